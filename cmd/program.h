@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* What every main() shares: options common to all, messages on stderr,
+ * signals, exit status. The library below neither prints nor exits. */
+#ifndef CMD_PROGRAM_H
+#define CMD_PROGRAM_H
+
+#include <cdc/control.h>
+#include <cdc/error.h>
+#include <cdc/log.h>
+#include <cdc/options.h>
+#include <cdc/sink.h>
+
+struct program {
+    const char *name;      /* "pg-cdc" */
+    const char *synopsis;  /* "[options] URL": after the name in usage */
+    const char *summary;   /* one sentence */
+    const struct cdc_option *options; /* own table; may be NULL */
+    void *values;                     /* own struct */
+    const struct cdc_option *more_options; /* a second shared table (sinks); may be NULL */
+    void *more_values;
+    const char *exit_statuses; /* one line for --help, e.g. "0 64 65 69 70 74 75 76 77 78 79" */
+    /* Operands are checked by run. Returns 0, or -1 with error. */
+    int (*run)(struct program *program, struct cdc_option_list operands, struct cdc_error *error);
+    /* filled by program_main before run: */
+    struct cdc_log log;
+    struct cdc_control control;
+    const char *metrics_file; /* --metrics-file */
+    int argc;
+    char **argv;
+};
+
+/* The whole life of a process: descriptors 0-2 open, options, --help/--version, signals, run, message, exit status. */
+int program_main(struct program *program, int argc, char **argv);
+
+/* An environment variable as default: value if set, else getenv(variable), else fallback. */
+const char *program_default(const char *value, const char *variable, const char *fallback);
+
+/* Overwrites a secret in an argv string, so that ps shows it no more (call after it was copied). */
+void program_wipe_argument(char *argument);
+
+/* -- options of all sinks: --offset-file --state-dir --on-error --dead-letter --max-line --batch-events --batch-time
+ * --max-events --idle-exit --retry-max -- */
+struct sink_options {
+    const char *offset_file, *state_dir, *on_error, *dead_letter;
+    int64_t max_line, batch_events, max_events, retry_max;
+    double batch_time, idle_exit;
+};
+extern const struct cdc_option sink_option_table[];
+void sink_options_init(struct sink_options *options); /* defaults */
+/* Opens the offset file by --offset-file or --state-dir (CDC_STATE_DIR), else default_path (may be NULL: memory), and runs the loop. */
+int sink_program_run(struct program *program, const struct sink_options *options, const char *default_path,
+                     const struct cdc_sink_ops *ops, void *sink, struct cdc_error *error);
+/* The two halves of it, for sinks that adjust offsets in between (offsets kept in the destination). RETURNS NEW */
+struct cdc_offset_file *sink_program_open_offsets(struct program *program, const struct sink_options *options, const char *default_path, struct cdc_error *error);
+int sink_program_loop(struct program *program, const struct sink_options *options, struct cdc_offset_file *offsets,
+                      const struct cdc_sink_ops *ops, void *sink, struct cdc_error *error);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* One change event as a view into its line (cdc-event(5)): no copy, no tree.
+ * A view is valid as long as the line's bytes are. */
+#ifndef CDC_EVENT_H
+#define CDC_EVENT_H
+
+#include <cdc/json.h>
+
+enum cdc_op {
+    CDC_OP_UNKNOWN,
+    CDC_OP_READ,      /* "r" */
+    CDC_OP_CREATE,    /* "c" */
+    CDC_OP_UPDATE,    /* "u" */
+    CDC_OP_DELETE,    /* "d" */
+    CDC_OP_TRUNCATE,  /* "t" */
+    CDC_OP_MESSAGE,   /* "m" */
+    CDC_OP_SCHEMA,    /* "schema" */
+    CDC_OP_DDL,       /* "ddl" */
+    CDC_OP_COMMIT,    /* "commit" */
+    CDC_OP_HEARTBEAT  /* "heartbeat" */
+};
+
+struct cdc_event {
+    enum cdc_op op;
+    struct cdc_span line;      /* the whole line, without its LF */
+    struct cdc_span op_text;   /* between the quotes */
+    struct cdc_span pos;       /* between the quotes; p is NULL when absent */
+    bool has_seq;
+    int64_t seq;
+    int64_t ts_ms;             /* 0 when absent */
+    struct cdc_span source, key, before, after, unchanged; /* whole values; p is NULL when absent; JSON null stays the text null */
+    struct cdc_span columns, key_columns, message, events; /* of schema, m and commit lines */
+    /* members of source, between the quotes (escapes as they stand), p NULL when absent */
+    struct cdc_span connector, name, db, schema, table, snapshot, tx_id;
+};
+
+/* Parses and fully validates one line (without LF). Unknown fields and an
+ * unknown op are fine (op UNKNOWN). Of a repeated field the last one counts.
+ * -1 with CDC_EXIT_DATA: not JSON, not an object, invalid UTF-8, too deep, or
+ * a known field of the wrong type. */
+int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct cdc_error *error);
+/* True for r c u d: lines that carry a row. */
+bool cdc_event_has_row(const struct cdc_event *event);
+/* True when span is absent or the JSON null. */
+bool cdc_json_is_null(struct cdc_span value);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* JSON without a tree (RFC 8259): one pass validates, walkers then step over
+ * text that is known to be valid. Nothing is copied, nothing allocated. */
+#ifndef CDC_JSON_H
+#define CDC_JSON_H
+
+#include <cdc/buf.h>
+#include <cdc/error.h>
+
+#define CDC_JSON_DEPTH 128 /* nesting that is accepted by default */
+
+enum cdc_json_type {
+    CDC_JSON_NONE,
+    CDC_JSON_NULL,
+    CDC_JSON_BOOL,
+    CDC_JSON_NUMBER,
+    CDC_JSON_STRING,
+    CDC_JSON_ARRAY,
+    CDC_JSON_OBJECT
+};
+
+/* Validates one JSON value with white space around it: grammar, UTF-8, escapes
+ * (a lone surrogate escape is refused), depth at most CDC_JSON_DEPTH. Returns
+ * 0, or -1 with CDC_EXIT_DATA and the byte offset in the text. */
+int cdc_json_validate(const char *p, size_t n, struct cdc_error *error);
+/* Type by the first byte of a value. */
+enum cdc_json_type cdc_json_type(struct cdc_span value);
+
+/* Walks an object or an array that was validated before. */
+struct cdc_json_iter {
+    const char *p, *end;
+};
+void cdc_json_iter(struct cdc_json_iter *iter, struct cdc_span container);
+/* name is the text between the quotes, escapes as they stand. false at the end. */
+bool cdc_json_next_member(struct cdc_json_iter *iter, struct cdc_span *name, struct cdc_span *value);
+bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value);
+/* The member of that name (compared unescaped); value.p is NULL when absent. */
+struct cdc_span cdc_json_member(struct cdc_span object, const char *name);
+
+/* Text between the quotes of a string value; {NULL,0} if it is no string. */
+struct cdc_span cdc_json_string_raw(struct cdc_span value);
+/* Appends the unescaped bytes of raw (text between quotes). */
+void cdc_json_unescape(struct cdc_buf *out, struct cdc_span raw);
+/* Does raw, once unescaped, equal text? */
+bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text);
+/* Integer value; false if it is not one or does not fit. */
+bool cdc_json_int64(struct cdc_span value, int64_t *result);
+
+/* Appends bytes as a JSON string with quotes. The bytes must be valid UTF-8
+ * (see cdc_utf8_valid); `"`, `\` and controls are escaped, nothing else. */
+void cdc_json_append_string(struct cdc_buf *out, const char *p, size_t n);
+/* Appends valid UTF-8 as a string, other bytes as {"base64":"..."}. Returns
+ * false in the second case, so that the caller can count it. */
+bool cdc_json_append_text(struct cdc_buf *out, const char *p, size_t n);
+bool cdc_utf8_valid(const char *p, size_t n);
+/* Appends a valid JSON value on one line: line breaks and other white space
+ * between tokens go, every byte of the tokens stays. */
+void cdc_json_append_compact(struct cdc_buf *out, struct cdc_span value);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Offset files: where a tool is, one line of JSON, replaced atomically and
+ * locked for the life of the process (cdc(7), "Offsets"):
+ *   {"format":1,"tool":"T","time":"...","offsets":{"NAME":{"pos":"...","seq":N,
+ *    "lines":N,"source":{...},"state":{...}}}}
+ * The same file of a sink is what a source reads as an acknowledgement. */
+#ifndef CDC_OFFSET_H
+#define CDC_OFFSET_H
+
+#include <cdc/buf.h>
+#include <cdc/error.h>
+
+struct cdc_offset {
+    char *pos;    /* never NULL; "" confirms nothing yet */
+    int64_t seq;
+    uint64_t lines; /* change lines delivered so far */
+    char *source; /* the source object of the commit, JSON text, or NULL */
+    char *state;  /* what the tool itself needs, a JSON object, or NULL */
+};
+
+void cdc_offset_free(struct cdc_offset *offset); /* frees the members, not the struct */
+
+struct cdc_offset_file;
+
+/* Opens, locks (PATH.lock) and reads PATH; a missing file is an empty one and is created
+ * at once (sinks exist for their source before the first line). Errors: TEMPORARY when another process
+ * holds it; CONFIG when damaged, of another tool or a newer format; IO. RETURNS NEW. */
+struct cdc_offset_file *cdc_offset_file_open(const char *path, const char *tool, struct cdc_error *error);
+/* The same without a file: kept in memory only. RETURNS NEW. */
+struct cdc_offset_file *cdc_offset_file_memory(const char *tool, struct cdc_error *error);
+void cdc_offset_file_free(struct cdc_offset_file *file);
+/* BORROWED entry of source `name` (valid until set), or NULL. */
+const struct cdc_offset *cdc_offset_file_get(const struct cdc_offset_file *file, const char *name);
+size_t cdc_offset_file_count(const struct cdc_offset_file *file);
+const char *cdc_offset_file_name(const struct cdc_offset_file *file, size_t index);
+/* Sets the entry in memory (copies). source and state may be NULL: then the old one stays. */
+int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset, struct cdc_error *error);
+/* Writes the file durably: temporary file, fsync, rename, fsync of the folder. */
+int cdc_offset_file_save(struct cdc_offset_file *file, struct cdc_error *error);
+/* NULL for one in memory. */
+const char *cdc_offset_file_path(const struct cdc_offset_file *file);
+
+/* Reads somebody else's offset file without locking. Returns 1 and fills *offset (cdc_offset_free) when it has a
+ * non-empty pos for name; 0 when the file or the entry does not exist; -1 when it is damaged. */
+int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offset, struct cdc_error *error);
+
+/* -- acknowledgements -- */
+struct cdc_acks; /* what the sinks of one source have stored */
+/* files: n paths; state_dir: also every offset file of a sink (tool "cdc-sink-*") in it; may be NULL. RETURNS NEW. */
+struct cdc_acks *cdc_acks_new(const char *name, const char *const *files, size_t n, const char *state_dir, struct cdc_error *error);
+void cdc_acks_free(struct cdc_acks *acks);
+/* Reads all again (cheap when no file changed). *offset is the smallest position (BORROWED until the next call), NULL when
+ * a file of the list does not exist or has no position yet, or no sink is there. 0 or -1. */
+int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struct cdc_error *error);
+/* Number of files seen at the last read. */
+size_t cdc_acks_count(const struct cdc_acks *acks);
+
+/* DIR/TOOL[-NAME].offset in buf: where --state-dir puts a file. name may be NULL. RETURNS NEW (free). */
+char *cdc_state_path(const char *dir, const char *tool, const char *name);
+
+#endif

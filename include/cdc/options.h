@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* Options as a table: parsing, bounds and --help come from the same rows. */
+#ifndef CDC_OPTIONS_H
+#define CDC_OPTIONS_H
+
+#include <cdc/buf.h>
+#include <cdc/error.h>
+
+enum cdc_option_kind {
+    CDC_OPTION_HEADING, /* help only: name is the heading */
+    CDC_OPTION_FLAG,    /* bool */
+    CDC_OPTION_TEXT,    /* const char *, BORROWED from argv */
+    CDC_OPTION_LIST,    /* struct cdc_option_list, grows with each use */
+    CDC_OPTION_INTEGER, /* int64_t within minimum..maximum */
+    CDC_OPTION_SECONDS, /* double, 0 or more; suffixes ms s m h */
+    CDC_OPTION_SIZE,    /* int64_t bytes; suffixes K M G */
+    CDC_OPTION_CHOICE   /* const char *, one of the words in choices ("a|b|c") */
+};
+
+struct cdc_option {
+    char letter;      /* 0: none */
+    const char *name; /* long name; NULL ends the table */
+    enum cdc_option_kind kind;
+    size_t offset; /* of the value in the caller's struct: offsetof() */
+    const char *argument; /* name of the argument for help, upper case; NULL for flags */
+    const char *help;     /* one line */
+    int64_t minimum, maximum;
+    const char *choices;
+};
+
+struct cdc_option_list {
+    const char **items; /* BORROWED strings; free items alone */
+    size_t count;
+};
+
+/* Parses argv[1..] (getopt_long rules, operands may stand anywhere, "--" ends). tables: up to n tables searched
+ * in turn; values[i] is the struct of tables[i]. Operands land in *operands. Errors: CDC_EXIT_USAGE. */
+int cdc_options_parse(const struct cdc_option *const *tables, void *const *values, size_t n, int argc, char **argv,
+                      struct cdc_option_list *operands, struct cdc_error *error);
+/* Appends the help lines of a table, at most 80 columns. */
+void cdc_options_help(struct cdc_buf *out, const struct cdc_option *table);
+
+#endif

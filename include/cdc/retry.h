@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Capped exponential backoff with jitter, and the monotonic clock. */
+#ifndef CDC_RETRY_H
+#define CDC_RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cdc_retry {
+    int64_t attempts; /* since the last success */
+    int64_t maximum;  /* -1: for ever */
+    uint64_t random;
+};
+
+int64_t cdc_clock_ms(void);     /* monotonic */
+int64_t cdc_clock_wall_ms(void); /* since 1970, UTC */
+void cdc_retry_init(struct cdc_retry *retry, int64_t maximum);
+/* Milliseconds to wait before the next attempt (100 ms .. 30 s, jittered); -1 when the attempts are used up. */
+int64_t cdc_retry_next(struct cdc_retry *retry);
+void cdc_retry_success(struct cdc_retry *retry);
+/* Sleeps; true when wake_fd (or -1) became readable before the time was over. */
+bool cdc_retry_wait(int64_t ms, int wake_fd);
+
+#endif
