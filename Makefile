@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+# cdc-tools: plain make, no configure. `make help` lists the targets.
+
+VERSION := $(shell sed -n 's/^.define CDC_VERSION "\(.*\)"/\1/p' include/cdc/version.h)
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+BUILD ?= build
+WITH_POSTGRES ?= yes
+WITH_SQLITE ?= yes
+WITH_HTTP ?= yes
+
+CFLAGS ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wpointer-arith
+HARDENING = -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+ifneq ($(SANITIZE),)
+HARDENING =
+CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -I. -fPIC $(WARNINGS) $(HARDENING) $(CFLAGS) $(CPPFLAGS) -MMD -MP
+
+.DEFAULT_GOAL := all
+
+# Found once; a missing package is named with the command that brings it.
+define need
+$(if $(filter 0,$(shell $(PKG_CONFIG) --exists $(1); echo $$?)),,$(error $(1) is missing: apt-get install $(2)))
+endef
+NO_BUILD_GOALS := clean help setup demo test lint-man
+ifneq ($(filter-out $(NO_BUILD_GOALS),$(or $(MAKECMDGOALS),all)),)
+$(call need,jansson,libjansson-dev)
+$(if $(filter yes,$(WITH_POSTGRES)),$(call need,libpq,libpq-dev))
+$(if $(filter yes,$(WITH_SQLITE)),$(call need,sqlite3,libsqlite3-dev))
+$(if $(filter yes,$(WITH_HTTP)),$(call need,libcurl,libcurl4-openssl-dev))
+endif
+ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags jansson 2>/dev/null)
+LIB_LIBS = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null)
+
+LIB_SRC = $(wildcard libcdc/*.c)
+LIB_OBJ = $(LIB_SRC:%.c=$(BUILD)/%.o)
+LIB = $(BUILD)/libcdc.a
+SHARED = $(BUILD)/libcdc.so.0
+
+PROGRAM_OBJ = $(BUILD)/cmd/program.o
+SINK_OBJ = $(BUILD)/cmd/sink_program.o
+TOOLS = cdc-filter
+ifeq ($(WITH_POSTGRES),yes)
+TOOLS += pg-cdc cdc-snapshot
+PG_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/postgres/*.c))
+$(PG_OBJ) $(BUILD)/cmd/pg-cdc.o $(BUILD)/cmd/cdc-snapshot.o: ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libpq)
+endif
+ifeq ($(WITH_SQLITE),yes)
+TOOLS += cdc-sink-sqlite
+SQLITE_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/sqlite/*.c))
+$(SQLITE_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags sqlite3)
+endif
+ifeq ($(WITH_HTTP),yes)
+TOOLS += cdc-sink-http
+HTTP_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/http/*.c))
+$(HTTP_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcurl)
+endif
+BINARIES = $(TOOLS:%=$(BUILD)/bin/%)
+
+all: $(LIB) $(SHARED) $(BINARIES) $(BUILD)/libcdc.pc
+lib: $(LIB) $(SHARED) $(BUILD)/libcdc.pc
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(LIB): $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(SHARED): $(LIB_OBJ) libcdc/libcdc.map
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libcdc.so.0 -Wl,--version-script=libcdc/libcdc.map -o $@ $(LIB_OBJ) $(LIB_LIBS)
+	ln -sf libcdc.so.0 $(BUILD)/libcdc.so
+
+$(BUILD)/libcdc.pc: libcdc/libcdc.pc.in include/cdc/version.h
+	@mkdir -p $(@D)
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
+
+LINK = @mkdir -p $(@D); $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+$(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(PROGRAM_OBJ) $(LIB)
+	$(LINK) $(LIB_LIBS)
+$(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(PG_OBJ) $(LIB)
+	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
+$(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(PROGRAM_OBJ) $(PG_OBJ) $(LIB)
+	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
+$(BUILD)/bin/cdc-sink-sqlite: $(BUILD)/cmd/cdc-sink-sqlite.o $(PROGRAM_OBJ) $(SINK_OBJ) $(SQLITE_OBJ) $(LIB)
+	$(LINK) $(shell $(PKG_CONFIG) --libs sqlite3) $(LIB_LIBS)
+$(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_OBJ) $(HTTP_OBJ) $(LIB)
+	$(LINK) $(shell $(PKG_CONFIG) --libs libcurl) $(LIB_LIBS)
+
+# Unit tests: one program a file in tests/unit, linked with the library and the pure decoders.
+UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null) $(LIB_LIBS)
+unit: $(UNIT)
+
+# Fuzz targets (clang); `make fuzz FUZZ_SECONDS=600`.
+FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
+FUZZ_SECONDS ?= 30
+fuzz:
+	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \
+	  clang -std=c11 -D_GNU_SOURCE -Iinclude -I. -g -O1 -fsanitize=fuzzer,address,undefined $$($(PKG_CONFIG) --cflags libpq jansson) -o $(BUILD)/fuzz/$$t tests/fuzz/$$t.c libcdc/*.c connectors/postgres/pgoutput.c connectors/postgres/types.c connectors/postgres/table.c connectors/postgres/position.c $$($(PKG_CONFIG) --libs libpq jansson); \
+	  $(BUILD)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(BUILD)/fuzz/corpus-$$t; done
+
+setup:
+	tests/setup
+
+test:
+	tests/setup test
+	$(MAKE) --no-print-directory all unit
+	tests/run
+
+demo:
+	@tests/setup demo $(TARGET)
+	@$(MAKE) --no-print-directory -s all
+	@tests/demo $(TARGET)
+
+bench:
+	tests/setup bench
+	$(MAKE) --no-print-directory all
+	tests/bench/run
+
+asan:
+	$(MAKE) BUILD=build/asan SANITIZE=address,undefined CFLAGS="-O1 -g" all unit
+	CDC_BUILD=build/asan tests/run $(T)
+ubsan:
+	$(MAKE) BUILD=build/ubsan SANITIZE=undefined CFLAGS="-O1 -g" all unit
+	CDC_BUILD=build/ubsan tests/run $(T)
+
+lint:
+	mandoc -T lint -W warning man/*.[1357]
+	shellcheck -x tests/run tests/setup tests/demo tests/bench/run .ci/run
+	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem --enable=warning,portability -Iinclude -I. cmd libcdc connectors
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+format-check:
+	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)/cdc
+	install -m 755 $(BINARIES) $(DESTDIR)$(BINDIR)
+	install -m 644 include/cdc/*.h $(DESTDIR)$(INCLUDEDIR)/cdc
+	install -m 644 $(LIB) $(DESTDIR)$(LIBDIR)
+	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
+	ln -sf libcdc.so.0 $(DESTDIR)$(LIBDIR)/libcdc.so
+	install -m 644 $(BUILD)/libcdc.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	for s in 1 3 5 7; do install -d $(DESTDIR)$(MANDIR)/man$$s; for p in man/*.$$s; do [ ! -f $$p ] || install -m 644 $$p $(DESTDIR)$(MANDIR)/man$$s; done; done
+
+uninstall:
+	for t in $(TOOLS); do rm -f $(DESTDIR)$(BINDIR)/$$t; done
+	rm -rf $(DESTDIR)$(INCLUDEDIR)/cdc
+	rm -f $(DESTDIR)$(LIBDIR)/libcdc.a $(DESTDIR)$(LIBDIR)/libcdc.so $(DESTDIR)$(LIBDIR)/libcdc.so.0 $(DESTDIR)$(LIBDIR)/pkgconfig/libcdc.pc
+	for p in man/*; do rm -f $(DESTDIR)$(MANDIR)/man$${p##*.}/$${p##*/}; done
+
+clean:
+	rm -rf build
+
+help:
+	@echo "all lib unit test demo bench install uninstall lint format format-check asan ubsan fuzz clean"
+	@echo "variables: PREFIX DESTDIR CC CFLAGS LDFLAGS BUILD SANITIZE WITH_POSTGRES=no WITH_SQLITE=no WITH_HTTP=no"
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all lib unit test demo bench asan ubsan lint format format-check install uninstall clean help setup fuzz
+.SECONDARY:
