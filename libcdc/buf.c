@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* A growing byte buffer. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cdc/buf.h>
+
+void cdc_buf_free(struct cdc_buf *buf)
+{
+    free(buf->data);
+    *buf = (struct cdc_buf)CDC_BUF_INIT;
+}
+
+bool cdc_buf_grow(struct cdc_buf *buf, size_t n)
+{
+    if (buf->failed || n > SIZE_MAX / 2 - buf->len) {
+        buf->failed = true;
+        return false;
+    }
+    size_t need = buf->len + n;
+    size_t cap = buf->cap < 256 ? 256 : buf->cap;
+    while (cap < need)
+        cap += cap < (16u << 20) ? cap : cap / 4; /* large lines: less slack */
+    char *data = realloc(buf->data, cap);
+    if (data == NULL) {
+        buf->failed = true;
+        return false;
+    }
+    buf->data = data;
+    buf->cap = cap;
+    return true;
+}
+
+void cdc_buf_shrink(struct cdc_buf *buf, size_t keep)
+{
+    if (buf->len != 0 || buf->cap <= keep)
+        return;
+    cdc_buf_free(buf);
+}
+
+static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                                  "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                                  "8081828384858687888990919293949596979899";
+
+void cdc_buf_u64(struct cdc_buf *buf, uint64_t value)
+{
+    char text[20];
+    char *p = text + sizeof text;
+
+    while (value >= 100) {
+        p -= 2;
+        memcpy(p, digit_pairs + value % 100 * 2, 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        p -= 2;
+        memcpy(p, digit_pairs + value * 2, 2);
+    } else {
+        *--p = (char)('0' + value);
+    }
+    cdc_buf_append(buf, p, (size_t)(text + sizeof text - p));
+}
+
+void cdc_buf_i64(struct cdc_buf *buf, int64_t value)
+{
+    if (value < 0)
+        cdc_buf_byte(buf, '-');
+    cdc_buf_u64(buf, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+void cdc_buf_hex(struct cdc_buf *buf, uint64_t value, unsigned digits)
+{
+    if (!cdc_buf_room(buf, digits))
+        return;
+    for (unsigned i = digits; i > 0; i--) {
+        buf->data[buf->len + i - 1] = "0123456789ABCDEF"[value & 15];
+        value >>= 4;
+    }
+    buf->len += digits;
+}
+
+void cdc_buf_base64(struct cdc_buf *buf, const void *data, size_t n)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *p = data;
+
+    if (n > SIZE_MAX / 2 || !cdc_buf_room(buf, (n + 2) / 3 * 4)) {
+        buf->failed = true;
+        return;
+    }
+    char *out = buf->data + buf->len;
+    for (; n >= 3; p += 3, n -= 3) {
+        unsigned v = (unsigned)p[0] << 16 | (unsigned)p[1] << 8 | p[2];
+        *out++ = alphabet[v >> 18];
+        *out++ = alphabet[v >> 12 & 63];
+        *out++ = alphabet[v >> 6 & 63];
+        *out++ = alphabet[v & 63];
+    }
+    if (n > 0) {
+        unsigned v = (unsigned)p[0] << 16 | (n == 2 ? (unsigned)p[1] << 8 : 0);
+        *out++ = alphabet[v >> 18];
+        *out++ = alphabet[v >> 12 & 63];
+        *out++ = n == 2 ? alphabet[v >> 6 & 63] : '=';
+        *out++ = '=';
+    }
+    buf->len = (size_t)(out - buf->data);
+}
+
+void cdc_buf_printf(struct cdc_buf *buf, const char *format, ...)
+{
+    va_list arguments, again;
+
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int n = vsnprintf(NULL, 0, format, arguments);
+    if (n < 0)
+        buf->failed = true;
+    else if (cdc_buf_room(buf, (size_t)n + 1)) {
+        vsnprintf(buf->data + buf->len, (size_t)n + 1, format, again);
+        buf->len += (size_t)n;
+    }
+    va_end(again);
+    va_end(arguments);
+}
+
+int cdc_span_compare(struct cdc_span a, struct cdc_span b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n == 0 ? 0 : memcmp(a.p, b.p, n);
+    if (order != 0)
+        return order;
+    return a.n < b.n ? -1 : a.n > b.n;
+}
+
+char *cdc_span_copy(struct cdc_span span)
+{
+    char *copy = malloc(span.n + 1);
+    if (copy != NULL) {
+        if (span.n != 0)
+            memcpy(copy, span.p, span.n);
+        copy[span.n] = '\0';
+    }
+    return copy;
+}

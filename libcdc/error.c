@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* Errors as values. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cdc/error.h>
+
+int cdc_error_set(struct cdc_error *error, int status, const char *format, ...)
+{
+    va_list arguments;
+
+    if (error == NULL || error->status != 0)
+        return -1;
+    error->status = status;
+    error->hint[0] = '\0';
+    va_start(arguments, format);
+    vsnprintf(error->text, sizeof error->text, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+int cdc_error_hint(struct cdc_error *error, const char *format, ...)
+{
+    va_list arguments;
+
+    if (error == NULL || error->hint[0] != '\0')
+        return -1;
+    va_start(arguments, format);
+    vsnprintf(error->hint, sizeof error->hint, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+int cdc_error_prefix(struct cdc_error *error, const char *format, ...)
+{
+    va_list arguments;
+    char prefix[256];
+    char whole[sizeof error->text];
+
+    if (error == NULL || error->status == 0)
+        return -1;
+    va_start(arguments, format);
+    vsnprintf(prefix, sizeof prefix, format, arguments);
+    va_end(arguments);
+    /* A text that does not fit loses its end, never its beginning. */
+    int n = snprintf(whole, sizeof whole, "%s: ", prefix);
+    size_t used = n < 0 ? 0 : (size_t)n;
+    size_t room = sizeof whole - used - 1;
+    size_t length = strnlen(error->text, room);
+    memcpy(whole + used, error->text, length);
+    whole[used + length] = '\0';
+    memcpy(error->text, whole, used + length + 1);
+    return -1;
+}
+
+int cdc_error_memory(struct cdc_error *error)
+{
+    return cdc_error_set(error, CDC_EXIT_INTERNAL, "out of memory");
+}
+
+void cdc_error_clear(struct cdc_error *error)
+{
+    if (error != NULL)
+        memset(error, 0, sizeof *error);
+}
+
+bool cdc_error_is_transient(const struct cdc_error *error)
+{
+    return error->status == CDC_EXIT_UNAVAILABLE || error->status == CDC_EXIT_TEMPORARY;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages go through the program's callback. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cdc/log.h>
+
+void cdc_log(const struct cdc_log *log, enum cdc_log_level level, const char *format, ...)
+{
+    char text[2048];
+    va_list arguments;
+
+    if (log == NULL || log->write == NULL)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    log->write(log->context, level, text);
+}
