@@ -63,6 +63,10 @@ static const struct field *find_field(const struct field *fields, size_t n, stru
     for (size_t i = 0; i < n; i++)
         if (fields[i].n == name.n && memcmp(fields[i].name, name.p, name.n) == 0)
             return &fields[i];
+    if (name.n != 0 && memchr(name.p, '\\', name.n) != NULL) /* a name written with escapes is the same name */
+        for (size_t i = 0; i < n; i++)
+            if (cdc_json_raw_is(name, cdc_span(fields[i].name, fields[i].n)))
+                return &fields[i];
     return NULL;
 }
 
@@ -78,11 +82,11 @@ static int store(struct cdc_event *event, const struct field *field, struct cdc_
 
 static int store_number(struct cdc_event *event, struct cdc_span name, struct cdc_span value, struct cdc_error *error)
 {
-    if (cdc_span_is(name, "seq")) {
+    if (cdc_json_raw_is(name, cdc_span_text("seq"))) {
         event->has_seq = cdc_json_int64(value, &event->seq) && event->seq >= 0;
         if (!event->has_seq)
             return cdc_error_set(error, CDC_EXIT_DATA, "field \"seq\" is no integer of 0..2^63-1");
-    } else if (cdc_span_is(name, "ts_ms") && !cdc_json_int64(value, &event->ts_ms)) {
+    } else if (cdc_json_raw_is(name, cdc_span_text("ts_ms")) && !cdc_json_int64(value, &event->ts_ms)) {
         return cdc_error_set(error, CDC_EXIT_DATA, "field \"ts_ms\" is no integer");
     }
     return 0;

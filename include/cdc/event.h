@@ -41,7 +41,5 @@ struct cdc_event {
 int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct cdc_error *error);
 /* True for r c u d: lines that carry a row. */
 bool cdc_event_has_row(const struct cdc_event *event);
-/* True when span is absent or the JSON null. */
-bool cdc_json_is_null(struct cdc_span value);
 
 #endif

@@ -25,6 +25,8 @@ enum cdc_json_type {
 int cdc_json_validate(const char *p, size_t n, struct cdc_error *error);
 /* Type by the first byte of a value. */
 enum cdc_json_type cdc_json_type(struct cdc_span value);
+/* True when the span is absent or the JSON null. */
+bool cdc_json_is_null(struct cdc_span value);
 
 /* Walks an object or an array that was validated before. */
 struct cdc_json_iter {

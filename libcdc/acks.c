@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* Acknowledgements: the smallest position of all sinks, read from their files. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <cdc/offset.h>
+
+struct ack {
+    char *path;
+    struct timespec changed; /* of the file when it was read */
+    ino_t inode;
+    struct cdc_offset offset; /* pos NULL: none yet */
+};
+
+struct cdc_acks {
+    char *name, *dir;
+    struct ack *acks;
+    size_t count;
+};
+
+static int add_path(struct cdc_acks *acks, const char *path)
+{
+    for (size_t i = 0; i < acks->count; i++)
+        if (strcmp(acks->acks[i].path, path) == 0)
+            return 0;
+    struct ack *grown = realloc(acks->acks, (acks->count + 1) * sizeof *grown);
+    if (grown == NULL)
+        return -1;
+    acks->acks = grown;
+    memset(&grown[acks->count], 0, sizeof *grown);
+    if ((grown[acks->count].path = strdup(path)) == NULL)
+        return -1;
+    acks->count++;
+    return 0;
+}
+
+struct cdc_acks *cdc_acks_new(const char *name, const char *const *files, size_t n, const char *state_dir,
+                              struct cdc_error *error)
+{
+    struct cdc_acks *acks = calloc(1, sizeof *acks);
+    bool ok = acks != NULL && (acks->name = strdup(name)) != NULL;
+
+    if (ok && state_dir != NULL)
+        ok = (acks->dir = strdup(state_dir)) != NULL;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = add_path(acks, files[i]) == 0;
+    if (!ok) {
+        cdc_acks_free(acks);
+        cdc_error_memory(error);
+        return NULL;
+    }
+    return acks;
+}
+
+void cdc_acks_free(struct cdc_acks *acks)
+{
+    if (acks == NULL)
+        return;
+    for (size_t i = 0; i < acks->count; i++) {
+        cdc_offset_free(&acks->acks[i].offset);
+        free(acks->acks[i].path);
+    }
+    free(acks->acks);
+    free(acks->name);
+    free(acks->dir);
+    free(acks);
+}
+
+static bool is_sink_file(const char *name)
+{
+    size_t n = strlen(name);
+    return strncmp(name, "cdc-sink-", 9) == 0 && n > 7 && strcmp(name + n - 7, ".offset") == 0;
+}
+
+/* Sinks that came up since: their files are looked for at every read. */
+static int scan_folder(struct cdc_acks *acks, struct cdc_error *error)
+{
+    DIR *folder = opendir(acks->dir);
+    struct dirent *item;
+    int result = 0;
+
+    if (folder == NULL)
+        return errno == ENOENT ? 0
+                               : cdc_error_set(error, CDC_EXIT_IO, "unable to read state folder \"%s\": %s", acks->dir,
+                                               strerror(errno));
+    while (result == 0 && (item = readdir(folder)) != NULL) {
+        char path[4096];
+        if (!is_sink_file(item->d_name))
+            continue;
+        if ((size_t)snprintf(path, sizeof path, "%s/%s", acks->dir, item->d_name) >= sizeof path)
+            result = cdc_error_set(error, CDC_EXIT_CONFIG, "state folder \"%s\": the path is too long", acks->dir);
+        else if (add_path(acks, path) != 0)
+            result = cdc_error_memory(error);
+    }
+    closedir(folder);
+    return result;
+}
+
+static int read_one(struct cdc_acks *acks, struct ack *ack, struct cdc_error *error)
+{
+    struct stat status;
+    struct cdc_offset fresh;
+
+    if (stat(ack->path, &status) != 0) {
+        if (errno != ENOENT)
+            return cdc_error_set(error, CDC_EXIT_IO, "unable to look at \"%s\": %s", ack->path, strerror(errno));
+        cdc_offset_free(&ack->offset);
+        ack->inode = 0;
+        return 0;
+    }
+    /* Files are replaced, never changed in place: a new one has a new inode or time. */
+    if (ack->inode == status.st_ino && ack->changed.tv_sec == status.st_mtim.tv_sec &&
+        ack->changed.tv_nsec == status.st_mtim.tv_nsec)
+        return 0;
+    int found = cdc_offset_read(ack->path, acks->name, &fresh, error);
+    if (found < 0)
+        return -1;
+    cdc_offset_free(&ack->offset);
+    if (found == 1)
+        ack->offset = fresh;
+    ack->inode = status.st_ino;
+    ack->changed = status.st_mtim;
+    return 0;
+}
+
+int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struct cdc_error *error)
+{
+    const struct cdc_offset *smallest = NULL;
+    bool complete = true;
+
+    *offset = NULL;
+    if (acks->dir != NULL && scan_folder(acks, error) != 0)
+        return -1;
+    for (size_t i = 0; i < acks->count; i++) {
+        if (read_one(acks, &acks->acks[i], error) != 0)
+            return -1;
+        const struct cdc_offset *one = &acks->acks[i].offset;
+        if (one->pos == NULL)
+            complete = false;
+        else if (smallest == NULL || strcmp(one->pos, smallest->pos) < 0)
+            smallest = one;
+    }
+    *offset = complete ? smallest : NULL;
+    return 0;
+}
+
+size_t cdc_acks_count(const struct cdc_acks *acks)
+{
+    return acks->count;
+}

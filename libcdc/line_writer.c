@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* Lines out over write(2). A pipe is opened a second time through /proc, so
+ * that O_NONBLOCK is ours alone: the flags of descriptor 1 belong to every
+ * process that shares it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cdc/line.h>
+
+#define PIPE_SIZE (1 << 20)
+#define KEEP_SIZE ((size_t)1 << 20)
+
+struct cdc_writer {
+    int fd, own_fd; /* own_fd: our own description of the same pipe, or -1 */
+    bool file, pipe;
+    struct cdc_buf buf;
+    size_t start; /* of what is not written yet */
+    uint64_t written;
+};
+
+struct cdc_writer *cdc_writer_new(int fd, struct cdc_error *error)
+{
+    struct stat status;
+    struct cdc_writer *writer = calloc(1, sizeof *writer);
+
+    if (writer == NULL) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    writer->fd = fd;
+    writer->own_fd = -1;
+    if (fstat(fd, &status) != 0) {
+        cdc_error_set(error, CDC_EXIT_IO, "unable to look at the output: %s", strerror(errno));
+        free(writer);
+        return NULL;
+    }
+    writer->file = S_ISREG(status.st_mode);
+    writer->pipe = S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode);
+    if (S_ISFIFO(status.st_mode)) {
+        char path[32];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        writer->own_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        (void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE); /* not allowed: the size stays */
+    }
+    return writer;
+}
+
+void cdc_writer_free(struct cdc_writer *writer)
+{
+    if (writer == NULL)
+        return;
+    if (writer->own_fd >= 0)
+        close(writer->own_fd);
+    cdc_buf_free(&writer->buf);
+    free(writer);
+}
+
+struct cdc_buf *cdc_writer_buf(struct cdc_writer *writer)
+{
+    return &writer->buf;
+}
+
+size_t cdc_writer_pending(const struct cdc_writer *writer)
+{
+    return writer->buf.len - writer->start;
+}
+
+uint64_t cdc_writer_written(const struct cdc_writer *writer)
+{
+    return writer->written;
+}
+
+int cdc_writer_fd(const struct cdc_writer *writer)
+{
+    return writer->own_fd >= 0 ? writer->own_fd : writer->fd;
+}
+
+bool cdc_writer_is_file(const struct cdc_writer *writer)
+{
+    return writer->file;
+}
+
+bool cdc_writer_is_pipe(const struct cdc_writer *writer)
+{
+    return writer->pipe;
+}
+
+static int write_error(struct cdc_error *error)
+{
+    if (errno == EPIPE) {
+        /* The reader went away, as `head` does: no message. */
+        cdc_error_set(error, CDC_EXIT_IO, "%s", "");
+        return -1;
+    }
+    return cdc_error_set(error, CDC_EXIT_IO, "unable to write the output: %s", strerror(errno));
+}
+
+/* How much one write may take without blocking: all of it, but for a pipe or socket that we could not open anew. */
+static size_t write_limit(const struct cdc_writer *writer, size_t n)
+{
+    return writer->pipe && writer->own_fd < 0 && n > PIPE_BUF ? PIPE_BUF : n;
+}
+
+/* What is written leaves the buffer now and then, or it would grow for as long as the reader is a little slower than we are. */
+static void compact(struct cdc_writer *writer)
+{
+    size_t rest = writer->buf.len - writer->start;
+
+    if (writer->start < rest)
+        return;
+    if (rest > 0)
+        memmove(writer->buf.data, writer->buf.data + writer->start, rest);
+    writer->buf.len = rest;
+    writer->start = 0;
+    cdc_buf_shrink(&writer->buf, KEEP_SIZE);
+}
+
+int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error)
+{
+    if (writer->buf.failed)
+        return cdc_error_memory(error);
+    while (writer->start < writer->buf.len) {
+        size_t n = write_limit(writer, writer->buf.len - writer->start);
+        if (writer->own_fd < 0 && !writer->file) {
+            struct pollfd poller = {writer->fd, POLLOUT, 0};
+            if (poll(&poller, 1, 0) <= 0)
+                break;
+        }
+        ssize_t done = write(cdc_writer_fd(writer), writer->buf.data + writer->start, n);
+        if (done < 0) {
+            if (errno == EINTR)
+                continue;
+            if (errno == EAGAIN || errno == EWOULDBLOCK)
+                break;
+            return write_error(error);
+        }
+        writer->start += (size_t)done;
+        writer->written += (uint64_t)done;
+    }
+    compact(writer);
+    return 0;
+}
+
+int cdc_writer_drain(struct cdc_writer *writer, int wake_fd, struct cdc_error *error)
+{
+    for (;;) {
+        if (cdc_writer_flush(writer, error) != 0)
+            return -1;
+        if (cdc_writer_pending(writer) == 0)
+            return 0;
+        struct pollfd pollers[2] = {{cdc_writer_fd(writer), POLLOUT, 0}, {wake_fd, POLLIN, 0}};
+        int ready = poll(pollers, wake_fd >= 0 ? 2 : 1, -1);
+        if (ready > 0 && wake_fd >= 0 && pollers[1].revents != 0 && pollers[0].revents == 0)
+            return 1;
+    }
+}
+
+int cdc_writer_sync(struct cdc_writer *writer, struct cdc_error *error)
+{
+    if (!writer->file)
+        return 0;
+    if (fsync(writer->fd) != 0)
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to make the output durable: %s", strerror(errno));
+    return 0;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* Options as a table. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cdc/options.h>
+
+#define HELP_COLUMN 30
+#define HELP_WIDTH 80
+
+struct parser {
+    const struct cdc_option *const *tables;
+    void *const *values;
+    size_t n;
+    struct cdc_error *error;
+};
+
+static int list_add(struct cdc_option_list *list, const char *text, struct cdc_error *error)
+{
+    const char **items = realloc(list->items, (list->count + 1) * sizeof *items);
+    if (items == NULL)
+        return cdc_error_memory(error);
+    list->items = items;
+    items[list->count++] = text;
+    return 0;
+}
+
+static int bad_value(const struct cdc_option *option, const char *text, const char *wanted, struct cdc_error *error)
+{
+    return cdc_error_set(error, CDC_EXIT_USAGE, "--%s: \"%s\" is not %s", option->name, text, wanted);
+}
+
+static int set_integer(const struct cdc_option *option, int64_t *target, const char *text, struct cdc_error *error)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    char wanted[96];
+
+    if (end == text || *end != '\0' || errno != 0 || value < option->minimum || value > option->maximum) {
+        snprintf(wanted, sizeof wanted, "a whole number of %lld..%lld", (long long)option->minimum,
+                 (long long)option->maximum);
+        return bad_value(option, text, wanted, error);
+    }
+    *target = value;
+    return 0;
+}
+
+static int set_size(const struct cdc_option *option, int64_t *target, const char *text, struct cdc_error *error)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    int shift = 0;
+
+    if (*end == 'K' || *end == 'k')
+        shift = 10, end++;
+    else if (*end == 'M' || *end == 'm')
+        shift = 20, end++;
+    else if (*end == 'G' || *end == 'g')
+        shift = 30, end++;
+    if (end == text || *end != '\0' || errno != 0 || value < 1 || value > (INT64_C(1) << 40) >> shift)
+        return bad_value(option, text, "a size such as 512K, 256M or 1G", error);
+    *target = (int64_t)value << shift;
+    return 0;
+}
+
+static int set_seconds(const struct cdc_option *option, double *target, const char *text, struct cdc_error *error)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    if (end != text && strcmp(end, "ms") == 0)
+        value /= 1000, end += 2;
+    else if (end != text && strcmp(end, "m") == 0)
+        value *= 60, end++;
+    else if (end != text && strcmp(end, "h") == 0)
+        value *= 3600, end++;
+    else if (end != text && strcmp(end, "s") == 0)
+        end++;
+    if (end == text || *end != '\0' || !isfinite(value) || value < 0 || value > 1e9)
+        return bad_value(option, text, "a time such as 10, 500ms, 5m or 1h", error);
+    *target = value;
+    return 0;
+}
+
+static int set_choice(const struct cdc_option *option, const char **target, const char *text, struct cdc_error *error)
+{
+    size_t n = strlen(text);
+
+    for (const char *p = option->choices; p != NULL; p = strchr(p, '|')) {
+        p += *p == '|';
+        if (n > 0 && strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0')) {
+            *target = text;
+            return 0;
+        }
+    }
+    char wanted[128];
+    snprintf(wanted, sizeof wanted, "one of %s", option->choices);
+    return bad_value(option, text, wanted, error);
+}
+
+static int set_option(const struct cdc_option *option, void *values, const char *text, struct cdc_error *error)
+{
+    void *target = (char *)values + option->offset;
+
+    switch (option->kind) {
+    case CDC_OPTION_FLAG: *(bool *)target = true; return 0;
+    case CDC_OPTION_TEXT: *(const char **)target = text; return 0;
+    case CDC_OPTION_LIST: return list_add(target, text, error);
+    case CDC_OPTION_INTEGER: return set_integer(option, target, text, error);
+    case CDC_OPTION_SECONDS: return set_seconds(option, target, text, error);
+    case CDC_OPTION_SIZE: return set_size(option, target, text, error);
+    case CDC_OPTION_CHOICE: return set_choice(option, target, text, error);
+    default: return 0;
+    }
+}
+
+static const struct cdc_option *find_option(const struct parser *parser, char letter, const char *name, size_t n,
+                                            void **values)
+{
+    for (size_t t = 0; t < parser->n; t++) {
+        for (const struct cdc_option *o = parser->tables[t]; o != NULL && o->name != NULL; o++) {
+            if (o->kind == CDC_OPTION_HEADING)
+                continue;
+            if (name != NULL ? strlen(o->name) == n && memcmp(o->name, name, n) == 0 : o->letter == letter) {
+                *values = parser->values[t];
+                return o;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* "--name", "--name=value", "--name value". *next is the argument that may follow; set to NULL when it was used. */
+static int parse_long(const struct parser *parser, const char *text, const char **next)
+{
+    const char *equals = strchr(text, '=');
+    size_t n = equals != NULL ? (size_t)(equals - text) : strlen(text);
+    void *values;
+    const struct cdc_option *option = find_option(parser, 0, text, n, &values);
+
+    if (option == NULL || n == 0)
+        return cdc_error_set(parser->error, CDC_EXIT_USAGE, "unknown option --%.*s", (int)(n > 64 ? 64 : n), text);
+    if (option->kind == CDC_OPTION_FLAG) {
+        if (equals != NULL)
+            return cdc_error_set(parser->error, CDC_EXIT_USAGE, "--%s takes no argument", option->name);
+        return set_option(option, values, NULL, parser->error);
+    }
+    const char *value = equals != NULL ? equals + 1 : *next;
+    if (value == NULL)
+        return cdc_error_set(parser->error, CDC_EXIT_USAGE, "--%s needs an argument: %s", option->name, option->argument);
+    if (equals == NULL)
+        *next = NULL;
+    return set_option(option, values, value, parser->error);
+}
+
+/* "-abc", "-tVALUE", "-t VALUE". */
+static int parse_short(const struct parser *parser, const char *text, const char **next)
+{
+    for (; *text != '\0'; text++) {
+        void *values;
+        const struct cdc_option *option = find_option(parser, *text, NULL, 0, &values);
+        if (option == NULL)
+            return cdc_error_set(parser->error, CDC_EXIT_USAGE, "unknown option -%c", *text);
+        if (option->kind == CDC_OPTION_FLAG) {
+            if (set_option(option, values, NULL, parser->error) != 0)
+                return -1;
+            continue;
+        }
+        const char *value = text[1] != '\0' ? text + 1 : *next;
+        if (value == NULL)
+            return cdc_error_set(parser->error, CDC_EXIT_USAGE, "-%c needs an argument: %s", *text, option->argument);
+        if (text[1] == '\0')
+            *next = NULL;
+        return set_option(option, values, value, parser->error);
+    }
+    return 0;
+}
+
+int cdc_options_parse(const struct cdc_option *const *tables, void *const *values, size_t n, int argc, char **argv,
+                      struct cdc_option_list *operands, struct cdc_error *error)
+{
+    struct parser parser = {tables, values, n, error};
+    bool only_operands = false;
+
+    for (int i = 1; i < argc; i++) {
+        const char *text = argv[i];
+        const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+        bool had_next = next != NULL;
+        int result;
+        if (only_operands || text[0] != '-' || text[1] == '\0') {
+            result = list_add(operands, text, error);
+        } else if (strcmp(text, "--") == 0) {
+            only_operands = true;
+            continue;
+        } else {
+            result = text[1] == '-' ? parse_long(&parser, text + 2, &next) : parse_short(&parser, text + 1, &next);
+            i += had_next && next == NULL;
+        }
+        if (result != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Appends text, broken at spaces so that lines stay within HELP_WIDTH. */
+static void wrap(struct cdc_buf *out, const char *text)
+{
+    size_t room = HELP_WIDTH - HELP_COLUMN - 1;
+
+    for (;;) {
+        size_t n = strlen(text);
+        if (n <= room) {
+            cdc_buf_append(out, text, n);
+            cdc_buf_byte(out, '\n');
+            return;
+        }
+        size_t cut = room;
+        while (cut > 0 && text[cut] != ' ')
+            cut--;
+        if (cut == 0)
+            cut = room;
+        cdc_buf_append(out, text, cut);
+        cdc_buf_printf(out, "\n%*s", HELP_COLUMN, "");
+        text += cut + (text[cut] == ' ');
+    }
+}
+
+void cdc_options_help(struct cdc_buf *out, const struct cdc_option *table)
+{
+    for (const struct cdc_option *o = table; o != NULL && o->name != NULL; o++) {
+        if (o->kind == CDC_OPTION_HEADING) {
+            cdc_buf_printf(out, "\n%s:\n", o->name);
+            continue;
+        }
+        size_t start = out->len;
+        if (o->letter != 0)
+            cdc_buf_printf(out, "  -%c, --%s", o->letter, o->name);
+        else
+            cdc_buf_printf(out, "      --%s", o->name);
+        if (o->kind == CDC_OPTION_CHOICE)
+            cdc_buf_printf(out, "=%s", o->choices);
+        else if (o->argument != NULL)
+            cdc_buf_printf(out, " %s", o->argument);
+        size_t used = out->len - start;
+        if (used + 2 > HELP_COLUMN)
+            cdc_buf_printf(out, "\n%*s", HELP_COLUMN, "");
+        else
+            cdc_buf_printf(out, "%*s", (int)(HELP_COLUMN - used), "");
+        wrap(out, o->help);
+    }
+}
