@@ -52,7 +52,7 @@ struct cdc_sink_context {
     struct cdc_metrics *metrics;
     struct cdc_sink_loop *loop;
 };
-/* If ops need the context, the sink embeds one as its FIRST member; cdc_sink_run fills it before the first call. */
+/* Every sink embeds one as its FIRST member; cdc_sink_run fills it before the first call. */
 
 /* A line that the destination refuses for good. With on_error=stop: -1 and the error (DATA) stands. Else the line is
  * counted, written to the dead-letter file (line and reason; made durable before the offset moves), and 0 returned. */
