@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The middle stage: keeps tables, operations and columns, renames, and copies
+ * everything that it does not touch byte for byte. */
+#ifndef CDC_FILTER_H
+#define CDC_FILTER_H
+
+#include <cdc/event.h>
+
+struct cdc_filter_settings {
+    const char *const *tables, *const *exclude; /* patterns, see pattern.h */
+    size_t n_tables, n_exclude;
+    const char *const *ops; /* lists such as "c,u,d" */
+    size_t n_ops;
+    const char *const *keep_columns, *const *drop_columns; /* "[TABLE:]a,b" */
+    size_t n_keep_columns, n_drop_columns;
+    const char *const *rename_tables;  /* "schema.table=schema.table" or "table=table" */
+    const char *const *rename_columns; /* "[TABLE:]old=new" */
+    size_t n_rename_tables, n_rename_columns;
+};
+
+struct cdc_filter;
+
+/* Checks the settings (CDC_EXIT_USAGE) and copies them. RETURNS NEW (cdc_filter_free). */
+struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, struct cdc_error *error);
+void cdc_filter_free(struct cdc_filter *filter);
+
+/* Appends the line with its LF to out, changed or not, or drops it: 1 passed, 0 dropped, -1 error (CONFIG when two columns would get one name).
+ * commit, heartbeat and schema lines of kept tables, and lines with an unknown op always pass. Columns of the
+ * key are never dropped: sinks find rows by them. The `events` of a commit line becomes the number of lines that passed. */
+int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
+
+#endif
