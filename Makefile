@@ -79,7 +79,8 @@ $(SHARED): $(LIB_OBJ) libcdc/libcdc.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libcdc.so.0 -Wl,--version-script=libcdc/libcdc.map -o $@ $(LIB_OBJ) $(LIB_LIBS)
 	ln -sf libcdc.so.0 $(BUILD)/libcdc.so
 
-$(BUILD)/libcdc.pc: libcdc/libcdc.pc.in include/cdc/version.h
+# Made each time: it holds the folders that this very call of make was given.
+$(BUILD)/libcdc.pc: libcdc/libcdc.pc.in include/cdc/version.h FORCE
 	@mkdir -p $(@D)
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
 
@@ -168,6 +169,8 @@ help:
 	@echo "all lib unit test demo bench install uninstall lint format format-check asan ubsan fuzz clean"
 	@echo "variables: PREFIX DESTDIR CC CFLAGS LDFLAGS BUILD SANITIZE WITH_POSTGRES=no WITH_SQLITE=no WITH_HTTP=no"
 
+FORCE:
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all lib unit test demo bench asan ubsan lint format format-check install uninstall clean help setup fuzz
+.PHONY: FORCE all lib unit test demo bench asan ubsan lint format format-check install uninstall clean help setup fuzz
 .SECONDARY:

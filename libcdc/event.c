@@ -14,6 +14,14 @@ static const struct {
 
 static enum cdc_op op_of(struct cdc_span raw)
 {
+    if (raw.n == 1)
+        switch (raw.p[0]) {
+        case 'c': return CDC_OP_CREATE;
+        case 'u': return CDC_OP_UPDATE;
+        case 'd': return CDC_OP_DELETE;
+        case 'r': return CDC_OP_READ;
+        default: break;
+        }
     for (size_t i = 0; i < sizeof op_names / sizeof op_names[0]; i++)
         if (cdc_json_raw_is(raw, cdc_span_text(op_names[i].text)))
             return op_names[i].op;
@@ -21,7 +29,7 @@ static enum cdc_op op_of(struct cdc_span raw)
 }
 
 /* A member of the line or of its source: where its value goes and what it must be. */
-enum want { WANT_ANY, WANT_STRING, WANT_OBJECT, WANT_OBJECT_OR_NULL, WANT_ARRAY, WANT_INTEGER };
+enum want { WANT_ANY, WANT_STRING, WANT_OBJECT_OR_NULL, WANT_ARRAY, WANT_INTEGER, WANT_COUNT, WANT_SOURCE };
 struct field {
     const char *name;
     size_t n;
@@ -31,16 +39,17 @@ struct field {
 #define FIELD(text, member, want) {text, sizeof text - 1, offsetof(struct cdc_event, member), want}
 
 static const struct field line_fields[] = {
-    FIELD("op", op_text, WANT_STRING), FIELD("pos", pos, WANT_STRING), FIELD("source", source, WANT_OBJECT),
+    FIELD("op", op_text, WANT_STRING), FIELD("pos", pos, WANT_STRING), FIELD("seq", seq, WANT_INTEGER), FIELD("ts_ms", ts_ms, WANT_INTEGER),
+    FIELD("source", source, WANT_SOURCE),
     FIELD("key", key, WANT_OBJECT_OR_NULL), FIELD("before", before, WANT_OBJECT_OR_NULL),
     FIELD("after", after, WANT_OBJECT_OR_NULL), FIELD("unchanged", unchanged, WANT_ARRAY),
     FIELD("columns", columns, WANT_ARRAY), FIELD("key_columns", key_columns, WANT_ARRAY),
-    FIELD("message", message, WANT_ANY), FIELD("events", events, WANT_INTEGER),
+    FIELD("message", message, WANT_ANY), FIELD("events", events, WANT_COUNT),
 };
 static const struct field source_fields[] = {
     FIELD("connector", connector, WANT_STRING), FIELD("name", name, WANT_STRING), FIELD("db", db, WANT_STRING),
     FIELD("schema", schema, WANT_STRING), FIELD("table", table, WANT_STRING),
-    FIELD("snapshot", snapshot, WANT_ANY), FIELD("txId", tx_id, WANT_ANY),
+    FIELD("txId", tx_id, WANT_ANY), FIELD("snapshot", snapshot, WANT_ANY),
 };
 
 static bool type_fits(enum want want, struct cdc_span value)
@@ -50,19 +59,29 @@ static bool type_fits(enum want want, struct cdc_span value)
 
     switch (want) {
     case WANT_STRING: return type == CDC_JSON_STRING;
-    case WANT_OBJECT: return type == CDC_JSON_OBJECT;
+    case WANT_SOURCE: return type == CDC_JSON_OBJECT;
     case WANT_OBJECT_OR_NULL: return type == CDC_JSON_OBJECT || type == CDC_JSON_NULL;
     case WANT_ARRAY: return type == CDC_JSON_ARRAY;
-    case WANT_INTEGER: return cdc_json_int64(value, &number);
+    case WANT_COUNT: return cdc_json_int64(value, &number) && number >= 0;
     default: return true;
     }
 }
 
-static const struct field *find_field(const struct field *fields, size_t n, struct cdc_span name)
+static inline bool field_is(const struct field *field, struct cdc_span name)
 {
+    return field->n == name.n && field->name[0] == name.p[0] && memcmp(field->name, name.p, name.n) == 0;
+}
+
+/* Writers keep one order of fields: the search begins behind the field found last, *next. */
+static const struct field *find_field(const struct field *fields, size_t n, struct cdc_span name, size_t *next)
+{
+    if (*next < n && field_is(&fields[*next], name))
+        return &fields[(*next)++];
     for (size_t i = 0; i < n; i++)
-        if (fields[i].n == name.n && memcmp(fields[i].name, name.p, name.n) == 0)
+        if (field_is(&fields[i], name)) {
+            *next = i + 1;
             return &fields[i];
+        }
     if (name.n != 0 && memchr(name.p, '\\', name.n) != NULL) /* a name written with escapes is the same name */
         for (size_t i = 0; i < n; i++)
             if (cdc_json_raw_is(name, cdc_span(fields[i].name, fields[i].n)))
@@ -70,96 +89,83 @@ static const struct field *find_field(const struct field *fields, size_t n, stru
     return NULL;
 }
 
+static int wrong_type(const struct field *field, struct cdc_error *error)
+{
+    return cdc_error_set(error, CDC_EXIT_DATA, "field \"%s\" has the wrong type", field->name);
+}
+
 static int store(struct cdc_event *event, const struct field *field, struct cdc_span value, struct cdc_error *error)
 {
+    void *target = (char *)event + field->offset;
+
+    if (field->want == WANT_INTEGER) {
+        int64_t number;
+        if (!cdc_json_int64(value, &number) || (target == &event->seq && number < 0))
+            return wrong_type(field, error);
+        memcpy(target, &number, sizeof number);
+        event->has_seq |= target == &event->seq;
+        return 0;
+    }
     if (!type_fits(field->want, value))
-        return cdc_error_set(error, CDC_EXIT_DATA, "field \"%s\" has the wrong type", field->name);
+        return wrong_type(field, error);
     if (field->want == WANT_STRING)
-        value = cdc_json_string_raw(value);
-    memcpy((char *)event + field->offset, &value, sizeof value);
+        value = cdc_span(value.p + 1, value.n - 2);
+    memcpy(target, &value, sizeof value);
     return 0;
 }
 
-static int store_number(struct cdc_event *event, struct cdc_span name, struct cdc_span value, struct cdc_error *error)
+static int bad_json(const char *line, const char *where, const char *why, struct cdc_error *error)
 {
-    if (cdc_json_raw_is(name, cdc_span_text("seq"))) {
-        event->has_seq = cdc_json_int64(value, &event->seq) && event->seq >= 0;
-        if (!event->has_seq)
-            return cdc_error_set(error, CDC_EXIT_DATA, "field \"seq\" is no integer of 0..2^63-1");
-    } else if (cdc_json_raw_is(name, cdc_span_text("ts_ms")) && !cdc_json_int64(value, &event->ts_ms)) {
-        return cdc_error_set(error, CDC_EXIT_DATA, "field \"ts_ms\" is no integer");
-    }
-    return 0;
+    return cdc_error_set(error, CDC_EXIT_DATA, "bad JSON at byte %zu of the line: %s", (size_t)(where - line), why);
 }
 
-static int bad_json(const char *line, const struct json_fault *fault, struct cdc_error *error)
+/* One pass over the members of the line (or of its source, in_source): validates and stores. p: after the opening
+ * brace. Returns the byte after the closing one, or NULL with the error set. */
+static const char *parse_object(struct cdc_event *event, const char *p, const char *end, bool in_source,
+                                struct cdc_error *error)
 {
-    return cdc_error_set(error, CDC_EXIT_DATA, "bad JSON at byte %zu of the line: %s", (size_t)(fault->where - line),
-                         fault->why);
-}
+    const char *line = event->line.p;
+    const struct field *fields = in_source ? source_fields : line_fields;
+    size_t n = in_source ? sizeof source_fields / sizeof source_fields[0] : sizeof line_fields / sizeof line_fields[0];
+    struct json_fault fault = {NULL, NULL};
+    size_t next = 0;
 
-static int parse_source(struct cdc_event *event, struct cdc_error *error)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span name, value;
-
-    cdc_json_iter(&iter, event->source);
-    while (cdc_json_next_member(&iter, &name, &value)) {
-        const struct field *field =
-            find_field(source_fields, sizeof source_fields / sizeof source_fields[0], name);
-        if (field == NULL)
-            continue;
-        if (cdc_json_type(value) == CDC_JSON_NULL)
-            continue; /* Debezium writes null where it knows nothing */
-        if (store(event, field, value, error) != 0)
-            return cdc_error_prefix(error, "source");
-    }
-    return 0;
-}
-
-/* p: after the opening brace. Returns 0 when the object is closed and nothing follows. */
-static int parse_members(struct cdc_event *event, const char *line, const char *p, const char *end,
-                         struct cdc_error *error)
-{
-    struct json_fault fault = {"',' or '}' was expected", p};
-    bool first = true;
-
+    p = json_skip_space(p, end);
+    if (p < end && *p == '}')
+        return p + 1;
     for (;;) {
-        p = json_skip_space(p, end);
-        if (p < end && *p == '}' && first)
-            break;
-        fault.where = p;
         if (p == end || *p != '"')
-            return fault.why = "a member name was expected", bad_json(line, &fault, error);
+            return bad_json(line, p, "a member name was expected", error), NULL;
         const char *name_end = json_scan_string(p + 1, end, &fault);
         if (name_end == NULL)
-            return bad_json(line, &fault, error);
+            return bad_json(line, fault.where, fault.why, error), NULL;
         struct cdc_span name = {p + 1, (size_t)(name_end - p) - 2};
         p = json_skip_space(name_end, end);
         if (p == end || *p != ':')
-            return fault.why = "':' was expected", fault.where = p, bad_json(line, &fault, error);
+            return bad_json(line, p, "':' was expected", error), NULL;
         const char *start = json_skip_space(p + 1, end);
-        p = json_scan_value(start, end, 1, &fault);
-        if (p == NULL)
-            return bad_json(line, &fault, error);
-        struct cdc_span value = {start, (size_t)(p - start)};
-        const struct field *field = find_field(line_fields, sizeof line_fields / sizeof line_fields[0], name);
-        if ((field != NULL ? store(event, field, value, error) : store_number(event, name, value, error)) != 0)
-            return -1;
-        first = false;
-        p = json_skip_space(p, end);
-        if (p < end && *p == ',') {
-            p++;
-            continue;
+        const struct field *field = find_field(fields, n, name, &next);
+        if (field != NULL && field->want == WANT_SOURCE && start < end && *start == '{') {
+            p = parse_object(event, start + 1, end, true, error);
+            if (p == NULL)
+                return NULL;
+        } else if ((p = json_scan_value(start, end, in_source ? 2 : 1, &fault)) == NULL) {
+            return bad_json(line, fault.where, fault.why, error), NULL;
         }
-        break;
+        if (field != NULL) {
+            struct cdc_span value = {start, (size_t)(p - start)};
+            /* Debezium writes null into its source where it knows nothing. */
+            bool nothing = in_source && *start == 'n';
+            if (!nothing && store(event, field, value, error) != 0)
+                return in_source ? cdc_error_prefix(error, "source") : 0, NULL;
+        }
+        p = json_skip_space(p, end);
+        if (p == end || (*p != ',' && *p != '}'))
+            return bad_json(line, p, "',' or '}' was expected", error), NULL;
+        if (*p++ == '}')
+            return p;
+        p = json_skip_space(p, end);
     }
-    if (p == end || *p != '}')
-        return fault.why = "',' or '}' was expected", fault.where = p, bad_json(line, &fault, error);
-    p = json_skip_space(p + 1, end);
-    if (p != end)
-        return fault.why = "text after the object", fault.where = p, bad_json(line, &fault, error);
-    return 0;
 }
 
 int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct cdc_error *error)
@@ -171,12 +177,16 @@ int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct 
     event->line = cdc_span(line, n);
     if (p == end || *p != '{')
         return cdc_error_set(error, CDC_EXIT_DATA, "the line is not a JSON object");
-    if (parse_members(event, line, p + 1, end, error) != 0)
+    p = parse_object(event, p + 1, end, false, error);
+    if (p == NULL)
         return -1;
+    p = json_skip_space(p, end);
+    if (p != end)
+        return bad_json(line, p, "text after the object", error);
     if (event->op_text.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "the line has no \"op\"");
     event->op = op_of(event->op_text);
-    return event->source.p != NULL ? parse_source(event, error) : 0;
+    return 0;
 }
 
 bool cdc_event_has_row(const struct cdc_event *event)

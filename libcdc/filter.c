@@ -344,8 +344,13 @@ static struct plan *find_plan(struct cdc_filter *filter, const struct cdc_event 
         return filter->last;
     struct plan **slot = find_slot(filter->plans, filter->capacity, schema, event->table);
     if (*slot == NULL) {
-        if (filter->n_plans * 2 >= filter->capacity && grow_plans(filter) == 0)
+        if (filter->n_plans * 2 >= filter->capacity) {
+            if (grow_plans(filter) != 0) {
+                cdc_error_memory(error);
+                return NULL;
+            }
             slot = find_slot(filter->plans, filter->capacity, schema, event->table);
+        }
         *slot = new_plan(filter, schema, event->table);
         if (*slot == NULL) {
             cdc_error_memory(error);
@@ -625,7 +630,7 @@ static void pass_commit(struct cdc_filter *filter, const struct cdc_event *event
 
 int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
 {
-    struct edit edits[8];
+    struct edit edits[8] = {{{NULL, 0}, EDIT_ROW, NULL}};
     struct plan *plan = NULL;
     size_t n = 0;
 

@@ -140,7 +140,8 @@ static const char *scan_escape(const char *p, const char *end, struct json_fault
     return p + 12;
 }
 
-const char *json_scan_string(const char *p, const char *end, struct json_fault *fault)
+/* The rest of a string that holds more than plain ASCII. */
+static __attribute__((noinline)) const char *scan_odd_string(const char *p, const char *end, struct json_fault *fault)
 {
     for (;;) {
         p = skip_plain(p, end);
@@ -165,14 +166,28 @@ const char *json_scan_string(const char *p, const char *end, struct json_fault *
     }
 }
 
-static const char *scan_digits(const char *p, const char *end)
+/* Nearly every string is plain ASCII up to its quote. */
+static inline const char *scan_string(const char *p, const char *end, struct json_fault *fault)
+{
+    p = skip_plain(p, end);
+    if (p < end && *p == '"')
+        return p + 1;
+    return scan_odd_string(p, end, fault);
+}
+
+const char *json_scan_string(const char *p, const char *end, struct json_fault *fault)
+{
+    return scan_string(p, end, fault);
+}
+
+static inline const char *scan_digits(const char *p, const char *end)
 {
     while (p < end && (unsigned char)(*p - '0') <= 9)
         p++;
     return p;
 }
 
-static const char *scan_number(const char *p, const char *end, struct json_fault *fault)
+static inline const char *scan_number(const char *p, const char *end, struct json_fault *fault)
 {
     const char *start = p;
 
@@ -207,11 +222,11 @@ static const char *scan_word(const char *p, const char *end, const char *word, s
     return p + n;
 }
 
-static const char *scan_scalar(const char *p, const char *end, struct json_fault *fault)
+static inline const char *scan_scalar(const char *p, const char *end, struct json_fault *fault)
 {
     switch (*p) {
     case '"':
-        return json_scan_string(p + 1, end, fault);
+        return scan_string(p + 1, end, fault);
     case 't':
         return scan_word(p, end, "true", 4, fault);
     case 'f':
@@ -227,11 +242,11 @@ static const char *scan_scalar(const char *p, const char *end, struct json_fault
 }
 
 /* `"name":` and the space around; returns the first byte of the value. */
-static const char *scan_name(const char *p, const char *end, struct json_fault *fault)
+static inline const char *scan_name(const char *p, const char *end, struct json_fault *fault)
 {
     if (p == end || *p != '"')
         return fail(fault, "a member name was expected", p);
-    p = json_scan_string(p + 1, end, fault);
+    p = scan_string(p + 1, end, fault);
     if (p == NULL)
         return NULL;
     p = json_skip_space(p, end);
