@@ -9,6 +9,7 @@
 #include <cdc/log.h>
 #include <cdc/metrics.h>
 #include <cdc/offset.h>
+#include <cdc/options.h>
 #include <cdc/source.h>
 #include <libpq-fe.h>
 
@@ -49,6 +50,8 @@ struct pg_type pg_type_of(uint32_t oid);
 /* Appends the server's text form (sessions pinned by PG_SESSION_OPTIONS) as JSON, as cdc-event(5) says. *unconvertible is
  * incremented when bytes are not UTF-8. */
 void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style, const char *text, size_t n, uint64_t *unconvertible);
+/* A built-in type by its name in pg_catalog ("int4", "_text"): what a domain is made of. */
+struct pg_type pg_type_named(const char *name);
 /* Settings that change output, pinned for every session (contents of libpq's `options`). */
 #define PG_SESSION_OPTIONS \
     "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c extra_float_digits=3 -c bytea_output=hex -c lc_monetary=C"
@@ -77,12 +80,26 @@ struct pg_table {
     struct cdc_buf source_head; /* `{"connector":"postgresql","name":..,"db":..,"schema":..,"table":..` without closing brace, ready */
 };
 void pg_table_free(struct pg_table *table);
-/* Builds name_json and source_head once names are set. 0 or -1 */
+/* Once names, identities and the primary key (column.key, has_key) are set: settles which columns are the key, recognises arrays of
+ * other than built-in types by their name, and builds name_json and source_head. 0 or -1 */
 int pg_table_prepare(struct pg_table *table, const char *pipeline, const char *database, struct cdc_error *error);
 /* Appends one whole schema line with LF. */
 void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, struct cdc_span pos, uint64_t seq, int64_t ts_ms);
+/* Appends `{"connector":"postgresql","name":"N","db":"D"`. */
+void pg_source_head(struct cdc_buf *out, const char *pipeline, const char *database);
 /* Appends `,"ts_ms":N,"txId":N,"lsn":N,"snapshot":"S"}`; tx_id 0: left out. */
 void pg_source_tail(struct cdc_buf *out, int64_t ts_ms, uint32_t tx_id, uint64_t lsn, const char *snapshot);
+
+/* One value of a row: kind 't' text, 'n' NULL, 'u' not known (TOAST that did not change). BORROWS its bytes. */
+struct pg_cell {
+    const char *p;
+    uint32_t n;
+    char kind;
+};
+enum pg_row_part { PG_ROW_ALL, PG_ROW_KEY, PG_ROW_IDENTITY };
+/* Appends {"column":value,...} of the columns in part, without those of kind 'u'. cells: one for each column. (types.c) */
+void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells, enum pg_row_part part,
+                   const struct pg_value_style *style, uint64_t *unconvertible);
 
 /* -- pgoutput, protocol version 1 (pgoutput.c) ----------------------------- */
 struct pgoutput;
@@ -119,6 +136,9 @@ struct pg_settings {
     bool no_create, temporary;
     struct pg_value_style style;
     const char *tool;
+    /* While a long wait lasts (a slot waits for running transactions): who to tell, and what ends it. Both may be NULL. */
+    const struct cdc_log *log;
+    const struct cdc_control *control;
 };
 /* Connects with the session pinned; replication: a walsender connection to that database. Errors: PERMISSION for a wrong password or a missing
  * privilege, CONFIG for a database that does not exist, UNAVAILABLE else. The password appears in no error. RETURNS NEW (PQfinish). */

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* What is known of a table, and the parts of its lines that never change. */
+#include "connectors/postgres/postgres.h"
+
+#include <stdlib.h>
+
+void pg_table_free(struct pg_table *table)
+{
+    if (!table)
+        return;
+    for (size_t i = 0; i < table->n_columns; i++) {
+        free(table->columns[i].name);
+        free(table->columns[i].type_name);
+        cdc_buf_free(&table->columns[i].name_json);
+    }
+    free(table->columns);
+    free(table->schema);
+    free(table->name);
+    cdc_buf_free(&table->source_head);
+    free(table);
+}
+
+/* The server itself identifies rows by the primary key (d) or by an index (i); then these columns are the key, for they
+ * are what an old row carries. Else (f, n) it is the primary key that the catalogs told, if any. */
+static void settle_key(struct pg_table *table)
+{
+    bool by_identity = table->replica_identity == 'd' || table->replica_identity == 'i';
+    bool any = false;
+    for (size_t i = 0; i < table->n_columns; i++) {
+        struct pg_column *column = &table->columns[i];
+        column->key = by_identity ? column->identity : column->key && table->has_key;
+        any = any || column->key;
+    }
+    table->has_key = any;
+}
+
+/* Arrays of enums, domains and extension types: format_type() says "mood[]". */
+static void settle_array(struct pg_column *column)
+{
+    size_t n = column->type_name ? strlen(column->type_name) : 0;
+    if (column->type.kind == PG_TEXT && n > 2 && strcmp(column->type_name + n - 2, "[]") == 0)
+        column->type = (struct pg_type){PG_ARRAY, PG_TEXT, ','};
+}
+
+static int bad_name(const struct pg_table *table, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "table with oid %u: a name in it is not valid UTF-8", table->oid);
+    return cdc_error_hint(error, "rename the table or the column, or exclude the table from the publication");
+}
+
+static bool append_name(struct cdc_buf *out, const char *name)
+{
+    size_t n = strlen(name);
+    if (!cdc_utf8_valid(name, n))
+        return false;
+    cdc_json_append_string(out, name, n);
+    return true;
+}
+
+static bool prepare_head(struct pg_table *table, const char *pipeline, const char *database)
+{
+    struct cdc_buf *head = &table->source_head;
+    head->len = 0;
+    pg_source_head(head, pipeline, database);
+    cdc_buf_lit(head, ",\"schema\":");
+    bool good = append_name(head, table->schema);
+    cdc_buf_lit(head, ",\"table\":");
+    return append_name(head, table->name) && good;
+}
+
+int pg_table_prepare(struct pg_table *table, const char *pipeline, const char *database, struct cdc_error *error)
+{
+    settle_key(table);
+    if (!prepare_head(table, pipeline, database))
+        return bad_name(table, error);
+    bool failed = table->source_head.failed;
+    for (size_t i = 0; i < table->n_columns; i++) {
+        struct pg_column *column = &table->columns[i];
+        settle_array(column);
+        column->name_json.len = 0;
+        if (!append_name(&column->name_json, column->name))
+            return bad_name(table, error);
+        cdc_buf_byte(&column->name_json, ':');
+        failed = failed || column->name_json.failed;
+    }
+    return failed ? cdc_error_memory(error) : 0;
+}
+
+void pg_source_head(struct cdc_buf *out, const char *pipeline, const char *database)
+{
+    cdc_buf_lit(out, "{\"connector\":\"postgresql\",\"name\":");
+    cdc_json_append_text(out, pipeline, strlen(pipeline));
+    cdc_buf_lit(out, ",\"db\":");
+    cdc_json_append_text(out, database, strlen(database));
+}
+
+void pg_source_tail(struct cdc_buf *out, int64_t ts_ms, uint32_t tx_id, uint64_t lsn, const char *snapshot)
+{
+    cdc_buf_lit(out, ",\"ts_ms\":");
+    cdc_buf_i64(out, ts_ms);
+    if (tx_id != 0) {
+        cdc_buf_lit(out, ",\"txId\":");
+        cdc_buf_u64(out, tx_id);
+    }
+    cdc_buf_lit(out, ",\"lsn\":");
+    cdc_buf_u64(out, lsn);
+    cdc_buf_lit(out, ",\"snapshot\":\"");
+    cdc_buf_text(out, snapshot);
+    cdc_buf_lit(out, "\"}");
+}
+
+static void append_flag(struct cdc_buf *out, bool flag)
+{
+    cdc_buf_text(out, flag ? "true" : "false");
+}
+
+static void append_columns(struct cdc_buf *out, const struct pg_table *table)
+{
+    cdc_buf_lit(out, ",\"columns\":[");
+    for (size_t i = 0; i < table->n_columns; i++) {
+        const struct pg_column *column = &table->columns[i];
+        const char *type = column->type_name ? column->type_name : "";
+        cdc_buf_text(out, i ? ",{\"name\":" : "{\"name\":");
+        cdc_buf_append(out, column->name_json.data, column->name_json.len - 1);
+        cdc_buf_lit(out, ",\"type\":");
+        cdc_json_append_text(out, type, strlen(type));
+        cdc_buf_lit(out, ",\"nullable\":");
+        append_flag(out, column->nullable);
+        cdc_buf_lit(out, ",\"generated\":");
+        append_flag(out, column->generated);
+        cdc_buf_byte(out, '}');
+    }
+    cdc_buf_lit(out, "],\"key_columns\":[");
+    const char *separator = "";
+    for (size_t i = 0; i < table->n_columns; i++) {
+        const struct pg_column *column = &table->columns[i];
+        if (!column->key)
+            continue;
+        cdc_buf_text(out, separator);
+        separator = ",";
+        cdc_buf_append(out, column->name_json.data, column->name_json.len - 1);
+    }
+    cdc_buf_byte(out, ']');
+}
+
+/* "XXXXXXXXXXXXXXXX.0000000000.a...": a snapshot's. */
+static bool of_snapshot(struct cdc_span pos)
+{
+    return pos.n > 28 && pos.p[28] == 'a';
+}
+
+void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, struct cdc_span pos, uint64_t seq, int64_t ts_ms)
+{
+    cdc_buf_lit(out, "{\"op\":\"schema\",\"pos\":\"");
+    cdc_buf_span(out, pos);
+    cdc_buf_lit(out, "\",\"seq\":");
+    cdc_buf_u64(out, seq);
+    cdc_buf_lit(out, ",\"ts_ms\":");
+    cdc_buf_i64(out, ts_ms);
+    cdc_buf_lit(out, ",\"source\":");
+    cdc_buf_append(out, table->source_head.data, table->source_head.len);
+    pg_source_tail(out, ts_ms, 0, seq, of_snapshot(pos) ? "true" : "false");
+    append_columns(out, table);
+    cdc_buf_lit(out, "}\n");
+}

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: MIT */
+/* The server's text form of a value, as JSON (cdc-event(5), "Values"). */
+#include "connectors/postgres/postgres.h"
+
+#include <stdlib.h>
+
+/* Built-in types that are not plain text, and the arrays of all built-in base types; sorted by oid. */
+static const struct builtin {
+    uint32_t oid;
+    const char *name;
+    struct pg_type type;
+} builtins[] = {
+    {16, "bool", {PG_BOOL, PG_TEXT, ','}},
+    {17, "bytea", {PG_BYTEA, PG_TEXT, ','}},
+    {20, "int8", {PG_INT8, PG_TEXT, ','}},
+    {21, "int2", {PG_INTEGER, PG_TEXT, ','}},
+    {23, "int4", {PG_INTEGER, PG_TEXT, ','}},
+    {26, "oid", {PG_INTEGER, PG_TEXT, ','}},
+    {114, "json", {PG_JSON, PG_TEXT, ','}},
+    {143, "_xml", {PG_ARRAY, PG_TEXT, ','}},
+    {199, "_json", {PG_ARRAY, PG_JSON, ','}},
+    {271, "_xid8", {PG_ARRAY, PG_TEXT, ','}},
+    {629, "_line", {PG_ARRAY, PG_TEXT, ','}},
+    {651, "_cidr", {PG_ARRAY, PG_TEXT, ','}},
+    {700, "float4", {PG_FLOAT, PG_TEXT, ','}},
+    {701, "float8", {PG_FLOAT, PG_TEXT, ','}},
+    {719, "_circle", {PG_ARRAY, PG_TEXT, ','}},
+    {775, "_macaddr8", {PG_ARRAY, PG_TEXT, ','}},
+    {791, "_money", {PG_ARRAY, PG_TEXT, ','}},
+    {1000, "_bool", {PG_ARRAY, PG_BOOL, ','}},
+    {1001, "_bytea", {PG_ARRAY, PG_BYTEA, ','}},
+    {1002, "_char", {PG_ARRAY, PG_TEXT, ','}},
+    {1003, "_name", {PG_ARRAY, PG_TEXT, ','}},
+    {1005, "_int2", {PG_ARRAY, PG_INTEGER, ','}},
+    {1006, "_int2vector", {PG_ARRAY, PG_TEXT, ','}},
+    {1007, "_int4", {PG_ARRAY, PG_INTEGER, ','}},
+    {1008, "_regproc", {PG_ARRAY, PG_TEXT, ','}},
+    {1009, "_text", {PG_ARRAY, PG_TEXT, ','}},
+    {1010, "_tid", {PG_ARRAY, PG_TEXT, ','}},
+    {1011, "_xid", {PG_ARRAY, PG_TEXT, ','}},
+    {1012, "_cid", {PG_ARRAY, PG_TEXT, ','}},
+    {1013, "_oidvector", {PG_ARRAY, PG_TEXT, ','}},
+    {1014, "_bpchar", {PG_ARRAY, PG_TEXT, ','}},
+    {1015, "_varchar", {PG_ARRAY, PG_TEXT, ','}},
+    {1016, "_int8", {PG_ARRAY, PG_INT8, ','}},
+    {1017, "_point", {PG_ARRAY, PG_TEXT, ','}},
+    {1018, "_lseg", {PG_ARRAY, PG_TEXT, ','}},
+    {1019, "_path", {PG_ARRAY, PG_TEXT, ','}},
+    {1020, "_box", {PG_ARRAY, PG_TEXT, ';'}},
+    {1021, "_float4", {PG_ARRAY, PG_FLOAT, ','}},
+    {1022, "_float8", {PG_ARRAY, PG_FLOAT, ','}},
+    {1027, "_polygon", {PG_ARRAY, PG_TEXT, ','}},
+    {1028, "_oid", {PG_ARRAY, PG_INTEGER, ','}},
+    {1034, "_aclitem", {PG_ARRAY, PG_TEXT, ','}},
+    {1040, "_macaddr", {PG_ARRAY, PG_TEXT, ','}},
+    {1041, "_inet", {PG_ARRAY, PG_TEXT, ','}},
+    {1114, "timestamp", {PG_TIMESTAMP, PG_TEXT, ','}},
+    {1115, "_timestamp", {PG_ARRAY, PG_TIMESTAMP, ','}},
+    {1182, "_date", {PG_ARRAY, PG_TEXT, ','}},
+    {1183, "_time", {PG_ARRAY, PG_TEXT, ','}},
+    {1184, "timestamptz", {PG_TIMESTAMPTZ, PG_TEXT, ','}},
+    {1185, "_timestamptz", {PG_ARRAY, PG_TIMESTAMPTZ, ','}},
+    {1186, "interval", {PG_INTERVAL, PG_TEXT, ','}},
+    {1187, "_interval", {PG_ARRAY, PG_INTERVAL, ','}},
+    {1231, "_numeric", {PG_ARRAY, PG_NUMERIC, ','}},
+    {1270, "_timetz", {PG_ARRAY, PG_TEXT, ','}},
+    {1561, "_bit", {PG_ARRAY, PG_TEXT, ','}},
+    {1563, "_varbit", {PG_ARRAY, PG_TEXT, ','}},
+    {1700, "numeric", {PG_NUMERIC, PG_TEXT, ','}},
+    {2201, "_refcursor", {PG_ARRAY, PG_TEXT, ','}},
+    {2207, "_regprocedure", {PG_ARRAY, PG_TEXT, ','}},
+    {2208, "_regoper", {PG_ARRAY, PG_TEXT, ','}},
+    {2209, "_regoperator", {PG_ARRAY, PG_TEXT, ','}},
+    {2210, "_regclass", {PG_ARRAY, PG_TEXT, ','}},
+    {2211, "_regtype", {PG_ARRAY, PG_TEXT, ','}},
+    {2949, "_txid_snapshot", {PG_ARRAY, PG_TEXT, ','}},
+    {2951, "_uuid", {PG_ARRAY, PG_TEXT, ','}},
+    {3221, "_pg_lsn", {PG_ARRAY, PG_TEXT, ','}},
+    {3643, "_tsvector", {PG_ARRAY, PG_TEXT, ','}},
+    {3644, "_gtsvector", {PG_ARRAY, PG_TEXT, ','}},
+    {3645, "_tsquery", {PG_ARRAY, PG_TEXT, ','}},
+    {3735, "_regconfig", {PG_ARRAY, PG_TEXT, ','}},
+    {3770, "_regdictionary", {PG_ARRAY, PG_TEXT, ','}},
+    {3802, "jsonb", {PG_JSON, PG_TEXT, ','}},
+    {3807, "_jsonb", {PG_ARRAY, PG_JSON, ','}},
+    {3905, "_int4range", {PG_ARRAY, PG_TEXT, ','}},
+    {3907, "_numrange", {PG_ARRAY, PG_TEXT, ','}},
+    {3909, "_tsrange", {PG_ARRAY, PG_TEXT, ','}},
+    {3911, "_tstzrange", {PG_ARRAY, PG_TEXT, ','}},
+    {3913, "_daterange", {PG_ARRAY, PG_TEXT, ','}},
+    {3927, "_int8range", {PG_ARRAY, PG_TEXT, ','}},
+    {4073, "_jsonpath", {PG_ARRAY, PG_TEXT, ','}},
+    {4090, "_regnamespace", {PG_ARRAY, PG_TEXT, ','}},
+    {4097, "_regrole", {PG_ARRAY, PG_TEXT, ','}},
+    {4192, "_regcollation", {PG_ARRAY, PG_TEXT, ','}},
+    {5039, "_pg_snapshot", {PG_ARRAY, PG_TEXT, ','}},
+    {6150, "_int4multirange", {PG_ARRAY, PG_TEXT, ','}},
+    {6151, "_nummultirange", {PG_ARRAY, PG_TEXT, ','}},
+    {6152, "_tsmultirange", {PG_ARRAY, PG_TEXT, ','}},
+    {6153, "_tstzmultirange", {PG_ARRAY, PG_TEXT, ','}},
+    {6155, "_datemultirange", {PG_ARRAY, PG_TEXT, ','}},
+    {6157, "_int8multirange", {PG_ARRAY, PG_TEXT, ','}},
+};
+enum { BUILTINS = sizeof builtins / sizeof builtins[0] };
+
+struct pg_type pg_type_of(uint32_t oid)
+{
+    size_t low = 0, high = BUILTINS;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (builtins[middle].oid == oid)
+            return builtins[middle].type;
+        if (builtins[middle].oid < oid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return (struct pg_type){PG_TEXT, PG_TEXT, ','};
+}
+
+struct pg_type pg_type_named(const char *name)
+{
+    for (size_t i = 0; i < BUILTINS; i++)
+        if (strcmp(builtins[i].name, name) == 0)
+            return builtins[i].type;
+    return (struct pg_type){PG_TEXT, PG_TEXT, ','};
+}
+
+/* -- text ------------------------------------------------------------------ */
+
+#define ONES UINT64_C(0x0101010101010101)
+#define HIGH (ONES << 7)
+
+/* Marks (in the high bits) that something in eight bytes is not plain: a
+ * control, a quote, a backslash, or no ASCII. */
+static inline uint64_t not_plain(uint64_t x)
+{
+    uint64_t quote = x ^ (ONES * '"'), backslash = x ^ (ONES * '\\');
+    uint64_t control = (x - ONES * 0x20) & ~x;
+    return (x | control | ((quote - ONES) & ~quote) | ((backslash - ONES) & ~backslash)) & HIGH;
+}
+
+static inline bool is_plain(const char *p, size_t n)
+{
+    uint64_t x, bad = 0;
+    while (n >= 8) {
+        memcpy(&x, p, 8);
+        bad |= not_plain(x);
+        p += 8;
+        n -= 8;
+    }
+    if (n != 0) {
+        x = ONES * ' ';
+        memcpy(&x, p, n);
+        bad |= not_plain(x);
+    }
+    return bad == 0;
+}
+
+static inline void append_quoted(struct cdc_buf *out, const char *text, size_t n)
+{
+    if (!cdc_buf_room(out, n + 2))
+        return;
+    char *p = out->data + out->len;
+    *p++ = '"';
+    memcpy(p, text, n);
+    p[n] = '"';
+    out->len += n + 2;
+}
+
+static inline void append_text(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
+{
+    if (n == 0)
+        cdc_buf_lit(out, "\"\"");
+    else if (is_plain(text, n))
+        append_quoted(out, text, n);
+    else if (!cdc_json_append_text(out, text, n))
+        ++*unconvertible;
+}
+
+/* -- numbers --------------------------------------------------------------- */
+
+static inline bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static size_t digits(const char *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n && is_digit(p[i]))
+        i++;
+    return i;
+}
+
+/* An integer as JSON writes it: no leading zeros. */
+static inline bool is_integer(const char *p, size_t n)
+{
+    if (n != 0 && *p == '-') {
+        p++;
+        n--;
+    }
+    return n != 0 && digits(p, n) == n && (n == 1 || *p != '0');
+}
+
+/* Any JSON number; NaN and Infinity are none. */
+static bool is_number(const char *p, size_t n)
+{
+    const char *end = p + n;
+    if (p < end && *p == '-')
+        p++;
+    size_t run = digits(p, (size_t)(end - p));
+    if (run == 0 || (run > 1 && *p == '0'))
+        return false;
+    p += run;
+    if (p < end && *p == '.') {
+        p++;
+        run = digits(p, (size_t)(end - p));
+        if (run == 0)
+            return false;
+        p += run;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '+' || *p == '-'))
+            p++;
+        run = digits(p, (size_t)(end - p));
+        if (run == 0)
+            return false;
+        p += run;
+    }
+    return p == end;
+}
+
+/* Would a reader that uses doubles round this integer? */
+static bool beyond_double(const char *p, size_t n)
+{
+    static const char limit[] = "9007199254740992";
+    if (*p == '-') {
+        p++;
+        n--;
+    }
+    return n > sizeof limit - 1 || (n == sizeof limit - 1 && memcmp(p, limit, n) > 0);
+}
+
+/* -- bytea ----------------------------------------------------------------- */
+
+static const signed char hex_values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+
+/* "\x00ff" as base64; false (and nothing appended) when it is not that. */
+static bool append_bytea(struct cdc_buf *out, const char *text, size_t n)
+{
+    if (n < 2 || text[0] != '\\' || text[1] != 'x' || n % 2 != 0)
+        return false;
+    size_t start = out->len;
+    const unsigned char *p = (const unsigned char *)text + 2, *end = (const unsigned char *)text + n;
+    unsigned char chunk[3 * 256]; /* a multiple of three, so that padding comes last only */
+    int bad = 0;
+    cdc_buf_byte(out, '"');
+    while (p < end) {
+        size_t filled = 0;
+        for (; filled < sizeof chunk && p < end; p += 2) {
+            int high = hex_values[p[0]] - 1, low = hex_values[p[1]] - 1;
+            bad |= high | low;
+            chunk[filled++] = (unsigned char)((unsigned)high << 4 | (unsigned)low);
+        }
+        cdc_buf_base64(out, chunk, filled);
+    }
+    cdc_buf_byte(out, '"');
+    if (bad < 0) {
+        out->len = start;
+        return false;
+    }
+    return true;
+}
+
+/* -- time ------------------------------------------------------------------ */
+
+/* "2026-11-21 09:28:42" and perhaps a fraction, nothing behind it. */
+static bool is_timestamp(const char *p, size_t n)
+{
+    static const char shape[] = "dddd-dd-dd dd:dd:dd";
+    if (n < sizeof shape - 1)
+        return false;
+    for (size_t i = 0; i < sizeof shape - 1; i++)
+        if (shape[i] == 'd' ? !is_digit(p[i]) : p[i] != shape[i])
+            return false;
+    p += sizeof shape - 1;
+    n -= sizeof shape - 1;
+    return n == 0 || (n > 1 && *p == '.' && digits(p + 1, n - 1) == n - 1);
+}
+
+static void append_timestamp(struct cdc_buf *out, const char *text, size_t n, bool zone, uint64_t *unconvertible)
+{
+    size_t bare = n;
+    if (zone) /* the session's zone is UTC */
+        bare = n > 3 && memcmp(text + n - 3, "+00", 3) == 0 ? n - 3 : 0;
+    if (!is_timestamp(text, bare)) { /* infinity, BC, years of five digits */
+        append_text(out, text, n, unconvertible);
+        return;
+    }
+    if (!cdc_buf_room(out, bare + 3))
+        return;
+    char *p = out->data + out->len;
+    *p++ = '"';
+    memcpy(p, text, bare);
+    p[10] = 'T';
+    p += bare;
+    if (zone)
+        *p++ = 'Z';
+    *p++ = '"';
+    out->len = (size_t)(p - out->data);
+}
+
+/* -- arrays ---------------------------------------------------------------- */
+
+enum { ARRAY_DEPTH = 6 }; /* the server's own limit */
+
+struct array {
+    const char *p, *end;
+    struct pg_type type;
+    const struct pg_value_style *style;
+    uint64_t *unconvertible;
+    struct cdc_buf scratch; /* an element without its backslashes */
+};
+
+static void append_element(struct array *array, struct cdc_buf *out, const char *p, size_t n)
+{
+    struct pg_type element = {array->type.element, PG_TEXT, ','};
+    pg_value_append(out, element, array->style, p, n, array->unconvertible);
+}
+
+/* "..." with backslash escapes; p is behind the opening quote. */
+static bool quoted_element(struct array *array, struct cdc_buf *out)
+{
+    const char *start = array->p, *p = start;
+    bool escaped = false;
+    while (p < array->end && *p != '"') {
+        if (*p == '\\') {
+            escaped = true;
+            p++;
+        }
+        p++;
+    }
+    if (p >= array->end)
+        return false;
+    array->p = p + 1;
+    if (!escaped) {
+        append_element(array, out, start, (size_t)(p - start));
+        return true;
+    }
+    array->scratch.len = 0;
+    for (; start < p; start++) {
+        if (*start == '\\')
+            start++;
+        cdc_buf_byte(&array->scratch, *start);
+    }
+    append_element(array, out, array->scratch.data, array->scratch.len);
+    return true;
+}
+
+static bool bare_element(struct array *array, struct cdc_buf *out)
+{
+    const char *start = array->p, *p = start;
+    while (p < array->end && *p != array->type.delimiter && *p != '}') {
+        if (*p == '{' || *p == '"' || *p == '\\')
+            return false;
+        p++;
+    }
+    if (p == start || p >= array->end)
+        return false;
+    array->p = p;
+    if (p - start == 4 && memcmp(start, "NULL", 4) == 0)
+        cdc_buf_lit(out, "null");
+    else
+        append_element(array, out, start, (size_t)(p - start));
+    return true;
+}
+
+/* p is behind an opening brace; leaves it behind the closing one. */
+static bool braces(struct array *array, struct cdc_buf *out, int depth)
+{
+    cdc_buf_byte(out, '[');
+    if (array->p < array->end && *array->p == '}') {
+        array->p++;
+        cdc_buf_byte(out, ']');
+        return true;
+    }
+    while (array->p < array->end) {
+        bool good;
+        if (*array->p == '{') {
+            array->p++;
+            good = depth < ARRAY_DEPTH && braces(array, out, depth + 1);
+        } else if (*array->p == '"') {
+            array->p++;
+            good = quoted_element(array, out);
+        } else {
+            good = bare_element(array, out);
+        }
+        if (!good || array->p >= array->end)
+            return false;
+        char c = *array->p++;
+        if (c == '}') {
+            cdc_buf_byte(out, ']');
+            return true;
+        }
+        if (c != array->type.delimiter)
+            return false;
+        cdc_buf_byte(out, ',');
+    }
+    return false;
+}
+
+/* False, and nothing appended, when the text is no array. */
+static bool append_array(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style,
+                         const char *text, size_t n, uint64_t *unconvertible)
+{
+    struct array array = {text, text + n, type, style, unconvertible, CDC_BUF_INIT};
+    size_t start = out->len;
+    uint64_t before = *unconvertible;
+    if (n != 0 && text[0] == '[') { /* [0:1]={...}: bounds are not told */
+        const char *brace = memchr(text, '{', n);
+        array.p = brace && brace[-1] == '=' ? brace : array.end;
+    }
+    bool good = array.p < array.end && *array.p++ == '{' && braces(&array, out, 1) && array.p == array.end;
+    if (array.scratch.failed)
+        out->failed = true;
+    cdc_buf_free(&array.scratch);
+    if (!good) {
+        out->len = start;
+        *unconvertible = before;
+    }
+    return good;
+}
+
+/* -- one value, one row ---------------------------------------------------- */
+
+static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
+{
+    /* The server's json type takes what RFC 8259 readers refuse (lone surrogates, any depth): then as text. */
+    if (cdc_json_validate(text, n, NULL) == 0)
+        cdc_json_append_compact(out, cdc_span(text, n));
+    else
+        append_text(out, text, n, unconvertible);
+}
+
+static inline void value(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style, const char *text,
+                         size_t n, uint64_t *unconvertible)
+{
+    switch (type.kind) {
+    case PG_BOOL:
+        if (n == 1 && *text == 't') {
+            cdc_buf_lit(out, "true");
+            return;
+        }
+        if (n == 1 && *text == 'f') {
+            cdc_buf_lit(out, "false");
+            return;
+        }
+        break;
+    case PG_INT8:
+        if (style->int64_as_string && n != 0 && beyond_double(text, n))
+            break;
+        /* fall through */
+    case PG_INTEGER:
+        if (is_integer(text, n)) {
+            cdc_buf_append(out, text, n);
+            return;
+        }
+        break;
+    case PG_NUMERIC:
+        if (!style->decimal_as_number)
+            break;
+        /* fall through */
+    case PG_FLOAT:
+        if (is_number(text, n)) {
+            cdc_buf_append(out, text, n);
+            return;
+        }
+        break;
+    case PG_BYTEA:
+        if (append_bytea(out, text, n))
+            return;
+        break;
+    case PG_JSON:
+        append_json(out, text, n, unconvertible);
+        return;
+    case PG_TIMESTAMP:
+    case PG_TIMESTAMPTZ:
+        append_timestamp(out, text, n, type.kind == PG_TIMESTAMPTZ, unconvertible);
+        return;
+    case PG_ARRAY:
+        if (append_array(out, type, style, text, n, unconvertible))
+            return;
+        break;
+    case PG_INTERVAL: /* the session's intervalstyle is ISO 8601 */
+    case PG_TEXT:
+        break;
+    }
+    append_text(out, text, n, unconvertible);
+}
+
+void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style, const char *text,
+                     size_t n, uint64_t *unconvertible)
+{
+    value(out, type, style, text, n, unconvertible);
+}
+
+static inline bool in_part(const struct pg_column *column, enum pg_row_part part)
+{
+    return part == PG_ROW_ALL || (part == PG_ROW_KEY ? column->key : column->identity);
+}
+
+void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells, enum pg_row_part part,
+                   const struct pg_value_style *style, uint64_t *unconvertible)
+{
+    char separator = '{';
+    for (size_t i = 0; i < table->n_columns; i++) {
+        const struct pg_column *column = &table->columns[i];
+        const struct pg_cell *cell = &cells[i];
+        if (cell->kind == 'u' || !in_part(column, part))
+            continue;
+        if (!cdc_buf_room(out, column->name_json.len + cell->n + 16))
+            return;
+        char *p = out->data + out->len;
+        *p++ = separator;
+        memcpy(p, column->name_json.data, column->name_json.len);
+        out->len += column->name_json.len + 1;
+        separator = ',';
+        if (cell->kind == 'n')
+            cdc_buf_lit(out, "null");
+        else
+            value(out, column->type, style, cell->p, cell->n, unconvertible);
+    }
+    if (separator == '{')
+        cdc_buf_byte(out, '{');
+    cdc_buf_byte(out, '}');
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* latency CONNINFO TABLE N COMMAND...: starts the receiver, then commits N
+ * single rows 20 ms apart, each with a mark of its own, and prints for each the
+ * microseconds from COMMIT's return until the mark was read from the receiver. */
+#include <libpq-fe.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char seen[1 << 20];
+static size_t seen_n;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* Reads until the mark is there; false after five seconds. */
+static int wait_for(int fd, const char *mark)
+{
+    double limit = now() + 5e6;
+    seen_n = 0;
+    while (now() < limit) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (poll(&p, 1, 100) <= 0)
+            continue;
+        if (seen_n > sizeof seen / 2)
+            seen_n = 0;
+        ssize_t n = read(fd, seen + seen_n, sizeof seen - seen_n);
+        if (n <= 0)
+            return 0;
+        seen_n += (size_t)n;
+        if (memmem(seen, seen_n, mark, strlen(mark)))
+            return 1;
+    }
+    return 0;
+}
+
+static int insert(PGconn *connection, const char *table, const char *mark)
+{
+    char text[256];
+    snprintf(text, sizeof text, "insert into %s (b) values ('%s')", table, mark);
+    PGresult *result = PQexec(connection, text);
+    int good = PQresultStatus(result) == PGRES_COMMAND_OK;
+    if (!good)
+        fprintf(stderr, "latency: %s", PQerrorMessage(connection));
+    PQclear(result);
+    return good;
+}
+
+int main(int argc, char **argv)
+{
+    int pipes[2], count;
+    if (argc < 5 || pipe(pipes) < 0)
+        return 64;
+    count = atoi(argv[3]);
+    PGconn *connection = PQconnectdb(argv[1]);
+    if (PQstatus(connection) != CONNECTION_OK) {
+        fprintf(stderr, "latency: %s", PQerrorMessage(connection));
+        return 69;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(pipes[1], 1);
+        close(pipes[0]);
+        close(pipes[1]);
+        execvp(argv[4], argv + 4);
+        _exit(127);
+    }
+    close(pipes[1]);
+    int status = 0;
+    /* The first one waits for the receiver to be up. */
+    for (int i = 0; i <= count && status == 0; i++) {
+        char mark[64];
+        snprintf(mark, sizeof mark, "mark-%ld-%06d-end", (long)getpid(), i);
+        if (!insert(connection, argv[2], mark)) {
+            status = 70;
+            break;
+        }
+        double begin = now();
+        if (!wait_for(pipes[0], mark))
+            status = 69;
+        else if (i > 0)
+            printf("%.1f\n", now() - begin);
+        struct timespec pause = {.tv_nsec = 20000000};
+        nanosleep(&pause, NULL);
+    }
+    kill(child, SIGTERM);
+    close(pipes[0]);
+    waitpid(child, NULL, 0);
+    PQfinish(connection);
+    return status;
+}

@@ -1,0 +1,262 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What every tool has in common: help, version, usage errors, man pages, bad
+# input, output that cannot be written.
+bats_require_minimum_version 1.8.0
+load lib/common
+
+setup() { DIR=$BATS_TEST_TMPDIR; }
+teardown() { end_spawned; }
+
+EVENT='{"op":"c","pos":"01","seq":1,"ts_ms":1,"source":{"connector":"postgresql","name":"n","db":"d","schema":"public","table":"t","ts_ms":1,"snapshot":"false"},"key":{"id":1},"before":null,"after":{"id":1,"v":"x"}}'
+COMMIT='{"op":"commit","pos":"02","seq":1,"ts_ms":1,"source":{"connector":"postgresql","name":"n","db":"d","ts_ms":1,"snapshot":"false"},"events":1}'
+
+# Everything that reads events: the filter, and the sinks there are.
+readers() {
+    local tool
+    for tool in "${TOOLS[@]}"; do case $tool in cdc-filter | cdc-sink-*) echo "$tool" ;; esac; done
+}
+# reader TOOL [OPTION...]: that tool as it would stand in a pipeline; nothing listens at the HTTP sink's address.
+reader() {
+    local tool=$1
+    shift
+    rm -f "$DIR"/reader.*
+    case $tool in
+    cdc-filter) t cdc-filter "$@" ;;
+    cdc-sink-sqlite) t cdc-sink-sqlite "$@" "$DIR/reader.db" ;;
+    cdc-sink-http) t cdc-sink-http --webhook --retry-max 0 "$@" http://127.0.0.1:9/ ;;
+    esac
+}
+# Each reader must end with this status on the given file, and say why on stderr.
+readers_exit() {
+    local expected=$1 file=$2 tool status
+    shift 2
+    for tool in $(readers); do
+        status=0
+        reader "$tool" "$@" <"$file" >"$DIR/out" 2>"$DIR/err" || status=$?
+        is "$tool's exit status" "$expected" "$status" || { head -c 500 "$DIR/err"; return 1; }
+        [ "$expected" = 0 ] || grep -q "^$tool: " "$DIR/err" || fail "$tool does not say why"
+    done
+}
+
+@test "--help: exit 0, on stdout only, at most 80 columns" {
+    local tool
+    for tool in "${TOOLS[@]}"; do
+        t "$tool" --help >"$DIR/out" 2>"$DIR/err" || fail "$tool --help failed"
+        [ -s "$DIR/out" ] || fail "$tool --help is empty"
+        [ ! -s "$DIR/err" ] || fail "$tool --help writes to stderr"
+        is "$tool: longest line over 80" "" "$(awk 'length > 80' "$DIR/out")"
+        t "$tool" -h | cmp - "$DIR/out"
+    done
+}
+
+@test "--version: exit 0, the version of version.h" {
+    local tool version
+    version=$(sed -n 's/^#define CDC_VERSION "\(.*\)"/\1/p' "$CDC_ROOT/include/cdc/version.h")
+    for tool in "${TOOLS[@]}"; do
+        run -0 --separate-stderr t "$tool" --version
+        [[ ${lines[0]} == "$tool $version"* || ${lines[0]} == "$tool"*" $version"* ]] || fail "$tool: ${lines[0]}"
+        [ -z "$stderr" ]
+    done
+}
+
+@test "usage errors: exit 64, nothing on stdout, a way to help on stderr" {
+    local tool arguments
+    for tool in "${TOOLS[@]}"; do
+        for arguments in --no-such-option "--metrics-file" "-Z" "--log-format=xml"; do
+            run -64 --separate-stderr t "$tool" $arguments </dev/null
+            [ -z "$output" ] || fail "$tool $arguments writes to stdout"
+            [[ $stderr == "$tool: "* ]] || fail "$tool $arguments: $stderr"
+            [[ $stderr == *"--help"* ]] || fail "$tool $arguments names no way to help: $stderr"
+        done
+    done
+}
+
+@test "usage errors of single tools" {
+    local line
+    while read -r line; do
+        [[ " ${TOOLS[*]} " == *" ${line%% *} "* ]] || continue
+        # shellcheck disable=SC2086
+        run --separate-stderr t $line </dev/null
+        is "exit status of $line" 64 "$status"
+        [ -z "$output" ] || fail "$line: stdout: $output"
+        [ -n "$stderr" ] || fail "$line: silent"
+    done <<END
+cdc-filter leftover
+cdc-filter --max-line=0
+cdc-filter --max-line=12q
+cdc-filter --rename=nothing
+cdc-filter --on-error=never
+cdc-sink-sqlite
+cdc-sink-sqlite one two
+cdc-sink-sqlite --batch-events=0 $DIR/a.db
+cdc-sink-sqlite --batch-events=x $DIR/a.db
+cdc-sink-sqlite --fts=nocolumns $DIR/a.db
+cdc-sink-sqlite --on-error=dead-letter $DIR/a.db
+cdc-sink-http http://127.0.0.1:9/
+cdc-sink-http --webhook
+cdc-sink-http --webhook --elasticsearch http://127.0.0.1:9/
+cdc-sink-http --webhook --format=xml http://127.0.0.1:9/
+cdc-sink-http --webhook ftp://127.0.0.1/
+pg-cdc --int64=float postgresql:///x
+pg-cdc --until=yesterday-ish postgresql:///x
+pg-cdc --retry-max=-7 postgresql:///x
+pg-cdc postgresql:///x leftover
+cdc-snapshot --chunk-rows=0 postgresql:///x
+cdc-snapshot --progress=sometimes postgresql:///x
+cdc-snapshot mysql://127.0.0.1/x
+cdc-snapshot postgresql:///x leftover
+END
+}
+
+@test "every option of --help is in the man page, and the other way round" {
+    local tool
+    for tool in "${TOOLS[@]}"; do
+        t "$tool" --help | grep -oE -- '(^|[ ,(])--[a-z][a-z0-9-]*' | grep -oE -- '--.*' | sort -u >"$DIR/help"
+        sed -n '/^\.Sh DESCRIPTION/,/^\.Sh \(EXIT STATUS\|ENVIRONMENT\|FILES\|EXAMPLES\)/p' "$CDC_ROOT/man/$tool.1" |
+            sed 's/\\-/-/g; s/\\&//g' | grep -E '^\.It ' | grep -oE 'Fl -[a-z][a-z0-9-]*' | sed 's/^Fl -/--/' | sort -u >"$DIR/man"
+        diff "$DIR/help" "$DIR/man" >"$DIR/diff" || fail "$tool: --help (<) and man page (>) differ: $(cat "$DIR/diff")"
+    done
+}
+
+@test "every exit status of --help is in the man page, and in cdc(7)" {
+    local tool status
+    for tool in "${TOOLS[@]}"; do
+        t "$tool" --help | sed -n '/[Ee]xit/,$p' | grep -oE '\b(0|6[4-9]|7[0-9])\b' | sort -u >"$DIR/help"
+        [ "$(wc -l <"$DIR/help")" -ge 4 ] || fail "$tool --help does not name its exit statuses"
+        sed -n '/^\.Sh EXIT STATUS/,/^\.Sh /p' "$CDC_ROOT/man/$tool.1" >"$DIR/man"
+        while read -r status; do
+            grep -qwE "$status" "$DIR/man" || fail "$tool.1 does not explain exit status $status"
+            grep -qw "$status" "$CDC_ROOT/man/cdc.7" || fail "cdc.7 does not explain exit status $status"
+        done <"$DIR/help"
+    done
+}
+
+@test "man pages are clean for mandoc" {
+    run -0 mandoc -T lint -W warning "$CDC_ROOT"/man/*.[1357]
+}
+
+@test "stdout on a full device: exit 74" {
+    local tool
+    for tool in "${TOOLS[@]}"; do
+        run -74 t bash -c '"$0" --help >/dev/full' "$tool"
+        [[ $output == "$tool: "* ]] || fail "$tool is silent: $output"
+    done
+    printf '%s\n%s\n' "$EVENT" "$COMMIT" >"$DIR/in"
+    run -74 t bash -c 'cdc-filter <"$0" >/dev/full' "$DIR/in"
+    [[ $output == "cdc-filter: "* ]]
+}
+
+@test "a reader that goes away: exit 74, without a word" {
+    yes "$EVENT" | head -200000 >"$DIR/in"
+    t bash -c 'cdc-filter <"$0" 2>"$1" | head -3 >"$2"; exit "${PIPESTATUS[0]}"' "$DIR/in" "$DIR/err" "$DIR/out" || status=$?
+    is "exit status" 74 "${status:-0}"
+    is "stderr" "" "$(cat "$DIR/err")"
+    is "lines" 3 "$(wc -l <"$DIR/out")"
+    # Closed from the start.
+    run -74 t bash -c 'cdc-filter <"$0" >&-' "$DIR/in"
+}
+
+@test "empty input is fine for a reader" {
+    : >"$DIR/in"
+    local tool
+    for tool in $(readers); do
+        reader "$tool" <"$DIR/in" >"$DIR/out" 2>"$DIR/err" || fail "$tool: $(cat "$DIR/err")"
+        [ ! -s "$DIR/out" ]
+    done
+}
+
+@test "a cut last line: exit 75, and it is not used" {
+    printf '%s' "${EVENT:0:100}" >"$DIR/in"
+    readers_exit 75 "$DIR/in"
+    # A whole object is cut too as long as its LF is missing.
+    printf '%s\n%s\n%s' "$EVENT" "$COMMIT" "$EVENT" >"$DIR/in"
+    run -75 t bash -c 'cdc-filter <"$0" 2>/dev/null >"$1"' "$DIR/in" "$DIR/out"
+    is "lines that came through" 2 "$(wc -l <"$DIR/out")"
+    whole_lines "$DIR/out"
+    run -75 t bash -c 'cdc-sink-sqlite "$1" <"$0"' "$DIR/in" "$DIR/cut.db"
+    is "rows" 1 "$(sqlite3 "$DIR/cut.db" 'select count(*) from t')"
+}
+
+@test "bad lines: exit 65 and the line's number" {
+    local bad
+    head -c 4000 /dev/zero | tr '\0' '[' >"$DIR/brackets"
+    for bad in 'no json' '{"op":"c"' '[1,2]' '"text"' '7' '{"op":"c",}' '{"op":"c"} x' $'{"op":"c","x":"\xff\xfe"}' $'\x01\x02\x03' '{"op":"c","x":01}' '{"op":"c","x":"\ud800"}' '' \
+        "{\"op\":\"c\",\"x\":$(head -c 1000 /dev/zero | tr '\0' '[')$(head -c 1000 /dev/zero | tr '\0' ']')}"; do
+        printf '%s\n%s\n%s\n' "$EVENT" "$COMMIT" "$bad" >"$DIR/in"
+        # The first two would wait for the network in the HTTP sink: there the bad line comes first.
+        for tool in $(readers); do
+            [ "$tool" != cdc-sink-http ] || printf '%s\n' "$bad" >"$DIR/in"
+            status=0
+            reader "$tool" <"$DIR/in" >"$DIR/out" 2>"$DIR/err" || status=$?
+            is "$tool on '${bad:0:40}'" 65 "$status" || { head -c 500 "$DIR/err"; return 1; }
+            grep -qE '(line|record) [0-9]+' "$DIR/err" || fail "$tool names no line: $(head -c 300 "$DIR/err")"
+        done
+    done
+    # Binary, and NUL bytes.
+    printf 'a\0b\n' >"$DIR/in"
+    readers_exit 65 "$DIR/in"
+    head -c 65536 "$BIN/cdc-filter" >"$DIR/in"
+    echo >>"$DIR/in"
+    readers_exit 65 "$DIR/in"
+}
+
+@test "known fields of the wrong type: exit 65" {
+    local bad
+    for bad in '{"op":1}' '{"op":"c","pos":5,"seq":1,"source":{}}' '{"op":"c","pos":"1","seq":"x","source":{}}' '{"op":"c","pos":"1","seq":1,"source":"s"}' \
+        '{"op":"c","pos":"1","seq":1,"source":{"table":5}}' '{"op":"c","pos":"1","seq":1,"source":{},"after":[1]}' '{"op":"c","pos":"1","seq":1.5,"source":{}}' \
+        '{"op":"c","pos":"1","seq":99999999999999999999,"source":{}}' '{"op":"u","pos":"1","seq":1,"source":{},"unchanged":{}}'; do
+        printf '%s\n' "$bad" >"$DIR/in"
+        readers_exit 65 "$DIR/in" || fail "on $bad"
+    done
+}
+
+@test "--max-line: a longer line is an error, 100 MB pass by default" {
+    printf '{"op":"x","pos":"1","seq":1,"x":"' >"$DIR/in"
+    head -c 100000000 /dev/zero | tr '\0' a >>"$DIR/in"
+    printf '"}\n' >>"$DIR/in"
+    readers_exit 65 "$DIR/in" --max-line 1M
+    LIMIT=60 t cdc-filter <"$DIR/in" | cmp - "$DIR/in"
+    rm -f "$DIR/in"
+}
+
+@test "an op that nobody knows passes the filter byte for byte, and sinks go on" {
+    printf '{ "op" : "future",  "pos":"01","seq":1, "x" : [1.0,1e5,"\\u00e9\\/"] }\n%s\n' "$COMMIT" >"$DIR/in"
+    t cdc-filter -t nothing.at_all --op c --drop-columns x <"$DIR/in" | cmp - "$DIR/in"
+    run -0 --separate-stderr t bash -c 'cdc-sink-sqlite "$1" <"$0"' "$DIR/in" "$DIR/a.db"
+    [[ $stderr == *future* ]] || fail "the sink says nothing: $stderr"
+}
+
+@test "messages: one line each, tool: level: text; --log-format=json is JSON; terminal codes are escaped" {
+    printf 'bad \033[31m line\n' >"$DIR/in"
+    local tool status
+    for tool in $(readers); do
+        reader "$tool" <"$DIR/in" 2>"$DIR/err" >/dev/null || true
+        ! grep -q $'\033' "$DIR/err" || fail "$tool passes control characters to the terminal"
+        ! grep -vE "^$tool: (error|warning|info|debug|hint): " "$DIR/err" || fail "$tool: form of messages"
+        reader "$tool" --log-format=json <"$DIR/in" 2>"$DIR/err" >/dev/null || true
+        jq -e .level "$DIR/err" >/dev/null || fail "$tool: $(cat "$DIR/err")"
+    done
+}
+
+@test "a password in a URL shows neither in messages nor in the process list" {
+    local tool
+    for tool in pg-cdc cdc-snapshot; do
+        [[ " ${TOOLS[*]} " == *" $tool "* ]] || continue
+        run t "$tool" --retry-max 0 --name n 'postgresql://someone:geheim123@127.0.0.1:9/x?connect_timeout=1'
+        [ "$status" -eq 69 ] || fail "$tool: $status: $output"
+        [[ $output != *geheim123* ]] || fail "$tool prints it: $output"
+        spawn "$tool" --retry-max 1000 --name n 'postgresql://someone:geheim123@127.0.0.1:9/x?connect_timeout=1' 2>"$DIR/err"
+        wait_for_match "$DIR/err" .
+        ! tr '\0' ' ' <"/proc/$SPAWNED/cmdline" | grep -q geheim123 || fail "$tool leaves it in its arguments"
+        kill "$SPAWNED"
+        status_of "$SPAWNED" || is "$tool after SIGTERM while it cannot connect" 0 $?
+    done
+}
+
+@test "--metrics-file is written, and is Prometheus text" {
+    printf '%s\n%s\n' "$EVENT" "$COMMIT" >"$DIR/in"
+    t cdc-sink-sqlite --metrics-file "$DIR/m.prom" "$DIR/a.db" <"$DIR/in"
+    grep -qE '^cdc_[a-z_]+\{.*tool="cdc-sink-sqlite".*\} [0-9]+' "$DIR/m.prom"
+    not grep -vE '^(#.*|[a-z_]+(\{.*\})? [-0-9.e+]+)?$' "$DIR/m.prom"
+}

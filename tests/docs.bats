@@ -1,0 +1,69 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# README and man pages say what is there, and nothing else.
+bats_require_minimum_version 1.8.0
+load lib/common
+
+PAGES=(pg-cdc.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1 cdc-event.5 cdc.7 libcdc.3)
+
+# Literal displays of a page, as a reader sees them.
+displays() {
+    sed -n '/^\.Bd -literal/,/^\.Ed/p' "$CDC_ROOT/man/$1" | sed '/^\.Bd/d; /^\.Ed/d; s/\\e/\\/g; s/\\&//g'
+}
+# Indented blocks of README.
+blocks() { sed -n 's/^    //p' "$CDC_ROOT/README.md"; }
+
+@test "every page is there and clean" {
+    local page
+    for page in "${PAGES[@]}"; do [ -f "$CDC_ROOT/man/$page" ] || fail "$page is missing"; done
+    run -0 mandoc -T lint -W warning "$CDC_ROOT"/man/*
+}
+
+@test "pages refer only to pages that exist here, and to known programs" {
+    local section name
+    while read -r name section; do
+        case $name.$section in jq.1 | sqlite3.1 | pkg-config.1) continue ;; esac
+        [ -f "$CDC_ROOT/man/$name.$section" ] || fail "$name($section) does not exist"
+    done < <(sed -nE 's/.*Xr ([a-z0-9-]+) ([1-9]).*/\1 \2/p' "$CDC_ROOT"/man/* | sort -u)
+}
+
+@test "options in README and in the examples of the pages exist" {
+    local tool option
+    for page in "${PAGES[@]}"; do displays "$page"; done >"$BATS_TEST_TMPDIR/text"
+    blocks >>"$BATS_TEST_TMPDIR/text"
+    # Continued lines are joined, stages of a pipeline parted.
+    sed -e ':a' -e '/\\$/N; s/\\\n//; ta' "$BATS_TEST_TMPDIR/text" | sed 's/&&/\n/g' | tr '|;(){}' '\n' >"$BATS_TEST_TMPDIR/stages"
+    for tool in "${TOOLS[@]}"; do
+        grep -E "(^|[ /])$tool " "$BATS_TEST_TMPDIR/stages" >"$BATS_TEST_TMPDIR/uses" || fail "no example of $tool"
+        while read -r option; do
+            grep -qE "^\.It .*Fl -${option#--}( |$)" "$CDC_ROOT/man/$tool.1" || fail "an example gives $tool $option, which it has not"
+        done < <(grep -oE -- ' --[a-z][a-z0-9-]*' "$BATS_TEST_TMPDIR/uses" | tr -d ' ' | sort -u)
+    done
+}
+
+@test "README names every tool and every make target that it promises exists" {
+    local tool target
+    for tool in "${TOOLS[@]}"; do grep -q "^| \`$tool\`" "$CDC_ROOT/README.md" || fail "README has no row for $tool"; done
+    for target in $(blocks | grep -oE '^make [a-z]+' | cut -d' ' -f2 | sort -u); do
+        grep -qE "^$target( [a-z ]*)?:" "$CDC_ROOT/Makefile" || fail "there is no make $target"
+    done
+}
+
+@test "folders of README's map exist" {
+    local path
+    for path in $(blocks | grep -oE '^[a-z]+(/[a-z]+)*/ ' | sort -u); do [ -d "$CDC_ROOT/$path" ] || fail "$path does not exist"; done
+}
+
+@test "shell examples parse" {
+    local page
+    blocks | grep -vE '^(include|libcdc|connectors|cmd|man|tests)/' >"$BATS_TEST_TMPDIR/readme"
+    run -0 bash -n "$BATS_TEST_TMPDIR/readme"
+    for page in pg-cdc.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1; do
+        displays "$page" >"$BATS_TEST_TMPDIR/$page"
+        run -0 bash -n "$BATS_TEST_TMPDIR/$page"
+    done
+}
+
+@test "CHANGELOG knows the version" {
+    grep -q "^## $(sed -n 's/^#define CDC_VERSION "\(.*\)"/\1/p' "$CDC_ROOT/include/cdc/version.h")" "$CDC_ROOT/CHANGELOG.md"
+}

@@ -1,0 +1,166 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# cdc-filter: what is kept, what is dropped, and that all the rest passes byte for byte.
+bats_require_minimum_version 1.8.0
+load lib/common
+
+setup() {
+    DIR=$BATS_TEST_TMPDIR
+    IN=$DIR/in
+    {
+        row schema users '"columns":[{"name":"id","type":"integer","nullable":false,"generated":false},{"name":"name","type":"text","nullable":true,"generated":false},{"name":"secret","type":"text","nullable":true,"generated":false}],"key_columns":["id"]'
+        row c users '"key":{"id":1},"before":null,"after":{"id":1,"name":"Zoë","secret":"s1"}'
+        row u users '"key":{"id":1},"before":{"id":1,"name":"Zoë","secret":"s1"},"after":{"id":1,"name":"Zo\u00eb","secret":"s2"}'
+        row u users '"key":{"id":1},"before":null,"after":{"id":1,"secret":"s3"},"unchanged":["name"]'
+        row d users '"key":{"id":1},"before":{"id":1},"after":null'
+        commit 4
+        row schema orders '"columns":[{"name":"id","type":"integer","nullable":false,"generated":false}],"key_columns":["id"]'
+        row c orders '"key":{"id":7},"before":null,"after":{"id":7,"n":12345678901234567890.10,"j":{"a":[1,{"id":2}]}}'
+        row r orders '"key":{"id":8},"before":null,"after":{"id":8,"n":1e400}'
+        row t orders '"x":1'
+        commit 3
+        echo '{"op":"m","pos":"20","seq":20,"ts_ms":1,"source":{"connector":"postgresql","name":"n","db":"d"},"message":{"prefix":"p","content":"c","transactional":false}}'
+        echo '{"op":"heartbeat","pos":"21","seq":21,"ts_ms":1,"source":{"connector":"postgresql","name":"n","db":"d"}}'
+        echo '{"op":"brand-new","pos":"22","seq":22,"source":{"schema":"app","table":"users"},"after":{"secret":1}}'
+    } >"$IN"
+}
+POS=0
+row() {
+    POS=$((POS + 1))
+    printf '{"op":"%s","pos":"%02d","seq":%d,"ts_ms":1,"source":{"connector":"postgresql","name":"n","db":"d","schema":"app","table":"%s","ts_ms":1,"txId":5,"lsn":9,"snapshot":"false"},%s}\n' "$1" $POS $POS "$2" "$3"
+}
+commit() {
+    POS=$((POS + 1))
+    printf '{"op":"commit","pos":"%02d","seq":%d,"ts_ms":1,"source":{"connector":"postgresql","name":"n","db":"d","ts_ms":1,"snapshot":"false"},"events":%d}\n' $POS $POS "$1"
+}
+filter() { t cdc-filter "$@" <"$IN" >"$DIR/out"; }
+# kept PATTERN: only the lines that match an extended regular expression came through, untouched, but for the number of
+# change lines in commit.
+kept() { grep -E "$1" "$IN" | recount | diff - "$DIR/out"; }
+recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/, "\"events\":" n + 0); n = 0} {print}'; }
+
+@test "no options: byte for byte" {
+    filter
+    cmp "$IN" "$DIR/out"
+}
+
+@test "odd but valid lines pass byte for byte" {
+    printf '%s\n' ' { "op" :"c" , "seq":1,"pos":"1","source" : {"schema":"app", "table":"users"}, "after":{ "id":1.0e-7,"x":"\u0000\"\\\/\ud83d\ude00"}}  ' \
+        '{"after":{"id":1},"source":{"table":"users","schema":"app"},"seq":2,"pos":"2","op":"c","more":{"op":"d"}}' \
+        '{"op":"c","pos":"3","seq":9223372036854775807,"source":{"schema":"app","table":"users"},"after":{}}' >"$IN"
+    filter -t app.users --op c
+    cmp "$IN" "$DIR/out"
+}
+
+@test "-t keeps a table, with commits, heartbeats, messages and what is unknown" {
+    filter -t app.users
+    kept '"table":"users"|"op":"(commit|heartbeat|m|brand-new)"'
+    filter --table 'app.us*'
+    kept '"table":"users"|"op":"(commit|heartbeat|m|brand-new)"'
+    filter -t 'a?p.*' -t nothing.here
+    cmp "$IN" "$DIR/out"
+    filter -t users
+    kept '"table":"users"|"op":"(commit|heartbeat|m|brand-new)"'
+}
+
+@test "-t of a table that is not there: commit and heartbeat still pass" {
+    filter -t app.none
+    kept '"op":"(commit|heartbeat|m|brand-new)"'
+}
+
+@test "-T drops a table, and wins over -t" {
+    filter -T app.users
+    kept '"table":"orders"|"op":"(commit|heartbeat|m|brand-new)"'
+    filter -t 'app.*' --exclude-table '*.orders'
+    kept '"table":"users"|"op":"(commit|heartbeat|m|brand-new)"'
+}
+
+@test "--op keeps operations; schema, commit, heartbeat and the unknown pass" {
+    filter --op c,d
+    kept '"op":"(c|d|schema|commit|heartbeat|brand-new)"'
+    filter --op=r
+    kept '"op":"(r|schema|commit|heartbeat|brand-new)"'
+    run -64 t cdc-filter --op nonsense <"$IN"
+}
+
+@test "--drop-columns takes a column out of before, after, unchanged and schema, and leaves the rest" {
+    filter --drop-columns users:secret
+    ! grep '"table":"users"' "$DIR/out" | grep -v brand-new | grep -qE '"secret"|"s[123]"' || fail "the column is still there"
+    is "lines" "$(wc -l <"$IN")" "$(wc -l <"$DIR/out")"
+    diff <(grep -v '"table":"users"' "$IN") <(grep -v '"table":"users"' "$DIR/out")
+    # Bytes around it stay: escapes, order, everything.
+    grep -qF '"after":{"id":1,"name":"Zo\u00eb"}' "$DIR/out"
+    filter --drop-columns users:name
+    is "columns named in unchanged" "" "$(jq -r '.unchanged // [] | .[]' "$DIR/out")"
+    jq -e -s 'map(select(.op == "schema" and .source.table == "users"))[0].columns | map(.name) == ["id","secret"]' "$DIR/out"
+}
+
+@test "--columns keeps only those, and the key" {
+    filter --columns orders:id
+    is "orders" '{"id":7}{"id":8}' "$(jq -jc 'select(.source.table == "orders" and .after) | .after' "$DIR/out")"
+    diff <(grep '"table":"users"' "$IN") <(grep '"table":"users"' "$DIR/out")
+    filter --columns id,name
+    is "users" '{"id":1,"name":"Zoë"}' "$(jq -c 'select(.op == "c" and .source.table == "users") | .after' "$DIR/out")"
+    is "key" '{"id":1}' "$(jq -c 'select(.op == "d") | .key' "$DIR/out")"
+}
+
+@test "columns inside a column's own JSON are none of our business" {
+    filter --drop-columns orders:a --columns orders:id,j
+    grep -qF '"j":{"a":[1,{"id":2}]}' "$DIR/out"
+}
+
+@test "a column's name written with escapes is the same column" {
+    row c users '"key":{"id":1},"before":null,"after":{"id":1,"s\u0065cret":"s1"}' >"$IN"
+    filter --drop-columns secret
+    not grep -q s1 "$DIR/out"
+}
+
+@test "numbers that no double can hold survive" {
+    filter --drop-columns users:secret -t app.orders
+    grep -qF '12345678901234567890.10' "$DIR/out"
+    grep -qF '1e400' "$DIR/out"
+}
+
+@test "--rename renames table and schema, and nothing else" {
+    filter --rename app.users=public.people
+    is "lines" "$(wc -l <"$IN")" "$(wc -l <"$DIR/out")"
+    diff <(sed '/brand-new/!s/"schema":"app","table":"users"/"schema":"public","table":"people"/' "$IN") "$DIR/out"
+}
+
+@test "--rename-column renames it in key, before, after, unchanged and schema" {
+    filter --rename-column users:name=full_name
+    ! grep '"table":"users"' "$DIR/out" | grep -v brand-new | grep -q '"name":"Zo' || fail "the old name is still there"
+    is "unchanged" '["full_name"]' "$(jq -c 'select(.unchanged) | .unchanged' "$DIR/out")"
+    is "schema" '["id","full_name","secret"]' "$(jq -c 'select(.op == "schema" and .source.table == "users") | .columns | map(.name)' "$DIR/out")"
+    filter --rename-column users:id=uid
+    is "key" '{"uid":1}' "$(jq -c 'select(.op == "d") | .key' "$DIR/out")"
+    is "key columns" '["uid"]' "$(jq -c 'select(.op == "schema" and .source.table == "users") | .key_columns' "$DIR/out")"
+}
+
+@test "--on-error=skip goes on behind a bad line, and counts it" {
+    { head -3 "$IN"; echo 'no json'; tail -n +4 "$IN"; } >"$DIR/bad"
+    run -0 --separate-stderr t bash -c 'cdc-filter --on-error=skip <"$0" >"$1"' "$DIR/bad" "$DIR/out"
+    cmp "$IN" "$DIR/out"
+    [[ $stderr == *"line 4"* ]]
+    run -65 t bash -c 'cdc-filter <"$0" >"$1"' "$DIR/bad" "$DIR/out"
+    head -3 "$IN" | cmp - "$DIR/out"
+}
+
+@test "a line is written as soon as the input pauses" {
+    mkfifo "$DIR/fifo"
+    spawn bash -c 'exec cdc-filter <"$0" >"$1"' "$DIR/fifo" "$DIR/out"
+    exec 7>"$DIR/fifo"
+    head -1 "$IN" >&7
+    wait_for_lines "$DIR/out" 1
+    commit 1 >&7
+    wait_for_lines "$DIR/out" 2
+    # Half a line is held back.
+    head -2 "$IN" | tail -1 | head -c 50 >&7
+    kill -TERM "$SPAWNED"
+    status=0
+    status_of "$SPAWNED" || status=$?
+    exec 7>&-
+    is "exit status after SIGTERM" 0 "$status"
+    whole_lines "$DIR/out"
+    is "lines" 2 "$(wc -l <"$DIR/out")"
+}

@@ -1,0 +1,54 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# make install and uninstall, and what lies in the folders afterwards.
+bats_require_minimum_version 1.8.0
+load lib/common
+
+setup() { DEST=$BATS_TEST_TMPDIR/dest; }
+run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 make --no-print-directory BUILD="$CDC_BUILD" "$@") >"$BATS_TEST_TMPDIR/make.out" 2>&1 || { tail -20 "$BATS_TEST_TMPDIR/make.out"; return 1; }; }
+
+@test "make install puts everything under DESTDIR, and uninstall leaves nothing" {
+    run_make install DESTDIR="$DEST" PREFIX=/usr
+    local tool header page
+    for tool in "${TOOLS[@]}"; do
+        [ -x "$DEST/usr/bin/$tool" ] || fail "$tool is missing"
+        "$DEST/usr/bin/$tool" --version >/dev/null
+        [ -f "$DEST/usr/share/man/man1/$tool.1" ] || fail "$tool.1 is missing"
+    done
+    for header in "$CDC_ROOT"/include/cdc/*.h; do cmp "$header" "$DEST/usr/include/cdc/${header##*/}"; done
+    for page in cdc-event.5 cdc.7 libcdc.3; do [ -f "$DEST/usr/share/man/man${page##*.}/$page" ] || fail "$page is missing"; done
+    [ -f "$DEST/usr/lib/libcdc.a" ] && [ -f "$DEST/usr/lib/libcdc.so.0" ] && [ -L "$DEST/usr/lib/libcdc.so" ]
+    grep -q '^prefix=/usr$\|/usr/include' "$DEST/usr/lib/pkgconfig/libcdc.pc"
+    # Twice is as good as once.
+    run_make install DESTDIR="$DEST" PREFIX=/usr
+    run_make uninstall DESTDIR="$DEST" PREFIX=/usr
+    is "left behind" "" "$(find "$DEST" ! -type d)"
+}
+
+@test "libcdc.pc names the prefix of the installation, whatever was built before" {
+    run_make install PREFIX="$DEST/one"
+    run_make install PREFIX="$DEST/two"
+    local prefix
+    for prefix in one two; do
+        is "cflags" "-I$DEST/$prefix/include" "$(PKG_CONFIG_PATH=$DEST/$prefix/lib/pkgconfig pkg-config --cflags libcdc | tr -s ' ' '\n' | grep "$DEST")"
+    done
+    is "version" "$(sed -n 's/^#define CDC_VERSION "\(.*\)"/\1/p' "$CDC_ROOT/include/cdc/version.h")" "$(PKG_CONFIG_PATH=$DEST/two/lib/pkgconfig pkg-config --modversion libcdc)"
+    run_make "$CDC_BUILD/libcdc.pc"
+}
+
+@test "the shared library exports cdc_ names and nothing else" {
+    run -0 bash -o pipefail -c 'nm -D --defined-only "$0" | awk "\$2 ~ /[TDBRVW]/ {print \$3}" | grep -v "^cdc_"' "$CDC_BUILD/libcdc.so.0" || [ -z "$output" ] || fail "exports: $output"
+    # Every function that a public header declares is there.
+    local name
+    nm -D --defined-only "$CDC_BUILD/libcdc.so.0" | awk '{sub(/@.*/, "", $3); print $3}' | sort >"$BATS_TEST_TMPDIR/exported"
+    for name in $(cat "$CDC_ROOT"/include/cdc/*.h | gcc -fpreprocessed -dD -E -P -x c - 2>/dev/null | grep -v '^ *#' | grep -v 'static inline' | grep -oE '\bcdc_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u); do
+        grep -qx "$name" "$BATS_TEST_TMPDIR/exported" || grep -qE "(static inline|define).*\b$name\b" "$CDC_ROOT"/include/cdc/*.h || fail "$name is declared, but not exported"
+    done
+}
+
+@test "library and connectors neither print, nor exit, nor read the environment" {
+    local object
+    for object in "$CDC_BUILD"/libcdc/*.o "$CDC_BUILD"/connectors/*/*.o; do
+        ! nm -u "$object" | grep -wE 'printf|puts|putchar|perror|exit|_exit|abort|getenv|secure_getenv|stdout|stderr|__printf_chk|__fprintf_chk|fprintf' || fail "in $object"
+    done
+}

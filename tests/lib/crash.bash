@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# The crash test: traffic, kills, and the comparison afterwards.
+
+CRASH_ROWS=${CDC_CRASH_ROWS:-20000}
+CRASH_KILLS=${CDC_CRASH_KILLS:-20}
+CRASH_SEED=${CDC_CRASH_SEED:-4711}
+SHARED_ROWS=$((CRASH_ROWS / 8 > 2000 ? CRASH_ROWS / 8 : 2000))
+
+crash_tables() {
+    sql "create table $NAME.accounts (id bigint primary key, owner text not null, balance numeric(14,2) not null, flag boolean, note text, big text,
+             changed timestamptz not null default clock_timestamp());
+         alter table $NAME.accounts alter big set storage external;
+         create table $NAME.history (id bigint generated always as identity primary key, account bigint not null, delta integer not null, at timestamptz not null default clock_timestamp());
+         create table $NAME.branches (code text primary key, total bigint not null);
+         insert into $NAME.accounts select i, 'owner ' || i, i * 1.01, i % 2 = 0, null, case when i % 4 = 0 then repeat(md5(i::text), 120) end from generate_series(1, $SHARED_ROWS) i;
+         insert into $NAME.history (account, delta) select i, i from generate_series(1, 1000) i;
+         insert into $NAME.branches select i || '-0', i from generate_series(1, 4) i"
+}
+# Four clients, spread over about half a minute where the rows are few.
+crash_traffic() {
+    local client per_client=$((CRASH_ROWS / 4)) pause
+    pause=$((30000 / per_client))
+    TRAFFIC=()
+    for client in 1 2 3 4; do
+        awk -v client=$client -v n=$per_client -v seed="$CRASH_SEED" -v schema="$NAME" -v shared="$SHARED_ROWS" -v pause_ms=$pause -f "$LIB/traffic.awk" >"$DIR/traffic$client.sql"
+        PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -XqAt -d "$DATABASE" -f "$DIR/traffic$client.sql" >/dev/null 2>>"$DIR/traffic.err"
+        TRAFFIC+=("$SPAWNED")
+    done
+}
+traffic_done() {
+    local pid
+    for pid in "${TRAFFIC[@]}"; do gone "$pid" || return 1; done
+}
+source_member() { local pid; pid=$(member "$1" cdc-snapshot); echo "${pid:-$(member "$1" pg-cdc)}"; }
+
+# crash_once LINE VICTIM MOMENT: starts the line, kills that process of it after so many milliseconds; all must end.
+crash_once() {
+    local line=$1 victim=$2 pid status=0
+    spawn_line "$line"
+    pause_ms "$3"
+    case $victim in source) pid=$(source_member "$SPAWNED") ;; *) pid=$(member "$SPAWNED" "$victim") ;; esac
+    if [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null; then KILLED=$((KILLED + 1)); fi
+    status_of "$SPAWNED" 30 || status=$?
+    case $status in
+    0 | 69 | 74 | 75 | 137) ;;
+    124) fail "the line did not end after $victim was killed: $(pgrep -ag "$SPAWNED")" ;;
+    *) fail "the line ended with $status after $victim was killed" ;;
+    esac
+}
+# Kills of the snapshot first (soon after the start, while there is one), then of source, filter and sink in turn.
+crash_all() {
+    local line=$1 sink=$2 i victim
+    RANDOM=$CRASH_SEED
+    KILLED=0
+    for ((i = 0; i < CRASH_KILLS; i++)); do crash_once "$line" source $((RANDOM % 150 + 5)); done
+    for ((i = 0; i < 3 * CRASH_KILLS; i++)); do
+        case $((i % 3)) in 0) victim=$sink ;; 1) victim=cdc-filter ;; *) victim=source ;; esac
+        crash_once "$line" "$victim" $((RANDOM % 900 + 20))
+    done
+    [ "$KILLED" -ge $((2 * CRASH_KILLS)) ] || fail "only $KILLED kills hit a process"
+}
+# The same line once more, until everything is through; then a clean stop.
+crash_finish() {
+    local status=0
+    spawn_line "$1"
+    wait_until -t 300 traffic_done
+    is "errors of the traffic" "" "$(head -3 "$DIR/traffic.err")"
+    wait_until -t 120 has_member "$SPAWNED" pg-cdc
+    wait_until -t 60 slot_exists "$SLOT"
+    wait_confirmed "$SLOT" 180
+    kill -TERM "$(member "$SPAWNED" pg-cdc)"
+    status_of "$SPAWNED" 60 || status=$?
+    is "exit status of the line after SIGTERM to its source" 0 "$status"
+}
+# The source's rows as JSON arrays; %FLAG% is how the destination shows a boolean.
+UTC_TEXT="replace(replace(%s::text, ' ', 'T'), '+00', 'Z')"
+utc() { # shellcheck disable=SC2059
+    printf "$UTC_TEXT" "$1"; }
+source_rows() {
+    sql_file -c "set timezone = 'UTC'" -c "select json_build_array(id, owner, balance::text, ${1:-flag}, note, big, $(utc changed)) from $NAME.accounts" >"$DIR/accounts.expected"
+    sql_file -c "set timezone = 'UTC'" -c "select json_build_array(id, account, delta, $(utc at)) from $NAME.history" >"$DIR/history.expected"
+    sql_file -c "select json_build_array(code, total) from $NAME.branches" >"$DIR/branches.expected"
+}
+compare_tables() {
+    local table
+    for table in accounts history branches; do
+        python3 "$LIB/compare.py" "$DIR/$table.expected" "$DIR/$table.actual" || fail "$table: the copy differs from the source"
+    done
+}
+sqlite_rows() {
+    sqlite3 "$1" "select json_array(id, owner, balance, flag, note, big, changed) from accounts" >"$DIR/accounts.actual"
+    sqlite3 "$1" "select json_array(id, account, delta, at) from history" >"$DIR/history.actual"
+    sqlite3 "$1" "select json_array(code, total) from branches" >"$DIR/branches.actual"
+}

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# A real OpenSearch for tests and demo: see tests/opensearch/start.

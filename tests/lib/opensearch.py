@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Reads an OpenSearch index.
+
+opensearch.py URL rows INDEX          every document's _source, one a line
+opensearch.py URL search INDEX WORDS  the sources of the ten best hits"""
+import json
+import sys
+import urllib.error
+import urllib.request
+
+
+def call(url, body=None):
+    request = urllib.request.Request(url, data=None if body is None else json.dumps(body).encode(),
+                                     headers={"Content-Type": "application/json"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def emit(answer):
+    hits = answer["hits"]["hits"]
+    for hit in hits:
+        print(json.dumps(hit["_source"], ensure_ascii=False))
+    return len(hits)
+
+
+def main():
+    url, action, index = sys.argv[1].rstrip("/"), sys.argv[2], sys.argv[3]
+    call(f"{url}/{index}/_refresh", {})
+    if action == "search":
+        emit(call(f"{url}/{index}/_search", {"query": {"query_string": {"query": sys.argv[4], "default_operator": "AND"}}}))
+        return
+    answer = call(f"{url}/{index}/_search?scroll=1m", {"size": 5000, "sort": ["_doc"]})
+    while emit(answer):
+        answer = call(f"{url}/_search/scroll", {"scroll": "1m", "scroll_id": answer["_scroll_id"]})
+
+
+main()
