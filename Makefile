@@ -100,7 +100,7 @@ $(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_O
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null) $(LIB_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null) $(LIB_LIBS)
 unit: $(UNIT)
 
 # Fuzz targets (clang); `make fuzz FUZZ_SECONDS=600`.

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* The scanner, the event view, and the writers: what is accepted, what is refused, what comes out. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cdc/event.h>
+
+static int failures;
+
+static void check(bool ok, const char *what)
+{
+    if (!ok) {
+        printf("not ok - %s\n", what);
+        failures++;
+    }
+}
+
+static void accepts(const char *text, size_t n, bool wanted)
+{
+    struct cdc_error error = {0};
+    /* A copy of the exact size: a sanitizer sees any byte read too far. */
+    char *copy = malloc(n ? n : 1);
+    memcpy(copy, text, n);
+    bool got = cdc_json_validate(copy, n, &error) == 0;
+    if (got != wanted) {
+        printf("not ok - %.*s: accepted %d, wanted %d (%s)\n", (int)n, text, got, wanted, error.text);
+        failures++;
+    }
+    free(copy);
+}
+
+static void test_grammar(void)
+{
+    static const char *const good[] = {
+        "0", "-0", "1.5e+10", "null", "true", " false ", "\"\"", "[]", "{}", "[1,2,[3]]", "{\"a\":{\"b\":[]}}",
+        "\"\\u0000\\ud83d\\ude00\\n\"", "{\"a\" : 1 , \"b\":\t2}", "123456789012345678901234567890.00001",
+        "\"12345678901234567890 longer than a block of sixteen\"", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\""};
+    static const char *const bad[] = {
+        "", " ", "01", "-", "1.", "1e", ".5", "+1", "nul", "truee", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{a:1}",
+        "{\"a\":1,}", "\"", "\"\\", "\"\\x\"", "\"\\u12g4\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "[", "{",
+        "]", "1 2", "[1}", "{\"a\":1]", "\"a\nb\"", "\"\x80\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"",
+        "\"\xe2\x82\"", "NaN", "'a'"};
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        accepts(good[i], strlen(good[i]), true);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        accepts(bad[i], strlen(bad[i]), false);
+    accepts("\"a\0b\"", 5, false);
+}
+
+static void test_depth(void)
+{
+    char text[2 * (CDC_JSON_DEPTH + 1)];
+
+    for (unsigned depth = CDC_JSON_DEPTH; depth <= CDC_JSON_DEPTH + 1; depth++) {
+        memset(text, '[', depth);
+        memset(text + depth, ']', depth);
+        accepts(text, 2 * depth, depth <= CDC_JSON_DEPTH);
+    }
+}
+
+/* Every position of every odd byte within blocks of sixteen. */
+static void test_blocks(void)
+{
+    char text[64];
+
+    for (size_t n = 2; n < sizeof text; n++) {
+        for (size_t at = 1; at + 1 < n; at++) {
+            memset(text, 'x', n);
+            text[0] = text[n - 1] = '"';
+            accepts(text, n, true);
+            text[at] = '\x01';
+            accepts(text, n, false);
+            text[at] = '\xff';
+            accepts(text, n, false);
+            text[at] = '"';
+            accepts(text, n, false);
+        }
+    }
+}
+
+static bool round_trip(const char *p, size_t n)
+{
+    struct cdc_buf json = CDC_BUF_INIT, back = CDC_BUF_INIT;
+    cdc_json_append_string(&json, p, n);
+    bool ok = cdc_json_validate(json.data, json.len, NULL) == 0;
+    cdc_json_unescape(&back, cdc_span(json.data + 1, json.len - 2));
+    ok = ok && back.len == n && (n == 0 || memcmp(back.data, p, n) == 0) &&
+         cdc_json_raw_is(cdc_span(json.data + 1, json.len - 2), cdc_span(p, n));
+    cdc_buf_free(&json);
+    cdc_buf_free(&back);
+    return ok;
+}
+
+static void test_strings(void)
+{
+    char all[128];
+    struct cdc_buf out = CDC_BUF_INIT;
+
+    for (size_t i = 0; i < sizeof all; i++)
+        all[i] = (char)i;
+    for (size_t n = 0; n <= sizeof all; n++)
+        check(round_trip(all, n) && round_trip(all + sizeof all - n, n), "strings survive escaping");
+    check(!cdc_json_append_text(&out, "\xff\x00", 2), "bytes that are no text are told apart");
+    check(cdc_span_equal(cdc_span(out.data, out.len), cdc_span_text("{\"base64\":\"/wA=\"}")), "and given as base64");
+    out.len = 0;
+    cdc_json_append_compact(&out, cdc_span_text("{ \"a b\" :\n [1, 2.50 ,\t\"x \\\" y\"] , \"n\" : null }"));
+    check(cdc_span_equal(cdc_span(out.data, out.len), cdc_span_text("{\"a b\":[1,2.50,\"x \\\" y\"],\"n\":null}")),
+          "compact keeps tokens as they are");
+    cdc_buf_free(&out);
+}
+
+static void test_integers(void)
+{
+    int64_t v = 0;
+    check(cdc_json_int64(cdc_span_text("9223372036854775807"), &v) && v == INT64_MAX, "largest integer");
+    check(cdc_json_int64(cdc_span_text("-9223372036854775808"), &v) && v == INT64_MIN, "smallest integer");
+    check(!cdc_json_int64(cdc_span_text("9223372036854775808"), &v), "overflow is refused");
+    check(!cdc_json_int64(cdc_span_text("1.0"), &v) && !cdc_json_int64(cdc_span_text("-"), &v), "no integer");
+    struct cdc_buf out = CDC_BUF_INIT;
+    cdc_buf_i64(&out, INT64_MIN);
+    cdc_buf_byte(&out, ' ');
+    cdc_buf_u64(&out, UINT64_MAX);
+    check(cdc_span_equal(cdc_span(out.data, out.len), cdc_span_text("-9223372036854775808 18446744073709551615")),
+          "integers are printed whole");
+    cdc_buf_free(&out);
+}
+
+static void test_event(void)
+{
+    struct cdc_event e;
+    struct cdc_error error = {0};
+    const char *line = "{ \"zz\":[1,{\"op\":\"x\"}], \"source\":{\"table\":\"t\\u0031\",\"db\":null,\"name\":\"n\"},"
+                       "\"o\\u0070\":\"u\",\"pos\":\"p\",\"seq\":7,\"after\":{\"a\":\"}\"},\"before\":null}";
+    check(cdc_event_parse(&e, line, strlen(line), &error) == 0, "any order, unknown fields, escaped names");
+    check(e.op == CDC_OP_UPDATE && cdc_span_is(e.pos, "p") && e.has_seq && e.seq == 7, "fields are found");
+    check(cdc_json_raw_is(e.table, cdc_span_text("t1")) && e.db.p == NULL && cdc_span_is(e.name, "n"), "source is read");
+    check(cdc_span_is(e.after, "{\"a\":\"}\"}") && cdc_json_is_null(e.before) && e.key.p == NULL, "rows are found");
+
+    static const char *const bad[] = {"", "[]", "1", "{}", "{\"op\":1}", "{\"op\":\"c\",\"seq\":-1}", "{\"op\":\"c\",\"seq\":1.5}",
+        "{\"op\":\"c\",\"key\":1}", "{\"op\":\"c\",\"source\":[]}", "{\"op\":\"c\",\"source\":{\"table\":1}}",
+        "{\"op\":\"c\"} x", "{\"op\":\"c\"", "{\"op\":\"c\",}", "{\"op\":\"commit\",\"events\":-1}", "{\"op\":\"c\",\"pos\":null}",
+        "{\"op\":\"c\",\"source\":{\"a\":1,}}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        cdc_error_clear(&error);
+        bool refused = cdc_event_parse(&e, bad[i], strlen(bad[i]), &error) != 0 && error.status == CDC_EXIT_DATA;
+        check(refused, bad[i]);
+    }
+}
+
+int main(void)
+{
+    test_grammar();
+    test_depth();
+    test_blocks();
+    test_strings();
+    test_integers();
+    test_event();
+    if (failures == 0)
+        printf("ok - json\n");
+    return failures != 0;
+}
