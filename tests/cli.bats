@@ -178,6 +178,16 @@ END
     is "rows" 1 "$(sqlite3 "$DIR/cut.db" 'select count(*) from t')"
 }
 
+@test "input that ends inside a transaction: exit 75, and what was complete is stored" {
+    printf '%s\n%s\n%s\n' "$EVENT" "$COMMIT" "$(sed 's/"pos":"01","seq":1/"pos":"03","seq":3/; s/"id":1/"id":2/g' <<<"$EVENT")" >"$DIR/in"
+    run -75 t bash -c 'cdc-sink-sqlite "$1" <"$0"' "$DIR/in" "$DIR/a.db"
+    is "rows" 1 "$(sqlite3 "$DIR/a.db" 'select group_concat(id) from t')"
+    # The same from the start, this time whole.
+    { cat "$DIR/in"; sed 's/"pos":"02","seq":1/"pos":"04","seq":3/' <<<"$COMMIT"; } >"$DIR/whole"
+    t cdc-sink-sqlite "$DIR/a.db" <"$DIR/whole"
+    is "rows" 1,2 "$(sqlite3 "$DIR/a.db" 'select group_concat(id) from t')"
+}
+
 @test "bad lines: exit 65 and the line's number" {
     local bad
     head -c 4000 /dev/zero | tr '\0' '[' >"$DIR/brackets"

@@ -299,7 +299,7 @@ walsender() { sql "select active_pid from pg_replication_slots where slot_name =
     table_of 20000 100
     sql "create table $NAME.never_read (id int primary key); insert into $NAME.never_read values (1)"
     # The first attempt dies when its reader has taken a few chunks; what is whole is stored.
-    run t bash -c "cdc-snapshot --chunk-rows 100 $(source_options) 2>>'$DIR/err' | head -n 5000 | cdc-sink-sqlite --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
+    run t bash -c "cdc-snapshot --chunk-rows 100 $(source_options) 2>>'$DIR/err' | head -n 5000 | cdc-sink-sqlite --state-dir '$STATE' --batch-events 100 '$COPY' 2>>'$DIR/err'"
     [ "$(copy 'select count(*) from t')" -gt 1000 ]
     [ "$(copy 'select count(*) from t')" -lt 6000 ]
     local first

@@ -40,7 +40,10 @@ crash_once() {
     spawn_line "$line"
     pause_ms "$3"
     case $victim in source) pid=$(source_member "$SPAWNED") ;; *) pid=$(member "$SPAWNED" "$victim") ;; esac
-    if [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null; then KILLED=$((KILLED + 1)); fi
+    if [ -n "$pid" ]; then
+        cat "/proc/$pid/comm" >>"$DIR/kills" 2>/dev/null || true
+        if kill -KILL "$pid" 2>/dev/null; then KILLED=$((KILLED + 1)); fi
+    fi
     status_of "$SPAWNED" 30 || status=$?
     case $status in
     0 | 69 | 74 | 75 | 137) ;;
@@ -58,6 +61,7 @@ crash_all() {
         case $((i % 3)) in 0) victim=$sink ;; 1) victim=cdc-filter ;; *) victim=source ;; esac
         crash_once "$line" "$victim" $((RANDOM % 900 + 20))
     done
+    echo "# killed: $(sort "$DIR/kills" | uniq -c | awk '{printf "%s%s %d times", NR > 1 ? ", " : "", $2, $1}')" >&3
     [ "$KILLED" -ge $((2 * CRASH_KILLS)) ] || fail "only $KILLED kills hit a process"
 }
 # The same line once more, until everything is through; then a clean stop.

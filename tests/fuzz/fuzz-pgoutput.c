@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Any bytes as replication messages: two bytes of length before each. Whatever comes out must be whole, valid lines. */
+#include "connectors/postgres/postgres.h"
+
+#include <cdc/event.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_lines(const struct cdc_buf *out)
+{
+    const char *p = out->data, *end = out->data + out->len;
+    while (p < end) {
+        struct cdc_event event;
+        struct cdc_error error = {0};
+        const char *lf = memchr(p, '\n', (size_t)(end - p));
+        if (!lf || cdc_event_parse(&event, p, (size_t)(lf - p), &error) < 0 || event.op == CDC_OP_UNKNOWN)
+            abort();
+        p = lf + 1;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct pgoutput_settings settings = {.pipeline = "n", .database = "d"};
+    struct cdc_buf out = CDC_BUF_INIT;
+    struct pgoutput *decoder = pgoutput_new(&settings, NULL);
+    if (!decoder)
+        return 0;
+    while (size >= 2) {
+        struct cdc_error error = {0};
+        size_t n = (size_t)data[0] << 8 | data[1];
+        data += 2;
+        size -= 2;
+        n = n > size ? size : n;
+        char *message = malloc(n ? n : 1); /* its own: a read beyond it is seen */
+        if (!message)
+            break;
+        memcpy(message, data, n);
+        int result = pgoutput_decode(decoder, message, n, 0, &out, &error);
+        free(message);
+        if (result < 0 && error.status == 0)
+            abort();
+        check_lines(&out);
+        out.len = 0;
+        data += n;
+        size -= n;
+    }
+    cdc_buf_free(&out);
+    pgoutput_free(decoder);
+    return 0;
+}

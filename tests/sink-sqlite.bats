@@ -1,0 +1,320 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# cdc-sink-sqlite: rows exact, each change once, schema changes, full-text index, faults.
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/lines
+
+setup() {
+    DIR=$BATS_TEST_TMPDIR
+    DB=$DIR/a.db
+    IN=$DIR/in
+}
+sink() { t cdc-sink-sqlite "$@" "$DB" <"$IN"; }
+q() { sqlite3 "$DB" "$1"; }
+users() { schema id id:integer name:text big:text; }
+
+@test "insert, update, delete, truncate, snapshot rows, messages" {
+    {
+        users
+        change r '{"id":1}' null '{"id":1,"name":"one","big":"b1"}'
+        change r '{"id":2}' null '{"id":2,"name":"two","big":"b2"}'
+        commit
+        change c '{"id":3}' null '{"id":3,"name":"three","big":null}'
+        change u '{"id":1}' null '{"id":1,"name":"uno","big":"b1"}'
+        change d '{"id":2}' '{"id":2}' null
+        line m '"message":{"prefix":"p","content":"c","transactional":true}'
+        commit
+    } >"$IN"
+    sink
+    is rows $'1|uno|b1\n3|three|' "$(q 'select * from t order by id')"
+    is "offset of database and file" "$(q 'select pos from cdc_offsets')" "$(jq -r .offsets.n.pos "$DB.offset")"
+    { schema id id:integer name:text big:text; line t '"x":1'; commit; } >"$IN"
+    sink
+    is "rows after truncate" 0 "$(q 'select count(*) from t')"
+}
+
+@test "values: every kind comes out as it went in" {
+    {
+        schema id id:bigint b:boolean n:'numeric(20,4)' f:'double precision' s:text raw:bytea j:jsonb a:'text[]' u:'bigint unsigned' ts:'timestamp with time zone' i:integer
+        change c '{"id":-9223372036854775808}' null '{"id":-9223372036854775808,"b":true,"n":"00012345678901234567890.1000","f":0.1,"s":"007","raw":"AAH/","j":{"a":[1,{"b":null}],"n":1.10},"a":["1",null],"u":18446744073709551615,"ts":"2026-11-21T09:28:42.834232Z","i":2147483647}'
+        change c '{"id":2}' null '{"id":2,"b":false,"n":1.10,"f":"NaN","s":"a\u0000b\"\\\u00e9\ud83d\ude00","raw":"","j":"text","a":[],"u":5,"ts":"infinity","i":null}'
+        change c '{"id":3}' null '{"id":3,"b":null,"n":null,"f":1e300,"s":{"base64":"/w=="},"raw":null,"j":"007","a":null,"u":null,"ts":null,"i":-1}'
+        change c '{"id":"9007199254740993"}' null '{"id":"9007199254740993","b":null,"n":"1e5","f":"-Infinity","s":"","raw":null,"j":5,"a":null,"u":null,"ts":null,"i":0}'
+        commit
+    } >"$IN"
+    sink
+    is "row 1" '-9223372036854775808|1|00012345678901234567890.1000|0.1|007|0001FF|{"a":[1,{"b":null}],"n":1.10}|["1",null]|18446744073709551615|2026-11-21T09:28:42.834232Z|2147483647' \
+        "$(q 'select id,b,n,f,s,hex(raw),j,a,u,ts,i from t where id < 0')"
+    is "types of row 1" 'integer|integer|text|real|text|blob|text|text|text|text|integer' \
+        "$(q 'select typeof(id),typeof(b),typeof(n),typeof(f),typeof(s),typeof(raw),typeof(j),typeof(a),typeof(u),typeof(ts),typeof(i) from t where id < 0')"
+    is "row 2" '2|0|1.10|NaN|6100625CC3A9F09F9880||"text"|[]|5|infinity|' "$(q "select id,b,n,f,replace(hex(s),'22',''),hex(raw),j,a,u,ts,i from t where id = 2")"
+    is "types of row 2" 'text|text|blob|integer' "$(q 'select typeof(f),typeof(s),typeof(raw),typeof(u) from t where id = 2')"
+    is "row 3" '3|1.0e+300|blob|FF|"007"|-1' "$(q 'select id,f,typeof(s),hex(s),j,i from t where id = 3')"
+    is "row 4" '9007199254740993|integer|1e5|-Infinity|text||5' "$(q 'select id,typeof(id),n,f,typeof(s),s,j from t where id > 3')"
+}
+
+@test "a value that SQLite would change is refused, never changed" {
+    {
+        schema id id:integer n:integer
+        change c '{"id":1}' null '{"id":1,"n":18446744073709551615}'
+        change c '{"id":2}' null '{"id":2,"n":2}'
+        commit
+    } >"$IN"
+    run -65 --separate-stderr sink
+    [[ $stderr == *'"n"'*64-bit* ]]
+    is rows 0 "$(q "select count(*) from sqlite_master where name = 't'")"
+    sink --on-error=dead-letter --dead-letter "$DIR/dead"
+    is rows 2 "$(q 'select id from t')"
+    lines_at_least "$DIR/dead" 1
+}
+
+@test "the same lines again change nothing; a cut transaction leaves nothing" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$IN"
+    sink
+    cp "$IN" "$DIR/first"
+    q "update t set name = 'touched'"
+    sink
+    is "delivered again" touched "$(q 'select name from t')"
+    tx
+    { cat "$DIR/first"; tx; change c '{"id":2}' null '{"id":2,"name":"a","big":"b"}'; } >"$IN"
+    run -75 sink
+    is "rows" 1 "$(q 'select count(*) from t')"
+}
+
+@test "unchanged columns keep their value, in place and when the key changes" {
+    {
+        users
+        change c '{"id":1}' null '{"id":1,"name":"one","big":"B1"}'
+        change c '{"id":2}' null '{"id":2,"name":"two","big":"B2"}'
+        change c '{"id":3}' null '{"id":3,"name":"three","big":"B3"}'
+        commit
+        change u '{"id":1}' null '{"id":1,"name":"uno"}' '["big"]'
+        change u '{"id":20}' '{"id":2}' '{"id":20,"name":"dos"}' '["big"]'
+        change u '{"id":30}' '{"id":3}' '{"id":30,"name":"tres","big":"new"}'
+        change u '{"id":40}' '{"id":4}' '{"id":40,"name":"quatro"}' '["big"]'
+        commit
+    } >"$IN"
+    sink
+    is rows $'1|uno|B1\n20|dos|B2\n30|tres|new\n40|quatro|' "$(q 'select * from t order by id')"
+}
+
+@test "a key change that a snapshot has seen already: the new row keeps what it has" {
+    {
+        users
+        change r '{"id":2}' null '{"id":2,"name":"later","big":"B"}'
+        commit
+        change u '{"id":2}' '{"id":1}' '{"id":2,"name":"then"}' '["big"]'
+        change u '{"id":2}' null '{"id":2,"name":"later"}' '["big"]'
+        commit
+        change c '{"id":1}' null '{"id":1,"name":"x","big":"X"}'
+        change u '{"id":2}' '{"id":1}' '{"id":2,"name":"moved"}' '["big"]'
+        commit
+    } >"$IN"
+    sink
+    is rows "2|moved|X" "$(q 'select * from t')"
+}
+
+@test "composite, text and bytea keys" {
+    {
+        schema a,b a:text b:bytea v:integer
+        change c '{"a":"x\u00e9","b":"AA=="}' null '{"a":"x\u00e9","b":"AA==","v":1}'
+        change u '{"a":"xé","b":"AA=="}' null '{"a":"xé","b":"AA==","v":2}'
+        change c '{"a":"xé","b":"AQ=="}' null '{"a":"xé","b":"AQ==","v":3}'
+        change d '{"a":"xé","b":"AQ=="}' '{"a":"xé","b":"AQ=="}' null
+        commit
+    } >"$IN"
+    sink
+    is rows "xé|00|2" "$(q 'select a,hex(b),v from t')"
+}
+
+@test "a table without a key: rows are found by all their values" {
+    {
+        schema '' a:integer b:text
+        line c '"before":null,"after":{"a":1,"b":"x"}'
+        line c '"before":null,"after":{"a":1,"b":"x"}'
+        line c '"before":null,"after":{"a":2,"b":null}'
+        line u '"before":{"a":2,"b":null},"after":{"a":3,"b":"y"}'
+        line d '"before":{"a":1,"b":"x"},"after":null'
+        commit
+    } >"$IN"
+    sink
+    is rows $'1|x\n3|y' "$(q 'select * from t order by a')"
+    { schema '' a:integer b:text; line d '"before":null,"after":null'; commit; } >"$IN"
+    run -65 --separate-stderr sink
+    [[ $stderr == *"REPLICA IDENTITY FULL"* ]]
+}
+
+@test "new columns, columns that are gone, an old schema line again" {
+    { schema id id:integer name:text; change c '{"id":1}' null '{"id":1,"name":"a"}'; commit; } >"$IN"
+    sink
+    cp "$IN" "$DIR/old"
+    {
+        cat "$DIR/old"
+        tx
+        schema id id:integer extra:text
+        change c '{"id":2}' null '{"id":2,"extra":"e"}'
+        commit
+        cat "$DIR/old"
+    } >"$IN"
+    sink
+    is rows $'1|a|\n2||e' "$(q 'select * from t order by id')"
+}
+
+@test "another key and another type: the table is made anew with its rows, indexes and views" {
+    {
+        schema id id:integer code:integer
+        change c '{"id":1}' null '{"id":1,"code":7}'
+        change c '{"id":2}' null '{"id":2,"code":8}'
+        commit
+    } >"$IN"
+    sink --fts t:code
+    q 'create index mine on t(code); create view v as select code from t'
+    tx
+    {
+        schema id,code id:bigint code:text
+        change c '{"id":1,"code":"007"}' null '{"id":1,"code":"007"}'
+        commit
+    } >"$IN"
+    sink --fts t:code
+    is rows $'1|007|text\n1|7|text\n2|8|text' "$(q 'select id,code,typeof(code) from t order by id,code')"
+    is key "id,code" "$(q "select group_concat(name) from pragma_table_info('t') where pk")"
+    is index 1 "$(q "select count(*) from sqlite_master where name = 'mine' and tbl_name = 't'")"
+    is found 1 "$(q "select id from t where rowid in (select rowid from t_fts where t_fts match '007')")"
+    q "insert into t_fts(t_fts, rank) values('integrity-check', 1)"
+    # The old definition, delivered again, must not turn texts into numbers.
+    { SEQ=100 POS=0; schema id id:integer code:integer; } >"$IN"
+    sink
+    is type text "$(q "select typeof(code) from t where code = '007'")"
+}
+
+@test "--fts: the index follows inserts, updates, key changes, deletes, truncate and VACUUM" {
+    {
+        schema code code:text title:text price:integer
+        change c '{"code":"a"}' null '{"code":"a","title":"red lamp","price":1}'
+        change c '{"code":"b"}' null '{"code":"b","title":"blue lamp","price":2}'
+        change c '{"code":"c"}' null '{"code":"c","title":"green chair","price":3}'
+        commit
+    } >"$IN"
+    sink
+    search() { q "select group_concat(code) from (select t.code from t_fts join t on t.rowid = t_fts.rowid where t_fts match '$1' order by 1)"; }
+    check() { q "insert into t_fts(t_fts, rank) values('integrity-check', 1)"; }
+    : >"$IN"
+    tx
+    {
+        schema code code:text title:text price:integer
+        change u '{"code":"a"}' null '{"code":"a","price":9}' '["title"]'
+        commit
+    } >"$IN"
+    sink --fts t:title # filled from the rows that are there
+    is lamp a,b "$(search lamp)"
+    check
+    {
+        schema code code:text title:text price:integer
+        change u '{"code":"b"}' null '{"code":"b","title":"blue sofa","price":2}'
+        change u '{"code":"z"}' '{"code":"a"}' '{"code":"z","price":1}' '["title"]'
+        change d '{"code":"c"}' '{"code":"c"}' null
+        commit
+    } >"$IN"
+    sink --fts t:title
+    is lamp z "$(search lamp)"
+    is sofa b "$(search sofa)"
+    is chair "" "$(search chair)"
+    check
+    q 'delete from t where 0; vacuum'
+    {
+        schema code code:text title:text price:integer
+        change u '{"code":"z"}' null '{"code":"z","title":"yellow lamp","price":1}'
+        commit
+    } >"$IN"
+    sink --fts public.t:title
+    is yellow z "$(search yellow)"
+    check
+    { schema code code:text title:text price:integer; line t '"x":1'; commit; } >"$IN"
+    sink
+    is lamp "" "$(search lamp)"
+    check
+    run -78 --separate-stderr t cdc-sink-sqlite --fts t:nothing "$DB" < <(schema code code:text title:text; change r '{"code":"q"}' null '{"code":"q","title":"q"}'; commit)
+    [[ $stderr == *nothing* ]]
+}
+
+@test "names: two tables in one, columns that differ in case, reserved and odd names" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; SCHEMA=other users; } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *"two source tables"* && $stderr == *--table-name* ]]
+    sink --table-name '{schema}_{table}'
+    is tables other_t,public_t "$(q "select group_concat(name) from (select name from sqlite_master where name like '%\_t' escape '\\' order by 1)")"
+    schema id id:integer Name:text name:text >"$IN"
+    run -78 --separate-stderr t cdc-sink-sqlite "$DIR/b.db" <"$IN"
+    [[ $stderr == *'"Name"'* ]]
+    TABLE=cdc_offsets schema id id:integer >"$IN"
+    run -78 t cdc-sink-sqlite "$DIR/c.db" <"$IN"
+    { TABLE='or\"der; drop' schema 'select' 'select:integer' 'a b:text'; TABLE='or\"der; drop' change c '{"select":1}' null '{"select":1,"a b":"x"}'; commit; } >"$IN"
+    t cdc-sink-sqlite "$DIR/d.db" <"$IN"
+    is row "1|x" "$(sqlite3 "$DIR/d.db" 'select * from "or""der; drop"')"
+    sqlite3 "$DIR/e.db" 'create table t(mine)'
+    users >"$IN"
+    run -78 --separate-stderr t cdc-sink-sqlite "$DIR/e.db" <"$IN"
+    [[ $stderr == *"none of ours"* ]]
+}
+
+@test "the database decides the position: a file behind it catches up, a file ahead of it stops" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$IN"
+    sink
+    cp "$DB.offset" "$DIR/old.offset"
+    cp "$DB" "$DIR/old.db"
+    { users; change c '{"id":2}' null '{"id":2,"name":"a","big":"b"}'; commit; } >"$IN"
+    sink
+    local pos
+    pos=$(q 'select pos from cdc_offsets')
+    cp "$DIR/old.offset" "$DB.offset"
+    q "update t set name = 'touched'"
+    sink
+    is "delivered again" touched,touched "$(q 'select group_concat(name) from t')"
+    is "offset file" "$pos" "$(jq -r .offsets.n.pos "$DB.offset")"
+    rm -f "$DB-wal" "$DB-shm"
+    cp "$DIR/old.db" "$DB"
+    run -78 --separate-stderr sink
+    [[ $stderr == *"ahead of database"* ]]
+    rm "$DB"
+    run -78 sink
+}
+
+@test "a bad file, a missing folder, a locked database, a full disk" {
+    users >"$IN"
+    head -c 8192 /dev/urandom >"$DIR/noise.db"
+    run -78 t cdc-sink-sqlite "$DIR/noise.db" <"$IN"
+    run -78 t cdc-sink-sqlite --offset-file "$DIR/o" "$DIR/none/a.db" <"$IN"
+    run -64 t cdc-sink-sqlite :memory: <"$IN"
+    sink
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$IN"
+    spawn python3 -c 'import signal,sqlite3,sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immediate"); open(sys.argv[2], "w").close(); signal.pause()' "$DB" "$DIR/locked"
+    wait_until test -e "$DIR/locked"
+    run -75 --separate-stderr sink --retry-max 0
+    [[ $stderr == *lock* ]]
+    end_spawned || true
+    sink
+    is rows 1 "$(q 'select count(*) from t')"
+    { users; for i in {2..2000}; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"a\",\"big\":\"$(printf %01000d "$i")\"}"; done; commit; } >"$IN"
+    run -74 --separate-stderr bash -c 'trap "" XFSZ; ulimit -f 1000; exec timeout 30 cdc-sink-sqlite "$1" <"$2"' - "$DB" "$IN"
+    [[ $stderr == *disk* ]]
+    is "rows after the failure" 1 "$(q 'select count(*) from t')"
+    sink
+    is "rows with room again" 2000 "$(q 'select count(*) from t')"
+}
+
+@test "a transaction of 300000 rows stays in small memory" {
+    awk 'BEGIN {
+        s = "\"source\":{\"connector\":\"postgresql\",\"name\":\"n\",\"db\":\"d\",\"schema\":\"public\",\"table\":\"t\"}"
+        print "{\"op\":\"schema\",\"pos\":\"1\",\"seq\":1," s ",\"columns\":[{\"name\":\"id\",\"type\":\"integer\"},{\"name\":\"v\",\"type\":\"text\"}],\"key_columns\":[\"id\"]}"
+        for (i = 1; i <= 300000; i++) printf "{\"op\":\"c\",\"pos\":\"2.%09d\",\"seq\":2,%s,\"key\":{\"id\":%d},\"before\":null,\"after\":{\"id\":%d,\"v\":\"value of row %d, and something more to make it longer\"}}\n", i, s, i, i, i
+        print "{\"op\":\"commit\",\"pos\":\"3\",\"seq\":2,\"source\":{\"name\":\"n\"},\"events\":300000}" }' >"$IN"
+    /usr/bin/env python3 -c 'import resource,subprocess,sys
+subprocess.run(sys.argv[1:], stdin=open("'"$IN"'"), check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' cdc-sink-sqlite "$DB" >"$DIR/rss"
+    is rows 300000 "$(q 'select count(*) from t')"
+    [ "$(cat "$DIR/rss")" -lt 65536 ] || fail "peak memory $(cat "$DIR/rss") KiB"
+}
+
+teardown() { end_spawned; }

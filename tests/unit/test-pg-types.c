@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* Values of PostgreSQL as JSON, and positions. */
+#include "connectors/postgres/postgres.h"
+
+#include <cdc/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int failures;
+
+static void check(bool good, const char *what, const char *got, const char *want)
+{
+    if (good) {
+        printf("ok - %s\n", what);
+        return;
+    }
+    failures++;
+    printf("not ok - %s\n#  got %s\n# want %s\n", what, got, want);
+}
+
+static void value_n(uint32_t oid, const struct pg_value_style *style, const char *text, size_t n, const char *want)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    uint64_t unconvertible = 0;
+    char what[160];
+    /* A copy of exactly that length: a sanitizer sees a read beyond it. */
+    char *copy = malloc(n ? n : 1);
+    if (!copy)
+        exit(1);
+    memcpy(copy, text, n);
+    pg_value_append(&out, pg_type_of(oid), style, copy, n, &unconvertible);
+    bool valid = cdc_json_validate(out.data, out.len, NULL) == 0;
+    cdc_buf_byte(&out, '\0');
+    snprintf(what, sizeof what, "oid %u: %.*s", oid, n > 60 ? 60 : (int)n, text);
+    check(valid && strcmp(out.data, want) == 0, what, out.data, want);
+    cdc_buf_free(&out);
+    free(copy);
+}
+
+static const struct pg_value_style plain = {false, false}, other = {true, true};
+
+static void value(uint32_t oid, const char *text, const char *want)
+{
+    value_n(oid, &plain, text, strlen(text), want);
+}
+
+static void other_value(uint32_t oid, const char *text, const char *want)
+{
+    value_n(oid, &other, text, strlen(text), want);
+}
+
+static void test_scalars(void)
+{
+    value(16, "t", "true");
+    value(16, "f", "false");
+    value(16, "x", "\"x\"");
+    value(21, "-32768", "-32768");
+    value(23, "0", "0");
+    value(23, "007", "\"007\"");
+    value(23, "-", "\"-\"");
+    value(23, "", "\"\"");
+    value(26, "4294967295", "4294967295");
+    value(20, "9223372036854775807", "9223372036854775807");
+    other_value(20, "9007199254740992", "9007199254740992");
+    other_value(20, "9007199254740993", "\"9007199254740993\"");
+    other_value(20, "-9007199254740992", "-9007199254740992");
+    other_value(20, "-9223372036854775808", "\"-9223372036854775808\"");
+    other_value(23, "2147483647", "2147483647");
+    value(701, "1e+20", "1e+20");
+    value(701, "-0", "-0");
+    value(701, "1.5e-07", "1.5e-07");
+    value(701, "NaN", "\"NaN\"");
+    value(700, "-Infinity", "\"-Infinity\"");
+    value(701, "1.", "\"1.\"");
+    value(701, ".5", "\".5\"");
+    value(701, "1e", "\"1e\"");
+    value(1700, "12345678901234567890.5000", "\"12345678901234567890.5000\"");
+    other_value(1700, "12345678901234567890.5000", "12345678901234567890.5000");
+    other_value(1700, "NaN", "\"NaN\"");
+    other_value(1700, "Infinity", "\"Infinity\"");
+    value(790, "$1,234.50", "\"$1,234.50\"");
+    value(1560, "101", "\"101\"");
+    value(2950, "550e8400-e29b-41d4-a716-446655440000", "\"550e8400-e29b-41d4-a716-446655440000\"");
+    value(99999, "anything", "\"anything\"");
+}
+
+static void test_text(void)
+{
+    value(25, "", "\"\"");
+    value(25, "plain text", "\"plain text\"");
+    value(25, "a\"b\\c\nd\te\x01", "\"a\\\"b\\\\c\\nd\\te\\u0001\"");
+    value(25, "1234567\"", "\"1234567\\\"\"");
+    value(25, "12345678\\", "\"12345678\\\\\"");
+    value(25, "\xc3\xbc and \xf0\x9f\x98\x80", "\"\xc3\xbc and \xf0\x9f\x98\x80\"");
+    value(25, "\x7f", "\"\x7f\"");
+    value_n(25, &plain, "\xff\xfe", 2, "{\"base64\":\"//4=\"}");
+    for (size_t n = 1; n < 20; n++) { /* something special at every place of a word */
+        char text[24], want[32];
+        memset(text, 'x', n);
+        text[n - 1] = '"';
+        int length = snprintf(want, sizeof want, "\"%.*s\\\"\"", (int)n - 1, text);
+        if (length > 0)
+            value_n(25, &plain, text, n, want);
+    }
+}
+
+static void test_bytea(void)
+{
+    value(17, "\\x", "\"\"");
+    value(17, "\\x00", "\"AA==\"");
+    value(17, "\\x00ff", "\"AP8=\"");
+    value(17, "\\x00FF10", "\"AP8Q\"");
+    value(17, "\\x0", "\"\\\\x0\"");
+    value(17, "\\xzz", "\"\\\\xzz\"");
+    value(17, "\\000", "\"\\\\000\"");
+    /* across the chunks in which it is converted */
+    size_t n = 2 + 2 * 2000;
+    char *text = malloc(n);
+    struct cdc_buf want = CDC_BUF_INIT;
+    char zeros[2000] = "";
+    if (!text)
+        exit(1);
+    memset(text, '0', n);
+    text[0] = '\\';
+    text[1] = 'x';
+    cdc_buf_byte(&want, '"');
+    cdc_buf_base64(&want, zeros, sizeof zeros);
+    cdc_buf_lit(&want, "\"");
+    cdc_buf_byte(&want, '\0');
+    value_n(17, &plain, text, n, want.data);
+    cdc_buf_free(&want);
+    free(text);
+}
+
+static void test_json(void)
+{
+    value(114, "{\"a\": [1,\n 2.50]}", "{\"a\":[1,2.50]}");
+    value(3802, "12345678901234567890.10", "12345678901234567890.10");
+    value(114, "{\"a\":\"\\ud800\"}", "\"{\\\"a\\\":\\\"\\\\ud800\\\"}\"");
+    value(114, "{\"a\":1,\"a\":2}", "{\"a\":1,\"a\":2}");
+    char deep[401];
+    memset(deep, '[', 200);
+    memset(deep + 200, ']', 200);
+    deep[400] = '\0';
+    char want[410];
+    snprintf(want, sizeof want, "\"%s\"", deep);
+    value(114, deep, want);
+}
+
+static void test_time(void)
+{
+    value(1114, "2026-11-21 09:28:42.834232", "\"2026-11-21T09:28:42.834232\"");
+    value(1114, "2026-11-21 09:28:42", "\"2026-11-21T09:28:42\"");
+    value(1114, "infinity", "\"infinity\"");
+    value(1114, "0044-03-15 10:00:00 BC", "\"0044-03-15 10:00:00 BC\"");
+    value(1114, "12026-11-21 09:28:42", "\"12026-11-21 09:28:42\"");
+    value(1114, "2026-11-21 09:28:42.", "\"2026-11-21 09:28:42.\"");
+    value(1184, "2026-11-21 09:28:42.8+00", "\"2026-11-21T09:28:42.8Z\"");
+    value(1184, "2026-11-21 09:28:42+00", "\"2026-11-21T09:28:42Z\"");
+    value(1184, "2026-11-21 09:28:42+05:30", "\"2026-11-21 09:28:42+05:30\"");
+    value(1184, "0044-03-15 10:00:00+00 BC", "\"0044-03-15 10:00:00+00 BC\"");
+    value(1184, "-infinity", "\"-infinity\"");
+    value(1184, "+00", "\"+00\"");
+    value(1082, "0044-03-15 BC", "\"0044-03-15 BC\"");
+    value(1083, "24:00:00", "\"24:00:00\"");
+    value(1186, "P1Y2DT3H4M5.6S", "\"P1Y2DT3H4M5.6S\"");
+}
+
+static void test_arrays(void)
+{
+    value(1007, "{}", "[]");
+    value(1007, "{1,NULL,-3}", "[1,null,-3]");
+    value(1007, "{{1,2},{3,4}}", "[[1,2],[3,4]]");
+    value(1007, "[0:1]={7,8}", "[7,8]");
+    value(1007, "[1:1][-2:-1]={{7,8}}", "[[7,8]]");
+    value(1009, "{a,\"b c\",NULL,\"NULL\",\"q\\\"u\",\"b\\\\s\",\"\",\"{x}\"}",
+          "[\"a\",\"b c\",null,\"NULL\",\"q\\\"u\",\"b\\\\s\",\"\",\"{x}\"]");
+    value(1000, "{t,f,NULL}", "[true,false,null]");
+    value(1001, "{\"\\\\x00ff\"}", "[\"AP8=\"]");
+    value(1231, "{1.50,NaN}", "[\"1.50\",\"NaN\"]");
+    other_value(1231, "{1.50,NaN}", "[1.50,\"NaN\"]");
+    other_value(1016, "{9007199254740993,1}", "[\"9007199254740993\",1]");
+    value(1020, "{(3,4),(1,2);(1,1),(0,0)}", "[\"(3,4),(1,2)\",\"(1,1),(0,0)\"]");
+    value(3807, "{\"{\\\"k\\\": [1, 2]}\"}", "[{\"k\":[1,2]}]");
+    value(1185, "{\"2026-11-21 09:28:42+00\"}", "[\"2026-11-21T09:28:42Z\"]");
+    static const char *const broken[] = {"",        "{",     "{1",   "{1,",    "{1,}",   "{,1}",        "{1}x",       "1,2",
+                                         "{{1}",    "{1}}",  "{\"1", "{\"1\\", "{a\"b}", "[0:1]{7,8}",  "[0:1]=",     "[",
+                                         "{1}{2}}", "{\"\"", "{ab{", "{a\\b}", "{1;2",   "{\"a\"\"b\"}", "{{{{{{{1}}}}}}}"};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        struct cdc_buf want = CDC_BUF_INIT;
+        cdc_json_append_string(&want, broken[i], strlen(broken[i]));
+        cdc_buf_byte(&want, '\0');
+        value(1009, broken[i], want.data);
+        cdc_buf_free(&want);
+    }
+}
+
+static void test_types(void)
+{
+    check(pg_type_of(1007).kind == PG_ARRAY && pg_type_of(1007).element == PG_INTEGER, "int4[] by oid", "", "");
+    check(pg_type_of(1020).delimiter == ';', "box[] by oid", "", "");
+    check(pg_type_of(16).kind == PG_BOOL && pg_type_of(6157).kind == PG_ARRAY, "first and last by oid", "", "");
+    check(pg_type_of(0).kind == PG_TEXT && pg_type_of(UINT32_MAX).kind == PG_TEXT, "unknown oids", "", "");
+    check(pg_type_named("int8").kind == PG_INT8 && pg_type_named("_timestamptz").element == PG_TIMESTAMPTZ, "types by name", "", "");
+    check(pg_type_named("nonesuch").kind == PG_TEXT, "unknown name", "", "");
+}
+
+static void position(void (*make)(struct cdc_buf *), const char *want, uint64_t restart)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    uint64_t lsn = 0;
+    make(&out);
+    cdc_buf_byte(&out, '\0');
+    check(strcmp(out.data, want) == 0 && pg_pos_restart_lsn(out.data, &lsn) && lsn == restart, want, out.data, want);
+    cdc_buf_free(&out);
+}
+
+static void make_snapshot(struct cdc_buf *out) { pg_pos_snapshot(out, 0x1A2B, 2, 10); }
+static void make_heartbeat(struct cdc_buf *out) { pg_pos_heartbeat(out, 0x1A2B, 3); }
+static void make_schema(struct cdc_buf *out) { pg_pos_schema(out, 0x1A2B, 7); }
+static void make_change(struct cdc_buf *out) { pg_pos_change(out, 0x1A2B, 7); }
+static void make_commit(struct cdc_buf *out) { pg_pos_commit(out, 0x1A2B, 0x1A5B); }
+
+static void test_positions(void)
+{
+    static const char *const ordered[] = {
+        "0000000000001A2B.0000000000.a0001.0000000000FF", "0000000000001A2B.0000000000.a0002.000000000001",
+        "0000000000001A2B.0000000000.h00000001",          "0000000000001A2B.0000000001.0",
+        "0000000000001A2B.0000000001.1",                  "0000000000001A2B.0000000002.1",
+        "0000000000001A2B.FFFFFFFFFF.0000000000001A5B",   "0000000000001A5B.0000000000.h00000002",
+        "0000000000001A5B.0000000001.0"};
+    position(make_snapshot, "0000000000001A2B.0000000000.a0002.00000000000A", 0x1A2B);
+    position(make_heartbeat, "0000000000001A2B.0000000000.h00000003", 0x1A2B);
+    position(make_schema, "0000000000001A2B.0000000007.0", 0x1A2B);
+    position(make_change, "0000000000001A2B.0000000007.1", 0x1A2B);
+    position(make_commit, "0000000000001A2B.FFFFFFFFFF.0000000000001A5B", 0x1A5B);
+    for (size_t i = 1; i < sizeof ordered / sizeof *ordered; i++)
+        check(strcmp(ordered[i - 1], ordered[i]) < 0, "positions sort", ordered[i - 1], ordered[i]);
+    static const char *const foreign[] = {"", "1", "0000000000001A2B", "0000000000001A2B.0000000007.", "0000000000001A2B.0000000007.2",
+                                          "0000000000001a2b.0000000007.1", "0000000000001A2B.0000000001.h00000003",
+                                          "0000000000001A2B.FFFFFFFFFF.1A5B", "0000000000001A2B.0000000000.a0002.1",
+                                          "0000000000001A2B.0000000000.a0002.00000000000A "};
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        uint64_t lsn;
+        check(!pg_pos_restart_lsn(foreign[i], &lsn), "a foreign pos is refused", foreign[i], "");
+    }
+    unsigned attempt = 0;
+    check(pg_pos_is_snapshot(ordered[1], &attempt) && attempt == 2, "a snapshot's pos", "", "");
+    check(!pg_pos_is_snapshot(ordered[2], &attempt) && !pg_pos_is_snapshot("x", &attempt), "no snapshot's pos", "", "");
+}
+
+static void test_lsn(void)
+{
+    uint64_t lsn = 0;
+    char text[24];
+    check(pg_lsn_parse("16/B374D848", &lsn) && lsn == UINT64_C(0x16B374D848), "an LSN", "", "");
+    check(pg_lsn_parse("ffffffff/ffffffff", &lsn) && lsn == UINT64_MAX, "the last LSN", "", "");
+    pg_lsn_format(text, UINT64_C(0x16B374D848));
+    check(strcmp(text, "16/B374D848") == 0, "an LSN as text", text, "16/B374D848");
+    static const char *const bad[] = {"", "/", "1/", "/1", "1", "1/2/3", "1/2 ", "123456789/0", "1/123456789", "g/1", "1/-1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        check(!pg_lsn_parse(bad[i], &lsn), "no LSN", bad[i], "");
+}
+
+int main(void)
+{
+    test_scalars();
+    test_text();
+    test_bytea();
+    test_json();
+    test_time();
+    test_arrays();
+    test_types();
+    test_positions();
+    test_lsn();
+    return failures ? 1 : 0;
+}

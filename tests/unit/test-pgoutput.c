@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: MIT */
+/* pgoutput messages, built byte by byte, as lines. */
+#include "connectors/postgres/postgres.h"
+
+#include <cdc/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int failures;
+
+static void check(bool good, const char *what, const char *got, const char *want)
+{
+    if (good) {
+        printf("ok - %s\n", what);
+        return;
+    }
+    failures++;
+    printf("not ok - %s\n#  got %s\n# want %s\n", what, got, want);
+}
+
+/* -- messages -- */
+
+static struct cdc_buf message;
+
+static void put(uint64_t value, int bytes)
+{
+    for (int i = bytes - 1; i >= 0; i--)
+        cdc_buf_byte(&message, (char)(value >> (8 * i)));
+}
+
+static void start(char tag)
+{
+    message.len = 0;
+    cdc_buf_byte(&message, tag);
+}
+
+static void put_string(const char *text)
+{
+    cdc_buf_append(&message, text, strlen(text) + 1);
+}
+
+#define FINAL UINT64_C(0x1994768)
+#define END UINT64_C(0x1994798)
+#define TS INT64_C(700000000123456) /* 1646684800123 ms since 1970 */
+
+static void begin_message(uint64_t final_lsn)
+{
+    start('B');
+    put(final_lsn, 8);
+    put((uint64_t)TS, 8);
+    put(742, 4);
+}
+
+static void commit_message(uint64_t final_lsn, uint64_t end_lsn)
+{
+    start('C');
+    put(0, 1);
+    put(final_lsn, 8);
+    put(end_lsn, 8);
+    put((uint64_t)TS, 8);
+}
+
+/* columns: "id*:23,name:25": * marks the identity. */
+static void relation_message(uint32_t oid, const char *schema, const char *name, char identity, const char *columns)
+{
+    char text[256];
+    int n = columns[0] != '\0';
+    for (const char *p = columns; *p; p++)
+        n += *p == ',';
+    start('R');
+    put(oid, 4);
+    put_string(schema);
+    put_string(name);
+    put((uint64_t)identity, 1);
+    put((uint64_t)n, 2);
+    snprintf(text, sizeof text, "%s", columns);
+    for (char *save, *p = strtok_r(text, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
+        char *colon = strchr(p, ':');
+        bool key = colon[-1] == '*';
+        colon[key ? -1 : 0] = '\0';
+        put(key, 1);
+        put_string(p);
+        put(strtoul(colon + 1, NULL, 10), 4);
+        put(UINT32_MAX, 4);
+    }
+}
+
+/* values: "t1|n|u|thello" */
+static void put_tuple(const char *values)
+{
+    char text[512];
+    int n = 1;
+    for (const char *p = values; *p; p++)
+        n += *p == '|';
+    put((uint64_t)n, 2);
+    snprintf(text, sizeof text, "%s", values);
+    for (char *save, *p = strtok_r(text, "|", &save); p; p = strtok_r(NULL, "|", &save)) {
+        put((uint64_t)*p, 1);
+        if (*p != 't')
+            continue;
+        put(strlen(p + 1), 4);
+        cdc_buf_append(&message, p + 1, strlen(p + 1));
+    }
+}
+
+static void change_message(char tag, uint32_t oid, char old_kind, const char *old_values, const char *new_values)
+{
+    start(tag);
+    put(oid, 4);
+    if (old_kind) {
+        put((uint64_t)old_kind, 1);
+        put_tuple(old_values);
+    }
+    if (new_values) {
+        put('N', 1);
+        put_tuple(new_values);
+    }
+}
+
+/* -- decoding -- */
+
+static struct pgoutput *decoder;
+static struct cdc_buf lines;
+
+static void fresh(const char *exclude)
+{
+    static const char *list[1];
+    struct pgoutput_settings settings = {.pipeline = "shop", .database = "d"};
+    struct cdc_error error = {0};
+    list[0] = exclude;
+    settings.exclude = list;
+    settings.n_exclude = exclude != NULL;
+    pgoutput_free(decoder);
+    decoder = pgoutput_new(&settings, &error);
+    if (!decoder)
+        exit(1);
+    lines.len = 0;
+}
+
+/* The message in a buffer of exactly its length: a sanitizer sees a read beyond it. */
+static int feed(struct cdc_error *error)
+{
+    char *copy = malloc(message.len ? message.len : 1);
+    if (!copy)
+        exit(1);
+    memcpy(copy, message.data, message.len);
+    int result = pgoutput_decode(decoder, copy, message.len, 0, &lines, error);
+    free(copy);
+    return result;
+}
+
+static void must_feed(void)
+{
+    struct cdc_error error = {0};
+    if (feed(&error) < 0)
+        check(false, "message is taken", error.text, "");
+}
+
+static void expect(const char *what, const char *want)
+{
+    cdc_buf_byte(&lines, '\0');
+    check(strcmp(lines.data, want) == 0, what, lines.data, want);
+    lines.len = 0;
+}
+
+static void expect_error(const char *what)
+{
+    struct cdc_error error = {0};
+    size_t before = lines.len;
+    int result = feed(&error);
+    check(result < 0 && error.status == CDC_EXIT_PROTOCOL && lines.len == before, what, error.text, "a protocol error");
+}
+
+static void begin_with(uint32_t oid, char identity, const char *columns)
+{
+    begin_message(FINAL);
+    must_feed();
+    relation_message(oid, "public", "t", identity, columns);
+    must_feed();
+}
+
+#define NUMBERS "\",\"seq\":26822504,\"ts_ms\":1646684800123,\"source\":"
+#define SOURCE_DB "{\"connector\":\"postgresql\",\"name\":\"shop\",\"db\":\"d\""
+#define SOURCE_T SOURCE_DB ",\"schema\":\"public\",\"table\":\"t\",\"ts_ms\":1646684800123,\"txId\":742,\"lsn\":26822504,\"snapshot\":\"false\"}"
+#define HEAD(op, ordinal) "{\"op\":\"" op "\",\"pos\":\"0000000001994768.00000000" ordinal ".1" NUMBERS SOURCE_T
+#define COMMIT(n)                                                                                                           \
+    "{\"op\":\"commit\",\"pos\":\"0000000001994768.FFFFFFFFFF.0000000001994798" NUMBERS SOURCE_DB                           \
+    ",\"ts_ms\":1646684800123,\"txId\":742,\"lsn\":26822552,\"snapshot\":\"false\"},\"events\":" n "}\n"
+
+/* Drops the schema lines, which a test of their own looks at. */
+static void drop_schema_lines(void)
+{
+    size_t to = 0;
+    for (size_t at = 0; at < lines.len;) {
+        char *lf = memchr(lines.data + at, '\n', lines.len - at);
+        size_t n = (size_t)(lf - (lines.data + at)) + 1;
+        if (strncmp(lines.data + at, "{\"op\":\"schema\"", 14) != 0) {
+            memmove(lines.data + to, lines.data + at, n);
+            to += n;
+        }
+        at += n;
+    }
+    lines.len = to;
+}
+
+static void expect_changes(const char *what, const char *want)
+{
+    drop_schema_lines();
+    expect(what, want);
+}
+
+static void test_insert(void)
+{
+    fresh(NULL);
+    begin_with(1, 'd', "id*:23,v:25");
+    change_message('I', 1, 0, NULL, "t1|thello");
+    must_feed();
+    expect("schema line before the first row",
+           "{\"op\":\"schema\",\"pos\":\"0000000001994768.0000000001.0\",\"seq\":26822504,\"ts_ms\":1646684800123,\"source\":" SOURCE_DB
+           ",\"schema\":\"public\",\"table\":\"t\",\"ts_ms\":1646684800123,\"lsn\":26822504,\"snapshot\":\"false\"},\"columns\":["
+           "{\"name\":\"id\",\"type\":\"23\",\"nullable\":true,\"generated\":false},"
+           "{\"name\":\"v\",\"type\":\"25\",\"nullable\":true,\"generated\":false}],\"key_columns\":[\"id\"]}\n" HEAD(
+               "c", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"v\":\"hello\"}}\n");
+    check(pgoutput_in_transaction(decoder) && !pgoutput_boundary(decoder), "no boundary inside a transaction", "", "");
+    change_message('I', 1, 0, NULL, "t2|n");
+    must_feed();
+    expect("no second schema line", HEAD("c", "02") ",\"key\":{\"id\":2},\"before\":null,\"after\":{\"id\":2,\"v\":null}}\n");
+    commit_message(FINAL, END);
+    must_feed();
+    expect("commit", COMMIT("2"));
+    const struct cdc_offset *boundary = pgoutput_boundary(decoder);
+    check(boundary && strcmp(boundary->pos, "0000000001994768.FFFFFFFFFF.0000000001994798") == 0 && boundary->seq == 26822504 &&
+              boundary->lines == 2 && strstr(boundary->source, "\"lsn\":26822552"),
+          "the boundary is the commit", boundary ? boundary->pos : "none", "");
+    check(!pgoutput_in_transaction(decoder), "the transaction is closed", "", "");
+}
+
+static void test_relation_again(void)
+{
+    fresh(NULL);
+    begin_with(1, 'd', "id*:23");
+    change_message('I', 1, 0, NULL, "t1");
+    must_feed();
+    lines.len = 0;
+    relation_message(1, "public", "t", 'd', "id*:23");
+    must_feed();
+    change_message('I', 1, 0, NULL, "t2");
+    must_feed();
+    check(!memmem(lines.data, lines.len, "schema\",\"pos", 12), "a Relation merely sent again makes no schema line", "", "");
+    relation_message(1, "public", "t", 'd', "id*:23,added:16");
+    must_feed();
+    lines.len = 0;
+    change_message('I', 1, 0, NULL, "t3|tt");
+    must_feed();
+    check(lines.len > 14 && memcmp(lines.data, "{\"op\":\"schema\"", 14) == 0 && memmem(lines.data, lines.len, "\"added\":true", 12),
+          "a changed one does, inside a transaction too", "", "");
+    pgoutput_reset(decoder);
+    check(!pgoutput_in_transaction(decoder), "reset forgets the transaction", "", "");
+    begin_message(FINAL);
+    must_feed();
+    change_message('I', 1, 0, NULL, "t1");
+    expect_error("reset forgets relations");
+}
+
+static void test_update(void)
+{
+    fresh(NULL);
+    begin_with(1, 'd', "id*:23,v:25,big:25");
+    change_message('U', 1, 0, NULL, "t1|tx|tb");
+    must_feed();
+    expect_changes("update without an old row", HEAD("u", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"v\":\"x\",\"big\":\"b\"}}\n");
+    change_message('U', 1, 0, NULL, "t1|n|u");
+    must_feed();
+    expect_changes("unchanged TOAST is left out and named",
+                   HEAD("u", "02") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"v\":null},\"unchanged\":[\"big\"]}\n");
+    change_message('U', 1, 'K', "t1|n|n", "t10|tx2|u");
+    must_feed();
+    expect_changes("key change: the old key only, no NULLs that are none",
+                   HEAD("u", "03") ",\"key\":{\"id\":10},\"before\":{\"id\":1},\"after\":{\"id\":10,\"v\":\"x2\"},\"unchanged\":[\"big\"]}\n");
+    change_message('U', 1, 'K', "tlong|n|n", "u|tx2|tb");
+    must_feed();
+    expect_changes("a toasted key that did not change comes from the old row",
+                   HEAD("u", "04") ",\"key\":{\"id\":\"long\"},\"before\":null,\"after\":{\"id\":\"long\",\"v\":\"x2\",\"big\":\"b\"}}\n");
+    change_message('U', 1, 0, NULL, "u|tx2|tb");
+    expect_error("a key that nobody tells is an error");
+}
+
+static void test_full(void)
+{
+    fresh(NULL);
+    begin_with(1, 'f', "id*:23,big*:25");
+    change_message('U', 1, 'O', "t1|tbig", "t2|u");
+    must_feed();
+    expect_changes("FULL: unchanged TOAST comes from the old row; no primary key, no key",
+                   HEAD("u", "01") ",\"before\":{\"id\":1,\"big\":\"big\"},\"after\":{\"id\":2,\"big\":\"big\"}}\n");
+    change_message('D', 1, 'O', "t1|n", NULL);
+    must_feed();
+    expect_changes("FULL: delete", HEAD("d", "02") ",\"before\":{\"id\":1,\"big\":null},\"after\":null}\n");
+}
+
+static void test_delete(void)
+{
+    fresh(NULL);
+    begin_with(1, 'i', "id:23,a*:23,b*:25,v:25");
+    change_message('D', 1, 'K', "n|t5|tx|n", NULL);
+    must_feed();
+    expect_changes("delete by an index", HEAD("d", "01") ",\"key\":{\"a\":5,\"b\":\"x\"},\"before\":{\"a\":5,\"b\":\"x\"},\"after\":null}\n");
+    begin_message(FINAL);
+    expect_error("a transaction inside another");
+    change_message('D', 1, 0, NULL, "t1|t5|tx|n");
+    expect_error("a delete without an old row");
+    change_message('D', 1, 'K', "n|t5|tx", NULL);
+    expect_error("a row of too few columns");
+    change_message('D', 2, 'K', "n|t5|tx|n", NULL);
+    expect_error("an unknown table");
+    change_message('I', 1, 0, NULL, "t1|t5|tx|b");
+    expect_error("an unknown kind of value");
+}
+
+static void test_excluded(void)
+{
+    fresh("public.t");
+    begin_with(1, 'd', "id*:23");
+    relation_message(2, "other", "t", 'd', "id*:23");
+    must_feed();
+    change_message('I', 1, 0, NULL, "t1");
+    must_feed();
+    change_message('I', 2, 0, NULL, "t1");
+    must_feed();
+    check(memmem(lines.data, lines.len, "0000000001994768.0000000002.1", 29) && memmem(lines.data, lines.len, "\"other\"", 7),
+          "excluded changes count in pos", "", "");
+    lines.len = 0;
+    commit_message(FINAL, END);
+    must_feed();
+    expect("but not in events", COMMIT("1"));
+    begin_message(FINAL);
+    must_feed();
+    change_message('I', 1, 0, NULL, "t1");
+    must_feed();
+    commit_message(FINAL, END);
+    must_feed();
+    expect("a transaction with nothing in it still ends", COMMIT("0"));
+}
+
+static void test_truncate(void)
+{
+    fresh(NULL);
+    begin_with(1, 'd', "id*:23");
+    relation_message(2, "public", "t", 'd', "id*:23");
+    must_feed();
+    start('T');
+    put(2, 4);
+    put(1, 1);
+    put(1, 4);
+    put(2, 4);
+    must_feed();
+    expect_changes("truncate: a line for each table", HEAD("t", "01") "}\n" HEAD("t", "02") "}\n");
+    start('T');
+    put(UINT32_MAX, 4);
+    put(0, 1);
+    put(1, 4);
+    expect_error("truncate with a false count");
+}
+
+static void logical_message(int flags, uint64_t lsn, const char *content, size_t n)
+{
+    start('M');
+    put((uint64_t)flags, 1);
+    put(lsn, 8);
+    put_string("prefix");
+    put(n, 4);
+    cdc_buf_append(&message, content, n);
+}
+
+static void test_message(void)
+{
+    fresh(NULL);
+    begin_message(FINAL);
+    must_feed();
+    logical_message(1, 5, "hi", 2);
+    must_feed();
+    expect("a transactional message", "{\"op\":\"m\",\"pos\":\"0000000001994768.0000000001.1" NUMBERS SOURCE_DB
+           ",\"ts_ms\":1646684800123,\"txId\":742,\"lsn\":26822504,\"snapshot\":\"false\"},\"message\":{\"prefix\":\"prefix\",\"content\":\"hi\","
+           "\"transactional\":true}}\n");
+    commit_message(FINAL, END);
+    must_feed();
+    lines.len = 0;
+    logical_message(0, END + 8, "\xff", 1);
+    must_feed();
+    const struct cdc_offset *boundary = pgoutput_boundary(decoder);
+    check(memmem(lines.data, lines.len, "\"content\":{\"base64\":\"/w==\"},\"transactional\":false", 49) != NULL, "bytes in a message", "", "");
+    check(strcmp(boundary->pos, "000000000199479F.FFFFFFFFFF.00000000019947A0") == 0,
+          "a message alone ends where its record ends, its pos differs from that of a commit there", boundary->pos, "");
+    logical_message(1, 5, "hi", 2);
+    expect_error("a transactional message outside a transaction");
+    logical_message(0, 5, "hi", 2);
+    message.len--;
+    expect_error("a message that is cut");
+}
+
+static void test_types(void)
+{
+    fresh(NULL);
+    begin_message(FINAL);
+    must_feed();
+    start('Y');
+    put(20001, 4);
+    put_string("");
+    put_string("int4");
+    must_feed();
+    start('Y');
+    put(20002, 4);
+    put_string("public");
+    put_string("int4");
+    must_feed();
+    relation_message(1, "public", "t", 'd', "id*:20001,e:20002");
+    must_feed();
+    change_message('I', 1, 0, NULL, "t1|t2");
+    must_feed();
+    expect_changes("a domain is written like what it is made of, a type of that name elsewhere is not",
+                   HEAD("c", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"e\":\"2\"}}\n");
+}
+
+static void test_heartbeat(void)
+{
+    fresh(NULL);
+    pgoutput_heartbeat(decoder, END, &lines);
+    check(memmem(lines.data, lines.len, "\"pos\":\"0000000001994798.0000000000.h00000001\",\"seq\":26822552", 59) != NULL, "heartbeat", "", "");
+    check(strcmp(pgoutput_boundary(decoder)->pos, "0000000001994798.0000000000.h00000001") == 0, "a heartbeat is a boundary", "", "");
+}
+
+static void test_malformed(void)
+{
+    fresh(NULL);
+    message.len = 0;
+    expect_error("an empty message");
+    start('?');
+    expect_error("an unknown message");
+    start('S');
+    put(1, 4);
+    put(1, 1);
+    expect_error("a message of the streaming protocol");
+    change_message('I', 1, 0, NULL, "t1");
+    expect_error("a change outside a transaction");
+    commit_message(FINAL, END);
+    expect_error("a commit without a transaction");
+    begin_message(FINAL);
+    put(0, 1);
+    expect_error("a message that is too long");
+    begin_message(FINAL);
+    must_feed();
+    commit_message(FINAL + 8, END);
+    expect_error("a commit of another transaction");
+    relation_message(1, "public", "t", 'd', "id*:23,v:25");
+    size_t whole = message.len;
+    for (message.len = 1; message.len < whole; message.len++) { /* cut at every byte */
+        struct cdc_error error = {0};
+        if (feed(&error) == 0)
+            check(false, "a Relation that is cut", "taken", "an error");
+    }
+    must_feed();
+    change_message('U', 1, 'K', "t1|n", "t2|thello");
+    whole = message.len;
+    for (message.len = 1; message.len < whole; message.len++) {
+        struct cdc_error error = {0};
+        if (feed(&error) == 0)
+            check(false, "an Update that is cut", "taken", "an error");
+    }
+    check(lines.len == 0, "messages that are cut leave no line", "", "");
+}
+
+static int describe(void *context, struct pg_table *table, struct cdc_error *error)
+{
+    (void)error;
+    ++*(int *)context;
+    table->columns[0].nullable = false;
+    table->columns[0].key = table->has_key = true;
+    return 0;
+}
+
+static void test_describe(void)
+{
+    int calls = 0;
+    struct cdc_error error = {0};
+    struct pgoutput_settings settings = {.pipeline = "shop", .database = "d", .describe = describe, .describe_context = &calls};
+    pgoutput_free(decoder);
+    decoder = pgoutput_new(&settings, &error);
+    lines.len = 0;
+    begin_with(1, 'f', "id*:23,v*:25");
+    change_message('D', 1, 'O', "t1|tx", NULL);
+    must_feed();
+    check(calls == 1 && memmem(lines.data, lines.len, "\"key_columns\":[\"id\"]", 20) && memmem(lines.data, lines.len, "\"nullable\":false", 16),
+          "the catalogs complete a relation, once", "", "");
+    expect_changes("FULL with a primary key: that is the key", HEAD("d", "01") ",\"key\":{\"id\":1},\"before\":{\"id\":1,\"v\":\"x\"},\"after\":null}\n");
+}
+
+static void test_many_tables(void)
+{
+    fresh(NULL);
+    begin_message(FINAL);
+    must_feed();
+    for (uint32_t oid = 1; oid <= 1000; oid++) {
+        relation_message(oid * 64, "public", "t", 'd', "id*:23");
+        must_feed();
+    }
+    int found = 0;
+    for (uint32_t oid = 1; oid <= 1000; oid++) {
+        struct cdc_error error = {0};
+        change_message('I', oid * 64, 0, NULL, "t1");
+        found += feed(&error) == 0;
+    }
+    check(found == 1000 && pgoutput_counts(decoder)->changes == 1000 && pgoutput_counts(decoder)->lines == 2000, "a thousand tables", "", "");
+}
+
+int main(void)
+{
+    test_insert();
+    test_relation_again();
+    test_update();
+    test_full();
+    test_delete();
+    test_excluded();
+    test_truncate();
+    test_message();
+    test_types();
+    test_heartbeat();
+    test_malformed();
+    test_describe();
+    test_many_tables();
+    pgoutput_free(decoder);
+    cdc_buf_free(&message);
+    cdc_buf_free(&lines);
+    return failures ? 1 : 0;
+}
