@@ -50,7 +50,7 @@ TOOLS = cdc-filter
 ifeq ($(WITH_POSTGRES),yes)
 TOOLS += pg-cdc cdc-snapshot
 PG_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/postgres/*.c))
-$(PG_OBJ) $(BUILD)/cmd/pg-cdc.o $(BUILD)/cmd/cdc-snapshot.o: ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libpq)
+ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null)
 endif
 ifeq ($(WITH_SQLITE),yes)
 TOOLS += cdc-sink-sqlite

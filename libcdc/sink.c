@@ -11,6 +11,14 @@
 
 #define STOP_GRACE_MS 5000 /* how long a stop waits for the end of the transaction in hand */
 
+/* A place that everything in hand can go back to: the last one where all transactions were complete. */
+struct mark {
+    struct cdc_buf pos, source;
+    int64_t seq;
+    uint64_t lines;
+    bool set;
+};
+
 /* One source that writes into this stream. */
 struct stream {
     struct cdc_buf raw_name;  /* as it stands in the lines */
@@ -21,6 +29,7 @@ struct stream {
     uint64_t lines;           /* change lines delivered or in hand, ever */
     uint64_t open_lines;      /* since its last boundary */
     bool moved;               /* a boundary came since the last delivery */
+    struct mark mark;
 };
 
 struct cdc_sink_loop {
@@ -93,6 +102,8 @@ static void free_streams(struct cdc_sink_loop *loop)
         cdc_buf_free(&loop->streams[i].name);
         cdc_buf_free(&loop->streams[i].pos);
         cdc_buf_free(&loop->streams[i].source);
+        cdc_buf_free(&loop->streams[i].mark.pos);
+        cdc_buf_free(&loop->streams[i].mark.source);
     }
     free(loop->streams);
 }
@@ -137,9 +148,51 @@ static int deliver(struct cdc_sink_loop *loop, struct cdc_error *error)
         cdc_offset_file_save(loop->offsets, error) != 0)
         return -1;
     for (size_t i = 0; i < loop->n_streams; i++)
-        loop->streams[i].moved = false;
+        loop->streams[i].moved = loop->streams[i].mark.set = false;
     loop->batch_changes = 0;
     loop->batch_start = 0;
+    return 0;
+}
+
+static struct cdc_span span_of(const struct cdc_buf *buf)
+{
+    return cdc_span(buf->data, buf->len);
+}
+
+/* The next line goes beyond a boundary that is not delivered yet: a cut later on comes back to it. */
+static int mark_boundary(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    for (size_t i = 0; i < loop->n_streams; i++) {
+        struct stream *stream = &loop->streams[i];
+        if (!stream->moved)
+            continue;
+        if (keep(&stream->mark.pos, span_of(&stream->pos), false, error) != 0 ||
+            keep(&stream->mark.source, span_of(&stream->source), false, error) != 0)
+            return -1;
+        stream->mark.seq = stream->seq;
+        stream->mark.lines = stream->lines;
+        stream->mark.set = true;
+    }
+    return loop->ops->boundary != NULL ? loop->ops->boundary(loop->sink, error) : 0;
+}
+
+/* Forgets what came after the last mark. */
+static int go_back(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    if (loop->ops->discard != NULL)
+        loop->ops->discard(loop->sink);
+    for (size_t i = 0; i < loop->n_streams; i++) {
+        struct stream *stream = &loop->streams[i];
+        stream->open_lines = 0;
+        stream->moved = stream->mark.set;
+        if (!stream->mark.set)
+            continue;
+        if (keep(&stream->pos, span_of(&stream->mark.pos), false, error) != 0 ||
+            keep(&stream->source, span_of(&stream->mark.source), false, error) != 0)
+            return -1;
+        stream->seq = stream->mark.seq;
+        stream->lines = stream->mark.lines;
+    }
     return 0;
 }
 
@@ -205,7 +258,8 @@ static int remember(struct stream *stream, const struct cdc_event *event, struct
 static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
                        struct cdc_error *error)
 {
-    if (implied_boundary(loop, stream, event, error) != 0 || loop->ops->event(loop->sink, event, error) != 0 ||
+    if (implied_boundary(loop, stream, event, error) != 0 ||
+        (at_boundary(loop) && mark_boundary(loop, error) != 0) || loop->ops->event(loop->sink, event, error) != 0 ||
         remember(stream, event, error) != 0)
         return -1;
     stream->open_lines++;
@@ -296,17 +350,26 @@ static bool nothing_open(const struct cdc_sink_loop *loop)
 /* What is left at the end: complete transactions are stored, the rest comes again. */
 static int finish(struct cdc_sink_loop *loop, bool end_of_input, struct cdc_error *error)
 {
-    if (at_boundary(loop) && deliver(loop, error) != 0)
-        return -1;
     bool cut_line = end_of_input && cdc_line_reader_leftover(loop->reader) > 0;
     bool cut_transaction = !nothing_open(loop);
-    if (cut_transaction && loop->ops->discard != NULL)
-        loop->ops->discard(loop->sink);
+
+    if ((cut_transaction && go_back(loop, error) != 0) || (at_boundary(loop) && deliver(loop, error) != 0))
+        return -1;
     if (!end_of_input || (!cut_line && !cut_transaction))
         return 0;
     cdc_error_set(error, CDC_EXIT_TEMPORARY, "the input ended inside a %s; what was complete is stored",
                   cut_line ? "line" : "transaction");
     return cdc_error_hint(error, "start the same pipeline again: the rest comes again");
+}
+
+/* A line that cannot be taken: the transactions before it are good, or the same line would stop them every time. */
+static int stop_at_bad_line(struct cdc_sink_loop *loop, const struct cdc_error *error)
+{
+    struct cdc_error other = {0};
+
+    if (error->status == CDC_EXIT_DATA && (nothing_open(loop) || go_back(loop, &other) == 0) && at_boundary(loop))
+        (void)deliver(loop, &other);
+    return -1;
 }
 
 static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
@@ -335,7 +398,7 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
         }
         loop->last_input = cdc_clock_ms();
         if (take_line(loop, line, got == CDC_LINE_TOO_LONG, error) != 0)
-            return -1;
+            return stop_at_bad_line(loop, error);
     }
 }
 

@@ -59,6 +59,7 @@ struct sqlite_sink {
     const struct cdc_log *log;
     sqlite3 *db;
     bool in_transaction;
+    bool has_boundary; /* savepoint "complete" is open */
     int64_t schema_version; /* as remembered in the database; -1: unknown */
     struct sqlite_table *tables;
     struct sqlite_table *last; /* of the event before */

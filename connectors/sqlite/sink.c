@@ -102,7 +102,22 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
     int code = sqlite3_exec(sink->db, "COMMIT", NULL, NULL, NULL);
     if (code != SQLITE_OK)
         return sqlite_db_error(sink, code, "cannot commit", error);
-    sink->in_transaction = false;
+    sink->in_transaction = sink->has_boundary = false;
+    return 0;
+}
+
+/* A savepoint: what comes after it can be taken back alone. */
+static int boundary(void *context, struct cdc_error *error)
+{
+    struct sqlite_sink *sink = context;
+    const char *sql = sink->has_boundary ? "RELEASE complete; SAVEPOINT complete" : "SAVEPOINT complete";
+
+    if (!sink->in_transaction)
+        return 0;
+    int code = sqlite3_exec(sink->db, sql, NULL, NULL, NULL);
+    if (code != SQLITE_OK)
+        return sqlite_db_error(sink, code, "cannot set a savepoint", error);
+    sink->has_boundary = true;
     return 0;
 }
 
@@ -115,10 +130,14 @@ static void discard(void *context)
         sqlite_table_forget_statements(table);
         table->pending = true;
     }
+    sink->schema_version = -1;
+    if (sink->has_boundary && sqlite3_exec(sink->db, "ROLLBACK TO complete; RELEASE complete", NULL, NULL, NULL) == SQLITE_OK) {
+        sink->has_boundary = false;
+        return; /* what came before the savepoint is still to be delivered */
+    }
     if (sink->in_transaction)
         sqlite3_exec(sink->db, "ROLLBACK", NULL, NULL, NULL);
-    sink->in_transaction = false;
-    sink->schema_version = -1;
+    sink->in_transaction = sink->has_boundary = false;
 }
 
-const struct cdc_sink_ops sqlite_sink_ops = {event_op, deliver, discard};
+const struct cdc_sink_ops sqlite_sink_ops = {event_op, deliver, discard, boundary};

@@ -21,8 +21,12 @@ struct cdc_sink_ops {
     /* Makes everything taken in so far durable. Called only at the end of a transaction (or chunk), with `offsets` holding the
      * positions that this delivery reaches: a destination with transactions stores them in the same one. 0 or -1. */
     int (*deliver)(void *sink, const struct cdc_offset_file *offsets, struct cdc_error *error);
-    /* Forgets what was taken in since the last deliver (end of input inside a transaction). May be NULL. */
+    /* The input ended inside a transaction, or a line could not be taken: forgets what was taken in since the last boundary, or the
+     * last deliver. NULL: the destination may have lines twice, so having some early does no harm. */
     void (*discard)(void *sink);
+    /* Everything taken in so far is complete, and more is to come before the next deliver: discard comes back to here. May be
+     * NULL where discard is. 0 or -1. */
+    int (*boundary)(void *sink, struct cdc_error *error);
 };
 
 struct cdc_sink_settings {
