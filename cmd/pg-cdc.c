@@ -187,27 +187,42 @@ static int open_acks(struct program *program, const struct values *v, struct pos
     return 0;
 }
 
+/* Streaming over half a snapshot would move the sinks past the rows that are still missing, for ever. */
+static int check_snapshot(const struct cdc_offset *snapshot, const char *name, struct cdc_error *error)
+{
+    struct cdc_span state = cdc_span_text(snapshot->state);
+
+    if (cdc_span_is(cdc_json_member(state, "finished"), "true") || cdc_json_member(state, "written").p != NULL)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "the snapshot of \"%s\" was begun and is not complete", name);
+    return cdc_error_hint(error, "run cdc-snapshot with the same arguments to its end first");
+}
+
 /* Has any part of the pipeline a position? Then nothing is ever created again. 1, 0 or -1. */
 static int has_position(struct positions *p, const char *name, struct cdc_error *error)
 {
     const struct cdc_offset *own = cdc_offset_file_get(p->offsets, name), *acked = NULL;
+
+    if (p->state_dir) {
+        struct cdc_offset snapshot;
+        char *path = cdc_state_path(p->state_dir, "cdc-snapshot", name);
+        if (!path)
+            return cdc_error_memory(error);
+        int found = cdc_offset_read(path, name, &snapshot, error);
+        free(path);
+        if (found < 0)
+            return -1;
+        if (found > 0) {
+            int complete = check_snapshot(&snapshot, name, error);
+            cdc_offset_free(&snapshot);
+            return complete < 0 ? -1 : 1;
+        }
+    }
     if (own && *own->pos)
         return 1;
     if (p->acks && cdc_acks_read(p->acks, &acked, error) < 0)
         return -1;
-    if (acked)
-        return 1;
-    if (!p->state_dir)
-        return 0;
-    struct cdc_offset snapshot;
-    char *path = cdc_state_path(p->state_dir, "cdc-snapshot", name);
-    if (!path)
-        return cdc_error_memory(error);
-    int found = cdc_offset_read(path, name, &snapshot, error);
-    free(path);
-    if (found > 0)
-        cdc_offset_free(&snapshot);
-    return found;
+    return acked != NULL;
 }
 
 static int stream(struct program *program, const struct values *v, struct pg_settings *settings,

@@ -116,8 +116,11 @@ static void clean_message(struct cdc_buf *out, const char *message, size_t n)
         n = (size_t)(location - message);
     while (n > 0 && isspace((unsigned char)message[n - 1]))
         n--;
-    for (size_t i = 0; i < n; i++)
-        cdc_buf_byte(out, message[i] == '\n' ? ' ' : message[i]);
+    for (size_t i = 0; i < n; i++) {
+        bool space = message[i] == '\n' || message[i] == '\t';
+        if (!space || (i > 0 && message[i - 1] != '\n' && message[i - 1] != '\t'))
+            cdc_buf_byte(out, space ? ' ' : message[i]);
+    }
 }
 
 static int status_of_sqlstate(const char *state)
@@ -312,9 +315,8 @@ int pg_result_error(PGconn *connection, const PGresult *result, const char *what
         clean_message(&message, own, strlen(own));
     }
     cdc_buf_byte(&message, '\0');
-    int status = state ? status_of_sqlstate(state)
-                       : (PQstatus(connection) == CONNECTION_BAD ? CDC_EXIT_UNAVAILABLE
-                                                                 : CDC_EXIT_PROTOCOL);
+    /* Without a state the error is libpq's own: the connection broke (PQstatus may not know yet). */
+    int status = state ? status_of_sqlstate(state) : CDC_EXIT_UNAVAILABLE;
     cdc_error_set(error, status, "%s: %s", what,
                   message.failed ? "out of memory" : message.data);
     const char *hint = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;

@@ -320,6 +320,8 @@ static int decode_begin(struct pgoutput *decoder, struct reader *reader, struct 
     uint32_t xid = get32(reader);
     if (finished(reader, "Begin", error) < 0)
         return -1;
+    if (final_lsn > INT64_MAX) /* seq would not fit */
+        return malformed(error, "Begin");
     if (decoder->tx.open)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server began a transaction inside another one");
     begin(decoder, final_lsn, ts / 1000 + EPOCH_MS, xid);
@@ -658,7 +660,7 @@ static int decode_message(struct pgoutput *decoder, struct reader *reader, struc
     reader->p += n;
     if (finished(reader, "logical", error) < 0)
         return -1;
-    if (flags > 1 || (flags == 1 && !decoder->tx.open) || lsn == 0)
+    if (flags > 1 || (flags == 1 && !decoder->tx.open) || lsn == 0 || lsn > INT64_MAX)
         return malformed(error, "logical");
     bool alone = flags == 0 && !decoder->tx.open;
     if (alone)

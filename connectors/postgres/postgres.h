@@ -169,6 +169,8 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, const
 /* Creates the slot on a replication connection; its snapshot is exported and lives until that connection's next command.
  * snapshot may be NULL (then none is exported). */
 int pg_slot_create(PGconn *replication, const struct pg_settings *settings, uint64_t *consistent_point, char snapshot[64], struct cdc_error *error);
+/* Removes the publication if it was made by pg_publication_ensure, else leaves it and says so. */
+int pg_publication_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error);
 int pg_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error); /* --drop */
 /* --check: one finding a line through log; returns 0, or -1 with CONFIG when the pipe would lose or stop. */
 int pg_check(const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error);

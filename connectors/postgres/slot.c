@@ -596,8 +596,8 @@ static int drop_slot(PGconn *sql, const struct pg_settings *settings, const stru
     return 0;
 }
 
-static int drop_publication(PGconn *sql, const struct pg_settings *settings,
-                            const struct cdc_log *log, struct cdc_error *error)
+int pg_publication_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log,
+                        struct cdc_error *error)
 {
     PGresult *result = query(sql, "SELECT coalesce(obj_description(oid, 'pg_publication'), '') "
                                   "FROM pg_publication WHERE pubname = $1",
@@ -633,5 +633,5 @@ int pg_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_lo
 {
     if (drop_slot(sql, settings, log, error) < 0)
         return -1;
-    return drop_publication(sql, settings, log, error);
+    return pg_publication_drop(sql, settings, log, error);
 }

@@ -14,6 +14,7 @@
 #define REPLY_MS 100          /* and at most that often when the server asks */
 #define REQUEST_MS 10000      /* ask the server for a sign of life */
 #define DEAD_MS 60000         /* silence after which it is taken for dead */
+#define LEAVE_MS 3000         /* how long a server that shuts down is given for the last confirmations */
 #define EPOCH_MS 946684800000 /* 2000-01-01 since 1970 */
 
 struct pg_stream {
@@ -40,6 +41,7 @@ struct pg_stream {
     bool unsent;                  /* a status message lies in libpq's buffer */
     int64_t status_ms;            /* interval of status messages */
     int64_t last_status, last_request, last_receive, last_line;
+    int64_t last_watch, leave_at; /* leave_at: 0, or when to leave a server that shuts down */
     int64_t until_ms;             /* --until TIME; 0: none */
     uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
     bool ended;
@@ -159,6 +161,12 @@ static int current_lsn(PGconn *sql, uint64_t *lsn, struct cdc_error *error)
 
 /* -- life -- */
 
+static void close_sql(struct pg_stream *stream)
+{
+    PQfinish(stream->sql);
+    stream->sql = NULL;
+}
+
 static int ensure_sql(struct pg_stream *stream, struct cdc_error *error)
 {
     if (stream->sql && PQstatus(stream->sql) == CONNECTION_OK)
@@ -176,12 +184,13 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
         return -1;
     if (pg_table_describe(stream->sql, table, &first) == 0)
         return 0;
-    if (PQstatus(stream->sql) == CONNECTION_OK) {
+    if (!cdc_error_is_transient(&first)) {
         if (error)
             *error = first;
         return -1;
     }
     /* An idle connection may have been cut without our noticing. */
+    close_sql(stream);
     return ensure_sql(stream, error) < 0 ? -1 : pg_table_describe(stream->sql, table, error);
 }
 
@@ -208,10 +217,8 @@ struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings,
 static void drop_temporary(struct pg_stream *stream)
 {
     struct cdc_error ignored = {0};
-    if (stream->made_publication && ensure_sql(stream, &ignored) == 0) {
-        struct pg_settings settings = *stream->pg;
-        pg_drop(stream->sql, &settings, NULL, &ignored);
-    }
+    if (stream->made_publication && ensure_sql(stream, &ignored) == 0)
+        pg_publication_drop(stream->sql, stream->pg, NULL, &ignored);
 }
 
 static void stream_disconnect(void *source);
@@ -452,13 +459,16 @@ static int stream_connect(void *source, const struct cdc_offset *from, struct cd
         return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source",
                              from->pos);
     if (ensure_sql(stream, error) < 0 || pg_settings_resolve(stream->sql, stream->pg, error) < 0 ||
-        check_server(stream, error) < 0)
+        check_server(stream, error) < 0) {
+        close_sql(stream);
         return -1;
+    }
     stream->replication = pg_connect(stream->pg, true, error);
     if (!stream->replication || identify(stream, from, error) < 0 ||
         prepare_slot(stream, from, error) < 0 || resolve_until(stream, error) < 0 ||
         ensure_decoder(stream, error) < 0 || start_replication(stream, error) < 0) {
         stream_disconnect(stream);
+        close_sql(stream);
         return -1;
     }
     if (!stream->started)
@@ -467,8 +477,8 @@ static int stream_connect(void *source, const struct cdc_offset *from, struct cd
     stream->wal_end = stream->boundary_lsn = stream->start_lsn;
     stream->reported_flush = 0;
     stream->reply_due = stream->server_asked = stream->unsent = false;
-    stream->last_status = 0;
-    stream->last_request = stream->last_receive = stream->last_line = cdc_clock_ms();
+    stream->last_status = stream->leave_at = 0;
+    stream->last_watch = stream->last_request = stream->last_receive = stream->last_line = cdc_clock_ms();
     return 0;
 }
 
@@ -688,6 +698,8 @@ static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before,
         stream->last_receive = stream->last_line = now;
     if (check_until_time(stream, error) < 0)
         return -1;
+    if (idle_between(stream))
+        end_if_reached(stream);
     maybe_heartbeat(stream, out, now);
     /* The end may be a position without a change: it is asked for. */
     if (stream->settings.until && !stream->ended && now - stream->last_request >= REPLY_MS)
@@ -727,8 +739,6 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
 {
     struct pg_stream *stream = source;
     size_t before = out->len;
-    if (stream->until_lsn != 0 && stream->start_lsn >= stream->until_lsn)
-        stream->ended = true;
     int more = read_messages(stream, out, limit, error);
     if (more == 0 && drained(stream, out, before, error) < 0)
         more = -1;
@@ -749,6 +759,28 @@ static int stream_descriptor(void *source, short *events)
     return stream->replication ? PQsocket(stream->replication) : -1;
 }
 
+/* A server that shuts down ends plain sessions at once but waits for its walsenders until everything is confirmed, which takes
+ * for ever when no sink does. Status messages keep it waiting; so it is left after a while, the slot keeps the rest. */
+static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_error *error)
+{
+    if (stream->leave_at != 0 && now >= stream->leave_at)
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is shutting down");
+    if (stream->leave_at != 0 || now - stream->last_watch < STATUS_MS)
+        return 0;
+    stream->last_watch = now;
+    if (stream->sql) {
+        struct pollfd fd = {PQsocket(stream->sql), POLLIN, 0};
+        if (poll(&fd, 1, 0) <= 0 ||
+            (PQconsumeInput(stream->sql) && PQstatus(stream->sql) == CONNECTION_OK))
+            return 0;
+        close_sql(stream);
+    }
+    struct cdc_error refused = {0};
+    if (ensure_sql(stream, &refused) < 0)
+        stream->leave_at = now + LEAVE_MS;
+    return 0;
+}
+
 static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
@@ -759,6 +791,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         stream->last_receive = now; /* we do not listen: silence means nothing */
     else if (now - stream->last_receive > DEAD_MS)
         return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s", DEAD_MS / 1000);
+    if (watch_shutdown(stream, now, error) < 0)
+        return -1;
     if (!blocked)
         maybe_heartbeat(stream, out, now);
     if (stream->unsent && push(stream, error) < 0)

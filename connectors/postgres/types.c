@@ -439,10 +439,35 @@ static bool append_array(struct cdc_buf *out, struct pg_type type, const struct 
 
 /* -- one value, one row ---------------------------------------------------- */
 
+/* Around a value: the event, its row, and the dimensions of an array. */
+enum { JSON_DEPTH = CDC_JSON_DEPTH - 2 - ARRAY_DEPTH };
+
+/* Would valid JSON inside an event nest deeper than readers of events accept? */
+static bool too_deep(const char *p, size_t n)
+{
+    if (n < 2 * (JSON_DEPTH + 1)) /* each level has two brackets */
+        return false;
+    int depth = 0;
+    bool quoted = false;
+    for (const char *end = p + n; p < end; p++) {
+        if (quoted && *p == '\\')
+            p++;
+        else if (*p == '"')
+            quoted = !quoted;
+        else if (!quoted && (*p == '{' || *p == '['))
+            depth++;
+        else if (!quoted && (*p == '}' || *p == ']'))
+            depth--;
+        if (depth > JSON_DEPTH)
+            return true;
+    }
+    return false;
+}
+
 static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
 {
     /* The server's json type takes what RFC 8259 readers refuse (lone surrogates, any depth): then as text. */
-    if (cdc_json_validate(text, n, NULL) == 0)
+    if (cdc_json_validate(text, n, NULL) == 0 && !too_deep(text, n))
         cdc_json_append_compact(out, cdc_span(text, n));
     else
         append_text(out, text, n, unconvertible);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* latency CONNINFO TABLE N COMMAND...: starts the receiver, then commits N
  * single rows 20 ms apart, each with a mark of its own, and prints for each the
- * microseconds from COMMIT's return until the mark was read from the receiver. */
+ * microseconds until the mark was read from the receiver, from COMMIT's return
+ * and from its sending. */
 #include <libpq-fe.h>
 #include <poll.h>
 #include <signal.h>
@@ -80,15 +81,16 @@ int main(int argc, char **argv)
     for (int i = 0; i <= count && status == 0; i++) {
         char mark[64];
         snprintf(mark, sizeof mark, "mark-%ld-%06d-end", (long)getpid(), i);
+        double sent = now();
         if (!insert(connection, argv[2], mark)) {
             status = 70;
             break;
         }
-        double begin = now();
+        double returned = now();
         if (!wait_for(pipes[0], mark))
             status = 69;
         else if (i > 0)
-            printf("%.1f\n", now() - begin);
+            printf("%.1f %.1f\n", now() - returned, now() - sent);
         struct timespec pause = {.tv_nsec = 20000000};
         nanosleep(&pause, NULL);
     }

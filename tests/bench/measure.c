@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* measure OUTPUT COMMAND...: runs it with stdout into OUTPUT and prints wall
+/* measure INPUT OUTPUT COMMAND...: runs it between the two files and prints wall
  * and CPU seconds and peak RSS in KiB. Small, because a child's peak begins
  * with what its parent had. */
 #include <fcntl.h>
@@ -16,15 +16,15 @@ int main(int argc, char **argv)
     struct timespec a, b;
     struct rusage usage;
     int status;
-    if (argc < 3)
+    if (argc < 4)
         return 64;
     clock_gettime(CLOCK_MONOTONIC, &a);
     pid_t child = fork();
     if (child == 0) {
-        int fd = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        if (fd < 0 || dup2(fd, 1) < 0)
+        int in = open(argv[1], O_RDONLY), out = open(argv[2], O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0)
             _exit(74);
-        execvp(argv[2], argv + 2);
+        execvp(argv[3], argv + 3);
         _exit(127);
     }
     if (child < 0 || wait4(child, &status, 0, &usage) < 0)

@@ -61,7 +61,7 @@ crash_all() {
         case $((i % 3)) in 0) victim=$sink ;; 1) victim=cdc-filter ;; *) victim=source ;; esac
         crash_once "$line" "$victim" $((RANDOM % 900 + 20))
     done
-    echo "# killed: $(sort "$DIR/kills" | uniq -c | awk '{printf "%s%s %d times", NR > 1 ? ", " : "", $2, $1}')" >&3
+    echo "# killed: $(sort "$DIR/kills" | uniq -c | awk '{printf "%s%s %d times", (NR > 1 ? ", " : ""), $2, $1}')" >&3
     [ "$KILLED" -ge $((2 * CRASH_KILLS)) ] || fail "only $KILLED kills hit a process"
 }
 # The same line once more, until everything is through; then a clean stop.

@@ -147,6 +147,27 @@ static void test_json(void)
     value(114, deep, want);
 }
 
+/* A document that is deep, but valid by itself, must not make a line that readers refuse. */
+static void test_depth(int depth)
+{
+    struct cdc_buf text = CDC_BUF_INIT, line = CDC_BUF_INIT;
+    uint64_t unconvertible = 0;
+    char what[64];
+    for (int i = 0; i < depth; i++)
+        cdc_buf_byte(&text, '[');
+    for (int i = 0; i < depth; i++)
+        cdc_buf_byte(&text, ']');
+    for (int i = 0; i < 8; i++)
+        cdc_buf_byte(&line, '[');
+    pg_value_append(&line, pg_type_of(3802), &plain, text.data, text.len, &unconvertible);
+    for (int i = 0; i < 8; i++)
+        cdc_buf_byte(&line, ']');
+    snprintf(what, sizeof what, "JSON of depth %d%s inside a line", depth, line.data[8] == '"' ? ", as text," : "");
+    check(cdc_json_validate(line.data, line.len, NULL) == 0 && (line.data[8] == '"') == (depth > 120), what, "invalid", "");
+    cdc_buf_free(&text);
+    cdc_buf_free(&line);
+}
+
 static void test_time(void)
 {
     value(1114, "2026-11-21 09:28:42.834232", "\"2026-11-21T09:28:42.834232\"");
@@ -268,6 +289,8 @@ int main(void)
     test_text();
     test_bytea();
     test_json();
+    for (int depth = 118; depth <= 130; depth++)
+        test_depth(depth);
     test_time();
     test_arrays();
     test_types();

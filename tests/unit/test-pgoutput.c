@@ -444,6 +444,8 @@ static void test_malformed(void)
     expect_error("a change outside a transaction");
     commit_message(FINAL, END);
     expect_error("a commit without a transaction");
+    begin_message(UINT64_C(1) << 63);
+    expect_error("an LSN that does not fit into seq");
     begin_message(FINAL);
     put(0, 1);
     expect_error("a message that is too long");
