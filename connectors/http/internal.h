@@ -146,6 +146,7 @@ struct http_sink {
     struct moves *moves;
     uint64_t without_base;
     bool told_lack;
+    bool failed; /* a batch could not be sent whole */
 };
 /* Sends what is in the batch and empties it. */
 int http_flush(struct http_sink *sink, struct cdc_error *error);

@@ -207,7 +207,7 @@ int http_send(struct http_client *client, const struct http_request *request, lo
 {
     cdc_retry_init(&client->retry, client->context->settings->retry_max);
     for (;;) {
-        CURLcode code;
+        CURLcode code = CURLE_OK;
         char why[400];
         if (attempt(client, request, &code, status, error) != 0)
             return -1;

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* cdc-sink-http: change events from stdin to a search index or a webhook. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/http/http.h"
+#include "program.h"
+
+struct options {
+    bool webhook, elasticsearch;
+    const char *format, *index, *user;
+    struct cdc_option_list headers;
+    int64_t batch_bytes;
+    double timeout;
+    struct sink_options sink;
+};
+
+#define AT(member) offsetof(struct options, member)
+static const struct cdc_option option_table[] = {
+    {0, "Options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
+    {0, "elasticsearch", CDC_OPTION_FLAG, AT(elasticsearch), NULL, "URL is an Elasticsearch or OpenSearch server", 0, 0, NULL},
+    {0, "webhook", CDC_OPTION_FLAG, AT(webhook), NULL, "URL takes change lines by POST", 0, 0, NULL},
+    {0, "index", CDC_OPTION_TEXT, AT(index), "PATTERN", "name of indexes: {db} {schema} {table} {name} (default {schema}-{table})", 0, 0, NULL},
+    {0, "format", CDC_OPTION_CHOICE, AT(format), "FORMAT", "what a webhook gets in one POST (default event)", 0, 0, "event|ndjson|array"},
+    {0, "batch-bytes", CDC_OPTION_SIZE, AT(batch_bytes), "SIZE", "send at the latest after that many bytes (default 5M)", 1, INT64_C(1) << 30, NULL},
+    {0, "user", CDC_OPTION_TEXT, AT(user), "USER", "log in; the password is in CDC_HTTP_PASSWORD", 0, 0, NULL},
+    {0, "header", CDC_OPTION_LIST, AT(headers), "'NAME: VALUE'", "a header for every request", 0, 0, NULL},
+    {0, "timeout", CDC_OPTION_SECONDS, AT(timeout), "SEC", "longest time of a request (default 60)", 0, 0, NULL},
+    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+};
+
+static int check_headers(const struct cdc_option_list *headers, struct cdc_error *error)
+{
+    for (size_t i = 0; i < headers->count; i++) {
+        const char *text = headers->items[i], *colon = strchr(text, ':');
+        if (colon == NULL || colon == text || strpbrk(text, "\r\n") != NULL || strcspn(text, " \t") < (size_t)(colon - text))
+            return cdc_error_set(error, CDC_EXIT_USAGE, "--header takes 'NAME: VALUE', on one line");
+    }
+    return 0;
+}
+
+static int check_options(const struct options *options, const struct cdc_option_list *operands, struct cdc_error *error)
+{
+    if (operands->count == 0)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "the URL is missing");
+    if (operands->count > 1)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "one URL is expected");
+    if (options->webhook == options->elasticsearch)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "one of --webhook and --elasticsearch must be given");
+    if (options->format != NULL && !options->webhook)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--format belongs to --webhook");
+    if (options->index != NULL && !options->elasticsearch)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--index belongs to --elasticsearch");
+    if (options->user != NULL && strchr(options->user, ':') != NULL)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--user takes no password: put it into CDC_HTTP_PASSWORD");
+    if (options->timeout < 0.001 || options->timeout > 86400)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--timeout must be between 1ms and 24h");
+    return check_headers(&options->headers, error);
+}
+
+static enum http_mode mode_of(const struct options *options)
+{
+    if (options->elasticsearch)
+        return HTTP_ELASTICSEARCH;
+    if (options->format == NULL || strcmp(options->format, "event") == 0)
+        return HTTP_WEBHOOK_EVENT;
+    return strcmp(options->format, "ndjson") == 0 ? HTTP_WEBHOOK_NDJSON : HTTP_WEBHOOK_ARRAY;
+}
+
+/* Copies the headers and hides them: one may hold a token. */
+static int copy_headers(struct cdc_option_list *headers, char **copies, struct cdc_error *error)
+{
+    for (size_t i = 0; i < headers->count; i++) {
+        copies[i] = strdup(headers->items[i]);
+        if (copies[i] == NULL)
+            return cdc_error_memory(error);
+        program_wipe_argument((char *)headers->items[i]);
+        headers->items[i] = copies[i];
+    }
+    return 0;
+}
+
+static int run_with(struct program *program, const struct options *options, struct http_settings *settings, struct cdc_error *error)
+{
+    struct cdc_offset_file *offsets = sink_program_open_offsets(program, &options->sink, NULL, error);
+    struct http_sink *sink = NULL;
+    char *moves = NULL;
+    int result = -1;
+
+    if (offsets != NULL && cdc_offset_file_path(offsets) != NULL && asprintf(&moves, "%s.moves", cdc_offset_file_path(offsets)) < 0) {
+        moves = NULL;
+        cdc_error_memory(error);
+    } else if (offsets != NULL) {
+        settings->moves_path = moves;
+        sink = http_sink_open(settings, error);
+    }
+    if (sink != NULL)
+        result = sink_program_loop(program, &options->sink, offsets, &http_sink_ops, sink, error);
+    http_sink_free(sink);
+    cdc_offset_file_free(offsets);
+    free(moves);
+    return result;
+}
+
+static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
+{
+    struct options *options = program->values;
+    char *url = NULL, *user = NULL, *password = NULL, **headers = calloc(options->headers.count + 1, sizeof *headers);
+    int result = headers != NULL ? check_options(options, &operands, error) : cdc_error_memory(error);
+
+    if (result == 0)
+        result = http_url_split(operands.items[0], &url, &user, &password, error);
+    if (result == 0 && options->elasticsearch && strchr(url, '?') != NULL)
+        result = cdc_error_set(error, CDC_EXIT_USAGE, "the URL of an index server takes no query");
+    if (result == 0 && password != NULL)
+        program_wipe_argument((char *)operands.items[0]);
+    if (result == 0 && (result = copy_headers(&options->headers, headers, error)) == 0) {
+        size_t n = strlen(url);
+        while (options->elasticsearch && n > 0 && url[n - 1] == '/')
+            url[--n] = '\0';
+        struct http_settings settings = {
+            .mode = mode_of(options),
+            .url = url,
+            .user = options->user != NULL ? options->user : user,
+            .password = password != NULL ? password : getenv("CDC_HTTP_PASSWORD"),
+            .headers = options->headers,
+            .index = options->index != NULL ? options->index : "{schema}-{table}",
+            .batch_bytes = options->batch_bytes,
+            .batch_events = options->sink.batch_events,
+            .timeout = options->timeout,
+            .log = &program->log,
+        };
+        result = run_with(program, options, &settings, error);
+    }
+    for (size_t i = 0; headers != NULL && i < options->headers.count; i++)
+        free(headers[i]);
+    free(headers);
+    free(options->headers.items);
+    free(url);
+    free(user);
+    free(password);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.batch_bytes = 5 << 20, .timeout = 60};
+    struct program program = {
+        .name = "cdc-sink-http",
+        .synopsis = "[options] --elasticsearch|--webhook URL < events",
+        .summary = "Sends change events to a search index or a webhook, each at least once.",
+        .options = option_table,
+        .values = &options,
+        .more_options = sink_option_table,
+        .more_values = &options.sink,
+        .exit_statuses = "0 64 65 69 70 74 75 76 77 78",
+        .run = run,
+    };
+
+    sink_options_init(&options.sink);
+    return program_main(&program, argc, argv);
+}

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A small HTTP server that does what a script says.
+
+http-server.py FOLDER [PORT]
+
+FOLDER/port    is written once it listens.
+FOLDER/log     gets one JSON object a request: method, path, headers, body, answer.
+FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each is
+               STATUS [HEADER=VALUE]... [BODY], or `close` (the connection is cut
+               without an answer), `cut` (cut inside the answer), `slow` (never
+               answers), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
+               items; the last one is repeated), or `bulk*N STATUS...` for a
+               wrong number of items. A line `max SIZE` makes it answer 413
+               to everything longer, from then on.
+Without a script each _bulk is answered with 200 for each item."""
+import json
+import os
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+folder = sys.argv[1]
+script = []
+state = {"max": None, "at": 0}
+
+
+def next_step():
+    path = os.path.join(folder, "script")
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            steps = [line.strip() for line in file if line.strip()]
+        while state["at"] < len(steps):
+            step = steps[state["at"]]
+            state["at"] += 1
+            if not step.startswith("max "):
+                return step
+            state["max"] = int(step.split()[1])
+    return None
+
+
+def bulk_items(body):
+    """Names of the actions of a _bulk request."""
+    actions, lines, i = [], body.decode("utf-8").split("\n"), 0
+    while i < len(lines) and lines[i]:
+        action = next(iter(json.loads(lines[i])))
+        actions.append(action)
+        i += 1 if action == "delete" else 2
+    return actions
+
+
+def bulk_answer(body, words, count=None):
+    items = []
+    actions = bulk_items(body)
+    while count is not None and len(actions) < count:
+        actions.append("index")
+    for i, action in enumerate(actions[:count]):
+        word = words[min(i, len(words) - 1)] if words else "200"
+        status, _, kind = word.partition(":")
+        result = {"status": int(status)}
+        if kind:
+            result["error"] = {"type": kind, "reason": "because"}
+        items.append({action: result})
+    return json.dumps({"errors": any(":" in word for word in words), "items": items}).encode()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status, headers=(), body=b""):
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def act(self, step, body):
+        if state["max"] is not None and len(body) > state["max"]:
+            self.answer(413)
+            return "413"
+        if step is None:
+            self.answer(200, (), bulk_answer(body, []) if self.path.startswith("/_bulk") else b"")
+            return "200"
+        words = step.split()
+        if words[0] == "close":
+            self.close_connection = True
+        elif words[0] == "cut":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"{")
+            self.close_connection = True
+        elif words[0] == "slow":
+            threading.Event().wait()
+        elif words[0].startswith("bulk"):
+            count = int(words[0][5:]) if words[0][4:5] == "*" else None
+            self.answer(200, (), bulk_answer(body, words[1:], count))
+        else:
+            headers = [word.split("=", 1) for word in words[1:] if "=" in word]
+            self.answer(int(words[0]), headers, " ".join(word for word in words[1:] if "=" not in word).encode())
+        return step
+
+    def handle_request(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        step = next_step()
+        record = {"method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()},
+                  "body": body.decode("utf-8", "replace"), "answer": step}
+        with open(os.path.join(folder, "log"), "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        self.act(step, body)
+
+    do_POST = do_GET = do_PUT = do_DELETE = handle_request
+
+    def log_message(self, *arguments):
+        pass
+
+
+class Server(HTTPServer):
+    allow_reuse_address = True
+
+    def handle_error(self, request, client_address):
+        pass  # the client went away: that is what some tests do
+
+
+server = Server(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0), Handler)
+with open(os.path.join(folder, "port.new"), "w", encoding="ascii") as file:
+    file.write(str(server.server_port))
+os.rename(os.path.join(folder, "port.new"), os.path.join(folder, "port"))
+server.serve_forever()
