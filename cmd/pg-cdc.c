@@ -61,6 +61,8 @@ struct positions {
 
 static int check_usage(const struct values *v, struct cdc_option_list operands, struct cdc_error *error)
 {
+    uint64_t lsn;
+    int64_t ms;
     if (operands.count > 1)
         return cdc_error_set(error, CDC_EXIT_USAGE, "one URL is enough: '%.80s' is left over", operands.items[1]);
     if (v->drop && v->check)
@@ -70,7 +72,7 @@ static int check_usage(const struct values *v, struct cdc_option_list operands, 
     if (v->temporary && (v->offset_file || v->state_dir || v->ack.count))
         return cdc_error_set(error, CDC_EXIT_USAGE,
                              "--temporary keeps no position: no --offset-file, --state-dir or --ack");
-    return 0;
+    return pg_until_parse(v->until, &lsn, &ms, error);
 }
 
 /* Copies the URL and wipes the original where it holds a password, so that ps shows none. */

@@ -359,7 +359,7 @@ write_ack() {
         pg_down "$OTHER" fast
         [ $((SECONDS - began)) -le 15 ] || fail "the shutdown took $((SECONDS - began)) s"
         pg_up "$OTHER"
-        [ "$rows" != 50000 ] || { cat <&7 >"$DIR/out" 3>&- & SPAWNED_ALL+=("$!"); }
+        [ "$rows" != 50000 ] || spawn_line "exec cat '$DIR/pipe' >'$DIR/out'"
         wait_until slot_active "$SLOT"
     done
     wait_until -t 30 lines_at_least "$DIR/out" 50010

@@ -78,8 +78,14 @@ int es_index_name(const char *pattern, const struct cdc_event *event, struct cdc
     if (failed)
         return cdc_error_memory(error);
     size_t n = out->len - start;
+    /* No index may begin like this (a table that begins with a capital does, once escaped). */
+    if (n > 0 && strchr("-_.", out->data[start]) != NULL && cdc_buf_room(out, 1)) {
+        memmove(out->data + start + 1, out->data + start, n++);
+        out->data[start] = 'x';
+        out->len++;
+    }
     const char *name = n > 0 ? out->data + start : "";
-    if (n == 0 || n > 255 || *name == '-' || *name == '_' || *name == '.') {
+    if (n == 0 || n > 255) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "\"%.*s\" cannot be the name of an index", (int)(n < 300 ? n : 300), name);
         return cdc_error_hint(error, "choose another pattern with --index, for example cdc-{table}");
     }

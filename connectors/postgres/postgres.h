@@ -189,6 +189,8 @@ struct pg_stream_settings {
     int64_t max_events;    /* 0: never */
     bool resume_only;      /* a position exists somewhere: never create anything */
 };
+/* until as above: *lsn or *ms (since 1970) is set, neither for now and NULL. USAGE when it is none of these. */
+int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_error *error);
 struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error);
 void pg_stream_free(struct pg_stream *stream);
 

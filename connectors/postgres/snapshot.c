@@ -370,6 +370,39 @@ static int create_slot(struct run *run, PGconn *replication, struct cdc_error *e
     return begin(run, snapshot, error);
 }
 
+/* What the role may not read is found before a slot is made that nobody would use. */
+static const char unreadable_sql[] =
+    "SELECT n.nspname, c.relname, row_security_active(c.oid) FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname "
+    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename WHERE p.pubname = $1 AND (row_security_active(c.oid) "
+    "OR NOT has_schema_privilege(n.oid, 'USAGE') OR NOT has_table_privilege(c.oid, 'SELECT')) ORDER BY 1, 2";
+
+static bool is_selected(const struct run *run, const char *schema, const char *table)
+{
+    const struct pg_settings *pg = run->pg;
+    return cdc_table_selected(pg->tables.items, pg->tables.count, pg->exclude.items, pg->exclude.count, cdc_span_text(schema),
+                              cdc_span_text(table));
+}
+
+static int check_privileges(struct run *run, struct cdc_error *error)
+{
+    const char *values[1] = {run->pg->publication};
+    PGresult *result = query(run, unreadable_sql, 1, values, "cannot check the privileges", error);
+    int status = result ? 0 : -1;
+    for (int i = 0; status == 0 && i < PQntuples(result); i++) {
+        const char *schema = PQgetvalue(result, i, 0), *table = PQgetvalue(result, i, 1);
+        if (!is_selected(run, schema, table))
+            continue;
+        bool policy = PQgetvalue(result, i, 2)[0] == 't';
+        cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" may not read %stable %s.%s", PQuser(run->sql),
+                      policy ? "all rows of " : "", schema, table);
+        status = cdc_error_hint(error, policy ? "row level security hides rows from it: ALTER ROLE \"%s\" BYPASSRLS; or exclude the table"
+                                              : "GRANT SELECT on the table and USAGE on its schema to \"%s\", or exclude the table",
+                                PQuser(run->sql));
+    }
+    PQclear(result);
+    return status;
+}
+
 /* The connection that made the slot holds the snapshot until it is imported, and no longer. */
 static int first_attempt(struct run *run, struct cdc_error *error)
 {
@@ -377,7 +410,7 @@ static int first_attempt(struct run *run, struct cdc_error *error)
         cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" does not exist, and --no-create forbids to make it", run->pg->slot);
         return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
     }
-    if (pg_publication_ensure(run->sql, run->pg, run->log, error) < 0)
+    if (pg_publication_ensure(run->sql, run->pg, run->log, error) < 0 || check_privileges(run, error) < 0)
         return -1;
     PGconn *replication = pg_connect(run->pg, true, error);
     if (!replication)
@@ -561,8 +594,7 @@ static int list_tables(struct run *run, struct cdc_error *error)
     if (!run->tables)
         result = cdc_error_memory(error);
     for (int i = 0; result == 0 && i < n; i++)
-        if (cdc_table_selected(pg->tables.items, pg->tables.count, pg->exclude.items, pg->exclude.count,
-                               cdc_span_text(PQgetvalue(list, i, 1)), cdc_span_text(PQgetvalue(list, i, 2))))
+        if (is_selected(run, PQgetvalue(list, i, 1), PQgetvalue(list, i, 2)))
             result = add_table(run, list, i, error);
     PQclear(list);
     if (result == 0 && run->n_tables == 0)

@@ -107,13 +107,13 @@ static int parse_time(const char *p, int64_t *ms)
     return 0;
 }
 
-static int parse_until(struct pg_stream *stream, struct cdc_error *error)
+int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_error *error)
 {
-    const char *until = stream->settings.until;
-    if (!until || strcmp(until, "now") == 0 || pg_lsn_parse(until, &stream->until_lsn) ||
-        parse_time(until, &stream->until_ms) == 0)
+    *lsn = 0;
+    *ms = 0;
+    if (!text || strcmp(text, "now") == 0 || pg_lsn_parse(text, lsn) || parse_time(text, ms) == 0)
         return 0;
-    cdc_error_set(error, CDC_EXIT_USAGE, "--until '%.64s' is neither now, nor an LSN, nor a time", until);
+    cdc_error_set(error, CDC_EXIT_USAGE, "--until '%.64s' is neither now, nor an LSN, nor a time", text);
     return cdc_error_hint(error, "for instance 16/B374D848 or 2026-11-21T09:28:42Z");
 }
 
@@ -208,7 +208,7 @@ struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings,
     stream->metrics = metrics;
     stream->log = log;
     stream->status_ms = STATUS_MS;
-    if (parse_until(stream, error) == 0)
+    if (pg_until_parse(settings->until, &stream->until_lsn, &stream->until_ms, error) == 0)
         return stream;
     pg_stream_free(stream);
     return NULL;

@@ -1,0 +1,415 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# cdc-sink-http: webhooks and _bulk against a server that misbehaves on demand, and against a real OpenSearch.
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/lines
+load lib/opensearch
+
+setup_file() {
+    opensearch_start
+    export OPENSEARCH_URL OPENSEARCH_PID OPENSEARCH_DIR
+}
+teardown_file() { opensearch_stop; }
+setup() {
+    DIR=$BATS_TEST_TMPDIR
+    IN=$DIR/in
+    SOURCE_NAME=n$BATS_TEST_NUMBER
+    SCHEMA=s$BATS_TEST_NUMBER
+}
+teardown() { end_spawned || true; }
+
+server() {
+    mkdir -p "$DIR/http"
+    spawn python3 "$LIB/http-server.py" "$DIR/http" "$@"
+    wait_until test -s "$DIR/http/port"
+    URL=http://127.0.0.1:$(cat "$DIR/http/port")
+}
+script() { printf '%s\n' "$@" >"$DIR/http/script"; }
+log() { jq -r "$1" "$DIR/http/log"; }
+requests() { grep -c . "$DIR/http/log"; }
+webhook() { t cdc-sink-http --webhook --offset-file "$DIR/o" "$@" "$URL" <"$IN"; }
+elastic() { t cdc-sink-http --elasticsearch --offset-file "$DIR/o" "$@" "${URL:-$OPENSEARCH_URL}" <"$IN"; }
+pos() { jq -r ".offsets[\"$SOURCE_NAME\"].pos // \"\"" "$DIR/o"; }
+users() { schema id id:integer name:text big:text; }
+three() {
+    users
+    for i in 1 2 3; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"n$i\",\"big\":\"b$i\"}"; done
+    commit
+}
+# docs: the documents of the test's index, in order of _id, as _id/_version/source.
+docs() {
+    curl -sS -XPOST "$OPENSEARCH_URL/$SCHEMA-t/_refresh" >/dev/null
+    curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_search?version=true&size=1000" | jq -c '[.hits.hits[] | [._id, ._version, ._source]] | sort[]'
+}
+
+@test "webhook: one POST a change line, in order; schema and commit lines are not sent; ids are the same again" {
+    server
+    three >"$IN"
+    webhook --header 'X-Token: secret'
+    is requests 3 "$(requests)"
+    is ops "c c c" "$(log '.body | fromjson | .op' | xargs)"
+    is bodies "$(grep '"op":"c"' "$IN")" "$(log .body)"
+    is type application/json "$(log '.headers["content-type"]' | sort -u)"
+    is token secret "$(log '.headers["x-token"]' | sort -u)"
+    [[ $(log '.headers["webhook-timestamp"]' | head -1) =~ ^[0-9]+$ ]]
+    log '.headers["webhook-id"]' >"$DIR/ids"
+    is "different ids" 3 "$(sort -u "$DIR/ids" | wc -l)"
+    [[ $(pos) == *99999999* ]]
+    webhook
+    is "requests after the same lines" 3 "$(requests)"
+    rm "$DIR/o" "$DIR/http/log"
+    webhook
+    is "ids of the lines sent again" "$(cat "$DIR/ids")" "$(log '.headers["webhook-id"]')"
+}
+
+@test "webhook: NDJSON and array batches" {
+    server
+    three >"$IN"
+    webhook --format=ndjson
+    is requests 1 "$(requests)"
+    is body "$(grep '"op":"c"' "$IN")" "$(log .body | sed '/^$/d')"
+    is type application/x-ndjson "$(log '.headers["content-type"]')"
+    rm "$DIR/o" "$DIR/http/log"
+    webhook --format=array
+    is array 3 "$(log '.body | fromjson | length')"
+    rm "$DIR/o" "$DIR/http/log"
+    webhook --format=array --batch-bytes 500
+    is "lines of all batches" "1 2 3" "$(log '.body | fromjson | .[].after.id' | xargs)"
+    [ "$(requests)" -gt 1 ]
+    is "different ids" "$(requests)" "$(log '.headers["webhook-id"]' | sort -u | wc -l)"
+}
+
+@test "webhook: 429 with Retry-After, 503, cut connections: sent again until taken, nothing confirmed before" {
+    server
+    three >"$IN"
+    script '429 Retry-After=2' 503 close cut 500 200
+    local start=$SECONDS
+    LIMIT=60 webhook
+    [ $((SECONDS - start)) -ge 2 ]
+    is "taken" "1 2 3" "$(log 'select(.answer == null or .answer == "200") | .body | fromjson | .after.id' | xargs)"
+    is "requests" 8 "$(requests)"
+    rm "$DIR/o" "$DIR/http/log"
+    pkill -P "$SPAWNED" 2>/dev/null || true
+    server_again 503 503 503 503
+    run -69 --separate-stderr webhook --retry-max 2
+    [[ $stderr == *"503"* ]]
+    is "offset" "" "$(pos)"
+}
+server_again() {
+    end_spawned || true
+    rm -rf "$DIR/http"
+    server
+    script "$@"
+}
+
+@test "webhook: a timeout is a failure like any other" {
+    server
+    three >"$IN"
+    script slow
+    run -69 --separate-stderr webhook --timeout 300ms --retry-max 0
+    [[ $stderr == *"imed out"* || $stderr == *imeout* ]]
+    is "offset" "" "$(pos)"
+}
+
+@test "webhook: redirects, 401, 404, 410 stop; other refusals are the line's" {
+    server
+    three >"$IN"
+    script '301 Location=http://127.0.0.1:1/' 401 404 410 '422 no'
+    run -78 webhook
+    run -77 --separate-stderr webhook
+    [[ $stderr == *CDC_HTTP_PASSWORD* ]]
+    run -78 webhook
+    run -78 webhook
+    run -65 --separate-stderr webhook
+    [[ $stderr == *422* ]]
+    is "offset" "" "$(pos)"
+    server_again 200 422
+    webhook --on-error=dead-letter --dead-letter "$DIR/dead"
+    grep -q 'n2' "$DIR/dead"
+    is "taken" "1 3" "$(log 'select(.answer != "422") | .body | fromjson | .after.id' | xargs)"
+    # In a batch the line at fault is found by halves.
+    rm "$DIR/o"
+    server_again 422 200 422 422 200
+    webhook --format=array --on-error=skip 2>"$DIR/err"
+    grep -q "skipped" "$DIR/err"
+    is "requests" "3 1 2 1 1" "$(log '.body | fromjson | length' | xargs)"
+}
+
+@test "webhook: too large a batch is halved" {
+    server
+    three >"$IN"
+    script 'max 900'
+    webhook --format=array
+    is "lines taken" "1 2 3" "$(log '.body | select(length <= 900) | fromjson | .[].after.id' | xargs)"
+    script 'max 100'
+    rm "$DIR/o"
+    server_again 'max 100'
+    run -65 --separate-stderr webhook --format=array
+    [[ $stderr == *413* ]]
+}
+
+@test "a server that is away: waits for it; SIGTERM in between leaves cleanly with nothing confirmed" {
+    server
+    local port=${URL##*:}
+    end_spawned || true
+    three >"$IN"
+    spawn bash -c "exec cdc-sink-http --webhook --offset-file '$DIR/o' '$URL' <'$IN' 2>'$DIR/err'"
+    wait_for_match "$DIR/err" 'trying again'
+    kill -TERM "$SPAWNED"
+    status_of "$SPAWNED" 10
+    is "offset" "" "$(pos)"
+    spawn bash -c "exec cdc-sink-http --webhook --offset-file '$DIR/o' '$URL' <'$IN' 2>'$DIR/err2'"
+    local sink=$SPAWNED
+    wait_for_match "$DIR/err2" 'trying again'
+    rm "$DIR/http/port"
+    server "$port"
+    status_of "$sink" 40
+    is taken "1 2 3" "$(log '.body | fromjson | .after.id' | xargs)"
+    grep -q 'answers again' "$DIR/err2"
+}
+
+@test "options and URL: usage errors; a password is in no message and not in the process list" {
+    three >"$IN"
+    URL=http://127.0.0.1:1
+    run -64 t cdc-sink-http "$URL" <"$IN"
+    run -64 t cdc-sink-http --webhook --elasticsearch "$URL" <"$IN"
+    run -64 t cdc-sink-http --webhook ftp://127.0.0.1/ <"$IN"
+    run -64 webhook --header nocolon
+    run -64 webhook --header $'A: b\r\nC: d'
+    run -64 webhook --index x
+    run -64 elastic --format=array
+    run -64 elastic --index '{schema}/{table}'
+    run -64 elastic --index _x
+    run -64 webhook --user me:secret
+    run -64 --separate-stderr t cdc-sink-http --webhook 'http://me:topsecret@' <"$IN"
+    [[ $stderr != *topsecret* ]]
+    server
+    end_spawned || true
+    spawn bash -c "exec cdc-sink-http --webhook --header 'Authorization: Bearer hushhush' '${URL/http:\/\//http://me:topsecret@}' <'$IN' 2>'$DIR/err'"
+    wait_for_match "$DIR/err" 'trying again'
+    ! grep -aqE 'topsecret|hushhush' "/proc/$SPAWNED/cmdline"
+    ! grep -qE 'topsecret|hushhush' "$DIR/err"
+}
+
+@test "_bulk: an item with 429 is sent again, with all after it; 400 goes to the dead-letter file" {
+    server
+    three >"$IN"
+    script 'bulk 200 429:es_rejected_execution_exception 200' 'bulk 200 200'
+    elastic
+    is requests 2 "$(requests)"
+    is "ids of the second request" "2 3" "$(jq -r .body "$DIR/http/log" | tail -n +8 | sed '/^$/d' | jq -r '.index._id // empty' | xargs)"
+    rm "$DIR/o"
+    server_again 'bulk 200 400:mapper_parsing_exception 200'
+    run -65 --separate-stderr elastic
+    [[ $stderr == *mapper_parsing_exception* ]]
+    is "offset" "" "$(pos)"
+    server_again 'bulk 200 400:mapper_parsing_exception 200'
+    elastic --on-error=dead-letter --dead-letter "$DIR/dead"
+    grep -q 'n2' "$DIR/dead"
+    is "dead letters" 1 "$(grep -c . "$DIR/dead")"
+    is requests 1 "$(requests)"
+    [[ $(pos) == *99999999* ]]
+}
+
+@test "_bulk: a refused line in a batch of several transactions confirms none of what was not taken" {
+    server
+    { three; users; change c '{"id":4}' null '{"id":4,"name":"n4","big":"b"}'; commit; users; change c '{"id":5}' null '{"id":5,"name":"n4","big":"b"}'; commit; } >"$IN"
+    script 'bulk 200 400:mapper_parsing_exception 200 200 200'
+    run -65 elastic --batch-events 5
+    is "offset" "" "$(pos)"
+}
+
+@test "_bulk: answers that mean success, and answers that make no sense" {
+    server
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; change d '{"id":2}' '{"id":2}' null; commit; } >"$IN"
+    script 'bulk 409:version_conflict_engine_exception 404'
+    elastic
+    [[ $(pos) == *99999999* ]]
+    for answer in 'bulk*1 200' 'bulk*3 200' '200 nonsense' '200 {}' '200 {"items":[{}]}' '200 {"items":[{"index":{}},{"delete":{}}]}' '200 {"items":{}}' 418; do
+        rm -f "$DIR/o"
+        server_again "$answer"
+        run -76 elastic
+        is "offset after $answer" "" "$(pos)"
+    done
+    for pair in 'bulk 403:security_exception=77' 'bulk 404:index_not_found_exception 404=78' 401=77 404=78 302=78; do
+        rm -f "$DIR/o"
+        server_again "${pair%=*}"
+        run elastic
+        is "status for $pair" "${pair##*=}" "$status"
+    done
+    rm -f "$DIR/o"
+    server_again 'bulk 403:cluster_block_exception 200' 'bulk 503:unavailable_shards_exception 200' 'bulk 200'
+    elastic
+    is requests 3 "$(requests)"
+}
+
+@test "_bulk: 413 halves the request; a single document that is too large is the line's fault" {
+    server
+    three >"$IN"
+    script 'max 250'
+    elastic
+    is "ids taken" "1 2 3" "$(jq -r 'select(.body | length <= 250) | .body' "$DIR/http/log" | jq -r '.index._id // empty' | xargs)"
+    rm "$DIR/o"
+    server_again 'max 50'
+    run -65 --separate-stderr elastic
+    [[ $stderr == *413* ]]
+}
+
+@test "OpenSearch: inserts, updates, deletes, key changes, delivered twice, with seq as version" {
+    {
+        three
+        change u '{"id":1}' null '{"id":1,"name":"uno","big":"b1"}'
+        change u '{"id":20}' '{"id":2}' '{"id":20,"name":"dos","big":"b2"}'
+        change d '{"id":3}' '{"id":3}' null
+        change c '{"id":4}' null '{"id":4,"name":"x\u0000é\ud83d\ude00","big":null}'
+        commit
+    } >"$IN"
+    elastic
+    local expected=$'["1",110,{"id":1,"name":"uno","big":"b1"}]\n["20",110,{"id":20,"name":"dos","big":"b2"}]\n["4",110,{"id":4,"name":"x\\u0000é😀","big":null}]'
+    is documents "$expected" "$(docs)"
+    rm "$DIR/o"
+    elastic
+    is "documents after the same lines" "$expected" "$(docs)"
+}
+
+@test "OpenSearch: unchanged columns keep the exact value, in place and when the key changes" {
+    {
+        schema id id:integer name:text big:json
+        change c '{"id":1}' null '{"id":1,"name":"one","big":{"n":1.10,"big":12345678901234567890.123}}'
+        change c '{"id":2}' null '{"id":2,"name":"two","big":{"n":2.20}}'
+        commit
+        change u '{"id":1}' null '{"id":1,"name":"uno"}' '["big"]'
+        change u '{"id":1}' null '{"id":1,"name":"un"}' '["big"]'
+        change u '{"id":20}' '{"id":2}' '{"id":20,"name":"dos"}' '["big"]'
+        change u '{"id":9}' null '{"id":9,"name":"not there"}' '["big"]'
+        commit
+        change u '{"id":1}' '{"id":1,"name":"un","big":{"n":3.30}}' '{"id":1,"name":"full"}' '["big"]'
+        commit
+    } >"$IN"
+    elastic
+    docs >/dev/null
+    is "document 1" '{"id":1,"name":"full","big":{"n":3.30}}' "$(curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_source/1")"
+    is "document 20" '{"id":20,"name":"dos","big":{"n":2.20}}' "$(curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_source/20")"
+    is "number" 2 "$(docs | wc -l)"
+}
+
+@test "OpenSearch: moved rows with unchanged columns survive any redelivery within their transaction" {
+    {
+        schema id id:integer name:text big:text
+        for i in 1 2 3 4 5; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"n$i\",\"big\":\"B$i\"}"; done
+        commit
+    } >"$DIR/first"
+    {
+        change d '{"id":2}' '{"id":2}' null
+        change u '{"id":2}' '{"id":1}' '{"id":2,"name":"was1"}' '["big"]'
+        change u '{"id":1}' '{"id":3}' '{"id":1,"name":"was3"}' '["big"]'
+        change u '{"id":4}' null '{"id":4,"name":"first","big":"new"}'
+        change u '{"id":6}' '{"id":4}' '{"id":6,"name":"was4"}' '["big"]'
+        change u '{"id":4}' '{"id":5}' '{"id":4,"name":"was5"}' '["big"]'
+        change c '{"id":3}' null '{"id":3,"name":"n3 again","big":"C3"}'
+        commit
+    } >"$DIR/second"
+    cp "$DIR/first" "$IN"
+    elastic
+    cp "$DIR/o" "$DIR/o.first"
+    local expected=$'["1",{"id":1,"name":"was3","big":"B3"}]\n["2",{"id":2,"name":"was1","big":"B1"}]\n["3",{"id":3,"name":"n3 again","big":"C3"}]\n["4",{"id":4,"name":"was5","big":"B5"}]\n["6",{"id":6,"name":"was4","big":"new"}]'
+    # As after a crash at each point of the transaction: what was sent is in the index, the offset is the one before.
+    local n
+    for n in 1 2 3 4 5 6 7; do
+        head -n "$n" "$DIR/second" >"$IN"
+        run elastic --batch-events 1
+        cp "$DIR/o.first" "$DIR/o"
+    done
+    for n in 1 2; do
+        cp "$DIR/second" "$IN"
+        elastic
+        is "documents, delivery $n" "$expected" "$(docs | jq -c 'del(.[1])')"
+        cp "$DIR/o.first" "$DIR/o"
+    done
+}
+
+@test "OpenSearch: truncate in the middle of a transaction, and delivered again" {
+    {
+        three
+        change c '{"id":4}' null '{"id":4,"name":"in the same transaction","big":""}'
+        line t '"x":1'
+        change c '{"id":4}' null '{"id":4,"name":"after","big":""}'
+        change c '{"id":1}' null '{"id":1,"name":"after","big":""}'
+        commit
+    } >"$IN"
+    elastic
+    local expected=$'["1",110,{"id":1,"name":"after","big":""}]\n["4",110,{"id":4,"name":"after","big":""}]'
+    is documents "$expected" "$(docs)"
+    rm "$DIR/o"
+    elastic
+    is "documents after the same lines" "$expected" "$(docs)"
+    { TABLE=nothing line t '"x":1'; TABLE=nothing commit; } >"$IN"
+    elastic
+}
+
+@test "OpenSearch: ids of composite, empty, odd and very long keys; names of indexes" {
+    local long
+    long=$(printf 'k%.0s' {1..600})
+    {
+        schema a,b a:text b:text
+        change c '{"a":"x,y","b":"z"}' null '{"a":"x,y","b":"z"}'
+        change c '{"a":"x","b":"y,z"}' null '{"a":"x","b":"y,z"}'
+        change c '{"b":"2","a":"1"}' null '{"a":"1","b":"2"}'
+        commit
+    } >"$IN"
+    elastic
+    is ids "1,2 x%2Cy,z x,y%2Cz" "$(docs | jq -r '.[0]' | sort | xargs)"
+    SCHEMA=k$BATS_TEST_NUMBER
+    {
+        schema id id:text
+        for key in '' % '%%' "$long" "${long}x" 'a/b?c#d' $'é'; do change c "{\"id\":\"$key\"}" null "{\"id\":\"$key\"}"; done
+        change d "{\"id\":\"${long}x\"}" "{\"id\":\"${long}x\"}" null
+        commit
+    } >"$IN"
+    elastic
+    is documents 6 "$(docs | wc -l)"
+    docs | jq -r '.[0]' | grep -qE '^sha256:[0-9a-f]{64}$'
+    is "hash" "sha256:$(printf %s "$long" | sha256sum | cut -d' ' -f1)" "$(docs | jq -r '.[0]' | grep sha256)"
+    { SCHEMA=Big TABLE='Ta ble' schema id id:integer; SCHEMA=Big TABLE='Ta ble' change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    elastic
+    is "index" 1 "$(curl -sS -XPOST "$OPENSEARCH_URL/x_42ig-_54a_20ble/_refresh" >/dev/null; curl -sS "$OPENSEARCH_URL/x_42ig-_54a_20ble/_count" | jq .count)"
+    { SCHEMA=x TABLE=A schema id id:integer; SCHEMA=x TABLE=_41 schema id id:integer; } >"$IN"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"two source tables"* ]]
+}
+
+@test "OpenSearch: a table without a key, a line without seq" {
+    { schema '' a:integer; line c '"before":null,"after":{"a":1}'; commit; } >"$IN"
+    run -65 --separate-stderr elastic
+    [[ $stderr == *"no key"* ]]
+    three | sed 's/"seq":[0-9]*,//' >"$IN"
+    run -65 --separate-stderr elastic
+    [[ $stderr == *seq* ]]
+}
+
+@test "OpenSearch: a mapping conflict names the document, a dead-letter file takes it" {
+    {
+        schema id id:integer v:text
+        change c '{"id":1}' null '{"id":1,"v":1}'
+        change c '{"id":2}' null '{"id":2,"v":"no number"}'
+        change c '{"id":3}' null '{"id":3,"v":3}'
+        commit
+    } >"$IN"
+    elastic --on-error=dead-letter --dead-letter "$DIR/dead"
+    is ids "1 3" "$(docs | jq -r '.[0]' | xargs)"
+    grep -q 'no number' "$DIR/dead"
+}
+
+@test "OpenSearch: a transaction of 100000 rows in small memory" {
+    awk -v s="$SCHEMA" 'BEGIN {
+        s = "\"source\":{\"connector\":\"postgresql\",\"name\":\"big\",\"db\":\"d\",\"schema\":\"" s "\",\"table\":\"t\"}"
+        for (i = 1; i <= 100000; i++) printf "{\"op\":\"c\",\"pos\":\"2.%09d\",\"seq\":2,%s,\"key\":{\"id\":%d},\"before\":null,\"after\":{\"id\":%d,\"v\":\"value of row %d, and something more to make it longer\"}}\n", i, s, i, i, i
+        print "{\"op\":\"commit\",\"pos\":\"3\",\"seq\":2,\"source\":{\"name\":\"big\"},\"events\":100000}" }' >"$IN"
+    python3 -c 'import resource,subprocess,sys
+subprocess.run(sys.argv[2:], stdin=open(sys.argv[1]), check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-http --elasticsearch --offset-file "$DIR/o" "$OPENSEARCH_URL" >"$DIR/rss"
+    curl -sS -XPOST "$OPENSEARCH_URL/$SCHEMA-t/_refresh" >/dev/null
+    is count 100000 "$(curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_count" | jq .count)"
+    [ "$(cat "$DIR/rss")" -lt 65536 ] || fail "peak memory $(cat "$DIR/rss") KiB"
+}
