@@ -266,7 +266,7 @@ int main(int argc, char **argv)
     struct program program = {
         .name = "cdc-snapshot",
         .synopsis = "[options] [URL]",
-        .summary = "Writes the rows of PostgreSQL tables as lines of JSON to stdout, for pg-cdc to go on.",
+        .summary = "Writes the rows of PostgreSQL tables as lines of JSON, for pg-cdc to go on from.",
         .options = option_table,
         .values = &values,
         .exit_statuses = "0 64 69 70 74 75 76 77 78 79",

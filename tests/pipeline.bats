@@ -171,13 +171,13 @@ acked() { jq -r ".offsets[\"$NAME\"].source.lsn // 0" "$STATE/cdc-sink-sqlite.of
 
 @test "a snapshot of many rows: not more than 64 MB" {
     table_of "$HUGE_ROWS" 100
-    spawn_line "cdc-snapshot $(source_options) 2>>'$DIR/err' | { read -r first; kill -STOP \$\$; cat; } >'$DIR/out'"
-    wait_until has_member "$SPAWNED" cdc-snapshot
+    spawn_line "cdc-snapshot $(source_options) 2>>'$DIR/err' | { read -r first; echo \$BASHPID >'$DIR/reader'; kill -STOP \$BASHPID; cat; } >'$DIR/out'"
     # The reader is stuck: the pipe is full, and what the server sends must not pile up.
+    wait_until reader_stopped
     local pid before after
     pid=$(member "$SPAWNED" cdc-snapshot)
-    wait_until test "$(peak_kib "$pid")" -gt 1000
-    kill -CONT -- "-$SPAWNED"
+    pause_ms 1000
+    kill -CONT "$(cat "$DIR/reader")"
     before=0
     while after=$(peak_kib "$pid") && [ -n "$after" ]; do before=$after; pause_ms 20; done
     echo "# cdc-snapshot: peak $before KiB" >&3
@@ -185,6 +185,8 @@ acked() { jq -r ".offsets[\"$NAME\"].source.lsn // 0" "$STATE/cdc-sink-sqlite.of
     status_of "$SPAWNED"
     is "rows" "$HUGE_ROWS" "$(grep -c '"op":"r"' "$DIR/out")"
 }
+
+reader_stopped() { [ -s "$DIR/reader" ] && grep -q '^State:.T' "/proc/$(cat "$DIR/reader")/status"; }
 
 @test "pg-cdc | head -3" {
     table_of 10

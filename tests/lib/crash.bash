@@ -7,6 +7,8 @@ CRASH_KILLS=${CDC_CRASH_KILLS:-20}
 CRASH_SEED=${CDC_CRASH_SEED:-4711}
 SHARED_ROWS=$((CRASH_ROWS / 8 > 2000 ? CRASH_ROWS / 8 : 2000))
 
+COLD_ROWS=$((CRASH_ROWS * 2))
+
 crash_tables() {
     sql "create table $NAME.accounts (id bigint primary key, owner text not null, balance numeric(14,2) not null, flag boolean, note text, big text,
              changed timestamptz not null default clock_timestamp());
@@ -14,6 +16,7 @@ crash_tables() {
          create table $NAME.history (id bigint generated always as identity primary key, account bigint not null, delta integer not null, at timestamptz not null default clock_timestamp());
          create table $NAME.branches (code text primary key, total bigint not null);
          insert into $NAME.accounts select i, 'owner ' || i, i * 1.01, i % 2 = 0, null, case when i % 4 = 0 then repeat(md5(i::text), 120) end from generate_series(1, $SHARED_ROWS) i;
+         insert into $NAME.accounts select 1000000 + i, 'cold ' || i, i, null, 'note ' || i, case when i % 16 = 0 then repeat(md5(i::text), 100) end from generate_series(1, $COLD_ROWS) i;
          insert into $NAME.history (account, delta) select i, i from generate_series(1, 1000) i;
          insert into $NAME.branches select i || '-0', i from generate_series(1, 4) i"
 }
@@ -23,7 +26,7 @@ crash_traffic() {
     pause=$((30000 / per_client))
     TRAFFIC=()
     for client in 1 2 3 4; do
-        awk -v client=$client -v n=$per_client -v seed="$CRASH_SEED" -v schema="$NAME" -v shared="$SHARED_ROWS" -v pause_ms=$pause -f "$LIB/traffic.awk" >"$DIR/traffic$client.sql"
+        awk -v client=$client -v n=$per_client -v seed="$CRASH_SEED" -v schema="$NAME" -v shared="$SHARED_ROWS" -v cold=$COLD_ROWS -v pause_ms=$pause -f "$LIB/traffic.awk" >"$DIR/traffic$client.sql"
         PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -XqAt -d "$DATABASE" -f "$DIR/traffic$client.sql" >/dev/null 2>>"$DIR/traffic.err"
         TRAFFIC+=("$SPAWNED")
     done
@@ -32,12 +35,14 @@ traffic_done() {
     local pid
     for pid in "${TRAFFIC[@]}"; do gone "$pid" || return 1; done
 }
+has_any_member() { [ -n "$(source_member "$1")" ] || gone "$1"; }
 source_member() { local pid; pid=$(member "$1" cdc-snapshot); echo "${pid:-$(member "$1" pg-cdc)}"; }
 
 # crash_once LINE VICTIM MOMENT: starts the line, kills that process of it after so many milliseconds; all must end.
 crash_once() {
     local line=$1 victim=$2 pid status=0
     spawn_line "$line"
+    wait_until -t 10 has_any_member "$SPAWNED"
     pause_ms "$3"
     case $victim in source) pid=$(source_member "$SPAWNED") ;; *) pid=$(member "$SPAWNED" "$victim") ;; esac
     if [ -n "$pid" ]; then
@@ -51,17 +56,28 @@ crash_once() {
     *) fail "the line ended with $status after $victim was killed" ;;
     esac
 }
+# One run that may finish the snapshot: it is killed as soon as the sink has stored it all.
+snapshot_stored() { gone "$SPAWNED" || grep -q '"snapshot":"false"' "$STATE/$1.offset"; }
+crash_after_snapshot() {
+    spawn_line "$1"
+    wait_until -t 300 snapshot_stored "$2"
+    has_member "$SPAWNED" pg-cdc || fail "the line ended by itself"
+    kill -KILL "$(member "$SPAWNED" pg-cdc)"
+    status_of "$SPAWNED" 30 || [ $? != 124 ]
+}
 # Kills of the snapshot first (soon after the start, while there is one), then of source, filter and sink in turn.
 crash_all() {
     local line=$1 sink=$2 i victim
     RANDOM=$CRASH_SEED
     KILLED=0
-    for ((i = 0; i < CRASH_KILLS; i++)); do crash_once "$line" source $((RANDOM % 150 + 5)); done
+    for ((i = 0; i < CRASH_KILLS; i++)); do crash_once "$line" source $((RANDOM % (60 + CRASH_ROWS / 400))); done
+    crash_after_snapshot "$line" "$sink"
     for ((i = 0; i < 3 * CRASH_KILLS; i++)); do
         case $((i % 3)) in 0) victim=$sink ;; 1) victim=cdc-filter ;; *) victim=source ;; esac
         crash_once "$line" "$victim" $((RANDOM % 900 + 20))
     done
     echo "# killed: $(sort "$DIR/kills" | uniq -c | awk '{printf "%s%s %d times", (NR > 1 ? ", " : ""), $2, $1}')" >&3
+    [ "$(grep -c cdc-snapshot "$DIR/kills")" -ge 3 ] || fail "the snapshot was too fast to be killed"
     [ "$KILLED" -ge $((2 * CRASH_KILLS)) ] || fail "only $KILLED kills hit a process"
 }
 # The same line once more, until everything is through; then a clean stop.

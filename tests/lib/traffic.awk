@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # pgbench-like traffic of one client as SQL, the same for the same seed.
-#   awk -v client=1 -v n=5000 -v seed=42 -v schema=s -v shared=2000 -v pause_ms=6 -f traffic.awk
-# Shared rows (ids 1..shared) are updated by all clients; the rows that a client
+#   awk -v client=1 -v n=5000 -v seed=42 -v schema=s -v shared=2000 -v cold=40000 -v pause_ms=6 -f traffic.awk
+# Shared rows (ids 1..shared) are updated by all clients, cold ones (1000001..) are deleted now and then; the rows that a client
 # inserts, deletes and gives new keys are its own, so that no statement fails.
 function pick(k) { return int(rand() * k) + 1 }
 function text(k) { return sprintf("%s %d é \"q\" \\ %c", client, pick(1e9), 97 + pick(25)) }
@@ -39,9 +39,10 @@ BEGIN {
         else if (r < 0.50) history()
         else if (r < 0.80 && owned > 20) own_operation(0.5 + (r - 0.5))
         else if (r < 0.90) { id = fresh(); insert(id); add(id) }
-        else if (r < 0.94) { print "begin;"; history(); history(); touch_shared(); print "savepoint s;"; history(); print "rollback to s; commit;" }
-        else if (r < 0.96) { print "begin;"; id = fresh(); insert(id); history(); print "rollback;" }
-        else if (r < 0.98) print "update " t "branches set code = '" client "-" (++branch) "' where code = '" client "-" (branch - 1) "';"
+        else if (r < 0.93) { print "begin;"; history(); history(); touch_shared(); print "savepoint s;"; history(); print "rollback to s; commit;" }
+        else if (r < 0.95) { print "begin;"; id = fresh(); insert(id); history(); print "rollback;" }
+        else if (r < 0.96) print "update " t "branches set code = '" client "-" (++branch) "' where code = '" client "-" (branch - 1) "';"
+        else if (r < 0.98) print (r < 0.975 ? "delete from " : "update ") t "accounts " (r < 0.975 ? "" : "set note = '" text() "' ") "where id = " 1000000 + pick(cold) ";"
         else print "delete from " t "history where id in (select id from " t "history order by id limit 3 for update skip locked);"
         if (pause_ms >= 1 && op % 10 == 0) print "select pg_sleep(" pause_ms / 100 ");"
     }
