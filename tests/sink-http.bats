@@ -411,5 +411,6 @@ subprocess.run(sys.argv[2:], stdin=open(sys.argv[1]), check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-http --elasticsearch --offset-file "$DIR/o" "$OPENSEARCH_URL" >"$DIR/rss"
     curl -sS -XPOST "$OPENSEARCH_URL/$SCHEMA-t/_refresh" >/dev/null
     is count 100000 "$(curl -sS "$OPENSEARCH_URL/$SCHEMA-t/_count" | jq .count)"
-    [ "$(cat "$DIR/rss")" -lt 65536 ] || fail "peak memory $(cat "$DIR/rss") KiB"
+    # A build with a sanitizer keeps what it frees.
+    ldd "$BIN/cdc-sink-http" | grep -q san || [ "$(cat "$DIR/rss")" -lt 65536 ] || fail "peak memory $(cat "$DIR/rss") KiB"
 }

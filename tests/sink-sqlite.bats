@@ -108,6 +108,7 @@ users() { schema id id:integer name:text big:text; }
         change u '{"id":2}' null '{"id":2,"name":"later"}' '["big"]'
         commit
         change c '{"id":1}' null '{"id":1,"name":"x","big":"X"}'
+        change d '{"id":2}' '{"id":2}' null
         change u '{"id":2}' '{"id":1}' '{"id":2,"name":"moved"}' '["big"]'
         commit
     } >"$IN"
@@ -310,11 +311,12 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immedia
         print "{\"op\":\"schema\",\"pos\":\"1\",\"seq\":1," s ",\"columns\":[{\"name\":\"id\",\"type\":\"integer\"},{\"name\":\"v\",\"type\":\"text\"}],\"key_columns\":[\"id\"]}"
         for (i = 1; i <= 300000; i++) printf "{\"op\":\"c\",\"pos\":\"2.%09d\",\"seq\":2,%s,\"key\":{\"id\":%d},\"before\":null,\"after\":{\"id\":%d,\"v\":\"value of row %d, and something more to make it longer\"}}\n", i, s, i, i, i
         print "{\"op\":\"commit\",\"pos\":\"3\",\"seq\":2,\"source\":{\"name\":\"n\"},\"events\":300000}" }' >"$IN"
-    /usr/bin/env python3 -c 'import resource,subprocess,sys
-subprocess.run(sys.argv[1:], stdin=open("'"$IN"'"), check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' cdc-sink-sqlite "$DB" >"$DIR/rss"
+    python3 -c 'import resource,subprocess,sys
+subprocess.run(sys.argv[2:], stdin=open(sys.argv[1]), check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-sqlite "$DB" >"$DIR/rss"
     is rows 300000 "$(q 'select count(*) from t')"
-    [ "$(cat "$DIR/rss")" -lt 65536 ] || fail "peak memory $(cat "$DIR/rss") KiB"
+    # A build with a sanitizer keeps what it frees.
+    ldd "$BIN/cdc-sink-sqlite" | grep -q san || [ "$(cat "$DIR/rss")" -lt 65536 ] || fail "peak memory $(cat "$DIR/rss") KiB"
 }
 
 teardown() { end_spawned; }

@@ -61,12 +61,23 @@ static size_t build_mget(struct http_sink *sink, size_t from, size_t most)
         cdc_buf_text(body, n++ == 0 ? "{\"_index\":\"" : ",{\"_index\":\"");
         cdc_buf_text(body, item->table->index);
         cdc_buf_lit(body, "\",\"_id\":");
-        struct cdc_span id = item->old_n > 0 ? old_id_of(batch, item) : id_of(batch, item);
+        struct cdc_span id = item->base_old ? old_id_of(batch, item) : id_of(batch, item);
         cdc_json_append_string(body, id.p, id.n);
         cdc_buf_byte(body, '}');
     }
     cdc_buf_lit(body, "]}");
     return n;
+}
+
+/* The document is not there. A moved row is looked for under its new _id first: it is there only when a snapshot read the table
+ * after this change, and then the old _id may be another row's by now. */
+static int no_doc(struct item *item)
+{
+    if (item->old_n > 0 && !item->base_old) {
+        item->base_old = true;
+        item->base_read = false;
+    }
+    return 0;
 }
 
 /* 0, 1 to try again, -1. */
@@ -77,13 +88,13 @@ static int take_doc(struct item *item, struct cdc_span doc, struct cdc_error *er
     struct cdc_span why = cdc_json_member(doc, "error");
     if (why.p != NULL) {
         struct cdc_span type = cdc_json_string_raw(cdc_json_member(why, "type"));
-        return type.p != NULL && cdc_span_is(type, "index_not_found_exception") ? 0 : 1;
+        return type.p != NULL && cdc_span_is(type, "index_not_found_exception") ? no_doc(item) : 1;
     }
     struct cdc_span found = cdc_json_member(doc, "found");
     if (found.p == NULL)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _mget lacks \"found\"");
     if (cdc_span_is(found, "false"))
-        return 0;
+        return no_doc(item);
     item->base = cdc_json_member(doc, "_source");
     if (item->base.p == NULL || !cdc_json_int64(cdc_json_member(doc, "_version"), &item->base_version)) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" gives documents back without _source or _version", item->table->index);
@@ -105,7 +116,7 @@ static int take_docs(struct http_sink *sink, size_t from, size_t n, struct cdc_e
     for (cdc_json_iter(&docs, list); n > 0 && cdc_json_next_element(&docs, &doc); n--) {
         while (i < sink->batch.n && !needs_base(&sink->batch.items[i]))
             i++;
-        int result = i < sink->batch.n ? take_doc(&sink->batch.items[i], doc, error) : 1;
+        int result = i < sink->batch.n ? take_doc(&sink->batch.items[i++], doc, error) : 1;
         if (result != 0)
             return result;
     }
@@ -254,8 +265,9 @@ static int build(struct http_sink *sink, size_t from, size_t *to, struct cdc_err
     forget_bases(&sink->batch, from);
     while (i < sink->batch.n) {
         size_t before = sink->body.len;
-        if (needs_base(&sink->batch.items[i]) && fetch(sink, i, error) != 0)
-            return -1;
+        while (needs_base(&sink->batch.items[i])) /* twice at the most: under the new _id, under the old one */
+            if (fetch(sink, i, error) != 0)
+                return -1;
         if (append_item(sink, &sink->batch.items[i], error) != 0)
             return -1;
         if (sink->body.failed || sink->rest.failed)

@@ -114,6 +114,7 @@ struct item {
     struct cdc_span base; /* the document that the index has, in the client's response */
     int64_t base_version;
     bool base_read;
+    bool base_old;       /* a moved row is not there under its new _id: look under the old one */
     unsigned answers;    /* actions in the body in hand */
     bool index_sent, delete_sent;
 };

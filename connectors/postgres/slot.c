@@ -43,18 +43,21 @@ static bool is_true(const PGresult *result, int row, int column)
 
 /* -- identity -- */
 
-int pg_identify(PGconn *replication, struct pg_identity *identity, struct cdc_error *error)
+int pg_identify(PGconn *replication, struct pg_identity *identity,
+                struct cdc_error *error)
 {
     PGresult *result = PQexec(replication, "IDENTIFY_SYSTEM");
     int status = 0;
     if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 ||
         PQnfields(result) < 4) {
-        status = pg_result_error(replication, result, "cannot identify the server", error);
+        status =
+            pg_result_error(replication, result, "cannot identify the server", error);
     } else {
         copy_text(identity->system_identifier, sizeof identity->system_identifier,
                   PQgetvalue(result, 0, 0));
         identity->timeline = (int32_t)strtol(PQgetvalue(result, 0, 1), NULL, 10);
-        copy_text(identity->database, sizeof identity->database, PQgetvalue(result, 0, 3));
+        copy_text(identity->database, sizeof identity->database,
+                  PQgetvalue(result, 0, 3));
     }
     PQclear(result);
     return status;
@@ -63,7 +66,8 @@ int pg_identify(PGconn *replication, struct pg_identity *identity, struct cdc_er
 void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity)
 {
     cdc_buf_lit(out, "{\"system_identifier\":");
-    cdc_json_append_string(out, identity->system_identifier, strlen(identity->system_identifier));
+    cdc_json_append_string(out, identity->system_identifier,
+                           strlen(identity->system_identifier));
     cdc_buf_lit(out, ",\"timeline\":");
     cdc_buf_i64(out, identity->timeline);
     cdc_buf_lit(out, ",\"database\":");
@@ -75,11 +79,14 @@ void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity)
 
 static int hint_lost(struct cdc_error *error)
 {
-    return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
-                                 "offset files of the pipeline, and begin with cdc-snapshot)");
+    return cdc_error_hint(
+        error,
+        "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
+        "offset files of the pipeline, and begin with cdc-snapshot)");
 }
 
-/* Where the server's history left timeline `old`: 1 and *lsn; 0 when it never was on it. */
+/* Where the server's history left timeline `old`: 1 and *lsn; 0 when it never was on it.
+ */
 static int find_switch(const char *history, int64_t old, uint64_t *lsn)
 {
     while (*history) {
@@ -93,7 +100,8 @@ static int find_switch(const char *history, int64_t old, uint64_t *lsn)
     return 0;
 }
 
-/* The server moved on to another timeline: the position is still in its log when it lies before the fork. */
+/* The server moved on to another timeline: the position is still in its log when it lies
+ * before the fork. */
 static int check_timeline(PGconn *replication, int32_t current, int64_t old, uint64_t lsn,
                           struct cdc_error *error)
 {
@@ -101,7 +109,8 @@ static int check_timeline(PGconn *replication, int32_t current, int64_t old, uin
     pg_lsn_format(position, lsn);
     if (old > current) {
         cdc_error_set(error, CDC_EXIT_LOST,
-                      "the position %s belongs to timeline %lld, the server is on timeline %ld: it was set back",
+                      "the position %s belongs to timeline %lld, the server is on "
+                      "timeline %ld: it was set back",
                       position, (long long)old, (long)current);
         return hint_lost(error);
     }
@@ -111,30 +120,34 @@ static int check_timeline(PGconn *replication, int32_t current, int64_t old, uin
     int status = 0;
     if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 ||
         PQnfields(result) != 2) {
-        status = pg_result_error(replication, result, "cannot read the timeline's history", error);
+        status = pg_result_error(replication, result,
+                                 "cannot read the timeline's history", error);
     } else if (!find_switch(PQgetvalue(result, 0, 1), old, &fork) || lsn > fork) {
-        cdc_error_set(error, CDC_EXIT_LOST,
-                      "the server's timeline %ld left timeline %lld before the position %s", (long)current,
-                      (long long)old, position);
+        cdc_error_set(
+            error, CDC_EXIT_LOST,
+            "the server's timeline %ld left timeline %lld before the position %s",
+            (long)current, (long long)old, position);
         status = hint_lost(error);
     }
     PQclear(result);
     return status;
 }
 
-int pg_identity_check(PGconn *replication, const struct pg_identity *identity, const char *state,
-                      uint64_t lsn, struct cdc_error *error)
+int pg_identity_check(PGconn *replication, const struct pg_identity *identity,
+                      const char *state, uint64_t lsn, struct cdc_error *error)
 {
     struct cdc_span object = cdc_span_text(state);
     if (!state || cdc_json_type(object) != CDC_JSON_OBJECT)
         return 0;
-    struct cdc_span system = cdc_json_string_raw(cdc_json_member(object, "system_identifier"));
+    struct cdc_span system =
+        cdc_json_string_raw(cdc_json_member(object, "system_identifier"));
     int64_t timeline = 0;
     if (!system.p)
         return 0; /* an ack file alone: the slot's position is what is checked */
     if (!cdc_json_raw_is(system, cdc_span_text(identity->system_identifier))) {
         cdc_error_set(error, CDC_EXIT_LOST,
-                      "the position belongs to another server (system identifier %.*s, this one is %s)",
+                      "the position belongs to another server (system identifier %.*s, "
+                      "this one is %s)",
                       (int)system.n, system.p, identity->system_identifier);
         return hint_lost(error);
     }
@@ -157,16 +170,18 @@ static char *default_slot(const char *name, bool temporary)
     for (int i = 0; i < n; i++) {
         if (text[i] >= 'A' && text[i] <= 'Z')
             text[i] = (char)(text[i] - 'A' + 'a');
-        else if (!((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9')))
+        else if (!((text[i] >= 'a' && text[i] <= 'z') ||
+                   (text[i] >= '0' && text[i] <= '9')))
             text[i] = '_';
     }
     return strdup(text);
 }
 
-static int publication_exists(PGconn *sql, const char *name, bool *exists, struct cdc_error *error)
+static int publication_exists(PGconn *sql, const char *name, bool *exists,
+                              struct cdc_error *error)
 {
-    PGresult *result = query(sql, "SELECT 1 FROM pg_publication WHERE pubname = $1", 1, &name,
-                             "cannot look for the publication", error);
+    PGresult *result = query(sql, "SELECT 1 FROM pg_publication WHERE pubname = $1", 1,
+                             &name, "cannot look for the publication", error);
     if (!result)
         return -1;
     *exists = PQntuples(result) > 0;
@@ -183,7 +198,8 @@ static int check_slot_name(const char *slot, struct cdc_error *error)
     return cdc_error_hint(error, "up to 63 lower-case letters, digits and underscores");
 }
 
-int pg_settings_resolve(PGconn *sql, struct pg_settings *settings, struct cdc_error *error)
+int pg_settings_resolve(PGconn *sql, struct pg_settings *settings,
+                        struct cdc_error *error)
 {
     if (!settings->name) {
         settings->name = strdup(PQdb(sql));
@@ -200,15 +216,18 @@ int pg_settings_resolve(PGconn *sql, struct pg_settings *settings, struct cdc_er
             return -1;
         }
         /* A look leaves nothing behind: a publication of its own unless there is one. */
-        settings->publication = exists ? strdup(slot) : default_slot(settings->name, true);
+        settings->publication =
+            exists ? strdup(slot) : default_slot(settings->name, true);
     }
     if (!settings->slot)
-        settings->slot = settings->temporary ? default_slot(settings->name, true) : strdup(slot);
+        settings->slot =
+            settings->temporary ? default_slot(settings->name, true) : strdup(slot);
     free(slot);
     if (!settings->slot || !settings->publication)
         return cdc_error_memory(error);
     if (strlen(settings->publication) > 63)
-        return cdc_error_set(error, CDC_EXIT_USAGE, "the name of the publication is longer than 63 bytes");
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             "the name of the publication is longer than 63 bytes");
     return check_slot_name(settings->slot, error);
 }
 
@@ -219,32 +238,37 @@ static int check_slot_kind(const PGresult *result, const char *slot, PGconn *sql
 {
     const char *plugin = PQgetvalue(result, 0, 0), *database = PQgetvalue(result, 0, 1);
     if (strcmp(plugin, "pgoutput") != 0)
-        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" is %s%s, not of pgoutput", slot,
-                      *plugin ? "of " : "a physical one", plugin);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" is %s%s, not of pgoutput",
+                      slot, *plugin ? "of " : "a physical one", plugin);
     else if (strcmp(database, PQdb(sql)) != 0)
-        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" belongs to database \"%s\", not to \"%s\"", slot,
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "slot \"%s\" belongs to database \"%s\", not to \"%s\"", slot,
                       database, PQdb(sql));
     else if (is_true(result, 0, 7))
-        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" is a two-phase one: it delivers before the commit",
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "slot \"%s\" is a two-phase one: it delivers before the commit",
                       slot);
     else
         return 0;
     return cdc_error_hint(error, "choose another name with --slot or --name");
 }
 
-int pg_slot_read(PGconn *sql, const char *slot, struct pg_slot *slot_state, struct cdc_error *error)
+int pg_slot_read(PGconn *sql, const char *slot, struct pg_slot *slot_state,
+                 struct cdc_error *error)
 {
     memset(slot_state, 0, sizeof *slot_state);
     bool v17 = PQserverVersion(sql) >= 170000;
-    PGresult *result = query(
-        sql,
-        v17 ? "SELECT plugin, database, active, active_pid, confirmed_flush_lsn, restart_lsn, "
-              "coalesce(wal_status = 'lost' OR invalidation_reason IS NOT NULL, false), two_phase "
-              "FROM pg_replication_slots WHERE slot_name = $1"
-            : "SELECT plugin, database, active, active_pid, confirmed_flush_lsn, restart_lsn, "
-              "coalesce(wal_status = 'lost', false), two_phase "
-              "FROM pg_replication_slots WHERE slot_name = $1",
-        1, &slot, "cannot look at the slot", error);
+    PGresult *result = query(sql,
+                             v17 ? "SELECT plugin, database, active, active_pid, "
+                                   "confirmed_flush_lsn, restart_lsn, "
+                                   "coalesce(wal_status = 'lost' OR invalidation_reason "
+                                   "IS NOT NULL, false), two_phase "
+                                   "FROM pg_replication_slots WHERE slot_name = $1"
+                                 : "SELECT plugin, database, active, active_pid, "
+                                   "confirmed_flush_lsn, restart_lsn, "
+                                   "coalesce(wal_status = 'lost', false), two_phase "
+                                   "FROM pg_replication_slots WHERE slot_name = $1",
+                             1, &slot, "cannot look at the slot", error);
     if (!result)
         return -1;
     int status = 0;
@@ -270,12 +294,13 @@ static void log_waiting(const struct pg_settings *settings)
         return;
     PGresult *result = PQexec(
         sql, "SELECT string_agg(format('pid %s (%s, %s, since %s)', pid, usename, state, "
-             "date_trunc('second', now() - xact_start)), ', ') FROM (SELECT * FROM pg_stat_activity "
+             "date_trunc('second', now() - xact_start)), ', ') FROM (SELECT * FROM "
+             "pg_stat_activity "
              "WHERE backend_xid IS NOT NULL ORDER BY xact_start LIMIT 3) a");
     if (PQresultStatus(result) == PGRES_TUPLES_OK && !PQgetisnull(result, 0, 0))
         cdc_log(settings->log, CDC_LOG_WARNING,
-                "the new slot \"%s\" waits for older transactions to end: %s", settings->slot,
-                PQgetvalue(result, 0, 0));
+                "the new slot \"%s\" waits for older transactions to end: %s",
+                settings->slot, PQgetvalue(result, 0, 0));
     PQclear(result);
     PQfinish(sql);
 }
@@ -289,9 +314,10 @@ static void cancel(PGconn *connection)
     PQfreeCancel(handle);
 }
 
-/* Creating a slot waits for every transaction that was running when it began, for ever where one was forgotten:
- * that is said, and a signal ends it. */
-static int wait_result(PGconn *connection, const struct pg_settings *settings, struct cdc_error *error)
+/* Creating a slot waits for every transaction that was running when it began, for ever
+ * where one was forgotten: that is said, and a signal ends it. */
+static int wait_result(PGconn *connection, const struct pg_settings *settings,
+                       struct cdc_error *error)
 {
     const struct cdc_control *control = settings->control;
     int64_t begin = cdc_clock_ms(), next = begin + 5000;
@@ -302,9 +328,10 @@ static int wait_result(PGconn *connection, const struct pg_settings *settings, s
         int64_t now = cdc_clock_ms();
         if ((control && control->stop) || now - begin > 600000) {
             cancel(connection);
-            return cdc_error_set(error, CDC_EXIT_TEMPORARY,
-                                 "slot \"%s\" was not created: older transactions are still running",
-                                 settings->slot);
+            return cdc_error_set(
+                error, CDC_EXIT_TEMPORARY,
+                "slot \"%s\" was not created: older transactions are still running",
+                settings->slot);
         }
         if (n > 0 && fds[0].revents && !PQconsumeInput(connection))
             return pg_result_error(connection, NULL, "cannot create the slot", error);
@@ -324,8 +351,10 @@ static int slot_create_error(PGconn *connection, const PGresult *result,
     snprintf(what, sizeof what, "cannot create slot \"%s\"", settings->slot);
     pg_result_error(connection, result, what, error);
     if (state && strcmp(state, "53400") == 0)
-        cdc_error_hint(error, "drop slots that nobody needs, or raise max_replication_slots and restart "
-                              "the server");
+        cdc_error_hint(
+            error,
+            "drop slots that nobody needs, or raise max_replication_slots and restart "
+            "the server");
     return -1;
 }
 
@@ -333,8 +362,9 @@ int pg_slot_create(PGconn *replication, const struct pg_settings *settings,
                    uint64_t *consistent_point, char snapshot[64], struct cdc_error *error)
 {
     char command[256];
-    snprintf(command, sizeof command, "CREATE_REPLICATION_SLOT \"%s\"%s LOGICAL pgoutput %s",
-             settings->slot, settings->temporary ? " TEMPORARY" : "",
+    snprintf(command, sizeof command,
+             "CREATE_REPLICATION_SLOT \"%s\"%s LOGICAL pgoutput %s", settings->slot,
+             settings->temporary ? " TEMPORARY" : "",
              snapshot ? "EXPORT_SNAPSHOT" : "NOEXPORT_SNAPSHOT");
     if (!PQsendQuery(replication, command))
         return pg_result_error(replication, NULL, "cannot create the slot", error);
@@ -343,7 +373,8 @@ int pg_slot_create(PGconn *replication, const struct pg_settings *settings,
     PGresult *result = PQgetResult(replication);
     int status = 0;
     if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 ||
-        PQnfields(result) < 3 || !pg_lsn_parse(PQgetvalue(result, 0, 1), consistent_point))
+        PQnfields(result) < 3 ||
+        !pg_lsn_parse(PQgetvalue(result, 0, 1), consistent_point))
         status = slot_create_error(replication, result, settings, error);
     else if (snapshot)
         copy_text(snapshot, 64, PQgetvalue(result, 0, 2));
@@ -355,26 +386,40 @@ int pg_slot_create(PGconn *replication, const struct pg_settings *settings,
 
 /* -- publication -- */
 
-/* Tables that can be matched, with the root of a partition and whether the publication has them. */
-#define TABLES_SQL                                                                                       \
-    "WITH p AS MATERIALIZED (SELECT c.oid FROM pg_publication_tables t "                                 \
-    "JOIN pg_namespace n ON n.nspname = t.schemaname "                                                   \
-    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE t.pubname = $1) "       \
-    "SELECT n.nspname, c.relname, rn.nspname, r.relname, "                                               \
-    "c.oid IN (SELECT oid FROM p) OR EXISTS (SELECT 1 FROM pg_partition_ancestors(c.oid) a "             \
-    "WHERE a.relid IN (SELECT oid FROM p)) OR c.relkind = 'p', "                                         \
-    "pg_has_role(c.relowner, 'USAGE'), "                                                                 \
-    "c.relkind = 'p' OR c.relreplident IN ('f', 'i') OR (c.relreplident = 'd' AND EXISTS (SELECT 1 "     \
-    "FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)), "                                    \
-    "(SELECT pubviaroot FROM pg_publication WHERE pubname = $1) "                                        \
-    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "                                     \
-    "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "                     \
-    "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                              \
-    "WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' "                  \
+/* Tables that can be matched, with the root of a partition and whether the publication
+ * has them. */
+#define TABLES_SQL                                                                       \
+    "WITH p AS MATERIALIZED (SELECT c.oid FROM pg_publication_tables t "                 \
+    "JOIN pg_namespace n ON n.nspname = t.schemaname "                                   \
+    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE "       \
+    "t.pubname = $1) "                                                                   \
+    "SELECT n.nspname, c.relname, rn.nspname, r.relname, "                               \
+    "c.oid IN (SELECT oid FROM p) OR EXISTS (SELECT 1 FROM "                             \
+    "pg_partition_ancestors(c.oid) a "                                                   \
+    "WHERE a.relid IN (SELECT oid FROM p)) OR c.relkind = 'p', "                         \
+    "pg_has_role(c.relowner, 'USAGE'), "                                                 \
+    "c.relkind = 'p' OR c.relreplident IN ('f', 'i') OR (c.relreplident = 'd' AND "      \
+    "EXISTS (SELECT 1 "                                                                  \
+    "FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)), "                    \
+    "(SELECT pubviaroot FROM pg_publication WHERE pubname = $1) "                        \
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "                     \
+    "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "     \
+    "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                              \
+    "WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' "  \
     "AND n.nspname <> 'information_schema' ORDER BY 1, 2"
-enum { T_SCHEMA, T_TABLE, T_ROOT_SCHEMA, T_ROOT, T_PUBLISHED, T_OWNED, T_IDENTITY, T_VIA_ROOT };
+enum {
+    T_SCHEMA,
+    T_TABLE,
+    T_ROOT_SCHEMA,
+    T_ROOT,
+    T_PUBLISHED,
+    T_OWNED,
+    T_IDENTITY,
+    T_VIA_ROOT
+};
 
-static bool selected(const struct pg_settings *settings, const char *schema, const char *table)
+static bool selected(const struct pg_settings *settings, const char *schema,
+                     const char *table)
 {
     return cdc_table_selected(settings->tables.items, settings->tables.count,
                               settings->exclude.items, settings->exclude.count,
@@ -382,9 +427,11 @@ static bool selected(const struct pg_settings *settings, const char *schema, con
 }
 
 /* Is this row of TABLES_SQL meant, and not by way of the partitioned table above it? */
-static bool row_selected(const PGresult *tables, int row, const struct pg_settings *settings)
+static bool row_selected(const PGresult *tables, int row,
+                         const struct pg_settings *settings)
 {
-    if (!selected(settings, PQgetvalue(tables, row, T_SCHEMA), PQgetvalue(tables, row, T_TABLE)))
+    if (!selected(settings, PQgetvalue(tables, row, T_SCHEMA),
+                  PQgetvalue(tables, row, T_TABLE)))
         return false;
     return PQgetisnull(tables, row, T_ROOT) ||
            !selected(settings, PQgetvalue(tables, row, T_ROOT_SCHEMA),
@@ -401,7 +448,8 @@ static void append_identifier(struct cdc_buf *out, PGconn *sql, const char *name
     PQfreemem(quoted);
 }
 
-static void append_table(struct cdc_buf *out, PGconn *sql, const PGresult *tables, int row)
+static void append_table(struct cdc_buf *out, PGconn *sql, const PGresult *tables,
+                         int row)
 {
     append_identifier(out, sql, PQgetvalue(tables, row, T_SCHEMA));
     cdc_buf_byte(out, '.');
@@ -409,8 +457,9 @@ static void append_table(struct cdc_buf *out, PGconn *sql, const PGresult *table
 }
 
 /* An existing publication is never changed by us, but what it lacks is lost silently. */
-static int warn_unpublished(PGconn *sql, const PGresult *tables, const struct pg_settings *settings,
-                            const struct cdc_log *log, struct cdc_error *error)
+static int warn_unpublished(PGconn *sql, const PGresult *tables,
+                            const struct pg_settings *settings, const struct cdc_log *log,
+                            struct cdc_error *error)
 {
     int missing = 0;
     struct cdc_buf list = CDC_BUF_INIT;
@@ -428,12 +477,13 @@ static int warn_unpublished(PGconn *sql, const PGresult *tables, const struct pg
         cdc_buf_byte(&name, '\0');
         cdc_buf_byte(&list, '\0');
         if (!name.failed && !list.failed)
-            cdc_log(log, CDC_LOG_WARNING,
-                    "%d selected table%s not in publication \"%s\": nothing of %s is seen. "
-                    "ALTER PUBLICATION %s ADD TABLE %s%s;",
-                    missing, missing == 1 ? " is" : "s are", settings->publication,
-                    missing == 1 ? "it" : "them", name.data, list.data,
-                    missing > 20 ? ", ..." : "");
+            cdc_log(
+                log, CDC_LOG_WARNING,
+                "%d selected table%s not in publication \"%s\": nothing of %s is seen. "
+                "ALTER PUBLICATION %s ADD TABLE %s%s;",
+                missing, missing == 1 ? " is" : "s are", settings->publication,
+                missing == 1 ? "it" : "them", name.data, list.data,
+                missing > 20 ? ", ..." : "");
         bool failed = name.failed || list.failed;
         cdc_buf_free(&name);
         if (failed) {
@@ -445,24 +495,30 @@ static int warn_unpublished(PGconn *sql, const PGresult *tables, const struct pg
     return 0;
 }
 
-/* Changes of a partition carry the name of its root or its own, as the publication says: a pattern for the
- * other one would silently see nothing. */
+/* Changes of a partition carry the name of its root or its own, as the publication says:
+ * a pattern for the other one would silently see nothing. */
 static void warn_partitions(const PGresult *tables, const struct pg_settings *settings,
                             const struct cdc_log *log)
 {
     for (int i = 0, n = 0; i < PQntuples(tables) && n < 20; i++) {
         if (PQgetisnull(tables, i, T_ROOT) || !is_true(tables, i, T_PUBLISHED))
             continue;
-        const char *schema[2] = {PQgetvalue(tables, i, T_SCHEMA), PQgetvalue(tables, i, T_ROOT_SCHEMA)};
-        const char *name[2] = {PQgetvalue(tables, i, T_TABLE), PQgetvalue(tables, i, T_ROOT)};
+        const char *schema[2] = {PQgetvalue(tables, i, T_SCHEMA),
+                                 PQgetvalue(tables, i, T_ROOT_SCHEMA)};
+        const char *name[2] = {PQgetvalue(tables, i, T_TABLE),
+                               PQgetvalue(tables, i, T_ROOT)};
         int as = is_true(tables, i, T_VIA_ROOT);
-        if (selected(settings, schema[as], name[as]) || !selected(settings, schema[!as], name[!as]))
+        if (selected(settings, schema[as], name[as]) ||
+            !selected(settings, schema[!as], name[!as]))
             continue;
         n++;
         cdc_log(log, CDC_LOG_WARNING,
-                "changes of partition \"%s\".\"%s\" come under the name \"%s\".\"%s\", which is not selected: they "
-                "are not seen. Select that name, or ALTER PUBLICATION \"%s\" SET (publish_via_partition_root = %s);",
-                schema[0], name[0], schema[as], name[as], settings->publication, as ? "false" : "true");
+                "changes of partition \"%s\".\"%s\" come under the name \"%s\".\"%s\", "
+                "which is not selected: they "
+                "are not seen. Select that name, or ALTER PUBLICATION \"%s\" SET "
+                "(publish_via_partition_root = %s);",
+                schema[0], name[0], schema[as], name[as], settings->publication,
+                as ? "false" : "true");
     }
 }
 
@@ -475,17 +531,21 @@ static void warn_identity(const PGresult *tables, const struct pg_settings *sett
             continue;
         n++;
         cdc_log(log, CDC_LOG_WARNING,
-                "table \"%s\".\"%s\" has no primary key: now that it is published the server refuses UPDATE "
-                "and DELETE on it. ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; or exclude it",
+                "table \"%s\".\"%s\" has no primary key: now that it is published the "
+                "server refuses UPDATE "
+                "and DELETE on it. ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; or "
+                "exclude it",
                 PQgetvalue(tables, i, T_SCHEMA), PQgetvalue(tables, i, T_TABLE),
                 PQgetvalue(tables, i, T_SCHEMA), PQgetvalue(tables, i, T_TABLE));
     }
 }
 
-/* The statement; *n is the number of tables, -1 for all. With publish_via_partition_root changes carry the
- * name that the user knows, and that -t matches. */
-static void publication_statement(struct cdc_buf *out, PGconn *sql, const PGresult *tables,
-                                  const struct pg_settings *settings, bool superuser, int *n)
+/* The statement; *n is the number of tables, -1 for all. With publish_via_partition_root
+ * changes carry the name that the user knows, and that -t matches. */
+static void publication_statement(struct cdc_buf *out, PGconn *sql,
+                                  const PGresult *tables,
+                                  const struct pg_settings *settings, bool superuser,
+                                  int *n)
 {
     cdc_buf_lit(out, "CREATE PUBLICATION ");
     append_identifier(out, sql, settings->publication);
@@ -503,14 +563,16 @@ static void publication_statement(struct cdc_buf *out, PGconn *sql, const PGresu
     cdc_buf_lit(out, " WITH (publish_via_partition_root = true)");
 }
 
-static int publication_create(PGconn *sql, const PGresult *tables, const struct pg_settings *settings,
+static int publication_create(PGconn *sql, const PGresult *tables,
+                              const struct pg_settings *settings,
                               const struct cdc_log *log, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     const char *superuser = PQparameterStatus(sql, "is_superuser");
     int n, status = 0;
     cdc_buf_lit(&text, "BEGIN; ");
-    publication_statement(&text, sql, tables, settings, superuser && strcmp(superuser, "on") == 0, &n);
+    publication_statement(&text, sql, tables, settings,
+                          superuser && strcmp(superuser, "on") == 0, &n);
     cdc_buf_lit(&text, "; COMMENT ON PUBLICATION ");
     append_identifier(&text, sql, settings->publication);
     cdc_buf_lit(&text, " IS '" PUBLICATION_COMMENT "'; COMMIT");
@@ -520,13 +582,17 @@ static int publication_create(PGconn *sql, const PGresult *tables, const struct 
     } else if (n == 0) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "no table to publish: %s",
                       settings->tables.count ? "none matches -t" : "this role owns none");
-        status = cdc_error_hint(error, "create the tables first, or mend the patterns (schema.table)");
+        status = cdc_error_hint(
+            error, "create the tables first, or mend the patterns (schema.table)");
     } else {
         PGresult *result = PQexec(sql, text.data);
         if (PQresultStatus(result) != PGRES_COMMAND_OK) {
             status = pg_result_error(sql, result, "cannot create the publication", error);
-            cdc_error_hint(error, "let the tables' owner (with CREATE on the database) or a superuser create "
-                                  "publication \"%s\"", settings->publication);
+            cdc_error_hint(error,
+                           "let the tables' owner (with CREATE on the database) or a "
+                           "superuser create "
+                           "publication \"%s\"",
+                           settings->publication);
             PQclear(PQexec(sql, "ROLLBACK"));
         } else if (n < 0) {
             cdc_log(log, CDC_LOG_INFO, "created publication \"%s\" for all tables",
@@ -543,8 +609,8 @@ static int publication_create(PGconn *sql, const PGresult *tables, const struct 
     return status;
 }
 
-int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log,
-                          struct cdc_error *error)
+int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings,
+                          const struct cdc_log *log, struct cdc_error *error)
 {
     bool exists;
     if (publication_exists(sql, settings->publication, &exists, error) < 0)
@@ -552,8 +618,9 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, const
     if (!exists && settings->no_create) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "publication \"%s\" does not exist",
                       settings->publication);
-        return cdc_error_hint(error, "CREATE PUBLICATION \"%s\" FOR TABLE ...; or run without --no-create",
-                              settings->publication);
+        return cdc_error_hint(
+            error, "CREATE PUBLICATION \"%s\" FOR TABLE ...; or run without --no-create",
+            settings->publication);
     }
     PGresult *tables = query(sql, TABLES_SQL, 1, &settings->publication,
                              "cannot list the tables", error);
@@ -572,8 +639,8 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, const
 
 /* -- drop -- */
 
-static int drop_slot(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log,
-                     struct cdc_error *error)
+static int drop_slot(PGconn *sql, const struct pg_settings *settings,
+                     const struct cdc_log *log, struct cdc_error *error)
 {
     struct pg_slot slot;
     if (pg_slot_read(sql, settings->slot, &slot, error) < 0)
@@ -583,12 +650,13 @@ static int drop_slot(PGconn *sql, const struct pg_settings *settings, const stru
         return 0;
     }
     if (slot.active) {
-        cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" is in use by pid %d of the server",
-                      settings->slot, slot.active_pid);
+        cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                      "slot \"%s\" is in use by pid %d of the server", settings->slot,
+                      slot.active_pid);
         return cdc_error_hint(error, "stop the pg-cdc that reads it first");
     }
-    PGresult *result = query(sql, "SELECT pg_drop_replication_slot($1)", 1, &settings->slot,
-                             "cannot drop the slot", error);
+    PGresult *result = query(sql, "SELECT pg_drop_replication_slot($1)", 1,
+                             &settings->slot, "cannot drop the slot", error);
     if (!result)
         return -1;
     PQclear(result);
@@ -596,20 +664,23 @@ static int drop_slot(PGconn *sql, const struct pg_settings *settings, const stru
     return 0;
 }
 
-int pg_publication_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log,
-                        struct cdc_error *error)
+int pg_publication_drop(PGconn *sql, const struct pg_settings *settings,
+                        const struct cdc_log *log, struct cdc_error *error)
 {
-    PGresult *result = query(sql, "SELECT coalesce(obj_description(oid, 'pg_publication'), '') "
-                                  "FROM pg_publication WHERE pubname = $1",
-                             1, &settings->publication, "cannot look for the publication", error);
+    PGresult *result =
+        query(sql,
+              "SELECT coalesce(obj_description(oid, 'pg_publication'), '') "
+              "FROM pg_publication WHERE pubname = $1",
+              1, &settings->publication, "cannot look for the publication", error);
     if (!result)
         return -1;
     bool exists = PQntuples(result) > 0;
     bool ours = exists && strcmp(PQgetvalue(result, 0, 0), PUBLICATION_COMMENT) == 0;
     PQclear(result);
     if (!ours) {
-        cdc_log(log, CDC_LOG_INFO, exists ? "publication \"%s\" was not made by pg-cdc: it stays"
-                                          : "publication \"%s\" does not exist",
+        cdc_log(log, CDC_LOG_INFO,
+                exists ? "publication \"%s\" was not made by pg-cdc: it stays"
+                       : "publication \"%s\" does not exist",
                 settings->publication);
         return 0;
     }
@@ -617,7 +688,9 @@ int pg_publication_drop(PGconn *sql, const struct pg_settings *settings, const s
     cdc_buf_lit(&text, "DROP PUBLICATION ");
     append_identifier(&text, sql, settings->publication);
     cdc_buf_byte(&text, '\0');
-    result = text.failed ? NULL : query(sql, text.data, 0, NULL, "cannot drop the publication", error);
+    result = text.failed
+                 ? NULL
+                 : query(sql, text.data, 0, NULL, "cannot drop the publication", error);
     if (text.failed)
         cdc_error_memory(error);
     cdc_buf_free(&text);

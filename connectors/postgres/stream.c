@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The replication stream as a source: START_REPLICATION, CopyData in, status messages out. What is confirmed, and
- * when, decides whether rows can be lost: the server forgets what lies before the flush position. */
+/* The replication stream as a source: START_REPLICATION, CopyData in, status messages
+ * out. What is confirmed, and when, decides whether rows can be lost: the server forgets
+ * what lies before the flush position. */
 #include "postgres.h"
 
 #include <cdc/json.h>
@@ -10,11 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATUS_MS 1000        /* a status message at least that often */
-#define REPLY_MS 100          /* and at most that often when the server asks */
-#define REQUEST_MS 10000      /* ask the server for a sign of life */
-#define DEAD_MS 60000         /* silence after which it is taken for dead */
-#define LEAVE_MS 3000         /* how long a server that shuts down is given for the last confirmations */
+#define STATUS_MS 1000   /* a status message at least that often */
+#define REPLY_MS 100     /* and at most that often when the server asks */
+#define REQUEST_MS 10000 /* ask the server for a sign of life */
+#define DEAD_MS 60000    /* silence after which it is taken for dead */
+#define LEAVE_MS                                                                         \
+    3000 /* how long a server that shuts down is given for the last confirmations */
 #define EPOCH_MS 946684800000 /* 2000-01-01 since 1970 */
 
 struct pg_stream {
@@ -33,17 +35,18 @@ struct pg_stream {
     uint64_t start_lsn;           /* of this connection: nothing below is of interest */
     uint64_t flush;               /* what confirm() gave; never falls */
     uint64_t reported_flush;
-    uint64_t wal_end;             /* of the newest keepalive: all before it has been received */
-    uint64_t boundary_lsn;        /* where replication would start again after the boundary */
-    int64_t server_ms;            /* the server's clock at the newest keepalive, since 1970 */
-    bool reply_due;               /* the server waits for a status message */
-    bool server_asked;            /* and got no new flush position since */
-    bool unsent;                  /* a status message lies in libpq's buffer */
-    int64_t status_ms;            /* interval of status messages */
+    uint64_t wal_end;      /* of the newest keepalive: all before it has been received */
+    uint64_t boundary_lsn; /* where replication would start again after the boundary */
+    int64_t server_ms;     /* the server's clock at the newest keepalive, since 1970 */
+    bool reply_due;        /* the server waits for a status message */
+    bool server_asked;     /* and got no new flush position since */
+    bool unsent;           /* a status message lies in libpq's buffer */
+    int64_t status_ms;     /* interval of status messages */
     int64_t last_status, last_request, last_receive, last_line;
-    int64_t last_watch, leave_at; /* leave_at: 0, or when to leave a server that shuts down */
-    int64_t until_ms;             /* --until TIME; 0: none */
-    uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
+    int64_t last_watch,
+        leave_at;       /* leave_at: 0, or when to leave a server that shuts down */
+    int64_t until_ms;   /* --until TIME; 0: none */
+    uint64_t until_lsn; /* --until LSN or now; 0: none yet */
     bool ended;
 };
 
@@ -78,12 +81,12 @@ static int parse_time(const char *p, int64_t *ms)
 {
     int year, month, day, hour, minute, second, zone_hour = 0, zone_minute = 0, sign = 1;
     int64_t fraction = 0;
-    if (digits(&p, 4, &year) || expect(&p, '-') || digits(&p, 2, &month) || expect(&p, '-') ||
-        digits(&p, 2, &day) || (*p != 'T' && *p != 't' && *p != ' '))
+    if (digits(&p, 4, &year) || expect(&p, '-') || digits(&p, 2, &month) ||
+        expect(&p, '-') || digits(&p, 2, &day) || (*p != 'T' && *p != 't' && *p != ' '))
         return -1;
     p++;
-    if (digits(&p, 2, &hour) || expect(&p, ':') || digits(&p, 2, &minute) || expect(&p, ':') ||
-        digits(&p, 2, &second))
+    if (digits(&p, 2, &hour) || expect(&p, ':') || digits(&p, 2, &minute) ||
+        expect(&p, ':') || digits(&p, 2, &second))
         return -1;
     if (*p == '.') {
         int64_t unit = 100;
@@ -99,11 +102,13 @@ static int parse_time(const char *p, int64_t *ms)
     } else {
         return -1;
     }
-    if (*p || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
-        second > 60)
+    if (*p || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
+        minute > 59 || second > 60)
         return -1;
-    *ms = ((days_since_1970(year, month, day) * 24 + hour - sign * zone_hour) * 60 + minute -
-           sign * zone_minute) * 60000 + second * 1000 + fraction;
+    *ms = ((days_since_1970(year, month, day) * 24 + hour - sign * zone_hour) * 60 +
+           minute - sign * zone_minute) *
+              60000 +
+          second * 1000 + fraction;
     return 0;
 }
 
@@ -111,20 +116,25 @@ int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_erro
 {
     *lsn = 0;
     *ms = 0;
-    if (!text || strcmp(text, "now") == 0 || pg_lsn_parse(text, lsn) || parse_time(text, ms) == 0)
+    if (!text || strcmp(text, "now") == 0 || pg_lsn_parse(text, lsn) ||
+        parse_time(text, ms) == 0)
         return 0;
-    cdc_error_set(error, CDC_EXIT_USAGE, "--until '%.64s' is neither now, nor an LSN, nor a time", text);
+    cdc_error_set(error, CDC_EXIT_USAGE,
+                  "--until '%.64s' is neither now, nor an LSN, nor a time", text);
     return cdc_error_hint(error, "for instance 16/B374D848 or 2026-11-21T09:28:42Z");
 }
 
-/* A position just behind the header of a page is the end of the page before: no record ends between them. */
+/* A position just behind the header of a page is the end of the page before: no record
+ * ends between them. */
 static uint64_t without_page_header(uint64_t lsn)
 {
     uint64_t in_page = lsn & 8191;
-    return in_page == 24 || (in_page == 40 && (lsn & 0xFFFFF) == 40) ? lsn - in_page : lsn;
+    return in_page == 24 || (in_page == 40 && (lsn & 0xFFFFF) == 40) ? lsn - in_page
+                                                                     : lsn;
 }
 
-static PGresult *query(PGconn *sql, const char *text, const char *what, struct cdc_error *error)
+static PGresult *query(PGconn *sql, const char *text, const char *what,
+                       struct cdc_error *error)
 {
     PGresult *result = PQexec(sql, text);
     if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0)
@@ -134,16 +144,18 @@ static PGresult *query(PGconn *sql, const char *text, const char *what, struct c
     return NULL;
 }
 
-/* Everything that is committed now lies before *lsn. With synchronous_commit=off a commit is visible before it is
- * flushed (and only flushed WAL is streamed): then the WAL writer gets the moment that it needs. */
+/* Everything that is committed now lies before *lsn. With synchronous_commit=off a commit
+ * is visible before it is flushed (and only flushed WAL is streamed): then the WAL writer
+ * gets the moment that it needs. */
 static int current_lsn(PGconn *sql, uint64_t *lsn, struct cdc_error *error)
 {
     for (int tries = 0;; tries++) {
         uint64_t insert = 0;
         PGresult *result =
-            query(sql, "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
-                       "ELSE pg_current_wal_flush_lsn() END, CASE WHEN pg_is_in_recovery() "
-                       "THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END",
+            query(sql,
+                  "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
+                  "ELSE pg_current_wal_flush_lsn() END, CASE WHEN pg_is_in_recovery() "
+                  "THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END",
                   "cannot ask for the end of the log", error);
         if (!result)
             return -1;
@@ -151,7 +163,8 @@ static int current_lsn(PGconn *sql, uint64_t *lsn, struct cdc_error *error)
                   pg_lsn_parse(PQgetvalue(result, 0, 1), &insert);
         PQclear(result);
         if (!ok)
-            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server gave no position of its log");
+            return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                                 "the server gave no position of its log");
         *lsn = without_page_header(*lsn);
         if (*lsn >= without_page_header(insert) || tries >= 8)
             return 0;
@@ -191,7 +204,8 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     }
     /* An idle connection may have been cut without our noticing. */
     close_sql(stream);
-    return ensure_sql(stream, error) < 0 ? -1 : pg_table_describe(stream->sql, table, error);
+    return ensure_sql(stream, error) < 0 ? -1
+                                         : pg_table_describe(stream->sql, table, error);
 }
 
 struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings,
@@ -208,7 +222,8 @@ struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings,
     stream->metrics = metrics;
     stream->log = log;
     stream->status_ms = STATUS_MS;
-    if (pg_until_parse(settings->until, &stream->until_lsn, &stream->until_ms, error) == 0)
+    if (pg_until_parse(settings->until, &stream->until_lsn, &stream->until_ms, error) ==
+        0)
         return stream;
     pg_stream_free(stream);
     return NULL;
@@ -235,7 +250,8 @@ void pg_stream_free(struct pg_stream *stream)
     free(stream);
 }
 
-/* The decoder needs the names that resolving gives: it is made at the first connection. */
+/* The decoder needs the names that resolving gives: it is made at the first connection.
+ */
 static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
 {
     if (stream->decoder) {
@@ -261,23 +277,29 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
 static int lost(struct cdc_error *error, const char *slot, const char *why)
 {
     cdc_error_set(error, CDC_EXIT_LOST, "slot \"%s\" %s", slot, why);
-    return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
-                                 "offset files of the pipeline, and begin with cdc-snapshot)");
+    return cdc_error_hint(
+        error,
+        "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
+        "offset files of the pipeline, and begin with cdc-snapshot)");
 }
 
 static int check_server(struct pg_stream *stream, struct cdc_error *error)
 {
-    PGresult *result = query(stream->sql, "SELECT current_setting('wal_level'), "
-                                          "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')",
-                             "cannot read the server's settings", error);
+    PGresult *result =
+        query(stream->sql,
+              "SELECT current_setting('wal_level'), "
+              "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')",
+              "cannot read the server's settings", error);
     if (!result)
         return -1;
     bool logical = strcmp(PQgetvalue(result, 0, 0), "logical") == 0;
     int64_t timeout = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
     if (!logical) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "the server's wal_level is %s; logical is needed",
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "the server's wal_level is %s; logical is needed",
                       PQgetvalue(result, 0, 0));
-        cdc_error_hint(error, "ALTER SYSTEM SET wal_level = logical; and restart the server");
+        cdc_error_hint(error,
+                       "ALTER SYSTEM SET wal_level = logical; and restart the server");
     }
     PQclear(result);
     stream->status_ms = timeout > 0 && timeout / 4 < STATUS_MS ? timeout / 4 : STATUS_MS;
@@ -289,13 +311,16 @@ static int check_resume(struct pg_stream *stream, const struct pg_slot *slot,
 {
     uint64_t lsn = stream->start_lsn;
     if (!slot->exists)
-        return lost(error, stream->pg->slot, "is gone, and a position to go on from exists");
+        return lost(error, stream->pg->slot,
+                    "is gone, and a position to go on from exists");
     if (from && slot->confirmed_flush > lsn) {
         char text[160], a[24], b[24];
         pg_lsn_format(a, slot->confirmed_flush);
         pg_lsn_format(b, lsn);
-        snprintf(text, sizeof text, "was confirmed up to %s, beyond our position %s: "
-                 "it was made anew, or somebody else reads it", a, b);
+        snprintf(text, sizeof text,
+                 "was confirmed up to %s, beyond our position %s: "
+                 "it was made anew, or somebody else reads it",
+                 a, b);
         return lost(error, stream->pg->slot, text);
     }
     return 0;
@@ -304,17 +329,23 @@ static int check_resume(struct pg_stream *stream, const struct pg_slot *slot,
 static int missing_slot(const struct pg_settings *pg, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" does not exist", pg->slot);
-    return cdc_error_hint(error, "SELECT pg_create_logical_replication_slot('%s', 'pgoutput'); or run "
-                                 "without --no-create", pg->slot);
+    return cdc_error_hint(
+        error,
+        "SELECT pg_create_logical_replication_slot('%s', 'pgoutput'); or run "
+        "without --no-create",
+        pg->slot);
 }
 
-/* The publication: made only before a slot is, since the slot sees the catalogs as they were. */
-static int prepare_publication(struct pg_stream *stream, bool create, struct cdc_error *error)
+/* The publication: made only before a slot is, since the slot sees the catalogs as they
+ * were. */
+static int prepare_publication(struct pg_stream *stream, bool create,
+                               struct cdc_error *error)
 {
     struct pg_settings settings = *stream->pg;
     struct cdc_error own = {0};
     settings.no_create = settings.no_create || !create;
-    if (pg_publication_ensure(stream->sql, &settings, create || !stream->started ? stream->log : NULL,
+    if (pg_publication_ensure(stream->sql, &settings,
+                              create || !stream->started ? stream->log : NULL,
                               create ? error : &own) == 0) {
         stream->made_publication = settings.temporary && create &&
                                    strcmp(settings.publication, settings.slot) == 0;
@@ -324,7 +355,8 @@ static int prepare_publication(struct pg_stream *stream, bool create, struct cdc
         return -1;
     if (own.status == CDC_EXIT_CONFIG && !stream->pg->no_create)
         snprintf(own.hint, sizeof own.hint, "%s",
-                 "the slot is older than any publication made now: create the publication by hand only if nothing "
+                 "the slot is older than any publication made now: create the "
+                 "publication by hand only if nothing "
                  "changed since, else run pg-cdc --drop and take a new snapshot");
     if (error && error->status == 0)
         *error = own;
@@ -344,8 +376,9 @@ static int prepare_slot(struct pg_stream *stream, const struct cdc_offset *from,
     if (resume && check_resume(stream, &slot, from, error) < 0)
         return -1;
     if (slot.active)
-        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" is in use by pid %d of the server",
-                             pg->slot, slot.active_pid);
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                             "slot \"%s\" is in use by pid %d of the server", pg->slot,
+                             slot.active_pid);
     if (!slot.exists && pg->no_create && !pg->temporary)
         return missing_slot(pg, error);
     if (prepare_publication(stream, !slot.exists, error) < 0)
@@ -387,19 +420,25 @@ static bool slot_is_lost(struct pg_stream *stream)
            (!slot.exists || slot.lost);
 }
 
-/* What the walsender said. Its words for an invalidated slot differ from version to version: the slot is asked. */
-static int stream_error(struct pg_stream *stream, const PGresult *result, const char *what,
-                        struct cdc_error *error)
+/* What the walsender said. Its words for an invalidated slot differ from version to
+ * version: the slot is asked. */
+static int stream_error(struct pg_stream *stream, const PGresult *result,
+                        const char *what, struct cdc_error *error)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     bool removed = state && strcmp(state, "58P01") == 0;
-    if (state && (removed || strcmp(state, "55000") == 0 || strcmp(state, "42704") == 0) &&
+    if (state &&
+        (removed || strcmp(state, "55000") == 0 || strcmp(state, "42704") == 0) &&
         (slot_is_lost(stream) || removed))
-        return lost(error, stream->pg->slot, "has lost its log: it was invalidated or dropped");
+        return lost(error, stream->pg->slot,
+                    "has lost its log: it was invalidated or dropped");
     pg_result_error(stream->replication, result, what, error);
     if (state && strcmp(state, "42704") == 0)
-        cdc_error_hint(error, "was publication \"%s\" dropped, or made after the slot? Then run pg-cdc --drop and "
-                              "take a new snapshot", stream->pg->publication);
+        cdc_error_hint(error,
+                       "was publication \"%s\" dropped, or made after the slot? Then run "
+                       "pg-cdc --drop and "
+                       "take a new snapshot",
+                       stream->pg->publication);
     return -1;
 }
 
@@ -408,8 +447,10 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     struct cdc_buf command = CDC_BUF_INIT;
     char lsn[24];
     pg_lsn_format(lsn, stream->start_lsn);
-    cdc_buf_printf(&command, "START_REPLICATION SLOT \"%s\" LOGICAL %s (proto_version '1', publication_names ",
-                   stream->pg->slot, lsn);
+    cdc_buf_printf(
+        &command,
+        "START_REPLICATION SLOT \"%s\" LOGICAL %s (proto_version '1', publication_names ",
+        stream->pg->slot, lsn);
     append_quoted(&command, stream->pg->publication, '"', '\'');
     cdc_buf_lit(&command, ", messages 'true')");
     cdc_buf_byte(&command, '\0');
@@ -419,12 +460,14 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     if (PQresultStatus(result) != PGRES_COPY_BOTH)
         status = stream_error(stream, result, "cannot start replication", error);
     else if (PQsetnonblocking(stream->replication, 1) != 0)
-        status = cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot make the connection non-blocking");
+        status = cdc_error_set(error, CDC_EXIT_INTERNAL,
+                               "cannot make the connection non-blocking");
     PQclear(result);
     return status;
 }
 
-static int identify(struct pg_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+static int identify(struct pg_stream *stream, const struct cdc_offset *from,
+                    struct cdc_error *error)
 {
     if (pg_identify(stream->replication, &stream->identity, error) < 0)
         return -1;
@@ -436,8 +479,8 @@ static int identify(struct pg_stream *stream, const struct cdc_offset *from, str
         return cdc_error_memory(error);
     if (!from)
         return 0;
-    return pg_identity_check(stream->replication, &stream->identity, from->state, stream->start_lsn,
-                             error);
+    return pg_identity_check(stream->replication, &stream->identity, from->state,
+                             stream->start_lsn, error);
 }
 
 static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
@@ -448,7 +491,8 @@ static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
     return current_lsn(stream->sql, &stream->until_lsn, error);
 }
 
-static int stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
+static int stream_connect(void *source, const struct cdc_offset *from,
+                          struct cdc_error *error)
 {
     struct pg_stream *stream = source;
     stream_disconnect(stream);
@@ -456,9 +500,10 @@ static int stream_connect(void *source, const struct cdc_offset *from, struct cd
         from = NULL;
     stream->start_lsn = 0;
     if (from && !pg_pos_restart_lsn(from->pos, &stream->start_lsn))
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source",
-                             from->pos);
-    if (ensure_sql(stream, error) < 0 || pg_settings_resolve(stream->sql, stream->pg, error) < 0 ||
+        return cdc_error_set(error, CDC_EXIT_CONFIG,
+                             "'%.80s' is no position of a PostgreSQL source", from->pos);
+    if (ensure_sql(stream, error) < 0 ||
+        pg_settings_resolve(stream->sql, stream->pg, error) < 0 ||
         check_server(stream, error) < 0) {
         close_sql(stream);
         return -1;
@@ -472,13 +517,15 @@ static int stream_connect(void *source, const struct cdc_offset *from, struct cd
         return -1;
     }
     if (!stream->started)
-        stream->flush = stream->start_lsn; /* confirmed by an earlier run; later ones may be written only */
+        stream->flush = stream->start_lsn; /* confirmed by an earlier run; later ones may
+                                              be written only */
     stream->started = stream->copying = true;
     stream->wal_end = stream->boundary_lsn = stream->start_lsn;
     stream->reported_flush = 0;
     stream->reply_due = stream->server_asked = stream->unsent = false;
     stream->last_status = stream->leave_at = 0;
-    stream->last_watch = stream->last_request = stream->last_receive = stream->last_line = cdc_clock_ms();
+    stream->last_watch = stream->last_request = stream->last_receive = stream->last_line =
+        cdc_clock_ms();
     return 0;
 }
 
@@ -500,7 +547,8 @@ static uint64_t get_i64(const char *from)
 
 static int connection_error(struct pg_stream *stream, struct cdc_error *error)
 {
-    return pg_result_error(stream->replication, NULL, "the connection to the server failed", error);
+    return pg_result_error(stream->replication, NULL,
+                           "the connection to the server failed", error);
 }
 
 static int push(struct pg_stream *stream, struct cdc_error *error)
@@ -512,8 +560,8 @@ static int push(struct pg_stream *stream, struct cdc_error *error)
     return 0;
 }
 
-/* Write, flush and apply are the same: what is stored at the far end. Never queues a second message behind one that
- * the socket would not take. */
+/* Write, flush and apply are the same: what is stored at the far end. Never queues a
+ * second message behind one that the socket would not take. */
 static int send_status(struct pg_stream *stream, bool request, struct cdc_error *error)
 {
     char message[34];
@@ -552,8 +600,8 @@ static void end_if_reached(struct pg_stream *stream)
 {
     if (stream->until_lsn != 0 && stream->boundary_lsn >= stream->until_lsn)
         stream->ended = true;
-    if (stream->settings.max_events > 0 &&
-        pgoutput_counts(stream->decoder)->changes >= (uint64_t)stream->settings.max_events)
+    if (stream->settings.max_events > 0 && pgoutput_counts(stream->decoder)->changes >=
+                                               (uint64_t)stream->settings.max_events)
         stream->ended = true;
 }
 
@@ -583,7 +631,8 @@ static void boundary_moved(struct pg_stream *stream)
 
 static void heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now)
 {
-    uint64_t lsn = stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn;
+    uint64_t lsn =
+        stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn;
     if (lsn == 0)
         return; /* nothing is known yet */
     pgoutput_heartbeat(stream->decoder, lsn, out);
@@ -592,16 +641,18 @@ static void heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now
     boundary_moved(stream);
 }
 
-/* wal_end of a keepalive lies behind everything received and before everything still to come: between transactions it
- * is a boundary. It is offered when the time for it has come, when the server waits (a shutdown does, for the
- * flush position to reach its end), and when the end of the run may lie there. */
+/* wal_end of a keepalive lies behind everything received and before everything still to
+ * come: between transactions it is a boundary. It is offered when the time for it has
+ * come, when the server waits (a shutdown does, for the flush position to reach its end),
+ * and when the end of the run may lie there. */
 static void maybe_heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now)
 {
     if (stream->ended || !idle_between(stream))
         return;
     bool moved = stream->wal_end > stream->boundary_lsn;
     int64_t quiet = now - stream->last_line;
-    if ((stream->settings.heartbeat > 0 && quiet >= (int64_t)(stream->settings.heartbeat * 1000)) ||
+    if ((stream->settings.heartbeat > 0 &&
+         quiet >= (int64_t)(stream->settings.heartbeat * 1000)) ||
         (moved && stream->server_asked && quiet >= 1000) ||
         (moved && stream->until_lsn != 0 && stream->wal_end >= stream->until_lsn))
         heartbeat(stream, out, now);
@@ -609,10 +660,12 @@ static void maybe_heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64
 
 /* -- read -- */
 
-static int keepalive(struct pg_stream *stream, const char *data, int n, struct cdc_error *error)
+static int keepalive(struct pg_stream *stream, const char *data, int n,
+                     struct cdc_error *error)
 {
     if (n < 18)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a keepalive of %d bytes: 18 are needed", n);
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                             "a keepalive of %d bytes: 18 are needed", n);
     uint64_t wal_end = get_i64(data + 1);
     if (wal_end > stream->wal_end)
         stream->wal_end = wal_end;
@@ -626,7 +679,8 @@ static int keepalive(struct pg_stream *stream, const char *data, int n, struct c
     return 0;
 }
 
-/* A commit at or after --until TIME ends the run; its time stands at a fixed place of the message. */
+/* A commit at or after --until TIME ends the run; its time stands at a fixed place of the
+ * message. */
 static void check_commit_time(struct pg_stream *stream, const char *data, size_t n)
 {
     if (n < 26)
@@ -638,14 +692,16 @@ static void check_commit_time(struct pg_stream *stream, const char *data, size_t
         stream->metrics->lag_ms = cdc_clock_wall_ms() - ms;
 }
 
-static int xlog_data(struct pg_stream *stream, const char *data, int n, struct cdc_buf *out,
-                     struct cdc_error *error)
+static int xlog_data(struct pg_stream *stream, const char *data, int n,
+                     struct cdc_buf *out, struct cdc_error *error)
 {
     if (n < 26)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a message of %d bytes: 26 are needed", n);
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                             "a message of %d bytes: 26 are needed", n);
     const char *payload = data + 25;
     size_t length = (size_t)n - 25;
-    if (pgoutput_decode(stream->decoder, payload, length, get_i64(data + 1), out, error) < 0)
+    if (pgoutput_decode(stream->decoder, payload, length, get_i64(data + 1), out, error) <
+        0)
         return -1;
     if (payload[0] == 'C') {
         check_commit_time(stream, payload, length);
@@ -675,9 +731,10 @@ static int copy_ended(struct pg_stream *stream, int code, struct cdc_error *erro
         return connection_error(stream, error);
     PGresult *result = PQgetResult(stream->replication);
     ExecStatusType status = PQresultStatus(result);
-    int answer = status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE
-                     ? stream_error(stream, result, "the stream broke", error)
-                     : cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server ended the stream");
+    int answer =
+        status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE
+            ? stream_error(stream, result, "the stream broke", error)
+            : cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server ended the stream");
     PQclear(result);
     return answer;
 }
@@ -685,9 +742,12 @@ static int copy_ended(struct pg_stream *stream, int code, struct cdc_error *erro
 /* The server's clock has passed --until TIME: what is committed by now is the end. */
 static int check_until_time(struct pg_stream *stream, struct cdc_error *error)
 {
-    if (stream->until_ms == 0 || stream->until_lsn != 0 || stream->server_ms < stream->until_ms)
+    if (stream->until_ms == 0 || stream->until_lsn != 0 ||
+        stream->server_ms < stream->until_ms)
         return 0;
-    return ensure_sql(stream, error) < 0 ? -1 : current_lsn(stream->sql, &stream->until_lsn, error);
+    return ensure_sql(stream, error) < 0
+               ? -1
+               : current_lsn(stream->sql, &stream->until_lsn, error);
 }
 
 static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before,
@@ -702,12 +762,14 @@ static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before,
         end_if_reached(stream);
     maybe_heartbeat(stream, out, now);
     /* The end may be a position without a change: it is asked for. */
-    if (stream->settings.until && !stream->ended && now - stream->last_request >= REPLY_MS)
+    if (stream->settings.until && !stream->ended &&
+        now - stream->last_request >= REPLY_MS)
         return send_status(stream, true, error);
     return stream->unsent ? push(stream, error) : 0;
 }
 
-/* Takes messages until there are none, out is full, or the end is reached: 1, 0 when none is left, -1. */
+/* Takes messages until there are none, out is full, or the end is reached: 1, 0 when none
+ * is left, -1. */
 static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t limit,
                          struct cdc_error *error)
 {
@@ -759,8 +821,9 @@ static int stream_descriptor(void *source, short *events)
     return stream->replication ? PQsocket(stream->replication) : -1;
 }
 
-/* A server that shuts down ends plain sessions at once but waits for its walsenders until everything is confirmed, which takes
- * for ever when no sink does. Status messages keep it waiting; so it is left after a while, the slot keeps the rest. */
+/* A server that shuts down ends plain sessions at once but waits for its walsenders until
+ * everything is confirmed, which takes for ever when no sink does. Status messages keep
+ * it waiting; so it is left after a while, the slot keeps the rest. */
 static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_error *error)
 {
     if (stream->leave_at != 0 && now >= stream->leave_at)
@@ -781,7 +844,8 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
     return 0;
 }
 
-static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
+static int stream_tick(void *source, struct cdc_buf *out, bool blocked,
+                       struct cdc_error *error)
 {
     struct pg_stream *stream = source;
     int64_t now = cdc_clock_ms();
@@ -790,15 +854,17 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
     if (blocked)
         stream->last_receive = now; /* we do not listen: silence means nothing */
     else if (now - stream->last_receive > DEAD_MS)
-        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s", DEAD_MS / 1000);
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s",
+                             DEAD_MS / 1000);
     if (watch_shutdown(stream, now, error) < 0)
         return -1;
     if (!blocked)
         maybe_heartbeat(stream, out, now);
     if (stream->unsent && push(stream, error) < 0)
         return -1;
-    bool request = now - stream->last_request >= REQUEST_MS ||
-                   (stream->settings.until && !blocked && now - stream->last_request >= 1000);
+    bool request =
+        now - stream->last_request >= REQUEST_MS ||
+        (stream->settings.until && !blocked && now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
         ((stream->reply_due || stream->flush > stream->reported_flush) &&
          now - stream->last_status >= REPLY_MS))
@@ -806,7 +872,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
     return 0;
 }
 
-static int stream_confirm(void *source, const struct cdc_offset *offset, struct cdc_error *error)
+static int stream_confirm(void *source, const struct cdc_offset *offset,
+                          struct cdc_error *error)
 {
     struct pg_stream *stream = source;
     uint64_t lsn;
@@ -824,7 +891,8 @@ static int stream_confirm(void *source, const struct cdc_offset *offset, struct 
 static const struct cdc_offset *stream_boundary(void *source)
 {
     struct pg_stream *stream = source;
-    const struct cdc_offset *boundary = stream->decoder ? pgoutput_boundary(stream->decoder) : NULL;
+    const struct cdc_offset *boundary =
+        stream->decoder ? pgoutput_boundary(stream->decoder) : NULL;
     if (!boundary)
         return NULL;
     stream->boundary = *boundary;
@@ -838,13 +906,14 @@ static bool stream_between(void *source)
     return !stream->decoder || !pgoutput_in_transaction(stream->decoder);
 }
 
-/* The last position, the end of the copy, and what the server still says, for a second at most. */
+/* The last position, the end of the copy, and what the server still says, for a second at
+ * most. */
 static void end_copy(struct pg_stream *stream)
 {
     struct cdc_error ignored = {0};
     int64_t deadline = cdc_clock_ms() + 1000;
-    if (send_status(stream, false, &ignored) < 0 || PQputCopyEnd(stream->replication, NULL) != 1 ||
-        push(stream, &ignored) < 0)
+    if (send_status(stream, false, &ignored) < 0 ||
+        PQputCopyEnd(stream->replication, NULL) != 1 || push(stream, &ignored) < 0)
         return;
     while (cdc_clock_ms() < deadline) {
         char *data;
@@ -866,7 +935,8 @@ static void end_copy(struct pg_stream *stream)
 static void stream_disconnect(void *source)
 {
     struct pg_stream *stream = source;
-    if (stream->replication && stream->copying && PQstatus(stream->replication) == CONNECTION_OK)
+    if (stream->replication && stream->copying &&
+        PQstatus(stream->replication) == CONNECTION_OK)
         end_copy(stream);
     stream->copying = false;
     PQfinish(stream->replication);

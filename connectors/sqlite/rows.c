@@ -10,7 +10,6 @@ enum sqlite_what {
     UPSERT,           /* columns of the mask, by key; a plain INSERT without one */
     UPDATE_OLD_KEY,   /* columns of the mask; then the old key */
     DELETE_KEY,       /* the key */
-    DELETE_OTHER_KEY, /* the new key; then the old key, which must differ */
     FIND_KEY,         /* the key */
     UPDATE_ROW,       /* columns of the mask of after, then those of before: one row that has these values */
     DELETE_ROW        /* columns of the mask of before */
@@ -185,13 +184,6 @@ static void append_statement(struct cdc_buf *sql, const struct sqlite_table *tab
         append_delete(sql, table);
         append_key_match(sql, table, &parameter);
         break;
-    case DELETE_OTHER_KEY:
-        append_delete(sql, table);
-        append_key_match(sql, table, &parameter);
-        cdc_buf_lit(sql, " AND NOT (");
-        append_key_match(sql, table, &parameter);
-        cdc_buf_byte(sql, ')');
-        break;
     case FIND_KEY:
         cdc_buf_lit(sql, "SELECT 1 FROM ");
         sqlite_quote(sql, table->name);
@@ -308,10 +300,9 @@ static int bind_all(struct sqlite_sink *sink, const struct sqlite_table *table, 
     if ((what == UPDATE_ROW || what == DELETE_ROW) &&
         bind_masked(sink, table, statement, &index, table->before, table->before_mask, outcome, error) != 0)
         return -1;
-    if (what != UPSERT && what != UPDATE_ROW && what != DELETE_ROW &&
-        bind_key(sink, table, statement, &index, key, outcome, error) != 0)
-        return -1;
-    return what == DELETE_OTHER_KEY ? bind_key(sink, table, statement, &index, table->old_key, outcome, error) : 0;
+    if (what == UPSERT || what == UPDATE_ROW || what == DELETE_ROW)
+        return 0;
+    return bind_key(sink, table, statement, &index, key, outcome, error);
 }
 
 static int run(struct sqlite_sink *sink, struct sqlite_table *table, enum sqlite_what what, const struct cdc_span *key,
@@ -345,19 +336,22 @@ static bool key_changed(const struct sqlite_table *table)
     return false;
 }
 
-/* The row moves to another key. Columns that the log did not carry keep the value of the row at the old key. Where that row
- * is not here (a snapshot read the table after this change), the row at the new key has them already. */
+/* The row moves to another key. Columns that the log did not carry are taken from a row at the new key: there is one only when a
+ * snapshot read the table after this change, and then the old key may be another row's by now. Else they come along with the
+ * row at the old key. */
 static int move(struct sqlite_sink *sink, struct sqlite_table *table, bool partial, struct outcome *outcome, struct cdc_error *error)
 {
     if (partial) {
-        if (run(sink, table, FIND_KEY, table->old_key, outcome, error) != 0)
+        if (run(sink, table, FIND_KEY, table->new_key, outcome, error) != 0)
             return -1;
-        if (outcome->rows > 0)
-            return run(sink, table, DELETE_OTHER_KEY, table->new_key, outcome, error) == 0
-                       ? run(sink, table, UPDATE_OLD_KEY, table->old_key, outcome, error) : -1;
-    } else if (run(sink, table, DELETE_KEY, table->old_key, outcome, error) != 0) {
-        return -1;
+        bool at_new = outcome->rows > 0;
+        if (!at_new && run(sink, table, FIND_KEY, table->old_key, outcome, error) != 0)
+            return -1;
+        if (!at_new && outcome->rows > 0)
+            return run(sink, table, UPDATE_OLD_KEY, table->old_key, outcome, error);
     }
+    if (run(sink, table, DELETE_KEY, table->old_key, outcome, error) != 0)
+        return -1;
     return run(sink, table, UPSERT, NULL, outcome, error);
 }
 
