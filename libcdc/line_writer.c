@@ -24,6 +24,44 @@ struct cdc_writer {
     uint64_t written;
 };
 
+/* The offset behind the last LF of the n bytes of a file, 0 if there is none; -1 on errors. */
+static off_t last_line_end(int fd, off_t n)
+{
+    char block[4096];
+
+    while (n > 0) {
+        size_t size = n < (off_t)sizeof block ? (size_t)n : sizeof block;
+        if (pread(fd, block, size, n - (off_t)size) != (ssize_t)size)
+            return -1;
+        const char *lf = memrchr(block, '\n', size);
+        if (lf != NULL)
+            return n - (off_t)size + (lf - block) + 1;
+        n -= (off_t)size;
+    }
+    return 0;
+}
+
+/* `>> file` after a kill: the file may end inside a line. It was never confirmed and comes again; what is left of it goes, or the
+ * next line would be glued to it. Only a beginning of an object of ours is cut off, nothing that somebody else wrote. */
+static int cut_torn_line(int fd, off_t size, struct cdc_error *error)
+{
+    char path[32], first = 0;
+    int flags = fcntl(fd, F_GETFL);
+
+    if (size == 0 || flags < 0 || (flags & O_APPEND) == 0)
+        return 0;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int reader = open(path, O_RDONLY | O_CLOEXEC);
+    if (reader < 0)
+        return 0; /* a file that we may write and not read: its end stays unknown */
+    off_t end = last_line_end(reader, size);
+    bool torn = end >= 0 && end < size && pread(reader, &first, 1, end) == 1 && first == '{';
+    close(reader);
+    if (torn && ftruncate(fd, end) != 0)
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to cut a torn last line off the output: %s", strerror(errno));
+    return 0;
+}
+
 struct cdc_writer *cdc_writer_new(int fd, struct cdc_error *error)
 {
     struct stat status;
@@ -41,6 +79,10 @@ struct cdc_writer *cdc_writer_new(int fd, struct cdc_error *error)
         return NULL;
     }
     writer->file = S_ISREG(status.st_mode);
+    if (writer->file && cut_torn_line(fd, status.st_size, error) != 0) {
+        free(writer);
+        return NULL;
+    }
     writer->pipe = S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode);
     if (S_ISFIFO(status.st_mode)) {
         char path[32];

@@ -164,3 +164,13 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     whole_lines "$DIR/out"
     is "lines" 2 "$(wc -l <"$DIR/out")"
 }
+
+@test "appending to a file that ends inside a line: the torn line goes, whole ones stay" {
+    local line='{"op":"commit","pos":"1","seq":1,"source":{"name":"n"},"events":0}'
+    printf '%s\n%s' "$line" "${line:0:20}" >"$BATS_TEST_TMPDIR/out"
+    echo "$line" | t cdc-filter >>"$BATS_TEST_TMPDIR/out"
+    is lines "$line"$'\n'"$line" "$(cat "$BATS_TEST_TMPDIR/out")"
+    printf 'a note' >"$BATS_TEST_TMPDIR/foreign"
+    echo "$line" | t cdc-filter >>"$BATS_TEST_TMPDIR/foreign"
+    is "a foreign end" "a note$line" "$(cat "$BATS_TEST_TMPDIR/foreign")"
+}

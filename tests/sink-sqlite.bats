@@ -122,6 +122,7 @@ users() { schema id id:integer name:text big:text; }
         change c '{"a":"x\u00e9","b":"AA=="}' null '{"a":"x\u00e9","b":"AA==","v":1}'
         change u '{"a":"xé","b":"AA=="}' null '{"a":"xé","b":"AA==","v":2}'
         change c '{"a":"xé","b":"AQ=="}' null '{"a":"xé","b":"AQ==","v":3}'
+        change u '{"a":"x\u00e9","b":"AA=="}' '{"a":"xé","b":"AA=="}' '{"a":"x\u00e9","b":"AA=="}' '["v"]'
         change d '{"a":"xé","b":"AQ=="}' '{"a":"xé","b":"AQ=="}' null
         commit
     } >"$IN"

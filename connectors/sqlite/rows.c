@@ -328,10 +328,22 @@ static int run(struct sqlite_sink *sink, struct sqlite_table *table, enum sqlite
 
 /* -- the kinds of change ------------------------------------------------------------- */
 
-static bool key_changed(const struct sqlite_table *table)
+/* The same text, whatever the escapes: a stage before us may have printed one of two equal keys anew. */
+static bool same_value(struct sqlite_sink *sink, struct cdc_span a, struct cdc_span b)
+{
+    if (cdc_span_equal(a, b))
+        return true;
+    if (cdc_json_type(a) != CDC_JSON_STRING || cdc_json_type(b) != CDC_JSON_STRING)
+        return false;
+    sink->scratch.len = 0;
+    cdc_json_unescape(&sink->scratch, cdc_json_string_raw(a));
+    return cdc_json_raw_is(cdc_json_string_raw(b), cdc_span(sink->scratch.data, sink->scratch.len));
+}
+
+static bool key_changed(struct sqlite_sink *sink, const struct sqlite_table *table)
 {
     for (size_t i = 0; i < table->n_keys; i++)
-        if (!cdc_span_equal(table->old_key[i], table->new_key[i]))
+        if (!same_value(sink, table->old_key[i], table->new_key[i]))
             return true;
     return false;
 }
@@ -388,7 +400,7 @@ static int change(struct sqlite_sink *sink, struct sqlite_table *table, const st
         return run(sink, table, DELETE_KEY, table->old_key, outcome, error);
     }
     if (table->n_keys > 0 && event->op == CDC_OP_UPDATE && take_key(table, table->before, table->before_mask, table->old_key) &&
-        take_key(table, table->after, table->after_mask, table->new_key) && key_changed(table))
+        take_key(table, table->after, table->after_mask, table->new_key) && key_changed(sink, table))
         return move(sink, table, partial, outcome, error);
     return run(sink, table, UPSERT, NULL, outcome, error);
 }

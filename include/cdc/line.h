@@ -32,7 +32,9 @@ size_t cdc_line_reader_leftover(const struct cdc_line_reader *reader);
 /* -- writer -- */
 struct cdc_writer;
 /* Writes to fd (BORROWS it). On a pipe it never blocks, without touching the
- * flags that other processes share; the pipe is enlarged where allowed.
+ * flags that other processes share; the pipe is enlarged where allowed. A
+ * file that is appended to and ends inside a line of ours, as after a kill,
+ * loses that torn line: it was never confirmed and comes again.
  * RETURNS NEW (cdc_writer_free). */
 struct cdc_writer *cdc_writer_new(int fd, struct cdc_error *error);
 void cdc_writer_free(struct cdc_writer *writer);
