@@ -138,14 +138,15 @@ static int set_offset(struct cdc_sink_loop *loop, struct stream *stream, struct 
     return cdc_offset_file_set(loop->offsets, stream->name.data, &offset, error);
 }
 
-/* The order is the guarantee: refused lines durable, destination durable, then the offset. */
+/* The order is the guarantee: destination durable, refused lines durable (a delivery may refuse some), then the offset. A
+ * destination that holds the offset itself moves it in its own delivery, so what was refused before that is durable first. */
 static int deliver(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
     for (size_t i = 0; i < loop->n_streams; i++)
         if (loop->streams[i].moved && set_offset(loop, &loop->streams[i], error) != 0)
             return -1;
     if (dead_letter_sync(loop->dead_letter, error) != 0 || loop->ops->deliver(loop->sink, loop->offsets, error) != 0 ||
-        cdc_offset_file_save(loop->offsets, error) != 0)
+        dead_letter_sync(loop->dead_letter, error) != 0 || cdc_offset_file_save(loop->offsets, error) != 0)
         return -1;
     for (size_t i = 0; i < loop->n_streams; i++)
         loop->streams[i].moved = loop->streams[i].mark.set = false;
