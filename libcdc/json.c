@@ -193,12 +193,12 @@ bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text)
 
 bool cdc_json_int64(struct cdc_span value, int64_t *result)
 {
-    const char *p = value.p, *end = value.p + value.n;
-    bool negative = p != NULL && p < end && *p == '-';
     uint64_t v = 0;
 
-    if (p == NULL)
+    if (value.p == NULL || value.n == 0)
         return false;
+    const char *p = value.p, *end = p + value.n;
+    bool negative = *p == '-';
     p += negative;
     if (p == end)
         return false;
