@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the snapshot share; nobody else includes this. */
+#ifndef POSTGRES_SNAPSHOT_H
+#define POSTGRES_SNAPSHOT_H
+
+#include "connectors/postgres/postgres.h"
+
+#include <cdc/line.h>
+
+#define FLUSH_BYTES ((size_t)64 << 10)
+#define STOP_MS 5000 /* for a slow reader to take the rest of a line after a signal */
+#define MAX_ATTEMPT 0xFFFFu
+
+/* What the offset file keeps. */
+struct snapshot_state {
+    bool creating; /* the slot was about to be made */
+    bool has_point, finished;
+    uint64_t point;   /* X */
+    unsigned attempt; /* the last one that began to write */
+    char *written;    /* pos of the last commit of a whole attempt, or NULL */
+    char *identity;   /* JSON object */
+};
+
+struct snapshot_table {
+    struct pg_table *table;
+    char kind;    /* r, or p of a partitioned table */
+    char *filter; /* of rows, SQL, or NULL */
+    bool generated;
+    double estimate; /* rows */
+};
+
+struct snapshot_run {
+    const struct pg_snapshot_settings *settings;
+    struct pg_settings *pg;
+    struct cdc_offset_file *offsets;
+    struct cdc_acks *acks;
+    struct cdc_control *control;
+    struct cdc_metrics *metrics;
+    const struct cdc_log *log;
+    struct snapshot_state state;
+    struct pg_identity identity;
+    PGconn *sql;
+    struct cdc_writer *writer;
+    struct snapshot_table *tables;
+    size_t n_tables;
+    struct pg_cell *cells;
+    struct cdc_buf fixed;       /* of a table's rows: from behind pos up to the row */
+    struct cdc_buf source_head; /* of commit lines */
+    char last_pos[64];          /* of the last commit line */
+    int64_t ts_ms;
+    uint64_t lines;  /* numbers pos */
+    uint64_t rows, chunk; /* in all, and since the last commit line */
+    double estimate;
+    int64_t began, next_look;
+};
+
+/* -- snapshot_state.c -- */
+void snapshot_state_clear(struct snapshot_state *state);
+int snapshot_state_read(struct snapshot_run *run, struct cdc_error *error);
+/* Durable when it returns. */
+int snapshot_state_save(struct snapshot_run *run, struct cdc_error *error);
+/* Written is not stored: with acks the snapshot is finished when they have passed its last commit. 1: finished. */
+int snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error);
+
+/* -- snapshot_session.c -- */
+int snapshot_stopped(struct cdc_error *error);
+/* Waits for input of the server while output leaves. */
+int snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error);
+/* Runs a command that may take long; a signal ends the wait. NULL on errors. RETURNS NEW (PQclear) */
+PGresult *snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what, struct cdc_error *error);
+int snapshot_finish_command(struct snapshot_run *run, const char *what, struct cdc_error *error);
+int snapshot_execute(struct snapshot_run *run, const char *text, const char *what, struct cdc_error *error);
+/* A catalog query. NULL on errors. RETURNS NEW (PQclear) */
+PGresult *snapshot_query(struct snapshot_run *run, const char *text, int n, const char *const *values, const char *what, struct cdc_error *error);
+
+/* -- snapshot_begin.c -- */
+bool snapshot_is_selected(const struct snapshot_run *run, const char *schema, const char *table);
+int snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error);
+
+/* -- snapshot_tables.c -- */
+int snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error);
+void snapshot_append_identifier(struct snapshot_run *run, struct cdc_buf *out, const char *name);
+/* `ONLY "s"."t"`: rows of tables that inherit are their own; a partitioned table has none but those. */
+void snapshot_append_table(struct snapshot_run *run, struct cdc_buf *out, const struct snapshot_table *source, bool only);
+int snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error);
+
+/* -- snapshot_copy.c -- */
+/* last: the very last line of the attempt. */
+void snapshot_commit_line(struct snapshot_run *run, bool last);
+int snapshot_drain(struct snapshot_run *run, struct cdc_error *error);
+int snapshot_read_table(struct snapshot_run *run, const struct snapshot_table *source, struct cdc_error *error);
+
+#endif
