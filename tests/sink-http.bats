@@ -188,8 +188,8 @@ server_again() {
     end_spawned || true
     spawn bash -c "exec cdc-sink-http --webhook --header 'Authorization: Bearer hushhush' '${URL/http:\/\//http://me:topsecret@}' <'$IN' 2>'$DIR/err'"
     wait_for_match "$DIR/err" 'trying again'
-    ! grep -aqE 'topsecret|hushhush' "/proc/$SPAWNED/cmdline"
-    ! grep -qE 'topsecret|hushhush' "$DIR/err"
+    ! grep -aqE 'topsecret|hushhush' "/proc/$SPAWNED/cmdline" || fail "a secret stands in the arguments"
+    ! grep -qE 'topsecret|hushhush' "$DIR/err" || fail "a secret stands in the messages"
 }
 
 @test "_bulk: an item with 429 is sent again, with all after it; 400 goes to the dead-letter file" {
