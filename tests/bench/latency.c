@@ -2,9 +2,12 @@
 /* latency CONNINFO TABLE N COMMAND...: starts the receiver, then commits N
  * single rows 20 ms apart, each with a mark of its own, and prints for each the
  * microseconds until the mark was read from the receiver, from COMMIT's return
- * and from its sending. */
+ * and from its sending. A thread of its own reads, so that a line which comes
+ * while COMMIT still returns gets the time it came at. */
 #include <libpq-fe.h>
 #include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +25,13 @@ static double now(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
+
+struct reader {
+    int fd, found;
+    char mark[64];
+    double at;
+    sem_t wanted, done;
+};
 
 /* Reads until the mark is there; false after five seconds. */
 static int wait_for(int fd, const char *mark)
@@ -42,6 +52,19 @@ static int wait_for(int fd, const char *mark)
             return 1;
     }
     return 0;
+}
+
+static void *read_marks(void *context)
+{
+    struct reader *reader = context;
+    for (;;) {
+        sem_wait(&reader->wanted);
+        if (reader->mark[0] == 0)
+            return NULL;
+        reader->found = wait_for(reader->fd, reader->mark);
+        reader->at = now();
+        sem_post(&reader->done);
+    }
 }
 
 static int insert(PGconn *connection, const char *table, const char *mark)
@@ -76,24 +99,33 @@ int main(int argc, char **argv)
         _exit(127);
     }
     close(pipes[1]);
+    struct reader reader = {.fd = pipes[0]};
+    pthread_t thread;
+    sem_init(&reader.wanted, 0, 0);
+    sem_init(&reader.done, 0, 0);
+    if (pthread_create(&thread, NULL, read_marks, &reader) != 0)
+        return 71;
     int status = 0;
     /* The first one waits for the receiver to be up. */
     for (int i = 0; i <= count && status == 0; i++) {
-        char mark[64];
-        snprintf(mark, sizeof mark, "mark-%ld-%06d-end", (long)getpid(), i);
+        struct timespec pause = {.tv_nsec = 20000000};
+        snprintf(reader.mark, sizeof reader.mark, "mark-%ld-%06d-end", (long)getpid(), i);
+        sem_post(&reader.wanted);
+        nanosleep(&pause, NULL);
         double sent = now();
-        if (!insert(connection, argv[2], mark)) {
+        if (!insert(connection, argv[2], reader.mark)) {
             status = 70;
             break;
         }
         double returned = now();
-        if (!wait_for(pipes[0], mark))
+        sem_wait(&reader.done);
+        if (!reader.found)
             status = 69;
         else if (i > 0)
-            printf("%.1f %.1f\n", now() - returned, now() - sent);
-        struct timespec pause = {.tv_nsec = 20000000};
-        nanosleep(&pause, NULL);
+            printf("%.1f %.1f\n", reader.at - returned, reader.at - sent);
     }
+    reader.mark[0] = 0;
+    sem_post(&reader.wanted);
     kill(child, SIGTERM);
     close(pipes[0]);
     waitpid(child, NULL, 0);
