@@ -28,11 +28,14 @@ static const struct cdc_option option_table[] = {
     {'t', "table", CDC_OPTION_LIST, AT(tables), "PATTERN", "keep only tables that match (repeatable)", 0, 0, NULL},
     {'T', "exclude-table", CDC_OPTION_LIST, AT(exclude), "PATTERN", "drop tables that match (repeatable)", 0, 0, NULL},
     {0, "op", CDC_OPTION_LIST, AT(ops), "LIST", "keep only these of r,c,u,d,t,m,ddl", 0, 0, NULL},
-    {0, "columns", CDC_OPTION_LIST, AT(columns), "[TABLE:]A,B", "keep only these columns and the key (repeatable)", 0, 0, NULL},
-    {0, "drop-columns", CDC_OPTION_LIST, AT(drop_columns), "[TABLE:]A,B", "drop these columns, never the key's (repeatable)", 0, 0, NULL},
+    {0, "columns", CDC_OPTION_LIST, AT(columns), "[TABLE:]A,B", "keep only these columns and the key (repeatable)", 0,
+     0, NULL},
+    {0, "drop-columns", CDC_OPTION_LIST, AT(drop_columns), "[TABLE:]A,B",
+     "drop these columns, never the key's (repeatable)", 0, 0, NULL},
     {0, "rename", CDC_OPTION_LIST, AT(rename), "OLD=NEW", "rename a table, [schema.]table on both sides", 0, 0, NULL},
     {0, "rename-column", CDC_OPTION_LIST, AT(rename_column), "[TABLE:]OLD=NEW", "rename a column", 0, 0, NULL},
-    {0, "on-error", CDC_OPTION_CHOICE, AT(on_error), "ACTION", "what to do with bad lines (default stop)", 0, 0, "stop|skip"},
+    {0, "on-error", CDC_OPTION_CHOICE, AT(on_error), "ACTION", "what to do with bad lines (default stop)", 0, 0,
+     "stop|skip"},
     {0, "max-line", CDC_OPTION_SIZE, AT(max_line), "SIZE", "longest line that is accepted (default 256M)", 0, 0, NULL},
     {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
 };
@@ -54,7 +57,8 @@ static int bad_line(struct stage *stage, const char *reason, struct cdc_error *e
     unsigned long long offset = cdc_line_reader_offset(stage->reader);
 
     if (strcmp(stage->options->on_error, "skip") != 0)
-        return cdc_error_set(error, CDC_EXIT_DATA, "line %llu at byte offset %llu of the input: %s", number, offset, reason);
+        return cdc_error_set(error, CDC_EXIT_DATA, "line %llu at byte offset %llu of the input: %s", number, offset,
+                             reason);
     stage->metrics.skipped++;
     cdc_log(&stage->program->log, CDC_LOG_WARNING, "line %llu at byte offset %llu skipped: %s", number, offset, reason);
     return 0;
@@ -174,13 +178,20 @@ static int pass_lines(struct stage *stage, struct cdc_error *error)
 static struct cdc_filter *make_filter(const struct options *o, struct cdc_error *error)
 {
     struct cdc_filter_settings settings = {
-        .tables = o->tables.items, .n_tables = o->tables.count,
-        .exclude = o->exclude.items, .n_exclude = o->exclude.count,
-        .ops = o->ops.items, .n_ops = o->ops.count,
-        .keep_columns = o->columns.items, .n_keep_columns = o->columns.count,
-        .drop_columns = o->drop_columns.items, .n_drop_columns = o->drop_columns.count,
-        .rename_tables = o->rename.items, .n_rename_tables = o->rename.count,
-        .rename_columns = o->rename_column.items, .n_rename_columns = o->rename_column.count,
+        .tables = o->tables.items,
+        .n_tables = o->tables.count,
+        .exclude = o->exclude.items,
+        .n_exclude = o->exclude.count,
+        .ops = o->ops.items,
+        .n_ops = o->ops.count,
+        .keep_columns = o->columns.items,
+        .n_keep_columns = o->columns.count,
+        .drop_columns = o->drop_columns.items,
+        .n_drop_columns = o->drop_columns.count,
+        .rename_tables = o->rename.items,
+        .n_rename_tables = o->rename.count,
+        .rename_columns = o->rename_column.items,
+        .n_rename_columns = o->rename_column.count,
     };
     return cdc_filter_new(&settings, error);
 }

@@ -19,11 +19,15 @@ struct options {
 #define AT(member) offsetof(struct options, member)
 static const struct cdc_option option_table[] = {
     {0, "Options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "elasticsearch", CDC_OPTION_FLAG, AT(elasticsearch), NULL, "URL is an Elasticsearch or OpenSearch server", 0, 0, NULL},
+    {0, "elasticsearch", CDC_OPTION_FLAG, AT(elasticsearch), NULL, "URL is an Elasticsearch or OpenSearch server", 0, 0,
+     NULL},
     {0, "webhook", CDC_OPTION_FLAG, AT(webhook), NULL, "URL takes change lines by POST", 0, 0, NULL},
-    {0, "index", CDC_OPTION_TEXT, AT(index), "PATTERN", "name of indexes: {db} {schema} {table} {name} (default {schema}-{table})", 0, 0, NULL},
-    {0, "format", CDC_OPTION_CHOICE, AT(format), "FORMAT", "what a webhook gets in one POST (default event)", 0, 0, "event|ndjson|array"},
-    {0, "batch-bytes", CDC_OPTION_SIZE, AT(batch_bytes), "SIZE", "send at the latest after that many bytes (default 5M)", 1, INT64_C(1) << 30, NULL},
+    {0, "index", CDC_OPTION_TEXT, AT(index), "PATTERN",
+     "name of indexes: {db} {schema} {table} {name} (default {schema}-{table})", 0, 0, NULL},
+    {0, "format", CDC_OPTION_CHOICE, AT(format), "FORMAT", "what a webhook gets in one POST (default event)", 0, 0,
+     "event|ndjson|array"},
+    {0, "batch-bytes", CDC_OPTION_SIZE, AT(batch_bytes), "SIZE",
+     "send at the latest after that many bytes (default 5M)", 1, INT64_C(1) << 30, NULL},
     {0, "user", CDC_OPTION_TEXT, AT(user), "USER", "log in; the password is in CDC_HTTP_PASSWORD", 0, 0, NULL},
     {0, "header", CDC_OPTION_LIST, AT(headers), "'NAME: VALUE'", "a header for every request", 0, 0, NULL},
     {0, "timeout", CDC_OPTION_SECONDS, AT(timeout), "SEC", "longest time of a request (default 60)", 0, 0, NULL},
@@ -34,7 +38,8 @@ static int check_headers(const struct cdc_option_list *headers, struct cdc_error
 {
     for (size_t i = 0; i < headers->count; i++) {
         const char *text = headers->items[i], *colon = strchr(text, ':');
-        if (colon == NULL || colon == text || strpbrk(text, "\r\n") != NULL || strcspn(text, " \t") < (size_t)(colon - text))
+        if (colon == NULL || colon == text || strpbrk(text, "\r\n") != NULL ||
+            strcspn(text, " \t") < (size_t)(colon - text))
             return cdc_error_set(error, CDC_EXIT_USAGE, "--header takes 'NAME: VALUE', on one line");
     }
     return 0;
@@ -81,14 +86,16 @@ static int copy_headers(struct cdc_option_list *headers, char **copies, struct c
     return 0;
 }
 
-static int run_with(struct program *program, const struct options *options, struct http_settings *settings, struct cdc_error *error)
+static int run_with(struct program *program, const struct options *options, struct http_settings *settings,
+                    struct cdc_error *error)
 {
     struct cdc_offset_file *offsets = sink_program_open_offsets(program, &options->sink, NULL, error);
     struct http_sink *sink = NULL;
     char *moves = NULL;
     int result = -1;
 
-    if (offsets != NULL && cdc_offset_file_path(offsets) != NULL && asprintf(&moves, "%s.moves", cdc_offset_file_path(offsets)) < 0) {
+    if (offsets != NULL && cdc_offset_file_path(offsets) != NULL &&
+        asprintf(&moves, "%s.moves", cdc_offset_file_path(offsets)) < 0) {
         moves = NULL;
         cdc_error_memory(error);
     } else if (offsets != NULL) {

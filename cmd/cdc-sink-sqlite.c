@@ -16,8 +16,10 @@ struct options {
 #define AT(member) offsetof(struct options, member)
 static const struct cdc_option option_table[] = {
     {0, "Options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "fts", CDC_OPTION_LIST, AT(fts), "TABLE:COLUMNS", "keep a full-text index TABLE_fts of these columns", 0, 0, NULL},
-    {0, "table-name", CDC_OPTION_TEXT, AT(table_name), "PATTERN", "name of tables: {db} {schema} {table} {name} (default {table})", 0, 0, NULL},
+    {0, "fts", CDC_OPTION_LIST, AT(fts), "TABLE:COLUMNS", "keep a full-text index TABLE_fts of these columns", 0, 0,
+     NULL},
+    {0, "table-name", CDC_OPTION_TEXT, AT(table_name), "PATTERN",
+     "name of tables: {db} {schema} {table} {name} (default {table})", 0, 0, NULL},
     {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
 };
 
@@ -44,7 +46,9 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     int result;
 
     if (operands.count != 1) {
-        result = cdc_error_set(error, CDC_EXIT_USAGE, operands.count == 0 ? "the database file is missing" : "one database file is expected, not \"%s\" too",
+        result = cdc_error_set(error, CDC_EXIT_USAGE,
+                               operands.count == 0 ? "the database file is missing"
+                                                   : "one database file is expected, not \"%s\" too",
                                operands.count == 0 ? "" : operands.items[1]);
     } else if (operands.items[0][0] == '\0' || strcmp(operands.items[0], ":memory:") == 0) {
         result = cdc_error_set(error, CDC_EXIT_USAGE, "the database must be a file");

@@ -22,22 +22,28 @@ struct values {
 #define AT(member) offsetof(struct values, member)
 static const struct cdc_option option_table[] = {
     {0, "What to read", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {'t', "table", CDC_OPTION_LIST, AT(tables), "PATTERN", "only tables that match (schema.table, * and ?)", 0, 0, NULL},
+    {'t', "table", CDC_OPTION_LIST, AT(tables), "PATTERN", "only tables that match (schema.table, * and ?)", 0, 0,
+     NULL},
     {'T', "exclude-table", CDC_OPTION_LIST, AT(exclude), "PATTERN", "but not those", 0, 0, NULL},
     {0, "name", CDC_OPTION_TEXT, AT(name), "NAME", "name of the pipeline (default: the database's)", 0, 0, NULL},
     {0, "slot", CDC_OPTION_TEXT, AT(slot), "NAME", "replication slot (default cdc_NAME)", 0, 0, NULL},
     {0, "publication", CDC_OPTION_TEXT, AT(publication), "NAME", "publication (default cdc_NAME)", 0, 0, NULL},
     {0, "no-create", CDC_OPTION_FLAG, AT(no_create), NULL, "create neither slot nor publication", 0, 0, NULL},
     {0, "Position", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "offset-file", CDC_OPTION_TEXT, AT(offset_file), "FILE", "state (default ./cdc-snapshot-NAME.offset)", 0, 0, NULL},
+    {0, "offset-file", CDC_OPTION_TEXT, AT(offset_file), "FILE", "state (default ./cdc-snapshot-NAME.offset)", 0, 0,
+     NULL},
     {0, "state-dir", CDC_OPTION_TEXT, AT(state_dir), "DIR", "a pipeline's offset files (CDC_STATE_DIR)", 0, 0, NULL},
     {0, "ack", CDC_OPTION_LIST, AT(ack), "FILE", "a sink's offset file: wait for that; or stdout", 0, 0, NULL},
-    {0, "chunk-rows", CDC_OPTION_INTEGER, AT(chunk_rows), "N", "a commit line after N rows (default 10000)", 1, INT64_C(1) << 40, NULL},
-    {0, "retry-max", CDC_OPTION_INTEGER, AT(retry_max), "N", "attempts after an error (default: for ever)", 0, INT64_MAX, NULL},
+    {0, "chunk-rows", CDC_OPTION_INTEGER, AT(chunk_rows), "N", "a commit line after N rows (default 10000)", 1,
+     INT64_C(1) << 40, NULL},
+    {0, "retry-max", CDC_OPTION_INTEGER, AT(retry_max), "N", "attempts after an error (default: for ever)", 0,
+     INT64_MAX, NULL},
     {0, "Values", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "int64", CDC_OPTION_CHOICE, AT(int64), "FORM", "number, or string beyond 2^53 (default number)", 0, 0, "number|string"},
+    {0, "int64", CDC_OPTION_CHOICE, AT(int64), "FORM", "number, or string beyond 2^53 (default number)", 0, 0,
+     "number|string"},
     {0, "decimal", CDC_OPTION_CHOICE, AT(decimal), "FORM", "string (default) or number", 0, 0, "string|number"},
-    {0, "progress", CDC_OPTION_CHOICE, AT(progress), "WHEN", "show progress (default auto: on a terminal)", 0, 0, "auto|always|never"},
+    {0, "progress", CDC_OPTION_CHOICE, AT(progress), "WHEN", "show progress (default auto: on a terminal)", 0, 0,
+     "auto|always|never"},
     {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
 };
 
@@ -60,7 +66,8 @@ static int check_usage(struct cdc_option_list operands, struct cdc_error *error)
 {
     if (operands.count > 1)
         return cdc_error_set(error, CDC_EXIT_USAGE, "one URL is enough: '%.80s' is left over", operands.items[1]);
-    if (operands.count == 1 && (starts_with(operands.items[0], "mysql:") || starts_with(operands.items[0], "mariadb:"))) {
+    if (operands.count == 1 &&
+        (starts_with(operands.items[0], "mysql:") || starts_with(operands.items[0], "mariadb:"))) {
         cdc_error_set(error, CDC_EXIT_USAGE, "snapshots of MySQL and MariaDB are not built yet");
         return cdc_error_hint(error, "the URL of a PostgreSQL database begins with postgresql://");
     }
@@ -77,7 +84,8 @@ static char *take_url(struct program *program, struct cdc_option_list operands, 
         return NULL;
     }
     const char *at = strrchr(given, '@'), *scheme = strstr(given, "://");
-    bool secret = strstr(given, "password") || (at && scheme && at > scheme && memchr(scheme + 3, ':', (size_t)(at - scheme - 3)));
+    bool secret = strstr(given, "password") ||
+                  (at && scheme && at > scheme && memchr(scheme + 3, ':', (size_t)(at - scheme - 3)));
     for (int i = 1; secret && i < program->argc; i++)
         if (program->argv[i] == given)
             program_wipe_argument(program->argv[i]);
@@ -114,7 +122,8 @@ static int wait_retry(struct program *program, struct cdc_retry *retry, struct c
 }
 
 /* The name decides the files: it is the database's unless given, which only the server knows for sure. */
-static int resolve(struct program *program, struct pg_settings *settings, struct cdc_retry *retry, struct cdc_error *error)
+static int resolve(struct program *program, struct pg_settings *settings, struct cdc_retry *retry,
+                   struct cdc_error *error)
 {
     while (!settings->name) {
         PGconn *sql = pg_connect(settings, false, error);
@@ -146,7 +155,8 @@ static int split_acks(const struct values *v, struct positions *p, struct cdc_er
     return 0;
 }
 
-static int open_offsets(struct program *program, const struct values *v, struct positions *p, const char *name, struct cdc_error *error)
+static int open_offsets(struct program *program, const struct values *v, struct positions *p, const char *name,
+                        struct cdc_error *error)
 {
     if (v->offset_file) {
         p->offsets = cdc_offset_file_open(v->offset_file, program->name, error);
@@ -162,8 +172,8 @@ static int open_offsets(struct program *program, const struct values *v, struct 
     return p->offsets ? 0 : -1;
 }
 
-/* With sinks it is their files that count; without, what is written. `> file` with a state folder and no sink in it: the file
- * is the sink. */
+/* With sinks it is their files that count; without, what is written. `> file` with a state folder and no sink in it:
+ * the file is the sink. */
 static int open_acks(struct program *program, struct positions *p, const char *name, struct cdc_error *error)
 {
     const struct cdc_offset *ignored;
@@ -179,8 +189,9 @@ static int open_acks(struct program *program, struct positions *p, const char *n
         return 0;
     }
     if (!p->ack_stdout && (stdout_is(S_IFIFO) || stdout_is(S_IFSOCK)))
-        cdc_log(&program->log, CDC_LOG_INFO, "no --ack or --state-dir: what the pipe has taken counts as stored, and is not sent again if the "
-                                             "reader loses it");
+        cdc_log(&program->log, CDC_LOG_INFO,
+                "no --ack or --state-dir: what the pipe has taken counts as stored, and is not sent again if the "
+                "reader loses it");
     return 0;
 }
 
@@ -192,13 +203,15 @@ static int snapshot(struct program *program, const struct values *v, struct pg_s
     const struct pg_snapshot_settings snapshot_settings = {
         .settings = settings, .chunk_rows = v->chunk_rows, .progress = progress, .output_fd = STDOUT_FILENO};
     int result;
-    while ((result = pg_snapshot_run(&snapshot_settings, p->offsets, p->acks, &program->control, &metrics, &program->log, error)) < 0) {
+    while ((result = pg_snapshot_run(&snapshot_settings, p->offsets, p->acks, &program->control, &metrics,
+                                     &program->log, error)) < 0) {
         metrics.errors++;
         if (wait_retry(program, retry, error) < 0)
             break;
         metrics.retries++;
     }
-    if (program->metrics_file && cdc_metrics_save(program->metrics_file, &metrics, program->name, settings->name, error) < 0)
+    if (program->metrics_file &&
+        cdc_metrics_save(program->metrics_file, &metrics, program->name, settings->name, error) < 0)
         return -1;
     if (metrics.unconvertible > 0)
         cdc_log(&program->log, CDC_LOG_WARNING, "%llu values were not valid UTF-8 and were written as base64",
@@ -206,8 +219,8 @@ static int snapshot(struct program *program, const struct values *v, struct pg_s
     return result;
 }
 
-static int run_resolved(struct program *program, const struct values *v, struct pg_settings *settings, struct cdc_retry *retry,
-                        struct cdc_error *error)
+static int run_resolved(struct program *program, const struct values *v, struct pg_settings *settings,
+                        struct cdc_retry *retry, struct cdc_error *error)
 {
     struct positions p = {.state_dir = program_default(v->state_dir, "CDC_STATE_DIR", NULL)};
     int result = -1;
@@ -262,7 +275,8 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
 
 int main(int argc, char **argv)
 {
-    struct values values = {.int64 = "number", .decimal = "string", .progress = "auto", .chunk_rows = 10000, .retry_max = -1};
+    struct values values = {
+        .int64 = "number", .decimal = "string", .progress = "auto", .chunk_rows = 10000, .retry_max = -1};
     struct program program = {
         .name = "cdc-snapshot",
         .synopsis = "[options] [URL]",

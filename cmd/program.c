@@ -21,9 +21,12 @@ struct common_options {
 static const struct cdc_option common_table[] = {
     {0, "Common options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
     {'v', "verbose", CDC_OPTION_FLAG, offsetof(struct common_options, verbose), NULL, "say more on stderr", 0, 0, NULL},
-    {'q', "quiet", CDC_OPTION_FLAG, offsetof(struct common_options, quiet), NULL, "say only warnings and errors", 0, 0, NULL},
-    {0, "log-format", CDC_OPTION_CHOICE, offsetof(struct common_options, log_format), "FORMAT", "form of messages", 0, 0, "text|json"},
-    {0, "metrics-file", CDC_OPTION_TEXT, offsetof(struct common_options, metrics_file), "FILE", "write counters as Prometheus text, every 5 seconds", 0, 0, NULL},
+    {'q', "quiet", CDC_OPTION_FLAG, offsetof(struct common_options, quiet), NULL, "say only warnings and errors", 0, 0,
+     NULL},
+    {0, "log-format", CDC_OPTION_CHOICE, offsetof(struct common_options, log_format), "FORMAT", "form of messages", 0,
+     0, "text|json"},
+    {0, "metrics-file", CDC_OPTION_TEXT, offsetof(struct common_options, metrics_file), "FILE",
+     "write counters as Prometheus text, every 5 seconds", 0, 0, NULL},
     {'h', "help", CDC_OPTION_FLAG, offsetof(struct common_options, help), NULL, "show this help", 0, 0, NULL},
     {'V', "version", CDC_OPTION_FLAG, offsetof(struct common_options, version), NULL, "show the version", 0, 0, NULL},
     {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
@@ -70,8 +73,9 @@ static void write_message(void *context, enum cdc_log_level level, const char *t
     if (level > message_style.level)
         return;
     if (message_style.json) {
-        cdc_buf_printf(&line, "{\"ts_ms\":%lld,\"tool\":\"%s\",\"level\":\"%s\",\"message\":",
-                       (long long)cdc_clock_wall_ms(), message_style.name, level_names[level]);
+        cdc_buf_printf(&line,
+                       "{\"ts_ms\":%lld,\"tool\":\"%s\",\"level\":\"%s\",\"message\":", (long long)cdc_clock_wall_ms(),
+                       message_style.name, level_names[level]);
         cdc_json_append_text(&line, text, strlen(text));
         cdc_buf_byte(&line, '}');
     } else {
@@ -152,8 +156,8 @@ static int write_stdout(struct cdc_buf *text, struct cdc_error *error)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            cdc_error_set(error, CDC_EXIT_IO, "%s%s", errno == EPIPE ? "" : "unable to write the output: ",
-                          errno == EPIPE ? "" : strerror(errno));
+            cdc_error_set(error, CDC_EXIT_IO, "%s%s",
+                          errno == EPIPE ? "" : "unable to write the output: ", errno == EPIPE ? "" : strerror(errno));
             break;
         }
         at += (size_t)n;

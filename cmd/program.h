@@ -11,11 +11,11 @@
 #include <cdc/sink.h>
 
 struct program {
-    const char *name;      /* "pg-cdc" */
-    const char *synopsis;  /* "[options] URL": after the name in usage */
-    const char *summary;   /* one sentence */
-    const struct cdc_option *options; /* own table; may be NULL */
-    void *values;                     /* own struct */
+    const char *name;                      /* "pg-cdc" */
+    const char *synopsis;                  /* "[options] URL": after the name in usage */
+    const char *summary;                   /* one sentence */
+    const struct cdc_option *options;      /* own table; may be NULL */
+    void *values;                          /* own struct */
     const struct cdc_option *more_options; /* a second shared table (sinks); may be NULL */
     void *more_values;
     const char *exit_statuses; /* one line for --help, e.g. "0 64 65 69 70 74 75 76 77 78 79" */
@@ -47,11 +47,13 @@ struct sink_options {
 };
 extern const struct cdc_option sink_option_table[];
 void sink_options_init(struct sink_options *options); /* defaults */
-/* Opens the offset file by --offset-file or --state-dir (CDC_STATE_DIR), else default_path (may be NULL: memory), and runs the loop. */
+/* Opens the offset file by --offset-file or --state-dir (CDC_STATE_DIR), else default_path (may be NULL: memory), and
+ * runs the loop. */
 int sink_program_run(struct program *program, const struct sink_options *options, const char *default_path,
                      const struct cdc_sink_ops *ops, void *sink, struct cdc_error *error);
 /* The two halves of it, for sinks that adjust offsets in between (offsets kept in the destination). RETURNS NEW */
-struct cdc_offset_file *sink_program_open_offsets(struct program *program, const struct sink_options *options, const char *default_path, struct cdc_error *error);
+struct cdc_offset_file *sink_program_open_offsets(struct program *program, const struct sink_options *options,
+                                                  const char *default_path, struct cdc_error *error);
 int sink_program_loop(struct program *program, const struct sink_options *options, struct cdc_offset_file *offsets,
                       const struct cdc_sink_ops *ops, void *sink, struct cdc_error *error);
 

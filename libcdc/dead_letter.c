@@ -17,7 +17,8 @@ struct dead_letter {
 
 static int io_error(const struct dead_letter *file, struct cdc_error *error)
 {
-    return cdc_error_set(error, CDC_EXIT_IO, "unable to write dead-letter file \"%s\": %s", file->path, strerror(errno));
+    return cdc_error_set(error, CDC_EXIT_IO, "unable to write dead-letter file \"%s\": %s", file->path,
+                         strerror(errno));
 }
 
 int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_error *error)

@@ -5,7 +5,8 @@
 #include <cdc/buf.h>
 #include <cdc/error.h>
 
-/* A file of refused lines, one JSON object each: {"reason":"...","line":"..."}. All functions take NULL (no such file). */
+/* A file of refused lines, one JSON object each: {"reason":"...","line":"..."}. All functions take NULL (no such file).
+ */
 struct dead_letter;
 /* path NULL: *result becomes NULL. Appends to a file that is there. */
 int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_error *error);

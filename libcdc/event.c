@@ -7,9 +7,10 @@ static const struct {
     const char *text;
     enum cdc_op op;
 } op_names[] = {
-    {"c", CDC_OP_CREATE}, {"u", CDC_OP_UPDATE}, {"d", CDC_OP_DELETE}, {"r", CDC_OP_READ},
-    {"commit", CDC_OP_COMMIT}, {"heartbeat", CDC_OP_HEARTBEAT}, {"schema", CDC_OP_SCHEMA},
-    {"t", CDC_OP_TRUNCATE}, {"m", CDC_OP_MESSAGE}, {"ddl", CDC_OP_DDL},
+    {"c", CDC_OP_CREATE},      {"u", CDC_OP_UPDATE},      {"d", CDC_OP_DELETE},
+    {"r", CDC_OP_READ},        {"commit", CDC_OP_COMMIT}, {"heartbeat", CDC_OP_HEARTBEAT},
+    {"schema", CDC_OP_SCHEMA}, {"t", CDC_OP_TRUNCATE},    {"m", CDC_OP_MESSAGE},
+    {"ddl", CDC_OP_DDL},
 };
 
 static enum cdc_op op_of(struct cdc_span raw)
@@ -36,20 +37,30 @@ struct field {
     size_t offset;
     enum want want;
 };
-#define FIELD(text, member, want) {text, sizeof text - 1, offsetof(struct cdc_event, member), want}
+#define FIELD(text, member, want)                                                                                      \
+    {                                                                                                                  \
+        text, sizeof text - 1, offsetof(struct cdc_event, member), want                                                \
+    }
 
 static const struct field line_fields[] = {
-    FIELD("op", op_text, WANT_STRING), FIELD("pos", pos, WANT_STRING), FIELD("seq", seq, WANT_INTEGER), FIELD("ts_ms", ts_ms, WANT_INTEGER),
+    FIELD("op", op_text, WANT_STRING),
+    FIELD("pos", pos, WANT_STRING),
+    FIELD("seq", seq, WANT_INTEGER),
+    FIELD("ts_ms", ts_ms, WANT_INTEGER),
     FIELD("source", source, WANT_SOURCE),
-    FIELD("key", key, WANT_OBJECT_OR_NULL), FIELD("before", before, WANT_OBJECT_OR_NULL),
-    FIELD("after", after, WANT_OBJECT_OR_NULL), FIELD("unchanged", unchanged, WANT_ARRAY),
-    FIELD("columns", columns, WANT_ARRAY), FIELD("key_columns", key_columns, WANT_ARRAY),
-    FIELD("message", message, WANT_ANY), FIELD("events", events, WANT_COUNT),
+    FIELD("key", key, WANT_OBJECT_OR_NULL),
+    FIELD("before", before, WANT_OBJECT_OR_NULL),
+    FIELD("after", after, WANT_OBJECT_OR_NULL),
+    FIELD("unchanged", unchanged, WANT_ARRAY),
+    FIELD("columns", columns, WANT_ARRAY),
+    FIELD("key_columns", key_columns, WANT_ARRAY),
+    FIELD("message", message, WANT_ANY),
+    FIELD("events", events, WANT_COUNT),
 };
 static const struct field source_fields[] = {
-    FIELD("connector", connector, WANT_STRING), FIELD("name", name, WANT_STRING), FIELD("db", db, WANT_STRING),
-    FIELD("schema", schema, WANT_STRING), FIELD("table", table, WANT_STRING),
-    FIELD("txId", tx_id, WANT_ANY), FIELD("snapshot", snapshot, WANT_ANY),
+    FIELD("connector", connector, WANT_STRING), FIELD("name", name, WANT_STRING),   FIELD("db", db, WANT_STRING),
+    FIELD("schema", schema, WANT_STRING),       FIELD("table", table, WANT_STRING), FIELD("txId", tx_id, WANT_ANY),
+    FIELD("snapshot", snapshot, WANT_ANY),
 };
 
 static bool type_fits(enum want want, struct cdc_span value)

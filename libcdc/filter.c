@@ -67,9 +67,11 @@ static const char *const *copy_list(struct cdc_filter *filter, const char *const
 
 static int parse_ops(struct cdc_filter *filter, const char *list, struct cdc_error *error)
 {
-    static const struct { const char *name; enum cdc_op op; } known[] = {
-        {"r", CDC_OP_READ}, {"c", CDC_OP_CREATE}, {"u", CDC_OP_UPDATE}, {"d", CDC_OP_DELETE},
-        {"t", CDC_OP_TRUNCATE}, {"m", CDC_OP_MESSAGE}, {"ddl", CDC_OP_DDL}};
+    static const struct {
+        const char *name;
+        enum cdc_op op;
+    } known[] = {{"r", CDC_OP_READ},     {"c", CDC_OP_CREATE},  {"u", CDC_OP_UPDATE}, {"d", CDC_OP_DELETE},
+                 {"t", CDC_OP_TRUNCATE}, {"m", CDC_OP_MESSAGE}, {"ddl", CDC_OP_DDL}};
 
     filter->ops_limited = true;
     for (const char *p = list;; p++) {
@@ -172,9 +174,10 @@ void cdc_filter_free(struct cdc_filter *filter)
     for (size_t i = 0; i < filter->n_texts; i++)
         free(filter->texts[i]);
     free(filter->texts);
-    const char *const *lists[] = {filter->settings.tables, filter->settings.exclude, filter->settings.ops,
-                                  filter->settings.keep_columns, filter->settings.drop_columns,
-                                  filter->settings.rename_tables, filter->settings.rename_columns};
+    const char *const *lists[] = {filter->settings.tables,        filter->settings.exclude,
+                                  filter->settings.ops,           filter->settings.keep_columns,
+                                  filter->settings.drop_columns,  filter->settings.rename_tables,
+                                  filter->settings.rename_columns};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         free((void *)(uintptr_t)lists[i]);
     free(filter);
@@ -221,8 +224,7 @@ static int add_rename(struct plan *plan, const char *text)
     if (renames == NULL)
         return -1;
     plan->renames = renames;
-    renames[plan->n_renames++] =
-        (struct rename){cdc_span(text, (size_t)(equals - text)), cdc_span_text(equals + 1)};
+    renames[plan->n_renames++] = (struct rename){cdc_span(text, (size_t)(equals - text)), cdc_span_text(equals + 1)};
     return 0;
 }
 
@@ -519,10 +521,10 @@ static int check_collisions(const struct plan *plan, const struct cdc_event *eve
         inner = iter;
         while (result == 0 && cdc_json_next_element(&inner, &other)) {
             struct cdc_span raw = cdc_json_string_raw(cdc_json_member(other, "name"));
-            if (raw.p == NULL || !keeps(plan, event, raw) ||
-                !cdc_span_equal(name, final_name(&two, plan, other)))
+            if (raw.p == NULL || !keeps(plan, event, raw) || !cdc_span_equal(name, final_name(&two, plan, other)))
                 continue;
-            result = cdc_error_set(error, CDC_EXIT_CONFIG, "--rename-column gives two columns of table \"%.*s\" the name \"%.*s\"",
+            result = cdc_error_set(error, CDC_EXIT_CONFIG,
+                                   "--rename-column gives two columns of table \"%.*s\" the name \"%.*s\"",
                                    (int)event->table.n, event->table.p, (int)name.n, name.p);
         }
     }
@@ -628,7 +630,8 @@ static void pass_commit(struct cdc_filter *filter, const struct cdc_event *event
     }
 }
 
-int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
+int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
+                     struct cdc_error *error)
 {
     struct edit edits[8] = {{{NULL, 0}, EDIT_ROW, NULL}};
     struct plan *plan = NULL;

@@ -25,7 +25,8 @@ enum cdc_json_type cdc_json_type(struct cdc_span value)
     case '[': return CDC_JSON_ARRAY;
     case '"': return CDC_JSON_STRING;
     case 'n': return CDC_JSON_NULL;
-    case 't': case 'f': return CDC_JSON_BOOL;
+    case 't':
+    case 'f': return CDC_JSON_BOOL;
     default: return CDC_JSON_NUMBER;
     }
 }
@@ -219,7 +220,8 @@ static void append_escape(struct cdc_buf *out, unsigned char c)
     size_t n = 2;
 
     switch (c) {
-    case '"': case '\\': break;
+    case '"':
+    case '\\': break;
     case '\b': text[1] = 'b'; break;
     case '\f': text[1] = 'f'; break;
     case '\n': text[1] = 'n'; break;

@@ -120,12 +120,16 @@ static const char *scan_escape(const char *p, const char *end, struct json_fault
     if (end - p < 2)
         return fail(fault, "unfinished escape", p);
     switch (p[1]) {
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
-        return p + 2;
-    case 'u':
-        break;
-    default:
-        return fail(fault, "unknown escape", p);
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return p + 2;
+    case 'u': break;
+    default: return fail(fault, "unknown escape", p);
     }
     int unit = hex_quad(p + 2, end);
     if (unit < 0)
@@ -225,19 +229,22 @@ static const char *scan_word(const char *p, const char *end, const char *word, s
 static inline const char *scan_scalar(const char *p, const char *end, struct json_fault *fault)
 {
     switch (*p) {
-    case '"':
-        return scan_string(p + 1, end, fault);
-    case 't':
-        return scan_word(p, end, "true", 4, fault);
-    case 'f':
-        return scan_word(p, end, "false", 5, fault);
-    case 'n':
-        return scan_word(p, end, "null", 4, fault);
-    case '-': case '0': case '1': case '2': case '3': case '4':
-    case '5': case '6': case '7': case '8': case '9':
-        return scan_number(p, end, fault);
-    default:
-        return fail(fault, "a value was expected", p);
+    case '"': return scan_string(p + 1, end, fault);
+    case 't': return scan_word(p, end, "true", 4, fault);
+    case 'f': return scan_word(p, end, "false", 5, fault);
+    case 'n': return scan_word(p, end, "null", 4, fault);
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9': return scan_number(p, end, fault);
+    default: return fail(fault, "a value was expected", p);
     }
 }
 
@@ -323,21 +330,24 @@ const char *json_skip_value(const char *p, const char *end)
 
     while (p < end) {
         switch (*p) {
-        case '"':
-            p = skip_string(p + 1, end);
-            break;
-        case '{': case '[':
+        case '"': p = skip_string(p + 1, end); break;
+        case '{':
+        case '[':
             open++;
             p++;
             continue;
-        case '}': case ']':
+        case '}':
+        case ']':
             if (open > 0)
                 open--;
             p++;
             break;
-        case ',': case ':': case ' ': case '\t': case '\n': case '\r':
-            p++;
-            continue;
+        case ',':
+        case ':':
+        case ' ':
+        case '\t':
+        case '\n':
+        case '\r': p++; continue;
         default: /* a number or a word */
             while (p < end && *p != ',' && *p != '}' && *p != ']' && (unsigned char)*p > ' ')
                 p++;

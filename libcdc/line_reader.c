@@ -110,9 +110,7 @@ enum cdc_line_result cdc_line_reader_next(struct cdc_line_reader *reader, struct
     for (;;) {
         const char *begin = reader->buf.data + reader->start;
         size_t rest = reader->buf.len - reader->start;
-        const char *lf = rest > reader->scanned
-                             ? memchr(begin + reader->scanned, '\n', rest - reader->scanned)
-                             : NULL;
+        const char *lf = rest > reader->scanned ? memchr(begin + reader->scanned, '\n', rest - reader->scanned) : NULL;
         if (lf != NULL) {
             size_t n = (size_t)(lf - begin);
             bool too_long = reader->passing_over || n > reader->max_line;

@@ -41,8 +41,9 @@ static off_t last_line_end(int fd, off_t n)
     return 0;
 }
 
-/* `>> file` after a kill: the file may end inside a line. It was never confirmed and comes again; what is left of it goes, or the
- * next line would be glued to it. Only a beginning of an object of ours is cut off, nothing that somebody else wrote. */
+/* `>> file` after a kill: the file may end inside a line. It was never confirmed and comes again; what is left of it
+ * goes, or the next line would be glued to it. Only a beginning of an object of ours is cut off, nothing that somebody
+ * else wrote. */
 static int cut_torn_line(int fd, off_t size, struct cdc_error *error)
 {
     char path[32], first = 0;
@@ -149,7 +150,8 @@ static size_t write_limit(const struct cdc_writer *writer, size_t n)
     return writer->pipe && writer->own_fd < 0 && n > PIPE_BUF ? PIPE_BUF : n;
 }
 
-/* What is written leaves the buffer now and then, or it would grow for as long as the reader is a little slower than we are. */
+/* What is written leaves the buffer now and then, or it would grow for as long as the reader is a little slower than we
+ * are. */
 static void compact(struct cdc_writer *writer)
 {
     size_t rest = writer->buf.len - writer->start;

@@ -8,8 +8,14 @@ static const struct {
     const char *name, *type, *help;
     size_t offset;
 } series[] = {
-#define COUNTER(member, help) {"cdc_" #member "_total", "counter", help, offsetof(struct cdc_metrics, member)}
-#define GAUGE(name, member, help) {name, "gauge", help, offsetof(struct cdc_metrics, member)}
+#define COUNTER(member, help)                                                                                          \
+    {                                                                                                                  \
+        "cdc_" #member "_total", "counter", help, offsetof(struct cdc_metrics, member)                                 \
+    }
+#define GAUGE(name, member, help)                                                                                      \
+    {                                                                                                                  \
+        name, "gauge", help, offsetof(struct cdc_metrics, member)                                                      \
+    }
     COUNTER(lines_in, "Lines read."),
     COUNTER(lines_out, "Lines written."),
     COUNTER(bytes_in, "Bytes read."),

@@ -57,8 +57,8 @@ static char *read_file(const char *path, size_t *n, bool *missing, struct cdc_er
         return NULL;
     }
     if (fd < 0 || fstat(fd, &status) != 0) {
-        cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_IO, "unable to open offset file \"%s\": %s",
-                      path, strerror(errno));
+        cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_IO,
+                      "unable to open offset file \"%s\": %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return NULL;
@@ -188,10 +188,12 @@ static int read_entries(struct cdc_offset_file *file, json_t *root, struct cdc_e
     json_t *value;
 
     if (strcmp(tool, file->tool) != 0) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "offset file \"%s\" belongs to %s, not to %s", file->path, tool, file->tool);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "offset file \"%s\" belongs to %s, not to %s", file->path, tool,
+                      file->tool);
         return cdc_error_hint(error, "give each tool an offset file of its own");
     }
-    json_object_foreach(json_object_get(root, "offsets"), name, value) {
+    json_object_foreach(json_object_get(root, "offsets"), name, value)
+    {
         struct cdc_offset offset;
         if (entry_from_json(file->path, value, &offset, error) != 0)
             return -1;

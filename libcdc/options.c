@@ -151,7 +151,8 @@ static int parse_long(const struct parser *parser, const char *text, const char 
     }
     const char *value = equals != NULL ? equals + 1 : *next;
     if (value == NULL)
-        return cdc_error_set(parser->error, CDC_EXIT_USAGE, "--%s needs an argument: %s", option->name, option->argument);
+        return cdc_error_set(parser->error, CDC_EXIT_USAGE, "--%s needs an argument: %s", option->name,
+                             option->argument);
     if (equals == NULL)
         *next = NULL;
     return set_option(option, values, value, parser->error);

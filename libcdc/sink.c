@@ -21,14 +21,14 @@ struct mark {
 
 /* One source that writes into this stream. */
 struct stream {
-    struct cdc_buf raw_name;  /* as it stands in the lines */
-    struct cdc_buf name;      /* unescaped, NUL-terminated */
-    struct cdc_buf pos;       /* of the newest line taken in */
-    struct cdc_buf source;    /* of the newest line or boundary */
+    struct cdc_buf raw_name; /* as it stands in the lines */
+    struct cdc_buf name;     /* unescaped, NUL-terminated */
+    struct cdc_buf pos;      /* of the newest line taken in */
+    struct cdc_buf source;   /* of the newest line or boundary */
     int64_t seq;
-    uint64_t lines;           /* change lines delivered or in hand, ever */
-    uint64_t open_lines;      /* since its last boundary */
-    bool moved;               /* a boundary came since the last delivery */
+    uint64_t lines;      /* change lines delivered or in hand, ever */
+    uint64_t open_lines; /* since its last boundary */
+    bool moved;          /* a boundary came since the last delivery */
     struct mark mark;
 };
 
@@ -131,15 +131,18 @@ static int set_offset(struct cdc_sink_loop *loop, struct stream *stream, struct 
         return cdc_error_memory(error);
     stream->pos.len--;
     stream->source.len--;
-    struct cdc_offset offset = {
-        .pos = stream->pos.data, .seq = stream->seq, .lines = stream->lines,
-        .source = stream->source.len > 0 ? stream->source.data : NULL, .state = NULL};
+    struct cdc_offset offset = {.pos = stream->pos.data,
+                                .seq = stream->seq,
+                                .lines = stream->lines,
+                                .source = stream->source.len > 0 ? stream->source.data : NULL,
+                                .state = NULL};
     loop->metrics.seq = stream->seq;
     return cdc_offset_file_set(loop->offsets, stream->name.data, &offset, error);
 }
 
-/* The order is the guarantee: destination durable, refused lines durable (a delivery may refuse some), then the offset. A
- * destination that holds the offset itself moves it in its own delivery, so what was refused before that is durable first. */
+/* The order is the guarantee: destination durable, refused lines durable (a delivery may refuse some), then the offset.
+ * A destination that holds the offset itself moves it in its own delivery, so what was refused before that is durable
+ * first. */
 static int deliver(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
     for (size_t i = 0; i < loop->n_streams; i++)
@@ -213,7 +216,8 @@ int cdc_sink_reject(struct cdc_sink_context *context, struct cdc_span line, cons
     if (strcmp(loop->settings->on_error, "stop") == 0) {
         cdc_error_set(error, CDC_EXIT_DATA, "line %llu: %s", (unsigned long long)cdc_line_reader_number(loop->reader),
                       reason);
-        return cdc_error_hint(error, "mend the cause and start again, or use --on-error=dead-letter to go on without such lines");
+        return cdc_error_hint(
+            error, "mend the cause and start again, or use --on-error=dead-letter to go on without such lines");
     }
     loop->metrics.skipped++;
     cdc_log(loop->log, CDC_LOG_WARNING, "line %llu skipped: %s",
@@ -259,9 +263,8 @@ static int remember(struct stream *stream, const struct cdc_event *event, struct
 static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
                        struct cdc_error *error)
 {
-    if (implied_boundary(loop, stream, event, error) != 0 ||
-        (at_boundary(loop) && mark_boundary(loop, error) != 0) || loop->ops->event(loop->sink, event, error) != 0 ||
-        remember(stream, event, error) != 0)
+    if (implied_boundary(loop, stream, event, error) != 0 || (at_boundary(loop) && mark_boundary(loop, error) != 0) ||
+        loop->ops->event(loop->sink, event, error) != 0 || remember(stream, event, error) != 0)
         return -1;
     stream->open_lines++;
     stream->lines++;
@@ -407,7 +410,8 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
                  struct cdc_offset_file *offsets, struct cdc_control *control, const struct cdc_log *log,
                  struct cdc_error *error)
 {
-    struct cdc_sink_loop loop = {.ops = ops, .sink = sink, .settings = settings, .offsets = offsets, .control = control, .log = log};
+    struct cdc_sink_loop loop = {
+        .ops = ops, .sink = sink, .settings = settings, .offsets = offsets, .control = control, .log = log};
     struct cdc_sink_context *context = sink;
     int result = -1;
 

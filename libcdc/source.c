@@ -147,8 +147,9 @@ static int confirm_step(struct source_loop *loop, bool last, struct cdc_error *e
 static int reconnect(struct source_loop *loop, struct cdc_retry *retry, struct cdc_error *error)
 {
     for (;;) {
-        const struct cdc_offset *from = loop->resume.pos != NULL ? &loop->resume
-                                        : loop->confirmed.pos != NULL ? &loop->confirmed : NULL;
+        const struct cdc_offset *from = loop->resume.pos != NULL      ? &loop->resume
+                                        : loop->confirmed.pos != NULL ? &loop->confirmed
+                                                                      : NULL;
         if (error->status == 0 && loop->ops->connect(loop->source, from, error) == 0)
             return 0;
         loop->ops->disconnect(loop->source);
@@ -185,8 +186,7 @@ static void wait_for_work(struct source_loop *loop, bool blocked)
     if (fd >= 0 && events != 0)
         pollers[n++] = (struct pollfd){fd, events, 0};
     /* Without POLLOUT wanted, the poll still tells of a reader that went away (POLLERR). */
-    pollers[n++] = (struct pollfd){cdc_writer_fd(loop->writer),
-                                   cdc_writer_pending(loop->writer) > 0 ? POLLOUT : 0, 0};
+    pollers[n++] = (struct pollfd){cdc_writer_fd(loop->writer), cdc_writer_pending(loop->writer) > 0 ? POLLOUT : 0, 0};
     if (loop->control->stop == 0 && loop->control->wake_fd >= 0)
         pollers[n++] = (struct pollfd){loop->control->wake_fd, POLLIN, 0};
     if (loop->control->notice_fd >= 0)
@@ -311,9 +311,10 @@ static int find_start(struct source_loop *loop, struct cdc_error *error)
         if (cdc_acks_read(loop->acks, &acked, error) != 0)
             return -1;
         if (own != NULL && acked == NULL) {
-            cdc_error_set(error, CDC_EXIT_LOST,
-                          "a sink of \"%s\" has no position, but the source has confirmed changes before: it would miss them",
-                          loop->settings->name);
+            cdc_error_set(
+                error, CDC_EXIT_LOST,
+                "a sink of \"%s\" has no position, but the source has confirmed changes before: it would miss them",
+                loop->settings->name);
             return cdc_error_hint(error, "restore the sink's offset file, or take a new snapshot");
         }
     }
@@ -330,8 +331,14 @@ int cdc_source_run(const struct cdc_source_ops *ops, void *source, const struct 
                    struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error)
 {
     struct source_loop loop = {
-        .ops = ops, .source = source, .settings = settings, .offsets = offsets, .acks = acks,
-        .control = control, .metrics = metrics, .log = log,
+        .ops = ops,
+        .source = source,
+        .settings = settings,
+        .offsets = offsets,
+        .acks = acks,
+        .control = control,
+        .metrics = metrics,
+        .log = log,
         .report = {settings->metrics_file, settings->tool, settings->name, metrics, control, log, 0},
     };
     int result = -1;

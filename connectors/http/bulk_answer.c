@@ -53,7 +53,8 @@ enum bulk_verdict bulk_judge(const struct bulk_result *result, bool is_delete)
     if (status == 429 || status >= 500)
         return BULK_AGAIN;
     if (status == 403) /* a block (disk full) goes away, a missing privilege does not */
-        return result->type.p != NULL && cdc_span_is(result->type, "cluster_block_exception") ? BULK_AGAIN : BULK_FORBIDDEN;
+        return result->type.p != NULL && cdc_span_is(result->type, "cluster_block_exception") ? BULK_AGAIN
+                                                                                              : BULK_FORBIDDEN;
     if (status == 404)
         return BULK_NO_INDEX;
     return BULK_REFUSED;

@@ -34,7 +34,9 @@ int es_index_pattern_check(const char *pattern, struct cdc_error *error)
     for (const char *p = pattern; *p != '\0';) {
         size_t n = placeholder_at(p, &which);
         if (n == 0 && !is_plain(*p))
-            return cdc_error_set(error, CDC_EXIT_USAGE, "--index=%s: only a-z 0-9 - _ . and {db} {schema} {table} {name} can be in it", pattern);
+            return cdc_error_set(error, CDC_EXIT_USAGE,
+                                 "--index=%s: only a-z 0-9 - _ . and {db} {schema} {table} {name} can be in it",
+                                 pattern);
         p += n != 0 ? n : 1;
     }
     if (*pattern == '\0' || *pattern == '-' || *pattern == '_' || *pattern == '.')
@@ -42,8 +44,8 @@ int es_index_pattern_check(const char *pattern, struct cdc_error *error)
     return 0;
 }
 
-/* Upper case and what an index name cannot hold becomes _xx: table names are not folded silently. Should two tables still come
- * to one name, the caller notices. */
+/* Upper case and what an index name cannot hold becomes _xx: table names are not folded silently. Should two tables
+ * still come to one name, the caller notices. */
 static void append_escaped(struct cdc_buf *out, struct cdc_span raw, struct cdc_buf *scratch)
 {
     scratch->len = 0;
@@ -86,7 +88,8 @@ int es_index_name(const char *pattern, const struct cdc_event *event, struct cdc
     }
     const char *name = n > 0 ? out->data + start : "";
     if (n == 0 || n > 255) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "\"%.*s\" cannot be the name of an index", (int)(n < 300 ? n : 300), name);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "\"%.*s\" cannot be the name of an index", (int)(n < 300 ? n : 300),
+                      name);
         return cdc_error_hint(error, "choose another pattern with --index, for example cdc-{table}");
     }
     return 0;
@@ -231,7 +234,8 @@ bool es_has_all(struct cdc_span unchanged, struct cdc_span object)
     return true;
 }
 
-void es_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc_span first, struct cdc_span second, size_t *missing)
+void es_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc_span first, struct cdc_span second,
+             size_t *missing)
 {
     struct cdc_json_iter iter;
     struct cdc_span element;

@@ -45,9 +45,11 @@ static int check_collision(const struct http_sink *sink, const struct es_table *
 {
     for (const struct es_table *other = sink->tables; other != NULL; other = other->next)
         if (strcmp(other->index, table->index) == 0) {
-            cdc_error_set(error, CDC_EXIT_CONFIG, "two source tables map to index \"%s\": %s.%s.%s (source \"%s\") and %s.%s.%s (source \"%s\")",
-                          table->index, other->source[1], other->source[2], other->source[3], other->source[0], table->source[1],
-                          table->source[2], table->source[3], table->source[0]);
+            cdc_error_set(
+                error, CDC_EXIT_CONFIG,
+                "two source tables map to index \"%s\": %s.%s.%s (source \"%s\") and %s.%s.%s (source \"%s\")",
+                table->index, other->source[1], other->source[2], other->source[3], other->source[0], table->source[1],
+                table->source[2], table->source[3], table->source[0]);
             return cdc_error_hint(error, "give them different names with --index, for example {db}-{schema}-{table}");
         }
     return 0;
@@ -193,7 +195,8 @@ static const char *read_intent(struct http_sink *sink, const struct cdc_event *e
     return NULL;
 }
 
-static int put(struct http_sink *sink, const struct cdc_event *event, const struct intent *intent, struct cdc_error *error)
+static int put(struct http_sink *sink, const struct cdc_event *event, const struct intent *intent,
+               struct cdc_error *error)
 {
     struct batch *batch = &sink->batch;
     struct item *item = batch_add(batch, intent->kind, event->line);
@@ -229,7 +232,8 @@ static int take_row(struct http_sink *sink, const struct cdc_event *event, struc
     struct cdc_span id = {sink->scratch.data, intent.id_n}, old = {sink->scratch.data + intent.id_n, intent.old_n};
     const struct batch *batch = &sink->batch;
     /* A merge reads the index: what the batch has for these ids must be there first. And a large line goes alone. */
-    bool first = intent.kind == ITEM_MERGE && (batch_seen(batch, intent.table, id) || (old.n > 0 && batch_seen(batch, intent.table, old)));
+    bool first = intent.kind == ITEM_MERGE &&
+                 (batch_seen(batch, intent.table, id) || (old.n > 0 && batch_seen(batch, intent.table, old)));
     first |= batch->n > 0 && batch->lines.len + event->line.n > (size_t)sink->settings->batch_bytes;
     if (first) {
         /* Sending uses scratch: the ids are computed again. */

@@ -69,8 +69,8 @@ static size_t build_mget(struct http_sink *sink, size_t from, size_t most)
     return n;
 }
 
-/* The document is not there. A moved row is looked for under its new _id first: it is there only when a snapshot read the table
- * after this change, and then the old _id may be another row's by now. */
+/* The document is not there. A moved row is looked for under its new _id first: it is there only when a snapshot read
+ * the table after this change, and then the old _id may be another row's by now. */
 static int no_doc(struct item *item)
 {
     if (item->old_n > 0 && !item->base_old) {
@@ -97,8 +97,10 @@ static int take_doc(struct item *item, struct cdc_span doc, struct cdc_error *er
         return no_doc(item);
     item->base = cdc_json_member(doc, "_source");
     if (item->base.p == NULL || !cdc_json_int64(cdc_json_member(doc, "_version"), &item->base_version)) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" gives documents back without _source or _version", item->table->index);
-        return cdc_error_hint(error, "columns that the log leaves out are taken from it: keep _source in the mapping, or set REPLICA IDENTITY FULL");
+        cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" gives documents back without _source or _version",
+                      item->table->index);
+        return cdc_error_hint(error, "columns that the log leaves out are taken from it: keep _source in the mapping, "
+                                     "or set REPLICA IDENTITY FULL");
     }
     return 0;
 }
@@ -110,7 +112,8 @@ static int take_docs(struct http_sink *sink, size_t from, size_t n, struct cdc_e
     size_t i = from;
 
     struct cdc_span list = cdc_json_validate(answer.p, answer.n, NULL) == 0 && cdc_json_type(answer) == CDC_JSON_OBJECT
-                               ? cdc_json_member(answer, "docs") : cdc_span(NULL, 0);
+                               ? cdc_json_member(answer, "docs")
+                               : cdc_span(NULL, 0);
     if (list.p == NULL || cdc_json_type(list) != CDC_JSON_ARRAY)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _mget is not what was asked for");
     for (cdc_json_iter(&docs, list); n > 0 && cdc_json_next_element(&docs, &doc); n--) {
@@ -143,8 +146,13 @@ static int fetch(struct http_sink *sink, size_t from, struct cdc_error *error)
         long status;
         forget_bases(&sink->batch, from);
         size_t n = build_mget(sink, from, most);
-        struct http_request request = {"POST", "/_mget", "application/json", {sink->scratch.data, sink->scratch.len}, {NULL, NULL},
-                                       most > 1 ? MGET_LIMIT : NO_LIMIT, false};
+        struct http_request request = {"POST",
+                                       "/_mget",
+                                       "application/json",
+                                       {sink->scratch.data, sink->scratch.len},
+                                       {NULL, NULL},
+                                       most > 1 ? MGET_LIMIT : NO_LIMIT,
+                                       false};
         if (sink->scratch.failed)
             return cdc_error_memory(error);
         if (http_send(&sink->client, &request, &status, error) != 0)
@@ -180,8 +188,10 @@ static void append_delete(struct http_sink *sink, struct item *item, struct cdc_
 static void say_lack(struct http_sink *sink, const struct item *item)
 {
     if (!sink->told_lack)
-        cdc_log(sink->context.log, CDC_LOG_WARNING,
-                "index \"%s\": a document lacks a column that the log left out as unchanged; it stays without (said once)", item->table->index);
+        cdc_log(
+            sink->context.log, CDC_LOG_WARNING,
+            "index \"%s\": a document lacks a column that the log left out as unchanged; it stays without (said once)",
+            item->table->index);
     sink->told_lack = true;
 }
 
@@ -198,7 +208,8 @@ static int find_rest(struct http_sink *sink, struct item *item, const struct cdc
         return found;
     if (item->base.p == NULL) {
         sink->without_base++;
-        cdc_log(sink->context.log, CDC_LOG_DEBUG, "index \"%s\": no document to complete for a line with unchanged columns (%llu so far)",
+        cdc_log(sink->context.log, CDC_LOG_DEBUG,
+                "index \"%s\": no document to complete for a line with unchanged columns (%llu so far)",
                 item->table->index, (unsigned long long)sink->without_base);
         return 0;
     }
@@ -209,14 +220,16 @@ static int find_rest(struct http_sink *sink, struct item *item, const struct cdc
         say_lack(sink, item);
     if (item->old_n > 0) {
         uint64_t place;
-        if (moves_add(sink->moves, event->name, event->pos, cdc_span(sink->rest.data, sink->rest.len), &place, error) != 0)
+        if (moves_add(sink->moves, event->name, event->pos, cdc_span(sink->rest.data, sink->rest.len), &place, error) !=
+            0)
             return -1;
         item->place = place + 1;
     }
     return 1;
 }
 
-static int append_merge(struct http_sink *sink, struct item *item, const struct cdc_event *event, struct cdc_error *error)
+static int append_merge(struct http_sink *sink, struct item *item, const struct cdc_event *event,
+                        struct cdc_error *error)
 {
     int found = find_rest(sink, item, event, error);
 
@@ -284,14 +297,16 @@ static int build(struct http_sink *sink, size_t from, size_t *to, struct cdc_err
 
 /* -- the answer --------------------------------------------------------------------- */
 
-static int refuse(struct http_sink *sink, const struct item *item, const struct bulk_result *result, struct cdc_error *error)
+static int refuse(struct http_sink *sink, const struct item *item, const struct bulk_result *result,
+                  struct cdc_error *error)
 {
     char reason[600];
     struct cdc_span id = id_of(&sink->batch, item), type = result->type, why = result->reason;
 
-    snprintf(reason, sizeof reason, "index \"%.100s\" refuses _id \"%.*s\" (status %lld): %.*s: %.*s", item->table->index, (int)(id.n < 80 ? id.n : 80),
-             id.p, (long long)result->status, (int)(type.n < 80 ? type.n : 80), type.p != NULL ? type.p : "",
-             (int)(why.n < 200 ? why.n : 200), why.p != NULL ? why.p : "");
+    snprintf(reason, sizeof reason, "index \"%.100s\" refuses _id \"%.*s\" (status %lld): %.*s: %.*s",
+             item->table->index, (int)(id.n < 80 ? id.n : 80), id.p, (long long)result->status,
+             (int)(type.n < 80 ? type.n : 80), type.p != NULL ? type.p : "", (int)(why.n < 200 ? why.n : 200),
+             why.p != NULL ? why.p : "");
     return cdc_sink_reject(&sink->context, batch_line(&sink->batch, item), reason, error);
 }
 
@@ -310,11 +325,8 @@ static int settle(struct http_sink *sink, const struct item *item, struct bulk_a
         if (got == 0)
             return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too few items");
         switch (bulk_judge(&result, action == 1)) {
-        case BULK_DONE:
-            break;
-        case BULK_AGAIN:
-            again = true;
-            break;
+        case BULK_DONE: break;
+        case BULK_AGAIN: again = true; break;
         case BULK_REFUSED:
             if (!refused && refuse(sink, item, &result, error) != 0)
                 return -1;
@@ -324,16 +336,16 @@ static int settle(struct http_sink *sink, const struct item *item, struct bulk_a
             cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" does not exist and is not created", item->table->index);
             return cdc_error_hint(error, "create it, or allow action.auto_create_index");
         case BULK_FORBIDDEN:
-            cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to write: %.*s", item->table->index, (int)result.reason.n,
-                          result.reason.p != NULL ? result.reason.p : "");
+            cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to write: %.*s", item->table->index,
+                          (int)result.reason.n, result.reason.p != NULL ? result.reason.p : "");
             return cdc_error_hint(error, "give the user the privilege to index and delete");
         }
     }
     return again && !refused;
 }
 
-/* Items from..to: *next is the first that must be sent again, or to. What comes after it is sent again with it, so that no item
- * overtakes another of the same _id; versions make that harmless. */
+/* Items from..to: *next is the first that must be sent again, or to. What comes after it is sent again with it, so that
+ * no item overtakes another of the same _id; versions make that harmless. */
 static int settle_all(struct http_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)
 {
     struct bulk_answer answer;
@@ -359,7 +371,8 @@ static int too_large(struct http_sink *sink, size_t from, size_t to, size_t *nex
 {
     if (to - from > 1) {
         sink->body_limit = sink->body.len / 2;
-        cdc_log(sink->context.log, CDC_LOG_WARNING, "%s takes no request of %zu bytes; smaller ones from now on", sink->settings->url, sink->body.len);
+        cdc_log(sink->context.log, CDC_LOG_WARNING, "%s takes no request of %zu bytes; smaller ones from now on",
+                sink->settings->url, sink->body.len);
         return *next = from, 0;
     }
     *next = to;
@@ -369,7 +382,8 @@ static int too_large(struct http_sink *sink, size_t from, size_t to, size_t *nex
 
 static int post(struct http_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)
 {
-    struct http_request request = {"POST", BULK_PATH, "application/x-ndjson", {sink->body.data, sink->body.len}, {NULL, NULL}, 0, false};
+    struct http_request request = {
+        "POST", BULK_PATH, "application/x-ndjson", {sink->body.data, sink->body.len}, {NULL, NULL}, 0, false};
     long status;
 
     if (http_send(&sink->client, &request, &status, error) != 0)

@@ -24,24 +24,25 @@ struct http_client {
 };
 
 struct http_request {
-    const char *method;       /* "POST" */
-    const char *path;         /* after the base URL, with its query; "" for none */
+    const char *method; /* "POST" */
+    const char *path;   /* after the base URL, with its query; "" for none */
     const char *content_type;
     struct cdc_span body;
     const char *more_headers[2]; /* NULL where absent */
-    size_t response_limit;    /* 0: the usual */
-    bool once;                /* no retry: a transient failure gives status 0 */
+    size_t response_limit;       /* 0: the usual */
+    bool once;                   /* no retry: a transient failure gives status 0 */
 };
 
 int http_client_open(struct http_client *client, const struct http_settings *settings, struct cdc_sink_context *context,
                      struct cdc_error *error);
 void http_client_close(struct http_client *client);
-/* Sends, and sends again (with backoff, Retry-After honoured) as long as the peer is away or overloaded. 0 with *status, the
- * answer in client->response; -1: given up, stopped, or no way to reach the peer. A status of 1: the answer was longer than
- * response_limit. */
+/* Sends, and sends again (with backoff, Retry-After honoured) as long as the peer is away or overloaded. 0 with
+ * *status, the answer in client->response; -1: given up, stopped, or no way to reach the peer. A status of 1: the
+ * answer was longer than response_limit. */
 int http_send(struct http_client *client, const struct http_request *request, long *status, struct cdc_error *error);
 /* Waits before another attempt. -1: no attempts left (UNAVAILABLE), or asked to stop (TEMPORARY). */
-int http_backoff(struct http_client *client, struct cdc_retry *retry, int64_t at_least_ms, const char *why, struct cdc_error *error);
+int http_backoff(struct http_client *client, struct cdc_retry *retry, int64_t at_least_ms, const char *why,
+                 struct cdc_error *error);
 /* The error for a status that no retry mends; always -1. */
 int http_status_error(struct http_client *client, long status, struct cdc_error *error);
 
@@ -77,8 +78,10 @@ bool es_id(const struct es_table *table, struct cdc_span key, struct cdc_buf *ou
 struct cdc_span es_member(struct cdc_span object, struct cdc_span raw);
 /* Does every name of `unchanged` have a value in object? */
 bool es_has_all(struct cdc_span unchanged, struct cdc_span object);
-/* Appends {"a":1,...}: the unchanged columns that first, or else second, has. *missing counts those that neither has. */
-void es_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc_span first, struct cdc_span second, size_t *missing);
+/* Appends {"a":1,...}: the unchanged columns that first, or else second, has. *missing counts those that neither has.
+ */
+void es_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc_span first, struct cdc_span second,
+             size_t *missing);
 /* Appends after and rest (both objects) as one object. */
 void es_join(struct cdc_buf *out, struct cdc_span after, struct cdc_span rest);
 void sha256_hex(const void *data, size_t n, char out[65]);
@@ -88,9 +91,11 @@ struct moves;
 struct moves *moves_open(const char *path, struct cdc_error *error); /* path NULL: kept nowhere. RETURNS NEW. */
 void moves_free(struct moves *moves);
 /* Finds what was kept for that line by a run before. 1: appended to out, 0: nothing, -1: error. */
-int moves_find(struct moves *moves, struct cdc_span name, struct cdc_span pos, struct cdc_buf *out, struct cdc_error *error);
+int moves_find(struct moves *moves, struct cdc_span name, struct cdc_span pos, struct cdc_buf *out,
+               struct cdc_error *error);
 /* Keeps rest for that line; durable after moves_sync. *place is for moves_read. */
-int moves_add(struct moves *moves, struct cdc_span name, struct cdc_span pos, struct cdc_span rest, uint64_t *place, struct cdc_error *error);
+int moves_add(struct moves *moves, struct cdc_span name, struct cdc_span pos, struct cdc_span rest, uint64_t *place,
+              struct cdc_error *error);
 int moves_read(struct moves *moves, uint64_t place, struct cdc_buf *out, struct cdc_error *error);
 int moves_sync(struct moves *moves, struct cdc_error *error);
 /* Offsets that are about to be saved; moves_begin is called once they are. */
@@ -99,10 +104,10 @@ int moves_begin(struct moves *moves, struct cdc_error *error);
 
 /* -- the batch (batch.c) --------------------------------------------------------------- */
 enum item_kind {
-    ITEM_LINE,   /* webhook */
-    ITEM_INDEX,  /* the whole document */
+    ITEM_LINE,  /* webhook */
+    ITEM_INDEX, /* the whole document */
     ITEM_DELETE,
-    ITEM_MERGE   /* columns are missing: the index has them */
+    ITEM_MERGE /* columns are missing: the index has them */
 };
 struct item {
     size_t line, line_n; /* in lines */
@@ -110,12 +115,12 @@ struct item {
     size_t old, old_n;   /* the _id before a key change; old_n 0: none */
     const struct es_table *table;
     enum item_kind kind;
-    uint64_t place;      /* in the journal of moves, plus 1; 0: none */
+    uint64_t place;       /* in the journal of moves, plus 1; 0: none */
     struct cdc_span base; /* the document that the index has, in the client's response */
     int64_t base_version;
     bool base_read;
-    bool base_old;       /* a moved row is not there under its new _id: look under the old one */
-    unsigned answers;    /* actions in the body in hand */
+    bool base_old;    /* a moved row is not there under its new _id: look under the old one */
+    unsigned answers; /* actions in the body in hand */
     bool index_sent, delete_sent;
 };
 struct batch {

@@ -106,7 +106,8 @@ static int load_line(struct moves *moves, struct cdc_span line, uint64_t place, 
     if (cdc_json_validate(line.p, line.n, NULL) != 0 || cdc_json_type(line) != CDC_JSON_OBJECT ||
         (name = cdc_json_string_raw(cdc_json_member(line, "name"))).p == NULL ||
         (pos = cdc_json_string_raw(cdc_json_member(line, "pos"))).p == NULL)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "%s is damaged at byte %llu", moves->path, (unsigned long long)place);
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "%s is damaged at byte %llu", moves->path,
+                             (unsigned long long)place);
     if (moves->n == moves->cap) {
         size_t cap = moves->cap == 0 ? 64 : 2 * moves->cap;
         struct entry *more = realloc(moves->entries, cap * sizeof *more);
@@ -155,7 +156,8 @@ struct moves *moves_open(const char *path, struct cdc_error *error)
         cdc_error_memory(error);
         return NULL;
     }
-    moves->fd = path != NULL ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : mkostemp(nameless, O_CLOEXEC);
+    moves->fd =
+        path != NULL ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : mkostemp(nameless, O_CLOEXEC);
     if (moves->fd < 0) {
         failure(moves, "open it", error);
     } else if (path == NULL) {
@@ -198,7 +200,8 @@ static int read_line(struct moves *moves, uint64_t place, struct cdc_buf *line, 
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return n == 0 ? cdc_error_set(error, CDC_EXIT_IO, "%s was cut", moves->path) : failure(moves, "read it", error);
+            return n == 0 ? cdc_error_set(error, CDC_EXIT_IO, "%s was cut", moves->path)
+                          : failure(moves, "read it", error);
         char *end = memchr(line->data + line->len, '\n', (size_t)n);
         line->len += (size_t)n;
         if (end != NULL)
@@ -217,7 +220,8 @@ int moves_read(struct moves *moves, uint64_t place, struct cdc_buf *out, struct 
     return result;
 }
 
-int moves_find(struct moves *moves, struct cdc_span name, struct cdc_span pos, struct cdc_buf *out, struct cdc_error *error)
+int moves_find(struct moves *moves, struct cdc_span name, struct cdc_span pos, struct cdc_buf *out,
+               struct cdc_error *error)
 {
     struct entry wanted = {hash_of(name, pos), 0};
     struct cdc_buf line = CDC_BUF_INIT;
@@ -244,7 +248,8 @@ int moves_find(struct moves *moves, struct cdc_span name, struct cdc_span pos, s
     return result;
 }
 
-int moves_add(struct moves *moves, struct cdc_span name, struct cdc_span pos, struct cdc_span rest, uint64_t *place, struct cdc_error *error)
+int moves_add(struct moves *moves, struct cdc_span name, struct cdc_span pos, struct cdc_span rest, uint64_t *place,
+              struct cdc_error *error)
 {
     *place = moves->size + moves->pending.len;
     cdc_buf_lit(&moves->pending, "{\"name\":\"");
@@ -266,7 +271,8 @@ int moves_sync(struct moves *moves, struct cdc_error *error)
     if (moves->pending.len == 0)
         return 0;
     while (done < moves->pending.len) {
-        ssize_t n = pwrite(moves->fd, moves->pending.data + done, moves->pending.len - done, (off_t)(moves->size + done));
+        ssize_t n =
+            pwrite(moves->fd, moves->pending.data + done, moves->pending.len - done, (off_t)(moves->size + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -286,7 +292,8 @@ void moves_delivered(struct moves *moves, const struct cdc_offset_file *offsets)
 
     for (size_t i = 0; passed && i < moves->n_highest; i++) {
         const struct cdc_offset *offset = cdc_offset_file_get(offsets, moves->highest[i].name);
-        passed = offset != NULL && cdc_span_compare(cdc_span_text(offset->pos), cdc_span_text(moves->highest[i].pos)) >= 0;
+        passed =
+            offset != NULL && cdc_span_compare(cdc_span_text(offset->pos), cdc_span_text(moves->highest[i].pos)) >= 0;
     }
     moves->passed = passed;
 }

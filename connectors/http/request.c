@@ -39,7 +39,8 @@ static int set_options(struct http_client *client)
     bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* a redirected POST may lose its body */
-    bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, settings->timeout < 10 ? (long)(settings->timeout * 1000) : 10000L);
+    bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                            settings->timeout < 10 ? (long)(settings->timeout * 1000) : 10000L);
     bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(settings->timeout * 1000));
     bad |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->curl_error);
@@ -107,7 +108,8 @@ static struct curl_slist *make_headers(const struct http_client *client, const s
     return list;
 }
 
-static int attempt(struct http_client *client, const struct http_request *request, CURLcode *code, long *status, struct cdc_error *error)
+static int attempt(struct http_client *client, const struct http_request *request, CURLcode *code, long *status,
+                   struct cdc_error *error)
 {
     struct curl_slist *headers = make_headers(client, request);
 
@@ -151,38 +153,38 @@ static int lasting_error(struct http_client *client, CURLcode code, struct cdc_e
     const char *why = client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code);
 
     switch (code) {
-    case CURLE_OUT_OF_MEMORY:
-        return cdc_error_memory(error);
+    case CURLE_OUT_OF_MEMORY: return cdc_error_memory(error);
     case CURLE_ABORTED_BY_CALLBACK:
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped in the middle of a request");
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-        return cdc_error_set(error, CDC_EXIT_USAGE, "%s: %s", client->settings->url, why);
+    case CURLE_UNSUPPORTED_PROTOCOL: return cdc_error_set(error, CDC_EXIT_USAGE, "%s: %s", client->settings->url, why);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", client->settings->url, why);
         return cdc_error_hint(error, "the certificate must be one that this machine trusts");
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
-int http_backoff(struct http_client *client, struct cdc_retry *retry, int64_t at_least_ms, const char *why, struct cdc_error *error)
+int http_backoff(struct http_client *client, struct cdc_retry *retry, int64_t at_least_ms, const char *why,
+                 struct cdc_error *error)
 {
     const struct cdc_sink_context *context = client->context;
     int64_t wait = cdc_retry_next(retry);
 
     if (wait < 0) {
-        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "%s: %s (%lld attempts)", client->settings->url, why, (long long)retry->attempts + 1);
+        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "%s: %s (%lld attempts)", client->settings->url, why,
+                      (long long)retry->attempts + 1);
         return cdc_error_hint(error, "start again when the peer is well; what it has not confirmed is sent again");
     }
     wait = wait < at_least_ms ? at_least_ms : wait;
     context->metrics->retries++;
     /* Said at 1, 2, 4, 8 … attempts: enough to be found, too little to fill a disk. */
     if ((retry->attempts & (retry->attempts - 1)) == 0)
-        cdc_log(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->settings->url, why, (double)wait / 1000);
+        cdc_log(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->settings->url, why,
+                (double)wait / 1000);
     if (cdc_retry_wait(wait, context->control->wake_fd))
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", client->settings->url, why);
     return 0;
@@ -224,7 +226,8 @@ int http_send(struct http_client *client, const struct http_request *request, lo
         if (request->once)
             return *status = 0, 0;
         if (code != CURLE_OK)
-            snprintf(why, sizeof why, "%s", client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code));
+            snprintf(why, sizeof why, "%s",
+                     client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code));
         else
             snprintf(why, sizeof why, "HTTP status %ld", *status);
         if (http_backoff(client, &client->retry, code == CURLE_OK ? retry_after_ms(client) : 0, why, error) != 0)
@@ -276,10 +279,12 @@ int http_url_split(const char *text, char **clean, char **user, char **password,
     if (url == NULL)
         return cdc_error_memory(error);
     char *scheme = NULL;
-    if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK || (scheme = url_part(url, CURLUPART_SCHEME, 0)) == NULL ||
+    if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
+        (scheme = url_part(url, CURLUPART_SCHEME, 0)) == NULL ||
         (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)) {
         /* The text is not shown: it may hold a password. */
-        result = cdc_error_set(error, CDC_EXIT_USAGE, "the URL is not of the form http://HOST[:PORT][/PATH] or https://…");
+        result =
+            cdc_error_set(error, CDC_EXIT_USAGE, "the URL is not of the form http://HOST[:PORT][/PATH] or https://…");
     } else {
         *user = url_part(url, CURLUPART_USER, CURLU_URLDECODE);
         *password = url_part(url, CURLUPART_PASSWORD, CURLU_URLDECODE);

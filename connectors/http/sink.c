@@ -12,7 +12,9 @@
 struct http_sink *http_sink_open(const struct http_settings *settings, struct cdc_error *error)
 {
     struct http_sink *sink = calloc(1, sizeof *sink);
-    size_t items = settings->mode == HTTP_WEBHOOK_EVENT ? 1 : settings->batch_events < ITEMS_MAX ? (size_t)settings->batch_events : ITEMS_MAX;
+    size_t items = settings->mode == HTTP_WEBHOOK_EVENT ? 1
+                   : settings->batch_events < ITEMS_MAX ? (size_t)settings->batch_events
+                                                        : ITEMS_MAX;
 
     if (sink == NULL) {
         cdc_error_memory(error);
@@ -63,7 +65,8 @@ static int event_op(void *context, const struct cdc_event *event, struct cdc_err
 
     if (sink->moves != NULL && moves_begin(sink->moves, error) != 0)
         return -1;
-    return sink->settings->mode == HTTP_ELASTICSEARCH ? es_event(sink, event, error) : webhook_event(sink, event, error);
+    return sink->settings->mode == HTTP_ELASTICSEARCH ? es_event(sink, event, error)
+                                                      : webhook_event(sink, event, error);
 }
 
 static int deliver(void *context, const struct cdc_offset_file *offsets, struct cdc_error *error)

@@ -12,10 +12,16 @@
 enum { ERROR = -1, FINISHED = 0, GO_ON = 1, BEGIN_AGAIN = 2 };
 
 /* Deletes the ids of a page in the client's response. */
-static int delete_page(struct http_sink *sink, const struct es_table *table, struct cdc_span hits, int64_t seq, struct cdc_error *error)
+static int delete_page(struct http_sink *sink, const struct es_table *table, struct cdc_span hits, int64_t seq,
+                       struct cdc_error *error)
 {
-    struct http_request request = {"POST", "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason",
-                                   "application/x-ndjson", {NULL, 0}, {NULL, NULL}, 0, false};
+    struct http_request request = {"POST",
+                                   "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason",
+                                   "application/x-ndjson",
+                                   {NULL, 0},
+                                   {NULL, NULL},
+                                   0,
+                                   false};
     struct bulk_answer answer;
     struct bulk_result result;
     struct cdc_json_iter iter;
@@ -43,8 +49,9 @@ static int delete_page(struct http_sink *sink, const struct es_table *table, str
         if (verdict == BULK_AGAIN)
             return BEGIN_AGAIN;
         if (verdict != BULK_DONE)
-            return cdc_error_set(error, verdict == BULK_FORBIDDEN ? CDC_EXIT_PERMISSION : CDC_EXIT_PROTOCOL, "index \"%s\": cannot delete: %.*s",
-                                 table->index, (int)result.reason.n, result.reason.p != NULL ? result.reason.p : "");
+            return cdc_error_set(error, verdict == BULK_FORBIDDEN ? CDC_EXIT_PERMISSION : CDC_EXIT_PROTOCOL,
+                                 "index \"%s\": cannot delete: %.*s", table->index, (int)result.reason.n,
+                                 result.reason.p != NULL ? result.reason.p : "");
     }
     return got < 0 ? ERROR : GO_ON;
 }
@@ -57,7 +64,8 @@ static int take_page(struct http_sink *sink, const struct es_table *table, int64
 
     if (cdc_json_validate(answer.p, answer.n, NULL) != 0 || cdc_json_type(answer) != CDC_JSON_OBJECT)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _search is no JSON object");
-    struct cdc_span shards = cdc_json_member(answer, "_shards"), scroll = cdc_json_string_raw(cdc_json_member(answer, "_scroll_id"));
+    struct cdc_span shards = cdc_json_member(answer, "_shards"),
+                    scroll = cdc_json_string_raw(cdc_json_member(answer, "_scroll_id"));
     if (shards.p != NULL)
         cdc_json_int64(cdc_json_member(shards, "failed"), &failed);
     if (failed > 0 || cdc_span_is(cdc_json_member(answer, "timed_out"), "true"))
@@ -90,7 +98,8 @@ static int ask(struct http_sink *sink, const char *path, struct cdc_span body, s
         return BEGIN_AGAIN;
     if (status == 404) { /* no such index: nothing to delete; or the scroll is over its time */
         struct cdc_span answer = {sink->client.response.data, sink->client.response.len};
-        return answer.n > 0 && memmem(answer.p, answer.n, "index_not_found_exception", 25) != NULL ? FINISHED : BEGIN_AGAIN;
+        return answer.n > 0 && memmem(answer.p, answer.n, "index_not_found_exception", 25) != NULL ? FINISHED
+                                                                                                   : BEGIN_AGAIN;
     }
     return status == 200 ? GO_ON : http_status_error(&sink->client, status, error);
 }
@@ -143,7 +152,8 @@ int es_truncate(struct http_sink *sink, const struct es_table *table, int64_t se
         result = walk(sink, table, seq, error);
         if (result != ERROR)
             end_scroll(sink);
-        if (result == BEGIN_AGAIN && http_backoff(&sink->client, &retry, 0, "the index cannot be emptied now", error) != 0)
+        if (result == BEGIN_AGAIN &&
+            http_backoff(&sink->client, &retry, 0, "the index cannot be emptied now", error) != 0)
             return -1;
     } while (result == BEGIN_AGAIN);
     return result == FINISHED ? 0 : -1;

@@ -17,8 +17,8 @@ static void append_escaped(struct cdc_buf *out, struct cdc_span text)
     }
 }
 
-/* The same lines have the same id, whenever they are sent; other lines never do. So a batch is named by its first and its last
- * line: after a restart it may begin at the same line and end at another. */
+/* The same lines have the same id, whenever they are sent; other lines never do. So a batch is named by its first and
+ * its last line: after a restart it may begin at the same line and end at another. */
 static int append_id(struct http_sink *sink, size_t from, size_t to, struct cdc_error *error)
 {
     struct cdc_event event;
@@ -64,7 +64,9 @@ static int post(struct http_sink *sink, size_t from, size_t to, long *status, st
 {
     char stamp[60];
     bool ndjson = sink->settings->mode == HTTP_WEBHOOK_NDJSON;
-    struct http_request request = {"POST", "", ndjson ? "application/x-ndjson" : "application/json", body_of(sink, from, to), {NULL, NULL}, 1 << 20, false};
+    struct http_request request = {
+        "POST",  "",   ndjson ? "application/x-ndjson" : "application/json", body_of(sink, from, to), {NULL, NULL},
+        1 << 20, false};
 
     if (append_id(sink, from, to, error) != 0)
         return -1;
@@ -78,7 +80,8 @@ static int post(struct http_sink *sink, size_t from, size_t to, long *status, st
 
 static bool is_for_good(long status)
 {
-    return status < 400 || status >= 500 || status == 401 || status == 403 || status == 404 || status == 405 || status == 407 || status == 410;
+    return status < 400 || status >= 500 || status == 401 || status == 403 || status == 404 || status == 405 ||
+           status == 407 || status == 410;
 }
 
 static int refuse(struct http_sink *sink, size_t index, long status, struct cdc_error *error)
@@ -122,7 +125,8 @@ int webhook_event(struct http_sink *sink, const struct cdc_event *event, struct 
 
     if (!cdc_event_has_row(event) && event->op != CDC_OP_TRUNCATE && event->op != CDC_OP_MESSAGE)
         return 0;
-    if (batch->n > 0 && batch->lines.len + event->line.n > (size_t)sink->settings->batch_bytes && http_flush(sink, error) != 0)
+    if (batch->n > 0 && batch->lines.len + event->line.n > (size_t)sink->settings->batch_bytes &&
+        http_flush(sink, error) != 0)
         return -1;
     if (batch_add(batch, ITEM_LINE, event->line) == NULL)
         return cdc_error_memory(error);

@@ -21,8 +21,7 @@ static void good(struct check *check, const char *text, const char *detail)
 }
 
 /* NULL when the question could not be asked: itself a finding. */
-static PGresult *ask(struct check *check, const char *text, int n,
-                     const char *const *values)
+static PGresult *ask(struct check *check, const char *text, int n, const char *const *values)
 {
     struct cdc_error error = {0};
     PGresult *result = PQexecParams(check->sql, text, n, NULL, values, NULL, NULL, 0);
@@ -42,17 +41,16 @@ static bool is_true(const PGresult *result, int row, int column)
 
 static void check_settings(struct check *check)
 {
-    PGresult *r = ask(
-        check,
-        "SELECT current_setting('wal_level'), "
-        "current_setting('max_replication_slots')::int, "
-        "(SELECT count(*) FROM pg_replication_slots), "
-        "current_setting('max_wal_senders')::int, "
-        "(SELECT count(*) FROM pg_stat_replication), "
-        "(SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user), "
-        "current_setting('max_slot_wal_keep_size'), "
-        "EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $1)",
-        1, &check->settings->slot);
+    PGresult *r = ask(check,
+                      "SELECT current_setting('wal_level'), "
+                      "current_setting('max_replication_slots')::int, "
+                      "(SELECT count(*) FROM pg_replication_slots), "
+                      "current_setting('max_wal_senders')::int, "
+                      "(SELECT count(*) FROM pg_stat_replication), "
+                      "(SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user), "
+                      "current_setting('max_slot_wal_keep_size'), "
+                      "EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $1)",
+                      1, &check->settings->slot);
     if (!r)
         return;
     const char *level = PQgetvalue(r, 0, 0), *keep = PQgetvalue(r, 0, 6);
@@ -74,15 +72,12 @@ static void check_settings(struct check *check)
     }
     if (atoi(PQgetvalue(r, 0, 4)) >= atoi(PQgetvalue(r, 0, 3))) {
         check->problems++;
-        cdc_log(
-            check->log, CDC_LOG_ERROR,
-            "all %s WAL senders are taken: raise max_wal_senders and restart the server",
-            PQgetvalue(r, 0, 3));
+        cdc_log(check->log, CDC_LOG_ERROR, "all %s WAL senders are taken: raise max_wal_senders and restart the server",
+                PQgetvalue(r, 0, 3));
     }
     if (!is_true(r, 0, 5)) {
         check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR,
-                "the role may not replicate: ALTER ROLE \"%s\" REPLICATION;",
+        cdc_log(check->log, CDC_LOG_ERROR, "the role may not replicate: ALTER ROLE \"%s\" REPLICATION;",
                 PQuser(check->sql));
     } else {
         good(check, "role may replicate: ", PQuser(check->sql));
@@ -109,8 +104,8 @@ static void check_walsender(struct check *check)
         good(check, "replication connection", "");
     } else {
         check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR, "replication connection: %s%s%s", error.text,
-                *error.hint ? "; " : "", error.hint);
+        cdc_log(check->log, CDC_LOG_ERROR, "replication connection: %s%s%s", error.text, *error.hint ? "; " : "",
+                error.hint);
     }
     PQfinish(connection);
 }
@@ -121,13 +116,11 @@ static void check_slot(struct check *check)
     struct pg_slot slot;
     if (pg_slot_read(check->sql, check->settings->slot, &slot, &error) < 0) {
         check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR, "%s%s%s", error.text, *error.hint ? "; " : "",
-                error.hint);
+        cdc_log(check->log, CDC_LOG_ERROR, "%s%s%s", error.text, *error.hint ? "; " : "", error.hint);
         return;
     }
     if (!slot.exists) {
-        cdc_log(check->log, CDC_LOG_INFO,
-                "slot \"%s\" does not exist: the first start creates it",
+        cdc_log(check->log, CDC_LOG_INFO, "slot \"%s\" does not exist: the first start creates it",
                 check->settings->slot);
         return;
     }
@@ -142,9 +135,8 @@ static void check_slot(struct check *check)
     char restart[24], confirmed[24];
     pg_lsn_format(restart, slot.restart_lsn);
     pg_lsn_format(confirmed, slot.confirmed_flush);
-    cdc_log(check->log, CDC_LOG_INFO,
-            "ok: slot \"%s\" keeps WAL from %s, confirmed up to %s%s",
-            check->settings->slot, restart, confirmed, slot.active ? ", in use" : "");
+    cdc_log(check->log, CDC_LOG_INFO, "ok: slot \"%s\" keeps WAL from %s, confirmed up to %s%s", check->settings->slot,
+            restart, confirmed, slot.active ? ", in use" : "");
 }
 
 static bool check_publication(struct check *check)
@@ -168,12 +160,11 @@ static bool check_publication(struct check *check)
                 "pg-cdc --drop",
                 check->settings->publication);
     } else if (!exists) {
-        cdc_log(check->log, CDC_LOG_INFO,
-                "publication \"%s\" does not exist: the first start creates it",
+        cdc_log(check->log, CDC_LOG_INFO, "publication \"%s\" does not exist: the first start creates it",
                 check->settings->publication);
     } else {
-        cdc_log(check->log, CDC_LOG_INFO, "ok: publication \"%s\"%s",
-                check->settings->publication, is_true(r, 0, 0) ? " for all tables" : "");
+        cdc_log(check->log, CDC_LOG_INFO, "ok: publication \"%s\"%s", check->settings->publication,
+                is_true(r, 0, 0) ? " for all tables" : "");
         if (!is_true(r, 0, 1))
             cdc_log(check->log, CDC_LOG_WARNING,
                     "publication \"%s\" does not publish all of insert, update, delete, "
@@ -193,49 +184,37 @@ static bool check_publication(struct check *check)
 
 /* Kind, persistence, identity and publication of every user table, foreign table and
  * materialized view. */
-#define TABLES_SQL                                                                       \
-    "WITH p AS MATERIALIZED (SELECT c.oid FROM pg_publication_tables t "                 \
-    "JOIN pg_namespace n ON n.nspname = t.schemaname "                                   \
-    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE "       \
-    "t.pubname = $1) "                                                                   \
-    "SELECT n.nspname, c.relname, c.relkind, c.relpersistence, "                         \
-    "c.relkind = 'p' OR c.relreplident IN ('f', 'i') OR (c.relreplident = 'd' AND "      \
-    "EXISTS (SELECT 1 "                                                                  \
-    "FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)), "                    \
-    "c.relkind = 'p' OR c.oid IN (SELECT oid FROM p) OR EXISTS (SELECT 1 "               \
-    "FROM pg_partition_ancestors(c.oid) a WHERE a.relid IN (SELECT oid FROM p)), "       \
-    "coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $1), true), "       \
-    "rn.nspname, r.relname "                                                             \
-    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "                     \
-    "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "     \
-    "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                              \
-    "WHERE c.relkind IN ('r', 'p', 'f', 'm') AND n.nspname !~ '^pg_' "                   \
+#define TABLES_SQL                                                                                                     \
+    "WITH p AS MATERIALIZED (SELECT c.oid FROM pg_publication_tables t "                                               \
+    "JOIN pg_namespace n ON n.nspname = t.schemaname "                                                                 \
+    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE "                                     \
+    "t.pubname = $1) "                                                                                                 \
+    "SELECT n.nspname, c.relname, c.relkind, c.relpersistence, "                                                       \
+    "c.relkind = 'p' OR c.relreplident IN ('f', 'i') OR (c.relreplident = 'd' AND "                                    \
+    "EXISTS (SELECT 1 "                                                                                                \
+    "FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)), "                                                  \
+    "c.relkind = 'p' OR c.oid IN (SELECT oid FROM p) OR EXISTS (SELECT 1 "                                             \
+    "FROM pg_partition_ancestors(c.oid) a WHERE a.relid IN (SELECT oid FROM p)), "                                     \
+    "coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $1), true), "                                     \
+    "rn.nspname, r.relname "                                                                                           \
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "                                                   \
+    "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "                                   \
+    "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                                            \
+    "WHERE c.relkind IN ('r', 'p', 'f', 'm') AND n.nspname !~ '^pg_' "                                                 \
     "AND n.nspname <> 'information_schema' ORDER BY 1, 2"
-enum {
-    C_SCHEMA,
-    C_TABLE,
-    C_KIND,
-    C_PERSISTENCE,
-    C_IDENTITY,
-    C_PUBLISHED,
-    C_VIA_ROOT,
-    C_ROOT_SCHEMA,
-    C_ROOT
-};
+enum { C_SCHEMA, C_TABLE, C_KIND, C_PERSISTENCE, C_IDENTITY, C_PUBLISHED, C_VIA_ROOT, C_ROOT_SCHEMA, C_ROOT };
 
 static bool selected(const struct check *check, const char *schema, const char *table)
 {
     const struct pg_settings *s = check->settings;
-    return cdc_table_selected(s->tables.items, s->tables.count, s->exclude.items,
-                              s->exclude.count, cdc_span_text(schema),
-                              cdc_span_text(table));
+    return cdc_table_selected(s->tables.items, s->tables.count, s->exclude.items, s->exclude.count,
+                              cdc_span_text(schema), cdc_span_text(table));
 }
 
 /* A partition is judged by the name under which its changes come. */
 static void check_partition(struct check *check, const PGresult *r, int row)
 {
-    const char *schema[2] = {PQgetvalue(r, row, C_SCHEMA),
-                             PQgetvalue(r, row, C_ROOT_SCHEMA)};
+    const char *schema[2] = {PQgetvalue(r, row, C_SCHEMA), PQgetvalue(r, row, C_ROOT_SCHEMA)};
     const char *name[2] = {PQgetvalue(r, row, C_TABLE), PQgetvalue(r, row, C_ROOT)};
     int as = is_true(r, row, C_VIA_ROOT);
     if (!is_true(r, row, C_PUBLISHED) || selected(check, schema[as], name[as]) ||
@@ -246,20 +225,16 @@ static void check_partition(struct check *check, const PGresult *r, int row)
             "changes of \"%s\".\"%s\" come under the name \"%s\".\"%s\", which is not "
             "selected: select it, or ALTER "
             "PUBLICATION \"%s\" SET (publish_via_partition_root = %s);",
-            schema[0], name[0], schema[as], name[as], check->settings->publication,
-            as ? "false" : "true");
+            schema[0], name[0], schema[as], name[as], check->settings->publication, as ? "false" : "true");
 }
 
 /* One selected table; true when there is something to say. */
 static bool check_table(struct check *check, const PGresult *r, int row, bool publication)
 {
-    const char *schema = PQgetvalue(r, row, C_SCHEMA),
-               *table = PQgetvalue(r, row, C_TABLE);
-    char kind = PQgetvalue(r, row, C_KIND)[0],
-         persistence = PQgetvalue(r, row, C_PERSISTENCE)[0];
+    const char *schema = PQgetvalue(r, row, C_SCHEMA), *table = PQgetvalue(r, row, C_TABLE);
+    char kind = PQgetvalue(r, row, C_KIND)[0], persistence = PQgetvalue(r, row, C_PERSISTENCE)[0];
     if (kind == 'f' || kind == 'm' || persistence == 'u') {
-        cdc_log(check->log, CDC_LOG_WARNING,
-                "\"%s\".\"%s\" is %s: its changes are not in the log and never seen",
+        cdc_log(check->log, CDC_LOG_WARNING, "\"%s\".\"%s\" is %s: its changes are not in the log and never seen",
                 schema, table,
                 kind == 'f'   ? "a foreign table"
                 : kind == 'm' ? "a materialized view"
@@ -305,21 +280,16 @@ static void check_tables(struct check *check, bool publication)
     }
     PQclear(r);
     if (named >= MAX_TABLES_NAMED)
-        cdc_log(check->log, CDC_LOG_WARNING,
-                "more than %d findings on tables: the rest is left out",
-                MAX_TABLES_NAMED);
+        cdc_log(check->log, CDC_LOG_WARNING, "more than %d findings on tables: the rest is left out", MAX_TABLES_NAMED);
     if (n == 0) {
         check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR,
-                "no table is selected: mend -t and -T, or create the tables first");
+        cdc_log(check->log, CDC_LOG_ERROR, "no table is selected: mend -t and -T, or create the tables first");
     } else {
-        cdc_log(check->log, CDC_LOG_INFO, "%s%d tables selected, %d with findings",
-                named ? "" : "ok: ", n, named);
+        cdc_log(check->log, CDC_LOG_INFO, "%s%d tables selected, %d with findings", named ? "" : "ok: ", n, named);
     }
 }
 
-int pg_check(const struct pg_settings *settings, const struct cdc_log *log,
-             struct cdc_error *error)
+int pg_check(const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error)
 {
     struct pg_settings resolved = *settings;
     struct check check = {.settings = &resolved, .log = log};
@@ -344,7 +314,6 @@ int pg_check(const struct pg_settings *settings, const struct cdc_log *log,
         return -1;
     if (check.problems == 0)
         return 0;
-    return cdc_error_set(error, CDC_EXIT_CONFIG,
-                         "%d finding%s would stop the pipe or lose rows", check.problems,
+    return cdc_error_set(error, CDC_EXIT_CONFIG, "%d finding%s would stop the pipe or lose rows", check.problems,
                          check.problems == 1 ? "" : "s");
 }

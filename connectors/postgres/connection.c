@@ -24,8 +24,7 @@ static const char *option_value(const PQconninfoOption *options, const char *key
 }
 
 /* What the user asked for: in the URL, else in the environment. */
-static const char *user_value(const PQconninfoOption *url, const PQconninfoOption *env,
-                              const char *keyword)
+static const char *user_value(const PQconninfoOption *url, const PQconninfoOption *env, const char *keyword)
 {
     const char *value = option_value(url, keyword);
     return value ? value : option_value(env, keyword);
@@ -36,11 +35,10 @@ static const char *user_value(const PQconninfoOption *url, const PQconninfoOptio
 static int url_error(const char *url, const char *reason, struct cdc_error *error)
 {
     bool secret = strchr(url, '@') || strstr(url, "password");
-    cdc_error_set(error, CDC_EXIT_USAGE, "the connection URL cannot be read%s%s",
-                  secret || !reason ? "" : ": ", secret || !reason ? "" : reason);
-    return cdc_error_hint(
-        error, "write postgresql://user@host:port/database; special characters in user "
-               "or password as %%40 (@), %%2F (/), %%3A (:)");
+    cdc_error_set(error, CDC_EXIT_USAGE, "the connection URL cannot be read%s%s", secret || !reason ? "" : ": ",
+                  secret || !reason ? "" : reason);
+    return cdc_error_hint(error, "write postgresql://user@host:port/database; special characters in user "
+                                 "or password as %%40 (@), %%2F (/), %%3A (:)");
 }
 
 static int parse_url(const char *url, PQconninfoOption **options, struct cdc_error *error)
@@ -55,8 +53,7 @@ static int parse_url(const char *url, PQconninfoOption **options, struct cdc_err
     PQfreemem(reason);
     /* An @ or letters where none belong are the rest of a password that was not encoded.
      */
-    const char *host = option_value(*options, "host"),
-               *port = option_value(*options, "port");
+    const char *host = option_value(*options, "host"), *port = option_value(*options, "port");
     const char *database = option_value(*options, "dbname");
     if ((host && strchr(host, '@')) || (port && port[strspn(port, "0123456789,")]) ||
         (database && strchr(database, '@') && !option_value(*options, "user")))
@@ -69,8 +66,7 @@ struct parameters {
     size_t n;
 };
 
-static void add_parameter(struct parameters *parameters, const char *keyword,
-                          const char *value)
+static void add_parameter(struct parameters *parameters, const char *keyword, const char *value)
 {
     parameters->keyword[parameters->n] = keyword;
     parameters->value[parameters->n++] = value;
@@ -78,8 +74,7 @@ static void add_parameter(struct parameters *parameters, const char *keyword,
 
 /* Whatever stands before the URL is a default that it overrides; what stands behind it is
  * ours. */
-static void fill_parameters(struct parameters *p, const struct pg_settings *settings,
-                            bool replication)
+static void fill_parameters(struct parameters *p, const struct pg_settings *settings, bool replication)
 {
     static const char *const defaults[][2] = {{"keepalives_idle", "10"},
                                               {"keepalives_interval", "5"},
@@ -102,8 +97,7 @@ static const char *find_sqlstate(const char *message, char state[6])
 {
     for (const char *p = message; (p = strstr(p, ":  ")) != NULL; p++) {
         size_t n = 0;
-        while (n < 5 &&
-               (isdigit((unsigned char)p[3 + n]) || isupper((unsigned char)p[3 + n])))
+        while (n < 5 && (isdigit((unsigned char)p[3 + n]) || isupper((unsigned char)p[3 + n])))
             n++;
         if (n == 5 && p[8] == ':' && p[9] == ' ') {
             memcpy(state, p + 3, 5);
@@ -135,12 +129,10 @@ static int status_of_sqlstate(const char *state)
     static const struct {
         const char *prefix;
         int status;
-    } map[] = {{"28", CDC_EXIT_PERMISSION},     {"42501", CDC_EXIT_PERMISSION},
-               {"08P01", CDC_EXIT_PROTOCOL},    {"08", CDC_EXIT_UNAVAILABLE},
-               {"57P0", CDC_EXIT_UNAVAILABLE},  {"57014", CDC_EXIT_TEMPORARY},
-               {"53400", CDC_EXIT_CONFIG},      {"53", CDC_EXIT_UNAVAILABLE},
-               {"55006", CDC_EXIT_UNAVAILABLE}, {"55P03", CDC_EXIT_UNAVAILABLE},
-               {"40", CDC_EXIT_UNAVAILABLE},    {"XX", CDC_EXIT_PROTOCOL},
+    } map[] = {{"28", CDC_EXIT_PERMISSION},     {"42501", CDC_EXIT_PERMISSION}, {"08P01", CDC_EXIT_PROTOCOL},
+               {"08", CDC_EXIT_UNAVAILABLE},    {"57P0", CDC_EXIT_UNAVAILABLE}, {"57014", CDC_EXIT_TEMPORARY},
+               {"53400", CDC_EXIT_CONFIG},      {"53", CDC_EXIT_UNAVAILABLE},   {"55006", CDC_EXIT_UNAVAILABLE},
+               {"55P03", CDC_EXIT_UNAVAILABLE}, {"40", CDC_EXIT_UNAVAILABLE},   {"XX", CDC_EXIT_PROTOCOL},
                {"58", CDC_EXIT_PROTOCOL},       {"P0", CDC_EXIT_PROTOCOL}};
     for (size_t i = 0; i < sizeof map / sizeof *map; i++)
         if (strncmp(state, map[i].prefix, strlen(map[i].prefix)) == 0)
@@ -161,8 +153,7 @@ static int connect_error(PGconn *connection, struct cdc_error *error)
     int status = at ? status_of_sqlstate(state) : CDC_EXIT_UNAVAILABLE;
     if (!at && PQconnectionNeedsPassword(connection))
         status = CDC_EXIT_PERMISSION;
-    if (!at && (starts_with(message, "invalid ") ||
-                starts_with(message, "definition of service")))
+    if (!at && (starts_with(message, "invalid ") || starts_with(message, "definition of service")))
         status = CDC_EXIT_CONFIG;
     struct cdc_buf text = CDC_BUF_INIT;
     if (at) { /* "host …: FATAL:  28P01: text": what stands before and behind the state */
@@ -173,17 +164,15 @@ static int connect_error(PGconn *connection, struct cdc_error *error)
         clean_message(&text, message, strlen(message));
     }
     cdc_buf_byte(&text, '\0');
-    cdc_error_set(error, status, "cannot connect: %s",
-                  text.failed ? "out of memory" : text.data);
+    cdc_error_set(error, status, "cannot connect: %s", text.failed ? "out of memory" : text.data);
     cdc_buf_free(&text);
     if (strcmp(state, "3D000") == 0)
         cdc_error_hint(error, "name an existing database at the end of the URL");
     else if (strcmp(state, "42501") == 0)
         cdc_error_hint(error, "ALTER ROLE \"%s\" REPLICATION;", PQuser(connection));
     else if (status == CDC_EXIT_PERMISSION)
-        cdc_error_hint(error,
-                       "check user and password (PGPASSWORD, ~/.pgpass) and the server's "
-                       "pg_hba.conf");
+        cdc_error_hint(error, "check user and password (PGPASSWORD, ~/.pgpass) and the server's "
+                              "pg_hba.conf");
     return -1;
 }
 
@@ -202,8 +191,8 @@ static int connect_timeout_ms(const PQconninfoOption *url, const PQconninfoOptio
 
 /* Drives a connection that was begun; asynchronously, so that the server's messages come
  * in their verbose form and a signal ends the wait. */
-static int wait_connected(PGconn *connection, const struct pg_settings *settings,
-                          int timeout_ms, struct cdc_error *error)
+static int wait_connected(PGconn *connection, const struct pg_settings *settings, int timeout_ms,
+                          struct cdc_error *error)
 {
     int64_t deadline = cdc_clock_ms() + timeout_ms;
     PostgresPollingStatusType want = PGRES_POLLING_WRITING;
@@ -212,13 +201,11 @@ static int wait_connected(PGconn *connection, const struct pg_settings *settings
             return connect_error(connection, error);
         int64_t left = deadline - cdc_clock_ms();
         if (left <= 0)
-            return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
-                                 "cannot connect: no answer from %s within %d s",
+            return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "cannot connect: no answer from %s within %d s",
                                  PQhost(connection), timeout_ms / 1000);
         const struct cdc_control *control = settings->control;
-        struct pollfd fds[2] = {
-            {PQsocket(connection), want == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0},
-            {control ? control->wake_fd : -1, POLLIN, 0}};
+        struct pollfd fds[2] = {{PQsocket(connection), want == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0},
+                                {control ? control->wake_fd : -1, POLLIN, 0}};
         int n = poll(fds, 2, (int)left);
         if (control && control->stop)
             return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped while connecting");
@@ -239,24 +226,21 @@ static int pin_session(PGconn *connection, struct cdc_error *error)
     for (const char *p = PG_SESSION_OPTIONS; (p = strstr(p, "-c ")) != NULL;) {
         p += 3;
         size_t name = strcspn(p, "="), value = strcspn(p + name, " ");
-        cdc_buf_printf(&sql, "SET %.*s = '%.*s';", (int)name, p, (int)value - 1,
-                       p + name + 1);
+        cdc_buf_printf(&sql, "SET %.*s = '%.*s';", (int)name, p, (int)value - 1, p + name + 1);
         p += name + value;
     }
-    cdc_buf_lit(
-        &sql, "SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0;"
-              "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;"
-              "SET row_security = off");
+    cdc_buf_lit(&sql, "SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0;"
+                      "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;"
+                      "SET row_security = off");
     cdc_buf_byte(&sql, '\0');
     if (sql.failed) {
         cdc_buf_free(&sql);
         return cdc_error_memory(error);
     }
     PGresult *result = PQexec(connection, sql.data);
-    int status =
-        PQresultStatus(result) == PGRES_COMMAND_OK
-            ? 0
-            : pg_result_error(connection, result, "cannot prepare the session", error);
+    int status = PQresultStatus(result) == PGRES_COMMAND_OK
+                     ? 0
+                     : pg_result_error(connection, result, "cannot prepare the session", error);
     PQclear(result);
     cdc_buf_free(&sql);
     return status;
@@ -273,13 +257,11 @@ static int check_version(PGconn *connection, struct cdc_error *error)
     int version = PQserverVersion(connection);
     if (version >= 140000)
         return 0;
-    cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "the server is PostgreSQL %d; 14 or later is needed", version / 10000);
+    cdc_error_set(error, CDC_EXIT_CONFIG, "the server is PostgreSQL %d; 14 or later is needed", version / 10000);
     return -1;
 }
 
-PGconn *pg_connect(const struct pg_settings *settings, bool replication,
-                   struct cdc_error *error)
+PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error)
 {
     PQconninfoOption *url = NULL, *env = PQconndefaults();
     struct parameters parameters = {.n = 0};
@@ -296,8 +278,7 @@ PGconn *pg_connect(const struct pg_settings *settings, bool replication,
         PQsetNoticeReceiver(connection, ignore_notice, NULL);
         result = PQstatus(connection) == CONNECTION_BAD
                      ? connect_error(connection, error)
-                     : wait_connected(connection, settings, connect_timeout_ms(url, env),
-                                      error);
+                     : wait_connected(connection, settings, connect_timeout_ms(url, env), error);
     }
     if (result == 0) {
         PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
@@ -313,12 +294,10 @@ PGconn *pg_connect(const struct pg_settings *settings, bool replication,
     return NULL;
 }
 
-int pg_result_error(PGconn *connection, const PGresult *result, const char *what,
-                    struct cdc_error *error)
+int pg_result_error(PGconn *connection, const PGresult *result, const char *what, struct cdc_error *error)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-    const char *text =
-        result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    const char *text = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
     struct cdc_buf message = CDC_BUF_INIT;
     if (text) {
         clean_message(&message, text, strlen(text));
@@ -335,8 +314,7 @@ int pg_result_error(PGconn *connection, const PGresult *result, const char *what
     /* Without a state the error is libpq's own: the connection broke (PQstatus may not
      * know yet). */
     int status = state ? status_of_sqlstate(state) : CDC_EXIT_UNAVAILABLE;
-    cdc_error_set(error, status, "%s: %s", what,
-                  message.failed ? "out of memory" : message.data);
+    cdc_error_set(error, status, "%s: %s", what, message.failed ? "out of memory" : message.data);
     const char *hint = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
     if (hint)
         cdc_error_hint(error, "%s", hint);

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static PGresult *query(PGconn *sql, const char *text, int n, const char *const *values,
-                       struct cdc_error *error)
+static PGresult *query(PGconn *sql, const char *text, int n, const char *const *values, struct cdc_error *error)
 {
     PGresult *result = PQexecParams(sql, text, n, NULL, values, NULL, NULL, 0);
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
@@ -21,22 +20,22 @@ static PGresult *query(PGconn *sql, const char *text, int n, const char *const *
 
 /* One row a column, in order: type name, base type of a domain, element type of an array
  * (its base), delimiter. */
-#define TYPES_SQL                                                                        \
-    "WITH RECURSIVE c AS (SELECT t, m, o FROM unnest($1::oid[], $2::int4[]) WITH "       \
-    "ORDINALITY u(t, m, o)), "                                                           \
-    "b AS (SELECT o, t AS base FROM c UNION ALL SELECT o, y.typbasetype FROM b "         \
-    "JOIN pg_type y ON y.oid = b.base WHERE y.typtype = 'd'), "                          \
-    "d AS (SELECT b.o, y.oid AS base, CASE WHEN y.typsubscript = "                       \
-    "'array_subscript_handler'::regproc "                                                \
-    "AND y.typlen = -1 THEN y.typelem ELSE 0 END AS elem, y.typdelim FROM b JOIN "       \
-    "pg_type y ON y.oid = b.base "                                                       \
-    "WHERE y.typtype <> 'd'), "                                                          \
-    "e AS (SELECT o, elem FROM d UNION ALL SELECT e.o, y.typbasetype FROM e "            \
-    "JOIN pg_type y ON y.oid = e.elem WHERE y.typtype = 'd') "                           \
-    "SELECT format_type(c.t, c.m), coalesce(d.base, 0), coalesce((SELECT e.elem FROM e " \
-    "LEFT JOIN pg_type y "                                                               \
-    "ON y.oid = e.elem WHERE e.o = c.o AND y.typtype IS DISTINCT FROM 'd' LIMIT 1), "    \
-    "0), "                                                                               \
+#define TYPES_SQL                                                                                                      \
+    "WITH RECURSIVE c AS (SELECT t, m, o FROM unnest($1::oid[], $2::int4[]) WITH "                                     \
+    "ORDINALITY u(t, m, o)), "                                                                                         \
+    "b AS (SELECT o, t AS base FROM c UNION ALL SELECT o, y.typbasetype FROM b "                                       \
+    "JOIN pg_type y ON y.oid = b.base WHERE y.typtype = 'd'), "                                                        \
+    "d AS (SELECT b.o, y.oid AS base, CASE WHEN y.typsubscript = "                                                     \
+    "'array_subscript_handler'::regproc "                                                                              \
+    "AND y.typlen = -1 THEN y.typelem ELSE 0 END AS elem, y.typdelim FROM b JOIN "                                     \
+    "pg_type y ON y.oid = b.base "                                                                                     \
+    "WHERE y.typtype <> 'd'), "                                                                                        \
+    "e AS (SELECT o, elem FROM d UNION ALL SELECT e.o, y.typbasetype FROM e "                                          \
+    "JOIN pg_type y ON y.oid = e.elem WHERE y.typtype = 'd') "                                                         \
+    "SELECT format_type(c.t, c.m), coalesce(d.base, 0), coalesce((SELECT e.elem FROM e "                               \
+    "LEFT JOIN pg_type y "                                                                                             \
+    "ON y.oid = e.elem WHERE e.o = c.o AND y.typtype IS DISTINCT FROM 'd' LIMIT 1), "                                  \
+    "0), "                                                                                                             \
     "coalesce(d.typdelim, ',') FROM c LEFT JOIN d ON d.o = c.o ORDER BY c.o"
 
 static void type_of_row(struct pg_column *column, const PGresult *result, int row)
@@ -57,8 +56,7 @@ static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *err
 {
     struct cdc_buf oids = CDC_BUF_INIT, typmods = CDC_BUF_INIT;
     for (size_t i = 0; i < table->n_columns; i++) {
-        cdc_buf_printf(&oids, "%c%lu", i ? ',' : '{',
-                       (unsigned long)table->columns[i].type_oid);
+        cdc_buf_printf(&oids, "%c%lu", i ? ',' : '{', (unsigned long)table->columns[i].type_oid);
         cdc_buf_printf(&typmods, "%c%ld", i ? ',' : '{', (long)table->columns[i].typmod);
     }
     cdc_buf_append(&oids, "}", 2);
@@ -77,8 +75,7 @@ static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *err
     int status = 0;
     for (size_t i = 0; i < table->n_columns && status == 0; i++) {
         if ((int)i >= PQntuples(result)) {
-            status = cdc_error_set(error, CDC_EXIT_PROTOCOL,
-                                   "the catalogs describe too few types");
+            status = cdc_error_set(error, CDC_EXIT_PROTOCOL, "the catalogs describe too few types");
             break;
         }
         char *name = strdup(PQgetvalue(result, (int)i, 0));
@@ -97,11 +94,9 @@ static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *err
 /* The primary key is the key where old rows carry it: where it is the replica identity,
  * or that is the whole row. With another identity (an index) a delete knows only that
  * one's columns, and they are the key on all lines. */
-static void choose_key(struct pg_table *table, const bool *primary, size_t n_primary,
-                       size_t n_expected)
+static void choose_key(struct pg_table *table, const bool *primary, size_t n_primary, size_t n_expected)
 {
-    bool usable = n_primary > 0 && n_primary == n_expected, any_identity = false,
-         same = true;
+    bool usable = n_primary > 0 && n_primary == n_expected, any_identity = false, same = true;
     for (size_t i = 0; i < table->n_columns; i++) {
         any_identity = any_identity || table->columns[i].identity;
         same = same && primary[i] == table->columns[i].identity;
@@ -118,14 +113,13 @@ static int read_columns(PGconn *sql, struct pg_table *table, struct cdc_error *e
     char oid[16];
     const char *values[1] = {oid};
     snprintf(oid, sizeof oid, "%lu", (unsigned long)table->oid);
-    PGresult *result =
-        query(sql,
-              "SELECT a.attname, a.attnotnull, a.attgenerated <> '', "
-              "coalesce(a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]), "
-              "false), coalesce(i.indnkeyatts, 0) FROM pg_attribute a "
-              "LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary "
-              "WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped",
-              1, values, error);
+    PGresult *result = query(sql,
+                             "SELECT a.attname, a.attnotnull, a.attgenerated <> '', "
+                             "coalesce(a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]), "
+                             "false), coalesce(i.indnkeyatts, 0) FROM pg_attribute a "
+                             "LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary "
+                             "WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped",
+                             1, values, error);
     bool *primary = calloc(table->n_columns + 1, sizeof *primary);
     if (!result || !primary) {
         PQclear(result);

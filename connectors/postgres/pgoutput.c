@@ -22,7 +22,7 @@ struct transaction {
     int64_t ts_ms;
     uint32_t xid;
     /* parts that all its lines share */
-    char pos_head[17];   /* "FFFFFFFFFFFFFFFF." */
+    char pos_head[17];          /* "FFFFFFFFFFFFFFFF." */
     struct cdc_buf numbers;     /* `","seq":N,"ts_ms":N,"source":`, behind pos */
     struct cdc_buf source_tail; /* `,"ts_ms":N,"txId":N,"lsn":N,"snapshot":"false"}` */
 };
@@ -149,7 +149,8 @@ static struct pg_table *find_table(struct pgoutput *decoder, uint32_t oid, struc
         return decoder->last;
     struct pg_table *table = decoder->n_slots ? decoder->tables[slot_of(decoder, oid)] : NULL;
     if (!table)
-        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a change of a table (oid %u) that it did not describe", oid);
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a change of a table (oid %u) that it did not describe",
+                      oid);
     decoder->last = table;
     return table;
 }
@@ -186,7 +187,8 @@ static int decode_type(struct pgoutput *decoder, struct reader *reader, struct c
     return 0;
 }
 
-static int read_column(const struct pgoutput *decoder, struct reader *reader, struct pg_column *column, struct cdc_error *error)
+static int read_column(const struct pgoutput *decoder, struct reader *reader, struct pg_column *column,
+                       struct cdc_error *error)
 {
     char oid_text[16];
     uint8_t flags = get8(reader);
@@ -210,7 +212,8 @@ static int read_column(const struct pgoutput *decoder, struct reader *reader, st
     return column->name && column->type_name ? 0 : cdc_error_memory(error);
 }
 
-static int read_relation(const struct pgoutput *decoder, struct reader *reader, struct pg_table *table, struct cdc_error *error)
+static int read_relation(const struct pgoutput *decoder, struct reader *reader, struct pg_table *table,
+                         struct cdc_error *error)
 {
     table->oid = get32(reader);
     const char *schema = get_string(reader), *name = get_string(reader);
@@ -329,7 +332,8 @@ static int decode_begin(struct pgoutput *decoder, struct reader *reader, struct 
 }
 
 /* Keeps pos and source of the boundary line just appended. */
-static void set_boundary(struct pgoutput *decoder, const char *pos, size_t pos_n, const char *source, size_t source_n, uint64_t seq)
+static void set_boundary(struct pgoutput *decoder, const char *pos, size_t pos_n, const char *source, size_t source_n,
+                         uint64_t seq)
 {
     decoder->boundary_pos.len = decoder->boundary_source.len = 0;
     cdc_buf_append(&decoder->boundary_pos, pos, pos_n);
@@ -383,7 +387,8 @@ static int decode_commit(struct pgoutput *decoder, struct reader *reader, struct
     if (finished(reader, "Commit", error) < 0)
         return -1;
     if (!decoder->tx.open || flags != 0 || commit_lsn != decoder->tx.final_lsn || end_lsn <= commit_lsn)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a Commit that does not belong to the open transaction");
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                             "the server sent a Commit that does not belong to the open transaction");
     end_transaction(decoder, end_lsn, out);
     return 0;
 }
@@ -400,7 +405,8 @@ void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *
 /* -- changes --------------------------------------------------------------- */
 
 /* One tuple into cells; kinds other than text, NULL and unchanged are errors. */
-static int read_tuple(struct reader *reader, const struct pg_table *table, struct pg_cell *cells, struct cdc_error *error)
+static int read_tuple(struct reader *reader, const struct pg_table *table, struct pg_cell *cells,
+                      struct cdc_error *error)
 {
     if (get16(reader) != table->n_columns || reader->bad)
         return malformed(error, "row");
@@ -491,7 +497,8 @@ static int decode_insert(struct pgoutput *decoder, struct reader *reader, struct
 
 /* What the new row leaves out and the old one tells. A 'K' row speaks of identity columns only: the others in it are
  * written as NULL and are not. */
-static void fill_unchanged(const struct pg_table *table, struct pg_cell *new_row, const struct pg_cell *old_row, char old_kind)
+static void fill_unchanged(const struct pg_table *table, struct pg_cell *new_row, const struct pg_cell *old_row,
+                           char old_kind)
 {
     for (size_t i = 0; i < table->n_columns; i++)
         if (new_row[i].kind == 'u' && (old_kind == 'O' || table->columns[i].identity))
@@ -501,8 +508,8 @@ static void fill_unchanged(const struct pg_table *table, struct pg_cell *new_row
 static bool same_identity(const struct pg_table *table, const struct pg_cell *a, const struct pg_cell *b)
 {
     for (size_t i = 0; i < table->n_columns; i++)
-        if (table->columns[i].identity && (a[i].kind != b[i].kind || a[i].n != b[i].n ||
-                                           (a[i].n != 0 && memcmp(a[i].p, b[i].p, a[i].n) != 0)))
+        if (table->columns[i].identity &&
+            (a[i].kind != b[i].kind || a[i].n != b[i].n || (a[i].n != 0 && memcmp(a[i].p, b[i].p, a[i].n) != 0)))
             return false;
     return true;
 }
@@ -512,8 +519,8 @@ static int check_key(const struct pg_table *table, const struct pg_cell *cells, 
     for (size_t i = 0; table->has_key && i < table->n_columns; i++) {
         if (!table->columns[i].key || cells[i].kind != 'u')
             continue;
-        cdc_error_set(error, CDC_EXIT_PROTOCOL, "table %s.%s: an update does not tell its key column \"%s\"", table->schema,
-                      table->name, table->columns[i].name);
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "table %s.%s: an update does not tell its key column \"%s\"",
+                      table->schema, table->name, table->columns[i].name);
         return cdc_error_hint(error, "update the server to its newest minor release, or set REPLICA IDENTITY FULL");
     }
     return 0;
@@ -544,7 +551,8 @@ static void update_line(struct pgoutput *decoder, struct pg_table *table, char o
     cdc_buf_lit(out, ",\"before\":");
     if (old_kind == 'O')
         row(decoder, table, old_row, PG_ROW_ALL, out);
-    else if (old_kind == 'K' && !same_identity(table, new_row, old_row)) /* a long key is sent even when it is the same */
+    else if (old_kind == 'K' &&
+             !same_identity(table, new_row, old_row)) /* a long key is sent even when it is the same */
         row(decoder, table, old_row, PG_ROW_IDENTITY, out);
     else
         cdc_buf_lit(out, "null");
@@ -614,7 +622,8 @@ static int decode_delete(struct pgoutput *decoder, struct reader *reader, struct
     return 0;
 }
 
-static int decode_truncate(struct pgoutput *decoder, struct reader *reader, struct cdc_buf *out, struct cdc_error *error)
+static int decode_truncate(struct pgoutput *decoder, struct reader *reader, struct cdc_buf *out,
+                           struct cdc_error *error)
 {
     uint32_t n = get32(reader);
     get8(reader); /* CASCADE, RESTART IDENTITY: its tables are listed */
@@ -632,8 +641,8 @@ static int decode_truncate(struct pgoutput *decoder, struct reader *reader, stru
     return 0;
 }
 
-static void message_line(struct pgoutput *decoder, const char *prefix, const char *content, size_t n, bool transactional,
-                         struct cdc_buf *out)
+static void message_line(struct pgoutput *decoder, const char *prefix, const char *content, size_t n,
+                         bool transactional, struct cdc_buf *out)
 {
     decoder->tx.ordinal++;
     line_head(decoder, NULL, 'm', out);
@@ -645,9 +654,9 @@ static void message_line(struct pgoutput *decoder, const char *prefix, const cha
     cdc_buf_text(out, transactional ? ",\"transactional\":true}}\n" : ",\"transactional\":false}}\n");
 }
 
-/* A message that belongs to no transaction is one by itself. Its LSN is where its record ends, which may be where the record of
- * the next transaction's commit begins: its pos is the byte before, so that both differ, and its end that LSN and no more, or
- * that transaction would be passed over when replication starts again. */
+/* A message that belongs to no transaction is one by itself. Its LSN is where its record ends, which may be where the
+ * record of the next transaction's commit begins: its pos is the byte before, so that both differ, and its end that LSN
+ * and no more, or that transaction would be passed over when replication starts again. */
 static int decode_message(struct pgoutput *decoder, struct reader *reader, struct cdc_buf *out, struct cdc_error *error)
 {
     uint8_t flags = get8(reader);
@@ -688,32 +697,23 @@ static int decode(struct pgoutput *decoder, struct reader *reader, struct cdc_bu
     if (reader->bad)
         return malformed(error, "replication");
     switch (tag) {
-    case 'I':
-        return decode_insert(decoder, reader, out, error);
-    case 'U':
-        return decode_update(decoder, reader, out, error);
-    case 'D':
-        return decode_delete(decoder, reader, out, error);
-    case 'B':
-        return decode_begin(decoder, reader, error);
-    case 'C':
-        return decode_commit(decoder, reader, out, error);
-    case 'R':
-        return decode_relation(decoder, reader, error);
-    case 'Y':
-        return decode_type(decoder, reader, error);
-    case 'T':
-        return decode_truncate(decoder, reader, out, error);
-    case 'M':
-        return decode_message(decoder, reader, out, error);
-    case 'O':
-        return decode_origin(decoder, reader, error);
+    case 'I': return decode_insert(decoder, reader, out, error);
+    case 'U': return decode_update(decoder, reader, out, error);
+    case 'D': return decode_delete(decoder, reader, out, error);
+    case 'B': return decode_begin(decoder, reader, error);
+    case 'C': return decode_commit(decoder, reader, out, error);
+    case 'R': return decode_relation(decoder, reader, error);
+    case 'Y': return decode_type(decoder, reader, error);
+    case 'T': return decode_truncate(decoder, reader, out, error);
+    case 'M': return decode_message(decoder, reader, out, error);
+    case 'O': return decode_origin(decoder, reader, error);
     default:
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a message of the unknown type 0x%02x", tag);
     }
 }
 
-int pgoutput_decode(struct pgoutput *decoder, const char *data, size_t n, uint64_t start_lsn, struct cdc_buf *out, struct cdc_error *error)
+int pgoutput_decode(struct pgoutput *decoder, const char *data, size_t n, uint64_t start_lsn, struct cdc_buf *out,
+                    struct cdc_error *error)
 {
     (void)start_lsn; /* 0 or shared by several changes: no position (the commit's LSN is) */
     struct reader reader = {(const unsigned char *)data, (const unsigned char *)data + n, false};

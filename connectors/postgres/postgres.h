@@ -17,10 +17,10 @@
  * A pos compares byte-wise in stream order. Hexadecimal digits are upper case.
  *   snapshot line  XXXXXXXXXXXXXXXX.0000000000.aAAAA.RRRRRRRRRRRR   X: consistent point, A: attempt, R: row (1..)
  *   heartbeat      WWWWWWWWWWWWWWWW.0000000000.hNNNNNNNN            W: position of the server, N: counter
- *   schema line    FFFFFFFFFFFFFFFF.OOOOOOOOOO.0                    F: start of the commit record, O: ordinal of the next change
- *   change         FFFFFFFFFFFFFFFF.OOOOOOOOOO.1                    O: 1.. within the transaction (all its changes count)
- *   commit         FFFFFFFFFFFFFFFF.FFFFFFFFFF.EEEEEEEEEEEEEEEE     E: end of the commit record
- * seq is F (X for snapshot lines, W for heartbeats). */
+ *   schema line    FFFFFFFFFFFFFFFF.OOOOOOOOOO.0                    F: start of the commit record, O: ordinal of the
+ * next change change         FFFFFFFFFFFFFFFF.OOOOOOOOOO.1                    O: 1.. within the transaction (all its
+ * changes count) commit         FFFFFFFFFFFFFFFF.FFFFFFFFFF.EEEEEEEEEEEEEEEE     E: end of the commit record seq is F
+ * (X for snapshot lines, W for heartbeats). */
 void pg_pos_snapshot(struct cdc_buf *out, uint64_t consistent_point, unsigned attempt, uint64_t row);
 void pg_pos_heartbeat(struct cdc_buf *out, uint64_t lsn, uint32_t counter);
 void pg_pos_schema(struct cdc_buf *out, uint64_t final_lsn, uint64_t next_ordinal);
@@ -31,7 +31,7 @@ void pg_pos_commit(struct cdc_buf *out, uint64_t final_lsn, uint64_t end_lsn);
 bool pg_pos_restart_lsn(const char *pos, uint64_t *lsn);
 /* Was pos made by a snapshot? Then *attempt is set. */
 bool pg_pos_is_snapshot(const char *pos, unsigned *attempt);
-bool pg_lsn_parse(const char *text, uint64_t *lsn);   /* "16/B374D848" */
+bool pg_lsn_parse(const char *text, uint64_t *lsn); /* "16/B374D848" */
 void pg_lsn_format(char text[24], uint64_t lsn);
 
 /* -- values (types.c) ---------------------------------------------------- */
@@ -39,7 +39,20 @@ struct pg_value_style {
     bool int64_as_string;   /* --int64=string: beyond 2^53 */
     bool decimal_as_number; /* --decimal=number */
 };
-enum pg_kind { PG_TEXT, PG_BOOL, PG_INTEGER, PG_INT8, PG_FLOAT, PG_NUMERIC, PG_BYTEA, PG_JSON, PG_TIMESTAMP, PG_TIMESTAMPTZ, PG_INTERVAL, PG_ARRAY };
+enum pg_kind {
+    PG_TEXT,
+    PG_BOOL,
+    PG_INTEGER,
+    PG_INT8,
+    PG_FLOAT,
+    PG_NUMERIC,
+    PG_BYTEA,
+    PG_JSON,
+    PG_TIMESTAMP,
+    PG_TIMESTAMPTZ,
+    PG_INTERVAL,
+    PG_ARRAY
+};
 struct pg_type {
     enum pg_kind kind;
     enum pg_kind element; /* of PG_ARRAY */
@@ -47,14 +60,16 @@ struct pg_type {
 };
 /* By type oid alone: built-in types and their arrays; unknown ones are PG_TEXT. */
 struct pg_type pg_type_of(uint32_t oid);
-/* Appends the server's text form (sessions pinned by PG_SESSION_OPTIONS) as JSON, as cdc-event(5) says. *unconvertible is
- * incremented when bytes are not UTF-8. */
-void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style, const char *text, size_t n, uint64_t *unconvertible);
+/* Appends the server's text form (sessions pinned by PG_SESSION_OPTIONS) as JSON, as cdc-event(5) says. *unconvertible
+ * is incremented when bytes are not UTF-8. */
+void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style, const char *text,
+                     size_t n, uint64_t *unconvertible);
 /* A built-in type by its name in pg_catalog ("int4", "_text"): what a domain is made of. */
 struct pg_type pg_type_named(const char *name);
 /* Settings that change output, pinned for every session (contents of libpq's `options`). */
-#define PG_SESSION_OPTIONS \
-    "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c extra_float_digits=3 -c bytea_output=hex -c lc_monetary=C"
+#define PG_SESSION_OPTIONS                                                                                             \
+    "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c extra_float_digits=3 -c bytea_output=hex -c "       \
+    "lc_monetary=C"
 
 /* -- tables (table.c) ----------------------------------------------------- */
 struct pg_column {
@@ -63,9 +78,9 @@ struct pg_column {
     uint32_t type_oid;
     int32_t typmod;
     struct pg_type type;
-    char *type_name;      /* format_type(), or the oid as text when unknown */
-    bool key;             /* part of key: primary key, else replica identity */
-    bool identity;        /* flag 1 of the Relation message */
+    char *type_name; /* format_type(), or the oid as text when unknown */
+    bool key;        /* part of key: primary key, else replica identity */
+    bool identity;   /* flag 1 of the Relation message */
     bool nullable, generated;
 };
 struct pg_table {
@@ -75,16 +90,18 @@ struct pg_table {
     struct pg_column *columns;
     size_t n_columns;
     bool has_key;
-    bool selected;         /* by -t / -T */
-    bool schema_written;   /* in this run */
-    struct cdc_buf source_head; /* `{"connector":"postgresql","name":..,"db":..,"schema":..,"table":..` without closing brace, ready */
+    bool selected;              /* by -t / -T */
+    bool schema_written;        /* in this run */
+    struct cdc_buf source_head; /* `{"connector":"postgresql","name":..,"db":..,"schema":..,"table":..` without closing
+                                   brace, ready */
 };
 void pg_table_free(struct pg_table *table);
-/* Once names, identities and the primary key (column.key, has_key) are set: settles which columns are the key, recognises arrays of
- * other than built-in types by their name, and builds name_json and source_head. 0 or -1 */
+/* Once names, identities and the primary key (column.key, has_key) are set: settles which columns are the key,
+ * recognises arrays of other than built-in types by their name, and builds name_json and source_head. 0 or -1 */
 int pg_table_prepare(struct pg_table *table, const char *pipeline, const char *database, struct cdc_error *error);
 /* Appends one whole schema line with LF. */
-void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, struct cdc_span pos, uint64_t seq, int64_t ts_ms);
+void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, struct cdc_span pos, uint64_t seq,
+                          int64_t ts_ms);
 /* Appends `{"connector":"postgresql","name":"N","db":"D"`. */
 void pg_source_head(struct cdc_buf *out, const char *pipeline, const char *database);
 /* Appends `,"ts_ms":N,"txId":N,"lsn":N,"snapshot":"S"}`; tx_id 0: left out. */
@@ -97,9 +114,10 @@ struct pg_cell {
     char kind;
 };
 enum pg_row_part { PG_ROW_ALL, PG_ROW_KEY, PG_ROW_IDENTITY };
-/* Appends {"column":value,...} of the columns in part, without those of kind 'u'. cells: one for each column. (types.c) */
-void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells, enum pg_row_part part,
-                   const struct pg_value_style *style, uint64_t *unconvertible);
+/* Appends {"column":value,...} of the columns in part, without those of kind 'u'. cells: one for each column. (types.c)
+ */
+void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
+                   enum pg_row_part part, const struct pg_value_style *style, uint64_t *unconvertible);
 
 /* -- pgoutput, protocol version 1 (pgoutput.c) ----------------------------- */
 struct pgoutput;
@@ -108,8 +126,9 @@ struct pgoutput_settings {
     struct pg_value_style style;
     const char *const *include, *const *exclude; /* -t, -T */
     size_t n_include, n_exclude;
-    /* Completes a table that a Relation message described (type names, nullable, generated, primary key) from the catalogs; may be
-     * NULL in tests. Called at most once per Relation message. When the catalog's columns differ (older Relation), only what matches by name is taken. 0 or -1 */
+    /* Completes a table that a Relation message described (type names, nullable, generated, primary key) from the
+     * catalogs; may be NULL in tests. Called at most once per Relation message. When the catalog's columns differ
+     * (older Relation), only what matches by name is taken. 0 or -1 */
     int (*describe)(void *context, struct pg_table *table, struct cdc_error *error);
     void *describe_context;
 };
@@ -117,33 +136,41 @@ struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct c
 void pgoutput_free(struct pgoutput *decoder);
 /* Forgets relations and any open transaction: a new connection. */
 void pgoutput_reset(struct pgoutput *decoder);
-/* Decodes the payload of one XLogData message; appends whole lines. Unknown messages and bad lengths are errors (PROTOCOL). */
-int pgoutput_decode(struct pgoutput *decoder, const char *data, size_t n, uint64_t start_lsn, struct cdc_buf *out, struct cdc_error *error);
+/* Decodes the payload of one XLogData message; appends whole lines. Unknown messages and bad lengths are errors
+ * (PROTOCOL). */
+int pgoutput_decode(struct pgoutput *decoder, const char *data, size_t n, uint64_t start_lsn, struct cdc_buf *out,
+                    struct cdc_error *error);
 bool pgoutput_in_transaction(const struct pgoutput *decoder);
-/* After a commit line (or the commit line of a non-transactional message): the boundary; NULL before the first. BORROWED until the next decode. */
+/* After a commit line (or the commit line of a non-transactional message): the boundary; NULL before the first.
+ * BORROWED until the next decode. */
 const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder);
 /* Appends a heartbeat line at lsn (only between transactions) and makes it the boundary. */
 void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out);
-struct pgoutput_counts { uint64_t changes, commits, lines, unconvertible; };
+struct pgoutput_counts {
+    uint64_t changes, commits, lines, unconvertible;
+};
 const struct pgoutput_counts *pgoutput_counts(const struct pgoutput *decoder);
 
 /* -- connection (connection.c) ------------------------------------------- */
 struct pg_settings {
-    const char *url;        /* libpq URI or key=value text; "" for the environment alone */
-    const char *name;       /* pipeline; NULL: the database's name */
+    const char *url;                /* libpq URI or key=value text; "" for the environment alone */
+    const char *name;               /* pipeline; NULL: the database's name */
     const char *slot, *publication; /* NULL: cdc_NAME */
     struct cdc_option_list tables, exclude;
     bool no_create, temporary;
     struct pg_value_style style;
     const char *tool;
-    /* While a long wait lasts (a slot waits for running transactions): who to tell, and what ends it. Both may be NULL. */
+    /* While a long wait lasts (a slot waits for running transactions): who to tell, and what ends it. Both may be NULL.
+     */
     const struct cdc_log *log;
     const struct cdc_control *control;
 };
-/* Connects with the session pinned; replication: a walsender connection to that database. Errors: PERMISSION for a wrong password or a missing
- * privilege, CONFIG for a database that does not exist, UNAVAILABLE else. The password appears in no error. RETURNS NEW (PQfinish). */
+/* Connects with the session pinned; replication: a walsender connection to that database. Errors: PERMISSION for a
+ * wrong password or a missing privilege, CONFIG for a database that does not exist, UNAVAILABLE else. The password
+ * appears in no error. RETURNS NEW (PQfinish). */
 PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error);
-/* Sets error from the result's SQLSTATE (28xxx, 42501: PERMISSION; 57P0x, 08xxx, 53300, 55006: UNAVAILABLE; else CONFIG or PROTOCOL). Returns -1. */
+/* Sets error from the result's SQLSTATE (28xxx, 42501: PERMISSION; 57P0x, 08xxx, 53300, 55006: UNAVAILABLE; else CONFIG
+ * or PROTOCOL). Returns -1. */
 int pg_result_error(PGconn *connection, const PGresult *result, const char *what, struct cdc_error *error);
 
 /* -- slot and publication (slot.c) ---------------------------------------- */
@@ -154,27 +181,35 @@ struct pg_identity { /* what a position belongs to */
     char database[64];
 };
 int pg_identify(PGconn *replication, struct pg_identity *identity, struct cdc_error *error);
-/* The identity as a JSON object for an offset's `state`, and the check against it. LOST when the position belongs to another
- * system, or to a timeline that forked before it (asks TIMELINE_HISTORY). */
+/* The identity as a JSON object for an offset's `state`, and the check against it. LOST when the position belongs to
+ * another system, or to a timeline that forked before it (asks TIMELINE_HISTORY). */
 void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity);
-int pg_identity_check(PGconn *replication, const struct pg_identity *identity, const char *state, uint64_t lsn, struct cdc_error *error);
+int pg_identity_check(PGconn *replication, const struct pg_identity *identity, const char *state, uint64_t lsn,
+                      struct cdc_error *error);
 struct pg_slot {
     bool exists, active, lost;
     uint64_t confirmed_flush, restart_lsn;
     int active_pid;
 };
-int pg_slot_read(PGconn *sql, const char *slot, struct pg_slot *result, struct cdc_error *error); /* checks plugin and database too */
-/* Creates the publication when missing (for the tables that match -t/-T, or FOR ALL TABLES when none is given and the role may; else all that it owns); says so. */
-int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error);
-/* Creates the slot on a replication connection; its snapshot is exported and lives until that connection's next command.
- * snapshot may be NULL (then none is exported). */
-int pg_slot_create(PGconn *replication, const struct pg_settings *settings, uint64_t *consistent_point, char snapshot[64], struct cdc_error *error);
+int pg_slot_read(PGconn *sql, const char *slot, struct pg_slot *result,
+                 struct cdc_error *error); /* checks plugin and database too */
+/* Creates the publication when missing (for the tables that match -t/-T, or FOR ALL TABLES when none is given and the
+ * role may; else all that it owns); says so. */
+int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log,
+                          struct cdc_error *error);
+/* Creates the slot on a replication connection; its snapshot is exported and lives until that connection's next
+ * command. snapshot may be NULL (then none is exported). */
+int pg_slot_create(PGconn *replication, const struct pg_settings *settings, uint64_t *consistent_point,
+                   char snapshot[64], struct cdc_error *error);
 /* Removes the publication if it was made by pg_publication_ensure, else leaves it and says so. */
-int pg_publication_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error);
-int pg_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error); /* --drop */
+int pg_publication_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log,
+                        struct cdc_error *error);
+int pg_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log,
+            struct cdc_error *error); /* --drop */
 /* --check: one finding a line through log; returns 0, or -1 with CONFIG when the pipe would lose or stop. */
 int pg_check(const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error);
-/* Fills settings->name, slot, publication defaults (asks the server for the database's name). Strings are RETURNED NEW into settings and live as long as the process. */
+/* Fills settings->name, slot, publication defaults (asks the server for the database's name). Strings are RETURNED NEW
+ * into settings and live as long as the process. */
 int pg_settings_resolve(PGconn *sql, struct pg_settings *settings, struct cdc_error *error);
 /* Is table filled in from the catalogs (describe above)? connection: a plain SQL connection. */
 int pg_table_describe(PGconn *sql, struct pg_table *table, struct cdc_error *error);
@@ -184,25 +219,27 @@ struct pg_stream;
 extern const struct cdc_source_ops pg_stream_ops;
 struct pg_stream_settings {
     struct pg_settings *settings;
-    double heartbeat;      /* seconds */
-    const char *until;     /* "now", an LSN "X/Y", or an RFC 3339 time; NULL */
-    int64_t max_events;    /* 0: never */
-    bool resume_only;      /* a position exists somewhere: never create anything */
+    double heartbeat;   /* seconds */
+    const char *until;  /* "now", an LSN "X/Y", or an RFC 3339 time; NULL */
+    int64_t max_events; /* 0: never */
+    bool resume_only;   /* a position exists somewhere: never create anything */
 };
 /* until as above: *lsn or *ms (since 1970) is set, neither for now and NULL. USAGE when it is none of these. */
 int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_error *error);
-struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error);
+struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struct cdc_metrics *metrics,
+                                const struct cdc_log *log, struct cdc_error *error);
 void pg_stream_free(struct pg_stream *stream);
 
 /* -- snapshot (snapshot.c) --------------------------------------------------- */
 struct pg_snapshot_settings {
     struct pg_settings *settings;
-    int64_t chunk_rows;    /* rows between commit lines */
-    bool progress;         /* stderr is a terminal */
+    int64_t chunk_rows; /* rows between commit lines */
+    bool progress;      /* stderr is a terminal */
     int output_fd;
 };
 /* Does the whole snapshot unless it is finished. offsets: its own file. */
 int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offset_file *offsets, struct cdc_acks *acks,
-                    struct cdc_control *control, struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error);
+                    struct cdc_control *control, struct cdc_metrics *metrics, const struct cdc_log *log,
+                    struct cdc_error *error);
 
 #endif

@@ -15,8 +15,8 @@
 /* Marks publications that we made, so that --drop removes no other. */
 #define PUBLICATION_COMMENT "made by pg-cdc"
 
-static PGresult *query(PGconn *sql, const char *text, int n, const char *const *values,
-                       const char *what, struct cdc_error *error)
+static PGresult *query(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
+                       struct cdc_error *error)
 {
     PGresult *result = PQexecParams(sql, text, n, NULL, values, NULL, NULL, 0);
     ExecStatusType status = PQresultStatus(result);
@@ -43,21 +43,16 @@ static bool is_true(const PGresult *result, int row, int column)
 
 /* -- identity -- */
 
-int pg_identify(PGconn *replication, struct pg_identity *identity,
-                struct cdc_error *error)
+int pg_identify(PGconn *replication, struct pg_identity *identity, struct cdc_error *error)
 {
     PGresult *result = PQexec(replication, "IDENTIFY_SYSTEM");
     int status = 0;
-    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 ||
-        PQnfields(result) < 4) {
-        status =
-            pg_result_error(replication, result, "cannot identify the server", error);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 || PQnfields(result) < 4) {
+        status = pg_result_error(replication, result, "cannot identify the server", error);
     } else {
-        copy_text(identity->system_identifier, sizeof identity->system_identifier,
-                  PQgetvalue(result, 0, 0));
+        copy_text(identity->system_identifier, sizeof identity->system_identifier, PQgetvalue(result, 0, 0));
         identity->timeline = (int32_t)strtol(PQgetvalue(result, 0, 1), NULL, 10);
-        copy_text(identity->database, sizeof identity->database,
-                  PQgetvalue(result, 0, 3));
+        copy_text(identity->database, sizeof identity->database, PQgetvalue(result, 0, 3));
     }
     PQclear(result);
     return status;
@@ -66,8 +61,7 @@ int pg_identify(PGconn *replication, struct pg_identity *identity,
 void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity)
 {
     cdc_buf_lit(out, "{\"system_identifier\":");
-    cdc_json_append_string(out, identity->system_identifier,
-                           strlen(identity->system_identifier));
+    cdc_json_append_string(out, identity->system_identifier, strlen(identity->system_identifier));
     cdc_buf_lit(out, ",\"timeline\":");
     cdc_buf_i64(out, identity->timeline);
     cdc_buf_lit(out, ",\"database\":");
@@ -79,10 +73,8 @@ void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity)
 
 static int hint_lost(struct cdc_error *error)
 {
-    return cdc_error_hint(
-        error,
-        "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
-        "offset files of the pipeline, and begin with cdc-snapshot)");
+    return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
+                                 "offset files of the pipeline, and begin with cdc-snapshot)");
 }
 
 /* Where the server's history left timeline `old`: 1 and *lsn; 0 when it never was on it.
@@ -102,8 +94,7 @@ static int find_switch(const char *history, int64_t old, uint64_t *lsn)
 
 /* The server moved on to another timeline: the position is still in its log when it lies
  * before the fork. */
-static int check_timeline(PGconn *replication, int32_t current, int64_t old, uint64_t lsn,
-                          struct cdc_error *error)
+static int check_timeline(PGconn *replication, int32_t current, int64_t old, uint64_t lsn, struct cdc_error *error)
 {
     char command[64], position[24];
     pg_lsn_format(position, lsn);
@@ -118,29 +109,24 @@ static int check_timeline(PGconn *replication, int32_t current, int64_t old, uin
     PGresult *result = PQexec(replication, command);
     uint64_t fork = 0;
     int status = 0;
-    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 ||
-        PQnfields(result) != 2) {
-        status = pg_result_error(replication, result,
-                                 "cannot read the timeline's history", error);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 || PQnfields(result) != 2) {
+        status = pg_result_error(replication, result, "cannot read the timeline's history", error);
     } else if (!find_switch(PQgetvalue(result, 0, 1), old, &fork) || lsn > fork) {
-        cdc_error_set(
-            error, CDC_EXIT_LOST,
-            "the server's timeline %ld left timeline %lld before the position %s",
-            (long)current, (long long)old, position);
+        cdc_error_set(error, CDC_EXIT_LOST, "the server's timeline %ld left timeline %lld before the position %s",
+                      (long)current, (long long)old, position);
         status = hint_lost(error);
     }
     PQclear(result);
     return status;
 }
 
-int pg_identity_check(PGconn *replication, const struct pg_identity *identity,
-                      const char *state, uint64_t lsn, struct cdc_error *error)
+int pg_identity_check(PGconn *replication, const struct pg_identity *identity, const char *state, uint64_t lsn,
+                      struct cdc_error *error)
 {
     struct cdc_span object = cdc_span_text(state);
     if (!state || cdc_json_type(object) != CDC_JSON_OBJECT)
         return 0;
-    struct cdc_span system =
-        cdc_json_string_raw(cdc_json_member(object, "system_identifier"));
+    struct cdc_span system = cdc_json_string_raw(cdc_json_member(object, "system_identifier"));
     int64_t timeline = 0;
     if (!system.p)
         return 0; /* an ack file alone: the slot's position is what is checked */
@@ -151,8 +137,7 @@ int pg_identity_check(PGconn *replication, const struct pg_identity *identity,
                       (int)system.n, system.p, identity->system_identifier);
         return hint_lost(error);
     }
-    if (!cdc_json_int64(cdc_json_member(object, "timeline"), &timeline) ||
-        timeline == identity->timeline)
+    if (!cdc_json_int64(cdc_json_member(object, "timeline"), &timeline) || timeline == identity->timeline)
         return 0;
     return check_timeline(replication, identity->timeline, timeline, lsn, error);
 }
@@ -170,18 +155,16 @@ static char *default_slot(const char *name, bool temporary)
     for (int i = 0; i < n; i++) {
         if (text[i] >= 'A' && text[i] <= 'Z')
             text[i] = (char)(text[i] - 'A' + 'a');
-        else if (!((text[i] >= 'a' && text[i] <= 'z') ||
-                   (text[i] >= '0' && text[i] <= '9')))
+        else if (!((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9')))
             text[i] = '_';
     }
     return strdup(text);
 }
 
-static int publication_exists(PGconn *sql, const char *name, bool *exists,
-                              struct cdc_error *error)
+static int publication_exists(PGconn *sql, const char *name, bool *exists, struct cdc_error *error)
 {
-    PGresult *result = query(sql, "SELECT 1 FROM pg_publication WHERE pubname = $1", 1,
-                             &name, "cannot look for the publication", error);
+    PGresult *result = query(sql, "SELECT 1 FROM pg_publication WHERE pubname = $1", 1, &name,
+                             "cannot look for the publication", error);
     if (!result)
         return -1;
     *exists = PQntuples(result) > 0;
@@ -198,8 +181,7 @@ static int check_slot_name(const char *slot, struct cdc_error *error)
     return cdc_error_hint(error, "up to 63 lower-case letters, digits and underscores");
 }
 
-int pg_settings_resolve(PGconn *sql, struct pg_settings *settings,
-                        struct cdc_error *error)
+int pg_settings_resolve(PGconn *sql, struct pg_settings *settings, struct cdc_error *error)
 {
     if (!settings->name) {
         settings->name = strdup(PQdb(sql));
@@ -216,45 +198,37 @@ int pg_settings_resolve(PGconn *sql, struct pg_settings *settings,
             return -1;
         }
         /* A look leaves nothing behind: a publication of its own unless there is one. */
-        settings->publication =
-            exists ? strdup(slot) : default_slot(settings->name, true);
+        settings->publication = exists ? strdup(slot) : default_slot(settings->name, true);
     }
     if (!settings->slot)
-        settings->slot =
-            settings->temporary ? default_slot(settings->name, true) : strdup(slot);
+        settings->slot = settings->temporary ? default_slot(settings->name, true) : strdup(slot);
     free(slot);
     if (!settings->slot || !settings->publication)
         return cdc_error_memory(error);
     if (strlen(settings->publication) > 63)
-        return cdc_error_set(error, CDC_EXIT_USAGE,
-                             "the name of the publication is longer than 63 bytes");
+        return cdc_error_set(error, CDC_EXIT_USAGE, "the name of the publication is longer than 63 bytes");
     return check_slot_name(settings->slot, error);
 }
 
 /* -- slot -- */
 
-static int check_slot_kind(const PGresult *result, const char *slot, PGconn *sql,
-                           struct cdc_error *error)
+static int check_slot_kind(const PGresult *result, const char *slot, PGconn *sql, struct cdc_error *error)
 {
     const char *plugin = PQgetvalue(result, 0, 0), *database = PQgetvalue(result, 0, 1);
     if (strcmp(plugin, "pgoutput") != 0)
-        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" is %s%s, not of pgoutput",
-                      slot, *plugin ? "of " : "a physical one", plugin);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" is %s%s, not of pgoutput", slot,
+                      *plugin ? "of " : "a physical one", plugin);
     else if (strcmp(database, PQdb(sql)) != 0)
-        cdc_error_set(error, CDC_EXIT_CONFIG,
-                      "slot \"%s\" belongs to database \"%s\", not to \"%s\"", slot,
-                      database, PQdb(sql));
+        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" belongs to database \"%s\", not to \"%s\"", slot, database,
+                      PQdb(sql));
     else if (is_true(result, 0, 7))
-        cdc_error_set(error, CDC_EXIT_CONFIG,
-                      "slot \"%s\" is a two-phase one: it delivers before the commit",
-                      slot);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" is a two-phase one: it delivers before the commit", slot);
     else
         return 0;
     return cdc_error_hint(error, "choose another name with --slot or --name");
 }
 
-int pg_slot_read(PGconn *sql, const char *slot, struct pg_slot *slot_state,
-                 struct cdc_error *error)
+int pg_slot_read(PGconn *sql, const char *slot, struct pg_slot *slot_state, struct cdc_error *error)
 {
     memset(slot_state, 0, sizeof *slot_state);
     bool v17 = PQserverVersion(sql) >= 170000;
@@ -292,14 +266,12 @@ static void log_waiting(const struct pg_settings *settings)
     PGconn *sql = pg_connect(settings, false, &ignored);
     if (!sql)
         return;
-    PGresult *result = PQexec(
-        sql, "SELECT string_agg(format('pid %s (%s, %s, since %s)', pid, usename, state, "
-             "date_trunc('second', now() - xact_start)), ', ') FROM (SELECT * FROM "
-             "pg_stat_activity "
-             "WHERE backend_xid IS NOT NULL ORDER BY xact_start LIMIT 3) a");
+    PGresult *result = PQexec(sql, "SELECT string_agg(format('pid %s (%s, %s, since %s)', pid, usename, state, "
+                                   "date_trunc('second', now() - xact_start)), ', ') FROM (SELECT * FROM "
+                                   "pg_stat_activity "
+                                   "WHERE backend_xid IS NOT NULL ORDER BY xact_start LIMIT 3) a");
     if (PQresultStatus(result) == PGRES_TUPLES_OK && !PQgetisnull(result, 0, 0))
-        cdc_log(settings->log, CDC_LOG_WARNING,
-                "the new slot \"%s\" waits for older transactions to end: %s",
+        cdc_log(settings->log, CDC_LOG_WARNING, "the new slot \"%s\" waits for older transactions to end: %s",
                 settings->slot, PQgetvalue(result, 0, 0));
     PQclear(result);
     PQfinish(sql);
@@ -316,22 +288,18 @@ static void cancel(PGconn *connection)
 
 /* Creating a slot waits for every transaction that was running when it began, for ever
  * where one was forgotten: that is said, and a signal ends it. */
-static int wait_result(PGconn *connection, const struct pg_settings *settings,
-                       struct cdc_error *error)
+static int wait_result(PGconn *connection, const struct pg_settings *settings, struct cdc_error *error)
 {
     const struct cdc_control *control = settings->control;
     int64_t begin = cdc_clock_ms(), next = begin + 5000;
     while (PQisBusy(connection)) {
-        struct pollfd fds[2] = {{PQsocket(connection), POLLIN, 0},
-                                {control ? control->wake_fd : -1, POLLIN, 0}};
+        struct pollfd fds[2] = {{PQsocket(connection), POLLIN, 0}, {control ? control->wake_fd : -1, POLLIN, 0}};
         int n = poll(fds, 2, 1000);
         int64_t now = cdc_clock_ms();
         if ((control && control->stop) || now - begin > 600000) {
             cancel(connection);
-            return cdc_error_set(
-                error, CDC_EXIT_TEMPORARY,
-                "slot \"%s\" was not created: older transactions are still running",
-                settings->slot);
+            return cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                                 "slot \"%s\" was not created: older transactions are still running", settings->slot);
         }
         if (n > 0 && fds[0].revents && !PQconsumeInput(connection))
             return pg_result_error(connection, NULL, "cannot create the slot", error);
@@ -343,37 +311,32 @@ static int wait_result(PGconn *connection, const struct pg_settings *settings,
     return 0;
 }
 
-static int slot_create_error(PGconn *connection, const PGresult *result,
-                             const struct pg_settings *settings, struct cdc_error *error)
+static int slot_create_error(PGconn *connection, const PGresult *result, const struct pg_settings *settings,
+                             struct cdc_error *error)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     char what[128];
     snprintf(what, sizeof what, "cannot create slot \"%s\"", settings->slot);
     pg_result_error(connection, result, what, error);
     if (state && strcmp(state, "53400") == 0)
-        cdc_error_hint(
-            error,
-            "drop slots that nobody needs, or raise max_replication_slots and restart "
-            "the server");
+        cdc_error_hint(error, "drop slots that nobody needs, or raise max_replication_slots and restart "
+                              "the server");
     return -1;
 }
 
-int pg_slot_create(PGconn *replication, const struct pg_settings *settings,
-                   uint64_t *consistent_point, char snapshot[64], struct cdc_error *error)
+int pg_slot_create(PGconn *replication, const struct pg_settings *settings, uint64_t *consistent_point,
+                   char snapshot[64], struct cdc_error *error)
 {
     char command[256];
-    snprintf(command, sizeof command,
-             "CREATE_REPLICATION_SLOT \"%s\"%s LOGICAL pgoutput %s", settings->slot,
-             settings->temporary ? " TEMPORARY" : "",
-             snapshot ? "EXPORT_SNAPSHOT" : "NOEXPORT_SNAPSHOT");
+    snprintf(command, sizeof command, "CREATE_REPLICATION_SLOT \"%s\"%s LOGICAL pgoutput %s", settings->slot,
+             settings->temporary ? " TEMPORARY" : "", snapshot ? "EXPORT_SNAPSHOT" : "NOEXPORT_SNAPSHOT");
     if (!PQsendQuery(replication, command))
         return pg_result_error(replication, NULL, "cannot create the slot", error);
     if (wait_result(replication, settings, error) < 0)
         return -1;
     PGresult *result = PQgetResult(replication);
     int status = 0;
-    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 ||
-        PQnfields(result) < 3 ||
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 || PQnfields(result) < 3 ||
         !pg_lsn_parse(PQgetvalue(result, 0, 1), consistent_point))
         status = slot_create_error(replication, result, settings, error);
     else if (snapshot)
@@ -388,54 +351,40 @@ int pg_slot_create(PGconn *replication, const struct pg_settings *settings,
 
 /* Tables that can be matched, with the root of a partition and whether the publication
  * has them. */
-#define TABLES_SQL                                                                       \
-    "WITH p AS MATERIALIZED (SELECT c.oid FROM pg_publication_tables t "                 \
-    "JOIN pg_namespace n ON n.nspname = t.schemaname "                                   \
-    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE "       \
-    "t.pubname = $1) "                                                                   \
-    "SELECT n.nspname, c.relname, rn.nspname, r.relname, "                               \
-    "c.oid IN (SELECT oid FROM p) OR EXISTS (SELECT 1 FROM "                             \
-    "pg_partition_ancestors(c.oid) a "                                                   \
-    "WHERE a.relid IN (SELECT oid FROM p)) OR c.relkind = 'p', "                         \
-    "pg_has_role(c.relowner, 'USAGE'), "                                                 \
-    "c.relkind = 'p' OR c.relreplident IN ('f', 'i') OR (c.relreplident = 'd' AND "      \
-    "EXISTS (SELECT 1 "                                                                  \
-    "FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)), "                    \
-    "(SELECT pubviaroot FROM pg_publication WHERE pubname = $1) "                        \
-    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "                     \
-    "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "     \
-    "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                              \
-    "WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' "  \
+#define TABLES_SQL                                                                                                     \
+    "WITH p AS MATERIALIZED (SELECT c.oid FROM pg_publication_tables t "                                               \
+    "JOIN pg_namespace n ON n.nspname = t.schemaname "                                                                 \
+    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE "                                     \
+    "t.pubname = $1) "                                                                                                 \
+    "SELECT n.nspname, c.relname, rn.nspname, r.relname, "                                                             \
+    "c.oid IN (SELECT oid FROM p) OR EXISTS (SELECT 1 FROM "                                                           \
+    "pg_partition_ancestors(c.oid) a "                                                                                 \
+    "WHERE a.relid IN (SELECT oid FROM p)) OR c.relkind = 'p', "                                                       \
+    "pg_has_role(c.relowner, 'USAGE'), "                                                                               \
+    "c.relkind = 'p' OR c.relreplident IN ('f', 'i') OR (c.relreplident = 'd' AND "                                    \
+    "EXISTS (SELECT 1 "                                                                                                \
+    "FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)), "                                                  \
+    "(SELECT pubviaroot FROM pg_publication WHERE pubname = $1) "                                                      \
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "                                                   \
+    "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "                                   \
+    "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                                            \
+    "WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' "                                \
     "AND n.nspname <> 'information_schema' ORDER BY 1, 2"
-enum {
-    T_SCHEMA,
-    T_TABLE,
-    T_ROOT_SCHEMA,
-    T_ROOT,
-    T_PUBLISHED,
-    T_OWNED,
-    T_IDENTITY,
-    T_VIA_ROOT
-};
+enum { T_SCHEMA, T_TABLE, T_ROOT_SCHEMA, T_ROOT, T_PUBLISHED, T_OWNED, T_IDENTITY, T_VIA_ROOT };
 
-static bool selected(const struct pg_settings *settings, const char *schema,
-                     const char *table)
+static bool selected(const struct pg_settings *settings, const char *schema, const char *table)
 {
-    return cdc_table_selected(settings->tables.items, settings->tables.count,
-                              settings->exclude.items, settings->exclude.count,
-                              cdc_span_text(schema), cdc_span_text(table));
+    return cdc_table_selected(settings->tables.items, settings->tables.count, settings->exclude.items,
+                              settings->exclude.count, cdc_span_text(schema), cdc_span_text(table));
 }
 
 /* Is this row of TABLES_SQL meant, and not by way of the partitioned table above it? */
-static bool row_selected(const PGresult *tables, int row,
-                         const struct pg_settings *settings)
+static bool row_selected(const PGresult *tables, int row, const struct pg_settings *settings)
 {
-    if (!selected(settings, PQgetvalue(tables, row, T_SCHEMA),
-                  PQgetvalue(tables, row, T_TABLE)))
+    if (!selected(settings, PQgetvalue(tables, row, T_SCHEMA), PQgetvalue(tables, row, T_TABLE)))
         return false;
     return PQgetisnull(tables, row, T_ROOT) ||
-           !selected(settings, PQgetvalue(tables, row, T_ROOT_SCHEMA),
-                     PQgetvalue(tables, row, T_ROOT));
+           !selected(settings, PQgetvalue(tables, row, T_ROOT_SCHEMA), PQgetvalue(tables, row, T_ROOT));
 }
 
 static void append_identifier(struct cdc_buf *out, PGconn *sql, const char *name)
@@ -448,8 +397,7 @@ static void append_identifier(struct cdc_buf *out, PGconn *sql, const char *name
     PQfreemem(quoted);
 }
 
-static void append_table(struct cdc_buf *out, PGconn *sql, const PGresult *tables,
-                         int row)
+static void append_table(struct cdc_buf *out, PGconn *sql, const PGresult *tables, int row)
 {
     append_identifier(out, sql, PQgetvalue(tables, row, T_SCHEMA));
     cdc_buf_byte(out, '.');
@@ -457,9 +405,8 @@ static void append_table(struct cdc_buf *out, PGconn *sql, const PGresult *table
 }
 
 /* An existing publication is never changed by us, but what it lacks is lost silently. */
-static int warn_unpublished(PGconn *sql, const PGresult *tables,
-                            const struct pg_settings *settings, const struct cdc_log *log,
-                            struct cdc_error *error)
+static int warn_unpublished(PGconn *sql, const PGresult *tables, const struct pg_settings *settings,
+                            const struct cdc_log *log, struct cdc_error *error)
 {
     int missing = 0;
     struct cdc_buf list = CDC_BUF_INIT;
@@ -477,13 +424,11 @@ static int warn_unpublished(PGconn *sql, const PGresult *tables,
         cdc_buf_byte(&name, '\0');
         cdc_buf_byte(&list, '\0');
         if (!name.failed && !list.failed)
-            cdc_log(
-                log, CDC_LOG_WARNING,
-                "%d selected table%s not in publication \"%s\": nothing of %s is seen. "
-                "ALTER PUBLICATION %s ADD TABLE %s%s;",
-                missing, missing == 1 ? " is" : "s are", settings->publication,
-                missing == 1 ? "it" : "them", name.data, list.data,
-                missing > 20 ? ", ..." : "");
+            cdc_log(log, CDC_LOG_WARNING,
+                    "%d selected table%s not in publication \"%s\": nothing of %s is seen. "
+                    "ALTER PUBLICATION %s ADD TABLE %s%s;",
+                    missing, missing == 1 ? " is" : "s are", settings->publication, missing == 1 ? "it" : "them",
+                    name.data, list.data, missing > 20 ? ", ..." : "");
         bool failed = name.failed || list.failed;
         cdc_buf_free(&name);
         if (failed) {
@@ -497,19 +442,15 @@ static int warn_unpublished(PGconn *sql, const PGresult *tables,
 
 /* Changes of a partition carry the name of its root or its own, as the publication says:
  * a pattern for the other one would silently see nothing. */
-static void warn_partitions(const PGresult *tables, const struct pg_settings *settings,
-                            const struct cdc_log *log)
+static void warn_partitions(const PGresult *tables, const struct pg_settings *settings, const struct cdc_log *log)
 {
     for (int i = 0, n = 0; i < PQntuples(tables) && n < 20; i++) {
         if (PQgetisnull(tables, i, T_ROOT) || !is_true(tables, i, T_PUBLISHED))
             continue;
-        const char *schema[2] = {PQgetvalue(tables, i, T_SCHEMA),
-                                 PQgetvalue(tables, i, T_ROOT_SCHEMA)};
-        const char *name[2] = {PQgetvalue(tables, i, T_TABLE),
-                               PQgetvalue(tables, i, T_ROOT)};
+        const char *schema[2] = {PQgetvalue(tables, i, T_SCHEMA), PQgetvalue(tables, i, T_ROOT_SCHEMA)};
+        const char *name[2] = {PQgetvalue(tables, i, T_TABLE), PQgetvalue(tables, i, T_ROOT)};
         int as = is_true(tables, i, T_VIA_ROOT);
-        if (selected(settings, schema[as], name[as]) ||
-            !selected(settings, schema[!as], name[!as]))
+        if (selected(settings, schema[as], name[as]) || !selected(settings, schema[!as], name[!as]))
             continue;
         n++;
         cdc_log(log, CDC_LOG_WARNING,
@@ -517,14 +458,12 @@ static void warn_partitions(const PGresult *tables, const struct pg_settings *se
                 "which is not selected: they "
                 "are not seen. Select that name, or ALTER PUBLICATION \"%s\" SET "
                 "(publish_via_partition_root = %s);",
-                schema[0], name[0], schema[as], name[as], settings->publication,
-                as ? "false" : "true");
+                schema[0], name[0], schema[as], name[as], settings->publication, as ? "false" : "true");
     }
 }
 
 /* Being published makes UPDATE and DELETE fail on tables that have no identity. */
-static void warn_identity(const PGresult *tables, const struct pg_settings *settings,
-                          const struct cdc_log *log)
+static void warn_identity(const PGresult *tables, const struct pg_settings *settings, const struct cdc_log *log)
 {
     for (int i = 0, n = 0; i < PQntuples(tables) && n < 20; i++) {
         if (is_true(tables, i, T_IDENTITY) || !row_selected(tables, i, settings))
@@ -535,17 +474,15 @@ static void warn_identity(const PGresult *tables, const struct pg_settings *sett
                 "server refuses UPDATE "
                 "and DELETE on it. ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; or "
                 "exclude it",
-                PQgetvalue(tables, i, T_SCHEMA), PQgetvalue(tables, i, T_TABLE),
-                PQgetvalue(tables, i, T_SCHEMA), PQgetvalue(tables, i, T_TABLE));
+                PQgetvalue(tables, i, T_SCHEMA), PQgetvalue(tables, i, T_TABLE), PQgetvalue(tables, i, T_SCHEMA),
+                PQgetvalue(tables, i, T_TABLE));
     }
 }
 
 /* The statement; *n is the number of tables, -1 for all. With publish_via_partition_root
  * changes carry the name that the user knows, and that -t matches. */
-static void publication_statement(struct cdc_buf *out, PGconn *sql,
-                                  const PGresult *tables,
-                                  const struct pg_settings *settings, bool superuser,
-                                  int *n)
+static void publication_statement(struct cdc_buf *out, PGconn *sql, const PGresult *tables,
+                                  const struct pg_settings *settings, bool superuser, int *n)
 {
     cdc_buf_lit(out, "CREATE PUBLICATION ");
     append_identifier(out, sql, settings->publication);
@@ -554,8 +491,7 @@ static void publication_statement(struct cdc_buf *out, PGconn *sql,
     if (all)
         cdc_buf_lit(out, " FOR ALL TABLES");
     for (int i = 0; !all && i < PQntuples(tables); i++) {
-        if (!row_selected(tables, i, settings) ||
-            (settings->tables.count == 0 && !is_true(tables, i, T_OWNED)))
+        if (!row_selected(tables, i, settings) || (settings->tables.count == 0 && !is_true(tables, i, T_OWNED)))
             continue;
         cdc_buf_text(out, (*n)++ == 0 ? " FOR TABLE " : ", ");
         append_table(out, sql, tables, i);
@@ -563,16 +499,14 @@ static void publication_statement(struct cdc_buf *out, PGconn *sql,
     cdc_buf_lit(out, " WITH (publish_via_partition_root = true)");
 }
 
-static int publication_create(PGconn *sql, const PGresult *tables,
-                              const struct pg_settings *settings,
+static int publication_create(PGconn *sql, const PGresult *tables, const struct pg_settings *settings,
                               const struct cdc_log *log, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     const char *superuser = PQparameterStatus(sql, "is_superuser");
     int n, status = 0;
     cdc_buf_lit(&text, "BEGIN; ");
-    publication_statement(&text, sql, tables, settings,
-                          superuser && strcmp(superuser, "on") == 0, &n);
+    publication_statement(&text, sql, tables, settings, superuser && strcmp(superuser, "on") == 0, &n);
     cdc_buf_lit(&text, "; COMMENT ON PUBLICATION ");
     append_identifier(&text, sql, settings->publication);
     cdc_buf_lit(&text, " IS '" PUBLICATION_COMMENT "'; COMMIT");
@@ -582,8 +516,7 @@ static int publication_create(PGconn *sql, const PGresult *tables,
     } else if (n == 0) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "no table to publish: %s",
                       settings->tables.count ? "none matches -t" : "this role owns none");
-        status = cdc_error_hint(
-            error, "create the tables first, or mend the patterns (schema.table)");
+        status = cdc_error_hint(error, "create the tables first, or mend the patterns (schema.table)");
     } else {
         PGresult *result = PQexec(sql, text.data);
         if (PQresultStatus(result) != PGRES_COMMAND_OK) {
@@ -595,11 +528,10 @@ static int publication_create(PGconn *sql, const PGresult *tables,
                            settings->publication);
             PQclear(PQexec(sql, "ROLLBACK"));
         } else if (n < 0) {
-            cdc_log(log, CDC_LOG_INFO, "created publication \"%s\" for all tables",
-                    settings->publication);
+            cdc_log(log, CDC_LOG_INFO, "created publication \"%s\" for all tables", settings->publication);
         } else {
-            cdc_log(log, CDC_LOG_INFO, "created publication \"%s\" for %d table%s",
-                    settings->publication, n, n == 1 ? "" : "s");
+            cdc_log(log, CDC_LOG_INFO, "created publication \"%s\" for %d table%s", settings->publication, n,
+                    n == 1 ? "" : "s");
         }
         PQclear(result);
     }
@@ -609,21 +541,18 @@ static int publication_create(PGconn *sql, const PGresult *tables,
     return status;
 }
 
-int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings,
-                          const struct cdc_log *log, struct cdc_error *error)
+int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log,
+                          struct cdc_error *error)
 {
     bool exists;
     if (publication_exists(sql, settings->publication, &exists, error) < 0)
         return -1;
     if (!exists && settings->no_create) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "publication \"%s\" does not exist",
-                      settings->publication);
-        return cdc_error_hint(
-            error, "CREATE PUBLICATION \"%s\" FOR TABLE ...; or run without --no-create",
-            settings->publication);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "publication \"%s\" does not exist", settings->publication);
+        return cdc_error_hint(error, "CREATE PUBLICATION \"%s\" FOR TABLE ...; or run without --no-create",
+                              settings->publication);
     }
-    PGresult *tables = query(sql, TABLES_SQL, 1, &settings->publication,
-                             "cannot list the tables", error);
+    PGresult *tables = query(sql, TABLES_SQL, 1, &settings->publication, "cannot list the tables", error);
     if (!tables)
         return -1;
     int status = 0;
@@ -639,8 +568,8 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings,
 
 /* -- drop -- */
 
-static int drop_slot(PGconn *sql, const struct pg_settings *settings,
-                     const struct cdc_log *log, struct cdc_error *error)
+static int drop_slot(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log,
+                     struct cdc_error *error)
 {
     struct pg_slot slot;
     if (pg_slot_read(sql, settings->slot, &slot, error) < 0)
@@ -650,13 +579,12 @@ static int drop_slot(PGconn *sql, const struct pg_settings *settings,
         return 0;
     }
     if (slot.active) {
-        cdc_error_set(error, CDC_EXIT_TEMPORARY,
-                      "slot \"%s\" is in use by pid %d of the server", settings->slot,
+        cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" is in use by pid %d of the server", settings->slot,
                       slot.active_pid);
         return cdc_error_hint(error, "stop the pg-cdc that reads it first");
     }
-    PGresult *result = query(sql, "SELECT pg_drop_replication_slot($1)", 1,
-                             &settings->slot, "cannot drop the slot", error);
+    PGresult *result =
+        query(sql, "SELECT pg_drop_replication_slot($1)", 1, &settings->slot, "cannot drop the slot", error);
     if (!result)
         return -1;
     PQclear(result);
@@ -664,14 +592,13 @@ static int drop_slot(PGconn *sql, const struct pg_settings *settings,
     return 0;
 }
 
-int pg_publication_drop(PGconn *sql, const struct pg_settings *settings,
-                        const struct cdc_log *log, struct cdc_error *error)
+int pg_publication_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log,
+                        struct cdc_error *error)
 {
-    PGresult *result =
-        query(sql,
-              "SELECT coalesce(obj_description(oid, 'pg_publication'), '') "
-              "FROM pg_publication WHERE pubname = $1",
-              1, &settings->publication, "cannot look for the publication", error);
+    PGresult *result = query(sql,
+                             "SELECT coalesce(obj_description(oid, 'pg_publication'), '') "
+                             "FROM pg_publication WHERE pubname = $1",
+                             1, &settings->publication, "cannot look for the publication", error);
     if (!result)
         return -1;
     bool exists = PQntuples(result) > 0;
@@ -679,8 +606,7 @@ int pg_publication_drop(PGconn *sql, const struct pg_settings *settings,
     PQclear(result);
     if (!ours) {
         cdc_log(log, CDC_LOG_INFO,
-                exists ? "publication \"%s\" was not made by pg-cdc: it stays"
-                       : "publication \"%s\" does not exist",
+                exists ? "publication \"%s\" was not made by pg-cdc: it stays" : "publication \"%s\" does not exist",
                 settings->publication);
         return 0;
     }
@@ -688,9 +614,7 @@ int pg_publication_drop(PGconn *sql, const struct pg_settings *settings,
     cdc_buf_lit(&text, "DROP PUBLICATION ");
     append_identifier(&text, sql, settings->publication);
     cdc_buf_byte(&text, '\0');
-    result = text.failed
-                 ? NULL
-                 : query(sql, text.data, 0, NULL, "cannot drop the publication", error);
+    result = text.failed ? NULL : query(sql, text.data, 0, NULL, "cannot drop the publication", error);
     if (text.failed)
         cdc_error_memory(error);
     cdc_buf_free(&text);
@@ -701,8 +625,7 @@ int pg_publication_drop(PGconn *sql, const struct pg_settings *settings,
     return 0;
 }
 
-int pg_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log,
-            struct cdc_error *error)
+int pg_drop(PGconn *sql, const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error)
 {
     if (drop_slot(sql, settings, log, error) < 0)
         return -1;

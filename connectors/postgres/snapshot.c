@@ -19,7 +19,8 @@ static int copy_all(struct snapshot_run *run, struct cdc_error *error)
         if (snapshot_read_table(run, &run->tables[i], error) < 0)
             return -1;
     snapshot_commit_line(run, true);
-    if (snapshot_execute(run, "COMMIT", "cannot end the snapshot's transaction", error) < 0 || snapshot_drain(run, error) < 0)
+    if (snapshot_execute(run, "COMMIT", "cannot end the snapshot's transaction", error) < 0 ||
+        snapshot_drain(run, error) < 0)
         return -1;
     return cdc_writer_sync(run->writer, error);
 }
@@ -34,8 +35,8 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     run->metrics->seq = (int64_t)state->point;
     if (snapshot_state_save(run, error) < 0)
         return -1;
-    cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s", run->pg->name,
-            (unsigned long long)run->rows, run->n_tables, (double)(cdc_clock_ms() - run->began) / 1000.0,
+    cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s",
+            run->pg->name, (unsigned long long)run->rows, run->n_tables, (double)(cdc_clock_ms() - run->began) / 1000.0,
             run->acks ? "; finished once its sinks have stored it" : "");
     return 0;
 }
@@ -50,7 +51,8 @@ static int attempt(struct snapshot_run *run, struct cdc_error *error)
     pg_source_head(&run->source_head, run->pg->name, PQdb(run->sql));
     if (run->source_head.failed)
         return cdc_error_memory(error);
-    if (snapshot_begin_any(run, error) < 0 || snapshot_list_tables(run, error) < 0 || snapshot_lock_tables(run, error) < 0 || copy_all(run, error) < 0)
+    if (snapshot_begin_any(run, error) < 0 || snapshot_list_tables(run, error) < 0 ||
+        snapshot_lock_tables(run, error) < 0 || copy_all(run, error) < 0)
         return -1;
     return written(run, error);
 }
@@ -86,10 +88,17 @@ static void run_free(struct snapshot_run *run)
 }
 
 int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offset_file *offsets, struct cdc_acks *acks,
-                    struct cdc_control *control, struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error)
+                    struct cdc_control *control, struct cdc_metrics *metrics, const struct cdc_log *log,
+                    struct cdc_error *error)
 {
     struct snapshot_run run = {
-        .settings = settings, .pg = settings->settings, .offsets = offsets, .acks = acks, .control = control, .metrics = metrics, .log = log,
+        .settings = settings,
+        .pg = settings->settings,
+        .offsets = offsets,
+        .acks = acks,
+        .control = control,
+        .metrics = metrics,
+        .log = log,
     };
     int result = snapshot_state_read(&run, error);
     if (result == 0)

@@ -48,7 +48,7 @@ struct snapshot_run {
     struct cdc_buf source_head; /* of commit lines */
     char last_pos[64];          /* of the last commit line */
     int64_t ts_ms;
-    uint64_t lines;  /* numbers pos */
+    uint64_t lines;       /* numbers pos */
     uint64_t rows, chunk; /* in all, and since the last commit line */
     double estimate;
     int64_t began, next_look;
@@ -67,11 +67,13 @@ int snapshot_stopped(struct cdc_error *error);
 /* Waits for input of the server while output leaves. */
 int snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error);
 /* Runs a command that may take long; a signal ends the wait. NULL on errors. RETURNS NEW (PQclear) */
-PGresult *snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what, struct cdc_error *error);
+PGresult *snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what,
+                           struct cdc_error *error);
 int snapshot_finish_command(struct snapshot_run *run, const char *what, struct cdc_error *error);
 int snapshot_execute(struct snapshot_run *run, const char *text, const char *what, struct cdc_error *error);
 /* A catalog query. NULL on errors. RETURNS NEW (PQclear) */
-PGresult *snapshot_query(struct snapshot_run *run, const char *text, int n, const char *const *values, const char *what, struct cdc_error *error);
+PGresult *snapshot_query(struct snapshot_run *run, const char *text, int n, const char *const *values, const char *what,
+                         struct cdc_error *error);
 
 /* -- snapshot_begin.c -- */
 bool snapshot_is_selected(const struct snapshot_run *run, const char *schema, const char *table);
@@ -81,7 +83,8 @@ int snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error);
 int snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error);
 void snapshot_append_identifier(struct snapshot_run *run, struct cdc_buf *out, const char *name);
 /* `ONLY "s"."t"`: rows of tables that inherit are their own; a partitioned table has none but those. */
-void snapshot_append_table(struct snapshot_run *run, struct cdc_buf *out, const struct snapshot_table *source, bool only);
+void snapshot_append_table(struct snapshot_run *run, struct cdc_buf *out, const struct snapshot_table *source,
+                           bool only);
 int snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- snapshot_copy.c -- */

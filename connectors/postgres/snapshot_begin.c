@@ -29,8 +29,8 @@ static int begin(struct snapshot_run *run, const char *snapshot, struct cdc_erro
         if (snapshot_execute(run, text, "cannot import the slot's snapshot", error) < 0)
             return -1;
     }
-    PGresult *result = snapshot_query(run, "SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::int8", 0, NULL,
-                             "cannot read the server's clock", error);
+    PGresult *result = snapshot_query(run, "SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::int8", 0,
+                                      NULL, "cannot read the server's clock", error);
     if (!result)
         return -1;
     run->ts_ms = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
@@ -62,14 +62,17 @@ static int identify(struct snapshot_run *run, PGconn *replication, struct cdc_er
     return 0;
 }
 
-/* The attempt's number is stored before its first line, or two attempts could share a pos. What an older one wrote says nothing
- * of this one. */
+/* The attempt's number is stored before its first line, or two attempts could share a pos. What an older one wrote says
+ * nothing of this one. */
 static int begin_attempt(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;
     if (state->attempt >= MAX_ATTEMPT) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "%u attempts at the snapshot of \"%s\" have failed", state->attempt, run->pg->name);
-        return cdc_error_hint(error, "drop slot \"%s\" (pg-cdc --drop), remove the pipeline's offset files, and begin anew", run->pg->slot);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%u attempts at the snapshot of \"%s\" have failed", state->attempt,
+                      run->pg->name);
+        return cdc_error_hint(error,
+                              "drop slot \"%s\" (pg-cdc --drop), remove the pipeline's offset files, and begin anew",
+                              run->pg->slot);
     }
     state->attempt++;
     state->creating = false;
@@ -105,15 +108,17 @@ static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc
 
 /* What the role may not read is found before a slot is made that nobody would use. */
 static const char unreadable_sql[] =
-    "SELECT n.nspname, c.relname, row_security_active(c.oid) FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname "
-    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename WHERE p.pubname = $1 AND (row_security_active(c.oid) "
+    "SELECT n.nspname, c.relname, row_security_active(c.oid) FROM pg_publication_tables p JOIN pg_namespace n ON "
+    "n.nspname = p.schemaname "
+    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename WHERE p.pubname = $1 AND "
+    "(row_security_active(c.oid) "
     "OR NOT has_schema_privilege(n.oid, 'USAGE') OR NOT has_table_privilege(c.oid, 'SELECT')) ORDER BY 1, 2";
 
 bool snapshot_is_selected(const struct snapshot_run *run, const char *schema, const char *table)
 {
     const struct pg_settings *pg = run->pg;
-    return cdc_table_selected(pg->tables.items, pg->tables.count, pg->exclude.items, pg->exclude.count, cdc_span_text(schema),
-                              cdc_span_text(table));
+    return cdc_table_selected(pg->tables.items, pg->tables.count, pg->exclude.items, pg->exclude.count,
+                              cdc_span_text(schema), cdc_span_text(table));
 }
 
 static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
@@ -128,9 +133,11 @@ static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
         bool policy = PQgetvalue(result, i, 2)[0] == 't';
         cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" may not read %stable %s.%s", PQuser(run->sql),
                       policy ? "all rows of " : "", schema, table);
-        status = cdc_error_hint(error, policy ? "row level security hides rows from it: ALTER ROLE \"%s\" BYPASSRLS; or exclude the table"
-                                              : "GRANT SELECT on the table and USAGE on its schema to \"%s\", or exclude the table",
-                                PQuser(run->sql));
+        status = cdc_error_hint(
+            error,
+            policy ? "row level security hides rows from it: ALTER ROLE \"%s\" BYPASSRLS; or exclude the table"
+                   : "GRANT SELECT on the table and USAGE on its schema to \"%s\", or exclude the table",
+            PQuser(run->sql));
     }
     PQclear(result);
     return status;
@@ -140,7 +147,8 @@ static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
 static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
 {
     if (run->pg->no_create) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" does not exist, and --no-create forbids to make it", run->pg->slot);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" does not exist, and --no-create forbids to make it",
+                      run->pg->slot);
         return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
     }
     if (pg_publication_ensure(run->sql, run->pg, run->log, error) < 0 || check_privileges(run, error) < 0)
@@ -157,22 +165,27 @@ static int lost(struct snapshot_run *run, const char *why, struct cdc_error *err
 {
     char text[24];
     pg_lsn_format(text, run->state.point);
-    cdc_error_set(error, CDC_EXIT_LOST, "slot \"%s\" %s: the snapshot that was begun at %s cannot be completed", run->pg->slot, why, text);
-    return cdc_error_hint(error, "take a new one: run pg-cdc --drop, remove the offset files of the pipeline, and start again");
+    cdc_error_set(error, CDC_EXIT_LOST, "slot \"%s\" %s: the snapshot that was begun at %s cannot be completed",
+                  run->pg->slot, why, text);
+    return cdc_error_hint(
+        error, "take a new one: run pg-cdc --drop, remove the offset files of the pipeline, and start again");
 }
 
 static int check_publication(struct snapshot_run *run, struct cdc_error *error)
 {
     const char *values[1] = {run->pg->publication};
-    PGresult *result = snapshot_query(run, "SELECT 1 FROM pg_publication WHERE pubname = $1", 1, values, "cannot look for the publication", error);
+    PGresult *result = snapshot_query(run, "SELECT 1 FROM pg_publication WHERE pubname = $1", 1, values,
+                                      "cannot look for the publication", error);
     if (!result)
         return -1;
     bool exists = PQntuples(result) != 0;
     PQclear(result);
     if (exists)
         return 0;
-    cdc_error_set(error, CDC_EXIT_LOST, "publication \"%s\" is gone: the log since the snapshot began cannot be read", run->pg->publication);
-    return cdc_error_hint(error, "take a new snapshot: run pg-cdc --drop, remove the offset files of the pipeline, and start again");
+    cdc_error_set(error, CDC_EXIT_LOST, "publication \"%s\" is gone: the log since the snapshot began cannot be read",
+                  run->pg->publication);
+    return cdc_error_hint(
+        error, "take a new snapshot: run pg-cdc --drop, remove the offset files of the pipeline, and start again");
 }
 
 static int check_identity(struct snapshot_run *run, struct cdc_error *error)
@@ -207,17 +220,19 @@ static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, st
     if (begin_attempt(run, error) < 0)
         return -1;
     if (state->attempt > 1)
-        cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->pg->name, state->attempt);
+        cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->pg->name,
+                state->attempt);
     return 0;
 }
 
 static int foreign_slot(struct snapshot_run *run, struct cdc_error *error)
 {
     const char *path = cdc_offset_file_path(run->offsets);
-    cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" exists, but offset file %s knows of no snapshot that made it", run->pg->slot,
-                  path ? path : "(none)");
-    return cdc_error_hint(error, "name the right file (--offset-file, --state-dir); or, for a new snapshot, run pg-cdc --drop, "
-                                 "remove the offset files of the pipeline, and start again");
+    cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" exists, but offset file %s knows of no snapshot that made it",
+                  run->pg->slot, path ? path : "(none)");
+    return cdc_error_hint(
+        error, "name the right file (--offset-file, --state-dir); or, for a new snapshot, run pg-cdc --drop, "
+               "remove the offset files of the pipeline, and start again");
 }
 
 int snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error)

@@ -118,7 +118,8 @@ static size_t unescape(char *field, size_t n)
     return (size_t)(to - field);
 }
 
-static int split_row(struct snapshot_run *run, const struct pg_table *table, char *row, size_t n, struct cdc_error *error)
+static int split_row(struct snapshot_run *run, const struct pg_table *table, char *row, size_t n,
+                     struct cdc_error *error)
 {
     bool escapes = memchr(row, '\\', n) != NULL;
     char *p = row, *end = row + n;
@@ -134,7 +135,8 @@ static int split_row(struct snapshot_run *run, const struct pg_table *table, cha
     }
     if (found == table->n_columns && (p == end + 1 || (found == 0 && n == 0)))
         return 0;
-    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "table %s.%s: the server sent a row with another number of columns", table->schema, table->name);
+    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "table %s.%s: the server sent a row with another number of columns",
+                         table->schema, table->name);
 }
 
 static void show_progress(struct snapshot_run *run, const struct pg_table *table, int64_t now)
@@ -143,10 +145,12 @@ static void show_progress(struct snapshot_run *run, const struct pg_table *table
     double rate = seconds > 0 ? (double)run->rows / seconds : 0;
     double left = run->estimate - (double)run->rows;
     if (run->estimate > 0 && left > 0 && rate > 0)
-        cdc_log(run->log, CDC_LOG_INFO, "%s.%s: %llu of about %.0f rows, %.0f %%, %.0f rows/s, %.0f s left", table->schema, table->name,
-                (unsigned long long)run->rows, run->estimate, 100.0 * (double)run->rows / run->estimate, rate, left / rate);
+        cdc_log(run->log, CDC_LOG_INFO, "%s.%s: %llu of about %.0f rows, %.0f %%, %.0f rows/s, %.0f s left",
+                table->schema, table->name, (unsigned long long)run->rows, run->estimate,
+                100.0 * (double)run->rows / run->estimate, rate, left / rate);
     else
-        cdc_log(run->log, CDC_LOG_INFO, "%s.%s: %llu rows, %.0f rows/s", table->schema, table->name, (unsigned long long)run->rows, rate);
+        cdc_log(run->log, CDC_LOG_INFO, "%s.%s: %llu rows, %.0f rows/s", table->schema, table->name,
+                (unsigned long long)run->rows, rate);
 }
 
 /* Now and then: statistics that were asked for, and progress. */

@@ -54,7 +54,8 @@ int snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error)
 }
 
 /* Runs a command that may take long; a signal ends the wait. NULL on errors. RETURNS NEW (PQclear) */
-PGresult *snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what, struct cdc_error *error)
+PGresult *snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what,
+                           struct cdc_error *error)
 {
     if (!PQsendQuery(run->sql, text)) {
         pg_result_error(run->sql, NULL, what, error);
@@ -97,7 +98,8 @@ int snapshot_execute(struct snapshot_run *run, const char *text, const char *wha
 }
 
 /* A catalog query. NULL on errors. RETURNS NEW (PQclear) */
-PGresult *snapshot_query(struct snapshot_run *run, const char *text, int n, const char *const *values, const char *what, struct cdc_error *error)
+PGresult *snapshot_query(struct snapshot_run *run, const char *text, int n, const char *const *values, const char *what,
+                         struct cdc_error *error)
 {
     PGresult *result = PQexecParams(run->sql, text, n, NULL, values, NULL, NULL, 0);
     if (PQresultStatus(result) == PGRES_TUPLES_OK)

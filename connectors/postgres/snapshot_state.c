@@ -46,7 +46,8 @@ int snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     bool good = state->has_point == (point != NULL) && (!state->finished || state->has_point);
     free(point);
     if (cdc_json_member(object, "attempt").p)
-        good = good && cdc_json_int64(cdc_json_member(object, "attempt"), &attempt) && attempt >= 0 && attempt <= MAX_ATTEMPT;
+        good = good && cdc_json_int64(cdc_json_member(object, "attempt"), &attempt) && attempt >= 0 &&
+               attempt <= MAX_ATTEMPT;
     state->attempt = (unsigned)attempt;
     if (good)
         return 0;

@@ -9,24 +9,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TABLES_SQL(more)                                                                                        \
-    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident, "                                           \
-    "CASE c.relkind WHEN 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, 0)), 0) "                          \
-    "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                       \
-    "ELSE greatest(c.reltuples, 0) END, " more " FROM pg_publication_tables p "                                 \
-    "JOIN pg_namespace n ON n.nspname = p.schemaname "                                                          \
+#define TABLES_SQL(more)                                                                                               \
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident, "                                                  \
+    "CASE c.relkind WHEN 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, 0)), 0) "                                 \
+    "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                              \
+    "ELSE greatest(c.reltuples, 0) END, " more " FROM pg_publication_tables p "                                        \
+    "JOIN pg_namespace n ON n.nspname = p.schemaname "                                                                 \
     "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename WHERE p.pubname = $1 ORDER BY 2, 3"
 
-/* In the order of the columns, as the stream has them: generated ones are absent unless (18) the publication lists them. */
-static const char columns_sql[] =
-    "SELECT a.attname, a.atttypid, a.atttypmod, a.attgenerated <> '', CASE WHEN c.relreplident = 'f' THEN true ELSE EXISTS "
-    "(SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) "
-    "AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate ELSE false END) END "
-    "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped "
-    "AND CASE WHEN $2::name[] IS NULL THEN a.attgenerated = '' ELSE a.attname = ANY ($2::name[]) AND (a.attgenerated = '' OR $3::bool) END "
-    "ORDER BY a.attnum";
+/* In the order of the columns, as the stream has them: generated ones are absent unless (18) the publication lists
+ * them. */
+static const char columns_sql[] = "SELECT a.attname, a.atttypid, a.atttypmod, a.attgenerated <> '', CASE WHEN "
+                                  "c.relreplident = 'f' THEN true ELSE EXISTS "
+                                  "(SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid AND a.attnum = ANY "
+                                  "((i.indkey::int2[])[0:i.indnkeyatts - 1]) "
+                                  "AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary "
+                                  "AND i.indimmediate ELSE false END) END "
+                                  "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attrelid = "
+                                  "$1::oid AND a.attnum > 0 AND NOT a.attisdropped "
+                                  "AND CASE WHEN $2::name[] IS NULL THEN a.attgenerated = '' ELSE a.attname = ANY "
+                                  "($2::name[]) AND (a.attgenerated = '' OR $3::bool) END "
+                                  "ORDER BY a.attnum";
 
-static int read_columns(struct snapshot_run *run, struct snapshot_table *source, const char *names, struct cdc_error *error)
+static int read_columns(struct snapshot_run *run, struct snapshot_table *source, const char *names,
+                        struct cdc_error *error)
 {
     struct pg_table *table = source->table;
     char oid[16];
@@ -78,12 +84,14 @@ static int add_table(struct snapshot_run *run, const PGresult *list, int row, st
     run->estimate += source->estimate;
     if (!table->schema || !table->name || (filter && !source->filter))
         return cdc_error_memory(error);
-    if (read_columns(run, source, value_or_null(list, row, 7), error) < 0 || pg_table_describe(run->sql, table, error) < 0 ||
+    if (read_columns(run, source, value_or_null(list, row, 7), error) < 0 ||
+        pg_table_describe(run->sql, table, error) < 0 ||
         pg_table_prepare(table, run->pg->name, PQdb(run->sql), error) < 0)
         return -1;
     if (!table->has_key)
-        cdc_log(run->log, CDC_LOG_WARNING, "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice",
-                table->schema, table->name);
+        cdc_log(run->log, CDC_LOG_WARNING,
+                "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice", table->schema,
+                table->name);
     return 0;
 }
 
@@ -92,8 +100,8 @@ int snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
     const struct pg_settings *pg = run->pg;
     const char *values[1] = {pg->publication};
     bool v15 = PQserverVersion(run->sql) >= 150000;
-    PGresult *list = snapshot_query(run, v15 ? TABLES_SQL("p.rowfilter, p.attnames") : TABLES_SQL("NULL, NULL"), 1, values,
-                           "cannot list the publication's tables", error);
+    PGresult *list = snapshot_query(run, v15 ? TABLES_SQL("p.rowfilter, p.attnames") : TABLES_SQL("NULL, NULL"), 1,
+                                    values, "cannot list the publication's tables", error);
     if (!list)
         return -1;
     int n = PQntuples(list), result = 0;
@@ -105,7 +113,8 @@ int snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
             result = add_table(run, list, i, error);
     PQclear(list);
     if (result == 0 && run->n_tables == 0)
-        cdc_log(run->log, CDC_LOG_WARNING, "publication \"%s\" has no table that is selected: the snapshot is empty", pg->publication);
+        cdc_log(run->log, CDC_LOG_WARNING, "publication \"%s\" has no table that is selected: the snapshot is empty",
+                pg->publication);
     return result;
 }
 
@@ -120,7 +129,8 @@ void snapshot_append_identifier(struct snapshot_run *run, struct cdc_buf *out, c
 }
 
 /* `ONLY "s"."t"`: rows of tables that inherit are their own; a partitioned table has none but those. */
-void snapshot_append_table(struct snapshot_run *run, struct cdc_buf *out, const struct snapshot_table *source, bool only)
+void snapshot_append_table(struct snapshot_run *run, struct cdc_buf *out, const struct snapshot_table *source,
+                           bool only)
 {
     if (only && source->kind != 'p')
         cdc_buf_lit(out, "ONLY ");
@@ -129,10 +139,12 @@ void snapshot_append_table(struct snapshot_run *run, struct cdc_buf *out, const 
     snapshot_append_identifier(run, out, source->table->name);
 }
 
-/* What a rewrite (ALTER TABLE, TRUNCATE) leaves is not visible to older snapshots: such a table would look empty, and the log
- * does not tell its rows again. So all are locked, lightly, and none may have been rewritten since the snapshot. */
+/* What a rewrite (ALTER TABLE, TRUNCATE) leaves is not visible to older snapshots: such a table would look empty, and
+ * the log does not tell its rows again. So all are locked, lightly, and none may have been rewritten since the
+ * snapshot. */
 static const char rewritten_sql[] =
-    "WITH o AS (SELECT unnest($1::oid[]) AS oid), r AS (SELECT oid FROM o UNION SELECT t.relid FROM o, pg_partition_tree(o.oid) t) "
+    "WITH o AS (SELECT unnest($1::oid[]) AS oid), r AS (SELECT oid FROM o UNION SELECT t.relid FROM o, "
+    "pg_partition_tree(o.oid) t) "
     "SELECT n.nspname, c.relname FROM r JOIN pg_class c ON c.oid = r.oid JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid) LIMIT 1";
 
@@ -163,7 +175,9 @@ int snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error)
         cdc_buf_append(&text, " IN ACCESS SHARE MODE", sizeof " IN ACCESS SHARE MODE");
         cdc_buf_text(&oids, i ? "," : "");
         cdc_buf_u64(&oids, run->tables[i].table->oid);
-        result = text.failed ? cdc_error_memory(error) : snapshot_execute(run, text.data, "cannot lock a table against changes of its form", error);
+        result = text.failed
+                     ? cdc_error_memory(error)
+                     : snapshot_execute(run, text.data, "cannot lock a table against changes of its form", error);
     }
     cdc_buf_append(&oids, "}", 2);
     if (result == 0)

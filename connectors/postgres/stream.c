@@ -11,16 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLY_MS 100     /* and at most that often when the server asks */
-#define REQUEST_MS 10000 /* ask the server for a sign of life */
-#define DEAD_MS 60000    /* silence after which it is taken for dead */
-#define LEAVE_MS                                                                         \
-    3000 /* how long a server that shuts down is given for the last confirmations */
+#define REPLY_MS 100          /* and at most that often when the server asks */
+#define REQUEST_MS 10000      /* ask the server for a sign of life */
+#define DEAD_MS 60000         /* silence after which it is taken for dead */
+#define LEAVE_MS 3000         /* how long a server that shuts down is given for the last confirmations */
 #define EPOCH_MS 946684800000 /* 2000-01-01 since 1970 */
 
-struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings,
-                                struct cdc_metrics *metrics, const struct cdc_log *log,
-                                struct cdc_error *error)
+struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struct cdc_metrics *metrics,
+                                const struct cdc_log *log, struct cdc_error *error)
 {
     struct pg_stream *stream = calloc(1, sizeof *stream);
     if (!stream) {
@@ -32,8 +30,7 @@ struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings,
     stream->metrics = metrics;
     stream->log = log;
     stream->status_ms = STATUS_MS;
-    if (pg_until_parse(settings->until, &stream->until_lsn, &stream->until_ms, error) ==
-        0)
+    if (pg_until_parse(settings->until, &stream->until_lsn, &stream->until_ms, error) == 0)
         return stream;
     pg_stream_free(stream);
     return NULL;
@@ -76,8 +73,7 @@ static uint64_t get_i64(const char *from)
 
 static int connection_error(struct pg_stream *stream, struct cdc_error *error)
 {
-    return pg_result_error(stream->replication, NULL,
-                           "the connection to the server failed", error);
+    return pg_result_error(stream->replication, NULL, "the connection to the server failed", error);
 }
 
 static int push(struct pg_stream *stream, struct cdc_error *error)
@@ -129,8 +125,8 @@ static void end_if_reached(struct pg_stream *stream)
 {
     if (stream->until_lsn != 0 && stream->boundary_lsn >= stream->until_lsn)
         stream->ended = true;
-    if (stream->settings.max_events > 0 && pgoutput_counts(stream->decoder)->changes >=
-                                               (uint64_t)stream->settings.max_events)
+    if (stream->settings.max_events > 0 &&
+        pgoutput_counts(stream->decoder)->changes >= (uint64_t)stream->settings.max_events)
         stream->ended = true;
 }
 
@@ -144,9 +140,7 @@ static void update_metrics(struct pg_stream *stream)
     stream->metrics->lines_out = counts->lines;
     stream->metrics->unconvertible = counts->unconvertible;
     if (stream->flush > 0)
-        stream->metrics->lag_bytes = stream->wal_end > stream->flush
-                                         ? (int64_t)(stream->wal_end - stream->flush)
-                                         : 0;
+        stream->metrics->lag_bytes = stream->wal_end > stream->flush ? (int64_t)(stream->wal_end - stream->flush) : 0;
 }
 
 static void boundary_moved(struct pg_stream *stream)
@@ -160,8 +154,7 @@ static void boundary_moved(struct pg_stream *stream)
 
 static void heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now)
 {
-    uint64_t lsn =
-        stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn;
+    uint64_t lsn = stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn;
     if (lsn == 0)
         return; /* nothing is known yet */
     pgoutput_heartbeat(stream->decoder, lsn, out);
@@ -180,8 +173,7 @@ static void maybe_heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64
         return;
     bool moved = stream->wal_end > stream->boundary_lsn;
     int64_t quiet = now - stream->last_line;
-    if ((stream->settings.heartbeat > 0 &&
-         quiet >= (int64_t)(stream->settings.heartbeat * 1000)) ||
+    if ((stream->settings.heartbeat > 0 && quiet >= (int64_t)(stream->settings.heartbeat * 1000)) ||
         (moved && stream->server_asked && quiet >= 1000) ||
         (moved && stream->until_lsn != 0 && stream->wal_end >= stream->until_lsn))
         heartbeat(stream, out, now);
@@ -189,12 +181,10 @@ static void maybe_heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64
 
 /* -- read -- */
 
-static int keepalive(struct pg_stream *stream, const char *data, int n,
-                     struct cdc_error *error)
+static int keepalive(struct pg_stream *stream, const char *data, int n, struct cdc_error *error)
 {
     if (n < 18)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
-                             "a keepalive of %d bytes: 18 are needed", n);
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a keepalive of %d bytes: 18 are needed", n);
     uint64_t wal_end = get_i64(data + 1);
     if (wal_end > stream->wal_end)
         stream->wal_end = wal_end;
@@ -221,16 +211,13 @@ static void check_commit_time(struct pg_stream *stream, const char *data, size_t
         stream->metrics->lag_ms = cdc_clock_wall_ms() - ms;
 }
 
-static int xlog_data(struct pg_stream *stream, const char *data, int n,
-                     struct cdc_buf *out, struct cdc_error *error)
+static int xlog_data(struct pg_stream *stream, const char *data, int n, struct cdc_buf *out, struct cdc_error *error)
 {
     if (n < 26)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
-                             "a message of %d bytes: 26 are needed", n);
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a message of %d bytes: 26 are needed", n);
     const char *payload = data + 25;
     size_t length = (size_t)n - 25;
-    if (pgoutput_decode(stream->decoder, payload, length, get_i64(data + 1), out, error) <
-        0)
+    if (pgoutput_decode(stream->decoder, payload, length, get_i64(data + 1), out, error) < 0)
         return -1;
     if (payload[0] == 'C') {
         check_commit_time(stream, payload, length);
@@ -241,8 +228,7 @@ static int xlog_data(struct pg_stream *stream, const char *data, int n,
     return 0;
 }
 
-static int message(struct pg_stream *stream, const char *data, int n, struct cdc_buf *out,
-                   struct cdc_error *error)
+static int message(struct pg_stream *stream, const char *data, int n, struct cdc_buf *out, struct cdc_error *error)
 {
     if (n > 0 && data[0] == 'w')
         return xlog_data(stream, data, n, out, error);
@@ -260,10 +246,9 @@ static int copy_ended(struct pg_stream *stream, int code, struct cdc_error *erro
         return connection_error(stream, error);
     PGresult *result = PQgetResult(stream->replication);
     ExecStatusType status = PQresultStatus(result);
-    int answer =
-        status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE
-            ? stream_fail(stream, result, "the stream broke", error)
-            : cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server ended the stream");
+    int answer = status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE
+                     ? stream_fail(stream, result, "the stream broke", error)
+                     : cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server ended the stream");
     PQclear(result);
     return answer;
 }
@@ -271,16 +256,12 @@ static int copy_ended(struct pg_stream *stream, int code, struct cdc_error *erro
 /* The server's clock has passed --until TIME: what is committed by now is the end. */
 static int check_until_time(struct pg_stream *stream, struct cdc_error *error)
 {
-    if (stream->until_ms == 0 || stream->until_lsn != 0 ||
-        stream->server_ms < stream->until_ms)
+    if (stream->until_ms == 0 || stream->until_lsn != 0 || stream->server_ms < stream->until_ms)
         return 0;
-    return stream_ensure_sql(stream, error) < 0
-               ? -1
-               : stream_current_lsn(stream->sql, &stream->until_lsn, error);
+    return stream_ensure_sql(stream, error) < 0 ? -1 : stream_current_lsn(stream->sql, &stream->until_lsn, error);
 }
 
-static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before,
-                   struct cdc_error *error)
+static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before, struct cdc_error *error)
 {
     int64_t now = cdc_clock_ms();
     if (out->len != before)
@@ -291,16 +272,14 @@ static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before,
         end_if_reached(stream);
     maybe_heartbeat(stream, out, now);
     /* The end may be a position without a change: it is asked for. */
-    if (stream->settings.until && !stream->ended &&
-        now - stream->last_request >= REPLY_MS)
+    if (stream->settings.until && !stream->ended && now - stream->last_request >= REPLY_MS)
         return send_status(stream, true, error);
     return stream->unsent ? push(stream, error) : 0;
 }
 
 /* Takes messages until there are none, out is full, or the end is reached: 1, 0 when none
  * is left, -1. */
-static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t limit,
-                         struct cdc_error *error)
+static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t limit, struct cdc_error *error)
 {
     bool consumed = false;
     while (!stream->ended && out->len < limit) {
@@ -325,8 +304,7 @@ static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t l
     return 1;
 }
 
-static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, size_t limit,
-                                          struct cdc_error *error)
+static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, size_t limit, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
     size_t before = out->len;
@@ -362,8 +340,7 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
     stream->last_watch = now;
     if (stream->sql) {
         struct pollfd fd = {PQsocket(stream->sql), POLLIN, 0};
-        if (poll(&fd, 1, 0) <= 0 ||
-            (PQconsumeInput(stream->sql) && PQstatus(stream->sql) == CONNECTION_OK))
+        if (poll(&fd, 1, 0) <= 0 || (PQconsumeInput(stream->sql) && PQstatus(stream->sql) == CONNECTION_OK))
             return 0;
         stream_close_sql(stream);
     }
@@ -373,8 +350,7 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
     return 0;
 }
 
-static int stream_tick(void *source, struct cdc_buf *out, bool blocked,
-                       struct cdc_error *error)
+static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
     int64_t now = cdc_clock_ms();
@@ -383,31 +359,26 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked,
     if (blocked)
         stream->last_receive = now; /* we do not listen: silence means nothing */
     else if (now - stream->last_receive > DEAD_MS)
-        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s",
-                             DEAD_MS / 1000);
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s", DEAD_MS / 1000);
     if (watch_shutdown(stream, now, error) < 0)
         return -1;
     if (!blocked)
         maybe_heartbeat(stream, out, now);
     if (stream->unsent && push(stream, error) < 0)
         return -1;
-    bool request =
-        now - stream->last_request >= REQUEST_MS ||
-        (stream->settings.until && !blocked && now - stream->last_request >= 1000);
+    bool request = now - stream->last_request >= REQUEST_MS ||
+                   (stream->settings.until && !blocked && now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
-        ((stream->reply_due || stream->flush > stream->reported_flush) &&
-         now - stream->last_status >= REPLY_MS))
+        ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))
         return send_status(stream, request, error);
     return 0;
 }
 
-static int stream_confirm(void *source, const struct cdc_offset *offset,
-                          struct cdc_error *error)
+static int stream_confirm(void *source, const struct cdc_offset *offset, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
     uint64_t lsn;
-    if (!offset->pos || !*offset->pos || !pg_pos_restart_lsn(offset->pos, &lsn) ||
-        lsn <= stream->flush)
+    if (!offset->pos || !*offset->pos || !pg_pos_restart_lsn(offset->pos, &lsn) || lsn <= stream->flush)
         return 0;
     stream->flush = lsn;
     if (!stream->replication || !stream->copying)
@@ -420,8 +391,7 @@ static int stream_confirm(void *source, const struct cdc_offset *offset,
 static const struct cdc_offset *stream_boundary(void *source)
 {
     struct pg_stream *stream = source;
-    const struct cdc_offset *boundary =
-        stream->decoder ? pgoutput_boundary(stream->decoder) : NULL;
+    const struct cdc_offset *boundary = stream->decoder ? pgoutput_boundary(stream->decoder) : NULL;
     if (!boundary)
         return NULL;
     stream->boundary = *boundary;
@@ -441,8 +411,8 @@ static void end_copy(struct pg_stream *stream)
 {
     struct cdc_error ignored = {0};
     int64_t deadline = cdc_clock_ms() + 1000;
-    if (send_status(stream, false, &ignored) < 0 ||
-        PQputCopyEnd(stream->replication, NULL) != 1 || push(stream, &ignored) < 0)
+    if (send_status(stream, false, &ignored) < 0 || PQputCopyEnd(stream->replication, NULL) != 1 ||
+        push(stream, &ignored) < 0)
         return;
     while (cdc_clock_ms() < deadline) {
         char *data;
@@ -453,8 +423,7 @@ static void end_copy(struct pg_stream *stream)
             PQfreemem(data);
             continue;
         }
-        struct pollfd fd = {PQsocket(stream->replication),
-                            (short)(POLLIN | (stream->unsent ? POLLOUT : 0)), 0};
+        struct pollfd fd = {PQsocket(stream->replication), (short)(POLLIN | (stream->unsent ? POLLOUT : 0)), 0};
         poll(&fd, 1, 100);
         if (push(stream, &ignored) < 0 || !PQconsumeInput(stream->replication))
             return;
@@ -464,8 +433,7 @@ static void end_copy(struct pg_stream *stream)
 void stream_disconnect(void *source)
 {
     struct pg_stream *stream = source;
-    if (stream->replication && stream->copying &&
-        PQstatus(stream->replication) == CONNECTION_OK)
+    if (stream->replication && stream->copying && PQstatus(stream->replication) == CONNECTION_OK)
         end_copy(stream);
     stream->copying = false;
     PQfinish(stream->replication);

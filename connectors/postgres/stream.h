@@ -31,18 +31,16 @@ struct pg_stream {
     bool unsent;           /* a status message lies in libpq's buffer */
     int64_t status_ms;     /* interval of status messages */
     int64_t last_status, last_request, last_receive, last_line;
-    int64_t last_watch,
-        leave_at;       /* leave_at: 0, or when to leave a server that shuts down */
-    int64_t until_ms;   /* --until TIME; 0: none */
-    uint64_t until_lsn; /* --until LSN or now; 0: none yet */
+    int64_t last_watch, leave_at; /* leave_at: 0, or when to leave a server that shuts down */
+    int64_t until_ms;             /* --until TIME; 0: none */
+    uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
     bool ended;
 };
 
 /* -- the end of the run (stream_until.c) -- */
 
 /* A result with at least one row, or NULL. RETURNS NEW (PQclear). */
-PGresult *stream_query(PGconn *sql, const char *text, const char *what,
-                       struct cdc_error *error);
+PGresult *stream_query(PGconn *sql, const char *text, const char *what, struct cdc_error *error);
 /* Everything that is committed now lies before *lsn. */
 int stream_current_lsn(PGconn *sql, uint64_t *lsn, struct cdc_error *error);
 
@@ -54,8 +52,7 @@ void stream_close_sql(struct pg_stream *stream);
 /* Every check, then START_REPLICATION: an operation of the source loop. */
 int stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error);
 /* Sets the error for what the walsender said; result may be NULL. Always -1. */
-int stream_fail(struct pg_stream *stream, const PGresult *result, const char *what,
-                struct cdc_error *error);
+int stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error);
 
 /* -- the stream itself (stream.c) -- */
 

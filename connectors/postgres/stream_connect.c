@@ -41,8 +41,7 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     }
     /* An idle connection may have been cut without our noticing. */
     stream_close_sql(stream);
-    return stream_ensure_sql(stream, error) < 0 ? -1
-                                         : pg_table_describe(stream->sql, table, error);
+    return stream_ensure_sql(stream, error) < 0 ? -1 : pg_table_describe(stream->sql, table, error);
 }
 
 /* The decoder needs the names that resolving gives: it is made at the first connection.
@@ -71,42 +70,36 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
 static int lost(struct cdc_error *error, const char *slot, const char *why)
 {
     cdc_error_set(error, CDC_EXIT_LOST, "slot \"%s\" %s", slot, why);
-    return cdc_error_hint(
-        error,
-        "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
-        "offset files of the pipeline, and begin with cdc-snapshot)");
+    return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
+                                 "offset files of the pipeline, and begin with cdc-snapshot)");
 }
 
 static int check_server(struct pg_stream *stream, struct cdc_error *error)
 {
-    PGresult *result =
-        stream_query(stream->sql,
-              "SELECT current_setting('wal_level'), "
-              "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')",
-              "cannot read the server's settings", error);
+    PGresult *result = stream_query(stream->sql,
+                                    "SELECT current_setting('wal_level'), "
+                                    "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')",
+                                    "cannot read the server's settings", error);
     if (!result)
         return -1;
     bool logical = strcmp(PQgetvalue(result, 0, 0), "logical") == 0;
     int64_t timeout = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
     if (!logical) {
-        cdc_error_set(error, CDC_EXIT_CONFIG,
-                      "the server's wal_level is %s; logical is needed",
+        cdc_error_set(error, CDC_EXIT_CONFIG, "the server's wal_level is %s; logical is needed",
                       PQgetvalue(result, 0, 0));
-        cdc_error_hint(error,
-                       "ALTER SYSTEM SET wal_level = logical; and restart the server");
+        cdc_error_hint(error, "ALTER SYSTEM SET wal_level = logical; and restart the server");
     }
     PQclear(result);
     stream->status_ms = timeout > 0 && timeout / 4 < STATUS_MS ? timeout / 4 : STATUS_MS;
     return logical ? 0 : -1;
 }
 
-static int check_resume(struct pg_stream *stream, const struct pg_slot *slot,
-                        const struct cdc_offset *from, struct cdc_error *error)
+static int check_resume(struct pg_stream *stream, const struct pg_slot *slot, const struct cdc_offset *from,
+                        struct cdc_error *error)
 {
     uint64_t lsn = stream->start_lsn;
     if (!slot->exists)
-        return lost(error, stream->pg->slot,
-                    "is gone, and a position to go on from exists");
+        return lost(error, stream->pg->slot, "is gone, and a position to go on from exists");
     if (from && slot->confirmed_flush > lsn) {
         char text[160], a[24], b[24];
         pg_lsn_format(a, slot->confirmed_flush);
@@ -123,26 +116,22 @@ static int check_resume(struct pg_stream *stream, const struct pg_slot *slot,
 static int missing_slot(const struct pg_settings *pg, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" does not exist", pg->slot);
-    return cdc_error_hint(
-        error,
-        "SELECT pg_create_logical_replication_slot('%s', 'pgoutput'); or run "
-        "without --no-create",
-        pg->slot);
+    return cdc_error_hint(error,
+                          "SELECT pg_create_logical_replication_slot('%s', 'pgoutput'); or run "
+                          "without --no-create",
+                          pg->slot);
 }
 
 /* The publication: made only before a slot is, since the slot sees the catalogs as they
  * were. */
-static int prepare_publication(struct pg_stream *stream, bool create,
-                               struct cdc_error *error)
+static int prepare_publication(struct pg_stream *stream, bool create, struct cdc_error *error)
 {
     struct pg_settings settings = *stream->pg;
     struct cdc_error own = {0};
     settings.no_create = settings.no_create || !create;
-    if (pg_publication_ensure(stream->sql, &settings,
-                              create || !stream->started ? stream->log : NULL,
+    if (pg_publication_ensure(stream->sql, &settings, create || !stream->started ? stream->log : NULL,
                               create ? error : &own) == 0) {
-        stream->made_publication = settings.temporary && create &&
-                                   strcmp(settings.publication, settings.slot) == 0;
+        stream->made_publication = settings.temporary && create && strcmp(settings.publication, settings.slot) == 0;
         return 0;
     }
     if (create)
@@ -157,8 +146,7 @@ static int prepare_publication(struct pg_stream *stream, bool create,
     return -1;
 }
 
-static int prepare_slot(struct pg_stream *stream, const struct cdc_offset *from,
-                        struct cdc_error *error)
+static int prepare_slot(struct pg_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     struct pg_settings *pg = stream->pg;
     struct pg_slot slot;
@@ -170,8 +158,7 @@ static int prepare_slot(struct pg_stream *stream, const struct cdc_offset *from,
     if (resume && check_resume(stream, &slot, from, error) < 0)
         return -1;
     if (slot.active)
-        return cdc_error_set(error, CDC_EXIT_TEMPORARY,
-                             "slot \"%s\" is in use by pid %d of the server", pg->slot,
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" is in use by pid %d of the server", pg->slot,
                              slot.active_pid);
     if (!slot.exists && pg->no_create && !pg->temporary)
         return missing_slot(pg, error);
@@ -184,8 +171,8 @@ static int prepare_slot(struct pg_stream *stream, const struct cdc_offset *from,
         return -1;
     char text[24];
     pg_lsn_format(text, point);
-    cdc_log(stream->log, CDC_LOG_INFO, "created %sslot \"%s\" at %s",
-            pg->temporary ? "temporary " : "", pg->slot, text);
+    cdc_log(stream->log, CDC_LOG_INFO, "created %sslot \"%s\" at %s", pg->temporary ? "temporary " : "", pg->slot,
+            text);
     return 0;
 }
 
@@ -210,22 +197,18 @@ static bool slot_is_lost(struct pg_stream *stream)
     struct cdc_error ignored = {0};
     struct pg_slot slot;
     return stream_ensure_sql(stream, &ignored) == 0 &&
-           pg_slot_read(stream->sql, stream->pg->slot, &slot, &ignored) == 0 &&
-           (!slot.exists || slot.lost);
+           pg_slot_read(stream->sql, stream->pg->slot, &slot, &ignored) == 0 && (!slot.exists || slot.lost);
 }
 
 /* What the walsender said. Its words for an invalidated slot differ from version to
  * version: the slot is asked. */
-int stream_fail(struct pg_stream *stream, const PGresult *result,
-                        const char *what, struct cdc_error *error)
+int stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     bool removed = state && strcmp(state, "58P01") == 0;
-    if (state &&
-        (removed || strcmp(state, "55000") == 0 || strcmp(state, "42704") == 0) &&
+    if (state && (removed || strcmp(state, "55000") == 0 || strcmp(state, "42704") == 0) &&
         (slot_is_lost(stream) || removed))
-        return lost(error, stream->pg->slot,
-                    "has lost its log: it was invalidated or dropped");
+        return lost(error, stream->pg->slot, "has lost its log: it was invalidated or dropped");
     pg_result_error(stream->replication, result, what, error);
     if (state && strcmp(state, "42704") == 0)
         cdc_error_hint(error,
@@ -241,10 +224,8 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     struct cdc_buf command = CDC_BUF_INIT;
     char lsn[24];
     pg_lsn_format(lsn, stream->start_lsn);
-    cdc_buf_printf(
-        &command,
-        "START_REPLICATION SLOT \"%s\" LOGICAL %s (proto_version '1', publication_names ",
-        stream->pg->slot, lsn);
+    cdc_buf_printf(&command, "START_REPLICATION SLOT \"%s\" LOGICAL %s (proto_version '1', publication_names ",
+                   stream->pg->slot, lsn);
     append_quoted(&command, stream->pg->publication, '"', '\'');
     cdc_buf_lit(&command, ", messages 'true')");
     cdc_buf_byte(&command, '\0');
@@ -254,14 +235,12 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     if (PQresultStatus(result) != PGRES_COPY_BOTH)
         status = stream_fail(stream, result, "cannot start replication", error);
     else if (PQsetnonblocking(stream->replication, 1) != 0)
-        status = cdc_error_set(error, CDC_EXIT_INTERNAL,
-                               "cannot make the connection non-blocking");
+        status = cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot make the connection non-blocking");
     PQclear(result);
     return status;
 }
 
-static int identify(struct pg_stream *stream, const struct cdc_offset *from,
-                    struct cdc_error *error)
+static int identify(struct pg_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     if (pg_identify(stream->replication, &stream->identity, error) < 0)
         return -1;
@@ -273,8 +252,7 @@ static int identify(struct pg_stream *stream, const struct cdc_offset *from,
         return cdc_error_memory(error);
     if (!from)
         return 0;
-    return pg_identity_check(stream->replication, &stream->identity, from->state,
-                             stream->start_lsn, error);
+    return pg_identity_check(stream->replication, &stream->identity, from->state, stream->start_lsn, error);
 }
 
 static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
@@ -285,8 +263,7 @@ static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
     return stream_current_lsn(stream->sql, &stream->until_lsn, error);
 }
 
-int stream_connect(void *source, const struct cdc_offset *from,
-                          struct cdc_error *error)
+int stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
     stream_disconnect(stream);
@@ -294,18 +271,15 @@ int stream_connect(void *source, const struct cdc_offset *from,
         from = NULL;
     stream->start_lsn = 0;
     if (from && !pg_pos_restart_lsn(from->pos, &stream->start_lsn))
-        return cdc_error_set(error, CDC_EXIT_CONFIG,
-                             "'%.80s' is no position of a PostgreSQL source", from->pos);
-    if (stream_ensure_sql(stream, error) < 0 ||
-        pg_settings_resolve(stream->sql, stream->pg, error) < 0 ||
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source", from->pos);
+    if (stream_ensure_sql(stream, error) < 0 || pg_settings_resolve(stream->sql, stream->pg, error) < 0 ||
         check_server(stream, error) < 0) {
         stream_close_sql(stream);
         return -1;
     }
     stream->replication = pg_connect(stream->pg, true, error);
-    if (!stream->replication || identify(stream, from, error) < 0 ||
-        prepare_slot(stream, from, error) < 0 || resolve_until(stream, error) < 0 ||
-        ensure_decoder(stream, error) < 0 || start_replication(stream, error) < 0) {
+    if (!stream->replication || identify(stream, from, error) < 0 || prepare_slot(stream, from, error) < 0 ||
+        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 || start_replication(stream, error) < 0) {
         stream_disconnect(stream);
         stream_close_sql(stream);
         return -1;
@@ -318,7 +292,6 @@ int stream_connect(void *source, const struct cdc_offset *from,
     stream->reported_flush = 0;
     stream->reply_due = stream->server_asked = stream->unsent = false;
     stream->last_status = stream->leave_at = 0;
-    stream->last_watch = stream->last_request = stream->last_receive = stream->last_line =
-        cdc_clock_ms();
+    stream->last_watch = stream->last_request = stream->last_receive = stream->last_line = cdc_clock_ms();
     return 0;
 }

@@ -34,12 +34,11 @@ static int parse_time(const char *p, int64_t *ms)
 {
     int year, month, day, hour, minute, second, zone_hour = 0, zone_minute = 0, sign = 1;
     int64_t fraction = 0;
-    if (digits(&p, 4, &year) || expect(&p, '-') || digits(&p, 2, &month) ||
-        expect(&p, '-') || digits(&p, 2, &day) || (*p != 'T' && *p != 't' && *p != ' '))
+    if (digits(&p, 4, &year) || expect(&p, '-') || digits(&p, 2, &month) || expect(&p, '-') || digits(&p, 2, &day) ||
+        (*p != 'T' && *p != 't' && *p != ' '))
         return -1;
     p++;
-    if (digits(&p, 2, &hour) || expect(&p, ':') || digits(&p, 2, &minute) ||
-        expect(&p, ':') || digits(&p, 2, &second))
+    if (digits(&p, 2, &hour) || expect(&p, ':') || digits(&p, 2, &minute) || expect(&p, ':') || digits(&p, 2, &second))
         return -1;
     if (*p == '.') {
         int64_t unit = 100;
@@ -55,11 +54,9 @@ static int parse_time(const char *p, int64_t *ms)
     } else {
         return -1;
     }
-    if (*p || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
-        minute > 59 || second > 60)
+    if (*p || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
         return -1;
-    *ms = ((days_since_1970(year, month, day) * 24 + hour - sign * zone_hour) * 60 +
-           minute - sign * zone_minute) *
+    *ms = ((days_since_1970(year, month, day) * 24 + hour - sign * zone_hour) * 60 + minute - sign * zone_minute) *
               60000 +
           second * 1000 + fraction;
     return 0;
@@ -69,11 +66,9 @@ int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_erro
 {
     *lsn = 0;
     *ms = 0;
-    if (!text || strcmp(text, "now") == 0 || pg_lsn_parse(text, lsn) ||
-        parse_time(text, ms) == 0)
+    if (!text || strcmp(text, "now") == 0 || pg_lsn_parse(text, lsn) || parse_time(text, ms) == 0)
         return 0;
-    cdc_error_set(error, CDC_EXIT_USAGE,
-                  "--until '%.64s' is neither now, nor an LSN, nor a time", text);
+    cdc_error_set(error, CDC_EXIT_USAGE, "--until '%.64s' is neither now, nor an LSN, nor a time", text);
     return cdc_error_hint(error, "for instance 16/B374D848 or 2026-11-21T09:28:42Z");
 }
 
@@ -82,12 +77,10 @@ int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_erro
 static uint64_t without_page_header(uint64_t lsn)
 {
     uint64_t in_page = lsn & 8191;
-    return in_page == 24 || (in_page == 40 && (lsn & 0xFFFFF) == 40) ? lsn - in_page
-                                                                     : lsn;
+    return in_page == 24 || (in_page == 40 && (lsn & 0xFFFFF) == 40) ? lsn - in_page : lsn;
 }
 
-PGresult *stream_query(PGconn *sql, const char *text, const char *what,
-                       struct cdc_error *error)
+PGresult *stream_query(PGconn *sql, const char *text, const char *what, struct cdc_error *error)
 {
     PGresult *result = PQexec(sql, text);
     if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0)
@@ -104,20 +97,17 @@ int stream_current_lsn(PGconn *sql, uint64_t *lsn, struct cdc_error *error)
 {
     for (int tries = 0;; tries++) {
         uint64_t insert = 0;
-        PGresult *result =
-            stream_query(sql,
-                  "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
-                  "ELSE pg_current_wal_flush_lsn() END, CASE WHEN pg_is_in_recovery() "
-                  "THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END",
-                  "cannot ask for the end of the log", error);
+        PGresult *result = stream_query(sql,
+                                        "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
+                                        "ELSE pg_current_wal_flush_lsn() END, CASE WHEN pg_is_in_recovery() "
+                                        "THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END",
+                                        "cannot ask for the end of the log", error);
         if (!result)
             return -1;
-        bool ok = pg_lsn_parse(PQgetvalue(result, 0, 0), lsn) &&
-                  pg_lsn_parse(PQgetvalue(result, 0, 1), &insert);
+        bool ok = pg_lsn_parse(PQgetvalue(result, 0, 0), lsn) && pg_lsn_parse(PQgetvalue(result, 0, 1), &insert);
         PQclear(result);
         if (!ok)
-            return cdc_error_set(error, CDC_EXIT_PROTOCOL,
-                                 "the server gave no position of its log");
+            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server gave no position of its log");
         *lsn = without_page_header(*lsn);
         if (*lsn >= without_page_header(insert) || tries >= 8)
             return 0;

@@ -149,7 +149,8 @@ static bool of_snapshot(struct cdc_span pos)
     return pos.n > 28 && pos.p[28] == 'a';
 }
 
-void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, struct cdc_span pos, uint64_t seq, int64_t ts_ms)
+void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, struct cdc_span pos, uint64_t seq,
+                          int64_t ts_ms)
 {
     cdc_buf_lit(out, "{\"op\":\"schema\",\"pos\":\"");
     cdc_buf_span(out, pos);

@@ -416,8 +416,8 @@ static bool braces(struct array *array, struct cdc_buf *out, int depth)
 }
 
 /* False, and nothing appended, when the text is no array. */
-static bool append_array(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style,
-                         const char *text, size_t n, uint64_t *unconvertible)
+static bool append_array(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style, const char *text,
+                         size_t n, uint64_t *unconvertible)
 {
     struct array array = {text, text + n, type, style, unconvertible, CDC_BUF_INIT};
     size_t start = out->len;
@@ -511,20 +511,15 @@ static inline void value(struct cdc_buf *out, struct pg_type type, const struct 
         if (append_bytea(out, text, n))
             return;
         break;
-    case PG_JSON:
-        append_json(out, text, n, unconvertible);
-        return;
+    case PG_JSON: append_json(out, text, n, unconvertible); return;
     case PG_TIMESTAMP:
-    case PG_TIMESTAMPTZ:
-        append_timestamp(out, text, n, type.kind == PG_TIMESTAMPTZ, unconvertible);
-        return;
+    case PG_TIMESTAMPTZ: append_timestamp(out, text, n, type.kind == PG_TIMESTAMPTZ, unconvertible); return;
     case PG_ARRAY:
         if (append_array(out, type, style, text, n, unconvertible))
             return;
         break;
     case PG_INTERVAL: /* the session's intervalstyle is ISO 8601 */
-    case PG_TEXT:
-        break;
+    case PG_TEXT: break;
     }
     append_text(out, text, n, unconvertible);
 }
@@ -540,8 +535,8 @@ static inline bool in_part(const struct pg_column *column, enum pg_row_part part
     return part == PG_ROW_ALL || (part == PG_ROW_KEY ? column->key : column->identity);
 }
 
-void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells, enum pg_row_part part,
-                   const struct pg_value_style *style, uint64_t *unconvertible)
+void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
+                   enum pg_row_part part, const struct pg_value_style *style, uint64_t *unconvertible)
 {
     char separator = '{';
     for (size_t i = 0; i < table->n_columns; i++) {

@@ -12,48 +12,36 @@ static int exit_of(int code)
 {
     switch (code & 0xff) {
     case SQLITE_FULL:
-    case SQLITE_IOERR:
-        return CDC_EXIT_IO;
+    case SQLITE_IOERR: return CDC_EXIT_IO;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return CDC_EXIT_TEMPORARY;
+    case SQLITE_LOCKED: return CDC_EXIT_TEMPORARY;
     case SQLITE_PERM:
     case SQLITE_READONLY:
-    case SQLITE_AUTH:
-        return CDC_EXIT_PERMISSION;
+    case SQLITE_AUTH: return CDC_EXIT_PERMISSION;
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
     case SQLITE_CANTOPEN:
     case SQLITE_ERROR: /* statements are ours: what fails is the shape of what is there already */
-    case SQLITE_CONSTRAINT:
-        return CDC_EXIT_CONFIG;
-    default:
-        return CDC_EXIT_INTERNAL;
+    case SQLITE_CONSTRAINT: return CDC_EXIT_CONFIG;
+    default: return CDC_EXIT_INTERNAL;
     }
 }
 
 static const char *hint_of(int code)
 {
     switch (code & 0xff) {
-    case SQLITE_FULL:
-        return "make room on the disk and start again; what was not committed is read again";
+    case SQLITE_FULL: return "make room on the disk and start again; what was not committed is read again";
     case SQLITE_IOERR:
         return "check the disk and the file system, then start again; what was not committed is read again";
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return "another process holds a lock on the database; end its transaction and start again";
-    case SQLITE_NOTADB:
-        return "name another file, or remove this one if it may go";
-    case SQLITE_CORRUPT:
-        return "restore the database, or remove it with its offset file and take a new snapshot";
-    case SQLITE_CANTOPEN:
-        return "the folder must exist and be writable";
+    case SQLITE_LOCKED: return "another process holds a lock on the database; end its transaction and start again";
+    case SQLITE_NOTADB: return "name another file, or remove this one if it may go";
+    case SQLITE_CORRUPT: return "restore the database, or remove it with its offset file and take a new snapshot";
+    case SQLITE_CANTOPEN: return "the folder must exist and be writable";
     case SQLITE_PERM:
     case SQLITE_READONLY:
-    case SQLITE_AUTH:
-        return "the user must be able to write the database file and its folder";
-    default:
-        return NULL;
+    case SQLITE_AUTH: return "the user must be able to write the database file and its folder";
+    default: return NULL;
     }
 }
 
@@ -172,9 +160,11 @@ static const char *const open_statements[] = {
     "PRAGMA mmap_size=0",
     "PRAGMA temp_store=FILE",
     "PRAGMA journal_size_limit=67108864",
-    "CREATE TABLE IF NOT EXISTS cdc_offsets(name TEXT PRIMARY KEY, pos TEXT NOT NULL, seq INTEGER NOT NULL, lines INTEGER"
+    "CREATE TABLE IF NOT EXISTS cdc_offsets(name TEXT PRIMARY KEY, pos TEXT NOT NULL, seq INTEGER NOT NULL, lines "
+    "INTEGER"
     " NOT NULL, source TEXT, state TEXT)",
-    "CREATE TABLE IF NOT EXISTS cdc_tables(table_name TEXT PRIMARY KEY COLLATE NOCASE, name TEXT NOT NULL, db TEXT NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS cdc_tables(table_name TEXT PRIMARY KEY COLLATE NOCASE, name TEXT NOT NULL, db TEXT NOT "
+    "NULL,"
     " schema TEXT NOT NULL, source_table TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS cdc_meta(key TEXT PRIMARY KEY, value)",
 };
@@ -190,7 +180,8 @@ int sqlite_database_open(struct sqlite_sink *sink, struct cdc_error *error)
     for (size_t i = 0; i < sizeof open_statements / sizeof open_statements[0]; i++)
         if (sqlite_exec(sink, open_statements[i], error) != 0)
             return -1;
-    if (sqlite_pragma_number(sink, "SELECT count(*) FROM cdc_meta WHERE key = 'format' AND value > 1", &newer, error) != 0)
+    if (sqlite_pragma_number(sink, "SELECT count(*) FROM cdc_meta WHERE key = 'format' AND value > 1", &newer, error) !=
+        0)
         return -1;
     if (newer > 0)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "%s was written by a newer version of this tool",
@@ -233,7 +224,8 @@ static int bind_text_or_null(sqlite3_stmt *statement, int index, const char *tex
 int sqlite_save_offsets(struct sqlite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
 {
     sqlite3_stmt *statement = sqlite_prepare_text(
-        sink, "INSERT OR REPLACE INTO cdc_offsets(name, pos, seq, lines, source, state) VALUES(?1,?2,?3,?4,?5,?6)", error);
+        sink, "INSERT OR REPLACE INTO cdc_offsets(name, pos, seq, lines, source, state) VALUES(?1,?2,?3,?4,?5,?6)",
+        error);
     int code = SQLITE_DONE;
 
     if (statement == NULL)
@@ -263,8 +255,8 @@ static char *column_copy(sqlite3_stmt *statement, int index)
 }
 
 /* A file ahead of its database has confirmed to the source what is not stored here. */
-static int check_ahead(struct sqlite_sink *sink, const struct cdc_offset_file *offsets, const char *name, const char *pos,
-                       struct cdc_error *error)
+static int check_ahead(struct sqlite_sink *sink, const struct cdc_offset_file *offsets, const char *name,
+                       const char *pos, struct cdc_error *error)
 {
     const struct cdc_offset *offset = cdc_offset_file_get(offsets, name);
 
@@ -273,10 +265,12 @@ static int check_ahead(struct sqlite_sink *sink, const struct cdc_offset_file *o
     const char *path = cdc_offset_file_path(offsets);
     cdc_error_set(error, CDC_EXIT_CONFIG, "offset file %s is ahead of database %s (source \"%s\": %s after \"%s\")",
                   path != NULL ? path : "(memory)", sink->settings->path, name, offset->pos, pos);
-    return cdc_error_hint(error, "the database was removed or is an old copy; bring it back, or remove both, and take a new snapshot");
+    return cdc_error_hint(
+        error, "the database was removed or is an old copy; bring it back, or remove both, and take a new snapshot");
 }
 
-static int take_row(struct sqlite_sink *sink, sqlite3_stmt *statement, struct cdc_offset_file *offsets, struct cdc_error *error)
+static int take_row(struct sqlite_sink *sink, sqlite3_stmt *statement, struct cdc_offset_file *offsets,
+                    struct cdc_error *error)
 {
     char *name = column_copy(statement, 0);
     struct cdc_offset offset = {column_copy(statement, 1), sqlite3_column_int64(statement, 2),

@@ -94,10 +94,12 @@ static int check_columns(const struct sqlite_table *table, const char *columns, 
         while (i < table->n && !cdc_span_is(name, table->columns[i].name))
             i++;
         if (i == table->n)
-            return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: table \"%s\" has no column \"%.*s\"", table->name, (int)name.n, name.p);
+            return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: table \"%s\" has no column \"%.*s\"", table->name,
+                                 (int)name.n, name.p);
     }
     if (table->rowid == NULL)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: the columns of table \"%s\" hide SQLite's rowid", table->name);
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: the columns of table \"%s\" hide SQLite's rowid",
+                             table->name);
     return 0;
 }
 
@@ -115,10 +117,11 @@ static void append_table_sql(struct cdc_buf *sql, const struct sqlite_table *tab
 }
 
 /* 1: there with these columns, 0: not there, 2: there with others. */
-static int compare_index(struct sqlite_sink *sink, const struct sqlite_table *table, const char *columns, struct cdc_error *error)
+static int compare_index(struct sqlite_sink *sink, const struct sqlite_table *table, const char *columns,
+                         struct cdc_error *error)
 {
-    sqlite3_stmt *statement =
-        sqlite_prepare_text(sink, "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1 || '_fts' COLLATE NOCASE", error);
+    sqlite3_stmt *statement = sqlite_prepare_text(
+        sink, "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1 || '_fts' COLLATE NOCASE", error);
     int result = 0;
 
     if (statement == NULL)
@@ -189,7 +192,8 @@ static void append_trigger(struct cdc_buf *sql, const struct sqlite_table *table
     cdc_buf_byte(sql, ' ');
 }
 
-static int create_triggers(struct sqlite_sink *sink, const struct sqlite_table *table, const char *columns, struct cdc_error *error)
+static int create_triggers(struct sqlite_sink *sink, const struct sqlite_table *table, const char *columns,
+                           struct cdc_error *error)
 {
     struct cdc_buf *sql = &sink->sql;
     struct cdc_span name;
@@ -257,8 +261,10 @@ int sqlite_fts_ensure(struct sqlite_sink *sink, const struct sqlite_table *table
 static int indexed_tables(struct sqlite_sink *sink, const char *only, struct cdc_buf *out, struct cdc_error *error)
 {
     sqlite3_stmt *statement = sqlite_prepare_text(
-        sink, "SELECT t.table_name FROM cdc_tables t JOIN sqlite_master m ON m.name = t.table_name || '_fts' COLLATE NOCASE"
-              " WHERE m.sql LIKE '%USING fts5(%content=%' AND (?1 IS NULL OR t.table_name = ?1)", error);
+        sink,
+        "SELECT t.table_name FROM cdc_tables t JOIN sqlite_master m ON m.name = t.table_name || '_fts' COLLATE NOCASE"
+        " WHERE m.sql LIKE '%USING fts5(%content=%' AND (?1 IS NULL OR t.table_name = ?1)",
+        error);
     int code;
 
     if (statement == NULL)
@@ -286,15 +292,17 @@ int sqlite_fts_rebuild(struct sqlite_sink *sink, const char *table, struct cdc_e
 }
 
 /* VACUUM is the one thing that renumbers rows behind the triggers, and like each change of the schema it counts
- * schema_version up. The number is remembered with every commit; when it moved without us, the indexes are filled again. */
+ * schema_version up. The number is remembered with every commit; when it moved without us, the indexes are filled
+ * again. */
 int sqlite_fts_after_vacuum(struct sqlite_sink *sink, struct cdc_error *error)
 {
     int64_t now;
 
     if (sqlite_pragma_number(sink, "PRAGMA schema_version", &now, error) != 0)
         return -1;
-    if (sink->schema_version < 0 && sqlite_pragma_number(sink, "SELECT value FROM cdc_meta WHERE key = 'schema_version'",
-                                                         &sink->schema_version, error) != 0)
+    if (sink->schema_version < 0 &&
+        sqlite_pragma_number(sink, "SELECT value FROM cdc_meta WHERE key = 'schema_version'", &sink->schema_version,
+                             error) != 0)
         return -1;
     return sink->schema_version < 0 || sink->schema_version == now ? 0 : sqlite_fts_rebuild(sink, NULL, error);
 }

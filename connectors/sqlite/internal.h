@@ -44,7 +44,7 @@ struct sqlite_table {
     size_t *keys; /* indexes of the key columns, in key order */
     size_t n_keys;
     size_t mask_n;
-    bool pending;  /* the definition is not in the database yet */
+    bool pending;   /* the definition is not in the database yet */
     bool unmatched; /* said once that a row to change was not there */
     /* of the event in hand, per column */
     struct cdc_span *after, *before, *old_key, *new_key;
@@ -59,7 +59,7 @@ struct sqlite_sink {
     const struct cdc_log *log;
     sqlite3 *db;
     bool in_transaction;
-    bool has_boundary; /* savepoint "complete" is open */
+    bool has_boundary;      /* savepoint "complete" is open */
     int64_t schema_version; /* as remembered in the database; -1: unknown */
     struct sqlite_table *tables;
     struct sqlite_table *last; /* of the event before */
@@ -90,10 +90,10 @@ void sqlite_quote_text(struct cdc_buf *out, const char *text);
 enum sqlite_kind sqlite_kind_of(struct cdc_span raw_type);
 /* What the column is declared as; alone: it is the whole primary key. */
 const char *sqlite_declared(const struct sqlite_column *column, bool alone);
-/* Binds value (p NULL: NULL). 0, or -1 with *reason when the value does not fit the column, or SQLite's code. sink->scratch
- * must have room for the decoded value: it must not move while values are bound. */
-int sqlite_bind(struct sqlite_sink *sink, sqlite3_stmt *statement, int index, enum sqlite_kind kind, struct cdc_span value,
-                const char **reason);
+/* Binds value (p NULL: NULL). 0, or -1 with *reason when the value does not fit the column, or SQLite's code.
+ * sink->scratch must have room for the decoded value: it must not move while values are bound. */
+int sqlite_bind(struct sqlite_sink *sink, sqlite3_stmt *statement, int index, enum sqlite_kind kind,
+                struct cdc_span value, const char **reason);
 
 /* -- table.c -- */
 struct sqlite_table *sqlite_table_find(struct sqlite_sink *sink, const struct cdc_event *event);
@@ -105,7 +105,8 @@ int sqlite_table_apply(struct sqlite_sink *sink, struct sqlite_table *table, str
 void sqlite_table_forget_statements(struct sqlite_table *table);
 void sqlite_table_free(struct sqlite_table *table);
 /* The table's name in SQLite, by the pattern, into out (NUL-terminated). */
-int sqlite_table_name(const struct sqlite_sink *sink, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
+int sqlite_table_name(const struct sqlite_sink *sink, const struct cdc_event *event, struct cdc_buf *out,
+                      struct cdc_error *error);
 
 /* -- rebuild.c -- */
 /* Makes the table anew with the wanted key and types and copies its rows, its indexes and triggers. */
@@ -121,6 +122,7 @@ int sqlite_fts_after_vacuum(struct sqlite_sink *sink, struct cdc_error *error);
 int sqlite_fts_remember(struct sqlite_sink *sink, struct cdc_error *error);
 
 /* -- rows.c -- */
-int sqlite_row(struct sqlite_sink *sink, struct sqlite_table *table, const struct cdc_event *event, struct cdc_error *error);
+int sqlite_row(struct sqlite_sink *sink, struct sqlite_table *table, const struct cdc_event *event,
+               struct cdc_error *error);
 
 #endif

@@ -51,8 +51,10 @@ static int collect_columns(struct sqlite_sink *sink, const struct sqlite_table *
 static int collect_dependents(struct sqlite_sink *sink, const struct sqlite_table *table, struct cdc_buf *out,
                               struct cdc_error *error)
 {
-    sqlite3_stmt *statement = sqlite_prepare_text(
-        sink, "SELECT sql FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE AND type IN ('index','trigger') AND sql IS NOT NULL", error);
+    sqlite3_stmt *statement = sqlite_prepare_text(sink,
+                                                  "SELECT sql FROM sqlite_master WHERE tbl_name = ?1 COLLATE NOCASE "
+                                                  "AND type IN ('index','trigger') AND sql IS NOT NULL",
+                                                  error);
     int code;
 
     if (statement == NULL)

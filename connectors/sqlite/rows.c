@@ -7,12 +7,12 @@
 #include "internal.h"
 
 enum sqlite_what {
-    UPSERT,           /* columns of the mask, by key; a plain INSERT without one */
-    UPDATE_OLD_KEY,   /* columns of the mask; then the old key */
-    DELETE_KEY,       /* the key */
-    FIND_KEY,         /* the key */
-    UPDATE_ROW,       /* columns of the mask of after, then those of before: one row that has these values */
-    DELETE_ROW        /* columns of the mask of before */
+    UPSERT,         /* columns of the mask, by key; a plain INSERT without one */
+    UPDATE_OLD_KEY, /* columns of the mask; then the old key */
+    DELETE_KEY,     /* the key */
+    FIND_KEY,       /* the key */
+    UPDATE_ROW,     /* columns of the mask of after, then those of before: one row that has these values */
+    DELETE_ROW      /* columns of the mask of before */
 };
 
 /* -- reading a row's object --------------------------------------------------- */
@@ -62,7 +62,8 @@ static bool read_object(const struct sqlite_table *table, struct cdc_span object
 }
 
 /* The key columns of an object into key, in key order. */
-static bool take_key(const struct sqlite_table *table, const struct cdc_span *spans, const unsigned char *mask, struct cdc_span *key)
+static bool take_key(const struct sqlite_table *table, const struct cdc_span *spans, const unsigned char *mask,
+                     struct cdc_span *key)
 {
     for (size_t i = 0; i < table->n_keys; i++) {
         if (!has(mask, table->keys[i]))
@@ -84,7 +85,8 @@ static void append_key_match(struct cdc_buf *sql, const struct sqlite_table *tab
     }
 }
 
-static void append_row_match(struct cdc_buf *sql, const struct sqlite_table *table, const unsigned char *mask, size_t *parameter)
+static void append_row_match(struct cdc_buf *sql, const struct sqlite_table *table, const unsigned char *mask,
+                             size_t *parameter)
 {
     bool first = true;
 
@@ -101,7 +103,8 @@ static void append_row_match(struct cdc_buf *sql, const struct sqlite_table *tab
     cdc_buf_lit(sql, " LIMIT 1)");
 }
 
-static void append_set(struct cdc_buf *sql, const struct sqlite_table *table, const unsigned char *mask, size_t *parameter)
+static void append_set(struct cdc_buf *sql, const struct sqlite_table *table, const unsigned char *mask,
+                       size_t *parameter)
 {
     bool first = true;
 
@@ -173,9 +176,7 @@ static void append_statement(struct cdc_buf *sql, const struct sqlite_table *tab
     size_t parameter = 0;
 
     switch (what) {
-    case UPSERT:
-        append_upsert(sql, table, table->after_mask);
-        break;
+    case UPSERT: append_upsert(sql, table, table->after_mask); break;
     case UPDATE_OLD_KEY:
         append_set(sql, table, table->after_mask, &parameter);
         append_key_match(sql, table, &parameter);
@@ -245,16 +246,16 @@ static sqlite3_stmt *statement_for(struct sqlite_sink *sink, struct sqlite_table
 
 /* What one line came to. */
 struct outcome {
-    int64_t rows;       /* changed, or found */
-    bool refused;       /* the value is at fault: reason says why */
+    int64_t rows; /* changed, or found */
+    bool refused; /* the value is at fault: reason says why */
     char reason[300];
 };
 
 static int refuse(struct outcome *outcome, const char *table, const char *column, const char *why)
 {
     outcome->refused = true;
-    snprintf(outcome->reason, sizeof outcome->reason, "table \"%.80s\"%s%.80s%s %s", table, column != NULL ? ": column \"" : ":",
-             column != NULL ? column : "", column != NULL ? "\"" : "", why);
+    snprintf(outcome->reason, sizeof outcome->reason, "table \"%.80s\"%s%.80s%s %s", table,
+             column != NULL ? ": column \"" : ":", column != NULL ? column : "", column != NULL ? "\"" : "", why);
     return -1;
 }
 
@@ -272,7 +273,8 @@ static int bind_one(struct sqlite_sink *sink, const struct sqlite_table *table, 
 }
 
 static int bind_masked(struct sqlite_sink *sink, const struct sqlite_table *table, sqlite3_stmt *statement, int *index,
-                       const struct cdc_span *spans, const unsigned char *mask, struct outcome *outcome, struct cdc_error *error)
+                       const struct cdc_span *spans, const unsigned char *mask, struct outcome *outcome,
+                       struct cdc_error *error)
 {
     for (size_t i = 0; i < table->n; i++)
         if (has(mask, i) && bind_one(sink, table, statement, index, i, spans[i], outcome, error) != 0)
@@ -289,8 +291,8 @@ static int bind_key(struct sqlite_sink *sink, const struct sqlite_table *table, 
     return 0;
 }
 
-static int bind_all(struct sqlite_sink *sink, const struct sqlite_table *table, sqlite3_stmt *statement, enum sqlite_what what,
-                    const struct cdc_span *key, struct outcome *outcome, struct cdc_error *error)
+static int bind_all(struct sqlite_sink *sink, const struct sqlite_table *table, sqlite3_stmt *statement,
+                    enum sqlite_what what, const struct cdc_span *key, struct outcome *outcome, struct cdc_error *error)
 {
     int index = 0;
 
@@ -348,10 +350,11 @@ static bool key_changed(struct sqlite_sink *sink, const struct sqlite_table *tab
     return false;
 }
 
-/* The row moves to another key. Columns that the log did not carry are taken from a row at the new key: there is one only when a
- * snapshot read the table after this change, and then the old key may be another row's by now. Else they come along with the
- * row at the old key. */
-static int move(struct sqlite_sink *sink, struct sqlite_table *table, bool partial, struct outcome *outcome, struct cdc_error *error)
+/* The row moves to another key. Columns that the log did not carry are taken from a row at the new key: there is one
+ * only when a snapshot read the table after this change, and then the old key may be another row's by now. Else they
+ * come along with the row at the old key. */
+static int move(struct sqlite_sink *sink, struct sqlite_table *table, bool partial, struct outcome *outcome,
+                struct cdc_error *error)
 {
     if (partial) {
         if (run(sink, table, FIND_KEY, table->new_key, outcome, error) != 0)
@@ -372,34 +375,38 @@ static void warn_unmatched(struct sqlite_sink *sink, struct sqlite_table *table,
     if (outcome->rows > 0 || table->unmatched)
         return;
     table->unmatched = true;
-    cdc_log(sink->log, CDC_LOG_WARNING, "table \"%s\" has no key, and a row to change or delete was not found in it (said once)", table->name);
+    cdc_log(sink->log, CDC_LOG_WARNING,
+            "table \"%s\" has no key, and a row to change or delete was not found in it (said once)", table->name);
 }
 
 static int change_without_key(struct sqlite_sink *sink, struct sqlite_table *table, const struct cdc_event *event,
                               struct outcome *outcome, struct cdc_error *error)
 {
     if (cdc_json_is_null(event->before))
-        return refuse(outcome, table->name, NULL,
-                      "the table has no key, and the line has no \"before\": give it a primary key or REPLICA IDENTITY FULL");
+        return refuse(
+            outcome, table->name, NULL,
+            "the table has no key, and the line has no \"before\": give it a primary key or REPLICA IDENTITY FULL");
     if (run(sink, table, event->op == CDC_OP_DELETE ? DELETE_ROW : UPDATE_ROW, NULL, outcome, error) != 0)
         return -1;
     warn_unmatched(sink, table, outcome);
     return 0;
 }
 
-static int change(struct sqlite_sink *sink, struct sqlite_table *table, const struct cdc_event *event, struct outcome *outcome,
-                  struct cdc_error *error)
+static int change(struct sqlite_sink *sink, struct sqlite_table *table, const struct cdc_event *event,
+                  struct outcome *outcome, struct cdc_error *error)
 {
     bool partial = event->unchanged.p != NULL;
 
     if (table->n_keys == 0 && (event->op == CDC_OP_UPDATE || event->op == CDC_OP_DELETE))
         return change_without_key(sink, table, event, outcome, error);
     if (event->op == CDC_OP_DELETE) {
-        if (!take_key(table, table->new_key, table->key_mask, table->old_key) && !take_key(table, table->before, table->before_mask, table->old_key))
+        if (!take_key(table, table->new_key, table->key_mask, table->old_key) &&
+            !take_key(table, table->before, table->before_mask, table->old_key))
             return refuse(outcome, table->name, NULL, "a delete without the key");
         return run(sink, table, DELETE_KEY, table->old_key, outcome, error);
     }
-    if (table->n_keys > 0 && event->op == CDC_OP_UPDATE && take_key(table, table->before, table->before_mask, table->old_key) &&
+    if (table->n_keys > 0 && event->op == CDC_OP_UPDATE &&
+        take_key(table, table->before, table->before_mask, table->old_key) &&
         take_key(table, table->after, table->after_mask, table->new_key) && key_changed(sink, table))
         return move(sink, table, partial, outcome, error);
     return run(sink, table, UPSERT, NULL, outcome, error);
@@ -440,11 +447,13 @@ static int read_row(struct sqlite_table *table, const struct cdc_event *event, s
     return 0;
 }
 
-int sqlite_row(struct sqlite_sink *sink, struct sqlite_table *table, const struct cdc_event *event, struct cdc_error *error)
+int sqlite_row(struct sqlite_sink *sink, struct sqlite_table *table, const struct cdc_event *event,
+               struct cdc_error *error)
 {
     struct outcome outcome = {0, false, ""};
 
-    /* Decoded values are never longer than the line, twice over where a key is bound twice: no move while they are bound. */
+    /* Decoded values are never longer than the line, twice over where a key is bound twice: no move while they are
+     * bound. */
     sink->scratch.len = 0;
     if (!cdc_buf_room(&sink->scratch, 2 * event->line.n + 16))
         return cdc_error_memory(error);

@@ -69,7 +69,9 @@ static int row(struct sqlite_sink *sink, const struct cdc_event *event, struct c
     struct sqlite_table *table = sqlite_table_find(sink, event);
 
     if (table == NULL)
-        return cdc_sink_reject(&sink->context, event->line, "a row before the schema line of its table: the stream must keep its schema lines", error);
+        return cdc_sink_reject(&sink->context, event->line,
+                               "a row before the schema line of its table: the stream must keep its schema lines",
+                               error);
     if (sqlite_begin(sink, error) != 0 || (table->pending && sqlite_table_apply(sink, table, error) != 0))
         return -1;
     return sqlite_row(sink, table, event, error);
@@ -97,7 +99,8 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
 {
     struct sqlite_sink *sink = context;
 
-    if (sqlite_begin(sink, error) != 0 || sqlite_save_offsets(sink, offsets, error) != 0 || sqlite_fts_remember(sink, error) != 0)
+    if (sqlite_begin(sink, error) != 0 || sqlite_save_offsets(sink, offsets, error) != 0 ||
+        sqlite_fts_remember(sink, error) != 0)
         return -1;
     int code = sqlite3_exec(sink->db, "COMMIT", NULL, NULL, NULL);
     if (code != SQLITE_OK)
@@ -131,7 +134,8 @@ static void discard(void *context)
         table->pending = true;
     }
     sink->schema_version = -1;
-    if (sink->has_boundary && sqlite3_exec(sink->db, "ROLLBACK TO complete; RELEASE complete", NULL, NULL, NULL) == SQLITE_OK) {
+    if (sink->has_boundary &&
+        sqlite3_exec(sink->db, "ROLLBACK TO complete; RELEASE complete", NULL, NULL, NULL) == SQLITE_OK) {
         sink->has_boundary = false;
         return; /* what came before the savepoint is still to be delivered */
     }

@@ -21,8 +21,8 @@ extern const struct cdc_sink_ops sqlite_sink_ops;
 /* BORROWS settings. RETURNS NEW. */
 struct sqlite_sink *sqlite_sink_open(const struct sqlite_settings *settings, struct cdc_error *error);
 void sqlite_sink_free(struct sqlite_sink *sink);
-/* The database knows better than the offset file: its entries replace those of the file, which is saved. CONFIG when the
- * file is ahead of the database (deleted, or restored from a backup): going on would leave a gap. */
+/* The database knows better than the offset file: its entries replace those of the file, which is saved. CONFIG when
+ * the file is ahead of the database (deleted, or restored from a backup): going on would leave a gap. */
 int sqlite_sink_sync_offsets(struct sqlite_sink *sink, struct cdc_offset_file *offsets, struct cdc_error *error);
 
 #endif

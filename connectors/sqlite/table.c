@@ -128,8 +128,8 @@ int sqlite_table_name(const struct sqlite_sink *sink, const struct cdc_event *ev
 /* 1: recorded as ours, 0: not known, -1: error (another source table has the name). */
 static int check_recorded(struct sqlite_sink *sink, const struct sqlite_table *table, struct cdc_error *error)
 {
-    sqlite3_stmt *statement = sqlite_prepare_text(
-        sink, "SELECT name, db, schema, source_table FROM cdc_tables WHERE table_name = ?1", error);
+    sqlite3_stmt *statement =
+        sqlite_prepare_text(sink, "SELECT name, db, schema, source_table FROM cdc_tables WHERE table_name = ?1", error);
     int result = 0;
 
     if (statement == NULL)
@@ -144,11 +144,12 @@ static int check_recorded(struct sqlite_sink *sink, const struct sqlite_table *t
                 result = -1;
         }
         if (result < 0) {
-            cdc_error_set(error, CDC_EXIT_CONFIG,
-                          "two source tables map to table \"%s\": %s.%s.%s (source \"%s\") and %s.%s.%s (source \"%s\")", table->name,
-                          sqlite3_column_text(statement, 1), sqlite3_column_text(statement, 2),
-                          sqlite3_column_text(statement, 3), sqlite3_column_text(statement, 0), table->source[1],
-                          table->source[2], table->source[3], table->source[0]);
+            cdc_error_set(
+                error, CDC_EXIT_CONFIG,
+                "two source tables map to table \"%s\": %s.%s.%s (source \"%s\") and %s.%s.%s (source \"%s\")",
+                table->name, sqlite3_column_text(statement, 1), sqlite3_column_text(statement, 2),
+                sqlite3_column_text(statement, 3), sqlite3_column_text(statement, 0), table->source[1],
+                table->source[2], table->source[3], table->source[0]);
             cdc_error_hint(error, "give them different names with --table-name, for example {schema}_{table}");
         }
     } else if (code != SQLITE_DONE) {
@@ -160,7 +161,8 @@ static int check_recorded(struct sqlite_sink *sink, const struct sqlite_table *t
 
 static int record(struct sqlite_sink *sink, const struct sqlite_table *table, struct cdc_error *error)
 {
-    sqlite3_stmt *statement = sqlite_prepare_text(sink, "INSERT OR REPLACE INTO cdc_tables VALUES(?1,?2,?3,?4,?5)", error);
+    sqlite3_stmt *statement =
+        sqlite_prepare_text(sink, "INSERT OR REPLACE INTO cdc_tables VALUES(?1,?2,?3,?4,?5)", error);
 
     if (statement == NULL)
         return -1;
@@ -175,8 +177,8 @@ static int record(struct sqlite_sink *sink, const struct sqlite_table *table, st
 /* 1 when a table or view of that name exists. */
 static int exists(struct sqlite_sink *sink, const char *name, struct cdc_error *error)
 {
-    sqlite3_stmt *statement =
-        sqlite_prepare_text(sink, "SELECT 1 FROM sqlite_master WHERE type IN ('table','view') AND name = ?1 COLLATE NOCASE", error);
+    sqlite3_stmt *statement = sqlite_prepare_text(
+        sink, "SELECT 1 FROM sqlite_master WHERE type IN ('table','view') AND name = ?1 COLLATE NOCASE", error);
     if (statement == NULL)
         return -1;
     sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
@@ -206,7 +208,8 @@ static char *unescaped(struct cdc_span raw, size_t *n)
 static int parse_column(struct sqlite_column *column, struct cdc_span object, struct cdc_error *error)
 {
     struct cdc_span name = cdc_json_type(object) == CDC_JSON_OBJECT
-                               ? cdc_json_string_raw(cdc_json_member(object, "name")) : cdc_span(NULL, 0);
+                               ? cdc_json_string_raw(cdc_json_member(object, "name"))
+                               : cdc_span(NULL, 0);
 
     if (name.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line: a column has no name");
@@ -230,7 +233,8 @@ static int parse_columns(struct sqlite_table *table, const struct cdc_event *eve
     for (cdc_json_iter(&iter, event->columns); cdc_json_next_element(&iter, &item);)
         n++;
     if (n == 0) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no columns, and SQLite knows no such tables", table->name);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no columns, and SQLite knows no such tables",
+                      table->name);
         return cdc_error_hint(error, "leave the table out at the source (-T) or in cdc-filter");
     }
     table->columns = calloc(n, sizeof *table->columns);
@@ -242,8 +246,9 @@ static int parse_columns(struct sqlite_table *table, const struct cdc_event *eve
             return -1;
         for (size_t i = 0; i + 1 < table->n; i++)
             if (sqlite3_stricmp(table->columns[i].name, column->name) == 0) {
-                cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\": columns \"%s\" and \"%s\" are one column to SQLite",
-                              table->name, table->columns[i].name, column->name);
+                cdc_error_set(error, CDC_EXIT_CONFIG,
+                              "table \"%s\": columns \"%s\" and \"%s\" are one column to SQLite", table->name,
+                              table->columns[i].name, column->name);
                 return cdc_error_hint(error, "rename one of them: cdc-filter --rename-column");
             }
     }
@@ -297,7 +302,8 @@ static int parse_definition(struct sqlite_table *table, const struct cdc_event *
     table->mask_n = (table->n + 7) / 8;
     table->rowid = visible_rowid(table);
     if (table->rowid == NULL && table->n_keys == 0)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no key, and its columns hide SQLite's rowid", table->name);
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no key, and its columns hide SQLite's rowid",
+                             table->name);
     table->after = calloc(4 * table->n, sizeof *table->after);
     table->after_mask = calloc(3, table->mask_n);
     if (table->after == NULL || table->after_mask == NULL)
@@ -430,7 +436,8 @@ static int add_columns(struct sqlite_sink *sink, const struct sqlite_table *tabl
         if (sqlite_exec_buffer(sink, error) != 0)
             return -1;
         cdc_log(sink->log, CDC_LOG_WARNING,
-                "table \"%s\": new column \"%s\" is NULL in the rows that are here already, until they change at the source or a new snapshot is taken",
+                "table \"%s\": new column \"%s\" is NULL in the rows that are here already, until they change at the "
+                "source or a new snapshot is taken",
                 table->name, column.name);
     }
     return 0;
@@ -462,7 +469,8 @@ static int create_or_wait(struct sqlite_sink *sink, struct sqlite_table *table, 
     if (there < 0)
         return -1;
     if (there && !ours) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "%s holds a table \"%s\" that is none of ours", sink->settings->path, table->name);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s holds a table \"%s\" that is none of ours", sink->settings->path,
+                      table->name);
         return cdc_error_hint(error, "choose another name with --table-name, or another database file");
     }
     table->pending = there;

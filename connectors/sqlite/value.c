@@ -76,13 +76,10 @@ const char *sqlite_declared(const struct sqlite_column *column, bool alone)
     case SQLITE_KIND_INTEGER:
         /* INTEGER PRIMARY KEY is the rowid itself: half the size, and full-text indexes survive VACUUM */
         return alone ? "INTEGER" : "INT";
-    case SQLITE_KIND_REAL:
-        return "REAL";
+    case SQLITE_KIND_REAL: return "REAL";
     case SQLITE_KIND_BYTES:
-    case SQLITE_KIND_ANY:
-        return "BLOB";
-    default:
-        return "TEXT";
+    case SQLITE_KIND_ANY: return "BLOB";
+    default: return "TEXT";
     }
 }
 
@@ -234,15 +231,12 @@ int sqlite_bind(struct sqlite_sink *sink, sqlite3_stmt *statement, int index, en
         return bind_text(statement, index, value);
     switch (kind) {
     case SQLITE_KIND_INTEGER:
-    case SQLITE_KIND_ANY:
-        return bind_integer(sink, statement, index, type, value, kind, reason);
-    case SQLITE_KIND_REAL:
-        return bind_real(sink, statement, index, type, value, reason);
+    case SQLITE_KIND_ANY: return bind_integer(sink, statement, index, type, value, kind, reason);
+    case SQLITE_KIND_REAL: return bind_real(sink, statement, index, type, value, reason);
     case SQLITE_KIND_BYTES:
         if (type != CDC_JSON_STRING)
             return *reason = "is no base64 string", -1;
         return bind_bytes(sink, statement, index, string_text(sink, value), reason);
-    default:
-        return bind_text(statement, index, type == CDC_JSON_STRING ? string_text(sink, value) : value);
+    default: return bind_text(statement, index, type == CDC_JSON_STRING ? string_text(sink, value) : value);
     }
 }

@@ -17,7 +17,10 @@ struct cdc_buf {
     bool failed;
 };
 
-#define CDC_BUF_INIT { NULL, 0, 0, false }
+#define CDC_BUF_INIT                                                                                                   \
+    {                                                                                                                  \
+        NULL, 0, 0, false                                                                                              \
+    }
 
 /* A borrowed run of bytes; p is NULL where something is absent. */
 struct cdc_span {
@@ -36,8 +39,7 @@ void cdc_buf_i64(struct cdc_buf *buf, int64_t value);
 void cdc_buf_hex(struct cdc_buf *buf, uint64_t value, unsigned digits);
 /* Base64 (RFC 4648, with padding, no line breaks). */
 void cdc_buf_base64(struct cdc_buf *buf, const void *data, size_t n);
-void cdc_buf_printf(struct cdc_buf *buf, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void cdc_buf_printf(struct cdc_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static inline bool cdc_buf_room(struct cdc_buf *buf, size_t n)
 {

@@ -8,27 +8,28 @@
 
 enum cdc_op {
     CDC_OP_UNKNOWN,
-    CDC_OP_READ,      /* "r" */
-    CDC_OP_CREATE,    /* "c" */
-    CDC_OP_UPDATE,    /* "u" */
-    CDC_OP_DELETE,    /* "d" */
-    CDC_OP_TRUNCATE,  /* "t" */
-    CDC_OP_MESSAGE,   /* "m" */
-    CDC_OP_SCHEMA,    /* "schema" */
-    CDC_OP_DDL,       /* "ddl" */
-    CDC_OP_COMMIT,    /* "commit" */
-    CDC_OP_HEARTBEAT  /* "heartbeat" */
+    CDC_OP_READ,     /* "r" */
+    CDC_OP_CREATE,   /* "c" */
+    CDC_OP_UPDATE,   /* "u" */
+    CDC_OP_DELETE,   /* "d" */
+    CDC_OP_TRUNCATE, /* "t" */
+    CDC_OP_MESSAGE,  /* "m" */
+    CDC_OP_SCHEMA,   /* "schema" */
+    CDC_OP_DDL,      /* "ddl" */
+    CDC_OP_COMMIT,   /* "commit" */
+    CDC_OP_HEARTBEAT /* "heartbeat" */
 };
 
 struct cdc_event {
     enum cdc_op op;
-    struct cdc_span line;      /* the whole line, without its LF */
-    struct cdc_span op_text;   /* between the quotes */
-    struct cdc_span pos;       /* between the quotes; p is NULL when absent */
+    struct cdc_span line;    /* the whole line, without its LF */
+    struct cdc_span op_text; /* between the quotes */
+    struct cdc_span pos;     /* between the quotes; p is NULL when absent */
     bool has_seq;
     int64_t seq;
-    int64_t ts_ms;             /* 0 when absent */
-    struct cdc_span source, key, before, after, unchanged; /* whole values; p is NULL when absent; JSON null stays the text null */
+    int64_t ts_ms; /* 0 when absent */
+    struct cdc_span source, key, before, after,
+        unchanged; /* whole values; p is NULL when absent; JSON null stays the text null */
     struct cdc_span columns, key_columns, message, events; /* of schema, m and commit lines */
     /* members of source, between the quotes (escapes as they stand), p NULL when absent */
     struct cdc_span connector, name, db, schema, table, snapshot, tx_id;

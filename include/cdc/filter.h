@@ -24,9 +24,11 @@ struct cdc_filter;
 struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, struct cdc_error *error);
 void cdc_filter_free(struct cdc_filter *filter);
 
-/* Appends the line with its LF to out, changed or not, or drops it: 1 passed, 0 dropped, -1 error (CONFIG when two columns would get one name).
- * commit, heartbeat and schema lines of kept tables, and lines with an unknown op always pass. Columns of the
- * key are never dropped: sinks find rows by them. The `events` of a commit line becomes the number of lines that passed. */
-int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
+/* Appends the line with its LF to out, changed or not, or drops it: 1 passed, 0 dropped, -1 error (CONFIG when two
+ * columns would get one name). commit, heartbeat and schema lines of kept tables, and lines with an unknown op always
+ * pass. Columns of the key are never dropped: sinks find rows by them. The `events` of a commit line becomes the number
+ * of lines that passed. */
+int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
+                     struct cdc_error *error);
 
 #endif

@@ -10,7 +10,13 @@
 
 /* -- reader -- */
 struct cdc_line_reader;
-enum cdc_line_result { CDC_LINE_ERROR = -1, CDC_LINE_END = 0, CDC_LINE_OK = 1, CDC_LINE_AGAIN = 2, CDC_LINE_TOO_LONG = 3 };
+enum cdc_line_result {
+    CDC_LINE_ERROR = -1,
+    CDC_LINE_END = 0,
+    CDC_LINE_OK = 1,
+    CDC_LINE_AGAIN = 2,
+    CDC_LINE_TOO_LONG = 3
+};
 
 /* Reads fd (BORROWS it). max_line: longest line in bytes that is accepted.
  * RETURNS NEW (cdc_line_reader_free); NULL when out of memory. */
@@ -20,7 +26,8 @@ void cdc_line_reader_free(struct cdc_line_reader *reader);
  * AGAIN when no whole line is there now (cdc_line_reader_wait, then call
  * again). TOO_LONG: the line was longer than max_line; it is passed over up to
  * its LF, and reading can go on. END: end of input. */
-enum cdc_line_result cdc_line_reader_next(struct cdc_line_reader *reader, struct cdc_span *line, struct cdc_error *error);
+enum cdc_line_result cdc_line_reader_next(struct cdc_line_reader *reader, struct cdc_span *line,
+                                          struct cdc_error *error);
 /* Waits until fd is readable, wake_fd (or -1) is readable, or timeout_ms (-1: for ever) passed. */
 void cdc_line_reader_wait(struct cdc_line_reader *reader, int wake_fd, int timeout_ms);
 /* Number of the line last returned (1 is the first), and where it began, in bytes. */
@@ -49,7 +56,8 @@ int cdc_writer_fd(const struct cdc_writer *writer);
 /* True when stdout is a regular file (so that sync makes lines durable) / a pipe or socket. */
 bool cdc_writer_is_file(const struct cdc_writer *writer);
 bool cdc_writer_is_pipe(const struct cdc_writer *writer);
-/* Writes what can be written now. 0, or -1: CDC_EXIT_IO; error->text is empty when the reader went away (EPIPE): leave without a word. */
+/* Writes what can be written now. 0, or -1: CDC_EXIT_IO; error->text is empty when the reader went away (EPIPE): leave
+ * without a word. */
 int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error);
 /* Writes everything, waiting for the reader; returns 1 when wake_fd became readable before that, else 0 or -1. */
 int cdc_writer_drain(struct cdc_writer *writer, int wake_fd, struct cdc_error *error);

@@ -9,15 +9,16 @@
 struct cdc_metrics {
     uint64_t lines_in, lines_out, bytes_in, bytes_out;
     uint64_t changes, commits, duplicates, skipped, retries, errors, unconvertible;
-    int64_t seq;        /* of the last confirmed position */
-    int64_t lag_bytes;  /* -1: unknown */
-    int64_t lag_ms;     /* -1: unknown */
+    int64_t seq;       /* of the last confirmed position */
+    int64_t lag_bytes; /* -1: unknown */
+    int64_t lag_ms;    /* -1: unknown */
 };
 
 /* Appends the exposition text; tool and name become labels. */
 void cdc_metrics_text(struct cdc_buf *out, const struct cdc_metrics *metrics, const char *tool, const char *name);
 /* Writes it atomically to path. */
-int cdc_metrics_save(const char *path, const struct cdc_metrics *metrics, const char *tool, const char *name, struct cdc_error *error);
+int cdc_metrics_save(const char *path, const struct cdc_metrics *metrics, const char *tool, const char *name,
+                     struct cdc_error *error);
 /* Appends one line of statistics, as SIGUSR1 shows it. */
 void cdc_metrics_line(struct cdc_buf *out, const struct cdc_metrics *metrics);
 

@@ -11,11 +11,11 @@
 #include <cdc/error.h>
 
 struct cdc_offset {
-    char *pos;    /* never NULL; "" confirms nothing yet */
+    char *pos; /* never NULL; "" confirms nothing yet */
     int64_t seq;
     uint64_t lines; /* change lines delivered so far */
-    char *source; /* the source object of the commit, JSON text, or NULL */
-    char *state;  /* what the tool itself needs, a JSON object, or NULL */
+    char *source;   /* the source object of the commit, JSON text, or NULL */
+    char *state;    /* what the tool itself needs, a JSON object, or NULL */
 };
 
 void cdc_offset_free(struct cdc_offset *offset); /* frees the members, not the struct */
@@ -34,7 +34,8 @@ const struct cdc_offset *cdc_offset_file_get(const struct cdc_offset_file *file,
 size_t cdc_offset_file_count(const struct cdc_offset_file *file);
 const char *cdc_offset_file_name(const struct cdc_offset_file *file, size_t index);
 /* Sets the entry in memory (copies). source and state may be NULL: then the old one stays. */
-int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset, struct cdc_error *error);
+int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,
+                        struct cdc_error *error);
 /* Writes the file durably: temporary file, fsync, rename, fsync of the folder. */
 int cdc_offset_file_save(struct cdc_offset_file *file, struct cdc_error *error);
 /* NULL for one in memory. */
@@ -47,10 +48,11 @@ int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offse
 /* -- acknowledgements -- */
 struct cdc_acks; /* what the sinks of one source have stored */
 /* files: n paths; state_dir: also every offset file of a sink (tool "cdc-sink-*") in it; may be NULL. RETURNS NEW. */
-struct cdc_acks *cdc_acks_new(const char *name, const char *const *files, size_t n, const char *state_dir, struct cdc_error *error);
+struct cdc_acks *cdc_acks_new(const char *name, const char *const *files, size_t n, const char *state_dir,
+                              struct cdc_error *error);
 void cdc_acks_free(struct cdc_acks *acks);
-/* Reads all again (cheap when no file changed). *offset is the smallest position (BORROWED until the next call), NULL when
- * a file of the list does not exist or has no position yet, or no sink is there. 0 or -1. */
+/* Reads all again (cheap when no file changed). *offset is the smallest position (BORROWED until the next call), NULL
+ * when a file of the list does not exist or has no position yet, or no sink is there. 0 or -1. */
 int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struct cdc_error *error);
 /* Number of files seen at the last read. */
 size_t cdc_acks_count(const struct cdc_acks *acks);

@@ -21,7 +21,7 @@ struct cdc_option {
     char letter;      /* 0: none */
     const char *name; /* long name; NULL ends the table */
     enum cdc_option_kind kind;
-    size_t offset; /* of the value in the caller's struct: offsetof() */
+    size_t offset;        /* of the value in the caller's struct: offsetof() */
     const char *argument; /* name of the argument for help, upper case; NULL for flags */
     const char *help;     /* one line */
     int64_t minimum, maximum;

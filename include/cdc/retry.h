@@ -12,7 +12,7 @@ struct cdc_retry {
     uint64_t random;
 };
 
-int64_t cdc_clock_ms(void);     /* monotonic */
+int64_t cdc_clock_ms(void);      /* monotonic */
 int64_t cdc_clock_wall_ms(void); /* since 1970, UTC */
 void cdc_retry_init(struct cdc_retry *retry, int64_t maximum);
 /* Milliseconds to wait before the next attempt (100 ms .. 30 s, jittered); -1 when the attempts are used up. */

@@ -19,14 +19,16 @@ struct cdc_source_ops {
     void (*disconnect)(void *source);
     /* Descriptor to poll, and *events (POLLIN, POLLOUT). */
     int (*descriptor)(void *source, short *events);
-    /* Decodes what is there without blocking and appends whole lines to out until out holds `limit` bytes. MORE: call again at once;
-     * IDLE: wait for the descriptor; END: the requested end was reached. */
+    /* Decodes what is there without blocking and appends whole lines to out until out holds `limit` bytes. MORE: call
+     * again at once; IDLE: wait for the descriptor; END: the requested end was reached. */
     enum cdc_source_result (*read)(void *source, struct cdc_buf *out, size_t limit, struct cdc_error *error);
-    /* Every 100 ms to 1 s and while blocked: keep-alive. blocked: the output is full, so only answer, append nothing. Else it may append heartbeats. 0 or -1. */
+    /* Every 100 ms to 1 s and while blocked: keep-alive. blocked: the output is full, so only answer, append nothing.
+     * Else it may append heartbeats. 0 or -1. */
     int (*tick)(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error);
     /* Everything up to offset is stored: the database may forget it. Must not block. 0 or -1. */
     int (*confirm)(void *source, const struct cdc_offset *offset, struct cdc_error *error);
-    /* The boundary (commit or heartbeat) of the newest line appended to out that ends a transaction; NULL if none yet. BORROWED. Its lines are wholly in out. */
+    /* The boundary (commit or heartbeat) of the newest line appended to out that ends a transaction; NULL if none yet.
+     * BORROWED. Its lines are wholly in out. */
     const struct cdc_offset *(*boundary)(void *source);
     /* True between transactions: stopping here cuts nothing. */
     bool (*between)(void *source);
@@ -41,15 +43,15 @@ struct cdc_source_settings {
     const char *tool, *name;
     int output_fd;
     enum cdc_confirm_mode confirm;
-    double idle_exit;    /* seconds without a change line; 0: never */
-    int64_t retry_max;   /* -1: for ever */
+    double idle_exit;  /* seconds without a change line; 0: never */
+    int64_t retry_max; /* -1: for ever */
     const char *metrics_file;
 };
 
-/* Runs until END, a stop or an error. offsets: the source's own file; it is saved before anything is confirmed. acks may be NULL with
- * CDC_CONFIRM_WRITTEN. metrics is filled by loop and source together. */
+/* Runs until END, a stop or an error. offsets: the source's own file; it is saved before anything is confirmed. acks
+ * may be NULL with CDC_CONFIRM_WRITTEN. metrics is filled by loop and source together. */
 int cdc_source_run(const struct cdc_source_ops *ops, void *source, const struct cdc_source_settings *settings,
-                   struct cdc_offset_file *offsets, struct cdc_acks *acks, struct cdc_control *control, struct cdc_metrics *metrics,
-                   const struct cdc_log *log, struct cdc_error *error);
+                   struct cdc_offset_file *offsets, struct cdc_acks *acks, struct cdc_control *control,
+                   struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error);
 
 #endif

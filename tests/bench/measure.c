@@ -9,7 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-static double seconds(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec / 1e6; }
+static double seconds(struct timeval t)
+{
+    return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
 
 int main(int argc, char **argv)
 {

@@ -31,15 +31,59 @@ static void accepts(const char *text, size_t n, bool wanted)
 
 static void test_grammar(void)
 {
-    static const char *const good[] = {
-        "0", "-0", "1.5e+10", "null", "true", " false ", "\"\"", "[]", "{}", "[1,2,[3]]", "{\"a\":{\"b\":[]}}",
-        "\"\\u0000\\ud83d\\ude00\\n\"", "{\"a\" : 1 , \"b\":\t2}", "123456789012345678901234567890.00001",
-        "\"12345678901234567890 longer than a block of sixteen\"", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\""};
-    static const char *const bad[] = {
-        "", " ", "01", "-", "1.", "1e", ".5", "+1", "nul", "truee", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{a:1}",
-        "{\"a\":1,}", "\"", "\"\\", "\"\\x\"", "\"\\u12g4\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "[", "{",
-        "]", "1 2", "[1}", "{\"a\":1]", "\"a\nb\"", "\"\x80\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"",
-        "\"\xe2\x82\"", "NaN", "'a'"};
+    static const char *const good[] = {"0",
+                                       "-0",
+                                       "1.5e+10",
+                                       "null",
+                                       "true",
+                                       " false ",
+                                       "\"\"",
+                                       "[]",
+                                       "{}",
+                                       "[1,2,[3]]",
+                                       "{\"a\":{\"b\":[]}}",
+                                       "\"\\u0000\\ud83d\\ude00\\n\"",
+                                       "{\"a\" : 1 , \"b\":\t2}",
+                                       "123456789012345678901234567890.00001",
+                                       "\"12345678901234567890 longer than a block of sixteen\"",
+                                       "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\""};
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "01",
+                                      "-",
+                                      "1.",
+                                      "1e",
+                                      ".5",
+                                      "+1",
+                                      "nul",
+                                      "truee",
+                                      "[1,]",
+                                      "[,1]",
+                                      "{\"a\"}",
+                                      "{\"a\":}",
+                                      "{a:1}",
+                                      "{\"a\":1,}",
+                                      "\"",
+                                      "\"\\",
+                                      "\"\\x\"",
+                                      "\"\\u12g4\"",
+                                      "\"\\ud800\"",
+                                      "\"\\udc00\"",
+                                      "\"\\ud800\\u0041\"",
+                                      "[",
+                                      "{",
+                                      "]",
+                                      "1 2",
+                                      "[1}",
+                                      "{\"a\":1]",
+                                      "\"a\nb\"",
+                                      "\"\x80\"",
+                                      "\"\xc0\xaf\"",
+                                      "\"\xed\xa0\x80\"",
+                                      "\"\xf4\x90\x80\x80\"",
+                                      "\"\xe2\x82\"",
+                                      "NaN",
+                                      "'a'"};
 
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         accepts(good[i], strlen(good[i]), true);
@@ -134,13 +178,26 @@ static void test_event(void)
                        "\"o\\u0070\":\"u\",\"pos\":\"p\",\"seq\":7,\"after\":{\"a\":\"}\"},\"before\":null}";
     check(cdc_event_parse(&e, line, strlen(line), &error) == 0, "any order, unknown fields, escaped names");
     check(e.op == CDC_OP_UPDATE && cdc_span_is(e.pos, "p") && e.has_seq && e.seq == 7, "fields are found");
-    check(cdc_json_raw_is(e.table, cdc_span_text("t1")) && e.db.p == NULL && cdc_span_is(e.name, "n"), "source is read");
+    check(cdc_json_raw_is(e.table, cdc_span_text("t1")) && e.db.p == NULL && cdc_span_is(e.name, "n"),
+          "source is read");
     check(cdc_span_is(e.after, "{\"a\":\"}\"}") && cdc_json_is_null(e.before) && e.key.p == NULL, "rows are found");
 
-    static const char *const bad[] = {"", "[]", "1", "{}", "{\"op\":1}", "{\"op\":\"c\",\"seq\":-1}", "{\"op\":\"c\",\"seq\":1.5}",
-        "{\"op\":\"c\",\"key\":1}", "{\"op\":\"c\",\"source\":[]}", "{\"op\":\"c\",\"source\":{\"table\":1}}",
-        "{\"op\":\"c\"} x", "{\"op\":\"c\"", "{\"op\":\"c\",}", "{\"op\":\"commit\",\"events\":-1}", "{\"op\":\"c\",\"pos\":null}",
-        "{\"op\":\"c\",\"source\":{\"a\":1,}}"};
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "1",
+                                      "{}",
+                                      "{\"op\":1}",
+                                      "{\"op\":\"c\",\"seq\":-1}",
+                                      "{\"op\":\"c\",\"seq\":1.5}",
+                                      "{\"op\":\"c\",\"key\":1}",
+                                      "{\"op\":\"c\",\"source\":[]}",
+                                      "{\"op\":\"c\",\"source\":{\"table\":1}}",
+                                      "{\"op\":\"c\"} x",
+                                      "{\"op\":\"c\"",
+                                      "{\"op\":\"c\",}",
+                                      "{\"op\":\"commit\",\"events\":-1}",
+                                      "{\"op\":\"c\",\"pos\":null}",
+                                      "{\"op\":\"c\",\"source\":{\"a\":1,}}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         cdc_error_clear(&error);
         bool refused = cdc_event_parse(&e, bad[i], strlen(bad[i]), &error) != 0 && error.status == CDC_EXIT_DATA;

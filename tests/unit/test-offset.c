@@ -38,9 +38,11 @@ static void store(const char *name, const char *tool, const char *pos)
 {
     struct cdc_error error = {0};
     struct cdc_offset_file *file = cdc_offset_file_open(path_of(name), tool, &error);
-    struct cdc_offset offset = {(char *)(uintptr_t)pos, 5, 7, (char *)(uintptr_t) "{\"lsn\":9223372036854775807}", NULL};
+    struct cdc_offset offset = {(char *)(uintptr_t)pos, 5, 7, (char *)(uintptr_t) "{\"lsn\":9223372036854775807}",
+                                NULL};
     check(file != NULL && cdc_offset_file_set(file, "shop", &offset, &error) == 0 &&
-              cdc_offset_file_save(file, &error) == 0, "an offset is stored");
+              cdc_offset_file_save(file, &error) == 0,
+          "an offset is stored");
     cdc_offset_file_free(file);
 }
 
@@ -58,7 +60,8 @@ static void test_file(void)
     struct cdc_offset offset;
     struct stat status;
 
-    check(open_status("a.offset", "cdc-sink-a") == 0 && access(path_of("a.offset"), F_OK) == 0, "a file is made at once");
+    check(open_status("a.offset", "cdc-sink-a") == 0 && access(path_of("a.offset"), F_OK) == 0,
+          "a file is made at once");
     check(cdc_offset_read(path_of("a.offset"), "shop", &offset, &error) == 0, "an empty file confirms nothing");
     store("a.offset", "cdc-sink-a", "0A");
     check(cdc_offset_read(path_of("a.offset"), "shop", &offset, &error) == 1 && strcmp(offset.pos, "0A") == 0 &&
@@ -70,7 +73,12 @@ static void test_file(void)
     check(held != NULL && open_status("a.offset", "cdc-sink-a") == CDC_EXIT_TEMPORARY, "a second holder is refused");
     cdc_offset_file_free(held);
     check(open_status("a.offset", "cdc-sink-b") == CDC_EXIT_CONFIG, "a foreign file is refused");
-    static const char *const damaged[] = {"", "{", "[]", "{\"format\":1}", "{\"format\":2,\"tool\":\"cdc-sink-a\",\"offsets\":{}}",
+    static const char *const damaged[] = {
+        "",
+        "{",
+        "[]",
+        "{\"format\":1}",
+        "{\"format\":2,\"tool\":\"cdc-sink-a\",\"offsets\":{}}",
         "{\"format\":1,\"tool\":\"cdc-sink-a\",\"offsets\":{\"x\":{\"pos\":1,\"seq\":1}}}"};
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
         write_file("d.offset", damaged[i]);
@@ -91,7 +99,8 @@ static void test_acks(void)
     check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "09") == 0,
           "the smallest of two sinks, no source");
     store("cdc-sink-b.offset", "cdc-sink-b", "0B");
-    check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "0A") == 0, "a change is seen");
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "0A") == 0,
+          "a change is seen");
     check(open_status("cdc-sink-c.offset", "cdc-sink-c") == 0, "a new sink");
     check(cdc_acks_read(acks, &offset, &error) == 0 && offset == NULL, "a sink without a position confirms nothing");
     cdc_acks_free(acks);

@@ -163,7 +163,8 @@ static void test_depth(int depth)
     for (int i = 0; i < 8; i++)
         cdc_buf_byte(&line, ']');
     snprintf(what, sizeof what, "JSON of depth %d%s inside a line", depth, line.data[8] == '"' ? ", as text," : "");
-    check(cdc_json_validate(line.data, line.len, NULL) == 0 && (line.data[8] == '"') == (depth > 120), what, "invalid", "");
+    check(cdc_json_validate(line.data, line.len, NULL) == 0 && (line.data[8] == '"') == (depth > 120), what, "invalid",
+          "");
     cdc_buf_free(&text);
     cdc_buf_free(&line);
 }
@@ -204,9 +205,10 @@ static void test_arrays(void)
     value(1020, "{(3,4),(1,2);(1,1),(0,0)}", "[\"(3,4),(1,2)\",\"(1,1),(0,0)\"]");
     value(3807, "{\"{\\\"k\\\": [1, 2]}\"}", "[{\"k\":[1,2]}]");
     value(1185, "{\"2026-11-21 09:28:42+00\"}", "[\"2026-11-21T09:28:42Z\"]");
-    static const char *const broken[] = {"",        "{",     "{1",   "{1,",    "{1,}",   "{,1}",        "{1}x",       "1,2",
-                                         "{{1}",    "{1}}",  "{\"1", "{\"1\\", "{a\"b}", "[0:1]{7,8}",  "[0:1]=",     "[",
-                                         "{1}{2}}", "{\"\"", "{ab{", "{a\\b}", "{1;2",   "{\"a\"\"b\"}", "{{{{{{{1}}}}}}}"};
+    static const char *const broken[] = {
+        "",        "{",     "{1",   "{1,",    "{1,}",   "{,1}",         "{1}x",           "1,2",
+        "{{1}",    "{1}}",  "{\"1", "{\"1\\", "{a\"b}", "[0:1]{7,8}",   "[0:1]=",         "[",
+        "{1}{2}}", "{\"\"", "{ab{", "{a\\b}", "{1;2",   "{\"a\"\"b\"}", "{{{{{{{1}}}}}}}"};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         struct cdc_buf want = CDC_BUF_INIT;
         cdc_json_append_string(&want, broken[i], strlen(broken[i]));
@@ -222,7 +224,8 @@ static void test_types(void)
     check(pg_type_of(1020).delimiter == ';', "box[] by oid", "", "");
     check(pg_type_of(16).kind == PG_BOOL && pg_type_of(6157).kind == PG_ARRAY, "first and last by oid", "", "");
     check(pg_type_of(0).kind == PG_TEXT && pg_type_of(UINT32_MAX).kind == PG_TEXT, "unknown oids", "", "");
-    check(pg_type_named("int8").kind == PG_INT8 && pg_type_named("_timestamptz").element == PG_TIMESTAMPTZ, "types by name", "", "");
+    check(pg_type_named("int8").kind == PG_INT8 && pg_type_named("_timestamptz").element == PG_TIMESTAMPTZ,
+          "types by name", "", "");
     check(pg_type_named("nonesuch").kind == PG_TEXT, "unknown name", "", "");
 }
 
@@ -236,20 +239,38 @@ static void position(void (*make)(struct cdc_buf *), const char *want, uint64_t 
     cdc_buf_free(&out);
 }
 
-static void make_snapshot(struct cdc_buf *out) { pg_pos_snapshot(out, 0x1A2B, 2, 10); }
-static void make_heartbeat(struct cdc_buf *out) { pg_pos_heartbeat(out, 0x1A2B, 3); }
-static void make_schema(struct cdc_buf *out) { pg_pos_schema(out, 0x1A2B, 7); }
-static void make_change(struct cdc_buf *out) { pg_pos_change(out, 0x1A2B, 7); }
-static void make_commit(struct cdc_buf *out) { pg_pos_commit(out, 0x1A2B, 0x1A5B); }
+static void make_snapshot(struct cdc_buf *out)
+{
+    pg_pos_snapshot(out, 0x1A2B, 2, 10);
+}
+static void make_heartbeat(struct cdc_buf *out)
+{
+    pg_pos_heartbeat(out, 0x1A2B, 3);
+}
+static void make_schema(struct cdc_buf *out)
+{
+    pg_pos_schema(out, 0x1A2B, 7);
+}
+static void make_change(struct cdc_buf *out)
+{
+    pg_pos_change(out, 0x1A2B, 7);
+}
+static void make_commit(struct cdc_buf *out)
+{
+    pg_pos_commit(out, 0x1A2B, 0x1A5B);
+}
 
 static void test_positions(void)
 {
-    static const char *const ordered[] = {
-        "0000000000001A2B.0000000000.a0001.0000000000FF", "0000000000001A2B.0000000000.a0002.000000000001",
-        "0000000000001A2B.0000000000.h00000001",          "0000000000001A2B.0000000001.0",
-        "0000000000001A2B.0000000001.1",                  "0000000000001A2B.0000000002.1",
-        "0000000000001A2B.FFFFFFFFFF.0000000000001A5B",   "0000000000001A5B.0000000000.h00000002",
-        "0000000000001A5B.0000000001.0"};
+    static const char *const ordered[] = {"0000000000001A2B.0000000000.a0001.0000000000FF",
+                                          "0000000000001A2B.0000000000.a0002.000000000001",
+                                          "0000000000001A2B.0000000000.h00000001",
+                                          "0000000000001A2B.0000000001.0",
+                                          "0000000000001A2B.0000000001.1",
+                                          "0000000000001A2B.0000000002.1",
+                                          "0000000000001A2B.FFFFFFFFFF.0000000000001A5B",
+                                          "0000000000001A5B.0000000000.h00000002",
+                                          "0000000000001A5B.0000000001.0"};
     position(make_snapshot, "0000000000001A2B.0000000000.a0002.00000000000A", 0x1A2B);
     position(make_heartbeat, "0000000000001A2B.0000000000.h00000003", 0x1A2B);
     position(make_schema, "0000000000001A2B.0000000007.0", 0x1A2B);
@@ -257,9 +278,15 @@ static void test_positions(void)
     position(make_commit, "0000000000001A2B.FFFFFFFFFF.0000000000001A5B", 0x1A5B);
     for (size_t i = 1; i < sizeof ordered / sizeof *ordered; i++)
         check(strcmp(ordered[i - 1], ordered[i]) < 0, "positions sort", ordered[i - 1], ordered[i]);
-    static const char *const foreign[] = {"", "1", "0000000000001A2B", "0000000000001A2B.0000000007.", "0000000000001A2B.0000000007.2",
-                                          "0000000000001a2b.0000000007.1", "0000000000001A2B.0000000001.h00000003",
-                                          "0000000000001A2B.FFFFFFFFFF.1A5B", "0000000000001A2B.0000000000.a0002.1",
+    static const char *const foreign[] = {"",
+                                          "1",
+                                          "0000000000001A2B",
+                                          "0000000000001A2B.0000000007.",
+                                          "0000000000001A2B.0000000007.2",
+                                          "0000000000001a2b.0000000007.1",
+                                          "0000000000001A2B.0000000001.h00000003",
+                                          "0000000000001A2B.FFFFFFFFFF.1A5B",
+                                          "0000000000001A2B.0000000000.a0002.1",
                                           "0000000000001A2B.0000000000.a0002.00000000000A "};
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
         uint64_t lsn;
@@ -278,7 +305,8 @@ static void test_lsn(void)
     check(pg_lsn_parse("ffffffff/ffffffff", &lsn) && lsn == UINT64_MAX, "the last LSN", "", "");
     pg_lsn_format(text, UINT64_C(0x16B374D848));
     check(strcmp(text, "16/B374D848") == 0, "an LSN as text", text, "16/B374D848");
-    static const char *const bad[] = {"", "/", "1/", "/1", "1", "1/2/3", "1/2 ", "123456789/0", "1/123456789", "g/1", "1/-1"};
+    static const char *const bad[] = {"",     "/",           "1/",          "/1",  "1",   "1/2/3",
+                                      "1/2 ", "123456789/0", "1/123456789", "g/1", "1/-1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         check(!pg_lsn_parse(bad[i], &lsn), "no LSN", bad[i], "");
 }

@@ -181,10 +181,12 @@ static void begin_with(uint32_t oid, char identity, const char *columns)
 
 #define NUMBERS "\",\"seq\":26822504,\"ts_ms\":1646684800123,\"source\":"
 #define SOURCE_DB "{\"connector\":\"postgresql\",\"name\":\"shop\",\"db\":\"d\""
-#define SOURCE_T SOURCE_DB ",\"schema\":\"public\",\"table\":\"t\",\"ts_ms\":1646684800123,\"txId\":742,\"lsn\":26822504,\"snapshot\":\"false\"}"
+#define SOURCE_T                                                                                                       \
+    SOURCE_DB ",\"schema\":\"public\",\"table\":\"t\",\"ts_ms\":1646684800123,\"txId\":742,\"lsn\":26822504,"          \
+              "\"snapshot\":\"false\"}"
 #define HEAD(op, ordinal) "{\"op\":\"" op "\",\"pos\":\"0000000001994768.00000000" ordinal ".1" NUMBERS SOURCE_T
-#define COMMIT(n)                                                                                                           \
-    "{\"op\":\"commit\",\"pos\":\"0000000001994768.FFFFFFFFFF.0000000001994798" NUMBERS SOURCE_DB                           \
+#define COMMIT(n)                                                                                                      \
+    "{\"op\":\"commit\",\"pos\":\"0000000001994768.FFFFFFFFFF.0000000001994798" NUMBERS SOURCE_DB                      \
     ",\"ts_ms\":1646684800123,\"txId\":742,\"lsn\":26822552,\"snapshot\":\"false\"},\"events\":" n "}\n"
 
 /* Drops the schema lines, which a test of their own looks at. */
@@ -216,21 +218,23 @@ static void test_insert(void)
     change_message('I', 1, 0, NULL, "t1|thello");
     must_feed();
     expect("schema line before the first row",
-           "{\"op\":\"schema\",\"pos\":\"0000000001994768.0000000001.0\",\"seq\":26822504,\"ts_ms\":1646684800123,\"source\":" SOURCE_DB
-           ",\"schema\":\"public\",\"table\":\"t\",\"ts_ms\":1646684800123,\"lsn\":26822504,\"snapshot\":\"false\"},\"columns\":["
+           "{\"op\":\"schema\",\"pos\":\"0000000001994768.0000000001.0\",\"seq\":26822504,\"ts_ms\":1646684800123,"
+           "\"source\":" SOURCE_DB ",\"schema\":\"public\",\"table\":\"t\",\"ts_ms\":1646684800123,\"lsn\":26822504,"
+                                   "\"snapshot\":\"false\"},\"columns\":["
            "{\"name\":\"id\",\"type\":\"23\",\"nullable\":true,\"generated\":false},"
            "{\"name\":\"v\",\"type\":\"25\",\"nullable\":true,\"generated\":false}],\"key_columns\":[\"id\"]}\n" HEAD(
                "c", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"v\":\"hello\"}}\n");
     check(pgoutput_in_transaction(decoder) && !pgoutput_boundary(decoder), "no boundary inside a transaction", "", "");
     change_message('I', 1, 0, NULL, "t2|n");
     must_feed();
-    expect("no second schema line", HEAD("c", "02") ",\"key\":{\"id\":2},\"before\":null,\"after\":{\"id\":2,\"v\":null}}\n");
+    expect("no second schema line",
+           HEAD("c", "02") ",\"key\":{\"id\":2},\"before\":null,\"after\":{\"id\":2,\"v\":null}}\n");
     commit_message(FINAL, END);
     must_feed();
     expect("commit", COMMIT("2"));
     const struct cdc_offset *boundary = pgoutput_boundary(decoder);
-    check(boundary && strcmp(boundary->pos, "0000000001994768.FFFFFFFFFF.0000000001994798") == 0 && boundary->seq == 26822504 &&
-              boundary->lines == 2 && strstr(boundary->source, "\"lsn\":26822552"),
+    check(boundary && strcmp(boundary->pos, "0000000001994768.FFFFFFFFFF.0000000001994798") == 0 &&
+              boundary->seq == 26822504 && boundary->lines == 2 && strstr(boundary->source, "\"lsn\":26822552"),
           "the boundary is the commit", boundary ? boundary->pos : "none", "");
     check(!pgoutput_in_transaction(decoder), "the transaction is closed", "", "");
 }
@@ -246,13 +250,15 @@ static void test_relation_again(void)
     must_feed();
     change_message('I', 1, 0, NULL, "t2");
     must_feed();
-    check(!memmem(lines.data, lines.len, "schema\",\"pos", 12), "a Relation merely sent again makes no schema line", "", "");
+    check(!memmem(lines.data, lines.len, "schema\",\"pos", 12), "a Relation merely sent again makes no schema line", "",
+          "");
     relation_message(1, "public", "t", 'd', "id*:23,added:16");
     must_feed();
     lines.len = 0;
     change_message('I', 1, 0, NULL, "t3|tt");
     must_feed();
-    check(lines.len > 14 && memcmp(lines.data, "{\"op\":\"schema\"", 14) == 0 && memmem(lines.data, lines.len, "\"added\":true", 12),
+    check(lines.len > 14 && memcmp(lines.data, "{\"op\":\"schema\"", 14) == 0 &&
+              memmem(lines.data, lines.len, "\"added\":true", 12),
           "a changed one does, inside a transaction too", "", "");
     pgoutput_reset(decoder);
     check(!pgoutput_in_transaction(decoder), "reset forgets the transaction", "", "");
@@ -268,19 +274,25 @@ static void test_update(void)
     begin_with(1, 'd', "id*:23,v:25,big:25");
     change_message('U', 1, 0, NULL, "t1|tx|tb");
     must_feed();
-    expect_changes("update without an old row", HEAD("u", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"v\":\"x\",\"big\":\"b\"}}\n");
+    expect_changes(
+        "update without an old row",
+        HEAD("u", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"v\":\"x\",\"big\":\"b\"}}\n");
     change_message('U', 1, 0, NULL, "t1|n|u");
     must_feed();
-    expect_changes("unchanged TOAST is left out and named",
-                   HEAD("u", "02") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"v\":null},\"unchanged\":[\"big\"]}\n");
+    expect_changes(
+        "unchanged TOAST is left out and named",
+        HEAD("u",
+             "02") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"v\":null},\"unchanged\":[\"big\"]}\n");
     change_message('U', 1, 'K', "t1|n|n", "t10|tx2|u");
     must_feed();
     expect_changes("key change: the old key only, no NULLs that are none",
-                   HEAD("u", "03") ",\"key\":{\"id\":10},\"before\":{\"id\":1},\"after\":{\"id\":10,\"v\":\"x2\"},\"unchanged\":[\"big\"]}\n");
+                   HEAD("u", "03") ",\"key\":{\"id\":10},\"before\":{\"id\":1},\"after\":{\"id\":10,\"v\":\"x2\"},"
+                                   "\"unchanged\":[\"big\"]}\n");
     change_message('U', 1, 'K', "tlong|n|n", "u|tx2|tb");
     must_feed();
     expect_changes("a toasted key that did not change comes from the old row",
-                   HEAD("u", "04") ",\"key\":{\"id\":\"long\"},\"before\":null,\"after\":{\"id\":\"long\",\"v\":\"x2\",\"big\":\"b\"}}\n");
+                   HEAD("u", "04") ",\"key\":{\"id\":\"long\"},\"before\":null,\"after\":{\"id\":\"long\",\"v\":\"x2\","
+                                   "\"big\":\"b\"}}\n");
     change_message('U', 1, 0, NULL, "u|tx2|tb");
     expect_error("a key that nobody tells is an error");
 }
@@ -304,7 +316,8 @@ static void test_delete(void)
     begin_with(1, 'i', "id:23,a*:23,b*:25,v:25");
     change_message('D', 1, 'K', "n|t5|tx|n", NULL);
     must_feed();
-    expect_changes("delete by an index", HEAD("d", "01") ",\"key\":{\"a\":5,\"b\":\"x\"},\"before\":{\"a\":5,\"b\":\"x\"},\"after\":null}\n");
+    expect_changes("delete by an index",
+                   HEAD("d", "01") ",\"key\":{\"a\":5,\"b\":\"x\"},\"before\":{\"a\":5,\"b\":\"x\"},\"after\":null}\n");
     begin_message(FINAL);
     expect_error("a transaction inside another");
     change_message('D', 1, 0, NULL, "t1|t5|tx|n");
@@ -327,7 +340,8 @@ static void test_excluded(void)
     must_feed();
     change_message('I', 2, 0, NULL, "t1");
     must_feed();
-    check(memmem(lines.data, lines.len, "0000000001994768.0000000002.1", 29) && memmem(lines.data, lines.len, "\"other\"", 7),
+    check(memmem(lines.data, lines.len, "0000000001994768.0000000002.1", 29) &&
+              memmem(lines.data, lines.len, "\"other\"", 7),
           "excluded changes count in pos", "", "");
     lines.len = 0;
     commit_message(FINAL, END);
@@ -380,15 +394,17 @@ static void test_message(void)
     logical_message(1, 5, "hi", 2);
     must_feed();
     expect("a transactional message", "{\"op\":\"m\",\"pos\":\"0000000001994768.0000000001.1" NUMBERS SOURCE_DB
-           ",\"ts_ms\":1646684800123,\"txId\":742,\"lsn\":26822504,\"snapshot\":\"false\"},\"message\":{\"prefix\":\"prefix\",\"content\":\"hi\","
-           "\"transactional\":true}}\n");
+                                      ",\"ts_ms\":1646684800123,\"txId\":742,\"lsn\":26822504,\"snapshot\":\"false\"},"
+                                      "\"message\":{\"prefix\":\"prefix\",\"content\":\"hi\","
+                                      "\"transactional\":true}}\n");
     commit_message(FINAL, END);
     must_feed();
     lines.len = 0;
     logical_message(0, END + 8, "\xff", 1);
     must_feed();
     const struct cdc_offset *boundary = pgoutput_boundary(decoder);
-    check(memmem(lines.data, lines.len, "\"content\":{\"base64\":\"/w==\"},\"transactional\":false", 49) != NULL, "bytes in a message", "", "");
+    check(memmem(lines.data, lines.len, "\"content\":{\"base64\":\"/w==\"},\"transactional\":false", 49) != NULL,
+          "bytes in a message", "", "");
     check(strcmp(boundary->pos, "000000000199479F.FFFFFFFFFF.00000000019947A0") == 0,
           "a message alone ends where its record ends, its pos differs from that of a commit there", boundary->pos, "");
     logical_message(1, 5, "hi", 2);
@@ -425,8 +441,11 @@ static void test_heartbeat(void)
 {
     fresh(NULL);
     pgoutput_heartbeat(decoder, END, &lines);
-    check(memmem(lines.data, lines.len, "\"pos\":\"0000000001994798.0000000000.h00000001\",\"seq\":26822552", 59) != NULL, "heartbeat", "", "");
-    check(strcmp(pgoutput_boundary(decoder)->pos, "0000000001994798.0000000000.h00000001") == 0, "a heartbeat is a boundary", "", "");
+    check(memmem(lines.data, lines.len, "\"pos\":\"0000000001994798.0000000000.h00000001\",\"seq\":26822552", 59) !=
+              NULL,
+          "heartbeat", "", "");
+    check(strcmp(pgoutput_boundary(decoder)->pos, "0000000001994798.0000000000.h00000001") == 0,
+          "a heartbeat is a boundary", "", "");
 }
 
 static void test_malformed(void)
@@ -484,16 +503,19 @@ static void test_describe(void)
 {
     int calls = 0;
     struct cdc_error error = {0};
-    struct pgoutput_settings settings = {.pipeline = "shop", .database = "d", .describe = describe, .describe_context = &calls};
+    struct pgoutput_settings settings = {
+        .pipeline = "shop", .database = "d", .describe = describe, .describe_context = &calls};
     pgoutput_free(decoder);
     decoder = pgoutput_new(&settings, &error);
     lines.len = 0;
     begin_with(1, 'f', "id*:23,v*:25");
     change_message('D', 1, 'O', "t1|tx", NULL);
     must_feed();
-    check(calls == 1 && memmem(lines.data, lines.len, "\"key_columns\":[\"id\"]", 20) && memmem(lines.data, lines.len, "\"nullable\":false", 16),
+    check(calls == 1 && memmem(lines.data, lines.len, "\"key_columns\":[\"id\"]", 20) &&
+              memmem(lines.data, lines.len, "\"nullable\":false", 16),
           "the catalogs complete a relation, once", "", "");
-    expect_changes("FULL with a primary key: that is the key", HEAD("d", "01") ",\"key\":{\"id\":1},\"before\":{\"id\":1,\"v\":\"x\"},\"after\":null}\n");
+    expect_changes("FULL with a primary key: that is the key",
+                   HEAD("d", "01") ",\"key\":{\"id\":1},\"before\":{\"id\":1,\"v\":\"x\"},\"after\":null}\n");
 }
 
 static void test_many_tables(void)
@@ -511,7 +533,8 @@ static void test_many_tables(void)
         change_message('I', oid * 64, 0, NULL, "t1");
         found += feed(&error) == 0;
     }
-    check(found == 1000 && pgoutput_counts(decoder)->changes == 1000 && pgoutput_counts(decoder)->lines == 2000, "a thousand tables", "", "");
+    check(found == 1000 && pgoutput_counts(decoder)->changes == 1000 && pgoutput_counts(decoder)->lines == 2000,
+          "a thousand tables", "", "");
 }
 
 int main(void)
