@@ -109,7 +109,7 @@ FUZZ_SECONDS ?= 30
 fuzz:
 	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \
 	  clang -std=c11 -D_GNU_SOURCE -Iinclude -I. -g -O1 -fsanitize=fuzzer,address,undefined $$($(PKG_CONFIG) --cflags libpq jansson) -o $(BUILD)/fuzz/$$t tests/fuzz/$$t.c libcdc/*.c connectors/postgres/pgoutput.c connectors/postgres/types.c connectors/postgres/table.c connectors/postgres/position.c $$($(PKG_CONFIG) --libs libpq jansson); \
-	  $(BUILD)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(BUILD)/fuzz/corpus-$$t; done
+	  $(BUILD)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$t; done
 
 setup:
 	tests/setup

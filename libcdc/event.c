@@ -30,18 +30,29 @@ static enum cdc_op op_of(struct cdc_span raw)
 }
 
 /* A member of the line or of its source: where its value goes and what it must be. */
-enum want { WANT_ANY, WANT_STRING, WANT_OBJECT_OR_NULL, WANT_ARRAY, WANT_INTEGER, WANT_COUNT, WANT_SOURCE };
+enum want {
+    WANT_ANY,
+    WANT_STRING,
+    WANT_OBJECT_OR_NULL,
+    WANT_ARRAY,
+    WANT_INTEGER,
+    WANT_COUNT,
+    WANT_SOURCE,
+    WANT_NOTHING /* known, so that the members behind it are found at once */
+};
+#define TOKEN_SIZE 16
 struct field {
-    const char *name;
-    size_t n;
+    char token[TOKEN_SIZE]; /* the name as writers write it: in quotes, with the colon */
+    size_t token_n;
     size_t offset;
     enum want want;
 };
-#define FIELD(text, member, want)                                                                                      \
+#define FIELD(name, member, want)                                                                                      \
     {                                                                                                                  \
-        text, sizeof text - 1, offsetof(struct cdc_event, member), want                                                \
+        "\"" name "\":", sizeof name + 2, offsetof(struct cdc_event, member), want                                     \
     }
 
+/* In the order of the contract. */
 static const struct field line_fields[] = {
     FIELD("op", op_text, WANT_STRING),
     FIELD("pos", pos, WANT_STRING),
@@ -58,51 +69,63 @@ static const struct field line_fields[] = {
     FIELD("events", events, WANT_COUNT),
 };
 static const struct field source_fields[] = {
-    FIELD("connector", connector, WANT_STRING), FIELD("name", name, WANT_STRING),   FIELD("db", db, WANT_STRING),
-    FIELD("schema", schema, WANT_STRING),       FIELD("table", table, WANT_STRING), FIELD("txId", tx_id, WANT_ANY),
+    FIELD("connector", connector, WANT_STRING),
+    FIELD("name", name, WANT_STRING),
+    FIELD("db", db, WANT_STRING),
+    FIELD("schema", schema, WANT_STRING),
+    FIELD("table", table, WANT_STRING),
+    FIELD("ts_ms", source, WANT_NOTHING),
+    FIELD("txId", tx_id, WANT_ANY),
+    FIELD("lsn", source, WANT_NOTHING),
     FIELD("snapshot", snapshot, WANT_ANY),
 };
 
 static bool type_fits(enum want want, struct cdc_span value)
 {
-    enum cdc_json_type type = cdc_json_type(value);
+    char first = value.p[0];
     int64_t number;
 
     switch (want) {
-    case WANT_STRING: return type == CDC_JSON_STRING;
-    case WANT_SOURCE: return type == CDC_JSON_OBJECT;
-    case WANT_OBJECT_OR_NULL: return type == CDC_JSON_OBJECT || type == CDC_JSON_NULL;
-    case WANT_ARRAY: return type == CDC_JSON_ARRAY;
+    case WANT_STRING: return first == '"';
+    case WANT_SOURCE: return first == '{';
+    case WANT_OBJECT_OR_NULL: return first == '{' || first == 'n';
+    case WANT_ARRAY: return first == '[';
     case WANT_COUNT: return cdc_json_int64(value, &number) && number >= 0;
     default: return true;
     }
 }
 
-static inline bool field_is(const struct field *field, struct cdc_span name)
+static inline struct cdc_span name_of(const struct field *field)
 {
-    return field->n == name.n && field->name[0] == name.p[0] && memcmp(field->name, name.p, name.n) == 0;
+    return cdc_span(field->token + 1, field->token_n - 3);
 }
 
-/* Writers keep one order of fields: the search begins behind the field found last, *next. */
-static const struct field *find_field(const struct field *fields, size_t n, struct cdc_span name, size_t *next)
+/* Does the text at p begin with the field's name and the colon? */
+static inline bool begins_with(const char *p, const char *end, const struct field *field)
 {
-    if (*next < n && field_is(&fields[*next], name))
-        return &fields[(*next)++];
+#if defined(__SSE2__)
+    if (end - p >= TOKEN_SIZE) {
+        __m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i token = _mm_loadu_si128((const __m128i *)(const void *)field->token);
+        unsigned wanted = (1u << field->token_n) - 1;
+        return ((unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(text, token)) & wanted) == wanted;
+    }
+#endif
+    return (size_t)(end - p) >= field->token_n && memcmp(p, field->token, field->token_n) == 0;
+}
+
+/* The field of that name, escapes in it resolved; NULL: none that we know. */
+static const struct field *find_field(const struct field *fields, size_t n, struct cdc_span name)
+{
     for (size_t i = 0; i < n; i++)
-        if (field_is(&fields[i], name)) {
-            *next = i + 1;
+        if (cdc_json_raw_is(name, name_of(&fields[i])))
             return &fields[i];
-        }
-    if (name.n != 0 && memchr(name.p, '\\', name.n) != NULL) /* a name written with escapes is the same name */
-        for (size_t i = 0; i < n; i++)
-            if (cdc_json_raw_is(name, cdc_span(fields[i].name, fields[i].n)))
-                return &fields[i];
     return NULL;
 }
 
 static int wrong_type(const struct field *field, struct cdc_error *error)
 {
-    return cdc_error_set(error, CDC_EXIT_DATA, "field \"%s\" has the wrong type", field->name);
+    return cdc_error_set(error, CDC_EXIT_DATA, "field %.*s has the wrong type", (int)field->token_n - 1, field->token);
 }
 
 static int store(struct cdc_event *event, const struct field *field, struct cdc_span value, struct cdc_error *error)
@@ -117,6 +140,8 @@ static int store(struct cdc_event *event, const struct field *field, struct cdc_
         event->has_seq |= target == &event->seq;
         return 0;
     }
+    if (field->want == WANT_NOTHING)
+        return 0;
     if (!type_fits(field->want, value))
         return wrong_type(field, error);
     if (field->want == WANT_STRING)
@@ -130,39 +155,74 @@ static int bad_json(const char *line, const char *where, const char *why, struct
     return cdc_error_set(error, CDC_EXIT_DATA, "bad JSON at byte %zu of the line: %s", (size_t)(where - line), why);
 }
 
+/* The members of one kind of object, and where the search for the next one begins. */
+struct members {
+    const struct field *fields;
+    size_t n, next;
+};
+
+static const char *expected(struct json_fault *fault, const char *why, const char *where)
+{
+    *fault = (struct json_fault){why, where};
+    return NULL;
+}
+
+/* A name that is not the next one in order, or not written without white space. */
+static const char *take_other_name(const char *p, const char *end, struct members *members, const struct field **field,
+                                   struct json_fault *fault)
+{
+    if (p == end || *p != '"')
+        return expected(fault, "a member name was expected", p);
+    const char *after = json_scan_string(p + 1, end, fault);
+    if (after == NULL)
+        return NULL;
+    *field = find_field(members->fields, members->n, cdc_span(p + 1, (size_t)(after - p) - 2));
+    if (*field != NULL)
+        members->next = (size_t)(*field - members->fields) + 1;
+    p = json_skip_space(after, end);
+    if (p == end || *p != ':')
+        return expected(fault, "':' was expected", p);
+    return json_skip_space(p + 1, end);
+}
+
+/* Takes a member's name and colon. Writers keep one order, so the name is nearly always the one behind the name before.
+ * Returns the first byte of the value, or NULL with fault set; *field is NULL for a member that we do not know. */
+static inline const char *take_name(const char *p, const char *end, struct members *members, const struct field **field,
+                                    struct json_fault *fault)
+{
+    if (members->next == members->n || !begins_with(p, end, &members->fields[members->next]))
+        return take_other_name(p, end, members, field, fault);
+    *field = &members->fields[members->next++];
+    return json_skip_space(p + (*field)->token_n, end);
+}
+
 /* One pass over the members of the line (or of its source, in_source): validates and stores. p: after the opening
  * brace. Returns the byte after the closing one, or NULL with the error set. */
 static const char *parse_object(struct cdc_event *event, const char *p, const char *end, bool in_source,
                                 struct cdc_error *error)
 {
     const char *line = event->line.p;
-    const struct field *fields = in_source ? source_fields : line_fields;
-    size_t n = in_source ? sizeof source_fields / sizeof source_fields[0] : sizeof line_fields / sizeof line_fields[0];
+    struct members members = {
+        in_source ? source_fields : line_fields,
+        in_source ? sizeof source_fields / sizeof source_fields[0] : sizeof line_fields / sizeof line_fields[0], 0};
     struct json_fault fault = {NULL, NULL};
-    size_t next = 0;
 
     p = json_skip_space(p, end);
     if (p < end && *p == '}')
         return p + 1;
     for (;;) {
-        if (p == end || *p != '"')
-            return bad_json(line, p, "a member name was expected", error), NULL;
-        const char *name_end = json_scan_string(p + 1, end, &fault);
-        if (name_end == NULL)
+        const struct field *field;
+        const char *start = take_name(p, end, &members, &field, &fault);
+        if (start == NULL)
             return bad_json(line, fault.where, fault.why, error), NULL;
-        struct cdc_span name = {p + 1, (size_t)(name_end - p) - 2};
-        p = json_skip_space(name_end, end);
-        if (p == end || *p != ':')
-            return bad_json(line, p, "':' was expected", error), NULL;
-        const char *start = json_skip_space(p + 1, end);
-        const struct field *field = find_field(fields, n, name, &next);
-        if (field != NULL && field->want == WANT_SOURCE && start < end && *start == '{') {
+        if (start < end && *start == '"')
+            p = json_scan_string(start + 1, end, &fault);
+        else if (field != NULL && field->want == WANT_SOURCE && start < end && *start == '{')
             p = parse_object(event, start + 1, end, true, error);
-            if (p == NULL)
-                return NULL;
-        } else if ((p = json_scan_value(start, end, in_source ? 2 : 1, &fault)) == NULL) {
-            return bad_json(line, fault.where, fault.why, error), NULL;
-        }
+        else
+            p = json_scan_value(start, end, in_source ? 2 : 1, &fault);
+        if (p == NULL)
+            return fault.why != NULL ? bad_json(line, fault.where, fault.why, error) : 0, NULL;
         if (field != NULL) {
             struct cdc_span value = {start, (size_t)(p - start)};
             /* Debezium writes null into its source where it knows nothing. */

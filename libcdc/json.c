@@ -177,8 +177,11 @@ void cdc_json_unescape(struct cdc_buf *out, struct cdc_span raw)
 
 bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text)
 {
-    if (raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL)
-        return cdc_span_equal(raw, text);
+    /* An escape is longer than what it stands for: at the same length both are the same bytes and hold none. */
+    if (raw.n <= text.n)
+        return cdc_span_equal(raw, text) && (raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL);
+    if (memchr(raw.p, '\\', raw.n) == NULL)
+        return false;
     const char *p = raw.p, *end = raw.p + raw.n;
     size_t at = 0;
     while (p < end) {
@@ -203,6 +206,13 @@ bool cdc_json_int64(struct cdc_span value, int64_t *result)
     p += negative;
     if (p == end)
         return false;
+    const char *safe = end - p <= 18 ? end : p + 18; /* 18 digits always fit */
+    for (; p < safe; p++) {
+        unsigned digit = (unsigned)(*p - '0');
+        if (digit > 9)
+            return false;
+        v = v * 10 + digit;
+    }
     for (; p < end; p++) {
         unsigned digit = (unsigned)(*p - '0');
         if (digit > 9 || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, digit, &v))

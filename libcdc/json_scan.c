@@ -5,38 +5,11 @@
 
 #include "json_scan.h"
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 static const char *fail(struct json_fault *fault, const char *why, const char *where)
 {
     fault->why = why;
     fault->where = where;
     return NULL;
-}
-
-/* First byte in p..end that is not plain ASCII text within a string: a quote, a
- * backslash, a control or a byte above 0x7f; end if there is none. */
-static inline const char *skip_plain(const char *p, const char *end)
-{
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    const __m128i space = _mm_set1_epi8(0x20);
-    while (end - p >= 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        /* A signed compare finds controls and bytes above 0x7f at once. */
-        __m128i odd = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)),
-                                   _mm_cmplt_epi8(v, space));
-        unsigned mask = (unsigned)_mm_movemask_epi8(odd);
-        if (mask != 0)
-            return p + __builtin_ctz(mask);
-        p += 16;
-    }
-#endif
-    while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
-        p++;
-    return p;
 }
 
 /* Length of the well-formed UTF-8 sequence (of two bytes or more) at p, 0 if there is none. */
@@ -144,11 +117,10 @@ static const char *scan_escape(const char *p, const char *end, struct json_fault
     return p + 12;
 }
 
-/* The rest of a string that holds more than plain ASCII. */
-static __attribute__((noinline)) const char *scan_odd_string(const char *p, const char *end, struct json_fault *fault)
+const char *json_scan_odd_string(const char *p, const char *end, struct json_fault *fault)
 {
     for (;;) {
-        p = skip_plain(p, end);
+        p = json_skip_plain(p, end);
         if (p == end)
             return fail(fault, "unfinished string", end);
         if (*p == '"')
@@ -168,20 +140,6 @@ static __attribute__((noinline)) const char *scan_odd_string(const char *p, cons
             p += length;
         }
     }
-}
-
-/* Nearly every string is plain ASCII up to its quote. */
-static inline const char *scan_string(const char *p, const char *end, struct json_fault *fault)
-{
-    p = skip_plain(p, end);
-    if (p < end && *p == '"')
-        return p + 1;
-    return scan_odd_string(p, end, fault);
-}
-
-const char *json_scan_string(const char *p, const char *end, struct json_fault *fault)
-{
-    return scan_string(p, end, fault);
 }
 
 static inline const char *scan_digits(const char *p, const char *end)
@@ -229,7 +187,7 @@ static const char *scan_word(const char *p, const char *end, const char *word, s
 static inline const char *scan_scalar(const char *p, const char *end, struct json_fault *fault)
 {
     switch (*p) {
-    case '"': return scan_string(p + 1, end, fault);
+    case '"': return json_scan_string(p + 1, end, fault);
     case 't': return scan_word(p, end, "true", 4, fault);
     case 'f': return scan_word(p, end, "false", 5, fault);
     case 'n': return scan_word(p, end, "null", 4, fault);
@@ -253,7 +211,7 @@ static inline const char *scan_name(const char *p, const char *end, struct json_
 {
     if (p == end || *p != '"')
         return fail(fault, "a member name was expected", p);
-    p = scan_string(p + 1, end, fault);
+    p = json_scan_string(p + 1, end, fault);
     if (p == NULL)
         return NULL;
     p = json_skip_space(p, end);
@@ -262,8 +220,8 @@ static inline const char *scan_name(const char *p, const char *end, struct json_
     return json_skip_space(p + 1, end);
 }
 
-/* Containers are kept as one bit each (1: object) instead of by recursion. */
-const char *json_scan_value(const char *p, const char *end, unsigned depth, struct json_fault *fault)
+/* Containers are kept as one bit each (1: object) instead of by recursion. p < end. */
+static const char *scan_container(const char *p, const char *end, unsigned depth, struct json_fault *fault)
 {
     uint64_t kinds[CDC_JSON_DEPTH / 64] = {0};
     unsigned open = 0;
@@ -312,10 +270,17 @@ const char *json_scan_value(const char *p, const char *end, unsigned depth, stru
     }
 }
 
+const char *json_scan_value(const char *p, const char *end, unsigned depth, struct json_fault *fault)
+{
+    if (p == end)
+        return fail(fault, "unfinished value", end);
+    return *p == '{' || *p == '[' ? scan_container(p, end, depth, fault) : scan_scalar(p, end, fault);
+}
+
 static const char *skip_string(const char *p, const char *end)
 {
     for (;;) {
-        p = skip_plain(p, end);
+        p = json_skip_plain(p, end);
         if (p >= end)
             return end;
         if (*p == '"')

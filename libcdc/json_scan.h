@@ -5,13 +5,17 @@
 
 #include <cdc/json.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 /* Each takes the first byte of the thing and the end of the text, and returns the byte after it, or NULL; then
  * *why says what is wrong and *where is the place. */
 struct json_fault {
     const char *why, *where;
 };
-/* p: after the opening quote; returns after the closing one. */
-const char *json_scan_string(const char *p, const char *end, struct json_fault *fault);
+/* The rest of a string that holds more than plain ASCII. */
+const char *json_scan_odd_string(const char *p, const char *end, struct json_fault *fault);
 /* depth: containers that are open around the value. */
 const char *json_scan_value(const char *p, const char *end, unsigned depth, struct json_fault *fault);
 /* Steps over one value that was validated before. */
@@ -22,6 +26,38 @@ static inline const char *json_skip_space(const char *p, const char *end)
     while (p < end && (unsigned char)*p <= ' ' && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
         p++;
     return p;
+}
+
+/* First byte in p..end that is not plain ASCII text within a string: a quote, a
+ * backslash, a control or a byte above 0x7f; end if there is none. */
+static inline const char *json_skip_plain(const char *p, const char *end)
+{
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    const __m128i space = _mm_set1_epi8(0x20);
+    while (end - p >= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        /* A signed compare finds controls and bytes above 0x7f at once. */
+        __m128i odd = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)),
+                                   _mm_cmplt_epi8(v, space));
+        unsigned mask = (unsigned)_mm_movemask_epi8(odd);
+        if (mask != 0)
+            return p + __builtin_ctz(mask);
+        p += 16;
+    }
+#endif
+    while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
+        p++;
+    return p;
+}
+
+/* p: after the opening quote; returns after the closing one. Nearly every string is plain ASCII up to it. */
+static inline const char *json_scan_string(const char *p, const char *end, struct json_fault *fault)
+{
+    p = json_skip_plain(p, end);
+    if (p < end && *p == '"')
+        return p + 1;
+    return json_scan_odd_string(p, end, fault);
 }
 
 #endif
