@@ -17,10 +17,10 @@
  * A pos compares byte-wise in stream order. Hexadecimal digits are upper case.
  *   snapshot line  XXXXXXXXXXXXXXXX.0000000000.aAAAA.RRRRRRRRRRRR   X: consistent point, A: attempt, R: row (1..)
  *   heartbeat      WWWWWWWWWWWWWWWW.0000000000.hNNNNNNNN            W: position of the server, N: counter
- *   schema line    FFFFFFFFFFFFFFFF.OOOOOOOOOO.0                    F: start of the commit record, O: ordinal of the
- * next change change         FFFFFFFFFFFFFFFF.OOOOOOOOOO.1                    O: 1.. within the transaction (all its
- * changes count) commit         FFFFFFFFFFFFFFFF.FFFFFFFFFF.EEEEEEEEEEEEEEEE     E: end of the commit record seq is F
- * (X for snapshot lines, W for heartbeats). */
+ *   schema line    FFFFFFFFFFFFFFFF.OOOOOOOOOO.0                    F: start of the commit record, O: ordinal of the next change
+ *   change         FFFFFFFFFFFFFFFF.OOOOOOOOOO.1                    O: 1.. within the transaction (all its changes count)
+ *   commit         FFFFFFFFFFFFFFFF.FFFFFFFFFF.EEEEEEEEEEEEEEEE     E: end of the commit record
+ * seq is F (X for snapshot lines, W for heartbeats). */
 void pg_pos_snapshot(struct cdc_buf *out, uint64_t consistent_point, unsigned attempt, uint64_t row);
 void pg_pos_heartbeat(struct cdc_buf *out, uint64_t lsn, uint32_t counter);
 void pg_pos_schema(struct cdc_buf *out, uint64_t final_lsn, uint64_t next_ordinal);

@@ -220,7 +220,7 @@ static void test_insert(void)
     expect("schema line before the first row",
            "{\"op\":\"schema\",\"pos\":\"0000000001994768.0000000001.0\",\"seq\":26822504,\"ts_ms\":1646684800123,"
            "\"source\":" SOURCE_DB ",\"schema\":\"public\",\"table\":\"t\",\"ts_ms\":1646684800123,\"lsn\":26822504,"
-                                   "\"snapshot\":\"false\"},\"columns\":["
+           "\"snapshot\":\"false\"},\"columns\":["
            "{\"name\":\"id\",\"type\":\"23\",\"nullable\":true,\"generated\":false},"
            "{\"name\":\"v\",\"type\":\"25\",\"nullable\":true,\"generated\":false}],\"key_columns\":[\"id\"]}\n" HEAD(
                "c", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"v\":\"hello\"}}\n");
