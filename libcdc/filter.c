@@ -368,8 +368,10 @@ static struct plan *find_plan(struct cdc_filter *filter, const struct cdc_event 
 
 static bool has_name(const struct name_list *list, struct cdc_span raw)
 {
+    /* An escape is longer than what it stands for: a name of the same length is the same bytes or another name. */
     for (size_t i = 0; i < list->n; i++)
-        if (cdc_json_raw_is(raw, list->names[i]))
+        if (raw.n >= list->names[i].n && (raw.n > list->names[i].n || raw.p[0] == list->names[i].p[0]) &&
+            cdc_json_raw_is(raw, list->names[i]))
             return true;
     return false;
 }

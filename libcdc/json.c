@@ -70,12 +70,13 @@ bool cdc_json_next_member(struct cdc_json_iter *iter, struct cdc_span *name, str
     if (!next_start(iter))
         return false;
     const char *start = iter->p;
-    const char *after = json_skip_value(start, iter->end);
+    const char *after = json_skip_string(start + 1, iter->end);
     *name = cdc_span(start + 1, (size_t)(after - start) - 2);
     after = json_skip_space(after, iter->end);
     iter->p = json_skip_space(after + 1, iter->end); /* the colon */
     value->p = iter->p;
-    iter->p = json_skip_value(iter->p, iter->end);
+    iter->p = iter->p < iter->end && *iter->p == '"' ? json_skip_string(iter->p + 1, iter->end)
+                                                     : json_skip_value(iter->p, iter->end);
     value->n = (size_t)(iter->p - value->p);
     return true;
 }

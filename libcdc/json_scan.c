@@ -277,25 +277,13 @@ const char *json_scan_value(const char *p, const char *end, unsigned depth, stru
     return *p == '{' || *p == '[' ? scan_container(p, end, depth, fault) : scan_scalar(p, end, fault);
 }
 
-static const char *skip_string(const char *p, const char *end)
-{
-    for (;;) {
-        p = json_skip_plain(p, end);
-        if (p >= end)
-            return end;
-        if (*p == '"')
-            return p + 1;
-        p += *p == '\\' ? 2 : 1;
-    }
-}
-
 const char *json_skip_value(const char *p, const char *end)
 {
     unsigned open = 0;
 
     while (p < end) {
         switch (*p) {
-        case '"': p = skip_string(p + 1, end); break;
+        case '"': p = json_skip_string(p + 1, end); break;
         case '{':
         case '[':
             open++;

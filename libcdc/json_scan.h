@@ -60,4 +60,17 @@ static inline const char *json_scan_string(const char *p, const char *end, struc
     return json_scan_odd_string(p, end, fault);
 }
 
+/* The same for a string that was validated before. */
+static inline const char *json_skip_string(const char *p, const char *end)
+{
+    for (;;) {
+        p = json_skip_plain(p, end);
+        if (p >= end)
+            return end;
+        if (*p == '"')
+            return p + 1;
+        p += *p == '\\' ? 2 : 1;
+    }
+}
+
 #endif
