@@ -46,6 +46,7 @@ SHARED = $(BUILD)/libcdc.so.0
 
 PROGRAM_OBJ = $(BUILD)/cmd/program.o
 SINK_OBJ = $(BUILD)/cmd/sink_program.o
+SOURCE_OBJ = $(BUILD)/cmd/source_program.o
 TOOLS = cdc-filter
 ifeq ($(WITH_POSTGRES),yes)
 TOOLS += pg-cdc cdc-snapshot
@@ -87,9 +88,9 @@ $(BUILD)/libcdc.pc: libcdc/libcdc.pc.in include/cdc/version.h FORCE
 LINK = @mkdir -p $(@D); $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
 $(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(PROGRAM_OBJ) $(LIB)
 	$(LINK) $(LIB_LIBS)
-$(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(PG_OBJ) $(LIB)
+$(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
-$(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(PROGRAM_OBJ) $(PG_OBJ) $(LIB)
+$(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
 $(BUILD)/bin/cdc-sink-sqlite: $(BUILD)/cmd/cdc-sink-sqlite.o $(PROGRAM_OBJ) $(SINK_OBJ) $(SQLITE_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs sqlite3) $(LIB_LIBS)
