@@ -95,7 +95,8 @@ static int stream(struct program *program, const struct values *v, struct pg_set
                                                        .heartbeat = v->heartbeat,
                                                        .until = v->until,
                                                        .max_events = v->max_events,
-                                                       .resume_only = resume > 0};
+                                                       .resume_only = resume > 0,
+                                                       .read_at = p->read_at};
     const struct cdc_source_settings source_settings = {.tool = program->name,
                                                         .name = settings->name,
                                                         .output_fd = STDOUT_FILENO,

@@ -135,6 +135,7 @@ void source_program_close(struct source_positions *positions)
     cdc_acks_free(positions->acks);
     cdc_offset_file_free(positions->offsets);
     free(positions->files);
+    free(positions->read_at);
 }
 
 static int check_snapshot(const struct cdc_offset *snapshot, const char *name, struct cdc_error *error)
@@ -148,7 +149,7 @@ static int check_snapshot(const struct cdc_offset *snapshot, const char *name, s
 }
 
 /* 1, 0, or -1. */
-static int has_snapshot(const struct source_positions *positions, const char *name, struct cdc_error *error)
+static int has_snapshot(struct source_positions *positions, const char *name, struct cdc_error *error)
 {
     struct cdc_offset snapshot;
     char *path = cdc_state_path(positions->state_dir, "cdc-snapshot", name);
@@ -159,11 +160,14 @@ static int has_snapshot(const struct source_positions *positions, const char *na
     if (found <= 0)
         return found;
     int complete = check_snapshot(&snapshot, name, error);
+    struct cdc_span read_at = cdc_json_member(cdc_span_text(snapshot.state), "read_at");
+    if (read_at.p != NULL && positions->read_at == NULL)
+        positions->read_at = cdc_span_copy(read_at);
     cdc_offset_free(&snapshot);
     return complete < 0 ? -1 : 1;
 }
 
-int source_program_has_position(const struct source_positions *positions, const char *name, struct cdc_error *error)
+int source_program_has_position(struct source_positions *positions, const char *name, struct cdc_error *error)
 {
     const struct cdc_offset *own = cdc_offset_file_get(positions->offsets, name), *acked = NULL;
     int found = positions->state_dir ? has_snapshot(positions, name, error) : 0;

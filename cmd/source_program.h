@@ -32,6 +32,7 @@ struct source_positions {
     enum cdc_confirm_mode confirm;
     struct cdc_offset_file *offsets;
     struct cdc_acks *acks; /* NULL: what is written counts as stored */
+    char *read_at;         /* what the snapshot in state_dir has seen of the log, as its state tells it; or NULL */
 };
 enum source_keep {
     SOURCE_KEEP_NOTHING, /* --temporary: no file, no word about it */
@@ -43,8 +44,9 @@ int source_program_open(struct program *program, const struct source_options *op
                         enum source_keep keep, struct source_positions *positions, struct cdc_error *error);
 void source_program_close(struct source_positions *positions);
 /* Has any part of the pipeline a position? Then nothing is ever created again. 1, 0, or -1: CONFIG when a snapshot was
- * begun and is not complete: streaming over half of one would move the sinks past the missing rows for ever. */
-int source_program_has_position(const struct source_positions *positions, const char *name, struct cdc_error *error);
+ * begun and is not complete: streaming over half of one would move the sinks past the missing rows for ever. Fills
+ * read_at. */
+int source_program_has_position(struct source_positions *positions, const char *name, struct cdc_error *error);
 
 /* After a failed attempt: says so and waits. 0: try again; 1: stopped while waiting; -1: the error stands. */
 int source_program_wait(struct program *program, struct cdc_retry *retry, struct cdc_error *error);

@@ -18,6 +18,7 @@ struct named_type {
 
 struct transaction {
     bool open;
+    bool seen; /* by the snapshot: its row changes are left out */
     uint64_t final_lsn, ordinal, events;
     int64_t ts_ms;
     uint32_t xid;
@@ -36,6 +37,7 @@ struct pgoutput {
     struct named_type *types;
     size_t n_types, types_cap;
     struct transaction tx;
+    struct pg_visible visible;
     struct pg_cell *cells[2]; /* new row, old row */
     struct pgoutput_counts counts;
     bool has_boundary;
@@ -300,6 +302,7 @@ static void begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms, u
     char head[17 + 64];
     struct cdc_buf pos = {head, 0, sizeof head, false};
     tx->open = true;
+    tx->seen = pg_visible_has(&decoder->visible, final_lsn, xid);
     tx->final_lsn = final_lsn;
     tx->ts_ms = ts_ms;
     tx->xid = xid;
@@ -347,6 +350,17 @@ static void set_boundary(struct pgoutput *decoder, const char *pos, size_t pos_n
     decoder->has_boundary = true;
 }
 
+/* Whoever starts again from this position must know it, too. */
+static void append_visible(const struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out)
+{
+    if (!decoder->visible.json || lsn >= decoder->visible.lsn || out->failed)
+        return;
+    out->len--; /* the closing brace */
+    cdc_buf_lit(out, ",\"read_at\":");
+    cdc_buf_text(out, decoder->visible.json);
+    cdc_buf_byte(out, '}');
+}
+
 /* The common part of commit and heartbeat lines: up to and with source. pos is appended already, from pos_at on. */
 static void boundary_line(struct pgoutput *decoder, struct cdc_buf *out, size_t pos_at, uint64_t seq, int64_t ts_ms,
                           uint32_t xid, uint64_t lsn)
@@ -360,6 +374,7 @@ static void boundary_line(struct pgoutput *decoder, struct cdc_buf *out, size_t 
     size_t source_at = out->len;
     cdc_buf_append(out, decoder->source_head.data, decoder->source_head.len);
     pg_source_tail(out, ts_ms, xid, lsn, "false");
+    append_visible(decoder, seq, out);
     decoder->counts.lines++;
     if (!out->failed)
         set_boundary(decoder, out->data + pos_at, pos_n, out->data + source_at, out->len - source_at, seq);
@@ -472,12 +487,17 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
     return find_table(decoder, oid, error);
 }
 
+static bool is_wanted(const struct pgoutput *decoder, const struct pg_table *table)
+{
+    return table->selected && !decoder->tx.seen;
+}
+
 static int decode_insert(struct pgoutput *decoder, struct reader *reader, struct cdc_buf *out, struct cdc_error *error)
 {
     struct pg_table *table = change_table(decoder, get32(reader), error);
     if (!table)
         return -1;
-    if (!table->selected)
+    if (!is_wanted(decoder, table))
         return 0;
     struct pg_cell *cells = decoder->cells[0];
     if (get8(reader) != 'N')
@@ -567,7 +587,7 @@ static int decode_update(struct pgoutput *decoder, struct reader *reader, struct
     struct pg_table *table = change_table(decoder, get32(reader), error);
     if (!table)
         return -1;
-    if (!table->selected)
+    if (!is_wanted(decoder, table))
         return 0;
     char old_kind = '\0', kind = (char)get8(reader);
     if (kind == 'K' || kind == 'O') {
@@ -601,7 +621,7 @@ static int decode_delete(struct pgoutput *decoder, struct reader *reader, struct
     struct pg_table *table = change_table(decoder, get32(reader), error);
     if (!table)
         return -1;
-    if (!table->selected)
+    if (!is_wanted(decoder, table))
         return 0;
     struct pg_cell *cells = decoder->cells[1];
     char kind = (char)get8(reader);
@@ -633,7 +653,7 @@ static int decode_truncate(struct pgoutput *decoder, struct reader *reader, stru
         struct pg_table *table = change_table(decoder, get32(reader), error);
         if (!table)
             return -1;
-        if (!table->selected)
+        if (!is_wanted(decoder, table))
             continue;
         line_head(decoder, table, 't', out);
         cdc_buf_lit(out, "}\n");
@@ -758,11 +778,17 @@ void pgoutput_reset(struct pgoutput *decoder)
     decoder->tx.open = false;
 }
 
+int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, struct cdc_error *error)
+{
+    return pg_visible_parse(&decoder->visible, read_at, error);
+}
+
 void pgoutput_free(struct pgoutput *decoder)
 {
     if (!decoder)
         return;
     pgoutput_reset(decoder);
+    pg_visible_clear(&decoder->visible);
     free(decoder->tables);
     free(decoder->types);
     free(decoder->cells[0]);

@@ -119,6 +119,24 @@ enum pg_row_part { PG_ROW_ALL, PG_ROW_KEY, PG_ROW_IDENTITY };
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
                    enum pg_row_part part, const struct pg_value_style *style, uint64_t *unconvertible);
 
+/* -- what a snapshot has seen (visible.c) -------------------------------------
+ * The first attempt at a snapshot reads at exactly the slot's consistent point. A later one reads newer rows, while the
+ * log still begins at that point: the transactions that the attempt saw must not be applied to its rows once more, since a
+ * row that moves (new key, unchanged columns) would take its columns from the row that has the old key by then. Which ones
+ * it saw is told by PostgreSQL's own rule, pg_current_snapshot(). In the source object of the attempt's commit lines, and
+ * of the log's until the log has passed lsn:  "read_at":{"lsn":"0/16B3748","xids":"750:760:755,758"} */
+struct pg_visible {
+    char *json;          /* as above; NULL: nothing was seen */
+    uint64_t lsn;        /* no transaction whose commit record is here or later was seen */
+    uint64_t xmin, xmax; /* below xmin: seen; from xmax on: not */
+    uint64_t *running;   /* between them: not seen */
+    size_t n_running;
+};
+/* Replaces the content; json.p NULL or JSON null: nothing was seen. CONFIG when damaged. */
+int pg_visible_parse(struct pg_visible *visible, struct cdc_span json, struct cdc_error *error);
+void pg_visible_clear(struct pg_visible *visible);
+bool pg_visible_has(const struct pg_visible *visible, uint64_t commit_lsn, uint32_t xid);
+
 /* -- pgoutput, protocol version 1 (pgoutput.c) ----------------------------- */
 struct pgoutput;
 struct pgoutput_settings {
@@ -136,6 +154,9 @@ struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct c
 void pgoutput_free(struct pgoutput *decoder);
 /* Forgets relations and any open transaction: a new connection. */
 void pgoutput_reset(struct pgoutput *decoder);
+/* Row changes of transactions that a snapshot has seen are left out (their commit lines stay): read_at as above, or
+ * {NULL, 0}. */
+int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, struct cdc_error *error);
 /* Decodes the payload of one XLogData message; appends whole lines. Unknown messages and bad lengths are errors
  * (PROTOCOL). */
 int pgoutput_decode(struct pgoutput *decoder, const char *data, size_t n, uint64_t start_lsn, struct cdc_buf *out,
@@ -219,10 +240,11 @@ struct pg_stream;
 extern const struct cdc_source_ops pg_stream_ops;
 struct pg_stream_settings {
     struct pg_settings *settings;
-    double heartbeat;   /* seconds */
-    const char *until;  /* "now", an LSN "X/Y", or an RFC 3339 time; NULL */
-    int64_t max_events; /* 0: never */
-    bool resume_only;   /* a position exists somewhere: never create anything */
+    double heartbeat;    /* seconds */
+    const char *until;   /* "now", an LSN "X/Y", or an RFC 3339 time; NULL */
+    int64_t max_events;  /* 0: never */
+    bool resume_only;    /* a position exists somewhere: never create anything */
+    const char *read_at; /* of the snapshot, for a start without a position; NULL */
 };
 /* until as above: *lsn or *ms (since 1970) is set, neither for now and NULL. USAGE when it is none of these. */
 int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_error *error);

@@ -19,6 +19,7 @@ struct snapshot_state {
     unsigned attempt; /* the last one that began to write */
     char *written;    /* pos of the last commit of a whole attempt, or NULL */
     char *identity;   /* JSON object */
+    char *read_at;    /* of the last attempt: JSON object (visible.c), or NULL for one that read at X */
 };
 
 struct snapshot_table {

@@ -9,6 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* A snapshot of its own sees more than the slot's consistent point: what, is kept. A standby cannot tell. */
+static int keep_read_at(struct snapshot_run *run, const PGresult *result, struct cdc_error *error)
+{
+    struct cdc_buf json = CDC_BUF_INIT;
+    free(run->state.read_at);
+    run->state.read_at = NULL;
+    if (PQgetisnull(result, 0, 1))
+        return 0;
+    cdc_buf_printf(&json, "{\"lsn\":\"%s\",\"xids\":\"%s\"}", PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
+    cdc_buf_byte(&json, '\0');
+    if (json.failed)
+        return cdc_error_memory(error);
+    run->state.read_at = json.data;
+    return 0;
+}
+
 /* Reads happen in one transaction. snapshot: the one that was exported with the slot; NULL: what is there now. */
 static int begin(struct snapshot_run *run, const char *snapshot, struct cdc_error *error)
 {
@@ -29,13 +45,18 @@ static int begin(struct snapshot_run *run, const char *snapshot, struct cdc_erro
         if (snapshot_execute(run, text, "cannot import the slot's snapshot", error) < 0)
             return -1;
     }
-    PGresult *result = snapshot_query(run, "SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::int8", 0,
-                                      NULL, "cannot read the server's clock", error);
+    /* The statement's snapshot is the transaction's, and older than the position that it asks for. */
+    PGresult *result =
+        snapshot_query(run,
+                       "SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::int8, CASE WHEN "
+                       "pg_is_in_recovery() THEN NULL ELSE pg_current_wal_insert_lsn() END, pg_current_snapshot()",
+                       0, NULL, "cannot read the server's clock", error);
     if (!result)
         return -1;
     run->ts_ms = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+    int status = snapshot ? 0 : keep_read_at(run, result, error);
     PQclear(result);
-    return 0;
+    return status;
 }
 
 static int state_set_identity(struct snapshot_run *run, struct cdc_error *error)

@@ -44,11 +44,31 @@ void snapshot_commit_line(struct snapshot_run *run, bool last)
     numbers(run, out);
     cdc_buf_append(out, run->source_head.data, run->source_head.len);
     pg_source_tail(out, run->ts_ms, 0, run->state.point, last ? "last" : "true");
+    if (run->state.read_at && !out->failed) {
+        out->len--; /* the closing brace */
+        cdc_buf_lit(out, ",\"read_at\":");
+        cdc_buf_text(out, run->state.read_at);
+        cdc_buf_byte(out, '}');
+    }
     cdc_buf_lit(out, ",\"events\":");
     cdc_buf_u64(out, run->chunk);
     cdc_buf_lit(out, "}\n");
     run->chunk = 0;
     run->metrics->commits++;
+    run->metrics->lines_out++;
+}
+
+/* Attempts before this one may have left rows that are no more: the copy begins empty. */
+static void truncate_line(struct snapshot_run *run, const struct pg_table *table)
+{
+    struct cdc_buf *out = cdc_writer_buf(run->writer);
+    cdc_buf_lit(out, "{\"op\":\"t\",\"pos\":\"");
+    append_pos(run, out);
+    numbers(run, out);
+    cdc_buf_append(out, table->source_head.data, table->source_head.len);
+    pg_source_tail(out, run->ts_ms, 0, run->state.point, "true");
+    cdc_buf_lit(out, "}\n");
+    run->chunk++;
     run->metrics->lines_out++;
 }
 
@@ -246,6 +266,8 @@ int snapshot_read_table(struct snapshot_run *run, const struct snapshot_table *s
     copy_statement(run, &text, source);
     prepare_rows(run, table);
     schema_line(run, table);
+    if (run->state.attempt > 1)
+        truncate_line(run, table);
     PGresult *result = NULL;
     if (!run->cells || text.failed || run->fixed.failed)
         cdc_error_memory(error);

@@ -13,6 +13,7 @@ void snapshot_state_clear(struct snapshot_state *state)
 {
     free(state->written);
     free(state->identity);
+    free(state->read_at);
     memset(state, 0, sizeof *state);
 }
 
@@ -36,12 +37,14 @@ int snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
         return 0;
     struct cdc_span object = cdc_span_text(offset->state);
     struct cdc_span identity = cdc_json_member(object, "identity");
+    struct cdc_span read_at = cdc_json_member(object, "read_at");
     int64_t attempt = 0;
     char *point = copy_string(object, "consistent_point");
     state->creating = is_true(object, "creating");
     state->finished = is_true(object, "finished");
     state->written = copy_string(object, "written");
     state->identity = identity.p ? cdc_span_copy(identity) : NULL;
+    state->read_at = read_at.p ? cdc_span_copy(read_at) : NULL;
     state->has_point = point && pg_lsn_parse(point, &state->point);
     bool good = state->has_point == (point != NULL) && (!state->finished || state->has_point);
     free(point);
@@ -66,6 +69,8 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
         pg_lsn_format(text, state->point);
         cdc_buf_printf(out, ",\"consistent_point\":\"%s\",\"attempt\":%u", text, state->attempt);
     }
+    if (state->read_at)
+        cdc_buf_printf(out, ",\"read_at\":%s", state->read_at);
     if (state->written)
         cdc_buf_printf(out, ",\"written\":\"%s\"", state->written);
     cdc_buf_text(out, state->finished ? ",\"finished\":true}" : ",\"finished\":false}");

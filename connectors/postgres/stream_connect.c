@@ -263,6 +263,17 @@ static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
     return stream_current_lsn(stream->sql, &stream->until_lsn, error);
 }
 
+/* Where this connection begins, a snapshot may have seen transactions that are still to come. */
+static int set_visible(struct pg_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+{
+    struct cdc_span read_at = {NULL, 0};
+    if (from && from->source)
+        read_at = cdc_json_member(cdc_span_text(from->source), "read_at");
+    else if (!from && !stream->started && stream->settings.read_at)
+        read_at = cdc_span_text(stream->settings.read_at);
+    return pgoutput_set_visible(stream->decoder, read_at, error);
+}
+
 int stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
@@ -279,7 +290,8 @@ int stream_connect(void *source, const struct cdc_offset *from, struct cdc_error
     }
     stream->replication = pg_connect(stream->pg, true, error);
     if (!stream->replication || identify(stream, from, error) < 0 || prepare_slot(stream, from, error) < 0 ||
-        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 || start_replication(stream, error) < 0) {
+        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 || set_visible(stream, from, error) < 0 ||
+        start_replication(stream, error) < 0) {
         stream_disconnect(stream);
         stream_close_sql(stream);
         return -1;

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* What a snapshot that was begun again has seen of the log that follows its slot's consistent point. */
+#include "connectors/postgres/postgres.h"
+
+#include <cdc/json.h>
+#include <stdlib.h>
+
+/* The number up to a character of `stops`; *p ends behind that, or NULL at the end of the text. */
+static bool number(const char **p, const char *end, char stop, uint64_t *value)
+{
+    const char *at = *p;
+    *value = 0;
+    while (at && at < end && *at >= '0' && *at <= '9') {
+        if (__builtin_mul_overflow(*value, 10u, value) || __builtin_add_overflow(*value, (unsigned)(*at - '0'), value))
+            return false;
+        at++;
+    }
+    if (!at || at == *p || (at < end && *at != stop))
+        return false;
+    *p = at < end ? at + 1 : NULL;
+    return true;
+}
+
+/* xmin:xmax:xip,xip,... as pg_current_snapshot() writes it. */
+static bool parse_xids(struct pg_visible *visible, struct cdc_span text)
+{
+    const char *p = text.p, *end = text.p + text.n;
+    if (!number(&p, end, ':', &visible->xmin) || !p || !number(&p, end, ':', &visible->xmax) || !p ||
+        visible->xmax < visible->xmin)
+        return false;
+    size_t most = p < end ? 1 : 0;
+    for (const char *comma = p; comma < end; comma++)
+        most += *comma == ',';
+    visible->running = calloc(most ? most : 1, sizeof *visible->running);
+    if (!visible->running)
+        return false;
+    for (; visible->n_running < most; visible->n_running++)
+        if (!number(&p, end, ',', &visible->running[visible->n_running]))
+            return false;
+    return most == 0 || p == NULL;
+}
+
+int pg_visible_parse(struct pg_visible *visible, struct cdc_span json, struct cdc_error *error)
+{
+    char lsn[32] = "";
+    struct cdc_span lsn_text = {NULL, 0}, xids = {NULL, 0};
+    pg_visible_clear(visible);
+    if (json.p == NULL || cdc_json_is_null(json))
+        return 0;
+    if (cdc_json_type(json) == CDC_JSON_OBJECT) {
+        lsn_text = cdc_json_string_raw(cdc_json_member(json, "lsn"));
+        xids = cdc_json_string_raw(cdc_json_member(json, "xids"));
+    }
+    if (lsn_text.p && lsn_text.n < sizeof lsn)
+        memcpy(lsn, lsn_text.p, lsn_text.n);
+    visible->json = cdc_span_copy(json);
+    if (visible->json && xids.p && pg_lsn_parse(lsn, &visible->lsn) && parse_xids(visible, xids))
+        return 0;
+    pg_visible_clear(visible);
+    return cdc_error_set(error, CDC_EXIT_CONFIG, "\"read_at\" of the position is damaged");
+}
+
+void pg_visible_clear(struct pg_visible *visible)
+{
+    free(visible->json);
+    free(visible->running);
+    memset(visible, 0, sizeof *visible);
+}
+
+bool pg_visible_has(const struct pg_visible *visible, uint64_t commit_lsn, uint32_t xid)
+{
+    if (!visible->json || commit_lsn >= visible->lsn)
+        return false;
+    /* The log has the low half of the id: of all that end in it, the one nearest to xmax. */
+    uint64_t full = visible->xmax + (int64_t)(int32_t)(xid - (uint32_t)visible->xmax);
+    if (full < visible->xmin || full >= visible->xmax)
+        return full < visible->xmin;
+    for (size_t i = 0; i < visible->n_running; i++)
+        if (visible->running[i] == full)
+            return false;
+    return true;
+}
