@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* What is compressed: TRANSACTION_PAYLOAD of MySQL (zstd, whole events) and the bodies of MariaDB's compressed events
+ * (zlib). Memory follows what really comes out, never what is claimed. */
+#include "connectors/mysql/binlog.h"
+
+#include <stdlib.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#define LARGEST (UINT64_C(1) << 30) /* of an event: max_allowed_packet cannot be larger */
+#define KEPT (UINT64_C(1) << 20)    /* of buffers, from one payload to the next */
+
+struct binlog_payload {
+    ZSTD_DStream *stream;
+    struct binlog_reader input; /* what is not unpacked yet */
+    bool compressed, open;
+    bool frame_ended;   /* of zstd: the input may end here */
+    uint64_t claimed;   /* of unpacked bytes */
+    uint64_t unpacked;  /* so far */
+    struct cdc_buf out; /* from at on: not taken yet */
+    size_t at;
+};
+
+static int damaged(struct cdc_error *error, const char *how)
+{
+    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the binary log has a TRANSACTION_PAYLOAD event that is damaged: %s",
+                         how);
+}
+
+struct binlog_payload *binlog_payload_new(struct cdc_error *error)
+{
+    struct binlog_payload *payload = calloc(1, sizeof *payload);
+    ZSTD_DStream *stream = ZSTD_createDStream();
+    if (payload == NULL || stream == NULL) {
+        free(payload);
+        ZSTD_freeDStream(stream);
+        cdc_error_memory(error);
+        return NULL;
+    }
+    payload->stream = stream;
+    return payload;
+}
+
+void binlog_payload_free(struct binlog_payload *payload)
+{
+    if (payload == NULL)
+        return;
+    ZSTD_freeDStream(payload->stream);
+    cdc_buf_free(&payload->out);
+    free(payload);
+}
+
+/* -- header: type, packed length, packed value; type 0 ends it ------------------ */
+
+struct payload_header {
+    uint64_t size, compression, uncompressed;
+    bool has_size, has_uncompressed;
+};
+
+enum { COMPRESSION_ZSTD = 0, COMPRESSION_NONE = 255 };
+
+static int read_field(uint64_t type, struct binlog_reader value, struct payload_header *header, struct cdc_error *error)
+{
+    enum { SIZE = 1, COMPRESSION = 2, UNCOMPRESSED = 3 };
+    uint64_t number = binlog_packed(&value);
+    switch (type) {
+    case SIZE:
+        header->size = number;
+        header->has_size = true;
+        break;
+    case COMPRESSION: header->compression = number; break;
+    case UNCOMPRESSED:
+        header->uncompressed = number;
+        header->has_uncompressed = true;
+        break;
+    default:
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                             "the binary log has a TRANSACTION_PAYLOAD event with an unknown field (%lu)",
+                             (unsigned long)type);
+    }
+    return value.bad || binlog_left(&value) != 0 ? damaged(error, "header") : 0;
+}
+
+static int read_header(struct binlog_reader *body, struct payload_header *header, struct cdc_error *error)
+{
+    uint64_t type;
+    *header = (struct payload_header){.compression = COMPRESSION_NONE}; /* which is not written */
+    while ((type = binlog_packed(body)) != 0) {
+        uint64_t n = binlog_packed(body);
+        if (body->bad || n > binlog_left(body))
+            return damaged(error, "header");
+        const uint8_t *p = binlog_bytes(body, (size_t)n);
+        if (read_field(type, (struct binlog_reader){p, p + n, false}, header, error) < 0)
+            return -1;
+    }
+    if (body->bad || !header->has_size || header->size != binlog_left(body))
+        return damaged(error, "header");
+    if (header->compression != COMPRESSION_ZSTD && header->compression != COMPRESSION_NONE)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                             "the binary log has a transaction compressed in an unknown way (%lu)",
+                             (unsigned long)header->compression);
+    if (header->compression == COMPRESSION_ZSTD && !header->has_uncompressed)
+        return damaged(error, "header");
+    return 0;
+}
+
+int binlog_payload_open(struct binlog_payload *payload, struct binlog_reader body, struct cdc_error *error)
+{
+    struct payload_header header;
+    payload->open = false;
+    payload->out.len = payload->at = 0;
+    cdc_buf_shrink(&payload->out, KEPT);
+    if (read_header(&body, &header, error) < 0)
+        return -1;
+    payload->compressed = header.compression == COMPRESSION_ZSTD;
+    payload->claimed = header.has_uncompressed ? header.uncompressed : header.size;
+    if (!payload->compressed && payload->claimed != header.size)
+        return damaged(error, "header");
+    payload->unpacked = 0;
+    payload->input = body;
+    payload->frame_ended = true;
+    ZSTD_DCtx_reset(payload->stream, ZSTD_reset_session_only);
+    payload->open = true;
+    return 0;
+}
+
+/* -- events ------------------------------------------------------------------------ */
+
+/* Unpacks some more behind what is there. 1, 0 at the end, -1. */
+static int unpack_some(struct binlog_payload *payload, struct cdc_error *error)
+{
+    struct cdc_buf *out = &payload->out;
+    size_t step = ZSTD_DStreamOutSize();
+    if (binlog_left(&payload->input) == 0 && payload->frame_ended)
+        return 0;
+    if (!cdc_buf_room(out, step))
+        return cdc_error_memory(error);
+    ZSTD_inBuffer in = {payload->input.p, binlog_left(&payload->input), 0};
+    ZSTD_outBuffer to = {out->data + out->len, step, 0};
+    size_t result = ZSTD_decompressStream(payload->stream, &to, &in);
+    if (ZSTD_isError(result))
+        return damaged(error, ZSTD_getErrorName(result));
+    if (in.pos == 0 && to.pos == 0)
+        return damaged(error, "the compressed part is cut");
+    binlog_bytes(&payload->input, in.pos);
+    payload->frame_ended = result == 0;
+    payload->unpacked += to.pos;
+    out->len += to.pos;
+    if (payload->unpacked > payload->claimed)
+        return damaged(error, "it holds more than it says");
+    return 1;
+}
+
+/* n bytes from at on? What was taken already is dropped before more is unpacked. 1, 0 (fewer, and no more to come), -1 */
+static int fill(struct binlog_payload *payload, size_t n, struct cdc_error *error)
+{
+    struct cdc_buf *out = &payload->out;
+    while (out->len - payload->at < n) {
+        if (payload->at != 0) {
+            memmove(out->data, out->data + payload->at, out->len - payload->at);
+            out->len -= payload->at;
+            payload->at = 0;
+        }
+        int result = unpack_some(payload, error);
+        if (result <= 0)
+            return result;
+    }
+    return 1;
+}
+
+/* The whole size of the event that begins at header; 0: it cannot be one. */
+static size_t event_size(const uint8_t *header, struct cdc_error *error)
+{
+    struct binlog_reader reader = {header + 4, header + BINLOG_HEADER_SIZE, false};
+    uint64_t type = binlog_uint(&reader, 1);
+    binlog_uint(&reader, 4);
+    uint64_t size = binlog_uint(&reader, 4);
+    if (size >= BINLOG_HEADER_SIZE && size <= LARGEST && type != BINLOG_TRANSACTION_PAYLOAD)
+        return (size_t)size;
+    damaged(error, type == BINLOG_TRANSACTION_PAYLOAD ? "it holds another one" : "an event in it has a false size");
+    return 0;
+}
+
+static int next_plain(struct binlog_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error)
+{
+    if (binlog_left(&payload->input) == 0)
+        return 0;
+    if (binlog_left(&payload->input) < BINLOG_HEADER_SIZE)
+        return damaged(error, "an event in it is cut");
+    *n = event_size(payload->input.p, error);
+    *data = *n != 0 ? binlog_bytes(&payload->input, *n) : NULL;
+    return *data != NULL ? 1 : damaged(error, "an event in it is cut");
+}
+
+static int next_compressed(struct binlog_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error)
+{
+    int result = fill(payload, BINLOG_HEADER_SIZE, error);
+    if (result < 0)
+        return -1;
+    if (result == 0 && payload->out.len == payload->at)
+        return payload->unpacked == payload->claimed ? 0 : damaged(error, "it holds less than it says");
+    if (result == 0)
+        return damaged(error, "an event in it is cut");
+    *n = event_size((const uint8_t *)payload->out.data + payload->at, error);
+    if (*n == 0)
+        return -1;
+    result = fill(payload, *n, error);
+    if (result <= 0)
+        return result < 0 ? -1 : damaged(error, "an event in it is cut");
+    *data = (const uint8_t *)payload->out.data + payload->at;
+    payload->at += *n;
+    return 1;
+}
+
+int binlog_payload_next(struct binlog_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error)
+{
+    if (!payload->open)
+        return 0;
+    int result = payload->compressed ? next_compressed(payload, data, n, error) : next_plain(payload, data, n, error);
+    payload->open = result == 1;
+    return result;
+}
+
+/* -- MariaDB --------------------------------------------------------------------------- */
+
+static int not_unpacked(struct cdc_error *error, const char *how)
+{
+    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the binary log has a compressed event that is damaged: %s", how);
+}
+
+/* A byte: 0x80, algorithm (bits 4..6), length of the size (bits 0..2); the size, big-endian. */
+static int uncompressed_size(struct binlog_reader *body, uint64_t *size, struct cdc_error *error)
+{
+    uint64_t head = binlog_uint(body, 1);
+    size_t n = head & 7;
+    if (!body->bad && (head & 0xf8) != 0x80)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                             "the binary log has an event compressed in an unknown way (0x%02x)", (unsigned)head);
+    const uint8_t *p = n >= 1 && n <= 4 ? binlog_bytes(body, n) : NULL;
+    if (p == NULL)
+        return not_unpacked(error, "header");
+    *size = 0;
+    for (size_t i = 0; i < n; i++)
+        *size = *size << 8 | p[i];
+    return *size <= LARGEST ? 0 : not_unpacked(error, "it says that it is larger than an event can be");
+}
+
+/* Unpacks all, room growing with what comes. The rest of body must be one zlib stream of exactly size bytes. */
+static int inflate_all(z_stream *stream, uint64_t size, struct cdc_buf *out, struct cdc_error *error)
+{
+    uint64_t got = 0;
+    size_t step = (size_t)stream->avail_in * 8 + 4096;
+    for (;;) {
+        uint64_t room = size - got < step ? size - got : step;
+        if (!cdc_buf_room(out, (size_t)room + 1)) /* one more: so that too much is seen, and the end of nothing too */
+            return cdc_error_memory(error);
+        stream->next_out = (Bytef *)out->data + out->len;
+        stream->avail_out = (uInt)room + 1;
+        int result = inflate(stream, Z_SYNC_FLUSH);
+        size_t n = (size_t)room + 1 - stream->avail_out;
+        got += n;
+        out->len += n;
+        if (got > size || (result != Z_OK && result != Z_STREAM_END))
+            return not_unpacked(error, got > size ? "it holds more than it says" : "the compressed part");
+        if (result == Z_STREAM_END)
+            break;
+        if (n == 0 && stream->avail_in == 0)
+            return not_unpacked(error, "the compressed part is cut");
+        step = step < LARGEST / 2 ? step * 2 : step;
+    }
+    return got == size && stream->avail_in == 0 ? 0 : not_unpacked(error, "it holds less than it says");
+}
+
+int binlog_uncompress(struct binlog_reader *body, struct cdc_buf *out, struct cdc_error *error)
+{
+    uint64_t size = 0;
+    if (uncompressed_size(body, &size, error) < 0)
+        return -1;
+    size_t n = binlog_left(body);
+    if (n > LARGEST)
+        return not_unpacked(error, "it is larger than an event can be");
+    z_stream stream = {.next_in = (z_const Bytef *)(uintptr_t)body->p, .avail_in = (uInt)n};
+    if (inflateInit(&stream) != Z_OK)
+        return cdc_error_memory(error);
+    size_t before = out->len;
+    int result = inflate_all(&stream, size, out, error);
+    inflateEnd(&stream);
+    if (result < 0)
+        out->len = before;
+    binlog_bytes(body, n);
+    return result;
+}
