@@ -109,10 +109,11 @@ struct binlog_header {
 struct binlog_format {
     enum binlog_flavor flavor;
     char server_version[51];
-    uint32_t created; /* of the event's header: when the file was begun; 0 in artificial ones */
+    uint32_t created; /* of the event's header: when the file was begun; may be 0 in artificial ones */
     bool checksums;   /* each event ends in a CRC32 */
-    uint8_t post_header[256];
+    uint8_t post_header[256]; /* by event type; 0: the server does not write that type */
 };
+/* MySQL, no checksums: set checksums as agreed with the server before its first (artificial) ROTATE is read. */
 void binlog_format_default(struct binlog_format *format);
 
 /* Reads the header of the event data[0..n); n must be its whole size. PROTOCOL when it is cut or damaged. */
@@ -137,7 +138,8 @@ struct binlog_query {
     struct cdc_span db, sql;
     uint16_t charset; /* collation id of the client, 0 when not said */
 };
-/* QUERY, and QUERY_COMPRESSED of MariaDB (unpacked into scratch, which sql and db then BORROW). */
+/* QUERY, and QUERY_COMPRESSED of MariaDB (unpacked into scratch, replacing what it holds; sql then BORROWS from it). A
+ * status variable that is not known is an error: it could hide the charset. */
 int binlog_query_parse(const struct binlog_header *header, struct binlog_reader body, struct cdc_buf *scratch,
                        struct binlog_query *query, struct cdc_error *error);
 
@@ -163,7 +165,7 @@ int binlog_gtid_parse(const struct binlog_header *header, struct binlog_reader b
 /* "uuid:5", "uuid:tag:5", "0-1-5". */
 void binlog_gtid_append(struct cdc_buf *out, const struct binlog_gtid *gtid);
 
-/* XA_PREPARE: *one_phase, and the id as the statements write it: X'..',X'..',1 */
+/* XA_PREPARE: *one_phase, and appends the id as the statements write it: X'6162',X'',1 */
 int binlog_xa_prepare_parse(struct binlog_reader body, bool *one_phase, struct cdc_buf *xid, struct cdc_error *error);
 /* HEARTBEAT and HEARTBEAT_V2: file (BORROWED) and position. */
 int binlog_heartbeat_parse(const struct binlog_header *header, struct binlog_reader body, struct binlog_rotate *where,
@@ -177,7 +179,8 @@ void binlog_payload_free(struct binlog_payload *payload);
 int binlog_payload_open(struct binlog_payload *payload, struct binlog_reader body, struct cdc_error *error);
 /* 1: an inner event (header and body, no checksum), BORROWED until the next call; 0: no more; -1: error. */
 int binlog_payload_next(struct binlog_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error);
-/* MariaDB's compressed body (a rows event's, behind its bitmaps, and a query's): appends the unpacked bytes to out. */
+/* MariaDB's compressed body (a rows event's, behind its bitmaps, and a query's), to its end: appends the unpacked bytes to
+ * out. */
 int binlog_uncompress(struct binlog_reader *body, struct cdc_buf *out, struct cdc_error *error);
 
 /* TABLE_MAP, as it stands in the event. */
@@ -204,7 +207,7 @@ struct binlog_rows {
     size_t n_columns;
     const uint8_t *present;       /* bitmap of the (only, or before) image's columns */
     const uint8_t *present_after; /* of the after image of an UPDATE; else NULL */
-    struct binlog_reader images;  /* the rows; of a compressed event in scratch */
+    struct binlog_reader images;  /* the rows; of a compressed event in scratch, replacing what it holds */
 };
 int binlog_rows_parse(const struct binlog_header *header, struct binlog_reader body, struct cdc_buf *scratch,
                       struct binlog_rows *rows, struct cdc_error *error);
@@ -218,11 +221,12 @@ void binlog_gtid_set_free(struct binlog_gtid_set *set);
 int binlog_gtid_set_parse(struct binlog_gtid_set *set, struct cdc_span text, struct cdc_error *error);
 /* The canonical text, as the server prints it, without line breaks. */
 void binlog_gtid_set_append(struct cdc_buf *out, const struct binlog_gtid_set *set);
-/* Adds one transaction; amortised constant time when it follows the one before. 0 or -1 (memory). */
+/* Adds one transaction; amortised constant time when it follows the one before. One without a GTID changes nothing.
+ * MariaDB: the newest of a domain is the one added last. 0 or -1 (memory; PROTOCOL: of the other server). */
 int binlog_gtid_set_add(struct binlog_gtid_set *set, const struct binlog_gtid *gtid, struct cdc_error *error);
 bool binlog_gtid_set_contains(const struct binlog_gtid_set *set, const struct binlog_gtid *gtid);
 bool binlog_gtid_set_is_empty(const struct binlog_gtid_set *set);
-/* The binary form that COM_BINLOG_DUMP_GTID takes and PREVIOUS_GTIDS has (MySQL). */
+/* The binary form that COM_BINLOG_DUMP_GTID takes and PREVIOUS_GTIDS has (MySQL), that of GTID_LIST (MariaDB). */
 void binlog_gtid_set_encode(struct cdc_buf *out, const struct binlog_gtid_set *set);
 /* Replaces the content with that of PREVIOUS_GTIDS or GTID_LIST. */
 int binlog_gtid_set_decode(struct binlog_gtid_set *set, struct binlog_reader body, struct cdc_error *error);
@@ -250,7 +254,8 @@ struct binlog_statement {
 };
 /* Leading white space and comments are passed over, the inside of executable comments counts as text. A TRUNCATE whose
  * table cannot be read is a DDL. CREATE TABLE ... SELECT and ALTER are DDL. Statements inside of BEGIN and COMMIT that are
- * DDL by name (CREATE TEMPORARY TABLE) are DDL. sql: as in the event, ASCII-compatible. */
+ * DDL by name (CREATE TEMPORARY TABLE) are DDL. A text of nothing but comments is a DDL. MariaDB's SET STATEMENT ... FOR
+ * is what follows FOR. sql: as in the event, ASCII-compatible. statement: {0} before its first use, then used again. */
 void binlog_statement_parse(struct binlog_statement *statement, struct cdc_span sql);
 void binlog_statement_free(struct binlog_statement *statement);
 /* Does an identifier of that name (case-insensitive, quoted or not) stand anywhere in the text outside of strings and
