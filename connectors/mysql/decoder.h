@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* From events to lines: tables, rows, transactions, positions. Pure, as binlog.h is. */
+#ifndef BINLOG_DECODER_H
+#define BINLOG_DECODER_H
+
+#include "connectors/mysql/binlog.h"
+
+#include <cdc/offset.h>
+
+/* -- positions (position.c) ------------------------------------------------------
+ * File and offset of the log do not grow over a RESET or a failover, and GTIDs have no order. So transactions are
+ * numbered: C is the number of the transaction's group in the stream, counted from a start that is the wall clock in
+ * microseconds, so that a pipeline begun anew counts from above the old one. Which group has which number follows from
+ * any position: offsets hold both C and the GTID set (or file and offset) that is complete with it.
+ * A pos compares byte-wise in stream order. Hexadecimal digits are upper case.
+ *   snapshot line  CCCCCCCCCCCCCCCC.0000000000.aAAAA.RRRRRRRRRRRR   A: attempt, R: line (1..)
+ *   schema line    CCCCCCCCCCCCCCCC.OOOOOOOOOO.0                    O: ordinal of the next change
+ *   change         CCCCCCCCCCCCCCCC.OOOOOOOOOO.1                    O: grows within the transaction, whatever -t selects
+ *   commit         CCCCCCCCCCCCCCCC.FFFFFFFFFF.0
+ *   heartbeat      CCCCCCCCCCCCCCCC.FFFFFFFFFF.hNNNNNNNN            C: of the transaction before; N: counter
+ * seq is C. */
+void binlog_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t line);
+void binlog_pos_schema(struct cdc_buf *out, uint64_t number, uint64_t ordinal);
+void binlog_pos_change(struct cdc_buf *out, uint64_t number, uint64_t ordinal);
+void binlog_pos_commit(struct cdc_buf *out, uint64_t number);
+void binlog_pos_heartbeat(struct cdc_buf *out, uint64_t number, uint32_t counter);
+/* C; false when pos is none of ours. */
+bool binlog_pos_number(const char *pos, uint64_t *number);
+
+/* -- tables (table.c) --------------------------------------------------------------- */
+struct binlog_table {
+    uint64_t id;
+    char *db, *name;     /* UTF-8 */
+    struct cdc_buf body; /* of the TABLE_MAP that made it: the same again is the same table */
+    struct binlog_column *columns;
+    size_t n_columns, n_json;
+    bool has_names;    /* the log itself told them */
+    bool has_key_told; /* the log itself told the primary key (or that there may be none, with FULL metadata) */
+    bool has_key, selected, schema_written;
+    struct cdc_buf source_head; /* `{"connector":..,"name":..,"db":..,"table":..` ready */
+};
+/* From a TABLE_MAP; body: the event's, as it stands. Names, charsets, labels, key as far as the log tells. RETURNS NEW */
+struct binlog_table *binlog_table_new(struct binlog_reader body, enum binlog_flavor flavor, struct cdc_error *error);
+void binlog_table_free(struct binlog_table *table);
+/* Once everything is known: settles the columns, names their types where nobody did, and builds what lines begin with.
+ * CONFIG when a column has no name. */
+int binlog_table_prepare(struct binlog_table *table, enum binlog_flavor flavor, const char *pipeline,
+                         struct cdc_error *error);
+/* Would the schema line read the same? */
+bool binlog_table_same_schema(const struct binlog_table *a, const struct binlog_table *b);
+/* Appends one whole schema line with LF. */
+void binlog_table_schema_line(struct cdc_buf *out, const struct binlog_table *table, struct cdc_span pos, uint64_t seq,
+                              int64_t ts_ms, struct cdc_span source_tail);
+/* Appends `{"connector":"mysql","name":"N"` and, when db is not NULL, `,"db":"D"`, and so table. */
+void binlog_source_head(struct cdc_buf *out, enum binlog_flavor flavor, const char *pipeline, const char *db,
+                        const char *table);
+
+/* -- rows (rows.c) ------------------------------------------------------------------- */
+/* One column of an image. */
+struct binlog_cell {
+    const uint8_t *p; /* NULL: not in the image */
+    uint32_t n;
+    bool null;
+    bool partial; /* p..n are the diffs of a JSON document */
+};
+/* Reads one image: present and null bitmaps, cells[n_columns]. partial: bitmap over the table's JSON columns, or NULL. */
+int binlog_image_read(const struct binlog_table *table, struct binlog_reader *reader, const uint8_t *present,
+                      const uint8_t *partial, struct binlog_cell *cells, struct cdc_error *error);
+/* Appends {"column":value,...} of the columns that are there; key_only: of the key's. before: for partial JSON; may be
+ * NULL. */
+int binlog_row_append(struct cdc_buf *out, const struct binlog_table *table, const struct binlog_cell *cells,
+                      const struct binlog_cell *before, bool key_only, const struct binlog_value_style *style,
+                      uint64_t *unconvertible, struct cdc_error *error);
+
+/* -- the decoder (decoder.c) ------------------------------------------------------------- */
+/* Where the log was read up to. */
+struct binlog_place {
+    char file[512];
+    uint64_t position;
+};
+
+struct binlog_decoder_settings {
+    const char *pipeline;
+    enum binlog_flavor flavor; /* of the server; of a file: found in it */
+    struct binlog_value_style style;
+    const char *const *include, *const *exclude; /* -t, -T */
+    size_t n_include, n_exclude;
+    /* Completes a table whose TABLE_MAP came: names, key, type names, nullable, generated, as far as the log did not
+     * tell. May be NULL. 0 or -1: CONFIG when they cannot be known for sure. */
+    int (*describe)(void *context, struct binlog_table *table, const struct binlog_place *place,
+                    struct cdc_error *error);
+    /* A DDL statement was read (its lines are in out already). May be NULL. */
+    int (*ddl)(void *context, struct cdc_span db, struct cdc_span sql, const struct binlog_place *place,
+               struct cdc_error *error);
+    void *context;
+    const char *xa_folder; /* where prepared XA transactions wait for their end; NULL: they are an error */
+};
+
+struct binlog_decoder;
+struct binlog_decoder *binlog_decoder_new(const struct binlog_decoder_settings *settings, struct cdc_error *error);
+void binlog_decoder_free(struct binlog_decoder *decoder);
+/* A new connection: number is C of the last complete transaction, gtids the set complete with it (BORROWED text; may be
+ * NULL or ""), place where reading begins. Tables and any open transaction are forgotten. */
+int binlog_decoder_start(struct binlog_decoder *decoder, uint64_t number, const char *gtids,
+                         const struct binlog_place *place, struct cdc_error *error);
+/* Takes one event as it came; data is BORROWED until binlog_decode_more has returned 0. Appends whole lines. 1: there is
+ * more inside of it, call binlog_decode_more; 0; -1: PROTOCOL damaged or unknown, CONFIG statement-format changes ... */
+int binlog_decode(struct binlog_decoder *decoder, const uint8_t *data, size_t n, struct cdc_buf *out,
+                  struct cdc_error *error);
+int binlog_decode_more(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error);
+bool binlog_in_transaction(const struct binlog_decoder *decoder);
+/* After a commit line or a heartbeat: the boundary, NULL before the first. BORROWED until the next call. */
+const struct cdc_offset *binlog_boundary(const struct binlog_decoder *decoder);
+/* Appends a heartbeat line (only between transactions) and makes it the boundary. */
+void binlog_heartbeat(struct binlog_decoder *decoder, int64_t now_ms, struct cdc_buf *out);
+const struct binlog_place *binlog_place(const struct binlog_decoder *decoder);
+/* The set that is complete. */
+const struct binlog_gtid_set *binlog_gtids(const struct binlog_decoder *decoder);
+struct binlog_counts {
+    uint64_t changes, commits, lines, unconvertible, ignored_events;
+    int64_t commit_ms; /* time of the newest transaction */
+};
+const struct binlog_counts *binlog_counts(const struct binlog_decoder *decoder);
+/* Of MySQL's server_uuid, for offsets; set once known. */
+void binlog_decoder_set_server(struct binlog_decoder *decoder, const char *server_uuid);
+
+#endif
