@@ -31,6 +31,7 @@ exits() {
 says() { grep -qiE -- "$1" "$DIR/err" || fail "the message does not say '$1': $(cat "$DIR/err")"; }
 insert() { sql "insert into $NAME.t select i, 'v' from generate_series($1, $2) i"; }
 rows() { jq -r 'select(.op == "c") | .after.id' "$DIR/out" | sort -u | wc -l; }
+test_rows() { [ "$(rows)" = "$1" ]; }
 # A position that was confirmed: slot, publication and offset file exist.
 begin() { snapshot; insert 1 10; stream --until now; is "rows" 10 "$(rows)"; }
 
@@ -137,6 +138,25 @@ begin() { snapshot; insert 1 10; stream --until now; is "rows" 10 "$(rows)"; }
     local status=0
     stream --until now --retry-max 1 || status=$?
     [ "$status" != 0 ] || is "rows" 30 "$(rows)"
+}
+
+@test "the publication goes while changes come: exit 78, and nothing behind it is taken" {
+    begin
+    PGOPTIONS="-c client_min_messages=error" spawn_line "exec pg-cdc --name $NAME -t '$NAME.*' --offset-file '$DIR/p' --heartbeat 1 '$URL' >>'$DIR/out' 2>'$DIR/err'"
+    wait_for_match "$DIR/out" '"op":"heartbeat"'
+    insert 11 15
+    wait_until test_rows 15
+    sql "drop publication cdc_$NAME"
+    insert 16 20
+    local status=0
+    status_of "$SPAWNED" || status=$?
+    is "exit status" 78 "$status"
+    says "publication"
+    sql "create publication cdc_$NAME for table $NAME.t"
+    insert 21 25
+    exits 78 stream --until now --retry-max 1
+    says "publication.*new snapshot"
+    is "rows" 15 "$(rows)"
 }
 
 @test "a table that the publication does not publish is named" {

@@ -128,6 +128,23 @@ EOF
     is "columns and members agree" true "$(jq -n '[inputs] | (map(select(.op == "schema"))[0].columns | map(.name)) == (map(select(.op == "c"))[0].after | keys_unsorted)' "$DIR/out")"
 }
 
+@test "generated columns that are published (18): the snapshot and the stream have the same ones" {
+    sql "create table $NAME.t (id int primary key, v int, twice int generated always as (v * 2) stored)"
+    local name='["id","v"]'
+    sql "create publication cdc_$NAME for table $NAME.t"
+    if [ "$(sql "show server_version_num")" -ge 180000 ]; then
+        sql "alter publication cdc_$NAME set (publish_generated_columns = stored);
+             alter table $NAME.t add virtually int generated always as (v * 3) virtual"
+        name='["id","v","twice"]'
+    fi
+    sql "insert into $NAME.t (id, v) values (1, 2)"
+    t cdc-snapshot --name "$NAME" -t "$NAME.*" --offset-file "$DIR/s" "$URL" >"$DIR/out" 2>"$DIR/err"
+    sql "insert into $NAME.t (id, v) values (2, 4)"
+    stream --until now
+    is "members" "$name $name" "$(lines 'select(.op | IN("r", "c")) | .after | keys_unsorted' | xargs -d '\n')"
+    is "columns" "$name $name" "$(lines 'select(.op == "schema") | .columns | map(.name)' | xargs -d '\n')"
+}
+
 @test "DDL inside a transaction: each row under the schema line of its shape" {
     table
     begin
@@ -160,7 +177,10 @@ EOF
     sql "insert into $NAME.skipped values (1)"
     t pg-cdc --name "$NAME" -t a --until now "$URL" >"$DIR/out" 2>"$DIR/err"
     is "tables" a "$(jq -r 'select(.op == "c") | .source.table' "$DIR/out")"
-    is "commits" "1 0" "$(jq -r 'select(.op == "commit") | .events' "$DIR/out" | xargs)"
+    # Before 15 the server sends empty transactions for tables that are not published, too.
+    commits="1 0"
+    [ "$(sql "show server_version_num")" -ge 150000 ] || commits="1 0 0"
+    is "commits" "$commits" "$(jq -r 'select(.op == "commit") | .events' "$DIR/out" | xargs)"
 }
 
 @test "a partitioned table: changes carry its name, in whatever partition they are" {

@@ -219,7 +219,7 @@ static int wait_connected(PGconn *connection, const struct pg_settings *settings
  * whatever options a URL, a service file or the environment brought, and win over ALTER
  * ROLE and ALTER DATABASE too. Besides: names that are always qualified; no timeout of a
  * role ends a long snapshot; row level security raises an error where it would leave out
- * rows. */
+ * rows; warnings come. */
 static int pin_session(PGconn *connection, struct cdc_error *error)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
@@ -231,7 +231,7 @@ static int pin_session(PGconn *connection, struct cdc_error *error)
     }
     cdc_buf_lit(&sql, "SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0;"
                       "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;"
-                      "SET row_security = off");
+                      "SET row_security = off; SET client_min_messages = warning");
     cdc_buf_byte(&sql, '\0');
     if (sql.failed) {
         cdc_buf_free(&sql);

@@ -253,6 +253,14 @@ static int copy_ended(struct pg_stream *stream, int code, struct cdc_error *erro
     return answer;
 }
 
+/* What has come so far lies before the gap; nothing behind it is taken. */
+static int changes_skipped(struct pg_stream *stream, struct cdc_error *error)
+{
+    if (error && error->status == 0)
+        *error = stream->skipped;
+    return -1;
+}
+
 /* The server's clock has passed --until TIME: what is committed by now is the end. */
 static int check_until_time(struct pg_stream *stream, struct cdc_error *error)
 {
@@ -283,8 +291,12 @@ static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t l
 {
     bool consumed = false;
     while (!stream->ended && out->len < limit) {
-        char *data;
+        char *data = NULL;
         int n = PQgetCopyData(stream->replication, &data, 1);
+        if (stream->skipped.status != 0) {
+            PQfreemem(data);
+            return changes_skipped(stream, error);
+        }
         if (n > 0) {
             int status = message(stream, data, n, out, error);
             PQfreemem(data);

@@ -20,6 +20,7 @@ struct pg_stream {
     bool started;                 /* once in this run: from then on nothing is created */
     bool made_publication;        /* by a --temporary run */
     bool copying;                 /* between START_REPLICATION and the end of the copy */
+    struct cdc_error skipped;     /* the server passed over changes */
     uint64_t start_lsn;           /* of this connection: nothing below is of interest */
     uint64_t flush;               /* what confirm() gave; never falls */
     uint64_t reported_flush;
@@ -53,6 +54,9 @@ void stream_close_sql(struct pg_stream *stream);
 int stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error);
 /* Sets the error for what the walsender said; result may be NULL. Always -1. */
 int stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error);
+
+/* A notice receiver for the replication connection; its context is the stream. */
+void stream_notice(void *context, const PGresult *result);
 
 /* -- the stream itself (stream.c) -- */
 

@@ -200,6 +200,13 @@ static bool slot_is_lost(struct pg_stream *stream)
            pg_slot_read(stream->sql, stream->pg->slot, &slot, &ignored) == 0 && (!slot.exists || slot.lost);
 }
 
+static void hint_publication(const struct pg_stream *stream, struct cdc_error *error)
+{
+    cdc_error_hint(
+        error, "was publication \"%s\" dropped, or made after the slot? Then run pg-cdc --drop and take a new snapshot",
+        stream->pg->publication);
+}
+
 /* What the walsender said. Its words for an invalidated slot differ from version to
  * version: the slot is asked. */
 int stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error)
@@ -211,12 +218,23 @@ int stream_fail(struct pg_stream *stream, const PGresult *result, const char *wh
         return lost(error, stream->pg->slot, "has lost its log: it was invalidated or dropped");
     pg_result_error(stream->replication, result, what, error);
     if (state && strcmp(state, "42704") == 0)
-        cdc_error_hint(error,
-                       "was publication \"%s\" dropped, or made after the slot? Then run "
-                       "pg-cdc --drop and "
-                       "take a new snapshot",
-                       stream->pg->publication);
+        hint_publication(stream, error);
     return -1;
+}
+
+/* For changes whose publication did not exist when they were made, 18 and later have a warning where older servers have
+ * an error, and go on without them. libpq delivers it in its place in the stream. */
+void stream_notice(void *context, const PGresult *result)
+{
+    struct pg_stream *stream = context;
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (stream->skipped.status != 0 || !severity || strcmp(severity, "WARNING") != 0 || !state ||
+        strcmp(state, "55000") != 0)
+        return;
+    pg_result_error(stream->replication, result, "the server leaves out changes", &stream->skipped);
+    stream->skipped.hint[0] = '\0'; /* to create it now does not help */
+    hint_publication(stream, &stream->skipped);
 }
 
 static int start_replication(struct pg_stream *stream, struct cdc_error *error)
@@ -229,6 +247,8 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     append_quoted(&command, stream->pg->publication, '"', '\'');
     cdc_buf_lit(&command, ", messages 'true')");
     cdc_buf_byte(&command, '\0');
+    stream->skipped = (struct cdc_error){0};
+    PQsetNoticeReceiver(stream->replication, stream_notice, stream);
     PGresult *result = command.failed ? NULL : PQexec(stream->replication, command.data);
     cdc_buf_free(&command);
     int status = 0;
