@@ -155,9 +155,9 @@ static bool insert_interval(struct numbers *numbers, size_t at, struct interval 
 static bool add_number(struct numbers *numbers, uint64_t number)
 {
     size_t at = interval_at(numbers, number);
-    struct interval *here = numbers->intervals + at;
-    if (at == numbers->n || number + 1 < here->start)
+    if (at == numbers->n || number + 1 < numbers->intervals[at].start)
         return insert_interval(numbers, at, (struct interval){number, number + 1});
+    struct interval *here = &numbers->intervals[at];
     if (number + 1 == here->start)
         here->start = number;
     else if (number == here->end)
@@ -426,16 +426,17 @@ static int take_all(struct binlog_gtid_set *set, struct text *text)
 
 int binlog_gtid_set_parse(struct binlog_gtid_set *set, struct cdc_span text, struct cdc_error *error)
 {
-    struct text rest = {text.p, text.p + text.n};
+    const char *start = text.n != 0 ? text.p : "";
+    struct text rest = {start, start + text.n};
     clear(set);
-    int result = text.n != 0 ? take_all(set, &rest) : 1;
+    int result = take_all(set, &rest);
     if (result <= 0) {
         clear(set);
         if (result < 0)
             return cdc_error_memory(error);
         return cdc_error_set(error, CDC_EXIT_CONFIG, "\"%.*s\" is not a GTID set of %s (wrong from character %zu on)",
-                             (int)(text.n < 200 ? text.n : 200), text.p,
-                             set->flavor == BINLOG_MYSQL ? "MySQL" : "MariaDB", (size_t)(rest.p - text.p) + 1);
+                             (int)(text.n < 200 ? text.n : 200), start,
+                             set->flavor == BINLOG_MYSQL ? "MySQL" : "MariaDB", (size_t)(rest.p - start) + 1);
     }
     if (set->flavor == BINLOG_MYSQL)
         tidy(set);
@@ -551,9 +552,12 @@ static void read_tag(struct binlog_reader *body, char tag[LONGEST_TAG + 1])
 {
     uint64_t n = binlog_uint(body, 1);
     const uint8_t *p = n % 2 == 0 && n / 2 <= LONGEST_TAG ? binlog_bytes(body, (size_t)n / 2) : NULL;
+    if (p == NULL || n == 0) {
+        body->bad |= p == NULL;
+        return;
+    }
     struct text text = {(const char *)p, (const char *)p + n / 2};
-    if (p == NULL || (n != 0 && (!take_tag(&text, tag) || text.p != text.end)))
-        body->bad = true;
+    body->bad |= !take_tag(&text, tag) || text.p != text.end;
 }
 
 /* 1, 0 (damaged), -1 (memory) */

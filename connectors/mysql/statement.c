@@ -28,7 +28,8 @@ struct lexer {
 
 static struct lexer lexer_of(struct cdc_span sql)
 {
-    return (struct lexer){sql.p, sql.p + sql.n, false, false};
+    const char *start = sql.n != 0 ? sql.p : "";
+    return (struct lexer){start, start + sql.n, false, false};
 }
 
 static bool is_digit(char c)
