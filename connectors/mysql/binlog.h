@@ -109,8 +109,8 @@ struct binlog_header {
 struct binlog_format {
     enum binlog_flavor flavor;
     char server_version[51];
-    uint32_t created; /* of the event's header: when the file was begun; may be 0 in artificial ones */
-    bool checksums;   /* each event ends in a CRC32 */
+    uint32_t created;         /* of the event's header: when the file was begun; may be 0 in artificial ones */
+    bool checksums;           /* each event ends in a CRC32 */
     uint8_t post_header[256]; /* by event type; 0: the server does not write that type */
 };
 /* MySQL, no checksums: set checksums as agreed with the server before its first (artificial) ROTATE is read. */
