@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Any column definition over any bytes, and any binary JSON with any partial update: an error or valid JSON, and no more
+ * of either than the bytes can hold. */
+#include "connectors/mysql/binlog.h"
+
+#include <cdc/json.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_json(const struct cdc_buf *out, size_t from)
+{
+    if (!out->failed && cdc_json_validate(out->data + from, out->len - from, NULL) < 0)
+        abort();
+}
+
+/* Its own: a read beyond it is seen. */
+static uint8_t *exact_copy(const uint8_t *data, size_t n)
+{
+    uint8_t *copy = malloc(n ? n : 1);
+    if (copy == NULL)
+        exit(1);
+    if (n != 0)
+        memcpy(copy, data, n);
+    return copy;
+}
+
+static void apply(const uint8_t *data, size_t size)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    size_t n = size < 1 ? 0 : data[0] % size;
+    uint8_t *before = exact_copy(data + (size > 0), n), *diffs = exact_copy(data + size - (size - n), size - n);
+    int result = binlog_json_apply(&out, cdc_span((char *)before, n), cdc_span((char *)diffs, size - n), &error);
+    if (result < 0 && (error.status == 0 || out.len != 0))
+        abort();
+    if (result > 0)
+        check_json(&out, 0);
+    free(before);
+    free(diffs);
+    cdc_buf_free(&out);
+}
+
+static void text(const uint8_t *data, size_t size, unsigned collation)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    uint64_t unconvertible = 0;
+    uint8_t *copy = exact_copy(data, size);
+    binlog_text_append(&out, binlog_charset_of(collation), copy, size, &unconvertible);
+    check_json(&out, 0);
+    out.len = 0;
+    binlog_json_text_append(&out, (const char *)copy, size, &unconvertible);
+    check_json(&out, 0);
+    free(copy);
+    cdc_buf_free(&out);
+}
+
+static void values(struct binlog_column *column, const uint8_t *data, size_t size,
+                   const struct binlog_value_style *style)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    uint64_t unconvertible = 0;
+    uint8_t *copy = exact_copy(data, size);
+    struct binlog_reader reader = {copy, copy + size, false}, skipped = reader;
+    while (reader.p < reader.end) {
+        struct cdc_error error = {0};
+        size_t from = out.len;
+        const uint8_t *before = reader.p;
+        if (binlog_value_append(&out, column, &reader, style, &unconvertible, &error) < 0) {
+            if (error.status == 0)
+                abort();
+            break;
+        }
+        check_json(&out, from);
+        if (binlog_value_skip(column, &skipped, &error) < 0 || skipped.p != reader.p || reader.p == before)
+            abort();
+    }
+    free(copy);
+    cdc_buf_free(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const uint8_t types[] = {1,  2,  3,   4,   5,   7,   8,   9,   10,  11,  12,  13,  15,  16,  17,
+                                    18, 19, 140, 141, 242, 245, 245, 246, 247, 248, 252, 254, 255, 245, 246};
+    static const char *const names[] = {NULL,   "uuid", "inet6",       "inet4",        "json",    "vector(3)",
+                                        "blob", "text", "datetime(3)", "timestamp(6)", "time(1)", "datetime"};
+    static char *labels[] = {"a", "b\"", "\xc3\xbc", "d", "e", "f", "g", "h", "i"};
+    if (size < 7)
+        return 0;
+    unsigned collation = (data[1] | (unsigned)data[2] << 8) % 3400;
+    struct binlog_column column = {.type = types[data[0] % sizeof types], .labels = labels, .n_labels = data[5] % 10};
+    struct binlog_value_style style = {data[5] & 16, data[5] & 32};
+    struct cdc_error error = {0};
+    column.metadata = (uint16_t)(data[3] | (unsigned)data[4] << 8);
+    column.charset = binlog_charset_of(collation);
+    column.is_unsigned = data[5] & 64;
+    column.type_name = (char *)(uintptr_t)names[data[6] % (sizeof names / sizeof names[0])];
+    if (data[0] >= 0xf0)
+        apply(data + 7, size - 7);
+    else if (data[0] >= 0xe0)
+        text(data + 7, size - 7, collation);
+    else if (binlog_column_settle(&column, data[5] & 128 ? BINLOG_MARIADB : BINLOG_MYSQL, &error) == 0)
+        values(&column, data + 7, size - 7, &style);
+    else if (error.status == 0)
+        abort();
+    return 0;
+}
