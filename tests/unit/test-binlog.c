@@ -547,6 +547,14 @@ static void test_gtid_mysql(void)
     put(1, 1);
     check(gtid_body(whole(), NULL) < 0, "with something behind it");
     vector(GTID_33);
+    body.len = 42;
+    put(UINT64_C(5) | UINT64_C(1) << 55, 7);
+    put(4, 7);
+    put(200, 1);
+    put(UINT64_C(1) << 31 | 80400, 4);
+    put(80036, 4);
+    check(gtid_of(BINLOG_GTID).commit_us == 5, "with the time and version of the server where it began");
+    vector(GTID_33);
     memset(body.data + 17, 0, 8);
     check(gtid_body(whole(), NULL) < 0, "number 0");
     memset(body.data + 17, 0xff, 8);
@@ -673,7 +681,8 @@ static void put_field(uint64_t type, uint64_t value)
     put(value, 8);
 }
 
-static void put_payload(const struct cdc_buf *events, uint64_t compression, int64_t too_much)
+/* cut: of the compressed bytes, so many are left out. */
+static void put_payload_cut(const struct cdc_buf *events, uint64_t compression, int64_t too_much, size_t cut)
 {
     struct cdc_buf packed = CDC_BUF_INIT;
     size_t n = events->len;
@@ -682,6 +691,7 @@ static void put_payload(const struct cdc_buf *events, uint64_t compression, int6
         n = ZSTD_compress(packed.data, packed.cap, events->data, n, 3);
     else
         memcpy(packed.data, events->data, n);
+    n -= cut;
     start();
     put_field(2, compression);
     put_field(3, (uint64_t)((int64_t)events->len + too_much));
@@ -689,6 +699,11 @@ static void put_payload(const struct cdc_buf *events, uint64_t compression, int6
     put(0, 1);
     cdc_buf_append(&body, packed.data, n);
     cdc_buf_free(&packed);
+}
+
+static void put_payload(const struct cdc_buf *events, uint64_t compression, int64_t too_much)
+{
+    put_payload_cut(events, compression, too_much, 0);
 }
 
 /* All inner events, each as its type and size. */
@@ -725,11 +740,20 @@ static void test_payload(void)
         check_text("its events", text_of(&text), "2:60 19:19 16:27 ");
         check_cut("cut", payload_body, NULL, 0);
         check_event_cut(BINLOG_TRANSACTION_PAYLOAD);
+        for (size_t cut = 1; cut < 40; cut++) {
+            put_payload_cut(&events, compression, compression ? -(int64_t)cut : 0, cut);
+            if (payload_body(whole(), NULL) == 0 && !(compression && cut == 27)) /* then the last event is missing */
+                check(false, "a payload whose inside is cut");
+        }
         put_payload(&events, compression, 1);
         check(payload_body(whole(), NULL) < 0, "holds less than it says");
         put_payload(&events, compression, -1);
         check(payload_body(whole(), NULL) < 0, "holds more than it says");
     }
+    put_payload(&events, 0, 0);
+    body.data[body.len - 40] ^= 0x7f;
+    body.data[34] ^= 0x7f;
+    check(payload_body(whole(), NULL) < 0, "bytes that are not zstd");
     put_payload(&events, 1, 0);
     check(payload_body(whole(), NULL) < 0, "another compression");
     start();
