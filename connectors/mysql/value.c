@@ -407,11 +407,11 @@ static void append_inet4(struct cdc_buf *out, const uint8_t *p)
     }
 }
 
-/* As RFC 5952 has it, and as INET6_NTOA prints it: the longest run of zeros is left out, the addresses that hold one of
- * IPv4 end in it. */
+/* As the server prints it (sql/sql_type_inet.cc): the first of the longest runs of zeros is left out, even a run of one,
+ * other than RFC 5952 has it; the addresses that hold one of IPv4 end in it. */
 static void append_inet6(struct cdc_buf *out, const uint8_t *p)
 {
-    int run = -1, run_length = 1;
+    int run = -1, run_length = 0;
     for (int i = 0; i < 8; i++) {
         int n = 0;
         while (i + n < 8 && p[2 * (i + n)] == 0 && p[2 * (i + n) + 1] == 0)
