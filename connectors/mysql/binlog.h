@@ -322,8 +322,8 @@ enum binlog_kind {
     BINLOG_KIND_FLOAT,
     BINLOG_KIND_DOUBLE,
     BINLOG_KIND_DECIMAL,
-    BINLOG_KIND_BIT, /* one bit: true and false; more: a string of 0 and 1 */
-    BINLOG_KIND_YEAR,
+    BINLOG_KIND_BIT,  /* one bit: true and false; more: a string of 0 and 1 */
+    BINLOG_KIND_YEAR, /* a number; 0 for the year 0000 */
     BINLOG_KIND_DATE,
     BINLOG_KIND_TIME,
     BINLOG_KIND_DATETIME,
@@ -346,7 +346,7 @@ struct binlog_column {
     char *name;               /* UTF-8, owned; NULL when the log does not say */
     struct cdc_buf name_json; /* "\"name\":" ready to append */
     uint8_t type;             /* enum binlog_type; of STRING the real one (ENUM, SET) is resolved */
-    uint16_t metadata;        /* as in TABLE_MAP, resolved for STRING: length in bytes */
+    uint16_t metadata; /* as in TABLE_MAP, its first byte low; of STRING: length, of ENUM and SET: size in bytes */
     enum binlog_kind kind;
     bool is_unsigned;
     const struct binlog_charset *charset; /* of texts, ENUM and SET; NULL: not known */
@@ -359,10 +359,13 @@ struct binlog_column {
     bool nullable, key, generated, invisible;
 };
 void binlog_column_free(struct binlog_column *column); /* the members, not the struct */
-/* From type, metadata, charset and type_name: kind, length, precision, decimals. type_name (information_schema's, may
- * be NULL) decides where the log cannot tell: json, uuid, inet4, inet6, vector on MariaDB. CONFIG: a type that is not known. */
+/* From type, metadata, charset and type_name: kind, length, precision, decimals. type_name (information_schema's
+ * COLUMN_TYPE, may be NULL) decides where the log cannot tell: json, uuid, inet4, inet6, vector on MariaDB, the digits of
+ * a second in its old temporals, blob or text where no charset is known. CONFIG: a type that is not known; PROTOCOL:
+ * metadata that the type cannot have. */
 int binlog_column_settle(struct binlog_column *column, enum binlog_flavor flavor, struct cdc_error *error);
-/* Appends the value at reader as JSON (cdc-event(5)) and steps over it. PROTOCOL when the bytes do not fit. */
+/* Appends the value at reader as JSON (cdc-event(5)) and steps over it. PROTOCOL when the bytes do not fit, CONFIG when an
+ * old temporal's digits are not known: what was appended until then is the caller's to take back. */
 int binlog_value_append(struct cdc_buf *out, const struct binlog_column *column, struct binlog_reader *reader,
                         const struct binlog_value_style *style, uint64_t *unconvertible, struct cdc_error *error);
 /* Steps over it. */
