@@ -10,6 +10,7 @@ setup_suite() {
     CDC_PG_DIR=$(test_folder)
     export CDC_PG_DIR
     pg_start "$CDC_PG_DIR"
+    echo "# PostgreSQL $(DATABASE=postgres sql 'show server_version')" >&3
     DATABASE=postgres sql "create role with_password login password 'right' replication"
 }
 

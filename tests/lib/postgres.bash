@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Private PostgreSQL servers: own folder, Unix socket only, no fsync.
+# Private PostgreSQL servers: own folder, Unix socket only, no fsync. The server is the newest one of this machine, the one
+# whose programs are in CDC_PG_BIN, or that of the tree CDC_PG_TREE (tests/lib/tree.bash); the clients are this machine's.
+
+# shellcheck source=tests/lib/tree.bash
+. "$(dirname "${BASH_SOURCE[0]}")/tree.bash"
 
 for pg_variable in $(compgen -e | grep '^PG' || true); do
     case $pg_variable in PGHOST | PGUSER | PGBIN) [ -n "${CDC_PG_DIR:-}" ] || unset "$pg_variable" ;; *) unset "$pg_variable" ;; esac
 done
 
+# The folder of initdb and pg_ctl, as as_postgres sees it.
 pg_bin() {
+    local tree=${CDC_PG_TREE:-} bin
     if [ -n "${CDC_PG_BIN:-}" ]; then echo "$CDC_PG_BIN"; return; fi
-    find /usr/lib/postgresql -path '*/bin/initdb' 2>/dev/null | sort -V | tail -1 | xargs -r dirname
+    bin=$(find "$tree/usr/lib/postgresql" -path '*/bin/initdb' 2>/dev/null | sort -V | tail -1)
+    bin=${bin#"$tree"}
+    echo "${bin%/initdb}"
 }
 
 # PostgreSQL refuses to run as root.
 as_postgres() {
-    if [ "$(id -u)" = 0 ]; then
+    if [ -n "${CDC_PG_TREE:-}" ]; then
+        in_tree "$CDC_PG_TREE" "$(id -u postgres):$(id -g postgres)" "$@"
+    elif [ "$(id -u)" = 0 ]; then
         setpriv --reuid=postgres --regid=postgres --clear-groups "$@"
     else
         "$@"
