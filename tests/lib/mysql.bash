@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Private MariaDB and MySQL servers: own folder, a Unix socket and a port of 127.0.0.1, row events in the binary log.
+# CDC_MYSQL_FLAVOR says which: mariadb (this machine's), mariadb-11.8, mysql-9.7 (from the trees of tests/matrix).
+#
+# A .bats file starts one with mysql_start in setup_file and ends all with mysql_end in teardown_file. A second server has a
+# name: mysql_start replica; MYSQL_SERVER=replica msql 'SQL'; mysql_url replica.
+
+# shellcheck source=tests/lib/tree.bash
+. "$(dirname "${BASH_SOURCE[0]}")/tree.bash"
+
+CDC_MYSQL_FLAVOR=${CDC_MYSQL_FLAVOR:-mariadb}
+MYSQL_PASSWORD=rows-and-rows
+export CDC_MYSQL_FLAVOR
+unset MYSQL_HOST MYSQL_TCP_PORT MYSQL_UNIX_PORT MYSQL_PWD MYSQL_HOME
+
+mysql_is_mariadb() { [[ $CDC_MYSQL_FLAVOR == mariadb* ]]; }
+mysql_daemon() { if mysql_is_mariadb; then echo /usr/sbin/mariadbd; else echo /usr/sbin/mysqld; fi; }
+# Whether the server is there: mysql_available || skip "no $CDC_MYSQL_FLAVOR"
+mysql_available() { [ -x "$(tree_of "$CDC_MYSQL_FLAVOR")$(mysql_daemon)" ] && command -v mariadb >/dev/null; }
+# The folder of a server: data, socket, port, options, log; pid while it is meant to run.
+mysql_dir() { echo "$CDC_MYSQL_DIR/${1:-${MYSQL_SERVER:-main}}"; }
+
+# Takes the place of the (sub)shell, as in_tree does. The servers refuse to run as root.
+as_mysql() {
+    local tree
+    tree=$(tree_of "$CDC_MYSQL_FLAVOR")
+    if [ -n "$tree" ]; then in_tree "$tree" "$(id -u nobody):$(id -g nobody)" "$@"; fi
+    if [ "$(id -u)" = 0 ]; then exec setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$@"; fi
+    exec "$@"
+}
+# A process that nobody has waited for yet has ended all the same.
+mysql_ended() { ! grep -qs '^State:.[^ZX]' "/proc/$1/status"; }
+mysql_running() { [ -f "$(mysql_dir "$@")/pid" ] && ! mysql_ended "$(cat "$(mysql_dir "$@")/pid")"; }
+mysql_answers() { mysql_ended "$2" || MYSQL_SERVER=$1 msql 'select 1' >/dev/null 2>&1; }
+mysql_complain() { echo "$CDC_MYSQL_FLAVOR: server $2 $1" >&2; tail -30 "$(mysql_dir "$2")/log" >&2; return 1; }
+# Below the ports that the system gives away by itself.
+mysql_free_port() {
+    local port
+    for port in $(shuf -i 20000-31999 -n 50); do
+        (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+    done
+    return 1
+}
+
+mysql_initialize() {
+    local dir=$1
+    if mysql_is_mariadb; then
+        (as_mysql /usr/bin/mariadb-install-db --no-defaults --datadir="$dir/data" --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve)
+    else
+        (as_mysql /usr/sbin/mysqld --no-defaults --initialize-insecure --datadir="$dir/data")
+    fi
+}
+mysql_options() {
+    local dir=$1
+    printf '%s\n' --no-defaults --datadir="$dir/data" --socket="$dir/socket" --pid-file="$dir/data/pid" --tmpdir="$dir/data" \
+        --bind-address=127.0.0.1 --port="$(cat "$dir/port")" --skip-name-resolve --max-connections=120 --character-set-server=utf8mb4 \
+        --server-id="$(find "$CDC_MYSQL_DIR" -mindepth 1 -maxdepth 1 -type d | wc -l)" \
+        --log-bin=binlog --binlog-format=ROW --binlog-row-image=FULL --binlog-row-metadata=FULL \
+        --innodb-flush-log-at-trx-commit=2 --sync-binlog=0 --innodb-buffer-pool-size=128M
+    # A replica's changes are in its own log on MySQL without being asked.
+    if mysql_is_mariadb; then
+        echo --log-slave-updates
+    else
+        printf '%s\n' --gtid-mode=ON --enforce-gtid-consistency=ON --mysqlx=OFF --secure-file-priv=NULL
+    fi
+}
+# The server begins with an empty log: what makes the users is not in it.
+mysql_users() {
+    local account
+    msql -N "select concat('\`', user, '\`@\`', host, '\`') from mysql.user where user = ''" | while read -r account; do
+        msql "set sql_log_bin = 0; drop user $account" </dev/null
+    done
+    msql "set sql_log_bin = 0; create user cdc@'%' identified by '$MYSQL_PASSWORD'"
+    if mysql_is_mariadb; then
+        msql "set sql_log_bin = 0; grant replication slave, binlog monitor, select, reload on *.* to cdc@'%'"
+    else
+        msql "set sql_log_bin = 0; grant replication slave, replication client, select, reload, backup_admin on *.* to cdc@'%';
+              grant select on performance_schema.* to cdc@'%'"
+    fi
+}
+
+# mysql_up NAME: starts the server that is there, and waits until it answers.
+mysql_up() {
+    local dir options pid
+    dir=$(mysql_dir "$1")
+    mapfile -t options <"$dir/options"
+    (cd "$dir" && as_mysql "$(mysql_daemon)" "${options[@]}") </dev/null >>"$dir/log" 2>&1 3>&- &
+    pid=$!
+    disown "$pid"
+    echo "$pid" >"$dir/pid"
+    wait_until -t 60 mysql_answers "$1" "$pid" && ! mysql_ended "$pid" && return
+    kill -KILL "$pid" 2>/dev/null
+    rm -f "$dir/pid"
+    mysql_complain "did not start" "$1"
+}
+# mysql_start [NAME] [OPTION...]: makes and starts a server; the options come last on its command line.
+mysql_start() {
+    local name=main dir MYSQL_SERVER
+    case ${1:-} in '' | -*) ;; *) name=$1; shift ;; esac
+    mysql_available || { echo "no $CDC_MYSQL_FLAVOR found: run tests/setup test, or tests/matrix --prepare" >&2; return 1; }
+    [ -n "${CDC_MYSQL_DIR:-}" ] || CDC_MYSQL_DIR=$(test_folder)
+    export CDC_MYSQL_DIR
+    MYSQL_SERVER=$name
+    dir=$(mysql_dir)
+    chmod 755 "$CDC_MYSQL_DIR"
+    mkdir "$dir" || return 1
+    [ "$(id -u)" != 0 ] || chown nobody: "$dir"
+    mysql_free_port >"$dir/port" || { echo "no free port" >&2; return 1; }
+    mysql_options "$dir" >"$dir/options"
+    [ $# = 0 ] || printf '%s\n' "$@" >>"$dir/options"
+    mysql_initialize "$dir" >"$dir/log" 2>&1 </dev/null || { mysql_complain "was not made" "$name"; return 1; }
+    mysql_up "$name" && mysql_users
+}
+# mysql_stop [NAME]: with the server's own shutdown. One that had ended by itself is an error.
+mysql_stop() {
+    local dir name=${1:-${MYSQL_SERVER:-main}} pid
+    dir=$(mysql_dir "$name")
+    pid=$(cat "$dir/pid") || return 1
+    rm -f "$dir/pid"
+    kill -TERM "$pid" 2>/dev/null || { mysql_complain "had ended by itself" "$name"; return 1; }
+    wait_until -t 60 mysql_ended "$pid" && return
+    kill -KILL "$pid"
+    mysql_complain "did not stop" "$name"
+}
+# mysql_kill [NAME]: SIGKILL.
+mysql_kill() {
+    local dir pid
+    dir=$(mysql_dir "$@")
+    pid=$(cat "$dir/pid") || return 1
+    rm -f "$dir/pid"
+    kill -KILL "$pid"
+    wait_until -t 60 mysql_ended "$pid"
+}
+# mysql_restart [NAME] [OPTION...]: also of one that was stopped or killed; further options stay.
+mysql_restart() {
+    local name=${MYSQL_SERVER:-main}
+    case ${1:-} in '' | -*) ;; *) name=$1; shift ;; esac
+    [ ! -f "$(mysql_dir "$name")/pid" ] || mysql_stop "$name" || return 1
+    [ $# = 0 ] || printf '%s\n' "$@" >>"$(mysql_dir "$name")/options"
+    mysql_up "$name"
+}
+# Stops what runs and removes all of it; fails when a server had ended by itself.
+mysql_end() {
+    local pid status=0
+    [ -n "${CDC_MYSQL_DIR:-}" ] || return 0
+    for pid in "$CDC_MYSQL_DIR"/*/pid; do
+        [ ! -f "$pid" ] || mysql_stop "$(basename "$(dirname "$pid")")" || status=1
+    done
+    [ "${CDC_TEST_KEEP:-0}" = 1 ] || rm -rf "$CDC_MYSQL_DIR"
+    unset CDC_MYSQL_DIR
+    return $status
+}
+
+# msql [-N] 'SQL': as root, one row a line, columns between tabs, under a line of names without -N. Without SQL: from standard
+# input. MYSQL_DATABASE and MYSQL_SERVER say where.
+msql() {
+    local options=(--no-defaults --batch --default-character-set=utf8mb4 --socket="$(mysql_dir)/socket" --user=root)
+    [ "${1:-}" != -N ] || { options+=(-N); shift; }
+    [ $# = 0 ] || options+=(-e "$*")
+    mariadb "${options[@]}" ${MYSQL_DATABASE:+"$MYSQL_DATABASE"}
+}
+# mysql_url [NAME]: as user cdc.
+mysql_url() { echo "mysql://cdc:$MYSQL_PASSWORD@127.0.0.1:$(cat "$(mysql_dir "$@")/port")/"; }
