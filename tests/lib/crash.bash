@@ -36,13 +36,19 @@ traffic_done() {
     for pid in "${TRAFFIC[@]}"; do gone "$pid" || return 1; done
 }
 # crash_once LINE VICTIM MOMENT: starts the line, kills that process of it so many milliseconds after it began; all must end.
+# A snapshot may be through before its moment: then the source behind it is killed.
 has_begun() { has_member "$1" "$2" || gone "$1"; }
+has_begun_or_passed() { has_begun "$1" "$2" || { [ "$2" = cdc-snapshot ] && has_member "$1" pg-cdc; }; }
 crash_once() {
     local line=$1 victim=$2 pid status=0
     spawn_line "$line"
-    wait_until -t 60 has_begun "$SPAWNED" "$victim"
+    wait_until -t 60 has_begun_or_passed "$SPAWNED" "$victim"
     pause_ms "$3"
     pid=$(member "$SPAWNED" "$victim")
+    if [ -z "$pid" ] && [ "$victim" = cdc-snapshot ]; then
+        wait_until -t 60 has_begun "$SPAWNED" pg-cdc
+        pid=$(member "$SPAWNED" pg-cdc)
+    fi
     if [ -n "$pid" ]; then
         cat "/proc/$pid/comm" >>"$DIR/kills" 2>/dev/null || true
         kill -KILL "$pid" 2>/dev/null || true
