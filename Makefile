@@ -9,6 +9,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 BUILD ?= build
 WITH_POSTGRES ?= yes
+WITH_MYSQL ?= yes
 WITH_SQLITE ?= yes
 WITH_HTTP ?= yes
 
@@ -33,6 +34,7 @@ NO_BUILD_GOALS := clean help setup demo test test-matrix lint-man
 ifneq ($(filter-out $(NO_BUILD_GOALS),$(or $(MAKECMDGOALS),all)),)
 $(call need,jansson,libjansson-dev)
 $(if $(filter yes,$(WITH_POSTGRES)),$(call need,libpq,libpq-dev))
+$(if $(filter yes,$(WITH_MYSQL)),$(call need,libmariadb,libmariadb-dev)$(call need,libzstd,libzstd-dev)$(call need,zlib,zlib1g-dev))
 $(if $(filter yes,$(WITH_SQLITE)),$(call need,sqlite3,libsqlite3-dev))
 $(if $(filter yes,$(WITH_HTTP)),$(call need,libcurl,libcurl4-openssl-dev))
 endif
@@ -52,6 +54,12 @@ ifeq ($(WITH_POSTGRES),yes)
 TOOLS += pg-cdc cdc-snapshot
 PG_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/postgres/*.c))
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null)
+endif
+ifeq ($(WITH_MYSQL),yes)
+TOOLS += mysql-binlog
+MYSQL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/mysql/*.c))
+ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libmariadb libzstd zlib 2>/dev/null)
+MYSQL_LIBS = $(shell $(PKG_CONFIG) --libs libmariadb libzstd zlib 2>/dev/null) -lm -lpthread
 endif
 ifeq ($(WITH_SQLITE),yes)
 TOOLS += cdc-sink-sqlite
@@ -92,6 +100,8 @@ $(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ
 	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
 $(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
+$(BUILD)/bin/mysql-binlog: $(BUILD)/cmd/mysql-binlog.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(MYSQL_OBJ) $(LIB)
+	$(LINK) $(MYSQL_LIBS) $(LIB_LIBS)
 $(BUILD)/bin/cdc-sink-sqlite: $(BUILD)/cmd/cdc-sink-sqlite.o $(PROGRAM_OBJ) $(SINK_OBJ) $(SQLITE_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs sqlite3) $(LIB_LIBS)
 $(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_OBJ) $(HTTP_OBJ) $(LIB)
@@ -99,17 +109,20 @@ $(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_O
 
 # Unit tests: one program a file in tests/unit, linked with the library and the pure decoders.
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null) $(LIB_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS)
 unit: $(UNIT)
 
 # Fuzz targets (clang); `make fuzz FUZZ_SECONDS=600`.
 FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SECONDS ?= 30
+FUZZ_SRC = $(wildcard libcdc/*.c) $(addprefix connectors/postgres/,pgoutput.c types.c table.c position.c visible.c) \
+  $(addprefix connectors/mysql/,event.c payload.c rows_event.c gtid.c statement.c charset.c value.c number.c decimal.c temporal.c json_binary.c position.c table.c rows.c decoder.c)
+FUZZ_PACKAGES = libpq jansson libzstd zlib
 fuzz:
 	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \
-	  clang -std=c11 -D_GNU_SOURCE -Iinclude -I. -g -O1 -fsanitize=fuzzer,address,undefined $$($(PKG_CONFIG) --cflags libpq jansson) -o $(BUILD)/fuzz/$$t tests/fuzz/$$t.c libcdc/*.c connectors/postgres/pgoutput.c connectors/postgres/types.c connectors/postgres/table.c connectors/postgres/position.c $$($(PKG_CONFIG) --libs libpq jansson); \
+	  clang -std=c11 -D_GNU_SOURCE -Iinclude -I. -g -O1 -fsanitize=fuzzer,address,undefined $$($(PKG_CONFIG) --cflags $(FUZZ_PACKAGES)) -o $(BUILD)/fuzz/$$t tests/fuzz/$$t.c $(FUZZ_SRC) $$($(PKG_CONFIG) --libs $(FUZZ_PACKAGES)) -lm; \
 	  $(BUILD)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus-$$t; done
 
 setup:
@@ -174,7 +187,7 @@ clean:
 
 help:
 	@echo "all lib unit test test-matrix demo bench install uninstall lint format format-check asan ubsan fuzz clean"
-	@echo "variables: PREFIX DESTDIR CC CFLAGS LDFLAGS BUILD SANITIZE WITH_POSTGRES=no WITH_SQLITE=no WITH_HTTP=no"
+	@echo "variables: PREFIX DESTDIR CC CFLAGS LDFLAGS BUILD SANITIZE WITH_POSTGRES=no WITH_MYSQL=no WITH_SQLITE=no WITH_HTTP=no"
 
 FORCE:
 

@@ -136,6 +136,8 @@ void source_program_close(struct source_positions *positions)
     cdc_offset_file_free(positions->offsets);
     free(positions->files);
     free(positions->read_at);
+    if (positions->has_snapshot)
+        cdc_offset_free(&positions->snapshot);
 }
 
 static int check_snapshot(const struct cdc_offset *snapshot, const char *name, struct cdc_error *error)
@@ -163,8 +165,13 @@ static int has_snapshot(struct source_positions *positions, const char *name, st
     struct cdc_span read_at = cdc_json_member(cdc_span_text(snapshot.state), "read_at");
     if (read_at.p != NULL && positions->read_at == NULL)
         positions->read_at = cdc_span_copy(read_at);
-    cdc_offset_free(&snapshot);
-    return complete < 0 ? -1 : 1;
+    if (complete < 0 || positions->has_snapshot) {
+        cdc_offset_free(&snapshot);
+        return complete < 0 ? -1 : 1;
+    }
+    positions->snapshot = snapshot;
+    positions->has_snapshot = true;
+    return 1;
 }
 
 int source_program_has_position(struct source_positions *positions, const char *name, struct cdc_error *error)

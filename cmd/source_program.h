@@ -32,7 +32,9 @@ struct source_positions {
     enum cdc_confirm_mode confirm;
     struct cdc_offset_file *offsets;
     struct cdc_acks *acks; /* NULL: what is written counts as stored */
-    char *read_at;         /* what the snapshot in state_dir has seen of the log, as its state tells it; or NULL */
+    bool has_snapshot;     /* there is a complete snapshot in state_dir: */
+    struct cdc_offset snapshot;
+    char *read_at; /* what the snapshot in state_dir has seen of the log, as its state tells it; or NULL */
 };
 enum source_keep {
     SOURCE_KEEP_NOTHING, /* --temporary: no file, no word about it */

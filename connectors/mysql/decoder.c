@@ -599,7 +599,7 @@ static int query_event(struct binlog_decoder *decoder, const struct binlog_heade
                        struct cdc_buf *out, struct cdc_error *error)
 {
     struct binlog_query query;
-    struct binlog_statement statement = {.db = CDC_BUF_INIT, .table = CDC_BUF_INIT};
+    struct binlog_statement statement = {0};
     if (binlog_query_parse(header, body, &decoder->query_scratch, &query, error) < 0)
         return -1;
     binlog_statement_parse(&statement, query.sql);
@@ -637,6 +637,14 @@ static int gtid_event(struct binlog_decoder *decoder, const struct binlog_header
     if (binlog_gtid_parse(header, body, &gtid, error) < 0)
         return -1;
     return start_of_group(decoder, header, &gtid, out, error);
+}
+
+/* What is complete where a file begins: of use when reading begins there, and nothing else is known. */
+static int gtid_list(struct binlog_decoder *decoder, struct binlog_reader body, struct cdc_error *error)
+{
+    if (decoder->group.open || !binlog_gtid_set_is_empty(decoder->gtids))
+        return 0;
+    return binlog_gtid_set_decode(decoder->gtids, body, error);
 }
 
 static int unknown_event(struct binlog_decoder *decoder, const struct binlog_header *header, struct cdc_error *error)
@@ -682,20 +690,20 @@ static int dispatch(struct binlog_decoder *decoder, const struct binlog_header *
         cdc_error_set(error, CDC_EXIT_LOST, "%s at %llu: the server tells of an incident: changes are not in its log",
                       decoder->place.file, (unsigned long long)decoder->event_position);
         return cdc_error_hint(error, "take a new snapshot");
+    case BINLOG_PREVIOUS_GTIDS:
+    case BINLOG_MARIADB_GTID_LIST: return gtid_list(decoder, body, error);
     case BINLOG_STOP:
     case BINLOG_INTVAR:
     case BINLOG_RAND:
     case BINLOG_USER_VAR: /* they belong to a statement, which is an error itself when it changes rows */
     case BINLOG_IGNORABLE:
     case BINLOG_ROWS_QUERY:
-    case BINLOG_PREVIOUS_GTIDS:
     case BINLOG_TRANSACTION_CONTEXT:
     case BINLOG_VIEW_CHANGE:
     case BINLOG_HEARTBEAT:
     case BINLOG_HEARTBEAT_V2:
     case BINLOG_MARIADB_ANNOTATE_ROWS:
     case BINLOG_MARIADB_CHECKPOINT:
-    case BINLOG_MARIADB_GTID_LIST:
     case BINLOG_MARIADB_START_ENCRYPTION: return 0;
     default: return unknown_event(decoder, header, error);
     }
@@ -713,6 +721,19 @@ static void advance(struct binlog_decoder *decoder, const struct binlog_header *
     decoder->place.position = next;
 }
 
+/* A file says whose it is. */
+static int take_flavor(struct binlog_decoder *decoder, struct cdc_error *error)
+{
+    if (decoder->flavor == decoder->format.flavor)
+        return 0;
+    decoder->flavor = decoder->format.flavor;
+    if (!binlog_gtid_set_is_empty(decoder->gtids))
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the log goes on with files of another kind of server");
+    binlog_gtid_set_free(decoder->gtids);
+    decoder->gtids = binlog_gtid_set_new(decoder->flavor, error);
+    return decoder->gtids ? 0 : -1;
+}
+
 int binlog_decode(struct binlog_decoder *decoder, const uint8_t *data, size_t n, struct cdc_buf *out,
                   struct cdc_error *error)
 {
@@ -724,12 +745,13 @@ int binlog_decode(struct binlog_decoder *decoder, const uint8_t *data, size_t n,
     if (header.type == BINLOG_FORMAT) {
         if (binlog_format_parse(&header, body, &decoder->format, error) < 0)
             return -1;
-        decoder->flavor = decoder->format.flavor;
         advance(decoder, &header);
-        return 0;
+        return take_flavor(decoder, error);
     }
-    decoder->event_position = decoder->place.position;
+    uint64_t before = decoder->place.position;
     advance(decoder, &header);
+    /* The server may have passed over what comes before: the end tells the beginning. */
+    decoder->event_position = decoder->place.position >= before + n ? decoder->place.position - n : before;
     if (header.type != BINLOG_TRANSACTION_PAYLOAD)
         return dispatch(decoder, &header, body, out, error);
     if (binlog_payload_open(decoder->payload, body, error) < 0)
@@ -807,6 +829,11 @@ int binlog_decoder_start(struct binlog_decoder *decoder, uint64_t number, const 
     decoder->place = *place;
     binlog_format_default(&decoder->format);
     return binlog_gtid_set_parse(decoder->gtids, cdc_span_text(gtids ? gtids : ""), error);
+}
+
+void binlog_decoder_set_checksums(struct binlog_decoder *decoder, bool checksums)
+{
+    decoder->format.checksums = checksums;
 }
 
 bool binlog_in_transaction(const struct binlog_decoder *decoder)

@@ -4,7 +4,6 @@
 #include "connectors/mysql/decoder.h"
 
 #include <cdc/json.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -494,9 +493,7 @@ int binlog_table_prepare(struct binlog_table *table, enum binlog_flavor flavor, 
                                   "SET GLOBAL binlog_row_metadata = FULL; names stand in what is logged after it");
         }
         if (prepare_column(column, flavor, error) < 0) {
-            char what[300];
-            snprintf(what, sizeof what, "table %.100s.%.100s, column %.64s", table->db, table->name, column->name);
-            return cdc_error_prefix(error, what);
+            return cdc_error_prefix(error, "table %.100s.%.100s, column %.64s", table->db, table->name, column->name);
         }
     }
     table->source_head.len = 0;

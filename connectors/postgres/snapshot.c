@@ -16,11 +16,11 @@ static int copy_all(struct snapshot_run *run, struct cdc_error *error)
     run->began = cdc_clock_ms();
     run->next_look = run->began + 1000;
     for (size_t i = 0; i < run->n_tables; i++)
-        if (snapshot_read_table(run, &run->tables[i], error) < 0)
+        if (pg_snapshot_read_table(run, &run->tables[i], error) < 0)
             return -1;
-    snapshot_commit_line(run, true);
-    if (snapshot_execute(run, "COMMIT", "cannot end the snapshot's transaction", error) < 0 ||
-        snapshot_drain(run, error) < 0)
+    pg_snapshot_commit_line(run, true);
+    if (pg_snapshot_execute(run, "COMMIT", "cannot end the snapshot's transaction", error) < 0 ||
+        pg_snapshot_drain(run, error) < 0)
         return -1;
     return cdc_writer_sync(run->writer, error);
 }
@@ -33,7 +33,7 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
         return cdc_error_memory(error);
     state->finished = run->acks == NULL;
     run->metrics->seq = (int64_t)state->point;
-    if (snapshot_state_save(run, error) < 0)
+    if (pg_snapshot_state_save(run, error) < 0)
         return -1;
     cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s",
             run->pg->name, (unsigned long long)run->rows, run->n_tables, (double)(cdc_clock_ms() - run->began) / 1000.0,
@@ -51,8 +51,8 @@ static int attempt(struct snapshot_run *run, struct cdc_error *error)
     pg_source_head(&run->source_head, run->pg->name, PQdb(run->sql));
     if (run->source_head.failed)
         return cdc_error_memory(error);
-    if (snapshot_begin_any(run, error) < 0 || snapshot_list_tables(run, error) < 0 ||
-        snapshot_lock_tables(run, error) < 0 || copy_all(run, error) < 0)
+    if (pg_snapshot_begin_any(run, error) < 0 || pg_snapshot_list_tables(run, error) < 0 ||
+        pg_snapshot_lock_tables(run, error) < 0 || copy_all(run, error) < 0)
         return -1;
     return written(run, error);
 }
@@ -84,7 +84,7 @@ static void run_free(struct snapshot_run *run)
     cdc_buf_free(&run->source_head);
     PQfinish(run->sql);
     cdc_writer_free(run->writer);
-    snapshot_state_clear(&run->state);
+    pg_snapshot_state_clear(&run->state);
 }
 
 int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offset_file *offsets, struct cdc_acks *acks,
@@ -100,9 +100,9 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
         .metrics = metrics,
         .log = log,
     };
-    int result = snapshot_state_read(&run, error);
+    int result = pg_snapshot_state_read(&run, error);
     if (result == 0)
-        result = snapshot_check_finished(&run, error);
+        result = pg_snapshot_check_finished(&run, error);
     if (result == 0) {
         run.writer = cdc_writer_new(settings->output_fd, error);
         result = run.writer ? attempt(&run, error) : -1;

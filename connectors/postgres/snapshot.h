@@ -56,42 +56,42 @@ struct snapshot_run {
 };
 
 /* -- snapshot_state.c -- */
-void snapshot_state_clear(struct snapshot_state *state);
-int snapshot_state_read(struct snapshot_run *run, struct cdc_error *error);
+void pg_snapshot_state_clear(struct snapshot_state *state);
+int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error);
 /* Durable when it returns. */
-int snapshot_state_save(struct snapshot_run *run, struct cdc_error *error);
+int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error);
 /* Written is not stored: with acks the snapshot is finished when they have passed its last commit. 1: finished. */
-int snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error);
+int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- snapshot_session.c -- */
-int snapshot_stopped(struct cdc_error *error);
+int pg_snapshot_stopped(struct cdc_error *error);
 /* Waits for input of the server while output leaves. */
-int snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error);
+int pg_snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error);
 /* Runs a command that may take long; a signal ends the wait. NULL on errors. RETURNS NEW (PQclear) */
-PGresult *snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what,
-                           struct cdc_error *error);
-int snapshot_finish_command(struct snapshot_run *run, const char *what, struct cdc_error *error);
-int snapshot_execute(struct snapshot_run *run, const char *text, const char *what, struct cdc_error *error);
+PGresult *pg_snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what,
+                              struct cdc_error *error);
+int pg_snapshot_finish_command(struct snapshot_run *run, const char *what, struct cdc_error *error);
+int pg_snapshot_execute(struct snapshot_run *run, const char *text, const char *what, struct cdc_error *error);
 /* A catalog query. NULL on errors. RETURNS NEW (PQclear) */
-PGresult *snapshot_query(struct snapshot_run *run, const char *text, int n, const char *const *values, const char *what,
-                         struct cdc_error *error);
+PGresult *pg_snapshot_query(struct snapshot_run *run, const char *text, int n, const char *const *values,
+                            const char *what, struct cdc_error *error);
 
 /* -- snapshot_begin.c -- */
-bool snapshot_is_selected(const struct snapshot_run *run, const char *schema, const char *table);
-int snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error);
+bool pg_snapshot_is_selected(const struct snapshot_run *run, const char *schema, const char *table);
+int pg_snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- snapshot_tables.c -- */
-int snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error);
-void snapshot_append_identifier(struct snapshot_run *run, struct cdc_buf *out, const char *name);
+int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error);
+void pg_snapshot_append_identifier(struct snapshot_run *run, struct cdc_buf *out, const char *name);
 /* `ONLY "s"."t"`: rows of tables that inherit are their own; a partitioned table has none but those. */
-void snapshot_append_table(struct snapshot_run *run, struct cdc_buf *out, const struct snapshot_table *source,
-                           bool only);
-int snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error);
+void pg_snapshot_append_table(struct snapshot_run *run, struct cdc_buf *out, const struct snapshot_table *source,
+                              bool only);
+int pg_snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- snapshot_copy.c -- */
 /* last: the very last line of the attempt. */
-void snapshot_commit_line(struct snapshot_run *run, bool last);
-int snapshot_drain(struct snapshot_run *run, struct cdc_error *error);
-int snapshot_read_table(struct snapshot_run *run, const struct snapshot_table *source, struct cdc_error *error);
+void pg_snapshot_commit_line(struct snapshot_run *run, bool last);
+int pg_snapshot_drain(struct snapshot_run *run, struct cdc_error *error);
+int pg_snapshot_read_table(struct snapshot_run *run, const struct snapshot_table *source, struct cdc_error *error);
 
 #endif

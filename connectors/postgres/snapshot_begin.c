@@ -30,7 +30,7 @@ static int begin(struct snapshot_run *run, const char *snapshot, struct cdc_erro
 {
     static const char opening[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off";
     char text[256] = "";
-    if (snapshot_execute(run, opening, "cannot begin the snapshot's transaction", error) < 0)
+    if (pg_snapshot_execute(run, opening, "cannot begin the snapshot's transaction", error) < 0)
         return -1;
     if (snapshot) {
         struct cdc_buf import = {text, 0, sizeof text, false};
@@ -42,15 +42,15 @@ static int begin(struct snapshot_run *run, const char *snapshot, struct cdc_erro
         cdc_buf_lit(&import, "SET TRANSACTION SNAPSHOT ");
         cdc_buf_append(&import, literal, strlen(literal) + 1);
         PQfreemem(literal);
-        if (snapshot_execute(run, text, "cannot import the slot's snapshot", error) < 0)
+        if (pg_snapshot_execute(run, text, "cannot import the slot's snapshot", error) < 0)
             return -1;
     }
     /* The statement's snapshot is the transaction's, and older than the position that it asks for. */
     PGresult *result =
-        snapshot_query(run,
-                       "SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::int8, CASE WHEN "
-                       "pg_is_in_recovery() THEN NULL ELSE pg_current_wal_insert_lsn() END, pg_current_snapshot()",
-                       0, NULL, "cannot read the server's clock", error);
+        pg_snapshot_query(run,
+                          "SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::int8, CASE WHEN "
+                          "pg_is_in_recovery() THEN NULL ELSE pg_current_wal_insert_lsn() END, pg_current_snapshot()",
+                          0, NULL, "cannot read the server's clock", error);
     if (!result)
         return -1;
     run->ts_ms = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
@@ -99,7 +99,7 @@ static int begin_attempt(struct snapshot_run *run, struct cdc_error *error)
     state->creating = false;
     free(state->written);
     state->written = NULL;
-    return snapshot_state_save(run, error);
+    return pg_snapshot_state_save(run, error);
 }
 
 static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc_error *error)
@@ -109,13 +109,13 @@ static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc
     if (identify(run, replication, error) < 0 || state_set_identity(run, error) < 0)
         return -1;
     state->creating = true;
-    if (snapshot_state_save(run, error) < 0)
+    if (pg_snapshot_state_save(run, error) < 0)
         return -1;
     if (pg_slot_create(replication, run->pg, &state->point, snapshot, error) < 0) {
         struct cdc_error ignored = {0};
         state->creating = cdc_error_is_transient(error); /* then it may be there all the same */
         if (!state->creating)
-            (void)snapshot_state_save(run, &ignored);
+            (void)pg_snapshot_state_save(run, &ignored);
         return -1;
     }
     state->has_point = true;
@@ -135,7 +135,7 @@ static const char unreadable_sql[] =
     "(row_security_active(c.oid) "
     "OR NOT has_schema_privilege(n.oid, 'USAGE') OR NOT has_table_privilege(c.oid, 'SELECT')) ORDER BY 1, 2";
 
-bool snapshot_is_selected(const struct snapshot_run *run, const char *schema, const char *table)
+bool pg_snapshot_is_selected(const struct snapshot_run *run, const char *schema, const char *table)
 {
     const struct pg_settings *pg = run->pg;
     return cdc_table_selected(pg->tables.items, pg->tables.count, pg->exclude.items, pg->exclude.count,
@@ -145,11 +145,11 @@ bool snapshot_is_selected(const struct snapshot_run *run, const char *schema, co
 static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
 {
     const char *values[1] = {run->pg->publication};
-    PGresult *result = snapshot_query(run, unreadable_sql, 1, values, "cannot check the privileges", error);
+    PGresult *result = pg_snapshot_query(run, unreadable_sql, 1, values, "cannot check the privileges", error);
     int status = result ? 0 : -1;
     for (int i = 0; status == 0 && i < PQntuples(result); i++) {
         const char *schema = PQgetvalue(result, i, 0), *table = PQgetvalue(result, i, 1);
-        if (!snapshot_is_selected(run, schema, table))
+        if (!pg_snapshot_is_selected(run, schema, table))
             continue;
         bool policy = PQgetvalue(result, i, 2)[0] == 't';
         cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" may not read %stable %s.%s", PQuser(run->sql),
@@ -195,8 +195,8 @@ static int lost(struct snapshot_run *run, const char *why, struct cdc_error *err
 static int check_publication(struct snapshot_run *run, struct cdc_error *error)
 {
     const char *values[1] = {run->pg->publication};
-    PGresult *result = snapshot_query(run, "SELECT 1 FROM pg_publication WHERE pubname = $1", 1, values,
-                                      "cannot look for the publication", error);
+    PGresult *result = pg_snapshot_query(run, "SELECT 1 FROM pg_publication WHERE pubname = $1", 1, values,
+                                         "cannot look for the publication", error);
     if (!result)
         return -1;
     bool exists = PQntuples(result) != 0;
@@ -256,7 +256,7 @@ static int foreign_slot(struct snapshot_run *run, struct cdc_error *error)
                "remove the offset files of the pipeline, and start again");
 }
 
-int snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error)
+int pg_snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error)
 {
     struct pg_slot slot;
     const struct snapshot_state *state = &run->state;

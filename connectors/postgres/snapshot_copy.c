@@ -33,7 +33,7 @@ static void numbers(struct snapshot_run *run, struct cdc_buf *out)
 }
 
 /* last: the very last line of the attempt. */
-void snapshot_commit_line(struct snapshot_run *run, bool last)
+void pg_snapshot_commit_line(struct snapshot_run *run, bool last)
 {
     struct cdc_buf *out = cdc_writer_buf(run->writer);
     struct cdc_buf pos = {run->last_pos, 0, sizeof run->last_pos, false};
@@ -192,10 +192,10 @@ static void look_around(struct snapshot_run *run, const struct pg_table *table)
     run->next_look = now + 1000;
 }
 
-int snapshot_drain(struct snapshot_run *run, struct cdc_error *error)
+int pg_snapshot_drain(struct snapshot_run *run, struct cdc_error *error)
 {
     int result = cdc_writer_drain(run->writer, run->control->wake_fd, error);
-    return result == 1 || (result == 0 && run->control->stop) ? snapshot_stopped(error) : result;
+    return result == 1 || (result == 0 && run->control->stop) ? pg_snapshot_stopped(error) : result;
 }
 
 static int take_row(struct snapshot_run *run, const struct pg_table *table, char *row, int n, struct cdc_error *error)
@@ -206,11 +206,11 @@ static int take_row(struct snapshot_run *run, const struct pg_table *table, char
         return -1;
     row_line(run, table);
     if (run->chunk >= (uint64_t)run->settings->chunk_rows)
-        snapshot_commit_line(run, false);
+        pg_snapshot_commit_line(run, false);
     if (cdc_writer_pending(run->writer) < FLUSH_BYTES)
-        return run->control->stop ? snapshot_stopped(error) : 0;
+        return run->control->stop ? pg_snapshot_stopped(error) : 0;
     look_around(run, table);
-    return snapshot_drain(run, error);
+    return pg_snapshot_drain(run, error);
 }
 
 static int read_rows(struct snapshot_run *run, const struct pg_table *table, struct cdc_error *error)
@@ -222,7 +222,7 @@ static int read_rows(struct snapshot_run *run, const struct pg_table *table, str
             return 0;
         if (n < -1)
             return pg_result_error(run->sql, NULL, "reading the rows of a table failed", error);
-        int result = n == 0 ? snapshot_wait_input(run, error) : take_row(run, table, row, n, error);
+        int result = n == 0 ? pg_snapshot_wait_input(run, error) : take_row(run, table, row, n, error);
         PQfreemem(row);
         if (n == 0)
             look_around(run, table);
@@ -238,15 +238,15 @@ static void copy_statement(struct snapshot_run *run, struct cdc_buf *out, const 
     bool simple = source->kind == 'r' && !source->filter && !source->generated && table->n_columns != 0;
     cdc_buf_lit(out, "COPY ");
     if (simple)
-        snapshot_append_table(run, out, source, false);
+        pg_snapshot_append_table(run, out, source, false);
     cdc_buf_text(out, simple ? " (" : "(SELECT ");
     for (size_t i = 0; i < table->n_columns; i++) {
         cdc_buf_text(out, i ? "," : "");
-        snapshot_append_identifier(run, out, table->columns[i].name);
+        pg_snapshot_append_identifier(run, out, table->columns[i].name);
     }
     if (!simple) {
         cdc_buf_lit(out, " FROM ");
-        snapshot_append_table(run, out, source, true);
+        pg_snapshot_append_table(run, out, source, true);
     }
     if (source->filter) {
         cdc_buf_lit(out, " WHERE ");
@@ -255,7 +255,7 @@ static void copy_statement(struct snapshot_run *run, struct cdc_buf *out, const 
     cdc_buf_append(out, ") TO STDOUT", sizeof ") TO STDOUT");
 }
 
-int snapshot_read_table(struct snapshot_run *run, const struct snapshot_table *source, struct cdc_error *error)
+int pg_snapshot_read_table(struct snapshot_run *run, const struct snapshot_table *source, struct cdc_error *error)
 {
     const struct pg_table *table = source->table;
     struct cdc_buf text = CDC_BUF_INIT;
@@ -272,13 +272,13 @@ int snapshot_read_table(struct snapshot_run *run, const struct snapshot_table *s
     if (!run->cells || text.failed || run->fixed.failed)
         cdc_error_memory(error);
     else
-        result = snapshot_command(run, text.data, PGRES_COPY_OUT, what, error);
+        result = pg_snapshot_command(run, text.data, PGRES_COPY_OUT, what, error);
     cdc_buf_free(&text);
     if (!result)
         return -1;
     PQclear(result);
-    if (read_rows(run, table, error) < 0 || snapshot_finish_command(run, what, error) < 0)
+    if (read_rows(run, table, error) < 0 || pg_snapshot_finish_command(run, what, error) < 0)
         return -1;
-    snapshot_commit_line(run, false);
+    pg_snapshot_commit_line(run, false);
     return 0;
 }

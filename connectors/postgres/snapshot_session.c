@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int snapshot_stopped(struct cdc_error *error)
+int pg_snapshot_stopped(struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped by a signal: the snapshot is incomplete");
     return cdc_error_hint(error, "start the same command again: it begins the snapshot again");
@@ -35,7 +35,7 @@ static int query_error(struct snapshot_run *run, const PGresult *result, const c
 }
 
 /* Waits for input of the server while output leaves. */
-int snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error)
+int pg_snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error)
 {
     if (cdc_writer_flush(run->writer, error) < 0)
         return -1;
@@ -47,22 +47,22 @@ int snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error)
     };
     (void)poll(fds, 3, 1000);
     if (run->control->stop)
-        return snapshot_stopped(error);
+        return pg_snapshot_stopped(error);
     if (fds[0].revents && !PQconsumeInput(run->sql))
         return pg_result_error(run->sql, NULL, "the connection broke", error);
     return 0;
 }
 
 /* Runs a command that may take long; a signal ends the wait. NULL on errors. RETURNS NEW (PQclear) */
-PGresult *snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what,
-                           struct cdc_error *error)
+PGresult *pg_snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what,
+                              struct cdc_error *error)
 {
     if (!PQsendQuery(run->sql, text)) {
         pg_result_error(run->sql, NULL, what, error);
         return NULL;
     }
     while (PQisBusy(run->sql))
-        if (snapshot_wait_input(run, error) < 0)
+        if (pg_snapshot_wait_input(run, error) < 0)
             return NULL;
     PGresult *result = PQgetResult(run->sql);
     if (PQresultStatus(result) == expected)
@@ -72,13 +72,13 @@ PGresult *snapshot_command(struct snapshot_run *run, const char *text, ExecStatu
     return NULL;
 }
 
-int snapshot_finish_command(struct snapshot_run *run, const char *what, struct cdc_error *error)
+int pg_snapshot_finish_command(struct snapshot_run *run, const char *what, struct cdc_error *error)
 {
     PGresult *result;
     int status = 0;
     for (;;) {
         while (PQisBusy(run->sql))
-            if (snapshot_wait_input(run, error) < 0)
+            if (pg_snapshot_wait_input(run, error) < 0)
                 return -1;
         if ((result = PQgetResult(run->sql)) == NULL)
             return status;
@@ -88,18 +88,18 @@ int snapshot_finish_command(struct snapshot_run *run, const char *what, struct c
     }
 }
 
-int snapshot_execute(struct snapshot_run *run, const char *text, const char *what, struct cdc_error *error)
+int pg_snapshot_execute(struct snapshot_run *run, const char *text, const char *what, struct cdc_error *error)
 {
-    PGresult *result = snapshot_command(run, text, PGRES_COMMAND_OK, what, error);
+    PGresult *result = pg_snapshot_command(run, text, PGRES_COMMAND_OK, what, error);
     if (!result)
         return -1;
     PQclear(result);
-    return snapshot_finish_command(run, what, error);
+    return pg_snapshot_finish_command(run, what, error);
 }
 
 /* A catalog query. NULL on errors. RETURNS NEW (PQclear) */
-PGresult *snapshot_query(struct snapshot_run *run, const char *text, int n, const char *const *values, const char *what,
-                         struct cdc_error *error)
+PGresult *pg_snapshot_query(struct snapshot_run *run, const char *text, int n, const char *const *values,
+                            const char *what, struct cdc_error *error)
 {
     PGresult *result = PQexecParams(run->sql, text, n, NULL, values, NULL, NULL, 0);
     if (PQresultStatus(result) == PGRES_TUPLES_OK)

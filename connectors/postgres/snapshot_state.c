@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void snapshot_state_clear(struct snapshot_state *state)
+void pg_snapshot_state_clear(struct snapshot_state *state)
 {
     free(state->written);
     free(state->identity);
@@ -28,11 +28,11 @@ static bool is_true(struct cdc_span object, const char *name)
     return cdc_span_is(cdc_json_member(object, name), "true");
 }
 
-int snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
+int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
 {
     const struct cdc_offset *offset = cdc_offset_file_get(run->offsets, run->pg->name);
     struct snapshot_state *state = &run->state;
-    snapshot_state_clear(state);
+    pg_snapshot_state_clear(state);
     if (!offset || !offset->state)
         return 0;
     struct cdc_span object = cdc_span_text(offset->state);
@@ -78,7 +78,7 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
 }
 
 /* Durable when it returns. */
-int snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
+int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
 {
     struct cdc_buf json = CDC_BUF_INIT;
     char start[64] = "";
@@ -105,7 +105,7 @@ int snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
 }
 
 /* Written is not stored: with acks the snapshot is finished when they have passed its last commit. 1: finished. */
-int snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error)
+int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;
     const struct cdc_offset *acked = NULL;
@@ -122,7 +122,7 @@ int snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error)
             return 0;
     }
     state->finished = true;
-    if (snapshot_state_save(run, error) < 0)
+    if (pg_snapshot_state_save(run, error) < 0)
         return -1;
     cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is stored and finished", run->pg->name);
     return 1;

@@ -40,7 +40,7 @@ static int read_columns(struct snapshot_run *run, struct snapshot_table *source,
     cdc_buf_u64(&text, table->oid);
     cdc_buf_byte(&text, '\0');
     const char *values[3] = {oid, names, PQserverVersion(run->sql) >= 180000 ? "t" : "f"};
-    PGresult *result = snapshot_query(run, columns_sql, 3, values, "cannot list the columns", error);
+    PGresult *result = pg_snapshot_query(run, columns_sql, 3, values, "cannot list the columns", error);
     if (!result)
         return -1;
     int n = PQntuples(result);
@@ -95,13 +95,13 @@ static int add_table(struct snapshot_run *run, const PGresult *list, int row, st
     return 0;
 }
 
-int snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
+int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
 {
     const struct pg_settings *pg = run->pg;
     const char *values[1] = {pg->publication};
     bool v15 = PQserverVersion(run->sql) >= 150000;
-    PGresult *list = snapshot_query(run, v15 ? TABLES_SQL("p.rowfilter, p.attnames") : TABLES_SQL("NULL, NULL"), 1,
-                                    values, "cannot list the publication's tables", error);
+    PGresult *list = pg_snapshot_query(run, v15 ? TABLES_SQL("p.rowfilter, p.attnames") : TABLES_SQL("NULL, NULL"), 1,
+                                       values, "cannot list the publication's tables", error);
     if (!list)
         return -1;
     int n = PQntuples(list), result = 0;
@@ -109,7 +109,7 @@ int snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
     if (!run->tables)
         result = cdc_error_memory(error);
     for (int i = 0; result == 0 && i < n; i++)
-        if (snapshot_is_selected(run, PQgetvalue(list, i, 1), PQgetvalue(list, i, 2)))
+        if (pg_snapshot_is_selected(run, PQgetvalue(list, i, 1), PQgetvalue(list, i, 2)))
             result = add_table(run, list, i, error);
     PQclear(list);
     if (result == 0 && run->n_tables == 0)
@@ -118,7 +118,7 @@ int snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
     return result;
 }
 
-void snapshot_append_identifier(struct snapshot_run *run, struct cdc_buf *out, const char *name)
+void pg_snapshot_append_identifier(struct snapshot_run *run, struct cdc_buf *out, const char *name)
 {
     char *quoted = PQescapeIdentifier(run->sql, name, strlen(name));
     if (quoted)
@@ -129,14 +129,14 @@ void snapshot_append_identifier(struct snapshot_run *run, struct cdc_buf *out, c
 }
 
 /* `ONLY "s"."t"`: rows of tables that inherit are their own; a partitioned table has none but those. */
-void snapshot_append_table(struct snapshot_run *run, struct cdc_buf *out, const struct snapshot_table *source,
-                           bool only)
+void pg_snapshot_append_table(struct snapshot_run *run, struct cdc_buf *out, const struct snapshot_table *source,
+                              bool only)
 {
     if (only && source->kind != 'p')
         cdc_buf_lit(out, "ONLY ");
-    snapshot_append_identifier(run, out, source->table->schema);
+    pg_snapshot_append_identifier(run, out, source->table->schema);
     cdc_buf_byte(out, '.');
-    snapshot_append_identifier(run, out, source->table->name);
+    pg_snapshot_append_identifier(run, out, source->table->name);
 }
 
 /* What a rewrite (ALTER TABLE, TRUNCATE) leaves is not visible to older snapshots: such a table would look empty, and
@@ -150,7 +150,7 @@ static const char rewritten_sql[] =
 
 static int check_rewritten(struct snapshot_run *run, const char *oids, struct cdc_error *error)
 {
-    PGresult *result = snapshot_query(run, rewritten_sql, 1, &oids, "cannot check the tables", error);
+    PGresult *result = pg_snapshot_query(run, rewritten_sql, 1, &oids, "cannot check the tables", error);
     if (!result)
         return -1;
     int status = 0;
@@ -163,7 +163,7 @@ static int check_rewritten(struct snapshot_run *run, const char *oids, struct cd
     return status;
 }
 
-int snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error)
+int pg_snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT, oids = CDC_BUF_INIT;
     int result = 0;
@@ -171,13 +171,13 @@ int snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error)
     for (size_t i = 0; result == 0 && i < run->n_tables; i++) {
         text.len = 0;
         cdc_buf_lit(&text, "LOCK TABLE ");
-        snapshot_append_table(run, &text, &run->tables[i], true);
+        pg_snapshot_append_table(run, &text, &run->tables[i], true);
         cdc_buf_append(&text, " IN ACCESS SHARE MODE", sizeof " IN ACCESS SHARE MODE");
         cdc_buf_text(&oids, i ? "," : "");
         cdc_buf_u64(&oids, run->tables[i].table->oid);
         result = text.failed
                      ? cdc_error_memory(error)
-                     : snapshot_execute(run, text.data, "cannot lock a table against changes of its form", error);
+                     : pg_snapshot_execute(run, text.data, "cannot lock a table against changes of its form", error);
     }
     cdc_buf_append(&oids, "}", 2);
     if (result == 0)

@@ -39,7 +39,7 @@ struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struc
 static void drop_temporary(struct pg_stream *stream)
 {
     struct cdc_error ignored = {0};
-    if (stream->made_publication && stream_ensure_sql(stream, &ignored) == 0)
+    if (stream->made_publication && pg_stream_ensure_sql(stream, &ignored) == 0)
         pg_publication_drop(stream->sql, stream->pg, NULL, &ignored);
 }
 
@@ -47,7 +47,7 @@ void pg_stream_free(struct pg_stream *stream)
 {
     if (!stream)
         return;
-    stream_disconnect(stream);
+    pg_stream_disconnect(stream);
     drop_temporary(stream);
     PQfinish(stream->sql);
     pgoutput_free(stream->decoder);
@@ -247,7 +247,7 @@ static int copy_ended(struct pg_stream *stream, int code, struct cdc_error *erro
     PGresult *result = PQgetResult(stream->replication);
     ExecStatusType status = PQresultStatus(result);
     int answer = status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE
-                     ? stream_fail(stream, result, "the stream broke", error)
+                     ? pg_stream_fail(stream, result, "the stream broke", error)
                      : cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server ended the stream");
     PQclear(result);
     return answer;
@@ -266,7 +266,7 @@ static int check_until_time(struct pg_stream *stream, struct cdc_error *error)
 {
     if (stream->until_ms == 0 || stream->until_lsn != 0 || stream->server_ms < stream->until_ms)
         return 0;
-    return stream_ensure_sql(stream, error) < 0 ? -1 : stream_current_lsn(stream->sql, &stream->until_lsn, error);
+    return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_stream_current_lsn(stream->sql, &stream->until_lsn, error);
 }
 
 static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before, struct cdc_error *error)
@@ -354,10 +354,10 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
         struct pollfd fd = {PQsocket(stream->sql), POLLIN, 0};
         if (poll(&fd, 1, 0) <= 0 || (PQconsumeInput(stream->sql) && PQstatus(stream->sql) == CONNECTION_OK))
             return 0;
-        stream_close_sql(stream);
+        pg_stream_close_sql(stream);
     }
     struct cdc_error refused = {0};
-    if (stream_ensure_sql(stream, &refused) < 0)
+    if (pg_stream_ensure_sql(stream, &refused) < 0)
         stream->leave_at = now + LEAVE_MS;
     return 0;
 }
@@ -442,7 +442,7 @@ static void end_copy(struct pg_stream *stream)
     }
 }
 
-void stream_disconnect(void *source)
+void pg_stream_disconnect(void *source)
 {
     struct pg_stream *stream = source;
     if (stream->replication && stream->copying && PQstatus(stream->replication) == CONNECTION_OK)
@@ -453,8 +453,8 @@ void stream_disconnect(void *source)
 }
 
 const struct cdc_source_ops pg_stream_ops = {
-    .connect = stream_connect,
-    .disconnect = stream_disconnect,
+    .connect = pg_stream_connect,
+    .disconnect = pg_stream_disconnect,
     .descriptor = stream_descriptor,
     .read = stream_read,
     .tick = stream_tick,

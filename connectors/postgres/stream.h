@@ -41,25 +41,25 @@ struct pg_stream {
 /* -- the end of the run (stream_until.c) -- */
 
 /* A result with at least one row, or NULL. RETURNS NEW (PQclear). */
-PGresult *stream_query(PGconn *sql, const char *text, const char *what, struct cdc_error *error);
+PGresult *pg_stream_query(PGconn *sql, const char *text, const char *what, struct cdc_error *error);
 /* Everything that is committed now lies before *lsn. */
-int stream_current_lsn(PGconn *sql, uint64_t *lsn, struct cdc_error *error);
+int pg_stream_current_lsn(PGconn *sql, uint64_t *lsn, struct cdc_error *error);
 
-/* -- connections (stream_connect.c) -- */
+/* -- connections (pg_stream_connect.c) -- */
 
 /* The plain session beside the replication connection: made when it is needed. */
-int stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error);
-void stream_close_sql(struct pg_stream *stream);
+int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error);
+void pg_stream_close_sql(struct pg_stream *stream);
 /* Every check, then START_REPLICATION: an operation of the source loop. */
-int stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error);
+int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error);
 /* Sets the error for what the walsender said; result may be NULL. Always -1. */
-int stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error);
+int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error);
 
 /* A notice receiver for the replication connection; its context is the stream. */
 void stream_notice(void *context, const PGresult *result);
 
 /* -- the stream itself (stream.c) -- */
 
-void stream_disconnect(void *source);
+void pg_stream_disconnect(void *source);
 
 #endif

@@ -11,13 +11,13 @@
 
 /* -- the plain session: settings, descriptions -- */
 
-void stream_close_sql(struct pg_stream *stream)
+void pg_stream_close_sql(struct pg_stream *stream)
 {
     PQfinish(stream->sql);
     stream->sql = NULL;
 }
 
-int stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error)
+int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error)
 {
     if (stream->sql && PQstatus(stream->sql) == CONNECTION_OK)
         return 0;
@@ -30,7 +30,7 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
 {
     struct pg_stream *stream = context;
     struct cdc_error first = {0};
-    if (stream_ensure_sql(stream, error) < 0)
+    if (pg_stream_ensure_sql(stream, error) < 0)
         return -1;
     if (pg_table_describe(stream->sql, table, &first) == 0)
         return 0;
@@ -40,8 +40,8 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
         return -1;
     }
     /* An idle connection may have been cut without our noticing. */
-    stream_close_sql(stream);
-    return stream_ensure_sql(stream, error) < 0 ? -1 : pg_table_describe(stream->sql, table, error);
+    pg_stream_close_sql(stream);
+    return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_table_describe(stream->sql, table, error);
 }
 
 /* The decoder needs the names that resolving gives: it is made at the first connection.
@@ -76,10 +76,10 @@ static int lost(struct cdc_error *error, const char *slot, const char *why)
 
 static int check_server(struct pg_stream *stream, struct cdc_error *error)
 {
-    PGresult *result = stream_query(stream->sql,
-                                    "SELECT current_setting('wal_level'), "
-                                    "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')",
-                                    "cannot read the server's settings", error);
+    PGresult *result = pg_stream_query(stream->sql,
+                                       "SELECT current_setting('wal_level'), "
+                                       "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')",
+                                       "cannot read the server's settings", error);
     if (!result)
         return -1;
     bool logical = strcmp(PQgetvalue(result, 0, 0), "logical") == 0;
@@ -196,7 +196,7 @@ static bool slot_is_lost(struct pg_stream *stream)
 {
     struct cdc_error ignored = {0};
     struct pg_slot slot;
-    return stream_ensure_sql(stream, &ignored) == 0 &&
+    return pg_stream_ensure_sql(stream, &ignored) == 0 &&
            pg_slot_read(stream->sql, stream->pg->slot, &slot, &ignored) == 0 && (!slot.exists || slot.lost);
 }
 
@@ -209,7 +209,7 @@ static void hint_publication(const struct pg_stream *stream, struct cdc_error *e
 
 /* What the walsender said. Its words for an invalidated slot differ from version to
  * version: the slot is asked. */
-int stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error)
+int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     bool removed = state && strcmp(state, "58P01") == 0;
@@ -253,7 +253,7 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     cdc_buf_free(&command);
     int status = 0;
     if (PQresultStatus(result) != PGRES_COPY_BOTH)
-        status = stream_fail(stream, result, "cannot start replication", error);
+        status = pg_stream_fail(stream, result, "cannot start replication", error);
     else if (PQsetnonblocking(stream->replication, 1) != 0)
         status = cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot make the connection non-blocking");
     PQclear(result);
@@ -280,7 +280,7 @@ static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
     const char *until = stream->settings.until;
     if (!until || strcmp(until, "now") != 0 || stream->until_lsn != 0)
         return 0;
-    return stream_current_lsn(stream->sql, &stream->until_lsn, error);
+    return pg_stream_current_lsn(stream->sql, &stream->until_lsn, error);
 }
 
 /* Where this connection begins, a snapshot may have seen transactions that are still to come. */
@@ -294,26 +294,26 @@ static int set_visible(struct pg_stream *stream, const struct cdc_offset *from, 
     return pgoutput_set_visible(stream->decoder, read_at, error);
 }
 
-int stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
+int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
-    stream_disconnect(stream);
+    pg_stream_disconnect(stream);
     if (from && (!from->pos || !*from->pos))
         from = NULL;
     stream->start_lsn = 0;
     if (from && !pg_pos_restart_lsn(from->pos, &stream->start_lsn))
         return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source", from->pos);
-    if (stream_ensure_sql(stream, error) < 0 || pg_settings_resolve(stream->sql, stream->pg, error) < 0 ||
+    if (pg_stream_ensure_sql(stream, error) < 0 || pg_settings_resolve(stream->sql, stream->pg, error) < 0 ||
         check_server(stream, error) < 0) {
-        stream_close_sql(stream);
+        pg_stream_close_sql(stream);
         return -1;
     }
     stream->replication = pg_connect(stream->pg, true, error);
     if (!stream->replication || identify(stream, from, error) < 0 || prepare_slot(stream, from, error) < 0 ||
         resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 || set_visible(stream, from, error) < 0 ||
         start_replication(stream, error) < 0) {
-        stream_disconnect(stream);
-        stream_close_sql(stream);
+        pg_stream_disconnect(stream);
+        pg_stream_close_sql(stream);
         return -1;
     }
     if (!stream->started)

@@ -40,4 +40,7 @@ int cdc_options_parse(const struct cdc_option *const *tables, void *const *value
 /* Appends the help lines of a table, at most 80 columns. */
 void cdc_options_help(struct cdc_buf *out, const struct cdc_option *table);
 
+/* RFC 3339: 2026-11-21T09:28:42[.123][Z|+01:00] in ms since 1970; false when it is none. */
+bool cdc_time_parse(const char *text, int64_t *ms);
+
 #endif

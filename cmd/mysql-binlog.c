@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* mysql-binlog: changes of MySQL and MariaDB tables as lines on stdout. */
+#include "source_program.h"
+
+#include "connectors/mysql/source.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct values {
+    struct source_options common;
+    struct cdc_option_list files;
+    const char *start, *until, *defaults_file;
+    bool check;
+    int64_t max_events, server_id;
+    double idle_exit, heartbeat;
+};
+
+#define AT(member) offsetof(struct values, member)
+static const struct cdc_option option_table[] = {
+    {0, "What to read", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
+    {'t', "table", CDC_OPTION_LIST, AT(common.tables), "PATTERN", "only tables that match (db.table, * and ?)", 0, 0,
+     NULL},
+    {'T', "exclude-table", CDC_OPTION_LIST, AT(common.exclude), "PATTERN", "but not those", 0, 0, NULL},
+    {0, "name", CDC_OPTION_TEXT, AT(common.name), "NAME", "name of the pipeline (default: the database's)", 0, 0, NULL},
+    {0, "file", CDC_OPTION_LIST, AT(files), "FILE", "a file of the log instead of a server (repeatable)", 0, 0, NULL},
+    {0, "server-id", CDC_OPTION_INTEGER, AT(server_id), "N", "among the server's replicas (default: a hash)", 1,
+     UINT32_MAX, NULL},
+    {0, "defaults-file", CDC_OPTION_TEXT, AT(defaults_file), "FILE", "option file with user, password, host ...", 0, 0,
+     NULL},
+    {0, "Instead of reading", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
+    {0, "check", CDC_OPTION_FLAG, AT(check), NULL, "say what would stop the pipe or lose rows", 0, 0, NULL},
+    {0, "Position", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
+    {0, "start", CDC_OPTION_TEXT, AT(start), "WHERE", "first start: now, oldest, FILE:POSITION, GTIDs", 0, 0, NULL},
+    {0, "offset-file", CDC_OPTION_TEXT, AT(common.offset_file), "FILE", "where the position is kept", 0, 0, NULL},
+    {0, "state-dir", CDC_OPTION_TEXT, AT(common.state_dir), "DIR", "a pipeline's offset files (CDC_STATE_DIR)", 0, 0,
+     NULL},
+    {0, "ack", CDC_OPTION_LIST, AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout", 0, 0, NULL},
+    {0, "until", CDC_OPTION_TEXT, AT(until), "WHEN", "end there: now, FILE:POSITION, or a time", 0, 0, NULL},
+    {0, "max-events", CDC_OPTION_INTEGER, AT(max_events), "N", "end after N changes, at a commit", 1, INT64_MAX, NULL},
+    {0, "idle-exit", CDC_OPTION_SECONDS, AT(idle_exit), "SEC", "end after SEC seconds without a change", 0, 0, NULL},
+    {0, "heartbeat", CDC_OPTION_SECONDS, AT(heartbeat), "SEC", "a line when nothing happens (default 10; 0: none)", 0,
+     0, NULL},
+    {0, "retry-max", CDC_OPTION_INTEGER, AT(common.retry_max), "N", "attempts after an error (default: for ever)", 0,
+     INT64_MAX, NULL},
+    {0, "Values", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
+    {0, "int64", CDC_OPTION_CHOICE, AT(common.int64), "FORM", "number, or string beyond 2^53 (default number)", 0, 0,
+     "number|string"},
+    {0, "decimal", CDC_OPTION_CHOICE, AT(common.decimal), "FORM", "string (default) or number", 0, 0, "string|number"},
+    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+};
+
+/* Which tables: those named; else those of the URL's database; else all but the servers' own. */
+struct selection {
+    const char **include, **exclude;
+    size_t n_include, n_exclude;
+    char *database_pattern;
+};
+
+static const char *const system_tables[] = {"mysql.*", "sys.*", "performance_schema.*", "information_schema.*"};
+
+static void selection_free(struct selection *selection)
+{
+    free(selection->include);
+    free(selection->exclude);
+    free(selection->database_pattern);
+}
+
+static int select_tables(struct selection *selection, const struct values *v, const char *db, struct cdc_error *error)
+{
+    size_t n_system = sizeof system_tables / sizeof *system_tables;
+    memset(selection, 0, sizeof *selection);
+    selection->include = calloc(v->common.tables.count + 1, sizeof *selection->include);
+    selection->exclude = calloc(v->common.exclude.count + n_system, sizeof *selection->exclude);
+    if (!selection->include || !selection->exclude)
+        return cdc_error_memory(error);
+    for (size_t i = 0; i < v->common.tables.count; i++)
+        selection->include[selection->n_include++] = v->common.tables.items[i];
+    for (size_t i = 0; i < v->common.exclude.count; i++)
+        selection->exclude[selection->n_exclude++] = v->common.exclude.items[i];
+    if (selection->n_include > 0)
+        return 0;
+    if (!db) {
+        memcpy(selection->exclude + selection->n_exclude, system_tables, sizeof system_tables);
+        selection->n_exclude += n_system;
+        return 0;
+    }
+    struct cdc_buf pattern = CDC_BUF_INIT;
+    cdc_buf_printf(&pattern, "%s.*", db);
+    cdc_buf_byte(&pattern, '\0');
+    if (pattern.failed)
+        return cdc_error_memory(error);
+    selection->database_pattern = pattern.data;
+    selection->include[selection->n_include++] = pattern.data;
+    return 0;
+}
+
+static struct binlog_value_style style_of(const struct values *v)
+{
+    return (struct binlog_value_style){strcmp(v->common.int64, "string") == 0,
+                                       strcmp(v->common.decimal, "number") == 0};
+}
+
+static int stream(struct program *program, const struct values *v, const char *url, const char *name,
+                  const struct selection *selection, struct source_positions *p, struct cdc_error *error)
+{
+    struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
+    int resume = source_program_has_position(p, name, error);
+    if (resume < 0)
+        return -1;
+    const struct binlog_stream_settings stream_settings = {
+        .connection = {.url = url, .defaults_file = v->defaults_file, .tool = program->name},
+        .name = name,
+        .include = selection->include,
+        .n_include = selection->n_include,
+        .exclude = selection->exclude,
+        .n_exclude = selection->n_exclude,
+        .style = style_of(v),
+        .start = v->start,
+        .until = v->until,
+        .heartbeat = v->heartbeat,
+        .max_events = v->max_events,
+        .server_id = (uint32_t)v->server_id,
+        .resume_only = resume > 0,
+        .snapshot = p->has_snapshot ? &p->snapshot : NULL,
+    };
+    const struct cdc_source_settings source_settings = {.tool = program->name,
+                                                        .name = name,
+                                                        .output_fd = STDOUT_FILENO,
+                                                        .confirm = p->confirm,
+                                                        .idle_exit = v->idle_exit,
+                                                        .retry_max = v->common.retry_max,
+                                                        .metrics_file = program->metrics_file};
+    struct binlog_stream *source = binlog_stream_new(&stream_settings, &metrics, &program->log, error);
+    if (!source)
+        return -1;
+    int result = cdc_source_run(&binlog_stream_ops, source, &source_settings, p->offsets, p->acks, &program->control,
+                                &metrics, &program->log, error);
+    binlog_stream_free(source);
+    return result;
+}
+
+static int run_server(struct program *program, const struct values *v, const char *url, const char *name,
+                      const struct selection *selection, struct cdc_error *error)
+{
+    struct source_positions p;
+    int result = source_program_open(program, &v->common, name, SOURCE_KEEP_IF_TOLD, &p, error);
+    if (result == 0)
+        result = stream(program, v, url, name, selection, &p, error);
+    source_program_close(&p);
+    return result;
+}
+
+static int run_files(struct program *program, const struct values *v, const char *name,
+                     const struct selection *selection, struct cdc_error *error)
+{
+    struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
+    const struct binlog_file_settings settings = {.files = v->files.items,
+                                                  .n_files = v->files.count,
+                                                  .name = name,
+                                                  .include = selection->include,
+                                                  .n_include = selection->n_include,
+                                                  .exclude = selection->exclude,
+                                                  .n_exclude = selection->n_exclude,
+                                                  .style = style_of(v),
+                                                  .max_events = v->max_events,
+                                                  .output_fd = STDOUT_FILENO};
+    int result = binlog_file_run(&settings, &program->control, &metrics, &program->log, error);
+    if (program->metrics_file &&
+        cdc_metrics_save(program->metrics_file, &metrics, program->name, name, result == 0 ? error : NULL) < 0)
+        return -1;
+    return result;
+}
+
+static int run_url(struct program *program, const struct values *v, const char *text, struct cdc_error *error)
+{
+    struct binlog_url url;
+    struct selection selection = {0};
+    const struct binlog_connection_settings connection = {
+        .url = text, .defaults_file = v->defaults_file, .tool = program->name};
+    int result = binlog_url_parse(&url, text, error);
+    if (result == 0)
+        result = select_tables(&selection, v, url.db, error);
+    const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
+    if (result == 0 && v->check)
+        result = binlog_check(&connection, &v->common.tables, &program->log, error);
+    else if (result == 0)
+        result = v->files.count > 0 ? run_files(program, v, name, &selection, error)
+                                    : run_server(program, v, text, name, &selection, error);
+    selection_free(&selection);
+    binlog_url_free(&url);
+    return result;
+}
+
+static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
+{
+    const struct values *v = program->values;
+    if (v->files.count > 0 && (operands.count > 0 || v->check || v->start || v->common.ack.count))
+        return cdc_error_set(error, CDC_EXIT_USAGE,
+                             "--file reads no server: no URL, --check, --start or --ack with it");
+    char *url = source_program_take_url(program, operands, error);
+    int result = url ? run_url(program, v, url, error) : -1;
+    if (url)
+        explicit_bzero(url, strlen(url));
+    free(url);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    struct values values = {.heartbeat = 10};
+    struct program program = {.name = "mysql-binlog",
+                              .synopsis = "[options] [URL]",
+                              .summary = "Writes the changes of MySQL and MariaDB tables as lines of JSON to stdout.",
+                              .options = option_table,
+                              .values = &values,
+                              .exit_statuses = "0 64 65 69 70 74 75 76 77 78 79",
+                              .run = run};
+    source_options_init(&values.common);
+    int status = program_main(&program, argc, argv);
+    source_options_free(&values.common);
+    free(values.files.items);
+    return status;
+}

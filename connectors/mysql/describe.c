@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* What information_schema adds to a table of the log: the types' names, what is generated, and MariaDB's JSON, which is a
+ * LONGTEXT with a constraint. It speaks of the table as it is now: what no longer fits is left out. */
+#include "connectors/mysql/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void append_literal(struct cdc_buf *out, MYSQL *mysql, const char *text)
+{
+    size_t n = strlen(text);
+    cdc_buf_byte(out, '\'');
+    if (cdc_buf_room(out, 2 * n + 1))
+        out->len += mysql_real_escape_string(mysql, out->data + out->len, text, n);
+    cdc_buf_byte(out, '\'');
+}
+
+static MYSQL_RES *ask(MYSQL *mysql, const char *sql, const struct binlog_table *table, struct cdc_error *error)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    MYSQL_RES *result = NULL;
+    cdc_buf_text(&text, sql);
+    append_literal(&text, mysql, table->db);
+    cdc_buf_lit(&text, " AND TABLE_NAME = ");
+    append_literal(&text, mysql, table->name);
+    cdc_buf_byte(&text, '\0');
+    if (text.failed)
+        cdc_error_memory(error);
+    else
+        result = binlog_query(mysql, text.data, "cannot read the columns of a table", error);
+    cdc_buf_free(&text);
+    return result;
+}
+
+static struct binlog_column *find(struct binlog_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (table->columns[i].name && strcmp(table->columns[i].name, name) == 0)
+            return &table->columns[i];
+    return NULL;
+}
+
+/* Could a column of that type name have been logged with this type? Only what matters for values is looked at. */
+static bool fits(const struct binlog_column *column, const char *type)
+{
+    static const struct {
+        const char *name;
+        uint8_t types[4];
+    } families[] = {
+        {"tinyint", {BINLOG_TYPE_TINY}},
+        {"smallint", {BINLOG_TYPE_SHORT}},
+        {"mediumint", {BINLOG_TYPE_INT24}},
+        {"int", {BINLOG_TYPE_LONG}},
+        {"bigint", {BINLOG_TYPE_LONGLONG}},
+        {"decimal", {BINLOG_TYPE_DECIMAL}},
+        {"float", {BINLOG_TYPE_FLOAT}},
+        {"double", {BINLOG_TYPE_DOUBLE}},
+        {"bit", {BINLOG_TYPE_BIT}},
+        {"year", {BINLOG_TYPE_YEAR}},
+        {"date", {BINLOG_TYPE_DATE}},
+        {"time", {BINLOG_TYPE_TIME, BINLOG_TYPE_TIME2}},
+        {"datetime", {BINLOG_TYPE_DATETIME, BINLOG_TYPE_DATETIME2}},
+        {"timestamp", {BINLOG_TYPE_TIMESTAMP, BINLOG_TYPE_TIMESTAMP2}},
+        {"char", {BINLOG_TYPE_STRING}},
+        {"binary", {BINLOG_TYPE_STRING}},
+        {"uuid", {BINLOG_TYPE_STRING}},
+        {"inet4", {BINLOG_TYPE_STRING}},
+        {"inet6", {BINLOG_TYPE_STRING}},
+        {"enum", {BINLOG_TYPE_ENUM}},
+        {"set", {BINLOG_TYPE_SET}},
+        {"varchar", {BINLOG_TYPE_VARCHAR, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED}},
+        {"varbinary", {BINLOG_TYPE_VARCHAR, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED}},
+        {"vector", {BINLOG_TYPE_VECTOR, BINLOG_TYPE_VARCHAR}},
+        {"json", {BINLOG_TYPE_JSON, BINLOG_TYPE_BLOB}},
+    };
+    size_t n = strcspn(type, "( ");
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (strlen(families[i].name) == n && strncmp(families[i].name, type, n) == 0)
+            return memchr(families[i].types, column->type, sizeof families[i].types) != NULL;
+    if (column->type == BINLOG_TYPE_GEOMETRY)
+        return true;
+    bool blob = column->type == BINLOG_TYPE_BLOB || column->type == BINLOG_TYPE_MARIADB_BLOB_COMPRESSED;
+    return blob && (strstr(type, "text") || strstr(type, "blob"));
+}
+
+static int take_column(struct binlog_table *table, MYSQL_ROW row, struct cdc_error *error)
+{
+    struct binlog_column *column = find(table, row[0]);
+    if (!column || !fits(column, row[1]))
+        return 0;
+    free(column->type_name);
+    column->type_name = strdup(row[1]);
+    column->generated =
+        row[2] && *row[2] && (strstr(row[2], "GENERATED") != NULL) && strstr(row[2], "DEFAULT_GENERATED") == NULL;
+    column->generated |= row[2] && (strstr(row[2], "VIRTUAL GENERATED") || strstr(row[2], "STORED GENERATED"));
+    return column->type_name ? 0 : cdc_error_memory(error);
+}
+
+/* CHECK (json_valid(`column`)) makes a LONGTEXT a JSON. */
+static int mark_json(struct binlog_table *table, const char *clause, struct cdc_error *error)
+{
+    for (size_t i = 0; i < table->n_columns; i++) {
+        struct binlog_column *column = &table->columns[i];
+        struct cdc_buf text = CDC_BUF_INIT;
+        if (column->type != BINLOG_TYPE_BLOB || !column->type_name || !column->name ||
+            strcmp(column->type_name, "longtext") != 0)
+            continue;
+        cdc_buf_printf(&text, "json_valid(`%s`)", column->name);
+        cdc_buf_byte(&text, '\0');
+        bool json = !text.failed && strcmp(text.data, clause) == 0;
+        cdc_buf_free(&text);
+        if (!json)
+            continue;
+        free(column->type_name);
+        column->type_name = strdup("json");
+        if (!column->type_name)
+            return cdc_error_memory(error);
+    }
+    return 0;
+}
+
+static int read_columns(MYSQL *mysql, struct binlog_table *table, struct cdc_error *error)
+{
+    MYSQL_RES *result = ask(mysql,
+                            "SELECT COLUMN_NAME, COLUMN_TYPE, EXTRA FROM information_schema.COLUMNS WHERE "
+                            "TABLE_SCHEMA = ",
+                            table, error);
+    int status = result ? 0 : -1;
+    for (MYSQL_ROW row; status == 0 && (row = mysql_fetch_row(result)) != NULL;)
+        status = take_column(table, row, error);
+    mysql_free_result(result);
+    return status;
+}
+
+static int read_json(MYSQL *mysql, struct binlog_table *table, struct cdc_error *error)
+{
+    MYSQL_RES *result =
+        ask(mysql, "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ", table,
+            error);
+    int status = result ? 0 : -1;
+    for (MYSQL_ROW row; status == 0 && (row = mysql_fetch_row(result)) != NULL;)
+        if (row[0])
+            status = mark_json(table, row[0], error);
+    mysql_free_result(result);
+    return status;
+}
+
+int binlog_stream_describe(void *context, struct binlog_table *table, const struct binlog_place *place,
+                           struct cdc_error *error)
+{
+    struct binlog_stream *stream = context;
+    (void)place;
+    if (!table->has_names)
+        return 0; /* binlog_table_prepare says what to do */
+    if (binlog_stream_ensure_sql(stream, error) < 0 || read_columns(stream->sql, table, error) < 0)
+        return -1;
+    return stream->server.flavor == BINLOG_MARIADB ? read_json(stream->sql, table, error) : 0;
+}
+
+int binlog_stream_ddl(void *context, struct cdc_span db, struct cdc_span sql, const struct binlog_place *place,
+                      struct cdc_error *error)
+{
+    (void)context;
+    (void)db;
+    (void)sql;
+    (void)place;
+    (void)error;
+    return 0;
+}

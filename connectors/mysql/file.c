@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* Files of the binary log, without a server. */
+#include "connectors/mysql/source.h"
+
+#include <cdc/line.h>
+#include <cdc/retry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define READ_SIZE ((size_t)256 << 10)
+#define FLUSH_BYTES ((size_t)256 << 10)
+#define STOP_MS 5000                /* for a slow reader to take the rest after a signal */
+#define EVENT_MAX ((size_t)1 << 30) /* max_allowed_packet's limit */
+
+static const uint8_t magic[4] = {0xFE, 'b', 'i', 'n'};
+
+struct reading {
+    const struct binlog_file_settings *settings;
+    struct cdc_control *control;
+    struct cdc_metrics *metrics;
+    struct binlog_decoder *decoder;
+    struct cdc_writer *writer;
+    const char *path;
+    int fd;
+    struct cdc_buf buf;
+    size_t at;
+    bool end;
+};
+
+static int at_place(struct reading *reading, struct cdc_error *error)
+{
+    return cdc_error_prefix(error, "file %.400s at %llu", reading->path,
+                            (unsigned long long)binlog_place(reading->decoder)->position);
+}
+
+/* At least n bytes in the buffer: 1; 0 at the end of the file; -1. */
+static int need(struct reading *reading, size_t n, struct cdc_error *error)
+{
+    while (reading->buf.len - reading->at < n && !reading->end) {
+        size_t rest = reading->buf.len - reading->at;
+        if (reading->at > 0) {
+            memmove(reading->buf.data, reading->buf.data + reading->at, rest);
+            reading->buf.len = rest;
+            reading->at = 0;
+        }
+        /* A length that only claims to be big gets memory as bytes really come. */
+        if (!cdc_buf_room(&reading->buf, READ_SIZE))
+            return cdc_error_memory(error);
+        ssize_t got = read(reading->fd, reading->buf.data + reading->buf.len, reading->buf.cap - reading->buf.len);
+        if (got < 0 && errno != EINTR)
+            return cdc_error_set(error, CDC_EXIT_IO, "unable to read file %s: %s", reading->path, strerror(errno));
+        reading->end = got == 0;
+        reading->buf.len += got > 0 ? (size_t)got : 0;
+    }
+    return reading->buf.len - reading->at >= n;
+}
+
+static int flush(struct reading *reading, struct cdc_error *error)
+{
+    if (cdc_writer_pending(reading->writer) < FLUSH_BYTES)
+        return 0;
+    return cdc_writer_drain(reading->writer, reading->control->wake_fd, error) < 0 ? -1 : 0;
+}
+
+/* Lines leave whole, after a signal for a while. */
+static int finish(struct reading *reading, struct cdc_error *error)
+{
+    int64_t deadline = cdc_clock_ms() + STOP_MS;
+    int left = cdc_writer_drain(reading->writer, reading->control->wake_fd, error);
+    while (left > 0 && cdc_writer_pending(reading->writer) > 0 && reading->control->stop < 2 &&
+           cdc_clock_ms() < deadline) {
+        struct pollfd fd = {cdc_writer_fd(reading->writer), POLLOUT, 0};
+        (void)poll(&fd, 1, 100);
+        left = cdc_writer_flush(reading->writer, error) < 0 ? -1 : 1;
+    }
+    return left < 0 ? -1 : 0;
+}
+
+static int decode_event(struct reading *reading, const uint8_t *data, size_t n, struct cdc_error *error)
+{
+    struct cdc_buf *out = cdc_writer_buf(reading->writer);
+    int more = binlog_decode(reading->decoder, data, n, out, error);
+    while (more > 0) {
+        more = binlog_decode_more(reading->decoder, out, error);
+        if (more > 0 && flush(reading, error) < 0)
+            return -1;
+    }
+    if (more < 0)
+        return at_place(reading, error);
+    return out->failed ? cdc_error_memory(error) : flush(reading, error);
+}
+
+static bool is_done(const struct reading *reading)
+{
+    const struct binlog_counts *counts = binlog_counts(reading->decoder);
+    bool between = !binlog_in_transaction(reading->decoder);
+    return reading->control->stop >= 2 || (reading->control->stop && between) ||
+           (reading->settings->max_events > 0 && between && counts->changes >= (uint64_t)reading->settings->max_events);
+}
+
+static int cut(struct reading *reading, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_DATA, "the file ends inside an event");
+    cdc_error_hint(error, "it is cut off, or still being written");
+    return at_place(reading, error);
+}
+
+static int read_events(struct reading *reading, struct cdc_error *error)
+{
+    while (!is_done(reading)) {
+        int got = need(reading, BINLOG_HEADER_SIZE, error);
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            return reading->buf.len == reading->at ? 0 : cut(reading, error);
+        const uint8_t *p = (const uint8_t *)reading->buf.data + reading->at;
+        size_t n = (size_t)p[9] | (size_t)p[10] << 8 | (size_t)p[11] << 16 | (size_t)p[12] << 24;
+        if (n < BINLOG_HEADER_SIZE || n > EVENT_MAX) {
+            cdc_error_set(error, CDC_EXIT_DATA, "an event claims to be %zu bytes long", n);
+            return at_place(reading, error);
+        }
+        if ((got = need(reading, n, error)) <= 0)
+            return got < 0 ? -1 : cut(reading, error);
+        if (decode_event(reading, (const uint8_t *)reading->buf.data + reading->at, n, error) < 0)
+            return -1;
+        reading->at += n;
+    }
+    return 0;
+}
+
+/* The name in the positions is the file's, as the server would say it. */
+static void name_place(const char *path, struct binlog_place *place)
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(place->file, sizeof place->file, "%s", slash ? slash + 1 : path);
+    place->position = sizeof magic;
+}
+
+static int read_magic(struct reading *reading, struct cdc_error *error)
+{
+    int got = need(reading, sizeof magic, error);
+    if (got > 0 && memcmp(reading->buf.data, magic, sizeof magic) == 0) {
+        reading->at = sizeof magic;
+        return 0;
+    }
+    if (got < 0)
+        return -1;
+    cdc_error_set(error, CDC_EXIT_DATA, "file %s is no binary log", reading->path);
+    return cdc_error_hint(error, "an encrypted log is read from the server");
+}
+
+static int read_file(struct reading *reading, const char *path, struct cdc_error *error)
+{
+    struct binlog_place place;
+    struct cdc_buf gtids = CDC_BUF_INIT;
+    uint64_t number = 0;
+    const struct cdc_offset *boundary = binlog_boundary(reading->decoder);
+    reading->path = path;
+    reading->at = reading->buf.len = 0;
+    reading->end = false;
+    name_place(path, &place);
+    if (boundary)
+        number = (uint64_t)boundary->seq;
+    binlog_gtid_set_append(&gtids, binlog_gtids(reading->decoder));
+    cdc_buf_byte(&gtids, '\0');
+    int result = gtids.failed ? cdc_error_memory(error) : 0;
+    if (result == 0)
+        result = binlog_decoder_start(reading->decoder, number, gtids.data, &place, error);
+    cdc_buf_free(&gtids);
+    reading->fd = result == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (reading->fd < 0)
+        return result < 0 ? -1 : cdc_error_set(error, CDC_EXIT_IO, "unable to open file %s: %s", path, strerror(errno));
+    if (read_magic(reading, error) < 0 || read_events(reading, error) < 0)
+        result = -1;
+    close(reading->fd);
+    return result;
+}
+
+int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_control *control,
+                    struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error)
+{
+    const struct binlog_decoder_settings decoder_settings = {.pipeline = settings->name,
+                                                             .style = settings->style,
+                                                             .include = settings->include,
+                                                             .n_include = settings->n_include,
+                                                             .exclude = settings->exclude,
+                                                             .n_exclude = settings->n_exclude};
+    struct reading reading = {.settings = settings, .control = control, .metrics = metrics, .fd = -1};
+    int result = -1;
+    reading.decoder = binlog_decoder_new(&decoder_settings, error);
+    reading.writer = reading.decoder ? cdc_writer_new(settings->output_fd, error) : NULL;
+    if (reading.writer)
+        result = 0;
+    for (size_t i = 0; result == 0 && i < settings->n_files && !control->stop; i++)
+        result = read_file(&reading, settings->files[i], error);
+    if (reading.writer) {
+        struct cdc_error ignored = {0};
+        if (finish(&reading, result == 0 ? error : &ignored) < 0) /* what came before a fault is good */
+            result = -1;
+        const struct binlog_counts *counts = binlog_counts(reading.decoder);
+        metrics->changes = counts->changes;
+        metrics->commits = counts->commits;
+        metrics->lines_out = counts->lines;
+        metrics->unconvertible = counts->unconvertible;
+        metrics->bytes_out = cdc_writer_written(reading.writer);
+        if (result == 0 && binlog_in_transaction(reading.decoder))
+            cdc_log(log, CDC_LOG_WARNING, "the last transaction in the files has no end");
+    }
+    cdc_writer_free(reading.writer);
+    binlog_decoder_free(reading.decoder);
+    cdc_buf_free(&reading.buf);
+    return result;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* What the server is, whether its log can be read, and where it begins and ends. */
+#include "connectors/mysql/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned version_number(const char *text)
+{
+    unsigned major = 0, minor = 0, patch = 0;
+    sscanf(text, "%u.%u.%u", &major, &minor, &patch);
+    return major * 10000 + minor * 100 + patch;
+}
+
+/* A global variable's value; "" when the server has none of that name. RETURNS NEW; NULL on errors. */
+static char *variable(MYSQL *mysql, const char *name, struct cdc_error *error)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql, "SHOW GLOBAL VARIABLES LIKE '%s'", name);
+    MYSQL_RES *result = binlog_query(mysql, sql, "cannot read the server's settings", error);
+    if (!result)
+        return NULL;
+    MYSQL_ROW row = mysql_fetch_row(result);
+    char *value = strdup(row && row[1] ? row[1] : "");
+    mysql_free_result(result);
+    if (!value)
+        cdc_error_memory(error);
+    return value;
+}
+
+/* 1 when the variable has that value, 0 when not, -1 on errors. */
+static int variable_is(MYSQL *mysql, const char *name, const char *expected, struct cdc_error *error)
+{
+    char *value = variable(mysql, name, error);
+    int result = value ? strcasecmp(value, expected) == 0 : -1;
+    free(value);
+    return result;
+}
+
+static int read_version(MYSQL *mysql, struct binlog_server *server, struct cdc_error *error)
+{
+    char *version = binlog_query_value(mysql, "SELECT VERSION()", "cannot ask for the server's version", error);
+    if (!version)
+        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no version");
+    server->flavor = strstr(version, "MariaDB") ? BINLOG_MARIADB : BINLOG_MYSQL;
+    server->version = version_number(version);
+    free(version);
+    return 0;
+}
+
+static int check_log(MYSQL *mysql, struct cdc_error *error)
+{
+    int on = variable_is(mysql, "log_bin", "ON", error);
+    if (on < 0)
+        return -1;
+    if (!on) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "the server writes no binary log");
+        return cdc_error_hint(error, "put log_bin and server_id into its configuration, [mysqld], and start it again");
+    }
+    int row = variable_is(mysql, "binlog_format", "ROW", error);
+    if (row == 0) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "the server's binlog_format is not ROW");
+        return cdc_error_hint(error,
+                              "SET GLOBAL binlog_format = ROW; and in its configuration; sessions must reconnect");
+    }
+    return row < 0 ? -1 : 0;
+}
+
+int binlog_server_read(MYSQL *mysql, struct binlog_server *server, struct cdc_error *error)
+{
+    memset(server, 0, sizeof *server);
+    if (read_version(mysql, server, error) < 0 || check_log(mysql, error) < 0)
+        return -1;
+    int full = variable_is(mysql, "binlog_row_metadata", "FULL", error);
+    int gtid = server->flavor == BINLOG_MARIADB ? 1 : variable_is(mysql, "gtid_mode", "ON", error);
+    int unchecked = variable_is(mysql, "binlog_checksum", "NONE", error);
+    if (full < 0 || gtid < 0 || unchecked < 0)
+        return -1;
+    server->checksums = unchecked == 0;
+    server->full_metadata = full > 0;
+    server->gtid = gtid > 0;
+    if (server->flavor == BINLOG_MARIADB)
+        return 0;
+    char *uuid = variable(mysql, "server_uuid", error);
+    if (!uuid)
+        return -1;
+    snprintf(server->uuid, sizeof server->uuid, "%s", uuid);
+    free(uuid);
+    return 0;
+}
+
+/* The server's set without the line breaks that it prints. */
+static char *gtid_value(MYSQL *mysql, const char *sql, struct cdc_error *error)
+{
+    char *value = binlog_query_value(mysql, sql, "cannot read the server's GTIDs", error);
+    if (!value)
+        return error->status ? NULL : strdup("");
+    char *to = value;
+    for (const char *p = value; *p; p++)
+        if (*p != '\n' && *p != ' ')
+            *to++ = *p;
+    *to = '\0';
+    return value;
+}
+
+static int take_place(MYSQL *mysql, MYSQL_RES *result, const char *position, struct binlog_place *place,
+                      struct cdc_error *error)
+{
+    (void)mysql;
+    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
+    memset(place, 0, sizeof *place);
+    if (!row || !row[0]) {
+        if (error->status == 0)
+            cdc_error_set(error, CDC_EXIT_CONFIG, "the server tells of no log file");
+        return -1;
+    }
+    snprintf(place->file, sizeof place->file, "%s", row[0]);
+    place->position = strtoull(position ? position : row[1], NULL, 10);
+    return 0;
+}
+
+int binlog_server_end(MYSQL *mysql, const struct binlog_server *server, struct binlog_place *place, char **gtids,
+                      struct cdc_error *error)
+{
+    bool renamed = server->flavor == BINLOG_MYSQL && server->version >= 80200;
+    const char *sql =
+        server->flavor == BINLOG_MARIADB ? "SELECT @@GLOBAL.gtid_binlog_pos" : "SELECT @@GLOBAL.gtid_executed";
+    /* First the set, then the place: what lies between is read twice at the most, never passed over. */
+    *gtids = gtid_value(mysql, sql, error);
+    if (!*gtids)
+        return -1;
+    MYSQL_RES *result = binlog_query(mysql, renamed ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS",
+                                     "cannot ask for the end of the log", error);
+    int status = take_place(mysql, result, NULL, place, error);
+    mysql_free_result(result);
+    if (status == 0)
+        return 0;
+    free(*gtids);
+    *gtids = NULL;
+    return -1;
+}
+
+int binlog_server_oldest(MYSQL *mysql, const struct binlog_server *server, struct binlog_place *place, char **gtids,
+                         struct cdc_error *error)
+{
+    *gtids = server->flavor == BINLOG_MYSQL && server->gtid ? gtid_value(mysql, "SELECT @@GLOBAL.gtid_purged", error)
+                                                            : strdup("");
+    if (!*gtids)
+        return error->status ? -1 : cdc_error_memory(error);
+    MYSQL_RES *result = binlog_query(mysql, "SHOW BINARY LOGS", "cannot list the log's files", error);
+    int status = take_place(mysql, result, "4", place, error);
+    mysql_free_result(result);
+    if (status == 0)
+        return 0;
+    free(*gtids);
+    *gtids = NULL;
+    return -1;
+}
+
+int binlog_check(const struct binlog_connection_settings *settings, const struct cdc_option_list *tables,
+                 const struct cdc_log *log, struct cdc_error *error)
+{
+    struct binlog_server server;
+    MYSQL *mysql = binlog_connect(settings, error);
+    (void)tables;
+    (void)log;
+    int result = mysql ? binlog_server_read(mysql, &server, error) : -1;
+    if (mysql)
+        mysql_close(mysql);
+    return result;
+}

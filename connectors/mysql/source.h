@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* MySQL and MariaDB as a source: connections, checks, the stream and files of the binary log. */
+#ifndef MYSQL_SOURCE_H
+#define MYSQL_SOURCE_H
+
+#include "connectors/mysql/decoder.h"
+
+#include <cdc/control.h>
+#include <cdc/log.h>
+#include <cdc/metrics.h>
+#include <cdc/options.h>
+#include <cdc/source.h>
+#include <mysql.h>
+
+/* -- connection (connection.c) ------------------------------------------------------ */
+struct binlog_connection_settings {
+    const char *url;           /* mysql://user:password@host:port/db?ssl-mode=..., mariadb://; or "" */
+    const char *defaults_file; /* option file; NULL: the usual ones */
+    const char *tool;          /* also the option file's group, beside [client] */
+};
+/* The URL, taken apart. Members are owned; NULL where not given. */
+struct binlog_url {
+    char *user, *password, *host, *db, *socket, *ssl_mode, *ssl_ca, *ssl_cert, *ssl_key, *public_key;
+    unsigned port;
+};
+/* USAGE when it is none. The text appears in no message: it may hold a password. */
+int binlog_url_parse(struct binlog_url *url, const char *text, struct cdc_error *error);
+void binlog_url_free(struct binlog_url *url);
+/* Connects; the session is pinned (UTC, utf8mb4, no sql_mode surprises). Errors: PERMISSION for a wrong password or
+ * privilege, CONFIG for a database that does not exist, UNAVAILABLE else. RETURNS NEW (mysql_close). */
+MYSQL *binlog_connect(const struct binlog_connection_settings *settings, struct cdc_error *error);
+/* Sets the error of a failed call: 1044 1045 1142 1227 PERMISSION; connection errors and shutdown UNAVAILABLE; 1236 LOST
+ * (or CONFIG: another reader has our server id); else PROTOCOL. Always -1. */
+int binlog_mysql_error(MYSQL *mysql, const char *what, struct cdc_error *error);
+/* The same for a number and a text that were kept. */
+int binlog_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error);
+/* Runs a statement and keeps its result; NULL on errors, and for statements without one when *error stays clear. */
+MYSQL_RES *binlog_query(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);
+int binlog_execute(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);
+/* One value, or NULL when there is none (no row, NULL, error). RETURNS NEW (free). */
+char *binlog_query_value(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);
+
+/* -- the server (server.c) --------------------------------------------------------------- */
+struct binlog_server {
+    enum binlog_flavor flavor;
+    unsigned version; /* 80404, 101106 */
+    char uuid[40];    /* MySQL */
+    bool gtid;        /* MariaDB: always; MySQL: gtid_mode ON */
+    bool full_metadata;
+    bool checksums; /* its events end in a CRC32 */
+};
+/* Asks what it is; CONFIG when its log cannot be read (off, statement format ...), with the cure. */
+int binlog_server_read(MYSQL *mysql, struct binlog_server *server, struct cdc_error *error);
+/* The end of the log: file, position and the GTID set there (RETURNS NEW). */
+int binlog_server_end(MYSQL *mysql, const struct binlog_server *server, struct binlog_place *place, char **gtids,
+                      struct cdc_error *error);
+/* The oldest place that there is. */
+int binlog_server_oldest(MYSQL *mysql, const struct binlog_server *server, struct binlog_place *place, char **gtids,
+                         struct cdc_error *error);
+/* --check: one finding a line through log; 0, or -1 with CONFIG when the pipe would lose or stop. */
+int binlog_check(const struct binlog_connection_settings *settings, const struct cdc_option_list *tables,
+                 const struct cdc_log *log, struct cdc_error *error);
+
+/* -- packets (packets.c) -----------------------------------------------------------------
+ * The client library reads blocking; a thread of its own does, and hands the events over in blocks. Not more than a block
+ * and an event wait on either side. */
+struct binlog_packets;
+/* The connection has been sent its dump command; it is TAKEN (closed by free). RETURNS NEW */
+struct binlog_packets *binlog_packets_new(MYSQL *mysql, struct cdc_error *error);
+void binlog_packets_free(struct binlog_packets *packets);
+int binlog_packets_descriptor(const struct binlog_packets *packets);
+/* 1: an event, BORROWED until the next call; 0: none now; 2: the server said that this is the end; -1: error. */
+int binlog_packets_next(struct binlog_packets *packets, const uint8_t **data, size_t *n, struct cdc_error *error);
+
+/* -- the stream (stream.c) ---------------------------------------------------------------- */
+struct binlog_stream_settings {
+    struct binlog_connection_settings connection;
+    const char *name; /* of the pipeline */
+    const char *const *include, *const *exclude;
+    size_t n_include, n_exclude;
+    struct binlog_value_style style;
+    const char *start; /* of a first start: "now", "oldest", FILE:POSITION, a GTID set; NULL: now */
+    const char *until; /* "now", FILE:POSITION, an RFC 3339 time; NULL */
+    double heartbeat;
+    int64_t max_events;
+    uint32_t server_id;                /* 0: made of host and name */
+    bool resume_only;                  /* a position exists somewhere */
+    const struct cdc_offset *snapshot; /* where a snapshot says that the log begins; NULL. BORROWED */
+};
+struct binlog_stream;
+extern const struct cdc_source_ops binlog_stream_ops;
+struct binlog_stream *binlog_stream_new(const struct binlog_stream_settings *settings, struct cdc_metrics *metrics,
+                                        const struct cdc_log *log, struct cdc_error *error);
+void binlog_stream_free(struct binlog_stream *stream);
+
+/* -- files (file.c) --------------------------------------------------------------------------
+ * Decodes the files one after the other into output_fd. */
+struct binlog_file_settings {
+    const char *const *files;
+    size_t n_files;
+    const char *name;
+    const char *const *include, *const *exclude;
+    size_t n_include, n_exclude;
+    struct binlog_value_style style;
+    int64_t max_events;
+    int output_fd;
+};
+int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_control *control,
+                    struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error);
+
+#endif

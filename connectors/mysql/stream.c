@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* The binary log of a live server as a source. Nothing is ever confirmed to the server: it keeps its log by time, and a
+ * position that is gone is exit 79. */
+#include "connectors/mysql/stream.h"
+
+#include <cdc/json.h>
+#include <cdc/retry.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEAD_MS 60000 /* silence after which the server is taken for dead: heartbeats come every second */
+
+/* -- life ------------------------------------------------------------------------------ */
+
+struct binlog_stream *binlog_stream_new(const struct binlog_stream_settings *settings, struct cdc_metrics *metrics,
+                                        const struct cdc_log *log, struct cdc_error *error)
+{
+    struct binlog_stream *stream = calloc(1, sizeof *stream);
+    if (!stream) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    stream->settings = *settings;
+    stream->metrics = metrics;
+    stream->log = log;
+    if (binlog_stream_until_parse(stream, settings->until, error) == 0)
+        return stream;
+    binlog_stream_free(stream);
+    return NULL;
+}
+
+void binlog_stream_disconnect(void *source)
+{
+    struct binlog_stream *stream = source;
+    binlog_packets_free(stream->packets);
+    stream->packets = NULL;
+    if (stream->sql)
+        mysql_close(stream->sql);
+    stream->sql = NULL;
+}
+
+void binlog_stream_free(struct binlog_stream *stream)
+{
+    if (!stream)
+        return;
+    binlog_stream_disconnect(stream);
+    binlog_decoder_free(stream->decoder);
+    free(stream->start.gtids);
+    free(stream);
+}
+
+/* -- ends --------------------------------------------------------------------------------- */
+
+/* Names of one server's log files sort by length and text: their numbers have leading zeros until they are full. */
+static int compare_places(const struct binlog_place *a, const struct binlog_place *b)
+{
+    size_t n = strlen(a->file), m = strlen(b->file);
+    if (n != m)
+        return n < m ? -1 : 1;
+    int order = strcmp(a->file, b->file);
+    if (order != 0)
+        return order;
+    return a->position < b->position ? -1 : a->position > b->position;
+}
+
+static void end_if_reached(struct binlog_stream *stream)
+{
+    const struct binlog_counts *counts = binlog_counts(stream->decoder);
+    if (binlog_in_transaction(stream->decoder))
+        return;
+    if (stream->has_until_place && compare_places(binlog_place(stream->decoder), &stream->until_place) >= 0)
+        stream->ended = true;
+    if (stream->until_ms != 0 && counts->commit_ms >= stream->until_ms)
+        stream->ended = true;
+    if (stream->settings.max_events > 0 && counts->changes >= (uint64_t)stream->settings.max_events)
+        stream->ended = true;
+}
+
+/* -- read ------------------------------------------------------------------------------------ */
+
+static void update_metrics(struct binlog_stream *stream)
+{
+    const struct binlog_counts *counts = binlog_counts(stream->decoder);
+    stream->metrics->changes = counts->changes;
+    stream->metrics->commits = counts->commits;
+    stream->metrics->lines_out = counts->lines;
+    stream->metrics->unconvertible = counts->unconvertible;
+    if (counts->commits > 0)
+        stream->metrics->lag_ms = cdc_clock_wall_ms() - counts->commit_ms;
+}
+
+/* 1: go on; 0: nothing is there; -1. */
+static int take_event(struct binlog_stream *stream, struct cdc_buf *out, struct cdc_error *error)
+{
+    const uint8_t *data;
+    size_t n;
+    if (stream->more) {
+        int got = binlog_decode_more(stream->decoder, out, error);
+        stream->more = got > 0;
+        return got < 0 ? -1 : 1;
+    }
+    int got = binlog_packets_next(stream->packets, &data, &n, error);
+    if (got == 2) {
+        stream->ended = stream->settings.until != NULL;
+        return stream->ended ? 1 : cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server ended the stream");
+    }
+    if (got <= 0)
+        return got;
+    stream->received = true;
+    int more = binlog_decode(stream->decoder, data, n, out, error);
+    stream->more = more > 0;
+    return more < 0 ? -1 : 1;
+}
+
+static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, size_t limit, struct cdc_error *error)
+{
+    struct binlog_stream *stream = source;
+    size_t before = out->len;
+    int got = 1;
+    stream->received = false;
+    if (stream->announce &&
+        (binlog_place(stream->decoder)->file[0] || !binlog_gtid_set_is_empty(binlog_gtids(stream->decoder)))) {
+        stream->announce = false;
+        binlog_heartbeat(stream->decoder, cdc_clock_wall_ms(), out);
+    }
+    while (got == 1 && !stream->ended && out->len < limit) {
+        got = take_event(stream, out, error);
+        if (got == 1 && !stream->more && !stream->ended)
+            end_if_reached(stream);
+    }
+    if (stream->received)
+        stream->last_receive = cdc_clock_ms();
+    if (out->len != before)
+        stream->last_line = cdc_clock_ms();
+    update_metrics(stream);
+    if (got < 0)
+        return CDC_SOURCE_ERROR;
+    return stream->ended ? CDC_SOURCE_END : got == 1 ? CDC_SOURCE_MORE : CDC_SOURCE_IDLE;
+}
+
+/* -- the other operations ----------------------------------------------------------------------- */
+
+static int stream_descriptor(void *source, short *events)
+{
+    struct binlog_stream *stream = source;
+    *events = POLLIN;
+    return stream->packets ? binlog_packets_descriptor(stream->packets) : -1;
+}
+
+static bool stream_between(void *source)
+{
+    struct binlog_stream *stream = source;
+    return !stream->decoder || (!stream->more && !binlog_in_transaction(stream->decoder));
+}
+
+static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
+{
+    struct binlog_stream *stream = source;
+    int64_t now = cdc_clock_ms();
+    if (!stream->packets)
+        return 0;
+    if (blocked)
+        stream->last_receive = now; /* we do not listen: silence means nothing */
+    else if (now - stream->last_receive > DEAD_MS)
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s", DEAD_MS / 1000);
+    if (blocked || stream->ended || !stream_between(stream) || stream->settings.heartbeat <= 0 ||
+        now - stream->last_line < (int64_t)(stream->settings.heartbeat * 1000) ||
+        !binlog_place(stream->decoder)->file[0])
+        return 0;
+    binlog_heartbeat(stream->decoder, cdc_clock_wall_ms(), out);
+    stream->last_line = now;
+    return 0;
+}
+
+static int stream_confirm(void *source, const struct cdc_offset *offset, struct cdc_error *error)
+{
+    (void)source;
+    (void)offset;
+    (void)error;
+    return 0;
+}
+
+static const struct cdc_offset *stream_boundary(void *source)
+{
+    struct binlog_stream *stream = source;
+    return stream->decoder ? binlog_boundary(stream->decoder) : NULL;
+}
+
+const struct cdc_source_ops binlog_stream_ops = {
+    .connect = binlog_stream_connect,
+    .disconnect = binlog_stream_disconnect,
+    .descriptor = stream_descriptor,
+    .read = stream_read,
+    .tick = stream_tick,
+    .confirm = stream_confirm,
+    .boundary = stream_boundary,
+    .between = stream_between,
+};

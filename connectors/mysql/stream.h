@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the stream share; nobody else includes this. */
+#ifndef MYSQL_STREAM_H
+#define MYSQL_STREAM_H
+
+#include "connectors/mysql/source.h"
+
+/* Where reading begins. */
+struct stream_start {
+    uint64_t number; /* C of the last complete transaction */
+    char *gtids;     /* complete with it; owned; "" when not known */
+    struct binlog_place place;
+    char server_uuid[40]; /* that place belongs to; "" when not known */
+};
+
+struct binlog_stream {
+    struct binlog_stream_settings settings;
+    struct cdc_metrics *metrics;
+    const struct cdc_log *log;
+    MYSQL *sql; /* the plain session */
+    struct binlog_server server;
+    struct binlog_packets *packets;
+    struct binlog_decoder *decoder;
+    struct stream_start start; /* of this connection */
+    bool has_start;            /* start was settled once in this run */
+    bool until_now, has_until_place;
+    struct binlog_place until_place;
+    int64_t until_ms;
+    bool more; /* the decoder holds a payload */
+    bool ended, received;
+    bool announce; /* a first start: its place is told at once, so that the next one goes on from there */
+    int64_t last_receive, last_line;
+};
+
+/* -- stream_until.c */
+int binlog_stream_until_parse(struct binlog_stream *stream, const char *until, struct cdc_error *error);
+/* "FILE:POSITION" */
+bool binlog_stream_place_parse(const char *text, struct binlog_place *place);
+
+/* -- binlog_stream_connect.c */
+int binlog_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error);
+/* The plain session beside the dump: made when it is needed. */
+int binlog_stream_ensure_sql(struct binlog_stream *stream, struct cdc_error *error);
+
+/* -- stream.c */
+void binlog_stream_disconnect(void *source);
+
+/* -- describe.c: names, types and keys that the log does not tell, from information_schema */
+int binlog_stream_describe(void *context, struct binlog_table *table, const struct binlog_place *place,
+                           struct cdc_error *error);
+int binlog_stream_ddl(void *context, struct cdc_span db, struct cdc_span sql, const struct binlog_place *place,
+                      struct cdc_error *error);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* --until and --start: places and times. */
+#include "connectors/mysql/stream.h"
+
+#include <string.h>
+
+bool binlog_stream_place_parse(const char *text, struct binlog_place *place)
+{
+    const char *colon = strrchr(text, ':');
+    memset(place, 0, sizeof *place);
+    if (!colon || colon == text || !colon[1] || (size_t)(colon - text) >= sizeof place->file ||
+        strchr(text, ',') != NULL)
+        return false;
+    for (const char *p = colon + 1; *p; p++) {
+        if (*p < '0' || *p > '9' || place->position > UINT64_MAX / 10 - 1)
+            return false;
+        place->position = place->position * 10 + (uint64_t)(*p - '0');
+    }
+    memcpy(place->file, text, (size_t)(colon - text));
+    /* A UUID stands before the colon of a GTID, a file has its number behind a dot. */
+    return strchr(place->file, '.') != NULL;
+}
+
+int binlog_stream_until_parse(struct binlog_stream *stream, const char *until, struct cdc_error *error)
+{
+    if (!until)
+        return 0;
+    stream->until_now = strcmp(until, "now") == 0;
+    if (stream->until_now || cdc_time_parse(until, &stream->until_ms))
+        return 0;
+    stream->has_until_place = binlog_stream_place_parse(until, &stream->until_place);
+    if (stream->has_until_place)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_USAGE, "--until '%.64s' is neither now, nor FILE:POSITION, nor a time", until);
+    return cdc_error_hint(error, "for instance binlog.000007:1234 or 2026-11-21T09:28:42Z");
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Points in time as users write them. */
+#include <cdc/options.h>
+
+static int digits(const char **p, int n, int *value)
+{
+    *value = 0;
+    for (; n > 0; n--, (*p)++) {
+        if (**p < '0' || **p > '9')
+            return -1;
+        *value = *value * 10 + (**p - '0');
+    }
+    return 0;
+}
+
+static int expect(const char **p, char c)
+{
+    return *(*p)++ == c ? 0 : -1;
+}
+
+static int64_t days_since_1970(int64_t year, int month, int day)
+{
+    year -= month <= 2;
+    int64_t era = year / 400, of_era = year - era * 400;
+    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static int parse(const char *p, int64_t *ms)
+{
+    int year, month, day, hour, minute, second, zone_hour = 0, zone_minute = 0, sign = 1;
+    int64_t fraction = 0;
+    if (digits(&p, 4, &year) || expect(&p, '-') || digits(&p, 2, &month) || expect(&p, '-') || digits(&p, 2, &day) ||
+        (*p != 'T' && *p != 't' && *p != ' '))
+        return -1;
+    p++;
+    if (digits(&p, 2, &hour) || expect(&p, ':') || digits(&p, 2, &minute) || expect(&p, ':') || digits(&p, 2, &second))
+        return -1;
+    if (*p == '.') {
+        int64_t unit = 100;
+        for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10)
+            fraction += (*p - '0') * unit;
+    }
+    if (*p == '+' || *p == '-') {
+        sign = *p++ == '-' ? -1 : 1;
+        if (digits(&p, 2, &zone_hour) || expect(&p, ':') || digits(&p, 2, &zone_minute))
+            return -1;
+    } else if (*p == 'Z' || *p == 'z') {
+        p++;
+    } else {
+        return -1;
+    }
+    if (*p || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
+        return -1;
+    *ms = ((days_since_1970(year, month, day) * 24 + hour - sign * zone_hour) * 60 + minute - sign * zone_minute) *
+              60000 +
+          second * 1000 + fraction;
+    return 0;
+}
+
+bool cdc_time_parse(const char *text, int64_t *ms)
+{
+    return parse(text, ms) == 0;
+}
