@@ -236,7 +236,9 @@ walsender() { sql "select active_pid from pg_replication_slots where slot_name =
 
 @test "a sink stopped for longer than wal_sender_timeout: the connection lives, nothing is lost" {
     table_of 10
-    sql "alter system set wal_sender_timeout = '3s'"
+    # CDC_STOP_SECONDS=120: two minutes, with a timeout of ten seconds.
+    local seconds=${CDC_STOP_SECONDS:-9}
+    sql "alter system set wal_sender_timeout = '$((seconds < 30 ? 3 : 10))s'"
     sql "select pg_reload_conf()" >/dev/null
     start_line
     line_caught_up
@@ -245,7 +247,7 @@ walsender() { sql "select active_pid from pg_replication_slots where slot_name =
     kill -STOP "$(member "$GROUP" cdc-sink-sqlite)"
     # More than all the pipes and buffers hold.
     sql "insert into $NAME.t select i, 'v' || i, repeat('z', 500) from generate_series(100, 60000) i"
-    end=$((SECONDS + 9))
+    end=$((SECONDS + seconds))
     while [ $SECONDS -lt $end ]; do
         is "the walsender" "$before" "$(walsender)"
         pause_ms 200
