@@ -184,11 +184,14 @@ static int run_url(struct program *program, const struct values *v, const char *
     if (result == 0)
         result = select_tables(&selection, v, url.db, error);
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
-    if (result == 0 && v->check)
-        result = binlog_check(&connection, &v->common.tables, &program->log, error);
-    else if (result == 0)
+    if (result == 0 && v->check) {
+        const struct binlog_patterns patterns = {selection.include, selection.exclude, selection.n_include,
+                                                 selection.n_exclude};
+        result = binlog_check(&connection, &patterns, &program->log, error);
+    } else if (result == 0) {
         result = v->files.count > 0 ? run_files(program, v, name, &selection, error)
                                     : run_server(program, v, text, name, &selection, error);
+    }
     selection_free(&selection);
     binlog_url_free(&url);
     return result;

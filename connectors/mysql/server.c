@@ -13,8 +13,7 @@ static unsigned version_number(const char *text)
     return major * 10000 + minor * 100 + patch;
 }
 
-/* A global variable's value; "" when the server has none of that name. RETURNS NEW; NULL on errors. */
-static char *variable(MYSQL *mysql, const char *name, struct cdc_error *error)
+char *binlog_server_variable(MYSQL *mysql, const char *name, struct cdc_error *error)
 {
     char sql[160];
     snprintf(sql, sizeof sql, "SHOW GLOBAL VARIABLES LIKE '%s'", name);
@@ -32,7 +31,7 @@ static char *variable(MYSQL *mysql, const char *name, struct cdc_error *error)
 /* 1 when the variable has that value, 0 when not, -1 on errors. */
 static int variable_is(MYSQL *mysql, const char *name, const char *expected, struct cdc_error *error)
 {
-    char *value = variable(mysql, name, error);
+    char *value = binlog_server_variable(mysql, name, error);
     int result = value ? strcasecmp(value, expected) == 0 : -1;
     free(value);
     return result;
@@ -82,7 +81,7 @@ int binlog_server_read(MYSQL *mysql, struct binlog_server *server, struct cdc_er
     server->gtid = gtid > 0;
     if (server->flavor == BINLOG_MARIADB)
         return 0;
-    char *uuid = variable(mysql, "server_uuid", error);
+    char *uuid = binlog_server_variable(mysql, "server_uuid", error);
     if (!uuid)
         return -1;
     snprintf(server->uuid, sizeof server->uuid, "%s", uuid);
@@ -156,17 +155,4 @@ int binlog_server_oldest(MYSQL *mysql, const struct binlog_server *server, struc
     free(*gtids);
     *gtids = NULL;
     return -1;
-}
-
-int binlog_check(const struct binlog_connection_settings *settings, const struct cdc_option_list *tables,
-                 const struct cdc_log *log, struct cdc_error *error)
-{
-    struct binlog_server server;
-    MYSQL *mysql = binlog_connect(settings, error);
-    (void)tables;
-    (void)log;
-    int result = mysql ? binlog_server_read(mysql, &server, error) : -1;
-    if (mysql)
-        mysql_close(mysql);
-    return result;
 }

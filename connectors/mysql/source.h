@@ -57,9 +57,21 @@ int binlog_server_end(MYSQL *mysql, const struct binlog_server *server, struct b
 /* The oldest place that there is. */
 int binlog_server_oldest(MYSQL *mysql, const struct binlog_server *server, struct binlog_place *place, char **gtids,
                          struct cdc_error *error);
-/* --check: one finding a line through log; 0, or -1 with CONFIG when the pipe would lose or stop. */
-int binlog_check(const struct binlog_connection_settings *settings, const struct cdc_option_list *tables,
+/* A global variable's value; "" when the server has none of that name. RETURNS NEW (free); NULL on errors. */
+char *binlog_server_variable(MYSQL *mysql, const char *name, struct cdc_error *error);
+
+/* -- checks (check.c) ------------------------------------------------------------------------ */
+/* Which tables: patterns as -t and -T have them. */
+struct binlog_patterns {
+    const char *const *include, *const *exclude;
+    size_t n_include, n_exclude;
+};
+/* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop. */
+int binlog_check(const struct binlog_connection_settings *settings, const struct binlog_patterns *patterns,
                  const struct cdc_log *log, struct cdc_error *error);
+/* Warns of foreign keys whose cascades the server does not log; for every start. */
+int binlog_warn_of_cascades(MYSQL *mysql, const struct binlog_server *server, const struct binlog_patterns *patterns,
+                            const struct cdc_log *log, struct cdc_error *error);
 
 /* -- packets (packets.c) -----------------------------------------------------------------
  * The client library reads blocking; a thread of its own does, and hands the events over in blocks. Not more than a block

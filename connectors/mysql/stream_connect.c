@@ -343,6 +343,13 @@ int binlog_stream_connect(void *source, const struct cdc_offset *from, struct cd
         binlog_stream_disconnect(stream);
         return -1;
     }
+    if (!stream->has_start) {
+        const struct binlog_stream_settings *settings = &stream->settings;
+        const struct binlog_patterns patterns = {settings->include, settings->exclude, settings->n_include,
+                                                 settings->n_exclude};
+        struct cdc_error ignored = {0}; /* a warning that cannot be given is no reason to stop */
+        (void)binlog_warn_of_cascades(stream->sql, &stream->server, &patterns, stream->log, &ignored);
+    }
     stream->has_start = true;
     stream->last_receive = stream->last_line = cdc_clock_ms();
     return 0;
