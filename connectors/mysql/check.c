@@ -188,28 +188,70 @@ static bool is_selected(const struct binlog_patterns *patterns, const char *db, 
                               cdc_span_text(db), cdc_span_text(table));
 }
 
-static const char cascades_sql[] =
-    "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, DELETE_RULE, UPDATE_RULE FROM "
-    "information_schema.REFERENTIAL_CONSTRAINTS WHERE DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR "
-    "UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') ORDER BY 1, 2, 3";
+static void append_identifier(struct cdc_buf *out, const char *name)
+{
+    cdc_buf_byte(out, '`');
+    for (; *name; name++) {
+        if (*name == '`')
+            cdc_buf_byte(out, '`');
+        cdc_buf_byte(out, *name);
+    }
+    cdc_buf_byte(out, '`');
+}
 
-/* The number of them, or -1. */
+/* SHOW CREATE TABLE: information_schema hides constraints from users that may only SELECT. RETURNS NEW; NULL when the
+ * table is gone or may not be seen. */
+static char *create_statement(MYSQL *mysql, const char *db, const char *table)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    struct cdc_error ignored = {0};
+    cdc_buf_lit(&sql, "SHOW CREATE TABLE ");
+    append_identifier(&sql, db);
+    cdc_buf_byte(&sql, '.');
+    append_identifier(&sql, table);
+    cdc_buf_byte(&sql, '\0');
+    MYSQL_RES *result = sql.failed ? NULL : binlog_query(mysql, sql.data, "", &ignored);
+    MYSQL_ROW row = result && mysql_num_fields(result) >= 2 ? mysql_fetch_row(result) : NULL;
+    char *text = row && row[1] ? strdup(row[1]) : NULL;
+    mysql_free_result(result);
+    cdc_buf_free(&sql);
+    return text;
+}
+
+/* The line of a foreign key that changes rows by itself, in a CREATE TABLE statement; NULL. */
+static char *cascade_in(char *text)
+{
+    static const char *const rules[] = {"ON DELETE CASCADE", "ON DELETE SET", "ON UPDATE CASCADE", "ON UPDATE SET"};
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        for (size_t i = 0; strstr(line, "FOREIGN KEY") && i < sizeof rules / sizeof *rules; i++)
+            if (strstr(line, rules[i]))
+                return line + strspn(line, " ");
+    return NULL;
+}
+
+/* The number of tables that have one, or -1. */
 static int list_cascades(MYSQL *mysql, const struct binlog_server *server, const struct binlog_patterns *patterns,
                          const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error)
 {
     if (server->flavor == BINLOG_MYSQL && server->version >= NATIVE_CASCADES)
         return 0;
-    MYSQL_RES *result = binlog_query(mysql, cascades_sql, "cannot list the foreign keys", error);
+    MYSQL_RES *result = binlog_query(mysql,
+                                     "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE "
+                                     "= 'BASE TABLE' ORDER BY 1, 2",
+                                     "cannot list the tables", error);
     if (!result)
         return -1;
     int n = 0;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
-        if (!is_selected(patterns, row[0], row[1]) || ++n > MAX_TABLES_NAMED)
-            continue;
-        cdc_log(log, level,
-                "table %s.%s: foreign key %s changes rows (ON DELETE %s, ON UPDATE %s) that the server does not log "
-                "(hint: delete and update child rows in the application or by triggers)",
-                row[0], row[1], row[2], row[3], row[4]);
+        char *text = is_selected(patterns, row[0], row[1]) ? create_statement(mysql, row[0], row[1]) : NULL;
+        const char *line = text ? cascade_in(text) : NULL;
+        if (line && ++n <= MAX_TABLES_NAMED)
+            cdc_log(
+                log, level,
+                "table %s.%s: the server does not log the rows that this changes: %s (hint: delete and update child "
+                "rows in the application or by triggers)",
+                row[0], row[1], line);
+        free(text);
     }
     mysql_free_result(result);
     return n;
