@@ -188,17 +188,6 @@ static bool is_selected(const struct binlog_patterns *patterns, const char *db, 
                               cdc_span_text(db), cdc_span_text(table));
 }
 
-static void append_identifier(struct cdc_buf *out, const char *name)
-{
-    cdc_buf_byte(out, '`');
-    for (; *name; name++) {
-        if (*name == '`')
-            cdc_buf_byte(out, '`');
-        cdc_buf_byte(out, *name);
-    }
-    cdc_buf_byte(out, '`');
-}
-
 /* SHOW CREATE TABLE: information_schema hides constraints from users that may only SELECT. RETURNS NEW; NULL when the
  * table is gone or may not be seen. */
 static char *create_statement(MYSQL *mysql, const char *db, const char *table)
@@ -206,9 +195,9 @@ static char *create_statement(MYSQL *mysql, const char *db, const char *table)
     struct cdc_buf sql = CDC_BUF_INIT;
     struct cdc_error ignored = {0};
     cdc_buf_lit(&sql, "SHOW CREATE TABLE ");
-    append_identifier(&sql, db);
+    binlog_append_identifier(&sql, db);
     cdc_buf_byte(&sql, '.');
-    append_identifier(&sql, table);
+    binlog_append_identifier(&sql, table);
     cdc_buf_byte(&sql, '\0');
     MYSQL_RES *result = sql.failed ? NULL : binlog_query(mysql, sql.data, "", &ignored);
     MYSQL_ROW row = result && mysql_num_fields(result) >= 2 ? mysql_fetch_row(result) : NULL;

@@ -315,3 +315,14 @@ char *binlog_query_value(MYSQL *mysql, const char *sql, const char *what, struct
     mysql_free_result(result);
     return value;
 }
+
+void binlog_append_identifier(struct cdc_buf *out, const char *name)
+{
+    cdc_buf_byte(out, '`');
+    for (; *name; name++) {
+        if (*name == '`')
+            cdc_buf_byte(out, '`');
+        cdc_buf_byte(out, *name);
+    }
+    cdc_buf_byte(out, '`');
+}

@@ -543,9 +543,6 @@ static int data_definition(struct binlog_decoder *decoder, const struct binlog_q
         ddl_line(decoder, query, out);
     if (statement->kind == BINLOG_STATEMENT_TRUNCATE)
         truncate_line(decoder, query, statement, out);
-    if (decoder->settings.ddl &&
-        decoder->settings.ddl(decoder->settings.context, query->db, query->sql, &decoder->place, error) < 0)
-        return -1;
     /* MariaDB flags a statement that is a group by itself; in MySQL there is no BEGIN before it. */
     bool alone = decoder->group.gtid.kind == BINLOG_GTID_OF_MARIADB
                      ? (decoder->group.gtid.flags & BINLOG_MARIADB_GTID_STANDALONE) != 0

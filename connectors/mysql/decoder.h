@@ -89,9 +89,6 @@ struct binlog_decoder_settings {
      * tell. May be NULL. 0 or -1: CONFIG when they cannot be known for sure. */
     int (*describe)(void *context, struct binlog_table *table, const struct binlog_place *place,
                     struct cdc_error *error);
-    /* A DDL statement was read (its lines are in out already). May be NULL. */
-    int (*ddl)(void *context, struct cdc_span db, struct cdc_span sql, const struct binlog_place *place,
-               struct cdc_error *error);
     void *context;
     const char *xa_folder; /* where prepared XA transactions wait for their end; NULL: they are an error */
 };

@@ -15,14 +15,16 @@ static void append_literal(struct cdc_buf *out, MYSQL *mysql, const char *text)
     cdc_buf_byte(out, '\'');
 }
 
-static MYSQL_RES *ask(MYSQL *mysql, const char *sql, const struct binlog_table *table, struct cdc_error *error)
+MYSQL_RES *binlog_query_table(MYSQL *mysql, const char *head, const char *tail, const struct binlog_table *table,
+                              struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     MYSQL_RES *result = NULL;
-    cdc_buf_text(&text, sql);
+    cdc_buf_text(&text, head);
     append_literal(&text, mysql, table->db);
     cdc_buf_lit(&text, " AND TABLE_NAME = ");
     append_literal(&text, mysql, table->name);
+    cdc_buf_text(&text, tail);
     cdc_buf_byte(&text, '\0');
     if (text.failed)
         cdc_error_memory(error);
@@ -40,8 +42,7 @@ static struct binlog_column *find(struct binlog_table *table, const char *name)
     return NULL;
 }
 
-/* Could a column of that type name have been logged with this type? Only what matters for values is looked at. */
-static bool fits(const struct binlog_column *column, const char *type)
+bool binlog_type_fits(const struct binlog_column *column, const char *type)
 {
     static const struct {
         const char *name;
@@ -86,7 +87,7 @@ static bool fits(const struct binlog_column *column, const char *type)
 static int take_column(struct binlog_table *table, MYSQL_ROW row, struct cdc_error *error)
 {
     struct binlog_column *column = find(table, row[0]);
-    if (!column || !fits(column, row[1]))
+    if (!column || !binlog_type_fits(column, row[1]))
         return 0;
     free(column->type_name);
     column->type_name = strdup(row[1]);
@@ -121,10 +122,11 @@ static int mark_json(struct binlog_table *table, const char *clause, struct cdc_
 
 static int read_columns(MYSQL *mysql, struct binlog_table *table, struct cdc_error *error)
 {
-    MYSQL_RES *result = ask(mysql,
-                            "SELECT COLUMN_NAME, COLUMN_TYPE, EXTRA FROM information_schema.COLUMNS WHERE "
-                            "TABLE_SCHEMA = ",
-                            table, error);
+    MYSQL_RES *result =
+        binlog_query_table(mysql,
+                           "SELECT COLUMN_NAME, COLUMN_TYPE, EXTRA FROM information_schema.COLUMNS WHERE "
+                           "TABLE_SCHEMA = ",
+                           "", table, error);
     int status = result ? 0 : -1;
     for (MYSQL_ROW row; status == 0 && (row = mysql_fetch_row(result)) != NULL;)
         status = take_column(table, row, error);
@@ -134,9 +136,9 @@ static int read_columns(MYSQL *mysql, struct binlog_table *table, struct cdc_err
 
 static int read_json(MYSQL *mysql, struct binlog_table *table, struct cdc_error *error)
 {
-    MYSQL_RES *result =
-        ask(mysql, "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ", table,
-            error);
+    MYSQL_RES *result = binlog_query_table(
+        mysql, "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ", "", table,
+        error);
     int status = result ? 0 : -1;
     for (MYSQL_ROW row; status == 0 && (row = mysql_fetch_row(result)) != NULL;)
         if (row[0])
@@ -149,21 +151,9 @@ int binlog_stream_describe(void *context, struct binlog_table *table, const stru
                            struct cdc_error *error)
 {
     struct binlog_stream *stream = context;
-    (void)place;
-    if (!table->has_names)
-        return 0; /* binlog_table_prepare says what to do */
-    if (binlog_stream_ensure_sql(stream, error) < 0 || read_columns(stream->sql, table, error) < 0)
+    if (binlog_stream_ensure_sql(stream, error) < 0 ||
+        (!table->has_names && binlog_schema_complete(stream, table, place, error) < 0) ||
+        read_columns(stream->sql, table, error) < 0)
         return -1;
     return stream->server.flavor == BINLOG_MARIADB ? read_json(stream->sql, table, error) : 0;
-}
-
-int binlog_stream_ddl(void *context, struct cdc_span db, struct cdc_span sql, const struct binlog_place *place,
-                      struct cdc_error *error)
-{
-    (void)context;
-    (void)db;
-    (void)sql;
-    (void)place;
-    (void)error;
-    return 0;
 }

@@ -40,6 +40,9 @@ int binlog_execute(MYSQL *mysql, const char *sql, const char *what, struct cdc_e
 /* One value, or NULL when there is none (no row, NULL, error). RETURNS NEW (free). */
 char *binlog_query_value(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);
 
+/* Appends `name`, quoted. */
+void binlog_append_identifier(struct cdc_buf *out, const char *name);
+
 /* -- the server (server.c) --------------------------------------------------------------- */
 struct binlog_server {
     enum binlog_flavor flavor;

@@ -47,30 +47,19 @@ void binlog_stream_free(struct binlog_stream *stream)
         return;
     binlog_stream_disconnect(stream);
     binlog_decoder_free(stream->decoder);
+    binlog_schema_forget(&stream->schema);
     free(stream->start.gtids);
     free(stream);
 }
 
 /* -- ends --------------------------------------------------------------------------------- */
 
-/* Names of one server's log files sort by length and text: their numbers have leading zeros until they are full. */
-static int compare_places(const struct binlog_place *a, const struct binlog_place *b)
-{
-    size_t n = strlen(a->file), m = strlen(b->file);
-    if (n != m)
-        return n < m ? -1 : 1;
-    int order = strcmp(a->file, b->file);
-    if (order != 0)
-        return order;
-    return a->position < b->position ? -1 : a->position > b->position;
-}
-
 static void end_if_reached(struct binlog_stream *stream)
 {
     const struct binlog_counts *counts = binlog_counts(stream->decoder);
     if (binlog_in_transaction(stream->decoder))
         return;
-    if (stream->has_until_place && compare_places(binlog_place(stream->decoder), &stream->until_place) >= 0)
+    if (stream->has_until_place && binlog_place_compare(binlog_place(stream->decoder), &stream->until_place) >= 0)
         stream->ended = true;
     if (stream->until_ms != 0 && counts->commit_ms >= stream->until_ms)
         stream->ended = true;

@@ -13,6 +13,14 @@ struct stream_start {
     char server_uuid[40]; /* that place belongs to; "" when not known */
 };
 
+/* The DDL statements between two places of the log (schema.c). */
+struct binlog_schema {
+    bool searched;
+    struct binlog_place from, to;
+    struct binlog_ddl *found;
+    size_t n, bytes;
+};
+
 struct binlog_stream {
     struct binlog_stream_settings settings;
     struct cdc_metrics *metrics;
@@ -28,6 +36,7 @@ struct binlog_stream {
     int64_t until_ms;
     bool more; /* the decoder holds a payload */
     bool ended, received;
+    struct binlog_schema schema;
     bool announce; /* a first start: its place is told at once, so that the next one goes on from there */
     int64_t last_receive, last_line;
 };
@@ -35,9 +44,13 @@ struct binlog_stream {
 /* -- stream_until.c */
 int binlog_stream_until_parse(struct binlog_stream *stream, const char *until, struct cdc_error *error);
 /* "FILE:POSITION" */
+/* Earlier, the same, or later in one server's log: <0, 0, >0. */
+int binlog_place_compare(const struct binlog_place *a, const struct binlog_place *b);
 bool binlog_stream_place_parse(const char *text, struct binlog_place *place);
 
 /* -- binlog_stream_connect.c */
+/* Another dump, from a place to the end that the log has now. RETURNS NEW (mysql_close) */
+MYSQL *binlog_stream_dump(struct binlog_stream *stream, const struct binlog_place *from, struct cdc_error *error);
 int binlog_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error);
 /* The plain session beside the dump: made when it is needed. */
 int binlog_stream_ensure_sql(struct binlog_stream *stream, struct cdc_error *error);
@@ -48,7 +61,16 @@ void binlog_stream_disconnect(void *source);
 /* -- describe.c: names, types and keys that the log does not tell, from information_schema */
 int binlog_stream_describe(void *context, struct binlog_table *table, const struct binlog_place *place,
                            struct cdc_error *error);
-int binlog_stream_ddl(void *context, struct cdc_span db, struct cdc_span sql, const struct binlog_place *place,
-                      struct cdc_error *error);
+/* A query of information_schema about one table: head ends before the database's literal. RETURNS NEW */
+MYSQL_RES *binlog_query_table(MYSQL *mysql, const char *head, const char *tail, const struct binlog_table *table,
+                              struct cdc_error *error);
+/* Could a column of that type's name have been logged with this type? Only what matters for values is looked at. */
+bool binlog_type_fits(const struct binlog_column *column, const char *type);
+
+/* -- schema.c */
+/* The names of the columns at a place of the log, where the log does not tell. CONFIG when they cannot be known. */
+int binlog_schema_complete(struct binlog_stream *stream, struct binlog_table *table, const struct binlog_place *place,
+                           struct cdc_error *error);
+void binlog_schema_forget(struct binlog_schema *schema);
 
 #endif

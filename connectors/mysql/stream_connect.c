@@ -295,6 +295,29 @@ static int start_dump(struct binlog_stream *stream, struct cdc_error *error)
     return stream->packets ? 0 : -1;
 }
 
+MYSQL *binlog_stream_dump(struct binlog_stream *stream, const struct binlog_place *from, struct cdc_error *error)
+{
+    struct cdc_buf command = CDC_BUF_INIT;
+    MYSQL *mysql = binlog_connect(&stream->settings.connection, error);
+    char sql[200];
+    const char *checksum = stream->server.checksums ? "CRC32" : "NONE";
+    snprintf(sql, sizeof sql,
+             "SET @master_binlog_checksum = '%s', @source_binlog_checksum = '%s', @mariadb_slave_capability = 4",
+             checksum, checksum);
+    dump_by_place(&command, DUMP_NON_BLOCK, server_id(stream) ^ UINT32_C(0x40000000), from);
+    int result = !mysql ? -1 : command.failed ? cdc_error_memory(error) : 0;
+    if (result == 0)
+        result = binlog_execute(mysql, sql, "cannot set up the search", error);
+    if (result == 0 && mysql->methods->db_command(mysql, (enum enum_server_command)COM_BINLOG_DUMP, command.data,
+                                                  command.len, 1, NULL) != 0)
+        result = binlog_mysql_error(mysql, "cannot ask for the log", error);
+    cdc_buf_free(&command);
+    if (result == 0 || !mysql)
+        return mysql;
+    mysql_close(mysql);
+    return NULL;
+}
+
 static int ensure_decoder(struct binlog_stream *stream, struct cdc_error *error)
 {
     const struct binlog_stream_settings *s = &stream->settings;
@@ -306,7 +329,6 @@ static int ensure_decoder(struct binlog_stream *stream, struct cdc_error *error)
                                                      .exclude = s->exclude,
                                                      .n_exclude = s->n_exclude,
                                                      .describe = binlog_stream_describe,
-                                                     .ddl = binlog_stream_ddl,
                                                      .context = stream};
     if (!stream->decoder)
         stream->decoder = binlog_decoder_new(&settings, error);

@@ -34,3 +34,15 @@ int binlog_stream_until_parse(struct binlog_stream *stream, const char *until, s
     cdc_error_set(error, CDC_EXIT_USAGE, "--until '%.64s' is neither now, nor FILE:POSITION, nor a time", until);
     return cdc_error_hint(error, "for instance binlog.000007:1234 or 2026-11-21T09:28:42Z");
 }
+
+/* Names of one server's log files sort by length and text: their numbers have leading zeros until they are full. */
+int binlog_place_compare(const struct binlog_place *a, const struct binlog_place *b)
+{
+    size_t n = strlen(a->file), m = strlen(b->file);
+    if (n != m)
+        return n < m ? -1 : 1;
+    int order = strcmp(a->file, b->file);
+    if (order != 0)
+        return order;
+    return a->position < b->position ? -1 : a->position > b->position;
+}
