@@ -12,6 +12,7 @@
 #define TICK_MS 100
 #define CONFIRM_MS 200
 #define NO_SINK_WARNING_MS 60000
+#define REST_MS 5000
 
 /* A boundary whose lines may still be in the buffer: it counts once `end` bytes were written. */
 struct candidate {
@@ -275,6 +276,25 @@ static int drain(struct source_loop *loop, struct cdc_error *error)
     return confirm_step(loop, true, error);
 }
 
+/* After an error that ends the run: the whole lines before it are good. Given up when the reader takes nothing for a while. */
+static void write_rest(struct source_loop *loop)
+{
+    struct cdc_error ignored = {0};
+    int64_t deadline = cdc_clock_ms() + REST_MS;
+    size_t left = cdc_writer_pending(loop->writer);
+
+    while (left > 0 && loop->control->stop < 2 && cdc_clock_ms() < deadline) {
+        struct pollfd poller = {cdc_writer_fd(loop->writer), POLLOUT, 0};
+        (void)poll(&poller, 1, TICK_MS);
+        if (cdc_writer_flush(loop->writer, &ignored) != 0)
+            return;
+        if (cdc_writer_pending(loop->writer) < left)
+            deadline = cdc_clock_ms() + REST_MS;
+        left = cdc_writer_pending(loop->writer);
+    }
+    (void)confirm_step(loop, true, &ignored);
+}
+
 /* Only a connection that broke is made again; lines in the buffer stay, they are whole. */
 static int run(struct source_loop *loop, struct cdc_error *error)
 {
@@ -292,6 +312,8 @@ static int run(struct source_loop *loop, struct cdc_error *error)
         if (result == 0)
             result = drain(loop, error);
         if (result == 0 || !cdc_error_is_transient(error)) {
+            if (result != 0 && !cdc_writer_buf(loop->writer)->failed)
+                write_rest(loop);
             loop->ops->disconnect(loop->source);
             return result;
         }

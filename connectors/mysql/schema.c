@@ -59,65 +59,23 @@ static int keep(struct binlog_schema *schema, const struct binlog_query *query, 
 
 struct search {
     struct binlog_schema *schema;
-    struct binlog_format format;
-    struct binlog_place place;
     struct cdc_buf scratch;
 };
 
-static int search_query(struct search *search, const struct binlog_header *header, struct binlog_reader body,
-                        struct cdc_error *error)
+static int search_event(void *context, const struct binlog_header *header, struct binlog_reader body,
+                        const struct binlog_place *place, struct cdc_error *error)
 {
+    struct search *search = context;
     struct binlog_query query;
     struct binlog_statement statement = {0};
+    if (header->type != BINLOG_QUERY && header->type != BINLOG_MARIADB_QUERY_COMPRESSED)
+        return 0;
     if (binlog_query_parse(header, body, &search->scratch, &query, error) < 0)
         return -1;
     binlog_statement_parse(&statement, query.sql);
     bool ddl = statement.kind == BINLOG_STATEMENT_DDL || statement.kind == BINLOG_STATEMENT_TRUNCATE;
     binlog_statement_free(&statement);
-    return ddl ? keep(search->schema, &query, &search->place, error) : 0;
-}
-
-static int search_event(struct search *search, const uint8_t *data, size_t n, struct cdc_error *error)
-{
-    struct binlog_header header;
-    struct binlog_reader body;
-    struct binlog_rotate rotate;
-    if (binlog_header_parse(data, n, &header, error) < 0 ||
-        binlog_body(&search->format, &header, data, n, &body, error) < 0)
-        return -1;
-    if (header.type == BINLOG_FORMAT)
-        return binlog_format_parse(&header, body, &search->format, error);
-    if (header.type == BINLOG_ROTATE) {
-        if (binlog_rotate_parse(body, &rotate, error) < 0 || rotate.file.n >= sizeof search->place.file)
-            return -1;
-        memcpy(search->place.file, rotate.file.p, rotate.file.n);
-        search->place.file[rotate.file.n] = '\0';
-        search->place.position = rotate.position;
-        return 0;
-    }
-    if (header.next_position != 0 && !(header.flags & BINLOG_FLAG_ARTIFICIAL) && header.type != BINLOG_HEARTBEAT &&
-        header.type != BINLOG_HEARTBEAT_V2)
-        search->place.position = header.next_position;
-    if (header.type != BINLOG_QUERY && header.type != BINLOG_MARIADB_QUERY_COMPRESSED)
-        return 0;
-    return search_query(search, &header, body, error);
-}
-
-/* Reads the dump until its end, or the place `to`. */
-static int search_dump(struct search *search, MYSQL *dump, const struct binlog_place *to, struct cdc_error *error)
-{
-    while (binlog_place_compare(&search->place, to) < 0) {
-        unsigned long n = mysql_net_read_packet(dump);
-        if (n == packet_error)
-            return binlog_mysql_error(dump, "cannot search the log", error);
-        if (n < 9 && n > 0 && dump->net.read_pos[0] == 0xFE)
-            return 0;
-        if (n < 2 || dump->net.read_pos[0] != 0)
-            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a packet that is no event");
-        if (search_event(search, dump->net.read_pos + 1, n - 1, error) < 0)
-            return -1;
-    }
-    return 0;
+    return ddl ? keep(search->schema, &query, place, error) : 0;
 }
 
 /* Lists the DDL statements from where the last search ended (or from `from`) up to `to`. */
@@ -130,16 +88,8 @@ static int search_log(struct binlog_stream *stream, const struct binlog_place *f
         binlog_schema_forget(schema);
         schema->from = schema->to = *from;
     }
-    struct search search = {.schema = schema, .place = schema->to};
-    binlog_format_default(&search.format);
-    search.format.checksums = stream->server.checksums;
-    int result = 0;
-    if (binlog_place_compare(&schema->to, to) < 0) {
-        MYSQL *dump = binlog_stream_dump(stream, &schema->to, error);
-        result = dump ? search_dump(&search, dump, to, error) : -1;
-        if (dump)
-            mysql_close(dump);
-    }
+    struct search search = {.schema = schema};
+    int result = binlog_walk(stream, &schema->to, to, search_event, &search, error);
     cdc_buf_free(&search.scratch);
     if (result < 0) {
         binlog_schema_forget(schema);

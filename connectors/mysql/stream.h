@@ -67,6 +67,16 @@ MYSQL_RES *binlog_query_table(MYSQL *mysql, const char *head, const char *tail, 
 /* Could a column of that type's name have been logged with this type? Only what matters for values is looked at. */
 bool binlog_type_fits(const struct binlog_column *column, const char *type);
 
+/* -- walk.c */
+typedef int binlog_visit(void *context, const struct binlog_header *header, struct binlog_reader body,
+                         const struct binlog_place *end, struct cdc_error *error);
+/* Reads the log from one place to another beside the stream; visit gets every event but FORMAT_DESCRIPTION and ROTATE. */
+int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
+                binlog_visit *visit, void *context, struct cdc_error *error);
+/* The GTID set that is complete at a place; "" where the server has none. RETURNS NEW (free) */
+int binlog_gtids_at(struct binlog_stream *stream, const struct binlog_place *place, char **gtids,
+                    struct cdc_error *error);
+
 /* -- schema.c */
 /* The names of the columns at a place of the log, where the log does not tell. CONFIG when they cannot be known. */
 int binlog_schema_complete(struct binlog_stream *stream, struct binlog_table *table, const struct binlog_place *place,

@@ -85,12 +85,16 @@ static int start_fresh(struct binlog_stream *stream, struct cdc_error *error)
     snprintf(start->server_uuid, sizeof start->server_uuid, "%s", stream->server.uuid);
     if (strcmp(text, "now") == 0)
         return binlog_server_end(stream->sql, &stream->server, &start->place, &start->gtids, error);
-    if (strcmp(text, "oldest") == 0)
-        return binlog_server_oldest(stream->sql, &stream->server, &start->place, &start->gtids, error);
-    if (binlog_stream_place_parse(text, &start->place)) {
-        start->gtids = strdup("");
-        return start->gtids ? 0 : cdc_error_memory(error);
+    if (strcmp(text, "oldest") == 0) {
+        if (binlog_server_oldest(stream->sql, &stream->server, &start->place, &start->gtids, error) < 0)
+            return -1;
+        if (stream->server.flavor == BINLOG_MYSQL)
+            return 0;
+        free(start->gtids);
+        return binlog_gtids_at(stream, &start->place, &start->gtids, error);
     }
+    if (binlog_stream_place_parse(text, &start->place))
+        return binlog_gtids_at(stream, &start->place, &start->gtids, error);
     memset(&start->place, 0, sizeof start->place);
     return take_gtids(stream, text, error);
 }

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* A part of the log read beside the stream, event by event, by a dump of its own. */
+#include "connectors/mysql/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct walk {
+    struct binlog_format format;
+    struct binlog_place place;
+    binlog_visit *visit;
+    void *context;
+};
+
+static int take_rotate(struct walk *walk, struct binlog_reader body, struct cdc_error *error)
+{
+    struct binlog_rotate rotate;
+    if (binlog_rotate_parse(body, &rotate, error) < 0)
+        return -1;
+    if (rotate.file.n >= sizeof walk->place.file)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server named a log file of %zu bytes", rotate.file.n);
+    memcpy(walk->place.file, rotate.file.p, rotate.file.n);
+    walk->place.file[rotate.file.n] = '\0';
+    walk->place.position = rotate.position;
+    return 0;
+}
+
+static int take_event(struct walk *walk, const uint8_t *data, size_t n, struct cdc_error *error)
+{
+    struct binlog_header header;
+    struct binlog_reader body;
+    if (binlog_header_parse(data, n, &header, error) < 0 ||
+        binlog_body(&walk->format, &header, data, n, &body, error) < 0)
+        return -1;
+    if (header.type == BINLOG_ROTATE)
+        return take_rotate(walk, body, error);
+    if (header.next_position != 0 && !(header.flags & BINLOG_FLAG_ARTIFICIAL) && header.type != BINLOG_HEARTBEAT &&
+        header.type != BINLOG_HEARTBEAT_V2)
+        walk->place.position = header.next_position;
+    if (header.type == BINLOG_FORMAT)
+        return binlog_format_parse(&header, body, &walk->format, error);
+    return walk->visit(walk->context, &header, body, &walk->place, error);
+}
+
+static int take_packets(struct walk *walk, MYSQL *dump, const struct binlog_place *to, struct cdc_error *error)
+{
+    while (binlog_place_compare(&walk->place, to) < 0) {
+        unsigned long n = mysql_net_read_packet(dump);
+        if (n == packet_error)
+            return binlog_mysql_error(dump, "cannot search the log", error);
+        if (n < 9 && n > 0 && dump->net.read_pos[0] == 0xFE)
+            return 0;
+        if (n < 2 || dump->net.read_pos[0] != 0)
+            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a packet that is no event");
+        if (take_event(walk, dump->net.read_pos + 1, n - 1, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
+                binlog_visit *visit, void *context, struct cdc_error *error)
+{
+    struct walk walk = {.place = *from, .visit = visit, .context = context};
+    binlog_format_default(&walk.format);
+    walk.format.checksums = stream->server.checksums;
+    if (binlog_place_compare(from, to) >= 0)
+        return 0;
+    MYSQL *dump = binlog_stream_dump(stream, from, error);
+    int result = dump ? take_packets(&walk, dump, to, error) : -1;
+    if (dump)
+        mysql_close(dump);
+    return result;
+}
+
+/* -- the set at a place ------------------------------------------------------------------- */
+
+static int add_gtid(void *context, const struct binlog_header *header, struct binlog_reader body,
+                    const struct binlog_place *place, struct cdc_error *error)
+{
+    struct binlog_gtid_set *set = context;
+    struct binlog_gtid gtid;
+    (void)place;
+    if (header->type == BINLOG_PREVIOUS_GTIDS)
+        return binlog_gtid_set_decode(set, body, error);
+    if (header->type != BINLOG_GTID && header->type != BINLOG_GTID_TAGGED)
+        return 0;
+    return binlog_gtid_parse(header, body, &gtid, error) < 0 ? -1 : binlog_gtid_set_add(set, &gtid, error);
+}
+
+/* MySQL: what stands at the file's head, and every transaction between it and the place. */
+static int walk_to(struct binlog_stream *stream, const struct binlog_place *place, char **gtids,
+                   struct cdc_error *error)
+{
+    struct binlog_place head = *place;
+    struct cdc_buf text = CDC_BUF_INIT;
+    struct binlog_gtid_set *set = binlog_gtid_set_new(BINLOG_MYSQL, error);
+    head.position = 4;
+    /* One event more when the place is the head itself: its set is the answer. */
+    struct binlog_place to = *place;
+    to.position = to.position > 4 ? to.position : 5;
+    int result = set ? binlog_walk(stream, &head, &to, add_gtid, set, error) : -1;
+    if (result == 0) {
+        binlog_gtid_set_append(&text, set);
+        cdc_buf_byte(&text, '\0');
+        result = text.failed ? cdc_error_memory(error) : 0;
+    }
+    binlog_gtid_set_free(set);
+    *gtids = text.data;
+    if (result == 0)
+        return 0;
+    cdc_buf_free(&text);
+    *gtids = NULL;
+    return -1;
+}
+
+static int ask_for(struct binlog_stream *stream, const struct binlog_place *place, char **gtids,
+                   struct cdc_error *error)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    char file[2 * sizeof place->file + 1];
+    mysql_real_escape_string(stream->sql, file, place->file, strlen(place->file));
+    cdc_buf_printf(&sql, "SELECT BINLOG_GTID_POS('%s', %llu)", file, (unsigned long long)place->position);
+    cdc_buf_byte(&sql, '\0');
+    *gtids = sql.failed ? NULL : binlog_query_value(stream->sql, sql.data, "cannot ask for the GTID of a place", error);
+    cdc_buf_free(&sql);
+    if (*gtids)
+        return 0;
+    return error->status ? -1
+                         : cdc_error_set(error, CDC_EXIT_LOST, "there is no place %s:%llu in the server's log",
+                                         place->file, (unsigned long long)place->position);
+}
+
+int binlog_gtids_at(struct binlog_stream *stream, const struct binlog_place *place, char **gtids,
+                    struct cdc_error *error)
+{
+    if (stream->server.flavor == BINLOG_MARIADB)
+        return ask_for(stream, place, gtids, error);
+    if (stream->server.gtid && place->position <= UINT32_MAX)
+        return walk_to(stream, place, gtids, error);
+    *gtids = strdup("");
+    return *gtids ? 0 : cdc_error_memory(error);
+}
