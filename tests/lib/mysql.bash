@@ -29,8 +29,12 @@ as_mysql() {
     if [ "$(id -u)" = 0 ]; then exec setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$@"; fi
     exec "$@"
 }
-# A process that nobody has waited for yet has ended all the same.
-mysql_ended() { ! grep -qs '^State:.[^ZX]' "/proc/$1/status"; }
+# A process that nobody has waited for yet has ended all the same, once its last thread has.
+mysql_ended() {
+    local status
+    status=$(cat "/proc/$1/status" 2>/dev/null)
+    [ -z "$status" ] || { [[ $status =~ State:[[:space:]]+[ZX] ]] && [[ $status =~ Threads:[[:space:]]+[01]($|[[:space:]]) ]]; }
+}
 mysql_running() { [ -f "$(mysql_dir "$@")/pid" ] && ! mysql_ended "$(cat "$(mysql_dir "$@")/pid")"; }
 mysql_answers() { mysql_ended "$2" || MYSQL_SERVER=$1 msql 'select 1' >/dev/null 2>&1; }
 mysql_complain() { echo "$CDC_MYSQL_FLAVOR: server $2 $1" >&2; tail -30 "$(mysql_dir "$2")/log" >&2; return 1; }
@@ -118,7 +122,8 @@ mysql_stop() {
     dir=$(mysql_dir "$name")
     pid=$(cat "$dir/pid") || return 1
     rm -f "$dir/pid"
-    kill -TERM "$pid" 2>/dev/null || { mysql_complain "had ended by itself" "$name"; return 1; }
+    ! mysql_ended "$pid" || { mysql_complain "had ended by itself" "$name"; return 1; }
+    kill -TERM "$pid" 2>/dev/null
     wait_until -t 60 mysql_ended "$pid" && return
     kill -KILL "$pid"
     mysql_complain "did not stop" "$name"
