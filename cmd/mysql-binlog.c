@@ -5,6 +5,7 @@
 #include "connectors/mysql/source.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -108,8 +109,11 @@ static int stream(struct program *program, const struct values *v, const char *u
 {
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     int resume = source_program_has_position(p, name, error);
+    char *xa_folder = NULL;
     if (resume < 0)
         return -1;
+    if (cdc_offset_file_path(p->offsets) && asprintf(&xa_folder, "%s.xa", cdc_offset_file_path(p->offsets)) < 0)
+        return cdc_error_memory(error);
     const struct binlog_stream_settings stream_settings = {
         .connection = {.url = url, .defaults_file = v->defaults_file, .tool = program->name},
         .name = name,
@@ -123,6 +127,7 @@ static int stream(struct program *program, const struct values *v, const char *u
         .heartbeat = v->heartbeat,
         .max_events = v->max_events,
         .server_id = (uint32_t)v->server_id,
+        .xa_folder = xa_folder,
         .resume_only = resume > 0,
         .snapshot = p->has_snapshot ? &p->snapshot : NULL,
     };
@@ -134,11 +139,14 @@ static int stream(struct program *program, const struct values *v, const char *u
                                                         .retry_max = v->common.retry_max,
                                                         .metrics_file = program->metrics_file};
     struct binlog_stream *source = binlog_stream_new(&stream_settings, &metrics, &program->log, error);
-    if (!source)
+    if (!source) {
+        free(xa_folder);
         return -1;
+    }
     int result = cdc_source_run(&binlog_stream_ops, source, &source_settings, p->offsets, p->acks, &program->control,
                                 &metrics, &program->log, error);
     binlog_stream_free(source);
+    free(xa_folder);
     return result;
 }
 

@@ -2,6 +2,7 @@
 /* Events in, lines out. A group (GTID ... XID or COMMIT, or a single statement) is a transaction; the log has only what was
  * committed, so its lines go out as they come. */
 #include "connectors/mysql/decoder.h"
+#include "connectors/mysql/xa.h"
 
 #include <cdc/json.h>
 #include <cdc/pattern.h>
@@ -38,6 +39,9 @@ struct binlog_decoder {
     size_t n_cells;
     struct binlog_payload *payload;
     bool in_payload;
+    struct binlog_xa *xa; /* NULL: nowhere to keep prepared transactions */
+    bool in_xa;           /* a committed one is read */
+    struct cdc_buf xid;
     struct cdc_buf query_scratch, rows_scratch, event_tail;
     struct binlog_counts counts;
     bool has_boundary;
@@ -570,10 +574,78 @@ static int rolled_back(struct binlog_decoder *decoder, struct cdc_buf *out, stru
     return cdc_error_hint(error, "take a new snapshot; use one storage engine in a transaction");
 }
 
-static int xa(struct binlog_decoder *decoder, struct cdc_error *error)
+/* -- XA ------------------------------------------------------------------------------------ */
+
+static int begin_xa(struct binlog_decoder *decoder, struct cdc_error *error)
 {
-    return cdc_error_set(error, CDC_EXIT_CONFIG, "%s at %llu: XA transactions are not supported", decoder->place.file,
-                         (unsigned long long)decoder->event_position);
+    if (decoder->xa)
+        return binlog_xa_begin(decoder->xa, error);
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s at %llu: an XA transaction is prepared, and there is no place to keep it",
+                  decoder->place.file, (unsigned long long)decoder->event_position);
+    return cdc_error_hint(error, "give --offset-file or --state-dir: prepared transactions are kept beside it");
+}
+
+/* Without the spaces that a client may have put between its parts. */
+static int take_xid(struct binlog_decoder *decoder, struct cdc_span text, struct cdc_error *error)
+{
+    decoder->xid.len = 0;
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] != ' ')
+            cdc_buf_byte(&decoder->xid, text.p[i]);
+    return decoder->xid.failed ? cdc_error_memory(error) : 0;
+}
+
+static struct cdc_span xid_of(const struct binlog_decoder *decoder)
+{
+    return cdc_span(decoder->xid.data, decoder->xid.len);
+}
+
+static int commit_xa(struct binlog_decoder *decoder, struct cdc_error *error)
+{
+    int found = decoder->xa ? binlog_xa_open(decoder->xa, xid_of(decoder), error) : 0;
+    if (found < 0)
+        return -1;
+    if (found == 0) {
+        cdc_error_set(error, CDC_EXIT_LOST,
+                      "%s at %llu: XA transaction %.*s is committed, which was prepared before reading began",
+                      decoder->place.file, (unsigned long long)decoder->event_position,
+                      (int)(decoder->xid.len < 300 ? decoder->xid.len : 300), decoder->xid.data);
+        return cdc_error_hint(error, "take a new snapshot while no XA transaction is prepared");
+    }
+    decoder->in_xa = true;
+    return 1;
+}
+
+static int xa_prepared(struct binlog_decoder *decoder, struct binlog_reader body, struct cdc_buf *out,
+                       struct cdc_error *error)
+{
+    bool one_phase;
+    decoder->xid.len = 0;
+    if (binlog_xa_prepare_parse(body, &one_phase, &decoder->xid, error) < 0)
+        return -1;
+    if (decoder->xa && !binlog_xa_is_open(decoder->xa) && begin_xa(decoder, error) < 0) /* one without rows */
+        return -1;
+    if (!decoder->xa)
+        return begin_xa(decoder, error);
+    if (binlog_xa_prepare(decoder->xa, xid_of(decoder), error) < 0)
+        return -1;
+    return one_phase ? commit_xa(decoder, error) : end_group(decoder, out, error);
+}
+
+static int xa_statement(struct binlog_decoder *decoder, const struct binlog_statement *statement, struct cdc_buf *out,
+                        struct cdc_error *error)
+{
+    switch (statement->kind) {
+    case BINLOG_STATEMENT_XA_START: return begin_xa(decoder, error);
+    case BINLOG_STATEMENT_XA_COMMIT:
+        return take_xid(decoder, statement->xid, error) < 0 ? -1 : commit_xa(decoder, error);
+    case BINLOG_STATEMENT_XA_ROLLBACK:
+        if (take_xid(decoder, statement->xid, error) < 0 ||
+            (decoder->xa && binlog_xa_finish(decoder->xa, xid_of(decoder), decoder->number, error) < 0))
+            return -1;
+        return end_group(decoder, out, error);
+    default: return 0; /* XA END; XA PREPARE has an event of its own */
+    }
 }
 
 static int run_statement(struct binlog_decoder *decoder, const struct binlog_query *query,
@@ -583,12 +655,11 @@ static int run_statement(struct binlog_decoder *decoder, const struct binlog_que
     case BINLOG_STATEMENT_BEGIN: decoder->group.begun = true; return 0;
     case BINLOG_STATEMENT_COMMIT: return end_group(decoder, out, error);
     case BINLOG_STATEMENT_ROLLBACK: return rolled_back(decoder, out, error);
-    case BINLOG_STATEMENT_SAVEPOINT:
-    case BINLOG_STATEMENT_XA_END: return 0;
+    case BINLOG_STATEMENT_SAVEPOINT: return 0;
     case BINLOG_STATEMENT_TRUNCATE:
     case BINLOG_STATEMENT_DDL: return data_definition(decoder, query, statement, out, error);
     case BINLOG_STATEMENT_DML: return statement_format(decoder, query, error);
-    default: return xa(decoder, error);
+    default: return xa_statement(decoder, statement, out, error);
     }
 }
 
@@ -633,7 +704,10 @@ static int gtid_event(struct binlog_decoder *decoder, const struct binlog_header
     struct binlog_gtid gtid;
     if (binlog_gtid_parse(header, body, &gtid, error) < 0)
         return -1;
-    return start_of_group(decoder, header, &gtid, out, error);
+    if (start_of_group(decoder, header, &gtid, out, error) < 0)
+        return -1;
+    bool prepares = gtid.kind == BINLOG_GTID_OF_MARIADB && (gtid.flags & BINLOG_MARIADB_GTID_PREPARED_XA);
+    return prepares ? begin_xa(decoder, error) : 0;
 }
 
 /* What is complete where a file begins: of use when reading begins there, and nothing else is known. */
@@ -655,7 +729,13 @@ static int unknown_event(struct binlog_decoder *decoder, const struct binlog_hea
     return cdc_error_hint(error, "the server is newer than this program");
 }
 
-/* One event, of the log itself or out of a payload. */
+static bool is_preparing(const struct binlog_decoder *decoder)
+{
+    return decoder->xa && !decoder->in_xa && binlog_xa_is_open(decoder->xa);
+}
+
+/* One event, of the log itself, out of a payload or of a prepared transaction: 0, 1 when a prepared transaction is to be
+ * read now, -1. */
 static int dispatch(struct binlog_decoder *decoder, const struct binlog_header *header, struct binlog_reader body,
                     struct cdc_buf *out, struct cdc_error *error)
 {
@@ -667,7 +747,9 @@ static int dispatch(struct binlog_decoder *decoder, const struct binlog_header *
     case BINLOG_MARIADB_GTID: return gtid_event(decoder, header, body, out, error);
     case BINLOG_QUERY:
     case BINLOG_MARIADB_QUERY_COMPRESSED: return query_event(decoder, header, body, out, error);
-    case BINLOG_TABLE_MAP: return table_map(decoder, body, error);
+    case BINLOG_TABLE_MAP:
+        return is_preparing(decoder) ? binlog_xa_add(decoder->xa, header, body, error)
+                                     : table_map(decoder, body, error);
     case BINLOG_WRITE_ROWS_V1:
     case BINLOG_UPDATE_ROWS_V1:
     case BINLOG_DELETE_ROWS_V1:
@@ -680,9 +762,11 @@ static int dispatch(struct binlog_decoder *decoder, const struct binlog_header *
     case BINLOG_MARIADB_DELETE_ROWS_COMPRESSED_V1:
     case BINLOG_MARIADB_WRITE_ROWS_COMPRESSED:
     case BINLOG_MARIADB_UPDATE_ROWS_COMPRESSED:
-    case BINLOG_MARIADB_DELETE_ROWS_COMPRESSED: return rows_event(decoder, header, body, out, error);
+    case BINLOG_MARIADB_DELETE_ROWS_COMPRESSED:
+        return is_preparing(decoder) ? binlog_xa_add(decoder->xa, header, body, error)
+                                     : rows_event(decoder, header, body, out, error);
     case BINLOG_XID: return decoder->group.open ? end_group(decoder, out, error) : 0;
-    case BINLOG_XA_PREPARE: return xa(decoder, error);
+    case BINLOG_XA_PREPARE: return xa_prepared(decoder, body, out, error);
     case BINLOG_INCIDENT:
         cdc_error_set(error, CDC_EXIT_LOST, "%s at %llu: the server tells of an incident: changes are not in its log",
                       decoder->place.file, (unsigned long long)decoder->event_position);
@@ -757,13 +841,11 @@ int binlog_decode(struct binlog_decoder *decoder, const uint8_t *data, size_t n,
     return 1;
 }
 
-int binlog_decode_more(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
+static int next_of_payload(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
 {
     const uint8_t *data;
     size_t n;
     struct binlog_header header;
-    if (!decoder->in_payload)
-        return 0;
     int got = binlog_payload_next(decoder->payload, &data, &n, error);
     if (got <= 0) {
         decoder->in_payload = false;
@@ -773,6 +855,42 @@ int binlog_decode_more(struct binlog_decoder *decoder, struct cdc_buf *out, stru
         return -1;
     struct binlog_reader body = {data + BINLOG_HEADER_SIZE, data + n, false};
     return dispatch(decoder, &header, body, out, error) < 0 ? -1 : 1;
+}
+
+static int next_of_xa(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
+{
+    const uint8_t *data;
+    size_t n;
+    struct binlog_header header;
+    int got = binlog_xa_next(decoder->xa, &data, &n, error);
+    if (got < 0)
+        return -1;
+    if (got == 0) {
+        struct cdc_span xid = xid_of(decoder);
+        decoder->in_xa = false;
+        if (n != xid.n || memcmp(data, xid.p, n) != 0)
+            return cdc_error_set(error, CDC_EXIT_CONFIG, "the file of a prepared transaction belongs to another one");
+        binlog_xa_abandon(decoder->xa);
+        return binlog_xa_finish(decoder->xa, xid, decoder->number, error) < 0 || end_group(decoder, out, error) < 0 ? -1
+                                                                                                                    : 1;
+    }
+    if (binlog_header_parse(data, n, &header, error) < 0)
+        return -1;
+    struct binlog_reader body = {data + BINLOG_HEADER_SIZE, data + n, false};
+    return dispatch(decoder, &header, body, out, error) < 0 ? -1 : 1;
+}
+
+int binlog_decode_more(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
+{
+    if (decoder->in_xa)
+        return next_of_xa(decoder, out, error);
+    return decoder->in_payload ? next_of_payload(decoder, out, error) : 0;
+}
+
+void binlog_decoder_confirm(struct binlog_decoder *decoder, uint64_t number)
+{
+    if (decoder->xa)
+        binlog_xa_confirm(decoder->xa, number);
 }
 
 /* -- life ------------------------------------------------------------------------------ */
@@ -789,6 +907,10 @@ struct binlog_decoder *binlog_decoder_new(const struct binlog_decoder_settings *
     decoder->payload = binlog_payload_new(error);
     decoder->gtids = binlog_gtid_set_new(settings->flavor, error);
     binlog_format_default(&decoder->format);
+    if (settings->xa_folder && (decoder->xa = binlog_xa_new(settings->xa_folder, error)) == NULL) {
+        binlog_decoder_free(decoder);
+        return NULL;
+    }
     if (decoder->payload && decoder->gtids && rehash(decoder, 64, error) == 0)
         return decoder;
     binlog_decoder_free(decoder);
@@ -804,6 +926,8 @@ void binlog_decoder_free(struct binlog_decoder *decoder)
     free(decoder->before);
     free(decoder->after);
     binlog_payload_free(decoder->payload);
+    binlog_xa_free(decoder->xa);
+    cdc_buf_free(&decoder->xid);
     binlog_gtid_set_free(decoder->gtids);
     cdc_buf_free(&decoder->group.numbers);
     cdc_buf_free(&decoder->group.tail);
@@ -821,7 +945,9 @@ int binlog_decoder_start(struct binlog_decoder *decoder, uint64_t number, const 
     forget_tables(decoder);
     decoder->group.open = false;
     decoder->group.gtid.kind = BINLOG_GTID_NONE;
-    decoder->in_payload = false;
+    decoder->in_payload = decoder->in_xa = false;
+    if (decoder->xa)
+        binlog_xa_abandon(decoder->xa);
     decoder->number = number;
     decoder->place = *place;
     binlog_format_default(&decoder->format);

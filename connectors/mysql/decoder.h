@@ -100,6 +100,8 @@ void binlog_decoder_free(struct binlog_decoder *decoder);
  * NULL or ""), place where reading begins. Tables and any open transaction are forgotten. */
 int binlog_decoder_start(struct binlog_decoder *decoder, uint64_t number, const char *gtids,
                          const struct binlog_place *place, struct cdc_error *error);
+/* The sinks have stored everything up to transaction number. */
+void binlog_decoder_confirm(struct binlog_decoder *decoder, uint64_t number);
 /* Before the first FORMAT_DESCRIPTION tells: do events end in a checksum, as was agreed with the server? (no) */
 void binlog_decoder_set_checksums(struct binlog_decoder *decoder, bool checksums);
 /* Takes one event as it came; data is BORROWED until binlog_decode_more has returned 0. Appends whole lines. 1: there is

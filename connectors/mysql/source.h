@@ -99,6 +99,7 @@ struct binlog_stream_settings {
     double heartbeat;
     int64_t max_events;
     uint32_t server_id;                /* 0: made of host and name */
+    const char *xa_folder;             /* see decoder.h; NULL */
     bool resume_only;                  /* a position exists somewhere */
     const struct cdc_offset *snapshot; /* where a snapshot says that the log begins; NULL. BORROWED */
 };

@@ -165,9 +165,11 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
 
 static int stream_confirm(void *source, const struct cdc_offset *offset, struct cdc_error *error)
 {
-    (void)source;
-    (void)offset;
+    struct binlog_stream *stream = source;
+    uint64_t number;
     (void)error;
+    if (stream->decoder && offset->pos && binlog_pos_number(offset->pos, &number))
+        binlog_decoder_confirm(stream->decoder, number);
     return 0;
 }
 

@@ -333,7 +333,8 @@ static int ensure_decoder(struct binlog_stream *stream, struct cdc_error *error)
                                                      .exclude = s->exclude,
                                                      .n_exclude = s->n_exclude,
                                                      .describe = binlog_stream_describe,
-                                                     .context = stream};
+                                                     .context = stream,
+                                                     .xa_folder = s->xa_folder};
     if (!stream->decoder)
         stream->decoder = binlog_decoder_new(&settings, error);
     if (!stream->decoder)
