@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the decoder share; nobody else includes this. */
+#ifndef BINLOG_DECODER_INTERNAL_H
+#define BINLOG_DECODER_INTERNAL_H
+
+#include "connectors/mysql/decoder.h"
+#include "connectors/mysql/xa.h"
+
+#define NO_TABLE UINT64_C(0xFFFFFF) /* a rows event that only ends a statement */
+
+/* The open group. */
+struct group {
+    bool open, begun; /* begun: BEGIN was read */
+    uint64_t ordinal, events;
+    int64_t ts_ms;
+    struct binlog_gtid gtid;
+    uint32_t server_id;
+    char pos_head[17];      /* "CCCCCCCCCCCCCCCC." */
+    struct cdc_buf numbers; /* `","seq":N,"ts_ms":N,"source":`, behind pos */
+    struct cdc_buf tail;    /* `,"ts_ms":N,"gtid":"G","server_id":N,"file":"F","pos":` */
+};
+
+struct binlog_decoder {
+    struct binlog_decoder_settings settings;
+    enum binlog_flavor flavor;
+    struct binlog_format format;
+    struct binlog_place place;
+    uint64_t event_position; /* where the event at hand begins */
+    struct binlog_gtid_set *gtids;
+    uint64_t number; /* C of the open group, or of the last one */
+    struct group group;
+    struct binlog_table **tables; /* open addressing by id; the size is a power of two */
+    size_t n_slots, n_tables;
+    struct binlog_table *last;
+    struct binlog_cell *before, *after;
+    size_t n_cells;
+    struct binlog_payload *payload;
+    bool in_payload;
+    struct binlog_xa *xa; /* NULL: nowhere to keep prepared transactions */
+    bool in_xa;           /* a committed one is read */
+    struct cdc_buf xid;
+    struct cdc_buf query_scratch, rows_scratch, event_tail;
+    struct binlog_counts counts;
+    bool has_boundary;
+    struct cdc_offset boundary;
+    struct cdc_buf boundary_pos, boundary_source;
+    uint32_t heartbeats;
+    char server_uuid[40];
+};
+
+/* -- decoder_tables.c */
+int decoder_rehash(struct binlog_decoder *decoder, size_t n_new, struct cdc_error *error);
+int decoder_room_for_cells(struct binlog_decoder *decoder, size_t n, struct cdc_error *error);
+int decoder_table_map(struct binlog_decoder *decoder, struct binlog_reader body, struct cdc_error *error);
+void decoder_forget_tables(struct binlog_decoder *decoder);
+size_t decoder_slot_of(const struct binlog_decoder *decoder, uint64_t id);
+
+/* -- decoder_groups.c */
+int decoder_start_of_group(struct binlog_decoder *decoder, const struct binlog_header *header,
+                           const struct binlog_gtid *gtid, struct cdc_buf *out, struct cdc_error *error);
+int decoder_end_group(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error);
+/* Settles what the lines of one event share. */
+void decoder_begin_event(struct binlog_decoder *decoder);
+void decoder_begin_group(struct binlog_decoder *decoder, const struct binlog_header *header,
+                         const struct binlog_gtid *gtid);
+
+/* -- decoder_rows.c */
+/* `{"op":"c","pos":"...","seq":N,"ts_ms":N,"source":{...}` */
+void decoder_line_head(struct binlog_decoder *decoder, const struct cdc_buf *source, const char *op, uint64_t ordinal,
+                       uint64_t row, struct cdc_buf *out);
+int decoder_rows_event(struct binlog_decoder *decoder, const struct binlog_header *header, struct binlog_reader body,
+                       struct cdc_buf *out, struct cdc_error *error);
+
+/* -- decoder_statements.c */
+struct cdc_span decoder_xid_of(const struct binlog_decoder *decoder);
+int decoder_query_event(struct binlog_decoder *decoder, const struct binlog_header *header, struct binlog_reader body,
+                        struct cdc_buf *out, struct cdc_error *error);
+int decoder_begin_xa(struct binlog_decoder *decoder, struct cdc_error *error);
+int decoder_xa_prepared(struct binlog_decoder *decoder, struct binlog_reader body, struct cdc_buf *out,
+                        struct cdc_error *error);
+
+#endif
