@@ -4,9 +4,15 @@
 # input, output that cannot be written.
 bats_require_minimum_version 1.8.0
 load lib/common
+load lib/mysql
+# This suite knows the tool of MySQL and MariaDB, too.
+[[ -n ${CDC_TOOLS:-} || " ${TOOLS[*]} " == *" mysql-binlog "* ]] || TOOLS+=(mysql-binlog)
 
 setup() { DIR=$BATS_TEST_TMPDIR; }
-teardown() { end_spawned; }
+teardown() {
+    end_spawned
+    mysql_end
+}
 
 EVENT='{"op":"c","pos":"01","seq":1,"ts_ms":1,"source":{"connector":"postgresql","name":"n","db":"d","schema":"public","table":"t","ts_ms":1,"snapshot":"false"},"key":{"id":1},"before":null,"after":{"id":1,"v":"x"}}'
 SCHEMA='{"op":"schema","pos":"00","seq":1,"ts_ms":1,"source":{"connector":"postgresql","name":"n","db":"d","schema":"public","table":"t","ts_ms":1,"snapshot":"false"},"columns":[{"name":"id","type":"bigint","nullable":false,"generated":false},{"name":"v","type":"text","nullable":true,"generated":false}],"key_columns":["id"]}'
@@ -103,6 +109,29 @@ pg-cdc --int64=float postgresql:///x
 pg-cdc --until=yesterday-ish postgresql:///x
 pg-cdc --retry-max=-7 postgresql:///x
 pg-cdc postgresql:///x leftover
+mysql-binlog --int64=float mysql:///x
+mysql-binlog --decimal=7 mysql:///x
+mysql-binlog --until=yesterday-ish mysql:///x
+mysql-binlog --until=binlog.000001: mysql:///x
+mysql-binlog --retry-max=-7 mysql:///x
+mysql-binlog --max-events=0 mysql:///x
+mysql-binlog --server-id=0 mysql:///x
+mysql-binlog --server-id=4294967296 mysql:///x
+mysql-binlog --heartbeat=soon mysql:///x
+mysql-binlog --retry-max=0 --ack=stdout --ack=$DIR/a.offset mysql:///x
+mysql-binlog --retry-max=0 postgresql:///x
+mysql-binlog --retry-max=0 x
+mysql-binlog --retry-max=0 mysql://h:0/x
+mysql-binlog --retry-max=0 mysql://h:65536/x
+mysql-binlog --retry-max=0 mysql://[::1/x
+mysql-binlog --retry-max=0 mysql://h/%zz
+mysql-binlog --retry-max=0 mysql://h/x?no-such-parameter=1
+mysql-binlog --retry-max=0 mysql://127.0.0.1:9/x?ssl-mode=sometimes
+mysql-binlog mysql:///x leftover
+mysql-binlog --file=$DIR/binlog.000001 mysql:///x
+mysql-binlog --file=$DIR/binlog.000001 --check
+mysql-binlog --file=$DIR/binlog.000001 --start=now
+mysql-binlog --file=$DIR/binlog.000001 --ack=stdout
 cdc-snapshot --chunk-rows=0 postgresql:///x
 cdc-snapshot --progress=sometimes postgresql:///x
 cdc-snapshot mysql://127.0.0.1/x
@@ -251,21 +280,80 @@ END
 }
 
 @test "a password in a URL shows neither in messages nor in the process list" {
-    local tool
-    for tool in pg-cdc cdc-snapshot; do
+    local tool url
+    for tool in pg-cdc cdc-snapshot mysql-binlog; do
         [[ " ${TOOLS[*]} " == *" $tool "* ]] || continue
-        run t "$tool" --retry-max 0 --name n 'postgresql://someone:geheim123@127.0.0.1:9/x?connect_timeout=1'
+        url='postgresql://someone:geheim123@127.0.0.1:9/x?connect_timeout=1'
+        [ "$tool" != mysql-binlog ] || url='mysql://someone:geheim123@127.0.0.1:9/x'
+        run t "$tool" --retry-max 0 --name n "$url"
         [ "$status" -eq 69 ] || fail "$tool: $status: $output"
         [[ $output != *geheim123* ]] || fail "$tool prints it: $output"
-        spawn "$tool" --retry-max 1000 --name n 'postgresql://someone:geheim123@127.0.0.1:9/x?connect_timeout=1' 2>"$DIR/err"
+        spawn "$tool" --retry-max 1000 --name n "$url" 2>"$DIR/err"
         wait_for_match "$DIR/err" .
         ! tr '\0' ' ' <"/proc/$SPAWNED/cmdline" | grep -q geheim123 || fail "$tool leaves it in its arguments"
         kill "$SPAWNED"
         # A snapshot that was not even begun is not done: `&& exec pg-cdc` must not go on.
         status=0
         status_of "$SPAWNED" || status=$?
-        case $tool in pg-cdc) is "$tool after SIGTERM" 0 $status ;; *) is "$tool after SIGTERM" 75 $status ;; esac
+        case $tool in cdc-snapshot) is "$tool after SIGTERM" 75 $status ;; *) is "$tool after SIGTERM" 0 $status ;; esac
     done
+}
+
+# exits STATUS WORD COMMAND...: with that status, nothing on stdout, and a message that holds the word.
+exits() {
+    local expected=$1 word=$2
+    shift 2
+    run --separate-stderr t "$@" </dev/null
+    is "exit status of $*" "$expected" "$status" || { echo "$stderr"; return 1; }
+    [ -z "$output" ] || fail "$*: stdout: $output"
+    [[ $stderr == *": error: "*"$word"* ]] || fail "$*: $stderr"
+}
+
+@test "mysql-binlog without a server: no server 69, files that are none 74 and 65, state 75 and 78" {
+    [[ " ${TOOLS[*]} " == *" mysql-binlog "* ]] || skip "not in this build"
+    exits 69 127.0.0.1 mysql-binlog --retry-max 0 mysql://cdc@127.0.0.1:9/shop
+    exits 69 127.0.0.1 mysql-binlog --check mysql://cdc@127.0.0.1:9/shop
+    exits 69 no.such.host.invalid mysql-binlog --retry-max 0 mysql://cdc@no.such.host.invalid/shop
+    exits 74 "$DIR/missing" mysql-binlog --file "$DIR/missing"
+    exits 74 "$DIR" mysql-binlog --file "$DIR"
+    echo 'no binary log' >"$DIR/text"
+    exits 65 "$DIR/text" mysql-binlog --file "$DIR/text"
+    printf '\376bin\1\2\3' >"$DIR/cut"
+    exits 65 "$DIR/cut" mysql-binlog --file "$DIR/cut"
+    exits 65 "$DIR/cut" mysql-binlog --file "$DIR/cut" --file "$DIR/text"
+    printf '\376bin' >"$DIR/empty"
+    run -0 t mysql-binlog --file "$DIR/empty"
+    is "lines" "" "$output"
+    # A second copy, and a file that is none of ours.
+    flock "$DIR/held.lock" timeout 10 "$BIN/mysql-binlog" --retry-max 0 --offset-file "$DIR/held" mysql://cdc@127.0.0.1:9/shop 2>"$DIR/err" || status=$?
+    is "with the offset file held" 75 "$status" || { cat "$DIR/err"; return 1; }
+    echo '{"format":1' >"$DIR/damaged"
+    exits 78 "$DIR/damaged" mysql-binlog --retry-max 0 --offset-file "$DIR/damaged" mysql://cdc@127.0.0.1:9/shop
+    echo '{"format":1,"tool":"pg-cdc","time":"2026-11-21T09:28:42Z","offsets":{}}' >"$DIR/foreign"
+    exits 78 "$DIR/foreign" mysql-binlog --retry-max 0 --offset-file "$DIR/foreign" mysql://cdc@127.0.0.1:9/shop
+}
+
+@test "mysql-binlog at a server: wrong password and missing privileges 77, no such database 78, all there 0" {
+    [[ " ${TOOLS[*]} " == *" mysql-binlog "* ]] || skip "not in this build"
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    mysql_start
+    msql "create database shop; create table shop.t (id int primary key); create user nobody@'%' identified by 'x', half@'%' identified by 'x';
+          grant replication slave on *.* to half@'%'; grant select on shop.* to half@'%'"
+    local url login
+    url=$(mysql_url)
+    login="mysql://cdc:$MYSQL_PASSWORD@"
+    run -0 --separate-stderr t mysql-binlog --check "${url}shop"
+    is "stdout of --check" "" "$output"
+    run -0 t mysql-binlog -q --until now "${url}shop"
+    exits 77 cdc mysql-binlog --retry-max 0 "mysql://cdc:wrong@${url#"$login"}shop"
+    exits 77 nobody mysql-binlog --retry-max 0 "mysql://nobody:x@${url#"$login"}shop"
+    exits 77 "" mysql-binlog --retry-max 0 "mysql://half:x@${url#"$login"}shop"
+    exits 78 "" mysql-binlog --check "mysql://half:x@${url#"$login"}shop"
+    exits 78 no_such_db mysql-binlog --retry-max 0 "${url}no_such_db"
+    # The password in the environment and in an option file.
+    MYSQL_PWD=$MYSQL_PASSWORD run -0 t mysql-binlog -q --until now "mysql://cdc@${url#"$login"}shop"
+    printf '[mysql-binlog]\nuser=cdc\npassword=%s\n' "$MYSQL_PASSWORD" >"$DIR/options"
+    run -0 t mysql-binlog -q --until now --defaults-file "$DIR/options" "mysql://${url#"$login"}shop"
 }
 
 @test "--metrics-file is written, and is Prometheus text" {

@@ -3,6 +3,8 @@
 # make install and uninstall, and what lies in the folders afterwards.
 bats_require_minimum_version 1.8.0
 load lib/common
+# This suite knows the tool of MySQL and MariaDB, too.
+[[ -n ${CDC_TOOLS:-} || " ${TOOLS[*]} " == *" mysql-binlog "* ]] || TOOLS+=(mysql-binlog)
 
 setup() { DEST=$BATS_TEST_TMPDIR/dest; }
 run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 make --no-print-directory BUILD="$CDC_BUILD" "$@") >"$BATS_TEST_TMPDIR/make.out" 2>&1 || { tail -20 "$BATS_TEST_TMPDIR/make.out"; return 1; }; }
@@ -23,6 +25,22 @@ run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 make --n
     run_make install DESTDIR="$DEST" PREFIX=/usr
     run_make uninstall DESTDIR="$DEST" PREFIX=/usr
     is "left behind" "" "$(find "$DEST" ! -type d)"
+}
+
+@test "what is left out of a build is not installed, and the rest is" {
+    local part out tool
+    for part in "POSTGRES pg-cdc cdc-snapshot" "MYSQL mysql-binlog" "SQLITE cdc-sink-sqlite" "HTTP cdc-sink-http"; do
+        read -ra out <<<"$part"
+        run_make -n "WITH_${out[0]}=no" install DESTDIR="$DEST"
+        grep -E '^install -m 755 .*/bin' "$BATS_TEST_TMPDIR/make.out" | tr ' ' '\n' >"$BATS_TEST_TMPDIR/installed"
+        for tool in "${TOOLS[@]}"; do
+            if [[ " ${out[*]:1} " == *" $tool "* ]]; then
+                not grep -q "/bin/$tool\$" "$BATS_TEST_TMPDIR/installed"
+            else
+                grep -q "/bin/$tool\$" "$BATS_TEST_TMPDIR/installed" || fail "$tool is missing with WITH_${out[0]}=no"
+            fi
+        done
+    done
 }
 
 @test "libcdc.pc names the prefix of the installation, whatever was built before" {
