@@ -3,8 +3,10 @@
 # README and man pages say what is there, and nothing else.
 bats_require_minimum_version 1.8.0
 load lib/common
+# This suite knows the tool of MySQL and MariaDB, too.
+[[ -n ${CDC_TOOLS:-} || " ${TOOLS[*]} " == *" mysql-binlog "* ]] || TOOLS+=(mysql-binlog)
 
-PAGES=(pg-cdc.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1 cdc-event.5 cdc.7 libcdc.3)
+PAGES=(pg-cdc.1 mysql-binlog.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1 cdc-event.5 cdc.7 libcdc.3)
 
 # Literal displays of a page, as a reader sees them.
 displays() {
@@ -58,7 +60,7 @@ blocks() { sed -n 's/^    //p' "$CDC_ROOT/README.md"; }
     local page
     blocks | grep -vE '^(include|libcdc|connectors|cmd|man|tests)/' >"$BATS_TEST_TMPDIR/readme"
     run -0 bash -n "$BATS_TEST_TMPDIR/readme"
-    for page in pg-cdc.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1; do
+    for page in pg-cdc.1 mysql-binlog.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1; do
         displays "$page" >"$BATS_TEST_TMPDIR/$page"
         run -0 bash -n "$BATS_TEST_TMPDIR/$page"
     done
