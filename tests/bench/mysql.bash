@@ -20,8 +20,8 @@ MYSQL_DATABASE=bench msql <"$DIR/fill.sql" >/dev/null || die "the log was not wr
 msql "flush binary logs; set global max_binlog_size = 1073741824"
 LOG=$MYSQL_DATA/binlog.000001
 
-file_ours() { timed "$DIR/file.ours" mysql-binlog -q -t bench.items --file "$LOG"; }
-file_peer() { timed "$DIR/file.peer" mariadb-binlog --no-defaults --base64-output=DECODE-ROWS -vv "$LOG"; }
+file_ours() { OUTPUT=/dev/null timed "$DIR/file.ours" mysql-binlog -q -t bench.items --file "$LOG"; }
+file_peer() { OUTPUT=/dev/null timed "$DIR/file.peer" mariadb-binlog --no-defaults --base64-output=DECODE-ROWS -vv "$LOG"; }
 live_ours() {
     timed "$DIR/live.ours" mysql-binlog -q -t bench.items --start=binlog.000001:4 --until=binlog.000002:4 --ack stdout "$MYSQL_URL"
     is "rows" "$ROWS" "$(grep -c '"op":"c"' "$DIR/output")" || die "rows are missing"
