@@ -104,6 +104,11 @@ static struct binlog_value_style style_of(const struct values *v)
                                        strcmp(v->common.decimal, "number") == 0};
 }
 
+static const char *password(void)
+{
+    return program_default(NULL, "MYSQL_PWD", NULL);
+}
+
 static int stream(struct program *program, const struct values *v, const char *url, const char *name,
                   const struct selection *selection, struct source_positions *p, struct cdc_error *error)
 {
@@ -115,7 +120,7 @@ static int stream(struct program *program, const struct values *v, const char *u
     if (cdc_offset_file_path(p->offsets) && asprintf(&xa_folder, "%s.xa", cdc_offset_file_path(p->offsets)) < 0)
         return cdc_error_memory(error);
     const struct binlog_stream_settings stream_settings = {
-        .connection = {.url = url, .defaults_file = v->defaults_file, .tool = program->name},
+        .connection = {.url = url, .defaults_file = v->defaults_file, .password = password(), .tool = program->name},
         .name = name,
         .include = selection->include,
         .n_include = selection->n_include,
@@ -187,7 +192,7 @@ static int run_url(struct program *program, const struct values *v, const char *
     struct binlog_url url;
     struct selection selection = {0};
     const struct binlog_connection_settings connection = {
-        .url = text, .defaults_file = v->defaults_file, .tool = program->name};
+        .url = text, .defaults_file = v->defaults_file, .password = password(), .tool = program->name};
     int result = binlog_url_parse(&url, text, error);
     if (result == 0)
         result = select_tables(&selection, v, url.db, error);

@@ -357,6 +357,8 @@ struct binlog_column {
     size_t n_labels;
     char *type_name; /* as the database names it, owned */
     bool nullable, key, generated, invisible;
+    uint8_t length_size; /* bytes of the length before a value; 0: */
+    uint16_t fixed_size; /* bytes of every value; 0: not known */
 };
 void binlog_column_free(struct binlog_column *column); /* the members, not the struct */
 /* From type, metadata, charset and type_name: kind, length, precision, decimals. type_name (information_schema's

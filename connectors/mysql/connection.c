@@ -3,10 +3,12 @@
 #include "connectors/mysql/source.h"
 
 #include <errmsg.h>
+#include <errno.h>
 #include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CONNECT_SECONDS 10
 #define READ_SECONDS 60 /* heartbeats come every second: silence means that the server is gone */
@@ -219,22 +221,35 @@ int binlog_mysql_error(MYSQL *mysql, const char *what, struct cdc_error *error)
 
 /* -- connecting ---------------------------------------------------------------------------- */
 
+static bool is_mode(const struct binlog_url *url, const char *mode)
+{
+    return strcasecmp(url->ssl_mode ? url->ssl_mode : "PREFERRED", mode) == 0;
+}
+
+/* The library asks for TLS where it is told to, and goes on without it where the server has none. */
 static int tls_options(MYSQL *mysql, const struct binlog_url *url, struct cdc_error *error)
 {
-    const char *mode = url->ssl_mode ? url->ssl_mode : "PREFERRED";
-    bool verify = strcasecmp(mode, "VERIFY_CA") == 0 || strcasecmp(mode, "VERIFY_IDENTITY") == 0;
-    my_bool on = 1, off = 0;
-    if (url->ssl_ca || url->ssl_cert || url->ssl_key)
-        mysql_ssl_set(mysql, url->ssl_key, url->ssl_cert, url->ssl_ca, NULL, NULL);
-    if (verify || strcasecmp(mode, "REQUIRED") == 0)
-        mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
-    else if (strcasecmp(mode, "PREFERRED") != 0 && strcasecmp(mode, "DISABLED") != 0)
+    bool verify = is_mode(url, "VERIFY_CA") || is_mode(url, "VERIFY_IDENTITY");
+    bool needed = verify || is_mode(url, "REQUIRED"), wanted = needed || is_mode(url, "PREFERRED");
+    my_bool ask = wanted, check = verify;
+    if (!wanted && !is_mode(url, "DISABLED"))
         return cdc_error_set(error, CDC_EXIT_USAGE,
                              "ssl-mode is none of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY");
-    mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, verify ? &on : &off);
+    if (url->ssl_ca || url->ssl_cert || url->ssl_key)
+        mysql_ssl_set(mysql, url->ssl_key, url->ssl_cert, url->ssl_ca, NULL, NULL);
+    mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &ask);
+    mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &check);
     if (url->public_key)
         mysql_options(mysql, MYSQL_SERVER_PUBLIC_KEY, url->public_key);
     return 0;
+}
+
+static int check_tls(MYSQL *mysql, const struct binlog_url *url, struct cdc_error *error)
+{
+    if (is_mode(url, "PREFERRED") || is_mode(url, "DISABLED") || mysql_get_ssl_cipher(mysql))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "the connection is not encrypted, and ssl-mode asks for it");
+    return cdc_error_hint(error, "set up TLS at the server, or say ssl-mode=PREFERRED");
 }
 
 static void plain_options(MYSQL *mysql, const struct binlog_connection_settings *settings)
@@ -252,9 +267,9 @@ static void plain_options(MYSQL *mysql, const struct binlog_connection_settings 
     mysql_options4(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", settings->tool);
 }
 
-static int login(MYSQL *mysql, const struct binlog_url *url, struct cdc_error *error)
+static int login(MYSQL *mysql, const struct binlog_url *url, const char *fallback, struct cdc_error *error)
 {
-    const char *password = url->password ? url->password : getenv("MYSQL_PWD");
+    const char *password = url->password ? url->password : fallback;
     char what[200];
     if (mysql_real_connect(mysql, url->host, url->user, password, url->db, url->port, url->socket, 0))
         return 0;
@@ -268,12 +283,19 @@ static int login(MYSQL *mysql, const struct binlog_url *url, struct cdc_error *e
 MYSQL *binlog_connect(const struct binlog_connection_settings *settings, struct cdc_error *error)
 {
     struct binlog_url url;
+    if (settings->defaults_file && access(settings->defaults_file, R_OK) != 0) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "unable to read option file %s: %s", settings->defaults_file,
+                      strerror(errno));
+        return NULL;
+    }
     MYSQL *mysql = mysql_init(NULL);
     int result = mysql ? binlog_url_parse(&url, settings->url, error) : cdc_error_memory(error);
     if (result == 0) {
         plain_options(mysql, settings);
-        result = tls_options(mysql, &url, error) == 0 ? login(mysql, &url, error) : -1;
+        result = tls_options(mysql, &url, error) == 0 ? login(mysql, &url, settings->password, error) : -1;
     }
+    if (result == 0)
+        result = check_tls(mysql, &url, error);
     if (mysql)
         binlog_url_free(&url);
     if (result == 0)

@@ -45,7 +45,7 @@ struct binlog_decoder {
     struct cdc_offset boundary;
     struct cdc_buf boundary_pos, boundary_source;
     uint32_t heartbeats;
-    char server_uuid[40];
+    char server_uuid[128];
 };
 
 /* -- decoder_tables.c */

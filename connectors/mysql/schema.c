@@ -89,7 +89,7 @@ static int search_log(struct binlog_stream *stream, const struct binlog_place *f
         schema->from = schema->to = *from;
     }
     struct search search = {.schema = schema};
-    int result = binlog_walk(stream, &schema->to, to, search_event, &search, error);
+    int result = binlog_walk(stream, &schema->to, to, search_event, &search, NULL, error);
     cdc_buf_free(&search.scratch);
     if (result < 0) {
         binlog_schema_forget(schema);

@@ -79,11 +79,12 @@ int binlog_server_read(MYSQL *mysql, struct binlog_server *server, struct cdc_er
     server->checksums = unchecked == 0;
     server->full_metadata = full > 0;
     server->gtid = gtid > 0;
-    if (server->flavor == BINLOG_MARIADB)
-        return 0;
-    char *uuid = binlog_server_variable(mysql, "server_uuid", error);
+    char *uuid = server->flavor == BINLOG_MYSQL
+                     ? binlog_server_variable(mysql, "server_uuid", error)
+                     : binlog_query_value(mysql, "SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)",
+                                          "cannot ask which server it is", error);
     if (!uuid)
-        return -1;
+        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not tell which it is");
     snprintf(server->uuid, sizeof server->uuid, "%s", uuid);
     free(uuid);
     return 0;

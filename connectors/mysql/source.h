@@ -16,6 +16,7 @@
 struct binlog_connection_settings {
     const char *url;           /* mysql://user:password@host:port/db?ssl-mode=..., mariadb://; or "" */
     const char *defaults_file; /* option file; NULL: the usual ones */
+    const char *password;      /* when the URL has none; NULL */
     const char *tool;          /* also the option file's group, beside [client] */
 };
 /* The URL, taken apart. Members are owned; NULL where not given. */
@@ -47,7 +48,7 @@ void binlog_append_identifier(struct cdc_buf *out, const char *name);
 struct binlog_server {
     enum binlog_flavor flavor;
     unsigned version; /* 80404, 101106 */
-    char uuid[40];    /* MySQL */
+    char uuid[128];   /* server_uuid; MariaDB has none: server_id/hostname:port */
     bool gtid;        /* MariaDB: always; MySQL: gtid_mode ON */
     bool full_metadata;
     bool checksums; /* its events end in a CRC32 */
@@ -103,6 +104,8 @@ struct binlog_stream_settings {
     bool resume_only;                  /* a position exists somewhere */
     const struct cdc_offset *snapshot; /* where a snapshot says that the log begins; NULL. BORROWED */
 };
+/* USAGE when text is none of what start may be. */
+int binlog_start_check(const char *text, struct cdc_error *error);
 struct binlog_stream;
 extern const struct cdc_source_ops binlog_stream_ops;
 struct binlog_stream *binlog_stream_new(const struct binlog_stream_settings *settings, struct cdc_metrics *metrics,

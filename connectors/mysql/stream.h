@@ -10,7 +10,7 @@ struct stream_start {
     uint64_t number; /* C of the last complete transaction */
     char *gtids;     /* complete with it; owned; "" when not known */
     struct binlog_place place;
-    char server_uuid[40]; /* that place belongs to; "" when not known */
+    char server_uuid[128]; /* that place belongs to; "" when not known */
 };
 
 /* The DDL statements between two places of the log (schema.c). */
@@ -70,9 +70,10 @@ bool binlog_type_fits(const struct binlog_column *column, const char *type);
 /* -- walk.c */
 typedef int binlog_visit(void *context, const struct binlog_header *header, struct binlog_reader body,
                          const struct binlog_place *end, struct cdc_error *error);
-/* Reads the log from one place to another beside the stream; visit gets every event but FORMAT_DESCRIPTION and ROTATE. */
+/* Reads the log from one place to another beside the stream; visit gets every event but FORMAT_DESCRIPTION and ROTATE.
+ * end: where reading ended; may be NULL. */
 int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
-                binlog_visit *visit, void *context, struct cdc_error *error);
+                binlog_visit *visit, void *context, struct binlog_place *end, struct cdc_error *error);
 /* The GTID set that is complete at a place; "" where the server has none. RETURNS NEW (free) */
 int binlog_gtids_at(struct binlog_stream *stream, const struct binlog_place *place, char **gtids,
                     struct cdc_error *error);

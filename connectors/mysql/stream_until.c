@@ -46,3 +46,22 @@ int binlog_place_compare(const struct binlog_place *a, const struct binlog_place
         return order;
     return a->position < b->position ? -1 : a->position > b->position;
 }
+
+static bool is_gtid_set(enum binlog_flavor flavor, const char *text)
+{
+    struct cdc_error ignored = {0};
+    struct binlog_gtid_set *set = binlog_gtid_set_new(flavor, &ignored);
+    bool good = set && binlog_gtid_set_parse(set, cdc_span_text(text), &ignored) == 0 && !binlog_gtid_set_is_empty(set);
+    binlog_gtid_set_free(set);
+    return good;
+}
+
+int binlog_start_check(const char *text, struct cdc_error *error)
+{
+    struct binlog_place place;
+    if (strcmp(text, "now") == 0 || strcmp(text, "oldest") == 0 || binlog_stream_place_parse(text, &place) ||
+        is_gtid_set(BINLOG_MYSQL, text) || is_gtid_set(BINLOG_MARIADB, text))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_USAGE, "--start '%.64s' is neither now, oldest, FILE:POSITION nor GTIDs", text);
+    return cdc_error_hint(error, "for instance binlog.000007:1234, 0-1-5, or 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5");
+}

@@ -123,7 +123,43 @@ static int settle_sized(struct binlog_column *column, enum binlog_kind kind, uns
     return bad_value(column, error, "a length of so many bytes is not known");
 }
 
-int binlog_column_settle(struct binlog_column *column, enum binlog_flavor flavor, struct cdc_error *error)
+/* Bytes of the length before a value; 0: its size is fixed. */
+static size_t prefix_size(const struct binlog_column *column)
+{
+    switch (column->type) {
+    case BINLOG_TYPE_STRING:
+    case BINLOG_TYPE_VARCHAR:
+    case BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED: return column->metadata > 255 ? 2 : 1;
+    case BINLOG_TYPE_BLOB:
+    case BINLOG_TYPE_MARIADB_BLOB_COMPRESSED:
+    case BINLOG_TYPE_JSON:
+    case BINLOG_TYPE_GEOMETRY:
+    case BINLOG_TYPE_VECTOR: return column->metadata;
+    default: return 0;
+    }
+}
+
+/* 0: not known. */
+static size_t fixed_size(const struct binlog_column *column)
+{
+    switch (column->type) {
+    case BINLOG_TYPE_TINY:
+    case BINLOG_TYPE_YEAR: return 1;
+    case BINLOG_TYPE_SHORT: return 2;
+    case BINLOG_TYPE_INT24: return 3;
+    case BINLOG_TYPE_LONG:
+    case BINLOG_TYPE_FLOAT: return 4;
+    case BINLOG_TYPE_LONGLONG:
+    case BINLOG_TYPE_DOUBLE: return 8;
+    case BINLOG_TYPE_DECIMAL: return binlog_decimal_size(column->precision, (unsigned)column->decimals);
+    case BINLOG_TYPE_BIT: return (column->length + 7) / 8;
+    case BINLOG_TYPE_ENUM:
+    case BINLOG_TYPE_SET: return column->metadata;
+    default: return binlog_temporal_size(column);
+    }
+}
+
+static int settle_kind(struct binlog_column *column, enum binlog_flavor flavor, struct cdc_error *error)
 {
     switch (column->type) {
     case BINLOG_TYPE_TINY:
@@ -165,43 +201,16 @@ int binlog_column_settle(struct binlog_column *column, enum binlog_flavor flavor
     }
 }
 
+int binlog_column_settle(struct binlog_column *column, enum binlog_flavor flavor, struct cdc_error *error)
+{
+    if (settle_kind(column, flavor, error) < 0)
+        return -1;
+    column->length_size = (uint8_t)prefix_size(column);
+    column->fixed_size = column->length_size ? 0 : (uint16_t)fixed_size(column);
+    return 0;
+}
+
 /* -- the bytes of a value --------------------------------------------------------------- */
-
-/* Bytes of the length before a value; 0: its size is fixed. */
-static size_t prefix_size(const struct binlog_column *column)
-{
-    switch (column->type) {
-    case BINLOG_TYPE_STRING:
-    case BINLOG_TYPE_VARCHAR:
-    case BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED: return column->metadata > 255 ? 2 : 1;
-    case BINLOG_TYPE_BLOB:
-    case BINLOG_TYPE_MARIADB_BLOB_COMPRESSED:
-    case BINLOG_TYPE_JSON:
-    case BINLOG_TYPE_GEOMETRY:
-    case BINLOG_TYPE_VECTOR: return column->metadata;
-    default: return 0;
-    }
-}
-
-/* 0: not known. */
-static size_t fixed_size(const struct binlog_column *column)
-{
-    switch (column->type) {
-    case BINLOG_TYPE_TINY:
-    case BINLOG_TYPE_YEAR: return 1;
-    case BINLOG_TYPE_SHORT: return 2;
-    case BINLOG_TYPE_INT24: return 3;
-    case BINLOG_TYPE_LONG:
-    case BINLOG_TYPE_FLOAT: return 4;
-    case BINLOG_TYPE_LONGLONG:
-    case BINLOG_TYPE_DOUBLE: return 8;
-    case BINLOG_TYPE_DECIMAL: return binlog_decimal_size(column->precision, (unsigned)column->decimals);
-    case BINLOG_TYPE_BIT: return (column->length + 7) / 8;
-    case BINLOG_TYPE_ENUM:
-    case BINLOG_TYPE_SET: return column->metadata;
-    default: return binlog_temporal_size(column);
-    }
-}
 
 static int unknown_precision(const struct binlog_column *column, struct cdc_error *error)
 {
@@ -211,17 +220,14 @@ static int unknown_precision(const struct binlog_column *column, struct cdc_erro
 }
 
 /* Steps over the value: its bytes, without the length before them. */
-static int take(const struct binlog_column *column, struct binlog_reader *reader, const uint8_t **p, size_t *n,
-                struct cdc_error *error)
+static inline int take(const struct binlog_column *column, struct binlog_reader *reader, const uint8_t **p, size_t *n,
+                       struct cdc_error *error)
 {
-    size_t prefix = prefix_size(column);
-    if (prefix != 0) {
-        *n = (size_t)binlog_uint(reader, prefix);
-    } else {
-        *n = fixed_size(column);
-        if (*n == 0)
-            return unknown_precision(column, error);
-    }
+    *n = column->fixed_size;
+    if (column->length_size != 0)
+        *n = (size_t)binlog_uint(reader, column->length_size);
+    else if (*n == 0)
+        return unknown_precision(column, error);
     *p = binlog_bytes(reader, *n);
     return reader->bad ? bad_value(column, error, "its value is longer than the event") : 0;
 }
@@ -529,8 +535,8 @@ static int append_other(struct cdc_buf *out, const struct binlog_column *column,
 int binlog_value_append(struct cdc_buf *out, const struct binlog_column *column, struct binlog_reader *reader,
                         const struct binlog_value_style *style, uint64_t *unconvertible, struct cdc_error *error)
 {
-    const uint8_t *p;
-    size_t n;
+    const uint8_t *p = NULL;
+    size_t n = 0;
     if (take(column, reader, &p, &n, error) < 0)
         return -1;
     if (column->type == BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED || column->type == BINLOG_TYPE_MARIADB_BLOB_COMPRESSED)

@@ -59,7 +59,7 @@ static int take_packets(struct walk *walk, MYSQL *dump, const struct binlog_plac
 }
 
 int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
-                binlog_visit *visit, void *context, struct cdc_error *error)
+                binlog_visit *visit, void *context, struct binlog_place *end, struct cdc_error *error)
 {
     struct walk walk = {.place = *from, .visit = visit, .context = context};
     binlog_format_default(&walk.format);
@@ -70,22 +70,62 @@ int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, c
     int result = dump ? take_packets(&walk, dump, to, error) : -1;
     if (dump)
         mysql_close(dump);
+    if (end)
+        *end = walk.place;
     return result;
 }
 
 /* -- the set at a place ------------------------------------------------------------------- */
 
-static int add_gtid(void *context, const struct binlog_header *header, struct binlog_reader body,
-                    const struct binlog_place *place, struct cdc_error *error)
+struct gathering {
+    struct binlog_gtid_set *set;
+    struct binlog_gtid gtid; /* of the transaction that is open */
+    bool open, begun;
+    struct cdc_buf scratch;
+};
+
+static int close_gtid(struct gathering *gathering, struct cdc_error *error)
 {
-    struct binlog_gtid_set *set = context;
-    struct binlog_gtid gtid;
+    gathering->open = false;
+    return binlog_gtid_set_add(gathering->set, &gathering->gtid, error);
+}
+
+/* A transaction counts once its end was read. */
+static int gather_statement(struct gathering *gathering, const struct binlog_header *header, struct binlog_reader body,
+                            struct cdc_error *error)
+{
+    struct binlog_query query;
+    struct binlog_statement statement = {0};
+    if (binlog_query_parse(header, body, &gathering->scratch, &query, error) < 0)
+        return -1;
+    binlog_statement_parse(&statement, query.sql);
+    enum binlog_statement_kind kind = statement.kind;
+    binlog_statement_free(&statement);
+    if (kind == BINLOG_STATEMENT_BEGIN || kind == BINLOG_STATEMENT_XA_START)
+        gathering->begun = true;
+    bool end = kind == BINLOG_STATEMENT_COMMIT || kind == BINLOG_STATEMENT_ROLLBACK || !gathering->begun;
+    return end ? close_gtid(gathering, error) : 0;
+}
+
+static int gather(void *context, const struct binlog_header *header, struct binlog_reader body,
+                  const struct binlog_place *place, struct cdc_error *error)
+{
+    struct gathering *gathering = context;
     (void)place;
-    if (header->type == BINLOG_PREVIOUS_GTIDS)
-        return binlog_gtid_set_decode(set, body, error);
-    if (header->type != BINLOG_GTID && header->type != BINLOG_GTID_TAGGED)
-        return 0;
-    return binlog_gtid_parse(header, body, &gtid, error) < 0 ? -1 : binlog_gtid_set_add(set, &gtid, error);
+    switch (header->type) {
+    case BINLOG_PREVIOUS_GTIDS: return binlog_gtid_set_decode(gathering->set, body, error);
+    case BINLOG_GTID:
+    case BINLOG_GTID_TAGGED:
+    case BINLOG_ANONYMOUS_GTID:
+        gathering->open = true;
+        gathering->begun = false;
+        return binlog_gtid_parse(header, body, &gathering->gtid, error);
+    case BINLOG_XID:
+    case BINLOG_XA_PREPARE:
+    case BINLOG_TRANSACTION_PAYLOAD: return gathering->open ? close_gtid(gathering, error) : 0;
+    case BINLOG_QUERY: return gathering->open ? gather_statement(gathering, header, body, error) : 0;
+    default: return 0;
+    }
 }
 
 /* MySQL: what stands at the file's head, and every transaction between it and the place. */
@@ -94,18 +134,22 @@ static int walk_to(struct binlog_stream *stream, const struct binlog_place *plac
 {
     struct binlog_place head = *place;
     struct cdc_buf text = CDC_BUF_INIT;
-    struct binlog_gtid_set *set = binlog_gtid_set_new(BINLOG_MYSQL, error);
+    struct gathering gathering = {.set = binlog_gtid_set_new(BINLOG_MYSQL, error)};
     head.position = 4;
     /* One event more when the place is the head itself: its set is the answer. */
-    struct binlog_place to = *place;
+    struct binlog_place to = *place, end = head;
     to.position = to.position > 4 ? to.position : 5;
-    int result = set ? binlog_walk(stream, &head, &to, add_gtid, set, error) : -1;
+    int result = gathering.set ? binlog_walk(stream, &head, &to, gather, &gathering, &end, error) : -1;
+    if (result == 0 && place->position > 4 && (gathering.open || binlog_place_compare(&end, place) != 0))
+        result = cdc_error_set(error, CDC_EXIT_CONFIG, "%s:%llu is not where a transaction begins", place->file,
+                               (unsigned long long)place->position);
     if (result == 0) {
-        binlog_gtid_set_append(&text, set);
+        binlog_gtid_set_append(&text, gathering.set);
         cdc_buf_byte(&text, '\0');
         result = text.failed ? cdc_error_memory(error) : 0;
     }
-    binlog_gtid_set_free(set);
+    binlog_gtid_set_free(gathering.set);
+    cdc_buf_free(&gathering.scratch);
     *gtids = text.data;
     if (result == 0)
         return 0;

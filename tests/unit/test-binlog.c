@@ -423,7 +423,8 @@ static void test_query(void)
           "all status variables, in any order");
     check_text("and the text behind them", query.sql, "COMMIT");
     put_query("042d002d00e00015", "", "COMMIT");
-    check(query_type(BINLOG_QUERY, &query, &error) < 0 && strstr(error.text, "(21)"), "one that is not known");
+    check(query_type(BINLOG_QUERY, &query, NULL) == 0 && query.charset == 45, "one that is not known ends the reading");
+    check_text("and the text is there", query.sql, "COMMIT");
     static const char *const wrong[] = {"00000000", "0102",     "0205737464", "042d002d00e0", "05",    "05045554",
                                         "0b0175",   "0c026100", "8204000000", "830108",       "0d0102"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
