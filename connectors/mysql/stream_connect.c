@@ -12,6 +12,7 @@
 #define COM_BINLOG_DUMP 18
 #define COM_BINLOG_DUMP_GTID 30
 #define DUMP_NON_BLOCK 1
+#define LOOK_BACK (UINT64_C(128) << 20) /* bytes of a file that are read again at a start */
 
 int binlog_stream_ensure_sql(struct binlog_stream *stream, struct cdc_error *error)
 {
@@ -136,6 +137,116 @@ static int is_subset(struct binlog_stream *stream, const char *a, const char *b,
     return result;
 }
 
+/* -- places and files -- */
+
+/* How a place stands to the files that the server has. */
+enum standing { STANDS_IN_FILE, STANDS_BEFORE, STANDS_NOWHERE };
+
+static int find_file(struct binlog_stream *stream, enum standing *standing, struct cdc_error *error)
+{
+    const struct binlog_place *place = &stream->start.place;
+    struct binlog_place file = {"", 0};
+    bool first = true;
+    MYSQL_RES *result = binlog_query(stream->sql, "SHOW BINARY LOGS", "cannot list the log's files", error);
+    if (!result)
+        return -1;
+    *standing = STANDS_NOWHERE;
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL; first = false) {
+        snprintf(file.file, sizeof file.file, "%s", row[0]);
+        file.position = strtoull(row[1], NULL, 10);
+        bool same = strcmp(row[0], place->file) == 0;
+        if (same && file.position >= place->position)
+            *standing = STANDS_IN_FILE;
+        else if (!same && first && binlog_place_compare(place, &file) < 0)
+            *standing = STANDS_BEFORE;
+    }
+    mysql_free_result(result);
+    return 0;
+}
+
+/* Names of log files come again after a RESET: the server's identity and the file's existence are the least. */
+static int check_file(struct binlog_stream *stream, struct cdc_error *error)
+{
+    const struct stream_start *start = &stream->start;
+    enum standing standing;
+    if (stream->server.flavor == BINLOG_MYSQL && start->server_uuid[0] &&
+        strcmp(start->server_uuid, stream->server.uuid) != 0)
+        return lost(error, "it is a file and an offset of another server");
+    if (find_file(stream, &standing, error) < 0)
+        return -1;
+    return standing == STANDS_IN_FILE ? 0 : lost(error, "its file was purged, or is shorter now");
+}
+
+/* The same GTIDs in the same order? Both as the server writes them. */
+static int same_gtids(struct binlog_stream *stream, const char *text, struct cdc_error *error)
+{
+    struct binlog_gtid_set *set = binlog_gtid_set_new(stream->server.flavor, error);
+    struct cdc_buf ours = CDC_BUF_INIT, theirs = CDC_BUF_INIT;
+    int result = set ? binlog_gtid_set_parse(set, cdc_span_text(stream->start.gtids), error) : -1;
+    if (result == 0) {
+        binlog_gtid_set_append(&ours, set);
+        result = binlog_gtid_set_parse(set, cdc_span_text(text), error);
+        binlog_gtid_set_append(&theirs, set);
+    }
+    if (result == 0)
+        result = cdc_span_equal(cdc_span(ours.data, ours.len), cdc_span(theirs.data, theirs.len));
+    binlog_gtid_set_free(set);
+    cdc_buf_free(&ours);
+    cdc_buf_free(&theirs);
+    return result;
+}
+
+/* MariaDB numbers its transactions from 1 again after a RESET, and knows a GTID that came again from the first one no
+ * more than we do. On the same server the place of the position tells. */
+static int check_mariadb_place(struct binlog_stream *stream, struct cdc_error *error)
+{
+    const struct stream_start *start = &stream->start;
+    enum standing standing;
+    char *gtids = NULL;
+    if (!start->place.file[0] || strcmp(start->server_uuid, stream->server.uuid) != 0)
+        return 0; /* another server: it looks for the GTID itself */
+    if (find_file(stream, &standing, error) < 0)
+        return -1;
+    if (standing == STANDS_BEFORE)
+        return 0; /* purged: the server says whether anything is missing */
+    if (standing == STANDS_NOWHERE)
+        return lost(error, "the server's log ends before it: it was reset");
+    if (binlog_gtids_at(stream, &start->place, &gtids, error) < 0)
+        return -1;
+    int same = same_gtids(stream, gtids, error);
+    free(gtids);
+    return same < 0 ? -1 : same ? 0 : lost(error, "other transactions are in its place: the log was reset");
+}
+
+/* A RESET numbers transactions anew, too: what the same server has before our place must be known to us. Looked at where
+ * that is not long. */
+static int check_mysql_place(struct binlog_stream *stream, struct cdc_error *error)
+{
+    const struct stream_start *start = &stream->start;
+    struct cdc_buf here = CDC_BUF_INIT, ours = CDC_BUF_INIT;
+    enum standing standing;
+    char *gtids = NULL;
+    if (!start->place.file[0])
+        return 0;
+    if (find_file(stream, &standing, error) < 0)
+        return -1;
+    if (standing == STANDS_NOWHERE)
+        return lost(error, "the server's log ends before it: it was reset");
+    if (standing == STANDS_BEFORE || start->place.position > LOOK_BACK)
+        return 0;
+    if (binlog_gtids_at(stream, &start->place, &gtids, error) < 0)
+        return -1;
+    cdc_buf_printf(&here, "'%s'", gtids);
+    cdc_buf_byte(&here, '\0');
+    cdc_buf_printf(&ours, "'%s'", start->gtids);
+    cdc_buf_byte(&ours, '\0');
+    free(gtids);
+    int known = here.failed || ours.failed ? cdc_error_memory(error) : is_subset(stream, here.data, ours.data, error);
+    cdc_buf_free(&here);
+    cdc_buf_free(&ours);
+    return known < 0 ? -1 : known ? 0 : lost(error, "other transactions are in its place: the log was reset");
+}
+
 static int check_mysql_gtids(struct binlog_stream *stream, struct cdc_error *error)
 {
     struct cdc_buf quoted = CDC_BUF_INIT;
@@ -150,25 +261,11 @@ static int check_mysql_gtids(struct binlog_stream *stream, struct cdc_error *err
         return -1;
     if (!kept)
         return lost(error, "transactions that were not read yet were purged");
+    if (known && strcmp(stream->start.server_uuid, stream->server.uuid) == 0)
+        return check_mysql_place(stream, error);
     return known ? 0
                  : lost(error, "the server does not know all transactions that were read: it lost some, was reset, or "
                                "is another one");
-}
-
-/* Names of log files come again after a RESET: the server's identity and the file's existence are the least. */
-static int check_file(struct binlog_stream *stream, struct cdc_error *error)
-{
-    const struct stream_start *start = &stream->start;
-    bool found = false;
-    if (start->server_uuid[0] && strcmp(start->server_uuid, stream->server.uuid) != 0)
-        return lost(error, "it is a file and an offset of another server");
-    MYSQL_RES *result = binlog_query(stream->sql, "SHOW BINARY LOGS", "cannot list the log's files", error);
-    if (!result)
-        return -1;
-    for (MYSQL_ROW row; !found && (row = mysql_fetch_row(result)) != NULL;)
-        found = strcmp(row[0], start->place.file) == 0 && strtoull(row[1], NULL, 10) >= start->place.position;
-    mysql_free_result(result);
-    return found ? 0 : lost(error, "its file was purged, or is shorter now");
 }
 
 static bool by_gtid(const struct binlog_stream *stream)
@@ -182,7 +279,8 @@ static int check_start(struct binlog_stream *stream, struct cdc_error *error)
 {
     if (!by_gtid(stream))
         return check_file(stream, error);
-    return stream->server.flavor == BINLOG_MYSQL ? check_mysql_gtids(stream, error) : 0; /* MariaDB checks by itself */
+    return stream->server.flavor == BINLOG_MYSQL ? check_mysql_gtids(stream, error)
+                                                 : check_mariadb_place(stream, error);
 }
 
 /* -- the dump ------------------------------------------------------------------------------------- */

@@ -408,7 +408,7 @@ static const char all_variables[] = "83010800e000"       /* MariaDB's collations
 static void test_query(void)
 {
     struct binlog_query query;
-    struct cdc_error error = {0};
+
     put_query("", "shop", "BEGIN");
     check(query_type(BINLOG_QUERY, &query, NULL) == 0 && query.thread_id == 11 && query.error_code == 1062 &&
               query.charset == 0,
