@@ -51,12 +51,14 @@ SINK_OBJ = $(BUILD)/cmd/sink_program.o
 SOURCE_OBJ = $(BUILD)/cmd/source_program.o
 TOOLS = cdc-filter
 ifeq ($(WITH_POSTGRES),yes)
-TOOLS += pg-cdc cdc-snapshot
+TOOLS += pg-cdc
+SNAPSHOT_KINDS += postgres
 PG_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/postgres/*.c))
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null)
 endif
 ifeq ($(WITH_MYSQL),yes)
 TOOLS += mysql-binlog
+SNAPSHOT_KINDS += mysql
 MYSQL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/mysql/*.c))
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libmariadb libzstd zlib 2>/dev/null)
 MYSQL_LIBS = $(shell $(PKG_CONFIG) --libs libmariadb libzstd zlib 2>/dev/null) -lm -lpthread
@@ -70,6 +72,11 @@ ifeq ($(WITH_HTTP),yes)
 TOOLS += cdc-sink-http
 HTTP_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/http/*.c))
 $(HTTP_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcurl)
+endif
+ifneq ($(SNAPSHOT_KINDS),)
+TOOLS += cdc-snapshot
+SNAPSHOT_OBJ = $(SNAPSHOT_KINDS:%=$(BUILD)/cmd/snapshot_%.o)
+$(BUILD)/cmd/cdc-snapshot.o: ALL_CFLAGS += $(if $(PG_OBJ),-DWITH_POSTGRES) $(if $(MYSQL_OBJ),-DWITH_MYSQL)
 endif
 BINARIES = $(TOOLS:%=$(BUILD)/bin/%)
 
@@ -98,8 +105,8 @@ $(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(PROGRAM_OBJ) $(LIB)
 	$(LINK) $(LIB_LIBS)
 $(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
-$(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)
-	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
+$(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(SNAPSHOT_OBJ) $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(MYSQL_OBJ) $(LIB)
+	$(LINK) $(if $(PG_OBJ),$(shell $(PKG_CONFIG) --libs libpq)) $(MYSQL_LIBS) $(LIB_LIBS)
 $(BUILD)/bin/mysql-binlog: $(BUILD)/cmd/mysql-binlog.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(MYSQL_OBJ) $(LIB)
 	$(LINK) $(MYSQL_LIBS) $(LIB_LIBS)
 $(BUILD)/bin/cdc-sink-sqlite: $(BUILD)/cmd/cdc-sink-sqlite.o $(PROGRAM_OBJ) $(SINK_OBJ) $(SQLITE_OBJ) $(LIB)

@@ -1,32 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* cdc-snapshot: the rows that are there already, as lines on stdout, and the position from which the log goes on. */
-#include "source_program.h"
+#include "snapshot_program.h"
 
-#include "connectors/postgres/postgres.h"
-
-#include <cdc/retry.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-struct values {
-    struct source_options common;
-    const char *slot, *publication, *progress;
-    bool no_create;
-    int64_t chunk_rows;
-};
-
-#define AT(member) offsetof(struct values, member)
+#define AT(member) offsetof(struct snapshot_values, member)
 static const struct cdc_option option_table[] = {
     {0, "What to read", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
     {'t', "table", CDC_OPTION_LIST, AT(common.tables), "PATTERN", "only tables that match (schema.table, * and ?)", 0,
      0, NULL},
     {'T', "exclude-table", CDC_OPTION_LIST, AT(common.exclude), "PATTERN", "but not those", 0, 0, NULL},
     {0, "name", CDC_OPTION_TEXT, AT(common.name), "NAME", "name of the pipeline (default: the database's)", 0, 0, NULL},
-    {0, "slot", CDC_OPTION_TEXT, AT(slot), "NAME", "replication slot (default cdc_NAME)", 0, 0, NULL},
-    {0, "publication", CDC_OPTION_TEXT, AT(publication), "NAME", "publication (default cdc_NAME)", 0, 0, NULL},
-    {0, "no-create", CDC_OPTION_FLAG, AT(no_create), NULL, "create neither slot nor publication", 0, 0, NULL},
+    {0, "slot", CDC_OPTION_TEXT, AT(slot), "NAME", "PostgreSQL: replication slot (default cdc_NAME)", 0, 0, NULL},
+    {0, "publication", CDC_OPTION_TEXT, AT(publication), "NAME", "PostgreSQL: publication (default cdc_NAME)", 0, 0,
+     NULL},
+    {0, "no-create", CDC_OPTION_FLAG, AT(no_create), NULL, "PostgreSQL: create neither of them", 0, 0, NULL},
+    {0, "defaults-file", CDC_OPTION_TEXT, AT(defaults_file), "FILE", "MySQL, MariaDB: option file with user, host ...",
+     0, 0, NULL},
     {0, "Position", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
     {0, "offset-file", CDC_OPTION_TEXT, AT(common.offset_file), "FILE", "state (default ./cdc-snapshot-NAME.offset)", 0,
      0, NULL},
@@ -46,19 +39,36 @@ static const struct cdc_option option_table[] = {
     {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
 };
 
-static bool starts_with(const char *text, const char *prefix)
+/* The first is taken where no URL says which. */
+static const struct snapshot_kind *const kinds[] = {
+#ifdef WITH_POSTGRES
+    &snapshot_of_postgres,
+#endif
+#ifdef WITH_MYSQL
+    &snapshot_of_mysql,
+#endif
+    NULL,
+};
+
+static bool has_scheme(const struct snapshot_kind *kind, const char *url)
 {
-    return strncmp(text, prefix, strlen(prefix)) == 0;
+    for (size_t i = 0; kind->schemes[i]; i++)
+        if (strncmp(url, kind->schemes[i], strlen(kind->schemes[i])) == 0)
+            return true;
+    return false;
 }
 
-static int check_usage(struct cdc_option_list operands, struct cdc_error *error)
+/* NULL when the URL is of a kind that was left out. */
+static const struct snapshot_kind *kind_of(const char *url)
 {
-    if (operands.count == 1 &&
-        (starts_with(operands.items[0], "mysql:") || starts_with(operands.items[0], "mariadb:"))) {
-        cdc_error_set(error, CDC_EXIT_USAGE, "snapshots of MySQL and MariaDB are not built yet");
-        return cdc_error_hint(error, "the URL of a PostgreSQL database begins with postgresql://");
-    }
-    return 0;
+    static const char *const all[] = {"postgresql:", "postgres:", "mysql:", "mariadb:"};
+    for (size_t i = 0; kinds[i]; i++)
+        if (has_scheme(kinds[i], url))
+            return kinds[i];
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strncmp(url, all[i], strlen(all[i])) == 0)
+            return NULL;
+    return kinds[0]; /* key=value text of libpq, and nothing at all */
 }
 
 /* Success would let `cdc-snapshot && exec pg-cdc` go on without the rows. */
@@ -69,8 +79,7 @@ static int stopped(struct cdc_error *error)
     return cdc_error_hint(error, "start the same command again");
 }
 
-/* Waits before another try; -1 with the error when there is none. */
-static int wait_retry(struct program *program, struct cdc_retry *retry, struct cdc_error *error)
+int snapshot_wait_retry(struct program *program, struct cdc_retry *retry, struct cdc_error *error)
 {
     if (program->control.stop && error->status == CDC_EXIT_TEMPORARY)
         return -1;
@@ -78,106 +87,68 @@ static int wait_retry(struct program *program, struct cdc_retry *retry, struct c
     return waited > 0 ? stopped(error) : waited;
 }
 
-/* The name decides the files: it is the database's unless given, which only the server knows for sure. */
-static int resolve(struct program *program, struct pg_settings *settings, struct cdc_retry *retry,
-                   struct cdc_error *error)
+bool snapshot_shows_progress(const struct snapshot_values *values)
 {
-    while (!settings->name) {
-        PGconn *sql = pg_connect(settings, false, error);
-        if (sql) {
-            int result = pg_settings_resolve(sql, settings, error);
-            PQfinish(sql);
-            cdc_retry_success(retry);
-            return result;
-        }
-        if (wait_retry(program, retry, error) < 0)
-            return -1;
-    }
-    return 0;
+    return strcmp(values->progress, "always") == 0 || (strcmp(values->progress, "auto") == 0 && isatty(STDERR_FILENO));
 }
 
-static int snapshot(struct program *program, const struct values *v, struct pg_settings *settings,
-                    struct source_positions *p, struct cdc_retry *retry, struct cdc_error *error)
+int snapshot_refuse_option(const char *option, bool given, const char *kind, struct cdc_error *error)
+{
+    return given ? cdc_error_set(error, CDC_EXIT_USAGE, "%s has no meaning for %s", option, kind) : 0;
+}
+
+static int make_attempts(struct program *program, const char *name, const struct snapshot_attempt *attempt,
+                         struct source_positions *positions, struct cdc_retry *retry, struct cdc_error *error)
 {
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
-    bool progress = strcmp(v->progress, "always") == 0 || (strcmp(v->progress, "auto") == 0 && isatty(STDERR_FILENO));
-    const struct pg_snapshot_settings snapshot_settings = {
-        .settings = settings, .chunk_rows = v->chunk_rows, .progress = progress, .output_fd = STDOUT_FILENO};
     int result;
-    while ((result = pg_snapshot_run(&snapshot_settings, p->offsets, p->acks, &program->control, &metrics,
-                                     &program->log, error)) < 0) {
+    while ((result = attempt->run(attempt->context, positions, &metrics, error)) < 0) {
         metrics.errors++;
-        if (wait_retry(program, retry, error) < 0)
+        if (snapshot_wait_retry(program, retry, error) < 0)
             break;
         metrics.retries++;
     }
-    if (program->metrics_file &&
-        cdc_metrics_save(program->metrics_file, &metrics, program->name, settings->name, error) < 0)
+    if (program->metrics_file && cdc_metrics_save(program->metrics_file, &metrics, program->name, name, error) < 0)
         return -1;
     if (metrics.unconvertible > 0)
-        cdc_log(&program->log, CDC_LOG_WARNING, "%llu values were not valid UTF-8 and were written as base64",
+        cdc_log(&program->log, CDC_LOG_WARNING,
+                "%llu values were not valid in their charset and were written as base64",
                 (unsigned long long)metrics.unconvertible);
     return result;
 }
 
-static int run_resolved(struct program *program, const struct values *v, struct pg_settings *settings,
-                        struct cdc_retry *retry, struct cdc_error *error)
+int snapshot_attempts(struct program *program, const struct snapshot_values *values, const char *name,
+                      const struct snapshot_attempt *attempt, struct cdc_retry *retry, struct cdc_error *error)
 {
-    struct source_positions p;
-    int result = source_program_open(program, &v->common, settings->name, SOURCE_KEEP_HERE, &p, error);
+    struct source_positions positions;
+    int result = source_program_open(program, &values->common, name, SOURCE_KEEP_HERE, &positions, error);
     if (result == 0)
-        result = snapshot(program, v, settings, &p, retry, error);
-    source_program_close(&p);
+        result = make_attempts(program, name, attempt, &positions, retry, error);
+    source_program_close(&positions);
     return result;
-}
-
-/* What pg_settings_resolve filled in is ours, what the user gave is argv's. */
-static void free_unless(const char *text, const char *given)
-{
-    if (text != given)
-        free((void *)text);
 }
 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
-    const struct values *v = program->values;
-    struct cdc_retry retry;
-    if (check_usage(operands, error) < 0)
-        return -1;
     char *url = source_program_take_url(program, operands, error);
     if (!url)
         return -1;
-    struct pg_settings settings = {
-        .url = url,
-        .name = v->common.name,
-        .slot = v->slot,
-        .publication = v->publication,
-        .tables = v->common.tables,
-        .exclude = v->common.exclude,
-        .no_create = v->no_create,
-        .style = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},
-        .tool = program->name,
-        .log = &program->log,
-        .control = &program->control,
-    };
-    cdc_retry_init(&retry, v->common.retry_max);
-    int result = resolve(program, &settings, &retry, error);
-    if (result == 0)
-        result = run_resolved(program, v, &settings, &retry, error);
-    free_unless(settings.name, v->common.name);
-    free_unless(settings.slot, v->slot);
-    free_unless(settings.publication, v->publication);
+    const struct snapshot_kind *kind = kind_of(url);
+    int result =
+        kind ? kind->run(program, program->values, url, error)
+             : cdc_error_set(error, CDC_EXIT_USAGE, "this cdc-snapshot was built without databases of that kind");
+    explicit_bzero(url, strlen(url));
     free(url);
     return result;
 }
 
 int main(int argc, char **argv)
 {
-    struct values values = {.progress = "auto", .chunk_rows = 10000};
+    struct snapshot_values values = {.progress = "auto", .chunk_rows = 10000};
     struct program program = {
         .name = "cdc-snapshot",
         .synopsis = "[options] [URL]",
-        .summary = "Writes the rows of PostgreSQL tables as lines of JSON, for pg-cdc to go on from.",
+        .summary = "Writes the rows of tables as lines of JSON; pg-cdc or mysql-binlog goes on.",
         .options = option_table,
         .values = &values,
         .exit_statuses = "0 64 69 70 74 75 76 77 78 79",

@@ -134,7 +134,9 @@ mysql-binlog --file=$DIR/binlog.000001 --start=now
 mysql-binlog --file=$DIR/binlog.000001 --ack=stdout
 cdc-snapshot --chunk-rows=0 postgresql:///x
 cdc-snapshot --progress=sometimes postgresql:///x
-cdc-snapshot mysql://127.0.0.1/x
+cdc-snapshot --slot=s mysql://127.0.0.1/x
+cdc-snapshot --defaults-file=f postgresql:///x
+cdc-snapshot mysql://127.0.0.1:0/x
 cdc-snapshot postgresql:///x leftover
 END
 }

@@ -29,7 +29,7 @@ run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 make --n
 
 @test "what is left out of a build is not installed, and the rest is" {
     local part out tool
-    for part in "POSTGRES pg-cdc cdc-snapshot" "MYSQL mysql-binlog" "SQLITE cdc-sink-sqlite" "HTTP cdc-sink-http"; do
+    for part in "POSTGRES pg-cdc" "MYSQL mysql-binlog" "SQLITE cdc-sink-sqlite" "HTTP cdc-sink-http"; do
         read -ra out <<<"$part"
         run_make -n "WITH_${out[0]}=no" install DESTDIR="$DEST"
         grep -E '^install -m 755 .*/bin' "$BATS_TEST_TMPDIR/make.out" | tr ' ' '\n' >"$BATS_TEST_TMPDIR/installed"

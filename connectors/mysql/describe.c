@@ -147,13 +147,19 @@ static int read_json(MYSQL *mysql, struct binlog_table *table, struct cdc_error 
     return status;
 }
 
+int binlog_describe(MYSQL *mysql, enum binlog_flavor flavor, struct binlog_table *table, struct cdc_error *error)
+{
+    if (read_columns(mysql, table, error) < 0)
+        return -1;
+    return flavor == BINLOG_MARIADB ? read_json(mysql, table, error) : 0;
+}
+
 int binlog_stream_describe(void *context, struct binlog_table *table, const struct binlog_place *place,
                            struct cdc_error *error)
 {
     struct binlog_stream *stream = context;
     if (binlog_stream_ensure_sql(stream, error) < 0 ||
-        (!table->has_names && binlog_schema_complete(stream, table, place, error) < 0) ||
-        read_columns(stream->sql, table, error) < 0)
+        (!table->has_names && binlog_schema_complete(stream, table, place, error) < 0))
         return -1;
-    return stream->server.flavor == BINLOG_MARIADB ? read_json(stream->sql, table, error) : 0;
+    return binlog_describe(stream->sql, stream->server.flavor, table, error);
 }

@@ -127,4 +127,38 @@ struct binlog_file_settings {
 int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_control *control,
                     struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error);
 
+/* -- names and types (describe.c) -----------------------------------------------------------
+ * A query of information_schema about one table: head ends before the database's literal. RETURNS NEW */
+MYSQL_RES *binlog_query_table(MYSQL *mysql, const char *head, const char *tail, const struct binlog_table *table,
+                              struct cdc_error *error);
+/* What information_schema adds to named columns: the types' names, what is generated, MariaDB's JSON. */
+int binlog_describe(MYSQL *mysql, enum binlog_flavor flavor, struct binlog_table *table, struct cdc_error *error);
+
+/* -- which tables (selection.c) ---------------------------------------------------------------
+ * Those named by -t; else those of the URL's database; else all but the servers' own. */
+struct binlog_selection {
+    struct binlog_patterns patterns;
+    const char **include, **exclude;
+    char *database_pattern;
+};
+/* BORROWS the lists' texts; to be freed in any case. db: NULL where the URL names none. */
+int binlog_select(struct binlog_selection *selection, const struct cdc_option_list *tables,
+                  const struct cdc_option_list *exclude, const char *db, struct cdc_error *error);
+void binlog_selection_free(struct binlog_selection *selection);
+
+/* -- the snapshot (snapshot.c) ------------------------------------------------------------------ */
+struct binlog_snapshot_settings {
+    struct binlog_connection_settings connection;
+    const char *name; /* of the pipeline */
+    struct binlog_patterns patterns;
+    struct binlog_value_style style;
+    int64_t chunk_rows; /* rows between commit lines */
+    bool progress;
+    int output_fd;
+};
+/* Does the whole snapshot unless it is finished. offsets: its own file; acks: NULL where what is written is stored. */
+int binlog_snapshot_run(const struct binlog_snapshot_settings *settings, struct cdc_offset_file *offsets,
+                        struct cdc_acks *acks, struct cdc_control *control, struct cdc_metrics *metrics,
+                        const struct cdc_log *log, struct cdc_error *error);
+
 #endif

@@ -61,9 +61,6 @@ void binlog_stream_disconnect(void *source);
 /* -- describe.c: names, types and keys that the log does not tell, from information_schema */
 int binlog_stream_describe(void *context, struct binlog_table *table, const struct binlog_place *place,
                            struct cdc_error *error);
-/* A query of information_schema about one table: head ends before the database's literal. RETURNS NEW */
-MYSQL_RES *binlog_query_table(MYSQL *mysql, const char *head, const char *tail, const struct binlog_table *table,
-                              struct cdc_error *error);
 /* Could a column of that type's name have been logged with this type? Only what matters for values is looked at. */
 bool binlog_type_fits(const struct binlog_column *column, const char *type);
 

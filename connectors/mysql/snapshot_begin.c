@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* How an attempt begins: the tables held, the transaction that it reads in, and where the log goes on. */
+#include "connectors/mysql/snapshot.h"
+
+#include <cdc/json.h>
+#include <cdc/retry.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LOOKS = 10 }; /* at tables that come and go */
+
+static int start_reader(struct snapshot_run *run, struct cdc_error *error)
+{
+    static const char what[] = "cannot begin the snapshot's transaction";
+    run->reader = binlog_snapshot_open(run, error);
+    if (!run->reader)
+        return -1;
+    /* Texts come as they are stored, in the charset of their column. */
+    if (binlog_execute(run->reader, "SET SESSION character_set_results = NULL", what, error) < 0 ||
+        binlog_execute(run->reader, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", what, error) < 0)
+        return -1;
+    bool first = !run->state.has_start;
+    if ((first ? binlog_snapshot_place_before(run, error) : binlog_snapshot_place_check(run, error)) < 0 ||
+        binlog_execute(run->reader, "START TRANSACTION WITH CONSISTENT SNAPSHOT", what, error) < 0)
+        return -1;
+    return first ? binlog_snapshot_place_inside(run, error) : 0;
+}
+
+/* A table that was made after the tables were listed and before the place was read is in neither. */
+static int is_complete(struct snapshot_run *run, struct cdc_error *error)
+{
+    struct cdc_buf names = CDC_BUF_INIT;
+    int result = binlog_snapshot_list(run, &names, error);
+    if (result == 0)
+        result = cdc_span_equal(cdc_span(names.data, names.len), cdc_span(run->names.data, run->names.len)) ? 1 : 0;
+    cdc_buf_free(&names);
+    return result;
+}
+
+static int hold_and_start(struct snapshot_run *run, struct cdc_error *error)
+{
+    for (int i = 0; i < LOOKS; i++) {
+        binlog_snapshot_close(run, run->reader);
+        run->reader = NULL;
+        if (binlog_snapshot_hold_tables(run, error) < 0 || start_reader(run, error) < 0)
+            return -1;
+        int complete = is_complete(run, error);
+        if (complete != 0)
+            return complete < 0 ? -1 : 0;
+    }
+    cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                  "tables are made or dropped all the time: the snapshot finds no beginning");
+    return cdc_error_hint(error, "leave those out with -t or -T");
+}
+
+/* Rows that are read again are newer than the log says for a while; that is put right only by whole rows in it. */
+static int check_images(struct snapshot_run *run, struct cdc_error *error)
+{
+    char *image =
+        binlog_query_value(run->sql, "SELECT @@GLOBAL.binlog_row_image", "cannot read the server's settings", error);
+    if (!image)
+        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no binlog_row_image");
+    bool full = strcasecmp(image, "FULL") == 0 || strcasecmp(image, "FULL_NODUP") == 0;
+    free(image);
+    if (full)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "the snapshot of \"%s\" was begun before, and can only be begun again with binlog_row_image = FULL",
+                  run->settings->name);
+    return cdc_error_hint(error,
+                          "start anew: SET GLOBAL binlog_row_image = FULL; (sessions must reconnect), remove the "
+                          "offset files of the pipeline and the copy, and start again");
+}
+
+static int read_server(struct snapshot_run *run, struct cdc_error *error)
+{
+    if (binlog_server_read(run->sql, &run->server, error) < 0)
+        return -1;
+    if (run->state.has_start)
+        return check_images(run, error);
+    char *id = binlog_query_value(run->sql, "SELECT @@GLOBAL.server_id", "cannot read the server's id", error);
+    if (!id)
+        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no server_id");
+    run->state.from.server_id = (uint32_t)strtoul(id, NULL, 10);
+    free(id);
+    return 0;
+}
+
+static int read_clock(struct snapshot_run *run, struct cdc_error *error)
+{
+    char *now = binlog_query_value(run->sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)",
+                                   "cannot read the server's clock", error);
+    if (!now)
+        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no time");
+    run->ts_ms = strtoll(now, NULL, 10);
+    free(now);
+    return 0;
+}
+
+static void prepare_tail(struct snapshot_run *run)
+{
+    const struct snapshot_place *from = &run->state.from;
+    run->tail.len = 0;
+    cdc_buf_printf(&run->tail, ",\"ts_ms\":%lld,\"server_id\":%u,\"file\":", (long long)run->ts_ms,
+                   (unsigned)from->server_id);
+    cdc_json_append_text(&run->tail, from->place.file, strlen(from->place.file));
+    cdc_buf_printf(&run->tail, ",\"pos\":%llu,\"row\":0,\"snapshot\":", (unsigned long long)from->place.position);
+}
+
+/* X, the place and the attempt's number are durable before the first row, or two attempts could share a pos. What an
+ * older one wrote says nothing of this one. */
+static int begin_attempt(struct snapshot_run *run, struct cdc_error *error)
+{
+    struct snapshot_state *state = &run->state;
+    if (state->attempt >= CDC_SNAPSHOT_MAX_ATTEMPT) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%u attempts at the snapshot of \"%s\" have failed", state->attempt,
+                      run->settings->name);
+        return cdc_error_hint(error, "remove the pipeline's offset files, and begin anew");
+    }
+    if (!state->has_start)
+        state->number = (uint64_t)cdc_clock_wall_ms() * 1000;
+    state->has_start = true;
+    state->attempt++;
+    free(state->written);
+    state->written = NULL;
+    if (state->attempt > 1)
+        cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->settings->name,
+                state->attempt);
+    return binlog_snapshot_state_save(run, error);
+}
+
+int binlog_snapshot_begin(struct snapshot_run *run, struct cdc_error *error)
+{
+    run->sql = binlog_snapshot_open(run, error);
+    if (!run->sql || read_server(run, error) < 0 || hold_and_start(run, error) < 0 || read_clock(run, error) < 0)
+        return -1;
+    prepare_tail(run);
+    return run->tail.failed ? cdc_error_memory(error) : begin_attempt(run, error);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the log goes on after the rows. What SHOW MASTER STATUS and SHOW BINARY LOG STATUS tell is ahead of what a
+ * transaction that begins then can see, since the log is written before the engines commit; so they are never asked.
+ * MariaDB keeps the place that belongs to a consistent snapshot, exactly. MySQL's gtid_executed and log_status lie behind
+ * the engines' commit: read before the transaction begins, they may name changes again that it sees, but miss none. */
+#include "connectors/mysql/snapshot.h"
+
+#include <cdc/json.h>
+#include <mysqld_error.h>
+#include <stdlib.h>
+
+static int keep_gtids(struct snapshot_run *run, const char *text, struct cdc_error *error)
+{
+    struct binlog_gtid_set *set = binlog_gtid_set_new(run->server.flavor, error);
+    struct cdc_buf canonical = CDC_BUF_INIT;
+    if (!set || binlog_gtid_set_parse(set, cdc_span_text(text), error) < 0) {
+        binlog_gtid_set_free(set);
+        return cdc_error_prefix(error, "the server's GTIDs cannot be read");
+    }
+    binlog_gtid_set_append(&canonical, set);
+    cdc_buf_byte(&canonical, '\0');
+    binlog_gtid_set_free(set);
+    if (canonical.failed)
+        return cdc_error_memory(error);
+    free(run->state.from.gtids);
+    run->state.from.gtids = canonical.data;
+    return 0;
+}
+
+static int keep_place(struct snapshot_run *run, const char *file, size_t n, const char *position,
+                      struct cdc_error *error)
+{
+    struct binlog_place *place = &run->state.from.place;
+    if (n == 0 || n >= sizeof place->file)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no proper name of its log file");
+    memcpy(place->file, file, n);
+    place->file[n] = '\0';
+    place->position = strtoull(position, NULL, 10);
+    return place->position >= 4 ? 0
+                                : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no position in its log");
+}
+
+/* -- MySQL ---------------------------------------------------------------------------- */
+
+/* 1: file and position are kept; 0: the user may not see them (which the server answers with no row); -1. */
+static int read_log_status(struct snapshot_run *run, struct cdc_error *error)
+{
+    MYSQL_RES *result = NULL;
+    if (mysql_query(run->sql, "SELECT JSON_UNQUOTE(JSON_EXTRACT(LOCAL, '$.binary_log_file')), "
+                              "JSON_EXTRACT(LOCAL, '$.binary_log_position') FROM performance_schema.log_status") == 0)
+        result = mysql_store_result(run->sql);
+    if (!result) {
+        unsigned number = mysql_errno(run->sql);
+        if (number == ER_TABLEACCESS_DENIED_ERROR || number == ER_SPECIFIC_ACCESS_DENIED_ERROR ||
+            number == ER_NO_SUCH_TABLE)
+            return 0;
+        return binlog_mysql_error(run->sql, "cannot read the position of the log", error);
+    }
+    MYSQL_ROW row = mysql_fetch_row(result);
+    int status = row && row[0] && row[1] ? 1 : 0;
+    if (status > 0 && keep_place(run, row[0], strlen(row[0]), row[1], error) < 0)
+        status = -1;
+    mysql_free_result(result);
+    return status;
+}
+
+static int no_position(struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_PERMISSION,
+                  "gtid_mode is not ON, and performance_schema.log_status shows the user no position of the log");
+    return cdc_error_hint(error,
+                          "GRANT BACKUP_ADMIN ON *.* to the user, and SELECT ON performance_schema.log_status; or "
+                          "set gtid_mode = ON (log_status needs MySQL 8.0.11 or later)");
+}
+
+static int read_executed(struct snapshot_run *run, struct cdc_error *error)
+{
+    char *executed =
+        binlog_query_value(run->sql, "SELECT @@GLOBAL.gtid_executed", "cannot read the server's GTIDs", error);
+    if (!executed && error->status)
+        return -1;
+    int status = keep_gtids(run, executed ? executed : "", error);
+    free(executed);
+    return status;
+}
+
+static void say(const struct snapshot_run *run, const char *way)
+{
+    const struct snapshot_place *from = &run->state.from;
+    char where[560] = "";
+    struct cdc_buf text = {where, 0, sizeof where, false};
+    if (from->place.file[0])
+        cdc_buf_printf(&text, "%s:%llu, ", from->place.file, (unsigned long long)from->place.position);
+    cdc_buf_byte(&text, '\0');
+    cdc_log(run->log, CDC_LOG_INFO, "the log goes on from %sGTIDs \"%.400s\" (%s)", where, from->gtids, way);
+}
+
+int binlog_snapshot_place_before(struct snapshot_run *run, struct cdc_error *error)
+{
+    struct snapshot_place *from = &run->state.from;
+    if (run->server.flavor == BINLOG_MARIADB)
+        return 0;
+    memcpy(from->server_uuid, run->server.uuid, sizeof from->server_uuid);
+    from->place = (struct binlog_place){"", 4};
+    int found = read_log_status(run, error);
+    if (found < 0)
+        return -1;
+    if (!found && !run->server.gtid)
+        return no_position(error);
+    /* After log_status: the set is never behind the place, and the rows are behind neither. */
+    if (run->server.gtid ? read_executed(run, error) < 0 : keep_gtids(run, "", error) < 0)
+        return -1;
+    say(run, run->server.gtid ? "gtid_executed before the snapshot: what lies between is read twice"
+                              : "log_status before the snapshot: what lies between is read twice");
+    return 0;
+}
+
+/* -- MariaDB ---------------------------------------------------------------------------- */
+
+static int take_status(struct snapshot_run *run, MYSQL_RES *result, struct cdc_error *error)
+{
+    char file[512] = "", position[24] = "";
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
+        if (!row[0] || !row[1])
+            continue;
+        if (strcasecmp(row[0], "binlog_snapshot_file") == 0 && strlen(row[1]) < sizeof file)
+            strcpy(file, row[1]);
+        else if (strcasecmp(row[0], "binlog_snapshot_position") == 0 && strlen(row[1]) < sizeof position)
+            strcpy(position, row[1]);
+    }
+    return keep_place(run, file, strlen(file), position, error);
+}
+
+/* The set at a place of the log: 1, or 0 when there is no such place. */
+static int gtids_at(struct snapshot_run *run, MYSQL *mysql, const struct binlog_place *place, char **gtids,
+                    struct cdc_error *error)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    cdc_buf_lit(&sql, "SELECT BINLOG_GTID_POS('");
+    if (cdc_buf_room(&sql, 2 * sizeof place->file + 1))
+        sql.len += mysql_real_escape_string(run->sql, sql.data + sql.len, place->file, strlen(place->file));
+    cdc_buf_printf(&sql, "', %llu)", (unsigned long long)place->position);
+    cdc_buf_byte(&sql, '\0');
+    *gtids = sql.failed ? NULL : binlog_query_value(mysql, sql.data, "cannot read the server's GTIDs", error);
+    if (sql.failed)
+        cdc_error_memory(error);
+    cdc_buf_free(&sql);
+    return *gtids ? 1 : error->status ? -1 : 0;
+}
+
+int binlog_snapshot_place_inside(struct snapshot_run *run, struct cdc_error *error)
+{
+    char *gtids;
+    if (run->server.flavor == BINLOG_MYSQL)
+        return 0;
+    MYSQL_RES *result = binlog_query(run->reader, "SHOW SESSION STATUS LIKE 'binlog\\_snapshot\\_%'",
+                                     "cannot read the snapshot's position", error);
+    if (!result)
+        return -1;
+    int status = take_status(run, result, error);
+    mysql_free_result(result);
+    if (status < 0)
+        return -1;
+    int found = gtids_at(run, run->reader, &run->state.from.place, &gtids, error);
+    if (found == 0)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server knows no GTIDs at %s:%llu of its log",
+                             run->state.from.place.file, (unsigned long long)run->state.from.place.position);
+    status = found > 0 ? keep_gtids(run, gtids, error) : -1;
+    free(gtids);
+    if (status == 0)
+        say(run, "of the snapshot itself: exact");
+    return status;
+}
+
+/* -- is it still there? --------------------------------------------------------------------- */
+
+static int lost(const struct snapshot_run *run, const char *why, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_LOST, "the snapshot of \"%s\" cannot be completed: %s", run->settings->name, why);
+    return cdc_error_hint(error, "take a new one: remove the offset files of the pipeline, and start again");
+}
+
+/* SELECT GTID_SUBSET(...); 1, 0 or -1. */
+static int is_subset(struct snapshot_run *run, const char *format, struct cdc_error *error)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    cdc_buf_text(&sql, "SELECT GTID_SUBSET(");
+    for (const char *p = format; *p; p++) {
+        if (*p == '?')
+            cdc_buf_printf(&sql, "'%s'", run->state.from.gtids); /* canonical: nothing in it needs an escape */
+        else
+            cdc_buf_byte(&sql, *p);
+    }
+    cdc_buf_append(&sql, ")", 2);
+    if (sql.failed) {
+        cdc_buf_free(&sql);
+        return cdc_error_memory(error);
+    }
+    char *value = binlog_query_value(run->sql, sql.data, "cannot compare GTID sets", error);
+    cdc_buf_free(&sql);
+    if (!value)
+        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not compare GTID sets");
+    int result = strcmp(value, "1") == 0;
+    free(value);
+    return result;
+}
+
+static int check_sets(struct snapshot_run *run, struct cdc_error *error)
+{
+    int kept = is_subset(run, "@@GLOBAL.gtid_purged, ?", error);
+    int known = kept < 0 ? -1 : is_subset(run, "?, @@GLOBAL.gtid_executed", error);
+    if (kept < 0 || known < 0)
+        return -1;
+    if (!kept)
+        return lost(run, "the log since its first attempt was purged", error);
+    return known ? 0 : lost(run, "the server lost transactions since its first attempt, or is another one", error);
+}
+
+/* File names come again after a RESET: the least is that server, file and offset are there. */
+static int check_file(struct snapshot_run *run, struct cdc_error *error)
+{
+    const struct snapshot_place *from = &run->state.from;
+    bool found = false;
+    if (strcmp(from->server_uuid, run->server.uuid) != 0)
+        return lost(run, "its first attempt was at another server", error);
+    MYSQL_RES *result = binlog_query(run->sql, "SHOW BINARY LOGS", "cannot list the log's files", error);
+    if (!result)
+        return -1;
+    for (MYSQL_ROW row; !found && (row = mysql_fetch_row(result)) != NULL;)
+        found = row[0] && row[1] && strcmp(row[0], from->place.file) == 0 &&
+                strtoull(row[1], NULL, 10) >= from->place.position;
+    mysql_free_result(result);
+    return found ? 0 : lost(run, "the log since its first attempt was purged", error);
+}
+
+/* The same transactions lie before the place as did then: it is the same log. */
+static int check_mariadb(struct snapshot_run *run, struct cdc_error *error)
+{
+    char *gtids;
+    struct binlog_gtid_set *set = NULL;
+    struct cdc_buf now = CDC_BUF_INIT;
+    int found = gtids_at(run, run->sql, &run->state.from.place, &gtids, error);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return lost(run, "the log since its first attempt was purged, or the server is another one", error);
+    set = binlog_gtid_set_new(run->server.flavor, error);
+    int status = set ? binlog_gtid_set_parse(set, cdc_span_text(gtids), error) : -1;
+    free(gtids);
+    if (status == 0)
+        binlog_gtid_set_append(&now, set);
+    binlog_gtid_set_free(set);
+    if (status == 0 && !cdc_span_is(cdc_span(now.data, now.len), run->state.from.gtids))
+        status = lost(run, "the server's log is not the one of its first attempt", error);
+    cdc_buf_free(&now);
+    return status;
+}
+
+int binlog_snapshot_place_check(struct snapshot_run *run, struct cdc_error *error)
+{
+    const struct snapshot_place *from = &run->state.from;
+    bool mariadb = run->server.flavor == BINLOG_MARIADB;
+    if (mariadb != (from->server_uuid[0] == '\0'))
+        return lost(run, "its first attempt was at another kind of server", error);
+    if (mariadb)
+        return check_mariadb(run, error);
+    return run->server.gtid && (from->gtids[0] || !from->place.file[0]) ? check_sets(run, error)
+                                                                        : check_file(run, error);
+}
