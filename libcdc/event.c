@@ -265,3 +265,25 @@ bool cdc_event_has_row(const struct cdc_event *event)
     return event->op == CDC_OP_CREATE || event->op == CDC_OP_UPDATE || event->op == CDC_OP_DELETE ||
            event->op == CDC_OP_READ;
 }
+
+size_t cdc_event_placeholder(const char *p, const struct cdc_event *event, struct cdc_span *raw)
+{
+    const struct {
+        const char *text;
+        struct cdc_span value;
+    } known[] = {
+        {"{db}", event ? event->db : cdc_span(NULL, 0)},
+        {"{schema}", event == NULL             ? cdc_span(NULL, 0)
+                     : event->schema.p != NULL ? event->schema
+                                               : event->db},
+        {"{table}", event ? event->table : cdc_span(NULL, 0)},
+        {"{name}", event ? event->name : cdc_span(NULL, 0)},
+    };
+
+    for (size_t i = 0; *p == '{' && i < sizeof known / sizeof known[0]; i++)
+        if (strncmp(p, known[i].text, strlen(known[i].text)) == 0) {
+            *raw = known[i].value;
+            return strlen(known[i].text);
+        }
+    return 0;
+}

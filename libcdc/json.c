@@ -176,6 +176,20 @@ void cdc_json_unescape(struct cdc_buf *out, struct cdc_span raw)
     }
 }
 
+char *cdc_json_text(struct cdc_span raw, size_t *n)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    cdc_json_unescape(&text, raw);
+    if (n != NULL)
+        *n = text.len;
+    cdc_buf_byte(&text, '\0');
+    if (!text.failed)
+        return text.data;
+    cdc_buf_free(&text);
+    return NULL;
+}
+
 bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text)
 {
     /* An escape is longer than what it stands for: at the same length both are the same bytes and hold none. */

@@ -4,24 +4,6 @@
 
 /* -- index names ------------------------------------------------------------- */
 
-static const struct {
-    const char *text;
-    size_t offset;
-} placeholders[] = {
-    {"{db}", offsetof(struct cdc_event, db)},
-    {"{schema}", offsetof(struct cdc_event, schema)},
-    {"{table}", offsetof(struct cdc_event, table)},
-    {"{name}", offsetof(struct cdc_event, name)},
-};
-
-static size_t placeholder_at(const char *p, size_t *which)
-{
-    for (size_t i = 0; i < sizeof placeholders / sizeof placeholders[0]; i++)
-        if (strncmp(p, placeholders[i].text, strlen(placeholders[i].text)) == 0)
-            return *which = i, strlen(placeholders[i].text);
-    return 0;
-}
-
 static bool is_plain(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
@@ -29,10 +11,10 @@ static bool is_plain(char c)
 
 int es_index_pattern_check(const char *pattern, struct cdc_error *error)
 {
-    size_t which;
+    struct cdc_span raw;
 
     for (const char *p = pattern; *p != '\0';) {
-        size_t n = placeholder_at(p, &which);
+        size_t n = cdc_event_placeholder(p, NULL, &raw);
         if (n == 0 && !is_plain(*p))
             return cdc_error_set(error, CDC_EXIT_USAGE,
                                  "--index=%s: only a-z 0-9 - _ . and {db} {schema} {table} {name} can be in it",
@@ -62,16 +44,15 @@ static void append_escaped(struct cdc_buf *out, struct cdc_span raw, struct cdc_
 int es_index_name(const char *pattern, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
 {
     struct cdc_buf scratch = CDC_BUF_INIT;
-    size_t which = 0, start = out->len;
+    size_t start = out->len;
 
     for (const char *p = pattern; *p != '\0';) {
-        size_t n = placeholder_at(p, &which);
         struct cdc_span raw;
+        size_t n = cdc_event_placeholder(p, event, &raw);
         if (n == 0) {
             cdc_buf_byte(out, *p++);
             continue;
         }
-        memcpy(&raw, (const char *)event + placeholders[which].offset, sizeof raw);
         append_escaped(out, raw, &scratch);
         p += n;
     }

@@ -53,23 +53,10 @@ static uint64_t hash_of(struct cdc_span name, struct cdc_span pos)
     return h;
 }
 
-static char *unescaped(struct cdc_span raw)
-{
-    struct cdc_buf text = CDC_BUF_INIT;
-
-    cdc_json_unescape(&text, raw);
-    cdc_buf_byte(&text, '\0');
-    if (text.failed) {
-        cdc_buf_free(&text);
-        return NULL;
-    }
-    return text.data;
-}
-
 /* Remembers pos as the newest of its source: lines come in order. */
 static int note(struct moves *moves, struct cdc_span raw_name, struct cdc_span raw_pos, struct cdc_error *error)
 {
-    char *name = unescaped(raw_name), *pos = unescaped(raw_pos);
+    char *name = cdc_json_text(raw_name, NULL), *pos = cdc_json_text(raw_pos, NULL);
     size_t i = 0;
 
     if (name == NULL || pos == NULL)

@@ -79,38 +79,19 @@ struct sqlite_table *sqlite_table_find(struct sqlite_sink *sink, const struct cd
 
 /* -- names ---------------------------------------------------------------------- */
 
-static const struct {
-    const char *text;
-    size_t offset;
-} placeholders[] = {
-    {"{db}", offsetof(struct cdc_event, db)},
-    {"{schema}", offsetof(struct cdc_event, schema)},
-    {"{table}", offsetof(struct cdc_event, table)},
-    {"{name}", offsetof(struct cdc_event, name)},
-};
-
-static bool expand_one(struct cdc_buf *out, const char **pattern, const struct cdc_event *event)
-{
-    for (size_t i = 0; i < sizeof placeholders / sizeof placeholders[0]; i++) {
-        size_t n = strlen(placeholders[i].text);
-        if (strncmp(*pattern, placeholders[i].text, n) == 0) {
-            struct cdc_span raw;
-            memcpy(&raw, (const char *)event + placeholders[i].offset, sizeof raw);
-            cdc_json_unescape(out, raw);
-            *pattern += n;
-            return true;
-        }
-    }
-    return false;
-}
-
 int sqlite_table_name(const struct sqlite_sink *sink, const struct cdc_event *event, struct cdc_buf *out,
                       struct cdc_error *error)
 {
     out->len = 0;
-    for (const char *p = sink->settings->table_name; *p != '\0';)
-        if (*p != '{' || !expand_one(out, &p, event))
-            cdc_buf_byte(out, *p++);
+    for (const char *p = sink->settings->table_name; *p != '\0';) {
+        struct cdc_span raw;
+        size_t n = cdc_event_placeholder(p, event, &raw);
+        if (n != 0)
+            cdc_json_unescape(out, raw);
+        else
+            cdc_buf_byte(out, *p);
+        p += n != 0 ? n : 1;
+    }
     bool nul = out->len != 0 && memchr(out->data, '\0', out->len) != NULL;
     cdc_buf_byte(out, '\0');
     if (out->failed)
@@ -191,20 +172,6 @@ static int exists(struct sqlite_sink *sink, const char *name, struct cdc_error *
 
 /* -- a schema line ---------------------------------------------------------------- */
 
-static char *unescaped(struct cdc_span raw, size_t *n)
-{
-    struct cdc_buf text = CDC_BUF_INIT;
-
-    cdc_json_unescape(&text, raw);
-    *n = text.len;
-    cdc_buf_byte(&text, '\0');
-    if (text.failed) {
-        cdc_buf_free(&text);
-        return NULL;
-    }
-    return text.data;
-}
-
 static int parse_column(struct sqlite_column *column, struct cdc_span object, struct cdc_error *error)
 {
     struct cdc_span name = cdc_json_type(object) == CDC_JSON_OBJECT
@@ -213,7 +180,7 @@ static int parse_column(struct sqlite_column *column, struct cdc_span object, st
 
     if (name.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line: a column has no name");
-    column->name = unescaped(name, &column->name_n);
+    column->name = cdc_json_text(name, &column->name_n);
     if (column->name == NULL)
         return cdc_error_memory(error);
     if (column->name_n == 0 || strlen(column->name) != column->name_n)

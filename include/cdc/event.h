@@ -43,4 +43,8 @@ int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct 
 /* True for r c u d: lines that carry a row. */
 bool cdc_event_has_row(const struct cdc_event *event);
 
+/* What names of tables and indexes are made of: is {db}, {schema} (where there are none, as in MySQL: the database),
+ * {table} or {name} at p? Its length, and *raw is the event's value (between the quotes); 0: no. event may be NULL. */
+size_t cdc_event_placeholder(const char *p, const struct cdc_event *event, struct cdc_span *raw);
+
 #endif

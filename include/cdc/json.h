@@ -43,6 +43,8 @@ struct cdc_span cdc_json_member(struct cdc_span object, const char *name);
 struct cdc_span cdc_json_string_raw(struct cdc_span value);
 /* Appends the unescaped bytes of raw (text between quotes). */
 void cdc_json_unescape(struct cdc_buf *out, struct cdc_span raw);
+/* The unescaped bytes with a NUL behind them; n, which may be NULL: their number. RETURNS NEW (free); NULL without memory. */
+char *cdc_json_text(struct cdc_span raw, size_t *n);
 /* Does raw, once unescaped, equal text? */
 bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text);
 /* Integer value; false if it is not one or does not fit. */
