@@ -287,6 +287,12 @@ void binlog_decoder_set_checksums(struct binlog_decoder *decoder, bool checksums
     decoder->format.checksums = checksums;
 }
 
+void binlog_decoder_set_heartbeats(struct binlog_decoder *decoder, uint32_t heartbeats)
+{
+    if (decoder->heartbeats < heartbeats)
+        decoder->heartbeats = heartbeats;
+}
+
 bool binlog_in_transaction(const struct binlog_decoder *decoder)
 {
     return decoder->group.open;

@@ -11,7 +11,8 @@
  * File and offset of the log do not grow over a RESET or a failover, and GTIDs have no order. So transactions are
  * numbered: C is the number of the transaction's group in the stream, counted from a start that is the wall clock in
  * microseconds, so that a pipeline begun anew counts from above the old one. Which group has which number follows from
- * any position: offsets hold both C and the GTID set (or file and offset) that is complete with it.
+ * any position: offsets hold both C and the GTID set (or file and offset) that is complete with it. At another server the
+ * order may be another one: there counting goes on from the wall clock again.
  * A pos compares byte-wise in stream order. Hexadecimal digits are upper case.
  *   snapshot line  CCCCCCCCCCCCCCCC.0000000000.aAAAA.RRRRRRRRRRRR   A: attempt, R: line (1..)
  *   schema line    CCCCCCCCCCCCCCCC.OOOOOOOOOO.0                    O: ordinal of the next change
@@ -26,6 +27,9 @@ void binlog_pos_commit(struct cdc_buf *out, uint64_t number);
 void binlog_pos_heartbeat(struct cdc_buf *out, uint64_t number, uint32_t counter);
 /* C; false when pos is none of ours. */
 bool binlog_pos_number(const char *pos, uint64_t *number);
+
+/* A heartbeat's counter; 0 for other lines. */
+uint32_t binlog_pos_counter(const char *pos);
 
 /* -- tables (table.c) --------------------------------------------------------------- */
 struct binlog_table {
@@ -104,6 +108,8 @@ int binlog_decoder_start(struct binlog_decoder *decoder, uint64_t number, const 
 void binlog_decoder_confirm(struct binlog_decoder *decoder, uint64_t number);
 /* Before the first FORMAT_DESCRIPTION tells: do events end in a checksum, as was agreed with the server? (no) */
 void binlog_decoder_set_checksums(struct binlog_decoder *decoder, bool checksums);
+/* As many heartbeats stand behind the position already: the next one is counted on. */
+void binlog_decoder_set_heartbeats(struct binlog_decoder *decoder, uint32_t heartbeats);
 /* Takes one event as it came; data is BORROWED until binlog_decode_more has returned 0. Appends whole lines. 1: there is
  * more inside of it, call binlog_decode_more; 0; -1: PROTOCOL damaged or unknown, CONFIG statement-format changes ... */
 int binlog_decode(struct binlog_decoder *decoder, const uint8_t *data, size_t n, struct cdc_buf *out,

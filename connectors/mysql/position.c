@@ -2,6 +2,9 @@
 /* Positions: text that sorts byte-wise in stream order. */
 #include "connectors/mysql/decoder.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 enum { NUMBER_DIGITS = 16, ORDINAL_DIGITS = 10, ATTEMPT_DIGITS = 4, LINE_DIGITS = 12, COUNTER_DIGITS = 8 };
 #define LAST_ORDINAL UINT64_C(0xFFFFFFFFFF)
 
@@ -45,6 +48,12 @@ void binlog_pos_heartbeat(struct cdc_buf *out, uint64_t number, uint32_t counter
     put_head(out, number, LAST_ORDINAL);
     cdc_buf_byte(out, 'h');
     cdc_buf_hex(out, counter, COUNTER_DIGITS);
+}
+
+uint32_t binlog_pos_counter(const char *pos)
+{
+    const char *counter = strrchr(pos, '.');
+    return counter && counter[1] == 'h' ? (uint32_t)strtoul(counter + 2, NULL, 16) : 0;
 }
 
 bool binlog_pos_number(const char *pos, uint64_t *number)

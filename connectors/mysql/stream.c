@@ -100,6 +100,10 @@ static int take_event(struct binlog_stream *stream, struct cdc_buf *out, struct 
     stream->received = true;
     int more = binlog_decode(stream->decoder, data, n, out, error);
     stream->more = more > 0;
+    /* The server has nothing more to send, and by now it is later. */
+    if ((data[4] == BINLOG_HEARTBEAT || data[4] == BINLOG_HEARTBEAT_V2) && stream->until_ms != 0 &&
+        cdc_clock_wall_ms() >= stream->until_ms && !binlog_in_transaction(stream->decoder))
+        stream->ended = true;
     return more < 0 ? -1 : 1;
 }
 

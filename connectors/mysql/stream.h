@@ -7,8 +7,9 @@
 
 /* Where reading begins. */
 struct stream_start {
-    uint64_t number; /* C of the last complete transaction */
-    char *gtids;     /* complete with it; owned; "" when not known */
+    uint64_t number;     /* C of the last complete transaction */
+    uint32_t heartbeats; /* that were written behind it */
+    char *gtids;         /* complete with it; owned; "" when not known */
     struct binlog_place place;
     char server_uuid[128]; /* that place belongs to; "" when not known */
 };
@@ -32,6 +33,7 @@ struct binlog_stream {
     struct stream_start start; /* of this connection */
     bool has_start;            /* start was settled once in this run */
     bool until_now, has_until_place;
+    bool ends; /* the end lies in the log already: the server tells when there is no more */
     struct binlog_place until_place;
     int64_t until_ms;
     bool more; /* the decoder holds a payload */
@@ -74,6 +76,12 @@ int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, c
 /* The GTID set that is complete at a place; "" where the server has none. RETURNS NEW (free) */
 int binlog_gtids_at(struct binlog_stream *stream, const struct binlog_place *place, char **gtids,
                     struct cdc_error *error);
+
+/* -- stream_start.c */
+/* Settles stream->start, and checks that the server has what comes after it: LOST when not. */
+int binlog_stream_start(struct binlog_stream *stream, const struct cdc_offset *from, struct cdc_error *error);
+/* Is the start found by its GTIDs, not by file and position? */
+bool binlog_stream_by_gtid(const struct binlog_stream *stream);
 
 /* -- schema.c */
 /* The names of the columns at a place of the log, where the log does not tell. CONFIG when they cannot be known. */

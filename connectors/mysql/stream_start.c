@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/* Where reading begins, and whether the server still has it. */
+#include "connectors/mysql/stream.h"
+
+#include <cdc/json.h>
+#include <cdc/retry.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_BACK (UINT64_C(128) << 20) /* bytes of a file that are read again at a start */
+
+/* -- where to begin -------------------------------------------------------------------------- */
+
+static int copy_member(struct cdc_span source, const char *name, char *to, size_t size)
+{
+    struct cdc_span raw = cdc_json_string_raw(cdc_json_member(source, name));
+    struct cdc_buf text = CDC_BUF_INIT;
+    to[0] = '\0';
+    if (!raw.p)
+        return 0;
+    cdc_json_unescape(&text, raw);
+    bool fits = !text.failed && text.len < size;
+    if (fits && text.len > 0)
+        memcpy(to, text.data, text.len);
+    to[fits ? text.len : 0] = '\0';
+    cdc_buf_free(&text);
+    return fits ? 0 : -1;
+}
+
+/* From a commit's pos and source object, as the sinks' offset files have them. */
+static int start_from(struct binlog_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+{
+    struct stream_start *start = &stream->start;
+    struct cdc_span source = cdc_span_text(from->source ? from->source : "{}");
+    struct cdc_span gtids = cdc_json_string_raw(cdc_json_member(source, "gtids"));
+    int64_t position = 0;
+    free(start->gtids);
+    start->gtids = cdc_span_copy(gtids.p ? gtids : cdc_span("", 0)); /* nothing in it is ever escaped */
+    if (!start->gtids)
+        return cdc_error_memory(error);
+    if (!binlog_pos_number(from->pos, &start->number) || !from->source)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a MySQL or MariaDB source", from->pos);
+    start->heartbeats = binlog_pos_counter(from->pos);
+    cdc_json_int64(cdc_json_member(source, "pos"), &position);
+    start->place.position = position > 0 ? (uint64_t)position : 4;
+    if (copy_member(source, "file", start->place.file, sizeof start->place.file) < 0 ||
+        copy_member(source, "server_uuid", start->server_uuid, sizeof start->server_uuid) < 0)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "the source of position '%.80s' is damaged", from->pos);
+    return 0;
+}
+
+static int take_gtids(struct binlog_stream *stream, const char *text, struct cdc_error *error)
+{
+    struct binlog_gtid_set *set = binlog_gtid_set_new(stream->server.flavor, error);
+    int result = set ? binlog_gtid_set_parse(set, cdc_span_text(text), error) : -1;
+    binlog_gtid_set_free(set);
+    stream->start.gtids = result == 0 ? strdup(text) : NULL;
+    if (result == 0 && !stream->start.gtids)
+        return cdc_error_memory(error);
+    return result;
+}
+
+/* The very first start: C begins at the wall clock, see decoder.h. */
+static int start_fresh(struct binlog_stream *stream, struct cdc_error *error)
+{
+    const char *text = stream->settings.start ? stream->settings.start : "now";
+    struct stream_start *start = &stream->start;
+    stream->announce = true;
+    free(start->gtids);
+    start->gtids = NULL;
+    start->number = (uint64_t)cdc_clock_wall_ms() * 1000;
+    snprintf(start->server_uuid, sizeof start->server_uuid, "%s", stream->server.uuid);
+    if (strcmp(text, "now") == 0)
+        return binlog_server_end(stream->sql, &stream->server, &start->place, &start->gtids, error);
+    if (strcmp(text, "oldest") == 0) {
+        if (binlog_server_oldest(stream->sql, &stream->server, &start->place, &start->gtids, error) < 0)
+            return -1;
+        if (stream->server.flavor == BINLOG_MYSQL)
+            return 0;
+        free(start->gtids);
+        return binlog_gtids_at(stream, &start->place, &start->gtids, error);
+    }
+    if (binlog_stream_place_parse(text, &start->place))
+        return binlog_gtids_at(stream, &start->place, &start->gtids, error);
+    memset(&start->place, 0, sizeof start->place);
+    return take_gtids(stream, text, error);
+}
+
+/* Another server may have the same transactions in another order (parallel replication): their old numbers would make a
+ * sink that is ahead of others drop what it never saw. So they get numbers above all that were given. */
+static void leave_old_numbers(struct binlog_stream *stream)
+{
+    struct stream_start *start = &stream->start;
+    uint64_t now = (uint64_t)cdc_clock_wall_ms() * 1000;
+    if (!start->server_uuid[0] || strcmp(start->server_uuid, stream->server.uuid) == 0)
+        return;
+    cdc_log(stream->log, CDC_LOG_INFO, "the log goes on at another server (%s instead of %s)", stream->server.uuid,
+            start->server_uuid);
+    if (start->number < now)
+        start->number = now;
+}
+
+static int settle(struct binlog_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+{
+    if (from && from->pos && *from->pos)
+        return start_from(stream, from, error);
+    if (stream->has_start)
+        return 0;
+    if (stream->settings.snapshot)
+        return start_from(stream, stream->settings.snapshot, error);
+    if (stream->settings.resume_only)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "the pipeline has a position, but it cannot be read");
+    return start_fresh(stream, error);
+}
+
+/* -- does the server still have it? --------------------------------------------------------------- */
+
+static int lost(struct cdc_error *error, const char *why)
+{
+    cdc_error_set(error, CDC_EXIT_LOST, "the position is not in the server's log: %s", why);
+    return cdc_error_hint(error, "changes may be missing: take a new snapshot (remove the pipeline's offset files, and "
+                                 "begin with cdc-snapshot)");
+}
+
+/* SELECT GTID_SUBSET(a, b); 1, 0 or -1. */
+static int is_subset(struct binlog_stream *stream, const char *a, const char *b, struct cdc_error *error)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    cdc_buf_printf(&sql, "SELECT GTID_SUBSET(%s, %s)", a, b);
+    cdc_buf_byte(&sql, '\0');
+    char *value = sql.failed ? NULL : binlog_query_value(stream->sql, sql.data, "cannot compare GTID sets", error);
+    cdc_buf_free(&sql);
+    if (!value)
+        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not compare GTID sets");
+    int result = strcmp(value, "1") == 0;
+    free(value);
+    return result;
+}
+
+/* -- places and files -- */
+
+/* How a place stands to the files that the server has. */
+enum standing { STANDS_IN_FILE, STANDS_BEFORE, STANDS_NOWHERE };
+
+static int find_file(struct binlog_stream *stream, enum standing *standing, struct cdc_error *error)
+{
+    const struct binlog_place *place = &stream->start.place;
+    struct binlog_place file = {"", 0};
+    bool first = true;
+    MYSQL_RES *result = binlog_query(stream->sql, "SHOW BINARY LOGS", "cannot list the log's files", error);
+    if (!result)
+        return -1;
+    *standing = STANDS_NOWHERE;
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL; first = false) {
+        snprintf(file.file, sizeof file.file, "%s", row[0]);
+        file.position = strtoull(row[1], NULL, 10);
+        bool same = strcmp(row[0], place->file) == 0;
+        if (same && file.position >= place->position)
+            *standing = STANDS_IN_FILE;
+        else if (!same && first && binlog_place_compare(place, &file) < 0)
+            *standing = STANDS_BEFORE;
+    }
+    mysql_free_result(result);
+    return 0;
+}
+
+/* Names of log files come again after a RESET: the server's identity and the file's existence are the least. */
+static int check_file(struct binlog_stream *stream, struct cdc_error *error)
+{
+    const struct stream_start *start = &stream->start;
+    enum standing standing;
+    if (stream->server.flavor == BINLOG_MYSQL && start->server_uuid[0] &&
+        strcmp(start->server_uuid, stream->server.uuid) != 0)
+        return lost(error, "it is a file and an offset of another server");
+    if (find_file(stream, &standing, error) < 0)
+        return -1;
+    return standing == STANDS_IN_FILE ? 0 : lost(error, "its file was purged, or is shorter now");
+}
+
+/* The same GTIDs in the same order? Both as the server writes them. */
+static int same_gtids(struct binlog_stream *stream, const char *text, struct cdc_error *error)
+{
+    struct binlog_gtid_set *set = binlog_gtid_set_new(stream->server.flavor, error);
+    struct cdc_buf ours = CDC_BUF_INIT, theirs = CDC_BUF_INIT;
+    int result = set ? binlog_gtid_set_parse(set, cdc_span_text(stream->start.gtids), error) : -1;
+    if (result == 0) {
+        binlog_gtid_set_append(&ours, set);
+        result = binlog_gtid_set_parse(set, cdc_span_text(text), error);
+        binlog_gtid_set_append(&theirs, set);
+    }
+    if (result == 0)
+        result = cdc_span_equal(cdc_span(ours.data, ours.len), cdc_span(theirs.data, theirs.len));
+    binlog_gtid_set_free(set);
+    cdc_buf_free(&ours);
+    cdc_buf_free(&theirs);
+    return result;
+}
+
+/* MariaDB numbers its transactions from 1 again after a RESET, and knows a GTID that came again from the first one no
+ * more than we do. On the same server the place of the position tells. */
+static int check_mariadb_place(struct binlog_stream *stream, struct cdc_error *error)
+{
+    const struct stream_start *start = &stream->start;
+    enum standing standing;
+    char *gtids = NULL;
+    if (!start->place.file[0] || strcmp(start->server_uuid, stream->server.uuid) != 0)
+        return 0; /* another server: it looks for the GTID itself */
+    if (find_file(stream, &standing, error) < 0)
+        return -1;
+    if (standing == STANDS_BEFORE)
+        return 0; /* purged: the server says whether anything is missing */
+    if (standing == STANDS_NOWHERE)
+        return lost(error, "the server's log ends before it: it was reset");
+    if (binlog_gtids_at(stream, &start->place, &gtids, error) < 0)
+        return -1;
+    int same = same_gtids(stream, gtids, error);
+    free(gtids);
+    return same < 0 ? -1 : same ? 0 : lost(error, "other transactions are in its place: the log was reset");
+}
+
+/* A RESET numbers transactions anew, too: what the same server has before our place must be known to us. Looked at where
+ * that is not long. */
+static int check_mysql_place(struct binlog_stream *stream, struct cdc_error *error)
+{
+    const struct stream_start *start = &stream->start;
+    struct cdc_buf here = CDC_BUF_INIT, ours = CDC_BUF_INIT;
+    enum standing standing;
+    char *gtids = NULL;
+    if (!start->place.file[0])
+        return 0;
+    if (find_file(stream, &standing, error) < 0)
+        return -1;
+    if (standing == STANDS_NOWHERE)
+        return lost(error, "the server's log ends before it: it was reset");
+    if (standing == STANDS_BEFORE || start->place.position > LOOK_BACK)
+        return 0;
+    if (binlog_gtids_at(stream, &start->place, &gtids, error) < 0)
+        return -1;
+    cdc_buf_printf(&here, "'%s'", gtids);
+    cdc_buf_byte(&here, '\0');
+    cdc_buf_printf(&ours, "'%s'", start->gtids);
+    cdc_buf_byte(&ours, '\0');
+    free(gtids);
+    int known = here.failed || ours.failed ? cdc_error_memory(error) : is_subset(stream, here.data, ours.data, error);
+    cdc_buf_free(&here);
+    cdc_buf_free(&ours);
+    return known < 0 ? -1 : known ? 0 : lost(error, "other transactions are in its place: the log was reset");
+}
+
+static int check_mysql_gtids(struct binlog_stream *stream, struct cdc_error *error)
+{
+    struct cdc_buf quoted = CDC_BUF_INIT;
+    cdc_buf_printf(&quoted, "'%s'", stream->start.gtids); /* hexadecimal digits, names of tags, ':', ',' and '-' */
+    cdc_buf_byte(&quoted, '\0');
+    if (quoted.failed)
+        return cdc_error_memory(error);
+    int kept = is_subset(stream, "@@GLOBAL.gtid_purged", quoted.data, error);
+    int known = kept < 0 ? -1 : is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
+    cdc_buf_free(&quoted);
+    if (kept < 0 || known < 0)
+        return -1;
+    if (!kept)
+        return lost(error, "transactions that were not read yet were purged");
+    if (known && strcmp(stream->start.server_uuid, stream->server.uuid) == 0)
+        return check_mysql_place(stream, error);
+    return known ? 0
+                 : lost(error, "the server does not know all transactions that were read: it lost some, was reset, or "
+                               "is another one");
+}
+
+bool binlog_stream_by_gtid(const struct binlog_stream *stream)
+{
+    if (stream->server.flavor == BINLOG_MARIADB)
+        return stream->start.gtids[0] != '\0' || !stream->start.place.file[0];
+    return stream->server.gtid && (stream->start.gtids[0] != '\0' || !stream->start.place.file[0]);
+}
+
+static int check(struct binlog_stream *stream, struct cdc_error *error)
+{
+    if (!binlog_stream_by_gtid(stream))
+        return check_file(stream, error);
+    return stream->server.flavor == BINLOG_MYSQL ? check_mysql_gtids(stream, error)
+                                                 : check_mariadb_place(stream, error);
+}
+
+int binlog_stream_start(struct binlog_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+{
+    if (settle(stream, from, error) < 0 || check(stream, error) < 0)
+        return -1;
+    leave_old_numbers(stream);
+    return 0;
+}
