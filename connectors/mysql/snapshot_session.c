@@ -151,6 +151,10 @@ int binlog_snapshot_error(MYSQL *mysql, const char *what, struct cdc_error *erro
     case ER_TABLE_DEF_CHANGED:
         cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", what, mysql_error(mysql));
         return cdc_error_hint(error, "a table was changed while the snapshot was read; it begins again");
+    case ER_TABLEACCESS_DENIED_ERROR:
+    case ER_COLUMNACCESS_DENIED_ERROR:
+        cdc_error_set(error, CDC_EXIT_PERMISSION, "%s: %s", what, mysql_error(mysql));
+        return cdc_error_hint(error, "GRANT SELECT on the whole table to the user, or leave it out with -T");
     default: return binlog_mysql_error(mysql, what, error);
     }
 }

@@ -54,13 +54,13 @@ void binlog_snapshot_forget_tables(struct snapshot_run *run)
 }
 
 /* A statement that reads no row holds the table's definition until the transaction ends: ALTER, TRUNCATE and DROP wait,
- * writers do not. */
+ * writers do not. All columns, since information_schema is silent of those that the user may not read. */
 static int hold(struct snapshot_run *run, const struct binlog_table *table, struct cdc_error *error)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
     char what[200];
     snprintf(what, sizeof what, "cannot read table %.64s.%.64s", table->db, table->name);
-    cdc_buf_lit(&sql, "SELECT 1 FROM ");
+    cdc_buf_lit(&sql, "SELECT * FROM ");
     binlog_snapshot_append_name(&sql, table->db, table->name);
     cdc_buf_append(&sql, " LIMIT 0", sizeof " LIMIT 0");
     int status = 0;

@@ -13,14 +13,14 @@
 
 static int copy_all(struct snapshot_run *run, struct cdc_error *error)
 {
-    run->began = cdc_clock_ms();
-    run->next_look = run->began + 1000;
+    run->progress.began = cdc_clock_ms();
+    run->progress.next = run->progress.began + 1000;
     for (size_t i = 0; i < run->n_tables; i++)
         if (pg_snapshot_read_table(run, &run->tables[i], error) < 0)
             return -1;
     pg_snapshot_commit_line(run, true);
     if (pg_snapshot_execute(run, "COMMIT", "cannot end the snapshot's transaction", error) < 0 ||
-        pg_snapshot_drain(run, error) < 0)
+        cdc_snapshot_drain(run->writer, run->control, error) < 0)
         return -1;
     return cdc_writer_sync(run->writer, error);
 }
@@ -36,7 +36,8 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;
     cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s",
-            run->pg->name, (unsigned long long)run->rows, run->n_tables, (double)(cdc_clock_ms() - run->began) / 1000.0,
+            run->pg->name, (unsigned long long)run->progress.rows, run->n_tables,
+            (double)(cdc_clock_ms() - run->progress.began) / 1000.0,
             run->acks ? "; finished once its sinks have stored it" : "");
     return 0;
 }
@@ -55,21 +56,6 @@ static int attempt(struct snapshot_run *run, struct cdc_error *error)
         pg_snapshot_lock_tables(run, error) < 0 || copy_all(run, error) < 0)
         return -1;
     return written(run, error);
-}
-
-/* Lines leave whole: after an error too, and for a while after a signal. */
-static void finish_output(struct snapshot_run *run)
-{
-    struct cdc_error ignored = {0};
-    int64_t deadline = cdc_clock_ms() + STOP_MS;
-    if (cdc_writer_drain(run->writer, run->control->wake_fd, &ignored) <= 0)
-        return;
-    while (cdc_writer_pending(run->writer) != 0 && run->control->stop < 2 && cdc_clock_ms() < deadline) {
-        struct pollfd fd = {cdc_writer_fd(run->writer), POLLOUT, 0};
-        (void)poll(&fd, 1, 100);
-        if (cdc_writer_flush(run->writer, &ignored) < 0)
-            return;
-    }
 }
 
 static void run_free(struct snapshot_run *run)
@@ -99,6 +85,7 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
         .control = control,
         .metrics = metrics,
         .log = log,
+        .progress = {.log = log, .control = control, .metrics = metrics, .show = settings->progress},
     };
     int result = pg_snapshot_state_read(&run, error);
     if (result == 0)
@@ -107,7 +94,7 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
         run.writer = cdc_writer_new(settings->output_fd, error);
         result = run.writer ? attempt(&run, error) : -1;
         if (run.writer)
-            finish_output(&run);
+            cdc_snapshot_finish_output(run.writer, control);
     }
     run_free(&run);
     return result < 0 ? -1 : 0;

@@ -5,11 +5,7 @@
 
 #include "connectors/postgres/postgres.h"
 
-#include <cdc/line.h>
-
-#define FLUSH_BYTES ((size_t)64 << 10)
-#define STOP_MS 5000 /* for a slow reader to take the rest of a line after a signal */
-#define MAX_ATTEMPT 0xFFFFu
+#include <cdc/snapshot.h>
 
 /* What the offset file keeps. */
 struct snapshot_state {
@@ -49,10 +45,9 @@ struct snapshot_run {
     struct cdc_buf source_head; /* of commit lines */
     char last_pos[64];          /* of the last commit line */
     int64_t ts_ms;
-    uint64_t lines;       /* numbers pos */
-    uint64_t rows, chunk; /* in all, and since the last commit line */
-    double estimate;
-    int64_t began, next_look;
+    uint64_t lines; /* numbers pos */
+    uint64_t chunk; /* changes since the last commit line */
+    struct cdc_snapshot_progress progress;
 };
 
 /* -- snapshot_state.c -- */
@@ -64,7 +59,6 @@ int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error);
 int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- snapshot_session.c -- */
-int pg_snapshot_stopped(struct cdc_error *error);
 /* Waits for input of the server while output leaves. */
 int pg_snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error);
 /* Runs a command that may take long; a signal ends the wait. NULL on errors. RETURNS NEW (PQclear) */
@@ -91,7 +85,6 @@ int pg_snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error);
 /* -- snapshot_copy.c -- */
 /* last: the very last line of the attempt. */
 void pg_snapshot_commit_line(struct snapshot_run *run, bool last);
-int pg_snapshot_drain(struct snapshot_run *run, struct cdc_error *error);
 int pg_snapshot_read_table(struct snapshot_run *run, const struct snapshot_table *source, struct cdc_error *error);
 
 #endif

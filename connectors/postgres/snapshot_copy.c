@@ -95,7 +95,7 @@ static void row_line(struct snapshot_run *run, const struct pg_table *table)
     }
     pg_row_append(out, table, run->cells, PG_ROW_ALL, style, &run->metrics->unconvertible);
     cdc_buf_lit(out, "}\n");
-    run->rows++;
+    run->progress.rows++;
     run->chunk++;
     run->metrics->changes++;
     run->metrics->lines_out++;
@@ -159,45 +159,6 @@ static int split_row(struct snapshot_run *run, const struct pg_table *table, cha
                          table->schema, table->name);
 }
 
-static void show_progress(struct snapshot_run *run, const struct pg_table *table, int64_t now)
-{
-    double seconds = (double)(now - run->began) / 1000.0;
-    double rate = seconds > 0 ? (double)run->rows / seconds : 0;
-    double left = run->estimate - (double)run->rows;
-    if (run->estimate > 0 && left > 0 && rate > 0)
-        cdc_log(run->log, CDC_LOG_INFO, "%s.%s: %llu of about %.0f rows, %.0f %%, %.0f rows/s, %.0f s left",
-                table->schema, table->name, (unsigned long long)run->rows, run->estimate,
-                100.0 * (double)run->rows / run->estimate, rate, left / rate);
-    else
-        cdc_log(run->log, CDC_LOG_INFO, "%s.%s: %llu rows, %.0f rows/s", table->schema, table->name,
-                (unsigned long long)run->rows, rate);
-}
-
-/* Now and then: statistics that were asked for, and progress. */
-static void look_around(struct snapshot_run *run, const struct pg_table *table)
-{
-    int64_t now = cdc_clock_ms();
-    run->metrics->bytes_out = cdc_writer_written(run->writer);
-    if (run->control->statistics) {
-        struct cdc_buf line = CDC_BUF_INIT;
-        run->control->statistics = 0;
-        cdc_metrics_line(&line, run->metrics);
-        if (!line.failed)
-            cdc_log(run->log, CDC_LOG_INFO, "%.*s", (int)line.len, line.data);
-        cdc_buf_free(&line);
-    }
-    if (!run->settings->progress || now < run->next_look)
-        return;
-    show_progress(run, table, now);
-    run->next_look = now + 1000;
-}
-
-int pg_snapshot_drain(struct snapshot_run *run, struct cdc_error *error)
-{
-    int result = cdc_writer_drain(run->writer, run->control->wake_fd, error);
-    return result == 1 || (result == 0 && run->control->stop) ? pg_snapshot_stopped(error) : result;
-}
-
 static int take_row(struct snapshot_run *run, const struct pg_table *table, char *row, int n, struct cdc_error *error)
 {
     if (n > 0 && row[n - 1] == '\n')
@@ -207,10 +168,10 @@ static int take_row(struct snapshot_run *run, const struct pg_table *table, char
     row_line(run, table);
     if (run->chunk >= (uint64_t)run->settings->chunk_rows)
         pg_snapshot_commit_line(run, false);
-    if (cdc_writer_pending(run->writer) < FLUSH_BYTES)
-        return run->control->stop ? pg_snapshot_stopped(error) : 0;
-    look_around(run, table);
-    return pg_snapshot_drain(run, error);
+    if (cdc_writer_pending(run->writer) < CDC_SNAPSHOT_FLUSH_BYTES)
+        return run->control->stop ? cdc_snapshot_stopped(error) : 0;
+    cdc_snapshot_look_around(&run->progress, run->writer, table->schema, table->name);
+    return cdc_snapshot_drain(run->writer, run->control, error);
 }
 
 static int read_rows(struct snapshot_run *run, const struct pg_table *table, struct cdc_error *error)
@@ -225,7 +186,7 @@ static int read_rows(struct snapshot_run *run, const struct pg_table *table, str
         int result = n == 0 ? pg_snapshot_wait_input(run, error) : take_row(run, table, row, n, error);
         PQfreemem(row);
         if (n == 0)
-            look_around(run, table);
+            cdc_snapshot_look_around(&run->progress, run->writer, table->schema, table->name);
         if (result < 0)
             return -1;
     }

@@ -9,12 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int pg_snapshot_stopped(struct cdc_error *error)
-{
-    cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped by a signal: the snapshot is incomplete");
-    return cdc_error_hint(error, "start the same command again: it begins the snapshot again");
-}
-
 /* What the catalogs said is true no more: another attempt sees the new state. */
 static bool is_changed_table(const PGresult *result)
 {
@@ -47,7 +41,7 @@ int pg_snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error)
     };
     (void)poll(fds, 3, 1000);
     if (run->control->stop)
-        return pg_snapshot_stopped(error);
+        return cdc_snapshot_stopped(error);
     if (fds[0].revents && !PQconsumeInput(run->sql))
         return pg_result_error(run->sql, NULL, "the connection broke", error);
     return 0;

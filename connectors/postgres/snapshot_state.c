@@ -50,7 +50,7 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     free(point);
     if (cdc_json_member(object, "attempt").p)
         good = good && cdc_json_int64(cdc_json_member(object, "attempt"), &attempt) && attempt >= 0 &&
-               attempt <= MAX_ATTEMPT;
+               attempt <= (int64_t)CDC_SNAPSHOT_MAX_ATTEMPT;
     state->attempt = (unsigned)attempt;
     if (good)
         return 0;
@@ -95,7 +95,7 @@ int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
     struct cdc_offset offset = {
         .pos = run->state.written ? run->state.written : start,
         .seq = (int64_t)run->state.point,
-        .lines = run->rows,
+        .lines = run->progress.rows,
         .source = NULL,
         .state = json.data,
     };
@@ -108,19 +108,13 @@ int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
 int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;
-    const struct cdc_offset *acked = NULL;
     if (state->finished) {
         cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", run->pg->name);
         return 1;
     }
-    if (!state->written)
-        return 0;
-    if (run->acks) {
-        if (cdc_acks_read(run->acks, &acked, error) < 0)
-            return -1;
-        if (!acked || strcmp(acked->pos, state->written) < 0)
-            return 0;
-    }
+    int stored = cdc_snapshot_is_stored(run->acks, state->written, error);
+    if (stored <= 0)
+        return stored;
     state->finished = true;
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;

@@ -81,7 +81,7 @@ static int add_table(struct snapshot_run *run, const PGresult *list, int row, st
     table->replica_identity = PQgetvalue(list, row, 4)[0];
     source->estimate = strtod(PQgetvalue(list, row, 5), NULL);
     source->filter = filter ? strdup(filter) : NULL;
-    run->estimate += source->estimate;
+    run->progress.estimate += source->estimate;
     if (!table->schema || !table->name || (filter && !source->filter))
         return cdc_error_memory(error);
     if (read_columns(run, source, value_or_null(list, row, 7), error) < 0 ||
