@@ -1,0 +1,882 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# mysql-binlog against a real server: where it begins and ends, every line that it writes, and what stops it.
+# Values are in mysql-types.bats, the whole pipeline is in mysql-pipeline.bats.
+# Each test runs in a subshell.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/mysql
+load lib/mysql-helpers
+
+setup_file() {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    mysql_start
+    mysql_start other
+}
+teardown_file() { mysql_end; }
+setup() { mysql_test_setup; }
+teardown() { mysql_test_teardown; }
+
+# The other server, that may be maltreated.
+restart_other() { MYSQL_DATABASE='' mysql_restart other "$@"; }
+on_other() {
+    MYSQL_SERVER=other
+    mysql_running || restart_other
+    URL=$(mysql_url other)
+    MYSQL_DATABASE='' msql "create database if not exists $NAME"
+}
+table() { msql "create table ${1:-t} (id int primary key, v varchar(100))"; }
+insert() { msql "insert into t select n, 'v' from $(numbers "$1" "$2")"; }
+rows() { jq -r 'select(.op == "c") | .after.id' "$DIR/out" | sort -u | wc -l; }
+has_rows() { [ "$(rows)" -ge "$1" ]; }
+
+# -- beginnings and ends
+
+@test "--start now: what comes later; --start oldest: all that the server still has" {
+    table
+    insert 1 3
+    binlog --start now --until now
+    is "changes" "" "$(changes)"
+    : >"$DIR/out"
+    binlog --start oldest --until now
+    is "ids" "1 2 3" "$(ids)"
+    is "the last transaction" "schema c c c commit" "$(jq -r .op "$DIR/out" | tail -5 | xargs)"
+    grep -q "create table t" "$DIR/out"
+}
+
+@test "--start FILE:POSITION and --start GTIDS: what lies behind it" {
+    table
+    insert 1 2
+    place=$(log_place) gtids=$(log_gtids)
+    insert 3 4
+    msql 'flush binary logs'
+    insert 5 6
+    binlog --start "$place" --until now
+    is "ids by file and position" "3 4 5 6" "$(ids)"
+    mv "$DIR/out" "$DIR/by-place"
+    binlog --start "$gtids" --until now
+    is "ids by GTIDs" "3 4 5 6" "$(ids)"
+    mv "$DIR/out" "$DIR/by-gtids"
+    diff <(changes "$DIR/by-place") <(changes "$DIR/by-gtids")
+}
+
+@test "--start and --until that are none: exit 64, before anything is read" {
+    exits 64 binlog --until tomorrow
+    for start in "binlog.999999:4" "binlog.000001:99999999"; do
+        exits 79 binlog --start "$start" --until now
+    done
+    local status=0
+    binlog --start "nonsense:" --until now || status=$?
+    [[ $status = 64 || $status = 78 ]] || fail "exit status $status"
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+}
+
+@test "--until FILE:POSITION ends there, behind whole transactions" {
+    table
+    begin
+    insert 1 2
+    place=$(log_place)
+    insert 3 4
+    binlog --offset-file "$DIR/p" --until "$place"
+    is "ids" "1 2" "$(ids)"
+    is "last line" commit "$(tail -1 "$DIR/out" | jq -r .op)"
+    is "its place" "$place" "$(tail -1 "$DIR/out" | jq -r '.source | "\(.file):\(.pos)"')"
+    read_all
+    is "ids" "3 4" "$(ids)"
+    # A place inside of a transaction: that one is the last.
+    place=$(log_place)
+    insert 5 6
+    insert 7 8
+    : >"$DIR/out"
+    binlog --offset-file "$DIR/p" --until "${place%:*}:$((${place#*:} + 1))"
+    is "ids" "5 6" "$(ids)"
+    read_all
+    is "ids" "7 8" "$(ids)"
+}
+
+@test "--until a place or a time that has passed, where nothing happens any more: it ends" {
+    table
+    place=$(log_place)
+    insert 1 2
+    begin
+    LIMIT=10 binlog --offset-file "$DIR/p" --until "$place"
+    LIMIT=10 binlog --offset-file "$DIR/p" --until "$(log_place)"
+    LIMIT=10 binlog --offset-file "$DIR/p" --until "$(date -u -d '5 seconds ago' +%Y-%m-%dT%H:%M:%SZ)"
+    LIMIT=10 binlog --offset-file "$DIR/p" --until "$(date -u -d '2 seconds' +%Y-%m-%dT%H:%M:%SZ)"
+    is "changes" "" "$(changes)"
+}
+
+@test "--until TIME ends with the first transaction of that time" {
+    table
+    begin
+    insert 1 1
+    pause_ms 1500
+    time=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+    pause_ms 1000
+    insert 2 2
+    insert 3 3
+    binlog --offset-file "$DIR/p" --until "$time"
+    is "ids" "1 2" "$(ids)"
+}
+
+@test "--until now on a server that is being written to ends" {
+    table
+    begin
+    msql "insert into t values (0, 'x')"
+    spawn_line "yes \"insert into t (id, v) select max(id) + 1, 'x' from t;\" | mariadb --no-defaults --socket='$(mysql_dir)/socket' --user=root $NAME"
+    wait_until eval '[ "$(msql -N "select count(*) from t")" -gt 100 ]'
+    for i in 1 2 3; do binlog --offset-file "$DIR/p" --until now; done
+    has_rows 100
+    end_spawned 2>/dev/null || true
+    binlog --offset-file "$DIR/p" --until now
+    is "rows" "$(msql -N 'select count(*) from t')" "$(rows)"
+    is "each once" "$(rows)" "$(grep -c '"op":"c"' "$DIR/out")"
+}
+
+@test "--max-events ends at the commit behind that many changes" {
+    table
+    begin
+    insert 1 3
+    insert 4 6
+    insert 7 9
+    binlog --offset-file "$DIR/p" --max-events 4
+    is "ids" "1 2 3 4 5 6" "$(ids)"
+    is "last line" commit "$(tail -1 "$DIR/out" | jq -r .op)"
+    read_all
+    is "the rest" "7 8 9" "$(ids)"
+}
+
+@test "--idle-exit ends where nothing happens" {
+    table
+    begin
+    insert 1 2
+    binlog --offset-file "$DIR/p" --idle-exit 1
+    is "ids" "1 2" "$(ids)"
+}
+
+# -- positions
+
+@test "it goes on from its offset file: nothing twice, nothing left out, positions rise over the runs" {
+    table
+    begin
+    : >"$DIR/all"
+    for i in 1 2 3 4; do
+        insert $((i * 10)) $((i * 10 + 2))
+        [ $i != 3 ] || msql 'flush binary logs'
+        read_all
+        is "ids" "$((i * 10)) $((i * 10 + 1)) $((i * 10 + 2))" "$(ids)"
+        cat "$DIR/out" >>"$DIR/all"
+    done
+    ordered "$DIR/all"
+    is "format" 1 "$(jq .format "$DIR/p")"
+    is "mode" 600 "$(stat -c %a "$DIR/p")"
+}
+
+@test "it goes on from a sink's file alone" {
+    table
+    begin
+    insert 1 3
+    binlog --offset-file "$DIR/p" --until now
+    t cdc-sink-sqlite --offset-file "$DIR/ack" "$DIR/copy.db" <"$DIR/out" 2>"$DIR/err"
+    : >"$DIR/out"
+    insert 4 6
+    msql 'flush binary logs'
+    insert 7 7
+    binlog --offset-file "$DIR/own" --ack "$DIR/ack" --until now
+    is "ids" "4 5 6 7" "$(ids)"
+    # The sink has not moved: the same lines again.
+    cp "$DIR/out" "$DIR/first"
+    : >"$DIR/out"
+    binlog --offset-file "$DIR/own" --ack "$DIR/ack" --until now
+    diff "$DIR/first" "$DIR/out"
+    : >"$DIR/out"
+    rm "$DIR/own"
+    binlog --offset-file "$DIR/own" --ack "$DIR/ack" --until now
+    diff "$DIR/first" "$DIR/out"
+}
+
+@test "a re-delivered line is the same line, byte for byte, wherever reading begins again" {
+    table
+    begin
+    cp "$DIR/p" "$DIR/p0"
+    for i in 1 2 3 4 5; do insert $((i * 10)) $((i * 10 + 1)); done
+    msql "begin; insert into t values (100, 'x'); update t set v = 'y' where id = 10; commit; truncate t"
+    binlog --offset-file "$DIR/p" --until now
+    mv "$DIR/out" "$DIR/whole"
+    cp "$DIR/p0" "$DIR/p"
+    for i in 1 2 3 4 5 6 7; do binlog --offset-file "$DIR/p" --max-events 1; done
+    grep -v '"op":"schema"' "$DIR/whole" >"$DIR/expected"
+    diff "$DIR/expected" <(grep -v '"op":"schema"' "$DIR/out")
+    ordered "$DIR/out"
+}
+
+@test "positions rise over rotations, restarts of the server and heartbeats" {
+    table
+    begin
+    follow
+    for i in 1 2 3 4 5 6; do
+        insert $((i * 10)) $((i * 10 + 1))
+        case $i in
+        2 | 3) msql 'flush binary logs' ;;
+        4 | 5)
+            wait_until has_rows $((i * 2))
+            mysql_restart ;;
+        esac
+    done
+    wait_until has_rows 12
+    pause_ms 2200
+    follow_end
+    # Again, now idle: heartbeats alone, with the log's files going on.
+    for i in 1 2; do
+        follow
+        n=$(wc -l <"$DIR/out")
+        msql 'flush binary logs'
+        wait_for_lines "$DIR/out" $((n + 3))
+        follow_end
+    done
+    whole_lines "$DIR/out"
+    is "rows" 12 "$(grep -c '"op":"c"' "$DIR/out")"
+    grep -v '"op":"schema"' "$DIR/out" >"$DIR/lines"
+    ordered "$DIR/lines"
+}
+
+@test "pos does not depend on -t, and a filtered transaction ends with its commit" {
+    table a
+    table b
+    begin
+    cp "$DIR/p" "$DIR/p0"
+    msql "begin; insert into a values (1, 'x'), (2, 'y'); insert into b values (1, 'x'); update a set v = 'z'; delete from b; commit; insert into b values (3, 'only b'); truncate b; insert into a values (7, '')"
+    binlog --offset-file "$DIR/p" --until now
+    mv "$DIR/out" "$DIR/both"
+    cp "$DIR/p0" "$DIR/p"
+    t mysql-binlog --name "$NAME" -t "$NAME.*" -T '*.b' --heartbeat 0 --offset-file "$DIR/p" --until now "$URL" >"$DIR/a" 2>"$DIR/err"
+    diff <(jq -r 'select(.source.table == "a") | .pos' "$DIR/both") <(jq -r 'select(.source.table == "a") | .pos' "$DIR/a")
+    diff <(jq -r 'select(.op == "commit") | .pos' "$DIR/both") <(jq -r 'select(.op == "commit") | .pos' "$DIR/a")
+    is "tables" a "$(jq -r 'select(.source.table) | .source.table' "$DIR/a" | sort -u | xargs)"
+    is "events" "4 0 1 1" "$(jq -r 'select(.op == "commit") | .events' "$DIR/a" | xargs)"
+    is "patterns" "3" "$(t mysql-binlog --name "$NAME" -t "$NAME.[a]" -t "$NAME.?" -T "$NAME.a" --start oldest --until now "$URL" 2>/dev/null | jq -r 'select(.op == "c") | .after.id' | tail -1)"
+}
+
+@test "the URL's database says which tables, when no -t does" {
+    table
+    begin
+    msql "create database ${NAME}x; create table ${NAME}x.t (id int primary key); insert into ${NAME}x.t values (1); drop database ${NAME}x"
+    insert 5 5
+    cp "$DIR/p" "$DIR/p0"
+    t mysql-binlog --name "$NAME" --heartbeat 0 --offset-file "$DIR/p" --until now "$URL$NAME" >"$DIR/out" 2>"$DIR/err"
+    is "ids" 5 "$(ids)"
+    is "name" "$NAME" "$(jq -r .source.name "$DIR/out" | sort -u)"
+    cp "$DIR/p0" "$DIR/p"
+    t mysql-binlog --name "$NAME" --heartbeat 0 --offset-file "$DIR/p" --until now "$URL" >"$DIR/out" 2>"$DIR/err"
+    is "ids of all databases" "1 5" "$(ids)"
+}
+
+# -- lost positions
+
+@test "RESET MASTER: exit 79, not a silent gap" {
+    on_other
+    table
+    insert 1 5
+    begin
+    insert 6 8
+    binlog --offset-file "$DIR/p" --until now
+    reset_log
+    exits 79 binlog --offset-file "$DIR/p" --until now
+    says snapshot
+    cp "$DIR/p" "$DIR/before"
+    exits 79 binlog --offset-file "$DIR/p" --until now
+    cmp "$DIR/p" "$DIR/before"
+}
+
+# All files but the last: a server keeps those that it still needs itself, or that somebody reads.
+purged() {
+    msql "flush engine logs; purge binary logs to '$(log_files | tail -1)'"
+    [ "$(log_files | wc -l)" = 1 ]
+}
+purge_all() {
+    msql 'flush binary logs'
+    ! mysql_is_mariadb || msql 'set global slave_connections_needed_for_purge = 0' 2>/dev/null || true
+    wait_until purged
+}
+
+@test "the log that is needed was purged: exit 79" {
+    on_other
+    table
+    begin
+    insert 1 5
+    purge_all
+    exits 79 binlog --offset-file "$DIR/p" --until now
+    says snapshot
+    exits 79 binlog --start "binlog.000001:4" --until now
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+}
+
+@test "what is purged was read before: it goes on" {
+    on_other
+    table
+    begin
+    insert 1 5
+    binlog --offset-file "$DIR/p" --until now
+    purge_all
+    insert 6 7
+    read_all
+    is "ids" "6 7" "$(ids)"
+}
+
+@test "a position of another server: exit 79" {
+    table
+    begin
+    insert 1 30
+    binlog --offset-file "$DIR/p" --until now
+    on_other
+    table
+    exits 79 binlog --offset-file "$DIR/p" --until now
+    says snapshot
+}
+
+# -- what is refused
+
+@test "wrong password: exit 77; and no password is printed or shown in the process list" {
+    URL=${URL/$MYSQL_PASSWORD/not-the-pass-word}
+    exits 77 binlog --until now
+    not grep -q not-the-pass-word "$DIR/err"
+    URL=$(mysql_url)
+    follow -v
+    wait_for_match "$DIR/out" heartbeat
+    not grep -qa "$MYSQL_PASSWORD" "/proc/$FOLLOWER/cmdline"
+    grep -qa 'mysql' "/proc/$FOLLOWER/cmdline"
+    table
+    insert 1 2
+    wait_until has_rows 2
+    follow_end
+    not grep -rqa "$MYSQL_PASSWORD" "$DIR"
+}
+
+@test "a password from MYSQL_PWD or an option file" {
+    table
+    local place
+    place=$(log_place)
+    insert 1 2
+    port=$(cat "$(mysql_dir)/port")
+    MYSQL_PWD=$MYSQL_PASSWORD t mysql-binlog --name "$NAME" -t "$NAME.*" --start "$place" --until now "mysql://cdc@127.0.0.1:$port/" >"$DIR/out" 2>"$DIR/err"
+    is "ids" "1 2" "$(ids)"
+    printf '[client]\nuser=cdc\npassword=%s\nhost=127.0.0.1\nport=%s\n' "$MYSQL_PASSWORD" "$port" >"$DIR/options"
+    t mysql-binlog --name "$NAME" -t "$NAME.*" --start "$place" --until now --defaults-file "$DIR/options" "mysql://" >"$DIR/out" 2>"$DIR/err"
+    is "ids" "1 2" "$(ids)"
+}
+
+@test "a missing database: exit 78; no server: exit 69; too few privileges: exit 77" {
+    URL=${URL}no_such_database
+    exits 78 binlog --until now
+    says no_such_database
+    URL="mysql://cdc:x@127.0.0.1:1/"
+    exits 69 binlog --until now --retry-max 1
+    msql "create user plain_$NAME@'%' identified by 'plain'"
+    URL="mysql://plain_$NAME:plain@127.0.0.1:$(cat "$(mysql_dir)/port")/"
+    exits 77 binlog --until now --retry-max 1
+    msql "drop user plain_$NAME@'%'"
+}
+
+@test "no binary log: exit 78, and the cure" {
+    restart_other --skip-log-bin
+    MYSQL_SERVER=other
+    URL=$(mysql_url other)
+    exits 78 binlog --until now
+    says log_bin
+    exits 78 binlog --check
+    says log_bin
+    restart_other --log-bin=binlog
+}
+
+@test "binlog_format STATEMENT or MIXED: exit 78, and the cure" {
+    on_other
+    for format in STATEMENT MIXED; do
+        msql "set global binlog_format = $format"
+        exits 78 binlog --until now
+        says 'binlog_format = ROW'
+        exits 78 binlog --check
+    done
+    msql "set global binlog_format = ROW"
+    exits 0 binlog --until now
+}
+
+@test "a statement instead of rows in the log: exit 78, and it is never passed over" {
+    table
+    begin
+    insert 1 2
+    msql "set session binlog_format = STATEMENT; insert into t values (3, 'as a statement')"
+    insert 4 5
+    for i in 1 2; do
+        exits 78 binlog --offset-file "$DIR/p" --until now
+        says "statement"
+        says "binlog_format = ROW"
+    done
+    not grep -q '"id":4' "$DIR/out"
+    whole_lines "$DIR/out"
+    # One that changes nothing of ours stops it as well: what a statement touches is not to be seen from outside.
+    rm "$DIR/p"
+    begin
+    msql "set session binlog_format = STATEMENT; update t set v = 'x' where id = 1"
+    exits 78 binlog --offset-file "$DIR/p" --until now
+    rm "$DIR/p"
+    begin
+    msql "set session binlog_format = STATEMENT; create temporary table temp (a int); insert into temp values (1); insert into t select 10 + a, 'y' from temp"
+    exits 78 binlog --offset-file "$DIR/p" --until now
+}
+
+@test "a row without the key in its image, columns without names: exit 78, and the cure" {
+    on_other
+    msql "create table t (id int primary key, v varchar(10)); set global binlog_row_metadata = MINIMAL"
+    begin
+    insert 1 2
+    local status=0
+    binlog --offset-file "$DIR/p" --until now || status=$?
+    if [ "$status" = 0 ]; then
+        is "rows" '{"id":1,"v":"v"} {"id":2,"v":"v"}' "$(lines 'select(.op == "c") | .after' | xargs -d '\n')"
+    else
+        is "exit status" 78 "$status"
+        says binlog_row_metadata
+    fi
+    msql "set global binlog_row_metadata = FULL"
+}
+
+# -- lines
+
+@test "insert, update, delete, key change, truncate: fields and their order" {
+    table
+    begin
+    msql "insert into t values (1, 'a'); update t set v = 'b'; update t set id = 2; delete from t; truncate t"
+    read_all
+    is "ops" "schema c commit u commit u commit d commit ddl t commit" "$(jq -r 'select(.op != "heartbeat") | .op' "$DIR/out" | xargs)"
+    diff - <(changes) <<'EOF'
+{"op":"c","key":{"id":1},"before":null,"after":{"id":1,"v":"a"}}
+{"op":"u","key":{"id":1},"before":{"id":1,"v":"a"},"after":{"id":1,"v":"b"}}
+{"op":"u","key":{"id":2},"before":{"id":1,"v":"b"},"after":{"id":2,"v":"b"}}
+{"op":"d","key":{"id":2},"before":{"id":2,"v":"b"},"after":null}
+{"op":"t"}
+EOF
+    connector=mysql
+    ! mysql_is_mariadb || connector=mariadb
+    grep -qE '^\{"op":"c","pos":"[0-9A-F]{16}\.[0-9A-F]{10}\.1","seq":[0-9]+,"ts_ms":[0-9]+,"source":\{"connector":"'$connector'","name":"'"$NAME"'","db":"'"$NAME"'","table":"t","ts_ms":[0-9]+,"gtid":"[^"]+","server_id":1,"file":"binlog\.[0-9]+","pos":[0-9]+,"row":0,"snapshot":"false"\},"key"' "$DIR/out"
+    is "columns" '[["id","int",false],["v","varchar(100)",true]]' "$(lines 'select(.op == "schema") | .columns | map([.name,.type,.nullable])' | sed 's/int([0-9]*)/int/')"
+    is "key columns" '["id"]' "$(lines 'select(.op == "schema") | .key_columns')"
+    is "t names the table" t "$(jq -r 'select(.op == "t") | .source.table' "$DIR/out")"
+    is "events" "1 1 1 1 2" "$(jq -r 'select(.op == "commit") | .events' "$DIR/out" | xargs)"
+    ordered "$DIR/out"
+    whole_lines "$DIR/out"
+    # The commit time is the server's, now.
+    now=$(date +%s)
+    jq -e "select(.op == \"commit\") | (.ts_ms / 1000 - $now) | fabs < 30" "$DIR/out" >/dev/null
+}
+
+@test "DDL lines: the statement and the database that it ran in; secrets of accounts in none" {
+    begin
+    msql "create table t (id int primary key)  /* with a remark */"
+    msql "alter table t add column \`v ü\` varchar(10) default 'd''é'; rename table t to \`odd \"name\`; drop table \`odd \"name\`"
+    msql "create user secret_$NAME@'%' identified by 'very-secret-word'; alter user secret_$NAME@'%' identified by 'another-secret-word'; grant select on *.* to secret_$NAME@'%'; drop user secret_$NAME@'%'"
+    msql "create table ct (id int primary key); create view w as select * from ct; drop view w"
+    MYSQL_DATABASE='' msql "create table $NAME.elsewhere (id int primary key)"
+    read_all
+    jq -r 'select(.op == "ddl") | .ddl' "$DIR/out" >"$DIR/ddl"
+    grep -qi 'create table t (id int primary key)' "$DIR/ddl"
+    grep -q "add column \`v ü\` varchar(10) default 'd''é'" "$DIR/ddl"
+    grep -q 'odd "name' "$DIR/ddl"
+    not grep -rqE 'very-secret-word|another-secret-word' "$DIR/out"
+    is "databases" "$NAME" "$(jq -r 'select(.op == "ddl" and (.ddl | test("elsewhere") | not)) | .db' "$DIR/out" | sort -u | grep . | xargs)"
+    is "every transaction ends" 0 "$(jq -r 'select(.op != "heartbeat") | .op' "$DIR/out" | tail -1 | grep -vc commit || true)"
+    ordered "$DIR/out"
+}
+
+@test "TRUNCATE in all its spellings: a t line for the right table, and no other" {
+    table
+    table 'odd`"t'\' 2>/dev/null || msql 'create table `odd"t'"'"'` (id int primary key, v int)'
+    msql "create database ${NAME}x; create table ${NAME}x.t (id int primary key)"
+    begin
+    msql "truncate t; TRUNCATE TABLE t; truncate /* x */ table $NAME . t; truncate \`$NAME\`.\`t\`; truncate \`odd\"t'\`; truncate ${NAME}x.t"
+    msql "drop database ${NAME}x"
+    MYSQL_DATABASE=mysql msql "truncate table $NAME.t"
+    read_all
+    is "tables" "t t t t odd\"t' t" "$(jq -r 'select(.op == "t") | .source.table' "$DIR/out" | xargs -d '\n')"
+    is "databases" "$NAME" "$(jq -r 'select(.op == "t") | .source.db' "$DIR/out" | sort -u)"
+}
+
+@test "a transaction over several tables; savepoints and rollbacks leave no line" {
+    table a
+    table b
+    begin
+    msql "begin; insert into a values (1, 'x'); insert into b values (1, 'y'); savepoint s; insert into a values (2, 'gone'); update b set v = 'gone'; rollback to s; insert into a values (3, 'z'); commit"
+    msql "begin; insert into a values (4, 'gone'); rollback"
+    msql "begin; savepoint s; insert into a values (5, 'gone'); rollback to s; release savepoint s; commit"
+    msql "insert into a values (6, 'x'); insert into a values (6, 'fails')" 2>/dev/null || true
+    read_all
+    diff - <(lines 'select(.op | length == 1) | [.source.table, .after.id, .after.v]') <<'EOF'
+["a",1,"x"]
+["b",1,"y"]
+["a",3,"z"]
+["a",6,"x"]
+EOF
+    is "events" "3 1" "$(jq -r 'select(.op == "commit" and .events > 0) | .events' "$DIR/out" | xargs)"
+}
+
+@test "an update or delete of several tables at once, triggers, and many rows in one statement" {
+    table a
+    table b
+    msql "create table log (id int auto_increment primary key, what varchar(20))"
+    msql "create trigger a_ins after insert on a for each row insert into log (what) values (concat('a', new.id))"
+    msql "insert into a values (1, ''), (2, ''); insert into b values (1, ''), (2, '')"
+    begin
+    msql "update a, b set a.v = 'both', b.v = 'both' where a.id = b.id"
+    msql "insert into a values (3, ''), (4, '')"
+    msql "delete a, b from a join b on a.id = b.id where a.id = 1"
+    read_all
+    is "update" "a1 a2 b1 b2" "$(jq -r 'select(.op == "u") | .source.table + (.after.id | tostring)' "$DIR/out" | sort | xargs)"
+    is "inserts" "a3 a4 log3 log4" "$(jq -r 'select(.op == "c") | .source.table + (.after.id | tostring)' "$DIR/out" | sort | xargs)"
+    is "trigger" "a3 a4" "$(jq -r 'select(.source.table == "log" and .op == "c") | .after.what' "$DIR/out" | xargs)"
+    is "delete" "a1 b1" "$(jq -r 'select(.op == "d") | .source.table + (.before.id | tostring)' "$DIR/out" | sort | xargs)"
+    ordered "$DIR/out"
+}
+
+@test "REPLACE and ON DUPLICATE KEY UPDATE: also where the key changes" {
+    msql "create table t (id int primary key, code int unique, v varchar(10)); insert into t values (1, 10, 'a'), (2, 20, 'b')"
+    begin
+    msql "insert into t values (1, 11, 'c') on duplicate key update v = 'dup', id = 5"
+    msql "replace into t values (3, 20, 'r')"
+    msql "insert into t values (9, 10, 'd') on duplicate key update id = 6"
+    read_all
+    # Whatever the server logs: applying it gives the table.
+    jq -s -c 'reduce (.[] | select(.op | length == 1)) as $l ({}; (if $l.before then del(.[$l.before.id | tostring]) else . end) | (if $l.after then .[$l.after.id | tostring] = $l.after else . end)) | del(.["1"]) | .' "$DIR/out" >"$DIR/applied"
+    is "rows" '{"3":{"id":3,"code":20,"v":"r"},"6":{"id":6,"code":10,"v":"dup"}}' "$(jq -c -S . "$DIR/applied" | jq -c 'map_values({id,code,v})')"
+    is "the source" $'3\t20\tr\n6\t10\tdup' "$(msql -N 'select * from t order by id')"
+    [ "$(lines 'select(.op == "u" and .before.id != .after.id)' | wc -l)" -ge 1 ]
+}
+
+@test "tables without transactions" {
+    local engine engines="MyISAM MEMORY"
+    ! mysql_is_mariadb || engines+=" Aria"
+    table
+    for engine in $engines; do msql "create table t_$engine (id int primary key, v varchar(10)) engine = $engine"; done
+    begin
+    for engine in $engines; do
+        msql "insert into t_$engine values (1, 'a'), (2, 'b'); update t_$engine set v = 'c' where id = 1; delete from t_$engine where id = 2"
+        is "$engine" "c c u d" "$(: >"$DIR/out"; binlog --offset-file "$DIR/p" --until now; jq -r 'select(.op | length == 1) | .op' "$DIR/out" | xargs)"
+        ordered "$DIR/out"
+    done
+    if mysql_is_mariadb; then
+        msql "begin; insert into t values (1, 'kept'); insert into t_MyISAM values (10, 'at once'); insert into t_Aria values (10, 'at once'); commit"
+        msql "begin; insert into t values (2, 'gone'); insert into t_MyISAM values (11, 'stays'); rollback"
+        msql "insert into t_MyISAM values (12, 'stays'), (12, 'fails')" 2>/dev/null || true
+        read_all
+        is "rows" "t:1 t_Aria:10 t_MyISAM:10 t_MyISAM:11 t_MyISAM:12" "$(jq -r 'select(.op == "c") | .source.table + ":" + (.after.id | tostring)' "$DIR/out" | sort | xargs)"
+    fi
+}
+
+@test "CREATE TABLE ... SELECT, CREATE TABLE ... LIKE, temporary tables" {
+    table
+    insert 1 3
+    begin
+    msql "create table copy (primary key (id)) select id, v from t; create table alike like t; insert into alike select * from t where id = 2"
+    msql "create temporary table temp (id int primary key); insert into temp values (77); insert into t select id, 'from temp' from temp; drop temporary table temp"
+    msql "create temporary table t select 1 as id; insert into t values (2); drop temporary table t"
+    read_all
+    is "rows" "alike:2 copy:1 copy:2 copy:3 t:77" "$(jq -r 'select(.op == "c") | .source.table + ":" + (.after.id | tostring)' "$DIR/out" | sort | xargs)"
+    is "t lines" "" "$(lines 'select(.op == "t")')"
+    whole_lines "$DIR/out"
+    ordered "$DIR/out"
+    is "last line" commit "$(jq -r 'select(.op != "heartbeat") | .op' "$DIR/out" | tail -1)"
+}
+
+@test "columns are added, renamed and dropped while it runs: each row by the columns of its time" {
+    table
+    begin
+    msql "insert into t values (1, 'a'); alter table t add n int; insert into t values (2, 'b', 1);
+          alter table t change v w varchar(100); insert into t values (3, 'c', 2); alter table t drop column w; insert into t values (4, 3);
+          rename table t to u; insert into u values (5, 4); create table t (v varchar(3), id int primary key); insert into t values ('new', 6)"
+    read_all
+    diff <(jq -c 'select(.op == "c") | [.source.table, .after]' "$DIR/out") - <<'END'
+["t",{"id":1,"v":"a"}]
+["t",{"id":2,"v":"b","n":1}]
+["t",{"id":3,"w":"c","n":2}]
+["t",{"id":4,"n":3}]
+["u",{"id":5,"n":4}]
+["t",{"v":"new","id":6}]
+END
+    # And a schema line before the first row of each shape.
+    is "shapes" '["id","v"] ["id","v","n"] ["id","w","n"] ["id","n"] ["id","n"] ["v","id"]' "$(lines 'select(.op == "schema") | .columns | map(.name)' | xargs -d '\n')"
+    is "columns agree" true "$(jq -n '[inputs] | reduce .[] as $l ({schema: {}, ok: true}; if $l.op == "schema" then .schema[$l.source.table] = ($l.columns | map(.name)) elif $l.op == "c" then .ok = (.ok and .schema[$l.source.table] == ($l.after | keys_unsorted)) else . end) | .ok' "$DIR/out")"
+}
+
+@test "names that need quotes" {
+    msql 'create table `Odd "name", ü \ '"'"'` (`Key "a"` int primary key, `v,1` int, `é``x` int)'
+    begin
+    msql 'insert into `Odd "name", ü \ '"'"'` values (1, 2, 3)'
+    read_all
+    is "table" "Odd \"name\", ü \\ '" "$(jq -r 'select(.op == "c") | .source.table' "$DIR/out")"
+    is "row" '{"Key \"a\"":1,"v,1":2,"é`x":3}' "$(lines 'select(.op == "c") | .after')"
+    is "type" "int" "$(jq -r 'select(.op == "schema") | .columns[1].type' "$DIR/out" | sed 's/(.*//')"
+}
+
+@test "a table without a key; a key of several columns; a unique key of NOT NULL columns" {
+    msql "create table a (x int, y int); create table b (x int, y int, z int, primary key (z, x)); create table c (x int not null unique, y int)"
+    begin
+    msql "insert into a values (1, 2); update a set y = 3; delete from a; insert into b values (1, 2, 3); insert into c values (1, 2)"
+    read_all
+    diff - <(changes) <<'EOF'
+{"op":"c","before":null,"after":{"x":1,"y":2}}
+{"op":"u","before":{"x":1,"y":2},"after":{"x":1,"y":3}}
+{"op":"d","before":{"x":1,"y":3},"after":null}
+{"op":"c","key":{"x":1,"z":3},"before":null,"after":{"x":1,"y":2,"z":3}}
+{"op":"c","key":{"x":1},"before":null,"after":{"x":1,"y":2}}
+EOF
+}
+
+# -- files
+
+# Lines without what tells one run from another: the first number, the names of types that only the server knows.
+comparable() {
+    python3 -c '
+import json, sys
+first, shapes = None, {}
+for line in open(sys.argv[1], encoding="utf-8"):
+    event = json.loads(line)
+    if event["op"] == "heartbeat":
+        continue
+    if first is None:
+        first = event["seq"]
+    event["seq"] -= first
+    event["pos"] = "%d%s" % (int(event["pos"][:16], 16) - first, event["pos"][16:])
+    event["source"].pop("server_uuid", None)
+    for column in event.get("columns", []):
+        column.pop("type"), column.pop("generated")
+    if event["op"] == "schema": # each file begins with schema lines of its own
+        shape = json.dumps([event["columns"], event["key_columns"]])
+        if shapes.get(event["source"]["table"]) == shape:
+            continue
+        shapes[event["source"]["table"]] = shape
+    print(json.dumps(event, ensure_ascii=False))' "$1"
+}
+
+@test "--file: the lines of one and of several files are those of the stream" {
+    on_other
+    reset_log
+    table
+    insert 1 5
+    msql "flush binary logs; begin; insert into t values (10, 'x'); update t set v = 'changed' where id < 4; commit; create table u (a int primary key, b text); insert into u values (1, 'é'), (2, null)"
+    msql "flush binary logs; delete from t where id = 2; truncate u; flush binary logs"
+    binlog --start oldest --until now
+    mapfile -t files < <(log_files)
+    [ ${#files[@]} = 4 ]
+    options=()
+    for file in "${files[@]}"; do options+=(--file "$(log_file "$file")"); done
+    t mysql-binlog --name "$NAME" -t "$NAME.*" "${options[@]}" >"$DIR/files" 2>"$DIR/err"
+    diff <(comparable "$DIR/out") <(comparable "$DIR/files")
+    ordered "$DIR/files"
+    whole_lines "$DIR/files"
+    t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$(log_file "${files[1]}")" >"$DIR/second" 2>"$DIR/err"
+    is "rows of the second file" "c u u u c c" "$(jq -r 'select(.op | length == 1) | .op' "$DIR/second" | xargs)"
+    diff <(jq -c 'select(.source.file == "'"${files[1]}"'") | [.op, .source, .before, .after]' "$DIR/files") <(jq -c '[.op, .source, .before, .after]' "$DIR/second")
+    t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$(log_file "${files[1]}")" --max-events 2 >"$DIR/some" 2>"$DIR/err"
+    is "rows up to a commit" 4 "$(jq -r 'select(.op | length == 1) | .op' "$DIR/some" | wc -l)"
+}
+
+@test "--file on garbage, nothing, a folder: 65 or 74, with its name" {
+    local status
+    : >"$DIR/empty"
+    head -c 5000 /dev/urandom >"$DIR/random"
+    { printf '\xfebin'; head -c 5000 /dev/urandom; } >"$DIR/magic"
+    { printf '\xfebin'; head -c 5000 /dev/zero; } >"$DIR/zero"
+    printf '\xfebin' >"$DIR/only"
+    for file in empty random magic zero only nothing .; do
+        status=0
+        t mysql-binlog --name n --file "$DIR/$file" >"$DIR/out" 2>"$DIR/err" || status=$?
+        case $file in
+        only) [[ $status = 0 || $status = 65 ]] || fail "$file: exit status $status" ;;
+        nothing | .) is "exit status on $file" 74 "$status" ;;
+        *) [[ $status = 65 || $status = 76 ]] || fail "$file: exit status $status" ;;
+        esac
+        [ "$status" = 0 ] || says "$file"
+        is "lines of $file" 0 "$(wc -l <"$DIR/out")"
+    done
+    exits 64 t bash -c "mysql-binlog --file '$DIR/only' 'mysql://x/' 2>'$DIR/err'"
+}
+
+# A small log of its own: DDL, a transaction with several kinds of changes.
+small_log() {
+    on_other
+    reset_log
+    msql "create table t (id int primary key, v varchar(20), d decimal(10,2), j text)"
+    msql "begin; insert into t values (1, 'a', 1.5, 'x'), (2, 'b', null, 'yy'); update t set v = 'longer', d = -2 where id = 1; delete from t where id = 2; commit"
+    msql 'flush binary logs'
+    log_file "$(log_files | head -1)"
+}
+
+@test "--file cut off anywhere: exit 65 or 0, and whole lines that the whole file has" {
+    small_log >"$DIR/name"
+    python3 "$LIB/mysql-cut.py" cut "$(cat "$DIR/name")" "$DIR"
+}
+
+@test "--file with a flipped bit anywhere: an error, and no line that the whole file does not have" {
+    small_log >"$DIR/name"
+    python3 "$LIB/mysql-cut.py" flip "$(cat "$DIR/name")" "$DIR"
+}
+
+# -- time, load, endings
+
+@test "the reader of stdout is stuck for longer than net_write_timeout: the connection lives, nothing is lost" {
+    table
+    begin
+    before=$(msql -N 'select @@global.net_write_timeout')
+    msql 'set global net_write_timeout = 1'
+    msql "create table big (id int primary key, v text); insert into big select n, repeat('z', 1000) from $(numbers 1 30000)"
+    spawn_line "mysql-binlog --name $NAME -t '$NAME.*' --offset-file '$DIR/p' --heartbeat 1 '$URL' 2>'$DIR/err' | { read -r first; echo \$BASHPID >'$DIR/reader'; kill -STOP \$BASHPID; cat; } >'$DIR/out'"
+    wait_until reader_stopped
+    dump() { msql -N "select id from information_schema.processlist where command like 'Binlog Dump%' and user = 'cdc'"; }
+    wait_until eval '[ -n "$(dump)" ]'
+    thread=$(dump)
+    pause_ms 5000
+    is "the connection" "$thread" "$(dump)"
+    kill -CONT "$(cat "$DIR/reader")"
+    has_big() { [ "$(grep -c '"op":"c"' "$DIR/out")" = 30000 ]; }
+    wait_until has_big
+    is "the connection" "$thread" "$(dump)"
+    msql "set global net_write_timeout = $before"
+    is "messages" 0 "$(grep -cE 'warning|error' "$DIR/err")"
+    pid=$(member "$SPAWNED" mysql-binlog)
+    kill -TERM "$pid"
+    status_of "$SPAWNED"
+}
+reader_stopped() { [ -s "$DIR/reader" ] && grep -q '^State:.T' "/proc/$(cat "$DIR/reader")/status"; }
+
+@test "two readers with one --server-id: one ends with 78 and says why, the other goes on" {
+    table
+    follow --server-id 4242
+    wait_for_match "$DIR/out" heartbeat
+    first=$FOLLOWER
+    spawn_line "exec mysql-binlog --name $NAME -t '$NAME.*' --offset-file '$DIR/p2' --heartbeat 1 --server-id 4242 '$URL' >>'$DIR/out2' 2>>'$DIR/err2'"
+    second=$SPAWNED
+    wait_for_match "$DIR/out2" heartbeat
+    one_gone() { gone "$first" || gone "$second"; }
+    wait_until one_gone
+    gone "$first" || fail "the newer one ended"
+    local status=0
+    status_of "$first" || status=$?
+    is "exit status" 78 "$status"
+    says "server.id"
+    insert 1 2
+    wait_for_match "$DIR/out2" '"id":2'
+    kill "$second"
+    status_of "$second"
+}
+
+@test "two pipelines of different names at one server, without any --server-id" {
+    table
+    follow
+    wait_for_match "$DIR/out" heartbeat
+    spawn_line "exec mysql-binlog --name ${NAME}b -t '$NAME.*' --offset-file '$DIR/p2' --heartbeat 1 '$URL' >>'$DIR/out2' 2>>'$DIR/err2'"
+    second=$SPAWNED
+    wait_for_match "$DIR/out2" heartbeat
+    insert 1 2
+    wait_for_match "$DIR/out" '"id":2'
+    wait_for_match "$DIR/out2" '"id":2'
+    # The same offset file twice: the second one does not start.
+    exits 75 binlog --offset-file "$DIR/p" --until now
+    follow_end
+    kill "$second"
+    status_of "$second"
+}
+
+@test "SIGTERM at any moment: exit 0, whole lines, and the next start goes on where it stopped" {
+    msql "create table t (id int primary key, v text)"
+    begin
+    for ((i = 1; i <= 8000; i++)); do echo "insert into t values ($i, repeat('y', $((i % 300))));"; done >"$DIR/in.sql"
+    msql <"$DIR/in.sql" 3>&- &
+    local writer=$! i status
+    SPAWNED_ALL+=("$writer")
+    RANDOM=99
+    for ((i = 0; i < 20; i++)); do
+        follow
+        pause_ms $((RANDOM % 250 + 1))
+        kill -TERM "$FOLLOWER"
+        status=0
+        status_of "$FOLLOWER" || status=$?
+        # Before the handlers are there, the signal ends the process as it ends every program.
+        [ "$status" = 0 ] || [ "$status" = 143 ] || { tail -5 "$DIR/err"; fail "exit status $status"; }
+        whole_lines "$DIR/out"
+    done
+    wait "$writer"
+    binlog --offset-file "$DIR/p" --until now
+    whole_lines "$DIR/out"
+    is "rows, each once" 8000 "$(jq -r 'select(.op == "c") | .after.id' "$DIR/out" | sort -u | wc -l)"
+    is "lines" 8000 "$(grep -c '"op":"c"' "$DIR/out")"
+    jq -r 'select(.op != "schema" and .op != "heartbeat") | .pos' "$DIR/out" >"$DIR/pos"
+    LC_ALL=C sort -c -u "$DIR/pos"
+}
+
+@test "the server is killed and restarted, its dump is killed: it comes back, nothing is lost or written twice" {
+    on_other
+    msql "create table t (id int primary key, v varchar(100))"
+    begin
+    follow
+    # A crash may take what the server had not yet synced away from it: what it kept is what counts.
+    msql 'set global sync_binlog = 1; set global innodb_flush_log_at_trx_commit = 1'
+    for i in 1 2 3; do
+        insert $((i * 1000)) $((i * 1000 + 499))
+        wait_until has_rows $((i * 500))
+        case $i in
+        1) mysql_kill ;;
+        2) mysql_stop ;;
+        3) msql "kill $(msql -N "select id from information_schema.processlist where command like 'Binlog Dump%'")" ;;
+        esac
+        [ $i = 3 ] || mysql_restart
+        MYSQL_DATABASE=$NAME msql 'set global sync_binlog = 1; set global innodb_flush_log_at_trx_commit = 1'
+    done
+    insert 9000 9004
+    wait_until has_rows 1505
+    follow_end
+    whole_lines "$DIR/out"
+    is "lines" 1505 "$(grep -c '"op":"c"' "$DIR/out")"
+    grep -vE '"op":"schema"' "$DIR/out" >"$DIR/lines"
+    ordered "$DIR/lines"
+    says warning
+}
+
+@test "one huge transaction: less than 32 MB of memory" {
+    msql "create table t (id int primary key, v varchar(200))"
+    begin
+    follow
+    wait_for_match "$DIR/out" heartbeat
+    msql "begin; insert into t select n, repeat('x', 100) from $(numbers 1 200000); update t set v = 'y'; commit"
+    committed() { grep -q '"op":"commit".*"events":400000' "$DIR/out"; }
+    wait_until -t 60 committed
+    kib=$(peak_kib "$FOLLOWER")
+    echo "# mysql-binlog: peak $kib KiB" >&3
+    [ "$kib" -lt 32768 ] || fail "mysql-binlog took $kib KiB"
+    follow_end
+    is "lines" 200000 "$(grep -c '"op":"c"' "$DIR/out")"
+    is "lines" 200000 "$(grep -c '"op":"u"' "$DIR/out")"
+}
+
+@test "the reader of stdout goes away: exit 74 without a word; a full disk: exit 74, nothing is confirmed" {
+    table
+    begin
+    insert 1 60000
+    cp "$DIR/p" "$DIR/p0"
+    run -74 --separate-stderr t bash -c 'mysql-binlog -q --name "$0" -t "$0.*" --offset-file "$1" --until now "$2" | head -3 >"$3"; exit "${PIPESTATUS[0]}"' "$NAME" "$DIR/p" "$URL" "$DIR/head"
+    is "stderr" "" "$stderr"
+    whole_lines "$DIR/head"
+    run -74 t bash -c 'mysql-binlog --name "$0" -t "$0.*" --offset-file "$1" --until now "$2" >/dev/full' "$NAME" "$DIR/p" "$URL"
+    cp "$DIR/p0" "$DIR/p"
+    read_all
+    is "rows" 60000 "$(rows)"
+}
+
+@test "a damaged offset file: exit 78, and it stays as it is" {
+    table
+    begin
+    cp "$DIR/p" "$DIR/good"
+    for content in '' 'nonsense' '{"format":1' '{"format":99,"tool":"mysql-binlog","offsets":{}}' '{"format":1,"tool":"pg-cdc","offsets":{}}' "$(head -c 60 "$DIR/good")" "$(sed 's/"pos":"[0-9A-F]/"pos":"x/' "$DIR/good")"; do
+        printf '%s' "$content" >"$DIR/p"
+        exits 78 binlog --offset-file "$DIR/p" --until now || fail "on '$content'"
+        is "the file" "$content" "$(cat "$DIR/p")"
+    done
+}

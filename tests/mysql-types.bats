@@ -1,0 +1,219 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Every column type of MySQL and MariaDB: what the lines say is what the server says to its own client.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/mysql
+load lib/mysql-helpers
+
+setup_file() {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    mysql_start --max-allowed-packet=64M
+}
+teardown_file() { mysql_end; }
+setup() {
+    mysql_test_setup
+    TYPES_CLIENT="mariadb --no-defaults --batch -N --default-character-set=utf8mb4 --max-allowed-packet=64M --socket=$(mysql_dir)/socket --user=root $NAME"
+    TYPES_MARIADB=$(mysql_is_mariadb && echo 1 || echo 0)
+    TYPES_VERSION=$(msql -N 'select version()' | sed -E 's/^([0-9]+)\.([0-9]+)\.([0-9]+).*/\1 \2 \3/' | { read -r a b c; echo $((a * 10000 + b * 100 + c)); })
+    export TYPES_CLIENT TYPES_MARIADB TYPES_VERSION
+}
+teardown() { mysql_test_teardown; }
+
+# all_types [SQL]: all of them, with this setting of the session.
+all_types() {
+    begin
+    python3 "$LIB/mysql-types.py" run "$DIR" "${1:-}"
+    read_all
+    whole_lines "$DIR/out"
+    ordered "$DIR/out"
+    python3 "$LIB/mysql-types.py" compare "$DIR" "$DIR/out" >"$DIR/report" || { cat "$DIR/report"; return 1; }
+    echo "# $(tail -1 "$DIR/report")" >&3
+    is "messages" 0 "$(grep -c . "$DIR/err")"
+}
+
+@test "every type: insert, update, delete" {
+    all_types
+    # The schema lines name the types as the server does.
+    jq -r 'select(.op == "schema") | .source.table as $t | .columns[] | [$t, .name, .type] | @tsv' "$DIR/out" | sort -u >"$DIR/types"
+    msql -N "select table_name, column_name, column_type from information_schema.columns where table_schema = '$NAME'" | sort -u >"$DIR/expected"
+    # MariaDB's JSON is a LONGTEXT that is checked; the lines say what it is meant to be.
+    diff <(grep -v longtext "$DIR/expected") <(grep -vE 'longtext|	json$' "$DIR/types" || true) || mysql_is_mariadb || diff "$DIR/expected" "$DIR/types"
+    is "generated" '["virt","stor","jv"]' "$(lines 'select(.op == "schema" and .source.table == "generated") | .columns | map(select(.generated) | .name)')"
+}
+
+@test "every type in a compressed log" {
+    if mysql_is_mariadb; then
+        msql 'set global log_bin_compress = ON; set global log_bin_compress_min_len = 10'
+        all_types
+        msql 'set global log_bin_compress = OFF'
+    else
+        all_types 'set session binlog_transaction_compression = ON'
+    fi
+}
+
+@test "every type of a file, without a server to ask" {
+    begin
+    place=$(log_place)
+    msql 'flush binary logs'
+    file=$(log_files | tail -1)
+    python3 "$LIB/mysql-types.py" run "$DIR"
+    t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$(log_file "$file")" >"$DIR/out" 2>"$DIR/err"
+    whole_lines "$DIR/out"
+    # Without the server MariaDB's JSON is the text that it is in the log.
+    if mysql_is_mariadb; then
+        python3 "$LIB/mysql-types.py" compare "$DIR" "$DIR/out" | grep -vE ' json:|^k[0-9]+ [cud] .* json' | tee "$DIR/report"
+        is "problems beside JSON" 1 "$(grep -c . "$DIR/report")"
+    else
+        python3 "$LIB/mysql-types.py" compare "$DIR" "$DIR/out"
+    fi
+}
+
+@test "--int64=string and --decimal=number" {
+    msql "create table t (id int primary key, b bigint, u bigint unsigned, d decimal(40,3), f double)"
+    begin
+    msql "insert into t values (1, 9007199254740993, 18446744073709551615, '-1234567890123456789012345.670', 1.5), (2, -9007199254740992, 5, 0.1, 2), (3, -9223372036854775808, 9007199254740992, null, 0)"
+    read_all --int64 string --decimal number
+    # jq rounds numbers: the text counts.
+    grep -o '"after":{[^}]*}' "$DIR/out" >"$DIR/after"
+    diff "$DIR/after" - <<'EOF'
+"after":{"id":1,"b":"9007199254740993","u":"18446744073709551615","d":-1234567890123456789012345.670,"f":1.5}
+"after":{"id":2,"b":-9007199254740992,"u":5,"d":0.100,"f":2}
+"after":{"id":3,"b":"-9223372036854775808","u":9007199254740992,"d":null,"f":0}
+EOF
+}
+
+# -- row images
+
+images() {
+    msql "create table t (id int primary key, a int, b varchar(20) default 'dflt', big text, bl blob, j json, n int)"
+    begin
+    msql "set session binlog_row_image = $1;
+          insert into t (id, a, big, bl) values (1, 1, repeat('x', 20), 'blob');
+          update t set a = 2 where id = 1; update t set big = 'new' where id = 1; update t set a = null, j = '{\"k\": 1}' where id = 1; update t set id = 2 where id = 1; delete from t where id = 2"
+    read_all
+}
+# What a sink would make of the lines: unchanged columns keep their values.
+applied() {
+    python3 -c '
+import json, sys
+rows, problems = {}, 0
+for line in open(sys.argv[1], encoding="utf-8"):
+    e = json.loads(line)
+    if e["op"] not in ("c", "u", "d"):
+        continue
+    key = (e["before"] if e["op"] != "c" and "id" in (e["before"] or {}) else e["key"])["id"]
+    old = rows.pop(key, {})
+    if e["op"] != "d":
+        after = e["after"]
+        assert not set(after) & set(e.get("unchanged", [])), e
+        new = dict(after)
+        for name in e.get("unchanged", []):
+            if name in old: # an insert names those that got their default
+                new[name] = old[name]
+        rows[e["key"]["id"]] = new
+        print(json.dumps({name: value for name, value in new.items() if value is not None}, sort_keys=True))
+    else:
+        print("gone", key)' "$DIR/out"
+}
+
+@test "binlog_row_image=MINIMAL: what did not change is named, never null" {
+    images MINIMAL
+    is "unchanged of the updates" '["b","big","bl","j","n"] ["a","b","bl","j","n"]' "$(lines 'select(.op == "u") | .unchanged' | head -2 | xargs -d '\n')"
+    is "null is told" '[null,{"k":1}]' "$(lines 'select(.op == "u") | .after | [.a, .j]' | sed -n 3p)"
+    is "columns of the insert that are told" true "$(lines 'select(.op == "c") | .after | [.a, .big, .bl] == [1, "xxxxxxxxxxxxxxxxxxxx", "YmxvYg=="]')"
+    is "the key's change" '{"id":2} {"id":1}' "$(lines 'select(.op == "u") | [.key, .before | {id}]' | sed -n 4p | tr -d '[]' | sed 's/},{/} {/')"
+    is "delete" '{"id":2} {"id":2}' "$(lines 'select(.op == "d") | .key, .before' | xargs -d '\n')"
+    is "placeholders" "" "$(lines 'select(.op == "u") | . as $l | (.unchanged // [])[] | select(. as $c | $l.after | has($c))')"
+    applied >"$DIR/applied"
+    diff <(sed 1d "$DIR/applied") - <<'EOF'
+{"a": 2, "big": "xxxxxxxxxxxxxxxxxxxx", "bl": "YmxvYg==", "id": 1}
+{"a": 2, "big": "new", "bl": "YmxvYg==", "id": 1}
+{"big": "new", "bl": "YmxvYg==", "id": 1, "j": {"k": 1}}
+{"big": "new", "bl": "YmxvYg==", "id": 2, "j": {"k": 1}}
+gone 2
+EOF
+}
+
+@test "binlog_row_image=NOBLOB: BLOB and TEXT that did not change are filled in or named, never null" {
+    images NOBLOB
+    applied >"$DIR/applied"
+    diff "$DIR/applied" - <<'EOF'
+{"a": 1, "b": "dflt", "big": "xxxxxxxxxxxxxxxxxxxx", "bl": "YmxvYg==", "id": 1}
+{"a": 2, "b": "dflt", "big": "xxxxxxxxxxxxxxxxxxxx", "bl": "YmxvYg==", "id": 1}
+{"a": 2, "b": "dflt", "big": "new", "bl": "YmxvYg==", "id": 1}
+{"b": "dflt", "big": "new", "bl": "YmxvYg==", "id": 1, "j": {"k": 1}}
+{"b": "dflt", "big": "new", "bl": "YmxvYg==", "id": 2, "j": {"k": 1}}
+gone 2
+EOF
+}
+
+@test "binlog_row_image=FULL_NODUP (MariaDB 11.4): the old row fills in what did not change" {
+    [ "$TYPES_MARIADB" = 1 ] && [ "$TYPES_VERSION" -ge 110400 ] || skip "not of this server"
+    images FULL_NODUP
+    applied >"$DIR/applied"
+    is "rows" 6 "$(wc -l <"$DIR/applied")"
+    is "nothing is missing" "" "$(lines 'select(.op == "u" and .unchanged) | .unchanged')"
+    grep -q '{"b": "dflt", "big": "new", "bl": "YmxvYg==", "id": 2, "j": {"k": 1}}' "$DIR/applied"
+}
+
+@test "PARTIAL_JSON (MySQL): the whole document after each update" {
+    mysql_is_mariadb && skip "not of this server"
+    msql "create table t (id int primary key, j json, other json, n int)"
+    begin
+    local image
+    for image in FULL MINIMAL; do
+        msql "set session binlog_row_image = $image; set session binlog_row_value_options = PARTIAL_JSON; delete from t;
+              insert into t values (1, json_object('a', 1, 'b', json_array(1, 2, 3), 'long', repeat('x', 3000), 'c', json_object('d', 'text')), '{\"o\": [1]}', 0);
+              update t set j = json_set(j, '\$.a', 2), n = 1;
+              update t set j = json_replace(j, '\$.b[1]', 'two', '\$.c.d', 'changed');
+              update t set j = json_remove(j, '\$.b[0]', '\$.a'), other = json_set(other, '\$.o[0]', 'x');
+              update t set j = json_set(j, '\$.new', json_object('k', null), '\$.b[5]', 7);
+              update t set j = json_array_append(j, '\$.b', 1.50), n = 7;
+              update t set j = json_set(j, '\$.n', cast('2024-01-02' as date)); update t set j = null; update t set j = '[1]'"
+        : >"$DIR/expected"
+        : >"$DIR/out"
+        read_all
+        is "updates" 8 "$(grep -c '"op":"u"' "$DIR/out")"
+        lines 'select(.op == "u") | .after.j | if type == "object" then del(.long) else . end' >"$DIR/docs"
+        if [ $image = FULL ]; then
+            diff "$DIR/docs" - <<'EOF'
+{"a":2,"b":[1,2,3],"c":{"d":"text"}}
+{"a":2,"b":[1,"two",3],"c":{"d":"changed"}}
+{"b":["two",3],"c":{"d":"changed"}}
+{"b":["two",3,7],"c":{"d":"changed"},"new":{"k":null}}
+{"b":["two",3,7,1.50],"c":{"d":"changed"},"new":{"k":null}}
+{"b":["two",3,7,1.50],"c":{"d":"changed"},"n":"2024-01-02","new":{"k":null}}
+null
+[1]
+EOF
+            is "long texts" 6 "$(jq -r 'select(.op == "u") | .after.j.long? // empty | length' "$DIR/out" | grep -c 3000)"
+            is "the other" '["x"]' "$(lines 'select(.op == "u") | .after.other.o' | sed -n 3p)"
+        fi
+    done
+}
+
+@test "types of before MySQL 5.6, which MariaDB still makes" {
+    mysql_is_mariadb || skip "not of this server"
+    msql 'set global mysql56_temporal_format = OFF'
+    msql "create table t (id int primary key, t time, dt datetime, ts timestamp null)"
+    begin
+    msql "set time_zone = '+00:00'; insert into t values (1, '-12:34:56', '2026-11-21 09:28:42', '2026-11-21 09:28:42'), (2, '838:59:59', '0000-00-00 00:00:00', null), (3, '00:00:01', '9999-12-31 23:59:59', '2038-01-19 03:14:07')"
+    msql "create table f (id int primary key, t time(3)); insert into f values (1, '-00:00:01.5')"
+    local status=0
+    binlog --offset-file "$DIR/p" --until now || status=$?
+    msql 'set global mysql56_temporal_format = ON'
+    diff <(lines 'select(.source.table == "t" and .op == "c") | .after') - <<'EOF'
+{"id":1,"t":"-12:34:56","dt":"2026-11-21T09:28:42","ts":"2026-11-21T09:28:42Z"}
+{"id":2,"t":"838:59:59","dt":"0000-00-00 00:00:00","ts":null}
+{"id":3,"t":"00:00:01","dt":"9999-12-31T23:59:59","ts":"2038-01-19T03:14:07Z"}
+EOF
+    # The log does not tell how many digits there are: known, or refused, never guessed.
+    if [ "$status" = 0 ]; then
+        is "with fractions" '"-00:00:01.500"' "$(lines 'select(.source.table == "f" and .op == "c") | .after.t')"
+    else
+        is "exit status" 78 "$status"
+        says 'digits|mysql56_temporal_format'
+    fi
+}
