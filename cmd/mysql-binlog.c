@@ -53,51 +53,6 @@ static const struct cdc_option option_table[] = {
     {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
 };
 
-/* Which tables: those named; else those of the URL's database; else all but the servers' own. */
-struct selection {
-    const char **include, **exclude;
-    size_t n_include, n_exclude;
-    char *database_pattern;
-};
-
-static const char *const system_tables[] = {"mysql.*", "sys.*", "performance_schema.*", "information_schema.*"};
-
-static void selection_free(struct selection *selection)
-{
-    free(selection->include);
-    free(selection->exclude);
-    free(selection->database_pattern);
-}
-
-static int select_tables(struct selection *selection, const struct values *v, const char *db, struct cdc_error *error)
-{
-    size_t n_system = sizeof system_tables / sizeof *system_tables;
-    memset(selection, 0, sizeof *selection);
-    selection->include = calloc(v->common.tables.count + 1, sizeof *selection->include);
-    selection->exclude = calloc(v->common.exclude.count + n_system, sizeof *selection->exclude);
-    if (!selection->include || !selection->exclude)
-        return cdc_error_memory(error);
-    for (size_t i = 0; i < v->common.tables.count; i++)
-        selection->include[selection->n_include++] = v->common.tables.items[i];
-    for (size_t i = 0; i < v->common.exclude.count; i++)
-        selection->exclude[selection->n_exclude++] = v->common.exclude.items[i];
-    if (selection->n_include > 0)
-        return 0;
-    if (!db) {
-        memcpy(selection->exclude + selection->n_exclude, system_tables, sizeof system_tables);
-        selection->n_exclude += n_system;
-        return 0;
-    }
-    struct cdc_buf pattern = CDC_BUF_INIT;
-    cdc_buf_printf(&pattern, "%s.*", db);
-    cdc_buf_byte(&pattern, '\0');
-    if (pattern.failed)
-        return cdc_error_memory(error);
-    selection->database_pattern = pattern.data;
-    selection->include[selection->n_include++] = pattern.data;
-    return 0;
-}
-
 static struct binlog_value_style style_of(const struct values *v)
 {
     return (struct binlog_value_style){strcmp(v->common.int64, "string") == 0,
@@ -110,7 +65,7 @@ static const char *password(void)
 }
 
 static int stream(struct program *program, const struct values *v, const char *url, const char *name,
-                  const struct selection *selection, struct source_positions *p, struct cdc_error *error)
+                  const struct binlog_patterns *patterns, struct source_positions *p, struct cdc_error *error)
 {
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     int resume = source_program_has_position(p, name, error);
@@ -122,10 +77,10 @@ static int stream(struct program *program, const struct values *v, const char *u
     const struct binlog_stream_settings stream_settings = {
         .connection = {.url = url, .defaults_file = v->defaults_file, .password = password(), .tool = program->name},
         .name = name,
-        .include = selection->include,
-        .n_include = selection->n_include,
-        .exclude = selection->exclude,
-        .n_exclude = selection->n_exclude,
+        .include = patterns->include,
+        .n_include = patterns->n_include,
+        .exclude = patterns->exclude,
+        .n_exclude = patterns->n_exclude,
         .style = style_of(v),
         .start = v->start,
         .until = v->until,
@@ -156,27 +111,27 @@ static int stream(struct program *program, const struct values *v, const char *u
 }
 
 static int run_server(struct program *program, const struct values *v, const char *url, const char *name,
-                      const struct selection *selection, struct cdc_error *error)
+                      const struct binlog_patterns *patterns, struct cdc_error *error)
 {
     struct source_positions p;
     int result = source_program_open(program, &v->common, name, SOURCE_KEEP_IF_TOLD, &p, error);
     if (result == 0)
-        result = stream(program, v, url, name, selection, &p, error);
+        result = stream(program, v, url, name, patterns, &p, error);
     source_program_close(&p);
     return result;
 }
 
 static int run_files(struct program *program, const struct values *v, const char *name,
-                     const struct selection *selection, struct cdc_error *error)
+                     const struct binlog_patterns *patterns, struct cdc_error *error)
 {
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     const struct binlog_file_settings settings = {.files = v->files.items,
                                                   .n_files = v->files.count,
                                                   .name = name,
-                                                  .include = selection->include,
-                                                  .n_include = selection->n_include,
-                                                  .exclude = selection->exclude,
-                                                  .n_exclude = selection->n_exclude,
+                                                  .include = patterns->include,
+                                                  .n_include = patterns->n_include,
+                                                  .exclude = patterns->exclude,
+                                                  .n_exclude = patterns->n_exclude,
                                                   .style = style_of(v),
                                                   .max_events = v->max_events,
                                                   .output_fd = STDOUT_FILENO};
@@ -190,22 +145,19 @@ static int run_files(struct program *program, const struct values *v, const char
 static int run_url(struct program *program, const struct values *v, const char *text, struct cdc_error *error)
 {
     struct binlog_url url;
-    struct selection selection = {0};
+    struct binlog_selection selection = {0};
     const struct binlog_connection_settings connection = {
         .url = text, .defaults_file = v->defaults_file, .password = password(), .tool = program->name};
     int result = binlog_url_parse(&url, text, error);
     if (result == 0)
-        result = select_tables(&selection, v, url.db, error);
+        result = binlog_select(&selection, &v->common.tables, &v->common.exclude, url.db, error);
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
-    if (result == 0 && v->check) {
-        const struct binlog_patterns patterns = {selection.include, selection.exclude, selection.n_include,
-                                                 selection.n_exclude};
-        result = binlog_check(&connection, &patterns, &program->log, error);
-    } else if (result == 0) {
-        result = v->files.count > 0 ? run_files(program, v, name, &selection, error)
-                                    : run_server(program, v, text, name, &selection, error);
-    }
-    selection_free(&selection);
+    if (result == 0 && v->check)
+        result = binlog_check(&connection, &selection.patterns, &program->log, error);
+    else if (result == 0)
+        result = v->files.count > 0 ? run_files(program, v, name, &selection.patterns, error)
+                                    : run_server(program, v, text, name, &selection.patterns, error);
+    binlog_selection_free(&selection);
     binlog_url_free(&url);
     return result;
 }

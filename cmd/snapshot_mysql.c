@@ -4,6 +4,7 @@
 
 #include "connectors/mysql/source.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,7 +37,8 @@ static int run_selected(struct program *program, const struct snapshot_values *v
     struct cdc_retry retry;
     struct context context = {
         program,
-        {.connection = {.url = url, .defaults_file = v->defaults_file, .tool = program->name},
+        {.connection =
+             {.url = url, .defaults_file = v->defaults_file, .password = getenv("MYSQL_PWD"), .tool = program->name},
          .name = name,
          .patterns = *patterns,
          .style = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},
