@@ -1,0 +1,392 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# cdc-snapshot of MySQL and MariaDB, and mysql-binlog behind it: no row is missing, none is a ghost, and each value is the
+# same in both.
+# Each test runs in a subshell.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/mysql
+
+setup_file() {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    mysql_start
+}
+teardown_file() { mysql_end; }
+setup() {
+    NAME=s$BATS_TEST_NUMBER
+    DIR=$BATS_TEST_TMPDIR
+    STATE=$DIR/state
+    COPY=$DIR/copy.db
+    URL=$(mysql_url)$NAME
+    mkdir -p "$STATE"
+    MYSQL_DATABASE='' msql "create database $NAME"
+    MYSQL_DATABASE=$NAME
+}
+teardown() {
+    end_spawned
+    [ -z "${NAME:-}" ] || MYSQL_SERVER=main MYSQL_DATABASE='' msql "drop database if exists $NAME"
+}
+
+RACES=${CDC_SNAPSHOT_RACES:-20}
+HUGE_ROWS=${CDC_HUGE_ROWS:-200000}
+
+snapshot() { t cdc-snapshot --state-dir "$STATE" "$@" "$URL" 2>>"$DIR/err"; }
+binlog() { t mysql-binlog --state-dir "$STATE" --heartbeat 0 "$@" "$URL" 2>>"$DIR/err"; }
+sink() { t cdc-sink-sqlite --state-dir "$STATE" "$COPY" 2>>"$DIR/err"; }
+copy() { sqlite3 -cmd '.timeout 30000' -separator $'\t' "$COPY" "$1"; }
+says() { grep -qE -- "$1" "$DIR/err" || fail "no message says '$1': $(cat "$DIR/err")"; }
+state() { jq -r ".offsets[\"$NAME\"]$1" "$STATE/cdc-snapshot-$NAME.offset"; }
+# exits STATUS COMMAND...
+exits() {
+    local expected=$1 status=0
+    shift
+    : >"$DIR/err"
+    "$@" >"$DIR/out" || status=$?
+    is "exit status of $*" "$expected" "$status" || { cat "$DIR/err"; return 1; }
+}
+# rows N [FILLER]: table t with n rows: id, v, filler.
+rows() {
+    msql "create table t (id int primary key, v varchar(20), filler varchar(1000))"
+    awk -v n="$1" -v filler="${2:-50}" 'BEGIN {
+        for (i = 0; i < filler; i++) x = x "x"
+        for (i = 1; i <= n; i++) {
+            printf "%s(%d,\"v%d\",\"%s\")", (i % 1000 == 1 ? "insert into t values " : ","), i, i, x
+            if (i % 1000 == 0 || i == n) print ";"
+        }
+    }' | msql
+}
+# A sink that knows nothing yet: its file exists, and confirms nothing.
+silent_sink() { sink </dev/null || true; }
+# The copy of a table holds exactly what the source holds.
+same_as_source() {
+    local columns table=${2:-t}
+    columns="ifnull(${1//,/, \'NULL\'), ifnull(}, 'NULL')"
+    msql -N "select $columns from $table" | LC_ALL=C sort >"$DIR/expected"
+    copy "select $columns from $table" | LC_ALL=C sort >"$DIR/actual"
+    cmp "$DIR/expected" "$DIR/actual" || { diff "$DIR/expected" "$DIR/actual" | head -20; cat "$DIR/err"; return 1; }
+}
+
+# -- what is written
+
+@test "rows, schema and commit lines: in order, in whole chunks, with the position that the log goes on from" {
+    rows 25
+    msql "create table bare (id int primary key)"
+    snapshot --chunk-rows 10 --ack=stdout >"$DIR/out"
+    is "lines" "schema commit schema r*10 commit r*10 commit r*5 commit*2" "$(jq -r .op "$DIR/out" | uniq -c | awk '{ print $2 ($1 > 1 ? "*" $1 : "") }' | xargs)"
+    is "tables" "bare t" "$(jq -r 'select(.op == "schema") | .source.table' "$DIR/out" | xargs)"
+    is "events" "0 10 10 5 0" "$(jq -r 'select(.op == "commit") | .events' "$DIR/out" | xargs)"
+    jq -r .pos "$DIR/out" | LC_ALL=C sort -c -u
+    is "seq" "$(state .seq)" "$(jq -r .seq "$DIR/out" | sort -u)"
+    is "snapshot" "last" "$(jq -r 'select(.op == "commit") | .source.snapshot' "$DIR/out" | tail -1)"
+    is "of the rows" "true" "$(jq -r 'select(.op == "r") | .source.snapshot' "$DIR/out" | sort -u)"
+    is "kept" "$(tail -1 "$DIR/out" | jq -cS .source)" "$(state .source | jq -cS .)"
+    if mysql_is_mariadb; then gtids='select @@gtid_binlog_pos'; else gtids="select replace(@@gtid_executed, '\n', '')"; fi
+    is "GTIDs" "$(msql -N "$gtids")" "$(state .source.gtids)"
+    mysql_is_mariadb || is "server" "$(msql -N 'select @@server_uuid')" "$(state .source.server_uuid)"
+    says "the log goes on from .*$(if mysql_is_mariadb; then echo exact; else echo gtid_executed; fi)"
+    # The log begins behind it, with numbers that go on from it.
+    msql "insert into t values (100, 'new', null)"
+    binlog --ack=stdout --until now >"$DIR/log"
+    is "ids in the log" 100 "$(jq -r 'select(.op == "c") | .after.id' "$DIR/log" | xargs)"
+    cat "$DIR/out" "$DIR/log" | jq -r .pos | LC_ALL=C sort -c -u
+    cat "$DIR/out" "$DIR/log" | jq -r .seq | sort -c -n
+}
+
+@test "-t, -T and the URL's database choose the tables; the servers' own are none" {
+    msql "create table a (id int primary key); create table b (id int primary key); create view v as select * from a;
+          create database ${NAME}x; create table ${NAME}x.a (id int primary key)"
+    tables() { jq -r 'select(.op == "schema") | .source.db + "." + .source.table' "$DIR/out" | xargs; }
+    snapshot --ack=stdout >"$DIR/out"
+    is "of the database" "$NAME.a $NAME.b" "$(tables)"
+    rm -r "$STATE"
+    snapshot --ack=stdout -T b >"$DIR/out"
+    is "without b" "$NAME.a" "$(tables)"
+    rm -r "$STATE"
+    snapshot --ack=stdout -t "$NAME*.a" >"$DIR/out"
+    is "of both" "$NAME.a ${NAME}x.a" "$(tables)"
+    rm -r "$STATE"
+    t cdc-snapshot --name "$NAME" --state-dir "$STATE" --ack=stdout "$(mysql_url)" >"$DIR/out" 2>"$DIR/err"
+    is "of all" "" "$(tables | tr ' ' '\n' | grep -E '^(mysql|sys|performance_schema|information_schema)\.' || true)"
+    tables | grep -q "$NAME.b ${NAME}x.a"
+    msql "drop database ${NAME}x"
+}
+
+# -- values
+
+# The rest of a row's line behind "table", without the helper column h, as bytes.
+images() {
+    sed -nE "/^.\"op\":\"$1\"/{s/^.*\"table\":(\"([^\"\\\\]|\\\\.)*\").*,(\"key\":.*,)?\"before\":.*,\"after\":/\1 /;s/\"h\":[0-9]+,?//;p}" "$2" | LC_ALL=C sort
+}
+schemas() { jq -c 'select(.op == "schema") | [.source.db, .source.table, .columns, .key_columns]' "$1" | sort -u; }
+keys_of() { jq -c "select(.op == \"$1\") | [.source.table, .key]" "$2" | sort; }
+
+@test "every type: a row of the snapshot is, byte for byte, the row of the log" {
+    local table
+    msql <"$LIB/mysql-types.sql"
+    case $CDC_MYSQL_FLAVOR in
+    mysql*) msql <"$LIB/mysql-types-mysql.sql" ;;
+    *) msql <"$LIB/mysql-types-mariadb.sql" ;;
+    esac
+    snapshot --ack=stdout >"$DIR/snapshot"
+    msql -N "select table_name from information_schema.tables where table_schema = '$NAME'" >"$DIR/tables"
+    while read -r table; do
+        # The same row again: only the helper column changes.
+        msql "set sql_mode = '', time_zone = '+00:00'; update \`${table//\`/\`\`}\` set h = h + 1" </dev/null
+    done <"$DIR/tables"
+    binlog --ack=stdout --until now >"$DIR/log"
+    images r "$DIR/snapshot" >"$DIR/r"
+    images u "$DIR/log" >"$DIR/u"
+    [ "$(wc -l <"$DIR/r")" -gt 50 ]
+    cmp "$DIR/r" "$DIR/u" || { diff "$DIR/r" "$DIR/u" | cut -c1-500 | head; return 1; }
+    diff <(keys_of r "$DIR/snapshot") <(keys_of u "$DIR/log")
+    diff <(schemas "$DIR/snapshot") <(schemas "$DIR/log")
+    # What one would not find in a comparison of two equal mistakes.
+    is "zero date" '"0000-00-00"' "$(jq -c 'select(.source.table == "times" and .key.id == 2) | .after.a' "$DIR/snapshot")"
+    is "64 bits" 18446744073709551615 "$(grep -o '"k":18446744073709551615' "$DIR/snapshot" | cut -d: -f2)"
+    is "labels" "it's c'd,é" "$(jq -r 'select(.source.table == "labels" and .key.id == 2) | .after | .a + " " + .b' "$DIR/snapshot")"
+    is "bit(1)" true "$(jq -c 'select(.source.table == "bits" and .key.id == 1) | .after.a' "$DIR/snapshot")"
+    is "latin1" "é€ü" "$(jq -r 'select(.source.table == "texts" and .key.id == 1) | .after.c' "$DIR/snapshot")"
+    is "invisible" 5 "$(jq -r 'select(.source.table == "gen" and .key.id == 1) | .after.d' "$DIR/snapshot")"
+    mysql_is_mariadb || return 0
+    is "uuid" 123e4567-e89b-12d3-a456-426655440000 "$(jq -r 'select(.source.table == "own" and .key.id == 1) | .after.a' "$DIR/snapshot")"
+}
+
+# -- the position
+
+# Eight writers, each with its own random numbers: rows come, change, move to other keys, and go.
+write_rows() {
+    awk -v seed="$1" -v n="$2" 'BEGIN {
+        srand(seed)
+        for (i = 0; i < n; i++) {
+            id = int(rand() * 400); v = int(rand() * 1000000); what = rand()
+            if (what < 0.35) printf "insert into t values (%d,%d,repeat(\"%d\",%d)) on duplicate key update v = %d;\n", id, v, v % 10, v % 40, v
+            else if (what < 0.6) printf "update t set v = %d, w = null where id = %d;\n", v, id
+            else if (what < 0.75) printf "delete from t where id = %d;\n", id
+            else if (what < 0.9) printf "update ignore t set id = %d where id = %d;\n", int(rand() * 400), id
+            else printf "begin; update t set v = v + 1 where id between %d and %d; insert ignore into other values (%d,\"%d\",%d); delete from other where a = %d; commit;\n", id, id + 5, id, v % 7, v, v % 400
+        }
+    }'
+}
+race_tables() {
+    msql "create table t (id int primary key, v int, w text); create table other (a int, b varchar(10), c int, primary key (b, a));
+          insert into t values $(seq 1 2 399 | sed 's/.*/(&,0,"first")/' | paste -sd,); insert into other values (1,'x',1)"
+}
+# One burst of writing; meanwhile snapshots, one after the other, each for itself.
+burst() {
+    local first=$1 count=$2 i writers=()
+    for i in 1 2 3 4 5 6 7 8; do
+        write_rows $((first * 100 + i)) 1200 >"$DIR/writer$i.sql"
+        spawn bash -c 'exec mariadb --no-defaults --force --socket="$0" --user=root "$1" <"$2"' "$(mysql_dir)/socket" "$NAME" "$DIR/writer$i.sql" 2>>"$DIR/writers"
+        writers+=("$SPAWNED")
+    done
+    for ((i = first; i < first + count; i++)); do
+        pause_ms $((RANDOM % 150))
+        COPY=$DIR/race$i/copy.db STATE=$DIR/race$i
+        mkdir "$STATE"
+        touch "$STATE/err"
+        { t cdc-snapshot -q --chunk-rows 37 --state-dir "$STATE" "$URL" | sink; } 2>>"$STATE/err" || { cat "$STATE/err"; return 1; }
+        [ $i != "$first" ] || gone "${writers[0]}" || touch "$DIR/raced"
+    done
+    for i in "${writers[@]}"; do status_of "$i" 120 || true; done
+}
+
+@test "writers at work: the snapshot and the log behind it are the source, again and again" {
+    local i done=0 many
+    RANDOM=4711
+    race_tables
+    while ((done < RACES)); do
+        many=$((RACES - done < 10 ? RACES - done : 10))
+        burst "$done" "$many"
+        for ((i = done; i < done + many; i++)); do
+            COPY=$DIR/race$i/copy.db STATE=$DIR/race$i
+            LIMIT=120 binlog --until now | sink || { cat "$DIR/err"; return 1; }
+            same_as_source "id, v, w" t
+            same_as_source "a, b, c" other
+            rm -r "$STATE"
+        done
+        done=$((done + many))
+    done
+    [ -e "$DIR/raced" ] || fail "the writers had ended before the first snapshot was taken"
+    echo "# $RACES snapshots under 8 writers" >&3
+}
+
+@test "MySQL without GTIDs: the position is log_status'; a user who may not see it is told so" {
+    ! mysql_is_mariadb || skip "MariaDB has its own way"
+    MYSQL_DATABASE="" mysql_start plain --gtid-mode=OFF --enforce-gtid-consistency=OFF
+    MYSQL_SERVER=plain
+    URL=$(mysql_url plain)$NAME
+    MYSQL_DATABASE='' msql "create database $NAME"
+    race_tables
+    burst 0 5
+    for i in 0 1 2 3 4; do
+        COPY=$DIR/race$i/copy.db STATE=$DIR/race$i
+        is "GTIDs" "" "$(state .source.gtids)"
+        binlog --until now | sink || { cat "$DIR/err"; return 1; }
+        same_as_source "id, v, w" t
+    done
+    STATE=$DIR/denied
+    msql "revoke backup_admin on *.* from cdc@'%'"
+    exits 77 snapshot --ack=stdout
+    says BACKUP_ADMIN
+    MYSQL_DATABASE='' msql "drop database $NAME"
+    mysql_stop plain
+}
+
+# -- attempts
+
+# A snapshot that is killed after some lines have reached the sink.
+killed_half_way() {
+    spawn_line "cdc-snapshot --chunk-rows 100 --state-dir '$STATE' '$URL' 2>>'$DIR/err' | tee '$DIR/lines' | { head -c 200000; sleep 60; } | cdc-sink-sqlite --batch-events 100 --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
+    wait_until half_stored
+    kill -KILL -- "-$SPAWNED"
+    wait "$SPAWNED" || true
+    rm -f "$STATE"/*.lock
+}
+half_stored() { [ "$(jq -r ".offsets[\"$NAME\"].lines // 0" "$STATE/cdc-sink-sqlite.offset" 2>/dev/null || echo 0)" -ge 100 ]; }
+
+@test "killed half way and begun again: no ghost of what went or moved meanwhile, no older row over a newer one" {
+    rows 5000 200
+    killed_half_way
+    number=$(state .state.number) gtids=$(state .state.from.gtids)
+    msql "delete from t where id <= 50; update t set id = id + 100000 where id between 51 and 80;
+          update t set v = 'newer' where id between 81 and 120; insert into t values (70, 'again', null)"
+    snapshot | tee "$DIR/second" | sink
+    says "begins again, attempt 2"
+    is "first line of rows" t "$(jq -r 'select(.op != "schema") | .op' "$DIR/second" | head -1)"
+    is "X" "$number $number" "$(state .seq) $(jq -r 'select(.op == "r") | .seq' "$DIR/second" | sort -u)"
+    is "position" "$gtids" "$(state .source.gtids)"
+    same_as_source "id, v, filler"
+    msql "update t set v = 'last' where id = 90"
+    binlog --until now | sink
+    same_as_source "id, v, filler"
+    # Positions of the second attempt stand behind those of the first.
+    [[ $(jq -r .pos "$DIR/second" | head -1) > $(tail -n +2 "$DIR/lines" | head -1 | jq -r .pos) ]]
+}
+
+@test "written but not stored is taken again; stored is finished, and costs nothing" {
+    rows 100
+    silent_sink
+    snapshot >"$DIR/lost"
+    is "rows" 100 "$(grep -c '"op":"r"' "$DIR/lost")"
+    is "finished" false "$(state .state.finished)"
+    snapshot | sink
+    says "begins again, attempt 2"
+    same_as_source "id, v, filler"
+    snapshot >"$DIR/none"
+    is "lines" 0 "$(wc -l <"$DIR/none")"
+    says "is stored and finished"
+    snapshot >"$DIR/none"
+    is "lines" 0 "$(wc -l <"$DIR/none")"
+    says "is finished already"
+}
+
+@test "a later attempt: without the log since the first one 79, without whole images 78" {
+    rows 10
+    silent_sink
+    snapshot >"$DIR/out"
+    msql "set global binlog_row_image = MINIMAL"
+    exits 78 snapshot
+    msql "set global binlog_row_image = FULL"
+    says "binlog_row_image"
+    msql "insert into t values (11, 'x', null)"
+    wait_until purged "$(state .source.file)"
+    exits 79 snapshot
+    says "purged"
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+    # A new one begins anew.
+    rm "$STATE"/cdc-snapshot-*
+    snapshot >"$DIR/out"
+    is "rows" 11 "$(grep -c '"op":"r"' "$DIR/out")"
+}
+
+# A file that a reader has just left is not purged at once.
+purged() {
+    msql "flush binary logs; purge binary logs to '$(msql -N 'flush binary logs; show binary logs' | tail -1 | cut -f1)'"
+    not grep -q "$1" <(msql -N 'show binary logs')
+}
+
+@test "SIGTERM: whole lines, exit 75; also while the server lets it wait" {
+    local status=0
+    rows 20000 500
+    spawn_line "exec cdc-snapshot --state-dir '$STATE' --ack=stdout '$URL' 2>>'$DIR/err' > >(head -c 100000 >'$DIR/out'; sleep 60)"
+    wait_until test -s "$DIR/out"
+    kill -TERM "$SPAWNED"
+    status_of "$SPAWNED" 20 || status=$?
+    is "exit status" 75 "$status"
+    status=0
+    msql "create table locked (id int primary key)"
+    spawn_line "exec mariadb --no-defaults --socket='$(mysql_dir)/socket' --user=root $NAME -e 'lock tables locked write; select sleep(60)'"
+    wait_until table_is_locked
+    spawn_line "exec cdc-snapshot --state-dir '$STATE' --ack=stdout '$URL' 2>>'$DIR/err' >'$DIR/out'"
+    wait_until waits_for_table
+    kill -TERM "$SPAWNED"
+    status_of "$SPAWNED" 10 || status=$?
+    is "exit status while it waits" 75 "$status"
+}
+table_is_locked() { [ "$(msql -N "select count(*) from information_schema.processlist where info like 'select sleep%'")" -ge 1 ]; }
+waits_for_table() { [ "$(msql -N "select count(*) from information_schema.processlist where state like '%metadata lock%'")" -ge 1 ]; }
+
+@test "the table cannot be altered while it is read, and can be written" {
+    rows 20000 500
+    spawn_line "exec cdc-snapshot --state-dir '$STATE' --ack=stdout '$URL' 2>>'$DIR/err' > >(head -c 1000 >'$DIR/first'; cat '$DIR/gate' >'$DIR/gate.out'; cat >'$DIR/out')"
+    mkfifo "$DIR/gate"
+    wait_until test -s "$DIR/first"
+    LIMIT=10 t mariadb --no-defaults --socket="$(mysql_dir)/socket" --user=root "$NAME" -e "insert into t values (1000001, 'meanwhile', null); delete from t where id = 20000"
+    not msql "set session lock_wait_timeout = 1; alter table t add column late int"
+}
+
+@test "tables without a key: each row once" {
+    msql "create table n (a int, b text); insert into n values (1,'x'),(1,'x'),(2,null)"
+    snapshot --ack=stdout >"$DIR/out"
+    is "rows" '{"a":1,"b":"x"} {"a":1,"b":"x"} {"a":2,"b":null}' "$(jq -c 'select(.op == "r") | .after' "$DIR/out" | xargs -d '\n')"
+    is "keys" 0 "$(grep -c '"key":' "$DIR/out")"
+    says "has no key"
+}
+
+@test "many rows and a slow reader: not more than 64 MB" {
+    local pid before after
+    rows "$HUGE_ROWS" 100
+    spawn_line "cdc-snapshot --state-dir '$STATE' --ack=stdout '$URL' 2>>'$DIR/err' | { read -r first; echo \$BASHPID >'$DIR/reader'; kill -STOP \$BASHPID; cat; } >'$DIR/out'"
+    wait_until reader_stopped
+    pid=$(member "$SPAWNED" cdc-snapshot)
+    pause_ms 1000
+    kill -CONT "$(cat "$DIR/reader")"
+    before=0
+    while after=$(peak_kib "$pid") && [ -n "$after" ]; do before=$after; pause_ms 20; done
+    echo "# cdc-snapshot: peak $before KiB" >&3
+    [ "$before" -lt 65536 ]
+    status_of "$SPAWNED"
+    is "rows" "$HUGE_ROWS" "$(grep -c '"op":"r"' "$DIR/out")"
+}
+reader_stopped() { [ -s "$DIR/reader" ] && grep -q '^State:.T' "/proc/$(cat "$DIR/reader")/status"; }
+
+# -- what stops it
+
+@test "a wrong password: 77; a database that is not there: 78; a table that may not be read: 77" {
+    URL=${URL/:$MYSQL_PASSWORD@/:wrong@}
+    exits 77 snapshot --ack=stdout
+    not grep -q wrong "$DIR/err"
+    URL=$(mysql_url)nothing_of_that_name
+    exits 78 snapshot --ack=stdout --name "$NAME"
+    msql "create table seen (id int primary key, secret int); set sql_log_bin = 0; create user part@'%' identified by 'part'; grant replication slave, $(if mysql_is_mariadb; then echo binlog monitor; else echo replication client; fi) on *.* to part@'%'; grant select (id) on $NAME.seen to part@'%'"
+    URL=$(mysql_url)$NAME
+    URL=${URL/cdc:$MYSQL_PASSWORD@/part:part@}
+    exits 77 snapshot --ack=stdout
+    says "denied|may not read"
+    msql "set sql_log_bin = 0; drop user part@'%'"
+}
+
+@test "a server without a binary log, or with one that has statements: 78, with the cure" {
+    MYSQL_DATABASE="" mysql_start off --skip-log-bin
+    MYSQL_DATABASE='' MYSQL_SERVER=off msql "create database $NAME"
+    URL=$(mysql_url off)$NAME
+    exits 78 snapshot --ack=stdout
+    says "no binary log"
+    mysql_stop off
+    msql "set global binlog_format = STATEMENT" || skip "the server has no other format"
+    URL=$(mysql_url)$NAME
+    exits 78 snapshot --ack=stdout
+    msql "set global binlog_format = ROW"
+    says "binlog_format = ROW"
+}
