@@ -156,7 +156,7 @@ static int read_magic(struct reading *reading, struct cdc_error *error)
 
 static int read_file(struct reading *reading, const char *path, struct cdc_error *error)
 {
-    struct binlog_place place;
+    struct binlog_place place = {"", 0};
     struct cdc_buf gtids = CDC_BUF_INIT;
     uint64_t number = 0;
     const struct cdc_offset *boundary = binlog_boundary(reading->decoder);
