@@ -41,6 +41,7 @@ static int run_selected(struct program *program, const struct snapshot_values *v
              {.url = url, .defaults_file = v->defaults_file, .password = getenv("MYSQL_PWD"), .tool = program->name},
          .name = name,
          .patterns = *patterns,
+         .named = v->common.tables.count > 0,
          .style = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},
          .chunk_rows = v->chunk_rows,
          .progress = snapshot_shows_progress(v),

@@ -336,6 +336,18 @@ waits_for_table() { [ "$(msql -N "select count(*) from information_schema.proces
     not msql "set session lock_wait_timeout = 1; alter table t add column late int"
 }
 
+@test "a prepared XA transaction: the snapshot waits for its end" {
+    mysql_is_mariadb || msql "set sql_log_bin = 0; grant xa_recover_admin on *.* to cdc@'%'"
+    rows 3
+    msql "xa start 'x'; insert into t values (50, 'xa', null); xa end 'x'; xa prepare 'x'"
+    exits 75 snapshot --retry-max 1 --ack=stdout
+    says "XA transaction is prepared"
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+    msql "xa commit 'x'"
+    snapshot --ack=stdout >"$DIR/out"
+    is "rows" 4 "$(grep -c '"op":"r"' "$DIR/out")"
+}
+
 @test "tables without a key: each row once" {
     msql "create table n (a int, b text); insert into n values (1,'x'),(1,'x'),(2,null)"
     snapshot --ack=stdout >"$DIR/out"
@@ -374,6 +386,13 @@ reader_stopped() { [ -s "$DIR/reader" ] && grep -q '^State:.T' "/proc/$(cat "$DI
     URL=${URL/cdc:$MYSQL_PASSWORD@/part:part@}
     exits 77 snapshot --ack=stdout
     says "denied|may not read"
+    # No SELECT but on single tables: what is not seen is said to be missing. A name that is not there at all: an error.
+    msql "create table unseen (id int primary key); set sql_log_bin = 0; grant select on $NAME.seen to part@'%'"
+    exits 0 snapshot --ack=stdout
+    is "tables" seen "$(jq -r 'select(.op == "schema") | .source.table' "$DIR/out" | xargs)"
+    says "no SELECT on the whole database"
+    rm -r "$STATE"
+    exits 78 snapshot --ack=stdout -t unseen
     msql "set sql_log_bin = 0; drop user part@'%'"
 }
 

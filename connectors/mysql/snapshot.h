@@ -92,7 +92,7 @@ int binlog_snapshot_error(MYSQL *mysql, const char *what, struct cdc_error *erro
 void binlog_snapshot_append_name(struct cdc_buf *out, const char *db, const char *table);
 
 /* -- snapshot_position.c -- */
-/* Before the transaction of the snapshot begins (MySQL), and inside of it (MariaDB). */
+/* Before the transaction of the snapshot begins (MySQL; nothing on MariaDB), and inside of it (MariaDB only). */
 int binlog_snapshot_place_before(struct snapshot_run *run, struct cdc_error *error);
 int binlog_snapshot_place_inside(struct snapshot_run *run, struct cdc_error *error);
 /* Does the server's log still go on from the place of the first attempt? */

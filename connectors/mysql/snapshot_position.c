@@ -52,7 +52,7 @@ static int read_log_status(struct snapshot_run *run, struct cdc_error *error)
     if (!result) {
         unsigned number = mysql_errno(run->sql);
         if (number == ER_TABLEACCESS_DENIED_ERROR || number == ER_SPECIFIC_ACCESS_DENIED_ERROR ||
-            number == ER_NO_SUCH_TABLE)
+            number == ER_DBACCESS_DENIED_ERROR || number == ER_NO_SUCH_TABLE || number == ER_BAD_DB_ERROR)
             return 0;
         return binlog_mysql_error(run->sql, "cannot read the position of the log", error);
     }
@@ -97,9 +97,9 @@ static void say(const struct snapshot_run *run, const char *way)
 
 int binlog_snapshot_place_before(struct snapshot_run *run, struct cdc_error *error)
 {
-    struct snapshot_place *from = &run->state.from;
     if (run->server.flavor == BINLOG_MARIADB)
         return 0;
+    struct snapshot_place *from = &run->state.from;
     memcpy(from->server_uuid, run->server.uuid, sizeof from->server_uuid);
     from->place = (struct binlog_place){"", 4};
     int found = read_log_status(run, error);
@@ -151,8 +151,6 @@ static int gtids_at(struct snapshot_run *run, MYSQL *mysql, const struct binlog_
 int binlog_snapshot_place_inside(struct snapshot_run *run, struct cdc_error *error)
 {
     char *gtids;
-    if (run->server.flavor == BINLOG_MYSQL)
-        return 0;
     MYSQL_RES *result = binlog_query(run->reader, "SHOW SESSION STATUS LIKE 'binlog\\_snapshot\\_%'",
                                      "cannot read the snapshot's position", error);
     if (!result)

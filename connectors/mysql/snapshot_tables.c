@@ -127,6 +127,33 @@ static int begin_holding(struct snapshot_run *run, struct cdc_error *error)
     return binlog_execute(run->sql, "START TRANSACTION", what, error);
 }
 
+static int no_table(struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "no table that the user may see matches the patterns");
+    return cdc_error_hint(error, "a pattern is database.table with * and ?, and case matters; the user needs SELECT");
+}
+
+/* The log has rows of all tables, the server's catalog shows only those that the user has a privilege on. Privileges
+ * that come by roles are not seen here, so that this is no more than a warning. */
+static int warn_of_hidden(struct snapshot_run *run, struct cdc_error *error)
+{
+    char *granted = binlog_query_value(
+        run->sql,
+        "SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SELECT') + (SELECT "
+        "COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SELECT' AND DATABASE() LIKE "
+        "TABLE_SCHEMA)",
+        "cannot read the user's privileges", error);
+    if (!granted && error->status)
+        return -1;
+    if (!run->settings->named && granted && strcmp(granted, "0") == 0)
+        cdc_log(
+            run->log, CDC_LOG_WARNING,
+            "the user has no SELECT on the whole database: tables that it may not read are not in the snapshot, but "
+            "in the log");
+    free(granted);
+    return 0;
+}
+
 int binlog_snapshot_hold_tables(struct snapshot_run *run, struct cdc_error *error)
 {
     binlog_snapshot_forget_tables(run);
@@ -139,6 +166,10 @@ int binlog_snapshot_hold_tables(struct snapshot_run *run, struct cdc_error *erro
             return -1;
         warn(run, &run->tables[i]);
     }
+    if (run->n_tables == 0 && run->settings->named)
+        return no_table(error);
+    if (warn_of_hidden(run, error) < 0)
+        return -1;
     if (run->n_tables == 0)
         cdc_log(run->log, CDC_LOG_WARNING, "no table that is selected can be seen: the snapshot is empty");
     return 0;

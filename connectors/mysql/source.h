@@ -151,6 +151,7 @@ struct binlog_snapshot_settings {
     struct binlog_connection_settings connection;
     const char *name; /* of the pipeline */
     struct binlog_patterns patterns;
+    bool named; /* by -t: none of that name is an error */
     struct binlog_value_style style;
     int64_t chunk_rows; /* rows between commit lines */
     bool progress;
