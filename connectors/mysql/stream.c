@@ -80,6 +80,32 @@ static void update_metrics(struct binlog_stream *stream)
         stream->metrics->lag_ms = cdc_clock_wall_ms() - counts->commit_ms;
 }
 
+/* --until TIME has passed, and a heartbeat says how far the server has read: what is committed by now is the end. */
+static int end_if_late(struct binlog_stream *stream, const uint8_t *data, size_t n, struct cdc_error *error)
+{
+    struct binlog_place place = {0};
+    size_t tail = stream->server.checksums ? 4 : 0;
+    if (stream->until_ms == 0 || stream->ends || cdc_clock_wall_ms() < stream->until_ms ||
+        n < BINLOG_HEADER_SIZE + tail)
+        return 0;
+    if (!stream->has_until_place) {
+        char *gtids = NULL;
+        if (binlog_stream_ensure_sql(stream, error) < 0 ||
+            binlog_server_end(stream->sql, &stream->server, &stream->until_place, &gtids, error) < 0)
+            return -1;
+        free(gtids);
+        stream->has_until_place = true;
+    }
+    size_t length = n - BINLOG_HEADER_SIZE - tail;
+    if (length == 0 || length >= sizeof place.file)
+        return 0;
+    memcpy(place.file, data + BINLOG_HEADER_SIZE, length);
+    place.position = (uint64_t)data[13] | (uint64_t)data[14] << 8 | (uint64_t)data[15] << 16 | (uint64_t)data[16] << 24;
+    if (!binlog_in_transaction(stream->decoder) && binlog_place_compare(&place, &stream->until_place) >= 0)
+        stream->ended = true;
+    return 0;
+}
+
 /* 1: go on; 0: nothing is there; -1. */
 static int take_event(struct binlog_stream *stream, struct cdc_buf *out, struct cdc_error *error)
 {
@@ -100,10 +126,8 @@ static int take_event(struct binlog_stream *stream, struct cdc_buf *out, struct 
     stream->received = true;
     int more = binlog_decode(stream->decoder, data, n, out, error);
     stream->more = more > 0;
-    /* The server has nothing more to send, and by now it is later. */
-    if ((data[4] == BINLOG_HEARTBEAT || data[4] == BINLOG_HEARTBEAT_V2) && stream->until_ms != 0 &&
-        cdc_clock_wall_ms() >= stream->until_ms && !binlog_in_transaction(stream->decoder))
-        stream->ended = true;
+    if (more == 0 && data[4] == BINLOG_HEARTBEAT && end_if_late(stream, data, n, error) < 0)
+        return -1;
     return more < 0 ? -1 : 1;
 }
 
