@@ -10,8 +10,8 @@
 
 /* The open group. */
 struct group {
-    bool open, begun; /* begun: BEGIN was read */
-    uint64_t ordinal, events;
+    bool open, begun;               /* begun: BEGIN was read */
+    uint64_t ordinal, events, rows; /* events: all lines of changes; rows: those of them that are no statements */
     int64_t ts_ms;
     struct binlog_gtid gtid;
     uint32_t server_id;

@@ -159,6 +159,7 @@ static int write_rows(struct binlog_decoder *decoder, struct binlog_table *table
             out->len = line; /* whole or not at all */
             return -1;
         }
+        decoder->group.rows++;
     }
     return 0;
 }

@@ -174,7 +174,9 @@ int binlog_format_parse(const struct binlog_header *header, struct binlog_reader
                              version, header_size);
     struct binlog_format found = {.created = header->timestamp};
     memcpy(found.server_version, text.p, text.n);
-    found.flavor = strstr(found.server_version, "MariaDB") ? BINLOG_MARIADB : BINLOG_MYSQL;
+    /* MariaDB's version can be set to any text; its own types of events tell too. */
+    bool mariadb = strstr(found.server_version, "MariaDB") || n > BINLOG_MARIADB_GTID;
+    found.flavor = mariadb ? BINLOG_MARIADB : BINLOG_MYSQL;
     for (size_t type = 1; type < n; type++)
         found.post_header[type] = (uint8_t)binlog_uint(&body, 1);
     uint64_t algorithm = binlog_uint(&body, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Events of binary logs, some as real servers wrote them, others built byte by byte. Every body is read from a copy of
  * its exact size, so that the address sanitizer sees each read beyond it. */
-#include "connectors/mysql/binlog.h"
+#include "connectors/mysql/decoder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,6 +271,9 @@ static void test_format(void)
     check(parse_format(&format, 0, false, NULL) == 0 && format.flavor == BINLOG_MARIADB && !format.checksums &&
               format.post_header[BINLOG_MARIADB_GTID] == 19,
           "MariaDB without checksums: the four bytes are there and mean nothing");
+    put_format("5.7.99", 171, 1);
+    check(parse_format(&format, 0, true, NULL) == 0 && format.flavor == BINLOG_MARIADB,
+          "MariaDB under another version");
     put_format("8.4.6", 42, 1);
     check(parse_format(&format, 0, false, &error) < 0 && error.status == CDC_EXIT_PROTOCOL, "a wrong checksum");
     put_format("8.4.6", 42, 2);
@@ -1352,6 +1355,58 @@ static void test_names(void)
     check(!named("DROP TABLE t", ""), "no name");
 }
 
+/* -- groups that are rolled back -- */
+
+static int decode(struct binlog_decoder *decoder, uint8_t type, struct cdc_error *error)
+{
+    struct cdc_buf content = CDC_BUF_INIT;
+    cdc_buf_append(&content, body.data, body.len);
+    build(type, content.data, content.len, 0, false);
+    cdc_buf_free(&content);
+    return binlog_decode(decoder, (const uint8_t *)body.data, body.len, &text, error);
+}
+
+/* Behind BEGIN: `DROP TABLE`, with_row: a row of t(a int), then ROLLBACK. Its result. */
+static int roll_back(bool with_row, struct cdc_error *error)
+{
+    struct binlog_decoder_settings settings = {.pipeline = "p", .flavor = BINLOG_MARIADB};
+    struct binlog_place place = {"binlog.000001", 4};
+    struct binlog_decoder *decoder = binlog_decoder_new(&settings, NULL);
+    text.len = 0;
+    int result = decoder ? binlog_decoder_start(decoder, 1, "", &place, NULL) : -1;
+    start();
+    put(77, 8);
+    put(0, 4);
+    put(BINLOG_MARIADB_GTID_TRANSACTIONAL | BINLOG_MARIADB_GTID_DDL, 1);
+    put(0, 6);
+    result = result == 0 ? decode(decoder, BINLOG_MARIADB_GTID, NULL) : result;
+    put_query("", "d", "DROP TABLE IF EXISTS `d`.`t`/* Generated to handle failed CREATE OR REPLACE */");
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+    if (with_row && result == 0) {
+        start();
+        put_hex("12000000000001000164000174000103000004020161");
+        result = decode(decoder, BINLOG_TABLE_MAP, NULL);
+        start();
+        put_hex("120000000000010001ff0005000000");
+        result = result == 0 ? decode(decoder, BINLOG_WRITE_ROWS_V1, NULL) : result;
+    }
+    put_query("", "d", "ROLLBACK");
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, error) : -2;
+    binlog_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    return result;
+}
+
+static void test_rollback(void)
+{
+    struct cdc_error error = {0};
+    check(roll_back(false, NULL) == 0 && strstr(text.data, "{\"op\":\"ddl\"") &&
+              strstr(text.data, "{\"op\":\"commit\"") && strstr(text.data, "\"events\":1}"),
+          "a statement stays when its group is rolled back");
+    check(roll_back(true, &error) == -1 && error.status == CDC_EXIT_CONFIG && strstr(text.data, "{\"op\":\"c\""),
+          "a row before a rollback is an error");
+}
+
 int main(void)
 {
     test_packed();
@@ -1378,6 +1433,7 @@ int main(void)
     test_truncate();
     test_xid();
     test_names();
+    test_rollback();
     binlog_statement_free(&statement);
     binlog_gtid_set_free(set);
     free(copy);
