@@ -37,15 +37,25 @@ static int variable_is(MYSQL *mysql, const char *name, const char *expected, str
     return result;
 }
 
+/* MariaDB's version can be set to any text. */
+int binlog_server_flavor(MYSQL *mysql, enum binlog_flavor *flavor, struct cdc_error *error)
+{
+    char *domain = binlog_server_variable(mysql, "gtid_domain_id", error);
+    if (!domain)
+        return -1;
+    *flavor = *domain ? BINLOG_MARIADB : BINLOG_MYSQL;
+    free(domain);
+    return 0;
+}
+
 static int read_version(MYSQL *mysql, struct binlog_server *server, struct cdc_error *error)
 {
     char *version = binlog_query_value(mysql, "SELECT VERSION()", "cannot ask for the server's version", error);
     if (!version)
         return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no version");
-    server->flavor = strstr(version, "MariaDB") ? BINLOG_MARIADB : BINLOG_MYSQL;
     server->version = version_number(version);
     free(version);
-    return 0;
+    return binlog_server_flavor(mysql, &server->flavor, error);
 }
 
 static int check_log(MYSQL *mysql, struct cdc_error *error)

@@ -107,7 +107,10 @@ static void allow_silence(MYSQL *mysql)
 /* No setting of the server may cut a row off, change its bytes, or end the session because its reader is slow. */
 static int set_up(MYSQL *mysql, struct cdc_error *error)
 {
-    bool mariadb = strstr(mysql_get_server_info(mysql), "MariaDB") != NULL;
+    enum binlog_flavor flavor;
+    if (binlog_server_flavor(mysql, &flavor, error) < 0)
+        return -1;
+    bool mariadb = flavor == BINLOG_MARIADB;
     const char *limits = mariadb ? "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0"
                                  : "SET SESSION max_execution_time = 0";
     if (binlog_execute(mysql,

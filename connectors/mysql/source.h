@@ -53,6 +53,7 @@ struct binlog_server {
     bool full_metadata;
     bool checksums; /* its events end in a CRC32 */
 };
+int binlog_server_flavor(MYSQL *mysql, enum binlog_flavor *flavor, struct cdc_error *error);
 /* Asks what it is; CONFIG when its log cannot be read (off, statement format ...), with the cure. */
 int binlog_server_read(MYSQL *mysql, struct binlog_server *server, struct cdc_error *error);
 /* The end of the log: file, position and the GTID set there (RETURNS NEW). */
