@@ -150,13 +150,15 @@ enum binlog_gtid_kind { BINLOG_GTID_NONE, BINLOG_GTID_OF_MYSQL, BINLOG_GTID_OF_M
 #define BINLOG_MARIADB_GTID_DDL 0x20
 #define BINLOG_MARIADB_GTID_PREPARED_XA 0x40
 #define BINLOG_MARIADB_GTID_COMPLETED_XA 0x80
+#define BINLOG_MARIADB_GTID_START_ALTER 0x02 /* these two: of more_flags */
+#define BINLOG_MARIADB_GTID_ROLLBACK_ALTER 0x08
 struct binlog_gtid {
     enum binlog_gtid_kind kind; /* NONE: ANONYMOUS_GTID */
     uint8_t uuid[16];           /* MySQL */
     char tag[33];               /* MySQL 8.3 and later; "" without */
     uint64_t number;            /* gno, or MariaDB's sequence number */
     uint32_t domain, server_id; /* MariaDB */
-    uint8_t flags;              /* MariaDB, as above */
+    uint8_t flags, more_flags;  /* MariaDB, as above */
     uint64_t commit_us;         /* commit time at the server that sends, in us since 1970; 0: not said */
 };
 /* GTID, ANONYMOUS_GTID, GTID_TAGGED, MARIADB_GTID. */

@@ -89,11 +89,18 @@ static void truncate_line(struct binlog_decoder *decoder, const struct binlog_qu
     free(table);
 }
 
+/* MariaDB, binlog_alter_two_phase: ALTER TABLE is logged when it begins, and again when it has been done, or failed. */
+static bool is_done(const struct binlog_gtid *gtid)
+{
+    return gtid->kind != BINLOG_GTID_OF_MARIADB ||
+           !(gtid->more_flags & (BINLOG_MARIADB_GTID_START_ALTER | BINLOG_MARIADB_GTID_ROLLBACK_ALTER));
+}
+
 static int data_definition(struct binlog_decoder *decoder, const struct binlog_query *query,
                            const struct binlog_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {
     decoder_begin_event(decoder);
-    if (!is_of_accounts(statement->rest))
+    if (!is_of_accounts(statement->rest) && is_done(&decoder->group.gtid))
         ddl_line(decoder, query, out);
     if (statement->kind == BINLOG_STATEMENT_TRUNCATE)
         truncate_line(decoder, query, statement, out);

@@ -528,6 +528,8 @@ static int gtid_mariadb(const struct binlog_header *header, struct binlog_reader
         n += (size_t)binlog_uint(&body, 1);
         binlog_bytes(&body, n);
     }
+    if (binlog_left(&body) > 0)
+        gtid->more_flags = (uint8_t)binlog_uint(&body, 1);
     return !whole || body.bad ? damaged(error, gtid_name) : 0;
 }
 

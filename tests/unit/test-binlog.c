@@ -606,7 +606,7 @@ static void test_gtid_mariadb(void)
     put(0, 6);
     struct binlog_gtid gtid = gtid_of(BINLOG_MARIADB_GTID);
     check_text("GTID of MariaDB", text_of(&text), "3-9-77");
-    check(gtid.kind == BINLOG_GTID_OF_MARIADB && gtid.flags == 0x21, "its flags");
+    check(gtid.kind == BINLOG_GTID_OF_MARIADB && gtid.flags == 0x21 && gtid.more_flags == 0, "its flags");
     check_cut("GTID of MariaDB, cut", gtid_body, NULL, 0);
     check_event_cut(BINLOG_MARIADB_GTID);
     start();
@@ -621,6 +621,10 @@ static void test_gtid_mariadb(void)
     gtid_of(BINLOG_MARIADB_GTID);
     check_text("with a commit id and an XA id", text_of(&text), "0-9-18446744073709551615");
     check_cut("the same, cut", gtid_body, NULL, 0);
+    put(BINLOG_MARIADB_GTID_ROLLBACK_ALTER, 1);
+    put(76, 8);
+    gtid = gtid_of(BINLOG_MARIADB_GTID);
+    check(gtid.more_flags == BINLOG_MARIADB_GTID_ROLLBACK_ALTER, "more flags behind them");
 }
 
 static int xa_body(struct binlog_reader reader, struct cdc_error *error)
@@ -1355,7 +1359,7 @@ static void test_names(void)
     check(!named("DROP TABLE t", ""), "no name");
 }
 
-/* -- groups that are rolled back -- */
+/* -- groups that are undone -- */
 
 static int decode(struct binlog_decoder *decoder, uint8_t type, struct cdc_error *error)
 {
@@ -1366,20 +1370,33 @@ static int decode(struct binlog_decoder *decoder, uint8_t type, struct cdc_error
     return binlog_decode(decoder, (const uint8_t *)body.data, body.len, &text, error);
 }
 
-/* Behind BEGIN: `DROP TABLE`, with_row: a row of t(a int), then ROLLBACK. Its result. */
-static int roll_back(bool with_row, struct cdc_error *error)
+static struct binlog_decoder *new_decoder(void)
 {
     struct binlog_decoder_settings settings = {.pipeline = "p", .flavor = BINLOG_MARIADB};
     struct binlog_place place = {"binlog.000001", 4};
     struct binlog_decoder *decoder = binlog_decoder_new(&settings, NULL);
+    if (!decoder || binlog_decoder_start(decoder, 1, "", &place, NULL) < 0)
+        abort();
     text.len = 0;
-    int result = decoder ? binlog_decoder_start(decoder, 1, "", &place, NULL) : -1;
+    return decoder;
+}
+
+static void put_gtid(uint8_t flags, uint8_t more_flags)
+{
     start();
     put(77, 8);
     put(0, 4);
-    put(BINLOG_MARIADB_GTID_TRANSACTIONAL | BINLOG_MARIADB_GTID_DDL, 1);
-    put(0, 6);
-    result = result == 0 ? decode(decoder, BINLOG_MARIADB_GTID, NULL) : result;
+    put(flags, 1);
+    put(more_flags, 1);
+    put(76, 8);
+}
+
+/* Behind BEGIN: `DROP TABLE`, with_row: a row of t(a int), then ROLLBACK. Its result. */
+static int roll_back(bool with_row, struct cdc_error *error)
+{
+    struct binlog_decoder *decoder = new_decoder();
+    put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL | BINLOG_MARIADB_GTID_DDL, 0);
+    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
     put_query("", "d", "DROP TABLE IF EXISTS `d`.`t`/* Generated to handle failed CREATE OR REPLACE */");
     result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
     if (with_row && result == 0) {
@@ -1405,6 +1422,28 @@ static void test_rollback(void)
           "a statement stays when its group is rolled back");
     check(roll_back(true, &error) == -1 && error.status == CDC_EXIT_CONFIG && strstr(text.data, "{\"op\":\"c\""),
           "a row before a rollback is an error");
+}
+
+static const char *alter(uint8_t more_flags)
+{
+    struct binlog_decoder *decoder = new_decoder();
+    put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, more_flags);
+    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    put_query("", "d", "ALTER TABLE t ADD b INT");
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+    binlog_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    return result == 0 ? text.data : "";
+}
+
+static void test_alter(void)
+{
+    static const uint8_t commit = 4;
+    check(strstr(alter(0), "\"ddl\":\"ALTER") && strstr(alter(commit), "\"ddl\":\"ALTER"), "an ALTER that is done");
+    check(!strstr(alter(BINLOG_MARIADB_GTID_START_ALTER), "\"ddl\"") && strstr(text.data, "\"events\":0}"),
+          "one that begins");
+    check(!strstr(alter(BINLOG_MARIADB_GTID_ROLLBACK_ALTER), "\"ddl\"") && strstr(text.data, "\"events\":0}"),
+          "one that failed");
 }
 
 int main(void)
@@ -1434,6 +1473,7 @@ int main(void)
     test_xid();
     test_names();
     test_rollback();
+    test_alter();
     binlog_statement_free(&statement);
     binlog_gtid_set_free(set);
     free(copy);
