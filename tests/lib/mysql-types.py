@@ -54,7 +54,7 @@ class Number(Decimal):
 
 
 class Float(Text):
-    sql = staticmethod(lambda c: f"hex(cast({c} + 0e0 as char))")
+    sql = staticmethod(lambda c: f"hex(cast({c} * 1e0 as char))")
     value = staticmethod(lambda h: Single(as_text(h)))
 
 
@@ -113,8 +113,9 @@ class Geometry:
 
 
 class Vector:
-    sql = staticmethod(lambda c: f"hex({'vec_totext' if MARIADB else 'vector_to_string'}({c}))")
-    value = staticmethod(lambda h: [Single(x) for x in json.loads(as_text(h))])
+    # The server's own text has six digits only.
+    sql = staticmethod(lambda c: f"hex({c})")
+    value = staticmethod(lambda h: [Single(x[0]) for x in struct.iter_unpack("<f", bytes.fromhex(h))])
 
 
 def exact(text):
@@ -235,7 +236,7 @@ def types():
         yield "varbinary(2000) compressed", Binary(), long[:3] + ["repeat(x'00', 2000)"]
         yield "blob compressed", Binary(), long[:3] + ["repeat(x'00ff', 20000)"]
         if VERSION >= 110700:
-            yield "vector(4)", Vector(), ["vec_fromtext('[1,2,-3.5,0.1]')", "vec_fromtext('[0,0,0,0]')", "vec_fromtext('[1e-10,3.4e38,16777216,-1]')"]
+            yield "vector(4)", Vector(), ["vec_fromtext('[1,2,-3.5,0.1]')", "vec_fromtext('[0,0,0,0]')", "x'" + struct.pack("<4f", 1e-10, 1e18, 16777216, -1).hex() + "'"]
     elif VERSION >= 90000:
         yield "vector(4)", Vector(), ["string_to_vector('[1,2,-3.5,0.1]')", "string_to_vector('[0,0,0]')", "string_to_vector('[1e-10,3.4e38,16777216,-1]')"]
         yield "vector(1000)", Vector(), ["string_to_vector('[" + ",".join(str(i * 0.1) for i in range(1000)) + "]')"]
@@ -247,7 +248,7 @@ def tables():
         yield f"k{number:03d}", [("v", kind.strip(), rule, True)], [[str(v)] for v in values] + [["null"]]
     number, text = Number(), Text()
     invisible = "invisible"
-    yield "generated", [("a", "int", number, True), ("virt", "int generated always as (a * 2) virtual", number, False), ("stor", "varchar(50) generated always as (concat('<', b, '>')) stored", text, False),
+    yield "gencols", [("a", "int", number, True), ("virt", "int generated always as (a * 2) virtual", number, False), ("stor", "varchar(50) generated always as (concat('<', b, '>')) stored", text, False),
                         ("b", "varchar(40)", text, True), ("hidden", f"int {invisible} default 7", number, True), ("jv", "varchar(20) generated always as (left(b, 1)) virtual", text, False)], \
         [["1", "'x'", "8"], ["-5", "'é'", "null"], ["null", "null", "9"]]
     wide = [(f"c{i}", ("int", "varchar(20)", "tinyint unsigned", "datetime(3)", "decimal(10,2)")[i % 5], (number, text, number, Datetime(), Decimal())[i % 5], True) for i in range(300)]
