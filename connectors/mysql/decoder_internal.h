@@ -10,7 +10,9 @@
 
 /* The open group. */
 struct group {
-    bool open, begun;               /* begun: BEGIN was read */
+    bool open, begun; /* begun: BEGIN was read */
+    bool savepoint;   /* there is one: the first stands behind saved_rows rows */
+    uint64_t saved_rows;
     uint64_t ordinal, events, rows; /* events: all lines of changes; rows: those of them that are no statements */
     int64_t ts_ms;
     struct binlog_gtid gtid;

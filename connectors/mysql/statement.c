@@ -321,7 +321,7 @@ static bool analyzes_tables(struct lexer *lexer)
 static enum binlog_statement_kind rollback(struct lexer *lexer)
 {
     take(lexer, "work");
-    return take(lexer, "to") ? BINLOG_STATEMENT_SAVEPOINT : BINLOG_STATEMENT_ROLLBACK;
+    return take(lexer, "to") ? BINLOG_STATEMENT_ROLLBACK_TO : BINLOG_STATEMENT_ROLLBACK;
 }
 
 static enum binlog_statement_kind classify(struct lexer *lexer, struct binlog_statement *statement)

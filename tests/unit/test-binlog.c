@@ -1246,8 +1246,8 @@ static void test_statements(void)
          "/*!50000 BEGIN*/", "-- x\nBEGIN", "#x\nBEGIN;", "/*M!100100 BEGIN */", "--\nBEGIN");
     KIND(COMMIT, "COMMIT", "commit /* x */", "COMMIT AND CHAIN", "# a\n-- b\n/* c */COMMIT");
     KIND(ROLLBACK, "ROLLBACK", "rollback work", "ROLLBACK /* to */");
-    KIND(SAVEPOINT, "SAVEPOINT s", "SAVEPOINT `s`", "ROLLBACK TO s", "ROLLBACK WORK TO SAVEPOINT `s`",
-         "RELEASE SAVEPOINT s");
+    KIND(SAVEPOINT, "SAVEPOINT s", "SAVEPOINT `s`", "RELEASE SAVEPOINT s");
+    KIND(ROLLBACK_TO, "ROLLBACK TO s", "ROLLBACK WORK TO SAVEPOINT `s`");
     KIND(XA_START, "XA START X'31',X'',1", "xa begin 'a'", "/* c */XA/* c */START/* c */'x'");
     KIND(XA_END, "XA END X'31',X'',1");
     KIND(XA_PREPARE, "XA PREPARE X'31',X'',1");
@@ -1391,6 +1391,34 @@ static void put_gtid(uint8_t flags, uint8_t more_flags)
     put(76, 8);
 }
 
+/* A row of t(a int). */
+static int decode_row(struct binlog_decoder *decoder)
+{
+    start();
+    put_hex("12000000000001000164000174000103000004020161");
+    int result = decode(decoder, BINLOG_TABLE_MAP, NULL);
+    start();
+    put_hex("120000000000010001ff0005000000");
+    return result == 0 ? decode(decoder, BINLOG_WRITE_ROWS_V1, NULL) : result;
+}
+
+/* A row, SAVEPOINT, as many rows, ROLLBACK TO. */
+static int roll_back_to(int rows, struct cdc_error *error)
+{
+    struct binlog_decoder *decoder = new_decoder();
+    put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    result = result == 0 ? decode_row(decoder) : result;
+    put_query("", "d", "SAVEPOINT `s`");
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+    for (int i = 0; i < rows; i++)
+        result = result == 0 ? decode_row(decoder) : result;
+    put_query("", "d", "ROLLBACK TO `s`");
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, error) : -2;
+    binlog_decoder_free(decoder);
+    return result;
+}
+
 /* Behind BEGIN: `DROP TABLE`, with_row: a row of t(a int), then ROLLBACK. Its result. */
 static int roll_back(bool with_row, struct cdc_error *error)
 {
@@ -1399,14 +1427,8 @@ static int roll_back(bool with_row, struct cdc_error *error)
     int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
     put_query("", "d", "DROP TABLE IF EXISTS `d`.`t`/* Generated to handle failed CREATE OR REPLACE */");
     result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
-    if (with_row && result == 0) {
-        start();
-        put_hex("12000000000001000164000174000103000004020161");
-        result = decode(decoder, BINLOG_TABLE_MAP, NULL);
-        start();
-        put_hex("120000000000010001ff0005000000");
-        result = result == 0 ? decode(decoder, BINLOG_WRITE_ROWS_V1, NULL) : result;
-    }
+    if (with_row)
+        result = result == 0 ? decode_row(decoder) : result;
     put_query("", "d", "ROLLBACK");
     result = result == 0 ? decode(decoder, BINLOG_QUERY, error) : -2;
     binlog_decoder_free(decoder);
@@ -1422,6 +1444,9 @@ static void test_rollback(void)
           "a statement stays when its group is rolled back");
     check(roll_back(true, &error) == -1 && error.status == CDC_EXIT_CONFIG && strstr(text.data, "{\"op\":\"c\""),
           "a row before a rollback is an error");
+    check(roll_back_to(0, NULL) == 0, "no row behind a savepoint");
+    check(roll_back_to(1, &error) == -1 && error.status == CDC_EXIT_CONFIG,
+          "a row behind a savepoint that is rolled back to is an error");
 }
 
 static const char *alter(uint8_t more_flags)
