@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HOLD_MAX ((size_t)512 << 10) /* bytes of lines */
+
 static int set_file(struct binlog_decoder *decoder, struct cdc_span file, uint64_t position, struct cdc_error *error)
 {
     if (file.n == 0 || file.n >= sizeof decoder->place.file || memchr(file.p, 0, file.n))
@@ -64,8 +66,8 @@ static bool is_preparing(const struct binlog_decoder *decoder)
 
 /* One event, of the log itself, out of a payload or of a prepared transaction: 0, 1 when a prepared transaction is to be
  * read now, -1. */
-static int dispatch(struct binlog_decoder *decoder, const struct binlog_header *header, struct binlog_reader body,
-                    struct cdc_buf *out, struct cdc_error *error)
+static int take_event(struct binlog_decoder *decoder, const struct binlog_header *header, struct binlog_reader body,
+                      struct cdc_buf *out, struct cdc_error *error)
 {
     switch (header->type) {
     case BINLOG_ROTATE: return rotate_event(decoder, body, error);
@@ -116,6 +118,29 @@ static int dispatch(struct binlog_decoder *decoder, const struct binlog_header *
     case BINLOG_MARIADB_START_ENCRYPTION: return 0;
     default: return unknown_event(decoder, header, error);
     }
+}
+
+/* What was held back goes out. */
+static void release(struct binlog_decoder *decoder, struct cdc_buf *out)
+{
+    cdc_buf_append(out, decoder->held.data, decoder->held.len);
+    out->failed |= decoder->held.failed;
+    decoder->held.len = 0;
+}
+
+static int dispatch(struct binlog_decoder *decoder, const struct binlog_header *header, struct binlog_reader body,
+                    struct cdc_buf *out, struct cdc_error *error)
+{
+    struct group *group = &decoder->group;
+    bool hold = decoder->flavor == BINLOG_MARIADB && !(group->open && group->released);
+    int result = take_event(decoder, header, body, hold ? &decoder->held : out, error);
+    if (result < 0)
+        decoder->held.len = 0; /* of a transaction that is not complete */
+    if (!hold || (group->open && decoder->held.len < HOLD_MAX))
+        return result;
+    group->released = group->open;
+    release(decoder, out);
+    return result;
 }
 
 /* next_position has 32 bits and is 0 in artificial events: the place is counted on. */
@@ -199,6 +224,7 @@ static int next_of_xa(struct binlog_decoder *decoder, struct cdc_buf *out, struc
         if (n != xid.n || memcmp(data, xid.p, n) != 0)
             return cdc_error_set(error, CDC_EXIT_CONFIG, "the file of a prepared transaction belongs to another one");
         binlog_xa_abandon(decoder->xa);
+        release(decoder, out);
         return binlog_xa_finish(decoder->xa, xid, decoder->number, error) < 0 ||
                        decoder_end_group(decoder, out, error) < 0
                    ? -1
@@ -261,6 +287,7 @@ void binlog_decoder_free(struct binlog_decoder *decoder)
     cdc_buf_free(&decoder->group.tail);
     cdc_buf_free(&decoder->query_scratch);
     cdc_buf_free(&decoder->rows_scratch);
+    cdc_buf_free(&decoder->held);
     cdc_buf_free(&decoder->event_tail);
     cdc_buf_free(&decoder->boundary_pos);
     cdc_buf_free(&decoder->boundary_source);
@@ -274,6 +301,7 @@ int binlog_decoder_start(struct binlog_decoder *decoder, uint64_t number, const 
     decoder->group.open = false;
     decoder->group.gtid.kind = BINLOG_GTID_NONE;
     decoder->in_payload = decoder->in_xa = false;
+    decoder->held.len = 0;
     if (decoder->xa)
         binlog_xa_abandon(decoder->xa);
     decoder->number = number;

@@ -41,6 +41,7 @@ struct binlog_table {
     bool has_names;    /* the log itself told them */
     bool has_key_told; /* the log itself told the primary key (or that there may be none, with FULL metadata) */
     bool has_key, selected, schema_written;
+    uint64_t schema_number;     /* C of the transaction that its schema line was written in */
     struct cdc_buf source_head; /* `{"connector":..,"name":..,"db":..,"table":..` ready */
 };
 /* From a TABLE_MAP; body: the event's, as it stands. Names, charsets, labels, key as far as the log tells. RETURNS NEW */

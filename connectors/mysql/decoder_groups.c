@@ -14,7 +14,8 @@ void decoder_begin_group(struct binlog_decoder *decoder, const struct binlog_hea
     char head[17 + 16];
     struct cdc_buf pos = {head, 0, sizeof head, false};
     struct cdc_buf numbers = group->numbers, tail = group->tail;
-    *group = (struct group){.open = true, .server_id = header->server_id, .numbers = numbers, .tail = tail};
+    *group = (struct group){
+        .open = true, .server_id = header->server_id, .counts = decoder->counts, .numbers = numbers, .tail = tail};
     if (gtid)
         group->gtid = *gtid;
     group->ts_ms =
@@ -122,6 +123,8 @@ void binlog_heartbeat(struct binlog_decoder *decoder, int64_t now_ms, struct cdc
 int decoder_start_of_group(struct binlog_decoder *decoder, const struct binlog_header *header,
                            const struct binlog_gtid *gtid, struct cdc_buf *out, struct cdc_error *error)
 {
+    if (decoder->group.open && decoder->group.events > 0 && decoder_forget_group(decoder))
+        decoder->group.open = false; /* it was never committed */
     if (decoder->group.open && decoder->group.events > 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a transaction in %s before %llu has no end",
                              decoder->place.file, (unsigned long long)decoder->event_position);
@@ -129,4 +132,20 @@ int decoder_start_of_group(struct binlog_decoder *decoder, const struct binlog_h
         return -1;
     decoder_begin_group(decoder, header, gtid);
     return 0;
+}
+
+bool decoder_forget_group(struct binlog_decoder *decoder)
+{
+    struct group *group = &decoder->group;
+    if (decoder->flavor != BINLOG_MARIADB || group->released || group->rows != group->events)
+        return false;
+    for (size_t i = 0; i < decoder->n_slots; i++)
+        if (decoder->tables[i] && decoder->tables[i]->schema_number == decoder->number)
+            decoder->tables[i]->schema_written = false;
+    decoder->held.len = 0;
+    group->counts.ignored_events = decoder->counts.ignored_events;
+    group->counts.commit_ms = decoder->counts.commit_ms;
+    decoder->counts = group->counts;
+    group->events = group->rows = 0;
+    return true;
 }

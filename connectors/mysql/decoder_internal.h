@@ -14,6 +14,8 @@ struct group {
     bool savepoint;   /* there is one: the first stands behind saved_rows rows */
     uint64_t saved_rows;
     uint64_t ordinal, events, rows; /* events: all lines of changes; rows: those of them that are no statements */
+    bool released;                  /* its lines are no longer held back */
+    struct binlog_counts counts;    /* as they were before it */
     int64_t ts_ms;
     struct binlog_gtid gtid;
     uint32_t server_id;
@@ -36,6 +38,7 @@ struct binlog_decoder {
     struct binlog_table *last;
     struct binlog_cell *before, *after;
     size_t n_cells;
+    struct cdc_buf held; /* lines of the open group, see decoder_forget_group */
     struct binlog_payload *payload;
     bool in_payload;
     struct binlog_xa *xa; /* NULL: nowhere to keep prepared transactions */
@@ -65,6 +68,12 @@ int decoder_end_group(struct binlog_decoder *decoder, struct cdc_buf *out, struc
 void decoder_begin_event(struct binlog_decoder *decoder);
 void decoder_begin_group(struct binlog_decoder *decoder, const struct binlog_header *header,
                          const struct binlog_gtid *gtid);
+
+/* MariaDB logs rows of transactions that are rolled back, when they touched more than tables with transactions, and after a
+ * crash the beginning of one whose end is missing. So its lines are held back until its end is read, as long as they are
+ * few; then all that is left of such a one can be forgotten: true. false: lines are out, or what is to be kept is mixed
+ * with what is not. */
+bool decoder_forget_group(struct binlog_decoder *decoder);
 
 /* -- decoder_rows.c */
 /* `{"op":"c","pos":"...","seq":N,"ts_ms":N,"source":{...}` */

@@ -19,6 +19,7 @@ static void schema_line(struct binlog_decoder *decoder, struct binlog_table *tab
                              cdc_span(decoder->event_tail.data, decoder->event_tail.len));
     decoder->event_tail.len = tail;
     table->schema_written = true;
+    table->schema_number = decoder->number;
     decoder->counts.lines++;
 }
 

@@ -123,7 +123,7 @@ static int statement_format(const struct binlog_decoder *decoder, const struct b
 /* Statements stay: MariaDB logs the DROP TABLE of a CREATE OR REPLACE ... SELECT that failed before a ROLLBACK. */
 static int rolled_back(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
 {
-    if (decoder->group.rows == 0)
+    if (decoder->group.rows == 0 || decoder_forget_group(decoder))
         return decoder_end_group(decoder, out, error);
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "%s at %llu: a transaction of tables with and without transactions was rolled back: what of it stays "

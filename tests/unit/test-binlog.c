@@ -1436,14 +1436,41 @@ static int roll_back(bool with_row, struct cdc_error *error)
     return result;
 }
 
+/* A row twice, in two transactions; the first ends in ROLLBACK, or has no end, as after a crash. */
+static int roll_back_row(bool rollback)
+{
+    struct binlog_decoder *decoder = new_decoder();
+    put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    result = result == 0 ? decode_row(decoder) : result;
+    if (rollback) {
+        put_query("", "d", "ROLLBACK");
+    } else {
+        put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
+        result = result == 0 ? decode(decoder, BINLOG_MARIADB_GTID, NULL) : result;
+        result = result == 0 ? decode_row(decoder) : result;
+        put_query("", "d", "COMMIT");
+    }
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : -2;
+    binlog_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    return result;
+}
+
 static void test_rollback(void)
 {
     struct cdc_error error = {0};
     check(roll_back(false, NULL) == 0 && strstr(text.data, "{\"op\":\"ddl\"") &&
               strstr(text.data, "{\"op\":\"commit\"") && strstr(text.data, "\"events\":1}"),
           "a statement stays when its group is rolled back");
-    check(roll_back(true, &error) == -1 && error.status == CDC_EXIT_CONFIG && strstr(text.data, "{\"op\":\"c\""),
-          "a row before a rollback is an error");
+    check(roll_back(true, &error) == -1 && error.status == CDC_EXIT_CONFIG && !strstr(text.data, "{\"op\":\"c\""),
+          "a statement and a row before a rollback are an error, and the row does not go out");
+    check(roll_back_row(true) == 0 && !strstr(text.data, "{\"op\":\"c\"") && !strstr(text.data, "\"schema\"") &&
+              strstr(text.data, "\"events\":0}"),
+          "rows that are rolled back leave nothing");
+    check(roll_back_row(false) == 0 && strstr(text.data, "\"schema\"") && strstr(text.data, "{\"op\":\"c\"") &&
+              strstr(text.data, "\"events\":1}"),
+          "the same without a rollback are there");
     check(roll_back_to(0, NULL) == 0, "no row behind a savepoint");
     check(roll_back_to(1, &error) == -1 && error.status == CDC_EXIT_CONFIG,
           "a row behind a savepoint that is rolled back to is an error");
