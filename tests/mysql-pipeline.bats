@@ -99,7 +99,7 @@ traffic_was_good() { is "errors of the traffic" "" "$(grep '^ERROR' "$DIR/traffi
         pause_ms 700
         msql 'flush binary logs'
     done
-    if [ $((RANDOM % 2)) = 0 ]; then mysql_kill; fi
+    mysql_kill
     mysql_restart
     pause_ms 1000
     mysql_restart

@@ -15,7 +15,7 @@ crash_tables() {
           create table moving (id bigint primary key, v varchar(100), w int);
           create table marker (id int primary key, n int);
           insert into marker values (1, 0);
-          insert into accounts (id, owner, balance, flag, big) select n, concat('owner ', n), n * 1.01, n % 2, if(n % 4 = 0, repeat(md5(n), 120), null) from $(numbers 1 "$SHARED_ROWS");
+          insert into accounts (id, owner, balance, flag, big) select n, concat('owner ', n), n * 1.01, n % 2, if(n % 4 = 0, repeat(sha2(n, 256), 60), null) from $(numbers 1 "$SHARED_ROWS");
           insert into accounts (id, owner, balance, note) select 1000000 + n, concat('cold ', n), n, concat('note ', n) from $(numbers 1 "$COLD_ROWS");
           insert into history (account, delta) select n, n from $(numbers 1 1000);
           insert into branches select concat(n, '-0'), n from $(numbers 1 4);

@@ -4,7 +4,7 @@
 # Statements may fail (deadlocks, a server that is away): the next one does not depend on it.
 function pick(k) { return int(rand() * k) + 1 }
 function text(k) { return sprintf("%s %d é 😀 \"q\" \\\\ %c", client, pick(1e9), 97 + pick(25)) }
-function big() { return "repeat(md5('" pick(1e9) "'), " (100 + pick(150)) ")" }
+function big() { return "repeat(sha2('" pick(1e9) "', 256), " (50 + pick(75)) ")" }
 function fresh() { return client * 10000000 + (++serial) }
 function add(id) { own[++owned] = id }
 function insert(id) {
