@@ -292,6 +292,23 @@ has_rows() { [ "$(rows)" -ge "$1" ]; }
     cmp "$DIR/p" "$DIR/before"
 }
 
+@test "RESET MASTER, and then more transactions than there were before: exit 79, not a silent gap" {
+    on_other
+    reset_log
+    table
+    for i in 1 2 3; do insert $i $i; done
+    begin
+    insert 4 4
+    binlog --offset-file "$DIR/p" --until now
+    insert 5 5
+    reset_log
+    # The numbers, the file and more than its length come again.
+    for i in {11..40}; do msql "insert into t values ($i, 'a value of another length')"; done
+    : >"$DIR/out"
+    exits 79 binlog --offset-file "$DIR/p" --until now
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+}
+
 # All files but the last: a server keeps those that it still needs itself, or that somebody reads.
 purged() {
     msql "flush engine logs; purge binary logs to '$(log_files | tail -1)'"

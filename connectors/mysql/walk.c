@@ -141,7 +141,7 @@ static int walk_to(struct binlog_stream *stream, const struct binlog_place *plac
     to.position = to.position > 4 ? to.position : 5;
     int result = gathering.set ? binlog_walk(stream, &head, &to, gather, &gathering, &end, error) : -1;
     if (result == 0 && place->position > 4 && (gathering.open || binlog_place_compare(&end, place) != 0))
-        result = cdc_error_set(error, CDC_EXIT_CONFIG, "%s:%llu is not where a transaction begins", place->file,
+        result = cdc_error_set(error, CDC_EXIT_LOST, "%s:%llu is not where a transaction begins", place->file,
                                (unsigned long long)place->position);
     if (result == 0) {
         binlog_gtid_set_append(&text, gathering.set);
