@@ -13,7 +13,7 @@ WITH_MYSQL ?= yes
 WITH_SQLITE ?= yes
 WITH_HTTP ?= yes
 
-CFLAGS ?= -O2 -g
+CFLAGS ?= -O3 -g
 PKG_CONFIG ?= pkg-config
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wpointer-arith
 HARDENING = -D_FORTIFY_SOURCE=2 -fstack-protector-strong

@@ -639,7 +639,7 @@ static int apply_all(struct update *update, struct cdc_span diffs)
 {
     struct binlog_reader reader = {(const uint8_t *)diffs.p, (const uint8_t *)diffs.p + diffs.n, false};
     struct cdc_buf scratch = CDC_BUF_INIT;
-    struct diff diff;
+    struct diff diff = {0};
     int result = 0;
     while (result == 0 && binlog_left(&reader) != 0) {
         result = next_diff(&reader, &diff, update->error);
