@@ -149,8 +149,8 @@ gone 2
 EOF
 }
 
+# bats test_tags=only:mariadb-11
 @test "binlog_row_image=FULL_NODUP (MariaDB 11.4): the old row fills in what did not change" {
-    [ "$TYPES_MARIADB" = 1 ] && [ "$TYPES_VERSION" -ge 110400 ] || skip "not of this server"
     images FULL_NODUP
     applied >"$DIR/applied"
     is "rows" 6 "$(wc -l <"$DIR/applied")"
@@ -163,8 +163,8 @@ partial() {
     msql "set session binlog_row_image = $1; set session binlog_row_value_options = PARTIAL_JSON; $2"
 }
 
+# bats test_tags=only:mysql
 @test "PARTIAL_JSON (MySQL): the whole document after each update" {
-    mysql_is_mariadb && skip "not of this server"
     msql "create table t (id int primary key, j json, other json, n int)"
     begin
     partial FULL "insert into t values (1, json_object('a', 1, 'b', json_array(1, 2, 3), 'long', repeat('x', 3000), 'c', json_object('d', 'text')), '{\"o\": [1]}', 0);
@@ -203,8 +203,8 @@ EOF
     fi
 }
 
+# bats test_tags=only:mariadb
 @test "types of before MySQL 5.6, which MariaDB still makes" {
-    mysql_is_mariadb || skip "not of this server"
     msql 'set global mysql56_temporal_format = OFF'
     msql "create table t (id int primary key, t time, dt datetime, ts timestamp null)"
     begin
