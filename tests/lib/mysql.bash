@@ -89,6 +89,8 @@ mysql_up() {
     local dir options pid
     dir=$(mysql_dir "$1")
     mapfile -t options <"$dir/options"
+    # MySQL takes a process that was killed, and not yet collected, for one that uses the socket.
+    rm -f "$dir/socket" "$dir/socket.lock"
     (cd "$dir" && as_mysql "$(mysql_daemon)" "${options[@]}") </dev/null >>"$dir/log" 2>&1 3>&- &
     pid=$!
     disown "$pid"
