@@ -22,10 +22,9 @@ LOG=$MYSQL_DATA/binlog.000001
 
 file_ours() { OUTPUT=/dev/null timed "$DIR/file.ours" mysql-binlog -q -t bench.items --file "$LOG"; }
 file_peer() { OUTPUT=/dev/null timed "$DIR/file.peer" mariadb-binlog --no-defaults --base64-output=DECODE-ROWS -vv "$LOG"; }
-live_ours() {
-    timed "$DIR/live.ours" mysql-binlog -q -t bench.items --start=binlog.000001:4 --until=binlog.000002:4 --ack stdout "$MYSQL_URL"
-    is "rows" "$ROWS" "$(grep -c '"op":"c"' "$DIR/output")" || die "rows are missing"
-}
+live() { mysql-binlog -q -t bench.items --start=binlog.000001:4 --until=binlog.000002:4 --ack stdout "$MYSQL_URL"; }
+live_ours() { OUTPUT=/dev/null timed "$DIR/live.ours" mysql-binlog -q -t bench.items --start=binlog.000001:4 --until=binlog.000002:4 --ack stdout "$MYSQL_URL"; }
+is "rows" "$ROWS" "$(live 2>>"$DIR/err" | grep -c '"op":"c"')" || die "rows are missing"
 live_peer() {
     rm -f "$DIR"/raw*
     timed "$DIR/live.peer" mariadb-binlog --no-defaults --read-from-remote-server --raw --result-file="$DIR/raw" --host=127.0.0.1 --port="$(cat "$(mysql_dir)/port")" --user=cdc --password="$MYSQL_PASSWORD" binlog.000001
