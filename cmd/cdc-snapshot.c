@@ -28,6 +28,7 @@ static const struct cdc_option option_table[] = {
     {0, "ack", CDC_OPTION_LIST, AT(common.ack), "FILE", "a sink's offset file: wait for that; or stdout", 0, 0, NULL},
     {0, "chunk-rows", CDC_OPTION_INTEGER, AT(chunk_rows), "N", "a commit line after N rows (default 10000)", 1,
      INT64_C(1) << 40, NULL},
+    {'j', "jobs", CDC_OPTION_INTEGER, AT(jobs), "N", "MySQL, MariaDB: read with N sessions (default 1)", 1, 64, NULL},
     {0, "retry-max", CDC_OPTION_INTEGER, AT(common.retry_max), "N", "attempts after an error (default: for ever)", 0,
      INT64_MAX, NULL},
     {0, "Values", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
@@ -144,7 +145,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
 
 int main(int argc, char **argv)
 {
-    struct snapshot_values values = {.progress = "auto", .chunk_rows = 10000};
+    struct snapshot_values values = {.progress = "auto", .chunk_rows = 10000, .jobs = 1};
     struct program program = {
         .name = "cdc-snapshot",
         .synopsis = "[options] [URL]",

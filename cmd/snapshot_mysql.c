@@ -44,6 +44,7 @@ static int run_selected(struct program *program, const struct snapshot_values *v
          .named = v->common.tables.count > 0,
          .style = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},
          .chunk_rows = v->chunk_rows,
+         .jobs = (size_t)v->jobs,
          .progress = snapshot_shows_progress(v),
          .output_fd = STDOUT_FILENO}};
     const struct snapshot_attempt attempts = {attempt, &context};

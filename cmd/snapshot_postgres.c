@@ -69,7 +69,8 @@ static int run(struct program *program, const struct snapshot_values *v, const c
                                .progress = snapshot_shows_progress(v),
                                .output_fd = STDOUT_FILENO}};
     const struct snapshot_attempt attempts = {attempt, &context};
-    if (snapshot_refuse_option("--defaults-file", v->defaults_file != NULL, "PostgreSQL", error) < 0)
+    if (snapshot_refuse_option("--defaults-file", v->defaults_file != NULL, "PostgreSQL", error) < 0 ||
+        snapshot_refuse_option("--jobs", v->jobs > 1, "PostgreSQL", error) < 0)
         return -1;
     cdc_retry_init(&retry, v->common.retry_max);
     int result = resolve(program, &settings, &retry, error);

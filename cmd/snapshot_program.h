@@ -11,7 +11,7 @@ struct snapshot_values {
     struct source_options common;
     const char *slot, *publication, *progress, *defaults_file;
     bool no_create;
-    int64_t chunk_rows;
+    int64_t chunk_rows, jobs;
 };
 
 /* One kind of database, chosen by the URL's scheme. */

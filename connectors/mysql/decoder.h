@@ -14,13 +14,13 @@
  * any position: offsets hold both C and the GTID set (or file and offset) that is complete with it. At another server the
  * order may be another one: there counting goes on from the wall clock again.
  * A pos compares byte-wise in stream order. Hexadecimal digits are upper case.
- *   snapshot line  CCCCCCCCCCCCCCCC.0000000000.aAAAA.RRRRRRRRRRRR   A: attempt, R: line (1..)
+ *   snapshot line  CCCCCCCCCCCCCCCC.0000000000.aAAAA.KKKKKK.RRRRRRRRRR   A: attempt, K: chunk, R: its line
  *   schema line    CCCCCCCCCCCCCCCC.OOOOOOOOOO.0                    O: ordinal of the next change
  *   change         CCCCCCCCCCCCCCCC.OOOOOOOOOO.1                    O: grows within the transaction, whatever -t selects
  *   commit         CCCCCCCCCCCCCCCC.FFFFFFFFFF.0
  *   heartbeat      CCCCCCCCCCCCCCCC.FFFFFFFFFF.hNNNNNNNN            C: of the transaction before; N: counter
  * seq is C. */
-void binlog_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t line);
+void binlog_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t chunk, uint64_t line);
 void binlog_pos_schema(struct cdc_buf *out, uint64_t number, uint64_t ordinal);
 void binlog_pos_change(struct cdc_buf *out, uint64_t number, uint64_t ordinal);
 void binlog_pos_commit(struct cdc_buf *out, uint64_t number);

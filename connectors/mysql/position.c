@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBER_DIGITS = 16, ORDINAL_DIGITS = 10, ATTEMPT_DIGITS = 4, LINE_DIGITS = 12, COUNTER_DIGITS = 8 };
+enum { NUMBER_DIGITS = 16, ORDINAL_DIGITS = 10, ATTEMPT_DIGITS = 4, CHUNK_DIGITS = 6, LINE_DIGITS = 10, COUNTER_DIGITS = 8 };
 #define LAST_ORDINAL UINT64_C(0xFFFFFFFFFF)
 
 static void put_head(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
@@ -16,11 +16,13 @@ static void put_head(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
     cdc_buf_byte(out, '.');
 }
 
-void binlog_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t line)
+void binlog_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t chunk, uint64_t line)
 {
     put_head(out, number, 0);
     cdc_buf_byte(out, 'a');
     cdc_buf_hex(out, attempt, ATTEMPT_DIGITS);
+    cdc_buf_byte(out, '.');
+    cdc_buf_hex(out, chunk, CHUNK_DIGITS);
     cdc_buf_byte(out, '.');
     cdc_buf_hex(out, line, LINE_DIGITS);
 }

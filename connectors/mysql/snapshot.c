@@ -7,17 +7,22 @@
 #include <cdc/retry.h>
 #include <stdlib.h>
 
+/* The last line says that all is there. */
+static int end_lines(struct snapshot_run *run, struct cdc_error *error)
+{
+    struct snapshot_reader *reader = &run->readers[0];
+    reader->chunk.number = run->next.number;
+    reader->chunk.table = run->n_tables;
+    reader->line = reader->events = 0;
+    binlog_snapshot_commit_line(reader, true);
+    return binlog_snapshot_write_lines(reader, error) < 0 ? -1 : cdc_writer_sync(run->writer, error);
+}
+
 static int copy_all(struct snapshot_run *run, struct cdc_error *error)
 {
-    run->progress.began = cdc_clock_ms();
+    run->progress.began = run->saved = cdc_clock_ms();
     run->progress.next = run->progress.began + 1000;
-    for (size_t i = 0; i < run->n_tables; i++)
-        if (binlog_snapshot_read_table(run, &run->tables[i], error) < 0)
-            return -1;
-    binlog_snapshot_commit_line(run, true);
-    if (cdc_snapshot_drain(run->writer, run->control, error) < 0)
-        return -1;
-    return cdc_writer_sync(run->writer, error);
+    return binlog_snapshot_read_all(run, error) < 0 ? -1 : end_lines(run, error);
 }
 
 static int written(struct snapshot_run *run, struct cdc_error *error)
@@ -27,6 +32,7 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     if (!state->written)
         return cdc_error_memory(error);
     state->finished = run->acks == NULL;
+    binlog_snapshot_points_drop(state, NULL);
     run->metrics->seq = (int64_t)state->number;
     if (binlog_snapshot_state_save(run, error) < 0)
         return -1;
@@ -39,7 +45,7 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
 
 static int attempt(struct snapshot_run *run, struct cdc_error *error)
 {
-    run->guard = binlog_snapshot_guard_new(run->control->wake_fd, error);
+    run->guard = binlog_snapshot_guard_new(run->control->wake_fd, run->settings->jobs + SNAPSHOT_OTHERS, error);
     if (!run->guard || binlog_snapshot_begin(run, error) < 0 || copy_all(run, error) < 0)
         return -1;
     return written(run, error);
@@ -57,16 +63,14 @@ static void tell_signal(const struct snapshot_run *run, struct cdc_error *error)
 static void run_free(struct snapshot_run *run)
 {
     if (run->guard) {
-        binlog_snapshot_close(run, run->reader);
+        binlog_snapshot_close_readers(run, 0);
         binlog_snapshot_close(run, run->sql);
     }
     binlog_snapshot_guard_free(run->guard);
     binlog_snapshot_forget_tables(run);
-    free(run->cells);
-    free(run->wires);
+    binlog_snapshot_chunk_free(&run->next);
     cdc_buf_free(&run->names);
     cdc_buf_free(&run->tail);
-    cdc_buf_free(&run->fixed);
     cdc_writer_free(run->writer);
     binlog_snapshot_state_clear(&run->state);
 }
@@ -84,6 +88,9 @@ int binlog_snapshot_run(const struct binlog_snapshot_settings *settings, struct 
         .log = log,
         .progress = {.log = log, .control = control, .metrics = metrics, .show = settings->progress},
     };
+    pthread_mutex_init(&run.claims, NULL);
+    pthread_mutex_init(&run.turns, NULL);
+    pthread_cond_init(&run.turned, NULL);
     int result = binlog_snapshot_state_read(&run, error);
     if (result == 0)
         result = binlog_snapshot_check_finished(&run, error);
@@ -96,5 +103,8 @@ int binlog_snapshot_run(const struct binlog_snapshot_settings *settings, struct 
             cdc_snapshot_finish_output(run.writer, control);
     }
     run_free(&run);
+    pthread_mutex_destroy(&run.claims);
+    pthread_mutex_destroy(&run.turns);
+    pthread_cond_destroy(&run.turned);
     return result < 0 ? -1 : 0;
 }

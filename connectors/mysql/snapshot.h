@@ -6,6 +6,7 @@
 #include "connectors/mysql/source.h"
 
 #include <cdc/snapshot.h>
+#include <pthread.h>
 
 /* Where the log goes on after the first attempt: nothing that the rows lack lies before it. */
 struct snapshot_place {
@@ -15,6 +16,14 @@ struct snapshot_place {
     uint32_t server_id;
 };
 
+/* A commit line that a further attempt can go on behind: the tables before this one are read, and this one up to a key. */
+struct snapshot_point {
+    char pos[64];        /* of the line */
+    struct cdc_buf json; /* what the offset file keeps of it; owned */
+};
+enum { SNAPSHOT_POINTS = 16 }; /* acks lag behind what is written */
+enum { SNAPSHOT_OTHERS = 2 };  /* sessions besides the readers': the questions', the lock's */
+
 /* What the offset file keeps. */
 struct snapshot_state {
     bool has_start, finished;
@@ -22,6 +31,8 @@ struct snapshot_state {
     unsigned attempt; /* the last one that began to write */
     char *written;    /* pos of the last commit of a whole attempt, or NULL */
     struct snapshot_place from;
+    struct snapshot_point points[SNAPSHOT_POINTS]; /* in the order of their lines */
+    size_t n_points;
 };
 
 /* How a value comes in a row of the binary protocol. */
@@ -36,11 +47,46 @@ enum snapshot_wire {
 
 struct snapshot_table {
     struct binlog_table *table;
-    double estimate; /* rows */
-    bool frozen;     /* its engine has consistent snapshots */
+    double estimate;  /* rows */
+    bool frozen;      /* its engine has consistent snapshots */
+    char created[24]; /* as the server says; "" when it does not */
+    size_t *key;      /* columns of the primary key that it can be read in the order of, in that order; owned */
+    size_t n_key;     /* 0: it is read in one piece */
 };
 
-struct snapshot_guard; /* ends what blocks when a signal comes */
+struct snapshot_guard; /* ends what blocks when a signal comes, or a session fails */
+struct snapshot_run;
+
+/* Values of a primary key: of strings their bytes in hexadecimal, of others what the server prints. */
+struct snapshot_key {
+    struct cdc_buf values; /* with NUL behind each; owned */
+    size_t n;              /* 0: no key */
+};
+
+/* What is read with one statement: a table, or the rows of one whose key is above after and not above upto. */
+struct snapshot_chunk {
+    uint64_t number; /* lines go out in this order, from 1 */
+    size_t table;
+    bool first, last; /* of its table in this attempt */
+    struct snapshot_key after, upto;
+};
+
+/* One session of the snapshot. It reads one chunk at a time, and keeps the lines until those before them are out. */
+struct snapshot_reader {
+    struct snapshot_run *run;
+    MYSQL *mysql;
+    pthread_t thread; /* of all but the first, which is the caller's */
+    bool started;
+    struct snapshot_chunk chunk;
+    struct binlog_cell *cells;
+    uint8_t *wires;                                 /* enum snapshot_wire of each column */
+    struct cdc_buf fixed;                           /* of a table's rows: from behind pos up to the row */
+    struct cdc_buf lines;                           /* of the chunk, not yet with the writer */
+    uint64_t line;                                  /* numbers pos inside of the chunk */
+    uint64_t events;                                /* changes since the last commit line */
+    uint64_t rows, n_lines, commits, unconvertible; /* not yet in the run's metrics */
+    struct cdc_error error;
+};
 
 struct snapshot_run {
     const struct binlog_snapshot_settings *settings;
@@ -52,20 +98,29 @@ struct snapshot_run {
     struct snapshot_state state;
     struct binlog_server server;
     struct snapshot_guard *guard;
-    MYSQL *sql;    /* keeps the tables from being altered, and answers questions */
-    MYSQL *reader; /* the consistent snapshot */
-    struct cdc_writer *writer;
+    MYSQL *sql; /* keeps the tables from being altered, and answers questions */
+    struct snapshot_reader *readers;
+    size_t n_readers;
     struct cdc_buf names; /* of the tables: "db\0table\0" ... */
     struct snapshot_table *tables;
     size_t n_tables;
-    struct binlog_cell *cells;
-    uint8_t *wires;       /* enum snapshot_wire of each column */
-    struct cdc_buf tail;  /* of source: `,"ts_ms":N,"server_id":N,"file":"F","pos":N,"row":0,"snapshot":` */
-    struct cdc_buf fixed; /* of a table's rows: from behind pos up to the row */
-    char last_pos[64];    /* of the last commit line */
+    struct cdc_buf tail; /* of source: `,"ts_ms":N,"server_id":N,"file":"F","pos":N,"row":0,"snapshot":` */
     int64_t ts_ms;
-    uint64_t lines; /* numbers pos */
-    uint64_t chunk; /* changes since the last commit line */
+    bool whole_images; /* binlog_row_image */
+
+    /* Which chunk is next: under claims, which is held while the server is asked for its end. */
+    pthread_mutex_t claims;
+    struct snapshot_chunk next; /* number, table, first and after of it */
+
+    /* Whose lines go out: under turns. What is below belongs to the reader whose turn it is. */
+    pthread_mutex_t turns;
+    pthread_cond_t turned;
+    uint64_t turn; /* number of a chunk */
+    bool failed;
+    struct cdc_error error; /* why */
+    struct cdc_writer *writer;
+    char last_pos[64]; /* of the last commit line */
+    int64_t saved;     /* cdc_clock_ms of the last point */
     struct cdc_snapshot_progress progress;
 };
 
@@ -80,9 +135,11 @@ int binlog_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *e
 void binlog_snapshot_append_source(const struct snapshot_run *run, struct cdc_buf *out, const char *snapshot);
 
 /* -- snapshot_session.c -- */
-/* wake_fd: readable once a signal has come. RETURNS NEW */
-struct snapshot_guard *binlog_snapshot_guard_new(int wake_fd, struct cdc_error *error);
+/* wake_fd: readable once a signal has come; sessions: so many at most. RETURNS NEW */
+struct snapshot_guard *binlog_snapshot_guard_new(int wake_fd, size_t sessions, struct cdc_error *error);
 void binlog_snapshot_guard_free(struct snapshot_guard *guard);
+/* Ends every wait for the server, as a signal does. */
+void binlog_snapshot_guard_cut(struct snapshot_guard *guard);
 /* Connects; a signal ends every wait for its server. RETURNS NEW (binlog_snapshot_close) */
 MYSQL *binlog_snapshot_open(struct snapshot_run *run, struct cdc_error *error);
 void binlog_snapshot_close(struct snapshot_run *run, MYSQL *mysql);
@@ -92,14 +149,15 @@ int binlog_snapshot_error(MYSQL *mysql, const char *what, struct cdc_error *erro
 void binlog_snapshot_append_name(struct cdc_buf *out, const char *db, const char *table);
 
 /* -- snapshot_position.c -- */
-/* Before the transaction of the snapshot begins (MySQL; nothing on MariaDB), and inside of it (MariaDB only). */
-int binlog_snapshot_place_before(struct snapshot_run *run, struct cdc_error *error);
-int binlog_snapshot_place_inside(struct snapshot_run *run, struct cdc_error *error);
+/* Begins the readers' transactions, and keeps the place that the log goes on from. */
+int binlog_snapshot_place_first(struct snapshot_run *run, struct cdc_error *error);
 /* Does the server's log still go on from the place of the first attempt? */
 int binlog_snapshot_place_check(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- snapshot_begin.c -- */
 int binlog_snapshot_begin(struct snapshot_run *run, struct cdc_error *error);
+/* START TRANSACTION WITH CONSISTENT SNAPSHOT in each of them, one after the other. */
+int binlog_snapshot_start_readers(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- snapshot_tables.c -- */
 /* Appends the names of the tables that are selected. */
@@ -112,10 +170,65 @@ void binlog_snapshot_forget_tables(struct snapshot_run *run);
 /* Fills columns from information_schema. */
 int binlog_snapshot_describe(struct snapshot_run *run, struct binlog_table *table, struct cdc_error *error);
 
+/* -- snapshot_key.c -- */
+/* Finds the primary key that the table can be read in the order of. */
+int binlog_snapshot_find_key(struct snapshot_run *run, struct snapshot_table *table, struct cdc_error *error);
+void binlog_snapshot_key_clear(struct snapshot_key *key);
+void binlog_snapshot_key_free(struct snapshot_key *key);
+/* Appends the value that the server sent as that text or those bytes. */
+void binlog_snapshot_key_append(struct snapshot_key *key, const struct binlog_column *column, const void *bytes,
+                                size_t n);
+/* Appends the value of a row that was read. */
+int binlog_snapshot_key_append_cell(struct snapshot_key *key, const struct binlog_column *column,
+                                    const struct binlog_cell *cell, uint8_t wire, struct cdc_error *error);
+/* Appends a value that was kept; false when it is none of that column. */
+bool binlog_snapshot_key_restore(struct snapshot_key *key, const struct binlog_column *column, struct cdc_span value);
+/* ` FORCE INDEX (PRIMARY) WHERE ... ORDER BY ...`: the rows above after, not above upto, either of which may be empty. */
+void binlog_snapshot_key_clause(struct cdc_buf *out, const struct snapshot_table *table,
+                                const struct snapshot_key *after, const struct snapshot_key *upto);
+
+/* -- snapshot_chunk.c -- */
+/* Gives the reader the chunk that is next. 1, 0 when there is none, or -1. */
+int binlog_snapshot_claim(struct snapshot_reader *reader, struct cdc_error *error);
+void binlog_snapshot_chunk_free(struct snapshot_chunk *chunk);
+
+/* -- snapshot_resume.c -- */
+/* Is it time to keep a point? */
+bool binlog_snapshot_point_is_due(const struct snapshot_run *run);
+/* Keeps a point behind the commit line that went out last: the reader's table is read up to key; NULL: it is read. */
+int binlog_snapshot_keep_point(struct snapshot_reader *reader, const struct snapshot_key *key, struct cdc_error *error);
+/* The reading begins behind the latest point that is stored, when what it says still holds; else with the first table. */
+int binlog_snapshot_resume(struct snapshot_run *run, struct cdc_error *error);
+/* Drops all points but the one (or NULL). */
+void binlog_snapshot_points_drop(struct snapshot_state *state, const struct snapshot_point *but);
+
+/* -- snapshot_lines.c -- */
+void binlog_snapshot_schema_line(struct snapshot_reader *reader);
+/* Attempts before this one may have left rows that are no more: the copy begins empty. */
+void binlog_snapshot_truncate_line(struct snapshot_reader *reader);
+/* What the lines of the table's rows have in common. */
+void binlog_snapshot_prepare_rows(struct snapshot_reader *reader);
+int binlog_snapshot_row_line(struct snapshot_reader *reader, struct cdc_error *error);
+/* Only in turn. last: the very last line of the attempt. */
+void binlog_snapshot_commit_line(struct snapshot_reader *reader, bool last);
+
 /* -- snapshot_rows.c -- */
-/* last: the very last line of the attempt. */
-void binlog_snapshot_commit_line(struct snapshot_run *run, bool last);
-int binlog_snapshot_read_table(struct snapshot_run *run, const struct snapshot_table *source, struct cdc_error *error);
+/* Reads the reader's chunk. */
+int binlog_snapshot_read_chunk(struct snapshot_reader *reader, struct cdc_error *error);
+
+/* -- snapshot_readers.c -- */
+/* RETURNS NEW in run. */
+int binlog_snapshot_open_readers(struct snapshot_run *run, struct cdc_error *error);
+/* Closes all but the first `left`. */
+void binlog_snapshot_close_readers(struct snapshot_run *run, size_t left);
+/* Reads all chunks; the readers' threads begin and end in it. */
+int binlog_snapshot_read_all(struct snapshot_run *run, struct cdc_error *error);
+/* Writes the lines when it is the reader's turn; waits for that when there are too many. */
+int binlog_snapshot_pass_lines(struct snapshot_reader *reader, struct cdc_error *error);
+/* Waits for the turn. */
+int binlog_snapshot_wait_turn(struct snapshot_reader *reader, struct cdc_error *error);
+/* Writes all lines, in turn. */
+int binlog_snapshot_write_lines(struct snapshot_reader *reader, struct cdc_error *error);
 
 /* -- snapshot_value.c */
 /* How a column of that type of the protocol comes, checked against what the column is. -1 when it cannot be. */

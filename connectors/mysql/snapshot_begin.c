@@ -23,24 +23,29 @@ static int check_prepared(struct snapshot_run *run, struct cdc_error *error)
     return cdc_error_hint(error, "the snapshot begins once it is committed or rolled back (XA RECOVER shows it)");
 }
 
-static int start_reader(struct snapshot_run *run, struct cdc_error *error)
+int binlog_snapshot_start_readers(struct snapshot_run *run, struct cdc_error *error)
 {
     static const char what[] = "cannot begin the snapshot's transaction";
-    run->reader = binlog_snapshot_open(run, error);
-    if (!run->reader)
+    for (size_t i = 0; i < run->n_readers; i++)
+        if (binlog_execute(run->readers[i].mysql, "ROLLBACK", what, error) < 0 ||
+            binlog_execute(run->readers[i].mysql, "START TRANSACTION WITH CONSISTENT SNAPSHOT", what, error) < 0)
+            return -1;
+    return 0;
+}
+
+static int start_first(struct snapshot_run *run, struct cdc_error *error)
+{
+    if (check_prepared(run, error) < 0 || binlog_snapshot_place_first(run, error) < 0)
         return -1;
-    /* Texts come as they are stored, in the charset of their column. */
-    if (binlog_execute(run->reader, "SET SESSION character_set_results = NULL", what, error) < 0 ||
-        binlog_execute(run->reader, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", what, error) < 0)
-        return -1;
-    bool first = !run->state.has_start;
-    if ((first ? binlog_snapshot_place_before(run, error) : binlog_snapshot_place_check(run, error)) < 0 ||
-        (first && check_prepared(run, error) < 0) ||
-        binlog_execute(run->reader, "START TRANSACTION WITH CONSISTENT SNAPSHOT", what, error) < 0)
-        return -1;
-    if (!first || run->server.flavor == BINLOG_MYSQL)
-        return 0;
-    return binlog_snapshot_place_inside(run, error) < 0 ? -1 : check_prepared(run, error);
+    /* MySQL's place is older than what the transactions see. */
+    return run->server.flavor == BINLOG_MYSQL ? 0 : check_prepared(run, error);
+}
+
+static int start(struct snapshot_run *run, struct cdc_error *error)
+{
+    if (!run->state.has_start)
+        return start_first(run, error);
+    return binlog_snapshot_place_check(run, error) < 0 ? -1 : binlog_snapshot_start_readers(run, error);
 }
 
 /* A table that was made after the tables were listed and before the place was read is in neither. */
@@ -57,9 +62,7 @@ static int is_complete(struct snapshot_run *run, struct cdc_error *error)
 static int hold_and_start(struct snapshot_run *run, struct cdc_error *error)
 {
     for (int i = 0; i < LOOKS; i++) {
-        binlog_snapshot_close(run, run->reader);
-        run->reader = NULL;
-        if (binlog_snapshot_hold_tables(run, error) < 0 || start_reader(run, error) < 0)
+        if (binlog_snapshot_hold_tables(run, error) < 0 || start(run, error) < 0)
             return -1;
         int complete = is_complete(run, error);
         if (complete != 0)
@@ -71,15 +74,9 @@ static int hold_and_start(struct snapshot_run *run, struct cdc_error *error)
 }
 
 /* Rows that are read again are newer than the log says for a while; that is put right only by whole rows in it. */
-static int check_images(struct snapshot_run *run, struct cdc_error *error)
+static int need_whole_images(const struct snapshot_run *run, struct cdc_error *error)
 {
-    char *image =
-        binlog_query_value(run->sql, "SELECT @@GLOBAL.binlog_row_image", "cannot read the server's settings", error);
-    if (!image)
-        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no binlog_row_image");
-    bool full = strcasecmp(image, "FULL") == 0 || strcasecmp(image, "FULL_NODUP") == 0;
-    free(image);
-    if (full)
+    if (run->whole_images)
         return 0;
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "the snapshot of \"%s\" was begun before, and can only be begun again with binlog_row_image = FULL",
@@ -89,15 +86,29 @@ static int check_images(struct snapshot_run *run, struct cdc_error *error)
                           "offset files of the pipeline and the copy, and start again");
 }
 
+/* RETURNS NEW */
+static char *read_setting(struct snapshot_run *run, const char *sql, struct cdc_error *error)
+{
+    char *value = binlog_query_value(run->sql, sql, "cannot read the server's settings", error);
+    if (!value && !error->status)
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells nothing of: %s", sql);
+    return value;
+}
+
 static int read_server(struct snapshot_run *run, struct cdc_error *error)
 {
     if (binlog_server_read(run->sql, &run->server, error) < 0)
         return -1;
+    char *image = read_setting(run, "SELECT @@GLOBAL.binlog_row_image", error);
+    if (!image)
+        return -1;
+    run->whole_images = strcasecmp(image, "FULL") == 0 || strcasecmp(image, "FULL_NODUP") == 0;
+    free(image);
     if (run->state.has_start)
-        return check_images(run, error);
-    char *id = binlog_query_value(run->sql, "SELECT @@GLOBAL.server_id", "cannot read the server's id", error);
+        return need_whole_images(run, error);
+    char *id = read_setting(run, "SELECT @@GLOBAL.server_id", error);
     if (!id)
-        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no server_id");
+        return -1;
     run->state.from.server_id = (uint32_t)strtoul(id, NULL, 10);
     free(id);
     return 0;
@@ -149,8 +160,11 @@ static int begin_attempt(struct snapshot_run *run, struct cdc_error *error)
 int binlog_snapshot_begin(struct snapshot_run *run, struct cdc_error *error)
 {
     run->sql = binlog_snapshot_open(run, error);
-    if (!run->sql || read_server(run, error) < 0 || hold_and_start(run, error) < 0 || read_clock(run, error) < 0)
+    if (!run->sql || read_server(run, error) < 0 || binlog_snapshot_open_readers(run, error) < 0 ||
+        hold_and_start(run, error) < 0 || read_clock(run, error) < 0)
         return -1;
     prepare_tail(run);
-    return run->tail.failed ? cdc_error_memory(error) : begin_attempt(run, error);
+    if (run->tail.failed)
+        return cdc_error_memory(error);
+    return binlog_snapshot_resume(run, error) < 0 ? -1 : begin_attempt(run, error);
 }

@@ -95,10 +95,8 @@ static void say(const struct snapshot_run *run, const char *way)
     cdc_log(run->log, CDC_LOG_INFO, "the log goes on from %sGTIDs \"%.400s\" (%s)", where, from->gtids, way);
 }
 
-int binlog_snapshot_place_before(struct snapshot_run *run, struct cdc_error *error)
+static int read_place(struct snapshot_run *run, struct cdc_error *error)
 {
-    if (run->server.flavor == BINLOG_MARIADB)
-        return 0;
     struct snapshot_place *from = &run->state.from;
     memcpy(from->server_uuid, run->server.uuid, sizeof from->server_uuid);
     from->place = (struct binlog_place){"", 4};
@@ -108,11 +106,46 @@ int binlog_snapshot_place_before(struct snapshot_run *run, struct cdc_error *err
     if (!found && !run->server.gtid)
         return no_position(error);
     /* After log_status: the set is never behind the place, and the rows are behind neither. */
-    if (run->server.gtid ? read_executed(run, error) < 0 : keep_gtids(run, "", error) < 0)
+    return run->server.gtid ? read_executed(run, error) : keep_gtids(run, "", error);
+}
+
+static int place_mysql(struct snapshot_run *run, struct cdc_error *error)
+{
+    if (read_place(run, error) < 0 || binlog_snapshot_start_readers(run, error) < 0)
         return -1;
     say(run, run->server.gtid ? "gtid_executed before the snapshot: what lies between is read twice"
                               : "log_status before the snapshot: what lies between is read twice");
     return 0;
+}
+
+static int no_lock(MYSQL *lock, struct cdc_error *error)
+{
+    unsigned number = mysql_errno(lock);
+    bool denied = number == ER_SPECIFIC_ACCESS_DENIED_ERROR || number == ER_ACCESS_DENIED_ERROR;
+    cdc_error_set(error, denied ? CDC_EXIT_PERMISSION : CDC_EXIT_TEMPORARY,
+                  "FLUSH TABLES WITH READ LOCK, for the moment in which the snapshot begins: %s", mysql_error(lock));
+    return cdc_error_hint(error, denied ? "GRANT RELOAD ON *.* to the user; or SET GLOBAL binlog_row_image = FULL, "
+                                          "which needs no lock"
+                                        : "a long statement is in the way; SET GLOBAL binlog_row_image = FULL needs "
+                                          "no lock");
+}
+
+/* What is read twice must be whole in the log. Where it is not, no writer may come between place and snapshot: they wait
+ * while the transactions begin, and for 5 seconds at most while statements that run keep the lock away. */
+static int place_locked(struct snapshot_run *run, struct cdc_error *error)
+{
+    MYSQL *lock = binlog_snapshot_open(run, error);
+    if (!lock)
+        return -1;
+    int status = binlog_execute(lock, "SET SESSION lock_wait_timeout = 5", "cannot set up the session", error);
+    if (status == 0 && mysql_query(lock, "FLUSH TABLES WITH READ LOCK") != 0)
+        status = no_lock(lock, error);
+    if (status == 0)
+        status = read_place(run, error) < 0 ? -1 : binlog_snapshot_start_readers(run, error);
+    binlog_snapshot_close(run, lock);
+    if (status == 0)
+        say(run, "under FLUSH TABLES WITH READ LOCK, which is released: exact");
+    return status;
 }
 
 /* -- MariaDB ---------------------------------------------------------------------------- */
@@ -148,26 +181,74 @@ static int gtids_at(struct snapshot_run *run, MYSQL *mysql, const struct binlog_
     return *gtids ? 1 : error->status ? -1 : 0;
 }
 
-int binlog_snapshot_place_inside(struct snapshot_run *run, struct cdc_error *error)
+/* Where in the log the transaction of that reader is. */
+static int read_snapshot_place(struct snapshot_run *run, MYSQL *reader, struct cdc_error *error)
 {
-    char *gtids;
-    MYSQL_RES *result = binlog_query(run->reader, "SHOW SESSION STATUS LIKE 'binlog\\_snapshot\\_%'",
+    MYSQL_RES *result = binlog_query(reader, "SHOW SESSION STATUS LIKE 'binlog\\_snapshot\\_%'",
                                      "cannot read the snapshot's position", error);
     if (!result)
         return -1;
     int status = take_status(run, result, error);
     mysql_free_result(result);
-    if (status < 0)
-        return -1;
-    int found = gtids_at(run, run->reader, &run->state.from.place, &gtids, error);
+    return status;
+}
+
+static int read_snapshot_gtids(struct snapshot_run *run, struct cdc_error *error)
+{
+    char *gtids;
+    int found = gtids_at(run, run->readers[0].mysql, &run->state.from.place, &gtids, error);
     if (found == 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server knows no GTIDs at %s:%llu of its log",
                              run->state.from.place.file, (unsigned long long)run->state.from.place.position);
-    status = found > 0 ? keep_gtids(run, gtids, error) : -1;
+    int status = found > 0 ? keep_gtids(run, gtids, error) : -1;
     free(gtids);
-    if (status == 0)
-        say(run, "of the snapshot itself: exact");
     return status;
+}
+
+/* 1 when all readers are at one place, which is kept in any case: of the first, that is behind none. */
+static int start_together(struct snapshot_run *run, struct cdc_error *error)
+{
+    if (binlog_snapshot_start_readers(run, error) < 0)
+        return -1;
+    bool together = true;
+    for (size_t i = run->n_readers; i-- > 0;) {
+        struct binlog_place before = run->state.from.place;
+        if (read_snapshot_place(run, run->readers[i].mysql, error) < 0)
+            return -1;
+        if (i + 1 < run->n_readers)
+            together = together && before.position == run->state.from.place.position &&
+                       strcmp(before.file, run->state.from.place.file) == 0;
+    }
+    return together;
+}
+
+enum { TRIES = 20 };
+
+static int place_mariadb(struct snapshot_run *run, struct cdc_error *error)
+{
+    int together = 0;
+    for (int i = 0; together == 0 && i < (run->whole_images ? 1 : TRIES); i++)
+        together = start_together(run, error);
+    if (together < 0)
+        return -1;
+    if (!together && !run->whole_images) {
+        cdc_log(run->log, CDC_LOG_WARNING,
+                "the server is too busy for sessions to begin together, and binlog_row_image is not FULL: one reads "
+                "alone");
+        binlog_snapshot_close_readers(run, 1);
+    }
+    if (read_snapshot_gtids(run, error) < 0)
+        return -1;
+    say(run, together || run->n_readers == 1 ? "of the snapshot itself: exact"
+                                             : "of the first of the sessions: what the others see more is read twice");
+    return 0;
+}
+
+int binlog_snapshot_place_first(struct snapshot_run *run, struct cdc_error *error)
+{
+    if (run->server.flavor == BINLOG_MARIADB)
+        return place_mariadb(run, error);
+    return run->whole_images ? place_mysql(run, error) : place_locked(run, error);
 }
 
 /* -- is it still there? --------------------------------------------------------------------- */

@@ -14,18 +14,29 @@
 
 #include <ma_pvio.h>
 
-enum { SESSIONS = 2, SILENCE_MS = 24 * 3600 * 1000 };
+enum { SILENCE_MS = 24 * 3600 * 1000 };
 
 struct snapshot_guard {
     pthread_t thread;
-    pthread_mutex_t lock; /* of sessions */
-    struct {
+    pthread_mutex_t lock; /* of what is below */
+    bool cut;
+    size_t n_sessions;
+    struct session {
         MYSQL *mysql; /* NULL: free */
         int fd;
-    } sessions[SESSIONS];
+    } * sessions;
     int wake_fd, end_fd;
-    bool cut;
 };
+
+void binlog_snapshot_guard_cut(struct snapshot_guard *guard)
+{
+    pthread_mutex_lock(&guard->lock);
+    guard->cut = true;
+    for (size_t i = 0; i < guard->n_sessions; i++)
+        if (guard->sessions[i].mysql)
+            shutdown(guard->sessions[i].fd, SHUT_RDWR);
+    pthread_mutex_unlock(&guard->lock);
+}
 
 static void *wait_for_signal(void *context)
 {
@@ -33,24 +44,23 @@ static void *wait_for_signal(void *context)
     struct pollfd fds[2] = {{guard->wake_fd, POLLIN, 0}, {guard->end_fd, POLLIN, 0}};
     while (poll(fds, 2, -1) < 0)
         ;
-    if (fds[1].revents)
-        return NULL;
-    pthread_mutex_lock(&guard->lock);
-    guard->cut = true;
-    for (int i = 0; i < SESSIONS; i++)
-        if (guard->sessions[i].mysql)
-            shutdown(guard->sessions[i].fd, SHUT_RDWR);
-    pthread_mutex_unlock(&guard->lock);
+    if (!fds[1].revents)
+        binlog_snapshot_guard_cut(guard);
     return NULL;
 }
 
-struct snapshot_guard *binlog_snapshot_guard_new(int wake_fd, struct cdc_error *error)
+struct snapshot_guard *binlog_snapshot_guard_new(int wake_fd, size_t sessions, struct cdc_error *error)
 {
     struct snapshot_guard *guard = calloc(1, sizeof *guard);
-    if (!guard) {
+    struct session *all = calloc(sessions, sizeof *all);
+    if (!guard || !all) {
+        free(guard);
+        free(all);
         cdc_error_memory(error);
         return NULL;
     }
+    guard->sessions = all;
+    guard->n_sessions = sessions;
     guard->wake_fd = wake_fd;
     pthread_mutex_init(&guard->lock, NULL);
     guard->end_fd = eventfd(0, EFD_CLOEXEC);
@@ -59,6 +69,7 @@ struct snapshot_guard *binlog_snapshot_guard_new(int wake_fd, struct cdc_error *
     if (guard->end_fd >= 0)
         close(guard->end_fd);
     pthread_mutex_destroy(&guard->lock);
+    free(guard->sessions);
     free(guard);
     cdc_error_set(error, CDC_EXIT_TEMPORARY, "cannot start a thread");
     return NULL;
@@ -72,6 +83,7 @@ void binlog_snapshot_guard_free(struct snapshot_guard *guard)
     pthread_join(guard->thread, NULL);
     close(guard->end_fd);
     pthread_mutex_destroy(&guard->lock);
+    free(guard->sessions);
     free(guard);
 }
 
@@ -80,7 +92,7 @@ static void watch(struct snapshot_guard *guard, MYSQL *old, MYSQL *new)
 {
     int fd = new ? (int)mysql_get_socket(new) : -1;
     pthread_mutex_lock(&guard->lock);
-    for (int i = 0; i < SESSIONS; i++)
+    for (size_t i = 0; i < guard->n_sessions; i++)
         if (guard->sessions[i].mysql == old) {
             guard->sessions[i].mysql = new;
             guard->sessions[i].fd = fd;

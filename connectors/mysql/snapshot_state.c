@@ -9,6 +9,7 @@ void binlog_snapshot_state_clear(struct snapshot_state *state)
 {
     free(state->written);
     free(state->from.gtids);
+    binlog_snapshot_points_drop(state, NULL);
     memset(state, 0, sizeof *state);
 }
 
@@ -50,6 +51,22 @@ static bool read_place(struct snapshot_place *from, struct cdc_span object)
     return good;
 }
 
+static bool read_points(struct snapshot_state *state, struct cdc_span array)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span object;
+    cdc_json_iter(&iter, array);
+    while (array.p && cdc_json_next_element(&iter, &object)) {
+        struct snapshot_point *point = &state->points[state->n_points];
+        if (state->n_points == SNAPSHOT_POINTS || !read_text(object, "pos", point->pos, sizeof point->pos))
+            return false;
+        point->json = (struct cdc_buf)CDC_BUF_INIT;
+        cdc_buf_append(&point->json, object.p, object.n);
+        state->n_points++;
+    }
+    return true;
+}
+
 static bool read_state(struct snapshot_state *state, struct cdc_span object)
 {
     int64_t number = 0, attempt = 0;
@@ -60,7 +77,8 @@ static bool read_state(struct snapshot_state *state, struct cdc_span object)
                 attempt <= (int64_t)CDC_SNAPSHOT_MAX_ATTEMPT;
     state->number = (uint64_t)number;
     state->attempt = (unsigned)attempt;
-    state->has_start = good && read_place(&state->from, cdc_json_member(object, "from"));
+    state->has_start = good && read_place(&state->from, cdc_json_member(object, "from")) &&
+                       read_points(state, cdc_json_member(object, "points"));
     return state->has_start;
 }
 
@@ -95,6 +113,11 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
     cdc_buf_printf(out, ",\"server_id\":%u}", (unsigned)from->server_id);
     if (state->written)
         append_text(out, ",\"written\":", state->written);
+    for (size_t i = 0; i < state->n_points; i++) {
+        cdc_buf_text(out, i ? "," : ",\"points\":[");
+        cdc_buf_append(out, state->points[i].json.data, state->points[i].json.len);
+    }
+    cdc_buf_text(out, state->n_points > 0 ? "]" : "");
     cdc_buf_text(out, state->finished ? ",\"finished\":true}" : ",\"finished\":false}");
     cdc_buf_byte(out, '\0');
 }
@@ -117,7 +140,7 @@ int binlog_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error
     struct cdc_buf json = CDC_BUF_INIT, source = CDC_BUF_INIT;
     char start[64] = "";
     struct cdc_buf pos = {start, 0, sizeof start, false};
-    binlog_pos_snapshot(&pos, state->number, state->attempt, 0);
+    binlog_pos_snapshot(&pos, state->number, state->attempt, 0, 0);
     cdc_buf_byte(&pos, '\0');
     state_json(&json, state);
     if (run->tail.len > 0 && state->written) { /* mysql-binlog starts from it when there are no acks */

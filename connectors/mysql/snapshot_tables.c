@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 static const char list_sql[] =
-    "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, '') FROM information_schema.TABLES WHERE TABLE_TYPE "
+    "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, ''), IFNULL(CREATE_TIME, '') FROM "
+    "information_schema.TABLES WHERE TABLE_TYPE "
     "IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema') ORDER "
     "BY 1, 2";
 
@@ -44,8 +45,10 @@ int binlog_snapshot_list(struct snapshot_run *run, struct cdc_buf *names, struct
 
 void binlog_snapshot_forget_tables(struct snapshot_run *run)
 {
-    for (size_t i = 0; i < run->n_tables; i++)
+    for (size_t i = 0; i < run->n_tables; i++) {
         binlog_table_free(run->tables[i].table);
+        free(run->tables[i].key);
+    }
     free(run->tables);
     run->tables = NULL;
     run->n_tables = 0;
@@ -98,6 +101,7 @@ static int add_table(struct snapshot_run *run, MYSQL_ROW row, struct cdc_error *
     table->name = strdup(row[1]);
     source->estimate = row[2] ? strtod(row[2], NULL) : 0;
     source->frozen = row[3] && (strcasecmp(row[3], "InnoDB") == 0 || strcasecmp(row[3], "ROCKSDB") == 0);
+    snprintf(source->created, sizeof source->created, "%s", row[4] ? row[4] : "");
     run->progress.estimate += source->estimate;
     append_names(&run->names, row);
     return table->db && table->name && !run->names.failed ? 0 : cdc_error_memory(error);
@@ -162,7 +166,8 @@ int binlog_snapshot_hold_tables(struct snapshot_run *run, struct cdc_error *erro
     for (size_t i = 0; i < run->n_tables; i++) {
         struct binlog_table *table = run->tables[i].table;
         if (hold(run, table, error) < 0 || binlog_snapshot_describe(run, table, error) < 0 ||
-            binlog_table_prepare(table, run->server.flavor, run->settings->name, error) < 0)
+            binlog_table_prepare(table, run->server.flavor, run->settings->name, error) < 0 ||
+            binlog_snapshot_find_key(run, &run->tables[i], error) < 0)
             return -1;
         warn(run, &run->tables[i]);
     }

@@ -155,6 +155,7 @@ struct binlog_snapshot_settings {
     bool named; /* by -t: none of that name is an error */
     struct binlog_value_style style;
     int64_t chunk_rows; /* rows between commit lines */
+    size_t jobs;        /* sessions that read; at least 1 */
     bool progress;
     int output_fd;
 };
