@@ -200,12 +200,20 @@ static struct cdc_span read_string(struct binlog_reader *reader)
     return cdc_span(p ? (const char *)p : "", p ? (size_t)n : 0);
 }
 
+/* The servers write names in UTF-8. Others would be no strings in a line. */
+static bool is_name(struct cdc_span name)
+{
+    return cdc_utf8_valid(name.p, name.n) && memchr(name.p, '\0', name.n) == NULL;
+}
+
 static int read_names(struct binlog_table *table, struct binlog_reader *reader, struct cdc_error *error)
 {
     for (size_t i = 0; i < table->n_columns; i++) {
         struct cdc_span name = read_string(reader);
+        if (!is_name(name))
+            return damaged(error, "names of its columns");
         free(table->columns[i].name);
-        table->columns[i].name = cdc_span_copy(name); /* the servers write names in UTF-8 */
+        table->columns[i].name = cdc_span_copy(name);
         if (!table->columns[i].name)
             return cdc_error_memory(error);
     }
@@ -213,7 +221,27 @@ static int read_names(struct binlog_table *table, struct binlog_reader *reader, 
     return 0;
 }
 
-/* Labels come in the column's charset, which may be told only later: kept as they are until all is read. */
+/* One label, from the column's charset; bytes that are not valid in it stay as they are. NULL: see error. RETURNS NEW */
+static char *take_label(const struct binlog_column *column, struct cdc_span raw, struct cdc_error *error)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    if (!binlog_text_convert(&text, column->charset, (const uint8_t *)raw.p, raw.n)) {
+        text.len = 0;
+        cdc_buf_append(&text, raw.p, raw.n);
+    }
+    bool has_nul = text.len > 0 && memchr(text.data, '\0', text.len) != NULL;
+    cdc_buf_byte(&text, '\0');
+    if (!text.failed && !has_nul)
+        return text.data;
+    cdc_buf_free(&text);
+    if (has_nul)
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "a label of an ENUM or SET column has a NUL in it, which has no meaning here");
+    else
+        cdc_error_memory(error);
+    return NULL;
+}
+
 static int read_labels(struct binlog_table *table, uint8_t type, struct binlog_reader *reader, struct cdc_error *error)
 {
     for (size_t i = 0; i < table->n_columns && !reader->bad; i++) {
@@ -227,29 +255,10 @@ static int read_labels(struct binlog_table *table, uint8_t type, struct binlog_r
         if (!column->labels)
             return cdc_error_memory(error);
         for (; column->n_labels < n; column->n_labels++) {
-            struct cdc_span label = read_string(reader);
-            column->labels[column->n_labels] = cdc_span_copy(label);
+            column->labels[column->n_labels] = take_label(column, read_string(reader), error);
             if (!column->labels[column->n_labels])
-                return cdc_error_memory(error);
+                return -1;
         }
-    }
-    return 0;
-}
-
-static int convert_labels(struct binlog_column *column, struct cdc_error *error)
-{
-    for (size_t i = 0; i < column->n_labels; i++) {
-        struct cdc_buf text = CDC_BUF_INIT;
-        const char *raw = column->labels[i];
-        if (!binlog_text_convert(&text, column->charset, (const uint8_t *)raw, strlen(raw))) {
-            cdc_buf_free(&text);
-            continue;
-        }
-        cdc_buf_byte(&text, '\0');
-        if (text.failed)
-            return cdc_error_memory(error);
-        free(column->labels[i]);
-        column->labels[i] = text.data;
     }
     return 0;
 }
@@ -286,8 +295,9 @@ static int read_optional(struct binlog_table *table, enum binlog_flavor flavor, 
     }
 }
 
-static int read_all_optional(struct binlog_table *table, enum binlog_flavor flavor, struct cdc_span optional,
-                             struct cdc_error *error)
+/* Labels stand in a charset that may be told behind them: they are read when all else is. */
+static int read_fields(struct binlog_table *table, enum binlog_flavor flavor, struct cdc_span optional, bool labels,
+                       struct cdc_error *error)
 {
     struct binlog_reader reader = {(const uint8_t *)optional.p, (const uint8_t *)optional.p + optional.n, false};
     while (binlog_left(&reader) > 0) {
@@ -296,16 +306,23 @@ static int read_all_optional(struct binlog_table *table, enum binlog_flavor flav
         struct binlog_reader inner = {(const uint8_t *)value.p, (const uint8_t *)value.p + value.n, false};
         if (reader.bad)
             return damaged(error, "optional metadata");
+        if ((type == OPTIONAL_SET_LABELS || type == OPTIONAL_ENUM_LABELS) != labels)
+            continue;
         if (read_optional(table, flavor, type, &inner, error) < 0)
             return -1;
         if (inner.bad)
             return damaged(error, "optional metadata");
     }
-    for (size_t i = 0; i < table->n_columns; i++) {
-        if (convert_labels(&table->columns[i], error) < 0)
-            return -1;
+    return 0;
+}
+
+static int read_all_optional(struct binlog_table *table, enum binlog_flavor flavor, struct cdc_span optional,
+                             struct cdc_error *error)
+{
+    if (read_fields(table, flavor, optional, false, error) < 0 || read_fields(table, flavor, optional, true, error) < 0)
+        return -1;
+    for (size_t i = 0; i < table->n_columns; i++)
         table->has_key |= table->columns[i].key;
-    }
     table->has_key_told = table->has_names; /* FULL tells both, and says nothing of a key that is not there */
     return 0;
 }
@@ -322,6 +339,10 @@ struct binlog_table *binlog_table_new(struct binlog_reader body, enum binlog_fla
     }
     if (binlog_table_map_parse(body, &map, error) < 0)
         goto failed;
+    if (!is_name(map.db) || !is_name(map.table)) {
+        damaged(error, "name");
+        goto failed;
+    }
     table->id = map.table_id;
     table->db = cdc_span_copy(map.db);
     table->name = cdc_span_copy(map.table);

@@ -853,6 +853,29 @@ static void test_table_map(void)
     check(map_body(whole(), NULL) < 0, "no NUL behind a name");
 }
 
+/* Whether a table is made of it, with `changed` in the place of the one `name` in it. */
+static bool takes_name(const char *name, const char *changed)
+{
+    struct cdc_error error = {0};
+    vector(MYSQL_MAP);
+    char *at = memmem(body.data, body.len, name, strlen(name));
+    if (at == NULL)
+        abort();
+    memcpy(at, changed, strlen(name));
+    struct binlog_table *table = binlog_table_new(whole(), BINLOG_MYSQL, &error);
+    bool taken = table != NULL && binlog_table_prepare(table, BINLOG_MYSQL, "p", &error) == 0;
+    check(taken || error.status == CDC_EXIT_PROTOCOL, "refused with a reason");
+    binlog_table_free(table);
+    return taken;
+}
+
+static void test_table_names(void)
+{
+    check(takes_name("bx", "yz") && takes_name("bx", "\xc3\xbc"), "names of columns");
+    check(!takes_name("bx", "b\x82") && !takes_name("bx", "b\0"), "that are no UTF-8, or have a NUL");
+    check(takes_name("m1", "\xc3\xbc") && !takes_name("m1", "m\xff") && !takes_name("m1", "m\0"), "and of tables");
+}
+
 static uint8_t rows_type;
 
 static int rows_body(struct binlog_reader reader, struct cdc_error *error)
@@ -1513,6 +1536,7 @@ int main(void)
     test_xa();
     test_payload();
     test_table_map();
+    test_table_names();
     test_rows();
     test_rows_compressed();
     test_set_text();

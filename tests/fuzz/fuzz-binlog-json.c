@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* Any bytes as a binary JSON document, as one with a partial update, or as the text that a server prints. What comes out is
+ * valid JSON on one line; read again as a server's text it comes out the same, byte for byte, and an update without a
+ * difference changes nothing. */
+#include "connectors/mysql/value.h"
+
+#include <cdc/json.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define DOCUMENT_MAX 65536 /* of one whose parts refer to each other a text may become much longer than its bytes */
+
+static void expect(bool good)
+{
+    if (!good)
+        abort();
+}
+
+/* Its own: a read beyond it is seen. */
+static uint8_t *exact_copy(const uint8_t *data, size_t n)
+{
+    uint8_t *copy = malloc(n ? n : 1);
+    if (copy == NULL)
+        exit(1);
+    if (n != 0)
+        memcpy(copy, data, n);
+    return copy;
+}
+
+static void check_document(const struct cdc_buf *out)
+{
+    struct cdc_buf again = CDC_BUF_INIT;
+    uint64_t unconvertible = 0;
+    expect(cdc_json_validate(out->data, out->len, NULL) == 0 && memchr(out->data, '\n', out->len) == NULL);
+    if (out->len < DOCUMENT_MAX) {
+        binlog_json_text_append(&again, out->data, out->len, &unconvertible);
+        expect(again.failed || (again.len == out->len && memcmp(again.data, out->data, out->len) == 0));
+        expect(unconvertible == 0);
+    }
+    cdc_buf_free(&again);
+}
+
+static void document(const uint8_t *data, size_t size)
+{
+    struct cdc_buf out = CDC_BUF_INIT, same = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    uint8_t *copy = exact_copy(data, size);
+    int result = binlog_json_append(&out, copy, size, &error);
+    expect(result == 0 || error.status != 0);
+    if (result == 0 && !out.failed && size > 0) {
+        check_document(&out);
+        if (binlog_json_apply(&same, cdc_span((char *)copy, size), cdc_span("", 0), &error) > 0)
+            expect(same.failed || (same.len == out.len && memcmp(same.data, out.data, out.len) == 0));
+    }
+    free(copy);
+    cdc_buf_free(&out);
+    cdc_buf_free(&same);
+}
+
+/* Two bytes: how long the document is. The rest are differences. */
+static void update(const uint8_t *data, size_t size)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    size_t n = size < 2 ? 0 : (data[0] | (size_t)data[1] << 8) % (size - 1);
+    if (size < 2)
+        return;
+    uint8_t *before = exact_copy(data + 2, n), *diffs = exact_copy(data + 2 + n, size - 2 - n);
+    int result = binlog_json_apply(&out, cdc_span((char *)before, n), cdc_span((char *)diffs, size - 2 - n), &error);
+    expect(result >= 0 || (error.status != 0 && out.len == 0));
+    if (result > 0 && !out.failed)
+        check_document(&out);
+    free(before);
+    free(diffs);
+    cdc_buf_free(&out);
+}
+
+static void text(const uint8_t *data, size_t size)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    uint64_t unconvertible = 0;
+    uint8_t *copy = exact_copy(data, size);
+    binlog_json_text_append(&out, (const char *)copy, size, &unconvertible);
+    if (!out.failed)
+        check_document(&out);
+    free(copy);
+    cdc_buf_free(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    switch (data[0] % 3) {
+    case 0: document(data + 1, size - 1); break;
+    case 1: update(data + 1, size - 1); break;
+    default: text(data + 1, size - 1); break;
+    }
+    return 0;
+}
