@@ -135,10 +135,10 @@ int binlog_rotate_parse(struct binlog_reader body, struct binlog_rotate *rotate,
 struct binlog_query {
     uint32_t thread_id;
     uint16_t error_code;
-    struct cdc_span db, sql;
-    uint16_t charset; /* collation id of the client, 0 when not said */
+    struct cdc_span db, sql; /* in UTF-8, where the text is valid in the client's charset */
+    uint16_t charset;        /* collation id of sql, 0 when not said */
 };
-/* QUERY, and QUERY_COMPRESSED of MariaDB (unpacked into scratch, replacing what it holds; sql then BORROWS from it). A
+/* QUERY, and QUERY_COMPRESSED of MariaDB (unpacked into scratch, replacing what it holds; sql may BORROW from it). A
  * status variable that is not known is an error: it could hide the charset. */
 int binlog_query_parse(const struct binlog_header *header, struct binlog_reader body, struct cdc_buf *scratch,
                        struct binlog_query *query, struct cdc_error *error);

@@ -288,6 +288,8 @@ static char *from_multibyte(char *out, size_t charset, const uint8_t *p, size_t 
 
 bool binlog_text_convert(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n)
 {
+    if (n == 0)
+        return true;
     enum form form = charset == NULL || charset->form == FORM_BINARY ? FORM_UTF8 : (enum form)charset->form;
     if (form == FORM_ASCII || form == FORM_UTF8) {
         for (size_t i = 0; form == FORM_ASCII && i < n; i++)

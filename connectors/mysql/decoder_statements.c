@@ -69,9 +69,13 @@ static void ddl_line(struct binlog_decoder *decoder, const struct binlog_query *
     cdc_buf_lit(out, "}\n");
 }
 
-static void truncate_line(struct binlog_decoder *decoder, const struct binlog_query *query,
-                          const struct binlog_statement *statement, struct cdc_buf *out)
+static int truncate_line(struct binlog_decoder *decoder, const struct binlog_query *query,
+                         const struct binlog_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {
+    if ((statement->db.len > 0 && !cdc_utf8_valid(statement->db.data, statement->db.len)) ||
+        !cdc_utf8_valid(statement->table.data, statement->table.len))
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s at %llu: TRUNCATE of a table whose name is no valid text",
+                             decoder->place.file, (unsigned long long)decoder->event_position);
     const struct binlog_decoder_settings *settings = &decoder->settings;
     struct cdc_buf head = CDC_BUF_INIT;
     struct cdc_span db_name = statement->db.len ? cdc_span(statement->db.data, statement->db.len) : query->db;
@@ -87,6 +91,7 @@ static void truncate_line(struct binlog_decoder *decoder, const struct binlog_qu
     cdc_buf_free(&head);
     free(db);
     free(table);
+    return 0;
 }
 
 /* MariaDB, binlog_alter_two_phase: ALTER TABLE is logged when it begins, and again when it has been done, or failed. */
@@ -102,8 +107,8 @@ static int data_definition(struct binlog_decoder *decoder, const struct binlog_q
     decoder_begin_event(decoder);
     if (!is_of_accounts(statement->rest) && is_done(&decoder->group.gtid))
         ddl_line(decoder, query, out);
-    if (statement->kind == BINLOG_STATEMENT_TRUNCATE)
-        truncate_line(decoder, query, statement, out);
+    if (statement->kind == BINLOG_STATEMENT_TRUNCATE && truncate_line(decoder, query, statement, out, error) < 0)
+        return -1;
     /* MariaDB flags a statement that is a group by itself; in MySQL there is no BEGIN before it. */
     bool alone = decoder->group.gtid.kind == BINLOG_GTID_OF_MARIADB
                      ? (decoder->group.gtid.flags & BINLOG_MARIADB_GTID_STANDALONE) != 0

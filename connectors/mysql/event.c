@@ -4,6 +4,7 @@
  * MariaDB Knowledge Base, "Replication Protocol". */
 #include "connectors/mysql/binlog.h"
 
+#include <cdc/json.h>
 #include <zlib.h>
 
 #define CHECKSUM_SIZE 4
@@ -350,6 +351,31 @@ static int query_variables(struct binlog_reader reader, struct binlog_query *que
     return reader.bad ? damaged(error, "QUERY") : 0;
 }
 
+/* The text came in the client's charset; the names in it are compared with those of tables, which are in UTF-8. Bytes that
+ * are not valid in that charset (a comment may have them) leave all as it is. */
+static int query_to_utf8(struct binlog_query *query, struct cdc_buf *scratch, struct cdc_error *error)
+{
+    enum { UTF8MB4 = 45 };
+    const struct binlog_charset *charset = query->charset ? binlog_charset_of(query->charset) : NULL;
+    size_t n = query->sql.n, held = scratch->len, i = 0;
+    while (i < n && (unsigned char)query->sql.p[i] < 0x80)
+        i++;
+    if (i == n || charset == NULL || binlog_charset_is_binary(charset) ||
+        strncmp(binlog_charset_name(charset), "utf8", 4) == 0)
+        return 0;
+    bool inside = held > 0 && query->sql.p == scratch->data; /* which may move */
+    if (n > SIZE_MAX / 16 || !cdc_buf_room(scratch, 4 * n))
+        return cdc_error_memory(error);
+    if (binlog_text_convert(scratch, charset, (const uint8_t *)(inside ? scratch->data : query->sql.p), n)) {
+        query->sql = cdc_span(scratch->data + held, scratch->len - held);
+        query->charset = UTF8MB4;
+    } else {
+        scratch->len = held;
+        query->sql.p = inside ? scratch->data : query->sql.p;
+    }
+    return 0;
+}
+
 int binlog_query_parse(const struct binlog_header *header, struct binlog_reader body, struct cdc_buf *scratch,
                        struct binlog_query *query, struct cdc_error *error)
 {
@@ -360,20 +386,20 @@ int binlog_query_parse(const struct binlog_header *header, struct binlog_reader 
     struct cdc_span variables = span_of(&body, (size_t)binlog_uint(&body, 2));
     query->db = span_of(&body, db_n);
     uint64_t nul = binlog_uint(&body, 1);
-    if (body.bad || nul != 0)
+    if (body.bad || nul != 0 || !cdc_utf8_valid(query->db.p, query->db.n)) /* the servers write names in UTF-8 */
         return damaged(error, "QUERY");
     const uint8_t *first = (const uint8_t *)variables.p;
     if (query_variables((struct binlog_reader){first, first + variables.n, false}, query, error) < 0)
         return -1;
-    if (header->type != BINLOG_MARIADB_QUERY_COMPRESSED) {
-        query->sql = span_of(&body, binlog_left(&body));
-        return 0;
-    }
     scratch->len = 0;
-    if (binlog_uncompress(&body, scratch, error) < 0)
+    query->sql = span_of(&body, binlog_left(&body));
+    if (header->type != BINLOG_MARIADB_QUERY_COMPRESSED)
+        return query_to_utf8(query, scratch, error);
+    struct binlog_reader packed = {(const uint8_t *)query->sql.p, (const uint8_t *)query->sql.p + query->sql.n, false};
+    if (binlog_uncompress(&packed, scratch, error) < 0)
         return -1;
     query->sql = cdc_span(scratch->data, scratch->len);
-    return 0;
+    return query_to_utf8(query, scratch, error);
 }
 
 /* -- GTID ------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any column definition over any bytes, and any binary JSON with any partial update: an error or valid JSON, and no more
- * of either than the bytes can hold. */
+/* Any column definition over any bytes, and any bytes as text of any charset: an error or valid JSON, and no more of either
+ * than the bytes can hold. */
 #include "connectors/mysql/binlog.h"
 
 #include <cdc/json.h>
@@ -23,22 +23,6 @@ static uint8_t *exact_copy(const uint8_t *data, size_t n)
     if (n != 0)
         memcpy(copy, data, n);
     return copy;
-}
-
-static void apply(const uint8_t *data, size_t size)
-{
-    struct cdc_buf out = CDC_BUF_INIT;
-    struct cdc_error error = {0};
-    size_t n = size < 1 ? 0 : data[0] % size;
-    uint8_t *before = exact_copy(data + (size > 0), n), *diffs = exact_copy(data + size - (size - n), size - n);
-    int result = binlog_json_apply(&out, cdc_span((char *)before, n), cdc_span((char *)diffs, size - n), &error);
-    if (result < 0 && (error.status == 0 || out.len != 0))
-        abort();
-    if (result > 0)
-        check_json(&out, 0);
-    free(before);
-    free(diffs);
-    cdc_buf_free(&out);
 }
 
 static void text(const uint8_t *data, size_t size, unsigned collation)
@@ -96,9 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     column.charset = binlog_charset_of(collation);
     column.is_unsigned = data[5] & 64;
     column.type_name = (char *)(uintptr_t)names[data[6] % (sizeof names / sizeof names[0])];
-    if (data[0] >= 0xf0)
-        apply(data + 7, size - 7);
-    else if (data[0] >= 0xe0)
+    if (data[0] >= 0xe0)
         text(data + 7, size - 7, collation);
     else if (binlog_column_settle(&column, data[5] & 128 ? BINLOG_MARIADB : BINLOG_MYSQL, &error) == 0)
         values(&column, data + 7, size - 7, &style);

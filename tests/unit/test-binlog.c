@@ -434,6 +434,17 @@ static void test_query(void)
         put_query(wrong[i], "db", "BEGIN");
         check(query_type(BINLOG_QUERY, &query, NULL) < 0, "a status variable that is cut");
     }
+    put_query("0408000800e000", "db", "TRUNCATE t\xe4");
+    check(query_type(BINLOG_QUERY, &query, NULL) == 0 && query.charset == 45, "a text in latin1");
+    check_text("is turned into UTF-8", query.sql, "TRUNCATE t\xc3\xa4");
+    put_query("040d000d00e000", "db", "TRUNCATE `\x95\x60`");
+    check(query_type(BINLOG_QUERY, &query, NULL) == 0, "one in sjis, with a byte that looks like a quote");
+    check_text("too", query.sql, "TRUNCATE `\xe6\x8f\x8f`");
+    put_query("040d000d00e000", "db", "x \xff");
+    check(query_type(BINLOG_QUERY, &query, NULL) == 0 && query.charset == 13, "one that is not valid");
+    check_text("stays", query.sql, "x \xff");
+    put_query("", "d\xff", "x");
+    check(query_type(BINLOG_QUERY, &query, NULL) < 0, "a database that is not UTF-8");
     put_query("", "db", "x");
     body.data[body.len - 2] = 'y';
     check(query_type(BINLOG_QUERY, &query, NULL) < 0, "no NUL behind the database");
@@ -1521,6 +1532,26 @@ static void test_alter(void)
           "one that failed");
 }
 
+/* Which table a TRUNCATE of a client with latin1 empties. */
+static void test_truncate_charset(void)
+{
+    struct cdc_error error = {0};
+    struct binlog_decoder *decoder = new_decoder();
+    put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, 0);
+    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    put_query("0408000800e000", "d", "TRUNCATE `t\xe4`");
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+    cdc_buf_byte(&text, '\0');
+    check(result == 0 && strstr(text.data, "\"op\":\"t\"") && strstr(text.data, "\"table\":\"t\xc3\xa4\""),
+          "TRUNCATE in latin1");
+    put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, 0);
+    result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    put_query("", "d", "TRUNCATE `t\xe4`");
+    check(result == 0 && decode(decoder, BINLOG_QUERY, &error) < 0 && error.status == CDC_EXIT_PROTOCOL,
+          "TRUNCATE of what cannot be read");
+    binlog_decoder_free(decoder);
+}
+
 int main(void)
 {
     test_packed();
@@ -1550,6 +1581,7 @@ int main(void)
     test_names();
     test_rollback();
     test_alter();
+    test_truncate_charset();
     binlog_statement_free(&statement);
     binlog_gtid_set_free(set);
     free(copy);
