@@ -521,6 +521,16 @@ EOF
     is "databases" "$NAME" "$(jq -r 'select(.op == "t") | .source.db' "$DIR/out" | sort -u)"
 }
 
+@test "TRUNCATE by clients that do not speak UTF-8: the table is named as its rows name it" {
+    msql 'create table `tä` (id int primary key); create table `描` (id int primary key)'
+    begin
+    msql 'insert into `tä` values (1)'
+    printf 'set names latin1; truncate `t\xe4`; set names sjis; truncate table `\x95\x60`;' | msql
+    read_all -t "$NAME.tä" -t "$NAME.描"
+    is "tables" "tä tä 描" "$(jq -r 'select(.op == "t" or .op == "c") | .source.table' "$DIR/out" | xargs)"
+    is "statements" 'truncate `tä`|truncate table `描`' "$(jq -r 'select(.op == "ddl") | .ddl' "$DIR/out" | paste -sd'|')"
+}
+
 @test "a transaction over several tables; savepoints and rollbacks leave no line" {
     table a
     table b
