@@ -185,7 +185,7 @@ burst() {
         COPY=$DIR/race$i/copy.db STATE=$DIR/race$i
         mkdir "$STATE"
         touch "$STATE/err"
-        { t cdc-snapshot -q --chunk-rows 37 --state-dir "$STATE" "$URL" | sink; } 2>>"$STATE/err" || { cat "$STATE/err"; return 1; }
+        { t cdc-snapshot -q --jobs $((i % 2 * 3 + 1)) --chunk-rows 37 --state-dir "$STATE" "$URL" | sink; } 2>>"$STATE/err" || { cat "$STATE/err"; return 1; }
         [ $i != "$first" ] || gone "${writers[0]}" || touch "$DIR/raced"
     done
     for i in "${writers[@]}"; do status_of "$i" 120 || true; done
@@ -208,7 +208,7 @@ burst() {
         done=$((done + many))
     done
     [ -e "$DIR/raced" ] || fail "the writers had ended before the first snapshot was taken"
-    echo "# $RACES snapshots under 8 writers" >&3
+    echo "# $RACES snapshots under 8 writers, every other one read by 4 sessions" >&3
 }
 
 # bats test_tags=only:mysql
@@ -372,6 +372,145 @@ waits_for_table() { [ "$(msql -N "select count(*) from information_schema.proces
     is "rows" "$HUGE_ROWS" "$(grep -c '"op":"r"' "$DIR/out")"
 }
 reader_stopped() { [ -s "$DIR/reader" ] && grep -q '^State:.T' "/proc/$(cat "$DIR/reader")/status"; }
+
+# -- several sessions
+
+# Primary keys of all types that a table is cut by, and of some that it is not.
+key_tables() {
+    local charset
+    msql "create table k_int (id bigint unsigned primary key, v int); insert into k_int values (0,1),(18446744073709551615,2),(9223372036854775808,3)"
+    msql "insert into k_int select 1000 + seq.n, n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
+    msql "create table k_signed (a smallint, b tinyint, c int, v int, primary key (c, a, b)); insert into k_signed select -50 + n, -n, n div 7 - 5, n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
+    msql "create table k_decimal (d decimal(30,10) primary key, v int); insert into k_decimal select -3.5 + n / 3, n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
+    msql "set time_zone = '+00:00'; create table k_time (d date, t datetime(3), s timestamp(6), primary key (d, t, s)); insert into k_time select '2024-02-28' + interval n div 20 day, '2024-01-01 10:00:00.125' + interval n second, '2024-03-31 00:59:59.999999' + interval n minute from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
+    for charset in latin1 utf8mb4 ucs2 sjis; do
+        msql "set names utf8mb4; create table k_$charset (s varchar(20) character set $charset, b varbinary(10), v int, primary key (s, b)); insert into k_$charset select concat(elt(1 + n % 6, 'a', 'A ', 'b''\\\\', '', 'Z', 'zz'), n div 12), unhex(lpad(hex(n), 4, '0')), n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
+    done
+    msql "create table k_float (f double primary key, v int); insert into k_float select n / 3, n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
+    msql "create table k_prefix (s varchar(200), v int, primary key (s(3))); insert into k_prefix select lpad(n, 3, '0'), n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
+    msql "create table k_none (v int); insert into k_none select n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
+    msql "create table k_enum (e enum('z','y','x') primary key, v int); insert into k_enum values ('x',1),('z',2),('y',3)"
+}
+digits() { echo "(select 0 n union all select 1 union all select 2 union all select 3 union all select 4 union all select 5 union all select 6 union all select 7 union all select 8 union all select 9)"; }
+without_pos() { jq -c 'del(.pos, .seq, .ts_ms, .source)' "$1"; }
+
+@test "several sessions write what one writes, in the same order: every kind of key" {
+    local jobs
+    key_tables
+    snapshot --ack=stdout --chunk-rows 7 >"$DIR/one"
+    [ "$(grep -c '"op":"r"' "$DIR/one")" -gt 1000 ]
+    jq -r '.pos' "$DIR/one" | LC_ALL=C sort -c -u
+    for jobs in 2 5; do
+        rm "$STATE"/cdc-snapshot-*
+        snapshot --ack=stdout --chunk-rows 7 --jobs $jobs >"$DIR/many"
+        jq -r '.pos' "$DIR/many" | LC_ALL=C sort -c -u
+        # Commit lines stand behind so many rows, but where a table ends with a whole chunk.
+        diff <(without_pos "$DIR/one" | grep -v '"commit"') <(without_pos "$DIR/many" | grep -v '"commit"') | head -20
+        is "rows in chunks" "$(grep -c '"op":"r"' "$DIR/one")" "$(jq -r 'select(.op == "commit") | .events' "$DIR/many" | awk '{ n += $1 } END { print n }')"
+    done
+}
+
+@test "a session that the server ends: the snapshot goes on by itself, and the copy is the source" {
+    rows 20000 300
+    silent_sink
+    spawn_line "cdc-snapshot --jobs 4 --chunk-rows 200 --state-dir '$STATE' '$URL' 2>>'$DIR/err' | $(slow_line) | cdc-sink-sqlite --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
+    wait_until kill_a_session
+    status_of "$SPAWNED" 120
+    says "trying again"
+    binlog --until now | sink
+    same_as_source "id, v, filler"
+}
+# One of those that read, while there is much to read still.
+kill_a_session() {
+    local id
+    half_stored || return 1
+    id=$(msql -N "select max(id) from information_schema.processlist where user = 'cdc' having count(*) = 5")
+    [ -n "$id" ] && msql "kill $id"
+}
+# A reader that takes its time: so many lines, and a rest.
+slow_line() { echo "awk '{ print } NR % ${1:-300} == 0 { fflush(); system(\"sleep 0.2\") }'"; }
+
+# The line until its sink has stored what a further attempt can go on behind, then killed.
+killed_behind_a_point() {
+    spawn_line "cdc-snapshot --jobs $1 --chunk-rows 100 --state-dir '$STATE' '$URL' 2>>'$DIR/err' | $(slow_line 500) | cdc-sink-sqlite --batch-events 100 --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
+    wait_until has_stored_point || { cat "$DIR/err"; head -c 1500 "$STATE"/*.offset; return 1; }
+    kill -KILL -- "-$SPAWNED"
+    wait "$SPAWNED" || true
+    rm -f "$STATE"/*.lock
+}
+has_stored_point() {
+    local point stored
+    point=$(state '.state.points[0] | select(.table == "k") | .pos' 2>/dev/null) || return 1
+    stored=$(jq -r ".offsets[\"$NAME\"].pos // empty" "$STATE/cdc-sink-sqlite.offset" 2>/dev/null) || return 1
+    [ -n "$point" ] && [ -n "$stored" ] && [[ ! $stored < $point ]]
+}
+big_key_table() {
+    msql "create table a (id int primary key, v int); insert into a values (1,1),(2,2); create table z (d decimal(10,2) primary key, v int); insert into z values (1.5,1),(-2,2)"
+    msql "set names utf8mb4; create table k (s varchar(40) character set utf8mb4, n int, v varchar(20), filler varchar(500), primary key (s, n))"
+    awk 'BEGIN {
+        for (i = 1; i <= 20000; i++)
+            printf "%s(concat(\"%c\", _utf8mb4 0xC3A9, %d),%d,\"v\",repeat(\"x\",300))%s", (i % 1000 == 1 ? "insert into k values " : ","), 65 + i % 26, i, i, (i % 1000 ? "" : ";\n")
+    }' | msql
+    is "rows of k" 20000 "$(msql -N 'select count(*) from k')"
+}
+
+@test "a further attempt goes on behind what is stored, with one session and with several" {
+    local jobs
+    big_key_table
+    for jobs in 1 3; do
+        killed_behind_a_point $jobs
+        # Rows on both sides of the point go, change, and move to the other side.
+        msql "delete from k where n % 10 = 1; update k set v = 'newer' where n % 10 = 2; update k set s = concat('zz', n) where n % 100 = 3; update k set s = concat('AA', n) where n % 100 = 4; delete from z where v = 2; insert into a values ($jobs + 10, 3)"
+        snapshot --jobs $jobs --chunk-rows 100 | tee "$DIR/second" | sink
+        says "goes on inside of table $NAME.k"
+        is "tables of the second attempt" "k z" "$(jq -r 'select(.op == "schema") | .source.table' "$DIR/second" | xargs)"
+        is "emptied" "z" "$(jq -r 'select(.op == "t") | .source.table' "$DIR/second" | xargs)"
+        [ "$(grep -c '"op":"r"' "$DIR/second")" -lt "$(msql -N 'select count(*) from k')" ]
+        binlog --until now | sink
+        same_as_source "id, v" a
+        same_as_source "s, n, v, filler" k
+        same_as_source "v" z
+        rm -r "$STATE" "$COPY"*
+        mkdir "$STATE"
+    done
+}
+
+@test "tables altered, or chosen otherwise, between two attempts: all is read again" {
+    big_key_table
+    killed_behind_a_point 1
+    cp -r "$STATE" "$DIR/before"
+    msql "alter table a add column late int"
+    snapshot >"$DIR/second"
+    is "tables" "a k z" "$(jq -r 'select(.op == "t") | .source.table' "$DIR/second" | xargs)"
+    says "all are read again"
+    rm -r "$STATE"
+    cp -r "$DIR/before" "$STATE"
+    snapshot -t k >"$DIR/second"
+    is "tables" "k" "$(jq -r 'select(.op == "t") | .source.table' "$DIR/second" | xargs)"
+    is "rows" 20000 "$(grep -c '"op":"r"' "$DIR/second")"
+    # A key that was tampered with is no statement.
+    rm -r "$STATE"
+    cp -r "$DIR/before" "$STATE"
+    jq -c '.offsets[].state.points[].after[0] = "41\u0027; drop table a; --"' "$DIR/before/cdc-snapshot-$NAME.offset" >"$STATE/cdc-snapshot-$NAME.offset"
+    snapshot >"$DIR/second" || true
+    is "table a" 2 "$(msql -N 'select count(*) from a')"
+}
+
+@test "row images that are not whole: no writer comes between the position and the snapshot" {
+    rows 10
+    msql "set global binlog_row_image = MINIMAL"
+    snapshot --ack=stdout --jobs 3 >"$DIR/out"
+    msql "set global binlog_row_image = FULL"
+    is "rows" 10 "$(grep -c '"op":"r"' "$DIR/out")"
+    says "exact"
+    mysql_is_mariadb && return
+    msql "set sql_log_bin = 0; revoke reload on *.* from cdc@'%'"
+    msql "set global binlog_row_image = MINIMAL"
+    rm "$STATE"/cdc-snapshot-*
+    exits 77 snapshot --ack=stdout
+    msql "set global binlog_row_image = FULL; set sql_log_bin = 0; grant reload on *.* to cdc@'%'"
+    says "GRANT RELOAD"
+}
 
 # -- what stops it
 
