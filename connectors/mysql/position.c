@@ -5,7 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBER_DIGITS = 16, ORDINAL_DIGITS = 10, ATTEMPT_DIGITS = 4, CHUNK_DIGITS = 6, LINE_DIGITS = 10, COUNTER_DIGITS = 8 };
+enum {
+    NUMBER_DIGITS = 16,
+    ORDINAL_DIGITS = 10,
+    ATTEMPT_DIGITS = 4,
+    CHUNK_DIGITS = 6,
+    LINE_DIGITS = 10,
+    COUNTER_DIGITS = 8
+};
 #define LAST_ORDINAL UINT64_C(0xFFFFFFFFFF)
 
 static void put_head(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
