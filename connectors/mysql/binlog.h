@@ -360,6 +360,8 @@ struct binlog_column {
     size_t n_labels;
     char *type_name; /* as the database names it, owned */
     bool nullable, key, generated, invisible;
+    bool listed;         /* information_schema shows it now */
+    bool hidden;         /* MariaDB keeps it for itself: not in the lines */
     uint8_t length_size; /* bytes of the length before a value; 0: */
     uint16_t fixed_size; /* bytes of every value; 0: not known */
 };

@@ -41,6 +41,9 @@ struct binlog_table {
     bool has_names;    /* the log itself told them */
     bool has_key_told; /* the log itself told the primary key (or that there may be none, with FULL metadata) */
     bool has_key, selected, schema_written;
+    bool described; /* information_schema shows it now */
+    /* Of MariaDB's system-versioned tables: where a row's time ends; NULL: the table is none. */
+    const struct binlog_column *row_end;
     uint64_t schema_number;     /* C of the transaction that its schema line was written in */
     struct cdc_buf source_head; /* `{"connector":..,"name":..,"db":..,"table":..` ready */
 };
@@ -51,6 +54,11 @@ void binlog_table_free(struct binlog_table *table);
  * CONFIG when a column has no name. */
 int binlog_table_prepare(struct binlog_table *table, enum binlog_flavor flavor, const char *pipeline,
                          struct cdc_error *error);
+/* MariaDB (hidden.c): marks the columns that it keeps for itself, and takes the end of a row's time out of the key. CONFIG:
+ * the table's versions are told apart by transactions. */
+int binlog_table_hide(struct binlog_table *table, enum binlog_flavor flavor, struct cdc_error *error);
+/* The log names no columns: does it have, from that one on, only such as MariaDB hides? They are named. */
+bool binlog_table_name_hidden(struct binlog_table *table, size_t from, struct cdc_error *error);
 /* Would the schema line read the same? */
 bool binlog_table_same_schema(const struct binlog_table *a, const struct binlog_table *b);
 /* Appends one whole schema line with LF. */
@@ -71,6 +79,8 @@ struct binlog_cell {
 /* Reads one image: present and null bitmaps, cells[n_columns]. partial: bitmap over the table's JSON columns, or NULL. */
 int binlog_image_read(const struct binlog_table *table, struct binlog_reader *reader, const uint8_t *present,
                       const uint8_t *partial, struct binlog_cell *cells, struct cdc_error *error);
+/* Is the row that the cell of row_end belongs to the table's row of now? */
+bool binlog_row_is_current(const struct binlog_cell *row_end);
 /* Appends {"column":value,...} of the columns that are there; key_only: of the key's. before: for partial JSON; may be
  * NULL. */
 int binlog_row_append(struct cdc_buf *out, const struct binlog_table *table, const struct binlog_cell *cells,

@@ -64,7 +64,7 @@ static void append_unchanged(struct cdc_buf *out, const struct binlog_table *tab
 {
     bool any = false;
     for (size_t i = 0; i < table->n_columns; i++) {
-        if (cells[i].p)
+        if (cells[i].p || table->columns[i].hidden)
             continue;
         cdc_buf_text(out, any ? "," : ",\"unchanged\":[");
         cdc_buf_append(out, table->columns[i].name_json.data, table->columns[i].name_json.len - 1);
@@ -141,6 +141,17 @@ static int read_images(struct binlog_decoder *decoder, const struct binlog_table
     return 0;
 }
 
+/* What a change is to the current rows of a system-versioned table; false: none of them changes. */
+static bool is_of_current(const struct binlog_decoder *decoder, const struct binlog_table *table,
+                          enum binlog_rows_kind *kind)
+{
+    size_t i = (size_t)(table->row_end - table->columns);
+    bool before = *kind != BINLOG_ROWS_WRITE && binlog_row_is_current(&decoder->before[i]);
+    bool after = *kind != BINLOG_ROWS_DELETE && binlog_row_is_current(&decoder->after[i]);
+    *kind = before && after ? BINLOG_ROWS_UPDATE : after ? BINLOG_ROWS_WRITE : BINLOG_ROWS_DELETE;
+    return before || after;
+}
+
 static int write_rows(struct binlog_decoder *decoder, struct binlog_table *table, struct binlog_rows *rows,
                       uint64_t ordinal, struct cdc_buf *out, struct cdc_error *error)
 {
@@ -150,13 +161,17 @@ static int write_rows(struct binlog_decoder *decoder, struct binlog_table *table
         schema_line(decoder, table, ordinal + 1, out);
     for (uint64_t row = 0; binlog_left(&rows->images) > 0; row++) {
         const uint8_t *start = rows->images.p;
+        enum binlog_rows_kind kind = rows->kind;
         size_t line = out->len;
         if (read_images(decoder, table, rows, error) < 0)
             return -1;
         if (rows->images.p == start)
             return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a row of table %s.%s is empty", table->db, table->name);
-        decoder_line_head(decoder, &table->source_head, ops[rows->kind], ++ordinal, row, out);
-        if (row_members(decoder, table, rows->kind, out, error) < 0) {
+        ordinal++;
+        if (table->row_end && !is_of_current(decoder, table, &kind))
+            continue;
+        decoder_line_head(decoder, &table->source_head, ops[kind], ordinal, row, out);
+        if (row_members(decoder, table, kind, out, error) < 0) {
             out->len = line; /* whole or not at all */
             return -1;
         }

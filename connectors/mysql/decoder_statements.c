@@ -122,7 +122,11 @@ static int statement_format(const struct binlog_decoder *decoder, const struct b
     int n = (int)(query->sql.n < 60 ? query->sql.n : 60);
     cdc_error_set(error, CDC_EXIT_CONFIG, "%s at %llu: a change was logged as a statement, not as rows: %.*s",
                   decoder->place.file, (unsigned long long)decoder->event_position, n, query->sql.p);
-    return cdc_error_hint(error, "SET GLOBAL binlog_format = ROW; let sessions reconnect, and take a new snapshot");
+    return cdc_error_hint(error, "SET GLOBAL binlog_format = ROW; let sessions reconnect, and take a new snapshot%s",
+                          decoder->flavor == BINLOG_MARIADB
+                              ? "; a table with versions by transaction is always logged so: give it a period of two "
+                                "TIMESTAMP(6) columns"
+                              : "");
 }
 
 /* Statements stay: MariaDB logs the DROP TABLE of a CREATE OR REPLACE ... SELECT that failed before a ROLLBACK. */

@@ -87,8 +87,13 @@ bool binlog_type_fits(const struct binlog_column *column, const char *type)
 static int take_column(struct binlog_table *table, MYSQL_ROW row, struct cdc_error *error)
 {
     struct binlog_column *column = find(table, row[0]);
-    if (!column || !binlog_type_fits(column, row[1]))
+    if (!column)
         return 0;
+    column->listed = table->described = true;
+    if (!binlog_type_fits(column, row[1]))
+        return 0;
+    if (row[3] && strcmp(row[3], "ROW END") == 0)
+        table->row_end = column;
     free(column->type_name);
     column->type_name = strdup(row[1]);
     column->generated =
@@ -122,11 +127,10 @@ static int mark_json(struct binlog_table *table, const char *clause, struct cdc_
 
 static int read_columns(MYSQL *mysql, struct binlog_table *table, struct cdc_error *error)
 {
-    MYSQL_RES *result =
-        binlog_query_table(mysql,
-                           "SELECT COLUMN_NAME, COLUMN_TYPE, EXTRA FROM information_schema.COLUMNS WHERE "
-                           "TABLE_SCHEMA = ",
-                           "", table, error);
+    MYSQL_RES *result = binlog_query_table(mysql,
+                                           "SELECT COLUMN_NAME, COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION FROM "
+                                           "information_schema.COLUMNS WHERE TABLE_SCHEMA = ",
+                                           "", table, error);
     int status = result ? 0 : -1;
     for (MYSQL_ROW row; status == 0 && (row = mysql_fetch_row(result)) != NULL;)
         status = take_column(table, row, error);

@@ -82,7 +82,7 @@ int binlog_row_append(struct cdc_buf *out, const struct binlog_table *table, con
     for (size_t i = 0; i < table->n_columns; i++) {
         const struct binlog_column *column = &table->columns[i];
         const struct binlog_cell *cell = &cells[i];
-        if (!cell->p || (key_only && !column->key))
+        if (!cell->p || column->hidden || (key_only && !column->key))
             continue;
         cdc_buf_byte(out, separator);
         separator = ',';

@@ -163,7 +163,9 @@ static int take_columns(struct binlog_table *table, MYSQL_RES *result, struct cd
     }
     if (i == 0)
         return unknown(table, "it does not exist any more, or may not be seen", error);
-    return i == table->n_columns ? 0 : unknown(table, "it has fewer of them now", error);
+    if (i == table->n_columns || binlog_table_name_hidden(table, i, error))
+        return 0;
+    return error->status ? -1 : unknown(table, "it has fewer of them now", error);
 }
 
 static int read_locked(struct binlog_stream *stream, struct binlog_table *table, struct binlog_place *end,

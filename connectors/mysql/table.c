@@ -503,6 +503,8 @@ static int prepare_column(struct binlog_column *column, enum binlog_flavor flavo
 int binlog_table_prepare(struct binlog_table *table, enum binlog_flavor flavor, const char *pipeline,
                          struct cdc_error *error)
 {
+    if (binlog_table_hide(table, flavor, error) < 0)
+        return -1;
     table->has_key = false;
     for (size_t i = 0; i < table->n_columns; i++) {
         struct binlog_column *column = &table->columns[i];
@@ -525,7 +527,7 @@ int binlog_table_prepare(struct binlog_table *table, enum binlog_flavor flavor, 
 static bool same_column(const struct binlog_column *a, const struct binlog_column *b)
 {
     return strcmp(a->name, b->name) == 0 && strcmp(a->type_name, b->type_name) == 0 && a->kind == b->kind &&
-           a->key == b->key && a->nullable == b->nullable && a->generated == b->generated;
+           a->key == b->key && a->nullable == b->nullable && a->generated == b->generated && a->hidden == b->hidden;
 }
 
 bool binlog_table_same_schema(const struct binlog_table *a, const struct binlog_table *b)
@@ -544,13 +546,18 @@ static void append_columns(struct cdc_buf *out, const struct binlog_table *table
     cdc_buf_lit(out, ",\"columns\":[");
     for (size_t i = 0; i < table->n_columns; i++) {
         const struct binlog_column *column = &table->columns[i];
-        cdc_buf_text(out, i ? ",{\"name\":" : "{\"name\":");
+        if (column->hidden)
+            continue;
+        cdc_buf_text(out, separator);
+        separator = ",";
+        cdc_buf_lit(out, "{\"name\":");
         cdc_buf_append(out, column->name_json.data, column->name_json.len - 1);
         append_member(out, ",\"type\":", column->type_name);
         cdc_buf_text(out, column->nullable ? ",\"nullable\":true" : ",\"nullable\":false");
         cdc_buf_text(out, column->generated ? ",\"generated\":true}" : ",\"generated\":false}");
     }
     cdc_buf_lit(out, "],\"key_columns\":[");
+    separator = "";
     for (size_t i = 0; i < table->n_columns; i++) {
         if (!table->columns[i].key)
             continue;

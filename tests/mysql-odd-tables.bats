@@ -1,0 +1,176 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Tables that are not what they look like: a snapshot and the log behind it agree on their columns, keys and values, and the
+# copy is what the server's client sees.
+# Each test runs in a subshell.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/mysql
+load lib/mysql-helpers
+
+setup_file() {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    mysql_start
+}
+teardown_file() { mysql_end; }
+setup() {
+    mysql_test_setup
+    URL=$URL$NAME
+    COPY=$DIR/copy.db
+}
+teardown() { mysql_test_teardown; }
+
+snapshot() { t cdc-snapshot --state-dir "$STATE" "$@" "$URL" 2>"$DIR/err"; }
+binlog() { t mysql-binlog --state-dir "$STATE" --heartbeat 0 "$@" "$URL" 2>"$DIR/err"; }
+sink() { t cdc-sink-sqlite --state-dir "$STATE" "$COPY" 2>>"$DIR/sink"; }
+copy() { sqlite3 -separator $'\t' "$COPY" "$1"; }
+# The columns of a table are the same in source and copy.
+same_as_source() {
+    local columns="ifnull(${1//,/, \'NULL\'), ifnull(}, 'NULL')"
+    msql -N "select $columns from $2" | LC_ALL=C sort >"$DIR/expected"
+    copy "select $columns from $2" | LC_ALL=C sort >"$DIR/actual"
+    diff "$DIR/expected" "$DIR/actual" | head -20
+    cmp "$DIR/expected" "$DIR/actual"
+}
+# Copies what is there, and then what the function $1 does to it: lines in $DIR/snapshot and $DIR/log.
+copy_and_follow() {
+    snapshot --ack=stdout >"$DIR/snapshot"
+    sink <"$DIR/snapshot"
+    "$1"
+    binlog --ack=stdout --until now >"$DIR/log" || { cat "$DIR/err"; return 1; }
+    sink <"$DIR/log"
+}
+columns_of() { jq -c "select(.op == \"schema\" and .source.table == \"$1\") | [[.columns[].name], .key_columns]" "$2" | sort -u; }
+
+# -- tables that have more than a client sees
+
+change_versions() {
+    local table
+    for table in v keyless explicit; do
+        msql "set session binlog_row_image = ${1:-FULL};
+              insert into $table (id, a) values (5, 'new'), (6, 'gone at once'); update $table set a = 'changed' where id = 1; delete from $table where id = 2;
+              update $table set id = 30 where id = 3; insert into $table (id, a) values (2, 'again'); update $table set a = a where id = 4;
+              delete from $table where id = 6; begin; update $table set a = 'x'; rollback; begin; update $table set a = concat(a, '!') where id < 3; delete from $table where id = 30; commit"
+        msql "delete history from $table before system_time now(6)"
+    done
+    msql "replace into v (id, a) values (4, 'replaced')"
+}
+versioned_tables() {
+    local table
+    msql "create table v (id int primary key, a varchar(20), t text, unique (t)) with system versioning;
+          create table keyless (id int, a varchar(20), b int without system versioning) with system versioning;
+          create table explicit (id int primary key, a varchar(20), \`from\` timestamp(6) generated always as row start, till timestamp(6) generated always as row end invisible,
+                                 period for system_time (\`from\`, till)) with system versioning"
+    for table in v keyless explicit; do
+        msql "insert into $table (id, a) values (1, 'one'), (2, 'two'), (3, 'three'), (4, 'four'); update $table set a = 'four!' where id = 4"
+    done
+}
+compare_versions() {
+    same_as_source id,a,t v
+    same_as_source id,a explicit
+    is "columns" '[["id","a","t"],["id"]]' "$(columns_of v "$DIR/snapshot")"
+    is "those of a period that was declared" '[["id","a","from","till"],["id"]]' "$(columns_of explicit "$DIR/snapshot")"
+    for table in v keyless explicit; do is "columns in the log" "$(columns_of $table "$DIR/snapshot")" "$(columns_of $table "$DIR/log")"; done
+    # The rows of the past are in none of the lines: without a key a sink could not find them again.
+    is "lines of the log" "c c u d u c u d u u d" "$(jq -r 'select(.source.table == "keyless" and (.op | IN("c", "u", "d"))) | .op' "$DIR/log" | xargs)"
+    is "keys" "id" "$(cat "$DIR/snapshot" "$DIR/log" | jq -r 'select(.key) | .key | keys | join(",")' | sort -u)"
+    not grep -E 'row_start|row_end|DB_ROW_HASH' "$DIR/log"
+}
+
+# bats test_tags=only:mariadb
+@test "system-versioned tables: the current rows, under the key that was declared" {
+    versioned_tables
+    copy_and_follow change_versions
+    compare_versions
+    # One more that becomes one keeps its key.
+    versioned_later() {
+        msql "alter table plain add system versioning; update plain set a = 2 where id = 1; delete from plain where id = 2; insert into plain values (3, 3)"
+    }
+    rm -r "$STATE" "$COPY"
+    msql "create table plain (id int primary key, a int); insert into plain values (1, 1), (2, 2)"
+    copy_and_follow versioned_later
+    same_as_source id,a plain
+    # And one that is none any more when the log is read.
+    versions_end() {
+        versioned_later
+        msql "set system_versioning_alter_history = keep; alter table plain drop system versioning; update plain set a = 5 where id = 3"
+    }
+    rm -r "$STATE" "$COPY"
+    msql "drop table plain; create table plain (id int primary key, a int); insert into plain values (1, 1), (2, 2)"
+    copy_and_follow versions_end
+    same_as_source id,a plain
+}
+
+# bats test_tags=only:mariadb
+@test "system-versioned tables: partial row images, columns that the log does not name, history that is inserted" {
+    local setting
+    change_minimal() { change_versions MINIMAL; }
+    for setting in MINIMAL NO_LOG; do
+        versioned_tables
+        msql "set global binlog_row_metadata = $setting"
+        copy_and_follow change_minimal || { msql "set global binlog_row_metadata = FULL"; return 1; }
+        msql "set global binlog_row_metadata = FULL"
+        compare_versions
+        rm -r "$STATE" "$COPY"
+        msql "drop table v, keyless, explicit"
+    done
+    # MariaDB 10.11 and later let one write into the past.
+    [ "$(msql -N "select count(*) from information_schema.system_variables where variable_name = 'system_versioning_insert_history'")" = 1 ]
+    versioned_tables
+    insert_history() { msql "set system_versioning_insert_history = 1; insert into v (id, a, row_start, row_end) values (1, 'past', '2020-01-01', '2020-01-02'), (9, 'past', '2020-01-01', '2020-01-02')"; }
+    copy_and_follow insert_history
+    same_as_source id,a v
+}
+
+# bats test_tags=only:mariadb
+@test "columns of one's own that are called row_start and row_end are columns" {
+    msql "create table mine (id int, row_start timestamp(6) not null, row_end timestamp(6) not null, primary key (id, row_end)); insert into mine values (1, '2020-01-01', '2020-01-02')"
+    change_mine() { msql "insert into mine values (2, '2020-01-01', '2020-01-03'); update mine set row_end = '2020-01-04' where id = 1"; }
+    copy_and_follow change_mine
+    is "columns" '[["id","row_start","row_end"],["id","row_end"]]' "$(columns_of mine "$DIR/log")"
+    is "rows" "1 2020-01-04T00:00:00.000000Z 2 2020-01-03T00:00:00.000000Z" "$(copy 'select id, row_end from mine order by id' | xargs)"
+}
+
+# bats test_tags=only:mariadb
+@test "versions by transaction: exit 78 and the cure, from the snapshot, from the log and from --check" {
+    binlog --start now --until now >"$DIR/log"
+    msql "create table v (id int primary key, a int, s bigint unsigned generated always as row start, e bigint unsigned generated always as row end, period for system_time (s, e)) with system versioning;
+          insert into v (id, a) values (1, 1)"
+    status=0
+    snapshot --ack=stdout >"$DIR/out" || status=$?
+    is "exit status of the snapshot" 78 "$status"
+    says "TIMESTAMP\(6\)"
+    is "rows" "" "$(jq -c 'select(.op == "r")' "$DIR/out")"
+    exits 78 binlog --until now
+    says "TIMESTAMP\(6\)"
+    exits 78 binlog --check
+    says "$NAME.v.*TIMESTAMP\(6\)"
+}
+
+@test "columns that the server hides are in no line" {
+    local setting
+    hidden() {
+        if mysql_is_mariadb; then
+            msql "create table h (id int primary key, DB_ROW_HASH_1 int, t text, b blob, unique (t), unique (b), unique (b, t)); insert into h values (1, 10, 'a', 'b'), (2, 20, 'c', null)"
+        else
+            msql "create table h (id int primary key, DB_ROW_HASH_1 int, t varchar(20), b varchar(20), unique ((lower(t))), key ((concat(b, t)))); insert into h values (1, 10, 'a', 'b'), (2, 20, 'c', null)"
+        fi
+    }
+    change_hidden() {
+        msql "update h set t = 'x' where id = 1; insert into h values (3, 30, 'z', 'z'); set session binlog_row_image = MINIMAL; update h set b = 'y' where id = 2; delete from h where id = 3"
+    }
+    for setting in FULL MINIMAL; do
+        hidden
+        msql "set global binlog_row_metadata = $setting"
+        copy_and_follow change_hidden || { msql "set global binlog_row_metadata = FULL"; return 1; }
+        msql "set global binlog_row_metadata = FULL"
+        same_as_source id,DB_ROW_HASH_1,t,b h
+        is "columns" '[["id","DB_ROW_HASH_1","t","b"],["id"]]' "$(columns_of h "$DIR/log")"
+        is "the same as of the snapshot" "$(columns_of h "$DIR/snapshot")" "$(columns_of h "$DIR/log")"
+        is "names in the lines" "DB_ROW_HASH_1 b id t" "$(jq -r 'select(.op | IN("c", "u", "d")) | .key, .before, .after | objects | keys[]' "$DIR/log" | sort -u | xargs)"
+        is "unchanged" '["DB_ROW_HASH_1","t"]' "$(jq -c 'select(.unchanged) | .unchanged' "$DIR/log")"
+        rm -r "$STATE" "$COPY"
+        msql "drop table h"
+    done
+}
