@@ -7,6 +7,7 @@ bats_require_minimum_version 1.8.0
 load lib/common
 load lib/mysql
 load lib/mysql-helpers
+load lib/opensearch
 load lib/mysql-crash
 
 setup_file() {
@@ -19,9 +20,13 @@ setup() {
     mysql_test_setup
     COPY=$DIR/copy.db
     COLD_ROWS=3000
-    LINE=$(full_line)
+    LINE=$(sqlite_line)
 }
-teardown() { mysql_test_teardown; }
+teardown() {
+    MYSQL_SERVER=main
+    mysql_test_teardown
+    opensearch_stop
+}
 
 start_line() {
     spawn_line "$LINE"
@@ -33,6 +38,29 @@ stop_line() {
     kill -TERM "$(member "$GROUP" mysql-binlog)"
     status_of "$GROUP" 30 || status=$?
     is "exit status of the line after SIGTERM to its source" 0 "$status" || { tail "$DIR/err"; return 1; }
+}
+# follow_by_gtid SERVER: that server becomes the replica of the one in use.
+follow_by_gtid() {
+    local port=${URL##*:}
+    REPLICA=$1
+    port=${port%/}
+    if mysql_is_mariadb; then
+        MYSQL_DATABASE='' MYSQL_SERVER=$1 msql "change master to master_host = '127.0.0.1', master_port = $port, master_user = 'cdc', master_password = '$MYSQL_PASSWORD', master_connect_retry = 1, master_use_gtid = slave_pos; start slave"
+    else
+        MYSQL_DATABASE='' MYSQL_SERVER=$1 msql "change replication source to source_host = '127.0.0.1', source_port = $port, source_user = 'cdc', source_password = '$MYSQL_PASSWORD', source_connect_retry = 1, source_auto_position = 1, get_source_public_key = 1; start replica"
+    fi
+}
+# The server in use dies; its replica has all that it had, and takes its place.
+replicated() { [ "$(MYSQL_SERVER=$REPLICA msql -N 'select n from marker' 2>/dev/null)" = "$1" ]; }
+fail_over() {
+    MARK=$((${MARK:-0} + 1000))
+    msql "flush binary logs; update marker set n = $MARK"
+    wait_until -t 300 replicated $MARK
+    mysql_kill
+    MYSQL_SERVER=$REPLICA
+    if mysql_is_mariadb; then msql 'stop slave; reset slave all'; else msql 'stop replica; reset replica all'; fi
+    URL=$(mysql_url)
+    LINE=$(sqlite_line)
 }
 # Of the statements that failed, none did for another reason than its time.
 # (deadlocks and what follows from them, a lost connection, a table that is just being renamed)
@@ -54,38 +82,67 @@ traffic_was_good() { is "errors of the traffic" "" "$(grep '^ERROR' "$DIR/traffi
     stop_line
 }
 
-@test "each process killed with SIGKILL again and again, under traffic with DDL: the SQLite copy ends equal to the source" {
-    local i victim
+# CDC_CRASH_ROWS=300000 CDC_CRASH_KILLS=20 CDC_TRAFFIC_MS=240000 CDC_DDL_ROUNDS=30: the large run.
+@test "everything at once, into SQLite and OpenSearch: SIGKILL for each process, DDL, rotations, a restart, a failover: both end equal" {
+    local i victim ddl search
+    opensearch_start
+    mkdir "$STATE/search"
+    MYSQL_DATABASE='' mysql_start first
+    MYSQL_DATABASE='' mysql_start second
+    MYSQL_SERVER=first
+    MYSQL_DATABASE='' msql "create database $NAME"
+    URL=$(mysql_url)
+    LINE=$(sqlite_line)
     # So many that a snapshot takes a while.
     COLD_ROWS=$((CRASH_ROWS > 30000 ? CRASH_ROWS * 2 : 60000))
+    follow_by_gtid second
     crash_tables
     traffic_start
     RANDOM=$CRASH_SEED
-    for ((i = 0; i < CRASH_KILLS; i++)); do crash_once "$LINE" cdc-snapshot $((i * 13 % 200)); done
+    for ((i = 0; i < CRASH_KILLS; i++)); do crash_both cdc-snapshot $((i * 13 % 200)) $((RANDOM % 50)); done
     start_line
-    caught_up 120
-    kill -KILL "$(member "$GROUP" mysql-binlog)"
-    status_of "$GROUP" || [ $? != 124 ]
+    spawn_line "$(search_line)"
+    search=$SPAWNED
+    caught_up 600
+    kill -KILL "$(member "$GROUP" mysql-binlog)" "$(member "$search" mysql-binlog)"
+    crash_ended "$GROUP" mysql-binlog
+    crash_ended "$search" mysql-binlog
     ddl_traffic "${CDC_DDL_ROUNDS:-5}" 2>"$DIR/ddl.err" 3>&- &
-    local ddl=$!
+    ddl=$!
     SPAWNED_ALL+=("$ddl")
     for ((i = 0; i < 3 * CRASH_KILLS; i++)); do
-        case $((i % 3)) in 0) victim=cdc-sink-sqlite ;; 1) victim=cdc-filter ;; *) victim=mysql-binlog ;; esac
-        crash_once "$LINE" "$victim" $((RANDOM % 700 + 20))
+        case $((i % 3)) in 0) victim=sink ;; 1) victim=cdc-filter ;; *) victim=mysql-binlog ;; esac
+        [ "$i" != $((CRASH_KILLS * 3 / 2)) ] || restart_between
+        crash_both "$victim" $((RANDOM % 700 + 20)) $((RANDOM % 400 + 20))
     done
-    echo "# killed: $(sort "$DIR/kills" | uniq -c | awk '{printf "%s%s %d times", (NR > 1 ? ", " : ""), $2, $1}')" >&3
-    [ "$(grep -c cdc-snapshot "$DIR/kills")" -ge $((CRASH_KILLS < 3 ? CRASH_KILLS : 3)) ] || fail "the snapshot was too fast to be killed"
-    for victim in mysql-binlog cdc-filter cdc-sink-sqlite; do
-        [ "$(grep -cx "$victim" "$DIR/kills")" -ge "$CRASH_KILLS" ] || fail "too few kills hit $victim"
-    done
+    crash_counts
+    # Lines that run while the server is restarted come back by themselves.
     start_line
-    wait_until -t 300 traffic_done
-    wait_until -t 60 gone "$ddl"
+    spawn_line "$(search_line)"
+    search=$SPAWNED
+    restart_between
+    wait_until -t 600 traffic_done
+    wait_until -t 120 gone "$ddl"
     is "errors of the DDL" "" "$(cat "$DIR/ddl.err")"
     traffic_was_good
-    caught_up 180
+    caught_up 600
+    # The copies are behind when the server fails.
+    kill -KILL "$(member "$GROUP" mysql-binlog)" "$(member "$search" mysql-binlog)"
+    crash_ended "$GROUP" mysql-binlog
+    crash_ended "$search" mysql-binlog
+    CRASH_ROWS=2000 TRAFFIC_MS=3000 traffic_start 4
+    wait_until -t 60 traffic_done
+    fail_over
+    start_line
+    spawn_line "$(search_line)"
+    search=$SPAWNED
+    CRASH_ROWS=2000 TRAFFIC_MS=2000 traffic_start 8
+    wait_until -t 60 traffic_done
+    caught_up 120
     compare_copy
     stop_line
+    GROUP=$search stop_line
+    mysql_stop
 }
 
 @test "rotations and a restart of the server under traffic: the line comes back by itself, the copy ends equal" {
@@ -110,13 +167,7 @@ traffic_was_good() { is "errors of the traffic" "" "$(grep '^ERROR' "$DIR/traffi
 }
 
 @test "a failover by GTID to a replica: the line goes on there, the copy ends equal" {
-    local port=${URL##*:}
-    port=${port%/}
-    if mysql_is_mariadb; then
-        MYSQL_DATABASE='' MYSQL_SERVER=replica msql "change master to master_host = '127.0.0.1', master_port = $port, master_user = 'cdc', master_password = '$MYSQL_PASSWORD', master_use_gtid = slave_pos; start slave"
-    else
-        MYSQL_DATABASE='' MYSQL_SERVER=replica msql "change replication source to source_host = '127.0.0.1', source_port = $port, source_user = 'cdc', source_password = '$MYSQL_PASSWORD', source_auto_position = 1, get_source_public_key = 1; start replica"
-    fi
+    follow_by_gtid replica
     TRAFFIC_MS=4000 CRASH_ROWS=3000
     crash_tables
     start_line
@@ -127,15 +178,7 @@ traffic_was_good() { is "errors of the traffic" "" "$(grep '^ERROR' "$DIR/traffi
     kill -KILL "$(member "$GROUP" mysql-binlog)"
     status_of "$GROUP" || [ $? != 124 ]
     wait_until -t 60 traffic_done
-    msql 'flush binary logs; update marker set n = 1000'
-    replicated() { [ "$(MYSQL_SERVER=replica msql -N 'select n from marker' 2>/dev/null)" = 1000 ]; }
-    wait_until -t 60 replicated
-    mysql_kill
-    MYSQL_SERVER=replica
-    if mysql_is_mariadb; then msql 'stop slave; reset slave all'; else msql 'stop replica; reset replica all'; fi
-    URL=$(mysql_url replica)
-    LINE=$(full_line)
-    MARK=1000
+    fail_over
     start_line
     TRAFFIC_MS=2000 traffic_start 4
     wait_until -t 60 traffic_done
