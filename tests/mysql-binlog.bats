@@ -886,6 +886,71 @@ reader_stopped() { [ -s "$DIR/reader" ] && grep -q '^State:.T' "/proc/$(cat "$DI
     is "lines" 200000 "$(grep -c '"op":"u"' "$DIR/out")"
 }
 
+# compressed ROWS: one transaction that hardly gets smaller, in one event of 60 bytes a row; its file is $DIR/log.
+compressed() {
+    msql "create table t (id int primary key, v varbinary(100))"
+    begin
+    msql "set binlog_transaction_compression = on; insert into t select n, random_bytes(60) from $(numbers 1 "$1") order by n"
+    file=$(log_files | tail -1)
+    msql 'flush binary logs'
+    cp "$(log_file "$file")" "$DIR/log"
+}
+# peak COMMAND...: its memory in KiB, as the last line of $DIR/err.
+peak() {
+    t python3 -c 'import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(status)' "$@" >"$DIR/out" 2>"$DIR/err"
+}
+
+# bats test_tags=only:mysql
+@test "one huge transaction in one compressed event: less than 32 MB of memory, live with and without TLS, and from a file" {
+    compressed 500000
+    table_sum() { msql -N "select count(*), sum(crc32(v)) from t"; }
+    sum() { sed -n 's/^{"op":"c".*"v":"\([^"]*\)"}}$/\1/p' "$DIR/out" | python3 -c 'import binascii, sys, zlib
+values = [zlib.crc32(binascii.a2b_base64(line)) for line in sys.stdin.buffer]
+print(len(values), sum(values), sep="\t")'; }
+    for way in "--until now $URL?ssl-mode=REQUIRED" "--until now $URL?ssl-mode=DISABLED" "--file $DIR/log"; do
+        cp "$DIR/p" "$DIR/p1"
+        [[ $way = --file* ]] || way="--offset-file $DIR/p1 $way"
+        # shellcheck disable=SC2086
+        peak mysql-binlog -q --name "$NAME" -t "$NAME.*" $way || { cat "$DIR/err"; return 1; }
+        kib=$(tail -1 "$DIR/err")
+        echo "# mysql-binlog: peak $kib KiB, an event of $(($(stat -c %s "$DIR/log") / 1024)) KiB" >&3
+        [ "$kib" -lt 32768 ] || fail "mysql-binlog took $kib KiB"
+        grep -q '"op":"commit".*"events":500000' "$DIR/out"
+        is "rows, sum of what they hold" "$(table_sum)" "$(sum)"
+        rm "$DIR/out"
+    done
+}
+
+# bats test_tags=only:mysql
+@test "a large compressed event that is damaged, or cut off: its transaction is not committed" {
+    compressed 20000
+    cp "$DIR/log" "$DIR/good"
+    # Where the event ends: before the ROTATE event.
+    end=$(python3 -c 'import struct, sys
+data = open(sys.argv[1], "rb").read()
+at = 4
+while data[at + 4] != 40: at += struct.unpack_from("<I", data, at + 9)[0]
+print(at + struct.unpack_from("<I", data, at + 9)[0])' "$DIR/log")
+    [ "$end" -gt 1000000 ] || fail "the event ends at $end"
+    commits() { grep -c '"op":"commit"' "$DIR/out" || true; }
+    exits 0 mysql-binlog --name "$NAME" -t "$NAME.*" --file "$DIR/log" >"$DIR/out" 2>"$DIR/err"
+    all=$(commits)
+    for back in 1 4 100 200000; do # in its checksum, and in what is compressed
+        cp "$DIR/good" "$DIR/log"
+        python3 -c 'import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(int(sys.argv[2])); byte = f.read(1)[0]; f.seek(int(sys.argv[2])); f.write(bytes([byte ^ 1]))' "$DIR/log" $((end - back))
+        exits 76 mysql-binlog --name "$NAME" -t "$NAME.*" --file "$DIR/log" >"$DIR/out" 2>"$DIR/err"
+        is "commits" $((all - 1)) "$(commits)"
+        head -c $((end - back)) "$DIR/good" >"$DIR/log"
+        exits 65 mysql-binlog --name "$NAME" -t "$NAME.*" --file "$DIR/log" >"$DIR/out" 2>"$DIR/err"
+        is "commits" $((all - 1)) "$(commits)"
+    done
+}
+
 @test "the reader of stdout goes away: exit 74 without a word; a full disk: exit 74, nothing is confirmed" {
     table
     begin

@@ -122,6 +122,18 @@ int binlog_header_parse(const uint8_t *data, size_t n, struct binlog_header *hea
  * FORMAT_DESCRIPTION tells of its own). PROTOCOL on a mismatch: an event that was damaged is never skipped. */
 int binlog_body(const struct binlog_format *format, const struct binlog_header *header, const uint8_t *data, size_t n,
                 struct binlog_reader *body, struct cdc_error *error);
+/* The same for an event (no FORMAT_DESCRIPTION) that comes in parts: data[0..n) is its beginning, with all of the header;
+ * then the next ones. *body: what each has of the body, BORROWED. The checksum is verified before the last one is given. */
+struct binlog_parts {
+    struct binlog_header header;
+    size_t taken; /* of the event's bytes */
+    bool checksums;
+    uint32_t crc, sum; /* sum: what the event says that crc is */
+};
+int binlog_parts_begin(struct binlog_parts *parts, const struct binlog_format *format, const uint8_t *data, size_t n,
+                       struct binlog_reader *body, struct cdc_error *error);
+int binlog_parts_next(struct binlog_parts *parts, const uint8_t *data, size_t n, struct binlog_reader *body,
+                      struct cdc_error *error);
 /* FORMAT_DESCRIPTION: body as binlog_body gave it. */
 int binlog_format_parse(const struct binlog_header *header, struct binlog_reader body, struct binlog_format *format,
                         struct cdc_error *error);
@@ -177,9 +189,16 @@ int binlog_heartbeat_parse(const struct binlog_header *header, struct binlog_rea
 struct binlog_payload;
 struct binlog_payload *binlog_payload_new(struct cdc_error *error); /* RETURNS NEW; used for many payloads */
 void binlog_payload_free(struct binlog_payload *payload);
-/* body BORROWED until the last event was taken. */
-int binlog_payload_open(struct binlog_payload *payload, struct binlog_reader body, struct cdc_error *error);
-/* 1: an inner event (header and body, no checksum), BORROWED until the next call; 0: no more; -1: error. */
+/* part: of the event's body, which has so many bytes; last: there is no other one to come. BORROWED until the last event
+ * was taken, or the next part is wanted. */
+int binlog_payload_open(struct binlog_payload *payload, struct binlog_reader part, uint64_t size, bool last,
+                        struct cdc_error *error);
+void binlog_payload_feed(struct binlog_payload *payload, struct binlog_reader part, bool last);
+/* Has its last part come? The last inner event is given only then. */
+bool binlog_payload_is_whole(const struct binlog_payload *payload);
+/* 1: an inner event (header and body, no checksum), BORROWED until the next call; 2 (BINLOG_WANTS): the next part is to be
+ * fed; 0: no more; -1: error. */
+#define BINLOG_WANTS 2
 int binlog_payload_next(struct binlog_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error);
 /* MariaDB's compressed body (a rows event's, behind its bitmaps, and a query's), to its end: appends the unpacked bytes to
  * out. */

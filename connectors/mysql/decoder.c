@@ -168,11 +168,50 @@ static int take_flavor(struct binlog_decoder *decoder, struct cdc_error *error)
     return decoder->gtids ? 0 : -1;
 }
 
+/* The place where the event ends, and from it the one where it begins. */
+static void step_over(struct binlog_decoder *decoder, const struct binlog_header *header)
+{
+    uint64_t before = decoder->place.position;
+    advance(decoder, header);
+    /* The server may have passed over what comes before: the end tells the beginning. */
+    decoder->event_position =
+        decoder->place.position >= before + header->size ? decoder->place.position - header->size : before;
+}
+
+/* It may be no more than the first part. */
+static int open_payload(struct binlog_decoder *decoder, const uint8_t *data, size_t n, struct cdc_error *error)
+{
+    struct binlog_parts *parts = &decoder->parts;
+    struct binlog_reader body;
+    if (binlog_parts_begin(parts, &decoder->format, data, n, &body, error) < 0)
+        return -1;
+    step_over(decoder, &parts->header);
+    size_t size = parts->header.size - BINLOG_HEADER_SIZE - (parts->checksums ? 4 : 0);
+    if (binlog_payload_open(decoder->payload, body, size, parts->taken == parts->header.size, error) < 0)
+        return -1;
+    decoder->in_payload = true;
+    return 1;
+}
+
+int binlog_decode_part(struct binlog_decoder *decoder, const uint8_t *data, size_t n, struct cdc_error *error)
+{
+    struct binlog_parts *parts = &decoder->parts;
+    struct binlog_reader body;
+    if (!decoder->in_payload)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a part of an event came that nobody asked for");
+    if (binlog_parts_next(parts, data, n, &body, error) < 0)
+        return -1;
+    binlog_payload_feed(decoder->payload, body, parts->taken == parts->header.size);
+    return 1;
+}
+
 int binlog_decode(struct binlog_decoder *decoder, const uint8_t *data, size_t n, struct cdc_buf *out,
                   struct cdc_error *error)
 {
     struct binlog_header header;
     struct binlog_reader body;
+    if (n > 4 && data[4] == BINLOG_TRANSACTION_PAYLOAD)
+        return open_payload(decoder, data, n, error);
     if (binlog_header_parse(data, n, &header, error) < 0 ||
         binlog_body(&decoder->format, &header, data, n, &body, error) < 0)
         return -1;
@@ -182,16 +221,8 @@ int binlog_decode(struct binlog_decoder *decoder, const uint8_t *data, size_t n,
         advance(decoder, &header);
         return take_flavor(decoder, error);
     }
-    uint64_t before = decoder->place.position;
-    advance(decoder, &header);
-    /* The server may have passed over what comes before: the end tells the beginning. */
-    decoder->event_position = decoder->place.position >= before + n ? decoder->place.position - n : before;
-    if (header.type != BINLOG_TRANSACTION_PAYLOAD)
-        return dispatch(decoder, &header, body, out, error);
-    if (binlog_payload_open(decoder->payload, body, error) < 0)
-        return -1;
-    decoder->in_payload = true;
-    return 1;
+    step_over(decoder, &header);
+    return dispatch(decoder, &header, body, out, error);
 }
 
 static int next_of_payload(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
@@ -200,6 +231,8 @@ static int next_of_payload(struct binlog_decoder *decoder, struct cdc_buf *out, 
     size_t n;
     struct binlog_header header;
     int got = binlog_payload_next(decoder->payload, &data, &n, error);
+    if (got == BINLOG_WANTS)
+        return got;
     if (got <= 0) {
         decoder->in_payload = false;
         return got;

@@ -122,10 +122,15 @@ void binlog_decoder_set_checksums(struct binlog_decoder *decoder, bool checksums
 /* As many heartbeats stand behind the position already: the next one is counted on. */
 void binlog_decoder_set_heartbeats(struct binlog_decoder *decoder, uint32_t heartbeats);
 /* Takes one event as it came; data is BORROWED until binlog_decode_more has returned 0. Appends whole lines. 1: there is
- * more inside of it, call binlog_decode_more; 0; -1: PROTOCOL damaged or unknown, CONFIG statement-format changes ... */
+ * more inside of it, call binlog_decode_more; 0; -1: PROTOCOL damaged or unknown, CONFIG statement-format changes ...
+ * A TRANSACTION_PAYLOAD that is larger than BINLOG_PART may come in parts. binlog_decode takes the first BINLOG_PART bytes;
+ * whenever binlog_decode_more returns BINLOG_WANTS, the part before is used up, and binlog_decode_part is given the next. Its
+ * transaction ends when the checksum of all of them is known to be right. */
+#define BINLOG_PART ((size_t)256 << 10)
 int binlog_decode(struct binlog_decoder *decoder, const uint8_t *data, size_t n, struct cdc_buf *out,
                   struct cdc_error *error);
 int binlog_decode_more(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error);
+int binlog_decode_part(struct binlog_decoder *decoder, const uint8_t *data, size_t n, struct cdc_error *error);
 bool binlog_in_transaction(const struct binlog_decoder *decoder);
 /* After a commit line or a heartbeat: the boundary, NULL before the first. BORROWED until the next call. */
 const struct cdc_offset *binlog_boundary(const struct binlog_decoder *decoder);

@@ -97,6 +97,11 @@ static void boundary_line(struct binlog_decoder *decoder, struct cdc_buf *out, s
 int decoder_end_group(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
 {
     struct group *group = &decoder->group;
+    if (decoder->in_payload && !binlog_payload_is_whole(decoder->payload)) /* its checksum is not known yet */
+        return cdc_error_set(
+            error, CDC_EXIT_PROTOCOL,
+            "a TRANSACTION_PAYLOAD event in %s before %llu is damaged: it goes on behind the transaction's end",
+            decoder->place.file, (unsigned long long)decoder->place.position);
     if (binlog_gtid_set_add(decoder->gtids, &group->gtid, error) < 0)
         return -1;
     group->open = false;

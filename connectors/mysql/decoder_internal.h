@@ -41,8 +41,9 @@ struct binlog_decoder {
     struct cdc_buf held; /* lines of the open group, see decoder_forget_group */
     struct binlog_payload *payload;
     bool in_payload;
-    struct binlog_xa *xa; /* NULL: nowhere to keep prepared transactions */
-    bool in_xa;           /* a committed one is read */
+    struct binlog_parts parts; /* of the payload at hand */
+    struct binlog_xa *xa;      /* NULL: nowhere to keep prepared transactions */
+    bool in_xa;                /* a committed one is read */
     struct cdc_buf xid;
     struct cdc_buf query_scratch, rows_scratch, event_tail;
     struct binlog_counts counts;

@@ -44,7 +44,7 @@ uint64_t binlog_packed(struct binlog_reader *reader)
 
 /* -- header, checksum ------------------------------------------------------- */
 
-int binlog_header_parse(const uint8_t *data, size_t n, struct binlog_header *header, struct cdc_error *error)
+static int read_header(const uint8_t *data, size_t n, struct binlog_header *header, struct cdc_error *error)
 {
     struct binlog_reader reader = {data, data + n, false};
     header->timestamp = (uint32_t)binlog_uint(&reader, 4);
@@ -55,6 +55,13 @@ int binlog_header_parse(const uint8_t *data, size_t n, struct binlog_header *hea
     header->flags = (uint16_t)binlog_uint(&reader, 2);
     if (reader.bad)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the binary log has an event of %zu bytes: too short", n);
+    return 0;
+}
+
+int binlog_header_parse(const uint8_t *data, size_t n, struct binlog_header *header, struct cdc_error *error)
+{
+    if (read_header(data, n, header, error) < 0)
+        return -1;
     if (header->size != n)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL,
                              "the binary log has an event (type %u) of %zu bytes that should be %lu long", header->type,
@@ -92,6 +99,14 @@ static int checksum_kind(const struct binlog_format *format, const struct binlog
     return 0;
 }
 
+static int wrong_checksum(const struct binlog_header *header, struct cdc_error *error)
+{
+    return cdc_error_set(
+        error, CDC_EXIT_PROTOCOL,
+        "the checksum of an event (type %u, ending at %lu) is wrong: it was damaged on its way or on the disk",
+        header->type, (unsigned long)header->next_position);
+}
+
 int binlog_body(const struct binlog_format *format, const struct binlog_header *header, const uint8_t *data, size_t n,
                 struct binlog_reader *body, struct cdc_error *error)
 {
@@ -105,12 +120,42 @@ int binlog_body(const struct binlog_format *format, const struct binlog_header *
     if (verify) {
         struct binlog_reader tail = {data + end, data + n, false};
         if (binlog_uint(&tail, CHECKSUM_SIZE) != checksum_of(header, data, end))
-            return cdc_error_set(
-                error, CDC_EXIT_PROTOCOL,
-                "the checksum of an event (type %u, ending at %lu) is wrong: it was damaged on its way or on the disk",
-                header->type, (unsigned long)header->next_position);
+            return wrong_checksum(header, error);
     }
     *body = (struct binlog_reader){data + BINLOG_HEADER_SIZE, data + end, false};
+    return 0;
+}
+
+/* -- an event in parts ---------------------------------------------------------- */
+
+int binlog_parts_next(struct binlog_parts *parts, const uint8_t *data, size_t n, struct binlog_reader *body,
+                      struct cdc_error *error)
+{
+    size_t end = parts->header.size - (parts->checksums ? CHECKSUM_SIZE : 0); /* of header and body */
+    if (n > parts->header.size - parts->taken)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the binary log has an event that is longer than it says");
+    size_t take = parts->taken >= end ? 0 : end - parts->taken < n ? end - parts->taken : n;
+    parts->crc = (uint32_t)crc32_z(parts->crc, data, take);
+    for (size_t i = take; i < n; i++)
+        parts->sum |= (uint32_t)data[i] << 8 * (parts->taken + i - end);
+    parts->taken += n;
+    *body = (struct binlog_reader){data, data + take, false};
+    bool wrong = parts->checksums && parts->taken == parts->header.size && parts->crc != parts->sum;
+    return wrong ? wrong_checksum(&parts->header, error) : 0;
+}
+
+int binlog_parts_begin(struct binlog_parts *parts, const struct binlog_format *format, const uint8_t *data, size_t n,
+                       struct binlog_reader *body, struct cdc_error *error)
+{
+    *parts = (struct binlog_parts){.checksums = format->checksums};
+    if (read_header(data, n, &parts->header, error) < 0)
+        return -1;
+    if (parts->header.size < n || parts->header.type == BINLOG_FORMAT ||
+        parts->header.size < BINLOG_HEADER_SIZE + (parts->checksums ? CHECKSUM_SIZE : 0))
+        return damaged(error, "cut");
+    if (binlog_parts_next(parts, data, n, body, error) < 0)
+        return -1;
+    binlog_bytes(body, BINLOG_HEADER_SIZE);
     return 0;
 }
 

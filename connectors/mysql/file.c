@@ -81,17 +81,45 @@ static int finish(struct reading *reading, struct cdc_error *error)
     return left < 0 ? -1 : 0;
 }
 
-static int decode_event(struct reading *reading, const uint8_t *data, size_t n, struct cdc_error *error)
+static int cut(struct reading *reading, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_DATA, "the file ends inside an event");
+    cdc_error_hint(error, "it is cut off, or still being written");
+    return at_place(reading, error);
+}
+
+/* The next n bytes; they count as taken, and stay until the next call. */
+static const uint8_t *take(struct reading *reading, size_t n, struct cdc_error *error)
+{
+    int got = need(reading, n, error);
+    if (got <= 0) {
+        if (got == 0)
+            cut(reading, error);
+        return NULL;
+    }
+    reading->at += n;
+    return (const uint8_t *)reading->buf.data + reading->at - n;
+}
+
+/* n bytes, of which the first part is decoded at once, and the others when they are wanted. */
+static int decode_event(struct reading *reading, size_t n, size_t part, struct cdc_error *error)
 {
     struct cdc_buf *out = cdc_writer_buf(reading->writer);
-    int more = binlog_decode(reading->decoder, data, n, out, error);
+    const uint8_t *data = take(reading, part, error);
+    int more = data ? binlog_decode(reading->decoder, data, part, out, error) : -1;
     while (more > 0) {
         more = binlog_decode_more(reading->decoder, out, error);
+        if (more == BINLOG_WANTS) {
+            n -= part;
+            part = n < BINLOG_PART ? n : BINLOG_PART;
+            data = take(reading, part, error);
+            more = data ? binlog_decode_part(reading->decoder, data, part, error) : -1;
+        }
         if (more > 0 && flush(reading, error) < 0)
             return -1;
     }
     if (more < 0)
-        return at_place(reading, error);
+        return data ? at_place(reading, error) : -1;
     return out->failed ? cdc_error_memory(error) : flush(reading, error);
 }
 
@@ -101,13 +129,6 @@ static bool is_done(const struct reading *reading)
     bool between = !binlog_in_transaction(reading->decoder);
     return reading->control->stop >= 2 || (reading->control->stop && between) ||
            (reading->settings->max_events > 0 && between && counts->changes >= (uint64_t)reading->settings->max_events);
-}
-
-static int cut(struct reading *reading, struct cdc_error *error)
-{
-    cdc_error_set(error, CDC_EXIT_DATA, "the file ends inside an event");
-    cdc_error_hint(error, "it is cut off, or still being written");
-    return at_place(reading, error);
 }
 
 static int read_events(struct reading *reading, struct cdc_error *error)
@@ -124,11 +145,9 @@ static int read_events(struct reading *reading, struct cdc_error *error)
             cdc_error_set(error, CDC_EXIT_DATA, "an event claims to be %zu bytes long", n);
             return at_place(reading, error);
         }
-        if ((got = need(reading, n, error)) <= 0)
-            return got < 0 ? -1 : cut(reading, error);
-        if (decode_event(reading, (const uint8_t *)reading->buf.data + reading->at, n, error) < 0)
+        bool in_parts = p[4] == BINLOG_TRANSACTION_PAYLOAD && n > BINLOG_PART;
+        if (decode_event(reading, n, in_parts ? BINLOG_PART : n, error) < 0)
             return -1;
-        reading->at += n;
     }
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A thread that reads, and the two blocks between it and whoever decodes. */
-#include "connectors/mysql/source.h"
+#include "connectors/mysql/wire.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -11,19 +11,24 @@
 
 #define BLOCK ((size_t)256 << 10)
 
+struct record {
+    uint32_t n;
+    uint32_t first; /* an event begins here */
+};
+
 struct binlog_packets {
     MYSQL *mysql;
+    struct binlog_wire *wire;
     pthread_t thread;
     bool started;
     int wake_fd; /* readable while there is something that next() did not see yet */
     pthread_mutex_t lock;
     pthread_cond_t taken;
     /* under the lock: */
-    struct cdc_buf filled; /* records: u32 length, bytes */
+    struct cdc_buf filled; /* records: struct record, bytes */
     bool waiting;          /* the decoder found nothing */
     bool stopping, ended, at_end;
-    unsigned error_number;
-    char error_text[512];
+    struct cdc_error error;
     /* the decoder's: */
     struct cdc_buf block;
     size_t at;
@@ -37,16 +42,16 @@ static void wake(struct binlog_packets *packets)
 }
 
 /* Waits for room, appends; false when it is time to stop. */
-static bool hand_over(struct binlog_packets *packets, const uint8_t *data, size_t n)
+static bool hand_over(struct binlog_packets *packets, const struct binlog_part *part)
 {
-    uint32_t length = (uint32_t)n;
+    const struct record record = {(uint32_t)part->n, part->first};
     pthread_mutex_lock(&packets->lock);
     while (packets->filled.len >= BLOCK && !packets->stopping)
         pthread_cond_wait(&packets->taken, &packets->lock);
     bool go_on = !packets->stopping;
-    if (go_on && cdc_buf_room(&packets->filled, n + sizeof length)) {
-        cdc_buf_append(&packets->filled, &length, sizeof length);
-        cdc_buf_append(&packets->filled, data, n);
+    if (go_on && cdc_buf_room(&packets->filled, part->n + sizeof record)) {
+        cdc_buf_append(&packets->filled, &record, sizeof record);
+        cdc_buf_append(&packets->filled, part->data, part->n);
     }
     bool waiting = packets->waiting;
     packets->waiting = false;
@@ -57,15 +62,12 @@ static bool hand_over(struct binlog_packets *packets, const uint8_t *data, size_
     return go_on;
 }
 
-static void end(struct binlog_packets *packets, bool at_end)
+static void end(struct binlog_packets *packets, bool at_end, const struct cdc_error *error)
 {
     pthread_mutex_lock(&packets->lock);
     packets->ended = true;
     packets->at_end = at_end;
-    if (!at_end) {
-        packets->error_number = mysql_errno(packets->mysql);
-        strncpy(packets->error_text, mysql_error(packets->mysql), sizeof packets->error_text - 1);
-    }
+    packets->error = *error;
     pthread_mutex_unlock(&packets->lock);
     wake(packets);
 }
@@ -73,28 +75,13 @@ static void end(struct binlog_packets *packets, bool at_end)
 static void *read_packets(void *context)
 {
     struct binlog_packets *packets = context;
-    MYSQL *mysql = packets->mysql;
+    struct binlog_part part;
+    struct cdc_error error = {0};
+    int got;
     mysql_thread_init();
-    for (;;) {
-        unsigned long n = mysql_net_read_packet(mysql);
-        if (n == packet_error) {
-            end(packets, false);
-            break;
-        }
-        const uint8_t *data = mysql->net.read_pos;
-        if (n < 9 && n > 0 && data[0] == 0xFE) {
-            end(packets, true);
-            break;
-        }
-        if (n < 1 || data[0] != 0) { /* cannot be: the library turns error packets into packet_error */
-            end(packets, false);
-            break;
-        }
-        if (!hand_over(packets, data + 1, n - 1)) {
-            end(packets, false);
-            break;
-        }
-    }
+    while ((got = binlog_wire_read(packets->wire, &part, &error)) == 1 && hand_over(packets, &part))
+        ;
+    end(packets, got == 2, &error);
     mysql_thread_end();
     return NULL;
 }
@@ -111,7 +98,9 @@ struct binlog_packets *binlog_packets_new(MYSQL *mysql, struct cdc_error *error)
     packets->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     pthread_mutex_init(&packets->lock, NULL);
     pthread_cond_init(&packets->taken, NULL);
-    packets->started = packets->wake_fd >= 0 && pthread_create(&packets->thread, NULL, read_packets, packets) == 0;
+    packets->wire = binlog_wire_new(mysql, error);
+    packets->started =
+        packets->wire && packets->wake_fd >= 0 && pthread_create(&packets->thread, NULL, read_packets, packets) == 0;
     if (packets->started)
         return packets;
     binlog_packets_free(packets);
@@ -131,6 +120,7 @@ void binlog_packets_free(struct binlog_packets *packets)
         shutdown((int)mysql_get_socket(packets->mysql), SHUT_RDWR); /* ends the read that blocks */
         pthread_join(packets->thread, NULL);
     }
+    binlog_wire_free(packets->wire);
     mysql_close(packets->mysql);
     if (packets->wake_fd >= 0)
         close(packets->wake_fd);
@@ -167,22 +157,23 @@ static int take_block(struct binlog_packets *packets, struct cdc_error *error)
         return cdc_error_memory(error);
     if (packets->block.len == 0)
         result = !ended ? 0 : at_end ? 2 : -1;
-    if (result < 0)
-        return binlog_error_of(packets->error_number, packets->error_text, "the stream broke", error);
+    if (result < 0 && error)
+        *error = packets->error;
     return result;
 }
 
-int binlog_packets_next(struct binlog_packets *packets, const uint8_t **data, size_t *n, struct cdc_error *error)
+int binlog_packets_next(struct binlog_packets *packets, struct binlog_part *part, struct cdc_error *error)
 {
-    uint32_t length;
+    struct record record;
     if (packets->at == packets->block.len) {
         int got = take_block(packets, error);
         if (got != 1)
             return got;
     }
-    memcpy(&length, packets->block.data + packets->at, sizeof length);
-    *data = (const uint8_t *)packets->block.data + packets->at + sizeof length;
-    *n = length;
-    packets->at += sizeof length + length;
+    memcpy(&record, packets->block.data + packets->at, sizeof record);
+    part->data = (const uint8_t *)packets->block.data + packets->at + sizeof record;
+    part->n = record.n;
+    part->first = record.first != 0;
+    packets->at += sizeof record + record.n;
     return 1;
 }

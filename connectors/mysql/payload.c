@@ -6,18 +6,20 @@
 #include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define LARGEST (UINT64_C(1) << 30) /* of an event: max_allowed_packet cannot be larger */
 #define KEPT (UINT64_C(1) << 20)    /* of buffers, from one payload to the next */
+#define WINDOW_LOG_MAX 27           /* zstd's at its highest level; the memory that a frame may ask for */
 
 struct binlog_payload {
     ZSTD_DStream *stream;
-    struct binlog_reader input; /* what is not unpacked yet */
-    bool compressed, open;
-    bool frame_ended;   /* of zstd: the input may end here */
-    uint64_t claimed;   /* of unpacked bytes */
-    uint64_t unpacked;  /* so far */
-    struct cdc_buf out; /* from at on: not taken yet */
+    struct binlog_reader input;  /* what is not unpacked yet of the part at hand */
+    bool compressed, open, last; /* last: no other part is to come */
+    bool frame_ended;            /* of zstd: the input may end here */
+    uint64_t claimed;            /* of unpacked bytes */
+    uint64_t unpacked;           /* so far */
+    struct cdc_buf out;          /* from at on: not taken yet */
     size_t at;
 };
 
@@ -37,6 +39,7 @@ struct binlog_payload *binlog_payload_new(struct cdc_error *error)
         cdc_error_memory(error);
         return NULL;
     }
+    ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
     payload->stream = stream;
     return payload;
 }
@@ -81,9 +84,12 @@ static int read_field(uint64_t type, struct binlog_reader value, struct payload_
     return value.bad || binlog_left(&value) != 0 ? damaged(error, "header") : 0;
 }
 
-static int read_header(struct binlog_reader *body, struct payload_header *header, struct cdc_error *error)
+/* size: of body and the parts to come. */
+static int read_header(struct binlog_reader *body, uint64_t size, struct payload_header *header,
+                       struct cdc_error *error)
 {
     uint64_t type;
+    const uint8_t *start = body->p;
     *header = (struct payload_header){.compression = COMPRESSION_NONE}; /* which is not written */
     while ((type = binlog_packed(body)) != 0) {
         uint64_t n = binlog_packed(body);
@@ -93,7 +99,7 @@ static int read_header(struct binlog_reader *body, struct payload_header *header
         if (read_field(type, (struct binlog_reader){p, p + n, false}, header, error) < 0)
             return -1;
     }
-    if (body->bad || !header->has_size || header->size != binlog_left(body))
+    if (body->bad || !header->has_size || header->size != size - (size_t)(body->p - start))
         return damaged(error, "header");
     if (header->compression != COMPRESSION_ZSTD && header->compression != COMPRESSION_NONE)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL,
@@ -104,54 +110,97 @@ static int read_header(struct binlog_reader *body, struct payload_header *header
     return 0;
 }
 
-int binlog_payload_open(struct binlog_payload *payload, struct binlog_reader body, struct cdc_error *error)
+int binlog_payload_open(struct binlog_payload *payload, struct binlog_reader part, uint64_t size, bool last,
+                        struct cdc_error *error)
 {
     struct payload_header header;
     payload->open = false;
     payload->out.len = payload->at = 0;
     cdc_buf_shrink(&payload->out, KEPT);
-    if (read_header(&body, &header, error) < 0)
+    if (read_header(&part, size, &header, error) < 0)
         return -1;
     payload->compressed = header.compression == COMPRESSION_ZSTD;
     payload->claimed = header.has_uncompressed ? header.uncompressed : header.size;
     if (!payload->compressed && payload->claimed != header.size)
         return damaged(error, "header");
     payload->unpacked = 0;
-    payload->input = body;
+    payload->input = part;
+    payload->last = last;
     payload->frame_ended = true;
     ZSTD_DCtx_reset(payload->stream, ZSTD_reset_session_only);
     payload->open = true;
     return 0;
 }
 
+void binlog_payload_feed(struct binlog_payload *payload, struct binlog_reader part, bool last)
+{
+    payload->input = part;
+    payload->last = last;
+}
+
+bool binlog_payload_is_whole(const struct binlog_payload *payload)
+{
+    return payload->last;
+}
+
 /* -- events ------------------------------------------------------------------------ */
 
-/* Unpacks some more behind what is there. 1, 0 at the end, -1. */
-static int unpack_some(struct binlog_payload *payload, struct cdc_error *error)
+static int not_zstd(size_t result, struct cdc_error *error)
 {
-    struct cdc_buf *out = &payload->out;
-    size_t step = ZSTD_DStreamOutSize();
-    if (binlog_left(&payload->input) == 0 && payload->frame_ended)
-        return 0;
-    if (!cdc_buf_room(out, step))
-        return cdc_error_memory(error);
+    if (ZSTD_getErrorCode(result) != ZSTD_error_frameParameter_windowTooLarge)
+        return damaged(error, ZSTD_getErrorName(result));
+    return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                         "the binary log has a transaction that takes more than %d MB of memory to be unpacked",
+                         1 << (WINDOW_LOG_MAX - 20));
+}
+
+/* Up to `step` bytes behind what is there; *n: so many. */
+static int unpack_zstd(struct binlog_payload *payload, size_t step, size_t *n, struct cdc_error *error)
+{
     ZSTD_inBuffer in = {payload->input.p, binlog_left(&payload->input), 0};
-    ZSTD_outBuffer to = {out->data + out->len, step, 0};
+    ZSTD_outBuffer to = {payload->out.data + payload->out.len, step, 0};
     size_t result = ZSTD_decompressStream(payload->stream, &to, &in);
     if (ZSTD_isError(result))
-        return damaged(error, ZSTD_getErrorName(result));
+        return not_zstd(result, error);
     if (in.pos == 0 && to.pos == 0)
         return damaged(error, "the compressed part is cut");
     binlog_bytes(&payload->input, in.pos);
     payload->frame_ended = result == 0;
-    payload->unpacked += to.pos;
-    out->len += to.pos;
+    *n = to.pos;
+    return 0;
+}
+
+static int copy_plain(struct binlog_payload *payload, size_t step, size_t *n)
+{
+    size_t left = binlog_left(&payload->input);
+    *n = left < step ? left : step;
+    memcpy(payload->out.data + payload->out.len, binlog_bytes(&payload->input, *n), *n);
+    return 0;
+}
+
+/* Unpacks some more behind what is there. 1, 0 at the end, BINLOG_WANTS, -1. */
+static int unpack_some(struct binlog_payload *payload, struct cdc_error *error)
+{
+    struct cdc_buf *out = &payload->out;
+    size_t step = ZSTD_DStreamOutSize(), n = 0;
+    if (binlog_left(&payload->input) == 0 && !payload->last)
+        return BINLOG_WANTS;
+    if (binlog_left(&payload->input) == 0 && payload->frame_ended)
+        return 0;
+    if (!cdc_buf_room(out, step))
+        return cdc_error_memory(error);
+    int result = payload->compressed ? unpack_zstd(payload, step, &n, error) : copy_plain(payload, step, &n);
+    if (result < 0)
+        return -1;
+    payload->unpacked += n;
+    out->len += n;
     if (payload->unpacked > payload->claimed)
         return damaged(error, "it holds more than it says");
     return 1;
 }
 
-/* n bytes from at on? What was taken already is dropped before more is unpacked. 1, 0 (fewer, and no more to come), -1 */
+/* n bytes from at on? What was taken already is dropped before more is unpacked. 1, 0 (fewer, and no more to come),
+ * BINLOG_WANTS, -1 */
 static int fill(struct binlog_payload *payload, size_t n, struct cdc_error *error)
 {
     struct cdc_buf *out = &payload->out;
@@ -162,7 +211,7 @@ static int fill(struct binlog_payload *payload, size_t n, struct cdc_error *erro
             payload->at = 0;
         }
         int result = unpack_some(payload, error);
-        if (result <= 0)
+        if (result != 1)
             return result;
     }
     return 1;
@@ -181,22 +230,11 @@ static size_t event_size(const uint8_t *header, struct cdc_error *error)
     return 0;
 }
 
-static int next_plain(struct binlog_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error)
-{
-    if (binlog_left(&payload->input) == 0)
-        return 0;
-    if (binlog_left(&payload->input) < BINLOG_HEADER_SIZE)
-        return damaged(error, "an event in it is cut");
-    *n = event_size(payload->input.p, error);
-    *data = *n != 0 ? binlog_bytes(&payload->input, *n) : NULL;
-    return *data != NULL ? 1 : damaged(error, "an event in it is cut");
-}
-
-static int next_compressed(struct binlog_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error)
+static int next_event(struct binlog_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error)
 {
     int result = fill(payload, BINLOG_HEADER_SIZE, error);
-    if (result < 0)
-        return -1;
+    if (result < 0 || result == BINLOG_WANTS)
+        return result;
     if (result == 0 && payload->out.len == payload->at)
         return payload->unpacked == payload->claimed ? 0 : damaged(error, "it holds less than it says");
     if (result == 0)
@@ -204,9 +242,10 @@ static int next_compressed(struct binlog_payload *payload, const uint8_t **data,
     *n = event_size((const uint8_t *)payload->out.data + payload->at, error);
     if (*n == 0)
         return -1;
-    result = fill(payload, *n, error);
-    if (result <= 0)
-        return result < 0 ? -1 : damaged(error, "an event in it is cut");
+    /* While parts are to come, a byte of the next event must be there, too: what may be the last one waits. */
+    result = fill(payload, payload->last ? *n : *n + 1, error);
+    if (result != 1)
+        return result != 0 ? result : damaged(error, "an event in it is cut");
     *data = (const uint8_t *)payload->out.data + payload->at;
     payload->at += *n;
     return 1;
@@ -216,8 +255,8 @@ int binlog_payload_next(struct binlog_payload *payload, const uint8_t **data, si
 {
     if (!payload->open)
         return 0;
-    int result = payload->compressed ? next_compressed(payload, data, n, error) : next_plain(payload, data, n, error);
-    payload->open = result == 1;
+    int result = next_event(payload, data, n, error);
+    payload->open = result > 0;
     return result;
 }
 

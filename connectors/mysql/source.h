@@ -86,8 +86,9 @@ struct binlog_packets;
 struct binlog_packets *binlog_packets_new(MYSQL *mysql, struct cdc_error *error);
 void binlog_packets_free(struct binlog_packets *packets);
 int binlog_packets_descriptor(const struct binlog_packets *packets);
-/* 1: an event, BORROWED until the next call; 0: none now; 2: the server said that this is the end; -1: error. */
-int binlog_packets_next(struct binlog_packets *packets, const uint8_t **data, size_t *n, struct cdc_error *error);
+struct binlog_part; /* wire.h */
+/* 1: a part, BORROWED until the next call; 0: none now; 2: the server said that this is the end; -1: error. */
+int binlog_packets_next(struct binlog_packets *packets, struct binlog_part *part, struct cdc_error *error);
 
 /* -- the stream (stream.c) ---------------------------------------------------------------- */
 struct binlog_stream_settings {

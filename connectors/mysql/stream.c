@@ -2,6 +2,7 @@
 /* The binary log of a live server as a source. Nothing is ever confirmed to the server: it keeps its log by time, and a
  * position that is gone is exit 79. */
 #include "connectors/mysql/stream.h"
+#include "connectors/mysql/wire.h"
 
 #include <cdc/json.h>
 #include <cdc/retry.h>
@@ -81,12 +82,13 @@ static void update_metrics(struct binlog_stream *stream)
 }
 
 /* --until TIME has passed, and a heartbeat says how far the server has read: what is committed by now is the end. */
-static int end_if_late(struct binlog_stream *stream, const uint8_t *data, size_t n, struct cdc_error *error)
+static int end_if_late(struct binlog_stream *stream, const struct binlog_part *part, struct cdc_error *error)
 {
     struct binlog_place place = {0};
+    const uint8_t *data = part->data;
     size_t tail = stream->server.checksums ? 4 : 0;
     if (stream->until_ms == 0 || stream->ends || cdc_clock_wall_ms() < stream->until_ms ||
-        n < BINLOG_HEADER_SIZE + tail)
+        part->n < BINLOG_HEADER_SIZE + tail)
         return 0;
     if (!stream->has_until_place) {
         char *gtids = NULL;
@@ -96,7 +98,7 @@ static int end_if_late(struct binlog_stream *stream, const uint8_t *data, size_t
         free(gtids);
         stream->has_until_place = true;
     }
-    size_t length = n - BINLOG_HEADER_SIZE - tail;
+    size_t length = part->n - BINLOG_HEADER_SIZE - tail;
     if (length == 0 || length >= sizeof place.file)
         return 0;
     memcpy(place.file, data + BINLOG_HEADER_SIZE, length);
@@ -106,29 +108,38 @@ static int end_if_late(struct binlog_stream *stream, const uint8_t *data, size_t
     return 0;
 }
 
+static int take_part(struct binlog_stream *stream, const struct binlog_part *part, struct cdc_buf *out,
+                     struct cdc_error *error)
+{
+    if (stream->more == part->first)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent an event that is %s than it says",
+                             part->first ? "shorter" : "longer");
+    int more = part->first ? binlog_decode(stream->decoder, part->data, part->n, out, error)
+                           : binlog_decode_part(stream->decoder, part->data, part->n, error);
+    stream->more = more > 0;
+    if (more == 0 && part->data[4] == BINLOG_HEARTBEAT && end_if_late(stream, part, error) < 0)
+        return -1;
+    return more < 0 ? -1 : 1;
+}
+
 /* 1: go on; 0: nothing is there; -1. */
 static int take_event(struct binlog_stream *stream, struct cdc_buf *out, struct cdc_error *error)
 {
-    const uint8_t *data;
-    size_t n;
-    if (stream->more) {
-        int got = binlog_decode_more(stream->decoder, out, error);
-        stream->more = got > 0;
-        return got < 0 ? -1 : 1;
+    struct binlog_part part;
+    int more = stream->more ? binlog_decode_more(stream->decoder, out, error) : BINLOG_WANTS;
+    if (more != BINLOG_WANTS) {
+        stream->more = more > 0;
+        return more < 0 ? -1 : 1;
     }
-    int got = binlog_packets_next(stream->packets, &data, &n, error);
+    int got = binlog_packets_next(stream->packets, &part, error);
     if (got == 2) {
-        stream->ended = stream->settings.until != NULL;
+        stream->ended = stream->settings.until != NULL && !stream->more;
         return stream->ended ? 1 : cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server ended the stream");
     }
     if (got <= 0)
         return got;
     stream->received = true;
-    int more = binlog_decode(stream->decoder, data, n, out, error);
-    stream->more = more > 0;
-    if (more == 0 && data[4] == BINLOG_HEARTBEAT && end_if_late(stream, data, n, error) < 0)
-        return -1;
-    return more < 0 ? -1 : 1;
+    return take_part(stream, &part, out, error);
 }
 
 static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, size_t limit, struct cdc_error *error)

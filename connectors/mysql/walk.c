@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* A part of the log read beside the stream, event by event, by a dump of its own. */
 #include "connectors/mysql/stream.h"
+#include "connectors/mysql/wire.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct walk {
     struct binlog_format format;
+    struct binlog_parts parts; /* of a TRANSACTION_PAYLOAD */
     struct binlog_place place;
     binlog_visit *visit;
     void *context;
@@ -25,12 +27,29 @@ static int take_rotate(struct walk *walk, struct binlog_reader body, struct cdc_
     return 0;
 }
 
-static int take_event(struct walk *walk, const uint8_t *data, size_t n, struct cdc_error *error)
+/* Nobody asks what is in a TRANSACTION_PAYLOAD: it is visited, without its body, when its last part has come. */
+static int take_payload(struct walk *walk, const struct binlog_part *part, struct cdc_error *error)
+{
+    struct binlog_parts *parts = &walk->parts;
+    struct binlog_reader body;
+    if ((part->first ? binlog_parts_begin(parts, &walk->format, part->data, part->n, &body, error)
+                     : binlog_parts_next(parts, part->data, part->n, &body, error)) < 0)
+        return -1;
+    if (parts->taken < parts->header.size)
+        return 0;
+    if (parts->header.next_position != 0)
+        walk->place.position = parts->header.next_position;
+    return walk->visit(walk->context, &parts->header, (struct binlog_reader){0}, &walk->place, error);
+}
+
+static int take_event(struct walk *walk, const struct binlog_part *part, struct cdc_error *error)
 {
     struct binlog_header header;
     struct binlog_reader body;
-    if (binlog_header_parse(data, n, &header, error) < 0 ||
-        binlog_body(&walk->format, &header, data, n, &body, error) < 0)
+    if (!part->first || (part->n > 4 && part->data[4] == BINLOG_TRANSACTION_PAYLOAD))
+        return take_payload(walk, part, error);
+    if (binlog_header_parse(part->data, part->n, &header, error) < 0 ||
+        binlog_body(&walk->format, &header, part->data, part->n, &body, error) < 0)
         return -1;
     if (header.type == BINLOG_ROTATE)
         return take_rotate(walk, body, error);
@@ -44,18 +63,16 @@ static int take_event(struct walk *walk, const uint8_t *data, size_t n, struct c
 
 static int take_packets(struct walk *walk, MYSQL *dump, const struct binlog_place *to, struct cdc_error *error)
 {
-    while (binlog_place_compare(&walk->place, to) < 0) {
-        unsigned long n = mysql_net_read_packet(dump);
-        if (n == packet_error)
-            return binlog_mysql_error(dump, "cannot search the log", error);
-        if (n < 9 && n > 0 && dump->net.read_pos[0] == 0xFE)
-            return 0;
-        if (n < 2 || dump->net.read_pos[0] != 0)
-            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a packet that is no event");
-        if (take_event(walk, dump->net.read_pos + 1, n - 1, error) < 0)
-            return -1;
+    struct binlog_part part;
+    struct binlog_wire *wire = binlog_wire_new(dump, error);
+    int got = wire ? 1 : -1;
+    while (got == 1 && binlog_place_compare(&walk->place, to) < 0) {
+        got = binlog_wire_read(wire, &part, error);
+        if (got == 1 && take_event(walk, &part, error) < 0)
+            got = -1;
     }
-    return 0;
+    binlog_wire_free(wire);
+    return got < 0 ? cdc_error_prefix(error, "cannot search the log") : 0;
 }
 
 int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,

@@ -170,7 +170,7 @@ static void one_payload(struct binlog_reader body)
     struct cdc_error error = {0};
     const uint8_t *data;
     size_t n;
-    int result = binlog_payload_open(payload, body, &error);
+    int result = binlog_payload_open(payload, body, binlog_left(&body), true, &error);
     while (result == 0 && (result = binlog_payload_next(payload, &data, &n, &error)) == 1) {
         struct binlog_header header;
         expect(binlog_header_parse(data, n, &header, &error) == 0);
@@ -179,6 +179,29 @@ static void one_payload(struct binlog_reader body)
     }
     taken(result, &error);
     expect(binlog_payload_next(payload, &data, &n, &error) == 0); /* it is over */
+}
+
+/* The same in parts, as long as the first byte says. */
+static void payload_in_parts(struct binlog_reader body)
+{
+    struct cdc_error error = {0};
+    const uint8_t *data;
+    size_t n, step = 1 + (size_t)binlog_uint(&body, 1), size = binlog_left(&body);
+    struct binlog_reader part = {body.p, body.p + (step < size ? step : size), false};
+    binlog_bytes(&body, binlog_left(&part));
+    int result = binlog_payload_open(payload, part, size, binlog_left(&body) == 0, &error);
+    while (result == 0 && (result = binlog_payload_next(payload, &data, &n, &error)) > 0) {
+        if (result == BINLOG_WANTS) {
+            n = step < binlog_left(&body) ? step : binlog_left(&body);
+            part = (struct binlog_reader){body.p, body.p + n, false};
+            binlog_bytes(&body, n);
+            binlog_payload_feed(payload, part, binlog_left(&body) == 0);
+        } else {
+            touch(data, n);
+        }
+        result = 0;
+    }
+    taken(result, &error);
 }
 
 static void one_body(const struct binlog_header *header, struct binlog_reader body)
@@ -253,6 +276,7 @@ static void dispatch(uint8_t what, struct binlog_reader body)
         scratch.len = 0;
         taken(binlog_uncompress(&body, &scratch, &error), &error);
         break;
+    case 207: payload_in_parts(body); break;
     default: one_body(&header, body); break;
     }
 }

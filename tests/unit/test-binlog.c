@@ -732,7 +732,7 @@ static int payload_body(struct binlog_reader reader, struct cdc_error *error)
     size_t n;
     int result;
     text.len = 0;
-    if (binlog_payload_open(payload, reader, error) < 0)
+    if (binlog_payload_open(payload, reader, binlog_left(&reader), true, error) < 0)
         return -1;
     while ((result = binlog_payload_next(payload, &data, &n, error)) == 1) {
         struct binlog_header header;
@@ -744,6 +744,101 @@ static int payload_body(struct binlog_reader reader, struct cdc_error *error)
                 return -1;
     }
     return result;
+}
+
+/* The same, a few bytes at a time. */
+static int payload_in_parts(size_t step)
+{
+    const uint8_t *p = (const uint8_t *)body.data, *end = p + body.len, *data;
+    size_t n, first = body.len < 40 + step ? body.len : 40 + step; /* its header is in the first part */
+    text.len = 0;
+    int result =
+        binlog_payload_open(payload, (struct binlog_reader){p, p + first, false}, body.len, first == body.len, NULL);
+    p += first;
+    while (result == 0 && (result = binlog_payload_next(payload, &data, &n, NULL)) > 0) {
+        if (result == BINLOG_WANTS) {
+            n = (size_t)(end - p) < step ? (size_t)(end - p) : step;
+            if (binlog_payload_is_whole(payload))
+                return -1;
+            binlog_payload_feed(payload, (struct binlog_reader){p, p + n, false}, n == 0); /* the last one is empty */
+            p += n;
+        } else {
+            cdc_buf_printf(&text, "%u:%zu ", data[4], n);
+            if (data[4] == BINLOG_XID && !binlog_payload_is_whole(payload))
+                return -1;
+        }
+        result = 0;
+    }
+    return result;
+}
+
+static void test_payload_in_parts(void)
+{
+    struct cdc_buf events = CDC_BUF_INIT;
+    payload = binlog_payload_new(NULL);
+    append_event(&events, BINLOG_QUERY, 60);
+    append_event(&events, BINLOG_WRITE_ROWS, 300000);
+    append_event(&events, BINLOG_TABLE_MAP, 19);
+    append_event(&events, BINLOG_XID, 27);
+    for (uint64_t compression = 0; compression <= 255; compression += 255)
+        for (size_t step = 1; step < 400000; step = step * 3 / 2 + 1) {
+            put_payload(&events, compression, 0);
+            if (payload_in_parts(step) != 0 || !cdc_span_is(text_of(&text), "2:60 30:300000 19:19 16:27 "))
+                check(false, "a payload in parts");
+            put_payload(&events, compression, 1);
+            if (payload_in_parts(step) != -1)
+                check(false, "one in parts that holds less than it says");
+        }
+    check(true, "payloads in parts");
+    cdc_buf_free(&events);
+    binlog_payload_free(payload);
+}
+
+/* An event with a checksum, in parts of any size: is it taken? text: its body. */
+static bool event_in_parts(size_t first, size_t step)
+{
+    struct binlog_format format;
+    struct binlog_parts parts;
+    struct binlog_reader part;
+    const uint8_t *p = (const uint8_t *)body.data, *end = p + body.len;
+    binlog_format_default(&format);
+    format.checksums = true;
+    text.len = 0;
+    if (binlog_parts_begin(&parts, &format, p, first, &part, NULL) < 0)
+        return false;
+    cdc_buf_append(&text, part.p, binlog_left(&part));
+    for (p += first; p < end; p += step) {
+        step = (size_t)(end - p) < step ? (size_t)(end - p) : step;
+        if (binlog_parts_next(&parts, p, step, &part, NULL) < 0)
+            return false;
+        cdc_buf_append(&text, part.p, binlog_left(&part));
+    }
+    return parts.taken == parts.header.size;
+}
+
+static void test_parts(void)
+{
+    struct cdc_buf event = CDC_BUF_INIT;
+    append_event(&event, BINLOG_TRANSACTION_PAYLOAD, BINLOG_HEADER_SIZE);
+    cdc_buf_lit(&event, "what is inside");
+    event.data[9] = (char)(event.len + 4);
+    uint32_t crc = (uint32_t)crc32(0, (const Bytef *)event.data, (uInt)event.len);
+    start();
+    cdc_buf_append(&body, event.data, event.len);
+    put(crc, 4);
+    for (size_t first = BINLOG_HEADER_SIZE; first <= body.len; first++)
+        for (size_t step = 1; step < body.len; step++) {
+            if (!event_in_parts(first, step) || !cdc_span_is(text_of(&text), "what is inside"))
+                check(false, "an event in parts");
+            body.data[body.len - 1] ^= 1;
+            if (event_in_parts(first, step))
+                check(false, "an event in parts whose checksum is wrong");
+            body.data[body.len - 1] ^= 1;
+        }
+    check(!event_in_parts(BINLOG_HEADER_SIZE - 1, 1), "a first part without the whole header");
+    put(0, 1);
+    check(!event_in_parts(BINLOG_HEADER_SIZE, 7), "an event that goes on behind its end");
+    cdc_buf_free(&event);
 }
 
 static void test_payload(void)
@@ -1566,6 +1661,8 @@ int main(void)
     test_gtid_mariadb();
     test_xa();
     test_payload();
+    test_payload_in_parts();
+    test_parts();
     test_table_map();
     test_table_names();
     test_rows();
