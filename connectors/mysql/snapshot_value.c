@@ -149,6 +149,29 @@ static void append_labels(struct cdc_buf *out, const struct binlog_column *colum
     binlog_text_append(out, binary ? NULL : column->charset, cell->p, cell->n, unconvertible);
 }
 
+/* The first releases of MySQL 8.0 do not escape the line breaks in the base64 of a value that JSON has no type for; there
+ * are no others in what the server prints. */
+static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
+{
+    if (!memchr(text, '\n', n)) {
+        binlog_json_text_append(out, text, n, unconvertible);
+        return;
+    }
+    struct cdc_buf escaped = CDC_BUF_INIT;
+    const char *end = text + n, *line;
+    while ((line = memchr(text, '\n', (size_t)(end - text)))) {
+        cdc_buf_append(&escaped, text, (size_t)(line - text));
+        cdc_buf_lit(&escaped, "\\n");
+        text = line + 1;
+    }
+    cdc_buf_append(&escaped, text, (size_t)(end - text));
+    if (escaped.failed)
+        out->failed = true;
+    else
+        binlog_json_text_append(out, escaped.data, escaped.len, unconvertible);
+    cdc_buf_free(&escaped);
+}
+
 static int append_other(struct cdc_buf *out, const struct binlog_column *column, const struct binlog_cell *cell,
                         uint64_t *unconvertible, struct cdc_error *error)
 {
@@ -161,7 +184,7 @@ static int append_other(struct cdc_buf *out, const struct binlog_column *column,
     case BINLOG_KIND_YEAR: cdc_buf_u64(out, little_endian(cell->p, cell->n)); return 0;
     case BINLOG_KIND_ENUM:
     case BINLOG_KIND_SET: append_labels(out, column, cell, unconvertible); return 0;
-    case BINLOG_KIND_JSON:
+    case BINLOG_KIND_JSON: append_json(out, (const char *)cell->p, cell->n, unconvertible); return 0;
     case BINLOG_KIND_JSON_TEXT: binlog_json_text_append(out, (const char *)cell->p, cell->n, unconvertible); return 0;
     case BINLOG_KIND_GEOMETRY:
         if (cell->n != 0 && cell->n < 4)

@@ -242,6 +242,18 @@ static char *take_label(const struct binlog_column *column, struct cdc_span raw,
     return NULL;
 }
 
+/* The first releases of MySQL 8.0 do not tell the charset of labels, and without it their bytes may mean anything: the
+ * column counts as one that the log does not name. */
+static void pass_labels(struct binlog_table *table, struct binlog_column *column, uint64_t n,
+                        struct binlog_reader *reader)
+{
+    while (n-- > 0)
+        (void)read_string(reader);
+    free(column->name);
+    column->name = NULL;
+    table->has_names = false;
+}
+
 static int read_labels(struct binlog_table *table, uint8_t type, struct binlog_reader *reader, struct cdc_error *error)
 {
     for (size_t i = 0; i < table->n_columns && !reader->bad; i++) {
@@ -251,6 +263,10 @@ static int read_labels(struct binlog_table *table, uint8_t type, struct binlog_r
         uint64_t n = binlog_packed(reader);
         if (n > MAX_LABELS || n > binlog_left(reader)) /* a label has a byte at least: its length */
             return damaged(error, "labels of ENUM or SET");
+        if (!column->charset) {
+            pass_labels(table, column, n, reader);
+            continue;
+        }
         column->labels = calloc((size_t)n + 1, sizeof *column->labels);
         if (!column->labels)
             return cdc_error_memory(error);
@@ -319,12 +335,12 @@ static int read_fields(struct binlog_table *table, enum binlog_flavor flavor, st
 static int read_all_optional(struct binlog_table *table, enum binlog_flavor flavor, struct cdc_span optional,
                              struct cdc_error *error)
 {
-    if (read_fields(table, flavor, optional, false, error) < 0 || read_fields(table, flavor, optional, true, error) < 0)
+    if (read_fields(table, flavor, optional, false, error) < 0)
         return -1;
     for (size_t i = 0; i < table->n_columns; i++)
         table->has_key |= table->columns[i].key;
     table->has_key_told = table->has_names; /* FULL tells both, and says nothing of a key that is not there */
-    return 0;
+    return read_fields(table, flavor, optional, true, error);
 }
 
 /* -- life ------------------------------------------------------------------------------ */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of MySQL's and MariaDB's binary log as JSON. */
-#include "connectors/mysql/binlog.h"
+#include "connectors/mysql/snapshot.h"
 
 #include <cdc/json.h>
 #include <math.h>
@@ -849,8 +849,35 @@ static void test_columns(void)
     refused(BINLOG_TYPE_BIT, 0, CDC_EXIT_PROTOCOL);
 }
 
+/* JSON as a SELECT shows it. */
+static void selected(const char *text, const char *want)
+{
+    struct binlog_column column = column_of(BINLOG_MYSQL, BINLOG_TYPE_JSON, 4, NULL, "json");
+    struct cdc_buf out = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    uint64_t unconvertible = 0;
+    struct binlog_cell cell = {.n = (uint32_t)strlen(text)};
+    uint8_t *bytes = exact_copy((const uint8_t *)text, cell.n);
+    cell.p = bytes;
+    int result = binlog_snapshot_value_append(&out, &column, &cell, &plain, &unconvertible, &error);
+    cdc_buf_byte(&out, '\0');
+    check(result == 0 && strcmp(out.data, want) == 0, "JSON of a SELECT", out.data, want);
+    free(bytes);
+    cdc_buf_free(&out);
+    binlog_column_free(&column);
+}
+
+static void test_selected_json(void)
+{
+    selected("{\"a\": [1, 1.50]}", "{\"a\":[1,1.50]}");
+    /* Base64 in lines, as early releases of MySQL 8.0 print it. */
+    selected("\"base64:type15:eHh4\neHh4\neA==\"", "\"base64:type15:eHh4\\neHh4\\neA==\"");
+    selected("\"\n\"", "\"\\n\"");
+}
+
 int main(void)
 {
+    test_selected_json();
     test_integers();
     test_floats();
     test_decimals();

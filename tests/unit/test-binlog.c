@@ -982,6 +982,26 @@ static void test_table_names(void)
     check(takes_name("m1", "\xc3\xbc") && !takes_name("m1", "m\xff") && !takes_name("m1", "m\0"), "and of tables");
 }
 
+/* Early MySQL 8.0: labels, and no charset of theirs. The server has to be asked, and without one there is an end. */
+static void test_unclear_labels(void)
+{
+    struct cdc_error error = {0};
+    vector(MYSQL_MAP);
+    struct binlog_table *table = binlog_table_new(whole(), BINLOG_MYSQL, &error);
+    check(table && table->has_names && table->columns[5].n_labels == 2, "labels");
+    binlog_table_free(table);
+    vector(MYSQL_MAP);
+    char *at = memmem(body.data, body.len, "\x0a\x01\x08", 3);
+    if (at == NULL)
+        abort();
+    *at = 0x7f;
+    table = binlog_table_new(whole(), BINLOG_MYSQL, &error);
+    check(table && !table->has_names && table->has_key_told && table->columns[5].n_labels == 0, "without a charset");
+    check(table && binlog_table_prepare(table, BINLOG_MYSQL, "p", &error) < 0 && error.status == CDC_EXIT_CONFIG,
+          "refused when nobody knows");
+    binlog_table_free(table);
+}
+
 static uint8_t rows_type;
 
 static int rows_body(struct binlog_reader reader, struct cdc_error *error)
@@ -1665,6 +1685,7 @@ int main(void)
     test_parts();
     test_table_map();
     test_table_names();
+    test_unclear_labels();
     test_rows();
     test_rows_compressed();
     test_set_text();
