@@ -41,7 +41,9 @@ stop_line() {
 }
 # follow_by_gtid SERVER: that server becomes the replica of the one in use.
 follow_by_gtid() {
-    local port=${URL##*:}
+    REPLICA=$1
+    mysql_replicate "$1" "${MYSQL_SERVER:-main}"
+}
     REPLICA=$1
     port=${port%/}
     if mysql_is_mariadb; then
@@ -58,7 +60,7 @@ fail_over() {
     wait_until -t 300 replicated $MARK
     mysql_kill
     MYSQL_SERVER=$REPLICA
-    if mysql_is_mariadb; then msql 'stop slave; reset slave all'; else msql 'stop replica; reset replica all'; fi
+    mysql_promote "$REPLICA"
     URL=$(mysql_url)
     LINE=$(sqlite_line)
 }

@@ -49,7 +49,7 @@ as_cdc() {
     SQL='show binary logs' as_cdc
     SQL='flush tables with read lock; unlock tables' as_cdc
     if ! mysql_is_mariadb; then
-        SQL='show binary log status' as_cdc
+        SQL=$(log_status) as_cdc
         is "rows of log_status" 1 "$(SQL='select count(*) from performance_schema.log_status' as_cdc)"
     fi
     is "accounts without a name" 0 "$(msql -N "select count(*) from mysql.user where user = ''")"
@@ -80,14 +80,7 @@ as_cdc() {
 @test "two servers: one replicates from the other" {
     is "server ids" "1 2" "$(setting server_id) $(MYSQL_SERVER=second setting server_id)"
     is "its option" 50 "$(MYSQL_SERVER=second setting max_connections)"
-    url=$(mysql_url)
-    port=${url##*:}
-    port=${port%/}
-    if mysql_is_mariadb; then
-        MYSQL_SERVER=second msql "change master to master_host = '127.0.0.1', master_port = $port, master_user = 'cdc', master_password = '$MYSQL_PASSWORD', master_use_gtid = slave_pos; start slave"
-    else
-        MYSQL_SERVER=second msql "change replication source to source_host = '127.0.0.1', source_port = $port, source_user = 'cdc', source_password = '$MYSQL_PASSWORD', source_auto_position = 1, get_source_public_key = 1; start replica"
-    fi
+    mysql_replicate second main
     msql 'create database copied; create table copied.t (id int primary key); insert into copied.t values (1), (2)'
     copied() { [ "$(MYSQL_SERVER=second msql -N 'select count(*) from copied.t' 2>/dev/null)" = 2 ]; }
     wait_until copied

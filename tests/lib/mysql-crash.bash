@@ -53,7 +53,7 @@ restart_between() { (flock 9; MYSQL_DATABASE='' mysql_restart 9>&-) 9>>"$DIR/ser
 # DDL between the traffic. What a statement does to rows that are there is not in the log: an update of all of them is, and of
 # a partition that goes its rows go before.
 ddl_traffic() {
-    local i
+    local i copied
     for ((i = 1; i <= ${1:-3}; i++)); do
         ddl "alter table moving add column extra_$i int, add index (w); update moving set extra_$i = $i, w = coalesce(w, 0) + 1"
         pause_ms 300
@@ -64,7 +64,10 @@ ddl_traffic() {
         pause_ms 300
         ddl "truncate moving; alter table moving drop column renamed_$i, drop index w; insert into moving (id, v, w) select id, v, $i from moved_$i; alter table branches modify total bigint unsigned not null; flush binary logs"
         ddl "create table like_$i like accounts; insert into like_$i select * from accounts where id < 50; alter table like_$i drop column big, add column later varchar(10) first; update like_$i set later = 'x'"
-        ddl "create table copied_$i (primary key (id)) select id, account from history where id < 30; truncate copied_$i; insert into copied_$i values ($i, $i); drop table if exists gone; create table gone (id int primary key); insert into gone values (1); drop table gone"
+        copied="create table copied_$i (primary key (id)) select id, account from history where id < 30"
+        # MySQL before 8.0.21 has no GTID for it.
+        mysql_is_mariadb || mysql_since 80021 || copied="create table copied_$i (id int primary key, account int)"
+        ddl "$copied; truncate copied_$i; insert into copied_$i values ($i, $i); drop table if exists gone; create table gone (id int primary key); insert into gone values (1); drop table gone"
         ddl "alter table parts reorganize partition pm into (partition p$i values less than ($((i + 1))000), partition pm values less than maxvalue); insert into parts select n, 'round $i' from $(numbers "$((i + 1))000" "$((i + 1))200"); update parts set v = concat('later ', v) where id >= ${i}000"
         ddl "delete from parts where id < ${i}000; alter table parts truncate partition p$((i - 1)); alter table parts drop partition p$((i - 1)); update parts set v = 'kept' where id < ${i}100"
         ddl "alter table hashed add partition partitions 2; update hashed set v = 'added $i'; alter table hashed coalesce partition 1; delete from hashed where id % 50 = $i; insert into hashed values (1000 + $i, 'new'); alter table hashed remove partitioning; alter table hashed partition by hash (id) partitions 2; update hashed set v = concat(v, '.')"

@@ -40,10 +40,8 @@ exits() {
 }
 says() { grep -qiE -- "$1" "$DIR/err" || fail "the message does not say '$1': $(cat "$DIR/err")"; }
 # Where the log ends: FILE:POSITION, and the GTIDs.
-log_status() { if mysql_is_mariadb; then echo 'show master status'; else echo 'show binary log status'; fi; }
 log_place() { msql -N "$(log_status)" | awk '{ print $1 ":" $2 }'; }
 log_gtids() { if mysql_is_mariadb; then msql -N 'select @@global.gtid_binlog_pos'; else msql -N "select replace(@@global.gtid_executed, '\n', '')"; fi; }
-reset_log() { if mysql_is_mariadb; then msql 'reset master'; else msql 'reset binary logs and gtids'; fi; }
 log_file() { echo "$(mysql_dir)/data/$1"; }
 log_files() { msql -N 'show binary logs' | cut -f1; }
 # A following reader in the background: follow [OPTION...]; lines in $DIR/out, messages in $DIR/err; pid in $SPAWNED.

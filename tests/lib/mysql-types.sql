@@ -19,7 +19,7 @@ create table docs (id int primary key, h int not null default 0, a json, b json 
 insert into docs values (1,0,'{"b": 1, "a": [1, 2.50, -0.0, 1e100, 12345678901234567890, true, null, "x\\u00e9\\n\\"", {}], "": []}','[]'),(2,0,null,'"s"'),(3,0,'null','{"k":  {"n":   [ ]}}'),(4,0,'123456789012345678901234567890.5','true'),(5,0,'"🎉\\/"','-1'),(6,0,'[0.1,1.0,100000.0,1e15,1e16,123.456e-7,1.7976931348623157e308,5e-324]','0');
 create table geo (id int primary key, h int not null default 0, a geometry, b point, c polygon);
 insert into geo values (1,0,st_geomfromtext('LINESTRING(0 0,1 1.5)'),point(1,2),st_geomfromtext('POLYGON((0 0,0 1,1 1,0 0))')),(2,0,null,null,null),(3,0,st_geomfromtext('POINT(1 2)',4326),point(-1,0.1),null);
-create table gen (a int, id int primary key, h int not null default 0, b int as (a*2) virtual, c varchar(30) as (concat('v',a)) stored, d int invisible default 5);
+create table gen (a int, id int primary key, h int not null default 0, b int as (a*2) virtual, c varchar(30) as (concat('v',a)) stored, d int /*!80023 invisible *//*M!100303 invisible */ default 5);
 insert into gen (a,id) values (1,1),(null,2);
 create table nokey (a int, h int not null default 0, b varchar(10)); insert into nokey values (1,0,'x'),(2,0,null);
 create table uniq (a int not null, b varchar(10) not null, h int not null default 0, unique (b,a)); insert into uniq values (1,'x',0);

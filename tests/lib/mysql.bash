@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # Private MariaDB and MySQL servers: own folder, a Unix socket and a port of 127.0.0.1, row events in the binary log.
 # CDC_MYSQL_FLAVOR says which: mariadb (this machine's), mariadb-11.8, mysql-9.7 (from the trees of tests/matrix).
+# CDC_MYSQL_PREFIX is the folder of another one, with bin/mariadbd or bin/mysqld in it; what it is, it says itself.
 #
 # A .bats file starts one with mysql_start in setup_file and ends all with mysql_end in teardown_file. A second server has a
 # name: mysql_start replica; MYSQL_SERVER=replica msql 'SQL'; mysql_url replica.
@@ -9,22 +10,45 @@
 # shellcheck source=tests/lib/tree.bash
 . "$(dirname "${BASH_SOURCE[0]}")/tree.bash"
 
-CDC_MYSQL_FLAVOR=${CDC_MYSQL_FLAVOR:-mariadb}
 MYSQL_PASSWORD=rows-and-rows
-export CDC_MYSQL_FLAVOR
 unset MYSQL_HOST MYSQL_TCP_PORT MYSQL_UNIX_PORT MYSQL_PWD MYSQL_HOME
 
+mysql_tree() { [ -n "${CDC_MYSQL_PREFIX:-}" ] || tree_of "$CDC_MYSQL_FLAVOR"; }
+mysql_prefix() { echo "${CDC_MYSQL_PREFIX:-/usr}"; }
+# mysql_program NAME...: the path of the first that is there, as the tree sees it.
+mysql_program() {
+    local tree name folder
+    tree=$(mysql_tree)
+    for name in "$@"; do
+        for folder in sbin bin libexec scripts; do
+            [ ! -x "$tree$(mysql_prefix)/$folder/$name" ] || { echo "$(mysql_prefix)/$folder/$name"; return; }
+        done
+    done
+    return 1
+}
 mysql_is_mariadb() { [[ $CDC_MYSQL_FLAVOR == mariadb* ]]; }
-mysql_daemon() { if mysql_is_mariadb; then echo /usr/sbin/mariadbd; else echo /usr/sbin/mysqld; fi; }
+mysql_daemon() { if mysql_is_mariadb; then mysql_program mariadbd mysqld; else mysql_program mysqld; fi; }
 # Whether the server is there: mysql_available || skip "no $CDC_MYSQL_FLAVOR"
-mysql_available() { [ -x "$(tree_of "$CDC_MYSQL_FLAVOR")$(mysql_daemon)" ] && command -v mariadb >/dev/null; }
+mysql_available() { mysql_daemon >/dev/null && command -v mariadb >/dev/null; }
+# Whether the running one is MySQL (or MariaDB) of this version or a later one: mysql_since 80200
+mysql_since() { [ "$(cat "$(mysql_dir)/version")" -ge "$1" ]; }
+# What the server in CDC_MYSQL_PREFIX is: mariadb-11.4, mysql-8.0.
+mysql_flavor() {
+    local version
+    version=$("$(mysql_program mariadbd mysqld)" --no-defaults --version) || { echo "no server in $CDC_MYSQL_PREFIX" >&2; return 1; }
+    [[ $version =~ Ver\ ([0-9]+\.[0-9]+)\.[0-9]+(-MariaDB)? ]] || return 1
+    if [ -n "${BASH_REMATCH[2]}" ]; then echo "mariadb-${BASH_REMATCH[1]}"; else echo "mysql-${BASH_REMATCH[1]}"; fi
+}
+[ -n "${CDC_MYSQL_FLAVOR:-}" ] || if [ -n "${CDC_MYSQL_PREFIX:-}" ]; then CDC_MYSQL_FLAVOR=$(mysql_flavor); else CDC_MYSQL_FLAVOR=mariadb; fi
+export CDC_MYSQL_FLAVOR
+
 # The folder of a server: data, socket, port, options, log; pid while it is meant to run.
 mysql_dir() { echo "$CDC_MYSQL_DIR/${1:-${MYSQL_SERVER:-main}}"; }
 
 # Takes the place of the (sub)shell, as in_tree does. The servers refuse to run as root.
 as_mysql() {
     local tree
-    tree=$(tree_of "$CDC_MYSQL_FLAVOR")
+    tree=$(mysql_tree)
     if [ -n "$tree" ]; then in_tree "$tree" "$(id -u nobody):$(id -g nobody)" "$@"; fi
     if [ "$(id -u)" = 0 ]; then exec setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$@"; fi
     exec "$@"
@@ -50,9 +74,9 @@ mysql_free_port() {
 mysql_initialize() {
     local dir=$1
     if mysql_is_mariadb; then
-        (as_mysql /usr/bin/mariadb-install-db --no-defaults --datadir="$dir/data" --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve)
+        (as_mysql "$(mysql_program mariadb-install-db)" --no-defaults --basedir="$(mysql_prefix)" --datadir="$dir/data" --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve)
     else
-        (as_mysql /usr/sbin/mysqld --no-defaults --initialize-insecure --datadir="$dir/data")
+        (as_mysql "$(mysql_daemon)" --no-defaults --initialize-insecure --datadir="$dir/data")
     fi
 }
 mysql_options() {
@@ -116,7 +140,7 @@ mysql_start() {
     mysql_options "$dir" >"$dir/options"
     [ $# = 0 ] || printf '%s\n' "$@" >>"$dir/options"
     mysql_initialize "$dir" >"$dir/log" 2>&1 </dev/null || { mysql_complain "was not made" "$name"; return 1; }
-    mysql_up "$name" && mysql_users
+    mysql_up "$name" && msql -N 'select version()' | awk -F. '{ printf "%d%02d%02d\n", $1, $2, $3 }' >"$dir/version" && mysql_users
 }
 # mysql_stop [NAME]: with the server's own shutdown. One that had ended by itself is an error.
 mysql_stop() {
@@ -166,6 +190,26 @@ msql() {
     [ "${1:-}" != -N ] || { options+=(-N); shift; }
     [ $# = 0 ] || options+=(-e "$*")
     mariadb "${options[@]}" ${MYSQL_DATABASE:+"$MYSQL_DATABASE"}
+}
+# What the releases call differently.
+log_status() { if ! mysql_is_mariadb && mysql_since 80200; then echo 'show binary log status'; else echo 'show master status'; fi; }
+reset_log() { if ! mysql_is_mariadb && mysql_since 80200; then msql 'reset binary logs and gtids'; else msql 'reset master'; fi; }
+# mysql_replicate NAME SOURCE: the server copies what the other one's log has, by GTID, from now on.
+mysql_replicate() {
+    local MYSQL_SERVER=$1 MYSQL_DATABASE='' port
+    port=$(cat "$(mysql_dir "$2")/port")
+    if mysql_is_mariadb; then
+        msql "change master to master_host = '127.0.0.1', master_port = $port, master_user = 'cdc', master_password = '$MYSQL_PASSWORD', master_connect_retry = 1, master_use_gtid = slave_pos; start slave"
+    elif mysql_since 80023; then
+        msql "change replication source to source_host = '127.0.0.1', source_port = $port, source_user = 'cdc', source_password = '$MYSQL_PASSWORD', source_connect_retry = 1, source_auto_position = 1, get_source_public_key = 1; start replica"
+    else
+        msql "change master to master_host = '127.0.0.1', master_port = $port, master_user = 'cdc', master_password = '$MYSQL_PASSWORD', master_connect_retry = 1, master_auto_position = 1, get_master_public_key = 1; start slave"
+    fi
+}
+# mysql_promote NAME: it copies no more.
+mysql_promote() {
+    local MYSQL_SERVER=$1 MYSQL_DATABASE=''
+    if ! mysql_is_mariadb && mysql_since 80022; then msql 'stop replica; reset replica all'; else msql 'stop slave; reset slave all'; fi
 }
 # mysql_url [NAME]: as user cdc.
 mysql_url() { echo "mysql://cdc:$MYSQL_PASSWORD@127.0.0.1:$(cat "$(mysql_dir "$@")/port")/"; }

@@ -9,6 +9,11 @@ tree_of() {
     case $1 in
     postgresql-17 | mariadb-11.8) echo "$CDC_TREES/trixie" ;;
     postgresql-18 | mysql-9.7) echo "$CDC_TREES/sid" ;;
+    mariadb-10.5) echo "$CDC_TREES/bullseye" ;;
+    mariadb-10.6) echo "$CDC_TREES/jammy" ;;
+    mariadb-11.4) echo "$CDC_TREES/plucky" ;;
+    mysql-8.0) echo "$CDC_TREES/noble" ;;
+    mysql-8.4) echo "$CDC_TREES/resolute" ;;
     esac
 }
 
