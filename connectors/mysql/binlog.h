@@ -345,7 +345,7 @@ enum binlog_kind {
     BINLOG_KIND_DOUBLE,
     BINLOG_KIND_DECIMAL,
     BINLOG_KIND_BIT,  /* one bit: true and false; more: a string of 0 and 1 */
-    BINLOG_KIND_YEAR, /* a number; 0 for the year 0000 */
+    BINLOG_KIND_YEAR, /* a number; 0 for the year 0000; MariaDB's YEAR(2): its last two digits */
     BINLOG_KIND_DATE,
     BINLOG_KIND_TIME,
     BINLOG_KIND_DATETIME,
@@ -372,7 +372,8 @@ struct binlog_column {
     enum binlog_kind kind;
     bool is_unsigned;
     const struct binlog_charset *charset; /* of texts, ENUM and SET; NULL: not known */
-    uint32_t length;                      /* of strings: in bytes, as declared; of VECTOR: dimensions; of BIT: bits */
+    uint32_t length;                      /* of strings: in bytes, as declared; of VECTOR: dimensions; of BIT: bits;
+                                             of YEAR: digits */
     uint8_t precision;                    /* of DECIMAL */
     int8_t decimals;                      /* scale, or digits of a second; -1: not known */
     char **labels;                        /* of ENUM and SET, UTF-8, owned */

@@ -169,7 +169,10 @@ static int settle_kind(struct binlog_column *column, enum binlog_flavor flavor, 
     case BINLOG_TYPE_LONGLONG: column->kind = BINLOG_KIND_INTEGER; return 0;
     case BINLOG_TYPE_FLOAT: column->kind = BINLOG_KIND_FLOAT; return 0;
     case BINLOG_TYPE_DOUBLE: column->kind = BINLOG_KIND_DOUBLE; return 0;
-    case BINLOG_TYPE_YEAR: column->kind = BINLOG_KIND_YEAR; return 0;
+    case BINLOG_TYPE_YEAR:
+        column->kind = BINLOG_KIND_YEAR;
+        column->length = column->type_name && strcmp(column->type_name, "year(2)") == 0 ? 2 : 4;
+        return 0;
     case BINLOG_TYPE_DATE:
         column->kind = BINLOG_KIND_DATE;
         column->decimals = 0;
@@ -511,7 +514,7 @@ static int append_other(struct cdc_buf *out, const struct binlog_column *column,
 {
     switch (column->kind) {
     case BINLOG_KIND_BIT: binlog_bits_append(out, p, n, column->length); return 0;
-    case BINLOG_KIND_YEAR: cdc_buf_u64(out, *p == 0 ? 0 : 1900u + *p); return 0;
+    case BINLOG_KIND_YEAR: cdc_buf_u64(out, column->length == 2 ? *p % 100u : *p == 0 ? 0 : 1900u + *p); return 0;
     case BINLOG_KIND_ENUM: return append_label(out, column, p, n, error);
     case BINLOG_KIND_SET: return append_labels(out, column, p, n, error);
     case BINLOG_KIND_JSON_TEXT: binlog_json_text_append(out, (const char *)p, n, unconvertible); return 0;
