@@ -111,10 +111,7 @@ static int make_attempts(struct program *program, const char *name, const struct
     }
     if (program->metrics_file && cdc_metrics_save(program->metrics_file, &metrics, program->name, name, error) < 0)
         return -1;
-    if (metrics.unconvertible > 0)
-        cdc_log(&program->log, CDC_LOG_WARNING,
-                "%llu values were not valid in their charset and were written as base64",
-                (unsigned long long)metrics.unconvertible);
+    source_program_report(program, &metrics);
     return result;
 }
 

@@ -105,6 +105,7 @@ static int stream(struct program *program, const struct values *v, const char *u
     }
     int result = cdc_source_run(&binlog_stream_ops, source, &source_settings, p->offsets, p->acks, &program->control,
                                 &metrics, &program->log, error);
+    source_program_report(program, &metrics);
     binlog_stream_free(source);
     free(xa_folder);
     return result;
@@ -136,6 +137,7 @@ static int run_files(struct program *program, const struct values *v, const char
                                                   .max_events = v->max_events,
                                                   .output_fd = STDOUT_FILENO};
     int result = binlog_file_run(&settings, &program->control, &metrics, &program->log, error);
+    source_program_report(program, &metrics);
     if (program->metrics_file &&
         cdc_metrics_save(program->metrics_file, &metrics, program->name, name, result == 0 ? error : NULL) < 0)
         return -1;

@@ -109,6 +109,7 @@ static int stream(struct program *program, const struct values *v, struct pg_set
         return -1;
     int result = cdc_source_run(&pg_stream_ops, source, &source_settings, p->offsets, p->acks, &program->control,
                                 &metrics, &program->log, error);
+    source_program_report(program, &metrics);
     pg_stream_free(source);
     return result;
 }

@@ -187,6 +187,14 @@ int source_program_has_position(struct source_positions *positions, const char *
     return acked != NULL;
 }
 
+void source_program_report(const struct program *program, const struct cdc_metrics *metrics)
+{
+    if (metrics->unconvertible > 0)
+        cdc_log(&program->log, CDC_LOG_WARNING,
+                "%llu texts cannot be said exactly in Unicode, or are not valid in their charset: written as base64",
+                (unsigned long long)metrics->unconvertible);
+}
+
 int source_program_wait(struct program *program, struct cdc_retry *retry, struct cdc_error *error)
 {
     if (program->control.stop)

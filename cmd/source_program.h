@@ -53,4 +53,7 @@ int source_program_has_position(struct source_positions *positions, const char *
 /* After a failed attempt: says so and waits. 0: try again; 1: stopped while waiting; -1: the error stands. */
 int source_program_wait(struct program *program, struct cdc_retry *retry, struct cdc_error *error);
 
+/* At the end: what the reader of the lines may stumble over. */
+void source_program_report(const struct program *program, const struct cdc_metrics *metrics);
+
 #endif

@@ -297,7 +297,11 @@ bool binlog_charset_is_binary(const struct binlog_charset *charset);
  * *unconvertible. charset NULL: unknown, valid UTF-8 as a string, else base64. */
 void binlog_text_append(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n,
                         uint64_t *unconvertible);
-/* The same as plain bytes without quotes and escapes; false when not valid. */
+/* Of a key: different bytes never give the same. Some charsets have two characters with the same Unicode; a text with the
+ * one that Unicode does not turn back into is base64, too. */
+void binlog_key_text_append(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n,
+                            uint64_t *unconvertible);
+/* As binlog_text_append, but plain bytes without quotes and escapes; false when not valid. */
 bool binlog_text_convert(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n);
 
 /* -- values (value.c, temporal.c, decimal.c, json_binary.c) -------------------------------- */
@@ -391,6 +395,12 @@ void binlog_column_free(struct binlog_column *column); /* the members, not the s
  * a second in its old temporals, blob or text where no charset is known. CONFIG: a type that is not known; PROTOCOL:
  * metadata that the type cannot have. */
 int binlog_column_settle(struct binlog_column *column, enum binlog_flavor flavor, struct cdc_error *error);
+/* A text of a column, of the key or not. */
+static inline void binlog_column_text_append(struct cdc_buf *out, const struct binlog_column *column, const uint8_t *p,
+                                             size_t n, uint64_t *unconvertible)
+{
+    (column->key ? binlog_key_text_append : binlog_text_append)(out, column->charset, p, n, unconvertible);
+}
 /* Appends the value at reader as JSON (cdc-event(5)) and steps over it. PROTOCOL when the bytes do not fit, CONFIG when an
  * old temporal's digits are not known: what was appended until then is the caller's to take back. */
 int binlog_value_append(struct cdc_buf *out, const struct binlog_column *column, struct binlog_reader *reader,

@@ -224,12 +224,18 @@ static size_t character_size(size_t charset, const uint8_t *p, size_t n)
     return p[0] == 0x80 || p[0] == 0xff ? 0 : 2;
 }
 
-/* What the server makes of the character where iconv would do otherwise; 0: nothing special. */
-static uint32_t override_of(size_t charset, const uint8_t *p, size_t n)
+static uint32_t code_of(const uint8_t *p, size_t n)
 {
     uint32_t code = 0;
     for (size_t i = 0; i < n; i++)
         code = code << 8 | p[i];
+    return code;
+}
+
+/* What the server makes of the character where iconv would do otherwise; 0: nothing special. */
+static uint32_t override_of(size_t charset, const uint8_t *p, size_t n)
+{
+    uint32_t code = code_of(p, n);
     for (size_t i = 0; i < sizeof charset_overrides / sizeof charset_overrides[0]; i++) {
         const struct charset_override *o = &charset_overrides[i];
         if (o->charset == charset && code >= o->first && code <= o->last)
@@ -415,5 +421,46 @@ void binlog_text_append(struct cdc_buf *out, const struct binlog_charset *charse
             ++*unconvertible;
     } else {
         append_converted(out, charset, p, n, unconvertible);
+    }
+}
+
+/* -- keys ------------------------------------------------------------------------- */
+
+static bool is_twin(size_t charset, uint32_t code)
+{
+    for (size_t i = 0; i < sizeof charset_twins / sizeof charset_twins[0]; i++)
+        if (charset_twins[i].charset == charset && code >= charset_twins[i].first && code <= charset_twins[i].last)
+            return true;
+    return false;
+}
+
+/* Is there a character that Unicode does not tell from another one? Bytes that are not valid may be taken for such. */
+static bool has_twin(const struct binlog_charset *charset, const uint8_t *p, size_t n)
+{
+    size_t id = (size_t)(charset - charsets);
+    for (const uint8_t *end = p + n; p < end;) {
+        size_t size = 1;
+        if (*p >= 0x80) {
+            if (charset->longest > 1)
+                size = character_size(id, p, (size_t)(end - p));
+            if (size == 0 || size > (size_t)(end - p))
+                return false;
+            if (is_twin(id, code_of(p, size)))
+                return true;
+        }
+        p += size;
+    }
+    return false;
+}
+
+void binlog_key_text_append(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n,
+                            uint64_t *unconvertible)
+{
+    bool may = charset && (charset->form == FORM_ICONV || charset == &charsets[CHARSET_ARMSCII8]);
+    if (may && has_twin(charset, p, n)) {
+        append_base64_object(out, p, n);
+        ++*unconvertible;
+    } else {
+        binlog_text_append(out, charset, p, n, unconvertible);
     }
 }

@@ -455,4 +455,24 @@ static const struct charset_override {
     {CHARSET_GB18030, 0x84318330, 0x84318335, 0xfe14},
 };
 
+/* Characters that share their Unicode with another one of the same charset, which is the one that Unicode turns back
+ * into: first and last code. */
+static const struct charset_twins {
+    uint8_t charset;
+    uint32_t first, last;
+} charset_twins[] = {
+    {CHARSET_SJIS, 0x815f, 0x815f},        {CHARSET_CP932, 0x8790, 0x8792},       {CHARSET_CP932, 0x8795, 0x8797},
+    {CHARSET_CP932, 0x879a, 0x879c},       {CHARSET_CP932, 0xed40, 0xedfc},       {CHARSET_CP932, 0xee40, 0xeeec},
+    {CHARSET_CP932, 0xeeef, 0xeefc},       {CHARSET_CP932, 0xfa4a, 0xfa54},       {CHARSET_CP932, 0xfa58, 0xfa5b},
+    {CHARSET_UJIS, 0xa1c0, 0xa1c0},        {CHARSET_UJIS, 0xadf0, 0xadf2},        {CHARSET_UJIS, 0xadf5, 0xadf7},
+    {CHARSET_UJIS, 0xadfa, 0xadfc},        {CHARSET_UJIS, 0x8fa2b7, 0x8fa2b7},    {CHARSET_UJIS, 0x8fa2f1, 0x8fa2f1},
+    {CHARSET_UJIS, 0x8ff3fd, 0x8ff3fe},    {CHARSET_UJIS, 0x8ff4a1, 0x8ff4a8},    {CHARSET_UJIS, 0x8ff4ab, 0x8ff4ad},
+    {CHARSET_EUCJPMS, 0xadf0, 0xadf2},     {CHARSET_EUCJPMS, 0xadf5, 0xadf7},     {CHARSET_EUCJPMS, 0xadfa, 0xadfc},
+    {CHARSET_EUCJPMS, 0x8fa2b7, 0x8fa2b7}, {CHARSET_EUCJPMS, 0x8fa2f1, 0x8fa2f1}, {CHARSET_EUCJPMS, 0x8ff3fd, 0x8ff3fe},
+    {CHARSET_EUCJPMS, 0x8ff4a1, 0x8ff4a8}, {CHARSET_EUCJPMS, 0x8ff4ab, 0x8ff4ad}, {CHARSET_BIG5, 0xa241, 0xa242},
+    {CHARSET_BIG5, 0xa2cc, 0xa2cc},        {CHARSET_BIG5, 0xa2ce, 0xa2ce},        {CHARSET_BIG5, 0xf9e9, 0xf9eb},
+    {CHARSET_BIG5, 0xf9f9, 0xf9fd},        {CHARSET_ARMSCII8, 0xa4, 0xa5},        {CHARSET_ARMSCII8, 0xa9, 0xa9},
+    {CHARSET_ARMSCII8, 0xab, 0xac},        {CHARSET_ARMSCII8, 0xff, 0xff},
+};
+
 #endif

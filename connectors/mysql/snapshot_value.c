@@ -216,7 +216,7 @@ int binlog_snapshot_value_append(struct cdc_buf *out, const struct binlog_column
     case BINLOG_KIND_TIME:
     case BINLOG_KIND_DATETIME:
     case BINLOG_KIND_TIMESTAMP: return append_time(out, column, cell, error);
-    case BINLOG_KIND_TEXT: binlog_text_append(out, column->charset, cell->p, cell->n, unconvertible); return 0;
+    case BINLOG_KIND_TEXT: binlog_column_text_append(out, column, cell->p, cell->n, unconvertible); return 0;
     case BINLOG_KIND_BINARY: binlog_binary_append(out, cell->p, cell->n); return 0;
     default: return append_other(out, column, cell, unconvertible, error);
     }

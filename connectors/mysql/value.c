@@ -555,7 +555,7 @@ int binlog_value_append(struct cdc_buf *out, const struct binlog_column *column,
     case BINLOG_KIND_DATETIME:
     case BINLOG_KIND_TIMESTAMP:
     case BINLOG_KIND_OLD_TEMPORAL: return binlog_temporal_append(out, column, p, n, error);
-    case BINLOG_KIND_TEXT: binlog_text_append(out, column->charset, p, n, unconvertible); return 0;
+    case BINLOG_KIND_TEXT: binlog_column_text_append(out, column, p, n, unconvertible); return 0;
     case BINLOG_KIND_BINARY: append_binary(out, column, p, n); return 0;
     case BINLOG_KIND_JSON: return binlog_json_append(out, p, n, error);
     default: return append_other(out, column, p, n, unconvertible, error);

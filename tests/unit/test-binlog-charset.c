@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* Texts of keys: no two of them may look the same, whatever their charset. */
+#include "connectors/mysql/binlog.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MOST 200000
+
+static int failures;
+
+struct text {
+    char json[40];
+    uint32_t code;
+};
+
+static int by_json(const void *a, const void *b)
+{
+    return strcmp(((const struct text *)a)->json, ((const struct text *)b)->json);
+}
+
+/* The codes from first to last, of so many bytes: those that are one character of the charset. */
+static size_t collect(struct text *texts, size_t n, const struct binlog_charset *charset, uint32_t first, uint32_t last,
+                      size_t bytes, uint64_t *in_base64)
+{
+    for (uint32_t code = first; code <= last && n < MOST; code++) {
+        uint8_t p[4];
+        struct cdc_buf out = CDC_BUF_INIT;
+        uint64_t before = *in_base64;
+        for (size_t i = 0; i < bytes; i++)
+            p[i] = (uint8_t)(code >> 8 * (bytes - 1 - i));
+        binlog_key_text_append(&out, charset, p, bytes, in_base64);
+        if (out.len < sizeof texts->json) {
+            memcpy(texts[n].json, out.data, out.len);
+            texts[n].json[out.len] = '\0';
+            texts[n++].code = code;
+        }
+        struct cdc_buf plain = CDC_BUF_INIT; /* bytes that are not valid do not count */
+        if (!binlog_text_convert(&plain, charset, p, bytes))
+            *in_base64 = before;
+        cdc_buf_free(&plain);
+        cdc_buf_free(&out);
+    }
+    return n;
+}
+
+static void no_two_alike(const char *name, uint64_t twins)
+{
+    const struct binlog_charset *charset = binlog_charset_named(name);
+    struct text *texts = calloc(MOST, sizeof *texts);
+    uint64_t in_base64 = 0;
+    if (!charset || !texts)
+        exit(1);
+    size_t n = collect(texts, 0, charset, 0, 0xff, 1, &in_base64), alike = 0;
+    if (binlog_charset_longest(charset) > 1)
+        n = collect(texts, n, charset, 0x8000, 0xffff, 2, &in_base64);
+    if (binlog_charset_longest(charset) == 3)
+        n = collect(texts, n, charset, 0x8fa0a0, 0x8fffff, 3, &in_base64);
+    qsort(texts, n, sizeof *texts, by_json);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(texts[i - 1].json, texts[i].json) == 0 && ++alike <= 5)
+            printf("# %s: %x and %x are both %s\n", name, texts[i - 1].code, texts[i].code, texts[i].json);
+    bool good = alike == 0 && in_base64 == twins && n < MOST;
+    printf("%s - keys in %s (%zu texts, %llu in base64)\n", good ? "ok" : "not ok", name, n,
+           (unsigned long long)in_base64);
+    failures += !good;
+    free(texts);
+}
+
+static void is(const char *what, const char *charset, bool key, const char *bytes, const char *want)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    uint64_t counted = 0;
+    (key ? binlog_key_text_append : binlog_text_append)(&out, binlog_charset_named(charset), (const uint8_t *)bytes,
+                                                        strlen(bytes), &counted);
+    bool good = out.len == strlen(want) && memcmp(out.data, want, out.len) == 0 && counted == (want[0] == '{');
+    printf("%s - %s\n", good ? "ok" : "not ok", what);
+    failures += !good;
+    cdc_buf_free(&out);
+}
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t twins;
+    } charsets[] = {{"sjis", 1},     {"cp932", 398}, {"ujis", 25},   {"eucjpms", 24}, {"big5", 12},   {"armscii8", 6},
+                    {"gb2312", 0},   {"gbk", 0},     {"gb18030", 0}, {"euckr", 0},    {"latin1", 0},  {"latin2", 0},
+                    {"latin5", 0},   {"latin7", 0},  {"cp1250", 0},  {"cp1251", 0},   {"cp1256", 0},  {"cp1257", 0},
+                    {"cp850", 0},    {"cp852", 0},   {"cp866", 0},   {"dec8", 0},     {"geostd8", 0}, {"greek", 0},
+                    {"hebrew", 0},   {"hp8", 0},     {"keybcs2", 0}, {"koi8r", 0},    {"koi8u", 0},   {"macce", 0},
+                    {"macroman", 0}, {"tis620", 0},  {"swe7", 0}};
+    for (size_t i = 0; i < sizeof charsets / sizeof *charsets; i++)
+        no_two_alike(charsets[i].name, charsets[i].twins);
+    is("a key with the character that Unicode turns back into", "cp932", true, "\xfb\xfc", "\"\xe9\xab\x99\"");
+    is("a key with its twin", "cp932", true, "a\xee\xe0", "{\"base64\":\"Ye7g\"}");
+    is("no key", "cp932", false, "a\xee\xe0", "\"a\xe9\xab\x99\"");
+    is("its bytes inside of other characters", "cp932", true, "\x88\xee\xe0\x40", "\"\xe7\xa8\xb2\xe6\xbc\xbe\"");
+    is("bytes that are not valid", "ujis", true, "\xad", "{\"base64\":\"rQ==\"}");
+    return failures ? 1 : 0;
+}
