@@ -93,6 +93,7 @@ enum binlog_event_type {
     BINLOG_MARIADB_DELETE_ROWS_COMPRESSED = 171
 };
 #define BINLOG_FLAG_ARTIFICIAL 0x20
+#define BINLOG_FLAG_RELAY_LOG 0x40 /* of a relay log itself: its place is one there */
 #define BINLOG_FLAG_IGNORABLE 0x80
 #define BINLOG_HEADER_SIZE 19
 

@@ -143,11 +143,12 @@ static int dispatch(struct binlog_decoder *decoder, const struct binlog_header *
     return result;
 }
 
-/* next_position has 32 bits and is 0 in artificial events: the place is counted on. */
+/* next_position has 32 bits and never falls within a file but when they overflow: the place is counted on. Events that
+ * are not of the file tell nothing of it. */
 static void advance(struct binlog_decoder *decoder, const struct binlog_header *header)
 {
-    if ((header->flags & BINLOG_FLAG_ARTIFICIAL) || header->next_position == 0 || header->type == BINLOG_ROTATE ||
-        header->type == BINLOG_HEARTBEAT || header->type == BINLOG_HEARTBEAT_V2)
+    if ((header->flags & (BINLOG_FLAG_ARTIFICIAL | BINLOG_FLAG_RELAY_LOG)) || header->next_position == 0 ||
+        header->type == BINLOG_ROTATE || header->type == BINLOG_HEARTBEAT || header->type == BINLOG_HEARTBEAT_V2)
         return;
     uint64_t next = (decoder->place.position & ~UINT64_C(0xFFFFFFFF)) | header->next_position;
     if (next < decoder->place.position)
