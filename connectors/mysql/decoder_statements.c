@@ -193,7 +193,7 @@ struct cdc_span decoder_xid_of(const struct binlog_decoder *decoder)
 
 static int commit_xa(struct binlog_decoder *decoder, struct cdc_error *error)
 {
-    int found = decoder->xa ? binlog_xa_open(decoder->xa, decoder_xid_of(decoder), error) : 0;
+    int found = decoder->xa ? binlog_xa_open(decoder->xa, decoder_xid_of(decoder), decoder->number, error) : 0;
     if (found < 0)
         return -1;
     if (found == 0) {
@@ -218,7 +218,7 @@ int decoder_xa_prepared(struct binlog_decoder *decoder, struct binlog_reader bod
         return -1;
     if (!decoder->xa)
         return decoder_begin_xa(decoder, error);
-    if (binlog_xa_prepare(decoder->xa, decoder_xid_of(decoder), error) < 0)
+    if (binlog_xa_prepare(decoder->xa, decoder_xid_of(decoder), decoder->number, error) < 0)
         return -1;
     return one_phase ? commit_xa(decoder, error) : decoder_end_group(decoder, out, error);
 }

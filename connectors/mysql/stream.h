@@ -8,6 +8,7 @@
 /* Where reading begins. */
 struct stream_start {
     uint64_t number;     /* C of the last complete transaction */
+    uint64_t confirmed;  /* C that the sinks have stored, as the server counted that gave it; 0: nothing */
     uint32_t heartbeats; /* that were written behind it */
     char *gtids;         /* complete with it; owned; "" when not known */
     struct binlog_place place;

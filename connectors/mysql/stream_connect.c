@@ -173,10 +173,12 @@ static int ensure_decoder(struct binlog_stream *stream, struct cdc_error *error)
                                                      .describe = binlog_stream_describe,
                                                      .context = stream,
                                                      .xa_folder = s->xa_folder};
-    if (!stream->decoder)
+    if (!stream->decoder) {
         stream->decoder = binlog_decoder_new(&settings, error);
-    if (!stream->decoder)
-        return -1;
+        if (!stream->decoder)
+            return -1;
+        binlog_decoder_confirm(stream->decoder, stream->start.confirmed);
+    }
     binlog_decoder_set_server(stream->decoder, stream->server.uuid);
     if (binlog_decoder_start(stream->decoder, stream->start.number, stream->start.gtids, &stream->start.place, error) <
         0)

@@ -41,6 +41,7 @@ static int start_from(struct binlog_stream *stream, const struct cdc_offset *fro
         return cdc_error_memory(error);
     if (!binlog_pos_number(from->pos, &start->number) || !from->source)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a MySQL or MariaDB source", from->pos);
+    start->confirmed = start->number;
     start->heartbeats = binlog_pos_counter(from->pos);
     cdc_json_int64(cdc_json_member(source, "pos"), &position);
     start->place.position = position > 0 ? (uint64_t)position : 4;

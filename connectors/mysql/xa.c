@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* XA transactions: the log has their rows when they are prepared, and only later, maybe after days and restarts, whether
- * they were committed. Until then their events wait in a file each, <folder>/<hash of the id>: records of a length (u32)
- * and bytes, the first one the id, the others events without checksum. A file goes when its outcome has been confirmed, so
- * that a log that is read again finds it. */
+ * they were committed. Until then their events wait in a file each, <folder>/<hash of the id>.<number of the transaction that
+ * prepared it>, and, once it is known, .<number of its outcome>: records of a length (u32) and bytes, the last one the id, the others events without checksum. An id may be
+ * used again, and the log be read again from where it meant another transaction: an outcome belongs to the latest file
+ * before it (or of it: in one phase). A file goes when its outcome has been confirmed. */
 #include "connectors/mysql/xa.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,9 +18,11 @@
 #define RECORD_MAX ((uint32_t)1 << 30)
 #define WRITE_BYTES ((size_t)64 << 10)
 
-struct binlog_xa_done {
-    char name[17];
-    uint64_t number;
+enum { NAME_SIZE = 3 * 17 };
+
+/* What a name says. */
+struct file_name {
+    uint64_t hash, prepared, outcome; /* outcome: 0 where it is not known */
 };
 
 struct binlog_xa {
@@ -27,8 +31,7 @@ struct binlog_xa {
     struct cdc_buf out; /* not written yet */
     FILE *in;           /* of the one being read; NULL */
     struct cdc_buf record;
-    struct binlog_xa_done *done; /* outcomes that are not confirmed */
-    size_t n_done;
+    uint64_t first_outcome; /* of the files that are there, the least; 0: they were not looked at */
 };
 
 struct binlog_xa *binlog_xa_new(const char *folder, struct cdc_error *error)
@@ -51,7 +54,6 @@ void binlog_xa_free(struct binlog_xa *xa)
         return;
     binlog_xa_abandon(xa);
     free(xa->folder);
-    free(xa->done);
     cdc_buf_free(&xa->out);
     cdc_buf_free(&xa->record);
     free(xa);
@@ -83,12 +85,43 @@ static char *path_of(const struct binlog_xa *xa, const char *name, struct cdc_er
     return NULL;
 }
 
-static void name_of(struct cdc_span xid, char name[17])
+static uint64_t hash_of(struct cdc_span xid)
 {
     uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
     for (size_t i = 0; i < xid.n; i++)
         hash = (hash ^ (unsigned char)xid.p[i]) * UINT64_C(1099511628211);
-    snprintf(name, 17, "%016llx", (unsigned long long)hash);
+    return hash;
+}
+
+static void put_name(char text[NAME_SIZE], const struct file_name *name)
+{
+    int n = snprintf(text, NAME_SIZE, "%016llx.%016llx", (unsigned long long)name->hash,
+                     (unsigned long long)name->prepared);
+    if (name->outcome)
+        snprintf(text + n, NAME_SIZE - (size_t)n, ".%016llx", (unsigned long long)name->outcome);
+}
+
+/* False when it is the name of no file of ours. */
+static bool read_name(const char *text, struct file_name *name)
+{
+    char again[NAME_SIZE];
+    size_t n = strlen(text);
+    if (n != 33 && n != 50)
+        return false;
+    name->hash = strtoull(text, NULL, 16);
+    name->prepared = strtoull(text + 17, NULL, 16);
+    name->outcome = n == 50 ? strtoull(text + 34, NULL, 16) : 0;
+    put_name(again, name);
+    return strcmp(text, again) == 0;
+}
+
+/* The next file of the folder: 1, or 0. */
+static int next_file(DIR *folder, struct file_name *name)
+{
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        if (read_name(entry->d_name, name))
+            return 1;
+    return 0;
 }
 
 /* -- writing ------------------------------------------------------------------------------ */
@@ -161,10 +194,10 @@ static int sync_folder(const struct binlog_xa *xa, struct cdc_error *error)
 }
 
 /* The id comes last, when the file is complete: it is the record that makes it one. */
-int binlog_xa_prepare(struct binlog_xa *xa, struct cdc_span xid, struct cdc_error *error)
+int binlog_xa_prepare(struct binlog_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error)
 {
-    char name[17];
-    name_of(xid, name);
+    char name[NAME_SIZE];
+    put_name(name, &(struct file_name){hash_of(xid), number, 0});
     char *from = path_of(xa, "new", error), *to = path_of(xa, name, error);
     int result = from && to ? 0 : -1;
     if (result == 0)
@@ -181,16 +214,41 @@ int binlog_xa_prepare(struct binlog_xa *xa, struct cdc_span xid, struct cdc_erro
 
 /* -- reading -------------------------------------------------------------------------------- */
 
-int binlog_xa_open(struct binlog_xa *xa, struct cdc_span xid, struct cdc_error *error)
+/* The latest of that hash that was prepared by `number` or before: 1, 0 when there is none, or -1. */
+static int find_latest(const struct binlog_xa *xa, uint64_t hash, uint64_t number, struct file_name *latest,
+                       struct cdc_error *error)
 {
-    char name[17];
-    name_of(xid, name);
+    struct file_name name;
+    DIR *folder = opendir(xa->folder);
+    int found = 0;
+    if (!folder)
+        return errno == ENOENT ? 0 : io_error("open", xa->folder, error);
+    while (next_file(folder, &name))
+        if (name.hash == hash && name.prepared <= number &&
+            (!found || name.prepared > latest->prepared ||
+             (name.prepared == latest->prepared &&
+              !name.outcome))) { /* read again: it takes the place of the old one */
+            *latest = name;
+            found = 1;
+        }
+    closedir(folder);
+    return found;
+}
+
+int binlog_xa_open(struct binlog_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error)
+{
+    struct file_name latest;
+    char name[NAME_SIZE];
+    binlog_xa_abandon(xa);
+    int found = find_latest(xa, hash_of(xid), number, &latest, error);
+    if (found <= 0)
+        return found;
+    put_name(name, &latest);
     char *path = path_of(xa, name, error);
     if (!path)
         return -1;
-    binlog_xa_abandon(xa);
     xa->in = fopen(path, "re");
-    int result = xa->in ? 1 : errno == ENOENT ? 0 : io_error("open", path, error);
+    int result = xa->in ? 1 : io_error("open", path, error);
     free(path);
     return result;
 }
@@ -222,29 +280,42 @@ int binlog_xa_next(struct binlog_xa *xa, const uint8_t **data, size_t *n, struct
 
 /* -- the end --------------------------------------------------------------------------------- */
 
+/* Its name tells the outcome from now on, so that it goes also when that is confirmed after a restart. */
 int binlog_xa_finish(struct binlog_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error)
 {
-    struct binlog_xa_done *done = realloc(xa->done, (xa->n_done + 1) * sizeof *done);
-    if (!done)
-        return cdc_error_memory(error);
-    xa->done = done;
-    name_of(xid, done[xa->n_done].name);
-    done[xa->n_done++].number = number;
-    return 0;
+    struct file_name latest;
+    char from[NAME_SIZE], to[NAME_SIZE];
+    int found = find_latest(xa, hash_of(xid), number, &latest, error);
+    if (found <= 0 || latest.outcome)
+        return found < 0 ? -1 : 0;
+    put_name(from, &latest);
+    latest.outcome = number;
+    put_name(to, &latest);
+    int folder = open(xa->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = folder >= 0 && renameat(folder, from, folder, to) == 0 ? 0 : io_error("rename in", xa->folder, error);
+    if (folder >= 0)
+        close(folder);
+    if (number < xa->first_outcome)
+        xa->first_outcome = number;
+    return result;
 }
 
 void binlog_xa_confirm(struct binlog_xa *xa, uint64_t number)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < xa->n_done; i++) {
-        if (xa->done[i].number > number) {
-            xa->done[kept++] = xa->done[i];
-            continue;
-        }
-        char *path = path_of(xa, xa->done[i].name, NULL);
-        if (path)
-            unlink(path);
-        free(path);
+    struct file_name name;
+    char text[NAME_SIZE];
+    if (number < xa->first_outcome)
+        return;
+    xa->first_outcome = UINT64_MAX;
+    DIR *folder = opendir(xa->folder);
+    if (!folder)
+        return;
+    while (next_file(folder, &name)) {
+        put_name(text, &name);
+        if (name.outcome && name.outcome <= number)
+            (void)unlinkat(dirfd(folder), text, 0);
+        else if (name.outcome && name.outcome < xa->first_outcome)
+            xa->first_outcome = name.outcome;
     }
-    xa->n_done = kept;
+    closedir(folder);
 }

@@ -16,15 +16,18 @@ int binlog_xa_begin(struct binlog_xa *xa, struct cdc_error *error);
 bool binlog_xa_is_open(const struct binlog_xa *xa);
 int binlog_xa_add(struct binlog_xa *xa, const struct binlog_header *header, struct binlog_reader body,
                   struct cdc_error *error);
-/* It is prepared under that id (as binlog_xa_prepare_parse writes it): durable when this returns. */
-int binlog_xa_prepare(struct binlog_xa *xa, struct cdc_span xid, struct cdc_error *error);
+/* It is prepared under that id (as binlog_xa_prepare_parse writes it) by the transaction of that number: durable when this
+ * returns. */
+int binlog_xa_prepare(struct binlog_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error);
 
-/* It is committed: its events may be read. 1; 0: there is none of that id; -1. */
-int binlog_xa_open(struct binlog_xa *xa, struct cdc_span xid, struct cdc_error *error);
+/* It is committed by the transaction of that number: its events may be read. 1; 0: none of that id was prepared before;
+ * -1. */
+int binlog_xa_open(struct binlog_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error);
 /* 1: an event (header and body, no checksum); 0: the last record, which is the id; -1. BORROWED until the next call. */
 int binlog_xa_next(struct binlog_xa *xa, const uint8_t **data, size_t *n, struct cdc_error *error);
 
-/* Committed or rolled back by the transaction of that number: the file goes when that is confirmed. */
+/* Committed or rolled back by the transaction of that number: what was prepared before under that id goes when that is
+ * confirmed. */
 int binlog_xa_finish(struct binlog_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error);
 void binlog_xa_confirm(struct binlog_xa *xa, uint64_t number);
 
