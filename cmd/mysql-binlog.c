@@ -155,7 +155,8 @@ static int run_url(struct program *program, const struct values *v, const char *
         result = binlog_select(&selection, &v->common.tables, &v->common.exclude, url.db, error);
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
     if (result == 0 && v->check)
-        result = binlog_check(&connection, &selection.patterns, &program->log, error);
+        result = binlog_check(&connection, &selection.patterns, binlog_reader_id((uint32_t)v->server_id, name),
+                              &program->log, error);
     else if (result == 0)
         result = v->files.count > 0 ? run_files(program, v, name, &selection.patterns, error)
                                     : run_server(program, v, text, name, &selection.patterns, error);

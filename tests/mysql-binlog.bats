@@ -409,6 +409,43 @@ purge_all() {
     restart_other --log-bin=binlog
 }
 
+@test "--check: a replica with our server_id, and what of that cannot be known" {
+    local word='MASTER ADMIN'
+    table
+    binlog --check || { cat "$DIR/err"; return 1; }
+    if mysql_is_mariadb; then
+        says "server_id.*GRANT REPLICATION $word"
+        msql "grant replication master admin on *.* to cdc@'%'"
+        binlog --check
+    fi
+    says "none of 0 replicas has server_id [0-9]+; readers that do not register are not listed"
+    binlog --check --server-id 1
+    says "warning: the server itself has server_id 1 .hint: --server-id 65537"
+    restart_other
+    mysql_replicate other main
+    is_listed() { binlog --check --server-id 77 && grep -q "none of 1 replicas has server_id 77" "$DIR/err"; }
+    wait_until is_listed
+    exits 78 binlog --check --server-id 2
+    says "error: a replica of the server has server_id 2: .*--server-id 65539"
+    mysql_promote other
+    ! mysql_is_mariadb || msql "revoke replication master admin on *.* from cdc@'%'"
+}
+
+# bats test_tags=only:mysql
+@test "--check: PARTIAL_JSON, and the cure" {
+    on_other
+    table
+    msql "set global binlog_row_value_options = PARTIAL_JSON"
+    exits 0 binlog --check
+    says "warning: .*PARTIAL_JSON.*SET GLOBAL binlog_row_value_options = ''"
+    msql "set global binlog_row_image = MINIMAL"
+    exits 78 binlog --check
+    says "error: .*PARTIAL_JSON.*SET GLOBAL binlog_row_value_options = ''"
+    msql "set global binlog_row_image = FULL; set global binlog_row_value_options = ''"
+    exits 0 binlog --check
+    not grep -q PARTIAL_JSON "$DIR/err"
+}
+
 @test "binlog_format STATEMENT or MIXED: exit 78, and the cure" {
     on_other
     for format in STATEMENT MIXED; do

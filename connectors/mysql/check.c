@@ -15,6 +15,7 @@ struct check {
     const struct cdc_log *log;
     MYSQL *mysql;
     struct binlog_server server;
+    uint32_t reader_id;
     int problems; /* that stop the pipe or lose rows */
 };
 
@@ -131,6 +132,61 @@ static void check_replica(struct check *check)
         problem(check, "the server is a replica and does not log what it replicates",
                 "put log_replica_updates (log_slave_updates) into its configuration, and start it again");
     free(logged);
+}
+
+/* Documents are put together again from the old row, when it has them. */
+static void check_partial_json(struct check *check)
+{
+    static const char cure[] =
+        "SET GLOBAL binlog_row_value_options = ''; and in the configuration; sessions must reconnect";
+    struct cdc_error error = {0};
+    char *options = binlog_server_variable(check->mysql, "binlog_row_value_options", &error);
+    char *image = binlog_server_variable(check->mysql, "binlog_row_image", &error);
+    if (options && image && strstr(options, "PARTIAL_JSON")) {
+        if (strcasecmp(image, "FULL") != 0)
+            problem(check,
+                    "binlog_row_value_options is PARTIAL_JSON, and old rows lack the documents: the first such "
+                    "update stops the reader",
+                    cure);
+        else
+            cdc_log(check->log, CDC_LOG_WARNING,
+                    "binlog_row_value_options is PARTIAL_JSON: a session with another binlog_row_image stops the "
+                    "reader (hint: %s)",
+                    cure);
+    }
+    free(options);
+    free(image);
+}
+
+/* Of two readers with one number the server sends the older away. Those that do not register, as mysql-binlog does not,
+ * are not listed anywhere with their number. */
+static void check_reader_id(struct check *check)
+{
+    bool renamed = check->server.flavor == BINLOG_MYSQL && check->server.version >= 80022;
+    struct cdc_error error = {0};
+    int listed = 0, same = 0;
+    uint32_t another = (check->reader_id ^ UINT32_C(0x10000)) | 1;
+    if (number_of(check, "server_id") == (int64_t)check->reader_id)
+        cdc_log(check->log, CDC_LOG_WARNING, "the server itself has server_id %u (hint: --server-id %u)",
+                check->reader_id, another);
+    MYSQL_RES *result = binlog_query(check->mysql, renamed ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS",
+                                     "cannot ask for the replicas' server_id", &error);
+    for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL; listed++)
+        same += row[0] && strtoul(row[0], NULL, 10) == check->reader_id;
+    if (!result)
+        cdc_log(check->log, CDC_LOG_INFO, "%s (hint: GRANT REPLICATION %s ON *.* TO the user)", error.text,
+                check->server.flavor == BINLOG_MARIADB ? "MASTER ADMIN" : "SLAVE");
+    else if (same > 0) {
+        check->problems++;
+        cdc_log(check->log, CDC_LOG_ERROR,
+                "a replica of the server has server_id %u: of two the server sends the older away (hint: --server-id "
+                "%u, or another that SHOW %s does not list)",
+                check->reader_id, another, renamed ? "REPLICAS" : "SLAVE HOSTS");
+    } else
+        cdc_log(check->log, CDC_LOG_INFO,
+                "ok: none of %d replicas has server_id %u; readers that do not register are not listed", listed,
+                check->reader_id);
+    mysql_free_result(result);
 }
 
 /* -- privileges ------------------------------------------------------------------------- */
@@ -315,15 +371,17 @@ static void check_all(struct check *check)
     check_retention(check);
     check_filters(check);
     check_replica(check);
+    check_partial_json(check);
+    check_reader_id(check);
     check_cascades(check);
     check_versions(check);
     check_keys(check);
 }
 
 int binlog_check(const struct binlog_connection_settings *connection, const struct binlog_patterns *patterns,
-                 const struct cdc_log *log, struct cdc_error *error)
+                 uint32_t reader_id, const struct cdc_log *log, struct cdc_error *error)
 {
-    struct check check = {.patterns = patterns, .log = log};
+    struct check check = {.patterns = patterns, .log = log, .reader_id = reader_id};
     struct cdc_error unreadable = {0};
     check.mysql = binlog_connect(connection, error);
     if (!check.mysql)

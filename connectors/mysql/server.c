@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static unsigned version_number(const char *text)
 {
@@ -166,4 +167,18 @@ int binlog_server_oldest(MYSQL *mysql, const struct binlog_server *server, struc
     free(*gtids);
     *gtids = NULL;
     return -1;
+}
+
+uint32_t binlog_reader_id(uint32_t given, const char *name)
+{
+    char host[256] = "";
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    if (given != 0)
+        return given;
+    gethostname(host, sizeof host - 1);
+    const char *parts[] = {host, "/", name};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (const char *p = parts[i]; *p; p++)
+            hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
+    return (uint32_t)(hash ^ hash >> 32) | UINT32_C(0x80000000);
 }

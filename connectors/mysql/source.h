@@ -65,15 +65,19 @@ int binlog_server_oldest(MYSQL *mysql, const struct binlog_server *server, struc
 /* A global variable's value; "" when the server has none of that name. RETURNS NEW (free); NULL on errors. */
 char *binlog_server_variable(MYSQL *mysql, const char *name, struct cdc_error *error);
 
+/* The number of a reader of the log, where none is given: the same for the same pipeline, unique among readers. */
+uint32_t binlog_reader_id(uint32_t given, const char *name);
+
 /* -- checks (check.c) ------------------------------------------------------------------------ */
 /* Which tables: patterns as -t and -T have them. */
 struct binlog_patterns {
     const char *const *include, *const *exclude;
     size_t n_include, n_exclude;
 };
-/* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop. */
+/* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop.
+ * reader_id: what the reader would be. */
 int binlog_check(const struct binlog_connection_settings *settings, const struct binlog_patterns *patterns,
-                 const struct cdc_log *log, struct cdc_error *error);
+                 uint32_t reader_id, const struct cdc_log *log, struct cdc_error *error);
 /* Warns of foreign keys whose cascades the server does not log; for every start. */
 int binlog_warn_of_cascades(MYSQL *mysql, const struct binlog_server *server, const struct binlog_patterns *patterns,
                             const struct cdc_log *log, struct cdc_error *error);

@@ -25,25 +25,10 @@ int binlog_stream_ensure_sql(struct binlog_stream *stream, struct cdc_error *err
 
 /* -- the dump ------------------------------------------------------------------------------------- */
 
-/* Unique among the readers of the server's log, the same for the same pipeline. */
-static uint32_t server_id(const struct binlog_stream *stream)
-{
-    char host[256] = "";
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    if (stream->settings.server_id != 0)
-        return stream->settings.server_id;
-    gethostname(host, sizeof host - 1);
-    const char *parts[] = {host, "/", stream->settings.name};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        for (const char *p = parts[i]; *p; p++)
-            hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
-    return (uint32_t)(hash ^ hash >> 32) | UINT32_C(0x80000000);
-}
-
 static int session(struct binlog_stream *stream, MYSQL *mysql, struct cdc_error *error)
 {
     char sql[400];
-    uint32_t id = server_id(stream);
+    uint32_t id = binlog_reader_id(stream->settings.server_id, stream->settings.name);
     bool mariadb = stream->server.flavor == BINLOG_MARIADB;
     const char *checksum = stream->server.checksums ? "CRC32" : "NONE";
     snprintf(sql, sizeof sql,
@@ -112,9 +97,11 @@ static int send_dump(struct binlog_stream *stream, MYSQL *mysql, struct cdc_erro
                              (unsigned long long)stream->start.place.position, stream->start.place.file);
     if (gtid && !mariadb) {
         code = COM_BINLOG_DUMP_GTID;
-        dump_by_set(&command, flags, server_id(stream), binlog_gtids(stream->decoder));
+        dump_by_set(&command, flags, binlog_reader_id(stream->settings.server_id, stream->settings.name),
+                    binlog_gtids(stream->decoder));
     } else {
-        dump_by_place(&command, flags, server_id(stream), gtid ? &nowhere : &stream->start.place);
+        dump_by_place(&command, flags, binlog_reader_id(stream->settings.server_id, stream->settings.name),
+                      gtid ? &nowhere : &stream->start.place);
     }
     int result = command.failed ? cdc_error_memory(error) : 0;
     if (result == 0 &&
@@ -146,7 +133,8 @@ MYSQL *binlog_stream_dump(struct binlog_stream *stream, const struct binlog_plac
     snprintf(sql, sizeof sql,
              "SET @master_binlog_checksum = '%s', @source_binlog_checksum = '%s', @mariadb_slave_capability = 4",
              checksum, checksum);
-    dump_by_place(&command, DUMP_NON_BLOCK, server_id(stream) ^ UINT32_C(0x40000000), from);
+    dump_by_place(&command, DUMP_NON_BLOCK,
+                  binlog_reader_id(stream->settings.server_id, stream->settings.name) ^ UINT32_C(0x40000000), from);
     int result = !mysql ? -1 : command.failed ? cdc_error_memory(error) : 0;
     if (result == 0)
         result = binlog_execute(mysql, sql, "cannot set up the search", error);
