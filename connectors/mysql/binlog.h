@@ -258,7 +258,8 @@ enum binlog_statement_kind {
     BINLOG_STATEMENT_BEGIN,
     BINLOG_STATEMENT_COMMIT,
     BINLOG_STATEMENT_ROLLBACK,
-    BINLOG_STATEMENT_SAVEPOINT, /* SAVEPOINT, RELEASE */
+    BINLOG_STATEMENT_SAVEPOINT,
+    BINLOG_STATEMENT_RELEASE,
     BINLOG_STATEMENT_ROLLBACK_TO,
     BINLOG_STATEMENT_XA_START,
     BINLOG_STATEMENT_XA_END,
@@ -273,7 +274,8 @@ struct binlog_statement {
     enum binlog_statement_kind kind;
     struct cdc_span xid;      /* of XA statements: as written, BORROWED */
     struct cdc_span rest;     /* behind the leading comments */
-    struct cdc_buf db, table; /* of TRUNCATE: unquoted; db empty when not said. Freed by binlog_statement_free */
+    struct cdc_buf db, table; /* of TRUNCATE: unquoted; db empty when not said. SAVEPOINT, ROLLBACK TO: table is the
+                                 savepoint, empty when it cannot be read. Freed by binlog_statement_free */
 };
 /* Leading white space and comments are passed over, the inside of executable comments counts as text. A TRUNCATE whose
  * table cannot be read is a DDL. CREATE TABLE ... SELECT and ALTER are DDL. Statements inside of BEGIN and COMMIT that are

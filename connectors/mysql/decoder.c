@@ -322,6 +322,7 @@ void binlog_decoder_free(struct binlog_decoder *decoder)
     cdc_buf_free(&decoder->query_scratch);
     cdc_buf_free(&decoder->rows_scratch);
     cdc_buf_free(&decoder->held);
+    free(decoder->savepoints);
     cdc_buf_free(&decoder->event_tail);
     cdc_buf_free(&decoder->boundary_pos);
     cdc_buf_free(&decoder->boundary_source);

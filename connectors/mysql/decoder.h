@@ -45,6 +45,7 @@ struct binlog_table {
     /* Of MariaDB's system-versioned tables: where a row's time ends; NULL: the table is none. */
     const struct binlog_column *row_end;
     uint64_t schema_number;     /* C of the transaction that its schema line was written in */
+    uint64_t schema_ordinal;    /* the line's place there */
     struct cdc_buf source_head; /* `{"connector":..,"name":..,"db":..,"table":..` ready */
 };
 /* From a TABLE_MAP; body: the event's, as it stands. Names, charsets, labels, key as far as the log tells. RETURNS NEW */

@@ -18,6 +18,7 @@ void decoder_begin_group(struct binlog_decoder *decoder, const struct binlog_hea
         .open = true, .server_id = header->server_id, .counts = decoder->counts, .numbers = numbers, .tail = tail};
     if (gtid)
         group->gtid = *gtid;
+    decoder->n_savepoints = 0;
     group->ts_ms =
         gtid && gtid->commit_us ? (int64_t)(gtid->commit_us / 1000) : (int64_t)header->timestamp * INT64_C(1000);
     decoder->counts.commit_ms = group->ts_ms;
@@ -139,18 +140,31 @@ int decoder_start_of_group(struct binlog_decoder *decoder, const struct binlog_h
     return 0;
 }
 
+void decoder_forget_schemas(struct binlog_decoder *decoder, uint64_t ordinal)
+{
+    for (size_t i = 0; i < decoder->n_slots; i++) {
+        struct binlog_table *table = decoder->tables[i];
+        if (table && table->schema_number == decoder->number && table->schema_ordinal > ordinal)
+            table->schema_written = false;
+    }
+}
+
+void decoder_restore_counts(struct binlog_decoder *decoder, const struct binlog_counts *counts)
+{
+    struct binlog_counts restored = *counts;
+    restored.ignored_events = decoder->counts.ignored_events;
+    restored.commit_ms = decoder->counts.commit_ms;
+    decoder->counts = restored;
+}
+
 bool decoder_forget_group(struct binlog_decoder *decoder)
 {
     struct group *group = &decoder->group;
     if (decoder->flavor != BINLOG_MARIADB || group->released || group->rows != group->events)
         return false;
-    for (size_t i = 0; i < decoder->n_slots; i++)
-        if (decoder->tables[i] && decoder->tables[i]->schema_number == decoder->number)
-            decoder->tables[i]->schema_written = false;
+    decoder_forget_schemas(decoder, 0);
     decoder->held.len = 0;
-    group->counts.ignored_events = decoder->counts.ignored_events;
-    group->counts.commit_ms = decoder->counts.commit_ms;
-    decoder->counts = group->counts;
+    decoder_restore_counts(decoder, &group->counts);
     group->events = group->rows = 0;
     return true;
 }

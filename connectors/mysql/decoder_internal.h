@@ -10,9 +10,7 @@
 
 /* The open group. */
 struct group {
-    bool open, begun; /* begun: BEGIN was read */
-    bool savepoint;   /* there is one: the first stands behind saved_rows rows */
-    uint64_t saved_rows;
+    bool open, begun;               /* begun: BEGIN was read */
     uint64_t ordinal, events, rows; /* events: all lines of changes; rows: those of them that are no statements */
     bool released;                  /* its lines are no longer held back */
     struct binlog_counts counts;    /* as they were before it */
@@ -22,6 +20,19 @@ struct group {
     char pos_head[17];      /* "CCCCCCCCCCCCCCCC." */
     struct cdc_buf numbers; /* `","seq":N,"ts_ms":N,"source":`, behind pos */
     struct cdc_buf tail;    /* `,"ts_ms":N,"gtid":"G","server_id":N,"file":"F","pos":` */
+};
+
+/* Where a savepoint stands in the open group. */
+struct savepoint_place {
+    uint64_t serial; /* their order */
+    size_t held;     /* of the lines that are held back */
+    uint64_t ordinal, events, rows;
+    struct binlog_counts counts;
+};
+#define SAVEPOINT_NAME_MAX 64
+struct savepoint {
+    char key[SAVEPOINT_NAME_MAX + 1];
+    struct savepoint_place first, last; /* of that name */
 };
 
 struct binlog_decoder {
@@ -38,7 +49,10 @@ struct binlog_decoder {
     struct binlog_table *last;
     struct binlog_cell *before, *after;
     size_t n_cells;
-    struct cdc_buf held; /* lines of the open group, see decoder_forget_group */
+    struct cdc_buf held;          /* lines of the open group, see decoder_forget_group */
+    struct savepoint *savepoints; /* of the open group */
+    size_t n_savepoints;
+    uint64_t savepoint_serial;
     struct binlog_payload *payload;
     bool in_payload;
     struct binlog_parts parts; /* of the payload at hand */
@@ -75,6 +89,13 @@ void decoder_begin_group(struct binlog_decoder *decoder, const struct binlog_hea
  * few; then all that is left of such a one can be forgotten: true. false: lines are out, or what is to be kept is mixed
  * with what is not. */
 bool decoder_forget_group(struct binlog_decoder *decoder);
+/* Schema lines of the open group behind that ordinal are to be written again. */
+void decoder_forget_schemas(struct binlog_decoder *decoder, uint64_t ordinal);
+void decoder_restore_counts(struct binlog_decoder *decoder, const struct binlog_counts *counts);
+
+/* -- decoder_savepoints.c */
+int decoder_savepoint(struct binlog_decoder *decoder, struct cdc_span name, struct cdc_error *error);
+int decoder_rollback_to(struct binlog_decoder *decoder, struct cdc_span name, struct cdc_error *error);
 
 /* -- decoder_rows.c */
 /* `{"op":"c","pos":"...","seq":N,"ts_ms":N,"source":{...}` */

@@ -20,6 +20,7 @@ static void schema_line(struct binlog_decoder *decoder, struct binlog_table *tab
     decoder->event_tail.len = tail;
     table->schema_written = true;
     table->schema_number = decoder->number;
+    table->schema_ordinal = ordinal;
     decoder->counts.lines++;
 }
 

@@ -152,30 +152,6 @@ int decoder_begin_xa(struct binlog_decoder *decoder, struct cdc_error *error)
     return cdc_error_hint(error, "give --offset-file or --state-dir: prepared transactions are kept beside it");
 }
 
-static int savepoint(struct group *group)
-{
-    if (!group->savepoint)
-        group->saved_rows = group->rows;
-    group->savepoint = true;
-    return 0;
-}
-
-/* The server takes rows that are undone out of a transaction before it logs it; but MariaDB leaves them in, and logs the
- * ROLLBACK TO, once the transaction has changed a table without transactions, or made or dropped a temporary one. */
-static int rolled_back_to(const struct binlog_decoder *decoder, struct cdc_error *error)
-{
-    const struct group *group = &decoder->group;
-    bool preparing = decoder->xa && !decoder->in_xa && binlog_xa_is_open(decoder->xa);
-    if (!preparing && group->rows == (group->savepoint ? group->saved_rows : 0))
-        return 0;
-    cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "%s at %llu: a transaction was rolled back to a savepoint: which of its rows stay "
-                  "is not told",
-                  decoder->place.file, (unsigned long long)decoder->event_position);
-    return cdc_error_hint(error, "take a new snapshot; where savepoints are rolled back to, change no tables without "
-                                 "transactions, and make and drop no temporary ones");
-}
-
 /* Without the spaces that a client may have put between its parts. */
 static int take_xid(struct binlog_decoder *decoder, struct cdc_span text, struct cdc_error *error)
 {
@@ -246,8 +222,10 @@ static int run_statement(struct binlog_decoder *decoder, const struct binlog_que
     case BINLOG_STATEMENT_BEGIN: decoder->group.begun = true; return 0;
     case BINLOG_STATEMENT_COMMIT: return decoder_end_group(decoder, out, error);
     case BINLOG_STATEMENT_ROLLBACK: return rolled_back(decoder, out, error);
-    case BINLOG_STATEMENT_SAVEPOINT: return savepoint(&decoder->group);
-    case BINLOG_STATEMENT_ROLLBACK_TO: return rolled_back_to(decoder, error);
+    case BINLOG_STATEMENT_SAVEPOINT:
+        return decoder_savepoint(decoder, cdc_span(statement->table.data, statement->table.len), error);
+    case BINLOG_STATEMENT_ROLLBACK_TO:
+        return decoder_rollback_to(decoder, cdc_span(statement->table.data, statement->table.len), error);
     case BINLOG_STATEMENT_TRUNCATE:
     case BINLOG_STATEMENT_DDL: return data_definition(decoder, query, statement, out, error);
     case BINLOG_STATEMENT_DML: return statement_format(decoder, query, error);

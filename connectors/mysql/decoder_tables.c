@@ -58,6 +58,7 @@ static int keep_table(struct binlog_decoder *decoder, struct binlog_table *table
     decoder->last = NULL;
     if (old) {
         table->schema_number = (*old)->schema_number;
+        table->schema_ordinal = (*old)->schema_ordinal;
         table->schema_written = (*old)->schema_written && table->selected && binlog_table_same_schema(*old, table);
         binlog_table_free(*old);
         *old = NULL;

@@ -318,10 +318,22 @@ static bool analyzes_tables(struct lexer *lexer)
     return take(lexer, "table") || take(lexer, "tables") || take(lexer, "local") || take(lexer, "no_write_to_binlog");
 }
 
-static enum binlog_statement_kind rollback(struct lexer *lexer)
+static enum binlog_statement_kind savepoint(struct lexer *lexer, struct cdc_buf *name)
+{
+    if (!take_name(lexer, name))
+        name->len = 0;
+    return BINLOG_STATEMENT_SAVEPOINT;
+}
+
+static enum binlog_statement_kind rollback(struct lexer *lexer, struct cdc_buf *savepoint)
 {
     take(lexer, "work");
-    return take(lexer, "to") ? BINLOG_STATEMENT_ROLLBACK_TO : BINLOG_STATEMENT_ROLLBACK;
+    if (!take(lexer, "to"))
+        return BINLOG_STATEMENT_ROLLBACK;
+    take(lexer, "savepoint");
+    if (!take_name(lexer, savepoint))
+        savepoint->len = 0;
+    return BINLOG_STATEMENT_ROLLBACK_TO;
 }
 
 static enum binlog_statement_kind classify(struct lexer *lexer, struct binlog_statement *statement)
@@ -334,9 +346,11 @@ static enum binlog_statement_kind classify(struct lexer *lexer, struct binlog_st
     if (is(&first, "commit"))
         return BINLOG_STATEMENT_COMMIT;
     if (is(&first, "rollback"))
-        return rollback(lexer);
-    if (is(&first, "savepoint") || (is(&first, "release") && take(lexer, "savepoint")))
-        return BINLOG_STATEMENT_SAVEPOINT;
+        return rollback(lexer, &statement->table);
+    if (is(&first, "savepoint"))
+        return savepoint(lexer, &statement->table);
+    if (is(&first, "release") && take(lexer, "savepoint"))
+        return BINLOG_STATEMENT_RELEASE;
     if (is(&first, "xa"))
         return xa(lexer, &statement->xid);
     if (is(&first, "truncate"))

@@ -1395,7 +1395,8 @@ static void test_statements(void)
          "/*!50000 BEGIN*/", "-- x\nBEGIN", "#x\nBEGIN;", "/*M!100100 BEGIN */", "--\nBEGIN");
     KIND(COMMIT, "COMMIT", "commit /* x */", "COMMIT AND CHAIN", "# a\n-- b\n/* c */COMMIT");
     KIND(ROLLBACK, "ROLLBACK", "rollback work", "ROLLBACK /* to */");
-    KIND(SAVEPOINT, "SAVEPOINT s", "SAVEPOINT `s`", "RELEASE SAVEPOINT s");
+    KIND(SAVEPOINT, "SAVEPOINT s", "SAVEPOINT `s`");
+    KIND(RELEASE, "RELEASE SAVEPOINT s");
     KIND(ROLLBACK_TO, "ROLLBACK TO s", "ROLLBACK WORK TO SAVEPOINT `s`");
     KIND(XA_START, "XA START X'31',X'',1", "xa begin 'a'", "/* c */XA/* c */START/* c */'x'");
     KIND(XA_END, "XA END X'31',X'',1");
@@ -1551,21 +1552,76 @@ static int decode_row(struct binlog_decoder *decoder)
     return result == 0 ? decode(decoder, BINLOG_WRITE_ROWS_V1, NULL) : result;
 }
 
-/* A row, SAVEPOINT, as many rows, ROLLBACK TO. */
-static int roll_back_to(int rows, struct cdc_error *error)
+/* A transaction, a letter a step: R a row, D a statement, others a SAVEPOINT of that name or, behind '<', ROLLBACK TO it.
+ * Then COMMIT. */
+static int savepoints(const char *steps, struct cdc_error *error)
 {
     struct binlog_decoder *decoder = new_decoder();
+    char sql[40];
     put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
     int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
-    result = result == 0 ? decode_row(decoder) : result;
-    put_query("", "d", "SAVEPOINT `s`");
+    for (; *steps && result == 0; steps++) {
+        if (*steps == 'R') {
+            result = decode_row(decoder);
+            continue;
+        }
+        snprintf(sql, sizeof sql, *steps == 'D' ? "DROP TEMPORARY TABLE t" : "SAVEPOINT `%c`", *steps);
+        if (*steps == '<')
+            snprintf(sql, sizeof sql, "ROLLBACK TO `%c`", *++steps);
+        put_query("", "d", sql);
+        result = decode(decoder, BINLOG_QUERY, error);
+    }
+    put_query("", "d", "COMMIT");
     result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
-    for (int i = 0; i < rows; i++)
-        result = result == 0 ? decode_row(decoder) : result;
-    put_query("", "d", "ROLLBACK TO `s`");
-    result = result == 0 ? decode(decoder, BINLOG_QUERY, error) : -2;
     binlog_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
     return result;
+}
+
+static size_t count(const char *what)
+{
+    size_t n = 0;
+    for (const char *p = text.data; (p = strstr(p, what)); p++)
+        n++;
+    return n;
+}
+
+static void savepoints_leave(const char *steps, size_t rows)
+{
+    char events[30];
+    snprintf(events, sizeof events, "\"events\":%zu}", rows);
+    bool good = savepoints(steps, NULL) == 0 && count("{\"op\":\"c\"") == rows && strstr(text.data, events) &&
+                count("{\"op\":\"schema\"") == (rows > 0);
+    printf("# savepoints: %s\n", steps);
+    check(good, "what a rollback to a savepoint leaves");
+}
+
+static void savepoints_stop(const char *steps)
+{
+    struct cdc_error error = {0};
+    int result = savepoints(steps, &error);
+    printf("# savepoints: %s: %s\n", steps, error.text);
+    check(result < 0 && error.status == CDC_EXIT_CONFIG, "a rollback to a savepoint that stops");
+}
+
+static void test_savepoints(void)
+{
+    savepoints_leave("Rs<s", 1);
+    savepoints_leave("<s", 0); /* of a savepoint before anything was logged */
+    savepoints_leave("RsRR<s", 1);
+    savepoints_leave("sRR<s", 0);
+    savepoints_leave("sRR<sR", 1); /* the schema line comes again */
+    savepoints_leave("RsRR<sRR<sR", 2);
+    savepoints_leave("RaRbRcR<bR<aR", 2);
+    savepoints_leave("RaRbRcR<cRR", 5);
+    savepoints_leave("RaRbR<aRbR<b", 2); /* b was gone, and is another one */
+    savepoints_leave("RssR<S", 1);
+    savepoints_stop("RsRsR<s"); /* the first may be meant, when the second was made by a trigger */
+    savepoints_stop("RsRS<S");  /* the same name */
+    savepoints_stop("RsRDR<s");
+    savepoints_stop("Rs\xe9R<s");
+    savepoints_stop("R<s");
+    savepoints_stop("RsR<t");
 }
 
 /* Behind BEGIN: `DROP TABLE`, with_row: a row of t(a int), then ROLLBACK. Its result. */
@@ -1620,9 +1676,6 @@ static void test_rollback(void)
     check(roll_back_row(false) == 0 && strstr(text.data, "\"schema\"") && strstr(text.data, "{\"op\":\"c\"") &&
               strstr(text.data, "\"events\":1}"),
           "the same without a rollback are there");
-    check(roll_back_to(0, NULL) == 0, "no row behind a savepoint");
-    check(roll_back_to(1, &error) == -1 && error.status == CDC_EXIT_CONFIG,
-          "a row behind a savepoint that is rolled back to is an error");
 }
 
 static const char *alter(uint8_t more_flags)
@@ -1698,6 +1751,7 @@ int main(void)
     test_xid();
     test_names();
     test_rollback();
+    test_savepoints();
     test_alter();
     test_truncate_charset();
     binlog_statement_free(&statement);
