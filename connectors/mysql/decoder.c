@@ -132,12 +132,18 @@ static int dispatch(struct binlog_decoder *decoder, const struct binlog_header *
                     struct cdc_buf *out, struct cdc_error *error)
 {
     struct group *group = &decoder->group;
+    if (group->open && decoder_indexes(header->type))
+        group->index++;
     bool hold = decoder->flavor == BINLOG_MARIADB && !(group->open && group->released);
     int result = take_event(decoder, header, body, hold ? &decoder->held : out, error);
     if (result < 0)
         decoder->held.len = 0; /* of a transaction that is not complete */
     if (!hold || (group->open && decoder->held.len < HOLD_MAX))
         return result;
+    if (group->open && decoder_look_ahead(decoder, error) < 0) {
+        decoder->held.len = 0;
+        return -1;
+    }
     group->released = group->open;
     release(decoder, out);
     return result;
@@ -323,6 +329,7 @@ void binlog_decoder_free(struct binlog_decoder *decoder)
     cdc_buf_free(&decoder->rows_scratch);
     cdc_buf_free(&decoder->held);
     free(decoder->savepoints);
+    free(decoder->undone);
     cdc_buf_free(&decoder->event_tail);
     cdc_buf_free(&decoder->boundary_pos);
     cdc_buf_free(&decoder->boundary_source);
@@ -386,4 +393,13 @@ void binlog_decoder_set_server(struct binlog_decoder *decoder, const char *serve
     size_t n = strnlen(server_uuid, sizeof decoder->server_uuid - 1);
     memcpy(decoder->server_uuid, server_uuid, n);
     decoder->server_uuid[n] = '\0';
+}
+
+int binlog_decoder_body(const struct binlog_decoder *decoder, const uint8_t *data, size_t n,
+                        struct binlog_header *header, struct binlog_reader *body, struct cdc_error *error)
+{
+    return binlog_header_parse(data, n, header, error) < 0 ||
+                   binlog_body(&decoder->format, header, data, n, body, error) < 0
+               ? -1
+               : 0;
 }

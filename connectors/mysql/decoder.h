@@ -95,6 +95,11 @@ struct binlog_place {
     uint64_t position;
 };
 
+/* Gets an event of the log; place: where it ends. BINLOG_ENOUGH: no more is asked for; 0; -1 */
+typedef int binlog_visit(void *context, const struct binlog_header *header, struct binlog_reader body,
+                         const struct binlog_place *place, struct cdc_error *error);
+#define BINLOG_ENOUGH 3
+
 struct binlog_decoder_settings {
     const char *pipeline;
     enum binlog_flavor flavor; /* of the server; of a file: found in it */
@@ -105,7 +110,11 @@ struct binlog_decoder_settings {
      * tell. May be NULL. 0 or -1: CONFIG when they cannot be known for sure. */
     int (*describe)(void *context, struct binlog_table *table, const struct binlog_place *place,
                     struct cdc_error *error);
-    void *context;
+    /* Shows the events behind the one at hand, which ends at `from`, to visit, until that has seen enough; a ROTATE where
+     * the file ends and another one follows. Bodies of rows events may be left out. None, when it cannot. May be NULL. */
+    int (*look_ahead)(void *context, const struct binlog_place *from, binlog_visit *visit, void *visitor,
+                      struct cdc_error *error);
+    void *context;         /* of both */
     const char *xa_folder; /* where prepared XA transactions wait for their end; NULL: they are an error */
 };
 
@@ -145,6 +154,9 @@ struct binlog_counts {
     int64_t commit_ms; /* time of the newest transaction */
 };
 const struct binlog_counts *binlog_counts(const struct binlog_decoder *decoder);
+/* Header and body of an event of the same log that is looked at beside. */
+int binlog_decoder_body(const struct binlog_decoder *decoder, const uint8_t *data, size_t n,
+                        struct binlog_header *header, struct binlog_reader *body, struct cdc_error *error);
 /* Of MySQL's server_uuid, for offsets; set once known. */
 void binlog_decoder_set_server(struct binlog_decoder *decoder, const char *server_uuid);
 

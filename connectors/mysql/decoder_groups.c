@@ -18,7 +18,7 @@ void decoder_begin_group(struct binlog_decoder *decoder, const struct binlog_hea
         .open = true, .server_id = header->server_id, .counts = decoder->counts, .numbers = numbers, .tail = tail};
     if (gtid)
         group->gtid = *gtid;
-    decoder->n_savepoints = 0;
+    decoder->n_savepoints = decoder->n_undone = decoder->at_undone = 0;
     group->ts_ms =
         gtid && gtid->commit_us ? (int64_t)(gtid->commit_us / 1000) : (int64_t)header->timestamp * INT64_C(1000);
     decoder->counts.commit_ms = group->ts_ms;
@@ -103,6 +103,10 @@ int decoder_end_group(struct binlog_decoder *decoder, struct cdc_buf *out, struc
             error, CDC_EXIT_PROTOCOL,
             "a TRANSACTION_PAYLOAD event in %s before %llu is damaged: it goes on behind the transaction's end",
             decoder->place.file, (unsigned long long)decoder->place.position);
+    if (group->foreseen && group->index != group->end_index)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                             "a transaction in %s before %llu ends elsewhere than it did before", decoder->place.file,
+                             (unsigned long long)decoder->place.position);
     if (binlog_gtid_set_add(decoder->gtids, &group->gtid, error) < 0)
         return -1;
     group->open = false;
@@ -129,7 +133,8 @@ void binlog_heartbeat(struct binlog_decoder *decoder, int64_t now_ms, struct cdc
 int decoder_start_of_group(struct binlog_decoder *decoder, const struct binlog_header *header,
                            const struct binlog_gtid *gtid, struct cdc_buf *out, struct cdc_error *error)
 {
-    if (decoder->group.open && decoder->group.events > 0 && decoder_forget_group(decoder))
+    if (decoder->group.open &&
+        (decoder->group.forgotten || (decoder->group.events > 0 && decoder_forget_group(decoder))))
         decoder->group.open = false; /* it was never committed */
     if (decoder->group.open && decoder->group.events > 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a transaction in %s before %llu has no end",

@@ -13,6 +13,10 @@ struct group {
     bool open, begun;               /* begun: BEGIN was read */
     uint64_t ordinal, events, rows; /* events: all lines of changes; rows: those of them that are no statements */
     bool released;                  /* its lines are no longer held back */
+    uint64_t index;                 /* of the event at hand, see decoder_indexes */
+    bool foreseen;                  /* what becomes of the rest is known */
+    bool forgotten;                 /* nothing of it is to be kept */
+    uint64_t end_index;             /* of its last event */
     struct binlog_counts counts;    /* as they were before it */
     int64_t ts_ms;
     struct binlog_gtid gtid;
@@ -26,13 +30,18 @@ struct group {
 struct savepoint_place {
     uint64_t serial; /* their order */
     size_t held;     /* of the lines that are held back */
-    uint64_t ordinal, events, rows;
+    uint64_t index, ordinal, events, rows;
     struct binlog_counts counts;
 };
 #define SAVEPOINT_NAME_MAX 64
 struct savepoint {
     char key[SAVEPOINT_NAME_MAX + 1];
     struct savepoint_place first, last; /* of that name */
+};
+
+/* The events between a savepoint and the ROLLBACK TO it. */
+struct undone {
+    uint64_t savepoint, rollback;
 };
 
 struct binlog_decoder {
@@ -53,6 +62,8 @@ struct binlog_decoder {
     struct savepoint *savepoints; /* of the open group */
     size_t n_savepoints;
     uint64_t savepoint_serial;
+    struct undone *undone; /* of the open group, in their order */
+    size_t n_undone, at_undone;
     struct binlog_payload *payload;
     bool in_payload;
     struct binlog_parts parts; /* of the payload at hand */
@@ -96,6 +107,13 @@ void decoder_restore_counts(struct binlog_decoder *decoder, const struct binlog_
 /* -- decoder_savepoints.c */
 int decoder_savepoint(struct binlog_decoder *decoder, struct cdc_span name, struct cdc_error *error);
 int decoder_rollback_to(struct binlog_decoder *decoder, struct cdc_span name, struct cdc_error *error);
+/* Is an event of that type counted within its group? */
+bool decoder_indexes(uint8_t type);
+/* More lines than may be held back: finds out what becomes of the group, where that can be known. */
+int decoder_look_ahead(struct binlog_decoder *decoder, struct cdc_error *error);
+/* Is the event at hand undone by what comes later? */
+bool decoder_is_undone(struct binlog_decoder *decoder);
+int decoder_rolled_back(const struct binlog_decoder *decoder, struct cdc_error *error);
 
 /* -- decoder_rows.c */
 /* `{"op":"c","pos":"...","seq":N,"ts_ms":N,"source":{...}` */

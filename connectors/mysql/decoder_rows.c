@@ -202,7 +202,7 @@ int decoder_rows_event(struct binlog_decoder *decoder, const struct binlog_heade
     /* A row takes a byte at least: ordinals do not depend on what -t selects. */
     uint64_t ordinal = decoder->group.ordinal;
     decoder->group.ordinal += binlog_left(&rows.images) + 1;
-    if (!table->selected)
+    if (!table->selected || decoder_is_undone(decoder))
         return 0;
     if (decoder_room_for_cells(decoder, table->n_columns, error) < 0)
         return -1;

@@ -134,13 +134,7 @@ static int rolled_back(struct binlog_decoder *decoder, struct cdc_buf *out, stru
 {
     if (decoder->group.rows == 0 || decoder_forget_group(decoder))
         return decoder_end_group(decoder, out, error);
-    cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "%s at %llu: a transaction of tables with and without transactions was rolled back: what of it stays "
-                  "is not in the log",
-                  decoder->place.file, (unsigned long long)decoder->event_position);
-    return cdc_error_hint(
-        error, "take a new snapshot; in one transaction, change no tables without transactions besides those with, and "
-               "make and drop no temporary ones");
+    return decoder_rolled_back(decoder, error);
 }
 
 int decoder_begin_xa(struct binlog_decoder *decoder, struct cdc_error *error)

@@ -200,16 +200,60 @@ static int read_file(struct reading *reading, const char *path, struct cdc_error
     return result;
 }
 
+/* One event of the file at that offset, for look_ahead: 1; 0: there is no whole one. */
+static int visit_event(struct reading *reading, off_t *offset, struct cdc_buf *event, binlog_visit *visit,
+                       void *visitor, struct cdc_error *error)
+{
+    uint8_t head[BINLOG_HEADER_SIZE];
+    struct binlog_header header = {0};
+    struct binlog_reader body = {0};
+    if (pread(reading->fd, head, sizeof head, *offset) != (ssize_t)sizeof head)
+        return 0;
+    size_t n = (size_t)head[9] | (size_t)head[10] << 8 | (size_t)head[11] << 16 | (size_t)head[12] << 24;
+    header.type = head[4];
+    if (n < BINLOG_HEADER_SIZE || n > EVENT_MAX)
+        return 0;
+    if (header.type == BINLOG_QUERY || header.type == BINLOG_MARIADB_QUERY_COMPRESSED) {
+        event->len = 0;
+        if (!cdc_buf_room(event, n))
+            return cdc_error_memory(error);
+        if (pread(reading->fd, event->data, n, *offset) != (ssize_t)n)
+            return 0;
+        if (binlog_decoder_body(reading->decoder, (const uint8_t *)event->data, n, &header, &body, error) < 0)
+            return at_place(reading, error);
+    }
+    *offset += (off_t)n;
+    int result = visit(visitor, &header, body, binlog_place(reading->decoder), error);
+    return result == 0 ? 1 : result < 0 ? -1 : 0;
+}
+
+static int look_ahead(void *context, const struct binlog_place *from, binlog_visit *visit, void *visitor,
+                      struct cdc_error *error)
+{
+    struct reading *reading = context;
+    struct cdc_buf event = CDC_BUF_INIT;
+    off_t offset = lseek(reading->fd, 0, SEEK_CUR); /* not of a pipe */
+    int result = offset < 0 ? 0 : 1;
+    (void)from;
+    offset -= (off_t)(reading->buf.len - reading->at);
+    while (result > 0)
+        result = visit_event(reading, &offset, &event, visit, visitor, error);
+    cdc_buf_free(&event);
+    return result;
+}
+
 int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_control *control,
                     struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error)
 {
+    struct reading reading = {.settings = settings, .control = control, .metrics = metrics, .fd = -1};
     const struct binlog_decoder_settings decoder_settings = {.pipeline = settings->name,
                                                              .style = settings->style,
                                                              .include = settings->include,
                                                              .n_include = settings->n_include,
                                                              .exclude = settings->exclude,
-                                                             .n_exclude = settings->n_exclude};
-    struct reading reading = {.settings = settings, .control = control, .metrics = metrics, .fd = -1};
+                                                             .n_exclude = settings->n_exclude,
+                                                             .look_ahead = look_ahead,
+                                                             .context = &reading};
     int result = -1;
     reading.decoder = binlog_decoder_new(&decoder_settings, error);
     reading.writer = reading.decoder ? cdc_writer_new(settings->output_fd, error) : NULL;

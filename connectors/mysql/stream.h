@@ -68,12 +68,13 @@ int binlog_stream_describe(void *context, struct binlog_table *table, const stru
 bool binlog_type_fits(const struct binlog_column *column, const char *type);
 
 /* -- walk.c */
-typedef int binlog_visit(void *context, const struct binlog_header *header, struct binlog_reader body,
-                         const struct binlog_place *end, struct cdc_error *error);
-/* Reads the log from one place to another beside the stream; visit gets every event but FORMAT_DESCRIPTION and ROTATE.
- * end: where reading ended; may be NULL. */
+/* Reads the log from one place to another beside the stream, or until visit has seen enough; it gets every event but
+ * FORMAT_DESCRIPTION and ROTATE. end: where reading ended; may be NULL. */
 int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
                 binlog_visit *visit, void *context, struct binlog_place *end, struct cdc_error *error);
+/* For the decoder: from a place to the end of its file. */
+int binlog_stream_look_ahead(void *context, const struct binlog_place *from, binlog_visit *visit, void *visitor,
+                             struct cdc_error *error);
 /* The GTID set that is complete at a place; "" where the server has none. RETURNS NEW (free) */
 int binlog_gtids_at(struct binlog_stream *stream, const struct binlog_place *place, char **gtids,
                     struct cdc_error *error);

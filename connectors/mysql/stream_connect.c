@@ -159,6 +159,7 @@ static int ensure_decoder(struct binlog_stream *stream, struct cdc_error *error)
                                                      .exclude = s->exclude,
                                                      .n_exclude = s->n_exclude,
                                                      .describe = binlog_stream_describe,
+                                                     .look_ahead = binlog_stream_look_ahead,
                                                      .context = stream,
                                                      .xa_folder = s->xa_folder};
     if (!stream->decoder) {

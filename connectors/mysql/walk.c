@@ -68,8 +68,9 @@ static int take_packets(struct walk *walk, MYSQL *dump, const struct binlog_plac
     int got = wire ? 1 : -1;
     while (got == 1 && binlog_place_compare(&walk->place, to) < 0) {
         got = binlog_wire_read(wire, &part, error);
-        if (got == 1 && take_event(walk, &part, error) < 0)
-            got = -1;
+        int taken = got == 1 ? take_event(walk, &part, error) : 0;
+        if (taken != 0)
+            got = taken;
     }
     binlog_wire_free(wire);
     return got < 0 ? cdc_error_prefix(error, "cannot search the log") : 0;
@@ -90,6 +91,21 @@ int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, c
     if (end)
         *end = walk.place;
     return result;
+}
+
+int binlog_stream_look_ahead(void *context, const struct binlog_place *from, binlog_visit *visit, void *visitor,
+                             struct cdc_error *error)
+{
+    const struct binlog_header rotate = {.type = BINLOG_ROTATE};
+    struct binlog_stream *stream = context;
+    struct binlog_place to = *from, end = *from;
+    to.position = UINT64_MAX;
+    if (from->position > UINT32_MAX) /* the protocol has no more */
+        return 0;
+    if (binlog_walk(stream, from, &to, visit, visitor, &end, error) < 0)
+        return -1;
+    bool rotated = strcmp(end.file, from->file) != 0;
+    return rotated && visit(visitor, &rotate, (struct binlog_reader){0}, &end, error) < 0 ? -1 : 0;
 }
 
 /* -- the set at a place ------------------------------------------------------------------- */
