@@ -1520,17 +1520,6 @@ static int decode(struct binlog_decoder *decoder, uint8_t type, struct cdc_error
     return binlog_decode(decoder, (const uint8_t *)body.data, body.len, &text, error);
 }
 
-static struct binlog_decoder *new_decoder(void)
-{
-    struct binlog_decoder_settings settings = {.pipeline = "p", .flavor = BINLOG_MARIADB};
-    struct binlog_place place = {"binlog.000001", 4};
-    struct binlog_decoder *decoder = binlog_decoder_new(&settings, NULL);
-    if (!decoder || binlog_decoder_start(decoder, 1, "", &place, NULL) < 0)
-        abort();
-    text.len = 0;
-    return decoder;
-}
-
 static void put_gtid(uint8_t flags, uint8_t more_flags)
 {
     start();
@@ -1541,39 +1530,91 @@ static void put_gtid(uint8_t flags, uint8_t more_flags)
     put(76, 8);
 }
 
+/* A log, a letter a step: R a row, D a statement, E COMMIT, X ROLLBACK, G another transaction; others a SAVEPOINT of that
+ * name or, behind '<', ROLLBACK TO it. */
+static const char *ahead; /* what is behind the event at hand; NULL: nobody may look */
+
+/* The step's event, in body; its type. */
+static uint8_t put_step(const char **steps)
+{
+    char sql[40];
+    char c = *(*steps)++;
+    snprintf(sql, sizeof sql, "SAVEPOINT `%c`", c);
+    start();
+    if (c == 'R')
+        put_hex("120000000000010001ff0005000000");
+    if (c == 'G')
+        put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
+    if (c == 'R' || c == 'G')
+        return c == 'R' ? BINLOG_WRITE_ROWS_V1 : BINLOG_MARIADB_GTID;
+    if (c == '<')
+        snprintf(sql, sizeof sql, "ROLLBACK TO `%c`", *(*steps)++);
+    put_query("", "d", c == 'D' ? "DROP TEMPORARY TABLE t" : c == 'E' ? "COMMIT" : c == 'X' ? "ROLLBACK" : sql);
+    return BINLOG_QUERY;
+}
+
+static int look_ahead(void *context, const struct binlog_place *from, binlog_visit *visit, void *visitor,
+                      struct cdc_error *error)
+{
+    int result = 0;
+    (void)context;
+    for (const char *p = ahead; *p && result == 0;) {
+        struct binlog_header header = {.type = put_step(&p)};
+        result = visit(visitor, &header, whole(), from, error);
+    }
+    return result < 0 ? -1 : 0;
+}
+
+static struct binlog_decoder *new_decoder(void)
+{
+    struct binlog_decoder_settings settings = {
+        .pipeline = "p", .flavor = BINLOG_MARIADB, .look_ahead = ahead ? look_ahead : NULL};
+    struct binlog_place place = {"binlog.000001", 4};
+    struct binlog_decoder *decoder = binlog_decoder_new(&settings, NULL);
+    if (!decoder || binlog_decoder_start(decoder, 1, "", &place, NULL) < 0)
+        abort();
+    text.len = 0;
+    return decoder;
+}
+
 /* A row of t(a int). */
-static int decode_row(struct binlog_decoder *decoder)
+static int decode_map(struct binlog_decoder *decoder)
 {
     start();
     put_hex("12000000000001000164000174000103000004020161");
-    int result = decode(decoder, BINLOG_TABLE_MAP, NULL);
+    return decode(decoder, BINLOG_TABLE_MAP, NULL);
+}
+
+static int decode_row(struct binlog_decoder *decoder)
+{
+    int result = decode_map(decoder);
     start();
     put_hex("120000000000010001ff0005000000");
     return result == 0 ? decode(decoder, BINLOG_WRITE_ROWS_V1, NULL) : result;
 }
 
-/* A transaction, a letter a step: R a row, D a statement, others a SAVEPOINT of that name or, behind '<', ROLLBACK TO it.
- * Then COMMIT. */
+/* Decodes those steps in a transaction, and COMMIT. */
 static int savepoints(const char *steps, struct cdc_error *error)
 {
     struct binlog_decoder *decoder = new_decoder();
-    char sql[40];
+    struct cdc_buf all = CDC_BUF_INIT;
+    for (; *steps; steps++) /* B: many rows */
+        for (int i = 0; i < (*steps == 'B' ? 3000 : 1); i++)
+            cdc_buf_byte(&all, *steps == 'B' ? 'R' : *steps);
+    if (!strchr("EX", all.data[all.len - 1]))
+        cdc_buf_byte(&all, 'E');
+    cdc_buf_byte(&all, '\0');
     put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
     int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
-    for (; *steps && result == 0; steps++) {
-        if (*steps == 'R') {
-            result = decode_row(decoder);
-            continue;
-        }
-        snprintf(sql, sizeof sql, *steps == 'D' ? "DROP TEMPORARY TABLE t" : "SAVEPOINT `%c`", *steps);
-        if (*steps == '<')
-            snprintf(sql, sizeof sql, "ROLLBACK TO `%c`", *++steps);
-        put_query("", "d", sql);
-        result = decode(decoder, BINLOG_QUERY, error);
+    for (const char *p = all.data; *p && result == 0;) {
+        if (*p == 'R')
+            result = decode_map(decoder);
+        uint8_t type = put_step(&p);
+        ahead = ahead ? p : NULL;
+        result = result == 0 ? decode(decoder, type, error) : result;
     }
-    put_query("", "d", "COMMIT");
-    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
     binlog_decoder_free(decoder);
+    cdc_buf_free(&all);
     cdc_buf_byte(&text, '\0');
     return result;
 }
@@ -1602,6 +1643,27 @@ static void savepoints_stop(const char *steps)
     int result = savepoints(steps, &error);
     printf("# savepoints: %s: %s\n", steps, error.text);
     check(result < 0 && error.status == CDC_EXIT_CONFIG, "a rollback to a savepoint that stops");
+}
+
+/* Transactions that are larger than what is held back. */
+static void test_look_ahead(void)
+{
+    ahead = "";
+    savepoints_leave("BsB<sR", 3001);
+    savepoints_leave("RsBR<sB", 3001); /* what is held back is cut, too */
+    savepoints_leave("sB<s", 0);
+    savepoints_leave("BaBbB<bR<aRcR<cR", 3002);
+    savepoints_leave("RaRbB<bR<aB", 3001);
+    savepoints_leave("RaRbBcR<aR", 2);
+    savepoints_leave("BX", 0);
+    savepoints_leave("BsB<sX", 0);
+    savepoints_leave("BGRE", 1); /* a crash */
+    savepoints_stop("BsRsR<s");
+    savepoints_stop("BsRDR<s");
+    savepoints_stop("BDX");
+    ahead = NULL;
+    savepoints_stop("BX");
+    savepoints_stop("BsR<s");
 }
 
 static void test_savepoints(void)
@@ -1752,6 +1814,7 @@ int main(void)
     test_names();
     test_rollback();
     test_savepoints();
+    test_look_ahead();
     test_alter();
     test_truncate_charset();
     binlog_statement_free(&statement);
