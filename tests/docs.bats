@@ -4,7 +4,6 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 # This suite knows the tool of MySQL and MariaDB, too.
-[[ -n ${CDC_TOOLS:-} || " ${TOOLS[*]} " == *" mysql-binlog "* ]] || TOOLS+=(mysql-binlog)
 
 PAGES=(pg-cdc.1 mysql-binlog.1 cdc-snapshot.1 cdc-filter.1 cdc-sink-sqlite.1 cdc-sink-http.1 cdc-event.5 cdc.7 libcdc.3)
 

@@ -4,7 +4,6 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 # This suite knows the tool of MySQL and MariaDB, too.
-[[ -n ${CDC_TOOLS:-} || " ${TOOLS[*]} " == *" mysql-binlog "* ]] || TOOLS+=(mysql-binlog)
 
 setup() { DEST=$BATS_TEST_TMPDIR/dest; }
 run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 make --no-print-directory BUILD="$CDC_BUILD" "$@") >"$BATS_TEST_TMPDIR/make.out" 2>&1 || { tail -20 "$BATS_TEST_TMPDIR/make.out"; return 1; }; }
