@@ -20,6 +20,7 @@ static const struct cdc_option option_table[] = {
     {0, "no-create", CDC_OPTION_FLAG, AT(no_create), NULL, "PostgreSQL: create neither of them", 0, 0, NULL},
     {0, "defaults-file", CDC_OPTION_TEXT, AT(defaults_file), "FILE", "MySQL, MariaDB: option file with user, host ...",
      0, 0, NULL},
+    {0, "login-path", CDC_OPTION_TEXT, AT(common.login_path), "NAME", "refused: says what to do instead", 0, 0, NULL},
     {0, "Position", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
     {0, "offset-file", CDC_OPTION_TEXT, AT(common.offset_file), "FILE", "state (default ./cdc-snapshot-NAME.offset)", 0,
      0, NULL},
@@ -128,6 +129,9 @@ int snapshot_attempts(struct program *program, const struct snapshot_values *val
 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
+    const struct snapshot_values *v = program->values;
+    if (source_program_check_login(&v->common, error) < 0)
+        return -1;
     char *url = source_program_take_url(program, operands, error);
     if (!url)
         return -1;

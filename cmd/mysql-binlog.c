@@ -31,6 +31,7 @@ static const struct cdc_option option_table[] = {
      UINT32_MAX, NULL},
     {0, "defaults-file", CDC_OPTION_TEXT, AT(defaults_file), "FILE", "option file with user, password, host ...", 0, 0,
      NULL},
+    {0, "login-path", CDC_OPTION_TEXT, AT(common.login_path), "NAME", "refused: says what to do instead", 0, 0, NULL},
     {0, "Instead of reading", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
     {0, "check", CDC_OPTION_FLAG, AT(check), NULL, "say what would stop the pipe or lose rows", 0, 0, NULL},
     {0, "Position", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
@@ -168,6 +169,8 @@ static int run_url(struct program *program, const struct values *v, const char *
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     const struct values *v = program->values;
+    if (source_program_check_login(&v->common, error) < 0)
+        return -1;
     if (v->files.count > 0 && (operands.count > 0 || v->check || v->start || v->common.ack.count))
         return cdc_error_set(error, CDC_EXIT_USAGE,
                              "--file reads no server: no URL, --check, --start or --ack with it");

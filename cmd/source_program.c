@@ -22,6 +22,15 @@ void source_options_free(struct source_options *options)
     free(options->ack.items);
 }
 
+int source_program_check_login(const struct source_options *options, struct cdc_error *error)
+{
+    if (!options->login_path)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_USAGE, "--login-path is not read here: give --defaults-file FILE");
+    return cdc_error_hint(
+        error, "my_print_defaults -s --login-path=NAME NAME prints what goes into FILE, see mysql-binlog(1)");
+}
+
 char *source_program_take_url(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     const char *given = operands.count ? operands.items[0] : "";

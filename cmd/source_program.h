@@ -14,11 +14,14 @@
 struct source_options {
     struct cdc_option_list tables, exclude, ack;
     const char *name, *offset_file, *state_dir, *int64, *decimal;
+    const char *login_path; /* of MySQL */
     int64_t retry_max;
 };
 void source_options_init(struct source_options *options); /* defaults */
 void source_options_free(struct source_options *options);
 
+/* USAGE for --login-path: its file hides passwords from the eye only, and nothing that is linked reads it. */
+int source_program_check_login(const struct source_options *options, struct cdc_error *error);
 /* Copies the operand and wipes the original where it holds a password, so that ps shows none; "" without an operand.
  * USAGE when there are several. RETURNS NEW (free). */
 char *source_program_take_url(struct program *program, struct cdc_option_list operands, struct cdc_error *error);

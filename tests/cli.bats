@@ -6,7 +6,6 @@ bats_require_minimum_version 1.8.0
 load lib/common
 load lib/mysql
 # This suite knows the tool of MySQL and MariaDB, too.
-[[ -n ${CDC_TOOLS:-} || " ${TOOLS[*]} " == *" mysql-binlog "* ]] || TOOLS+=(mysql-binlog)
 
 setup() { DIR=$BATS_TEST_TMPDIR; }
 teardown() {
@@ -131,6 +130,8 @@ mysql-binlog mysql:///x leftover
 mysql-binlog --file=$DIR/binlog.000001 mysql:///x
 mysql-binlog --file=$DIR/binlog.000001 --check
 mysql-binlog --file=$DIR/binlog.000001 --start=now
+mysql-binlog --login-path=client mysql:///x
+cdc-snapshot --login-path=client mysql:///x
 mysql-binlog --file=$DIR/binlog.000001 --ack=stdout
 cdc-snapshot --chunk-rows=0 postgresql:///x
 cdc-snapshot --progress=sometimes postgresql:///x
