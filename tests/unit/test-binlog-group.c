@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* Groups of events as lines: what is undone, what is DDL. */
+#include "tests/unit/binlog-events.h"
+
+/* -- groups that are undone -- */
+
+static int decode(struct binlog_decoder *decoder, uint8_t type, struct cdc_error *error)
+{
+    struct cdc_buf content = CDC_BUF_INIT;
+    cdc_buf_append(&content, body.data, body.len);
+    build(type, content.data, content.len, 0, false);
+    cdc_buf_free(&content);
+    return binlog_decode(decoder, (const uint8_t *)body.data, body.len, &text, error);
+}
+
+static void put_gtid(uint8_t flags, uint8_t more_flags)
+{
+    start();
+    put(77, 8);
+    put(0, 4);
+    put(flags, 1);
+    put(more_flags, 1);
+    put(76, 8);
+}
+
+/* A log, a letter a step: R a row, D a statement, E COMMIT, X ROLLBACK, G another transaction; others a SAVEPOINT of that
+ * name or, behind '<', ROLLBACK TO it. */
+static const char *ahead; /* what is behind the event at hand; NULL: nobody may look */
+
+/* The step's event, in body; its type. */
+static uint8_t put_step(const char **steps)
+{
+    char sql[40];
+    char c = *(*steps)++;
+    snprintf(sql, sizeof sql, "SAVEPOINT `%c`", c);
+    start();
+    if (c == 'R')
+        put_hex("120000000000010001ff0005000000");
+    if (c == 'G')
+        put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
+    if (c == 'R' || c == 'G')
+        return c == 'R' ? BINLOG_WRITE_ROWS_V1 : BINLOG_MARIADB_GTID;
+    if (c == '<')
+        snprintf(sql, sizeof sql, "ROLLBACK TO `%c`", *(*steps)++);
+    put_query("", "d", c == 'D' ? "DROP TEMPORARY TABLE t" : c == 'E' ? "COMMIT" : c == 'X' ? "ROLLBACK" : sql);
+    return BINLOG_QUERY;
+}
+
+static int look_ahead(void *context, const struct binlog_place *from, binlog_visit *visit, void *visitor,
+                      struct cdc_error *error)
+{
+    int result = 0;
+    (void)context;
+    for (const char *p = ahead; *p && result == 0;) {
+        struct binlog_header header = {.type = put_step(&p)};
+        result = visit(visitor, &header, whole(), from, error);
+    }
+    return result < 0 ? -1 : 0;
+}
+
+static struct binlog_decoder *new_decoder(void)
+{
+    struct binlog_decoder_settings settings = {
+        .pipeline = "p", .flavor = BINLOG_MARIADB, .look_ahead = ahead ? look_ahead : NULL};
+    struct binlog_place place = {"binlog.000001", 4};
+    struct binlog_decoder *decoder = binlog_decoder_new(&settings, NULL);
+    if (!decoder || binlog_decoder_start(decoder, 1, "", &place, NULL) < 0)
+        abort();
+    text.len = 0;
+    return decoder;
+}
+
+/* A row of t(a int). */
+static int decode_map(struct binlog_decoder *decoder)
+{
+    start();
+    put_hex("12000000000001000164000174000103000004020161");
+    return decode(decoder, BINLOG_TABLE_MAP, NULL);
+}
+
+static int decode_row(struct binlog_decoder *decoder)
+{
+    int result = decode_map(decoder);
+    start();
+    put_hex("120000000000010001ff0005000000");
+    return result == 0 ? decode(decoder, BINLOG_WRITE_ROWS_V1, NULL) : result;
+}
+
+/* Decodes those steps in a transaction, and COMMIT. */
+static int savepoints(const char *steps, struct cdc_error *error)
+{
+    struct binlog_decoder *decoder = new_decoder();
+    struct cdc_buf all = CDC_BUF_INIT;
+    for (; *steps; steps++) /* B: many rows */
+        for (int i = 0; i < (*steps == 'B' ? 3000 : 1); i++)
+            cdc_buf_byte(&all, *steps == 'B' ? 'R' : *steps);
+    if (!strchr("EX", all.data[all.len - 1]))
+        cdc_buf_byte(&all, 'E');
+    cdc_buf_byte(&all, '\0');
+    put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    for (const char *p = all.data; *p && result == 0;) {
+        if (*p == 'R')
+            result = decode_map(decoder);
+        uint8_t type = put_step(&p);
+        ahead = ahead ? p : NULL;
+        result = result == 0 ? decode(decoder, type, error) : result;
+    }
+    binlog_decoder_free(decoder);
+    cdc_buf_free(&all);
+    cdc_buf_byte(&text, '\0');
+    return result;
+}
+
+static size_t count(const char *what)
+{
+    size_t n = 0;
+    for (const char *p = text.data; (p = strstr(p, what)); p++)
+        n++;
+    return n;
+}
+
+static void savepoints_leave(const char *steps, size_t rows)
+{
+    char events[30];
+    snprintf(events, sizeof events, "\"events\":%zu}", rows);
+    bool good = savepoints(steps, NULL) == 0 && count("{\"op\":\"c\"") == rows && strstr(text.data, events) &&
+                count("{\"op\":\"schema\"") == (rows > 0);
+    printf("# savepoints: %s\n", steps);
+    check(good, "what a rollback to a savepoint leaves");
+}
+
+static void savepoints_stop(const char *steps)
+{
+    struct cdc_error error = {0};
+    int result = savepoints(steps, &error);
+    printf("# savepoints: %s: %s\n", steps, error.text);
+    check(result < 0 && error.status == CDC_EXIT_CONFIG, "a rollback to a savepoint that stops");
+}
+
+/* Transactions that are larger than what is held back. */
+static void test_look_ahead(void)
+{
+    ahead = "";
+    savepoints_leave("BsB<sR", 3001);
+    savepoints_leave("RsBR<sB", 3001); /* what is held back is cut, too */
+    savepoints_leave("sB<s", 0);
+    savepoints_leave("BaBbB<bR<aRcR<cR", 3002);
+    savepoints_leave("RaRbB<bR<aB", 3001);
+    savepoints_leave("RaRbBcR<aR", 2);
+    savepoints_leave("BX", 0);
+    savepoints_leave("BsB<sX", 0);
+    savepoints_leave("BGRE", 1); /* a crash */
+    savepoints_stop("BsRsR<s");
+    savepoints_stop("BsRDR<s");
+    savepoints_stop("BDX");
+    ahead = NULL;
+    savepoints_stop("BX");
+    savepoints_stop("BsR<s");
+}
+
+static void test_savepoints(void)
+{
+    savepoints_leave("Rs<s", 1);
+    savepoints_leave("<s", 0); /* of a savepoint before anything was logged */
+    savepoints_leave("RsRR<s", 1);
+    savepoints_leave("sRR<s", 0);
+    savepoints_leave("sRR<sR", 1); /* the schema line comes again */
+    savepoints_leave("RsRR<sRR<sR", 2);
+    savepoints_leave("RaRbRcR<bR<aR", 2);
+    savepoints_leave("RaRbRcR<cRR", 5);
+    savepoints_leave("RaRbR<aRbR<b", 2); /* b was gone, and is another one */
+    savepoints_leave("RssR<S", 1);
+    savepoints_stop("RsRsR<s"); /* the first may be meant, when the second was made by a trigger */
+    savepoints_stop("RsRS<S");  /* the same name */
+    savepoints_stop("RsRDR<s");
+    savepoints_stop("Rs\xe9R<s");
+    savepoints_stop("R<s");
+    savepoints_stop("RsR<t");
+}
+
+/* Behind BEGIN: `DROP TABLE`, with_row: a row of t(a int), then ROLLBACK. Its result. */
+static int roll_back(bool with_row, struct cdc_error *error)
+{
+    struct binlog_decoder *decoder = new_decoder();
+    put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL | BINLOG_MARIADB_GTID_DDL, 0);
+    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    put_query("", "d", "DROP TABLE IF EXISTS `d`.`t`/* Generated to handle failed CREATE OR REPLACE */");
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+    if (with_row)
+        result = result == 0 ? decode_row(decoder) : result;
+    put_query("", "d", "ROLLBACK");
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, error) : -2;
+    binlog_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    return result;
+}
+
+/* A row twice, in two transactions; the first ends in ROLLBACK, or has no end, as after a crash. */
+static int roll_back_row(bool rollback)
+{
+    struct binlog_decoder *decoder = new_decoder();
+    put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    result = result == 0 ? decode_row(decoder) : result;
+    if (rollback) {
+        put_query("", "d", "ROLLBACK");
+    } else {
+        put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
+        result = result == 0 ? decode(decoder, BINLOG_MARIADB_GTID, NULL) : result;
+        result = result == 0 ? decode_row(decoder) : result;
+        put_query("", "d", "COMMIT");
+    }
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : -2;
+    binlog_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    return result;
+}
+
+static void test_rollback(void)
+{
+    struct cdc_error error = {0};
+    check(roll_back(false, NULL) == 0 && strstr(text.data, "{\"op\":\"ddl\"") &&
+              strstr(text.data, "{\"op\":\"commit\"") && strstr(text.data, "\"events\":1}"),
+          "a statement stays when its group is rolled back");
+    check(roll_back(true, &error) == -1 && error.status == CDC_EXIT_CONFIG && !strstr(text.data, "{\"op\":\"c\""),
+          "a statement and a row before a rollback are an error, and the row does not go out");
+    check(roll_back_row(true) == 0 && !strstr(text.data, "{\"op\":\"c\"") && !strstr(text.data, "\"schema\"") &&
+              strstr(text.data, "\"events\":0}"),
+          "rows that are rolled back leave nothing");
+    check(roll_back_row(false) == 0 && strstr(text.data, "\"schema\"") && strstr(text.data, "{\"op\":\"c\"") &&
+              strstr(text.data, "\"events\":1}"),
+          "the same without a rollback are there");
+}
+
+static const char *alter(uint8_t more_flags)
+{
+    struct binlog_decoder *decoder = new_decoder();
+    put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, more_flags);
+    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    put_query("", "d", "ALTER TABLE t ADD b INT");
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+    binlog_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    return result == 0 ? text.data : "";
+}
+
+static void test_alter(void)
+{
+    static const uint8_t commit = 4;
+    check(strstr(alter(0), "\"ddl\":\"ALTER") && strstr(alter(commit), "\"ddl\":\"ALTER"), "an ALTER that is done");
+    check(!strstr(alter(BINLOG_MARIADB_GTID_START_ALTER), "\"ddl\"") && strstr(text.data, "\"events\":0}"),
+          "one that begins");
+    check(!strstr(alter(BINLOG_MARIADB_GTID_ROLLBACK_ALTER), "\"ddl\"") && strstr(text.data, "\"events\":0}"),
+          "one that failed");
+}
+
+/* Which table a TRUNCATE of a client with latin1 empties. */
+static void test_truncate_charset(void)
+{
+    struct cdc_error error = {0};
+    struct binlog_decoder *decoder = new_decoder();
+    put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, 0);
+    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    put_query("0408000800e000", "d", "TRUNCATE `t\xe4`");
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+    cdc_buf_byte(&text, '\0');
+    check(result == 0 && strstr(text.data, "\"op\":\"t\"") && strstr(text.data, "\"table\":\"t\xc3\xa4\""),
+          "TRUNCATE in latin1");
+    put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, 0);
+    result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    put_query("", "d", "TRUNCATE `t\xe4`");
+    check(result == 0 && decode(decoder, BINLOG_QUERY, &error) < 0 && error.status == CDC_EXIT_PROTOCOL,
+          "TRUNCATE of what cannot be read");
+    binlog_decoder_free(decoder);
+}
+
+int main(void)
+{
+    test_rollback();
+    test_savepoints();
+    test_look_ahead();
+    test_alter();
+    test_truncate_charset();
+    return finish();
+}

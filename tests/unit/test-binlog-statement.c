@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* What kind of statement a text is, and which names stand in it. */
+#include "tests/unit/binlog-events.h"
+
+/* -- statements -- */
+
+static struct binlog_statement statement;
+
+static void parse_statement(const char *sql)
+{
+    start();
+    put_text(sql);
+    struct binlog_reader reader = whole();
+    binlog_statement_parse(&statement, cdc_span((const char *)reader.p, binlog_left(&reader)));
+}
+
+static void check_kind(enum binlog_statement_kind kind, const char *const *texts)
+{
+    for (; *texts != NULL; texts++) {
+        parse_statement(*texts);
+        check(statement.kind == kind, *texts);
+    }
+}
+
+#define KIND(name, ...) check_kind(BINLOG_STATEMENT_##name, (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_statements(void)
+{
+    KIND(BEGIN, "BEGIN", "begin", " \t\n/* a */ BEGIN", "BEGIN WORK", "START TRANSACTION", "start /**/ transaction",
+         "/*!50000 BEGIN*/", "-- x\nBEGIN", "#x\nBEGIN;", "/*M!100100 BEGIN */", "--\nBEGIN");
+    KIND(COMMIT, "COMMIT", "commit /* x */", "COMMIT AND CHAIN", "# a\n-- b\n/* c */COMMIT");
+    KIND(ROLLBACK, "ROLLBACK", "rollback work", "ROLLBACK /* to */");
+    KIND(SAVEPOINT, "SAVEPOINT s", "SAVEPOINT `s`");
+    KIND(RELEASE, "RELEASE SAVEPOINT s");
+    KIND(ROLLBACK_TO, "ROLLBACK TO s", "ROLLBACK WORK TO SAVEPOINT `s`");
+    KIND(XA_START, "XA START X'31',X'',1", "xa begin 'a'", "/* c */XA/* c */START/* c */'x'");
+    KIND(XA_END, "XA END X'31',X'',1");
+    KIND(XA_PREPARE, "XA PREPARE X'31',X'',1");
+    KIND(XA_COMMIT, "XA COMMIT X'31',X'',1", "XA COMMIT X'31',X'',1 ONE PHASE");
+    KIND(XA_ROLLBACK, "XA ROLLBACK X'31',X'',1");
+    KIND(DDL, "", " ", "/* BEGIN */", "-- BEGIN", "# Dummy event replacing event type 161", "XA RECOVER",
+         "CREATE TABLE t (i INT)", "CREATE TABLE t SELECT 1", "CREATE TEMPORARY TABLE t(i INT)",
+         "ALTER TABLE t TRUNCATE PARTITION p", "DROP TABLE t", "RENAME TABLE a TO b", "GRANT ALL ON *.* TO x",
+         "FLUSH TABLES", "ANALYZE TABLE t", "ANALYZE LOCAL TABLE t", "beginning", "`BEGIN`", "'BEGIN'",
+         "SET PASSWORD = 'x'", "SET STATEMENT a=1 FOR ALTER TABLE t ADD i INT", "TRUNCATE", "TRUNCATE TABLE",
+         "TRUNCATE 'x'", "TRUNCATE t.", "TRUNCATE `t", "TRUNCATE a.b.c", "START REPLICA", "RELEASE x", "/* never ends",
+         "SET STATEMENT x", "/*!40000 ALTER TABLE `t` DISABLE KEYS */", "--x\nBEGIN");
+    KIND(DML, "INSERT INTO t VALUES (1)", "update t set a = 1", "/* TRUNCATE t */ DELETE FROM t",
+         "REPLACE t VALUES (1)", "LOAD DATA INFILE 'x' INTO TABLE t", "CALL p()", "DO f()", "SELECT f()",
+         "WITH x AS (SELECT 1) DELETE FROM t", "/*!50001 INSERT */ INTO t VALUES (1)", "(SELECT f())",
+         "ANALYZE UPDATE t SET a = 1", "ANALYZE FORMAT=JSON DELETE FROM t",
+         "SET STATEMENT a=1, b='for' FOR INSERT INTO t VALUES (1)",
+         "SET STATEMENT a=(SELECT 1 FOR UPDATE) FOR SET STATEMENT b=1 FOR DELETE FROM t", "insert`t`values(1)");
+}
+
+static void check_truncate(const char *sql, const char *db, const char *table)
+{
+    parse_statement(sql);
+    check(statement.kind == BINLOG_STATEMENT_TRUNCATE, sql);
+    check_text("its database", text_of(&statement.db), db);
+    check_text("its table", text_of(&statement.table), table);
+}
+
+static void test_truncate(void)
+{
+    check_truncate("TRUNCATE t", "", "t");
+    check_truncate("truncate TABLE shop.t;", "shop", "t");
+    check_truncate("TRUNCATE TABLE `t`", "", "t");
+    check_truncate(" /* a */ TRUNCATE -- b\n TABLE # c\n `a b` . /*d*/ `t``x` /* e */", "a b", "t`x");
+    check_truncate("TRUNCATE/*!50000 TABLE*/`a`.`b`", "a", "b");
+    check_truncate("/*!50000 TRUNCATE t */", "", "t");
+    check_truncate("TRUNCATE \"a\".\"b\"\"c\"", "a", "b\"c");
+    check_truncate("TRUNCATE `table`", "", "table");
+    check_truncate("TRUNCATE TABLE db.1t", "db", "1t");
+    check_truncate("TRUNCATE t WAIT 5", "", "t");
+    check_truncate("TRUNCATE t DROP STORAGE", "", "t");
+    check_truncate("TRUNCATE \xc3\xa4$_.t", "\xc3\xa4$_", "t");
+    check_truncate("SET STATEMENT max_statement_time=1 FOR TRUNCATE t", "", "t");
+    parse_statement("DROP TABLE t");
+    check(statement.db.len == 0 && statement.table.len == 0, "nothing is left of the one before");
+}
+
+static void check_xid(const char *sql, const char *xid)
+{
+    parse_statement(sql);
+    check_text(sql, statement.xid, xid);
+}
+
+static void test_xid(void)
+{
+    check_xid("XA START X'6162',X'',1", "X'6162',X'',1");
+    check_xid("XA COMMIT  X'6162',X'',1  ONE PHASE", "X'6162',X'',1");
+    check_xid("XA END 'a' SUSPEND", "'a'");
+    check_xid("XA START 'a\\'b', \"c''\" , 7 /* x */ JOIN", "'a\\'b', \"c''\" , 7");
+    check_xid("/* 'x' */ xa prepare 0x61 ;", "0x61");
+    check_xid("XA END", "");
+    check_xid("BEGIN", "");
+    parse_statement(" -- x\n /* y */ DROP TABLE t -- z");
+    check_text("the rest", statement.rest, "DROP TABLE t -- z");
+}
+
+static bool named(const char *sql, const char *name)
+{
+    start();
+    put_text(sql);
+    struct binlog_reader reader = whole();
+    return binlog_statement_names(cdc_span((const char *)reader.p, binlog_left(&reader)), cdc_span_text(name));
+}
+
+static void test_names(void)
+{
+    static const char *const yes[] = {"t1",
+                                      "ALTER TABLE t1 ADD x INT",
+                                      "alter table T1",
+                                      "DROP TABLE a,t1,b",
+                                      "DROP TABLE shop.t1",
+                                      "RENAME TABLE`t1`TO x",
+                                      "ALTER TABLE \"t1\"",
+                                      "/*!50000 DROP TABLE t1*/",
+                                      "/*M!50000t1*/",
+                                      "x /* ' */ t1 /* ' */",
+                                      "a-- b\nt1",
+                                      "x # don't\nt1",
+                                      "a--t1",
+                                      "'it''s' t1",
+                                      "a*/* don't */t1/* don't */",
+                                      "/*!1 /* x */ t1 */",
+                                      "t1-1",
+                                      "(t1)",
+                                      "x 'a\\' t1",
+                                      "\xe4`t1`",
+                                      "/*!501001t1*/",
+                                      "unended 't1",
+                                      "unended /* t1"};
+    static const char *const no[] = {"",        "ALTER TABLE t2", "ALTER TABLE t11", "ALTER TABLE at1",   "x 't1'",
+                                     "x -- t1", "x # t1\n",       "x /* t1 */",      "`t1``x`",           "`t 1`",
+                                     "t1$",     "t1\xc3\xa4",     "'a''t1'",         "/* ' */ x /* t1 */"};
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        check(named(yes[i], "t1"), yes[i]);
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        check(!named(no[i], "t1"), no[i]);
+    check(named("DROP TABLE `a``b`", "a`b") && !named("DROP TABLE `a``c`", "a`b"), "a backtick in the name");
+    check(named("DROP TABLE \xe4", "\xc3\xa4") && !named("DROP TABLE a", "\xc3\xa4"), "a name in another charset");
+    check(!named("DROP TABLE t", ""), "no name");
+}
+
+int main(void)
+{
+    test_statements();
+    test_truncate();
+    test_xid();
+    test_names();
+    binlog_statement_free(&statement);
+    return finish();
+}
