@@ -1000,6 +1000,7 @@ reader_stopped() { [ -s "$DIR/reader" ] && grep -q '^State:.T' "/proc/$(cat "$DI
 # compressed ROWS: one transaction that hardly gets smaller, in one event of 60 bytes a row; its file is $DIR/log.
 compressed() {
     msql "create table t (id int primary key, v varbinary(100))"
+    msql 'flush binary logs'
     begin
     msql "set binlog_transaction_compression = on; insert into t select n, random_bytes(60) from $(numbers 1 "$1") order by n"
     file=$(log_files | tail -1)

@@ -163,6 +163,7 @@ compare_versions() {
         msql "drop table v, keyless, explicit"
     done
     # MariaDB 10.11 and later let one write into the past.
+    mysql_since 101100 || return 0
     [ "$(msql -N "select count(*) from information_schema.system_variables where variable_name = 'system_versioning_insert_history'")" = 1 ]
     versioned_tables
     insert_history() { msql "set system_versioning_insert_history = 1; insert into v (id, a, row_start, row_end) values (1, 'past', '2020-01-01', '2020-01-02'), (9, 'past', '2020-01-01', '2020-01-02')"; }

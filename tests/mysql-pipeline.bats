@@ -44,14 +44,6 @@ follow_by_gtid() {
     REPLICA=$1
     mysql_replicate "$1" "${MYSQL_SERVER:-main}"
 }
-    REPLICA=$1
-    port=${port%/}
-    if mysql_is_mariadb; then
-        MYSQL_DATABASE='' MYSQL_SERVER=$1 msql "change master to master_host = '127.0.0.1', master_port = $port, master_user = 'cdc', master_password = '$MYSQL_PASSWORD', master_connect_retry = 1, master_use_gtid = slave_pos; start slave"
-    else
-        MYSQL_DATABASE='' MYSQL_SERVER=$1 msql "change replication source to source_host = '127.0.0.1', source_port = $port, source_user = 'cdc', source_password = '$MYSQL_PASSWORD', source_connect_retry = 1, source_auto_position = 1, get_source_public_key = 1; start replica"
-    fi
-}
 # The server in use dies; its replica has all that it had, and takes its place.
 replicated() { [ "$(MYSQL_SERVER=$REPLICA msql -N 'select n from marker' 2>/dev/null)" = "$1" ]; }
 fail_over() {

@@ -229,10 +229,13 @@ def types():
     if not MARIADB:
         yield "point srid 4326", Geometry(), ["st_geomfromtext('point(10 20)', 4326)"]
     # of one server alone
-    if MARIADB:
+    if MARIADB and VERSION >= 100700:
         yield "uuid", Text(), [f"'{u}'" for u in ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "123e4567-e89b-12d3-a456-426655440000", "123e4567-e89b-72d3-a456-420000000000", "00112233-4455-6677-8899-aabbccddee00")]
+    if MARIADB:
         yield "inet6", Text(), [f"'{a}'" for a in ("::", "::1", "2001:db8::", "2001:db8::1", "::ffff:192.0.2.1", "::192.0.2.1", "fe80::1:0:0:1", "1:2:3:4:5:6:7:8", "1:0:0:2:0:0:0:3", "1::", "0:1::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "1:0:3:4:5:6:7:8", "::ffff:0:0")]
+    if MARIADB and VERSION >= 101000:
         yield "inet4", Text(), [f"'{a}'" for a in ("0.0.0.0", "255.255.255.255", "192.0.2.1", "10.0.0.0", "1.0.0.0")]
+    if MARIADB:
         long = ["''", "'short'", "repeat('abc', 500)", "repeat('é', 1000)"]
         yield "varchar(2000) compressed", Text(), long
         yield "text compressed", Text(), long + ["repeat('long and ', 5000)"]

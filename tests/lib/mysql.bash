@@ -74,7 +74,7 @@ mysql_free_port() {
 mysql_initialize() {
     local dir=$1
     if mysql_is_mariadb; then
-        (as_mysql "$(mysql_program mariadb-install-db)" --no-defaults --basedir="$(mysql_prefix)" --datadir="$dir/data" --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve)
+        (as_mysql "$(mysql_program mariadb-install-db)" --no-defaults --basedir="$(mysql_prefix)" --datadir="$dir/data" --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve --force)
     else
         (as_mysql "$(mysql_daemon)" --no-defaults --initialize-insecure --datadir="$dir/data")
     fi
@@ -119,7 +119,7 @@ mysql_up() {
     pid=$!
     disown "$pid"
     echo "$pid" >"$dir/pid"
-    wait_until -t 60 mysql_answers "$1" "$pid" && ! mysql_ended "$pid" && return
+    wait_until -t 180 mysql_answers "$1" "$pid" && ! mysql_ended "$pid" && return
     kill -KILL "$pid" 2>/dev/null
     rm -f "$dir/pid"
     mysql_complain "did not start" "$1"
