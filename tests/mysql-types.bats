@@ -72,6 +72,21 @@ all_types() {
     fi
 }
 
+@test "labels that information_schema writes with a backslash, where the log does not name them" {
+    msql "set global binlog_row_metadata = MINIMAL"
+    begin
+    msql "create table t (id int primary key, e enum('a\\\\b', 'c''d', 'x\\ny', '\\\\n', 'q,r'), s set('\\\\', '\\r', 'é'));
+          insert into t select n, n, 1 << (n % 3) from $(numbers 1 5)"
+    msql -N 'select hex(e), hex(s) from t order by id' | tr '\t' ' ' >"$DIR/expected"
+    local status=0
+    read_all || status=$?
+    msql "set global binlog_row_metadata = FULL"
+    [ $status = 0 ]
+    jq -r 'select(.op == "c") | .after | [.e, .s] | @json' "$DIR/out" |
+        python3 -c 'import json, sys; [print(*(v.encode().hex().upper() for v in json.loads(line))) for line in sys.stdin]' >"$DIR/labels"
+    diff "$DIR/expected" "$DIR/labels"
+}
+
 @test "--int64=string and --decimal=number" {
     msql "create table t (id int primary key, b bigint, u bigint unsigned, d decimal(40,3), f double)"
     begin

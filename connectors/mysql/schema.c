@@ -111,14 +111,31 @@ static int unknown(const struct binlog_table *table, const char *why, struct cdc
                           "its columns");
 }
 
+/* As the server writes them, whatever sql_mode says: '' \\ \n \r \0 */
+static char label_byte(const char **p)
+{
+    if (**p == '\'')
+        return *++*p;
+    if (**p != '\\' || !(*p)[1])
+        return **p;
+    switch (*++*p) {
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case '0': return '\0';
+    default: return **p;
+    }
+}
+
 static int labels_of(struct binlog_column *column, const char *type, struct cdc_error *error)
 {
     const char *p = strchr(type, '(');
     while (p && (*p == '(' || *p == ',') && p[1] == '\'') {
         struct cdc_buf label = CDC_BUF_INIT;
+        bool has_nul = false;
         for (p += 2; *p && !(p[0] == '\'' && p[1] != '\''); p++) {
-            p += p[0] == '\'';
-            cdc_buf_byte(&label, *p);
+            char c = label_byte(&p);
+            has_nul |= c == '\0';
+            cdc_buf_byte(&label, c);
         }
         cdc_buf_byte(&label, '\0');
         char **labels = realloc(column->labels, (column->n_labels + 1) * sizeof *labels);
@@ -129,6 +146,9 @@ static int labels_of(struct binlog_column *column, const char *type, struct cdc_
         }
         column->labels = labels;
         labels[column->n_labels++] = label.data;
+        if (has_nul)
+            return cdc_error_set(error, CDC_EXIT_CONFIG,
+                                 "a label of an ENUM or SET column has a NUL in it, which has no meaning here");
         p += *p == '\'';
     }
     return 0;
