@@ -15,8 +15,7 @@ struct values {
     struct cdc_option_list files;
     const char *start, *until, *defaults_file;
     bool check;
-    int64_t max_events, server_id;
-    double idle_exit, heartbeat;
+    int64_t server_id;
 };
 
 #define AT(member) offsetof(struct values, member)
@@ -41,16 +40,6 @@ static const struct cdc_option option_table[] = {
      NULL},
     {0, "ack", CDC_OPTION_LIST, AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout", 0, 0, NULL},
     {0, "until", CDC_OPTION_TEXT, AT(until), "WHEN", "end there: now, FILE:POSITION, or a time", 0, 0, NULL},
-    {0, "max-events", CDC_OPTION_INTEGER, AT(max_events), "N", "end after N changes, at a commit", 1, INT64_MAX, NULL},
-    {0, "idle-exit", CDC_OPTION_SECONDS, AT(idle_exit), "SEC", "end after SEC seconds without a change", 0, 0, NULL},
-    {0, "heartbeat", CDC_OPTION_SECONDS, AT(heartbeat), "SEC", "a line when nothing happens (default 10; 0: none)", 0,
-     0, NULL},
-    {0, "retry-max", CDC_OPTION_INTEGER, AT(common.retry_max), "N", "attempts after an error (default: for ever)", 0,
-     INT64_MAX, NULL},
-    {0, "Values", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "int64", CDC_OPTION_CHOICE, AT(common.int64), "FORM", "number, or string beyond 2^53 (default number)", 0, 0,
-     "number|string"},
-    {0, "decimal", CDC_OPTION_CHOICE, AT(common.decimal), "FORM", "string (default) or number", 0, 0, "string|number"},
     {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
 };
 
@@ -85,8 +74,8 @@ static int stream(struct program *program, const struct values *v, const char *u
         .style = style_of(v),
         .start = v->start,
         .until = v->until,
-        .heartbeat = v->heartbeat,
-        .max_events = v->max_events,
+        .heartbeat = v->common.heartbeat,
+        .max_events = v->common.max_events,
         .server_id = (uint32_t)v->server_id,
         .xa_folder = xa_folder,
         .resume_only = resume > 0,
@@ -96,7 +85,7 @@ static int stream(struct program *program, const struct values *v, const char *u
                                                         .name = name,
                                                         .output_fd = STDOUT_FILENO,
                                                         .confirm = p->confirm,
-                                                        .idle_exit = v->idle_exit,
+                                                        .idle_exit = v->common.idle_exit,
                                                         .retry_max = v->common.retry_max,
                                                         .metrics_file = program->metrics_file};
     struct binlog_stream *source = binlog_stream_new(&stream_settings, &metrics, &program->log, error);
@@ -135,7 +124,7 @@ static int run_files(struct program *program, const struct values *v, const char
                                                   .exclude = patterns->exclude,
                                                   .n_exclude = patterns->n_exclude,
                                                   .style = style_of(v),
-                                                  .max_events = v->max_events,
+                                                  .max_events = v->common.max_events,
                                                   .output_fd = STDOUT_FILENO};
     int result = binlog_file_run(&settings, &program->control, &metrics, &program->log, error);
     source_program_report(program, &metrics);
@@ -184,12 +173,14 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
 
 int main(int argc, char **argv)
 {
-    struct values values = {.heartbeat = 10};
+    struct values values = {0};
     struct program program = {.name = "mysql-binlog",
                               .synopsis = "[options] [URL]",
                               .summary = "Writes the changes of MySQL and MariaDB tables as lines of JSON to stdout.",
                               .options = option_table,
                               .values = &values,
+                              .more_options = source_stream_options,
+                              .more_values = &values.common,
                               .exit_statuses = "0 64 65 69 70 74 75 76 77 78 79",
                               .run = run};
     source_options_init(&values.common);

@@ -14,8 +14,6 @@ struct values {
     struct source_options common;
     const char *slot, *publication, *until;
     bool no_create, drop, temporary, check;
-    int64_t max_events;
-    double idle_exit, heartbeat;
 };
 
 #define AT(member) offsetof(struct values, member)
@@ -38,16 +36,6 @@ static const struct cdc_option option_table[] = {
      NULL},
     {0, "ack", CDC_OPTION_LIST, AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout", 0, 0, NULL},
     {0, "until", CDC_OPTION_TEXT, AT(until), "WHEN", "end there: now, an LSN, or a time", 0, 0, NULL},
-    {0, "max-events", CDC_OPTION_INTEGER, AT(max_events), "N", "end after N changes, at a commit", 1, INT64_MAX, NULL},
-    {0, "idle-exit", CDC_OPTION_SECONDS, AT(idle_exit), "SEC", "end after SEC seconds without a change", 0, 0, NULL},
-    {0, "heartbeat", CDC_OPTION_SECONDS, AT(heartbeat), "SEC", "a line when nothing happens (default 10; 0: none)", 0,
-     0, NULL},
-    {0, "retry-max", CDC_OPTION_INTEGER, AT(common.retry_max), "N", "attempts after an error (default: for ever)", 0,
-     INT64_MAX, NULL},
-    {0, "Values", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "int64", CDC_OPTION_CHOICE, AT(common.int64), "FORM", "number, or string beyond 2^53 (default number)", 0, 0,
-     "number|string"},
-    {0, "decimal", CDC_OPTION_CHOICE, AT(common.decimal), "FORM", "string (default) or number", 0, 0, "string|number"},
     {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
 };
 
@@ -92,16 +80,16 @@ static int stream(struct program *program, const struct values *v, struct pg_set
     if (resume < 0)
         return -1;
     const struct pg_stream_settings stream_settings = {.settings = settings,
-                                                       .heartbeat = v->heartbeat,
+                                                       .heartbeat = v->common.heartbeat,
                                                        .until = v->until,
-                                                       .max_events = v->max_events,
+                                                       .max_events = v->common.max_events,
                                                        .resume_only = resume > 0,
                                                        .read_at = p->read_at};
     const struct cdc_source_settings source_settings = {.tool = program->name,
                                                         .name = settings->name,
                                                         .output_fd = STDOUT_FILENO,
                                                         .confirm = p->confirm,
-                                                        .idle_exit = v->idle_exit,
+                                                        .idle_exit = v->common.idle_exit,
                                                         .retry_max = v->common.retry_max,
                                                         .metrics_file = program->metrics_file};
     struct pg_stream *source = pg_stream_new(&stream_settings, &metrics, &program->log, error);
@@ -181,12 +169,14 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
 
 int main(int argc, char **argv)
 {
-    struct values values = {.heartbeat = 10};
+    struct values values = {0};
     struct program program = {.name = "pg-cdc",
                               .synopsis = "[options] [URL]",
                               .summary = "Writes the changes of PostgreSQL tables as lines of JSON to stdout.",
                               .options = option_table,
                               .values = &values,
+                              .more_options = source_stream_options,
+                              .more_values = &values.common,
                               .exit_statuses = "0 64 69 70 74 75 76 77 78 79",
                               .run = run};
     source_options_init(&values.common);

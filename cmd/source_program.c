@@ -5,14 +5,30 @@
 #include <cdc/json.h>
 #include <cdc/retry.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define AT(member) offsetof(struct source_options, member)
+const struct cdc_option source_stream_options[] = {
+    {0, "max-events", CDC_OPTION_INTEGER, AT(max_events), "N", "end after N changes, at a commit", 1, INT64_MAX, NULL},
+    {0, "idle-exit", CDC_OPTION_SECONDS, AT(idle_exit), "SEC", "end after SEC seconds without a change", 0, 0, NULL},
+    {0, "heartbeat", CDC_OPTION_SECONDS, AT(heartbeat), "SEC", "a line when nothing happens (default 10; 0: none)", 0,
+     0, NULL},
+    {0, "retry-max", CDC_OPTION_INTEGER, AT(retry_max), "N", "attempts after an error (default: for ever)", 0,
+     INT64_MAX, NULL},
+    {0, "Values", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
+    {0, "int64", CDC_OPTION_CHOICE, AT(int64), "FORM", "number, or string beyond 2^53 (default number)", 0, 0,
+     "number|string"},
+    {0, "decimal", CDC_OPTION_CHOICE, AT(decimal), "FORM", "string (default) or number", 0, 0, "string|number"},
+    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+};
+
 void source_options_init(struct source_options *options)
 {
-    *options = (struct source_options){.int64 = "number", .decimal = "string", .retry_max = -1};
+    *options = (struct source_options){.int64 = "number", .decimal = "string", .retry_max = -1, .heartbeat = 10};
 }
 
 void source_options_free(struct source_options *options)

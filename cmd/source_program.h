@@ -16,7 +16,11 @@ struct source_options {
     const char *name, *offset_file, *state_dir, *int64, *decimal;
     const char *login_path; /* of MySQL */
     int64_t retry_max;
+    int64_t max_events; /* these three: of streams */
+    double idle_exit, heartbeat;
 };
+/* The options behind a stream's own: of struct source_options. */
+extern const struct cdc_option source_stream_options[];
 void source_options_init(struct source_options *options); /* defaults */
 void source_options_free(struct source_options *options);
 
