@@ -558,6 +558,16 @@ EOF
     is "databases" "$NAME" "$(jq -r 'select(.op == "t") | .source.db' "$DIR/out" | sort -u)"
 }
 
+# MySQL wants to be made with it.
+# bats test_tags=only:mariadb
+@test "TRUNCATE where names of tables are in lower case: the table is named as its rows name it" {
+    MYSQL_DATABASE='' mysql_start lower --lower-case-table-names=1
+    MYSQL_SERVER=lower MYSQL_DATABASE='' msql 'create database Db; create table Db.Tab (id int primary key); insert into DB.TAB values (1); truncate table Db.TAB'
+    t mysql-binlog -q -t db.tab --start oldest --until now "$(mysql_url lower)" >"$DIR/out"
+    is "lines" "c db.tab t db.tab" "$(jq -r 'select(.op | IN("c", "t")) | "\(.op) \(.source.db).\(.source.table)"' "$DIR/out" | xargs)"
+    mysql_stop lower
+}
+
 @test "TRUNCATE by clients that do not speak UTF-8: the table is named as its rows name it" {
     msql 'create table `tä` (id int primary key); create table `描` (id int primary key)'
     begin

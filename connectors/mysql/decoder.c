@@ -363,6 +363,11 @@ void binlog_decoder_set_heartbeats(struct binlog_decoder *decoder, uint32_t hear
         decoder->heartbeats = heartbeats;
 }
 
+void binlog_decoder_set_lower_case(struct binlog_decoder *decoder, bool lower_case)
+{
+    decoder->lower_case = lower_case;
+}
+
 bool binlog_in_transaction(const struct binlog_decoder *decoder)
 {
     return decoder->group.open;

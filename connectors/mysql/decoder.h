@@ -159,5 +159,7 @@ int binlog_decoder_body(const struct binlog_decoder *decoder, const uint8_t *dat
                         struct binlog_header *header, struct binlog_reader *body, struct cdc_error *error);
 /* Of MySQL's server_uuid, for offsets; set once known. */
 void binlog_decoder_set_server(struct binlog_decoder *decoder, const char *server_uuid);
+/* Names in statements stand for tables in lower case (lower_case_table_names=1). */
+void binlog_decoder_set_lower_case(struct binlog_decoder *decoder, bool lower_case);
 
 #endif

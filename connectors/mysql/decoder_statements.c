@@ -69,6 +69,16 @@ static void ddl_line(struct binlog_decoder *decoder, const struct binlog_query *
     cdc_buf_lit(out, "}\n");
 }
 
+/* The name as rows have it. RETURNS NEW */
+static char *name_of_rows(const struct binlog_decoder *decoder, struct cdc_span name)
+{
+    char *copy = cdc_span_copy(name);
+    for (char *p = copy; p && *p && decoder->lower_case; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p - 'A' + 'a');
+    return copy;
+}
+
 static int truncate_line(struct binlog_decoder *decoder, const struct binlog_query *query,
                          const struct binlog_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {
@@ -79,8 +89,8 @@ static int truncate_line(struct binlog_decoder *decoder, const struct binlog_que
     const struct binlog_decoder_settings *settings = &decoder->settings;
     struct cdc_buf head = CDC_BUF_INIT;
     struct cdc_span db_name = statement->db.len ? cdc_span(statement->db.data, statement->db.len) : query->db;
-    char *db = cdc_span_copy(db_name);
-    char *table = cdc_span_copy(cdc_span(statement->table.data, statement->table.len));
+    char *db = name_of_rows(decoder, db_name);
+    char *table = name_of_rows(decoder, cdc_span(statement->table.data, statement->table.len));
     if (db && table &&
         cdc_table_selected(settings->include, settings->n_include, settings->exclude, settings->n_exclude,
                            cdc_span_text(db), cdc_span_text(table))) {

@@ -85,8 +85,10 @@ int binlog_server_read(MYSQL *mysql, struct binlog_server *server, struct cdc_er
     int full = variable_is(mysql, "binlog_row_metadata", "FULL", error);
     int gtid = server->flavor == BINLOG_MARIADB ? 1 : variable_is(mysql, "gtid_mode", "ON", error);
     int unchecked = variable_is(mysql, "binlog_checksum", "NONE", error);
-    if (full < 0 || gtid < 0 || unchecked < 0)
+    int lower = variable_is(mysql, "lower_case_table_names", "1", error);
+    if (full < 0 || gtid < 0 || unchecked < 0 || lower < 0)
         return -1;
+    server->lower_case_names = lower > 0;
     server->checksums = unchecked == 0;
     server->full_metadata = full > 0;
     server->gtid = gtid > 0;

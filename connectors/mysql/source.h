@@ -52,6 +52,8 @@ struct binlog_server {
     bool gtid;        /* MariaDB: always; MySQL: gtid_mode ON */
     bool full_metadata;
     bool checksums; /* its events end in a CRC32 */
+    bool
+        lower_case_names; /* lower_case_table_names=1: rows come under names in lower case, statements as they were typed */
 };
 int binlog_server_flavor(MYSQL *mysql, enum binlog_flavor *flavor, struct cdc_error *error);
 /* Asks what it is; CONFIG when its log cannot be read (off, statement format ...), with the cure. */

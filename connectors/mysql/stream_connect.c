@@ -169,6 +169,7 @@ static int ensure_decoder(struct binlog_stream *stream, struct cdc_error *error)
         binlog_decoder_confirm(stream->decoder, stream->start.confirmed);
     }
     binlog_decoder_set_server(stream->decoder, stream->server.uuid);
+    binlog_decoder_set_lower_case(stream->decoder, stream->server.lower_case_names);
     if (binlog_decoder_start(stream->decoder, stream->start.number, stream->start.gtids, &stream->start.place, error) <
         0)
         return -1;

@@ -275,6 +275,24 @@ static void test_truncate_charset(void)
     binlog_decoder_free(decoder);
 }
 
+/* lower_case_table_names=1 */
+static void test_truncate_lower_case(void)
+{
+    for (int lower = 0; lower < 2; lower++) {
+        struct binlog_decoder *decoder = new_decoder();
+        binlog_decoder_set_lower_case(decoder, lower);
+        put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, 0);
+        int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+        put_query("", "d", "TRUNCATE Shop.`TAB`");
+        result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+        cdc_buf_byte(&text, '\0');
+        check(result == 0 &&
+                  strstr(text.data, lower ? "\"db\":\"shop\",\"table\":\"tab\"" : "\"db\":\"Shop\",\"table\":\"TAB\""),
+              "the case of names");
+        binlog_decoder_free(decoder);
+    }
+}
+
 int main(void)
 {
     test_rollback();
@@ -282,5 +300,6 @@ int main(void)
     test_look_ahead();
     test_alter();
     test_truncate_charset();
+    test_truncate_lower_case();
     return finish();
 }
