@@ -59,11 +59,16 @@ static int stream(struct program *program, const struct values *v, const char *u
 {
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     int resume = source_program_has_position(p, name, error);
-    char *xa_folder = NULL;
+    const char *path = cdc_offset_file_path(p->offsets);
+    char *xa_folder = NULL, *schema_file = NULL;
     if (resume < 0)
         return -1;
-    if (cdc_offset_file_path(p->offsets) && asprintf(&xa_folder, "%s.xa", cdc_offset_file_path(p->offsets)) < 0)
+    if (path && asprintf(&xa_folder, "%s.xa", path) < 0)
         return cdc_error_memory(error);
+    if (path && asprintf(&schema_file, "%s.schema", path) < 0) {
+        free(xa_folder);
+        return cdc_error_memory(error);
+    }
     const struct binlog_stream_settings stream_settings = {
         .connection = {.url = url, .defaults_file = v->defaults_file, .password = password(), .tool = program->name},
         .name = name,
@@ -78,6 +83,8 @@ static int stream(struct program *program, const struct values *v, const char *u
         .max_events = v->common.max_events,
         .server_id = (uint32_t)v->server_id,
         .xa_folder = xa_folder,
+        .schema_file = schema_file,
+        .own = cdc_offset_file_get(p->offsets, name),
         .resume_only = resume > 0,
         .snapshot = p->has_snapshot ? &p->snapshot : NULL,
     };
@@ -89,15 +96,14 @@ static int stream(struct program *program, const struct values *v, const char *u
                                                         .retry_max = v->common.retry_max,
                                                         .metrics_file = program->metrics_file};
     struct binlog_stream *source = binlog_stream_new(&stream_settings, &metrics, &program->log, error);
-    if (!source) {
-        free(xa_folder);
-        return -1;
-    }
-    int result = cdc_source_run(&binlog_stream_ops, source, &source_settings, p->offsets, p->acks, &program->control,
-                                &metrics, &program->log, error);
-    source_program_report(program, &metrics);
+    int result = source ? cdc_source_run(&binlog_stream_ops, source, &source_settings, p->offsets, p->acks,
+                                         &program->control, &metrics, &program->log, error)
+                        : -1;
+    if (source)
+        source_program_report(program, &metrics);
     binlog_stream_free(source);
     free(xa_folder);
+    free(schema_file);
     return result;
 }
 

@@ -43,6 +43,15 @@ all_types() {
     is "generated" '["virt","stor","jv"]' "$(lines 'select(.op == "schema" and .source.table == "gencols") | .columns | map(select(.generated) | .name)')"
 }
 
+@test "every type, where the log does not name columns: binlog_row_metadata MINIMAL and NO_LOG" {
+    local metadata
+    for metadata in MINIMAL $(! mysql_is_mariadb || echo NO_LOG); do
+        msql "set global binlog_row_metadata = $metadata; drop database $NAME; create database $NAME"
+        TYPES_NAMED=0 all_types
+    done
+    msql "set global binlog_row_metadata = FULL"
+}
+
 @test "every type in a compressed log" {
     if mysql_is_mariadb; then
         msql 'set global log_bin_compress = ON; set global log_bin_compress_min_len = 10'

@@ -326,6 +326,7 @@ void binlog_decoder_free(struct binlog_decoder *decoder)
     cdc_buf_free(&decoder->group.numbers);
     cdc_buf_free(&decoder->group.tail);
     cdc_buf_free(&decoder->query_scratch);
+    cdc_buf_free(&decoder->statement_text);
     cdc_buf_free(&decoder->rows_scratch);
     cdc_buf_free(&decoder->held);
     free(decoder->savepoints);
@@ -381,6 +382,13 @@ const struct cdc_offset *binlog_boundary(const struct binlog_decoder *decoder)
 const struct binlog_place *binlog_place(const struct binlog_decoder *decoder)
 {
     return &decoder->place;
+}
+
+struct binlog_moment binlog_decoder_moment(const struct binlog_decoder *decoder)
+{
+    if (decoder->group.open)
+        return (struct binlog_moment){decoder->number, decoder->group.statements};
+    return (struct binlog_moment){decoder->number + 1, 0};
 }
 
 const struct binlog_gtid_set *binlog_gtids(const struct binlog_decoder *decoder)

@@ -39,6 +39,7 @@ struct binlog_table {
     struct binlog_column *columns;
     size_t n_columns, n_json;
     bool has_names;    /* the log itself told them */
+    bool has_signs;    /* and which numbers are unsigned */
     bool has_key_told; /* the log itself told the primary key (or that there may be none, with FULL metadata) */
     bool has_key, selected, schema_written;
     bool described; /* information_schema shows it now */
@@ -99,6 +100,10 @@ struct binlog_place {
 typedef int binlog_visit(void *context, const struct binlog_header *header, struct binlog_reader body,
                          const struct binlog_place *place, struct cdc_error *error);
 #define BINLOG_ENOUGH 3
+/* A place in the stream: behind so many DDL statements of transaction C. The same wherever reading begins. */
+struct binlog_moment {
+    uint64_t number, statements;
+};
 
 struct binlog_decoder_settings {
     const char *pipeline;
@@ -114,7 +119,10 @@ struct binlog_decoder_settings {
      * the file ends and another one follows. Bodies of rows events may be left out. None, when it cannot. May be NULL. */
     int (*look_ahead)(void *context, const struct binlog_place *from, binlog_visit *visit, void *visitor,
                       struct cdc_error *error);
-    void *context;         /* of both */
+    /* A DDL statement was read (UTF-8, where it can be): tables that it names may have other columns from here on. May be
+     * NULL. */
+    void (*altered)(void *context, struct cdc_span sql);
+    void *context;         /* of all three */
     const char *xa_folder; /* where prepared XA transactions wait for their end; NULL: they are an error */
 };
 
@@ -125,6 +133,10 @@ void binlog_decoder_free(struct binlog_decoder *decoder);
  * NULL or ""), place where reading begins. Tables and any open transaction are forgotten. */
 int binlog_decoder_start(struct binlog_decoder *decoder, uint64_t number, const char *gtids,
                          const struct binlog_place *place, struct cdc_error *error);
+/* The statement in UTF-8, in text or, where it cannot be converted, as it stands. */
+struct cdc_span binlog_statement_text(const struct binlog_query *query, struct cdc_buf *text);
+/* false: a statement of MariaDB that only begins, or takes back, what another one does. */
+bool binlog_gtid_is_done(const struct binlog_gtid *gtid);
 /* The sinks have stored everything up to transaction number. */
 void binlog_decoder_confirm(struct binlog_decoder *decoder, uint64_t number);
 /* Before the first FORMAT_DESCRIPTION tells: do events end in a checksum, as was agreed with the server? (no) */
@@ -147,6 +159,8 @@ const struct cdc_offset *binlog_boundary(const struct binlog_decoder *decoder);
 /* Appends a heartbeat line (only between transactions) and makes it the boundary. */
 void binlog_heartbeat(struct binlog_decoder *decoder, int64_t now_ms, struct cdc_buf *out);
 const struct binlog_place *binlog_place(const struct binlog_decoder *decoder);
+/* Between transactions: the beginning of the next one. */
+struct binlog_moment binlog_decoder_moment(const struct binlog_decoder *decoder);
 /* The set that is complete. */
 const struct binlog_gtid_set *binlog_gtids(const struct binlog_decoder *decoder);
 struct binlog_counts {

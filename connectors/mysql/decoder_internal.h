@@ -11,6 +11,7 @@
 /* The open group. */
 struct group {
     bool open, begun;               /* begun: BEGIN was read */
+    uint64_t statements;            /* of DDL */
     uint64_t ordinal, events, rows; /* events: all lines of changes; rows: those of them that are no statements */
     bool released;                  /* its lines are no longer held back */
     uint64_t index;                 /* of the event at hand, see decoder_indexes */
@@ -70,7 +71,7 @@ struct binlog_decoder {
     struct binlog_xa *xa;      /* NULL: nowhere to keep prepared transactions */
     bool in_xa;                /* a committed one is read */
     struct cdc_buf xid;
-    struct cdc_buf query_scratch, rows_scratch, event_tail;
+    struct cdc_buf query_scratch, statement_text, rows_scratch, event_tail;
     struct binlog_counts counts;
     bool has_boundary;
     struct cdc_offset boundary;
@@ -85,6 +86,9 @@ int decoder_rehash(struct binlog_decoder *decoder, size_t n_new, struct cdc_erro
 int decoder_room_for_cells(struct binlog_decoder *decoder, size_t n, struct cdc_error *error);
 int decoder_table_map(struct binlog_decoder *decoder, struct binlog_reader body, struct cdc_error *error);
 void decoder_forget_tables(struct binlog_decoder *decoder);
+/* A DDL statement: the tables that it names are described anew when they come again, even with the id of before (ids are
+ * counted anew when the server starts). */
+void decoder_altered(struct binlog_decoder *decoder, struct cdc_span sql);
 size_t decoder_slot_of(const struct binlog_decoder *decoder, uint64_t id);
 
 /* -- decoder_groups.c */

@@ -105,17 +105,29 @@ static int truncate_line(struct binlog_decoder *decoder, const struct binlog_que
 }
 
 /* MariaDB, binlog_alter_two_phase: ALTER TABLE is logged when it begins, and again when it has been done, or failed. */
-static bool is_done(const struct binlog_gtid *gtid)
+bool binlog_gtid_is_done(const struct binlog_gtid *gtid)
 {
     return gtid->kind != BINLOG_GTID_OF_MARIADB ||
            !(gtid->more_flags & (BINLOG_MARIADB_GTID_START_ALTER | BINLOG_MARIADB_GTID_ROLLBACK_ALTER));
+}
+
+struct cdc_span binlog_statement_text(const struct binlog_query *query, struct cdc_buf *text)
+{
+    const struct binlog_charset *charset = query->charset ? binlog_charset_of(query->charset) : NULL;
+    text->len = 0;
+    if (binlog_text_convert(text, charset, (const uint8_t *)query->sql.p, query->sql.n) && !text->failed)
+        return cdc_span(text->data, text->len);
+    return query->sql;
 }
 
 static int data_definition(struct binlog_decoder *decoder, const struct binlog_query *query,
                            const struct binlog_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {
     decoder_begin_event(decoder);
-    if (!is_of_accounts(statement->rest) && is_done(&decoder->group.gtid))
+    decoder->group.statements++;
+    if (statement->kind == BINLOG_STATEMENT_DDL && binlog_gtid_is_done(&decoder->group.gtid))
+        decoder_altered(decoder, binlog_statement_text(query, &decoder->statement_text));
+    if (!is_of_accounts(statement->rest) && binlog_gtid_is_done(&decoder->group.gtid))
         ddl_line(decoder, query, out);
     if (statement->kind == BINLOG_STATEMENT_TRUNCATE && truncate_line(decoder, query, statement, out, error) < 0)
         return -1;

@@ -78,6 +78,15 @@ static int keep_table(struct binlog_decoder *decoder, struct binlog_table *table
     return 0;
 }
 
+void decoder_altered(struct binlog_decoder *decoder, struct cdc_span sql)
+{
+    for (size_t i = 0; i < decoder->n_slots; i++)
+        if (decoder->tables[i] && binlog_statement_names(sql, cdc_span_text(decoder->tables[i]->name)))
+            decoder->tables[i]->body.len = 0;
+    if (decoder->settings.altered)
+        decoder->settings.altered(decoder->settings.context, sql);
+}
+
 static int complete_table(struct binlog_decoder *decoder, struct binlog_table *table, struct cdc_error *error)
 {
     const struct binlog_decoder_settings *settings = &decoder->settings;

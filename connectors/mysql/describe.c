@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What information_schema adds to a table of the log: the types' names, what is generated, and MariaDB's JSON, which is a
  * LONGTEXT with a constraint. It speaks of the table as it is now: what no longer fits is left out. */
+#include "connectors/mysql/history.h"
 #include "connectors/mysql/stream.h"
 
 #include <stdlib.h>
@@ -42,46 +43,12 @@ static struct binlog_column *find(struct binlog_table *table, const char *name)
     return NULL;
 }
 
-bool binlog_type_fits(const struct binlog_column *column, const char *type)
+bool binlog_is_generated(const char *extra)
 {
-    static const struct {
-        const char *name;
-        uint8_t types[4];
-    } families[] = {
-        {"tinyint", {BINLOG_TYPE_TINY}},
-        {"smallint", {BINLOG_TYPE_SHORT}},
-        {"mediumint", {BINLOG_TYPE_INT24}},
-        {"int", {BINLOG_TYPE_LONG}},
-        {"bigint", {BINLOG_TYPE_LONGLONG}},
-        {"decimal", {BINLOG_TYPE_DECIMAL}},
-        {"float", {BINLOG_TYPE_FLOAT}},
-        {"double", {BINLOG_TYPE_DOUBLE}},
-        {"bit", {BINLOG_TYPE_BIT}},
-        {"year", {BINLOG_TYPE_YEAR}},
-        {"date", {BINLOG_TYPE_DATE}},
-        {"time", {BINLOG_TYPE_TIME, BINLOG_TYPE_TIME2}},
-        {"datetime", {BINLOG_TYPE_DATETIME, BINLOG_TYPE_DATETIME2}},
-        {"timestamp", {BINLOG_TYPE_TIMESTAMP, BINLOG_TYPE_TIMESTAMP2}},
-        {"char", {BINLOG_TYPE_STRING}},
-        {"binary", {BINLOG_TYPE_STRING}},
-        {"uuid", {BINLOG_TYPE_STRING}},
-        {"inet4", {BINLOG_TYPE_STRING}},
-        {"inet6", {BINLOG_TYPE_STRING}},
-        {"enum", {BINLOG_TYPE_ENUM}},
-        {"set", {BINLOG_TYPE_SET}},
-        {"varchar", {BINLOG_TYPE_VARCHAR, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED}},
-        {"varbinary", {BINLOG_TYPE_VARCHAR, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED}},
-        {"vector", {BINLOG_TYPE_VECTOR, BINLOG_TYPE_VARCHAR}},
-        {"json", {BINLOG_TYPE_JSON, BINLOG_TYPE_BLOB}},
-    };
-    size_t n = strcspn(type, "( ");
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        if (strlen(families[i].name) == n && strncmp(families[i].name, type, n) == 0)
-            return memchr(families[i].types, column->type, sizeof families[i].types) != NULL;
-    if (column->type == BINLOG_TYPE_GEOMETRY)
-        return true;
-    bool blob = column->type == BINLOG_TYPE_BLOB || column->type == BINLOG_TYPE_MARIADB_BLOB_COMPRESSED;
-    return blob && (strstr(type, "text") || strstr(type, "blob"));
+    if (!extra)
+        return false;
+    return strstr(extra, "VIRTUAL GENERATED") || strstr(extra, "STORED GENERATED") ||
+           (strstr(extra, "GENERATED") && !strstr(extra, "DEFAULT_GENERATED"));
 }
 
 static int take_column(struct binlog_table *table, MYSQL_ROW row, struct cdc_error *error)
@@ -96,9 +63,7 @@ static int take_column(struct binlog_table *table, MYSQL_ROW row, struct cdc_err
         table->row_end = column;
     free(column->type_name);
     column->type_name = strdup(row[1]);
-    column->generated =
-        row[2] && *row[2] && (strstr(row[2], "GENERATED") != NULL) && strstr(row[2], "DEFAULT_GENERATED") == NULL;
-    column->generated |= row[2] && (strstr(row[2], "VIRTUAL GENERATED") || strstr(row[2], "STORED GENERATED"));
+    column->generated = binlog_is_generated(row[2]);
     return column->type_name ? 0 : cdc_error_memory(error);
 }
 
@@ -162,8 +127,9 @@ int binlog_stream_describe(void *context, struct binlog_table *table, const stru
                            struct cdc_error *error)
 {
     struct binlog_stream *stream = context;
-    if (binlog_stream_ensure_sql(stream, error) < 0 ||
-        (!table->has_names && binlog_schema_complete(stream, table, place, error) < 0))
-        return -1;
-    return binlog_describe(stream->sql, stream->server.flavor, table, error);
+    if (!table->has_names)
+        return binlog_schema_complete(stream, table, place, error);
+    return binlog_stream_ensure_sql(stream, error) < 0
+               ? -1
+               : binlog_describe(stream->sql, stream->server.flavor, table, error);
 }

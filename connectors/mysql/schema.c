@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Columns where the log does not name them (binlog_row_metadata MINIMAL or NO_LOG, the servers' defaults).
  *
- * information_schema speaks of now, the log of then. What it says holds at a place of the log when no statement between
- * that place and now has named the table: so the columns are read under the table's metadata lock (a DDL statement on it is
- * either in the log already or cannot have begun), the end of the log is asked for under it, too, and the log from the
- * place up to that end is searched for DDL statements with the table's name in them. One is found: which columns the
- * table had in between is not known, and reading stops. None is found: they hold, and go on to hold until a DDL statement
- * comes by, which gives the table a new id in the log, and the question is asked again. */
+ * What is kept of them from earlier (history.h) comes first. Else information_schema is asked, which speaks of now, while
+ * the log speaks of then. What it says holds at a place of the log when no statement between that place and now has named
+ * the table: so the columns are read under the table's metadata lock (a DDL statement on it is either in the log already or
+ * cannot have begun), the end of the log is asked for under it, too, and the log from the place up to that end is searched
+ * for DDL statements with the table's name in them. One is found: which columns the table had in between is not known, and
+ * reading stops. None is found: they hold, and go on to hold until a DDL statement that names the table comes by.
+ *
+ * So that something is kept of tables that no row has come of yet, those that are selected are asked for at the start and
+ * when DDL was read (schema_kept.c). */
+#include "connectors/mysql/history.h"
 #include "connectors/mysql/stream.h"
 
 #include <stdio.h>
@@ -36,10 +40,10 @@ static int keep(struct binlog_schema *schema, const struct binlog_query *query, 
                 struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    const struct binlog_charset *charset = query->charset ? binlog_charset_of(query->charset) : NULL;
-    if (!binlog_text_convert(&text, charset, (const uint8_t *)query->sql.p, query->sql.n)) {
+    struct cdc_span sql = binlog_statement_text(query, &text);
+    if (sql.p != text.data) {
         text.len = 0;
-        cdc_buf_append(&text, query->sql.p, query->sql.n);
+        cdc_buf_span(&text, sql);
     }
     if (schema->bytes + text.len > SEARCH_MAX) {
         cdc_buf_free(&text);
@@ -59,6 +63,7 @@ static int keep(struct binlog_schema *schema, const struct binlog_query *query, 
 
 struct search {
     struct binlog_schema *schema;
+    struct binlog_gtid gtid; /* of the transaction at hand */
     struct cdc_buf scratch;
 };
 
@@ -68,25 +73,47 @@ static int search_event(void *context, const struct binlog_header *header, struc
     struct search *search = context;
     struct binlog_query query;
     struct binlog_statement statement = {0};
+    if (header->type == BINLOG_MARIADB_GTID)
+        return binlog_gtid_parse(header, body, &search->gtid, error);
     if (header->type != BINLOG_QUERY && header->type != BINLOG_MARIADB_QUERY_COMPRESSED)
         return 0;
     if (binlog_query_parse(header, body, &search->scratch, &query, error) < 0)
         return -1;
     binlog_statement_parse(&statement, query.sql);
-    bool ddl = statement.kind == BINLOG_STATEMENT_DDL || statement.kind == BINLOG_STATEMENT_TRUNCATE;
+    bool ddl = statement.kind == BINLOG_STATEMENT_DDL && binlog_gtid_is_done(&search->gtid);
     binlog_statement_free(&statement);
     return ddl ? keep(search->schema, &query, place, error) : 0;
 }
 
-/* Lists the DDL statements from where the last search ended (or from `from`) up to `to`. */
-static int search_log(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
-                      struct cdc_error *error)
+/* Nothing before `from` is asked for again: reading goes on from there. */
+static void forget_before(struct binlog_schema *schema, const struct binlog_place *from)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < schema->n; i++) {
+        if (binlog_place_compare(&schema->found[i].place, from) > 0) {
+            schema->found[kept++] = schema->found[i];
+            continue;
+        }
+        schema->bytes -= schema->found[i].n;
+        free(schema->found[i].sql);
+    }
+    schema->n = kept;
+    schema->from = *from;
+}
+
+int binlog_schema_search(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
+                         struct cdc_error *error)
 {
     struct binlog_schema *schema = &stream->schema;
     if (!schema->searched || binlog_place_compare(&schema->from, from) > 0 ||
         binlog_place_compare(&schema->to, from) < 0) {
         binlog_schema_forget(schema);
         schema->from = schema->to = *from;
+    }
+    forget_before(schema, from);
+    if (binlog_place_compare(&schema->to, to) >= 0) {
+        schema->searched = true;
+        return 0;
     }
     struct search search = {.schema = schema};
     int result = binlog_walk(stream, &schema->to, to, search_event, &search, NULL, error);
@@ -100,118 +127,104 @@ static int search_log(struct binlog_stream *stream, const struct binlog_place *f
     return 0;
 }
 
+bool binlog_schema_is_named(const struct binlog_schema *schema, const char *table, const struct binlog_place *place)
+{
+    for (size_t i = 0; i < schema->n; i++)
+        if (binlog_place_compare(&schema->found[i].place, place) > 0 &&
+            binlog_statement_names(cdc_span(schema->found[i].sql, schema->found[i].n), cdc_span_text(table)))
+            return true;
+    return false;
+}
+
+void binlog_schema_each(const struct binlog_schema *schema, void (*visit)(void *context, struct cdc_span sql),
+                        void *context)
+{
+    for (size_t i = 0; i < schema->n; i++)
+        visit(context, cdc_span(schema->found[i].sql, schema->found[i].n));
+}
+
 /* -- the columns ------------------------------------------------------------------------------ */
 
 static int unknown(const struct binlog_table *table, const char *why, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "the columns that table %s.%s had at this place of the log are not known: %s",
                   table->db, table->name, why);
-    return cdc_error_hint(error,
-                          "SET GLOBAL binlog_row_metadata = FULL; and take a new snapshot: from then on the log names "
-                          "its columns");
+    return cdc_error_hint(
+        error,
+        "leave the table out (-T '%s.%s'), or take a new snapshot (remove the pipeline's offset files, and begin "
+        "with cdc-snapshot); SET GLOBAL binlog_row_metadata = FULL; first, and the log names columns from then on",
+        table->db, table->name);
 }
 
-/* As the server writes them, whatever sql_mode says: '' \\ \n \r \0 */
-static char label_byte(const char **p)
+/* MariaDB's JSON is a LONGTEXT with the constraint json_valid(`column`). */
+static int read_json(struct binlog_stream *stream, const struct binlog_table *table, struct cdc_buf *clauses,
+                     struct cdc_error *error)
 {
-    if (**p == '\'')
-        return *++*p;
-    if (**p != '\\' || !(*p)[1])
-        return **p;
-    switch (*++*p) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case '0': return '\0';
-    default: return **p;
-    }
-}
-
-static int labels_of(struct binlog_column *column, const char *type, struct cdc_error *error)
-{
-    const char *p = strchr(type, '(');
-    while (p && (*p == '(' || *p == ',') && p[1] == '\'') {
-        struct cdc_buf label = CDC_BUF_INIT;
-        bool has_nul = false;
-        for (p += 2; *p && !(p[0] == '\'' && p[1] != '\''); p++) {
-            char c = label_byte(&p);
-            has_nul |= c == '\0';
-            cdc_buf_byte(&label, c);
-        }
-        cdc_buf_byte(&label, '\0');
-        char **labels = realloc(column->labels, (column->n_labels + 1) * sizeof *labels);
-        if (!labels || label.failed) {
-            column->labels = labels ? labels : column->labels;
-            cdc_buf_free(&label);
-            return cdc_error_memory(error);
-        }
-        column->labels = labels;
-        labels[column->n_labels++] = label.data;
-        if (has_nul)
-            return cdc_error_set(error, CDC_EXIT_CONFIG,
-                                 "a label of an ENUM or SET column has a NUL in it, which has no meaning here");
-        p += *p == '\'';
-    }
-    return 0;
-}
-
-/* row: COLUMN_NAME, COLUMN_TYPE, COLLATION_NAME, IS_NULLABLE, COLUMN_KEY */
-static int take_column(struct binlog_table *table, struct binlog_column *column, MYSQL_ROW row, struct cdc_error *error)
-{
-    const char *type = row[1] ? row[1] : "";
-    bool label = column->type == BINLOG_TYPE_ENUM || column->type == BINLOG_TYPE_SET;
-    if (!row[0] || !binlog_type_fits(column, type) || column->nullable != (row[3] && strcmp(row[3], "YES") == 0))
-        return unknown(table, "they have other types now", error);
-    free(column->name);
-    column->name = strdup(row[0]);
-    column->is_unsigned |= strstr(type, "unsigned") != NULL;
-    column->key |= row[4] && strcmp(row[4], "PRI") == 0;
-    if (!column->charset)
-        column->charset = row[2] ? binlog_charset_named(row[2]) : binlog_charset_named("binary");
-    if (!column->name)
-        return cdc_error_memory(error);
-    return label && column->n_labels == 0 ? labels_of(column, type, error) : 0;
-}
-
-static int take_columns(struct binlog_table *table, MYSQL_RES *result, struct cdc_error *error)
-{
-    size_t i = 0;
-    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL; i++) {
-        if (i >= table->n_columns)
-            return unknown(table, "it has more of them now", error);
-        if (take_column(table, &table->columns[i], row, error) < 0)
-            return -1;
-    }
-    if (i == 0)
-        return unknown(table, "it does not exist any more, or may not be seen", error);
-    if (i == table->n_columns || binlog_table_name_hidden(table, i, error))
+    if (stream->server.flavor != BINLOG_MARIADB)
         return 0;
-    return error->status ? -1 : unknown(table, "it has fewer of them now", error);
-}
-
-static int read_locked(struct binlog_stream *stream, struct binlog_table *table, struct binlog_place *end,
-                       struct cdc_error *error)
-{
-    char *gtids = NULL;
-    MYSQL_RES *result = binlog_query_table(stream->sql,
-                                           "SELECT COLUMN_NAME, COLUMN_TYPE, COLLATION_NAME, IS_NULLABLE, COLUMN_KEY "
-                                           "FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ",
-                                           " ORDER BY ORDINAL_POSITION", table, error);
-    int status = result ? take_columns(table, result, error) : -1;
+    MYSQL_RES *result = binlog_query_table(
+        stream->sql, "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ", "",
+        table, error);
+    if (!result)
+        return -1;
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;)
+        if (row[0])
+            cdc_buf_append(clauses, row[0], strlen(row[0]) + 1);
     mysql_free_result(result);
-    if (status == 0)
-        status = binlog_server_end(stream->sql, &stream->server, end, &gtids, error);
-    free(gtids);
-    return status;
+    return clauses->failed ? cdc_error_memory(error) : 0;
 }
 
-/* A transaction that has touched the table holds its metadata lock: no DDL statement on it is under way. */
-static int read_columns(struct binlog_stream *stream, struct binlog_table *table, struct binlog_place *end,
+static bool is_json(const struct cdc_buf *clauses, const char *column)
+{
+    char expected[300];
+    int n = snprintf(expected, sizeof expected, "json_valid(`%s`)", column);
+    for (size_t at = 0; n > 0 && at < clauses->len; at += strlen(clauses->data + at) + 1)
+        if (strcmp(clauses->data + at, expected) == 0)
+            return true;
+    return false;
+}
+
+/* row: COLUMN_NAME, COLUMN_TYPE, COLLATION_NAME, IS_NULLABLE, COLUMN_KEY, EXTRA, GENERATION_EXPRESSION */
+static void add_column(struct cdc_buf *columns, MYSQL_ROW row, const struct cdc_buf *clauses)
+{
+    const char *name = row[0] ? row[0] : "", *type = row[1] ? row[1] : "";
+    unsigned flags = (row[3] && strcmp(row[3], "YES") == 0 ? BINLOG_KEPT_NULLABLE : 0) |
+                     (row[4] && strcmp(row[4], "PRI") == 0 ? BINLOG_KEPT_KEY : 0) |
+                     (binlog_is_generated(row[5]) ? BINLOG_KEPT_GENERATED : 0) |
+                     (row[6] && strcmp(row[6], "ROW END") == 0 ? BINLOG_KEPT_ROW_END : 0);
+    if (strcmp(type, "longtext") == 0 && is_json(clauses, name))
+        type = "json";
+    binlog_columns_add(columns, name, type, row[2], flags);
+}
+
+static int read_columns(struct binlog_stream *stream, const struct binlog_table *table, struct cdc_buf *columns,
                         struct cdc_error *error)
 {
-    struct cdc_error gone = {0}, ignored = {0};
-    struct cdc_buf sql = CDC_BUF_INIT;
-    if (binlog_execute(stream->sql, "START TRANSACTION", "cannot begin a transaction", error) < 0)
+    struct cdc_buf clauses = CDC_BUF_INIT;
+    MYSQL_RES *result = NULL;
+    if (read_json(stream, table, &clauses, error) == 0)
+        result = binlog_query_table(stream->sql,
+                                    "SELECT COLUMN_NAME, COLUMN_TYPE, COLLATION_NAME, IS_NULLABLE, COLUMN_KEY, EXTRA, "
+                                    "GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ",
+                                    " ORDER BY ORDINAL_POSITION", table, error);
+    columns->len = 0;
+    for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;)
+        add_column(columns, row, &clauses);
+    bool none = columns->len == 0;
+    binlog_columns_end(columns);
+    cdc_buf_free(&clauses);
+    mysql_free_result(result);
+    if (!result)
         return -1;
+    if (columns->failed)
+        return cdc_error_memory(error);
+    return none ? unknown(table, "it does not exist any more, or may not be seen", error) : 0;
+}
+
+static int lock(struct binlog_stream *stream, const struct binlog_table *table, struct cdc_error *error)
+{
+    struct cdc_error gone = {0};
+    struct cdc_buf sql = CDC_BUF_INIT;
     cdc_buf_lit(&sql, "SELECT 1 FROM ");
     binlog_append_identifier(&sql, table->db);
     cdc_buf_byte(&sql, '.');
@@ -220,34 +233,62 @@ static int read_columns(struct binlog_stream *stream, struct binlog_table *table
     cdc_buf_byte(&sql, '\0');
     int status = sql.failed ? cdc_error_memory(error) : binlog_execute(stream->sql, sql.data, "cannot lock", &gone);
     cdc_buf_free(&sql);
-    if (status < 0 && gone.status != 0)
-        status = cdc_error_is_transient(&gone) ? cdc_error_set(error, gone.status, "%s", gone.text)
-                                               : unknown(table, gone.text, error);
+    if (status == 0 || gone.status == 0)
+        return status;
+    return cdc_error_is_transient(&gone) ? cdc_error_set(error, gone.status, "%s", gone.text)
+                                         : unknown(table, gone.text, error);
+}
+
+/* A transaction that has touched the table holds its metadata lock: no DDL statement on it is under way. One for each
+ * table, so that it sees what was committed when the lock was got. */
+int binlog_schema_ask(struct binlog_stream *stream, const struct binlog_table *table, struct cdc_buf *columns,
+                      struct binlog_place *end, struct cdc_error *error)
+{
+    struct cdc_error ignored = {0};
+    char *gtids = NULL;
+    if (binlog_execute(stream->sql, "START TRANSACTION", "cannot begin a transaction", error) < 0)
+        return -1;
+    int status = lock(stream, table, error);
     if (status == 0)
-        status = read_locked(stream, table, end, error);
+        status = read_columns(stream, table, columns, error);
+    if (status == 0)
+        status = binlog_server_end(stream->sql, &stream->server, end, &gtids, error);
+    free(gtids);
     (void)binlog_execute(stream->sql, "ROLLBACK", "", &ignored);
     return status;
 }
 
-static bool is_named_since(const struct binlog_schema *schema, const struct binlog_table *table,
-                           const struct binlog_place *place)
+static int prove(struct binlog_stream *stream, struct binlog_table *table, const struct binlog_place *place,
+                 struct cdc_buf *columns, struct cdc_error *error)
 {
-    for (size_t i = 0; i < schema->n; i++)
-        if (binlog_place_compare(&schema->found[i].place, place) > 0 &&
-            binlog_statement_names(cdc_span(schema->found[i].sql, schema->found[i].n), cdc_span_text(table->name)))
-            return true;
-    return false;
+    struct binlog_place end;
+    const char *why;
+    if (place->position > UINT32_MAX)
+        return unknown(table, "the place is beyond 4 GiB in its file", error);
+    if (binlog_stream_ensure_sql(stream, error) < 0 || binlog_schema_ask(stream, table, columns, &end, error) < 0 ||
+        binlog_schema_search(stream, place, &end, error) < 0)
+        return -1;
+    if (binlog_schema_is_named(&stream->schema, table->name, place))
+        return unknown(table, "a later statement in the log changes it", error);
+    int fits = binlog_columns_apply(cdc_span(columns->data, columns->len), table, stream->server.flavor, &why, error);
+    return fits < 0 ? -1 : fits ? 0 : unknown(table, why, error);
 }
 
 int binlog_schema_complete(struct binlog_stream *stream, struct binlog_table *table, const struct binlog_place *place,
                            struct cdc_error *error)
 {
-    struct binlog_place end;
-    if (place->position > UINT32_MAX)
-        return unknown(table, "the place is beyond 4 GiB in its file", error);
-    if (read_columns(stream, table, &end, error) < 0 || search_log(stream, place, &end, error) < 0)
-        return -1;
-    if (is_named_since(&stream->schema, table, place))
-        return unknown(table, "a later statement in the log changes it", error);
-    return 0;
+    struct binlog_moment moment = binlog_decoder_moment(stream->decoder);
+    struct cdc_span kept = binlog_history_find(stream->history, table->db, table->name, moment);
+    struct cdc_buf columns = CDC_BUF_INIT;
+    const char *why;
+    if (kept.p) {
+        int fits = binlog_columns_apply(kept, table, stream->server.flavor, &why, error);
+        return fits < 0 ? -1 : fits ? 0 : unknown(table, why, error);
+    }
+    int result = prove(stream, table, place, &columns, error);
+    if (result == 0)
+        result = binlog_history_add(stream->history, table->db, table->name, moment,
+                                    cdc_span(columns.data, columns.len), error);
+    cdc_buf_free(&columns);
+    return result;
 }

@@ -107,9 +107,11 @@ struct binlog_stream_settings {
     const char *until; /* "now", FILE:POSITION, an RFC 3339 time; NULL */
     double heartbeat;
     int64_t max_events;
-    uint32_t server_id;                /* 0: made of host and name */
-    const char *xa_folder;             /* see decoder.h; NULL */
-    bool resume_only;                  /* a position exists somewhere */
+    uint32_t server_id;           /* 0: made of host and name */
+    const char *xa_folder;        /* see decoder.h; NULL */
+    const char *schema_file;      /* see history.h; NULL */
+    const struct cdc_offset *own; /* what the pipeline's own offset file has at the start; NULL. BORROWED until then */
+    bool resume_only;             /* a position exists somewhere */
     const struct cdc_offset *snapshot; /* where a snapshot says that the log begins; NULL. BORROWED */
 };
 /* USAGE when text is none of what start may be. */
@@ -139,6 +141,8 @@ int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_cont
  * A query of information_schema about one table: head ends before the database's literal. RETURNS NEW */
 MYSQL_RES *binlog_query_table(MYSQL *mysql, const char *head, const char *tail, const struct binlog_table *table,
                               struct cdc_error *error);
+/* EXTRA of information_schema.COLUMNS */
+bool binlog_is_generated(const char *extra);
 /* What information_schema adds to named columns: the types' names, what is generated, MariaDB's JSON. */
 int binlog_describe(MYSQL *mysql, enum binlog_flavor flavor, struct binlog_table *table, struct cdc_error *error);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The binary log of a live server as a source. Nothing is ever confirmed to the server: it keeps its log by time, and a
  * position that is gone is exit 79. */
+#include "connectors/mysql/history.h"
 #include "connectors/mysql/stream.h"
 #include "connectors/mysql/wire.h"
 
@@ -26,7 +27,8 @@ struct binlog_stream *binlog_stream_new(const struct binlog_stream_settings *set
     stream->settings = *settings;
     stream->metrics = metrics;
     stream->log = log;
-    if (binlog_stream_until_parse(stream, settings->until, error) == 0)
+    stream->history = binlog_history_new(settings->schema_file, settings->name, error);
+    if (stream->history && binlog_stream_until_parse(stream, settings->until, error) == 0)
         return stream;
     binlog_stream_free(stream);
     return NULL;
@@ -49,6 +51,7 @@ void binlog_stream_free(struct binlog_stream *stream)
     binlog_stream_disconnect(stream);
     binlog_decoder_free(stream->decoder);
     binlog_schema_forget(&stream->schema);
+    binlog_history_free(stream->history);
     free(stream->start.gtids);
     free(stream);
 }
@@ -142,6 +145,14 @@ static int take_event(struct binlog_stream *stream, struct cdc_buf *out, struct 
     return take_part(stream, &part, out, error);
 }
 
+/* Before any line behind a DDL statement goes out: who reads it may have the position stored, and then what held before
+ * the statement must not be taken to hold behind it. */
+static int save_schema(struct binlog_stream *stream, bool failed, struct cdc_error *error)
+{
+    struct cdc_error other = {0};
+    return binlog_schema_save(stream, failed ? &other : error);
+}
+
 static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, size_t limit, struct cdc_error *error)
 {
     struct binlog_stream *stream = source;
@@ -157,6 +168,12 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
         got = take_event(stream, out, error);
         if (got == 1 && !stream->more && !stream->ended)
             end_if_reached(stream);
+    }
+    if (got >= 0 && (got == 0 || stream->ended) && binlog_schema_look_if_due(stream, error) < 0)
+        got = -1;
+    if (save_schema(stream, got < 0, error) < 0) {
+        out->len = before;
+        got = -1;
     }
     if (stream->received)
         stream->last_receive = cdc_clock_ms();
@@ -207,15 +224,22 @@ static int stream_confirm(void *source, const struct cdc_offset *offset, struct 
     struct binlog_stream *stream = source;
     uint64_t number;
     (void)error;
-    if (stream->decoder && offset->pos && binlog_pos_number(offset->pos, &number))
+    if (stream->decoder && offset->pos && binlog_pos_number(offset->pos, &number)) {
         binlog_decoder_confirm(stream->decoder, number);
+        binlog_history_confirm(stream->history, number);
+    }
     return 0;
 }
 
 static const struct cdc_offset *stream_boundary(void *source)
 {
     struct binlog_stream *stream = source;
-    return stream->decoder ? binlog_boundary(stream->decoder) : NULL;
+    const struct cdc_offset *boundary = stream->decoder ? binlog_boundary(stream->decoder) : NULL;
+    if (!boundary)
+        return NULL;
+    stream->boundary = *boundary;
+    stream->boundary.state = binlog_history_state(stream->history);
+    return &stream->boundary;
 }
 
 const struct cdc_source_ops binlog_stream_ops = {

@@ -7,12 +7,12 @@
 
 /* Where reading begins. */
 struct stream_start {
-    uint64_t number;     /* C of the last complete transaction */
-    uint64_t confirmed;  /* C that the sinks have stored, as the server counted that gave it; 0: nothing */
-    uint32_t heartbeats; /* that were written behind it */
-    char *gtids;         /* complete with it; owned; "" when not known */
-    struct binlog_place place;
-    char server_uuid[128]; /* that place belongs to; "" when not known */
+    uint64_t number;           /* C of the last complete transaction */
+    uint64_t confirmed;        /* C that the sinks have stored, as the server counted that gave it; 0: nothing */
+    uint32_t heartbeats;       /* that were written behind it */
+    char *gtids;               /* complete with it; owned; "" when not known */
+    struct binlog_place place; /* never behind the GTIDs */
+    char server_uuid[128];     /* that place belongs to; "" when not known */
 };
 
 /* The DDL statements between two places of the log (schema.c). */
@@ -22,6 +22,8 @@ struct binlog_schema {
     struct binlog_ddl *found;
     size_t n, bytes;
 };
+
+struct binlog_history;
 
 struct binlog_stream {
     struct binlog_stream_settings settings;
@@ -40,6 +42,10 @@ struct binlog_stream {
     bool more; /* the decoder holds a payload */
     bool ended, received;
     struct binlog_schema schema;
+    struct binlog_history *history;
+    bool look; /* there may be tables whose columns are not known */
+    int64_t next_look;
+    struct cdc_offset boundary;
     bool announce; /* a first start: its place is told at once, so that the next one goes on from there */
     int64_t last_receive, last_line;
 };
@@ -64,8 +70,6 @@ void binlog_stream_disconnect(void *source);
 /* -- describe.c: names, types and keys that the log does not tell, from information_schema */
 int binlog_stream_describe(void *context, struct binlog_table *table, const struct binlog_place *place,
                            struct cdc_error *error);
-/* Could a column of that type's name have been logged with this type? Only what matters for values is looked at. */
-bool binlog_type_fits(const struct binlog_column *column, const char *type);
 
 /* -- walk.c */
 /* Reads the log from one place to another beside the stream, or until visit has seen enough; it gets every event but
@@ -90,5 +94,25 @@ bool binlog_stream_by_gtid(const struct binlog_stream *stream);
 int binlog_schema_complete(struct binlog_stream *stream, struct binlog_table *table, const struct binlog_place *place,
                            struct cdc_error *error);
 void binlog_schema_forget(struct binlog_schema *schema);
+/* Lists the DDL statements from where the last search ended (or from `from`) up to `to`. */
+int binlog_schema_search(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
+                         struct cdc_error *error);
+/* Does one behind the place name the table? */
+bool binlog_schema_is_named(const struct binlog_schema *schema, const char *table, const struct binlog_place *place);
+void binlog_schema_each(const struct binlog_schema *schema, void (*visit)(void *context, struct cdc_span sql),
+                        void *context);
+/* The columns of a table (db and name) as of now, and an end of the log up to which no statement on it is missing. */
+int binlog_schema_ask(struct binlog_stream *stream, const struct binlog_table *table, struct cdc_buf *columns,
+                      struct binlog_place *end, struct cdc_error *error);
+
+/* -- schema_kept.c */
+/* Once the start is settled. resumes: from a position that the pipeline has reached before. */
+int binlog_schema_connect(struct binlog_stream *stream, bool resumes, struct cdc_error *error);
+/* Asks for the columns of all tables that are selected and not known, and keeps what holds at that place and moment. */
+int binlog_schema_look(struct binlog_stream *stream, const struct binlog_place *place, struct binlog_moment moment,
+                       struct cdc_error *error);
+int binlog_schema_look_if_due(struct binlog_stream *stream, struct cdc_error *error);
+void binlog_schema_altered(void *context, struct cdc_span sql);
+int binlog_schema_save(struct binlog_stream *stream, struct cdc_error *error);
 
 #endif

@@ -160,6 +160,7 @@ static int ensure_decoder(struct binlog_stream *stream, struct cdc_error *error)
                                                      .n_exclude = s->n_exclude,
                                                      .describe = binlog_stream_describe,
                                                      .look_ahead = binlog_stream_look_ahead,
+                                                     .altered = binlog_schema_altered,
                                                      .context = stream,
                                                      .xa_folder = s->xa_folder};
     if (!stream->decoder) {
@@ -203,7 +204,9 @@ int binlog_stream_connect(void *source, const struct cdc_offset *from, struct cd
     stream->more = false;
     if (binlog_stream_ensure_sql(stream, error) < 0 || binlog_server_read(stream->sql, &stream->server, error) < 0 ||
         binlog_stream_start(stream, from, error) < 0 || settle_until(stream, error) < 0 ||
-        ensure_decoder(stream, error) < 0 || start_dump(stream, error) < 0) {
+        ensure_decoder(stream, error) < 0 ||
+        binlog_schema_connect(stream, from && from->pos && *from->pos, error) < 0 ||
+        binlog_schema_save(stream, error) < 0 || start_dump(stream, error) < 0) {
         binlog_stream_disconnect(stream);
         return -1;
     }

@@ -62,6 +62,21 @@ static int take_gtids(struct binlog_stream *stream, const char *text, struct cdc
     return result;
 }
 
+/* What is committed between two questions must not lie before the place and behind the GTIDs: a start from there would
+ * find other transactions in its place. MariaDB tells the GTIDs of a place; on MySQL they are asked for last. */
+static int start_at_end(struct binlog_stream *stream, struct cdc_error *error)
+{
+    struct stream_start *start = &stream->start;
+    struct binlog_place later;
+    if (binlog_server_end(stream->sql, &stream->server, &start->place, &start->gtids, error) < 0)
+        return -1;
+    free(start->gtids);
+    start->gtids = NULL;
+    return stream->server.flavor == BINLOG_MARIADB
+               ? binlog_gtids_at(stream, &start->place, &start->gtids, error)
+               : binlog_server_end(stream->sql, &stream->server, &later, &start->gtids, error);
+}
+
 /* The very first start: C begins at the wall clock, see decoder.h. */
 static int start_fresh(struct binlog_stream *stream, struct cdc_error *error)
 {
@@ -73,7 +88,7 @@ static int start_fresh(struct binlog_stream *stream, struct cdc_error *error)
     start->number = (uint64_t)cdc_clock_wall_ms() * 1000;
     snprintf(start->server_uuid, sizeof start->server_uuid, "%s", stream->server.uuid);
     if (strcmp(text, "now") == 0)
-        return binlog_server_end(stream->sql, &stream->server, &start->place, &start->gtids, error);
+        return start_at_end(stream, error);
     if (strcmp(text, "oldest") == 0) {
         if (binlog_server_oldest(stream->sql, &stream->server, &start->place, &start->gtids, error) < 0)
             return -1;
@@ -285,10 +300,29 @@ static int check(struct binlog_stream *stream, struct cdc_error *error)
                                                  : check_mariadb_place(stream, error);
 }
 
+/* File and offset of another server say nothing here. A snapshot of MariaDB does not tell whose they are: the GTIDs do. */
+static int leave_old_place(struct binlog_stream *stream, struct cdc_error *error)
+{
+    struct stream_start *start = &stream->start;
+    struct cdc_error gone = {0};
+    char *gtids = NULL;
+    bool known = start->server_uuid[0] || stream->server.flavor == BINLOG_MYSQL;
+    if (!binlog_stream_by_gtid(stream) || !start->place.file[0] || strcmp(start->server_uuid, stream->server.uuid) == 0)
+        return 0;
+    int same =
+        known || binlog_gtids_at(stream, &start->place, &gtids, &gone) < 0 ? 0 : same_gtids(stream, gtids, error);
+    free(gtids);
+    if (cdc_error_is_transient(&gone))
+        return cdc_error_set(error, gone.status, "%s", gone.text);
+    if (same == 0)
+        memset(&start->place, 0, sizeof start->place);
+    return same < 0 ? -1 : 0;
+}
+
 int binlog_stream_start(struct binlog_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     if (settle(stream, from, error) < 0 || check(stream, error) < 0)
         return -1;
     leave_old_numbers(stream);
-    return 0;
+    return leave_old_place(stream, error);
 }

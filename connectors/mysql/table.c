@@ -296,7 +296,10 @@ static int read_optional(struct binlog_table *table, enum binlog_flavor flavor, 
                          struct binlog_reader *value, struct cdc_error *error)
 {
     switch (type) {
-    case OPTIONAL_SIGNEDNESS: read_signedness(table, value); return 0;
+    case OPTIONAL_SIGNEDNESS:
+        read_signedness(table, value);
+        table->has_signs = true;
+        return 0;
     case OPTIONAL_DEFAULT_CHARSET: read_default_charset(table, flavor, false, value); return 0;
     case OPTIONAL_CHARSETS: read_charsets(table, flavor, false, value); return 0;
     case OPTIONAL_NAMES: return read_names(table, value, error);

@@ -203,7 +203,8 @@ def types():
     yield "enum(" + ",".join(f"'v{i}'" for i in range(300)) + ")", Text(), ["'v0'", "'v254'", "'v255'", "'v299'"]
     yield "enum('Ж','ё') character set cp1251", Text(), [quote("Ж"), quote("ё")]
     yield "enum('a','bü','') character set ucs2", Text(), ["'a'", "'bü'", "''"]
-    yield "enum('c','😀') character set utf32", Text(), ["'c'", "'😀'"]
+    if os.environ.get("TYPES_NAMED", "1") == "1":  # information_schema shows it as '?'
+        yield "enum('c','😀') character set utf32", Text(), ["'c'", "'😀'"]
     yield "set('a','b','c d','é')", Text(), ["''", "'a'", "'a,c d'", "'a,b,c d,é'", "'é'"]
     yield "set(" + ",".join(f"'s{i}'" for i in range(64)) + ")", Text(), ["'s0'", "'s63'", "18446744073709551615", "9223372036854775808", "0"]
     yield "set('表','ｶ') character set sjis", Text(), [quote("表"), quote("表,ｶ")]
