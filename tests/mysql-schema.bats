@@ -296,3 +296,36 @@ END
     stops t
     is "rows" '["u",{"id":1,"e":"?"}]' "$(images)"
 }
+
+replicated() { [ "$(MYSQL_SERVER=replica msql -N 'select count(*) from t' 2>/dev/null)" = "$1" ]; }
+@test "another server: its own log tells what holds, a place of the old one's says nothing" {
+    msql "create table t (id int primary key, a int, b int)"
+    msql "flush binary logs; flush binary logs; flush binary logs"
+    begin
+    MYSQL_DATABASE='' mysql_start replica --binlog-row-metadata="$(least)"
+    mysql_replicate replica main
+    msql "insert into t values (1, 10, 20)"
+    wait_until -t 60 replicated 1
+    URL=$(mysql_url replica)
+    read_all
+    is "rows" '["t",{"id":1,"a":10,"b":20}]' "$(images)"
+    URL=$(mysql_url)
+    msql "flush binary logs; insert into t values (2, 11, 21)"
+    read_all
+    is "back again" '["t",{"id":2,"a":11,"b":21}]' "$(images)"
+    # From here on it was altered before anybody asked this server.
+    msql "insert into t values (3, 12, 22); alter table t change a x int, change b a int; insert into t values (4, 13, 23)"
+    wait_until -t 60 replicated 4
+    URL=$(mysql_url replica)
+    stops t
+    is "rows" "" "$(images)"
+    # The one that knows goes on.
+    URL=$(mysql_url)
+    read_all
+    diff <(images) - <<'END'
+["t",{"id":3,"a":12,"b":22}]
+["t",{"id":4,"x":13,"a":23}]
+END
+    mysql_promote replica
+    mysql_stop replica
+}

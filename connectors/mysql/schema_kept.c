@@ -86,8 +86,11 @@ static int begin(struct binlog_stream *stream, bool resumes, struct cdc_error *e
     if (binlog_history_is_of(stream->history, uuid))
         return 0; /* the same process has read all since then */
     int kept = stream->has_start ? 0 : take_kept(stream, resumes, error);
-    return kept != 0 ? (kept < 0 ? -1 : 0)
-                     : binlog_history_begin(stream->history, uuid, !stream->server.full_metadata, error);
+    if (kept != 0)
+        return kept < 0 ? -1 : 0;
+    /* What is kept of another server stays until something is known of this one: reading may go back there. */
+    bool keep = !stream->server.full_metadata && same_server(stream);
+    return binlog_history_begin(stream->history, uuid, keep, error);
 }
 
 int binlog_schema_connect(struct binlog_stream *stream, bool resumes, struct cdc_error *error)
