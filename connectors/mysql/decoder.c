@@ -132,8 +132,8 @@ static int dispatch(struct binlog_decoder *decoder, const struct binlog_header *
                     struct cdc_buf *out, struct cdc_error *error)
 {
     struct group *group = &decoder->group;
-    if (group->open && decoder_indexes(header->type))
-        group->index++;
+    group->index += decoder_indexes(header->type);
+    group->bytes += header->size;
     bool hold = decoder->flavor == BINLOG_MARIADB && !(group->open && group->released);
     int result = take_event(decoder, header, body, hold ? &decoder->held : out, error);
     if (result < 0)

@@ -115,10 +115,11 @@ struct binlog_decoder_settings {
      * tell. May be NULL. 0 or -1: CONFIG when they cannot be known for sure. */
     int (*describe)(void *context, struct binlog_table *table, const struct binlog_place *place,
                     struct cdc_error *error);
-    /* Shows the events behind the one at hand, which ends at `from`, to visit, until that has seen enough; a ROTATE where
-     * the file ends and another one follows. Bodies of rows events may be left out. None, when it cannot. May be NULL. */
-    int (*look_ahead)(void *context, const struct binlog_place *from, binlog_visit *visit, void *visitor,
-                      struct cdc_error *error);
+    /* Shows the events of the open group, from its first one on, to visit, until that has seen enough; a ROTATE where the
+     * file ends and another one follows. from: where it begins, which is so many bytes before the end of the event at hand
+     * (if all were seen). Bodies of rows events may be left out. None, when it cannot. May be NULL. */
+    int (*look_ahead)(void *context, const struct binlog_place *from, uint64_t bytes, binlog_visit *visit,
+                      void *visitor, struct cdc_error *error);
     /* A DDL statement was read (UTF-8, where it can be): tables that it names may have other columns from here on. May be
      * NULL. */
     void (*altered)(void *context, struct cdc_span sql);

@@ -14,8 +14,12 @@ void decoder_begin_group(struct binlog_decoder *decoder, const struct binlog_hea
     char head[17 + 16];
     struct cdc_buf pos = {head, 0, sizeof head, false};
     struct cdc_buf numbers = group->numbers, tail = group->tail;
-    *group = (struct group){
-        .open = true, .server_id = header->server_id, .counts = decoder->counts, .numbers = numbers, .tail = tail};
+    *group = (struct group){.open = true,
+                            .start = decoder->place.position,
+                            .server_id = header->server_id,
+                            .counts = decoder->counts,
+                            .numbers = numbers,
+                            .tail = tail};
     if (gtid)
         group->gtid = *gtid;
     decoder->n_savepoints = decoder->n_undone = decoder->at_undone = 0;

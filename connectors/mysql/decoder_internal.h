@@ -14,6 +14,7 @@ struct group {
     uint64_t statements;            /* of DDL */
     uint64_t ordinal, events, rows; /* events: all lines of changes; rows: those of them that are no statements */
     bool released;                  /* its lines are no longer held back */
+    uint64_t start, bytes;          /* where it begins in its file, and how much of it was seen */
     uint64_t index;                 /* of the event at hand, see decoder_indexes */
     bool foreseen;                  /* what becomes of the rest is known */
     bool forgotten;                 /* nothing of it is to be kept */

@@ -177,6 +177,7 @@ bool decoder_indexes(uint8_t type)
 /* The rest of a group, seen before it is decoded. */
 struct outlook {
     struct binlog_decoder *decoder;
+    uint64_t seen;        /* index of the last event that was decoded */
     uint64_t index, rows; /* rows: as many events of them as there are; a change of their number is all that counts */
     uint64_t statement;   /* index of the last one that stays, whatever is undone */
     bool ended, rolled_back, cut_off;
@@ -237,6 +238,8 @@ static int foresee(void *context, const struct binlog_header *header, struct bin
     struct binlog_statement statement = {0};
     (void)place;
     outlook->index += decoder_indexes(header->type);
+    if (decoder_indexes(header->type) && outlook->index <= outlook->seen)
+        return 0;
     outlook->rows += is_rows(header->type);
     outlook->ended = header->type == BINLOG_XID;
     outlook->cut_off = header->type == BINLOG_MARIADB_GTID || header->type == BINLOG_ROTATE;
@@ -256,10 +259,12 @@ int decoder_look_ahead(struct binlog_decoder *decoder, struct cdc_error *error)
 {
     const struct binlog_decoder_settings *settings = &decoder->settings;
     struct group *group = &decoder->group;
-    struct outlook outlook = {.decoder = decoder, .index = group->index, .rows = group->rows};
+    struct outlook outlook = {.decoder = decoder, .seen = group->index, .rows = group->rows};
+    struct binlog_place from = decoder->place;
+    from.position = group->start; /* the events of a group may not tell theirs */
     if (!settings->look_ahead || decoder->in_xa)
         return 0;
-    if (settings->look_ahead(settings->context, &decoder->place, foresee, &outlook, error) < 0)
+    if (settings->look_ahead(settings->context, &from, group->bytes, foresee, &outlook, error) < 0)
         return -1;
     if (!outlook.ended && !outlook.cut_off)
         return 0;

@@ -227,15 +227,15 @@ static int visit_event(struct reading *reading, off_t *offset, struct cdc_buf *e
     return result == 0 ? 1 : result < 0 ? -1 : 0;
 }
 
-static int look_ahead(void *context, const struct binlog_place *from, binlog_visit *visit, void *visitor,
-                      struct cdc_error *error)
+static int look_ahead(void *context, const struct binlog_place *from, uint64_t bytes, binlog_visit *visit,
+                      void *visitor, struct cdc_error *error)
 {
     struct reading *reading = context;
     struct cdc_buf event = CDC_BUF_INIT;
     off_t offset = lseek(reading->fd, 0, SEEK_CUR); /* not of a pipe */
     int result = offset < 0 ? 0 : 1;
-    (void)from;
-    offset -= (off_t)(reading->buf.len - reading->at);
+    (void)from; /* positions may be those of another server, in a relay log */
+    offset -= (off_t)(reading->buf.len - reading->at + bytes);
     while (result > 0)
         result = visit_event(reading, &offset, &event, visit, visitor, error);
     cdc_buf_free(&event);

@@ -77,8 +77,8 @@ int binlog_stream_describe(void *context, struct binlog_table *table, const stru
 int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
                 binlog_visit *visit, void *context, struct binlog_place *end, struct cdc_error *error);
 /* For the decoder: from a place to the end of its file. */
-int binlog_stream_look_ahead(void *context, const struct binlog_place *from, binlog_visit *visit, void *visitor,
-                             struct cdc_error *error);
+int binlog_stream_look_ahead(void *context, const struct binlog_place *from, uint64_t bytes, binlog_visit *visit,
+                             void *visitor, struct cdc_error *error);
 /* The GTID set that is complete at a place; "" where the server has none. RETURNS NEW (free) */
 int binlog_gtids_at(struct binlog_stream *stream, const struct binlog_place *place, char **gtids,
                     struct cdc_error *error);

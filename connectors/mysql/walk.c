@@ -68,12 +68,14 @@ static int take_packets(struct walk *walk, MYSQL *dump, const struct binlog_plac
     int got = wire ? 1 : -1;
     while (got == 1 && binlog_place_compare(&walk->place, to) < 0) {
         got = binlog_wire_read(wire, &part, error);
+        if (got < 0)
+            cdc_error_prefix(error, "cannot search the log");
         int taken = got == 1 ? take_event(walk, &part, error) : 0;
         if (taken != 0)
             got = taken;
     }
     binlog_wire_free(wire);
-    return got < 0 ? cdc_error_prefix(error, "cannot search the log") : 0;
+    return got < 0 ? -1 : 0;
 }
 
 int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
@@ -93,9 +95,11 @@ int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, c
     return result;
 }
 
-int binlog_stream_look_ahead(void *context, const struct binlog_place *from, binlog_visit *visit, void *visitor,
-                             struct cdc_error *error)
+/* The bytes are not told right here: the server leaves out what was not asked for. */
+int binlog_stream_look_ahead(void *context, const struct binlog_place *from, uint64_t bytes, binlog_visit *visit,
+                             void *visitor, struct cdc_error *error)
 {
+    (void)bytes;
     const struct binlog_header rotate = {.type = BINLOG_ROTATE};
     struct binlog_stream *stream = context;
     struct binlog_place to = *from, end = *from;
