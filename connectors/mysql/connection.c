@@ -203,8 +203,21 @@ static int status_of(unsigned number)
     }
 }
 
+/* A certificate that is refused is refused the next time, too; a handshake that was cut may succeed. */
+static bool is_about_certificates(unsigned number, const char *text)
+{
+    return number == CR_SSL_CONNECTION_ERROR && (strcasestr(text, "certificate") || strcasestr(text, "verif") ||
+                                                 strcasestr(text, "no such file") || strcasestr(text, "private key"));
+}
+
 int binlog_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error)
 {
+    if (is_about_certificates(number, text)) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", what, text);
+        return cdc_error_hint(error,
+                              "ssl-ca names the authority that signed the server's certificate, which must be "
+                              "made out to the host that is connected to; ssl-cert and ssl-key are the client's");
+    }
     if (number == ER_MASTER_FATAL_ERROR_READING_BINLOG)
         return dump_error(text, what, error);
     if (number == 4052) {
@@ -226,22 +239,46 @@ static bool is_mode(const struct binlog_url *url, const char *mode)
     return strcasecmp(url->ssl_mode ? url->ssl_mode : "PREFERRED", mode) == 0;
 }
 
-/* The library asks for TLS where it is told to, and goes on without it where the server has none. */
-static int tls_options(MYSQL *mysql, const struct binlog_url *url, struct cdc_error *error)
+enum tls { TLS_OFF, TLS_ON, TLS_VERIFIED };
+
+/* The library asks for TLS where it is told to, and goes on without it where the server has none; but then it hands out the
+ * password as it is (caching_sha2_password, up to 3.3.20 at least), unless the certificate was to be verified. So that is
+ * tried first, whatever is asked for: it fails before anything secret is sent. */
+static enum tls first_tls(const struct binlog_url *url)
 {
-    bool verify = is_mode(url, "VERIFY_CA") || is_mode(url, "VERIFY_IDENTITY");
-    bool needed = verify || is_mode(url, "REQUIRED"), wanted = needed || is_mode(url, "PREFERRED");
-    my_bool ask = wanted, check = verify;
-    if (!wanted && !is_mode(url, "DISABLED"))
-        return cdc_error_set(error, CDC_EXIT_USAGE,
-                             "ssl-mode is none of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY");
-    if (url->ssl_ca || url->ssl_cert || url->ssl_key)
+    return is_mode(url, "DISABLED") ? TLS_OFF : TLS_VERIFIED;
+}
+
+/* What to try after that; false: nothing else. */
+static bool next_tls(const struct binlog_url *url, unsigned number, const char *text, enum tls *tls)
+{
+    bool preferred = is_mode(url, "PREFERRED"), has_none = strstr(text, "not support") != NULL;
+    if (*tls != TLS_VERIFIED || number != CR_SSL_CONNECTION_ERROR || (!preferred && !is_mode(url, "REQUIRED")) ||
+        (has_none && !preferred))
+        return false;
+    *tls = has_none ? TLS_OFF : TLS_ON;
+    return true;
+}
+
+static int check_mode(const struct binlog_url *url, struct cdc_error *error)
+{
+    static const char *const modes[] = {"DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (is_mode(url, modes[i]))
+            return 0;
+    return cdc_error_set(error, CDC_EXIT_USAGE,
+                         "ssl-mode is none of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY");
+}
+
+static void tls_options(MYSQL *mysql, const struct binlog_url *url, enum tls tls)
+{
+    my_bool ask = tls != TLS_OFF, check = tls == TLS_VERIFIED;
+    if (ask && (url->ssl_ca || url->ssl_cert || url->ssl_key))
         mysql_ssl_set(mysql, url->ssl_key, url->ssl_cert, url->ssl_ca, NULL, NULL);
     mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &ask);
     mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &check);
     if (url->public_key)
         mysql_options(mysql, MYSQL_SERVER_PUBLIC_KEY, url->public_key);
-    return 0;
 }
 
 static int check_tls(MYSQL *mysql, const struct binlog_url *url, struct cdc_error *error)
@@ -267,17 +304,55 @@ static void plain_options(MYSQL *mysql, const struct binlog_connection_settings 
     mysql_options4(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", settings->tool);
 }
 
-static int login(MYSQL *mysql, const struct binlog_url *url, const char *fallback, struct cdc_error *error)
+static int login_error(MYSQL *mysql, const struct binlog_url *url, struct cdc_error *error)
 {
-    const char *password = url->password ? url->password : fallback;
     char what[200];
-    if (mysql_real_connect(mysql, url->host, url->user, password, url->db, url->port, url->socket, 0))
-        return 0;
     snprintf(what, sizeof what, "unable to connect to %.120s",
              url->host     ? url->host
              : url->socket ? url->socket
                            : "the server");
+    if (mysql_errno(mysql) == CR_SSL_CONNECTION_ERROR && strstr(mysql_error(mysql), "not support")) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", what, mysql_error(mysql));
+        return cdc_error_hint(error, "set up TLS at the server, or say ssl-mode=PREFERRED");
+    }
     return binlog_mysql_error(mysql, what, error);
+}
+
+/* RETURNS NEW; NULL with *error, or without it when *tls is to be tried. */
+static MYSQL *login(const struct binlog_connection_settings *settings, const struct binlog_url *url, enum tls *tls,
+                    struct cdc_error *error)
+{
+    const char *password = url->password ? url->password : settings->password;
+    MYSQL *mysql = mysql_init(NULL);
+    if (!mysql) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    plain_options(mysql, settings);
+    tls_options(mysql, url, *tls);
+    if (mysql_real_connect(mysql, url->host, url->user, password, url->db, url->port, url->socket, 0))
+        return mysql;
+    if (!next_tls(url, mysql_errno(mysql), mysql_error(mysql), tls))
+        login_error(mysql, url, error);
+    mysql_close(mysql);
+    return NULL;
+}
+
+static MYSQL *connect_to(const struct binlog_connection_settings *settings, const struct binlog_url *url,
+                         struct cdc_error *error)
+{
+    MYSQL *mysql = NULL;
+    enum tls tls = first_tls(url);
+    if (check_mode(url, error) < 0)
+        return NULL;
+    while (!mysql && !error->status)
+        mysql = login(settings, url, &tls, error);
+    if (!mysql || (check_tls(mysql, url, error) == 0 &&
+                   binlog_execute(mysql, "SET SESSION time_zone = '+00:00', sql_mode = '', wait_timeout = 86400",
+                                  "cannot set up the session", error) == 0))
+        return mysql;
+    mysql_close(mysql);
+    return NULL;
 }
 
 MYSQL *binlog_connect(const struct binlog_connection_settings *settings, struct cdc_error *error)
@@ -288,24 +363,9 @@ MYSQL *binlog_connect(const struct binlog_connection_settings *settings, struct 
                       strerror(errno));
         return NULL;
     }
-    MYSQL *mysql = mysql_init(NULL);
-    int result = mysql ? binlog_url_parse(&url, settings->url, error) : cdc_error_memory(error);
-    if (result == 0) {
-        plain_options(mysql, settings);
-        result = tls_options(mysql, &url, error) == 0 ? login(mysql, &url, settings->password, error) : -1;
-    }
-    if (result == 0)
-        result = check_tls(mysql, &url, error);
-    if (mysql)
-        binlog_url_free(&url);
-    if (result == 0)
-        result = binlog_execute(mysql, "SET SESSION time_zone = '+00:00', sql_mode = '', wait_timeout = 86400",
-                                "cannot set up the session", error);
-    if (result == 0)
-        return mysql;
-    if (mysql)
-        mysql_close(mysql);
-    return NULL;
+    MYSQL *mysql = binlog_url_parse(&url, settings->url, error) == 0 ? connect_to(settings, &url, error) : NULL;
+    binlog_url_free(&url);
+    return mysql;
 }
 
 MYSQL_RES *binlog_query(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)

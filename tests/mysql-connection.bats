@@ -1,0 +1,158 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# How mysql-binlog and cdc-snapshot reach a server: TLS with and without verification, certificates of clients, and the
+# ways to prove a password.
+# Each test runs in a subshell.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/mysql
+load lib/mysql-helpers
+
+setup_file() {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    export CERTIFICATES=$BATS_FILE_TMPDIR
+    chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
+    make_authority authority
+    make_authority stranger
+    make_certificate authority server "DNS:localhost,IP:127.0.0.1"
+    make_certificate authority elsewhere "DNS:db.example.org"
+    make_certificate authority client "DNS:client"
+    mysql_start --ssl-ca="$(for_server authority.pem)" --ssl-cert="$(for_server server.pem)" --ssl-key="$(for_server server.key)"
+    mysql_start other --ssl-ca="$(for_server authority.pem)" --ssl-cert="$(for_server elsewhere.pem)" --ssl-key="$(for_server elsewhere.key)"
+}
+teardown_file() {
+    mysql_end
+    [ -z "${SERVER_FILES:-}" ] || rm -rf "$SERVER_FILES"
+}
+setup() {
+    mysql_test_setup
+    CA=$CERTIFICATES/authority.pem
+}
+teardown() { mysql_test_teardown; }
+
+# A copy that the server may read, whoever it runs as.
+for_server() {
+    [ -n "${SERVER_FILES:-}" ] || { SERVER_FILES=$(test_folder); export SERVER_FILES; chmod 755 "$SERVER_FILES"; }
+    cp "$CERTIFICATES/$1" "$SERVER_FILES/$1"
+    [ "$(id -u)" != 0 ] || chown nobody: "$SERVER_FILES/$1"
+    echo "$SERVER_FILES/$1"
+}
+make_authority() {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=$1" -keyout "$CERTIFICATES/$1.key" -out "$CERTIFICATES/$1.pem" 2>/dev/null
+}
+# make_certificate AUTHORITY NAME ALTERNATIVE_NAMES
+make_certificate() {
+    openssl req -newkey rsa:2048 -nodes -subj "/CN=$2" -keyout "$CERTIFICATES/$2.key" -out "$CERTIFICATES/$2.request" 2>/dev/null
+    openssl x509 -req -days 30 -in "$CERTIFICATES/$2.request" -CA "$CERTIFICATES/$1.pem" -CAkey "$CERTIFICATES/$1.key" -CAcreateserial \
+        -extfile <(echo "subjectAltName=$3") -out "$CERTIFICATES/$2.pem" 2>/dev/null
+}
+# user NAME REQUIREMENT [HOW]: with the privileges of cdc.
+user() {
+    msql "set sql_log_bin = 0; drop user if exists $1@'%'; create user $1@'%' ${3:-identified by '$MYSQL_PASSWORD'} $2; grant replication slave, replication client, select on *.* to $1@'%'"
+}
+# url USER PARAMETERS
+url() { echo "mysql://$1:$MYSQL_PASSWORD@127.0.0.1:$(cat "$(mysql_dir)/port")/$NAME?$2"; }
+# The rows of t arrive by the URL: from the snapshot, and from the log.
+rows_arrive() {
+    URL=$1
+    rm -rf "$DIR"/p "$DIR"/p.* "$DIR"/s "$DIR"/s.*
+    t cdc-snapshot -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/s" --ack stdout "$URL" >"$DIR/out" 2>"$DIR/err" || { cat "$DIR/err"; return 1; }
+    is "rows of the snapshot" "$(msql -N 'select count(*) from t')" "$(grep -c '"op":"r"' "$DIR/out")"
+    begin
+    msql "insert into t select ifnull(max(id), 0) + 1, repeat('x', 1000) from t"
+    read_all
+    is "rows of the log" 1 "$(grep -c '"op":"c"' "$DIR/out")"
+}
+# Neither waits for a server that will never be another one.
+refused() {
+    URL=$2
+    : >"$DIR/out"
+    exits "$1" binlog --offset-file "$DIR/p" --start now --until now --retry-max 2
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+}
+
+@test "TLS: required by the account, asked for by ssl-mode, verified against the authority and the host's name" {
+    msql "create table t (id int primary key, v text)"
+    user secure "require ssl"
+    rows_arrive "$(url secure "ssl-mode=REQUIRED")"
+    rows_arrive "$(url secure "")"
+    rows_arrive "$(url secure "ssl-mode=VERIFY_CA&ssl-ca=$CA")"
+    rows_arrive "$(url secure "ssl-mode=VERIFY_IDENTITY&ssl-ca=$CA")"
+    refused 77 "$(url secure "ssl-mode=DISABLED")"
+}
+
+@test "TLS: a certificate of another authority, or of another host: no connection, exit 78" {
+    refused 78 "$(url cdc "ssl-mode=VERIFY_CA&ssl-ca=$CERTIFICATES/stranger.pem")"
+    says "certificate"
+    refused 78 "$(url cdc "ssl-mode=VERIFY_IDENTITY&ssl-ca=$CERTIFICATES/stranger.pem")"
+    MYSQL_SERVER=other
+    refused 78 "$(url cdc "ssl-mode=VERIFY_IDENTITY&ssl-ca=$CA")"
+    says "certificate"
+    refused 78 "$(url cdc "ssl-mode=VERIFY_CA&ssl-ca=$DIR/none.pem")"
+}
+
+@test "TLS: an account that needs the client's certificate" {
+    msql "create table t (id int primary key, v text)"
+    user certified "require x509"
+    refused 77 "$(url certified "ssl-mode=REQUIRED")"
+    rows_arrive "$(url certified "ssl-mode=REQUIRED&ssl-cert=$CERTIFICATES/client.pem&ssl-key=$CERTIFICATES/client.key")"
+    rows_arrive "$(url certified "ssl-mode=VERIFY_IDENTITY&ssl-ca=$CA&ssl-cert=$CERTIFICATES/client.pem&ssl-key=$CERTIFICATES/client.key")"
+}
+
+@test "TLS: much data, rows of more than 16 MB among it, arrives as it was" {
+    msql "create table t (id int primary key, v longtext)"
+    URL=$(url cdc "ssl-mode=VERIFY_IDENTITY&ssl-ca=$CA")
+    begin
+    msql "set global max_allowed_packet = 67108864"
+    msql "insert into t values (1, repeat('abcdefghij', 2000000)); insert into t select n, repeat(char(97 + n % 26), 1000) from $(numbers 2 20000)"
+    read_all
+    is "rows" 20000 "$(grep -c '"op":"c"' "$DIR/out")"
+    cmp <(msql -N "select id, v from t where id > 1 order by id") <(jq -r 'select(.op == "c" and .after.id > 1) | [.after.id, .after.v] | @tsv' "$DIR/out" | sort -n)
+    is "the huge one" 20000000 "$(jq -r 'select(.op == "c" and .after.id == 1) | .after.v' "$DIR/out" | tr -d '\n' | wc -c)"
+}
+
+# bats test_tags=only:mysql
+@test "caching_sha2_password: without TLS by the server's public key, with it as it is; also when nothing is cached" {
+    msql "create table t (id int primary key, v text)"
+    user hashed "" "identified with caching_sha2_password by '$MYSQL_PASSWORD'"
+    rows_arrive "$(url hashed "ssl-mode=DISABLED")"
+    msql "flush privileges"
+    rows_arrive "$(url hashed "ssl-mode=DISABLED&server-public-key-path=$(mysql_dir)/data/public_key.pem")"
+    msql "flush privileges"
+    rows_arrive "$(url hashed "ssl-mode=VERIFY_IDENTITY&ssl-ca=$CA")"
+}
+
+# bats test_tags=only:mariadb
+@test "ed25519 and the native password" {
+    msql "create table t (id int primary key, v text)"
+    if msql "install soname 'auth_ed25519'" 2>/dev/null; then
+        user curved "" "identified via ed25519 using password('$MYSQL_PASSWORD')"
+        rows_arrive "$(url curved "")"
+    else
+        echo "# this server's package has no ed25519" >&3
+    fi
+    user native "" "identified via mysql_native_password using password('$MYSQL_PASSWORD')"
+    rows_arrive "$(url native "")"
+}
+
+@test "a server without TLS: REQUIRED is 78, PREFERRED goes on without it" {
+    msql "create table t (id int primary key, v text)"
+    local off=--skip-ssl
+    mysql_is_mariadb || off=--tls-version=
+    MYSQL_DATABASE='' mysql_restart other $off
+    MYSQL_SERVER=other
+    MYSQL_DATABASE='' msql "create database $NAME; create table $NAME.t (id int primary key, v text)"
+    record_clients
+    refused 78 "$(recorded "$(url cdc "ssl-mode=REQUIRED")")"
+    rows_arrive "$(recorded "$(url cdc "ssl-mode=PREFERRED")")"
+    [ "$(wc -c <"$DIR/record")" -gt 1000 ]
+    # Nobody's cache of passwords has made that easy: the server was just started.
+    is "the password on the wire" 0 "$(grep -c "$MYSQL_PASSWORD" "$DIR/record")"
+}
+record_clients() {
+    : >"$DIR/record"
+    spawn python3 "$LIB/tcp-record.py" "$DIR/port" "$DIR/record" "$(cat "$(mysql_dir)/port")"
+    wait_until test -s "$DIR/port"
+}
+recorded() { echo "$1" | sed "s/127.0.0.1:[0-9]*/127.0.0.1:$(cat "$DIR/port")/"; }
