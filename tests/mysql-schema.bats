@@ -300,8 +300,9 @@ END
 replicated() { [ "$(MYSQL_SERVER=replica msql -N 'select count(*) from t' 2>/dev/null)" = "$1" ]; }
 @test "another server: its own log tells what holds, a place of the old one's says nothing" {
     # What another test did without the log cannot be replicated.
-    reset_log
-    MYSQL_DATABASE='' msql "drop database $NAME; create database $NAME"
+    MYSQL_DATABASE='' msql "drop database $NAME"
+    MYSQL_DATABASE='' reset_log
+    MYSQL_DATABASE='' msql "create database $NAME"
     msql "create table t (id int primary key, a int, b int)"
     msql "flush binary logs; flush binary logs; flush binary logs"
     begin
