@@ -304,6 +304,8 @@ void binlog_text_append(struct cdc_buf *out, const struct binlog_charset *charse
  * one that Unicode does not turn back into is base64, too. */
 void binlog_key_text_append(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n,
                             uint64_t *unconvertible);
+/* Frees what the thread keeps from one text to the next: before it ends. */
+void binlog_text_release(void);
 /* As binlog_text_append, but plain bytes without quotes and escapes; false when not valid. */
 bool binlog_text_convert(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n);
 

@@ -379,11 +379,18 @@ static void append_base64_object(struct cdc_buf *out, const uint8_t *p, size_t n
     cdc_buf_lit(out, "\"}");
 }
 
+/* Kept, so that not every value costs an allocation. */
+static _Thread_local struct cdc_buf scratch;
+
+void binlog_text_release(void)
+{
+    cdc_buf_free(&scratch);
+}
+
 /* What is not plain: converted first, and then appended with escapes. */
 static void append_converted(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n,
                              uint64_t *unconvertible)
 {
-    static struct cdc_buf scratch; /* kept: not one allocation a value */
     scratch.len = 0;
     if (!binlog_text_convert(&scratch, charset, p, n)) {
         append_base64_object(out, p, n);

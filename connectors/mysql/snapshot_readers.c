@@ -140,9 +140,8 @@ int binlog_snapshot_open_readers(struct snapshot_run *run, struct cdc_error *err
 
 /* -- all of them ------------------------------------------------------------------------------ */
 
-static void *read_chunks(void *context)
+static void read_chunks(struct snapshot_reader *reader)
 {
-    struct snapshot_reader *reader = context;
     struct cdc_error error = {0};
     int status;
     while ((status = binlog_snapshot_claim(reader, &error)) > 0) {
@@ -153,7 +152,12 @@ static void *read_chunks(void *context)
     }
     if (status < 0)
         fail(reader, &error);
-    cdc_error_clear(&error);
+}
+
+static void *reader_thread(void *context)
+{
+    read_chunks(context);
+    binlog_text_release();
     return NULL;
 }
 
@@ -161,7 +165,7 @@ int binlog_snapshot_read_all(struct snapshot_run *run, struct cdc_error *error)
 {
     size_t n = 1;
     run->turn = run->next.number;
-    while (n < run->n_readers && pthread_create(&run->readers[n].thread, NULL, read_chunks, &run->readers[n]) == 0)
+    while (n < run->n_readers && pthread_create(&run->readers[n].thread, NULL, reader_thread, &run->readers[n]) == 0)
         n++;
     if (n < run->n_readers)
         cdc_log(run->log, CDC_LOG_WARNING, "only %zu of %zu threads could be started", n, run->n_readers);

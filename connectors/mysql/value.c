@@ -247,8 +247,8 @@ int binlog_value_skip(const struct binlog_column *column, struct binlog_reader *
 /* The stream and its result are kept: one allocation for many values. */
 static int inflate_value(struct cdc_buf *plain, const uint8_t *p, size_t n, size_t size, bool raw)
 {
-    static z_stream stream;
-    static bool ready;
+    static _Thread_local z_stream stream;
+    static _Thread_local bool ready;
     int bits = raw ? -MAX_WBITS : MAX_WBITS;
     if (size > UINT32_MAX || n > UINT32_MAX || !cdc_buf_room(plain, size + 1))
         return Z_MEM_ERROR;
@@ -272,7 +272,7 @@ static int inflate_value(struct cdc_buf *plain, const uint8_t *p, size_t n, size
  * the deflate stream has no header. Replaces p and n; what they then point to holds until the next call. */
 static int unpack_value(const struct binlog_column *column, const uint8_t **p, size_t *n, struct cdc_error *error)
 {
-    static struct cdc_buf plain;
+    static _Thread_local struct cdc_buf plain;
     if (*n == 0)
         return 0;
     uint8_t head = **p;
