@@ -49,7 +49,7 @@ replicated() { [ "$(MYSQL_SERVER=$REPLICA msql -N 'select n from marker' 2>/dev/
 fail_over() {
     MARK=$((${MARK:-0} + 1000))
     msql "flush binary logs; update marker set n = $MARK"
-    wait_until -t 300 replicated $MARK
+    wait_until -t 300 replicated $MARK || { MYSQL_SERVER=$REPLICA msql 'show replica status\G' | grep -E 'Running|Error'; return 1; }
     mysql_kill
     MYSQL_SERVER=$REPLICA
     mysql_promote "$REPLICA"

@@ -195,15 +195,16 @@ msql() {
 log_status() { if ! mysql_is_mariadb && mysql_since 80200; then echo 'show binary log status'; else echo 'show master status'; fi; }
 reset_log() { if ! mysql_is_mariadb && mysql_since 80200; then msql 'reset binary logs and gtids'; else msql 'reset master'; fi; }
 # mysql_replicate NAME SOURCE: the server copies what the other one's log has, by GTID, from now on.
+# MySQL 9 gives up after ten attempts, which a restart may outlast.
 mysql_replicate() {
     local MYSQL_SERVER=$1 MYSQL_DATABASE='' port
     port=$(cat "$(mysql_dir "$2")/port")
     if mysql_is_mariadb; then
         msql "change master to master_host = '127.0.0.1', master_port = $port, master_user = 'cdc', master_password = '$MYSQL_PASSWORD', master_connect_retry = 1, master_use_gtid = slave_pos; start slave"
     elif mysql_since 80023; then
-        msql "change replication source to source_host = '127.0.0.1', source_port = $port, source_user = 'cdc', source_password = '$MYSQL_PASSWORD', source_connect_retry = 1, source_auto_position = 1, get_source_public_key = 1; start replica"
+        msql "change replication source to source_host = '127.0.0.1', source_port = $port, source_user = 'cdc', source_password = '$MYSQL_PASSWORD', source_connect_retry = 1, source_retry_count = 1000, source_auto_position = 1, get_source_public_key = 1; start replica"
     else
-        msql "change master to master_host = '127.0.0.1', master_port = $port, master_user = 'cdc', master_password = '$MYSQL_PASSWORD', master_connect_retry = 1, master_auto_position = 1, get_master_public_key = 1; start slave"
+        msql "change master to master_host = '127.0.0.1', master_port = $port, master_user = 'cdc', master_password = '$MYSQL_PASSWORD', master_connect_retry = 1, master_retry_count = 1000, master_auto_position = 1, get_master_public_key = 1; start slave"
     fi
 }
 # mysql_promote NAME: it copies no more.
