@@ -39,7 +39,7 @@ END
     for client in 1 2 3 4; do
         awk -v client=$((first + client)) -v n=$per_client -v seed="$CRASH_SEED" -v shared="$SHARED_ROWS" -v cold="$COLD_ROWS" -v pause_ms=$((TRAFFIC_MS / per_client)) -f "$LIB/mysql-traffic.awk" |
             split -l 100 -a 4 - "$DIR/traffic$first$client."
-        spawn bash "$DIR/client.sh" "$DIR/traffic$first$client" --no-defaults --default-character-set=utf8mb4 --connect-timeout=5 --socket="$(mysql_dir)/socket" --user=root "$NAME" 2>>"$DIR/traffic.err"
+        spawn bash "$DIR/client.sh" "$DIR/traffic$first$client" --no-defaults --default-character-set=utf8mb4 --connect-timeout=5 --socket="$(mysql_dir)/socket" --user=root "$NAME" 2>>"$DIR/errors.$first$client"
         TRAFFIC+=("$SPAWNED")
     done
 }
