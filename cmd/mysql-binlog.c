@@ -13,7 +13,7 @@
 struct values {
     struct source_options common;
     struct cdc_option_list files;
-    const char *start, *until, *defaults_file;
+    const char *start, *until, *defaults_file, *schema_from;
     bool check;
     int64_t server_id;
 };
@@ -26,6 +26,7 @@ static const struct cdc_option option_table[] = {
     {'T', "exclude-table", CDC_OPTION_LIST, AT(common.exclude), "PATTERN", "but not those", 0, 0, NULL},
     {0, "name", CDC_OPTION_TEXT, AT(common.name), "NAME", "name of the pipeline (default: the database's)", 0, 0, NULL},
     {0, "file", CDC_OPTION_LIST, AT(files), "FILE", "a file of the log instead of a server (repeatable)", 0, 0, NULL},
+    {0, "schema-from", CDC_OPTION_TEXT, AT(schema_from), "URL", "a server that knows the files' columns", 0, 0, NULL},
     {0, "server-id", CDC_OPTION_INTEGER, AT(server_id), "N", "among the server's replicas (default: a hash)", 1,
      UINT32_MAX, NULL},
     {0, "defaults-file", CDC_OPTION_TEXT, AT(defaults_file), "FILE", "option file with user, password, host ...", 0, 0,
@@ -118,9 +119,11 @@ static int run_server(struct program *program, const struct values *v, const cha
     return result;
 }
 
-static int run_files(struct program *program, const struct values *v, const char *name,
+static int run_files(struct program *program, const struct values *v, const char *schema_from, const char *name,
                      const struct binlog_patterns *patterns, struct cdc_error *error)
 {
+    const struct binlog_connection_settings server = {
+        .url = schema_from, .defaults_file = v->defaults_file, .password = password(), .tool = program->name};
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     const struct binlog_file_settings settings = {.files = v->files.items,
                                                   .n_files = v->files.count,
@@ -131,12 +134,31 @@ static int run_files(struct program *program, const struct values *v, const char
                                                   .n_exclude = patterns->n_exclude,
                                                   .style = style_of(v),
                                                   .max_events = v->common.max_events,
-                                                  .output_fd = STDOUT_FILENO};
+                                                  .output_fd = STDOUT_FILENO,
+                                                  .schema_from = schema_from ? &server : NULL};
     int result = binlog_file_run(&settings, &program->control, &metrics, &program->log, error);
     source_program_report(program, &metrics);
     if (program->metrics_file &&
         cdc_metrics_save(program->metrics_file, &metrics, program->name, name, result == 0 ? error : NULL) < 0)
         return -1;
+    return result;
+}
+
+/* Nothing of the server that tells the columns chooses tables or name. */
+static int run_all_files(struct program *program, const struct values *v, struct cdc_error *error)
+{
+    struct binlog_selection selection = {0};
+    const char *name = v->common.name ? v->common.name : "mysql";
+    char *schema_from = v->schema_from ? source_program_copy_url(program, v->schema_from, error) : NULL;
+    int result = v->schema_from && !schema_from
+                     ? -1
+                     : binlog_select(&selection, &v->common.tables, &v->common.exclude, NULL, error);
+    if (result == 0)
+        result = run_files(program, v, schema_from, name, &selection.patterns, error);
+    binlog_selection_free(&selection);
+    if (schema_from)
+        explicit_bzero(schema_from, strlen(schema_from));
+    free(schema_from);
     return result;
 }
 
@@ -154,21 +176,40 @@ static int run_url(struct program *program, const struct values *v, const char *
         result = binlog_check(&connection, &selection.patterns, binlog_reader_id((uint32_t)v->server_id, name),
                               &program->log, error);
     else if (result == 0)
-        result = v->files.count > 0 ? run_files(program, v, name, &selection.patterns, error)
-                                    : run_server(program, v, text, name, &selection.patterns, error);
+        result = run_server(program, v, text, name, &selection.patterns, error);
     binlog_selection_free(&selection);
     binlog_url_free(&url);
     return result;
 }
 
+/* As the shell makes them of `--file binlog.0*`. */
+static int take_files(struct values *v, struct cdc_option_list operands, struct cdc_error *error)
+{
+    const char **files = realloc(v->files.items, (v->files.count + operands.count) * sizeof *files);
+    if (!files)
+        return cdc_error_memory(error);
+    v->files.items = files;
+    for (size_t i = 0; i < operands.count; i++) {
+        if (strstr(operands.items[i], "://"))
+            return cdc_error_set(error, CDC_EXIT_USAGE, "--file reads no server: no URL with it (but --schema-from)");
+        files[v->files.count++] = operands.items[i];
+    }
+    return 0;
+}
+
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
-    const struct values *v = program->values;
+    struct values *v = program->values;
     if (source_program_check_login(&v->common, error) < 0)
         return -1;
-    if (v->files.count > 0 && (operands.count > 0 || v->check || v->start || v->common.ack.count))
-        return cdc_error_set(error, CDC_EXIT_USAGE,
-                             "--file reads no server: no URL, --check, --start or --ack with it");
+    if (v->schema_from && v->files.count == 0)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--schema-from is for --file");
+    if (v->files.count > 0 && (v->check || v->start || v->common.ack.count))
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--file reads no server: no --check, --start or --ack with it");
+    if (v->files.count > 0 && take_files(v, operands, error) < 0)
+        return -1;
+    if (v->files.count > 0)
+        return run_all_files(program, v, error);
     char *url = source_program_take_url(program, operands, error);
     int result = url ? run_url(program, v, url, error) : -1;
     if (url)

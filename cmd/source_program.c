@@ -47,13 +47,8 @@ int source_program_check_login(const struct source_options *options, struct cdc_
         error, "my_print_defaults -s --login-path=NAME NAME prints what goes into FILE, see mysql-binlog(1)");
 }
 
-char *source_program_take_url(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
+char *source_program_copy_url(struct program *program, const char *given, struct cdc_error *error)
 {
-    const char *given = operands.count ? operands.items[0] : "";
-    if (operands.count > 1) {
-        cdc_error_set(error, CDC_EXIT_USAGE, "one URL is enough: '%.80s' is left over", operands.items[1]);
-        return NULL;
-    }
     char *url = strdup(given);
     if (!url) {
         cdc_error_memory(error);
@@ -62,10 +57,20 @@ char *source_program_take_url(struct program *program, struct cdc_option_list op
     const char *at = strrchr(given, '@'), *scheme = strstr(given, "://");
     bool secret = strstr(given, "password") ||
                   (at && scheme && at > scheme + 3 && memchr(scheme + 3, ':', (size_t)(at - scheme - 3)));
-    for (int i = 1; secret && i < program->argc; i++)
-        if (program->argv[i] == given)
-            program_wipe_argument(program->argv[i]);
+    for (int i = 1; secret && i < program->argc; i++) {
+        size_t n = strlen(program->argv[i]); /* the text may be the end of --option=TEXT */
+        if (given >= program->argv[i] && given < program->argv[i] + n)
+            program_wipe_argument(program->argv[i] + (given - program->argv[i]));
+    }
     return url;
+}
+
+char *source_program_take_url(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
+{
+    if (operands.count <= 1)
+        return source_program_copy_url(program, operands.count ? operands.items[0] : "", error);
+    cdc_error_set(error, CDC_EXIT_USAGE, "one URL is enough: '%.80s' is left over", operands.items[1]);
+    return NULL;
 }
 
 static bool stdout_is(mode_t kind)

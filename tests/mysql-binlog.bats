@@ -822,6 +822,9 @@ for line in open(sys.argv[1], encoding="utf-8"):
     t mysql-binlog --name "$NAME" -t "$NAME.*" "${options[@]}" >"$DIR/files" 2>"$DIR/err"
     diff <(comparable "$DIR/out") <(comparable "$DIR/files")
     ordered "$DIR/files"
+    # As the shell writes them: operands are further files.
+    t mysql-binlog --name "$NAME" -t "$NAME.*" --file "${options[@]:1:1}" "${options[3]}" "${options[5]}" "${options[7]}" >"$DIR/again" 2>"$DIR/err"
+    cmp "$DIR/files" "$DIR/again"
     whole_lines "$DIR/files"
     t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$(log_file "${files[1]}")" >"$DIR/second" 2>"$DIR/err"
     is "rows of the second file" "c u u u c c" "$(jq -r 'select(.op | length == 1) | .op' "$DIR/second" | xargs)"

@@ -333,3 +333,51 @@ END
     mysql_promote replica
     mysql_stop replica
 }
+
+# -- files
+
+# The files from that place on, and the lines that they give with the columns of the server.
+from_files() { t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$(log_file "$LOG")" "$@" >"$DIR/files" 2>"$DIR/err"; }
+values_of() { jq -c 'select(.op | IN("c","u","d")) | [.op, .key, .before, .after]' "$1"; }
+
+@test "--file --schema-from: columns that the files do not name come from a server, and are those of the stream" {
+    local LOG SCHEMA=$URL
+    msql "flush binary logs"
+    LOG=$(log_files | tail -1)
+    begin
+    msql "create table t (id int unsigned primary key, a varchar(20), e enum('x','y'), n decimal(10,2), d datetime(3), j json)"
+    msql "insert into t values (4000000000, 'é', 'y', -1.50, '2024-01-02 03:04:05.678', '{\"a\":1}'), (2, null, null, null, null, null); update t set a = 'changed' where id = 2; delete from t where id = 4000000000"
+    read_all
+    exits 78 from_files
+    is "lines of changes" 0 "$(values_of "$DIR/files" | wc -l)"
+    from_files --schema-from "$SCHEMA"
+    [ "$(values_of "$DIR/files" | wc -l)" = 4 ]
+    diff <(values_of "$DIR/out") <(values_of "$DIR/files")
+    diff <(jq -c 'select(.op == "schema") | [.columns, .key_columns]' "$DIR/out") <(jq -c 'select(.op == "schema") | [.columns, .key_columns]' "$DIR/files")
+    # The other way to write it, and no password is left in the process list.
+    from_files "--schema-from=$SCHEMA"
+    [ "$(values_of "$DIR/files" | wc -l)" = 4 ]
+}
+
+@test "--file --schema-from: a statement in the files that changes the table, and other columns at the server: 78" {
+    local LOG SCHEMA=$URL
+    msql "flush binary logs"
+    LOG=$(log_files | tail -1)
+    msql "create table t (id int primary key, a int, b int); insert into t values (1, 10, 20); alter table t change a b int, change b a int"
+    msql "insert into t values (2, 200, 100)"
+    exits 78 from_files --schema-from "$SCHEMA"
+    says "later statement"
+    is "lines of changes" 0 "$(values_of "$DIR/files" | wc -l)"
+    msql "flush binary logs"
+    LOG=$(log_files | tail -1)
+    msql "insert into t values (3, 300, 150)"
+    from_files --schema-from "$SCHEMA"
+    is "row" '{"id":3,"b":300,"a":150}' "$(jq -c 'select(.op == "c") | .after' "$DIR/files")"
+    # What came behind the files is for the user to know; what does not fit is seen.
+    msql "flush binary logs; alter table t add column d int"
+    exits 78 from_files --schema-from "$SCHEMA"
+    msql "drop table t"
+    exits 78 from_files --schema-from "$SCHEMA"
+    exits 77 from_files --schema-from "${SCHEMA/:$MYSQL_PASSWORD/:wrong}"
+    is "passwords in messages" 0 "$(grep -c "$MYSQL_PASSWORD" "$DIR/err")"
+}

@@ -283,6 +283,11 @@ int binlog_decode_more(struct binlog_decoder *decoder, struct cdc_buf *out, stru
     return decoder->in_payload ? next_of_payload(decoder, out, error) : 0;
 }
 
+enum binlog_flavor binlog_decoder_flavor(const struct binlog_decoder *decoder)
+{
+    return decoder->flavor;
+}
+
 void binlog_decoder_confirm(struct binlog_decoder *decoder, uint64_t number)
 {
     if (decoder->xa)

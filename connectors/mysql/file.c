@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Files of the binary log, without a server. */
-#include "connectors/mysql/source.h"
+#include "connectors/mysql/file_schema.h"
 
 #include <cdc/line.h>
 #include <cdc/retry.h>
@@ -25,7 +25,9 @@ struct reading {
     struct cdc_metrics *metrics;
     struct binlog_decoder *decoder;
     struct cdc_writer *writer;
+    struct binlog_file_schema *schema; /* NULL: no server is asked */
     const char *path;
+    size_t file; /* which of the settings */
     int fd;
     struct cdc_buf buf;
     size_t at;
@@ -242,6 +244,27 @@ static int look_ahead(void *context, const struct binlog_place *from, uint64_t b
     return result;
 }
 
+static int describe(void *context, struct binlog_table *table, const struct binlog_place *place,
+                    struct cdc_error *error)
+{
+    struct reading *reading = context;
+    (void)place;
+    if (table->has_names || !reading->schema)
+        return 0;
+    off_t offset = lseek(reading->fd, 0, SEEK_CUR) - (off_t)(reading->buf.len - reading->at);
+    return binlog_file_schema_complete(reading->schema, binlog_decoder_flavor(reading->decoder), reading->file,
+                                       (uint64_t)offset, table, error);
+}
+
+static int open_schema(struct reading *reading, struct cdc_error *error)
+{
+    const struct binlog_file_settings *settings = reading->settings;
+    if (!settings->schema_from)
+        return 0;
+    reading->schema = binlog_file_schema_new(settings->schema_from, settings->files, settings->n_files, error);
+    return reading->schema ? 0 : -1;
+}
+
 int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_control *control,
                     struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error)
 {
@@ -252,15 +275,17 @@ int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_cont
                                                              .n_include = settings->n_include,
                                                              .exclude = settings->exclude,
                                                              .n_exclude = settings->n_exclude,
+                                                             .describe = describe,
                                                              .look_ahead = look_ahead,
                                                              .context = &reading};
     int result = -1;
-    reading.decoder = binlog_decoder_new(&decoder_settings, error);
+    if (open_schema(&reading, error) == 0)
+        reading.decoder = binlog_decoder_new(&decoder_settings, error);
     reading.writer = reading.decoder ? cdc_writer_new(settings->output_fd, error) : NULL;
     if (reading.writer)
         result = 0;
-    for (size_t i = 0; result == 0 && i < settings->n_files && !control->stop; i++)
-        result = read_file(&reading, settings->files[i], error);
+    for (; result == 0 && reading.file < settings->n_files && !control->stop; reading.file++)
+        result = read_file(&reading, settings->files[reading.file], error);
     if (reading.writer) {
         struct cdc_error ignored = {0};
         if (finish(&reading, result == 0 ? error : &ignored) < 0) /* what came before a fault is good */
@@ -276,6 +301,7 @@ int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_cont
     }
     cdc_writer_free(reading.writer);
     binlog_decoder_free(reading.decoder);
+    binlog_file_schema_free(reading.schema);
     cdc_buf_free(&reading.buf);
     return result;
 }

@@ -133,6 +133,8 @@ struct binlog_file_settings {
     struct binlog_value_style style;
     int64_t max_events;
     int output_fd;
+    /* A server that still has the tables as they were, for columns that the files do not name; NULL: none */
+    const struct binlog_connection_settings *schema_from;
 };
 int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_control *control,
                     struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error);
@@ -143,6 +145,10 @@ MYSQL_RES *binlog_query_table(MYSQL *mysql, const char *head, const char *tail, 
                               struct cdc_error *error);
 /* EXTRA of information_schema.COLUMNS */
 bool binlog_is_generated(const char *extra);
+/* All columns of the table, by its names alone, as text for binlog_columns_apply (columns_read.c): 1; 0: there is no such
+ * table, or it may not be seen; -1. */
+int binlog_columns_read(MYSQL *sql, enum binlog_flavor flavor, const struct binlog_table *table,
+                        struct cdc_buf *columns, struct cdc_error *error);
 /* What information_schema adds to named columns: the types' names, what is generated, MariaDB's JSON. */
 int binlog_describe(MYSQL *mysql, enum binlog_flavor flavor, struct binlog_table *table, struct cdc_error *error);
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Columns of tables in files of the log that do not name them, from a server.
+ *
+ * The server's information_schema speaks of now. That it holds for rows of the files is for the user to say, as far as
+ * what came behind them goes; within the files it is looked at: a DDL statement that names the table behind a row means
+ * that the row's columns are not known, and what the log does tell of them (count, types, lengths) must fit. */
+#ifndef MYSQL_FILE_SCHEMA_H
+#define MYSQL_FILE_SCHEMA_H
+
+#include "connectors/mysql/source.h"
+
+struct binlog_file_schema;
+/* Connects, and reads the files once for their DDL statements. BORROWS files. RETURNS NEW */
+struct binlog_file_schema *binlog_file_schema_new(const struct binlog_connection_settings *connection,
+                                                  const char *const *files, size_t n_files, struct cdc_error *error);
+void binlog_file_schema_free(struct binlog_file_schema *schema);
+/* Completes a table whose TABLE_MAP ends at that offset of that file. CONFIG: its columns are not known. */
+int binlog_file_schema_complete(struct binlog_file_schema *schema, enum binlog_flavor flavor, size_t file,
+                                uint64_t offset, struct binlog_table *table, struct cdc_error *error);
+
+#endif
