@@ -32,20 +32,19 @@ static int keep(struct binlog_file_schema *schema, const struct binlog_query *qu
 {
     struct cdc_buf text = CDC_BUF_INIT;
     struct cdc_span sql = binlog_statement_text(query, &text);
-    struct ddl *found = realloc(schema->found, (schema->n + 1) * sizeof *found);
     char *copy = cdc_span_copy(sql);
+    struct ddl *found = copy ? realloc(schema->found, (schema->n + 1) * sizeof *found) : NULL;
     cdc_buf_free(&text);
-    schema->found = found ? found : schema->found;
-    if (!found || !copy) {
+    if (!found) {
         free(copy);
         return cdc_error_memory(error);
     }
-    found[schema->n++] = (struct ddl){copy, sql.n, file, end};
+    schema->found = found;
+    schema->found[schema->n++] = (struct ddl){copy, sql.n, file, end};
     schema->bytes += sql.n;
-    return schema->bytes <= SEARCH_MAX
-               ? 0
-               : cdc_error_set(error, CDC_EXIT_CONFIG,
-                               "there are more DDL statements in the files than can be searched");
+    if (schema->bytes <= SEARCH_MAX)
+        return 0;
+    return cdc_error_set(error, CDC_EXIT_CONFIG, "there are more DDL statements in the files than can be searched");
 }
 
 static int take_event(struct binlog_file_schema *schema, struct binlog_format *format, size_t file, uint64_t end,
