@@ -383,7 +383,7 @@ key_tables() {
     msql "create table k_signed (a smallint, b tinyint, c int, v int, primary key (c, a, b)); insert into k_signed select -50 + n, -n, n div 7 - 5, n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
     msql "create table k_decimal (d decimal(30,10) primary key, v int); insert into k_decimal select -3.5 + n / 3, n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
     msql "set time_zone = '+00:00'; create table k_time (d date, t datetime(3), s timestamp(6), primary key (d, t, s)); insert into k_time select '2024-02-28' + interval n div 20 day, '2024-01-01 10:00:00.125' + interval n second, '2024-03-31 00:59:59.999999' + interval n minute from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
-    for charset in latin1 utf8mb4 ucs2 sjis; do
+    for charset in latin1 utf8mb3 utf8mb4 ucs2 sjis; do
         msql "set names utf8mb4; create table k_$charset (s varchar(20) character set $charset, b varbinary(10), v int, primary key (s, b)); insert into k_$charset select concat(elt(1 + n % 6, 'a', 'A ', 'b''\\\\', '', 'Z', 'zz'), n div 12), unhex(lpad(hex(n), 4, '0')), n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
     done
     msql "create table k_float (f double primary key, v int); insert into k_float select n / 3, n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
