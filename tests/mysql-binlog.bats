@@ -309,6 +309,35 @@ has_rows() { [ "$(rows)" -ge "$1" ]; }
     is "lines" 0 "$(wc -l <"$DIR/out")"
 }
 
+# bats test_tags=only:mysql
+@test "without GTIDs: a RESET, and then more of the log than there was before: exit 79; a restart without one goes on" {
+    local second status=0
+    on_other
+    MYSQL_DATABASE='' mysql_restart other --gtid-mode=OFF --enforce-gtid-consistency=OFF
+    reset_log
+    table
+    insert 1 3
+    begin
+    insert 4 4
+    MYSQL_DATABASE='' mysql_restart other
+    insert 5 5
+    read_all
+    is "ids over a restart" "4 5" "$(ids)"
+    # Files are told from each other by the second that they were begun in.
+    second=$(date +%s)
+    later() { [ "$(date +%s)" -gt "$second" ]; }
+    wait_until later
+    reset_log
+    msql "flush binary logs"
+    for i in {11..40}; do msql "insert into t values ($i, 'a value of another length')"; done
+    : >"$DIR/out"
+    exits 79 binlog --offset-file "$DIR/p" --until now || status=1
+    says "begun anew"
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+    MYSQL_DATABASE='' mysql_restart other --gtid-mode=ON --enforce-gtid-consistency=ON
+    return $status
+}
+
 # All files but the last: a server keeps those that it still needs itself, or that somebody reads.
 purged() {
     msql "flush engine logs; purge binary logs to '$(log_files | tail -1)'"

@@ -25,6 +25,7 @@ static int rotate_event(struct binlog_decoder *decoder, struct binlog_reader bod
     struct binlog_rotate rotate;
     if (binlog_rotate_parse(body, &rotate, error) < 0)
         return -1;
+    decoder->format.created = 0; /* until the file's first event */
     return set_file(decoder, rotate.file, rotate.position, error);
 }
 

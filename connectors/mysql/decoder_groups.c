@@ -83,7 +83,12 @@ static void boundary_line(struct binlog_decoder *decoder, struct cdc_buf *out, s
         cdc_buf_lit(out, "\",\"server_uuid\":\"");
         cdc_buf_text(out, decoder->server_uuid);
     }
-    cdc_buf_lit(out, "\"}");
+    cdc_buf_byte(out, '"');
+    if (decoder->flavor == BINLOG_MYSQL && decoder->format.created) {
+        cdc_buf_lit(out, ",\"file_created\":");
+        cdc_buf_u64(out, decoder->format.created);
+    }
+    cdc_buf_byte(out, '}');
     decoder->counts.lines++;
     if (out->failed)
         return;

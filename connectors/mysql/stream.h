@@ -13,6 +13,7 @@ struct stream_start {
     char *gtids;               /* complete with it; owned; "" when not known */
     struct binlog_place place; /* never behind the GTIDs */
     char server_uuid[128];     /* that place belongs to; "" when not known */
+    int64_t file_created;      /* of place's file, as it says itself; 0 when not known */
 };
 
 /* The DDL statements between two places of the log (schema.c). */
@@ -76,6 +77,8 @@ int binlog_stream_describe(void *context, struct binlog_table *table, const stru
  * FORMAT_DESCRIPTION and ROTATE. end: where reading ended; may be NULL. */
 int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
                 binlog_visit *visit, void *context, struct binlog_place *end, struct cdc_error *error);
+/* When the server began that file, as it says itself: seconds since 1970. */
+int binlog_file_created(struct binlog_stream *stream, const char *file, uint32_t *created, struct cdc_error *error);
 /* For the decoder: from a place to the end of its file. */
 int binlog_stream_look_ahead(void *context, const struct binlog_place *from, uint64_t bytes, binlog_visit *visit,
                              void *visitor, struct cdc_error *error);

@@ -44,6 +44,8 @@ static int start_from(struct binlog_stream *stream, const struct cdc_offset *fro
     start->confirmed = start->number;
     start->heartbeats = binlog_pos_counter(from->pos);
     cdc_json_int64(cdc_json_member(source, "pos"), &position);
+    start->file_created = 0;
+    cdc_json_int64(cdc_json_member(source, "file_created"), &start->file_created);
     start->place.position = position > 0 ? (uint64_t)position : 4;
     if (copy_member(source, "file", start->place.file, sizeof start->place.file) < 0 ||
         copy_member(source, "server_uuid", start->server_uuid, sizeof start->server_uuid) < 0)
@@ -181,7 +183,19 @@ static int find_file(struct binlog_stream *stream, enum standing *standing, stru
     return 0;
 }
 
-/* Names of log files come again after a RESET: the server's identity and the file's existence are the least. */
+/* Is the file at our place the one that was read then? A RESET begins one of the same name. 1, 0 or -1; not known is yes. */
+static int same_file(struct binlog_stream *stream, struct cdc_error *error)
+{
+    const struct stream_start *start = &stream->start;
+    uint32_t created = 0;
+    if (start->file_created == 0)
+        return 1;
+    if (binlog_file_created(stream, start->place.file, &created, error) < 0)
+        return -1;
+    return created == 0 || created == start->file_created;
+}
+
+/* Names of log files come again after a RESET. */
 static int check_file(struct binlog_stream *stream, struct cdc_error *error)
 {
     const struct stream_start *start = &stream->start;
@@ -191,7 +205,10 @@ static int check_file(struct binlog_stream *stream, struct cdc_error *error)
         return lost(error, "it is a file and an offset of another server");
     if (find_file(stream, &standing, error) < 0)
         return -1;
-    return standing == STANDS_IN_FILE ? 0 : lost(error, "its file was purged, or is shorter now");
+    if (standing != STANDS_IN_FILE)
+        return lost(error, "its file was purged, or is shorter now");
+    int same = same_file(stream, error);
+    return same < 0 ? -1 : same ? 0 : lost(error, "its file was begun anew: the log was reset");
 }
 
 /* The same GTIDs in the same order? Both as the server writes them. */
@@ -236,7 +253,7 @@ static int check_mariadb_place(struct binlog_stream *stream, struct cdc_error *e
 }
 
 /* A RESET numbers transactions anew, too: what the same server has before our place must be known to us. Looked at where
- * that is not long. */
+ * that is not long; in any case the file must be the one that it was. */
 static int check_mysql_place(struct binlog_stream *stream, struct cdc_error *error)
 {
     const struct stream_start *start = &stream->start;
@@ -249,7 +266,12 @@ static int check_mysql_place(struct binlog_stream *stream, struct cdc_error *err
         return -1;
     if (standing == STANDS_NOWHERE)
         return lost(error, "the server's log ends before it: it was reset");
-    if (standing == STANDS_BEFORE || start->place.position > LOOK_BACK)
+    if (standing == STANDS_BEFORE)
+        return 0;
+    int same = same_file(stream, error);
+    if (same <= 0)
+        return same < 0 ? -1 : lost(error, "its file was begun anew: the log was reset");
+    if (start->place.position > LOOK_BACK)
         return 0;
     if (binlog_gtids_at(stream, &start->place, &gtids, error) < 0)
         return -1;

@@ -3,6 +3,7 @@
 #include "connectors/mysql/stream.h"
 #include "connectors/mysql/wire.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,6 +93,31 @@ int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, c
         mysql_close(dump);
     if (end)
         *end = walk.place;
+    return result;
+}
+
+static int ignore(void *context, const struct binlog_header *header, struct binlog_reader body,
+                  const struct binlog_place *place, struct cdc_error *error)
+{
+    (void)context, (void)header, (void)body, (void)place, (void)error;
+    return 0;
+}
+
+int binlog_file_created(struct binlog_stream *stream, const char *file, uint32_t *created, struct cdc_error *error)
+{
+    struct walk walk = {.visit = ignore};
+    snprintf(walk.place.file, sizeof walk.place.file, "%s", file);
+    walk.place.position = 4;
+    struct binlog_place to = walk.place;
+    to.position++; /* the file's first event */
+    binlog_format_default(&walk.format);
+    walk.format.checksums = stream->server.checksums;
+    struct binlog_place from = walk.place;
+    MYSQL *dump = binlog_stream_dump(stream, &from, error);
+    int result = dump ? take_packets(&walk, dump, &to, error) : -1;
+    if (dump)
+        mysql_close(dump);
+    *created = walk.format.created;
     return result;
 }
 
