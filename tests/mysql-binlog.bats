@@ -199,6 +199,33 @@ has_rows() { [ "$(rows)" -ge "$1" ]; }
     diff "$DIR/first" "$DIR/out"
 }
 
+@test "heartbeats before the first transaction of a run: the place that they tell belongs to their GTIDs" {
+    local heartbeats
+    table
+    begin
+    insert 1 3
+    read_all
+    msql "flush binary logs"
+    insert 4 6
+    read_all
+    for heartbeats in 1 2; do
+        : >"$DIR/out"
+        follow
+        wait_until has_heartbeats 2
+        follow_end
+        # What it says of the place is what the server says.
+        jq -r 'select(.op == "heartbeat") | "\(.source.file) \(.source.pos) \(.source.gtids)"' "$DIR/out" | sort -u >"$DIR/places"
+        while read -r file position gtids; do
+            ! mysql_is_mariadb || is "GTIDs at $file:$position" "$(msql -N "select binlog_gtid_pos('$file', $position)")" "$gtids"
+        done <"$DIR/places"
+        is "files" "$(log_place | cut -d: -f1)" "$(cut -d' ' -f1 "$DIR/places" | tail -1)"
+    done
+    insert 7 7
+    read_all
+    is "ids" 7 "$(ids)"
+}
+has_heartbeats() { [ "$(grep -c '"op":"heartbeat"' "$DIR/out")" -ge "$1" ]; }
+
 @test "a re-delivered line is the same line, byte for byte, wherever reading begins again" {
     table
     begin

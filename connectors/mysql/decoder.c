@@ -354,7 +354,8 @@ int binlog_decoder_start(struct binlog_decoder *decoder, uint64_t number, const 
     if (decoder->xa)
         binlog_xa_abandon(decoder->xa);
     decoder->number = number;
-    decoder->place = *place;
+    decoder->place = decoder->settled = *place;
+    decoder->settled_created = 0;
     binlog_format_default(&decoder->format);
     return binlog_gtid_set_parse(decoder->gtids, cdc_span_text(gtids ? gtids : ""), error);
 }

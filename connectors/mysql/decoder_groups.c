@@ -39,7 +39,7 @@ void decoder_begin_group(struct binlog_decoder *decoder, const struct binlog_hea
 }
 
 /* `,"ts_ms":N,"gtid":"G","server_id":N,"file":"F","pos":` */
-static void append_origin(const struct binlog_decoder *decoder, struct cdc_buf *out, int64_t ts_ms)
+static void append_origin(const struct binlog_decoder *decoder, struct cdc_buf *out, int64_t ts_ms, const char *file)
 {
     const struct group *group = &decoder->group;
     cdc_buf_lit(out, ",\"ts_ms\":");
@@ -52,16 +52,23 @@ static void append_origin(const struct binlog_decoder *decoder, struct cdc_buf *
     cdc_buf_lit(out, ",\"server_id\":");
     cdc_buf_u64(out, group->server_id);
     cdc_buf_lit(out, ",\"file\":");
-    cdc_json_append_text(out, decoder->place.file, strlen(decoder->place.file));
+    cdc_json_append_text(out, file, strlen(file));
     cdc_buf_lit(out, ",\"pos\":");
 }
 
 void decoder_begin_event(struct binlog_decoder *decoder)
 {
     decoder->event_tail.len = 0;
-    append_origin(decoder, &decoder->event_tail, decoder->group.ts_ms);
+    append_origin(decoder, &decoder->event_tail, decoder->group.ts_ms, decoder->place.file);
     cdc_buf_u64(&decoder->event_tail, decoder->event_position);
     cdc_buf_lit(&decoder->event_tail, ",\"row\":");
+}
+
+/* Without GTIDs the place is all there is, and moves on with the files. */
+static void settle(struct binlog_decoder *decoder)
+{
+    decoder->settled = decoder->place;
+    decoder->settled_created = decoder->format.created;
 }
 
 /* The common part of commit and heartbeat lines: up to and with source. pos is appended already, from pos_at on. */
@@ -74,9 +81,11 @@ static void boundary_line(struct binlog_decoder *decoder, struct cdc_buf *out, s
     cdc_buf_i64(out, ts_ms);
     cdc_buf_lit(out, ",\"source\":");
     size_t source_at = out->len;
+    if (binlog_gtid_set_is_empty(decoder->gtids))
+        settle(decoder);
     binlog_source_head(out, decoder->flavor, decoder->settings.pipeline, NULL, NULL);
-    append_origin(decoder, out, ts_ms);
-    cdc_buf_u64(out, decoder->place.position);
+    append_origin(decoder, out, ts_ms, decoder->settled.file);
+    cdc_buf_u64(out, decoder->settled.position);
     cdc_buf_lit(out, ",\"row\":0,\"snapshot\":\"false\",\"gtids\":\"");
     binlog_gtid_set_append(out, decoder->gtids);
     if (decoder->server_uuid[0]) {
@@ -84,9 +93,9 @@ static void boundary_line(struct binlog_decoder *decoder, struct cdc_buf *out, s
         cdc_buf_text(out, decoder->server_uuid);
     }
     cdc_buf_byte(out, '"');
-    if (decoder->flavor == BINLOG_MYSQL && decoder->format.created) {
+    if (decoder->flavor == BINLOG_MYSQL && decoder->settled_created) {
         cdc_buf_lit(out, ",\"file_created\":");
-        cdc_buf_u64(out, decoder->format.created);
+        cdc_buf_u64(out, decoder->settled_created);
     }
     cdc_buf_byte(out, '}');
     decoder->counts.lines++;
@@ -121,6 +130,7 @@ int decoder_end_group(struct binlog_decoder *decoder, struct cdc_buf *out, struc
     group->open = false;
     decoder->counts.commits++;
     cdc_buf_lit(out, "{\"op\":\"commit\",\"pos\":\"");
+    settle(decoder);
     size_t pos_at = out->len;
     binlog_pos_commit(out, decoder->number);
     boundary_line(decoder, out, pos_at, group->ts_ms);

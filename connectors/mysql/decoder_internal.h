@@ -51,7 +51,11 @@ struct binlog_decoder {
     enum binlog_flavor flavor;
     struct binlog_format format;
     struct binlog_place place;
-    uint64_t event_position; /* where the event at hand begins */
+    /* Where the last complete transaction ends, or reading began: of this place the GTIDs are the set. A server that is
+     * asked by GTID shows the file's beginning first, and leaves out what was read. */
+    struct binlog_place settled;
+    uint32_t settled_created; /* when its file was begun; 0: not known */
+    uint64_t event_position;  /* where the event at hand begins */
     struct binlog_gtid_set *gtids;
     uint64_t number; /* C of the open group, or of the last one */
     struct group group;
