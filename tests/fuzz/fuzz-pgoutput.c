@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_lines(const struct cdc_buf *out)
 {
-    const char *p = out->data, *end = out->data + out->len;
+    const char *p = out->data, *end = out->len > 0 ? out->data + out->len : p;
     while (p < end) {
         struct cdc_event event;
         struct cdc_error error = {0};
