@@ -226,6 +226,29 @@ has_rows() { [ "$(rows)" -ge "$1" ]; }
 }
 has_heartbeats() { [ "$(grep -c '"op":"heartbeat"' "$DIR/out")" -ge "$1" ]; }
 
+# bats test_tags=only:mysql
+@test "without GTIDs, but with some of before: on a quiet server the position goes on with the files" {
+    local status=0
+    on_other
+    table
+    insert 1 3
+    MYSQL_DATABASE='' mysql_restart other --gtid-mode=OFF --enforce-gtid-consistency=OFF
+    begin
+    insert 4 4
+    follow
+    wait_until has_rows 1
+    msql "flush binary logs; flush binary logs"
+    tells_place() { [ "$(jq -r 'select(.op == "heartbeat") | .source.file' "$DIR/out" | tail -1)" = "$(log_place | cut -d: -f1)" ]; }
+    wait_until tells_place || status=1
+    follow_end
+    msql "purge binary logs to '$(log_place | cut -d: -f1)'"
+    insert 5 5
+    [ $status != 0 ] || read_all || status=1
+    MYSQL_DATABASE='' mysql_restart other --gtid-mode=ON --enforce-gtid-consistency=ON
+    is "ids" 5 "$(ids)"
+    return $status
+}
+
 @test "a re-delivered line is the same line, byte for byte, wherever reading begins again" {
     table
     begin

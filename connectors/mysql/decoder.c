@@ -371,6 +371,11 @@ void binlog_decoder_set_heartbeats(struct binlog_decoder *decoder, uint32_t hear
         decoder->heartbeats = heartbeats;
 }
 
+void binlog_decoder_set_by_gtid(struct binlog_decoder *decoder, bool by_gtid)
+{
+    decoder->by_gtid = by_gtid;
+}
+
 void binlog_decoder_set_lower_case(struct binlog_decoder *decoder, bool lower_case)
 {
     decoder->lower_case = lower_case;

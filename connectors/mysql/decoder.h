@@ -134,6 +134,8 @@ void binlog_decoder_free(struct binlog_decoder *decoder);
  * NULL or ""), place where reading begins. Tables and any open transaction are forgotten. */
 int binlog_decoder_start(struct binlog_decoder *decoder, uint64_t number, const char *gtids,
                          const struct binlog_place *place, struct cdc_error *error);
+/* After binlog_decoder_start: the server finds the place by the GTIDs, and shows other parts of the log before it. */
+void binlog_decoder_set_by_gtid(struct binlog_decoder *decoder, bool by_gtid);
 /* As the settings say, or the last FORMAT_DESCRIPTION. */
 enum binlog_flavor binlog_decoder_flavor(const struct binlog_decoder *decoder);
 /* The statement in UTF-8, in text or, where it cannot be converted, as it stands. */

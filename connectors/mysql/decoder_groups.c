@@ -64,7 +64,6 @@ void decoder_begin_event(struct binlog_decoder *decoder)
     cdc_buf_lit(&decoder->event_tail, ",\"row\":");
 }
 
-/* Without GTIDs the place is all there is, and moves on with the files. */
 static void settle(struct binlog_decoder *decoder)
 {
     decoder->settled = decoder->place;
@@ -81,7 +80,7 @@ static void boundary_line(struct binlog_decoder *decoder, struct cdc_buf *out, s
     cdc_buf_i64(out, ts_ms);
     cdc_buf_lit(out, ",\"source\":");
     size_t source_at = out->len;
-    if (binlog_gtid_set_is_empty(decoder->gtids))
+    if (!decoder->by_gtid) /* nothing was left out: the place is right, and moves on with the files */
         settle(decoder);
     binlog_source_head(out, decoder->flavor, decoder->settings.pipeline, NULL, NULL);
     append_origin(decoder, out, ts_ms, decoder->settled.file);

@@ -55,6 +55,7 @@ struct binlog_decoder {
      * asked by GTID shows the file's beginning first, and leaves out what was read. */
     struct binlog_place settled;
     uint32_t settled_created; /* when its file was begun; 0: not known */
+    bool by_gtid;             /* the server was asked so */
     uint64_t event_position;  /* where the event at hand begins */
     struct binlog_gtid_set *gtids;
     uint64_t number; /* C of the open group, or of the last one */

@@ -174,6 +174,7 @@ static int ensure_decoder(struct binlog_stream *stream, struct cdc_error *error)
     if (binlog_decoder_start(stream->decoder, stream->start.number, stream->start.gtids, &stream->start.place, error) <
         0)
         return -1;
+    binlog_decoder_set_by_gtid(stream->decoder, binlog_stream_by_gtid(stream));
     binlog_decoder_set_checksums(stream->decoder, stream->server.checksums);
     binlog_decoder_set_heartbeats(stream->decoder, stream->start.heartbeats);
     return 0;
