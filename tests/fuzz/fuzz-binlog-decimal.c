@@ -2,11 +2,10 @@
 /* Any bytes as a DECIMAL of any precision and scale: the digits are those of the column, and packed again they give the same
  * bytes, or others of the same number (a zero has two signs in bytes that no server writes). */
 #include "connectors/mysql/value.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <cdc/json.h>
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t bytes_of[10] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
 
@@ -87,10 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     expect(settled == (bytes != 0));
     if (bytes == 0 || size - 3 < bytes)
         return 0;
-    uint8_t *copy = malloc(bytes); /* its own: a read beyond it is seen */
-    if (copy == NULL)
-        return 0;
-    memcpy(copy, data + 3, bytes);
+    uint8_t *copy = exact_copy(data + 3, bytes);
     size_t n = binlog_decimal_text(text, copy, precision, scale);
     if (n != 0)
         expect(pack(packed, text, n, precision, scale) == bytes && memcmp(packed, copy, bytes) == 0);

@@ -3,11 +3,10 @@
  * valid JSON on one line; read again as a server's text it comes out the same, byte for byte, and an update without a
  * difference changes nothing. */
 #include "connectors/mysql/value.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <cdc/json.h>
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define DOCUMENT_MAX 65536 /* of one whose parts refer to each other a text may become much longer than its bytes */
 
@@ -15,17 +14,6 @@ static void expect(bool good)
 {
     if (!good)
         abort();
-}
-
-/* Its own: a read beyond it is seen. */
-static uint8_t *exact_copy(const uint8_t *data, size_t n)
-{
-    uint8_t *copy = malloc(n ? n : 1);
-    if (copy == NULL)
-        exit(1);
-    if (n != 0)
-        memcpy(copy, data, n);
-    return copy;
 }
 
 static void check_document(const struct cdc_buf *out)

@@ -3,12 +3,11 @@
  * server and how values are written; each event is its type, two bytes of length, and a body. Whatever comes out must be
  * whole, valid lines whose positions rise. */
 #include "connectors/mysql/decoder.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <cdc/event.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define HEARTBEAT 0       /* as a type: no event's */
 #define EVENTS_MAX 2000   /* a payload may hold any number of them */

@@ -2,27 +2,15 @@
 /* Any column definition over any bytes, and any bytes as text of any charset: an error or valid JSON, and no more of either
  * than the bytes can hold. */
 #include "connectors/mysql/binlog.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <cdc/json.h>
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_json(const struct cdc_buf *out, size_t from)
 {
     if (!out->failed && cdc_json_validate(out->data + from, out->len - from, NULL) < 0)
         abort();
-}
-
-/* Its own: a read beyond it is seen. */
-static uint8_t *exact_copy(const uint8_t *data, size_t n)
-{
-    uint8_t *copy = malloc(n ? n : 1);
-    if (copy == NULL)
-        exit(1);
-    if (n != 0)
-        memcpy(copy, data, n);
-    return copy;
 }
 
 static void text(const uint8_t *data, size_t size, unsigned collation)

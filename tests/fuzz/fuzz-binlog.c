@@ -3,10 +3,9 @@
  * Nothing may be read beyond the end, every refusal has a reason, and what is said of a text or a set says the same when
  * it is read again. */
 #include "connectors/mysql/binlog.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct cdc_buf scratch, text;
 static struct binlog_payload *payload;
@@ -287,10 +286,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         payload = binlog_payload_new(NULL);
     if (size == 0 || payload == NULL)
         return 0;
-    uint8_t *copy = malloc(size > 1 ? size - 1 : 1); /* its own: a read beyond it is seen */
-    if (copy == NULL)
-        return 0;
-    memcpy(copy, data + 1, size - 1);
+    uint8_t *copy = exact_copy(data + 1, size - 1);
     dispatch(data[0], (struct binlog_reader){copy, copy + size - 1, false});
     free(copy);
     return 0;

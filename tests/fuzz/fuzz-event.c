@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The scanner against a second opinion: what it accepts jansson accepts, and the other way round; what is accepted
  * can be walked without leaving its bytes. */
+#include "tests/fuzz/fuzz.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 
 #include <cdc/event.h>
 #include <cdc/filter.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void walk(struct cdc_span value, unsigned depth)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as replication messages: two bytes of length before each. Whatever comes out must be whole, valid lines. */
 #include "connectors/postgres/postgres.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <cdc/event.h>
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_lines(const struct cdc_buf *out)
 {
@@ -33,11 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         data += 2;
         size -= 2;
         n = n > size ? size : n;
-        char *message = malloc(n ? n : 1); /* its own: a read beyond it is seen */
-        if (!message)
-            break;
-        memcpy(message, data, n);
-        int result = pgoutput_decode(decoder, message, n, 0, &out, &error);
+        uint8_t *message = exact_copy(data, n);
+        int result = pgoutput_decode(decoder, (const char *)message, n, 0, &out, &error);
         free(message);
         if (result < 0 && error.status == 0)
             abort();
