@@ -39,11 +39,6 @@ exits() {
     [ "$expected" = 0 ] || grep -q '^mysql-binlog: error: ' "$DIR/err" || fail "no message"
 }
 says() { grep -qiE -- "$1" "$DIR/err" || fail "the message does not say '$1': $(cat "$DIR/err")"; }
-# Where the log ends: FILE:POSITION, and the GTIDs.
-log_place() { msql -N "$(log_status)" | awk '{ print $1 ":" $2 }'; }
-log_gtids() { if mysql_is_mariadb; then msql -N 'select @@global.gtid_binlog_pos'; else msql -N "select replace(@@global.gtid_executed, '\n', '')"; fi; }
-log_file() { echo "$(mysql_dir)/data/$1"; }
-log_files() { msql -N 'show binary logs' | cut -f1; }
 # A following reader in the background: follow [OPTION...]; lines in $DIR/out, messages in $DIR/err; pid in $SPAWNED.
 follow() {
     spawn_line "exec mysql-binlog --name $NAME -t '$NAME.*' --offset-file '$DIR/p' --heartbeat 1 $* '$URL' >>'$DIR/out' 2>>'$DIR/err'"

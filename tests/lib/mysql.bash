@@ -193,6 +193,11 @@ msql() {
 }
 # What the releases call differently.
 log_status() { if ! mysql_is_mariadb && mysql_since 80200; then echo 'show binary log status'; else echo 'show master status'; fi; }
+# Where the log ends: FILE:POSITION, and the GTIDs.
+log_place() { msql -N "$(log_status)" | awk '{ print $1 ":" $2 }'; }
+log_gtids() { if mysql_is_mariadb; then msql -N 'select @@global.gtid_binlog_pos'; else msql -N "select replace(@@global.gtid_executed, '\n', '')"; fi; }
+log_file() { echo "$(mysql_dir)/data/$1"; }
+log_files() { msql -N 'show binary logs' | cut -f1; }
 reset_log() { if ! mysql_is_mariadb && mysql_since 80200; then msql 'reset binary logs and gtids'; else msql 'reset master'; fi; }
 # mysql_replicate NAME SOURCE: the server copies what the other one's log has, by GTID, from now on.
 # MySQL 9 gives up after ten attempts, which a restart may outlast.
