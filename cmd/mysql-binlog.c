@@ -86,6 +86,7 @@ static int stream(struct program *program, const struct values *v, const char *u
         .xa_folder = xa_folder,
         .schema_file = schema_file,
         .own = cdc_offset_file_get(p->offsets, name),
+        .acks = p->acks,
         .resume_only = resume > 0,
         .snapshot = p->has_snapshot ? &p->snapshot : NULL,
     };

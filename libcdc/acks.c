@@ -151,3 +151,8 @@ size_t cdc_acks_count(const struct cdc_acks *acks)
 {
     return acks->count;
 }
+
+const struct cdc_offset *cdc_acks_offset(const struct cdc_acks *acks, size_t index)
+{
+    return acks->acks[index].offset.pos != NULL ? &acks->acks[index].offset : NULL;
+}

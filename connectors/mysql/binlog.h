@@ -248,6 +248,7 @@ void binlog_gtid_set_append(struct cdc_buf *out, const struct binlog_gtid_set *s
 int binlog_gtid_set_add(struct binlog_gtid_set *set, const struct binlog_gtid *gtid, struct cdc_error *error);
 bool binlog_gtid_set_contains(const struct binlog_gtid_set *set, const struct binlog_gtid *gtid);
 bool binlog_gtid_set_is_empty(const struct binlog_gtid_set *set);
+bool binlog_gtid_set_equal(const struct binlog_gtid_set *a, const struct binlog_gtid_set *b);
 /* The binary form that COM_BINLOG_DUMP_GTID takes and PREVIOUS_GTIDS has (MySQL), that of GTID_LIST (MariaDB). */
 void binlog_gtid_set_encode(struct cdc_buf *out, const struct binlog_gtid_set *set);
 /* Replaces the content with that of PREVIOUS_GTIDS or GTID_LIST. */

@@ -293,6 +293,7 @@ void binlog_decoder_confirm(struct binlog_decoder *decoder, uint64_t number)
 {
     if (decoder->xa)
         binlog_xa_confirm(decoder->xa, number);
+    binlog_numbering_confirm(&decoder->numbering, number);
 }
 
 struct binlog_decoder *binlog_decoder_new(const struct binlog_decoder_settings *settings, struct cdc_error *error)
@@ -351,12 +352,13 @@ int binlog_decoder_start(struct binlog_decoder *decoder, uint64_t number, const 
     decoder->group.gtid.kind = BINLOG_GTID_NONE;
     decoder->in_payload = decoder->in_xa = false;
     decoder->held.len = 0;
-    if (decoder->xa)
-        binlog_xa_abandon(decoder->xa);
     decoder->number = number;
+    decoder->numbering.n = 0;
     decoder->place = decoder->settled = *place;
     decoder->settled_created = 0;
     binlog_format_default(&decoder->format);
+    if (decoder->xa && binlog_xa_start(decoder->xa, number, error) < 0)
+        return -1;
     return binlog_gtid_set_parse(decoder->gtids, cdc_span_text(gtids ? gtids : ""), error);
 }
 
@@ -376,6 +378,11 @@ void binlog_decoder_set_by_gtid(struct binlog_decoder *decoder, bool by_gtid)
     decoder->by_gtid = by_gtid;
 }
 
+void binlog_decoder_set_numbering(struct binlog_decoder *decoder, const struct binlog_numbering *numbering)
+{
+    decoder->numbering = *numbering;
+}
+
 void binlog_decoder_set_lower_case(struct binlog_decoder *decoder, bool lower_case)
 {
     decoder->lower_case = lower_case;
@@ -384,6 +391,13 @@ void binlog_decoder_set_lower_case(struct binlog_decoder *decoder, bool lower_ca
 bool binlog_in_transaction(const struct binlog_decoder *decoder)
 {
     return decoder->group.open;
+}
+
+uint64_t binlog_decoder_cut(const struct binlog_decoder *decoder)
+{
+    const struct group *group = &decoder->group;
+    bool out = group->open && group->events > 0 && (decoder->flavor == BINLOG_MYSQL || group->released);
+    return out ? decoder->number : 0;
 }
 
 const struct cdc_offset *binlog_boundary(const struct binlog_decoder *decoder)
@@ -400,7 +414,7 @@ struct binlog_moment binlog_decoder_moment(const struct binlog_decoder *decoder)
 {
     if (decoder->group.open)
         return (struct binlog_moment){decoder->number, decoder->group.statements};
-    return (struct binlog_moment){decoder->number + 1, 0};
+    return (struct binlog_moment){binlog_number_after(&decoder->numbering, decoder->number), 0};
 }
 
 const struct binlog_gtid_set *binlog_gtids(const struct binlog_decoder *decoder)

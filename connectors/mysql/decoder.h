@@ -4,6 +4,7 @@
 #define BINLOG_DECODER_H
 
 #include "connectors/mysql/binlog.h"
+#include "connectors/mysql/numbering.h"
 
 #include <cdc/offset.h>
 
@@ -11,8 +12,8 @@
  * File and offset of the log do not grow over a RESET or a failover, and GTIDs have no order. So transactions are
  * numbered: C is the number of the transaction's group in the stream, counted from a start that is the wall clock in
  * microseconds, so that a pipeline begun anew counts from above the old one. Which group has which number follows from
- * any position: offsets hold both C and the GTID set (or file and offset) that is complete with it. At another server the
- * order may be another one: there counting goes on from the wall clock again.
+ * any position: offsets hold both C and the GTID set (or file and offset) that is complete with it. At another server it
+ * goes on as numbering.h says.
  * A pos compares byte-wise in stream order. Hexadecimal digits are upper case.
  *   snapshot line  CCCCCCCCCCCCCCCC.0000000000.aAAAA.KKKKKK.RRRRRRRRRR   A: attempt, K: chunk, R: its line
  *   schema line    CCCCCCCCCCCCCCCC.OOOOOOOOOO.0                    O: ordinal of the next change
@@ -136,6 +137,8 @@ int binlog_decoder_start(struct binlog_decoder *decoder, uint64_t number, const 
                          const struct binlog_place *place, struct cdc_error *error);
 /* After binlog_decoder_start: the server finds the place by the GTIDs, and shows other parts of the log before it. */
 void binlog_decoder_set_by_gtid(struct binlog_decoder *decoder, bool by_gtid);
+/* After binlog_decoder_start: how transactions behind the start are numbered (else one by one). */
+void binlog_decoder_set_numbering(struct binlog_decoder *decoder, const struct binlog_numbering *numbering);
 /* As the settings say, or the last FORMAT_DESCRIPTION. */
 enum binlog_flavor binlog_decoder_flavor(const struct binlog_decoder *decoder);
 /* The statement in UTF-8, in text or, where it cannot be converted, as it stands. */
@@ -159,6 +162,8 @@ int binlog_decode(struct binlog_decoder *decoder, const uint8_t *data, size_t n,
 int binlog_decode_more(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error);
 int binlog_decode_part(struct binlog_decoder *decoder, const uint8_t *data, size_t n, struct cdc_error *error);
 bool binlog_in_transaction(const struct binlog_decoder *decoder);
+/* C of a transaction that has not ended, and of which lines are out already; 0: there is none. */
+uint64_t binlog_decoder_cut(const struct binlog_decoder *decoder);
 /* After a commit line or a heartbeat: the boundary, NULL before the first. BORROWED until the next call. */
 const struct cdc_offset *binlog_boundary(const struct binlog_decoder *decoder);
 /* Appends a heartbeat line (only between transactions) and makes it the boundary. */

@@ -26,7 +26,7 @@ void decoder_begin_group(struct binlog_decoder *decoder, const struct binlog_hea
     group->ts_ms =
         gtid && gtid->commit_us ? (int64_t)(gtid->commit_us / 1000) : (int64_t)header->timestamp * INT64_C(1000);
     decoder->counts.commit_ms = group->ts_ms;
-    decoder->number++;
+    decoder->number = binlog_number_after(&decoder->numbering, decoder->number);
     cdc_buf_hex(&pos, decoder->number, 16);
     cdc_buf_byte(&pos, '.');
     memcpy(group->pos_head, head, sizeof group->pos_head);
@@ -96,6 +96,7 @@ static void boundary_line(struct binlog_decoder *decoder, struct cdc_buf *out, s
         cdc_buf_lit(out, ",\"file_created\":");
         cdc_buf_u64(out, decoder->settled_created);
     }
+    binlog_numbering_append(out, &decoder->numbering);
     cdc_buf_byte(out, '}');
     decoder->counts.lines++;
     if (out->failed)

@@ -59,6 +59,7 @@ struct binlog_decoder {
     uint64_t event_position;  /* where the event at hand begins */
     struct binlog_gtid_set *gtids;
     uint64_t number; /* C of the open group, or of the last one */
+    struct binlog_numbering numbering;
     struct group group;
     struct binlog_table **tables; /* open addressing by id; the size is a power of two */
     size_t n_slots, n_tables;

@@ -275,6 +275,26 @@ bool binlog_gtid_set_contains(const struct binlog_gtid_set *set, const struct bi
     return i < numbers->n && numbers->intervals[i].start <= gtid->number;
 }
 
+static bool equal_sources(const struct numbers *a, const struct numbers *b)
+{
+    return compare(a, b->uuid, b->tag) == 0 && a->n == b->n &&
+           memcmp(a->intervals, b->intervals, a->n * sizeof *a->intervals) == 0;
+}
+
+bool binlog_gtid_set_equal(const struct binlog_gtid_set *a, const struct binlog_gtid_set *b)
+{
+    if (a->flavor != b->flavor || a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct domain *one = a->domains ? &a->domains[i] : NULL, *other = b->domains ? &b->domains[i] : NULL;
+        if (a->flavor == BINLOG_MYSQL
+                ? !equal_sources(&a->sources[i], &b->sources[i])
+                : one->id != other->id || one->server_id != other->server_id || one->number != other->number)
+            return false;
+    }
+    return true;
+}
+
 /* -- text ---------------------------------------------------------------------------- */
 
 struct text {

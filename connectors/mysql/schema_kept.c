@@ -102,7 +102,8 @@ int binlog_schema_connect(struct binlog_stream *stream, bool resumes, struct cdc
     stream->look = !stream->server.full_metadata;
     if (!stream->look || !start->place.file[0])
         return 0;
-    int result = binlog_schema_look(stream, &start->place, (struct binlog_moment){start->number + 1, 0}, error);
+    int result = binlog_schema_look(
+        stream, &start->place, (struct binlog_moment){binlog_number_after(&start->numbering, start->number), 0}, error);
     stream->next_look = 0;
     return result;
 }

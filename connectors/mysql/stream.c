@@ -37,6 +37,9 @@ struct binlog_stream *binlog_stream_new(const struct binlog_stream_settings *set
 void binlog_stream_disconnect(void *source)
 {
     struct binlog_stream *stream = source;
+    uint64_t cut = stream->decoder ? binlog_decoder_cut(stream->decoder) : 0;
+    if (cut != 0)
+        stream->cut = cut;
     binlog_packets_free(stream->packets);
     stream->packets = NULL;
     if (stream->sql)

@@ -14,6 +14,7 @@ struct stream_start {
     struct binlog_place place; /* never behind the GTIDs */
     char server_uuid[128];     /* that place belongs to; "" when not known */
     int64_t file_created;      /* of place's file, as it says itself; 0 when not known */
+    struct binlog_numbering numbering; /* of what is behind it */
 };
 
 /* The DDL statements between two places of the log (schema.c). */
@@ -36,6 +37,7 @@ struct binlog_stream {
     struct binlog_decoder *decoder;
     struct stream_start start; /* of this connection */
     bool has_start;            /* start was settled once in this run */
+    uint64_t cut;              /* C of a transaction that had lines out and no end when a connection broke; 0 */
     bool until_now, has_until_place;
     bool ends; /* the end lies in the log already: the server tells when there is no more */
     struct binlog_place until_place;
@@ -59,7 +61,8 @@ int binlog_place_compare(const struct binlog_place *a, const struct binlog_place
 bool binlog_stream_place_parse(const char *text, struct binlog_place *place);
 
 /* -- binlog_stream_connect.c */
-/* Another dump, from a place to the end that the log has now. RETURNS NEW (mysql_close) */
+/* Another dump, from a place, or, where that is NULL, behind the GTIDs of the start, to the end that the log has now.
+ * RETURNS NEW (mysql_close) */
 MYSQL *binlog_stream_dump(struct binlog_stream *stream, const struct binlog_place *from, struct cdc_error *error);
 int binlog_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error);
 /* The plain session beside the dump: made when it is needed. */
@@ -77,6 +80,8 @@ int binlog_stream_describe(void *context, struct binlog_table *table, const stru
  * FORMAT_DESCRIPTION and ROTATE. end: where reading ended; may be NULL. */
 int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
                 binlog_visit *visit, void *context, struct binlog_place *end, struct cdc_error *error);
+/* The same for what is behind the GTIDs of the start, to the end. */
+int binlog_walk_behind_start(struct binlog_stream *stream, binlog_visit *visit, void *context, struct cdc_error *error);
 /* When the server began that file, as it says itself: seconds since 1970. */
 int binlog_file_created(struct binlog_stream *stream, const char *file, uint32_t *created, struct cdc_error *error);
 /* For the decoder: from a place to the end of its file. */
@@ -91,6 +96,14 @@ int binlog_gtids_at(struct binlog_stream *stream, const struct binlog_place *pla
 int binlog_stream_start(struct binlog_stream *stream, const struct cdc_offset *from, struct cdc_error *error);
 /* Is the start found by its GTIDs, not by file and position? */
 bool binlog_stream_by_gtid(const struct binlog_stream *stream);
+int binlog_stream_lost(struct cdc_error *error, const char *why);
+/* SELECT GTID_SUBSET(a, b), of two expressions; 1, 0 or -1. */
+int binlog_stream_is_subset(struct binlog_stream *stream, const char *a, const char *b, struct cdc_error *error);
+
+/* -- stream_move.c: the log goes on at another server */
+/* Once the start is settled and the server has it: stream->start.numbering. IO: the transaction that was cut off cannot go
+ * on there; LOST: a sink has stored what that server does not have. */
+int binlog_stream_number(struct binlog_stream *stream, struct cdc_error *error);
 
 /* -- schema.c */
 /* The names of the columns at a place of the log, where the log does not tell. CONFIG when they cannot be known. */

@@ -124,22 +124,51 @@ static int start_dump(struct binlog_stream *stream, struct cdc_error *error)
     return stream->packets ? 0 : -1;
 }
 
+/* As session(), for a search: what is beside the stream is no replica. */
+static int search_session(struct binlog_stream *stream, MYSQL *mysql, bool by_gtid, struct cdc_error *error)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    const char *checksum = stream->server.checksums ? "CRC32" : "NONE";
+    cdc_buf_printf(&sql,
+                   "SET @master_binlog_checksum = '%s', @source_binlog_checksum = '%s', @mariadb_slave_capability = 4",
+                   checksum, checksum);
+    if (by_gtid && stream->server.flavor == BINLOG_MARIADB)
+        cdc_buf_printf(&sql, ", @slave_gtid_strict_mode = 1, @slave_connect_state = '%s'", stream->start.gtids);
+    cdc_buf_byte(&sql, '\0');
+    int result =
+        sql.failed ? cdc_error_memory(error) : binlog_execute(mysql, sql.data, "cannot set up the search", error);
+    cdc_buf_free(&sql);
+    return result;
+}
+
+/* The command for a search, in *command; its code, or -1. */
+static int search_command(struct binlog_stream *stream, const struct binlog_place *from, struct cdc_buf *command,
+                          struct cdc_error *error)
+{
+    const struct binlog_place nowhere = {"", 4};
+    uint32_t id = binlog_reader_id(stream->settings.server_id, stream->settings.name) ^ UINT32_C(0x40000000);
+    int code = COM_BINLOG_DUMP, result = 0;
+    if (from || stream->server.flavor == BINLOG_MARIADB) {
+        dump_by_place(command, DUMP_NON_BLOCK, id, from ? from : &nowhere);
+    } else {
+        struct binlog_gtid_set *set = binlog_gtid_set_new(BINLOG_MYSQL, error);
+        result = set ? binlog_gtid_set_parse(set, cdc_span_text(stream->start.gtids), error) : -1;
+        if (result == 0)
+            dump_by_set(command, DUMP_NON_BLOCK, id, set);
+        binlog_gtid_set_free(set);
+        code = COM_BINLOG_DUMP_GTID;
+    }
+    return result < 0 ? -1 : command->failed ? cdc_error_memory(error) : code;
+}
+
 MYSQL *binlog_stream_dump(struct binlog_stream *stream, const struct binlog_place *from, struct cdc_error *error)
 {
     struct cdc_buf command = CDC_BUF_INIT;
     MYSQL *mysql = binlog_connect(&stream->settings.connection, error);
-    char sql[200];
-    const char *checksum = stream->server.checksums ? "CRC32" : "NONE";
-    snprintf(sql, sizeof sql,
-             "SET @master_binlog_checksum = '%s', @source_binlog_checksum = '%s', @mariadb_slave_capability = 4",
-             checksum, checksum);
-    dump_by_place(&command, DUMP_NON_BLOCK,
-                  binlog_reader_id(stream->settings.server_id, stream->settings.name) ^ UINT32_C(0x40000000), from);
-    int result = !mysql ? -1 : command.failed ? cdc_error_memory(error) : 0;
-    if (result == 0)
-        result = binlog_execute(mysql, sql, "cannot set up the search", error);
-    if (result == 0 && mysql->methods->db_command(mysql, (enum enum_server_command)COM_BINLOG_DUMP, command.data,
-                                                  command.len, 1, NULL) != 0)
+    int code = mysql ? search_command(stream, from, &command, error) : -1;
+    int result = code < 0 ? -1 : search_session(stream, mysql, !from, error);
+    if (result == 0 &&
+        mysql->methods->db_command(mysql, (enum enum_server_command)code, command.data, command.len, 1, NULL) != 0)
         result = binlog_mysql_error(mysql, "cannot ask for the log", error);
     cdc_buf_free(&command);
     if (result == 0 || !mysql)
@@ -174,6 +203,7 @@ static int ensure_decoder(struct binlog_stream *stream, struct cdc_error *error)
     if (binlog_decoder_start(stream->decoder, stream->start.number, stream->start.gtids, &stream->start.place, error) <
         0)
         return -1;
+    binlog_decoder_set_numbering(stream->decoder, &stream->start.numbering);
     binlog_decoder_set_by_gtid(stream->decoder, binlog_stream_by_gtid(stream));
     binlog_decoder_set_checksums(stream->decoder, stream->server.checksums);
     binlog_decoder_set_heartbeats(stream->decoder, stream->start.heartbeats);

@@ -43,6 +43,8 @@ static int start_from(struct binlog_stream *stream, const struct cdc_offset *fro
         return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a MySQL or MariaDB source", from->pos);
     start->confirmed = start->number;
     start->heartbeats = binlog_pos_counter(from->pos);
+    if (!binlog_numbering_read(source, &start->numbering))
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "the source of position '%.80s' is damaged", from->pos);
     cdc_json_int64(cdc_json_member(source, "pos"), &position);
     start->file_created = 0;
     cdc_json_int64(cdc_json_member(source, "file_created"), &start->file_created);
@@ -88,6 +90,7 @@ static int start_fresh(struct binlog_stream *stream, struct cdc_error *error)
     free(start->gtids);
     start->gtids = NULL;
     start->number = (uint64_t)cdc_clock_wall_ms() * 1000;
+    start->numbering.n = 0;
     snprintf(start->server_uuid, sizeof start->server_uuid, "%s", stream->server.uuid);
     if (strcmp(text, "now") == 0)
         return start_at_end(stream, error);
@@ -105,20 +108,6 @@ static int start_fresh(struct binlog_stream *stream, struct cdc_error *error)
     return take_gtids(stream, text, error);
 }
 
-/* Another server may have the same transactions in another order (parallel replication): their old numbers would make a
- * sink that is ahead of others drop what it never saw. So they get numbers above all that were given. */
-static void leave_old_numbers(struct binlog_stream *stream)
-{
-    struct stream_start *start = &stream->start;
-    uint64_t now = (uint64_t)cdc_clock_wall_ms() * 1000;
-    if (!start->server_uuid[0] || strcmp(start->server_uuid, stream->server.uuid) == 0)
-        return;
-    cdc_log(stream->log, CDC_LOG_INFO, "the log goes on at another server (%s instead of %s)", stream->server.uuid,
-            start->server_uuid);
-    if (start->number < now)
-        start->number = now;
-}
-
 static int settle(struct binlog_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     if (from && from->pos && *from->pos)
@@ -134,15 +123,14 @@ static int settle(struct binlog_stream *stream, const struct cdc_offset *from, s
 
 /* -- does the server still have it? --------------------------------------------------------------- */
 
-static int lost(struct cdc_error *error, const char *why)
+int binlog_stream_lost(struct cdc_error *error, const char *why)
 {
     cdc_error_set(error, CDC_EXIT_LOST, "the position is not in the server's log: %s", why);
     return cdc_error_hint(error, "changes may be missing: take a new snapshot (remove the pipeline's offset files, and "
                                  "begin with cdc-snapshot)");
 }
 
-/* SELECT GTID_SUBSET(a, b); 1, 0 or -1. */
-static int is_subset(struct binlog_stream *stream, const char *a, const char *b, struct cdc_error *error)
+int binlog_stream_is_subset(struct binlog_stream *stream, const char *a, const char *b, struct cdc_error *error)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
     cdc_buf_printf(&sql, "SELECT GTID_SUBSET(%s, %s)", a, b);
@@ -202,31 +190,26 @@ static int check_file(struct binlog_stream *stream, struct cdc_error *error)
     enum standing standing;
     if (stream->server.flavor == BINLOG_MYSQL && start->server_uuid[0] &&
         strcmp(start->server_uuid, stream->server.uuid) != 0)
-        return lost(error, "it is a file and an offset of another server");
+        return binlog_stream_lost(error, "it is a file and an offset of another server");
     if (find_file(stream, &standing, error) < 0)
         return -1;
     if (standing != STANDS_IN_FILE)
-        return lost(error, "its file was purged, or is shorter now");
+        return binlog_stream_lost(error, "its file was purged, or is shorter now");
     int same = same_file(stream, error);
-    return same < 0 ? -1 : same ? 0 : lost(error, "its file was begun anew: the log was reset");
+    return same < 0 ? -1 : same ? 0 : binlog_stream_lost(error, "its file was begun anew: the log was reset");
 }
 
-/* The same GTIDs in the same order? Both as the server writes them. */
+/* Are they the GTIDs of the start? */
 static int same_gtids(struct binlog_stream *stream, const char *text, struct cdc_error *error)
 {
-    struct binlog_gtid_set *set = binlog_gtid_set_new(stream->server.flavor, error);
-    struct cdc_buf ours = CDC_BUF_INIT, theirs = CDC_BUF_INIT;
-    int result = set ? binlog_gtid_set_parse(set, cdc_span_text(stream->start.gtids), error) : -1;
-    if (result == 0) {
-        binlog_gtid_set_append(&ours, set);
-        result = binlog_gtid_set_parse(set, cdc_span_text(text), error);
-        binlog_gtid_set_append(&theirs, set);
-    }
-    if (result == 0)
-        result = cdc_span_equal(cdc_span(ours.data, ours.len), cdc_span(theirs.data, theirs.len));
-    binlog_gtid_set_free(set);
-    cdc_buf_free(&ours);
-    cdc_buf_free(&theirs);
+    struct binlog_gtid_set *ours = binlog_gtid_set_new(stream->server.flavor, error);
+    struct binlog_gtid_set *theirs = ours ? binlog_gtid_set_new(stream->server.flavor, error) : NULL;
+    int result = -1;
+    if (theirs && binlog_gtid_set_parse(ours, cdc_span_text(stream->start.gtids), error) == 0 &&
+        binlog_gtid_set_parse(theirs, cdc_span_text(text), error) == 0)
+        result = binlog_gtid_set_equal(ours, theirs);
+    binlog_gtid_set_free(ours);
+    binlog_gtid_set_free(theirs);
     return result;
 }
 
@@ -244,12 +227,14 @@ static int check_mariadb_place(struct binlog_stream *stream, struct cdc_error *e
     if (standing == STANDS_BEFORE)
         return 0; /* purged: the server says whether anything is missing */
     if (standing == STANDS_NOWHERE)
-        return lost(error, "the server's log ends before it: it was reset");
+        return binlog_stream_lost(error, "the server's log ends before it: it was reset");
     if (binlog_gtids_at(stream, &start->place, &gtids, error) < 0)
         return -1;
     int same = same_gtids(stream, gtids, error);
     free(gtids);
-    return same < 0 ? -1 : same ? 0 : lost(error, "other transactions are in its place: the log was reset");
+    return same < 0 ? -1
+           : same   ? 0
+                    : binlog_stream_lost(error, "other transactions are in its place: the log was reset");
 }
 
 /* A RESET numbers transactions anew, too: what the same server has before our place must be known to us. Looked at where
@@ -265,12 +250,12 @@ static int check_mysql_place(struct binlog_stream *stream, struct cdc_error *err
     if (find_file(stream, &standing, error) < 0)
         return -1;
     if (standing == STANDS_NOWHERE)
-        return lost(error, "the server's log ends before it: it was reset");
+        return binlog_stream_lost(error, "the server's log ends before it: it was reset");
     if (standing == STANDS_BEFORE)
         return 0;
     int same = same_file(stream, error);
     if (same <= 0)
-        return same < 0 ? -1 : lost(error, "its file was begun anew: the log was reset");
+        return same < 0 ? -1 : binlog_stream_lost(error, "its file was begun anew: the log was reset");
     if (start->place.position > LOOK_BACK)
         return 0;
     if (binlog_gtids_at(stream, &start->place, &gtids, error) < 0)
@@ -280,10 +265,13 @@ static int check_mysql_place(struct binlog_stream *stream, struct cdc_error *err
     cdc_buf_printf(&ours, "'%s'", start->gtids);
     cdc_buf_byte(&ours, '\0');
     free(gtids);
-    int known = here.failed || ours.failed ? cdc_error_memory(error) : is_subset(stream, here.data, ours.data, error);
+    int known = here.failed || ours.failed ? cdc_error_memory(error)
+                                           : binlog_stream_is_subset(stream, here.data, ours.data, error);
     cdc_buf_free(&here);
     cdc_buf_free(&ours);
-    return known < 0 ? -1 : known ? 0 : lost(error, "other transactions are in its place: the log was reset");
+    return known < 0 ? -1
+           : known   ? 0
+                     : binlog_stream_lost(error, "other transactions are in its place: the log was reset");
 }
 
 static int check_mysql_gtids(struct binlog_stream *stream, struct cdc_error *error)
@@ -293,18 +281,19 @@ static int check_mysql_gtids(struct binlog_stream *stream, struct cdc_error *err
     cdc_buf_byte(&quoted, '\0');
     if (quoted.failed)
         return cdc_error_memory(error);
-    int kept = is_subset(stream, "@@GLOBAL.gtid_purged", quoted.data, error);
-    int known = kept < 0 ? -1 : is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
+    int kept = binlog_stream_is_subset(stream, "@@GLOBAL.gtid_purged", quoted.data, error);
+    int known = kept < 0 ? -1 : binlog_stream_is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
     cdc_buf_free(&quoted);
     if (kept < 0 || known < 0)
         return -1;
     if (!kept)
-        return lost(error, "transactions that were not read yet were purged");
+        return binlog_stream_lost(error, "transactions that were not read yet were purged");
     if (known && strcmp(stream->start.server_uuid, stream->server.uuid) == 0)
         return check_mysql_place(stream, error);
     return known ? 0
-                 : lost(error, "the server does not know all transactions that were read: it lost some, was reset, or "
-                               "is another one");
+                 : binlog_stream_lost(
+                       error, "the server does not know all transactions that were read: it lost some, was reset, or "
+                              "is another one");
 }
 
 bool binlog_stream_by_gtid(const struct binlog_stream *stream)
@@ -345,6 +334,5 @@ int binlog_stream_start(struct binlog_stream *stream, const struct cdc_offset *f
 {
     if (settle(stream, from, error) < 0 || check(stream, error) < 0)
         return -1;
-    leave_old_numbers(stream);
-    return leave_old_place(stream, error);
+    return binlog_stream_number(stream, error) < 0 ? -1 : leave_old_place(stream, error);
 }

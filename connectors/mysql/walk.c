@@ -67,7 +67,7 @@ static int take_packets(struct walk *walk, MYSQL *dump, const struct binlog_plac
     struct binlog_part part;
     struct binlog_wire *wire = binlog_wire_new(dump, error);
     int got = wire ? 1 : -1;
-    while (got == 1 && binlog_place_compare(&walk->place, to) < 0) {
+    while (got == 1 && (!to || binlog_place_compare(&walk->place, to) < 0)) {
         got = binlog_wire_read(wire, &part, error);
         if (got < 0)
             cdc_error_prefix(error, "cannot search the log");
@@ -93,6 +93,18 @@ int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, c
         mysql_close(dump);
     if (end)
         *end = walk.place;
+    return result;
+}
+
+int binlog_walk_behind_start(struct binlog_stream *stream, binlog_visit *visit, void *context, struct cdc_error *error)
+{
+    struct walk walk = {.visit = visit, .context = context};
+    binlog_format_default(&walk.format);
+    walk.format.checksums = stream->server.checksums;
+    MYSQL *dump = binlog_stream_dump(stream, NULL, error);
+    int result = dump ? take_packets(&walk, dump, NULL, error) : -1;
+    if (dump)
+        mysql_close(dump);
     return result;
 }
 

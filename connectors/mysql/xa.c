@@ -3,7 +3,8 @@
  * they were committed. Until then their events wait in a file each, <folder>/<hash of the id>.<number of the transaction that
  * prepared it>, and, once it is known, .<number of its outcome>: records of a length (u32) and bytes, the last one the id, the others events without checksum. An id may be
  * used again, and the log be read again from where it meant another transaction: an outcome belongs to the latest file
- * before it (or of it: in one phase). A file goes when its outcome has been confirmed. */
+ * before it (or of it: in one phase). A file goes when its outcome has been confirmed. Where reading begins again, names
+ * tell nothing of what comes behind: at another server it may have other numbers. */
 #include "connectors/mysql/xa.h"
 
 #include <dirent.h>
@@ -318,4 +319,31 @@ void binlog_xa_confirm(struct binlog_xa *xa, uint64_t number)
             xa->first_outcome = name.outcome;
     }
     closedir(folder);
+}
+
+/* -- reading again ------------------------------------------------------------------------------ */
+
+static int forget_later(int folder, const struct file_name *name, uint64_t number)
+{
+    char from[NAME_SIZE], to[NAME_SIZE];
+    put_name(from, name);
+    put_name(to, &(struct file_name){name->hash, name->prepared, 0});
+    if (name->prepared > number)
+        return unlinkat(folder, from, 0);
+    return name->outcome > number ? renameat(folder, from, folder, to) : 0;
+}
+
+int binlog_xa_start(struct binlog_xa *xa, uint64_t number, struct cdc_error *error)
+{
+    struct file_name name;
+    int result = 0;
+    binlog_xa_abandon(xa);
+    DIR *folder = opendir(xa->folder);
+    if (!folder)
+        return errno == ENOENT ? 0 : io_error("open", xa->folder, error);
+    while (result == 0 && next_file(folder, &name))
+        if (forget_later(dirfd(folder), &name, number) != 0 && errno != ENOENT)
+            result = io_error("rename in", xa->folder, error);
+    closedir(folder);
+    return result;
 }

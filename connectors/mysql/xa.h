@@ -8,8 +8,11 @@
 struct binlog_xa;
 struct binlog_xa *binlog_xa_new(const char *folder, struct cdc_error *error); /* RETURNS NEW; made when it is needed */
 void binlog_xa_free(struct binlog_xa *xa);
-/* Forgets what is being written or read: a new connection. */
+/* Forgets what is being written or read. */
 void binlog_xa_abandon(struct binlog_xa *xa);
+/* Reading begins behind that transaction: what later ones prepared, and how they ended others, will be read again, maybe
+ * under other numbers, and is forgotten. */
+int binlog_xa_start(struct binlog_xa *xa, uint64_t number, struct cdc_error *error);
 
 /* Its rows begin. */
 int binlog_xa_begin(struct binlog_xa *xa, struct cdc_error *error);

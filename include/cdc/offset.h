@@ -56,6 +56,8 @@ void cdc_acks_free(struct cdc_acks *acks);
 int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struct cdc_error *error);
 /* Number of files seen at the last read. */
 size_t cdc_acks_count(const struct cdc_acks *acks);
+/* What one of them had then; NULL when nothing. BORROWED until the next read. */
+const struct cdc_offset *cdc_acks_offset(const struct cdc_acks *acks, size_t index);
 
 /* DIR/TOOL[-NAME].offset in buf: where --state-dir puts a file. name may be NULL. RETURNS NEW (free). */
 char *cdc_state_path(const char *dir, const char *tool, const char *name);

@@ -1,0 +1,266 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# A replica takes the place of the server while sinks are not all at the same position, or in the middle of a transaction:
+# no sink misses a transaction, none has one twice, and each has the number that it had.
+# Each test runs in a subshell.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/mysql
+load lib/mysql-helpers
+
+setup_file() { mysql_available || skip "no $CDC_MYSQL_FLAVOR here"; }
+teardown_file() { mysql_end; }
+# A pair of servers of its own for each test: a failover cannot be taken back.
+setup() {
+    MAIN=main$BATS_TEST_NUMBER REPLICA=replica$BATS_TEST_NUMBER
+    MYSQL_DATABASE='' mysql_start "$MAIN"
+    MYSQL_DATABASE='' mysql_start "$REPLICA"
+    MYSQL_SERVER=$MAIN
+    mysql_test_setup
+    msql "create table keyed (id int primary key, v varchar(100), w varchar(100)); create table heap (a int, b varchar(100)); create table marker (n int primary key)"
+}
+teardown() {
+    end_spawned
+    local server
+    for server in "$MAIN" "$REPLICA"; do ! mysql_running "$server" || mysql_stop "$server"; done
+}
+
+# change FROM TO: a transaction for each number; rows without a key, rows that move to another key, rows in their old place.
+change() {
+    local i
+    for ((i = $1; i <= $2; i++)); do
+        echo "begin; insert into heap values ($i, 'row $i'); insert into keyed values ($i, 'value $i', 'old');
+              update keyed set id = id + 100000 where id = $i - 1; insert into heap values ($i % 3, 'again'); commit;"
+        echo "insert into keyed values ($i - 1, 'in the old place', 'new');"
+    done | msql
+}
+replicated() { [ "$(MYSQL_SERVER=$REPLICA msql -N 'select max(n) from marker' 2>/dev/null)" = "$1" ]; }
+replicate() { mysql_replicate "$REPLICA" "$MAIN"; }
+marked() {
+    MARK=$((${MARK:-0} + 1))
+    msql "insert into marker values ($MARK)"
+    wait_until -t 60 replicated $MARK || { MYSQL_SERVER=$REPLICA msql 'show slave status\G' | grep -E 'Running|Error'; return 1; }
+}
+# The replica takes over; the old server is gone.
+take_over() {
+    mysql_kill "$MAIN"
+    MYSQL_SERVER=$REPLICA
+    mysql_promote "$REPLICA"
+    URL=$(mysql_url)
+}
+# What the pipeline writes to $1, with the two sinks' files as acknowledgements.
+read_to() {
+    local to=$1
+    shift
+    t mysql-binlog --name "$NAME" -t "$NAME.*" --heartbeat 0 --offset-file "$DIR/p" --ack "$DIR/ahead" --ack "$DIR/behind" --until now "$@" "$URL" >"$to" 2>>"$DIR/err" || { cat "$DIR/err"; return 1; }
+}
+begin_both() {
+    read_to "$DIR/begin" --start now
+    for sink in ahead behind; do to $sink <"$DIR/begin"; done
+    change 1 3
+    read_to "$DIR/first"
+    for sink in ahead behind; do to $sink <"$DIR/first"; done
+}
+# to SINK: it stores what comes, and keeps its position.
+to() { t cdc-sink-sqlite --offset-file "$DIR/$1" "$DIR/$1.db" 2>>"$DIR/err"; }
+# The first N transactions of the lines.
+transactions() { awk -v n="$1" '{ print } /^\{"op":"commit"/ && ++seen == n { exit }'; }
+position() { jq -r ".offsets[\"$NAME\"].pos" "$DIR/$1"; }
+same_as_source() {
+    local table sink
+    for table in "keyed" "heap"; do
+        msql -N "select * from $table" | LC_ALL=C sort >"$DIR/source"
+        for sink in "$@"; do
+            sqlite3 -separator $'\t' "$DIR/$sink.db" "select * from $table" | LC_ALL=C sort | diff "$DIR/source" - >"$DIR/differences" ||
+                { head "$DIR/differences"; fail "$table of the sink that was $sink differs"; }
+        done
+    done
+}
+# What a line says, but for where and when a server logged it.
+said() { jq -c 'del(.source, .ts_ms)' "$@"; }
+# Lines of both files that have the same pos are the same; and there are at least $3 of them.
+agree() {
+    said "$1" | jq -r '"\(.pos)\t\(.)"' | LC_ALL=C sort >"$DIR/one"
+    said "$2" | jq -r '"\(.pos)\t\(.)"' | LC_ALL=C sort >"$DIR/other"
+    LC_ALL=C join -t "$(printf '\t')" "$DIR/one" "$DIR/other" >"$DIR/joined"
+    is "lines that are the same in both" "$(wc -l <"$DIR/joined")" "$(awk -F'\t' '$2 == $3' "$DIR/joined" | wc -l)"
+    [ "$(wc -l <"$DIR/joined")" -ge "$3" ] || fail "only $(wc -l <"$DIR/joined") lines of $1 and $2 have the same pos"
+}
+image() { MYSQL_DATABASE='' msql "set global binlog_row_image = $1"; MYSQL_SERVER=$REPLICA MYSQL_DATABASE='' msql "set global binlog_row_image = $1"; }
+
+@test "sinks at different positions: behind the failover each has every transaction once, and each line is the one it was" {
+    image MINIMAL
+    replicate
+    begin_both
+    change 4 20
+    read_to "$DIR/second"
+    to ahead <"$DIR/second"
+    transactions 7 <"$DIR/second" | to behind
+    change 21 25
+    marked
+    take_over
+    change 26 30
+    read_to "$DIR/third"
+    says "goes on at another server"
+    not grep -q "another order" "$DIR/err"
+    ordered "$DIR/third"
+    agree "$DIR/second" "$DIR/third" 80
+    # Cut off, and read again at the new server: from before the place where the numbers step, and from behind it.
+    transactions 6 <"$DIR/third" | to behind
+    transactions 45 <"$DIR/third" | to ahead
+    read_to "$DIR/fourth"
+    ordered "$DIR/fourth"
+    agree "$DIR/third" "$DIR/fourth" 100
+    to ahead <"$DIR/fourth"
+    transactions 30 <"$DIR/fourth" | to behind
+    read_to "$DIR/fifth"
+    agree "$DIR/fourth" "$DIR/fifth" 20
+    for sink in ahead behind; do to $sink <"$DIR/fifth"; done
+    same_as_source ahead behind
+    is "position" "$(position ahead)" "$(position behind)"
+    # Passed by all, the step is no longer told.
+    change 31 32
+    read_to "$DIR/sixth"
+    is "steps" null "$(jq -c 'select(.op == "commit") | .source.renumbered' "$DIR/sixth" | sort -u)"
+    for sink in ahead behind; do to $sink <"$DIR/sixth"; done
+    same_as_source ahead behind
+}
+
+@test "a second failover before the sinks have passed the first one" {
+    replicate
+    begin_both
+    change 4 12
+    read_to "$DIR/second"
+    to ahead <"$DIR/second"
+    transactions 3 <"$DIR/second" | to behind
+    change 13 14
+    marked
+    take_over
+    THIRD=third$BATS_TEST_NUMBER
+    MYSQL_DATABASE='' mysql_start "$THIRD"
+    mysql_replicate "$THIRD" "$REPLICA"
+    change 15 20
+    read_to "$DIR/third"
+    to ahead <"$DIR/third"
+    transactions 2 <"$DIR/third" | to behind
+    change 21 22
+    REPLICA=$THIRD marked
+    mysql_kill "$REPLICA"
+    MYSQL_SERVER=$THIRD
+    mysql_promote "$THIRD"
+    URL=$(mysql_url)
+    change 23 24
+    read_to "$DIR/fourth"
+    not grep -q "another order" "$DIR/err"
+    ordered "$DIR/fourth"
+    agree "$DIR/second" "$DIR/fourth" 20
+    agree "$DIR/third" "$DIR/fourth" 40
+    for sink in ahead behind; do to $sink <"$DIR/fourth"; done
+    same_as_source ahead behind
+    mysql_stop "$THIRD"
+}
+
+# Both servers have the same transactions, and one has them in another order, as replication with several workers may.
+# transaction SERVER N STATEMENT: the transaction with that number.
+transaction() {
+    if mysql_is_mariadb; then
+        MYSQL_SERVER=$1 msql "set session gtid_domain_id = 77$2; set session server_id = 7; set session gtid_seq_no = 1; $3"
+    else
+        MYSQL_SERVER=$1 msql "set session gtid_next = 'aaaaaaaa-0000-4000-8000-00000000000$2:1'; $3"
+    fi
+}
+@test "the other server has them in another order: it says so; no sink misses a transaction, keyed tables are the same" {
+    local i
+    replicate
+    begin_both
+    marked
+    to behind <"$DIR/first"
+    read_to "$DIR/second"
+    for sink in ahead behind; do to $sink <"$DIR/second"; done
+    mysql_promote "$REPLICA"
+    for i in 1 2 3 4; do transaction "$MAIN" $i "insert into keyed values (100$i, 'one by one', 'x'), (2000 + $i, '', '')"; done
+    for i in 4 2 1 3; do transaction "$REPLICA" $i "insert into keyed values (100$i, 'one by one', 'x'), (2000 + $i, '', '')"; done
+    read_to "$DIR/third"
+    transactions 3 <"$DIR/third" | to ahead
+    transactions 1 <"$DIR/third" | to behind
+    take_over
+    change 26 30
+    read_to "$DIR/fourth"
+    says "in another order"
+    for sink in ahead behind; do to $sink <"$DIR/fourth"; done
+    same_as_source ahead behind
+}
+
+@test "a sink has stored what the other server does not have: exit 79" {
+    local status=0
+    replicate
+    begin_both
+    marked
+    mysql_promote "$REPLICA"
+    change 4 9
+    read_to "$DIR/second"
+    to ahead <"$DIR/second"
+    transactions 1 <"$DIR/second" | to behind
+    take_over
+    change 26 60
+    read_to "$DIR/third" >/dev/null || status=$?
+    exits 79 t mysql-binlog --name "$NAME" --offset-file "$DIR/p" --ack "$DIR/ahead" --ack "$DIR/behind" --until now "$URL" 2>"$DIR/err"
+    is "lines" 0 "$(wc -l <"$DIR/third")"
+}
+
+@test "within a transaction that is written in part: that part is dropped, and the transaction comes whole" {
+    local status=0
+    replicate
+    begin_both
+    ln -s "$(mysql_dir "$MAIN")/socket" "$DIR/socket"
+    URL="mysql://cdc:$MYSQL_PASSWORD@localhost/?socket=$DIR/socket"
+    mkfifo "$DIR/pipe"
+    msql "insert into heap select n, repeat('x', 90) from $(numbers 1 200000)"
+    marked
+    spawn_line "exec mysql-binlog --name $NAME -t '$NAME.*' --offset-file '$DIR/p' --ack '$DIR/ahead' --heartbeat 0 '$URL' >'$DIR/pipe' 2>'$DIR/err'"
+    reader=$SPAWNED
+    # The sink takes a part of it; then the server is another one.
+    exec 9<"$DIR/pipe"
+    head -c 3000000 <&9 >"$DIR/part"
+    ln -sfn "$(mysql_dir "$REPLICA")/socket" "$DIR/socket"
+    take_over
+    cat <&9 >"$DIR/rest" &
+    cat_pid=$!
+    exec 9<&-
+    status_of "$reader" 60 || status=$?
+    wait "$cat_pid"
+    is "exit status" 74 "$status" || { cat "$DIR/err"; return 1; }
+    says "to be started again"
+    cat "$DIR/part" "$DIR/rest" | to ahead || true
+    change 26 27
+    URL=$(mysql_url)
+    read_to "$DIR/again"
+    for sink in ahead behind; do to $sink <"$DIR/again"; done
+    same_as_source ahead behind
+}
+
+@test "a prepared XA transaction whose outcome was read, and not stored, before the failover: it comes, once" {
+    replicate
+    begin_both
+    msql "xa start 'early'; insert into heap values (7, 'prepared before the position'); xa end 'early'; xa prepare 'early'"
+    change 4 5
+    read_to "$DIR/second"
+    for sink in ahead behind; do to $sink <"$DIR/second"; done
+    wait_until committed early
+    msql "xa start 'late'; insert into heap values (8, 'prepared behind it'); xa end 'late'; xa prepare 'late'"
+    wait_until committed late
+    read_to "$DIR/third"
+    is "rows" "7 8" "$(jq -r 'select(.op == "c") | .after.a' "$DIR/third" | xargs)"
+    marked
+    take_over
+    change 26 28
+    read_to "$DIR/fourth"
+    transactions 1 <"$DIR/fourth" | to ahead
+    read_to "$DIR/fifth"
+    for sink in ahead behind; do to $sink <"$DIR/fifth"; done
+    same_as_source ahead behind
+    read_to "$DIR/none"
+    is "kept" 0 "$(find "$DIR/p.xa" -type f | wc -l)"
+}
+committed() { msql "xa commit '$1'" 2>/dev/null; }

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* Numbers of transactions over moves to other servers: steps that are added, passed, written, read and merged. */
+#include "connectors/mysql/numbering.h"
+
+#include <cdc/json.h>
+#include <stdio.h>
+#include <string.h>
+
+static int failures;
+
+static void check(bool good, const char *what)
+{
+    failures += !good;
+    printf("%s - %s\n", good ? "ok" : "not ok", what);
+}
+
+static void add(struct binlog_numbering *numbering, uint64_t after, uint64_t from)
+{
+    if (binlog_numbering_add(numbering, (struct binlog_step){after, from}, NULL) < 0)
+        check(false, "a step is added");
+}
+
+static void says(const char *what, const struct binlog_numbering *numbering, const char *expected)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    binlog_numbering_append(&text, numbering);
+    cdc_buf_byte(&text, '\0');
+    bool good = !text.failed && strcmp(text.data, expected) == 0;
+    check(good, what);
+    if (!good)
+        printf("#  got %s\n# want %s\n", text.data, expected);
+    cdc_buf_free(&text);
+}
+
+static void test_counting(void)
+{
+    struct binlog_numbering numbering = {.n = 0};
+    check(binlog_number_after(&numbering, 7) == 8, "without steps: one by one");
+    add(&numbering, 10, 1000);
+    add(&numbering, 1005, 2000);
+    check(binlog_number_after(&numbering, 9) == 10 && binlog_number_after(&numbering, 10) == 1000 &&
+              binlog_number_after(&numbering, 1000) == 1001 && binlog_number_after(&numbering, 1005) == 2000,
+          "a step is taken behind its transaction");
+    check(binlog_number_is_counted(&numbering, 10) && !binlog_number_is_counted(&numbering, 11) &&
+              !binlog_number_is_counted(&numbering, 999) && binlog_number_is_counted(&numbering, 1000),
+          "between both ends of a step nothing is counted");
+    check(binlog_numbering_newest(&numbering) == 2000, "where the newest one leads");
+    says("as text", &numbering, ",\"renumbered\":[[10,1000],[1005,2000]]");
+    binlog_numbering_confirm(&numbering, 10);
+    check(numbering.n == 2, "a step that begins at the position is still to be taken");
+    binlog_numbering_confirm(&numbering, 1000);
+    says("one that was taken goes", &numbering, ",\"renumbered\":[[1005,2000]]");
+    add(&numbering, 1003, 3000);
+    says("a step before another one takes its place", &numbering, ",\"renumbered\":[[1003,3000]]");
+    binlog_numbering_confirm(&numbering, 5000);
+    says("none is no text", &numbering, "");
+}
+
+static void test_most(void)
+{
+    struct binlog_numbering numbering = {.n = 0};
+    struct cdc_error error = {0};
+    for (uint64_t i = 0; i < BINLOG_STEPS_MAX; i++)
+        add(&numbering, 100 * i + 5, 100 * i + 100);
+    check(binlog_numbering_add(&numbering, (struct binlog_step){UINT64_C(1) << 40, UINT64_C(1) << 41}, &error) < 0 &&
+              error.status == CDC_EXIT_CONFIG && numbering.n == BINLOG_STEPS_MAX,
+          "more than there is room for: an error, and none is forgotten");
+}
+
+static void test_merging(void)
+{
+    struct binlog_numbering one = {.n = 0}, other = {.n = 0};
+    add(&one, 100, 1000);
+    add(&other, 100, 1000);
+    add(&other, 1005, 2000);
+    binlog_numbering_merge(&one, &other, NULL);
+    says("what both know is one step", &one, ",\"renumbered\":[[100,1000],[1005,2000]]");
+    struct binlog_numbering older = {.n = 0}, newer = {.n = 0};
+    add(&older, 100, 1000);
+    add(&newer, 50, 3000);
+    binlog_numbering_merge(&newer, &older, NULL);
+    says("the newer one counts anew what the older one had counted", &newer, ",\"renumbered\":[[50,3000]]");
+    binlog_numbering_merge(&older, &newer, NULL);
+    says("whichever of the two is asked", &older, ",\"renumbered\":[[50,3000]]");
+}
+
+static bool reads(const char *source, struct binlog_numbering *numbering)
+{
+    return cdc_json_validate(source, strlen(source), NULL) == 0 &&
+           binlog_numbering_read(cdc_span_text(source), numbering);
+}
+
+static void test_reading(void)
+{
+    static const char *const damaged[] = {
+        "{\"renumbered\":1}",        "{\"renumbered\":{}}",          "{\"renumbered\":[1,2]}",
+        "{\"renumbered\":[[1]]}",    "{\"renumbered\":[[1,2,3]]}",   "{\"renumbered\":[[2,2]]}",
+        "{\"renumbered\":[[-1,2]]}", "{\"renumbered\":[[1,\"2\"]]}", "{\"renumbered\":[[1,20],[18,30]]}",
+    };
+    struct binlog_numbering numbering;
+    check(reads("{\"renumbered\":[[10,1000],[999,2000]]}", &numbering), "what was written is read");
+    says("and says the same", &numbering, ",\"renumbered\":[[10,1000],[999,2000]]");
+    check(reads("{\"gtids\":\"\"}", &numbering) && numbering.n == 0, "a source without steps");
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++)
+        check(!reads(damaged[i], &numbering), damaged[i]);
+    struct cdc_buf many = CDC_BUF_INIT;
+    cdc_buf_lit(&many, "{\"renumbered\":[");
+    for (int i = 0; i <= BINLOG_STEPS_MAX; i++)
+        cdc_buf_printf(&many, "%s[%d,%d]", i ? "," : "", 10 * i + 9, 10 * i + 19);
+    cdc_buf_lit(&many, "]}");
+    cdc_buf_byte(&many, '\0');
+    check(!many.failed && !reads(many.data, &numbering), "more than there is room for");
+    cdc_buf_free(&many);
+}
+
+int main(void)
+{
+    test_counting();
+    test_most();
+    test_merging();
+    test_reading();
+    return failures != 0;
+}
