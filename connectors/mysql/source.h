@@ -111,7 +111,7 @@ struct binlog_stream_settings {
     const char *xa_folder;        /* see decoder.h; NULL */
     const char *schema_file;      /* see history.h; NULL */
     const struct cdc_offset *own; /* what the pipeline's own offset file has at the start; NULL. BORROWED until then */
-    struct cdc_acks *acks;        /* what the sinks have stored, as it was last read; NULL. BORROWED */
+    struct cdc_acks *acks;        /* what the sinks have stored; NULL. BORROWED */
     bool resume_only;             /* a position exists somewhere */
     const struct cdc_offset *snapshot; /* where a snapshot says that the log begins; NULL. BORROWED */
 };

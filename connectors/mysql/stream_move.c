@@ -54,7 +54,11 @@ static int fill_mark(struct binlog_stream *stream, struct mark *mark, struct cdc
 
 static int read_marks(struct binlog_stream *stream, struct marks *marks, struct cdc_error *error)
 {
-    const struct cdc_acks *acks = stream->settings.acks;
+    struct cdc_acks *acks = stream->settings.acks;
+    const struct cdc_offset *smallest;
+    /* Sinks that were started together with us have told by now what they have. */
+    if (acks && cdc_acks_read(acks, &smallest, error) < 0)
+        return -1;
     size_t count = acks ? cdc_acks_count(acks) : 0;
     struct mark mark = {0};
     size_t n = 0;
