@@ -61,7 +61,7 @@ mysql_ended() {
 }
 mysql_running() { [ -f "$(mysql_dir "$@")/pid" ] && ! mysql_ended "$(cat "$(mysql_dir "$@")/pid")"; }
 mysql_answers() { mysql_ended "$2" || MYSQL_SERVER=$1 msql 'select 1' >/dev/null 2>&1; }
-mysql_complain() { echo "$CDC_MYSQL_FLAVOR: server $2 $1" >&2; tail -30 "$(mysql_dir "$2")/log" >&2; return 1; }
+mysql_complain() { echo "$CDC_MYSQL_FLAVOR: server $2 $1" >&2; { grep -iE "error|signal|cannot" "$(mysql_dir "$2")/log" | head -15; echo ...; tail -30 "$(mysql_dir "$2")/log"; } >&2; return 1; }
 # Below the ports that the system gives away by itself.
 mysql_free_port() {
     local port
