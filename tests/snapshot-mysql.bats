@@ -262,6 +262,13 @@ races() {
         binlog --until now | sink || { cat "$DIR/err"; return 1; }
         same_as_source "id, v, w" t
     done
+    # One who may not read the log cannot see when its file was begun.
+    STATE=$DIR/blind
+    msql "revoke replication slave on *.* from cdc@'%'"
+    snapshot --ack=stdout >"$DIR/out"
+    says "warning: .*REPLICATION SLAVE"
+    is "rows" "$(msql -N 'select (select count(*) from t) + (select count(*) from other)')" "$(grep -c '"op":"r"' "$DIR/out")"
+    is "beginning of the file" null "$(state .state.from.file_created)"
     STATE=$DIR/denied
     msql "revoke backup_admin on *.* from cdc@'%'"
     exits 77 snapshot --ack=stdout
@@ -335,6 +342,83 @@ half_stored() { [ "$(jq -r ".offsets[\"$NAME\"].lines // 0" "$STATE/cdc-sink-sql
     rm "$STATE"/cdc-snapshot-*
     snapshot >"$DIR/out"
     is "rows" 11 "$(grep -c '"op":"r"' "$DIR/out")"
+}
+
+# Begins the log anew, and puts more into it than there was before. Files are told from each other by the second that they
+# were begun in.
+reset_and_write() {
+    local second
+    second=$(date +%s)
+    later() { [ "$(date +%s)" -gt "$second" ]; }
+    wait_until later
+    reset_log
+    for i in {101..140}; do msql "insert into t values ($i, 'after', repeat('y', 500))"; done
+}
+# When the file was begun, as its first event says.
+begun() { od -An -tu4 -j4 -N4 "$(log_file "$1")" | tr -d ' '; }
+# The state as a version wrote it that did not know when files were begun.
+forget_beginnings() {
+    local file
+    for file in "$STATE"/*.offset; do
+        jq -c 'walk(if type == "object" then del(.file_created) else . end)' "$file" >"$DIR/forgotten"
+        cat "$DIR/forgotten" >"$file"
+    done
+}
+# reset_between OPTION...: a server with them, whose log is reset between two attempts, and before mysql-binlog begins.
+reset_between() {
+    MYSQL_DATABASE='' mysql_start "$NAME" "$@"
+    MYSQL_SERVER=$NAME
+    URL=$(mysql_url)$NAME
+    MYSQL_DATABASE='' reset_log
+    MYSQL_DATABASE='' msql "create database $NAME"
+    rows 10
+    silent_sink
+    snapshot >"$DIR/out"
+    not grep -q "REPLICATION SLAVE" "$DIR/err"
+    is "beginning of the file" "$(begun "$(state .source.file)")" "$(state .state.from.file_created)"
+    is "in each commit" "$(state .state.from.file_created)" "$(jq -r 'select(.op == "commit") | .source.file_created' "$DIR/out" | sort -u)"
+    MYSQL_DATABASE='' mysql_restart
+    snapshot >"$DIR/out"
+    says "begins again, attempt 2"
+    reset_and_write
+    exits 79 snapshot
+    says "begun anew"
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+    # The log's reader behind a snapshot that is whole.
+    rm -r "$STATE"
+    mkdir "$STATE"
+    snapshot | sink
+    reset_and_write_more
+    exits 79 binlog --until now
+    says "begun anew"
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+}
+reset_and_write_more() { msql "delete from t where id > 100"; reset_and_write; msql "update t set filler = repeat('z', 1000)"; }
+
+# bats test_tags=only:mysql
+@test "MySQL without GTIDs: a RESET between two attempts, or before the log is read, and more of the log since: exit 79" {
+    reset_between --gtid-mode=OFF --enforce-gtid-consistency=OFF
+    # An older version did not write what tells.
+    COPY=$DIR/old.db
+    rm -r "$STATE"
+    mkdir "$STATE"
+    silent_sink
+    snapshot >"$DIR/out"
+    forget_beginnings
+    snapshot | sink
+    says "begins again, attempt 2"
+    is "beginning of the file" null "$(state .state.from.file_created)"
+    binlog --until now | sink
+    same_as_source "id, v, filler"
+    MYSQL_DATABASE='' msql "drop database $NAME"
+    mysql_stop
+}
+
+# bats test_tags=only:mysql
+@test "MySQL with GTIDs: a RESET between two attempts, or before the log is read, and more transactions since: exit 79" {
+    reset_between
+    MYSQL_DATABASE='' msql "drop database $NAME"
+    mysql_stop
 }
 
 # A file that a reader has just left is not purged at once.

@@ -12,6 +12,7 @@
 struct snapshot_place {
     struct binlog_place place; /* file "": not known, the GTIDs say it all */
     char *gtids;               /* complete with it, as the server prints them; owned; "" without GTIDs */
+    uint32_t file_created;     /* MySQL: when place's file was begun, as it says itself; 0: not known */
     char server_uuid[40];      /* MySQL */
     uint32_t server_id;
 };
@@ -22,7 +23,7 @@ struct snapshot_point {
     struct cdc_buf json; /* what the offset file keeps of it; owned */
 };
 enum { SNAPSHOT_POINTS = 16 }; /* acks lag behind what is written */
-enum { SNAPSHOT_OTHERS = 2 };  /* sessions besides the readers': the questions', the lock's */
+enum { SNAPSHOT_OTHERS = 3 };  /* sessions besides the readers': the questions', the lock's, the log's */
 
 /* What the offset file keeps. */
 struct snapshot_state {

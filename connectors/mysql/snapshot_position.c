@@ -64,6 +64,40 @@ static int read_log_status(struct snapshot_run *run, struct cdc_error *error)
     return status;
 }
 
+/* When that file of the log was begun; 0 when the user may not read the log, or the file is gone. */
+static int read_created(struct snapshot_run *run, const char *file, uint32_t *created, struct cdc_error *error)
+{
+    struct cdc_error asked = {0};
+    uint32_t reader_id = binlog_reader_id(0, run->settings->name) ^ UINT32_C(0x20000000);
+    MYSQL *dump = binlog_snapshot_open(run, error);
+    if (!dump)
+        return -1;
+    int status = binlog_file_created(dump, &run->server, reader_id, file, created, &asked);
+    binlog_snapshot_close(run, dump);
+    if (status == 0)
+        return 0;
+    *created = 0;
+    if (asked.status == CDC_EXIT_PERMISSION || asked.status == CDC_EXIT_LOST)
+        return 0;
+    *error = asked;
+    return -1;
+}
+
+/* As read_log_status. The file's beginning is read before the place is: a RESET that came between the two is seen later,
+ * since the place then belongs to a file that was begun later. */
+static int read_file_and_place(struct snapshot_run *run, struct cdc_error *error)
+{
+    struct snapshot_place *from = &run->state.from;
+    for (;;) {
+        const struct binlog_place before = from->place;
+        int found = read_log_status(run, error);
+        if (found <= 0 || strcmp(before.file, from->place.file) == 0)
+            return found;
+        if (read_created(run, from->place.file, &from->file_created, error) < 0)
+            return -1;
+    }
+}
+
 static int no_position(struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_PERMISSION,
@@ -99,12 +133,19 @@ static int read_place(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_place *from = &run->state.from;
     memcpy(from->server_uuid, run->server.uuid, sizeof from->server_uuid);
-    from->place = (struct binlog_place){"", 4};
-    int found = read_log_status(run, error);
+    int found = read_file_and_place(run, error);
     if (found < 0)
         return -1;
     if (!found && !run->server.gtid)
         return no_position(error);
+    if (!found) {
+        from->place = (struct binlog_place){"", 4};
+        from->file_created = 0;
+    }
+    if (!run->server.gtid && from->file_created == 0)
+        cdc_log(run->log, CDC_LOG_WARNING,
+                "when the log's file was begun is not known, so that a RESET would not be noticed: GRANT REPLICATION "
+                "SLAVE ON *.* to the user");
     /* After log_status: the set is never behind the place, and the rows are behind neither. */
     return run->server.gtid ? read_executed(run, error) : keep_gtids(run, "", error);
 }
@@ -134,6 +175,8 @@ static int no_lock(MYSQL *lock, struct cdc_error *error)
  * while the transactions begin, and for 5 seconds at most while statements that run keep the lock away. */
 static int place_locked(struct snapshot_run *run, struct cdc_error *error)
 {
+    if (read_file_and_place(run, error) < 0) /* here, where nobody waits */
+        return -1;
     MYSQL *lock = binlog_snapshot_open(run, error);
     if (!lock)
         return -1;
@@ -284,6 +327,20 @@ static int is_subset(struct snapshot_run *run, const char *format, struct cdc_er
     return result;
 }
 
+/* A RESET begins a file of the same name, and numbers transactions anew. */
+static int check_created(struct snapshot_run *run, struct cdc_error *error)
+{
+    const struct snapshot_place *from = &run->state.from;
+    uint32_t created = 0;
+    if (from->file_created == 0 || strcmp(from->server_uuid, run->server.uuid) != 0)
+        return 0;
+    if (read_created(run, from->place.file, &created, error) < 0)
+        return -1;
+    if (created == 0 || created == from->file_created)
+        return 0;
+    return lost(run, "the log was begun anew since its first attempt: it was reset", error);
+}
+
 static int check_sets(struct snapshot_run *run, struct cdc_error *error)
 {
     int kept = is_subset(run, "@@GLOBAL.gtid_purged, ?", error);
@@ -292,10 +349,11 @@ static int check_sets(struct snapshot_run *run, struct cdc_error *error)
         return -1;
     if (!kept)
         return lost(run, "the log since its first attempt was purged", error);
-    return known ? 0 : lost(run, "the server lost transactions since its first attempt, or is another one", error);
+    return known ? check_created(run, error)
+                 : lost(run, "the server lost transactions since its first attempt, or is another one", error);
 }
 
-/* File names come again after a RESET: the least is that server, file and offset are there. */
+/* File names come again after a RESET. */
 static int check_file(struct snapshot_run *run, struct cdc_error *error)
 {
     const struct snapshot_place *from = &run->state.from;
@@ -309,7 +367,7 @@ static int check_file(struct snapshot_run *run, struct cdc_error *error)
         found = row[0] && row[1] && strcmp(row[0], from->place.file) == 0 &&
                 strtoull(row[1], NULL, 10) >= from->place.position;
     mysql_free_result(result);
-    return found ? 0 : lost(run, "the log since its first attempt was purged", error);
+    return found ? check_created(run, error) : lost(run, "the log since its first attempt was purged", error);
 }
 
 /* The same transactions lie before the place as did then: it is the same log. */

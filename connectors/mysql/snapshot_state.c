@@ -40,14 +40,17 @@ static bool read_text(struct cdc_span object, const char *name, char *to, size_t
 
 static bool read_place(struct snapshot_place *from, struct cdc_span object)
 {
-    int64_t position = -1, server_id = -1;
+    int64_t position = -1, server_id = -1, created = 0; /* older versions did not write the last one */
+    struct cdc_span file_created = cdc_json_member(object, "file_created");
     from->gtids = copy_string(object, "gtids");
     bool good = from->gtids && cdc_json_int64(cdc_json_member(object, "pos"), &position) && position >= 0 &&
                 cdc_json_int64(cdc_json_member(object, "server_id"), &server_id) && server_id >= 0 &&
                 server_id <= UINT32_MAX && read_text(object, "file", from->place.file, sizeof from->place.file) &&
-                read_text(object, "server_uuid", from->server_uuid, sizeof from->server_uuid);
+                read_text(object, "server_uuid", from->server_uuid, sizeof from->server_uuid) &&
+                (!file_created.p || cdc_json_int64(file_created, &created)) && created >= 0 && created <= UINT32_MAX;
     from->place.position = (uint64_t)position;
     from->server_id = (uint32_t)server_id;
+    from->file_created = (uint32_t)created;
     return good;
 }
 
@@ -102,6 +105,12 @@ static void append_text(struct cdc_buf *out, const char *name, const char *value
     cdc_json_append_text(out, value, strlen(value));
 }
 
+static void append_created(struct cdc_buf *out, const struct snapshot_place *from)
+{
+    if (from->file_created)
+        cdc_buf_printf(out, ",\"file_created\":%u", (unsigned)from->file_created);
+}
+
 static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
 {
     const struct snapshot_place *from = &state->from;
@@ -110,6 +119,7 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
     cdc_buf_printf(out, ",\"pos\":%llu", (unsigned long long)from->place.position);
     append_text(out, ",\"gtids\":", from->gtids);
     append_text(out, ",\"server_uuid\":", from->server_uuid);
+    append_created(out, from);
     cdc_buf_printf(out, ",\"server_id\":%u}", (unsigned)from->server_id);
     if (state->written)
         append_text(out, ",\"written\":", state->written);
@@ -131,6 +141,7 @@ void binlog_snapshot_append_source(const struct snapshot_run *run, struct cdc_bu
     append_text(out, "\",\"gtids\":", run->state.from.gtids);
     if (run->state.from.server_uuid[0])
         append_text(out, ",\"server_uuid\":", run->state.from.server_uuid);
+    append_created(out, &run->state.from);
     cdc_buf_byte(out, '}');
 }
 

@@ -70,6 +70,14 @@ char *binlog_server_variable(MYSQL *mysql, const char *name, struct cdc_error *e
 /* The number of a reader of the log, where none is given: the same for the same pipeline, unique among readers. */
 uint32_t binlog_reader_id(uint32_t given, const char *name);
 
+/* -- a dump on a session of its own, which is of no other use then (stream_connect.c, walk.c) ------ */
+/* Asks for the log from a place to the end that it has now. */
+int binlog_dump(MYSQL *mysql, const struct binlog_server *server, uint32_t reader_id, const struct binlog_place *from,
+                struct cdc_error *error);
+/* When the server began that file, as it says itself: seconds since 1970; 0 when it does not say. */
+int binlog_file_created(MYSQL *mysql, const struct binlog_server *server, uint32_t reader_id, const char *file,
+                        uint32_t *created, struct cdc_error *error);
+
 /* -- checks (check.c) ------------------------------------------------------------------------ */
 /* Which tables: patterns as -t and -T have them. */
 struct binlog_patterns {

@@ -61,6 +61,8 @@ int binlog_place_compare(const struct binlog_place *a, const struct binlog_place
 bool binlog_stream_place_parse(const char *text, struct binlog_place *place);
 
 /* -- binlog_stream_connect.c */
+/* The number of the reader that another dump is. */
+uint32_t binlog_stream_other_id(const struct binlog_stream *stream);
 /* Another dump, from a place, or, where that is NULL, behind the GTIDs of the start, to the end that the log has now.
  * RETURNS NEW (mysql_close) */
 MYSQL *binlog_stream_dump(struct binlog_stream *stream, const struct binlog_place *from, struct cdc_error *error);
@@ -82,8 +84,6 @@ int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, c
                 binlog_visit *visit, void *context, struct binlog_place *end, struct cdc_error *error);
 /* The same for what is behind the GTIDs of the start, to the end. */
 int binlog_walk_behind_start(struct binlog_stream *stream, binlog_visit *visit, void *context, struct cdc_error *error);
-/* When the server began that file, as it says itself: seconds since 1970. */
-int binlog_file_created(struct binlog_stream *stream, const char *file, uint32_t *created, struct cdc_error *error);
 /* For the decoder: from a place to the end of its file. */
 int binlog_stream_look_ahead(void *context, const struct binlog_place *from, uint64_t bytes, binlog_visit *visit,
                              void *visitor, struct cdc_error *error);

@@ -124,16 +124,16 @@ static int start_dump(struct binlog_stream *stream, struct cdc_error *error)
     return stream->packets ? 0 : -1;
 }
 
-/* As session(), for a search: what is beside the stream is no replica. */
-static int search_session(struct binlog_stream *stream, MYSQL *mysql, bool by_gtid, struct cdc_error *error)
+/* As session(), for a search: what is beside the stream is no replica. gtids: MariaDB, to begin behind them; or NULL. */
+static int search_session(MYSQL *mysql, const struct binlog_server *server, const char *gtids, struct cdc_error *error)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
-    const char *checksum = stream->server.checksums ? "CRC32" : "NONE";
+    const char *checksum = server->checksums ? "CRC32" : "NONE";
     cdc_buf_printf(&sql,
                    "SET @master_binlog_checksum = '%s', @source_binlog_checksum = '%s', @mariadb_slave_capability = 4",
                    checksum, checksum);
-    if (by_gtid && stream->server.flavor == BINLOG_MARIADB)
-        cdc_buf_printf(&sql, ", @slave_gtid_strict_mode = 1, @slave_connect_state = '%s'", stream->start.gtids);
+    if (gtids && server->flavor == BINLOG_MARIADB)
+        cdc_buf_printf(&sql, ", @slave_gtid_strict_mode = 1, @slave_connect_state = '%s'", gtids);
     cdc_buf_byte(&sql, '\0');
     int result =
         sql.failed ? cdc_error_memory(error) : binlog_execute(mysql, sql.data, "cannot set up the search", error);
@@ -141,36 +141,57 @@ static int search_session(struct binlog_stream *stream, MYSQL *mysql, bool by_gt
     return result;
 }
 
-/* The command for a search, in *command; its code, or -1. */
-static int search_command(struct binlog_stream *stream, const struct binlog_place *from, struct cdc_buf *command,
-                          struct cdc_error *error)
+/* TAKES what the command holds. */
+static int send_search(MYSQL *mysql, int code, struct cdc_buf *command, struct cdc_error *error)
+{
+    int result = command->failed ? cdc_error_memory(error) : 0;
+    if (result == 0 &&
+        mysql->methods->db_command(mysql, (enum enum_server_command)code, command->data, command->len, 1, NULL) != 0)
+        result = binlog_mysql_error(mysql, "cannot ask for the log", error);
+    cdc_buf_free(command);
+    return result;
+}
+
+int binlog_dump(MYSQL *mysql, const struct binlog_server *server, uint32_t reader_id, const struct binlog_place *from,
+                struct cdc_error *error)
+{
+    struct cdc_buf command = CDC_BUF_INIT;
+    if (search_session(mysql, server, NULL, error) < 0)
+        return -1;
+    dump_by_place(&command, DUMP_NON_BLOCK, reader_id, from);
+    return send_search(mysql, COM_BINLOG_DUMP, &command, error);
+}
+
+uint32_t binlog_stream_other_id(const struct binlog_stream *stream)
+{
+    return binlog_reader_id(stream->settings.server_id, stream->settings.name) ^ UINT32_C(0x40000000);
+}
+
+static int dump_behind_start(struct binlog_stream *stream, MYSQL *mysql, struct cdc_error *error)
 {
     const struct binlog_place nowhere = {"", 4};
-    uint32_t id = binlog_reader_id(stream->settings.server_id, stream->settings.name) ^ UINT32_C(0x40000000);
-    int code = COM_BINLOG_DUMP, result = 0;
-    if (from || stream->server.flavor == BINLOG_MARIADB) {
-        dump_by_place(command, DUMP_NON_BLOCK, id, from ? from : &nowhere);
-    } else {
-        struct binlog_gtid_set *set = binlog_gtid_set_new(BINLOG_MYSQL, error);
-        result = set ? binlog_gtid_set_parse(set, cdc_span_text(stream->start.gtids), error) : -1;
-        if (result == 0)
-            dump_by_set(command, DUMP_NON_BLOCK, id, set);
-        binlog_gtid_set_free(set);
-        code = COM_BINLOG_DUMP_GTID;
+    struct cdc_buf command = CDC_BUF_INIT;
+    uint32_t id = binlog_stream_other_id(stream);
+    if (search_session(mysql, &stream->server, stream->start.gtids, error) < 0)
+        return -1;
+    if (stream->server.flavor == BINLOG_MARIADB) {
+        dump_by_place(&command, DUMP_NON_BLOCK, id, &nowhere);
+        return send_search(mysql, COM_BINLOG_DUMP, &command, error);
     }
-    return result < 0 ? -1 : command->failed ? cdc_error_memory(error) : code;
+    struct binlog_gtid_set *set = binlog_gtid_set_new(BINLOG_MYSQL, error);
+    int result = set ? binlog_gtid_set_parse(set, cdc_span_text(stream->start.gtids), error) : -1;
+    if (result == 0)
+        dump_by_set(&command, DUMP_NON_BLOCK, id, set);
+    binlog_gtid_set_free(set);
+    return result < 0 ? -1 : send_search(mysql, COM_BINLOG_DUMP_GTID, &command, error);
 }
 
 MYSQL *binlog_stream_dump(struct binlog_stream *stream, const struct binlog_place *from, struct cdc_error *error)
 {
-    struct cdc_buf command = CDC_BUF_INIT;
     MYSQL *mysql = binlog_connect(&stream->settings.connection, error);
-    int code = mysql ? search_command(stream, from, &command, error) : -1;
-    int result = code < 0 ? -1 : search_session(stream, mysql, !from, error);
-    if (result == 0 &&
-        mysql->methods->db_command(mysql, (enum enum_server_command)code, command.data, command.len, 1, NULL) != 0)
-        result = binlog_mysql_error(mysql, "cannot ask for the log", error);
-    cdc_buf_free(&command);
+    int result = !mysql ? -1
+                 : from ? binlog_dump(mysql, &stream->server, binlog_stream_other_id(stream), from, error)
+                        : dump_behind_start(stream, mysql, error);
     if (result == 0 || !mysql)
         return mysql;
     mysql_close(mysql);

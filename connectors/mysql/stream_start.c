@@ -178,7 +178,13 @@ static int same_file(struct binlog_stream *stream, struct cdc_error *error)
     uint32_t created = 0;
     if (start->file_created == 0)
         return 1;
-    if (binlog_file_created(stream, start->place.file, &created, error) < 0)
+    MYSQL *dump = binlog_connect(&stream->settings.connection, error);
+    int result = dump ? binlog_file_created(dump, &stream->server, binlog_stream_other_id(stream), start->place.file,
+                                            &created, error)
+                      : -1;
+    if (dump)
+        mysql_close(dump);
+    if (result < 0)
         return -1;
     return created == 0 || created == start->file_created;
 }

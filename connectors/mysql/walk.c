@@ -115,20 +115,19 @@ static int ignore(void *context, const struct binlog_header *header, struct binl
     return 0;
 }
 
-int binlog_file_created(struct binlog_stream *stream, const char *file, uint32_t *created, struct cdc_error *error)
+int binlog_file_created(MYSQL *mysql, const struct binlog_server *server, uint32_t reader_id, const char *file,
+                        uint32_t *created, struct cdc_error *error)
 {
     struct walk walk = {.visit = ignore};
     snprintf(walk.place.file, sizeof walk.place.file, "%s", file);
     walk.place.position = 4;
-    struct binlog_place to = walk.place;
+    struct binlog_place from = walk.place, to = walk.place;
     to.position++; /* the file's first event */
     binlog_format_default(&walk.format);
-    walk.format.checksums = stream->server.checksums;
-    struct binlog_place from = walk.place;
-    MYSQL *dump = binlog_stream_dump(stream, &from, error);
-    int result = dump ? take_packets(&walk, dump, &to, error) : -1;
-    if (dump)
-        mysql_close(dump);
+    walk.format.checksums = server->checksums;
+    int result = binlog_dump(mysql, server, reader_id, &from, error);
+    if (result == 0)
+        result = take_packets(&walk, mysql, &to, error);
     *created = walk.format.created;
     return result;
 }
