@@ -274,7 +274,6 @@ enum binlog_statement_kind {
 struct binlog_statement {
     enum binlog_statement_kind kind;
     struct cdc_span xid;      /* of XA statements: as written, BORROWED */
-    struct cdc_span rest;     /* behind the leading comments */
     struct cdc_buf db, table; /* of TRUNCATE: unquoted; db empty when not said. SAVEPOINT, ROLLBACK TO: table is the
                                  savepoint, empty when it cannot be read. Freed by binlog_statement_free */
 };
@@ -284,6 +283,8 @@ struct binlog_statement {
  * is what follows FOR. sql: as in the event, ASCII-compatible. statement: {0} before its first use, then used again. */
 void binlog_statement_parse(struct binlog_statement *statement, struct cdc_span sql);
 void binlog_statement_free(struct binlog_statement *statement);
+/* Is it about accounts, so that it may carry secrets? In doubt it is. */
+bool binlog_statement_is_of_accounts(struct cdc_span sql);
 /* Does an identifier of that name (case-insensitive, quoted or not) stand anywhere in the text outside of strings and
  * comments (executable comments count)? May say yes too often, never no wrongly. */
 bool binlog_statement_names(struct cdc_span sql, struct cdc_span name);

@@ -14,46 +14,6 @@ static int statement_text(struct binlog_decoder *decoder, const struct binlog_qu
     return 0;
 }
 
-/* Steps over white space and comments, and takes the word there; "" at the end or before anything else. */
-static struct cdc_span next_word(struct cdc_span *rest)
-{
-    for (;;) {
-        while (rest->n > 0 && strchr(" \t\r\n\f\v", *rest->p) && *rest->p)
-            *rest = cdc_span(rest->p + 1, rest->n - 1);
-        if (rest->n < 2 || rest->p[0] != '/' || rest->p[1] != '*')
-            break;
-        const char *end = memmem(rest->p + 2, rest->n - 2, "*/", 2);
-        size_t skip = end ? (size_t)(end + 2 - rest->p) : rest->n;
-        *rest = cdc_span(rest->p + skip, rest->n - skip);
-    }
-    size_t n = 0;
-    while (n < rest->n && ((rest->p[n] >= 'a' && rest->p[n] <= 'z') || (rest->p[n] >= 'A' && rest->p[n] <= 'Z')))
-        n++;
-    struct cdc_span word = cdc_span(rest->p, n);
-    *rest = cdc_span(rest->p + n, rest->n - n);
-    return word;
-}
-
-static bool word_is(struct cdc_span word, const char *text)
-{
-    return word.n == strlen(text) && strncasecmp(word.p, text, word.n) == 0;
-}
-
-/* Statements on accounts carry secrets, and say nothing of any table. */
-static bool is_of_accounts(struct cdc_span rest)
-{
-    struct cdc_span first = next_word(&rest), second = next_word(&rest);
-    if (word_is(first, "GRANT") || word_is(first, "REVOKE"))
-        return true;
-    if (word_is(second, "OR")) { /* CREATE OR REPLACE USER */
-        next_word(&rest);
-        second = next_word(&rest);
-    }
-    if (word_is(first, "SET"))
-        return word_is(second, "PASSWORD") || word_is(second, "DEFAULT") || word_is(second, "ROLE");
-    return word_is(second, "USER") || word_is(second, "ROLE") || word_is(second, "SERVER");
-}
-
 static void ddl_line(struct binlog_decoder *decoder, const struct binlog_query *query, struct cdc_buf *out)
 {
     struct cdc_buf head = CDC_BUF_INIT;
@@ -127,7 +87,8 @@ static int data_definition(struct binlog_decoder *decoder, const struct binlog_q
     decoder->group.statements++;
     if (statement->kind == BINLOG_STATEMENT_DDL && binlog_gtid_is_done(&decoder->group.gtid))
         decoder_altered(decoder, binlog_statement_text(query, &decoder->statement_text));
-    if (!is_of_accounts(statement->rest) && binlog_gtid_is_done(&decoder->group.gtid))
+    /* Statements on accounts carry secrets, and say nothing of any table. */
+    if (!binlog_statement_is_of_accounts(query->sql) && binlog_gtid_is_done(&decoder->group.gtid))
         ddl_line(decoder, query, out);
     if (statement->kind == BINLOG_STATEMENT_TRUNCATE && truncate_line(decoder, query, statement, out, error) < 0)
         return -1;

@@ -23,13 +23,14 @@ struct token {
 struct lexer {
     const char *p, *end;
     bool executable; /* inside of an executable comment */
+    bool unsure;     /* came past one that some servers take for a comment */
     bool broken;     /* a string or comment did not end */
 };
 
 static struct lexer lexer_of(struct cdc_span sql)
 {
     const char *start = sql.n != 0 ? sql.p : "";
-    return (struct lexer){start, start + sql.n, false, false};
+    return (struct lexer){.p = start, .end = start + sql.n};
 }
 
 static bool is_digit(char c)
@@ -72,14 +73,17 @@ static void skip_comment(struct lexer *lexer)
 }
 
 /* Executable comments, with or without a version of five or six digits: only their marks are passed over. A word right
- * behind six digits could begin with the last of them. */
+ * behind six digits could begin with the last of them. All servers run those without a version, and those of before 5.7;
+ * MariaDB takes MySQL's later ones for comments, and MySQL MariaDB's. */
 static void skip_executable_mark(struct lexer *lexer)
 {
     lexer->p += at(lexer, "/*M!") ? 4 : 3;
     const char *start = lexer->p;
     while (lexer->p < lexer->end && lexer->p - start < 6 && is_digit(*lexer->p))
         lexer->p++;
+    size_t digits = (size_t)(lexer->p - start);
     lexer->executable = true;
+    lexer->unsure |= start[-2] == 'M' || !(digits == 0 || (digits == 5 && memcmp(start, "50700", 5) < 0));
     lexer->broken |= lexer->p - start == 6 && lexer->p < lexer->end && is_word(*lexer->p);
 }
 
@@ -365,8 +369,6 @@ void binlog_statement_parse(struct binlog_statement *statement, struct cdc_span 
     struct lexer lexer = lexer_of(sql);
     statement->xid = cdc_span(NULL, 0);
     statement->db.len = statement->table.len = 0;
-    skip_blank(&lexer);
-    statement->rest = cdc_span(lexer.p, left(&lexer));
     while (skip_set_statement(&lexer))
         ;
     statement->kind = classify(&lexer, statement);
@@ -443,4 +445,36 @@ bool binlog_statement_names(struct cdc_span sql, struct cdc_span name)
         if (names(&token, name))
             return true;
     return lexer.broken; /* what was taken for a string or a comment may be none */
+}
+
+/* -- accounts --------------------------------------------------------------------------- */
+
+static bool any_word_of_accounts(struct cdc_span sql)
+{
+    static const char *const words[] = {"user", "role", "server", "password", "grant", "revoke"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (found_anywhere(sql, cdc_span_text(words[i])))
+            return true;
+    return false;
+}
+
+/* Two words say it. Where it is not sure which ones they are, each that could be one of them counts wherever it stands. */
+bool binlog_statement_is_of_accounts(struct cdc_span sql)
+{
+    struct lexer lexer = lexer_of(sql);
+    bool unsure = false;
+    while (skip_set_statement(&lexer))
+        unsure = ambiguous(sql);
+    struct token first = next(&lexer), second = next(&lexer);
+    if (is(&second, "or")) { /* CREATE OR REPLACE USER */
+        next(&lexer);
+        second = next(&lexer);
+    }
+    unsure |=
+        lexer.unsure || lexer.broken || is_symbol(&first, '*') || is_symbol(&second, '*'); /* of a nested comment */
+    if (unsure && any_word_of_accounts(sql))
+        return true;
+    if (is(&first, "grant") || is(&first, "revoke") || is(&first, "set"))
+        return true;
+    return !is(&first, "truncate") && (is(&second, "user") || is(&second, "role") || is(&second, "server"));
 }

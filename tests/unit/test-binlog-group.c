@@ -295,8 +295,108 @@ static void test_truncate_lower_case(void)
     }
 }
 
+/* -- what carries secrets -- */
+
+/* Is there a line that shows the statement? One ends its transaction in any case: -1 when none does. */
+static int shown(const char *sql)
+{
+    struct binlog_decoder *decoder = new_decoder();
+    put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, 0);
+    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    put_query("", "d", sql);
+    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+    binlog_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    if (result < 0 || !strstr(text.data, "\"op\":\"commit\""))
+        return -1;
+    return strstr(text.data, "\"op\":\"ddl\"") != NULL;
+}
+
+static void test_accounts(void)
+{
+    static const char *const secret[] = {
+        "CREATE USER u IDENTIFIED BY 'p'",
+        "create user if not exists u identified by 'p'",
+        "CREATE OR REPLACE USER u IDENTIFIED BY 'p'",
+        "ALTER USER u IDENTIFIED BY 'p'",
+        "DROP USER u",
+        "RENAME USER u TO v",
+        "CREATE ROLE r",
+        "CREATE OR REPLACE ROLE r",
+        "GRANT ALL ON *.* TO u IDENTIFIED BY 'p'",
+        "REVOKE ALL ON *.* FROM u",
+        "SET PASSWORD FOR u = 'p'",
+        "SET DEFAULT ROLE r FOR u",
+        "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (PASSWORD 'p')",
+        "CREATE OR REPLACE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (PASSWORD 'p')",
+        "ALTER SERVER s OPTIONS (PASSWORD 'p')",
+        /* comments between the words */
+        "/* a */ CREATE /* TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE -- TABLE\n USER u IDENTIFIED BY 'p'",
+        "CREATE # TABLE\nUSER u IDENTIFIED BY 'p'",
+        "ALTER/**/USER/**/u IDENTIFIED BY 'p'",
+        "SET/**/PASSWORD = 'p'",
+        /* executable comments: run */
+        "CREATE /*!50000 USER */ u IDENTIFIED BY 'p'",
+        "CREATE /*! USER u */ IDENTIFIED BY 'p'",
+        "/*!50000 CREATE */ /*!50000 USER u IDENTIFIED BY 'p' */",
+        "CREATE /*!50000 OR REPLACE */ USER u IDENTIFIED BY 'p'",
+        "/*M!100100 CREATE USER u IDENTIFIED BY 'p' */",
+        "CREATE /*!80021 USER*/ u IDENTIFIED BY 'p'",
+        "CREATE /*!50000 /* TABLE */ USER */ u IDENTIFIED BY 'p'",
+        /* or not: it is not known which server wrote it */
+        "CREATE /*!99999 TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!999999 TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!50701 TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*M! TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*M!100100 TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!99999 TABLE */ /*!50701 USER */ u IDENTIFIED BY 'p'",
+        "/*!50000 /*!50000 CREATE */ */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!99999 ' */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!999999 TABLE /* x */ */ USER u IDENTIFIED BY 'p'",
+        "/*!999999 ALTER TABLE */ GRANT ALL ON *.* TO u IDENTIFIED BY 'p'",
+        "CREATE /*!500001 TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!100100USER*/ u IDENTIFIED BY 'p'",
+        /* MariaDB */
+        "SET STATEMENT max_statement_time = 1 FOR CREATE USER u IDENTIFIED BY 'p'",
+        "SET STATEMENT max_statement_time = 1 FOR GRANT ALL ON *.* TO u IDENTIFIED BY 'p'",
+        "SET STATEMENT a = 1 FOR SET STATEMENT b = 2 FOR SET PASSWORD = 'p'",
+        "/*!50000 SET STATEMENT a = 1 */ FOR ALTER /*!50000 USER */ u IDENTIFIED BY 'p'",
+        "SET STATEMENT a = '\\' FOR CREATE USER u IDENTIFIED BY ' FOR ALTER TABLE t'",
+        "SET STATEMENT a = 1",
+    };
+    static const char *const plain[] = {
+        "ALTER TABLE user ADD x INT",
+        "ALTER /*!50000 TABLE */ user ADD x INT",
+        "ALTER /*! TABLE */ user ADD x INT",
+        "CREATE/*!50503 TABLE*/role (i INT)",
+        "/*!40000 ALTER TABLE `user` DISABLE KEYS */",
+        "/*!50000 DROP */ /*!50000 TABLE */ server",
+        "CREATE OR REPLACE TABLE user (i INT)",
+        "ALTER TABLE /*!80000 user */ ADD x INT",
+        "CREATE TABLE user (i INT) /*!50100 PARTITION BY KEY (i) */",
+        "CREATE /*!80016 TABLE */ t (i INT)",
+        "CREATE /*M!100100 OR REPLACE */ TABLE t (i INT)",
+        "CREATE DEFINER=`u`@`%` TRIGGER user BEFORE INSERT ON t FOR EACH ROW SET @a = 1",
+        "ALTER -- x\n TABLE user ADD x INT",
+        "DROP TABLE role",
+        "RENAME TABLE user TO server",
+        "TRUNCATE user",
+        "TRUNCATE TABLE role",
+        "CREATE TABLE users (i INT)",
+        "DROP users",
+        "CREATE DATABASE user",
+        "SET STATEMENT max_statement_time = 1 FOR ALTER TABLE user ADD x INT",
+    };
+    for (size_t i = 0; i < sizeof secret / sizeof *secret; i++)
+        check(shown(secret[i]) == 0, secret[i]);
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        check(shown(plain[i]) == 1, plain[i]);
+}
+
 int main(void)
 {
+    test_accounts();
     test_rollback();
     test_savepoints();
     test_look_ahead();

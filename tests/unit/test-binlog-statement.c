@@ -95,8 +95,6 @@ static void test_xid(void)
     check_xid("/* 'x' */ xa prepare 0x61 ;", "0x61");
     check_xid("XA END", "");
     check_xid("BEGIN", "");
-    parse_statement(" -- x\n /* y */ DROP TABLE t -- z");
-    check_text("the rest", statement.rest, "DROP TABLE t -- z");
 }
 
 static bool named(const char *sql, const char *name)
