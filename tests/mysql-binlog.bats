@@ -1079,6 +1079,71 @@ reader_stopped() { [ -s "$DIR/reader" ] && grep -q '^State:.T' "/proc/$(cat "$DI
     says warning
 }
 
+# Here it is the server's log alone that lacks the end: what the test looks at are the lines.
+# bats test_tags=only:mariadb
+@test "a crash while a transaction is written: the file's half event is passed over, the next file is read" {
+    local rows from=10
+    on_other
+    table
+    for rows in 1 6000 6000; do
+        begin
+        insert $((from + 1)) $((from + 3))
+        msql "insert into t select n, repeat('v', 100) from $(numbers $((from + 4)) $((from + 3 + rows)))"
+        mysql_kill
+        truncate -s -5 "$(last_log_file)"
+        restart_other --binlog-row-metadata=NO_LOG
+        insert $((from + 9000)) $((from + 9001))
+        read_all
+        is "ids" "$((from + 1)) $((from + 2)) $((from + 3)) $((from + 9000)) $((from + 9001))" "$(ids)"
+        is "changes that are counted" "3 2" "$(lines 'select(.op == "commit") | .events' | grep -v '^0$' | xargs)"
+        # A number that was given is not given again: a sink would take its rows for some that it has.
+        grep -v '"op":"schema"' "$DIR/out" >"$DIR/lines"
+        ordered "$DIR/lines"
+        from=$((from + 10000))
+    done
+    # A place inside an event is none.
+    exits 79 binlog --start "$(log_files | tail -1):5" --until now
+    restart_other --binlog-row-metadata=FULL
+}
+last_log_file() { (cd "$(log_file .)" && find "$PWD" -name 'binlog.0*[0-9]' | sort | tail -1); }
+
+# MariaDB writes so after a crash close behind a rotation.
+# bats test_tags=only:mariadb
+@test "a file of the log whose list of GTIDs is one of long before: what follows the position is found" {
+    on_other
+    table
+    insert 1 2
+    begin
+    insert 3 4
+    binlog --offset-file "$DIR/behind" --until now --start now
+    read_all
+    insert 5 6
+    mysql_stop
+    restart_other
+    python3 - "$(last_log_file)" <<'END'
+import struct, sys, zlib
+file = open(sys.argv[1], "r+b")
+file.seek(4)
+while True:
+    start = file.tell()
+    kind, size = struct.unpack("<xxxxBxxxxI", file.read(13))
+    file.seek(start)
+    event = bytearray(file.read(size))
+    if kind == 163:
+        break
+event[19 + 4 + 8:19 + 4 + 16] = struct.pack("<Q", 1)
+event[-4:] = struct.pack("<I", zlib.crc32(event[:-4]))
+file.seek(start)
+file.write(event)
+END
+    insert 7 8
+    read_all
+    is "ids" "5 6 7 8" "$(ids)"
+    : >"$DIR/out"
+    binlog --offset-file "$DIR/behind" --until now
+    is "ids" "5 6 7 8" "$(ids)"
+}
+
 @test "one huge transaction: less than 32 MB of memory" {
     msql "create table t (id int primary key, v varchar(200))"
     begin

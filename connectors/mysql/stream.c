@@ -143,7 +143,7 @@ static int take_event(struct binlog_stream *stream, struct cdc_buf *out, struct 
         return stream->ended ? 1 : cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server ended the stream");
     }
     if (got <= 0)
-        return got;
+        return got == 0 ? 0 : binlog_stream_detour(stream, error);
     stream->received = true;
     return take_part(stream, &part, out, error);
 }
@@ -156,11 +156,24 @@ static int save_schema(struct binlog_stream *stream, bool failed, struct cdc_err
     return binlog_schema_save(stream, failed ? &other : error);
 }
 
+/* A detour begins where the loop is, so the loop takes the lines before it first. */
+static int put_off(struct binlog_stream *stream, struct cdc_error *error)
+{
+    stream->late = *error;
+    cdc_error_clear(error);
+    return 1;
+}
+
 static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, size_t limit, struct cdc_error *error)
 {
     struct binlog_stream *stream = source;
     size_t before = out->len;
     int got = 1;
+    if (stream->late.status != 0) {
+        *error = stream->late;
+        cdc_error_clear(&stream->late);
+        return CDC_SOURCE_ERROR;
+    }
     stream->received = false;
     if (stream->announce &&
         (binlog_place(stream->decoder)->file[0] || !binlog_gtid_set_is_empty(binlog_gtids(stream->decoder)))) {
@@ -172,6 +185,8 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
         if (got == 1 && !stream->more && !stream->ended)
             end_if_reached(stream);
     }
+    if (got < 0 && stream->detour.file[0] && out->len != before)
+        got = put_off(stream, error);
     if (got >= 0 && (got == 0 || stream->ended) && binlog_schema_look_if_due(stream, error) < 0)
         got = -1;
     if (save_schema(stream, got < 0, error) < 0) {

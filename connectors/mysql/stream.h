@@ -48,6 +48,10 @@ struct binlog_stream {
     struct binlog_history *history;
     bool look; /* there may be tables whose columns are not known */
     int64_t next_look;
+    /* See detour.c. For the next dump, and that of this one; no file: none. With the C of what was complete there. */
+    struct binlog_place detour, taken;
+    uint64_t detour_number, taken_number;
+    struct cdc_error late; /* told once the lines before it were taken */
     struct cdc_offset boundary;
     bool announce; /* a first start: its place is told at once, so that the next one goes on from there */
     int64_t last_receive, last_line;
@@ -90,6 +94,18 @@ int binlog_stream_look_ahead(void *context, const struct binlog_place *from, uin
 /* The GTID set that is complete at a place; "" where the server has none. RETURNS NEW (free) */
 int binlog_gtids_at(struct binlog_stream *stream, const struct binlog_place *place, char **gtids,
                     struct cdc_error *error);
+
+/* -- detour.c */
+/* The server's log has a file that ends inside an event. */
+bool binlog_is_cut_off(const struct cdc_error *error);
+/* The file behind that one, from its beginning; no name: there is none. */
+int binlog_next_file(struct binlog_stream *stream, const char *file, struct binlog_place *next,
+                     struct cdc_error *error);
+/* The dump broke: is there another way into what follows? Then the next one takes it, and the error becomes one to try
+ * again after. Always -1. */
+int binlog_stream_detour(struct binlog_stream *stream, struct cdc_error *error);
+/* Where the dump that is made now begins instead of at stream->start; NULL: nowhere else. */
+const struct binlog_place *binlog_stream_take_detour(struct binlog_stream *stream);
 
 /* -- stream_start.c */
 /* Settles stream->start, and checks that the server has what comes after it: LOST when not. */

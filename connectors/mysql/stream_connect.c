@@ -25,7 +25,8 @@ int binlog_stream_ensure_sql(struct binlog_stream *stream, struct cdc_error *err
 
 /* -- the dump ------------------------------------------------------------------------------------- */
 
-static int session(struct binlog_stream *stream, MYSQL *mysql, struct cdc_error *error)
+static int session(struct binlog_stream *stream, MYSQL *mysql, const struct binlog_place *detour,
+                   struct cdc_error *error)
 {
     char sql[400];
     uint32_t id = binlog_reader_id(stream->settings.server_id, stream->settings.name);
@@ -47,10 +48,11 @@ static int session(struct binlog_stream *stream, MYSQL *mysql, struct cdc_error 
                        "cannot set up the dump", error) < 0)
         return -1;
     struct cdc_buf state = CDC_BUF_INIT;
-    cdc_buf_printf(&state, "SET @slave_connect_state = '%s'", binlog_stream_by_gtid(stream) ? stream->start.gtids : "");
+    bool gtid = binlog_stream_by_gtid(stream) && !detour;
+    cdc_buf_printf(&state, "SET @slave_connect_state = '%s'", gtid ? stream->start.gtids : "");
     cdc_buf_byte(&state, '\0');
     int result = state.failed ? cdc_error_memory(error) : 0;
-    if (result == 0 && binlog_stream_by_gtid(stream))
+    if (result == 0 && gtid)
         result = binlog_execute(mysql, state.data, "cannot set up the dump", error);
     cdc_buf_free(&state);
     return result;
@@ -84,24 +86,27 @@ static void dump_by_place(struct cdc_buf *out, uint16_t flags, uint32_t id, cons
     cdc_buf_text(out, place->file);
 }
 
-static int send_dump(struct binlog_stream *stream, MYSQL *mysql, struct cdc_error *error)
+static int send_dump(struct binlog_stream *stream, MYSQL *mysql, const struct binlog_place *detour,
+                     struct cdc_error *error)
 {
     struct cdc_buf command = CDC_BUF_INIT;
     const struct binlog_place nowhere = {"", 4};
-    bool gtid = binlog_stream_by_gtid(stream), mariadb = stream->server.flavor == BINLOG_MARIADB;
+    const struct binlog_place *place = detour ? detour : &stream->start.place;
+    bool gtid = binlog_stream_by_gtid(stream) && !detour;
+    bool mariadb = stream->server.flavor == BINLOG_MARIADB;
     uint16_t flags = stream->ends ? DUMP_NON_BLOCK : 0;
     int code = COM_BINLOG_DUMP;
-    if (!gtid && stream->start.place.position > UINT32_MAX)
+    if (!gtid && place->position > UINT32_MAX)
         return cdc_error_set(error, CDC_EXIT_CONFIG,
                              "offset %llu of file %s does not fit into the protocol: positions by GTID are needed",
-                             (unsigned long long)stream->start.place.position, stream->start.place.file);
+                             (unsigned long long)place->position, place->file);
     if (gtid && !mariadb) {
         code = COM_BINLOG_DUMP_GTID;
         dump_by_set(&command, flags, binlog_reader_id(stream->settings.server_id, stream->settings.name),
                     binlog_gtids(stream->decoder));
     } else {
         dump_by_place(&command, flags, binlog_reader_id(stream->settings.server_id, stream->settings.name),
-                      gtid ? &nowhere : &stream->start.place);
+                      gtid ? &nowhere : place);
     }
     int result = command.failed ? cdc_error_memory(error) : 0;
     if (result == 0 &&
@@ -116,7 +121,8 @@ static int start_dump(struct binlog_stream *stream, struct cdc_error *error)
     MYSQL *mysql = binlog_connect(&stream->settings.connection, error);
     if (!mysql)
         return -1;
-    if (session(stream, mysql, error) < 0 || send_dump(stream, mysql, error) < 0) {
+    const struct binlog_place *detour = binlog_stream_take_detour(stream);
+    if (session(stream, mysql, detour, error) < 0 || send_dump(stream, mysql, detour, error) < 0) {
         mysql_close(mysql);
         return -1;
     }

@@ -79,6 +79,30 @@ static int take_packets(struct walk *walk, MYSQL *dump, const struct binlog_plac
     return got < 0 ? -1 : 0;
 }
 
+/* 1 when there is more in another file: behind one that a crash has cut off. */
+static int walk_on(struct binlog_stream *stream, struct walk *walk, const struct binlog_place *to,
+                   struct cdc_error *error)
+{
+    struct cdc_error own = {0};
+    struct binlog_place from = walk->place, next;
+    MYSQL *dump = binlog_stream_dump(stream, &from, &own);
+    int result = dump ? take_packets(walk, dump, to, &own) : -1;
+    if (dump)
+        mysql_close(dump);
+    if (result == 0)
+        return 0;
+    if (stream->server.flavor == BINLOG_MARIADB && binlog_is_cut_off(&own)) {
+        if (binlog_next_file(stream, walk->place.file, &next, error) < 0)
+            return -1;
+        if (next.file[0]) {
+            walk->place = next;
+            return binlog_place_compare(&next, to) < 0;
+        }
+    }
+    *error = own;
+    return -1;
+}
+
 int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, const struct binlog_place *to,
                 binlog_visit *visit, void *context, struct binlog_place *end, struct cdc_error *error)
 {
@@ -87,10 +111,9 @@ int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, c
     walk.format.checksums = stream->server.checksums;
     if (binlog_place_compare(from, to) >= 0)
         return 0;
-    MYSQL *dump = binlog_stream_dump(stream, from, error);
-    int result = dump ? take_packets(&walk, dump, to, error) : -1;
-    if (dump)
-        mysql_close(dump);
+    int result = 1;
+    while (result == 1)
+        result = walk_on(stream, &walk, to, error);
     if (end)
         *end = walk.place;
     return result;
