@@ -21,7 +21,8 @@ function own_operation(r, i, id) {
     if (r < 0.60) { own[i] = fresh(); print "update accounts set id = " own[i] ", note = '" text() "' where id = " id ";" }
     else if (r < 0.67) { print "delete from accounts where id = " id ";"; own[i] = own[owned]; owned-- }
     else if (r < 0.70) { print "begin; delete from accounts where id = " id ";"; insert(id); print "commit;" }
-    else if (r < 0.73) print "replace into accounts (id, owner, balance, note) values (" id ", '" text() "', 1.5, 'replaced');"
+    # All columns: MariaDB does not log those that get their default, where row images are not whole.
+    else if (r < 0.73) print "replace into accounts (id, owner, balance, flag, note, big) values (" id ", '" text() "', 1.5, null, 'replaced', null);"
     else if (r < 0.76 && owned > 1) swap_keys(id, own[i == 1 ? owned : i - 1])
     else print "insert into accounts (id, owner, balance) values (" id ", 'again', 0) on duplicate key update owner = '" text() "';"
 }
