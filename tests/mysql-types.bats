@@ -162,6 +162,18 @@ gone 2
 EOF
 }
 
+@test "binlog_row_image=MINIMAL: a row that is inserted without a column, whose default is not in the log: said once" {
+    msql "create table t (id int primary key, g int generated always as (id + 1) stored, a int default 7)"
+    begin
+    msql "set session binlog_row_image = MINIMAL; insert into t (id, a) values (1, 7); update t set a = 8"
+    read_all
+    not grep -q warning "$DIR/err"
+    msql "set session binlog_row_image = MINIMAL; insert into t (id) values (2), (3)"
+    read_all
+    is "lines" '{"id":2,"g":3} ["a"] {"id":3,"g":4} ["a"]' "$(lines 'select(.op == "c") | .after, .unchanged' | xargs -d '\n')"
+    is "warnings" 1 "$(grep -c 'warning.*without column "a"' "$DIR/err")"
+}
+
 @test "binlog_row_image=NOBLOB: BLOB and TEXT that did not change are filled in or named, never null" {
     images NOBLOB
     applied >"$DIR/applied"

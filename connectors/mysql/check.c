@@ -52,7 +52,8 @@ static const struct setting settings[] = {
     {"binlog_format", "ROW", STOPS, "changes are logged as statements",
      "SET GLOBAL binlog_format = ROW; and in the configuration; sessions must reconnect"},
     {"binlog_row_image", "FULL", WARNS,
-     "rows are logged in part: the rest comes as \"unchanged\", and old rows lack it",
+     "rows are logged in part: the rest comes as \"unchanged\", old rows lack it, and defaults of new ones may be "
+     "missing",
      "SET GLOBAL binlog_row_image = FULL;"},
     {"binlog_row_metadata", "FULL", WARNS,
      "the log does not name columns: they are taken from information_schema where that is safe, else the reader stops",

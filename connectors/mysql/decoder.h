@@ -124,7 +124,9 @@ struct binlog_decoder_settings {
     /* A DDL statement was read (UTF-8, where it can be): tables that it names may have other columns from here on. May be
      * NULL. */
     void (*altered)(void *context, struct cdc_span sql);
-    void *context;         /* of all three */
+    /* An inserted row lacks that column, which got its default: the first one of all. May be NULL. */
+    void (*left_out)(void *context, const struct binlog_table *table, const struct binlog_column *column);
+    void *context;         /* of all four */
     const char *xa_folder; /* where prepared XA transactions wait for their end; NULL: they are an error */
 };
 

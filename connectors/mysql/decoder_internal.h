@@ -85,6 +85,7 @@ struct binlog_decoder {
     struct cdc_buf boundary_pos, boundary_source;
     uint32_t heartbeats;
     char server_uuid[128];
+    bool left_out;   /* settings.left_out was called */
     bool lower_case; /* names of tables: see binlog_decoder_set_lower_case */
 };
 

@@ -75,6 +75,19 @@ static void append_unchanged(struct cdc_buf *out, const struct binlog_table *tab
         cdc_buf_byte(out, ']');
 }
 
+/* An update that leaves a column out did not change it, an insert gave it the default, which is not in the log. */
+static void tell_left_out(struct binlog_decoder *decoder, const struct binlog_table *table)
+{
+    for (size_t i = 0; i < table->n_columns && !decoder->left_out; i++) {
+        const struct binlog_column *column = &table->columns[i];
+        if (decoder->after[i].p || column->hidden || column->generated)
+            continue;
+        decoder->left_out = true;
+        if (decoder->settings.left_out)
+            decoder->settings.left_out(decoder->settings.context, table, column);
+    }
+}
+
 /* What an image leaves out and the one before has, did not change. */
 static void fill_after(struct binlog_decoder *decoder, size_t n)
 {
@@ -105,6 +118,8 @@ static int row_members(struct binlog_decoder *decoder, const struct binlog_table
         if (append_image(decoder, table, decoder->after, false, out, error) < 0)
             return -1;
         append_unchanged(out, table, decoder->after);
+        if (kind == BINLOG_ROWS_WRITE)
+            tell_left_out(decoder, table);
     }
     cdc_buf_lit(out, "}\n");
     return 0;

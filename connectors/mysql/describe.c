@@ -123,6 +123,23 @@ int binlog_describe(MYSQL *mysql, enum binlog_flavor flavor, struct binlog_table
     return flavor == BINLOG_MARIADB ? read_json(mysql, table, error) : 0;
 }
 
+void binlog_warn_left_out(const struct cdc_log *log, const struct binlog_table *table,
+                          const struct binlog_column *column)
+{
+    cdc_log(
+        log, CDC_LOG_WARNING,
+        "table %s.%s: a row was inserted without column \"%s\" (and maybe others), and its default is not in the log: "
+        "such columns are named in \"unchanged\", and are NULL in a copy (said once; SET GLOBAL binlog_row_image = "
+        "FULL, and let sessions reconnect)",
+        table->db, table->name, column->name);
+}
+
+void binlog_stream_left_out(void *context, const struct binlog_table *table, const struct binlog_column *column)
+{
+    const struct binlog_stream *stream = context;
+    binlog_warn_left_out(stream->log, table, column);
+}
+
 int binlog_stream_describe(void *context, struct binlog_table *table, const struct binlog_place *place,
                            struct cdc_error *error)
 {

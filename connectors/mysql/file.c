@@ -23,6 +23,7 @@ struct reading {
     const struct binlog_file_settings *settings;
     struct cdc_control *control;
     struct cdc_metrics *metrics;
+    const struct cdc_log *log;
     struct binlog_decoder *decoder;
     struct cdc_writer *writer;
     struct binlog_file_schema *schema; /* NULL: no server is asked */
@@ -265,10 +266,16 @@ static int open_schema(struct reading *reading, struct cdc_error *error)
     return reading->schema ? 0 : -1;
 }
 
+static void left_out(void *context, const struct binlog_table *table, const struct binlog_column *column)
+{
+    const struct reading *reading = context;
+    binlog_warn_left_out(reading->log, table, column);
+}
+
 int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_control *control,
                     struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error)
 {
-    struct reading reading = {.settings = settings, .control = control, .metrics = metrics, .fd = -1};
+    struct reading reading = {.settings = settings, .control = control, .metrics = metrics, .log = log, .fd = -1};
     const struct binlog_decoder_settings decoder_settings = {.pipeline = settings->name,
                                                              .style = settings->style,
                                                              .include = settings->include,
@@ -277,6 +284,7 @@ int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_cont
                                                              .n_exclude = settings->n_exclude,
                                                              .describe = describe,
                                                              .look_ahead = look_ahead,
+                                                             .left_out = left_out,
                                                              .context = &reading};
     int result = -1;
     if (open_schema(&reading, error) == 0)

@@ -35,6 +35,9 @@ MYSQL *binlog_connect(const struct binlog_connection_settings *settings, struct 
 int binlog_mysql_error(MYSQL *mysql, const char *what, struct cdc_error *error);
 /* The same for a number and a text that were kept. */
 int binlog_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error);
+/* An inserted row of the log lacks that column. */
+void binlog_warn_left_out(const struct cdc_log *log, const struct binlog_table *table,
+                          const struct binlog_column *column);
 /* Runs a statement and keeps its result; NULL on errors, and for statements without one when *error stays clear. */
 MYSQL_RES *binlog_query(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);
 int binlog_execute(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);

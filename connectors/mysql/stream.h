@@ -81,6 +81,8 @@ void binlog_stream_disconnect(void *source);
 int binlog_stream_describe(void *context, struct binlog_table *table, const struct binlog_place *place,
                            struct cdc_error *error);
 
+void binlog_stream_left_out(void *context, const struct binlog_table *table, const struct binlog_column *column);
+
 /* -- walk.c */
 /* Reads the log from one place to another beside the stream, or until visit has seen enough; it gets every event but
  * FORMAT_DESCRIPTION and ROTATE. end: where reading ended; may be NULL. */

@@ -217,6 +217,7 @@ static int ensure_decoder(struct binlog_stream *stream, struct cdc_error *error)
                                                      .describe = binlog_stream_describe,
                                                      .look_ahead = binlog_stream_look_ahead,
                                                      .altered = binlog_schema_altered,
+                                                     .left_out = binlog_stream_left_out,
                                                      .context = stream,
                                                      .xa_folder = s->xa_folder};
     if (!stream->decoder) {
