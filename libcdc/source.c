@@ -34,6 +34,8 @@ struct source_loop {
     struct cdc_offset resume;    /* newest boundary whose lines are in the pipe or before it */
     struct candidate candidate;
     char *seen_pos; /* of the boundary last looked at */
+    bool resumed;   /* an earlier run has confirmed changes: */
+    size_t sinks;   /* to so many */
     int64_t next_tick, next_confirm, next_warning, last_change;
     uint64_t seen_changes;
     struct loop_report report;
@@ -94,12 +96,23 @@ static int confirm_written(struct source_loop *loop, struct cdc_error *error)
     return result;
 }
 
+static int sink_without_position(const struct source_loop *loop, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_LOST,
+                  "a sink of \"%s\" has no position, but the source has confirmed changes before: it would miss them",
+                  loop->settings->name);
+    return cdc_error_hint(error, "restore the sink's offset file, or take a new snapshot");
+}
+
 static int confirm_acked(struct source_loop *loop, int64_t now, struct cdc_error *error)
 {
     const struct cdc_offset *acked;
 
     if (cdc_acks_read(loop->acks, &acked, error) != 0)
         return -1;
+    /* Those that begin with the pipeline may come up later than the source, but not in a later run. */
+    if (loop->resumed && cdc_acks_count(loop->acks) > loop->sinks)
+        return sink_without_position(loop, error);
     if (acked != NULL)
         return confirm(loop, acked, error);
     if (now >= loop->next_warning) {
@@ -332,13 +345,10 @@ static int find_start(struct source_loop *loop, struct cdc_error *error)
     if (loop->settings->confirm == CDC_CONFIRM_ACKS) {
         if (cdc_acks_read(loop->acks, &acked, error) != 0)
             return -1;
-        if (own != NULL && acked == NULL) {
-            cdc_error_set(
-                error, CDC_EXIT_LOST,
-                "a sink of \"%s\" has no position, but the source has confirmed changes before: it would miss them",
-                loop->settings->name);
-            return cdc_error_hint(error, "restore the sink's offset file, or take a new snapshot");
-        }
+        if (own != NULL && acked == NULL)
+            return sink_without_position(loop, error);
+        loop->resumed = own != NULL;
+        loop->sinks = cdc_acks_count(loop->acks);
     }
     if (own != NULL && copy_offset(&loop->confirmed, own, error) != 0)
         return -1;

@@ -191,6 +191,24 @@ rows_of_source() { msql -N "$1"; }
     mysql_stop
 }
 
+@test "a sink that is added while the source runs: exit 79, not a copy without what came before" {
+    local status=0 added="cdc-sink-sqlite '$DIR/added.db' --offset-file '$STATE/cdc-sink-added.offset' 2>>'$DIR/err'"
+    crash_tables
+    start_line
+    caught_up
+    # A sink that begins with the pipeline may be slow to come up: it gets all lines.
+    sh -c "$added" </dev/null
+    caught_up
+    rm "$STATE"/cdc-sink-added.offset*
+    stop_line
+    start_line
+    caught_up
+    sh -c "$added" </dev/null
+    status_of "$GROUP" || status=$?
+    is "exit status" 79 "$status"
+    grep -q 'has no position, but the source has confirmed changes before' "$DIR/err" || fail "no message: $(tail -3 "$DIR/err")"
+}
+
 @test "rotations and a restart of the server under traffic: the line comes back by itself, the copy ends equal" {
     local i
     TRAFFIC_MS=6000 CRASH_ROWS=3000
