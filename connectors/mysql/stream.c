@@ -42,6 +42,7 @@ void binlog_stream_disconnect(void *source)
         stream->cut = cut;
     binlog_packets_free(stream->packets);
     stream->packets = NULL;
+    cdc_error_clear(&stream->late);
     if (stream->sql)
         mysql_close(stream->sql);
     stream->sql = NULL;
