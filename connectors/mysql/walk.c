@@ -79,13 +79,14 @@ static int take_packets(struct walk *walk, MYSQL *dump, const struct binlog_plac
     return got < 0 ? -1 : 0;
 }
 
-/* 1 when there is more in another file: behind one that a crash has cut off. */
+/* From walk's place, or behind the GTIDs of the start where that is none. 1 when there is more in another file: behind one
+ * that a crash has cut off. */
 static int walk_on(struct binlog_stream *stream, struct walk *walk, const struct binlog_place *to,
                    struct cdc_error *error)
 {
     struct cdc_error own = {0};
     struct binlog_place from = walk->place, next;
-    MYSQL *dump = binlog_stream_dump(stream, &from, &own);
+    MYSQL *dump = binlog_stream_dump(stream, from.file[0] ? &from : NULL, &own);
     int result = dump ? take_packets(walk, dump, to, &own) : -1;
     if (dump)
         mysql_close(dump);
@@ -96,7 +97,7 @@ static int walk_on(struct binlog_stream *stream, struct walk *walk, const struct
             return -1;
         if (next.file[0]) {
             walk->place = next;
-            return binlog_place_compare(&next, to) < 0;
+            return !to || binlog_place_compare(&next, to) < 0;
         }
     }
     *error = own;
@@ -122,12 +123,11 @@ int binlog_walk(struct binlog_stream *stream, const struct binlog_place *from, c
 int binlog_walk_behind_start(struct binlog_stream *stream, binlog_visit *visit, void *context, struct cdc_error *error)
 {
     struct walk walk = {.visit = visit, .context = context};
+    int result = 1;
     binlog_format_default(&walk.format);
     walk.format.checksums = stream->server.checksums;
-    MYSQL *dump = binlog_stream_dump(stream, NULL, error);
-    int result = dump ? take_packets(&walk, dump, NULL, error) : -1;
-    if (dump)
-        mysql_close(dump);
+    while (result == 1)
+        result = walk_on(stream, &walk, NULL, error);
     return result;
 }
 
