@@ -10,10 +10,9 @@ load lib/mysql
 load lib/mysql-helpers
 
 setup_file() { mysql_available || skip "no $CDC_MYSQL_FLAVOR here"; }
-teardown_file() { mysql_end; }
 # A pair of servers of its own for each test: a failover cannot be taken back.
 setup() {
-    MAIN=main$BATS_TEST_NUMBER REPLICA=replica$BATS_TEST_NUMBER
+    MAIN=main REPLICA=replica
     MYSQL_DATABASE='' mysql_start "$MAIN"
     MYSQL_DATABASE='' mysql_start "$REPLICA"
     MYSQL_SERVER=$MAIN
@@ -22,8 +21,7 @@ setup() {
 }
 teardown() {
     end_spawned
-    local server
-    for server in "$MAIN" "$REPLICA"; do ! mysql_running "$server" || mysql_stop "$server"; done
+    mysql_end
 }
 
 # change FROM TO: a transaction for each number; rows without a key, rows that move to another key, rows in their old place.
@@ -137,7 +135,7 @@ image() { MYSQL_DATABASE='' msql "set global binlog_row_image = $1"; MYSQL_SERVE
     change 13 14
     marked
     take_over
-    THIRD=third$BATS_TEST_NUMBER
+    THIRD=third
     MYSQL_DATABASE='' mysql_start "$THIRD"
     mysql_replicate "$THIRD" "$REPLICA"
     change 15 20
@@ -158,7 +156,6 @@ image() { MYSQL_DATABASE='' msql "set global binlog_row_image = $1"; MYSQL_SERVE
     agree "$DIR/third" "$DIR/fourth" 40
     for sink in ahead behind; do to $sink <"$DIR/fourth"; done
     same_as_source ahead behind
-    mysql_stop "$THIRD"
 }
 
 # Both servers have the same transactions, and one has them in another order, as replication with several workers may.
