@@ -196,6 +196,7 @@ rows_of_source() { msql -N "$1"; }
     crash_tables
     start_line
     caught_up
+    wait_for_match "$STATE/mysql-binlog-$NAME.offset" '"pos":"[0-9A-F]'
     # A sink that begins with the pipeline may be slow to come up: it gets all lines.
     sh -c "$added" </dev/null
     caught_up
