@@ -13,6 +13,7 @@
 #define CONFIRM_MS 200
 #define NO_SINK_WARNING_MS 60000
 #define REST_MS 5000
+#define READER_MS 500
 
 /* A boundary whose lines may still be in the buffer: it counts once `end` bytes were written. */
 struct candidate {
@@ -157,6 +158,30 @@ static int confirm_step(struct source_loop *loop, bool last, struct cdc_error *e
 
 /* -- connecting ------------------------------------------------------------- */
 
+/* A pipe whose reader is gone is noticed while idle, and between two attempts to connect, too. */
+static int check_reader(struct source_loop *loop, struct cdc_error *error)
+{
+    struct pollfd poller = {cdc_writer_fd(loop->writer), 0, 0};
+
+    if (cdc_writer_is_pipe(loop->writer) && poll(&poller, 1, 0) > 0 && (poller.revents & (POLLERR | POLLHUP)) != 0)
+        return cdc_error_set(error, CDC_EXIT_IO, "%s", "");
+    return 0;
+}
+
+/* 0; 1: stopped meanwhile; -1. */
+static int wait_to_retry(struct source_loop *loop, int64_t ms, struct cdc_error *error)
+{
+    int64_t until = cdc_clock_ms() + ms;
+
+    for (int64_t left = ms; left > 0; left = until - cdc_clock_ms()) {
+        if (check_reader(loop, error) != 0)
+            return -1;
+        if (cdc_retry_wait(left < READER_MS ? left : READER_MS, loop->control->wake_fd))
+            return 1;
+    }
+    return 0;
+}
+
 /* Connects with backoff. 0; 1: stopped while waiting; -1. */
 static int reconnect(struct source_loop *loop, struct cdc_retry *retry, struct cdc_error *error)
 {
@@ -174,9 +199,10 @@ static int reconnect(struct source_loop *loop, struct cdc_retry *retry, struct c
             return -1;
         loop->metrics->retries++;
         cdc_log(loop->log, CDC_LOG_WARNING, "%s; trying again in %.1f s", error->text, (double)wait / 1000);
-        if (cdc_retry_wait(wait, loop->control->wake_fd))
-            return 1;
         cdc_error_clear(error);
+        int waited = wait_to_retry(loop, wait, error);
+        if (waited != 0)
+            return waited;
     }
 }
 
@@ -206,16 +232,6 @@ static void wait_for_work(struct source_loop *loop, bool blocked)
     if (loop->control->notice_fd >= 0)
         pollers[n++] = (struct pollfd){loop->control->notice_fd, POLLIN, 0};
     (void)poll(pollers, n, poll_timeout(loop));
-}
-
-/* A pipe whose reader is gone is noticed while idle, too. */
-static int check_reader(struct source_loop *loop, struct cdc_error *error)
-{
-    struct pollfd poller = {cdc_writer_fd(loop->writer), 0, 0};
-
-    if (cdc_writer_is_pipe(loop->writer) && poll(&poller, 1, 0) > 0 && (poller.revents & (POLLERR | POLLHUP)) != 0)
-        return cdc_error_set(error, CDC_EXIT_IO, "%s", "");
-    return 0;
 }
 
 static int tick(struct source_loop *loop, bool blocked, struct cdc_error *error)

@@ -1240,6 +1240,11 @@ with open(sys.argv[1], "r+b") as f:
     is "rows" 60000 "$(rows)"
 }
 
+@test "the reader of stdout goes away while the server cannot be reached: exit 74" {
+    run -74 --separate-stderr t bash -c 'mysql-binlog -q --name "$0" --start oldest --offset-file "$1" mysql://cdc@127.0.0.1:1/ | true; exit "${PIPESTATUS[0]}"' "$NAME" "$DIR/p"
+    not grep error <<<"$stderr"
+}
+
 @test "a damaged offset file: exit 78, and it stays as it is" {
     table
     begin
