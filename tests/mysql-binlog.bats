@@ -510,6 +510,20 @@ purge_all() {
     ! mysql_is_mariadb || msql "revoke replication master admin on *.* from cdc@'%'"
 }
 
+@test "--check: what a crash of the machine may take from the log or from the tables, and the cure" {
+    on_other
+    table
+    msql "set global sync_binlog = 0; set global innodb_flush_log_at_trx_commit = 2"
+    exits 0 binlog --check
+    says "warning: sync_binlog is 0.*SET GLOBAL sync_binlog = 1"
+    says "warning: innodb_flush_log_at_trx_commit is 2.*SET GLOBAL innodb_flush_log_at_trx_commit = 1"
+    msql "set global sync_binlog = 1; set global innodb_flush_log_at_trx_commit = 1"
+    exits 0 binlog --check
+    says "ok: sync_binlog is 1"
+    says "ok: innodb_flush_log_at_trx_commit is 1"
+    msql "set global sync_binlog = 0; set global innodb_flush_log_at_trx_commit = 2"
+}
+
 # bats test_tags=only:mysql
 @test "--check: PARTIAL_JSON, and the cure" {
     on_other

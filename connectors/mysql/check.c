@@ -60,6 +60,14 @@ static const struct setting settings[] = {
      "SET GLOBAL binlog_row_metadata = FULL; and in the configuration"},
     {"gtid_mode", "ON", WARNS, "positions are file and offset: they do not survive a failover",
      "SET GLOBAL gtid_mode = ON, by the steps of the manual"},
+    {"sync_binlog", "1", WARNS,
+     "a crash of the server's machine may take transactions from the log that the tables still have: they would not "
+     "come",
+     "SET GLOBAL sync_binlog = 1; and in the configuration"},
+    {"innodb_flush_log_at_trx_commit", "1", WARNS,
+     "a crash of the server's machine may take transactions from the tables that the log still has: they would have "
+     "come",
+     "SET GLOBAL innodb_flush_log_at_trx_commit = 1; and in the configuration"},
 };
 
 static void check_setting(struct check *check, const struct setting *setting)
