@@ -477,6 +477,46 @@ waits_for_table() { [ "$(msql -N "select count(*) from information_schema.proces
     says "has no key"
 }
 
+# Every row is another one: what comes twice is seen.
+writer_without_key() {
+    local n=$1
+    until [ -e "$4" ]; do
+        seq "$n" $((n + 99)) | sed 's/.*/insert into n values (&, "row &"); delete from n where a = & - 50;/'
+        n=$((n + 100))
+    done | mariadb --no-defaults --force --socket="$2" --user=root "$3"
+}
+@test "writers at work, and a table without a key: each row once" {
+    local i writers=()
+    msql "create table n (a int, b text); insert into n values (1,'x'),(1,'x'),(2,null)"
+    for i in 1 2 3 4; do
+        spawn_line "$(declare -f writer_without_key); writer_without_key ${i}0000000 '$(mysql_dir)/socket' $NAME '$DIR/enough' 2>>'$DIR/writers'"
+        writers+=("$SPAWNED")
+    done
+    for i in 0 1 2 3 4 5 6 7; do
+        COPY=$DIR/race$i/copy.db STATE=$DIR/race$i
+        mkdir "$STATE"
+        { race $((i % 2 * 3 + 1)) | sink; } 2>>"$STATE/err" || { cat "$STATE/err"; return 1; }
+        raced || fail "snapshot $i was taken while nobody wrote"
+    done
+    touch "$DIR/enough"
+    for i in "${writers[@]}"; do status_of "$i" 120 || true; done
+    for i in 0 1 2 3 4 5 6 7; do
+        COPY=$DIR/race$i/copy.db STATE=$DIR/race$i
+        LIMIT=200 binlog --until now | LIMIT=200 sink
+        msql -N "select a, b from n" | LC_ALL=C sort >"$DIR/source"
+        copy "select a, coalesce(b, 'NULL') from n" | LC_ALL=C sort | diff "$DIR/source" - >"$DIR/differences" || fail "snapshot $i: $(head -5 "$DIR/differences")"
+    done
+}
+
+# bats test_tags=only:mysql
+@test "a table without a key, and a user who may not lock: it says so, and goes on" {
+    msql "create table n (a int); insert into n values (1), (1); revoke reload on *.* from cdc@'%'"
+    snapshot --ack=stdout >"$DIR/out"
+    is "rows" 2 "$(grep -c '"op":"r"' "$DIR/out")"
+    says "without a key .* may come twice .*GRANT RELOAD"
+    msql "grant reload on *.* to cdc@'%'"
+}
+
 @test "many rows and a slow reader: not more than 64 MB" {
     local pid before after
     rows "$HUGE_ROWS" 100

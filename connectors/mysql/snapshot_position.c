@@ -159,20 +159,29 @@ static int place_mysql(struct snapshot_run *run, struct cdc_error *error)
     return 0;
 }
 
+/* What is read twice must be whole in the log, and have a key. Where it is not so, no writer may come between place and
+ * snapshot. */
+static bool must_be_exact(const struct snapshot_run *run)
+{
+    for (size_t i = 0; i < run->n_tables; i++)
+        if (!run->tables[i].table->has_key)
+            return true;
+    return !run->whole_images;
+}
+
 static int no_lock(MYSQL *lock, struct cdc_error *error)
 {
     unsigned number = mysql_errno(lock);
     bool denied = number == ER_SPECIFIC_ACCESS_DENIED_ERROR || number == ER_ACCESS_DENIED_ERROR;
     cdc_error_set(error, denied ? CDC_EXIT_PERMISSION : CDC_EXIT_TEMPORARY,
                   "FLUSH TABLES WITH READ LOCK, for the moment in which the snapshot begins: %s", mysql_error(lock));
-    return cdc_error_hint(error, denied ? "GRANT RELOAD ON *.* to the user; or SET GLOBAL binlog_row_image = FULL, "
-                                          "which needs no lock"
-                                        : "a long statement is in the way; SET GLOBAL binlog_row_image = FULL needs "
-                                          "no lock");
+    return cdc_error_hint(error, denied ? "GRANT RELOAD ON *.* to the user; or SET GLOBAL binlog_row_image = FULL and "
+                                          "a key for each table, which needs no lock"
+                                        : "a long statement is in the way; SET GLOBAL binlog_row_image = FULL and a "
+                                          "key for each table needs no lock");
 }
 
-/* What is read twice must be whole in the log. Where it is not, no writer may come between place and snapshot: they wait
- * while the transactions begin, and for 5 seconds at most while statements that run keep the lock away. */
+/* Writers wait while the transactions begin, and for 5 seconds at most while statements that run keep the lock away. */
 static int place_locked(struct snapshot_run *run, struct cdc_error *error)
 {
     if (read_file_and_place(run, error) < 0) /* here, where nobody waits */
@@ -189,6 +198,20 @@ static int place_locked(struct snapshot_run *run, struct cdc_error *error)
     if (status == 0)
         say(run, "under FLUSH TABLES WITH READ LOCK, which is released: exact");
     return status;
+}
+
+/* Tables without a key, and a user who may not lock: better rows that may be there twice, and said so, than no snapshot. */
+static int place_exactly(struct snapshot_run *run, struct cdc_error *error)
+{
+    int status = place_locked(run, error);
+    if (status == 0 || !run->whole_images || error->status != CDC_EXIT_PERMISSION)
+        return status;
+    cdc_log(
+        run->log, CDC_LOG_WARNING,
+        "rows of tables without a key that are written while the snapshot begins may come twice (hint: GRANT RELOAD "
+        "ON *.* to the user, for FLUSH TABLES WITH READ LOCK in that moment)");
+    cdc_error_clear(error);
+    return place_mysql(run, error);
 }
 
 /* -- MariaDB ---------------------------------------------------------------------------- */
@@ -269,15 +292,16 @@ enum { TRIES = 20 };
 
 static int place_mariadb(struct snapshot_run *run, struct cdc_error *error)
 {
+    bool exact = must_be_exact(run);
     int together = 0;
-    for (int i = 0; together == 0 && i < (run->whole_images ? 1 : TRIES); i++)
+    for (int i = 0; together == 0 && i < (exact ? TRIES : 1); i++)
         together = start_together(run, error);
     if (together < 0)
         return -1;
-    if (!together && !run->whole_images) {
+    if (!together && exact) {
         cdc_log(run->log, CDC_LOG_WARNING,
-                "the server is too busy for sessions to begin together, and binlog_row_image is not FULL: one reads "
-                "alone");
+                "the server is too busy for sessions to begin together, and binlog_row_image is not FULL or a table "
+                "has no key: one reads alone");
         binlog_snapshot_close_readers(run, 1);
     }
     if (read_snapshot_gtids(run, error) < 0)
@@ -291,7 +315,7 @@ int binlog_snapshot_place_first(struct snapshot_run *run, struct cdc_error *erro
 {
     if (run->server.flavor == BINLOG_MARIADB)
         return place_mariadb(run, error);
-    return run->whole_images ? place_mysql(run, error) : place_locked(run, error);
+    return must_be_exact(run) ? place_exactly(run, error) : place_mysql(run, error);
 }
 
 /* -- is it still there? --------------------------------------------------------------------- */

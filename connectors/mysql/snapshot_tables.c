@@ -82,8 +82,8 @@ static void warn(const struct snapshot_run *run, const struct snapshot_table *so
     const struct binlog_table *table = source->table;
     if (!table->has_key)
         cdc_log(run->log, CDC_LOG_WARNING,
-                "table %s.%s has no key: should the snapshot begin again%s, its rows are delivered twice", table->db,
-                table->name, run->server.flavor == BINLOG_MYSQL ? ", or rows be written while it begins" : "");
+                "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice", table->db,
+                table->name);
     if (!source->frozen)
         cdc_log(run->log, CDC_LOG_WARNING,
                 "table %s.%s has an engine without transactions: writers wait while it is read", table->db,
