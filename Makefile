@@ -126,7 +126,7 @@ unit: $(UNIT)
 FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SECONDS ?= 30
 FUZZ_SRC = $(wildcard libcdc/*.c) $(addprefix connectors/postgres/,pgoutput.c types.c table.c position.c visible.c) \
-  $(addprefix connectors/mysql/,event.c payload.c rows_event.c gtid.c statement.c charset.c value.c number.c decimal.c temporal.c json_binary.c position.c table.c hidden.c rows.c xa.c decoder.c decoder_tables.c decoder_groups.c decoder_savepoints.c decoder_rows.c decoder_statements.c)
+  $(addprefix connectors/mysql/,event.c payload.c rows_event.c gtid.c statement.c charset.c value.c number.c decimal.c temporal.c json_binary.c position.c table.c hidden.c rows.c xa.c numbering.c decoder.c decoder_tables.c decoder_groups.c decoder_savepoints.c decoder_rows.c decoder_statements.c)
 FUZZ_PACKAGES = libpq jansson libzstd zlib
 fuzz:
 	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \
