@@ -41,36 +41,39 @@ endif
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags jansson 2>/dev/null)
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null)
 
-LIB_SRC = $(wildcard libcdc/*.c)
+LIB_SRC := $(sort $(shell find libcdc -name '*.c'))
 LIB_OBJ = $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB = $(BUILD)/libcdc.a
 SHARED = $(BUILD)/libcdc.so.0
 
-PROGRAM_OBJ = $(BUILD)/cmd/program.o
-SINK_OBJ = $(BUILD)/cmd/sink_program.o
-SOURCE_OBJ = $(BUILD)/cmd/source_program.o
+# The objects of all sources below a folder.
+objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(shell find $(1) -name '*.c')))
+
+PROGRAM_OBJ = $(BUILD)/cmd/program/program.o
+SINK_OBJ = $(BUILD)/cmd/program/sink.o
+SOURCE_OBJ = $(BUILD)/cmd/program/source.o
 TOOLS = cdc-filter
 ifeq ($(WITH_POSTGRES),yes)
 TOOLS += pg-cdc
 SNAPSHOT_KINDS += postgres
-PG_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/postgres/*.c))
+PG_OBJ = $(call objects,connectors/postgres)
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null)
 endif
 ifeq ($(WITH_MYSQL),yes)
 TOOLS += mysql-binlog
 SNAPSHOT_KINDS += mysql
-MYSQL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/mysql/*.c))
+MYSQL_OBJ = $(call objects,connectors/mysql)
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libmariadb libzstd zlib 2>/dev/null)
 MYSQL_LIBS = $(shell $(PKG_CONFIG) --libs libmariadb libzstd zlib 2>/dev/null) -lm -lpthread
 endif
 ifeq ($(WITH_SQLITE),yes)
 TOOLS += cdc-sink-sqlite
-SQLITE_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/sqlite/*.c))
+SQLITE_OBJ = $(call objects,connectors/sqlite)
 $(SQLITE_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags sqlite3)
 endif
 ifeq ($(WITH_HTTP),yes)
 TOOLS += cdc-sink-http
-HTTP_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard connectors/http/*.c))
+HTTP_OBJ = $(call objects,connectors/http)
 $(HTTP_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcurl)
 endif
 ifneq ($(SNAPSHOT_KINDS),)
@@ -125,8 +128,8 @@ unit: $(UNIT)
 # tests/fuzz/corpus, and keep what they find in $(BUILD).
 FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SECONDS ?= 30
-FUZZ_SRC = $(wildcard libcdc/*.c) $(addprefix connectors/postgres/,pgoutput.c types.c table.c position.c visible.c) \
-  $(addprefix connectors/mysql/,event.c payload.c rows_event.c gtid.c statement.c charset.c value.c number.c decimal.c temporal.c json_binary.c position.c table.c hidden.c rows.c xa.c numbering.c decoder.c decoder_tables.c decoder_groups.c decoder_savepoints.c decoder_rows.c decoder_statements.c)
+# The pure rooms: they know no database's library.
+FUZZ_SRC = $(LIB_SRC) $(wildcard connectors/postgres/pgoutput/*.c $(addprefix connectors/mysql/,value/*.c event/*.c decoder/*.c))
 FUZZ_PACKAGES = libpq jansson libzstd zlib
 fuzz:
 	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cdc-filter: the middle stage of a pipeline. */
-#include "program.h"
+#include "cmd/program/program.h"
 
 #include <poll.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "connectors/http/http.h"
-#include "program.h"
+#include "cmd/program/program.h"
 
 struct options {
     bool webhook, elasticsearch;

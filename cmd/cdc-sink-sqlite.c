@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "connectors/sqlite/sqlite.h"
-#include "program.h"
+#include "cmd/program/program.h"
 
 struct options {
     const char *table_name;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cdc-snapshot: the rows that are there already, as lines on stdout, and the position from which the log goes on. */
-#include "snapshot_program.h"
+#include "cmd/snapshot_program.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* mysql-binlog: changes of MySQL and MariaDB tables as lines on stdout. */
-#include "source_program.h"
+#include "cmd/program/source.h"
 
 #include "connectors/mysql/source.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pg-cdc: changes of PostgreSQL tables as lines on stdout. */
-#include "source_program.h"
+#include "cmd/program/source.h"
 
 #include "connectors/postgres/postgres.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cdc-snapshot of PostgreSQL. */
-#include "snapshot_program.h"
+#include "cmd/snapshot_program.h"
 
 #include "connectors/postgres/postgres.h"
 

@@ -3,7 +3,7 @@
 #ifndef CMD_SNAPSHOT_PROGRAM_H
 #define CMD_SNAPSHOT_PROGRAM_H
 
-#include "source_program.h"
+#include "cmd/program/source.h"
 
 #include <cdc/retry.h>
 

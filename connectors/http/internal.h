@@ -5,7 +5,7 @@
 
 #include <curl/curl.h>
 
-#include "http.h"
+#include "connectors/http/http.h"
 #include <cdc/retry.h>
 
 #define HTTP_ID_MAX 512 /* longest _id in bytes */

@@ -4,7 +4,7 @@
  * harm to an index, and a webhook is told by its id. */
 #include <stdlib.h>
 
-#include "internal.h"
+#include "connectors/http/internal.h"
 
 #define ITEMS_MAX 10000
 #define KEEP ((size_t)16 << 20)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Files of the binary log, without a server. */
-#include "connectors/mysql/file_schema.h"
+#include "connectors/mysql/schema/files.h"
 
 #include <cdc/line.h>
 #include <cdc/retry.h>

@@ -3,7 +3,7 @@
 #ifndef MYSQL_SOURCE_H
 #define MYSQL_SOURCE_H
 
-#include "connectors/mysql/decoder.h"
+#include "connectors/mysql/decoder/decoder.h"
 
 #include <cdc/control.h>
 #include <cdc/log.h>

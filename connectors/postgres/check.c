@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* --check: what would make the pipe stop or lose rows, each finding with its cure. */
-#include "postgres.h"
+#include "connectors/postgres/postgres.h"
 
 #include <cdc/pattern.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 
 #include <sqlite3.h>
 
-#include "sqlite.h"
+#include "connectors/sqlite/sqlite.h"
 
 /* How values of a column are stored. SQLite's affinities convert values on their way in, so each kind is declared
  * with the one affinity that leaves its values alone. */

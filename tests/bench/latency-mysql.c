@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* latency-mysql SOCKET DATABASE TABLE N COMMAND...: see latency.h; MySQL and MariaDB, as root without a password. */
-#include "latency.h"
+#include "tests/bench/latency.h"
 
 #include <mysql.h>
 

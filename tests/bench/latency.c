@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* latency CONNINFO TABLE N COMMAND...: see latency.h; PostgreSQL. */
-#include "latency.h"
+#include "tests/bench/latency.h"
 
 #include <libpq-fe.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as a DECIMAL of any precision and scale: the digits are those of the column, and packed again they give the same
  * bytes, or others of the same number (a zero has two signs in bytes that no server writes). */
-#include "connectors/mysql/value.h"
+#include "connectors/mysql/value/internal.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <cdc/json.h>

@@ -2,7 +2,7 @@
 /* Any bytes as a binary JSON document, as one with a partial update, or as the text that a server prints. What comes out is
  * valid JSON on one line; read again as a server's text it comes out the same, byte for byte, and an update without a
  * difference changes nothing. */
-#include "connectors/mysql/value.h"
+#include "connectors/mysql/value/internal.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <cdc/json.h>

@@ -2,7 +2,7 @@
 /* Any events, one after the other, through the whole decoder, from table maps and rows to lines. The first byte says of which
  * server and how values are written; each event is its type, two bytes of length, and a body. Whatever comes out must be
  * whole, valid lines whose positions rise. */
-#include "connectors/mysql/decoder.h"
+#include "connectors/mysql/decoder/decoder.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <cdc/event.h>

@@ -4,7 +4,7 @@
 #ifndef BINLOG_EVENTS_H
 #define BINLOG_EVENTS_H
 
-#include "connectors/mysql/decoder.h"
+#include "connectors/mysql/decoder/decoder.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The columns that tables had, by moment; their file; and what of them fits a TABLE_MAP. */
-#include "connectors/mysql/history.h"
+#include "connectors/mysql/schema/history.h"
 
 #include <stdio.h>
 #include <stdlib.h>

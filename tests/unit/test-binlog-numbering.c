@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Numbers of transactions over moves to other servers: steps that are added, passed, written, read and merged. */
-#include "connectors/mysql/numbering.h"
+#include "connectors/mysql/decoder/numbering.h"
 
 #include <cdc/json.h>
 #include <stdio.h>

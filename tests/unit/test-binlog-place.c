@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where in its log the decoder stands: events tell the low 32 bits of their end, and some tell nothing of the file. */
-#include "connectors/mysql/decoder.h"
+#include "connectors/mysql/decoder/decoder.h"
 
 #include <stdio.h>
 #include <stdlib.h>

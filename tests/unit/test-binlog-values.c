@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of MySQL's and MariaDB's binary log as JSON. */
-#include "connectors/mysql/snapshot.h"
+#include "connectors/mysql/snapshot/internal.h"
 
 #include <cdc/json.h>
 #include <math.h>

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* What every main() shares. */
+#include "cmd/program/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cdc/json.h>
+#include <cdc/retry.h>
+#include <cdc/version.h>
+
+struct common_options {
+    bool help, version, verbose, quiet;
+    const char *log_format, *metrics_file;
+};
+
+static const struct cdc_option common_table[] = {
+    {0, "Common options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
+    {'v', "verbose", CDC_OPTION_FLAG, offsetof(struct common_options, verbose), NULL, "say more on stderr", 0, 0, NULL},
+    {'q', "quiet", CDC_OPTION_FLAG, offsetof(struct common_options, quiet), NULL, "say only warnings and errors", 0, 0,
+     NULL},
+    {0, "log-format", CDC_OPTION_CHOICE, offsetof(struct common_options, log_format), "FORMAT", "form of messages", 0,
+     0, "text|json"},
+    {0, "metrics-file", CDC_OPTION_TEXT, offsetof(struct common_options, metrics_file), "FILE",
+     "write counters as Prometheus text, every 5 seconds", 0, 0, NULL},
+    {'h', "help", CDC_OPTION_FLAG, offsetof(struct common_options, help), NULL, "show this help", 0, 0, NULL},
+    {'V', "version", CDC_OPTION_FLAG, offsetof(struct common_options, version), NULL, "show the version", 0, 0, NULL},
+    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+};
+
+/* -- messages --------------------------------------------------------------- */
+
+static struct {
+    const char *name;
+    enum cdc_log_level level;
+    bool json;
+} message_style = {"cdc", CDC_LOG_INFO, false};
+
+static const char *const level_names[] = {"error", "warning", "info", "debug"};
+
+/* Bytes from data or a server must not steer a terminal. */
+static void append_escaped(struct cdc_buf *out, const char *text)
+{
+    bool utf8 = cdc_utf8_valid(text, strlen(text));
+
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+        /* C1 controls are 0xc2 0x80..0x9f in UTF-8. */
+        bool control = *p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0);
+        if (control || (*p >= 0x80 && !utf8))
+            cdc_buf_printf(out, "\\x%02x", *p);
+        else
+            cdc_buf_byte(out, (char)*p);
+    }
+}
+
+static void write_stderr(const struct cdc_buf *line)
+{
+    if (line->failed)
+        return;
+    ssize_t n = write(STDERR_FILENO, line->data, line->len); /* one write: lines of several tools do not mix */
+    (void)n;
+}
+
+static void write_message(void *context, enum cdc_log_level level, const char *text)
+{
+    struct cdc_buf line = CDC_BUF_INIT;
+
+    (void)context;
+    if (level > message_style.level)
+        return;
+    if (message_style.json) {
+        cdc_buf_printf(&line,
+                       "{\"ts_ms\":%lld,\"tool\":\"%s\",\"level\":\"%s\",\"message\":", (long long)cdc_clock_wall_ms(),
+                       message_style.name, level_names[level]);
+        cdc_json_append_text(&line, text, strlen(text));
+        cdc_buf_byte(&line, '}');
+    } else {
+        cdc_buf_printf(&line, "%s: %s: ", message_style.name, level_names[level]);
+        append_escaped(&line, text);
+    }
+    cdc_buf_byte(&line, '\n');
+    write_stderr(&line);
+    cdc_buf_free(&line);
+}
+
+/* -- signals ------------------------------------------------------------------ */
+
+static struct cdc_control *controlled;
+static int wake_pipe[2] = {-1, -1}, notice_pipe[2] = {-1, -1};
+
+static void on_stop(int number)
+{
+    int saved = errno;
+    (void)number;
+    if (controlled->stop < 2)
+        controlled->stop = controlled->stop + 1;
+    ssize_t n = write(wake_pipe[1], "", 1);
+    (void)n;
+    errno = saved;
+}
+
+static void on_statistics(int number)
+{
+    int saved = errno;
+    (void)number;
+    controlled->statistics = 1;
+    ssize_t n = write(notice_pipe[1], "", 1);
+    (void)n;
+    errno = saved;
+}
+
+static void catch_signal(int number, void (*handler)(int))
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
+static int install_signals(struct program *program, struct cdc_error *error)
+{
+    if (pipe2(wake_pipe, O_CLOEXEC | O_NONBLOCK) != 0 || pipe2(notice_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+        return cdc_error_set(error, CDC_EXIT_INTERNAL, "unable to make a pipe: %s", strerror(errno));
+    controlled = &program->control;
+    program->control.wake_fd = wake_pipe[0];
+    program->control.notice_fd = notice_pipe[0];
+    catch_signal(SIGPIPE, SIG_IGN); /* seen as EPIPE where it happens */
+    catch_signal(SIGINT, on_stop);
+    catch_signal(SIGTERM, on_stop);
+    catch_signal(SIGUSR1, on_statistics);
+    return 0;
+}
+
+/* A descriptor 0-2 that is closed would be given to the next file that is opened. */
+static void open_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY); /* so that using it is an error */
+}
+
+/* -- help ------------------------------------------------------------------------ */
+
+static int write_stdout(struct cdc_buf *text, struct cdc_error *error)
+{
+    size_t at = 0;
+
+    while (!text->failed && at < text->len) {
+        ssize_t n = write(STDOUT_FILENO, text->data + at, text->len - at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            cdc_error_set(error, CDC_EXIT_IO, "%s%s",
+                          errno == EPIPE ? "" : "unable to write the output: ", errno == EPIPE ? "" : strerror(errno));
+            break;
+        }
+        at += (size_t)n;
+    }
+    bool done = at == text->len && !text->failed;
+    cdc_buf_free(text);
+    return done ? 0 : error->status != 0 ? -1 : cdc_error_memory(error);
+}
+
+static int show_help(const struct program *program, struct cdc_error *error)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+
+    cdc_buf_printf(&out, "usage: %s %s\n%s\n", program->name, program->synopsis, program->summary);
+    cdc_options_help(&out, program->options);
+    cdc_options_help(&out, program->more_options);
+    cdc_options_help(&out, common_table);
+    cdc_buf_printf(&out, "\nExit status: %s; see %s(1).\n", program->exit_statuses, program->name);
+    return write_stdout(&out, error);
+}
+
+static int show_version(const struct program *program, struct cdc_error *error)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    cdc_buf_printf(&out, "%s %s\n", program->name, cdc_version());
+    return write_stdout(&out, error);
+}
+
+/* -- the life of a process -------------------------------------------------------- */
+
+static int parse_and_run(struct program *program, struct cdc_error *error)
+{
+    struct common_options common = {.log_format = "text"};
+    const struct cdc_option *tables[] = {program->options, program->more_options, common_table};
+    void *values[] = {program->values, program->more_values, &common};
+    struct cdc_option_list operands = {NULL, 0};
+    int result;
+
+    if (cdc_options_parse(tables, values, 3, program->argc, program->argv, &operands, error) != 0) {
+        free(operands.items);
+        return -1;
+    }
+    message_style.json = strcmp(common.log_format, "json") == 0;
+    message_style.level = common.quiet ? CDC_LOG_WARNING : common.verbose ? CDC_LOG_DEBUG : CDC_LOG_INFO;
+    program->metrics_file = common.metrics_file;
+    if (common.help)
+        result = show_help(program, error);
+    else if (common.version)
+        result = show_version(program, error);
+    else
+        result = install_signals(program, error) == 0 ? program->run(program, operands, error) : -1;
+    free(operands.items);
+    return result;
+}
+
+static void show_error(const struct program *program, const struct cdc_error *error)
+{
+    struct cdc_buf line = CDC_BUF_INIT;
+
+    if (error->text[0] == '\0')
+        return; /* the reader of stdout went away: without a word */
+    cdc_buf_text(&line, error->text);
+    if (error->hint[0] != '\0')
+        cdc_buf_printf(&line, " (hint: %s)", error->hint);
+    if (error->status == CDC_EXIT_USAGE)
+        cdc_buf_printf(&line, "; try \"%s --help\"", program->name);
+    cdc_buf_byte(&line, '\0');
+    write_message(NULL, CDC_LOG_ERROR, line.failed ? error->text : line.data);
+    cdc_buf_free(&line);
+}
+
+int program_main(struct program *program, int argc, char **argv)
+{
+    struct cdc_error error = {0};
+
+    open_standard_descriptors();
+    message_style.name = program->name;
+    program->argc = argc;
+    program->argv = argv;
+    program->log = (struct cdc_log){write_message, NULL};
+    program->control = (struct cdc_control){0, 0, -1, -1};
+    catch_signal(SIGPIPE, SIG_IGN);
+    if (parse_and_run(program, &error) == 0)
+        return CDC_EXIT_OK;
+    show_error(program, &error);
+    return error.status != 0 ? error.status : CDC_EXIT_INTERNAL;
+}
+
+const char *program_default(const char *value, const char *variable, const char *fallback)
+{
+    if (value != NULL)
+        return value;
+    value = getenv(variable);
+    return value != NULL && value[0] != '\0' ? value : fallback;
+}
+
+void program_wipe_argument(char *argument)
+{
+    memset(argument, '*', strlen(argument));
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* What the sinks' main() functions share. */
+#include "cmd/program/program.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cdc/line.h>
+
+#define AT(member) offsetof(struct sink_options, member)
+const struct cdc_option sink_option_table[] = {
+    {0, "Sink options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
+    {0, "offset-file", CDC_OPTION_TEXT, AT(offset_file), "FILE", "where the position is kept", 0, 0, NULL},
+    {0, "state-dir", CDC_OPTION_TEXT, AT(state_dir), "DIR", "folder of a pipeline's offset files (CDC_STATE_DIR)", 0, 0,
+     NULL},
+    {0, "on-error", CDC_OPTION_CHOICE, AT(on_error), "ACTION", "what to do with bad or refused lines (default stop)", 0,
+     0, "stop|skip|dead-letter"},
+    {0, "dead-letter", CDC_OPTION_TEXT, AT(dead_letter), "FILE", "file for refused lines", 0, 0, NULL},
+    {0, "max-line", CDC_OPTION_SIZE, AT(max_line), "SIZE", "longest line that is accepted (default 256M)", 0, 0, NULL},
+    {0, "batch-events", CDC_OPTION_INTEGER, AT(batch_events), "N",
+     "store at the latest after N change lines (default 10000)", 1, 10000000, NULL},
+    {0, "batch-time", CDC_OPTION_SECONDS, AT(batch_time), "SEC", "and at the latest after SEC seconds (default 1)", 0,
+     0, NULL},
+    {0, "max-events", CDC_OPTION_INTEGER, AT(max_events), "N", "end after N change lines, at a transaction's end", 1,
+     INT64_MAX, NULL},
+    {0, "idle-exit", CDC_OPTION_SECONDS, AT(idle_exit), "SEC", "end after SEC seconds without input", 0, 0, NULL},
+    {0, "retry-max", CDC_OPTION_INTEGER, AT(retry_max), "N", "attempts after an error (default: for ever)", 0,
+     INT64_MAX, NULL},
+    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+};
+
+void sink_options_init(struct sink_options *options)
+{
+    *options = (struct sink_options){
+        .on_error = "stop",
+        .max_line = (int64_t)CDC_LINE_MAX_DEFAULT,
+        .batch_events = 10000,
+        .batch_time = 1,
+        .retry_max = -1,
+    };
+}
+
+static int make_folder(const char *path, struct cdc_error *error)
+{
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to make folder \"%s\": %s", path, strerror(errno));
+    return 0;
+}
+
+struct cdc_offset_file *sink_program_open_offsets(struct program *program, const struct sink_options *options,
+                                                  const char *default_path, struct cdc_error *error)
+{
+    const char *dir = program_default(options->state_dir, "CDC_STATE_DIR", NULL);
+
+    if (options->offset_file != NULL)
+        return cdc_offset_file_open(options->offset_file, program->name, error);
+    if (dir != NULL) {
+        if (make_folder(dir, error) != 0)
+            return NULL;
+        char *path = cdc_state_path(dir, program->name, NULL);
+        if (path == NULL) {
+            cdc_error_memory(error);
+            return NULL;
+        }
+        struct cdc_offset_file *file = cdc_offset_file_open(path, program->name, error);
+        free(path);
+        return file;
+    }
+    if (default_path != NULL)
+        return cdc_offset_file_open(default_path, program->name, error);
+    cdc_log(&program->log, CDC_LOG_WARNING,
+            "no --offset-file or --state-dir: the position is not kept, a restart takes in again what it is given");
+    return cdc_offset_file_memory(program->name, error);
+}
+
+int sink_program_loop(struct program *program, const struct sink_options *options, struct cdc_offset_file *offsets,
+                      const struct cdc_sink_ops *ops, void *sink, struct cdc_error *error)
+{
+    bool dead_letter = strcmp(options->on_error, "dead-letter") == 0;
+
+    if (dead_letter != (options->dead_letter != NULL))
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--on-error=dead-letter and --dead-letter FILE go together");
+    struct cdc_sink_settings settings = {
+        .input_fd = STDIN_FILENO,
+        .max_line = (size_t)options->max_line,
+        .batch_events = options->batch_events,
+        .batch_ms = (int64_t)(options->batch_time * 1000),
+        .max_events = options->max_events,
+        .idle_exit = options->idle_exit,
+        .on_error = options->on_error,
+        .dead_letter = options->dead_letter,
+        .retry_max = options->retry_max,
+        .metrics_file = program->metrics_file,
+        .tool = program->name,
+    };
+    return cdc_sink_run(ops, sink, &settings, offsets, &program->control, &program->log, error);
+}
+
+int sink_program_run(struct program *program, const struct sink_options *options, const char *default_path,
+                     const struct cdc_sink_ops *ops, void *sink, struct cdc_error *error)
+{
+    struct cdc_offset_file *offsets = sink_program_open_offsets(program, options, default_path, error);
+    int result = offsets != NULL ? sink_program_loop(program, options, offsets, ops, sink, error) : -1;
+    cdc_offset_file_free(offsets);
+    return result;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* Columns that MariaDB keeps for itself. Its log has them, behind all others, and its clients do not see them: the hashes
+ * of unique keys on TEXT and BLOB, and the time of each row in a system-versioned table that does not name columns for it.
+ *
+ * A system-versioned table is more than what a client sees in it: an UPDATE keeps the old row with the time of its end, a
+ * DELETE only writes that time. The lines tell of the current rows, as SELECT does: under the key that was declared, to
+ * which the server adds the end of the row's time, and without the rows of the past. */
+#include "connectors/mysql/decoder/decoder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_hash(const struct binlog_column *column)
+{
+    static const char head[] = "DB_ROW_HASH_";
+    return !column->listed && column->type == BINLOG_TYPE_LONGLONG && column->is_unsigned && column->nullable &&
+           column->name && strncmp(column->name, head, sizeof head - 1) == 0;
+}
+
+static bool has_period_type(const struct binlog_column *column)
+{
+    return column->type == BINLOG_TYPE_TIMESTAMP2 && column->metadata == 6 && !column->nullable;
+}
+
+static bool is_period(const struct binlog_column *column, const char *name)
+{
+    return !column->listed && has_period_type(column) && column->name && strcmp(column->name, name) == 0;
+}
+
+/* n: how many there are before the hashes. The server puts the end into each key. */
+static bool has_hidden_period(const struct binlog_table *table, size_t n)
+{
+    return n > 2 && is_period(&table->columns[n - 2], "row_start") && is_period(&table->columns[n - 1], "row_end") &&
+           (!table->has_key_told || !table->has_key || table->columns[n - 1].key);
+}
+
+static int check_period(const struct binlog_table *table, struct cdc_error *error)
+{
+    if (has_period_type(table->row_end))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "table %s.%s: its versions are told apart by transactions, not by time",
+                  table->db, table->name);
+    return cdc_error_hint(error, "the server logs such a table's changes as statements, which cannot be read: give it "
+                                 "a period of two TIMESTAMP(6) columns");
+}
+
+int binlog_table_hide(struct binlog_table *table, enum binlog_flavor flavor, struct cdc_error *error)
+{
+    size_t n = table->n_columns;
+    if (flavor != BINLOG_MARIADB)
+        return 0;
+    while (n > 1 && is_hash(&table->columns[n - 1]))
+        table->columns[--n].hidden = true;
+    /* Without the server's word, two columns of these names may as well be the user's own. */
+    if (table->described && !table->row_end && has_hidden_period(table, n)) {
+        table->columns[n - 2].hidden = table->columns[n - 1].hidden = true;
+        table->row_end = &table->columns[n - 1];
+    }
+    if (!table->row_end)
+        return 0;
+    table->columns[table->row_end - table->columns].key = false;
+    return check_period(table, error);
+}
+
+static bool give_name(struct binlog_column *column, const char *name, struct cdc_error *error)
+{
+    free(column->name);
+    column->name = strdup(name);
+    if (!column->name)
+        cdc_error_memory(error);
+    return column->name != NULL;
+}
+
+bool binlog_table_name_hidden(struct binlog_table *table, size_t from, struct cdc_error *error)
+{
+    size_t i = from, n = table->n_columns;
+    char name[40];
+    if (n - i >= 2 && has_period_type(&table->columns[i]) && has_period_type(&table->columns[i + 1])) {
+        if (!give_name(&table->columns[i], "row_start", error) || !give_name(&table->columns[i + 1], "row_end", error))
+            return false;
+        i += 2;
+    }
+    for (; i < n && table->columns[i].type == BINLOG_TYPE_LONGLONG && table->columns[i].nullable; i++) {
+        snprintf(name, sizeof name, "DB_ROW_HASH_%zu", i + 1 - from);
+        table->columns[i].is_unsigned = true; /* which the log need not tell */
+        if (!give_name(&table->columns[i], name, error))
+            return false;
+    }
+    return i == n;
+}
+
+/* Rows that are not ended have the last time that the server knows: of 31 bits, or of 32 from 11.5 on, in seconds. What
+ * an image lacks was not changed. */
+bool binlog_row_is_current(const struct binlog_cell *row_end)
+{
+    static const uint8_t last[][7] = {{0x7F, 0xFF, 0xFF, 0xFF, 0x0F, 0x42, 0x3F},
+                                      {0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x42, 0x3F}};
+    return !row_end->p || row_end->null ||
+           (row_end->n == sizeof last[0] &&
+            (memcmp(row_end->p, last[0], sizeof last[0]) == 0 || memcmp(row_end->p, last[1], sizeof last[1]) == 0));
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* Row images: which bytes are which column's, and their JSON. */
+#include "connectors/mysql/decoder/decoder.h"
+
+#include <string.h>
+
+static inline bool bit(const uint8_t *bitmap, size_t i)
+{
+    return bitmap[i / 8] >> (i % 8) & 1;
+}
+
+static int damaged(const struct binlog_table *table, struct cdc_error *error)
+{
+    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a row of table %s.%s is damaged", table->db, table->name);
+}
+
+static int read_partial(const struct binlog_table *table, struct binlog_reader *reader, struct binlog_cell *cell,
+                        struct cdc_error *error)
+{
+    uint32_t n = (uint32_t)binlog_uint(reader, 4);
+    cell->p = binlog_bytes(reader, n);
+    cell->n = n;
+    cell->partial = true;
+    return cell->p ? 0 : damaged(table, error);
+}
+
+static int read_value(const struct binlog_table *table, size_t i, struct binlog_reader *reader,
+                      struct binlog_cell *cell, struct cdc_error *error)
+{
+    cell->p = reader->p;
+    if (binlog_value_skip(&table->columns[i], reader, error) < 0)
+        return -1;
+    cell->n = (uint32_t)(reader->p - cell->p);
+    return 0;
+}
+
+int binlog_image_read(const struct binlog_table *table, struct binlog_reader *reader, const uint8_t *present,
+                      const uint8_t *partial, struct binlog_cell *cells, struct cdc_error *error)
+{
+    size_t n_present = 0, at = 0, json = 0;
+    for (size_t i = 0; i < table->n_columns; i++)
+        n_present += bit(present, i);
+    const uint8_t *nulls = binlog_bytes(reader, (n_present + 7) / 8);
+    if (!nulls)
+        return damaged(table, error);
+    for (size_t i = 0; i < table->n_columns; i++) {
+        struct binlog_cell *cell = &cells[i];
+        bool is_partial = partial && table->columns[i].type == BINLOG_TYPE_JSON && bit(partial, json++);
+        *cell = (struct binlog_cell){NULL, 0, false, false};
+        if (!bit(present, i))
+            continue;
+        cell->null = bit(nulls, at++);
+        if (cell->null)
+            cell->p = reader->p;
+        else if ((is_partial ? read_partial(table, reader, cell, error) : read_value(table, i, reader, cell, error)) <
+                 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int append_partial(struct cdc_buf *out, const struct binlog_table *table, const struct binlog_cell *cell,
+                          const struct binlog_cell *before, const struct binlog_column *column, struct cdc_error *error)
+{
+    struct cdc_span old = {NULL, 0};
+    if (before && before->p && !before->null && !before->partial && before->n >= column->metadata)
+        old = cdc_span((const char *)before->p + column->metadata, before->n - column->metadata);
+    if (old.p == NULL) {
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "table %s.%s: the log has only the changed parts of JSON column \"%s\", without the document",
+                      table->db, table->name, column->name);
+        return cdc_error_hint(error, "SET GLOBAL binlog_row_image = FULL; or SET GLOBAL binlog_row_value_options = ''");
+    }
+    return binlog_json_apply(out, old, cdc_span((const char *)cell->p, cell->n), error) < 0 ? -1 : 0;
+}
+
+int binlog_row_append(struct cdc_buf *out, const struct binlog_table *table, const struct binlog_cell *cells,
+                      const struct binlog_cell *before, bool key_only, const struct binlog_value_style *style,
+                      uint64_t *unconvertible, struct cdc_error *error)
+{
+    char separator = '{';
+    for (size_t i = 0; i < table->n_columns; i++) {
+        const struct binlog_column *column = &table->columns[i];
+        const struct binlog_cell *cell = &cells[i];
+        if (!cell->p || column->hidden || (key_only && !column->key))
+            continue;
+        cdc_buf_byte(out, separator);
+        separator = ',';
+        cdc_buf_append(out, column->name_json.data, column->name_json.len);
+        if (cell->null) {
+            cdc_buf_lit(out, "null");
+        } else if (cell->partial) {
+            if (append_partial(out, table, cell, before ? &before[i] : NULL, column, error) < 0)
+                return -1;
+        } else {
+            struct binlog_reader reader = {cell->p, cell->p + cell->n, false};
+            if (binlog_value_append(out, column, &reader, style, unconvertible, error) < 0)
+                return -1;
+        }
+    }
+    if (separator == '{')
+        cdc_buf_byte(out, '{');
+    cdc_buf_byte(out, '}');
+    return 0;
+}

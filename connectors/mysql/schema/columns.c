@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* The columns of a table as information_schema told them, kept as text, and compared with what the log tells of them. */
+#include "connectors/mysql/schema/history.h"
+
+#include <cdc/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- keeping ------------------------------------------------------------------------------- */
+
+void binlog_columns_add(struct cdc_buf *columns, const char *name, const char *type, const char *collation,
+                        unsigned flags)
+{
+    cdc_buf_text(columns, columns->len ? ",[" : "[[");
+    cdc_json_append_text(columns, name, strlen(name));
+    cdc_buf_byte(columns, ',');
+    cdc_json_append_text(columns, type, strlen(type));
+    cdc_buf_byte(columns, ',');
+    if (collation)
+        cdc_json_append_text(columns, collation, strlen(collation));
+    else
+        cdc_buf_lit(columns, "null");
+    cdc_buf_printf(columns, ",%u]", flags);
+}
+
+void binlog_columns_end(struct cdc_buf *columns)
+{
+    cdc_buf_text(columns, columns->len ? "]" : "[]");
+}
+
+struct kept {
+    char *name, *type, *collation;
+    int64_t flags;
+};
+
+static void kept_free(struct kept *kept)
+{
+    free(kept->name);
+    free(kept->type);
+    free(kept->collation);
+}
+
+static char *text_of(struct cdc_span value)
+{
+    struct cdc_span raw = cdc_json_string_raw(value);
+    return raw.p ? cdc_json_text(raw, NULL) : NULL;
+}
+
+/* To be freed in any case. */
+static bool kept_parse(struct kept *kept, struct cdc_span column)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span parts[4];
+    memset(kept, 0, sizeof *kept);
+    if (cdc_json_type(column) != CDC_JSON_ARRAY)
+        return false;
+    cdc_json_iter(&iter, column);
+    for (int i = 0; i < 4; i++)
+        if (!cdc_json_next_element(&iter, &parts[i]))
+            return false;
+    kept->name = text_of(parts[0]);
+    kept->type = text_of(parts[1]);
+    kept->collation = text_of(parts[2]);
+    return kept->name && kept->type && (kept->collation || cdc_json_is_null(parts[2])) &&
+           cdc_json_int64(parts[3], &kept->flags);
+}
+
+/* -- comparing ----------------------------------------------------------------------------- */
+
+bool binlog_type_fits(const struct binlog_column *column, const char *type)
+{
+    static const struct {
+        const char *name;
+        uint8_t types[4];
+    } families[] = {
+        {"tinyint", {BINLOG_TYPE_TINY}},
+        {"smallint", {BINLOG_TYPE_SHORT}},
+        {"mediumint", {BINLOG_TYPE_INT24}},
+        {"int", {BINLOG_TYPE_LONG}},
+        {"bigint", {BINLOG_TYPE_LONGLONG}},
+        {"decimal", {BINLOG_TYPE_DECIMAL}},
+        {"float", {BINLOG_TYPE_FLOAT}},
+        {"double", {BINLOG_TYPE_DOUBLE}},
+        {"bit", {BINLOG_TYPE_BIT}},
+        {"year", {BINLOG_TYPE_YEAR}},
+        {"date", {BINLOG_TYPE_DATE}},
+        {"time", {BINLOG_TYPE_TIME, BINLOG_TYPE_TIME2}},
+        {"datetime", {BINLOG_TYPE_DATETIME, BINLOG_TYPE_DATETIME2}},
+        {"timestamp", {BINLOG_TYPE_TIMESTAMP, BINLOG_TYPE_TIMESTAMP2}},
+        {"char", {BINLOG_TYPE_STRING}},
+        {"binary", {BINLOG_TYPE_STRING}},
+        {"uuid", {BINLOG_TYPE_STRING}},
+        {"inet4", {BINLOG_TYPE_STRING}},
+        {"inet6", {BINLOG_TYPE_STRING}},
+        {"enum", {BINLOG_TYPE_ENUM}},
+        {"set", {BINLOG_TYPE_SET}},
+        {"varchar", {BINLOG_TYPE_VARCHAR, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED}},
+        {"varbinary", {BINLOG_TYPE_VARCHAR, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED}},
+        {"vector", {BINLOG_TYPE_VECTOR, BINLOG_TYPE_VARCHAR}},
+        {"json", {BINLOG_TYPE_JSON, BINLOG_TYPE_BLOB}},
+    };
+    size_t n = strcspn(type, "( ");
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (strlen(families[i].name) == n && strncmp(families[i].name, type, n) == 0)
+            return memchr(families[i].types, column->type, sizeof families[i].types) != NULL;
+    if (column->type == BINLOG_TYPE_GEOMETRY)
+        return true;
+    bool blob = column->type == BINLOG_TYPE_BLOB || column->type == BINLOG_TYPE_MARIADB_BLOB_COMPRESSED;
+    return blob && (strstr(type, "text") || strstr(type, "blob"));
+}
+
+/* The numbers in a type's brackets: decimal(10,2), varchar(20). */
+static unsigned parameters(const char *type, unsigned numbers[2])
+{
+    const char *p = strchr(type, '(');
+    unsigned n = 0;
+    for (; p && n < 2 && (*p == '(' || *p == ',') && p[1] >= '0' && p[1] <= '9'; n++) {
+        char *end;
+        numbers[n] = (unsigned)strtoul(p + 1, &end, 10);
+        p = end;
+    }
+    return n;
+}
+
+static bool begins(const char *type, const char *word)
+{
+    size_t n = strlen(word);
+    return strncmp(type, word, n) == 0 && (type[n] == '\0' || type[n] == '(' || type[n] == ' ');
+}
+
+static unsigned blob_size(const char *type)
+{
+    return strncmp(type, "tiny", 4) == 0     ? 1
+           : strncmp(type, "medium", 6) == 0 ? 3
+           : strncmp(type, "long", 4) == 0   ? 4
+           : begins(type, "json")            ? 4
+                                             : 2;
+}
+
+/* Is the metadata of TABLE_MAP that of the type? Types whose metadata says no more than the type do, are passed. */
+static bool metadata_fits(const struct binlog_column *column, const char *type, const struct binlog_charset *charset)
+{
+    unsigned numbers[2] = {0, 0}, n = parameters(type, numbers), metadata = column->metadata;
+    switch (column->type) {
+    case BINLOG_TYPE_DECIMAL: return n == 0 || (metadata & 0xff) == numbers[0];
+    case BINLOG_TYPE_BIT: return n == 0 || (metadata >> 8) * 8 + (metadata & 0xff) == numbers[0];
+    case BINLOG_TYPE_TIME2:
+    case BINLOG_TYPE_DATETIME2:
+    case BINLOG_TYPE_TIMESTAMP2: return metadata == numbers[0];
+    case BINLOG_TYPE_BLOB: return metadata == blob_size(type);
+    case BINLOG_TYPE_VARCHAR:
+    case BINLOG_TYPE_STRING:
+        if (n == 0 || !charset || begins(type, "vector"))
+            return true;
+        return metadata == numbers[0] * (binlog_charset_is_binary(charset) ? 1 : binlog_charset_longest(charset));
+    default: return true;
+    }
+}
+
+static bool decimals_fit(const struct binlog_column *column, const char *type)
+{
+    unsigned numbers[2] = {0, 0};
+    return column->type != BINLOG_TYPE_DECIMAL || parameters(type, numbers) == 0 ||
+           (unsigned)(column->metadata >> 8) == numbers[1];
+}
+
+static bool is_number(const struct binlog_column *column)
+{
+    return column->type == BINLOG_TYPE_TINY || column->type == BINLOG_TYPE_SHORT || column->type == BINLOG_TYPE_INT24 ||
+           column->type == BINLOG_TYPE_LONG || column->type == BINLOG_TYPE_LONGLONG ||
+           column->type == BINLOG_TYPE_DECIMAL || column->type == BINLOG_TYPE_FLOAT ||
+           column->type == BINLOG_TYPE_DOUBLE;
+}
+
+/* information_schema is in utf8mb3: a question mark in a label may be one, or a character that this has not. */
+static bool may_hide(const char *type, const struct binlog_charset *charset)
+{
+    static const char *const wide[] = {"utf8mb4", "utf16", "utf16le", "utf32", "gb18030"};
+    if (!strchr(type, '?'))
+        return false;
+    for (size_t i = 0; charset && i < sizeof wide / sizeof *wide; i++)
+        if (strcmp(binlog_charset_name(charset), wide[i]) == 0)
+            return true;
+    return charset == NULL;
+}
+
+/* What is wrong; NULL when nothing is. */
+static const char *difference(const struct binlog_table *table, const struct binlog_column *column,
+                              const struct kept *kept)
+{
+    bool label = column->type == BINLOG_TYPE_ENUM || column->type == BINLOG_TYPE_SET;
+    const struct binlog_charset *charset = binlog_charset_named(kept->collation ? kept->collation : "binary");
+    bool is_unsigned = strstr(kept->type, "unsigned") != NULL;
+    if (!binlog_type_fits(column, kept->type))
+        return "they have other types there";
+    if (!metadata_fits(column, kept->type, charset) || !decimals_fit(column, kept->type))
+        return "they have other lengths there";
+    if (column->nullable != ((kept->flags & BINLOG_KEPT_NULLABLE) != 0))
+        return "others of them take NULL there";
+    if (table->has_signs && is_number(column) && column->is_unsigned != is_unsigned)
+        return "others of them are unsigned there";
+    if (column->charset && charset && column->charset != charset)
+        return "they have other charsets there";
+    if (label && column->n_labels == 0 && may_hide(kept->type, charset))
+        return "information_schema shows each character beyond the basic plane of a label as '?'";
+    return NULL;
+}
+
+/* -- completing ------------------------------------------------------------------------------ */
+
+/* As the server writes them, whatever sql_mode says: '' \\ \n \r \0 */
+static char label_byte(const char **p)
+{
+    if (**p == '\'')
+        return *++*p;
+    if (**p != '\\' || !(*p)[1])
+        return **p;
+    switch (*++*p) {
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case '0': return '\0';
+    default: return **p;
+    }
+}
+
+/* enum('a','b') */
+static int take_labels(struct binlog_column *column, const char *type, struct cdc_error *error)
+{
+    const char *p = strchr(type, '(');
+    while (p && (*p == '(' || *p == ',') && p[1] == '\'') {
+        struct cdc_buf label = CDC_BUF_INIT;
+        bool has_nul = false;
+        for (p += 2; *p && !(p[0] == '\'' && p[1] != '\''); p++) {
+            char c = label_byte(&p);
+            has_nul |= c == '\0';
+            cdc_buf_byte(&label, c);
+        }
+        cdc_buf_byte(&label, '\0');
+        char **labels = realloc(column->labels, (column->n_labels + 1) * sizeof *labels);
+        if (!labels || label.failed) {
+            column->labels = labels ? labels : column->labels;
+            cdc_buf_free(&label);
+            return cdc_error_memory(error);
+        }
+        column->labels = labels;
+        labels[column->n_labels++] = label.data;
+        if (has_nul)
+            return cdc_error_set(error, CDC_EXIT_CONFIG,
+                                 "a label of an ENUM or SET column has a NUL in it, which has no meaning here");
+        p += *p == '\'';
+    }
+    return 0;
+}
+
+/* Takes what kept owns. */
+static int complete(struct binlog_table *table, struct binlog_column *column, struct kept *kept,
+                    struct cdc_error *error)
+{
+    bool label = column->type == BINLOG_TYPE_ENUM || column->type == BINLOG_TYPE_SET;
+    column->listed = table->described = true;
+    if (kept->flags & BINLOG_KEPT_ROW_END)
+        table->row_end = column;
+    free(column->name);
+    free(column->type_name);
+    column->name = kept->name;
+    column->type_name = kept->type;
+    kept->name = kept->type = NULL;
+    column->is_unsigned |= strstr(column->type_name, "unsigned") != NULL;
+    column->key |= (kept->flags & BINLOG_KEPT_KEY) != 0;
+    column->generated = (kept->flags & BINLOG_KEPT_GENERATED) != 0;
+    if (!column->charset)
+        column->charset = binlog_charset_named(kept->collation ? kept->collation : "binary");
+    return label && column->n_labels == 0 ? take_labels(column, column->type_name, error) : 0;
+}
+
+int binlog_columns_apply(struct cdc_span columns, struct binlog_table *table, enum binlog_flavor flavor,
+                         const char **why, struct cdc_error *error)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span value;
+    size_t i = 0;
+    cdc_json_iter(&iter, columns);
+    for (; cdc_json_next_element(&iter, &value); i++) {
+        struct kept kept;
+        int result = 0;
+        *why = i >= table->n_columns       ? "it has fewer of them there"
+               : !kept_parse(&kept, value) ? "they cannot be kept as text"
+                                           : difference(table, &table->columns[i], &kept);
+        if (!*why)
+            result = complete(table, &table->columns[i], &kept, error);
+        if (i < table->n_columns)
+            kept_free(&kept);
+        if (*why || result < 0)
+            return result;
+    }
+    if (i == table->n_columns || (flavor == BINLOG_MARIADB && i > 0 && binlog_table_name_hidden(table, i, error)))
+        return 1;
+    *why = "it has more of them there";
+    return error->status ? -1 : 0;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* The snapshot's sessions. The client library blocks: a thread waits for the signal, and cuts the connections. */
+#include "connectors/mysql/snapshot/internal.h"
+
+#include <mysqld_error.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <ma_pvio.h>
+
+enum { SILENCE_MS = 24 * 3600 * 1000 };
+
+struct snapshot_guard {
+    pthread_t thread;
+    pthread_mutex_t lock; /* of what is below */
+    bool cut;
+    size_t n_sessions;
+    struct session {
+        MYSQL *mysql; /* NULL: free */
+        int fd;
+    } * sessions;
+    int wake_fd, end_fd;
+};
+
+void binlog_snapshot_guard_cut(struct snapshot_guard *guard)
+{
+    pthread_mutex_lock(&guard->lock);
+    guard->cut = true;
+    for (size_t i = 0; i < guard->n_sessions; i++)
+        if (guard->sessions[i].mysql)
+            shutdown(guard->sessions[i].fd, SHUT_RDWR);
+    pthread_mutex_unlock(&guard->lock);
+}
+
+static void *wait_for_signal(void *context)
+{
+    struct snapshot_guard *guard = context;
+    struct pollfd fds[2] = {{guard->wake_fd, POLLIN, 0}, {guard->end_fd, POLLIN, 0}};
+    while (poll(fds, 2, -1) < 0)
+        ;
+    if (!fds[1].revents)
+        binlog_snapshot_guard_cut(guard);
+    return NULL;
+}
+
+struct snapshot_guard *binlog_snapshot_guard_new(int wake_fd, size_t sessions, struct cdc_error *error)
+{
+    struct snapshot_guard *guard = calloc(1, sizeof *guard);
+    struct session *all = calloc(sessions, sizeof *all);
+    if (!guard || !all) {
+        free(guard);
+        free(all);
+        cdc_error_memory(error);
+        return NULL;
+    }
+    guard->sessions = all;
+    guard->n_sessions = sessions;
+    guard->wake_fd = wake_fd;
+    pthread_mutex_init(&guard->lock, NULL);
+    guard->end_fd = eventfd(0, EFD_CLOEXEC);
+    if (guard->end_fd >= 0 && pthread_create(&guard->thread, NULL, wait_for_signal, guard) == 0)
+        return guard;
+    if (guard->end_fd >= 0)
+        close(guard->end_fd);
+    pthread_mutex_destroy(&guard->lock);
+    free(guard->sessions);
+    free(guard);
+    cdc_error_set(error, CDC_EXIT_TEMPORARY, "cannot start a thread");
+    return NULL;
+}
+
+void binlog_snapshot_guard_free(struct snapshot_guard *guard)
+{
+    if (!guard)
+        return;
+    (void)eventfd_write(guard->end_fd, 1);
+    pthread_join(guard->thread, NULL);
+    close(guard->end_fd);
+    pthread_mutex_destroy(&guard->lock);
+    free(guard->sessions);
+    free(guard);
+}
+
+/* The library closes a socket by itself when it breaks: a session is known by its address. */
+static void watch(struct snapshot_guard *guard, MYSQL *old, MYSQL *new)
+{
+    int fd = new ? (int)mysql_get_socket(new) : -1;
+    pthread_mutex_lock(&guard->lock);
+    for (size_t i = 0; i < guard->n_sessions; i++)
+        if (guard->sessions[i].mysql == old) {
+            guard->sessions[i].mysql = new;
+            guard->sessions[i].fd = fd;
+            break;
+        }
+    if (guard->cut && new)
+        shutdown(fd, SHUT_RDWR);
+    pthread_mutex_unlock(&guard->lock);
+}
+
+/* A server may search for long before it has a row to send: that it is gone is for TCP to find out. */
+static void allow_silence(MYSQL *mysql)
+{
+    int fd = (int)mysql_get_socket(mysql), on = 1, idle = 60, interval = 15, count = 8;
+    struct st_ma_pvio *pvio = mysql->net.pvio;
+    if (pvio->methods->set_timeout)
+        pvio->methods->set_timeout(pvio, PVIO_READ_TIMEOUT, SILENCE_MS);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
+/* No setting of the server may cut a row off, change its bytes, or end the session because its reader is slow. */
+static int set_up(MYSQL *mysql, struct cdc_error *error)
+{
+    enum binlog_flavor flavor;
+    if (binlog_server_flavor(mysql, &flavor, error) < 0)
+        return -1;
+    bool mariadb = flavor == BINLOG_MARIADB;
+    const char *limits = mariadb ? "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0"
+                                 : "SET SESSION max_execution_time = 0";
+    if (binlog_execute(mysql,
+                       "SET SESSION net_write_timeout = 86400, wait_timeout = 31536000, lock_wait_timeout = 50, "
+                       "sql_select_limit = 18446744073709551615, sql_big_selects = 1",
+                       "cannot set up the session", error) < 0)
+        return -1;
+    return binlog_execute(mysql, limits, "cannot set up the session", error);
+}
+
+MYSQL *binlog_snapshot_open(struct snapshot_run *run, struct cdc_error *error)
+{
+    MYSQL *mysql = binlog_connect(&run->settings->connection, error);
+    if (!mysql)
+        return NULL;
+    watch(run->guard, NULL, mysql);
+    allow_silence(mysql);
+    if (set_up(mysql, error) == 0)
+        return mysql;
+    binlog_snapshot_close(run, mysql);
+    return NULL;
+}
+
+/* Cut first: rows that wait unread are not waited for. */
+void binlog_snapshot_close(struct snapshot_run *run, MYSQL *mysql)
+{
+    if (!mysql)
+        return;
+    int fd = (int)mysql_get_socket(mysql);
+    if (fd >= 0)
+        shutdown(fd, SHUT_RDWR);
+    watch(run->guard, mysql, NULL);
+    mysql_close(mysql);
+}
+
+int binlog_snapshot_error(MYSQL *mysql, const char *what, struct cdc_error *error)
+{
+    switch (mysql_errno(mysql)) {
+    case ER_NO_SUCH_TABLE:
+    case ER_BAD_FIELD_ERROR:
+    case ER_TABLE_DEF_CHANGED:
+        cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", what, mysql_error(mysql));
+        return cdc_error_hint(error, "a table was changed while the snapshot was read; it begins again");
+    case ER_TABLEACCESS_DENIED_ERROR:
+    case ER_COLUMNACCESS_DENIED_ERROR:
+        cdc_error_set(error, CDC_EXIT_PERMISSION, "%s: %s", what, mysql_error(mysql));
+        return cdc_error_hint(error, "GRANT SELECT on the whole table to the user, or leave it out with -T");
+    default: return binlog_mysql_error(mysql, what, error);
+    }
+}
+
+void binlog_snapshot_append_name(struct cdc_buf *out, const char *db, const char *table)
+{
+    binlog_append_identifier(out, db);
+    cdc_buf_byte(out, '.');
+    binlog_append_identifier(out, table);
+}

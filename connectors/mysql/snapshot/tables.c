@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables of the snapshot: found, held, described. */
+#include "connectors/mysql/snapshot/internal.h"
+
+#include <cdc/pattern.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char list_sql[] =
+    "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, ''), IFNULL(CREATE_TIME, '') FROM "
+    "information_schema.TABLES WHERE TABLE_TYPE "
+    "IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema') ORDER "
+    "BY 1, 2";
+
+static MYSQL_RES *ask_tables(struct snapshot_run *run, struct cdc_error *error)
+{
+    return binlog_query(run->sql, list_sql, "cannot list the tables", error);
+}
+
+static bool is_selected(const struct snapshot_run *run, MYSQL_ROW row)
+{
+    const struct binlog_patterns *patterns = &run->settings->patterns;
+    return row[0] && row[1] &&
+           cdc_table_selected(patterns->include, patterns->n_include, patterns->exclude, patterns->n_exclude,
+                              cdc_span_text(row[0]), cdc_span_text(row[1]));
+}
+
+static void append_names(struct cdc_buf *names, MYSQL_ROW row)
+{
+    cdc_buf_append(names, row[0], strlen(row[0]) + 1);
+    cdc_buf_append(names, row[1], strlen(row[1]) + 1);
+}
+
+int binlog_snapshot_list(struct snapshot_run *run, struct cdc_buf *names, struct cdc_error *error)
+{
+    MYSQL_RES *result = ask_tables(run, error);
+    if (!result)
+        return -1;
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;)
+        if (is_selected(run, row))
+            append_names(names, row);
+    mysql_free_result(result);
+    return names->failed ? cdc_error_memory(error) : 0;
+}
+
+void binlog_snapshot_forget_tables(struct snapshot_run *run)
+{
+    for (size_t i = 0; i < run->n_tables; i++) {
+        binlog_table_free(run->tables[i].table);
+        free(run->tables[i].key);
+    }
+    free(run->tables);
+    run->tables = NULL;
+    run->n_tables = 0;
+    run->names.len = 0;
+    run->progress.estimate = 0;
+}
+
+/* A statement that reads no row holds the table's definition until the transaction ends: ALTER, TRUNCATE and DROP wait,
+ * writers do not. All columns, since information_schema is silent of those that the user may not read. */
+static int hold(struct snapshot_run *run, const struct binlog_table *table, struct cdc_error *error)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    char what[200];
+    snprintf(what, sizeof what, "cannot read table %.64s.%.64s", table->db, table->name);
+    cdc_buf_lit(&sql, "SELECT * FROM ");
+    binlog_snapshot_append_name(&sql, table->db, table->name);
+    cdc_buf_append(&sql, " LIMIT 0", sizeof " LIMIT 0");
+    int status = 0;
+    if (sql.failed)
+        status = cdc_error_memory(error);
+    else if (mysql_query(run->sql, sql.data) != 0)
+        status = binlog_snapshot_error(run->sql, what, error);
+    else
+        mysql_free_result(mysql_store_result(run->sql));
+    cdc_buf_free(&sql);
+    return status;
+}
+
+static void warn(const struct snapshot_run *run, const struct snapshot_table *source)
+{
+    const struct binlog_table *table = source->table;
+    if (!table->has_key)
+        cdc_log(run->log, CDC_LOG_WARNING,
+                "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice", table->db,
+                table->name);
+    if (!source->frozen)
+        cdc_log(run->log, CDC_LOG_WARNING,
+                "table %s.%s has an engine without transactions: writers wait while it is read", table->db,
+                table->name);
+}
+
+static int add_table(struct snapshot_run *run, MYSQL_ROW row, struct cdc_error *error)
+{
+    struct snapshot_table *source = &run->tables[run->n_tables++];
+    struct binlog_table *table = calloc(1, sizeof *table);
+    source->table = table;
+    if (!table)
+        return cdc_error_memory(error);
+    table->db = strdup(row[0]);
+    table->name = strdup(row[1]);
+    source->estimate = row[2] ? strtod(row[2], NULL) : 0;
+    source->frozen = row[3] && (strcasecmp(row[3], "InnoDB") == 0 || strcasecmp(row[3], "ROCKSDB") == 0);
+    snprintf(source->created, sizeof source->created, "%s", row[4] ? row[4] : "");
+    run->progress.estimate += source->estimate;
+    append_names(&run->names, row);
+    return table->db && table->name && !run->names.failed ? 0 : cdc_error_memory(error);
+}
+
+static int find_tables(struct snapshot_run *run, struct cdc_error *error)
+{
+    MYSQL_RES *result = ask_tables(run, error);
+    if (!result)
+        return -1;
+    run->tables = calloc((size_t)mysql_num_rows(result) + 1, sizeof *run->tables);
+    int status = run->tables ? 0 : cdc_error_memory(error);
+    for (MYSQL_ROW row; status == 0 && (row = mysql_fetch_row(result)) != NULL;)
+        if (is_selected(run, row))
+            status = add_table(run, row, error);
+    mysql_free_result(result);
+    return status;
+}
+
+/* Each statement of the session sees what is there now, as its transaction's isolation says. */
+static int begin_holding(struct snapshot_run *run, struct cdc_error *error)
+{
+    static const char what[] = "cannot hold the tables";
+    if (binlog_execute(run->sql, "ROLLBACK", what, error) < 0 ||
+        binlog_execute(run->sql, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", what, error) < 0)
+        return -1;
+    return binlog_execute(run->sql, "START TRANSACTION", what, error);
+}
+
+static int no_table(struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "no table that the user may see matches the patterns");
+    return cdc_error_hint(error, "a pattern is database.table with * and ?, and case matters; the user needs SELECT");
+}
+
+/* The log has rows of all tables, the server's catalog shows only those that the user has a privilege on. Privileges
+ * that come by roles are not seen here, so that this is no more than a warning. */
+static int warn_of_hidden(struct snapshot_run *run, struct cdc_error *error)
+{
+    char *granted = binlog_query_value(
+        run->sql,
+        "SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SELECT') + (SELECT "
+        "COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SELECT' AND DATABASE() LIKE "
+        "TABLE_SCHEMA)",
+        "cannot read the user's privileges", error);
+    if (!granted && error->status)
+        return -1;
+    if (!run->settings->named && granted && strcmp(granted, "0") == 0)
+        cdc_log(
+            run->log, CDC_LOG_WARNING,
+            "the user has no SELECT on the whole database: tables that it may not read are not in the snapshot, but "
+            "in the log");
+    free(granted);
+    return 0;
+}
+
+int binlog_snapshot_hold_tables(struct snapshot_run *run, struct cdc_error *error)
+{
+    binlog_snapshot_forget_tables(run);
+    if (begin_holding(run, error) < 0 || find_tables(run, error) < 0)
+        return -1;
+    for (size_t i = 0; i < run->n_tables; i++) {
+        struct binlog_table *table = run->tables[i].table;
+        if (hold(run, table, error) < 0 || binlog_snapshot_describe(run, table, error) < 0 ||
+            binlog_table_prepare(table, run->server.flavor, run->settings->name, error) < 0 ||
+            binlog_snapshot_find_key(run, &run->tables[i], error) < 0)
+            return -1;
+        warn(run, &run->tables[i]);
+    }
+    if (run->n_tables == 0 && run->settings->named)
+        return no_table(error);
+    if (warn_of_hidden(run, error) < 0)
+        return -1;
+    if (run->n_tables == 0)
+        cdc_log(run->log, CDC_LOG_WARNING, "no table that is selected can be seen: the snapshot is empty");
+    return 0;
+}

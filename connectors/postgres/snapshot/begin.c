@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* How an attempt begins: the slot on the first one, the checks on every later one, the transaction that it reads in. */
+#include "connectors/postgres/snapshot/internal.h"
+
+#include <cdc/json.h>
+#include <cdc/pattern.h>
+#include <cdc/retry.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A snapshot of its own sees more than the slot's consistent point: what, is kept. A standby cannot tell. */
+static int keep_read_at(struct snapshot_run *run, const PGresult *result, struct cdc_error *error)
+{
+    struct cdc_buf json = CDC_BUF_INIT;
+    free(run->state.read_at);
+    run->state.read_at = NULL;
+    if (PQgetisnull(result, 0, 1))
+        return 0;
+    cdc_buf_printf(&json, "{\"lsn\":\"%s\",\"xids\":\"%s\"}", PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
+    cdc_buf_byte(&json, '\0');
+    if (json.failed)
+        return cdc_error_memory(error);
+    run->state.read_at = json.data;
+    return 0;
+}
+
+/* Reads happen in one transaction. snapshot: the one that was exported with the slot; NULL: what is there now. */
+static int begin(struct snapshot_run *run, const char *snapshot, struct cdc_error *error)
+{
+    static const char opening[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off";
+    char text[256] = "";
+    if (pg_snapshot_execute(run, opening, "cannot begin the snapshot's transaction", error) < 0)
+        return -1;
+    if (snapshot) {
+        struct cdc_buf import = {text, 0, sizeof text, false};
+        char *literal = PQescapeLiteral(run->sql, snapshot, strlen(snapshot));
+        if (!literal || strlen(literal) > 128) {
+            PQfreemem(literal);
+            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server exported a snapshot without a proper name");
+        }
+        cdc_buf_lit(&import, "SET TRANSACTION SNAPSHOT ");
+        cdc_buf_append(&import, literal, strlen(literal) + 1);
+        PQfreemem(literal);
+        if (pg_snapshot_execute(run, text, "cannot import the slot's snapshot", error) < 0)
+            return -1;
+    }
+    /* The statement's snapshot is the transaction's, and older than the position that it asks for. */
+    PGresult *result =
+        pg_snapshot_query(run,
+                          "SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::int8, CASE WHEN "
+                          "pg_is_in_recovery() THEN NULL ELSE pg_current_wal_insert_lsn() END, pg_current_snapshot()",
+                          0, NULL, "cannot read the server's clock", error);
+    if (!result)
+        return -1;
+    run->ts_ms = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+    int status = snapshot ? 0 : keep_read_at(run, result, error);
+    PQclear(result);
+    return status;
+}
+
+static int state_set_identity(struct snapshot_run *run, struct cdc_error *error)
+{
+    struct cdc_buf json = CDC_BUF_INIT;
+    pg_identity_json(&json, &run->identity);
+    cdc_buf_byte(&json, '\0');
+    if (json.failed) {
+        cdc_buf_free(&json);
+        return cdc_error_memory(error);
+    }
+    free(run->state.identity);
+    run->state.identity = json.data;
+    return 0;
+}
+
+static int identify(struct snapshot_run *run, PGconn *replication, struct cdc_error *error)
+{
+    memset(&run->identity, 0, sizeof run->identity);
+    if (pg_identify(replication, &run->identity, error) < 0)
+        return -1;
+    size_t n = strnlen(run->pg->slot, sizeof run->identity.slot - 1);
+    memcpy(run->identity.slot, run->pg->slot, n);
+    return 0;
+}
+
+/* The attempt's number is stored before its first line, or two attempts could share a pos. What an older one wrote says
+ * nothing of this one. */
+static int begin_attempt(struct snapshot_run *run, struct cdc_error *error)
+{
+    struct snapshot_state *state = &run->state;
+    if (state->attempt >= CDC_SNAPSHOT_MAX_ATTEMPT) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%u attempts at the snapshot of \"%s\" have failed", state->attempt,
+                      run->pg->name);
+        return cdc_error_hint(error,
+                              "drop slot \"%s\" (pg-cdc --drop), remove the pipeline's offset files, and begin anew",
+                              run->pg->slot);
+    }
+    state->attempt++;
+    state->creating = false;
+    free(state->written);
+    state->written = NULL;
+    return pg_snapshot_state_save(run, error);
+}
+
+static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc_error *error)
+{
+    struct snapshot_state *state = &run->state;
+    char snapshot[64] = "", text[24];
+    if (identify(run, replication, error) < 0 || state_set_identity(run, error) < 0)
+        return -1;
+    state->creating = true;
+    if (pg_snapshot_state_save(run, error) < 0)
+        return -1;
+    if (pg_slot_create(replication, run->pg, &state->point, snapshot, error) < 0) {
+        struct cdc_error ignored = {0};
+        state->creating = cdc_error_is_transient(error); /* then it may be there all the same */
+        if (!state->creating)
+            (void)pg_snapshot_state_save(run, &ignored);
+        return -1;
+    }
+    state->has_point = true;
+    state->attempt = 0;
+    pg_lsn_format(text, state->point);
+    cdc_log(run->log, CDC_LOG_INFO, "created slot \"%s\" at %s", run->pg->slot, text);
+    if (begin_attempt(run, error) < 0) /* X is durable before the first row */
+        return -1;
+    return begin(run, snapshot, error);
+}
+
+/* What the role may not read is found before a slot is made that nobody would use. */
+static const char unreadable_sql[] =
+    "SELECT n.nspname, c.relname, row_security_active(c.oid) FROM pg_publication_tables p JOIN pg_namespace n ON "
+    "n.nspname = p.schemaname "
+    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename WHERE p.pubname = $1 AND "
+    "(row_security_active(c.oid) "
+    "OR NOT has_schema_privilege(n.oid, 'USAGE') OR NOT has_table_privilege(c.oid, 'SELECT')) ORDER BY 1, 2";
+
+bool pg_snapshot_is_selected(const struct snapshot_run *run, const char *schema, const char *table)
+{
+    const struct pg_settings *pg = run->pg;
+    return cdc_table_selected(pg->tables.items, pg->tables.count, pg->exclude.items, pg->exclude.count,
+                              cdc_span_text(schema), cdc_span_text(table));
+}
+
+static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
+{
+    const char *values[1] = {run->pg->publication};
+    PGresult *result = pg_snapshot_query(run, unreadable_sql, 1, values, "cannot check the privileges", error);
+    int status = result ? 0 : -1;
+    for (int i = 0; status == 0 && i < PQntuples(result); i++) {
+        const char *schema = PQgetvalue(result, i, 0), *table = PQgetvalue(result, i, 1);
+        if (!pg_snapshot_is_selected(run, schema, table))
+            continue;
+        bool policy = PQgetvalue(result, i, 2)[0] == 't';
+        cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" may not read %stable %s.%s", PQuser(run->sql),
+                      policy ? "all rows of " : "", schema, table);
+        status = cdc_error_hint(
+            error,
+            policy ? "row level security hides rows from it: ALTER ROLE \"%s\" BYPASSRLS; or exclude the table"
+                   : "GRANT SELECT on the table and USAGE on its schema to \"%s\", or exclude the table",
+            PQuser(run->sql));
+    }
+    PQclear(result);
+    return status;
+}
+
+/* The connection that made the slot holds the snapshot until it is imported, and no longer. */
+static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
+{
+    if (run->pg->no_create) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" does not exist, and --no-create forbids to make it",
+                      run->pg->slot);
+        return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
+    }
+    if (pg_publication_ensure(run->sql, run->pg, run->log, error) < 0 || check_privileges(run, error) < 0)
+        return -1;
+    PGconn *replication = pg_connect(run->pg, true, error);
+    if (!replication)
+        return -1;
+    int result = create_slot(run, replication, error);
+    PQfinish(replication);
+    return result;
+}
+
+static int lost(struct snapshot_run *run, const char *why, struct cdc_error *error)
+{
+    char text[24];
+    pg_lsn_format(text, run->state.point);
+    cdc_error_set(error, CDC_EXIT_LOST, "slot \"%s\" %s: the snapshot that was begun at %s cannot be completed",
+                  run->pg->slot, why, text);
+    return cdc_error_hint(
+        error, "take a new one: run pg-cdc --drop, remove the offset files of the pipeline, and start again");
+}
+
+static int check_publication(struct snapshot_run *run, struct cdc_error *error)
+{
+    const char *values[1] = {run->pg->publication};
+    PGresult *result = pg_snapshot_query(run, "SELECT 1 FROM pg_publication WHERE pubname = $1", 1, values,
+                                         "cannot look for the publication", error);
+    if (!result)
+        return -1;
+    bool exists = PQntuples(result) != 0;
+    PQclear(result);
+    if (exists)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_LOST, "publication \"%s\" is gone: the log since the snapshot began cannot be read",
+                  run->pg->publication);
+    return cdc_error_hint(
+        error, "take a new snapshot: run pg-cdc --drop, remove the offset files of the pipeline, and start again");
+}
+
+static int check_identity(struct snapshot_run *run, struct cdc_error *error)
+{
+    PGconn *replication = pg_connect(run->pg, true, error);
+    if (!replication)
+        return -1;
+    int result = identify(run, replication, error);
+    if (result == 0)
+        result = pg_identity_check(replication, &run->identity, run->state.identity, run->state.point, error);
+    PQfinish(replication);
+    return result < 0 ? -1 : state_set_identity(run, error);
+}
+
+/* The slot is there already, by an earlier attempt: same X, newer snapshot. */
+static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, struct cdc_error *error)
+{
+    struct snapshot_state *state = &run->state;
+    if (!state->has_point) { /* killed between making the slot and storing X: nobody has read from it */
+        state->point = slot->confirmed_flush;
+        state->has_point = true;
+        state->attempt = 0;
+    }
+    if (!slot->exists)
+        return lost(run, "does not exist any more", error);
+    if (slot->lost)
+        return lost(run, "was invalidated by the server", error);
+    if (slot->confirmed_flush > state->point)
+        return lost(run, "has been read past the snapshot's position", error);
+    if (check_publication(run, error) < 0 || check_identity(run, error) < 0 || begin(run, NULL, error) < 0)
+        return -1;
+    if (begin_attempt(run, error) < 0)
+        return -1;
+    if (state->attempt > 1)
+        cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->pg->name,
+                state->attempt);
+    return 0;
+}
+
+static int foreign_slot(struct snapshot_run *run, struct cdc_error *error)
+{
+    const char *path = cdc_offset_file_path(run->offsets);
+    cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" exists, but offset file %s knows of no snapshot that made it",
+                  run->pg->slot, path ? path : "(none)");
+    return cdc_error_hint(
+        error, "name the right file (--offset-file, --state-dir); or, for a new snapshot, run pg-cdc --drop, "
+               "remove the offset files of the pipeline, and start again");
+}
+
+int pg_snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error)
+{
+    struct pg_slot slot;
+    const struct snapshot_state *state = &run->state;
+    if (pg_slot_read(run->sql, run->pg->slot, &slot, error) < 0)
+        return -1;
+    if (!state->has_point && !slot.exists)
+        return first_attempt(run, error);
+    if (!state->has_point && !state->creating)
+        return foreign_slot(run, error);
+    return next_attempt(run, &slot, error);
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* Connecting: every check before the first byte is read, publication and slot made where
+ * that is allowed, START_REPLICATION. */
+#include "connectors/postgres/stream/internal.h"
+
+#include <cdc/json.h>
+#include <cdc/retry.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- the plain session: settings, descriptions -- */
+
+void pg_stream_close_sql(struct pg_stream *stream)
+{
+    PQfinish(stream->sql);
+    stream->sql = NULL;
+}
+
+int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error)
+{
+    if (stream->sql && PQstatus(stream->sql) == CONNECTION_OK)
+        return 0;
+    PQfinish(stream->sql);
+    stream->sql = pg_connect(stream->pg, false, error);
+    return stream->sql ? 0 : -1;
+}
+
+static int describe(void *context, struct pg_table *table, struct cdc_error *error)
+{
+    struct pg_stream *stream = context;
+    struct cdc_error first = {0};
+    if (pg_stream_ensure_sql(stream, error) < 0)
+        return -1;
+    if (pg_table_describe(stream->sql, table, &first) == 0)
+        return 0;
+    if (!cdc_error_is_transient(&first)) {
+        if (error)
+            *error = first;
+        return -1;
+    }
+    /* An idle connection may have been cut without our noticing. */
+    pg_stream_close_sql(stream);
+    return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_table_describe(stream->sql, table, error);
+}
+
+/* The decoder needs the names that resolving gives: it is made at the first connection.
+ */
+static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
+{
+    if (stream->decoder) {
+        pgoutput_reset(stream->decoder);
+        return 0;
+    }
+    const struct pg_settings *pg = stream->pg;
+    struct pgoutput_settings settings = {.pipeline = pg->name,
+                                         .database = stream->identity.database,
+                                         .style = pg->style,
+                                         .include = pg->tables.items,
+                                         .n_include = pg->tables.count,
+                                         .exclude = pg->exclude.items,
+                                         .n_exclude = pg->exclude.count,
+                                         .describe = describe,
+                                         .describe_context = stream};
+    stream->decoder = pgoutput_new(&settings, error);
+    return stream->decoder ? 0 : -1;
+}
+/* -- the checks -- */
+
+static int lost(struct cdc_error *error, const char *slot, const char *why)
+{
+    cdc_error_set(error, CDC_EXIT_LOST, "slot \"%s\" %s", slot, why);
+    return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
+                                 "offset files of the pipeline, and begin with cdc-snapshot)");
+}
+
+static int check_server(struct pg_stream *stream, struct cdc_error *error)
+{
+    PGresult *result = pg_stream_query(stream->sql,
+                                       "SELECT current_setting('wal_level'), "
+                                       "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')",
+                                       "cannot read the server's settings", error);
+    if (!result)
+        return -1;
+    bool logical = strcmp(PQgetvalue(result, 0, 0), "logical") == 0;
+    int64_t timeout = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+    if (!logical) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "the server's wal_level is %s; logical is needed",
+                      PQgetvalue(result, 0, 0));
+        cdc_error_hint(error, "ALTER SYSTEM SET wal_level = logical; and restart the server");
+    }
+    PQclear(result);
+    stream->status_ms = timeout > 0 && timeout / 4 < STATUS_MS ? timeout / 4 : STATUS_MS;
+    return logical ? 0 : -1;
+}
+
+static int check_resume(struct pg_stream *stream, const struct pg_slot *slot, const struct cdc_offset *from,
+                        struct cdc_error *error)
+{
+    uint64_t lsn = stream->start_lsn;
+    if (!slot->exists)
+        return lost(error, stream->pg->slot, "is gone, and a position to go on from exists");
+    if (from && slot->confirmed_flush > lsn) {
+        char text[160], a[24], b[24];
+        pg_lsn_format(a, slot->confirmed_flush);
+        pg_lsn_format(b, lsn);
+        snprintf(text, sizeof text,
+                 "was confirmed up to %s, beyond our position %s: "
+                 "it was made anew, or somebody else reads it",
+                 a, b);
+        return lost(error, stream->pg->slot, text);
+    }
+    return 0;
+}
+
+static int missing_slot(const struct pg_settings *pg, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" does not exist", pg->slot);
+    return cdc_error_hint(error,
+                          "SELECT pg_create_logical_replication_slot('%s', 'pgoutput'); or run "
+                          "without --no-create",
+                          pg->slot);
+}
+
+/* The publication: made only before a slot is, since the slot sees the catalogs as they
+ * were. */
+static int prepare_publication(struct pg_stream *stream, bool create, struct cdc_error *error)
+{
+    struct pg_settings settings = *stream->pg;
+    struct cdc_error own = {0};
+    settings.no_create = settings.no_create || !create;
+    if (pg_publication_ensure(stream->sql, &settings, create || !stream->started ? stream->log : NULL,
+                              create ? error : &own) == 0) {
+        stream->made_publication = settings.temporary && create && strcmp(settings.publication, settings.slot) == 0;
+        return 0;
+    }
+    if (create)
+        return -1;
+    if (own.status == CDC_EXIT_CONFIG && !stream->pg->no_create)
+        snprintf(own.hint, sizeof own.hint, "%s",
+                 "the slot is older than any publication made now: create the "
+                 "publication by hand only if nothing "
+                 "changed since, else run pg-cdc --drop and take a new snapshot");
+    if (error && error->status == 0)
+        *error = own;
+    return -1;
+}
+
+static int prepare_slot(struct pg_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+{
+    struct pg_settings *pg = stream->pg;
+    struct pg_slot slot;
+    bool resume = from || stream->settings.resume_only || stream->started;
+    if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0)
+        return -1;
+    if (slot.exists && slot.lost)
+        return lost(error, pg->slot, "was invalidated by the server: its log is gone");
+    if (resume && check_resume(stream, &slot, from, error) < 0)
+        return -1;
+    if (slot.active)
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" is in use by pid %d of the server", pg->slot,
+                             slot.active_pid);
+    if (!slot.exists && pg->no_create && !pg->temporary)
+        return missing_slot(pg, error);
+    if (prepare_publication(stream, !slot.exists, error) < 0)
+        return -1;
+    if (slot.exists)
+        return 0;
+    uint64_t point = 0;
+    if (pg_slot_create(stream->replication, pg, &point, NULL, error) < 0)
+        return -1;
+    char text[24];
+    pg_lsn_format(text, point);
+    cdc_log(stream->log, CDC_LOG_INFO, "created %sslot \"%s\" at %s", pg->temporary ? "temporary " : "", pg->slot,
+            text);
+    return 0;
+}
+
+/* 'text' for the replication grammar, where only quotes are special. */
+static void append_quoted(struct cdc_buf *out, const char *text, char quote, char around)
+{
+    if (around)
+        cdc_buf_byte(out, around);
+    cdc_buf_byte(out, quote);
+    for (; *text; text++) {
+        int n = (*text == quote ? 2 : 1) * (around && *text == around ? 2 : 1);
+        while (n-- > 0)
+            cdc_buf_byte(out, *text);
+    }
+    cdc_buf_byte(out, quote);
+    if (around)
+        cdc_buf_byte(out, around);
+}
+
+static bool slot_is_lost(struct pg_stream *stream)
+{
+    struct cdc_error ignored = {0};
+    struct pg_slot slot;
+    return pg_stream_ensure_sql(stream, &ignored) == 0 &&
+           pg_slot_read(stream->sql, stream->pg->slot, &slot, &ignored) == 0 && (!slot.exists || slot.lost);
+}
+
+static void hint_publication(const struct pg_stream *stream, struct cdc_error *error)
+{
+    cdc_error_hint(
+        error, "was publication \"%s\" dropped, or made after the slot? Then run pg-cdc --drop and take a new snapshot",
+        stream->pg->publication);
+}
+
+/* What the walsender said. Its words for an invalidated slot differ from version to
+ * version: the slot is asked. */
+int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error)
+{
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    bool removed = state && strcmp(state, "58P01") == 0;
+    if (state && (removed || strcmp(state, "55000") == 0 || strcmp(state, "42704") == 0) &&
+        (slot_is_lost(stream) || removed))
+        return lost(error, stream->pg->slot, "has lost its log: it was invalidated or dropped");
+    pg_result_error(stream->replication, result, what, error);
+    if (state && strcmp(state, "42704") == 0)
+        hint_publication(stream, error);
+    return -1;
+}
+
+/* For changes whose publication did not exist when they were made, 18 and later have a warning where older servers have
+ * an error, and go on without them. libpq delivers it in its place in the stream. */
+void stream_notice(void *context, const PGresult *result)
+{
+    struct pg_stream *stream = context;
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (stream->skipped.status != 0 || !severity || strcmp(severity, "WARNING") != 0 || !state ||
+        strcmp(state, "55000") != 0)
+        return;
+    pg_result_error(stream->replication, result, "the server leaves out changes", &stream->skipped);
+    stream->skipped.hint[0] = '\0'; /* to create it now does not help */
+    hint_publication(stream, &stream->skipped);
+}
+
+static int start_replication(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct cdc_buf command = CDC_BUF_INIT;
+    char lsn[24];
+    pg_lsn_format(lsn, stream->start_lsn);
+    cdc_buf_printf(&command, "START_REPLICATION SLOT \"%s\" LOGICAL %s (proto_version '1', publication_names ",
+                   stream->pg->slot, lsn);
+    append_quoted(&command, stream->pg->publication, '"', '\'');
+    cdc_buf_lit(&command, ", messages 'true')");
+    cdc_buf_byte(&command, '\0');
+    stream->skipped = (struct cdc_error){0};
+    PQsetNoticeReceiver(stream->replication, stream_notice, stream);
+    PGresult *result = command.failed ? NULL : PQexec(stream->replication, command.data);
+    cdc_buf_free(&command);
+    int status = 0;
+    if (PQresultStatus(result) != PGRES_COPY_BOTH)
+        status = pg_stream_fail(stream, result, "cannot start replication", error);
+    else if (PQsetnonblocking(stream->replication, 1) != 0)
+        status = cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot make the connection non-blocking");
+    PQclear(result);
+    return status;
+}
+
+static int identify(struct pg_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+{
+    if (pg_identify(stream->replication, &stream->identity, error) < 0)
+        return -1;
+    snprintf(stream->identity.slot, sizeof stream->identity.slot, "%s", stream->pg->slot);
+    stream->identity_json.len = 0;
+    pg_identity_json(&stream->identity_json, &stream->identity);
+    cdc_buf_byte(&stream->identity_json, '\0');
+    if (stream->identity_json.failed)
+        return cdc_error_memory(error);
+    if (!from)
+        return 0;
+    return pg_identity_check(stream->replication, &stream->identity, from->state, stream->start_lsn, error);
+}
+
+static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
+{
+    const char *until = stream->settings.until;
+    if (!until || strcmp(until, "now") != 0 || stream->until_lsn != 0)
+        return 0;
+    return pg_stream_current_lsn(stream->sql, &stream->until_lsn, error);
+}
+
+/* Where this connection begins, a snapshot may have seen transactions that are still to come. */
+static int set_visible(struct pg_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+{
+    struct cdc_span read_at = {NULL, 0};
+    if (from && from->source)
+        read_at = cdc_json_member(cdc_span_text(from->source), "read_at");
+    else if (!from && !stream->started && stream->settings.read_at)
+        read_at = cdc_span_text(stream->settings.read_at);
+    return pgoutput_set_visible(stream->decoder, read_at, error);
+}
+
+int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
+{
+    struct pg_stream *stream = source;
+    pg_stream_disconnect(stream);
+    if (from && (!from->pos || !*from->pos))
+        from = NULL;
+    stream->start_lsn = 0;
+    if (from && !pg_pos_restart_lsn(from->pos, &stream->start_lsn))
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source", from->pos);
+    if (pg_stream_ensure_sql(stream, error) < 0 || pg_settings_resolve(stream->sql, stream->pg, error) < 0 ||
+        check_server(stream, error) < 0) {
+        pg_stream_close_sql(stream);
+        return -1;
+    }
+    stream->replication = pg_connect(stream->pg, true, error);
+    if (!stream->replication || identify(stream, from, error) < 0 || prepare_slot(stream, from, error) < 0 ||
+        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 || set_visible(stream, from, error) < 0 ||
+        start_replication(stream, error) < 0) {
+        pg_stream_disconnect(stream);
+        pg_stream_close_sql(stream);
+        return -1;
+    }
+    if (!stream->started)
+        stream->flush = stream->start_lsn; /* confirmed by an earlier run; later ones may
+                                              be written only */
+    stream->started = stream->copying = true;
+    stream->wal_end = stream->boundary_lsn = stream->start_lsn;
+    stream->reported_flush = 0;
+    stream->reply_due = stream->server_asked = stream->unsent = false;
+    stream->last_status = stream->leave_at = 0;
+    stream->last_watch = stream->last_request = stream->last_receive = stream->last_line = cdc_clock_ms();
+    return 0;
+}

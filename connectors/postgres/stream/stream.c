@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/* The replication stream as a source: START_REPLICATION, CopyData in, status messages
+ * out. What is confirmed, and when, decides whether rows can be lost: the server forgets
+ * what lies before the flush position. */
+#include "connectors/postgres/stream/internal.h"
+
+#include <cdc/json.h>
+#include <cdc/retry.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REPLY_MS 100          /* and at most that often when the server asks */
+#define REQUEST_MS 10000      /* ask the server for a sign of life */
+#define DEAD_MS 60000         /* silence after which it is taken for dead */
+#define LEAVE_MS 3000         /* how long a server that shuts down is given for the last confirmations */
+#define EPOCH_MS 946684800000 /* 2000-01-01 since 1970 */
+
+struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struct cdc_metrics *metrics,
+                                const struct cdc_log *log, struct cdc_error *error)
+{
+    struct pg_stream *stream = calloc(1, sizeof *stream);
+    if (!stream) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    stream->settings = *settings;
+    stream->pg = settings->settings;
+    stream->metrics = metrics;
+    stream->log = log;
+    stream->status_ms = STATUS_MS;
+    if (pg_until_parse(settings->until, &stream->until_lsn, &stream->until_ms, error) == 0)
+        return stream;
+    pg_stream_free(stream);
+    return NULL;
+}
+
+static void drop_temporary(struct pg_stream *stream)
+{
+    struct cdc_error ignored = {0};
+    if (stream->made_publication && pg_stream_ensure_sql(stream, &ignored) == 0)
+        pg_publication_drop(stream->sql, stream->pg, NULL, &ignored);
+}
+
+void pg_stream_free(struct pg_stream *stream)
+{
+    if (!stream)
+        return;
+    pg_stream_disconnect(stream);
+    drop_temporary(stream);
+    PQfinish(stream->sql);
+    pgoutput_free(stream->decoder);
+    cdc_buf_free(&stream->identity_json);
+    free(stream);
+}
+
+/* -- status messages -- */
+
+static void put_i64(char *to, uint64_t value)
+{
+    for (int i = 7; i >= 0; i--, value >>= 8)
+        to[i] = (char)(value & 0xff);
+}
+
+static uint64_t get_i64(const char *from)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++)
+        value = value << 8 | (unsigned char)from[i];
+    return value;
+}
+
+static int connection_error(struct pg_stream *stream, struct cdc_error *error)
+{
+    return pg_result_error(stream->replication, NULL, "the connection to the server failed", error);
+}
+
+static int push(struct pg_stream *stream, struct cdc_error *error)
+{
+    int left = PQflush(stream->replication);
+    if (left < 0)
+        return connection_error(stream, error);
+    stream->unsent = left > 0;
+    return 0;
+}
+
+/* Write, flush and apply are the same: what is stored at the far end. Never queues a
+ * second message behind one that the socket would not take. */
+static int send_status(struct pg_stream *stream, bool request, struct cdc_error *error)
+{
+    char message[34];
+    int64_t now = cdc_clock_ms();
+    if (stream->unsent && push(stream, error) < 0)
+        return -1;
+    if (stream->unsent)
+        return 0;
+    message[0] = 'r';
+    put_i64(message + 1, stream->flush);
+    put_i64(message + 9, stream->flush);
+    put_i64(message + 17, stream->flush);
+    put_i64(message + 25, (uint64_t)((cdc_clock_wall_ms() - EPOCH_MS) * 1000));
+    message[33] = request ? 1 : 0;
+    int queued = PQputCopyData(stream->replication, message, sizeof message);
+    if (queued < 0)
+        return connection_error(stream, error);
+    if (queued == 0)
+        return 0;
+    stream->last_status = now;
+    stream->reported_flush = stream->flush;
+    stream->reply_due = false;
+    if (request)
+        stream->last_request = now;
+    return push(stream, error);
+}
+
+/* -- boundaries -- */
+
+static bool idle_between(const struct pg_stream *stream)
+{
+    return !pgoutput_in_transaction(stream->decoder);
+}
+
+static void end_if_reached(struct pg_stream *stream)
+{
+    if (stream->until_lsn != 0 && stream->boundary_lsn >= stream->until_lsn)
+        stream->ended = true;
+    if (stream->settings.max_events > 0 &&
+        pgoutput_counts(stream->decoder)->changes >= (uint64_t)stream->settings.max_events)
+        stream->ended = true;
+}
+
+static void update_metrics(struct pg_stream *stream)
+{
+    const struct pgoutput_counts *counts = pgoutput_counts(stream->decoder);
+    if (!stream->metrics)
+        return;
+    stream->metrics->changes = counts->changes;
+    stream->metrics->commits = counts->commits;
+    stream->metrics->lines_out = counts->lines;
+    stream->metrics->unconvertible = counts->unconvertible;
+    if (stream->flush > 0)
+        stream->metrics->lag_bytes = stream->wal_end > stream->flush ? (int64_t)(stream->wal_end - stream->flush) : 0;
+}
+
+static void boundary_moved(struct pg_stream *stream)
+{
+    const struct cdc_offset *boundary = pgoutput_boundary(stream->decoder);
+    uint64_t lsn;
+    if (boundary && pg_pos_restart_lsn(boundary->pos, &lsn) && lsn > stream->boundary_lsn)
+        stream->boundary_lsn = lsn;
+    end_if_reached(stream);
+}
+
+static void heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now)
+{
+    uint64_t lsn = stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn;
+    if (lsn == 0)
+        return; /* nothing is known yet */
+    pgoutput_heartbeat(stream->decoder, lsn, out);
+    stream->last_line = now;
+    stream->server_asked = false;
+    boundary_moved(stream);
+}
+
+/* wal_end of a keepalive lies behind everything received and before everything still to
+ * come: between transactions it is a boundary. It is offered when the time for it has
+ * come, when the server waits (a shutdown does, for the flush position to reach its end),
+ * and when the end of the run may lie there. */
+static void maybe_heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now)
+{
+    if (stream->ended || !idle_between(stream))
+        return;
+    bool moved = stream->wal_end > stream->boundary_lsn;
+    int64_t quiet = now - stream->last_line;
+    if ((stream->settings.heartbeat > 0 && quiet >= (int64_t)(stream->settings.heartbeat * 1000)) ||
+        (moved && stream->server_asked && quiet >= 1000) ||
+        (moved && stream->until_lsn != 0 && stream->wal_end >= stream->until_lsn))
+        heartbeat(stream, out, now);
+}
+
+/* -- read -- */
+
+static int keepalive(struct pg_stream *stream, const char *data, int n, struct cdc_error *error)
+{
+    if (n < 18)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a keepalive of %d bytes: 18 are needed", n);
+    uint64_t wal_end = get_i64(data + 1);
+    if (wal_end > stream->wal_end)
+        stream->wal_end = wal_end;
+    stream->server_ms = (int64_t)get_i64(data + 9) / 1000 + EPOCH_MS;
+    stream->last_receive = cdc_clock_ms();
+    if (data[17]) {
+        stream->reply_due = stream->server_asked = true;
+        if (stream->last_receive - stream->last_status >= REPLY_MS)
+            return send_status(stream, false, error);
+    }
+    return 0;
+}
+
+/* A commit at or after --until TIME ends the run; its time stands at a fixed place of the
+ * message. */
+static void check_commit_time(struct pg_stream *stream, const char *data, size_t n)
+{
+    if (n < 26)
+        return;
+    int64_t ms = (int64_t)get_i64(data + 18) / 1000 + EPOCH_MS;
+    if (stream->until_ms != 0 && ms >= stream->until_ms)
+        stream->ended = true;
+    if (stream->metrics)
+        stream->metrics->lag_ms = cdc_clock_wall_ms() - ms;
+}
+
+static int xlog_data(struct pg_stream *stream, const char *data, int n, struct cdc_buf *out, struct cdc_error *error)
+{
+    if (n < 26)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a message of %d bytes: 26 are needed", n);
+    const char *payload = data + 25;
+    size_t length = (size_t)n - 25;
+    if (pgoutput_decode(stream->decoder, payload, length, get_i64(data + 1), out, error) < 0)
+        return -1;
+    if (payload[0] == 'C') {
+        check_commit_time(stream, payload, length);
+        boundary_moved(stream);
+    } else if (payload[0] == 'M' && idle_between(stream)) {
+        boundary_moved(stream);
+    }
+    return 0;
+}
+
+static int message(struct pg_stream *stream, const char *data, int n, struct cdc_buf *out, struct cdc_error *error)
+{
+    if (n > 0 && data[0] == 'w')
+        return xlog_data(stream, data, n, out, error);
+    if (n > 0 && data[0] == 'k')
+        return keepalive(stream, data, n, error);
+    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "unknown replication message 0x%02x",
+                         n > 0 ? (unsigned char)data[0] : 0);
+}
+
+/* The server ended the copy, or the connection broke: why? */
+static int copy_ended(struct pg_stream *stream, int code, struct cdc_error *error)
+{
+    stream->copying = false;
+    if (code == -2)
+        return connection_error(stream, error);
+    PGresult *result = PQgetResult(stream->replication);
+    ExecStatusType status = PQresultStatus(result);
+    int answer = status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE
+                     ? pg_stream_fail(stream, result, "the stream broke", error)
+                     : cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server ended the stream");
+    PQclear(result);
+    return answer;
+}
+
+/* What has come so far lies before the gap; nothing behind it is taken. */
+static int changes_skipped(struct pg_stream *stream, struct cdc_error *error)
+{
+    if (error && error->status == 0)
+        *error = stream->skipped;
+    return -1;
+}
+
+/* The server's clock has passed --until TIME: what is committed by now is the end. */
+static int check_until_time(struct pg_stream *stream, struct cdc_error *error)
+{
+    if (stream->until_ms == 0 || stream->until_lsn != 0 || stream->server_ms < stream->until_ms)
+        return 0;
+    return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_stream_current_lsn(stream->sql, &stream->until_lsn, error);
+}
+
+static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before, struct cdc_error *error)
+{
+    int64_t now = cdc_clock_ms();
+    if (out->len != before)
+        stream->last_receive = stream->last_line = now;
+    if (check_until_time(stream, error) < 0)
+        return -1;
+    if (idle_between(stream))
+        end_if_reached(stream);
+    maybe_heartbeat(stream, out, now);
+    /* The end may be a position without a change: it is asked for. */
+    if (stream->settings.until && !stream->ended && now - stream->last_request >= REPLY_MS)
+        return send_status(stream, true, error);
+    return stream->unsent ? push(stream, error) : 0;
+}
+
+/* Takes messages until there are none, out is full, or the end is reached: 1, 0 when none
+ * is left, -1. */
+static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t limit, struct cdc_error *error)
+{
+    bool consumed = false;
+    while (!stream->ended && out->len < limit) {
+        char *data = NULL;
+        int n = PQgetCopyData(stream->replication, &data, 1);
+        if (stream->skipped.status != 0) {
+            PQfreemem(data);
+            return changes_skipped(stream, error);
+        }
+        if (n > 0) {
+            int status = message(stream, data, n, out, error);
+            PQfreemem(data);
+            if (status < 0)
+                return -1;
+            consumed = false;
+        } else if (n < 0) {
+            return copy_ended(stream, n, error);
+        } else if (consumed) {
+            return 0;
+        } else {
+            if (!PQconsumeInput(stream->replication))
+                return connection_error(stream, error);
+            consumed = true;
+        }
+    }
+    return 1;
+}
+
+static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, size_t limit, struct cdc_error *error)
+{
+    struct pg_stream *stream = source;
+    size_t before = out->len;
+    int more = read_messages(stream, out, limit, error);
+    if (more == 0 && drained(stream, out, before, error) < 0)
+        more = -1;
+    if (more > 0 && out->len != before)
+        stream->last_receive = stream->last_line = cdc_clock_ms();
+    update_metrics(stream);
+    if (more < 0)
+        return CDC_SOURCE_ERROR;
+    return stream->ended ? CDC_SOURCE_END : more > 0 ? CDC_SOURCE_MORE : CDC_SOURCE_IDLE;
+}
+
+/* -- the other operations -- */
+
+static int stream_descriptor(void *source, short *events)
+{
+    struct pg_stream *stream = source;
+    *events = (short)(POLLIN | (stream->unsent ? POLLOUT : 0));
+    return stream->replication ? PQsocket(stream->replication) : -1;
+}
+
+/* A server that shuts down ends plain sessions at once but waits for its walsenders until
+ * everything is confirmed, which takes for ever when no sink does. Status messages keep
+ * it waiting; so it is left after a while, the slot keeps the rest. */
+static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_error *error)
+{
+    if (stream->leave_at != 0 && now >= stream->leave_at)
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is shutting down");
+    if (stream->leave_at != 0 || now - stream->last_watch < STATUS_MS)
+        return 0;
+    stream->last_watch = now;
+    if (stream->sql) {
+        struct pollfd fd = {PQsocket(stream->sql), POLLIN, 0};
+        if (poll(&fd, 1, 0) <= 0 || (PQconsumeInput(stream->sql) && PQstatus(stream->sql) == CONNECTION_OK))
+            return 0;
+        pg_stream_close_sql(stream);
+    }
+    struct cdc_error refused = {0};
+    if (pg_stream_ensure_sql(stream, &refused) < 0)
+        stream->leave_at = now + LEAVE_MS;
+    return 0;
+}
+
+static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
+{
+    struct pg_stream *stream = source;
+    int64_t now = cdc_clock_ms();
+    if (!stream->replication || !stream->copying)
+        return 0;
+    if (blocked)
+        stream->last_receive = now; /* we do not listen: silence means nothing */
+    else if (now - stream->last_receive > DEAD_MS)
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s", DEAD_MS / 1000);
+    if (watch_shutdown(stream, now, error) < 0)
+        return -1;
+    if (!blocked)
+        maybe_heartbeat(stream, out, now);
+    if (stream->unsent && push(stream, error) < 0)
+        return -1;
+    bool request = now - stream->last_request >= REQUEST_MS ||
+                   (stream->settings.until && !blocked && now - stream->last_request >= 1000);
+    if (request || now - stream->last_status >= stream->status_ms ||
+        ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))
+        return send_status(stream, request, error);
+    return 0;
+}
+
+static int stream_confirm(void *source, const struct cdc_offset *offset, struct cdc_error *error)
+{
+    struct pg_stream *stream = source;
+    uint64_t lsn;
+    if (!offset->pos || !*offset->pos || !pg_pos_restart_lsn(offset->pos, &lsn) || lsn <= stream->flush)
+        return 0;
+    stream->flush = lsn;
+    if (!stream->replication || !stream->copying)
+        return 0;
+    if (stream->reply_due || cdc_clock_ms() - stream->last_status >= REPLY_MS)
+        return send_status(stream, false, error);
+    return 0;
+}
+
+static const struct cdc_offset *stream_boundary(void *source)
+{
+    struct pg_stream *stream = source;
+    const struct cdc_offset *boundary = stream->decoder ? pgoutput_boundary(stream->decoder) : NULL;
+    if (!boundary)
+        return NULL;
+    stream->boundary = *boundary;
+    stream->boundary.state = stream->identity_json.data;
+    return &stream->boundary;
+}
+
+static bool stream_between(void *source)
+{
+    struct pg_stream *stream = source;
+    return !stream->decoder || !pgoutput_in_transaction(stream->decoder);
+}
+
+/* The last position, the end of the copy, and what the server still says, for a second at
+ * most. */
+static void end_copy(struct pg_stream *stream)
+{
+    struct cdc_error ignored = {0};
+    int64_t deadline = cdc_clock_ms() + 1000;
+    if (send_status(stream, false, &ignored) < 0 || PQputCopyEnd(stream->replication, NULL) != 1 ||
+        push(stream, &ignored) < 0)
+        return;
+    while (cdc_clock_ms() < deadline) {
+        char *data;
+        int n = PQgetCopyData(stream->replication, &data, 1);
+        if (n < 0)
+            return;
+        if (n > 0) {
+            PQfreemem(data);
+            continue;
+        }
+        struct pollfd fd = {PQsocket(stream->replication), (short)(POLLIN | (stream->unsent ? POLLOUT : 0)), 0};
+        poll(&fd, 1, 100);
+        if (push(stream, &ignored) < 0 || !PQconsumeInput(stream->replication))
+            return;
+    }
+}
+
+void pg_stream_disconnect(void *source)
+{
+    struct pg_stream *stream = source;
+    if (stream->replication && stream->copying && PQstatus(stream->replication) == CONNECTION_OK)
+        end_copy(stream);
+    stream->copying = false;
+    PQfinish(stream->replication);
+    stream->replication = NULL;
+}
+
+const struct cdc_source_ops pg_stream_ops = {
+    .connect = pg_stream_connect,
+    .disconnect = pg_stream_disconnect,
+    .descriptor = stream_descriptor,
+    .read = stream_read,
+    .tick = stream_tick,
+    .confirm = stream_confirm,
+    .boundary = stream_boundary,
+    .between = stream_between,
+};

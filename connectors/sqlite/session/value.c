@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* Types and values: which affinity leaves a value alone, and how it is bound. */
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "connectors/sqlite/internal.h"
+
+struct type_name {
+    const char *name;
+    enum sqlite_kind kind;
+};
+
+static const struct type_name type_names[] = {
+    {"smallint", SQLITE_KIND_INTEGER},    {"integer", SQLITE_KIND_INTEGER},
+    {"bigint", SQLITE_KIND_INTEGER},      {"int", SQLITE_KIND_INTEGER},
+    {"int2", SQLITE_KIND_INTEGER},        {"int4", SQLITE_KIND_INTEGER},
+    {"int8", SQLITE_KIND_INTEGER},        {"tinyint", SQLITE_KIND_INTEGER},
+    {"mediumint", SQLITE_KIND_INTEGER},   {"year", SQLITE_KIND_INTEGER},
+    {"oid", SQLITE_KIND_INTEGER},         {"boolean", SQLITE_KIND_INTEGER},
+    {"bool", SQLITE_KIND_INTEGER},        {"real", SQLITE_KIND_REAL},
+    {"double", SQLITE_KIND_REAL},         {"double precision", SQLITE_KIND_REAL},
+    {"float", SQLITE_KIND_REAL},          {"float4", SQLITE_KIND_REAL},
+    {"float8", SQLITE_KIND_REAL},         {"bytea", SQLITE_KIND_BYTES},
+    {"blob", SQLITE_KIND_BYTES},          {"tinyblob", SQLITE_KIND_BYTES},
+    {"mediumblob", SQLITE_KIND_BYTES},    {"longblob", SQLITE_KIND_BYTES},
+    {"binary", SQLITE_KIND_BYTES},        {"varbinary", SQLITE_KIND_BYTES},
+    {"json", SQLITE_KIND_JSON},           {"jsonb", SQLITE_KIND_JSON},
+    {"bigint unsigned", SQLITE_KIND_ANY},
+};
+
+/* "INT(11) UNSIGNED zerofill" becomes "int unsigned". */
+static void normalise(char out[64], struct cdc_span type)
+{
+    size_t n = 0;
+    bool inside = false;
+
+    for (size_t i = 0; i < type.n && n < 63; i++) {
+        char c = type.p[i];
+        if (c == '(')
+            inside = true;
+        if (!inside && !(c == ' ' && (n == 0 || out[n - 1] == ' ')))
+            out[n++] = (char)tolower((unsigned char)c);
+        if (c == ')')
+            inside = false;
+    }
+    while (n > 0 && out[n - 1] == ' ')
+        n--;
+    out[n] = '\0';
+    if (n > 9 && strcmp(out + n - 9, " zerofill") == 0)
+        out[n -= 9] = '\0';
+}
+
+enum sqlite_kind sqlite_kind_of(struct cdc_span raw)
+{
+    char type[64];
+    size_t n;
+
+    if (raw.n >= sizeof type) /* no type of the table is that long */
+        return raw.n > 2 && memcmp(raw.p + raw.n - 2, "[]", 2) == 0 ? SQLITE_KIND_JSON : SQLITE_KIND_TEXT;
+    normalise(type, raw);
+    n = strlen(type);
+    if (n > 2 && strcmp(type + n - 2, "[]") == 0)
+        return SQLITE_KIND_JSON;
+    if (n > 9 && strcmp(type + n - 9, " unsigned") == 0 && strcmp(type, "bigint unsigned") != 0)
+        type[n - 9] = '\0';
+    for (size_t i = 0; i < sizeof type_names / sizeof type_names[0]; i++)
+        if (strcmp(type, type_names[i].name) == 0)
+            return type_names[i].kind;
+    return SQLITE_KIND_TEXT;
+}
+
+const char *sqlite_declared(const struct sqlite_column *column, bool alone)
+{
+    switch (column->kind) {
+    case SQLITE_KIND_INTEGER:
+        /* INTEGER PRIMARY KEY is the rowid itself: half the size, and full-text indexes survive VACUUM */
+        return alone ? "INTEGER" : "INT";
+    case SQLITE_KIND_REAL: return "REAL";
+    case SQLITE_KIND_BYTES:
+    case SQLITE_KIND_ANY: return "BLOB";
+    default: return "TEXT";
+    }
+}
+
+/* Text of a column with a numeric affinity: SQLite would turn what looks like a number into one. */
+static bool looks_numeric(struct cdc_span text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] == '\0' || strchr(" \t\n\r\f\v0123456789+-.eExX", text.p[i]) == NULL)
+            return false;
+    return true;
+}
+
+/* An integer in the one spelling that reads back the same. */
+static bool canonical_int64(struct cdc_span text, int64_t *number)
+{
+    if (!cdc_json_int64(text, number) || text.n == 0)
+        return false;
+    if (text.p[0] == '-')
+        return text.n > 1 && text.p[1] != '0';
+    return text.p[0] != '0' || text.n == 1;
+}
+
+/* The text of a string value: as it stands, or unescaped into scratch. */
+static struct cdc_span string_text(struct sqlite_sink *sink, struct cdc_span value)
+{
+    struct cdc_span raw = cdc_json_string_raw(value);
+
+    if (raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL)
+        return raw;
+    size_t start = sink->scratch.len;
+    cdc_json_unescape(&sink->scratch, raw);
+    return cdc_span(sink->scratch.data + start, sink->scratch.len - start);
+}
+
+static int base64_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+static bool base64_decode(struct cdc_buf *out, struct cdc_span text)
+{
+    unsigned bits = 0, n_bits = 0;
+    size_t n = text.n;
+
+    if (n % 4 != 0)
+        return false;
+    for (int i = 0; i < 2 && n > 0 && text.p[n - 1] == '='; i++)
+        n--;
+    for (size_t i = 0; i < n; i++) {
+        int digit = base64_digit(text.p[i]);
+        if (digit < 0)
+            return false;
+        bits = bits << 6 | (unsigned)digit;
+        n_bits += 6;
+        if (n_bits >= 8) {
+            n_bits -= 8;
+            cdc_buf_byte(out, (char)(bits >> n_bits & 0xff));
+        }
+    }
+    return true;
+}
+
+static int bind_bytes(struct sqlite_sink *sink, sqlite3_stmt *statement, int index, struct cdc_span text,
+                      const char **reason)
+{
+    size_t start = sink->scratch.len;
+
+    if (!base64_decode(&sink->scratch, text))
+        return *reason = "is no base64", -1;
+    /* a pointer that is not NULL: SQLite stores NULL for a NULL one */
+    const char *p = sink->scratch.data != NULL ? sink->scratch.data + start : "";
+    return sqlite3_bind_blob64(statement, index, p, sink->scratch.len - start, SQLITE_STATIC);
+}
+
+static int bind_text(sqlite3_stmt *statement, int index, struct cdc_span text)
+{
+    return sqlite3_bind_text64(statement, index, text.n != 0 ? text.p : "", text.n, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static int bind_integer(struct sqlite_sink *sink, sqlite3_stmt *statement, int index, enum cdc_json_type type,
+                        struct cdc_span value, enum sqlite_kind kind, const char **reason)
+{
+    int64_t number;
+    struct cdc_span text = type == CDC_JSON_STRING ? string_text(sink, value) : value;
+
+    if (type == CDC_JSON_BOOL)
+        return sqlite3_bind_int64(statement, index, value.p[0] == 't');
+    if (canonical_int64(text, &number))
+        return sqlite3_bind_int64(statement, index, number);
+    if (kind == SQLITE_KIND_INTEGER && looks_numeric(text))
+        return *reason = "is no 64-bit integer, and SQLite would change it", -1;
+    return bind_text(statement, index, text);
+}
+
+static int bind_real(struct sqlite_sink *sink, sqlite3_stmt *statement, int index, enum cdc_json_type type,
+                     struct cdc_span value, const char **reason)
+{
+    char digits[400];
+
+    if (type == CDC_JSON_STRING) {
+        struct cdc_span text = string_text(sink, value);
+        if (looks_numeric(text))
+            return *reason = "is text that SQLite would turn into a number", -1;
+        return bind_text(statement, index, text); /* NaN, Infinity, -Infinity */
+    }
+    if (type != CDC_JSON_NUMBER || value.n >= sizeof digits)
+        return *reason = "is no number", -1;
+    memcpy(digits, value.p, value.n);
+    digits[value.n] = '\0';
+    double number = strtod(digits, NULL);
+    if (isinf(number))
+        return *reason = "does not fit a double", -1;
+    return sqlite3_bind_double(statement, index, number);
+}
+
+/* {"base64":"..."} stands for text that is not valid in its character set: its bytes, told apart by being a BLOB. */
+static bool is_base64_object(struct cdc_span value, struct cdc_span *text)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span name, inner, more;
+
+    cdc_json_iter(&iter, value);
+    if (!cdc_json_next_member(&iter, &name, &inner) || !cdc_span_is(name, "base64") ||
+        cdc_json_type(inner) != CDC_JSON_STRING || cdc_json_next_member(&iter, &name, &more))
+        return false;
+    *text = cdc_json_string_raw(inner);
+    return true;
+}
+
+int sqlite_bind(struct sqlite_sink *sink, sqlite3_stmt *statement, int index, enum sqlite_kind kind,
+                struct cdc_span value, const char **reason)
+{
+    enum cdc_json_type type = value.p == NULL ? CDC_JSON_NULL : cdc_json_type(value);
+    struct cdc_span text;
+
+    if (type == CDC_JSON_NULL)
+        return sqlite3_bind_null(statement, index);
+    if (kind == SQLITE_KIND_JSON)
+        return bind_text(statement, index, value);
+    if (type == CDC_JSON_OBJECT && is_base64_object(value, &text))
+        return bind_bytes(sink, statement, index, text, reason);
+    if (type == CDC_JSON_OBJECT || type == CDC_JSON_ARRAY)
+        return bind_text(statement, index, value);
+    switch (kind) {
+    case SQLITE_KIND_INTEGER:
+    case SQLITE_KIND_ANY: return bind_integer(sink, statement, index, type, value, kind, reason);
+    case SQLITE_KIND_REAL: return bind_real(sink, statement, index, type, value, reason);
+    case SQLITE_KIND_BYTES:
+        if (type != CDC_JSON_STRING)
+            return *reason = "is no base64 string", -1;
+        return bind_bytes(sink, statement, index, string_text(sink, value), reason);
+    default: return bind_text(statement, index, type == CDC_JSON_STRING ? string_text(sink, value) : value);
+    }
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* --fts: an FTS5 index TABLE_fts beside a table. It keeps no copy of the text
+ * (external content); triggers keep it in step with every change. */
+#include "connectors/sqlite/internal.h"
+
+static struct cdc_span spec_table(const char *spec)
+{
+    return cdc_span(spec, (size_t)(strrchr(spec, ':') - spec));
+}
+
+int sqlite_fts_check(const struct sqlite_settings *settings, struct cdc_error *error)
+{
+    for (size_t i = 0; i < settings->fts.count; i++) {
+        const char *spec = settings->fts.items[i], *colon = strrchr(spec, ':');
+        bool bad = colon == NULL || colon == spec || colon[1] == '\0' || colon[1] == ',';
+        for (const char *p = colon; !bad && *p != '\0'; p++)
+            bad = *p == ',' && (p[1] == ',' || p[1] == '\0');
+        if (bad)
+            return cdc_error_set(error, CDC_EXIT_USAGE, "--fts=%s: TABLE:COLUMN[,COLUMN...] is expected", spec);
+        for (size_t j = 0; j < i; j++)
+            if (cdc_span_equal(spec_table(settings->fts.items[j]), spec_table(spec)))
+                return cdc_error_set(error, CDC_EXIT_USAGE, "--fts=%s: the table has an --fts already", spec);
+    }
+    return 0;
+}
+
+/* The columns text of the --fts that names the table, by its name in SQLite or at the source. */
+static const char *spec_of(const struct sqlite_sink *sink, const struct sqlite_table *table)
+{
+    for (size_t i = 0; i < sink->settings->fts.count; i++) {
+        struct cdc_span name = spec_table(sink->settings->fts.items[i]);
+        size_t schema = strlen(table->source[2]);
+        if (cdc_span_is(name, table->name) || cdc_span_is(name, table->source[3]) ||
+            (name.n == schema + 1 + strlen(table->source[3]) && memcmp(name.p, table->source[2], schema) == 0 &&
+             name.p[schema] == '.' && memcmp(name.p + schema + 1, table->source[3], name.n - schema - 1) == 0))
+            return name.p + name.n + 1;
+    }
+    return NULL;
+}
+
+static bool next_column(const char **columns, struct cdc_span *name)
+{
+    const char *p = *columns;
+    if (*p == '\0')
+        return false;
+    size_t n = strcspn(p, ",");
+    *name = cdc_span(p, n);
+    *columns = p[n] == ',' ? p + n + 1 : p + n;
+    return true;
+}
+
+static void append_column(struct cdc_buf *sql, const char *prefix, struct cdc_span name)
+{
+    cdc_buf_text(sql, prefix);
+    cdc_buf_byte(sql, '"');
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] == '"')
+            cdc_buf_byte(sql, '"');
+        cdc_buf_byte(sql, name.p[i]);
+    }
+    cdc_buf_byte(sql, '"');
+}
+
+/* Appends `PREFIX"a", PREFIX"b"`. */
+static void append_columns(struct cdc_buf *sql, const char *columns, const char *prefix)
+{
+    struct cdc_span name;
+
+    for (bool first = true; next_column(&columns, &name); first = false) {
+        if (!first)
+            cdc_buf_lit(sql, ", ");
+        append_column(sql, prefix, name);
+    }
+}
+
+static void append_name(struct cdc_buf *sql, const char *table, const char *suffix)
+{
+    cdc_buf_byte(sql, '"');
+    for (const char *p = table; *p != '\0'; p++) {
+        if (*p == '"')
+            cdc_buf_byte(sql, '"');
+        cdc_buf_byte(sql, *p);
+    }
+    cdc_buf_text(sql, suffix);
+    cdc_buf_byte(sql, '"');
+}
+
+static int check_columns(const struct sqlite_table *table, const char *columns, struct cdc_error *error)
+{
+    struct cdc_span name;
+
+    while (next_column(&columns, &name)) {
+        size_t i = 0;
+        while (i < table->n && !cdc_span_is(name, table->columns[i].name))
+            i++;
+        if (i == table->n)
+            return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: table \"%s\" has no column \"%.*s\"", table->name,
+                                 (int)name.n, name.p);
+    }
+    if (table->rowid == NULL)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: the columns of table \"%s\" hide SQLite's rowid",
+                             table->name);
+    return 0;
+}
+
+static void append_table_sql(struct cdc_buf *sql, const struct sqlite_table *table, const char *columns)
+{
+    cdc_buf_lit(sql, "CREATE VIRTUAL TABLE ");
+    append_name(sql, table->name, "_fts");
+    cdc_buf_lit(sql, " USING fts5(");
+    append_columns(sql, columns, "");
+    cdc_buf_lit(sql, ", content=");
+    sqlite_quote_text(sql, table->name);
+    cdc_buf_lit(sql, ", content_rowid=");
+    sqlite_quote_text(sql, table->rowid);
+    cdc_buf_byte(sql, ')');
+}
+
+/* 1: there with these columns, 0: not there, 2: there with others. */
+static int compare_index(struct sqlite_sink *sink, const struct sqlite_table *table, const char *columns,
+                         struct cdc_error *error)
+{
+    sqlite3_stmt *statement = sqlite_prepare_text(
+        sink, "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1 || '_fts' COLLATE NOCASE", error);
+    int result = 0;
+
+    if (statement == NULL)
+        return -1;
+    sqlite3_bind_text(statement, 1, table->name, -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        sink->sql.len = 0;
+        append_table_sql(&sink->sql, table, columns);
+        const char *sql = (const char *)sqlite3_column_text(statement, 0);
+        result = sql != NULL && cdc_span_is(cdc_span(sink->sql.data, sink->sql.len), sql) ? 1 : 2;
+        if (result == 2 && (sql == NULL || sqlite3_strlike("%USING fts5(%content=%", sql, 0) != 0))
+            result = cdc_error_set(error, CDC_EXIT_CONFIG, "%s holds a table \"%s_fts\" that is none of ours",
+                                   sink->settings->path, table->name);
+        sink->sql.len = 0;
+    } else if (code != SQLITE_DONE) {
+        result = sqlite_db_error(sink, code, "cannot read the schema", error);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static int drop_index(struct sqlite_sink *sink, const struct sqlite_table *table, struct cdc_error *error)
+{
+    static const char *const triggers[] = {"_fts_insert", "_fts_delete", "_fts_update"};
+
+    for (size_t i = 0; i < 3; i++) {
+        cdc_buf_lit(&sink->sql, "DROP TRIGGER IF EXISTS ");
+        append_name(&sink->sql, table->name, triggers[i]);
+        if (sqlite_exec_buffer(sink, error) != 0)
+            return -1;
+    }
+    cdc_buf_lit(&sink->sql, "DROP TABLE IF EXISTS ");
+    append_name(&sink->sql, table->name, "_fts");
+    return sqlite_exec_buffer(sink, error);
+}
+
+static void append_insert(struct cdc_buf *sql, const struct sqlite_table *table, const char *columns)
+{
+    cdc_buf_lit(sql, "INSERT INTO ");
+    append_name(sql, table->name, "_fts");
+    cdc_buf_lit(sql, "(rowid, ");
+    append_columns(sql, columns, "");
+    cdc_buf_printf(sql, ") VALUES (new.%s, ", table->rowid);
+    append_columns(sql, columns, "new.");
+    cdc_buf_lit(sql, "); ");
+}
+
+static void append_delete(struct cdc_buf *sql, const struct sqlite_table *table, const char *columns)
+{
+    cdc_buf_lit(sql, "INSERT INTO ");
+    append_name(sql, table->name, "_fts");
+    cdc_buf_byte(sql, '(');
+    append_name(sql, table->name, "_fts");
+    cdc_buf_lit(sql, ", rowid, ");
+    append_columns(sql, columns, "");
+    cdc_buf_printf(sql, ") VALUES ('delete', old.%s, ", table->rowid);
+    append_columns(sql, columns, "old.");
+    cdc_buf_lit(sql, "); ");
+}
+
+static void append_trigger(struct cdc_buf *sql, const struct sqlite_table *table, const char *suffix, const char *when)
+{
+    cdc_buf_lit(sql, "CREATE TRIGGER ");
+    append_name(sql, table->name, suffix);
+    cdc_buf_printf(sql, " AFTER %s ON ", when);
+    append_name(sql, table->name, "");
+    cdc_buf_byte(sql, ' ');
+}
+
+static int create_triggers(struct sqlite_sink *sink, const struct sqlite_table *table, const char *columns,
+                           struct cdc_error *error)
+{
+    struct cdc_buf *sql = &sink->sql;
+    struct cdc_span name;
+
+    append_trigger(sql, table, "_fts_insert", "INSERT");
+    cdc_buf_lit(sql, "BEGIN ");
+    append_insert(sql, table, columns);
+    cdc_buf_lit(sql, "END");
+    if (sqlite_exec_buffer(sink, error) != 0)
+        return -1;
+    append_trigger(sql, table, "_fts_delete", "DELETE");
+    cdc_buf_lit(sql, "BEGIN ");
+    append_delete(sql, table, columns);
+    cdc_buf_lit(sql, "END");
+    if (sqlite_exec_buffer(sink, error) != 0)
+        return -1;
+    append_trigger(sql, table, "_fts_update", "UPDATE");
+    /* Most updates touch no indexed text: they cost nothing. */
+    cdc_buf_printf(sql, "WHEN old.%s IS NOT new.%s", table->rowid, table->rowid);
+    for (const char *rest = columns; next_column(&rest, &name);) {
+        cdc_buf_lit(sql, " OR ");
+        append_column(sql, "old.", name);
+        cdc_buf_lit(sql, " IS NOT ");
+        append_column(sql, "new.", name);
+    }
+    cdc_buf_lit(sql, " BEGIN ");
+    append_delete(sql, table, columns);
+    append_insert(sql, table, columns);
+    cdc_buf_lit(sql, "END");
+    return sqlite_exec_buffer(sink, error);
+}
+
+static int fill(struct sqlite_sink *sink, const char *table, struct cdc_error *error)
+{
+    cdc_buf_lit(&sink->sql, "INSERT INTO ");
+    append_name(&sink->sql, table, "_fts");
+    cdc_buf_byte(&sink->sql, '(');
+    append_name(&sink->sql, table, "_fts");
+    cdc_buf_lit(&sink->sql, ") VALUES ('rebuild')");
+    return sqlite_exec_buffer(sink, error);
+}
+
+int sqlite_fts_ensure(struct sqlite_sink *sink, const struct sqlite_table *table, struct cdc_error *error)
+{
+    const char *columns = spec_of(sink, table);
+    int there;
+
+    if (columns == NULL)
+        return 0;
+    if (check_columns(table, columns, error) != 0 || (there = compare_index(sink, table, columns, error)) < 0)
+        return -1;
+    if (there == 1)
+        return 0;
+    if (there == 2 && drop_index(sink, table, error) != 0)
+        return -1;
+    sink->sql.len = 0;
+    append_table_sql(&sink->sql, table, columns);
+    if (sqlite_exec_buffer(sink, error) != 0 || create_triggers(sink, table, columns, error) != 0)
+        return -1;
+    cdc_log(sink->log, CDC_LOG_INFO, "full-text index \"%s_fts\" is being filled", table->name);
+    return fill(sink, table->name, error);
+}
+
+/* The names of the tables that have an index of ours, one NUL-terminated text after the other; only: NULL for all. */
+static int indexed_tables(struct sqlite_sink *sink, const char *only, struct cdc_buf *out, struct cdc_error *error)
+{
+    sqlite3_stmt *statement = sqlite_prepare_text(
+        sink,
+        "SELECT t.table_name FROM cdc_tables t JOIN sqlite_master m ON m.name = t.table_name || '_fts' COLLATE NOCASE"
+        " WHERE m.sql LIKE '%USING fts5(%content=%' AND (?1 IS NULL OR t.table_name = ?1)",
+        error);
+    int code;
+
+    if (statement == NULL)
+        return -1;
+    sqlite3_bind_text(statement, 1, only, -1, SQLITE_STATIC);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        cdc_buf_text(out, (const char *)sqlite3_column_text(statement, 0));
+        cdc_buf_byte(out, '\0');
+    }
+    sqlite3_finalize(statement);
+    if (code != SQLITE_DONE)
+        return sqlite_db_error(sink, code, "cannot read the schema", error);
+    return out->failed ? cdc_error_memory(error) : 0;
+}
+
+int sqlite_fts_rebuild(struct sqlite_sink *sink, const char *table, struct cdc_error *error)
+{
+    struct cdc_buf names = CDC_BUF_INIT;
+    int result = indexed_tables(sink, table, &names, error);
+
+    for (size_t at = 0; result == 0 && at < names.len; at += strlen(names.data + at) + 1)
+        result = fill(sink, names.data + at, error);
+    cdc_buf_free(&names);
+    return result;
+}
+
+/* VACUUM is the one thing that renumbers rows behind the triggers, and like each change of the schema it counts
+ * schema_version up. The number is remembered with every commit; when it moved without us, the indexes are filled
+ * again. */
+int sqlite_fts_after_vacuum(struct sqlite_sink *sink, struct cdc_error *error)
+{
+    int64_t now;
+
+    if (sqlite_pragma_number(sink, "PRAGMA schema_version", &now, error) != 0)
+        return -1;
+    if (sink->schema_version < 0 &&
+        sqlite_pragma_number(sink, "SELECT value FROM cdc_meta WHERE key = 'schema_version'", &sink->schema_version,
+                             error) != 0)
+        return -1;
+    return sink->schema_version < 0 || sink->schema_version == now ? 0 : sqlite_fts_rebuild(sink, NULL, error);
+}
+
+int sqlite_fts_remember(struct sqlite_sink *sink, struct cdc_error *error)
+{
+    int64_t now;
+
+    if (sqlite_pragma_number(sink, "PRAGMA schema_version", &now, error) != 0)
+        return -1;
+    if (now == sink->schema_version)
+        return 0;
+    sink->schema_version = now;
+    sink->sql.len = 0;
+    cdc_buf_printf(&sink->sql, "INSERT OR REPLACE INTO cdc_meta VALUES('schema_version', %lld)", (long long)now);
+    return sqlite_exec_buffer(sink, error);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* One line becomes a view: the members are found while the text is validated. */
+#include "libcdc/json/json_scan.h"
+#include <cdc/event.h>
+
+static const struct {
+    const char *text;
+    enum cdc_op op;
+} op_names[] = {
+    {"c", CDC_OP_CREATE},      {"u", CDC_OP_UPDATE},      {"d", CDC_OP_DELETE},
+    {"r", CDC_OP_READ},        {"commit", CDC_OP_COMMIT}, {"heartbeat", CDC_OP_HEARTBEAT},
+    {"schema", CDC_OP_SCHEMA}, {"t", CDC_OP_TRUNCATE},    {"m", CDC_OP_MESSAGE},
+    {"ddl", CDC_OP_DDL},
+};
+
+static enum cdc_op op_of(struct cdc_span raw)
+{
+    if (raw.n == 1)
+        switch (raw.p[0]) {
+        case 'c': return CDC_OP_CREATE;
+        case 'u': return CDC_OP_UPDATE;
+        case 'd': return CDC_OP_DELETE;
+        case 'r': return CDC_OP_READ;
+        default: break;
+        }
+    for (size_t i = 0; i < sizeof op_names / sizeof op_names[0]; i++)
+        if (cdc_json_raw_is(raw, cdc_span_text(op_names[i].text)))
+            return op_names[i].op;
+    return CDC_OP_UNKNOWN;
+}
+
+/* A member of the line or of its source: where its value goes and what it must be. */
+enum want {
+    WANT_ANY,
+    WANT_STRING,
+    WANT_OBJECT_OR_NULL,
+    WANT_ARRAY,
+    WANT_INTEGER,
+    WANT_COUNT,
+    WANT_SOURCE,
+    WANT_NOTHING /* known, so that the members behind it are found at once */
+};
+#define TOKEN_SIZE 16
+struct field {
+    char token[TOKEN_SIZE]; /* the name as writers write it: in quotes, with the colon */
+    size_t token_n;
+    size_t offset;
+    enum want want;
+};
+#define FIELD(name, member, want)                                                                                      \
+    {                                                                                                                  \
+        "\"" name "\":", sizeof name + 2, offsetof(struct cdc_event, member), want                                     \
+    }
+
+/* In the order of the contract. */
+static const struct field line_fields[] = {
+    FIELD("op", op_text, WANT_STRING),
+    FIELD("pos", pos, WANT_STRING),
+    FIELD("seq", seq, WANT_INTEGER),
+    FIELD("ts_ms", ts_ms, WANT_INTEGER),
+    FIELD("source", source, WANT_SOURCE),
+    FIELD("key", key, WANT_OBJECT_OR_NULL),
+    FIELD("before", before, WANT_OBJECT_OR_NULL),
+    FIELD("after", after, WANT_OBJECT_OR_NULL),
+    FIELD("unchanged", unchanged, WANT_ARRAY),
+    FIELD("columns", columns, WANT_ARRAY),
+    FIELD("key_columns", key_columns, WANT_ARRAY),
+    FIELD("message", message, WANT_ANY),
+    FIELD("events", events, WANT_COUNT),
+};
+static const struct field source_fields[] = {
+    FIELD("connector", connector, WANT_STRING),
+    FIELD("name", name, WANT_STRING),
+    FIELD("db", db, WANT_STRING),
+    FIELD("schema", schema, WANT_STRING),
+    FIELD("table", table, WANT_STRING),
+    FIELD("ts_ms", source, WANT_NOTHING),
+    FIELD("txId", tx_id, WANT_ANY),
+    FIELD("lsn", source, WANT_NOTHING),
+    FIELD("snapshot", snapshot, WANT_ANY),
+};
+
+static bool type_fits(enum want want, struct cdc_span value)
+{
+    char first = value.p[0];
+    int64_t number;
+
+    switch (want) {
+    case WANT_STRING: return first == '"';
+    case WANT_SOURCE: return first == '{';
+    case WANT_OBJECT_OR_NULL: return first == '{' || first == 'n';
+    case WANT_ARRAY: return first == '[';
+    case WANT_COUNT: return cdc_json_int64(value, &number) && number >= 0;
+    default: return true;
+    }
+}
+
+static inline struct cdc_span name_of(const struct field *field)
+{
+    return cdc_span(field->token + 1, field->token_n - 3);
+}
+
+/* Does the text at p begin with the field's name and the colon? */
+static inline bool begins_with(const char *p, const char *end, const struct field *field)
+{
+#if defined(__SSE2__)
+    if (end - p >= TOKEN_SIZE) {
+        __m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i token = _mm_loadu_si128((const __m128i *)(const void *)field->token);
+        unsigned wanted = (1u << field->token_n) - 1;
+        return ((unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(text, token)) & wanted) == wanted;
+    }
+#endif
+    return (size_t)(end - p) >= field->token_n && memcmp(p, field->token, field->token_n) == 0;
+}
+
+/* The field of that name, escapes in it resolved; NULL: none that we know. */
+static const struct field *find_field(const struct field *fields, size_t n, struct cdc_span name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (cdc_json_raw_is(name, name_of(&fields[i])))
+            return &fields[i];
+    return NULL;
+}
+
+static int wrong_type(const struct field *field, struct cdc_error *error)
+{
+    return cdc_error_set(error, CDC_EXIT_DATA, "field %.*s has the wrong type", (int)field->token_n - 1, field->token);
+}
+
+static int store(struct cdc_event *event, const struct field *field, struct cdc_span value, struct cdc_error *error)
+{
+    void *target = (char *)event + field->offset;
+
+    if (field->want == WANT_INTEGER) {
+        int64_t number;
+        if (!cdc_json_int64(value, &number) || (target == &event->seq && number < 0))
+            return wrong_type(field, error);
+        memcpy(target, &number, sizeof number);
+        event->has_seq |= target == &event->seq;
+        return 0;
+    }
+    if (field->want == WANT_NOTHING)
+        return 0;
+    if (!type_fits(field->want, value))
+        return wrong_type(field, error);
+    if (field->want == WANT_STRING)
+        value = cdc_span(value.p + 1, value.n - 2);
+    memcpy(target, &value, sizeof value);
+    return 0;
+}
+
+static int bad_json(const char *line, const char *where, const char *why, struct cdc_error *error)
+{
+    return cdc_error_set(error, CDC_EXIT_DATA, "bad JSON at byte %zu of the line: %s", (size_t)(where - line), why);
+}
+
+/* The members of one kind of object, and where the search for the next one begins. */
+struct members {
+    const struct field *fields;
+    size_t n, next;
+};
+
+static const char *expected(struct json_fault *fault, const char *why, const char *where)
+{
+    *fault = (struct json_fault){why, where};
+    return NULL;
+}
+
+/* A name that is not the next one in order, or not written without white space. */
+static const char *take_other_name(const char *p, const char *end, struct members *members, const struct field **field,
+                                   struct json_fault *fault)
+{
+    if (p == end || *p != '"')
+        return expected(fault, "a member name was expected", p);
+    const char *after = json_scan_string(p + 1, end, fault);
+    if (after == NULL)
+        return NULL;
+    *field = find_field(members->fields, members->n, cdc_span(p + 1, (size_t)(after - p) - 2));
+    if (*field != NULL)
+        members->next = (size_t)(*field - members->fields) + 1;
+    p = json_skip_space(after, end);
+    if (p == end || *p != ':')
+        return expected(fault, "':' was expected", p);
+    return json_skip_space(p + 1, end);
+}
+
+/* Takes a member's name and colon. Writers keep one order, so the name is nearly always the one behind the name before.
+ * Returns the first byte of the value, or NULL with fault set; *field is NULL for a member that we do not know. */
+static inline const char *take_name(const char *p, const char *end, struct members *members, const struct field **field,
+                                    struct json_fault *fault)
+{
+    if (members->next == members->n || !begins_with(p, end, &members->fields[members->next]))
+        return take_other_name(p, end, members, field, fault);
+    *field = &members->fields[members->next++];
+    return json_skip_space(p + (*field)->token_n, end);
+}
+
+/* One pass over the members of the line (or of its source, in_source): validates and stores. p: after the opening
+ * brace. Returns the byte after the closing one, or NULL with the error set. */
+static const char *parse_object(struct cdc_event *event, const char *p, const char *end, bool in_source,
+                                struct cdc_error *error)
+{
+    const char *line = event->line.p;
+    struct members members = {
+        in_source ? source_fields : line_fields,
+        in_source ? sizeof source_fields / sizeof source_fields[0] : sizeof line_fields / sizeof line_fields[0], 0};
+    struct json_fault fault = {NULL, NULL};
+
+    p = json_skip_space(p, end);
+    if (p < end && *p == '}')
+        return p + 1;
+    for (;;) {
+        const struct field *field;
+        const char *start = take_name(p, end, &members, &field, &fault);
+        if (start == NULL)
+            return bad_json(line, fault.where, fault.why, error), NULL;
+        if (start < end && *start == '"')
+            p = json_scan_string(start + 1, end, &fault);
+        else if (field != NULL && field->want == WANT_SOURCE && start < end && *start == '{')
+            p = parse_object(event, start + 1, end, true, error);
+        else
+            p = json_scan_value(start, end, in_source ? 2 : 1, &fault);
+        if (p == NULL)
+            return fault.why != NULL ? bad_json(line, fault.where, fault.why, error) : 0, NULL;
+        if (field != NULL) {
+            struct cdc_span value = {start, (size_t)(p - start)};
+            /* Debezium writes null into its source where it knows nothing. */
+            bool nothing = in_source && *start == 'n';
+            if (!nothing && store(event, field, value, error) != 0)
+                return in_source ? cdc_error_prefix(error, "source") : 0, NULL;
+        }
+        p = json_skip_space(p, end);
+        if (p == end || (*p != ',' && *p != '}'))
+            return bad_json(line, p, "',' or '}' was expected", error), NULL;
+        if (*p++ == '}')
+            return p;
+        p = json_skip_space(p, end);
+    }
+}
+
+int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct cdc_error *error)
+{
+    const char *end = line + n;
+    const char *p = json_skip_space(line, end);
+
+    memset(event, 0, sizeof *event);
+    event->line = cdc_span(line, n);
+    if (p == end || *p != '{')
+        return cdc_error_set(error, CDC_EXIT_DATA, "the line is not a JSON object");
+    p = parse_object(event, p + 1, end, false, error);
+    if (p == NULL)
+        return -1;
+    p = json_skip_space(p, end);
+    if (p != end)
+        return bad_json(line, p, "text after the object", error);
+    if (event->op_text.p == NULL)
+        return cdc_error_set(error, CDC_EXIT_DATA, "the line has no \"op\"");
+    event->op = op_of(event->op_text);
+    return 0;
+}
+
+bool cdc_event_has_row(const struct cdc_event *event)
+{
+    return event->op == CDC_OP_CREATE || event->op == CDC_OP_UPDATE || event->op == CDC_OP_DELETE ||
+           event->op == CDC_OP_READ;
+}
+
+size_t cdc_event_placeholder(const char *p, const struct cdc_event *event, struct cdc_span *raw)
+{
+    const struct {
+        const char *text;
+        struct cdc_span value;
+    } known[] = {
+        {"{db}", event ? event->db : cdc_span(NULL, 0)},
+        {"{schema}", event == NULL             ? cdc_span(NULL, 0)
+                     : event->schema.p != NULL ? event->schema
+                                               : event->db},
+        {"{table}", event ? event->table : cdc_span(NULL, 0)},
+        {"{name}", event ? event->name : cdc_span(NULL, 0)},
+    };
+
+    for (size_t i = 0; *p == '{' && i < sizeof known / sizeof known[0]; i++)
+        if (strncmp(p, known[i].text, strlen(known[i].text)) == 0) {
+            *raw = known[i].value;
+            return strlen(known[i].text);
+        }
+    return 0;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/* Walking, reading and writing JSON text. */
+#include "libcdc/json/json_scan.h"
+
+int cdc_json_validate(const char *p, size_t n, struct cdc_error *error)
+{
+    struct json_fault fault = {NULL, NULL};
+    const char *end = p + n;
+    const char *after = json_scan_value(json_skip_space(p, end), end, 0, &fault);
+
+    if (after == NULL)
+        return cdc_error_set(error, CDC_EXIT_DATA, "bad JSON at byte %zu: %s", (size_t)(fault.where - p), fault.why);
+    after = json_skip_space(after, end);
+    if (after != end)
+        return cdc_error_set(error, CDC_EXIT_DATA, "bad JSON at byte %zu: text after the value", (size_t)(after - p));
+    return 0;
+}
+
+enum cdc_json_type cdc_json_type(struct cdc_span value)
+{
+    if (value.p == NULL || value.n == 0)
+        return CDC_JSON_NONE;
+    switch (value.p[0]) {
+    case '{': return CDC_JSON_OBJECT;
+    case '[': return CDC_JSON_ARRAY;
+    case '"': return CDC_JSON_STRING;
+    case 'n': return CDC_JSON_NULL;
+    case 't':
+    case 'f': return CDC_JSON_BOOL;
+    default: return CDC_JSON_NUMBER;
+    }
+}
+
+bool cdc_json_is_null(struct cdc_span value)
+{
+    return value.p == NULL || cdc_json_type(value) == CDC_JSON_NULL;
+}
+
+void cdc_json_iter(struct cdc_json_iter *iter, struct cdc_span container)
+{
+    enum cdc_json_type type = cdc_json_type(container);
+    if (type != CDC_JSON_OBJECT && type != CDC_JSON_ARRAY) {
+        iter->p = iter->end = container.p;
+        return;
+    }
+    iter->p = container.p + 1;
+    iter->end = container.p + container.n - 1;
+}
+
+/* To the first byte of the next thing in the container; false at its end. */
+static bool next_start(struct cdc_json_iter *iter)
+{
+    while (iter->p < iter->end && (*iter->p == ',' || (unsigned char)*iter->p <= ' '))
+        iter->p++;
+    return iter->p < iter->end;
+}
+
+bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value)
+{
+    if (!next_start(iter))
+        return false;
+    value->p = iter->p;
+    iter->p = json_skip_value(iter->p, iter->end);
+    value->n = (size_t)(iter->p - value->p);
+    return true;
+}
+
+bool cdc_json_next_member(struct cdc_json_iter *iter, struct cdc_span *name, struct cdc_span *value)
+{
+    if (!next_start(iter))
+        return false;
+    const char *start = iter->p;
+    const char *after = json_skip_string(start + 1, iter->end);
+    *name = cdc_span(start + 1, (size_t)(after - start) - 2);
+    after = json_skip_space(after, iter->end);
+    iter->p = json_skip_space(after + 1, iter->end); /* the colon */
+    value->p = iter->p;
+    iter->p = iter->p < iter->end && *iter->p == '"' ? json_skip_string(iter->p + 1, iter->end)
+                                                     : json_skip_value(iter->p, iter->end);
+    value->n = (size_t)(iter->p - value->p);
+    return true;
+}
+
+struct cdc_span cdc_json_member(struct cdc_span object, const char *name)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span member, value, found = {NULL, 0};
+
+    cdc_json_iter(&iter, object);
+    while (cdc_json_next_member(&iter, &member, &value))
+        if (cdc_json_raw_is(member, cdc_span_text(name)))
+            found = value;
+    return found;
+}
+
+struct cdc_span cdc_json_string_raw(struct cdc_span value)
+{
+    if (cdc_json_type(value) != CDC_JSON_STRING)
+        return cdc_span(NULL, 0);
+    return cdc_span(value.p + 1, value.n - 2);
+}
+
+static unsigned quad(const char *p)
+{
+    unsigned value = 0;
+    for (int i = 0; i < 4; i++) {
+        unsigned c = (unsigned char)p[i];
+        value = value << 4 | (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return value;
+}
+
+/* Writes code point c as UTF-8 (RFC 3629); returns the length. */
+static size_t utf8_encode(char out[4], unsigned c)
+{
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (char)(0xc0 | c >> 6);
+        out[1] = (char)(0x80 | (c & 63));
+        return 2;
+    }
+    if (c < 0x10000) {
+        out[0] = (char)(0xe0 | c >> 12);
+        out[1] = (char)(0x80 | (c >> 6 & 63));
+        out[2] = (char)(0x80 | (c & 63));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | c >> 18);
+    out[1] = (char)(0x80 | (c >> 12 & 63));
+    out[2] = (char)(0x80 | (c >> 6 & 63));
+    out[3] = (char)(0x80 | (c & 63));
+    return 4;
+}
+
+/* Decodes the valid escape at p into out; returns the bytes it takes in the text, *n the bytes in out. */
+static size_t decode_escape(const char *p, char out[4], size_t *n)
+{
+    *n = 1;
+    switch (p[1]) {
+    case 'b': out[0] = '\b'; return 2;
+    case 'f': out[0] = '\f'; return 2;
+    case 'n': out[0] = '\n'; return 2;
+    case 'r': out[0] = '\r'; return 2;
+    case 't': out[0] = '\t'; return 2;
+    case 'u': break;
+    default: out[0] = p[1]; return 2;
+    }
+    unsigned c = quad(p + 2);
+    if (c < 0xd800 || c > 0xdfff) {
+        *n = utf8_encode(out, c);
+        return 6;
+    }
+    *n = utf8_encode(out, 0x10000 + ((c - 0xd800) << 10) + (quad(p + 8) - 0xdc00));
+    return 12;
+}
+
+void cdc_json_unescape(struct cdc_buf *out, struct cdc_span raw)
+{
+    const char *p = raw.p, *end = raw.p + raw.n;
+
+    while (p < end) {
+        const char *backslash = memchr(p, '\\', (size_t)(end - p));
+        if (backslash == NULL)
+            backslash = end;
+        cdc_buf_append(out, p, (size_t)(backslash - p));
+        p = backslash;
+        if (p < end) {
+            char bytes[4];
+            size_t n;
+            p += decode_escape(p, bytes, &n);
+            cdc_buf_append(out, bytes, n);
+        }
+    }
+}
+
+char *cdc_json_text(struct cdc_span raw, size_t *n)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    cdc_json_unescape(&text, raw);
+    if (n != NULL)
+        *n = text.len;
+    cdc_buf_byte(&text, '\0');
+    if (!text.failed)
+        return text.data;
+    cdc_buf_free(&text);
+    return NULL;
+}
+
+bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text)
+{
+    /* An escape is longer than what it stands for: at the same length both are the same bytes and hold none. */
+    if (raw.n <= text.n)
+        return cdc_span_equal(raw, text) && (raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL);
+    if (memchr(raw.p, '\\', raw.n) == NULL)
+        return false;
+    const char *p = raw.p, *end = raw.p + raw.n;
+    size_t at = 0;
+    while (p < end) {
+        char bytes[4] = {*p, 0, 0, 0};
+        size_t n = 1;
+        p += *p == '\\' ? decode_escape(p, bytes, &n) : 1;
+        if (text.n - at < n || memcmp(text.p + at, bytes, n) != 0)
+            return false;
+        at += n;
+    }
+    return at == text.n;
+}
+
+bool cdc_json_int64(struct cdc_span value, int64_t *result)
+{
+    uint64_t v = 0;
+
+    if (value.p == NULL || value.n == 0)
+        return false;
+    const char *p = value.p, *end = p + value.n;
+    bool negative = *p == '-';
+    p += negative;
+    if (p == end)
+        return false;
+    const char *safe = end - p <= 18 ? end : p + 18; /* 18 digits always fit */
+    for (; p < safe; p++) {
+        unsigned digit = (unsigned)(*p - '0');
+        if (digit > 9)
+            return false;
+        v = v * 10 + digit;
+    }
+    for (; p < end; p++) {
+        unsigned digit = (unsigned)(*p - '0');
+        if (digit > 9 || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, digit, &v))
+            return false;
+    }
+    if (v > (uint64_t)INT64_MAX + negative)
+        return false;
+    *result = negative ? (int64_t)(0 - v) : (int64_t)v;
+    return true;
+}
+
+static void append_escape(struct cdc_buf *out, unsigned char c)
+{
+    char text[6] = {'\\', (char)c, 0, 0, 0, 0};
+    size_t n = 2;
+
+    switch (c) {
+    case '"':
+    case '\\': break;
+    case '\b': text[1] = 'b'; break;
+    case '\f': text[1] = 'f'; break;
+    case '\n': text[1] = 'n'; break;
+    case '\r': text[1] = 'r'; break;
+    case '\t': text[1] = 't'; break;
+    default:
+        memcpy(text + 1, "u00", 3);
+        text[4] = "0123456789abcdef"[c >> 4];
+        text[5] = "0123456789abcdef"[c & 15];
+        n = 6;
+    }
+    cdc_buf_append(out, text, n);
+}
+
+/* First byte of p..end that JSON must escape. */
+static const char *skip_unescaped(const char *p, const char *end)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+
+    while (end - p >= 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
+        uint64_t hit = ((word - ones * 0x20) | (quote - ones) | (backslash - ones)) & ~word & highs;
+        /* quote and backslash are below 0x80, so ~word keeps them; a false hit only costs the slow loop. */
+        if (hit != 0)
+            break;
+        p += 8;
+    }
+    while (p < end && (unsigned char)*p >= 0x20 && *p != '"' && *p != '\\')
+        p++;
+    return p;
+}
+
+void cdc_json_append_string(struct cdc_buf *out, const char *p, size_t n)
+{
+    const char *end = p + n;
+
+    if (!cdc_buf_room(out, n + 2))
+        return;
+    out->data[out->len++] = '"';
+    while (p < end) {
+        const char *stop = skip_unescaped(p, end);
+        cdc_buf_append(out, p, (size_t)(stop - p));
+        p = stop;
+        if (p < end)
+            append_escape(out, (unsigned char)*p++);
+    }
+    cdc_buf_byte(out, '"');
+}
+
+bool cdc_json_append_text(struct cdc_buf *out, const char *p, size_t n)
+{
+    if (cdc_utf8_valid(p, n)) {
+        cdc_json_append_string(out, p, n);
+        return true;
+    }
+    cdc_buf_lit(out, "{\"base64\":\"");
+    cdc_buf_base64(out, p, n);
+    cdc_buf_lit(out, "\"}");
+    return false;
+}
+
+void cdc_json_append_compact(struct cdc_buf *out, struct cdc_span value)
+{
+    const char *p = value.p, *end = value.p + value.n;
+
+    while (p < end) {
+        const char *start = p;
+        while (p < end && *p != '"' && (unsigned char)*p > ' ')
+            p++;
+        if (p < end && *p == '"')
+            p = json_skip_value(p, end);
+        cdc_buf_append(out, start, (size_t)(p - start));
+        while (p < end && (unsigned char)*p <= ' ')
+            p++;
+    }
+}

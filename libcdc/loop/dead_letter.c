@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* Refused lines, kept for a person to look at. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "libcdc/loop/dead_letter.h"
+#include <cdc/json.h>
+
+struct dead_letter {
+    int fd;
+    char *path;
+    struct cdc_buf buf;
+    bool dirty;
+};
+
+static int io_error(const struct dead_letter *file, struct cdc_error *error)
+{
+    return cdc_error_set(error, CDC_EXIT_IO, "unable to write dead-letter file \"%s\": %s", file->path,
+                         strerror(errno));
+}
+
+int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_error *error)
+{
+    *result = NULL;
+    if (path == NULL)
+        return 0;
+    struct dead_letter *file = calloc(1, sizeof *file);
+    if (file == NULL || (file->path = strdup(path)) == NULL) {
+        free(file);
+        return cdc_error_memory(error);
+    }
+    file->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (file->fd < 0) {
+        io_error(file, error);
+        dead_letter_close(file);
+        return -1;
+    }
+    *result = file;
+    return 0;
+}
+
+int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char *reason, struct cdc_error *error)
+{
+    if (file == NULL)
+        return 0;
+    file->buf.len = 0;
+    cdc_buf_lit(&file->buf, "{\"reason\":");
+    cdc_json_append_text(&file->buf, reason, strlen(reason));
+    cdc_buf_lit(&file->buf, ",\"line\":");
+    if (line.p == NULL)
+        cdc_buf_lit(&file->buf, "null");
+    else
+        cdc_json_append_text(&file->buf, line.p, line.n);
+    cdc_buf_lit(&file->buf, "}\n");
+    if (file->buf.failed)
+        return cdc_error_memory(error);
+    for (size_t at = 0; at < file->buf.len;) {
+        ssize_t n = write(file->fd, file->buf.data + at, file->buf.len - at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return io_error(file, error);
+        at += (size_t)n;
+    }
+    file->dirty = true;
+    return 0;
+}
+
+int dead_letter_sync(struct dead_letter *file, struct cdc_error *error)
+{
+    if (file == NULL || !file->dirty)
+        return 0;
+    if (fsync(file->fd) != 0)
+        return io_error(file, error);
+    file->dirty = false;
+    return 0;
+}
+
+void dead_letter_close(struct dead_letter *file)
+{
+    if (file == NULL)
+        return;
+    if (file->fd >= 0)
+        close(file->fd);
+    cdc_buf_free(&file->buf);
+    free(file->path);
+    free(file);
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/* The sink loop: read lines, hand events over, deliver at transaction ends, advance the offset. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "libcdc/loop/dead_letter.h"
+#include "libcdc/loop/loop.h"
+#include <cdc/line.h>
+#include <cdc/retry.h>
+#include <cdc/sink.h>
+
+#define STOP_GRACE_MS 5000 /* how long a stop waits for the end of the transaction in hand */
+
+/* A place that everything in hand can go back to: the last one where all transactions were complete. */
+struct mark {
+    struct cdc_buf pos, source;
+    int64_t seq;
+    uint64_t lines;
+    bool set;
+};
+
+/* One source that writes into this stream. */
+struct stream {
+    struct cdc_buf raw_name; /* as it stands in the lines */
+    struct cdc_buf name;     /* unescaped, NUL-terminated */
+    struct cdc_buf pos;      /* of the newest line taken in */
+    struct cdc_buf source;   /* of the newest line or boundary */
+    int64_t seq;
+    uint64_t lines;      /* change lines delivered or in hand, ever */
+    uint64_t open_lines; /* since its last boundary */
+    bool moved;          /* a boundary came since the last delivery */
+    struct mark mark;
+};
+
+struct cdc_sink_loop {
+    const struct cdc_sink_ops *ops;
+    void *sink;
+    const struct cdc_sink_settings *settings;
+    struct cdc_offset_file *offsets;
+    struct cdc_control *control;
+    const struct cdc_log *log;
+    struct cdc_metrics metrics;
+    struct cdc_line_reader *reader;
+    struct stream *streams;
+    size_t n_streams;
+    struct dead_letter *dead_letter;
+    uint64_t batch_changes, run_changes;
+    int64_t batch_start, last_input, stop_deadline;
+    bool told_unknown, finished;
+    struct loop_report report;
+};
+
+/* -- streams ---------------------------------------------------------------- */
+
+static int keep(struct cdc_buf *buf, struct cdc_span text, bool terminate, struct cdc_error *error)
+{
+    buf->len = 0;
+    cdc_buf_span(buf, text);
+    if (terminate)
+        cdc_buf_byte(buf, '\0');
+    return buf->failed ? cdc_error_memory(error) : 0;
+}
+
+static struct stream *add_stream(struct cdc_sink_loop *loop, struct cdc_span raw_name, struct cdc_error *error)
+{
+    struct stream *streams = realloc(loop->streams, (loop->n_streams + 1) * sizeof *streams);
+    if (streams == NULL) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    loop->streams = streams;
+    struct stream *stream = &streams[loop->n_streams++];
+    memset(stream, 0, sizeof *stream);
+    cdc_json_unescape(&stream->name, raw_name);
+    cdc_buf_byte(&stream->name, '\0');
+    if (stream->name.failed || keep(&stream->raw_name, raw_name, false, error) != 0) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    const struct cdc_offset *offset = cdc_offset_file_get(loop->offsets, stream->name.data);
+    if (offset != NULL) {
+        stream->seq = offset->seq;
+        stream->lines = offset->lines;
+        if (keep(&stream->pos, cdc_span_text(offset->pos), false, error) != 0)
+            return NULL;
+    }
+    return stream;
+}
+
+static struct stream *find_stream(struct cdc_sink_loop *loop, struct cdc_span raw_name, struct cdc_error *error)
+{
+    for (size_t i = 0; i < loop->n_streams; i++)
+        if (cdc_span_equal(cdc_span(loop->streams[i].raw_name.data, loop->streams[i].raw_name.len), raw_name))
+            return &loop->streams[i];
+    return add_stream(loop, raw_name, error);
+}
+
+static void free_streams(struct cdc_sink_loop *loop)
+{
+    for (size_t i = 0; i < loop->n_streams; i++) {
+        cdc_buf_free(&loop->streams[i].raw_name);
+        cdc_buf_free(&loop->streams[i].name);
+        cdc_buf_free(&loop->streams[i].pos);
+        cdc_buf_free(&loop->streams[i].source);
+        cdc_buf_free(&loop->streams[i].mark.pos);
+        cdc_buf_free(&loop->streams[i].mark.source);
+    }
+    free(loop->streams);
+}
+
+/* -- delivering ------------------------------------------------------------- */
+
+/* Is every source that has lines in hand at a boundary? Only then does a delivery cut nothing. */
+static bool at_boundary(const struct cdc_sink_loop *loop)
+{
+    bool moved = false;
+
+    for (size_t i = 0; i < loop->n_streams; i++) {
+        if (loop->streams[i].open_lines > 0)
+            return false;
+        moved |= loop->streams[i].moved;
+    }
+    return moved;
+}
+
+static int set_offset(struct cdc_sink_loop *loop, struct stream *stream, struct cdc_error *error)
+{
+    cdc_buf_byte(&stream->pos, '\0');
+    cdc_buf_byte(&stream->source, '\0');
+    if (stream->pos.failed || stream->source.failed)
+        return cdc_error_memory(error);
+    stream->pos.len--;
+    stream->source.len--;
+    struct cdc_offset offset = {.pos = stream->pos.data,
+                                .seq = stream->seq,
+                                .lines = stream->lines,
+                                .source = stream->source.len > 0 ? stream->source.data : NULL,
+                                .state = NULL};
+    loop->metrics.seq = stream->seq;
+    return cdc_offset_file_set(loop->offsets, stream->name.data, &offset, error);
+}
+
+/* The order is the guarantee: destination durable, refused lines durable (a delivery may refuse some), then the offset.
+ * A destination that holds the offset itself moves it in its own delivery, so what was refused before that is durable
+ * first. */
+static int deliver(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    for (size_t i = 0; i < loop->n_streams; i++)
+        if (loop->streams[i].moved && set_offset(loop, &loop->streams[i], error) != 0)
+            return -1;
+    if (dead_letter_sync(loop->dead_letter, error) != 0 || loop->ops->deliver(loop->sink, loop->offsets, error) != 0 ||
+        dead_letter_sync(loop->dead_letter, error) != 0 || cdc_offset_file_save(loop->offsets, error) != 0)
+        return -1;
+    for (size_t i = 0; i < loop->n_streams; i++)
+        loop->streams[i].moved = loop->streams[i].mark.set = false;
+    loop->batch_changes = 0;
+    loop->batch_start = 0;
+    return 0;
+}
+
+static struct cdc_span span_of(const struct cdc_buf *buf)
+{
+    return cdc_span(buf->data, buf->len);
+}
+
+/* The next line goes beyond a boundary that is not delivered yet: a cut later on comes back to it. */
+static int mark_boundary(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    for (size_t i = 0; i < loop->n_streams; i++) {
+        struct stream *stream = &loop->streams[i];
+        if (!stream->moved)
+            continue;
+        if (keep(&stream->mark.pos, span_of(&stream->pos), false, error) != 0 ||
+            keep(&stream->mark.source, span_of(&stream->source), false, error) != 0)
+            return -1;
+        stream->mark.seq = stream->seq;
+        stream->mark.lines = stream->lines;
+        stream->mark.set = true;
+    }
+    return loop->ops->boundary != NULL ? loop->ops->boundary(loop->sink, error) : 0;
+}
+
+/* Forgets what came after the last mark. */
+static int go_back(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    if (loop->ops->discard != NULL)
+        loop->ops->discard(loop->sink);
+    for (size_t i = 0; i < loop->n_streams; i++) {
+        struct stream *stream = &loop->streams[i];
+        stream->open_lines = 0;
+        stream->moved = stream->mark.set;
+        if (!stream->mark.set)
+            continue;
+        if (keep(&stream->pos, span_of(&stream->mark.pos), false, error) != 0 ||
+            keep(&stream->source, span_of(&stream->mark.source), false, error) != 0)
+            return -1;
+        stream->seq = stream->mark.seq;
+        stream->lines = stream->mark.lines;
+    }
+    return 0;
+}
+
+static bool batch_is_full(const struct cdc_sink_loop *loop)
+{
+    return loop->batch_changes >= (uint64_t)loop->settings->batch_events ||
+           (loop->batch_start != 0 && cdc_clock_ms() - loop->batch_start >= loop->settings->batch_ms) ||
+           loop->control->stop || loop->finished;
+}
+
+/* -- one line ----------------------------------------------------------------- */
+
+int cdc_sink_reject(struct cdc_sink_context *context, struct cdc_span line, const char *reason, struct cdc_error *error)
+{
+    struct cdc_sink_loop *loop = context->loop;
+
+    if (strcmp(loop->settings->on_error, "stop") == 0) {
+        cdc_error_set(error, CDC_EXIT_DATA, "line %llu: %s", (unsigned long long)cdc_line_reader_number(loop->reader),
+                      reason);
+        return cdc_error_hint(
+            error, "mend the cause and start again, or use --on-error=dead-letter to go on without such lines");
+    }
+    loop->metrics.skipped++;
+    cdc_log(loop->log, CDC_LOG_WARNING, "line %llu skipped: %s",
+            (unsigned long long)cdc_line_reader_number(loop->reader), reason);
+    return dead_letter_write(loop->dead_letter, line, reason, error);
+}
+
+static int bad_line(struct cdc_sink_loop *loop, struct cdc_span line, const char *reason, struct cdc_error *error)
+{
+    struct cdc_sink_context context = {.loop = loop};
+    char text[1200];
+
+    snprintf(text, sizeof text, "at byte offset %llu of the input: %s",
+             (unsigned long long)cdc_line_reader_offset(loop->reader), reason);
+    return cdc_sink_reject(&context, line, text, error);
+}
+
+static void close_boundary(struct stream *stream)
+{
+    stream->open_lines = 0;
+    stream->moved = true;
+}
+
+/* A higher seq proves the transaction before complete, where a stage before us dropped its commit line. */
+static int implied_boundary(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
+                            struct cdc_error *error)
+{
+    if (stream->open_lines == 0 || !event->has_seq || event->seq <= stream->seq)
+        return 0;
+    close_boundary(stream);
+    return at_boundary(loop) && batch_is_full(loop) ? deliver(loop, error) : 0;
+}
+
+static int remember(struct stream *stream, const struct cdc_event *event, struct cdc_error *error)
+{
+    if (event->has_seq && event->seq > stream->seq)
+        stream->seq = event->seq;
+    if (keep(&stream->pos, event->pos, false, error) != 0)
+        return -1;
+    return keep(&stream->source, event->source, false, error);
+}
+
+static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
+                       struct cdc_error *error)
+{
+    if (implied_boundary(loop, stream, event, error) != 0 || (at_boundary(loop) && mark_boundary(loop, error) != 0) ||
+        loop->ops->event(loop->sink, event, error) != 0 || remember(stream, event, error) != 0)
+        return -1;
+    stream->open_lines++;
+    stream->lines++;
+    loop->run_changes++;
+    loop->metrics.changes++;
+    loop->batch_changes++;
+    if (loop->batch_start == 0)
+        loop->batch_start = cdc_clock_ms();
+    return 0;
+}
+
+static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
+{
+    if (event->pos.p == NULL || event->pos.n == 0)
+        return bad_line(loop, event->line, "the line has no \"pos\"", error);
+    struct stream *stream = find_stream(loop, event->name, error);
+    if (stream == NULL)
+        return -1;
+    bool again = cdc_span_compare(event->pos, cdc_span(stream->pos.data, stream->pos.len)) <= 0;
+    if (event->op == CDC_OP_SCHEMA) /* it describes the lines after it, whether we had it before or not */
+        return loop->ops->event(loop->sink, event, error);
+    if (again) {
+        loop->metrics.duplicates++;
+        return 0;
+    }
+    if (event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT) {
+        loop->metrics.commits++;
+        close_boundary(stream);
+        return remember(stream, event, error);
+    }
+    if (event->op == CDC_OP_UNKNOWN) {
+        if (!loop->told_unknown)
+            cdc_log(loop->log, CDC_LOG_WARNING, "line %llu has an unknown op; such lines are ignored",
+                    (unsigned long long)cdc_line_reader_number(loop->reader));
+        loop->told_unknown = true;
+        return 0;
+    }
+    return take_change(loop, stream, event, error);
+}
+
+static int take_line(struct cdc_sink_loop *loop, struct cdc_span line, bool too_long, struct cdc_error *error)
+{
+    struct cdc_event event;
+    struct cdc_error why = {0};
+
+    loop->metrics.lines_in++;
+    loop->metrics.bytes_in += line.n + 1;
+    if (too_long)
+        return bad_line(loop, cdc_span(NULL, 0), "the line is longer than --max-line", error);
+    if (cdc_event_parse(&event, line.p, line.n, &why) != 0)
+        return bad_line(loop, line, why.text, error);
+    return take_event(loop, &event, error);
+}
+
+/* -- the loop ------------------------------------------------------------------ */
+
+/* Nothing to read now. Returns true when it is time to leave. */
+static bool wait_for_input(struct cdc_sink_loop *loop)
+{
+    int64_t now = cdc_clock_ms(), wait = 1000;
+
+    if (loop->control->stop) {
+        if (loop->stop_deadline == 0)
+            loop->stop_deadline = now + STOP_GRACE_MS;
+        if (loop->control->stop >= 2 || now >= loop->stop_deadline)
+            return true;
+        wait = 50;
+    }
+    if (loop->settings->idle_exit > 0) {
+        int64_t left = loop->last_input + (int64_t)(loop->settings->idle_exit * 1000) - now;
+        if (left <= 0)
+            return true;
+        wait = left < wait ? left : wait;
+    }
+    cdc_line_reader_wait(loop->reader, loop->control->stop ? -1 : loop->control->wake_fd, (int)wait);
+    return false;
+}
+
+static bool nothing_open(const struct cdc_sink_loop *loop)
+{
+    for (size_t i = 0; i < loop->n_streams; i++)
+        if (loop->streams[i].open_lines > 0)
+            return false;
+    return true;
+}
+
+/* What is left at the end: complete transactions are stored, the rest comes again. */
+static int finish(struct cdc_sink_loop *loop, bool end_of_input, struct cdc_error *error)
+{
+    bool cut_line = end_of_input && cdc_line_reader_leftover(loop->reader) > 0;
+    bool cut_transaction = !nothing_open(loop);
+
+    if ((cut_transaction && go_back(loop, error) != 0) || (at_boundary(loop) && deliver(loop, error) != 0))
+        return -1;
+    if (!end_of_input || (!cut_line && !cut_transaction))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_TEMPORARY, "the input ended inside a %s; what was complete is stored",
+                  cut_line ? "line" : "transaction");
+    return cdc_error_hint(error, "start the same pipeline again: the rest comes again");
+}
+
+/* A line that cannot be taken: the transactions before it are good, or the same line would stop them every time. */
+static int stop_at_bad_line(struct cdc_sink_loop *loop, const struct cdc_error *error)
+{
+    struct cdc_error other = {0};
+
+    if (error->status == CDC_EXIT_DATA && (nothing_open(loop) || go_back(loop, &other) == 0) && at_boundary(loop))
+        (void)deliver(loop, &other);
+    return -1;
+}
+
+static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    loop->last_input = cdc_clock_ms();
+    for (;;) {
+        struct cdc_span line;
+        loop_report(&loop->report, false);
+        if (loop->settings->max_events > 0 && loop->run_changes >= (uint64_t)loop->settings->max_events)
+            loop->finished = true;
+        if (at_boundary(loop) && batch_is_full(loop) && deliver(loop, error) != 0)
+            return -1;
+        if ((loop->control->stop || loop->finished) && nothing_open(loop))
+            return finish(loop, false, error);
+        enum cdc_line_result got = cdc_line_reader_next(loop->reader, &line, error);
+        if (got == CDC_LINE_ERROR)
+            return -1;
+        if (got == CDC_LINE_END)
+            return finish(loop, true, error);
+        if (got == CDC_LINE_AGAIN) {
+            if (at_boundary(loop) && deliver(loop, error) != 0)
+                return -1;
+            if (wait_for_input(loop))
+                return finish(loop, false, error);
+            continue;
+        }
+        loop->last_input = cdc_clock_ms();
+        if (take_line(loop, line, got == CDC_LINE_TOO_LONG, error) != 0)
+            return stop_at_bad_line(loop, error);
+    }
+}
+
+int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_sink_settings *settings,
+                 struct cdc_offset_file *offsets, struct cdc_control *control, const struct cdc_log *log,
+                 struct cdc_error *error)
+{
+    struct cdc_sink_loop loop = {
+        .ops = ops, .sink = sink, .settings = settings, .offsets = offsets, .control = control, .log = log};
+    struct cdc_sink_context *context = sink;
+    int result = -1;
+
+    loop.metrics.lag_bytes = loop.metrics.lag_ms = -1;
+    loop.report = (struct loop_report){settings->metrics_file, settings->tool, "", &loop.metrics, control, log, 0};
+    *context = (struct cdc_sink_context){settings, control, log, &loop.metrics, &loop};
+    loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
+    if (loop.reader != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0)
+        result = run(&loop, error);
+    if (result != 0 && control->stop && cdc_error_is_transient(error) && error->text[0] != '\0') {
+        /* Asked to stop while the destination was away: nothing is lost, the lines come again. */
+        cdc_log(log, CDC_LOG_INFO, "stopped while waiting: %s", error->text);
+        cdc_error_clear(error);
+        result = 0;
+    }
+    loop_report(&loop.report, true);
+    dead_letter_close(loop.dead_letter);
+    cdc_line_reader_free(loop.reader);
+    free_streams(&loop);
+    return result;
+}

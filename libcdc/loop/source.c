@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/* The source loop: read, decode, flush, confirm. */
+#include <poll.h>
+#include <stdlib.h>
+
+#include "libcdc/loop/loop.h"
+#include <cdc/retry.h>
+#include <cdc/source.h>
+
+#define BLOCK ((size_t)64 << 10)       /* written in blocks of at least this while busy */
+#define HIGH_WATER ((size_t)256 << 10) /* no reading above this much output */
+#define TICK_MS 100
+#define CONFIRM_MS 200
+#define NO_SINK_WARNING_MS 60000
+#define REST_MS 5000
+#define READER_MS 500
+
+/* A boundary whose lines may still be in the buffer: it counts once `end` bytes were written. */
+struct candidate {
+    struct cdc_offset offset; /* pos NULL: none */
+    uint64_t end;
+};
+
+struct source_loop {
+    const struct cdc_source_ops *ops;
+    void *source;
+    const struct cdc_source_settings *settings;
+    struct cdc_offset_file *offsets;
+    struct cdc_acks *acks;
+    struct cdc_control *control;
+    struct cdc_metrics *metrics;
+    const struct cdc_log *log;
+    struct cdc_writer *writer;
+    struct cdc_offset confirmed; /* pos NULL: nothing yet */
+    struct cdc_offset resume;    /* newest boundary whose lines are in the pipe or before it */
+    struct candidate candidate;
+    char *seen_pos; /* of the boundary last looked at */
+    bool resumed;   /* an earlier run has confirmed changes: */
+    size_t sinks;   /* to so many */
+    int64_t next_tick, next_confirm, next_warning, last_change;
+    uint64_t seen_changes;
+    struct loop_report report;
+};
+
+static int copy_text(char **target, const char *text)
+{
+    char *copy = text != NULL ? strdup(text) : NULL;
+    if (text != NULL && copy == NULL)
+        return -1;
+    free(*target);
+    *target = copy;
+    return 0;
+}
+
+static int copy_offset(struct cdc_offset *target, const struct cdc_offset *from, struct cdc_error *error)
+{
+    if (copy_text(&target->pos, from->pos) != 0 || copy_text(&target->source, from->source) != 0 ||
+        (from->state != NULL && copy_text(&target->state, from->state) != 0))
+        return cdc_error_memory(error);
+    target->seq = from->seq;
+    target->lines = from->lines;
+    return 0;
+}
+
+static bool after(const struct cdc_offset *offset, const struct cdc_offset *other)
+{
+    return other->pos == NULL || strcmp(offset->pos, other->pos) > 0;
+}
+
+/* -- confirming ------------------------------------------------------------- */
+
+/* First our own file, then the database: it may never forget what we could still need. */
+static int confirm(struct source_loop *loop, const struct cdc_offset *offset, struct cdc_error *error)
+{
+    if (!after(offset, &loop->confirmed))
+        return 0;
+    if (loop->settings->confirm == CDC_CONFIRM_WRITTEN && cdc_writer_sync(loop->writer, error) != 0)
+        return -1;
+    if (copy_offset(&loop->confirmed, offset, error) != 0)
+        return -1;
+    const struct cdc_offset *boundary = loop->ops->boundary(loop->source);
+    if (boundary != NULL && boundary->state != NULL && copy_text(&loop->confirmed.state, boundary->state) != 0)
+        return cdc_error_memory(error);
+    loop->metrics->seq = loop->confirmed.seq;
+    if (cdc_offset_file_set(loop->offsets, loop->settings->name, &loop->confirmed, error) != 0 ||
+        cdc_offset_file_save(loop->offsets, error) != 0)
+        return -1;
+    return loop->ops->confirm(loop->source, &loop->confirmed, error);
+}
+
+static int confirm_written(struct source_loop *loop, struct cdc_error *error)
+{
+    if (loop->candidate.offset.pos == NULL || cdc_writer_written(loop->writer) < loop->candidate.end)
+        return 0;
+    int result = confirm(loop, &loop->candidate.offset, error);
+    cdc_offset_free(&loop->candidate.offset);
+    return result;
+}
+
+static int sink_without_position(const struct source_loop *loop, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_LOST,
+                  "a sink of \"%s\" has no position, but the source has confirmed changes before: it would miss them",
+                  loop->settings->name);
+    return cdc_error_hint(error, "restore the sink's offset file, or take a new snapshot");
+}
+
+static int confirm_acked(struct source_loop *loop, int64_t now, struct cdc_error *error)
+{
+    const struct cdc_offset *acked;
+
+    if (cdc_acks_read(loop->acks, &acked, error) != 0)
+        return -1;
+    /* Those that begin with the pipeline may come up later than the source, but not in a later run. */
+    if (loop->resumed && cdc_acks_count(loop->acks) > loop->sinks)
+        return sink_without_position(loop, error);
+    if (acked != NULL)
+        return confirm(loop, acked, error);
+    if (now >= loop->next_warning) {
+        if (loop->next_warning != 0)
+            cdc_log(loop->log, CDC_LOG_WARNING,
+                    "nothing is confirmed: no sink has acknowledged a position yet, so the database keeps its log");
+        loop->next_warning = now + NO_SINK_WARNING_MS;
+    }
+    return 0;
+}
+
+/* Takes note of a boundary that has come up since the last look. */
+static int note_boundary(struct source_loop *loop, struct cdc_error *error)
+{
+    const struct cdc_offset *boundary = loop->ops->boundary(loop->source);
+
+    if (boundary == NULL || (loop->seen_pos != NULL && strcmp(boundary->pos, loop->seen_pos) == 0))
+        return 0;
+    if (copy_text(&loop->seen_pos, boundary->pos) != 0 || copy_offset(&loop->resume, boundary, error) != 0)
+        return cdc_error_memory(error);
+    if (loop->settings->confirm != CDC_CONFIRM_WRITTEN || loop->candidate.offset.pos != NULL)
+        return 0;
+    loop->candidate.end = cdc_writer_written(loop->writer) + cdc_writer_pending(loop->writer);
+    return copy_offset(&loop->candidate.offset, boundary, error);
+}
+
+static int confirm_step(struct source_loop *loop, bool last, struct cdc_error *error)
+{
+    int64_t now = cdc_clock_ms();
+
+    if (!last && now < loop->next_confirm)
+        return 0;
+    loop->next_confirm = now + CONFIRM_MS;
+    if (loop->settings->confirm == CDC_CONFIRM_ACKS)
+        return confirm_acked(loop, now, error);
+    if (confirm_written(loop, error) != 0)
+        return -1;
+    if (cdc_writer_pending(loop->writer) == 0 && loop->resume.pos != NULL && after(&loop->resume, &loop->confirmed))
+        return confirm(loop, &loop->resume, error); /* all is written: the newest boundary counts */
+    return 0;
+}
+
+/* -- connecting ------------------------------------------------------------- */
+
+/* A pipe whose reader is gone is noticed while idle, and between two attempts to connect, too. */
+static int check_reader(struct source_loop *loop, struct cdc_error *error)
+{
+    struct pollfd poller = {cdc_writer_fd(loop->writer), 0, 0};
+
+    if (cdc_writer_is_pipe(loop->writer) && poll(&poller, 1, 0) > 0 && (poller.revents & (POLLERR | POLLHUP)) != 0)
+        return cdc_error_set(error, CDC_EXIT_IO, "%s", "");
+    return 0;
+}
+
+/* 0; 1: stopped meanwhile; -1. */
+static int wait_to_retry(struct source_loop *loop, int64_t ms, struct cdc_error *error)
+{
+    int64_t until = cdc_clock_ms() + ms;
+
+    for (int64_t left = ms; left > 0; left = until - cdc_clock_ms()) {
+        if (check_reader(loop, error) != 0)
+            return -1;
+        if (cdc_retry_wait(left < READER_MS ? left : READER_MS, loop->control->wake_fd))
+            return 1;
+    }
+    return 0;
+}
+
+/* Connects with backoff. 0; 1: stopped while waiting; -1. */
+static int reconnect(struct source_loop *loop, struct cdc_retry *retry, struct cdc_error *error)
+{
+    for (;;) {
+        const struct cdc_offset *from = loop->resume.pos != NULL      ? &loop->resume
+                                        : loop->confirmed.pos != NULL ? &loop->confirmed
+                                                                      : NULL;
+        if (error->status == 0 && loop->ops->connect(loop->source, from, error) == 0)
+            return 0;
+        loop->ops->disconnect(loop->source);
+        if (loop->control->stop)
+            return 1;
+        int64_t wait = cdc_error_is_transient(error) ? cdc_retry_next(retry) : -1;
+        if (wait < 0)
+            return -1;
+        loop->metrics->retries++;
+        cdc_log(loop->log, CDC_LOG_WARNING, "%s; trying again in %.1f s", error->text, (double)wait / 1000);
+        cdc_error_clear(error);
+        int waited = wait_to_retry(loop, wait, error);
+        if (waited != 0)
+            return waited;
+    }
+}
+
+/* -- one turn ----------------------------------------------------------------- */
+
+static int poll_timeout(const struct source_loop *loop)
+{
+    int64_t wait = loop->next_tick - cdc_clock_ms();
+    return wait < 0 ? 0 : wait > TICK_MS ? TICK_MS : (int)wait;
+}
+
+static void wait_for_work(struct source_loop *loop, bool blocked)
+{
+    short events = 0;
+    struct pollfd pollers[4];
+    nfds_t n = 0;
+    int fd = loop->ops->descriptor(loop->source, &events);
+
+    if (blocked)
+        events &= (short)~POLLIN; /* back-pressure: the data stays where it is */
+    if (fd >= 0 && events != 0)
+        pollers[n++] = (struct pollfd){fd, events, 0};
+    /* Without POLLOUT wanted, the poll still tells of a reader that went away (POLLERR). */
+    pollers[n++] = (struct pollfd){cdc_writer_fd(loop->writer), cdc_writer_pending(loop->writer) > 0 ? POLLOUT : 0, 0};
+    if (loop->control->stop == 0 && loop->control->wake_fd >= 0)
+        pollers[n++] = (struct pollfd){loop->control->wake_fd, POLLIN, 0};
+    if (loop->control->notice_fd >= 0)
+        pollers[n++] = (struct pollfd){loop->control->notice_fd, POLLIN, 0};
+    (void)poll(pollers, n, poll_timeout(loop));
+}
+
+static int tick(struct source_loop *loop, bool blocked, struct cdc_error *error)
+{
+    int64_t now = cdc_clock_ms();
+
+    if (now < loop->next_tick)
+        return 0;
+    loop->next_tick = now + TICK_MS;
+    if (check_reader(loop, error) != 0)
+        return -1;
+    return loop->ops->tick(loop->source, cdc_writer_buf(loop->writer), blocked, error);
+}
+
+static bool idle_too_long(struct source_loop *loop)
+{
+    int64_t now = cdc_clock_ms();
+
+    if (loop->metrics->changes != loop->seen_changes || loop->last_change == 0) {
+        loop->seen_changes = loop->metrics->changes;
+        loop->last_change = now;
+    }
+    return loop->settings->idle_exit > 0 && now - loop->last_change >= (int64_t)(loop->settings->idle_exit * 1000) &&
+           cdc_writer_pending(loop->writer) == 0 && loop->ops->between(loop->source);
+}
+
+/* One connection's life. 0: end reached or stopped; -1: error. */
+static int stream(struct source_loop *loop, struct cdc_retry *retry, struct cdc_error *error)
+{
+    for (;;) {
+        struct cdc_buf *out = cdc_writer_buf(loop->writer);
+        bool blocked = cdc_writer_pending(loop->writer) >= HIGH_WATER;
+        enum cdc_source_result got = CDC_SOURCE_IDLE;
+        if (loop->control->stop >= 2 || (loop->control->stop && loop->ops->between(loop->source)))
+            return 0;
+        if (!blocked) {
+            size_t limit = out->len - cdc_writer_pending(loop->writer) + HIGH_WATER + BLOCK;
+            limit = limit < out->len + BLOCK ? out->len + BLOCK : limit;
+            got = loop->ops->read(loop->source, out, limit, error);
+            if (got == CDC_SOURCE_MORE)
+                cdc_retry_success(retry);
+        }
+        if (got == CDC_SOURCE_ERROR || out->failed || tick(loop, blocked, error) != 0)
+            return out->failed ? cdc_error_memory(error) : -1;
+        if (note_boundary(loop, error) != 0)
+            return -1;
+        if (got != CDC_SOURCE_MORE || cdc_writer_pending(loop->writer) >= BLOCK)
+            if (cdc_writer_flush(loop->writer, error) != 0)
+                return -1;
+        if (confirm_step(loop, false, error) != 0)
+            return -1;
+        loop->metrics->bytes_out = cdc_writer_written(loop->writer);
+        loop_report(&loop->report, false);
+        if (got == CDC_SOURCE_END || idle_too_long(loop))
+            return 0;
+        if (got != CDC_SOURCE_MORE)
+            wait_for_work(loop, cdc_writer_pending(loop->writer) >= HIGH_WATER);
+    }
+}
+
+/* Writes what is left, keeping the connection alive meanwhile. */
+static int drain(struct source_loop *loop, struct cdc_error *error)
+{
+    while (cdc_writer_pending(loop->writer) > 0 && loop->control->stop < 2) {
+        if (cdc_writer_flush(loop->writer, error) != 0 || tick(loop, true, error) != 0)
+            return -1;
+        struct pollfd poller = {cdc_writer_fd(loop->writer), POLLOUT, 0};
+        if (cdc_writer_pending(loop->writer) > 0)
+            (void)poll(&poller, 1, TICK_MS);
+    }
+    return confirm_step(loop, true, error);
+}
+
+/* After an error that ends the run: the whole lines before it are good. Given up when the reader takes nothing for a while. */
+static void write_rest(struct source_loop *loop)
+{
+    struct cdc_error ignored = {0};
+    int64_t deadline = cdc_clock_ms() + REST_MS;
+    size_t left = cdc_writer_pending(loop->writer);
+
+    while (left > 0 && loop->control->stop < 2 && cdc_clock_ms() < deadline) {
+        struct pollfd poller = {cdc_writer_fd(loop->writer), POLLOUT, 0};
+        (void)poll(&poller, 1, TICK_MS);
+        if (cdc_writer_flush(loop->writer, &ignored) != 0)
+            return;
+        if (cdc_writer_pending(loop->writer) < left)
+            deadline = cdc_clock_ms() + REST_MS;
+        left = cdc_writer_pending(loop->writer);
+    }
+    (void)confirm_step(loop, true, &ignored);
+}
+
+/* Only a connection that broke is made again; lines in the buffer stay, they are whole. */
+static int run(struct source_loop *loop, struct cdc_error *error)
+{
+    struct cdc_retry retry;
+
+    cdc_retry_init(&retry, loop->settings->retry_max);
+    for (;;) {
+        int connected = reconnect(loop, &retry, error);
+        if (connected != 0) {
+            if (connected > 0)
+                cdc_error_clear(error);
+            return connected > 0 ? 0 : -1;
+        }
+        int result = stream(loop, &retry, error);
+        if (result == 0)
+            result = drain(loop, error);
+        if (result == 0 || !cdc_error_is_transient(error)) {
+            if (result != 0 && !cdc_writer_buf(loop->writer)->failed)
+                write_rest(loop);
+            loop->ops->disconnect(loop->source);
+            return result;
+        }
+        loop->metrics->errors++;
+    }
+}
+
+/* Where to begin: the sinks' smallest position, else our own. */
+static int find_start(struct source_loop *loop, struct cdc_error *error)
+{
+    const struct cdc_offset *own = cdc_offset_file_get(loop->offsets, loop->settings->name);
+    const struct cdc_offset *acked = NULL;
+
+    if (own != NULL && own->pos[0] == '\0')
+        own = NULL;
+    if (loop->settings->confirm == CDC_CONFIRM_ACKS) {
+        if (cdc_acks_read(loop->acks, &acked, error) != 0)
+            return -1;
+        if (own != NULL && acked == NULL)
+            return sink_without_position(loop, error);
+        loop->resumed = own != NULL;
+        loop->sinks = cdc_acks_count(loop->acks);
+    }
+    if (own != NULL && copy_offset(&loop->confirmed, own, error) != 0)
+        return -1;
+    /* A sink that lost its newest state needs lines again; only the database can say whether it still has them. */
+    if (acked != NULL && copy_offset(&loop->confirmed, acked, error) != 0)
+        return -1;
+    return 0;
+}
+
+int cdc_source_run(const struct cdc_source_ops *ops, void *source, const struct cdc_source_settings *settings,
+                   struct cdc_offset_file *offsets, struct cdc_acks *acks, struct cdc_control *control,
+                   struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error)
+{
+    struct source_loop loop = {
+        .ops = ops,
+        .source = source,
+        .settings = settings,
+        .offsets = offsets,
+        .acks = acks,
+        .control = control,
+        .metrics = metrics,
+        .log = log,
+        .report = {settings->metrics_file, settings->tool, settings->name, metrics, control, log, 0},
+    };
+    int result = -1;
+
+    loop.writer = cdc_writer_new(settings->output_fd, error);
+    if (loop.writer != NULL && find_start(&loop, error) == 0)
+        result = run(&loop, error);
+    loop_report(&loop.report, true);
+    cdc_writer_free(loop.writer);
+    cdc_offset_free(&loop.confirmed);
+    cdc_offset_free(&loop.resume);
+    cdc_offset_free(&loop.candidate.offset);
+    free(loop.seen_pos);
+    return result;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/* Offset files: read once, locked, replaced atomically. */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "libcdc/base/durable.h"
+#include <cdc/offset.h>
+
+#define FORMAT 1
+#define FILE_MAX_BYTES ((size_t)16 << 20) /* far above any real one: a foreign file is not read into memory */
+
+struct entry {
+    char *name;
+    struct cdc_offset offset;
+};
+
+struct cdc_offset_file {
+    char *path; /* NULL: in memory */
+    char *tool;
+    int lock_fd;
+    struct entry *entries;
+    size_t count;
+};
+
+void cdc_offset_free(struct cdc_offset *offset)
+{
+    free(offset->pos);
+    free(offset->source);
+    free(offset->state);
+    memset(offset, 0, sizeof *offset);
+}
+
+/* -- reading ------------------------------------------------------------- */
+
+static int damaged(const char *path, const char *why, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "offset file \"%s\" is not usable: %s", path, why);
+    return cdc_error_hint(error, "restore it from a backup; removing it makes the tool begin again from the start");
+}
+
+/* The whole file, NUL-terminated; NULL with *missing set when there is none. */
+static char *read_file(const char *path, size_t *n, bool *missing, struct cdc_error *error)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    *missing = false;
+    if (fd < 0 && errno == ENOENT) {
+        *missing = true;
+        return NULL;
+    }
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_IO,
+                      "unable to open offset file \"%s\": %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    char *text = NULL;
+    if (!S_ISREG(status.st_mode) || (size_t)status.st_size > FILE_MAX_BYTES)
+        damaged(path, "it is no regular file of a sensible size", error);
+    else if ((text = malloc((size_t)status.st_size + 1)) == NULL)
+        cdc_error_memory(error);
+    size_t got = 0;
+    while (text != NULL && got < (size_t)status.st_size) {
+        ssize_t done = read(fd, text + got, (size_t)status.st_size - got);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0) {
+            cdc_error_set(error, CDC_EXIT_IO, "unable to read offset file \"%s\": %s", path,
+                          done < 0 ? strerror(errno) : "it shrank");
+            free(text);
+            text = NULL;
+        } else {
+            got += (size_t)done;
+        }
+    }
+    close(fd);
+    if (text != NULL)
+        text[got] = '\0';
+    *n = got;
+    return text;
+}
+
+/* The parsed root of an offset file; NULL on error or, with *missing, when there is no file. */
+static json_t *load(const char *path, bool *missing, struct cdc_error *error)
+{
+    json_error_t why;
+    size_t n;
+    char *text = read_file(path, &n, missing, error);
+
+    if (text == NULL)
+        return NULL;
+    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
+    free(text);
+    if (root == NULL) {
+        damaged(path, why.text, error);
+        return NULL;
+    }
+    const json_t *format = json_object_get(root, "format");
+    if (!json_is_integer(format) || !json_is_string(json_object_get(root, "tool")) ||
+        !json_is_object(json_object_get(root, "offsets")))
+        damaged(path, "it is not an offset file", error);
+    else if (json_integer_value(format) != FORMAT)
+        damaged(path, "it has another format version; a newer program wrote it", error);
+    else
+        return root;
+    json_decref(root);
+    return NULL;
+}
+
+static char *dump_object(const json_t *value)
+{
+    return json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+}
+
+static int entry_from_json(const char *path, json_t *value, struct cdc_offset *offset, struct cdc_error *error)
+{
+    const json_t *pos = json_object_get(value, "pos"), *seq = json_object_get(value, "seq"),
+                 *lines = json_object_get(value, "lines");
+
+    memset(offset, 0, sizeof *offset);
+    if (!json_is_string(pos) || !json_is_integer(seq) || json_integer_value(seq) < 0)
+        return damaged(path, "an entry lacks its pos or seq", error);
+    offset->pos = strdup(json_string_value(pos));
+    offset->seq = json_integer_value(seq);
+    offset->lines = json_is_integer(lines) ? (uint64_t)json_integer_value(lines) : 0;
+    offset->source = dump_object(json_object_get(value, "source"));
+    offset->state = dump_object(json_object_get(value, "state"));
+    return offset->pos != NULL ? 0 : cdc_error_memory(error);
+}
+
+int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offset, struct cdc_error *error)
+{
+    bool missing;
+    json_t *root = load(path, &missing, error);
+
+    if (root == NULL)
+        return missing ? 0 : -1;
+    json_t *value = json_object_get(json_object_get(root, "offsets"), name);
+    int result = value == NULL ? 0 : entry_from_json(path, value, offset, error) == 0 ? 1 : -1;
+    json_decref(root);
+    if (result == 1 && offset->pos[0] == '\0') {
+        cdc_offset_free(offset);
+        result = 0;
+    }
+    return result;
+}
+
+/* -- the own file ---------------------------------------------------------- */
+
+static int lock(struct cdc_offset_file *file, struct cdc_error *error)
+{
+    size_t size = strlen(file->path) + 6;
+    char *path = malloc(size);
+
+    if (path == NULL)
+        return cdc_error_memory(error);
+    snprintf(path, size, "%s.lock", file->path);
+    /* A file of its own: the offset file is replaced, and a lock goes with the inode. */
+    file->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int result = 0;
+    if (file->lock_fd < 0) {
+        result = cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_IO,
+                               "unable to open lock file \"%s\": %s", path, strerror(errno));
+    } else if (flock(file->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        result = errno == EWOULDBLOCK
+                     ? cdc_error_set(error, CDC_EXIT_TEMPORARY, "offset file \"%s\" is in use by another process",
+                                     file->path)
+                     : cdc_error_set(error, CDC_EXIT_IO, "unable to lock \"%s\": %s", path, strerror(errno));
+        cdc_error_hint(error, "another copy of this pipeline is running; stop it first, or let it work");
+    }
+    free(path);
+    return result;
+}
+
+static int read_entries(struct cdc_offset_file *file, json_t *root, struct cdc_error *error)
+{
+    const char *tool = json_string_value(json_object_get(root, "tool"));
+    const char *name;
+    json_t *value;
+
+    if (strcmp(tool, file->tool) != 0) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "offset file \"%s\" belongs to %s, not to %s", file->path, tool,
+                      file->tool);
+        return cdc_error_hint(error, "give each tool an offset file of its own");
+    }
+    json_object_foreach(json_object_get(root, "offsets"), name, value)
+    {
+        struct cdc_offset offset;
+        if (entry_from_json(file->path, value, &offset, error) != 0)
+            return -1;
+        int result = cdc_offset_file_set(file, name, &offset, error);
+        cdc_offset_free(&offset);
+        if (result != 0)
+            return -1;
+    }
+    return 0;
+}
+
+struct cdc_offset_file *cdc_offset_file_memory(const char *tool, struct cdc_error *error)
+{
+    struct cdc_offset_file *file = calloc(1, sizeof *file);
+    if (file == NULL || (file->tool = strdup(tool)) == NULL) {
+        free(file);
+        cdc_error_memory(error);
+        return NULL;
+    }
+    file->lock_fd = -1;
+    return file;
+}
+
+struct cdc_offset_file *cdc_offset_file_open(const char *path, const char *tool, struct cdc_error *error)
+{
+    bool missing = false;
+    int result = -1;
+    struct cdc_offset_file *file = cdc_offset_file_memory(tool, error);
+
+    if (file == NULL)
+        return NULL;
+    if ((file->path = strdup(path)) == NULL) {
+        cdc_error_memory(error);
+    } else if (lock(file, error) == 0) {
+        json_t *root = load(path, &missing, error);
+        if (root != NULL)
+            result = read_entries(file, root, error);
+        else if (missing)
+            result = cdc_offset_file_save(file, error);
+        json_decref(root);
+    }
+    if (result != 0) {
+        cdc_offset_file_free(file);
+        return NULL;
+    }
+    return file;
+}
+
+void cdc_offset_file_free(struct cdc_offset_file *file)
+{
+    if (file == NULL)
+        return;
+    for (size_t i = 0; i < file->count; i++) {
+        free(file->entries[i].name);
+        cdc_offset_free(&file->entries[i].offset);
+    }
+    if (file->lock_fd >= 0)
+        close(file->lock_fd);
+    free(file->entries);
+    free(file->tool);
+    free(file->path);
+    free(file);
+}
+
+static struct entry *find(const struct cdc_offset_file *file, const char *name)
+{
+    for (size_t i = 0; i < file->count; i++)
+        if (strcmp(file->entries[i].name, name) == 0)
+            return &file->entries[i];
+    return NULL;
+}
+
+const struct cdc_offset *cdc_offset_file_get(const struct cdc_offset_file *file, const char *name)
+{
+    const struct entry *entry = find(file, name);
+    return entry != NULL ? &entry->offset : NULL;
+}
+
+size_t cdc_offset_file_count(const struct cdc_offset_file *file)
+{
+    return file->count;
+}
+
+const char *cdc_offset_file_name(const struct cdc_offset_file *file, size_t index)
+{
+    return file->entries[index].name;
+}
+
+const char *cdc_offset_file_path(const struct cdc_offset_file *file)
+{
+    return file->path;
+}
+
+static struct entry *add(struct cdc_offset_file *file, const char *name)
+{
+    struct entry *entries = realloc(file->entries, (file->count + 1) * sizeof *entries);
+    if (entries == NULL)
+        return NULL;
+    file->entries = entries;
+    struct entry *entry = &entries[file->count];
+    memset(entry, 0, sizeof *entry);
+    entry->name = strdup(name);
+    entry->offset.pos = strdup("");
+    if (entry->name == NULL || entry->offset.pos == NULL) {
+        free(entry->name);
+        free(entry->offset.pos);
+        return NULL;
+    }
+    file->count++;
+    return entry;
+}
+
+/* Replaces *target by a copy of text; keeps it where text is NULL. */
+static bool replace(char **target, const char *text)
+{
+    if (text == NULL || text == *target)
+        return true;
+    char *copy = strdup(text);
+    if (copy == NULL)
+        return false;
+    free(*target);
+    *target = copy;
+    return true;
+}
+
+int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,
+                        struct cdc_error *error)
+{
+    struct entry *entry = find(file, name);
+
+    if (entry == NULL)
+        entry = add(file, name);
+    if (entry == NULL || !replace(&entry->offset.pos, offset->pos) || !replace(&entry->offset.source, offset->source) ||
+        !replace(&entry->offset.state, offset->state))
+        return cdc_error_memory(error);
+    entry->offset.seq = offset->seq;
+    entry->offset.lines = offset->lines;
+    return 0;
+}
+
+static json_t *entry_to_json(const struct cdc_offset *offset)
+{
+    json_t *value = json_pack("{s:s, s:I, s:I}", "pos", offset->pos, "seq", (json_int_t)offset->seq, "lines",
+                              (json_int_t)offset->lines);
+    if (value == NULL)
+        return NULL;
+    if (offset->source != NULL)
+        json_object_set_new(value, "source", json_loads(offset->source, 0, NULL));
+    if (offset->state != NULL)
+        json_object_set_new(value, "state", json_loads(offset->state, 0, NULL));
+    return value;
+}
+
+static json_t *to_json(const struct cdc_offset_file *file)
+{
+    char text[32];
+    time_t now = time(NULL);
+    struct tm utc;
+
+    gmtime_r(&now, &utc);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    json_t *offsets = json_object();
+    for (size_t i = 0; offsets != NULL && i < file->count; i++) {
+        if (json_object_set_new(offsets, file->entries[i].name, entry_to_json(&file->entries[i].offset)) != 0) {
+            json_decref(offsets);
+            return NULL;
+        }
+    }
+    return json_pack("{s:i, s:s, s:s, s:o}", "format", FORMAT, "tool", file->tool, "time", text, "offsets", offsets);
+}
+
+int cdc_offset_file_save(struct cdc_offset_file *file, struct cdc_error *error)
+{
+    if (file->path == NULL)
+        return 0;
+    json_t *root = to_json(file);
+    char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_decref(root);
+    if (text == NULL)
+        return cdc_error_set(error, CDC_EXIT_INTERNAL, "unable to write the offset as JSON");
+    size_t n = strlen(text);
+    text[n] = '\n'; /* instead of the NUL: one line */
+    int result = durable_replace(file->path, text, n + 1, 0600, true, error);
+    free(text);
+    return result;
+}
+
+char *cdc_state_path(const char *dir, const char *tool, const char *name)
+{
+    struct cdc_buf path = CDC_BUF_INIT;
+
+    cdc_buf_printf(&path, "%s/%s", dir, tool);
+    if (name != NULL) {
+        cdc_buf_byte(&path, '-');
+        /* A name may hold anything; the file's name may not hold a slash. */
+        for (const char *p = name; *p != '\0'; p++)
+            cdc_buf_byte(&path, *p == '/' ? '_' : *p);
+    }
+    cdc_buf_lit(&path, ".offset");
+    cdc_buf_byte(&path, '\0');
+    if (path.failed) {
+        cdc_buf_free(&path);
+        return NULL;
+    }
+    return path.data;
+}
