@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mysql-binlog: changes of MySQL and MariaDB tables as lines on stdout. */
+#include "connectors/mysql/mysql.h"
 #include "cmd/program/source.h"
-
-#include "connectors/mysql/source.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -44,10 +43,9 @@ static const struct cdc_option option_table[] = {
     {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
 };
 
-static struct binlog_value_style style_of(const struct values *v)
+static struct my_value_format style_of(const struct values *v)
 {
-    return (struct binlog_value_style){strcmp(v->common.int64, "string") == 0,
-                                       strcmp(v->common.decimal, "number") == 0};
+    return (struct my_value_format){strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0};
 }
 
 static const char *password(void)
@@ -56,7 +54,7 @@ static const char *password(void)
 }
 
 static int stream(struct program *program, const struct values *v, const char *url, const char *name,
-                  const struct binlog_patterns *patterns, struct source_positions *p, struct cdc_error *error)
+                  const struct my_patterns *patterns, struct source_positions *p, struct cdc_error *error)
 {
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     int resume = source_program_has_position(p, name, error);
@@ -70,7 +68,7 @@ static int stream(struct program *program, const struct values *v, const char *u
         free(xa_folder);
         return cdc_error_memory(error);
     }
-    const struct binlog_stream_settings stream_settings = {
+    const struct my_stream_settings stream_settings = {
         .connection = {.url = url, .defaults_file = v->defaults_file, .password = password(), .tool = program->name},
         .name = name,
         .include = patterns->include,
@@ -97,20 +95,20 @@ static int stream(struct program *program, const struct values *v, const char *u
                                                         .idle_exit = v->common.idle_exit,
                                                         .retry_max = v->common.retry_max,
                                                         .metrics_file = program->metrics_file};
-    struct binlog_stream *source = binlog_stream_new(&stream_settings, &metrics, &program->log, error);
-    int result = source ? cdc_source_run(&binlog_stream_ops, source, &source_settings, p->offsets, p->acks,
+    struct my_stream *source = my_stream_new(&stream_settings, &metrics, &program->log, error);
+    int result = source ? cdc_source_run(&my_stream_ops, source, &source_settings, p->offsets, p->acks,
                                          &program->control, &metrics, &program->log, error)
                         : -1;
     if (source)
         source_program_report(program, &metrics);
-    binlog_stream_free(source);
+    my_stream_free(source);
     free(xa_folder);
     free(schema_file);
     return result;
 }
 
 static int run_server(struct program *program, const struct values *v, const char *url, const char *name,
-                      const struct binlog_patterns *patterns, struct cdc_error *error)
+                      const struct my_patterns *patterns, struct cdc_error *error)
 {
     struct source_positions p;
     int result = source_program_open(program, &v->common, name, SOURCE_KEEP_IF_TOLD, &p, error);
@@ -121,23 +119,23 @@ static int run_server(struct program *program, const struct values *v, const cha
 }
 
 static int run_files(struct program *program, const struct values *v, const char *schema_from, const char *name,
-                     const struct binlog_patterns *patterns, struct cdc_error *error)
+                     const struct my_patterns *patterns, struct cdc_error *error)
 {
-    const struct binlog_connection_settings server = {
+    const struct my_session_settings server = {
         .url = schema_from, .defaults_file = v->defaults_file, .password = password(), .tool = program->name};
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
-    const struct binlog_file_settings settings = {.files = v->files.items,
-                                                  .n_files = v->files.count,
-                                                  .name = name,
-                                                  .include = patterns->include,
-                                                  .n_include = patterns->n_include,
-                                                  .exclude = patterns->exclude,
-                                                  .n_exclude = patterns->n_exclude,
-                                                  .style = style_of(v),
-                                                  .max_events = v->common.max_events,
-                                                  .output_fd = STDOUT_FILENO,
-                                                  .schema_from = schema_from ? &server : NULL};
-    int result = binlog_file_run(&settings, &program->control, &metrics, &program->log, error);
+    const struct my_file_settings settings = {.files = v->files.items,
+                                              .n_files = v->files.count,
+                                              .name = name,
+                                              .include = patterns->include,
+                                              .n_include = patterns->n_include,
+                                              .exclude = patterns->exclude,
+                                              .n_exclude = patterns->n_exclude,
+                                              .style = style_of(v),
+                                              .max_events = v->common.max_events,
+                                              .output_fd = STDOUT_FILENO,
+                                              .schema_from = schema_from ? &server : NULL};
+    int result = my_file_run(&settings, &program->control, &metrics, &program->log, error);
     source_program_report(program, &metrics);
     if (program->metrics_file &&
         cdc_metrics_save(program->metrics_file, &metrics, program->name, name, result == 0 ? error : NULL) < 0)
@@ -148,15 +146,15 @@ static int run_files(struct program *program, const struct values *v, const char
 /* Nothing of the server that tells the columns chooses tables or name. */
 static int run_all_files(struct program *program, const struct values *v, struct cdc_error *error)
 {
-    struct binlog_selection selection = {0};
+    struct my_selection selection = {0};
     const char *name = v->common.name ? v->common.name : "mysql";
     char *schema_from = v->schema_from ? source_program_copy_url(program, v->schema_from, error) : NULL;
     int result = v->schema_from && !schema_from
                      ? -1
-                     : binlog_select(&selection, &v->common.tables, &v->common.exclude, NULL, error);
+                     : my_selection_make(&selection, &v->common.tables, &v->common.exclude, NULL, error);
     if (result == 0)
         result = run_files(program, v, schema_from, name, &selection.patterns, error);
-    binlog_selection_free(&selection);
+    my_selection_free(&selection);
     if (schema_from)
         explicit_bzero(schema_from, strlen(schema_from));
     free(schema_from);
@@ -165,21 +163,21 @@ static int run_all_files(struct program *program, const struct values *v, struct
 
 static int run_url(struct program *program, const struct values *v, const char *text, struct cdc_error *error)
 {
-    struct binlog_url url;
-    struct binlog_selection selection = {0};
-    const struct binlog_connection_settings connection = {
+    struct my_url url;
+    struct my_selection selection = {0};
+    const struct my_session_settings connection = {
         .url = text, .defaults_file = v->defaults_file, .password = password(), .tool = program->name};
-    int result = binlog_url_parse(&url, text, error);
+    int result = my_url_parse(&url, text, error);
     if (result == 0)
-        result = binlog_select(&selection, &v->common.tables, &v->common.exclude, url.db, error);
+        result = my_selection_make(&selection, &v->common.tables, &v->common.exclude, url.db, error);
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
     if (result == 0 && v->check)
-        result = binlog_check(&connection, &selection.patterns, binlog_reader_id((uint32_t)v->server_id, name),
-                              &program->log, error);
+        result = my_check(&connection, &selection.patterns, my_replica_id((uint32_t)v->server_id, name), &program->log,
+                          error);
     else if (result == 0)
         result = run_server(program, v, text, name, &selection.patterns, error);
-    binlog_selection_free(&selection);
-    binlog_url_free(&url);
+    my_selection_free(&selection);
+    my_url_free(&url);
     return result;
 }
 

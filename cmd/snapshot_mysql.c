@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cdc-snapshot of MySQL and MariaDB. */
+#include "connectors/mysql/mysql.h"
 #include "cmd/snapshot_program.h"
-
-#include "connectors/mysql/source.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,7 @@
 
 struct context {
     struct program *program;
-    struct binlog_snapshot_settings settings;
+    struct my_snapshot_settings settings;
 };
 
 static int attempt(void *pointer, struct source_positions *positions, struct cdc_metrics *metrics,
@@ -18,8 +17,8 @@ static int attempt(void *pointer, struct source_positions *positions, struct cdc
 {
     struct context *context = pointer;
     struct program *program = context->program;
-    return binlog_snapshot_run(&context->settings, positions->offsets, positions->acks, &program->control, metrics,
-                               &program->log, error);
+    return my_snapshot_run(&context->settings, positions->offsets, positions->acks, &program->control, metrics,
+                           &program->log, error);
 }
 
 static int check_options(const struct snapshot_values *v, struct cdc_error *error)
@@ -32,7 +31,7 @@ static int check_options(const struct snapshot_values *v, struct cdc_error *erro
 }
 
 static int run_selected(struct program *program, const struct snapshot_values *v, const char *url, const char *name,
-                        const struct binlog_patterns *patterns, struct cdc_error *error)
+                        const struct my_patterns *patterns, struct cdc_error *error)
 {
     struct cdc_retry retry;
     struct context context = {
@@ -54,18 +53,18 @@ static int run_selected(struct program *program, const struct snapshot_values *v
 
 static int run(struct program *program, const struct snapshot_values *v, const char *text, struct cdc_error *error)
 {
-    struct binlog_url url;
-    struct binlog_selection selection = {0};
+    struct my_url url;
+    struct my_selection selection = {0};
     if (check_options(v, error) < 0)
         return -1;
-    int result = binlog_url_parse(&url, text, error);
+    int result = my_url_parse(&url, text, error);
     if (result == 0)
-        result = binlog_select(&selection, &v->common.tables, &v->common.exclude, url.db, error);
+        result = my_selection_make(&selection, &v->common.tables, &v->common.exclude, url.db, error);
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
     if (result == 0)
         result = run_selected(program, v, text, name, &selection.patterns, error);
-    binlog_selection_free(&selection);
-    binlog_url_free(&url);
+    my_selection_free(&selection);
+    my_url_free(&url);
     return result;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* --check: what would make the pipe stop or lose rows, each finding with its cure. */
-#include "connectors/mysql/source.h"
+#include "connectors/mysql/mysql.h"
+#include "connectors/mysql/session/session.h"
+#include "connectors/mysql/value/flavor.h"
 
 #include <cdc/pattern.h>
 #include <stdlib.h>
@@ -11,11 +13,11 @@
 #define NATIVE_CASCADES 90600 /* from this MySQL on, the rows that cascades change are logged */
 
 struct check {
-    const struct binlog_patterns *patterns;
+    const struct my_patterns *patterns;
     const struct cdc_log *log;
     MYSQL *mysql;
-    struct binlog_server server;
-    uint32_t reader_id;
+    struct my_server server;
+    uint32_t replica_id;
     int problems; /* that stop the pipe or lose rows */
 };
 
@@ -29,7 +31,7 @@ static void problem(struct check *check, const char *text, const char *cure)
 static MYSQL_RES *ask(struct check *check, const char *sql)
 {
     struct cdc_error error = {0};
-    MYSQL_RES *result = binlog_query(check->mysql, sql, "cannot check", &error);
+    MYSQL_RES *result = my_session_query(check->mysql, sql, "cannot check", &error);
     if (result)
         return result;
     check->problems++;
@@ -73,7 +75,7 @@ static const struct setting settings[] = {
 static void check_setting(struct check *check, const struct setting *setting)
 {
     struct cdc_error error = {0};
-    char *value = binlog_server_variable(check->mysql, setting->name, &error);
+    char *value = my_server_variable(check->mysql, setting->name, &error);
     if (!value) {
         problem(check, error.text, "see the message");
         return;
@@ -92,7 +94,7 @@ static void check_setting(struct check *check, const struct setting *setting)
 static int64_t number_of(struct check *check, const char *name)
 {
     struct cdc_error error = {0};
-    char *value = binlog_server_variable(check->mysql, name, &error);
+    char *value = my_server_variable(check->mysql, name, &error);
     int64_t number = value && *value ? (int64_t)strtod(value, NULL) : -1;
     free(value);
     return number;
@@ -115,7 +117,7 @@ static void check_retention(struct check *check)
 
 static void check_filters(struct check *check)
 {
-    bool renamed = check->server.flavor == BINLOG_MYSQL && check->server.version >= 80200;
+    bool renamed = check->server.flavor == MY_FLAVOR_MYSQL && check->server.version >= 80200;
     MYSQL_RES *result = ask(check, renamed ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS");
     MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
     if (row && mysql_num_fields(result) >= 4 && ((row[2] && *row[2]) || (row[3] && *row[3])))
@@ -127,15 +129,16 @@ static void check_filters(struct check *check)
 /* A replica logs what it replicates only when told so. */
 static void check_replica(struct check *check)
 {
-    bool renamed = check->server.flavor == BINLOG_MYSQL && check->server.version >= 80022;
+    bool renamed = check->server.flavor == MY_FLAVOR_MYSQL && check->server.version >= 80022;
     struct cdc_error error = {0};
-    MYSQL_RES *result = binlog_query(check->mysql, renamed ? "SHOW REPLICA STATUS" : "SHOW SLAVE STATUS", "", &error);
+    MYSQL_RES *result =
+        my_session_query(check->mysql, renamed ? "SHOW REPLICA STATUS" : "SHOW SLAVE STATUS", "", &error);
     bool replica = result && mysql_num_rows(result) > 0;
     mysql_free_result(result);
-    char *logged = binlog_server_variable(check->mysql, "log_slave_updates", &error);
+    char *logged = my_server_variable(check->mysql, "log_slave_updates", &error);
     if (logged && !*logged) {
         free(logged);
-        logged = binlog_server_variable(check->mysql, "log_replica_updates", &error);
+        logged = my_server_variable(check->mysql, "log_replica_updates", &error);
     }
     if (replica && logged && strcasecmp(logged, "ON") != 0)
         problem(check, "the server is a replica and does not log what it replicates",
@@ -149,8 +152,8 @@ static void check_partial_json(struct check *check)
     static const char cure[] =
         "SET GLOBAL binlog_row_value_options = ''; and in the configuration; sessions must reconnect";
     struct cdc_error error = {0};
-    char *options = binlog_server_variable(check->mysql, "binlog_row_value_options", &error);
-    char *image = binlog_server_variable(check->mysql, "binlog_row_image", &error);
+    char *options = my_server_variable(check->mysql, "binlog_row_value_options", &error);
+    char *image = my_server_variable(check->mysql, "binlog_row_image", &error);
     if (options && image && strstr(options, "PARTIAL_JSON")) {
         if (strcasecmp(image, "FULL") != 0)
             problem(check,
@@ -171,30 +174,30 @@ static void check_partial_json(struct check *check)
  * are not listed anywhere with their number. */
 static void check_reader_id(struct check *check)
 {
-    bool renamed = check->server.flavor == BINLOG_MYSQL && check->server.version >= 80022;
+    bool renamed = check->server.flavor == MY_FLAVOR_MYSQL && check->server.version >= 80022;
     struct cdc_error error = {0};
     int listed = 0, same = 0;
-    uint32_t another = (check->reader_id ^ UINT32_C(0x10000)) | 1;
-    if (number_of(check, "server_id") == (int64_t)check->reader_id)
+    uint32_t another = (check->replica_id ^ UINT32_C(0x10000)) | 1;
+    if (number_of(check, "server_id") == (int64_t)check->replica_id)
         cdc_log(check->log, CDC_LOG_WARNING, "the server itself has server_id %u (hint: --server-id %u)",
-                check->reader_id, another);
-    MYSQL_RES *result = binlog_query(check->mysql, renamed ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS",
-                                     "cannot ask for the replicas' server_id", &error);
+                check->replica_id, another);
+    MYSQL_RES *result = my_session_query(check->mysql, renamed ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS",
+                                         "cannot ask for the replicas' server_id", &error);
     for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL; listed++)
-        same += row[0] && strtoul(row[0], NULL, 10) == check->reader_id;
+        same += row[0] && strtoul(row[0], NULL, 10) == check->replica_id;
     if (!result)
         cdc_log(check->log, CDC_LOG_INFO, "%s (hint: GRANT REPLICATION %s ON *.* TO the user)", error.text,
-                check->server.flavor == BINLOG_MARIADB ? "MASTER ADMIN" : "SLAVE");
+                check->server.flavor == MY_FLAVOR_MARIADB ? "MASTER ADMIN" : "SLAVE");
     else if (same > 0) {
         check->problems++;
         cdc_log(check->log, CDC_LOG_ERROR,
                 "a replica of the server has server_id %u: of two the server sends the older away (hint: --server-id "
                 "%u, or another that SHOW %s does not list)",
-                check->reader_id, another, renamed ? "REPLICAS" : "SLAVE HOSTS");
+                check->replica_id, another, renamed ? "REPLICAS" : "SLAVE HOSTS");
     } else
         cdc_log(check->log, CDC_LOG_INFO,
                 "ok: none of %d replicas has server_id %u; readers that do not register are not listed", listed,
-                check->reader_id);
+                check->replica_id);
     mysql_free_result(result);
 }
 
@@ -212,7 +215,7 @@ static bool granted(char *const *grants, size_t n, const char *a, const char *b)
 
 static void check_grants(struct check *check, char *const *grants, size_t n)
 {
-    bool mariadb = check->server.flavor == BINLOG_MARIADB;
+    bool mariadb = check->server.flavor == MY_FLAVOR_MARIADB;
     const char *cure = mariadb ? "GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT ON *.* TO the user"
                                : "GRANT REPLICATION SLAVE, REPLICATION CLIENT, SELECT ON *.* TO the user";
     if (!granted(grants, n, "REPLICATION SLAVE", "REPLICATION REPLICA"))
@@ -246,7 +249,7 @@ static void check_privileges(struct check *check)
 
 /* -- tables ------------------------------------------------------------------------------ */
 
-static bool is_selected(const struct binlog_patterns *patterns, const char *db, const char *table)
+static bool is_selected(const struct my_patterns *patterns, const char *db, const char *table)
 {
     return db && table &&
            cdc_table_selected(patterns->include, patterns->n_include, patterns->exclude, patterns->n_exclude,
@@ -260,11 +263,11 @@ static char *create_statement(MYSQL *mysql, const char *db, const char *table)
     struct cdc_buf sql = CDC_BUF_INIT;
     struct cdc_error ignored = {0};
     cdc_buf_lit(&sql, "SHOW CREATE TABLE ");
-    binlog_append_identifier(&sql, db);
+    my_session_append_identifier(&sql, db);
     cdc_buf_byte(&sql, '.');
-    binlog_append_identifier(&sql, table);
+    my_session_append_identifier(&sql, table);
     cdc_buf_byte(&sql, '\0');
-    MYSQL_RES *result = sql.failed ? NULL : binlog_query(mysql, sql.data, "", &ignored);
+    MYSQL_RES *result = sql.failed ? NULL : my_session_query(mysql, sql.data, "", &ignored);
     MYSQL_ROW row = result && mysql_num_fields(result) >= 2 ? mysql_fetch_row(result) : NULL;
     char *text = row && row[1] ? strdup(row[1]) : NULL;
     mysql_free_result(result);
@@ -284,15 +287,16 @@ static char *cascade_in(char *text)
 }
 
 /* The number of tables that have one, or -1. */
-static int list_cascades(MYSQL *mysql, const struct binlog_server *server, const struct binlog_patterns *patterns,
+static int list_cascades(MYSQL *mysql, const struct my_server *server, const struct my_patterns *patterns,
                          const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error)
 {
-    if (server->flavor == BINLOG_MYSQL && server->version >= NATIVE_CASCADES)
+    if (server->flavor == MY_FLAVOR_MYSQL && server->version >= NATIVE_CASCADES)
         return 0;
-    MYSQL_RES *result = binlog_query(mysql,
-                                     "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE "
-                                     "IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1, 2",
-                                     "cannot list the tables", error);
+    MYSQL_RES *result =
+        my_session_query(mysql,
+                         "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE "
+                         "IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1, 2",
+                         "cannot list the tables", error);
     if (!result)
         return -1;
     int n = 0;
@@ -311,8 +315,8 @@ static int list_cascades(MYSQL *mysql, const struct binlog_server *server, const
     return n;
 }
 
-int binlog_warn_of_cascades(MYSQL *mysql, const struct binlog_server *server, const struct binlog_patterns *patterns,
-                            const struct cdc_log *log, struct cdc_error *error)
+int my_warn_of_cascades(MYSQL *mysql, const struct my_server *server, const struct my_patterns *patterns,
+                        const struct cdc_log *log, struct cdc_error *error)
 {
     return list_cascades(mysql, server, patterns, log, CDC_LOG_WARNING, error) < 0 ? -1 : 0;
 }
@@ -356,7 +360,7 @@ static void check_keys(struct check *check)
 /* MariaDB: changes of such a table, which -T cannot leave out, are logged as statements. */
 static void check_versions(struct check *check)
 {
-    if (check->server.flavor != BINLOG_MARIADB)
+    if (check->server.flavor != MY_FLAVOR_MARIADB)
         return;
     MYSQL_RES *result = ask(check, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.COLUMNS WHERE "
                                    "GENERATION_EXPRESSION = 'ROW END' AND DATA_TYPE = 'bigint' ORDER BY 1, 2");
@@ -387,15 +391,15 @@ static void check_all(struct check *check)
     check_keys(check);
 }
 
-int binlog_check(const struct binlog_connection_settings *connection, const struct binlog_patterns *patterns,
-                 uint32_t reader_id, const struct cdc_log *log, struct cdc_error *error)
+int my_check(const struct my_session_settings *connection, const struct my_patterns *patterns, uint32_t replica_id,
+             const struct cdc_log *log, struct cdc_error *error)
 {
-    struct check check = {.patterns = patterns, .log = log, .reader_id = reader_id};
+    struct check check = {.patterns = patterns, .log = log, .replica_id = replica_id};
     struct cdc_error unreadable = {0};
-    check.mysql = binlog_connect(connection, error);
+    check.mysql = my_session_connect(connection, error);
     if (!check.mysql)
         return -1;
-    (void)binlog_server_read(check.mysql, &check.server, &unreadable); /* what is wrong is found below, by name */
+    (void)my_server_read(check.mysql, &check.server, &unreadable); /* what is wrong is found below, by name */
     check_all(&check);
     mysql_close(check.mysql);
     if (check.problems == 0)

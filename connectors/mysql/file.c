@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Files of the binary log, without a server. */
+#include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/event/coord.h"
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/payload.h"
+#include "connectors/mysql/mysql.h"
 #include "connectors/mysql/schema/files.h"
+#include "connectors/mysql/session/session.h"
+#include "connectors/mysql/value/column.h"
 
+#include <cdc/bytes.h>
 #include <cdc/line.h>
 #include <cdc/retry.h>
 #include <errno.h>
@@ -20,13 +30,13 @@
 static const uint8_t magic[4] = {0xFE, 'b', 'i', 'n'};
 
 struct reading {
-    const struct binlog_file_settings *settings;
+    const struct my_file_settings *settings;
     struct cdc_control *control;
     struct cdc_metrics *metrics;
     const struct cdc_log *log;
-    struct binlog_decoder *decoder;
+    struct my_decoder *decoder;
     struct cdc_writer *writer;
-    struct binlog_file_schema *schema; /* NULL: no server is asked */
+    struct my_files_schema *schema; /* NULL: no server is asked */
     const char *path;
     size_t file; /* which of the settings */
     int fd;
@@ -35,10 +45,10 @@ struct reading {
     bool end;
 };
 
-static int at_place(struct reading *reading, struct cdc_error *error)
+static int at_coord(struct reading *reading, struct cdc_error *error)
 {
     return cdc_error_prefix(error, "file %.400s at %llu", reading->path,
-                            (unsigned long long)binlog_place(reading->decoder)->position);
+                            (unsigned long long)my_decoder_coord(reading->decoder)->position);
 }
 
 /* At least n bytes in the buffer: 1; 0 at the end of the file; -1. */
@@ -88,7 +98,7 @@ static int cut(struct reading *reading, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_DATA, "the file ends inside an event");
     cdc_error_hint(error, "it is cut off, or still being written");
-    return at_place(reading, error);
+    return at_coord(reading, error);
 }
 
 /* The next n bytes; they count as taken, and stay until the next call. */
@@ -109,27 +119,27 @@ static int decode_event(struct reading *reading, size_t n, size_t part, struct c
 {
     struct cdc_buf *out = cdc_writer_buf(reading->writer);
     const uint8_t *data = take(reading, part, error);
-    int more = data ? binlog_decode(reading->decoder, data, part, out, error) : -1;
+    int more = data ? my_decoder_take(reading->decoder, data, part, out, error) : -1;
     while (more > 0) {
-        more = binlog_decode_more(reading->decoder, out, error);
-        if (more == BINLOG_WANTS) {
+        more = my_decoder_more(reading->decoder, out, error);
+        if (more == MY_PAYLOAD_WANTS) {
             n -= part;
-            part = n < BINLOG_PART ? n : BINLOG_PART;
+            part = n < MY_DECODER_PART ? n : MY_DECODER_PART;
             data = take(reading, part, error);
-            more = data ? binlog_decode_part(reading->decoder, data, part, error) : -1;
+            more = data ? my_decoder_take_part(reading->decoder, data, part, error) : -1;
         }
         if (more > 0 && flush(reading, error) < 0)
             return -1;
     }
     if (more < 0)
-        return data ? at_place(reading, error) : -1;
+        return data ? at_coord(reading, error) : -1;
     return out->failed ? cdc_error_memory(error) : flush(reading, error);
 }
 
 static bool is_done(const struct reading *reading)
 {
-    const struct binlog_counts *counts = binlog_counts(reading->decoder);
-    bool between = !binlog_in_transaction(reading->decoder);
+    const struct my_counts *counts = my_decoder_counts(reading->decoder);
+    bool between = !my_decoder_in_transaction(reading->decoder);
     return reading->control->stop >= 2 || (reading->control->stop && between) ||
            (reading->settings->max_events > 0 && between && counts->changes >= (uint64_t)reading->settings->max_events);
 }
@@ -137,30 +147,30 @@ static bool is_done(const struct reading *reading)
 static int read_events(struct reading *reading, struct cdc_error *error)
 {
     while (!is_done(reading)) {
-        int got = need(reading, BINLOG_HEADER_SIZE, error);
+        int got = need(reading, MY_EVENT_HEADER_SIZE, error);
         if (got < 0)
             return -1;
         if (got == 0)
             return reading->buf.len == reading->at ? 0 : cut(reading, error);
         const uint8_t *p = (const uint8_t *)reading->buf.data + reading->at;
         size_t n = (size_t)p[9] | (size_t)p[10] << 8 | (size_t)p[11] << 16 | (size_t)p[12] << 24;
-        if (n < BINLOG_HEADER_SIZE || n > EVENT_MAX) {
+        if (n < MY_EVENT_HEADER_SIZE || n > EVENT_MAX) {
             cdc_error_set(error, CDC_EXIT_DATA, "an event claims to be %zu bytes long", n);
-            return at_place(reading, error);
+            return at_coord(reading, error);
         }
-        bool in_parts = p[4] == BINLOG_TRANSACTION_PAYLOAD && n > BINLOG_PART;
-        if (decode_event(reading, n, in_parts ? BINLOG_PART : n, error) < 0)
+        bool in_parts = p[4] == MY_EVENT_TRANSACTION_PAYLOAD && n > MY_DECODER_PART;
+        if (decode_event(reading, n, in_parts ? MY_DECODER_PART : n, error) < 0)
             return -1;
     }
     return 0;
 }
 
 /* The name in the positions is the file's, as the server would say it. */
-static void name_place(const char *path, struct binlog_place *place)
+static void name_coord(const char *path, struct my_coord *coord)
 {
     const char *slash = strrchr(path, '/');
-    snprintf(place->file, sizeof place->file, "%s", slash ? slash + 1 : path);
-    place->position = sizeof magic;
+    snprintf(coord->file, sizeof coord->file, "%s", slash ? slash + 1 : path);
+    coord->position = sizeof magic;
 }
 
 static int read_magic(struct reading *reading, struct cdc_error *error)
@@ -178,21 +188,21 @@ static int read_magic(struct reading *reading, struct cdc_error *error)
 
 static int read_file(struct reading *reading, const char *path, struct cdc_error *error)
 {
-    struct binlog_place place = {"", 0};
+    struct my_coord coord = {"", 0};
     struct cdc_buf gtids = CDC_BUF_INIT;
     uint64_t number = 0;
-    const struct cdc_offset *boundary = binlog_boundary(reading->decoder);
+    const struct cdc_offset *boundary = my_decoder_boundary(reading->decoder);
     reading->path = path;
     reading->at = reading->buf.len = 0;
     reading->end = false;
-    name_place(path, &place);
+    name_coord(path, &coord);
     if (boundary)
         number = (uint64_t)boundary->seq;
-    binlog_gtid_set_append(&gtids, binlog_gtids(reading->decoder));
+    my_gtid_set_append(&gtids, my_decoder_gtids(reading->decoder));
     cdc_buf_byte(&gtids, '\0');
     int result = gtids.failed ? cdc_error_memory(error) : 0;
     if (result == 0)
-        result = binlog_decoder_start(reading->decoder, number, gtids.data, &place, error);
+        result = my_decoder_start(reading->decoder, number, gtids.data, &coord, error);
     cdc_buf_free(&gtids);
     reading->fd = result == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (reading->fd < 0)
@@ -204,34 +214,34 @@ static int read_file(struct reading *reading, const char *path, struct cdc_error
 }
 
 /* One event of the file at that offset, for look_ahead: 1; 0: there is no whole one. */
-static int visit_event(struct reading *reading, off_t *offset, struct cdc_buf *event, binlog_visit *visit,
+static int visit_event(struct reading *reading, off_t *offset, struct cdc_buf *event, my_log_visit *visit,
                        void *visitor, struct cdc_error *error)
 {
-    uint8_t head[BINLOG_HEADER_SIZE];
-    struct binlog_header header = {0};
-    struct binlog_reader body = {0};
+    uint8_t head[MY_EVENT_HEADER_SIZE];
+    struct my_event_header header = {0};
+    struct cdc_bytes body = {0};
     if (pread(reading->fd, head, sizeof head, *offset) != (ssize_t)sizeof head)
         return 0;
     size_t n = (size_t)head[9] | (size_t)head[10] << 8 | (size_t)head[11] << 16 | (size_t)head[12] << 24;
     header.type = head[4];
-    if (n < BINLOG_HEADER_SIZE || n > EVENT_MAX)
+    if (n < MY_EVENT_HEADER_SIZE || n > EVENT_MAX)
         return 0;
-    if (header.type == BINLOG_QUERY || header.type == BINLOG_MARIADB_QUERY_COMPRESSED) {
+    if (header.type == MY_EVENT_QUERY || header.type == MY_EVENT_MARIADB_QUERY_COMPRESSED) {
         event->len = 0;
         if (!cdc_buf_room(event, n))
             return cdc_error_memory(error);
         if (pread(reading->fd, event->data, n, *offset) != (ssize_t)n)
             return 0;
-        if (binlog_decoder_body(reading->decoder, (const uint8_t *)event->data, n, &header, &body, error) < 0)
-            return at_place(reading, error);
+        if (my_decoder_body(reading->decoder, (const uint8_t *)event->data, n, &header, &body, error) < 0)
+            return at_coord(reading, error);
     }
     *offset += (off_t)n;
-    int result = visit(visitor, &header, body, binlog_place(reading->decoder), error);
+    int result = visit(visitor, &header, body, my_decoder_coord(reading->decoder), error);
     return result == 0 ? 1 : result < 0 ? -1 : 0;
 }
 
-static int look_ahead(void *context, const struct binlog_place *from, uint64_t bytes, binlog_visit *visit,
-                      void *visitor, struct cdc_error *error)
+static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes, my_log_visit *visit, void *visitor,
+                      struct cdc_error *error)
 {
     struct reading *reading = context;
     struct cdc_buf event = CDC_BUF_INIT;
@@ -245,50 +255,49 @@ static int look_ahead(void *context, const struct binlog_place *from, uint64_t b
     return result;
 }
 
-static int describe(void *context, struct binlog_table *table, const struct binlog_place *place,
-                    struct cdc_error *error)
+static int describe(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error)
 {
     struct reading *reading = context;
-    (void)place;
+    (void)coord;
     if (table->has_names || !reading->schema)
         return 0;
     off_t offset = lseek(reading->fd, 0, SEEK_CUR) - (off_t)(reading->buf.len - reading->at);
-    return binlog_file_schema_complete(reading->schema, binlog_decoder_flavor(reading->decoder), reading->file,
-                                       (uint64_t)offset, table, error);
+    return my_files_schema_complete(reading->schema, my_decoder_flavor(reading->decoder), reading->file,
+                                    (uint64_t)offset, table, error);
 }
 
 static int open_schema(struct reading *reading, struct cdc_error *error)
 {
-    const struct binlog_file_settings *settings = reading->settings;
+    const struct my_file_settings *settings = reading->settings;
     if (!settings->schema_from)
         return 0;
-    reading->schema = binlog_file_schema_new(settings->schema_from, settings->files, settings->n_files, error);
+    reading->schema = my_files_schema_new(settings->schema_from, settings->files, settings->n_files, error);
     return reading->schema ? 0 : -1;
 }
 
-static void left_out(void *context, const struct binlog_table *table, const struct binlog_column *column)
+static void omitted(void *context, const struct my_table *table, const struct my_column *column)
 {
     const struct reading *reading = context;
-    binlog_warn_left_out(reading->log, table, column);
+    my_catalog_warn_omitted(reading->log, table, column);
 }
 
-int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_control *control,
-                    struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error)
+int my_file_run(const struct my_file_settings *settings, struct cdc_control *control, struct cdc_metrics *metrics,
+                const struct cdc_log *log, struct cdc_error *error)
 {
     struct reading reading = {.settings = settings, .control = control, .metrics = metrics, .log = log, .fd = -1};
-    const struct binlog_decoder_settings decoder_settings = {.pipeline = settings->name,
-                                                             .style = settings->style,
-                                                             .include = settings->include,
-                                                             .n_include = settings->n_include,
-                                                             .exclude = settings->exclude,
-                                                             .n_exclude = settings->n_exclude,
-                                                             .describe = describe,
-                                                             .look_ahead = look_ahead,
-                                                             .left_out = left_out,
-                                                             .context = &reading};
+    const struct my_decoder_settings decoder_settings = {.pipeline = settings->name,
+                                                         .style = settings->style,
+                                                         .include = settings->include,
+                                                         .n_include = settings->n_include,
+                                                         .exclude = settings->exclude,
+                                                         .n_exclude = settings->n_exclude,
+                                                         .describe = describe,
+                                                         .look_ahead = look_ahead,
+                                                         .omitted = omitted,
+                                                         .context = &reading};
     int result = -1;
     if (open_schema(&reading, error) == 0)
-        reading.decoder = binlog_decoder_new(&decoder_settings, error);
+        reading.decoder = my_decoder_new(&decoder_settings, error);
     reading.writer = reading.decoder ? cdc_writer_new(settings->output_fd, error) : NULL;
     if (reading.writer)
         result = 0;
@@ -298,18 +307,18 @@ int binlog_file_run(const struct binlog_file_settings *settings, struct cdc_cont
         struct cdc_error ignored = {0};
         if (finish(&reading, result == 0 ? error : &ignored) < 0) /* what came before a fault is good */
             result = -1;
-        const struct binlog_counts *counts = binlog_counts(reading.decoder);
+        const struct my_counts *counts = my_decoder_counts(reading.decoder);
         metrics->changes = counts->changes;
         metrics->commits = counts->commits;
         metrics->lines_out = counts->lines;
         metrics->unconvertible = counts->unconvertible;
         metrics->bytes_out = cdc_writer_written(reading.writer);
-        if (result == 0 && binlog_in_transaction(reading.decoder))
+        if (result == 0 && my_decoder_in_transaction(reading.decoder))
             cdc_log(log, CDC_LOG_WARNING, "the last transaction in the files has no end");
     }
     cdc_writer_free(reading.writer);
-    binlog_decoder_free(reading.decoder);
-    binlog_file_schema_free(reading.schema);
+    my_decoder_free(reading.decoder);
+    my_files_schema_free(reading.schema);
     cdc_buf_free(&reading.buf);
     return result;
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as a DECIMAL of any precision and scale: the digits are those of the column, and packed again they give the same
  * bytes, or others of the same number (a zero has two signs in bytes that no server writes). */
+#include "connectors/mysql/value/column.h"
+#include "connectors/mysql/value/flavor.h"
 #include "connectors/mysql/value/internal.h"
+#include "connectors/mysql/value/value.h"
 #include "tests/fuzz/fuzz.h"
 
+#include <cdc/bytes.h>
 #include <cdc/json.h>
 #include <stdlib.h>
 
@@ -29,7 +33,7 @@ static size_t pack_group(uint8_t *to, const char *digits, unsigned n)
 /* The other way, written on its own: text to bytes. */
 static size_t pack(uint8_t *to, const char *text, size_t n, unsigned precision, unsigned scale)
 {
-    char digits[2 * BINLOG_DECIMAL_DIGITS];
+    char digits[2 * MY_DECIMAL_DIGITS];
     bool negative = text[0] == '-';
     const char *point = memchr(text, '.', n), *end = point != NULL ? point : text + n;
     unsigned whole = precision - scale, written = (unsigned)(end - text) - negative;
@@ -53,15 +57,15 @@ static size_t pack(uint8_t *to, const char *text, size_t n, unsigned precision, 
     return size;
 }
 
-static void check_value(const struct binlog_column *column, uint8_t style_bits, const char *text, size_t n,
+static void check_value(const struct my_column *column, uint8_t style_bits, const char *text, size_t n,
                         const uint8_t *bytes, size_t size)
 {
-    struct binlog_value_style style = {style_bits & 1, style_bits & 2};
-    struct binlog_reader reader = {bytes, bytes + size, false};
+    struct my_value_format style = {style_bits & 1, style_bits & 2};
+    struct cdc_bytes reader = {bytes, bytes + size, false};
     struct cdc_buf out = CDC_BUF_INIT;
     struct cdc_error error = {0};
     uint64_t unconvertible = 0;
-    int result = binlog_value_append(&out, column, &reader, &style, &unconvertible, &error);
+    int result = my_value_append(&out, column, &reader, &style, &unconvertible, &error);
     expect(result == 0 ? n != 0 && reader.p == reader.end : n == 0 && error.status != 0);
     if (result == 0 && !out.failed) {
         size_t quote = style.decimal_as_number ? 0 : 1;
@@ -73,21 +77,21 @@ static void check_value(const struct binlog_column *column, uint8_t style_bits, 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char text[BINLOG_DECIMAL_DIGITS + 3];
-    uint8_t packed[BINLOG_DECIMAL_DIGITS];
-    struct binlog_column column = {.type = BINLOG_TYPE_DECIMAL};
+    char text[MY_DECIMAL_DIGITS + 3];
+    uint8_t packed[MY_DECIMAL_DIGITS];
+    struct my_column column = {.type = MY_TYPE_DECIMAL};
     struct cdc_error error = {0};
     if (size < 3)
         return 0;
     unsigned precision = data[0] % 80, scale = data[1] % 45;
-    size_t bytes = binlog_decimal_size(precision, scale);
+    size_t bytes = my_decimal_size(precision, scale);
     column.metadata = (uint16_t)(precision | scale << 8);
-    bool settled = binlog_column_settle(&column, BINLOG_MYSQL, &error) == 0;
+    bool settled = my_column_settle(&column, MY_FLAVOR_MYSQL, &error) == 0;
     expect(settled == (bytes != 0));
     if (bytes == 0 || size - 3 < bytes)
         return 0;
     uint8_t *copy = exact_copy(data + 3, bytes);
-    size_t n = binlog_decimal_text(text, copy, precision, scale);
+    size_t n = my_decimal_text(text, copy, precision, scale);
     if (n != 0)
         expect(pack(packed, text, n, precision, scale) == bytes && memcmp(packed, copy, bytes) == 0);
     check_value(&column, data[2], text, n, copy, bytes);

@@ -3,6 +3,10 @@
  * server and how values are written; each event is its type, two bytes of length, and a body. Whatever comes out must be
  * whole, valid lines whose positions rise. */
 #include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/event/coord.h"
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/value/flavor.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <cdc/event.h>
@@ -49,8 +53,7 @@ static void check_lines(struct cdc_buf *out)
 }
 
 /* Names and a key, where the log tells none. */
-static int describe(void *context, struct binlog_table *table, const struct binlog_place *place,
-                    struct cdc_error *error)
+static int describe(void *context, struct my_table *table, const struct my_coord *place, struct cdc_error *error)
 {
     (void)context, (void)place, (void)error;
     for (size_t i = 0; i < table->n_columns; i++) {
@@ -70,18 +73,18 @@ static void put_u32(uint8_t *p, size_t value)
         p[i] = (uint8_t)(value >> 8 * i);
 }
 
-static int decode(struct binlog_decoder *decoder, const uint8_t *event, size_t n, struct cdc_buf *out)
+static int decode(struct my_decoder *decoder, const uint8_t *event, size_t n, struct cdc_buf *out)
 {
     struct cdc_error error = {0};
-    int more = binlog_decode(decoder, event, n, out, &error);
+    int more = my_decoder_take(decoder, event, n, out, &error);
     for (int i = 0; more > 0 && i < EVENTS_MAX && out->len < OUT_MAX; i++)
-        more = binlog_decode_more(decoder, out, &error);
+        more = my_decoder_more(decoder, out, &error);
     expect(more >= 0 || error.status != 0);
     check_lines(out);
     return more == 0 ? 0 : -1;
 }
 
-static void events(struct binlog_decoder *decoder, const uint8_t *data, size_t size)
+static void events(struct my_decoder *decoder, const uint8_t *data, size_t size)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     size_t position = 4;
@@ -90,19 +93,19 @@ static void events(struct binlog_decoder *decoder, const uint8_t *data, size_t s
         uint8_t type = data[0];
         size_t n = (size_t)data[1] | (size_t)data[2] << 8;
         n = n > size - 3 ? size - 3 : n;
-        uint8_t *event = calloc(1, BINLOG_HEADER_SIZE + n); /* its own: a read beyond it is seen */
+        uint8_t *event = calloc(1, MY_EVENT_HEADER_SIZE + n); /* its own: a read beyond it is seen */
         if (event == NULL)
             break;
         event[4] = type;
         event[5] = 1;
         put_u32(event, 1700000000);
-        put_u32(event + 9, BINLOG_HEADER_SIZE + n);
-        put_u32(event + 13, position += BINLOG_HEADER_SIZE + n);
-        memcpy(event + BINLOG_HEADER_SIZE, data + 3, n);
+        put_u32(event + 9, MY_EVENT_HEADER_SIZE + n);
+        put_u32(event + 13, position += MY_EVENT_HEADER_SIZE + n);
+        memcpy(event + MY_EVENT_HEADER_SIZE, data + 3, n);
         if (type != HEARTBEAT) {
-            result = decode(decoder, event, BINLOG_HEADER_SIZE + n, &out);
-        } else if (!binlog_in_transaction(decoder)) {
-            binlog_heartbeat(decoder, 1, &out);
+            result = decode(decoder, event, MY_EVENT_HEADER_SIZE + n, &out);
+        } else if (!my_decoder_in_transaction(decoder)) {
+            my_decoder_heartbeat(decoder, 1, &out);
             check_lines(&out);
         }
         free(event);
@@ -116,16 +119,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    struct binlog_decoder_settings settings = {.pipeline = "n",
-                                               .flavor = data[0] & 1 ? BINLOG_MARIADB : BINLOG_MYSQL,
-                                               .style = {data[0] & 2, data[0] & 4},
-                                               .describe = data[0] & 8 ? NULL : describe};
-    struct binlog_place place = {"f.000001", 4};
-    struct binlog_decoder *decoder = binlog_decoder_new(&settings, NULL);
+    struct my_decoder_settings settings = {.pipeline = "n",
+                                           .flavor = data[0] & 1 ? MY_FLAVOR_MARIADB : MY_FLAVOR_MYSQL,
+                                           .style = {data[0] & 2, data[0] & 4},
+                                           .describe = data[0] & 8 ? NULL : describe};
+    struct my_coord place = {"f.000001", 4};
+    struct my_decoder *decoder = my_decoder_new(&settings, NULL);
     last_pos[0] = '\0';
     last_seq = 0;
-    if (decoder != NULL && binlog_decoder_start(decoder, 1, "", &place, NULL) == 0)
+    if (decoder != NULL && my_decoder_start(decoder, 1, "", &place, NULL) == 0)
         events(decoder, data + 1, size - 1);
-    binlog_decoder_free(decoder);
+    my_decoder_free(decoder);
     return 0;
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Any column definition over any bytes, and any bytes as text of any charset: an error or valid JSON, and no more of either
  * than the bytes can hold. */
-#include "connectors/mysql/binlog.h"
+#include "connectors/mysql/value/charset.h"
+#include "connectors/mysql/value/column.h"
+#include "connectors/mysql/value/flavor.h"
+#include "connectors/mysql/value/value.h"
 #include "tests/fuzz/fuzz.h"
 
+#include <cdc/bytes.h>
 #include <cdc/json.h>
 #include <stdlib.h>
 
@@ -18,33 +22,32 @@ static void text(const uint8_t *data, size_t size, unsigned collation)
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
     uint8_t *copy = exact_copy(data, size);
-    binlog_text_append(&out, binlog_charset_of(collation), copy, size, &unconvertible);
+    my_charset_append(&out, my_charset_of(collation), copy, size, &unconvertible);
     check_json(&out, 0);
     out.len = 0;
-    binlog_json_text_append(&out, (const char *)copy, size, &unconvertible);
+    my_value_append_json_text(&out, (const char *)copy, size, &unconvertible);
     check_json(&out, 0);
     free(copy);
     cdc_buf_free(&out);
 }
 
-static void values(struct binlog_column *column, const uint8_t *data, size_t size,
-                   const struct binlog_value_style *style)
+static void values(struct my_column *column, const uint8_t *data, size_t size, const struct my_value_format *style)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
     uint8_t *copy = exact_copy(data, size);
-    struct binlog_reader reader = {copy, copy + size, false}, skipped = reader;
+    struct cdc_bytes reader = {copy, copy + size, false}, skipped = reader;
     while (reader.p < reader.end) {
         struct cdc_error error = {0};
         size_t from = out.len;
         const uint8_t *before = reader.p;
-        if (binlog_value_append(&out, column, &reader, style, &unconvertible, &error) < 0) {
+        if (my_value_append(&out, column, &reader, style, &unconvertible, &error) < 0) {
             if (error.status == 0)
                 abort();
             break;
         }
         check_json(&out, from);
-        if (binlog_value_skip(column, &skipped, &error) < 0 || skipped.p != reader.p || reader.p == before)
+        if (my_value_skip(column, &skipped, &error) < 0 || skipped.p != reader.p || reader.p == before)
             abort();
     }
     free(copy);
@@ -61,16 +64,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 7)
         return 0;
     unsigned collation = (data[1] | (unsigned)data[2] << 8) % 3400;
-    struct binlog_column column = {.type = types[data[0] % sizeof types], .labels = labels, .n_labels = data[5] % 10};
-    struct binlog_value_style style = {data[5] & 16, data[5] & 32};
+    struct my_column column = {.type = types[data[0] % sizeof types], .labels = labels, .n_labels = data[5] % 10};
+    struct my_value_format style = {data[5] & 16, data[5] & 32};
     struct cdc_error error = {0};
     column.metadata = (uint16_t)(data[3] | (unsigned)data[4] << 8);
-    column.charset = binlog_charset_of(collation);
+    column.charset = my_charset_of(collation);
     column.is_unsigned = data[5] & 64;
     column.type_name = (char *)(uintptr_t)names[data[6] % (sizeof names / sizeof names[0])];
     if (data[0] >= 0xe0)
         text(data + 7, size - 7, collation);
-    else if (binlog_column_settle(&column, data[5] & 128 ? BINLOG_MARIADB : BINLOG_MYSQL, &error) == 0)
+    else if (my_column_settle(&column, data[5] & 128 ? MY_FLAVOR_MARIADB : MY_FLAVOR_MYSQL, &error) == 0)
         values(&column, data + 7, size - 7, &style);
     else if (error.status == 0)
         abort();

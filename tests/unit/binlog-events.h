@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What the tests of the binary log's events share: events of real servers in hexadecimal, others built byte by byte. Every
  * body is read from a copy of its exact size, so that the address sanitizer sees each read beyond it. */
-#ifndef BINLOG_EVENTS_H
-#define BINLOG_EVENTS_H
+#ifndef MY_EVENTS_H
+#define MY_EVENTS_H
 
-#include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/event/event.h"
 
+#include <cdc/buf.h>
+#include <cdc/bytes.h>
+#include <cdc/error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -72,7 +75,7 @@ static inline void vector(const char *hex)
 
 static uint8_t *copy; /* of the exact size */
 
-static inline struct binlog_reader reader_of(size_t n)
+static inline struct cdc_bytes reader_of(size_t n)
 {
     free(copy);
     copy = malloc(n ? n : 1);
@@ -80,16 +83,16 @@ static inline struct binlog_reader reader_of(size_t n)
         abort();
     if (n != 0)
         memcpy(copy, body.data, n);
-    return (struct binlog_reader){copy, copy + n, false};
+    return (struct cdc_bytes){copy, copy + n, false};
 }
 
-static inline struct binlog_reader whole(void)
+static inline struct cdc_bytes whole(void)
 {
     return reader_of(body.len);
 }
 
 /* Cuts what is in body at every length: bad(n) says whether it may be taken then. */
-typedef int parse_function(struct binlog_reader reader, struct cdc_error *error);
+typedef int parse_function(struct cdc_bytes reader, struct cdc_error *error);
 
 static inline void check_cut(const char *what, parse_function *parse, const size_t *good, size_t n_good)
 {
@@ -120,7 +123,7 @@ static inline void build(uint8_t type, const char *content, size_t n, uint16_t f
     put(1700000000, 4);
     put(type, 1);
     put(7, 4);
-    put(BINLOG_HEADER_SIZE + n + (checksum ? 4 : 0), 4);
+    put(MY_EVENT_HEADER_SIZE + n + (checksum ? 4 : 0), 4);
     put(1234, 4);
     put(flags, 2);
     cdc_buf_append(&body, content, n);
@@ -142,29 +145,29 @@ static inline void put_query(const char *variables, const char *db, const char *
     put_text(sql);
 }
 
-static inline int parse_event(struct binlog_reader event, const struct binlog_format *format,
-                              struct binlog_header *header, struct binlog_reader *inside, struct cdc_error *error)
+static inline int parse_event(struct cdc_bytes event, const struct my_event_format *format,
+                              struct my_event_header *header, struct cdc_bytes *inside, struct cdc_error *error)
 {
-    size_t n = binlog_left(&event);
-    if (binlog_header_parse(event.p, n, header, error) < 0)
+    size_t n = cdc_bytes_left(&event);
+    if (my_event_header_parse(event.p, n, header, error) < 0)
         return -1;
-    return binlog_body(format, header, event.p, n, inside, error);
+    return my_event_body(format, header, event.p, n, inside, error);
 }
 
-static inline bool is_refused(const struct binlog_format *format)
+static inline bool is_refused(const struct my_event_format *format)
 {
     struct cdc_error error = {0};
-    struct binlog_header header;
-    struct binlog_reader inside;
+    struct my_event_header header;
+    struct cdc_bytes inside;
     return parse_event(whole(), format, &header, &inside, &error) < 0 && error.status == CDC_EXIT_PROTOCOL;
 }
 
 /* What is in body as a whole event, cut at every byte. */
 static inline void check_event_cut(uint8_t type)
 {
-    struct binlog_format format;
+    struct my_event_format format;
     struct cdc_buf content = CDC_BUF_INIT;
-    binlog_format_default(&format);
+    my_event_format_default(&format);
     format.checksums = true;
     cdc_buf_append(&content, body.data, body.len);
     build(type, content.data, content.len, 0, true);
@@ -173,13 +176,13 @@ static inline void check_event_cut(uint8_t type)
     for (body.len = 0; body.len < size; body.len++)
         refused += is_refused(&format);
     size_t wrong_sum = 0; /* the size in the header fits, the checksum does not */
-    for (size_t n = BINLOG_HEADER_SIZE; n < size; n++) {
+    for (size_t n = MY_EVENT_HEADER_SIZE; n < size; n++) {
         body.len = 9;
         put(n, 4);
         body.len = n;
         wrong_sum += is_refused(&format);
     }
-    check(refused == size && wrong_sum == size - BINLOG_HEADER_SIZE, "an event that is cut is refused");
+    check(refused == size && wrong_sum == size - MY_EVENT_HEADER_SIZE, "an event that is cut is refused");
     start();
     cdc_buf_append(&body, content.data, content.len);
     cdc_buf_free(&content);

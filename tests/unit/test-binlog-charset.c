@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Texts of keys: no two of them may look the same, whatever their charset. */
-#include "connectors/mysql/binlog.h"
+#include "connectors/mysql/value/charset.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static int by_json(const void *a, const void *b)
 }
 
 /* The codes from first to last, of so many bytes: those that are one character of the charset. */
-static size_t collect(struct text *texts, size_t n, const struct binlog_charset *charset, uint32_t first, uint32_t last,
+static size_t collect(struct text *texts, size_t n, const struct my_charset *charset, uint32_t first, uint32_t last,
                       size_t bytes, uint64_t *in_base64)
 {
     for (uint32_t code = first; code <= last && n < MOST; code++) {
@@ -29,14 +29,14 @@ static size_t collect(struct text *texts, size_t n, const struct binlog_charset 
         uint64_t before = *in_base64;
         for (size_t i = 0; i < bytes; i++)
             p[i] = (uint8_t)(code >> 8 * (bytes - 1 - i));
-        binlog_key_text_append(&out, charset, p, bytes, in_base64);
+        my_charset_append_key(&out, charset, p, bytes, in_base64);
         if (out.len < sizeof texts->json) {
             memcpy(texts[n].json, out.data, out.len);
             texts[n].json[out.len] = '\0';
             texts[n++].code = code;
         }
         struct cdc_buf plain = CDC_BUF_INIT; /* bytes that are not valid do not count */
-        if (!binlog_text_convert(&plain, charset, p, bytes))
+        if (!my_charset_convert(&plain, charset, p, bytes))
             *in_base64 = before;
         cdc_buf_free(&plain);
         cdc_buf_free(&out);
@@ -46,15 +46,15 @@ static size_t collect(struct text *texts, size_t n, const struct binlog_charset 
 
 static void no_two_alike(const char *name, uint64_t twins)
 {
-    const struct binlog_charset *charset = binlog_charset_named(name);
+    const struct my_charset *charset = my_charset_named(name);
     struct text *texts = calloc(MOST, sizeof *texts);
     uint64_t in_base64 = 0;
     if (!charset || !texts)
         exit(1);
     size_t n = collect(texts, 0, charset, 0, 0xff, 1, &in_base64), alike = 0;
-    if (binlog_charset_longest(charset) > 1)
+    if (my_charset_longest(charset) > 1)
         n = collect(texts, n, charset, 0x8000, 0xffff, 2, &in_base64);
-    if (binlog_charset_longest(charset) == 3)
+    if (my_charset_longest(charset) == 3)
         n = collect(texts, n, charset, 0x8fa0a0, 0x8fffff, 3, &in_base64);
     qsort(texts, n, sizeof *texts, by_json);
     for (size_t i = 1; i < n; i++)
@@ -71,8 +71,8 @@ static void is(const char *what, const char *charset, bool key, const char *byte
 {
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t counted = 0;
-    (key ? binlog_key_text_append : binlog_text_append)(&out, binlog_charset_named(charset), (const uint8_t *)bytes,
-                                                        strlen(bytes), &counted);
+    (key ? my_charset_append_key : my_charset_append)(&out, my_charset_named(charset), (const uint8_t *)bytes,
+                                                      strlen(bytes), &counted);
     bool good = out.len == strlen(want) && memcmp(out.data, want, out.len) == 0 && counted == (want[0] == '{');
     printf("%s - %s\n", good ? "ok" : "not ok", what);
     failures += !good;

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Single events: header, checksum, FORMAT_DESCRIPTION, ROTATE, HEARTBEAT, QUERY, and what MariaDB compresses. */
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/payload.h"
+#include "connectors/mysql/value/flavor.h"
+#include "connectors/mysql/value/packed.h"
 #include "tests/unit/binlog-events.h"
+
+#include <cdc/bytes.h>
 
 /* -- header and checksum -- */
 
@@ -8,37 +14,37 @@ static void test_packed(void)
 {
     start();
     put_hex("fafc0001fd000001fe0000000000000001");
-    struct binlog_reader reader = whole();
-    check(binlog_packed(&reader) == 250 && binlog_packed(&reader) == 256 && binlog_packed(&reader) == 65536 &&
-              binlog_packed(&reader) == UINT64_C(1) << 56 && !reader.bad && binlog_left(&reader) == 0,
+    struct cdc_bytes reader = whole();
+    check(my_packed(&reader) == 250 && my_packed(&reader) == 256 && my_packed(&reader) == 65536 &&
+              my_packed(&reader) == UINT64_C(1) << 56 && !reader.bad && cdc_bytes_left(&reader) == 0,
           "packed integers");
-    check(binlog_packed(&reader) == 0 && reader.bad, "none is left");
+    check(my_packed(&reader) == 0 && reader.bad, "none is left");
     static const char *const wrong[] = {"fb", "ff", "fc00", "fd0000", "fe00000000000000"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         start();
         put_hex(wrong[i]);
         reader = whole();
-        binlog_packed(&reader);
+        my_packed(&reader);
         check(reader.bad, wrong[i]);
     }
 }
 
 static void test_header(void)
 {
-    struct binlog_format format;
-    struct binlog_header header;
-    struct binlog_reader inside;
-    binlog_format_default(&format);
-    build(BINLOG_XID, "12345678", 8, BINLOG_FLAG_IGNORABLE, false);
+    struct my_event_format format;
+    struct my_event_header header;
+    struct cdc_bytes inside;
+    my_event_format_default(&format);
+    build(MY_EVENT_XID, "12345678", 8, MY_EVENT_FLAG_IGNORABLE, false);
     check(parse_event(whole(), &format, &header, &inside, NULL) == 0 && header.timestamp == 1700000000 &&
-              header.type == BINLOG_XID && header.server_id == 7 && header.size == 27 && header.next_position == 1234 &&
-              header.flags == BINLOG_FLAG_IGNORABLE && binlog_left(&inside) == 8,
+              header.type == MY_EVENT_XID && header.server_id == 7 && header.size == 27 &&
+              header.next_position == 1234 && header.flags == MY_EVENT_FLAG_IGNORABLE && cdc_bytes_left(&inside) == 8,
           "a header, no checksum");
     put(0, 1);
     check(is_refused(&format), "a size that is not the event's");
     format.checksums = true;
-    build(BINLOG_XID, "12345678", 8, 0, true);
-    check(parse_event(whole(), &format, &header, &inside, NULL) == 0 && binlog_left(&inside) == 8, "a checksum");
+    build(MY_EVENT_XID, "12345678", 8, 0, true);
+    check(parse_event(whole(), &format, &header, &inside, NULL) == 0 && cdc_bytes_left(&inside) == 8, "a checksum");
     size_t seen = 0;
     for (size_t i = 0; i < body.len; i++) {
         body.data[i] ^= 0x10;
@@ -46,7 +52,7 @@ static void test_header(void)
         body.data[i] ^= 0x10;
     }
     check(seen == body.len, "a bit that was turned over, wherever it is");
-    build(BINLOG_XID, "", 0, 0, false);
+    build(MY_EVENT_XID, "", 0, 0, false);
     check(is_refused(&format), "too short for a checksum");
 }
 
@@ -54,8 +60,8 @@ static void test_header(void)
 
 static void put_format(const char *version, size_t n_types, uint8_t algorithm)
 {
-    struct binlog_format known;
-    binlog_format_default(&known);
+    struct my_event_format known;
+    my_event_format_default(&known);
     start();
     put(4, 2);
     put_text(version);
@@ -68,46 +74,46 @@ static void put_format(const char *version, size_t n_types, uint8_t algorithm)
     put(algorithm, 1);
 }
 
-static int parse_format(struct binlog_format *format, uint16_t flags, bool good_crc, struct cdc_error *error)
+static int parse_format(struct my_event_format *format, uint16_t flags, bool good_crc, struct cdc_error *error)
 {
-    struct binlog_header header;
-    struct binlog_reader inside;
+    struct my_event_header header;
+    struct cdc_bytes inside;
     struct cdc_buf content = CDC_BUF_INIT;
     cdc_buf_append(&content, body.data, body.len);
-    build(BINLOG_FORMAT, content.data, content.len, 0, true);
+    build(MY_EVENT_FORMAT, content.data, content.len, 0, true);
     body.data[17] = (char)flags; /* behind the checksum's back: so does the server while the file is open */
     if (!good_crc)
         body.data[body.len - 1] ^= 1;
     cdc_buf_free(&content);
     if (parse_event(whole(), format, &header, &inside, error) < 0)
         return -1;
-    return binlog_format_parse(&header, inside, format, error);
+    return my_event_format_parse(&header, inside, format, error);
 }
 
-static int format_body(struct binlog_reader reader, struct cdc_error *error)
+static int format_body(struct cdc_bytes reader, struct cdc_error *error)
 {
-    struct binlog_header header = {.type = BINLOG_FORMAT};
-    struct binlog_format format;
-    return binlog_format_parse(&header, reader, &format, error);
+    struct my_event_header header = {.type = MY_EVENT_FORMAT};
+    struct my_event_format format;
+    return my_event_format_parse(&header, reader, &format, error);
 }
 
 static void test_format(void)
 {
-    struct binlog_format format;
+    struct my_event_format format;
     struct cdc_error error = {0};
-    binlog_format_default(&format);
-    check(format.flavor == BINLOG_MYSQL && !format.checksums, "the format before there is one");
+    my_event_format_default(&format);
+    check(format.flavor == MY_FLAVOR_MYSQL && !format.checksums, "the format before there is one");
     put_format("8.4.6", 42, 1);
-    check(parse_format(&format, 1, true, NULL) == 0 && format.flavor == BINLOG_MYSQL && format.checksums &&
+    check(parse_format(&format, 1, true, NULL) == 0 && format.flavor == MY_FLAVOR_MYSQL && format.checksums &&
               strcmp(format.server_version, "8.4.6") == 0 && format.created == 1700000000 &&
-              format.post_header[BINLOG_WRITE_ROWS] == 10 && format.post_header[BINLOG_MARIADB_GTID] == 0,
+              format.post_header[MY_EVENT_WRITE_ROWS] == 10 && format.post_header[MY_EVENT_MARIADB_GTID] == 0,
           "MySQL, the file still open");
     put_format("10.11.9-MariaDB-log", 171, 0);
-    check(parse_format(&format, 0, false, NULL) == 0 && format.flavor == BINLOG_MARIADB && !format.checksums &&
-              format.post_header[BINLOG_MARIADB_GTID] == 19,
+    check(parse_format(&format, 0, false, NULL) == 0 && format.flavor == MY_FLAVOR_MARIADB && !format.checksums &&
+              format.post_header[MY_EVENT_MARIADB_GTID] == 19,
           "MariaDB without checksums: the four bytes are there and mean nothing");
     put_format("5.7.99", 171, 1);
-    check(parse_format(&format, 0, true, NULL) == 0 && format.flavor == BINLOG_MARIADB,
+    check(parse_format(&format, 0, true, NULL) == 0 && format.flavor == MY_FLAVOR_MARIADB,
           "MariaDB under another version");
     put_format("8.4.6", 42, 1);
     check(parse_format(&format, 0, false, &error) < 0 && error.status == CDC_EXIT_PROTOCOL, "a wrong checksum");
@@ -118,7 +124,7 @@ static void test_format(void)
     body.data[0] = 3;
     check(format_body(whole(), NULL) < 0, "another version");
     body.data[0] = 4;
-    body.data[57 + BINLOG_TABLE_MAP - 1] = 6;
+    body.data[57 + MY_EVENT_TABLE_MAP - 1] = 6;
     check(format_body(whole(), NULL) < 0, "a table map of another size");
     put_format("8.4.6", 0, 1);
     check(format_body(whole(), NULL) == 0, "no types at all");
@@ -129,26 +135,26 @@ static void test_format(void)
 
 /* -- ROTATE, HEARTBEAT -- */
 
-static int rotate_body(struct binlog_reader reader, struct cdc_error *error)
+static int rotate_body(struct cdc_bytes reader, struct cdc_error *error)
 {
-    struct binlog_rotate rotate;
-    return binlog_rotate_parse(reader, &rotate, error);
+    struct my_event_rotate rotate;
+    return my_event_rotate_parse(reader, &rotate, error);
 }
 
-static int heartbeat_v2_body(struct binlog_reader reader, struct cdc_error *error)
+static int heartbeat_v2_body(struct cdc_bytes reader, struct cdc_error *error)
 {
-    struct binlog_header header = {.type = BINLOG_HEARTBEAT_V2};
-    struct binlog_rotate rotate;
-    return binlog_heartbeat_parse(&header, reader, &rotate, error);
+    struct my_event_header header = {.type = MY_EVENT_HEARTBEAT_V2};
+    struct my_event_rotate rotate;
+    return my_event_heartbeat_parse(&header, reader, &rotate, error);
 }
 
 static void test_rotate(void)
 {
-    struct binlog_rotate rotate;
+    struct my_event_rotate rotate;
     start();
     put(4, 8);
     put_text("mbin.000002");
-    check(binlog_rotate_parse(whole(), &rotate, NULL) == 0 && rotate.position == 4, "rotate");
+    check(my_event_rotate_parse(whole(), &rotate, NULL) == 0 && rotate.position == 4, "rotate");
     check_text("its file", rotate.file, "mbin.000002");
     body.len = 8;
     check_cut("rotate without a name", rotate_body, NULL, 0);
@@ -159,13 +165,13 @@ static void test_rotate(void)
 
 static void test_heartbeat(void)
 {
-    struct binlog_header header = {.type = BINLOG_HEARTBEAT_V2};
-    struct binlog_rotate where;
+    struct my_event_header header = {.type = MY_EVENT_HEARTBEAT_V2};
+    struct my_event_rotate where;
     vector("010d62696e6c6f672e3030303030370209fe5fd29303000000000090cfb85a");
-    check(binlog_heartbeat_parse(&header, whole(), &where, NULL) == 0 && where.position == 60019295, "heartbeat v2");
+    check(my_event_heartbeat_parse(&header, whole(), &where, NULL) == 0 && where.position == 60019295, "heartbeat v2");
     check_text("its file", where.file, "binlog.000007");
     check_cut("heartbeat v2, cut", heartbeat_v2_body, NULL, 0);
-    check_event_cut(BINLOG_HEARTBEAT_V2);
+    check_event_cut(MY_EVENT_HEARTBEAT_V2);
     start();
     put_hex("0101610201040300");
     struct cdc_error error = {0};
@@ -173,33 +179,33 @@ static void test_heartbeat(void)
     start();
     put_hex("01016100");
     check(heartbeat_v2_body(whole(), NULL) < 0, "no position");
-    header = (struct binlog_header){.type = BINLOG_HEARTBEAT, .next_position = 777};
+    header = (struct my_event_header){.type = MY_EVENT_HEARTBEAT, .next_position = 777};
     vector("6d62696e2e3030303030383b3ba588");
-    check(binlog_heartbeat_parse(&header, whole(), &where, NULL) == 0 && where.position == 777, "heartbeat");
+    check(my_event_heartbeat_parse(&header, whole(), &where, NULL) == 0 && where.position == 777, "heartbeat");
     check_text("its file", where.file, "mbin.000008");
-    check_event_cut(BINLOG_HEARTBEAT);
+    check_event_cut(MY_EVENT_HEARTBEAT);
     header.next_position = 0;
     start();
     put(UINT64_C(5) << 32, 8);
     put_text("mbin.000009");
-    check(binlog_heartbeat_parse(&header, whole(), &where, NULL) == 0 && where.position == UINT64_C(5) << 32,
+    check(my_event_heartbeat_parse(&header, whole(), &where, NULL) == 0 && where.position == UINT64_C(5) << 32,
           "heartbeat beyond 4 GiB");
     check_text("its file", where.file, "mbin.000009");
 }
 
 /* -- QUERY -- */
 
-static int query_type(uint8_t type, struct binlog_query *query, struct cdc_error *error)
+static int query_type(uint8_t type, struct my_event_query *query, struct cdc_error *error)
 {
-    struct binlog_header header = {.type = type};
-    return binlog_query_parse(&header, whole(), &scratch, query, error);
+    struct my_event_header header = {.type = type};
+    return my_event_query_parse(&header, whole(), &scratch, query, error);
 }
 
-static int query_body(struct binlog_reader reader, struct cdc_error *error)
+static int query_body(struct cdc_bytes reader, struct cdc_error *error)
 {
-    struct binlog_header header = {.type = BINLOG_QUERY};
-    struct binlog_query query;
-    return binlog_query_parse(&header, reader, &scratch, &query, error);
+    struct my_event_header header = {.type = MY_EVENT_QUERY};
+    struct my_event_query query;
+    return my_event_query_parse(&header, reader, &scratch, &query, error);
 }
 
 static const char all_variables[] = "83010800e000"       /* MariaDB's collations, before the charset */
@@ -231,52 +237,53 @@ static const char all_variables[] = "83010800e000"       /* MariaDB's collations
 
 static void test_query(void)
 {
-    struct binlog_query query;
+    struct my_event_query query;
 
     put_query("", "shop", "BEGIN");
-    check(query_type(BINLOG_QUERY, &query, NULL) == 0 && query.thread_id == 11 && query.error_code == 1062 &&
+    check(query_type(MY_EVENT_QUERY, &query, NULL) == 0 && query.thread_id == 11 && query.error_code == 1062 &&
               query.charset == 0,
           "query");
     check_text("its database", query.db, "shop");
     check_text("its text", query.sql, "BEGIN");
     size_t head = 13 + 4 + 1, good[] = {head, head + 1, head + 2, head + 3, head + 4};
     check_cut("query, cut before the text", query_body, good, 5);
-    check_event_cut(BINLOG_QUERY);
+    check_event_cut(MY_EVENT_QUERY);
     put_query(all_variables, "", "COMMIT");
-    check(query_type(BINLOG_QUERY, &query, NULL) == 0 && query.charset == 45 && query.db.n == 0,
+    check(query_type(MY_EVENT_QUERY, &query, NULL) == 0 && query.charset == 45 && query.db.n == 0,
           "all status variables, in any order");
     check_text("and the text behind them", query.sql, "COMMIT");
     put_query("042d002d00e00015", "", "COMMIT");
-    check(query_type(BINLOG_QUERY, &query, NULL) == 0 && query.charset == 45, "one that is not known ends the reading");
+    check(query_type(MY_EVENT_QUERY, &query, NULL) == 0 && query.charset == 45,
+          "one that is not known ends the reading");
     check_text("and the text is there", query.sql, "COMMIT");
     static const char *const wrong[] = {"00000000", "0102",     "0205737464", "042d002d00e0", "05",    "05045554",
                                         "0b0175",   "0c026100", "8204000000", "830108",       "0d0102"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         put_query(wrong[i], "db", "BEGIN");
-        check(query_type(BINLOG_QUERY, &query, NULL) < 0, "a status variable that is cut");
+        check(query_type(MY_EVENT_QUERY, &query, NULL) < 0, "a status variable that is cut");
     }
     put_query("0408000800e000", "db", "TRUNCATE t\xe4");
-    check(query_type(BINLOG_QUERY, &query, NULL) == 0 && query.charset == 45, "a text in latin1");
+    check(query_type(MY_EVENT_QUERY, &query, NULL) == 0 && query.charset == 45, "a text in latin1");
     check_text("is turned into UTF-8", query.sql, "TRUNCATE t\xc3\xa4");
     put_query("040d000d00e000", "db", "TRUNCATE `\x95\x60`");
-    check(query_type(BINLOG_QUERY, &query, NULL) == 0, "one in sjis, with a byte that looks like a quote");
+    check(query_type(MY_EVENT_QUERY, &query, NULL) == 0, "one in sjis, with a byte that looks like a quote");
     check_text("too", query.sql, "TRUNCATE `\xe6\x8f\x8f`");
     put_query("040d000d00e000", "db", "x \xff");
-    check(query_type(BINLOG_QUERY, &query, NULL) == 0 && query.charset == 13, "one that is not valid");
+    check(query_type(MY_EVENT_QUERY, &query, NULL) == 0 && query.charset == 13, "one that is not valid");
     check_text("stays", query.sql, "x \xff");
     put_query("", "d\xff", "x");
-    check(query_type(BINLOG_QUERY, &query, NULL) < 0, "a database that is not UTF-8");
+    check(query_type(MY_EVENT_QUERY, &query, NULL) < 0, "a database that is not UTF-8");
     put_query("", "db", "x");
     body.data[body.len - 2] = 'y';
-    check(query_type(BINLOG_QUERY, &query, NULL) < 0, "no NUL behind the database");
+    check(query_type(MY_EVENT_QUERY, &query, NULL) < 0, "no NUL behind the database");
 }
 
 /* -- compressed by MariaDB -- */
 
-static int uncompress_body(struct binlog_reader reader, struct cdc_error *error)
+static int uncompress_body(struct cdc_bytes reader, struct cdc_error *error)
 {
     scratch.len = 0;
-    return binlog_uncompress(&reader, &scratch, error);
+    return my_payload_uncompress(&reader, &scratch, error);
 }
 
 static bool is_unpacked(uint8_t head, uint64_t claimed)
@@ -288,7 +295,7 @@ static bool is_unpacked(uint8_t head, uint64_t claimed)
 
 static void test_uncompress(void)
 {
-    struct binlog_query query;
+    struct my_event_query query;
     check(is_unpacked(0x81, 23) && is_unpacked(0x84, 23), "zlib, sizes of one and of four bytes");
     check_text("unpacked", text_of(&scratch), "hello hello hello hello");
     check_cut("cut", uncompress_body, NULL, 0);
@@ -313,7 +320,8 @@ static void test_uncompress(void)
     cdc_buf_free(&large);
     put_query("042d002d00e000", "shop", "");
     put_zlib("INSERT INTO t VALUES (1)", 24, 0x81, 24);
-    check(query_type(BINLOG_MARIADB_QUERY_COMPRESSED, &query, NULL) == 0 && query.charset == 45, "a compressed query");
+    check(query_type(MY_EVENT_MARIADB_QUERY_COMPRESSED, &query, NULL) == 0 && query.charset == 45,
+          "a compressed query");
     check_text("its text", query.sql, "INSERT INTO t VALUES (1)");
     check_text("its database", query.db, "shop");
 }

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Groups of events as lines: what is undone, what is DDL. */
+#include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/event/coord.h"
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/value/flavor.h"
 #include "tests/unit/binlog-events.h"
 
 /* -- groups that are undone -- */
 
-static int decode(struct binlog_decoder *decoder, uint8_t type, struct cdc_error *error)
+static int decode(struct my_decoder *decoder, uint8_t type, struct cdc_error *error)
 {
     struct cdc_buf content = CDC_BUF_INIT;
     cdc_buf_append(&content, body.data, body.len);
     build(type, content.data, content.len, 0, false);
     cdc_buf_free(&content);
-    return binlog_decode(decoder, (const uint8_t *)body.data, body.len, &text, error);
+    return my_decoder_take(decoder, (const uint8_t *)body.data, body.len, &text, error);
 }
 
 static void put_gtid(uint8_t flags, uint8_t more_flags)
@@ -38,60 +43,60 @@ static uint8_t put_step(const char **steps)
     if (c == 'R')
         put_hex("120000000000010001ff0005000000");
     if (c == 'G')
-        put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
+        put_gtid(MY_GTID_TRANSACTIONAL, 0);
     if (c == 'R' || c == 'G')
-        return c == 'R' ? BINLOG_WRITE_ROWS_V1 : BINLOG_MARIADB_GTID;
+        return c == 'R' ? MY_EVENT_WRITE_ROWS_V1 : MY_EVENT_MARIADB_GTID;
     if (c == '<')
         snprintf(sql, sizeof sql, "ROLLBACK TO `%c`", *(*steps)++);
     put_query("", "d", c == 'D' ? "DROP TEMPORARY TABLE t" : c == 'E' ? "COMMIT" : c == 'X' ? "ROLLBACK" : sql);
-    return BINLOG_QUERY;
+    return MY_EVENT_QUERY;
 }
 
-static int look_ahead(void *context, const struct binlog_place *from, uint64_t bytes, binlog_visit *visit,
-                      void *visitor, struct cdc_error *error)
+static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes, my_log_visit *visit, void *visitor,
+                      struct cdc_error *error)
 {
     int result = 0;
     (void)context;
     (void)bytes;
     for (const char *p = log_start; *p && result == 0;) {
-        struct binlog_header header = {.type = put_step(&p)};
+        struct my_event_header header = {.type = put_step(&p)};
         result = visit(visitor, &header, whole(), from, error);
     }
     return result < 0 ? -1 : 0;
 }
 
-static struct binlog_decoder *new_decoder(void)
+static struct my_decoder *new_decoder(void)
 {
-    struct binlog_decoder_settings settings = {
-        .pipeline = "p", .flavor = BINLOG_MARIADB, .look_ahead = ahead ? look_ahead : NULL};
-    struct binlog_place place = {"binlog.000001", 4};
-    struct binlog_decoder *decoder = binlog_decoder_new(&settings, NULL);
-    if (!decoder || binlog_decoder_start(decoder, 1, "", &place, NULL) < 0)
+    struct my_decoder_settings settings = {
+        .pipeline = "p", .flavor = MY_FLAVOR_MARIADB, .look_ahead = ahead ? look_ahead : NULL};
+    struct my_coord coord = {"binlog.000001", 4};
+    struct my_decoder *decoder = my_decoder_new(&settings, NULL);
+    if (!decoder || my_decoder_start(decoder, 1, "", &coord, NULL) < 0)
         abort();
     text.len = 0;
     return decoder;
 }
 
 /* A row of t(a int). */
-static int decode_map(struct binlog_decoder *decoder)
+static int decode_map(struct my_decoder *decoder)
 {
     start();
     put_hex("12000000000001000164000174000103000004020161");
-    return decode(decoder, BINLOG_TABLE_MAP, NULL);
+    return decode(decoder, MY_EVENT_TABLE_MAP, NULL);
 }
 
-static int decode_row(struct binlog_decoder *decoder)
+static int decode_row(struct my_decoder *decoder)
 {
     int result = decode_map(decoder);
     start();
     put_hex("120000000000010001ff0005000000");
-    return result == 0 ? decode(decoder, BINLOG_WRITE_ROWS_V1, NULL) : result;
+    return result == 0 ? decode(decoder, MY_EVENT_WRITE_ROWS_V1, NULL) : result;
 }
 
 /* Decodes those steps in a transaction, and COMMIT. */
 static int savepoints(const char *steps, struct cdc_error *error)
 {
-    struct binlog_decoder *decoder = new_decoder();
+    struct my_decoder *decoder = new_decoder();
     struct cdc_buf all = CDC_BUF_INIT;
     for (; *steps; steps++) /* B: many rows */
         for (int i = 0; i < (*steps == 'B' ? 3000 : 1); i++)
@@ -100,15 +105,15 @@ static int savepoints(const char *steps, struct cdc_error *error)
         cdc_buf_byte(&all, 'E');
     cdc_buf_byte(&all, '\0');
     log_start = all.data;
-    put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
-    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    put_gtid(MY_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
     for (const char *p = all.data; *p && result == 0;) {
         if (*p == 'R')
             result = decode_map(decoder);
         uint8_t type = put_step(&p);
         result = result == 0 ? decode(decoder, type, error) : result;
     }
-    binlog_decoder_free(decoder);
+    my_decoder_free(decoder);
     cdc_buf_free(&all);
     cdc_buf_byte(&text, '\0');
     return result;
@@ -184,16 +189,16 @@ static void test_savepoints(void)
 /* Behind BEGIN: `DROP TABLE`, with_row: a row of t(a int), then ROLLBACK. Its result. */
 static int roll_back(bool with_row, struct cdc_error *error)
 {
-    struct binlog_decoder *decoder = new_decoder();
-    put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL | BINLOG_MARIADB_GTID_DDL, 0);
-    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    struct my_decoder *decoder = new_decoder();
+    put_gtid(MY_GTID_TRANSACTIONAL | MY_GTID_DDL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
     put_query("", "d", "DROP TABLE IF EXISTS `d`.`t`/* Generated to handle failed CREATE OR REPLACE */");
-    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
     if (with_row)
         result = result == 0 ? decode_row(decoder) : result;
     put_query("", "d", "ROLLBACK");
-    result = result == 0 ? decode(decoder, BINLOG_QUERY, error) : -2;
-    binlog_decoder_free(decoder);
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, error) : -2;
+    my_decoder_free(decoder);
     cdc_buf_byte(&text, '\0');
     return result;
 }
@@ -201,20 +206,20 @@ static int roll_back(bool with_row, struct cdc_error *error)
 /* A row twice, in two transactions; the first ends in ROLLBACK, or has no end, as after a crash. */
 static int roll_back_row(bool rollback)
 {
-    struct binlog_decoder *decoder = new_decoder();
-    put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
-    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    struct my_decoder *decoder = new_decoder();
+    put_gtid(MY_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
     result = result == 0 ? decode_row(decoder) : result;
     if (rollback) {
         put_query("", "d", "ROLLBACK");
     } else {
-        put_gtid(BINLOG_MARIADB_GTID_TRANSACTIONAL, 0);
-        result = result == 0 ? decode(decoder, BINLOG_MARIADB_GTID, NULL) : result;
+        put_gtid(MY_GTID_TRANSACTIONAL, 0);
+        result = result == 0 ? decode(decoder, MY_EVENT_MARIADB_GTID, NULL) : result;
         result = result == 0 ? decode_row(decoder) : result;
         put_query("", "d", "COMMIT");
     }
-    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : -2;
-    binlog_decoder_free(decoder);
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : -2;
+    my_decoder_free(decoder);
     cdc_buf_byte(&text, '\0');
     return result;
 }
@@ -237,12 +242,12 @@ static void test_rollback(void)
 
 static const char *alter(uint8_t more_flags)
 {
-    struct binlog_decoder *decoder = new_decoder();
-    put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, more_flags);
-    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    struct my_decoder *decoder = new_decoder();
+    put_gtid(MY_GTID_STANDALONE | MY_GTID_DDL, more_flags);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
     put_query("", "d", "ALTER TABLE t ADD b INT");
-    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
-    binlog_decoder_free(decoder);
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
+    my_decoder_free(decoder);
     cdc_buf_byte(&text, '\0');
     return result == 0 ? text.data : "";
 }
@@ -251,47 +256,45 @@ static void test_alter(void)
 {
     static const uint8_t commit = 4;
     check(strstr(alter(0), "\"ddl\":\"ALTER") && strstr(alter(commit), "\"ddl\":\"ALTER"), "an ALTER that is done");
-    check(!strstr(alter(BINLOG_MARIADB_GTID_START_ALTER), "\"ddl\"") && strstr(text.data, "\"events\":0}"),
-          "one that begins");
-    check(!strstr(alter(BINLOG_MARIADB_GTID_ROLLBACK_ALTER), "\"ddl\"") && strstr(text.data, "\"events\":0}"),
-          "one that failed");
+    check(!strstr(alter(MY_GTID_START_ALTER), "\"ddl\"") && strstr(text.data, "\"events\":0}"), "one that begins");
+    check(!strstr(alter(MY_GTID_ROLLBACK_ALTER), "\"ddl\"") && strstr(text.data, "\"events\":0}"), "one that failed");
 }
 
 /* Which table a TRUNCATE of a client with latin1 empties. */
 static void test_truncate_charset(void)
 {
     struct cdc_error error = {0};
-    struct binlog_decoder *decoder = new_decoder();
-    put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, 0);
-    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    struct my_decoder *decoder = new_decoder();
+    put_gtid(MY_GTID_STANDALONE | MY_GTID_DDL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
     put_query("0408000800e000", "d", "TRUNCATE `t\xe4`");
-    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
     cdc_buf_byte(&text, '\0');
     check(result == 0 && strstr(text.data, "\"op\":\"t\"") && strstr(text.data, "\"table\":\"t\xc3\xa4\""),
           "TRUNCATE in latin1");
-    put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, 0);
-    result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    put_gtid(MY_GTID_STANDALONE | MY_GTID_DDL, 0);
+    result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
     put_query("", "d", "TRUNCATE `t\xe4`");
-    check(result == 0 && decode(decoder, BINLOG_QUERY, &error) < 0 && error.status == CDC_EXIT_PROTOCOL,
+    check(result == 0 && decode(decoder, MY_EVENT_QUERY, &error) < 0 && error.status == CDC_EXIT_PROTOCOL,
           "TRUNCATE of what cannot be read");
-    binlog_decoder_free(decoder);
+    my_decoder_free(decoder);
 }
 
 /* lower_case_table_names=1 */
 static void test_truncate_lower_case(void)
 {
     for (int lower = 0; lower < 2; lower++) {
-        struct binlog_decoder *decoder = new_decoder();
-        binlog_decoder_set_lower_case(decoder, lower);
-        put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, 0);
-        int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+        struct my_decoder *decoder = new_decoder();
+        my_decoder_set_lower_case(decoder, lower);
+        put_gtid(MY_GTID_STANDALONE | MY_GTID_DDL, 0);
+        int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
         put_query("", "d", "TRUNCATE Shop.`TAB`");
-        result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
+        result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
         cdc_buf_byte(&text, '\0');
         check(result == 0 &&
                   strstr(text.data, lower ? "\"db\":\"shop\",\"table\":\"tab\"" : "\"db\":\"Shop\",\"table\":\"TAB\""),
               "the case of names");
-        binlog_decoder_free(decoder);
+        my_decoder_free(decoder);
     }
 }
 
@@ -300,12 +303,12 @@ static void test_truncate_lower_case(void)
 /* Is there a line that shows the statement? One ends its transaction in any case: -1 when none does. */
 static int shown(const char *sql)
 {
-    struct binlog_decoder *decoder = new_decoder();
-    put_gtid(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, 0);
-    int result = decode(decoder, BINLOG_MARIADB_GTID, NULL);
+    struct my_decoder *decoder = new_decoder();
+    put_gtid(MY_GTID_STANDALONE | MY_GTID_DDL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
     put_query("", "d", sql);
-    result = result == 0 ? decode(decoder, BINLOG_QUERY, NULL) : result;
-    binlog_decoder_free(decoder);
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
+    my_decoder_free(decoder);
     cdc_buf_byte(&text, '\0');
     if (result < 0 || !strstr(text.data, "\"op\":\"commit\""))
         return -1;

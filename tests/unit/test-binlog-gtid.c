@@ -1,30 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* GTID events, XA_PREPARE, and sets of GTIDs. */
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/value/flavor.h"
 #include "tests/unit/binlog-events.h"
+
+#include <cdc/bytes.h>
 
 /* -- GTID -- */
 
 static uint8_t gtid_type;
 static uint32_t gtid_server;
 
-static int gtid_body(struct binlog_reader reader, struct cdc_error *error)
+static int gtid_body(struct cdc_bytes reader, struct cdc_error *error)
 {
-    struct binlog_header header = {.type = gtid_type};
-    struct binlog_gtid gtid;
-    return binlog_gtid_parse(&header, reader, &gtid, error);
+    struct my_event_header header = {.type = gtid_type};
+    struct my_gtid gtid;
+    return my_gtid_parse(&header, reader, &gtid, error);
 }
 
-static struct binlog_gtid gtid_of(uint8_t type)
+static struct my_gtid gtid_of(uint8_t type)
 {
-    struct binlog_header header = {.type = type, .server_id = gtid_server};
-    struct binlog_gtid gtid;
+    struct my_event_header header = {.type = type, .server_id = gtid_server};
+    struct my_gtid gtid;
     struct cdc_error error = {0};
-    if (binlog_gtid_parse(&header, whole(), &gtid, &error) < 0) {
+    if (my_gtid_parse(&header, whole(), &gtid, &error) < 0) {
         printf("# %s\n", error.text);
         check(false, "a GTID that can be read");
     }
     text.len = 0;
-    binlog_gtid_append(&text, &gtid);
+    my_gtid_append(&text, &gtid);
     return gtid;
 }
 
@@ -38,19 +43,19 @@ static struct binlog_gtid gtid_of(uint8_t type)
 static void test_gtid_mysql(void)
 {
     vector(GTID_33);
-    struct binlog_gtid gtid = gtid_of(BINLOG_GTID);
+    struct my_gtid gtid = gtid_of(MY_EVENT_GTID);
     check_text("GTID", text_of(&text), "fb7d3384-e58f-11f1-9fe0-02fc00000001:20");
-    check(gtid.kind == BINLOG_GTID_OF_MYSQL && gtid.number == 20 && gtid.tag[0] == '\0' &&
+    check(gtid.kind == MY_GTID_OF_MYSQL && gtid.number == 20 && gtid.tag[0] == '\0' &&
               gtid.commit_us == UINT64_C(0x0660c6499a4210),
           "its parts");
     size_t old[] = {25, 42, 49, 52}; /* as 5.6, 5.7 and what lies between wrote it */
-    gtid_type = BINLOG_GTID;
+    gtid_type = MY_EVENT_GTID;
     check_cut("GTID, cut", gtid_body, old, 4);
-    check_event_cut(BINLOG_GTID);
-    gtid = gtid_of(BINLOG_ANONYMOUS_GTID);
-    check(gtid.kind == BINLOG_GTID_NONE && gtid.commit_us != 0 && text.len == 0, "an anonymous one");
+    check_event_cut(MY_EVENT_GTID);
+    gtid = gtid_of(MY_EVENT_ANONYMOUS_GTID);
+    check(gtid.kind == MY_GTID_NONE && gtid.commit_us != 0 && text.len == 0, "an anonymous one");
     put(1, 8);
-    check(gtid_of(BINLOG_GTID).number == 20, "with a ticket");
+    check(gtid_of(MY_EVENT_GTID).number == 20, "with a ticket");
     put(1, 1);
     check(gtid_body(whole(), NULL) < 0, "with something behind it");
     vector(GTID_33);
@@ -60,7 +65,7 @@ static void test_gtid_mysql(void)
     put(200, 1);
     put(UINT64_C(1) << 31 | 80400, 4);
     put(80036, 4);
-    check(gtid_of(BINLOG_GTID).commit_us == 5, "with the time and version of the server where it began");
+    check(gtid_of(MY_EVENT_GTID).commit_us == 5, "with the time and version of the server where it began");
     vector(GTID_33);
     memset(body.data + 17, 0, 8);
     check(gtid_body(whole(), NULL) < 0, "number 0");
@@ -71,12 +76,12 @@ static void test_gtid_mysql(void)
 static void test_gtid_tagged(void)
 {
     vector(GTID_42);
-    struct binlog_gtid gtid = gtid_of(BINLOG_GTID_TAGGED);
+    struct my_gtid gtid = gtid_of(MY_EVENT_GTID_TAGGED);
     check_text("GTID with a tag", text_of(&text), "fb7d3384-e58f-11f1-9fe0-02fc00000001:cdc:2");
     check(gtid.commit_us == UINT64_C(0x0660c6499a413e), "its time");
-    gtid_type = BINLOG_GTID_TAGGED;
+    gtid_type = MY_EVENT_GTID_TAGGED;
     check_cut("GTID with a tag, cut", gtid_body, NULL, 0);
-    check_event_cut(BINLOG_GTID_TAGGED);
+    check_event_cut(MY_EVENT_GTID_TAGGED);
     size_t tag = body.len;
     while (tag > 0 && memcmp(body.data + tag - 3, "cdc", 3) != 0)
         tag--;
@@ -101,40 +106,40 @@ static void test_gtid_tagged(void)
 static void test_gtid_mariadb(void)
 {
     gtid_server = 9;
-    gtid_type = BINLOG_MARIADB_GTID;
+    gtid_type = MY_EVENT_MARIADB_GTID;
     start();
     put(77, 8);
     put(3, 4);
-    put(BINLOG_MARIADB_GTID_STANDALONE | BINLOG_MARIADB_GTID_DDL, 1);
+    put(MY_GTID_STANDALONE | MY_GTID_DDL, 1);
     put(0, 6);
-    struct binlog_gtid gtid = gtid_of(BINLOG_MARIADB_GTID);
+    struct my_gtid gtid = gtid_of(MY_EVENT_MARIADB_GTID);
     check_text("GTID of MariaDB", text_of(&text), "3-9-77");
-    check(gtid.kind == BINLOG_GTID_OF_MARIADB && gtid.flags == 0x21 && gtid.more_flags == 0, "its flags");
+    check(gtid.kind == MY_GTID_OF_MARIADB && gtid.flags == 0x21 && gtid.more_flags == 0, "its flags");
     check_cut("GTID of MariaDB, cut", gtid_body, NULL, 0);
-    check_event_cut(BINLOG_MARIADB_GTID);
+    check_event_cut(MY_EVENT_MARIADB_GTID);
     start();
     put(UINT64_MAX, 8);
     put(0, 4);
-    put(BINLOG_MARIADB_GTID_PREPARED_XA | 2, 1);
+    put(MY_GTID_PREPARED_XA | 2, 1);
     put(123, 8);
     put(1, 4);
     put(3, 1);
     put(2, 1);
     put_text("abcde");
-    gtid_of(BINLOG_MARIADB_GTID);
+    gtid_of(MY_EVENT_MARIADB_GTID);
     check_text("with a commit id and an XA id", text_of(&text), "0-9-18446744073709551615");
     check_cut("the same, cut", gtid_body, NULL, 0);
-    put(BINLOG_MARIADB_GTID_ROLLBACK_ALTER, 1);
+    put(MY_GTID_ROLLBACK_ALTER, 1);
     put(76, 8);
-    gtid = gtid_of(BINLOG_MARIADB_GTID);
-    check(gtid.more_flags == BINLOG_MARIADB_GTID_ROLLBACK_ALTER, "more flags behind them");
+    gtid = gtid_of(MY_EVENT_MARIADB_GTID);
+    check(gtid.more_flags == MY_GTID_ROLLBACK_ALTER, "more flags behind them");
 }
 
-static int xa_body(struct binlog_reader reader, struct cdc_error *error)
+static int xa_body(struct cdc_bytes reader, struct cdc_error *error)
 {
     bool one_phase;
     text.len = 0;
-    return binlog_xa_prepare_parse(reader, &one_phase, &text, error);
+    return my_event_xa_prepare_parse(reader, &one_phase, &text, error);
 }
 
 static void put_xa(uint8_t one_phase, uint64_t gtrid_n, uint64_t bqual_n)
@@ -152,7 +157,7 @@ static void test_xa(void)
     bool one_phase = false;
     put_xa(1, 3, 1);
     text.len = 0;
-    check(binlog_xa_prepare_parse(whole(), &one_phase, &text, NULL) == 0 && one_phase, "XA_PREPARE in one phase");
+    check(my_event_xa_prepare_parse(whole(), &one_phase, &text, NULL) == 0 && one_phase, "XA_PREPARE in one phase");
     check_text("its id", text_of(&text), "X'616263',X'ff',5");
     check_cut("cut", xa_body, NULL, 0);
     put_xa(0, 4, 0);
@@ -169,18 +174,18 @@ static void test_xa(void)
 #define A "00000000-0000-0000-0000-00000000000a"
 #define B "fb7d3384-e58f-11f1-9fe0-02fc00000001"
 
-static struct binlog_gtid_set *set;
+static struct my_gtid_set *set;
 
-static void fresh_set(enum binlog_flavor flavor)
+static void fresh_set(enum my_flavor flavor)
 {
-    binlog_gtid_set_free(set);
-    set = binlog_gtid_set_new(flavor, NULL);
+    my_gtid_set_free(set);
+    set = my_gtid_set_new(flavor, NULL);
 }
 
 static struct cdc_span set_text(void)
 {
     text.len = 0;
-    binlog_gtid_set_append(&text, set);
+    my_gtid_set_append(&text, set);
     return text_of(&text);
 }
 
@@ -188,28 +193,28 @@ static struct cdc_span set_text(void)
 static void check_set(const char *from, const char *want)
 {
     struct cdc_error error = {0};
-    check(binlog_gtid_set_parse(set, cdc_span_text(from), &error) == 0, from);
+    check(my_gtid_set_parse(set, cdc_span_text(from), &error) == 0, from);
     check_text("its text", set_text(), want);
-    check(binlog_gtid_set_parse(set, cdc_span_text(want), NULL) == 0, "the text is one too");
+    check(my_gtid_set_parse(set, cdc_span_text(want), NULL) == 0, "the text is one too");
     check_text("the same", set_text(), want);
     start();
-    binlog_gtid_set_encode(&body, set);
-    check(binlog_gtid_set_decode(set, whole(), &error) == 0, "binary form");
+    my_gtid_set_encode(&body, set);
+    check(my_gtid_set_decode(set, whole(), &error) == 0, "binary form");
     check_text("the same", set_text(), want);
 }
 
 static void check_no_set(const char *from)
 {
     struct cdc_error error = {0};
-    check(binlog_gtid_set_parse(set, cdc_span_text(from), &error) < 0 && error.status == CDC_EXIT_CONFIG &&
-              binlog_gtid_set_is_empty(set),
+    check(my_gtid_set_parse(set, cdc_span_text(from), &error) < 0 && error.status == CDC_EXIT_CONFIG &&
+              my_gtid_set_is_empty(set),
           from);
 }
 
 static void test_set_text(void)
 {
-    fresh_set(BINLOG_MYSQL);
-    check(binlog_gtid_set_is_empty(set), "an empty set");
+    fresh_set(MY_FLAVOR_MYSQL);
+    check(my_gtid_set_is_empty(set), "an empty set");
     check_set("", "");
     check_set(" \n ", "");
     check_set(A ":1", A ":1");
@@ -250,8 +255,8 @@ static void test_set_text(void)
                                         "00000000-0000-0000-0000-0000000000:1"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         check_no_set(wrong[i]);
-    check(binlog_gtid_set_parse(set, cdc_span(A ":1\0", 39), NULL) < 0, "a NUL");
-    fresh_set(BINLOG_MARIADB);
+    check(my_gtid_set_parse(set, cdc_span(A ":1\0", 39), NULL) < 0, "a NUL");
+    fresh_set(MY_FLAVOR_MARIADB);
     check_set("", "");
     check_set("0-1-5", "0-1-5");
     check_set(" 7-2-9 , 0 - 1 - 5", "0-1-5,7-2-9");
@@ -273,25 +278,25 @@ static void test_set_text(void)
         check_no_set(wrong_mariadb[i]);
 }
 
-static struct binlog_gtid number_of(const char *tag, uint64_t number)
+static struct my_gtid number_of(const char *tag, uint64_t number)
 {
-    struct binlog_gtid gtid = {.kind = BINLOG_GTID_OF_MYSQL, .uuid = {[15] = 0x0a}, .number = number};
+    struct my_gtid gtid = {.kind = MY_GTID_OF_MYSQL, .uuid = {[15] = 0x0a}, .number = number};
     memcpy(gtid.tag, tag, strlen(tag) + 1);
     return gtid;
 }
 
 static void add(const char *tag, uint64_t number)
 {
-    struct binlog_gtid gtid = number_of(tag, number);
-    if (binlog_gtid_set_contains(set, &gtid) && number < 100)
+    struct my_gtid gtid = number_of(tag, number);
+    if (my_gtid_set_contains(set, &gtid) && number < 100)
         check(false, "not in it yet");
-    if (binlog_gtid_set_add(set, &gtid, NULL) < 0 || !binlog_gtid_set_contains(set, &gtid))
+    if (my_gtid_set_add(set, &gtid, NULL) < 0 || !my_gtid_set_contains(set, &gtid))
         check(false, "added");
 }
 
 static void test_set_add(void)
 {
-    fresh_set(BINLOG_MYSQL);
+    fresh_set(MY_FLAVOR_MYSQL);
     static const uint64_t order[] = {5, 6, 1, 3, 9, 2, 8, 7, 20, 4, 22, 21};
     static const char *const want[] = {A ":5",          A ":5-6",       A ":1:5-6",       A ":1:3:5-6",
                                        A ":1:3:5-6:9",  A ":1-3:5-6:9", A ":1-3:5-6:8-9", A ":1-3:5-9",
@@ -300,26 +305,26 @@ static void test_set_add(void)
         add("", order[i]);
         check_text("numbers in any order", set_text(), want[i]);
     }
-    struct binlog_gtid gtid = number_of("", 8);
-    check(binlog_gtid_set_add(set, &gtid, NULL) == 0, "one that is in it already");
+    struct my_gtid gtid = number_of("", 8);
+    check(my_gtid_set_add(set, &gtid, NULL) == 0, "one that is in it already");
     check_text("changes nothing", set_text(), A ":1-9:20-22");
     add("x", 4);
     add("b", 4);
     check_text("tags", set_text(), A ":1-9:20-22:b:4:x:4");
     gtid = number_of("", 10);
-    check(!binlog_gtid_set_contains(set, &gtid), "beside an interval");
+    check(!my_gtid_set_contains(set, &gtid), "beside an interval");
     gtid.number = 19;
-    check(!binlog_gtid_set_contains(set, &gtid), "before one");
+    check(!my_gtid_set_contains(set, &gtid), "before one");
     gtid.number = 23;
-    check(!binlog_gtid_set_contains(set, &gtid), "behind all");
+    check(!my_gtid_set_contains(set, &gtid), "behind all");
     gtid.uuid[0] = 1;
-    check(!binlog_gtid_set_contains(set, &gtid), "of another server");
+    check(!my_gtid_set_contains(set, &gtid), "of another server");
     gtid.number = 0;
-    check(binlog_gtid_set_add(set, &gtid, NULL) < 0, "number 0");
-    gtid.kind = BINLOG_GTID_NONE;
-    check(binlog_gtid_set_add(set, &gtid, NULL) == 0, "none");
-    gtid.kind = BINLOG_GTID_OF_MARIADB;
-    check(binlog_gtid_set_add(set, &gtid, NULL) < 0 && !binlog_gtid_set_contains(set, &gtid), "of another kind");
+    check(my_gtid_set_add(set, &gtid, NULL) < 0, "number 0");
+    gtid.kind = MY_GTID_NONE;
+    check(my_gtid_set_add(set, &gtid, NULL) == 0, "none");
+    gtid.kind = MY_GTID_OF_MARIADB;
+    check(my_gtid_set_add(set, &gtid, NULL) < 0 && !my_gtid_set_contains(set, &gtid), "of another kind");
     for (uint64_t i = 100; i < 1000100; i++)
         add("x", i);
     check_text("a million", set_text(), A ":1-9:20-22:b:4:x:4:100-1000099");
@@ -333,23 +338,23 @@ static void test_set_random(void)
     size_t wrong = 0;
     for (int round = 0; round < 300; round++) {
         bool in[MOST + 2] = {false};
-        fresh_set(BINLOG_MYSQL);
+        fresh_set(MY_FLAVOR_MYSQL);
         for (int i = 0; i < round; i++) {
             seed = seed * 1103515245u + 12345u;
             uint64_t number = 1 + (seed >> 16) % MOST;
-            struct binlog_gtid gtid = number_of("", number);
-            wrong += binlog_gtid_set_contains(set, &gtid) != in[number];
-            wrong += binlog_gtid_set_add(set, &gtid, NULL) < 0;
+            struct my_gtid gtid = number_of("", number);
+            wrong += my_gtid_set_contains(set, &gtid) != in[number];
+            wrong += my_gtid_set_add(set, &gtid, NULL) < 0;
             in[number] = true;
         }
         for (uint64_t number = 1; number <= MOST; number++) {
-            struct binlog_gtid gtid = number_of("", number);
-            wrong += binlog_gtid_set_contains(set, &gtid) != in[number];
+            struct my_gtid gtid = number_of("", number);
+            wrong += my_gtid_set_contains(set, &gtid) != in[number];
         }
         struct cdc_span printed = set_text();
         char *again = cdc_span_copy(printed);
-        wrong += again == NULL || binlog_gtid_set_parse(set, cdc_span_text(again), NULL) < 0 ||
-                 !cdc_span_is(set_text(), again);
+        wrong +=
+            again == NULL || my_gtid_set_parse(set, cdc_span_text(again), NULL) < 0 || !cdc_span_is(set_text(), again);
         free(again);
     }
     check(wrong == 0, "numbers by chance");
@@ -357,55 +362,55 @@ static void test_set_random(void)
 
 static void test_set_mariadb(void)
 {
-    fresh_set(BINLOG_MARIADB);
-    struct binlog_gtid gtid = {.kind = BINLOG_GTID_OF_MARIADB, .domain = 5, .server_id = 1, .number = 7};
-    check(binlog_gtid_set_add(set, &gtid, NULL) == 0 && binlog_gtid_set_contains(set, &gtid), "a domain");
+    fresh_set(MY_FLAVOR_MARIADB);
+    struct my_gtid gtid = {.kind = MY_GTID_OF_MARIADB, .domain = 5, .server_id = 1, .number = 7};
+    check(my_gtid_set_add(set, &gtid, NULL) == 0 && my_gtid_set_contains(set, &gtid), "a domain");
     gtid.domain = 0;
-    check(!binlog_gtid_set_contains(set, &gtid) && binlog_gtid_set_add(set, &gtid, NULL) == 0, "another one");
+    check(!my_gtid_set_contains(set, &gtid) && my_gtid_set_add(set, &gtid, NULL) == 0, "another one");
     gtid.number = 8;
     gtid.server_id = 2;
-    check(!binlog_gtid_set_contains(set, &gtid) && binlog_gtid_set_add(set, &gtid, NULL) == 0, "the next of it");
+    check(!my_gtid_set_contains(set, &gtid) && my_gtid_set_add(set, &gtid, NULL) == 0, "the next of it");
     check_text("the newest of each", set_text(), "0-2-8,5-1-7");
     gtid.number = 3;
-    check(binlog_gtid_set_contains(set, &gtid), "an older one");
+    check(my_gtid_set_contains(set, &gtid), "an older one");
     gtid = number_of("", 1);
-    check(binlog_gtid_set_add(set, &gtid, NULL) < 0, "of another kind");
+    check(my_gtid_set_add(set, &gtid, NULL) < 0, "of another kind");
     start();
     put_hex("000000000000");
-    check(binlog_gtid_set_decode(set, whole(), NULL) == 0 && binlog_gtid_set_is_empty(set), "an empty GTID_LIST");
+    check(my_gtid_set_decode(set, whole(), NULL) == 0 && my_gtid_set_is_empty(set), "an empty GTID_LIST");
     start();
     put_hex("02000010"
             "0000000001000000"
             "0500000000000000"
             "0000000002000000"
             "0400000000000000");
-    check(binlog_gtid_set_decode(set, whole(), NULL) == 0, "GTID_LIST with a flag");
+    check(my_gtid_set_decode(set, whole(), NULL) == 0, "GTID_LIST with a flag");
     check_text("the last of a domain is the newest", set_text(), "0-2-4");
 }
 
-static int set_body(struct binlog_reader reader, struct cdc_error *error)
+static int set_body(struct cdc_bytes reader, struct cdc_error *error)
 {
-    return binlog_gtid_set_decode(set, reader, error);
+    return my_gtid_set_decode(set, reader, error);
 }
 
 static void test_set_binary(void)
 {
-    fresh_set(BINLOG_MYSQL);
+    fresh_set(MY_FLAVOR_MYSQL);
     vector("0102000000000001fb7d3384e58f11f19fe002fc0000000100010000000000000001000000000000000e00000000000000"
            "fb7d3384e58f11f19fe002fc0000000106636463010000000000000001000000000000000200000000000000cd1fa366");
-    check(binlog_gtid_set_decode(set, whole(), NULL) == 0, "PREVIOUS_GTIDS with a tag");
+    check(my_gtid_set_decode(set, whole(), NULL) == 0, "PREVIOUS_GTIDS with a tag");
     check_text("its text", set_text(), B ":1-13:cdc:1");
     struct cdc_buf again = CDC_BUF_INIT;
-    binlog_gtid_set_encode(&again, set);
+    my_gtid_set_encode(&again, set);
     check(cdc_span_equal(text_of(&again), text_of(&body)), "the same bytes again");
     cdc_buf_free(&again);
     check_cut("cut", set_body, NULL, 0);
-    check_event_cut(BINLOG_PREVIOUS_GTIDS);
+    check_event_cut(MY_EVENT_PREVIOUS_GTIDS);
     put(0, 1);
-    check(set_body(whole(), NULL) < 0 && binlog_gtid_set_is_empty(set), "something behind it");
-    binlog_gtid_set_parse(set, cdc_span_text(A ":1-5:7," B ":9"), NULL);
+    check(set_body(whole(), NULL) < 0 && my_gtid_set_is_empty(set), "something behind it");
+    my_gtid_set_parse(set, cdc_span_text(A ":1-5:7," B ":9"), NULL);
     start();
-    binlog_gtid_set_encode(&body, set);
+    my_gtid_set_encode(&body, set);
     check(body.len == 8 + 24 + 32 + 24 + 16, "the form without tags");
     check_cut("cut", set_body, NULL, 0);
     start();
@@ -419,12 +424,12 @@ static void test_set_binary(void)
     put(0, 8);
     put(0, 8);
     check(set_body(whole(), NULL) < 0, "a hostile number of intervals");
-    fresh_set(BINLOG_MARIADB);
-    binlog_gtid_set_parse(set, cdc_span_text("0-1-5,7-2-9"), NULL);
+    fresh_set(MY_FLAVOR_MARIADB);
+    my_gtid_set_parse(set, cdc_span_text("0-1-5,7-2-9"), NULL);
     start();
-    binlog_gtid_set_encode(&body, set);
+    my_gtid_set_encode(&body, set);
     check_cut("GTID_LIST, cut", set_body, NULL, 0);
-    check_event_cut(BINLOG_MARIADB_GTID_LIST);
+    check_event_cut(MY_EVENT_MARIADB_GTID_LIST);
 }
 
 int main(void)
@@ -438,6 +443,6 @@ int main(void)
     test_set_random();
     test_set_mariadb();
     test_set_binary();
-    binlog_gtid_set_free(set);
+    my_gtid_set_free(set);
     return finish();
 }

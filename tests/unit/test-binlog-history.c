@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The columns that tables had, by moment; their file; and what of them fits a TABLE_MAP. */
+#include "connectors/mysql/decoder/position.h"
+#include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/schema/columns.h"
 #include "connectors/mysql/schema/history.h"
+#include "connectors/mysql/value/charset.h"
+#include "connectors/mysql/value/column.h"
+#include "connectors/mysql/value/flavor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +16,7 @@
 
 static int failures;
 static char path[] = "/tmp/cdc-unit-XXXXXX";
-static const struct binlog_history_mark mark = {7, {"binlog.000003", 1234}};
+static const struct my_history_synced mark = {7, {"binlog.000003", 1234}};
 
 static void check(bool good, const char *what)
 {
@@ -18,41 +24,41 @@ static void check(bool good, const char *what)
     printf("%s - %s\n", good ? "ok" : "not ok", what);
 }
 
-static struct binlog_moment at(uint64_t number, uint64_t statements)
+static struct my_point at(uint64_t number, uint64_t statements)
 {
-    return (struct binlog_moment){number, statements};
+    return (struct my_point){number, statements};
 }
 
-static struct binlog_history *history_of(const char *name)
+static struct my_history *history_of(const char *name)
 {
     struct cdc_error error = {0};
-    return binlog_history_new(path, name, &error);
+    return my_history_new(path, name, &error);
 }
 
-static void add(struct binlog_history *history, const char *table, struct binlog_moment from, const char *columns)
+static void add(struct my_history *history, const char *table, struct my_point from, const char *columns)
 {
     struct cdc_error error = {0};
-    check(binlog_history_add(history, "d", table, from, cdc_span_text(columns), &error) == 0, "columns are added");
+    check(my_history_add(history, "d", table, from, cdc_span_text(columns), &error) == 0, "columns are added");
 }
 
-static bool is(const struct binlog_history *history, const char *table, struct binlog_moment moment, const char *want)
+static bool is(const struct my_history *history, const char *table, struct my_point point, const char *want)
 {
-    struct cdc_span got = binlog_history_find(history, "d", table, moment);
+    struct cdc_span got = my_history_find(history, "d", table, point);
     return want ? got.p && cdc_span_is(got, want) : !got.p;
 }
 
-static void alter(struct binlog_history *history, const char *sql, struct binlog_moment moment)
+static void alter(struct my_history *history, const char *sql, struct my_point point)
 {
-    binlog_history_alter(history, cdc_span_text(sql), moment);
+    my_history_alter(history, cdc_span_text(sql), point);
 }
 
 /* -- moments ------------------------------------------------------------------------------- */
 
-static void test_moments(void)
+static void test_points(void)
 {
     struct cdc_error error = {0};
-    struct binlog_history *history = history_of("n");
-    check(binlog_history_begin(history, "s", true, &error) == 0, "a history begins");
+    struct my_history *history = history_of("n");
+    check(my_history_begin(history, "s", true, &error) == 0, "a history begins");
     add(history, "t", at(5, 0), "[1]");
     check(is(history, "t", at(5, 0), "[1]") && is(history, "t", at(900, 3), "[1]"),
           "columns hold from their moment on");
@@ -67,52 +73,52 @@ static void test_moments(void)
     check(is(history, "t", at(9, 0), "[1]") && is(history, "t", at(9, 1), "[2]"),
           "the same statement, read again, ends what was before it only");
     alter(history, "drop table t", at(12, 1));
-    binlog_history_confirm(history, 8);
+    my_history_confirm(history, 8);
     check(is(history, "t", at(9, 0), "[1]"), "what may be read again is kept");
-    binlog_history_confirm(history, 9);
+    my_history_confirm(history, 9);
     check(is(history, "t", at(9, 0), NULL) && is(history, "t", at(11, 0), "[2]"), "what may not is let go of");
-    binlog_history_forget(history, cdc_span_text("create index i on t (a)"));
+    my_history_forget(history, cdc_span_text("create index i on t (a)"));
     check(is(history, "t", at(11, 0), NULL), "all of a table is forgotten");
-    binlog_history_free(history);
+    my_history_free(history);
 }
 
 static void test_bound(void)
 {
     struct cdc_error error = {0};
-    struct binlog_history *history = history_of("n");
+    struct my_history *history = history_of("n");
     char *large = malloc(1 << 20);
     memset(large, ' ', 1 << 20);
     large[0] = '[';
     large[(1 << 20) - 2] = ']';
     large[(1 << 20) - 1] = '\0';
-    binlog_history_begin(history, "s", true, &error);
+    my_history_begin(history, "s", true, &error);
     for (int i = 0; i < 12; i++)
-        binlog_history_add(history, "d", "t", at((uint64_t)i, 0), cdc_span_text(large), &error);
-    check(binlog_history_is_full(history) && error.status == 0, "what is kept is bounded");
+        my_history_add(history, "d", "t", at((uint64_t)i, 0), cdc_span_text(large), &error);
+    check(my_history_is_full(history) && error.status == 0, "what is kept is bounded");
     free(large);
-    binlog_history_free(history);
+    my_history_free(history);
 }
 
 /* -- the file -------------------------------------------------------------------------------- */
 
 /* The token that the offset file would have. */
-static struct cdc_span token_of(struct binlog_history *history)
+static struct cdc_span token_of(struct my_history *history)
 {
     static char token[64];
-    snprintf(token, sizeof token, "%s", binlog_history_state(history) + strlen("{\"schema\":\""));
+    snprintf(token, sizeof token, "%s", my_history_state(history) + strlen("{\"schema\":\""));
     token[strcspn(token, "\"")] = '\0';
     return cdc_span_text(token);
 }
 
-static int load(const char *name, const char *server, struct cdc_span token, struct binlog_history **history,
+static int load(const char *name, const char *server, struct cdc_span token, struct my_history **history,
                 struct cdc_error *error)
 {
-    struct binlog_history_mark got;
+    struct my_history_synced got;
     *history = history_of(name);
-    int result = binlog_history_load(*history, server, token, &got, error);
+    int result = my_history_load(*history, server, token, &got, error);
     if (result > 0)
-        check(got.number == mark.number && got.place.position == mark.place.position &&
-                  strcmp(got.place.file, mark.place.file) == 0,
+        check(got.number == mark.number && got.coord.position == mark.coord.position &&
+                  strcmp(got.coord.file, mark.coord.file) == 0,
               "the place of the file is its own");
     return result;
 }
@@ -120,9 +126,9 @@ static int load(const char *name, const char *server, struct cdc_span token, str
 static int status_of(const char *name, const char *server, struct cdc_span token)
 {
     struct cdc_error error = {0};
-    struct binlog_history *history;
+    struct my_history *history;
     int result = load(name, server, token, &history, &error);
-    binlog_history_free(history);
+    my_history_free(history);
     return result < 0 ? (int)error.status : result;
 }
 
@@ -158,11 +164,11 @@ static void test_spoilt(struct cdc_span token)
     for (size_t i = n; i > 0; i--)
         all &= truncate(path, (off_t)i - 1) == 0 && status_of("n", "s", token) == CDC_EXIT_CONFIG;
     check(all, "nor may its end be missing");
-    struct binlog_history *history = history_of("n");
-    binlog_history_begin(history, "s", true, &error);
-    check(binlog_history_save(history, &mark, &error) < 0 && error.status == CDC_EXIT_CONFIG,
+    struct my_history *history = history_of("n");
+    my_history_begin(history, "s", true, &error);
+    check(my_history_save(history, &mark, &error) < 0 && error.status == CDC_EXIT_CONFIG,
           "a file that is not ours is not written over");
-    binlog_history_free(history);
+    my_history_free(history);
     free(bytes);
 }
 
@@ -170,14 +176,13 @@ static void test_file(void)
 {
     struct cdc_error error = {0};
     struct stat status;
-    struct binlog_history *history = history_of("n"), *again;
-    binlog_history_begin(history, "s", false, &error);
-    check(binlog_history_save(history, &mark, &error) == 0 && access(path, F_OK) != 0, "no file without a need");
+    struct my_history *history = history_of("n"), *again;
+    my_history_begin(history, "s", false, &error);
+    check(my_history_save(history, &mark, &error) == 0 && access(path, F_OK) != 0, "no file without a need");
     add(history, "t", at(5, 0), "[[\"a\\\"\",\"int\",null,2]]");
     add(history, "u", at(6, 1), "[]");
     alter(history, "alter table t drop column x", at(7, 2));
-    check(binlog_history_save(history, &mark, &error) == 0 && stat(path, &status) == 0 &&
-              (status.st_mode & 0777) == 0600,
+    check(my_history_save(history, &mark, &error) == 0 && stat(path, &status) == 0 && (status.st_mode & 0777) == 0600,
           "it is saved, for its owner only");
     struct cdc_span token = token_of(history);
     check(load("n", "s", token, &again, &error) == 1, "it is read");
@@ -185,13 +190,13 @@ static void test_file(void)
               is(again, "t", at(7, 1), "[[\"a\\\"\",\"int\",null,2]]") && is(again, "t", at(7, 2), NULL) &&
               is(again, "u", at(99, 0), "[]") && is(again, "u", at(6, 0), NULL),
           "and says the same");
-    check(binlog_history_is_of(again, "s") && strcmp(binlog_history_state(again), binlog_history_state(history)) == 0,
+    check(my_history_is_of(again, "s") && strcmp(my_history_state(again), my_history_state(history)) == 0,
           "and is the same");
     add(again, "v", at(9, 0), "[]");
-    check(binlog_history_save(again, &mark, &error) == 0 && status_of("n", "s", token) == 1, "a newer one is taken");
+    check(my_history_save(again, &mark, &error) == 0 && status_of("n", "s", token) == 1, "a newer one is taken");
     char newer[64];
     snprintf(newer, sizeof newer, "%s", token_of(again).p);
-    binlog_history_free(again);
+    my_history_free(again);
     add(history, "w", at(9, 0), "[]");
     check(status_of("n", "s", cdc_span_text(newer)) == 1, "the newest, too");
     newer[strlen(newer) - 1] = '9';
@@ -202,88 +207,88 @@ static void test_file(void)
     check(status_of("n", "other", token) == 0, "nor one of another server");
     check(status_of("m", "s", token) == CDC_EXIT_CONFIG, "one of another pipeline is an error");
     test_spoilt(token);
-    binlog_history_free(history);
+    my_history_free(history);
     unlink(path);
 }
 
 /* -- fitting ----------------------------------------------------------------------------------- */
 
-static int fits(struct binlog_column *columns, size_t n, const char *text, bool signs)
+static int fits(struct my_column *columns, size_t n, const char *text, bool signs)
 {
     struct cdc_error error = {0};
     const char *why = NULL;
     char db[] = "d", name[] = "t";
-    struct binlog_table table = {.db = db, .name = name, .columns = columns, .n_columns = n, .has_signs = signs};
-    int result = binlog_columns_apply(cdc_span_text(text), &table, BINLOG_MYSQL, &why, &error);
+    struct my_table table = {.db = db, .name = name, .columns = columns, .n_columns = n, .has_signs = signs};
+    int result = my_columns_apply(cdc_span_text(text), &table, MY_FLAVOR_MYSQL, &why, &error);
     return result == 0 && !why ? -2 : result;
 }
 
-static int fits_one(struct binlog_column column, const char *type, const char *collation, bool signs)
+static int fits_one(struct my_column column, const char *type, const char *collation, bool signs)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    binlog_columns_add(&text, "c", type, collation, 0);
-    binlog_columns_end(&text);
+    my_columns_add(&text, "c", type, collation, 0);
+    my_columns_end(&text);
     cdc_buf_byte(&text, '\0');
     int result = fits(&column, 1, text.data, signs);
-    binlog_column_free(&column);
+    my_column_free(&column);
     cdc_buf_free(&text);
     return result;
 }
 
-#define COLUMN(...) ((struct binlog_column){__VA_ARGS__})
+#define COLUMN(...) ((struct my_column){__VA_ARGS__})
 
 static void test_fits(void)
 {
-    const struct binlog_charset *latin1 = binlog_charset_named("latin1");
+    const struct my_charset *latin1 = my_charset_named("latin1");
     check(fits(NULL, 0, "[]", false) == 1 && fits(NULL, 0, "[[\"a\",\"int\",null,0]]", false) == 0, "count");
-    struct binlog_column two[] = {{.type = BINLOG_TYPE_LONG}, {.type = BINLOG_TYPE_LONG}};
+    struct my_column two[] = {{.type = MY_TYPE_LONG}, {.type = MY_TYPE_LONG}};
     check(fits(two, 2, "[[\"a\",\"int\",null,0]]", false) == 0, "one too few");
-    binlog_column_free(&two[0]);
-    binlog_column_free(&two[1]);
-    check(fits_one(COLUMN(.type = BINLOG_TYPE_LONG), "int(11)", NULL, false) == 1 &&
-              fits_one(COLUMN(.type = BINLOG_TYPE_LONG), "bigint", NULL, false) == 0,
+    my_column_free(&two[0]);
+    my_column_free(&two[1]);
+    check(fits_one(COLUMN(.type = MY_TYPE_LONG), "int(11)", NULL, false) == 1 &&
+              fits_one(COLUMN(.type = MY_TYPE_LONG), "bigint", NULL, false) == 0,
           "type");
-    check(fits_one(COLUMN(.type = BINLOG_TYPE_LONG, .nullable = true), "int(11)", NULL, false) == 0, "NULL");
-    check(fits_one(COLUMN(.type = BINLOG_TYPE_LONG), "int unsigned", NULL, true) == 0 &&
-              fits_one(COLUMN(.type = BINLOG_TYPE_LONG), "int unsigned", NULL, false) == 1,
+    check(fits_one(COLUMN(.type = MY_TYPE_LONG, .nullable = true), "int(11)", NULL, false) == 0, "NULL");
+    check(fits_one(COLUMN(.type = MY_TYPE_LONG), "int unsigned", NULL, true) == 0 &&
+              fits_one(COLUMN(.type = MY_TYPE_LONG), "int unsigned", NULL, false) == 1,
           "sign");
-    check(fits_one(COLUMN(.type = BINLOG_TYPE_VARCHAR, .metadata = 40), "varchar(10)", "utf8mb4_bin", false) == 1 &&
-              fits_one(COLUMN(.type = BINLOG_TYPE_VARCHAR, .metadata = 40), "varchar(20)", "utf8mb4_bin", false) == 0,
+    check(fits_one(COLUMN(.type = MY_TYPE_VARCHAR, .metadata = 40), "varchar(10)", "utf8mb4_bin", false) == 1 &&
+              fits_one(COLUMN(.type = MY_TYPE_VARCHAR, .metadata = 40), "varchar(20)", "utf8mb4_bin", false) == 0,
           "length");
-    check(fits_one(COLUMN(.type = BINLOG_TYPE_VARCHAR, .metadata = 10, .charset = latin1), "varchar(10)",
+    check(fits_one(COLUMN(.type = MY_TYPE_VARCHAR, .metadata = 10, .charset = latin1), "varchar(10)",
                    "latin1_swedish_ci", false) == 1 &&
-              fits_one(COLUMN(.type = BINLOG_TYPE_VARCHAR, .metadata = 10, .charset = latin1), "varchar(10)",
+              fits_one(COLUMN(.type = MY_TYPE_VARCHAR, .metadata = 10, .charset = latin1), "varchar(10)",
                        "latin2_general_ci", false) == 0,
           "charset");
-    check(fits_one(COLUMN(.type = BINLOG_TYPE_DECIMAL, .metadata = 10 | 3 << 8), "decimal(10,3)", NULL, false) == 1 &&
-              fits_one(COLUMN(.type = BINLOG_TYPE_DECIMAL, .metadata = 10 | 3 << 8), "decimal(10,2)", NULL, false) == 0,
+    check(fits_one(COLUMN(.type = MY_TYPE_DECIMAL, .metadata = 10 | 3 << 8), "decimal(10,3)", NULL, false) == 1 &&
+              fits_one(COLUMN(.type = MY_TYPE_DECIMAL, .metadata = 10 | 3 << 8), "decimal(10,2)", NULL, false) == 0,
           "digits");
-    check(fits_one(COLUMN(.type = BINLOG_TYPE_DATETIME2, .metadata = 3), "datetime(3)", NULL, false) == 1 &&
-              fits_one(COLUMN(.type = BINLOG_TYPE_DATETIME2, .metadata = 3), "datetime", NULL, false) == 0,
+    check(fits_one(COLUMN(.type = MY_TYPE_DATETIME2, .metadata = 3), "datetime(3)", NULL, false) == 1 &&
+              fits_one(COLUMN(.type = MY_TYPE_DATETIME2, .metadata = 3), "datetime", NULL, false) == 0,
           "digits of a second");
-    check(fits_one(COLUMN(.type = BINLOG_TYPE_BLOB, .metadata = 3), "mediumtext", "latin1_bin", false) == 1 &&
-              fits_one(COLUMN(.type = BINLOG_TYPE_BLOB, .metadata = 3), "text", "latin1_bin", false) == 0,
+    check(fits_one(COLUMN(.type = MY_TYPE_BLOB, .metadata = 3), "mediumtext", "latin1_bin", false) == 1 &&
+              fits_one(COLUMN(.type = MY_TYPE_BLOB, .metadata = 3), "text", "latin1_bin", false) == 0,
           "size of a blob");
-    check(fits_one(COLUMN(.type = BINLOG_TYPE_ENUM, .metadata = 1), "enum('?')", "utf8mb4_bin", false) == 0 &&
-              fits_one(COLUMN(.type = BINLOG_TYPE_ENUM, .metadata = 1), "enum('?')", "latin1_bin", false) == 1,
+    check(fits_one(COLUMN(.type = MY_TYPE_ENUM, .metadata = 1), "enum('?')", "utf8mb4_bin", false) == 0 &&
+              fits_one(COLUMN(.type = MY_TYPE_ENUM, .metadata = 1), "enum('?')", "latin1_bin", false) == 1,
           "a label that may be another one");
-    struct binlog_column number[] = {{.type = BINLOG_TYPE_LONG}};
+    struct my_column number[] = {{.type = MY_TYPE_LONG}};
     check(fits(number, 1, "[7]", false) == 0 && fits(number, 1, "[[\"a\",\"int\"]]", false) == 0, "what is none");
-    struct binlog_column label[] = {{.type = BINLOG_TYPE_ENUM, .metadata = 1}};
+    struct my_column label[] = {{.type = MY_TYPE_ENUM, .metadata = 1}};
     check(fits(label, 1, "[[\"e\",\"enum('it''s','b,c')\",\"latin1_bin\",5]]", false) == 0, "NULL of labels");
     label[0].nullable = true;
     check(fits(label, 1, "[[\"e\",\"enum('it''s','b,c')\",\"latin1_bin\",5]]", false) == 1 && label[0].n_labels == 2 &&
               strcmp(label[0].labels[0], "it's") == 0 && strcmp(label[0].labels[1], "b,c") == 0 && !label[0].key &&
               label[0].generated,
           "labels");
-    binlog_column_free(&label[0]);
+    my_column_free(&label[0]);
 }
 
 int main(void)
 {
     if (!mkdtemp(path) || rmdir(path) != 0)
         return 1;
-    test_moments();
+    test_points();
     test_bound();
     test_file();
     test_fits();

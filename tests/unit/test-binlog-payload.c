@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* TRANSACTION_PAYLOAD: the events in it. */
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/payload.h"
 #include "tests/unit/binlog-events.h"
 
+#include <cdc/bytes.h>
 #include <zstd.h>
 
 /* -- TRANSACTION_PAYLOAD -- */
 
-static struct binlog_payload *payload;
+static struct my_payload *payload;
 
 static void append_event(struct cdc_buf *events, uint8_t type, size_t size)
 {
@@ -58,20 +61,20 @@ static void put_payload(const struct cdc_buf *events, uint64_t compression, int6
 }
 
 /* All inner events, each as its type and size. */
-static int payload_body(struct binlog_reader reader, struct cdc_error *error)
+static int payload_body(struct cdc_bytes reader, struct cdc_error *error)
 {
     const uint8_t *data;
     size_t n;
     int result;
     text.len = 0;
-    if (binlog_payload_open(payload, reader, binlog_left(&reader), true, error) < 0)
+    if (my_payload_open(payload, reader, cdc_bytes_left(&reader), true, error) < 0)
         return -1;
-    while ((result = binlog_payload_next(payload, &data, &n, error)) == 1) {
-        struct binlog_header header;
-        if (binlog_header_parse(data, n, &header, error) < 0)
+    while ((result = my_payload_next(payload, &data, &n, error)) == 1) {
+        struct my_event_header header;
+        if (my_event_header_parse(data, n, &header, error) < 0)
             return -1;
         cdc_buf_printf(&text, "%u:%zu ", header.type, n);
-        for (size_t i = BINLOG_HEADER_SIZE; i < n; i++)
+        for (size_t i = MY_EVENT_HEADER_SIZE; i < n; i++)
             if (data[i] != (uint8_t)(i * 2654435761u >> 16))
                 return -1;
     }
@@ -84,19 +87,18 @@ static int payload_in_parts(size_t step)
     const uint8_t *p = (const uint8_t *)body.data, *end = p + body.len, *data;
     size_t n, first = body.len < 40 + step ? body.len : 40 + step; /* its header is in the first part */
     text.len = 0;
-    int result =
-        binlog_payload_open(payload, (struct binlog_reader){p, p + first, false}, body.len, first == body.len, NULL);
+    int result = my_payload_open(payload, (struct cdc_bytes){p, p + first, false}, body.len, first == body.len, NULL);
     p += first;
-    while (result == 0 && (result = binlog_payload_next(payload, &data, &n, NULL)) > 0) {
-        if (result == BINLOG_WANTS) {
+    while (result == 0 && (result = my_payload_next(payload, &data, &n, NULL)) > 0) {
+        if (result == MY_PAYLOAD_WANTS) {
             n = (size_t)(end - p) < step ? (size_t)(end - p) : step;
-            if (binlog_payload_is_whole(payload))
+            if (my_payload_is_whole(payload))
                 return -1;
-            binlog_payload_feed(payload, (struct binlog_reader){p, p + n, false}, n == 0); /* the last one is empty */
+            my_payload_feed(payload, (struct cdc_bytes){p, p + n, false}, n == 0); /* the last one is empty */
             p += n;
         } else {
             cdc_buf_printf(&text, "%u:%zu ", data[4], n);
-            if (data[4] == BINLOG_XID && !binlog_payload_is_whole(payload))
+            if (data[4] == MY_EVENT_XID && !my_payload_is_whole(payload))
                 return -1;
         }
         result = 0;
@@ -107,11 +109,11 @@ static int payload_in_parts(size_t step)
 static void test_payload_in_parts(void)
 {
     struct cdc_buf events = CDC_BUF_INIT;
-    payload = binlog_payload_new(NULL);
-    append_event(&events, BINLOG_QUERY, 60);
-    append_event(&events, BINLOG_WRITE_ROWS, 300000);
-    append_event(&events, BINLOG_TABLE_MAP, 19);
-    append_event(&events, BINLOG_XID, 27);
+    payload = my_payload_new(NULL);
+    append_event(&events, MY_EVENT_QUERY, 60);
+    append_event(&events, MY_EVENT_WRITE_ROWS, 300000);
+    append_event(&events, MY_EVENT_TABLE_MAP, 19);
+    append_event(&events, MY_EVENT_XID, 27);
     for (uint64_t compression = 0; compression <= 255; compression += 255)
         for (size_t step = 1; step < 400000; step = step * 3 / 2 + 1) {
             put_payload(&events, compression, 0);
@@ -123,27 +125,27 @@ static void test_payload_in_parts(void)
         }
     check(true, "payloads in parts");
     cdc_buf_free(&events);
-    binlog_payload_free(payload);
+    my_payload_free(payload);
 }
 
 /* An event with a checksum, in parts of any size: is it taken? text: its body. */
 static bool event_in_parts(size_t first, size_t step)
 {
-    struct binlog_format format;
-    struct binlog_parts parts;
-    struct binlog_reader part;
+    struct my_event_format format;
+    struct my_event_parts parts;
+    struct cdc_bytes part;
     const uint8_t *p = (const uint8_t *)body.data, *end = p + body.len;
-    binlog_format_default(&format);
+    my_event_format_default(&format);
     format.checksums = true;
     text.len = 0;
-    if (binlog_parts_begin(&parts, &format, p, first, &part, NULL) < 0)
+    if (my_event_parts_begin(&parts, &format, p, first, &part, NULL) < 0)
         return false;
-    cdc_buf_append(&text, part.p, binlog_left(&part));
+    cdc_buf_append(&text, part.p, cdc_bytes_left(&part));
     for (p += first; p < end; p += step) {
         step = (size_t)(end - p) < step ? (size_t)(end - p) : step;
-        if (binlog_parts_next(&parts, p, step, &part, NULL) < 0)
+        if (my_event_parts_next(&parts, p, step, &part, NULL) < 0)
             return false;
-        cdc_buf_append(&text, part.p, binlog_left(&part));
+        cdc_buf_append(&text, part.p, cdc_bytes_left(&part));
     }
     return parts.taken == parts.header.size;
 }
@@ -151,14 +153,14 @@ static bool event_in_parts(size_t first, size_t step)
 static void test_parts(void)
 {
     struct cdc_buf event = CDC_BUF_INIT;
-    append_event(&event, BINLOG_TRANSACTION_PAYLOAD, BINLOG_HEADER_SIZE);
+    append_event(&event, MY_EVENT_TRANSACTION_PAYLOAD, MY_EVENT_HEADER_SIZE);
     cdc_buf_lit(&event, "what is inside");
     event.data[9] = (char)(event.len + 4);
     uint32_t crc = (uint32_t)crc32(0, (const Bytef *)event.data, (uInt)event.len);
     start();
     cdc_buf_append(&body, event.data, event.len);
     put(crc, 4);
-    for (size_t first = BINLOG_HEADER_SIZE; first <= body.len; first++)
+    for (size_t first = MY_EVENT_HEADER_SIZE; first <= body.len; first++)
         for (size_t step = 1; step < body.len; step++) {
             if (!event_in_parts(first, step) || !cdc_span_is(text_of(&text), "what is inside"))
                 check(false, "an event in parts");
@@ -167,25 +169,25 @@ static void test_parts(void)
                 check(false, "an event in parts whose checksum is wrong");
             body.data[body.len - 1] ^= 1;
         }
-    check(!event_in_parts(BINLOG_HEADER_SIZE - 1, 1), "a first part without the whole header");
+    check(!event_in_parts(MY_EVENT_HEADER_SIZE - 1, 1), "a first part without the whole header");
     put(0, 1);
-    check(!event_in_parts(BINLOG_HEADER_SIZE, 7), "an event that goes on behind its end");
+    check(!event_in_parts(MY_EVENT_HEADER_SIZE, 7), "an event that goes on behind its end");
     cdc_buf_free(&event);
 }
 
 static void test_payload(void)
 {
     struct cdc_buf events = CDC_BUF_INIT;
-    payload = binlog_payload_new(NULL);
-    append_event(&events, BINLOG_QUERY, 60);
-    append_event(&events, BINLOG_TABLE_MAP, 19);
-    append_event(&events, BINLOG_XID, 27);
+    payload = my_payload_new(NULL);
+    append_event(&events, MY_EVENT_QUERY, 60);
+    append_event(&events, MY_EVENT_TABLE_MAP, 19);
+    append_event(&events, MY_EVENT_XID, 27);
     for (uint64_t compression = 0; compression <= 255; compression += 255) {
         put_payload(&events, compression, 0);
         check(payload_body(whole(), NULL) == 0, compression ? "a plain payload" : "a payload of zstd");
         check_text("its events", text_of(&text), "2:60 19:19 16:27 ");
         check_cut("cut", payload_body, NULL, 0);
-        check_event_cut(BINLOG_TRANSACTION_PAYLOAD);
+        check_event_cut(MY_EVENT_TRANSACTION_PAYLOAD);
         for (size_t cut = 1; cut < 40; cut++) {
             put_payload_cut(&events, compression, compression ? -(int64_t)cut : 0, cut);
             if (payload_body(whole(), NULL) == 0 && !(compression && cut == 27)) /* then the last event is missing */
@@ -209,17 +211,17 @@ static void test_payload(void)
     put_payload(&events, 0, 0);
     body.len = (size_t)(memmem(body.data, body.len, "\x28\xb5\x2f\xfd", 4) ? 34 : 0);
     check(payload_body(whole(), NULL) < 0, "the size of what follows is false");
-    append_event(&events, BINLOG_WRITE_ROWS, 5000000);
-    append_event(&events, BINLOG_WRITE_ROWS, 20);
-    append_event(&events, BINLOG_WRITE_ROWS, 700000);
+    append_event(&events, MY_EVENT_WRITE_ROWS, 5000000);
+    append_event(&events, MY_EVENT_WRITE_ROWS, 20);
+    append_event(&events, MY_EVENT_WRITE_ROWS, 700000);
     put_payload(&events, 0, 0);
     check(payload_body(whole(), NULL) == 0, "large events, the same reader");
     check_text("its events", text_of(&text), "2:60 19:19 16:27 30:5000000 30:20 30:700000 ");
-    append_event(&events, BINLOG_TRANSACTION_PAYLOAD, 30);
+    append_event(&events, MY_EVENT_TRANSACTION_PAYLOAD, 30);
     put_payload(&events, 0, 0);
     check(payload_body(whole(), NULL) < 0, "a payload in a payload");
     events.len = 0;
-    append_event(&events, BINLOG_XID, 27);
+    append_event(&events, MY_EVENT_XID, 27);
     events.data[9] = 18;
     put_payload(&events, 0, 0);
     check(payload_body(whole(), NULL) < 0, "an inner event that cannot be");
@@ -227,8 +229,8 @@ static void test_payload(void)
     put_payload(&events, 255, 0);
     check(payload_body(whole(), NULL) < 0, "an inner event that is cut");
     cdc_buf_free(&events);
-    binlog_payload_free(payload);
-    binlog_payload_free(NULL);
+    my_payload_free(payload);
+    my_payload_free(NULL);
 }
 
 int main(void)

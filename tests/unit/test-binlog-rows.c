@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* TABLE_MAP and rows. */
+#include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/rows_event.h"
+#include "connectors/mysql/value/flavor.h"
 #include "tests/unit/binlog-events.h"
+
+#include <cdc/bytes.h>
 
 /* -- TABLE_MAP and rows -- */
 
@@ -11,14 +17,14 @@
     "1900000000000100017400026d31000b03fefe1313f6fefeff8d030ffe10fe1003060e04fe03f701041500fe0701018002053f02080408"   \
     "070100041c026964026936017502746902746e016e0163016501670263630269760a010806050201610162080100f1009d11"
 
-static int map_body(struct binlog_reader reader, struct cdc_error *error)
+static int map_body(struct cdc_bytes reader, struct cdc_error *error)
 {
-    struct binlog_table_map map;
-    return binlog_table_map_parse(reader, &map, error);
+    struct my_table_map map;
+    return my_rows_event_table_map(reader, &map, error);
 }
 
 /* Behind each of the optional fields it may end. */
-static size_t ends_of(const struct binlog_table_map *map, size_t *ends)
+static size_t ends_of(const struct my_table_map *map, size_t *ends)
 {
     size_t n = 0, at = body.len - map->optional.n;
     while (at < body.len) {
@@ -30,10 +36,10 @@ static size_t ends_of(const struct binlog_table_map *map, size_t *ends)
 
 static void check_map(const char *hex, uint64_t id, const char *types, size_t metadata)
 {
-    struct binlog_table_map map;
+    struct my_table_map map;
     size_t ends[32];
     vector(hex);
-    check(binlog_table_map_parse(whole(), &map, NULL) == 0 && map.table_id == id && map.flags == 1 &&
+    check(my_rows_event_table_map(whole(), &map, NULL) == 0 && map.table_id == id && map.flags == 1 &&
               map.n_columns == 11 && map.metadata.n == metadata && memcmp(map.types, types, 11) == 0,
           "a table map");
     check_text("its database", map.db, "t");
@@ -44,7 +50,7 @@ static void check_map(const char *hex, uint64_t id, const char *types, size_t me
           "what follows");
     size_t n = ends_of(&map, ends);
     check_cut("cut", map_body, ends, n);
-    check_event_cut(BINLOG_TABLE_MAP);
+    check_event_cut(MY_EVENT_TABLE_MAP);
 }
 
 static void test_table_map(void)
@@ -71,10 +77,10 @@ static bool takes_name(const char *name, const char *changed)
     if (at == NULL)
         abort();
     memcpy(at, changed, strlen(name));
-    struct binlog_table *table = binlog_table_new(whole(), BINLOG_MYSQL, &error);
-    bool taken = table != NULL && binlog_table_prepare(table, BINLOG_MYSQL, "p", &error) == 0;
+    struct my_table *table = my_table_new(whole(), MY_FLAVOR_MYSQL, &error);
+    bool taken = table != NULL && my_table_prepare(table, MY_FLAVOR_MYSQL, "p", &error) == 0;
     check(taken || error.status == CDC_EXIT_PROTOCOL, "refused with a reason");
-    binlog_table_free(table);
+    my_table_free(table);
     return taken;
 }
 
@@ -90,35 +96,35 @@ static void test_unclear_labels(void)
 {
     struct cdc_error error = {0};
     vector(MYSQL_MAP);
-    struct binlog_table *table = binlog_table_new(whole(), BINLOG_MYSQL, &error);
+    struct my_table *table = my_table_new(whole(), MY_FLAVOR_MYSQL, &error);
     check(table && table->has_names && table->columns[5].n_labels == 2, "labels");
-    binlog_table_free(table);
+    my_table_free(table);
     vector(MYSQL_MAP);
     char *at = memmem(body.data, body.len, "\x0a\x01\x08", 3);
     if (at == NULL)
         abort();
     *at = 0x7f;
-    table = binlog_table_new(whole(), BINLOG_MYSQL, &error);
+    table = my_table_new(whole(), MY_FLAVOR_MYSQL, &error);
     check(table && !table->has_names && table->has_key_told && table->columns[5].n_labels == 0, "without a charset");
-    check(table && binlog_table_prepare(table, BINLOG_MYSQL, "p", &error) < 0 && error.status == CDC_EXIT_CONFIG,
+    check(table && my_table_prepare(table, MY_FLAVOR_MYSQL, "p", &error) < 0 && error.status == CDC_EXIT_CONFIG,
           "refused when nobody knows");
-    binlog_table_free(table);
+    my_table_free(table);
 }
 
 static uint8_t rows_type;
 
-static int rows_body(struct binlog_reader reader, struct cdc_error *error)
+static int rows_body(struct cdc_bytes reader, struct cdc_error *error)
 {
-    struct binlog_header header = {.type = rows_type};
-    struct binlog_rows rows;
-    return binlog_rows_parse(&header, reader, &scratch, &rows, error);
+    struct my_event_header header = {.type = rows_type};
+    struct my_rows_event rows;
+    return my_rows_event_parse(&header, reader, &scratch, &rows, error);
 }
 
 /* A rows event as a server wrote it; images: where they begin. */
-static struct binlog_rows check_rows(const char *hex, uint8_t type, size_t images)
+static struct my_rows_event check_rows(const char *hex, uint8_t type, size_t images)
 {
-    struct binlog_header header = {.type = type};
-    struct binlog_rows rows = {0};
+    struct my_event_header header = {.type = type};
+    struct my_rows_event rows = {0};
     size_t ends[512], n = 0;
     vector(hex);
     rows_type = type;
@@ -126,7 +132,7 @@ static struct binlog_rows check_rows(const char *hex, uint8_t type, size_t image
         ends[n++] = i; /* the rows themselves are read elsewhere */
     check_cut("rows, cut", rows_body, ends, n);
     check_event_cut(type);
-    check(binlog_rows_parse(&header, whole(), &scratch, &rows, NULL) == 0 &&
+    check(my_rows_event_parse(&header, whole(), &scratch, &rows, NULL) == 0 &&
               (images == SIZE_MAX || rows.images.p == copy + images) && !rows.images.bad,
           "rows");
     return rows;
@@ -139,66 +145,66 @@ static struct binlog_rows check_rows(const char *hex, uint8_t type, size_t image
 
 static void test_rows(void)
 {
-    struct binlog_rows rows = check_rows(
+    struct my_rows_event rows = check_rows(
         "6f0000000000110002000bffff000000286bee7ffffeec784b9105ffffff7ef204c72dfb2d036162630219000000e6100000"
         "01010000000000000000000040000000000000f03f080000000000803f0000004005000000a5000000000b00a40051000100"
         "52000100530001005400010055000100560001005700010058000100590001005a0002005c000300025f000401000f6b000f"
         "750005fdff0f7b000400000f84000a8e000f96000fa00061626466696b6e7475647462696e02000c000501000c0a0001780c"
         "08c02709053144b219f60402018105f6070b0280000001320b080000007defffffffffffffffffffffff0a08000000000044"
         "b2190f02616205d20f22dc",
-        BINLOG_WRITE_ROWS, 13);
-    check(rows.kind == BINLOG_ROWS_WRITE && rows.table_id == 0x6f && rows.flags == 0x11 && rows.n_columns == 11 &&
+        MY_EVENT_WRITE_ROWS, 13);
+    check(rows.kind == MY_ROWS_WRITE && rows.table_id == 0x6f && rows.flags == 0x11 && rows.n_columns == 11 &&
               rows.present == copy + 11 && rows.present_after == NULL && !rows.partial_json &&
-              binlog_left(&rows.images) == body.len - 13,
+              cdc_bytes_left(&rows.images) == body.len - 13,
           "version 2 of MySQL");
     rows = check_rows(
         "19000000000001000bff0700fc00286bee1020010db80000000000000000000000010e550e8400e29b41d4a716446655447f"
         "fffeec784b9104ffffff7ef204c72dfb2d036162630219000000e61000000101000000000000000000f03f00000000000000"
         "4015006161616161616161616161616161616161616161871fd40b",
-        BINLOG_WRITE_ROWS_V1, 11);
-    check(rows.table_id == 0x19 && rows.flags == BINLOG_ROWS_STATEMENT_END && rows.present[0] == 0xff &&
+        MY_EVENT_WRITE_ROWS_V1, 11);
+    check(rows.table_id == 0x19 && rows.flags == MY_ROWS_STATEMENT_END && rows.present[0] == 0xff &&
               rows.present[1] == 7,
           "version 1 of MariaDB");
     rows = check_rows(
         "1b00000000000100077f8001000000457c178468120000257d936525d8ff00422a83bcc32e00b3ced4c00000008002000000"
         "000000000000000000000000000000004229d3fc000000b407a58040d00ff1910de0",
-        BINLOG_WRITE_ROWS_V1, 10);
+        MY_EVENT_WRITE_ROWS_V1, 10);
     check(rows.n_columns == 7 && rows.present[0] == 0x7f, "old-style times of MariaDB");
     rows = check_rows("6c0000000000110002000401020001000000010100050000000203242e616185cf81",
-                      BINLOG_PARTIAL_UPDATE_ROWS, 13);
-    check(rows.kind == BINLOG_ROWS_UPDATE && rows.partial_json && rows.n_columns == 4 && rows.present[0] == 1 &&
+                      MY_EVENT_PARTIAL_UPDATE_ROWS, 13);
+    check(rows.kind == MY_ROWS_UPDATE && rows.partial_json && rows.n_columns == 4 && rows.present[0] == 1 &&
               rows.present_after[0] == 2,
           "a partial update, minimal image");
-    rows = check_rows(PARTIAL_FULL, BINLOG_PARTIAL_UPDATE_ROWS, 13);
+    rows = check_rows(PARTIAL_FULL, MY_EVENT_PARTIAL_UPDATE_ROWS, 13);
     check(rows.present[0] == 0xff && rows.present_after[0] == 0xff, "the same, full image");
-    rows = check_rows("120000000000010004050000000000", BINLOG_DELETE_ROWS_V1, 10);
-    check(rows.kind == BINLOG_ROWS_DELETE && rows.present_after == NULL, "delete");
+    rows = check_rows("120000000000010004050000000000", MY_EVENT_DELETE_ROWS_V1, 10);
+    check(rows.kind == MY_ROWS_DELETE && rows.present_after == NULL, "delete");
     rows = check_rows("1200000000000100070000010200030307070000"
                       "00000000",
-                      BINLOG_UPDATE_ROWS, 18);
-    check(rows.kind == BINLOG_ROWS_UPDATE && rows.n_columns == 3, "extra data");
+                      MY_EVENT_UPDATE_ROWS, 18);
+    check(rows.kind == MY_ROWS_UPDATE && rows.n_columns == 3, "extra data");
 }
 
 static void test_rows_compressed(void)
 {
-    struct binlog_rows rows = check_rows("12000000000001000eff3f820102789cfbf7d79d8181e11743c5880500b29f786dae46ae58",
-                                         BINLOG_MARIADB_WRITE_ROWS_COMPRESSED_V1, SIZE_MAX);
-    check(rows.n_columns == 14 && binlog_left(&rows.images) == 258 && rows.images.p == (uint8_t *)scratch.data &&
+    struct my_rows_event rows = check_rows("12000000000001000eff3f820102789cfbf7d79d8181e11743c5880500b29f786dae46ae58",
+                                           MY_EVENT_MARIADB_WRITE_ROWS_COMPRESSED_V1, SIZE_MAX);
+    check(rows.n_columns == 14 && cdc_bytes_left(&rows.images) == 258 && rows.images.p == (uint8_t *)scratch.data &&
               rows.images.p[257] == 'x',
           "compressed rows of MariaDB");
     start();
     put_hex("120000000000010002000eff3fff3f");
     put_zlib("rows", 4, 0x81, 4);
-    struct binlog_header header = {.type = BINLOG_MARIADB_UPDATE_ROWS_COMPRESSED};
-    check(binlog_rows_parse(&header, whole(), &scratch, &rows, NULL) == 0 && rows.kind == BINLOG_ROWS_UPDATE &&
-              binlog_left(&rows.images) == 4,
+    struct my_event_header header = {.type = MY_EVENT_MARIADB_UPDATE_ROWS_COMPRESSED};
+    check(my_rows_event_parse(&header, whole(), &scratch, &rows, NULL) == 0 && rows.kind == MY_ROWS_UPDATE &&
+              cdc_bytes_left(&rows.images) == 4,
           "the same, version 2");
     rows_type = header.type;
     check_cut("cut", rows_body, NULL, 0);
     struct cdc_error error = {0};
-    rows_type = BINLOG_XID;
+    rows_type = MY_EVENT_XID;
     check(rows_body(whole(), &error) < 0 && strstr(error.text, "16"), "an event of something else");
-    rows_type = BINLOG_WRITE_ROWS;
+    rows_type = MY_EVENT_WRITE_ROWS;
     start();
     put_hex("120000000000010001000eff3f");
     check(rows_body(whole(), NULL) < 0, "extra data that are shorter than their length");

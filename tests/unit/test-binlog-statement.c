@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* What kind of statement a text is, and which names stand in it. */
+#include "connectors/mysql/event/statement.h"
 #include "tests/unit/binlog-events.h"
+
+#include <cdc/bytes.h>
 
 /* -- statements -- */
 
-static struct binlog_statement statement;
+static struct my_statement statement;
 
 static void parse_statement(const char *sql)
 {
     start();
     put_text(sql);
-    struct binlog_reader reader = whole();
-    binlog_statement_parse(&statement, cdc_span((const char *)reader.p, binlog_left(&reader)));
+    struct cdc_bytes reader = whole();
+    my_statement_parse(&statement, cdc_span((const char *)reader.p, cdc_bytes_left(&reader)));
 }
 
-static void check_kind(enum binlog_statement_kind kind, const char *const *texts)
+static void check_kind(enum my_statement_kind kind, const char *const *texts)
 {
     for (; *texts != NULL; texts++) {
         parse_statement(*texts);
@@ -22,7 +25,7 @@ static void check_kind(enum binlog_statement_kind kind, const char *const *texts
     }
 }
 
-#define KIND(name, ...) check_kind(BINLOG_STATEMENT_##name, (const char *const[]){__VA_ARGS__, NULL})
+#define KIND(name, ...) check_kind(MY_STATEMENT_##name, (const char *const[]){__VA_ARGS__, NULL})
 
 static void test_statements(void)
 {
@@ -56,7 +59,7 @@ static void test_statements(void)
 static void check_truncate(const char *sql, const char *db, const char *table)
 {
     parse_statement(sql);
-    check(statement.kind == BINLOG_STATEMENT_TRUNCATE, sql);
+    check(statement.kind == MY_STATEMENT_TRUNCATE, sql);
     check_text("its database", text_of(&statement.db), db);
     check_text("its table", text_of(&statement.table), table);
 }
@@ -101,8 +104,8 @@ static bool named(const char *sql, const char *name)
 {
     start();
     put_text(sql);
-    struct binlog_reader reader = whole();
-    return binlog_statement_names(cdc_span((const char *)reader.p, binlog_left(&reader)), cdc_span_text(name));
+    struct cdc_bytes reader = whole();
+    return my_statement_names(cdc_span((const char *)reader.p, cdc_bytes_left(&reader)), cdc_span_text(name));
 }
 
 static void test_names(void)
@@ -148,6 +151,6 @@ int main(void)
     test_truncate();
     test_xid();
     test_names();
-    binlog_statement_free(&statement);
+    my_statement_free(&statement);
     return finish();
 }

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of MySQL's and MariaDB's binary log as JSON. */
+#include "connectors/mysql/decoder/image.h"
 #include "connectors/mysql/snapshot/internal.h"
+#include "connectors/mysql/value/charset.h"
+#include "connectors/mysql/value/column.h"
+#include "connectors/mysql/value/flavor.h"
+#include "connectors/mysql/value/value.h"
 
+#include <cdc/bytes.h>
 #include <cdc/json.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +25,7 @@ static void check(bool good, const char *what, const char *got, const char *want
     printf("not ok - %s\n#  got %s\n# want %s\n", what, got, want);
 }
 
-static const struct binlog_value_style plain = {false, false}, other = {true, true};
+static const struct my_value_format plain = {false, false}, other = {true, true};
 
 /* The bytes of hexadecimal text, in memory of exactly their size: a sanitizer sees a read beyond it. */
 static uint8_t *bytes_of(const char *hex, size_t *n)
@@ -48,19 +54,19 @@ static uint8_t *exact_copy(const uint8_t *bytes, size_t n)
 }
 
 /* A column as TABLE_MAP describes it; type_name and charset may be NULL. */
-static struct binlog_column column_of(enum binlog_flavor flavor, unsigned type, unsigned metadata, const char *charset,
-                                      const char *type_name)
+static struct my_column column_of(enum my_flavor flavor, unsigned type, unsigned metadata, const char *charset,
+                                  const char *type_name)
 {
-    struct binlog_column column = {.type = (uint8_t)type, .metadata = (uint16_t)metadata};
+    struct my_column column = {.type = (uint8_t)type, .metadata = (uint16_t)metadata};
     struct cdc_error error = {0};
     column.type_name = type_name ? cdc_span_copy(cdc_span_text(type_name)) : NULL;
-    column.charset = charset ? binlog_charset_named(charset) : NULL;
-    if (binlog_column_settle(&column, flavor, &error) < 0)
+    column.charset = charset ? my_charset_named(charset) : NULL;
+    if (my_column_settle(&column, flavor, &error) < 0)
         check(false, "a column is settled", error.text, "");
     return column;
 }
 
-static void set_labels(struct binlog_column *column, size_t n, const char *const *labels)
+static void set_labels(struct my_column *column, size_t n, const char *const *labels)
 {
     column->labels = calloc(n, sizeof *column->labels);
     if (!column->labels)
@@ -71,16 +77,16 @@ static void set_labels(struct binlog_column *column, size_t n, const char *const
 }
 
 /* Every shorter run of the bytes must be an error, and skipping must go as far as printing. */
-static void cut(const struct binlog_column *column, const uint8_t *bytes, size_t n)
+static void cut(const struct my_column *column, const uint8_t *bytes, size_t n)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
     for (size_t length = 0; length < n; length++) {
         uint8_t *copy = exact_copy(bytes, length);
-        struct binlog_reader reader = {copy, copy + length, false}, again = reader;
+        struct cdc_bytes reader = {copy, copy + length, false}, again = reader;
         struct cdc_error error = {0}, skip_error = {0};
-        int result = binlog_value_append(&out, column, &reader, &plain, &unconvertible, &error);
-        int skipped = binlog_value_skip(column, &again, &skip_error);
+        int result = my_value_append(&out, column, &reader, &plain, &unconvertible, &error);
+        int skipped = my_value_skip(column, &again, &skip_error);
         if (result == 0 || error.status != CDC_EXIT_PROTOCOL || skipped == 0)
             check(false, "a value that is cut is an error", "", "");
         free(copy);
@@ -88,8 +94,7 @@ static void cut(const struct binlog_column *column, const uint8_t *bytes, size_t
     cdc_buf_free(&out);
 }
 
-static void value_with(struct binlog_column *column, const struct binlog_value_style *style, const char *hex,
-                       const char *want)
+static void value_with(struct my_column *column, const struct my_value_format *style, const char *hex, const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     struct cdc_error error = {0};
@@ -97,8 +102,8 @@ static void value_with(struct binlog_column *column, const struct binlog_value_s
     size_t n;
     char what[200];
     uint8_t *bytes = bytes_of(hex, &n);
-    struct binlog_reader reader = {bytes, bytes + n, false}, again = reader;
-    int result = binlog_value_append(&out, column, &reader, style, &unconvertible, &error);
+    struct cdc_bytes reader = {bytes, bytes + n, false}, again = reader;
+    int result = my_value_append(&out, column, &reader, style, &unconvertible, &error);
     snprintf(what, sizeof what, "type %u (%s): %.80s", column->type, column->type_name ? column->type_name : "", hex);
     if (want == NULL) {
         cdc_buf_byte(&out, '\0');
@@ -107,7 +112,7 @@ static void value_with(struct binlog_column *column, const struct binlog_value_s
         bool valid = result == 0 && cdc_json_validate(out.data, out.len, NULL) == 0 && reader.p == reader.end;
         cdc_buf_byte(&out, '\0');
         check(valid && strcmp(out.data, want) == 0, what, result == 0 ? out.data : error.text, want);
-        check(binlog_value_skip(column, &again, &error) == 0 && again.p == again.end, "skipping it", "", "");
+        check(my_value_skip(column, &again, &error) == 0 && again.p == again.end, "skipping it", "", "");
         cut(column, bytes, n);
     }
     free(bytes);
@@ -115,61 +120,61 @@ static void value_with(struct binlog_column *column, const struct binlog_value_s
 }
 
 /* Settles, prints, frees. want NULL: an error. */
-static void value(enum binlog_flavor flavor, unsigned type, unsigned metadata, const char *charset,
-                  const char *type_name, const char *hex, const char *want)
+static void value(enum my_flavor flavor, unsigned type, unsigned metadata, const char *charset, const char *type_name,
+                  const char *hex, const char *want)
 {
-    struct binlog_column column = column_of(flavor, type, metadata, charset, type_name);
+    struct my_column column = column_of(flavor, type, metadata, charset, type_name);
     value_with(&column, &plain, hex, want);
-    binlog_column_free(&column);
+    my_column_free(&column);
 }
 
 static void mysql(unsigned type, unsigned metadata, const char *hex, const char *want)
 {
-    value(BINLOG_MYSQL, type, metadata, NULL, NULL, hex, want);
+    value(MY_FLAVOR_MYSQL, type, metadata, NULL, NULL, hex, want);
 }
 
-static void integer(unsigned type, bool is_unsigned, const struct binlog_value_style *style, const char *hex,
+static void integer(unsigned type, bool is_unsigned, const struct my_value_format *style, const char *hex,
                     const char *want)
 {
-    struct binlog_column column = column_of(BINLOG_MYSQL, type, 0, NULL, NULL);
+    struct my_column column = column_of(MY_FLAVOR_MYSQL, type, 0, NULL, NULL);
     column.is_unsigned = is_unsigned;
     value_with(&column, style, hex, want);
-    binlog_column_free(&column);
+    my_column_free(&column);
 }
 
 static void test_integers(void)
 {
-    integer(BINLOG_TYPE_TINY, false, &plain, "80", "-128");
-    integer(BINLOG_TYPE_TINY, true, &plain, "ff", "255");
-    integer(BINLOG_TYPE_SHORT, false, &plain, "0080", "-32768");
-    integer(BINLOG_TYPE_SHORT, true, &plain, "ffff", "65535");
-    integer(BINLOG_TYPE_INT24, false, &plain, "000080", "-8388608");
-    integer(BINLOG_TYPE_INT24, true, &plain, "ffffff", "16777215");
-    integer(BINLOG_TYPE_LONG, false, &plain, "00000080", "-2147483648");
-    integer(BINLOG_TYPE_LONG, true, &plain, "00286bee", "4000000000");
-    integer(BINLOG_TYPE_LONGLONG, false, &plain, "0000000000000080", "-9223372036854775808");
-    integer(BINLOG_TYPE_LONGLONG, false, &plain, "ffffffffffffff7f", "9223372036854775807");
-    integer(BINLOG_TYPE_LONGLONG, true, &plain, "ffffffffffffffff", "18446744073709551615");
-    integer(BINLOG_TYPE_LONGLONG, false, &plain, "0000000000000000", "0");
-    integer(BINLOG_TYPE_LONGLONG, false, &other, "0000000000002000", "9007199254740992");
-    integer(BINLOG_TYPE_LONGLONG, false, &other, "0100000000002000", "\"9007199254740993\"");
-    integer(BINLOG_TYPE_LONGLONG, false, &other, "ffffffffffffdfff", "\"-9007199254740993\"");
-    integer(BINLOG_TYPE_LONGLONG, true, &other, "ffffffffffffffff", "\"18446744073709551615\"");
-    mysql(BINLOG_TYPE_YEAR, 0, "7c", "2024");
-    mysql(BINLOG_TYPE_YEAR, 0, "ff", "2155");
-    mysql(BINLOG_TYPE_YEAR, 0, "00", "0");
-    mysql(BINLOG_TYPE_BIT, 1, "01", "true");
-    mysql(BINLOG_TYPE_BIT, 1, "00", "false");
-    mysql(BINLOG_TYPE_BIT, 3, "05", "\"101\"");
-    mysql(BINLOG_TYPE_BIT, 0x0102, "0180", "\"0110000000\"");
-    mysql(BINLOG_TYPE_BIT, 0x0800, "8000000000000001",
+    integer(MY_TYPE_TINY, false, &plain, "80", "-128");
+    integer(MY_TYPE_TINY, true, &plain, "ff", "255");
+    integer(MY_TYPE_SHORT, false, &plain, "0080", "-32768");
+    integer(MY_TYPE_SHORT, true, &plain, "ffff", "65535");
+    integer(MY_TYPE_INT24, false, &plain, "000080", "-8388608");
+    integer(MY_TYPE_INT24, true, &plain, "ffffff", "16777215");
+    integer(MY_TYPE_LONG, false, &plain, "00000080", "-2147483648");
+    integer(MY_TYPE_LONG, true, &plain, "00286bee", "4000000000");
+    integer(MY_TYPE_LONGLONG, false, &plain, "0000000000000080", "-9223372036854775808");
+    integer(MY_TYPE_LONGLONG, false, &plain, "ffffffffffffff7f", "9223372036854775807");
+    integer(MY_TYPE_LONGLONG, true, &plain, "ffffffffffffffff", "18446744073709551615");
+    integer(MY_TYPE_LONGLONG, false, &plain, "0000000000000000", "0");
+    integer(MY_TYPE_LONGLONG, false, &other, "0000000000002000", "9007199254740992");
+    integer(MY_TYPE_LONGLONG, false, &other, "0100000000002000", "\"9007199254740993\"");
+    integer(MY_TYPE_LONGLONG, false, &other, "ffffffffffffdfff", "\"-9007199254740993\"");
+    integer(MY_TYPE_LONGLONG, true, &other, "ffffffffffffffff", "\"18446744073709551615\"");
+    mysql(MY_TYPE_YEAR, 0, "7c", "2024");
+    mysql(MY_TYPE_YEAR, 0, "ff", "2155");
+    mysql(MY_TYPE_YEAR, 0, "00", "0");
+    mysql(MY_TYPE_BIT, 1, "01", "true");
+    mysql(MY_TYPE_BIT, 1, "00", "false");
+    mysql(MY_TYPE_BIT, 3, "05", "\"101\"");
+    mysql(MY_TYPE_BIT, 0x0102, "0180", "\"0110000000\"");
+    mysql(MY_TYPE_BIT, 0x0800, "8000000000000001",
           "\"1000000000000000000000000000000000000000000000000000000000000001\"");
 }
 
 static void number(double number, const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
-    binlog_double_append(&out, number);
+    my_value_append_double(&out, number);
     cdc_buf_byte(&out, '\0');
     check(strcmp(out.data, want) == 0, "a double", out.data, want);
     cdc_buf_free(&out);
@@ -178,7 +183,7 @@ static void number(double number, const char *want)
 static void single(float number, const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
-    binlog_float_append(&out, number);
+    my_value_append_float(&out, number);
     cdc_buf_byte(&out, '\0');
     check(strcmp(out.data, want) == 0, "a float", out.data, want);
     cdc_buf_free(&out);
@@ -205,11 +210,11 @@ static void test_round_trips(void)
         }
         if (!isfinite(value) || !isfinite(half))
             continue;
-        binlog_double_append(&out, value);
+        my_value_append_double(&out, value);
         cdc_buf_byte(&out, '\0');
         wrong += strtod(out.data, NULL) != value;
         out.len = 0;
-        binlog_float_append(&out, half);
+        my_value_append_float(&out, half);
         cdc_buf_byte(&out, '\0');
         wrong += strtof(out.data, NULL) != half;
         cdc_buf_free(&out);
@@ -249,34 +254,34 @@ static void test_floats(void)
     single(1.17549435e-38f, "1.1754944e-38");
     single(1.0f / 3, "0.33333334");
     single(-2.5f, "-2.5");
-    mysql(BINLOG_TYPE_FLOAT, 4, "0000c03f", "1.5");
-    mysql(BINLOG_TYPE_DOUBLE, 8, "000000000000f0bf", "-1");
-    mysql(BINLOG_TYPE_DOUBLE, 8, "000000000000f87f", "\"NaN\"");
+    mysql(MY_TYPE_FLOAT, 4, "0000c03f", "1.5");
+    mysql(MY_TYPE_DOUBLE, 8, "000000000000f0bf", "-1");
+    mysql(MY_TYPE_DOUBLE, 8, "000000000000f87f", "\"NaN\"");
     test_round_trips();
 }
 
 static void test_decimals(void)
 {
     struct cdc_buf out = CDC_BUF_INIT;
-    mysql(BINLOG_TYPE_DECIMAL, 14 | 4 << 8, "7ef204c72dfb2d", "\"-1234567890.1234\"");
-    mysql(BINLOG_TYPE_DECIMAL, 5 | 2 << 8, "800000", "\"0.00\"");
-    mysql(BINLOG_TYPE_DECIMAL, 5 | 2 << 8, "7fffcd", "\"-0.50\"");
-    mysql(BINLOG_TYPE_DECIMAL, 3 | 3 << 8, "81f4", "\"0.500\"");
-    mysql(BINLOG_TYPE_DECIMAL, 10, "8000000007", "\"7\"");
-    mysql(BINLOG_TYPE_DECIMAL, 1, "89", "\"9\"");
-    mysql(BINLOG_TYPE_DECIMAL, 18 | 9 << 8, "8000000000000001", "\"0.000000001\"");
-    mysql(BINLOG_TYPE_DECIMAL, 20, "8b3ade68b13ade68b1", "\"11987654321987654321\"");
-    mysql(BINLOG_TYPE_DECIMAL, 65, "e33b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff",
+    mysql(MY_TYPE_DECIMAL, 14 | 4 << 8, "7ef204c72dfb2d", "\"-1234567890.1234\"");
+    mysql(MY_TYPE_DECIMAL, 5 | 2 << 8, "800000", "\"0.00\"");
+    mysql(MY_TYPE_DECIMAL, 5 | 2 << 8, "7fffcd", "\"-0.50\"");
+    mysql(MY_TYPE_DECIMAL, 3 | 3 << 8, "81f4", "\"0.500\"");
+    mysql(MY_TYPE_DECIMAL, 10, "8000000007", "\"7\"");
+    mysql(MY_TYPE_DECIMAL, 1, "89", "\"9\"");
+    mysql(MY_TYPE_DECIMAL, 18 | 9 << 8, "8000000000000001", "\"0.000000001\"");
+    mysql(MY_TYPE_DECIMAL, 20, "8b3ade68b13ade68b1", "\"11987654321987654321\"");
+    mysql(MY_TYPE_DECIMAL, 65, "e33b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff",
           "\"99999999999999999999999999999999999999999999999999999999999999999\"");
-    mysql(BINLOG_TYPE_DECIMAL, 2, "ff", NULL); /* 127 in two digits */
-    struct binlog_column column = column_of(BINLOG_MYSQL, BINLOG_TYPE_DECIMAL, 14 | 4 << 8, NULL, NULL);
+    mysql(MY_TYPE_DECIMAL, 2, "ff", NULL); /* 127 in two digits */
+    struct my_column column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_DECIMAL, 14 | 4 << 8, NULL, NULL);
     value_with(&column, &other, "7ef204c72dfb2d", "-1234567890.1234");
-    binlog_column_free(&column);
+    my_column_free(&column);
     static const char *const texts[][2] = {
         {"0012.50", "12.50"}, {"-000.5", "-0.5"}, {"000", "0"}, {"7", "7"}, {"0.0", "0.0"}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         out.len = 0;
-        binlog_decimal_append(&out, cdc_span_text(texts[i][0]), &other);
+        my_value_append_decimal(&out, cdc_span_text(texts[i][0]), &other);
         cdc_buf_byte(&out, '\0');
         check(strcmp(out.data, texts[i][1]) == 0, texts[i][0], out.data, texts[i][1]);
     }
@@ -285,93 +290,93 @@ static void test_decimals(void)
 
 static void test_times(void)
 {
-    mysql(BINLOG_TYPE_DATE, 0, "22d00f", "\"2024-01-02\"");
-    mysql(BINLOG_TYPE_DATE, 0, "000000", "\"0000-00-00\"");
-    mysql(BINLOG_TYPE_DATE, 0, "00d00f", "\"2024-00-00\"");
-    mysql(BINLOG_TYPE_DATE, 0, "ffffff", NULL);
-    mysql(BINLOG_TYPE_TIME2, 3, "7ffffeec78", "\"-00:00:01.500\"");
-    mysql(BINLOG_TYPE_TIME2, 6, "4b9105ffffff", "\"-838:59:58.000001\"");
-    mysql(BINLOG_TYPE_TIME2, 0, "800000", "\"00:00:00\"");
-    mysql(BINLOG_TYPE_TIME2, 0, "b46efb", "\"838:59:59\"");
-    mysql(BINLOG_TYPE_TIME2, 1, "8010430a", "\"01:01:03.1\"");
-    mysql(BINLOG_TYPE_TIME2, 0, "ffffff", NULL);
-    mysql(BINLOG_TYPE_TIME2, 6, "800000ffffff", NULL);
-    mysql(BINLOG_TYPE_DATETIME2, 0, "99b2443105", "\"2024-01-02T03:04:05\"");
-    mysql(BINLOG_TYPE_DATETIME2, 6, "99b2443105000001", "\"2024-01-02T03:04:05.000001\"");
-    mysql(BINLOG_TYPE_DATETIME2, 1, "99b24431051e", "\"2024-01-02T03:04:05.3\"");
-    mysql(BINLOG_TYPE_DATETIME2, 0, "8000000000", "\"0000-00-00 00:00:00\"");
-    mysql(BINLOG_TYPE_DATETIME2, 3, "80000000000000", "\"0000-00-00 00:00:00.000\"");
-    mysql(BINLOG_TYPE_DATETIME2, 0, "99b2403105", "\"2024-01-00 03:04:05\"");
-    mysql(BINLOG_TYPE_DATETIME2, 0, "99b2bc0000", "\"2024-02-30 00:00:00\"");
-    mysql(BINLOG_TYPE_DATETIME2, 0, "99b2ba0000", "\"2024-02-29T00:00:00\"");
-    mysql(BINLOG_TYPE_DATETIME2, 0, "0000000000", NULL);
-    mysql(BINLOG_TYPE_DATETIME2, 0, "ffffffffff", NULL);
-    mysql(BINLOG_TYPE_TIMESTAMP2, 0, "65937d25", "\"2024-01-02T03:04:05Z\"");
-    mysql(BINLOG_TYPE_TIMESTAMP2, 6, "6938c57c0cbb38", "\"2025-12-10T00:57:32.834360Z\"");
-    mysql(BINLOG_TYPE_TIMESTAMP2, 2, "0000000100", "\"1970-01-01T00:00:01.00Z\"");
-    mysql(BINLOG_TYPE_TIMESTAMP2, 0, "7fffffff", "\"2038-01-19T03:14:07Z\"");
-    mysql(BINLOG_TYPE_TIMESTAMP2, 0, "ffffffff", "\"2106-02-07T06:28:15Z\"");
-    mysql(BINLOG_TYPE_TIMESTAMP2, 0, "00000000", "\"0000-00-00 00:00:00\"");
-    mysql(BINLOG_TYPE_TIMESTAMP2, 4, "000000000000", "\"0000-00-00 00:00:00.0000\"");
-    mysql(BINLOG_TYPE_TIMESTAMP2, 4, "00000001ffff", NULL);
-    mysql(BINLOG_TYPE_TIME, 0, "25d8ff", "\"-01:02:03\"");
-    mysql(BINLOG_TYPE_DATETIME, 0, "457c178468120000", "\"2024-01-02T03:04:05\"");
-    mysql(BINLOG_TYPE_TIMESTAMP, 0, "257d9365", "\"2024-01-02T03:04:05Z\"");
-    mysql(BINLOG_TYPE_DATETIME, 0, "ffffffffffffffff", NULL);
+    mysql(MY_TYPE_DATE, 0, "22d00f", "\"2024-01-02\"");
+    mysql(MY_TYPE_DATE, 0, "000000", "\"0000-00-00\"");
+    mysql(MY_TYPE_DATE, 0, "00d00f", "\"2024-00-00\"");
+    mysql(MY_TYPE_DATE, 0, "ffffff", NULL);
+    mysql(MY_TYPE_TIME2, 3, "7ffffeec78", "\"-00:00:01.500\"");
+    mysql(MY_TYPE_TIME2, 6, "4b9105ffffff", "\"-838:59:58.000001\"");
+    mysql(MY_TYPE_TIME2, 0, "800000", "\"00:00:00\"");
+    mysql(MY_TYPE_TIME2, 0, "b46efb", "\"838:59:59\"");
+    mysql(MY_TYPE_TIME2, 1, "8010430a", "\"01:01:03.1\"");
+    mysql(MY_TYPE_TIME2, 0, "ffffff", NULL);
+    mysql(MY_TYPE_TIME2, 6, "800000ffffff", NULL);
+    mysql(MY_TYPE_DATETIME2, 0, "99b2443105", "\"2024-01-02T03:04:05\"");
+    mysql(MY_TYPE_DATETIME2, 6, "99b2443105000001", "\"2024-01-02T03:04:05.000001\"");
+    mysql(MY_TYPE_DATETIME2, 1, "99b24431051e", "\"2024-01-02T03:04:05.3\"");
+    mysql(MY_TYPE_DATETIME2, 0, "8000000000", "\"0000-00-00 00:00:00\"");
+    mysql(MY_TYPE_DATETIME2, 3, "80000000000000", "\"0000-00-00 00:00:00.000\"");
+    mysql(MY_TYPE_DATETIME2, 0, "99b2403105", "\"2024-01-00 03:04:05\"");
+    mysql(MY_TYPE_DATETIME2, 0, "99b2bc0000", "\"2024-02-30 00:00:00\"");
+    mysql(MY_TYPE_DATETIME2, 0, "99b2ba0000", "\"2024-02-29T00:00:00\"");
+    mysql(MY_TYPE_DATETIME2, 0, "0000000000", NULL);
+    mysql(MY_TYPE_DATETIME2, 0, "ffffffffff", NULL);
+    mysql(MY_TYPE_TIMESTAMP2, 0, "65937d25", "\"2024-01-02T03:04:05Z\"");
+    mysql(MY_TYPE_TIMESTAMP2, 6, "6938c57c0cbb38", "\"2025-12-10T00:57:32.834360Z\"");
+    mysql(MY_TYPE_TIMESTAMP2, 2, "0000000100", "\"1970-01-01T00:00:01.00Z\"");
+    mysql(MY_TYPE_TIMESTAMP2, 0, "7fffffff", "\"2038-01-19T03:14:07Z\"");
+    mysql(MY_TYPE_TIMESTAMP2, 0, "ffffffff", "\"2106-02-07T06:28:15Z\"");
+    mysql(MY_TYPE_TIMESTAMP2, 0, "00000000", "\"0000-00-00 00:00:00\"");
+    mysql(MY_TYPE_TIMESTAMP2, 4, "000000000000", "\"0000-00-00 00:00:00.0000\"");
+    mysql(MY_TYPE_TIMESTAMP2, 4, "00000001ffff", NULL);
+    mysql(MY_TYPE_TIME, 0, "25d8ff", "\"-01:02:03\"");
+    mysql(MY_TYPE_DATETIME, 0, "457c178468120000", "\"2024-01-02T03:04:05\"");
+    mysql(MY_TYPE_TIMESTAMP, 0, "257d9365", "\"2024-01-02T03:04:05Z\"");
+    mysql(MY_TYPE_DATETIME, 0, "ffffffffffffffff", NULL);
 }
 
 /* MariaDB with mysql56_temporal_format=OFF, a row of one table: the types and the bytes of its seven columns. */
 static void test_old_times(void)
 {
-    value(BINLOG_MARIADB, BINLOG_TYPE_DATETIME, 0, NULL, "datetime", "457c178468120000", "\"2024-01-02T03:04:05\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_TIMESTAMP, 0, NULL, "timestamp", "257d9365", "\"2024-01-02T03:04:05Z\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_TIME, 0, NULL, "time", "25d8ff", "\"-01:02:03\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_DATETIME, 0, NULL, "datetime(3)", "422a83bcc32e00", NULL);
-    struct binlog_column column = column_of(BINLOG_MARIADB, BINLOG_TYPE_DATETIME, 0, NULL, NULL);
-    struct binlog_reader reader = {(const uint8_t *)"12345678", (const uint8_t *)"12345678", false};
+    value(MY_FLAVOR_MARIADB, MY_TYPE_DATETIME, 0, NULL, "datetime", "457c178468120000", "\"2024-01-02T03:04:05\"");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_TIMESTAMP, 0, NULL, "timestamp", "257d9365", "\"2024-01-02T03:04:05Z\"");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_TIME, 0, NULL, "time", "25d8ff", "\"-01:02:03\"");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_DATETIME, 0, NULL, "datetime(3)", "422a83bcc32e00", NULL);
+    struct my_column column = column_of(MY_FLAVOR_MARIADB, MY_TYPE_DATETIME, 0, NULL, NULL);
+    struct cdc_bytes reader = {(const uint8_t *)"12345678", (const uint8_t *)"12345678", false};
     struct cdc_error error = {0};
-    check(column.decimals < 0 && binlog_value_skip(&column, &reader, &error) < 0 && error.status == CDC_EXIT_CONFIG,
+    check(column.decimals < 0 && my_value_skip(&column, &reader, &error) < 0 && error.status == CDC_EXIT_CONFIG,
           "digits of a second that nobody told", error.text, "");
-    binlog_column_free(&column);
+    my_column_free(&column);
 }
 
 static void test_texts(void)
 {
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "utf8mb4", NULL, "00", "\"\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "utf8mb4", NULL, "05c3bc2261ff", "{\"base64\":\"w7wiYf8=\"}");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "utf8mb4", NULL, "04c3bc2261", "\"\xc3\xbc\\\"a\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 400, "utf8mb4", NULL, "0300610a62", "\"a\\nb\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, NULL, NULL, "02c3bc", "\"\xc3\xbc\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "latin1", NULL, "03fc8081", "\"\xc3\xbc\xe2\x82\xac\xc2\x81\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "ascii", NULL, "01e9", "{\"base64\":\"6Q==\"}");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "utf16", NULL, "060061d83dde00", "\"a\xf0\x9f\x98\x80\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "utf16le", NULL, "0661003dd800de", "\"a\xf0\x9f\x98\x80\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "utf16", NULL, "02d83d", "{\"base64\":\"2D0=\"}");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "ucs2", NULL, "0220ac", "\"\xe2\x82\xac\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "ucs2", NULL, "0320ac00", "{\"base64\":\"IKwA\"}");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "utf32", NULL, "040001f600", "\"\xf0\x9f\x98\x80\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "utf32", NULL, "0400110000", "{\"base64\":\"ABEAAA==\"}");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "sjis", NULL, "0782a05cb1815f7e",
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "utf8mb4", NULL, "00", "\"\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "utf8mb4", NULL, "05c3bc2261ff", "{\"base64\":\"w7wiYf8=\"}");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "utf8mb4", NULL, "04c3bc2261", "\"\xc3\xbc\\\"a\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 400, "utf8mb4", NULL, "0300610a62", "\"a\\nb\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, NULL, NULL, "02c3bc", "\"\xc3\xbc\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "latin1", NULL, "03fc8081", "\"\xc3\xbc\xe2\x82\xac\xc2\x81\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "ascii", NULL, "01e9", "{\"base64\":\"6Q==\"}");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "utf16", NULL, "060061d83dde00", "\"a\xf0\x9f\x98\x80\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "utf16le", NULL, "0661003dd800de", "\"a\xf0\x9f\x98\x80\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "utf16", NULL, "02d83d", "{\"base64\":\"2D0=\"}");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "ucs2", NULL, "0220ac", "\"\xe2\x82\xac\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "ucs2", NULL, "0320ac00", "{\"base64\":\"IKwA\"}");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "utf32", NULL, "040001f600", "\"\xf0\x9f\x98\x80\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "utf32", NULL, "0400110000", "{\"base64\":\"ABEAAA==\"}");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "sjis", NULL, "0782a05cb1815f7e",
           "\"\xe3\x81\x82\\\\\xef\xbd\xb1\\\\~\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "cp932", NULL, "02815f", "\"\xef\xbc\xbc\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "ujis", NULL, "05a4a28fa2b7", "\"\xe3\x81\x82~\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "gb18030", NULL, "0881308130c4e36161",
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "cp932", NULL, "02815f", "\"\xef\xbc\xbc\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "ujis", NULL, "05a4a28fa2b7", "\"\xe3\x81\x82~\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "gb18030", NULL, "0881308130c4e36161",
           "\"\xc2\x80\xe4\xbd\xa0"
           "aa\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "gbk", NULL, "02c4e3", "\"\xe4\xbd\xa0\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "gbk", NULL, "01c4", "{\"base64\":\"xA==\"}");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "big5", NULL, "04a741c6a5", "\"\xe4\xbd\xa0\xe3\x81\x81\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "euckr", NULL, "04b0a18141", "\"\xea\xb0\x80\xea\xb0\x82\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "swe7", NULL, "025b61",
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "gbk", NULL, "02c4e3", "\"\xe4\xbd\xa0\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "gbk", NULL, "01c4", "{\"base64\":\"xA==\"}");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "big5", NULL, "04a741c6a5", "\"\xe4\xbd\xa0\xe3\x81\x81\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "euckr", NULL, "04b0a18141", "\"\xea\xb0\x80\xea\xb0\x82\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "swe7", NULL, "025b61",
           "\"\xc3\x84"
           "a\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "koi8r", NULL, "01c1", "\"\xd0\xb0\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 40, "hebrew", NULL, "01a1", "{\"base64\":\"oQ==\"}");
-    value(BINLOG_MYSQL, BINLOG_TYPE_STRING, 280, "utf8mb4", NULL,
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "koi8r", NULL, "01c1", "\"\xd0\xb0\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 40, "hebrew", NULL, "01a1", "{\"base64\":\"oQ==\"}");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_STRING, 280, "utf8mb4", NULL,
           "0100"
           "61",
           "\"a\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_BLOB, 2, "utf8mb4", NULL,
+    value(MY_FLAVOR_MYSQL, MY_TYPE_BLOB, 2, "utf8mb4", NULL,
           "0200"
           "6162",
           "\"ab\"");
@@ -383,7 +388,7 @@ static void test_texts(void)
         text[n - 1] = '\\';
         snprintf(want, sizeof want, "\"%.*s\\\\\"", (int)n - 1, text);
         uint8_t *copy = exact_copy((uint8_t *)text, n);
-        binlog_text_append(&out, binlog_charset_of(255), copy, n, &unconvertible);
+        my_charset_append(&out, my_charset_of(255), copy, n, &unconvertible);
         cdc_buf_byte(&out, '\0');
         check(strcmp(out.data, want) == 0, "a backslash in a text", out.data, want);
         cdc_buf_free(&out);
@@ -393,92 +398,92 @@ static void test_texts(void)
 
 static void test_binary(void)
 {
-    value(BINLOG_MYSQL, BINLOG_TYPE_STRING, 4, "binary", NULL, "0161", "\"YQAAAA==\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_STRING, 1, "binary", NULL, "00", "\"AA==\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_STRING, 3, "binary", NULL, "03616263", "\"YWJj\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_STRING, 8, "binary", NULL, "0461626364", "\"YWJjZAAAAAA=\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_STRING, 9, "binary", NULL, "03616263", "\"YWJjAAAAAAAA\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_VARCHAR, 4, "binary", NULL, "0161", "\"YQ==\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_BLOB, 1, "binary", NULL, "0200ff", "\"AP8=\"");
-    value(BINLOG_MYSQL, BINLOG_TYPE_BLOB, 4, NULL, "longblob", "020000006162", "\"YWI=\"");
-    mysql(BINLOG_TYPE_GEOMETRY, 4,
+    value(MY_FLAVOR_MYSQL, MY_TYPE_STRING, 4, "binary", NULL, "0161", "\"YQAAAA==\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_STRING, 1, "binary", NULL, "00", "\"AA==\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_STRING, 3, "binary", NULL, "03616263", "\"YWJj\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_STRING, 8, "binary", NULL, "0461626364", "\"YWJjZAAAAAA=\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_STRING, 9, "binary", NULL, "03616263", "\"YWJjAAAAAAAA\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_VARCHAR, 4, "binary", NULL, "0161", "\"YQ==\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_BLOB, 1, "binary", NULL, "0200ff", "\"AP8=\"");
+    value(MY_FLAVOR_MYSQL, MY_TYPE_BLOB, 4, NULL, "longblob", "020000006162", "\"YWI=\"");
+    mysql(MY_TYPE_GEOMETRY, 4,
           "19000000e6100000010100000000000000000000"
           "40000000000000f03f",
           "{\"srid\":4326,\"wkb\":\"AQEAAAAAAAAAAAAAQAAAAAAAAPA/\"}");
-    mysql(BINLOG_TYPE_GEOMETRY, 4, "00000000", "null");
-    mysql(BINLOG_TYPE_GEOMETRY, 4, "03000000010203", NULL);
-    mysql(BINLOG_TYPE_VECTOR, 4, "080000000000803f00000040", "[1,2]");
-    mysql(BINLOG_TYPE_VECTOR, 4, "00000000", "[]");
-    mysql(BINLOG_TYPE_VECTOR, 4, "050000000000803f00", NULL);
+    mysql(MY_TYPE_GEOMETRY, 4, "00000000", "null");
+    mysql(MY_TYPE_GEOMETRY, 4, "03000000010203", NULL);
+    mysql(MY_TYPE_VECTOR, 4, "080000000000803f00000040", "[1,2]");
+    mysql(MY_TYPE_VECTOR, 4, "00000000", "[]");
+    mysql(MY_TYPE_VECTOR, 4, "050000000000803f00", NULL);
 }
 
 static void test_lists(void)
 {
     static const char *const labels[] = {"a", "b\"", "\xc3\xbc"};
-    struct binlog_column column = column_of(BINLOG_MYSQL, BINLOG_TYPE_ENUM, 1, "latin1", NULL);
+    struct my_column column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_ENUM, 1, "latin1", NULL);
     set_labels(&column, 3, labels);
     value_with(&column, &plain, "01", "\"a\"");
     value_with(&column, &plain, "02", "\"b\\\"\"");
     value_with(&column, &plain, "00", "\"\"");
     value_with(&column, &plain, "04", NULL);
-    binlog_column_free(&column);
-    column = column_of(BINLOG_MYSQL, BINLOG_TYPE_SET, 1, "latin1", NULL);
+    my_column_free(&column);
+    column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_SET, 1, "latin1", NULL);
     set_labels(&column, 3, labels);
     value_with(&column, &plain, "00", "\"\"");
     value_with(&column, &plain, "07", "\"a,b\\\",\xc3\xbc\"");
     value_with(&column, &plain, "04", "\"\xc3\xbc\"");
     value_with(&column, &plain, "08", NULL);
-    binlog_column_free(&column);
-    column = column_of(BINLOG_MYSQL, BINLOG_TYPE_SET, 8, "latin1", NULL);
+    my_column_free(&column);
+    column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_SET, 8, "latin1", NULL);
     static const char *many[64];
     for (size_t i = 0; i < 64; i++)
         many[i] = i == 63 ? "last" : "x";
     set_labels(&column, 64, many);
     value_with(&column, &plain, "0100000000000080", "\"x,last\"");
-    binlog_column_free(&column);
+    my_column_free(&column);
 }
 
 static void test_mariadb_types(void)
 {
-    value(BINLOG_MARIADB, BINLOG_TYPE_STRING, 16, "binary", "uuid", "0e550e8400e29b41d4a71644665544",
+    value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "uuid", "0e550e8400e29b41d4a71644665544",
           "\"550e8400-e29b-41d4-a716-446655440000\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_STRING, 16, "binary", "uuid", "00", "\"00000000-0000-0000-0000-000000000000\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_STRING, 16, "binary", "inet6", "1020010db8000000000000000000000001",
+    value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "uuid", "00", "\"00000000-0000-0000-0000-000000000000\"");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "inet6", "1020010db8000000000000000000000001",
           "\"2001:db8::1\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_STRING, 16, "binary", "inet6", "00", "\"::\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_STRING, 16, "binary", "inet6",
+    value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "inet6", "00", "\"::\"");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "inet6",
           "0220"
           "01",
           "\"2001::\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_STRING, 16, "binary", "inet6", "1000000000000000000000ffff01020304",
+    value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "inet6", "1000000000000000000000ffff01020304",
           "\"::ffff:1.2.3.4\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_STRING, 16, "binary", "inet6", "1000010000000300000005000600070008",
+    value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "inet6", "1000010000000300000005000600070008",
           "\"1::3:0:5:6:7:8\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_STRING, 16, "binary", "inet6", "10fe80000000000000ffffffffffffffff",
+    value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "inet6", "10fe80000000000000ffffffffffffffff",
           "\"fe80::ffff:ffff:ffff:ffff\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_STRING, 4, "binary", "inet4", "017f", "\"127.0.0.0\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_STRING, 16, "binary", "uuid", "1100112233445566778899aabbccddeeff00", NULL);
-    value(BINLOG_MARIADB, BINLOG_TYPE_VARCHAR, 8, "binary", "vector(2)", "080000803f00000040", "[1,2]");
-    value(BINLOG_MARIADB, BINLOG_TYPE_BLOB, 4, "utf8mb4", "json", "0a0000007b2261223a205b315d7d", "{\"a\":[1]}");
-    value(BINLOG_MARIADB, BINLOG_TYPE_BLOB, 4, "utf8mb4", "json", "020000007b22", "\"{\\\"\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_BLOB, 4, "utf8mb4", "longtext", "020000007b7d", "\"{}\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED, 21, "latin1", "varchar(20)", "0400616263", "\"abc\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED, 21, "latin1", "varchar(20)", "00", "\"\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED, 201, "latin1", "varchar(200)",
+    value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 4, "binary", "inet4", "017f", "\"127.0.0.0\"");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "uuid", "1100112233445566778899aabbccddeeff00", NULL);
+    value(MY_FLAVOR_MARIADB, MY_TYPE_VARCHAR, 8, "binary", "vector(2)", "080000803f00000040", "[1,2]");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_BLOB, 4, "utf8mb4", "json", "0a0000007b2261223a205b315d7d", "{\"a\":[1]}");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_BLOB, 4, "utf8mb4", "json", "020000007b22", "\"{\\\"\"");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_BLOB, 4, "utf8mb4", "longtext", "020000007b7d", "\"{}\"");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_MARIADB_VARCHAR_COMPRESSED, 21, "latin1", "varchar(20)", "0400616263", "\"abc\"");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_MARIADB_VARCHAR_COMPRESSED, 21, "latin1", "varchar(20)", "00", "\"\"");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_MARIADB_VARCHAR_COMPRESSED, 201, "latin1", "varchar(200)",
           "0e8164789c4b4ca43d00007a4725e5",
           "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED, 201, "latin1", "varchar(200)",
+    value(MY_FLAVOR_MARIADB, MY_TYPE_MARIADB_VARCHAR_COMPRESSED, 201, "latin1", "varchar(200)",
           "0e8163789c4b4ca43d00007a4725e5", NULL);
-    value(BINLOG_MARIADB, BINLOG_TYPE_MARIADB_BLOB_COMPRESSED, 2, "binary", "blob", "0a008a012c4b4a1a05c40200",
+    value(MY_FLAVOR_MARIADB, MY_TYPE_MARIADB_BLOB_COMPRESSED, 2, "binary", "blob", "0a008a012c4b4a1a05c40200",
           "\"YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYm"
           "JiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYm"
           "JiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYm"
           "JiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJi\"");
-    value(BINLOG_MARIADB, BINLOG_TYPE_MARIADB_BLOB_COMPRESSED, 2, "latin1", "blob",
+    value(MY_FLAVOR_MARIADB, MY_TYPE_MARIADB_BLOB_COMPRESSED, 2, "latin1", "blob",
           "0500"
           "84ffffffff",
           NULL);
-    value(BINLOG_MARIADB, BINLOG_TYPE_MARIADB_BLOB_COMPRESSED, 2, "latin1", "blob",
+    value(MY_FLAVOR_MARIADB, MY_TYPE_MARIADB_BLOB_COMPRESSED, 2, "latin1", "blob",
           "0200"
           "7001",
           NULL);
@@ -487,7 +492,7 @@ static void test_mariadb_types(void)
 /* -- whole rows that servers wrote ----------------------------------------------------------- */
 
 /* A row without NULLs: every value, one a line. */
-static void row(struct binlog_column *columns, size_t n, const char *hex, const char *want)
+static void row(struct my_column *columns, size_t n, const char *hex, const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     struct cdc_error error = {0};
@@ -496,12 +501,12 @@ static void row(struct binlog_column *columns, size_t n, const char *hex, const 
     uint8_t *bytes = bytes_of(hex, &size);
     for (size_t length = 0; length <= size; length++) {
         uint8_t *copy = exact_copy(bytes, length);
-        struct binlog_reader reader = {copy, copy + length, false};
+        struct cdc_bytes reader = {copy, copy + length, false};
         int result = 0;
         out.len = 0;
         error = (struct cdc_error){0};
         for (size_t i = 0; i < n && result == 0; i++) {
-            result = binlog_value_append(&out, &columns[i], &reader, &plain, &unconvertible, &error);
+            result = my_value_append(&out, &columns[i], &reader, &plain, &unconvertible, &error);
             cdc_buf_byte(&out, '\n');
         }
         if (length < size && (result == 0 || error.status != CDC_EXIT_PROTOCOL))
@@ -513,7 +518,7 @@ static void row(struct binlog_column *columns, size_t n, const char *hex, const 
     cdc_buf_byte(&out, '\0');
     check(strcmp(out.data, want) == 0, "its values", out.data, want);
     for (size_t i = 0; i < n; i++)
-        binlog_column_free(&columns[i]);
+        my_column_free(&columns[i]);
     free(bytes);
     cdc_buf_free(&out);
 }
@@ -529,18 +534,18 @@ static void row(struct binlog_column *columns, size_t n, const char *hex, const 
 static void test_mysql_row(void)
 {
     static const char *const labels[] = {"a", "b"};
-    struct binlog_column columns[] = {
-        column_of(BINLOG_MYSQL, BINLOG_TYPE_LONG, 0, NULL, NULL),
-        column_of(BINLOG_MYSQL, BINLOG_TYPE_TIME2, 3, NULL, NULL),
-        column_of(BINLOG_MYSQL, BINLOG_TYPE_TIME2, 6, NULL, NULL),
-        column_of(BINLOG_MYSQL, BINLOG_TYPE_DECIMAL, 14 | 4 << 8, NULL, NULL),
-        column_of(BINLOG_MYSQL, BINLOG_TYPE_STRING, 3, "latin1", NULL),
-        column_of(BINLOG_MYSQL, BINLOG_TYPE_ENUM, 1, "latin1", NULL),
-        column_of(BINLOG_MYSQL, BINLOG_TYPE_GEOMETRY, 4, NULL, NULL),
-        column_of(BINLOG_MYSQL, BINLOG_TYPE_VECTOR, 4, "binary", NULL),
-        column_of(BINLOG_MYSQL, BINLOG_TYPE_LONG, 0, NULL, NULL),
-        column_of(BINLOG_MYSQL, BINLOG_TYPE_JSON, 4, NULL, NULL),
-        column_of(BINLOG_MYSQL, BINLOG_TYPE_BIT, 3, NULL, NULL),
+    struct my_column columns[] = {
+        column_of(MY_FLAVOR_MYSQL, MY_TYPE_LONG, 0, NULL, NULL),
+        column_of(MY_FLAVOR_MYSQL, MY_TYPE_TIME2, 3, NULL, NULL),
+        column_of(MY_FLAVOR_MYSQL, MY_TYPE_TIME2, 6, NULL, NULL),
+        column_of(MY_FLAVOR_MYSQL, MY_TYPE_DECIMAL, 14 | 4 << 8, NULL, NULL),
+        column_of(MY_FLAVOR_MYSQL, MY_TYPE_STRING, 3, "latin1", NULL),
+        column_of(MY_FLAVOR_MYSQL, MY_TYPE_ENUM, 1, "latin1", NULL),
+        column_of(MY_FLAVOR_MYSQL, MY_TYPE_GEOMETRY, 4, NULL, NULL),
+        column_of(MY_FLAVOR_MYSQL, MY_TYPE_VECTOR, 4, "binary", NULL),
+        column_of(MY_FLAVOR_MYSQL, MY_TYPE_LONG, 0, NULL, NULL),
+        column_of(MY_FLAVOR_MYSQL, MY_TYPE_JSON, 4, NULL, NULL),
+        column_of(MY_FLAVOR_MYSQL, MY_TYPE_BIT, 3, NULL, NULL),
     };
     columns[0].is_unsigned = true;
     set_labels(&columns[5], 2, labels);
@@ -554,17 +559,17 @@ static void test_mysql_row(void)
 static void test_mariadb_row(void)
 {
     static const char *const labels[] = {"a", "b"};
-    struct binlog_column columns[] = {
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_LONG, 0, NULL, "int(10) unsigned"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_STRING, 16, "binary", "inet6"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_STRING, 16, "binary", "uuid"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_TIME2, 3, NULL, "time(3)"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_TIME2, 6, NULL, "time(6)"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_DECIMAL, 14 | 4 << 8, NULL, "decimal(14,4)"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_STRING, 3, "latin1", "char(3)"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_ENUM, 1, "latin1", "enum('a','b')"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_GEOMETRY, 4, "binary", "geometry"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED, 21, "latin1", "varchar(20)"),
+    struct my_column columns[] = {
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_LONG, 0, NULL, "int(10) unsigned"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "inet6"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "uuid"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_TIME2, 3, NULL, "time(3)"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_TIME2, 6, NULL, "time(6)"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_DECIMAL, 14 | 4 << 8, NULL, "decimal(14,4)"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 3, "latin1", "char(3)"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_ENUM, 1, "latin1", "enum('a','b')"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_GEOMETRY, 4, "binary", "geometry"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_MARIADB_VARCHAR_COMPRESSED, 21, "latin1", "varchar(20)"),
     };
     columns[0].is_unsigned = true;
     set_labels(&columns[7], 2, labels);
@@ -580,16 +585,16 @@ static void test_mariadb_row(void)
 /* MariaDB with mysql56_temporal_format=OFF: all there is in both precisions. */
 static void test_old_row(void)
 {
-    struct binlog_column columns[] = {
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_LONG, 0, NULL, "int(11)"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_DATETIME, 0, NULL, "datetime"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_TIMESTAMP, 0, NULL, "timestamp"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_TIME, 0, NULL, "time"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_DATETIME, 0, NULL, "datetime(3)"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_TIME, 0, NULL, "time(3)"),
-        column_of(BINLOG_MARIADB, BINLOG_TYPE_DATE, 0, NULL, "date"),
+    struct my_column columns[] = {
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_LONG, 0, NULL, "int(11)"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_DATETIME, 0, NULL, "datetime"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_TIMESTAMP, 0, NULL, "timestamp"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_TIME, 0, NULL, "time"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_DATETIME, 0, NULL, "datetime(3)"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_TIME, 0, NULL, "time(3)"),
+        column_of(MY_FLAVOR_MARIADB, MY_TYPE_DATE, 0, NULL, "date"),
     };
-    struct binlog_column again[7];
+    struct my_column again[7];
     for (size_t i = 0; i < 7; i++) {
         again[i] = columns[i];
         again[i].type_name = cdc_span_copy(cdc_span_text(columns[i].type_name));
@@ -610,7 +615,7 @@ static void apply(const char *before, const char *diffs, const char *want)
     struct cdc_error error = {0};
     size_t n, m;
     uint8_t *document = bytes_of(before, &n), *bytes = bytes_of(diffs, &m);
-    int result = binlog_json_apply(&out, cdc_span((char *)document, n), cdc_span((char *)bytes, m), &error);
+    int result = my_value_apply_json(&out, cdc_span((char *)document, n), cdc_span((char *)bytes, m), &error);
     cdc_buf_byte(&out, '\0');
     if (want == NULL)
         check(result < 0 && error.status == CDC_EXIT_PROTOCOL && out.len == 1, diffs, out.data, "an error");
@@ -619,7 +624,7 @@ static void apply(const char *before, const char *diffs, const char *want)
     for (size_t length = 0; length < m; length++) { /* no cut reads beyond the end */
         uint8_t *copy = exact_copy(bytes, length);
         out.len = 0;
-        if (binlog_json_apply(&out, cdc_span((char *)document, n), cdc_span((char *)copy, length), NULL) > 0 &&
+        if (my_value_apply_json(&out, cdc_span((char *)document, n), cdc_span((char *)copy, length), NULL) > 0 &&
             cdc_json_validate(out.data, out.len, NULL) < 0)
             check(false, "a partial update that is cut", "", "");
         free(copy);
@@ -627,7 +632,7 @@ static void apply(const char *before, const char *diffs, const char *want)
     for (size_t length = 0; length < n; length++) {
         uint8_t *copy = exact_copy(document, length);
         out.len = 0;
-        if (binlog_json_apply(&out, cdc_span((char *)copy, length), cdc_span((char *)bytes, m), NULL) > 0 &&
+        if (my_value_apply_json(&out, cdc_span((char *)copy, length), cdc_span((char *)bytes, m), NULL) > 0 &&
             cdc_json_validate(out.data, out.len, NULL) < 0)
             check(false, "a partial update of a document that is cut", "", "");
         free(copy);
@@ -687,7 +692,7 @@ static void test_json_apply(void)
           "0d" OBJECT "0105242e612e6203050700",
           "{\"a\":{\"a\":1,\"b\":7}}");
     struct cdc_buf out = CDC_BUF_INIT;
-    check(binlog_json_apply(&out, cdc_span(NULL, 0), cdc_span(NULL, 0), NULL) == 0 && out.len == 0,
+    check(my_value_apply_json(&out, cdc_span(NULL, 0), cdc_span(NULL, 0), NULL) == 0 && out.len == 0,
           "no document before", "", "");
     cdc_buf_free(&out);
 }
@@ -699,7 +704,7 @@ static void document(const char *hex, const char *want)
     size_t n = strlen(hex) / 2;
     cdc_buf_printf(&text, "%02x%02x0000%s", (unsigned)n & 255, (unsigned)n >> 8, hex);
     cdc_buf_byte(&text, '\0');
-    mysql(BINLOG_TYPE_JSON, 4, text.data, want);
+    mysql(MY_TYPE_JSON, 4, text.data, want);
     cdc_buf_free(&text);
 }
 
@@ -744,7 +749,7 @@ static void json_text(const char *text, const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
-    binlog_json_text_append(&out, text, strlen(text), &unconvertible);
+    my_value_append_json_text(&out, text, strlen(text), &unconvertible);
     cdc_buf_byte(&out, '\0');
     check(strcmp(out.data, want) == 0, text, out.data, want);
     cdc_buf_free(&out);
@@ -815,56 +820,56 @@ static void test_charsets(void)
                  {2560, "ucs2", 2},   {2816, "utf16", 4},   {3072, "utf32", 4},   {12, "ujis", 3},
                  {576, "utf8mb3", 3}, {47, "latin1", 1}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        const struct binlog_charset *charset = binlog_charset_of(known[i].collation);
-        check(charset && strcmp(binlog_charset_name(charset), known[i].name) == 0 &&
-                  binlog_charset_longest(charset) == known[i].longest &&
-                  binlog_charset_is_binary(charset) == (known[i].collation == 63),
-              "a collation", charset ? binlog_charset_name(charset) : "", known[i].name);
+        const struct my_charset *charset = my_charset_of(known[i].collation);
+        check(charset && strcmp(my_charset_name(charset), known[i].name) == 0 &&
+                  my_charset_longest(charset) == known[i].longest &&
+                  my_charset_is_binary(charset) == (known[i].collation == 63),
+              "a collation", charset ? my_charset_name(charset) : "", known[i].name);
     }
-    check(binlog_charset_of(0) == NULL && binlog_charset_of(500) == NULL && binlog_charset_of(65535) == NULL,
+    check(my_charset_of(0) == NULL && my_charset_of(500) == NULL && my_charset_of(65535) == NULL,
           "ids that no collation has", "", "");
-    check(binlog_charset_named("utf8mb4_0900_ai_ci") == binlog_charset_of(255), "a collation's name", "", "");
-    check(binlog_charset_named("utf8_general_ci") == binlog_charset_of(33), "utf8 is utf8mb3", "", "");
-    check(binlog_charset_named("klingon") == NULL && binlog_charset_named("") == NULL, "no charset", "", "");
+    check(my_charset_named("utf8mb4_0900_ai_ci") == my_charset_of(255), "a collation's name", "", "");
+    check(my_charset_named("utf8_general_ci") == my_charset_of(33), "utf8 is utf8mb3", "", "");
+    check(my_charset_named("klingon") == NULL && my_charset_named("") == NULL, "no charset", "", "");
 }
 
 static void refused(unsigned type, unsigned metadata, int status)
 {
-    struct binlog_column column = {.type = (uint8_t)type, .metadata = (uint16_t)metadata};
+    struct my_column column = {.type = (uint8_t)type, .metadata = (uint16_t)metadata};
     struct cdc_error error = {0};
-    check(binlog_column_settle(&column, BINLOG_MYSQL, &error) < 0 && error.status == status, "a column that is none",
+    check(my_column_settle(&column, MY_FLAVOR_MYSQL, &error) < 0 && error.status == status, "a column that is none",
           error.text, "");
 }
 
 static void test_columns(void)
 {
-    refused(BINLOG_TYPE_DECIMAL_OLD, 0, CDC_EXIT_CONFIG);
+    refused(MY_TYPE_DECIMAL_OLD, 0, CDC_EXIT_CONFIG);
     refused(200, 0, CDC_EXIT_CONFIG);
-    refused(BINLOG_TYPE_DECIMAL, 66, CDC_EXIT_PROTOCOL);
-    refused(BINLOG_TYPE_DECIMAL, 5 | 6 << 8, CDC_EXIT_PROTOCOL);
-    refused(BINLOG_TYPE_TIME2, 7, CDC_EXIT_PROTOCOL);
-    refused(BINLOG_TYPE_BLOB, 5, CDC_EXIT_PROTOCOL);
-    refused(BINLOG_TYPE_ENUM, 3, CDC_EXIT_PROTOCOL);
-    refused(BINLOG_TYPE_BIT, 0x0801, CDC_EXIT_PROTOCOL);
-    refused(BINLOG_TYPE_BIT, 0, CDC_EXIT_PROTOCOL);
+    refused(MY_TYPE_DECIMAL, 66, CDC_EXIT_PROTOCOL);
+    refused(MY_TYPE_DECIMAL, 5 | 6 << 8, CDC_EXIT_PROTOCOL);
+    refused(MY_TYPE_TIME2, 7, CDC_EXIT_PROTOCOL);
+    refused(MY_TYPE_BLOB, 5, CDC_EXIT_PROTOCOL);
+    refused(MY_TYPE_ENUM, 3, CDC_EXIT_PROTOCOL);
+    refused(MY_TYPE_BIT, 0x0801, CDC_EXIT_PROTOCOL);
+    refused(MY_TYPE_BIT, 0, CDC_EXIT_PROTOCOL);
 }
 
 /* JSON as a SELECT shows it. */
 static void selected(const char *text, const char *want)
 {
-    struct binlog_column column = column_of(BINLOG_MYSQL, BINLOG_TYPE_JSON, 4, NULL, "json");
+    struct my_column column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_JSON, 4, NULL, "json");
     struct cdc_buf out = CDC_BUF_INIT;
     struct cdc_error error = {0};
     uint64_t unconvertible = 0;
-    struct binlog_cell cell = {.n = (uint32_t)strlen(text)};
+    struct my_cell cell = {.n = (uint32_t)strlen(text)};
     uint8_t *bytes = exact_copy((const uint8_t *)text, cell.n);
     cell.p = bytes;
-    int result = binlog_snapshot_value_append(&out, &column, &cell, &plain, &unconvertible, &error);
+    int result = my_cell_append(&out, &column, &cell, &plain, &unconvertible, &error);
     cdc_buf_byte(&out, '\0');
     check(result == 0 && strcmp(out.data, want) == 0, "JSON of a SELECT", out.data, want);
     free(bytes);
     cdc_buf_free(&out);
-    binlog_column_free(&column);
+    my_column_free(&column);
 }
 
 static void test_selected_json(void)

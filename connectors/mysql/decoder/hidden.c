@@ -5,37 +5,40 @@
  * A system-versioned table is more than what a client sees in it: an UPDATE keeps the old row with the time of its end, a
  * DELETE only writes that time. The lines tell of the current rows, as SELECT does: under the key that was declared, to
  * which the server adds the end of the row's time, and without the rows of the past. */
-#include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/decoder/image.h"
+#include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/value/column.h"
+#include "connectors/mysql/value/flavor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_hash(const struct binlog_column *column)
+static bool is_hash(const struct my_column *column)
 {
     static const char head[] = "DB_ROW_HASH_";
-    return !column->listed && column->type == BINLOG_TYPE_LONGLONG && column->is_unsigned && column->nullable &&
+    return !column->listed && column->type == MY_TYPE_LONGLONG && column->is_unsigned && column->nullable &&
            column->name && strncmp(column->name, head, sizeof head - 1) == 0;
 }
 
-static bool has_period_type(const struct binlog_column *column)
+static bool has_period_type(const struct my_column *column)
 {
-    return column->type == BINLOG_TYPE_TIMESTAMP2 && column->metadata == 6 && !column->nullable;
+    return column->type == MY_TYPE_TIMESTAMP2 && column->metadata == 6 && !column->nullable;
 }
 
-static bool is_period(const struct binlog_column *column, const char *name)
+static bool is_period(const struct my_column *column, const char *name)
 {
     return !column->listed && has_period_type(column) && column->name && strcmp(column->name, name) == 0;
 }
 
 /* n: how many there are before the hashes. The server puts the end into each key. */
-static bool has_hidden_period(const struct binlog_table *table, size_t n)
+static bool has_hidden_period(const struct my_table *table, size_t n)
 {
     return n > 2 && is_period(&table->columns[n - 2], "row_start") && is_period(&table->columns[n - 1], "row_end") &&
            (!table->has_key_told || !table->has_key || table->columns[n - 1].key);
 }
 
-static int check_period(const struct binlog_table *table, struct cdc_error *error)
+static int check_period(const struct my_table *table, struct cdc_error *error)
 {
     if (has_period_type(table->row_end))
         return 0;
@@ -45,10 +48,10 @@ static int check_period(const struct binlog_table *table, struct cdc_error *erro
                                  "a period of two TIMESTAMP(6) columns");
 }
 
-int binlog_table_hide(struct binlog_table *table, enum binlog_flavor flavor, struct cdc_error *error)
+int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_error *error)
 {
     size_t n = table->n_columns;
-    if (flavor != BINLOG_MARIADB)
+    if (flavor != MY_FLAVOR_MARIADB)
         return 0;
     while (n > 1 && is_hash(&table->columns[n - 1]))
         table->columns[--n].hidden = true;
@@ -63,7 +66,7 @@ int binlog_table_hide(struct binlog_table *table, enum binlog_flavor flavor, str
     return check_period(table, error);
 }
 
-static bool give_name(struct binlog_column *column, const char *name, struct cdc_error *error)
+static bool give_name(struct my_column *column, const char *name, struct cdc_error *error)
 {
     free(column->name);
     column->name = strdup(name);
@@ -72,7 +75,7 @@ static bool give_name(struct binlog_column *column, const char *name, struct cdc
     return column->name != NULL;
 }
 
-bool binlog_table_name_hidden(struct binlog_table *table, size_t from, struct cdc_error *error)
+bool my_table_name_hidden(struct my_table *table, size_t from, struct cdc_error *error)
 {
     size_t i = from, n = table->n_columns;
     char name[40];
@@ -81,7 +84,7 @@ bool binlog_table_name_hidden(struct binlog_table *table, size_t from, struct cd
             return false;
         i += 2;
     }
-    for (; i < n && table->columns[i].type == BINLOG_TYPE_LONGLONG && table->columns[i].nullable; i++) {
+    for (; i < n && table->columns[i].type == MY_TYPE_LONGLONG && table->columns[i].nullable; i++) {
         snprintf(name, sizeof name, "DB_ROW_HASH_%zu", i + 1 - from);
         table->columns[i].is_unsigned = true; /* which the log need not tell */
         if (!give_name(&table->columns[i], name, error))
@@ -92,7 +95,7 @@ bool binlog_table_name_hidden(struct binlog_table *table, size_t from, struct cd
 
 /* Rows that are not ended have the last time that the server knows: of 31 bits, or of 32 from 11.5 on, in seconds. What
  * an image lacks was not changed. */
-bool binlog_row_is_current(const struct binlog_cell *row_end)
+bool my_image_is_current(const struct my_cell *row_end)
 {
     static const uint8_t last[][7] = {{0x7F, 0xFF, 0xFF, 0xFF, 0x0F, 0x42, 0x3F},
                                       {0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x42, 0x3F}};

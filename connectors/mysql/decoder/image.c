@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Row images: which bytes are which column's, and their JSON. */
-#include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/decoder/image.h"
+#include "connectors/mysql/value/value.h"
 
+#include <cdc/bytes.h>
 #include <string.h>
 
 static inline bool bit(const uint8_t *bitmap, size_t i)
@@ -9,58 +11,58 @@ static inline bool bit(const uint8_t *bitmap, size_t i)
     return bitmap[i / 8] >> (i % 8) & 1;
 }
 
-static int damaged(const struct binlog_table *table, struct cdc_error *error)
+static int damaged(const struct my_table *table, struct cdc_error *error)
 {
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a row of table %s.%s is damaged", table->db, table->name);
 }
 
-static int read_partial(const struct binlog_table *table, struct binlog_reader *reader, struct binlog_cell *cell,
+static int read_partial(const struct my_table *table, struct cdc_bytes *cursor, struct my_cell *cell,
                         struct cdc_error *error)
 {
-    uint32_t n = (uint32_t)binlog_uint(reader, 4);
-    cell->p = binlog_bytes(reader, n);
+    uint32_t n = (uint32_t)cdc_bytes_le(cursor, 4);
+    cell->p = cdc_bytes_take(cursor, n);
     cell->n = n;
     cell->partial = true;
     return cell->p ? 0 : damaged(table, error);
 }
 
-static int read_value(const struct binlog_table *table, size_t i, struct binlog_reader *reader,
-                      struct binlog_cell *cell, struct cdc_error *error)
+static int read_value(const struct my_table *table, size_t i, struct cdc_bytes *cursor, struct my_cell *cell,
+                      struct cdc_error *error)
 {
-    cell->p = reader->p;
-    if (binlog_value_skip(&table->columns[i], reader, error) < 0)
+    cell->p = cursor->p;
+    if (my_value_skip(&table->columns[i], cursor, error) < 0)
         return -1;
-    cell->n = (uint32_t)(reader->p - cell->p);
+    cell->n = (uint32_t)(cursor->p - cell->p);
     return 0;
 }
 
-int binlog_image_read(const struct binlog_table *table, struct binlog_reader *reader, const uint8_t *present,
-                      const uint8_t *partial, struct binlog_cell *cells, struct cdc_error *error)
+int my_image_read(const struct my_table *table, struct cdc_bytes *cursor, const uint8_t *present,
+                  const uint8_t *partial, struct my_cell *cells, struct cdc_error *error)
 {
     size_t n_present = 0, at = 0, json = 0;
     for (size_t i = 0; i < table->n_columns; i++)
         n_present += bit(present, i);
-    const uint8_t *nulls = binlog_bytes(reader, (n_present + 7) / 8);
+    const uint8_t *nulls = cdc_bytes_take(cursor, (n_present + 7) / 8);
     if (!nulls)
         return damaged(table, error);
     for (size_t i = 0; i < table->n_columns; i++) {
-        struct binlog_cell *cell = &cells[i];
-        bool is_partial = partial && table->columns[i].type == BINLOG_TYPE_JSON && bit(partial, json++);
-        *cell = (struct binlog_cell){NULL, 0, false, false};
+        struct my_cell *cell = &cells[i];
+        bool is_partial = partial && table->columns[i].type == MY_TYPE_JSON && bit(partial, json++);
+        *cell = (struct my_cell){NULL, 0, false, false};
         if (!bit(present, i))
             continue;
         cell->null = bit(nulls, at++);
         if (cell->null)
-            cell->p = reader->p;
-        else if ((is_partial ? read_partial(table, reader, cell, error) : read_value(table, i, reader, cell, error)) <
+            cell->p = cursor->p;
+        else if ((is_partial ? read_partial(table, cursor, cell, error) : read_value(table, i, cursor, cell, error)) <
                  0)
             return -1;
     }
     return 0;
 }
 
-static int append_partial(struct cdc_buf *out, const struct binlog_table *table, const struct binlog_cell *cell,
-                          const struct binlog_cell *before, const struct binlog_column *column, struct cdc_error *error)
+static int append_partial(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cell,
+                          const struct my_cell *before, const struct my_column *column, struct cdc_error *error)
 {
     struct cdc_span old = {NULL, 0};
     if (before && before->p && !before->null && !before->partial && before->n >= column->metadata)
@@ -71,17 +73,17 @@ static int append_partial(struct cdc_buf *out, const struct binlog_table *table,
                       table->db, table->name, column->name);
         return cdc_error_hint(error, "SET GLOBAL binlog_row_image = FULL; or SET GLOBAL binlog_row_value_options = ''");
     }
-    return binlog_json_apply(out, old, cdc_span((const char *)cell->p, cell->n), error) < 0 ? -1 : 0;
+    return my_value_apply_json(out, old, cdc_span((const char *)cell->p, cell->n), error) < 0 ? -1 : 0;
 }
 
-int binlog_row_append(struct cdc_buf *out, const struct binlog_table *table, const struct binlog_cell *cells,
-                      const struct binlog_cell *before, bool key_only, const struct binlog_value_style *style,
-                      uint64_t *unconvertible, struct cdc_error *error)
+int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells,
+                        const struct my_cell *before, bool key_only, const struct my_value_format *style,
+                        uint64_t *unconvertible, struct cdc_error *error)
 {
     char separator = '{';
     for (size_t i = 0; i < table->n_columns; i++) {
-        const struct binlog_column *column = &table->columns[i];
-        const struct binlog_cell *cell = &cells[i];
+        const struct my_column *column = &table->columns[i];
+        const struct my_cell *cell = &cells[i];
         if (!cell->p || column->hidden || (key_only && !column->key))
             continue;
         cdc_buf_byte(out, separator);
@@ -93,8 +95,8 @@ int binlog_row_append(struct cdc_buf *out, const struct binlog_table *table, con
             if (append_partial(out, table, cell, before ? &before[i] : NULL, column, error) < 0)
                 return -1;
         } else {
-            struct binlog_reader reader = {cell->p, cell->p + cell->n, false};
-            if (binlog_value_append(out, column, &reader, style, unconvertible, error) < 0)
+            struct cdc_bytes cursor = {cell->p, cell->p + cell->n, false};
+            if (my_value_append(out, column, &cursor, style, unconvertible, error) < 0)
                 return -1;
         }
     }

@@ -5,73 +5,72 @@
 #include <cdc/json.h>
 #include <string.h>
 
-uint64_t binlog_number_after(const struct binlog_numbering *numbering, uint64_t number)
+uint64_t my_numbering_after(const struct my_numbering *numbering, uint64_t number)
 {
     for (size_t i = 0; i < numbering->n; i++)
-        if (numbering->steps[i].after == number)
-            return numbering->steps[i].from;
+        if (numbering->renumberings[i].after == number)
+            return numbering->renumberings[i].from;
     return number + 1;
 }
 
-bool binlog_number_is_counted(const struct binlog_numbering *numbering, uint64_t number)
+bool my_numbering_is_counted(const struct my_numbering *numbering, uint64_t number)
 {
     for (size_t i = 0; i < numbering->n; i++)
-        if (numbering->steps[i].after < number && number < numbering->steps[i].from)
+        if (numbering->renumberings[i].after < number && number < numbering->renumberings[i].from)
             return false;
     return true;
 }
 
-int binlog_numbering_add(struct binlog_numbering *numbering, struct binlog_step step, struct cdc_error *error)
+int my_numbering_add(struct my_numbering *numbering, struct my_renumbering renumbering, struct cdc_error *error)
 {
-    while (numbering->n > 0 && numbering->steps[numbering->n - 1].after >= step.after)
+    while (numbering->n > 0 && numbering->renumberings[numbering->n - 1].after >= renumbering.after)
         numbering->n--;
-    if (numbering->n == BINLOG_STEPS_MAX) {
+    if (numbering->n == MY_RENUMBERINGS_MAX) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "the log has moved to another server %d times since the sinks' positions",
-                      BINLOG_STEPS_MAX);
+                      MY_RENUMBERINGS_MAX);
         return cdc_error_hint(error, "let the sink that is behind catch up before the next one");
     }
-    numbering->steps[numbering->n++] = step;
+    numbering->renumberings[numbering->n++] = renumbering;
     return 0;
 }
 
-int binlog_numbering_merge(struct binlog_numbering *numbering, const struct binlog_numbering *other,
-                           struct cdc_error *error)
+int my_numbering_merge(struct my_numbering *numbering, const struct my_numbering *other, struct cdc_error *error)
 {
-    const struct binlog_numbering ours = *numbering;
+    const struct my_numbering ours = *numbering;
     size_t i = 0, k = 0;
     numbering->n = 0;
     while (i < ours.n || k < other->n) { /* in the order of time, which is that of `from` */
-        bool mine = k == other->n || (i < ours.n && ours.steps[i].from <= other->steps[k].from);
-        if (binlog_numbering_add(numbering, mine ? ours.steps[i++] : other->steps[k++], error) < 0)
+        bool mine = k == other->n || (i < ours.n && ours.renumberings[i].from <= other->renumberings[k].from);
+        if (my_numbering_add(numbering, mine ? ours.renumberings[i++] : other->renumberings[k++], error) < 0)
             return -1;
     }
     return 0;
 }
 
-uint64_t binlog_numbering_newest(const struct binlog_numbering *numbering)
+uint64_t my_numbering_newest(const struct my_numbering *numbering)
 {
-    return numbering->n ? numbering->steps[numbering->n - 1].from : 0;
+    return numbering->n ? numbering->renumberings[numbering->n - 1].from : 0;
 }
 
-void binlog_numbering_confirm(struct binlog_numbering *numbering, uint64_t number)
+void my_numbering_confirm(struct my_numbering *numbering, uint64_t number)
 {
     size_t passed = 0;
-    while (passed < numbering->n && numbering->steps[passed].after < number)
+    while (passed < numbering->n && numbering->renumberings[passed].after < number)
         passed++;
     numbering->n -= passed;
-    memmove(numbering->steps, numbering->steps + passed, numbering->n * sizeof *numbering->steps);
+    memmove(numbering->renumberings, numbering->renumberings + passed, numbering->n * sizeof *numbering->renumberings);
 }
 
-void binlog_numbering_append(struct cdc_buf *out, const struct binlog_numbering *numbering)
+void my_numbering_append(struct cdc_buf *out, const struct my_numbering *numbering)
 {
     if (numbering->n == 0)
         return;
     cdc_buf_lit(out, ",\"renumbered\":[");
     for (size_t i = 0; i < numbering->n; i++) {
         cdc_buf_text(out, i == 0 ? "[" : ",[");
-        cdc_buf_u64(out, numbering->steps[i].after);
+        cdc_buf_u64(out, numbering->renumberings[i].after);
         cdc_buf_byte(out, ',');
-        cdc_buf_u64(out, numbering->steps[i].from);
+        cdc_buf_u64(out, numbering->renumberings[i].from);
         cdc_buf_byte(out, ']');
     }
     cdc_buf_byte(out, ']');
@@ -87,19 +86,19 @@ static bool read_number(struct cdc_json_iter *iter, uint64_t *number)
     return true;
 }
 
-static bool read_step(struct cdc_span value, const struct binlog_numbering *numbering, struct binlog_step *step)
+static bool read_step(struct cdc_span value, const struct my_numbering *numbering, struct my_renumbering *renumbering)
 {
     struct cdc_json_iter iter;
     struct cdc_span more;
     if (cdc_json_type(value) != CDC_JSON_ARRAY)
         return false;
     cdc_json_iter(&iter, value);
-    return read_number(&iter, &step->after) && read_number(&iter, &step->from) &&
-           !cdc_json_next_element(&iter, &more) && step->from > step->after &&
-           (numbering->n == 0 || step->after >= numbering->steps[numbering->n - 1].from - 1);
+    return read_number(&iter, &renumbering->after) && read_number(&iter, &renumbering->from) &&
+           !cdc_json_next_element(&iter, &more) && renumbering->from > renumbering->after &&
+           (numbering->n == 0 || renumbering->after >= numbering->renumberings[numbering->n - 1].from - 1);
 }
 
-bool binlog_numbering_read(struct cdc_span source, struct binlog_numbering *numbering)
+bool my_numbering_read(struct cdc_span source, struct my_numbering *numbering)
 {
     struct cdc_span list = cdc_json_member(source, "renumbered"), value;
     struct cdc_json_iter iter;
@@ -110,10 +109,10 @@ bool binlog_numbering_read(struct cdc_span source, struct binlog_numbering *numb
         return false;
     cdc_json_iter(&iter, list);
     while (cdc_json_next_element(&iter, &value)) {
-        struct binlog_step step;
-        if (numbering->n == BINLOG_STEPS_MAX || !read_step(value, numbering, &step))
+        struct my_renumbering renumbering;
+        if (numbering->n == MY_RENUMBERINGS_MAX || !read_step(value, numbering, &renumbering))
             return false;
-        numbering->steps[numbering->n++] = step;
+        numbering->renumberings[numbering->n++] = renumbering;
     }
     return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Positions: text that sorts byte-wise in stream order. */
-#include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/decoder/position.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static void put_head(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
     cdc_buf_byte(out, '.');
 }
 
-void binlog_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t chunk, uint64_t line)
+void my_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t chunk, uint64_t line)
 {
     put_head(out, number, 0);
     cdc_buf_byte(out, 'a');
@@ -34,38 +34,38 @@ void binlog_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt,
     cdc_buf_hex(out, line, LINE_DIGITS);
 }
 
-void binlog_pos_schema(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
+void my_pos_schema(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
 {
     put_head(out, number, ordinal);
     cdc_buf_byte(out, '0');
 }
 
-void binlog_pos_change(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
+void my_pos_change(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
 {
     put_head(out, number, ordinal);
     cdc_buf_byte(out, '1');
 }
 
-void binlog_pos_commit(struct cdc_buf *out, uint64_t number)
+void my_pos_commit(struct cdc_buf *out, uint64_t number)
 {
     put_head(out, number, LAST_ORDINAL);
     cdc_buf_byte(out, '0');
 }
 
-void binlog_pos_heartbeat(struct cdc_buf *out, uint64_t number, uint32_t counter)
+void my_pos_heartbeat(struct cdc_buf *out, uint64_t number, uint32_t counter)
 {
     put_head(out, number, LAST_ORDINAL);
     cdc_buf_byte(out, 'h');
     cdc_buf_hex(out, counter, COUNTER_DIGITS);
 }
 
-uint32_t binlog_pos_counter(const char *pos)
+uint32_t my_pos_counter(const char *pos)
 {
     const char *counter = strrchr(pos, '.');
     return counter && counter[1] == 'h' ? (uint32_t)strtoul(counter + 2, NULL, 16) : 0;
 }
 
-bool binlog_pos_number(const char *pos, uint64_t *number)
+bool my_pos_number(const char *pos, uint64_t *number)
 {
     *number = 0;
     for (int i = 0; i < NUMBER_DIGITS; i++) {

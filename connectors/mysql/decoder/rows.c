@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows events become lines. */
 #include "connectors/mysql/decoder/internal.h"
+#include "connectors/mysql/event/rows_event.h"
+#include "connectors/mysql/value/packed.h"
 
+#include <cdc/bytes.h>
 #include <cdc/json.h>
 #include <cdc/pattern.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void schema_line(struct binlog_decoder *decoder, struct binlog_table *table, uint64_t ordinal,
-                        struct cdc_buf *out)
+static void schema_line(struct my_decoder *decoder, struct my_table *table, uint64_t ordinal, struct cdc_buf *out)
 {
     char text[64];
     struct cdc_buf pos = {text, 0, sizeof text, false};
     size_t tail = decoder->event_tail.len;
-    binlog_pos_schema(&pos, decoder->number, ordinal);
+    my_pos_schema(&pos, decoder->number, ordinal);
     cdc_buf_lit(&decoder->event_tail, "0,\"snapshot\":\"false\"}");
-    binlog_table_schema_line(out, table, cdc_span(text, pos.len), decoder->number, decoder->group.ts_ms,
-                             cdc_span(decoder->event_tail.data, decoder->event_tail.len));
+    my_table_schema_line(out, table, cdc_span(text, pos.len), decoder->number, decoder->transaction.ts_ms,
+                         cdc_span(decoder->event_tail.data, decoder->event_tail.len));
     decoder->event_tail.len = tail;
     table->schema_written = true;
     table->schema_number = decoder->number;
@@ -24,35 +26,35 @@ static void schema_line(struct binlog_decoder *decoder, struct binlog_table *tab
     decoder->counts.lines++;
 }
 
-void decoder_line_head(struct binlog_decoder *decoder, const struct cdc_buf *source, const char *op, uint64_t ordinal,
-                       uint64_t row, struct cdc_buf *out)
+void my_decoder_line_head(struct my_decoder *decoder, const struct cdc_buf *source, const char *op, uint64_t ordinal,
+                          uint64_t row, struct cdc_buf *out)
 {
-    struct group *group = &decoder->group;
+    struct my_transaction *transaction = &decoder->transaction;
     cdc_buf_lit(out, "{\"op\":\"");
     cdc_buf_text(out, op);
     cdc_buf_lit(out, "\",\"pos\":\"");
-    cdc_buf_append(out, group->pos_head, sizeof group->pos_head);
+    cdc_buf_append(out, transaction->pos_head, sizeof transaction->pos_head);
     cdc_buf_hex(out, ordinal, 10);
     cdc_buf_lit(out, ".1");
-    cdc_buf_append(out, group->numbers.data, group->numbers.len);
+    cdc_buf_append(out, transaction->numbers.data, transaction->numbers.len);
     cdc_buf_append(out, source->data, source->len);
     cdc_buf_append(out, decoder->event_tail.data, decoder->event_tail.len);
     cdc_buf_u64(out, row);
     cdc_buf_lit(out, ",\"snapshot\":\"false\"}");
-    group->events++;
+    transaction->events++;
     decoder->counts.changes++;
     decoder->counts.lines++;
 }
 
-static int append_image(struct binlog_decoder *decoder, const struct binlog_table *table,
-                        const struct binlog_cell *cells, bool key_only, struct cdc_buf *out, struct cdc_error *error)
+static int append_image(struct my_decoder *decoder, const struct my_table *table, const struct my_cell *cells,
+                        bool key_only, struct cdc_buf *out, struct cdc_error *error)
 {
-    const struct binlog_cell *before = cells == decoder->after ? decoder->before : NULL;
-    return binlog_row_append(out, table, cells, before, key_only, &decoder->settings.style,
-                             &decoder->counts.unconvertible, error);
+    const struct my_cell *before = cells == decoder->after ? decoder->before : NULL;
+    return my_image_append_row(out, table, cells, before, key_only, &decoder->settings.style,
+                               &decoder->counts.unconvertible, error);
 }
 
-static int check_key(const struct binlog_table *table, const struct binlog_cell *cells, struct cdc_error *error)
+static int check_key(const struct my_table *table, const struct my_cell *cells, struct cdc_error *error)
 {
     for (size_t i = 0; i < table->n_columns; i++)
         if (table->columns[i].key && !cells[i].p)
@@ -61,7 +63,7 @@ static int check_key(const struct binlog_table *table, const struct binlog_cell 
     return 0;
 }
 
-static void append_unchanged(struct cdc_buf *out, const struct binlog_table *table, const struct binlog_cell *cells)
+static void append_unchanged(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells)
 {
     bool any = false;
     for (size_t i = 0; i < table->n_columns; i++) {
@@ -76,20 +78,20 @@ static void append_unchanged(struct cdc_buf *out, const struct binlog_table *tab
 }
 
 /* An update that leaves a column out did not change it, an insert gave it the default, which is not in the log. */
-static void tell_left_out(struct binlog_decoder *decoder, const struct binlog_table *table)
+static void warn_omitted(struct my_decoder *decoder, const struct my_table *table)
 {
-    for (size_t i = 0; i < table->n_columns && !decoder->left_out; i++) {
-        const struct binlog_column *column = &table->columns[i];
+    for (size_t i = 0; i < table->n_columns && !decoder->omitted; i++) {
+        const struct my_column *column = &table->columns[i];
         if (decoder->after[i].p || column->hidden || column->generated)
             continue;
-        decoder->left_out = true;
-        if (decoder->settings.left_out)
-            decoder->settings.left_out(decoder->settings.context, table, column);
+        decoder->omitted = true;
+        if (decoder->settings.omitted)
+            decoder->settings.omitted(decoder->settings.context, table, column);
     }
 }
 
 /* What an image leaves out and the one before has, did not change. */
-static void fill_after(struct binlog_decoder *decoder, size_t n)
+static void fill_after(struct my_decoder *decoder, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (!decoder->after[i].p)
@@ -97,87 +99,86 @@ static void fill_after(struct binlog_decoder *decoder, size_t n)
 }
 
 /* The line's members behind its head; cells are read. */
-static int row_members(struct binlog_decoder *decoder, const struct binlog_table *table, enum binlog_rows_kind kind,
+static int row_members(struct my_decoder *decoder, const struct my_table *table, enum my_rows_kind kind,
                        struct cdc_buf *out, struct cdc_error *error)
 {
-    const struct binlog_cell *row = kind == BINLOG_ROWS_DELETE ? decoder->before : decoder->after;
+    const struct my_cell *row = kind == MY_ROWS_DELETE ? decoder->before : decoder->after;
     if (table->has_key) {
         cdc_buf_lit(out, ",\"key\":");
         if (check_key(table, row, error) < 0 || append_image(decoder, table, row, true, out, error) < 0)
             return -1;
     }
     cdc_buf_lit(out, ",\"before\":");
-    if (kind == BINLOG_ROWS_WRITE)
+    if (kind == MY_ROWS_WRITE)
         cdc_buf_lit(out, "null");
     else if (append_image(decoder, table, decoder->before, false, out, error) < 0)
         return -1;
     cdc_buf_lit(out, ",\"after\":");
-    if (kind == BINLOG_ROWS_DELETE) {
+    if (kind == MY_ROWS_DELETE) {
         cdc_buf_lit(out, "null");
     } else {
         if (append_image(decoder, table, decoder->after, false, out, error) < 0)
             return -1;
         append_unchanged(out, table, decoder->after);
-        if (kind == BINLOG_ROWS_WRITE)
-            tell_left_out(decoder, table);
+        if (kind == MY_ROWS_WRITE)
+            warn_omitted(decoder, table);
     }
     cdc_buf_lit(out, "}\n");
     return 0;
 }
 
 /* The bitmap of a PARTIAL_UPDATE_ROWS after image: which JSON columns come as differences. */
-static int read_partial_bits(const struct binlog_table *table, struct binlog_reader *reader, const uint8_t **bits,
+static int read_partial_bits(const struct my_table *table, struct cdc_bytes *cursor, const uint8_t **bits,
                              struct cdc_error *error)
 {
-    uint64_t options = binlog_packed(reader);
+    uint64_t options = my_packed(cursor);
     *bits = NULL;
     if (options & 1)
-        *bits = binlog_bytes(reader, (table->n_json + 7) / 8);
-    if (reader->bad || (options & ~UINT64_C(1)) != 0)
+        *bits = cdc_bytes_take(cursor, (table->n_json + 7) / 8);
+    if (cursor->bad || (options & ~UINT64_C(1)) != 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a partial update of table %s.%s is damaged", table->db,
                              table->name);
     return 0;
 }
 
-static int read_images(struct binlog_decoder *decoder, const struct binlog_table *table, struct binlog_rows *rows,
+static int read_images(struct my_decoder *decoder, const struct my_table *table, struct my_rows_event *rows,
                        struct cdc_error *error)
 {
-    struct binlog_reader *reader = &rows->images;
+    struct cdc_bytes *cursor = &rows->images;
     const uint8_t *partial = NULL;
-    struct binlog_cell *first = rows->kind == BINLOG_ROWS_WRITE ? decoder->after : decoder->before;
-    if (binlog_image_read(table, reader, rows->present, NULL, first, error) < 0)
+    struct my_cell *first = rows->kind == MY_ROWS_WRITE ? decoder->after : decoder->before;
+    if (my_image_read(table, cursor, rows->present, NULL, first, error) < 0)
         return -1;
-    if (rows->kind != BINLOG_ROWS_UPDATE)
+    if (rows->kind != MY_ROWS_UPDATE)
         return 0;
-    if (rows->partial_json && read_partial_bits(table, reader, &partial, error) < 0)
+    if (rows->partial_json && read_partial_bits(table, cursor, &partial, error) < 0)
         return -1;
-    if (binlog_image_read(table, reader, rows->present_after, partial, decoder->after, error) < 0)
+    if (my_image_read(table, cursor, rows->present_after, partial, decoder->after, error) < 0)
         return -1;
     fill_after(decoder, table->n_columns);
     return 0;
 }
 
 /* What a change is to the current rows of a system-versioned table; false: none of them changes. */
-static bool is_of_current(const struct binlog_decoder *decoder, const struct binlog_table *table,
-                          enum binlog_rows_kind *kind)
+static bool is_of_current(const struct my_decoder *decoder, const struct my_table *table, enum my_rows_kind *kind)
 {
     size_t i = (size_t)(table->row_end - table->columns);
-    bool before = *kind != BINLOG_ROWS_WRITE && binlog_row_is_current(&decoder->before[i]);
-    bool after = *kind != BINLOG_ROWS_DELETE && binlog_row_is_current(&decoder->after[i]);
-    *kind = before && after ? BINLOG_ROWS_UPDATE : after ? BINLOG_ROWS_WRITE : BINLOG_ROWS_DELETE;
+    bool before = *kind != MY_ROWS_WRITE && my_image_is_current(&decoder->before[i]);
+    bool after = *kind != MY_ROWS_DELETE && my_image_is_current(&decoder->after[i]);
+    *kind = before && after ? MY_ROWS_UPDATE : after ? MY_ROWS_WRITE : MY_ROWS_DELETE;
     return before || after;
 }
 
-static int write_rows(struct binlog_decoder *decoder, struct binlog_table *table, struct binlog_rows *rows,
-                      uint64_t ordinal, struct cdc_buf *out, struct cdc_error *error)
+static int write_rows(struct my_decoder *decoder, struct my_table *table, struct my_rows_event *rows, uint64_t ordinal,
+                      struct cdc_buf *out, struct cdc_error *error)
 {
     static const char *const ops[] = {"c", "u", "d"};
-    decoder_begin_event(decoder);
+    my_transaction_begin_event(decoder);
     if (!table->schema_written)
         schema_line(decoder, table, ordinal + 1, out);
-    for (uint64_t row = 0; binlog_left(&rows->images) > 0; row++) {
+    for (uint64_t row = 0; cdc_bytes_left(&rows->images) > 0; row++) {
         const uint8_t *start = rows->images.p;
-        enum binlog_rows_kind kind = rows->kind;
+        enum my_rows_kind kind = rows->kind;
         size_t line = out->len;
         if (read_images(decoder, table, rows, error) < 0)
             return -1;
@@ -186,40 +187,40 @@ static int write_rows(struct binlog_decoder *decoder, struct binlog_table *table
         ordinal++;
         if (table->row_end && !is_of_current(decoder, table, &kind))
             continue;
-        decoder_line_head(decoder, &table->source_head, ops[kind], ordinal, row, out);
+        my_decoder_line_head(decoder, &table->source_head, ops[kind], ordinal, row, out);
         if (row_members(decoder, table, kind, out, error) < 0) {
             out->len = line; /* whole or not at all */
             return -1;
         }
-        decoder->group.rows++;
+        decoder->transaction.rows++;
     }
     return 0;
 }
 
-int decoder_rows_event(struct binlog_decoder *decoder, const struct binlog_header *header, struct binlog_reader body,
-                       struct cdc_buf *out, struct cdc_error *error)
+int my_decoder_rows_event(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
+                          struct cdc_buf *out, struct cdc_error *error)
 {
-    struct binlog_rows rows;
-    if (binlog_rows_parse(header, body, &decoder->rows_scratch, &rows, error) < 0)
+    struct my_rows_event rows;
+    if (my_rows_event_parse(header, body, &decoder->rows_scratch, &rows, error) < 0)
         return -1;
-    struct binlog_table *table = decoder->last && decoder->last->id == rows.table_id
-                                     ? decoder->last
-                                     : decoder->tables[decoder_slot_of(decoder, rows.table_id)];
+    struct my_table *table = decoder->last && decoder->last->id == rows.table_id
+                                 ? decoder->last
+                                 : decoder->tables[my_decoder_slot_of(decoder, rows.table_id)];
     decoder->last = table;
-    if (!table && rows.table_id == NO_TABLE && binlog_left(&rows.images) == 0)
+    if (!table && rows.table_id == NO_TABLE && cdc_bytes_left(&rows.images) == 0)
         return 0;
-    if (!table || !decoder->group.open)
+    if (!table || !decoder->transaction.open)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "rows of a table that the log did not describe (%s at %llu)",
-                             decoder->place.file, (unsigned long long)decoder->event_position);
+                             decoder->coord.file, (unsigned long long)decoder->event_position);
     if (rows.n_columns != table->n_columns)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "rows of table %s.%s have %zu columns, the table has %zu",
                              table->db, table->name, rows.n_columns, table->n_columns);
     /* A row takes a byte at least: ordinals do not depend on what -t selects. */
-    uint64_t ordinal = decoder->group.ordinal;
-    decoder->group.ordinal += binlog_left(&rows.images) + 1;
-    if (!table->selected || decoder_is_undone(decoder))
+    uint64_t ordinal = decoder->transaction.ordinal;
+    decoder->transaction.ordinal += cdc_bytes_left(&rows.images) + 1;
+    if (!table->selected || my_decoder_is_undone(decoder))
         return 0;
-    if (decoder_room_for_cells(decoder, table->n_columns, error) < 0)
+    if (my_decoder_room_for_cells(decoder, table->n_columns, error) < 0)
         return -1;
     return write_rows(decoder, table, &rows, ordinal, out, error);
 }

@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* Statements of the log: what begins and ends transactions, DDL, XA, and changes that should have been rows. */
 #include "connectors/mysql/decoder/internal.h"
+#include "connectors/mysql/event/statement.h"
 
+#include <cdc/bytes.h>
 #include <cdc/json.h>
 #include <cdc/pattern.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int statement_text(struct binlog_decoder *decoder, const struct binlog_query *query, struct cdc_buf *out)
+static int statement_text(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out)
 {
-    const struct binlog_charset *charset = query->charset ? binlog_charset_of(query->charset) : NULL;
-    binlog_text_append(out, charset, (const uint8_t *)query->sql.p, query->sql.n, &decoder->counts.unconvertible);
+    const struct my_charset *charset = query->charset ? my_charset_of(query->charset) : NULL;
+    my_charset_append(out, charset, (const uint8_t *)query->sql.p, query->sql.n, &decoder->counts.unconvertible);
     return 0;
 }
 
-static void ddl_line(struct binlog_decoder *decoder, const struct binlog_query *query, struct cdc_buf *out)
+static void ddl_line(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out)
 {
     struct cdc_buf head = CDC_BUF_INIT;
     char *db = cdc_span_copy(query->db);
-    binlog_source_head(&head, decoder->flavor, decoder->settings.pipeline, db && *db ? db : NULL, NULL);
+    my_table_source_head(&head, decoder->flavor, decoder->settings.pipeline, db && *db ? db : NULL, NULL);
     free(db);
-    decoder_line_head(decoder, &head, "ddl", ++decoder->group.ordinal, 0, out);
+    my_decoder_line_head(decoder, &head, "ddl", ++decoder->transaction.ordinal, 0, out);
     cdc_buf_free(&head);
     cdc_buf_lit(out, ",\"ddl\":");
     statement_text(decoder, query, out);
@@ -30,7 +32,7 @@ static void ddl_line(struct binlog_decoder *decoder, const struct binlog_query *
 }
 
 /* The name as rows have it. RETURNS NEW */
-static char *name_of_rows(const struct binlog_decoder *decoder, struct cdc_span name)
+static char *name_of_rows(const struct my_decoder *decoder, struct cdc_span name)
 {
     char *copy = cdc_span_copy(name);
     for (char *p = copy; p && *p && decoder->lower_case; p++)
@@ -39,14 +41,14 @@ static char *name_of_rows(const struct binlog_decoder *decoder, struct cdc_span 
     return copy;
 }
 
-static int truncate_line(struct binlog_decoder *decoder, const struct binlog_query *query,
-                         const struct binlog_statement *statement, struct cdc_buf *out, struct cdc_error *error)
+static int truncate_line(struct my_decoder *decoder, const struct my_event_query *query,
+                         const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {
     if ((statement->db.len > 0 && !cdc_utf8_valid(statement->db.data, statement->db.len)) ||
         !cdc_utf8_valid(statement->table.data, statement->table.len))
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s at %llu: TRUNCATE of a table whose name is no valid text",
-                             decoder->place.file, (unsigned long long)decoder->event_position);
-    const struct binlog_decoder_settings *settings = &decoder->settings;
+                             decoder->coord.file, (unsigned long long)decoder->event_position);
+    const struct my_decoder_settings *settings = &decoder->settings;
     struct cdc_buf head = CDC_BUF_INIT;
     struct cdc_span db_name = statement->db.len ? cdc_span(statement->db.data, statement->db.len) : query->db;
     char *db = name_of_rows(decoder, db_name);
@@ -54,8 +56,8 @@ static int truncate_line(struct binlog_decoder *decoder, const struct binlog_que
     if (db && table &&
         cdc_table_selected(settings->include, settings->n_include, settings->exclude, settings->n_exclude,
                            cdc_span_text(db), cdc_span_text(table))) {
-        binlog_source_head(&head, decoder->flavor, settings->pipeline, db, table);
-        decoder_line_head(decoder, &head, "t", ++decoder->group.ordinal, 0, out);
+        my_table_source_head(&head, decoder->flavor, settings->pipeline, db, table);
+        my_decoder_line_head(decoder, &head, "t", ++decoder->transaction.ordinal, 0, out);
         cdc_buf_lit(out, "}\n");
     }
     cdc_buf_free(&head);
@@ -64,73 +66,72 @@ static int truncate_line(struct binlog_decoder *decoder, const struct binlog_que
     return 0;
 }
 
-/* MariaDB, binlog_alter_two_phase: ALTER TABLE is logged when it begins, and again when it has been done, or failed. */
-bool binlog_gtid_is_done(const struct binlog_gtid *gtid)
+/* MariaDB, my_alter_two_phase: ALTER TABLE is logged when it begins, and again when it has been done, or failed. */
+bool my_gtid_is_done(const struct my_gtid *gtid)
 {
-    return gtid->kind != BINLOG_GTID_OF_MARIADB ||
-           !(gtid->more_flags & (BINLOG_MARIADB_GTID_START_ALTER | BINLOG_MARIADB_GTID_ROLLBACK_ALTER));
+    return gtid->kind != MY_GTID_OF_MARIADB || !(gtid->more_flags & (MY_GTID_START_ALTER | MY_GTID_ROLLBACK_ALTER));
 }
 
-struct cdc_span binlog_statement_text(const struct binlog_query *query, struct cdc_buf *text)
+struct cdc_span my_statement_text(const struct my_event_query *query, struct cdc_buf *text)
 {
-    const struct binlog_charset *charset = query->charset ? binlog_charset_of(query->charset) : NULL;
+    const struct my_charset *charset = query->charset ? my_charset_of(query->charset) : NULL;
     text->len = 0;
-    if (binlog_text_convert(text, charset, (const uint8_t *)query->sql.p, query->sql.n) && !text->failed)
+    if (my_charset_convert(text, charset, (const uint8_t *)query->sql.p, query->sql.n) && !text->failed)
         return cdc_span(text->data, text->len);
     return query->sql;
 }
 
-static int data_definition(struct binlog_decoder *decoder, const struct binlog_query *query,
-                           const struct binlog_statement *statement, struct cdc_buf *out, struct cdc_error *error)
+static int data_definition(struct my_decoder *decoder, const struct my_event_query *query,
+                           const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {
-    decoder_begin_event(decoder);
-    decoder->group.statements++;
-    if (statement->kind == BINLOG_STATEMENT_DDL && binlog_gtid_is_done(&decoder->group.gtid))
-        decoder_altered(decoder, binlog_statement_text(query, &decoder->statement_text));
+    my_transaction_begin_event(decoder);
+    decoder->transaction.statements++;
+    if (statement->kind == MY_STATEMENT_DDL && my_gtid_is_done(&decoder->transaction.gtid))
+        my_decoder_altered(decoder, my_statement_text(query, &decoder->statement_text));
     /* Statements on accounts carry secrets, and say nothing of any table. */
-    if (!binlog_statement_is_of_accounts(query->sql) && binlog_gtid_is_done(&decoder->group.gtid))
+    if (!my_statement_is_of_accounts(query->sql) && my_gtid_is_done(&decoder->transaction.gtid))
         ddl_line(decoder, query, out);
-    if (statement->kind == BINLOG_STATEMENT_TRUNCATE && truncate_line(decoder, query, statement, out, error) < 0)
+    if (statement->kind == MY_STATEMENT_TRUNCATE && truncate_line(decoder, query, statement, out, error) < 0)
         return -1;
     /* MariaDB flags a statement that is a group by itself; in MySQL there is no BEGIN before it. */
-    bool alone = decoder->group.gtid.kind == BINLOG_GTID_OF_MARIADB
-                     ? (decoder->group.gtid.flags & BINLOG_MARIADB_GTID_STANDALONE) != 0
-                     : !decoder->group.begun;
-    return alone ? decoder_end_group(decoder, out, error) : 0;
+    bool alone = decoder->transaction.gtid.kind == MY_GTID_OF_MARIADB
+                     ? (decoder->transaction.gtid.flags & MY_GTID_STANDALONE) != 0
+                     : !decoder->transaction.begun;
+    return alone ? my_transaction_end(decoder, out, error) : 0;
 }
 
-static int statement_format(const struct binlog_decoder *decoder, const struct binlog_query *query,
+static int statement_format(const struct my_decoder *decoder, const struct my_event_query *query,
                             struct cdc_error *error)
 {
     int n = (int)(query->sql.n < 60 ? query->sql.n : 60);
     cdc_error_set(error, CDC_EXIT_CONFIG, "%s at %llu: a change was logged as a statement, not as rows: %.*s",
-                  decoder->place.file, (unsigned long long)decoder->event_position, n, query->sql.p);
+                  decoder->coord.file, (unsigned long long)decoder->event_position, n, query->sql.p);
     return cdc_error_hint(error, "SET GLOBAL binlog_format = ROW; let sessions reconnect, and take a new snapshot%s",
-                          decoder->flavor == BINLOG_MARIADB
+                          decoder->flavor == MY_FLAVOR_MARIADB
                               ? "; a table with versions by transaction is always logged so: give it a period of two "
                                 "TIMESTAMP(6) columns"
                               : "");
 }
 
 /* Statements stay: MariaDB logs the DROP TABLE of a CREATE OR REPLACE ... SELECT that failed before a ROLLBACK. */
-static int rolled_back(struct binlog_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
+static int rolled_back(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
 {
-    if (decoder->group.rows == 0 || decoder_forget_group(decoder))
-        return decoder_end_group(decoder, out, error);
-    return decoder_rolled_back(decoder, error);
+    if (decoder->transaction.rows == 0 || my_transaction_forget(decoder))
+        return my_transaction_end(decoder, out, error);
+    return my_decoder_rolled_back(decoder, error);
 }
 
-int decoder_begin_xa(struct binlog_decoder *decoder, struct cdc_error *error)
+int my_decoder_begin_xa(struct my_decoder *decoder, struct cdc_error *error)
 {
     if (decoder->xa)
-        return binlog_xa_begin(decoder->xa, error);
+        return my_xa_begin(decoder->xa, error);
     cdc_error_set(error, CDC_EXIT_CONFIG, "%s at %llu: an XA transaction is prepared, and there is no place to keep it",
-                  decoder->place.file, (unsigned long long)decoder->event_position);
+                  decoder->coord.file, (unsigned long long)decoder->event_position);
     return cdc_error_hint(error, "give --offset-file or --state-dir: prepared transactions are kept beside it");
 }
 
 /* Without the spaces that a client may have put between its parts. */
-static int take_xid(struct binlog_decoder *decoder, struct cdc_span text, struct cdc_error *error)
+static int take_xid(struct my_decoder *decoder, struct cdc_span text, struct cdc_error *error)
 {
     decoder->xid.len = 0;
     for (size_t i = 0; i < text.n; i++)
@@ -139,20 +140,20 @@ static int take_xid(struct binlog_decoder *decoder, struct cdc_span text, struct
     return decoder->xid.failed ? cdc_error_memory(error) : 0;
 }
 
-struct cdc_span decoder_xid_of(const struct binlog_decoder *decoder)
+struct cdc_span my_decoder_xid_of(const struct my_decoder *decoder)
 {
     return cdc_span(decoder->xid.data, decoder->xid.len);
 }
 
-static int commit_xa(struct binlog_decoder *decoder, struct cdc_error *error)
+static int commit_xa(struct my_decoder *decoder, struct cdc_error *error)
 {
-    int found = decoder->xa ? binlog_xa_open(decoder->xa, decoder_xid_of(decoder), decoder->number, error) : 0;
+    int found = decoder->xa ? my_xa_open(decoder->xa, my_decoder_xid_of(decoder), decoder->number, error) : 0;
     if (found < 0)
         return -1;
     if (found == 0) {
         cdc_error_set(error, CDC_EXIT_LOST,
                       "%s at %llu: XA transaction %.*s is committed, which was prepared before reading began",
-                      decoder->place.file, (unsigned long long)decoder->event_position,
+                      decoder->coord.file, (unsigned long long)decoder->event_position,
                       (int)(decoder->xid.len < 300 ? decoder->xid.len : 300), decoder->xid.data);
         return cdc_error_hint(error, "take a new snapshot while no XA transaction is prepared");
     }
@@ -160,67 +161,66 @@ static int commit_xa(struct binlog_decoder *decoder, struct cdc_error *error)
     return 1;
 }
 
-int decoder_xa_prepared(struct binlog_decoder *decoder, struct binlog_reader body, struct cdc_buf *out,
-                        struct cdc_error *error)
+int my_decoder_xa_prepared(struct my_decoder *decoder, struct cdc_bytes body, struct cdc_buf *out,
+                           struct cdc_error *error)
 {
     bool one_phase;
     decoder->xid.len = 0;
-    if (binlog_xa_prepare_parse(body, &one_phase, &decoder->xid, error) < 0)
+    if (my_event_xa_prepare_parse(body, &one_phase, &decoder->xid, error) < 0)
         return -1;
-    if (decoder->xa && !binlog_xa_is_open(decoder->xa) && decoder_begin_xa(decoder, error) < 0) /* one without rows */
+    if (decoder->xa && !my_xa_is_open(decoder->xa) && my_decoder_begin_xa(decoder, error) < 0) /* one without rows */
         return -1;
     if (!decoder->xa)
-        return decoder_begin_xa(decoder, error);
-    if (binlog_xa_prepare(decoder->xa, decoder_xid_of(decoder), decoder->number, error) < 0)
+        return my_decoder_begin_xa(decoder, error);
+    if (my_xa_prepare(decoder->xa, my_decoder_xid_of(decoder), decoder->number, error) < 0)
         return -1;
-    return one_phase ? commit_xa(decoder, error) : decoder_end_group(decoder, out, error);
+    return one_phase ? commit_xa(decoder, error) : my_transaction_end(decoder, out, error);
 }
 
-static int xa_statement(struct binlog_decoder *decoder, const struct binlog_statement *statement, struct cdc_buf *out,
+static int xa_statement(struct my_decoder *decoder, const struct my_statement *statement, struct cdc_buf *out,
                         struct cdc_error *error)
 {
     switch (statement->kind) {
-    case BINLOG_STATEMENT_XA_START: return decoder_begin_xa(decoder, error);
-    case BINLOG_STATEMENT_XA_COMMIT:
-        return take_xid(decoder, statement->xid, error) < 0 ? -1 : commit_xa(decoder, error);
-    case BINLOG_STATEMENT_XA_ROLLBACK:
+    case MY_STATEMENT_XA_START: return my_decoder_begin_xa(decoder, error);
+    case MY_STATEMENT_XA_COMMIT: return take_xid(decoder, statement->xid, error) < 0 ? -1 : commit_xa(decoder, error);
+    case MY_STATEMENT_XA_ROLLBACK:
         if (take_xid(decoder, statement->xid, error) < 0 ||
-            (decoder->xa && binlog_xa_finish(decoder->xa, decoder_xid_of(decoder), decoder->number, error) < 0))
+            (decoder->xa && my_xa_finish(decoder->xa, my_decoder_xid_of(decoder), decoder->number, error) < 0))
             return -1;
-        return decoder_end_group(decoder, out, error);
+        return my_transaction_end(decoder, out, error);
     default: return 0; /* XA END; XA PREPARE has an event of its own */
     }
 }
 
-static int run_statement(struct binlog_decoder *decoder, const struct binlog_query *query,
-                         const struct binlog_statement *statement, struct cdc_buf *out, struct cdc_error *error)
+static int run_statement(struct my_decoder *decoder, const struct my_event_query *query,
+                         const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {
     switch (statement->kind) {
-    case BINLOG_STATEMENT_BEGIN: decoder->group.begun = true; return 0;
-    case BINLOG_STATEMENT_COMMIT: return decoder_end_group(decoder, out, error);
-    case BINLOG_STATEMENT_ROLLBACK: return rolled_back(decoder, out, error);
-    case BINLOG_STATEMENT_SAVEPOINT:
-        return decoder_savepoint(decoder, cdc_span(statement->table.data, statement->table.len), error);
-    case BINLOG_STATEMENT_ROLLBACK_TO:
-        return decoder_rollback_to(decoder, cdc_span(statement->table.data, statement->table.len), error);
-    case BINLOG_STATEMENT_TRUNCATE:
-    case BINLOG_STATEMENT_DDL: return data_definition(decoder, query, statement, out, error);
-    case BINLOG_STATEMENT_DML: return statement_format(decoder, query, error);
+    case MY_STATEMENT_BEGIN: decoder->transaction.begun = true; return 0;
+    case MY_STATEMENT_COMMIT: return my_transaction_end(decoder, out, error);
+    case MY_STATEMENT_ROLLBACK: return rolled_back(decoder, out, error);
+    case MY_STATEMENT_SAVEPOINT:
+        return my_decoder_savepoint(decoder, cdc_span(statement->table.data, statement->table.len), error);
+    case MY_STATEMENT_ROLLBACK_TO:
+        return my_decoder_rollback_to(decoder, cdc_span(statement->table.data, statement->table.len), error);
+    case MY_STATEMENT_TRUNCATE:
+    case MY_STATEMENT_DDL: return data_definition(decoder, query, statement, out, error);
+    case MY_STATEMENT_DML: return statement_format(decoder, query, error);
     default: return xa_statement(decoder, statement, out, error);
     }
 }
 
-int decoder_query_event(struct binlog_decoder *decoder, const struct binlog_header *header, struct binlog_reader body,
-                        struct cdc_buf *out, struct cdc_error *error)
+int my_decoder_query_event(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
+                           struct cdc_buf *out, struct cdc_error *error)
 {
-    struct binlog_query query;
-    struct binlog_statement statement = {0};
-    if (binlog_query_parse(header, body, &decoder->query_scratch, &query, error) < 0)
+    struct my_event_query query;
+    struct my_statement statement = {0};
+    if (my_event_query_parse(header, body, &decoder->query_scratch, &query, error) < 0)
         return -1;
-    binlog_statement_parse(&statement, query.sql);
-    if (!decoder->group.open) /* servers without GTIDs */
-        decoder_begin_group(decoder, header, NULL);
+    my_statement_parse(&statement, query.sql);
+    if (!decoder->transaction.open) /* servers without GTIDs */
+        my_transaction_begin(decoder, header, NULL);
     int result = run_statement(decoder, &query, &statement, out, error);
-    binlog_statement_free(&statement);
+    my_statement_free(&statement);
     return result;
 }

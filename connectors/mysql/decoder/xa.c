@@ -7,6 +7,7 @@
  * tell nothing of what comes behind: at another server it may have other numbers. */
 #include "connectors/mysql/decoder/xa.h"
 
+#include <cdc/bytes.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@ struct file_name {
     uint64_t hash, prepared, outcome; /* outcome: 0 where it is not known */
 };
 
-struct binlog_xa {
+struct my_xa {
     char *folder;
     int fd;             /* of the transaction being written; -1 */
     struct cdc_buf out; /* not written yet */
@@ -35,9 +36,9 @@ struct binlog_xa {
     uint64_t first_outcome; /* of the files that are there, the least; 0: they were not looked at */
 };
 
-struct binlog_xa *binlog_xa_new(const char *folder, struct cdc_error *error)
+struct my_xa *my_xa_new(const char *folder, struct cdc_error *error)
 {
-    struct binlog_xa *xa = calloc(1, sizeof *xa);
+    struct my_xa *xa = calloc(1, sizeof *xa);
     char *copy = xa ? strdup(folder) : NULL;
     if (!copy) {
         free(xa);
@@ -49,18 +50,18 @@ struct binlog_xa *binlog_xa_new(const char *folder, struct cdc_error *error)
     return xa;
 }
 
-void binlog_xa_free(struct binlog_xa *xa)
+void my_xa_free(struct my_xa *xa)
 {
     if (!xa)
         return;
-    binlog_xa_abandon(xa);
+    my_xa_abandon(xa);
     free(xa->folder);
     cdc_buf_free(&xa->out);
     cdc_buf_free(&xa->record);
     free(xa);
 }
 
-void binlog_xa_abandon(struct binlog_xa *xa)
+void my_xa_abandon(struct my_xa *xa)
 {
     if (xa->fd >= 0)
         close(xa->fd);
@@ -77,7 +78,7 @@ static int io_error(const char *what, const char *path, struct cdc_error *error)
 }
 
 /* folder/name; RETURNS NEW. */
-static char *path_of(const struct binlog_xa *xa, const char *name, struct cdc_error *error)
+static char *path_of(const struct my_xa *xa, const char *name, struct cdc_error *error)
 {
     char *path = NULL;
     if (asprintf(&path, "%s/%s", xa->folder, name) >= 0)
@@ -127,7 +128,7 @@ static int next_file(DIR *folder, struct file_name *name)
 
 /* -- writing ------------------------------------------------------------------------------ */
 
-static int write_out(struct binlog_xa *xa, struct cdc_error *error)
+static int write_out(struct my_xa *xa, struct cdc_error *error)
 {
     for (size_t at = 0; at < xa->out.len;) {
         ssize_t n = write(xa->fd, xa->out.data + at, xa->out.len - at);
@@ -139,7 +140,7 @@ static int write_out(struct binlog_xa *xa, struct cdc_error *error)
     return 0;
 }
 
-static int put_record(struct binlog_xa *xa, const void *data, size_t n, struct cdc_error *error)
+static int put_record(struct my_xa *xa, const void *data, size_t n, struct cdc_error *error)
 {
     uint32_t length = (uint32_t)n;
     cdc_buf_append(&xa->out, &length, sizeof length);
@@ -149,9 +150,9 @@ static int put_record(struct binlog_xa *xa, const void *data, size_t n, struct c
     return xa->out.len >= WRITE_BYTES ? write_out(xa, error) : 0;
 }
 
-int binlog_xa_begin(struct binlog_xa *xa, struct cdc_error *error)
+int my_xa_begin(struct my_xa *xa, struct cdc_error *error)
 {
-    binlog_xa_abandon(xa);
+    my_xa_abandon(xa);
     if (mkdir(xa->folder, 0700) != 0 && errno != EEXIST)
         return io_error("make", xa->folder, error);
     char *path = path_of(xa, "new", error);
@@ -163,16 +164,15 @@ int binlog_xa_begin(struct binlog_xa *xa, struct cdc_error *error)
     return result;
 }
 
-bool binlog_xa_is_open(const struct binlog_xa *xa)
+bool my_xa_is_open(const struct my_xa *xa)
 {
     return xa->fd >= 0;
 }
 
-int binlog_xa_add(struct binlog_xa *xa, const struct binlog_header *header, struct binlog_reader body,
-                  struct cdc_error *error)
+int my_xa_add(struct my_xa *xa, const struct my_event_header *header, struct cdc_bytes body, struct cdc_error *error)
 {
-    uint8_t head[BINLOG_HEADER_SIZE] = {0};
-    size_t n = binlog_left(&body), size = n + sizeof head;
+    uint8_t head[MY_EVENT_HEADER_SIZE] = {0};
+    size_t n = cdc_bytes_left(&body), size = n + sizeof head;
     uint32_t length = (uint32_t)size;
     head[4] = header->type;
     for (int i = 0; i < 4; i++)
@@ -185,7 +185,7 @@ int binlog_xa_add(struct binlog_xa *xa, const struct binlog_header *header, stru
     return xa->out.len >= WRITE_BYTES ? write_out(xa, error) : 0;
 }
 
-static int sync_folder(const struct binlog_xa *xa, struct cdc_error *error)
+static int sync_folder(const struct my_xa *xa, struct cdc_error *error)
 {
     int fd = open(xa->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int result = fd >= 0 && fsync(fd) == 0 ? 0 : io_error("sync", xa->folder, error);
@@ -195,7 +195,7 @@ static int sync_folder(const struct binlog_xa *xa, struct cdc_error *error)
 }
 
 /* The id comes last, when the file is complete: it is the record that makes it one. */
-int binlog_xa_prepare(struct binlog_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error)
+int my_xa_prepare(struct my_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error)
 {
     char name[NAME_SIZE];
     put_name(name, &(struct file_name){hash_of(xid), number, 0});
@@ -207,7 +207,7 @@ int binlog_xa_prepare(struct binlog_xa *xa, struct cdc_span xid, uint64_t number
         result = io_error("store", to, error);
     if (result == 0)
         result = sync_folder(xa, error);
-    binlog_xa_abandon(xa);
+    my_xa_abandon(xa);
     free(from);
     free(to);
     return result;
@@ -216,7 +216,7 @@ int binlog_xa_prepare(struct binlog_xa *xa, struct cdc_span xid, uint64_t number
 /* -- reading -------------------------------------------------------------------------------- */
 
 /* The latest of that hash that was prepared by `number` or before: 1, 0 when there is none, or -1. */
-static int find_latest(const struct binlog_xa *xa, uint64_t hash, uint64_t number, struct file_name *latest,
+static int find_latest(const struct my_xa *xa, uint64_t hash, uint64_t number, struct file_name *latest,
                        struct cdc_error *error)
 {
     struct file_name name;
@@ -236,11 +236,11 @@ static int find_latest(const struct binlog_xa *xa, uint64_t hash, uint64_t numbe
     return found;
 }
 
-int binlog_xa_open(struct binlog_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error)
+int my_xa_open(struct my_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error)
 {
     struct file_name latest;
     char name[NAME_SIZE];
-    binlog_xa_abandon(xa);
+    my_xa_abandon(xa);
     int found = find_latest(xa, hash_of(xid), number, &latest, error);
     if (found <= 0)
         return found;
@@ -254,12 +254,12 @@ int binlog_xa_open(struct binlog_xa *xa, struct cdc_span xid, uint64_t number, s
     return result;
 }
 
-static int damaged(const struct binlog_xa *xa, struct cdc_error *error)
+static int damaged(const struct my_xa *xa, struct cdc_error *error)
 {
     return cdc_error_set(error, CDC_EXIT_CONFIG, "a file of a prepared transaction in %s is damaged", xa->folder);
 }
 
-int binlog_xa_next(struct binlog_xa *xa, const uint8_t **data, size_t *n, struct cdc_error *error)
+int my_xa_next(struct my_xa *xa, const uint8_t **data, size_t *n, struct cdc_error *error)
 {
     uint32_t length;
     size_t got = fread(&length, 1, sizeof length, xa->in);
@@ -282,7 +282,7 @@ int binlog_xa_next(struct binlog_xa *xa, const uint8_t **data, size_t *n, struct
 /* -- the end --------------------------------------------------------------------------------- */
 
 /* Its name tells the outcome from now on, so that it goes also when that is confirmed after a restart. */
-int binlog_xa_finish(struct binlog_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error)
+int my_xa_finish(struct my_xa *xa, struct cdc_span xid, uint64_t number, struct cdc_error *error)
 {
     struct file_name latest;
     char from[NAME_SIZE], to[NAME_SIZE];
@@ -301,7 +301,7 @@ int binlog_xa_finish(struct binlog_xa *xa, struct cdc_span xid, uint64_t number,
     return result;
 }
 
-void binlog_xa_confirm(struct binlog_xa *xa, uint64_t number)
+void my_xa_confirm(struct my_xa *xa, uint64_t number)
 {
     struct file_name name;
     char text[NAME_SIZE];
@@ -333,11 +333,11 @@ static int forget_later(int folder, const struct file_name *name, uint64_t numbe
     return name->outcome > number ? renameat(folder, from, folder, to) : 0;
 }
 
-int binlog_xa_start(struct binlog_xa *xa, uint64_t number, struct cdc_error *error)
+int my_xa_start(struct my_xa *xa, uint64_t number, struct cdc_error *error)
 {
     struct file_name name;
     int result = 0;
-    binlog_xa_abandon(xa);
+    my_xa_abandon(xa);
     DIR *folder = opendir(xa->folder);
     if (!folder)
         return errno == ENOENT ? 0 : io_error("open", xa->folder, error);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Sets of GTIDs: "MySQL Reference Manual: GTID Format and Storage", libs/mysql/gtid of mysql-server for tags and the
  * binary form; MariaDB Knowledge Base, "Global Transaction ID" and "GTID_LIST_EVENT". */
-#include "connectors/mysql/binlog.h"
+#include "connectors/mysql/event/gtid.h"
 
+#include <cdc/bytes.h>
 #include <stdlib.h>
 
 #define NUMBER_END INT64_MAX /* MySQL's numbers are below */
@@ -25,16 +26,16 @@ struct domain {
     uint64_t number;
 };
 
-struct binlog_gtid_set {
-    enum binlog_flavor flavor;
+struct my_gtid_set {
+    enum my_flavor flavor;
     struct numbers *sources; /* MySQL: sorted by uuid, tag */
     struct domain *domains;  /* MariaDB: sorted by id */
     size_t n, cap, last;     /* of the one or the other; last: where the last addition was */
 };
 
-struct binlog_gtid_set *binlog_gtid_set_new(enum binlog_flavor flavor, struct cdc_error *error)
+struct my_gtid_set *my_gtid_set_new(enum my_flavor flavor, struct cdc_error *error)
 {
-    struct binlog_gtid_set *set = calloc(1, sizeof *set);
+    struct my_gtid_set *set = calloc(1, sizeof *set);
     if (set == NULL)
         cdc_error_memory(error);
     else
@@ -42,16 +43,16 @@ struct binlog_gtid_set *binlog_gtid_set_new(enum binlog_flavor flavor, struct cd
     return set;
 }
 
-static void clear(struct binlog_gtid_set *set)
+static void clear(struct my_gtid_set *set)
 {
     for (size_t i = 0; i < set->n && set->sources; i++)
         free(set->sources[i].intervals);
     free(set->sources);
     free(set->domains);
-    *set = (struct binlog_gtid_set){.flavor = set->flavor};
+    *set = (struct my_gtid_set){.flavor = set->flavor};
 }
 
-void binlog_gtid_set_free(struct binlog_gtid_set *set)
+void my_gtid_set_free(struct my_gtid_set *set)
 {
     if (set == NULL)
         return;
@@ -59,7 +60,7 @@ void binlog_gtid_set_free(struct binlog_gtid_set *set)
     free(set);
 }
 
-bool binlog_gtid_set_is_empty(const struct binlog_gtid_set *set)
+bool my_gtid_set_is_empty(const struct my_gtid_set *set)
 {
     return set->n == 0;
 }
@@ -87,7 +88,7 @@ static int compare(const struct numbers *numbers, const uint8_t uuid[16], const 
 }
 
 /* Where it is, or would be. */
-static size_t source_at(const struct binlog_gtid_set *set, const uint8_t uuid[16], const char *tag)
+static size_t source_at(const struct my_gtid_set *set, const uint8_t uuid[16], const char *tag)
 {
     size_t low = 0, high = set->n;
     if (set->last < set->n && compare(&set->sources[set->last], uuid, tag) == 0)
@@ -102,7 +103,7 @@ static size_t source_at(const struct binlog_gtid_set *set, const uint8_t uuid[16
     return low;
 }
 
-static struct numbers *find_or_add_source(struct binlog_gtid_set *set, const uint8_t uuid[16], const char *tag)
+static struct numbers *find_or_add_source(struct my_gtid_set *set, const uint8_t uuid[16], const char *tag)
 {
     size_t at = source_at(set, uuid, tag);
     if (at == set->n || compare(&set->sources[at], uuid, tag) != 0) {
@@ -196,7 +197,7 @@ static void tidy_numbers(struct numbers *numbers)
     numbers->n = kept + 1;
 }
 
-static void tidy(struct binlog_gtid_set *set)
+static void tidy(struct my_gtid_set *set)
 {
     for (size_t i = 0; i < set->n; i++)
         tidy_numbers(&set->sources[i]);
@@ -205,7 +206,7 @@ static void tidy(struct binlog_gtid_set *set)
 
 /* -- MariaDB ---------------------------------------------------------------------- */
 
-static size_t domain_at(const struct binlog_gtid_set *set, uint32_t id)
+static size_t domain_at(const struct my_gtid_set *set, uint32_t id)
 {
     size_t low = 0, high = set->n;
     if (set->last < set->n && set->domains[set->last].id == id)
@@ -221,7 +222,7 @@ static size_t domain_at(const struct binlog_gtid_set *set, uint32_t id)
 }
 
 /* The newest is the one that came last, as in the server's gtid_binlog_pos. */
-static bool put_domain(struct binlog_gtid_set *set, struct domain domain)
+static bool put_domain(struct my_gtid_set *set, struct domain domain)
 {
     size_t at = domain_at(set, domain.id);
     if (at == set->n || set->domains[at].id != domain.id) {
@@ -240,12 +241,12 @@ static bool put_domain(struct binlog_gtid_set *set, struct domain domain)
 
 /* -- both -------------------------------------------------------------------------- */
 
-int binlog_gtid_set_add(struct binlog_gtid_set *set, const struct binlog_gtid *gtid, struct cdc_error *error)
+int my_gtid_set_add(struct my_gtid_set *set, const struct my_gtid *gtid, struct cdc_error *error)
 {
-    bool mysql = gtid->kind == BINLOG_GTID_OF_MYSQL;
-    if (gtid->kind == BINLOG_GTID_NONE)
+    bool mysql = gtid->kind == MY_GTID_OF_MYSQL;
+    if (gtid->kind == MY_GTID_NONE)
         return 0;
-    if (mysql != (set->flavor == BINLOG_MYSQL) || (mysql && (gtid->number == 0 || gtid->number >= NUMBER_END)))
+    if (mysql != (set->flavor == MY_FLAVOR_MYSQL) || (mysql && (gtid->number == 0 || gtid->number >= NUMBER_END)))
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a GTID that does not fit to the others");
     bool added;
     if (mysql) {
@@ -257,13 +258,13 @@ int binlog_gtid_set_add(struct binlog_gtid_set *set, const struct binlog_gtid *g
     return added ? 0 : cdc_error_memory(error);
 }
 
-bool binlog_gtid_set_contains(const struct binlog_gtid_set *set, const struct binlog_gtid *gtid)
+bool my_gtid_set_contains(const struct my_gtid_set *set, const struct my_gtid *gtid)
 {
-    if (gtid->kind == BINLOG_GTID_OF_MARIADB && set->flavor == BINLOG_MARIADB) {
+    if (gtid->kind == MY_GTID_OF_MARIADB && set->flavor == MY_FLAVOR_MARIADB) {
         size_t at = domain_at(set, gtid->domain);
         return at < set->n && set->domains[at].id == gtid->domain && gtid->number <= set->domains[at].number;
     }
-    if (gtid->kind != BINLOG_GTID_OF_MYSQL || set->flavor != BINLOG_MYSQL)
+    if (gtid->kind != MY_GTID_OF_MYSQL || set->flavor != MY_FLAVOR_MYSQL)
         return false;
     size_t at = source_at(set, gtid->uuid, gtid->tag);
     if (at == set->n || compare(&set->sources[at], gtid->uuid, gtid->tag) != 0)
@@ -281,13 +282,13 @@ static bool equal_sources(const struct numbers *a, const struct numbers *b)
            memcmp(a->intervals, b->intervals, a->n * sizeof *a->intervals) == 0;
 }
 
-bool binlog_gtid_set_equal(const struct binlog_gtid_set *a, const struct binlog_gtid_set *b)
+bool my_gtid_set_equal(const struct my_gtid_set *a, const struct my_gtid_set *b)
 {
     if (a->flavor != b->flavor || a->n != b->n)
         return false;
     for (size_t i = 0; i < a->n; i++) {
         const struct domain *one = a->domains ? &a->domains[i] : NULL, *other = b->domains ? &b->domains[i] : NULL;
-        if (a->flavor == BINLOG_MYSQL
+        if (a->flavor == MY_FLAVOR_MYSQL
                 ? !equal_sources(&a->sources[i], &b->sources[i])
                 : one->id != other->id || one->server_id != other->server_id || one->number != other->number)
             return false;
@@ -392,7 +393,7 @@ static bool take_interval(struct text *text, struct interval *interval)
 }
 
 /* uuid[:tag]:interval[:interval]...[:tag:interval...]. 1, 0 (it is not), -1 (memory) */
-static int take_source(struct binlog_gtid_set *set, struct text *text)
+static int take_source(struct my_gtid_set *set, struct text *text)
 {
     uint8_t uuid[16];
     char tag[LONGEST_TAG + 1] = "";
@@ -418,7 +419,7 @@ static int take_source(struct binlog_gtid_set *set, struct text *text)
 }
 
 /* domain-server-number, each domain once. */
-static int take_domain(struct binlog_gtid_set *set, struct text *text)
+static int take_domain(struct my_gtid_set *set, struct text *text)
 {
     uint64_t id, server_id, number;
     if (!take_number(text, UINT32_MAX, &id) || !take(text, '-') || !take_number(text, UINT32_MAX, &server_id) ||
@@ -431,20 +432,20 @@ static int take_domain(struct binlog_gtid_set *set, struct text *text)
 }
 
 /* 1, 0, -1 as above. */
-static int take_all(struct binlog_gtid_set *set, struct text *text)
+static int take_all(struct my_gtid_set *set, struct text *text)
 {
     skip_space(text);
     if (text->p == text->end)
         return 1;
     do {
-        int result = set->flavor == BINLOG_MYSQL ? take_source(set, text) : take_domain(set, text);
+        int result = set->flavor == MY_FLAVOR_MYSQL ? take_source(set, text) : take_domain(set, text);
         if (result <= 0)
             return result;
     } while (take(text, ','));
     return text->p == text->end;
 }
 
-int binlog_gtid_set_parse(struct binlog_gtid_set *set, struct cdc_span text, struct cdc_error *error)
+int my_gtid_set_parse(struct my_gtid_set *set, struct cdc_span text, struct cdc_error *error)
 {
     const char *start = text.n != 0 ? text.p : "";
     struct text rest = {start, start + text.n};
@@ -456,9 +457,9 @@ int binlog_gtid_set_parse(struct binlog_gtid_set *set, struct cdc_span text, str
             return cdc_error_memory(error);
         return cdc_error_set(error, CDC_EXIT_CONFIG, "\"%.*s\" is not a GTID set of %s (wrong from character %zu on)",
                              (int)(text.n < 200 ? text.n : 200), start,
-                             set->flavor == BINLOG_MYSQL ? "MySQL" : "MariaDB", (size_t)(rest.p - start) + 1);
+                             set->flavor == MY_FLAVOR_MYSQL ? "MySQL" : "MariaDB", (size_t)(rest.p - start) + 1);
     }
-    if (set->flavor == BINLOG_MYSQL)
+    if (set->flavor == MY_FLAVOR_MYSQL)
         tidy(set);
     return 0;
 }
@@ -496,21 +497,19 @@ static void append_source(struct cdc_buf *out, const struct numbers *numbers, co
     }
 }
 
-void binlog_gtid_set_append(struct cdc_buf *out, const struct binlog_gtid_set *set)
+void my_gtid_set_append(struct cdc_buf *out, const struct my_gtid_set *set)
 {
     for (size_t i = 0; i < set->n; i++) {
-        if (set->flavor == BINLOG_MYSQL) {
+        if (set->flavor == MY_FLAVOR_MYSQL) {
             append_source(out, &set->sources[i], i > 0 ? &set->sources[i - 1] : NULL);
             continue;
         }
         const struct domain *domain = &set->domains[i];
-        struct binlog_gtid gtid = {.kind = BINLOG_GTID_OF_MARIADB,
-                                   .domain = domain->id,
-                                   .server_id = domain->server_id,
-                                   .number = domain->number};
+        struct my_gtid gtid = {
+            .kind = MY_GTID_OF_MARIADB, .domain = domain->id, .server_id = domain->server_id, .number = domain->number};
         if (i > 0)
             cdc_buf_byte(out, ',');
-        binlog_gtid_append(out, &gtid);
+        my_gtid_append(out, &gtid);
     }
 }
 
@@ -527,7 +526,7 @@ static void put(struct cdc_buf *out, uint64_t value, size_t n)
 #define TAGGED_MARK (UINT64_C(1) << 56 | 1)
 #define COUNT_LIMIT (UINT64_C(1) << 48)
 
-static void encode_mysql(struct cdc_buf *out, const struct binlog_gtid_set *set)
+static void encode_mysql(struct cdc_buf *out, const struct my_gtid_set *set)
 {
     bool tagged = false;
     for (size_t i = 0; i < set->n; i++)
@@ -548,9 +547,9 @@ static void encode_mysql(struct cdc_buf *out, const struct binlog_gtid_set *set)
     }
 }
 
-void binlog_gtid_set_encode(struct cdc_buf *out, const struct binlog_gtid_set *set)
+void my_gtid_set_encode(struct cdc_buf *out, const struct my_gtid_set *set)
 {
-    if (set->flavor == BINLOG_MYSQL) {
+    if (set->flavor == MY_FLAVOR_MYSQL) {
         encode_mysql(out, set);
         return;
     }
@@ -568,10 +567,10 @@ static int damaged(struct cdc_error *error, const char *what)
 }
 
 /* A tag is checked as in texts, for it becomes part of them. */
-static void read_tag(struct binlog_reader *body, char tag[LONGEST_TAG + 1])
+static void read_tag(struct cdc_bytes *body, char tag[LONGEST_TAG + 1])
 {
-    uint64_t n = binlog_uint(body, 1);
-    const uint8_t *p = n % 2 == 0 && n / 2 <= LONGEST_TAG ? binlog_bytes(body, (size_t)n / 2) : NULL;
+    uint64_t n = cdc_bytes_le(body, 1);
+    const uint8_t *p = n % 2 == 0 && n / 2 <= LONGEST_TAG ? cdc_bytes_take(body, (size_t)n / 2) : NULL;
     if (p == NULL || n == 0) {
         body->bad |= p == NULL;
         return;
@@ -581,20 +580,20 @@ static void read_tag(struct binlog_reader *body, char tag[LONGEST_TAG + 1])
 }
 
 /* 1, 0 (damaged), -1 (memory) */
-static int decode_source(struct binlog_gtid_set *set, struct binlog_reader *body, bool tagged)
+static int decode_source(struct my_gtid_set *set, struct cdc_bytes *body, bool tagged)
 {
     char tag[LONGEST_TAG + 1] = "";
-    const uint8_t *uuid = binlog_bytes(body, 16);
+    const uint8_t *uuid = cdc_bytes_take(body, 16);
     if (tagged)
         read_tag(body, tag);
-    uint64_t n = binlog_uint(body, 8);
-    if (body->bad || n == 0 || n > binlog_left(body) / 16)
+    uint64_t n = cdc_bytes_le(body, 8);
+    if (body->bad || n == 0 || n > cdc_bytes_left(body) / 16)
         return 0;
     struct numbers *numbers = find_or_add_source(set, uuid, tag);
     if (numbers == NULL)
         return -1;
     for (; n > 0; n--) {
-        struct interval interval = {binlog_uint(body, 8), binlog_uint(body, 8)};
+        struct interval interval = {cdc_bytes_le(body, 8), cdc_bytes_le(body, 8)};
         if (interval.start == 0 || interval.start >= interval.end || interval.end > NUMBER_END)
             return 0;
         if (!append_interval(numbers, interval))
@@ -603,40 +602,40 @@ static int decode_source(struct binlog_gtid_set *set, struct binlog_reader *body
     return 1;
 }
 
-static int decode_mysql(struct binlog_gtid_set *set, struct binlog_reader body)
+static int decode_mysql(struct my_gtid_set *set, struct cdc_bytes body)
 {
-    uint64_t n = binlog_uint(&body, 8);
+    uint64_t n = cdc_bytes_le(&body, 8);
     bool tagged = (n & ~((COUNT_LIMIT - 1) << 8)) == TAGGED_MARK;
     if (tagged)
         n = n >> 8 & (COUNT_LIMIT - 1);
-    if (body.bad || n > binlog_left(&body) / 40) /* uuid, count, an interval */
+    if (body.bad || n > cdc_bytes_left(&body) / 40) /* uuid, count, an interval */
         return 0;
     int result = 1;
     for (; n > 0 && result == 1; n--)
         result = decode_source(set, &body, tagged);
-    return result == 1 && binlog_left(&body) != 0 ? 0 : result;
+    return result == 1 && cdc_bytes_left(&body) != 0 ? 0 : result;
 }
 
 /* Of a domain's servers the newest comes last. The upper four bits of the count are flags. */
-static int decode_mariadb(struct binlog_gtid_set *set, struct binlog_reader body)
+static int decode_mariadb(struct my_gtid_set *set, struct cdc_bytes body)
 {
-    uint64_t n = binlog_uint(&body, 4) & 0x0fffffff;
-    if (body.bad || n > binlog_left(&body) / 16)
+    uint64_t n = cdc_bytes_le(&body, 4) & 0x0fffffff;
+    if (body.bad || n > cdc_bytes_left(&body) / 16)
         return 0;
     bool empty = n == 0; /* then two bytes fill up */
     for (; n > 0; n--) {
-        struct domain domain = {.id = (uint32_t)binlog_uint(&body, 4), .server_id = (uint32_t)binlog_uint(&body, 4)};
-        domain.number = binlog_uint(&body, 8);
+        struct domain domain = {.id = (uint32_t)cdc_bytes_le(&body, 4), .server_id = (uint32_t)cdc_bytes_le(&body, 4)};
+        domain.number = cdc_bytes_le(&body, 8);
         if (!put_domain(set, domain))
             return -1;
     }
-    return binlog_left(&body) == 0 || (empty && binlog_left(&body) == 2);
+    return cdc_bytes_left(&body) == 0 || (empty && cdc_bytes_left(&body) == 2);
 }
 
-int binlog_gtid_set_decode(struct binlog_gtid_set *set, struct binlog_reader body, struct cdc_error *error)
+int my_gtid_set_decode(struct my_gtid_set *set, struct cdc_bytes body, struct cdc_error *error)
 {
     clear(set);
-    bool mysql = set->flavor == BINLOG_MYSQL;
+    bool mysql = set->flavor == MY_FLAVOR_MYSQL;
     int result = mysql ? decode_mysql(set, body) : decode_mariadb(set, body);
     if (result == 1) {
         if (mysql)

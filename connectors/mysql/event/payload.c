@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What is compressed: TRANSACTION_PAYLOAD of MySQL (zstd, whole events) and the bodies of MariaDB's compressed events
  * (zlib). Memory follows what really comes out, never what is claimed. */
-#include "connectors/mysql/binlog.h"
+#include "connectors/mysql/event/payload.h"
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/value/packed.h"
 
+#include <cdc/bytes.h>
 #include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -12,9 +15,9 @@
 #define KEPT (UINT64_C(1) << 20)    /* of buffers, from one payload to the next */
 #define WINDOW_LOG_MAX 27           /* zstd's at its highest level; the memory that a frame may ask for */
 
-struct binlog_payload {
+struct my_payload {
     ZSTD_DStream *stream;
-    struct binlog_reader input;  /* what is not unpacked yet of the part at hand */
+    struct cdc_bytes input;      /* what is not unpacked yet of the part at hand */
     bool compressed, open, last; /* last: no other part is to come */
     bool frame_ended;            /* of zstd: the input may end here */
     uint64_t claimed;            /* of unpacked bytes */
@@ -29,9 +32,9 @@ static int damaged(struct cdc_error *error, const char *how)
                          how);
 }
 
-struct binlog_payload *binlog_payload_new(struct cdc_error *error)
+struct my_payload *my_payload_new(struct cdc_error *error)
 {
-    struct binlog_payload *payload = calloc(1, sizeof *payload);
+    struct my_payload *payload = calloc(1, sizeof *payload);
     ZSTD_DStream *stream = ZSTD_createDStream();
     if (payload == NULL || stream == NULL) {
         free(payload);
@@ -44,7 +47,7 @@ struct binlog_payload *binlog_payload_new(struct cdc_error *error)
     return payload;
 }
 
-void binlog_payload_free(struct binlog_payload *payload)
+void my_payload_free(struct my_payload *payload)
 {
     if (payload == NULL)
         return;
@@ -62,10 +65,10 @@ struct payload_header {
 
 enum { COMPRESSION_ZSTD = 0, COMPRESSION_NONE = 255 };
 
-static int read_field(uint64_t type, struct binlog_reader value, struct payload_header *header, struct cdc_error *error)
+static int read_field(uint64_t type, struct cdc_bytes value, struct payload_header *header, struct cdc_error *error)
 {
     enum { SIZE = 1, COMPRESSION = 2, UNCOMPRESSED = 3 };
-    uint64_t number = binlog_packed(&value);
+    uint64_t number = my_packed(&value);
     switch (type) {
     case SIZE:
         header->size = number;
@@ -81,22 +84,21 @@ static int read_field(uint64_t type, struct binlog_reader value, struct payload_
                              "the binary log has a TRANSACTION_PAYLOAD event with an unknown field (%lu)",
                              (unsigned long)type);
     }
-    return value.bad || binlog_left(&value) != 0 ? damaged(error, "header") : 0;
+    return value.bad || cdc_bytes_left(&value) != 0 ? damaged(error, "header") : 0;
 }
 
 /* size: of body and the parts to come. */
-static int read_header(struct binlog_reader *body, uint64_t size, struct payload_header *header,
-                       struct cdc_error *error)
+static int read_header(struct cdc_bytes *body, uint64_t size, struct payload_header *header, struct cdc_error *error)
 {
     uint64_t type;
     const uint8_t *start = body->p;
     *header = (struct payload_header){.compression = COMPRESSION_NONE}; /* which is not written */
-    while ((type = binlog_packed(body)) != 0) {
-        uint64_t n = binlog_packed(body);
-        if (body->bad || n > binlog_left(body))
+    while ((type = my_packed(body)) != 0) {
+        uint64_t n = my_packed(body);
+        if (body->bad || n > cdc_bytes_left(body))
             return damaged(error, "header");
-        const uint8_t *p = binlog_bytes(body, (size_t)n);
-        if (read_field(type, (struct binlog_reader){p, p + n, false}, header, error) < 0)
+        const uint8_t *p = cdc_bytes_take(body, (size_t)n);
+        if (read_field(type, (struct cdc_bytes){p, p + n, false}, header, error) < 0)
             return -1;
     }
     if (body->bad || !header->has_size || header->size != size - (size_t)(body->p - start))
@@ -110,8 +112,8 @@ static int read_header(struct binlog_reader *body, uint64_t size, struct payload
     return 0;
 }
 
-int binlog_payload_open(struct binlog_payload *payload, struct binlog_reader part, uint64_t size, bool last,
-                        struct cdc_error *error)
+int my_payload_open(struct my_payload *payload, struct cdc_bytes part, uint64_t size, bool last,
+                    struct cdc_error *error)
 {
     struct payload_header header;
     payload->open = false;
@@ -132,13 +134,13 @@ int binlog_payload_open(struct binlog_payload *payload, struct binlog_reader par
     return 0;
 }
 
-void binlog_payload_feed(struct binlog_payload *payload, struct binlog_reader part, bool last)
+void my_payload_feed(struct my_payload *payload, struct cdc_bytes part, bool last)
 {
     payload->input = part;
     payload->last = last;
 }
 
-bool binlog_payload_is_whole(const struct binlog_payload *payload)
+bool my_payload_is_whole(const struct my_payload *payload)
 {
     return payload->last;
 }
@@ -155,37 +157,37 @@ static int not_zstd(size_t result, struct cdc_error *error)
 }
 
 /* Up to `step` bytes behind what is there; *n: so many. */
-static int unpack_zstd(struct binlog_payload *payload, size_t step, size_t *n, struct cdc_error *error)
+static int unpack_zstd(struct my_payload *payload, size_t step, size_t *n, struct cdc_error *error)
 {
-    ZSTD_inBuffer in = {payload->input.p, binlog_left(&payload->input), 0};
+    ZSTD_inBuffer in = {payload->input.p, cdc_bytes_left(&payload->input), 0};
     ZSTD_outBuffer to = {payload->out.data + payload->out.len, step, 0};
     size_t result = ZSTD_decompressStream(payload->stream, &to, &in);
     if (ZSTD_isError(result))
         return not_zstd(result, error);
     if (in.pos == 0 && to.pos == 0)
         return damaged(error, "the compressed part is cut");
-    binlog_bytes(&payload->input, in.pos);
+    cdc_bytes_take(&payload->input, in.pos);
     payload->frame_ended = result == 0;
     *n = to.pos;
     return 0;
 }
 
-static int copy_plain(struct binlog_payload *payload, size_t step, size_t *n)
+static int copy_plain(struct my_payload *payload, size_t step, size_t *n)
 {
-    size_t left = binlog_left(&payload->input);
+    size_t left = cdc_bytes_left(&payload->input);
     *n = left < step ? left : step;
-    memcpy(payload->out.data + payload->out.len, binlog_bytes(&payload->input, *n), *n);
+    memcpy(payload->out.data + payload->out.len, cdc_bytes_take(&payload->input, *n), *n);
     return 0;
 }
 
-/* Unpacks some more behind what is there. 1, 0 at the end, BINLOG_WANTS, -1. */
-static int unpack_some(struct binlog_payload *payload, struct cdc_error *error)
+/* Unpacks some more behind what is there. 1, 0 at the end, MY_PAYLOAD_WANTS, -1. */
+static int unpack_some(struct my_payload *payload, struct cdc_error *error)
 {
     struct cdc_buf *out = &payload->out;
     size_t step = ZSTD_DStreamOutSize(), n = 0;
-    if (binlog_left(&payload->input) == 0 && !payload->last)
-        return BINLOG_WANTS;
-    if (binlog_left(&payload->input) == 0 && payload->frame_ended)
+    if (cdc_bytes_left(&payload->input) == 0 && !payload->last)
+        return MY_PAYLOAD_WANTS;
+    if (cdc_bytes_left(&payload->input) == 0 && payload->frame_ended)
         return 0;
     if (!cdc_buf_room(out, step))
         return cdc_error_memory(error);
@@ -200,8 +202,8 @@ static int unpack_some(struct binlog_payload *payload, struct cdc_error *error)
 }
 
 /* n bytes from at on? What was taken already is dropped before more is unpacked. 1, 0 (fewer, and no more to come),
- * BINLOG_WANTS, -1 */
-static int fill(struct binlog_payload *payload, size_t n, struct cdc_error *error)
+ * MY_PAYLOAD_WANTS, -1 */
+static int fill(struct my_payload *payload, size_t n, struct cdc_error *error)
 {
     struct cdc_buf *out = &payload->out;
     while (out->len - payload->at < n) {
@@ -220,20 +222,20 @@ static int fill(struct binlog_payload *payload, size_t n, struct cdc_error *erro
 /* The whole size of the event that begins at header; 0: it cannot be one. */
 static size_t event_size(const uint8_t *header, struct cdc_error *error)
 {
-    struct binlog_reader reader = {header + 4, header + BINLOG_HEADER_SIZE, false};
-    uint64_t type = binlog_uint(&reader, 1);
-    binlog_uint(&reader, 4);
-    uint64_t size = binlog_uint(&reader, 4);
-    if (size >= BINLOG_HEADER_SIZE && size <= LARGEST && type != BINLOG_TRANSACTION_PAYLOAD)
+    struct cdc_bytes cursor = {header + 4, header + MY_EVENT_HEADER_SIZE, false};
+    uint64_t type = cdc_bytes_le(&cursor, 1);
+    cdc_bytes_le(&cursor, 4);
+    uint64_t size = cdc_bytes_le(&cursor, 4);
+    if (size >= MY_EVENT_HEADER_SIZE && size <= LARGEST && type != MY_EVENT_TRANSACTION_PAYLOAD)
         return (size_t)size;
-    damaged(error, type == BINLOG_TRANSACTION_PAYLOAD ? "it holds another one" : "an event in it has a false size");
+    damaged(error, type == MY_EVENT_TRANSACTION_PAYLOAD ? "it holds another one" : "an event in it has a false size");
     return 0;
 }
 
-static int next_event(struct binlog_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error)
+static int next_event(struct my_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error)
 {
-    int result = fill(payload, BINLOG_HEADER_SIZE, error);
-    if (result < 0 || result == BINLOG_WANTS)
+    int result = fill(payload, MY_EVENT_HEADER_SIZE, error);
+    if (result < 0 || result == MY_PAYLOAD_WANTS)
         return result;
     if (result == 0 && payload->out.len == payload->at)
         return payload->unpacked == payload->claimed ? 0 : damaged(error, "it holds less than it says");
@@ -251,7 +253,7 @@ static int next_event(struct binlog_payload *payload, const uint8_t **data, size
     return 1;
 }
 
-int binlog_payload_next(struct binlog_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error)
+int my_payload_next(struct my_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error)
 {
     if (!payload->open)
         return 0;
@@ -268,14 +270,14 @@ static int not_unpacked(struct cdc_error *error, const char *how)
 }
 
 /* A byte: 0x80, algorithm (bits 4..6), length of the size (bits 0..2); the size, big-endian. */
-static int uncompressed_size(struct binlog_reader *body, uint64_t *size, struct cdc_error *error)
+static int uncompressed_size(struct cdc_bytes *body, uint64_t *size, struct cdc_error *error)
 {
-    uint64_t head = binlog_uint(body, 1);
+    uint64_t head = cdc_bytes_le(body, 1);
     size_t n = head & 7;
     if (!body->bad && (head & 0xf8) != 0x80)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL,
                              "the binary log has an event compressed in an unknown way (0x%02x)", (unsigned)head);
-    const uint8_t *p = n >= 1 && n <= 4 ? binlog_bytes(body, n) : NULL;
+    const uint8_t *p = n >= 1 && n <= 4 ? cdc_bytes_take(body, n) : NULL;
     if (p == NULL)
         return not_unpacked(error, "header");
     *size = 0;
@@ -310,12 +312,12 @@ static int inflate_all(z_stream *stream, uint64_t size, struct cdc_buf *out, str
     return got == size && stream->avail_in == 0 ? 0 : not_unpacked(error, "it holds less than it says");
 }
 
-int binlog_uncompress(struct binlog_reader *body, struct cdc_buf *out, struct cdc_error *error)
+int my_payload_uncompress(struct cdc_bytes *body, struct cdc_buf *out, struct cdc_error *error)
 {
     uint64_t size = 0;
     if (uncompressed_size(body, &size, error) < 0)
         return -1;
-    size_t n = binlog_left(body);
+    size_t n = cdc_bytes_left(body);
     if (n > LARGEST)
         return not_unpacked(error, "it is larger than an event can be");
     z_stream stream = {.next_in = (z_const Bytef *)(uintptr_t)body->p, .avail_in = (uInt)n};
@@ -326,6 +328,6 @@ int binlog_uncompress(struct binlog_reader *body, struct cdc_buf *out, struct cd
     inflateEnd(&stream);
     if (result < 0)
         out->len = before;
-    binlog_bytes(body, n);
+    cdc_bytes_take(body, n);
     return result;
 }

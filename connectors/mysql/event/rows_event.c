@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* TABLE_MAP and the events of rows, up to the rows: "MySQL Internals: Table_map_event, Rows_event", mysql-server's
  * rows_event.h; the compressed ones: MariaDB's log_event.h. */
-#include "connectors/mysql/binlog.h"
+#include "connectors/mysql/event/rows_event.h"
+#include "connectors/mysql/event/payload.h"
+#include "connectors/mysql/value/packed.h"
+
+#include <cdc/bytes.h>
 
 #define MOST_COLUMNS 4096 /* of a table, for both servers */
 
@@ -16,27 +20,27 @@ static size_t bitmap_size(size_t n_columns)
 }
 
 /* Length (one byte), text, NUL. */
-static struct cdc_span name(struct binlog_reader *body)
+static struct cdc_span name(struct cdc_bytes *body)
 {
-    size_t n = (size_t)binlog_uint(body, 1);
-    const uint8_t *p = binlog_bytes(body, n);
-    body->bad |= binlog_uint(body, 1) != 0;
+    size_t n = (size_t)cdc_bytes_le(body, 1);
+    const uint8_t *p = cdc_bytes_take(body, n);
+    body->bad |= cdc_bytes_le(body, 1) != 0;
     return cdc_span((const char *)p, p != NULL ? n : 0);
 }
 
 /* Packed; not more than there can be. */
-static size_t column_count(struct binlog_reader *body)
+static size_t column_count(struct cdc_bytes *body)
 {
-    uint64_t n = binlog_packed(body);
+    uint64_t n = my_packed(body);
     body->bad |= n > MOST_COLUMNS;
     return body->bad ? 0 : (size_t)n;
 }
 
 /* A packed length and so many bytes. */
-static struct cdc_span packed_span(struct binlog_reader *body)
+static struct cdc_span packed_span(struct cdc_bytes *body)
 {
-    uint64_t n = binlog_packed(body);
-    const uint8_t *p = n <= binlog_left(body) ? binlog_bytes(body, (size_t)n) : NULL;
+    uint64_t n = my_packed(body);
+    const uint8_t *p = n <= cdc_bytes_left(body) ? cdc_bytes_take(body, (size_t)n) : NULL;
     body->bad |= p == NULL;
     return cdc_span((const char *)p, p != NULL ? (size_t)n : 0);
 }
@@ -44,26 +48,26 @@ static struct cdc_span packed_span(struct binlog_reader *body)
 /* -- TABLE_MAP ------------------------------------------------------------------ */
 
 /* Fields that are not known are the reader's to pass over: here only their lengths must fit. */
-static struct cdc_span optional_fields(struct binlog_reader *body)
+static struct cdc_span optional_fields(struct cdc_bytes *body)
 {
     const uint8_t *start = body->p;
-    while (binlog_left(body) != 0) {
-        binlog_uint(body, 1); /* type */
+    while (cdc_bytes_left(body) != 0) {
+        cdc_bytes_le(body, 1); /* type */
         packed_span(body);
     }
     return cdc_span((const char *)start, (size_t)(body->p - start));
 }
 
-int binlog_table_map_parse(struct binlog_reader body, struct binlog_table_map *map, struct cdc_error *error)
+int my_rows_event_table_map(struct cdc_bytes body, struct my_table_map *map, struct cdc_error *error)
 {
-    map->table_id = binlog_uint(&body, 6);
-    map->flags = (uint16_t)binlog_uint(&body, 2);
+    map->table_id = cdc_bytes_le(&body, 6);
+    map->flags = (uint16_t)cdc_bytes_le(&body, 2);
     map->db = name(&body);
     map->table = name(&body);
     map->n_columns = column_count(&body);
-    map->types = binlog_bytes(&body, map->n_columns);
+    map->types = cdc_bytes_take(&body, map->n_columns);
     map->metadata = packed_span(&body);
-    map->null_bits = binlog_bytes(&body, bitmap_size(map->n_columns));
+    map->null_bits = cdc_bytes_take(&body, bitmap_size(map->n_columns));
     map->optional = optional_fields(&body);
     return body.bad || map->n_columns == 0 ? damaged(error, "TABLE_MAP") : 0;
 }
@@ -71,66 +75,66 @@ int binlog_table_map_parse(struct binlog_reader body, struct binlog_table_map *m
 /* -- rows ------------------------------------------------------------------------ */
 
 struct layout {
-    uint8_t kind; /* enum binlog_rows_kind */
+    uint8_t kind; /* enum my_rows_kind */
     bool known, extra, compressed, partial_json;
 };
 
 #define LAYOUT(rows_kind, ...)                                                                                         \
     {                                                                                                                  \
-        .known = true, .kind = BINLOG_ROWS_##rows_kind, __VA_ARGS__                                                    \
+        .known = true, .kind = MY_ROWS_##rows_kind, __VA_ARGS__                                                        \
     }
 
 static const struct layout layouts[256] = {
-    [BINLOG_WRITE_ROWS_V1] = LAYOUT(WRITE, .extra = false),
-    [BINLOG_UPDATE_ROWS_V1] = LAYOUT(UPDATE, .extra = false),
-    [BINLOG_DELETE_ROWS_V1] = LAYOUT(DELETE, .extra = false),
-    [BINLOG_WRITE_ROWS] = LAYOUT(WRITE, .extra = true),
-    [BINLOG_UPDATE_ROWS] = LAYOUT(UPDATE, .extra = true),
-    [BINLOG_DELETE_ROWS] = LAYOUT(DELETE, .extra = true),
-    [BINLOG_PARTIAL_UPDATE_ROWS] = LAYOUT(UPDATE, .extra = true, .partial_json = true),
-    [BINLOG_MARIADB_WRITE_ROWS_COMPRESSED_V1] = LAYOUT(WRITE, .compressed = true),
-    [BINLOG_MARIADB_UPDATE_ROWS_COMPRESSED_V1] = LAYOUT(UPDATE, .compressed = true),
-    [BINLOG_MARIADB_DELETE_ROWS_COMPRESSED_V1] = LAYOUT(DELETE, .compressed = true),
-    [BINLOG_MARIADB_WRITE_ROWS_COMPRESSED] = LAYOUT(WRITE, .extra = true, .compressed = true),
-    [BINLOG_MARIADB_UPDATE_ROWS_COMPRESSED] = LAYOUT(UPDATE, .extra = true, .compressed = true),
-    [BINLOG_MARIADB_DELETE_ROWS_COMPRESSED] = LAYOUT(DELETE, .extra = true, .compressed = true),
+    [MY_EVENT_WRITE_ROWS_V1] = LAYOUT(WRITE, .extra = false),
+    [MY_EVENT_UPDATE_ROWS_V1] = LAYOUT(UPDATE, .extra = false),
+    [MY_EVENT_DELETE_ROWS_V1] = LAYOUT(DELETE, .extra = false),
+    [MY_EVENT_WRITE_ROWS] = LAYOUT(WRITE, .extra = true),
+    [MY_EVENT_UPDATE_ROWS] = LAYOUT(UPDATE, .extra = true),
+    [MY_EVENT_DELETE_ROWS] = LAYOUT(DELETE, .extra = true),
+    [MY_EVENT_PARTIAL_UPDATE_ROWS] = LAYOUT(UPDATE, .extra = true, .partial_json = true),
+    [MY_EVENT_MARIADB_WRITE_ROWS_COMPRESSED_V1] = LAYOUT(WRITE, .compressed = true),
+    [MY_EVENT_MARIADB_UPDATE_ROWS_COMPRESSED_V1] = LAYOUT(UPDATE, .compressed = true),
+    [MY_EVENT_MARIADB_DELETE_ROWS_COMPRESSED_V1] = LAYOUT(DELETE, .compressed = true),
+    [MY_EVENT_MARIADB_WRITE_ROWS_COMPRESSED] = LAYOUT(WRITE, .extra = true, .compressed = true),
+    [MY_EVENT_MARIADB_UPDATE_ROWS_COMPRESSED] = LAYOUT(UPDATE, .extra = true, .compressed = true),
+    [MY_EVENT_MARIADB_DELETE_ROWS_COMPRESSED] = LAYOUT(DELETE, .extra = true, .compressed = true),
 };
 
 /* Version 2: partitions and the like, behind a length that counts itself. None of it says what a row holds. */
-static void skip_extra(struct binlog_reader *body)
+static void skip_extra(struct cdc_bytes *body)
 {
-    uint64_t n = binlog_uint(body, 2);
+    uint64_t n = cdc_bytes_le(body, 2);
     if (n < 2)
         body->bad = true;
     else
-        binlog_bytes(body, (size_t)n - 2);
+        cdc_bytes_take(body, (size_t)n - 2);
 }
 
-static int unpack(struct binlog_reader *images, struct cdc_buf *scratch, struct cdc_error *error)
+static int unpack(struct cdc_bytes *images, struct cdc_buf *scratch, struct cdc_error *error)
 {
     scratch->len = 0;
-    if (binlog_uncompress(images, scratch, error) < 0)
+    if (my_payload_uncompress(images, scratch, error) < 0)
         return -1;
     const uint8_t *p = (const uint8_t *)scratch->data;
-    *images = (struct binlog_reader){p, p + scratch->len, false};
+    *images = (struct cdc_bytes){p, p + scratch->len, false};
     return 0;
 }
 
-int binlog_rows_parse(const struct binlog_header *header, struct binlog_reader body, struct cdc_buf *scratch,
-                      struct binlog_rows *rows, struct cdc_error *error)
+int my_rows_event_parse(const struct my_event_header *header, struct cdc_bytes body, struct cdc_buf *scratch,
+                        struct my_rows_event *rows, struct cdc_error *error)
 {
     const struct layout *layout = &layouts[header->type];
     if (!layout->known)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "an event of type %u is not one of rows", header->type);
-    rows->kind = (enum binlog_rows_kind)layout->kind;
+    rows->kind = (enum my_rows_kind)layout->kind;
     rows->partial_json = layout->partial_json;
-    rows->table_id = binlog_uint(&body, 6);
-    rows->flags = (uint16_t)binlog_uint(&body, 2);
+    rows->table_id = cdc_bytes_le(&body, 6);
+    rows->flags = (uint16_t)cdc_bytes_le(&body, 2);
     if (layout->extra)
         skip_extra(&body);
     rows->n_columns = column_count(&body);
-    rows->present = binlog_bytes(&body, bitmap_size(rows->n_columns));
-    rows->present_after = rows->kind == BINLOG_ROWS_UPDATE ? binlog_bytes(&body, bitmap_size(rows->n_columns)) : NULL;
+    rows->present = cdc_bytes_take(&body, bitmap_size(rows->n_columns));
+    rows->present_after = rows->kind == MY_ROWS_UPDATE ? cdc_bytes_take(&body, bitmap_size(rows->n_columns)) : NULL;
     if (body.bad || rows->n_columns == 0)
         return damaged(error, "ROWS");
     rows->images = body;

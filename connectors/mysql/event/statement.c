@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a statement of the log is, by its first words: no more of SQL is understood here than its lexical structure
  * ("MySQL Reference Manual: Language Structure", which MariaDB shares). */
-#include "connectors/mysql/binlog.h"
+#include "connectors/mysql/event/statement.h"
 
 /* -- words ---------------------------------------------------------------------- */
 
@@ -220,21 +220,21 @@ static struct cdc_span xid_of(struct lexer *lexer)
     return cdc_span(start, (size_t)(end - start));
 }
 
-static enum binlog_statement_kind xa(struct lexer *lexer, struct cdc_span *xid)
+static enum my_statement_kind xa(struct lexer *lexer, struct cdc_span *xid)
 {
     static const struct {
         const char *word;
-        enum binlog_statement_kind kind;
-    } words[] = {{"start", BINLOG_STATEMENT_XA_START},   {"begin", BINLOG_STATEMENT_XA_START},
-                 {"end", BINLOG_STATEMENT_XA_END},       {"prepare", BINLOG_STATEMENT_XA_PREPARE},
-                 {"commit", BINLOG_STATEMENT_XA_COMMIT}, {"rollback", BINLOG_STATEMENT_XA_ROLLBACK}};
+        enum my_statement_kind kind;
+    } words[] = {{"start", MY_STATEMENT_XA_START},   {"begin", MY_STATEMENT_XA_START},
+                 {"end", MY_STATEMENT_XA_END},       {"prepare", MY_STATEMENT_XA_PREPARE},
+                 {"commit", MY_STATEMENT_XA_COMMIT}, {"rollback", MY_STATEMENT_XA_ROLLBACK}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (!take(lexer, words[i].word))
             continue;
         *xid = xid_of(lexer);
         return words[i].kind;
     }
-    return BINLOG_STATEMENT_DDL;
+    return MY_STATEMENT_DDL;
 }
 
 /* -- TRUNCATE ---------------------------------------------------------------------- */
@@ -277,13 +277,13 @@ static bool take_table(struct lexer *lexer, struct cdc_buf *db, struct cdc_buf *
     return token.kind == TOKEN_END || token.kind == TOKEN_WORD || is_symbol(&token, ';');
 }
 
-static enum binlog_statement_kind truncate_of(struct lexer *lexer, struct binlog_statement *statement)
+static enum my_statement_kind truncate_of(struct lexer *lexer, struct my_statement *statement)
 {
     take(lexer, "table");
     if (take_table(lexer, &statement->db, &statement->table))
-        return BINLOG_STATEMENT_TRUNCATE;
+        return MY_STATEMENT_TRUNCATE;
     statement->db.len = statement->table.len = 0;
-    return BINLOG_STATEMENT_DDL;
+    return MY_STATEMENT_DDL;
 }
 
 /* -- all ------------------------------------------------------------------------------ */
@@ -322,49 +322,49 @@ static bool analyzes_tables(struct lexer *lexer)
     return take(lexer, "table") || take(lexer, "tables") || take(lexer, "local") || take(lexer, "no_write_to_binlog");
 }
 
-static enum binlog_statement_kind savepoint(struct lexer *lexer, struct cdc_buf *name)
+static enum my_statement_kind savepoint(struct lexer *lexer, struct cdc_buf *name)
 {
     if (!take_name(lexer, name))
         name->len = 0;
-    return BINLOG_STATEMENT_SAVEPOINT;
+    return MY_STATEMENT_SAVEPOINT;
 }
 
-static enum binlog_statement_kind rollback(struct lexer *lexer, struct cdc_buf *savepoint)
+static enum my_statement_kind rollback(struct lexer *lexer, struct cdc_buf *savepoint)
 {
     take(lexer, "work");
     if (!take(lexer, "to"))
-        return BINLOG_STATEMENT_ROLLBACK;
+        return MY_STATEMENT_ROLLBACK;
     take(lexer, "savepoint");
     if (!take_name(lexer, savepoint))
         savepoint->len = 0;
-    return BINLOG_STATEMENT_ROLLBACK_TO;
+    return MY_STATEMENT_ROLLBACK_TO;
 }
 
-static enum binlog_statement_kind classify(struct lexer *lexer, struct binlog_statement *statement)
+static enum my_statement_kind classify(struct lexer *lexer, struct my_statement *statement)
 {
     struct token first = next(lexer);
     if (is(&first, "begin"))
-        return BINLOG_STATEMENT_BEGIN;
+        return MY_STATEMENT_BEGIN;
     if (is(&first, "start") && take(lexer, "transaction"))
-        return BINLOG_STATEMENT_BEGIN;
+        return MY_STATEMENT_BEGIN;
     if (is(&first, "commit"))
-        return BINLOG_STATEMENT_COMMIT;
+        return MY_STATEMENT_COMMIT;
     if (is(&first, "rollback"))
         return rollback(lexer, &statement->table);
     if (is(&first, "savepoint"))
         return savepoint(lexer, &statement->table);
     if (is(&first, "release") && take(lexer, "savepoint"))
-        return BINLOG_STATEMENT_RELEASE;
+        return MY_STATEMENT_RELEASE;
     if (is(&first, "xa"))
         return xa(lexer, &statement->xid);
     if (is(&first, "truncate"))
         return truncate_of(lexer, statement);
     if (is(&first, "analyze"))
-        return analyzes_tables(lexer) ? BINLOG_STATEMENT_DDL : BINLOG_STATEMENT_DML;
-    return changes_rows(&first) ? BINLOG_STATEMENT_DML : BINLOG_STATEMENT_DDL;
+        return analyzes_tables(lexer) ? MY_STATEMENT_DDL : MY_STATEMENT_DML;
+    return changes_rows(&first) ? MY_STATEMENT_DML : MY_STATEMENT_DDL;
 }
 
-void binlog_statement_parse(struct binlog_statement *statement, struct cdc_span sql)
+void my_statement_parse(struct my_statement *statement, struct cdc_span sql)
 {
     struct lexer lexer = lexer_of(sql);
     statement->xid = cdc_span(NULL, 0);
@@ -374,7 +374,7 @@ void binlog_statement_parse(struct binlog_statement *statement, struct cdc_span 
     statement->kind = classify(&lexer, statement);
 }
 
-void binlog_statement_free(struct binlog_statement *statement)
+void my_statement_free(struct my_statement *statement)
 {
     cdc_buf_free(&statement->db);
     cdc_buf_free(&statement->table);
@@ -430,7 +430,7 @@ static bool names(const struct token *token, struct cdc_span name)
     return (token->kind == TOKEN_QUOTED || token->kind == TOKEN_DOUBLE) && quoted_is(token->text, *token->start, name);
 }
 
-bool binlog_statement_names(struct cdc_span sql, struct cdc_span name)
+bool my_statement_names(struct cdc_span sql, struct cdc_span name)
 {
     if (name.n == 0 || sql.n == 0)
         return false;
@@ -459,7 +459,7 @@ static bool any_word_of_accounts(struct cdc_span sql)
 }
 
 /* Two words say it. Where it is not sure which ones they are, each that could be one of them counts wherever it stands. */
-bool binlog_statement_is_of_accounts(struct cdc_span sql)
+bool my_statement_is_of_accounts(struct cdc_span sql)
 {
     struct lexer lexer = lexer_of(sql);
     bool unsure = false;

@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading a table in the order of its primary key: from a key on, and up to one. */
+#include "connectors/mysql/decoder/image.h"
+#include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/session/session.h"
 #include "connectors/mysql/snapshot/internal.h"
+#include "connectors/mysql/value/charset.h"
+#include "connectors/mysql/value/column.h"
 
 #include <stdlib.h>
 
 /* -- which key ------------------------------------------------------------------------------ */
 
 /* Of these, what is compared is what is printed, and the order of the index is the order of the type. */
-static bool is_ordered(const struct binlog_column *column)
+static bool is_ordered(const struct my_column *column)
 {
     switch (column->kind) {
-    case BINLOG_KIND_INTEGER:
-    case BINLOG_KIND_DECIMAL:
-    case BINLOG_KIND_DATE:
-    case BINLOG_KIND_DATETIME:
-    case BINLOG_KIND_TIMESTAMP: return true;
-    case BINLOG_KIND_TEXT: return column->charset && !binlog_charset_is_binary(column->charset);
-    case BINLOG_KIND_BINARY: return true;
+    case MY_KIND_INTEGER:
+    case MY_KIND_DECIMAL:
+    case MY_KIND_DATE:
+    case MY_KIND_DATETIME:
+    case MY_KIND_TIMESTAMP: return true;
+    case MY_KIND_TEXT: return column->charset && !my_charset_is_binary(column->charset);
+    case MY_KIND_BINARY: return true;
     default: return false;
     }
 }
 
-static size_t find_column(const struct binlog_table *table, const char *name)
+static size_t find_column(const struct my_table *table, const char *name)
 {
     size_t i = 0;
     while (i < table->n_columns && strcmp(table->columns[i].name, name) != 0)
@@ -30,7 +36,7 @@ static size_t find_column(const struct binlog_table *table, const char *name)
 }
 
 /* row: COLUMN_NAME, COLLATION, SUB_PART. Descending parts, and prefixes, have another order. */
-static bool take_part(struct snapshot_table *source, MYSQL_ROW row)
+static bool take_part(struct my_snapshot_table *source, MYSQL_ROW row)
 {
     size_t column = find_column(source->table, row[0] ? row[0] : "");
     if (column == source->table->n_columns || !row[1] || strcmp(row[1], "A") != 0 || row[2] ||
@@ -40,11 +46,11 @@ static bool take_part(struct snapshot_table *source, MYSQL_ROW row)
     return true;
 }
 
-int binlog_snapshot_find_key(struct snapshot_run *run, struct snapshot_table *source, struct cdc_error *error)
+int my_key_find(struct my_snapshot *run, struct my_snapshot_table *source, struct cdc_error *error)
 {
     if (!source->frozen)
         return 0;
-    MYSQL_RES *result = binlog_query_table(
+    MYSQL_RES *result = my_catalog_query(
         run->sql, "SELECT COLUMN_NAME, COLLATION, SUB_PART FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ",
         " AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX", source->table, error);
     if (!result)
@@ -63,25 +69,24 @@ int binlog_snapshot_find_key(struct snapshot_run *run, struct snapshot_table *so
 
 /* -- its values ------------------------------------------------------------------------------ */
 
-void binlog_snapshot_key_clear(struct snapshot_key *key)
+void my_key_clear(struct snapshot_key *key)
 {
     key->values.len = 0;
     key->n = 0;
 }
 
-void binlog_snapshot_key_free(struct snapshot_key *key)
+void my_key_free(struct snapshot_key *key)
 {
     cdc_buf_free(&key->values);
     key->n = 0;
 }
 
-static bool is_string(const struct binlog_column *column)
+static bool is_string(const struct my_column *column)
 {
-    return column->kind == BINLOG_KIND_TEXT || column->kind == BINLOG_KIND_BINARY;
+    return column->kind == MY_KIND_TEXT || column->kind == MY_KIND_BINARY;
 }
 
-void binlog_snapshot_key_append(struct snapshot_key *key, const struct binlog_column *column, const void *bytes,
-                                size_t n)
+void my_key_append(struct snapshot_key *key, const struct my_column *column, const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
     if (is_string(column))
@@ -103,24 +108,24 @@ static void append_printed(struct snapshot_key *key, const char *json, size_t n)
     key->n++;
 }
 
-int binlog_snapshot_key_append_cell(struct snapshot_key *key, const struct binlog_column *column,
-                                    const struct binlog_cell *cell, uint8_t wire, struct cdc_error *error)
+int my_key_append_cell(struct snapshot_key *key, const struct my_column *column, const struct my_cell *cell,
+                       uint8_t wire, struct cdc_error *error)
 {
-    static const struct binlog_value_style plain = {0};
+    static const struct my_value_format plain = {0};
     char text[128];
     struct cdc_buf json = {text, 0, sizeof text, false};
     uint64_t unconvertible = 0;
-    if (wire == SNAPSHOT_WIRE_BYTES) {
-        binlog_snapshot_key_append(key, column, cell->p, cell->n);
+    if (wire == MY_CELL_BYTES) {
+        my_key_append(key, column, cell->p, cell->n);
         return 0;
     }
-    if (binlog_snapshot_value_append(&json, column, cell, &plain, &unconvertible, error) < 0)
+    if (my_cell_append(&json, column, cell, &plain, &unconvertible, error) < 0)
         return -1;
     append_printed(key, json.data, json.len);
     return 0;
 }
 
-bool binlog_snapshot_key_restore(struct snapshot_key *key, const struct binlog_column *column, struct cdc_span value)
+bool my_key_restore(struct snapshot_key *key, const struct my_column *column, struct cdc_span value)
 {
     const char *digits = is_string(column) ? "0123456789ABCDEF" : "0123456789-.: ";
     if (is_string(column) ? value.n % 2 != 0 : value.n == 0)
@@ -136,17 +141,17 @@ bool binlog_snapshot_key_restore(struct snapshot_key *key, const struct binlog_c
 
 /* -- the statement ------------------------------------------------------------------------------ */
 
-static void append_literal(struct cdc_buf *out, const struct binlog_column *column, const char *value)
+static void append_literal(struct cdc_buf *out, const struct my_column *column, const char *value)
 {
     switch (column->kind) {
-    case BINLOG_KIND_INTEGER:
-    case BINLOG_KIND_DECIMAL: cdc_buf_text(out, value); return;
-    case BINLOG_KIND_TEXT:
+    case MY_KIND_INTEGER:
+    case MY_KIND_DECIMAL: cdc_buf_text(out, value); return;
+    case MY_KIND_TEXT:
         cdc_buf_byte(out, '_');
-        cdc_buf_text(out, binlog_charset_name(column->charset));
+        cdc_buf_text(out, my_charset_name(column->charset));
         cdc_buf_byte(out, ' ');
         break;
-    case BINLOG_KIND_BINARY: break;
+    case MY_KIND_BINARY: break;
     default: cdc_buf_printf(out, "'%s'", value); return;
     }
     cdc_buf_printf(out, "X'");
@@ -154,20 +159,20 @@ static void append_literal(struct cdc_buf *out, const struct binlog_column *colu
     cdc_buf_byte(out, '\'');
 }
 
-static void compare(struct cdc_buf *out, const struct binlog_column *column, const char *how, const char *value)
+static void compare(struct cdc_buf *out, const struct my_column *column, const char *how, const char *value)
 {
-    binlog_append_identifier(out, column->name);
+    my_session_append_identifier(out, column->name);
     cdc_buf_text(out, how);
     append_literal(out, column, value);
 }
 
 /* (a < x OR (a = x AND (b < y OR (b = y AND c <= z)))): the optimizers know a range in that, and not in (a, b) < (x, y). */
-static void append_range(struct cdc_buf *out, const struct snapshot_table *source, const char *strictly,
+static void append_range(struct cdc_buf *out, const struct my_snapshot_table *source, const char *strictly,
                          const char *finally, const struct snapshot_key *key)
 {
     const char *value = key->values.data;
     for (size_t i = 0; i < source->n_key; i++, value += strlen(value) + 1) {
-        const struct binlog_column *column = &source->table->columns[source->key[i]];
+        const struct my_column *column = &source->table->columns[source->key[i]];
         bool last = i + 1 == source->n_key;
         cdc_buf_byte(out, '(');
         compare(out, column, last ? finally : strictly, value);
@@ -181,8 +186,8 @@ static void append_range(struct cdc_buf *out, const struct snapshot_table *sourc
         cdc_buf_byte(out, ')');
 }
 
-void binlog_snapshot_key_clause(struct cdc_buf *out, const struct snapshot_table *source,
-                                const struct snapshot_key *after, const struct snapshot_key *upto)
+void my_key_clause(struct cdc_buf *out, const struct my_snapshot_table *source, const struct snapshot_key *after,
+                   const struct snapshot_key *upto)
 {
     if (source->n_key == 0)
         return;
@@ -198,6 +203,6 @@ void binlog_snapshot_key_clause(struct cdc_buf *out, const struct snapshot_table
     cdc_buf_text(out, " ORDER BY ");
     for (size_t i = 0; i < source->n_key; i++) {
         cdc_buf_text(out, i ? "," : "");
-        binlog_append_identifier(out, source->table->columns[source->key[i]].name);
+        my_session_append_identifier(out, source->table->columns[source->key[i]].name);
     }
 }

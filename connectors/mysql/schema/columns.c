@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The columns of a table as information_schema told them, kept as text, and compared with what the log tells of them. */
-#include "connectors/mysql/schema/history.h"
+#include "connectors/mysql/schema/columns.h"
 
 #include <cdc/json.h>
 #include <stdlib.h>
@@ -8,8 +8,7 @@
 
 /* -- keeping ------------------------------------------------------------------------------- */
 
-void binlog_columns_add(struct cdc_buf *columns, const char *name, const char *type, const char *collation,
-                        unsigned flags)
+void my_columns_add(struct cdc_buf *columns, const char *name, const char *type, const char *collation, unsigned flags)
 {
     cdc_buf_text(columns, columns->len ? ",[" : "[[");
     cdc_json_append_text(columns, name, strlen(name));
@@ -23,7 +22,7 @@ void binlog_columns_add(struct cdc_buf *columns, const char *name, const char *t
     cdc_buf_printf(columns, ",%u]", flags);
 }
 
-void binlog_columns_end(struct cdc_buf *columns)
+void my_columns_end(struct cdc_buf *columns)
 {
     cdc_buf_text(columns, columns->len ? "]" : "[]");
 }
@@ -67,45 +66,45 @@ static bool kept_parse(struct kept *kept, struct cdc_span column)
 
 /* -- comparing ----------------------------------------------------------------------------- */
 
-bool binlog_type_fits(const struct binlog_column *column, const char *type)
+bool my_columns_type_fits(const struct my_column *column, const char *type)
 {
     static const struct {
         const char *name;
         uint8_t types[4];
     } families[] = {
-        {"tinyint", {BINLOG_TYPE_TINY}},
-        {"smallint", {BINLOG_TYPE_SHORT}},
-        {"mediumint", {BINLOG_TYPE_INT24}},
-        {"int", {BINLOG_TYPE_LONG}},
-        {"bigint", {BINLOG_TYPE_LONGLONG}},
-        {"decimal", {BINLOG_TYPE_DECIMAL}},
-        {"float", {BINLOG_TYPE_FLOAT}},
-        {"double", {BINLOG_TYPE_DOUBLE}},
-        {"bit", {BINLOG_TYPE_BIT}},
-        {"year", {BINLOG_TYPE_YEAR}},
-        {"date", {BINLOG_TYPE_DATE}},
-        {"time", {BINLOG_TYPE_TIME, BINLOG_TYPE_TIME2}},
-        {"datetime", {BINLOG_TYPE_DATETIME, BINLOG_TYPE_DATETIME2}},
-        {"timestamp", {BINLOG_TYPE_TIMESTAMP, BINLOG_TYPE_TIMESTAMP2}},
-        {"char", {BINLOG_TYPE_STRING}},
-        {"binary", {BINLOG_TYPE_STRING}},
-        {"uuid", {BINLOG_TYPE_STRING}},
-        {"inet4", {BINLOG_TYPE_STRING}},
-        {"inet6", {BINLOG_TYPE_STRING}},
-        {"enum", {BINLOG_TYPE_ENUM}},
-        {"set", {BINLOG_TYPE_SET}},
-        {"varchar", {BINLOG_TYPE_VARCHAR, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED}},
-        {"varbinary", {BINLOG_TYPE_VARCHAR, BINLOG_TYPE_MARIADB_VARCHAR_COMPRESSED}},
-        {"vector", {BINLOG_TYPE_VECTOR, BINLOG_TYPE_VARCHAR}},
-        {"json", {BINLOG_TYPE_JSON, BINLOG_TYPE_BLOB}},
+        {"tinyint", {MY_TYPE_TINY}},
+        {"smallint", {MY_TYPE_SHORT}},
+        {"mediumint", {MY_TYPE_INT24}},
+        {"int", {MY_TYPE_LONG}},
+        {"bigint", {MY_TYPE_LONGLONG}},
+        {"decimal", {MY_TYPE_DECIMAL}},
+        {"float", {MY_TYPE_FLOAT}},
+        {"double", {MY_TYPE_DOUBLE}},
+        {"bit", {MY_TYPE_BIT}},
+        {"year", {MY_TYPE_YEAR}},
+        {"date", {MY_TYPE_DATE}},
+        {"time", {MY_TYPE_TIME, MY_TYPE_TIME2}},
+        {"datetime", {MY_TYPE_DATETIME, MY_TYPE_DATETIME2}},
+        {"timestamp", {MY_TYPE_TIMESTAMP, MY_TYPE_TIMESTAMP2}},
+        {"char", {MY_TYPE_STRING}},
+        {"binary", {MY_TYPE_STRING}},
+        {"uuid", {MY_TYPE_STRING}},
+        {"inet4", {MY_TYPE_STRING}},
+        {"inet6", {MY_TYPE_STRING}},
+        {"enum", {MY_TYPE_ENUM}},
+        {"set", {MY_TYPE_SET}},
+        {"varchar", {MY_TYPE_VARCHAR, MY_TYPE_MARIADB_VARCHAR_COMPRESSED}},
+        {"varbinary", {MY_TYPE_VARCHAR, MY_TYPE_MARIADB_VARCHAR_COMPRESSED}},
+        {"vector", {MY_TYPE_VECTOR, MY_TYPE_VARCHAR}},
+        {"json", {MY_TYPE_JSON, MY_TYPE_BLOB}},
     };
     size_t n = strcspn(type, "( ");
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         if (strlen(families[i].name) == n && strncmp(families[i].name, type, n) == 0)
             return memchr(families[i].types, column->type, sizeof families[i].types) != NULL;
-    if (column->type == BINLOG_TYPE_GEOMETRY)
+    if (column->type == MY_TYPE_GEOMETRY)
         return true;
-    bool blob = column->type == BINLOG_TYPE_BLOB || column->type == BINLOG_TYPE_MARIADB_BLOB_COMPRESSED;
+    bool blob = column->type == MY_TYPE_BLOB || column->type == MY_TYPE_MARIADB_BLOB_COMPRESSED;
     return blob && (strstr(type, "text") || strstr(type, "blob"));
 }
 
@@ -138,64 +137,62 @@ static unsigned blob_size(const char *type)
 }
 
 /* Is the metadata of TABLE_MAP that of the type? Types whose metadata says no more than the type do, are passed. */
-static bool metadata_fits(const struct binlog_column *column, const char *type, const struct binlog_charset *charset)
+static bool metadata_fits(const struct my_column *column, const char *type, const struct my_charset *charset)
 {
     unsigned numbers[2] = {0, 0}, n = parameters(type, numbers), metadata = column->metadata;
     switch (column->type) {
-    case BINLOG_TYPE_DECIMAL: return n == 0 || (metadata & 0xff) == numbers[0];
-    case BINLOG_TYPE_BIT: return n == 0 || (metadata >> 8) * 8 + (metadata & 0xff) == numbers[0];
-    case BINLOG_TYPE_TIME2:
-    case BINLOG_TYPE_DATETIME2:
-    case BINLOG_TYPE_TIMESTAMP2: return metadata == numbers[0];
-    case BINLOG_TYPE_BLOB: return metadata == blob_size(type);
-    case BINLOG_TYPE_VARCHAR:
-    case BINLOG_TYPE_STRING:
+    case MY_TYPE_DECIMAL: return n == 0 || (metadata & 0xff) == numbers[0];
+    case MY_TYPE_BIT: return n == 0 || (metadata >> 8) * 8 + (metadata & 0xff) == numbers[0];
+    case MY_TYPE_TIME2:
+    case MY_TYPE_DATETIME2:
+    case MY_TYPE_TIMESTAMP2: return metadata == numbers[0];
+    case MY_TYPE_BLOB: return metadata == blob_size(type);
+    case MY_TYPE_VARCHAR:
+    case MY_TYPE_STRING:
         if (n == 0 || !charset || begins(type, "vector"))
             return true;
-        return metadata == numbers[0] * (binlog_charset_is_binary(charset) ? 1 : binlog_charset_longest(charset));
+        return metadata == numbers[0] * (my_charset_is_binary(charset) ? 1 : my_charset_longest(charset));
     default: return true;
     }
 }
 
-static bool decimals_fit(const struct binlog_column *column, const char *type)
+static bool decimals_fit(const struct my_column *column, const char *type)
 {
     unsigned numbers[2] = {0, 0};
-    return column->type != BINLOG_TYPE_DECIMAL || parameters(type, numbers) == 0 ||
+    return column->type != MY_TYPE_DECIMAL || parameters(type, numbers) == 0 ||
            (unsigned)(column->metadata >> 8) == numbers[1];
 }
 
-static bool is_number(const struct binlog_column *column)
+static bool is_number(const struct my_column *column)
 {
-    return column->type == BINLOG_TYPE_TINY || column->type == BINLOG_TYPE_SHORT || column->type == BINLOG_TYPE_INT24 ||
-           column->type == BINLOG_TYPE_LONG || column->type == BINLOG_TYPE_LONGLONG ||
-           column->type == BINLOG_TYPE_DECIMAL || column->type == BINLOG_TYPE_FLOAT ||
-           column->type == BINLOG_TYPE_DOUBLE;
+    return column->type == MY_TYPE_TINY || column->type == MY_TYPE_SHORT || column->type == MY_TYPE_INT24 ||
+           column->type == MY_TYPE_LONG || column->type == MY_TYPE_LONGLONG || column->type == MY_TYPE_DECIMAL ||
+           column->type == MY_TYPE_FLOAT || column->type == MY_TYPE_DOUBLE;
 }
 
 /* information_schema is in utf8mb3: a question mark in a label may be one, or a character that this has not. */
-static bool may_hide(const char *type, const struct binlog_charset *charset)
+static bool may_hide(const char *type, const struct my_charset *charset)
 {
     static const char *const wide[] = {"utf8mb4", "utf16", "utf16le", "utf32", "gb18030"};
     if (!strchr(type, '?'))
         return false;
     for (size_t i = 0; charset && i < sizeof wide / sizeof *wide; i++)
-        if (strcmp(binlog_charset_name(charset), wide[i]) == 0)
+        if (strcmp(my_charset_name(charset), wide[i]) == 0)
             return true;
     return charset == NULL;
 }
 
 /* What is wrong; NULL when nothing is. */
-static const char *difference(const struct binlog_table *table, const struct binlog_column *column,
-                              const struct kept *kept)
+static const char *difference(const struct my_table *table, const struct my_column *column, const struct kept *kept)
 {
-    bool label = column->type == BINLOG_TYPE_ENUM || column->type == BINLOG_TYPE_SET;
-    const struct binlog_charset *charset = binlog_charset_named(kept->collation ? kept->collation : "binary");
+    bool label = column->type == MY_TYPE_ENUM || column->type == MY_TYPE_SET;
+    const struct my_charset *charset = my_charset_named(kept->collation ? kept->collation : "binary");
     bool is_unsigned = strstr(kept->type, "unsigned") != NULL;
-    if (!binlog_type_fits(column, kept->type))
+    if (!my_columns_type_fits(column, kept->type))
         return "they have other types there";
     if (!metadata_fits(column, kept->type, charset) || !decimals_fit(column, kept->type))
         return "they have other lengths there";
-    if (column->nullable != ((kept->flags & BINLOG_KEPT_NULLABLE) != 0))
+    if (column->nullable != ((kept->flags & MY_COLUMNS_NULLABLE) != 0))
         return "others of them take NULL there";
     if (table->has_signs && is_number(column) && column->is_unsigned != is_unsigned)
         return "others of them are unsigned there";
@@ -224,7 +221,7 @@ static char label_byte(const char **p)
 }
 
 /* enum('a','b') */
-static int take_labels(struct binlog_column *column, const char *type, struct cdc_error *error)
+static int take_labels(struct my_column *column, const char *type, struct cdc_error *error)
 {
     const char *p = strchr(type, '(');
     while (p && (*p == '(' || *p == ',') && p[1] == '\'') {
@@ -253,12 +250,11 @@ static int take_labels(struct binlog_column *column, const char *type, struct cd
 }
 
 /* Takes what kept owns. */
-static int complete(struct binlog_table *table, struct binlog_column *column, struct kept *kept,
-                    struct cdc_error *error)
+static int complete(struct my_table *table, struct my_column *column, struct kept *kept, struct cdc_error *error)
 {
-    bool label = column->type == BINLOG_TYPE_ENUM || column->type == BINLOG_TYPE_SET;
+    bool label = column->type == MY_TYPE_ENUM || column->type == MY_TYPE_SET;
     column->listed = table->described = true;
-    if (kept->flags & BINLOG_KEPT_ROW_END)
+    if (kept->flags & MY_COLUMNS_ROW_END)
         table->row_end = column;
     free(column->name);
     free(column->type_name);
@@ -266,15 +262,15 @@ static int complete(struct binlog_table *table, struct binlog_column *column, st
     column->type_name = kept->type;
     kept->name = kept->type = NULL;
     column->is_unsigned |= strstr(column->type_name, "unsigned") != NULL;
-    column->key |= (kept->flags & BINLOG_KEPT_KEY) != 0;
-    column->generated = (kept->flags & BINLOG_KEPT_GENERATED) != 0;
+    column->key |= (kept->flags & MY_COLUMNS_KEY) != 0;
+    column->generated = (kept->flags & MY_COLUMNS_GENERATED) != 0;
     if (!column->charset)
-        column->charset = binlog_charset_named(kept->collation ? kept->collation : "binary");
+        column->charset = my_charset_named(kept->collation ? kept->collation : "binary");
     return label && column->n_labels == 0 ? take_labels(column, column->type_name, error) : 0;
 }
 
-int binlog_columns_apply(struct cdc_span columns, struct binlog_table *table, enum binlog_flavor flavor,
-                         const char **why, struct cdc_error *error)
+int my_columns_apply(struct cdc_span columns, struct my_table *table, enum my_flavor flavor, const char **why,
+                     struct cdc_error *error)
 {
     struct cdc_json_iter iter;
     struct cdc_span value;
@@ -293,7 +289,7 @@ int binlog_columns_apply(struct cdc_span columns, struct binlog_table *table, en
         if (*why || result < 0)
             return result;
     }
-    if (i == table->n_columns || (flavor == BINLOG_MARIADB && i > 0 && binlog_table_name_hidden(table, i, error)))
+    if (i == table->n_columns || (flavor == MY_FLAVOR_MARIADB && i > 0 && my_table_name_hidden(table, i, error)))
         return 1;
     *why = "it has more of them there";
     return error->status ? -1 : 0;

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* What information_schema adds to a table of the log: the types' names, what is generated, and MariaDB's JSON, which is a
  * LONGTEXT with a constraint. It speaks of the table as it is now: what no longer fits is left out. */
-#include "connectors/mysql/schema/history.h"
+#include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/event/coord.h"
+#include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/schema/columns.h"
+#include "connectors/mysql/session/session.h"
 #include "connectors/mysql/stream/internal.h"
+#include "connectors/mysql/stream/stream.h"
+#include "connectors/mysql/value/column.h"
+#include "connectors/mysql/value/flavor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +23,8 @@ static void append_literal(struct cdc_buf *out, MYSQL *mysql, const char *text)
     cdc_buf_byte(out, '\'');
 }
 
-MYSQL_RES *binlog_query_table(MYSQL *mysql, const char *head, const char *tail, const struct binlog_table *table,
-                              struct cdc_error *error)
+MYSQL_RES *my_catalog_query(MYSQL *mysql, const char *head, const char *tail, const struct my_table *table,
+                            struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     MYSQL_RES *result = NULL;
@@ -30,12 +37,12 @@ MYSQL_RES *binlog_query_table(MYSQL *mysql, const char *head, const char *tail, 
     if (text.failed)
         cdc_error_memory(error);
     else
-        result = binlog_query(mysql, text.data, "cannot read the columns of a table", error);
+        result = my_session_query(mysql, text.data, "cannot read the columns of a table", error);
     cdc_buf_free(&text);
     return result;
 }
 
-static struct binlog_column *find(struct binlog_table *table, const char *name)
+static struct my_column *find(struct my_table *table, const char *name)
 {
     for (size_t i = 0; i < table->n_columns; i++)
         if (table->columns[i].name && strcmp(table->columns[i].name, name) == 0)
@@ -43,7 +50,7 @@ static struct binlog_column *find(struct binlog_table *table, const char *name)
     return NULL;
 }
 
-bool binlog_is_generated(const char *extra)
+bool my_catalog_is_generated(const char *extra)
 {
     if (!extra)
         return false;
@@ -51,29 +58,29 @@ bool binlog_is_generated(const char *extra)
            (strstr(extra, "GENERATED") && !strstr(extra, "DEFAULT_GENERATED"));
 }
 
-static int take_column(struct binlog_table *table, MYSQL_ROW row, struct cdc_error *error)
+static int take_column(struct my_table *table, MYSQL_ROW row, struct cdc_error *error)
 {
-    struct binlog_column *column = find(table, row[0]);
+    struct my_column *column = find(table, row[0]);
     if (!column)
         return 0;
     column->listed = table->described = true;
-    if (!binlog_type_fits(column, row[1]))
+    if (!my_columns_type_fits(column, row[1]))
         return 0;
     if (row[3] && strcmp(row[3], "ROW END") == 0)
         table->row_end = column;
     free(column->type_name);
     column->type_name = strdup(row[1]);
-    column->generated = binlog_is_generated(row[2]);
+    column->generated = my_catalog_is_generated(row[2]);
     return column->type_name ? 0 : cdc_error_memory(error);
 }
 
 /* CHECK (json_valid(`column`)) makes a LONGTEXT a JSON. */
-static int mark_json(struct binlog_table *table, const char *clause, struct cdc_error *error)
+static int mark_json(struct my_table *table, const char *clause, struct cdc_error *error)
 {
     for (size_t i = 0; i < table->n_columns; i++) {
-        struct binlog_column *column = &table->columns[i];
+        struct my_column *column = &table->columns[i];
         struct cdc_buf text = CDC_BUF_INIT;
-        if (column->type != BINLOG_TYPE_BLOB || !column->type_name || !column->name ||
+        if (column->type != MY_TYPE_BLOB || !column->type_name || !column->name ||
             strcmp(column->type_name, "longtext") != 0)
             continue;
         cdc_buf_printf(&text, "json_valid(`%s`)", column->name);
@@ -90,12 +97,12 @@ static int mark_json(struct binlog_table *table, const char *clause, struct cdc_
     return 0;
 }
 
-static int read_columns(MYSQL *mysql, struct binlog_table *table, struct cdc_error *error)
+static int read_columns(MYSQL *mysql, struct my_table *table, struct cdc_error *error)
 {
-    MYSQL_RES *result = binlog_query_table(mysql,
-                                           "SELECT COLUMN_NAME, COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION FROM "
-                                           "information_schema.COLUMNS WHERE TABLE_SCHEMA = ",
-                                           "", table, error);
+    MYSQL_RES *result = my_catalog_query(mysql,
+                                         "SELECT COLUMN_NAME, COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION FROM "
+                                         "information_schema.COLUMNS WHERE TABLE_SCHEMA = ",
+                                         "", table, error);
     int status = result ? 0 : -1;
     for (MYSQL_ROW row; status == 0 && (row = mysql_fetch_row(result)) != NULL;)
         status = take_column(table, row, error);
@@ -103,9 +110,9 @@ static int read_columns(MYSQL *mysql, struct binlog_table *table, struct cdc_err
     return status;
 }
 
-static int read_json(MYSQL *mysql, struct binlog_table *table, struct cdc_error *error)
+static int read_json(MYSQL *mysql, struct my_table *table, struct cdc_error *error)
 {
-    MYSQL_RES *result = binlog_query_table(
+    MYSQL_RES *result = my_catalog_query(
         mysql, "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ", "", table,
         error);
     int status = result ? 0 : -1;
@@ -116,15 +123,14 @@ static int read_json(MYSQL *mysql, struct binlog_table *table, struct cdc_error 
     return status;
 }
 
-int binlog_describe(MYSQL *mysql, enum binlog_flavor flavor, struct binlog_table *table, struct cdc_error *error)
+int my_catalog_describe(MYSQL *mysql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)
 {
     if (read_columns(mysql, table, error) < 0)
         return -1;
-    return flavor == BINLOG_MARIADB ? read_json(mysql, table, error) : 0;
+    return flavor == MY_FLAVOR_MARIADB ? read_json(mysql, table, error) : 0;
 }
 
-void binlog_warn_left_out(const struct cdc_log *log, const struct binlog_table *table,
-                          const struct binlog_column *column)
+void my_catalog_warn_omitted(const struct cdc_log *log, const struct my_table *table, const struct my_column *column)
 {
     cdc_log(
         log, CDC_LOG_WARNING,
@@ -134,19 +140,18 @@ void binlog_warn_left_out(const struct cdc_log *log, const struct binlog_table *
         table->db, table->name, column->name);
 }
 
-void binlog_stream_left_out(void *context, const struct binlog_table *table, const struct binlog_column *column)
+void my_stream_omitted(void *context, const struct my_table *table, const struct my_column *column)
 {
-    const struct binlog_stream *stream = context;
-    binlog_warn_left_out(stream->log, table, column);
+    const struct my_stream *stream = context;
+    my_catalog_warn_omitted(stream->log, table, column);
 }
 
-int binlog_stream_describe(void *context, struct binlog_table *table, const struct binlog_place *place,
-                           struct cdc_error *error)
+int my_stream_describe(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error)
 {
-    struct binlog_stream *stream = context;
+    struct my_stream *stream = context;
     if (!table->has_names)
-        return binlog_schema_complete(stream, table, place, error);
-    return binlog_stream_ensure_sql(stream, error) < 0
+        return my_schema_complete(stream, table, coord, error);
+    return my_stream_ensure_sql(stream, error) < 0
                ? -1
-               : binlog_describe(stream->sql, stream->server.flavor, table, error);
+               : my_catalog_describe(stream->sql, stream->server.flavor, table, error);
 }

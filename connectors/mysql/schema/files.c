@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "connectors/mysql/schema/files.h"
+#include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/statement.h"
+#include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/schema/columns.h"
 
-#include "connectors/mysql/schema/history.h"
-
+#include <cdc/bytes.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +21,9 @@ struct ddl {
     uint64_t end; /* offset in it */
 };
 
-struct binlog_file_schema {
+struct my_files_schema {
     MYSQL *sql;
-    enum binlog_flavor flavor;
+    enum my_flavor flavor;
     struct ddl *found;
     size_t n, bytes;
     struct cdc_buf event, scratch, columns;
@@ -27,11 +31,11 @@ struct binlog_file_schema {
 
 /* -- the statements ------------------------------------------------------------------------- */
 
-static int keep(struct binlog_file_schema *schema, const struct binlog_query *query, size_t file, uint64_t end,
+static int keep(struct my_files_schema *schema, const struct my_event_query *query, size_t file, uint64_t end,
                 struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    struct cdc_span sql = binlog_statement_text(query, &text);
+    struct cdc_span sql = my_statement_text(query, &text);
     char *copy = cdc_span_copy(sql);
     struct ddl *found = copy ? realloc(schema->found, (schema->n + 1) * sizeof *found) : NULL;
     cdc_buf_free(&text);
@@ -47,51 +51,51 @@ static int keep(struct binlog_file_schema *schema, const struct binlog_query *qu
     return cdc_error_set(error, CDC_EXIT_CONFIG, "there are more DDL statements in the files than can be searched");
 }
 
-static int take_event(struct binlog_file_schema *schema, struct binlog_format *format, size_t file, uint64_t end,
+static int take_event(struct my_files_schema *schema, struct my_event_format *format, size_t file, uint64_t end,
                       struct cdc_error *error)
 {
-    struct binlog_header header;
-    struct binlog_reader body;
-    struct binlog_query query;
-    struct binlog_statement statement = {0};
+    struct my_event_header header;
+    struct cdc_bytes body;
+    struct my_event_query query;
+    struct my_statement statement = {0};
     const uint8_t *data = (const uint8_t *)schema->event.data;
-    if (binlog_header_parse(data, schema->event.len, &header, error) < 0 ||
-        binlog_body(format, &header, data, schema->event.len, &body, error) < 0)
+    if (my_event_header_parse(data, schema->event.len, &header, error) < 0 ||
+        my_event_body(format, &header, data, schema->event.len, &body, error) < 0)
         return -1;
-    if (header.type == BINLOG_FORMAT)
-        return binlog_format_parse(&header, body, format, error);
-    if (binlog_query_parse(&header, body, &schema->scratch, &query, error) < 0)
+    if (header.type == MY_EVENT_FORMAT)
+        return my_event_format_parse(&header, body, format, error);
+    if (my_event_query_parse(&header, body, &schema->scratch, &query, error) < 0)
         return -1;
-    binlog_statement_parse(&statement, query.sql);
-    bool ddl = statement.kind == BINLOG_STATEMENT_DDL;
-    binlog_statement_free(&statement);
+    my_statement_parse(&statement, query.sql);
+    bool ddl = statement.kind == MY_STATEMENT_DDL;
+    my_statement_free(&statement);
     return ddl ? keep(schema, &query, file, end, error) : 0;
 }
 
 /* The rest of an event whose header was read. */
-static int read_event(struct binlog_file_schema *schema, FILE *in, size_t n, struct cdc_error *error)
+static int read_event(struct my_files_schema *schema, FILE *in, size_t n, struct cdc_error *error)
 {
     if (!cdc_buf_room(&schema->event, n))
         return cdc_error_memory(error);
-    schema->event.len += fread(schema->event.data + BINLOG_HEADER_SIZE, 1, n - BINLOG_HEADER_SIZE, in);
+    schema->event.len += fread(schema->event.data + MY_EVENT_HEADER_SIZE, 1, n - MY_EVENT_HEADER_SIZE, in);
     return 0;
 }
 
 /* What is cut or damaged is told by the reading that follows; here it only ends. */
-static int search_events(struct binlog_file_schema *schema, FILE *in, size_t file, struct cdc_error *error)
+static int search_events(struct my_files_schema *schema, FILE *in, size_t file, struct cdc_error *error)
 {
-    struct binlog_format format;
+    struct my_event_format format;
     uint64_t end = 4;
-    binlog_format_default(&format);
+    my_event_format_default(&format);
     for (;;) {
-        uint8_t head[BINLOG_HEADER_SIZE];
+        uint8_t head[MY_EVENT_HEADER_SIZE];
         if (fread(head, 1, sizeof head, in) != sizeof head)
             return 0;
         size_t n = (size_t)head[9] | (size_t)head[10] << 8 | (size_t)head[11] << 16 | (size_t)head[12] << 24;
         if (n < sizeof head || n > STATEMENT_MAX)
             return 0;
         end += n;
-        if (head[4] != BINLOG_QUERY && head[4] != BINLOG_MARIADB_QUERY_COMPRESSED && head[4] != BINLOG_FORMAT) {
+        if (head[4] != MY_EVENT_QUERY && head[4] != MY_EVENT_MARIADB_QUERY_COMPRESSED && head[4] != MY_EVENT_FORMAT) {
             if (fseeko(in, (off_t)(n - sizeof head), SEEK_CUR) != 0)
                 return 0;
             continue;
@@ -107,7 +111,7 @@ static int search_events(struct binlog_file_schema *schema, FILE *in, size_t fil
     }
 }
 
-static int search_file(struct binlog_file_schema *schema, const char *path, size_t file, struct cdc_error *error)
+static int search_file(struct my_files_schema *schema, const char *path, size_t file, struct cdc_error *error)
 {
     FILE *in = fopen(path, "re");
     if (!in)
@@ -123,10 +127,10 @@ static int search_file(struct binlog_file_schema *schema, const char *path, size
 
 /* -- life ------------------------------------------------------------------------------ */
 
-struct binlog_file_schema *binlog_file_schema_new(const struct binlog_connection_settings *connection,
-                                                  const char *const *files, size_t n_files, struct cdc_error *error)
+struct my_files_schema *my_files_schema_new(const struct my_session_settings *connection, const char *const *files,
+                                            size_t n_files, struct cdc_error *error)
 {
-    struct binlog_file_schema *schema = calloc(1, sizeof *schema);
+    struct my_files_schema *schema = calloc(1, sizeof *schema);
     if (!schema) {
         cdc_error_memory(error);
         return NULL;
@@ -134,14 +138,14 @@ struct binlog_file_schema *binlog_file_schema_new(const struct binlog_connection
     int result = 0;
     for (size_t i = 0; result == 0 && i < n_files; i++)
         result = search_file(schema, files[i], i, error);
-    if (result == 0 && (schema->sql = binlog_connect(connection, error)) != NULL &&
-        binlog_server_flavor(schema->sql, &schema->flavor, error) == 0)
+    if (result == 0 && (schema->sql = my_session_connect(connection, error)) != NULL &&
+        my_server_flavor(schema->sql, &schema->flavor, error) == 0)
         return schema;
-    binlog_file_schema_free(schema);
+    my_files_schema_free(schema);
     return NULL;
 }
 
-void binlog_file_schema_free(struct binlog_file_schema *schema)
+void my_files_schema_free(struct my_files_schema *schema)
 {
     if (!schema)
         return;
@@ -158,7 +162,7 @@ void binlog_file_schema_free(struct binlog_file_schema *schema)
 
 /* -- columns ------------------------------------------------------------------------------ */
 
-static int unknown(const struct binlog_table *table, const char *why, struct cdc_error *error)
+static int unknown(const struct my_table *table, const char *why, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "the columns that table %s.%s had at this place are not known: %s", table->db,
                   table->name, why);
@@ -168,28 +172,28 @@ static int unknown(const struct binlog_table *table, const char *why, struct cdc
                           table->db, table->name);
 }
 
-static bool is_altered(const struct binlog_file_schema *schema, size_t file, uint64_t offset, const char *table)
+static bool is_altered(const struct my_files_schema *schema, size_t file, uint64_t offset, const char *table)
 {
     for (size_t i = 0; i < schema->n; i++) {
         const struct ddl *ddl = &schema->found[i];
         if ((ddl->file > file || (ddl->file == file && ddl->end > offset)) &&
-            binlog_statement_names(cdc_span(ddl->sql, ddl->n), cdc_span_text(table)))
+            my_statement_names(cdc_span(ddl->sql, ddl->n), cdc_span_text(table)))
             return true;
     }
     return false;
 }
 
-int binlog_file_schema_complete(struct binlog_file_schema *schema, enum binlog_flavor flavor, size_t file,
-                                uint64_t offset, struct binlog_table *table, struct cdc_error *error)
+int my_files_schema_complete(struct my_files_schema *schema, enum my_flavor flavor, size_t file, uint64_t offset,
+                             struct my_table *table, struct cdc_error *error)
 {
     const char *why;
     if (flavor != schema->flavor)
         return unknown(table, "the files are of MySQL and the server is MariaDB, or the other way round", error);
     if (is_altered(schema, file, offset, table->name))
         return unknown(table, "a later statement in the files changes it", error);
-    int found = binlog_columns_read(schema->sql, flavor, table, &schema->columns, error);
+    int found = my_catalog_columns(schema->sql, flavor, table, &schema->columns, error);
     if (found <= 0)
         return found < 0 ? -1 : unknown(table, "the server has no such table, or does not show it", error);
-    int fits = binlog_columns_apply(cdc_span(schema->columns.data, schema->columns.len), table, flavor, &why, error);
+    int fits = my_columns_apply(cdc_span(schema->columns.data, schema->columns.len), table, flavor, &why, error);
     return fits < 0 ? -1 : fits ? 0 : unknown(table, why, error);
 }

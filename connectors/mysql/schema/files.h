@@ -4,18 +4,22 @@
  * The server's information_schema speaks of now. That it holds for rows of the files is for the user to say, as far as
  * what came behind them goes; within the files it is looked at: a DDL statement that names the table behind a row means
  * that the row's columns are not known, and what the log does tell of them (count, types, lengths) must fit. */
-#ifndef MYSQL_FILE_SCHEMA_H
-#define MYSQL_FILE_SCHEMA_H
+#ifndef MY_FILE_SCHEMA_H
+#define MY_FILE_SCHEMA_H
 
-#include "connectors/mysql/source.h"
+#include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/session/session.h"
+#include "connectors/mysql/value/flavor.h"
 
-struct binlog_file_schema;
+#include <cdc/error.h>
+
+struct my_files_schema;
 /* Connects, and reads the files once for their DDL statements. BORROWS files. RETURNS NEW */
-struct binlog_file_schema *binlog_file_schema_new(const struct binlog_connection_settings *connection,
-                                                  const char *const *files, size_t n_files, struct cdc_error *error);
-void binlog_file_schema_free(struct binlog_file_schema *schema);
+struct my_files_schema *my_files_schema_new(const struct my_session_settings *connection, const char *const *files,
+                                            size_t n_files, struct cdc_error *error);
+void my_files_schema_free(struct my_files_schema *schema);
 /* Completes a table whose TABLE_MAP ends at that offset of that file. CONFIG: its columns are not known. */
-int binlog_file_schema_complete(struct binlog_file_schema *schema, enum binlog_flavor flavor, size_t file,
-                                uint64_t offset, struct binlog_table *table, struct cdc_error *error);
+int my_files_schema_complete(struct my_files_schema *schema, enum my_flavor flavor, size_t file, uint64_t offset,
+                             struct my_table *table, struct cdc_error *error);
 
 #endif

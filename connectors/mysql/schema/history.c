@@ -2,7 +2,7 @@
 /* What is known of the tables' columns, in memory and as a file: a line of JSON for the whole, one for each table and
  * time, and one with a checksum. */
 #include "connectors/mysql/schema/history.h"
-
+#include "connectors/mysql/event/statement.h"
 #include "libcdc/base/durable.h"
 
 #include <cdc/json.h>
@@ -25,11 +25,11 @@ struct version {
     uint32_t hash;    /* of db and table */
     char *db, *table; /* one allocation with columns: db is its start */
     struct cdc_span columns;
-    struct binlog_moment from, end;
+    struct my_point from, end;
     bool ended;
 };
 
-struct binlog_history {
+struct my_history {
     char *path, *name;
     char server[128];
     bool begun, changed, full;
@@ -42,16 +42,16 @@ struct binlog_history {
 
 /* -- life -------------------------------------------------------------------------------- */
 
-struct binlog_history *binlog_history_new(const char *path, const char *name, struct cdc_error *error)
+struct my_history *my_history_new(const char *path, const char *name, struct cdc_error *error)
 {
-    struct binlog_history *history = calloc(1, sizeof *history);
+    struct my_history *history = calloc(1, sizeof *history);
     if (history) {
         history->path = path ? strdup(path) : NULL;
         history->name = strdup(name);
     }
     if (history && history->name && (history->path || !path))
         return history;
-    binlog_history_free(history);
+    my_history_free(history);
     cdc_error_memory(error);
     return NULL;
 }
@@ -61,7 +61,7 @@ static size_t size_of(const struct version *version)
     return sizeof *version + strlen(version->db) + strlen(version->table) + 2 + version->columns.n;
 }
 
-static void drop(struct binlog_history *history, size_t i)
+static void drop(struct my_history *history, size_t i)
 {
     history->bytes -= size_of(&history->versions[i]);
     history->full = false;
@@ -69,7 +69,7 @@ static void drop(struct binlog_history *history, size_t i)
     history->versions[i] = history->versions[--history->n];
 }
 
-void binlog_history_free(struct binlog_history *history)
+void my_history_free(struct my_history *history)
 {
     if (!history)
         return;
@@ -81,7 +81,7 @@ void binlog_history_free(struct binlog_history *history)
     free(history);
 }
 
-int binlog_history_begin(struct binlog_history *history, const char *server, bool keep, struct cdc_error *error)
+int my_history_begin(struct my_history *history, const char *server, bool keep, struct cdc_error *error)
 {
     while (history->n > 0)
         drop(history, history->n - 1);
@@ -95,12 +95,12 @@ int binlog_history_begin(struct binlog_history *history, const char *server, boo
     return 0;
 }
 
-bool binlog_history_is_of(const struct binlog_history *history, const char *server)
+bool my_history_is_of(const struct my_history *history, const char *server)
 {
     return history->begun && strcmp(history->server, server) == 0;
 }
 
-char *binlog_history_state(struct binlog_history *history)
+char *my_history_state(struct my_history *history)
 {
     if (!history->path || !history->begun)
         return NULL;
@@ -111,7 +111,7 @@ char *binlog_history_state(struct binlog_history *history)
 
 /* -- what is known ---------------------------------------------------------------------- */
 
-static bool before(struct binlog_moment a, struct binlog_moment b)
+static bool before(struct my_point a, struct my_point b)
 {
     return a.number < b.number || (a.number == b.number && a.statements < b.statements);
 }
@@ -126,22 +126,22 @@ static uint32_t hash_of(const char *db, const char *table)
     return hash;
 }
 
-struct cdc_span binlog_history_find(const struct binlog_history *history, const char *db, const char *table,
-                                    struct binlog_moment moment)
+struct cdc_span my_history_find(const struct my_history *history, const char *db, const char *table,
+                                struct my_point point)
 {
     const struct version *found = NULL;
     uint32_t hash = hash_of(db, table);
     for (size_t i = 0; i < history->n; i++) {
         const struct version *version = &history->versions[i];
-        if (version->hash == hash && !before(moment, version->from) &&
-            (!version->ended || before(moment, version->end)) && strcmp(version->table, table) == 0 &&
+        if (version->hash == hash && !before(point, version->from) &&
+            (!version->ended || before(point, version->end)) && strcmp(version->table, table) == 0 &&
             strcmp(version->db, db) == 0 && (!found || before(found->from, version->from)))
             found = version;
     }
     return found ? found->columns : cdc_span(NULL, 0);
 }
 
-static struct version *new_version(struct binlog_history *history, const char *db, const char *table,
+static struct version *new_version(struct my_history *history, const char *db, const char *table,
                                    struct cdc_span columns)
 {
     size_t db_n = strlen(db) + 1, table_n = strlen(table) + 1;
@@ -168,8 +168,8 @@ static struct version *new_version(struct binlog_history *history, const char *d
     return version;
 }
 
-int binlog_history_add(struct binlog_history *history, const char *db, const char *table, struct binlog_moment from,
-                       struct cdc_span columns, struct cdc_error *error)
+int my_history_add(struct my_history *history, const char *db, const char *table, struct my_point from,
+                   struct cdc_span columns, struct cdc_error *error)
 {
     if (history->bytes + columns.n > KEEP_MAX) {
         history->full = true;
@@ -183,36 +183,36 @@ int binlog_history_add(struct binlog_history *history, const char *db, const cha
     return 0;
 }
 
-void binlog_history_alter(struct binlog_history *history, struct cdc_span sql, struct binlog_moment moment)
+void my_history_alter(struct my_history *history, struct cdc_span sql, struct my_point point)
 {
     for (size_t i = 0; i < history->n; i++) {
         struct version *version = &history->versions[i];
-        if (!before(version->from, moment) || (version->ended && !before(moment, version->end)) ||
-            !binlog_statement_names(sql, cdc_span_text(version->table)))
+        if (!before(version->from, point) || (version->ended && !before(point, version->end)) ||
+            !my_statement_names(sql, cdc_span_text(version->table)))
             continue;
-        version->end = moment;
+        version->end = point;
         version->ended = history->changed = true;
     }
 }
 
-void binlog_history_forget(struct binlog_history *history, struct cdc_span sql)
+void my_history_forget(struct my_history *history, struct cdc_span sql)
 {
     for (size_t i = history->n; i > 0; i--)
-        if (binlog_statement_names(sql, cdc_span_text(history->versions[i - 1].table))) {
+        if (my_statement_names(sql, cdc_span_text(history->versions[i - 1].table))) {
             drop(history, i - 1);
             history->changed = true;
         }
 }
 
 /* Not worth writing the file: what has ended is of no use, and does no harm. */
-void binlog_history_confirm(struct binlog_history *history, uint64_t number)
+void my_history_confirm(struct my_history *history, uint64_t number)
 {
     for (size_t i = history->n; i > 0; i--)
         if (history->versions[i - 1].ended && history->versions[i - 1].end.number <= number)
             drop(history, i - 1);
 }
 
-bool binlog_history_is_full(const struct binlog_history *history)
+bool my_history_is_full(const struct my_history *history)
 {
     return history->full;
 }
@@ -231,15 +231,14 @@ static void append_number(struct cdc_buf *out, const char *name, uint64_t value)
     cdc_buf_u64(out, value);
 }
 
-static void append_moment(struct cdc_buf *out, const char *name, struct binlog_moment moment)
+static void append_point(struct cdc_buf *out, const char *name, struct my_point point)
 {
-    append_number(out, name, moment.number);
-    append_number(out, ",", moment.statements);
+    append_number(out, name, point.number);
+    append_number(out, ",", point.statements);
     cdc_buf_byte(out, ']');
 }
 
-static void append_all(const struct binlog_history *history, const struct binlog_history_mark *mark,
-                       struct cdc_buf *out)
+static void append_all(const struct my_history *history, const struct my_history_synced *mark, struct cdc_buf *out)
 {
     cdc_buf_printf(out, "{\"format\":%d,\"tool\":\"mysql-binlog\"", FORMAT);
     append_text(out, ",\"name\":", history->name);
@@ -247,16 +246,16 @@ static void append_all(const struct binlog_history *history, const struct binlog
     append_number(out, ",\"generation\":", history->generation);
     append_text(out, ",\"server\":", history->server);
     append_number(out, ",\"number\":", mark->number);
-    append_text(out, ",\"file\":", mark->place.file);
-    append_number(out, ",\"position\":", mark->place.position);
+    append_text(out, ",\"file\":", mark->coord.file);
+    append_number(out, ",\"position\":", mark->coord.position);
     cdc_buf_lit(out, "}\n");
     for (size_t i = 0; i < history->n; i++) {
         const struct version *version = &history->versions[i];
         append_text(out, "{\"db\":", version->db);
         append_text(out, ",\"table\":", version->table);
-        append_moment(out, ",\"from\":[", version->from);
+        append_point(out, ",\"from\":[", version->from);
         if (version->ended)
-            append_moment(out, ",\"end\":[", version->end);
+            append_point(out, ",\"end\":[", version->end);
         cdc_buf_lit(out, ",\"columns\":");
         cdc_buf_span(out, version->columns);
         cdc_buf_lit(out, "}\n");
@@ -268,7 +267,7 @@ static void append_all(const struct binlog_history *history, const struct binlog
 
 /* -- reading ------------------------------------------------------------------------------- */
 
-static int damaged(const struct binlog_history *history, const char *why, struct cdc_error *error)
+static int damaged(const struct my_history *history, const char *why, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "file \"%s\" is not usable: %s", history->path, why);
     return cdc_error_hint(error,
@@ -276,7 +275,7 @@ static int damaged(const struct binlog_history *history, const char *why, struct
                           "which columns its tables had");
 }
 
-static int read_whole(const struct binlog_history *history, int fd, struct cdc_buf *text, struct cdc_error *error)
+static int read_whole(const struct my_history *history, int fd, struct cdc_buf *text, struct cdc_error *error)
 {
     struct stat status;
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || (size_t)status.st_size > FILE_MAX_BYTES)
@@ -293,7 +292,7 @@ static int read_whole(const struct binlog_history *history, int fd, struct cdc_b
 }
 
 /* 1, 0: there is none, or -1. */
-static int read_file(const struct binlog_history *history, struct cdc_buf *text, struct cdc_error *error)
+static int read_file(const struct my_history *history, struct cdc_buf *text, struct cdc_error *error)
 {
     int fd = open(history->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
@@ -333,7 +332,7 @@ static bool text_is(struct cdc_span object, const char *name, const char *expect
     return cdc_json_raw_is(cdc_json_string_raw(cdc_json_member(object, name)), cdc_span_text(expected));
 }
 
-static bool take_moment(struct cdc_span object, const char *name, struct binlog_moment *moment)
+static bool take_point(struct cdc_span object, const char *name, struct my_point *point)
 {
     struct cdc_json_iter iter;
     struct cdc_span value = cdc_json_member(object, name), part;
@@ -344,7 +343,7 @@ static bool take_moment(struct cdc_span object, const char *name, struct binlog_
     for (int i = 0; i < 2; i++)
         if (!cdc_json_next_element(&iter, &part) || !cdc_json_int64(part, &numbers[i]) || numbers[i] < 0)
             return false;
-    *moment = (struct binlog_moment){(uint64_t)numbers[0], (uint64_t)numbers[1]};
+    *point = (struct my_point){(uint64_t)numbers[0], (uint64_t)numbers[1]};
     return true;
 }
 
@@ -377,15 +376,15 @@ static bool is_whole(struct cdc_span *rest)
     return crc32_z(0, (const Bytef *)rest->p, rest->n) == sum;
 }
 
-static int take_version(struct binlog_history *history, struct cdc_span line, struct cdc_error *error)
+static int take_version(struct my_history *history, struct cdc_span line, struct cdc_error *error)
 {
-    struct binlog_moment from, end = {0, 0};
+    struct my_point from, end = {0, 0};
     char *db = take_text(line, "db"), *table = take_text(line, "table");
     struct cdc_span columns = cdc_json_member(line, "columns");
     bool ended = cdc_json_member(line, "end").p != NULL;
     int result = 0;
-    if (!db || !table || cdc_json_type(columns) != CDC_JSON_ARRAY || !take_moment(line, "from", &from) ||
-        (ended && !take_moment(line, "end", &end))) {
+    if (!db || !table || cdc_json_type(columns) != CDC_JSON_ARRAY || !take_point(line, "from", &from) ||
+        (ended && !take_point(line, "end", &end))) {
         result = damaged(history, "a line of it lacks something", error);
     } else {
         struct version *version = new_version(history, db, table, columns);
@@ -414,14 +413,14 @@ static bool token_fits(struct cdc_span token, struct cdc_span head, uint64_t gen
     return strtoull(digits, NULL, 10) <= generation;
 }
 
-static int take_head(struct binlog_history *history, const char *server, struct cdc_span token, struct cdc_span head,
-                     struct binlog_history_mark *mark, struct cdc_error *error)
+static int take_head(struct my_history *history, const char *server, struct cdc_span token, struct cdc_span head,
+                     struct my_history_synced *mark, struct cdc_error *error)
 {
     uint64_t format;
     char *file = take_text(head, "file");
-    bool fits = file && strlen(file) < sizeof mark->place.file;
+    bool fits = file && strlen(file) < sizeof mark->coord.file;
     if (fits)
-        snprintf(mark->place.file, sizeof mark->place.file, "%s", file);
+        snprintf(mark->coord.file, sizeof mark->coord.file, "%s", file);
     free(file);
     if (!take_number(head, "format", &format) || !text_is(head, "tool", "mysql-binlog"))
         return damaged(history, "it is of another kind", error);
@@ -430,7 +429,7 @@ static int take_head(struct binlog_history *history, const char *server, struct 
     if (!text_is(head, "name", history->name))
         return damaged(history, "it belongs to another pipeline", error);
     if (!fits || !take_number(head, "generation", &history->generation) ||
-        !take_number(head, "number", &mark->number) || !take_number(head, "position", &mark->place.position))
+        !take_number(head, "number", &mark->number) || !take_number(head, "position", &mark->coord.position))
         return damaged(history, "its first line lacks something", error);
     if (!text_is(head, "server", server) || !token_fits(token, head, history->generation))
         return 0;
@@ -439,8 +438,8 @@ static int take_head(struct binlog_history *history, const char *server, struct 
     return 1;
 }
 
-static int take_file(struct binlog_history *history, const char *server, struct cdc_span token, struct cdc_span text,
-                     struct binlog_history_mark *mark, struct cdc_error *error)
+static int take_file(struct my_history *history, const char *server, struct cdc_span token, struct cdc_span text,
+                     struct my_history_synced *mark, struct cdc_error *error)
 {
     struct cdc_span line;
     if (!is_whole(&text) || !next_line(&text, &line))
@@ -453,8 +452,8 @@ static int take_file(struct binlog_history *history, const char *server, struct 
     return result;
 }
 
-int binlog_history_load(struct binlog_history *history, const char *server, struct cdc_span token,
-                        struct binlog_history_mark *mark, struct cdc_error *error)
+int my_history_load(struct my_history *history, const char *server, struct cdc_span token,
+                    struct my_history_synced *mark, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     int result = history->path ? read_file(history, &text, error) : 0;
@@ -468,10 +467,10 @@ int binlog_history_load(struct binlog_history *history, const char *server, stru
 /* -- reading and writing ------------------------------------------------------------------ */
 
 /* A file that was not taken may be anybody's. */
-static int check_ours(struct binlog_history *history, struct cdc_error *error)
+static int check_ours(struct my_history *history, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    struct binlog_history_mark mark;
+    struct my_history_synced mark;
     struct cdc_span all, head;
     int result = read_file(history, &text, error);
     if (result > 0) {
@@ -487,7 +486,7 @@ static int check_ours(struct binlog_history *history, struct cdc_error *error)
     return result < 0 ? -1 : 0;
 }
 
-int binlog_history_save(struct binlog_history *history, const struct binlog_history_mark *mark, struct cdc_error *error)
+int my_history_save(struct my_history *history, const struct my_history_synced *mark, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     if (!history->changed || !history->path)

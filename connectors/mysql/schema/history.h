@@ -12,65 +12,51 @@
  *   offset file), the statements between are looked for first.
  * What ends is in the file before a line behind it is written. A file that cannot be taken costs no more than the proof by
  * the log that a first start needs, too. */
-#ifndef MYSQL_HISTORY_H
-#define MYSQL_HISTORY_H
+#ifndef MY_HISTORY_H
+#define MY_HISTORY_H
 
-#include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/decoder/position.h"
+#include "connectors/mysql/event/coord.h"
+
+#include <cdc/buf.h>
+#include <cdc/error.h>
 
 /* Up to where of the log it is in step. */
-struct binlog_history_mark {
+struct my_history_synced {
     uint64_t number; /* C of the last transaction that is complete there */
-    struct binlog_place place;
+    struct my_coord coord;
 };
 
-struct binlog_history;
+struct my_history;
 /* path: NULL keeps nothing; name: of the pipeline. RETURNS NEW */
-struct binlog_history *binlog_history_new(const char *path, const char *name, struct cdc_error *error);
-void binlog_history_free(struct binlog_history *history);
+struct my_history *my_history_new(const char *path, const char *name, struct cdc_error *error);
+void my_history_free(struct my_history *history);
 
 /* Of that server, and nothing known. keep: there will be: the file is made, so that the offset file's token finds it. */
-int binlog_history_begin(struct binlog_history *history, const char *server, bool keep, struct cdc_error *error);
-bool binlog_history_is_of(const struct binlog_history *history, const char *server);
+int my_history_begin(struct my_history *history, const char *server, bool keep, struct cdc_error *error);
+bool my_history_is_of(const struct my_history *history, const char *server);
 /* Takes the file, if it has that server and that token, or a newer generation: 1 and *mark; 0 when not; -1: it cannot be
  * read, or CONFIG: it is damaged, foreign, or of a newer version. */
-int binlog_history_load(struct binlog_history *history, const char *server, struct cdc_span token,
-                        struct binlog_history_mark *mark, struct cdc_error *error);
+int my_history_load(struct my_history *history, const char *server, struct cdc_span token,
+                    struct my_history_synced *mark, struct cdc_error *error);
 /* Durable when it returns. Nothing is written when nothing has changed. CONFIG: there is a file of that name, and it is
  * none of this pipeline's. */
-int binlog_history_save(struct binlog_history *history, const struct binlog_history_mark *mark,
-                        struct cdc_error *error);
+int my_history_save(struct my_history *history, const struct my_history_synced *mark, struct cdc_error *error);
 /* `{"schema":"ID.GENERATION"}`, for the offset file; NULL where nothing is kept. BORROWED until the next save. */
-char *binlog_history_state(struct binlog_history *history);
+char *my_history_state(struct my_history *history);
 
 /* The columns (columns.c) at a moment, BORROWED until the next change; {NULL, 0}: not known. */
-struct cdc_span binlog_history_find(const struct binlog_history *history, const char *db, const char *table,
-                                    struct binlog_moment moment);
+struct cdc_span my_history_find(const struct my_history *history, const char *db, const char *table,
+                                struct my_point point);
 /* They hold from that moment on. Not kept when there is too much already. */
-int binlog_history_add(struct binlog_history *history, const char *db, const char *table, struct binlog_moment from,
-                       struct cdc_span columns, struct cdc_error *error);
+int my_history_add(struct my_history *history, const char *db, const char *table, struct my_point from,
+                   struct cdc_span columns, struct cdc_error *error);
 /* A DDL statement (UTF-8) at a moment ends what holds then of the tables that it names. */
-void binlog_history_alter(struct binlog_history *history, struct cdc_span sql, struct binlog_moment moment);
+void my_history_alter(struct my_history *history, struct cdc_span sql, struct my_point point);
 /* The same where the moment is not known: all of those tables goes. */
-void binlog_history_forget(struct binlog_history *history, struct cdc_span sql);
+void my_history_forget(struct my_history *history, struct cdc_span sql);
 /* Reading never begins before transaction `number` again: what had ended by then goes. */
-void binlog_history_confirm(struct binlog_history *history, uint64_t number);
-bool binlog_history_is_full(const struct binlog_history *history);
-
-/* -- columns.c: what is kept of a table's columns, as JSON text: [["name","type","collation",FLAGS],...] */
-enum {
-    BINLOG_KEPT_NULLABLE = 1,
-    BINLOG_KEPT_KEY = 2,
-    BINLOG_KEPT_GENERATED = 4,
-    BINLOG_KEPT_ROW_END = 8 /* see struct binlog_table */
-};
-void binlog_columns_add(struct cdc_buf *columns, const char *name, const char *type, const char *collation,
-                        unsigned flags);
-void binlog_columns_end(struct cdc_buf *columns);
-/* Compares them with what the log tells of the table (count, types, lengths, signs, charsets, NULL), and completes it. 1;
- * 0: they do not fit, *why says in what; -1. */
-int binlog_columns_apply(struct cdc_span columns, struct binlog_table *table, enum binlog_flavor flavor,
-                         const char **why, struct cdc_error *error);
-/* Could a column of that type's name have been logged with this type? Only what matters for values is looked at. */
-bool binlog_type_fits(const struct binlog_column *column, const char *type);
+void my_history_confirm(struct my_history *history, uint64_t number);
+bool my_history_is_full(const struct my_history *history);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* URLs, connections and errors of the client library. */
-#include "connectors/mysql/source.h"
+#include "connectors/mysql/session/session.h"
 
 #include <errmsg.h>
 #include <errno.h>
@@ -52,7 +52,7 @@ static int set(char **target, const char *p, size_t n, struct cdc_error *error)
     return *target ? 0 : cdc_error_set(error, CDC_EXIT_USAGE, "the URL holds a damaged %% escape");
 }
 
-static int parse_port(struct binlog_url *url, const char *p, size_t n, struct cdc_error *error)
+static int parse_port(struct my_url *url, const char *p, size_t n, struct cdc_error *error)
 {
     unsigned port = 0;
     for (size_t i = 0; i < n && port < 65536; i++)
@@ -64,7 +64,7 @@ static int parse_port(struct binlog_url *url, const char *p, size_t n, struct cd
 }
 
 /* host, host:port, [::1]:port */
-static int parse_host(struct binlog_url *url, const char *p, size_t n, struct cdc_error *error)
+static int parse_host(struct my_url *url, const char *p, size_t n, struct cdc_error *error)
 {
     const char *end = p + n, *colon;
     if (n > 0 && *p == '[') {
@@ -83,7 +83,7 @@ static int parse_host(struct binlog_url *url, const char *p, size_t n, struct cd
     return colon ? parse_port(url, colon + 1, (size_t)(end - colon - 1), error) : 0;
 }
 
-static int parse_parameter(struct binlog_url *url, const char *p, size_t n, struct cdc_error *error)
+static int parse_parameter(struct my_url *url, const char *p, size_t n, struct cdc_error *error)
 {
     const struct {
         const char *name;
@@ -101,7 +101,7 @@ static int parse_parameter(struct binlog_url *url, const char *p, size_t n, stru
     return cdc_error_hint(error, "socket, ssl-mode, ssl-ca, ssl-cert, ssl-key, server-public-key-path are");
 }
 
-static int parse_parameters(struct binlog_url *url, const char *p, struct cdc_error *error)
+static int parse_parameters(struct my_url *url, const char *p, struct cdc_error *error)
 {
     while (*p) {
         size_t n = strcspn(p, "&");
@@ -112,7 +112,7 @@ static int parse_parameters(struct binlog_url *url, const char *p, struct cdc_er
     return 0;
 }
 
-static int parse_authority(struct binlog_url *url, const char *p, size_t n, struct cdc_error *error)
+static int parse_authority(struct my_url *url, const char *p, size_t n, struct cdc_error *error)
 {
     const char *at = memrchr(p, '@', n);
     if (at) {
@@ -128,7 +128,7 @@ static int parse_authority(struct binlog_url *url, const char *p, size_t n, stru
     return parse_host(url, p, n, error);
 }
 
-int binlog_url_parse(struct binlog_url *url, const char *text, struct cdc_error *error)
+int my_url_parse(struct my_url *url, const char *text, struct cdc_error *error)
 {
     memset(url, 0, sizeof *url);
     if (!*text)
@@ -153,7 +153,7 @@ int binlog_url_parse(struct binlog_url *url, const char *text, struct cdc_error 
     return *p == '?' ? parse_parameters(url, p + 1, error) : 0;
 }
 
-void binlog_url_free(struct binlog_url *url)
+void my_url_free(struct my_url *url)
 {
     if (url->password)
         explicit_bzero(url->password, strlen(url->password));
@@ -210,7 +210,7 @@ static bool is_about_certificates(unsigned number, const char *text)
                                                  strcasestr(text, "no such file") || strcasestr(text, "private key"));
 }
 
-int binlog_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error)
+int my_session_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error)
 {
     if (is_about_certificates(number, text)) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", what, text);
@@ -227,14 +227,14 @@ int binlog_error_of(unsigned number, const char *text, const char *what, struct 
     return cdc_error_set(error, status_of(number), "%s: %s", what, text[0] ? text : "the connection was closed");
 }
 
-int binlog_mysql_error(MYSQL *mysql, const char *what, struct cdc_error *error)
+int my_session_error(MYSQL *mysql, const char *what, struct cdc_error *error)
 {
-    return binlog_error_of(mysql_errno(mysql), mysql_error(mysql), what, error);
+    return my_session_error_of(mysql_errno(mysql), mysql_error(mysql), what, error);
 }
 
 /* -- connecting ---------------------------------------------------------------------------- */
 
-static bool is_mode(const struct binlog_url *url, const char *mode)
+static bool is_mode(const struct my_url *url, const char *mode)
 {
     return strcasecmp(url->ssl_mode ? url->ssl_mode : "PREFERRED", mode) == 0;
 }
@@ -244,13 +244,13 @@ enum tls { TLS_OFF, TLS_ON, TLS_VERIFIED };
 /* The library asks for TLS where it is told to, and goes on without it where the server has none; but then it hands out the
  * password as it is (caching_sha2_password, up to 3.3.20 at least), unless the certificate was to be verified. So that is
  * tried first, whatever is asked for: it fails before anything secret is sent. */
-static enum tls first_tls(const struct binlog_url *url)
+static enum tls first_tls(const struct my_url *url)
 {
     return is_mode(url, "DISABLED") ? TLS_OFF : TLS_VERIFIED;
 }
 
 /* What to try after that; false: nothing else. */
-static bool next_tls(const struct binlog_url *url, unsigned number, const char *text, enum tls *tls)
+static bool next_tls(const struct my_url *url, unsigned number, const char *text, enum tls *tls)
 {
     bool preferred = is_mode(url, "PREFERRED"), has_none = strstr(text, "not support") != NULL;
     if (*tls != TLS_VERIFIED || number != CR_SSL_CONNECTION_ERROR || (!preferred && !is_mode(url, "REQUIRED")) ||
@@ -260,7 +260,7 @@ static bool next_tls(const struct binlog_url *url, unsigned number, const char *
     return true;
 }
 
-static int check_mode(const struct binlog_url *url, struct cdc_error *error)
+static int check_mode(const struct my_url *url, struct cdc_error *error)
 {
     static const char *const modes[] = {"DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"};
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
@@ -270,7 +270,7 @@ static int check_mode(const struct binlog_url *url, struct cdc_error *error)
                          "ssl-mode is none of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY");
 }
 
-static void tls_options(MYSQL *mysql, const struct binlog_url *url, enum tls tls)
+static void tls_options(MYSQL *mysql, const struct my_url *url, enum tls tls)
 {
     my_bool ask = tls != TLS_OFF, check = tls == TLS_VERIFIED;
     if (ask && (url->ssl_ca || url->ssl_cert || url->ssl_key))
@@ -281,7 +281,7 @@ static void tls_options(MYSQL *mysql, const struct binlog_url *url, enum tls tls
         mysql_options(mysql, MYSQL_SERVER_PUBLIC_KEY, url->public_key);
 }
 
-static int check_tls(MYSQL *mysql, const struct binlog_url *url, struct cdc_error *error)
+static int check_tls(MYSQL *mysql, const struct my_url *url, struct cdc_error *error)
 {
     if (is_mode(url, "PREFERRED") || is_mode(url, "DISABLED") || mysql_get_ssl_cipher(mysql))
         return 0;
@@ -289,7 +289,7 @@ static int check_tls(MYSQL *mysql, const struct binlog_url *url, struct cdc_erro
     return cdc_error_hint(error, "set up TLS at the server, or say ssl-mode=PREFERRED");
 }
 
-static void plain_options(MYSQL *mysql, const struct binlog_connection_settings *settings)
+static void plain_options(MYSQL *mysql, const struct my_session_settings *settings)
 {
     unsigned connect = CONNECT_SECONDS, wait = READ_SECONDS;
     my_bool reconnect = 0;
@@ -304,7 +304,7 @@ static void plain_options(MYSQL *mysql, const struct binlog_connection_settings 
     mysql_options4(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", settings->tool);
 }
 
-static int login_error(MYSQL *mysql, const struct binlog_url *url, struct cdc_error *error)
+static int login_error(MYSQL *mysql, const struct my_url *url, struct cdc_error *error)
 {
     char what[200];
     snprintf(what, sizeof what, "unable to connect to %.120s",
@@ -315,11 +315,11 @@ static int login_error(MYSQL *mysql, const struct binlog_url *url, struct cdc_er
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", what, mysql_error(mysql));
         return cdc_error_hint(error, "set up TLS at the server, or say ssl-mode=PREFERRED");
     }
-    return binlog_mysql_error(mysql, what, error);
+    return my_session_error(mysql, what, error);
 }
 
 /* RETURNS NEW; NULL with *error, or without it when *tls is to be tried. */
-static MYSQL *login(const struct binlog_connection_settings *settings, const struct binlog_url *url, enum tls *tls,
+static MYSQL *login(const struct my_session_settings *settings, const struct my_url *url, enum tls *tls,
                     struct cdc_error *error)
 {
     const char *password = url->password ? url->password : settings->password;
@@ -338,8 +338,7 @@ static MYSQL *login(const struct binlog_connection_settings *settings, const str
     return NULL;
 }
 
-static MYSQL *connect_to(const struct binlog_connection_settings *settings, const struct binlog_url *url,
-                         struct cdc_error *error)
+static MYSQL *connect_to(const struct my_session_settings *settings, const struct my_url *url, struct cdc_error *error)
 {
     MYSQL *mysql = NULL;
     enum tls tls = first_tls(url);
@@ -348,57 +347,57 @@ static MYSQL *connect_to(const struct binlog_connection_settings *settings, cons
     while (!mysql && !error->status)
         mysql = login(settings, url, &tls, error);
     if (!mysql || (check_tls(mysql, url, error) == 0 &&
-                   binlog_execute(mysql, "SET SESSION time_zone = '+00:00', sql_mode = '', wait_timeout = 86400",
-                                  "cannot set up the session", error) == 0))
+                   my_session_execute(mysql, "SET SESSION time_zone = '+00:00', sql_mode = '', wait_timeout = 86400",
+                                      "cannot set up the session", error) == 0))
         return mysql;
     mysql_close(mysql);
     return NULL;
 }
 
-MYSQL *binlog_connect(const struct binlog_connection_settings *settings, struct cdc_error *error)
+MYSQL *my_session_connect(const struct my_session_settings *settings, struct cdc_error *error)
 {
-    struct binlog_url url;
+    struct my_url url;
     if (settings->defaults_file && access(settings->defaults_file, R_OK) != 0) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "unable to read option file %s: %s", settings->defaults_file,
                       strerror(errno));
         return NULL;
     }
-    MYSQL *mysql = binlog_url_parse(&url, settings->url, error) == 0 ? connect_to(settings, &url, error) : NULL;
-    binlog_url_free(&url);
+    MYSQL *mysql = my_url_parse(&url, settings->url, error) == 0 ? connect_to(settings, &url, error) : NULL;
+    my_url_free(&url);
     return mysql;
 }
 
-MYSQL_RES *binlog_query(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)
+MYSQL_RES *my_session_query(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)
 {
     if (mysql_query(mysql, sql) != 0) {
-        binlog_mysql_error(mysql, what, error);
+        my_session_error(mysql, what, error);
         return NULL;
     }
     MYSQL_RES *result = mysql_store_result(mysql);
     if (!result && mysql_errno(mysql) != 0)
-        binlog_mysql_error(mysql, what, error);
+        my_session_error(mysql, what, error);
     return result;
 }
 
-int binlog_execute(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)
+int my_session_execute(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)
 {
     if (mysql_query(mysql, sql) != 0)
-        return binlog_mysql_error(mysql, what, error);
+        return my_session_error(mysql, what, error);
     MYSQL_RES *result = mysql_store_result(mysql);
     mysql_free_result(result);
     return 0;
 }
 
-char *binlog_query_value(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)
+char *my_session_value(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)
 {
-    MYSQL_RES *result = binlog_query(mysql, sql, what, error);
+    MYSQL_RES *result = my_session_query(mysql, sql, what, error);
     MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
     char *value = row && row[0] ? strdup(row[0]) : NULL;
     mysql_free_result(result);
     return value;
 }
 
-void binlog_append_identifier(struct cdc_buf *out, const char *name)
+void my_session_append_identifier(struct cdc_buf *out, const char *name)
 {
     cdc_buf_byte(out, '`');
     for (; *name; name++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A thread that reads, and the two blocks between it and whoever decodes. */
-#include "connectors/mysql/session/wire.h"
+#include "connectors/mysql/session/packets.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -16,9 +16,9 @@ struct record {
     uint32_t first; /* an event begins here */
 };
 
-struct binlog_packets {
+struct my_packets {
     MYSQL *mysql;
-    struct binlog_wire *wire;
+    struct my_wire *wire;
     pthread_t thread;
     bool started;
     int wake_fd; /* readable while there is something that next() did not see yet */
@@ -34,7 +34,7 @@ struct binlog_packets {
     size_t at;
 };
 
-static void wake(struct binlog_packets *packets)
+static void wake(struct my_packets *packets)
 {
     uint64_t one = 1;
     ssize_t n = write(packets->wake_fd, &one, sizeof one);
@@ -42,7 +42,7 @@ static void wake(struct binlog_packets *packets)
 }
 
 /* Waits for room, appends; false when it is time to stop. */
-static bool hand_over(struct binlog_packets *packets, const struct binlog_part *part)
+static bool hand_over(struct my_packets *packets, const struct my_wire_part *part)
 {
     const struct record record = {(uint32_t)part->n, part->first};
     pthread_mutex_lock(&packets->lock);
@@ -62,7 +62,7 @@ static bool hand_over(struct binlog_packets *packets, const struct binlog_part *
     return go_on;
 }
 
-static void end(struct binlog_packets *packets, bool at_end, const struct cdc_error *error)
+static void end(struct my_packets *packets, bool at_end, const struct cdc_error *error)
 {
     pthread_mutex_lock(&packets->lock);
     packets->ended = true;
@@ -74,21 +74,21 @@ static void end(struct binlog_packets *packets, bool at_end, const struct cdc_er
 
 static void *read_packets(void *context)
 {
-    struct binlog_packets *packets = context;
-    struct binlog_part part;
+    struct my_packets *packets = context;
+    struct my_wire_part part;
     struct cdc_error error = {0};
     int got;
     mysql_thread_init();
-    while ((got = binlog_wire_read(packets->wire, &part, &error)) == 1 && hand_over(packets, &part))
+    while ((got = my_wire_read(packets->wire, &part, &error)) == 1 && hand_over(packets, &part))
         ;
     end(packets, got == 2, &error);
     mysql_thread_end();
     return NULL;
 }
 
-struct binlog_packets *binlog_packets_new(MYSQL *mysql, struct cdc_error *error)
+struct my_packets *my_packets_new(MYSQL *mysql, struct cdc_error *error)
 {
-    struct binlog_packets *packets = calloc(1, sizeof *packets);
+    struct my_packets *packets = calloc(1, sizeof *packets);
     if (!packets) {
         mysql_close(mysql);
         cdc_error_memory(error);
@@ -98,17 +98,17 @@ struct binlog_packets *binlog_packets_new(MYSQL *mysql, struct cdc_error *error)
     packets->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     pthread_mutex_init(&packets->lock, NULL);
     pthread_cond_init(&packets->taken, NULL);
-    packets->wire = binlog_wire_new(mysql, error);
+    packets->wire = my_wire_new(mysql, error);
     packets->started =
         packets->wire && packets->wake_fd >= 0 && pthread_create(&packets->thread, NULL, read_packets, packets) == 0;
     if (packets->started)
         return packets;
-    binlog_packets_free(packets);
+    my_packets_free(packets);
     cdc_error_set(error, CDC_EXIT_TEMPORARY, "cannot start a thread");
     return NULL;
 }
 
-void binlog_packets_free(struct binlog_packets *packets)
+void my_packets_free(struct my_packets *packets)
 {
     if (!packets)
         return;
@@ -120,7 +120,7 @@ void binlog_packets_free(struct binlog_packets *packets)
         shutdown((int)mysql_get_socket(packets->mysql), SHUT_RDWR); /* ends the read that blocks */
         pthread_join(packets->thread, NULL);
     }
-    binlog_wire_free(packets->wire);
+    my_wire_free(packets->wire);
     mysql_close(packets->mysql);
     if (packets->wake_fd >= 0)
         close(packets->wake_fd);
@@ -131,13 +131,13 @@ void binlog_packets_free(struct binlog_packets *packets)
     free(packets);
 }
 
-int binlog_packets_descriptor(const struct binlog_packets *packets)
+int my_packets_descriptor(const struct my_packets *packets)
 {
     return packets->wake_fd;
 }
 
 /* Swaps the empty block for the filled one: 1; 0 nothing is there; 2, -1 as next(). */
-static int take_block(struct binlog_packets *packets, struct cdc_error *error)
+static int take_block(struct my_packets *packets, struct cdc_error *error)
 {
     uint64_t ignored;
     int result = 1;
@@ -162,7 +162,7 @@ static int take_block(struct binlog_packets *packets, struct cdc_error *error)
     return result;
 }
 
-int binlog_packets_next(struct binlog_packets *packets, struct binlog_part *part, struct cdc_error *error)
+int my_packets_next(struct my_packets *packets, struct my_wire_part *part, struct cdc_error *error)
 {
     struct record record;
     if (packets->at == packets->block.len) {

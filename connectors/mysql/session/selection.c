@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Which tables are read, as snapshot and log share it: -t and -T, else the URL's database, else all but the servers' own. */
-#include "connectors/mysql/source.h"
+#include "connectors/mysql/session/session.h"
 
 #include <stdlib.h>
 
 static const char *const system_tables[] = {"mysql.*", "sys.*", "performance_schema.*", "information_schema.*"};
 
-void binlog_selection_free(struct binlog_selection *selection)
+void my_selection_free(struct my_selection *selection)
 {
     free(selection->include);
     free(selection->exclude);
     free(selection->database_pattern);
 }
 
-static int take_database(struct binlog_selection *selection, const char *db, struct cdc_error *error)
+static int take_database(struct my_selection *selection, const char *db, struct cdc_error *error)
 {
     struct cdc_buf pattern = CDC_BUF_INIT;
     cdc_buf_printf(&pattern, "%s.*", db);
@@ -25,10 +25,10 @@ static int take_database(struct binlog_selection *selection, const char *db, str
     return 0;
 }
 
-int binlog_select(struct binlog_selection *selection, const struct cdc_option_list *tables,
-                  const struct cdc_option_list *exclude, const char *db, struct cdc_error *error)
+int my_selection_make(struct my_selection *selection, const struct cdc_option_list *tables,
+                      const struct cdc_option_list *exclude, const char *db, struct cdc_error *error)
 {
-    struct binlog_patterns *patterns = &selection->patterns;
+    struct my_patterns *patterns = &selection->patterns;
     size_t n_system = sizeof system_tables / sizeof *system_tables;
     memset(selection, 0, sizeof *selection);
     patterns->include = selection->include = calloc(tables->count + 1, sizeof *selection->include);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the server is, whether its log can be read, and where it begins and ends. */
-#include "connectors/mysql/source.h"
+#include "connectors/mysql/event/coord.h"
+#include "connectors/mysql/session/session.h"
+#include "connectors/mysql/value/flavor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +16,11 @@ static unsigned version_number(const char *text)
     return major * 10000 + minor * 100 + patch;
 }
 
-char *binlog_server_variable(MYSQL *mysql, const char *name, struct cdc_error *error)
+char *my_server_variable(MYSQL *mysql, const char *name, struct cdc_error *error)
 {
     char sql[160];
     snprintf(sql, sizeof sql, "SHOW GLOBAL VARIABLES LIKE '%s'", name);
-    MYSQL_RES *result = binlog_query(mysql, sql, "cannot read the server's settings", error);
+    MYSQL_RES *result = my_session_query(mysql, sql, "cannot read the server's settings", error);
     if (!result)
         return NULL;
     MYSQL_ROW row = mysql_fetch_row(result);
@@ -32,31 +34,31 @@ char *binlog_server_variable(MYSQL *mysql, const char *name, struct cdc_error *e
 /* 1 when the variable has that value, 0 when not, -1 on errors. */
 static int variable_is(MYSQL *mysql, const char *name, const char *expected, struct cdc_error *error)
 {
-    char *value = binlog_server_variable(mysql, name, error);
+    char *value = my_server_variable(mysql, name, error);
     int result = value ? strcasecmp(value, expected) == 0 : -1;
     free(value);
     return result;
 }
 
 /* MariaDB's version can be set to any text. */
-int binlog_server_flavor(MYSQL *mysql, enum binlog_flavor *flavor, struct cdc_error *error)
+int my_server_flavor(MYSQL *mysql, enum my_flavor *flavor, struct cdc_error *error)
 {
-    char *domain = binlog_server_variable(mysql, "gtid_domain_id", error);
+    char *domain = my_server_variable(mysql, "gtid_domain_id", error);
     if (!domain)
         return -1;
-    *flavor = *domain ? BINLOG_MARIADB : BINLOG_MYSQL;
+    *flavor = *domain ? MY_FLAVOR_MARIADB : MY_FLAVOR_MYSQL;
     free(domain);
     return 0;
 }
 
-static int read_version(MYSQL *mysql, struct binlog_server *server, struct cdc_error *error)
+static int read_version(MYSQL *mysql, struct my_server *server, struct cdc_error *error)
 {
-    char *version = binlog_query_value(mysql, "SELECT VERSION()", "cannot ask for the server's version", error);
+    char *version = my_session_value(mysql, "SELECT VERSION()", "cannot ask for the server's version", error);
     if (!version)
         return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no version");
     server->version = version_number(version);
     free(version);
-    return binlog_server_flavor(mysql, &server->flavor, error);
+    return my_server_flavor(mysql, &server->flavor, error);
 }
 
 static int check_log(MYSQL *mysql, struct cdc_error *error)
@@ -77,13 +79,13 @@ static int check_log(MYSQL *mysql, struct cdc_error *error)
     return row < 0 ? -1 : 0;
 }
 
-int binlog_server_read(MYSQL *mysql, struct binlog_server *server, struct cdc_error *error)
+int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *error)
 {
     memset(server, 0, sizeof *server);
     if (read_version(mysql, server, error) < 0 || check_log(mysql, error) < 0)
         return -1;
     int full = variable_is(mysql, "binlog_row_metadata", "FULL", error);
-    int gtid = server->flavor == BINLOG_MARIADB ? 1 : variable_is(mysql, "gtid_mode", "ON", error);
+    int gtid = server->flavor == MY_FLAVOR_MARIADB ? 1 : variable_is(mysql, "gtid_mode", "ON", error);
     int unchecked = variable_is(mysql, "binlog_checksum", "NONE", error);
     int lower = variable_is(mysql, "lower_case_table_names", "1", error);
     if (full < 0 || gtid < 0 || unchecked < 0 || lower < 0)
@@ -92,10 +94,10 @@ int binlog_server_read(MYSQL *mysql, struct binlog_server *server, struct cdc_er
     server->checksums = unchecked == 0;
     server->full_metadata = full > 0;
     server->gtid = gtid > 0;
-    char *uuid = server->flavor == BINLOG_MYSQL
-                     ? binlog_server_variable(mysql, "server_uuid", error)
-                     : binlog_query_value(mysql, "SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)",
-                                          "cannot ask which server it is", error);
+    char *uuid = server->flavor == MY_FLAVOR_MYSQL
+                     ? my_server_variable(mysql, "server_uuid", error)
+                     : my_session_value(mysql, "SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)",
+                                        "cannot ask which server it is", error);
     if (!uuid)
         return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not tell which it is");
     snprintf(server->uuid, sizeof server->uuid, "%s", uuid);
@@ -106,7 +108,7 @@ int binlog_server_read(MYSQL *mysql, struct binlog_server *server, struct cdc_er
 /* The server's set without the line breaks that it prints. */
 static char *gtid_value(MYSQL *mysql, const char *sql, struct cdc_error *error)
 {
-    char *value = binlog_query_value(mysql, sql, "cannot read the server's GTIDs", error);
+    char *value = my_session_value(mysql, sql, "cannot read the server's GTIDs", error);
     if (!value)
         return error->status ? NULL : strdup("");
     char *to = value;
@@ -117,35 +119,35 @@ static char *gtid_value(MYSQL *mysql, const char *sql, struct cdc_error *error)
     return value;
 }
 
-static int take_place(MYSQL *mysql, MYSQL_RES *result, const char *position, struct binlog_place *place,
+static int take_coord(MYSQL *mysql, MYSQL_RES *result, const char *position, struct my_coord *coord,
                       struct cdc_error *error)
 {
     (void)mysql;
     MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
-    memset(place, 0, sizeof *place);
+    memset(coord, 0, sizeof *coord);
     if (!row || !row[0]) {
         if (error->status == 0)
             cdc_error_set(error, CDC_EXIT_CONFIG, "the server tells of no log file");
         return -1;
     }
-    snprintf(place->file, sizeof place->file, "%s", row[0]);
-    place->position = strtoull(position ? position : row[1], NULL, 10);
+    snprintf(coord->file, sizeof coord->file, "%s", row[0]);
+    coord->position = strtoull(position ? position : row[1], NULL, 10);
     return 0;
 }
 
-int binlog_server_end(MYSQL *mysql, const struct binlog_server *server, struct binlog_place *place, char **gtids,
-                      struct cdc_error *error)
+int my_server_end(MYSQL *mysql, const struct my_server *server, struct my_coord *coord, char **gtids,
+                  struct cdc_error *error)
 {
-    bool renamed = server->flavor == BINLOG_MYSQL && server->version >= 80200;
+    bool renamed = server->flavor == MY_FLAVOR_MYSQL && server->version >= 80200;
     const char *sql =
-        server->flavor == BINLOG_MARIADB ? "SELECT @@GLOBAL.gtid_binlog_pos" : "SELECT @@GLOBAL.gtid_executed";
+        server->flavor == MY_FLAVOR_MARIADB ? "SELECT @@GLOBAL.gtid_binlog_pos" : "SELECT @@GLOBAL.gtid_executed";
     /* First the set, then the place: what lies between is read twice at the most, never passed over. */
     *gtids = gtid_value(mysql, sql, error);
     if (!*gtids)
         return -1;
-    MYSQL_RES *result = binlog_query(mysql, renamed ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS",
-                                     "cannot ask for the end of the log", error);
-    int status = take_place(mysql, result, NULL, place, error);
+    MYSQL_RES *result = my_session_query(mysql, renamed ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS",
+                                         "cannot ask for the end of the log", error);
+    int status = take_coord(mysql, result, NULL, coord, error);
     mysql_free_result(result);
     if (status == 0)
         return 0;
@@ -154,15 +156,15 @@ int binlog_server_end(MYSQL *mysql, const struct binlog_server *server, struct b
     return -1;
 }
 
-int binlog_server_oldest(MYSQL *mysql, const struct binlog_server *server, struct binlog_place *place, char **gtids,
-                         struct cdc_error *error)
+int my_server_oldest(MYSQL *mysql, const struct my_server *server, struct my_coord *coord, char **gtids,
+                     struct cdc_error *error)
 {
-    *gtids = server->flavor == BINLOG_MYSQL && server->gtid ? gtid_value(mysql, "SELECT @@GLOBAL.gtid_purged", error)
-                                                            : strdup("");
+    *gtids = server->flavor == MY_FLAVOR_MYSQL && server->gtid ? gtid_value(mysql, "SELECT @@GLOBAL.gtid_purged", error)
+                                                               : strdup("");
     if (!*gtids)
         return error->status ? -1 : cdc_error_memory(error);
-    MYSQL_RES *result = binlog_query(mysql, "SHOW BINARY LOGS", "cannot list the log's files", error);
-    int status = take_place(mysql, result, "4", place, error);
+    MYSQL_RES *result = my_session_query(mysql, "SHOW BINARY LOGS", "cannot list the log's files", error);
+    int status = take_coord(mysql, result, "4", coord, error);
     mysql_free_result(result);
     if (status == 0)
         return 0;
@@ -171,7 +173,7 @@ int binlog_server_oldest(MYSQL *mysql, const struct binlog_server *server, struc
     return -1;
 }
 
-uint32_t binlog_reader_id(uint32_t given, const char *name)
+uint32_t my_replica_id(uint32_t given, const char *name)
 {
     char host[256] = "";
     uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */

@@ -5,6 +5,9 @@
  * head of a packet is put there, in front of what is there already, which is as long as what is wanted. The library then
  * reads that many bytes, whatever they are. */
 #include "connectors/mysql/session/wire.h"
+#include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/session/session.h"
 
 #include <errmsg.h>
 #include <ma_pvio.h>
@@ -16,7 +19,7 @@
 #define EVENT_MAX ((uint64_t)1 << 30) /* max_allowed_packet's limit */
 #define HEAD 5                        /* of our packets: length, number, a byte that says that it is no error */
 
-struct binlog_wire {
+struct my_wire {
     MYSQL *mysql;
     bool raw;             /* we read the packets; else the library does */
     size_t left;          /* of the packet at hand */
@@ -54,9 +57,9 @@ static bool take_cache(MYSQL *mysql)
     return true;
 }
 
-struct binlog_wire *binlog_wire_new(MYSQL *mysql, struct cdc_error *error)
+struct my_wire *my_wire_new(MYSQL *mysql, struct cdc_error *error)
 {
-    struct binlog_wire *wire = calloc(1, sizeof *wire);
+    struct my_wire *wire = calloc(1, sizeof *wire);
     if (!wire) {
         cdc_error_memory(error);
         return NULL;
@@ -67,7 +70,7 @@ struct binlog_wire *binlog_wire_new(MYSQL *mysql, struct cdc_error *error)
     return wire;
 }
 
-void binlog_wire_free(struct binlog_wire *wire)
+void my_wire_free(struct my_wire *wire)
 {
     if (!wire)
         return;
@@ -75,8 +78,8 @@ void binlog_wire_free(struct binlog_wire *wire)
     free(wire);
 }
 
-/* The next n bytes (n <= BINLOG_PART + 1), BORROWED until the next call; NULL: the connection broke. */
-static const uint8_t *read_bytes(struct binlog_wire *wire, size_t n, struct cdc_error *error)
+/* The next n bytes (n <= MY_DECODER_PART + 1), BORROWED until the next call; NULL: the connection broke. */
+static const uint8_t *read_bytes(struct my_wire *wire, size_t n, struct cdc_error *error)
 {
     MARIADB_PVIO *pvio = wire->mysql->net.pvio;
     size_t length = n + 1; /* with the byte in the head */
@@ -91,11 +94,11 @@ static const uint8_t *read_bytes(struct binlog_wire *wire, size_t n, struct cdc_
     memcpy(pvio->cache_pos, head, HEAD);
     if (mysql_net_read_packet(wire->mysql) == length)
         return wire->mysql->net.read_pos + 1;
-    binlog_mysql_error(wire->mysql, "the stream broke", error);
+    my_session_error(wire->mysql, "the stream broke", error);
     return NULL;
 }
 
-static int next_packet(struct binlog_wire *wire, struct cdc_error *error)
+static int next_packet(struct my_wire *wire, struct cdc_error *error)
 {
     const uint8_t *p = read_bytes(wire, 4, error);
     if (!p)
@@ -106,13 +109,13 @@ static int next_packet(struct binlog_wire *wire, struct cdc_error *error)
 }
 
 /* More of the event: 1; 0: it has ended; -1. */
-static int read_more(struct binlog_wire *wire, const uint8_t **data, size_t *n, struct cdc_error *error)
+static int read_more(struct my_wire *wire, const uint8_t **data, size_t *n, struct cdc_error *error)
 {
     if (wire->left == 0 && !wire->last && next_packet(wire, error) < 0)
         return -1;
     if (wire->left == 0)
         return wire->last ? 0 : malformed(error);
-    *n = wire->left < BINLOG_PART ? wire->left : BINLOG_PART;
+    *n = wire->left < MY_DECODER_PART ? wire->left : MY_DECODER_PART;
     *data = read_bytes(wire, *n, error);
     wire->left -= *n;
     return *data ? 1 : -1;
@@ -128,11 +131,10 @@ static int server_error(const uint8_t *data, size_t n, struct cdc_error *error)
     size_t length = n - at < sizeof text - 1 ? n - at : sizeof text - 1;
     memcpy(text, data + at, length);
     text[length] = '\0';
-    return binlog_error_of((unsigned)data[1] | (unsigned)data[2] << 8, text, "the stream broke", error);
+    return my_session_error_of((unsigned)data[1] | (unsigned)data[2] << 8, text, "the stream broke", error);
 }
 
-static int join(struct binlog_wire *wire, const uint8_t *data, size_t n, struct binlog_part *part,
-                struct cdc_error *error)
+static int join(struct my_wire *wire, const uint8_t *data, size_t n, struct my_wire_part *part, struct cdc_error *error)
 {
     int more = 1;
     while (more > 0) {
@@ -143,22 +145,22 @@ static int join(struct binlog_wire *wire, const uint8_t *data, size_t n, struct 
             return malformed(error);
         more = read_more(wire, &data, &n, error);
     }
-    *part = (struct binlog_part){(const uint8_t *)wire->event.data, wire->event.len, true};
+    *part = (struct my_wire_part){(const uint8_t *)wire->event.data, wire->event.len, true};
     return more < 0 ? -1 : 1;
 }
 
 /* One more part of the event, whose size its header told. */
-static int take_part(struct binlog_wire *wire, const uint8_t *data, size_t n, bool first, struct binlog_part *part,
+static int take_part(struct my_wire *wire, const uint8_t *data, size_t n, bool first, struct my_wire_part *part,
                      struct cdc_error *error)
 {
     if (n > wire->event_left)
         return malformed(error);
     wire->event_left -= n;
-    *part = (struct binlog_part){data, n, first};
+    *part = (struct my_wire_part){data, n, first};
     return 1;
 }
 
-static int next_part(struct binlog_wire *wire, struct binlog_part *part, struct cdc_error *error)
+static int next_part(struct my_wire *wire, struct my_wire_part *part, struct cdc_error *error)
 {
     const uint8_t *data;
     size_t n;
@@ -166,21 +168,21 @@ static int next_part(struct binlog_wire *wire, struct binlog_part *part, struct 
     return got <= 0 ? (got < 0 ? -1 : malformed(error)) : take_part(wire, data, n, false, part, error);
 }
 
-static int read_whole(struct binlog_wire *wire, struct binlog_part *part, struct cdc_error *error)
+static int read_whole(struct my_wire *wire, struct my_wire_part *part, struct cdc_error *error)
 {
     unsigned long n = mysql_net_read_packet(wire->mysql);
     const uint8_t *data = wire->mysql->net.read_pos;
     if (n == packet_error)
-        return binlog_mysql_error(wire->mysql, "the stream broke", error);
+        return my_session_error(wire->mysql, "the stream broke", error);
     if (n < 9 && n > 0 && data[0] == 0xFE)
         return 2;
     if (n < 1 || data[0] != 0) /* cannot be: the library turns error packets into packet_error */
         return malformed(error);
-    *part = (struct binlog_part){data + 1, n - 1, true};
+    *part = (struct my_wire_part){data + 1, n - 1, true};
     return 1;
 }
 
-int binlog_wire_read(struct binlog_wire *wire, struct binlog_part *part, struct cdc_error *error)
+int my_wire_read(struct my_wire *wire, struct my_wire_part *part, struct cdc_error *error)
 {
     int ended = 0;
     size_t n = 0;
@@ -195,7 +197,7 @@ int binlog_wire_read(struct binlog_wire *wire, struct binlog_part *part, struct 
     cdc_buf_shrink(&wire->event, KEPT);
     if (next_packet(wire, error) < 0)
         return -1;
-    n = wire->left < BINLOG_PART + 1 ? wire->left : BINLOG_PART + 1;
+    n = wire->left < MY_DECODER_PART + 1 ? wire->left : MY_DECODER_PART + 1;
     data = n > 0 ? read_bytes(wire, n, error) : NULL;
     if (!data)
         return n > 0 ? -1 : malformed(error);
@@ -204,10 +206,10 @@ int binlog_wire_read(struct binlog_wire *wire, struct binlog_part *part, struct 
         return 2;
     if (data[0] != 0)
         return data[0] == 0xFF ? server_error(data, n, error) : malformed(error);
-    *part = (struct binlog_part){data + 1, n - 1, true};
+    *part = (struct my_wire_part){data + 1, n - 1, true};
     if (wire->left == 0 && wire->last)
         return 1;
-    if (data[1 + 4] != BINLOG_TRANSACTION_PAYLOAD)
+    if (data[1 + 4] != MY_EVENT_TRANSACTION_PAYLOAD)
         return join(wire, data + 1, n - 1, part, error);
     wire->event_left =
         (uint64_t)data[10] | (uint64_t)data[11] << 8 | (uint64_t)data[12] << 16 | (uint64_t)data[13] << 24;

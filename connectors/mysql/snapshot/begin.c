@@ -11,7 +11,7 @@ enum { LOOKS = 10 }; /* at tables that come and go */
 
 /* Rows of a prepared XA transaction are in the log before the place, and in no snapshot: its commit would come without
  * them. Those who may not ask are told by the log's reader, which stops at such a commit. */
-static int check_prepared(struct snapshot_run *run, struct cdc_error *error)
+static int check_prepared(struct my_snapshot *run, struct cdc_error *error)
 {
     MYSQL_RES *result = mysql_query(run->sql, "XA RECOVER") == 0 ? mysql_store_result(run->sql) : NULL;
     bool any = result && mysql_num_rows(result) > 0;
@@ -23,46 +23,46 @@ static int check_prepared(struct snapshot_run *run, struct cdc_error *error)
     return cdc_error_hint(error, "the snapshot begins once it is committed or rolled back (XA RECOVER shows it)");
 }
 
-int binlog_snapshot_start_readers(struct snapshot_run *run, struct cdc_error *error)
+int my_workers_start_transactions(struct my_snapshot *run, struct cdc_error *error)
 {
     static const char what[] = "cannot begin the snapshot's transaction";
-    for (size_t i = 0; i < run->n_readers; i++)
-        if (binlog_execute(run->readers[i].mysql, "ROLLBACK", what, error) < 0 ||
-            binlog_execute(run->readers[i].mysql, "START TRANSACTION WITH CONSISTENT SNAPSHOT", what, error) < 0)
+    for (size_t i = 0; i < run->n_workers; i++)
+        if (my_session_execute(run->workers[i].mysql, "ROLLBACK", what, error) < 0 ||
+            my_session_execute(run->workers[i].mysql, "START TRANSACTION WITH CONSISTENT SNAPSHOT", what, error) < 0)
             return -1;
     return 0;
 }
 
-static int start_first(struct snapshot_run *run, struct cdc_error *error)
+static int start_first(struct my_snapshot *run, struct cdc_error *error)
 {
-    if (check_prepared(run, error) < 0 || binlog_snapshot_place_first(run, error) < 0)
+    if (check_prepared(run, error) < 0 || my_consistent_point_find(run, error) < 0)
         return -1;
     /* MySQL's place is older than what the transactions see. */
-    return run->server.flavor == BINLOG_MYSQL ? 0 : check_prepared(run, error);
+    return run->server.flavor == MY_FLAVOR_MYSQL ? 0 : check_prepared(run, error);
 }
 
-static int start(struct snapshot_run *run, struct cdc_error *error)
+static int start(struct my_snapshot *run, struct cdc_error *error)
 {
     if (!run->state.has_start)
         return start_first(run, error);
-    return binlog_snapshot_place_check(run, error) < 0 ? -1 : binlog_snapshot_start_readers(run, error);
+    return my_consistent_point_check(run, error) < 0 ? -1 : my_workers_start_transactions(run, error);
 }
 
 /* A table that was made after the tables were listed and before the place was read is in neither. */
-static int is_complete(struct snapshot_run *run, struct cdc_error *error)
+static int is_complete(struct my_snapshot *run, struct cdc_error *error)
 {
     struct cdc_buf names = CDC_BUF_INIT;
-    int result = binlog_snapshot_list(run, &names, error);
+    int result = my_snapshot_list(run, &names, error);
     if (result == 0)
         result = cdc_span_equal(cdc_span(names.data, names.len), cdc_span(run->names.data, run->names.len)) ? 1 : 0;
     cdc_buf_free(&names);
     return result;
 }
 
-static int hold_and_start(struct snapshot_run *run, struct cdc_error *error)
+static int hold_and_start(struct my_snapshot *run, struct cdc_error *error)
 {
     for (int i = 0; i < LOOKS; i++) {
-        if (binlog_snapshot_hold_tables(run, error) < 0 || start(run, error) < 0)
+        if (my_snapshot_hold_tables(run, error) < 0 || start(run, error) < 0)
             return -1;
         int complete = is_complete(run, error);
         if (complete != 0)
@@ -74,7 +74,7 @@ static int hold_and_start(struct snapshot_run *run, struct cdc_error *error)
 }
 
 /* Rows that are read again are newer than the log says for a while; that is put right only by whole rows in it. */
-static int need_whole_images(const struct snapshot_run *run, struct cdc_error *error)
+static int need_whole_images(const struct my_snapshot *run, struct cdc_error *error)
 {
     if (run->whole_images)
         return 0;
@@ -87,17 +87,17 @@ static int need_whole_images(const struct snapshot_run *run, struct cdc_error *e
 }
 
 /* RETURNS NEW */
-static char *read_setting(struct snapshot_run *run, const char *sql, struct cdc_error *error)
+static char *read_setting(struct my_snapshot *run, const char *sql, struct cdc_error *error)
 {
-    char *value = binlog_query_value(run->sql, sql, "cannot read the server's settings", error);
+    char *value = my_session_value(run->sql, sql, "cannot read the server's settings", error);
     if (!value && !error->status)
         cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells nothing of: %s", sql);
     return value;
 }
 
-static int read_server(struct snapshot_run *run, struct cdc_error *error)
+static int read_server(struct my_snapshot *run, struct cdc_error *error)
 {
-    if (binlog_server_read(run->sql, &run->server, error) < 0)
+    if (my_server_read(run->sql, &run->server, error) < 0)
         return -1;
     char *image = read_setting(run, "SELECT @@GLOBAL.binlog_row_image", error);
     if (!image)
@@ -114,10 +114,10 @@ static int read_server(struct snapshot_run *run, struct cdc_error *error)
     return 0;
 }
 
-static int read_clock(struct snapshot_run *run, struct cdc_error *error)
+static int read_clock(struct my_snapshot *run, struct cdc_error *error)
 {
-    char *now = binlog_query_value(run->sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)",
-                                   "cannot read the server's clock", error);
+    char *now = my_session_value(run->sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)",
+                                 "cannot read the server's clock", error);
     if (!now)
         return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no time");
     run->ts_ms = strtoll(now, NULL, 10);
@@ -125,21 +125,21 @@ static int read_clock(struct snapshot_run *run, struct cdc_error *error)
     return 0;
 }
 
-static void prepare_tail(struct snapshot_run *run)
+static void prepare_tail(struct my_snapshot *run)
 {
-    const struct snapshot_place *from = &run->state.from;
+    const struct my_consistent_point *from = &run->state.from;
     run->tail.len = 0;
     cdc_buf_printf(&run->tail, ",\"ts_ms\":%lld,\"server_id\":%u,\"file\":", (long long)run->ts_ms,
                    (unsigned)from->server_id);
-    cdc_json_append_text(&run->tail, from->place.file, strlen(from->place.file));
-    cdc_buf_printf(&run->tail, ",\"pos\":%llu,\"row\":0,\"snapshot\":", (unsigned long long)from->place.position);
+    cdc_json_append_text(&run->tail, from->coord.file, strlen(from->coord.file));
+    cdc_buf_printf(&run->tail, ",\"pos\":%llu,\"row\":0,\"snapshot\":", (unsigned long long)from->coord.position);
 }
 
 /* X, the place and the attempt's number are durable before the first row, or two attempts could share a pos. What an
  * older one wrote says nothing of this one. */
-static int begin_attempt(struct snapshot_run *run, struct cdc_error *error)
+static int begin_attempt(struct my_snapshot *run, struct cdc_error *error)
 {
-    struct snapshot_state *state = &run->state;
+    struct my_snapshot_state *state = &run->state;
     if (state->attempt >= CDC_SNAPSHOT_MAX_ATTEMPT) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "%u attempts at the snapshot of \"%s\" have failed", state->attempt,
                       run->settings->name);
@@ -154,17 +154,17 @@ static int begin_attempt(struct snapshot_run *run, struct cdc_error *error)
     if (state->attempt > 1)
         cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->settings->name,
                 state->attempt);
-    return binlog_snapshot_state_save(run, error);
+    return my_snapshot_state_save(run, error);
 }
 
-int binlog_snapshot_begin(struct snapshot_run *run, struct cdc_error *error)
+int my_snapshot_begin(struct my_snapshot *run, struct cdc_error *error)
 {
-    run->sql = binlog_snapshot_open(run, error);
-    if (!run->sql || read_server(run, error) < 0 || binlog_snapshot_open_readers(run, error) < 0 ||
-        hold_and_start(run, error) < 0 || read_clock(run, error) < 0)
+    run->sql = my_snapshot_open(run, error);
+    if (!run->sql || read_server(run, error) < 0 || my_workers_open(run, error) < 0 || hold_and_start(run, error) < 0 ||
+        read_clock(run, error) < 0)
         return -1;
     prepare_tail(run);
     if (run->tail.failed)
         return cdc_error_memory(error);
-    return binlog_snapshot_resume(run, error) < 0 ? -1 : begin_attempt(run, error);
+    return my_snapshot_resume(run, error) < 0 ? -1 : begin_attempt(run, error);
 }

@@ -5,37 +5,37 @@
 
 #include <stdio.h>
 
-void binlog_snapshot_chunk_free(struct snapshot_chunk *chunk)
+void my_chunk_free(struct my_chunk *chunk)
 {
-    binlog_snapshot_key_free(&chunk->after);
-    binlog_snapshot_key_free(&chunk->upto);
+    my_key_free(&chunk->after);
+    my_key_free(&chunk->upto);
 }
 
 static void copy_key(struct snapshot_key *to, const struct snapshot_key *from)
 {
-    binlog_snapshot_key_clear(to);
+    my_key_clear(to);
     cdc_buf_append(&to->values, from->values.data, from->values.len);
     to->n = from->n;
 }
 
 /* SELECT the key of the last row of the chunk. */
-static void end_statement(struct cdc_buf *out, const struct snapshot_run *run, const struct snapshot_table *source,
+static void end_statement(struct cdc_buf *out, const struct my_snapshot *run, const struct my_snapshot_table *source,
                           const struct snapshot_key *after)
 {
     static const struct snapshot_key none = {CDC_BUF_INIT, 0};
     cdc_buf_lit(out, "SELECT ");
     for (size_t i = 0; i < source->n_key; i++) {
         cdc_buf_text(out, i ? "," : "");
-        binlog_append_identifier(out, source->table->columns[source->key[i]].name);
+        my_session_append_identifier(out, source->table->columns[source->key[i]].name);
     }
     cdc_buf_lit(out, " FROM ");
-    binlog_snapshot_append_name(out, source->table->db, source->table->name);
-    binlog_snapshot_key_clause(out, source, after, &none);
+    my_snapshot_append_name(out, source->table->db, source->table->name);
+    my_key_clause(out, source, after, &none);
     cdc_buf_printf(out, " LIMIT 1 OFFSET %lld", (long long)run->settings->chunk_rows - 1);
     cdc_buf_byte(out, '\0');
 }
 
-static int take_end(struct snapshot_key *end, const struct snapshot_table *source, MYSQL_RES *result,
+static int take_end(struct snapshot_key *end, const struct my_snapshot_table *source, MYSQL_RES *result,
                     struct cdc_error *error)
 {
     MYSQL_ROW row = mysql_fetch_row(result);
@@ -44,45 +44,44 @@ static int take_end(struct snapshot_key *end, const struct snapshot_table *sourc
         if (!row[i])
             return cdc_error_set(error, CDC_EXIT_PROTOCOL, "table %s.%s: the server sent a primary key that is NULL",
                                  source->table->db, source->table->name);
-        binlog_snapshot_key_append(end, &source->table->columns[source->key[i]], row[i], sizes[i]);
+        my_key_append(end, &source->table->columns[source->key[i]], row[i], sizes[i]);
     }
     return end->values.failed ? cdc_error_memory(error) : 0;
 }
 
 /* No end: the rest of the table. */
-static int find_end(struct snapshot_reader *reader, const struct snapshot_table *source, struct cdc_error *error)
+static int find_end(struct my_worker *worker, const struct my_snapshot_table *source, struct cdc_error *error)
 {
-    struct snapshot_chunk *chunk = &reader->chunk;
+    struct my_chunk *chunk = &worker->chunk;
     struct cdc_buf sql = CDC_BUF_INIT;
     char what[200];
-    binlog_snapshot_key_clear(&chunk->upto);
-    if (reader->run->n_readers == 1 || source->n_key == 0)
+    my_key_clear(&chunk->upto);
+    if (worker->run->n_workers == 1 || source->n_key == 0)
         return 0;
     snprintf(what, sizeof what, "cannot read table %.64s.%.64s", source->table->db, source->table->name);
-    end_statement(&sql, reader->run, source, &chunk->after);
+    end_statement(&sql, worker->run, source, &chunk->after);
     int status = sql.failed ? cdc_error_memory(error) : 0;
-    if (status == 0 && mysql_query(reader->mysql, sql.data) != 0)
-        status = binlog_snapshot_error(reader->mysql, what, error);
+    if (status == 0 && mysql_query(worker->mysql, sql.data) != 0)
+        status = my_snapshot_error(worker->mysql, what, error);
     cdc_buf_free(&sql);
-    MYSQL_RES *result = status == 0 ? mysql_store_result(reader->mysql) : NULL;
+    MYSQL_RES *result = status == 0 ? mysql_store_result(worker->mysql) : NULL;
     if (status == 0)
-        status =
-            result ? take_end(&chunk->upto, source, result, error) : binlog_snapshot_error(reader->mysql, what, error);
+        status = result ? take_end(&chunk->upto, source, result, error) : my_snapshot_error(worker->mysql, what, error);
     mysql_free_result(result);
     return status;
 }
 
-static int claim(struct snapshot_reader *reader, struct cdc_error *error)
+static int claim(struct my_worker *worker, struct cdc_error *error)
 {
-    struct snapshot_run *run = reader->run;
-    struct snapshot_chunk *next = &run->next, *chunk = &reader->chunk;
+    struct my_snapshot *run = worker->run;
+    struct my_chunk *next = &run->next, *chunk = &worker->chunk;
     if (next->table == run->n_tables)
         return 0;
     chunk->number = next->number++;
     chunk->table = next->table;
     chunk->first = next->first;
     copy_key(&chunk->after, &next->after);
-    if (find_end(reader, &run->tables[chunk->table], error) < 0)
+    if (find_end(worker, &run->tables[chunk->table], error) < 0)
         return -1;
     chunk->last = chunk->upto.n == 0;
     next->first = chunk->last;
@@ -91,10 +90,10 @@ static int claim(struct snapshot_reader *reader, struct cdc_error *error)
     return chunk->after.values.failed || next->after.values.failed ? cdc_error_memory(error) : 1;
 }
 
-int binlog_snapshot_claim(struct snapshot_reader *reader, struct cdc_error *error)
+int my_chunk_claim(struct my_worker *worker, struct cdc_error *error)
 {
-    pthread_mutex_lock(&reader->run->claims);
-    int status = claim(reader, error);
-    pthread_mutex_unlock(&reader->run->claims);
+    pthread_mutex_lock(&worker->run->claims);
+    int status = claim(worker, error);
+    pthread_mutex_unlock(&worker->run->claims);
     return status;
 }

@@ -12,34 +12,34 @@
 /* -- turns ------------------------------------------------------------------------------ */
 
 /* The first error is the one that is told; sessions that are cut for it have others. */
-static void fail(struct snapshot_reader *reader, const struct cdc_error *error)
+static void fail(struct my_worker *worker, const struct cdc_error *error)
 {
-    struct snapshot_run *run = reader->run;
+    struct my_snapshot *run = worker->run;
     pthread_mutex_lock(&run->turns);
     if (!run->failed)
         run->error = *error;
     run->failed = true;
     pthread_cond_broadcast(&run->turned);
     pthread_mutex_unlock(&run->turns);
-    if (run->n_readers > 1)
-        binlog_snapshot_guard_cut(run->guard);
+    if (run->n_workers > 1)
+        my_guard_cut(run->guard);
 }
 
 /* 1: it is, 0: not yet, -1: another one failed, which is told elsewhere. */
-static int is_turn(struct snapshot_reader *reader, bool wait)
+static int is_turn(struct my_worker *worker, bool wait)
 {
-    struct snapshot_run *run = reader->run;
+    struct my_snapshot *run = worker->run;
     pthread_mutex_lock(&run->turns);
-    while (wait && !run->failed && run->turn != reader->chunk.number)
+    while (wait && !run->failed && run->turn != worker->chunk.number)
         pthread_cond_wait(&run->turned, &run->turns);
-    int result = run->failed ? -1 : run->turn == reader->chunk.number;
+    int result = run->failed ? -1 : run->turn == worker->chunk.number;
     pthread_mutex_unlock(&run->turns);
     return result;
 }
 
-static void end_turn(struct snapshot_reader *reader)
+static void end_turn(struct my_worker *worker)
 {
-    struct snapshot_run *run = reader->run;
+    struct my_snapshot *run = worker->run;
     pthread_mutex_lock(&run->turns);
     run->turn++;
     pthread_cond_broadcast(&run->turned);
@@ -51,88 +51,89 @@ static int another_failed(struct cdc_error *error)
     return cdc_error_set(error, CDC_EXIT_TEMPORARY, "another session of the snapshot failed");
 }
 
-int binlog_snapshot_wait_turn(struct snapshot_reader *reader, struct cdc_error *error)
+int my_worker_wait_turn(struct my_worker *worker, struct cdc_error *error)
 {
-    return is_turn(reader, true) < 0 ? another_failed(error) : 0;
+    return is_turn(worker, true) < 0 ? another_failed(error) : 0;
 }
 
-static void count(struct snapshot_reader *reader)
+static void count(struct my_worker *worker)
 {
-    struct snapshot_run *run = reader->run;
-    run->progress.rows += reader->rows;
-    run->metrics->changes += reader->rows;
-    run->metrics->lines_out += reader->n_lines;
-    run->metrics->commits += reader->commits;
-    run->metrics->unconvertible += reader->unconvertible;
-    reader->rows = reader->n_lines = reader->commits = reader->unconvertible = 0;
+    struct my_snapshot *run = worker->run;
+    run->progress.rows += worker->rows;
+    run->metrics->changes += worker->rows;
+    run->metrics->lines_out += worker->n_lines;
+    run->metrics->commits += worker->commits;
+    run->metrics->unconvertible += worker->unconvertible;
+    worker->rows = worker->n_lines = worker->commits = worker->unconvertible = 0;
 }
 
-int binlog_snapshot_write_lines(struct snapshot_reader *reader, struct cdc_error *error)
+int my_worker_write_lines(struct my_worker *worker, struct cdc_error *error)
 {
-    struct snapshot_run *run = reader->run;
+    struct my_snapshot *run = worker->run;
     struct cdc_buf *out = cdc_writer_buf(run->writer);
-    if (reader->lines.failed)
+    if (worker->lines.failed)
         return cdc_error_memory(error);
-    cdc_buf_append(out, reader->lines.data, reader->lines.len);
-    reader->lines.len = 0;
+    cdc_buf_append(out, worker->lines.data, worker->lines.len);
+    worker->lines.len = 0;
     if (out->failed)
         return cdc_error_memory(error);
-    count(reader);
-    if (reader->chunk.table < run->n_tables) {
-        const struct binlog_table *table = run->tables[reader->chunk.table].table;
+    count(worker);
+    if (worker->chunk.table < run->n_tables) {
+        const struct my_table *table = run->tables[worker->chunk.table].table;
         cdc_snapshot_look_around(&run->progress, run->writer, table->db, table->name);
     }
     return cdc_snapshot_drain(run->writer, run->control, error);
 }
 
-int binlog_snapshot_pass_lines(struct snapshot_reader *reader, struct cdc_error *error)
+int my_worker_pass_lines(struct my_worker *worker, struct cdc_error *error)
 {
-    int turn = is_turn(reader, reader->lines.len >= GATHERED_MAX);
+    int turn = is_turn(worker, worker->lines.len >= GATHERED_MAX);
     if (turn < 0)
         return another_failed(error);
     if (turn > 0)
-        return binlog_snapshot_write_lines(reader, error);
-    return reader->run->control->stop ? cdc_snapshot_stopped(error) : 0;
+        return my_worker_write_lines(worker, error);
+    return worker->run->control->stop ? cdc_snapshot_stopped(error) : 0;
 }
 
 /* -- sessions ------------------------------------------------------------------------------ */
 
-static void reader_free(struct snapshot_reader *reader)
+static void worker_free(struct my_worker *worker)
 {
-    binlog_snapshot_close(reader->run, reader->mysql);
-    binlog_snapshot_chunk_free(&reader->chunk);
-    free(reader->cells);
-    free(reader->wires);
-    cdc_buf_free(&reader->fixed);
-    cdc_buf_free(&reader->lines);
+    my_snapshot_close(worker->run, worker->mysql);
+    my_chunk_free(&worker->chunk);
+    free(worker->cells);
+    free(worker->wires);
+    cdc_buf_free(&worker->fixed);
+    cdc_buf_free(&worker->lines);
 }
 
-void binlog_snapshot_close_readers(struct snapshot_run *run, size_t left)
+void my_workers_close(struct my_snapshot *run, size_t left)
 {
-    while (run->n_readers > left)
-        reader_free(&run->readers[--run->n_readers]);
+    while (run->n_workers > left)
+        worker_free(&run->workers[--run->n_workers]);
     if (left > 0)
         return;
-    free(run->readers);
-    run->readers = NULL;
+    free(run->workers);
+    run->workers = NULL;
 }
 
-int binlog_snapshot_open_readers(struct snapshot_run *run, struct cdc_error *error)
+int my_workers_open(struct my_snapshot *run, struct cdc_error *error)
 {
     static const char what[] = "cannot set up the snapshot's session";
-    run->readers = calloc(run->settings->jobs, sizeof *run->readers);
-    if (!run->readers)
+    run->workers = calloc(run->settings->jobs, sizeof *run->workers);
+    if (!run->workers)
         return cdc_error_memory(error);
-    while (run->n_readers < run->settings->jobs) {
-        struct snapshot_reader *reader = &run->readers[run->n_readers];
-        reader->run = run;
-        reader->mysql = binlog_snapshot_open(run, error);
-        if (!reader->mysql)
+    while (run->n_workers < run->settings->jobs) {
+        struct my_worker *worker = &run->workers[run->n_workers];
+        worker->run = run;
+        worker->mysql = my_snapshot_open(run, error);
+        if (!worker->mysql)
             return -1;
-        run->n_readers++;
+        run->n_workers++;
         /* Texts come as they are stored, in the charset of their column. */
-        if (binlog_execute(reader->mysql, "SET SESSION character_set_results = NULL", what, error) < 0 ||
-            binlog_execute(reader->mysql, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", what, error) < 0)
+        if (my_session_execute(worker->mysql, "SET SESSION character_set_results = NULL", what, error) < 0 ||
+            my_session_execute(worker->mysql, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", what, error) <
+                0)
             return -1;
     }
     return 0;
@@ -140,38 +141,38 @@ int binlog_snapshot_open_readers(struct snapshot_run *run, struct cdc_error *err
 
 /* -- all of them ------------------------------------------------------------------------------ */
 
-static void read_chunks(struct snapshot_reader *reader)
+static void read_chunks(struct my_worker *worker)
 {
     struct cdc_error error = {0};
     int status;
-    while ((status = binlog_snapshot_claim(reader, &error)) > 0) {
-        status = binlog_snapshot_read_chunk(reader, &error);
+    while ((status = my_chunk_claim(worker, &error)) > 0) {
+        status = my_chunk_read(worker, &error);
         if (status < 0)
             break;
-        end_turn(reader);
+        end_turn(worker);
     }
     if (status < 0)
-        fail(reader, &error);
+        fail(worker, &error);
 }
 
-static void *reader_thread(void *context)
+static void *worker_thread(void *context)
 {
     read_chunks(context);
-    binlog_text_release();
+    my_charset_release();
     return NULL;
 }
 
-int binlog_snapshot_read_all(struct snapshot_run *run, struct cdc_error *error)
+int my_workers_run(struct my_snapshot *run, struct cdc_error *error)
 {
     size_t n = 1;
     run->turn = run->next.number;
-    while (n < run->n_readers && pthread_create(&run->readers[n].thread, NULL, reader_thread, &run->readers[n]) == 0)
+    while (n < run->n_workers && pthread_create(&run->workers[n].thread, NULL, worker_thread, &run->workers[n]) == 0)
         n++;
-    if (n < run->n_readers)
-        cdc_log(run->log, CDC_LOG_WARNING, "only %zu of %zu threads could be started", n, run->n_readers);
-    read_chunks(&run->readers[0]);
+    if (n < run->n_workers)
+        cdc_log(run->log, CDC_LOG_WARNING, "only %zu of %zu threads could be started", n, run->n_workers);
+    read_chunks(&run->workers[0]);
     for (size_t i = 1; i < n; i++)
-        pthread_join(run->readers[i].thread, NULL);
+        pthread_join(run->workers[i].thread, NULL);
     if (!run->failed)
         return 0;
     *error = run->error;

@@ -11,21 +11,21 @@
 
 #define POINT_MS 1000 /* between two that are kept: each costs two fsyncs */
 
-bool binlog_snapshot_point_is_due(const struct snapshot_run *run)
+bool my_checkpoint_is_due(const struct my_snapshot *run)
 {
     return cdc_clock_ms() - run->saved >= POINT_MS;
 }
 
-void binlog_snapshot_points_drop(struct snapshot_state *state, const struct snapshot_point *but)
+void my_checkpoints_drop(struct my_snapshot_state *state, const struct my_checkpoint *but)
 {
-    struct snapshot_point kept = {.pos = ""};
-    for (size_t i = 0; i < state->n_points; i++)
-        if (&state->points[i] == but)
+    struct my_checkpoint kept = {.pos = ""};
+    for (size_t i = 0; i < state->n_checkpoints; i++)
+        if (&state->checkpoints[i] == but)
             kept = *but;
         else
-            cdc_buf_free(&state->points[i].json);
-    state->points[0] = kept;
-    state->n_points = kept.json.data ? 1 : 0;
+            cdc_buf_free(&state->checkpoints[i].json);
+    state->checkpoints[0] = kept;
+    state->n_checkpoints = kept.json.data ? 1 : 0;
 }
 
 /* -- what the order was ------------------------------------------------------------------------ */
@@ -38,11 +38,11 @@ static void hash_text(uint64_t *hash, const char *text) /* FNV-1a */
 }
 
 /* Of all that must be as it was: the tables up to this one, and their columns. */
-static void append_fingerprint(struct cdc_buf *out, const struct snapshot_run *run, size_t last)
+static void append_fingerprint(struct cdc_buf *out, const struct my_snapshot *run, size_t last)
 {
     uint64_t hash = UINT64_C(0xCBF29CE484222325);
     for (size_t i = 0; i <= last; i++) {
-        const struct snapshot_table *source = &run->tables[i];
+        const struct my_snapshot_table *source = &run->tables[i];
         hash_text(&hash, source->table->db);
         hash_text(&hash, source->table->name);
         hash_text(&hash, source->created);
@@ -64,8 +64,8 @@ static void append_member(struct cdc_buf *out, const char *name, const char *tex
     cdc_json_append_text(out, text, strlen(text));
 }
 
-static void point_json(struct cdc_buf *out, const struct snapshot_run *run, size_t table,
-                       const struct snapshot_key *key)
+static void checkpoint_json(struct cdc_buf *out, const struct my_snapshot *run, size_t table,
+                            const struct snapshot_key *key)
 {
     append_member(out, "{\"pos\":", run->last_pos);
     append_member(out, ",\"db\":", run->tables[table].table->db);
@@ -80,45 +80,45 @@ static void point_json(struct cdc_buf *out, const struct snapshot_run *run, size
 }
 
 /* Full: every other one goes, so that those that are left reach far back still. */
-static struct snapshot_point *new_point(struct snapshot_state *state)
+static struct my_checkpoint *new_checkpoint(struct my_snapshot_state *state)
 {
-    if (state->n_points == SNAPSHOT_POINTS) {
-        state->n_points = 0;
-        for (size_t i = 0; i < SNAPSHOT_POINTS; i++)
+    if (state->n_checkpoints == MY_CHECKPOINTS) {
+        state->n_checkpoints = 0;
+        for (size_t i = 0; i < MY_CHECKPOINTS; i++)
             if (i % 2 == 0)
-                cdc_buf_free(&state->points[i].json);
+                cdc_buf_free(&state->checkpoints[i].json);
             else
-                state->points[state->n_points++] = state->points[i];
+                state->checkpoints[state->n_checkpoints++] = state->checkpoints[i];
     }
-    struct snapshot_point *point = &state->points[state->n_points++];
-    *point = (struct snapshot_point){.json = CDC_BUF_INIT};
-    return point;
+    struct my_checkpoint *checkpoint = &state->checkpoints[state->n_checkpoints++];
+    *checkpoint = (struct my_checkpoint){.json = CDC_BUF_INIT};
+    return checkpoint;
 }
 
 /* Of what is stored only the latest is of use. */
-static int drop_old(struct snapshot_run *run, struct cdc_error *error)
+static int drop_old(struct my_snapshot *run, struct cdc_error *error)
 {
-    struct snapshot_state *state = &run->state;
+    struct my_snapshot_state *state = &run->state;
     int stored = 0;
-    while (state->n_points > 1 && (stored = cdc_snapshot_is_stored(run->acks, state->points[1].pos, error)) > 0) {
-        cdc_buf_free(&state->points[0].json);
-        memmove(state->points, state->points + 1, --state->n_points * sizeof *state->points);
+    while (state->n_checkpoints > 1 &&
+           (stored = cdc_snapshot_is_stored(run->acks, state->checkpoints[1].pos, error)) > 0) {
+        cdc_buf_free(&state->checkpoints[0].json);
+        memmove(state->checkpoints, state->checkpoints + 1, --state->n_checkpoints * sizeof *state->checkpoints);
     }
     return stored;
 }
 
-int binlog_snapshot_keep_point(struct snapshot_reader *reader, const struct snapshot_key *key, struct cdc_error *error)
+int my_checkpoint_keep(struct my_worker *worker, const struct snapshot_key *key, struct cdc_error *error)
 {
-    struct snapshot_run *run = reader->run;
+    struct my_snapshot *run = worker->run;
     if (!run->whole_images) /* no further attempt can be made */
         return 0;
-    struct snapshot_point *point = new_point(&run->state);
-    memcpy(point->pos, run->last_pos, sizeof point->pos);
-    point_json(&point->json, run, reader->chunk.table, key);
-    if (point->json.failed || (key && key->values.failed))
+    struct my_checkpoint *checkpoint = new_checkpoint(&run->state);
+    memcpy(checkpoint->pos, run->last_pos, sizeof checkpoint->pos);
+    checkpoint_json(&checkpoint->json, run, worker->chunk.table, key);
+    if (checkpoint->json.failed || (key && key->values.failed))
         return cdc_error_memory(error);
-    if (drop_old(run, error) < 0 || cdc_writer_sync(run->writer, error) < 0 ||
-        binlog_snapshot_state_save(run, error) < 0)
+    if (drop_old(run, error) < 0 || cdc_writer_sync(run->writer, error) < 0 || my_snapshot_state_save(run, error) < 0)
         return -1;
     run->saved = cdc_clock_ms();
     return 0;
@@ -126,13 +126,13 @@ int binlog_snapshot_keep_point(struct snapshot_reader *reader, const struct snap
 
 /* -- going on ------------------------------------------------------------------------------ */
 
-static bool is_table(const struct snapshot_table *source, struct cdc_span json)
+static bool is_table(const struct my_snapshot_table *source, struct cdc_span json)
 {
     return cdc_json_raw_is(cdc_json_string_raw(cdc_json_member(json, "db")), cdc_span_text(source->table->db)) &&
            cdc_json_raw_is(cdc_json_string_raw(cdc_json_member(json, "table")), cdc_span_text(source->table->name));
 }
 
-static bool is_as_it_was(const struct snapshot_run *run, size_t table, struct cdc_span json)
+static bool is_as_it_was(const struct my_snapshot *run, size_t table, struct cdc_span json)
 {
     char text[17];
     struct cdc_buf now = {text, 0, sizeof text, false};
@@ -140,22 +140,22 @@ static bool is_as_it_was(const struct snapshot_run *run, size_t table, struct cd
     return cdc_json_raw_is(cdc_json_string_raw(cdc_json_member(json, "tables")), cdc_span(text, now.len));
 }
 
-static bool read_key(struct snapshot_key *key, const struct snapshot_table *source, struct cdc_span array)
+static bool read_key(struct snapshot_key *key, const struct my_snapshot_table *source, struct cdc_span array)
 {
     struct cdc_json_iter iter;
     struct cdc_span value;
-    binlog_snapshot_key_clear(key);
+    my_key_clear(key);
     cdc_json_iter(&iter, array);
     while (cdc_json_next_element(&iter, &value)) {
         struct cdc_span raw = cdc_json_string_raw(value);
         if (!raw.p || key->n == source->n_key ||
-            !binlog_snapshot_key_restore(key, &source->table->columns[source->key[key->n]], raw))
+            !my_key_restore(key, &source->table->columns[source->key[key->n]], raw))
             return false;
     }
     return key->n == source->n_key && key->n > 0;
 }
 
-static bool go_on(struct snapshot_run *run, struct cdc_span json)
+static bool go_on(struct my_snapshot *run, struct cdc_span json)
 {
     size_t table = 0;
     struct cdc_span after = cdc_json_member(json, "after");
@@ -164,7 +164,7 @@ static bool go_on(struct snapshot_run *run, struct cdc_span json)
     if (table == run->n_tables || !is_as_it_was(run, table, json))
         return false;
     if (after.p && !read_key(&run->next.after, &run->tables[table], after)) {
-        binlog_snapshot_key_clear(&run->next.after);
+        my_key_clear(&run->next.after);
         return false;
     }
     run->next.table = after.p ? table : table + 1;
@@ -175,22 +175,22 @@ static bool go_on(struct snapshot_run *run, struct cdc_span json)
     return true;
 }
 
-int binlog_snapshot_resume(struct snapshot_run *run, struct cdc_error *error)
+int my_snapshot_resume(struct my_snapshot *run, struct cdc_error *error)
 {
-    struct snapshot_state *state = &run->state;
-    size_t i = state->n_points;
+    struct my_snapshot_state *state = &run->state;
+    size_t i = state->n_checkpoints;
     int stored = 0;
-    run->next = (struct snapshot_chunk){.number = 1, .first = true};
-    while (i > 0 && (stored = cdc_snapshot_is_stored(run->acks, state->points[i - 1].pos, error)) == 0)
+    run->next = (struct my_chunk){.number = 1, .first = true};
+    while (i > 0 && (stored = cdc_snapshot_is_stored(run->acks, state->checkpoints[i - 1].pos, error)) == 0)
         i--;
     if (stored < 0)
         return -1;
-    const struct snapshot_point *point = i > 0 ? &state->points[i - 1] : NULL;
-    if (point && !go_on(run, cdc_span(point->json.data, point->json.len))) {
+    const struct my_checkpoint *checkpoint = i > 0 ? &state->checkpoints[i - 1] : NULL;
+    if (checkpoint && !go_on(run, cdc_span(checkpoint->json.data, checkpoint->json.len))) {
         cdc_log(run->log, CDC_LOG_INFO,
                 "tables were altered or chosen otherwise since the attempt before: all are read again");
-        point = NULL;
+        checkpoint = NULL;
     }
-    binlog_snapshot_points_drop(state, point);
+    my_checkpoints_drop(state, checkpoint);
     return 0;
 }

@@ -11,12 +11,11 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
 #include <ma_pvio.h>
 
 enum { SILENCE_MS = 24 * 3600 * 1000 };
 
-struct snapshot_guard {
+struct my_guard {
     pthread_t thread;
     pthread_mutex_t lock; /* of what is below */
     bool cut;
@@ -28,7 +27,7 @@ struct snapshot_guard {
     int wake_fd, end_fd;
 };
 
-void binlog_snapshot_guard_cut(struct snapshot_guard *guard)
+void my_guard_cut(struct my_guard *guard)
 {
     pthread_mutex_lock(&guard->lock);
     guard->cut = true;
@@ -40,18 +39,18 @@ void binlog_snapshot_guard_cut(struct snapshot_guard *guard)
 
 static void *wait_for_signal(void *context)
 {
-    struct snapshot_guard *guard = context;
+    struct my_guard *guard = context;
     struct pollfd fds[2] = {{guard->wake_fd, POLLIN, 0}, {guard->end_fd, POLLIN, 0}};
     while (poll(fds, 2, -1) < 0)
         ;
     if (!fds[1].revents)
-        binlog_snapshot_guard_cut(guard);
+        my_guard_cut(guard);
     return NULL;
 }
 
-struct snapshot_guard *binlog_snapshot_guard_new(int wake_fd, size_t sessions, struct cdc_error *error)
+struct my_guard *my_guard_new(int wake_fd, size_t sessions, struct cdc_error *error)
 {
-    struct snapshot_guard *guard = calloc(1, sizeof *guard);
+    struct my_guard *guard = calloc(1, sizeof *guard);
     struct session *all = calloc(sessions, sizeof *all);
     if (!guard || !all) {
         free(guard);
@@ -75,7 +74,7 @@ struct snapshot_guard *binlog_snapshot_guard_new(int wake_fd, size_t sessions, s
     return NULL;
 }
 
-void binlog_snapshot_guard_free(struct snapshot_guard *guard)
+void my_guard_free(struct my_guard *guard)
 {
     if (!guard)
         return;
@@ -88,7 +87,7 @@ void binlog_snapshot_guard_free(struct snapshot_guard *guard)
 }
 
 /* The library closes a socket by itself when it breaks: a session is known by its address. */
-static void watch(struct snapshot_guard *guard, MYSQL *old, MYSQL *new)
+static void watch(struct my_guard *guard, MYSQL *old, MYSQL *new)
 {
     int fd = new ? (int)mysql_get_socket(new) : -1;
     pthread_mutex_lock(&guard->lock);
@@ -119,35 +118,35 @@ static void allow_silence(MYSQL *mysql)
 /* No setting of the server may cut a row off, change its bytes, or end the session because its reader is slow. */
 static int set_up(MYSQL *mysql, struct cdc_error *error)
 {
-    enum binlog_flavor flavor;
-    if (binlog_server_flavor(mysql, &flavor, error) < 0)
+    enum my_flavor flavor;
+    if (my_server_flavor(mysql, &flavor, error) < 0)
         return -1;
-    bool mariadb = flavor == BINLOG_MARIADB;
+    bool mariadb = flavor == MY_FLAVOR_MARIADB;
     const char *limits = mariadb ? "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0"
                                  : "SET SESSION max_execution_time = 0";
-    if (binlog_execute(mysql,
-                       "SET SESSION net_write_timeout = 86400, wait_timeout = 31536000, lock_wait_timeout = 50, "
-                       "sql_select_limit = 18446744073709551615, sql_big_selects = 1",
-                       "cannot set up the session", error) < 0)
+    if (my_session_execute(mysql,
+                           "SET SESSION net_write_timeout = 86400, wait_timeout = 31536000, lock_wait_timeout = 50, "
+                           "sql_select_limit = 18446744073709551615, sql_big_selects = 1",
+                           "cannot set up the session", error) < 0)
         return -1;
-    return binlog_execute(mysql, limits, "cannot set up the session", error);
+    return my_session_execute(mysql, limits, "cannot set up the session", error);
 }
 
-MYSQL *binlog_snapshot_open(struct snapshot_run *run, struct cdc_error *error)
+MYSQL *my_snapshot_open(struct my_snapshot *run, struct cdc_error *error)
 {
-    MYSQL *mysql = binlog_connect(&run->settings->connection, error);
+    MYSQL *mysql = my_session_connect(&run->settings->connection, error);
     if (!mysql)
         return NULL;
     watch(run->guard, NULL, mysql);
     allow_silence(mysql);
     if (set_up(mysql, error) == 0)
         return mysql;
-    binlog_snapshot_close(run, mysql);
+    my_snapshot_close(run, mysql);
     return NULL;
 }
 
 /* Cut first: rows that wait unread are not waited for. */
-void binlog_snapshot_close(struct snapshot_run *run, MYSQL *mysql)
+void my_snapshot_close(struct my_snapshot *run, MYSQL *mysql)
 {
     if (!mysql)
         return;
@@ -158,7 +157,7 @@ void binlog_snapshot_close(struct snapshot_run *run, MYSQL *mysql)
     mysql_close(mysql);
 }
 
-int binlog_snapshot_error(MYSQL *mysql, const char *what, struct cdc_error *error)
+int my_snapshot_error(MYSQL *mysql, const char *what, struct cdc_error *error)
 {
     switch (mysql_errno(mysql)) {
     case ER_NO_SUCH_TABLE:
@@ -170,13 +169,13 @@ int binlog_snapshot_error(MYSQL *mysql, const char *what, struct cdc_error *erro
     case ER_COLUMNACCESS_DENIED_ERROR:
         cdc_error_set(error, CDC_EXIT_PERMISSION, "%s: %s", what, mysql_error(mysql));
         return cdc_error_hint(error, "GRANT SELECT on the whole table to the user, or leave it out with -T");
-    default: return binlog_mysql_error(mysql, what, error);
+    default: return my_session_error(mysql, what, error);
     }
 }
 
-void binlog_snapshot_append_name(struct cdc_buf *out, const char *db, const char *table)
+void my_snapshot_append_name(struct cdc_buf *out, const char *db, const char *table)
 {
-    binlog_append_identifier(out, db);
+    my_session_append_identifier(out, db);
     cdc_buf_byte(out, '.');
-    binlog_append_identifier(out, table);
+    my_session_append_identifier(out, table);
 }

@@ -3,38 +3,39 @@
  * it: where rows were read later than that place, the copy is exact once the log has passed the moment of reading, since
  * its rows are whole. */
 #include "connectors/mysql/snapshot/internal.h"
+#include "connectors/mysql/snapshot/snapshot.h"
 
 #include <cdc/retry.h>
 #include <stdlib.h>
 
 /* The last line says that all is there. */
-static int end_lines(struct snapshot_run *run, struct cdc_error *error)
+static int end_lines(struct my_snapshot *run, struct cdc_error *error)
 {
-    struct snapshot_reader *reader = &run->readers[0];
-    reader->chunk.number = run->next.number;
-    reader->chunk.table = run->n_tables;
-    reader->line = reader->events = 0;
-    binlog_snapshot_commit_line(reader, true);
-    return binlog_snapshot_write_lines(reader, error) < 0 ? -1 : cdc_writer_sync(run->writer, error);
+    struct my_worker *worker = &run->workers[0];
+    worker->chunk.number = run->next.number;
+    worker->chunk.table = run->n_tables;
+    worker->line = worker->events = 0;
+    my_lines_commit(worker, true);
+    return my_worker_write_lines(worker, error) < 0 ? -1 : cdc_writer_sync(run->writer, error);
 }
 
-static int copy_all(struct snapshot_run *run, struct cdc_error *error)
+static int copy_all(struct my_snapshot *run, struct cdc_error *error)
 {
     run->progress.began = run->saved = cdc_clock_ms();
     run->progress.next = run->progress.began + 1000;
-    return binlog_snapshot_read_all(run, error) < 0 ? -1 : end_lines(run, error);
+    return my_workers_run(run, error) < 0 ? -1 : end_lines(run, error);
 }
 
-static int written(struct snapshot_run *run, struct cdc_error *error)
+static int written(struct my_snapshot *run, struct cdc_error *error)
 {
-    struct snapshot_state *state = &run->state;
+    struct my_snapshot_state *state = &run->state;
     state->written = strdup(run->last_pos);
     if (!state->written)
         return cdc_error_memory(error);
     state->finished = run->acks == NULL;
-    binlog_snapshot_points_drop(state, NULL);
+    my_checkpoints_drop(state, NULL);
     run->metrics->seq = (int64_t)state->number;
-    if (binlog_snapshot_state_save(run, error) < 0)
+    if (my_snapshot_state_save(run, error) < 0)
         return -1;
     cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s",
             run->settings->name, (unsigned long long)run->progress.rows, run->n_tables,
@@ -43,16 +44,16 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     return 0;
 }
 
-static int attempt(struct snapshot_run *run, struct cdc_error *error)
+static int attempt(struct my_snapshot *run, struct cdc_error *error)
 {
-    run->guard = binlog_snapshot_guard_new(run->control->wake_fd, run->settings->jobs + SNAPSHOT_OTHERS, error);
-    if (!run->guard || binlog_snapshot_begin(run, error) < 0 || copy_all(run, error) < 0)
+    run->guard = my_guard_new(run->control->wake_fd, run->settings->jobs + MY_OTHER_SESSIONS, error);
+    if (!run->guard || my_snapshot_begin(run, error) < 0 || copy_all(run, error) < 0)
         return -1;
     return written(run, error);
 }
 
 /* Sessions that a signal cut say that the server is gone. */
-static void tell_signal(const struct snapshot_run *run, struct cdc_error *error)
+static void tell_signal(const struct my_snapshot *run, struct cdc_error *error)
 {
     if (!run->control->stop || error->status != CDC_EXIT_UNAVAILABLE)
         return;
@@ -60,26 +61,26 @@ static void tell_signal(const struct snapshot_run *run, struct cdc_error *error)
     cdc_snapshot_stopped(error);
 }
 
-static void run_free(struct snapshot_run *run)
+static void run_free(struct my_snapshot *run)
 {
     if (run->guard) {
-        binlog_snapshot_close_readers(run, 0);
-        binlog_snapshot_close(run, run->sql);
+        my_workers_close(run, 0);
+        my_snapshot_close(run, run->sql);
     }
-    binlog_snapshot_guard_free(run->guard);
-    binlog_snapshot_forget_tables(run);
-    binlog_snapshot_chunk_free(&run->next);
+    my_guard_free(run->guard);
+    my_snapshot_forget_tables(run);
+    my_chunk_free(&run->next);
     cdc_buf_free(&run->names);
     cdc_buf_free(&run->tail);
     cdc_writer_free(run->writer);
-    binlog_snapshot_state_clear(&run->state);
+    my_snapshot_state_clear(&run->state);
 }
 
-int binlog_snapshot_run(const struct binlog_snapshot_settings *settings, struct cdc_offset_file *offsets,
-                        struct cdc_acks *acks, struct cdc_control *control, struct cdc_metrics *metrics,
-                        const struct cdc_log *log, struct cdc_error *error)
+int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offset_file *offsets, struct cdc_acks *acks,
+                    struct cdc_control *control, struct cdc_metrics *metrics, const struct cdc_log *log,
+                    struct cdc_error *error)
 {
-    struct snapshot_run run = {
+    struct my_snapshot run = {
         .settings = settings,
         .offsets = offsets,
         .acks = acks,
@@ -91,9 +92,9 @@ int binlog_snapshot_run(const struct binlog_snapshot_settings *settings, struct 
     pthread_mutex_init(&run.claims, NULL);
     pthread_mutex_init(&run.turns, NULL);
     pthread_cond_init(&run.turned, NULL);
-    int result = binlog_snapshot_state_read(&run, error);
+    int result = my_snapshot_state_read(&run, error);
     if (result == 0)
-        result = binlog_snapshot_check_finished(&run, error);
+        result = my_snapshot_is_finished(&run, error);
     if (result == 0) {
         run.writer = cdc_writer_new(settings->output_fd, error);
         result = run.writer ? attempt(&run, error) : -1;

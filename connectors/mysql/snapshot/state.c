@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* What the snapshot's offset file keeps, and whether the snapshot is finished. */
 #include "connectors/mysql/snapshot/internal.h"
+#include "connectors/mysql/decoder/position.h"
 
 #include <cdc/json.h>
 #include <stdlib.h>
 
-void binlog_snapshot_state_clear(struct snapshot_state *state)
+void my_snapshot_state_clear(struct my_snapshot_state *state)
 {
     free(state->written);
     free(state->from.gtids);
-    binlog_snapshot_points_drop(state, NULL);
+    my_checkpoints_drop(state, NULL);
     memset(state, 0, sizeof *state);
 }
 
@@ -38,39 +39,40 @@ static bool read_text(struct cdc_span object, const char *name, char *to, size_t
     return n < size;
 }
 
-static bool read_place(struct snapshot_place *from, struct cdc_span object)
+static bool read_coord(struct my_consistent_point *from, struct cdc_span object)
 {
     int64_t position = -1, server_id = -1, created = 0; /* older versions did not write the last one */
     struct cdc_span file_created = cdc_json_member(object, "file_created");
     from->gtids = copy_string(object, "gtids");
     bool good = from->gtids && cdc_json_int64(cdc_json_member(object, "pos"), &position) && position >= 0 &&
                 cdc_json_int64(cdc_json_member(object, "server_id"), &server_id) && server_id >= 0 &&
-                server_id <= UINT32_MAX && read_text(object, "file", from->place.file, sizeof from->place.file) &&
+                server_id <= UINT32_MAX && read_text(object, "file", from->coord.file, sizeof from->coord.file) &&
                 read_text(object, "server_uuid", from->server_uuid, sizeof from->server_uuid) &&
                 (!file_created.p || cdc_json_int64(file_created, &created)) && created >= 0 && created <= UINT32_MAX;
-    from->place.position = (uint64_t)position;
+    from->coord.position = (uint64_t)position;
     from->server_id = (uint32_t)server_id;
     from->file_created = (uint32_t)created;
     return good;
 }
 
-static bool read_points(struct snapshot_state *state, struct cdc_span array)
+static bool read_checkpoints(struct my_snapshot_state *state, struct cdc_span array)
 {
     struct cdc_json_iter iter;
     struct cdc_span object;
     cdc_json_iter(&iter, array);
     while (array.p && cdc_json_next_element(&iter, &object)) {
-        struct snapshot_point *point = &state->points[state->n_points];
-        if (state->n_points == SNAPSHOT_POINTS || !read_text(object, "pos", point->pos, sizeof point->pos))
+        struct my_checkpoint *checkpoint = &state->checkpoints[state->n_checkpoints];
+        if (state->n_checkpoints == MY_CHECKPOINTS ||
+            !read_text(object, "pos", checkpoint->pos, sizeof checkpoint->pos))
             return false;
-        point->json = (struct cdc_buf)CDC_BUF_INIT;
-        cdc_buf_append(&point->json, object.p, object.n);
-        state->n_points++;
+        checkpoint->json = (struct cdc_buf)CDC_BUF_INIT;
+        cdc_buf_append(&checkpoint->json, object.p, object.n);
+        state->n_checkpoints++;
     }
     return true;
 }
 
-static bool read_state(struct snapshot_state *state, struct cdc_span object)
+static bool read_state(struct my_snapshot_state *state, struct cdc_span object)
 {
     int64_t number = 0, attempt = 0;
     state->finished = cdc_span_is(cdc_json_member(object, "finished"), "true");
@@ -80,15 +82,15 @@ static bool read_state(struct snapshot_state *state, struct cdc_span object)
                 attempt <= (int64_t)CDC_SNAPSHOT_MAX_ATTEMPT;
     state->number = (uint64_t)number;
     state->attempt = (unsigned)attempt;
-    state->has_start = good && read_place(&state->from, cdc_json_member(object, "from")) &&
-                       read_points(state, cdc_json_member(object, "points"));
+    state->has_start = good && read_coord(&state->from, cdc_json_member(object, "from")) &&
+                       read_checkpoints(state, cdc_json_member(object, "points"));
     return state->has_start;
 }
 
-int binlog_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
+int my_snapshot_state_read(struct my_snapshot *run, struct cdc_error *error)
 {
     const struct cdc_offset *offset = cdc_offset_file_get(run->offsets, run->settings->name);
-    binlog_snapshot_state_clear(&run->state);
+    my_snapshot_state_clear(&run->state);
     if (!offset || (!offset->state && !*offset->pos))
         return 0;
     if (offset->state && read_state(&run->state, cdc_span_text(offset->state)))
@@ -105,36 +107,36 @@ static void append_text(struct cdc_buf *out, const char *name, const char *value
     cdc_json_append_text(out, value, strlen(value));
 }
 
-static void append_created(struct cdc_buf *out, const struct snapshot_place *from)
+static void append_created(struct cdc_buf *out, const struct my_consistent_point *from)
 {
     if (from->file_created)
         cdc_buf_printf(out, ",\"file_created\":%u", (unsigned)from->file_created);
 }
 
-static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
+static void state_json(struct cdc_buf *out, const struct my_snapshot_state *state)
 {
-    const struct snapshot_place *from = &state->from;
+    const struct my_consistent_point *from = &state->from;
     cdc_buf_printf(out, "{\"number\":%llu,\"attempt\":%u", (unsigned long long)state->number, state->attempt);
-    append_text(out, ",\"from\":{\"file\":", from->place.file);
-    cdc_buf_printf(out, ",\"pos\":%llu", (unsigned long long)from->place.position);
+    append_text(out, ",\"from\":{\"file\":", from->coord.file);
+    cdc_buf_printf(out, ",\"pos\":%llu", (unsigned long long)from->coord.position);
     append_text(out, ",\"gtids\":", from->gtids);
     append_text(out, ",\"server_uuid\":", from->server_uuid);
     append_created(out, from);
     cdc_buf_printf(out, ",\"server_id\":%u}", (unsigned)from->server_id);
     if (state->written)
         append_text(out, ",\"written\":", state->written);
-    for (size_t i = 0; i < state->n_points; i++) {
+    for (size_t i = 0; i < state->n_checkpoints; i++) {
         cdc_buf_text(out, i ? "," : ",\"points\":[");
-        cdc_buf_append(out, state->points[i].json.data, state->points[i].json.len);
+        cdc_buf_append(out, state->checkpoints[i].json.data, state->checkpoints[i].json.len);
     }
-    cdc_buf_text(out, state->n_points > 0 ? "]" : "");
+    cdc_buf_text(out, state->n_checkpoints > 0 ? "]" : "");
     cdc_buf_text(out, state->finished ? ",\"finished\":true}" : ",\"finished\":false}");
     cdc_buf_byte(out, '\0');
 }
 
-void binlog_snapshot_append_source(const struct snapshot_run *run, struct cdc_buf *out, const char *snapshot)
+void my_snapshot_append_source(const struct my_snapshot *run, struct cdc_buf *out, const char *snapshot)
 {
-    binlog_source_head(out, run->server.flavor, run->settings->name, NULL, NULL);
+    my_table_source_head(out, run->server.flavor, run->settings->name, NULL, NULL);
     cdc_buf_append(out, run->tail.data, run->tail.len);
     cdc_buf_byte(out, '"');
     cdc_buf_text(out, snapshot);
@@ -145,17 +147,17 @@ void binlog_snapshot_append_source(const struct snapshot_run *run, struct cdc_bu
     cdc_buf_byte(out, '}');
 }
 
-int binlog_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
+int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error)
 {
-    const struct snapshot_state *state = &run->state;
+    const struct my_snapshot_state *state = &run->state;
     struct cdc_buf json = CDC_BUF_INIT, source = CDC_BUF_INIT;
     char start[64] = "";
     struct cdc_buf pos = {start, 0, sizeof start, false};
-    binlog_pos_snapshot(&pos, state->number, state->attempt, 0, 0);
+    my_pos_snapshot(&pos, state->number, state->attempt, 0, 0);
     cdc_buf_byte(&pos, '\0');
     state_json(&json, state);
     if (run->tail.len > 0 && state->written) { /* mysql-binlog starts from it when there are no acks */
-        binlog_snapshot_append_source(run, &source, "last");
+        my_snapshot_append_source(run, &source, "last");
         cdc_buf_byte(&source, '\0');
     }
     struct cdc_offset offset = {
@@ -172,9 +174,9 @@ int binlog_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error
     return result < 0 ? -1 : cdc_offset_file_save(run->offsets, error);
 }
 
-int binlog_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error)
+int my_snapshot_is_finished(struct my_snapshot *run, struct cdc_error *error)
 {
-    struct snapshot_state *state = &run->state;
+    struct my_snapshot_state *state = &run->state;
     if (state->finished) {
         cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", run->settings->name);
         return 1;
@@ -183,7 +185,7 @@ int binlog_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *e
     if (stored <= 0)
         return stored;
     state->finished = true;
-    if (binlog_snapshot_state_save(run, error) < 0)
+    if (my_snapshot_state_save(run, error) < 0)
         return -1;
     cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is stored and finished", run->settings->name);
     return 1;

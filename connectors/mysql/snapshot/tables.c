@@ -12,14 +12,14 @@ static const char list_sql[] =
     "IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema') ORDER "
     "BY 1, 2";
 
-static MYSQL_RES *ask_tables(struct snapshot_run *run, struct cdc_error *error)
+static MYSQL_RES *ask_tables(struct my_snapshot *run, struct cdc_error *error)
 {
-    return binlog_query(run->sql, list_sql, "cannot list the tables", error);
+    return my_session_query(run->sql, list_sql, "cannot list the tables", error);
 }
 
-static bool is_selected(const struct snapshot_run *run, MYSQL_ROW row)
+static bool is_selected(const struct my_snapshot *run, MYSQL_ROW row)
 {
-    const struct binlog_patterns *patterns = &run->settings->patterns;
+    const struct my_patterns *patterns = &run->settings->patterns;
     return row[0] && row[1] &&
            cdc_table_selected(patterns->include, patterns->n_include, patterns->exclude, patterns->n_exclude,
                               cdc_span_text(row[0]), cdc_span_text(row[1]));
@@ -31,7 +31,7 @@ static void append_names(struct cdc_buf *names, MYSQL_ROW row)
     cdc_buf_append(names, row[1], strlen(row[1]) + 1);
 }
 
-int binlog_snapshot_list(struct snapshot_run *run, struct cdc_buf *names, struct cdc_error *error)
+int my_snapshot_list(struct my_snapshot *run, struct cdc_buf *names, struct cdc_error *error)
 {
     MYSQL_RES *result = ask_tables(run, error);
     if (!result)
@@ -43,10 +43,10 @@ int binlog_snapshot_list(struct snapshot_run *run, struct cdc_buf *names, struct
     return names->failed ? cdc_error_memory(error) : 0;
 }
 
-void binlog_snapshot_forget_tables(struct snapshot_run *run)
+void my_snapshot_forget_tables(struct my_snapshot *run)
 {
     for (size_t i = 0; i < run->n_tables; i++) {
-        binlog_table_free(run->tables[i].table);
+        my_table_free(run->tables[i].table);
         free(run->tables[i].key);
     }
     free(run->tables);
@@ -58,28 +58,28 @@ void binlog_snapshot_forget_tables(struct snapshot_run *run)
 
 /* A statement that reads no row holds the table's definition until the transaction ends: ALTER, TRUNCATE and DROP wait,
  * writers do not. All columns, since information_schema is silent of those that the user may not read. */
-static int hold(struct snapshot_run *run, const struct binlog_table *table, struct cdc_error *error)
+static int hold(struct my_snapshot *run, const struct my_table *table, struct cdc_error *error)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
     char what[200];
     snprintf(what, sizeof what, "cannot read table %.64s.%.64s", table->db, table->name);
     cdc_buf_lit(&sql, "SELECT * FROM ");
-    binlog_snapshot_append_name(&sql, table->db, table->name);
+    my_snapshot_append_name(&sql, table->db, table->name);
     cdc_buf_append(&sql, " LIMIT 0", sizeof " LIMIT 0");
     int status = 0;
     if (sql.failed)
         status = cdc_error_memory(error);
     else if (mysql_query(run->sql, sql.data) != 0)
-        status = binlog_snapshot_error(run->sql, what, error);
+        status = my_snapshot_error(run->sql, what, error);
     else
         mysql_free_result(mysql_store_result(run->sql));
     cdc_buf_free(&sql);
     return status;
 }
 
-static void warn(const struct snapshot_run *run, const struct snapshot_table *source)
+static void warn(const struct my_snapshot *run, const struct my_snapshot_table *source)
 {
-    const struct binlog_table *table = source->table;
+    const struct my_table *table = source->table;
     if (!table->has_key)
         cdc_log(run->log, CDC_LOG_WARNING,
                 "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice", table->db,
@@ -90,10 +90,10 @@ static void warn(const struct snapshot_run *run, const struct snapshot_table *so
                 table->name);
 }
 
-static int add_table(struct snapshot_run *run, MYSQL_ROW row, struct cdc_error *error)
+static int add_table(struct my_snapshot *run, MYSQL_ROW row, struct cdc_error *error)
 {
-    struct snapshot_table *source = &run->tables[run->n_tables++];
-    struct binlog_table *table = calloc(1, sizeof *table);
+    struct my_snapshot_table *source = &run->tables[run->n_tables++];
+    struct my_table *table = calloc(1, sizeof *table);
     source->table = table;
     if (!table)
         return cdc_error_memory(error);
@@ -107,7 +107,7 @@ static int add_table(struct snapshot_run *run, MYSQL_ROW row, struct cdc_error *
     return table->db && table->name && !run->names.failed ? 0 : cdc_error_memory(error);
 }
 
-static int find_tables(struct snapshot_run *run, struct cdc_error *error)
+static int find_tables(struct my_snapshot *run, struct cdc_error *error)
 {
     MYSQL_RES *result = ask_tables(run, error);
     if (!result)
@@ -122,13 +122,13 @@ static int find_tables(struct snapshot_run *run, struct cdc_error *error)
 }
 
 /* Each statement of the session sees what is there now, as its transaction's isolation says. */
-static int begin_holding(struct snapshot_run *run, struct cdc_error *error)
+static int begin_holding(struct my_snapshot *run, struct cdc_error *error)
 {
     static const char what[] = "cannot hold the tables";
-    if (binlog_execute(run->sql, "ROLLBACK", what, error) < 0 ||
-        binlog_execute(run->sql, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", what, error) < 0)
+    if (my_session_execute(run->sql, "ROLLBACK", what, error) < 0 ||
+        my_session_execute(run->sql, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", what, error) < 0)
         return -1;
-    return binlog_execute(run->sql, "START TRANSACTION", what, error);
+    return my_session_execute(run->sql, "START TRANSACTION", what, error);
 }
 
 static int no_table(struct cdc_error *error)
@@ -139,9 +139,9 @@ static int no_table(struct cdc_error *error)
 
 /* The log has rows of all tables, the server's catalog shows only those that the user has a privilege on. Privileges
  * that come by roles are not seen here, so that this is no more than a warning. */
-static int warn_of_hidden(struct snapshot_run *run, struct cdc_error *error)
+static int warn_of_hidden(struct my_snapshot *run, struct cdc_error *error)
 {
-    char *granted = binlog_query_value(
+    char *granted = my_session_value(
         run->sql,
         "SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SELECT') + (SELECT "
         "COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SELECT' AND DATABASE() LIKE "
@@ -158,16 +158,16 @@ static int warn_of_hidden(struct snapshot_run *run, struct cdc_error *error)
     return 0;
 }
 
-int binlog_snapshot_hold_tables(struct snapshot_run *run, struct cdc_error *error)
+int my_snapshot_hold_tables(struct my_snapshot *run, struct cdc_error *error)
 {
-    binlog_snapshot_forget_tables(run);
+    my_snapshot_forget_tables(run);
     if (begin_holding(run, error) < 0 || find_tables(run, error) < 0)
         return -1;
     for (size_t i = 0; i < run->n_tables; i++) {
-        struct binlog_table *table = run->tables[i].table;
-        if (hold(run, table, error) < 0 || binlog_snapshot_describe(run, table, error) < 0 ||
-            binlog_table_prepare(table, run->server.flavor, run->settings->name, error) < 0 ||
-            binlog_snapshot_find_key(run, &run->tables[i], error) < 0)
+        struct my_table *table = run->tables[i].table;
+        if (hold(run, table, error) < 0 || my_catalog_columns_for_snapshot(run, table, error) < 0 ||
+            my_table_prepare(table, run->server.flavor, run->settings->name, error) < 0 ||
+            my_key_find(run, &run->tables[i], error) < 0)
             return -1;
         warn(run, &run->tables[i]);
     }

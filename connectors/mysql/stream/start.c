@@ -29,9 +29,9 @@ static int copy_member(struct cdc_span source, const char *name, char *to, size_
 }
 
 /* From a commit's pos and source object, as the sinks' offset files have them. */
-static int start_from(struct binlog_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+static int start_from(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
-    struct stream_start *start = &stream->start;
+    struct my_start *start = &stream->start;
     struct cdc_span source = cdc_span_text(from->source ? from->source : "{}");
     struct cdc_span gtids = cdc_json_string_raw(cdc_json_member(source, "gtids"));
     int64_t position = 0;
@@ -39,27 +39,27 @@ static int start_from(struct binlog_stream *stream, const struct cdc_offset *fro
     start->gtids = cdc_span_copy(gtids.p ? gtids : cdc_span("", 0)); /* nothing in it is ever escaped */
     if (!start->gtids)
         return cdc_error_memory(error);
-    if (!binlog_pos_number(from->pos, &start->number) || !from->source)
+    if (!my_pos_number(from->pos, &start->number) || !from->source)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a MySQL or MariaDB source", from->pos);
     start->confirmed = start->number;
-    start->heartbeats = binlog_pos_counter(from->pos);
-    if (!binlog_numbering_read(source, &start->numbering))
+    start->heartbeats = my_pos_counter(from->pos);
+    if (!my_numbering_read(source, &start->numbering))
         return cdc_error_set(error, CDC_EXIT_CONFIG, "the source of position '%.80s' is damaged", from->pos);
     cdc_json_int64(cdc_json_member(source, "pos"), &position);
     start->file_created = 0;
     cdc_json_int64(cdc_json_member(source, "file_created"), &start->file_created);
-    start->place.position = position > 0 ? (uint64_t)position : 4;
-    if (copy_member(source, "file", start->place.file, sizeof start->place.file) < 0 ||
+    start->coord.position = position > 0 ? (uint64_t)position : 4;
+    if (copy_member(source, "file", start->coord.file, sizeof start->coord.file) < 0 ||
         copy_member(source, "server_uuid", start->server_uuid, sizeof start->server_uuid) < 0)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "the source of position '%.80s' is damaged", from->pos);
     return 0;
 }
 
-static int take_gtids(struct binlog_stream *stream, const char *text, struct cdc_error *error)
+static int take_gtids(struct my_stream *stream, const char *text, struct cdc_error *error)
 {
-    struct binlog_gtid_set *set = binlog_gtid_set_new(stream->server.flavor, error);
-    int result = set ? binlog_gtid_set_parse(set, cdc_span_text(text), error) : -1;
-    binlog_gtid_set_free(set);
+    struct my_gtid_set *set = my_gtid_set_new(stream->server.flavor, error);
+    int result = set ? my_gtid_set_parse(set, cdc_span_text(text), error) : -1;
+    my_gtid_set_free(set);
     stream->start.gtids = result == 0 ? strdup(text) : NULL;
     if (result == 0 && !stream->start.gtids)
         return cdc_error_memory(error);
@@ -68,24 +68,24 @@ static int take_gtids(struct binlog_stream *stream, const char *text, struct cdc
 
 /* What is committed between two questions must not lie before the place and behind the GTIDs: a start from there would
  * find other transactions in its place. MariaDB tells the GTIDs of a place; on MySQL they are asked for last. */
-static int start_at_end(struct binlog_stream *stream, struct cdc_error *error)
+static int start_at_end(struct my_stream *stream, struct cdc_error *error)
 {
-    struct stream_start *start = &stream->start;
-    struct binlog_place later;
-    if (binlog_server_end(stream->sql, &stream->server, &start->place, &start->gtids, error) < 0)
+    struct my_start *start = &stream->start;
+    struct my_coord later;
+    if (my_server_end(stream->sql, &stream->server, &start->coord, &start->gtids, error) < 0)
         return -1;
     free(start->gtids);
     start->gtids = NULL;
-    return stream->server.flavor == BINLOG_MARIADB
-               ? binlog_gtids_at(stream, &start->place, &start->gtids, error)
-               : binlog_server_end(stream->sql, &stream->server, &later, &start->gtids, error);
+    return stream->server.flavor == MY_FLAVOR_MARIADB
+               ? my_log_gtids_at(stream, &start->coord, &start->gtids, error)
+               : my_server_end(stream->sql, &stream->server, &later, &start->gtids, error);
 }
 
 /* The very first start: C begins at the wall clock, see decoder.h. */
-static int start_fresh(struct binlog_stream *stream, struct cdc_error *error)
+static int start_fresh(struct my_stream *stream, struct cdc_error *error)
 {
     const char *text = stream->settings.start ? stream->settings.start : "now";
-    struct stream_start *start = &stream->start;
+    struct my_start *start = &stream->start;
     stream->announce = true;
     free(start->gtids);
     start->gtids = NULL;
@@ -95,20 +95,20 @@ static int start_fresh(struct binlog_stream *stream, struct cdc_error *error)
     if (strcmp(text, "now") == 0)
         return start_at_end(stream, error);
     if (strcmp(text, "oldest") == 0) {
-        if (binlog_server_oldest(stream->sql, &stream->server, &start->place, &start->gtids, error) < 0)
+        if (my_server_oldest(stream->sql, &stream->server, &start->coord, &start->gtids, error) < 0)
             return -1;
-        if (stream->server.flavor == BINLOG_MYSQL)
+        if (stream->server.flavor == MY_FLAVOR_MYSQL)
             return 0;
         free(start->gtids);
-        return binlog_gtids_at(stream, &start->place, &start->gtids, error);
+        return my_log_gtids_at(stream, &start->coord, &start->gtids, error);
     }
-    if (binlog_stream_place_parse(text, &start->place))
-        return binlog_gtids_at(stream, &start->place, &start->gtids, error);
-    memset(&start->place, 0, sizeof start->place);
+    if (my_coord_parse(text, &start->coord))
+        return my_log_gtids_at(stream, &start->coord, &start->gtids, error);
+    memset(&start->coord, 0, sizeof start->coord);
     return take_gtids(stream, text, error);
 }
 
-static int settle(struct binlog_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+static int settle(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     if (from && from->pos && *from->pos)
         return start_from(stream, from, error);
@@ -123,19 +123,19 @@ static int settle(struct binlog_stream *stream, const struct cdc_offset *from, s
 
 /* -- does the server still have it? --------------------------------------------------------------- */
 
-int binlog_stream_lost(struct cdc_error *error, const char *why)
+int my_start_lost(struct cdc_error *error, const char *why)
 {
     cdc_error_set(error, CDC_EXIT_LOST, "the position is not in the server's log: %s", why);
     return cdc_error_hint(error, "changes may be missing: take a new snapshot (remove the pipeline's offset files, and "
                                  "begin with cdc-snapshot)");
 }
 
-int binlog_stream_is_subset(struct binlog_stream *stream, const char *a, const char *b, struct cdc_error *error)
+int my_start_is_subset(struct my_stream *stream, const char *a, const char *b, struct cdc_error *error)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
     cdc_buf_printf(&sql, "SELECT GTID_SUBSET(%s, %s)", a, b);
     cdc_buf_byte(&sql, '\0');
-    char *value = sql.failed ? NULL : binlog_query_value(stream->sql, sql.data, "cannot compare GTID sets", error);
+    char *value = sql.failed ? NULL : my_session_value(stream->sql, sql.data, "cannot compare GTID sets", error);
     cdc_buf_free(&sql);
     if (!value)
         return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not compare GTID sets");
@@ -149,22 +149,22 @@ int binlog_stream_is_subset(struct binlog_stream *stream, const char *a, const c
 /* How a place stands to the files that the server has. */
 enum standing { STANDS_IN_FILE, STANDS_BEFORE, STANDS_NOWHERE };
 
-static int find_file(struct binlog_stream *stream, enum standing *standing, struct cdc_error *error)
+static int find_file(struct my_stream *stream, enum standing *standing, struct cdc_error *error)
 {
-    const struct binlog_place *place = &stream->start.place;
-    struct binlog_place file = {"", 0};
+    const struct my_coord *coord = &stream->start.coord;
+    struct my_coord file = {"", 0};
     bool first = true;
-    MYSQL_RES *result = binlog_query(stream->sql, "SHOW BINARY LOGS", "cannot list the log's files", error);
+    MYSQL_RES *result = my_session_query(stream->sql, "SHOW BINARY LOGS", "cannot list the log's files", error);
     if (!result)
         return -1;
     *standing = STANDS_NOWHERE;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL; first = false) {
         snprintf(file.file, sizeof file.file, "%s", row[0]);
         file.position = strtoull(row[1], NULL, 10);
-        bool same = strcmp(row[0], place->file) == 0;
-        if (same && file.position >= place->position)
+        bool same = strcmp(row[0], coord->file) == 0;
+        if (same && file.position >= coord->position)
             *standing = STANDS_IN_FILE;
-        else if (!same && first && binlog_place_compare(place, &file) < 0)
+        else if (!same && first && my_coord_compare(coord, &file) < 0)
             *standing = STANDS_BEFORE;
     }
     mysql_free_result(result);
@@ -172,15 +172,15 @@ static int find_file(struct binlog_stream *stream, enum standing *standing, stru
 }
 
 /* Is the file at our place the one that was read then? A RESET begins one of the same name. 1, 0 or -1; not known is yes. */
-static int same_file(struct binlog_stream *stream, struct cdc_error *error)
+static int same_file(struct my_stream *stream, struct cdc_error *error)
 {
-    const struct stream_start *start = &stream->start;
+    const struct my_start *start = &stream->start;
     uint32_t created = 0;
     if (start->file_created == 0)
         return 1;
-    MYSQL *dump = binlog_connect(&stream->settings.connection, error);
-    int result = dump ? binlog_file_created(dump, &stream->server, binlog_stream_other_id(stream), start->place.file,
-                                            &created, error)
+    MYSQL *dump = my_session_connect(&stream->settings.connection, error);
+    int result = dump ? my_dump_file_created(dump, &stream->server, my_stream_other_id(stream), start->coord.file,
+                                             &created, error)
                       : -1;
     if (dump)
         mysql_close(dump);
@@ -190,155 +190,152 @@ static int same_file(struct binlog_stream *stream, struct cdc_error *error)
 }
 
 /* Names of log files come again after a RESET. */
-static int check_file(struct binlog_stream *stream, struct cdc_error *error)
+static int check_file(struct my_stream *stream, struct cdc_error *error)
 {
-    const struct stream_start *start = &stream->start;
+    const struct my_start *start = &stream->start;
     enum standing standing;
-    if (stream->server.flavor == BINLOG_MYSQL && start->server_uuid[0] &&
+    if (stream->server.flavor == MY_FLAVOR_MYSQL && start->server_uuid[0] &&
         strcmp(start->server_uuid, stream->server.uuid) != 0)
-        return binlog_stream_lost(error, "it is a file and an offset of another server");
+        return my_start_lost(error, "it is a file and an offset of another server");
     if (find_file(stream, &standing, error) < 0)
         return -1;
     if (standing != STANDS_IN_FILE)
-        return binlog_stream_lost(error, "its file was purged, or is shorter now");
+        return my_start_lost(error, "its file was purged, or is shorter now");
     int same = same_file(stream, error);
-    return same < 0 ? -1 : same ? 0 : binlog_stream_lost(error, "its file was begun anew: the log was reset");
+    return same < 0 ? -1 : same ? 0 : my_start_lost(error, "its file was begun anew: the log was reset");
 }
 
 /* Are they the GTIDs of the start? */
-static int same_gtids(struct binlog_stream *stream, const char *text, struct cdc_error *error)
+static int same_gtids(struct my_stream *stream, const char *text, struct cdc_error *error)
 {
-    struct binlog_gtid_set *ours = binlog_gtid_set_new(stream->server.flavor, error);
-    struct binlog_gtid_set *theirs = ours ? binlog_gtid_set_new(stream->server.flavor, error) : NULL;
+    struct my_gtid_set *ours = my_gtid_set_new(stream->server.flavor, error);
+    struct my_gtid_set *theirs = ours ? my_gtid_set_new(stream->server.flavor, error) : NULL;
     int result = -1;
-    if (theirs && binlog_gtid_set_parse(ours, cdc_span_text(stream->start.gtids), error) == 0 &&
-        binlog_gtid_set_parse(theirs, cdc_span_text(text), error) == 0)
-        result = binlog_gtid_set_equal(ours, theirs);
-    binlog_gtid_set_free(ours);
-    binlog_gtid_set_free(theirs);
+    if (theirs && my_gtid_set_parse(ours, cdc_span_text(stream->start.gtids), error) == 0 &&
+        my_gtid_set_parse(theirs, cdc_span_text(text), error) == 0)
+        result = my_gtid_set_equal(ours, theirs);
+    my_gtid_set_free(ours);
+    my_gtid_set_free(theirs);
     return result;
 }
 
 /* MariaDB numbers its transactions from 1 again after a RESET, and knows a GTID that came again from the first one no
  * more than we do. On the same server the place of the position tells. */
-static int check_mariadb_place(struct binlog_stream *stream, struct cdc_error *error)
+static int check_mariadb_coord(struct my_stream *stream, struct cdc_error *error)
 {
-    const struct stream_start *start = &stream->start;
+    const struct my_start *start = &stream->start;
     enum standing standing;
     char *gtids = NULL;
-    if (!start->place.file[0] || strcmp(start->server_uuid, stream->server.uuid) != 0)
+    if (!start->coord.file[0] || strcmp(start->server_uuid, stream->server.uuid) != 0)
         return 0; /* another server: it looks for the GTID itself */
     if (find_file(stream, &standing, error) < 0)
         return -1;
     if (standing == STANDS_BEFORE)
         return 0; /* purged: the server says whether anything is missing */
     if (standing == STANDS_NOWHERE)
-        return binlog_stream_lost(error, "the server's log ends before it: it was reset");
-    if (binlog_gtids_at(stream, &start->place, &gtids, error) < 0)
+        return my_start_lost(error, "the server's log ends before it: it was reset");
+    if (my_log_gtids_at(stream, &start->coord, &gtids, error) < 0)
         return -1;
     int same = same_gtids(stream, gtids, error);
     free(gtids);
-    return same < 0 ? -1
-           : same   ? 0
-                    : binlog_stream_lost(error, "other transactions are in its place: the log was reset");
+    return same < 0 ? -1 : same ? 0 : my_start_lost(error, "other transactions are in its place: the log was reset");
 }
 
 /* A RESET numbers transactions anew, too: what the same server has before our place must be known to us. Looked at where
  * that is not long; in any case the file must be the one that it was. */
-static int check_mysql_place(struct binlog_stream *stream, struct cdc_error *error)
+static int check_mysql_coord(struct my_stream *stream, struct cdc_error *error)
 {
-    const struct stream_start *start = &stream->start;
+    const struct my_start *start = &stream->start;
     struct cdc_buf here = CDC_BUF_INIT, ours = CDC_BUF_INIT;
     enum standing standing;
     char *gtids = NULL;
-    if (!start->place.file[0])
+    if (!start->coord.file[0])
         return 0;
     if (find_file(stream, &standing, error) < 0)
         return -1;
     if (standing == STANDS_NOWHERE)
-        return binlog_stream_lost(error, "the server's log ends before it: it was reset");
+        return my_start_lost(error, "the server's log ends before it: it was reset");
     if (standing == STANDS_BEFORE)
         return 0;
     int same = same_file(stream, error);
     if (same <= 0)
-        return same < 0 ? -1 : binlog_stream_lost(error, "its file was begun anew: the log was reset");
-    if (start->place.position > LOOK_BACK)
+        return same < 0 ? -1 : my_start_lost(error, "its file was begun anew: the log was reset");
+    if (start->coord.position > LOOK_BACK)
         return 0;
-    if (binlog_gtids_at(stream, &start->place, &gtids, error) < 0)
+    if (my_log_gtids_at(stream, &start->coord, &gtids, error) < 0)
         return -1;
     cdc_buf_printf(&here, "'%s'", gtids);
     cdc_buf_byte(&here, '\0');
     cdc_buf_printf(&ours, "'%s'", start->gtids);
     cdc_buf_byte(&ours, '\0');
     free(gtids);
-    int known = here.failed || ours.failed ? cdc_error_memory(error)
-                                           : binlog_stream_is_subset(stream, here.data, ours.data, error);
+    int known =
+        here.failed || ours.failed ? cdc_error_memory(error) : my_start_is_subset(stream, here.data, ours.data, error);
     cdc_buf_free(&here);
     cdc_buf_free(&ours);
-    return known < 0 ? -1
-           : known   ? 0
-                     : binlog_stream_lost(error, "other transactions are in its place: the log was reset");
+    return known < 0 ? -1 : known ? 0 : my_start_lost(error, "other transactions are in its place: the log was reset");
 }
 
-static int check_mysql_gtids(struct binlog_stream *stream, struct cdc_error *error)
+static int check_mysql_gtids(struct my_stream *stream, struct cdc_error *error)
 {
     struct cdc_buf quoted = CDC_BUF_INIT;
     cdc_buf_printf(&quoted, "'%s'", stream->start.gtids); /* hexadecimal digits, names of tags, ':', ',' and '-' */
     cdc_buf_byte(&quoted, '\0');
     if (quoted.failed)
         return cdc_error_memory(error);
-    int kept = binlog_stream_is_subset(stream, "@@GLOBAL.gtid_purged", quoted.data, error);
-    int known = kept < 0 ? -1 : binlog_stream_is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
+    int kept = my_start_is_subset(stream, "@@GLOBAL.gtid_purged", quoted.data, error);
+    int known = kept < 0 ? -1 : my_start_is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
     cdc_buf_free(&quoted);
     if (kept < 0 || known < 0)
         return -1;
     if (!kept)
-        return binlog_stream_lost(error, "transactions that were not read yet were purged");
+        return my_start_lost(error, "transactions that were not read yet were purged");
     if (known && strcmp(stream->start.server_uuid, stream->server.uuid) == 0)
-        return check_mysql_place(stream, error);
-    return known ? 0
-                 : binlog_stream_lost(
-                       error, "the server does not know all transactions that were read: it lost some, was reset, or "
-                              "is another one");
+        return check_mysql_coord(stream, error);
+    return known
+               ? 0
+               : my_start_lost(error,
+                               "the server does not know all transactions that were read: it lost some, was reset, or "
+                               "is another one");
 }
 
-bool binlog_stream_by_gtid(const struct binlog_stream *stream)
+bool my_start_by_gtid(const struct my_stream *stream)
 {
-    if (stream->server.flavor == BINLOG_MARIADB)
-        return stream->start.gtids[0] != '\0' || !stream->start.place.file[0];
-    return stream->server.gtid && (stream->start.gtids[0] != '\0' || !stream->start.place.file[0]);
+    if (stream->server.flavor == MY_FLAVOR_MARIADB)
+        return stream->start.gtids[0] != '\0' || !stream->start.coord.file[0];
+    return stream->server.gtid && (stream->start.gtids[0] != '\0' || !stream->start.coord.file[0]);
 }
 
-static int check(struct binlog_stream *stream, struct cdc_error *error)
+static int check(struct my_stream *stream, struct cdc_error *error)
 {
-    if (!binlog_stream_by_gtid(stream))
+    if (!my_start_by_gtid(stream))
         return check_file(stream, error);
-    return stream->server.flavor == BINLOG_MYSQL ? check_mysql_gtids(stream, error)
-                                                 : check_mariadb_place(stream, error);
+    return stream->server.flavor == MY_FLAVOR_MYSQL ? check_mysql_gtids(stream, error)
+                                                    : check_mariadb_coord(stream, error);
 }
 
 /* File and offset of another server say nothing here. A snapshot of MariaDB does not tell whose they are: the GTIDs do. */
-static int leave_old_place(struct binlog_stream *stream, struct cdc_error *error)
+static int leave_old_coord(struct my_stream *stream, struct cdc_error *error)
 {
-    struct stream_start *start = &stream->start;
+    struct my_start *start = &stream->start;
     struct cdc_error gone = {0};
     char *gtids = NULL;
-    bool known = start->server_uuid[0] || stream->server.flavor == BINLOG_MYSQL;
-    if (!binlog_stream_by_gtid(stream) || !start->place.file[0] || strcmp(start->server_uuid, stream->server.uuid) == 0)
+    bool known = start->server_uuid[0] || stream->server.flavor == MY_FLAVOR_MYSQL;
+    if (!my_start_by_gtid(stream) || !start->coord.file[0] || strcmp(start->server_uuid, stream->server.uuid) == 0)
         return 0;
     int same =
-        known || binlog_gtids_at(stream, &start->place, &gtids, &gone) < 0 ? 0 : same_gtids(stream, gtids, error);
+        known || my_log_gtids_at(stream, &start->coord, &gtids, &gone) < 0 ? 0 : same_gtids(stream, gtids, error);
     free(gtids);
     if (cdc_error_is_transient(&gone))
         return cdc_error_set(error, gone.status, "%s", gone.text);
     if (same == 0)
-        memset(&start->place, 0, sizeof start->place);
+        memset(&start->coord, 0, sizeof start->coord);
     return same < 0 ? -1 : 0;
 }
 
-int binlog_stream_start(struct binlog_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+int my_start_find(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     if (settle(stream, from, error) < 0 || check(stream, error) < 0)
         return -1;
-    return binlog_stream_number(stream, error) < 0 ? -1 : leave_old_place(stream, error);
+    return my_failover_number(stream, error) < 0 ? -1 : leave_old_coord(stream, error);
 }

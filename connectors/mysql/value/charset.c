@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Texts of any charset of the servers as UTF-8. One-byte charsets and the plain forms of Unicode are turned here, exactly
  * as the servers do; the East Asian ones by iconv, with the few characters that the servers read otherwise put right. */
-#include "connectors/mysql/binlog.h"
+#include "connectors/mysql/value/charset.h"
 #include "connectors/mysql/value/charset_tables.h"
 
 #include <cdc/json.h>
@@ -23,7 +23,7 @@ enum form {
     FORM_ICONV
 };
 
-struct binlog_charset {
+struct my_charset {
     const char *name;
     uint8_t longest;
     uint8_t form;
@@ -31,7 +31,7 @@ struct binlog_charset {
     const char *iconv_name;
 };
 
-static const struct binlog_charset charsets[CHARSETS] = {
+static const struct my_charset charsets[CHARSETS] = {
     [CHARSET_BINARY] = {"binary", 1, FORM_BINARY, false, NULL},
     [CHARSET_ASCII] = {"ascii", 1, FORM_ASCII, false, NULL},
     [CHARSET_UTF8MB3] = {"utf8mb3", 3, FORM_UTF8, false, NULL},
@@ -77,7 +77,7 @@ static const struct binlog_charset charsets[CHARSETS] = {
 
 /* -- which one ---------------------------------------------------------------- */
 
-const struct binlog_charset *binlog_charset_of(unsigned collation)
+const struct my_charset *my_charset_of(unsigned collation)
 {
     if (collation > 1024 && collation < 1024 + 256) /* MariaDB's NOPAD */
         collation -= 1024;
@@ -91,7 +91,7 @@ const struct binlog_charset *binlog_charset_of(unsigned collation)
     return NULL;
 }
 
-const struct binlog_charset *binlog_charset_named(const char *name)
+const struct my_charset *my_charset_named(const char *name)
 {
     size_t n = strcspn(name, "_");
     for (size_t i = 0; i < CHARSETS; i++)
@@ -100,17 +100,17 @@ const struct binlog_charset *binlog_charset_named(const char *name)
     return n == 4 && memcmp(name, "utf8", n) == 0 ? &charsets[CHARSET_UTF8MB3] : NULL;
 }
 
-const char *binlog_charset_name(const struct binlog_charset *charset)
+const char *my_charset_name(const struct my_charset *charset)
 {
     return charset->name;
 }
 
-unsigned binlog_charset_longest(const struct binlog_charset *charset)
+unsigned my_charset_longest(const struct my_charset *charset)
 {
     return charset->longest;
 }
 
-bool binlog_charset_is_binary(const struct binlog_charset *charset)
+bool my_charset_is_binary(const struct my_charset *charset)
 {
     return charset->form == FORM_BINARY;
 }
@@ -176,7 +176,7 @@ static inline uint32_t unit16(const uint8_t *p, bool little_endian)
     return little_endian ? (uint32_t)p[1] << 8 | p[0] : (uint32_t)p[0] << 8 | p[1];
 }
 
-static char *from_utf16(char *out, const struct binlog_charset *charset, const uint8_t *p, size_t n)
+static char *from_utf16(char *out, const struct my_charset *charset, const uint8_t *p, size_t n)
 {
     if (n % 2 != 0)
         return NULL;
@@ -292,7 +292,7 @@ static char *from_multibyte(char *out, size_t charset, const uint8_t *p, size_t 
     return out == NULL || run == p ? out : from_iconv(out, charset, run, (size_t)(p - run));
 }
 
-bool binlog_text_convert(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n)
+bool my_charset_convert(struct cdc_buf *out, const struct my_charset *charset, const uint8_t *p, size_t n)
 {
     if (n == 0)
         return true;
@@ -367,7 +367,7 @@ static inline bool copy_plain(char *out, const uint8_t *p, size_t n)
 }
 
 /* Bytes of ASCII mean ASCII. */
-static inline bool extends_ascii(const struct binlog_charset *charset)
+static inline bool extends_ascii(const struct my_charset *charset)
 {
     return charset == NULL || !(charset->form >= FORM_UCS2 && charset->form <= FORM_SWE7);
 }
@@ -382,17 +382,17 @@ static void append_base64_object(struct cdc_buf *out, const uint8_t *p, size_t n
 /* Kept, so that not every value costs an allocation. */
 static _Thread_local struct cdc_buf scratch;
 
-void binlog_text_release(void)
+void my_charset_release(void)
 {
     cdc_buf_free(&scratch);
 }
 
 /* What is not plain: converted first, and then appended with escapes. */
-static void append_converted(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n,
+static void append_converted(struct cdc_buf *out, const struct my_charset *charset, const uint8_t *p, size_t n,
                              uint64_t *unconvertible)
 {
     scratch.len = 0;
-    if (!binlog_text_convert(&scratch, charset, p, n)) {
+    if (!my_charset_convert(&scratch, charset, p, n)) {
         append_base64_object(out, p, n);
         ++*unconvertible;
     } else if (scratch.failed) {
@@ -405,8 +405,8 @@ static void append_converted(struct cdc_buf *out, const struct binlog_charset *c
     cdc_buf_shrink(&scratch, 1 << 20);
 }
 
-void binlog_text_append(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n,
-                        uint64_t *unconvertible)
+void my_charset_append(struct cdc_buf *out, const struct my_charset *charset, const uint8_t *p, size_t n,
+                       uint64_t *unconvertible)
 {
     if (n == 0) {
         cdc_buf_lit(out, "\"\"");
@@ -442,7 +442,7 @@ static bool is_twin(size_t charset, uint32_t code)
 }
 
 /* Is there a character that Unicode does not tell from another one? Bytes that are not valid may be taken for such. */
-static bool has_twin(const struct binlog_charset *charset, const uint8_t *p, size_t n)
+static bool has_twin(const struct my_charset *charset, const uint8_t *p, size_t n)
 {
     size_t id = (size_t)(charset - charsets);
     for (const uint8_t *end = p + n; p < end;) {
@@ -460,14 +460,14 @@ static bool has_twin(const struct binlog_charset *charset, const uint8_t *p, siz
     return false;
 }
 
-void binlog_key_text_append(struct cdc_buf *out, const struct binlog_charset *charset, const uint8_t *p, size_t n,
-                            uint64_t *unconvertible)
+void my_charset_append_key(struct cdc_buf *out, const struct my_charset *charset, const uint8_t *p, size_t n,
+                           uint64_t *unconvertible)
 {
     bool may = charset && (charset->form == FORM_ICONV || charset == &charsets[CHARSET_ARMSCII8]);
     if (may && has_twin(charset, p, n)) {
         append_base64_object(out, p, n);
         ++*unconvertible;
     } else {
-        binlog_text_append(out, charset, p, n, unconvertible);
+        my_charset_append(out, charset, p, n, unconvertible);
     }
 }

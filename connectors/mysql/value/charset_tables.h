@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the servers themselves say of their charsets (MySQL 9.7, MariaDB 10.11 and 11.8: where two know one they agree):
  * information_schema.collations, and CONVERT(byte USING utf32) of each byte. */
-#ifndef BINLOG_CHARSET_TABLES_H
-#define BINLOG_CHARSET_TABLES_H
+#ifndef MY_CHARSET_TABLES_H
+#define MY_CHARSET_TABLES_H
 
 #include <stdint.h>
 

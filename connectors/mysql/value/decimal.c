@@ -3,13 +3,14 @@
  * ends take fewer bytes. The first bit is inverted, and all bits of a negative number (strings/decimal.cc,
  * decimal2bin). */
 #include "connectors/mysql/value/internal.h"
+#include "connectors/mysql/value/value.h"
 
 static const uint8_t bytes_of_digits[10] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
 static const uint32_t limits[10] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
 
-size_t binlog_decimal_size(unsigned precision, unsigned scale)
+size_t my_decimal_size(unsigned precision, unsigned scale)
 {
-    if (precision == 0 || precision > BINLOG_DECIMAL_DIGITS || scale > precision || scale > 38)
+    if (precision == 0 || precision > MY_DECIMAL_DIGITS || scale > precision || scale > 38)
         return 0;
     unsigned whole = precision - scale;
     return whole / 9 * 4 + bytes_of_digits[whole % 9] + scale / 9 * 4 + bytes_of_digits[scale % 9];
@@ -30,10 +31,10 @@ static inline char *put_group(char *text, const uint8_t **p, unsigned digits, ui
     return text + digits;
 }
 
-size_t binlog_decimal_text(char *text, const uint8_t *p, unsigned precision, unsigned scale)
+size_t my_decimal_text(char *text, const uint8_t *p, unsigned precision, unsigned scale)
 {
-    uint8_t first[BINLOG_DECIMAL_DIGITS]; /* the bytes, the inverted bit put right */
-    size_t size = binlog_decimal_size(precision, scale);
+    uint8_t first[MY_DECIMAL_DIGITS]; /* the bytes, the inverted bit put right */
+    size_t size = my_decimal_size(precision, scale);
     if (size == 0 || size > sizeof first)
         return 0;
     memcpy(first, p, size);
@@ -69,7 +70,7 @@ size_t binlog_decimal_text(char *text, const uint8_t *p, unsigned precision, uns
     return out == NULL ? 0 : (size_t)(out - text);
 }
 
-void binlog_decimal_append(struct cdc_buf *out, struct cdc_span digits, const struct binlog_value_style *style)
+void my_value_append_decimal(struct cdc_buf *out, struct cdc_span digits, const struct my_value_format *style)
 {
     bool negative = digits.n != 0 && digits.p[0] == '-';
     const char *p = digits.p + negative, *end = digits.p + digits.n;

@@ -4,7 +4,10 @@
  * damaged document two values could share bytes, so that a small one would unfold without end: what is printed must
  * have paid for its bytes, once. */
 #include "connectors/mysql/value/internal.h"
+#include "connectors/mysql/value/packed.h"
+#include "connectors/mysql/value/value.h"
 
+#include <cdc/bytes.h>
 #include <cdc/json.h>
 #include <stdlib.h>
 
@@ -73,8 +76,8 @@ static bool open_container(struct container *c, const struct json_value *value)
     c->width = value->type == LARGE_OBJECT || value->type == LARGE_ARRAY ? 4 : 2;
     if (value->n < 2 * c->width)
         return false;
-    c->count = (size_t)binlog_little_endian(c->p, c->width);
-    c->size = (size_t)binlog_little_endian(c->p + c->width, c->width);
+    c->count = (size_t)cdc_little_endian(c->p, c->width);
+    c->size = (size_t)cdc_little_endian(c->p + c->width, c->width);
     c->values = 2 * c->width + (c->object ? c->count * (c->width + 2) : 0);
     return c->size <= value->n && c->count < c->size && c->values + c->count * (c->width + 1) <= c->size;
 }
@@ -82,8 +85,8 @@ static bool open_container(struct container *c, const struct json_value *value)
 static bool key_at(const struct container *c, size_t i, struct cdc_span *key)
 {
     const uint8_t *entry = c->p + 2 * c->width + i * (c->width + 2);
-    size_t offset = (size_t)binlog_little_endian(entry, c->width);
-    size_t n = (size_t)binlog_little_endian(entry + c->width, 2);
+    size_t offset = (size_t)cdc_little_endian(entry, c->width);
+    size_t n = (size_t)cdc_little_endian(entry + c->width, 2);
     if (offset > c->size || n > c->size - offset)
         return false;
     *key = cdc_span((const char *)c->p + offset, n);
@@ -101,7 +104,7 @@ static bool value_at(const struct container *c, size_t i, struct json_value *val
         value->n = c->width;
         return true;
     }
-    size_t offset = (size_t)binlog_little_endian(entry + 1, c->width);
+    size_t offset = (size_t)cdc_little_endian(entry + 1, c->width);
     if (offset < c->values || offset >= c->size) /* always forward: no value holds itself */
         return false;
     value->p = c->p + offset;
@@ -111,7 +114,7 @@ static bool value_at(const struct container *c, size_t i, struct json_value *val
 
 /* -- scalars ------------------------------------------------------------------------ */
 
-static const struct binlog_value_style numbers = {.int64_as_string = false, .decimal_as_number = true};
+static const struct my_value_format numbers = {.int64_as_string = false, .decimal_as_number = true};
 
 /* A length of seven bits a byte, least first; false when it does not end or fit. */
 static bool take_length(struct json_value *value, size_t *length)
@@ -143,11 +146,11 @@ static bool print_integer(struct printer *printer, const struct json_value *valu
     bool is_unsigned = value->type == UINT16 || value->type == UINT32 || value->type == UINT64;
     if (value->n < size || !spend(&printer->budget, size))
         return false;
-    uint64_t bits = binlog_little_endian(value->p, size);
+    uint64_t bits = cdc_little_endian(value->p, size);
     unsigned unused = 64 - 8 * (unsigned)size;
     if (!is_unsigned)
         bits = (uint64_t)((int64_t)(bits << unused) >> unused);
-    binlog_integer_append(printer->out, bits, is_unsigned, &numbers);
+    my_value_append_integer(printer->out, bits, is_unsigned, &numbers);
     return true;
 }
 
@@ -156,16 +159,16 @@ static bool print_double(struct printer *printer, const struct json_value *value
     double number;
     if (value->n < 8 || !spend(&printer->budget, 8))
         return false;
-    uint64_t bits = binlog_little_endian(value->p, 8);
+    uint64_t bits = cdc_little_endian(value->p, 8);
     memcpy(&number, &bits, sizeof number);
-    binlog_json_double_append(printer->out, number);
+    my_json_double_append(printer->out, number);
     return true;
 }
 
 static bool print_text(struct cdc_buf *out, const uint8_t *p, size_t n)
 {
     uint64_t invalid = 0;
-    binlog_text_append(out, NULL, p, n, &invalid);
+    my_charset_append(out, NULL, p, n, &invalid);
     return invalid == 0;
 }
 
@@ -178,10 +181,10 @@ static bool print_string(struct printer *printer, struct json_value value)
 /* A DECIMAL in an opaque value: precision, scale, its bytes. */
 static bool print_decimal(struct cdc_buf *out, const uint8_t *p, size_t n)
 {
-    char text[BINLOG_DECIMAL_DIGITS + 3];
-    if (n < 2 || binlog_decimal_size(p[0], p[1]) != n - 2)
+    char text[MY_DECIMAL_DIGITS + 3];
+    if (n < 2 || my_decimal_size(p[0], p[1]) != n - 2)
         return false;
-    n = binlog_decimal_text(text, p + 2, p[0], p[1]);
+    n = my_decimal_text(text, p + 2, p[0], p[1]);
     cdc_buf_append(out, text, n);
     return n != 0;
 }
@@ -201,12 +204,12 @@ static void print_base64(struct cdc_buf *out, unsigned type, const uint8_t *p, s
     cdc_buf_byte(out, '"');
 }
 
-static bool print_time(struct cdc_buf *out, enum binlog_kind kind, const uint8_t *p, size_t n)
+static bool print_time(struct cdc_buf *out, enum my_kind kind, const uint8_t *p, size_t n)
 {
     if (n != 8)
         return false;
     cdc_buf_byte(out, '"');
-    bool good = binlog_packed_time_append(out, kind, (int64_t)binlog_little_endian(p, 8));
+    bool good = my_packed_time_append(out, kind, (int64_t)cdc_little_endian(p, 8));
     cdc_buf_byte(out, '"');
     return good || out->failed;
 }
@@ -222,11 +225,11 @@ static bool print_opaque(struct printer *printer, struct json_value value)
     if (!take_length(&value, &n) || !spend(&printer->budget, n + 2))
         return false;
     switch (type) {
-    case BINLOG_TYPE_DECIMAL: return print_decimal(printer->out, value.p, n);
-    case BINLOG_TYPE_DATE: return print_time(printer->out, BINLOG_KIND_DATE, value.p, n);
-    case BINLOG_TYPE_TIME: return print_time(printer->out, BINLOG_KIND_TIME, value.p, n);
-    case BINLOG_TYPE_TIMESTAMP:
-    case BINLOG_TYPE_DATETIME: return print_time(printer->out, BINLOG_KIND_DATETIME, value.p, n);
+    case MY_TYPE_DECIMAL: return print_decimal(printer->out, value.p, n);
+    case MY_TYPE_DATE: return print_time(printer->out, MY_KIND_DATE, value.p, n);
+    case MY_TYPE_TIME: return print_time(printer->out, MY_KIND_TIME, value.p, n);
+    case MY_TYPE_TIMESTAMP:
+    case MY_TYPE_DATETIME: return print_time(printer->out, MY_KIND_DATETIME, value.p, n);
     default: print_base64(printer->out, type, value.p, n); return true;
     }
 }
@@ -283,7 +286,7 @@ static bool print_value(struct printer *printer, const struct json_value *value,
     }
 }
 
-int binlog_json_append(struct cdc_buf *out, const uint8_t *p, size_t n, struct cdc_error *error)
+int my_json_append(struct cdc_buf *out, const uint8_t *p, size_t n, struct cdc_error *error)
 {
     /* Inline numbers are paid twice, with their entry and as numbers: hence the factor. */
     struct printer printer = {out, error, n < SIZE_MAX / 2 ? 2 * n : n};
@@ -593,21 +596,21 @@ static int walk(struct update *update, struct diff *diff, struct cdc_buf *scratc
 }
 
 /* Operation, path with its length, and a document with its length unless it is a removal. */
-static int next_diff(struct binlog_reader *reader, struct diff *diff, struct cdc_error *error)
+static int next_diff(struct cdc_bytes *cursor, struct diff *diff, struct cdc_error *error)
 {
-    diff->operation = (unsigned)binlog_uint(reader, 1);
-    uint64_t n = binlog_packed(reader);
-    if (n > binlog_left(reader) || diff->operation > DIFF_REMOVE)
+    diff->operation = (unsigned)cdc_bytes_le(cursor, 1);
+    uint64_t n = my_packed(cursor);
+    if (n > cdc_bytes_left(cursor) || diff->operation > DIFF_REMOVE)
         return damaged(error);
-    diff->path = cdc_span((const char *)binlog_bytes(reader, (size_t)n), (size_t)n);
+    diff->path = cdc_span((const char *)cdc_bytes_take(cursor, (size_t)n), (size_t)n);
     if (diff->operation != DIFF_REMOVE) {
-        n = binlog_packed(reader);
-        if (n == 0 || n > binlog_left(reader))
+        n = my_packed(cursor);
+        if (n == 0 || n > cdc_bytes_left(cursor))
             return damaged(error);
-        const uint8_t *p = binlog_bytes(reader, (size_t)n);
+        const uint8_t *p = cdc_bytes_take(cursor, (size_t)n);
         diff->value = (struct json_value){p[0], p + 1, (size_t)n - 1};
     }
-    return reader->bad ? damaged(error) : 0;
+    return cursor->bad ? damaged(error) : 0;
 }
 
 static bool print_node(struct printer *printer, const struct node *node, int depth)
@@ -637,12 +640,12 @@ static bool print_node(struct printer *printer, const struct node *node, int dep
 
 static int apply_all(struct update *update, struct cdc_span diffs)
 {
-    struct binlog_reader reader = {(const uint8_t *)diffs.p, (const uint8_t *)diffs.p + diffs.n, false};
+    struct cdc_bytes cursor = {(const uint8_t *)diffs.p, (const uint8_t *)diffs.p + diffs.n, false};
     struct cdc_buf scratch = CDC_BUF_INIT;
     struct diff diff = {0};
     int result = 0;
-    while (result == 0 && binlog_left(&reader) != 0) {
-        result = next_diff(&reader, &diff, update->error);
+    while (result == 0 && cdc_bytes_left(&cursor) != 0) {
+        result = next_diff(&cursor, &diff, update->error);
         if (result == 0)
             result = walk(update, &diff, &scratch);
     }
@@ -650,7 +653,7 @@ static int apply_all(struct update *update, struct cdc_span diffs)
     return result;
 }
 
-int binlog_json_apply(struct cdc_buf *out, struct cdc_span before, struct cdc_span diffs, struct cdc_error *error)
+int my_value_apply_json(struct cdc_buf *out, struct cdc_span before, struct cdc_span diffs, struct cdc_error *error)
 {
     static const uint8_t null_literal[] = {LITERAL, 0};
     if (before.p == NULL)
@@ -698,10 +701,10 @@ static bool too_deep(const char *p, size_t n)
     return false;
 }
 
-void binlog_json_text_append(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
+void my_value_append_json_text(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
 {
     if (cdc_json_validate(text, n, NULL) == 0 && !too_deep(text, n))
         cdc_json_append_compact(out, cdc_span(text, n));
     else
-        binlog_text_append(out, NULL, (const uint8_t *)text, n, unconvertible);
+        my_charset_append(out, NULL, (const uint8_t *)text, n, unconvertible);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Integers, bits and floating point numbers as JSON. */
 #include "connectors/mysql/value/internal.h"
+#include "connectors/mysql/value/value.h"
 
+#include <cdc/bytes.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +32,7 @@ static inline char *put_back(char *end, uint64_t value)
     return end;
 }
 
-void binlog_integer_append(struct cdc_buf *out, uint64_t bits, bool is_unsigned, const struct binlog_value_style *style)
+void my_value_append_integer(struct cdc_buf *out, uint64_t bits, bool is_unsigned, const struct my_value_format *style)
 {
     bool negative = !is_unsigned && (int64_t)bits < 0;
     uint64_t value = negative ? 0 - bits : bits;
@@ -47,7 +49,7 @@ void binlog_integer_append(struct cdc_buf *out, uint64_t bits, bool is_unsigned,
     cdc_buf_byte(out, '"');
 }
 
-void binlog_bits_append(struct cdc_buf *out, const uint8_t *bytes, size_t n, unsigned bits)
+void my_value_append_bits(struct cdc_buf *out, const uint8_t *bytes, size_t n, unsigned bits)
 {
     if (bits == 1) {
         if (n != 0 && bytes[n - 1] & 1)
@@ -259,17 +261,17 @@ static void append_double(struct cdc_buf *out, double value, bool with_point)
     append_digits(out, &digits, value < 0, with_point);
 }
 
-void binlog_double_append(struct cdc_buf *out, double value)
+void my_value_append_double(struct cdc_buf *out, double value)
 {
     append_double(out, value, false);
 }
 
-void binlog_json_double_append(struct cdc_buf *out, double value)
+void my_json_double_append(struct cdc_buf *out, double value)
 {
     append_double(out, value, true);
 }
 
-void binlog_float_append(struct cdc_buf *out, float value)
+void my_value_append_float(struct cdc_buf *out, float value)
 {
     struct digits digits;
     if (append_special(out, (double)value, false))
@@ -278,16 +280,16 @@ void binlog_float_append(struct cdc_buf *out, float value)
     append_digits(out, &digits, value < 0, false);
 }
 
-void binlog_vector_append(struct cdc_buf *out, const uint8_t *bytes, size_t n)
+void my_value_append_vector(struct cdc_buf *out, const uint8_t *bytes, size_t n)
 {
     cdc_buf_byte(out, '[');
     for (size_t i = 0; i + 4 <= n; i += 4) {
-        uint32_t bits = (uint32_t)binlog_little_endian(bytes + i, 4);
+        uint32_t bits = (uint32_t)cdc_little_endian(bytes + i, 4);
         float value;
         memcpy(&value, &bits, sizeof value);
         if (i != 0)
             cdc_buf_byte(out, ',');
-        binlog_float_append(out, value);
+        my_value_append_float(out, value);
     }
     cdc_buf_byte(out, ']');
 }

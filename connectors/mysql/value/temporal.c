@@ -2,6 +2,9 @@
 /* Dates and times: the forms with fractions of MySQL 5.6 and later (sql-common/my_time.cc, my_*_from_binary), those of
  * before, and MariaDB's own of before (sql/field.cc, Field_*_hires). */
 #include "connectors/mysql/value/internal.h"
+#include "connectors/mysql/value/value.h"
+
+#include <cdc/bytes.h>
 
 static const uint32_t powers[7] = {1, 10, 100, 1000, 10000, 100000, 1000000};
 
@@ -18,27 +21,27 @@ static inline char *put_fraction(char *p, uint32_t microsecond, int decimals)
     return p + decimals;
 }
 
-static inline char *put_date(char *p, const struct binlog_time *time)
+static inline char *put_date(char *p, const struct my_time *time)
 {
-    p = binlog_put2(p, time->year / 100 % 100);
-    p = binlog_put2(p, time->year % 100);
+    p = my_put2(p, time->year / 100 % 100);
+    p = my_put2(p, time->year % 100);
     *p++ = '-';
-    p = binlog_put2(p, time->month % 100);
+    p = my_put2(p, time->month % 100);
     *p++ = '-';
-    return binlog_put2(p, time->day % 100);
+    return my_put2(p, time->day % 100);
 }
 
-static inline char *put_clock(char *p, const struct binlog_time *time)
+static inline char *put_clock(char *p, const struct my_time *time)
 {
-    p = binlog_put2(p, time->hour % 100);
+    p = my_put2(p, time->hour % 100);
     *p++ = ':';
-    p = binlog_put2(p, time->minute % 100);
+    p = my_put2(p, time->minute % 100);
     *p++ = ':';
-    return binlog_put2(p, time->second % 100);
+    return my_put2(p, time->second % 100);
 }
 
 /* A day of the calendar? Zero and partial dates are none, nor is what ALLOW_INVALID_DATES lets in. */
-static bool is_day(const struct binlog_time *time)
+static bool is_day(const struct my_time *time)
 {
     static const uint8_t days[13] = {0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     if (time->month == 0 || time->month > 12 || time->day == 0)
@@ -50,11 +53,11 @@ static bool is_day(const struct binlog_time *time)
 }
 
 /* The text without quotes; p has room for 40 bytes. */
-static char *put_time(char *p, enum binlog_kind kind, const struct binlog_time *time, int decimals)
+static char *put_time(char *p, enum my_kind kind, const struct my_time *time, int decimals)
 {
-    if (kind == BINLOG_KIND_DATE)
+    if (kind == MY_KIND_DATE)
         return put_date(p, time);
-    if (kind == BINLOG_KIND_TIME) {
+    if (kind == MY_KIND_TIME) {
         if (time->negative)
             *p++ = '-';
         if (time->hour > 99)
@@ -65,12 +68,12 @@ static char *put_time(char *p, enum binlog_kind kind, const struct binlog_time *
     p = put_date(p, time);
     *p++ = iso ? 'T' : ' ';
     p = put_fraction(put_clock(p, time), time->microsecond, decimals);
-    if (iso && kind == BINLOG_KIND_TIMESTAMP)
+    if (iso && kind == MY_KIND_TIMESTAMP)
         *p++ = 'Z';
     return p;
 }
 
-void binlog_time_append(struct cdc_buf *out, enum binlog_kind kind, const struct binlog_time *time, int decimals)
+void my_value_append_time(struct cdc_buf *out, enum my_kind kind, const struct my_time *time, int decimals)
 {
     if (!cdc_buf_room(out, 48))
         return;
@@ -85,7 +88,7 @@ void binlog_time_append(struct cdc_buf *out, enum binlog_kind kind, const struct
 
 /* Seconds since 1970 (at most 32 bits) as a date of the Gregorian calendar, the year begun in March (H. Hinnant,
  * "chrono-compatible low-level date algorithms", civil_from_days). 0 is the zero date. */
-static void from_seconds(struct binlog_time *time, uint32_t seconds)
+static void from_seconds(struct my_time *time, uint32_t seconds)
 {
     if (seconds == 0)
         return;
@@ -106,11 +109,11 @@ static uint32_t fraction_of(const uint8_t *p, int decimals)
 {
     static const uint32_t unit[4] = {0, 10000, 100, 1};
     int bytes = (decimals + 1) / 2;
-    return (uint32_t)binlog_big_endian(p, (size_t)bytes) * unit[bytes];
+    return (uint32_t)cdc_big_endian(p, (size_t)bytes) * unit[bytes];
 }
 
 /* The date and time of my_packed_time: 17 bits of 13 * year + month, 5 of the day, 5, 6, 6. */
-static void from_packed(struct binlog_time *time, uint64_t whole)
+static void from_packed(struct my_time *time, uint64_t whole)
 {
     time->second = whole & 63;
     time->minute = whole >> 6 & 63;
@@ -121,43 +124,43 @@ static void from_packed(struct binlog_time *time, uint64_t whole)
     time->year = whole < 10000 * 13 ? (uint32_t)whole / 13 : 10000; /* out of range */
 }
 
-static void from_packed_clock(struct binlog_time *time, uint64_t whole)
+static void from_packed_clock(struct my_time *time, uint64_t whole)
 {
     time->second = whole & 63;
     time->minute = whole >> 6 & 63;
     time->hour = (uint32_t)(whole >> 12);
 }
 
-static void from_datetime2(struct binlog_time *time, const uint8_t *p, int decimals)
+static void from_datetime2(struct my_time *time, const uint8_t *p, int decimals)
 {
-    from_packed(time, binlog_big_endian(p, 5) - (UINT64_C(1) << 39));
+    from_packed(time, cdc_big_endian(p, 5) - (UINT64_C(1) << 39));
     time->microsecond = fraction_of(p + 5, decimals);
 }
 
 /* Sign, ten bits of hours, six and six, and the fraction are one number that is negated as a whole. */
-static void from_time2(struct binlog_time *time, const uint8_t *p, int decimals)
+static void from_time2(struct my_time *time, const uint8_t *p, int decimals)
 {
     static const uint32_t unit[4] = {0, 10000, 100, 1};
     size_t fraction_bytes = (size_t)(decimals + 1) / 2, shift = 8 * fraction_bytes;
-    int64_t value = (int64_t)binlog_big_endian(p, 3 + fraction_bytes) - (INT64_C(0x800000) << shift);
+    int64_t value = (int64_t)cdc_big_endian(p, 3 + fraction_bytes) - (INT64_C(0x800000) << shift);
     time->negative = value < 0;
     uint64_t all = value < 0 ? (uint64_t)-value : (uint64_t)value;
     from_packed_clock(time, all >> shift);
     time->microsecond = (uint32_t)(all & ((UINT64_C(1) << shift) - 1)) * unit[fraction_bytes];
 }
 
-static void from_date(struct binlog_time *time, const uint8_t *p)
+static void from_date(struct my_time *time, const uint8_t *p)
 {
-    uint32_t value = (uint32_t)binlog_little_endian(p, 3);
+    uint32_t value = (uint32_t)cdc_little_endian(p, 3);
     time->day = value & 31;
     time->month = value >> 5 & 15;
     time->year = value >> 9;
 }
 
 /* hhmmss as a number of 24 bits, signed. */
-static void from_old_time(struct binlog_time *time, const uint8_t *p)
+static void from_old_time(struct my_time *time, const uint8_t *p)
 {
-    uint32_t value = (uint32_t)binlog_little_endian(p, 3);
+    uint32_t value = (uint32_t)cdc_little_endian(p, 3);
     time->negative = value >> 23;
     if (time->negative)
         value = 0x1000000 - value;
@@ -167,9 +170,9 @@ static void from_old_time(struct binlog_time *time, const uint8_t *p)
 }
 
 /* yyyymmddhhmmss as a number. */
-static void from_old_datetime(struct binlog_time *time, const uint8_t *p)
+static void from_old_datetime(struct my_time *time, const uint8_t *p)
 {
-    uint64_t value = binlog_little_endian(p, 8), date = value / 1000000;
+    uint64_t value = cdc_little_endian(p, 8), date = value / 1000000;
     uint32_t clock = (uint32_t)(value % 1000000);
     time->second = clock % 100;
     time->minute = clock / 100 % 100;
@@ -181,7 +184,7 @@ static void from_old_datetime(struct binlog_time *time, const uint8_t *p)
 
 /* MariaDB: ((((year * 13 + month) * 32 + day) * 24 + hour) * 60 + minute) * 60 + second and the fraction, as one number
  * in units of the last digit. */
-static void from_mixed(struct binlog_time *time, uint64_t value, int decimals)
+static void from_mixed(struct my_time *time, uint64_t value, int decimals)
 {
     time->microsecond = (uint32_t)(value % powers[decimals]) * powers[6 - decimals];
     value /= powers[decimals];
@@ -196,10 +199,10 @@ static void from_mixed(struct binlog_time *time, uint64_t value, int decimals)
 }
 
 /* The same for TIME: hours up to 838, and zero in the middle of the range. */
-static void from_mixed_clock(struct binlog_time *time, const uint8_t *p, size_t n, int decimals)
+static void from_mixed_clock(struct my_time *time, const uint8_t *p, size_t n, int decimals)
 {
     int64_t zero = INT64_C(3020400) * powers[decimals];
-    int64_t value = (int64_t)binlog_big_endian(p, n) - zero;
+    int64_t value = (int64_t)cdc_big_endian(p, n) - zero;
     time->negative = value < 0;
     uint64_t all = value < 0 ? (uint64_t)-value : (uint64_t)value;
     time->microsecond = (uint32_t)(all % powers[decimals]) * powers[6 - decimals];
@@ -213,70 +216,70 @@ static void from_mixed_clock(struct binlog_time *time, const uint8_t *p, size_t 
 
 static const uint8_t mixed_time_sizes[7] = {3, 4, 4, 5, 5, 5, 6}, mixed_datetime_sizes[7] = {8, 6, 6, 7, 7, 7, 8};
 
-size_t binlog_temporal_size(const struct binlog_column *column)
+size_t my_temporal_size(const struct my_column *column)
 {
     if (column->decimals < 0 || column->decimals > 6)
         return 0;
     size_t fraction = (size_t)(column->decimals + 1) / 2;
-    bool old = column->kind == BINLOG_KIND_OLD_TEMPORAL;
+    bool old = column->kind == MY_KIND_OLD_TEMPORAL;
     switch (column->type) {
-    case BINLOG_TYPE_DATE: return 3;
-    case BINLOG_TYPE_TIME2: return 3 + fraction;
-    case BINLOG_TYPE_DATETIME2: return 5 + fraction;
-    case BINLOG_TYPE_TIMESTAMP2: return 4 + fraction;
-    case BINLOG_TYPE_TIME: return old ? mixed_time_sizes[column->decimals] : 3;
-    case BINLOG_TYPE_DATETIME: return old ? mixed_datetime_sizes[column->decimals] : 8;
-    case BINLOG_TYPE_TIMESTAMP: return old ? 4 + fraction : 4;
+    case MY_TYPE_DATE: return 3;
+    case MY_TYPE_TIME2: return 3 + fraction;
+    case MY_TYPE_DATETIME2: return 5 + fraction;
+    case MY_TYPE_TIMESTAMP2: return 4 + fraction;
+    case MY_TYPE_TIME: return old ? mixed_time_sizes[column->decimals] : 3;
+    case MY_TYPE_DATETIME: return old ? mixed_datetime_sizes[column->decimals] : 8;
+    case MY_TYPE_TIMESTAMP: return old ? 4 + fraction : 4;
     default: return 0;
     }
 }
 
 /* Reads the forms of before 5.6; those with a fraction are MariaDB's. */
-static enum binlog_kind from_old(struct binlog_time *time, uint8_t type, const uint8_t *p, size_t n, int decimals)
+static enum my_kind from_old(struct my_time *time, uint8_t type, const uint8_t *p, size_t n, int decimals)
 {
-    if (type == BINLOG_TYPE_TIME) {
+    if (type == MY_TYPE_TIME) {
         if (decimals == 0)
             from_old_time(time, p);
         else
             from_mixed_clock(time, p, n, decimals);
-        return BINLOG_KIND_TIME;
+        return MY_KIND_TIME;
     }
-    if (type == BINLOG_TYPE_DATETIME) {
+    if (type == MY_TYPE_DATETIME) {
         if (decimals == 0)
             from_old_datetime(time, p);
         else
-            from_mixed(time, binlog_big_endian(p, n), decimals);
-        return BINLOG_KIND_DATETIME;
+            from_mixed(time, cdc_big_endian(p, n), decimals);
+        return MY_KIND_DATETIME;
     }
     if (decimals == 0) {
-        from_seconds(time, (uint32_t)binlog_little_endian(p, 4));
+        from_seconds(time, (uint32_t)cdc_little_endian(p, 4));
     } else { /* the fraction counts units of its last digit here */
-        from_seconds(time, (uint32_t)binlog_big_endian(p, 4));
-        uint64_t fraction = binlog_big_endian(p + 4, n - 4);
+        from_seconds(time, (uint32_t)cdc_big_endian(p, 4));
+        uint64_t fraction = cdc_big_endian(p + 4, n - 4);
         time->microsecond = fraction < powers[decimals] ? (uint32_t)fraction * powers[6 - decimals] : powers[6];
     }
-    return BINLOG_KIND_TIMESTAMP;
+    return MY_KIND_TIMESTAMP;
 }
 
-static bool in_range(enum binlog_kind kind, const struct binlog_time *time)
+static bool in_range(enum my_kind kind, const struct my_time *time)
 {
-    uint32_t hours = kind == BINLOG_KIND_TIME ? 838 : 23;
+    uint32_t hours = kind == MY_KIND_TIME ? 838 : 23;
     return time->year <= 9999 && time->month <= 12 && time->day <= 31 && time->hour <= hours && time->minute < 60 &&
            time->second < 60 && time->microsecond < powers[6];
 }
 
-int binlog_temporal_append(struct cdc_buf *out, const struct binlog_column *column, const uint8_t *p, size_t n,
-                           struct cdc_error *error)
+int my_temporal_append(struct cdc_buf *out, const struct my_column *column, const uint8_t *p, size_t n,
+                       struct cdc_error *error)
 {
-    struct binlog_time time = {0};
-    enum binlog_kind kind = column->kind;
+    struct my_time time = {0};
+    enum my_kind kind = column->kind;
     int decimals = column->decimals;
     switch (column->type) {
-    case BINLOG_TYPE_DATE: from_date(&time, p); break;
-    case BINLOG_TYPE_TIME2: from_time2(&time, p, decimals); break;
-    case BINLOG_TYPE_DATETIME2: from_datetime2(&time, p, decimals); break;
-    case BINLOG_TYPE_TIMESTAMP2:
-        from_seconds(&time, (uint32_t)binlog_big_endian(p, 4));
+    case MY_TYPE_DATE: from_date(&time, p); break;
+    case MY_TYPE_TIME2: from_time2(&time, p, decimals); break;
+    case MY_TYPE_DATETIME2: from_datetime2(&time, p, decimals); break;
+    case MY_TYPE_TIMESTAMP2:
+        from_seconds(&time, (uint32_t)cdc_big_endian(p, 4));
         time.microsecond = fraction_of(p + 4, decimals);
         break;
     default: kind = from_old(&time, column->type, p, n, decimals);
@@ -284,33 +287,33 @@ int binlog_temporal_append(struct cdc_buf *out, const struct binlog_column *colu
     if (!in_range(kind, &time))
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "column %s: no date or time in the bytes of the log",
                              column->name == NULL ? "?" : column->name);
-    binlog_time_append(out, kind, &time, decimals);
+    my_value_append_time(out, kind, &time, decimals);
     return 0;
 }
 
-bool binlog_packed_time_append(struct cdc_buf *out, enum binlog_kind kind, int64_t packed)
+bool my_packed_time_append(struct cdc_buf *out, enum my_kind kind, int64_t packed)
 {
-    struct binlog_time time = {0};
+    struct my_time time = {0};
     if (packed == INT64_MIN)
         return false;
     time.negative = packed < 0;
     uint64_t all = packed < 0 ? (uint64_t)-packed : (uint64_t)packed;
     time.microsecond = (uint32_t)(all & 0xffffff);
-    if (kind == BINLOG_KIND_TIME)
+    if (kind == MY_KIND_TIME)
         from_packed_clock(&time, all >> 24);
     else
         from_packed(&time, all >> 24);
     if (!in_range(kind, &time) || !cdc_buf_room(out, 48))
         return false;
     char *p = out->data + out->len;
-    if (kind != BINLOG_KIND_TIME) {
+    if (kind != MY_KIND_TIME) {
         p = put_date(p, &time);
-        if (kind != BINLOG_KIND_DATE)
+        if (kind != MY_KIND_DATE)
             *p++ = ' ';
     }
-    if (kind == BINLOG_KIND_TIME)
+    if (kind == MY_KIND_TIME)
         p = put_time(p, kind, &time, 6);
-    else if (kind != BINLOG_KIND_DATE)
+    else if (kind != MY_KIND_DATE)
         p = put_fraction(put_clock(p, &time), time.microsecond, 6);
     out->len = (size_t)(p - out->data);
     return true;

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* A table as the log describes it. */
+#ifndef MY_TABLE_H
+#define MY_TABLE_H
+
+#include "connectors/mysql/value/column.h"
+#include "connectors/mysql/value/flavor.h"
+
+#include <cdc/buf.h>
+#include <cdc/bytes.h>
+#include <cdc/error.h>
+
+struct my_table {
+    uint64_t id;
+    char *db, *name;     /* UTF-8 */
+    struct cdc_buf body; /* of the TABLE_MAP that made it: the same again is the same table */
+    struct my_column *columns;
+    size_t n_columns, n_json;
+    bool has_names;    /* the log itself told them */
+    bool has_signs;    /* and which numbers are unsigned */
+    bool has_key_told; /* the log itself told the primary key (or that there may be none, with FULL metadata) */
+    bool has_key, selected, schema_written;
+    bool described; /* information_schema shows it now */
+    /* Of MariaDB's system-versioned tables: where a row's time ends; NULL: the table is none. */
+    const struct my_column *row_end;
+    uint64_t schema_number;     /* C of the transaction that its schema line was written in */
+    uint64_t schema_ordinal;    /* the line's place there */
+    struct cdc_buf source_head; /* `{"connector":..,"name":..,"db":..,"table":..` ready */
+};
+/* From a TABLE_MAP; body: the event's, as it stands. Names, charsets, labels, key as far as the log tells. RETURNS NEW */
+struct my_table *my_table_new(struct cdc_bytes body, enum my_flavor flavor, struct cdc_error *error);
+void my_table_free(struct my_table *table);
+/* Once everything is known: settles the columns, names their types where nobody did, and builds what lines begin with.
+ * CONFIG when a column has no name. */
+int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *pipeline, struct cdc_error *error);
+/* MariaDB (hidden.c): marks the columns that it keeps for itself, and takes the end of a row's time out of the key. CONFIG:
+ * the table's versions are told apart by transactions. */
+int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_error *error);
+/* The log names no columns: does it have, from that one on, only such as MariaDB hides? They are named. */
+bool my_table_name_hidden(struct my_table *table, size_t from, struct cdc_error *error);
+/* Would the schema line read the same? */
+bool my_table_same_schema(const struct my_table *a, const struct my_table *b);
+/* Appends one whole schema line with LF. */
+void my_table_schema_line(struct cdc_buf *out, const struct my_table *table, struct cdc_span pos, uint64_t seq,
+                          int64_t ts_ms, struct cdc_span source_tail);
+/* Appends `{"connector":"mysql","name":"N"` and, when db is not NULL, `,"db":"D"`, and so table. */
+void my_table_source_head(struct cdc_buf *out, enum my_flavor flavor, const char *pipeline, const char *db,
+                          const char *table);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What a statement of the log is, by its first words. */
+#ifndef MY_STATEMENT_H
+#define MY_STATEMENT_H
+
+#include <cdc/buf.h>
+
+enum my_statement_kind {
+    MY_STATEMENT_BEGIN,
+    MY_STATEMENT_COMMIT,
+    MY_STATEMENT_ROLLBACK,
+    MY_STATEMENT_SAVEPOINT,
+    MY_STATEMENT_RELEASE,
+    MY_STATEMENT_ROLLBACK_TO,
+    MY_STATEMENT_XA_START,
+    MY_STATEMENT_XA_END,
+    MY_STATEMENT_XA_PREPARE,
+    MY_STATEMENT_XA_COMMIT,
+    MY_STATEMENT_XA_ROLLBACK,
+    MY_STATEMENT_TRUNCATE, /* TRUNCATE [TABLE] name: also a DDL statement */
+    MY_STATEMENT_DDL,      /* CREATE, ALTER, DROP, RENAME, GRANT, ... : everything else that is no row change */
+    MY_STATEMENT_DML       /* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA, CALL, ...: statement format */
+};
+struct my_statement {
+    enum my_statement_kind kind;
+    struct cdc_span xid;      /* of XA statements: as written, BORROWED */
+    struct cdc_buf db, table; /* of TRUNCATE: unquoted; db empty when not said. SAVEPOINT, ROLLBACK TO: table is the
+                                 savepoint, empty when it cannot be read. Freed by my_statement_free */
+};
+/* Leading white space and comments are passed over, the inside of executable comments counts as text. A TRUNCATE whose
+ * table cannot be read is a DDL. CREATE TABLE ... SELECT and ALTER are DDL. Statements inside of BEGIN and COMMIT that are
+ * DDL by name (CREATE TEMPORARY TABLE) are DDL. A text of nothing but comments is a DDL. MariaDB's SET STATEMENT ... FOR
+ * is what follows FOR. sql: as in the event, ASCII-compatible. statement: {0} before its first use, then used again. */
+void my_statement_parse(struct my_statement *statement, struct cdc_span sql);
+void my_statement_free(struct my_statement *statement);
+/* Is it about accounts, so that it may carry secrets? In doubt it is. */
+bool my_statement_is_of_accounts(struct cdc_span sql);
+/* Does an identifier of that name (case-insensitive, quoted or not) stand anywhere in the text outside of strings and
+ * comments (executable comments count)? May say yes too often, never no wrongly. */
+bool my_statement_names(struct cdc_span sql, struct cdc_span name);
+
+#endif

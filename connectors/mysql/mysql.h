@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* MySQL and MariaDB: all that programs see. */
+#ifndef MY_MYSQL_H
+#define MY_MYSQL_H
+
+#include "connectors/mysql/session/session.h"
+#include "connectors/mysql/snapshot/snapshot.h"
+#include "connectors/mysql/stream/stream.h"
+#include "connectors/mysql/value/column.h"
+
+#include <cdc/control.h>
+#include <cdc/error.h>
+#include <cdc/log.h>
+#include <cdc/metrics.h>
+
+/* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop.
+ * reader_id: what the reader would be. */
+int my_check(const struct my_session_settings *settings, const struct my_patterns *patterns, uint32_t replica_id,
+             const struct cdc_log *log, struct cdc_error *error);
+/* Warns of foreign keys whose cascades the server does not log; for every start. */
+int my_warn_of_cascades(MYSQL *mysql, const struct my_server *server, const struct my_patterns *patterns,
+                        const struct cdc_log *log, struct cdc_error *error);
+
+/* -- files (file.c) --------------------------------------------------------------------------
+ * Decodes the files one after the other into output_fd. */
+struct my_file_settings {
+    const char *const *files;
+    size_t n_files;
+    const char *name;
+    const char *const *include, *const *exclude;
+    size_t n_include, n_exclude;
+    struct my_value_format style;
+    int64_t max_events;
+    int output_fd;
+    /* A server that still has the tables as they were, for columns that the files do not name; NULL: none */
+    const struct my_session_settings *schema_from;
+};
+int my_file_run(const struct my_file_settings *settings, struct cdc_control *control, struct cdc_metrics *metrics,
+                const struct cdc_log *log, struct cdc_error *error);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The first copy of the tables. */
+#ifndef MY_SNAPSHOT_H
+#define MY_SNAPSHOT_H
+
+#include "connectors/mysql/session/session.h"
+#include "connectors/mysql/value/column.h"
+
+#include <cdc/control.h>
+#include <cdc/error.h>
+#include <cdc/log.h>
+#include <cdc/metrics.h>
+#include <cdc/offset.h>
+#include <cdc/snapshot.h>
+
+struct my_snapshot_settings {
+    struct my_session_settings connection;
+    const char *name; /* of the pipeline */
+    struct my_patterns patterns;
+    bool named; /* by -t: none of that name is an error */
+    struct my_value_format style;
+    int64_t chunk_rows; /* rows between commit lines */
+    size_t jobs;        /* sessions that read; at least 1 */
+    bool progress;
+    int output_fd;
+};
+/* Does the whole snapshot unless it is finished. offsets: its own file; acks: NULL where what is written is stored. */
+int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offset_file *offsets, struct cdc_acks *acks,
+                    struct cdc_control *control, struct cdc_metrics *metrics, const struct cdc_log *log,
+                    struct cdc_error *error);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The binary log of a live server as a source. */
+#ifndef MY_STREAM_H
+#define MY_STREAM_H
+
+#include "connectors/mysql/session/session.h"
+#include "connectors/mysql/value/column.h"
+
+#include <cdc/error.h>
+#include <cdc/log.h>
+#include <cdc/metrics.h>
+#include <cdc/offset.h>
+#include <cdc/source.h>
+
+struct my_stream_settings {
+    struct my_session_settings connection;
+    const char *name; /* of the pipeline */
+    const char *const *include, *const *exclude;
+    size_t n_include, n_exclude;
+    struct my_value_format style;
+    const char *start; /* of a first start: "now", "oldest", FILE:POSITION, a GTID set; NULL: now */
+    const char *until; /* "now", FILE:POSITION, an RFC 3339 time; NULL */
+    double heartbeat;
+    int64_t max_events;
+    uint32_t server_id;           /* 0: made of host and name */
+    const char *xa_folder;        /* see decoder.h; NULL */
+    const char *schema_file;      /* see history.h; NULL */
+    const struct cdc_offset *own; /* what the pipeline's own offset file has at the start; NULL. BORROWED until then */
+    struct cdc_acks *acks;        /* what the sinks have stored; NULL. BORROWED */
+    bool resume_only;             /* a position exists somewhere */
+    const struct cdc_offset *snapshot; /* where a snapshot says that the log begins; NULL. BORROWED */
+};
+/* USAGE when text is none of what start may be. */
+int my_start_check(const char *text, struct cdc_error *error);
+struct my_stream;
+extern const struct cdc_source_ops my_stream_ops;
+struct my_stream *my_stream_new(const struct my_stream_settings *settings, struct cdc_metrics *metrics,
+                                const struct cdc_log *log, struct cdc_error *error);
+void my_stream_free(struct my_stream *stream);
+
+#endif
