@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <cdc/filter.h>
+#include <cdc/hash.h>
 #include <cdc/pattern.h>
 
 struct name_list {
@@ -298,13 +299,8 @@ static struct plan *new_plan(const struct cdc_filter *filter, struct cdc_span sc
 
 static size_t hash_names(struct cdc_span schema, struct cdc_span table)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-
-    for (size_t i = 0; i < schema.n; i++)
-        hash = (hash ^ (unsigned char)schema.p[i]) * UINT64_C(1099511628211);
-    hash = (hash ^ 0xff) * UINT64_C(1099511628211);
-    for (size_t i = 0; i < table.n; i++)
-        hash = (hash ^ (unsigned char)table.p[i]) * UINT64_C(1099511628211);
+    uint64_t hash = cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, schema), 0xff);
+    hash = cdc_hash_span(hash, table);
     return (size_t)(hash ^ hash >> 32);
 }
 
