@@ -258,7 +258,7 @@ static int heartbeat_v2(struct cdc_bytes body, struct my_event_rotate *where, st
     bool has_position = false;
     uint64_t type;
     while ((type = cdc_bytes_le(&body, 1)) != END) {
-        uint64_t n = my_packed(&body);
+        uint64_t n = my_packed_read(&body);
         if (body.bad || n > cdc_bytes_left(&body))
             return my_event_damaged(error, "HEARTBEAT");
         struct cdc_bytes value = {body.p, body.p + n, false};
@@ -267,7 +267,7 @@ static int heartbeat_v2(struct cdc_bytes body, struct my_event_rotate *where, st
             if (file_name(&value, &where->file, "HEARTBEAT", error) < 0)
                 return -1;
         } else if (type == POSITION) {
-            where->position = my_packed(&value);
+            where->position = my_packed_read(&value);
             has_position = true;
             if (my_event_finished(&value, "HEARTBEAT", error) < 0)
                 return -1;

@@ -34,7 +34,7 @@ static int gtid_plain(struct cdc_bytes body, struct my_gtid *gtid, struct cdc_er
     if (cdc_bytes_left(&body) != 0)
         gtid->commit_us = commit_time(&body);
     if (cdc_bytes_left(&body) != 0)
-        my_packed(&body); /* length of the transaction */
+        my_packed_read(&body); /* length of the transaction */
     if (cdc_bytes_left(&body) != 0 && cdc_bytes_le(&body, 4) >> 31)
         cdc_bytes_le(&body, 4); /* version of the server where it began */
     if (cdc_bytes_left(&body) != 0)
