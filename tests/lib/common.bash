@@ -81,5 +81,5 @@ end_spawned() {
 # Peak resident memory of process $1, in KiB.
 peak_kib() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status" 2>/dev/null; }
 
-# A short folder: a socket's path ends at 108 bytes.
-test_folder() { mktemp -d /tmp/cdcXXXXXX; }
+# A short folder: a socket's path ends at 108 bytes. In the suite's own, so that tests/run finds what lies and runs there.
+test_folder() { mktemp -d "${CDC_SUITE_DIR:-/tmp}/cdcXXXXXX"; }
