@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The promises of the whole line from MySQL and MariaDB: no row is lost, changed or reordered, whatever is killed, restarted
 # or failed over.
+# takes: 120 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common

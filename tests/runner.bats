@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # The runner itself: it must be able to fail, also where several suites run side by side.
+# takes: 25 s
 # shellcheck disable=SC2030,SC2031,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
