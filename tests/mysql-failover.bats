@@ -39,7 +39,7 @@ replicate() { mysql_replicate "$REPLICA" "$MAIN"; }
 marked() {
     MARK=$((${MARK:-0} + 1))
     msql "insert into marker values ($MARK)"
-    wait_until -t 60 replicated $MARK || { MYSQL_SERVER=$REPLICA msql 'show slave status\G' | grep -E 'Running|Error'; return 1; }
+    wait_until -t 120 replicated $MARK || { MYSQL_SERVER=$REPLICA msql 'show slave status\G' | grep -E 'Running|Error'; return 1; }
 }
 # The replica takes over; the old server is gone.
 take_over() {

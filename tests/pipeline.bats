@@ -32,13 +32,13 @@ start_line() {
 }
 # Waits until all that is committed is stored.
 line_caught_up() {
-    wait_until -t 60 has_member "$GROUP" pg-cdc || { cat "$DIR/err"; return 1; }
+    wait_until -t 120 has_member "$GROUP" pg-cdc || { cat "$DIR/err"; return 1; }
     wait_confirmed "$SLOT" "${1:-60}" || { cat "$DIR/err"; return 1; }
 }
 stop_line() {
     local status=0
     kill -TERM "$(member "$GROUP" pg-cdc)"
-    status_of "$GROUP" 30 || status=$?
+    status_of "$GROUP" || status=$?
     is "exit status of the line after SIGTERM to its source" 0 "$status"
 }
 acked() { jq -r ".offsets[\"$NAME\"].source.lsn // 0" "$STATE/cdc-sink-sqlite.offset"; }

@@ -178,3 +178,32 @@ says() { grep -qE -- "$1" <<<"$output" || { echo "$output"; fail "nothing says '
         nothing_left
     done
 }
+
+@test "the slow lane's sample: the same for a day, within its minutes, and in the end each item that may be in it" {
+    local day
+    for day in {100..140}; do
+        CDC_SAMPLE_DAY=$day "$CDC_ROOT/tests/full" --sample 14 --list >"$BATS_TEST_TMPDIR/$day"
+        [ "$(awk '$3 == "min" { sum += $2 } END { print sum + 0 }' "$BATS_TEST_TMPDIR/$day")" -le 14 ] || fail "too much: $(cat "$BATS_TEST_TMPDIR/$day")"
+    done
+    CDC_SAMPLE_DAY=100 "$CDC_ROOT/tests/full" --sample 14 --list | cmp - "$BATS_TEST_TMPDIR/100"
+    not cmp -s "$BATS_TEST_TMPDIR/100" "$BATS_TEST_TMPDIR/101"
+    is "never picked" "" "$("$CDC_ROOT/tests/full" --list | grep -v '^full' | grep -vxFf <(cat "$BATS_TEST_TMPDIR"/1??) || true)"
+}
+
+@test "the slow lane adds up what its items say, and fails with any of them" {
+    mkdir "$BATS_TEST_TMPDIR/tests"
+    sed "/<<'END'\$/,/^END\$/{/<<'END'\$/!{/^END\$/!d}}" "$CDC_ROOT/tests/full" >"$BATS_TEST_TMPDIR/base"
+    with() { sed "/<<'END'\$/r /dev/stdin" "$BATS_TEST_TMPDIR/base" >"$BATS_TEST_TMPDIR/tests/full"; }
+    with <<<$'one 1 true\ntwo 2 echo 5 passed, 0 failed'
+    run -0 bash "$BATS_TEST_TMPDIR/tests/full"
+    last_line "6 passed, 0 failed"
+    run -0 bash "$BATS_TEST_TMPDIR/tests/full" echo
+    last_line "5 passed, 0 failed"
+    run -1 bash "$BATS_TEST_TMPDIR/tests/full" 'no such item'
+    with <<<$'one 1 false\ntwo 2 echo 5 passed, 2 failed; false'
+    run -1 bash "$BATS_TEST_TMPDIR/tests/full"
+    last_line "5 passed, 3 failed"
+    with <<<'two 2 echo 5 passed, 0 failed; false'
+    run -1 bash "$BATS_TEST_TMPDIR/tests/full"
+    last_line "5 passed, 1 failed"
+}

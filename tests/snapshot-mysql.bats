@@ -454,7 +454,7 @@ waits_for_table() { [ "$(msql -N "select count(*) from information_schema.proces
     spawn_line "exec cdc-snapshot --state-dir '$STATE' --ack=stdout '$URL' 2>>'$DIR/err' > >(head -c 1000 >'$DIR/first'; cat '$DIR/gate' >'$DIR/gate.out'; cat >'$DIR/out')"
     mkfifo "$DIR/gate"
     wait_until test -s "$DIR/first"
-    LIMIT=10 t mariadb --no-defaults --socket="$(mysql_dir)/socket" --user=root "$NAME" -e "insert into t values (1000001, 'meanwhile', null); delete from t where id = 20000"
+    LIMIT=30 t mariadb --no-defaults --socket="$(mysql_dir)/socket" --user=root "$NAME" -e "insert into t values (1000001, 'meanwhile', null); delete from t where id = 20000"
     not msql "set session lock_wait_timeout = 1; alter table t add column late int"
 }
 
