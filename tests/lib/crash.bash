@@ -39,6 +39,7 @@ traffic_done() {
 # A snapshot may be through before its moment: then the source behind it is killed.
 has_begun() { has_member "$1" "$2" || gone "$1"; }
 has_begun_or_passed() { has_begun "$1" "$2" || { [ "$2" = cdc-snapshot ] && has_member "$1" pg-cdc; }; }
+is_over() { gone "$1" || has_member "$1" pg-cdc; }
 crash_once() {
     local line=$1 victim=$2 pid status=0
     spawn_line "$line"
@@ -52,6 +53,11 @@ crash_once() {
     if [ -n "$pid" ]; then
         cat "/proc/$pid/comm" >>"$DIR/kills" 2>/dev/null || true
         kill -KILL "$pid" 2>/dev/null || true
+    fi
+    # The snapshot may have ended in that very moment: then the source after it is the one.
+    if [ "$victim" = cdc-snapshot ]; then
+        wait_until -t 120 is_over "$SPAWNED"
+        gone "$SPAWNED" || kill -KILL "$(member "$SPAWNED" pg-cdc)" 2>/dev/null || true
     fi
     status_of "$SPAWNED" || status=$?
     case $status in
