@@ -2,6 +2,7 @@
 /* Which tables are read, as snapshot and log share it: -t and -T, else the URL's database, else all but the servers' own. */
 #include "connectors/mysql/session/session.h"
 
+#include <cdc/pattern.h>
 #include <stdlib.h>
 
 static const char *const system_tables[] = {"mysql.*", "sys.*", "performance_schema.*", "information_schema.*"};
@@ -46,4 +47,11 @@ int my_selection_make(struct my_selection *selection, const struct cdc_option_li
     memcpy(selection->exclude + patterns->n_exclude, system_tables, sizeof system_tables);
     patterns->n_exclude += n_system;
     return 0;
+}
+
+bool my_patterns_select(const struct my_patterns *patterns, const char *db, const char *table)
+{
+    return db && table &&
+           cdc_table_selected(patterns->include, patterns->n_include, patterns->exclude, patterns->n_exclude,
+                              cdc_span_text(db), cdc_span_text(table));
 }

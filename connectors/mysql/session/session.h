@@ -46,6 +46,8 @@ char *my_session_value(MYSQL *mysql, const char *sql, const char *what, struct c
 
 /* Appends `name`, quoted. */
 void my_session_append_identifier(struct cdc_buf *out, const char *name);
+/* `db`.`table` */
+void my_session_append_table(struct cdc_buf *out, const char *db, const char *table);
 
 /* -- the server (server.c) --------------------------------------------------------------- */
 struct my_server {
@@ -86,6 +88,8 @@ struct my_patterns {
     const char *const *include, *const *exclude;
     size_t n_include, n_exclude;
 };
+/* Is the table one of them? NULL, as a result may have it, is none. */
+bool my_patterns_select(const struct my_patterns *patterns, const char *db, const char *table);
 
 /* -- which tables (selection.c) ---------------------------------------------------------------
  * Those named by -t; else those of the URL's database; else all but the servers' own. */
