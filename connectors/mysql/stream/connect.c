@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Connecting: the plain session, and the dump. */
 #include "connectors/mysql/stream/internal.h"
-#include "connectors/mysql/mysql.h"
+#include "connectors/mysql/schema/cascades.h"
 
 #include <cdc/json.h>
 #include <cdc/retry.h>
@@ -271,7 +271,7 @@ int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
         const struct my_patterns patterns = {settings->include, settings->exclude, settings->n_include,
                                              settings->n_exclude};
         struct cdc_error ignored = {0}; /* a warning that cannot be given is no reason to stop */
-        (void)my_warn_of_cascades(stream->sql, &stream->server, &patterns, stream->log, &ignored);
+        (void)my_cascades_report(stream->sql, &stream->server, &patterns, stream->log, CDC_LOG_WARNING, &ignored);
     }
     stream->has_start = true;
     stream->last_receive = stream->last_line = cdc_clock_ms();
