@@ -43,7 +43,7 @@ static int check_created(struct my_snapshot *run, struct cdc_error *error)
     uint32_t created = 0;
     if (from->file_created == 0 || strcmp(from->server_uuid, run->server.uuid) != 0)
         return 0;
-    if (my_consistent_point_created(run, from->coord.file, &created, error) < 0)
+    if (my_consistent_point_file_created(run, from->coord.file, &created, error) < 0)
         return -1;
     if (created == 0 || created == from->file_created)
         return 0;
