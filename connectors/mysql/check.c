@@ -13,7 +13,7 @@
 #define MAX_TABLES_NAMED 50
 
 struct check {
-    const struct my_patterns *patterns;
+    const struct cdc_selection *selection;
     const struct cdc_log *log;
     MYSQL *mysql;
     struct my_server server;
@@ -275,7 +275,7 @@ static void check_privileges(struct check *check)
 static void check_cascades(struct check *check)
 {
     struct cdc_error error = {0};
-    int n = my_cascades_report(check->mysql, &check->server, check->patterns, check->log, CDC_LOG_ERROR, &error);
+    int n = my_cascades_report(check->mysql, &check->server, check->selection, check->log, CDC_LOG_ERROR, &error);
     if (n < 0)
         finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
     else
@@ -307,7 +307,7 @@ static void check_keys(struct check *check)
                                    "VERSIONED') ORDER BY 1, 2");
     int selected = 0, keyless = 0;
     for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;) {
-        if (!my_patterns_select(check->patterns, row[0], row[1]))
+        if (!row[0] || !row[1] || !cdc_selection_has_table(check->selection, row[0], row[1]))
             continue;
         selected++;
         if (row[2] && strcmp(row[2], "0") == 0 && ++keyless <= MAX_TABLES_NAMED)
@@ -329,10 +329,10 @@ static void (*const checks[])(struct check *) = {
     check_partial_json, check_replica_id, check_cascades,  check_versions, check_keys,
 };
 
-int my_check(const struct my_session_settings *connection, const struct my_patterns *patterns, uint32_t replica_id,
+int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection, uint32_t replica_id,
              const struct cdc_log *log, struct cdc_error *error)
 {
-    struct check check = {.patterns = patterns, .log = log, .replica_id = replica_id};
+    struct check check = {.selection = selection, .log = log, .replica_id = replica_id};
     struct cdc_error unreadable = {0};
     check.mysql = my_session_connect(connection, error);
     if (!check.mysql)

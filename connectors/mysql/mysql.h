@@ -15,7 +15,7 @@
 
 /* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop.
  * replica_id: what the reader would be. */
-int my_check(const struct my_session_settings *settings, const struct my_patterns *patterns, uint32_t replica_id,
+int my_check(const struct my_session_settings *settings, const struct cdc_selection *selection, uint32_t replica_id,
              const struct cdc_log *log, struct cdc_error *error);
 
 /* -- files (file.c) --------------------------------------------------------------------------
@@ -24,9 +24,8 @@ struct my_file_settings {
     const char *const *files;
     size_t n_files;
     const char *name;
-    const char *const *include, *const *exclude;
-    size_t n_include, n_exclude;
-    struct my_value_format style;
+    struct cdc_selection selection;
+    struct cdc_value_format style;
     int64_t max_events;
     int output_fd;
     /* A server that still has the tables as they were, for columns that the files do not name; NULL: none */

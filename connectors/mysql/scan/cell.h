@@ -24,6 +24,6 @@ int my_cell_form_of(const struct my_column *column, unsigned type, struct cdc_er
 /* Appends the JSON of a value that is not NULL. Adds to *unconvertible the characters that UTF-8 has no place for. -1:
  * bytes that its type cannot have, PROTOCOL. */
 int my_cell_append(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
-                   const struct my_value_format *format, uint64_t *unconvertible, struct cdc_error *error);
+                   const struct cdc_value_format *format, uint64_t *unconvertible, struct cdc_error *error);
 
 #endif

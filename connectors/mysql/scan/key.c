@@ -130,7 +130,7 @@ static void append_printed(struct my_key_value *value, const char *json, size_t 
 int my_key_value_append_cell(struct my_key_value *value, const struct my_column *column, const struct my_cell *cell,
                              enum my_cell_form form, struct cdc_error *error)
 {
-    static const struct my_value_format plain = {0};
+    static const struct cdc_value_format plain = {0};
     char text[128];
     struct cdc_buf json = {text, 0, sizeof text, false};
     uint64_t unconvertible = 0;

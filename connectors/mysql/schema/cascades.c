@@ -38,7 +38,7 @@ static char *cascade_in(char *text)
     return NULL;
 }
 
-int my_cascades_report(MYSQL *mysql, const struct my_server *server, const struct my_patterns *patterns,
+int my_cascades_report(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
                        const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error)
 {
     if (server->flavor == MY_FLAVOR_MYSQL && server->version >= LOGGED_SINCE)
@@ -52,7 +52,9 @@ int my_cascades_report(MYSQL *mysql, const struct my_server *server, const struc
         return -1;
     int n = 0;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
-        char *text = my_patterns_select(patterns, row[0], row[1]) ? create_statement(mysql, row[0], row[1]) : NULL;
+        char *text = row[0] && row[1] && cdc_selection_has_table(selection, row[0], row[1])
+                         ? create_statement(mysql, row[0], row[1])
+                         : NULL;
         const char *line = text ? cascade_in(text) : NULL;
         if (line && ++n <= MAX_TABLES_NAMED)
             cdc_log(

@@ -7,9 +7,10 @@
 
 #include <cdc/error.h>
 #include <cdc/log.h>
+#include <cdc/selection.h>
 
 /* Reports each table that is selected and has one, at that level and with the cure. The number of tables, or -1. */
-int my_cascades_report(MYSQL *mysql, const struct my_server *server, const struct my_patterns *patterns,
+int my_cascades_report(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
                        const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error);
 
 #endif

@@ -86,7 +86,8 @@ static int read_log_status(struct my_snapshot *run, struct cdc_error *error)
     return status;
 }
 
-int my_consistent_point_file_created(struct my_snapshot *run, const char *file, uint32_t *created, struct cdc_error *error)
+int my_consistent_point_file_created(struct my_snapshot *run, const char *file, uint32_t *created,
+                                     struct cdc_error *error)
 {
     struct cdc_error asked = {0};
     uint32_t replica_id = my_replica_id(0, run->settings->name) ^ UINT32_C(0x20000000);

@@ -125,7 +125,8 @@ int my_consistent_point_gtids(struct my_snapshot *run, MYSQL *mysql, const struc
 /* The set as the server prints it, in the one order that sets have here. RETURNS NEW; NULL on errors. */
 char *my_consistent_point_canonical(enum my_flavor flavor, const char *gtids, struct cdc_error *error);
 /* When that file of MySQL's log was begun; 0 when the user may not read the log, or the file is gone. */
-int my_consistent_point_file_created(struct my_snapshot *run, const char *file, uint32_t *created, struct cdc_error *error);
+int my_consistent_point_file_created(struct my_snapshot *run, const char *file, uint32_t *created,
+                                     struct cdc_error *error);
 
 /* -- consistent_point_check.c -- */
 /* Does the server's log still go on from the point of the first attempt? LOST: not any more. */

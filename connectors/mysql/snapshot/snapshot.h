@@ -16,9 +16,9 @@
 struct my_snapshot_settings {
     struct my_session_settings connection;
     const char *name; /* of the pipeline */
-    struct my_patterns patterns;
+    struct cdc_selection selection;
     bool named; /* by -t: none of that name is an error */
-    struct my_value_format style;
+    struct cdc_value_format style;
     int64_t chunk_rows; /* rows between commit lines */
     size_t jobs;        /* sessions that read; at least 1 */
     bool progress;

@@ -19,7 +19,7 @@ static MYSQL_RES *ask_tables(struct my_snapshot *run, struct cdc_error *error)
 
 static bool is_selected(const struct my_snapshot *run, MYSQL_ROW row)
 {
-    return my_patterns_select(&run->settings->patterns, row[0], row[1]);
+    return row[0] && row[1] && cdc_selection_has_table(&run->settings->selection, row[0], row[1]);
 }
 
 static void append_names(struct cdc_buf *names, MYSQL_ROW row)

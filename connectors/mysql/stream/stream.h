@@ -15,9 +15,8 @@
 struct my_stream_settings {
     struct my_session_settings connection;
     const char *name; /* of the pipeline */
-    const char *const *include, *const *exclude;
-    size_t n_include, n_exclude;
-    struct my_value_format style;
+    struct cdc_selection selection;
+    struct cdc_value_format style;
     const char *start; /* of a first start: "now", "oldest", FILE:POSITION, a GTID set; NULL: now */
     const char *until; /* "now", FILE:POSITION, an RFC 3339 time; NULL */
     double heartbeat;

@@ -8,6 +8,7 @@
 
 #include <cdc/buf.h>
 #include <cdc/error.h>
+#include <cdc/value_format.h>
 
 enum my_type {
     MY_TYPE_DECIMAL_OLD = 0,
@@ -39,11 +40,6 @@ enum my_type {
     MY_TYPE_BLOB = 252,
     MY_TYPE_STRING = 254,
     MY_TYPE_GEOMETRY = 255
-};
-
-struct my_value_format {
-    bool int64_as_string;   /* --int64=string: beyond 2^53 */
-    bool decimal_as_number; /* --decimal=number */
 };
 
 /* What the JSON looks like; settled once by my_column_settle. */

@@ -114,7 +114,7 @@ static bool value_at(const struct container *c, size_t i, struct json_value *val
 
 /* -- scalars ------------------------------------------------------------------------ */
 
-static const struct my_value_format numbers = {.int64_as_string = false, .decimal_as_number = true};
+static const struct cdc_value_format numbers = {.int64_as_string = false, .decimal_as_number = true};
 
 /* A length of seven bits a byte, least first; false when it does not end or fit. */
 static bool take_length(struct json_value *value, size_t *length)

@@ -13,7 +13,7 @@
 /* Appends the value at reader as JSON (cdc-event(5)) and steps over it. PROTOCOL when the bytes do not fit, CONFIG when an
  * old temporal's digits are not known: what was appended until then is the caller's to take back. */
 int my_value_append(struct cdc_buf *out, const struct my_column *column, struct cdc_bytes *cursor,
-                    const struct my_value_format *style, uint64_t *unconvertible, struct cdc_error *error);
+                    const struct cdc_value_format *style, uint64_t *unconvertible, struct cdc_error *error);
 /* Steps over it. */
 int my_value_skip(const struct my_column *column, struct cdc_bytes *cursor, struct cdc_error *error);
 /* A value of a partial JSON update: diffs (their bytes) applied to before (the binary JSON of the before image). Appends
@@ -29,9 +29,10 @@ struct my_time {
 void my_value_append_time(struct cdc_buf *out, enum my_kind kind, const struct my_time *time, int decimals);
 void my_value_append_float(struct cdc_buf *out, float value); /* shortest that reads back the same */
 void my_value_append_double(struct cdc_buf *out, double value);
-void my_value_append_integer(struct cdc_buf *out, uint64_t bits, bool is_unsigned, const struct my_value_format *style);
+void my_value_append_integer(struct cdc_buf *out, uint64_t bits, bool is_unsigned,
+                             const struct cdc_value_format *style);
 /* Digits as the server prints them. */
-void my_value_append_decimal(struct cdc_buf *out, struct cdc_span digits, const struct my_value_format *style);
+void my_value_append_decimal(struct cdc_buf *out, struct cdc_span digits, const struct cdc_value_format *style);
 void my_value_append_bits(struct cdc_buf *out, const uint8_t *bytes, size_t n, unsigned bits); /* big-endian */
 void my_value_append_geometry(struct cdc_buf *out, const uint8_t *bytes, size_t n); /* SRID u32, WKB; "" is null */
 void my_value_append_vector(struct cdc_buf *out, const uint8_t *bytes, size_t n);   /* float32s */
