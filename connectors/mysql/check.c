@@ -275,7 +275,7 @@ static void check_privileges(struct check *check)
 static void check_cascades(struct check *check)
 {
     struct cdc_error error = {0};
-    int n = my_cascades_report(check->mysql, &check->server, check->selection, check->log, CDC_LOG_ERROR, &error);
+    int n = my_cascades_list(check->mysql, &check->server, check->selection, check->log, CDC_LOG_ERROR, &error);
     if (n < 0)
         finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
     else

@@ -8,6 +8,7 @@
 
 #include <cdc/buf.h>
 #include <cdc/error.h>
+#include <cdc/value_format.h>
 
 /* How a value stands in a row. Its bytes, without a length before them, are what a struct my_cell points to. */
 enum my_cell_form {

@@ -39,7 +39,7 @@ static size_t value_size(struct cdc_bytes *cursor, uint8_t form)
     case MY_CELL_4: return 4;
     case MY_CELL_8: return 8;
     case MY_CELL_CLOCK: return (size_t)cdc_bytes_le(cursor, 1);
-    default: n = my_packed(cursor); return n <= cdc_bytes_left(cursor) ? (size_t)n : SIZE_MAX;
+    default: n = my_packed_read(cursor); return n <= cdc_bytes_left(cursor) ? (size_t)n : SIZE_MAX;
     }
 }
 

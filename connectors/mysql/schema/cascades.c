@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* information_schema hides constraints from users that may only SELECT; so the statement that makes the table is read:
- *
- *     CONSTRAINT `c` FOREIGN KEY (`parent`) REFERENCES `parents` (`id`) ON DELETE CASCADE */
+/* A foreign key with ON DELETE CASCADE changes rows of another table, and InnoDB does that without the server's knowing: the
+ * log has the parent's row alone, and copies of the child table keep theirs. */
 #include "connectors/mysql/schema/cascades.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum {
-    MAX_TABLES_NAMED = 50,
-    LOGGED_SINCE = 90600 /* from this MySQL on, the rows that cascades change are logged */
-};
+#define MAX_TABLES_NAMED 50
+#define NATIVE_CASCADES 90600 /* from this MySQL on, the rows that cascades change are logged */
 
-/* RETURNS NEW; NULL when the table is gone or may not be seen. */
+/* SHOW CREATE TABLE: information_schema hides constraints from users that may only SELECT. RETURNS NEW; NULL when the
+ * table is gone or may not be seen. */
 static char *create_statement(MYSQL *mysql, const char *db, const char *table)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
@@ -27,7 +26,7 @@ static char *create_statement(MYSQL *mysql, const char *db, const char *table)
     return text;
 }
 
-/* The line of a foreign key that changes rows by itself; NULL. */
+/* The line of a foreign key that changes rows by itself, in a CREATE TABLE statement; NULL. */
 static char *cascade_in(char *text)
 {
     static const char *const rules[] = {"ON DELETE CASCADE", "ON DELETE SET", "ON UPDATE CASCADE", "ON UPDATE SET"};
@@ -38,10 +37,10 @@ static char *cascade_in(char *text)
     return NULL;
 }
 
-int my_cascades_report(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
-                       const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error)
+int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
+                     const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error)
 {
-    if (server->flavor == MY_FLAVOR_MYSQL && server->version >= LOGGED_SINCE)
+    if (server->flavor == MY_FLAVOR_MYSQL && server->version >= NATIVE_CASCADES)
         return 0;
     MYSQL_RES *result =
         my_session_query(mysql,
@@ -52,9 +51,8 @@ int my_cascades_report(MYSQL *mysql, const struct my_server *server, const struc
         return -1;
     int n = 0;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
-        char *text = row[0] && row[1] && cdc_selection_has_table(selection, row[0], row[1])
-                         ? create_statement(mysql, row[0], row[1])
-                         : NULL;
+        bool selected = row[0] && row[1] && cdc_selection_has_table(selection, row[0], row[1]);
+        char *text = selected ? create_statement(mysql, row[0], row[1]) : NULL;
         const char *line = text ? cascade_in(text) : NULL;
         if (line && ++n <= MAX_TABLES_NAMED)
             cdc_log(

@@ -153,7 +153,7 @@ static int take_columns(enum my_flavor flavor, struct my_table *table, MYSQL_RES
     return n > 0 ? 0 : hidden(table, error);
 }
 
-int my_catalog_read_table(MYSQL *mysql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)
+int my_catalog_make(MYSQL *mysql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)
 {
     MYSQL_RES *result = my_catalog_query(
         mysql,

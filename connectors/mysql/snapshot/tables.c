@@ -158,7 +158,7 @@ static int describe(struct my_snapshot *run, struct my_snapshot_table *source, s
 {
     enum my_flavor flavor = run->server.flavor;
     struct my_table *table = source->table;
-    if (my_catalog_read_table(run->sql, flavor, table, error) < 0 ||
+    if (my_catalog_make(run->sql, flavor, table, error) < 0 ||
         my_table_prepare(table, flavor, run->settings->name, error) < 0)
         return -1;
     source->key.table = table;

@@ -265,7 +265,7 @@ int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
     }
     if (!stream->has_start) {
         struct cdc_error ignored = {0}; /* a warning that cannot be given is no reason to stop */
-        (void)my_cascades_report(stream->sql, &stream->server, &stream->settings.selection, stream->log,
+        (void)my_cascades_list(stream->sql, &stream->server, &stream->settings.selection, stream->log,
                                  CDC_LOG_WARNING, &ignored);
     }
     stream->has_start = true;
