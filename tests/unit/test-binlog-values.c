@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of MySQL's and MariaDB's binary log as JSON. */
 #include "connectors/mysql/decoder/image.h"
-#include "connectors/mysql/snapshot/internal.h"
+#include "connectors/mysql/scan/cell.h"
 #include "connectors/mysql/value/charset.h"
 #include "connectors/mysql/value/column.h"
 #include "connectors/mysql/value/flavor.h"
