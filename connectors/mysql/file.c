@@ -4,7 +4,7 @@
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
-#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/mysql.h"
 #include "connectors/mysql/schema/files.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Single events: header, checksum, FORMAT_DESCRIPTION, ROTATE, HEARTBEAT, QUERY, and what MariaDB compresses. */
 #include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/compressed_body.h"
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/value/flavor.h"
 #include "connectors/mysql/value/packed.h"
@@ -283,7 +284,7 @@ static void test_query(void)
 static int uncompress_body(struct cdc_bytes reader, struct cdc_error *error)
 {
     scratch.len = 0;
-    return my_payload_uncompress(&reader, &scratch, error);
+    return my_compressed_body_unpack(&reader, &scratch, error);
 }
 
 static bool is_unpacked(uint8_t head, uint64_t claimed)

@@ -2,6 +2,7 @@
 /* GTID events, XA_PREPARE, and sets of GTIDs. */
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/value/flavor.h"
 #include "tests/unit/binlog-events.h"
 

@@ -3,6 +3,7 @@
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/rows_event.h"
+#include "connectors/mysql/event/table_map.h"
 #include "connectors/mysql/value/flavor.h"
 #include "tests/unit/binlog-events.h"
 
@@ -20,7 +21,7 @@
 static int map_body(struct cdc_bytes reader, struct cdc_error *error)
 {
     struct my_table_map map;
-    return my_rows_event_table_map(reader, &map, error);
+    return my_table_map_parse(reader, &map, error);
 }
 
 /* Behind each of the optional fields it may end. */
@@ -39,7 +40,7 @@ static void check_map(const char *hex, uint64_t id, const char *types, size_t me
     struct my_table_map map;
     size_t ends[32];
     vector(hex);
-    check(my_rows_event_table_map(whole(), &map, NULL) == 0 && map.table_id == id && map.flags == 1 &&
+    check(my_table_map_parse(whole(), &map, NULL) == 0 && map.table_id == id && map.flags == 1 &&
               map.n_columns == 11 && map.metadata.n == metadata && memcmp(map.types, types, 11) == 0,
           "a table map");
     check_text("its database", map.db, "t");

@@ -8,7 +8,8 @@
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
-#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/value/column.h"
 #include "connectors/mysql/value/flavor.h"
 
@@ -53,10 +54,6 @@ void my_decoder_set_by_gtid(struct my_decoder *decoder, bool by_gtid);
 void my_decoder_set_numbering(struct my_decoder *decoder, const struct my_numbering *numbering);
 /* As the settings say, or the last FORMAT_DESCRIPTION. */
 enum my_flavor my_decoder_flavor(const struct my_decoder *decoder);
-/* The statement in UTF-8, in text or, where it cannot be converted, as it stands. */
-struct cdc_span my_statement_text(const struct my_event_query *query, struct cdc_buf *text);
-/* false: a statement of MariaDB that only begins, or takes back, what another one does. */
-bool my_gtid_is_done(const struct my_gtid *gtid);
 /* The sinks have stored everything up to transaction number. */
 void my_decoder_confirm(struct my_decoder *decoder, uint64_t number);
 /* Before the first FORMAT_DESCRIPTION tells: do events end in a checksum, as was agreed with the server? (no) */

@@ -11,6 +11,8 @@
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/value/flavor.h"
 

@@ -66,21 +66,6 @@ static int truncate_line(struct my_decoder *decoder, const struct my_event_query
     return 0;
 }
 
-/* MariaDB, my_alter_two_phase: ALTER TABLE is logged when it begins, and again when it has been done, or failed. */
-bool my_gtid_is_done(const struct my_gtid *gtid)
-{
-    return gtid->kind != MY_GTID_OF_MARIADB || !(gtid->more_flags & (MY_GTID_START_ALTER | MY_GTID_ROLLBACK_ALTER));
-}
-
-struct cdc_span my_statement_text(const struct my_event_query *query, struct cdc_buf *text)
-{
-    const struct my_charset *charset = query->charset ? my_charset_of(query->charset) : NULL;
-    text->len = 0;
-    if (my_charset_convert(text, charset, (const uint8_t *)query->sql.p, query->sql.n) && !text->failed)
-        return cdc_span(text->data, text->len);
-    return query->sql;
-}
-
 static int data_definition(struct my_decoder *decoder, const struct my_event_query *query,
                            const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {

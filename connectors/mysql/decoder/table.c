@@ -2,7 +2,7 @@
 /* TABLE_MAP events become tables. The layout of the optional part is that of the MySQL source documentation, "Table_map_event";
  * MariaDB writes the same. */
 #include "connectors/mysql/decoder/table.h"
-#include "connectors/mysql/event/rows_event.h"
+#include "connectors/mysql/event/table_map.h"
 #include "connectors/mysql/value/packed.h"
 
 #include <cdc/bytes.h>
@@ -356,7 +356,7 @@ struct my_table *my_table_new(struct cdc_bytes body, enum my_flavor flavor, stru
         cdc_error_memory(error);
         return NULL;
     }
-    if (my_rows_event_table_map(body, &map, error) < 0)
+    if (my_table_map_parse(body, &map, error) < 0)
         goto failed;
     if (!is_name(map.db) || !is_name(map.table)) {
         damaged(error, "name");

@@ -4,7 +4,7 @@
  * MariaDB keeps the place that belongs to a consistent snapshot, exactly. MySQL's gtid_executed and log_status lie behind
  * the engines' commit: read before the transaction begins, they may name changes again that it sees, but miss none. */
 #include "connectors/mysql/snapshot/internal.h"
-#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 
 #include <cdc/json.h>
 #include <mysqld_error.h>
