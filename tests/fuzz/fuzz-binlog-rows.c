@@ -121,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct my_decoder_settings settings = {.pipeline = "n",
                                            .flavor = data[0] & 1 ? MY_FLAVOR_MARIADB : MY_FLAVOR_MYSQL,
-                                           .style = {data[0] & 2, data[0] & 4},
+                                           .value_format = {data[0] & 2, data[0] & 4},
                                            .describe = data[0] & 8 ? NULL : describe};
     struct my_coord place = {"f.000001", 4};
     struct my_decoder *decoder = my_decoder_new(&settings, NULL);

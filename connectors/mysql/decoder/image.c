@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Row images: which bytes are which column's, and their JSON. */
+/* Row images: image.h has an example. Reading finds where the values are, and only those that are written are decoded. */
 #include "connectors/mysql/decoder/image.h"
 #include "connectors/mysql/value/value.h"
 
@@ -16,6 +16,7 @@ static int damaged(const struct my_table *table, struct cdc_error *error)
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a row of table %s.%s is damaged", table->db, table->name);
 }
 
+/* Differences of a document: their length in four bytes, whatever the column's is. */
 static int read_partial(const struct my_table *table, struct cdc_bytes *cursor, struct my_cell *cell,
                         struct cdc_error *error)
 {
@@ -77,7 +78,7 @@ static int append_partial(struct cdc_buf *out, const struct my_table *table, con
 }
 
 int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells,
-                        const struct my_cell *before, bool key_only, const struct my_value_format *style,
+                        const struct my_cell *before, bool key_only, const struct my_value_format *format,
                         uint64_t *unconvertible, struct cdc_error *error)
 {
     char separator = '{';
@@ -96,7 +97,7 @@ int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const
                 return -1;
         } else {
             struct cdc_bytes cursor = {cell->p, cell->p + cell->n, false};
-            if (my_value_append(out, column, &cursor, style, unconvertible, error) < 0)
+            if (my_value_append(out, column, &cursor, format, unconvertible, error) < 0)
                 return -1;
         }
     }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Statements of the log: what begins and ends transactions, DDL, XA, and changes that should have been rows. */
+/* QUERY events: what begins and ends transactions, savepoints, XA, DDL; and changes that should have been rows. */
 #include "connectors/mysql/decoder/internal.h"
-#include "connectors/mysql/event/statement.h"
 
 #include <cdc/bytes.h>
 #include <cdc/json.h>
@@ -9,11 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int statement_text(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out)
+static void append_sql(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out)
 {
     const struct my_charset *charset = query->charset ? my_charset_of(query->charset) : NULL;
     my_charset_append(out, charset, (const uint8_t *)query->sql.p, query->sql.n, &decoder->counts.unconvertible);
-    return 0;
 }
 
 static void ddl_line(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out)
@@ -22,10 +20,10 @@ static void ddl_line(struct my_decoder *decoder, const struct my_event_query *qu
     char *db = cdc_span_copy(query->db);
     my_table_source_head(&head, decoder->flavor, decoder->settings.pipeline, db && *db ? db : NULL, NULL);
     free(db);
-    my_decoder_line_head(decoder, &head, "ddl", ++decoder->transaction.ordinal, 0, out);
+    my_line_begin_change(decoder, &head, "ddl", ++decoder->transaction.ordinal, 0, out);
     cdc_buf_free(&head);
     cdc_buf_lit(out, ",\"ddl\":");
-    statement_text(decoder, query, out);
+    append_sql(decoder, query, out);
     cdc_buf_lit(out, ",\"db\":");
     cdc_json_append_text(out, query->db.p, query->db.n);
     cdc_buf_lit(out, "}\n");
@@ -57,7 +55,7 @@ static int truncate_line(struct my_decoder *decoder, const struct my_event_query
         cdc_table_selected(settings->include, settings->n_include, settings->exclude, settings->n_exclude,
                            cdc_span_text(db), cdc_span_text(table))) {
         my_table_source_head(&head, decoder->flavor, settings->pipeline, db, table);
-        my_decoder_line_head(decoder, &head, "t", ++decoder->transaction.ordinal, 0, out);
+        my_line_begin_change(decoder, &head, "t", ++decoder->transaction.ordinal, 0, out);
         cdc_buf_lit(out, "}\n");
     }
     cdc_buf_free(&head);
@@ -69,22 +67,23 @@ static int truncate_line(struct my_decoder *decoder, const struct my_event_query
 static int data_definition(struct my_decoder *decoder, const struct my_event_query *query,
                            const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {
-    my_transaction_begin_event(decoder);
+    my_line_begin_event(decoder);
     decoder->transaction.statements++;
     if (statement->kind == MY_STATEMENT_DDL && my_gtid_is_done(&decoder->transaction.gtid))
-        my_decoder_altered(decoder, my_statement_text(query, &decoder->statement_text));
+        my_tables_altered(decoder, my_statement_text(query, &decoder->statement_text));
     /* Statements on accounts carry secrets, and say nothing of any table. */
     if (!my_statement_is_of_accounts(query->sql) && my_gtid_is_done(&decoder->transaction.gtid))
         ddl_line(decoder, query, out);
     if (statement->kind == MY_STATEMENT_TRUNCATE && truncate_line(decoder, query, statement, out, error) < 0)
         return -1;
-    /* MariaDB flags a statement that is a group by itself; in MySQL there is no BEGIN before it. */
+    /* MariaDB flags a statement that is a transaction by itself; in MySQL there is no BEGIN before it. */
     bool alone = decoder->transaction.gtid.kind == MY_GTID_OF_MARIADB
                      ? (decoder->transaction.gtid.flags & MY_GTID_STANDALONE) != 0
                      : !decoder->transaction.begun;
     return alone ? my_transaction_end(decoder, out, error) : 0;
 }
 
+/* Which rows a logged statement changes, only the server could find out. */
 static int statement_format(const struct my_decoder *decoder, const struct my_event_query *query,
                             struct cdc_error *error)
 {
@@ -99,82 +98,11 @@ static int statement_format(const struct my_decoder *decoder, const struct my_ev
 }
 
 /* Statements stay: MariaDB logs the DROP TABLE of a CREATE OR REPLACE ... SELECT that failed before a ROLLBACK. */
-static int rolled_back(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
+static int roll_back(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
 {
-    if (decoder->transaction.rows == 0 || my_transaction_forget(decoder))
+    if (decoder->transaction.rows == 0 || my_transaction_discard(decoder))
         return my_transaction_end(decoder, out, error);
-    return my_decoder_rolled_back(decoder, error);
-}
-
-int my_decoder_begin_xa(struct my_decoder *decoder, struct cdc_error *error)
-{
-    if (decoder->xa)
-        return my_xa_begin(decoder->xa, error);
-    cdc_error_set(error, CDC_EXIT_CONFIG, "%s at %llu: an XA transaction is prepared, and there is no place to keep it",
-                  decoder->coord.file, (unsigned long long)decoder->event_position);
-    return cdc_error_hint(error, "give --offset-file or --state-dir: prepared transactions are kept beside it");
-}
-
-/* Without the spaces that a client may have put between its parts. */
-static int take_xid(struct my_decoder *decoder, struct cdc_span text, struct cdc_error *error)
-{
-    decoder->xid.len = 0;
-    for (size_t i = 0; i < text.n; i++)
-        if (text.p[i] != ' ')
-            cdc_buf_byte(&decoder->xid, text.p[i]);
-    return decoder->xid.failed ? cdc_error_memory(error) : 0;
-}
-
-struct cdc_span my_decoder_xid_of(const struct my_decoder *decoder)
-{
-    return cdc_span(decoder->xid.data, decoder->xid.len);
-}
-
-static int commit_xa(struct my_decoder *decoder, struct cdc_error *error)
-{
-    int found = decoder->xa ? my_xa_open(decoder->xa, my_decoder_xid_of(decoder), decoder->number, error) : 0;
-    if (found < 0)
-        return -1;
-    if (found == 0) {
-        cdc_error_set(error, CDC_EXIT_LOST,
-                      "%s at %llu: XA transaction %.*s is committed, which was prepared before reading began",
-                      decoder->coord.file, (unsigned long long)decoder->event_position,
-                      (int)(decoder->xid.len < 300 ? decoder->xid.len : 300), decoder->xid.data);
-        return cdc_error_hint(error, "take a new snapshot while no XA transaction is prepared");
-    }
-    decoder->in_xa = true;
-    return 1;
-}
-
-int my_decoder_xa_prepared(struct my_decoder *decoder, struct cdc_bytes body, struct cdc_buf *out,
-                           struct cdc_error *error)
-{
-    bool one_phase;
-    decoder->xid.len = 0;
-    if (my_event_xa_prepare_parse(body, &one_phase, &decoder->xid, error) < 0)
-        return -1;
-    if (decoder->xa && !my_xa_is_open(decoder->xa) && my_decoder_begin_xa(decoder, error) < 0) /* one without rows */
-        return -1;
-    if (!decoder->xa)
-        return my_decoder_begin_xa(decoder, error);
-    if (my_xa_prepare(decoder->xa, my_decoder_xid_of(decoder), decoder->number, error) < 0)
-        return -1;
-    return one_phase ? commit_xa(decoder, error) : my_transaction_end(decoder, out, error);
-}
-
-static int xa_statement(struct my_decoder *decoder, const struct my_statement *statement, struct cdc_buf *out,
-                        struct cdc_error *error)
-{
-    switch (statement->kind) {
-    case MY_STATEMENT_XA_START: return my_decoder_begin_xa(decoder, error);
-    case MY_STATEMENT_XA_COMMIT: return take_xid(decoder, statement->xid, error) < 0 ? -1 : commit_xa(decoder, error);
-    case MY_STATEMENT_XA_ROLLBACK:
-        if (take_xid(decoder, statement->xid, error) < 0 ||
-            (decoder->xa && my_xa_finish(decoder->xa, my_decoder_xid_of(decoder), decoder->number, error) < 0))
-            return -1;
-        return my_transaction_end(decoder, out, error);
-    default: return 0; /* XA END; XA PREPARE has an event of its own */
-    }
+    return my_transaction_unclear(decoder, error);
 }
 
 static int run_statement(struct my_decoder *decoder, const struct my_event_query *query,
@@ -183,20 +111,20 @@ static int run_statement(struct my_decoder *decoder, const struct my_event_query
     switch (statement->kind) {
     case MY_STATEMENT_BEGIN: decoder->transaction.begun = true; return 0;
     case MY_STATEMENT_COMMIT: return my_transaction_end(decoder, out, error);
-    case MY_STATEMENT_ROLLBACK: return rolled_back(decoder, out, error);
+    case MY_STATEMENT_ROLLBACK: return roll_back(decoder, out, error);
     case MY_STATEMENT_SAVEPOINT:
-        return my_decoder_savepoint(decoder, cdc_span(statement->table.data, statement->table.len), error);
+        return my_savepoint_set(decoder, cdc_span(statement->table.data, statement->table.len), error);
     case MY_STATEMENT_ROLLBACK_TO:
-        return my_decoder_rollback_to(decoder, cdc_span(statement->table.data, statement->table.len), error);
+        return my_savepoint_rollback_to(decoder, cdc_span(statement->table.data, statement->table.len), error);
     case MY_STATEMENT_TRUNCATE:
     case MY_STATEMENT_DDL: return data_definition(decoder, query, statement, out, error);
     case MY_STATEMENT_DML: return statement_format(decoder, query, error);
-    default: return xa_statement(decoder, statement, out, error);
+    default: return my_prepared_statement(decoder, statement, out, error);
     }
 }
 
-int my_decoder_query_event(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
-                           struct cdc_buf *out, struct cdc_error *error)
+int my_query_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
+                    struct cdc_buf *out, struct cdc_error *error)
 {
     struct my_event_query query;
     struct my_statement statement = {0};
@@ -204,7 +132,7 @@ int my_decoder_query_event(struct my_decoder *decoder, const struct my_event_hea
         return -1;
     my_statement_parse(&statement, query.sql);
     if (!decoder->transaction.open) /* servers without GTIDs */
-        my_transaction_begin(decoder, header, NULL);
+        my_transaction_open(decoder, header, NULL);
     int result = run_statement(decoder, &query, &statement, out, error);
     my_statement_free(&statement);
     return result;
