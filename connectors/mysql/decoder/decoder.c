@@ -5,18 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum my_flavor my_decoder_flavor(const struct my_decoder *decoder)
-{
-    return decoder->flavor;
-}
-
-void my_decoder_confirm(struct my_decoder *decoder, uint64_t number)
-{
-    if (decoder->xa)
-        my_xa_confirm(decoder->xa, number);
-    my_numbering_confirm(&decoder->numbering, number);
-}
-
 struct my_decoder *my_decoder_new(const struct my_decoder_settings *settings, struct cdc_error *error)
 {
     struct my_decoder *decoder = calloc(1, sizeof *decoder);
@@ -75,12 +63,22 @@ int my_decoder_start(struct my_decoder *decoder, uint64_t number, const char *gt
     decoder->number = number;
     decoder->numbering.n = 0;
     decoder->coord = decoder->gtids_coord = *coord;
+    /* Tables are forgotten, too: another server counts its ids anew. Counters go on, they are of the program's run. */
     decoder->gtids_file_created = 0;
     my_event_format_default(&decoder->format);
     if (decoder->xa && my_xa_start(decoder->xa, number, error) < 0)
         return -1;
     return my_gtid_set_parse(decoder->gtids, cdc_span_text(gtids ? gtids : ""), error);
 }
+
+void my_decoder_confirm(struct my_decoder *decoder, uint64_t number)
+{
+    if (decoder->xa)
+        my_xa_confirm(decoder->xa, number);
+    my_numbering_confirm(&decoder->numbering, number);
+}
+
+/* -- what is told -------------------------------------------------------------------------- */
 
 void my_decoder_set_checksums(struct my_decoder *decoder, bool checksums)
 {
@@ -89,7 +87,7 @@ void my_decoder_set_checksums(struct my_decoder *decoder, bool checksums)
 
 void my_decoder_set_heartbeats(struct my_decoder *decoder, uint32_t heartbeats)
 {
-    if (decoder->heartbeats < heartbeats)
+    if (decoder->heartbeats < heartbeats) /* after a reconnect it has gone on already */
         decoder->heartbeats = heartbeats;
 }
 
@@ -108,6 +106,13 @@ void my_decoder_set_lower_case(struct my_decoder *decoder, bool lower_case)
     decoder->lower_case = lower_case;
 }
 
+/* -- what is asked ------------------------------------------------------------------------- */
+
+enum my_flavor my_decoder_flavor(const struct my_decoder *decoder)
+{
+    return decoder->flavor;
+}
+
 bool my_decoder_in_transaction(const struct my_decoder *decoder)
 {
     return decoder->transaction.open;
@@ -116,6 +121,7 @@ bool my_decoder_in_transaction(const struct my_decoder *decoder)
 uint64_t my_decoder_truncated(const struct my_decoder *decoder)
 {
     const struct my_transaction *transaction = &decoder->transaction;
+    /* Lines of MySQL go out at once, those of MariaDB when they are no longer buffered. */
     bool out =
         transaction->open && transaction->events > 0 && (decoder->flavor == MY_FLAVOR_MYSQL || transaction->flushed);
     return out ? decoder->number : 0;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What each event does, and where its lines go. The log has only what was committed, so the lines of a transaction go out as
- * they come. MariaDB alone logs more, see transactions.c: there they are buffered until its end, up to BUFFER_MAX. */
+/* What each event does, and where its lines go. The log has only what was committed, so the lines of a transaction
+ * go out as they come. MariaDB alone logs more, see transactions.c: there they are buffered until its end, up to
+ * BUFFER_MAX. */
 #include "connectors/mysql/decoder/internal.h"
 
 #include <string.h>
 
 #define BUFFER_MAX ((size_t)512 << 10) /* bytes of lines */
 
-int my_dispatch_set_file(struct my_decoder *decoder, struct cdc_span file, uint64_t position, struct cdc_error *error)
+static int set_file(struct my_decoder *decoder, struct cdc_span file, uint64_t position, struct cdc_error *error)
 {
     if (file.n == 0 || file.n >= sizeof decoder->coord.file || memchr(file.p, 0, file.n))
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server named a log file of %zu bytes", file.n);
@@ -23,7 +24,7 @@ static int rotate_event(struct my_decoder *decoder, struct cdc_bytes body, struc
     if (my_event_rotate_parse(body, &rotate, error) < 0)
         return -1;
     decoder->format.created = 0; /* until the file's first event */
-    return my_dispatch_set_file(decoder, rotate.file, rotate.position, error);
+    return set_file(decoder, rotate.file, rotate.position, error);
 }
 
 static int gtid_event(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
@@ -38,7 +39,8 @@ static int gtid_event(struct my_decoder *decoder, const struct my_event_header *
     return prepares ? my_prepared_begin(decoder, error) : 0;
 }
 
-/* What is complete where a file begins: of use when reading begins there, and nothing else is known. */
+/* PREVIOUS_GTIDS or GTID_LIST: what is complete where a file begins. Only of use when reading begins there, and nothing
+ * else is known. */
 static int gtid_list(struct my_decoder *decoder, struct cdc_bytes body, struct cdc_error *error)
 {
     if (decoder->transaction.open || !my_gtid_set_is_empty(decoder->gtids))
@@ -46,6 +48,7 @@ static int gtid_list(struct my_decoder *decoder, struct cdc_bytes body, struct c
     return my_gtid_set_decode(decoder->gtids, body, error);
 }
 
+/* The server says of an unknown type whether it may be skipped. */
 static int unknown_event(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_error *error)
 {
     if (header->flags & MY_EVENT_FLAG_IGNORABLE) {
@@ -57,6 +60,7 @@ static int unknown_event(struct my_decoder *decoder, const struct my_event_heade
     return cdc_error_hint(error, "the server is newer than this program");
 }
 
+/* The rows at hand are those of an XA transaction that is being prepared: they wait in a file. */
 static bool is_preparing(const struct my_decoder *decoder)
 {
     return decoder->xa && !decoder->in_xa && my_xa_is_open(decoder->xa);
@@ -129,12 +133,14 @@ int my_dispatch_event(struct my_decoder *decoder, const struct my_event_header *
     struct my_transaction *transaction = &decoder->transaction;
     transaction->index += my_lookahead_counts(header->type);
     transaction->bytes += header->size;
+    /* A transaction that ends with this event is no longer open below, and then all of it goes out at once. */
     bool buffers = decoder->flavor == MY_FLAVOR_MARIADB && !(transaction->open && transaction->flushed);
     int result = take_event(decoder, header, body, buffers ? &decoder->buffered : out, error);
     if (result < 0)
         decoder->buffered.len = 0; /* of a transaction that is not complete */
     if (!buffers || (transaction->open && decoder->buffered.len < BUFFER_MAX))
         return result;
+    /* The buffer is full. */
     if (transaction->open && my_lookahead_run(decoder, error) < 0) {
         decoder->buffered.len = 0;
         return -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Row images: image.h has an example. Reading finds where the values are, and only those that are written are decoded. */
+/* Row images: image.h has an example. Reading finds where the values are, and only those that are written are
+ * decoded. */
 #include "connectors/mysql/decoder/image.h"
 #include "connectors/mysql/value/value.h"
 
@@ -27,6 +28,7 @@ static int read_partial(const struct my_table *table, struct cdc_bytes *cursor, 
     return cell->p ? 0 : damaged(table, error);
 }
 
+/* p..n: the value with its length, as my_value_append wants it. */
 static int read_value(const struct my_table *table, size_t i, struct cdc_bytes *cursor, struct my_cell *cell,
                       struct cdc_error *error)
 {
@@ -65,7 +67,7 @@ int my_image_read(const struct my_table *table, struct cdc_bytes *cursor, const 
 static int append_partial(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cell,
                           const struct my_cell *before, const struct my_column *column, struct cdc_error *error)
 {
-    struct cdc_span old = {NULL, 0};
+    struct cdc_span old = {NULL, 0}; /* without its length, of so many bytes as the metadata says */
     if (before && before->p && !before->null && !before->partial && before->n >= column->metadata)
         old = cdc_span((const char *)before->p + column->metadata, before->n - column->metadata);
     if (old.p == NULL) {
@@ -101,7 +103,7 @@ int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const
                 return -1;
         }
     }
-    if (separator == '{')
+    if (separator == '{') /* no column at all: {} */
         cdc_buf_byte(out, '{');
     cdc_buf_byte(out, '}');
     return 0;

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-/* next_position has 32 bits, and within a file it only falls when they overflow, from which the upper bits are known: ff ff
- * ff f0 and then 00 00 00 1f are 4294967280 and 4294967327. Events that are not of the file tell nothing of it. */
+/* next_position has 32 bits, and within a file it only falls when they overflow, from which the upper bits are
+ * known: ff ff ff f0 and then 00 00 00 1f are 4294967280 and 4294967327. Events that are not of the file tell
+ * nothing of it. */
 static void advance(struct my_decoder *decoder, const struct my_event_header *header)
 {
     if ((header->flags & (MY_EVENT_FLAG_ARTIFICIAL | MY_EVENT_FLAG_RELAY_LOG)) || header->next_position == 0 ||
@@ -18,7 +19,7 @@ static void advance(struct my_decoder *decoder, const struct my_event_header *he
     decoder->coord.position = next;
 }
 
-/* A file says whose it is. */
+/* A FORMAT_DESCRIPTION tells whose the log is: of a file nothing else does. */
 static int set_flavor(struct my_decoder *decoder, struct cdc_error *error)
 {
     if (decoder->flavor == decoder->format.flavor)
@@ -36,12 +37,12 @@ static void advance_over(struct my_decoder *decoder, const struct my_event_heade
 {
     uint64_t before = decoder->coord.position;
     advance(decoder, header);
-    /* The server may have omitted what comes before: the end tells the beginning. */
+    /* The server may have omitted events before this one: the end tells the beginning. */
     decoder->event_position =
         decoder->coord.position >= before + header->size ? decoder->coord.position - header->size : before;
 }
 
-/* It may be no more than the first part. */
+/* data may be no more than the first part of the event. */
 static int open_payload(struct my_decoder *decoder, const uint8_t *data, size_t n, struct cdc_error *error)
 {
     struct my_event_parts *parts = &decoder->parts;
@@ -73,7 +74,7 @@ int my_decoder_take(struct my_decoder *decoder, const uint8_t *data, size_t n, s
 {
     struct my_event_header header;
     struct cdc_bytes body;
-    if (n > 4 && data[4] == MY_EVENT_TRANSACTION_PAYLOAD)
+    if (n > 4 && data[4] == MY_EVENT_TRANSACTION_PAYLOAD) /* its type, at a fixed offset */
         return open_payload(decoder, data, n, error);
     if (my_event_header_parse(data, n, &header, error) < 0 ||
         my_event_body(&decoder->format, &header, data, n, &body, error) < 0)
@@ -88,11 +89,21 @@ int my_decoder_take(struct my_decoder *decoder, const uint8_t *data, size_t n, s
     return my_dispatch_event(decoder, &header, body, out, error);
 }
 
+/* An event without checksum, out of a payload or a file: 1 or -1. */
+static int decode_inner(struct my_decoder *decoder, const uint8_t *data, size_t n, struct cdc_buf *out,
+                        struct cdc_error *error)
+{
+    struct my_event_header header;
+    if (my_event_header_parse(data, n, &header, error) < 0)
+        return -1;
+    struct cdc_bytes body = {data + MY_EVENT_HEADER_SIZE, data + n, false};
+    return my_dispatch_event(decoder, &header, body, out, error) < 0 ? -1 : 1;
+}
+
 static int next_of_payload(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
 {
     const uint8_t *data;
     size_t n;
-    struct my_event_header header;
     int got = my_payload_next(decoder->payload, &data, &n, error);
     if (got == MY_PAYLOAD_WANTS)
         return got;
@@ -100,35 +111,33 @@ static int next_of_payload(struct my_decoder *decoder, struct cdc_buf *out, stru
         decoder->in_payload = false;
         return got;
     }
-    if (my_event_header_parse(data, n, &header, error) < 0)
+    return decode_inner(decoder, data, n, out, error);
+}
+
+/* The last record of the file is the id, data[0..n), which must be the one that was asked for: names of files have
+ * only its hash. Then the transaction that committed it ends. */
+static int end_xa(struct my_decoder *decoder, const uint8_t *data, size_t n, struct cdc_buf *out,
+                  struct cdc_error *error)
+{
+    struct cdc_span xid = my_prepared_xid(decoder);
+    decoder->in_xa = false;
+    if (n != xid.n || memcmp(data, xid.p, n) != 0)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "the file of a prepared transaction belongs to another one");
+    my_xa_abandon(decoder->xa);
+    my_dispatch_flush(decoder, out);
+    if (my_xa_finish(decoder->xa, xid, decoder->number, error) < 0)
         return -1;
-    struct cdc_bytes body = {data + MY_EVENT_HEADER_SIZE, data + n, false};
-    return my_dispatch_event(decoder, &header, body, out, error) < 0 ? -1 : 1;
+    return my_transaction_end(decoder, out, error) < 0 ? -1 : 1;
 }
 
 static int next_of_xa(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
 {
     const uint8_t *data;
     size_t n;
-    struct my_event_header header;
     int got = my_xa_next(decoder->xa, &data, &n, error);
     if (got < 0)
         return -1;
-    if (got == 0) {
-        struct cdc_span xid = my_prepared_xid(decoder);
-        decoder->in_xa = false;
-        if (n != xid.n || memcmp(data, xid.p, n) != 0)
-            return cdc_error_set(error, CDC_EXIT_CONFIG, "the file of a prepared transaction belongs to another one");
-        my_xa_abandon(decoder->xa);
-        my_dispatch_flush(decoder, out);
-        return my_xa_finish(decoder->xa, xid, decoder->number, error) < 0 || my_transaction_end(decoder, out, error) < 0
-                   ? -1
-                   : 1;
-    }
-    if (my_event_header_parse(data, n, &header, error) < 0)
-        return -1;
-    struct cdc_bytes body = {data + MY_EVENT_HEADER_SIZE, data + n, false};
-    return my_dispatch_event(decoder, &header, body, out, error) < 0 ? -1 : 1;
+    return got == 0 ? end_xa(decoder, data, n, out, error) : decode_inner(decoder, data, n, out, error);
 }
 
 int my_decoder_more(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)

@@ -79,8 +79,9 @@ struct my_decoder {
     struct my_coord coord;   /* the end of the event at hand */
     uint64_t event_position; /* its beginning */
     bool by_gtid;            /* the server was asked by GTID set, not by coordinates */
-    /* Where the last complete transaction ends, or reading began: the coordinates that belong to `gtids`. A server that is
-     * asked by GTID sends the file's beginning first, and omits what was read: so `coord` may be before these. */
+    /* Where the last complete transaction ends, or reading began: the coordinates that belong to `gtids`. A server
+     * that is asked by GTID sends the file's beginning first, and omits what was read: so `coord` may be before
+     * these. */
     struct my_coord gtids_coord;
     uint32_t gtids_file_created; /* when that file was begun; 0: not known */
     struct my_gtid_set *gtids;   /* the complete transactions */
@@ -135,8 +136,6 @@ int my_dispatch_event(struct my_decoder *decoder, const struct my_event_header *
                       struct cdc_buf *out, struct cdc_error *error);
 /* Lines that are buffered go to out. */
 void my_dispatch_flush(struct my_decoder *decoder, struct cdc_buf *out);
-/* PROTOCOL when it is no file's name. */
-int my_dispatch_set_file(struct my_decoder *decoder, struct cdc_span file, uint64_t position, struct cdc_error *error);
 
 /* -- tables.c */
 /* The slot of the table with that id, or the free one where it would be. */
@@ -159,8 +158,8 @@ int my_transaction_begin(struct my_decoder *decoder, const struct my_event_heade
 void my_transaction_open(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid);
 /* COMMIT. */
 int my_transaction_end(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error);
-/* The transaction is rolled back, or breaks off: what is buffered of it goes. False: lines are out already, or there are
- * statements among them, which stay. */
+/* The transaction is rolled back, or breaks off: what is buffered of it goes. False: lines are out already, or there
+ * are statements among them, which stay. */
 bool my_transaction_discard(struct my_decoder *decoder);
 void my_transaction_restore_counts(struct my_decoder *decoder, const struct my_counts *counts);
 /* The error of a rollback whose effect is not in the log. Always -1. */
@@ -194,8 +193,8 @@ bool my_lookahead_is_undone(struct my_decoder *decoder);
 /* -- lines.c */
 /* Makes what all lines of one event share. Before my_line_begin_change. */
 void my_line_begin_event(struct my_decoder *decoder);
-/* `{"op":"c","pos":"...","seq":N,"ts_ms":N,"source":{...}`: what follows is the caller's. source: what the source object
- * begins with. */
+/* `{"op":"c","pos":"...","seq":N,"ts_ms":N,"source":{...}`: what follows is the caller's. source: what the source
+ * object begins with. */
 void my_line_begin_change(struct my_decoder *decoder, const struct cdc_buf *source, const char *op, uint64_t ordinal,
                           uint64_t row, struct cdc_buf *out);
 /* A whole line: the table is this from the change with that ordinal on. */

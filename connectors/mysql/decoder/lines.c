@@ -95,8 +95,8 @@ static void keep_boundary(struct my_decoder *decoder, struct cdc_span pos, struc
     decoder->has_boundary = !decoder->boundary_pos.failed && !decoder->boundary_source.failed;
 }
 
-/* The common part of commit and heartbeat lines: up to and with source. pos is appended already, from pos_at on. Both are
- * kept as the boundary, from which reading may begin again:
+/* The common part of commit and heartbeat lines: up to and with source. pos is appended already, from pos_at on.
+ * Both are kept as the boundary, from which reading may begin again:
  *     "source":{"connector":"mysql","name":"p","ts_ms":...,"gtid":"fb7d...:20","server_id":1,"file":"binlog.000001",
  *     "pos":461,"row":0,"snapshot":"false","gtids":"fb7d...:1-20","server_uuid":"fb7d...","file_created":1704164000} */
 static void boundary_line(struct my_decoder *decoder, struct cdc_buf *out, size_t pos_at, int64_t ts_ms)

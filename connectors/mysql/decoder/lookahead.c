@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes of a transaction that is larger than what is buffered. Before its first lines go out, the rest of it is
- * looked through in the log (settings.look_ahead reads it apart from the stream): is it committed, which ranges of its
- * events are undone by a ROLLBACK TO? Then the events are decoded as they come, and those in such a range are left alone.
+/* What becomes of a transaction that is larger than what is buffered. Before its first lines go out, the rest of it
+ * is looked through in the log (settings.look_ahead reads it apart from the stream): is it committed, which ranges
+ * of its events are undone by a ROLLBACK TO? Then the events are decoded as they come, and those in such a range are
+ * left alone.
  *
  *     index 1 rows   2 SAVEPOINT a   3 rows | 4 rows   5 ROLLBACK TO a   6 rows   XID
  *                                           ^ the buffer is full here
  *
- * The look ahead begins with event 4, and finds 2..5 undone: the buffer is truncated to savepoint a, 4 is not decoded. Events
- * are counted by an index, for when they come again they may lie elsewhere in the file that is sent. */
+ * The look ahead goes on from event 4, and finds 2..5 undone: the buffer is truncated to savepoint a, 4 is not
+ * decoded. Events are counted by an index, for when they come again they may lie elsewhere in the file that is sent. */
 #include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/event/statement.h"
 
 #include <stdlib.h>
 
 #define UNDONE_MAX 100000 /* ranges in a transaction */
+
 static bool is_rows(uint8_t type)
 {
     return (type >= MY_EVENT_WRITE_ROWS_V1 && type <= MY_EVENT_DELETE_ROWS_V1) ||
@@ -47,6 +49,7 @@ static int add_undone(struct outlook *outlook, const struct my_savepoint_state *
     struct my_decoder *decoder = outlook->decoder;
     if (outlook->statement > state->index)
         return my_savepoint_unclear(decoder, "there are statements among them", error);
+    /* A range that lies within this one: a ROLLBACK TO an earlier savepoint. */
     while (decoder->n_undone > 0 && decoder->undone[decoder->n_undone - 1].savepoint >= state->index)
         decoder->n_undone--;
     if (decoder->n_undone == UNDONE_MAX)
@@ -56,7 +59,7 @@ static int add_undone(struct outlook *outlook, const struct my_savepoint_state *
         return cdc_error_memory(error);
     decoder->undone = more;
     more[decoder->n_undone++] = (struct my_undone){state->index, outlook->index};
-    if (state->index <= decoder->transaction.index) {
+    if (state->index <= decoder->transaction.index) { /* the savepoint was read already */
         outlook->has_rollback = true;
         outlook->rollback = *state;
     }
@@ -99,6 +102,7 @@ static int see_event(void *context, const struct my_event_header *header, struct
         return 0;
     outlook->rows += is_rows(header->type);
     outlook->ended = header->type == MY_EVENT_XID;
+    /* Another transaction, or another file, and no end of this one: the server crashed in it. */
     outlook->truncated = header->type == MY_EVENT_MARIADB_GTID || header->type == MY_EVENT_ROTATE;
     if (outlook->ended || outlook->truncated)
         return MY_LOG_ENOUGH;
@@ -123,7 +127,7 @@ int my_lookahead_run(struct my_decoder *decoder, struct cdc_error *error)
         return 0;
     if (settings->look_ahead(settings->context, &from, transaction->bytes, see_event, &outlook, error) < 0)
         return -1;
-    if (!outlook.ended && !outlook.truncated)
+    if (!outlook.ended && !outlook.truncated) /* the log does not go so far yet */
         return 0;
     if (outlook.rolled_back && (outlook.statement != 0 || !my_transaction_discard(decoder)))
         return my_transaction_unclear(decoder, error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Columns from a TABLE_MAP: types with their metadata (value/column.c has examples), and the optional part, which says with
- * binlog_row_metadata=FULL almost all that information_schema would (MySQL source documentation, "Table_map_event";
- * MariaDB writes the same). Fields of a type, a packed length and a value. Of
+/* Columns from a TABLE_MAP: types with their metadata (value/column.c has examples), and the optional part, which
+ * says with binlog_row_metadata=FULL almost all that information_schema would (MySQL source documentation,
+ * "Table_map_event"; MariaDB writes the same). Fields of a type, a packed length and a value. Of
  *     create table t (id int unsigned primary key, s varchar(9) character set latin1, e enum('a','b'), b blob)
  *
  *     01 01 80        signedness, a bit for each number, the highest first: id is unsigned
@@ -70,8 +70,9 @@ static int metadata_size(uint8_t type)
     }
 }
 
-/* STRING stands for CHAR, BINARY, ENUM and SET: the first byte has the real type, and, in two of its bits, inverted, the high
- * bits of a length above 255. fe 50 is char(20) of utf8mb4, ce fc char(255) (0x3fc bytes), f7 01 an ENUM of one byte. */
+/* STRING stands for CHAR, BINARY, ENUM and SET: the first byte has the real type, and, in two of its bits, inverted,
+ * the high bits of a length above 255. fe 50 is char(20) of utf8mb4, ce fc char(255) (0x3fc bytes), f7 01 an ENUM of
+ * one byte. */
 static void resolve_string(struct my_column *column, uint8_t first, uint8_t second)
 {
     if ((first & 0x30) != 0x30) {
@@ -231,7 +232,8 @@ static int read_names(struct my_table *table, struct cdc_bytes *cursor, struct c
     return 0;
 }
 
-/* One label, from the column's charset; bytes that are not valid in it stay as they are. NULL: see error. RETURNS NEW */
+/* One label, from the column's charset; bytes that are not valid in it stay as they are. NULL: see error. RETURNS
+ * NEW */
 static char *take_label(const struct my_column *column, struct cdc_span raw, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Positions (pos): text that sorts byte-wise in stream order.
  *
- * File and offset of the log do not grow over a RESET or a failover, and GTIDs have no order. So transactions are numbered:
- * C is the number of the transaction in the stream, counted from a start that is the wall clock in microseconds, so that a
- * pipeline that begins anew counts from above the old one. Which transaction has which number follows from any position:
- * offsets hold both C and the GTID set (or file and offset) that is complete with it. At another server it goes on as
- * numbering.h says. seq is C.
+ * File and offset of the log do not grow over a RESET or a failover, and GTIDs have no order. So transactions are
+ * numbered: C is the number of the transaction in the stream, counted from a start that is the wall clock in
+ * microseconds, so that a pipeline that begins anew counts from above the old one. Which transaction has which
+ * number follows from any position: offsets hold both C and the GTID set (or file and offset) that is complete with
+ * it. At another server it goes on as numbering.h says. seq is C.
  *
  *     snapshot line  CCCCCCCCCCCCCCCC.0000000000.aAAAA.KKKKKK.RRRRRRRRRR   A: attempt, K: chunk, R: its line
  *     schema line    CCCCCCCCCCCCCCCC.OOOOOOOOOO.0                    O: ordinal of the next change

@@ -6,8 +6,8 @@
  *     GTID 1:8   (another transaction)
  *     GTID 1:9   QUERY XA COMMIT X'6162',X'',1
  *
- * So the rows' events go into a file (xa.c), 1:7 becomes a transaction without changes, and with 1:9 the events of the file
- * are decoded as if they stood there. */
+ * So the rows' events go into a file (xa.c), 1:7 becomes a transaction without changes, and with 1:9 the events of
+ * the file are decoded as if they stood there. */
 #include "connectors/mysql/decoder/internal.h"
 int my_prepared_begin(struct my_decoder *decoder, struct cdc_error *error)
 {

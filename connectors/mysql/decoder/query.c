@@ -14,6 +14,7 @@ static void append_sql(struct my_decoder *decoder, const struct my_event_query *
     my_charset_append(out, charset, (const uint8_t *)query->sql.p, query->sql.n, &decoder->counts.unconvertible);
 }
 
+/* `{"op":"ddl",...,"ddl":"ALTER TABLE ...","db":"d"}` */
 static void ddl_line(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out)
 {
     struct cdc_buf head = CDC_BUF_INIT;
@@ -29,7 +30,7 @@ static void ddl_line(struct my_decoder *decoder, const struct my_event_query *qu
     cdc_buf_lit(out, "}\n");
 }
 
-/* The name as rows have it. RETURNS NEW */
+/* The name as TABLE_MAP has it: in lower case where the server stores names so. RETURNS NEW */
 static char *name_of_rows(const struct my_decoder *decoder, struct cdc_span name)
 {
     char *copy = cdc_span_copy(name);
@@ -39,6 +40,7 @@ static char *name_of_rows(const struct my_decoder *decoder, struct cdc_span name
     return copy;
 }
 
+/* `{"op":"t",...}`: rows go without being in the log. */
 static int truncate_line(struct my_decoder *decoder, const struct my_event_query *query,
                          const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {

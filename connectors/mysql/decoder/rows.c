@@ -20,6 +20,7 @@ static int append_image(struct my_decoder *decoder, const struct my_table *table
                                &decoder->counts.unconvertible, error);
 }
 
+/* A line without its whole key would hit the wrong row of a sink. */
 static int check_key(const struct my_table *table, const struct my_cell *cells, struct cdc_error *error)
 {
     for (size_t i = 0; i < table->n_columns; i++)
@@ -29,6 +30,7 @@ static int check_key(const struct my_table *table, const struct my_cell *cells, 
     return 0;
 }
 
+/* Columns that were not in the log, which a sink leaves as they are. */
 static void append_unchanged(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells)
 {
     bool any = false;
@@ -152,7 +154,7 @@ static int write_rows(struct my_decoder *decoder, struct my_table *table, struct
             return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a row of table %s.%s is empty", table->db, table->name);
         ordinal++;
         if (table->row_end && !is_of_current(decoder, table, &kind))
-            continue;
+            continue; /* its ordinal is used all the same */
         my_line_begin_change(decoder, &table->source_head, ops[kind], ordinal, row, out);
         if (row_members(decoder, table, kind, out, error) < 0) {
             out->len = line; /* whole or not at all */
@@ -200,8 +202,8 @@ int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *hea
     if (rows.n_columns != table->n_columns)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "rows of table %s.%s have %zu columns, the table has %zu",
                              table->db, table->name, rows.n_columns, table->n_columns);
-    /* Ordinals must not depend on what -t selects, but rows of other tables are not read to be counted. A row takes a byte at
-     * least, so the bytes of the event are as many ordinals as it can need. */
+    /* Ordinals must not depend on what -t selects, but rows of other tables are not read to be counted. A row takes
+     * a byte at least, so the bytes of the event are as many ordinals as it can need. */
     uint64_t ordinal = decoder->transaction.ordinal;
     decoder->transaction.ordinal += cdc_bytes_left(&rows.images) + 1;
     if (!table->selected || my_lookahead_is_undone(decoder))

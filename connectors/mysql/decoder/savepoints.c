@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Savepoints: rows that were undone, and are in the log all the same.
  *
- * MySQL takes rows that ROLLBACK TO undoes out of a transaction before it logs it. So does MariaDB, until the transaction has
- * changed a table without transactions, or made or dropped a temporary one: from then on it leaves them in, and logs the
- * statements beside them.
+ * MySQL takes rows that ROLLBACK TO undoes out of a transaction before it logs it. So does MariaDB, until the
+ * transaction has changed a table without transactions, or made or dropped a temporary one: from then on it leaves
+ * them in, and logs the statements beside them.
  *
  *     BEGIN; INSERT t (1); SAVEPOINT a; INSERT t (2); INSERT myisam (1); ROLLBACK TO a; INSERT t (3); COMMIT
  *
  *     GTID 0-1-8   WRITE_ROWS myisam (1)   COMMIT                          a transaction of its own
  *     GTID 0-1-9   WRITE_ROWS t (1)   SAVEPOINT a   WRITE_ROWS t (2)   ROLLBACK TO a   WRITE_ROWS t (3)   XID
  *
- * Row 2 is not in the table. Its line is buffered when ROLLBACK TO is read, and goes: the buffer is truncated to what it was
- * at the savepoint. Rows of tables without transactions are in transactions of their own, so that all rows in one with
- * savepoints can be undone. Where the log does not tell which savepoint is meant, it is an error: my_savepoint_unclear. */
+ * Row 2 is not in the table. Its line is buffered when ROLLBACK TO is read, and goes: the buffer is truncated to
+ * what it was at the savepoint. Rows of tables without transactions are in transactions of their own, so that all
+ * rows in one with savepoints can be undone. Where the log does not tell which savepoint is meant, it is an error:
+ * my_savepoint_unclear. */
 #include "connectors/mysql/decoder/internal.h"
 
 #include <cdc/bytes.h>
@@ -21,7 +22,8 @@
 
 #define SAVEPOINTS_MAX 1000 /* of different names in a transaction; those above share one */
 
-/* Names are case-insensitive, so the key is the name in lower case. "": one that may be equal to another by the rules of a collation, or is not understood. */
+/* Names are case-insensitive, so the key is the name in lower case. "": one that may be equal to another by the
+ * rules of a collation, or is not understood. */
 static void key_of(struct cdc_span name, char *key)
 {
     key[0] = '\0';

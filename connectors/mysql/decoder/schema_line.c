@@ -22,6 +22,7 @@ void my_table_source_head(struct cdc_buf *out, enum my_flavor flavor, const char
         append_member(out, ",\"table\":", table);
 }
 
+/* Columns in the table's order, and the names of those of the key. name_json has a colon at its end. */
 static void append_columns(struct cdc_buf *out, const struct my_table *table)
 {
     const char *separator = "";

@@ -25,6 +25,7 @@ struct my_table *my_table_new(struct cdc_bytes body, enum my_flavor flavor, stru
     table->db = cdc_span_copy(map.db);
     table->name = cdc_span_copy(map.table);
     table->columns = calloc(map.n_columns ? map.n_columns : 1, sizeof *table->columns);
+    /* my_tables_take_map compares the next TABLE_MAP with it. */
     cdc_buf_append(&table->body, body.p, cdc_bytes_left(&body));
     if (!table->db || !table->name || !table->columns || table->body.failed) {
         cdc_error_memory(error);
@@ -52,6 +53,7 @@ void my_table_free(struct my_table *table)
     free(table);
 }
 
+/* What a column needs for its values and for schema lines. */
 static int prepare_column(struct my_column *column, enum my_flavor flavor, struct cdc_error *error)
 {
     if (my_column_resolve(column, flavor, error) < 0)
@@ -93,6 +95,7 @@ int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *
     return table->source_head.failed ? cdc_error_memory(error) : 0;
 }
 
+/* All that a schema line tells of a column, and its kind, which decides how values look. */
 static bool same_column(const struct my_column *a, const struct my_column *b)
 {
     return strcmp(a->name, b->name) == 0 && strcmp(a->type_name, b->type_name) == 0 && a->kind == b->kind &&

@@ -27,15 +27,15 @@ struct my_table {
     uint64_t schema_ordinal;    /* the line's ordinal there */
     struct cdc_buf source_head; /* `{"connector":..,"name":..,"db":..,"table":..` ready */
 };
-/* From a TABLE_MAP; body: the event's, as it stands. Names, charsets, labels, key as far as the log has them. RETURNS NEW;
- * NULL: PROTOCOL, CONFIG (a label with NUL in it), MEMORY. */
+/* From a TABLE_MAP; body: the event's, as it stands. Names, charsets, labels, key as far as the log has them.
+ * RETURNS NEW; NULL: PROTOCOL, CONFIG (a label with NUL in it), MEMORY. */
 struct my_table *my_table_new(struct cdc_bytes body, enum my_flavor flavor, struct cdc_error *error);
 void my_table_free(struct my_table *table);
-/* Once everything is known: resolves the columns, names their types where nobody did, and builds what lines begin with. 0 or
- * -1: CONFIG when a column has no name. */
+/* Once everything is known: resolves the columns, names their types where nobody did, and builds what lines begin
+ * with. 0 or -1: CONFIG when a column has no name. */
 int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *pipeline, struct cdc_error *error);
-/* MariaDB (hidden.c): marks the columns that it keeps for itself, and takes the end of a row's time out of the key. 0 or -1:
- * CONFIG when the table's versions are told apart by transactions. */
+/* MariaDB (hidden.c): marks the columns that it keeps for itself, and takes the end of a row's time out of the key.
+ * 0 or -1: CONFIG when the table's versions are told apart by transactions. */
 int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_error *error);
 /* The log names no columns: does it have, from that one on, only such as MariaDB hides? Then they are named. */
 bool my_table_name_hidden(struct my_table *table, size_t from, struct cdc_error *error);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Which table an id of the log stands for. Each rows event names its table by an id, which a TABLE_MAP before it in the same
- * transaction has explained:
+/* Which table an id of the log stands for. Each rows event names its table by an id, which a TABLE_MAP before it in
+ * the same transaction has explained:
  *     TABLE_MAP 109: d.t (a int)   WRITE_ROWS 109
- * Each DDL statement gives a table a new id, and a server that starts again counts from the beginning. A TABLE_MAP comes
- * with every statement, so one that is the same as before, byte by byte, must cost next to nothing. */
+ * Each DDL statement gives a table a new id, and a server that starts again counts from the beginning. A TABLE_MAP
+ * comes with every statement, so one that is the same as before, byte by byte, must cost next to nothing. */
 #include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/event/statement.h"
 
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Ids are small numbers, one after the other: multiplied (2^64 by the golden ratio) they spread over the slots. */
 size_t my_tables_slot(const struct my_decoder *decoder, uint64_t id)
 {
     size_t slot = (size_t)(id * UINT64_C(0x9E3779B97F4A7C15) >> 32) & (decoder->n_slots - 1);
@@ -84,6 +85,7 @@ static int keep_table(struct my_decoder *decoder, struct my_table *table, struct
     return 0;
 }
 
+/* A table that is not selected needs no names: it is kept, so that its rows are known for what they are. */
 static int complete_table(struct my_decoder *decoder, struct my_table *table, struct cdc_error *error)
 {
     const struct my_decoder_settings *settings = &decoder->settings;

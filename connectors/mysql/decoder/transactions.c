@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Transactions begin and end.
  *
- * MySQL's log has only what was committed, but MariaDB's also has rows of transactions that were rolled back, when they
- * touched a table without transactions (which cannot be rolled back) or made a temporary one:
+ * MySQL's log has only what was committed, but MariaDB's also has rows of transactions that were rolled back, when
+ * they touched a table without transactions (which cannot be rolled back) or made a temporary one:
  *     GTID 0-1-7   TABLE_MAP t   WRITE_ROWS t   QUERY SAVEPOINT a   ...   QUERY ROLLBACK
- * and after a crash the beginning of a transaction whose end is missing: another GTID follows. So the lines of MariaDB's
- * transactions are buffered until the end is read, and discarded if there is none. Of one that is larger than the buffer
- * lookahead.c finds out what becomes of it. */
+ * and after a crash the beginning of a transaction whose end is missing: another GTID follows. So the lines of
+ * MariaDB's transactions are buffered until the end is read, and discarded if there is none. Of one that is larger
+ * than the buffer lookahead.c finds out what becomes of it. */
 #include "connectors/mysql/decoder/internal.h"
 
 #include <cdc/json.h>

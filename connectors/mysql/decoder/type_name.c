@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of types for schema lines, from the log alone: int unsigned, decimal(12,2), enum('a','b'). What only the server knows
- * (a display width, that a string is a uuid) comes from information_schema. */
+/* Names of types for schema lines, from the log alone: int unsigned, decimal(12,2), enum('a','b'). What only the
+ * server knows (a display width, that a string is a uuid) comes from information_schema. */
 #include "connectors/mysql/decoder/internal.h"
 
+/* ('a','it''s') */
 static void name_labels(struct cdc_buf *out, const struct my_column *column)
 {
     for (size_t i = 0; i < column->n_labels; i++) {
@@ -18,6 +19,7 @@ static void name_labels(struct cdc_buf *out, const struct my_column *column)
         cdc_buf_byte(out, ')');
 }
 
+/* metadata: bytes of the length, 1 of a tinyblob to 4 of a longblob. */
 static void name_blob(struct cdc_buf *out, const struct my_column *column)
 {
     static const char *const sizes[] = {"", "tiny", "", "medium", "long"};
@@ -25,6 +27,7 @@ static void name_blob(struct cdc_buf *out, const struct my_column *column)
     cdc_buf_printf(out, "%s%s", column->metadata <= 4 ? sizes[column->metadata] : "", binary ? "blob" : "text");
 }
 
+/* Lengths in the log are in bytes: varchar(40) of utf8mb4 has 160. */
 static void name_string(struct cdc_buf *out, const struct my_column *column, bool fixed)
 {
     bool binary = column->charset && my_charset_is_binary(column->charset);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bodies of MariaDB's compressed events (log_bin_compress; sql/log_event.cc, binlog_buf_compress), in zlib's format. */
+/* The bodies of MariaDB's compressed events (log_bin_compress; sql/log_event.cc, binlog_buf_compress), in zlib's
+ * format. */
 #include "connectors/mysql/event/compressed_body.h"
 #include "connectors/mysql/event/internal.h"
 
@@ -12,7 +13,8 @@ static int not_unpacked(struct cdc_error *error, const char *how)
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the binary log has a compressed event that is damaged: %s", how);
 }
 
-/* A byte: 0x80, algorithm (bits 4..6), length of the size (bits 0..2); the size, big-endian. 82 01 90 is zlib, 400 bytes. */
+/* A byte: 0x80, algorithm (bits 4..6), length of the size (bits 0..2); the size, big-endian. 82 01 90 is zlib, 400
+ * bytes. */
 static int uncompressed_size(struct cdc_bytes *body, uint64_t *size, struct cdc_error *error)
 {
     uint64_t head = cdc_bytes_le(body, 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Coordinates, as MySQL calls them: a file of one server's log and an offset in it. They mean nothing at another server,
- * and the file's name may come again after RESET. */
+/* Coordinates, as MySQL calls them: a file of one server's log and an offset in it. They mean nothing at another
+ * server, and the file's name may come again after RESET. */
 #ifndef MY_COORD_H
 #define MY_COORD_H
 

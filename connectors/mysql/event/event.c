@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Events of the binary log: header, checksum, what FORMAT_DESCRIPTION says of the others, and the small bodies. The layouts
- * are those of "MySQL Internals: Binary Log" with mysql-server's libs/mysql/binlog/event, and of the MariaDB Knowledge Base,
- * "Replication Protocol". */
+/* Events of the binary log: header, checksum, what FORMAT_DESCRIPTION says of the others, and the small bodies. The
+ * layouts are those of "MySQL Internals: Binary Log" with mysql-server's libs/mysql/binlog/event, and of the MariaDB
+ * Knowledge Base, "Replication Protocol". */
 #include "connectors/mysql/event/internal.h"
 #include "connectors/mysql/value/packed.h"
 

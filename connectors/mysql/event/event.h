@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Events of the binary log: header, checksum, and the bodies that have no header of their own beside this one. Pure: no
- * connection, no clock, no files. All integers of the log are little-endian unless said. No length is trusted.
+/* Events of the binary log: header, checksum, and the bodies that have no header of their own beside this one. Pure:
+ * no connection, no clock, no files. All integers of the log are little-endian unless said. No length is trusted.
  *
  * A transaction of MySQL as it lies in the log; MariaDB's has no BEGIN, since its GTID event says so:
  *     GTID        its identity and time
@@ -8,7 +8,8 @@
  *     TABLE_MAP   what table 109 is
  *     WRITE_ROWS  rows of table 109
  *     XID         COMMIT
- * An event is a header of 19 bytes, a body, and where the FORMAT_DESCRIPTION at the file's beginning says so a CRC32:
+ * An event is a header of 19 bytes, a body, and where the FORMAT_DESCRIPTION at the file's beginning says so a
+ * CRC32:
  *     25 7d 93 65  10  01 00 00 00  1f 00 00 00  cd 01 00 00  00 00      XID of server 1: 31 bytes, ends at 461, no flags
  *     2a 00 00 00 00 00 00 00                                            body: 42
  *     94 6f cc 2e                                                        checksum */
@@ -97,8 +98,8 @@ int my_event_header_parse(const uint8_t *data, size_t n, struct my_event_header 
 int my_event_body(const struct my_event_format *format, const struct my_event_header *header, const uint8_t *data,
                   size_t n, struct cdc_bytes *body, struct cdc_error *error);
 /* The same for an event (no FORMAT_DESCRIPTION) that comes in parts, for a TRANSACTION_PAYLOAD may have a gigabyte:
- * data[0..n) is its beginning, with all of the header; then the next ones. *body: what each part has of the body, BORROWED.
- * The last part is only returned if the checksum over all of them is right. */
+ * data[0..n) is its beginning, with all of the header; then the next ones. *body: what each part has of the body,
+ * BORROWED. The last part is only returned if the checksum over all of them is right. */
 struct my_event_parts {
     struct my_event_header header;
     size_t taken; /* of the event's bytes */

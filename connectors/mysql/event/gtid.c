@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The events that give a transaction its identity: MySQL's GTID, ANONYMOUS_GTID and GTID_TAGGED (libs/mysql/binlog/event's
- * control_events.h; libs/mysql/serialization for the last), and MariaDB's GTID (Knowledge Base, "GTID_EVENT"). */
+/* The events that give a transaction its identity: MySQL's GTID, ANONYMOUS_GTID and GTID_TAGGED
+ * (libs/mysql/binlog/event's control_events.h; libs/mysql/serialization for the last), and MariaDB's GTID (Knowledge
+ * Base, "GTID_EVENT"). */
 #include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/event/internal.h"
 #include "connectors/mysql/value/packed.h"
@@ -19,7 +20,8 @@ static uint64_t commit_time(struct cdc_bytes *body)
     return now & ~more;
 }
 
-/* Each version of MySQL added something at the end: 5.6 stops at the number, 5.7 has the logical clock, 8.0 the rest. */
+/* Each version of MySQL added something at the end: 5.6 stops at the number, 5.7 has the logical clock, 8.0 the
+ * rest. */
 static int gtid_plain(struct cdc_bytes body, struct my_gtid *gtid, struct cdc_error *error)
 {
     enum { LOGICAL_CLOCK = 2 };
@@ -42,8 +44,9 @@ static int gtid_plain(struct cdc_bytes body, struct my_gtid *gtid, struct cdc_er
     return my_event_finished(&body, gtid_name, error);
 }
 
-/* mysql/serialization: as many bytes follow the first as it ends in ones; the ones and a zero are not part of the number.
- * 06 is 3 (0000011|0); 15 07 is 453 (00000111 000101|01). If the first is ff, the eight after it are the number. */
+/* mysql/serialization: as many bytes follow the first as it ends in ones; the ones and a zero are not part of the
+ * number. 06 is 3 (0000011|0); 15 07 is 453 (00000111 000101|01). If the first is ff, the eight after it are the
+ * number. */
 static uint64_t tagged_uint(struct cdc_bytes *body)
 {
     uint64_t first = cdc_bytes_le(body, 1);

@@ -31,8 +31,8 @@ struct my_gtid {
 /* GTID, ANONYMOUS_GTID, GTID_TAGGED, MARIADB_GTID. 0 or -1: PROTOCOL. */
 int my_gtid_parse(const struct my_event_header *header, struct cdc_bytes body, struct my_gtid *gtid,
                   struct cdc_error *error);
-/* False: the transaction's statement does not take effect, for it only begins an ALTER TABLE of MariaDB or reports that it
- * failed. */
+/* False: the transaction's statement does not take effect, for it only begins an ALTER TABLE of MariaDB or reports
+ * that it failed. */
 bool my_gtid_is_done(const struct my_gtid *gtid);
 /* "uuid:5", "uuid:tag:5", "0-1-5"; nothing of a transaction without one. */
 void my_gtid_append(struct cdc_buf *out, const struct my_gtid *gtid);

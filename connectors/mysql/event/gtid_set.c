@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Sets of GTIDs: finding and adding. A transaction is looked up or added for each one that is read, so both are fast where
- * it follows the one before: `last` remembers where that was, and the last interval of a source is tried first.
+/* Sets of GTIDs: finding and adding. A transaction is looked up or added for each one that is read, so both are fast
+ * where it follows the one before: `last` remembers where that was, and the last interval of a source is tried
+ * first.
  *
- * MySQL ("MySQL Reference Manual: GTID Format and Storage"): a server gives its transactions rising numbers under its uuid
- * (and, from 8.3 on, a tag), but on a replica with several appliers they may be logged in another order, so that there
- * are gaps: uuid:1-5:7. MariaDB (Knowledge Base, "Global Transaction ID") orders the transactions of a domain, so that
- * the newest one of each tells all. */
+ * MySQL ("MySQL Reference Manual: GTID Format and Storage"): a server gives its transactions rising numbers under
+ * its uuid (and, from 8.3 on, a tag), but on a replica with several appliers they may be logged in another order, so
+ * that there are gaps: uuid:1-5:7. MariaDB (Knowledge Base, "Global Transaction ID") orders the transactions of a
+ * domain, so that the newest one of each tells all. */
 #include "connectors/mysql/event/gtid_set_internal.h"
 
 #include <stdlib.h>

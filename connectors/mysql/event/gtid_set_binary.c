@@ -20,8 +20,8 @@ static void put(struct cdc_buf *out, uint64_t value, size_t n)
         cdc_buf_byte(out, (char)(value & 0xff));
 }
 
-/* Sets with tags (8.3 and later) are marked in the first number's outer bytes; the count is between them. Servers that do
- * not know tags get the form without. */
+/* Sets with tags (8.3 and later) are marked in the first number's outer bytes; the count is between them. Servers
+ * that do not know tags get the form without. */
 #define TAGGED_MARK (UINT64_C(1) << 56 | 1)
 #define COUNT_LIMIT (UINT64_C(1) << 48)
 

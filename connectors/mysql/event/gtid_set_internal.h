@@ -35,14 +35,15 @@ struct my_gtid_set {
 /* -- gtid_set.c */
 /* Makes the set empty. */
 void my_gtid_set_clear(struct my_gtid_set *set);
-/* MySQL: the numbers of that uuid and tag, an empty list if there were none; NULL: out of memory. BORROWED until the next
- * call. */
+/* MySQL: the numbers of that uuid and tag, an empty list if there were none; NULL: out of memory. BORROWED until the
+ * next call. */
 struct my_gtid_source *my_gtid_set_find_or_add(struct my_gtid_set *set, const uint8_t uuid[16], const char *tag);
-/* Texts and events may have many intervals in any order: they are appended, and at the end my_gtid_set_tidy sorts and joins
- * them. Nothing else may be done to the set between both. False: out of memory. */
+/* Texts and events may have many intervals in any order: they are appended, and at the end my_gtid_set_tidy sorts
+ * and joins them. Nothing else may be done to the set between both. False: out of memory. */
 bool my_gtid_set_append_interval(struct my_gtid_source *source, struct my_gtid_interval interval);
 void my_gtid_set_tidy(struct my_gtid_set *set);
-/* MariaDB: the newest of a domain is the one that came last, as in the server's gtid_binlog_pos. False: out of memory. */
+/* MariaDB: the newest of a domain is the one that came last, as in the server's gtid_binlog_pos. False: out of
+ * memory. */
 bool my_gtid_set_put_domain(struct my_gtid_set *set, struct my_gtid_domain domain);
 
 /* -- gtid_set_text.c */

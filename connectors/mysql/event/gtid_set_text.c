@@ -27,6 +27,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* Decimal digits; false when there are none, or the number is above `most`. */
 static bool take_number(struct my_gtid_text *text, uint64_t most, uint64_t *number)
 {
     const char *start = text->p;
@@ -48,6 +49,7 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* 36 characters: fb7d3384-e58f-11f1-9fe0-02fc00000001. */
 static bool take_uuid(struct my_gtid_text *text, uint8_t uuid[16])
 {
     if (text->end - text->p < 36)
@@ -82,6 +84,7 @@ bool my_gtid_set_take_tag(struct my_gtid_text *text, char tag[MY_GTID_TAG_MAX + 
     return n != 0;
 }
 
+/* 5 or 1-5; its end is not in the interval, as in the binary form. */
 static bool take_interval(struct my_gtid_text *text, struct my_gtid_interval *interval)
 {
     uint64_t last;
@@ -166,6 +169,7 @@ int my_gtid_set_parse(struct my_gtid_set *set, struct cdc_span text, struct cdc_
     return 0;
 }
 
+/* A uuid is written once for all its tags: uuid:1-5:tag:1. before: the source written last, or NULL. */
 static void append_source(struct cdc_buf *out, const struct my_gtid_source *source, const struct my_gtid_source *before)
 {
     if (before == NULL || memcmp(before->uuid, source->uuid, 16) != 0) {

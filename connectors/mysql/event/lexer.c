@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The lexical structure of SQL ("MySQL Reference Manual: Language Structure", which MariaDB shares), as far as it does not
- * depend on the session: where it does (SQL mode, charset), the callers ask for both readings. */
+/* The lexical structure of SQL ("MySQL Reference Manual: Language Structure", which MariaDB shares), as far as it
+ * does not depend on the session: where it does (SQL mode, charset), the callers ask for both readings. */
 #include "connectors/mysql/event/lexer_internal.h"
 
 struct my_lexer my_lexer_of(struct cdc_span sql)
@@ -14,6 +14,7 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0';
 }
 
+/* Bytes above ASCII belong to names, whatever the charset. */
 static bool is_word(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || my_lexer_is_digit(c) || c == '_' || c == '$' ||
@@ -31,6 +32,7 @@ static bool at(const struct my_lexer *lexer, const char *text)
     return left(lexer) >= n && memcmp(lexer->p, text, n) == 0;
 }
 
+/* A comment after # or -- ends with the line. */
 static void skip_line(struct my_lexer *lexer)
 {
     const char *lf = memchr(lexer->p, '\n', left(lexer));
@@ -44,9 +46,10 @@ static void skip_comment(struct my_lexer *lexer)
     lexer->p = close != NULL ? close + 2 : lexer->end;
 }
 
-/* Executable comments (those that begin with "!", or in MariaDB with "M!", and maybe a version of five or six digits): their
- * inside is text, only their marks are skipped. A word right after six digits could begin with the last of them. All servers run those without a version,
- * and those of before 5.7; MariaDB takes MySQL's later ones for comments, and MySQL MariaDB's. */
+/* Executable comments (those that begin with "!", or in MariaDB with "M!", and maybe a version of five or six
+ * digits): their inside is text, only their marks are skipped. A word right after six digits could begin with the
+ * last of them. All servers run those without a version, and those of before 5.7; MariaDB takes MySQL's later ones
+ * for comments, and MySQL MariaDB's. */
 static void skip_executable_mark(struct my_lexer *lexer)
 {
     lexer->p += at(lexer, "/*M!") ? 4 : 3;

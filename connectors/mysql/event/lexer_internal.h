@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The words of a statement: strings, comments, names and the rest apart, which is all of SQL that is understood here. Nobody
- * outside this room includes this. */
+/* The words of a statement: strings, comments, names and the rest apart, which is all of SQL that is understood
+ * here. Nobody outside this room includes this. */
 #ifndef MY_LEXER_INTERNAL_H
 #define MY_LEXER_INTERNAL_H
 
@@ -35,7 +35,8 @@ struct my_token my_lexer_next(struct my_lexer *lexer);
 struct my_token my_lexer_peek(const struct my_lexer *lexer);
 /* Reads over the next word if it is that one (lower case). */
 bool my_lexer_take(struct my_lexer *lexer, const char *word);
-/* Reads over MariaDB's SET STATEMENT a = 1, b = (...) FOR, if that is what follows: the statement is what stands after it. */
+/* Reads over MariaDB's SET STATEMENT a = 1, b = (...) FOR, if that is what follows: the statement is what stands
+ * after it. */
 bool my_lexer_skip_set_statement(struct my_lexer *lexer);
 
 bool my_token_is(const struct my_token *token, const char *word);

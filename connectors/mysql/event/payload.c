@@ -206,8 +206,8 @@ static int unpack_some(struct my_payload *payload, struct cdc_error *error)
     return 1;
 }
 
-/* Unpacks until there are n bytes from `at` on. What was taken already is dropped before. 1, 0 (there are fewer, and no more
- * to come), MY_PAYLOAD_WANTS, -1. */
+/* Unpacks until there are n bytes from `at` on. What was taken already is dropped before. 1, 0 (there are fewer, and
+ * no more to come), MY_PAYLOAD_WANTS, -1. */
 static int fill(struct my_payload *payload, size_t n, struct cdc_error *error)
 {
     struct cdc_buf *out = &payload->out;
@@ -249,8 +249,8 @@ static int next_event(struct my_payload *payload, const uint8_t **data, size_t *
     *n = event_size((const uint8_t *)payload->out.data + payload->at, error);
     if (*n == 0)
         return -1;
-    /* While parts are to come, a byte of the next event must be there, too: this one may be the last, which waits for the
-     * checksum. */
+    /* While parts are to come, a byte of the next event must be there, too: this one may be the last, which waits
+     * for the checksum. */
     result = fill(payload, payload->last ? *n : *n + 1, error);
     if (result != 1)
         return result != 0 ? result : damaged(error, "an event in it is truncated");

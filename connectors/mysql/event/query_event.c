@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* QUERY: a statement, with the session's variables that it depends on. Of these only the client's charset matters here, but
- * nothing tells how long a variable is, so that the lengths of all are listed (mysql-server's statement_events.h; MariaDB's
- * log_event.h). */
+/* QUERY: a statement, with the session's variables that it depends on. Of these only the client's charset matters
+ * here, but nothing tells how long a variable is, so that the lengths of all are listed (mysql-server's
+ * statement_events.h; MariaDB's log_event.h). */
 #include "connectors/mysql/event/internal.h"
 #include "connectors/mysql/event/compressed_body.h"
 #include "connectors/mysql/value/charset.h"
@@ -61,8 +61,8 @@ static void skip_gtid_flags(struct cdc_bytes *cursor)
     cdc_bytes_take(cursor, flags & (COMMIT_ALTER | ROLLBACK_ALTER) ? 8 : 0);
 }
 
-/* A code, then a value of the length that belongs to it: 00 00 00 00 00 | 04 21 00 2d 00 08 00 are flags and charsets (the
- * client's is 33, utf8mb3_general_ci). */
+/* A code, then a value of the length that belongs to it: 00 00 00 00 00 | 04 21 00 2d 00 08 00 are flags and
+ * charsets (the client's is 33, utf8mb3_general_ci). */
 static int query_variables(struct cdc_bytes cursor, struct my_event_query *query, struct cdc_error *error)
 {
     while (cdc_bytes_left(&cursor) != 0) {
@@ -110,8 +110,8 @@ static int query_variables(struct cdc_bytes cursor, struct my_event_query *query
     return cursor.bad ? my_event_damaged(error, "QUERY") : 0;
 }
 
-/* The text came in the client's charset; the names in it are compared with those of tables, which are in UTF-8. Bytes that
- * are not valid in that charset (a comment may have them) leave all as it is. */
+/* The text came in the client's charset; the names in it are compared with those of tables, which are in UTF-8.
+ * Bytes that are not valid in that charset (a comment may have them) leave all as it is. */
 static int query_to_utf8(struct my_event_query *query, struct cdc_buf *scratch, struct cdc_error *error)
 {
     enum { UTF8MB4 = 45 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Events of rows, up to the rows: "MySQL Internals: Rows_event", mysql-server's rows_event.h; the compressed ones: MariaDB's
- * log_event.h. */
+/* Events of rows, up to the rows: "MySQL Internals: Rows_event", mysql-server's rows_event.h; the compressed ones:
+ * MariaDB's log_event.h. */
 #include "connectors/mysql/event/rows_event.h"
 #include "connectors/mysql/event/compressed_body.h"
 #include "connectors/mysql/event/internal.h"

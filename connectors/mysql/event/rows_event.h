@@ -9,8 +9,8 @@
 #include <cdc/bytes.h>
 #include <cdc/error.h>
 
-/* A rows event, all versions of both servers; PARTIAL_UPDATE_ROWS too. All pointers are BORROWED from the event, or from
- * scratch. */
+/* A rows event, all versions of both servers; PARTIAL_UPDATE_ROWS too. All pointers are BORROWED from the event, or
+ * from scratch. */
 enum my_rows_kind { MY_ROWS_WRITE, MY_ROWS_UPDATE, MY_ROWS_DELETE };
 #define MY_ROWS_STATEMENT_END 0x01
 struct my_rows_event {

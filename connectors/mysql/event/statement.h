@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a statement of the log is, by its first words, and which names stand in it. No grammar: the log has statements of all
- * versions of two servers, and only what they do to rows and tables matters. */
+/* What a statement of the log is, by its first words, and which names stand in it. No grammar: the log has
+ * statements of all versions of two servers, and only what they do to rows and tables matters. */
 #ifndef MY_STATEMENT_H
 #define MY_STATEMENT_H
 
@@ -31,9 +31,10 @@ struct my_statement {
                                  savepoint, empty when it cannot be read. Freed by my_statement_free */
 };
 /* Leading white space and comments are skipped, the inside of executable comments counts as text. A TRUNCATE whose
- * table cannot be read is a DDL. CREATE TABLE ... SELECT and ALTER are DDL. Statements inside of BEGIN and COMMIT that are
- * DDL by name (CREATE TEMPORARY TABLE) are DDL. A text of nothing but comments is a DDL. MariaDB's SET STATEMENT ... FOR
- * is what follows FOR. sql: as in the event, ASCII-compatible. statement: {0} before its first use, then used again. */
+ * table cannot be read is a DDL. CREATE TABLE ... SELECT and ALTER are DDL. Statements inside of BEGIN and COMMIT
+ * that are DDL by name (CREATE TEMPORARY TABLE) are DDL. A text of nothing but comments is a DDL. MariaDB's SET
+ * STATEMENT ... FOR is what follows FOR. sql: as in the event, ASCII-compatible. statement: {0} before its first
+ * use, then used again. */
 void my_statement_parse(struct my_statement *statement, struct cdc_span sql);
 void my_statement_free(struct my_statement *statement);
 /* Is it about accounts, so that it may carry secrets? In doubt it is. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Which names stand in a statement, and whether it is about accounts. Both err on one side: a table is asked for once too
- * often, and a statement that may carry a password is not shown. */
+/* Which names stand in a statement, and whether it is about accounts. Both err on one side: a table is asked for
+ * once too often, and a statement that may carry a password is not shown. */
 #include "connectors/mysql/event/lexer_internal.h"
 #include "connectors/mysql/event/statement.h"
 
-/* Anywhere at all, not only where an identifier could stand. Quotes in a name are doubled in the text: not looked for. */
+/* Anywhere at all, not only where an identifier could stand. Quotes in a name are doubled in the text: not looked
+ * for. */
 static bool found_anywhere(struct cdc_span sql, struct cdc_span name)
 {
     if (memchr(name.p, '`', name.n) || memchr(name.p, '"', name.n))
@@ -81,7 +82,8 @@ static bool any_word_of_accounts(struct cdc_span sql)
     return false;
 }
 
-/* Two words say it. Where it is not sure which ones they are, each that could be one of them counts wherever it stands. */
+/* Two words say it. Where it is not sure which ones they are, each that could be one of them counts wherever it
+ * stands. */
 bool my_statement_is_of_accounts(struct cdc_span sql)
 {
     struct my_lexer lexer = my_lexer_of(sql);

@@ -6,9 +6,9 @@
  *     01  06 24 2e 62 5b 32 5d  ...      insert, path "$.b[2]", a document
  *     02  03 24 2e 63                    remove, path "$.c"
  *
- * each an operation, and lengths as packed integers. The lines have whole documents, so the differences are applied here.
- * The document is unfolded into nodes along the paths only; what no path touches stays a run of bytes until it is
- * printed. */
+ * each an operation, and lengths as packed integers. The lines have whole documents, so the differences are applied
+ * here. The document is unfolded into nodes along the paths only; what no path touches stays a run of bytes until it
+ * is printed. */
 #include "connectors/mysql/value/internal.h"
 #include "connectors/mysql/value/json_internal.h"
 #include "connectors/mysql/value/packed.h"
