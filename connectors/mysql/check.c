@@ -4,7 +4,6 @@
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/value/flavor.h"
 
-#include <cdc/pattern.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +12,7 @@
 #define NATIVE_CASCADES 90600 /* from this MySQL on, the rows that cascades change are logged */
 
 struct check {
-    const struct my_patterns *patterns;
+    const struct cdc_selection *selection;
     const struct cdc_log *log;
     MYSQL *mysql;
     struct my_server server;
@@ -249,11 +248,9 @@ static void check_privileges(struct check *check)
 
 /* -- tables ------------------------------------------------------------------------------ */
 
-static bool is_selected(const struct my_patterns *patterns, const char *db, const char *table)
+static bool is_selected(const struct cdc_selection *selection, const char *db, const char *table)
 {
-    return db && table &&
-           cdc_table_selected(patterns->include, patterns->n_include, patterns->exclude, patterns->n_exclude,
-                              cdc_span_text(db), cdc_span_text(table));
+    return db && table && cdc_selection_has_table(selection, db, table);
 }
 
 /* SHOW CREATE TABLE: information_schema hides constraints from users that may only SELECT. RETURNS NEW; NULL when the
@@ -287,7 +284,7 @@ static char *cascade_in(char *text)
 }
 
 /* The number of tables that have one, or -1. */
-static int list_cascades(MYSQL *mysql, const struct my_server *server, const struct my_patterns *patterns,
+static int list_cascades(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
                          const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error)
 {
     if (server->flavor == MY_FLAVOR_MYSQL && server->version >= NATIVE_CASCADES)
@@ -301,7 +298,7 @@ static int list_cascades(MYSQL *mysql, const struct my_server *server, const str
         return -1;
     int n = 0;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
-        char *text = is_selected(patterns, row[0], row[1]) ? create_statement(mysql, row[0], row[1]) : NULL;
+        char *text = is_selected(selection, row[0], row[1]) ? create_statement(mysql, row[0], row[1]) : NULL;
         const char *line = text ? cascade_in(text) : NULL;
         if (line && ++n <= MAX_TABLES_NAMED)
             cdc_log(
@@ -315,16 +312,16 @@ static int list_cascades(MYSQL *mysql, const struct my_server *server, const str
     return n;
 }
 
-int my_warn_of_cascades(MYSQL *mysql, const struct my_server *server, const struct my_patterns *patterns,
+int my_warn_of_cascades(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
                         const struct cdc_log *log, struct cdc_error *error)
 {
-    return list_cascades(mysql, server, patterns, log, CDC_LOG_WARNING, error) < 0 ? -1 : 0;
+    return list_cascades(mysql, server, selection, log, CDC_LOG_WARNING, error) < 0 ? -1 : 0;
 }
 
 static void check_cascades(struct check *check)
 {
     struct cdc_error error = {0};
-    int n = list_cascades(check->mysql, &check->server, check->patterns, check->log, CDC_LOG_ERROR, &error);
+    int n = list_cascades(check->mysql, &check->server, check->selection, check->log, CDC_LOG_ERROR, &error);
     if (n < 0)
         problem(check, error.text, "see the message");
     else
@@ -341,7 +338,7 @@ static void check_keys(struct check *check)
                                    "VERSIONED') ORDER BY 1, 2");
     int selected = 0, keyless = 0;
     for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;) {
-        if (!is_selected(check->patterns, row[0], row[1]))
+        if (!is_selected(check->selection, row[0], row[1]))
             continue;
         selected++;
         if (row[2] && strcmp(row[2], "0") == 0 && ++keyless <= MAX_TABLES_NAMED)
@@ -391,10 +388,10 @@ static void check_all(struct check *check)
     check_keys(check);
 }
 
-int my_check(const struct my_session_settings *connection, const struct my_patterns *patterns, uint32_t replica_id,
+int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection, uint32_t replica_id,
              const struct cdc_log *log, struct cdc_error *error)
 {
-    struct check check = {.patterns = patterns, .log = log, .replica_id = replica_id};
+    struct check check = {.selection = selection, .log = log, .replica_id = replica_id};
     struct cdc_error unreadable = {0};
     check.mysql = my_session_connect(connection, error);
     if (!check.mysql)

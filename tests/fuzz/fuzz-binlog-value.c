@@ -31,7 +31,7 @@ static void text(const uint8_t *data, size_t size, unsigned collation)
     cdc_buf_free(&out);
 }
 
-static void values(struct my_column *column, const uint8_t *data, size_t size, const struct my_value_format *format)
+static void values(struct my_column *column, const uint8_t *data, size_t size, const struct cdc_value_format *format)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     unsigned collation = (data[1] | (unsigned)data[2] << 8) % 3400;
     struct my_column column = {.type = types[data[0] % sizeof types], .labels = labels, .n_labels = data[5] % 10};
-    struct my_value_format format = {data[5] & 16, data[5] & 32};
+    struct cdc_value_format format = {data[5] & 16, data[5] & 32};
     struct cdc_error error = {0};
     column.metadata = (uint16_t)(data[3] | (unsigned)data[4] << 8);
     column.charset = my_charset_of(collation);

@@ -25,7 +25,7 @@ static void check(bool good, const char *what, const char *got, const char *want
     printf("not ok - %s\n#  got %s\n# want %s\n", what, got, want);
 }
 
-static const struct my_value_format plain = {false, false}, other = {true, true};
+static const struct cdc_value_format plain = {false, false}, other = {true, true};
 
 /* The bytes of hexadecimal text, in memory of exactly their size: a sanitizer sees a read beyond it. */
 static uint8_t *bytes_of(const char *hex, size_t *n)
@@ -94,7 +94,7 @@ static void truncated(const struct my_column *column, const uint8_t *bytes, size
     cdc_buf_free(&out);
 }
 
-static void value_with(struct my_column *column, const struct my_value_format *format, const char *hex,
+static void value_with(struct my_column *column, const struct cdc_value_format *format, const char *hex,
                        const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
@@ -134,7 +134,7 @@ static void mysql(unsigned type, unsigned metadata, const char *hex, const char 
     value(MY_FLAVOR_MYSQL, type, metadata, NULL, NULL, hex, want);
 }
 
-static void integer(unsigned type, bool is_unsigned, const struct my_value_format *format, const char *hex,
+static void integer(unsigned type, bool is_unsigned, const struct cdc_value_format *format, const char *hex,
                     const char *want)
 {
     struct my_column column = column_of(MY_FLAVOR_MYSQL, type, 0, NULL, NULL);

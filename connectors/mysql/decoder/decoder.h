@@ -29,13 +29,14 @@
 #include <cdc/bytes.h>
 #include <cdc/error.h>
 #include <cdc/offset.h>
+#include <cdc/selection.h>
+#include <cdc/value_format.h>
 
 struct my_decoder_settings {
     const char *pipeline;
     enum my_flavor flavor; /* of the server; of a file: found in it */
-    struct my_value_format value_format;
-    const char *const *include, *const *exclude; /* -t, -T; BORROWED, as all that the settings point to */
-    size_t n_include, n_exclude;
+    struct cdc_value_format value_format;
+    struct cdc_selection selection; /* which tables are written */
     /* Completes a table whose TABLE_MAP came: names, key, type names, nullable, generated, as far as the log does not
      * have them. coord: where the event ends. May be NULL. 0 or -1: CONFIG when they cannot be known for sure. */
     int (*describe)(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error);

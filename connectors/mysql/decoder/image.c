@@ -80,7 +80,7 @@ static int append_partial(struct cdc_buf *out, const struct my_table *table, con
 }
 
 int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells,
-                        const struct my_cell *before, bool key_only, const struct my_value_format *format,
+                        const struct my_cell *before, bool key_only, const struct cdc_value_format *format,
                         uint64_t *unconvertible, struct cdc_error *error)
 {
     char separator = '{';

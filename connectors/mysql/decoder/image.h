@@ -13,6 +13,7 @@
 #include <cdc/buf.h>
 #include <cdc/bytes.h>
 #include <cdc/error.h>
+#include <cdc/value_format.h>
 
 /* One column of an image. */
 struct my_cell {
@@ -32,7 +33,7 @@ bool my_image_is_current(const struct my_cell *row_end);
  * partial JSON; may be NULL. 0 or -1: as my_value_append; CONFIG when a document is partial, and the one before is
  * not there. */
 int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells,
-                        const struct my_cell *before, bool key_only, const struct my_value_format *format,
+                        const struct my_cell *before, bool key_only, const struct cdc_value_format *format,
                         uint64_t *unconvertible, struct cdc_error *error);
 
 #endif

@@ -5,13 +5,14 @@
  *     create table t (id int unsigned primary key, s varchar(9) character set latin1, e enum('a','b'), b blob)
  *
  *     01 01 80        signedness, a bit for each number, the highest first: id is unsigned
- *     02 03 08 01 3f  charset of texts: 8 (latin1), but for text 1, b: 63 (binary)
- *     0a 01 2d        charset of ENUM and SET: 45 (utf8mb4)
+ *     03 02 08 3f     charset of each text: 8 (latin1), 63 (binary)
  *     04 09 02 69 64 01 73 01 65 01 62   names
+ *     0a 01 2d        charset of ENUM and SET: 45 (utf8mb4)
  *     06 05 02 01 61 01 62               labels of each ENUM: two, "a", "b"
  *     08 01 00        key: column 0
  *
- * Two ways to write charsets: a common one and exceptions (02, 0a), or all one after the other (03, 0b). */
+ * Charsets are written as all, one after the other (03, 0b), or as a common one and exceptions (02, 0a): 02 03 08 01 3f
+ * is 8, but 63 for text 1. */
 #include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/value/packed.h"
 

@@ -67,7 +67,7 @@ static uint64_t little_endian(const uint8_t *p, size_t n)
 }
 
 static void append_integer(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
-                           const struct my_value_format *style)
+                           const struct cdc_value_format *style)
 {
     uint64_t bits = little_endian(cell->p, cell->n);
     unsigned unused = 64 - 8 * (unsigned)cell->n;
@@ -129,7 +129,7 @@ static int append_time(struct cdc_buf *out, const struct my_column *column, cons
 
 /* ZEROFILL pads the text; the number is the same without. */
 static int append_decimal(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
-                          const struct my_value_format *style, struct cdc_error *error)
+                          const struct cdc_value_format *style, struct cdc_error *error)
 {
     const char *p = (const char *)cell->p, *end = p + cell->n;
     bool negative = p < end && *p == '-';
@@ -207,7 +207,7 @@ static int append_other(struct cdc_buf *out, const struct my_column *column, con
 }
 
 int my_cell_append(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
-                   const struct my_value_format *style, uint64_t *unconvertible, struct cdc_error *error)
+                   const struct cdc_value_format *style, uint64_t *unconvertible, struct cdc_error *error)
 {
     switch (column->kind) {
     case MY_KIND_INTEGER: append_integer(out, column, cell, style); return 0;

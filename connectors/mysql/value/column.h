@@ -42,12 +42,6 @@ enum my_type {
     MY_TYPE_GEOMETRY = 255
 };
 
-/* How values are written that have two ways, as the options say. */
-struct my_value_format {
-    bool int64_as_string;   /* --int64=string: beyond 2^53 */
-    bool decimal_as_number; /* --decimal=number */
-};
-
 /* What the JSON looks like. */
 enum my_kind {
     MY_KIND_INTEGER,

@@ -74,7 +74,7 @@ size_t my_decimal_text(char *text, const uint8_t *p, unsigned precision, unsigne
     return out == NULL ? 0 : (size_t)(out - text);
 }
 
-void my_value_append_decimal(struct cdc_buf *out, struct cdc_span digits, const struct my_value_format *format)
+void my_value_append_decimal(struct cdc_buf *out, struct cdc_span digits, const struct cdc_value_format *format)
 {
     bool negative = digits.n != 0 && digits.p[0] == '-';
     const char *p = digits.p + negative, *end = digits.p + digits.n;

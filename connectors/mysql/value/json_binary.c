@@ -15,7 +15,7 @@ int my_json_damaged(struct cdc_error *error)
 /* -- scalars ------------------------------------------------------------------------ */
 
 /* Numbers in a document are JSON's own, whatever the options say of those in columns. */
-static const struct my_value_format numbers = {.int64_as_string = false, .decimal_as_number = true};
+static const struct cdc_value_format numbers = {.int64_as_string = false, .decimal_as_number = true};
 
 /* A length of seven bits a byte, least first, the highest bit set where another byte follows: ac 02 is 300. False
  * when it does not end, or is longer than what is left. */

@@ -33,7 +33,8 @@ static inline char *put_back(char *end, uint64_t value)
     return end;
 }
 
-void my_value_append_integer(struct cdc_buf *out, uint64_t bits, bool is_unsigned, const struct my_value_format *format)
+void my_value_append_integer(struct cdc_buf *out, uint64_t bits, bool is_unsigned,
+                             const struct cdc_value_format *format)
 {
     bool negative = !is_unsigned && (int64_t)bits < 0;
     uint64_t value = negative ? 0 - bits : bits;

@@ -39,7 +39,7 @@ int my_value_skip(const struct my_column *column, struct cdc_bytes *cursor, stru
 /* -- kinds ------------------------------------------------------------------------------------ */
 
 static void append_integer(struct cdc_buf *out, const struct my_column *column, const uint8_t *p, size_t n,
-                           const struct my_value_format *format)
+                           const struct cdc_value_format *format)
 {
     uint64_t bits = cdc_little_endian(p, n);
     unsigned unused = 64 - 8 * (unsigned)n;
@@ -63,7 +63,7 @@ static void append_floating(struct cdc_buf *out, const uint8_t *p, size_t n)
 }
 
 static int append_decimal(struct cdc_buf *out, const struct my_column *column, const uint8_t *p,
-                          const struct my_value_format *format, struct cdc_error *error)
+                          const struct cdc_value_format *format, struct cdc_error *error)
 {
     char text[MY_DECIMAL_DIGITS + 3];
     size_t n = my_decimal_text(text, p, column->precision, (unsigned)column->decimals);
@@ -275,7 +275,7 @@ static int append_other(struct cdc_buf *out, const struct my_column *column, con
 }
 
 int my_value_append(struct cdc_buf *out, const struct my_column *column, struct cdc_bytes *cursor,
-                    const struct my_value_format *format, uint64_t *unconvertible, struct cdc_error *error)
+                    const struct cdc_value_format *format, uint64_t *unconvertible, struct cdc_error *error)
 {
     const uint8_t *p = NULL;
     size_t n = 0;

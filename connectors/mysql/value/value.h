@@ -18,13 +18,14 @@
 
 #include <cdc/buf.h>
 #include <cdc/bytes.h>
+#include <cdc/value_format.h>
 #include <cdc/error.h>
 
 /* Appends the value at cursor as JSON and reads over it. column: resolved (my_column_resolve). *unconvertible counts
  * texts that came out as base64. 0 or -1: PROTOCOL when the bytes do not fit, CONFIG when an old temporal's digits
  * are not known; then the caller takes back what was appended. */
 int my_value_append(struct cdc_buf *out, const struct my_column *column, struct cdc_bytes *cursor,
-                    const struct my_value_format *format, uint64_t *unconvertible, struct cdc_error *error);
+                    const struct cdc_value_format *format, uint64_t *unconvertible, struct cdc_error *error);
 /* Reads over it, with the same errors for its length; its content is not looked at. */
 int my_value_skip(const struct my_column *column, struct cdc_bytes *cursor, struct cdc_error *error);
 /* A value of a partial JSON update: diffs (as in the log) applied to before (the binary JSON of the before image).
@@ -47,9 +48,9 @@ void my_value_append_float(struct cdc_buf *out, float value);
 void my_value_append_double(struct cdc_buf *out, double value);
 /* bits: of a signed number in two's complement, 64 of them. */
 void my_value_append_integer(struct cdc_buf *out, uint64_t bits, bool is_unsigned,
-                             const struct my_value_format *format);
+                             const struct cdc_value_format *format);
 /* Digits as the server prints them; leading zeros (ZEROFILL) are dropped. */
-void my_value_append_decimal(struct cdc_buf *out, struct cdc_span digits, const struct my_value_format *format);
+void my_value_append_decimal(struct cdc_buf *out, struct cdc_span digits, const struct cdc_value_format *format);
 /* The lowest `bits` bits of a big-endian number. */
 void my_value_append_bits(struct cdc_buf *out, const uint8_t *bytes, size_t n, unsigned bits);
 /* SRID as a little-endian u32, then WKB; fewer than 4 bytes are null. */
