@@ -5,7 +5,6 @@
 #include "connectors/mysql/value/value.h"
 
 #include <cdc/bytes.h>
-#include <string.h>
 
 static inline bool bit(const uint8_t *bitmap, size_t i)
 {

@@ -33,6 +33,7 @@ struct cdc_span my_prepared_xid(const struct my_decoder *decoder)
     return cdc_span(decoder->xid.data, decoder->xid.len);
 }
 
+/* Opens the file of the transaction, whose events my_decoder_more decodes next: 1. */
 static int commit_xa(struct my_decoder *decoder, struct cdc_error *error)
 {
     int found = decoder->xa ? my_xa_open(decoder->xa, my_prepared_xid(decoder), decoder->number, error) : 0;
@@ -75,6 +76,6 @@ int my_prepared_statement(struct my_decoder *decoder, const struct my_statement 
             (decoder->xa && my_xa_finish(decoder->xa, my_prepared_xid(decoder), decoder->number, error) < 0))
             return -1;
         return my_transaction_end(decoder, out, error);
-    default: return 0; /* XA END; XA PREPARE has an event of its own */
+    default: return 0; /* XA END; XA PREPARE is an event of its own */
     }
 }

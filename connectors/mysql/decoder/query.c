@@ -5,7 +5,6 @@
 #include <cdc/bytes.h>
 #include <cdc/json.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void append_sql(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out)
 {

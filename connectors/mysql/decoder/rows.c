@@ -5,9 +5,7 @@
 #include "connectors/mysql/value/packed.h"
 
 #include <cdc/bytes.h>
-#include <cdc/json.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define NO_TABLE UINT64_C(0xFFFFFF) /* a rows event that only ends a statement */
 

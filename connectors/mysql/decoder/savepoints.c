@@ -16,7 +16,6 @@
  * my_savepoint_unclear. */
 #include "connectors/mysql/decoder/internal.h"
 
-#include <cdc/bytes.h>
 #include <stdlib.h>
 #include <string.h>
 

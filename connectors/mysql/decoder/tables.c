@@ -8,7 +8,6 @@
 #include "connectors/mysql/event/statement.h"
 
 #include <cdc/bytes.h>
-#include <cdc/json.h>
 #include <stdlib.h>
 #include <string.h>
 

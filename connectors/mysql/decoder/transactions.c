@@ -9,8 +9,6 @@
  * than the buffer lookahead.c finds out what becomes of it. */
 #include "connectors/mysql/decoder/internal.h"
 
-#include <cdc/json.h>
-#include <stdlib.h>
 #include <string.h>
 
 void my_transaction_open(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid)

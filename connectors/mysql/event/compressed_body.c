@@ -2,7 +2,6 @@
 /* The bodies of MariaDB's compressed events (log_bin_compress; sql/log_event.cc, binlog_buf_compress), in zlib's
  * format. */
 #include "connectors/mysql/event/compressed_body.h"
-#include "connectors/mysql/event/internal.h"
 
 #include <zlib.h>
 

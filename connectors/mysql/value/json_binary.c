@@ -5,8 +5,6 @@
 #include "connectors/mysql/value/json_internal.h"
 #include "connectors/mysql/value/value.h"
 
-#include <cdc/json.h>
-
 int my_json_damaged(struct cdc_error *error)
 {
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "damaged binary JSON in the log");

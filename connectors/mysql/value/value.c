@@ -5,7 +5,6 @@
 #include "connectors/mysql/value/value.h"
 
 #include <cdc/bytes.h>
-#include <cdc/json.h>
 
 /* -- the bytes of a value --------------------------------------------------------------- */
 
