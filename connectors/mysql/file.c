@@ -4,7 +4,7 @@
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
-#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/mysql.h"
 #include "connectors/mysql/schema/files.h"
@@ -307,7 +307,7 @@ static int open_reading(struct reading *reading, struct cdc_error *error)
 {
     const struct my_file_settings *settings = reading->settings;
     const struct my_decoder_settings decoder_settings = {.pipeline = settings->name,
-                                                         .style = settings->style,
+                                                         .value_format = settings->style,
                                                          .selection = settings->selection,
                                                          .describe = describe,
                                                          .look_ahead = look_ahead,

@@ -13,7 +13,7 @@
  * A is in the rows, and again in the log after them. That does no harm where A's rows are whole and have a key; else no
  * writer may come between the two, which FLUSH TABLES WITH READ LOCK sees to. */
 #include "connectors/mysql/snapshot/internal.h"
-#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 
 #include <mysqld_error.h>
 #include <stdlib.h>

@@ -208,7 +208,7 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
     const struct my_stream_settings *s = &stream->settings;
     const struct my_decoder_settings settings = {.pipeline = s->name,
                                                  .flavor = stream->server.flavor,
-                                                 .style = s->style,
+                                                 .value_format = s->style,
                                                  .selection = s->selection,
                                                  .describe = my_stream_describe,
                                                  .look_ahead = my_stream_look_ahead,
