@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connectors/sqlite/sqlite.h"
+#include "cmd/program/options.h"
 #include "cmd/program/program.h"
 
 struct options {
@@ -15,12 +16,11 @@ struct options {
 
 #define AT(member) offsetof(struct options, member)
 static const struct cdc_option option_table[] = {
-    {0, "Options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "fts", CDC_OPTION_LIST, AT(fts), "TABLE:COLUMNS", "keep a full-text index TABLE_fts of these columns", 0, 0,
-     NULL},
-    {0, "table-name", CDC_OPTION_TEXT, AT(table_name), "PATTERN",
-     "name of tables: {db} {schema} {table} {name} (default {table})", 0, 0, NULL},
-    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+    OPTION_HEADING("Options"),
+    OPTION_LIST(0, "fts", AT(fts), "TABLE:COLUMNS", "keep a full-text index TABLE_fts of these columns"),
+    OPTION_TEXT("table-name", AT(table_name), "PATTERN",
+                "name of tables: {db} {schema} {table} {name} (default {table})"),
+    OPTION_END,
 };
 
 static int run_with(struct program *program, const struct options *options, const char *path, const char *offset_path,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mysql-binlog: changes of MySQL and MariaDB tables as lines on stdout. */
 #include "connectors/mysql/mysql.h"
+#include "cmd/program/options.h"
 #include "cmd/program/source.h"
 
 #include <stddef.h>
@@ -19,34 +20,23 @@ struct values {
 
 #define AT(member) offsetof(struct values, member)
 static const struct cdc_option option_table[] = {
-    {0, "What to read", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {'t', "table", CDC_OPTION_LIST, AT(common.selection.include), "PATTERN",
-     "only tables that match (db.table, * and ?)", 0, 0, NULL},
-    {'T', "exclude-table", CDC_OPTION_LIST, AT(common.selection.exclude), "PATTERN", "but not those", 0, 0, NULL},
-    {0, "name", CDC_OPTION_TEXT, AT(common.name), "NAME", "name of the pipeline (default: the database's)", 0, 0, NULL},
-    {0, "file", CDC_OPTION_LIST, AT(files), "FILE", "a file of the log instead of a server (repeatable)", 0, 0, NULL},
-    {0, "schema-from", CDC_OPTION_TEXT, AT(schema_from), "URL", "a server that knows the files' columns", 0, 0, NULL},
-    {0, "server-id", CDC_OPTION_INTEGER, AT(server_id), "N", "among the server's replicas (default: a hash)", 1,
-     UINT32_MAX, NULL},
-    {0, "defaults-file", CDC_OPTION_TEXT, AT(defaults_file), "FILE", "option file with user, password, host ...", 0, 0,
-     NULL},
-    {0, "login-path", CDC_OPTION_TEXT, AT(common.login_path), "NAME", "refused: says what to do instead", 0, 0, NULL},
-    {0, "Instead of reading", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "check", CDC_OPTION_FLAG, AT(check), NULL, "say what would stop the pipe or lose rows", 0, 0, NULL},
-    {0, "Position", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "start", CDC_OPTION_TEXT, AT(start), "WHERE", "first start: now, oldest, FILE:POSITION, GTIDs", 0, 0, NULL},
-    {0, "offset-file", CDC_OPTION_TEXT, AT(common.offset_file), "FILE", "where the position is kept", 0, 0, NULL},
-    {0, "state-dir", CDC_OPTION_TEXT, AT(common.state_dir), "DIR", "a pipeline's offset files (CDC_STATE_DIR)", 0, 0,
-     NULL},
-    {0, "ack", CDC_OPTION_LIST, AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout", 0, 0, NULL},
-    {0, "until", CDC_OPTION_TEXT, AT(until), "WHEN", "end there: now, FILE:POSITION, or a time", 0, 0, NULL},
-    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+    OPTION_HEADING("What to read"),
+    OPTIONS_TABLES(AT(common.selection.include), AT(common.selection.exclude), AT(common.name), "db.table"),
+    OPTION_LIST(0, "file", AT(files), "FILE", "a file of the log instead of a server (repeatable)"),
+    OPTION_TEXT("schema-from", AT(schema_from), "URL", "a server that knows the files' columns"),
+    OPTION_INTEGER(0, "server-id", AT(server_id), "N", "among the server's replicas (default: a hash)", 1, UINT32_MAX),
+    OPTION_TEXT("defaults-file", AT(defaults_file), "FILE", "option file with user, password, host ..."),
+    OPTION_LOGIN_PATH(AT(common.login_path)),
+    OPTION_HEADING("Instead of reading"),
+    OPTION_FLAG(0, "check", AT(check), "say what would stop the pipe or lose rows"),
+    OPTION_HEADING("Position"),
+    OPTION_TEXT("start", AT(start), "WHERE", "first start: now, oldest, FILE:POSITION, GTIDs"),
+    OPTION_TEXT("offset-file", AT(common.offset_file), "FILE", "where the position is kept"),
+    OPTION_STATE_DIR(AT(common.state_dir)),
+    OPTION_LIST(0, "ack", AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout"),
+    OPTION_TEXT("until", AT(until), "WHEN", "end there: now, FILE:POSITION, or a time"),
+    OPTION_END,
 };
-
-static struct cdc_value_format style_of(const struct values *v)
-{
-    return (struct cdc_value_format){strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0};
-}
 
 static const char *password(void)
 {
@@ -57,11 +47,13 @@ static int stream(struct program *program, const struct values *v, const char *u
                   struct source_positions *p, struct cdc_error *error)
 {
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
-    int resume = source_program_has_position(p, name, error);
+    struct cdc_start start;
     const char *path = cdc_offset_file_path(p->offsets);
     char *xa_folder = NULL, *schema_file = NULL;
-    if (resume < 0)
+    if (cdc_start_decide(&start, p->offsets, p->acks, p->state_dir, name, error) < 0) {
+        cdc_start_free(&start);
         return -1;
+    }
     if (path && asprintf(&xa_folder, "%s.xa", path) < 0)
         return cdc_error_memory(error);
     if (path && asprintf(&schema_file, "%s.schema", path) < 0) {
@@ -72,7 +64,7 @@ static int stream(struct program *program, const struct values *v, const char *u
         .connection = {.url = url, .defaults_file = v->defaults_file, .password = password(), .tool = program->name},
         .name = name,
         .selection = v->common.selection,
-        .style = style_of(v),
+        .style = source_options_format(&v->common),
         .start = v->start,
         .until = v->until,
         .heartbeat = v->common.heartbeat,
@@ -80,15 +72,16 @@ static int stream(struct program *program, const struct values *v, const char *u
         .server_id = (uint32_t)v->server_id,
         .xa_folder = xa_folder,
         .schema_file = schema_file,
-        .own = cdc_offset_file_get(p->offsets, name),
+        .own = start.own.pos ? &start.own : NULL,
         .acks = p->acks,
-        .resume_only = resume > 0,
-        .snapshot = p->has_snapshot ? &p->snapshot : NULL,
+        .resume_only = start.kind != CDC_START_FIRST,
+        .snapshot = start.kind == CDC_START_SNAPSHOT ? &start.from : NULL,
     };
     const struct cdc_source_settings source_settings = {.tool = program->name,
                                                         .name = name,
                                                         .output_fd = STDOUT_FILENO,
                                                         .confirm = p->confirm,
+                                                        .start = &start,
                                                         .idle_exit = v->common.idle_exit,
                                                         .retry_max = v->common.retry_max,
                                                         .metrics_file = program->metrics_file};
@@ -101,6 +94,7 @@ static int stream(struct program *program, const struct values *v, const char *u
     my_stream_free(source);
     free(xa_folder);
     free(schema_file);
+    cdc_start_free(&start);
     return result;
 }
 
@@ -125,7 +119,7 @@ static int run_files(struct program *program, const struct values *v, const char
                                               .n_files = v->files.count,
                                               .name = name,
                                               .selection = v->common.selection,
-                                              .style = style_of(v),
+                                              .style = source_options_format(&v->common),
                                               .max_events = v->common.max_events,
                                               .output_fd = STDOUT_FILENO,
                                               .schema_from = schema_from ? &server : NULL};
@@ -137,7 +131,7 @@ static int run_files(struct program *program, const struct values *v, const char
     return result;
 }
 
-/* Nothing of the server that tells the columns chooses tables or name. */
+/* The server of --schema-from knows columns only: it chooses neither tables nor name. */
 static int run_all_files(struct program *program, struct values *v, struct cdc_error *error)
 {
     char *pattern = NULL;
@@ -148,9 +142,7 @@ static int run_all_files(struct program *program, struct values *v, struct cdc_e
     if (result == 0)
         result = run_files(program, v, schema_from, name, error);
     free(pattern);
-    if (schema_from)
-        explicit_bzero(schema_from, strlen(schema_from));
-    free(schema_from);
+    source_program_free_url(schema_from);
     return result;
 }
 
@@ -204,9 +196,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
         return run_all_files(program, v, error);
     char *url = source_program_take_url(program, operands, error);
     int result = url ? run_url(program, v, url, error) : -1;
-    if (url)
-        explicit_bzero(url, strlen(url));
-    free(url);
+    source_program_free_url(url);
     return result;
 }
 

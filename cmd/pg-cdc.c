@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pg-cdc: changes of PostgreSQL tables as lines on stdout. */
+#include "cmd/program/options.h"
 #include "cmd/program/source.h"
 
 #include "connectors/postgres/postgres.h"
@@ -18,25 +19,21 @@ struct values {
 
 #define AT(member) offsetof(struct values, member)
 static const struct cdc_option option_table[] = {
-    {0, "What to read", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {'t', "table", CDC_OPTION_LIST, AT(common.selection.include), "PATTERN",
-     "only tables that match (schema.table, * and ?)", 0, 0, NULL},
-    {'T', "exclude-table", CDC_OPTION_LIST, AT(common.selection.exclude), "PATTERN", "but not those", 0, 0, NULL},
-    {0, "name", CDC_OPTION_TEXT, AT(common.name), "NAME", "name of the pipeline (default: the database's)", 0, 0, NULL},
-    {0, "slot", CDC_OPTION_TEXT, AT(slot), "NAME", "replication slot (default cdc_NAME)", 0, 0, NULL},
-    {0, "publication", CDC_OPTION_TEXT, AT(publication), "NAME", "publication (default cdc_NAME)", 0, 0, NULL},
-    {0, "no-create", CDC_OPTION_FLAG, AT(no_create), NULL, "create neither slot nor publication", 0, 0, NULL},
-    {0, "temporary", CDC_OPTION_FLAG, AT(temporary), NULL, "a look: slot gone at the end, nothing kept", 0, 0, NULL},
-    {0, "Instead of reading", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "check", CDC_OPTION_FLAG, AT(check), NULL, "say what would stop the pipe or lose rows", 0, 0, NULL},
-    {0, "drop", CDC_OPTION_FLAG, AT(drop), NULL, "remove the slot, and the publication if made here", 0, 0, NULL},
-    {0, "Position", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "offset-file", CDC_OPTION_TEXT, AT(common.offset_file), "FILE", "where the position is kept", 0, 0, NULL},
-    {0, "state-dir", CDC_OPTION_TEXT, AT(common.state_dir), "DIR", "a pipeline's offset files (CDC_STATE_DIR)", 0, 0,
-     NULL},
-    {0, "ack", CDC_OPTION_LIST, AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout", 0, 0, NULL},
-    {0, "until", CDC_OPTION_TEXT, AT(until), "WHEN", "end there: now, an LSN, or a time", 0, 0, NULL},
-    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+    OPTION_HEADING("What to read"),
+    OPTIONS_TABLES(AT(common.selection.include), AT(common.selection.exclude), AT(common.name), "schema.table"),
+    OPTION_TEXT("slot", AT(slot), "NAME", "replication slot (default cdc_NAME)"),
+    OPTION_TEXT("publication", AT(publication), "NAME", "publication (default cdc_NAME)"),
+    OPTION_FLAG(0, "no-create", AT(no_create), "create neither slot nor publication"),
+    OPTION_FLAG(0, "temporary", AT(temporary), "a look: slot gone at the end, nothing kept"),
+    OPTION_HEADING("Instead of reading"),
+    OPTION_FLAG(0, "check", AT(check), "say what would stop the pipe or lose rows"),
+    OPTION_FLAG(0, "drop", AT(drop), "remove the slot, and the publication if made here"),
+    OPTION_HEADING("Position"),
+    OPTION_TEXT("offset-file", AT(common.offset_file), "FILE", "where the position is kept"),
+    OPTION_STATE_DIR(AT(common.state_dir)),
+    OPTION_LIST(0, "ack", AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout"),
+    OPTION_TEXT("until", AT(until), "WHEN", "end there: now, an LSN, or a time"),
+    OPTION_END,
 };
 
 static int check_usage(const struct values *v, struct cdc_error *error)
@@ -66,7 +63,7 @@ static int resolve(struct program *program, struct pg_settings *settings, int64_
             PQfinish(sql);
             return result;
         }
-        int stopped = source_program_wait(program, &retry, error);
+        int stopped = cdc_retry_sleep(&retry, &program->control, -1, &program->log, error);
         if (stopped != 0)
             return stopped;
     }
@@ -76,29 +73,32 @@ static int stream(struct program *program, const struct values *v, struct pg_set
                   struct source_positions *p, struct cdc_error *error)
 {
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
-    int resume = source_program_has_position(p, settings->name, error);
-    if (resume < 0)
+    struct cdc_start start;
+    if (cdc_start_decide(&start, p->offsets, p->acks, p->state_dir, settings->name, error) < 0) {
+        cdc_start_free(&start);
         return -1;
+    }
     const struct pg_stream_settings stream_settings = {.settings = settings,
                                                        .heartbeat = v->common.heartbeat,
                                                        .until = v->until,
                                                        .max_events = v->common.max_events,
-                                                       .resume_only = resume > 0,
-                                                       .read_at = p->read_at};
+                                                       .resume_only = start.kind != CDC_START_FIRST,
+                                                       .read_at = start.visible};
     const struct cdc_source_settings source_settings = {.tool = program->name,
                                                         .name = settings->name,
                                                         .output_fd = STDOUT_FILENO,
                                                         .confirm = p->confirm,
+                                                        .start = &start,
                                                         .idle_exit = v->common.idle_exit,
                                                         .retry_max = v->common.retry_max,
                                                         .metrics_file = program->metrics_file};
     struct pg_stream *source = pg_stream_new(&stream_settings, &metrics, &program->log, error);
-    if (!source)
-        return -1;
-    int result = cdc_source_run(&pg_stream_ops, source, &source_settings, p->offsets, p->acks, &program->control,
-                                &metrics, &program->log, error);
+    int result = source ? cdc_source_run(&pg_stream_ops, source, &source_settings, p->offsets, p->acks,
+                                         &program->control, &metrics, &program->log, error)
+                        : -1;
     source_program_report(program, &metrics);
     pg_stream_free(source);
+    cdc_start_free(&start);
     return result;
 }
 
@@ -137,18 +137,17 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     char *url = source_program_take_url(program, operands, error);
     if (!url)
         return -1;
-    struct pg_settings settings = {
-        .url = url,
-        .name = v->common.name,
-        .slot = v->slot,
-        .publication = v->publication,
-        .selection = v->common.selection,
-        .no_create = v->no_create,
-        .temporary = v->temporary,
-        .style = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},
-        .tool = program->name,
-        .log = &program->log,
-        .control = &program->control};
+    struct pg_settings settings = {.url = url,
+                                   .name = v->common.name,
+                                   .slot = v->slot,
+                                   .publication = v->publication,
+                                   .selection = v->common.selection,
+                                   .no_create = v->no_create,
+                                   .temporary = v->temporary,
+                                   .style = source_options_format(&v->common),
+                                   .tool = program->name,
+                                   .log = &program->log,
+                                   .control = &program->control};
     int result =
         v->check ? pg_check(&settings, &program->log, error) : resolve(program, &settings, v->common.retry_max, error);
     if (result > 0) { /* stopped while waiting for the server */
@@ -162,7 +161,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     free_unless(settings.name, v->common.name);
     free_unless(settings.slot, v->slot);
     free_unless(settings.publication, v->publication);
-    free(url);
+    source_program_free_url(url);
     return result;
 }
 

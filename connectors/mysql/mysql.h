@@ -9,6 +9,7 @@
 #include "connectors/mysql/value/column.h"
 
 #include <cdc/control.h>
+#include <cdc/database.h>
 #include <cdc/error.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
@@ -20,6 +21,9 @@ int my_check(const struct my_session_settings *settings, const struct cdc_select
 /* Warns of foreign keys whose cascades the server does not log; for every start. */
 int my_warn_of_cascades(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
                         const struct cdc_log *log, struct cdc_error *error);
+
+/* For programs that take any database (database.c). */
+extern const struct cdc_database my_database;
 
 /* -- files (file.c) --------------------------------------------------------------------------
  * Decodes the files one after the other into output_fd. */
