@@ -13,6 +13,7 @@
 #include <cdc/error.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
+#include <cdc/value_format.h>
 
 /* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop.
  * reader_id: what the reader would be. */

@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned precision = data[0] % 80, scale = data[1] % 45;
     size_t bytes = my_decimal_size(precision, scale);
     column.metadata = (uint16_t)(precision | scale << 8);
-    bool settled = my_column_settle(&column, MY_FLAVOR_MYSQL, &error) == 0;
+    bool settled = my_column_resolve(&column, MY_FLAVOR_MYSQL, &error) == 0;
     expect(settled == (bytes != 0));
     if (bytes == 0 || size - 3 < bytes)
         return 0;

@@ -25,7 +25,7 @@ static void text(const uint8_t *data, size_t size, unsigned collation)
     my_charset_append(&out, my_charset_of(collation), copy, size, &unconvertible);
     check_json(&out, 0);
     out.len = 0;
-    my_value_append_json_text(&out, (const char *)copy, size, &unconvertible);
+    my_value_append_json(&out, (const char *)copy, size, &unconvertible);
     check_json(&out, 0);
     free(copy);
     cdc_buf_free(&out);
@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     column.type_name = (char *)(uintptr_t)names[data[6] % (sizeof names / sizeof names[0])];
     if (data[0] >= 0xe0)
         text(data + 7, size - 7, collation);
-    else if (my_column_settle(&column, data[5] & 128 ? MY_FLAVOR_MARIADB : MY_FLAVOR_MYSQL, &error) == 0)
+    else if (my_column_resolve(&column, data[5] & 128 ? MY_FLAVOR_MARIADB : MY_FLAVOR_MYSQL, &error) == 0)
         values(&column, data + 7, size - 7, &style);
     else if (error.status == 0)
         abort();

@@ -17,6 +17,7 @@
 #include <cdc/error.h>
 #include <cdc/offset.h>
 #include <cdc/selection.h>
+#include <cdc/value_format.h>
 
 struct my_decoder_settings {
     const char *pipeline;

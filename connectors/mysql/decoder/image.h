@@ -9,6 +9,7 @@
 #include <cdc/buf.h>
 #include <cdc/bytes.h>
 #include <cdc/error.h>
+#include <cdc/value_format.h>
 
 /* One column of an image. */
 struct my_cell {

@@ -7,6 +7,7 @@
 #include "connectors/mysql/value/column.h"
 
 #include <cdc/control.h>
+#include <cdc/value_format.h>
 #include <cdc/error.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>

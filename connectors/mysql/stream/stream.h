@@ -7,6 +7,7 @@
 #include "connectors/mysql/value/column.h"
 
 #include <cdc/error.h>
+#include <cdc/value_format.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
 #include <cdc/offset.h>
