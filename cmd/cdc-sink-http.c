@@ -94,11 +94,7 @@ static int run_with(struct program *program, const struct options *options, stru
     char *moves = NULL;
     int result = -1;
 
-    if (offsets != NULL && cdc_offset_file_path(offsets) != NULL &&
-        asprintf(&moves, "%s.moves", cdc_offset_file_path(offsets)) < 0) {
-        moves = NULL;
-        cdc_error_memory(error);
-    } else if (offsets != NULL) {
+    if (offsets != NULL && program_beside(&moves, cdc_offset_file_path(offsets), ".moves", error) == 0) {
         settings->moves_path = moves;
         sink = http_sink_open(settings, error);
     }

@@ -52,10 +52,10 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
                                operands.count == 0 ? "" : operands.items[1]);
     } else if (operands.items[0][0] == '\0' || strcmp(operands.items[0], ":memory:") == 0) {
         result = cdc_error_set(error, CDC_EXIT_USAGE, "the database must be a file");
-    } else if (asprintf(&offset_path, "%s.offset", operands.items[0]) < 0) {
-        result = cdc_error_memory(error);
     } else {
-        result = run_with(program, options, operands.items[0], offset_path, error);
+        result = program_beside(&offset_path, operands.items[0], ".offset", error);
+        if (result == 0)
+            result = run_with(program, options, operands.items[0], offset_path, error);
         free(offset_path);
     }
     free(options->fts.items);

@@ -38,31 +38,33 @@ static const struct cdc_option option_table[] = {
     OPTION_END,
 };
 
-static const char *password(void)
+/* BORROWS url, the values and the environment. */
+static struct my_session_settings connection_to(const struct program *program, const struct values *v, const char *url)
 {
-    return program_default(NULL, "MYSQL_PWD", NULL);
+    return (struct my_session_settings){.url = url,
+                                        .defaults_file = v->defaults_file,
+                                        .password = program_default(NULL, "MYSQL_PWD", NULL),
+                                        .tool = program->name};
 }
 
-static int stream(struct program *program, const struct values *v, const char *url, const char *name,
-                  struct source_positions *p, struct cdc_error *error)
+struct context {
+    const struct values *values;
+    const char *url;
+    char *xa_folder, *schema_file; /* beside the offset file */
+};
+
+static void *open_stream(void *pointer, struct source_run *run, struct cdc_error *error)
 {
-    struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
-    struct cdc_start start;
-    const char *path = cdc_offset_file_path(p->offsets);
-    char *xa_folder = NULL, *schema_file = NULL;
-    if (cdc_start_decide(&start, p->offsets, p->acks, p->state_dir, name, error) < 0) {
-        cdc_start_free(&start);
-        return -1;
-    }
-    if (path && asprintf(&xa_folder, "%s.xa", path) < 0)
-        return cdc_error_memory(error);
-    if (path && asprintf(&schema_file, "%s.schema", path) < 0) {
-        free(xa_folder);
-        return cdc_error_memory(error);
-    }
-    const struct my_stream_settings stream_settings = {
-        .connection = {.url = url, .defaults_file = v->defaults_file, .password = password(), .tool = program->name},
-        .name = name,
+    struct context *context = pointer;
+    const struct values *v = context->values;
+    const struct cdc_start *start = &run->start;
+    const char *path = cdc_offset_file_path(run->positions.offsets);
+    if (program_beside(&context->xa_folder, path, ".xa", error) < 0 ||
+        program_beside(&context->schema_file, path, ".schema", error) < 0)
+        return NULL;
+    const struct my_stream_settings settings = {
+        .connection = connection_to(run->program, v, context->url),
+        .name = run->name,
         .selection = v->common.selection,
         .style = source_options_format(&v->common),
         .start = v->start,
@@ -70,50 +72,36 @@ static int stream(struct program *program, const struct values *v, const char *u
         .heartbeat = v->common.heartbeat,
         .max_events = v->common.max_events,
         .server_id = (uint32_t)v->server_id,
-        .xa_folder = xa_folder,
-        .schema_file = schema_file,
-        .own = start.own.pos ? &start.own : NULL,
-        .acks = p->acks,
-        .resume_only = start.kind != CDC_START_FIRST,
-        .snapshot = start.kind == CDC_START_SNAPSHOT ? &start.from : NULL,
+        .xa_folder = context->xa_folder,
+        .schema_file = context->schema_file,
+        .own = start->own.pos ? &start->own : NULL,
+        .acks = run->positions.acks,
+        .resume_only = start->kind != CDC_START_FIRST,
+        .snapshot = start->kind == CDC_START_SNAPSHOT ? &start->from : NULL,
     };
-    const struct cdc_source_settings source_settings = {.tool = program->name,
-                                                        .name = name,
-                                                        .output_fd = STDOUT_FILENO,
-                                                        .confirm = p->confirm,
-                                                        .start = &start,
-                                                        .idle_exit = v->common.idle_exit,
-                                                        .retry_max = v->common.retry_max,
-                                                        .metrics_file = program->metrics_file};
-    struct my_stream *source = my_stream_new(&stream_settings, &metrics, &program->log, error);
-    int result = source ? cdc_source_run(&my_stream_ops, source, &source_settings, p->offsets, p->acks,
-                                         &program->control, &metrics, &program->log, error)
-                        : -1;
-    if (source)
-        source_program_report(program, &metrics);
-    my_stream_free(source);
-    free(xa_folder);
-    free(schema_file);
-    cdc_start_free(&start);
-    return result;
+    return my_stream_new(&settings, &run->metrics, &run->program->log, error);
 }
 
-static int run_server(struct program *program, const struct values *v, const char *url, const char *name,
+static void close_stream(void *stream)
+{
+    my_stream_free(stream);
+}
+
+static int run_stream(struct program *program, const struct values *v, const char *url, const char *name,
                       struct cdc_error *error)
 {
-    struct source_positions p;
-    int result = source_program_open(program, &v->common, name, SOURCE_KEEP_IF_TOLD, &p, error);
-    if (result == 0)
-        result = stream(program, v, url, name, &p, error);
-    source_program_close(&p);
+    static const struct source_kind kind = {&my_stream_ops, open_stream, close_stream};
+    struct context context = {.values = v, .url = url};
+    int result = source_program_stream(program, &v->common, name, SOURCE_KEEP_IF_GIVEN, &kind, &context, error);
+    free(context.xa_folder);
+    free(context.schema_file);
     return result;
 }
 
 static int run_files(struct program *program, const struct values *v, const char *schema_from, const char *name,
                      struct cdc_error *error)
 {
-    const struct my_session_settings server = {
-        .url = schema_from, .defaults_file = v->defaults_file, .password = password(), .tool = program->name};
+    const struct my_session_settings server = connection_to(program, v, schema_from);
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     const struct my_file_settings settings = {.files = v->files.items,
                                               .n_files = v->files.count,
@@ -150,8 +138,7 @@ static int run_url(struct program *program, struct values *v, const char *text, 
 {
     struct my_url url;
     char *pattern = NULL;
-    const struct my_session_settings connection = {
-        .url = text, .defaults_file = v->defaults_file, .password = password(), .tool = program->name};
+    const struct my_session_settings connection = connection_to(program, v, text);
     int result = my_url_parse(&url, text, error);
     if (result == 0)
         result = my_selection_complete(&v->common.selection, url.db, &pattern, error);
@@ -160,7 +147,7 @@ static int run_url(struct program *program, struct values *v, const char *text, 
         result = my_check(&connection, &v->common.selection, my_replica_id((uint32_t)v->server_id, name), &program->log,
                           error);
     else if (result == 0)
-        result = run_server(program, v, text, name, error);
+        result = run_stream(program, v, text, name, error);
     free(pattern);
     my_url_free(&url);
     return result;

@@ -69,37 +69,36 @@ static int resolve(struct program *program, struct pg_settings *settings, int64_
     }
 }
 
-static int stream(struct program *program, const struct values *v, struct pg_settings *settings,
-                  struct source_positions *p, struct cdc_error *error)
+struct context {
+    const struct values *values;
+    struct pg_settings *settings;
+};
+
+static void *open_stream(void *pointer, struct source_run *run, struct cdc_error *error)
 {
-    struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
-    struct cdc_start start;
-    if (cdc_start_decide(&start, p->offsets, p->acks, p->state_dir, settings->name, error) < 0) {
-        cdc_start_free(&start);
-        return -1;
-    }
-    const struct pg_stream_settings stream_settings = {.settings = settings,
-                                                       .heartbeat = v->common.heartbeat,
-                                                       .until = v->until,
-                                                       .max_events = v->common.max_events,
-                                                       .resume_only = start.kind != CDC_START_FIRST,
-                                                       .read_at = start.visible};
-    const struct cdc_source_settings source_settings = {.tool = program->name,
-                                                        .name = settings->name,
-                                                        .output_fd = STDOUT_FILENO,
-                                                        .confirm = p->confirm,
-                                                        .start = &start,
-                                                        .idle_exit = v->common.idle_exit,
-                                                        .retry_max = v->common.retry_max,
-                                                        .metrics_file = program->metrics_file};
-    struct pg_stream *source = pg_stream_new(&stream_settings, &metrics, &program->log, error);
-    int result = source ? cdc_source_run(&pg_stream_ops, source, &source_settings, p->offsets, p->acks,
-                                         &program->control, &metrics, &program->log, error)
-                        : -1;
-    source_program_report(program, &metrics);
-    pg_stream_free(source);
-    cdc_start_free(&start);
-    return result;
+    const struct context *context = pointer;
+    const struct values *v = context->values;
+    const struct pg_stream_settings settings = {.settings = context->settings,
+                                                .heartbeat = v->common.heartbeat,
+                                                .until = v->until,
+                                                .max_events = v->common.max_events,
+                                                .resume_only = run->start.kind != CDC_START_FIRST,
+                                                .read_at = run->start.visible};
+    return pg_stream_new(&settings, &run->metrics, &run->program->log, error);
+}
+
+static void close_stream(void *stream)
+{
+    pg_stream_free(stream);
+}
+
+static int run_stream(struct program *program, const struct values *v, struct pg_settings *settings,
+                      struct cdc_error *error)
+{
+    static const struct source_kind kind = {&pg_stream_ops, open_stream, close_stream};
+    struct context context = {v, settings};
+    return source_program_stream(program, &v->common, settings->name,
+                                 v->temporary ? SOURCE_KEEP_NOTHING : SOURCE_KEEP_IF_GIVEN, &kind, &context, error);
 }
 
 static int drop(struct program *program, const struct pg_settings *settings, struct cdc_error *error)
@@ -107,18 +106,6 @@ static int drop(struct program *program, const struct pg_settings *settings, str
     PGconn *sql = pg_connect(settings, false, error);
     int result = sql ? pg_drop(sql, settings, &program->log, error) : -1;
     PQfinish(sql);
-    return result;
-}
-
-static int run_resolved(struct program *program, const struct values *v, struct pg_settings *settings,
-                        struct cdc_error *error)
-{
-    struct source_positions p;
-    int result = source_program_open(program, &v->common, settings->name,
-                                     v->temporary ? SOURCE_KEEP_NOTHING : SOURCE_KEEP_IF_TOLD, &p, error);
-    if (result == 0)
-        result = stream(program, v, settings, &p, error);
-    source_program_close(&p);
     return result;
 }
 
@@ -156,7 +143,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     } else if (result == 0 && v->drop) {
         result = drop(program, &settings, error);
     } else if (result == 0 && !v->check) {
-        result = run_resolved(program, v, &settings, error);
+        result = run_stream(program, v, &settings, error);
     }
     free_unless(settings.name, v->common.name);
     free_unless(settings.slot, v->slot);

@@ -254,3 +254,12 @@ void program_wipe_argument(char *argument)
 {
     memset(argument, '*', strlen(argument));
 }
+
+int program_beside(char **result, const char *path, const char *suffix, struct cdc_error *error)
+{
+    *result = NULL;
+    if (path == NULL || asprintf(result, "%s%s", path, suffix) >= 0)
+        return 0;
+    *result = NULL;
+    return cdc_error_memory(error);
+}

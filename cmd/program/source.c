@@ -182,3 +182,40 @@ void source_program_report(const struct program *program, const struct cdc_metri
                 "%llu texts have no exact form in Unicode, or are not valid in their charset: written as base64",
                 (unsigned long long)metrics->unconvertible);
 }
+
+static int run_stream(struct source_run *run, const struct source_options *options, const struct source_kind *kind,
+                      void *context, struct cdc_error *error)
+{
+    struct program *program = run->program;
+    const struct cdc_source_settings settings = {.tool = program->name,
+                                                 .name = run->name,
+                                                 .output_fd = STDOUT_FILENO,
+                                                 .confirm = run->positions.confirm,
+                                                 .start = &run->start,
+                                                 .idle_exit = options->idle_exit,
+                                                 .retry_max = options->retry_max,
+                                                 .metrics_file = program->metrics_file};
+    void *source = kind->open(context, run, error);
+    if (!source)
+        return -1;
+    int result = cdc_source_run(kind->ops, source, &settings, run->positions.offsets, run->positions.acks,
+                                &program->control, &run->metrics, &program->log, error);
+    source_program_report(program, &run->metrics);
+    kind->close(source);
+    return result;
+}
+
+int source_program_stream(struct program *program, const struct source_options *options, const char *name,
+                          enum source_keep keep, const struct source_kind *kind, void *context, struct cdc_error *error)
+{
+    struct source_run run = {.program = program, .name = name, .metrics = {.lag_bytes = -1, .lag_ms = -1}};
+    struct source_positions *p = &run.positions;
+    int result = source_program_open(program, options, name, keep, p, error);
+    if (result == 0)
+        result = cdc_start_decide(&run.start, p->offsets, p->acks, p->state_dir, name, error);
+    if (result == 0)
+        result = run_stream(&run, options, kind, context, error);
+    cdc_start_free(&run.start);
+    source_program_close(p);
+    return result;
+}

@@ -49,14 +49,33 @@ struct source_positions {
     struct cdc_acks *acks; /* NULL: what is written counts as stored */
 };
 enum source_keep {
-    SOURCE_KEEP_NOTHING, /* --temporary: no file, no word about it */
-    SOURCE_KEEP_IF_TOLD, /* in memory unless a file or a folder is given */
-    SOURCE_KEEP_HERE     /* in the current folder unless one is given */
+    SOURCE_KEEP_NOTHING,  /* --temporary: no file, no word about it */
+    SOURCE_KEEP_IF_GIVEN, /* in memory unless a file or a folder is given */
+    SOURCE_KEEP_HERE      /* in the current folder unless one is given */
 };
 /* Opens files and acks by the options (and CDC_STATE_DIR). *positions is to be closed in any case. */
 int source_program_open(struct program *program, const struct source_options *options, const char *name,
                         enum source_keep keep, struct source_positions *positions, struct cdc_error *error);
 void source_program_close(struct source_positions *positions);
+/* A run of a stream, as far as it is known when the connector's source is made. */
+struct source_run {
+    struct program *program;
+    const char *name; /* of the pipeline */
+    struct source_positions positions;
+    struct cdc_start start;
+    struct cdc_metrics metrics;
+};
+struct source_kind {
+    const struct cdc_source_ops *ops;
+    /* Makes the source; it may BORROW run and context until close. RETURNS NEW; NULL with error. */
+    void *(*open)(void *context, struct source_run *run, struct cdc_error *error);
+    void (*close)(void *source); /* NULL: nothing happens */
+};
+/* The whole stream of the pipeline `name`: opens what it keeps, decides where to begin, runs to the end, and reports. */
+int source_program_stream(struct program *program, const struct source_options *options, const char *name,
+                          enum source_keep keep, const struct source_kind *kind, void *context,
+                          struct cdc_error *error);
+
 /* At the end: what the reader of the lines may stumble over. */
 void source_program_report(const struct program *program, const struct cdc_metrics *metrics);
 
