@@ -13,7 +13,14 @@
 #define CDC_POS_LAST_ORDINAL UINT64_C(0xFFFFFFFFFF) /* after those of all lines of a transaction: its commit's */
 
 /* Appends "NUMBER.ORDINAL."; the tail is the caller's. */
-void cdc_pos_head(struct cdc_buf *out, uint64_t number, uint64_t ordinal);
+static inline void cdc_pos_head(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
+{
+    cdc_buf_hex(out, number, CDC_POS_NUMBER_DIGITS);
+    cdc_buf_byte(out, '.');
+    cdc_buf_hex(out, ordinal, CDC_POS_ORDINAL_DIGITS);
+    cdc_buf_byte(out, '.');
+}
+
 /* Takes the head off. Returns the tail (BORROWED, at least one byte); NULL when pos does not begin so. */
 const char *cdc_pos_parse(const char *pos, uint64_t *number, uint64_t *ordinal);
 /* Exactly `digits` upper-case hexadecimal digits at p (which has a NUL after it or among them). */

@@ -2,14 +2,6 @@
 /* Positions of lines: what those of all databases have in common. */
 #include <cdc/pos.h>
 
-void cdc_pos_head(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
-{
-    cdc_buf_hex(out, number, CDC_POS_NUMBER_DIGITS);
-    cdc_buf_byte(out, '.');
-    cdc_buf_hex(out, ordinal, CDC_POS_ORDINAL_DIGITS);
-    cdc_buf_byte(out, '.');
-}
-
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
