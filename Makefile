@@ -55,13 +55,11 @@ SOURCE_OBJ = $(BUILD)/cmd/program/source.o
 TOOLS = cdc-filter
 ifeq ($(WITH_POSTGRES),yes)
 TOOLS += pg-cdc
-SNAPSHOT_KINDS += postgres
 PG_OBJ = $(call objects,connectors/postgres)
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null)
 endif
 ifeq ($(WITH_MYSQL),yes)
 TOOLS += mysql-binlog
-SNAPSHOT_KINDS += mysql
 MYSQL_OBJ = $(call objects,connectors/mysql)
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libmariadb libzstd zlib 2>/dev/null)
 MYSQL_LIBS = $(shell $(PKG_CONFIG) --libs libmariadb libzstd zlib 2>/dev/null) -lm -lpthread
@@ -76,9 +74,8 @@ TOOLS += cdc-sink-http
 HTTP_OBJ = $(call objects,connectors/http)
 $(HTTP_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcurl)
 endif
-ifneq ($(SNAPSHOT_KINDS),)
+ifneq ($(filter pg-cdc mysql-binlog,$(TOOLS)),)
 TOOLS += cdc-snapshot
-SNAPSHOT_OBJ = $(SNAPSHOT_KINDS:%=$(BUILD)/cmd/snapshot_%.o)
 $(BUILD)/cmd/cdc-snapshot.o: ALL_CFLAGS += $(if $(PG_OBJ),-DWITH_POSTGRES) $(if $(MYSQL_OBJ),-DWITH_MYSQL)
 endif
 BINARIES = $(TOOLS:%=$(BUILD)/bin/%)
@@ -108,7 +105,7 @@ $(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(PROGRAM_OBJ) $(LIB)
 	$(LINK) $(LIB_LIBS)
 $(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
-$(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(SNAPSHOT_OBJ) $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(MYSQL_OBJ) $(LIB)
+$(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(MYSQL_OBJ) $(LIB)
 	$(LINK) $(if $(PG_OBJ),$(shell $(PKG_CONFIG) --libs libpq)) $(MYSQL_LIBS) $(LIB_LIBS)
 $(BUILD)/bin/mysql-binlog: $(BUILD)/cmd/mysql-binlog.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(MYSQL_OBJ) $(LIB)
 	$(LINK) $(MYSQL_LIBS) $(LIB_LIBS)
