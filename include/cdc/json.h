@@ -28,7 +28,8 @@ enum cdc_json_type cdc_json_type(struct cdc_span value);
 /* True when the span is absent or the JSON null. */
 bool cdc_json_is_null(struct cdc_span value);
 
-/* Walks an object or an array that was validated before. */
+/* Walks an object or an array that was validated before. What comes from outside may be of any type: an array has no
+ * members, an object no elements, and any other value neither. */
 struct cdc_json_iter {
     const char *p, *end;
 };
@@ -36,7 +37,7 @@ void cdc_json_iter(struct cdc_json_iter *iter, struct cdc_span container);
 /* name is the text between the quotes, escapes as they stand. false at the end. */
 bool cdc_json_next_member(struct cdc_json_iter *iter, struct cdc_span *name, struct cdc_span *value);
 bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value);
-/* The member of that name (compared unescaped); value.p is NULL when absent. */
+/* The member of that name (compared unescaped); value.p is NULL when absent, or when `object` is none. */
 struct cdc_span cdc_json_member(struct cdc_span object, const char *name);
 
 /* Text between the quotes of a string value; {NULL,0} if it is no string. */
