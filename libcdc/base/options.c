@@ -17,7 +17,7 @@ struct parser {
     struct cdc_error *error;
 };
 
-static int list_add(struct cdc_option_list *list, const char *text, struct cdc_error *error)
+int cdc_option_list_add(struct cdc_option_list *list, const char *text, struct cdc_error *error)
 {
     const char **items = realloc(list->items, (list->count + 1) * sizeof *items);
     if (items == NULL)
@@ -48,6 +48,7 @@ static int set_integer(const struct cdc_option *option, int64_t *target, const c
     return 0;
 }
 
+/* Powers of 1024. The bound is tested against the shifted limit, so that no shift overflows. */
 static int set_size(const struct cdc_option *option, int64_t *target, const char *text, struct cdc_error *error)
 {
     char *end;
@@ -86,6 +87,7 @@ static int set_seconds(const struct cdc_option *option, double *target, const ch
     return 0;
 }
 
+/* The text must be one of the words whole: "num" is not "number". */
 static int set_choice(const struct cdc_option *option, const char **target, const char *text, struct cdc_error *error)
 {
     size_t n = strlen(text);
@@ -109,7 +111,7 @@ static int set_option(const struct cdc_option *option, void *values, const char 
     switch (option->kind) {
     case CDC_OPTION_FLAG: *(bool *)target = true; return 0;
     case CDC_OPTION_TEXT: *(const char **)target = text; return 0;
-    case CDC_OPTION_LIST: return list_add(target, text, error);
+    case CDC_OPTION_LIST: return cdc_option_list_add(target, text, error);
     case CDC_OPTION_INTEGER: return set_integer(option, target, text, error);
     case CDC_OPTION_SECONDS: return set_seconds(option, target, text, error);
     case CDC_OPTION_SIZE: return set_size(option, target, text, error);
@@ -118,6 +120,7 @@ static int set_option(const struct cdc_option *option, void *values, const char 
     }
 }
 
+/* By letter (name NULL) or by name; *values is the struct of the table that has it. Tables are few and short: no index. */
 static const struct cdc_option *find_option(const struct parser *parser, char letter, const char *name, size_t n,
                                             void **values)
 {
@@ -193,7 +196,7 @@ int cdc_options_parse(const struct cdc_option *const *tables, void *const *value
         bool had_next = next != NULL;
         int result;
         if (only_operands || text[0] != '-' || text[1] == '\0') {
-            result = list_add(operands, text, error);
+            result = cdc_option_list_add(operands, text, error);
         } else if (strcmp(text, "--") == 0) {
             only_operands = true;
             continue;

@@ -219,12 +219,12 @@ void cdc_tables_recheck(struct cdc_tables *tables)
 
 static int read_column(struct cdc_column *column, struct cdc_span object, struct cdc_error *error)
 {
-    struct cdc_span name = cdc_json_string_raw(cdc_json_member(object, "name"));
+    struct cdc_span name = cdc_json_member_raw(object, "name");
 
     if (name.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line: a column has no name");
     column->name = cdc_json_text(name, &column->name_n);
-    column->type = copy_part(cdc_json_string_raw(cdc_json_member(object, "type")));
+    column->type = copy_part(cdc_json_member_raw(object, "type"));
     if (column->name == NULL || column->type == NULL)
         return cdc_error_memory(error);
     if (column->name_n == 0 || strlen(column->name) != column->name_n)

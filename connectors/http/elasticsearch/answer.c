@@ -33,8 +33,8 @@ static struct cdc_span typed_member(struct cdc_span object, const char *name, en
 /* An error's type and reason, where it says so. */
 static void read_error(struct cdc_span why, struct cdc_span *type, struct cdc_span *reason)
 {
-    *type = cdc_json_string_raw(cdc_json_member(why, "type"));
-    *reason = cdc_json_string_raw(cdc_json_member(why, "reason"));
+    *type = cdc_json_member_raw(why, "type");
+    *reason = cdc_json_member_raw(why, "reason");
 }
 
 /* -- _bulk ------------------------------------------------------------------------- */
@@ -159,7 +159,7 @@ int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_erro
 
     if (!cdc_json_next_element(&page->hits, &hit))
         return 0;
-    *id = cdc_json_string_raw(cdc_json_member(hit, "_id"));
+    *id = cdc_json_member_raw(hit, "_id");
     return id->p != NULL ? 1 : senseless("_search has a hit without \"_id\"", error);
 }
 

@@ -87,8 +87,7 @@ static int load_line(struct es_key_changes *changes, struct cdc_span line, uint6
     struct cdc_span name, pos;
 
     if (cdc_json_validate(line.p, line.n, NULL) != 0 || cdc_json_type(line) != CDC_JSON_OBJECT ||
-        (name = cdc_json_string_raw(cdc_json_member(line, "name"))).p == NULL ||
-        (pos = cdc_json_string_raw(cdc_json_member(line, "pos"))).p == NULL)
+        (name = cdc_json_member_raw(line, "name")).p == NULL || (pos = cdc_json_member_raw(line, "pos")).p == NULL)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "%s is damaged at byte %llu", changes->path,
                              (unsigned long long)place);
     if (changes->n == changes->cap) {
@@ -222,8 +221,8 @@ int es_key_changes_find(struct es_key_changes *changes, struct cdc_span name, st
             break;
         }
         struct cdc_span text = cdc_span(line.data, line.len);
-        if (cdc_span_equal(cdc_json_string_raw(cdc_json_member(text, "name")), name) &&
-            cdc_span_equal(cdc_json_string_raw(cdc_json_member(text, "pos")), pos)) {
+        if (cdc_span_equal(cdc_json_member_raw(text, "name"), name) &&
+            cdc_span_equal(cdc_json_member_raw(text, "pos"), pos)) {
             cdc_buf_span(out, cdc_json_member(text, "rest"));
             result = 1;
         }

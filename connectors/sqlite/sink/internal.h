@@ -41,10 +41,6 @@ struct lite_sink {
     struct cdc_buf scratch; /* decoded values of one event */
 };
 
-/* -- sink.c -- */
-/* Begins the transaction, unless one is open. */
-int lite_sink_begin(struct lite_sink *sink, struct cdc_error *error);
-
 /* -- state.c: the tables cdc_offsets, cdc_tables, cdc_meta -- */
 /* Creates them. CONFIG when a newer version of this tool wrote them. */
 int lite_state_open(struct lite_sink *sink, struct cdc_error *error);
@@ -52,6 +48,16 @@ int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file
 /* For struct cdc_target_ops; context is the sink. */
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);
 int lite_state_claim(void *context, const char *target, const struct cdc_table_id *owner, struct cdc_error *error);
+
+/* -- sql.c -- */
+/* Begins the transaction, unless one is open. */
+int lite_sql_begin(struct lite_sink *sink, struct cdc_error *error);
+/* What a column is declared as. */
+const char *lite_sql_declared(const struct lite_table *table, size_t column);
+/* Appends the end of a CREATE TABLE: `, PRIMARY KEY ("a", "b"))`, or the bracket alone where there is no key. */
+void lite_sql_append_key(struct cdc_buf *sql, const struct lite_table *table);
+/* PRAGMA table_info of a table or view: a row a column, none when there is no such table. RETURNS NEW. */
+sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, struct cdc_error *error);
 
 /* -- table.c -- */
 extern const struct cdc_target_ops lite_target_ops;
@@ -62,12 +68,6 @@ int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, str
 /* Before a row: makes the table in the database fit its definition, if it may not. */
 int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 void lite_table_forget_statements(struct lite_table *table);
-/* What a column is declared as. */
-const char *lite_table_declared(const struct lite_table *table, size_t column);
-/* Appends the end of a CREATE TABLE: `, PRIMARY KEY ("a", "b"))`, or the bracket alone where there is no key. */
-void lite_table_append_key(struct cdc_buf *sql, const struct lite_table *table);
-/* PRAGMA table_info of a table or view: a row a column, none when there is no such table. RETURNS NEW. */
-sqlite3_stmt *lite_table_info(struct lite_sink *sink, const char *name, struct cdc_error *error);
 
 /* -- rebuild.c -- */
 /* Makes the table anew with the wanted key and types and copies its rows, its indexes and triggers. */

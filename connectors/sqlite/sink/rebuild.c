@@ -12,7 +12,7 @@ static const char *declared(const struct lite_table *table, const char *name, co
 {
     for (size_t i = 0; i < table->source.n_columns; i++)
         if (sqlite3_stricmp(table->source.columns[i].name, name) == 0)
-            return lite_table_declared(table, i);
+            return lite_sql_declared(table, i);
     return as_it_is;
 }
 
@@ -22,7 +22,7 @@ static int collect_columns(struct lite_sink *sink, const struct lite_table *tabl
 {
     int code;
 
-    sqlite3_stmt *info = lite_table_info(sink, table->source.target, error);
+    sqlite3_stmt *info = lite_sql_table_info(sink, table->source.target, error);
     if (info == NULL)
         return -1;
     while ((code = sqlite3_step(info)) == SQLITE_ROW) {
@@ -73,7 +73,7 @@ static int make_new(struct lite_sink *sink, const struct lite_table *table, cons
 
     cdc_buf_lit(sql, "CREATE TABLE " NEW_TABLE " (");
     cdc_buf_append(sql, definitions->data, definitions->len);
-    lite_table_append_key(sql, table);
+    lite_sql_append_key(sql, table);
     return lite_database_exec_made(&sink->db, error);
 }
 

@@ -36,19 +36,6 @@ void lite_sink_free(struct lite_sink *sink)
     free(sink);
 }
 
-int lite_sink_begin(struct lite_sink *sink, struct cdc_error *error)
-{
-    const struct cdc_sink_context *context = &sink->context;
-    const struct lite_patience patience = {context->settings->retry_max, context->control->wake_fd,
-                                           &context->metrics->retries};
-
-    if (sink->db.in_transaction)
-        return 0;
-    if (lite_database_begin(&sink->db, &patience, error) != 0)
-        return -1;
-    return lite_fts_after_vacuum(sink, error);
-}
-
 /* The table may be one that this run has no schema line for: its name and its owner suffice. */
 static int empty_table(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
 {
@@ -58,7 +45,7 @@ static int empty_table(struct lite_sink *sink, const struct cdc_event *event, st
         return -1;
     if (!source->owned) /* nothing of it is here */
         return 0;
-    if (lite_sink_begin(sink, error) != 0)
+    if (lite_sql_begin(sink, error) != 0)
         return -1;
     sink->db.sql.len = 0;
     cdc_buf_lit(&sink->db.sql, "DELETE FROM ");
@@ -76,7 +63,7 @@ static int row(struct lite_sink *sink, const struct cdc_event *event, struct cdc
         return cdc_sink_reject(&sink->context, event->line,
                                "a row before the schema line of its table: the stream must keep its schema lines",
                                error);
-    if (lite_sink_begin(sink, error) != 0 || lite_table_settle(sink, table, error) != 0)
+    if (lite_sql_begin(sink, error) != 0 || lite_table_settle(sink, table, error) != 0)
         return -1;
     return lite_rows_apply(sink, table, event, error);
 }
@@ -103,7 +90,7 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
 {
     struct lite_sink *sink = context;
 
-    if (lite_sink_begin(sink, error) != 0 || lite_state_save_offsets(sink, offsets, error) != 0 ||
+    if (lite_sql_begin(sink, error) != 0 || lite_state_save_offsets(sink, offsets, error) != 0 ||
         lite_fts_remember(sink, error) != 0 || lite_database_commit(&sink->db, error) != 0)
         return -1;
     sink->has_boundary = false;

@@ -70,20 +70,11 @@ const struct cdc_target_ops lite_target_ops = {
     .claim = lite_state_claim,
 };
 
-sqlite3_stmt *lite_table_info(struct lite_sink *sink, const char *name, struct cdc_error *error)
-{
-    sink->db.sql.len = 0;
-    cdc_buf_lit(&sink->db.sql, "PRAGMA table_info(");
-    lite_database_quote(&sink->db.sql, name);
-    cdc_buf_byte(&sink->db.sql, ')');
-    return lite_database_prepare_made(&sink->db, false, error);
-}
-
 /* 1 when a table or view of that name exists. Asked of its columns: a look through sqlite_master would take longer with
  * every table. */
 static int exists(struct lite_sink *sink, const char *name, struct cdc_error *error)
 {
-    sqlite3_stmt *info = lite_table_info(sink, name, error);
+    sqlite3_stmt *info = lite_sql_table_info(sink, name, error);
 
     if (info == NULL)
         return -1;
@@ -159,20 +150,6 @@ static int prepare_definition(struct lite_table *table, struct cdc_error *error)
 
 /* -- the database ------------------------------------------------------------------- */
 
-const char *lite_table_declared(const struct lite_table *table, size_t column)
-{
-    return lite_value_declared(table->kinds[column], table->source.columns[column].key && table->source.n_key == 1);
-}
-
-void lite_table_append_key(struct cdc_buf *sql, const struct lite_table *table)
-{
-    for (size_t i = 0; i < table->source.n_key; i++) {
-        cdc_buf_text(sql, i == 0 ? ", PRIMARY KEY (" : ", ");
-        lite_database_quote(sql, table->source.columns[table->source.key[i]].name);
-    }
-    cdc_buf_text(sql, table->source.n_key > 0 ? "))" : ")");
-}
-
 static int create(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
     struct cdc_buf *sql = &sink->db.sql;
@@ -184,9 +161,9 @@ static int create(struct lite_sink *sink, struct lite_table *table, struct cdc_e
         cdc_buf_text(sql, i == 0 ? " (" : ", ");
         lite_database_quote(sql, table->source.columns[i].name);
         cdc_buf_byte(sql, ' ');
-        cdc_buf_text(sql, lite_table_declared(table, i));
+        cdc_buf_text(sql, lite_sql_declared(table, i));
     }
-    lite_table_append_key(sql, table);
+    lite_sql_append_key(sql, table);
     if (lite_database_exec_made(&sink->db, error) != 0 || cdc_tables_claim(&sink->tables, &table->source, error) != 0)
         return -1;
     cdc_log(sink->db.log, CDC_LOG_INFO, "created table \"%s\" in %s", table->source.target, sink->db.path);
@@ -213,7 +190,7 @@ static void compare_column(const struct lite_table *table, sqlite3_stmt *info, s
         if (sqlite3_stricmp(column->name, name) != 0)
             continue;
         difference->there[i] = 1;
-        if (sqlite3_stricmp(type, lite_table_declared(table, i)) != 0)
+        if (sqlite3_stricmp(type, lite_sql_declared(table, i)) != 0)
             difference->rebuild = true;
         if (place > 0 && (size_t)place <= table->source.n_key && table->source.key[place - 1] == i)
             difference->keys_same++;
@@ -225,7 +202,7 @@ static int compare(struct lite_sink *sink, const struct lite_table *table, struc
 {
     int code = SQLITE_ROW;
 
-    sqlite3_stmt *info = lite_table_info(sink, table->source.target, error);
+    sqlite3_stmt *info = lite_sql_table_info(sink, table->source.target, error);
     if (info == NULL)
         return -1;
     while ((code = sqlite3_step(info)) == SQLITE_ROW)
@@ -292,7 +269,7 @@ static int create_or_wait(struct lite_sink *sink, struct lite_table *table, stru
     table->pending = there;
     if (there)
         return 0;
-    return lite_sink_begin(sink, error) == 0 ? create(sink, table, error) : -1;
+    return lite_sql_begin(sink, error) == 0 ? create(sink, table, error) : -1;
 }
 
 int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
