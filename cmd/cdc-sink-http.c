@@ -67,10 +67,10 @@ static int check_options(const struct options *options, const struct cdc_option_
 static enum http_mode mode_of(const struct options *options)
 {
     if (options->elasticsearch)
-        return HTTP_ELASTICSEARCH;
+        return HTTP_MODE_ELASTICSEARCH;
     if (options->format == NULL || strcmp(options->format, "event") == 0)
-        return HTTP_WEBHOOK_EVENT;
-    return strcmp(options->format, "ndjson") == 0 ? HTTP_WEBHOOK_NDJSON : HTTP_WEBHOOK_ARRAY;
+        return HTTP_MODE_EVENT;
+    return strcmp(options->format, "ndjson") == 0 ? HTTP_MODE_NDJSON : HTTP_MODE_ARRAY;
 }
 
 /* Copies the headers and hides them: one may hold a token. */
@@ -91,18 +91,18 @@ static int run_with(struct program *program, const struct options *options, stru
 {
     struct cdc_offset_file *offsets = sink_program_open_offsets(program, &options->sink, NULL, error);
     struct http_sink *sink = NULL;
-    char *moves = NULL;
+    char *journal = NULL;
     int result = -1;
 
-    if (offsets != NULL && program_beside(&moves, cdc_offset_file_path(offsets), ".moves", error) == 0) {
-        settings->moves_path = moves;
+    if (offsets != NULL && program_beside(&journal, cdc_offset_file_path(offsets), ".moves", error) == 0) {
+        settings->key_changes_path = journal;
         sink = http_sink_open(settings, error);
     }
     if (sink != NULL)
         result = sink_program_loop(program, &options->sink, offsets, &http_sink_ops, sink, error);
     http_sink_free(sink);
     cdc_offset_file_free(offsets);
-    free(moves);
+    free(journal);
     return result;
 }
 
@@ -125,15 +125,14 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
             url[--n] = '\0';
         struct http_settings settings = {
             .mode = mode_of(options),
-            .url = url,
-            .user = options->user != NULL ? options->user : user,
-            .password = password != NULL ? password : getenv("CDC_HTTP_PASSWORD"),
-            .headers = options->headers,
+            .peer = {.url = url,
+                     .user = options->user != NULL ? options->user : user,
+                     .password = password != NULL ? password : getenv("CDC_HTTP_PASSWORD"),
+                     .headers = options->headers,
+                     .timeout = options->timeout},
             .index = options->index != NULL ? options->index : "{schema}-{table}",
             .batch_bytes = options->batch_bytes,
             .batch_events = options->sink.batch_events,
-            .timeout = options->timeout,
-            .log = &program->log,
         };
         result = run_with(program, options, &settings, error);
     }

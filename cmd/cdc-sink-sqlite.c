@@ -26,15 +26,15 @@ static const struct cdc_option option_table[] = {
 static int run_with(struct program *program, const struct options *options, const char *path, const char *offset_path,
                     struct cdc_error *error)
 {
-    struct sqlite_settings settings = {path, options->table_name, options->fts, &program->log};
+    struct lite_settings settings = {path, options->table_name, options->fts, &program->log};
     int result = -1;
 
     /* The lock of the offset file comes first: a second copy must not touch the database. */
     struct cdc_offset_file *offsets = sink_program_open_offsets(program, &options->sink, offset_path, error);
-    struct sqlite_sink *sink = offsets != NULL ? sqlite_sink_open(&settings, error) : NULL;
-    if (sink != NULL && sqlite_sink_sync_offsets(sink, offsets, error) == 0)
-        result = sink_program_loop(program, &options->sink, offsets, &sqlite_sink_ops, sink, error);
-    sqlite_sink_free(sink);
+    struct lite_sink *sink = offsets != NULL ? lite_sink_open(&settings, error) : NULL;
+    if (sink != NULL && lite_sink_sync_offsets(sink, offsets, error) == 0)
+        result = sink_program_loop(program, &options->sink, offsets, &lite_sink_ops, sink, error);
+    lite_sink_free(sink);
     cdc_offset_file_free(offsets);
     return result;
 }

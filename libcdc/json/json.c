@@ -64,7 +64,8 @@ bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value)
     value->p = iter->p;
     iter->p = json_skip_value(iter->p, iter->end);
     value->n = (size_t)(iter->p - value->p);
-    return true;
+    /* A member's name: an object has no elements. At the end stands the closing bracket. */
+    return *value->p != '"' || *json_skip_space(iter->p, iter->end) != ':';
 }
 
 bool cdc_json_next_member(struct cdc_json_iter *iter, struct cdc_span *name, struct cdc_span *value)
@@ -72,9 +73,13 @@ bool cdc_json_next_member(struct cdc_json_iter *iter, struct cdc_span *name, str
     if (!next_start(iter))
         return false;
     const char *start = iter->p;
+    if (*start != '"') /* an element: an array has no members */
+        return false;
     const char *after = json_skip_string(start + 1, iter->end);
     *name = cdc_span(start + 1, (size_t)(after - start) - 2);
     after = json_skip_space(after, iter->end);
+    if (*after != ':') /* at the end it is the closing bracket */
+        return false;
     iter->p = json_skip_space(after + 1, iter->end); /* the colon */
     value->p = iter->p;
     iter->p = iter->p < iter->end && *iter->p == '"' ? json_skip_string(iter->p + 1, iter->end)
