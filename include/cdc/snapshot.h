@@ -3,14 +3,13 @@
 #ifndef CDC_SNAPSHOT_H
 #define CDC_SNAPSHOT_H
 
+#include <cdc/attempt.h>
 #include <cdc/control.h>
 #include <cdc/line.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
-#include <cdc/offset.h>
 
-/* Attempts have four hexadecimal digits in pos. */
-#define CDC_SNAPSHOT_MAX_ATTEMPT 0xFFFFu
+#define CDC_SNAPSHOT_MAX_ATTEMPT CDC_ATTEMPT_MAX
 /* So much output is gathered before it is written. */
 #define CDC_SNAPSHOT_FLUSH_BYTES ((size_t)64 << 10)
 

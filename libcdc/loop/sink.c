@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The sink loop: read lines, hand events over, deliver at transaction ends, advance the offset. */
+/* The sink loop: read lines, hand events over, deliver at transaction ends, advance the offset. An example, of a batch that
+ * is not full yet when the input ends:
+ *
+ *   c c commit     taken in, complete: a boundary
+ *   c              the rollback points are set to that boundary before this line is taken in
+ *   c (end)        the transaction is not whole: discard, back to the rollback points, deliver what is before them
+ *
+ * The two last lines come again with the next run, since the offset stands at the commit. */
 #include <stdio.h>
 #include <stdlib.h>
 

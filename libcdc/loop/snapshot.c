@@ -17,14 +17,8 @@ int cdc_snapshot_stopped(struct cdc_error *error)
 
 int cdc_snapshot_is_stored(struct cdc_acks *acks, const char *written, struct cdc_error *error)
 {
-    const struct cdc_offset *acked = NULL;
-    if (!written)
-        return 0;
-    if (!acks)
-        return 1;
-    if (cdc_acks_read(acks, &acked, error) < 0)
-        return -1;
-    return acked && strcmp(acked->pos, written) >= 0;
+    const struct cdc_attempt attempt = {.written = (char *)(uintptr_t)written};
+    return cdc_attempt_stored(&attempt, acks, error);
 }
 
 void cdc_snapshot_finish_output(struct cdc_writer *writer, const struct cdc_control *control)

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The source loop: read, decode, flush, confirm. */
+/* The source loop: read, decode, flush, confirm. A position makes this way, and the database may forget it at the end only:
+ *
+ *   read -> buffer -> pipe -> sink stores the rows -> sink's offset file -> cdc_acks_read -> our offset file -> confirm
+ *
+ * Whatever is killed anywhere on it, the log still has all lines that are not stored: they come again, and the sink knows
+ * them by their pos. */
 #include <poll.h>
 #include <stdlib.h>
 

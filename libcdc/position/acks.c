@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Acknowledgements: the smallest position of all sinks, read from their files. */
+/* Acknowledgements: the smallest position of all sinks, read from their files. The files are the whole protocol between a
+ * source and its sinks: no socket, nothing that has to be running. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>

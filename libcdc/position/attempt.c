@@ -55,8 +55,7 @@ int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, const struct c
     return attempt->written != NULL ? 0 : cdc_error_memory(error);
 }
 
-/* 1, 0, or -1. */
-static int is_stored(const struct cdc_attempt *attempt, struct cdc_acks *acks, struct cdc_error *error)
+int cdc_attempt_stored(const struct cdc_attempt *attempt, struct cdc_acks *acks, struct cdc_error *error)
 {
     const struct cdc_offset *acked = NULL;
 
@@ -76,7 +75,7 @@ int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const 
         cdc_log(log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", name);
         return 1;
     }
-    int stored = is_stored(attempt, acks, error);
+    int stored = cdc_attempt_stored(attempt, acks, error);
     if (stored <= 0)
         return stored;
     attempt->finished = true;
