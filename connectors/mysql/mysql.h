@@ -16,12 +16,9 @@
 #include <cdc/value_format.h>
 
 /* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop.
- * reader_id: what the reader would be. */
+ * replica_id: what the reader would be. */
 int my_check(const struct my_session_settings *settings, const struct cdc_selection *selection, uint32_t replica_id,
              const struct cdc_log *log, struct cdc_error *error);
-/* Warns of foreign keys whose cascades the server does not log; for every start. */
-int my_warn_of_cascades(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
-                        const struct cdc_log *log, struct cdc_error *error);
 
 /* For programs that take any database (database.c). */
 extern const struct cdc_database my_database;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Positions: text that sorts byte-wise in stream order. */
+/* Positions: position.h has the layout, and examples. */
 #include "connectors/mysql/decoder/position.h"
 
 #include <cdc/pos.h>

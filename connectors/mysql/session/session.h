@@ -46,6 +46,8 @@ char *my_session_value(MYSQL *mysql, const char *sql, const char *what, struct c
 
 /* Appends `name`, quoted. */
 void my_session_append_identifier(struct cdc_buf *out, const char *name);
+/* `db`.`table` */
+void my_session_append_table(struct cdc_buf *out, const char *db, const char *table);
 
 /* -- the server (server.c) --------------------------------------------------------------- */
 struct my_server {
