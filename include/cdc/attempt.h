@@ -34,8 +34,6 @@ void cdc_attempt_append(struct cdc_buf *out, const struct cdc_attempt *attempt);
 int cdc_attempt_begin(struct cdc_attempt *attempt, const char *name, const char *hint, struct cdc_error *error);
 /* All rows are written, up to the commit line of that pos; without acks (NULL) they count as stored, too. */
 int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, const struct cdc_acks *acks, struct cdc_error *error);
-/* Have the sinks passed what is written? Without acks (NULL) what is written is stored. 1, 0, or -1. */
-int cdc_attempt_stored(const struct cdc_attempt *attempt, struct cdc_acks *acks, struct cdc_error *error);
 /* Is the snapshot of the pipeline `name` finished? Reports it through log. 1: it was; 2: it is since this call (to be saved);
  * 0: no; -1. */
 int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const char *name, const struct cdc_log *log,

@@ -151,6 +151,17 @@ int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struc
     return 0;
 }
 
+int cdc_acks_passed(struct cdc_acks *acks, const char *pos, struct cdc_error *error)
+{
+    const struct cdc_offset *acked = NULL;
+
+    if (pos == NULL || acks == NULL)
+        return pos != NULL;
+    if (cdc_acks_read(acks, &acked, error) != 0)
+        return -1;
+    return acked != NULL && strcmp(acked->pos, pos) >= 0;
+}
+
 size_t cdc_acks_count(const struct cdc_acks *acks)
 {
     return acks->count;
