@@ -69,6 +69,7 @@ static int wait_to_retry(struct program *program, struct cdc_retry *retry, struc
     return cdc_snapshot_stopped(error);
 }
 
+/* What an attempt has written stays written; the next one's lines have a higher number in pos, so that sinks take them. */
 static int make_attempts(struct program *program, const struct cdc_database *kind, void *database,
                          const struct cdc_snapshot_settings *settings, struct source_positions *p,
                          struct cdc_retry *retry, struct cdc_metrics *metrics, struct cdc_error *error)

@@ -184,6 +184,7 @@ static int show_version(const struct program *program, struct cdc_error *error)
 
 /* -- the life of a process -------------------------------------------------------- */
 
+/* --help and --version win over operands, and need no signals. */
 static int parse_and_run(struct program *program, struct cdc_error *error)
 {
     struct common_options common = {.log_format = "text"};

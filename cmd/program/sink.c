@@ -48,6 +48,7 @@ static int make_folder(const char *path, struct cdc_error *error)
     return 0;
 }
 
+/* --offset-file names the file; --state-dir a folder where the source looks for its sinks; else the sink's own default. */
 struct cdc_offset_file *sink_program_open_offsets(struct program *program, const struct sink_options *options,
                                                   const char *default_path, struct cdc_error *error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Options as a table. */
+/* Options as a table. getopt_long would need a second table for --help, and a third place for bounds and types. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One line becomes a view: the members are found while the text is validated. */
+/* One line becomes a view: the members are found while the text is validated. Writers keep one order of members, so each
+ * name is compared with the one that the table has next, 16 bytes at once; any other order is only slower. */
 #include "libcdc/json/json_scan.h"
 #include <cdc/event.h>
 

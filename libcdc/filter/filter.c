@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The middle stage: a line is copied with a few of its members replaced, as the plan of its table says. */
+/* The middle stage: a line is copied with a few of its members replaced, as the plan of its table says. With
+ * --drop-columns note and --rename items=things, of
+ *
+ *   {"op":"c",...,"source":{...,"table":"items",...},"key":{"id":1},"after":{"id":1,"note":"x"}}
+ *
+ * the edits are, in the order of the line, the text items, the row of key and the row of after; every byte between them is
+ * copied. No value is ever decoded, so that none can change. */
 #include <stdlib.h>
 
 #include "libcdc/filter/internal.h"

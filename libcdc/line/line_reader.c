@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines in over read(2). One buffer: lines are handed out in place, the rest
+/* Lines in over read(2), not stdio: a line may be 256 MB, and a wait must end with a signal. One buffer: lines are handed
+ * out in place, the rest
  * of a partial line is moved to the front before more is read. */
 #include <errno.h>
 #include <poll.h>

@@ -9,7 +9,7 @@
 #include <cdc/metrics.h>
 
 /* -- report.c: statistics on request, and the metrics file; BORROWS everything -- */
-struct report {
+struct loop_report {
     const char *metrics_file; /* NULL: none */
     const char *tool, *name;  /* labels in it */
     const struct cdc_metrics *metrics;
@@ -18,9 +18,9 @@ struct report {
     int64_t next_save;
 };
 /* Called once a turn: statistics that SIGUSR1 asked for, and the metrics file every 5 s (or when last). */
-void report_turn(struct report *report, bool last);
+void loop_report_turn(struct loop_report *report, bool last);
 /* The statistics alone, if they were asked for. */
-void report_statistics(const struct report *report);
+void loop_report_statistics(const struct loop_report *report);
 
 /* After a stop was asked for, the transaction in hand may come to its end, but for 5 s and no longer, nor after a second
  * signal. *deadline: 0 at first. True when it is time to leave. */

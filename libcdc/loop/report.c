@@ -8,7 +8,7 @@
 #define METRICS_MS 5000
 #define STOP_GRACE_MS 5000
 
-void report_statistics(const struct report *report)
+void loop_report_statistics(const struct loop_report *report)
 {
     struct cdc_buf line = CDC_BUF_INIT;
     char bytes[16];
@@ -25,11 +25,11 @@ void report_statistics(const struct report *report)
     cdc_buf_free(&line);
 }
 
-void report_turn(struct report *report, bool last)
+void loop_report_turn(struct loop_report *report, bool last)
 {
     struct cdc_error error = {0};
 
-    report_statistics(report);
+    loop_report_statistics(report);
     if (report->metrics_file == NULL)
         return;
     int64_t now = cdc_clock_ms();

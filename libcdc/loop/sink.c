@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The sink loop: read lines, hand events over, deliver at transaction ends, advance the offset. */
+/* The sink loop: read lines, hand events over, deliver at transaction ends, advance the offset. An example, of a batch that
+ * is not full yet when the input ends:
+ *
+ *   c c commit     taken in, complete: a boundary
+ *   c              the rollback points are set to that boundary before this line is taken in
+ *   c (end)        the transaction is not whole: discard, back to the rollback points, deliver what is before them
+ *
+ * The two last lines come again with the next run, since the offset stands at the commit. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -44,7 +51,7 @@ struct cdc_sink_loop {
     uint64_t batch_changes, run_changes;
     int64_t batch_start, last_input, stop_deadline;
     bool reported_unknown, finished;
-    struct report report;
+    struct loop_report report;
 };
 
 /* -- streams ---------------------------------------------------------------- */
@@ -380,7 +387,7 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
     loop->last_input = cdc_clock_ms();
     for (;;) {
         struct cdc_span line;
-        report_turn(&loop->report, false);
+        loop_report_turn(&loop->report, false);
         if (loop->settings->max_events > 0 && loop->run_changes >= (uint64_t)loop->settings->max_events)
             loop->finished = true;
         if (at_boundary(loop) && batch_is_full(loop) && deliver(loop, error) != 0)
@@ -415,7 +422,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     int result = -1;
 
     loop.metrics.lag_bytes = loop.metrics.lag_ms = -1;
-    loop.report = (struct report){settings->metrics_file, settings->tool, "", &loop.metrics, control, log, 0};
+    loop.report = (struct loop_report){settings->metrics_file, settings->tool, "", &loop.metrics, control, log, 0};
     *context = (struct cdc_sink_context){settings, control, log, &loop.metrics, &loop};
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
     if (loop.reader != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0)
@@ -426,7 +433,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
         cdc_error_clear(error);
         result = 0;
     }
-    report_turn(&loop.report, true);
+    loop_report_turn(&loop.report, true);
     dead_letter_close(loop.dead_letter);
     cdc_line_reader_free(loop.reader);
     free_streams(&loop);

@@ -15,18 +15,6 @@ int cdc_snapshot_stopped(struct cdc_error *error)
     return cdc_error_hint(error, "start the same command again");
 }
 
-int cdc_snapshot_is_stored(struct cdc_acks *acks, const char *written, struct cdc_error *error)
-{
-    const struct cdc_offset *acked = NULL;
-    if (!written)
-        return 0;
-    if (!acks)
-        return 1;
-    if (cdc_acks_read(acks, &acked, error) < 0)
-        return -1;
-    return acked && strcmp(acked->pos, written) >= 0;
-}
-
 void cdc_snapshot_finish_output(struct cdc_writer *writer, const struct cdc_control *control)
 {
     struct cdc_error ignored = {0};
@@ -61,8 +49,8 @@ void cdc_snapshot_look_around(struct cdc_snapshot_progress *progress, const stru
 {
     int64_t now = cdc_clock_ms();
     progress->metrics->bytes_out = cdc_writer_written(writer);
-    report_statistics(
-        &(const struct report){.metrics = progress->metrics, .control = progress->control, .log = progress->log});
+    loop_report_statistics(
+        &(const struct loop_report){.metrics = progress->metrics, .control = progress->control, .log = progress->log});
     if (!progress->show || now < progress->next)
         return;
     show(progress, schema, table, now);

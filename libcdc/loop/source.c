@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The source loop: read, decode, flush, confirm. */
+/* The source loop: read, decode, flush, confirm. A position makes this way, and the database may forget it at the end only:
+ *
+ *   read -> buffer -> pipe -> sink stores the rows -> sink's offset file -> cdc_acks_read -> our offset file -> confirm
+ *
+ * Whatever is killed anywhere on it, the log still has all lines that are not stored: they come again, and the sink knows
+ * them by their pos. */
 #include <poll.h>
 #include <stdlib.h>
 
@@ -36,7 +41,7 @@ struct source_loop {
     char *seen_pos; /* of the boundary last looked at */
     int64_t next_tick, next_confirm, next_warning, last_change;
     uint64_t seen_changes;
-    struct report report;
+    struct loop_report report;
 };
 
 static int copy_text(char **target, const char *text)
@@ -247,7 +252,7 @@ static int stream(struct source_loop *loop, struct cdc_retry *retry, struct cdc_
         if (confirm_step(loop, false, error) != 0)
             return -1;
         loop->metrics->bytes_out = cdc_writer_written(loop->writer);
-        report_turn(&loop->report, false);
+        loop_report_turn(&loop->report, false);
         if (got == CDC_SOURCE_END || idle_too_long(loop))
             return 0;
         if (got != CDC_SOURCE_MORE)
@@ -329,7 +334,7 @@ int cdc_source_run(const struct cdc_source_ops *ops, void *source, const struct 
                                          cdc_offset_copy(&loop.confirmed, &settings->start->from, error) == 0);
     if (ready)
         result = run(&loop, error);
-    report_turn(&loop.report, true);
+    loop_report_turn(&loop.report, true);
     cdc_writer_free(loop.writer);
     cdc_offset_free(&loop.confirmed);
     cdc_offset_free(&loop.resume);

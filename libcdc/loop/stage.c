@@ -18,7 +18,7 @@ struct stage_loop {
     struct cdc_line_reader *reader;
     struct cdc_writer *writer;
     struct cdc_metrics metrics;
-    struct report report;
+    struct loop_report report;
     int64_t stop_deadline;
     bool between; /* the newest line ended a transaction: a stop here leaves none half written */
 };
@@ -73,7 +73,7 @@ static int write_all(struct stage_loop *loop, struct cdc_error *error)
     int left = cdc_writer_finish(loop->writer, loop->control, -1, error);
 
     loop->metrics.bytes_out = cdc_writer_written(loop->writer);
-    report_turn(&loop->report, false);
+    loop_report_turn(&loop->report, false);
     return left < 0 ? -1 : 0;
 }
 
@@ -139,11 +139,11 @@ int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc
                               .between = true};
     int result = -1;
 
-    loop.report = (struct report){settings->metrics_file, settings->tool, "", &loop.metrics, control, log, 0};
+    loop.report = (struct loop_report){settings->metrics_file, settings->tool, "", &loop.metrics, control, log, 0};
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
     if (loop.reader != NULL && (loop.writer = cdc_writer_new(settings->output_fd, error)) != NULL)
         result = run(&loop, error);
-    report_turn(&loop.report, true);
+    loop_report_turn(&loop.report, true);
     cdc_writer_free(loop.writer);
     cdc_line_reader_free(loop.reader);
     return result;

@@ -55,20 +55,6 @@ int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, const struct c
     return attempt->written != NULL ? 0 : cdc_error_memory(error);
 }
 
-/* 1, 0, or -1. */
-static int is_stored(const struct cdc_attempt *attempt, struct cdc_acks *acks, struct cdc_error *error)
-{
-    const struct cdc_offset *acked = NULL;
-
-    if (attempt->written == NULL)
-        return 0;
-    if (acks == NULL)
-        return 1;
-    if (cdc_acks_read(acks, &acked, error) != 0)
-        return -1;
-    return acked != NULL && strcmp(acked->pos, attempt->written) >= 0;
-}
-
 int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const char *name, const struct cdc_log *log,
                       struct cdc_error *error)
 {
@@ -76,7 +62,7 @@ int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const 
         cdc_log(log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", name);
         return 1;
     }
-    int stored = is_stored(attempt, acks, error);
+    int stored = cdc_acks_passed(acks, attempt->written, error);
     if (stored <= 0)
         return stored;
     attempt->finished = true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Offset files: read once, locked, replaced atomically. */
+/* Offset files: read once, locked, replaced atomically. jansson reads and checks them, since a person may have edited one;
+ * source and state are copied as bytes, since a number in them may have more digits than any C type. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
