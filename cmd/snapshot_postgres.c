@@ -8,22 +8,31 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The name decides the files: it is the database's unless given, which only the server knows for sure. */
-static int resolve(struct program *program, struct pg_settings *settings, struct cdc_retry *retry,
-                   struct cdc_error *error)
+struct waiting {
+    struct program *program;
+    struct cdc_retry *retry;
+};
+
+static int wait_for_server(void *context, struct cdc_error *error)
 {
-    while (!settings->name) {
-        PGconn *sql = pg_connect(settings, false, error);
-        if (sql) {
-            int result = pg_settings_resolve(sql, settings, error);
-            PQfinish(sql);
-            cdc_retry_success(retry);
-            return result;
-        }
-        if (snapshot_wait_retry(program, retry, error) < 0)
-            return -1;
-    }
-    return 0;
+    struct waiting *waiting = context;
+    return snapshot_wait_retry(waiting->program, waiting->retry, error);
+}
+
+/* The name decides the files: it is the database's unless given, which only the server knows for sure. Where it is given
+ * the server is not asked: a finished snapshot needs none. */
+static int resolve(struct program *program, const struct snapshot_values *v, struct pg_settings *settings,
+                   struct cdc_retry *retry, struct cdc_error *error)
+{
+    struct waiting waiting = {program, retry};
+    if (pg_names_set(settings, v->common.name, v->slot, v->publication, error) < 0)
+        return -1;
+    if (settings->name)
+        return pg_names_fill(settings, NULL, error);
+    int result = pg_names_resolve(settings, wait_for_server, &waiting, error);
+    if (result == 0)
+        cdc_retry_success(retry);
+    return result;
 }
 
 struct context {
@@ -40,25 +49,15 @@ static int attempt(void *pointer, struct source_positions *positions, struct cdc
                            &program->log, error);
 }
 
-/* What pg_settings_resolve filled in is ours, what the user gave is argv's. */
-static void free_unless(const char *text, const char *given)
-{
-    if (text != given)
-        free((void *)text);
-}
-
 static int run(struct program *program, const struct snapshot_values *v, const char *url, struct cdc_error *error)
 {
     struct cdc_retry retry;
     struct pg_settings settings = {
         .url = url,
-        .name = v->common.name,
-        .slot = v->slot,
-        .publication = v->publication,
         .tables = v->common.tables,
         .exclude = v->common.exclude,
         .no_create = v->no_create,
-        .style = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},
+        .format = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},
         .tool = program->name,
         .log = &program->log,
         .control = &program->control,
@@ -73,12 +72,10 @@ static int run(struct program *program, const struct snapshot_values *v, const c
         snapshot_refuse_option("--jobs", v->jobs > 1, "PostgreSQL", error) < 0)
         return -1;
     cdc_retry_init(&retry, v->common.retry_max);
-    int result = resolve(program, &settings, &retry, error);
+    int result = resolve(program, v, &settings, &retry, error);
     if (result == 0)
         result = snapshot_attempts(program, v, settings.name, &attempts, &retry, error);
-    free_unless(settings.name, v->common.name);
-    free_unless(settings.slot, v->slot);
-    free_unless(settings.publication, v->publication);
+    pg_names_free(&settings);
     return result;
 }
 
