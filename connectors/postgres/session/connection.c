@@ -189,13 +189,14 @@ static int wait_connected(PGconn *connection, const struct pg_settings *settings
 /* As SET statements, which unlike the startup option leave whatever options a URL, a service file or the environment
  * brought, and win over ALTER ROLE and ALTER DATABASE too. First, what would change the text of values. Besides: names
  * that are always qualified; no timeout of a role ends a long snapshot; row level security raises an error where it would
- * omit rows; warnings come. */
+ * omit rows; warnings come; catalog queries are run and not compiled (which takes a second, and many on a busy machine). */
 static const char pins[] =
     "SET datestyle = 'ISO'; SET intervalstyle = 'iso_8601'; SET timezone = 'UTC'; SET extra_float_digits = '3';"
     "SET bytea_output = 'hex'; SET lc_monetary = 'C';"
     "SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0;"
     "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;"
-    "SET row_security = off; SET client_min_messages = warning";
+    "SET row_security = off; SET client_min_messages = warning;"
+    "SET jit = off";
 
 static void ignore_notice(void *context, const PGresult *result)
 {
