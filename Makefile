@@ -30,7 +30,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -I. -fPIC $(WARNINGS) $(HARDENING)
 define need
 $(if $(filter 0,$(shell $(PKG_CONFIG) --exists $(1); echo $$?)),,$(error $(1) is missing: apt-get install $(2)))
 endef
-NO_BUILD_GOALS := clean help setup demo test test-matrix test-workload lint-man
+NO_BUILD_GOALS := clean help setup demo test test-full test-matrix test-workload lint-man
 ifneq ($(filter-out $(NO_BUILD_GOALS),$(or $(MAKECMDGOALS),all)),)
 $(call need,jansson,libjansson-dev)
 $(if $(filter yes,$(WITH_POSTGRES)),$(call need,libpq,libpq-dev))
@@ -124,7 +124,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS)
 unit: $(UNIT)
 
-# Fuzz targets (clang); `make fuzz FUZZ_SECONDS=600`, FUZZ=fuzz-binlog-rows for one. They begin with the inputs of
+# Fuzz targets (clang); `make fuzz FUZZ_SECONDS=600`, FUZZ=fuzz-binlog-decoder for one. They begin with the inputs of
 # tests/fuzz/corpus, and keep what they find in $(BUILD).
 FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SECONDS ?= 30
@@ -139,10 +139,17 @@ fuzz:
 setup:
 	tests/setup
 
+# T="tests/filter.bats -f rename" for some of it.
 test:
 	tests/setup test
 	$(MAKE) --no-print-directory all unit
-	tests/run
+	tests/run $(T)
+
+# What takes too long for every change, some hours (tests/full says what, and runs parts of it; .ci/run takes samples).
+test-full:
+	tests/setup matrix
+	$(MAKE) --no-print-directory all unit
+	tests/full
 
 # The suites that need a database, against servers of other releases (as root; tests/matrix says more).
 test-matrix:
@@ -174,7 +181,7 @@ ubsan:
 
 lint:
 	mandoc -T lint -W warning man/*.[1357]
-	shellcheck -x tests/run tests/setup tests/matrix tests/workload tests/demo tests/bench/run .ci/run
+	shellcheck -x tests/run tests/full tests/setup tests/matrix tests/workload tests/demo tests/bench/run .ci/run
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem --enable=warning,portability -Iinclude -I. cmd libcdc connectors
 
 format:
@@ -202,11 +209,11 @@ clean:
 	rm -rf build
 
 help:
-	@echo "all lib unit test test-matrix test-workload demo bench install uninstall lint format format-check asan ubsan fuzz clean"
+	@echo "all lib unit test test-full test-matrix test-workload demo bench install uninstall lint format format-check asan ubsan fuzz clean"
 	@echo "variables: PREFIX DESTDIR CC CFLAGS LDFLAGS BUILD SANITIZE WITH_POSTGRES=no WITH_MYSQL=no WITH_SQLITE=no WITH_HTTP=no"
 
 FORCE:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: FORCE all lib unit test test-matrix test-workload demo bench asan ubsan lint format format-check install uninstall clean help setup fuzz
+.PHONY: FORCE all lib unit test test-full test-matrix test-workload demo bench asan ubsan lint format format-check install uninstall clean help setup fuzz
 .SECONDARY:

@@ -49,13 +49,12 @@ static int attempt(void *pointer, struct source_positions *positions, struct cdc
                            &program->log, error);
 }
 
-static int run(struct program *program, const struct snapshot_values *v, const char *url, struct cdc_error *error)
+static int run(struct program *program, struct snapshot_values *v, const char *url, struct cdc_error *error)
 {
     struct cdc_retry retry;
     struct pg_settings settings = {
         .url = url,
-        .tables = v->common.tables,
-        .exclude = v->common.exclude,
+        .selection = v->common.selection,
         .no_create = v->no_create,
         .format = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},
         .tool = program->name,

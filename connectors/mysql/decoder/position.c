@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Positions: text that sorts byte-wise in stream order. */
+/* Positions: position.h has the layout, and examples. */
 #include "connectors/mysql/decoder/position.h"
 
 #include <stdlib.h>
@@ -13,7 +13,7 @@ enum {
     LINE_DIGITS = 10,
     COUNTER_DIGITS = 8
 };
-#define LAST_ORDINAL UINT64_C(0xFFFFFFFFFF)
+#define LAST_ORDINAL UINT64_C(0xFFFFFFFFFF) /* after all changes */
 
 static void put_head(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
 {

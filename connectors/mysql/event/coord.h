@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Coordinates: a place of one server's log. */
+/* Coordinates, as MySQL calls them: a file of one server's log and an offset in it. They mean nothing at another
+ * server, and the file's name may come again after RESET. */
 #ifndef MY_COORD_H
 #define MY_COORD_H
 
 #include <stdint.h>
 
-/* Where the log was read up to. */
 struct my_coord {
-    char file[512];
-    uint64_t position;
+    char file[512];    /* "binlog.000042"; "" where nothing is known yet */
+    uint64_t position; /* where the next event begins; headers have only its lower 32 bits */
 };
 
 #endif

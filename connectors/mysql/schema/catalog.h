@@ -21,5 +21,8 @@ int my_catalog_columns(MYSQL *sql, enum my_flavor flavor, const struct my_table 
                        struct cdc_error *error);
 /* What information_schema adds to named columns: the types' names, what is generated, MariaDB's JSON. */
 int my_catalog_describe(MYSQL *mysql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
+/* Fills the columns of a table of which only db and name are set, for my_table_prepare. PERMISSION when the user may not
+ * read all of them. */
+int my_catalog_make(MYSQL *mysql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
 
 #endif

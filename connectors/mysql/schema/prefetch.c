@@ -11,7 +11,6 @@
 #include "connectors/mysql/stream/stream.h"
 
 #include <cdc/json.h>
-#include <cdc/pattern.h>
 #include <cdc/retry.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,8 +182,7 @@ static int ask_for_all(struct look *look, MYSQL_RES *result, struct cdc_error *e
     const struct my_history *history = look->stream->history;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
         if (!row[0] || !row[1] || look->locked >= LOCKED_MAX || my_history_is_full(history) ||
-            !cdc_table_selected(settings->include, settings->n_include, settings->exclude, settings->n_exclude,
-                                cdc_span_text(row[0]), cdc_span_text(row[1])) ||
+            !cdc_selection_has_table(&settings->selection, row[0], row[1]) ||
             my_history_find(history, row[0], row[1], look->point).p)
             continue;
         if (ask(look, row[0], row[1], error) < 0 || (look->n == BATCH && keep_found(look, error) < 0))

@@ -2,7 +2,6 @@
 /* The columns of a table from information_schema, in the terms of the log: so that types and values read the same. */
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/schema/catalog.h"
-#include "connectors/mysql/snapshot/internal.h"
 #include "connectors/mysql/value/charset.h"
 #include "connectors/mysql/value/column.h"
 #include "connectors/mysql/value/flavor.h"
@@ -106,8 +105,8 @@ static void settle_metadata(struct my_column *column, enum my_flavor flavor, MYS
     }
 }
 
-static int take_column(const struct my_snapshot *run, const struct my_table *table, struct my_column *column,
-                       MYSQL_ROW row, struct cdc_error *error)
+static int take_column(enum my_flavor flavor, const struct my_table *table, struct my_column *column, MYSQL_ROW row,
+                       struct cdc_error *error)
 {
     const char *name = row[FIELD_NAME] ? row[FIELD_NAME] : "", *type = row[FIELD_TYPE] ? row[FIELD_TYPE] : "";
     const struct type *found = NULL;
@@ -125,7 +124,7 @@ static int take_column(const struct my_snapshot *run, const struct my_table *tab
     column->charset = my_charset_named(row[FIELD_CHARSET] ? row[FIELD_CHARSET] : "binary");
     column->nullable = row[FIELD_NULLABLE] && strcmp(row[FIELD_NULLABLE], "YES") == 0;
     column->key = row[FIELD_KEY] && strcmp(row[FIELD_KEY], "PRI") == 0;
-    settle_metadata(column, run->server.flavor, row);
+    settle_metadata(column, flavor, row);
     return column->name ? 0 : cdc_error_memory(error);
 }
 
@@ -136,8 +135,7 @@ static int hidden(const struct my_table *table, struct cdc_error *error)
     return cdc_error_hint(error, "GRANT SELECT on the whole table, or leave it out with -T");
 }
 
-static int take_columns(const struct my_snapshot *run, struct my_table *table, MYSQL_RES *result,
-                        struct cdc_error *error)
+static int take_columns(enum my_flavor flavor, struct my_table *table, MYSQL_RES *result, struct cdc_error *error)
 {
     size_t n = (size_t)mysql_num_rows(result);
     table->columns = calloc(n + 1, sizeof *table->columns);
@@ -149,23 +147,23 @@ static int take_columns(const struct my_snapshot *run, struct my_table *table, M
         if (!row[FIELD_PRIVILEGES] || !strstr(row[FIELD_PRIVILEGES], "select") ||
             number_of(row[FIELD_ORDINAL], UINT64_MAX) != table->n_columns)
             return hidden(table, error);
-        if (take_column(run, table, column, row, error) < 0)
+        if (take_column(flavor, table, column, row, error) < 0)
             return -1;
     }
     return n > 0 ? 0 : hidden(table, error);
 }
 
-int my_catalog_columns_for_snapshot(struct my_snapshot *run, struct my_table *table, struct cdc_error *error)
+int my_catalog_make(MYSQL *mysql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)
 {
     MYSQL_RES *result = my_catalog_query(
-        run->sql,
+        mysql,
         "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, "
         "NUMERIC_SCALE, DATETIME_PRECISION, IS_NULLABLE, COLUMN_KEY, PRIVILEGES, ORDINAL_POSITION FROM "
         "information_schema.COLUMNS WHERE TABLE_SCHEMA = ",
         " ORDER BY ORDINAL_POSITION", table, error);
     if (!result)
         return -1;
-    int status = take_columns(run, table, result, error);
+    int status = take_columns(flavor, table, result, error);
     mysql_free_result(result);
-    return status < 0 ? -1 : my_catalog_describe(run->sql, run->server.flavor, table, error);
+    return status < 0 ? -1 : my_catalog_describe(mysql, flavor, table, error);
 }

@@ -407,3 +407,10 @@ void my_session_append_identifier(struct cdc_buf *out, const char *name)
     }
     cdc_buf_byte(out, '`');
 }
+
+void my_session_append_table(struct cdc_buf *out, const char *db, const char *table)
+{
+    my_session_append_identifier(out, db);
+    cdc_buf_byte(out, '.');
+    my_session_append_identifier(out, table);
+}

@@ -3,6 +3,7 @@
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/statement.h"
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/session/wire.h"

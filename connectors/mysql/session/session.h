@@ -11,7 +11,7 @@
 #include <cdc/buf.h>
 #include <cdc/error.h>
 #include <cdc/log.h>
-#include <cdc/options.h>
+#include <cdc/selection.h>
 #include <mysql.h>
 
 struct my_session_settings {
@@ -46,6 +46,8 @@ char *my_session_value(MYSQL *mysql, const char *sql, const char *what, struct c
 
 /* Appends `name`, quoted. */
 void my_session_append_identifier(struct cdc_buf *out, const char *name);
+/* `db`.`table` */
+void my_session_append_table(struct cdc_buf *out, const char *db, const char *table);
 
 /* -- the server (server.c) --------------------------------------------------------------- */
 struct my_server {
@@ -81,22 +83,9 @@ int my_dump_begin(MYSQL *mysql, const struct my_server *server, uint32_t replica
 int my_dump_file_created(MYSQL *mysql, const struct my_server *server, uint32_t replica_id, const char *file,
                          uint32_t *created, struct cdc_error *error);
 
-/* Which tables: patterns as -t and -T have them. */
-struct my_patterns {
-    const char *const *include, *const *exclude;
-    size_t n_include, n_exclude;
-};
-
-/* -- which tables (selection.c) ---------------------------------------------------------------
- * Those named by -t; else those of the URL's database; else all but the servers' own. */
-struct my_selection {
-    struct my_patterns patterns;
-    const char **include, **exclude;
-    char *database_pattern;
-};
-/* BORROWS the lists' texts; to be freed in any case. db: NULL where the URL names none. */
-int my_selection_make(struct my_selection *selection, const struct cdc_option_list *tables,
-                      const struct cdc_option_list *exclude, const char *db, struct cdc_error *error);
-void my_selection_free(struct my_selection *selection);
+/* -- which tables (selection.c) --------------------------------------------------------------- */
+/* Completes what -t and -T say: without -t the tables of the URL's database are read (db; NULL where it names none), else
+ * all but the servers' own. *pattern RETURNS NEW (free) what the selection then borrows, or NULL. */
+int my_selection_complete(struct cdc_selection *selection, const char *db, char **pattern, struct cdc_error *error);
 
 #endif

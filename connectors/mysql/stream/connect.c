@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Connecting: the plain session, and the dump. */
 #include "connectors/mysql/stream/internal.h"
-#include "connectors/mysql/mysql.h"
+#include "connectors/mysql/schema/cascades.h"
 
 #include <cdc/json.h>
 #include <cdc/retry.h>
@@ -208,11 +208,8 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
     const struct my_stream_settings *s = &stream->settings;
     const struct my_decoder_settings settings = {.pipeline = s->name,
                                                  .flavor = stream->server.flavor,
-                                                 .style = s->style,
-                                                 .include = s->include,
-                                                 .n_include = s->n_include,
-                                                 .exclude = s->exclude,
-                                                 .n_exclude = s->n_exclude,
+                                                 .value_format = s->style,
+                                                 .selection = s->selection,
                                                  .describe = my_stream_describe,
                                                  .look_ahead = my_stream_look_ahead,
                                                  .altered = my_schema_altered,
@@ -267,11 +264,9 @@ int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
         return -1;
     }
     if (!stream->has_start) {
-        const struct my_stream_settings *settings = &stream->settings;
-        const struct my_patterns patterns = {settings->include, settings->exclude, settings->n_include,
-                                             settings->n_exclude};
         struct cdc_error ignored = {0}; /* a warning that cannot be given is no reason to stop */
-        (void)my_warn_of_cascades(stream->sql, &stream->server, &patterns, stream->log, &ignored);
+        (void)my_cascades_list(stream->sql, &stream->server, &stream->settings.selection, stream->log,
+                                 CDC_LOG_WARNING, &ignored);
     }
     stream->has_start = true;
     stream->last_receive = stream->last_line = cdc_clock_ms();

@@ -11,6 +11,7 @@
 
 /* -- integers -------------------------------------------------------------------- */
 
+/* Two digits at a time: half as many divisions. */
 static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
                             "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                             "8081828384858687888990919293949596979899";
@@ -32,14 +33,15 @@ static inline char *put_back(char *end, uint64_t value)
     return end;
 }
 
-void my_value_append_integer(struct cdc_buf *out, uint64_t bits, bool is_unsigned, const struct my_value_format *style)
+void my_value_append_integer(struct cdc_buf *out, uint64_t bits, bool is_unsigned,
+                             const struct cdc_value_format *format)
 {
     bool negative = !is_unsigned && (int64_t)bits < 0;
     uint64_t value = negative ? 0 - bits : bits;
     char text[24], *end = text + sizeof text, *p = put_back(end, value);
     if (negative)
         *--p = '-';
-    bool quoted = style->int64_as_string && value > UINT64_C(1) << 53;
+    bool quoted = format->int64_as_string && value > UINT64_C(1) << 53;
     if (!quoted) {
         cdc_buf_append(out, p, (size_t)(end - p));
         return;
@@ -70,8 +72,9 @@ void my_value_append_bits(struct cdc_buf *out, const uint8_t *bytes, size_t n, u
     out->len = (size_t)(p - out->data);
 }
 
-/* -- shortest digits ---------------------------------------------------------------
- * The fewest digits that read back the same, the nearest of several: 0.d1d2d3... * 10^point. */
+/* -- shortest digits --------------------------------------------------------------- The fewest digits that read
+ * back as the same number, as the server prints it: 0.1, not 0.1000000000000000055. Of several the nearest. The
+ * number is 0.d1d2d3... * 10^point: 1, 2, 5 and point -1 are 0.0125. */
 struct digits {
     char text[20];
     int n, point;
@@ -80,6 +83,7 @@ struct digits {
 static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
+/* value * 10^exponent, without zeros at its end. */
 static void digits_of(struct digits *digits, uint64_t value, int exponent)
 {
     char text[24], *end = text + sizeof text, *p = put_back(end, value);
@@ -104,8 +108,9 @@ static int magnitude(double value)
     return -n;
 }
 
-/* Numbers of few digits, which most are, without trial and error: value * 10^k is a whole number m below 10^15, and m / 10^k,
- * both exact, divides to value. Decimals of 15 digits are all told apart by doubles, so no other is as short. */
+/* Numbers of few digits, which most are, without trial and error: value * 10^k is a whole number m below 10^15, and
+ * m / 10^k, both exact, divides to value. Decimals of 15 digits are all told apart by doubles, so no other is as
+ * short. */
 static bool few_digits(struct digits *digits, double value)
 {
     if (value < 1e-7 || value >= 1e15)
@@ -136,9 +141,9 @@ static bool reads_back(const char *text, double value, bool single)
     return single ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value;
 }
 
-/* The decimal one unit of its last digit above text. Only needed where the gap between numbers is wider above than below
- * (powers of two), so that the nearest decimal below may fail and the one above still be right. */
-static void step_up(char *text)
+/* The decimal one unit of its last digit above text. Only needed where the gap between numbers is wider above than
+ * below (powers of two), so that the nearest decimal below may fail and the one above still be right. */
+static void increment(char *text)
 {
     char *last = strchr(text, 'e') - 1;
     while (last > text && (*last == '9' || *last < '0' || *last > '9')) {
@@ -150,6 +155,7 @@ static void step_up(char *text)
         ++*last;
 }
 
+/* The slow way: as many digits as are needed, tried one after the other. */
 static void shortest(struct digits *digits, double value, bool single)
 {
     char text[40];
@@ -164,7 +170,7 @@ static void shortest(struct digits *digits, double value, bool single)
         if (reads_back(text, value, single))
             break;
         if (power_of_two) {
-            step_up(text);
+            increment(text);
             if (reads_back(text, value, single))
                 break;
         }
@@ -172,8 +178,8 @@ static void shortest(struct digits *digits, double value, bool single)
     scan_digits(digits, text);
 }
 
-/* float32: the same, but with up to nine digits. A quotient right between two floats could be rounded twice: left to the
- * slow way, like powers of two of more digits than are always sure. */
+/* float32: as few_digits does it, but with up to nine digits. A quotient right between two floats could be rounded
+ * twice: left to the slow way, like powers of two of more digits than are always sure. */
 static void shortest_single(struct digits *digits, float single)
 {
     double value = (double)single;
@@ -239,6 +245,7 @@ static void append_digits(struct cdc_buf *out, const struct digits *digits, bool
     out->len = (size_t)(p - out->data);
 }
 
+/* NaN, infinities and zero have no digits. False: none of them. */
 static bool append_special(struct cdc_buf *out, double value, bool with_point)
 {
     if (isnan(value))
@@ -266,7 +273,7 @@ void my_value_append_double(struct cdc_buf *out, double value)
     append_double(out, value, false);
 }
 
-void my_json_double_append(struct cdc_buf *out, double value)
+void my_number_append_json_double(struct cdc_buf *out, double value)
 {
     append_double(out, value, true);
 }

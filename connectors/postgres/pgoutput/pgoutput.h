@@ -7,13 +7,13 @@
 #include "connectors/postgres/pgoutput/table.h"
 
 #include <cdc/offset.h>
+#include <cdc/selection.h>
 
 struct pgoutput;
 struct pgoutput_settings {
     const char *pipeline, *database;
-    struct pg_value_format format;
-    const char *const *include, *const *exclude; /* -t, -T */
-    size_t n_include, n_exclude;
+    struct cdc_value_format format;
+    struct cdc_selection selection;
     /* Completes a table that a Relation message described (type names, nullable, generated, primary key) from the
      * catalogs; may be NULL in tests. Called at most once per Relation message. When the catalog's columns differ
      * (older Relation), only what matches by name is taken. 0 or -1 */

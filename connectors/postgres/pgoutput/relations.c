@@ -2,7 +2,6 @@
 /* Relation and Type messages: the tables that the changes after them are of. */
 #include "connectors/postgres/pgoutput/internal.h"
 
-#include <cdc/pattern.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -148,8 +147,7 @@ static bool same_schema(const struct pg_table *a, const struct pg_table *b)
 
 static int complete_relation(const struct pgoutput_settings *settings, struct pg_table *table, struct cdc_error *error)
 {
-    table->selected = cdc_table_selected(settings->include, settings->n_include, settings->exclude, settings->n_exclude,
-                                         cdc_span_text(table->schema), cdc_span_text(table->name));
+    table->selected = cdc_selection_has_table(&settings->selection, table->schema, table->name);
     if (!table->selected)
         return 0;
     if (settings->describe && settings->describe(settings->describe_context, table, error) < 0)

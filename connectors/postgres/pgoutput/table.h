@@ -57,7 +57,7 @@ enum pg_row_part { PG_ROW_ALL, PG_ROW_KEY, PG_ROW_IDENTITY };
 /* Appends {"column":value,...} of the columns in part, without those of kind 'u'. cells: one for each column. (types.c:
  * the compiler puts the conversion of values into it) */
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
-                   enum pg_row_part part, const struct pg_value_format *format, uint64_t *unconvertible);
+                   enum pg_row_part part, const struct cdc_value_format *format, uint64_t *unconvertible);
 /* All columns of the key have a value; else PROTOCOL: the server sent a row under a key that is none. */
 int pg_row_check_key(const struct pg_table *table, const struct pg_cell *cells, struct cdc_error *error);
 

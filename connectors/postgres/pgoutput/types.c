@@ -324,7 +324,7 @@ enum { ARRAY_DEPTH = 6 }; /* the server's own limit */
 struct array {
     const char *p, *end;
     struct pg_type type;
-    const struct pg_value_format *format;
+    const struct cdc_value_format *format;
     uint64_t *unconvertible;
     struct cdc_buf scratch; /* an element without its backslashes */
 };
@@ -417,7 +417,7 @@ static bool braces(struct array *array, struct cdc_buf *out, int depth)
 }
 
 /* False, and nothing appended, when the text is no array. */
-static bool append_array(struct cdc_buf *out, struct pg_type type, const struct pg_value_format *format,
+static bool append_array(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format,
                          const char *text, size_t n, uint64_t *unconvertible)
 {
     struct array array = {text, text + n, type, format, unconvertible, CDC_BUF_INIT};
@@ -474,7 +474,7 @@ static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_
         append_text(out, text, n, unconvertible);
 }
 
-static inline void value(struct cdc_buf *out, struct pg_type type, const struct pg_value_format *format,
+static inline void value(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format,
                          const char *text, size_t n, uint64_t *unconvertible)
 {
     switch (type.kind) {
@@ -525,7 +525,7 @@ static inline void value(struct cdc_buf *out, struct pg_type type, const struct 
     append_text(out, text, n, unconvertible);
 }
 
-void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct pg_value_format *format, const char *text,
+void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format, const char *text,
                      size_t n, uint64_t *unconvertible)
 {
     value(out, type, format, text, n, unconvertible);
@@ -537,7 +537,7 @@ static inline bool in_part(const struct pg_column *column, enum pg_row_part part
 }
 
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
-                   enum pg_row_part part, const struct pg_value_format *format, uint64_t *unconvertible)
+                   enum pg_row_part part, const struct cdc_value_format *format, uint64_t *unconvertible)
 {
     char separator = '{';
     for (size_t i = 0; i < table->n_columns; i++) {

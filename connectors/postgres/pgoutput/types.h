@@ -4,14 +4,11 @@
 #define PG_TYPES_H
 
 #include <cdc/buf.h>
+#include <cdc/value_format.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct pg_value_format {
-    bool int64_as_string;   /* --int64=string: beyond 2^53 */
-    bool decimal_as_number; /* --decimal=number */
-};
 enum pg_kind {
     PG_TEXT,
     PG_BOOL,
@@ -37,7 +34,7 @@ struct pg_type pg_type_of(uint32_t oid);
 struct pg_type pg_type_named(const char *name);
 /* Appends the server's text form (of a session that connection.c has pinned) as JSON, as cdc-event(5) says.
  * *unconvertible is incremented when bytes are not UTF-8. */
-void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct pg_value_format *format, const char *text,
+void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format, const char *text,
                      size_t n, uint64_t *unconvertible);
 
 #endif

@@ -90,16 +90,16 @@ void pg_catalog_free(struct pg_catalog *catalog)
 
 bool pg_catalog_is_meant(const struct pg_catalog_table *table, const struct pg_settings *settings)
 {
-    return pg_settings_select(settings, table->schema, table->name) ||
-           (table->root && pg_settings_select(settings, table->root_schema, table->root));
+    return cdc_selection_has_table(&settings->selection, table->schema, table->name) ||
+           (table->root && cdc_selection_has_table(&settings->selection, table->root_schema, table->root));
 }
 
 bool pg_catalog_misses(const struct pg_catalog_table *table, const struct pg_settings *settings)
 {
     if (!table->root || !table->published)
         return false;
-    bool root = pg_settings_select(settings, table->root_schema, table->root);
-    bool own = pg_settings_select(settings, table->schema, table->name);
+    bool root = cdc_selection_has_table(&settings->selection, table->root_schema, table->root);
+    bool own = cdc_selection_has_table(&settings->selection, table->schema, table->name);
     return table->under_root ? own && !root : root && !own;
 }
 

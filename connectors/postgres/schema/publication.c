@@ -23,8 +23,8 @@ static bool is_permanent(const struct pg_catalog_table *table)
 /* Is the table meant, and not by way of the partitioned table above it? */
 static bool is_listed_for(const struct pg_catalog_table *table, const struct pg_settings *settings)
 {
-    return is_permanent(table) && pg_settings_select(settings, table->schema, table->name) &&
-           !(table->root && pg_settings_select(settings, table->root_schema, table->root));
+    return is_permanent(table) && cdc_selection_has_table(&settings->selection, table->schema, table->name) &&
+           !(table->root && cdc_selection_has_table(&settings->selection, table->root_schema, table->root));
 }
 
 static void warn_unpublished(const struct pg_catalog *catalog, const struct pg_settings *settings,
@@ -74,7 +74,8 @@ static int refuse_unlike(const struct pg_catalog *catalog, const struct pg_setti
 {
     for (size_t i = 0; i < catalog->n; i++) {
         const struct pg_catalog_table *table = &catalog->tables[i];
-        if (table->unlike && table->via_root && pg_settings_select(settings, table->schema, table->name))
+        if (table->unlike && table->via_root &&
+            cdc_selection_has_table(&settings->selection, table->schema, table->name))
             return pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, error);
     }
     return 0;
@@ -92,7 +93,7 @@ struct plan {
 
 static bool is_covered(const struct plan *plan, const struct pg_catalog_table *table)
 {
-    bool listed = plan->settings->tables.count > 0 || table->owned;
+    bool listed = plan->settings->selection.include.count > 0 || table->owned;
     return is_permanent(table) && (plan->all || (listed && pg_catalog_is_meant(table, plan->settings)));
 }
 
@@ -141,7 +142,7 @@ static void append_statement(struct plan *plan, struct cdc_buf *out)
         cdc_buf_lit(out, " FOR ALL TABLES");
     for (size_t i = 0; !plan->all && i < plan->catalog->n; i++) {
         const struct pg_catalog_table *table = &plan->catalog->tables[i];
-        if (!is_listed_for(table, settings) || (settings->tables.count == 0 && !table->owned))
+        if (!is_listed_for(table, settings) || (settings->selection.include.count == 0 && !table->owned))
             continue;
         cdc_buf_text(out, plan->n++ == 0 ? " FOR TABLE " : ", ");
         cdc_buf_text(out, table->kind == 'r' ? "ONLY " : "");
@@ -153,7 +154,7 @@ static void append_statement(struct plan *plan, struct cdc_buf *out)
 static int nothing_to_publish(const struct pg_settings *settings, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "no table to publish: %s",
-                  settings->tables.count ? "none matches -t" : "this role owns none");
+                  settings->selection.include.count ? "none matches -t" : "this role owns none");
     return cdc_error_hint(error, "create the tables first, or fix the patterns (schema.table)");
 }
 
@@ -181,7 +182,7 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
 {
     struct cdc_buf text = CDC_BUF_INIT;
     const char *superuser = PQparameterStatus(plan->sql, "is_superuser");
-    plan->all = plan->settings->tables.count == 0 && superuser && strcmp(superuser, "on") == 0;
+    plan->all = plan->settings->selection.include.count == 0 && superuser && strcmp(superuser, "on") == 0;
     if (refuse_look(plan, error) < 0)
         return -1;
     cdc_buf_lit(&text, "BEGIN; ");
@@ -207,7 +208,7 @@ static int ensure(struct plan *plan, bool exists, const struct cdc_log *log, str
         return -1;
     if (!exists)
         return create(plan, log, error);
-    if (plan->settings->tables.count > 0)
+    if (plan->settings->selection.include.count > 0)
         warn_unpublished(plan->catalog, plan->settings, log);
     warn_partitions(plan->catalog, plan->settings, log);
     return 0;

@@ -4,7 +4,6 @@
 
 #include "connectors/postgres/session/query.h"
 
-#include <cdc/pattern.h>
 #include <cdc/retry.h>
 #include <ctype.h>
 #include <poll.h>
@@ -244,10 +243,4 @@ PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct 
         return connection;
     PQfinish(connection);
     return NULL;
-}
-
-bool pg_settings_select(const struct pg_settings *settings, const char *schema, const char *table)
-{
-    return cdc_table_selected(settings->tables.items, settings->tables.count, settings->exclude.items,
-                              settings->exclude.count, cdc_span_text(schema), cdc_span_text(table));
 }

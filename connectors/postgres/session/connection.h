@@ -3,27 +3,24 @@
 #ifndef PG_CONNECTION_H
 #define PG_CONNECTION_H
 
-#include "connectors/postgres/pgoutput/types.h"
-
 #include <cdc/control.h>
 #include <cdc/error.h>
 #include <cdc/log.h>
-#include <cdc/options.h>
+#include <cdc/selection.h>
+#include <cdc/value_format.h>
 #include <libpq-fe.h>
 
 struct pg_settings {
     const char *url;                 /* libpq URI or key=value text; "" for the environment alone */
     char *name, *slot, *publication; /* OWNED: names.h sets, resolves and frees them */
-    struct cdc_option_list tables, exclude;
+    struct cdc_selection selection;
     bool no_create, temporary;
-    struct pg_value_format format;
+    struct cdc_value_format format;
     const char *tool;
     /* While a long wait lasts (a slot waits for running transactions): who to tell, and what ends it. Both may be NULL. */
     const struct cdc_log *log;
     const struct cdc_control *control;
 };
-/* Is the table meant by -t and -T? */
-bool pg_settings_select(const struct pg_settings *settings, const char *schema, const char *table);
 
 /* Connects with the session pinned; replication: a walsender connection to that database. Errors: PERMISSION for a
  * wrong password or a missing privilege, CONFIG for a database that does not exist, UNAVAILABLE else. The password

@@ -160,7 +160,7 @@ static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
         const char *schema = pg_answer_text(&row, "schema"), *table = pg_answer_text(&row, "name");
         bool hidden = pg_answer_true(&row, "hidden");
         status = pg_answer_good(&row, what, error);
-        if (status == 0 && pg_settings_select(run->pg, schema, table))
+        if (status == 0 && cdc_selection_has_table(&run->pg->selection, schema, table))
             status = unreadable(run, schema, table, hidden, error);
     }
     PQclear(result);

@@ -78,7 +78,7 @@ void pg_snapshot_prepare_rows(struct snapshot_run *run, const struct pg_table *t
 void pg_snapshot_row_line(struct snapshot_run *run, const struct pg_table *table, const struct pg_cell *cells)
 {
     struct cdc_buf *out = cdc_writer_buf(run->writer);
-    const struct pg_value_format *format = &run->pg->format;
+    const struct cdc_value_format *format = &run->pg->format;
     cdc_buf_lit(out, "{\"op\":\"r\",\"pos\":\"");
     append_pos(run, out);
     cdc_buf_append(out, run->fixed.data, run->fixed.len);

@@ -39,7 +39,8 @@ int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
         result = run->tables ? 0 : cdc_error_memory(error);
     }
     for (size_t i = 0; result == 0 && i < catalog.n; i++)
-        if (catalog.tables[i].listed && pg_settings_select(run->pg, catalog.tables[i].schema, catalog.tables[i].name))
+        if (catalog.tables[i].listed &&
+            cdc_selection_has_table(&run->pg->selection, catalog.tables[i].schema, catalog.tables[i].name))
             result = add_table(run, &catalog.tables[i], error);
     pg_catalog_free(&catalog);
     if (result == 0 && run->n_tables == 0)

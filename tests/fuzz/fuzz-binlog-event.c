@@ -3,9 +3,12 @@
  * Nothing may be read beyond the end, every refusal has a reason, and what is said of a text or a set says the same when
  * it is read again. */
 #include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/compressed_body.h"
 #include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/event/rows_event.h"
+#include "connectors/mysql/event/table_map.h"
 #include "connectors/mysql/event/statement.h"
 #include "connectors/mysql/value/flavor.h"
 #include "tests/fuzz/fuzz.h"
@@ -147,7 +150,7 @@ static void one_map(struct cdc_bytes body)
 {
     struct my_table_map map;
     struct cdc_error error = {0};
-    if (!taken(my_rows_event_table_map(body, &map, &error), &error))
+    if (!taken(my_table_map_parse(body, &map, &error), &error))
         return;
     touch_span(map.db);
     touch_span(map.table);
@@ -278,7 +281,7 @@ static void dispatch(uint8_t what, struct cdc_bytes body)
     case 205: names_in_statement(body); break;
     case 206:
         scratch.len = 0;
-        taken(my_payload_uncompress(&body, &scratch, &error), &error);
+        taken(my_compressed_body_unpack(&body, &scratch, &error), &error);
         break;
     case 207: payload_in_parts(body); break;
     default: one_body(&header, body); break;

@@ -92,11 +92,11 @@ static void test_stream(void)
     const uint64_t from = 5 * GIB;
     begin("binlog.000001", from);
     rotate("the artificial ROTATE at the start", MY_EVENT_FLAG_ARTIFICIAL, 0, "binlog.000001", from);
-    format("FORMAT_DESCRIPTION without a place", 0, 0, "binlog.000001", from);
-    format("an artificial one with its place in the file", MY_EVENT_FLAG_ARTIFICIAL, 256, "binlog.000001", from);
+    format("FORMAT_DESCRIPTION without a position", 0, 0, "binlog.000001", from);
+    format("an artificial one with its position in the file", MY_EVENT_FLAG_ARTIFICIAL, 256, "binlog.000001", from);
     other("an artificial GTID_LIST", MY_EVENT_MARIADB_GTID_LIST, MY_EVENT_FLAG_ARTIFICIAL, 300, "binlog.000001", from);
     other("an event of the file", MY_EVENT_INTVAR, 0, from + 27, "binlog.000001", from + 27);
-    other("one of no place", MY_EVENT_INTVAR, 0, 0, "binlog.000001", from + 27);
+    other("one without a position", MY_EVENT_INTVAR, 0, 0, "binlog.000001", from + 27);
     other("what was skipped before it", MY_EVENT_INTVAR, 0, from + GIB, "binlog.000001", from + GIB);
     other("up to 8 GiB", MY_EVENT_INTVAR, 0, 8 * GIB - 5, "binlog.000001", 8 * GIB - 5);
     other("and over it", MY_EVENT_INTVAR, 0, 8 * GIB + 22, "binlog.000001", 8 * GIB + 22);

@@ -25,29 +25,29 @@ static void text(const uint8_t *data, size_t size, unsigned collation)
     my_charset_append(&out, my_charset_of(collation), copy, size, &unconvertible);
     check_json(&out, 0);
     out.len = 0;
-    my_value_append_json_text(&out, (const char *)copy, size, &unconvertible);
+    my_value_append_json(&out, (const char *)copy, size, &unconvertible);
     check_json(&out, 0);
     free(copy);
     cdc_buf_free(&out);
 }
 
-static void values(struct my_column *column, const uint8_t *data, size_t size, const struct my_value_format *style)
+static void values(struct my_column *column, const uint8_t *data, size_t size, const struct cdc_value_format *format)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
     uint8_t *copy = exact_copy(data, size);
-    struct cdc_bytes reader = {copy, copy + size, false}, skipped = reader;
-    while (reader.p < reader.end) {
+    struct cdc_bytes cursor = {copy, copy + size, false}, skipped = cursor;
+    while (cursor.p < cursor.end) {
         struct cdc_error error = {0};
         size_t from = out.len;
-        const uint8_t *before = reader.p;
-        if (my_value_append(&out, column, &reader, style, &unconvertible, &error) < 0) {
+        const uint8_t *before = cursor.p;
+        if (my_value_append(&out, column, &cursor, format, &unconvertible, &error) < 0) {
             if (error.status == 0)
                 abort();
             break;
         }
         check_json(&out, from);
-        if (my_value_skip(column, &skipped, &error) < 0 || skipped.p != reader.p || reader.p == before)
+        if (my_value_skip(column, &skipped, &error) < 0 || skipped.p != cursor.p || cursor.p == before)
             abort();
     }
     free(copy);
@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     unsigned collation = (data[1] | (unsigned)data[2] << 8) % 3400;
     struct my_column column = {.type = types[data[0] % sizeof types], .labels = labels, .n_labels = data[5] % 10};
-    struct my_value_format style = {data[5] & 16, data[5] & 32};
+    struct cdc_value_format format = {data[5] & 16, data[5] & 32};
     struct cdc_error error = {0};
     column.metadata = (uint16_t)(data[3] | (unsigned)data[4] << 8);
     column.charset = my_charset_of(collation);
@@ -73,8 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     column.type_name = (char *)(uintptr_t)names[data[6] % (sizeof names / sizeof names[0])];
     if (data[0] >= 0xe0)
         text(data + 7, size - 7, collation);
-    else if (my_column_settle(&column, data[5] & 128 ? MY_FLAVOR_MARIADB : MY_FLAVOR_MYSQL, &error) == 0)
-        values(&column, data + 7, size - 7, &style);
+    else if (my_column_resolve(&column, data[5] & 128 ? MY_FLAVOR_MARIADB : MY_FLAVOR_MYSQL, &error) == 0)
+        values(&column, data + 7, size - 7, &format);
     else if (error.status == 0)
         abort();
     return 0;

@@ -1,30 +1,51 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the log goes on after the rows. What SHOW MASTER STATUS and SHOW BINARY LOG STATUS tell is ahead of what a
+/* Where the log goes on after the rows. What SHOW MASTER STATUS and SHOW BINARY LOG STATUS show is ahead of what a
  * transaction that begins then can see, since the log is written before the engines commit; so they are never asked.
- * MariaDB keeps the place that belongs to a consistent snapshot, exactly. MySQL's gtid_executed and log_status lie behind
- * the engines' commit: read before the transaction begins, they may name changes again that it sees, but miss none. */
+ *
+ * MariaDB keeps the position that belongs to a consistent snapshot, exactly.
+ *
+ * MySQL's gtid_executed and log_status change after the engines' commit: read before the transaction begins, they may name
+ * changes again that it sees, but miss none:
+ *
+ *     writer      the log gets A     engine commits A     log_status shows A
+ *     snapshot    ^ log_status: before A                  ^ the transaction begins: it sees A
+ *
+ * A is in the rows, and again in the log after them. That does no harm where A's rows are whole and have a key; else no
+ * writer may come between the two, which FLUSH TABLES WITH READ LOCK sees to. */
 #include "connectors/mysql/snapshot/internal.h"
-#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 
-#include <cdc/json.h>
 #include <mysqld_error.h>
 #include <stdlib.h>
 
+enum { TRIES = 20 }; /* at transactions that begin together */
+
+char *my_consistent_point_canonical(enum my_flavor flavor, const char *gtids, struct cdc_error *error)
+{
+    struct my_gtid_set *set = my_gtid_set_new(flavor, error);
+    struct cdc_buf text = CDC_BUF_INIT;
+    if (!set || my_gtid_set_parse(set, cdc_span_text(gtids), error) < 0) {
+        my_gtid_set_free(set);
+        cdc_error_prefix(error, "the server's GTIDs cannot be read");
+        return NULL;
+    }
+    my_gtid_set_append(&text, set);
+    cdc_buf_byte(&text, '\0');
+    my_gtid_set_free(set);
+    if (!text.failed)
+        return text.data;
+    cdc_buf_free(&text);
+    cdc_error_memory(error);
+    return NULL;
+}
+
 static int keep_gtids(struct my_snapshot *run, const char *text, struct cdc_error *error)
 {
-    struct my_gtid_set *set = my_gtid_set_new(run->server.flavor, error);
-    struct cdc_buf canonical = CDC_BUF_INIT;
-    if (!set || my_gtid_set_parse(set, cdc_span_text(text), error) < 0) {
-        my_gtid_set_free(set);
-        return cdc_error_prefix(error, "the server's GTIDs cannot be read");
-    }
-    my_gtid_set_append(&canonical, set);
-    cdc_buf_byte(&canonical, '\0');
-    my_gtid_set_free(set);
-    if (canonical.failed)
-        return cdc_error_memory(error);
+    char *gtids = my_consistent_point_canonical(run->server.flavor, text, error);
+    if (!gtids)
+        return -1;
     free(run->state.from.gtids);
-    run->state.from.gtids = canonical.data;
+    run->state.from.gtids = gtids;
     return 0;
 }
 
@@ -33,12 +54,12 @@ static int keep_coord(struct my_snapshot *run, const char *file, size_t n, const
 {
     struct my_coord *coord = &run->state.from.coord;
     if (n == 0 || n >= sizeof coord->file)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no proper name of its log file");
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server gives no proper name of its log file");
     memcpy(coord->file, file, n);
     coord->file[n] = '\0';
     coord->position = strtoull(position, NULL, 10);
     return coord->position >= 4 ? 0
-                                : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no position in its log");
+                                : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server gives no position in its log");
 }
 
 /* -- MySQL ---------------------------------------------------------------------------- */
@@ -65,16 +86,16 @@ static int read_log_status(struct my_snapshot *run, struct cdc_error *error)
     return status;
 }
 
-/* When that file of the log was begun; 0 when the user may not read the log, or the file is gone. */
-static int read_created(struct my_snapshot *run, const char *file, uint32_t *created, struct cdc_error *error)
+int my_consistent_point_file_created(struct my_snapshot *run, const char *file, uint32_t *created,
+                                     struct cdc_error *error)
 {
     struct cdc_error asked = {0};
     uint32_t replica_id = my_replica_id(0, run->settings->name) ^ UINT32_C(0x20000000);
-    MYSQL *dump = my_snapshot_open(run, error);
+    MYSQL *dump = my_guard_connect(run->guard, &run->settings->connection, error);
     if (!dump)
         return -1;
     int status = my_dump_file_created(dump, &run->server, replica_id, file, created, &asked);
-    my_snapshot_close(run, dump);
+    my_guard_close(run->guard, dump);
     if (status == 0)
         return 0;
     *created = 0;
@@ -84,8 +105,8 @@ static int read_created(struct my_snapshot *run, const char *file, uint32_t *cre
     return -1;
 }
 
-/* As read_log_status. The file's beginning is read before the place is: a RESET that came between the two is seen later,
- * since the place then belongs to a file that was begun later. */
+/* As read_log_status. When the file was begun is read before the position is, so a RESET between the two shows later: the
+ * position then belongs to a file that was begun later. */
 static int read_file_and_coord(struct my_snapshot *run, struct cdc_error *error)
 {
     struct my_consistent_point *from = &run->state.from;
@@ -94,7 +115,7 @@ static int read_file_and_coord(struct my_snapshot *run, struct cdc_error *error)
         int found = read_log_status(run, error);
         if (found <= 0 || strcmp(before.file, from->coord.file) == 0)
             return found;
-        if (read_created(run, from->coord.file, &from->file_created, error) < 0)
+        if (my_consistent_point_file_created(run, from->coord.file, &from->file_created, error) < 0)
             return -1;
     }
 }
@@ -119,7 +140,7 @@ static int read_executed(struct my_snapshot *run, struct cdc_error *error)
     return status;
 }
 
-static void say(const struct my_snapshot *run, const char *way)
+static void report(const struct my_snapshot *run, const char *way)
 {
     const struct my_consistent_point *from = &run->state.from;
     char where[560] = "";
@@ -147,21 +168,20 @@ static int read_coord(struct my_snapshot *run, struct cdc_error *error)
         cdc_log(run->log, CDC_LOG_WARNING,
                 "when the log's file was begun is not known, so that a RESET would not be noticed: GRANT REPLICATION "
                 "SLAVE ON *.* to the user");
-    /* After log_status: the set is never behind the place, and the rows are behind neither. */
+    /* After log_status: the set never lacks what lies before the position, and the rows lack nothing of either. */
     return run->server.gtid ? read_executed(run, error) : keep_gtids(run, "", error);
 }
 
-static int coord_mysql(struct my_snapshot *run, struct cdc_error *error)
+static int find_mysql(struct my_snapshot *run, struct cdc_error *error)
 {
     if (read_coord(run, error) < 0 || my_workers_start_transactions(run, error) < 0)
         return -1;
-    say(run, run->server.gtid ? "gtid_executed before the snapshot: what lies between is read twice"
-                              : "log_status before the snapshot: what lies between is read twice");
+    report(run, run->server.gtid ? "gtid_executed before the snapshot: what lies between is read twice"
+                                 : "log_status before the snapshot: what lies between is read twice");
     return 0;
 }
 
-/* What is read twice must be whole in the log, and have a key. Where it is not so, no writer may come between place and
- * snapshot. */
+/* See the top of the file: what is read twice must be whole in the log, and have a key. */
 static bool must_be_exact(const struct my_snapshot *run)
 {
     for (size_t i = 0; i < run->n_tables; i++)
@@ -183,11 +203,11 @@ static int no_lock(MYSQL *lock, struct cdc_error *error)
 }
 
 /* Writers wait while the transactions begin, and for 5 seconds at most while statements that run keep the lock away. */
-static int coord_locked(struct my_snapshot *run, struct cdc_error *error)
+static int find_locked(struct my_snapshot *run, struct cdc_error *error)
 {
     if (read_file_and_coord(run, error) < 0) /* here, where nobody waits */
         return -1;
-    MYSQL *lock = my_snapshot_open(run, error);
+    MYSQL *lock = my_guard_connect(run->guard, &run->settings->connection, error);
     if (!lock)
         return -1;
     int status = my_session_execute(lock, "SET SESSION lock_wait_timeout = 5", "cannot set up the session", error);
@@ -195,16 +215,16 @@ static int coord_locked(struct my_snapshot *run, struct cdc_error *error)
         status = no_lock(lock, error);
     if (status == 0)
         status = read_coord(run, error) < 0 ? -1 : my_workers_start_transactions(run, error);
-    my_snapshot_close(run, lock);
+    my_guard_close(run->guard, lock);
     if (status == 0)
-        say(run, "under FLUSH TABLES WITH READ LOCK, which is released: exact");
+        report(run, "under FLUSH TABLES WITH READ LOCK, which is released: exact");
     return status;
 }
 
 /* Tables without a key, and a user who may not lock: better rows that may be there twice, and said so, than no snapshot. */
-static int coord_exactly(struct my_snapshot *run, struct cdc_error *error)
+static int find_exactly(struct my_snapshot *run, struct cdc_error *error)
 {
-    int status = coord_locked(run, error);
+    int status = find_locked(run, error);
     if (status == 0 || !run->whole_images || error->status != CDC_EXIT_PERMISSION)
         return status;
     cdc_log(
@@ -212,7 +232,7 @@ static int coord_exactly(struct my_snapshot *run, struct cdc_error *error)
         "rows of tables without a key that are written while the snapshot begins may come twice (hint: GRANT RELOAD "
         "ON *.* to the user, for FLUSH TABLES WITH READ LOCK in that moment)");
     cdc_error_clear(error);
-    return coord_mysql(run, error);
+    return find_mysql(run, error);
 }
 
 /* -- MariaDB ---------------------------------------------------------------------------- */
@@ -231,9 +251,8 @@ static int take_status(struct my_snapshot *run, MYSQL_RES *result, struct cdc_er
     return keep_coord(run, file, strlen(file), position, error);
 }
 
-/* The set at a place of the log: 1, or 0 when there is no such place. */
-static int gtids_at(struct my_snapshot *run, MYSQL *mysql, const struct my_coord *coord, char **gtids,
-                    struct cdc_error *error)
+int my_consistent_point_gtids(struct my_snapshot *run, MYSQL *mysql, const struct my_coord *coord, char **gtids,
+                              struct cdc_error *error)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
     cdc_buf_lit(&sql, "SELECT BINLOG_GTID_POS('");
@@ -248,10 +267,10 @@ static int gtids_at(struct my_snapshot *run, MYSQL *mysql, const struct my_coord
     return *gtids ? 1 : error->status ? -1 : 0;
 }
 
-/* Where in the log the transaction of that reader is. */
-static int read_snapshot_coord(struct my_snapshot *run, MYSQL *worker, struct cdc_error *error)
+/* Where in the log the transaction of that worker is. */
+static int read_snapshot_coord(struct my_snapshot *run, MYSQL *mysql, struct cdc_error *error)
 {
-    MYSQL_RES *result = my_session_query(worker, "SHOW SESSION STATUS LIKE 'binlog\\_snapshot\\_%'",
+    MYSQL_RES *result = my_session_query(mysql, "SHOW SESSION STATUS LIKE 'binlog\\_snapshot\\_%'",
                                          "cannot read the snapshot's position", error);
     if (!result)
         return -1;
@@ -263,7 +282,7 @@ static int read_snapshot_coord(struct my_snapshot *run, MYSQL *worker, struct cd
 static int read_snapshot_gtids(struct my_snapshot *run, struct cdc_error *error)
 {
     char *gtids;
-    int found = gtids_at(run, run->workers[0].mysql, &run->state.from.coord, &gtids, error);
+    int found = my_consistent_point_gtids(run, run->workers[0].mysql, &run->state.from.coord, &gtids, error);
     if (found == 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server knows no GTIDs at %s:%llu of its log",
                              run->state.from.coord.file, (unsigned long long)run->state.from.coord.position);
@@ -272,7 +291,7 @@ static int read_snapshot_gtids(struct my_snapshot *run, struct cdc_error *error)
     return status;
 }
 
-/* 1 when all readers are at one place, which is kept in any case: of the first, that is behind none. */
+/* 1 when all workers are at one point of the log; 0 when not. Kept is that of the first, which is not after another's. */
 static int start_together(struct my_snapshot *run, struct cdc_error *error)
 {
     if (my_workers_start_transactions(run, error) < 0)
@@ -289,9 +308,7 @@ static int start_together(struct my_snapshot *run, struct cdc_error *error)
     return together;
 }
 
-enum { TRIES = 20 };
-
-static int coord_mariadb(struct my_snapshot *run, struct cdc_error *error)
+static int find_mariadb(struct my_snapshot *run, struct cdc_error *error)
 {
     bool exact = must_be_exact(run);
     int together = 0;
@@ -307,125 +324,15 @@ static int coord_mariadb(struct my_snapshot *run, struct cdc_error *error)
     }
     if (read_snapshot_gtids(run, error) < 0)
         return -1;
-    say(run, together || run->n_workers == 1 ? "of the snapshot itself: exact"
-                                             : "of the first of the sessions: what the others see more is read twice");
+    report(run, together || run->n_workers == 1
+                    ? "of the snapshot itself: exact"
+                    : "of the first of the sessions: what the others see more is read twice");
     return 0;
 }
 
 int my_consistent_point_find(struct my_snapshot *run, struct cdc_error *error)
 {
     if (run->server.flavor == MY_FLAVOR_MARIADB)
-        return coord_mariadb(run, error);
-    return must_be_exact(run) ? coord_exactly(run, error) : coord_mysql(run, error);
-}
-
-/* -- is it still there? --------------------------------------------------------------------- */
-
-static int lost(const struct my_snapshot *run, const char *why, struct cdc_error *error)
-{
-    cdc_error_set(error, CDC_EXIT_LOST, "the snapshot of \"%s\" cannot be completed: %s", run->settings->name, why);
-    return cdc_error_hint(error, "take a new one: remove the offset files of the pipeline, and start again");
-}
-
-/* SELECT GTID_SUBSET(...); 1, 0 or -1. */
-static int is_subset(struct my_snapshot *run, const char *format, struct cdc_error *error)
-{
-    struct cdc_buf sql = CDC_BUF_INIT;
-    cdc_buf_text(&sql, "SELECT GTID_SUBSET(");
-    for (const char *p = format; *p; p++) {
-        if (*p == '?')
-            cdc_buf_printf(&sql, "'%s'", run->state.from.gtids); /* canonical: nothing in it needs an escape */
-        else
-            cdc_buf_byte(&sql, *p);
-    }
-    cdc_buf_append(&sql, ")", 2);
-    if (sql.failed) {
-        cdc_buf_free(&sql);
-        return cdc_error_memory(error);
-    }
-    char *value = my_session_value(run->sql, sql.data, "cannot compare GTID sets", error);
-    cdc_buf_free(&sql);
-    if (!value)
-        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not compare GTID sets");
-    int result = strcmp(value, "1") == 0;
-    free(value);
-    return result;
-}
-
-/* A RESET begins a file of the same name, and numbers transactions anew. */
-static int check_created(struct my_snapshot *run, struct cdc_error *error)
-{
-    const struct my_consistent_point *from = &run->state.from;
-    uint32_t created = 0;
-    if (from->file_created == 0 || strcmp(from->server_uuid, run->server.uuid) != 0)
-        return 0;
-    if (read_created(run, from->coord.file, &created, error) < 0)
-        return -1;
-    if (created == 0 || created == from->file_created)
-        return 0;
-    return lost(run, "the log was begun anew since its first attempt: it was reset", error);
-}
-
-static int check_sets(struct my_snapshot *run, struct cdc_error *error)
-{
-    int kept = is_subset(run, "@@GLOBAL.gtid_purged, ?", error);
-    int known = kept < 0 ? -1 : is_subset(run, "?, @@GLOBAL.gtid_executed", error);
-    if (kept < 0 || known < 0)
-        return -1;
-    if (!kept)
-        return lost(run, "the log since its first attempt was purged", error);
-    return known ? check_created(run, error)
-                 : lost(run, "the server lost transactions since its first attempt, or is another one", error);
-}
-
-/* File names come again after a RESET. */
-static int check_file(struct my_snapshot *run, struct cdc_error *error)
-{
-    const struct my_consistent_point *from = &run->state.from;
-    bool found = false;
-    if (strcmp(from->server_uuid, run->server.uuid) != 0)
-        return lost(run, "its first attempt was at another server", error);
-    MYSQL_RES *result = my_session_query(run->sql, "SHOW BINARY LOGS", "cannot list the log's files", error);
-    if (!result)
-        return -1;
-    for (MYSQL_ROW row; !found && (row = mysql_fetch_row(result)) != NULL;)
-        found = row[0] && row[1] && strcmp(row[0], from->coord.file) == 0 &&
-                strtoull(row[1], NULL, 10) >= from->coord.position;
-    mysql_free_result(result);
-    return found ? check_created(run, error) : lost(run, "the log since its first attempt was purged", error);
-}
-
-/* The same transactions lie before the place as did then: it is the same log. */
-static int check_mariadb(struct my_snapshot *run, struct cdc_error *error)
-{
-    char *gtids;
-    struct my_gtid_set *set = NULL;
-    struct cdc_buf now = CDC_BUF_INIT;
-    int found = gtids_at(run, run->sql, &run->state.from.coord, &gtids, error);
-    if (found < 0)
-        return -1;
-    if (found == 0)
-        return lost(run, "the log since its first attempt was purged, or the server is another one", error);
-    set = my_gtid_set_new(run->server.flavor, error);
-    int status = set ? my_gtid_set_parse(set, cdc_span_text(gtids), error) : -1;
-    free(gtids);
-    if (status == 0)
-        my_gtid_set_append(&now, set);
-    my_gtid_set_free(set);
-    if (status == 0 && !cdc_span_is(cdc_span(now.data, now.len), run->state.from.gtids))
-        status = lost(run, "the server's log is not the one of its first attempt", error);
-    cdc_buf_free(&now);
-    return status;
-}
-
-int my_consistent_point_check(struct my_snapshot *run, struct cdc_error *error)
-{
-    const struct my_consistent_point *from = &run->state.from;
-    bool mariadb = run->server.flavor == MY_FLAVOR_MARIADB;
-    if (mariadb != (from->server_uuid[0] == '\0'))
-        return lost(run, "its first attempt was at another kind of server", error);
-    if (mariadb)
-        return check_mariadb(run, error);
-    return run->server.gtid && (from->gtids[0] || !from->coord.file[0]) ? check_sets(run, error)
-                                                                        : check_file(run, error);
+        return find_mariadb(run, error);
+    return must_be_exact(run) ? find_exactly(run, error) : find_mysql(run, error);
 }

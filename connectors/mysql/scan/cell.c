@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of the binary protocol (MySQL source documentation, "Binary Protocol Value") as the JSON that the log's values
  * become. */
-#include "connectors/mysql/decoder/image.h"
-#include "connectors/mysql/snapshot/internal.h"
+#include "connectors/mysql/scan/cell.h"
 #include "connectors/mysql/value/charset.h"
-#include "connectors/mysql/value/column.h"
 #include "connectors/mysql/value/value.h"
+
+#include <cdc/bytes.h>
+#include <mysql.h>
 
 static int bad_value(const struct my_column *column, struct cdc_error *error)
 {
@@ -13,7 +14,7 @@ static int bad_value(const struct my_column *column, struct cdc_error *error)
                          column->name);
 }
 
-static int wire_of(unsigned type)
+static int form_of(unsigned type)
 {
     switch (type) {
     case MYSQL_TYPE_TINY: return MY_CELL_1;
@@ -33,11 +34,11 @@ static int wire_of(unsigned type)
     }
 }
 
-static bool is_expected(enum my_kind kind, unsigned type, int wire)
+static bool is_expected(enum my_kind kind, unsigned type, int form)
 {
     switch (kind) {
     case MY_KIND_INTEGER:
-        return wire >= MY_CELL_1 && type != MYSQL_TYPE_FLOAT && type != MYSQL_TYPE_DOUBLE && type != MYSQL_TYPE_YEAR;
+        return form >= MY_CELL_1 && type != MYSQL_TYPE_FLOAT && type != MYSQL_TYPE_DOUBLE && type != MYSQL_TYPE_YEAR;
     case MY_KIND_FLOAT: return type == MYSQL_TYPE_FLOAT;
     case MY_KIND_DOUBLE: return type == MYSQL_TYPE_DOUBLE;
     case MY_KIND_YEAR: return type == MYSQL_TYPE_YEAR;
@@ -45,40 +46,32 @@ static bool is_expected(enum my_kind kind, unsigned type, int wire)
     case MY_KIND_TIME: return type == MYSQL_TYPE_TIME;
     case MY_KIND_DATETIME: return type == MYSQL_TYPE_DATETIME;
     case MY_KIND_TIMESTAMP: return type == MYSQL_TYPE_TIMESTAMP;
-    default: return wire == MY_CELL_BYTES;
+    default: return form == MY_CELL_BYTES;
     }
 }
 
 int my_cell_form_of(const struct my_column *column, unsigned type, struct cdc_error *error)
 {
-    int wire = wire_of(type);
-    if (is_expected(column->kind, type, wire))
-        return wire;
+    int form = form_of(type);
+    if (is_expected(column->kind, type, form))
+        return form;
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "column %s: the server sends type %u for %s", column->name, type,
                          column->type_name);
 }
 
-static uint64_t little_endian(const uint8_t *p, size_t n)
-{
-    uint64_t value = 0;
-    while (n-- > 0)
-        value = value << 8 | p[n];
-    return value;
-}
-
 static void append_integer(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
-                           const struct my_value_format *style)
+                           const struct cdc_value_format *format)
 {
-    uint64_t bits = little_endian(cell->p, cell->n);
+    uint64_t bits = cdc_little_endian(cell->p, cell->n);
     unsigned unused = 64 - 8 * (unsigned)cell->n;
     if (!column->is_unsigned)
         bits = (uint64_t)((int64_t)(bits << unused) >> unused);
-    my_value_append_integer(out, bits, column->is_unsigned, style);
+    my_value_append_integer(out, bits, column->is_unsigned, format);
 }
 
 static void append_floating(struct cdc_buf *out, const struct my_cell *cell)
 {
-    uint64_t bits = little_endian(cell->p, cell->n);
+    uint64_t bits = cdc_little_endian(cell->p, cell->n);
     uint32_t half = (uint32_t)bits;
     float single;
     double value;
@@ -96,10 +89,11 @@ static void read_clock(struct my_time *time, const uint8_t *p, size_t n)
     time->minute = p[1];
     time->second = p[2];
     if (n >= 7)
-        time->microsecond = (uint32_t)little_endian(p + 3, 4);
+        time->microsecond = (uint32_t)cdc_little_endian(p + 3, 4);
 }
 
-/* What is zero is left out from the end: 0, 4 or 7 bytes and the fraction; of TIME 0, 8 and the fraction. */
+/* Zeros at the end are not sent. Of dates come 0 bytes, 4 (year in two, month, day), 7 (and hour, minute, second) or 11
+ * (and the fraction in four); of TIME 0, 8 (sign, days in four, hour, minute, second) or 12. */
 static int append_time(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
                        struct cdc_error *error)
 {
@@ -107,12 +101,12 @@ static int append_time(struct cdc_buf *out, const struct my_column *column, cons
     const uint8_t *p = cell->p;
     bool clock = column->kind == MY_KIND_TIME;
     if (clock && (cell->n == 8 || cell->n == 12)) {
-        uint64_t days = little_endian(p + 1, 4);
+        uint64_t days = cdc_little_endian(p + 1, 4);
         time.negative = p[0] != 0;
         time.hour = days <= 34 ? (uint32_t)days * 24 : 10000;
         read_clock(&time, p + 5, cell->n - 5u);
     } else if (!clock && (cell->n == 4 || cell->n == 7 || cell->n == 11)) {
-        time.year = (uint32_t)little_endian(p, 2);
+        time.year = (uint32_t)cdc_little_endian(p, 2);
         time.month = p[2];
         time.day = p[3];
         if (cell->n >= 7)
@@ -129,7 +123,7 @@ static int append_time(struct cdc_buf *out, const struct my_column *column, cons
 
 /* ZEROFILL pads the text; the number is the same without. */
 static int append_decimal(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
-                          const struct my_value_format *style, struct cdc_error *error)
+                          const struct cdc_value_format *format, struct cdc_error *error)
 {
     const char *p = (const char *)cell->p, *end = p + cell->n;
     bool negative = p < end && *p == '-';
@@ -140,7 +134,7 @@ static int append_decimal(struct cdc_buf *out, const struct my_column *column, c
         return bad_value(column, error);
     while (!negative && end - p > 1 && p[0] == '0' && p[1] != '.')
         p++;
-    my_value_append_decimal(out, cdc_span(p, (size_t)(end - p)), style);
+    my_value_append_decimal(out, cdc_span(p, (size_t)(end - p)), format);
     return 0;
 }
 
@@ -157,7 +151,7 @@ static void append_labels(struct cdc_buf *out, const struct my_column *column, c
 static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
 {
     if (!memchr(text, '\n', n)) {
-        my_value_append_json_text(out, text, n, unconvertible);
+        my_value_append_json(out, text, n, unconvertible);
         return;
     }
     struct cdc_buf escaped = CDC_BUF_INIT;
@@ -171,7 +165,7 @@ static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_
     if (escaped.failed)
         out->failed = true;
     else
-        my_value_append_json_text(out, escaped.data, escaped.len, unconvertible);
+        my_value_append_json(out, escaped.data, escaped.len, unconvertible);
     cdc_buf_free(&escaped);
 }
 
@@ -184,11 +178,11 @@ static int append_other(struct cdc_buf *out, const struct my_column *column, con
             return bad_value(column, error);
         my_value_append_bits(out, cell->p, cell->n, column->length);
         return 0;
-    case MY_KIND_YEAR: cdc_buf_u64(out, little_endian(cell->p, cell->n)); return 0;
+    case MY_KIND_YEAR: cdc_buf_u64(out, cdc_little_endian(cell->p, cell->n)); return 0;
     case MY_KIND_ENUM:
     case MY_KIND_SET: append_labels(out, column, cell, unconvertible); return 0;
     case MY_KIND_JSON: append_json(out, (const char *)cell->p, cell->n, unconvertible); return 0;
-    case MY_KIND_JSON_TEXT: my_value_append_json_text(out, (const char *)cell->p, cell->n, unconvertible); return 0;
+    case MY_KIND_JSON_TEXT: my_value_append_json(out, (const char *)cell->p, cell->n, unconvertible); return 0;
     case MY_KIND_GEOMETRY:
         if (cell->n != 0 && cell->n < 4)
             return bad_value(column, error);
@@ -207,18 +201,18 @@ static int append_other(struct cdc_buf *out, const struct my_column *column, con
 }
 
 int my_cell_append(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
-                   const struct my_value_format *style, uint64_t *unconvertible, struct cdc_error *error)
+                   const struct cdc_value_format *format, uint64_t *unconvertible, struct cdc_error *error)
 {
     switch (column->kind) {
-    case MY_KIND_INTEGER: append_integer(out, column, cell, style); return 0;
+    case MY_KIND_INTEGER: append_integer(out, column, cell, format); return 0;
     case MY_KIND_FLOAT:
     case MY_KIND_DOUBLE: append_floating(out, cell); return 0;
-    case MY_KIND_DECIMAL: return append_decimal(out, column, cell, style, error);
+    case MY_KIND_DECIMAL: return append_decimal(out, column, cell, format, error);
     case MY_KIND_DATE:
     case MY_KIND_TIME:
     case MY_KIND_DATETIME:
     case MY_KIND_TIMESTAMP: return append_time(out, column, cell, error);
-    case MY_KIND_TEXT: my_column_text_append(out, column, cell->p, cell->n, unconvertible); return 0;
+    case MY_KIND_TEXT: my_column_append_text(out, column, cell->p, cell->n, unconvertible); return 0;
     case MY_KIND_BINARY: my_value_append_binary(out, cell->p, cell->n); return 0;
     default: return append_other(out, column, cell, unconvertible, error);
     }

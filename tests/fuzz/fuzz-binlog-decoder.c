@@ -53,9 +53,9 @@ static void check_lines(struct cdc_buf *out)
 }
 
 /* Names and a key, where the log tells none. */
-static int describe(void *context, struct my_table *table, const struct my_coord *place, struct cdc_error *error)
+static int describe(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error)
 {
-    (void)context, (void)place, (void)error;
+    (void)context, (void)coord, (void)error;
     for (size_t i = 0; i < table->n_columns; i++) {
         char name[32];
         snprintf(name, sizeof name, "c%zu", i);
@@ -121,13 +121,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct my_decoder_settings settings = {.pipeline = "n",
                                            .flavor = data[0] & 1 ? MY_FLAVOR_MARIADB : MY_FLAVOR_MYSQL,
-                                           .style = {data[0] & 2, data[0] & 4},
+                                           .value_format = {data[0] & 2, data[0] & 4},
                                            .describe = data[0] & 8 ? NULL : describe};
-    struct my_coord place = {"f.000001", 4};
+    struct my_coord coord = {"f.000001", 4};
     struct my_decoder *decoder = my_decoder_new(&settings, NULL);
     last_pos[0] = '\0';
     last_seq = 0;
-    if (decoder != NULL && my_decoder_start(decoder, 1, "", &place, NULL) == 0)
+    if (decoder != NULL && my_decoder_start(decoder, 1, "", &coord, NULL) == 0)
         events(decoder, data + 1, size - 1);
     my_decoder_free(decoder);
     return 0;

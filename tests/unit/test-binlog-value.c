@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of MySQL's and MariaDB's binary log as JSON. */
 #include "connectors/mysql/decoder/image.h"
-#include "connectors/mysql/snapshot/internal.h"
+#include "connectors/mysql/scan/cell.h"
 #include "connectors/mysql/value/charset.h"
 #include "connectors/mysql/value/column.h"
 #include "connectors/mysql/value/flavor.h"
@@ -25,7 +25,7 @@ static void check(bool good, const char *what, const char *got, const char *want
     printf("not ok - %s\n#  got %s\n# want %s\n", what, got, want);
 }
 
-static const struct my_value_format plain = {false, false}, other = {true, true};
+static const struct cdc_value_format plain = {false, false}, other = {true, true};
 
 /* The bytes of hexadecimal text, in memory of exactly their size: a sanitizer sees a read beyond it. */
 static uint8_t *bytes_of(const char *hex, size_t *n)
@@ -61,8 +61,8 @@ static struct my_column column_of(enum my_flavor flavor, unsigned type, unsigned
     struct cdc_error error = {0};
     column.type_name = type_name ? cdc_span_copy(cdc_span_text(type_name)) : NULL;
     column.charset = charset ? my_charset_named(charset) : NULL;
-    if (my_column_settle(&column, flavor, &error) < 0)
-        check(false, "a column is settled", error.text, "");
+    if (my_column_resolve(&column, flavor, &error) < 0)
+        check(false, "a column is resolved", error.text, "");
     return column;
 }
 
@@ -77,24 +77,25 @@ static void set_labels(struct my_column *column, size_t n, const char *const *la
 }
 
 /* Every shorter run of the bytes must be an error, and skipping must go as far as printing. */
-static void cut(const struct my_column *column, const uint8_t *bytes, size_t n)
+static void truncated(const struct my_column *column, const uint8_t *bytes, size_t n)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
     for (size_t length = 0; length < n; length++) {
         uint8_t *copy = exact_copy(bytes, length);
-        struct cdc_bytes reader = {copy, copy + length, false}, again = reader;
+        struct cdc_bytes cursor = {copy, copy + length, false}, again = cursor;
         struct cdc_error error = {0}, skip_error = {0};
-        int result = my_value_append(&out, column, &reader, &plain, &unconvertible, &error);
+        int result = my_value_append(&out, column, &cursor, &plain, &unconvertible, &error);
         int skipped = my_value_skip(column, &again, &skip_error);
         if (result == 0 || error.status != CDC_EXIT_PROTOCOL || skipped == 0)
-            check(false, "a value that is cut is an error", "", "");
+            check(false, "a value that is truncated is an error", "", "");
         free(copy);
     }
     cdc_buf_free(&out);
 }
 
-static void value_with(struct my_column *column, const struct my_value_format *style, const char *hex, const char *want)
+static void value_with(struct my_column *column, const struct cdc_value_format *format, const char *hex,
+                       const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     struct cdc_error error = {0};
@@ -102,18 +103,18 @@ static void value_with(struct my_column *column, const struct my_value_format *s
     size_t n;
     char what[200];
     uint8_t *bytes = bytes_of(hex, &n);
-    struct cdc_bytes reader = {bytes, bytes + n, false}, again = reader;
-    int result = my_value_append(&out, column, &reader, style, &unconvertible, &error);
+    struct cdc_bytes cursor = {bytes, bytes + n, false}, again = cursor;
+    int result = my_value_append(&out, column, &cursor, format, &unconvertible, &error);
     snprintf(what, sizeof what, "type %u (%s): %.80s", column->type, column->type_name ? column->type_name : "", hex);
     if (want == NULL) {
         cdc_buf_byte(&out, '\0');
         check(result < 0 && error.status == CDC_EXIT_PROTOCOL, what, out.data, "an error");
     } else {
-        bool valid = result == 0 && cdc_json_validate(out.data, out.len, NULL) == 0 && reader.p == reader.end;
+        bool valid = result == 0 && cdc_json_validate(out.data, out.len, NULL) == 0 && cursor.p == cursor.end;
         cdc_buf_byte(&out, '\0');
         check(valid && strcmp(out.data, want) == 0, what, result == 0 ? out.data : error.text, want);
         check(my_value_skip(column, &again, &error) == 0 && again.p == again.end, "skipping it", "", "");
-        cut(column, bytes, n);
+        truncated(column, bytes, n);
     }
     free(bytes);
     cdc_buf_free(&out);
@@ -133,12 +134,12 @@ static void mysql(unsigned type, unsigned metadata, const char *hex, const char 
     value(MY_FLAVOR_MYSQL, type, metadata, NULL, NULL, hex, want);
 }
 
-static void integer(unsigned type, bool is_unsigned, const struct my_value_format *style, const char *hex,
+static void integer(unsigned type, bool is_unsigned, const struct cdc_value_format *format, const char *hex,
                     const char *want)
 {
     struct my_column column = column_of(MY_FLAVOR_MYSQL, type, 0, NULL, NULL);
     column.is_unsigned = is_unsigned;
-    value_with(&column, style, hex, want);
+    value_with(&column, format, hex, want);
     my_column_free(&column);
 }
 
@@ -333,9 +334,9 @@ static void test_old_times(void)
     value(MY_FLAVOR_MARIADB, MY_TYPE_TIME, 0, NULL, "time", "25d8ff", "\"-01:02:03\"");
     value(MY_FLAVOR_MARIADB, MY_TYPE_DATETIME, 0, NULL, "datetime(3)", "422a83bcc32e00", NULL);
     struct my_column column = column_of(MY_FLAVOR_MARIADB, MY_TYPE_DATETIME, 0, NULL, NULL);
-    struct cdc_bytes reader = {(const uint8_t *)"12345678", (const uint8_t *)"12345678", false};
+    struct cdc_bytes cursor = {(const uint8_t *)"12345678", (const uint8_t *)"12345678", false};
     struct cdc_error error = {0};
-    check(column.decimals < 0 && my_value_skip(&column, &reader, &error) < 0 && error.status == CDC_EXIT_CONFIG,
+    check(column.decimals < 0 && my_value_skip(&column, &cursor, &error) < 0 && error.status == CDC_EXIT_CONFIG,
           "digits of a second that nobody told", error.text, "");
     my_column_free(&column);
 }
@@ -501,18 +502,18 @@ static void row(struct my_column *columns, size_t n, const char *hex, const char
     uint8_t *bytes = bytes_of(hex, &size);
     for (size_t length = 0; length <= size; length++) {
         uint8_t *copy = exact_copy(bytes, length);
-        struct cdc_bytes reader = {copy, copy + length, false};
+        struct cdc_bytes cursor = {copy, copy + length, false};
         int result = 0;
         out.len = 0;
         error = (struct cdc_error){0};
         for (size_t i = 0; i < n && result == 0; i++) {
-            result = my_value_append(&out, &columns[i], &reader, &plain, &unconvertible, &error);
+            result = my_value_append(&out, &columns[i], &cursor, &plain, &unconvertible, &error);
             cdc_buf_byte(&out, '\n');
         }
         if (length < size && (result == 0 || error.status != CDC_EXIT_PROTOCOL))
-            check(false, "a row that is cut is an error", "", "");
+            check(false, "a row that is truncated is an error", "", "");
         if (length == size)
-            check(result == 0 && reader.p == reader.end, "a whole row", error.text, "");
+            check(result == 0 && cursor.p == cursor.end, "a whole row", error.text, "");
         free(copy);
     }
     cdc_buf_byte(&out, '\0');
@@ -615,26 +616,26 @@ static void apply(const char *before, const char *diffs, const char *want)
     struct cdc_error error = {0};
     size_t n, m;
     uint8_t *document = bytes_of(before, &n), *bytes = bytes_of(diffs, &m);
-    int result = my_value_apply_json(&out, cdc_span((char *)document, n), cdc_span((char *)bytes, m), &error);
+    int result = my_value_apply_json_diffs(&out, cdc_span((char *)document, n), cdc_span((char *)bytes, m), &error);
     cdc_buf_byte(&out, '\0');
     if (want == NULL)
         check(result < 0 && error.status == CDC_EXIT_PROTOCOL && out.len == 1, diffs, out.data, "an error");
     else
         check(result == 1 && strcmp(out.data, want) == 0, diffs, result < 0 ? error.text : out.data, want);
-    for (size_t length = 0; length < m; length++) { /* no cut reads beyond the end */
+    for (size_t length = 0; length < m; length++) { /* none of them reads beyond the end */
         uint8_t *copy = exact_copy(bytes, length);
         out.len = 0;
-        if (my_value_apply_json(&out, cdc_span((char *)document, n), cdc_span((char *)copy, length), NULL) > 0 &&
+        if (my_value_apply_json_diffs(&out, cdc_span((char *)document, n), cdc_span((char *)copy, length), NULL) > 0 &&
             cdc_json_validate(out.data, out.len, NULL) < 0)
-            check(false, "a partial update that is cut", "", "");
+            check(false, "a partial update that is truncated", "", "");
         free(copy);
     }
     for (size_t length = 0; length < n; length++) {
         uint8_t *copy = exact_copy(document, length);
         out.len = 0;
-        if (my_value_apply_json(&out, cdc_span((char *)copy, length), cdc_span((char *)bytes, m), NULL) > 0 &&
+        if (my_value_apply_json_diffs(&out, cdc_span((char *)copy, length), cdc_span((char *)bytes, m), NULL) > 0 &&
             cdc_json_validate(out.data, out.len, NULL) < 0)
-            check(false, "a partial update of a document that is cut", "", "");
+            check(false, "a partial update of a document that is truncated", "", "");
         free(copy);
     }
     free(document);
@@ -692,7 +693,7 @@ static void test_json_apply(void)
           "0d" OBJECT "0105242e612e6203050700",
           "{\"a\":{\"a\":1,\"b\":7}}");
     struct cdc_buf out = CDC_BUF_INIT;
-    check(my_value_apply_json(&out, cdc_span(NULL, 0), cdc_span(NULL, 0), NULL) == 0 && out.len == 0,
+    check(my_value_apply_json_diffs(&out, cdc_span(NULL, 0), cdc_span(NULL, 0), NULL) == 0 && out.len == 0,
           "no document before", "", "");
     cdc_buf_free(&out);
 }
@@ -749,7 +750,7 @@ static void json_text(const char *text, const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
-    my_value_append_json_text(&out, text, strlen(text), &unconvertible);
+    my_value_append_json(&out, text, strlen(text), &unconvertible);
     cdc_buf_byte(&out, '\0');
     check(strcmp(out.data, want) == 0, text, out.data, want);
     cdc_buf_free(&out);
@@ -792,7 +793,7 @@ static void test_json(void)
              NULL); /* itself */
     document("0201000700"
              "0c0700",
-             NULL); /* behind the end */
+             NULL); /* after the end */
     document("0201000800"
              "0501"
              "00",
@@ -837,7 +838,7 @@ static void refused(unsigned type, unsigned metadata, int status)
 {
     struct my_column column = {.type = (uint8_t)type, .metadata = (uint16_t)metadata};
     struct cdc_error error = {0};
-    check(my_column_settle(&column, MY_FLAVOR_MYSQL, &error) < 0 && error.status == status, "a column that is none",
+    check(my_column_resolve(&column, MY_FLAVOR_MYSQL, &error) < 0 && error.status == status, "a column that is none",
           error.text, "");
 }
 

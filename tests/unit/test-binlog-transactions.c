@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Groups of events as lines: what is undone, what is DDL. */
+/* Transactions as lines: what is undone, what is DDL. */
 #include "connectors/mysql/decoder/decoder.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
@@ -7,7 +7,7 @@
 #include "connectors/mysql/value/flavor.h"
 #include "tests/unit/binlog-events.h"
 
-/* -- groups that are undone -- */
+/* -- transactions that are undone -- */
 
 static int decode(struct my_decoder *decoder, uint8_t type, struct cdc_error *error)
 {
@@ -28,16 +28,16 @@ static void put_gtid(uint8_t flags, uint8_t more_flags)
     put(76, 8);
 }
 
-/* A log, a letter a step: R a row, D a statement, E COMMIT, X ROLLBACK, G another transaction; others a SAVEPOINT of that
- * name or, behind '<', ROLLBACK TO it. */
+/* A log, a letter an event: R a row, D a statement, E COMMIT, X ROLLBACK, G another transaction; others a SAVEPOINT of that
+ * name or, after '<', ROLLBACK TO it. */
 static const char *log_start;
 static bool ahead; /* may the decoder look ahead? */
 
-/* The step's event, in body; its type. */
-static uint8_t put_step(const char **steps)
+/* The next event, in body; its type. */
+static uint8_t put_next(const char **log)
 {
     char sql[40];
-    char c = *(*steps)++;
+    char c = *(*log)++;
     snprintf(sql, sizeof sql, "SAVEPOINT `%c`", c);
     start();
     if (c == 'R')
@@ -47,7 +47,7 @@ static uint8_t put_step(const char **steps)
     if (c == 'R' || c == 'G')
         return c == 'R' ? MY_EVENT_WRITE_ROWS_V1 : MY_EVENT_MARIADB_GTID;
     if (c == '<')
-        snprintf(sql, sizeof sql, "ROLLBACK TO `%c`", *(*steps)++);
+        snprintf(sql, sizeof sql, "ROLLBACK TO `%c`", *(*log)++);
     put_query("", "d", c == 'D' ? "DROP TEMPORARY TABLE t" : c == 'E' ? "COMMIT" : c == 'X' ? "ROLLBACK" : sql);
     return MY_EVENT_QUERY;
 }
@@ -59,7 +59,7 @@ static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes
     (void)context;
     (void)bytes;
     for (const char *p = log_start; *p && result == 0;) {
-        struct my_event_header header = {.type = put_step(&p)};
+        struct my_event_header header = {.type = put_next(&p)};
         result = visit(visitor, &header, whole(), from, error);
     }
     return result < 0 ? -1 : 0;
@@ -93,14 +93,14 @@ static int decode_row(struct my_decoder *decoder)
     return result == 0 ? decode(decoder, MY_EVENT_WRITE_ROWS_V1, NULL) : result;
 }
 
-/* Decodes those steps in a transaction, and COMMIT. */
-static int savepoints(const char *steps, struct cdc_error *error)
+/* Decodes those events in a transaction, and COMMIT. */
+static int savepoints(const char *log, struct cdc_error *error)
 {
     struct my_decoder *decoder = new_decoder();
     struct cdc_buf all = CDC_BUF_INIT;
-    for (; *steps; steps++) /* B: many rows */
-        for (int i = 0; i < (*steps == 'B' ? 3000 : 1); i++)
-            cdc_buf_byte(&all, *steps == 'B' ? 'R' : *steps);
+    for (; *log; log++) /* B: many rows */
+        for (int i = 0; i < (*log == 'B' ? 3000 : 1); i++)
+            cdc_buf_byte(&all, *log == 'B' ? 'R' : *log);
     if (!strchr("EX", all.data[all.len - 1]))
         cdc_buf_byte(&all, 'E');
     cdc_buf_byte(&all, '\0');
@@ -110,7 +110,7 @@ static int savepoints(const char *steps, struct cdc_error *error)
     for (const char *p = all.data; *p && result == 0;) {
         if (*p == 'R')
             result = decode_map(decoder);
-        uint8_t type = put_step(&p);
+        uint8_t type = put_next(&p);
         result = result == 0 ? decode(decoder, type, error) : result;
     }
     my_decoder_free(decoder);
@@ -127,30 +127,30 @@ static size_t count(const char *what)
     return n;
 }
 
-static void savepoints_leave(const char *steps, size_t rows)
+static void savepoints_leave(const char *log, size_t rows)
 {
     char events[30];
     snprintf(events, sizeof events, "\"events\":%zu}", rows);
-    bool good = savepoints(steps, NULL) == 0 && count("{\"op\":\"c\"") == rows && strstr(text.data, events) &&
+    bool good = savepoints(log, NULL) == 0 && count("{\"op\":\"c\"") == rows && strstr(text.data, events) &&
                 count("{\"op\":\"schema\"") == (rows > 0);
-    printf("# savepoints: %s\n", steps);
+    printf("# savepoints: %s\n", log);
     check(good, "what a rollback to a savepoint leaves");
 }
 
-static void savepoints_stop(const char *steps)
+static void savepoints_stop(const char *log)
 {
     struct cdc_error error = {0};
-    int result = savepoints(steps, &error);
-    printf("# savepoints: %s: %s\n", steps, error.text);
+    int result = savepoints(log, &error);
+    printf("# savepoints: %s: %s\n", log, error.text);
     check(result < 0 && error.status == CDC_EXIT_CONFIG, "a rollback to a savepoint that stops");
 }
 
-/* Transactions that are larger than what is held back. */
+/* Transactions that are larger than what is buffered. */
 static void test_look_ahead(void)
 {
     ahead = true;
     savepoints_leave("BsB<sR", 3001);
-    savepoints_leave("RsBR<sB", 3001); /* what is held back is cut, too */
+    savepoints_leave("RsBR<sB", 3001); /* what is buffered is truncated, too */
     savepoints_leave("sB<s", 0);
     savepoints_leave("BaBbB<bR<aRcR<cR", 3002);
     savepoints_leave("RaRbB<bR<aB", 3001);
@@ -229,7 +229,7 @@ static void test_rollback(void)
     struct cdc_error error = {0};
     check(roll_back(false, NULL) == 0 && strstr(text.data, "{\"op\":\"ddl\"") &&
               strstr(text.data, "{\"op\":\"commit\"") && strstr(text.data, "\"events\":1}"),
-          "a statement stays when its group is rolled back");
+          "a statement stays when its transaction is rolled back");
     check(roll_back(true, &error) == -1 && error.status == CDC_EXIT_CONFIG && !strstr(text.data, "{\"op\":\"c\""),
           "a statement and a row before a rollback are an error, and the row does not go out");
     check(roll_back_row(true) == 0 && !strstr(text.data, "{\"op\":\"c\"") && !strstr(text.data, "\"schema\"") &&

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The snapshot's sessions. The client library blocks: a thread waits for the signal, and cuts the connections. */
-#include "connectors/mysql/snapshot/internal.h"
+/* The thread that waits for the signal, and the sessions that it shuts down. */
+#include "connectors/mysql/snapshot/guard.h"
 
-#include <mysqld_error.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -18,7 +17,7 @@ enum { SILENCE_MS = 24 * 3600 * 1000 };
 struct my_guard {
     pthread_t thread;
     pthread_mutex_t lock; /* of what is below */
-    bool cut;
+    bool interrupted;
     size_t n_sessions;
     struct session {
         MYSQL *mysql; /* NULL: free */
@@ -27,10 +26,10 @@ struct my_guard {
     int wake_fd, end_fd;
 };
 
-void my_guard_cut(struct my_guard *guard)
+void my_guard_interrupt(struct my_guard *guard)
 {
     pthread_mutex_lock(&guard->lock);
-    guard->cut = true;
+    guard->interrupted = true;
     for (size_t i = 0; i < guard->n_sessions; i++)
         if (guard->sessions[i].mysql)
             shutdown(guard->sessions[i].fd, SHUT_RDWR);
@@ -44,7 +43,7 @@ static void *wait_for_signal(void *context)
     while (poll(fds, 2, -1) < 0)
         ;
     if (!fds[1].revents)
-        my_guard_cut(guard);
+        my_guard_interrupt(guard);
     return NULL;
 }
 
@@ -97,7 +96,7 @@ static void watch(struct my_guard *guard, MYSQL *old, MYSQL *new)
             guard->sessions[i].fd = fd;
             break;
         }
-    if (guard->cut && new)
+    if (guard->interrupted && new)
         shutdown(fd, SHUT_RDWR);
     pthread_mutex_unlock(&guard->lock);
 }
@@ -115,7 +114,7 @@ static void allow_silence(MYSQL *mysql)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
 }
 
-/* No setting of the server may cut a row off, change its bytes, or end the session because its reader is slow. */
+/* No setting of the server may truncate a result, change its bytes, or end the session because its reader is slow. */
 static int set_up(MYSQL *mysql, struct cdc_error *error)
 {
     enum my_flavor flavor;
@@ -132,50 +131,27 @@ static int set_up(MYSQL *mysql, struct cdc_error *error)
     return my_session_execute(mysql, limits, "cannot set up the session", error);
 }
 
-MYSQL *my_snapshot_open(struct my_snapshot *run, struct cdc_error *error)
+MYSQL *my_guard_connect(struct my_guard *guard, const struct my_session_settings *settings, struct cdc_error *error)
 {
-    MYSQL *mysql = my_session_connect(&run->settings->connection, error);
+    MYSQL *mysql = my_session_connect(settings, error);
     if (!mysql)
         return NULL;
-    watch(run->guard, NULL, mysql);
+    watch(guard, NULL, mysql);
     allow_silence(mysql);
     if (set_up(mysql, error) == 0)
         return mysql;
-    my_snapshot_close(run, mysql);
+    my_guard_close(guard, mysql);
     return NULL;
 }
 
-/* Cut first: rows that wait unread are not waited for. */
-void my_snapshot_close(struct my_snapshot *run, MYSQL *mysql)
+/* Shut down first: mysql_close would read the rows that wait. */
+void my_guard_close(struct my_guard *guard, MYSQL *mysql)
 {
     if (!mysql)
         return;
     int fd = (int)mysql_get_socket(mysql);
     if (fd >= 0)
         shutdown(fd, SHUT_RDWR);
-    watch(run->guard, mysql, NULL);
+    watch(guard, mysql, NULL);
     mysql_close(mysql);
-}
-
-int my_snapshot_error(MYSQL *mysql, const char *what, struct cdc_error *error)
-{
-    switch (mysql_errno(mysql)) {
-    case ER_NO_SUCH_TABLE:
-    case ER_BAD_FIELD_ERROR:
-    case ER_TABLE_DEF_CHANGED:
-        cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", what, mysql_error(mysql));
-        return cdc_error_hint(error, "a table was changed while the snapshot was read; it begins again");
-    case ER_TABLEACCESS_DENIED_ERROR:
-    case ER_COLUMNACCESS_DENIED_ERROR:
-        cdc_error_set(error, CDC_EXIT_PERMISSION, "%s: %s", what, mysql_error(mysql));
-        return cdc_error_hint(error, "GRANT SELECT on the whole table to the user, or leave it out with -T");
-    default: return my_session_error(mysql, what, error);
-    }
-}
-
-void my_snapshot_append_name(struct cdc_buf *out, const char *db, const char *table)
-{
-    my_session_append_identifier(out, db);
-    cdc_buf_byte(out, '.');
-    my_session_append_identifier(out, table);
 }
