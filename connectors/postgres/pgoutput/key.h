@@ -13,7 +13,7 @@ enum pg_key_kind {
     PG_KEY_INDEX,   /* the columns of ALTER TABLE ... REPLICA IDENTITY USING INDEX */
     PG_KEY_FULL     /* no key, but old rows come whole */
 };
-/* In the stream they are those of the table's place in the log as far as its Relation message tells them, the rest is
+/* In the stream they are those of the table's place in the log as far as its Relation message says, the rest is
  * today's catalogs'. An index counts when the server goes by it: unique, valid, not partial, and not deferrable. (A
  * deferrable key is unique at the end of a transaction only: after `UPDATE t SET id = id + 1` two lines in a row may bear
  * the same id, and who overwrites by it loses a row.) */

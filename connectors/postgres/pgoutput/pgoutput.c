@@ -27,7 +27,7 @@ static int decode_commit(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
 {
     uint8_t flags = (uint8_t)cdc_bytes_be(bytes, 1);
     uint64_t commit_lsn = cdc_bytes_be(bytes, 8), end_lsn = cdc_bytes_be(bytes, 8);
-    cdc_bytes_take(bytes, 8); /* the time, told by Begin already */
+    cdc_bytes_take(bytes, 8); /* the time, known from Begin */
     if (pg_message_finished(bytes, "Commit", error) < 0)
         return -1;
     if (!decoder->tx.open || flags != 0 || commit_lsn != decoder->tx.final_lsn || end_lsn <= commit_lsn)

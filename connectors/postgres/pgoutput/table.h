@@ -28,7 +28,7 @@ struct pg_table {
     size_t n_columns;
     struct pg_key_facts key_facts;
     bool has_key;
-    size_t key_end;             /* behind the last column of the key */
+    size_t key_end;             /* after the last column of the key */
     bool selected;              /* by -t / -T */
     bool schema_written;        /* in this run */
     struct cdc_buf source_head; /* `{"connector":"postgresql","name":..,"db":..,"schema":..,"table":..` without closing

@@ -281,7 +281,7 @@ static bool append_bytea(struct cdc_buf *out, const char *text, size_t n)
 
 /* -- time ------------------------------------------------------------------ */
 
-/* "2026-11-21 09:28:42" and perhaps a fraction, nothing behind it. */
+/* "2026-11-21 09:28:42" and perhaps a fraction, nothing after it. */
 static bool is_timestamp(const char *p, size_t n)
 {
     static const char shape[] = "dddd-dd-dd dd:dd:dd";
@@ -335,7 +335,7 @@ static void append_element(struct array *array, struct cdc_buf *out, const char 
     pg_value_append(out, element, array->format, p, n, array->unconvertible);
 }
 
-/* "..." with backslash escapes; p is behind the opening quote. */
+/* "..." with backslash escapes; p is after the opening quote. */
 static bool quoted_element(struct array *array, struct cdc_buf *out)
 {
     const char *start = array->p, *p = start;
@@ -382,7 +382,7 @@ static bool bare_element(struct array *array, struct cdc_buf *out)
     return true;
 }
 
-/* p is behind an opening brace; leaves it behind the closing one. */
+/* p is after an opening brace; leaves it after the closing one. */
 static bool braces(struct array *array, struct cdc_buf *out, int depth)
 {
     cdc_buf_byte(out, '[');
@@ -423,7 +423,7 @@ static bool append_array(struct cdc_buf *out, struct pg_type type, const struct 
     struct array array = {text, text + n, type, format, unconvertible, CDC_BUF_INIT};
     size_t start = out->len;
     uint64_t before = *unconvertible;
-    if (n != 0 && text[0] == '[') { /* [0:1]={...}: bounds are not told */
+    if (n != 0 && text[0] == '[') { /* [0:1]={...}: bounds are omitted */
         const char *brace = memchr(text, '{', n);
         array.p = brace && brace[-1] == '=' ? brace : array.end;
     }

@@ -9,7 +9,7 @@
 /* The first attempt at a snapshot reads at exactly the slot's consistent point. A later one reads newer rows, while the
  * log still begins at that point: the transactions that the attempt saw must not be applied to its rows once more, since a
  * row that moves (new key, unchanged columns) would take its columns from the row that has the old key by then. Which ones
- * it saw is told by PostgreSQL's own rule, pg_current_snapshot(). In the source object of the attempt's commit lines, and
+ * it saw follows from PostgreSQL's own rule, pg_current_snapshot(). In the source object of the attempt's commit lines, and
  * of the log's until the log has passed lsn:  "read_at":{"lsn":"0/16B3748","xids":"750:760:755,758"} */
 struct pg_visible {
     char *json;          /* as above; NULL: nothing was seen */

@@ -17,7 +17,7 @@ struct pg_settings {
     bool no_create, temporary;
     struct cdc_value_format format;
     const char *tool;
-    /* While a long wait lasts (a slot waits for running transactions): who to tell, and what ends it. Both may be NULL. */
+    /* While a long wait lasts (a slot waits for running transactions): who hears of it, and what ends it. Both may be NULL. */
     const struct cdc_log *log;
     const struct cdc_control *control;
 };

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A snapshot of its own sees more than the slot's consistent point: what, is kept. A standby cannot tell. */
+/* A snapshot of its own sees more than the slot's consistent point: what, is kept. A standby cannot say. */
 static int keep_read_at(struct snapshot_run *run, struct pg_answer *row, struct cdc_error *error)
 {
     struct cdc_buf json = CDC_BUF_INIT;

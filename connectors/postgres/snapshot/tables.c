@@ -50,7 +50,7 @@ int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
 }
 
 /* What a rewrite (ALTER TABLE, TRUNCATE) leaves is not visible to older snapshots: such a table would look empty, and
- * the log does not tell its rows again. So all are locked, lightly, and none may have been rewritten since the
+ * the log does not have its rows again. So all are locked, lightly, and none may have been rewritten since the
  * snapshot. */
 static const char rewritten_sql[] =
     "WITH o AS (SELECT unnest($1::oid[]) AS oid), r AS (SELECT oid FROM o UNION SELECT t.relid FROM o, "
