@@ -127,7 +127,7 @@ FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SECONDS ?= 30
 # The pure rooms: they know no database's library.
 FUZZ_SRC = $(LIB_SRC) $(wildcard connectors/postgres/pgoutput/*.c $(addprefix connectors/mysql/,value/*.c event/*.c decoder/*.c))
-FUZZ_PACKAGES = libpq jansson libzstd zlib
+FUZZ_PACKAGES = jansson libzstd zlib
 fuzz:
 	@set -e; for t in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$t; \
 	  clang -std=c11 -D_GNU_SOURCE -Iinclude -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $$($(PKG_CONFIG) --cflags $(FUZZ_PACKAGES)) -o $(BUILD)/fuzz/$$t tests/fuzz/$$t.c $(FUZZ_SRC) $$($(PKG_CONFIG) --libs $(FUZZ_PACKAGES)) -lm; \

@@ -50,23 +50,23 @@ static int check_usage(const struct values *v, struct cdc_error *error)
     return pg_until_parse(v->until, &lsn, &ms, error);
 }
 
-/* The name decides the files: it is the database's unless given, which only the server
- * knows for sure. */
+/* The name decides the files: it is the database's unless given, which only the server knows for sure. */
+struct waiting {
+    struct program *program;
+    struct cdc_retry retry;
+};
+
+static int wait_for_server(void *context, struct cdc_error *error)
+{
+    struct waiting *waiting = context;
+    return cdc_retry_sleep(&waiting->retry, &waiting->program->control, -1, &waiting->program->log, error);
+}
+
 static int resolve(struct program *program, struct pg_settings *settings, int64_t retry_max, struct cdc_error *error)
 {
-    struct cdc_retry retry;
-    cdc_retry_init(&retry, retry_max);
-    for (;;) {
-        PGconn *sql = pg_connect(settings, false, error);
-        if (sql) {
-            int result = pg_settings_resolve(sql, settings, error);
-            PQfinish(sql);
-            return result;
-        }
-        int stopped = cdc_retry_sleep(&retry, &program->control, -1, &program->log, error);
-        if (stopped != 0)
-            return stopped;
-    }
+    struct waiting waiting = {.program = program};
+    cdc_retry_init(&waiting.retry, retry_max);
+    return pg_names_resolve(settings, wait_for_server, &waiting, error);
 }
 
 struct context {
@@ -101,19 +101,20 @@ static int run_stream(struct program *program, const struct values *v, struct pg
                                  v->temporary ? SOURCE_KEEP_NOTHING : SOURCE_KEEP_IF_GIVEN, &kind, &context, error);
 }
 
-static int drop(struct program *program, const struct pg_settings *settings, struct cdc_error *error)
+static int act(struct program *program, const struct values *v, struct pg_settings *settings, struct cdc_error *error)
 {
-    PGconn *sql = pg_connect(settings, false, error);
-    int result = sql ? pg_drop(sql, settings, &program->log, error) : -1;
-    PQfinish(sql);
-    return result;
-}
-
-/* What pg_settings_resolve filled in is ours, what the user gave is argv's. */
-static void free_unless(const char *text, const char *given)
-{
-    if (text != given)
-        free((void *)text);
+    if (pg_names_set(settings, v->common.name, v->slot, v->publication, error) < 0)
+        return -1;
+    if (v->check)
+        return pg_check(settings, &program->log, error);
+    int result = resolve(program, settings, v->common.retry_max, error);
+    if (result > 0) { /* stopped while waiting for the server */
+        cdc_error_clear(error);
+        return 0;
+    }
+    if (result < 0)
+        return -1;
+    return v->drop ? pg_drop(settings, &program->log, error) : run_stream(program, v, settings, error);
 }
 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
@@ -125,29 +126,15 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     if (!url)
         return -1;
     struct pg_settings settings = {.url = url,
-                                   .name = v->common.name,
-                                   .slot = v->slot,
-                                   .publication = v->publication,
                                    .selection = v->common.selection,
                                    .no_create = v->no_create,
                                    .temporary = v->temporary,
-                                   .style = source_options_format(&v->common),
+                                   .format = source_options_format(&v->common),
                                    .tool = program->name,
                                    .log = &program->log,
                                    .control = &program->control};
-    int result =
-        v->check ? pg_check(&settings, &program->log, error) : resolve(program, &settings, v->common.retry_max, error);
-    if (result > 0) { /* stopped while waiting for the server */
-        cdc_error_clear(error);
-        result = 0;
-    } else if (result == 0 && v->drop) {
-        result = drop(program, &settings, error);
-    } else if (result == 0 && !v->check) {
-        result = run_stream(program, v, &settings, error);
-    }
-    free_unless(settings.name, v->common.name);
-    free_unless(settings.slot, v->slot);
-    free_unless(settings.publication, v->publication);
+    int result = act(program, v, &settings, error);
+    pg_names_free(&settings);
     source_program_free_url(url);
     return result;
 }

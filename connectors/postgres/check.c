@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* --check: what would make the pipe stop or lose rows, each finding with its cure. */
+/* --check: what would make the pipe stop or lose rows, each finding with its cure. --drop: its end. */
 #include "connectors/postgres/postgres.h"
 
-#include <stdlib.h>
+#include "connectors/postgres/pgoutput/position.h"
+#include "connectors/postgres/schema/catalog.h"
+#include "connectors/postgres/schema/publication.h"
+#include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/query.h"
+#include "connectors/postgres/session/slot.h"
+
 #include <string.h>
 
 #define MAX_TABLES_NAMED 50
@@ -11,306 +17,313 @@ struct check {
     const struct pg_settings *settings;
     const struct cdc_log *log;
     PGconn *sql;
+    struct pg_slot slot;
     int problems; /* that stop the pipe or lose rows */
 };
 
-static void good(struct check *check, const char *text, const char *detail)
+/* What stands for the parts of a message that the table of findings cannot know. */
+struct subject {
+    const char *detail;                   /* %d */
+    const struct pg_catalog_table *table; /* %t: "schema"."name" */
+};
+
+static void append_part(struct check *check, struct cdc_buf *out, char part, const struct subject *subject)
 {
-    cdc_log(check->log, CDC_LOG_INFO, "ok: %s%s", text, detail);
+    switch (part) {
+    case 'd': cdc_buf_text(out, subject->detail); return;
+    case 'p': pg_query_identifier(out, check->settings->publication); return;
+    case 's': pg_query_identifier(out, check->settings->slot); return;
+    default: pg_query_table(out, subject->table->schema, subject->table->name);
+    }
 }
 
-/* NULL when the question could not be asked: itself a finding. */
-static PGresult *ask(struct check *check, const char *text, int n, const char *const *values)
+/* text with %d detail, %t table, %p publication, %s slot. STOPS counts. */
+enum weight { TELLS, WARNS, STOPS };
+static void say(struct check *check, enum weight weight, const char *text, const struct subject *subject)
+{
+    static const enum cdc_log_level levels[] = {CDC_LOG_INFO, CDC_LOG_WARNING, CDC_LOG_ERROR};
+    struct cdc_buf out = CDC_BUF_INIT;
+    for (; *text; text++) {
+        if (*text == '%')
+            append_part(check, &out, *++text, subject);
+        else
+            cdc_buf_byte(&out, *text);
+    }
+    cdc_buf_byte(&out, '\0');
+    check->problems += weight == STOPS;
+    cdc_log(check->log, levels[weight], "%s", out.failed ? "out of memory" : out.data);
+    cdc_buf_free(&out);
+}
+
+/* What could not be asked, or was answered with an error, is itself a finding. */
+static void fail(struct check *check, const char *what, const struct cdc_error *error)
+{
+    check->problems++;
+    cdc_log(check->log, CDC_LOG_ERROR, "%s%s%s%s", what, error->text, *error->hint ? "; " : "", error->hint);
+}
+
+/* -- one row of facts, a finding each --------------------------------------------------- */
+
+struct finding {
+    const char *good;   /* the column that must be true */
+    const char *detail; /* the column that both texts speak of; NULL: none */
+    enum weight weight;
+    const char *text, *good_text; /* NULL: nothing to say */
+};
+
+static void judge(struct check *check, struct pg_answer *row, const struct finding *findings, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct finding *finding = &findings[i];
+        struct subject subject = {finding->detail ? pg_answer_text(row, finding->detail) : "", NULL};
+        bool good = pg_answer_true(row, finding->good);
+        if (row->bad)
+            return;
+        if (!good)
+            say(check, finding->weight, finding->text, &subject);
+        else if (finding->good_text)
+            say(check, TELLS, finding->good_text, &subject);
+    }
+}
+
+/* Asks for the one row; false when there is none. */
+static bool judge_row(struct check *check, const char *sql, const char *value, const struct finding *findings, size_t n)
 {
     struct cdc_error error = {0};
-    PGresult *result = PQexecParams(check->sql, text, n, NULL, values, NULL, NULL, 0);
-    if (PQresultStatus(result) == PGRES_TUPLES_OK)
-        return result;
-    pg_result_error(check->sql, result, "cannot check", &error);
-    cdc_log(check->log, CDC_LOG_ERROR, "%s", error.text);
-    check->problems++;
+    PGresult *result = pg_query_rows(check->sql, sql, 1, &value, "cannot check", &error);
+    struct pg_answer row = {.result = result};
+    bool found = result && PQntuples(result) > 0;
+    if (found)
+        judge(check, &row, findings, n);
+    if (!result || pg_answer_good(&row, "cannot check", &error) < 0)
+        fail(check, "", &error);
     PQclear(result);
-    return NULL;
+    return found;
 }
 
-static bool is_true(const PGresult *result, int row, int column)
-{
-    return PQgetvalue(result, row, column)[0] == 't';
-}
+static const char server_sql[] =
+    "SELECT current_setting('wal_level') = 'logical' AS is_logical, current_setting('wal_level') AS wal_level, "
+    "EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $1) OR (SELECT count(*) FROM pg_replication_slots) < "
+    "current_setting('max_replication_slots')::int AS has_slots, current_setting('max_replication_slots') AS slots, "
+    "(SELECT count(*) FROM pg_stat_replication) < current_setting('max_wal_senders')::int AS has_senders, "
+    "current_setting('max_wal_senders') AS senders, coalesce((SELECT rolsuper OR rolreplication FROM pg_roles WHERE "
+    "rolname "
+    "= current_user), false) AS may_replicate, current_user AS role, "
+    "current_setting('max_slot_wal_keep_size') = '-1' AS keeps_all, current_setting('max_slot_wal_keep_size') AS keeps";
+static const struct finding server_findings[] = {
+    {"is_logical", "wal_level", STOPS, "wal_level is %d: ALTER SYSTEM SET wal_level = logical; and restart the server",
+     "ok: wal_level is %d"},
+    {"has_slots", "slots", STOPS,
+     "all %d replication slots are taken: drop one, or raise max_replication_slots and restart the server", NULL},
+    {"has_senders", "senders", STOPS, "all %d WAL senders are taken: raise max_wal_senders and restart the server",
+     NULL},
+    {"may_replicate", "role", STOPS, "the role may not replicate: ALTER ROLE \"%d\" REPLICATION;",
+     "ok: role may replicate: %d"},
+    {"keeps_all", "keeps", WARNS, "max_slot_wal_keep_size is %d: a pipeline that lags more than that loses its slot",
+     "max_slot_wal_keep_size is -1: a stopped pipeline keeps WAL until the disk is full; watch the slot, or set a "
+     "limit "
+     "(the slot is then lost when it is passed)"},
+};
 
-static void check_settings(struct check *check)
-{
-    PGresult *r = ask(check,
-                      "SELECT current_setting('wal_level'), "
-                      "current_setting('max_replication_slots')::int, "
-                      "(SELECT count(*) FROM pg_replication_slots), "
-                      "current_setting('max_wal_senders')::int, "
-                      "(SELECT count(*) FROM pg_stat_replication), "
-                      "(SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user), "
-                      "current_setting('max_slot_wal_keep_size'), "
-                      "EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $1)",
-                      1, &check->settings->slot);
-    if (!r)
-        return;
-    const char *level = PQgetvalue(r, 0, 0), *keep = PQgetvalue(r, 0, 6);
-    if (strcmp(level, "logical") == 0) {
-        good(check, "wal_level is ", level);
-    } else {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR,
-                "wal_level is %s: ALTER SYSTEM SET wal_level = logical; and restart the "
-                "server",
-                level);
-    }
-    if (!is_true(r, 0, 7) && atoi(PQgetvalue(r, 0, 2)) >= atoi(PQgetvalue(r, 0, 1))) {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR,
-                "all %s replication slots are taken: drop one, or raise "
-                "max_replication_slots and restart the server",
-                PQgetvalue(r, 0, 1));
-    }
-    if (atoi(PQgetvalue(r, 0, 4)) >= atoi(PQgetvalue(r, 0, 3))) {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR, "all %s WAL senders are taken: raise max_wal_senders and restart the server",
-                PQgetvalue(r, 0, 3));
-    }
-    if (!is_true(r, 0, 5)) {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR, "the role may not replicate: ALTER ROLE \"%s\" REPLICATION;",
-                PQuser(check->sql));
-    } else {
-        good(check, "role may replicate: ", PQuser(check->sql));
-    }
-    if (strcmp(keep, "-1") == 0)
-        cdc_log(check->log, CDC_LOG_INFO,
-                "max_slot_wal_keep_size is -1: a stopped pipeline keeps WAL until the "
-                "disk is full; watch the slot, or set a "
-                "limit (the slot is then lost when it is passed)");
-    else
-        cdc_log(check->log, CDC_LOG_WARNING,
-                "max_slot_wal_keep_size is %s: a pipeline that lags more than that loses "
-                "its slot",
-                keep);
-    PQclear(r);
-}
+static const char publication_sql[] =
+    "SELECT true AS exists, CASE WHEN puballtables THEN ' for all tables' ELSE '' END AS of, pubinsert AND pubupdate "
+    "AND "
+    "pubdelete AND pubtruncate AS is_whole, NOT pubviaroot AS by_leaf FROM pg_publication WHERE pubname = $1";
+static const struct finding publication_findings[] = {
+    {"exists", "of", STOPS, "", "ok: publication %p%d"},
+    {"is_whole", NULL, WARNS,
+     "publication %p does not publish all of insert, update, delete, truncate: the others are never seen. ALTER "
+     "PUBLICATION %p SET (publish = 'insert, update, delete, truncate');",
+     NULL},
+    {"by_leaf", NULL, TELLS,
+     "publish_via_partition_root: changes carry the partitioned table's name; TRUNCATE of a single partition, ATTACH "
+     "and "
+     "DETACH are not seen",
+     NULL},
+};
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* -- connections, slot and publication --------------------------------------------------- */
 
 /* A replication connection is another line of pg_hba.conf, or none. */
 static void check_walsender(struct check *check)
 {
     struct cdc_error error = {0};
     PGconn *connection = pg_connect(check->settings, true, &error);
-    if (connection) {
-        good(check, "replication connection", "");
-    } else {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR, "replication connection: %s%s%s", error.text, *error.hint ? "; " : "",
-                error.hint);
-    }
+    if (connection)
+        say(check, TELLS, "ok: replication connection", NULL);
+    else
+        fail(check, "replication connection: ", &error);
     PQfinish(connection);
 }
 
 static void check_slot(struct check *check)
 {
     struct cdc_error error = {0};
-    struct pg_slot slot;
-    if (pg_slot_read(check->sql, check->settings->slot, &slot, &error) < 0) {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR, "%s%s%s", error.text, *error.hint ? "; " : "", error.hint);
-        return;
-    }
-    if (!slot.exists) {
-        cdc_log(check->log, CDC_LOG_INFO, "slot \"%s\" does not exist: the first start creates it",
-                check->settings->slot);
-        return;
-    }
-    if (slot.lost) {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR,
-                "slot \"%s\" was invalidated: run pg-cdc --drop, remove the pipeline's "
-                "offset files, take a new snapshot",
-                check->settings->slot);
-        return;
-    }
     char restart[24], confirmed[24];
-    pg_lsn_format(restart, slot.restart_lsn);
-    pg_lsn_format(confirmed, slot.confirmed_flush);
-    cdc_log(check->log, CDC_LOG_INFO, "ok: slot \"%s\" keeps WAL from %s, confirmed up to %s%s", check->settings->slot,
-            restart, confirmed, slot.active ? ", in use" : "");
+    const struct pg_slot *slot = &check->slot;
+    if (pg_slot_read(check->sql, check->settings->slot, &check->slot, &error) < 0) {
+        fail(check, "", &error);
+    } else if (!slot->exists) {
+        say(check, TELLS, "slot %s does not exist: the first start creates it", NULL);
+    } else if (slot->lost) {
+        say(check, STOPS,
+            "slot %s was invalidated: run pg-cdc --drop, remove the pipeline's offset files, take a new snapshot",
+            NULL);
+    } else {
+        pg_lsn_format(restart, slot->restart_lsn);
+        pg_lsn_format(confirmed, slot->confirmed_flush);
+        cdc_log(check->log, CDC_LOG_INFO, "ok: slot \"%s\" keeps WAL from %s, confirmed up to %s%s",
+                check->settings->slot, restart, confirmed, slot->active ? ", in use" : "");
+    }
 }
 
 static bool check_publication(struct check *check)
 {
-    PGresult *r = ask(check,
-                      "SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND "
-                      "pubtruncate, pubviaroot "
-                      "FROM pg_publication WHERE pubname = $1",
-                      1, &check->settings->publication);
-    if (!r)
-        return false;
-    bool exists = PQntuples(r) == 1;
-    struct pg_slot slot = {0};
-    struct cdc_error ignored = {0};
-    pg_slot_read(check->sql, check->settings->slot, &slot, &ignored);
-    if (!exists && slot.exists) {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR,
-                "publication \"%s\" does not exist but its slot does: create it before "
-                "the next change, or begin anew with "
-                "pg-cdc --drop",
-                check->settings->publication);
-    } else if (!exists) {
-        cdc_log(check->log, CDC_LOG_INFO, "publication \"%s\" does not exist: the first start creates it",
-                check->settings->publication);
-    } else {
-        cdc_log(check->log, CDC_LOG_INFO, "ok: publication \"%s\"%s", check->settings->publication,
-                is_true(r, 0, 0) ? " for all tables" : "");
-        if (!is_true(r, 0, 1))
-            cdc_log(check->log, CDC_LOG_WARNING,
-                    "publication \"%s\" does not publish all of insert, update, delete, "
-                    "truncate: the others are never "
-                    "seen. ALTER PUBLICATION \"%s\" SET (publish = 'insert, update, "
-                    "delete, truncate');",
-                    check->settings->publication, check->settings->publication);
-        if (is_true(r, 0, 2))
-            cdc_log(check->log, CDC_LOG_INFO,
-                    "publish_via_partition_root: changes carry the partitioned table's "
-                    "name; TRUNCATE of a single "
-                    "partition, ATTACH and DETACH are not seen");
+    if (judge_row(check, publication_sql, check->settings->publication, publication_findings,
+                  COUNT(publication_findings)))
+        return true;
+    if (check->slot.exists)
+        say(check, STOPS,
+            "publication %p does not exist but its slot does: create it before the next change, or begin anew with "
+            "pg-cdc --drop",
+            NULL);
+    else
+        say(check, TELLS, "publication %p does not exist: the first start creates it", NULL);
+    return false;
+}
+
+/* -- tables ------------------------------------------------------------------------------- */
+
+static bool is_foreign(const struct pg_catalog_table *table)
+{
+    return table->kind == 'f';
+}
+
+static bool is_view(const struct pg_catalog_table *table)
+{
+    return table->kind == 'm';
+}
+
+static bool is_unlogged(const struct pg_catalog_table *table)
+{
+    return table->persistence == 'u';
+}
+
+static bool is_unpublished(const struct pg_catalog_table *table)
+{
+    return table->persistence == 'p' && !table->published;
+}
+
+static bool is_refused(const struct pg_catalog_table *table)
+{
+    return table->persistence == 'p' && !pg_key_allows_changes(&table->key);
+}
+
+/* The first that applies is said. */
+static const struct {
+    bool (*applies)(const struct pg_catalog_table *table);
+    bool of_publication; /* which must be there */
+    enum weight weight;
+    const char *text;
+} table_findings[] = {
+    {is_foreign, false, WARNS, "%t is a foreign table: its changes are not in the log and never seen"},
+    {is_view, false, WARNS, "%t is a materialized view: its changes are not in the log and never seen"},
+    {is_unlogged, false, WARNS, "%t is unlogged: its changes are not in the log and never seen"},
+    {is_unpublished, true, STOPS, "%t is not in the publication: ALTER PUBLICATION %p ADD TABLE %t;"},
+    {is_refused, false, STOPS,
+     "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a primary key (not a deferrable one), "
+     "or "
+     "ALTER TABLE %t REPLICA IDENTITY FULL;"},
+};
+
+/* True when there is something to say. */
+static bool check_table(struct check *check, const struct pg_catalog_table *table, bool publication)
+{
+    struct subject subject = {pg_key_refusal(&table->key), table};
+    struct cdc_error error = {0};
+    for (size_t i = 0; i < COUNT(table_findings); i++) {
+        if (!table_findings[i].applies(table) || (table_findings[i].of_publication && !publication))
+            continue;
+        say(check, table_findings[i].weight, table_findings[i].text, &subject);
+        return true;
     }
-    PQclear(r);
-    return exists;
+    if (!table->unlike || !table->via_root)
+        return false;
+    pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, &error);
+    fail(check, "", &error);
+    return true;
 }
 
-/* Kind, persistence, identity and publication of every user table, foreign table and
- * materialized view. */
-#define TABLES_SQL                                                                                                     \
-    "WITH p AS MATERIALIZED (SELECT c.oid FROM pg_publication_tables t "                                               \
-    "JOIN pg_namespace n ON n.nspname = t.schemaname "                                                                 \
-    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE "                                     \
-    "t.pubname = $1) "                                                                                                 \
-    "SELECT n.nspname, c.relname, c.relkind, c.relpersistence, "                                                       \
-    "c.relkind = 'p' OR c.relreplident IN ('f', 'i') OR (c.relreplident = 'd' AND "                                    \
-    "EXISTS (SELECT 1 "                                                                                                \
-    "FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)), "                                                  \
-    "c.relkind = 'p' OR c.oid IN (SELECT oid FROM p) OR EXISTS (SELECT 1 "                                             \
-    "FROM pg_partition_ancestors(c.oid) a WHERE a.relid IN (SELECT oid FROM p)), "                                     \
-    "coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $1), true), "                                     \
-    "rn.nspname, r.relname "                                                                                           \
-    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "                                                   \
-    "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "                                   \
-    "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                                            \
-    "WHERE c.relkind IN ('r', 'p', 'f', 'm') AND n.nspname !~ '^pg_' "                                                 \
-    "AND n.nspname <> 'information_schema' ORDER BY 1, 2"
-enum { C_SCHEMA, C_TABLE, C_KIND, C_PERSISTENCE, C_IDENTITY, C_PUBLISHED, C_VIA_ROOT, C_ROOT_SCHEMA, C_ROOT };
-
-static bool selected(const struct check *check, const char *schema, const char *table)
+static void check_partition(struct check *check, const struct pg_catalog_table *table)
 {
-    return cdc_selection_has_table(&check->settings->selection, schema, table);
-}
-
-/* A partition is judged by the name under which its changes come. */
-static void check_partition(struct check *check, const PGresult *r, int row)
-{
-    const char *schema[2] = {PQgetvalue(r, row, C_SCHEMA), PQgetvalue(r, row, C_ROOT_SCHEMA)};
-    const char *name[2] = {PQgetvalue(r, row, C_TABLE), PQgetvalue(r, row, C_ROOT)};
-    int as = is_true(r, row, C_VIA_ROOT);
-    if (!is_true(r, row, C_PUBLISHED) || selected(check, schema[as], name[as]) ||
-        !selected(check, schema[!as], name[!as]))
+    if (!pg_catalog_misses(table, check->settings))
         return;
     check->problems++;
     cdc_log(check->log, CDC_LOG_ERROR,
-            "changes of \"%s\".\"%s\" come under the name \"%s\".\"%s\", which is not "
-            "selected: select it, or ALTER "
+            "changes of \"%s\".\"%s\" come under the name \"%s\".\"%s\", which is not selected: select it, or ALTER "
             "PUBLICATION \"%s\" SET (publish_via_partition_root = %s);",
-            schema[0], name[0], schema[as], name[as], check->settings->publication, as ? "false" : "true");
+            table->schema, table->name, table->under_root ? table->root_schema : table->schema,
+            table->under_root ? table->root : table->name, check->settings->publication,
+            table->under_root ? "false" : "true");
 }
 
-/* One selected table; true when there is something to say. */
-static bool check_table(struct check *check, const PGresult *r, int row, bool publication)
+static void check_each_table(struct check *check, const struct pg_catalog *catalog, bool publication)
 {
-    const char *schema = PQgetvalue(r, row, C_SCHEMA), *table = PQgetvalue(r, row, C_TABLE);
-    char kind = PQgetvalue(r, row, C_KIND)[0], persistence = PQgetvalue(r, row, C_PERSISTENCE)[0];
-    if (kind == 'f' || kind == 'm' || persistence == 'u') {
-        cdc_log(check->log, CDC_LOG_WARNING, "\"%s\".\"%s\" is %s: its changes are not in the log and never seen",
-                schema, table,
-                kind == 'f'   ? "a foreign table"
-                : kind == 'm' ? "a materialized view"
-                              : "unlogged");
-        return true;
+    int n = 0, named = 0;
+    for (size_t i = 0; i < catalog->n && named < MAX_TABLES_NAMED; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        if (publication)
+            check_partition(check, table);
+        if (!pg_catalog_is_meant(table, check->settings))
+            continue;
+        n++;
+        named += check_table(check, table, publication);
     }
-    if (persistence != 'p')
-        return false;
-    if (publication && !is_true(r, row, C_PUBLISHED)) {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR,
-                "\"%s\".\"%s\" is not in the publication: ALTER PUBLICATION \"%s\" ADD "
-                "TABLE \"%s\".\"%s\";",
-                schema, table, check->settings->publication, schema, table);
-        return true;
-    }
-    if (!is_true(r, row, C_IDENTITY)) {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR,
-                "\"%s\".\"%s\" has no primary key and no replica identity: once "
-                "published the server refuses UPDATE and "
-                "DELETE on it. Give it a primary key, or ALTER TABLE \"%s\".\"%s\" "
-                "REPLICA IDENTITY FULL;",
-                schema, table, schema, table);
-        return true;
-    }
-    return false;
+    if (named >= MAX_TABLES_NAMED)
+        cdc_log(check->log, CDC_LOG_WARNING, "more than %d findings on tables: the rest is omitted", MAX_TABLES_NAMED);
+    if (n == 0)
+        say(check, STOPS, "no table is selected: fix -t and -T, or create the tables first", NULL);
+    else
+        cdc_log(check->log, CDC_LOG_INFO, "%s%d tables selected, %d with findings", named ? "" : "ok: ", n, named);
 }
 
 static void check_tables(struct check *check, bool publication)
 {
-    PGresult *r = ask(check, TABLES_SQL, 1, &check->settings->publication);
-    if (!r)
-        return;
-    int n = 0, named = 0;
-    for (int i = 0; i < PQntuples(r) && named < MAX_TABLES_NAMED; i++) {
-        if (publication && !PQgetisnull(r, i, C_ROOT))
-            check_partition(check, r, i);
-        if (!selected(check, PQgetvalue(r, i, C_SCHEMA), PQgetvalue(r, i, C_TABLE)))
-            continue;
-        n++;
-        named += check_table(check, r, i, publication);
-    }
-    PQclear(r);
-    if (named >= MAX_TABLES_NAMED)
-        cdc_log(check->log, CDC_LOG_WARNING, "more than %d findings on tables: the rest is left out", MAX_TABLES_NAMED);
-    if (n == 0) {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR, "no table is selected: mend -t and -T, or create the tables first");
-    } else {
-        cdc_log(check->log, CDC_LOG_INFO, "%s%d tables selected, %d with findings", named ? "" : "ok: ", n, named);
-    }
+    struct cdc_error error = {0};
+    struct pg_catalog catalog;
+    if (pg_catalog_read(check->sql, check->settings->publication, &catalog, &error) == 0)
+        check_each_table(check, &catalog, publication);
+    else
+        fail(check, "", &error);
+    pg_catalog_free(&catalog);
 }
 
-int pg_check(const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error)
+/* -- interface ---------------------------------------------------------------------------- */
+
+int pg_check(struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error)
 {
-    struct pg_settings resolved = *settings;
-    struct check check = {.settings = &resolved, .log = log};
-    check.sql = pg_connect(settings, false, error);
-    if (!check.sql)
-        return -1;
-    int result = pg_settings_resolve(check.sql, &resolved, error);
+    struct check check = {.settings = settings, .log = log, .sql = pg_connect(settings, false, error)};
+    int result = check.sql ? pg_names_fill(settings, check.sql, error) : -1;
     if (result == 0) {
-        check_settings(&check);
+        judge_row(&check, server_sql, settings->slot, server_findings, COUNT(server_findings));
         check_walsender(&check);
         check_slot(&check);
         check_tables(&check, check_publication(&check));
     }
     PQfinish(check.sql);
-    if (resolved.name != settings->name)
-        free((void *)resolved.name);
-    if (resolved.slot != settings->slot)
-        free((void *)resolved.slot);
-    if (resolved.publication != settings->publication)
-        free((void *)resolved.publication);
-    if (result < 0)
-        return -1;
-    if (check.problems == 0)
-        return 0;
+    if (result < 0 || check.problems == 0)
+        return result;
     return cdc_error_set(error, CDC_EXIT_CONFIG, "%d finding%s would stop the pipe or lose rows", check.problems,
                          check.problems == 1 ? "" : "s");
+}
+
+int pg_drop(const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error)
+{
+    PGconn *sql = pg_connect(settings, false, error);
+    int result = sql ? pg_slot_drop(sql, settings->slot, log, error) : -1;
+    if (result == 0)
+        result = pg_publication_drop(sql, settings->publication, log, error);
+    PQfinish(sql);
+    return result;
 }

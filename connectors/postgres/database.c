@@ -9,21 +9,12 @@ struct database {
     struct pg_settings settings;
 };
 
-/* What pg_settings_resolve filled in is ours, what the user gave is not. */
-static void free_unless(const char *text, const char *given)
-{
-    if (text != given)
-        free((void *)(uintptr_t)text);
-}
-
 static void close_database(void *pointer)
 {
     struct database *database = pointer;
     if (!database)
         return;
-    free_unless(database->settings.name, database->given->name);
-    free_unless(database->settings.slot, database->given->slot);
-    free_unless(database->settings.publication, database->given->publication);
+    pg_names_free(&database->settings);
     free(database);
 }
 
@@ -39,26 +30,33 @@ static void *open_database(const struct cdc_database_settings *given, struct cdc
     }
     database->given = given;
     database->settings = (struct pg_settings){.url = given->url,
-                                              .name = given->name,
-                                              .slot = given->slot,
-                                              .publication = given->publication,
                                               .selection = given->selection,
                                               .no_create = given->no_create,
-                                              .style = given->format,
+                                              .format = given->format,
                                               .tool = given->tool,
                                               .log = given->log,
                                               .control = given->control};
+    if (pg_names_set(&database->settings, given->name, given->slot, given->publication, error) < 0) {
+        close_database(database);
+        return NULL;
+    }
     return database;
 }
 
+/* One try: the program waits, and asks again. */
+static int give_up(void *context, struct cdc_error *error)
+{
+    (void)context;
+    (void)error;
+    return -1;
+}
+
+/* Where the name is given the server is not asked: a finished snapshot needs none. */
 static const char *name_of(void *pointer, struct cdc_error *error)
 {
     struct pg_settings *settings = &((struct database *)pointer)->settings;
-    if (settings->name)
-        return settings->name;
-    PGconn *sql = pg_connect(settings, false, error);
-    int result = sql ? pg_settings_resolve(sql, settings, error) : -1;
-    PQfinish(sql);
+    int result =
+        settings->name ? pg_names_fill(settings, NULL, error) : pg_names_resolve(settings, give_up, NULL, error);
     return result == 0 ? settings->name : NULL;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as replication messages: two bytes of length before each. Whatever comes out must be whole, valid lines. */
-#include "connectors/postgres/postgres.h"
+#include "connectors/postgres/pgoutput/pgoutput.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <cdc/event.h>
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size -= 2;
         n = n > size ? size : n;
         uint8_t *message = exact_copy(data, n);
-        int result = pgoutput_decode(decoder, (const char *)message, n, 0, &out, &error);
+        int result = pgoutput_decode(decoder, (const char *)message, n, &out, &error);
         free(message);
         if (result < 0 && error.status == 0)
             abort();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of PostgreSQL as JSON, and positions. */
-#include "connectors/postgres/postgres.h"
+#include "connectors/postgres/pgoutput/position.h"
+#include "connectors/postgres/pgoutput/types.h"
 
 #include <cdc/json.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pgoutput messages, built byte by byte, as lines. */
-#include "connectors/postgres/postgres.h"
+#include "connectors/postgres/pgoutput/pgoutput.h"
 
 #include <cdc/event.h>
 #include <stdio.h>
@@ -143,7 +143,7 @@ static int feed(struct cdc_error *error)
     if (!copy)
         exit(1);
     memcpy(copy, message.data, message.len);
-    int result = pgoutput_decode(decoder, copy, message.len, 0, &lines, error);
+    int result = pgoutput_decode(decoder, copy, message.len, &lines, error);
     free(copy);
     return result;
 }
@@ -494,7 +494,7 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     (void)error;
     ++*(int *)context;
     table->columns[0].nullable = false;
-    table->columns[0].key = table->has_key = true;
+    table->columns[0].primary = table->key_facts.primary_is_immediate = true;
     return 0;
 }
 
@@ -532,7 +532,7 @@ static void test_many_tables(void)
         change_message('I', oid * 64, 0, NULL, "t1");
         found += feed(&error) == 0;
     }
-    check(found == 1000 && pgoutput_counts(decoder)->changes == 1000 && pgoutput_counts(decoder)->lines == 2000,
+    check(found == 1000 && pgoutput_counts_of(decoder)->changes == 1000 && pgoutput_counts_of(decoder)->lines == 2000,
           "a thousand tables", "", "");
 }
 

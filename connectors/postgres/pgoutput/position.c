@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Positions: text that sorts byte-wise in stream order, and LSNs in it. */
-#include "connectors/postgres/postgres.h"
+#include "connectors/postgres/pgoutput/position.h"
 
 #include <cdc/pos.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { LSN_DIGITS = 16, ATTEMPT_DIGITS = 4, ROW_DIGITS = 12, COUNTER_DIGITS = 8 };
 

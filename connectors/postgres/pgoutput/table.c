@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What is known of a table, and the parts of its lines that never change. */
-#include "connectors/postgres/postgres.h"
+#include "connectors/postgres/pgoutput/table.h"
 
+#include <cdc/json.h>
 #include <stdlib.h>
 
 void pg_table_free(struct pg_table *table)
@@ -18,20 +19,6 @@ void pg_table_free(struct pg_table *table)
     free(table->name);
     cdc_buf_free(&table->source_head);
     free(table);
-}
-
-/* The server itself identifies rows by the primary key (d) or by an index (i); then these columns are the key, for they
- * are what an old row carries. Else (f, n) it is the primary key that the catalogs told, if any. */
-static void settle_key(struct pg_table *table)
-{
-    bool by_identity = table->replica_identity == 'd' || table->replica_identity == 'i';
-    bool any = false;
-    for (size_t i = 0; i < table->n_columns; i++) {
-        struct pg_column *column = &table->columns[i];
-        column->key = by_identity ? column->identity : column->key && table->has_key;
-        any = any || column->key;
-    }
-    table->has_key = any;
 }
 
 /* Arrays of enums, domains and extension types: format_type() says "mood[]". */
@@ -70,7 +57,7 @@ static bool prepare_head(struct pg_table *table, const char *pipeline, const cha
 
 int pg_table_prepare(struct pg_table *table, const char *pipeline, const char *database, struct cdc_error *error)
 {
-    settle_key(table);
+    pg_key_settle(table, &table->key_facts);
     if (!prepare_head(table, pipeline, database))
         return bad_name(table, error);
     bool failed = table->source_head.failed;
@@ -163,4 +150,21 @@ void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, str
     pg_source_tail(out, ts_ms, 0, seq, of_snapshot(pos) ? "true" : "false");
     append_columns(out, table);
     cdc_buf_lit(out, "}\n");
+}
+
+int pg_row_check_key(const struct pg_table *table, const struct pg_cell *cells, struct cdc_error *error)
+{
+    for (size_t i = 0; i < table->key_end; i++) {
+        if (!table->columns[i].key || cells[i].kind == 't')
+            continue;
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "table %s.%s: the log has a row %s its key column \"%s\"",
+                      table->schema, table->name, cells[i].kind == 'n' ? "with NULL in" : "without",
+                      table->columns[i].name);
+        return cells[i].kind == 'n'
+                   ? cdc_error_hint(error,
+                                    "was the key made later than the row? Exclude the table, or take a new snapshot")
+                   : cdc_error_hint(error,
+                                    "update the server to its newest minor release, or set REPLICA IDENTITY FULL");
+    }
+    return 0;
 }

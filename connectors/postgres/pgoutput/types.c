@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The server's text form of a value, as JSON (cdc-event(5), "Values"). */
-#include "connectors/postgres/postgres.h"
+#include "connectors/postgres/pgoutput/table.h"
 
+#include <cdc/json.h>
 #include <stdlib.h>
 
 /* Built-in types that are not plain text, and the arrays of all built-in base types; sorted by oid. */
@@ -280,7 +281,7 @@ static bool append_bytea(struct cdc_buf *out, const char *text, size_t n)
 
 /* -- time ------------------------------------------------------------------ */
 
-/* "2026-11-21 09:28:42" and perhaps a fraction, nothing behind it. */
+/* "2026-11-21 09:28:42" and perhaps a fraction, nothing after it. */
 static bool is_timestamp(const char *p, size_t n)
 {
     static const char shape[] = "dddd-dd-dd dd:dd:dd";
@@ -323,7 +324,7 @@ enum { ARRAY_DEPTH = 6 }; /* the server's own limit */
 struct array {
     const char *p, *end;
     struct pg_type type;
-    const struct cdc_value_format *style;
+    const struct cdc_value_format *format;
     uint64_t *unconvertible;
     struct cdc_buf scratch; /* an element without its backslashes */
 };
@@ -331,10 +332,10 @@ struct array {
 static void append_element(struct array *array, struct cdc_buf *out, const char *p, size_t n)
 {
     struct pg_type element = {array->type.element, PG_TEXT, ','};
-    pg_value_append(out, element, array->style, p, n, array->unconvertible);
+    pg_value_append(out, element, array->format, p, n, array->unconvertible);
 }
 
-/* "..." with backslash escapes; p is behind the opening quote. */
+/* "..." with backslash escapes; p is after the opening quote. */
 static bool quoted_element(struct array *array, struct cdc_buf *out)
 {
     const char *start = array->p, *p = start;
@@ -381,7 +382,7 @@ static bool bare_element(struct array *array, struct cdc_buf *out)
     return true;
 }
 
-/* p is behind an opening brace; leaves it behind the closing one. */
+/* p is after an opening brace; leaves it after the closing one. */
 static bool braces(struct array *array, struct cdc_buf *out, int depth)
 {
     cdc_buf_byte(out, '[');
@@ -416,13 +417,13 @@ static bool braces(struct array *array, struct cdc_buf *out, int depth)
 }
 
 /* False, and nothing appended, when the text is no array. */
-static bool append_array(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *style,
+static bool append_array(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format,
                          const char *text, size_t n, uint64_t *unconvertible)
 {
-    struct array array = {text, text + n, type, style, unconvertible, CDC_BUF_INIT};
+    struct array array = {text, text + n, type, format, unconvertible, CDC_BUF_INIT};
     size_t start = out->len;
     uint64_t before = *unconvertible;
-    if (n != 0 && text[0] == '[') { /* [0:1]={...}: bounds are not told */
+    if (n != 0 && text[0] == '[') { /* [0:1]={...}: bounds are omitted */
         const char *brace = memchr(text, '{', n);
         array.p = brace && brace[-1] == '=' ? brace : array.end;
     }
@@ -473,7 +474,7 @@ static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_
         append_text(out, text, n, unconvertible);
 }
 
-static inline void value(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *style,
+static inline void value(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format,
                          const char *text, size_t n, uint64_t *unconvertible)
 {
     switch (type.kind) {
@@ -488,7 +489,7 @@ static inline void value(struct cdc_buf *out, struct pg_type type, const struct 
         }
         break;
     case PG_INT8:
-        if (style->int64_as_string && n != 0 && beyond_double(text, n))
+        if (format->int64_as_string && n != 0 && beyond_double(text, n))
             break;
         /* fall through */
     case PG_INTEGER:
@@ -498,7 +499,7 @@ static inline void value(struct cdc_buf *out, struct pg_type type, const struct 
         }
         break;
     case PG_NUMERIC:
-        if (!style->decimal_as_number)
+        if (!format->decimal_as_number)
             break;
         /* fall through */
     case PG_FLOAT:
@@ -515,7 +516,7 @@ static inline void value(struct cdc_buf *out, struct pg_type type, const struct 
     case PG_TIMESTAMP:
     case PG_TIMESTAMPTZ: append_timestamp(out, text, n, type.kind == PG_TIMESTAMPTZ, unconvertible); return;
     case PG_ARRAY:
-        if (append_array(out, type, style, text, n, unconvertible))
+        if (append_array(out, type, format, text, n, unconvertible))
             return;
         break;
     case PG_INTERVAL: /* the session's intervalstyle is ISO 8601 */
@@ -524,10 +525,10 @@ static inline void value(struct cdc_buf *out, struct pg_type type, const struct 
     append_text(out, text, n, unconvertible);
 }
 
-void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *style, const char *text,
+void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format, const char *text,
                      size_t n, uint64_t *unconvertible)
 {
-    value(out, type, style, text, n, unconvertible);
+    value(out, type, format, text, n, unconvertible);
 }
 
 static inline bool in_part(const struct pg_column *column, enum pg_row_part part)
@@ -536,7 +537,7 @@ static inline bool in_part(const struct pg_column *column, enum pg_row_part part
 }
 
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
-                   enum pg_row_part part, const struct cdc_value_format *style, uint64_t *unconvertible)
+                   enum pg_row_part part, const struct cdc_value_format *format, uint64_t *unconvertible)
 {
     char separator = '{';
     for (size_t i = 0; i < table->n_columns; i++) {
@@ -554,7 +555,7 @@ void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const stru
         if (cell->kind == 'n')
             cdc_buf_lit(out, "null");
         else
-            value(out, column->type, style, cell->p, cell->n, unconvertible);
+            value(out, column->type, format, cell->p, cell->n, unconvertible);
     }
     if (separator == '{')
         cdc_buf_byte(out, '{');

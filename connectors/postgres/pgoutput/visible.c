@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What a snapshot that was begun again has seen of the log that follows its slot's consistent point. */
-#include "connectors/postgres/postgres.h"
+#include "connectors/postgres/pgoutput/visible.h"
+
+#include "connectors/postgres/pgoutput/position.h"
 
 #include <cdc/json.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* The number up to a character of `stops`; *p ends behind that, or NULL at the end of the text. */
+/* The number up to a character of `stops`; *p ends after that, or NULL at the end of the text. */
 static bool number(const char **p, const char *end, char stop, uint64_t *value)
 {
     const char *at = *p;

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* What a Relation message leaves out, from the catalogs: names of types, nullability,
- * generated columns, the primary key. They are today's catalogs, the message may be
- * older: types are asked for by the message's own oids, the rest is taken by name. */
-#include "connectors/postgres/postgres.h"
+/* A table's columns, types and key, from the catalogs. */
+#include "connectors/postgres/schema/describe.h"
+
+#include "connectors/postgres/schema/internal.h"
+#include "connectors/postgres/session/query.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static PGresult *query(PGconn *sql, const char *text, int n, const char *const *values, struct cdc_error *error)
-{
-    PGresult *result = PQexecParams(sql, text, n, NULL, values, NULL, NULL, 0);
-    if (PQresultStatus(result) == PGRES_TUPLES_OK)
-        return result;
-    pg_result_error(sql, result, "cannot look a table up in the catalogs", error);
-    PQclear(result);
-    return NULL;
-}
+static const char what[] = "cannot look a table up in the catalogs";
+
+/* -- types -- */
 
 /* One row a column, in order: type name, base type of a domain, element type of an array
  * (its base), delimiter. */
@@ -32,27 +27,29 @@ static PGresult *query(PGconn *sql, const char *text, int n, const char *const *
     "WHERE y.typtype <> 'd'), "                                                                                        \
     "e AS (SELECT o, elem FROM d UNION ALL SELECT e.o, y.typbasetype FROM e "                                          \
     "JOIN pg_type y ON y.oid = e.elem WHERE y.typtype = 'd') "                                                         \
-    "SELECT format_type(c.t, c.m), coalesce(d.base, 0), coalesce((SELECT e.elem FROM e "                               \
+    "SELECT coalesce(format_type(c.t, c.m), '') AS name, coalesce(d.base, 0) AS base, coalesce((SELECT e.elem FROM e " \
     "LEFT JOIN pg_type y "                                                                                             \
     "ON y.oid = e.elem WHERE e.o = c.o AND y.typtype IS DISTINCT FROM 'd' LIMIT 1), "                                  \
-    "0), "                                                                                                             \
-    "coalesce(d.typdelim, ',') FROM c LEFT JOIN d ON d.o = c.o ORDER BY c.o"
+    "0) AS element, coalesce(d.typdelim, ',') AS delimiter FROM c LEFT JOIN d ON d.o = c.o ORDER BY c.o"
 
-static void type_of_row(struct pg_column *column, const PGresult *result, int row)
+static int read_type(struct pg_answer *row, struct pg_column *column, struct cdc_error *error)
 {
-    uint32_t base = (uint32_t)strtoul(PQgetvalue(result, row, 1), NULL, 10);
-    uint32_t element = (uint32_t)strtoul(PQgetvalue(result, row, 2), NULL, 10);
-    if (base == 0)
-        return; /* a type that was dropped since: its text */
+    uint32_t base = (uint32_t)pg_answer_int(row, "base"), element = (uint32_t)pg_answer_int(row, "element");
+    char delimiter = pg_answer_char(row, "delimiter");
+    const char *name = pg_answer_text(row, "name");
+    if (pg_answer_good(row, what, error) < 0)
+        return -1;
+    free(column->type_name);
+    column->type_name = strdup(name);
+    if (base == 0) /* a type that was dropped since: its text */
+        return column->type_name ? 0 : cdc_error_memory(error);
     column->type = pg_type_of(base);
-    if (column->type.kind == PG_TEXT && element != 0) {
-        column->type.kind = PG_ARRAY;
-        column->type.element = pg_type_of(element).kind;
-        column->type.delimiter = PQgetvalue(result, row, 3)[0];
-    }
+    if (column->type.kind == PG_TEXT && element != 0)
+        column->type = (struct pg_type){PG_ARRAY, pg_type_of(element).kind, delimiter};
+    return column->type_name ? 0 : cdc_error_memory(error);
 }
 
-static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *error)
+static PGresult *ask_types(PGconn *sql, const struct pg_table *table, struct cdc_error *error)
 {
     struct cdc_buf oids = CDC_BUF_INIT, typmods = CDC_BUF_INIT;
     for (size_t i = 0; i < table->n_columns; i++) {
@@ -62,92 +59,188 @@ static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *err
     cdc_buf_append(&oids, "}", 2);
     cdc_buf_append(&typmods, "}", 2);
     PGresult *result = NULL;
-    if (oids.failed || typmods.failed) {
+    if (oids.failed || typmods.failed)
         cdc_error_memory(error);
-    } else {
-        const char *values[2] = {oids.data, typmods.data};
-        result = query(sql, TYPES_SQL, 2, values, error);
-    }
+    else
+        result = pg_query_rows(sql, TYPES_SQL, 2, (const char *const[]){oids.data, typmods.data}, what, error);
     cdc_buf_free(&oids);
     cdc_buf_free(&typmods);
-    if (!result)
-        return -1;
-    int status = 0;
-    for (size_t i = 0; i < table->n_columns && status == 0; i++) {
-        if ((int)i >= PQntuples(result)) {
-            status = cdc_error_set(error, CDC_EXIT_PROTOCOL, "the catalogs describe too few types");
-            break;
-        }
-        char *name = strdup(PQgetvalue(result, (int)i, 0));
-        if (!name) {
-            status = cdc_error_memory(error);
-            break;
-        }
-        free(table->columns[i].type_name);
-        table->columns[i].type_name = name;
-        type_of_row(&table->columns[i], result, (int)i);
-    }
+    return result;
+}
+
+static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *error)
+{
+    if (table->n_columns == 0)
+        return 0;
+    PGresult *result = ask_types(sql, table, error);
+    struct pg_answer row = {.result = result};
+    int status = result ? 0 : -1;
+    for (size_t i = 0; status == 0 && i < table->n_columns; i++, row.row++)
+        status = read_type(&row, &table->columns[i], error);
     PQclear(result);
     return status;
 }
 
-/* The primary key is the key where old rows carry it: where it is the replica identity,
- * or that is the whole row. With another identity (an index) a delete knows only that
- * one's columns, and they are the key on all lines. */
-static void choose_key(struct pg_table *table, const bool *primary, size_t n_primary, size_t n_expected)
+/* -- a relation of the log -- */
+
+/* Columns of i, an index of table c, by attribute a. */
+#define OF_INDEX(condition)                                                                                            \
+    "coalesce((SELECT true FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (" PG_INDEX_COLUMNS(            \
+        "i") ") AND " condition "), false)"
+/* One row a column; one with a NULL name for a table without columns; none for a table that is gone. omitted: the
+ * publication never sends it. */
+#define RELATION_SQL(omitted)                                                                                          \
+    "SELECT c.*, a.attname AS name, coalesce(a.attnotnull, false) AS not_null, "                                       \
+    "coalesce(a.attgenerated <> '', false) AS generated, " OF_INDEX("i.indisprimary") " AS \"primary\", " OF_INDEX(    \
+        PG_INDEX_IDENTIFIES(                                                                                           \
+            "c",                                                                                                       \
+            "i")) " AS identity, coalesce(a.attgenerated <> '', false) OR " omitted                                    \
+                  " AS omitted FROM (SELECT c.oid, c.relreplident, " PG_KEY_FACTS_SQL                                  \
+                  " FROM pg_class c WHERE c.oid = $2::oid "                                                            \
+                  "OFFSET 0) c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+/* By the column list that publication $1 has for the table; 14 has none. */
+#define NOT_LISTED                                                                                                     \
+    "EXISTS (SELECT 1 FROM pg_publication_rel pr JOIN pg_publication pp ON pp.oid = pr.prpubid "                       \
+    "WHERE pp.pubname = $1 AND pr.prrelid = c.oid AND a.attnum <> ALL (pr.prattrs::int2[]))"
+
+static struct pg_column *find_column(struct pg_table *table, const char *name)
 {
-    bool usable = n_primary > 0 && n_primary == n_expected, any_identity = false, same = true;
-    for (size_t i = 0; i < table->n_columns; i++) {
-        any_identity = any_identity || table->columns[i].identity;
-        same = same && primary[i] == table->columns[i].identity;
-    }
-    if (any_identity && table->replica_identity != 'f' && !same)
-        usable = false;
-    for (size_t i = 0; usable && i < table->n_columns; i++)
-        table->columns[i].key = primary[i];
-    table->has_key = table->has_key || usable;
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (strcmp(table->columns[i].name, name) == 0)
+            return &table->columns[i];
+    return NULL;
 }
 
-static int read_columns(PGconn *sql, struct pg_table *table, struct cdc_error *error)
+/* What the log says of the key stays: its marks are those of the change's own time. It says nothing of the primary key
+ * where that is not the replica identity. So what the message lacks of the key is: of the primary key all that it has
+ * not, of marked columns those that are omitted on purpose (one that is just not there may have come since). */
+static bool lacks_column(struct pg_answer *row, bool marked)
+{
+    return marked ? pg_answer_true(row, "identity") && pg_answer_true(row, "omitted") : pg_answer_true(row, "primary");
+}
+
+static int read_relation(struct pg_answer *row, struct pg_table *table, struct cdc_error *error)
+{
+    struct pg_key_facts today = {0}, *facts = &table->key_facts;
+    bool marked = pg_key_is_marked(facts);
+    pg_key_facts_read(row, &today);
+    const char *unlike = pg_answer_text_or_null(row, "unlike");
+    facts->partitioned = today.partitioned;
+    if (!marked) {
+        facts->primary_exists = today.primary_exists;
+        facts->primary_is_immediate = today.primary_is_immediate;
+    }
+    for (; row->row < PQntuples(row->result); row->row++) {
+        const char *name = pg_answer_text_or_null(row, "name");
+        struct pg_column *column = name ? find_column(table, name) : NULL;
+        if (!column) {
+            facts->incomplete = facts->incomplete || lacks_column(row, marked);
+            continue;
+        }
+        column->nullable = !pg_answer_true(row, "not_null");
+        column->generated = pg_answer_true(row, "generated");
+        column->primary = pg_answer_true(row, "primary");
+    }
+    if (row->bad)
+        return pg_answer_good(row, what, error);
+    return unlike ? pg_catalog_refuse(table->schema, table->name, facts, unlike, error) : 0;
+}
+
+int pg_describe_relation(PGconn *sql, const char *publication, struct pg_table *table, struct cdc_error *error)
 {
     char oid[16];
-    const char *values[1] = {oid};
+    const char *values[2] = {publication, oid};
+    bool v15 = PQserverVersion(sql) >= 150000;
     snprintf(oid, sizeof oid, "%lu", (unsigned long)table->oid);
-    PGresult *result = query(sql,
-                             "SELECT a.attname, a.attnotnull, a.attgenerated <> '', "
-                             "coalesce(a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]), "
-                             "false), coalesce(i.indnkeyatts, 0) FROM pg_attribute a "
-                             "LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary "
-                             "WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped",
-                             1, values, error);
-    bool *primary = calloc(table->n_columns + 1, sizeof *primary);
-    if (!result || !primary) {
-        PQclear(result);
-        free(primary);
-        return result ? cdc_error_memory(error) : -1;
-    }
-    size_t n_primary = 0, n_expected = 0;
-    for (int row = 0; row < PQntuples(result); row++) {
-        n_expected = (size_t)strtoul(PQgetvalue(result, row, 4), NULL, 10);
-        for (size_t i = 0; i < table->n_columns; i++) {
-            if (strcmp(PQgetvalue(result, row, 0), table->columns[i].name) != 0)
-                continue;
-            table->columns[i].nullable = PQgetvalue(result, row, 1)[0] != 't';
-            table->columns[i].generated = PQgetvalue(result, row, 2)[0] == 't';
-            primary[i] = PQgetvalue(result, row, 3)[0] == 't';
-            n_primary += primary[i];
-            break;
-        }
-    }
-    choose_key(table, primary, n_primary, n_expected);
-    free(primary);
+    if (read_types(sql, table, error) < 0)
+        return -1;
+    PGresult *result =
+        pg_query_rows(sql, v15 ? RELATION_SQL(NOT_LISTED) : RELATION_SQL("$1::text IS NULL"), 2, values, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    int status = PQntuples(result) == 0 ? 0 : read_relation(&row, table, error);
     PQclear(result);
-    return 0;
+    return status;
 }
 
-int pg_table_describe(PGconn *sql, struct pg_table *table, struct cdc_error *error)
+/* -- a table of the publication -- */
+
+/* In the order of the columns, as the stream has them: generated ones are absent unless (18) the publication lists
+ * them. */
+static const char columns_sql[] =
+    "SELECT a.attname AS name, a.atttypid AS type, a.atttypmod AS typmod, a.attgenerated <> '' AS generated, "
+    "NOT a.attnotnull AS nullable, c.relreplident = 'f' OR " OF_INDEX(PG_INDEX_IDENTIFIES(
+        "c", "i")) " AS identity, " OF_INDEX("i.indisprimary") " AS \"primary\", CASE WHEN $2::name[] IS NULL THEN "
+                                                               "a.attgenerated = '' ELSE "
+                                                               "a.attname = ANY ($2::name[]) AND (a.attgenerated = '' "
+                                                               "OR $3::bool) END AS published "
+                                                               "FROM pg_attribute a JOIN pg_class c ON c.oid = "
+                                                               "a.attrelid WHERE a.attrelid = $1::oid AND a.attnum > 0 "
+                                                               "AND NOT a.attisdropped ORDER BY a.attnum";
+
+static int read_column(struct pg_answer *row, struct pg_table *table, bool *generated, struct cdc_error *error)
 {
-    if (table->n_columns > 0 && read_types(sql, table, error) < 0)
-        return -1;
-    return read_columns(sql, table, error);
+    struct pg_column *column = &table->columns[table->n_columns++];
+    column->name = strdup(pg_answer_text(row, "name"));
+    column->type_oid = (uint32_t)pg_answer_int(row, "type");
+    column->typmod = (int32_t)pg_answer_int(row, "typmod");
+    column->type = pg_type_of(column->type_oid);
+    column->nullable = pg_answer_true(row, "nullable");
+    column->generated = pg_answer_true(row, "generated");
+    column->identity = pg_answer_true(row, "identity");
+    column->primary = pg_answer_true(row, "primary");
+    *generated = *generated || column->generated;
+    return column->name ? 0 : cdc_error_memory(error);
+}
+
+static int read_columns(PGresult *result, struct pg_table *table, bool *generated, struct cdc_error *error)
+{
+    int n = PQntuples(result);
+    struct pg_key_facts *facts = &table->key_facts;
+    bool marked = pg_key_is_marked(facts);
+    struct pg_answer row = {.result = result};
+    table->columns = calloc((size_t)n + 1, sizeof *table->columns);
+    if (!table->columns)
+        return cdc_error_memory(error);
+    for (; row.row < n; row.row++) {
+        if (!pg_answer_true(&row, "published"))
+            facts->incomplete = facts->incomplete || pg_answer_true(&row, marked ? "identity" : "primary");
+        else if (read_column(&row, table, generated, error) < 0)
+            return -1;
+    }
+    return pg_answer_good(&row, what, error);
+}
+
+static int fill(PGconn *sql, const struct pg_catalog_table *source, struct pg_table *table, bool *generated,
+                struct cdc_error *error)
+{
+    char oid[16];
+    const char *values[3] = {oid, source->columns, PQserverVersion(sql) >= 180000 ? "t" : "f"};
+    snprintf(oid, sizeof oid, "%lu", (unsigned long)source->oid);
+    PGresult *result = pg_query_rows(sql, columns_sql, 3, values, what, error);
+    int status = result ? read_columns(result, table, generated, error) : -1;
+    PQclear(result);
+    return status < 0 ? -1 : read_types(sql, table, error);
+}
+
+struct pg_table *pg_describe_table(PGconn *sql, const struct pg_catalog_table *source, bool *generated,
+                                   struct cdc_error *error)
+{
+    struct pg_table *table = calloc(1, sizeof *table);
+    if (!table) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    *generated = false;
+    table->oid = source->oid;
+    table->key_facts = source->key;
+    table->schema = strdup(source->schema);
+    table->name = strdup(source->name);
+    if (!table->schema || !table->name)
+        cdc_error_memory(error);
+    else if (fill(sql, source, table, generated, error) == 0)
+        return table;
+    pg_table_free(table);
+    return NULL;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections to PostgreSQL, and what its errors mean to us. */
-#include "connectors/postgres/postgres.h"
+/* Connections to PostgreSQL. */
+#include "connectors/postgres/session/connection.h"
+
+#include "connectors/postgres/session/query.h"
 
 #include <cdc/retry.h>
 #include <ctype.h>
@@ -72,7 +74,7 @@ static void add_parameter(struct parameters *parameters, const char *keyword, co
     parameters->value[parameters->n++] = value;
 }
 
-/* Whatever stands before the URL is a default that it overrides; what stands behind it is
+/* Whatever stands before the URL is a default that it overrides; what stands after it is
  * ours. */
 static void fill_parameters(struct parameters *p, const struct pg_settings *settings, bool replication)
 {
@@ -108,38 +110,6 @@ static const char *find_sqlstate(const char *message, char state[6])
     return NULL;
 }
 
-/* One line, without the state, the place in the server's source and the last line break.
- */
-static void clean_message(struct cdc_buf *out, const char *message, size_t n)
-{
-    const char *location = memmem(message, n, "\nLOCATION:", 10);
-    if (location)
-        n = (size_t)(location - message);
-    while (n > 0 && isspace((unsigned char)message[n - 1]))
-        n--;
-    for (size_t i = 0; i < n; i++) {
-        bool space = message[i] == '\n' || message[i] == '\t';
-        if (!space || (i > 0 && message[i - 1] != '\n' && message[i - 1] != '\t'))
-            cdc_buf_byte(out, space ? ' ' : message[i]);
-    }
-}
-
-static int status_of_sqlstate(const char *state)
-{
-    static const struct {
-        const char *prefix;
-        int status;
-    } map[] = {{"28", CDC_EXIT_PERMISSION},     {"42501", CDC_EXIT_PERMISSION}, {"08P01", CDC_EXIT_PROTOCOL},
-               {"08", CDC_EXIT_UNAVAILABLE},    {"57P0", CDC_EXIT_UNAVAILABLE}, {"57014", CDC_EXIT_TEMPORARY},
-               {"53400", CDC_EXIT_CONFIG},      {"53", CDC_EXIT_UNAVAILABLE},   {"55006", CDC_EXIT_UNAVAILABLE},
-               {"55P03", CDC_EXIT_UNAVAILABLE}, {"40", CDC_EXIT_UNAVAILABLE},   {"XX", CDC_EXIT_PROTOCOL},
-               {"58", CDC_EXIT_PROTOCOL},       {"P0", CDC_EXIT_PROTOCOL}};
-    for (size_t i = 0; i < sizeof map / sizeof *map; i++)
-        if (strncmp(state, map[i].prefix, strlen(map[i].prefix)) == 0)
-            return map[i].status;
-    return CDC_EXIT_CONFIG;
-}
-
 static bool starts_with(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -150,18 +120,18 @@ static int connect_error(PGconn *connection, struct cdc_error *error)
     const char *message = PQerrorMessage(connection);
     char state[6] = "";
     const char *at = find_sqlstate(message, state);
-    int status = at ? status_of_sqlstate(state) : CDC_EXIT_UNAVAILABLE;
+    int status = at ? pg_query_status(state) : CDC_EXIT_UNAVAILABLE;
     if (!at && PQconnectionNeedsPassword(connection))
         status = CDC_EXIT_PERMISSION;
     if (!at && (starts_with(message, "invalid ") || starts_with(message, "definition of service")))
         status = CDC_EXIT_CONFIG;
     struct cdc_buf text = CDC_BUF_INIT;
-    if (at) { /* "host …: FATAL:  28P01: text": what stands before and behind the state */
-        clean_message(&text, message, (size_t)(at - message) + 1);
+    if (at) { /* "host …: FATAL:  28P01: text": what stands before and after the state */
+        pg_query_clean(&text, message, (size_t)(at - message) + 1);
         cdc_buf_byte(&text, ' ');
-        clean_message(&text, at + 10, strlen(at + 10));
+        pg_query_clean(&text, at + 10, strlen(at + 10));
     } else {
-        clean_message(&text, message, strlen(message));
+        pg_query_clean(&text, message, strlen(message));
     }
     cdc_buf_byte(&text, '\0');
     cdc_error_set(error, status, "cannot connect: %s", text.failed ? "out of memory" : text.data);
@@ -215,36 +185,17 @@ static int wait_connected(PGconn *connection, const struct pg_settings *settings
     return 0;
 }
 
-/* The pins of PG_SESSION_OPTIONS as SET statements: unlike the startup option they leave
- * whatever options a URL, a service file or the environment brought, and win over ALTER
- * ROLE and ALTER DATABASE too. Besides: names that are always qualified; no timeout of a
- * role ends a long snapshot; row level security raises an error where it would leave out
- * rows; warnings come. */
-static int pin_session(PGconn *connection, struct cdc_error *error)
-{
-    struct cdc_buf sql = CDC_BUF_INIT;
-    for (const char *p = PG_SESSION_OPTIONS; (p = strstr(p, "-c ")) != NULL;) {
-        p += 3;
-        size_t name = strcspn(p, "="), value = strcspn(p + name, " ");
-        cdc_buf_printf(&sql, "SET %.*s = '%.*s';", (int)name, p, (int)value - 1, p + name + 1);
-        p += name + value;
-    }
-    cdc_buf_lit(&sql, "SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0;"
-                      "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;"
-                      "SET row_security = off; SET client_min_messages = warning");
-    cdc_buf_byte(&sql, '\0');
-    if (sql.failed) {
-        cdc_buf_free(&sql);
-        return cdc_error_memory(error);
-    }
-    PGresult *result = PQexec(connection, sql.data);
-    int status = PQresultStatus(result) == PGRES_COMMAND_OK
-                     ? 0
-                     : pg_result_error(connection, result, "cannot prepare the session", error);
-    PQclear(result);
-    cdc_buf_free(&sql);
-    return status;
-}
+/* As SET statements, which unlike the startup option leave whatever options a URL, a service file or the environment
+ * brought, and win over ALTER ROLE and ALTER DATABASE too. First, what would change the text of values. Besides: names
+ * that are always qualified; no timeout of a role ends a long snapshot; row level security raises an error where it would
+ * omit rows; warnings come; catalog queries are run and not compiled (which takes a second, and many on a busy machine). */
+static const char pins[] =
+    "SET datestyle = 'ISO'; SET intervalstyle = 'iso_8601'; SET timezone = 'UTC'; SET extra_float_digits = '3';"
+    "SET bytea_output = 'hex'; SET lc_monetary = 'C';"
+    "SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0;"
+    "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;"
+    "SET row_security = off; SET client_min_messages = warning;"
+    "SET jit = off";
 
 static void ignore_notice(void *context, const PGresult *result)
 {
@@ -285,39 +236,11 @@ PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct 
         result = check_version(connection, error);
     }
     if (result == 0)
-        result = pin_session(connection, error);
+        result = pg_query_run(connection, pins, "cannot prepare the session", error);
     PQconninfoFree(url);
     PQconninfoFree(env);
     if (result == 0)
         return connection;
     PQfinish(connection);
     return NULL;
-}
-
-int pg_result_error(PGconn *connection, const PGresult *result, const char *what, struct cdc_error *error)
-{
-    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-    const char *text = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-    struct cdc_buf message = CDC_BUF_INIT;
-    if (text) {
-        clean_message(&message, text, strlen(text));
-        const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
-        if (detail) {
-            cdc_buf_lit(&message, ": ");
-            clean_message(&message, detail, strlen(detail));
-        }
-    } else {
-        const char *own = PQerrorMessage(connection);
-        clean_message(&message, own, strlen(own));
-    }
-    cdc_buf_byte(&message, '\0');
-    /* Without a state the error is libpq's own: the connection broke (PQstatus may not
-     * know yet). */
-    int status = state ? status_of_sqlstate(state) : CDC_EXIT_UNAVAILABLE;
-    cdc_error_set(error, status, "%s: %s", what, message.failed ? "out of memory" : message.data);
-    const char *hint = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
-    if (hint)
-        cdc_error_hint(error, "%s", hint);
-    cdc_buf_free(&message);
-    return -1;
 }

@@ -2,21 +2,26 @@
 /* How an attempt begins: the slot on the first one, the checks on every later one, the transaction that it reads in. */
 #include "connectors/postgres/snapshot/internal.h"
 
-#include <cdc/json.h>
-#include <cdc/retry.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "connectors/postgres/pgoutput/position.h"
+#include "connectors/postgres/schema/publication.h"
+#include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/names.h"
+#include "connectors/postgres/session/query.h"
+#include "connectors/postgres/session/slot.h"
 
-/* A snapshot of its own sees more than the slot's consistent point: what, is kept. A standby cannot tell. */
-static int keep_read_at(struct snapshot_run *run, const PGresult *result, struct cdc_error *error)
+#include <stdlib.h>
+#include <string.h>
+
+/* A snapshot of its own sees more than the slot's consistent point: what, is kept. A standby cannot say. */
+static int keep_read_at(struct snapshot_run *run, struct pg_answer *row, struct cdc_error *error)
 {
     struct cdc_buf json = CDC_BUF_INIT;
+    const char *lsn = pg_answer_text_or_null(row, "lsn");
     free(run->state.read_at);
     run->state.read_at = NULL;
-    if (PQgetisnull(result, 0, 1))
+    if (!lsn)
         return 0;
-    cdc_buf_printf(&json, "{\"lsn\":\"%s\",\"xids\":\"%s\"}", PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
+    cdc_buf_printf(&json, "{\"lsn\":\"%s\",\"xids\":\"%s\"}", lsn, pg_answer_text(row, "xids"));
     cdc_buf_byte(&json, '\0');
     if (json.failed)
         return cdc_error_memory(error);
@@ -24,36 +29,43 @@ static int keep_read_at(struct snapshot_run *run, const PGresult *result, struct
     return 0;
 }
 
+static int import_snapshot(struct snapshot_run *run, const char *snapshot, struct cdc_error *error)
+{
+    char text[256];
+    struct cdc_buf import = {text, 0, sizeof text, false};
+    char *literal = PQescapeLiteral(run->sql, snapshot, strlen(snapshot));
+    if (!literal || strlen(literal) > 128) {
+        PQfreemem(literal);
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server exported a snapshot without a proper name");
+    }
+    cdc_buf_lit(&import, "SET TRANSACTION SNAPSHOT ");
+    cdc_buf_append(&import, literal, strlen(literal) + 1);
+    PQfreemem(literal);
+    return pg_snapshot_execute(run, text, "cannot import the slot's snapshot", error);
+}
+
 /* Reads happen in one transaction. snapshot: the one that was exported with the slot; NULL: what is there now. */
 static int begin(struct snapshot_run *run, const char *snapshot, struct cdc_error *error)
 {
     static const char opening[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off";
-    char text[256] = "";
-    if (pg_snapshot_execute(run, opening, "cannot begin the snapshot's transaction", error) < 0)
+    static const char what[] = "cannot read the server's clock";
+    if (pg_snapshot_execute(run, opening, "cannot begin the snapshot's transaction", error) < 0 ||
+        (snapshot && import_snapshot(run, snapshot, error) < 0))
         return -1;
-    if (snapshot) {
-        struct cdc_buf import = {text, 0, sizeof text, false};
-        char *literal = PQescapeLiteral(run->sql, snapshot, strlen(snapshot));
-        if (!literal || strlen(literal) > 128) {
-            PQfreemem(literal);
-            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server exported a snapshot without a proper name");
-        }
-        cdc_buf_lit(&import, "SET TRANSACTION SNAPSHOT ");
-        cdc_buf_append(&import, literal, strlen(literal) + 1);
-        PQfreemem(literal);
-        if (pg_snapshot_execute(run, text, "cannot import the slot's snapshot", error) < 0)
-            return -1;
-    }
     /* The statement's snapshot is the transaction's, and older than the position that it asks for. */
-    PGresult *result =
-        pg_snapshot_query(run,
-                          "SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::int8, CASE WHEN "
-                          "pg_is_in_recovery() THEN NULL ELSE pg_current_wal_insert_lsn() END, pg_current_snapshot()",
-                          0, NULL, "cannot read the server's clock", error);
+    PGresult *result = pg_query_rows(
+        run->sql,
+        "SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::int8 AS now, CASE WHEN "
+        "pg_is_in_recovery() THEN NULL ELSE pg_current_wal_insert_lsn() END AS lsn, pg_current_snapshot() "
+        "AS xids",
+        0, NULL, what, error);
     if (!result)
         return -1;
-    run->ts_ms = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-    int status = snapshot ? 0 : keep_read_at(run, result, error);
+    struct pg_answer row = {.result = result};
+    run->ts_ms = pg_answer_int(&row, "now");
+    int status = snapshot ? 0 : keep_read_at(run, &row, error);
+    if (status == 0)
+        status = pg_answer_good(&row, what, error);
     PQclear(result);
     return status;
 }
@@ -69,16 +81,6 @@ static int state_set_identity(struct snapshot_run *run, struct cdc_error *error)
     }
     free(run->state.identity);
     run->state.identity = json.data;
-    return 0;
-}
-
-static int identify(struct snapshot_run *run, PGconn *replication, struct cdc_error *error)
-{
-    memset(&run->identity, 0, sizeof run->identity);
-    if (pg_identify(replication, &run->identity, error) < 0)
-        return -1;
-    size_t n = strnlen(run->pg->slot, sizeof run->identity.slot - 1);
-    memcpy(run->identity.slot, run->pg->slot, n);
     return 0;
 }
 
@@ -105,7 +107,7 @@ static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc
 {
     struct snapshot_state *state = &run->state;
     char snapshot[64] = "", text[24];
-    if (identify(run, replication, error) < 0 || state_set_identity(run, error) < 0)
+    if (pg_identity_read(replication, run->pg->slot, &run->identity, error) < 0 || state_set_identity(run, error) < 0)
         return -1;
     state->creating = true;
     if (pg_snapshot_state_save(run, error) < 0)
@@ -128,34 +130,38 @@ static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc
 
 /* What the role may not read is found before a slot is made that nobody would use. */
 static const char unreadable_sql[] =
-    "SELECT n.nspname, c.relname, row_security_active(c.oid) FROM pg_publication_tables p JOIN pg_namespace n ON "
-    "n.nspname = p.schemaname "
-    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename WHERE p.pubname = $1 AND "
-    "(row_security_active(c.oid) "
-    "OR NOT has_schema_privilege(n.oid, 'USAGE') OR NOT has_table_privilege(c.oid, 'SELECT')) ORDER BY 1, 2";
+    "SELECT n.nspname AS schema, c.relname AS name, row_security_active(c.oid) AS hidden FROM pg_publication_tables p "
+    "JOIN "
+    "pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename "
+    "WHERE p.pubname = $1 AND (row_security_active(c.oid) OR NOT has_schema_privilege(n.oid, 'USAGE') "
+    "OR NOT has_table_privilege(c.oid, 'SELECT')) ORDER BY 1, 2";
 
-bool pg_snapshot_is_selected(const struct snapshot_run *run, const char *schema, const char *table)
+static int unreadable(struct snapshot_run *run, const char *schema, const char *table, bool hidden,
+                      struct cdc_error *error)
 {
-    return cdc_selection_has_table(&run->pg->selection, schema, table);
+    cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" may not read %stable %s.%s", PQuser(run->sql),
+                  hidden ? "all rows of " : "", schema, table);
+    return cdc_error_hint(
+        error,
+        hidden ? "row level security hides rows from it: ALTER ROLE \"%s\" BYPASSRLS; or exclude the table"
+               : "GRANT SELECT on the table and USAGE on its schema to \"%s\", or exclude the table",
+        PQuser(run->sql));
 }
 
 static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
 {
+    static const char what[] = "cannot check the privileges";
     const char *values[1] = {run->pg->publication};
-    PGresult *result = pg_snapshot_query(run, unreadable_sql, 1, values, "cannot check the privileges", error);
-    int status = result ? 0 : -1;
-    for (int i = 0; status == 0 && i < PQntuples(result); i++) {
-        const char *schema = PQgetvalue(result, i, 0), *table = PQgetvalue(result, i, 1);
-        if (!pg_snapshot_is_selected(run, schema, table))
-            continue;
-        bool policy = PQgetvalue(result, i, 2)[0] == 't';
-        cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" may not read %stable %s.%s", PQuser(run->sql),
-                      policy ? "all rows of " : "", schema, table);
-        status = cdc_error_hint(
-            error,
-            policy ? "row level security hides rows from it: ALTER ROLE \"%s\" BYPASSRLS; or exclude the table"
-                   : "GRANT SELECT on the table and USAGE on its schema to \"%s\", or exclude the table",
-            PQuser(run->sql));
+    PGresult *result = pg_query_rows(run->sql, unreadable_sql, 1, values, what, error);
+    if (!result)
+        return -1;
+    int status = 0;
+    for (struct pg_answer row = {.result = result}; status == 0 && row.row < PQntuples(result); row.row++) {
+        const char *schema = pg_answer_text(&row, "schema"), *table = pg_answer_text(&row, "name");
+        bool hidden = pg_answer_true(&row, "hidden");
+        status = pg_answer_good(&row, what, error);
+        if (status == 0 && cdc_selection_has_table(&run->pg->selection, schema, table))
+            status = unreadable(run, schema, table, hidden, error);
     }
     PQclear(result);
     return status;
@@ -169,7 +175,7 @@ static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
                       run->pg->slot);
         return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
     }
-    if (pg_publication_ensure(run->sql, run->pg, run->log, error) < 0 || check_privileges(run, error) < 0)
+    if (pg_publication_ensure(run->sql, run->pg, true, run->log, error) < 0 || check_privileges(run, error) < 0)
         return -1;
     PGconn *replication = pg_connect(run->pg, true, error);
     if (!replication)
@@ -191,15 +197,9 @@ static int lost(struct snapshot_run *run, const char *why, struct cdc_error *err
 
 static int check_publication(struct snapshot_run *run, struct cdc_error *error)
 {
-    const char *values[1] = {run->pg->publication};
-    PGresult *result = pg_snapshot_query(run, "SELECT 1 FROM pg_publication WHERE pubname = $1", 1, values,
-                                         "cannot look for the publication", error);
-    if (!result)
-        return -1;
-    bool exists = PQntuples(result) != 0;
-    PQclear(result);
-    if (exists)
-        return 0;
+    int exists = pg_names_publication_exists(run->sql, run->pg->publication, error);
+    if (exists != 0)
+        return exists < 0 ? -1 : 0;
     cdc_error_set(error, CDC_EXIT_LOST, "publication \"%s\" is gone: the log since the snapshot began cannot be read",
                   run->pg->publication);
     return cdc_error_hint(
@@ -211,7 +211,7 @@ static int check_identity(struct snapshot_run *run, struct cdc_error *error)
     PGconn *replication = pg_connect(run->pg, true, error);
     if (!replication)
         return -1;
-    int result = identify(run, replication, error);
+    int result = pg_identity_read(replication, run->pg->slot, &run->identity, error);
     if (result == 0)
         result = pg_identity_check(replication, &run->identity, run->state.identity, run->state.point, error);
     PQfinish(replication);

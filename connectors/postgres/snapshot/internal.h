@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of the snapshot share; nobody else includes this. */
-#ifndef POSTGRES_SNAPSHOT_H
-#define POSTGRES_SNAPSHOT_H
+#ifndef PG_SNAPSHOT_INTERNAL_H
+#define PG_SNAPSHOT_INTERNAL_H
 
-#include "connectors/postgres/postgres.h"
+#include "connectors/postgres/scan/scan.h"
+#include "connectors/postgres/session/identity.h"
+#include "connectors/postgres/snapshot/snapshot.h"
 
 #include <cdc/snapshot.h>
 
@@ -15,20 +17,18 @@ struct snapshot_state {
     unsigned attempt; /* the last one that began to write */
     char *written;    /* pos of the last commit of a whole attempt, or NULL */
     char *identity;   /* JSON object */
-    char *read_at;    /* of the last attempt: JSON object (visible.c), or NULL for one that read at X */
+    char *read_at;    /* of the last attempt: JSON object (visible.h), or NULL for one that read at X */
 };
 
 struct snapshot_table {
     struct pg_table *table;
-    char kind;    /* r, or p of a partitioned table */
+    struct pg_scan_source source;
     char *filter; /* of rows, SQL, or NULL */
-    bool generated;
-    double estimate; /* rows */
 };
 
 struct snapshot_run {
     const struct pg_snapshot_settings *settings;
-    struct pg_settings *pg;
+    const struct pg_settings *pg;
     struct cdc_offset_file *offsets;
     struct cdc_acks *acks;
     struct cdc_control *control;
@@ -40,8 +40,7 @@ struct snapshot_run {
     struct cdc_writer *writer;
     struct snapshot_table *tables;
     size_t n_tables;
-    struct pg_cell *cells;
-    struct cdc_buf fixed;       /* of a table's rows: from behind pos up to the row */
+    struct cdc_buf fixed;       /* of a table's rows: from after pos up to the row */
     struct cdc_buf source_head; /* of commit lines */
     char last_pos[64];          /* of the last commit line */
     int64_t ts_ms;
@@ -50,7 +49,7 @@ struct snapshot_run {
     struct cdc_snapshot_progress progress;
 };
 
-/* -- snapshot_state.c -- */
+/* -- state.c -- */
 void pg_snapshot_state_clear(struct snapshot_state *state);
 int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error);
 /* Durable when it returns. */
@@ -58,7 +57,7 @@ int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error);
 /* Written is not stored: with acks the snapshot is finished when they have passed its last commit. 1: finished. */
 int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error);
 
-/* -- snapshot_session.c -- */
+/* -- session.c -- */
 /* Waits for input of the server while output leaves. */
 int pg_snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error);
 /* Runs a command that may take long; a signal ends the wait. NULL on errors. RETURNS NEW (PQclear) */
@@ -66,25 +65,22 @@ PGresult *pg_snapshot_command(struct snapshot_run *run, const char *text, ExecSt
                               struct cdc_error *error);
 int pg_snapshot_finish_command(struct snapshot_run *run, const char *what, struct cdc_error *error);
 int pg_snapshot_execute(struct snapshot_run *run, const char *text, const char *what, struct cdc_error *error);
-/* A catalog query. NULL on errors. RETURNS NEW (PQclear) */
-PGresult *pg_snapshot_query(struct snapshot_run *run, const char *text, int n, const char *const *values,
-                            const char *what, struct cdc_error *error);
 
-/* -- snapshot_begin.c -- */
-bool pg_snapshot_is_selected(const struct snapshot_run *run, const char *schema, const char *table);
+/* -- begin.c -- */
 int pg_snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error);
 
-/* -- snapshot_tables.c -- */
+/* -- tables.c -- */
 int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error);
-void pg_snapshot_append_identifier(struct snapshot_run *run, struct cdc_buf *out, const char *name);
-/* `ONLY "s"."t"`: rows of tables that inherit are their own; a partitioned table has none but those. */
-void pg_snapshot_append_table(struct snapshot_run *run, struct cdc_buf *out, const struct snapshot_table *source,
-                              bool only);
 int pg_snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error);
 
-/* -- snapshot_copy.c -- */
+/* -- lines.c -- */
+void pg_snapshot_schema_line(struct snapshot_run *run, const struct pg_table *table);
+/* Attempts before this one may have left rows that are no more: the copy begins empty. */
+void pg_snapshot_truncate_line(struct snapshot_run *run, const struct pg_table *table);
+/* What the lines of a table's rows share. */
+void pg_snapshot_prepare_rows(struct snapshot_run *run, const struct pg_table *table);
+void pg_snapshot_row_line(struct snapshot_run *run, const struct pg_table *table, const struct pg_cell *cells);
 /* last: the very last line of the attempt. */
 void pg_snapshot_commit_line(struct snapshot_run *run, bool last);
-int pg_snapshot_read_table(struct snapshot_run *run, const struct snapshot_table *source, struct cdc_error *error);
 
 #endif

@@ -2,10 +2,9 @@
 /* What the snapshot's offset file keeps, and whether the snapshot is finished. */
 #include "connectors/postgres/snapshot/internal.h"
 
+#include "connectors/postgres/pgoutput/position.h"
+
 #include <cdc/json.h>
-#include <cdc/retry.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 void pg_snapshot_state_clear(struct snapshot_state *state)
@@ -76,7 +75,6 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
     cdc_buf_byte(out, '\0');
 }
 
-/* Durable when it returns. */
 int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
 {
     struct cdc_buf json = CDC_BUF_INIT;
@@ -103,7 +101,6 @@ int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
     return result < 0 ? -1 : cdc_offset_file_save(run->offsets, error);
 }
 
-/* Written is not stored: with acks the snapshot is finished when they have passed its last commit. 1: finished. */
 int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;

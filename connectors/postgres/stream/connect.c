@@ -3,10 +3,15 @@
  * that is allowed, START_REPLICATION. */
 #include "connectors/postgres/stream/internal.h"
 
-#include <cdc/json.h>
+#include "connectors/postgres/pgoutput/position.h"
+#include "connectors/postgres/schema/describe.h"
+#include "connectors/postgres/schema/publication.h"
+#include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/names.h"
+#include "connectors/postgres/session/query.h"
+
 #include <cdc/retry.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* -- the plain session: settings, descriptions -- */
@@ -32,7 +37,7 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     struct cdc_error first = {0};
     if (pg_stream_ensure_sql(stream, error) < 0)
         return -1;
-    if (pg_table_describe(stream->sql, table, &first) == 0)
+    if (pg_describe_relation(stream->sql, stream->pg->publication, table, &first) == 0)
         return 0;
     if (!cdc_error_is_transient(&first)) {
         if (error)
@@ -41,7 +46,9 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     }
     /* An idle connection may have been cut without our noticing. */
     pg_stream_close_sql(stream);
-    return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_table_describe(stream->sql, table, error);
+    return pg_stream_ensure_sql(stream, error) < 0
+               ? -1
+               : pg_describe_relation(stream->sql, stream->pg->publication, table, error);
 }
 
 /* The decoder needs the names that resolving gives: it is made at the first connection.
@@ -55,7 +62,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
     const struct pg_settings *pg = stream->pg;
     struct pgoutput_settings settings = {.pipeline = pg->name,
                                          .database = stream->identity.database,
-                                         .style = pg->style,
+                                         .format = pg->format,
                                          .selection = pg->selection,
                                          .describe = describe,
                                          .describe_context = stream};
@@ -64,50 +71,26 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
 }
 /* -- the checks -- */
 
-static int lost(struct cdc_error *error, const char *slot, const char *why)
-{
-    cdc_error_set(error, CDC_EXIT_LOST, "slot \"%s\" %s", slot, why);
-    return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
-                                 "offset files of the pipeline, and begin with cdc-snapshot)");
-}
-
 static int check_server(struct pg_stream *stream, struct cdc_error *error)
 {
-    PGresult *result = pg_stream_query(stream->sql,
-                                       "SELECT current_setting('wal_level'), "
-                                       "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout')",
-                                       "cannot read the server's settings", error);
+    static const char what[] = "cannot read the server's settings";
+    PGresult *result = pg_query_rows(stream->sql,
+                                     "SELECT current_setting('wal_level') AS wal_level, "
+                                     "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout') AS timeout",
+                                     0, NULL, what, error);
     if (!result)
         return -1;
-    bool logical = strcmp(PQgetvalue(result, 0, 0), "logical") == 0;
-    int64_t timeout = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
-    if (!logical) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "the server's wal_level is %s; logical is needed",
-                      PQgetvalue(result, 0, 0));
-        cdc_error_hint(error, "ALTER SYSTEM SET wal_level = logical; and restart the server");
+    struct pg_answer row = {.result = result};
+    const char *level = pg_answer_text(&row, "wal_level");
+    int64_t timeout = pg_answer_int(&row, "timeout");
+    int status = pg_answer_good(&row, what, error);
+    if (status == 0 && strcmp(level, "logical") != 0) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "the server's wal_level is %s; logical is needed", level);
+        status = cdc_error_hint(error, "ALTER SYSTEM SET wal_level = logical; and restart the server");
     }
     PQclear(result);
     stream->status_ms = timeout > 0 && timeout / 4 < STATUS_MS ? timeout / 4 : STATUS_MS;
-    return logical ? 0 : -1;
-}
-
-static int check_resume(struct pg_stream *stream, const struct pg_slot *slot, const struct cdc_offset *from,
-                        struct cdc_error *error)
-{
-    uint64_t lsn = stream->start_lsn;
-    if (!slot->exists)
-        return lost(error, stream->pg->slot, "is gone, and a position to go on from exists");
-    if (from && slot->confirmed_flush > lsn) {
-        char text[160], a[24], b[24];
-        pg_lsn_format(a, slot->confirmed_flush);
-        pg_lsn_format(b, lsn);
-        snprintf(text, sizeof text,
-                 "was confirmed up to %s, beyond our position %s: "
-                 "it was made anew, or somebody else reads it",
-                 a, b);
-        return lost(error, stream->pg->slot, text);
-    }
-    return 0;
+    return status;
 }
 
 static int missing_slot(const struct pg_settings *pg, struct cdc_error *error)
@@ -119,40 +102,46 @@ static int missing_slot(const struct pg_settings *pg, struct cdc_error *error)
                           pg->slot);
 }
 
-/* The publication: made only before a slot is, since the slot sees the catalogs as they
- * were. */
+/* The publication: made only before a slot is, since the slot sees the catalogs as they were. */
 static int prepare_publication(struct pg_stream *stream, bool create, struct cdc_error *error)
 {
-    struct pg_settings settings = *stream->pg;
+    const struct pg_settings *pg = stream->pg;
     struct cdc_error own = {0};
-    settings.no_create = settings.no_create || !create;
-    if (pg_publication_ensure(stream->sql, &settings, create || !stream->started ? stream->log : NULL,
-                              create ? error : &own) == 0) {
-        stream->made_publication = settings.temporary && create && strcmp(settings.publication, settings.slot) == 0;
+    if (pg_publication_ensure(stream->sql, pg, create && !pg->no_create,
+                              create || !stream->started ? stream->log : NULL, &own) == 0) {
+        stream->made_publication = pg->temporary && create && strcmp(pg->publication, pg->slot) == 0;
         return 0;
     }
-    if (create)
-        return -1;
-    if (own.status == CDC_EXIT_CONFIG && !stream->pg->no_create)
-        snprintf(own.hint, sizeof own.hint, "%s",
-                 "the slot is older than any publication made now: create the "
-                 "publication by hand only if nothing "
-                 "changed since, else run pg-cdc --drop and take a new snapshot");
+    if (!create && own.status == CDC_EXIT_CONFIG && !pg->no_create &&
+        pg_names_publication_exists(stream->sql, pg->publication, &(struct cdc_error){0}) == 0)
+        snprintf(
+            own.hint, sizeof own.hint, "%s",
+            "the slot is older than any publication made now: create the publication by hand only if nothing changed "
+            "since, else run pg-cdc --drop and take a new snapshot");
     if (error && error->status == 0)
         *error = own;
     return -1;
 }
 
-static int prepare_slot(struct pg_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+static int make_slot(struct pg_stream *stream, struct cdc_error *error)
 {
-    struct pg_settings *pg = stream->pg;
-    struct pg_slot slot;
-    bool resume = from || stream->settings.resume_only || stream->started;
-    if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0)
+    const struct pg_settings *pg = stream->pg;
+    uint64_t point = 0;
+    char text[24];
+    if (pg_slot_create(stream->replication, pg, &point, NULL, error) < 0)
         return -1;
-    if (slot.exists && slot.lost)
-        return lost(error, pg->slot, "was invalidated by the server: its log is gone");
-    if (resume && check_resume(stream, &slot, from, error) < 0)
+    pg_lsn_format(text, point);
+    cdc_log(stream->log, CDC_LOG_INFO, "created %sslot \"%s\" at %s", pg->temporary ? "temporary " : "", pg->slot,
+            text);
+    return 0;
+}
+
+static int prepare_slot(struct pg_stream *stream, struct cdc_error *error)
+{
+    const struct pg_settings *pg = stream->pg;
+    struct pg_slot slot;
+    if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0 ||
+        pg_start_check(&stream->start, pg->slot, &slot, error) < 0)
         return -1;
     if (slot.active)
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" is in use by pid %d of the server", pg->slot,
@@ -161,16 +150,7 @@ static int prepare_slot(struct pg_stream *stream, const struct cdc_offset *from,
         return missing_slot(pg, error);
     if (prepare_publication(stream, !slot.exists, error) < 0)
         return -1;
-    if (slot.exists)
-        return 0;
-    uint64_t point = 0;
-    if (pg_slot_create(stream->replication, pg, &point, NULL, error) < 0)
-        return -1;
-    char text[24];
-    pg_lsn_format(text, point);
-    cdc_log(stream->log, CDC_LOG_INFO, "created %sslot \"%s\" at %s", pg->temporary ? "temporary " : "", pg->slot,
-            text);
-    return 0;
+    return slot.exists ? 0 : make_slot(stream, error);
 }
 
 /* 'text' for the replication grammar, where only quotes are special. */
@@ -212,8 +192,8 @@ int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char 
     bool removed = state && strcmp(state, "58P01") == 0;
     if (state && (removed || strcmp(state, "55000") == 0 || strcmp(state, "42704") == 0) &&
         (slot_is_lost(stream) || removed))
-        return lost(error, stream->pg->slot, "has lost its log: it was invalidated or dropped");
-    pg_result_error(stream->replication, result, what, error);
+        return pg_start_lost(stream->pg->slot, "has lost its log: it was invalidated or dropped", error);
+    pg_query_fail(stream->replication, result, what, error);
     if (state && strcmp(state, "42704") == 0)
         hint_publication(stream, error);
     return -1;
@@ -221,7 +201,7 @@ int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char 
 
 /* For changes whose publication did not exist when they were made, 18 and later have a warning where older servers have
  * an error, and go on without them. libpq delivers it in its place in the stream. */
-void stream_notice(void *context, const PGresult *result)
+static void notice(void *context, const PGresult *result)
 {
     struct pg_stream *stream = context;
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
@@ -229,7 +209,7 @@ void stream_notice(void *context, const PGresult *result)
     if (stream->skipped.status != 0 || !severity || strcmp(severity, "WARNING") != 0 || !state ||
         strcmp(state, "55000") != 0)
         return;
-    pg_result_error(stream->replication, result, "the server leaves out changes", &stream->skipped);
+    pg_query_fail(stream->replication, result, "the server omits changes", &stream->skipped);
     stream->skipped.hint[0] = '\0'; /* to create it now does not help */
     hint_publication(stream, &stream->skipped);
 }
@@ -238,14 +218,14 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
 {
     struct cdc_buf command = CDC_BUF_INIT;
     char lsn[24];
-    pg_lsn_format(lsn, stream->start_lsn);
+    pg_lsn_format(lsn, stream->start.lsn);
     cdc_buf_printf(&command, "START_REPLICATION SLOT \"%s\" LOGICAL %s (proto_version '1', publication_names ",
                    stream->pg->slot, lsn);
     append_quoted(&command, stream->pg->publication, '"', '\'');
     cdc_buf_lit(&command, ", messages 'true')");
     cdc_buf_byte(&command, '\0');
     stream->skipped = (struct cdc_error){0};
-    PQsetNoticeReceiver(stream->replication, stream_notice, stream);
+    PQsetNoticeReceiver(stream->replication, notice, stream);
     PGresult *result = command.failed ? NULL : PQexec(stream->replication, command.data);
     cdc_buf_free(&command);
     int status = 0;
@@ -257,19 +237,19 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     return status;
 }
 
-static int identify(struct pg_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+static int identify(struct pg_stream *stream, struct cdc_error *error)
 {
-    if (pg_identify(stream->replication, &stream->identity, error) < 0)
+    const struct pg_start *start = &stream->start;
+    if (pg_identity_read(stream->replication, stream->pg->slot, &stream->identity, error) < 0)
         return -1;
-    snprintf(stream->identity.slot, sizeof stream->identity.slot, "%s", stream->pg->slot);
     stream->identity_json.len = 0;
     pg_identity_json(&stream->identity_json, &stream->identity);
     cdc_buf_byte(&stream->identity_json, '\0');
     if (stream->identity_json.failed)
         return cdc_error_memory(error);
-    if (!from)
+    if (!start->has_position)
         return 0;
-    return pg_identity_check(stream->replication, &stream->identity, from->state, stream->start_lsn, error);
+    return pg_identity_check(stream->replication, &stream->identity, start->state, start->lsn, error);
 }
 
 static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
@@ -277,47 +257,37 @@ static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
     const char *until = stream->settings.until;
     if (!until || strcmp(until, "now") != 0 || stream->until_lsn != 0)
         return 0;
-    return pg_stream_current_lsn(stream->sql, &stream->until_lsn, error);
+    return pg_bounds_now(stream->sql, &stream->until_lsn, error);
 }
 
-/* Where this connection begins, a snapshot may have seen transactions that are still to come. */
-static int set_visible(struct pg_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
+static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
-    struct cdc_span read_at = {NULL, 0};
-    if (from && from->source)
-        read_at = cdc_json_member(cdc_span_text(from->source), "read_at");
-    else if (!from && !stream->started && stream->settings.read_at)
-        read_at = cdc_span_text(stream->settings.read_at);
-    return pgoutput_set_visible(stream->decoder, read_at, error);
+    if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
+        return -1;
+    stream->replication = pg_connect(stream->pg, true, error);
+    if (!stream->replication || identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
+        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
+        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0)
+        return -1;
+    return start_replication(stream, error);
 }
 
 int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
-    pg_stream_disconnect(stream);
-    if (from && (!from->pos || !*from->pos))
-        from = NULL;
-    stream->start_lsn = 0;
-    if (from && !pg_pos_restart_lsn(from->pos, &stream->start_lsn))
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source", from->pos);
-    if (pg_stream_ensure_sql(stream, error) < 0 || pg_settings_resolve(stream->sql, stream->pg, error) < 0 ||
-        check_server(stream, error) < 0) {
-        pg_stream_close_sql(stream);
+    pg_status_disconnect(stream);
+    if (pg_start_decide(&stream->settings, stream->started, from, &stream->start, error) < 0)
         return -1;
-    }
-    stream->replication = pg_connect(stream->pg, true, error);
-    if (!stream->replication || identify(stream, from, error) < 0 || prepare_slot(stream, from, error) < 0 ||
-        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 || set_visible(stream, from, error) < 0 ||
-        start_replication(stream, error) < 0) {
-        pg_stream_disconnect(stream);
+    if (open_connections(stream, error) < 0) {
+        pg_status_disconnect(stream);
         pg_stream_close_sql(stream);
         return -1;
     }
     if (!stream->started)
-        stream->flush = stream->start_lsn; /* confirmed by an earlier run; later ones may
+        stream->flush = stream->start.lsn; /* confirmed by an earlier run; later ones may
                                               be written only */
     stream->started = stream->copying = true;
-    stream->wal_end = stream->boundary_lsn = stream->start_lsn;
+    stream->wal_end = stream->boundary_lsn = stream->start.lsn;
     stream->reported_flush = 0;
     stream->reply_due = stream->server_asked = stream->unsent = false;
     stream->last_status = stream->leave_at = 0;

@@ -1,15 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of the replication stream share; nobody else includes this. */
-#ifndef POSTGRES_STREAM_H
-#define POSTGRES_STREAM_H
+#ifndef PG_STREAM_INTERNAL_H
+#define PG_STREAM_INTERNAL_H
 
-#include "connectors/postgres/postgres.h"
+#include "connectors/postgres/pgoutput/pgoutput.h"
+#include "connectors/postgres/session/identity.h"
+#include "connectors/postgres/session/slot.h"
+#include "connectors/postgres/stream/stream.h"
 
-#define STATUS_MS 1000 /* a status message at least that often */
+#define STATUS_MS 1000        /* a status message at least that often */
+#define REPLY_MS 100          /* and at most that often when the server asks */
+#define EPOCH_MS 946684800000 /* 2000-01-01 since 1970 */
+
+/* Where a connection starts, and what it may make. Decided once, before the server is asked; cdc/start.h may take it over. */
+struct pg_start {
+    bool resumes;      /* something has been read before: slot and publication must be there, nothing is created */
+    bool has_position; /* and we know up to where: */
+    uint64_t lsn;      /* nothing below is of interest; 0: wherever the slot is */
+    const char *state; /* what the position belongs to (identity.h); NULL. BORROWED, while connecting */
+    struct cdc_span
+        read_at; /* what a snapshot has seen of the log from here on (visible.h). BORROWED, while connecting */
+};
 
 struct pg_stream {
     struct pg_stream_settings settings;
-    struct pg_settings *pg;
+    const struct pg_settings *pg;
     struct cdc_metrics *metrics;
     const struct cdc_log *log;
     PGconn *sql, *replication;
@@ -21,7 +36,7 @@ struct pg_stream {
     bool made_publication;        /* by a --temporary run */
     bool copying;                 /* between START_REPLICATION and the end of the copy */
     struct cdc_error skipped;     /* the server passed over changes */
-    uint64_t start_lsn;           /* of this connection: nothing below is of interest */
+    struct pg_start start;        /* of this connection */
     uint64_t flush;               /* what confirm() gave; never falls */
     uint64_t reported_flush;
     uint64_t wal_end;      /* of the newest keepalive: all before it has been received */
@@ -38,14 +53,33 @@ struct pg_stream {
     bool ended;
 };
 
-/* -- the end of the run (stream_until.c) -- */
+/* -- start.c -- */
 
-/* A result with at least one row, or NULL. RETURNS NEW (PQclear). */
-PGresult *pg_stream_query(PGconn *sql, const char *text, const char *what, struct cdc_error *error);
+/* from: the offset to go on from; NULL or without a position on a first start. CONFIG when its pos is none of ours. */
+int pg_start_decide(const struct pg_stream_settings *settings, bool started, const struct cdc_offset *from,
+                    struct pg_start *start, struct cdc_error *error);
+/* Has the server still what the start needs? LOST when it has not. */
+int pg_start_check(const struct pg_start *start, const char *name, const struct pg_slot *slot, struct cdc_error *error);
+/* The error for a slot that is no more what a position was taken from. Returns -1. */
+int pg_start_lost(const char *slot, const char *why, struct cdc_error *error);
+
+/* -- bounds.c -- */
+
 /* Everything that is committed now lies before *lsn. */
-int pg_stream_current_lsn(PGconn *sql, uint64_t *lsn, struct cdc_error *error);
+int pg_bounds_now(PGconn *sql, uint64_t *lsn, struct cdc_error *error);
 
-/* -- connections (pg_stream_connect.c) -- */
+/* -- status.c -- */
+
+/* A message of the walsender has integers in big-endian order. */
+uint64_t pg_status_i64(const char *from);
+int pg_status_push(struct pg_stream *stream, struct cdc_error *error);
+/* Tells the server what is stored; request: and asks it for a sign of life. */
+int pg_status_send(struct pg_stream *stream, bool request, struct cdc_error *error);
+int pg_status_broken(struct pg_stream *stream, struct cdc_error *error);
+/* Ends the copy politely, and the connection: an operation of the source loop. */
+void pg_status_disconnect(void *source);
+
+/* -- connect.c -- */
 
 /* The plain session beside the replication connection: made when it is needed. */
 int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error);
@@ -54,12 +88,5 @@ void pg_stream_close_sql(struct pg_stream *stream);
 int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error);
 /* Sets the error for what the walsender said; result may be NULL. Always -1. */
 int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error);
-
-/* A notice receiver for the replication connection; its context is the stream. */
-void stream_notice(void *context, const PGresult *result);
-
-/* -- the stream itself (stream.c) -- */
-
-void pg_stream_disconnect(void *source);
 
 #endif

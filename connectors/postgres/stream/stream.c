@@ -4,18 +4,16 @@
  * what lies before the flush position. */
 #include "connectors/postgres/stream/internal.h"
 
-#include <cdc/json.h>
+#include "connectors/postgres/pgoutput/position.h"
+#include "connectors/postgres/schema/publication.h"
+
 #include <cdc/retry.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define REPLY_MS 100          /* and at most that often when the server asks */
-#define REQUEST_MS 10000      /* ask the server for a sign of life */
-#define DEAD_MS 60000         /* silence after which it is taken for dead */
-#define LEAVE_MS 3000         /* how long a server that shuts down is given for the last confirmations */
-#define EPOCH_MS 946684800000 /* 2000-01-01 since 1970 */
+#define REQUEST_MS 10000 /* ask the server for a sign of life */
+#define DEAD_MS 60000    /* silence after which it is taken for dead */
+#define LEAVE_MS 3000    /* how long a server that shuts down is given for the last confirmations */
 
 struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struct cdc_metrics *metrics,
                                 const struct cdc_log *log, struct cdc_error *error)
@@ -40,78 +38,19 @@ static void drop_temporary(struct pg_stream *stream)
 {
     struct cdc_error ignored = {0};
     if (stream->made_publication && pg_stream_ensure_sql(stream, &ignored) == 0)
-        pg_publication_drop(stream->sql, stream->pg, NULL, &ignored);
+        pg_publication_drop(stream->sql, stream->pg->publication, NULL, &ignored);
 }
 
 void pg_stream_free(struct pg_stream *stream)
 {
     if (!stream)
         return;
-    pg_stream_disconnect(stream);
+    pg_status_disconnect(stream);
     drop_temporary(stream);
     PQfinish(stream->sql);
     pgoutput_free(stream->decoder);
     cdc_buf_free(&stream->identity_json);
     free(stream);
-}
-
-/* -- status messages -- */
-
-static void put_i64(char *to, uint64_t value)
-{
-    for (int i = 7; i >= 0; i--, value >>= 8)
-        to[i] = (char)(value & 0xff);
-}
-
-static uint64_t get_i64(const char *from)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++)
-        value = value << 8 | (unsigned char)from[i];
-    return value;
-}
-
-static int connection_error(struct pg_stream *stream, struct cdc_error *error)
-{
-    return pg_result_error(stream->replication, NULL, "the connection to the server failed", error);
-}
-
-static int push(struct pg_stream *stream, struct cdc_error *error)
-{
-    int left = PQflush(stream->replication);
-    if (left < 0)
-        return connection_error(stream, error);
-    stream->unsent = left > 0;
-    return 0;
-}
-
-/* Write, flush and apply are the same: what is stored at the far end. Never queues a
- * second message behind one that the socket would not take. */
-static int send_status(struct pg_stream *stream, bool request, struct cdc_error *error)
-{
-    char message[34];
-    int64_t now = cdc_clock_ms();
-    if (stream->unsent && push(stream, error) < 0)
-        return -1;
-    if (stream->unsent)
-        return 0;
-    message[0] = 'r';
-    put_i64(message + 1, stream->flush);
-    put_i64(message + 9, stream->flush);
-    put_i64(message + 17, stream->flush);
-    put_i64(message + 25, (uint64_t)((cdc_clock_wall_ms() - EPOCH_MS) * 1000));
-    message[33] = request ? 1 : 0;
-    int queued = PQputCopyData(stream->replication, message, sizeof message);
-    if (queued < 0)
-        return connection_error(stream, error);
-    if (queued == 0)
-        return 0;
-    stream->last_status = now;
-    stream->reported_flush = stream->flush;
-    stream->reply_due = false;
-    if (request)
-        stream->last_request = now;
-    return push(stream, error);
 }
 
 /* -- boundaries -- */
@@ -126,13 +65,13 @@ static void end_if_reached(struct pg_stream *stream)
     if (stream->until_lsn != 0 && stream->boundary_lsn >= stream->until_lsn)
         stream->ended = true;
     if (stream->settings.max_events > 0 &&
-        pgoutput_counts(stream->decoder)->changes >= (uint64_t)stream->settings.max_events)
+        pgoutput_counts_of(stream->decoder)->changes >= (uint64_t)stream->settings.max_events)
         stream->ended = true;
 }
 
 static void update_metrics(struct pg_stream *stream)
 {
-    const struct pgoutput_counts *counts = pgoutput_counts(stream->decoder);
+    const struct pgoutput_counts *counts = pgoutput_counts_of(stream->decoder);
     if (!stream->metrics)
         return;
     stream->metrics->changes = counts->changes;
@@ -163,7 +102,7 @@ static void heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now
     boundary_moved(stream);
 }
 
-/* wal_end of a keepalive lies behind everything received and before everything still to
+/* wal_end of a keepalive lies after everything received and before everything still to
  * come: between transactions it is a boundary. It is offered when the time for it has
  * come, when the server waits (a shutdown does, for the flush position to reach its end),
  * and when the end of the run may lie there. */
@@ -185,15 +124,15 @@ static int keepalive(struct pg_stream *stream, const char *data, int n, struct c
 {
     if (n < 18)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a keepalive of %d bytes: 18 are needed", n);
-    uint64_t wal_end = get_i64(data + 1);
+    uint64_t wal_end = pg_status_i64(data + 1);
     if (wal_end > stream->wal_end)
         stream->wal_end = wal_end;
-    stream->server_ms = (int64_t)get_i64(data + 9) / 1000 + EPOCH_MS;
+    stream->server_ms = (int64_t)pg_status_i64(data + 9) / 1000 + EPOCH_MS;
     stream->last_receive = cdc_clock_ms();
     if (data[17]) {
         stream->reply_due = stream->server_asked = true;
         if (stream->last_receive - stream->last_status >= REPLY_MS)
-            return send_status(stream, false, error);
+            return pg_status_send(stream, false, error);
     }
     return 0;
 }
@@ -204,7 +143,7 @@ static void check_commit_time(struct pg_stream *stream, const char *data, size_t
 {
     if (n < 26)
         return;
-    int64_t ms = (int64_t)get_i64(data + 18) / 1000 + EPOCH_MS;
+    int64_t ms = (int64_t)pg_status_i64(data + 18) / 1000 + EPOCH_MS;
     if (stream->until_ms != 0 && ms >= stream->until_ms)
         stream->ended = true;
     if (stream->metrics)
@@ -217,7 +156,7 @@ static int xlog_data(struct pg_stream *stream, const char *data, int n, struct c
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a message of %d bytes: 26 are needed", n);
     const char *payload = data + 25;
     size_t length = (size_t)n - 25;
-    if (pgoutput_decode(stream->decoder, payload, length, get_i64(data + 1), out, error) < 0)
+    if (pgoutput_decode(stream->decoder, payload, length, out, error) < 0)
         return -1;
     if (payload[0] == 'C') {
         check_commit_time(stream, payload, length);
@@ -243,7 +182,7 @@ static int copy_ended(struct pg_stream *stream, int code, struct cdc_error *erro
 {
     stream->copying = false;
     if (code == -2)
-        return connection_error(stream, error);
+        return pg_status_broken(stream, error);
     PGresult *result = PQgetResult(stream->replication);
     ExecStatusType status = PQresultStatus(result);
     int answer = status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE
@@ -253,7 +192,7 @@ static int copy_ended(struct pg_stream *stream, int code, struct cdc_error *erro
     return answer;
 }
 
-/* What has come so far lies before the gap; nothing behind it is taken. */
+/* What has come so far lies before the gap; nothing after it is taken. */
 static int changes_skipped(struct pg_stream *stream, struct cdc_error *error)
 {
     if (error && error->status == 0)
@@ -266,7 +205,7 @@ static int check_until_time(struct pg_stream *stream, struct cdc_error *error)
 {
     if (stream->until_ms == 0 || stream->until_lsn != 0 || stream->server_ms < stream->until_ms)
         return 0;
-    return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_stream_current_lsn(stream->sql, &stream->until_lsn, error);
+    return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_bounds_now(stream->sql, &stream->until_lsn, error);
 }
 
 static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before, struct cdc_error *error)
@@ -281,8 +220,8 @@ static int drained(struct pg_stream *stream, struct cdc_buf *out, size_t before,
     maybe_heartbeat(stream, out, now);
     /* The end may be a position without a change: it is asked for. */
     if (stream->settings.until && !stream->ended && now - stream->last_request >= REPLY_MS)
-        return send_status(stream, true, error);
-    return stream->unsent ? push(stream, error) : 0;
+        return pg_status_send(stream, true, error);
+    return stream->unsent ? pg_status_push(stream, error) : 0;
 }
 
 /* Takes messages until there are none, out is full, or the end is reached: 1, 0 when none
@@ -309,7 +248,7 @@ static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t l
             return 0;
         } else {
             if (!PQconsumeInput(stream->replication))
-                return connection_error(stream, error);
+                return pg_status_broken(stream, error);
             consumed = true;
         }
     }
@@ -376,13 +315,13 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         return -1;
     if (!blocked)
         maybe_heartbeat(stream, out, now);
-    if (stream->unsent && push(stream, error) < 0)
+    if (stream->unsent && pg_status_push(stream, error) < 0)
         return -1;
     bool request = now - stream->last_request >= REQUEST_MS ||
                    (stream->settings.until && !blocked && now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
         ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))
-        return send_status(stream, request, error);
+        return pg_status_send(stream, request, error);
     return 0;
 }
 
@@ -396,7 +335,7 @@ static int stream_confirm(void *source, const struct cdc_offset *offset, struct 
     if (!stream->replication || !stream->copying)
         return 0;
     if (stream->reply_due || cdc_clock_ms() - stream->last_status >= REPLY_MS)
-        return send_status(stream, false, error);
+        return pg_status_send(stream, false, error);
     return 0;
 }
 
@@ -417,44 +356,9 @@ static bool stream_between(void *source)
     return !stream->decoder || !pgoutput_in_transaction(stream->decoder);
 }
 
-/* The last position, the end of the copy, and what the server still says, for a second at
- * most. */
-static void end_copy(struct pg_stream *stream)
-{
-    struct cdc_error ignored = {0};
-    int64_t deadline = cdc_clock_ms() + 1000;
-    if (send_status(stream, false, &ignored) < 0 || PQputCopyEnd(stream->replication, NULL) != 1 ||
-        push(stream, &ignored) < 0)
-        return;
-    while (cdc_clock_ms() < deadline) {
-        char *data;
-        int n = PQgetCopyData(stream->replication, &data, 1);
-        if (n < 0)
-            return;
-        if (n > 0) {
-            PQfreemem(data);
-            continue;
-        }
-        struct pollfd fd = {PQsocket(stream->replication), (short)(POLLIN | (stream->unsent ? POLLOUT : 0)), 0};
-        poll(&fd, 1, 100);
-        if (push(stream, &ignored) < 0 || !PQconsumeInput(stream->replication))
-            return;
-    }
-}
-
-void pg_stream_disconnect(void *source)
-{
-    struct pg_stream *stream = source;
-    if (stream->replication && stream->copying && PQstatus(stream->replication) == CONNECTION_OK)
-        end_copy(stream);
-    stream->copying = false;
-    PQfinish(stream->replication);
-    stream->replication = NULL;
-}
-
 const struct cdc_source_ops pg_stream_ops = {
     .connect = pg_stream_connect,
-    .disconnect = pg_stream_disconnect,
+    .disconnect = pg_status_disconnect,
     .descriptor = stream_descriptor,
     .read = stream_read,
     .tick = stream_tick,

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the decoder share; nobody else includes this. */
+#ifndef PG_PGOUTPUT_INTERNAL_H
+#define PG_PGOUTPUT_INTERNAL_H
+
+#include "connectors/postgres/pgoutput/pgoutput.h"
+#include "connectors/postgres/pgoutput/position.h"
+#include "connectors/postgres/pgoutput/visible.h"
+
+#include <cdc/bytes.h>
+#include <string.h>
+
+#define MAX_COLUMNS 1664               /* of a row, for the server */
+#define EPOCH_MS INT64_C(946684800000) /* 2000-01-01 in ms since 1970 */
+
+/* What a Type message said of an oid that is not built in. */
+struct pg_named_type {
+    uint32_t oid;
+    struct pg_type type;
+};
+
+/* The tables that Relation messages described in this connection. */
+struct pg_relations {
+    struct pg_table **slots; /* open addressing by oid; the size is a power of two */
+    size_t n_slots, n;
+    struct pg_table *last; /* the table of the last change */
+    struct pg_named_type *types;
+    size_t n_types, types_cap;
+};
+
+struct pg_transaction {
+    bool open;
+    bool seen; /* by the snapshot: its row changes are omitted */
+    uint64_t final_lsn, ordinal, events;
+    int64_t ts_ms;
+    uint32_t xid;
+    /* parts that all its lines share */
+    char pos_head[17];          /* "FFFFFFFFFFFFFFFF." */
+    struct cdc_buf numbers;     /* `","seq":N,"ts_ms":N,"source":`, after pos */
+    struct cdc_buf source_tail; /* `,"ts_ms":N,"txId":N,"lsn":N,"snapshot":"false"}` */
+};
+
+struct pgoutput {
+    struct pgoutput_settings settings;
+    struct cdc_buf source_head; /* of lines without a table */
+    struct pg_relations relations;
+    struct pg_transaction tx;
+    struct pg_visible visible;
+    struct pg_cell *cells[2]; /* new row, old row */
+    struct pgoutput_counts counts;
+    bool has_boundary;
+    struct cdc_offset boundary; /* its texts are in the two buffers */
+    struct cdc_buf boundary_pos, boundary_source;
+    uint32_t heartbeats;
+};
+
+/* -- reading -- */
+
+/* A NUL-terminated string inside the message; "" when it does not end. */
+static inline const char *pg_message_string(struct cdc_bytes *bytes)
+{
+    const uint8_t *start = bytes->p, *nul = memchr(start, 0, cdc_bytes_left(bytes));
+    if (!nul) {
+        bytes->bad = true;
+        return "";
+    }
+    bytes->p = nul + 1;
+    return (const char *)start;
+}
+
+static inline int pg_message_malformed(struct cdc_error *error, const char *what)
+{
+    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a %s message that is damaged", what);
+}
+
+/* All fields read, none missing, nothing left? */
+static inline int pg_message_finished(const struct cdc_bytes *bytes, const char *what, struct cdc_error *error)
+{
+    return bytes->bad || bytes->p != bytes->end ? pg_message_malformed(error, what) : 0;
+}
+
+/* -- tables (relations.c) -- */
+
+/* The table of a change, or NULL with PROTOCOL when no Relation message described it. */
+struct pg_table *pg_relations_find(struct pg_relations *relations, uint32_t oid, struct cdc_error *error);
+int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *bytes, struct cdc_error *error);
+int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
+                                 struct cdc_bytes *bytes, struct cdc_error *error);
+void pg_relations_clear(struct pg_relations *relations);
+void pg_relations_free(struct pg_relations *relations);
+
+/* -- lines (lines.c) -- */
+
+void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms, uint32_t xid);
+/* Appends the commit line, which is a boundary. */
+void pg_lines_commit(struct pgoutput *decoder, uint64_t end_lsn, struct cdc_buf *out);
+void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out);
+/* old_kind: 'K', 'O', or '\0' without an old row. */
+void pg_lines_update(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out);
+void pg_lines_delete(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out);
+void pg_lines_truncate(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out);
+void pg_lines_message(struct pgoutput *decoder, const char *prefix, const char *content, size_t n, bool transactional,
+                      struct cdc_buf *out);
+
+#endif

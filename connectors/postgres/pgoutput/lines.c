@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* The lines of the stream. */
+#include "connectors/postgres/pgoutput/internal.h"
+
+#include <cdc/json.h>
+#include <cdc/retry.h>
+
+void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms, uint32_t xid)
+{
+    struct pg_transaction *tx = &decoder->tx;
+    char head[17 + 64];
+    struct cdc_buf pos = {head, 0, sizeof head, false};
+    tx->open = true;
+    tx->seen = pg_visible_has(&decoder->visible, final_lsn, xid);
+    tx->final_lsn = final_lsn;
+    tx->ts_ms = ts_ms;
+    tx->xid = xid;
+    tx->ordinal = tx->events = 0;
+    cdc_buf_hex(&pos, final_lsn, 16);
+    cdc_buf_byte(&pos, '.');
+    memcpy(tx->pos_head, head, sizeof tx->pos_head);
+    tx->numbers.len = tx->source_tail.len = 0;
+    cdc_buf_lit(&tx->numbers, "\",\"seq\":");
+    cdc_buf_u64(&tx->numbers, final_lsn);
+    cdc_buf_lit(&tx->numbers, ",\"ts_ms\":");
+    cdc_buf_i64(&tx->numbers, ts_ms);
+    cdc_buf_lit(&tx->numbers, ",\"source\":");
+    pg_source_tail(&tx->source_tail, ts_ms, xid, final_lsn, "false");
+}
+
+/* Keeps pos and source of the boundary line just appended. */
+static void set_boundary(struct pgoutput *decoder, const char *pos, size_t pos_n, const char *source, size_t source_n,
+                         uint64_t seq)
+{
+    decoder->boundary_pos.len = decoder->boundary_source.len = 0;
+    cdc_buf_append(&decoder->boundary_pos, pos, pos_n);
+    cdc_buf_byte(&decoder->boundary_pos, '\0');
+    cdc_buf_append(&decoder->boundary_source, source, source_n);
+    cdc_buf_byte(&decoder->boundary_source, '\0');
+    decoder->boundary.pos = decoder->boundary_pos.data;
+    decoder->boundary.source = decoder->boundary_source.data;
+    decoder->boundary.seq = (int64_t)seq;
+    decoder->boundary.lines = decoder->counts.changes;
+    decoder->has_boundary = true;
+}
+
+/* Whoever starts again from this position must know it, too. */
+static void append_visible(const struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out)
+{
+    if (!decoder->visible.json || lsn >= decoder->visible.lsn || out->failed)
+        return;
+    out->len--; /* the closing brace */
+    cdc_buf_lit(out, ",\"read_at\":");
+    cdc_buf_text(out, decoder->visible.json);
+    cdc_buf_byte(out, '}');
+}
+
+/* The common part of commit and heartbeat lines: up to and with source. pos is appended already, from pos_at on. */
+static void boundary_line(struct pgoutput *decoder, struct cdc_buf *out, size_t pos_at, uint64_t seq, int64_t ts_ms,
+                          uint32_t xid, uint64_t lsn)
+{
+    size_t pos_n = out->len - pos_at;
+    cdc_buf_lit(out, "\",\"seq\":");
+    cdc_buf_u64(out, seq);
+    cdc_buf_lit(out, ",\"ts_ms\":");
+    cdc_buf_i64(out, ts_ms);
+    cdc_buf_lit(out, ",\"source\":");
+    size_t source_at = out->len;
+    cdc_buf_append(out, decoder->source_head.data, decoder->source_head.len);
+    pg_source_tail(out, ts_ms, xid, lsn, "false");
+    append_visible(decoder, seq, out);
+    decoder->counts.lines++;
+    if (!out->failed)
+        set_boundary(decoder, out->data + pos_at, pos_n, out->data + source_at, out->len - source_at, seq);
+}
+
+void pg_lines_commit(struct pgoutput *decoder, uint64_t end_lsn, struct cdc_buf *out)
+{
+    struct pg_transaction *tx = &decoder->tx;
+    decoder->counts.commits++;
+    cdc_buf_lit(out, "{\"op\":\"commit\",\"pos\":\"");
+    size_t pos_at = out->len;
+    pg_pos_commit(out, tx->final_lsn, end_lsn);
+    boundary_line(decoder, out, pos_at, tx->final_lsn, tx->ts_ms, tx->xid, end_lsn);
+    cdc_buf_lit(out, ",\"events\":");
+    cdc_buf_u64(out, tx->events);
+    cdc_buf_lit(out, "}\n");
+    tx->open = false;
+}
+
+void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out)
+{
+    cdc_buf_lit(out, "{\"op\":\"heartbeat\",\"pos\":\"");
+    size_t pos_at = out->len;
+    pg_pos_heartbeat(out, lsn, ++decoder->heartbeats);
+    boundary_line(decoder, out, pos_at, lsn, cdc_clock_wall_ms(), 0, lsn);
+    cdc_buf_lit(out, "}\n");
+}
+
+/* `{"op":"c","pos":"...","seq":N,"ts_ms":N,"source":{...}`, and the schema line before it where it is due. */
+static void line_head(struct pgoutput *decoder, struct pg_table *table, char op, struct cdc_buf *out)
+{
+    struct pg_transaction *tx = &decoder->tx;
+    if (table && !table->schema_written) {
+        char text[64];
+        struct cdc_buf pos = {text, 0, sizeof text, false};
+        pg_pos_schema(&pos, tx->final_lsn, tx->ordinal);
+        pg_table_schema_line(out, table, cdc_span(text, pos.len), tx->final_lsn, tx->ts_ms);
+        table->schema_written = true;
+        decoder->counts.lines++;
+    }
+    const struct cdc_buf *head = table ? &table->source_head : &decoder->source_head;
+    cdc_buf_lit(out, "{\"op\":\"");
+    cdc_buf_byte(out, op);
+    cdc_buf_lit(out, "\",\"pos\":\"");
+    cdc_buf_append(out, tx->pos_head, sizeof tx->pos_head);
+    cdc_buf_hex(out, tx->ordinal, 10);
+    cdc_buf_lit(out, ".1");
+    cdc_buf_append(out, tx->numbers.data, tx->numbers.len);
+    cdc_buf_append(out, head->data, head->len);
+    cdc_buf_append(out, tx->source_tail.data, tx->source_tail.len);
+    tx->events++;
+    decoder->counts.changes++;
+    decoder->counts.lines++;
+}
+
+static inline void row(struct pgoutput *decoder, const struct pg_table *table, const struct pg_cell *cells,
+                       enum pg_row_part part, struct cdc_buf *out)
+{
+    pg_row_append(out, table, cells, part, &decoder->settings.format, &decoder->counts.unconvertible);
+}
+
+/* `,"key":{...}`, where there is one. */
+static inline void key(struct pgoutput *decoder, const struct pg_table *table, const struct pg_cell *cells,
+                       struct cdc_buf *out)
+{
+    if (!table->has_key)
+        return;
+    cdc_buf_lit(out, ",\"key\":");
+    row(decoder, table, cells, PG_ROW_KEY, out);
+}
+
+void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out)
+{
+    const struct pg_cell *cells = decoder->cells[0];
+    line_head(decoder, table, 'c', out);
+    key(decoder, table, cells, out);
+    cdc_buf_lit(out, ",\"before\":null,\"after\":");
+    row(decoder, table, cells, PG_ROW_ALL, out);
+    cdc_buf_lit(out, "}\n");
+}
+
+static bool same_identity(const struct pg_table *table, const struct pg_cell *a, const struct pg_cell *b)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (table->columns[i].identity &&
+            (a[i].kind != b[i].kind || a[i].n != b[i].n || (a[i].n != 0 && memcmp(a[i].p, b[i].p, a[i].n) != 0)))
+            return false;
+    return true;
+}
+
+static void append_unchanged(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells)
+{
+    bool any = false;
+    for (size_t i = 0; i < table->n_columns; i++) {
+        if (cells[i].kind != 'u')
+            continue;
+        cdc_buf_text(out, any ? "," : ",\"unchanged\":[");
+        cdc_buf_append(out, table->columns[i].name_json.data, table->columns[i].name_json.len - 1);
+        any = true;
+    }
+    if (any)
+        cdc_buf_byte(out, ']');
+}
+
+void pg_lines_update(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out)
+{
+    const struct pg_cell *new_row = decoder->cells[0], *old_row = decoder->cells[1];
+    line_head(decoder, table, 'u', out);
+    key(decoder, table, new_row, out);
+    cdc_buf_lit(out, ",\"before\":");
+    if (old_kind == 'O')
+        row(decoder, table, old_row, PG_ROW_ALL, out);
+    else if (old_kind == 'K' &&
+             !same_identity(table, new_row, old_row)) /* a long key is sent even when it is the same */
+        row(decoder, table, old_row, PG_ROW_IDENTITY, out);
+    else
+        cdc_buf_lit(out, "null");
+    cdc_buf_lit(out, ",\"after\":");
+    row(decoder, table, new_row, PG_ROW_ALL, out);
+    append_unchanged(out, table, new_row);
+    cdc_buf_lit(out, "}\n");
+}
+
+void pg_lines_delete(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out)
+{
+    const struct pg_cell *cells = decoder->cells[1];
+    line_head(decoder, table, 'd', out);
+    key(decoder, table, cells, out);
+    cdc_buf_lit(out, ",\"before\":");
+    row(decoder, table, cells, old_kind == 'K' ? PG_ROW_IDENTITY : PG_ROW_ALL, out);
+    cdc_buf_lit(out, ",\"after\":null}\n");
+}
+
+void pg_lines_truncate(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out)
+{
+    line_head(decoder, table, 't', out);
+    cdc_buf_lit(out, "}\n");
+}
+
+void pg_lines_message(struct pgoutput *decoder, const char *prefix, const char *content, size_t n, bool transactional,
+                      struct cdc_buf *out)
+{
+    decoder->tx.ordinal++;
+    line_head(decoder, NULL, 'm', out);
+    cdc_buf_lit(out, ",\"message\":{\"prefix\":");
+    if (!cdc_json_append_text(out, prefix, strlen(prefix)))
+        decoder->counts.unconvertible++;
+    cdc_buf_lit(out, ",\"content\":");
+    cdc_json_append_text(out, content, n); /* bytes are no mistake here */
+    cdc_buf_text(out, transactional ? ",\"transactional\":true}}\n" : ",\"transactional\":false}}\n");
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* Relation and Type messages: the tables that the changes after them are of. */
+#include "connectors/postgres/pgoutput/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static size_t slot_of(const struct pg_relations *relations, uint32_t oid)
+{
+    size_t slot = (oid * UINT32_C(2654435769)) & (relations->n_slots - 1);
+    while (relations->slots[slot] && relations->slots[slot]->oid != oid)
+        slot = (slot + 1) & (relations->n_slots - 1);
+    return slot;
+}
+
+static int grow_tables(struct pg_relations *relations, struct cdc_error *error)
+{
+    struct pg_table **old = relations->slots;
+    size_t n_old = relations->n_slots, n_new = n_old ? n_old * 2 : 64;
+    struct pg_table **tables = calloc(n_new, sizeof(*tables));
+    if (!tables)
+        return cdc_error_memory(error);
+    relations->slots = tables;
+    relations->n_slots = n_new;
+    for (size_t i = 0; i < n_old; i++)
+        if (old[i])
+            tables[slot_of(relations, old[i]->oid)] = old[i];
+    free(old);
+    return 0;
+}
+
+struct pg_table *pg_relations_find(struct pg_relations *relations, uint32_t oid, struct cdc_error *error)
+{
+    if (relations->last && relations->last->oid == oid)
+        return relations->last;
+    struct pg_table *table = relations->n_slots ? relations->slots[slot_of(relations, oid)] : NULL;
+    if (!table)
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sent a change of a table (oid %u) that it did not describe",
+                      oid);
+    relations->last = table;
+    return table;
+}
+
+static struct pg_type type_of(const struct pg_relations *relations, uint32_t oid)
+{
+    for (size_t i = 0; i < relations->n_types; i++)
+        if (relations->types[i].oid == oid)
+            return relations->types[i].type;
+    return pg_type_of(oid);
+}
+
+/* For a domain, name is that of the type which it is made of: its values are written like that one's. */
+int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *bytes, struct cdc_error *error)
+{
+    uint32_t oid = (uint32_t)cdc_bytes_be(bytes, 4);
+    const char *namespace = pg_message_string(bytes), *name = pg_message_string(bytes);
+    if (pg_message_finished(bytes, "Type", error) < 0)
+        return -1;
+    size_t i = 0;
+    while (i < relations->n_types && relations->types[i].oid != oid)
+        i++;
+    if (i == relations->types_cap) {
+        size_t cap = relations->types_cap ? relations->types_cap * 2 : 16;
+        struct pg_named_type *types = realloc(relations->types, cap * sizeof *types);
+        if (!types)
+            return cdc_error_memory(error);
+        relations->types = types;
+        relations->types_cap = cap;
+    }
+    relations->n_types += i == relations->n_types;
+    relations->types[i].oid = oid;
+    relations->types[i].type = *namespace ? pg_type_of(0) : pg_type_named(name);
+    return 0;
+}
+
+static int read_column(const struct pg_relations *relations, struct cdc_bytes *bytes, struct pg_column *column,
+                       struct cdc_error *error)
+{
+    uint8_t flags = (uint8_t)cdc_bytes_be(bytes, 1);
+    const char *name = pg_message_string(bytes);
+    column->identity = flags & 1;
+    column->type_oid = (uint32_t)cdc_bytes_be(bytes, 4);
+    column->typmod = (int32_t)cdc_bytes_be(bytes, 4);
+    column->type = type_of(relations, column->type_oid);
+    column->nullable = true;
+    if (bytes->bad)
+        return pg_message_malformed(error, "Relation");
+    char oid_text[16];
+    snprintf(oid_text, sizeof oid_text, "%lu", (unsigned long)column->type_oid);
+    column->type_name = strdup(oid_text);
+    column->name = strdup(name);
+    return column->name && column->type_name ? 0 : cdc_error_memory(error);
+}
+
+/* What the log itself says of the key: with d and i, whether columns bear its mark. */
+static void facts_of_log(struct pg_table *table, char replica_identity)
+{
+    struct pg_key_facts *facts = &table->key_facts;
+    bool marked = false;
+    for (size_t i = 0; i < table->n_columns; i++)
+        marked = marked || table->columns[i].identity;
+    facts->replica_identity = replica_identity;
+    facts->primary_exists = facts->primary_is_immediate = replica_identity == 'd' && marked;
+    facts->index_exists = replica_identity == 'i' && marked;
+}
+
+static int read_relation(const struct pg_relations *relations, struct cdc_bytes *bytes, struct pg_table *table,
+                         struct cdc_error *error)
+{
+    table->oid = (uint32_t)cdc_bytes_be(bytes, 4);
+    const char *schema = pg_message_string(bytes), *name = pg_message_string(bytes);
+    char replica_identity = (char)cdc_bytes_be(bytes, 1);
+    size_t n = (size_t)cdc_bytes_be(bytes, 2);
+    if (bytes->bad || n > MAX_COLUMNS || replica_identity == '\0' || !strchr("dnfi", replica_identity))
+        return pg_message_malformed(error, "Relation");
+    table->schema = strdup(*schema ? schema : "pg_catalog");
+    table->name = strdup(name);
+    table->columns = calloc(n ? n : 1, sizeof *table->columns);
+    if (!table->schema || !table->name || !table->columns)
+        return cdc_error_memory(error);
+    for (; table->n_columns < n; table->n_columns++) {
+        if (read_column(relations, bytes, &table->columns[table->n_columns], error) < 0) {
+            table->n_columns++; /* so that what it holds is freed */
+            return -1;
+        }
+    }
+    facts_of_log(table, replica_identity);
+    return pg_message_finished(bytes, "Relation", error);
+}
+
+static bool same_column(const struct pg_column *a, const struct pg_column *b)
+{
+    return strcmp(a->name, b->name) == 0 && a->type_oid == b->type_oid && a->typmod == b->typmod && a->key == b->key &&
+           a->nullable == b->nullable && a->generated == b->generated && strcmp(a->type_name, b->type_name) == 0;
+}
+
+/* Would the schema line read the same? */
+static bool same_schema(const struct pg_table *a, const struct pg_table *b)
+{
+    if (a->n_columns != b->n_columns || strcmp(a->schema, b->schema) != 0 || strcmp(a->name, b->name) != 0)
+        return false;
+    for (size_t i = 0; i < a->n_columns; i++)
+        if (!same_column(&a->columns[i], &b->columns[i]))
+            return false;
+    return true;
+}
+
+static int complete_relation(const struct pgoutput_settings *settings, struct pg_table *table, struct cdc_error *error)
+{
+    table->selected = cdc_selection_has_table(&settings->selection, table->schema, table->name);
+    if (!table->selected)
+        return 0;
+    if (settings->describe && settings->describe(settings->describe_context, table, error) < 0)
+        return -1;
+    return pg_table_prepare(table, settings->pipeline, settings->database, error);
+}
+
+/* Replaces what was known of the table wholesale. */
+static int keep(struct pg_relations *relations, struct pg_table *table, struct cdc_error *error)
+{
+    if (relations->n * 2 >= relations->n_slots && grow_tables(relations, error) < 0)
+        return -1;
+    struct pg_table **slot = &relations->slots[slot_of(relations, table->oid)];
+    if (*slot)
+        table->schema_written = (*slot)->schema_written && same_schema(*slot, table);
+    else
+        relations->n++;
+    pg_table_free(*slot);
+    *slot = table;
+    relations->last = NULL;
+    return 0;
+}
+
+int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
+                                 struct cdc_bytes *bytes, struct cdc_error *error)
+{
+    struct pg_table *table = calloc(1, sizeof *table);
+    if (!table)
+        return cdc_error_memory(error);
+    if (read_relation(relations, bytes, table, error) == 0 && complete_relation(settings, table, error) == 0 &&
+        keep(relations, table, error) == 0)
+        return 0;
+    pg_table_free(table);
+    return -1;
+}
+
+void pg_relations_clear(struct pg_relations *relations)
+{
+    for (size_t i = 0; i < relations->n_slots; i++) {
+        pg_table_free(relations->slots[i]);
+        relations->slots[i] = NULL;
+    }
+    relations->n = relations->n_types = 0;
+    relations->last = NULL;
+}
+
+void pg_relations_free(struct pg_relations *relations)
+{
+    pg_relations_clear(relations);
+    free(relations->slots);
+    free(relations->types);
+}

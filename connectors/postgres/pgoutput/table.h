@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* What is known of a table, and the parts of its lines that never change. */
+#ifndef PG_TABLE_H
+#define PG_TABLE_H
+
+#include "connectors/postgres/pgoutput/key.h"
+#include "connectors/postgres/pgoutput/types.h"
+
+#include <cdc/buf.h>
+#include <cdc/error.h>
+
+struct pg_column {
+    char *name;
+    struct cdc_buf name_json; /* "\"name\":" ready to append */
+    uint32_t type_oid;
+    int32_t typmod;
+    struct pg_type type;
+    char *type_name; /* format_type(), or the oid as text when unknown */
+    bool identity;   /* of the replica identity: flag 1 of the Relation message; with FULL all are */
+    bool primary;    /* of the primary key, by today's catalogs */
+    bool key;        /* part of key (key.h) */
+    bool nullable, generated;
+};
+struct pg_table {
+    uint32_t oid;
+    char *schema, *name;
+    struct pg_column *columns;
+    size_t n_columns;
+    struct pg_key_facts key_facts;
+    bool has_key;
+    size_t key_end;             /* after the last column of the key */
+    bool selected;              /* by -t / -T */
+    bool schema_written;        /* in this run */
+    struct cdc_buf source_head; /* `{"connector":"postgresql","name":..,"db":..,"schema":..,"table":..` without closing
+                                   brace, ready */
+};
+void pg_table_free(struct pg_table *table);
+/* Once names, identities and key_facts are set: settles which columns are the key, recognises arrays of other than
+ * built-in types by their name, and builds name_json and source_head. 0 or -1 */
+int pg_table_prepare(struct pg_table *table, const char *pipeline, const char *database, struct cdc_error *error);
+/* Appends one whole schema line with LF. */
+void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, struct cdc_span pos, uint64_t seq,
+                          int64_t ts_ms);
+
+/* Appends `{"connector":"postgresql","name":"N","db":"D"`. */
+void pg_source_head(struct cdc_buf *out, const char *pipeline, const char *database);
+/* Appends `,"ts_ms":N,"txId":N,"lsn":N,"snapshot":"S"}`; tx_id 0: omitted. */
+void pg_source_tail(struct cdc_buf *out, int64_t ts_ms, uint32_t tx_id, uint64_t lsn, const char *snapshot);
+
+/* One value of a row: kind 't' text, 'n' NULL, 'u' not known (TOAST that did not change). BORROWS its bytes. */
+struct pg_cell {
+    const char *p;
+    uint32_t n;
+    char kind;
+};
+enum pg_row_part { PG_ROW_ALL, PG_ROW_KEY, PG_ROW_IDENTITY };
+/* Appends {"column":value,...} of the columns in part, without those of kind 'u'. cells: one for each column. (types.c:
+ * the compiler puts the conversion of values into it) */
+void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
+                   enum pg_row_part part, const struct cdc_value_format *format, uint64_t *unconvertible);
+/* All columns of the key have a value; else PROTOCOL: the server sent a row under a key that is none. */
+int pg_row_check_key(const struct pg_table *table, const struct pg_cell *cells, struct cdc_error *error);
+
+#endif

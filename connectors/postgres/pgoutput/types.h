@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Values: the server's text form as JSON. */
+#ifndef PG_TYPES_H
+#define PG_TYPES_H
+
+#include <cdc/buf.h>
+#include <cdc/value_format.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum pg_kind {
+    PG_TEXT,
+    PG_BOOL,
+    PG_INTEGER,
+    PG_INT8,
+    PG_FLOAT,
+    PG_NUMERIC,
+    PG_BYTEA,
+    PG_JSON,
+    PG_TIMESTAMP,
+    PG_TIMESTAMPTZ,
+    PG_INTERVAL,
+    PG_ARRAY
+};
+struct pg_type {
+    enum pg_kind kind;
+    enum pg_kind element; /* of PG_ARRAY */
+    char delimiter;       /* of PG_ARRAY: ',' (';' for box) */
+};
+/* By type oid alone: built-in types and their arrays; unknown ones are PG_TEXT. */
+struct pg_type pg_type_of(uint32_t oid);
+/* A built-in type by its name in pg_catalog ("int4", "_text"): what a domain is made of. */
+struct pg_type pg_type_named(const char *name);
+/* Appends the server's text form (of a session that connection.c has pinned) as JSON, as cdc-event(5) says.
+ * *unconvertible is incremented when bytes are not UTF-8. */
+void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format, const char *text,
+                     size_t n, uint64_t *unconvertible);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* COPY: the statement, and its rows taken apart. */
+#include "connectors/postgres/scan/scan.h"
+
+#include "connectors/postgres/session/query.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- the statement -- */
+
+static void append_conditions(struct cdc_buf *out, const char *filter, const char *range)
+{
+    const char *const conditions[] = {filter, range};
+    const char *before = " WHERE (";
+    for (size_t i = 0; i < 2; i++) {
+        if (!conditions[i])
+            continue;
+        cdc_buf_text(out, before);
+        cdc_buf_text(out, conditions[i]);
+        cdc_buf_byte(out, ')');
+        before = " AND (";
+    }
+}
+
+/* The short form is the faster one; it takes neither filters nor partitions nor generated columns. */
+void pg_scan_statement(struct cdc_buf *out, const struct pg_scan_source *source, const char *range)
+{
+    const struct pg_table *table = source->table;
+    bool simple = !source->partitioned && !source->filter && !range && !source->generated && table->n_columns != 0;
+    cdc_buf_lit(out, "COPY ");
+    if (simple)
+        pg_query_table(out, table->schema, table->name);
+    cdc_buf_text(out, simple ? " (" : "(SELECT ");
+    for (size_t i = 0; i < table->n_columns; i++) {
+        cdc_buf_text(out, i ? "," : "");
+        pg_query_identifier(out, table->columns[i].name);
+    }
+    if (!simple) {
+        cdc_buf_text(out, source->partitioned ? " FROM " : " FROM ONLY ");
+        pg_query_table(out, table->schema, table->name);
+    }
+    append_conditions(out, source->filter, range);
+    cdc_buf_append(out, ") TO STDOUT", sizeof ") TO STDOUT");
+}
+
+/* -- rows -- */
+
+static int octal(const char *p, const char *end, char *c)
+{
+    int n = 0, value = 0;
+    for (; n < 3 && p + n < end && p[n] >= '0' && p[n] <= '7'; n++)
+        value = value * 8 + p[n] - '0';
+    *c = (char)value;
+    return n;
+}
+
+/* COPY's escapes, in place: what comes out is never longer. Returns its length. */
+static size_t unescape(char *field, size_t n)
+{
+    static const char letters[] = "bfnrtv", meanings[] = "\b\f\n\r\t\v";
+    char *to = field;
+    const char *p = field, *end = field + n;
+    while (p < end) {
+        if (*p != '\\' || p + 1 >= end) {
+            *to++ = *p++;
+            continue;
+        }
+        p++;
+        const char *letter = memchr(letters, *p, sizeof letters - 1);
+        if (letter) {
+            *to++ = meanings[letter - letters];
+            p++;
+        } else if (*p >= '0' && *p <= '7') {
+            p += octal(p, end, to);
+            to++;
+        } else {
+            *to++ = *p++;
+        }
+    }
+    return (size_t)(to - field);
+}
+
+/* The text form: fields parted by tabs, escapes inside them, \\N for NULL. */
+static int split(struct pg_scan *scan, size_t n, struct cdc_error *error)
+{
+    const struct pg_table *table = scan->table;
+    char *p = scan->line, *end = p + n;
+    bool escapes = memchr(p, '\\', n) != NULL;
+    size_t found = 0;
+    for (; found < table->n_columns && p <= end; found++) {
+        struct pg_cell *cell = &scan->cells[found];
+        char *tab = memchr(p, '\t', (size_t)(end - p));
+        size_t length = (size_t)((tab ? tab : end) - p);
+        cell->p = p;
+        cell->kind = escapes && length == 2 && p[0] == '\\' && p[1] == 'N' ? 'n' : 't';
+        cell->n = (uint32_t)(escapes ? unescape(p, length) : length);
+        p += length + 1;
+    }
+    if (found == table->n_columns && (p == end + 1 || (found == 0 && n == 0)))
+        return 0;
+    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "table %s.%s: the server sent a row with another number of columns",
+                         table->schema, table->name);
+}
+
+int pg_scan_begin(struct pg_scan *scan, PGconn *sql, const struct pg_table *table, struct cdc_error *error)
+{
+    *scan = (struct pg_scan){.sql = sql, .table = table, .cells = calloc(table->n_columns + 1, sizeof *scan->cells)};
+    return scan->cells ? 0 : cdc_error_memory(error);
+}
+
+enum pg_scan_result pg_scan_next(struct pg_scan *scan, struct cdc_error *error)
+{
+    PQfreemem(scan->line);
+    scan->line = NULL;
+    int n = PQgetCopyData(scan->sql, &scan->line, 1);
+    if (n == -1)
+        return PG_SCAN_END;
+    if (n < -1)
+        return (enum pg_scan_result)pg_query_fail(scan->sql, NULL, "reading the rows of a table failed", error);
+    if (n == 0)
+        return PG_SCAN_WAIT;
+    if (scan->line[n - 1] == '\n')
+        n--;
+    return split(scan, (size_t)n, error) < 0 ? PG_SCAN_ERROR : PG_SCAN_ROW;
+}
+
+void pg_scan_end(struct pg_scan *scan)
+{
+    PQfreemem(scan->line);
+    free(scan->cells);
+    *scan = (struct pg_scan){0};
+}

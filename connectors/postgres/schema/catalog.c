@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables of the database as the catalogs have them now. */
+#include "connectors/postgres/schema/catalog.h"
+
+#include "connectors/postgres/schema/internal.h"
+#include "connectors/postgres/session/query.h"
+
+#include <stdlib.h>
+
+/* Every table that can be published, and those that cannot but look like it. The publication's own list first: asking
+ * for it table by table would be slow. */
+#define TABLES_SQL(list)                                                                                               \
+    "WITH p AS MATERIALIZED (SELECT c.oid, " list " FROM pg_publication_tables t "                                     \
+    "JOIN pg_namespace n ON n.nspname = t.schemaname "                                                                 \
+    "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE t.pubname = $1) "                     \
+    "SELECT c.oid, n.nspname AS schema, c.relname AS name, rn.nspname AS root_schema, r.relname AS root, "             \
+    "c.relkind AS kind, c.relpersistence AS persistence, p.oid IS NOT NULL AS listed, "                                \
+    "p.oid IS NOT NULL OR c.relkind = 'p' OR EXISTS (SELECT 1 FROM pg_partition_ancestors(c.oid) a WHERE a.relid IN "  \
+    "(SELECT oid FROM p)) AS published, "                                                                              \
+    "coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $1), true) AS via_root, "                         \
+    "coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $1), false) AND "                                 \
+    "coalesce(r.oid IN (SELECT oid FROM p), false) AS under_root, pg_has_role(c.relowner, 'USAGE') AS owned, "         \
+    "CASE WHEN p.oid IS NULL THEN 0 WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, 0)), 0) "     \
+    "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                              \
+    "ELSE greatest(c.reltuples, 0) END::int8 AS estimate, "                                                            \
+    "p.filter, p.columns, " PG_KEY_FACTS_SQL " "                                                                       \
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN p ON p.oid = c.oid "                      \
+    "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "                                   \
+    "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                                            \
+    "WHERE c.relkind IN ('r', 'p', 'f', 'm') AND (p.oid IS NOT NULL OR (n.nspname !~ '^pg_' "                          \
+    "AND n.nspname <> 'information_schema')) ORDER BY 2, 3"
+
+void pg_key_facts_read(struct pg_answer *row, struct pg_key_facts *facts)
+{
+    facts->replica_identity = pg_answer_char(row, "replica_identity");
+    facts->partitioned = pg_answer_true(row, "partitioned");
+    facts->primary_exists = pg_answer_true(row, "primary_exists");
+    facts->primary_is_immediate = pg_answer_true(row, "primary_is_immediate");
+    facts->index_exists = pg_answer_true(row, "index_exists");
+}
+
+static void read_table(struct pg_answer *row, struct pg_catalog_table *table)
+{
+    table->oid = (uint32_t)pg_answer_int(row, "oid");
+    table->schema = pg_answer_text(row, "schema");
+    table->name = pg_answer_text(row, "name");
+    table->root_schema = pg_answer_text_or_null(row, "root_schema");
+    table->root = pg_answer_text_or_null(row, "root");
+    table->kind = pg_answer_char(row, "kind");
+    table->persistence = pg_answer_char(row, "persistence");
+    table->listed = pg_answer_true(row, "listed");
+    table->published = pg_answer_true(row, "published");
+    table->via_root = pg_answer_true(row, "via_root");
+    table->under_root = pg_answer_true(row, "under_root");
+    table->owned = pg_answer_true(row, "owned");
+    table->estimate = (double)pg_answer_int(row, "estimate");
+    table->filter = pg_answer_text_or_null(row, "filter");
+    table->columns = pg_answer_text_or_null(row, "columns");
+    table->unlike = pg_answer_text_or_null(row, "unlike");
+    pg_key_facts_read(row, &table->key);
+}
+
+int pg_catalog_read(PGconn *sql, const char *publication, struct pg_catalog *catalog, struct cdc_error *error)
+{
+    static const char what[] = "cannot list the tables";
+    bool v15 = PQserverVersion(sql) >= 150000;
+    *catalog = (struct pg_catalog){0};
+    catalog->result = pg_query_rows(sql,
+                                    v15 ? TABLES_SQL("t.rowfilter AS filter, t.attnames AS columns")
+                                        : TABLES_SQL("NULL::text AS filter, NULL::name[] AS columns"),
+                                    1, &publication, what, error);
+    if (!catalog->result)
+        return -1;
+    size_t n = (size_t)PQntuples(catalog->result);
+    catalog->tables = calloc(n + 1, sizeof *catalog->tables);
+    if (!catalog->tables)
+        return cdc_error_memory(error);
+    struct pg_answer row = {.result = catalog->result};
+    for (; catalog->n < n; catalog->n++, row.row++)
+        read_table(&row, &catalog->tables[catalog->n]);
+    return pg_answer_good(&row, what, error);
+}
+
+void pg_catalog_free(struct pg_catalog *catalog)
+{
+    PQclear(catalog->result);
+    free(catalog->tables);
+    *catalog = (struct pg_catalog){0};
+}
+
+bool pg_catalog_is_meant(const struct pg_catalog_table *table, const struct pg_settings *settings)
+{
+    return cdc_selection_has_table(&settings->selection, table->schema, table->name) ||
+           (table->root && cdc_selection_has_table(&settings->selection, table->root_schema, table->root));
+}
+
+bool pg_catalog_misses(const struct pg_catalog_table *table, const struct pg_settings *settings)
+{
+    if (!table->root || !table->published)
+        return false;
+    bool root = cdc_selection_has_table(&settings->selection, table->root_schema, table->root);
+    bool own = cdc_selection_has_table(&settings->selection, table->schema, table->name);
+    return table->under_root ? own && !root : root && !own;
+}
+
+int pg_catalog_refuse(const char *schema, const char *name, const struct pg_key_facts *facts, const char *unlike,
+                      struct cdc_error *error)
+{
+    struct pg_key_facts own = *facts;
+    own.partitioned = false; /* by its own identity, not by its partitions' */
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "\"%s\".\"%s\": the replica identity of its partition %s is another one: old rows would come without "
+                  "what identifies them",
+                  schema, name, unlike);
+    if (pg_key_allows_changes(&own))
+        return cdc_error_hint(error, "ALTER TABLE %s REPLICA IDENTITY FULL;", unlike);
+    return cdc_error_hint(error,
+                          "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; and the same for each of its partitions",
+                          schema, name);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables of the database as the catalogs have them now, with what identifies their rows: the one question that
+ * snapshot, publication and --check ask. */
+#ifndef PG_CATALOG_H
+#define PG_CATALOG_H
+
+#include "connectors/postgres/pgoutput/key.h"
+#include "connectors/postgres/session/connection.h"
+
+struct pg_catalog_table {
+    uint32_t oid;
+    const char *schema, *name;
+    const char *root_schema, *root; /* of a partition: the partitioned table at the top; else NULL */
+    char kind;                      /* pg_class.relkind: r table, p partitioned, f foreign, m materialized view */
+    char persistence;               /* p permanent, u unlogged, t temporary */
+    bool listed;                    /* the publication names it: its changes come under this name */
+    bool published;                 /* listed, or some table above it is, or it is partitioned */
+    bool via_root;                  /* publish_via_partition_root, also where the publication is still to be made */
+    bool under_root;                /* the changes of this partition come under the name of its root */
+    bool owned;                     /* by this role */
+    double estimate;                /* rows; 0 where it is not listed */
+    const char *filter, *columns;   /* of the publication: SQL, an array of names; NULL */
+    struct pg_key_facts key;
+    /* Of a partitioned table: a partition whose old rows lack what its own replica identity promises. The server
+     * describes rows by the partitioned table, and takes old rows by the partition: root FULL over a partition with its
+     * key only gives whole rows of NULLs. NULL: all fit. */
+    const char *unlike;
+};
+struct pg_catalog {
+    PGresult *result; /* all texts point into it */
+    struct pg_catalog_table *tables;
+    size_t n;
+};
+/* By schema and name. publication may be missing. catalog is to be freed in any case. */
+int pg_catalog_read(PGconn *sql, const char *publication, struct pg_catalog *catalog, struct cdc_error *error);
+void pg_catalog_free(struct pg_catalog *catalog);
+
+/* Do the changes of the table concern us, under its own name or its root's? */
+bool pg_catalog_is_meant(const struct pg_catalog_table *table, const struct pg_settings *settings);
+/* Changes of a partition carry the name of its root or its own, as the publication says. Is it the other one that
+ * the user selected? Then nothing is seen. */
+bool pg_catalog_misses(const struct pg_catalog_table *table, const struct pg_settings *settings);
+/* The error for a table with an `unlike` partition. Returns -1. */
+int pg_catalog_refuse(const char *schema, const char *name, const struct pg_key_facts *facts, const char *unlike,
+                      struct cdc_error *error);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* The publication: which tables the server sends. */
+#include "connectors/postgres/schema/publication.h"
+
+#include "connectors/postgres/schema/catalog.h"
+#include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/names.h"
+#include "connectors/postgres/session/query.h"
+
+#include <string.h>
+
+/* Marks publications that we made, so that --drop removes no other. */
+#define PUBLICATION_COMMENT "made by pg-cdc"
+#define MAX_NAMED 20 /* tables, in warnings */
+
+/* -- an existing one -- */
+
+static bool is_permanent(const struct pg_catalog_table *table)
+{
+    return (table->kind == 'r' || table->kind == 'p') && table->persistence == 'p';
+}
+
+/* Is the table meant, and not by way of the partitioned table above it? */
+static bool is_listed_for(const struct pg_catalog_table *table, const struct pg_settings *settings)
+{
+    return is_permanent(table) && cdc_selection_has_table(&settings->selection, table->schema, table->name) &&
+           !(table->root && cdc_selection_has_table(&settings->selection, table->root_schema, table->root));
+}
+
+static void warn_unpublished(const struct pg_catalog *catalog, const struct pg_settings *settings,
+                             const struct cdc_log *log)
+{
+    int missing = 0;
+    struct cdc_buf list = CDC_BUF_INIT, name = CDC_BUF_INIT;
+    for (size_t i = 0; i < catalog->n; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        if (!is_listed_for(table, settings) || table->published || missing++ >= MAX_NAMED)
+            continue;
+        cdc_buf_text(&list, missing > 1 ? ", " : "");
+        pg_query_table(&list, table->schema, table->name);
+    }
+    pg_query_identifier(&name, settings->publication);
+    cdc_buf_byte(&name, '\0');
+    cdc_buf_byte(&list, '\0');
+    if (missing > 0 && !name.failed && !list.failed)
+        cdc_log(log, CDC_LOG_WARNING,
+                "%d selected table%s not in publication \"%s\": nothing of %s is seen. ALTER PUBLICATION %s ADD TABLE "
+                "%s%s;",
+                missing, missing == 1 ? " is" : "s are", settings->publication, missing == 1 ? "it" : "them", name.data,
+                list.data, missing > MAX_NAMED ? ", ..." : "");
+    cdc_buf_free(&name);
+    cdc_buf_free(&list);
+}
+
+static void warn_partitions(const struct pg_catalog *catalog, const struct pg_settings *settings,
+                            const struct cdc_log *log)
+{
+    int n = 0;
+    for (size_t i = 0; i < catalog->n && n < MAX_NAMED; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        if (!pg_catalog_misses(table, settings))
+            continue;
+        n++;
+        cdc_log(log, CDC_LOG_WARNING,
+                "changes of partition \"%s\".\"%s\" come under the name \"%s\".\"%s\", which is not selected: they are "
+                "not seen. Select that name, or ALTER PUBLICATION \"%s\" SET (publish_via_partition_root = %s);",
+                table->schema, table->name, table->under_root ? table->root_schema : table->schema,
+                table->under_root ? table->root : table->name, settings->publication,
+                table->under_root ? "false" : "true");
+    }
+}
+
+static int refuse_unlike(const struct pg_catalog *catalog, const struct pg_settings *settings, struct cdc_error *error)
+{
+    for (size_t i = 0; i < catalog->n; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        if (table->unlike && table->via_root &&
+            cdc_selection_has_table(&settings->selection, table->schema, table->name))
+            return pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, error);
+    }
+    return 0;
+}
+
+/* -- one to be made -- */
+
+struct plan {
+    PGconn *sql;
+    const struct pg_settings *settings;
+    const struct pg_catalog *catalog;
+    bool all; /* FOR ALL TABLES: -T keeps no table out of it */
+    int n;    /* tables */
+};
+
+static bool is_covered(const struct plan *plan, const struct pg_catalog_table *table)
+{
+    bool listed = plan->settings->selection.include.count > 0 || table->owned;
+    return is_permanent(table) && (plan->all || (listed && pg_catalog_is_meant(table, plan->settings)));
+}
+
+/* Being published makes UPDATE and DELETE fail on tables that have no identity: not for a look. */
+static int refuse_look(const struct plan *plan, struct cdc_error *error)
+{
+    for (size_t i = 0; plan->settings->temporary && i < plan->catalog->n; i++) {
+        const struct pg_catalog_table *table = &plan->catalog->tables[i];
+        if (!is_covered(plan, table) || pg_key_allows_changes(&table->key))
+            continue;
+        cdc_error_set(
+            error, CDC_EXIT_CONFIG,
+            "table \"%s\".\"%s\" %s: while somebody looks at it the server would refuse UPDATE and DELETE on it",
+            table->schema, table->name, pg_key_refusal(&table->key));
+        return cdc_error_hint(error,
+                              "name the tables to look at (-t), or ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL;",
+                              table->schema, table->name);
+    }
+    return 0;
+}
+
+static void warn_refused(const struct plan *plan, const struct cdc_log *log)
+{
+    int n = 0;
+    for (size_t i = 0; i < plan->catalog->n && n < MAX_NAMED; i++) {
+        const struct pg_catalog_table *table = &plan->catalog->tables[i];
+        if (!is_covered(plan, table) || pg_key_allows_changes(&table->key))
+            continue;
+        n++;
+        cdc_log(
+            log, CDC_LOG_WARNING,
+            "table \"%s\".\"%s\" %s: now that it is published the server refuses UPDATE and DELETE on it. ALTER TABLE "
+            "\"%s\".\"%s\" REPLICA IDENTITY FULL; or exclude it",
+            table->schema, table->name, pg_key_refusal(&table->key), table->schema, table->name);
+    }
+}
+
+/* With publish_via_partition_root changes carry the name that the user knows, and that -t matches. ONLY: or tables that
+ * inherit were published too, -T or not. */
+static void append_statement(struct plan *plan, struct cdc_buf *out)
+{
+    const struct pg_settings *settings = plan->settings;
+    cdc_buf_lit(out, "CREATE PUBLICATION ");
+    pg_query_identifier(out, settings->publication);
+    if (plan->all)
+        cdc_buf_lit(out, " FOR ALL TABLES");
+    for (size_t i = 0; !plan->all && i < plan->catalog->n; i++) {
+        const struct pg_catalog_table *table = &plan->catalog->tables[i];
+        if (!is_listed_for(table, settings) || (settings->selection.include.count == 0 && !table->owned))
+            continue;
+        cdc_buf_text(out, plan->n++ == 0 ? " FOR TABLE " : ", ");
+        cdc_buf_text(out, table->kind == 'r' ? "ONLY " : "");
+        pg_query_table(out, table->schema, table->name);
+    }
+    cdc_buf_lit(out, " WITH (publish_via_partition_root = true)");
+}
+
+static int nothing_to_publish(const struct pg_settings *settings, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "no table to publish: %s",
+                  settings->selection.include.count ? "none matches -t" : "this role owns none");
+    return cdc_error_hint(error, "create the tables first, or fix the patterns (schema.table)");
+}
+
+static int run_statement(const struct plan *plan, const char *text, struct cdc_error *error)
+{
+    struct cdc_error ignored = {0};
+    if (pg_query_run(plan->sql, text, "cannot create the publication", error) == 0)
+        return 0;
+    (void)pg_query_run(plan->sql, "ROLLBACK", "cannot roll back", &ignored);
+    return cdc_error_hint(
+        error, "let the tables' owner (with CREATE on the database) or a superuser create publication \"%s\"",
+        plan->settings->publication);
+}
+
+static void say_created(const struct plan *plan, const struct cdc_log *log)
+{
+    const char *name = plan->settings->publication;
+    if (plan->all)
+        cdc_log(log, CDC_LOG_INFO, "created publication \"%s\" for all tables", name);
+    else
+        cdc_log(log, CDC_LOG_INFO, "created publication \"%s\" for %d table%s", name, plan->n, plan->n == 1 ? "" : "s");
+}
+
+static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error *error)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    const char *superuser = PQparameterStatus(plan->sql, "is_superuser");
+    plan->all = plan->settings->selection.include.count == 0 && superuser && strcmp(superuser, "on") == 0;
+    if (refuse_look(plan, error) < 0)
+        return -1;
+    cdc_buf_lit(&text, "BEGIN; ");
+    append_statement(plan, &text);
+    cdc_buf_lit(&text, "; COMMENT ON PUBLICATION ");
+    pg_query_identifier(&text, plan->settings->publication);
+    cdc_buf_lit(&text, " IS '" PUBLICATION_COMMENT "'; COMMIT");
+    cdc_buf_byte(&text, '\0');
+    int status = text.failed                  ? cdc_error_memory(error)
+                 : !plan->all && plan->n == 0 ? nothing_to_publish(plan->settings, error)
+                                              : run_statement(plan, text.data, error);
+    cdc_buf_free(&text);
+    if (status < 0)
+        return -1;
+    say_created(plan, log);
+    warn_refused(plan, log);
+    return 0;
+}
+
+static int ensure(struct plan *plan, bool exists, const struct cdc_log *log, struct cdc_error *error)
+{
+    if (refuse_unlike(plan->catalog, plan->settings, error) < 0)
+        return -1;
+    if (!exists)
+        return create(plan, log, error);
+    if (plan->settings->selection.include.count > 0)
+        warn_unpublished(plan->catalog, plan->settings, log);
+    warn_partitions(plan->catalog, plan->settings, log);
+    return 0;
+}
+
+int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool may_create, const struct cdc_log *log,
+                          struct cdc_error *error)
+{
+    int exists = pg_names_publication_exists(sql, settings->publication, error);
+    if (exists < 0)
+        return -1;
+    if (!exists && !may_create) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "publication \"%s\" does not exist", settings->publication);
+        return cdc_error_hint(error, "CREATE PUBLICATION \"%s\" FOR TABLE ...; or run without --no-create",
+                              settings->publication);
+    }
+    struct pg_catalog catalog;
+    struct plan plan = {.sql = sql, .settings = settings, .catalog = &catalog};
+    int status = pg_catalog_read(sql, settings->publication, &catalog, error);
+    if (status == 0)
+        status = ensure(&plan, exists, log, error);
+    pg_catalog_free(&catalog);
+    return status;
+}
+
+/* -- the end of one -- */
+
+static int is_ours(PGconn *sql, const char *name, bool *exists, struct cdc_error *error)
+{
+    static const char what[] = "cannot look for the publication";
+    PGresult *result = pg_query_rows(sql,
+                                     "SELECT coalesce(obj_description(oid, 'pg_publication'), '') AS comment "
+                                     "FROM pg_publication WHERE pubname = $1",
+                                     1, &name, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    *exists = PQntuples(result) > 0;
+    int ours = *exists && strcmp(pg_answer_text(&row, "comment"), PUBLICATION_COMMENT) == 0;
+    PQclear(result);
+    return pg_answer_good(&row, what, error) < 0 ? -1 : ours;
+}
+
+int pg_publication_drop(PGconn *sql, const char *name, const struct cdc_log *log, struct cdc_error *error)
+{
+    bool exists = false;
+    int ours = is_ours(sql, name, &exists, error);
+    if (ours < 0)
+        return -1;
+    if (!ours) {
+        cdc_log(log, CDC_LOG_INFO,
+                exists ? "publication \"%s\" was not made by pg-cdc: it stays" : "publication \"%s\" does not exist",
+                name);
+        return 0;
+    }
+    struct cdc_buf text = CDC_BUF_INIT;
+    cdc_buf_lit(&text, "DROP PUBLICATION ");
+    pg_query_identifier(&text, name);
+    cdc_buf_byte(&text, '\0');
+    int status =
+        text.failed ? cdc_error_memory(error) : pg_query_run(sql, text.data, "cannot drop the publication", error);
+    cdc_buf_free(&text);
+    if (status == 0)
+        cdc_log(log, CDC_LOG_INFO, "dropped publication \"%s\"", name);
+    return status;
+}

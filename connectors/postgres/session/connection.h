@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What the user asked for, and connections by it. */
+#ifndef PG_CONNECTION_H
+#define PG_CONNECTION_H
+
+#include <cdc/control.h>
+#include <cdc/error.h>
+#include <cdc/log.h>
+#include <cdc/selection.h>
+#include <cdc/value_format.h>
+#include <libpq-fe.h>
+
+struct pg_settings {
+    const char *url;                 /* libpq URI or key=value text; "" for the environment alone */
+    char *name, *slot, *publication; /* OWNED: names.h sets, resolves and frees them */
+    struct cdc_selection selection;
+    bool no_create, temporary;
+    struct cdc_value_format format;
+    const char *tool;
+    /* While a long wait lasts (a slot waits for running transactions): who hears of it, and what ends it. Both may be NULL. */
+    const struct cdc_log *log;
+    const struct cdc_control *control;
+};
+
+/* Connects with the session pinned; replication: a walsender connection to that database. Errors: PERMISSION for a
+ * wrong password or a missing privilege, CONFIG for a database that does not exist, UNAVAILABLE else. The password
+ * appears in no error. RETURNS NEW (PQfinish). */
+PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error);
+
+#endif

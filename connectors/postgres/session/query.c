@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* Questions to the server. */
+#include "connectors/postgres/session/query.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* -- errors -- */
+
+void pg_query_clean(struct cdc_buf *out, const char *message, size_t n)
+{
+    const char *location = memmem(message, n, "\nLOCATION:", 10);
+    if (location)
+        n = (size_t)(location - message);
+    while (n > 0 && isspace((unsigned char)message[n - 1]))
+        n--;
+    for (size_t i = 0; i < n; i++) {
+        bool space = message[i] == '\n' || message[i] == '\t';
+        if (!space || (i > 0 && message[i - 1] != '\n' && message[i - 1] != '\t'))
+            cdc_buf_byte(out, space ? ' ' : message[i]);
+    }
+}
+
+int pg_query_status(const char *sqlstate)
+{
+    static const struct {
+        const char *prefix;
+        int status;
+    } map[] = {{"28", CDC_EXIT_PERMISSION},     {"42501", CDC_EXIT_PERMISSION}, {"08P01", CDC_EXIT_PROTOCOL},
+               {"08", CDC_EXIT_UNAVAILABLE},    {"57P0", CDC_EXIT_UNAVAILABLE}, {"57014", CDC_EXIT_TEMPORARY},
+               {"53400", CDC_EXIT_CONFIG},      {"53", CDC_EXIT_UNAVAILABLE},   {"55006", CDC_EXIT_UNAVAILABLE},
+               {"55P03", CDC_EXIT_UNAVAILABLE}, {"40", CDC_EXIT_UNAVAILABLE},   {"XX", CDC_EXIT_PROTOCOL},
+               {"58", CDC_EXIT_PROTOCOL},       {"P0", CDC_EXIT_PROTOCOL}};
+    for (size_t i = 0; i < sizeof map / sizeof *map; i++)
+        if (strncmp(sqlstate, map[i].prefix, strlen(map[i].prefix)) == 0)
+            return map[i].status;
+    return CDC_EXIT_CONFIG;
+}
+
+int pg_query_fail(PGconn *sql, const PGresult *result, const char *what, struct cdc_error *error)
+{
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    const char *text = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    struct cdc_buf message = CDC_BUF_INIT;
+    if (text) {
+        pg_query_clean(&message, text, strlen(text));
+        const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+        if (detail) {
+            cdc_buf_lit(&message, ": ");
+            pg_query_clean(&message, detail, strlen(detail));
+        }
+    } else {
+        const char *own = PQerrorMessage(sql);
+        pg_query_clean(&message, own, strlen(own));
+    }
+    cdc_buf_byte(&message, '\0');
+    /* Without a state the error is libpq's own: the connection broke (PQstatus may not know yet). */
+    int status = state ? pg_query_status(state) : CDC_EXIT_UNAVAILABLE;
+    cdc_error_set(error, status, "%s: %s", what, message.failed ? "out of memory" : message.data);
+    const char *hint = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
+    if (hint)
+        cdc_error_hint(error, "%s", hint);
+    cdc_buf_free(&message);
+    return -1;
+}
+
+/* -- questions -- */
+
+PGresult *pg_query_expect(PGconn *sql, PGresult *result, ExecStatusType expected, const char *what,
+                          struct cdc_error *error)
+{
+    ExecStatusType status = PQresultStatus(result);
+    if (status == expected)
+        return result;
+    if (!result || status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE)
+        pg_query_fail(sql, result, what, error);
+    else
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: the server gave an answer of another kind (%s)", what,
+                      PQresStatus(status));
+    PQclear(result);
+    return NULL;
+}
+
+PGresult *pg_query(PGconn *sql, const char *text, int n, const char *const *values, ExecStatusType expected,
+                   const char *what, struct cdc_error *error)
+{
+    PGresult *result = n == 0 ? PQexec(sql, text) : PQexecParams(sql, text, n, NULL, values, NULL, NULL, 0);
+    return pg_query_expect(sql, result, expected, what, error);
+}
+
+PGresult *pg_query_rows(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
+                        struct cdc_error *error)
+{
+    return pg_query(sql, text, n, values, PGRES_TUPLES_OK, what, error);
+}
+
+int pg_query_run(PGconn *sql, const char *text, const char *what, struct cdc_error *error)
+{
+    PGresult *result = pg_query(sql, text, 0, NULL, PGRES_COMMAND_OK, what, error);
+    PQclear(result);
+    return result ? 0 : -1;
+}
+
+/* -- names -- */
+
+/* Byte by byte is right: the session's encoding is UTF-8. */
+void pg_query_identifier(struct cdc_buf *out, const char *name)
+{
+    cdc_buf_byte(out, '"');
+    for (; *name; name++) {
+        if (*name == '"')
+            cdc_buf_byte(out, '"');
+        cdc_buf_byte(out, *name);
+    }
+    cdc_buf_byte(out, '"');
+}
+
+void pg_query_table(struct cdc_buf *out, const char *schema, const char *name)
+{
+    pg_query_identifier(out, schema);
+    cdc_buf_byte(out, '.');
+    pg_query_identifier(out, name);
+}

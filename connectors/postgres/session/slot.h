@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The replication slot: how far the server has been told to forget. */
+#ifndef PG_SLOT_H
+#define PG_SLOT_H
+
+#include "connectors/postgres/session/connection.h"
+
+struct pg_slot {
+    bool exists, active, lost;
+    uint64_t confirmed_flush, restart_lsn;
+    int active_pid;
+};
+/* CONFIG when it is none of pgoutput's, or another database's. */
+int pg_slot_read(PGconn *sql, const char *name, struct pg_slot *slot, struct cdc_error *error);
+/* Creates the slot on a replication connection; its snapshot is exported and lives until that connection's next
+ * command. snapshot may be NULL (then none is exported). */
+int pg_slot_create(PGconn *replication, const struct pg_settings *settings, uint64_t *consistent_point,
+                   char snapshot[64], struct cdc_error *error);
+/* Drops it where it exists; TEMPORARY while it is read. Says what it did. */
+int pg_slot_drop(PGconn *sql, const char *name, const struct cdc_log *log, struct cdc_error *error);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* The lines of a snapshot. */
+#include "connectors/postgres/snapshot/internal.h"
+
+#include "connectors/postgres/pgoutput/position.h"
+
+static void append_pos(struct snapshot_run *run, struct cdc_buf *out)
+{
+    pg_pos_snapshot(out, run->state.point, run->state.attempt, ++run->lines);
+}
+
+void pg_snapshot_schema_line(struct snapshot_run *run, const struct pg_table *table)
+{
+    char text[64];
+    struct cdc_buf pos = {text, 0, sizeof text, false};
+    append_pos(run, &pos);
+    pg_table_schema_line(cdc_writer_buf(run->writer), table, cdc_span(text, pos.len), run->state.point, run->ts_ms);
+    run->metrics->lines_out++;
+}
+
+static void numbers(struct snapshot_run *run, struct cdc_buf *out)
+{
+    cdc_buf_lit(out, "\",\"seq\":");
+    cdc_buf_u64(out, run->state.point);
+    cdc_buf_lit(out, ",\"ts_ms\":");
+    cdc_buf_i64(out, run->ts_ms);
+    cdc_buf_lit(out, ",\"source\":");
+}
+
+void pg_snapshot_commit_line(struct snapshot_run *run, bool last)
+{
+    struct cdc_buf *out = cdc_writer_buf(run->writer);
+    struct cdc_buf pos = {run->last_pos, 0, sizeof run->last_pos, false};
+    append_pos(run, &pos);
+    cdc_buf_byte(&pos, '\0');
+    cdc_buf_lit(out, "{\"op\":\"commit\",\"pos\":\"");
+    cdc_buf_text(out, run->last_pos);
+    numbers(run, out);
+    cdc_buf_append(out, run->source_head.data, run->source_head.len);
+    pg_source_tail(out, run->ts_ms, 0, run->state.point, last ? "last" : "true");
+    if (run->state.read_at && !out->failed) {
+        out->len--; /* the closing brace */
+        cdc_buf_lit(out, ",\"read_at\":");
+        cdc_buf_text(out, run->state.read_at);
+        cdc_buf_byte(out, '}');
+    }
+    cdc_buf_lit(out, ",\"events\":");
+    cdc_buf_u64(out, run->chunk);
+    cdc_buf_lit(out, "}\n");
+    run->chunk = 0;
+    run->metrics->commits++;
+    run->metrics->lines_out++;
+}
+
+void pg_snapshot_truncate_line(struct snapshot_run *run, const struct pg_table *table)
+{
+    struct cdc_buf *out = cdc_writer_buf(run->writer);
+    cdc_buf_lit(out, "{\"op\":\"t\",\"pos\":\"");
+    append_pos(run, out);
+    numbers(run, out);
+    cdc_buf_append(out, table->source_head.data, table->source_head.len);
+    pg_source_tail(out, run->ts_ms, 0, run->state.point, "true");
+    cdc_buf_lit(out, "}\n");
+    run->chunk++;
+    run->metrics->lines_out++;
+}
+
+void pg_snapshot_prepare_rows(struct snapshot_run *run, const struct pg_table *table)
+{
+    struct cdc_buf *fixed = &run->fixed;
+    fixed->len = 0;
+    numbers(run, fixed);
+    cdc_buf_append(fixed, table->source_head.data, table->source_head.len);
+    pg_source_tail(fixed, run->ts_ms, 0, run->state.point, "true");
+    cdc_buf_text(fixed, table->has_key ? ",\"key\":" : ",\"before\":null,\"after\":");
+}
+
+void pg_snapshot_row_line(struct snapshot_run *run, const struct pg_table *table, const struct pg_cell *cells)
+{
+    struct cdc_buf *out = cdc_writer_buf(run->writer);
+    const struct cdc_value_format *format = &run->pg->format;
+    cdc_buf_lit(out, "{\"op\":\"r\",\"pos\":\"");
+    append_pos(run, out);
+    cdc_buf_append(out, run->fixed.data, run->fixed.len);
+    if (table->has_key) {
+        pg_row_append(out, table, cells, PG_ROW_KEY, format, &run->metrics->unconvertible);
+        cdc_buf_lit(out, ",\"before\":null,\"after\":");
+    }
+    pg_row_append(out, table, cells, PG_ROW_ALL, format, &run->metrics->unconvertible);
+    cdc_buf_lit(out, "}\n");
+    run->progress.rows++;
+    run->chunk++;
+    run->metrics->changes++;
+    run->metrics->lines_out++;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The first copy of the tables. */
+#ifndef PG_SNAPSHOT_H
+#define PG_SNAPSHOT_H
+
+#include "connectors/postgres/session/connection.h"
+
+#include <cdc/metrics.h>
+#include <cdc/offset.h>
+
+struct pg_snapshot_settings {
+    const struct pg_settings *settings; /* with its names */
+    int64_t chunk_rows;                 /* rows between commit lines */
+    bool progress;                      /* stderr is a terminal */
+    int output_fd;
+};
+/* Does the whole snapshot unless it is finished. offsets: its own file; acks: NULL where what is written is stored. */
+int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offset_file *offsets, struct cdc_acks *acks,
+                    struct cdc_control *control, struct cdc_metrics *metrics, const struct cdc_log *log,
+                    struct cdc_error *error);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The replication stream as a source. */
+#ifndef PG_STREAM_H
+#define PG_STREAM_H
+
+#include "connectors/postgres/session/connection.h"
+
+#include <cdc/metrics.h>
+#include <cdc/source.h>
+
+struct pg_stream;
+extern const struct cdc_source_ops pg_stream_ops;
+struct pg_stream_settings {
+    const struct pg_settings *settings; /* with its names */
+    double heartbeat;                   /* seconds */
+    const char *until;                  /* "now", an LSN "X/Y", or an RFC 3339 time; NULL */
+    int64_t max_events;                 /* 0: never */
+    bool resume_only;                   /* a position exists somewhere: never create anything */
+    const char *read_at;                /* of the snapshot, for a start without a position; NULL */
+};
+/* until as above: *lsn or *ms (since 1970) is set, neither for now and NULL. USAGE when it is none of these. */
+int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_error *error);
+struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struct cdc_metrics *metrics,
+                                const struct cdc_log *log, struct cdc_error *error);
+void pg_stream_free(struct pg_stream *stream);
+
+#endif

@@ -1,0 +1,163 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What identifies a row: the server's own rule (tried out on it), --check, snapshot and stream have one answer.
+# Each test runs in a subshell, and PG_DIR is read by lib/postgres.bash.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/postgres
+
+setup_file() { create_database; }
+teardown_file() { drop_database; }
+setup() { pg_test_setup; }
+teardown() { pg_test_teardown; }
+
+arguments() { echo --name "$NAME" -t "$NAME.*" --state-dir "$STATE"; }
+snapshot() { t cdc-snapshot $(arguments) "$@" "$URL" >"$DIR/snapshot" 2>"$DIR/snapshot.err"; }
+stream() { t pg-cdc $(arguments) --ack stdout --until now "$@" "$URL" >"$DIR/stream" 2>"$DIR/stream.err"; }
+check() { CHECKED=0; t pg-cdc --check --name "$NAME" -t "$NAME.*" "$URL" 2>"$DIR/check" || CHECKED=$?; }
+
+# d, n, f, i: the replica identity; pk, def: a primary key, a deferrable one; idx, gone: an index for i, and a dropped one.
+# A name with _1 at its end is a partition. The last letters are what is expected of a key: the columns' names, - for none.
+MATRIX="d_none:- d_pk:a d_def:- n_none:- n_pk:a n_def:- f_none:- f_pk:a f_def:- f_idx:-
+    i_idx:b i_pk_idx:b i_def_idx:b i_gone:- i_pk_gone:a i_def_gone:-
+    d_wide:ab f_wide:ab pd_none:- pd_pk:ab pf_f:- pf_pk_f:ab pd_pk_f:ab pi_i:b"
+
+make_table() {
+    local t=$NAME.$1 key='' partition=''
+    case $1 in *_pk*) key=', primary key (a)' ;; *_def*) key=', primary key (a) deferrable' ;; *_wide) key=', primary key (a, b)' ;; esac
+    case $1 in p*) partition='partition by range (b)' key=${key/(a)/(a, b)} ;; esac
+    sql "create table $t (a int not null, b int not null, c text$key) $partition"
+    case $1 in p*) sql "create table ${t}_1 partition of $t for values from (0) to (100)" ;; esac
+    case $1 in
+    i_*) sql "create unique index $1_b on $t (b); alter table $t replica identity using index $1_b" ;;
+    pi_*) sql "create unique index $1_b on $t (b); alter table $t replica identity using index $1_b; alter table ${t}_1 replica identity using index $1_1_b_idx" ;;
+    n_*) sql "alter table $t replica identity nothing" ;;
+    f_* | pf_*) sql "alter table $t replica identity full" ;;
+    esac
+    case $1 in *_gone) sql "drop index $NAME.$1_b" ;; f_idx) sql "create unique index $1_b on $t (b)" ;; p*_f) sql "alter table ${t}_1 replica identity full" ;; esac
+    sql "insert into $t values (1, 1, 'x'), (2, 2, 'y'), (3, 3, 'z')"
+}
+
+# The tables of rows whose UPDATE or DELETE the server refuses, one a line.
+refused() {
+    local t
+    for t in $(sql "select relname from pg_class where relnamespace = '$NAME'::regnamespace and relkind = 'r' order by relname collate \"C\""); do
+        if ! sql "begin; update $NAME.$t set c = 'no'; delete from $NAME.$t; rollback" 2>"$DIR/refusal"; then
+            grep -q 'does not have a replica identity' "$DIR/refusal" || fail "$t: $(cat "$DIR/refusal")"
+            echo "$t"
+        fi
+    done
+}
+named() { sed -n "s/.*\"$NAME\".\"\([a-z0-9_]*\)\" [^:]*: once published the server refuses.*/\1/p" "$DIR/check" | LC_ALL=C sort; }
+# TABLE:COLUMNS of every line with one of these ops, once each.
+keys_of() {
+    jq -r --arg ops "$2" 'select(.op as $o | $ops | split("") | index($o)) | .source.table + ":" + (if .key == null then "-" else (.key | keys_unsorted | join("")) end)' "$1" | LC_ALL=C sort -u
+}
+schema_keys() { jq -r 'select(.op == "schema") | .source.table + ":" + (if .key_columns == [] then "-" else (.key_columns | join("")) end)' "$1" | LC_ALL=C sort -u; }
+
+@test "every identity, key and index: the server, --check, snapshot and stream agree" {
+    local entry t expected
+    for entry in $MATRIX; do make_table "${entry%:*}"; done
+    expected=$(tr -s ' \n' '\n' <<<"$MATRIX" | grep . | LC_ALL=C sort)
+    check
+    is "status of the check" 78 "$CHECKED"
+    snapshot
+    refused >"$DIR/refused"
+    [ -s "$DIR/refused" ]
+    is "the check, before anything was published, names what the server refuses" "$(cat "$DIR/refused")" "$(named)"
+    is "keys of the snapshot's rows" "$expected" "$(keys_of "$DIR/snapshot" r)"
+    is "keys of the snapshot's schema lines" "$expected" "$(schema_keys "$DIR/snapshot")"
+    for entry in $MATRIX; do
+        t=${entry%:*}
+        sql "insert into $NAME.$t values (7, 7, 'new')"
+        # no line of another row bears the key of this one at the same time
+        grep -qxE "$t(_1)?" "$DIR/refused" || sql "update $NAME.$t set c = 'u' where a = 1; update $NAME.$t set a = 9, b = 9 where a = 2; delete from $NAME.$t where a = 3"
+    done
+    stream || fail "$(cat "$DIR/stream.err")"
+    is "keys of inserts" "$expected" "$(keys_of "$DIR/stream" c)"
+    is "keys of the stream's schema lines" "$expected" "$(schema_keys "$DIR/stream")"
+    is "keys of updates and deletes" "$(keys_of "$DIR/stream" u)" "$(keys_of "$DIR/stream" d)"
+    is "they are those of the inserts" "" "$(comm -13 <(echo "$expected") <(keys_of "$DIR/stream" ud))"
+    is "no NULL in a key" "" "$(jq -c 'select(.key != null and any(.key[]; . == null))' "$DIR/snapshot" "$DIR/stream")"
+    is "keys of deleted rows" "3" "$(jq -r 'select(.op == "d" and .key) | .key[]' "$DIR/stream" | sort -u)"
+    is "old keys" "2" "$(jq -r 'select(.op == "u" and .key and .before.c == null and .before) | .before[] | select(. != null)' "$DIR/stream" | sort -u)"
+}
+
+# The server describes rows by the partitioned table, and takes old rows by the partition.
+unlike() {
+    local t=$NAME.p
+    check
+    is "status of the check" 78 "$CHECKED"
+    grep -q "\"p\": the replica identity of its partition $NAME.p_1 is another one" "$DIR/check"
+    run -78 snapshot
+    run -78 stream
+    grep -q "partition $NAME.p_1 is another one" "$DIR/stream.err"
+    is "nothing was made" "0" "$(sql "select count(*) from pg_publication where pubname = 'cdc_$NAME'")"
+}
+partitioned() { sql "create table $NAME.p (a int not null, b int not null, c text$1) partition by range (b); create table $NAME.p_1 partition of $NAME.p for values from (0) to (100); insert into $NAME.p values (1, 1, 'x')"; }
+
+@test "a partition whose old rows lack what the partitioned table promises: refused before it starts" {
+    partitioned ', primary key (a, b)'
+    sql "alter table $NAME.p replica identity full"
+    unlike
+    sql "alter table $NAME.p_1 replica identity full"
+    check
+    is "status after the cure" 0 "$CHECKED"
+}
+@test "a partition with an identity of its own" {
+    partitioned ', primary key (a, b)'
+    sql "alter table $NAME.p_1 alter c set not null; create unique index p_c on $NAME.p_1 (c); alter table $NAME.p_1 replica identity using index p_c"
+    unlike
+}
+@test "a partition with an identity, the partitioned table without" {
+    partitioned ''
+    sql "alter table $NAME.p_1 replica identity full"
+    unlike
+    sql "alter table $NAME.p replica identity full"
+    check
+    is "status after the cure" 0 "$CHECKED"
+}
+@test "a partition with a key, the partitioned table without" {
+    partitioned ''
+    sql "alter table $NAME.p_1 add primary key (a)"
+    unlike
+}
+
+@test "a partition that changes its identity while the stream runs: it stops, and says which" {
+    partitioned ', primary key (a, b)'
+    stream
+    sql "insert into $NAME.p values (2, 2, 'y'); alter table $NAME.p_1 alter c set not null; create unique index p_c on $NAME.p_1 (c); alter table $NAME.p_1 replica identity using index p_c; delete from $NAME.p where a = 1"
+    run -78 stream
+    grep -q "partition $NAME.p_1 is another one" "$DIR/stream.err"
+}
+
+@test "half a key is none: a column list, a generated column" {
+    [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "no column lists"
+    sql "create table $NAME.list (a int, b int, c text, primary key (a, b));
+         create table $NAME.gen (a int, b int generated always as (a * 2) stored, c text, primary key (a, b));
+         create publication cdc_$NAME for table $NAME.list (a, c), $NAME.gen with (publish = 'insert');
+         insert into $NAME.list values (1, 1, 'x'); insert into $NAME.gen values (1)"
+    stream
+    sql "insert into $NAME.list values (1, 2, 'y'); insert into $NAME.gen values (2)"
+    stream
+    is "of the stream" "gen:- list:-" "$(keys_of "$DIR/stream" c | xargs)"
+    t pg-cdc --drop --name "$NAME" "$URL"
+    rm -f "$STATE"/*
+    snapshot
+    is "of the snapshot" "gen:- list:-" "$(keys_of "$DIR/snapshot" r | xargs)"
+}
+
+@test "--temporary refuses where publishing would make the server refuse somebody's UPDATE" {
+    sql "create table $NAME.bare (v text); insert into $NAME.bare values ('a')"
+    run -78 t pg-cdc --temporary --name "$NAME" -t "$NAME.*" --until now "$URL"
+    [[ $output == *'"bare" has no primary key and no replica identity'* ]]
+    sql "update $NAME.bare set v = 'b'"
+}
+
+@test "a table that inherits is published only when it is selected" {
+    sql "create table $NAME.parent (a int primary key); create table $NAME.child () inherits ($NAME.parent); insert into $NAME.child values (1)"
+    t pg-cdc --name "$NAME" -t "$NAME.parent" --until now "$URL"
+    is "published" "parent" "$(sql "select tablename from pg_publication_tables where pubname = 'cdc_$NAME'")"
+    sql "delete from $NAME.child"
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* What identifies a row, and the statement that reads rows. */
+#include "connectors/postgres/pgoutput/table.h"
+#include "connectors/postgres/scan/scan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int failures;
+
+static void check(bool good, const char *what, const char *detail)
+{
+    failures += !good;
+    printf("%sok - %s: %s\n", good ? "" : "not ", what, detail);
+}
+
+/* Columns a, b, c: marks is which of them are of the replica identity, primary which of the primary key. */
+static const struct {
+    struct pg_key_facts facts; /* identity, partitioned, primary exists, is immediate, index exists, incomplete */
+    const char *marks, *primary;
+    enum pg_key_kind kind;
+    const char *key;
+    bool changes;
+    const char *what;
+} cases[] = {
+    {{'d', 0, 1, 1, 0, 0}, "a", "a", PG_KEY_PRIMARY, "a", true, "the primary key"},
+    {{'d', 0, 1, 0, 0, 0}, "", "a", PG_KEY_NONE, "", false, "a deferrable primary key"},
+    {{'d', 0, 0, 0, 0, 0}, "", "", PG_KEY_NONE, "", false, "no primary key"},
+    {{'d', 0, 1, 1, 0, 1}, "a", "ab", PG_KEY_NONE, "", true, "half a primary key"},
+    {{'d', 1, 0, 0, 0, 0}, "", "", PG_KEY_NONE, "", true, "a partitioned table: its partitions say"},
+    {{'n', 0, 1, 1, 0, 0}, "", "a", PG_KEY_PRIMARY, "a", false, "nothing, with a primary key"},
+    {{'n', 0, 1, 0, 0, 0}, "", "a", PG_KEY_NONE, "", false, "nothing, with a deferrable primary key"},
+    {{'f', 0, 1, 1, 0, 0}, "abc", "ac", PG_KEY_PRIMARY, "ac", true, "full, with a primary key"},
+    {{'f', 0, 1, 0, 0, 0}, "abc", "a", PG_KEY_FULL, "", true, "full, with a deferrable primary key"},
+    {{'f', 0, 0, 0, 0, 0}, "abc", "", PG_KEY_FULL, "", true, "full, without a key"},
+    {{'f', 0, 1, 1, 0, 1}, "abc", "ab", PG_KEY_FULL, "", true, "full, with half a primary key"},
+    {{'i', 0, 1, 1, 1, 0}, "bc", "a", PG_KEY_INDEX, "bc", true, "an index, not the primary key"},
+    {{'i', 0, 1, 0, 1, 0}, "b", "a", PG_KEY_INDEX, "b", true, "an index beside a deferrable primary key"},
+    {{'i', 0, 1, 1, 0, 0}, "", "a", PG_KEY_PRIMARY, "a", false, "a dropped index, with a primary key"},
+    {{'i', 0, 0, 0, 0, 0}, "", "", PG_KEY_NONE, "", false, "a dropped index"},
+    {{'i', 0, 1, 1, 1, 1}, "b", "a", PG_KEY_NONE, "", true, "half an index"},
+};
+
+static void test_key(void)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pg_column columns[3] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+        struct pg_table table = {.columns = columns, .n_columns = 3};
+        char key[4] = "";
+        for (size_t c = 0; c < 3; c++) {
+            columns[c].identity = strchr(cases[i].marks, columns[c].name[0]) != NULL;
+            columns[c].primary = strchr(cases[i].primary, columns[c].name[0]) != NULL;
+        }
+        enum pg_key_kind kind = pg_key_settle(&table, &cases[i].facts);
+        for (size_t c = 0; c < 3; c++)
+            if (columns[c].key)
+                strcat(key, columns[c].name);
+        check(kind == cases[i].kind && strcmp(key, cases[i].key) == 0 && table.has_key == (*key != '\0'), "key",
+              cases[i].what);
+        check(pg_key_allows_changes(&cases[i].facts) == cases[i].changes, "changes", cases[i].what);
+    }
+}
+
+static void test_values_of_key(void)
+{
+    static const struct {
+        const char *kinds;
+        bool good;
+    } rows[] = {{"ttn", true}, {"ttu", true}, {"tnt", false}, {"tut", false}, {"ntt", false}};
+    struct pg_column columns[3] = {{.name = "a", .identity = true}, {.name = "b", .identity = true}, {.name = "c"}};
+    struct pg_table table = {.columns = columns, .n_columns = 3, .schema = "s", .name = "t"};
+    pg_key_settle(&table, &(struct pg_key_facts){'d', false, true, true, false, false});
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct pg_cell cells[3] = {{"1", 1, rows[i].kinds[0]}, {"2", 1, rows[i].kinds[1]}, {"3", 1, rows[i].kinds[2]}};
+        struct cdc_error error = {0};
+        int result = pg_row_check_key(&table, cells, &error);
+        check(rows[i].good ? result == 0 : result < 0 && error.status == CDC_EXIT_PROTOCOL, "values of the key",
+              rows[i].kinds);
+    }
+}
+
+static void test_statement(void)
+{
+    static const struct {
+        bool partitioned;
+        const char *filter;
+        bool generated;
+        const char *range, *want;
+    } statements[] = {
+        {false, NULL, false, NULL, "COPY \"s\".\"t\"\"x\" (\"id\",\"v\") TO STDOUT"},
+        {false, NULL, true, NULL, "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\") TO STDOUT"},
+        {true, NULL, false, NULL, "COPY (SELECT \"id\",\"v\" FROM \"s\".\"t\"\"x\") TO STDOUT"},
+        {false, "id > 1 OR v IS NULL", false, NULL,
+         "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\" WHERE (id > 1 OR v IS NULL)) TO STDOUT"},
+        {false, "id > 1 OR v IS NULL", false, "id <= 9",
+         "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\" WHERE (id > 1 OR v IS NULL) AND (id <= 9)) TO STDOUT"},
+        {false, NULL, false, "id <= 9",
+         "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\" WHERE (id <= 9)) TO STDOUT"},
+    };
+    struct pg_column columns[2] = {{.name = "id"}, {.name = "v"}};
+    const struct pg_table table = {.schema = "s", .name = "t\"x", .columns = columns, .n_columns = 2};
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
+        struct cdc_buf out = CDC_BUF_INIT;
+        const struct pg_scan_source source = {&table, statements[i].partitioned, statements[i].filter,
+                                              statements[i].generated};
+        pg_scan_statement(&out, &source, statements[i].range);
+        check(!out.failed && strcmp(out.data, statements[i].want) == 0, "statement", statements[i].want);
+        cdc_buf_free(&out);
+    }
+}
+
+int main(void)
+{
+    test_key();
+    test_values_of_key();
+    test_statement();
+    return failures != 0;
+}
