@@ -55,13 +55,11 @@ SOURCE_OBJ = $(BUILD)/cmd/program/source.o
 TOOLS = cdc-filter
 ifeq ($(WITH_POSTGRES),yes)
 TOOLS += pg-cdc
-SNAPSHOT_KINDS += postgres
 PG_OBJ = $(call objects,connectors/postgres)
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null)
 endif
 ifeq ($(WITH_MYSQL),yes)
 TOOLS += mysql-binlog
-SNAPSHOT_KINDS += mysql
 MYSQL_OBJ = $(call objects,connectors/mysql)
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libmariadb libzstd zlib 2>/dev/null)
 MYSQL_LIBS = $(shell $(PKG_CONFIG) --libs libmariadb libzstd zlib 2>/dev/null) -lm -lpthread
@@ -76,9 +74,8 @@ TOOLS += cdc-sink-http
 HTTP_OBJ = $(call objects,connectors/http)
 $(HTTP_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcurl)
 endif
-ifneq ($(SNAPSHOT_KINDS),)
+ifneq ($(filter pg-cdc mysql-binlog,$(TOOLS)),)
 TOOLS += cdc-snapshot
-SNAPSHOT_OBJ = $(SNAPSHOT_KINDS:%=$(BUILD)/cmd/snapshot_%.o)
 $(BUILD)/cmd/cdc-snapshot.o: ALL_CFLAGS += $(if $(PG_OBJ),-DWITH_POSTGRES) $(if $(MYSQL_OBJ),-DWITH_MYSQL)
 endif
 BINARIES = $(TOOLS:%=$(BUILD)/bin/%)
@@ -108,7 +105,7 @@ $(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(PROGRAM_OBJ) $(LIB)
 	$(LINK) $(LIB_LIBS)
 $(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
-$(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(SNAPSHOT_OBJ) $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(MYSQL_OBJ) $(LIB)
+$(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(MYSQL_OBJ) $(LIB)
 	$(LINK) $(if $(PG_OBJ),$(shell $(PKG_CONFIG) --libs libpq)) $(MYSQL_LIBS) $(LIB_LIBS)
 $(BUILD)/bin/mysql-binlog: $(BUILD)/cmd/mysql-binlog.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(MYSQL_OBJ) $(LIB)
 	$(LINK) $(MYSQL_LIBS) $(LIB_LIBS)
@@ -117,9 +114,9 @@ $(BUILD)/bin/cdc-sink-sqlite: $(BUILD)/cmd/cdc-sink-sqlite.o $(PROGRAM_OBJ) $(SI
 $(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_OBJ) $(HTTP_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libcurl) $(LIB_LIBS)
 
-# Unit tests: one program a file in tests/unit, linked with the library and the pure decoders.
+# Unit tests: one program a file in tests/unit, linked with the library and the pure decoders and readers.
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ) $(BUILD)/connectors/http/elasticsearch/answer.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS)
 unit: $(UNIT)

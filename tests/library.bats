@@ -50,3 +50,13 @@ EVENTS='{"op":"c","pos":"01","seq":1,"ts_ms":1,"source":{"connector":"postgresql
         echo "#include <cdc/${header##*/}>" | gcc -std=c11 -Wall -Wextra -Werror -fsyntax-only "-I$DIR/usr/include" -x c - || fail "$header"
     done
 }
+
+@test "libcdc(3) knows every header, and names no function that is not there" {
+    local header name
+    for header in "$CDC_ROOT"/include/cdc/*.h; do
+        grep -q "^\.It In cdc/${header##*/}$" "$CDC_ROOT/man/libcdc.3" || fail "${header##*/} is not in libcdc(3)"
+    done
+    for name in $(grep -oE 'Fn cdc_[a-z0-9_]+' "$CDC_ROOT/man/libcdc.3" | cut -d' ' -f2 | sort -u); do
+        grep -qE "\b$name\(" "$CDC_ROOT"/include/cdc/*.h || fail "$name is in no header"
+    done
+}

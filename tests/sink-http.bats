@@ -137,6 +137,20 @@ server_again() {
     is "requests" "3 1 2 1 1" "$(log '.body | fromjson | length' | xargs)"
 }
 
+@test "webhook: the status counts, however long the answer" {
+    server
+    three >"$IN"
+    script '500 x*2000000' '200 x*2000000' '503 x*2000000' 200 200
+    webhook
+    is "lines taken" "1 2 3" "$(log 'select(.answer | startswith("200")) | .body | fromjson | .after.id' | xargs)"
+    for pair in 500=69 302=78 401=77 422=65; do
+        rm "$DIR/o"
+        server_again "${pair%=*} x*2000000"
+        run "-${pair#*=}" webhook --retry-max 0
+        is "offset after ${pair%=*}" "" "$(pos)"
+    done
+}
+
 @test "webhook: too large a batch is halved" {
     server
     three >"$IN"
@@ -243,6 +257,43 @@ server_again() {
     server_again 'bulk 403:cluster_block_exception 200' 'bulk 503:unavailable_shards_exception 200' 'bulk 200'
     elastic
     is requests 3 "$(requests)"
+}
+
+@test "_mget, _search: answers of any type, and documents that may not be read" {
+    server
+    { users; change u '{"id":1}' null '{"id":1,"name":"x"}' '["big"]'; commit; } >"$IN"
+    for answer in '[]' '{}' '{"docs":{}}' '{"docs":[]}' '{"docs":[1]}' '{"docs":[[1]]}' '{"docs":[["found",true]]}' '{"docs":[{"error":[1]}]}' \
+        '{"docs":[{"found":1}]}' '{"docs":[{"found":false},{"found":false}]}' 'x*10'; do
+        rm -f "$DIR/o"
+        server_again "200 $answer"
+        run -76 elastic
+        is "offset after $answer" "" "$(pos)"
+    done
+    for answer in '{"docs":[{"error":{"type":"security_exception","reason":"no"}}]}=77' '{"docs":[{"found":true,"_version":1,"_source":[1]}]}=78' \
+        '{"docs":[{"found":true,"_source":{}}]}=78' ' {"docs":[{"found":false}]} =0'; do
+        rm -f "$DIR/o"
+        server_again "200 ${answer%=*}"
+        run elastic
+        is "status for $answer" "${answer##*=}" "$status"
+    done
+    rm -f "$DIR/o"
+    { users; line t '"x":1'; commit; } >"$IN"
+    for answer in '[]' '{}' '{"_scroll_id":[1]}' '{"_scroll_id":"s","hits":[1]}' '{"_scroll_id":"s","hits":{"hits":{}}}' '{"_scroll_id":"s","hits":{"hits":[[1]]}}' \
+        '{"_scroll_id":"s","hits":{"hits":[{"_id":1}]}}' '{"_scroll_id":"s","_shards":[1],"hits":{"hits":[]}}'; do
+        server_again 200 "200 $answer"
+        run -76 elastic
+        is "offset after $answer" "" "$(pos)"
+    done
+    server_again 200 '200 {"_scroll_id":"s","timed_out":true}' 200 '200 {"_scroll_id":"s"}'
+    elastic
+    [[ $(pos) == *99999999* ]]
+}
+
+@test "two tables of one name are seen at a truncate as well" {
+    server
+    { three; SCHEMA=other line t '"x":1'; commit; } >"$IN"
+    run -78 --separate-stderr elastic --index '{table}'
+    [[ $stderr == *"two source tables"*other.t* ]]
 }
 
 @test "_bulk: 413 halves the request; a single document that is too large is the line's fault" {

@@ -260,6 +260,27 @@ users() { schema id id:integer name:text big:text; }
     [[ $stderr == *"none of ours"* ]]
 }
 
+@test "names: a truncate of another table of that name empties nothing, in this run and in a later one" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; SCHEMA=staging line t '"x":1'; commit; } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *"two source tables"*public.t*staging.t* ]]
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$IN"
+    sink
+    { SCHEMA=staging line t '"x":1'; commit; } >"$IN"
+    run -78 sink
+    { TABLE=T line t '"x":1'; commit; } >"$IN"
+    run -78 sink
+    is rows 1 "$(q 'select count(*) from t')"
+    # Nothing of it is here, then it is the first of its name.
+    { TABLE=other SCHEMA=a line t '"x":1'; TABLE=other SCHEMA=b schema id id:integer; TABLE=other SCHEMA=b change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    sink
+    { TABLE=other SCHEMA=a line t '"x":1'; commit; } >"$IN"
+    run -78 sink
+    { TABLE=other SCHEMA=b line t '"x":1'; commit; } >"$IN"
+    sink
+    is rows 0 "$(q 'select count(*) from other')"
+}
+
 @test "the database decides the position: a file behind it catches up, a file ahead of it stops" {
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$IN"
     sink

@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP as a destination: webhooks, and the _bulk interface of Elasticsearch
  * and OpenSearch. At least once: an offset moves only after the answer. */
-#ifndef HTTP_SINK_H
-#define HTTP_SINK_H
+#ifndef HTTP_CONNECTOR_H
+#define HTTP_CONNECTOR_H
 
-#include <cdc/options.h>
-#include <cdc/sink.h>
+#include "connectors/http/client/client.h"
 
-enum http_mode { HTTP_ELASTICSEARCH, HTTP_WEBHOOK_EVENT, HTTP_WEBHOOK_NDJSON, HTTP_WEBHOOK_ARRAY };
+enum http_mode { HTTP_MODE_ELASTICSEARCH, HTTP_MODE_EVENT, HTTP_MODE_NDJSON, HTTP_MODE_ARRAY };
 
 struct http_settings {
     enum http_mode mode;
-    const char *url;                /* http:// or https://, without credentials */
-    const char *user, *password;    /* NULL: none */
-    struct cdc_option_list headers; /* "Name: value" */
-    const char *index;              /* pattern with {db} {schema} {table} {name} */
+    struct http_peer peer;
+    const char *index; /* pattern with {db} {schema} {table} {name} */
     int64_t batch_bytes, batch_events;
-    double timeout;         /* seconds a request may take */
-    const char *moves_path; /* journal of moved rows (moves.c); NULL: none */
-    const struct cdc_log *log;
+    const char *key_changes_path; /* journal of rows that changed their key; NULL: none that lasts */
 };
 
 struct http_sink;

@@ -4,69 +4,93 @@
  * harm to an index, and a webhook is told by its id. */
 #include <stdlib.h>
 
-#include "connectors/http/internal.h"
+#include "connectors/http/elasticsearch/elasticsearch.h"
+#include "connectors/http/http.h"
+#include "connectors/http/webhook/webhook.h"
 
-#define ITEMS_MAX 10000
-#define KEEP ((size_t)16 << 20)
+#define LINES_MAX 10000
+
+struct http_sink {
+    struct cdc_sink_context context; /* filled by the loop; must be first */
+    struct http_client client;
+    struct es_sink *index; /* one of the two */
+    struct http_webhook *webhook;
+    bool failed; /* a batch could not be sent whole */
+};
+
+static int open_destination(struct http_sink *sink, const struct http_settings *settings, struct cdc_error *error)
+{
+    size_t lines = settings->batch_events < LINES_MAX ? (size_t)settings->batch_events : LINES_MAX;
+    size_t bytes = (size_t)settings->batch_bytes;
+    struct es_settings index = {settings->index, lines, bytes, settings->key_changes_path};
+
+    switch (settings->mode) {
+    case HTTP_MODE_ELASTICSEARCH: sink->index = es_sink_open(&sink->client, &index, error); break;
+    case HTTP_MODE_EVENT:
+        sink->webhook = http_webhook_open(&sink->client, HTTP_WEBHOOK_EVENT, lines, bytes, error);
+        break;
+    case HTTP_MODE_NDJSON:
+        sink->webhook = http_webhook_open(&sink->client, HTTP_WEBHOOK_NDJSON, lines, bytes, error);
+        break;
+    case HTTP_MODE_ARRAY:
+        sink->webhook = http_webhook_open(&sink->client, HTTP_WEBHOOK_ARRAY, lines, bytes, error);
+        break;
+    }
+    return sink->index != NULL || sink->webhook != NULL ? 0 : -1;
+}
 
 struct http_sink *http_sink_open(const struct http_settings *settings, struct cdc_error *error)
 {
     struct http_sink *sink = calloc(1, sizeof *sink);
-    size_t items = settings->mode == HTTP_WEBHOOK_EVENT ? 1
-                   : settings->batch_events < ITEMS_MAX ? (size_t)settings->batch_events
-                                                        : ITEMS_MAX;
 
     if (sink == NULL) {
         cdc_error_memory(error);
         return NULL;
     }
-    sink->settings = settings;
-    sink->body_limit = (size_t)settings->batch_bytes;
-    bool index = settings->mode == HTTP_ELASTICSEARCH;
-    if ((index && es_index_pattern_check(settings->index, error) != 0) || batch_init(&sink->batch, items, error) != 0 ||
-        http_client_open(&sink->client, settings, &sink->context, error) != 0 ||
-        (index && (sink->moves = moves_open(settings->moves_path, error)) == NULL)) {
-        http_sink_free(sink);
-        return NULL;
-    }
-    return sink;
+    if (http_client_open(&sink->client, &settings->peer, &sink->context, error) == 0 &&
+        open_destination(sink, settings, error) == 0)
+        return sink;
+    http_sink_free(sink);
+    return NULL;
 }
 
 void http_sink_free(struct http_sink *sink)
 {
     if (sink == NULL)
         return;
+    es_sink_free(sink->index);
+    http_webhook_free(sink->webhook);
     http_client_close(&sink->client);
-    batch_free(&sink->batch);
-    es_free_tables(sink);
-    moves_free(sink->moves);
-    cdc_buf_free(&sink->body);
-    cdc_buf_free(&sink->scratch);
-    cdc_buf_free(&sink->rest);
     free(sink);
 }
 
-int http_flush(struct http_sink *sink, struct cdc_error *error)
+static int flush(struct http_sink *sink, struct cdc_error *error)
 {
-    int result = sink->settings->mode == HTTP_ELASTICSEARCH ? es_flush(sink, error) : webhook_flush(sink, error);
+    int result = sink->index != NULL ? es_sink_flush(sink->index, error) : http_webhook_flush(sink->webhook, error);
 
     sink->failed |= result != 0;
-    batch_clear(&sink->batch);
-    sink->body.len = sink->rest.len = sink->client.response.len = 0;
-    cdc_buf_shrink(&sink->body, KEEP);
-    cdc_buf_shrink(&sink->rest, KEEP);
-    cdc_buf_shrink(&sink->client.response, KEEP);
     return result;
+}
+
+static enum http_taken offer(struct http_sink *sink, const struct cdc_event *event, struct cdc_error *error)
+{
+    return sink->index != NULL ? es_sink_event(sink->index, event, error)
+                               : http_webhook_event(sink->webhook, event, error);
 }
 
 static int event_op(void *context, const struct cdc_event *event, struct cdc_error *error)
 {
     struct http_sink *sink = context;
+    enum http_taken taken = offer(sink, event, error);
 
-    if (sink->moves != NULL && moves_begin(sink->moves, error) != 0)
-        return -1;
-    return sink->settings->mode == HTTP_ELASTICSEARCH ? es_event(sink, event, error)
-                                                      : webhook_event(sink, event, error);
+    if (taken == HTTP_TAKEN_NOT_YET) { /* an empty batch takes any line */
+        if (flush(sink, error) != 0)
+            return -1;
+        taken = offer(sink, event, error);
+    }
+    if (taken == HTTP_TAKEN_FULL)
+        return flush(sink, error);
+    return taken == HTTP_TAKEN ? 0 : -1;
 }
 
 static int deliver(void *context, const struct cdc_offset_file *offsets, struct cdc_error *error)
@@ -76,12 +100,12 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
     /* After a failure lines are missing: no delivery may confirm them. */
     if (sink->failed)
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "what was not sent comes again");
-    if (http_flush(sink, error) != 0)
+    if (flush(sink, error) != 0)
         return -1;
-    if (sink->moves != NULL)
-        moves_delivered(sink->moves, offsets);
+    if (sink->index != NULL)
+        es_sink_delivered(sink->index, offsets);
     return 0;
 }
 
-/* No discard: a transaction that is cut comes again, and having a part of it early does no harm. */
+/* No discard: a transaction that is truncated comes again, and having a part of it early does no harm. */
 const struct cdc_sink_ops http_sink_ops = {.event = event_op, .deliver = deliver};

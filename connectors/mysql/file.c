@@ -16,7 +16,6 @@
 #include <cdc/retry.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,14 +89,9 @@ static int flush(struct reading *reading, struct cdc_error *error)
 /* Lines leave whole, after a signal for a while. */
 static int finish(struct reading *reading, struct cdc_error *error)
 {
-    int64_t deadline = cdc_clock_ms() + STOP_MS;
     int left = cdc_writer_drain(reading->writer, reading->control->wake_fd, error);
-    while (left > 0 && cdc_writer_pending(reading->writer) > 0 && reading->control->stop < 2 &&
-           cdc_clock_ms() < deadline) {
-        struct pollfd fd = {cdc_writer_fd(reading->writer), POLLOUT, 0};
-        (void)poll(&fd, 1, 100);
-        left = cdc_writer_flush(reading->writer, error) < 0 ? -1 : 1;
-    }
+    if (left > 0)
+        left = cdc_writer_finish(reading->writer, reading->control, STOP_MS, error);
     return left < 0 ? -1 : 0;
 }
 

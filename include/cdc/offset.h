@@ -19,6 +19,9 @@ struct cdc_offset {
 };
 
 void cdc_offset_free(struct cdc_offset *offset); /* frees the members, not the struct */
+/* Makes *target, which is free or holds an older one, a copy of from; state stays the old one where from has none. 0, or -1
+ * without memory. */
+int cdc_offset_copy(struct cdc_offset *target, const struct cdc_offset *from, struct cdc_error *error);
 
 struct cdc_offset_file;
 
@@ -54,6 +57,9 @@ void cdc_acks_free(struct cdc_acks *acks);
 /* Reads all again (cheap when no file changed). *offset is the smallest position (BORROWED until the next call), NULL
  * when a file of the list does not exist or has no position yet, or no sink is there. 0 or -1. */
 int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struct cdc_error *error);
+/* Written is not stored: have all of them passed pos? Without acks (NULL) what is written counts as stored; nothing (pos NULL)
+ * is not. Reads all again. 1, 0, or -1. */
+int cdc_acks_passed(struct cdc_acks *acks, const char *pos, struct cdc_error *error);
 /* Number of files seen at the last read. */
 size_t cdc_acks_count(const struct cdc_acks *acks);
 /* What one of them had then; NULL when nothing. BORROWED until the next read. */

@@ -3,23 +3,25 @@
 #ifndef CDC_SNAPSHOT_H
 #define CDC_SNAPSHOT_H
 
+#include <cdc/attempt.h>
 #include <cdc/control.h>
 #include <cdc/line.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
-#include <cdc/offset.h>
 
-/* Attempts have four hexadecimal digits in pos. */
-#define CDC_SNAPSHOT_MAX_ATTEMPT 0xFFFFu
 /* So much output is gathered before it is written. */
 #define CDC_SNAPSHOT_FLUSH_BYTES ((size_t)64 << 10)
+
+/* What all databases take. */
+struct cdc_snapshot_settings {
+    int64_t chunk_rows; /* a commit line after so many rows */
+    bool progress;      /* shown once a second */
+    int output_fd;
+};
 
 /* Sets the error of a snapshot that a signal ended: TEMPORARY, since success would let the next program go on without
  * the rows. Always -1. */
 int cdc_snapshot_stopped(struct cdc_error *error);
-/* Written is not stored: have the acks passed written, the pos of the last commit? Without acks (NULL) what is written
- * is stored. 1, 0, or -1. */
-int cdc_snapshot_is_stored(struct cdc_acks *acks, const char *written, struct cdc_error *error);
 /* Lines leave whole: after an error too, and for a while after a signal. */
 void cdc_snapshot_finish_output(struct cdc_writer *writer, const struct cdc_control *control);
 /* Writes all that waits; -1 when a signal came (cdc_snapshot_stopped) or the output failed. */

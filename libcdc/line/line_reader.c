@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines in over read(2). One buffer: lines are handed out in place, the rest
- * of a cut line is moved to the front before more is read. */
+/* Lines in over read(2), not stdio: a line may be 256 MB, and a wait must end with a signal. One buffer: lines are handed
+ * out in place, the rest
+ * of a partial line is moved to the front before more is read. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -104,6 +105,8 @@ static void drop_scanned(struct cdc_line_reader *reader)
     reader->scanned = 0;
 }
 
+/* Bytes are searched for the LF once: `scanned` remembers how far, or a long line that comes in small reads would cost the
+ * square of its length. */
 enum cdc_line_result cdc_line_reader_next(struct cdc_line_reader *reader, struct cdc_span *line,
                                           struct cdc_error *error)
 {

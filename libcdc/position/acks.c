@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Acknowledgements: the smallest position of all sinks, read from their files. */
+/* Acknowledgements: the smallest position of all sinks, read from their files. The files are the whole protocol between a
+ * source and its sinks: no socket, nothing that has to be running. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -69,6 +70,7 @@ void cdc_acks_free(struct cdc_acks *acks)
     free(acks);
 }
 
+/* The folder holds the offset files of all tools of the pipeline: what the source itself or a snapshot has is no ack. */
 static bool is_sink_file(const char *name)
 {
     size_t n = strlen(name);
@@ -126,6 +128,8 @@ static int read_one(struct cdc_acks *acks, struct ack *ack, struct cdc_error *er
     return 0;
 }
 
+/* A list of files is complete only when each has a position: a sink that has not begun yet would lose what is confirmed
+ * without it. */
 int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struct cdc_error *error)
 {
     const struct cdc_offset *smallest = NULL;
@@ -145,6 +149,17 @@ int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struc
     }
     *offset = complete ? smallest : NULL;
     return 0;
+}
+
+int cdc_acks_passed(struct cdc_acks *acks, const char *pos, struct cdc_error *error)
+{
+    const struct cdc_offset *acked = NULL;
+
+    if (pos == NULL || acks == NULL)
+        return pos != NULL;
+    if (cdc_acks_read(acks, &acked, error) != 0)
+        return -1;
+    return acked != NULL && strcmp(acked->pos, pos) >= 0;
 }
 
 size_t cdc_acks_count(const struct cdc_acks *acks)

@@ -7,7 +7,8 @@ http-server.py FOLDER [PORT]
 FOLDER/port    is written once it listens.
 FOLDER/log     gets one JSON object a request: method, path, headers, body, answer.
 FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each is
-               STATUS [HEADER=VALUE]... [BODY], or `close` (the connection is cut
+               STATUS [HEADER=VALUE]... [BODY] (a BODY of the form `x*N` is N
+               times that letter), or `close` (the connection is cut
                without an answer), `cut` (cut inside the answer), `slow` (never
                answers), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
                items; the last one is repeated), or `bulk*N STATUS...` for a
@@ -98,7 +99,10 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, (), bulk_answer(body, words[1:], count))
         else:
             headers = [word.split("=", 1) for word in words[1:] if "=" in word]
-            self.answer(int(words[0]), headers, " ".join(word for word in words[1:] if "=" not in word).encode())
+            text = " ".join(word for word in words[1:] if "=" not in word)
+            if text[1:2] == "*":
+                text = text[0] * int(text[2:])
+            self.answer(int(words[0]), headers, text.encode())
         return step
 
     def handle_request(self):

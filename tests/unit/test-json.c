@@ -154,6 +154,41 @@ static void test_strings(void)
     cdc_buf_free(&out);
 }
 
+/* Members and elements that a walker finds in a value of whatever type. */
+static void walks(const char *text, size_t members, size_t elements)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+    size_t n = strlen(text), n_members = 0, n_elements = 0;
+    char *copy = malloc(n); /* of the exact size, as above */
+
+    memcpy(copy, text, n);
+    for (cdc_json_iter(&iter, cdc_span(copy, n)); cdc_json_next_member(&iter, &name, &value);)
+        n_members++;
+    for (cdc_json_iter(&iter, cdc_span(copy, n)); cdc_json_next_element(&iter, &value);)
+        n_elements++;
+    check(n_members == members && n_elements == elements, text);
+    check(cdc_json_member(cdc_span(copy, n), "none").p == NULL, text);
+    free(copy);
+}
+
+static void test_walkers(void)
+{
+    walks("{\"a\":1,\"b\":[2]}", 2, 0);
+    walks("{\"a\" : \"b\"}", 1, 0);
+    walks("[1,\"b\",{\"c\":1}]", 0, 3);
+    walks("[\"a\"]", 0, 1);
+    walks("[\"a\",\"b\" ]", 0, 2);
+    walks("[[1]]", 0, 1);
+    walks("[{}]", 0, 1);
+    walks("[1]", 0, 1);
+    walks("{}", 0, 0);
+    walks("[]", 0, 0);
+    walks("1", 0, 0);
+    walks("\"a\"", 0, 0);
+    walks("null", 0, 0);
+}
+
 static void test_integers(void)
 {
     int64_t v = 0;
@@ -212,6 +247,7 @@ int main(void)
     test_blocks();
     test_strings();
     test_integers();
+    test_walkers();
     test_event();
     if (failures == 0)
         printf("ok - json\n");

@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* libcurl: one request at a time over one kept connection, sent again with
  * backoff as long as the peer is away or overloaded. */
+#include <curl/curl.h>
 #include <stdlib.h>
 
-#include "connectors/http/internal.h"
+#include "connectors/http/client/client.h"
 
 #define RESPONSE_LIMIT ((size_t)64 << 20)
 #define RETRY_AFTER_MAX 3600 /* seconds */
 
+_Static_assert(sizeof((struct http_client *)0)->curl_error >= CURL_ERROR_SIZE, "libcurl's messages need room");
+
 static size_t take_response(char *data, size_t size, size_t n, void *context)
 {
     struct http_client *client = context;
+    size_t room = client->request->response_limit != 0 ? client->request->response_limit : RESPONSE_LIMIT;
 
     n *= size;
-    if (client->response.len + n > client->response_limit) {
-        client->response_too_long = true;
-        return 0;
+    room -= client->response.len;
+    if (n > room && !client->request->drop_rest) {
+        client->too_long = true;
+        return 0; /* libcurl ends the transfer */
     }
-    cdc_buf_append(&client->response, data, n);
+    cdc_buf_append(&client->response, data, n < room ? n : room);
     return client->response.failed ? 0 : n;
 }
 
@@ -32,16 +37,16 @@ static int check_stop(void *context, curl_off_t a, curl_off_t b, curl_off_t c, c
 
 static int set_options(struct http_client *client)
 {
-    const struct http_settings *settings = client->settings;
+    const struct http_peer *peer = &client->peer;
     CURL *easy = client->easy;
     CURLcode bad = CURLE_OK;
 
     bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* a redirected POST may lose its body */
-    bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                            settings->timeout < 10 ? (long)(settings->timeout * 1000) : 10000L);
-    bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(settings->timeout * 1000));
+    bad |=
+        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, peer->timeout < 10 ? (long)(peer->timeout * 1000) : 10000L);
+    bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(peer->timeout * 1000));
     bad |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->curl_error);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_response);
@@ -50,18 +55,18 @@ static int set_options(struct http_client *client)
     bad |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, check_stop);
     bad |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, client);
     bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "cdc-sink-http");
-    if (settings->user != NULL) {
+    if (peer->user != NULL) {
         bad |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        bad |= curl_easy_setopt(easy, CURLOPT_USERNAME, settings->user);
-        bad |= curl_easy_setopt(easy, CURLOPT_PASSWORD, settings->password != NULL ? settings->password : "");
+        bad |= curl_easy_setopt(easy, CURLOPT_USERNAME, peer->user);
+        bad |= curl_easy_setopt(easy, CURLOPT_PASSWORD, peer->password != NULL ? peer->password : "");
     }
     return bad == CURLE_OK ? 0 : -1;
 }
 
-int http_client_open(struct http_client *client, const struct http_settings *settings, struct cdc_sink_context *context,
+int http_client_open(struct http_client *client, const struct http_peer *peer, struct cdc_sink_context *context,
                      struct cdc_error *error)
 {
-    client->settings = settings;
+    client->peer = *peer;
     client->context = context;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (client->easy = curl_easy_init()) == NULL)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot initialise libcurl");
@@ -99,8 +104,8 @@ static struct curl_slist *make_headers(const struct http_client *client, const s
     for (size_t i = 0; i < 2; i++)
         if (request->more_headers[i] != NULL)
             list = append_header(list, request->more_headers[i], &failed);
-    for (size_t i = 0; i < client->settings->headers.count; i++)
-        list = append_header(list, client->settings->headers.items[i], &failed);
+    for (size_t i = 0; i < client->peer.headers.count; i++)
+        list = append_header(list, client->peer.headers.items[i], &failed);
     if (failed) {
         curl_slist_free_all(list);
         return NULL;
@@ -114,7 +119,7 @@ static int attempt(struct http_client *client, const struct http_request *reques
     struct curl_slist *headers = make_headers(client, request);
 
     client->url.len = 0;
-    cdc_buf_text(&client->url, client->settings->url);
+    cdc_buf_text(&client->url, client->peer.url);
     cdc_buf_text(&client->url, request->path);
     cdc_buf_byte(&client->url, '\0');
     if (headers == NULL || client->url.failed) {
@@ -122,8 +127,8 @@ static int attempt(struct http_client *client, const struct http_request *reques
         return cdc_error_memory(error);
     }
     client->response.len = 0;
-    client->response_limit = request->response_limit != 0 ? request->response_limit : RESPONSE_LIMIT;
-    client->response_too_long = false;
+    client->request = request;
+    client->too_long = false;
     client->curl_error[0] = '\0';
     curl_easy_setopt(client->easy, CURLOPT_URL, client->url.data);
     curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers);
@@ -147,7 +152,7 @@ static bool is_overload(long status)
     return status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501 && status != 505);
 }
 
-/* Failures that waiting does not mend. */
+/* Failures that waiting does not cure. */
 static int lasting_error(struct http_client *client, CURLcode code, struct cdc_error *error)
 {
     const char *why = client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code);
@@ -157,25 +162,25 @@ static int lasting_error(struct http_client *client, CURLcode code, struct cdc_e
     case CURLE_ABORTED_BY_CALLBACK:
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped in the middle of a request");
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: return cdc_error_set(error, CDC_EXIT_USAGE, "%s: %s", client->settings->url, why);
+    case CURLE_UNSUPPORTED_PROTOCOL: return cdc_error_set(error, CDC_EXIT_USAGE, "%s: %s", client->peer.url, why);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
-        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", client->settings->url, why);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", client->peer.url, why);
         return cdc_error_hint(error, "the certificate must be one that this machine trusts");
     default: return 0;
     }
 }
 
-int http_backoff(struct http_client *client, struct cdc_retry *retry, int64_t at_least_ms, const char *why,
-                 struct cdc_error *error)
+int http_client_wait(struct http_client *client, struct cdc_retry *retry, int64_t at_least_ms, const char *why,
+                     struct cdc_error *error)
 {
     const struct cdc_sink_context *context = client->context;
     int64_t wait = cdc_retry_next(retry);
 
     if (wait < 0) {
-        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "%s: %s (%lld attempts)", client->settings->url, why,
+        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "%s: %s (%lld attempts)", client->peer.url, why,
                       (long long)retry->attempts + 1);
         return cdc_error_hint(error, "start again when the peer is well; what it has not confirmed is sent again");
     }
@@ -183,10 +188,10 @@ int http_backoff(struct http_client *client, struct cdc_retry *retry, int64_t at
     context->metrics->retries++;
     /* Said at 1, 2, 4, 8 … attempts: enough to be found, too little to fill a disk. */
     if ((retry->attempts & (retry->attempts - 1)) == 0)
-        cdc_log(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->settings->url, why,
+        cdc_log(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->peer.url, why,
                 (double)wait / 1000);
     if (cdc_retry_wait(wait, context->control->wake_fd))
-        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", client->settings->url, why);
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", client->peer.url, why);
     return 0;
 }
 
@@ -198,6 +203,36 @@ static int64_t retry_after_ms(struct http_client *client)
     return (int64_t)(seconds > RETRY_AFTER_MAX ? RETRY_AFTER_MAX : seconds) * 1000;
 }
 
+enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
+                                   struct cdc_error *error)
+{
+    cdc_retry_init(&client->retry, client->context->settings->retry_max);
+    for (;;) {
+        CURLcode code = CURLE_OK;
+        char why[400];
+        if (attempt(client, request, &code, status, error) != 0)
+            return HTTP_GAVE_UP;
+        bool answered = code == CURLE_OK || client->too_long; /* a status is one, however long the rest */
+        if (answered && !is_overload(*status)) {
+            if (client->retry.attempts > 0)
+                cdc_log(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.url);
+            client->context->metrics->bytes_out += request->body.n;
+            return client->too_long ? HTTP_TOO_LONG : HTTP_ANSWERED;
+        }
+        if (!answered && lasting_error(client, code, error) != 0)
+            return HTTP_GAVE_UP;
+        if (request->once)
+            return HTTP_NOT_NOW;
+        if (!answered)
+            snprintf(why, sizeof why, "%s",
+                     client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code));
+        else
+            snprintf(why, sizeof why, "HTTP status %ld", *status);
+        if (http_client_wait(client, &client->retry, answered ? retry_after_ms(client) : 0, why, error) != 0)
+            return HTTP_GAVE_UP;
+    }
+}
+
 /* Printable start of the answer, for messages. */
 static void excerpt(const struct http_client *client, char *out, size_t size)
 {
@@ -205,39 +240,9 @@ static void excerpt(const struct http_client *client, char *out, size_t size)
              client->response.len > 0 ? client->response.data : "");
 }
 
-int http_send(struct http_client *client, const struct http_request *request, long *status, struct cdc_error *error)
+int http_client_refused(struct http_client *client, long status, struct cdc_error *error)
 {
-    cdc_retry_init(&client->retry, client->context->settings->retry_max);
-    for (;;) {
-        CURLcode code = CURLE_OK;
-        char why[400];
-        if (attempt(client, request, &code, status, error) != 0)
-            return -1;
-        if (client->response_too_long)
-            return *status = 1, 0;
-        if (code == CURLE_OK && !is_overload(*status)) {
-            if (client->retry.attempts > 0)
-                cdc_log(client->context->log, CDC_LOG_INFO, "%s answers again", client->settings->url);
-            client->context->metrics->bytes_out += request->body.n;
-            return 0;
-        }
-        if (code != CURLE_OK && lasting_error(client, code, error) != 0)
-            return -1;
-        if (request->once)
-            return *status = 0, 0;
-        if (code != CURLE_OK)
-            snprintf(why, sizeof why, "%s",
-                     client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code));
-        else
-            snprintf(why, sizeof why, "HTTP status %ld", *status);
-        if (http_backoff(client, &client->retry, code == CURLE_OK ? retry_after_ms(client) : 0, why, error) != 0)
-            return -1;
-    }
-}
-
-int http_status_error(struct http_client *client, long status, struct cdc_error *error)
-{
-    const char *url = client->settings->url;
+    const char *url = client->peer.url;
     char text[310];
 
     excerpt(client, text, sizeof text);
@@ -253,49 +258,18 @@ int http_status_error(struct http_client *client, long status, struct cdc_error 
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: HTTP status %ld: %s", url, status, text);
         return cdc_error_hint(error, "check the URL");
     }
-    if (status == 1)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: the answer is too long", url);
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: HTTP status %ld: %s", url, status, text);
 }
 
-/* -- the URL -------------------------------------------------------------------------- */
-
-static char *url_part(CURLU *url, CURLUPart part, unsigned flags)
+int http_client_check(struct http_client *client, enum http_outcome outcome, long status, struct cdc_error *error)
 {
-    char *text = NULL, *copy = NULL;
-
-    if (curl_url_get(url, part, &text, flags) == CURLUE_OK && text != NULL)
-        copy = strdup(text);
-    curl_free(text);
-    return copy;
-}
-
-int http_url_split(const char *text, char **clean, char **user, char **password, struct cdc_error *error)
-{
-    CURLU *url = curl_url();
-    int result = 0;
-
-    *clean = *user = *password = NULL;
-    if (url == NULL)
-        return cdc_error_memory(error);
-    char *scheme = NULL;
-    if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
-        (scheme = url_part(url, CURLUPART_SCHEME, 0)) == NULL ||
-        (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)) {
-        /* The text is not shown: it may hold a password. */
-        result =
-            cdc_error_set(error, CDC_EXIT_USAGE, "the URL is not of the form http://HOST[:PORT][/PATH] or https://…");
-    } else {
-        *user = url_part(url, CURLUPART_USER, CURLU_URLDECODE);
-        *password = url_part(url, CURLUPART_PASSWORD, CURLU_URLDECODE);
-        curl_url_set(url, CURLUPART_USER, NULL, 0);
-        curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
-        curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0);
-        *clean = url_part(url, CURLUPART_URL, 0);
-        if (*clean == NULL)
-            result = cdc_error_memory(error);
-    }
-    free(scheme);
-    curl_url_cleanup(url);
-    return result;
+    if (outcome == HTTP_GAVE_UP)
+        return -1;
+    if (outcome == HTTP_NOT_NOW)
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s does not answer now", client->peer.url);
+    if (status != 200)
+        return http_client_refused(client, status, error);
+    if (outcome == HTTP_TOO_LONG)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: the answer is too long", client->peer.url);
+    return 0;
 }

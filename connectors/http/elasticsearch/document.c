@@ -1,80 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Index names, ids, and documents put together. */
-#include "connectors/http/internal.h"
+/* Ids, and documents put together. */
+#include <cdc/sha256.h>
 
-/* -- index names ------------------------------------------------------------- */
+#include "connectors/http/elasticsearch/internal.h"
 
-static bool is_plain(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-}
-
-int es_index_pattern_check(const char *pattern, struct cdc_error *error)
-{
-    struct cdc_span raw;
-
-    for (const char *p = pattern; *p != '\0';) {
-        size_t n = cdc_event_placeholder(p, NULL, &raw);
-        if (n == 0 && !is_plain(*p))
-            return cdc_error_set(error, CDC_EXIT_USAGE,
-                                 "--index=%s: only a-z 0-9 - _ . and {db} {schema} {table} {name} can be in it",
-                                 pattern);
-        p += n != 0 ? n : 1;
-    }
-    if (*pattern == '\0' || *pattern == '-' || *pattern == '_' || *pattern == '.')
-        return cdc_error_set(error, CDC_EXIT_USAGE, "--index=%s: a name of an index cannot begin like this", pattern);
-    return 0;
-}
-
-/* Upper case and what an index name cannot hold becomes _xx: table names are not folded silently. Should two tables
- * still come to one name, the caller notices. */
-static void append_escaped(struct cdc_buf *out, struct cdc_span raw, struct cdc_buf *scratch)
-{
-    scratch->len = 0;
-    cdc_json_unescape(scratch, raw);
-    for (size_t i = 0; i < scratch->len; i++) {
-        unsigned char c = (unsigned char)scratch->data[i];
-        if (is_plain((char)c))
-            cdc_buf_byte(out, (char)c);
-        else
-            cdc_buf_printf(out, "_%02x", c);
-    }
-}
-
-int es_index_name(const char *pattern, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
-{
-    struct cdc_buf scratch = CDC_BUF_INIT;
-    size_t start = out->len;
-
-    for (const char *p = pattern; *p != '\0';) {
-        struct cdc_span raw;
-        size_t n = cdc_event_placeholder(p, event, &raw);
-        if (n == 0) {
-            cdc_buf_byte(out, *p++);
-            continue;
-        }
-        append_escaped(out, raw, &scratch);
-        p += n;
-    }
-    bool failed = out->failed || scratch.failed;
-    cdc_buf_free(&scratch);
-    if (failed)
-        return cdc_error_memory(error);
-    size_t n = out->len - start;
-    /* No index may begin like this (a table that begins with a capital does, once escaped). */
-    if (n > 0 && strchr("-_.", out->data[start]) != NULL && cdc_buf_room(out, 1)) {
-        memmove(out->data + start + 1, out->data + start, n++);
-        out->data[start] = 'x';
-        out->len++;
-    }
-    const char *name = n > 0 ? out->data + start : "";
-    if (n == 0 || n > 255) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "\"%.*s\" cannot be the name of an index", (int)(n < 300 ? n : 300),
-                      name);
-        return cdc_error_hint(error, "choose another pattern with --index, for example cdc-{table}");
-    }
-    return 0;
-}
+#define ID_MAX 512 /* bytes: the longest _id that an index takes */
 
 /* -- ids ------------------------------------------------------------------------ */
 
@@ -105,7 +35,7 @@ static bool append_part(struct cdc_buf *out, struct cdc_span value, struct cdc_b
     return !scratch->failed;
 }
 
-static bool append_parts(const struct es_table *table, struct cdc_span key, struct cdc_buf *out)
+static bool append_parts(const struct cdc_table *table, struct cdc_span key, struct cdc_buf *out)
 {
     struct cdc_buf scratch = CDC_BUF_INIT;
     struct cdc_json_iter iter;
@@ -113,11 +43,11 @@ static bool append_parts(const struct es_table *table, struct cdc_span key, stru
     bool good = true;
     size_t n = 0;
 
-    if (table->n_keys > 0) { /* the schema line's order: a stage before us may have sorted the members */
-        for (size_t i = 0; good && i < table->n_keys; i++) {
+    if (table->n_key > 0) { /* the schema line's order: a stage before us may have sorted the members */
+        for (size_t i = 0; good && i < table->n_key; i++) {
             if (n++ > 0)
                 cdc_buf_byte(out, ',');
-            good = append_part(out, cdc_json_member(key, table->keys[i]), &scratch);
+            good = append_part(out, cdc_json_member(key, table->columns[table->key[i]].name), &scratch);
         }
     } else {
         for (cdc_json_iter(&iter, key); good && cdc_json_next_member(&iter, &name, &value);) {
@@ -130,15 +60,15 @@ static bool append_parts(const struct es_table *table, struct cdc_span key, stru
     return good && n > 0;
 }
 
-static bool single_member(const struct es_table *table, struct cdc_span key, struct cdc_span *value)
+static bool single_member(const struct cdc_table *table, struct cdc_span key, struct cdc_span *value)
 {
     struct cdc_json_iter iter;
     struct cdc_span name, more;
 
-    if (table->n_keys > 1)
+    if (table->n_key > 1)
         return false;
-    if (table->n_keys == 1) {
-        *value = cdc_json_member(key, table->keys[0]);
+    if (table->n_key == 1) {
+        *value = cdc_json_member(key, table->columns[table->key[0]].name);
         return true;
     }
     cdc_json_iter(&iter, key);
@@ -158,7 +88,7 @@ static void guard(struct cdc_buf *out, size_t start)
     }
 }
 
-bool es_id(const struct es_table *table, struct cdc_span key, struct cdc_buf *out)
+bool es_document_id(const struct cdc_table *table, struct cdc_span key, struct cdc_buf *out)
 {
     struct cdc_span value = {NULL, 0};
     size_t start = out->len;
@@ -173,8 +103,8 @@ bool es_id(const struct es_table *table, struct cdc_span key, struct cdc_buf *ou
     } else if (!append_parts(table, key, out)) {
         return false;
     }
-    if (out->len - start > HTTP_ID_MAX) {
-        sha256_hex(out->data + start, out->len - start, digest);
+    if (out->len - start > ID_MAX) {
+        cdc_sha256_hex(out->data + start, out->len - start, digest);
         out->len = start;
         cdc_buf_lit(out, "sha256:");
         cdc_buf_text(out, digest);
@@ -184,7 +114,7 @@ bool es_id(const struct es_table *table, struct cdc_span key, struct cdc_buf *ou
 
 /* -- documents --------------------------------------------------------------------- */
 
-struct cdc_span es_member(struct cdc_span object, struct cdc_span raw)
+struct cdc_span es_document_member(struct cdc_span object, struct cdc_span raw)
 {
     struct cdc_span found = {NULL, 0}, name, value;
     struct cdc_json_iter iter;
@@ -202,21 +132,21 @@ struct cdc_span es_member(struct cdc_span object, struct cdc_span raw)
     return found;
 }
 
-bool es_has_all(struct cdc_span unchanged, struct cdc_span object)
+bool es_document_has_all(struct cdc_span unchanged, struct cdc_span object)
 {
     struct cdc_json_iter iter;
     struct cdc_span element;
 
     for (cdc_json_iter(&iter, unchanged); cdc_json_next_element(&iter, &element);) {
         struct cdc_span raw = cdc_json_string_raw(element);
-        if (raw.p == NULL || es_member(object, raw).p == NULL)
+        if (raw.p == NULL || es_document_member(object, raw).p == NULL)
             return false;
     }
     return true;
 }
 
-void es_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc_span first, struct cdc_span second,
-             size_t *missing)
+void es_document_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc_span first, struct cdc_span second,
+                      size_t *missing)
 {
     struct cdc_json_iter iter;
     struct cdc_span element;
@@ -225,8 +155,8 @@ void es_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc_span fir
     cdc_buf_byte(out, '{');
     for (cdc_json_iter(&iter, unchanged); cdc_json_next_element(&iter, &element);) {
         struct cdc_span raw = cdc_json_string_raw(element), value = {NULL, 0};
-        if (raw.p != NULL && (value = es_member(first, raw)).p == NULL)
-            value = es_member(second, raw);
+        if (raw.p != NULL && (value = es_document_member(first, raw)).p == NULL)
+            value = es_document_member(second, raw);
         if (value.p == NULL) {
             (*missing)++;
             continue;
@@ -253,7 +183,7 @@ static struct cdc_span inside(struct cdc_span object)
     return cdc_span(p, (size_t)(end - p));
 }
 
-void es_join(struct cdc_buf *out, struct cdc_span after, struct cdc_span rest)
+void es_document_join(struct cdc_buf *out, struct cdc_span after, struct cdc_span rest)
 {
     struct cdc_span a = inside(after), b = inside(rest);
 
@@ -263,4 +193,17 @@ void es_join(struct cdc_buf *out, struct cdc_span after, struct cdc_span rest)
         cdc_buf_byte(out, ',');
     cdc_buf_span(out, b);
     cdc_buf_byte(out, '}');
+}
+
+void es_document_action(struct cdc_buf *body, const char *what, const char *index, struct cdc_span id, int64_t version)
+{
+    cdc_buf_lit(body, "{\"");
+    cdc_buf_text(body, what);
+    cdc_buf_lit(body, "\":{\"_index\":\"");
+    cdc_buf_text(body, index); /* only a-z 0-9 - _ . */
+    cdc_buf_lit(body, "\",\"_id\":");
+    cdc_json_append_string(body, id.p, id.n);
+    cdc_buf_lit(body, ",\"version\":");
+    cdc_buf_i64(body, version);
+    cdc_buf_lit(body, ",\"version_type\":\"external_gte\"}}\n");
 }

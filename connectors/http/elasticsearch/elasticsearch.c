@@ -4,130 +4,69 @@
  * has newer stays, what comes again does no harm. */
 #include <stdlib.h>
 
-#include "connectors/http/internal.h"
+#include "connectors/http/elasticsearch/internal.h"
 
-/* -- tables ----------------------------------------------------------------------- */
-
-static bool is_table(const struct es_table *table, const struct cdc_event *event)
-{
-    return cdc_span_is(event->table, table->source[3]) && cdc_span_is(event->schema, table->source[2]) &&
-           cdc_span_is(event->db, table->source[1]) && cdc_span_is(event->name, table->source[0]);
-}
-
-static void free_keys(struct es_table *table)
-{
-    for (size_t i = 0; i < table->n_keys; i++)
-        free(table->keys[i]);
-    free(table->keys);
-    table->keys = NULL;
-    table->n_keys = 0;
-}
-
-static void free_table(struct es_table *table)
-{
-    for (int i = 0; i < 4; i++)
-        free(table->source[i]);
-    free(table->index);
-    free_keys(table);
-    free(table);
-}
-
-void es_free_tables(struct http_sink *sink)
-{
-    while (sink->tables != NULL) {
-        struct es_table *table = sink->tables;
-        sink->tables = table->next;
-        free_table(table);
-    }
-}
-
-static int check_collision(const struct http_sink *sink, const struct es_table *table, struct cdc_error *error)
-{
-    for (const struct es_table *other = sink->tables; other != NULL; other = other->next)
-        if (strcmp(other->index, table->index) == 0) {
-            cdc_error_set(
-                error, CDC_EXIT_CONFIG,
-                "two source tables map to index \"%s\": %s.%s.%s (source \"%s\") and %s.%s.%s (source \"%s\")",
-                table->index, other->source[1], other->source[2], other->source[3], other->source[0], table->source[1],
-                table->source[2], table->source[3], table->source[0]);
-            return cdc_error_hint(error, "give them different names with --index, for example {db}-{schema}-{table}");
-        }
-    return 0;
-}
-
-static struct es_table *add_table(struct http_sink *sink, const struct cdc_event *event, struct cdc_error *error)
-{
-    const struct cdc_span parts[4] = {event->name, event->db, event->schema, event->table};
-    struct cdc_buf index = CDC_BUF_INIT;
-    struct es_table *table = calloc(1, sizeof *table);
-    bool good = table != NULL && es_index_name(sink->settings->index, event, &index, error) == 0;
-
-    cdc_buf_byte(&index, '\0');
-    if (!good || index.failed) {
-        cdc_error_memory(error);
-        cdc_buf_free(&index);
-        free(table);
-        return NULL;
-    }
-    table->index = index.data;
-    for (int i = 0; i < 4; i++)
-        good = good && (table->source[i] = cdc_span_copy(parts[i].p != NULL ? parts[i] : cdc_span("", 0))) != NULL;
-    if (!good)
-        cdc_error_memory(error);
-    if (!good || check_collision(sink, table, error) != 0) {
-        free_table(table);
-        return NULL;
-    }
-    table->next = sink->tables;
-    return sink->tables = table;
-}
-
-static struct es_table *find_table(struct http_sink *sink, const struct cdc_event *event, struct cdc_error *error)
-{
-    if (sink->last != NULL && is_table(sink->last, event))
-        return sink->last;
-    for (struct es_table *table = sink->tables; table != NULL; table = table->next)
-        if (is_table(table, event))
-            return sink->last = table;
-    return sink->last = add_table(sink, event, error);
-}
-
-static int take_schema(struct http_sink *sink, const struct cdc_event *event, struct cdc_error *error)
-{
-    struct es_table *table = find_table(sink, event, error);
-    struct cdc_json_iter iter;
-    struct cdc_span element;
-    size_t n = 0;
-
-    if (table == NULL)
-        return -1;
-    free_keys(table);
-    if (event->key_columns.p == NULL)
-        return 0;
-    for (cdc_json_iter(&iter, event->key_columns); cdc_json_next_element(&iter, &element);)
-        n++;
-    table->keys = calloc(n + 1, sizeof *table->keys);
-    if (table->keys == NULL)
-        return cdc_error_memory(error);
-    for (cdc_json_iter(&iter, event->key_columns); cdc_json_next_element(&iter, &element);) {
-        struct cdc_buf name = CDC_BUF_INIT;
-        cdc_json_unescape(&name, cdc_json_string_raw(element));
-        cdc_buf_byte(&name, '\0');
-        if (name.failed)
-            return cdc_error_memory(error);
-        table->keys[table->n_keys++] = name.data;
-    }
-    return 0;
-}
-
-/* -- rows ---------------------------------------------------------------------------- */
-
-/* What is known about a row before it enters the batch. Spans into sink->scratch, where id and old id lie. */
-struct intent {
-    enum item_kind kind;
-    const struct es_table *table;
-    size_t id_n, old_n; /* old id lies behind id; 0: the key did not change */
+/* The owner of an index is known within a run only; were it kept in the index itself (the mapping's _meta), owner and
+ * claim would be all that is to be added. */
+static const struct cdc_target_ops target_ops = {
+    .what = "index",
+    .hint = "give them different names with --index, for example {db}-{schema}-{table}",
+    .name = es_index_name,
 };
+
+/* -- lifetime -------------------------------------------------------------------- */
+
+struct es_sink *es_sink_open(struct http_client *client, const struct es_settings *settings, struct cdc_error *error)
+{
+    struct es_sink *sink = calloc(1, sizeof *sink);
+
+    if (sink == NULL) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    sink->client = client;
+    sink->index = settings->index;
+    sink->body_limit = settings->most_bytes;
+    cdc_tables_init(&sink->tables, sizeof(struct cdc_table), NULL, &target_ops, sink);
+    if (es_index_check_pattern(settings->index, error) == 0 && es_batch_init(&sink->batch, settings, error) == 0 &&
+        (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL)
+        return sink;
+    es_sink_free(sink);
+    return NULL;
+}
+
+void es_sink_free(struct es_sink *sink)
+{
+    if (sink == NULL)
+        return;
+    cdc_tables_free(&sink->tables);
+    es_batch_free(&sink->batch);
+    es_key_changes_free(sink->key_changes);
+    cdc_buf_free(&sink->body);
+    cdc_buf_free(&sink->scratch);
+    cdc_buf_free(&sink->rest);
+    free(sink);
+}
+
+int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
+{
+    struct cdc_buf *response = &sink->client->response;
+    int result = es_send_batch(sink, error);
+
+    es_batch_clear(&sink->batch);
+    sink->body.len = sink->rest.len = response->len = 0;
+    cdc_buf_shrink(&sink->body, HTTP_BATCH_KEEP);
+    cdc_buf_shrink(&sink->rest, HTTP_BATCH_KEEP);
+    cdc_buf_shrink(response, HTTP_BATCH_KEEP);
+    return result;
+}
+
+void es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offsets)
+{
+    es_key_changes_delivered(sink->key_changes, offsets);
+}
+
+/* -- rows ------------------------------------------------------------------------- */
 
 /* Appends the key object that `before` has, with the members of key. false when before has no other key. */
 static bool append_old_key(struct cdc_buf *out, const struct cdc_event *event)
@@ -140,7 +79,7 @@ static bool append_old_key(struct cdc_buf *out, const struct cdc_event *event)
     if (cdc_json_is_null(event->before))
         return false;
     for (cdc_json_iter(&iter, event->key); cdc_json_next_member(&iter, &name, &value);) {
-        struct cdc_span old = es_member(event->before, name);
+        struct cdc_span old = es_document_member(event->before, name);
         if (old.p == NULL)
             return false;
         changed |= !cdc_span_equal(old, value);
@@ -155,24 +94,24 @@ static bool append_old_key(struct cdc_buf *out, const struct cdc_event *event)
     return changed;
 }
 
-static bool append_old_id(struct http_sink *sink, const struct cdc_event *event, struct intent *intent)
+static bool append_old_id(struct es_sink *sink, const struct cdc_event *event, struct es_item *item)
 {
     struct cdc_buf *ids = &sink->scratch;
 
     sink->rest.len = 0;
     if (!append_old_key(&sink->rest, event))
         return true;
-    if (!es_id(intent->table, cdc_span(sink->rest.data, sink->rest.len), ids))
+    if (!es_document_id(item->table, cdc_span(sink->rest.data, sink->rest.len), ids))
         return false;
-    intent->old_n = ids->len - intent->id_n;
+    item->old_n = ids->len - item->id_n;
     /* The same key in another spelling. */
-    if (intent->old_n == intent->id_n && memcmp(ids->data, ids->data + intent->id_n, intent->id_n) == 0)
-        intent->old_n = 0;
+    if (item->old_n == item->id_n && memcmp(ids->data, ids->data + item->id_n, item->id_n) == 0)
+        item->old_n = 0;
     return true;
 }
 
-/* NULL, or why the line cannot be taken. */
-static const char *read_intent(struct http_sink *sink, const struct cdc_event *event, struct intent *intent)
+/* What is to be done for a row; its ids go to sink->scratch, one after the other. NULL, or why the line cannot be taken. */
+static const char *read_row(struct es_sink *sink, const struct cdc_event *event, struct es_item *item)
 {
     bool lacking = event->unchanged.p != NULL && event->op == CDC_OP_UPDATE;
 
@@ -181,82 +120,69 @@ static const char *read_intent(struct http_sink *sink, const struct cdc_event *e
     if (cdc_json_is_null(event->key))
         return "the table has no key: a document would have no _id; give the table a primary key, or leave it out";
     sink->scratch.len = 0;
-    if (!es_id(intent->table, event->key, &sink->scratch))
+    if (!es_document_id(item->table, event->key, &sink->scratch))
         return "the key is incomplete";
-    intent->id_n = sink->scratch.len;
-    intent->kind = ITEM_DELETE;
+    item->id_n = sink->scratch.len;
+    item->kind = ES_DELETE;
     if (event->op == CDC_OP_DELETE)
         return NULL;
     if (cdc_json_is_null(event->after))
         return "the line has no \"after\"";
-    if (event->op == CDC_OP_UPDATE && !append_old_id(sink, event, intent))
+    if (event->op == CDC_OP_UPDATE && !append_old_id(sink, event, item))
         return "the key in \"before\" is incomplete";
-    intent->kind = lacking && !es_has_all(event->unchanged, event->before) ? ITEM_MERGE : ITEM_INDEX;
+    item->kind = lacking && !es_document_has_all(event->unchanged, event->before) ? ES_MERGE : ES_INDEX;
     return NULL;
 }
 
-static int put(struct http_sink *sink, const struct cdc_event *event, const struct intent *intent,
-               struct cdc_error *error)
+static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *event, const struct cdc_table *table,
+                                struct cdc_error *error)
 {
-    struct batch *batch = &sink->batch;
-    struct item *item = batch_add(batch, intent->kind, event->line);
+    struct es_batch *batch = &sink->batch;
+    struct es_item item = {.kind = ES_INDEX, .table = table};
+    const char *why = read_row(sink, event, &item);
 
-    if (item == NULL)
-        return cdc_error_memory(error);
-    item->table = intent->table;
-    item->id = batch->ids.len;
-    item->id_n = intent->id_n;
-    item->old = item->id + intent->id_n;
-    item->old_n = intent->old_n;
-    cdc_buf_append(&batch->ids, sink->scratch.data, intent->id_n + intent->old_n);
-    if (batch->ids.failed)
-        return cdc_error_memory(error);
-    batch_see(batch, intent->table, cdc_span(sink->scratch.data, intent->id_n));
-    if (intent->old_n > 0)
-        batch_see(batch, intent->table, cdc_span(sink->scratch.data + intent->id_n, intent->old_n));
-    bool full = batch->n == batch->cap || batch->lines.len >= (size_t)sink->settings->batch_bytes;
-    return full ? http_flush(sink, error) : 0;
-}
-
-static int take_row(struct http_sink *sink, const struct cdc_event *event, struct cdc_error *error)
-{
-    struct intent intent = {ITEM_INDEX, find_table(sink, event, error), 0, 0};
-
-    if (intent.table == NULL)
-        return -1;
-    const char *why = read_intent(sink, event, &intent);
     if (sink->scratch.failed || sink->rest.failed)
-        return cdc_error_memory(error);
+        return cdc_error_memory(error), HTTP_TAKEN_FAILED;
     if (why != NULL)
-        return cdc_sink_reject(&sink->context, event->line, why, error);
-    struct cdc_span id = {sink->scratch.data, intent.id_n}, old = {sink->scratch.data + intent.id_n, intent.old_n};
-    const struct batch *batch = &sink->batch;
-    /* A merge reads the index: what the batch has for these ids must be there first. And a large line goes alone. */
-    bool first = intent.kind == ITEM_MERGE &&
-                 (batch_seen(batch, intent.table, id) || (old.n > 0 && batch_seen(batch, intent.table, old)));
-    first |= batch->n > 0 && batch->lines.len + event->line.n > (size_t)sink->settings->batch_bytes;
-    if (first) {
-        /* Sending uses scratch: the ids are computed again. */
-        if (http_flush(sink, error) != 0)
-            return -1;
-        intent.id_n = intent.old_n = 0;
-        (void)read_intent(sink, event, &intent);
-    }
-    return put(sink, event, &intent, error);
+        return cdc_sink_reject(sink->client->context, event->line, why, error) == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
+    struct cdc_span id = {sink->scratch.data, item.id_n}, old = {sink->scratch.data + item.id_n, item.old_n};
+    /* A merge reads the index: what the batch has for these ids must be there first. */
+    if (item.kind == ES_MERGE &&
+        (es_batch_has_seen(batch, table, id) || (old.n > 0 && es_batch_has_seen(batch, table, old))))
+        return HTTP_TAKEN_NOT_YET;
+    if (http_batch_lacks_room(&batch->lines, event->line))
+        return HTTP_TAKEN_NOT_YET;
+    if (es_batch_add(batch, event->line, &item, sink->scratch.data, error) != 0)
+        return HTTP_TAKEN_FAILED;
+    return http_batch_is_full(&batch->lines) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }
 
-int es_event(struct http_sink *sink, const struct cdc_event *event, struct cdc_error *error)
+static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_event *event, const struct cdc_table *table,
+                                     struct cdc_error *error)
 {
-    if (cdc_event_has_row(event))
-        return take_row(sink, event, error);
-    if (event->op == CDC_OP_SCHEMA)
-        return take_schema(sink, event, error);
-    if (event->op != CDC_OP_TRUNCATE)
-        return 0;
-    const struct es_table *table = find_table(sink, event, error);
-    if (table == NULL || http_flush(sink, error) != 0)
-        return -1;
+    int result;
+
+    if (sink->batch.lines.n > 0) /* what came before goes first */
+        return HTTP_TAKEN_NOT_YET;
     if (!event->has_seq)
-        return cdc_sink_reject(&sink->context, event->line, "the line has no \"seq\"", error);
-    return es_truncate(sink, table, event->seq, error);
+        result = cdc_sink_reject(sink->client->context, event->line, "the line has no \"seq\"", error);
+    else
+        result = es_truncate_index(sink, table->target, event->seq, error);
+    return result == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
+}
+
+enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error)
+{
+    bool is_row = cdc_event_has_row(event);
+
+    if (es_key_changes_begin(sink->key_changes, error) != 0)
+        return HTTP_TAKEN_FAILED;
+    if (event->op == CDC_OP_SCHEMA)
+        return cdc_tables_define(&sink->tables, event, error) != NULL ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
+    if (!is_row && event->op != CDC_OP_TRUNCATE)
+        return HTTP_TAKEN;
+    const struct cdc_table *table = cdc_tables_of(&sink->tables, event, error);
+    if (table == NULL)
+        return HTTP_TAKEN_FAILED;
+    return is_row ? take_row(sink, event, table, error) : take_truncate(sink, event, table, error);
 }

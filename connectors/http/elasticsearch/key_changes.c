@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The journal of moves. A row whose key changes takes along the columns that
+/* The journal of key changes. A row whose key changes takes along the columns that
  * the log did not carry: they are read from the document under the old id,
  * which is then deleted. Should the line come again after a crash, that
  * document is gone, or another row's, and all lines of a transaction may bear
@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "connectors/http/internal.h"
+#include "connectors/http/elasticsearch/key_changes.h"
 #include <cdc/hash.h>
+#include <cdc/json.h>
 #include <cdc/line.h>
 
 struct entry { /* a line of a run before */
@@ -24,7 +25,7 @@ struct highest { /* the newest line kept for a source */
     char *name, *pos;
 };
 
-struct moves {
+struct es_key_changes {
     int fd;
     char *path;
     uint64_t size;
@@ -36,9 +37,9 @@ struct moves {
     bool passed;
 };
 
-static int failure(const struct moves *moves, const char *what, struct cdc_error *error)
+static int failure(const struct es_key_changes *changes, const char *what, struct cdc_error *error)
 {
-    cdc_error_set(error, CDC_EXIT_IO, "%s: cannot %s: %s", moves->path, what, strerror(errno));
+    cdc_error_set(error, CDC_EXIT_IO, "%s: cannot %s: %s", changes->path, what, strerror(errno));
     return cdc_error_hint(error, "make room, or check the disk, and start again");
 }
 
@@ -48,28 +49,29 @@ static uint64_t hash_of(struct cdc_span name, struct cdc_span pos)
 }
 
 /* Remembers pos as the newest of its source: lines come in order. */
-static int note(struct moves *moves, struct cdc_span raw_name, struct cdc_span raw_pos, struct cdc_error *error)
+static int note(struct es_key_changes *changes, struct cdc_span raw_name, struct cdc_span raw_pos,
+                struct cdc_error *error)
 {
     char *name = cdc_json_text(raw_name, NULL), *pos = cdc_json_text(raw_pos, NULL);
     size_t i = 0;
 
     if (name == NULL || pos == NULL)
         goto memory;
-    while (i < moves->n_highest && strcmp(moves->highest[i].name, name) != 0)
+    while (i < changes->n_highest && strcmp(changes->highest[i].name, name) != 0)
         i++;
-    if (i == moves->n_highest) {
-        struct highest *more = realloc(moves->highest, (i + 1) * sizeof *more);
+    if (i == changes->n_highest) {
+        struct highest *more = realloc(changes->highest, (i + 1) * sizeof *more);
         if (more == NULL)
             goto memory;
-        moves->highest = more;
-        moves->n_highest++;
+        changes->highest = more;
+        changes->n_highest++;
         more[i] = (struct highest){name, pos};
         return 0;
     }
     free(name);
-    if (strcmp(pos, moves->highest[i].pos) > 0) {
-        free(moves->highest[i].pos);
-        moves->highest[i].pos = pos;
+    if (strcmp(pos, changes->highest[i].pos) > 0) {
+        free(changes->highest[i].pos);
+        changes->highest[i].pos = pos;
     } else {
         free(pos);
     }
@@ -80,44 +82,43 @@ memory:
     return cdc_error_memory(error);
 }
 
-static int load_line(struct moves *moves, struct cdc_span line, uint64_t place, struct cdc_error *error)
+static int load_line(struct es_key_changes *changes, struct cdc_span line, uint64_t place, struct cdc_error *error)
 {
     struct cdc_span name, pos;
 
     if (cdc_json_validate(line.p, line.n, NULL) != 0 || cdc_json_type(line) != CDC_JSON_OBJECT ||
-        (name = cdc_json_string_raw(cdc_json_member(line, "name"))).p == NULL ||
-        (pos = cdc_json_string_raw(cdc_json_member(line, "pos"))).p == NULL)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "%s is damaged at byte %llu", moves->path,
+        (name = cdc_json_member_raw(line, "name")).p == NULL || (pos = cdc_json_member_raw(line, "pos")).p == NULL)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "%s is damaged at byte %llu", changes->path,
                              (unsigned long long)place);
-    if (moves->n == moves->cap) {
-        size_t cap = moves->cap == 0 ? 64 : 2 * moves->cap;
-        struct entry *more = realloc(moves->entries, cap * sizeof *more);
+    if (changes->n == changes->cap) {
+        size_t cap = changes->cap == 0 ? 64 : 2 * changes->cap;
+        struct entry *more = realloc(changes->entries, cap * sizeof *more);
         if (more == NULL)
             return cdc_error_memory(error);
-        moves->entries = more;
-        moves->cap = cap;
+        changes->entries = more;
+        changes->cap = cap;
     }
-    moves->entries[moves->n++] = (struct entry){hash_of(name, pos), place};
-    return note(moves, name, pos, error);
+    changes->entries[changes->n++] = (struct entry){hash_of(name, pos), place};
+    return note(changes, name, pos, error);
 }
 
-static int load(struct moves *moves, struct cdc_error *error)
+static int load(struct es_key_changes *changes, struct cdc_error *error)
 {
-    struct cdc_line_reader *reader = cdc_line_reader_new(moves->fd, (size_t)1 << 30, error);
+    struct cdc_line_reader *reader = cdc_line_reader_new(changes->fd, (size_t)1 << 30, error);
     struct cdc_span line;
     enum cdc_line_result got = CDC_LINE_ERROR;
     int result = reader != NULL ? 0 : -1;
 
     while (result == 0 && (got = cdc_line_reader_next(reader, &line, error)) == CDC_LINE_OK) {
-        result = load_line(moves, line, cdc_line_reader_offset(reader), error);
-        moves->size = cdc_line_reader_offset(reader) + line.n + 1;
+        result = load_line(changes, line, cdc_line_reader_offset(reader), error);
+        changes->size = cdc_line_reader_offset(reader) + line.n + 1;
     }
     if (result == 0 && got != CDC_LINE_END)
-        result = cdc_error_set(error, CDC_EXIT_CONFIG, "%s cannot be read", moves->path);
+        result = cdc_error_set(error, CDC_EXIT_CONFIG, "%s cannot be read", changes->path);
     cdc_line_reader_free(reader);
-    /* A cut last line was never relied on: nothing is sent before the sync. */
-    if (result == 0 && ftruncate(moves->fd, (off_t)moves->size) != 0)
-        result = failure(moves, "shorten it", error);
+    /* A truncated last line was never relied on: nothing is sent before the sync. */
+    if (result == 0 && ftruncate(changes->fd, (off_t)changes->size) != 0)
+        result = failure(changes, "shorten it", error);
     return result;
 }
 
@@ -127,62 +128,62 @@ static int by_hash(const void *a, const void *b)
     return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
-struct moves *moves_open(const char *path, struct cdc_error *error)
+struct es_key_changes *es_key_changes_open(const char *path, struct cdc_error *error)
 {
-    struct moves *moves = calloc(1, sizeof *moves);
-    char nameless[] = "/tmp/cdc-moves-XXXXXX";
+    struct es_key_changes *changes = calloc(1, sizeof *changes);
+    char nameless[] = "/tmp/cdc-key-changes-XXXXXX";
 
-    if (moves == NULL || (moves->path = strdup(path != NULL ? path : nameless)) == NULL) {
-        free(moves);
+    if (changes == NULL || (changes->path = strdup(path != NULL ? path : nameless)) == NULL) {
+        free(changes);
         cdc_error_memory(error);
         return NULL;
     }
-    moves->fd =
+    changes->fd =
         path != NULL ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : mkostemp(nameless, O_CLOEXEC);
-    if (moves->fd < 0) {
-        failure(moves, "open it", error);
+    if (changes->fd < 0) {
+        failure(changes, "open it", error);
     } else if (path == NULL) {
         unlink(nameless);
-        return moves;
-    } else if (load(moves, error) == 0) {
-        if (moves->n > 0)
-            qsort(moves->entries, moves->n, sizeof *moves->entries, by_hash);
-        return moves;
+        return changes;
+    } else if (load(changes, error) == 0) {
+        if (changes->n > 0)
+            qsort(changes->entries, changes->n, sizeof *changes->entries, by_hash);
+        return changes;
     }
-    moves_free(moves);
+    es_key_changes_free(changes);
     return NULL;
 }
 
-void moves_free(struct moves *moves)
+void es_key_changes_free(struct es_key_changes *changes)
 {
-    if (moves == NULL)
+    if (changes == NULL)
         return;
-    if (moves->fd >= 0)
-        close(moves->fd);
-    for (size_t i = 0; i < moves->n_highest; i++) {
-        free(moves->highest[i].name);
-        free(moves->highest[i].pos);
+    if (changes->fd >= 0)
+        close(changes->fd);
+    for (size_t i = 0; i < changes->n_highest; i++) {
+        free(changes->highest[i].name);
+        free(changes->highest[i].pos);
     }
-    free(moves->highest);
-    free(moves->entries);
-    cdc_buf_free(&moves->pending);
-    free(moves->path);
-    free(moves);
+    free(changes->highest);
+    free(changes->entries);
+    cdc_buf_free(&changes->pending);
+    free(changes->path);
+    free(changes);
 }
 
 /* The line at place, into line. */
-static int read_line(struct moves *moves, uint64_t place, struct cdc_buf *line, struct cdc_error *error)
+static int read_line(struct es_key_changes *changes, uint64_t place, struct cdc_buf *line, struct cdc_error *error)
 {
     line->len = 0;
     for (;;) {
         if (!cdc_buf_room(line, 65536))
             return cdc_error_memory(error);
-        ssize_t n = pread(moves->fd, line->data + line->len, 65536, (off_t)(place + line->len));
+        ssize_t n = pread(changes->fd, line->data + line->len, 65536, (off_t)(place + line->len));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return n == 0 ? cdc_error_set(error, CDC_EXIT_IO, "%s was cut", moves->path)
-                          : failure(moves, "read it", error);
+            return n == 0 ? cdc_error_set(error, CDC_EXIT_IO, "%s was truncated", changes->path)
+                          : failure(changes, "read it", error);
         char *end = memchr(line->data + line->len, '\n', (size_t)n);
         line->len += (size_t)n;
         if (end != NULL)
@@ -190,10 +191,10 @@ static int read_line(struct moves *moves, uint64_t place, struct cdc_buf *line, 
     }
 }
 
-int moves_read(struct moves *moves, uint64_t place, struct cdc_buf *out, struct cdc_error *error)
+int es_key_changes_read(struct es_key_changes *changes, uint64_t place, struct cdc_buf *out, struct cdc_error *error)
 {
     struct cdc_buf line = CDC_BUF_INIT;
-    int result = moves_sync(moves, error) == 0 ? read_line(moves, place, &line, error) : -1;
+    int result = es_key_changes_sync(changes, error) == 0 ? read_line(changes, place, &line, error) : -1;
 
     if (result == 0)
         cdc_buf_span(out, cdc_json_member(cdc_span(line.data, line.len), "rest"));
@@ -201,26 +202,27 @@ int moves_read(struct moves *moves, uint64_t place, struct cdc_buf *out, struct 
     return result;
 }
 
-int moves_find(struct moves *moves, struct cdc_span name, struct cdc_span pos, struct cdc_buf *out,
-               struct cdc_error *error)
+int es_key_changes_find(struct es_key_changes *changes, struct cdc_span name, struct cdc_span pos, struct cdc_buf *out,
+                        struct cdc_error *error)
 {
     struct entry wanted = {hash_of(name, pos), 0};
     struct cdc_buf line = CDC_BUF_INIT;
     int result = 0;
 
-    if (moves->n == 0)
+    if (changes->n == 0)
         return 0;
-    const struct entry *entry = bsearch(&wanted, moves->entries, moves->n, sizeof wanted, by_hash);
-    while (entry != NULL && entry > moves->entries && entry[-1].hash == wanted.hash)
+    const struct entry *entry = bsearch(&wanted, changes->entries, changes->n, sizeof wanted, by_hash);
+    while (entry != NULL && entry > changes->entries && entry[-1].hash == wanted.hash)
         entry--;
-    for (; result == 0 && entry != NULL && entry < moves->entries + moves->n && entry->hash == wanted.hash; entry++) {
-        if (read_line(moves, entry->place, &line, error) != 0) {
+    for (; result == 0 && entry != NULL && entry < changes->entries + changes->n && entry->hash == wanted.hash;
+         entry++) {
+        if (read_line(changes, entry->place, &line, error) != 0) {
             result = -1;
             break;
         }
         struct cdc_span text = cdc_span(line.data, line.len);
-        if (cdc_span_equal(cdc_json_string_raw(cdc_json_member(text, "name")), name) &&
-            cdc_span_equal(cdc_json_string_raw(cdc_json_member(text, "pos")), pos)) {
+        if (cdc_span_equal(cdc_json_member_raw(text, "name"), name) &&
+            cdc_span_equal(cdc_json_member_raw(text, "pos"), pos)) {
             cdc_buf_span(out, cdc_json_member(text, "rest"));
             result = 1;
         }
@@ -229,66 +231,66 @@ int moves_find(struct moves *moves, struct cdc_span name, struct cdc_span pos, s
     return result;
 }
 
-int moves_add(struct moves *moves, struct cdc_span name, struct cdc_span pos, struct cdc_span rest, uint64_t *place,
-              struct cdc_error *error)
+int es_key_changes_add(struct es_key_changes *changes, struct cdc_span name, struct cdc_span pos, struct cdc_span rest,
+                       uint64_t *place, struct cdc_error *error)
 {
-    *place = moves->size + moves->pending.len;
-    cdc_buf_lit(&moves->pending, "{\"name\":\"");
-    cdc_buf_span(&moves->pending, name);
-    cdc_buf_lit(&moves->pending, "\",\"pos\":\"");
-    cdc_buf_span(&moves->pending, pos);
-    cdc_buf_lit(&moves->pending, "\",\"rest\":");
-    cdc_buf_span(&moves->pending, rest);
-    cdc_buf_lit(&moves->pending, "}\n");
-    if (moves->pending.failed)
+    *place = changes->size + changes->pending.len;
+    cdc_buf_lit(&changes->pending, "{\"name\":\"");
+    cdc_buf_span(&changes->pending, name);
+    cdc_buf_lit(&changes->pending, "\",\"pos\":\"");
+    cdc_buf_span(&changes->pending, pos);
+    cdc_buf_lit(&changes->pending, "\",\"rest\":");
+    cdc_buf_span(&changes->pending, rest);
+    cdc_buf_lit(&changes->pending, "}\n");
+    if (changes->pending.failed)
         return cdc_error_memory(error);
-    return note(moves, name, pos, error);
+    return note(changes, name, pos, error);
 }
 
-int moves_sync(struct moves *moves, struct cdc_error *error)
+int es_key_changes_sync(struct es_key_changes *changes, struct cdc_error *error)
 {
     size_t done = 0;
 
-    if (moves->pending.len == 0)
+    if (changes->pending.len == 0)
         return 0;
-    while (done < moves->pending.len) {
-        ssize_t n =
-            pwrite(moves->fd, moves->pending.data + done, moves->pending.len - done, (off_t)(moves->size + done));
+    while (done < changes->pending.len) {
+        ssize_t n = pwrite(changes->fd, changes->pending.data + done, changes->pending.len - done,
+                           (off_t)(changes->size + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return failure(moves, "write it", error);
+            return failure(changes, "write it", error);
         done += (size_t)n;
     }
-    if (fdatasync(moves->fd) != 0)
-        return failure(moves, "sync it", error);
-    moves->size += done;
-    moves->pending.len = 0;
+    if (fdatasync(changes->fd) != 0)
+        return failure(changes, "sync it", error);
+    changes->size += done;
+    changes->pending.len = 0;
     return 0;
 }
 
-void moves_delivered(struct moves *moves, const struct cdc_offset_file *offsets)
+void es_key_changes_delivered(struct es_key_changes *changes, const struct cdc_offset_file *offsets)
 {
-    bool passed = moves->n_highest > 0;
+    bool passed = changes->n_highest > 0;
 
-    for (size_t i = 0; passed && i < moves->n_highest; i++) {
-        const struct cdc_offset *offset = cdc_offset_file_get(offsets, moves->highest[i].name);
+    for (size_t i = 0; passed && i < changes->n_highest; i++) {
+        const struct cdc_offset *offset = cdc_offset_file_get(offsets, changes->highest[i].name);
         passed =
-            offset != NULL && cdc_span_compare(cdc_span_text(offset->pos), cdc_span_text(moves->highest[i].pos)) >= 0;
+            offset != NULL && cdc_span_compare(cdc_span_text(offset->pos), cdc_span_text(changes->highest[i].pos)) >= 0;
     }
-    moves->passed = passed;
+    changes->passed = passed;
 }
 
-int moves_begin(struct moves *moves, struct cdc_error *error)
+int es_key_changes_begin(struct es_key_changes *changes, struct cdc_error *error)
 {
-    if (!moves->passed)
+    if (!changes->passed)
         return 0;
-    for (size_t i = 0; i < moves->n_highest; i++) {
-        free(moves->highest[i].name);
-        free(moves->highest[i].pos);
+    for (size_t i = 0; i < changes->n_highest; i++) {
+        free(changes->highest[i].name);
+        free(changes->highest[i].pos);
     }
-    moves->n_highest = moves->n = 0;
-    moves->size = 0;
-    moves->passed = false;
-    return ftruncate(moves->fd, 0) == 0 ? 0 : failure(moves, "shorten it", error);
+    changes->n_highest = changes->n = 0;
+    changes->size = 0;
+    changes->passed = false;
+    return ftruncate(changes->fd, 0) == 0 ? 0 : failure(changes, "shorten it", error);
 }

@@ -3,158 +3,155 @@
  * version. Not _delete_by_query: it leaves tombstones one version above the
  * documents', so that rows inserted later in the same transaction, or
  * delivered again, would be taken for older ones and dropped. */
-#include "connectors/http/internal.h"
+#include <stdio.h>
+
+#include "connectors/http/elasticsearch/answer.h"
+#include "connectors/http/elasticsearch/internal.h"
 
 #define PAGE "{\"size\":2000,\"_source\":false,\"query\":{\"match_all\":{}},\"sort\":[\"_doc\"]}"
 #define FILTER "filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._id"
 
-/* What a step of the walk came to: 1 go on, 0 finished, 2 begin again, -1 error. */
-enum { ERROR = -1, FINISHED = 0, GO_ON = 1, BEGIN_AGAIN = 2 };
+/* What a step came to. */
+enum step { FAILED = -1, FINISHED, GO_ON, BEGIN_AGAIN };
 
-/* Deletes the ids of a page in the client's response. */
-static int delete_page(struct http_sink *sink, const struct es_table *table, struct cdc_span hits, int64_t seq,
-                       struct cdc_error *error)
+static enum step take_result(const char *index, const struct es_result *result, struct cdc_error *error)
 {
-    struct http_request request = {"POST",
-                                   "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason",
-                                   "application/x-ndjson",
-                                   {NULL, 0},
-                                   {NULL, NULL},
-                                   0,
-                                   false};
-    struct bulk_answer answer;
-    struct bulk_result result;
-    struct cdc_json_iter iter;
-    struct cdc_span hit;
-    long status;
+    if (result->verdict == ES_DONE)
+        return GO_ON;
+    if (result->verdict == ES_AGAIN)
+        return BEGIN_AGAIN;
+    cdc_error_set(error, result->verdict == ES_FORBIDDEN ? CDC_EXIT_PERMISSION : CDC_EXIT_PROTOCOL,
+                  "index \"%s\": cannot delete: %.*s", index, (int)result->reason.n,
+                  result->reason.p != NULL ? result->reason.p : "");
+    return FAILED;
+}
+
+/* Deletes the documents of sink->body. */
+static enum step post_deletes(struct es_sink *sink, const char *index, struct cdc_error *error)
+{
+    struct http_request request = {
+        .method = "POST",
+        .path = ES_BULK_PATH,
+        .content_type = "application/x-ndjson",
+        .body = cdc_span(sink->body.data, sink->body.len),
+    };
+    struct cdc_json_iter results;
+    struct es_result result;
+    enum step step = GO_ON;
+    long status = 0;
+    int got = 0;
+
+    enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+    if (http_client_check(sink->client, outcome, status, error) != 0 ||
+        es_answer_bulk(&results, cdc_span(sink->client->response.data, sink->client->response.len), error) != 0)
+        return FAILED;
+    while (step == GO_ON && (got = es_answer_next_result(&results, true, &result, error)) == 1)
+        step = take_result(index, &result, error);
+    return got < 0 ? FAILED : step;
+}
+
+/* Deletes the documents of a page, which lies in the client's response; its scroll id goes to sink->scratch. */
+static enum step take_page(struct es_sink *sink, const char *index, int64_t seq, struct cdc_error *error)
+{
+    struct es_page page;
+    struct cdc_span id;
     int got;
 
-    sink->body.len = 0;
-    for (cdc_json_iter(&iter, hits); cdc_json_next_element(&iter, &hit);) {
+    if (es_answer_page(&page, cdc_span(sink->client->response.data, sink->client->response.len), error) != 0)
+        return FAILED;
+    if (!page.whole)
+        return BEGIN_AGAIN;
+    sink->scratch.len = sink->body.len = 0;
+    cdc_buf_span(&sink->scratch, page.scroll);
+    while ((got = es_answer_next_id(&page, &id, error)) == 1) {
         sink->rest.len = 0;
-        cdc_json_unescape(&sink->rest, cdc_json_string_raw(cdc_json_member(hit, "_id")));
-        es_action(&sink->body, "delete", table->index, cdc_span(sink->rest.data, sink->rest.len), seq);
+        cdc_json_unescape(&sink->rest, id);
+        es_document_action(&sink->body, "delete", index, cdc_span(sink->rest.data, sink->rest.len), seq);
     }
-    if (sink->body.failed || sink->rest.failed)
-        return cdc_error_memory(error);
-    request.body = cdc_span(sink->body.data, sink->body.len);
-    if (http_send(&sink->client, &request, &status, error) != 0)
-        return ERROR;
-    if (status != 200)
-        return http_status_error(&sink->client, status, error);
-    if (bulk_answer_open(&answer, cdc_span(sink->client.response.data, sink->client.response.len), error) != 0)
-        return ERROR;
-    while ((got = bulk_answer_next(&answer, &result, error)) == 1) {
-        enum bulk_verdict verdict = bulk_judge(&result, true);
-        if (verdict == BULK_AGAIN)
-            return BEGIN_AGAIN;
-        if (verdict != BULK_DONE)
-            return cdc_error_set(error, verdict == BULK_FORBIDDEN ? CDC_EXIT_PERMISSION : CDC_EXIT_PROTOCOL,
-                                 "index \"%s\": cannot delete: %.*s", table->index, (int)result.reason.n,
-                                 result.reason.p != NULL ? result.reason.p : "");
-    }
-    return got < 0 ? ERROR : GO_ON;
+    if (got < 0)
+        return FAILED;
+    if (sink->body.failed || sink->rest.failed || sink->scratch.failed)
+        return cdc_error_memory(error), FAILED;
+    return sink->body.len == 0 ? FINISHED : post_deletes(sink, index, error);
 }
 
-/* Reads a page's answer; its ids are deleted, its scroll id goes to sink->scratch. */
-static int take_page(struct http_sink *sink, const struct es_table *table, int64_t seq, struct cdc_error *error)
+/* A page whose answer was lost is not asked for again: the scroll has moved on. All begins again instead. */
+static enum step ask(struct es_sink *sink, const char *path, struct cdc_span body, struct cdc_error *error)
 {
-    struct cdc_span answer = {sink->client.response.data, sink->client.response.len}, hits = {NULL, 0};
-    int64_t failed = 0;
+    struct http_request request = {
+        .method = "POST", .path = path, .content_type = "application/json", .body = body, .once = true};
+    long status = 0;
+    enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
 
-    if (cdc_json_validate(answer.p, answer.n, NULL) != 0 || cdc_json_type(answer) != CDC_JSON_OBJECT)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _search is no JSON object");
-    struct cdc_span shards = cdc_json_member(answer, "_shards"),
-                    scroll = cdc_json_string_raw(cdc_json_member(answer, "_scroll_id"));
-    if (shards.p != NULL)
-        cdc_json_int64(cdc_json_member(shards, "failed"), &failed);
-    if (failed > 0 || cdc_span_is(cdc_json_member(answer, "timed_out"), "true"))
+    if (outcome == HTTP_NOT_NOW)
         return BEGIN_AGAIN;
-    if (scroll.p == NULL)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _search has no _scroll_id");
-    sink->scratch.len = 0;
-    cdc_buf_lit(&sink->scratch, "{\"scroll\":\"5m\",\"scroll_id\":\"");
-    cdc_buf_span(&sink->scratch, scroll);
-    cdc_buf_lit(&sink->scratch, "\"}");
-    struct cdc_span outer = cdc_json_member(answer, "hits");
-    if (outer.p != NULL && cdc_json_type(outer) == CDC_JSON_OBJECT)
-        hits = cdc_json_member(outer, "hits");
-    struct cdc_json_iter iter;
-    struct cdc_span hit;
-    if (hits.p == NULL || (cdc_json_iter(&iter, hits), !cdc_json_next_element(&iter, &hit)))
-        return FINISHED;
-    return delete_page(sink, table, hits, seq, error);
+    if (outcome == HTTP_ANSWERED &&
+        status == 404) /* no such index: nothing to delete; or the scroll is over its time */
+        return es_answer_is_no_index(cdc_span(sink->client->response.data, sink->client->response.len)) ? FINISHED
+                                                                                                        : BEGIN_AGAIN;
+    return http_client_check(sink->client, outcome, status, error) == 0 ? GO_ON : FAILED;
 }
 
-/* A page whose answer was lost is not asked for again: the scroll has moved on. The walk begins again instead. */
-static int ask(struct http_sink *sink, const char *path, struct cdc_span body, struct cdc_error *error)
+/* The body of a request about the scroll, into sink->rest. more: further members, or "". */
+static struct cdc_span scroll_body(struct es_sink *sink, const char *more)
 {
-    struct http_request request = {"POST", path, "application/json", body, {NULL, NULL}, 0, true};
-    long status;
-
-    if (http_send(&sink->client, &request, &status, error) != 0)
-        return ERROR;
-    if (status == 0)
-        return BEGIN_AGAIN;
-    if (status == 404) { /* no such index: nothing to delete; or the scroll is over its time */
-        struct cdc_span answer = {sink->client.response.data, sink->client.response.len};
-        return answer.n > 0 && memmem(answer.p, answer.n, "index_not_found_exception", 25) != NULL ? FINISHED
-                                                                                                   : BEGIN_AGAIN;
-    }
-    return status == 200 ? GO_ON : http_status_error(&sink->client, status, error);
+    sink->rest.len = 0;
+    cdc_buf_printf(&sink->rest, "{%s\"scroll_id\":", more);
+    cdc_buf_span(&sink->rest, cdc_span(sink->scratch.data, sink->scratch.len));
+    cdc_buf_byte(&sink->rest, '}');
+    return cdc_span(sink->rest.data, sink->rest.len);
 }
 
-static int walk(struct http_sink *sink, const struct es_table *table, int64_t seq, struct cdc_error *error)
+static enum step delete_all(struct es_sink *sink, const char *index, int64_t seq, struct cdc_error *error)
 {
     char path[400];
-    int result;
+    enum step step;
 
-    snprintf(path, sizeof path, "/%s/_refresh?filter_path=_shards.failed", table->index);
-    if ((result = ask(sink, path, cdc_span(NULL, 0), error)) != GO_ON)
-        return result;
-    snprintf(path, sizeof path, "/%s/_search?scroll=5m&" FILTER, table->index);
-    result = ask(sink, path, cdc_span(PAGE, sizeof PAGE - 1), error);
-    while (result == GO_ON) {
-        result = take_page(sink, table, seq, error);
-        if (result == GO_ON)
-            result = ask(sink, "/_search/scroll?" FILTER, cdc_span(sink->scratch.data, sink->scratch.len), error);
+    snprintf(path, sizeof path, "/%s/_refresh?filter_path=_shards.failed", index);
+    if ((step = ask(sink, path, cdc_span(NULL, 0), error)) != GO_ON)
+        return step;
+    snprintf(path, sizeof path, "/%s/_search?scroll=5m&" FILTER, index);
+    step = ask(sink, path, cdc_span(PAGE, sizeof PAGE - 1), error);
+    while (step == GO_ON) {
+        step = take_page(sink, index, seq, error);
+        if (step != GO_ON)
+            break;
+        struct cdc_span body = scroll_body(sink, "\"scroll\":\"5m\",");
+        step =
+            !sink->rest.failed ? ask(sink, "/_search/scroll?" FILTER, body, error) : (cdc_error_memory(error), FAILED);
     }
-    return result;
+    return step;
 }
 
-static void end_scroll(struct http_sink *sink)
+/* Should it fail, the scroll ends by itself. */
+static void end_scroll(struct es_sink *sink)
 {
-    struct http_request request = {"DELETE", "/_search/scroll", "application/json", {NULL, 0}, {NULL, NULL}, 0, true};
+    struct http_request request = {
+        .method = "DELETE", .path = "/_search/scroll", .content_type = "application/json", .once = true};
     struct cdc_error ignored = {0};
     long status;
 
     if (sink->scratch.len == 0)
         return;
-    /* {"scroll":"5m",...} without the time; should it fail, the scroll ends by itself */
-    struct cdc_span id = cdc_json_member(cdc_span(sink->scratch.data, sink->scratch.len), "scroll_id");
-    sink->rest.len = 0;
-    cdc_buf_lit(&sink->rest, "{\"scroll_id\":");
-    cdc_buf_span(&sink->rest, id);
-    cdc_buf_byte(&sink->rest, '}');
-    request.body = cdc_span(sink->rest.data, sink->rest.len);
+    request.body = scroll_body(sink, "");
     if (!sink->rest.failed)
-        (void)http_send(&sink->client, &request, &status, &ignored);
+        (void)http_client_send(sink->client, &request, &status, &ignored);
 }
 
-int es_truncate(struct http_sink *sink, const struct es_table *table, int64_t seq, struct cdc_error *error)
+int es_truncate_index(struct es_sink *sink, const char *index, int64_t seq, struct cdc_error *error)
 {
     struct cdc_retry retry;
-    int result;
+    enum step step;
 
-    cdc_retry_init(&retry, sink->context.settings->retry_max);
+    cdc_retry_init(&retry, sink->client->context->settings->retry_max);
     do {
-        sink->scratch.len = 0;
-        result = walk(sink, table, seq, error);
-        if (result != ERROR)
+        sink->scratch.len = 0; /* no scroll yet */
+        step = delete_all(sink, index, seq, error);
+        if (step != FAILED)
             end_scroll(sink);
-        if (result == BEGIN_AGAIN &&
-            http_backoff(&sink->client, &retry, 0, "the index cannot be emptied now", error) != 0)
+        if (step == BEGIN_AGAIN &&
+            http_client_wait(sink->client, &retry, 0, "the index cannot be emptied now", error) != 0)
             return -1;
-    } while (result == BEGIN_AGAIN);
-    return result == FINISHED ? 0 : -1;
+    } while (step == BEGIN_AGAIN);
+    return step == FINISHED ? 0 : -1;
 }

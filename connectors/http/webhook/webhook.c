@@ -1,9 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* Webhooks: a POST for each change line, or for a batch of them. In order, one
- * at a time, each confirmed by a status 2xx before the next. */
+/* Batches of lines on their way to a webhook. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
-#include "connectors/http/internal.h"
+#include "connectors/http/webhook/webhook.h"
+
+#define ANSWER_KEEP ((size_t)64 << 10) /* the status says it all; the rest is for messages */
+
+struct http_webhook {
+    struct http_client *client;
+    enum http_webhook_format format;
+    struct http_batch batch;
+    struct cdc_buf body, id;
+};
+
+struct http_webhook *http_webhook_open(struct http_client *client, enum http_webhook_format format, size_t most_lines,
+                                       size_t most_bytes, struct cdc_error *error)
+{
+    struct http_webhook *webhook = calloc(1, sizeof *webhook);
+
+    if (webhook == NULL) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    webhook->client = client;
+    webhook->format = format;
+    if (http_batch_init(&webhook->batch, format == HTTP_WEBHOOK_EVENT ? 1 : most_lines, most_bytes, error) == 0)
+        return webhook;
+    http_webhook_free(webhook);
+    return NULL;
+}
+
+void http_webhook_free(struct http_webhook *webhook)
+{
+    if (webhook == NULL)
+        return;
+    http_batch_free(&webhook->batch);
+    cdc_buf_free(&webhook->body);
+    cdc_buf_free(&webhook->id);
+    free(webhook);
+}
 
 /* What a header can hold of a name or a position. */
 static void append_escaped(struct cdc_buf *out, struct cdc_span text)
@@ -19,63 +56,67 @@ static void append_escaped(struct cdc_buf *out, struct cdc_span text)
 
 /* The same lines have the same id, whenever they are sent; other lines never do. So a batch is named by its first and
  * its last line: after a restart it may begin at the same line and end at another. */
-static int append_id(struct http_sink *sink, size_t from, size_t to, struct cdc_error *error)
+static int append_id(struct http_webhook *webhook, size_t from, size_t to, struct cdc_error *error)
 {
     struct cdc_event event;
-    struct cdc_span line = batch_line(&sink->batch, &sink->batch.items[from]);
+    struct cdc_span line = http_batch_line(&webhook->batch, from);
 
-    sink->scratch.len = 0;
-    cdc_buf_lit(&sink->scratch, "webhook-id: ");
+    webhook->id.len = 0;
+    cdc_buf_lit(&webhook->id, "webhook-id: ");
     if (cdc_event_parse(&event, line.p, line.n, error) != 0)
         return -1;
-    append_escaped(&sink->scratch, event.name);
-    cdc_buf_byte(&sink->scratch, '/');
-    append_escaped(&sink->scratch, event.pos);
+    append_escaped(&webhook->id, event.name);
+    cdc_buf_byte(&webhook->id, '/');
+    append_escaped(&webhook->id, event.pos);
     if (to - from > 1) {
-        line = batch_line(&sink->batch, &sink->batch.items[to - 1]);
+        line = http_batch_line(&webhook->batch, to - 1);
         if (cdc_event_parse(&event, line.p, line.n, error) != 0)
             return -1;
-        cdc_buf_lit(&sink->scratch, "..");
-        append_escaped(&sink->scratch, event.pos);
+        cdc_buf_lit(&webhook->id, "..");
+        append_escaped(&webhook->id, event.pos);
     }
-    cdc_buf_byte(&sink->scratch, '\0');
-    return sink->scratch.failed ? cdc_error_memory(error) : 0;
+    cdc_buf_byte(&webhook->id, '\0');
+    return webhook->id.failed ? cdc_error_memory(error) : 0;
 }
 
-static struct cdc_span body_of(struct http_sink *sink, size_t from, size_t to)
+static struct cdc_span body_of(struct http_webhook *webhook, size_t from, size_t to)
 {
-    const struct batch *batch = &sink->batch;
-    size_t start = batch->items[from].line, end = batch->items[to - 1].line + batch->items[to - 1].line_n;
+    const struct http_batch *batch = &webhook->batch;
+    struct cdc_span first = http_batch_line(batch, from), last = http_batch_line(batch, to - 1);
 
-    if (sink->settings->mode == HTTP_WEBHOOK_EVENT)
-        return batch_line(batch, &batch->items[from]);
-    if (sink->settings->mode == HTTP_WEBHOOK_NDJSON)
-        return cdc_span(batch->lines.data + start, end - start + 1);
-    sink->body.len = 0;
+    if (webhook->format == HTTP_WEBHOOK_EVENT)
+        return first;
+    if (webhook->format == HTTP_WEBHOOK_NDJSON)
+        return cdc_span(first.p, (size_t)(last.p + last.n + 1 - first.p));
+    webhook->body.len = 0;
     for (size_t i = from; i < to; i++) {
-        cdc_buf_byte(&sink->body, i == from ? '[' : ',');
-        cdc_buf_span(&sink->body, batch_line(batch, &batch->items[i]));
+        cdc_buf_byte(&webhook->body, i == from ? '[' : ',');
+        cdc_buf_span(&webhook->body, http_batch_line(batch, i));
     }
-    cdc_buf_byte(&sink->body, ']');
-    return cdc_span(sink->body.data, sink->body.len);
+    cdc_buf_byte(&webhook->body, ']');
+    return cdc_span(webhook->body.data, webhook->body.len);
 }
 
-static int post(struct http_sink *sink, size_t from, size_t to, long *status, struct cdc_error *error)
+static int post(struct http_webhook *webhook, size_t from, size_t to, long *status, struct cdc_error *error)
 {
     char stamp[60];
-    bool ndjson = sink->settings->mode == HTTP_WEBHOOK_NDJSON;
     struct http_request request = {
-        "POST",  "",   ndjson ? "application/x-ndjson" : "application/json", body_of(sink, from, to), {NULL, NULL},
-        1 << 20, false};
+        .method = "POST",
+        .path = "",
+        .content_type = webhook->format == HTTP_WEBHOOK_NDJSON ? "application/x-ndjson" : "application/json",
+        .body = body_of(webhook, from, to),
+        .response_limit = ANSWER_KEEP,
+        .drop_rest = true,
+    };
 
-    if (append_id(sink, from, to, error) != 0)
+    if (append_id(webhook, from, to, error) != 0)
         return -1;
-    if (sink->body.failed)
+    if (webhook->body.failed)
         return cdc_error_memory(error);
     snprintf(stamp, sizeof stamp, "webhook-timestamp: %lld", (long long)time(NULL));
-    request.more_headers[0] = sink->scratch.data;
+    request.more_headers[0] = webhook->id.data;
     request.more_headers[1] = stamp;
-    return http_send(&sink->client, &request, status, error);
+    return http_client_send(webhook->client, &request, status, error) == HTTP_ANSWERED ? 0 : -1;
 }
 
 static bool is_for_good(long status)
@@ -84,52 +125,60 @@ static bool is_for_good(long status)
            status == 407 || status == 410;
 }
 
-static int refuse(struct http_sink *sink, size_t index, long status, struct cdc_error *error)
+static int refuse(struct http_webhook *webhook, size_t index, long status, struct cdc_error *error)
 {
     char reason[400];
-    const struct cdc_buf *answer = &sink->client.response;
+    const struct cdc_buf *answer = &webhook->client->response;
 
     snprintf(reason, sizeof reason, "the webhook refuses the line: HTTP status %ld: %.*s", status,
              (int)(answer->len < 200 ? answer->len : 200), answer->len > 0 ? answer->data : "");
-    return cdc_sink_reject(&sink->context, batch_line(&sink->batch, &sink->batch.items[index]), reason, error);
+    return cdc_sink_reject(webhook->client->context, http_batch_line(&webhook->batch, index), reason, error);
 }
 
-int webhook_flush(struct http_sink *sink, struct cdc_error *error)
+static int send_all(struct http_webhook *webhook, struct cdc_error *error)
 {
-    size_t from = 0, count = sink->batch.n;
+    size_t from = 0, count = webhook->batch.n;
 
-    while (from < sink->batch.n) {
+    while (from < webhook->batch.n) {
         long status;
-        if (post(sink, from, from + count, &status, error) != 0)
+        if (post(webhook, from, from + count, &status, error) != 0)
             return -1;
-        if ((status >= 200 && status < 300) || status == 1) { /* taken; a long answer is of no interest */
+        if (status >= 200 && status < 300) {
             from += count;
-            count = sink->batch.n - from;
+            count = webhook->batch.n - from;
         } else if (is_for_good(status)) {
-            return http_status_error(&sink->client, status, error);
+            return http_client_refused(webhook->client, status, error);
         } else if (count > 1) {
             count /= 2; /* too large, or one of the lines is at fault: halves find out which */
         } else {
-            if (refuse(sink, from, status, error) != 0)
+            if (refuse(webhook, from, status, error) != 0)
                 return -1;
             from++;
-            count = sink->batch.n - from;
+            count = webhook->batch.n - from;
         }
     }
     return 0;
 }
 
-int webhook_event(struct http_sink *sink, const struct cdc_event *event, struct cdc_error *error)
+int http_webhook_flush(struct http_webhook *webhook, struct cdc_error *error)
 {
-    struct batch *batch = &sink->batch;
+    int result = send_all(webhook, error);
+
+    http_batch_clear(&webhook->batch);
+    webhook->body.len = 0;
+    cdc_buf_shrink(&webhook->body, HTTP_BATCH_KEEP);
+    return result;
+}
+
+enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct http_batch *batch = &webhook->batch;
 
     if (!cdc_event_has_row(event) && event->op != CDC_OP_TRUNCATE && event->op != CDC_OP_MESSAGE)
-        return 0;
-    if (batch->n > 0 && batch->lines.len + event->line.n > (size_t)sink->settings->batch_bytes &&
-        http_flush(sink, error) != 0)
-        return -1;
-    if (batch_add(batch, ITEM_LINE, event->line) == NULL)
-        return cdc_error_memory(error);
-    bool full = batch->n == batch->cap || batch->lines.len >= (size_t)sink->settings->batch_bytes;
-    return full ? http_flush(sink, error) : 0;
+        return HTTP_TAKEN;
+    if (http_batch_lacks_room(batch, event->line))
+        return HTTP_TAKEN_NOT_YET;
+    if (http_batch_add(batch, event->line, error) != 0)
+        return HTTP_TAKEN_FAILED;
+    return http_batch_is_full(batch) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }

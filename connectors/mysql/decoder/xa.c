@@ -13,6 +13,7 @@
 #include "connectors/mysql/decoder/xa.h"
 
 #include <cdc/bytes.h>
+#include <cdc/file.h>
 #include <cdc/hash.h>
 #include <dirent.h>
 #include <errno.h>
@@ -133,12 +134,8 @@ static int next_file(DIR *folder, struct file_name *name)
 
 static int write_out(struct my_xa *xa, struct cdc_error *error)
 {
-    for (size_t at = 0; at < xa->out.len;) {
-        ssize_t n = write(xa->fd, xa->out.data + at, xa->out.len - at);
-        if (n < 0 && errno != EINTR)
-            return io_error("write", xa->folder, error);
-        at += n > 0 ? (size_t)n : 0;
-    }
+    if (cdc_file_write(xa->fd, xa->out.data, xa->out.len) < 0)
+        return io_error("write", xa->folder, error);
     xa->out.len = 0;
     return 0;
 }

@@ -3,8 +3,8 @@
  * time, and one with a checksum. */
 #include "connectors/mysql/schema/history.h"
 #include "connectors/mysql/event/statement.h"
-#include "libcdc/base/durable.h"
 
+#include <cdc/file.h>
 #include <cdc/hash.h>
 #include <cdc/json.h>
 #include <errno.h>
@@ -492,7 +492,7 @@ int my_history_save(struct my_history *history, const struct my_history_synced *
     history->generation++;
     append_all(history, mark, &text);
     int result =
-        text.failed ? cdc_error_memory(error) : durable_replace(history->path, text.data, text.len, 0600, true, error);
+        text.failed ? cdc_error_memory(error) : cdc_file_replace(history->path, text.data, text.len, 0600, true, error);
     cdc_buf_free(&text);
     if (result == 0)
         history->changed = false;

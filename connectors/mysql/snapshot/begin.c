@@ -118,20 +118,15 @@ static int read_clock(struct my_snapshot *run, struct cdc_error *error)
 static int begin_attempt(struct my_snapshot *run, struct cdc_error *error)
 {
     struct my_snapshot_state *state = &run->state;
-    if (state->attempt >= CDC_SNAPSHOT_MAX_ATTEMPT) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "%u attempts at the snapshot of \"%s\" have failed", state->attempt,
-                      run->settings->name);
-        return cdc_error_hint(error, "remove the pipeline's offset files, and begin anew");
-    }
+    if (cdc_attempt_begin(&state->attempt, run->settings->name, "remove the pipeline's offset files, and begin anew",
+                          error) < 0)
+        return -1;
     if (!state->has_start)
-        state->number = (uint64_t)cdc_clock_wall_ms() * 1000;
+        state->attempt.origin = (uint64_t)cdc_clock_wall_ms() * 1000;
     state->has_start = true;
-    state->attempt++;
-    free(state->written);
-    state->written = NULL;
-    if (state->attempt > 1)
+    if (state->attempt.number > 1)
         cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->settings->name,
-                state->attempt);
+                state->attempt.number);
     return my_snapshot_state_save(run, error);
 }
 

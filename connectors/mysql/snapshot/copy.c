@@ -57,7 +57,7 @@ static int begin_lines(struct my_worker *worker, struct cdc_error *error)
     worker->line = worker->events = 0;
     if (chunk->first)
         my_lines_add_schema(worker);
-    if (chunk->first && worker->run->state.attempt > 1 && chunk->range.after.n == 0)
+    if (chunk->first && worker->run->state.attempt.number > 1 && chunk->range.after.n == 0)
         my_lines_add_truncate(worker);
     my_lines_begin_rows(worker);
     return worker->row_head.failed ? cdc_error_memory(error) : 0;

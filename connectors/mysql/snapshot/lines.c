@@ -36,7 +36,7 @@ void my_lines_append_source(struct cdc_buf *out, const struct my_snapshot *run, 
 static void append_pos(struct my_worker *worker, struct cdc_buf *out)
 {
     const struct my_snapshot_state *state = &worker->run->state;
-    my_pos_snapshot(out, state->number, state->attempt, worker->chunk.number, ++worker->line);
+    my_pos_snapshot(out, state->attempt.origin, state->attempt.number, worker->chunk.number, ++worker->line);
 }
 
 static const struct my_table *table_of(const struct my_worker *worker)
@@ -47,7 +47,7 @@ static const struct my_table *table_of(const struct my_worker *worker)
 static void append_numbers(const struct my_snapshot *run, struct cdc_buf *out)
 {
     cdc_buf_lit(out, "\",\"seq\":");
-    cdc_buf_u64(out, run->state.number);
+    cdc_buf_u64(out, run->state.attempt.origin);
     cdc_buf_lit(out, ",\"ts_ms\":");
     cdc_buf_i64(out, run->ts_ms);
     cdc_buf_lit(out, ",\"source\":");
@@ -62,8 +62,8 @@ void my_lines_add_schema(struct my_worker *worker)
     worker->row_head.len = 0;
     cdc_buf_append(&worker->row_head, run->source_tail.data, run->source_tail.len);
     cdc_buf_lit(&worker->row_head, "\"true\"}");
-    my_table_schema_line(&worker->lines, table_of(worker), cdc_span(text, pos.len), run->state.number, run->ts_ms,
-                         cdc_span(worker->row_head.data, worker->row_head.len));
+    my_table_schema_line(&worker->lines, table_of(worker), cdc_span(text, pos.len), run->state.attempt.origin,
+                         run->ts_ms, cdc_span(worker->row_head.data, worker->row_head.len));
     worker->n_lines++;
 }
 

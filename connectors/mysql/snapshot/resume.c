@@ -64,7 +64,7 @@ static int drop_old(struct my_snapshot *run, struct cdc_error *error)
 {
     struct my_checkpoints *all = &run->state.checkpoints;
     int stored = 0;
-    while (all->n > 1 && (stored = cdc_snapshot_is_stored(run->acks, all->items[1].pos, error)) > 0)
+    while (all->n > 1 && (stored = cdc_acks_passed(run->acks, all->items[1].pos, error)) > 0)
         my_checkpoints_drop_first(all);
     return stored;
 }
@@ -141,7 +141,7 @@ int my_resume_begin(struct my_snapshot *run, struct cdc_error *error)
     size_t i = all->n;
     int stored = 0;
     run->next = (struct my_chunk){.number = 1, .first = true};
-    while (i > 0 && (stored = cdc_snapshot_is_stored(run->acks, all->items[i - 1].pos, error)) == 0)
+    while (i > 0 && (stored = cdc_acks_passed(run->acks, all->items[i - 1].pos, error)) == 0)
         i--;
     if (stored < 0)
         return -1;

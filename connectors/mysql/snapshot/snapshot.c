@@ -28,12 +28,10 @@ static int copy_all(struct my_snapshot *run, struct cdc_error *error)
 static int written(struct my_snapshot *run, struct cdc_error *error)
 {
     struct my_snapshot_state *state = &run->state;
-    state->written = strdup(run->last_pos);
-    if (!state->written)
-        return cdc_error_memory(error);
-    state->finished = run->acks == NULL;
+    if (cdc_attempt_end(&state->attempt, run->last_pos, run->acks, error) < 0)
+        return -1;
     my_checkpoints_drop_but(&state->checkpoints, NULL);
-    run->metrics->seq = (int64_t)state->number;
+    run->metrics->seq = (int64_t)state->attempt.origin;
     if (my_snapshot_state_save(run, error) < 0)
         return -1;
     cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s",

@@ -7,27 +7,15 @@
 
 void my_snapshot_state_clear(struct my_snapshot_state *state)
 {
-    free(state->written);
+    cdc_attempt_clear(&state->attempt);
     free(state->from.gtids);
     my_checkpoints_drop_but(&state->checkpoints, NULL);
     memset(state, 0, sizeof *state);
 }
 
-/* RETURNS NEW: the text of a member, or NULL. */
-static char *copy_text(struct cdc_span object, const char *name)
-{
-    struct cdc_span raw = cdc_json_string_raw(cdc_json_member(object, name));
-    size_t n = 0;
-    char *text = raw.p ? cdc_json_text(raw, &n) : NULL;
-    if (text && strlen(text) == n)
-        return text;
-    free(text);
-    return NULL;
-}
-
 static bool read_text(struct cdc_span object, const char *name, char *to, size_t size)
 {
-    char *text = copy_text(object, name);
+    char *text = cdc_json_member_text(object, name);
     size_t n = text ? strlen(text) : size;
     if (n < size)
         memcpy(to, text, n + 1);
@@ -39,7 +27,7 @@ static bool read_point(struct my_consistent_point *from, struct cdc_span object)
 {
     int64_t position = -1, server_id = -1, created = 0; /* older versions did not write the last one */
     struct cdc_span file_created = cdc_json_member(object, "file_created");
-    from->gtids = copy_text(object, "gtids");
+    from->gtids = cdc_json_member_text(object, "gtids");
     bool good = from->gtids && cdc_json_int64(cdc_json_member(object, "pos"), &position) && position >= 0 &&
                 cdc_json_int64(cdc_json_member(object, "server_id"), &server_id) && server_id >= 0 &&
                 server_id <= UINT32_MAX && read_text(object, "file", from->coord.file, sizeof from->coord.file) &&
@@ -53,14 +41,10 @@ static bool read_point(struct my_consistent_point *from, struct cdc_span object)
 
 static bool read_state(struct my_snapshot_state *state, struct cdc_span object)
 {
-    int64_t number = 0, attempt = 0;
-    state->finished = cdc_span_is(cdc_json_member(object, "finished"), "true");
-    state->written = copy_text(object, "written");
-    bool good = cdc_json_int64(cdc_json_member(object, "number"), &number) && number > 0 &&
-                cdc_json_int64(cdc_json_member(object, "attempt"), &attempt) && attempt >= 0 &&
-                attempt <= (int64_t)CDC_SNAPSHOT_MAX_ATTEMPT;
-    state->number = (uint64_t)number;
-    state->attempt = (unsigned)attempt;
+    int64_t number = 0;
+    bool good = cdc_attempt_read(&state->attempt, object) && cdc_json_member(object, "attempt").p &&
+                cdc_json_int64(cdc_json_member(object, "number"), &number) && number > 0;
+    state->attempt.origin = (uint64_t)number;
     state->has_start = good && read_point(&state->from, cdc_json_member(object, "from")) &&
                        my_checkpoints_read(&state->checkpoints, cdc_json_member(object, "points"));
     return state->has_start;
@@ -83,7 +67,8 @@ int my_snapshot_state_read(struct my_snapshot *run, struct cdc_error *error)
 static void state_json(struct cdc_buf *out, const struct my_snapshot_state *state)
 {
     const struct my_consistent_point *from = &state->from;
-    cdc_buf_printf(out, "{\"number\":%llu,\"attempt\":%u", (unsigned long long)state->number, state->attempt);
+    cdc_buf_printf(out, "{\"number\":%llu,\"attempt\":%u", (unsigned long long)state->attempt.origin,
+                   state->attempt.number);
     my_snapshot_append_member(out, ",\"from\":{\"file\":", from->coord.file);
     cdc_buf_printf(out, ",\"pos\":%llu", (unsigned long long)from->coord.position);
     my_snapshot_append_member(out, ",\"gtids\":", from->gtids);
@@ -91,13 +76,11 @@ static void state_json(struct cdc_buf *out, const struct my_snapshot_state *stat
     if (from->file_created)
         cdc_buf_printf(out, ",\"file_created\":%u", (unsigned)from->file_created);
     cdc_buf_printf(out, ",\"server_id\":%u}", (unsigned)from->server_id);
-    if (state->written)
-        my_snapshot_append_member(out, ",\"written\":", state->written);
     if (state->checkpoints.n > 0) {
         cdc_buf_lit(out, ",\"points\":");
         my_checkpoints_append(out, &state->checkpoints);
     }
-    cdc_buf_text(out, state->finished ? ",\"finished\":true}" : ",\"finished\":false}");
+    cdc_attempt_append(out, &state->attempt);
     cdc_buf_byte(out, '\0');
 }
 
@@ -107,40 +90,27 @@ int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error)
     struct cdc_buf json = CDC_BUF_INIT, source = CDC_BUF_INIT;
     char start[64] = "";
     struct cdc_buf pos = {start, 0, sizeof start, false};
-    my_pos_snapshot(&pos, state->number, state->attempt, 0, 0);
+    my_pos_snapshot(&pos, state->attempt.origin, state->attempt.number, 0, 0);
     cdc_buf_byte(&pos, '\0');
     state_json(&json, state);
-    if (run->source_tail.len > 0 && state->written) { /* mysql-binlog starts from it when there are no acks */
+    if (run->source_tail.len > 0 && state->attempt.written) { /* mysql-binlog starts from it when there are no acks */
         my_lines_append_source(&source, run, "last");
         cdc_buf_byte(&source, '\0');
     }
-    struct cdc_offset offset = {
-        .pos = state->written ? state->written : start,
-        .seq = (int64_t)state->number,
-        .lines = run->progress.rows,
-        .source = source.data,
-        .state = json.data,
-    };
-    int result = json.failed || source.failed ? cdc_error_memory(error)
-                                              : cdc_offset_file_set(run->offsets, run->settings->name, &offset, error);
+    const struct cdc_offset kept = {
+        .pos = start, .lines = run->progress.rows, .source = source.data, .state = json.data};
+    int result = json.failed || source.failed
+                     ? cdc_error_memory(error)
+                     : cdc_attempt_save(&state->attempt, run->offsets, run->settings->name, &kept, error);
     cdc_buf_free(&json);
     cdc_buf_free(&source);
-    return result < 0 ? -1 : cdc_offset_file_save(run->offsets, error);
+    return result;
 }
 
 int my_snapshot_state_is_finished(struct my_snapshot *run, struct cdc_error *error)
 {
-    struct my_snapshot_state *state = &run->state;
-    if (state->finished) {
-        cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", run->settings->name);
-        return 1;
-    }
-    int stored = cdc_snapshot_is_stored(run->acks, state->written, error);
-    if (stored <= 0)
-        return stored;
-    state->finished = true;
-    if (my_snapshot_state_save(run, error) < 0)
-        return -1;
-    cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is stored and finished", run->settings->name);
-    return 1;
+    int result = cdc_attempt_check(&run->state.attempt, run->acks, run->settings->name, run->log, error);
+    if (result == 2)
+        return my_snapshot_state_save(run, error) < 0 ? -1 : 1;
+    return result;
 }

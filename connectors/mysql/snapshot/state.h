@@ -6,6 +6,7 @@
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/snapshot/checkpoint.h"
 
+#include <cdc/attempt.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,10 +20,8 @@ struct my_consistent_point {
 };
 
 struct my_snapshot_state {
-    bool has_start, finished;
-    uint64_t number;  /* X: the wall clock in microseconds at the first attempt */
-    unsigned attempt; /* the last one that began to write */
-    char *written;    /* pos of the last commit of a whole attempt, or NULL; owned */
+    bool has_start;
+    struct cdc_attempt attempt; /* its origin is X, the wall clock in microseconds at the first attempt */
     struct my_consistent_point from;
     struct my_checkpoints checkpoints; /* of the last attempt, and the one it went on from */
 };

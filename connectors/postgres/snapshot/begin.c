@@ -89,7 +89,7 @@ static int state_set_identity(struct snapshot_run *run, struct cdc_error *error)
 static int begin_attempt(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;
-    if (state->attempt >= CDC_SNAPSHOT_MAX_ATTEMPT) {
+    if (state->attempt >= CDC_ATTEMPT_MAX) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "%u attempts at the snapshot of \"%s\" have failed", state->attempt,
                       run->pg->name);
         return cdc_error_hint(error,

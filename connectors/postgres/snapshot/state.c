@@ -48,7 +48,7 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     free(point);
     if (cdc_json_member(object, "attempt").p)
         good = good && cdc_json_int64(cdc_json_member(object, "attempt"), &attempt) && attempt >= 0 &&
-               attempt <= (int64_t)CDC_SNAPSHOT_MAX_ATTEMPT;
+               attempt <= (int64_t)CDC_ATTEMPT_MAX;
     state->attempt = (unsigned)attempt;
     if (good)
         return 0;
@@ -108,7 +108,7 @@ int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error
         cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", run->pg->name);
         return 1;
     }
-    int stored = cdc_snapshot_is_stored(run->acks, state->written, error);
+    int stored = cdc_acks_passed(run->acks, state->written, error);
     if (stored <= 0)
         return stored;
     state->finished = true;

@@ -4,29 +4,29 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "connectors/sqlite/internal.h"
+#include "connectors/sqlite/session/value.h"
 
 struct type_name {
     const char *name;
-    enum sqlite_kind kind;
+    enum lite_kind kind;
 };
 
 static const struct type_name type_names[] = {
-    {"smallint", SQLITE_KIND_INTEGER},    {"integer", SQLITE_KIND_INTEGER},
-    {"bigint", SQLITE_KIND_INTEGER},      {"int", SQLITE_KIND_INTEGER},
-    {"int2", SQLITE_KIND_INTEGER},        {"int4", SQLITE_KIND_INTEGER},
-    {"int8", SQLITE_KIND_INTEGER},        {"tinyint", SQLITE_KIND_INTEGER},
-    {"mediumint", SQLITE_KIND_INTEGER},   {"year", SQLITE_KIND_INTEGER},
-    {"oid", SQLITE_KIND_INTEGER},         {"boolean", SQLITE_KIND_INTEGER},
-    {"bool", SQLITE_KIND_INTEGER},        {"real", SQLITE_KIND_REAL},
-    {"double", SQLITE_KIND_REAL},         {"double precision", SQLITE_KIND_REAL},
-    {"float", SQLITE_KIND_REAL},          {"float4", SQLITE_KIND_REAL},
-    {"float8", SQLITE_KIND_REAL},         {"bytea", SQLITE_KIND_BYTES},
-    {"blob", SQLITE_KIND_BYTES},          {"tinyblob", SQLITE_KIND_BYTES},
-    {"mediumblob", SQLITE_KIND_BYTES},    {"longblob", SQLITE_KIND_BYTES},
-    {"binary", SQLITE_KIND_BYTES},        {"varbinary", SQLITE_KIND_BYTES},
-    {"json", SQLITE_KIND_JSON},           {"jsonb", SQLITE_KIND_JSON},
-    {"bigint unsigned", SQLITE_KIND_ANY},
+    {"smallint", LITE_KIND_INTEGER},    {"integer", LITE_KIND_INTEGER},
+    {"bigint", LITE_KIND_INTEGER},      {"int", LITE_KIND_INTEGER},
+    {"int2", LITE_KIND_INTEGER},        {"int4", LITE_KIND_INTEGER},
+    {"int8", LITE_KIND_INTEGER},        {"tinyint", LITE_KIND_INTEGER},
+    {"mediumint", LITE_KIND_INTEGER},   {"year", LITE_KIND_INTEGER},
+    {"oid", LITE_KIND_INTEGER},         {"boolean", LITE_KIND_INTEGER},
+    {"bool", LITE_KIND_INTEGER},        {"real", LITE_KIND_REAL},
+    {"double", LITE_KIND_REAL},         {"double precision", LITE_KIND_REAL},
+    {"float", LITE_KIND_REAL},          {"float4", LITE_KIND_REAL},
+    {"float8", LITE_KIND_REAL},         {"bytea", LITE_KIND_BYTES},
+    {"blob", LITE_KIND_BYTES},          {"tinyblob", LITE_KIND_BYTES},
+    {"mediumblob", LITE_KIND_BYTES},    {"longblob", LITE_KIND_BYTES},
+    {"binary", LITE_KIND_BYTES},        {"varbinary", LITE_KIND_BYTES},
+    {"json", LITE_KIND_JSON},           {"jsonb", LITE_KIND_JSON},
+    {"bigint unsigned", LITE_KIND_ANY},
 };
 
 /* "INT(11) UNSIGNED zerofill" becomes "int unsigned". */
@@ -51,34 +51,34 @@ static void normalise(char out[64], struct cdc_span type)
         out[n -= 9] = '\0';
 }
 
-enum sqlite_kind sqlite_kind_of(struct cdc_span raw)
+enum lite_kind lite_value_kind(struct cdc_span raw)
 {
     char type[64];
     size_t n;
 
     if (raw.n >= sizeof type) /* no type of the table is that long */
-        return raw.n > 2 && memcmp(raw.p + raw.n - 2, "[]", 2) == 0 ? SQLITE_KIND_JSON : SQLITE_KIND_TEXT;
+        return raw.n > 2 && memcmp(raw.p + raw.n - 2, "[]", 2) == 0 ? LITE_KIND_JSON : LITE_KIND_TEXT;
     normalise(type, raw);
     n = strlen(type);
     if (n > 2 && strcmp(type + n - 2, "[]") == 0)
-        return SQLITE_KIND_JSON;
+        return LITE_KIND_JSON;
     if (n > 9 && strcmp(type + n - 9, " unsigned") == 0 && strcmp(type, "bigint unsigned") != 0)
         type[n - 9] = '\0';
     for (size_t i = 0; i < sizeof type_names / sizeof type_names[0]; i++)
         if (strcmp(type, type_names[i].name) == 0)
             return type_names[i].kind;
-    return SQLITE_KIND_TEXT;
+    return LITE_KIND_TEXT;
 }
 
-const char *sqlite_declared(const struct sqlite_column *column, bool alone)
+const char *lite_value_declared(enum lite_kind kind, bool alone)
 {
-    switch (column->kind) {
-    case SQLITE_KIND_INTEGER:
+    switch (kind) {
+    case LITE_KIND_INTEGER:
         /* INTEGER PRIMARY KEY is the rowid itself: half the size, and full-text indexes survive VACUUM */
         return alone ? "INTEGER" : "INT";
-    case SQLITE_KIND_REAL: return "REAL";
-    case SQLITE_KIND_BYTES:
-    case SQLITE_KIND_ANY: return "BLOB";
+    case LITE_KIND_REAL: return "REAL";
+    case LITE_KIND_BYTES:
+    case LITE_KIND_ANY: return "BLOB";
     default: return "TEXT";
     }
 }
@@ -103,15 +103,15 @@ static bool canonical_int64(struct cdc_span text, int64_t *number)
 }
 
 /* The text of a string value: as it stands, or unescaped into scratch. */
-static struct cdc_span string_text(struct sqlite_sink *sink, struct cdc_span value)
+static struct cdc_span string_text(struct cdc_buf *scratch, struct cdc_span value)
 {
     struct cdc_span raw = cdc_json_string_raw(value);
 
     if (raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL)
         return raw;
-    size_t start = sink->scratch.len;
-    cdc_json_unescape(&sink->scratch, raw);
-    return cdc_span(sink->scratch.data + start, sink->scratch.len - start);
+    size_t start = scratch->len;
+    cdc_json_unescape(scratch, raw);
+    return cdc_span(scratch->data + start, scratch->len - start);
 }
 
 static int base64_digit(char c)
@@ -148,16 +148,16 @@ static bool base64_decode(struct cdc_buf *out, struct cdc_span text)
     return true;
 }
 
-static int bind_bytes(struct sqlite_sink *sink, sqlite3_stmt *statement, int index, struct cdc_span text,
+static int bind_bytes(struct cdc_buf *scratch, sqlite3_stmt *statement, int index, struct cdc_span text,
                       const char **reason)
 {
-    size_t start = sink->scratch.len;
+    size_t start = scratch->len;
 
-    if (!base64_decode(&sink->scratch, text))
+    if (!base64_decode(scratch, text))
         return *reason = "is no base64", -1;
     /* a pointer that is not NULL: SQLite stores NULL for a NULL one */
-    const char *p = sink->scratch.data != NULL ? sink->scratch.data + start : "";
-    return sqlite3_bind_blob64(statement, index, p, sink->scratch.len - start, SQLITE_STATIC);
+    const char *p = scratch->data != NULL ? scratch->data + start : "";
+    return sqlite3_bind_blob64(statement, index, p, scratch->len - start, SQLITE_STATIC);
 }
 
 static int bind_text(sqlite3_stmt *statement, int index, struct cdc_span text)
@@ -165,28 +165,28 @@ static int bind_text(sqlite3_stmt *statement, int index, struct cdc_span text)
     return sqlite3_bind_text64(statement, index, text.n != 0 ? text.p : "", text.n, SQLITE_STATIC, SQLITE_UTF8);
 }
 
-static int bind_integer(struct sqlite_sink *sink, sqlite3_stmt *statement, int index, enum cdc_json_type type,
-                        struct cdc_span value, enum sqlite_kind kind, const char **reason)
+static int bind_integer(struct cdc_buf *scratch, sqlite3_stmt *statement, int index, enum cdc_json_type type,
+                        struct cdc_span value, enum lite_kind kind, const char **reason)
 {
     int64_t number;
-    struct cdc_span text = type == CDC_JSON_STRING ? string_text(sink, value) : value;
+    struct cdc_span text = type == CDC_JSON_STRING ? string_text(scratch, value) : value;
 
     if (type == CDC_JSON_BOOL)
         return sqlite3_bind_int64(statement, index, value.p[0] == 't');
     if (canonical_int64(text, &number))
         return sqlite3_bind_int64(statement, index, number);
-    if (kind == SQLITE_KIND_INTEGER && looks_numeric(text))
+    if (kind == LITE_KIND_INTEGER && looks_numeric(text))
         return *reason = "is no 64-bit integer, and SQLite would change it", -1;
     return bind_text(statement, index, text);
 }
 
-static int bind_real(struct sqlite_sink *sink, sqlite3_stmt *statement, int index, enum cdc_json_type type,
+static int bind_real(struct cdc_buf *scratch, sqlite3_stmt *statement, int index, enum cdc_json_type type,
                      struct cdc_span value, const char **reason)
 {
     char digits[400];
 
     if (type == CDC_JSON_STRING) {
-        struct cdc_span text = string_text(sink, value);
+        struct cdc_span text = string_text(scratch, value);
         if (looks_numeric(text))
             return *reason = "is text that SQLite would turn into a number", -1;
         return bind_text(statement, index, text); /* NaN, Infinity, -Infinity */
@@ -215,28 +215,28 @@ static bool is_base64_object(struct cdc_span value, struct cdc_span *text)
     return true;
 }
 
-int sqlite_bind(struct sqlite_sink *sink, sqlite3_stmt *statement, int index, enum sqlite_kind kind,
-                struct cdc_span value, const char **reason)
+int lite_value_bind(struct cdc_buf *scratch, sqlite3_stmt *statement, int index, enum lite_kind kind,
+                    struct cdc_span value, const char **reason)
 {
     enum cdc_json_type type = value.p == NULL ? CDC_JSON_NULL : cdc_json_type(value);
     struct cdc_span text;
 
     if (type == CDC_JSON_NULL)
         return sqlite3_bind_null(statement, index);
-    if (kind == SQLITE_KIND_JSON)
+    if (kind == LITE_KIND_JSON)
         return bind_text(statement, index, value);
     if (type == CDC_JSON_OBJECT && is_base64_object(value, &text))
-        return bind_bytes(sink, statement, index, text, reason);
+        return bind_bytes(scratch, statement, index, text, reason);
     if (type == CDC_JSON_OBJECT || type == CDC_JSON_ARRAY)
         return bind_text(statement, index, value);
     switch (kind) {
-    case SQLITE_KIND_INTEGER:
-    case SQLITE_KIND_ANY: return bind_integer(sink, statement, index, type, value, kind, reason);
-    case SQLITE_KIND_REAL: return bind_real(sink, statement, index, type, value, reason);
-    case SQLITE_KIND_BYTES:
+    case LITE_KIND_INTEGER:
+    case LITE_KIND_ANY: return bind_integer(scratch, statement, index, type, value, kind, reason);
+    case LITE_KIND_REAL: return bind_real(scratch, statement, index, type, value, reason);
+    case LITE_KIND_BYTES:
         if (type != CDC_JSON_STRING)
             return *reason = "is no base64 string", -1;
-        return bind_bytes(sink, statement, index, string_text(sink, value), reason);
-    default: return bind_text(statement, index, type == CDC_JSON_STRING ? string_text(sink, value) : value);
+        return bind_bytes(scratch, statement, index, string_text(scratch, value), reason);
+    default: return bind_text(statement, index, type == CDC_JSON_STRING ? string_text(scratch, value) : value);
     }
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* --fts: an FTS5 index TABLE_fts beside a table. It keeps no copy of the text
  * (external content); triggers keep it in step with every change. */
-#include "connectors/sqlite/internal.h"
+#include "connectors/sqlite/sink/internal.h"
 
 static struct cdc_span spec_table(const char *spec)
 {
     return cdc_span(spec, (size_t)(strrchr(spec, ':') - spec));
 }
 
-int sqlite_fts_check(const struct sqlite_settings *settings, struct cdc_error *error)
+int lite_fts_check(const struct lite_settings *settings, struct cdc_error *error)
 {
     for (size_t i = 0; i < settings->fts.count; i++) {
         const char *spec = settings->fts.items[i], *colon = strrchr(spec, ':');
@@ -25,14 +25,15 @@ int sqlite_fts_check(const struct sqlite_settings *settings, struct cdc_error *e
 }
 
 /* The columns text of the --fts that names the table, by its name in SQLite or at the source. */
-static const char *spec_of(const struct sqlite_sink *sink, const struct sqlite_table *table)
+static const char *spec_of(const struct lite_sink *sink, const struct lite_table *table)
 {
     for (size_t i = 0; i < sink->settings->fts.count; i++) {
         struct cdc_span name = spec_table(sink->settings->fts.items[i]);
-        size_t schema = strlen(table->source[2]);
-        if (cdc_span_is(name, table->name) || cdc_span_is(name, table->source[3]) ||
-            (name.n == schema + 1 + strlen(table->source[3]) && memcmp(name.p, table->source[2], schema) == 0 &&
-             name.p[schema] == '.' && memcmp(name.p + schema + 1, table->source[3], name.n - schema - 1) == 0))
+        size_t schema = strlen(table->source.id.schema);
+        if (cdc_span_is(name, table->source.target) || cdc_span_is(name, table->source.id.table) ||
+            (name.n == schema + 1 + strlen(table->source.id.table) &&
+             memcmp(name.p, table->source.id.schema, schema) == 0 && name.p[schema] == '.' &&
+             memcmp(name.p + schema + 1, table->source.id.table, name.n - schema - 1) == 0))
             return name.p + name.n + 1;
     }
     return NULL;
@@ -85,84 +86,84 @@ static void append_name(struct cdc_buf *sql, const char *table, const char *suff
     cdc_buf_byte(sql, '"');
 }
 
-static int check_columns(const struct sqlite_table *table, const char *columns, struct cdc_error *error)
+static int check_columns(const struct lite_table *table, const char *columns, struct cdc_error *error)
 {
     struct cdc_span name;
 
     while (next_column(&columns, &name)) {
         size_t i = 0;
-        while (i < table->n && !cdc_span_is(name, table->columns[i].name))
+        while (i < table->source.n_columns && !cdc_span_is(name, table->source.columns[i].name))
             i++;
-        if (i == table->n)
-            return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: table \"%s\" has no column \"%.*s\"", table->name,
-                                 (int)name.n, name.p);
+        if (i == table->source.n_columns)
+            return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: table \"%s\" has no column \"%.*s\"",
+                                 table->source.target, (int)name.n, name.p);
     }
     if (table->rowid == NULL)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: the columns of table \"%s\" hide SQLite's rowid",
-                             table->name);
+                             table->source.target);
     return 0;
 }
 
-static void append_table_sql(struct cdc_buf *sql, const struct sqlite_table *table, const char *columns)
+static void append_table_sql(struct cdc_buf *sql, const struct lite_table *table, const char *columns)
 {
     cdc_buf_lit(sql, "CREATE VIRTUAL TABLE ");
-    append_name(sql, table->name, "_fts");
+    append_name(sql, table->source.target, "_fts");
     cdc_buf_lit(sql, " USING fts5(");
     append_columns(sql, columns, "");
     cdc_buf_lit(sql, ", content=");
-    sqlite_quote_text(sql, table->name);
+    lite_database_quote_text(sql, table->source.target);
     cdc_buf_lit(sql, ", content_rowid=");
-    sqlite_quote_text(sql, table->rowid);
+    lite_database_quote_text(sql, table->rowid);
     cdc_buf_byte(sql, ')');
 }
 
 /* 1: there with these columns, 0: not there, 2: there with others. */
-static int compare_index(struct sqlite_sink *sink, const struct sqlite_table *table, const char *columns,
+static int compare_index(struct lite_sink *sink, const struct lite_table *table, const char *columns,
                          struct cdc_error *error)
 {
-    sqlite3_stmt *statement = sqlite_prepare_text(
-        sink, "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1 || '_fts' COLLATE NOCASE", error);
+    sqlite3_stmt *statement = lite_database_prepare(
+        &sink->db, "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1 || '_fts' COLLATE NOCASE", error);
     int result = 0;
 
     if (statement == NULL)
         return -1;
-    sqlite3_bind_text(statement, 1, table->name, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 1, table->source.target, -1, SQLITE_STATIC);
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
-        sink->sql.len = 0;
-        append_table_sql(&sink->sql, table, columns);
+        sink->db.sql.len = 0;
+        append_table_sql(&sink->db.sql, table, columns);
         const char *sql = (const char *)sqlite3_column_text(statement, 0);
-        result = sql != NULL && cdc_span_is(cdc_span(sink->sql.data, sink->sql.len), sql) ? 1 : 2;
+        result = sql != NULL && cdc_span_is(cdc_span(sink->db.sql.data, sink->db.sql.len), sql) ? 1 : 2;
         if (result == 2 && (sql == NULL || sqlite3_strlike("%USING fts5(%content=%", sql, 0) != 0))
             result = cdc_error_set(error, CDC_EXIT_CONFIG, "%s holds a table \"%s_fts\" that is none of ours",
-                                   sink->settings->path, table->name);
-        sink->sql.len = 0;
+                                   sink->db.path, table->source.target);
+        sink->db.sql.len = 0;
     } else if (code != SQLITE_DONE) {
-        result = sqlite_db_error(sink, code, "cannot read the schema", error);
+        result = lite_database_error(&sink->db, code, "cannot read the schema", error);
     }
     sqlite3_finalize(statement);
     return result;
 }
 
-static int drop_index(struct sqlite_sink *sink, const struct sqlite_table *table, struct cdc_error *error)
+static int drop_index(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
 {
     static const char *const triggers[] = {"_fts_insert", "_fts_delete", "_fts_update"};
 
     for (size_t i = 0; i < 3; i++) {
-        cdc_buf_lit(&sink->sql, "DROP TRIGGER IF EXISTS ");
-        append_name(&sink->sql, table->name, triggers[i]);
-        if (sqlite_exec_buffer(sink, error) != 0)
+        cdc_buf_lit(&sink->db.sql, "DROP TRIGGER IF EXISTS ");
+        append_name(&sink->db.sql, table->source.target, triggers[i]);
+        if (lite_database_exec_made(&sink->db, error) != 0)
             return -1;
     }
-    cdc_buf_lit(&sink->sql, "DROP TABLE IF EXISTS ");
-    append_name(&sink->sql, table->name, "_fts");
-    return sqlite_exec_buffer(sink, error);
+    cdc_buf_lit(&sink->db.sql, "DROP TABLE IF EXISTS ");
+    append_name(&sink->db.sql, table->source.target, "_fts");
+    return lite_database_exec_made(&sink->db, error);
 }
 
-static void append_insert(struct cdc_buf *sql, const struct sqlite_table *table, const char *columns)
+static void append_insert(struct cdc_buf *sql, const struct lite_table *table, const char *columns)
 {
     cdc_buf_lit(sql, "INSERT INTO ");
-    append_name(sql, table->name, "_fts");
+    append_name(sql, table->source.target, "_fts");
     cdc_buf_lit(sql, "(rowid, ");
     append_columns(sql, columns, "");
     cdc_buf_printf(sql, ") VALUES (new.%s, ", table->rowid);
@@ -170,12 +171,12 @@ static void append_insert(struct cdc_buf *sql, const struct sqlite_table *table,
     cdc_buf_lit(sql, "); ");
 }
 
-static void append_delete(struct cdc_buf *sql, const struct sqlite_table *table, const char *columns)
+static void append_delete(struct cdc_buf *sql, const struct lite_table *table, const char *columns)
 {
     cdc_buf_lit(sql, "INSERT INTO ");
-    append_name(sql, table->name, "_fts");
+    append_name(sql, table->source.target, "_fts");
     cdc_buf_byte(sql, '(');
-    append_name(sql, table->name, "_fts");
+    append_name(sql, table->source.target, "_fts");
     cdc_buf_lit(sql, ", rowid, ");
     append_columns(sql, columns, "");
     cdc_buf_printf(sql, ") VALUES ('delete', old.%s, ", table->rowid);
@@ -183,32 +184,32 @@ static void append_delete(struct cdc_buf *sql, const struct sqlite_table *table,
     cdc_buf_lit(sql, "); ");
 }
 
-static void append_trigger(struct cdc_buf *sql, const struct sqlite_table *table, const char *suffix, const char *when)
+static void append_trigger(struct cdc_buf *sql, const struct lite_table *table, const char *suffix, const char *when)
 {
     cdc_buf_lit(sql, "CREATE TRIGGER ");
-    append_name(sql, table->name, suffix);
+    append_name(sql, table->source.target, suffix);
     cdc_buf_printf(sql, " AFTER %s ON ", when);
-    append_name(sql, table->name, "");
+    append_name(sql, table->source.target, "");
     cdc_buf_byte(sql, ' ');
 }
 
-static int create_triggers(struct sqlite_sink *sink, const struct sqlite_table *table, const char *columns,
+static int create_triggers(struct lite_sink *sink, const struct lite_table *table, const char *columns,
                            struct cdc_error *error)
 {
-    struct cdc_buf *sql = &sink->sql;
+    struct cdc_buf *sql = &sink->db.sql;
     struct cdc_span name;
 
     append_trigger(sql, table, "_fts_insert", "INSERT");
     cdc_buf_lit(sql, "BEGIN ");
     append_insert(sql, table, columns);
     cdc_buf_lit(sql, "END");
-    if (sqlite_exec_buffer(sink, error) != 0)
+    if (lite_database_exec_made(&sink->db, error) != 0)
         return -1;
     append_trigger(sql, table, "_fts_delete", "DELETE");
     cdc_buf_lit(sql, "BEGIN ");
     append_delete(sql, table, columns);
     cdc_buf_lit(sql, "END");
-    if (sqlite_exec_buffer(sink, error) != 0)
+    if (lite_database_exec_made(&sink->db, error) != 0)
         return -1;
     append_trigger(sql, table, "_fts_update", "UPDATE");
     /* Most updates touch no indexed text: they cost nothing. */
@@ -223,20 +224,20 @@ static int create_triggers(struct sqlite_sink *sink, const struct sqlite_table *
     append_delete(sql, table, columns);
     append_insert(sql, table, columns);
     cdc_buf_lit(sql, "END");
-    return sqlite_exec_buffer(sink, error);
+    return lite_database_exec_made(&sink->db, error);
 }
 
-static int fill(struct sqlite_sink *sink, const char *table, struct cdc_error *error)
+static int fill(struct lite_sink *sink, const char *table, struct cdc_error *error)
 {
-    cdc_buf_lit(&sink->sql, "INSERT INTO ");
-    append_name(&sink->sql, table, "_fts");
-    cdc_buf_byte(&sink->sql, '(');
-    append_name(&sink->sql, table, "_fts");
-    cdc_buf_lit(&sink->sql, ") VALUES ('rebuild')");
-    return sqlite_exec_buffer(sink, error);
+    cdc_buf_lit(&sink->db.sql, "INSERT INTO ");
+    append_name(&sink->db.sql, table, "_fts");
+    cdc_buf_byte(&sink->db.sql, '(');
+    append_name(&sink->db.sql, table, "_fts");
+    cdc_buf_lit(&sink->db.sql, ") VALUES ('rebuild')");
+    return lite_database_exec_made(&sink->db, error);
 }
 
-int sqlite_fts_ensure(struct sqlite_sink *sink, const struct sqlite_table *table, struct cdc_error *error)
+int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
 {
     const char *columns = spec_of(sink, table);
     int there;
@@ -249,19 +250,19 @@ int sqlite_fts_ensure(struct sqlite_sink *sink, const struct sqlite_table *table
         return 0;
     if (there == 2 && drop_index(sink, table, error) != 0)
         return -1;
-    sink->sql.len = 0;
-    append_table_sql(&sink->sql, table, columns);
-    if (sqlite_exec_buffer(sink, error) != 0 || create_triggers(sink, table, columns, error) != 0)
+    sink->db.sql.len = 0;
+    append_table_sql(&sink->db.sql, table, columns);
+    if (lite_database_exec_made(&sink->db, error) != 0 || create_triggers(sink, table, columns, error) != 0)
         return -1;
-    cdc_log(sink->log, CDC_LOG_INFO, "full-text index \"%s_fts\" is being filled", table->name);
-    return fill(sink, table->name, error);
+    cdc_log(sink->db.log, CDC_LOG_INFO, "full-text index \"%s_fts\" is being filled", table->source.target);
+    return fill(sink, table->source.target, error);
 }
 
 /* The names of the tables that have an index of ours, one NUL-terminated text after the other; only: NULL for all. */
-static int indexed_tables(struct sqlite_sink *sink, const char *only, struct cdc_buf *out, struct cdc_error *error)
+static int indexed_tables(struct lite_sink *sink, const char *only, struct cdc_buf *out, struct cdc_error *error)
 {
-    sqlite3_stmt *statement = sqlite_prepare_text(
-        sink,
+    sqlite3_stmt *statement = lite_database_prepare(
+        &sink->db,
         "SELECT t.table_name FROM cdc_tables t JOIN sqlite_master m ON m.name = t.table_name || '_fts' COLLATE NOCASE"
         " WHERE m.sql LIKE '%USING fts5(%content=%' AND (?1 IS NULL OR t.table_name = ?1)",
         error);
@@ -276,11 +277,11 @@ static int indexed_tables(struct sqlite_sink *sink, const char *only, struct cdc
     }
     sqlite3_finalize(statement);
     if (code != SQLITE_DONE)
-        return sqlite_db_error(sink, code, "cannot read the schema", error);
+        return lite_database_error(&sink->db, code, "cannot read the schema", error);
     return out->failed ? cdc_error_memory(error) : 0;
 }
 
-int sqlite_fts_rebuild(struct sqlite_sink *sink, const char *table, struct cdc_error *error)
+int lite_fts_rebuild(struct lite_sink *sink, const char *table, struct cdc_error *error)
 {
     struct cdc_buf names = CDC_BUF_INIT;
     int result = indexed_tables(sink, table, &names, error);
@@ -294,29 +295,29 @@ int sqlite_fts_rebuild(struct sqlite_sink *sink, const char *table, struct cdc_e
 /* VACUUM is the one thing that renumbers rows behind the triggers, and like each change of the schema it counts
  * schema_version up. The number is remembered with every commit; when it moved without us, the indexes are filled
  * again. */
-int sqlite_fts_after_vacuum(struct sqlite_sink *sink, struct cdc_error *error)
+int lite_fts_after_vacuum(struct lite_sink *sink, struct cdc_error *error)
 {
     int64_t now;
 
-    if (sqlite_pragma_number(sink, "PRAGMA schema_version", &now, error) != 0)
+    if (lite_database_number(&sink->db, "PRAGMA schema_version", &now, error) != 0)
         return -1;
     if (sink->schema_version < 0 &&
-        sqlite_pragma_number(sink, "SELECT value FROM cdc_meta WHERE key = 'schema_version'", &sink->schema_version,
-                             error) != 0)
+        lite_database_number(&sink->db, "SELECT value FROM cdc_meta WHERE key = 'schema_version'",
+                             &sink->schema_version, error) != 0)
         return -1;
-    return sink->schema_version < 0 || sink->schema_version == now ? 0 : sqlite_fts_rebuild(sink, NULL, error);
+    return sink->schema_version < 0 || sink->schema_version == now ? 0 : lite_fts_rebuild(sink, NULL, error);
 }
 
-int sqlite_fts_remember(struct sqlite_sink *sink, struct cdc_error *error)
+int lite_fts_remember(struct lite_sink *sink, struct cdc_error *error)
 {
     int64_t now;
 
-    if (sqlite_pragma_number(sink, "PRAGMA schema_version", &now, error) != 0)
+    if (lite_database_number(&sink->db, "PRAGMA schema_version", &now, error) != 0)
         return -1;
     if (now == sink->schema_version)
         return 0;
     sink->schema_version = now;
-    sink->sql.len = 0;
-    cdc_buf_printf(&sink->sql, "INSERT OR REPLACE INTO cdc_meta VALUES('schema_version', %lld)", (long long)now);
-    return sqlite_exec_buffer(sink, error);
+    sink->db.sql.len = 0;
+    cdc_buf_printf(&sink->db.sql, "INSERT OR REPLACE INTO cdc_meta VALUES('schema_version', %lld)", (long long)now);
+    return lite_database_exec_made(&sink->db, error);
 }

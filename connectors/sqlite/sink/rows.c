@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "connectors/sqlite/internal.h"
+#include "connectors/sqlite/sink/internal.h"
 
-enum sqlite_what {
+enum lite_what {
     UPSERT,         /* columns of the mask, by key; a plain INSERT without one */
     UPDATE_OLD_KEY, /* columns of the mask; then the old key */
     DELETE_KEY,     /* the key */
@@ -27,19 +27,19 @@ static void put(unsigned char *mask, size_t i)
     mask[i / 8] = (unsigned char)(mask[i / 8] | 1u << i % 8);
 }
 
-static size_t column_of(const struct sqlite_table *table, struct cdc_span raw, size_t guess)
+static size_t column_of(const struct lite_table *table, struct cdc_span raw, size_t guess)
 {
-    if (guess < table->n && raw.n == table->columns[guess].name_n &&
-        memcmp(raw.p, table->columns[guess].name, raw.n) == 0 && memchr(raw.p, '\\', raw.n) == NULL)
+    if (guess < table->source.n_columns && raw.n == table->source.columns[guess].name_n &&
+        memcmp(raw.p, table->source.columns[guess].name, raw.n) == 0 && memchr(raw.p, '\\', raw.n) == NULL)
         return guess;
-    for (size_t i = 0; i < table->n; i++)
-        if (cdc_json_raw_is(raw, cdc_span(table->columns[i].name, table->columns[i].name_n)))
+    for (size_t i = 0; i < table->source.n_columns; i++)
+        if (cdc_json_raw_is(raw, cdc_span(table->source.columns[i].name, table->source.columns[i].name_n)))
             return i;
-    return table->n;
+    return table->source.n_columns;
 }
 
 /* Spreads an object over spans and mask. false with *unknown when a member is no column. */
-static bool read_object(const struct sqlite_table *table, struct cdc_span object, struct cdc_span *spans,
+static bool read_object(const struct lite_table *table, struct cdc_span object, struct cdc_span *spans,
                         unsigned char *mask, struct cdc_span *unknown)
 {
     struct cdc_json_iter iter;
@@ -52,7 +52,7 @@ static bool read_object(const struct sqlite_table *table, struct cdc_span object
     cdc_json_iter(&iter, object);
     while (cdc_json_next_member(&iter, &name, &value)) {
         size_t i = column_of(table, name, guess);
-        if (i == table->n)
+        if (i == table->source.n_columns)
             return *unknown = name, false;
         spans[i] = value;
         put(mask, i);
@@ -62,97 +62,97 @@ static bool read_object(const struct sqlite_table *table, struct cdc_span object
 }
 
 /* The key columns of an object into key, in key order. */
-static bool take_key(const struct sqlite_table *table, const struct cdc_span *spans, const unsigned char *mask,
+static bool take_key(const struct lite_table *table, const struct cdc_span *spans, const unsigned char *mask,
                      struct cdc_span *key)
 {
-    for (size_t i = 0; i < table->n_keys; i++) {
-        if (!has(mask, table->keys[i]))
+    for (size_t i = 0; i < table->source.n_key; i++) {
+        if (!has(mask, table->source.key[i]))
             return false;
-        key[i] = spans[table->keys[i]];
+        key[i] = spans[table->source.key[i]];
     }
-    return table->n_keys > 0;
+    return table->source.n_key > 0;
 }
 
 /* -- statements ------------------------------------------------------------------ */
 
-static void append_key_match(struct cdc_buf *sql, const struct sqlite_table *table, size_t *parameter)
+static void append_key_match(struct cdc_buf *sql, const struct lite_table *table, size_t *parameter)
 {
-    for (size_t i = 0; i < table->n_keys; i++) {
+    for (size_t i = 0; i < table->source.n_key; i++) {
         if (i > 0)
             cdc_buf_lit(sql, " AND ");
-        sqlite_quote(sql, table->columns[table->keys[i]].name);
+        lite_database_quote(sql, table->source.columns[table->source.key[i]].name);
         cdc_buf_printf(sql, "=?%zu", ++*parameter);
     }
 }
 
-static void append_row_match(struct cdc_buf *sql, const struct sqlite_table *table, const unsigned char *mask,
+static void append_row_match(struct cdc_buf *sql, const struct lite_table *table, const unsigned char *mask,
                              size_t *parameter)
 {
     bool first = true;
 
     cdc_buf_printf(sql, "%s=(SELECT %s FROM ", table->rowid, table->rowid);
-    sqlite_quote(sql, table->name);
-    for (size_t i = 0; i < table->n; i++) {
+    lite_database_quote(sql, table->source.target);
+    for (size_t i = 0; i < table->source.n_columns; i++) {
         if (!has(mask, i))
             continue;
         cdc_buf_text(sql, first ? " WHERE " : " AND ");
         first = false;
-        sqlite_quote(sql, table->columns[i].name);
+        lite_database_quote(sql, table->source.columns[i].name);
         cdc_buf_printf(sql, " IS ?%zu", ++*parameter);
     }
     cdc_buf_lit(sql, " LIMIT 1)");
 }
 
-static void append_set(struct cdc_buf *sql, const struct sqlite_table *table, const unsigned char *mask,
+static void append_set(struct cdc_buf *sql, const struct lite_table *table, const unsigned char *mask,
                        size_t *parameter)
 {
     bool first = true;
 
     cdc_buf_lit(sql, "UPDATE ");
-    sqlite_quote(sql, table->name);
-    for (size_t i = 0; i < table->n; i++) {
+    lite_database_quote(sql, table->source.target);
+    for (size_t i = 0; i < table->source.n_columns; i++) {
         if (!has(mask, i))
             continue;
         cdc_buf_text(sql, first ? " SET " : ", ");
         first = false;
-        sqlite_quote(sql, table->columns[i].name);
+        lite_database_quote(sql, table->source.columns[i].name);
         cdc_buf_printf(sql, "=?%zu", ++*parameter);
     }
     cdc_buf_lit(sql, " WHERE ");
 }
 
-static void append_conflict(struct cdc_buf *sql, const struct sqlite_table *table, const unsigned char *mask)
+static void append_conflict(struct cdc_buf *sql, const struct lite_table *table, const unsigned char *mask)
 {
     bool first = true;
 
-    for (size_t i = 0; i < table->n_keys; i++) {
+    for (size_t i = 0; i < table->source.n_key; i++) {
         cdc_buf_text(sql, i == 0 ? " ON CONFLICT(" : ", ");
-        sqlite_quote(sql, table->columns[table->keys[i]].name);
+        lite_database_quote(sql, table->source.columns[table->source.key[i]].name);
     }
-    for (size_t i = 0; i < table->n; i++) {
-        if (!has(mask, i) || table->columns[i].key)
+    for (size_t i = 0; i < table->source.n_columns; i++) {
+        if (!has(mask, i) || table->source.columns[i].key)
             continue;
         cdc_buf_text(sql, first ? ") DO UPDATE SET " : ", ");
         first = false;
-        sqlite_quote(sql, table->columns[i].name);
+        lite_database_quote(sql, table->source.columns[i].name);
         cdc_buf_lit(sql, "=excluded.");
-        sqlite_quote(sql, table->columns[i].name);
+        lite_database_quote(sql, table->source.columns[i].name);
     }
     if (first)
         cdc_buf_lit(sql, ") DO NOTHING");
 }
 
-static void append_upsert(struct cdc_buf *sql, const struct sqlite_table *table, const unsigned char *mask)
+static void append_upsert(struct cdc_buf *sql, const struct lite_table *table, const unsigned char *mask)
 {
     size_t parameter = 0;
 
     cdc_buf_lit(sql, "INSERT INTO ");
-    sqlite_quote(sql, table->name);
-    for (size_t i = 0; i < table->n; i++) {
+    lite_database_quote(sql, table->source.target);
+    for (size_t i = 0; i < table->source.n_columns; i++) {
         if (!has(mask, i))
             continue;
         cdc_buf_text(sql, parameter++ == 0 ? " (" : ", ");
-        sqlite_quote(sql, table->columns[i].name);
+        lite_database_quote(sql, table->source.columns[i].name);
     }
     if (parameter == 0)
         cdc_buf_lit(sql, " DEFAULT VALUES");
@@ -160,18 +160,18 @@ static void append_upsert(struct cdc_buf *sql, const struct sqlite_table *table,
         cdc_buf_printf(sql, i == 1 ? ") VALUES (?%zu" : ", ?%zu", i);
     if (parameter > 0)
         cdc_buf_byte(sql, ')');
-    if (table->n_keys > 0)
+    if (table->source.n_key > 0)
         append_conflict(sql, table, mask);
 }
 
-static void append_delete(struct cdc_buf *sql, const struct sqlite_table *table)
+static void append_delete(struct cdc_buf *sql, const struct lite_table *table)
 {
     cdc_buf_lit(sql, "DELETE FROM ");
-    sqlite_quote(sql, table->name);
+    lite_database_quote(sql, table->source.target);
     cdc_buf_lit(sql, " WHERE ");
 }
 
-static void append_statement(struct cdc_buf *sql, const struct sqlite_table *table, enum sqlite_what what)
+static void append_statement(struct cdc_buf *sql, const struct lite_table *table, enum lite_what what)
 {
     size_t parameter = 0;
 
@@ -187,7 +187,7 @@ static void append_statement(struct cdc_buf *sql, const struct sqlite_table *tab
         break;
     case FIND_KEY:
         cdc_buf_lit(sql, "SELECT 1 FROM ");
-        sqlite_quote(sql, table->name);
+        lite_database_quote(sql, table->source.target);
         cdc_buf_lit(sql, " WHERE ");
         append_key_match(sql, table, &parameter);
         break;
@@ -203,7 +203,7 @@ static void append_statement(struct cdc_buf *sql, const struct sqlite_table *tab
 }
 
 /* Both masks tell statements apart (they lie side by side); where one plays no part it is zeroed for the comparison. */
-static void shape_mask(const struct sqlite_table *table, enum sqlite_what what, unsigned char *mask)
+static void shape_mask(const struct lite_table *table, enum lite_what what, unsigned char *mask)
 {
     memset(mask, 0, 2 * table->mask_n);
     if (what == UPSERT || what == UPDATE_OLD_KEY || what == UPDATE_ROW)
@@ -212,7 +212,7 @@ static void shape_mask(const struct sqlite_table *table, enum sqlite_what what, 
         memcpy(mask + table->mask_n, table->before_mask, table->mask_n);
 }
 
-static bool is_shape(const struct sqlite_table *table, const struct sqlite_shape *shape, enum sqlite_what what)
+static bool is_shape(const struct lite_table *table, const struct lite_shape *shape, enum lite_what what)
 {
     if (shape->statement == NULL || shape->what != (int)what)
         return false;
@@ -222,13 +222,13 @@ static bool is_shape(const struct sqlite_table *table, const struct sqlite_shape
            (!before || memcmp(shape->mask + table->mask_n, table->before_mask, table->mask_n) == 0);
 }
 
-static sqlite3_stmt *statement_for(struct sqlite_sink *sink, struct sqlite_table *table, enum sqlite_what what,
+static sqlite3_stmt *statement_for(struct lite_sink *sink, struct lite_table *table, enum lite_what what,
                                    struct cdc_error *error)
 {
-    for (size_t i = 0; i < SQLITE_SHAPES; i++)
+    for (size_t i = 0; i < LITE_SHAPES; i++)
         if (is_shape(table, &table->shapes[i], what))
             return table->shapes[i].statement;
-    struct sqlite_shape *shape = &table->shapes[table->next_shape++ % SQLITE_SHAPES];
+    struct lite_shape *shape = &table->shapes[table->next_shape++ % LITE_SHAPES];
     sqlite3_finalize(shape->statement);
     shape->statement = NULL;
     if (shape->mask == NULL && (shape->mask = malloc(2 * table->mask_n)) == NULL) {
@@ -237,9 +237,9 @@ static sqlite3_stmt *statement_for(struct sqlite_sink *sink, struct sqlite_table
     }
     shape_mask(table, what, shape->mask);
     shape->what = (int)what;
-    sink->sql.len = 0;
-    append_statement(&sink->sql, table, what);
-    return shape->statement = sqlite_prepare(sink, true, error);
+    sink->db.sql.len = 0;
+    append_statement(&sink->db.sql, table, what);
+    return shape->statement = lite_database_prepare_made(&sink->db, true, error);
 }
 
 /* -- running them ------------------------------------------------------------------ */
@@ -259,40 +259,40 @@ static int refuse(struct outcome *outcome, const char *table, const char *column
     return -1;
 }
 
-static int bind_one(struct sqlite_sink *sink, const struct sqlite_table *table, sqlite3_stmt *statement, int *index,
+static int bind_one(struct lite_sink *sink, const struct lite_table *table, sqlite3_stmt *statement, int *index,
                     size_t column, struct cdc_span value, struct outcome *outcome, struct cdc_error *error)
 {
     const char *reason = NULL;
-    int code = sqlite_bind(sink, statement, ++*index, table->columns[column].kind, value, &reason);
+    int code = lite_value_bind(&sink->scratch, statement, ++*index, table->kinds[column], value, &reason);
 
     if (reason != NULL)
-        return refuse(outcome, table->name, table->columns[column].name, reason);
-    if (sqlite_is_value_error(code))
-        return refuse(outcome, table->name, table->columns[column].name, sqlite3_errstr(code));
-    return code == SQLITE_OK ? 0 : sqlite_db_error(sink, code, "cannot bind a value", error);
+        return refuse(outcome, table->source.target, table->source.columns[column].name, reason);
+    if (lite_database_is_value_error(code))
+        return refuse(outcome, table->source.target, table->source.columns[column].name, sqlite3_errstr(code));
+    return code == SQLITE_OK ? 0 : lite_database_error(&sink->db, code, "cannot bind a value", error);
 }
 
-static int bind_masked(struct sqlite_sink *sink, const struct sqlite_table *table, sqlite3_stmt *statement, int *index,
+static int bind_masked(struct lite_sink *sink, const struct lite_table *table, sqlite3_stmt *statement, int *index,
                        const struct cdc_span *spans, const unsigned char *mask, struct outcome *outcome,
                        struct cdc_error *error)
 {
-    for (size_t i = 0; i < table->n; i++)
+    for (size_t i = 0; i < table->source.n_columns; i++)
         if (has(mask, i) && bind_one(sink, table, statement, index, i, spans[i], outcome, error) != 0)
             return -1;
     return 0;
 }
 
-static int bind_key(struct sqlite_sink *sink, const struct sqlite_table *table, sqlite3_stmt *statement, int *index,
+static int bind_key(struct lite_sink *sink, const struct lite_table *table, sqlite3_stmt *statement, int *index,
                     const struct cdc_span *key, struct outcome *outcome, struct cdc_error *error)
 {
-    for (size_t i = 0; i < table->n_keys; i++)
-        if (bind_one(sink, table, statement, index, table->keys[i], key[i], outcome, error) != 0)
+    for (size_t i = 0; i < table->source.n_key; i++)
+        if (bind_one(sink, table, statement, index, table->source.key[i], key[i], outcome, error) != 0)
             return -1;
     return 0;
 }
 
-static int bind_all(struct sqlite_sink *sink, const struct sqlite_table *table, sqlite3_stmt *statement,
-                    enum sqlite_what what, const struct cdc_span *key, struct outcome *outcome, struct cdc_error *error)
+static int bind_all(struct lite_sink *sink, const struct lite_table *table, sqlite3_stmt *statement,
+                    enum lite_what what, const struct cdc_span *key, struct outcome *outcome, struct cdc_error *error)
 {
     int index = 0;
 
@@ -307,7 +307,7 @@ static int bind_all(struct sqlite_sink *sink, const struct sqlite_table *table, 
     return bind_key(sink, table, statement, &index, key, outcome, error);
 }
 
-static int run(struct sqlite_sink *sink, struct sqlite_table *table, enum sqlite_what what, const struct cdc_span *key,
+static int run(struct lite_sink *sink, struct lite_table *table, enum lite_what what, const struct cdc_span *key,
                struct outcome *outcome, struct cdc_error *error)
 {
     sqlite3_stmt *statement = statement_for(sink, table, what, error);
@@ -318,12 +318,16 @@ static int run(struct sqlite_sink *sink, struct sqlite_table *table, enum sqlite
     if (bind_all(sink, table, statement, what, key, outcome, error) != 0)
         return -1;
     int code = sqlite3_step(statement);
-    outcome->rows = code == SQLITE_ROW ? 1 : code == SQLITE_DONE && what != FIND_KEY ? sqlite3_changes64(sink->db) : 0;
-    if (sqlite_is_value_error(code)) {
+    outcome->rows = code == SQLITE_ROW                        ? 1
+                    : code == SQLITE_DONE && what != FIND_KEY ? sqlite3_changes64(sink->db.handle)
+                                                              : 0;
+    if (lite_database_is_value_error(code)) {
         sqlite3_reset(statement);
-        return refuse(outcome, table->name, NULL, sqlite3_errmsg(sink->db));
+        return refuse(outcome, table->source.target, NULL, sqlite3_errmsg(sink->db.handle));
     }
-    int result = code == SQLITE_DONE || code == SQLITE_ROW ? 0 : sqlite_db_error(sink, code, table->name, error);
+    int result = code == SQLITE_DONE || code == SQLITE_ROW
+                     ? 0
+                     : lite_database_error(&sink->db, code, table->source.target, error);
     sqlite3_reset(statement);
     return result;
 }
@@ -331,7 +335,7 @@ static int run(struct sqlite_sink *sink, struct sqlite_table *table, enum sqlite
 /* -- the kinds of change ------------------------------------------------------------- */
 
 /* The same text, whatever the escapes: a stage before us may have printed one of two equal keys anew. */
-static bool same_value(struct sqlite_sink *sink, struct cdc_span a, struct cdc_span b)
+static bool same_value(struct lite_sink *sink, struct cdc_span a, struct cdc_span b)
 {
     if (cdc_span_equal(a, b))
         return true;
@@ -342,9 +346,9 @@ static bool same_value(struct sqlite_sink *sink, struct cdc_span a, struct cdc_s
     return cdc_json_raw_is(cdc_json_string_raw(b), cdc_span(sink->scratch.data, sink->scratch.len));
 }
 
-static bool key_changed(struct sqlite_sink *sink, const struct sqlite_table *table)
+static bool key_changed(struct lite_sink *sink, const struct lite_table *table)
 {
-    for (size_t i = 0; i < table->n_keys; i++)
+    for (size_t i = 0; i < table->source.n_key; i++)
         if (!same_value(sink, table->old_key[i], table->new_key[i]))
             return true;
     return false;
@@ -353,7 +357,7 @@ static bool key_changed(struct sqlite_sink *sink, const struct sqlite_table *tab
 /* The row moves to another key. Columns that the log did not carry are taken from a row at the new key: there is one
  * only when a snapshot read the table after this change, and then the old key may be another row's by now. Else they
  * come along with the row at the old key. */
-static int move(struct sqlite_sink *sink, struct sqlite_table *table, bool partial, struct outcome *outcome,
+static int move(struct lite_sink *sink, struct lite_table *table, bool partial, struct outcome *outcome,
                 struct cdc_error *error)
 {
     if (partial) {
@@ -370,21 +374,22 @@ static int move(struct sqlite_sink *sink, struct sqlite_table *table, bool parti
     return run(sink, table, UPSERT, NULL, outcome, error);
 }
 
-static void warn_unmatched(struct sqlite_sink *sink, struct sqlite_table *table, const struct outcome *outcome)
+static void warn_unmatched(struct lite_sink *sink, struct lite_table *table, const struct outcome *outcome)
 {
     if (outcome->rows > 0 || table->unmatched)
         return;
     table->unmatched = true;
-    cdc_log(sink->log, CDC_LOG_WARNING,
-            "table \"%s\" has no key, and a row to change or delete was not found in it (said once)", table->name);
+    cdc_log(sink->db.log, CDC_LOG_WARNING,
+            "table \"%s\" has no key, and a row to change or delete was not found in it (said once)",
+            table->source.target);
 }
 
-static int change_without_key(struct sqlite_sink *sink, struct sqlite_table *table, const struct cdc_event *event,
+static int change_without_key(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
                               struct outcome *outcome, struct cdc_error *error)
 {
     if (cdc_json_is_null(event->before))
         return refuse(
-            outcome, table->name, NULL,
+            outcome, table->source.target, NULL,
             "the table has no key, and the line has no \"before\": give it a primary key or REPLICA IDENTITY FULL");
     if (run(sink, table, event->op == CDC_OP_DELETE ? DELETE_ROW : UPDATE_ROW, NULL, outcome, error) != 0)
         return -1;
@@ -392,20 +397,20 @@ static int change_without_key(struct sqlite_sink *sink, struct sqlite_table *tab
     return 0;
 }
 
-static int change(struct sqlite_sink *sink, struct sqlite_table *table, const struct cdc_event *event,
+static int change(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
                   struct outcome *outcome, struct cdc_error *error)
 {
     bool partial = event->unchanged.p != NULL;
 
-    if (table->n_keys == 0 && (event->op == CDC_OP_UPDATE || event->op == CDC_OP_DELETE))
+    if (table->source.n_key == 0 && (event->op == CDC_OP_UPDATE || event->op == CDC_OP_DELETE))
         return change_without_key(sink, table, event, outcome, error);
     if (event->op == CDC_OP_DELETE) {
         if (!take_key(table, table->new_key, table->key_mask, table->old_key) &&
             !take_key(table, table->before, table->before_mask, table->old_key))
-            return refuse(outcome, table->name, NULL, "a delete without the key");
+            return refuse(outcome, table->source.target, NULL, "a delete without the key");
         return run(sink, table, DELETE_KEY, table->old_key, outcome, error);
     }
-    if (table->n_keys > 0 && event->op == CDC_OP_UPDATE &&
+    if (table->source.n_key > 0 && event->op == CDC_OP_UPDATE &&
         take_key(table, table->before, table->before_mask, table->old_key) &&
         take_key(table, table->after, table->after_mask, table->new_key) && key_changed(sink, table))
         return move(sink, table, partial, outcome, error);
@@ -413,10 +418,10 @@ static int change(struct sqlite_sink *sink, struct sqlite_table *table, const st
 }
 
 /* A key column may be among the unchanged ones (a long text): its value is in the key. */
-static bool complete_key(struct sqlite_table *table)
+static bool complete_key(struct lite_table *table)
 {
-    for (size_t i = 0; i < table->n_keys; i++) {
-        size_t column = table->keys[i];
+    for (size_t i = 0; i < table->source.n_key; i++) {
+        size_t column = table->source.key[i];
         if (has(table->after_mask, column))
             continue;
         if (!has(table->key_mask, column))
@@ -427,7 +432,7 @@ static bool complete_key(struct sqlite_table *table)
     return true;
 }
 
-static int read_row(struct sqlite_table *table, const struct cdc_event *event, struct outcome *outcome)
+static int read_row(struct lite_table *table, const struct cdc_event *event, struct outcome *outcome)
 {
     struct cdc_span unknown = {"", 0};
     char name[100];
@@ -436,19 +441,19 @@ static int read_row(struct sqlite_table *table, const struct cdc_event *event, s
         !read_object(table, event->before, table->before, table->before_mask, &unknown) ||
         !read_object(table, event->key, table->new_key, table->key_mask, &unknown)) {
         snprintf(name, sizeof name, "%.*s", (int)(unknown.n < 90 ? unknown.n : 90), unknown.p);
-        return refuse(outcome, table->name, name, "is not in the table's schema line");
+        return refuse(outcome, table->source.target, name, "is not in the table's schema line");
     }
     if (event->op == CDC_OP_DELETE)
         return 0;
     if (cdc_json_is_null(event->after))
-        return refuse(outcome, table->name, NULL, "the line has no \"after\"");
+        return refuse(outcome, table->source.target, NULL, "the line has no \"after\"");
     if (!complete_key(table))
-        return refuse(outcome, table->name, NULL, "the line lacks a key column");
+        return refuse(outcome, table->source.target, NULL, "the line lacks a key column");
     return 0;
 }
 
-int sqlite_row(struct sqlite_sink *sink, struct sqlite_table *table, const struct cdc_event *event,
-               struct cdc_error *error)
+int lite_rows_apply(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                    struct cdc_error *error)
 {
     struct outcome outcome = {0, false, ""};
 

@@ -4,31 +4,33 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "libcdc/base/durable.h"
+#include <cdc/file.h>
 
-static int write_all(int fd, const char *p, size_t n)
+int cdc_file_write(int fd, const void *data, size_t n)
 {
-    while (n > 0) {
+    for (const char *p = data; n > 0;) {
         ssize_t done = write(fd, p, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
+        if (done < 0 && errno != EINTR)
             return -1;
-        p += done;
-        n -= (size_t)done;
+        if (done > 0) {
+            p += done;
+            n -= (size_t)done;
+        }
     }
     return 0;
 }
 
+/* O_NOFOLLOW: in a folder that others may write to, a link planted as PATH.tmp would have us overwrite its target. */
 static int write_file(const char *path, const void *data, size_t n, unsigned mode, bool durable)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)
         return -1;
-    bool ok = fchmod(fd, mode) == 0 && write_all(fd, data, n) == 0 && (!durable || fsync(fd) == 0);
+    bool ok = fchmod(fd, mode) == 0 && cdc_file_write(fd, data, n) == 0 && (!durable || fsync(fd) == 0);
     int saved = errno;
     if (close(fd) != 0 && ok) {
         ok = false;
@@ -40,6 +42,7 @@ static int write_file(const char *path, const void *data, size_t n, unsigned mod
     return ok ? 0 : -1;
 }
 
+/* A rename is durable only once the folder that holds the name is. */
 static int sync_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -57,7 +60,7 @@ static int sync_folder(const char *path)
     return result;
 }
 
-int durable_replace(const char *path, const void *data, size_t n, unsigned mode, bool durable, struct cdc_error *error)
+int cdc_file_replace(const char *path, const void *data, size_t n, unsigned mode, bool durable, struct cdc_error *error)
 {
     size_t size = strlen(path) + 5;
     char *temporary = malloc(size);

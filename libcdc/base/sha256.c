@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-256 (FIPS 180-4), for ids that are longer than the index takes. */
-#include "connectors/http/internal.h"
+/* SHA-256 (FIPS 180-4). */
+#include <stdint.h>
+#include <string.h>
+
 #include <cdc/bytes.h>
+#include <cdc/sha256.h>
 
 static const uint32_t k[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -41,7 +44,7 @@ static void block(uint32_t state[8], const unsigned char *p)
         state[i] += s[i];
 }
 
-void sha256_hex(const void *data, size_t n, char out[65])
+void cdc_sha256_hex(const void *data, size_t n, char out[65])
 {
     uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                          0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* What the source loop and the sink loop share. */
+/* What all loops share. */
 #include <unistd.h>
 
-#include "libcdc/loop/loop.h"
+#include "libcdc/loop/internal.h"
 #include <cdc/retry.h>
 
 #define METRICS_MS 5000
+#define STOP_GRACE_MS 5000
 
-static void log_statistics(struct loop_report *report)
+void loop_report_statistics(const struct loop_report *report)
 {
     struct cdc_buf line = CDC_BUF_INIT;
     char bytes[16];
 
+    if (!report->control->statistics)
+        return;
     report->control->statistics = 0;
     if (report->control->notice_fd >= 0)
         while (read(report->control->notice_fd, bytes, sizeof bytes) > 0)
@@ -22,12 +25,11 @@ static void log_statistics(struct loop_report *report)
     cdc_buf_free(&line);
 }
 
-void loop_report(struct loop_report *report, bool last)
+void loop_report_turn(struct loop_report *report, bool last)
 {
     struct cdc_error error = {0};
 
-    if (report->control->statistics)
-        log_statistics(report);
+    loop_report_statistics(report);
     if (report->metrics_file == NULL)
         return;
     int64_t now = cdc_clock_ms();
@@ -37,4 +39,13 @@ void loop_report(struct loop_report *report, bool last)
     /* Figures are worth a warning, never a stop. */
     if (cdc_metrics_save(report->metrics_file, report->metrics, report->tool, report->name, &error) != 0)
         cdc_log(report->log, CDC_LOG_WARNING, "%s", error.text);
+}
+
+bool stop_is_due(const struct cdc_control *control, int64_t now, int64_t *deadline)
+{
+    if (!control->stop)
+        return false;
+    if (*deadline == 0)
+        *deadline = now + STOP_GRACE_MS;
+    return control->stop >= 2 || now >= *deadline;
 }

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* HTTP: one request at a time to one peer, sent again as long as the peer is away or overloaded. */
+#ifndef HTTP_CLIENT_H
+#define HTTP_CLIENT_H
+
+#include <cdc/options.h>
+#include <cdc/retry.h>
+#include <cdc/sink.h>
+
+struct http_peer {
+    const char *url;                /* http:// or https://, without credentials */
+    const char *user, *password;    /* NULL: none */
+    struct cdc_option_list headers; /* "Name: value", sent with every request */
+    double timeout;                 /* seconds a request may take */
+};
+
+struct http_request {
+    const char *method; /* "POST" */
+    const char *path;   /* after the base URL, with its query; "" for none */
+    const char *content_type;
+    struct cdc_span body;
+    const char *more_headers[2]; /* NULL where absent */
+    size_t response_limit;       /* most bytes of the answer; 0: the usual */
+    bool drop_rest;              /* the answer is of interest for messages only: what is beyond the limit is read and
+                                    dropped, and is no HTTP_TOO_LONG */
+    bool once;                   /* no retry: HTTP_NOT_NOW instead */
+};
+
+struct http_client {
+    struct http_peer peer;
+    struct cdc_sink_context *context;
+    struct cdc_buf response; /* the newest answer */
+    /* client.c's own */
+    void *easy; /* libcurl's handle */
+    const struct http_request *request;
+    bool too_long;
+    struct cdc_buf url;
+    struct cdc_retry retry; /* of the request in hand */
+    char curl_error[256];
+};
+
+/* What became of a request. A truncated answer is an outcome of its own, so that nobody takes it for a whole one. */
+enum http_outcome {
+    HTTP_GAVE_UP = -1, /* with the error: no attempts left, stopped, or no way to reach the peer */
+    HTTP_ANSWERED,     /* *status, which is none that passes by itself, and the whole answer */
+    HTTP_TOO_LONG,     /* *status, and the answer's beginning: it is longer than the limit */
+    HTTP_NOT_NOW       /* `once` only: no answer, or a status that passes by itself */
+};
+
+/* BORROWS all strings of peer, and context. http_client_close is for one whose opening failed as well. */
+int http_client_open(struct http_client *client, const struct http_peer *peer, struct cdc_sink_context *context,
+                     struct cdc_error *error);
+void http_client_close(struct http_client *client);
+/* Sends, and sends again (with backoff, Retry-After honoured) as long as there is no answer, or 408, 425, 429 or 5xx. */
+enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
+                                   struct cdc_error *error);
+/* 0: the whole answer, with status 200. Else -1 with the error that outcome and status stand for. */
+int http_client_check(struct http_client *client, enum http_outcome outcome, long status, struct cdc_error *error);
+/* The error for a status that waiting does not cure. Always -1. */
+int http_client_refused(struct http_client *client, long status, struct cdc_error *error);
+/* Waits before another attempt. -1: no attempts left (UNAVAILABLE), or asked to stop (TEMPORARY). */
+int http_client_wait(struct http_client *client, struct cdc_retry *retry, int64_t at_least_ms, const char *why,
+                     struct cdc_error *error);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* What waits to be sent, and under which _id. */
+#include <stdlib.h>
+
+#include "connectors/http/elasticsearch/internal.h"
+#include <cdc/hash.h>
+
+int es_batch_init(struct es_batch *batch, const struct es_settings *settings, struct cdc_error *error)
+{
+    if (http_batch_init(&batch->lines, settings->most_lines, settings->most_bytes, error) != 0)
+        return -1;
+    for (batch->n_seen = 64; batch->n_seen < 4 * settings->most_lines;)
+        batch->n_seen *= 2;
+    batch->items = malloc(settings->most_lines * sizeof *batch->items);
+    batch->seen = calloc(batch->n_seen, sizeof *batch->seen);
+    return batch->items != NULL && batch->seen != NULL ? 0 : cdc_error_memory(error);
+}
+
+void es_batch_free(struct es_batch *batch)
+{
+    http_batch_free(&batch->lines);
+    cdc_buf_free(&batch->ids);
+    free(batch->items);
+    free(batch->seen);
+}
+
+void es_batch_clear(struct es_batch *batch)
+{
+    if (batch->lines.n > 0)
+        memset(batch->seen, 0, batch->n_seen * sizeof *batch->seen);
+    http_batch_clear(&batch->lines);
+    batch->ids.len = 0;
+    cdc_buf_shrink(&batch->ids, HTTP_BATCH_KEEP);
+}
+
+/* Never 0, which is an empty slot. */
+static uint64_t hash(const struct cdc_table *table, struct cdc_span id)
+{
+    uint64_t h = cdc_hash_span((uint64_t)(uintptr_t)table ^ CDC_HASH_INIT, id);
+
+    h ^= h >> 29;
+    return h != 0 ? h : 1;
+}
+
+/* The slot of that hash, or the empty one where it belongs. At most two ids an item: the set never fills. */
+static uint64_t *slot_of(const struct es_batch *batch, uint64_t h)
+{
+    size_t i = h;
+
+    while (batch->seen[i & (batch->n_seen - 1)] != 0 && batch->seen[i & (batch->n_seen - 1)] != h)
+        i++;
+    return &batch->seen[i & (batch->n_seen - 1)];
+}
+
+bool es_batch_has_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
+{
+    return *slot_of(batch, hash(table, id)) != 0;
+}
+
+static void see(struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
+{
+    uint64_t h = hash(table, id);
+    *slot_of(batch, h) = h;
+}
+
+int es_batch_add(struct es_batch *batch, struct cdc_span line, const struct es_item *item, const char *ids,
+                 struct cdc_error *error)
+{
+    struct es_item *new = &batch->items[batch->lines.n];
+
+    if (http_batch_add(&batch->lines, line, error) != 0)
+        return -1;
+    *new = *item;
+    new->id = batch->ids.len;
+    cdc_buf_append(&batch->ids, ids, item->id_n + item->old_n);
+    if (batch->ids.failed)
+        return cdc_error_memory(error);
+    see(batch, item->table, cdc_span(ids, item->id_n));
+    if (item->old_n > 0)
+        see(batch, item->table, cdc_span(ids + item->id_n, item->old_n));
+    return 0;
+}
+
+struct cdc_span es_batch_id(const struct es_batch *batch, const struct es_item *item)
+{
+    return cdc_span(batch->ids.data + item->id, item->id_n);
+}
+
+struct cdc_span es_batch_old_id(const struct es_batch *batch, const struct es_item *item)
+{
+    return cdc_span(batch->ids.data + item->id + item->id_n, item->old_n);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The _bulk interface of Elasticsearch and OpenSearch: rows as documents, each with `seq` as its version, so that what
+ * the index has newer stays, and what comes again does no harm. */
+#ifndef ES_H
+#define ES_H
+
+#include "connectors/http/client/batch.h"
+#include "connectors/http/client/client.h"
+
+struct es_settings {
+    const char *index;             /* pattern with {db} {schema} {table} {name} */
+    size_t most_lines, most_bytes; /* of a batch */
+    const char *key_changes_path;  /* journal (key_changes.h); NULL: none that lasts */
+};
+
+struct es_sink;
+
+/* BORROWS client and the strings of settings. RETURNS NEW. */
+struct es_sink *es_sink_open(struct http_client *client, const struct es_settings *settings, struct cdc_error *error);
+void es_sink_free(struct es_sink *sink);
+enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error);
+/* Sends what is in the batch and empties it. */
+int es_sink_flush(struct es_sink *sink, struct cdc_error *error);
+/* Everything up to these offsets is in the index; they are about to be saved. */
+void es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offsets);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the room share. */
+#ifndef ES_INTERNAL_H
+#define ES_INTERNAL_H
+
+#include <cdc/table.h>
+
+#include "connectors/http/elasticsearch/elasticsearch.h"
+#include "connectors/http/elasticsearch/key_changes.h"
+
+#define ES_BULK_PATH "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason"
+
+/* -- index.c: names of indexes -- */
+int es_index_check_pattern(const char *pattern, struct cdc_error *error);
+/* For struct cdc_target_ops; context is the sink. */
+int es_index_name(void *context, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
+
+/* -- document.c: ids and documents -- */
+/* Appends the _id for a key object. Returns false when a key column is missing or null. */
+bool es_document_id(const struct cdc_table *table, struct cdc_span key, struct cdc_buf *out);
+/* The member of object whose name is raw (text between the quotes of another JSON string). */
+struct cdc_span es_document_member(struct cdc_span object, struct cdc_span raw);
+/* Does every name of `unchanged` have a value in object? */
+bool es_document_has_all(struct cdc_span unchanged, struct cdc_span object);
+/* Appends {"a":1,...}: the unchanged columns that first, or else second, has. *missing counts those that neither has. */
+void es_document_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc_span first, struct cdc_span second,
+                      size_t *missing);
+/* Appends after and rest (both objects) as one object. */
+void es_document_join(struct cdc_buf *out, struct cdc_span after, struct cdc_span rest);
+/* Appends an action line. */
+void es_document_action(struct cdc_buf *body, const char *what, const char *index, struct cdc_span id, int64_t version);
+
+/* -- batch.c: lines of rows, and what is to be done with each -- */
+enum es_kind {
+    ES_INDEX, /* the whole document */
+    ES_DELETE,
+    ES_MERGE /* columns are missing: the index has them */
+};
+struct es_item {
+    size_t id, id_n; /* in ids */
+    size_t old_n;    /* the _id before a key change, right after id; 0: none */
+    const struct cdc_table *table;
+    enum es_kind kind;
+    uint64_t place;       /* in the journal of key changes, plus 1; 0: none */
+    struct cdc_span base; /* the document that the index has, in the client's response; p NULL: none there */
+    int64_t base_version;
+    bool base_read;
+    bool base_old; /* a moved row is not there under its new _id: look under the old one */
+    bool index_sent, delete_sent;
+};
+struct es_batch {
+    struct http_batch lines;
+    struct es_item *items; /* one a line */
+    struct cdc_buf ids;
+    uint64_t *seen; /* open-addressing set of ids, n_seen slots */
+    size_t n_seen;
+};
+int es_batch_init(struct es_batch *batch, const struct es_settings *settings, struct cdc_error *error);
+void es_batch_free(struct es_batch *batch);
+void es_batch_clear(struct es_batch *batch);
+/* item: kind, table, id_n, old_n are set. ids: the _id, then the old one. */
+int es_batch_add(struct es_batch *batch, struct cdc_span line, const struct es_item *item, const char *ids,
+                 struct cdc_error *error);
+struct cdc_span es_batch_id(const struct es_batch *batch, const struct es_item *item);
+struct cdc_span es_batch_old_id(const struct es_batch *batch, const struct es_item *item);
+/* Was that id put into the batch? (It may say yes wrongly, seldom.) */
+bool es_batch_has_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
+
+/* -- the sink -- */
+struct es_sink {
+    struct http_client *client;
+    const char *index;
+    struct cdc_tables tables;
+    struct es_batch batch;
+    struct cdc_buf body, scratch, rest;
+    size_t body_limit; /* lowered when the peer says 413 */
+    struct es_key_changes *key_changes;
+    uint64_t without_base;
+    bool told_lack;
+};
+
+/* -- merge.c: columns that the log did not carry, from the documents that the index has -- */
+bool es_merge_needs_base(const struct es_item *item);
+/* Reads the documents for the next items that need one; they stay in the client's response until the next request. */
+int es_merge_fetch(struct es_sink *sink, size_t from, struct cdc_error *error);
+/* What fetch read of items from `from` on is gone. */
+void es_merge_forget(struct es_batch *batch, size_t from);
+/* The columns that the line lacks, into sink->rest. 1: here they are, 0: nothing is to be written, -1. */
+int es_merge_rest(struct es_sink *sink, struct es_item *item, const struct cdc_event *event, struct cdc_error *error);
+
+/* -- send.c -- */
+int es_send_batch(struct es_sink *sink, struct cdc_error *error);
+
+/* -- truncate.c -- */
+int es_truncate_index(struct es_sink *sink, const char *index, int64_t seq, struct cdc_error *error);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* Columns that the log did not carry are read from the document and the whole
+ * document is indexed: an `update` takes no version of ours, and would let an
+ * older state in later. When the document is not there, nothing is written:
+ * the row was deleted later in the log (which is being replayed after a
+ * snapshot), or somebody else deleted it; half a document with a high version
+ * would keep a later snapshot's whole one out. */
+#include "connectors/http/elasticsearch/answer.h"
+#include "connectors/http/elasticsearch/internal.h"
+
+#define MGET_MAX 32
+#define MGET_LIMIT ((size_t)4 << 20)
+#define NO_LIMIT ((size_t)1 << 30)
+
+bool es_merge_needs_base(const struct es_item *item)
+{
+    return item->kind == ES_MERGE && !item->base_read && item->place == 0;
+}
+
+/* The request for the documents that items from `from` on need, at most `most`. Returns how many. */
+static size_t build_mget(struct es_sink *sink, size_t from, size_t most)
+{
+    const struct es_batch *batch = &sink->batch;
+    struct cdc_buf *body = &sink->scratch;
+    size_t n = 0;
+
+    body->len = 0;
+    cdc_buf_lit(body, "{\"docs\":[");
+    for (size_t i = from; i < batch->lines.n && n < most; i++) {
+        const struct es_item *item = &batch->items[i];
+        if (!es_merge_needs_base(item))
+            continue;
+        cdc_buf_text(body, n++ == 0 ? "{\"_index\":\"" : ",{\"_index\":\"");
+        cdc_buf_text(body, item->table->target);
+        cdc_buf_lit(body, "\",\"_id\":");
+        struct cdc_span id = item->base_old ? es_batch_old_id(batch, item) : es_batch_id(batch, item);
+        cdc_json_append_string(body, id.p, id.n);
+        cdc_buf_byte(body, '}');
+    }
+    cdc_buf_lit(body, "]}");
+    return n;
+}
+
+/* The document is not there. A moved row is looked for under its new _id first: it is there only when a snapshot read
+ * the table after this change, and then the old _id may be another row's by now. */
+static int no_document(struct es_item *item)
+{
+    if (item->old_n > 0 && !item->base_old) {
+        item->base_old = true;
+        item->base_read = false;
+    }
+    return 0;
+}
+
+/* 0, 1 to try again, -1. */
+static int take_document(struct es_item *item, const struct es_document *document, struct cdc_error *error)
+{
+    item->base = cdc_span(NULL, 0);
+    item->base_read = true;
+    switch (document->state) {
+    case ES_FOUND:
+        item->base = document->source;
+        item->base_version = document->version;
+        return 0;
+    case ES_ABSENT: return no_document(item);
+    case ES_UNREADABLE: return 1;
+    case ES_NOT_ALLOWED:
+        cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to read: %.*s", item->table->target,
+                      (int)document->reason.n, document->reason.p != NULL ? document->reason.p : "");
+        return cdc_error_hint(error, "columns that the log leaves out are taken from the index: give the user the "
+                                     "privilege to read it, or set REPLICA IDENTITY FULL");
+    case ES_HIDDEN: break;
+    }
+    cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" gives documents back without _source or _version",
+                  item->table->target);
+    return cdc_error_hint(error, "columns that the log leaves out are taken from it: keep _source in the mapping, "
+                                 "or set REPLICA IDENTITY FULL");
+}
+
+/* The answer for the n items from `from` on that were asked for. 0, 1 to try again, -1. */
+static int take_documents(struct es_sink *sink, size_t from, size_t n, struct cdc_error *error)
+{
+    struct cdc_json_iter documents;
+    struct es_document document;
+    int got;
+
+    if (es_answer_mget(&documents, cdc_span(sink->client->response.data, sink->client->response.len), error) != 0)
+        return -1;
+    for (size_t i = from; (got = es_answer_next_document(&documents, &document, error)) == 1; i++, n--) {
+        while (i < sink->batch.lines.n && !es_merge_needs_base(&sink->batch.items[i]))
+            i++;
+        if (n == 0 || i == sink->batch.lines.n)
+            break;
+        int result = take_document(&sink->batch.items[i], &document, error);
+        if (result != 0)
+            return result;
+    }
+    if (got == 1 || n > 0)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _mget has another number of documents");
+    return got;
+}
+
+void es_merge_forget(struct es_batch *batch, size_t from)
+{
+    for (size_t i = from; i < batch->lines.n; i++)
+        batch->items[i].base_read = false;
+}
+
+/* Reads the documents for the next items that need one; they stay in the client's response until the next request. */
+int es_merge_fetch(struct es_sink *sink, size_t from, struct cdc_error *error)
+{
+    struct cdc_retry retry;
+    size_t most = MGET_MAX;
+    int result;
+
+    cdc_retry_init(&retry, sink->client->context->settings->retry_max);
+    do {
+        long status;
+        es_merge_forget(&sink->batch, from);
+        size_t n = build_mget(sink, from, most);
+        struct http_request request = {
+            .method = "POST",
+            .path = "/_mget",
+            .content_type = "application/json",
+            .body = cdc_span(sink->scratch.data, sink->scratch.len),
+            .response_limit = most > 1 ? MGET_LIMIT : NO_LIMIT,
+        };
+        if (sink->scratch.failed)
+            return cdc_error_memory(error);
+        enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+        result = 1;
+        if (outcome == HTTP_TOO_LONG && status == 200 && most > 1)
+            most /= 2; /* large documents: fewer at a time */
+        else if (http_client_check(sink->client, outcome, status, error) != 0)
+            return -1;
+        else if ((result = take_documents(sink, from, n, error)) == 1 &&
+                 http_client_wait(sink->client, &retry, 0, "a document cannot be read now", error) != 0)
+            return -1;
+    } while (result == 1);
+    return result;
+}
+
+static void say_lack(struct es_sink *sink, const struct es_item *item)
+{
+    if (!sink->told_lack)
+        cdc_log(
+            sink->client->context->log, CDC_LOG_WARNING,
+            "index \"%s\": a document lacks a column that the log left out as unchanged; it stays without (said once)",
+            item->table->target);
+    sink->told_lack = true;
+}
+
+/* The columns that the line lacks, into sink->rest. 1: here they are, 0: nothing is to be written, -1. */
+int es_merge_rest(struct es_sink *sink, struct es_item *item, const struct cdc_event *event, struct cdc_error *error)
+{
+    size_t missing = 0;
+    int found = 0;
+
+    sink->rest.len = 0;
+    if (item->place > 0)
+        return es_key_changes_read(sink->key_changes, item->place - 1, &sink->rest, error) == 0 ? 1 : -1;
+    if (item->old_n > 0 &&
+        (found = es_key_changes_find(sink->key_changes, event->name, event->pos, &sink->rest, error)) != 0)
+        return found;
+    if (item->base.p == NULL) {
+        sink->without_base++;
+        cdc_log(sink->client->context->log, CDC_LOG_DEBUG,
+                "index \"%s\": no document to complete for a line with unchanged columns (%llu so far)",
+                item->table->target, (unsigned long long)sink->without_base);
+        return 0;
+    }
+    if (item->base_version > event->seq) /* this line, and later ones, were applied before */
+        return 0;
+    es_document_rest(&sink->rest, event->unchanged, event->before, item->base, &missing);
+    if (missing > 0)
+        say_lack(sink, item);
+    if (item->old_n > 0) {
+        uint64_t place;
+        if (es_key_changes_add(sink->key_changes, event->name, event->pos, cdc_span(sink->rest.data, sink->rest.len),
+                               &place, error) != 0)
+            return -1;
+        item->place = place + 1;
+    }
+    return 1;
+}

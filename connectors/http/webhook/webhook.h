@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Webhooks: a POST for each change line, or for a batch of them. In order, one at a time, each confirmed by a status 2xx
+ * before the next. */
+#ifndef HTTP_WEBHOOK_H
+#define HTTP_WEBHOOK_H
+
+#include "connectors/http/client/batch.h"
+#include "connectors/http/client/client.h"
+
+enum http_webhook_format {
+    HTTP_WEBHOOK_EVENT, /* one line a request */
+    HTTP_WEBHOOK_NDJSON,
+    HTTP_WEBHOOK_ARRAY
+};
+
+struct http_webhook;
+
+/* BORROWS client. most_lines and most_bytes: of one request, unless a single line is longer. RETURNS NEW. */
+struct http_webhook *http_webhook_open(struct http_client *client, enum http_webhook_format format, size_t most_lines,
+                                       size_t most_bytes, struct cdc_error *error);
+void http_webhook_free(struct http_webhook *webhook);
+enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cdc_event *event,
+                                   struct cdc_error *error);
+/* Sends what is in the batch and empties it. */
+int http_webhook_flush(struct http_webhook *webhook, struct cdc_error *error);
+
+#endif

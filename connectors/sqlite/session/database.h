@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* One connection to a SQLite database: opened with the settings that durable commits need, its errors in the project's
+ * terms. It knows neither lines nor tables. */
+#ifndef LITE_DATABASE_H
+#define LITE_DATABASE_H
+
+#include <sqlite3.h>
+
+#include <cdc/buf.h>
+#include <cdc/error.h>
+#include <cdc/log.h>
+
+struct lite_database {
+    sqlite3 *handle;
+    const char *path;          /* BORROWED */
+    const struct cdc_log *log; /* BORROWED */
+    struct cdc_buf sql;        /* a statement in the making */
+    bool in_transaction;
+};
+
+/* lite_database_close is for one whose opening failed as well. */
+int lite_database_open(struct lite_database *database, const char *path, const struct cdc_log *log,
+                       struct cdc_error *error);
+void lite_database_close(struct lite_database *database);
+
+/* Sets the error that SQLite's code and its message stand for; what: what was tried. Always -1. */
+int lite_database_error(struct lite_database *database, int code, const char *what, struct cdc_error *error);
+/* Is the value at fault, so that another line may do better? */
+bool lite_database_is_value_error(int code);
+
+int lite_database_exec(struct lite_database *database, const char *sql, struct cdc_error *error);
+/* Executes what is in database->sql and empties it. */
+int lite_database_exec_made(struct lite_database *database, struct cdc_error *error);
+/* RETURNS NEW (sqlite3_finalize); NULL on error. */
+sqlite3_stmt *lite_database_prepare(struct lite_database *database, const char *sql, struct cdc_error *error);
+/* The same of what is in database->sql, which is emptied. keep: the statement will be used many times. */
+sqlite3_stmt *lite_database_prepare_made(struct lite_database *database, bool keep, struct cdc_error *error);
+/* The first column of the first row; -1 where there is none. */
+int lite_database_number(struct lite_database *database, const char *sql, int64_t *number, struct cdc_error *error);
+
+/* How long another process' lock is waited for. */
+struct lite_patience {
+    int64_t retry_max; /* attempts after the first; -1: for ever */
+    int wake_fd;       /* readable when the wait must end; -1: none */
+    uint64_t *retries; /* counted up; may be NULL */
+};
+/* Begins a transaction that has the write lock already. TEMPORARY when it stays locked, or the wait was ended. */
+int lite_database_begin(struct lite_database *database, const struct lite_patience *patience, struct cdc_error *error);
+int lite_database_commit(struct lite_database *database, struct cdc_error *error);
+void lite_database_roll_back(struct lite_database *database);
+
+/* Appends "name" quoted as an identifier. */
+void lite_database_quote(struct cdc_buf *out, const char *name);
+/* Appends 'text' quoted as a literal. */
+void lite_database_quote_text(struct cdc_buf *out, const char *text);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the sink share. */
+#ifndef LITE_INTERNAL_H
+#define LITE_INTERNAL_H
+
+#include <cdc/table.h>
+
+#include "connectors/sqlite/session/database.h"
+#include "connectors/sqlite/session/value.h"
+#include "connectors/sqlite/sink/sink.h"
+
+#define LITE_SHAPES 16
+/* A statement for one set of columns. */
+struct lite_shape {
+    int what; /* enum lite_what */
+    unsigned char *mask;
+    sqlite3_stmt *statement;
+};
+
+struct lite_table {
+    struct cdc_table source; /* must be first */
+    const char *rowid;       /* a name of the rowid that no column hides; NULL: they hide it */
+    enum lite_kind *kinds;   /* of the columns */
+    size_t mask_n;           /* bytes of a set of columns */
+    bool pending;            /* the table in the database may not fit the definition yet */
+    bool unmatched;          /* said once that a row to change was not there */
+    /* of the event in hand, per column */
+    struct cdc_span *after, *before, *old_key, *new_key;
+    unsigned char *after_mask, *before_mask, *key_mask;
+    struct lite_shape shapes[LITE_SHAPES];
+    unsigned next_shape;
+};
+
+struct lite_sink {
+    struct cdc_sink_context context; /* filled by the loop; must be first */
+    const struct lite_settings *settings;
+    struct lite_database db;
+    bool has_boundary;      /* savepoint "complete" is open */
+    int64_t schema_version; /* as remembered in the database; -1: unknown */
+    struct cdc_tables tables;
+    struct cdc_buf scratch; /* decoded values of one event */
+};
+
+/* -- state.c: the tables cdc_offsets, cdc_tables, cdc_meta -- */
+/* Creates them. CONFIG when a newer version of this tool wrote them. */
+int lite_state_open(struct lite_sink *sink, struct cdc_error *error);
+int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error);
+/* For struct cdc_target_ops; context is the sink. */
+int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);
+int lite_state_claim(void *context, const char *target, const struct cdc_table_id *owner, struct cdc_error *error);
+
+/* -- sql.c -- */
+/* Begins the transaction, unless one is open. */
+int lite_sql_begin(struct lite_sink *sink, struct cdc_error *error);
+/* What a column is declared as. */
+const char *lite_sql_declared(const struct lite_table *table, size_t column);
+/* Appends the end of a CREATE TABLE: `, PRIMARY KEY ("a", "b"))`, or the bracket alone where there is no key. */
+void lite_sql_append_key(struct cdc_buf *sql, const struct lite_table *table);
+/* PRAGMA table_info of a table or view: a row a column, none when there is no such table. RETURNS NEW. */
+sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, struct cdc_error *error);
+
+/* -- table.c -- */
+extern const struct cdc_target_ops lite_target_ops;
+void lite_table_release(struct cdc_table *source); /* for cdc_tables_init */
+/* Takes a schema line in: a table that is not there is created, other changes wait for the first row, so that an old
+ * schema line that is delivered again changes nothing. */
+int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error);
+/* Before a row: makes the table in the database fit its definition, if it may not. */
+int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+void lite_table_forget_statements(struct lite_table *table);
+
+/* -- rebuild.c -- */
+/* Makes the table anew with the wanted key and types and copies its rows, its indexes and triggers. */
+int lite_rebuild_table(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+
+/* -- fts.c -- */
+int lite_fts_check(const struct lite_settings *settings, struct cdc_error *error);
+int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
+/* Fills TABLE_fts again, when there is one. */
+int lite_fts_rebuild(struct lite_sink *sink, const char *table, struct cdc_error *error);
+/* VACUUM gives rows new rowids where the key is no integer; the indexes are filled again then. */
+int lite_fts_after_vacuum(struct lite_sink *sink, struct cdc_error *error);
+int lite_fts_remember(struct lite_sink *sink, struct cdc_error *error);
+
+/* -- rows.c -- */
+int lite_rows_apply(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                    struct cdc_error *error);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* What the sink keeps in the database beside the rows: offsets, who owns a table, numbers of its own. All of it moves
+ * in the transaction of the rows. */
+#include <stdlib.h>
+
+#include "connectors/sqlite/sink/internal.h"
+
+static const char *const own_tables[] = {
+    "CREATE TABLE IF NOT EXISTS cdc_offsets(name TEXT PRIMARY KEY, pos TEXT NOT NULL, seq INTEGER NOT NULL, lines "
+    "INTEGER"
+    " NOT NULL, source TEXT, state TEXT)",
+    "CREATE TABLE IF NOT EXISTS cdc_tables(table_name TEXT PRIMARY KEY COLLATE NOCASE, name TEXT NOT NULL, db TEXT NOT "
+    "NULL,"
+    " schema TEXT NOT NULL, source_table TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS cdc_meta(key TEXT PRIMARY KEY, value)",
+};
+
+int lite_state_open(struct lite_sink *sink, struct cdc_error *error)
+{
+    int64_t newer;
+
+    for (size_t i = 0; i < sizeof own_tables / sizeof own_tables[0]; i++)
+        if (lite_database_exec(&sink->db, own_tables[i], error) != 0)
+            return -1;
+    if (lite_database_number(&sink->db, "SELECT count(*) FROM cdc_meta WHERE key = 'format' AND value > 1", &newer,
+                             error) != 0)
+        return -1;
+    if (newer > 0)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "%s was written by a newer version of this tool", sink->db.path);
+    return lite_database_exec(&sink->db, "INSERT OR IGNORE INTO cdc_meta VALUES('format', 1)", error);
+}
+
+/* -- owners of tables ----------------------------------------------------------- */
+
+static int read_owner(sqlite3_stmt *statement, struct cdc_table_id *owner, struct cdc_error *error)
+{
+    char **parts[] = {&owner->name, &owner->db, &owner->schema, &owner->table};
+
+    for (int i = 0; i < 4; i++) {
+        const char *text = (const char *)sqlite3_column_text(statement, i);
+        if ((*parts[i] = strdup(text != NULL ? text : "")) == NULL)
+            return cdc_error_memory(error);
+    }
+    return 1;
+}
+
+int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error)
+{
+    struct lite_sink *sink = context;
+    sqlite3_stmt *statement = lite_database_prepare(
+        &sink->db, "SELECT name, db, schema, source_table FROM cdc_tables WHERE table_name = ?1", error);
+    int result = 0;
+
+    if (statement == NULL)
+        return -1;
+    sqlite3_bind_text(statement, 1, target, -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        result = read_owner(statement, owner, error);
+    else if (code != SQLITE_DONE)
+        result = lite_database_error(&sink->db, code, "cannot read cdc_tables", error);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+int lite_state_claim(void *context, const char *target, const struct cdc_table_id *owner, struct cdc_error *error)
+{
+    struct lite_sink *sink = context;
+    const char *const parts[] = {target, owner->name, owner->db, owner->schema, owner->table};
+    sqlite3_stmt *statement =
+        lite_database_prepare(&sink->db, "INSERT OR REPLACE INTO cdc_tables VALUES(?1,?2,?3,?4,?5)", error);
+
+    if (statement == NULL)
+        return -1;
+    for (int i = 0; i < 5; i++)
+        sqlite3_bind_text(statement, i + 1, parts[i], -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot write cdc_tables", error);
+}
+
+/* -- offsets ---------------------------------------------------------------------- */
+
+static int bind_text_or_null(sqlite3_stmt *statement, int index, const char *text)
+{
+    return text != NULL ? sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC)
+                        : sqlite3_bind_null(statement, index);
+}
+
+int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
+{
+    sqlite3_stmt *statement = lite_database_prepare(
+        &sink->db, "INSERT OR REPLACE INTO cdc_offsets(name, pos, seq, lines, source, state) VALUES(?1,?2,?3,?4,?5,?6)",
+        error);
+    int code = SQLITE_DONE;
+
+    if (statement == NULL)
+        return -1;
+    for (size_t i = 0; i < cdc_offset_file_count(offsets) && code == SQLITE_DONE; i++) {
+        const char *name = cdc_offset_file_name(offsets, i);
+        const struct cdc_offset *offset = cdc_offset_file_get(offsets, name);
+        bind_text_or_null(statement, 1, name);
+        bind_text_or_null(statement, 2, offset->pos);
+        sqlite3_bind_int64(statement, 3, offset->seq);
+        sqlite3_bind_int64(statement, 4, (int64_t)offset->lines);
+        bind_text_or_null(statement, 5, offset->source);
+        bind_text_or_null(statement, 6, offset->state);
+        code = sqlite3_step(statement);
+        sqlite3_reset(statement);
+    }
+    if (code != SQLITE_DONE)
+        lite_database_error(&sink->db, code, "cannot store the offset", error);
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE ? 0 : -1;
+}
+
+static char *column_copy(sqlite3_stmt *statement, int index)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, index);
+    return text != NULL ? strdup(text) : NULL;
+}
+
+/* A file ahead of its database has confirmed to the source what is not stored here. */
+static int check_ahead(struct lite_sink *sink, const struct cdc_offset_file *offsets, const char *name, const char *pos,
+                       struct cdc_error *error)
+{
+    const struct cdc_offset *offset = cdc_offset_file_get(offsets, name);
+
+    if (offset == NULL || cdc_span_compare(cdc_span_text(offset->pos), cdc_span_text(pos)) <= 0)
+        return 0;
+    const char *path = cdc_offset_file_path(offsets);
+    cdc_error_set(error, CDC_EXIT_CONFIG, "offset file %s is ahead of database %s (source \"%s\": %s after \"%s\")",
+                  path != NULL ? path : "(memory)", sink->db.path, name, offset->pos, pos);
+    return cdc_error_hint(
+        error, "the database was removed or is an old copy; bring it back, or remove both, and take a new snapshot");
+}
+
+static int take_offset(struct lite_sink *sink, sqlite3_stmt *statement, struct cdc_offset_file *offsets,
+                       struct cdc_error *error)
+{
+    char *name = column_copy(statement, 0);
+    struct cdc_offset offset = {column_copy(statement, 1), sqlite3_column_int64(statement, 2),
+                                (uint64_t)sqlite3_column_int64(statement, 3), column_copy(statement, 4),
+                                column_copy(statement, 5)};
+    int result = -1;
+
+    if (name == NULL || offset.pos == NULL)
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: damaged row in cdc_offsets", sink->db.path);
+    else if (check_ahead(sink, offsets, name, offset.pos, error) == 0)
+        result = cdc_offset_file_set(offsets, name, &offset, error);
+    cdc_offset_free(&offset);
+    free(name);
+    return result;
+}
+
+static int check_known(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
+{
+    sqlite3_stmt *statement = lite_database_prepare(&sink->db, "SELECT 1 FROM cdc_offsets WHERE name = ?1", error);
+    int result = statement != NULL ? 0 : -1;
+
+    for (size_t i = 0; result == 0 && i < cdc_offset_file_count(offsets); i++) {
+        const char *name = cdc_offset_file_name(offsets, i);
+        sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+        if (sqlite3_step(statement) == SQLITE_DONE)
+            result = check_ahead(sink, offsets, name, "", error);
+        sqlite3_reset(statement);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+int lite_sink_sync_offsets(struct lite_sink *sink, struct cdc_offset_file *offsets, struct cdc_error *error)
+{
+    if (check_known(sink, offsets, error) != 0)
+        return -1;
+    sqlite3_stmt *statement =
+        lite_database_prepare(&sink->db, "SELECT name, pos, seq, lines, source, state FROM cdc_offsets", error);
+    if (statement == NULL)
+        return -1;
+    int code, result = 0;
+    while (result == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE)
+        result = code == SQLITE_ROW ? take_offset(sink, statement, offsets, error)
+                                    : lite_database_error(&sink->db, code, "cannot read cdc_offsets", error);
+    sqlite3_finalize(statement);
+    return result == 0 ? cdc_offset_file_save(offsets, error) : -1;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* Source tables of a sink: two hash tables, by source and by target, over one array. */
+#include <stdlib.h>
+
+#include "libcdc/event/target.h"
+#include <cdc/hash.h>
+
+#define FIRST_BUCKETS 64 /* a power of two */
+
+/* -- lifetime --------------------------------------------------------------------- */
+
+void cdc_tables_init(struct cdc_tables *tables, size_t size, void (*release)(struct cdc_table *table),
+                     const struct cdc_target_ops *ops, void *sink)
+{
+    *tables = (struct cdc_tables){.size = size, .release = release, .ops = ops, .sink = sink};
+}
+
+static void free_columns(struct cdc_column *columns, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(columns[i].name);
+        free(columns[i].type);
+    }
+    free(columns);
+}
+
+static void free_table(struct cdc_table *table)
+{
+    cdc_table_id_free(&table->id);
+    free_columns(table->columns, table->n_columns);
+    free(table->key);
+    free(table->target);
+    free(table);
+}
+
+void cdc_tables_free(struct cdc_tables *tables)
+{
+    for (size_t i = 0; i < tables->n; i++) {
+        if (tables->release != NULL)
+            tables->release(tables->items[i]);
+        free_table(tables->items[i]);
+    }
+    free(tables->items);
+    free(tables->by_source);
+    free(tables->by_target);
+    tables->items = tables->by_source = tables->by_target = NULL;
+    tables->n = tables->n_buckets = 0;
+    tables->last = NULL;
+}
+
+/* -- finding ------------------------------------------------------------------------ */
+
+static bool is_table(const struct cdc_table *table, const struct cdc_event *event)
+{
+    return cdc_span_is(event->table, table->id.table) && cdc_span_is(event->schema, table->id.schema) &&
+           cdc_span_is(event->db, table->id.db) && cdc_span_is(event->name, table->id.name);
+}
+
+/* 0xff is no byte of UTF-8: it keeps the parts apart. */
+static uint64_t hash_parts(struct cdc_span name, struct cdc_span db, struct cdc_span schema, struct cdc_span table)
+{
+    uint64_t hash = cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, table), 0xff);
+
+    hash = cdc_hash_byte(cdc_hash_span(hash, schema), 0xff);
+    hash = cdc_hash_byte(cdc_hash_span(hash, db), 0xff);
+    return cdc_hash_span(hash, name);
+}
+
+static uint64_t hash_of_id(const struct cdc_table_id *id)
+{
+    return hash_parts(cdc_span_text(id->name), cdc_span_text(id->db), cdc_span_text(id->schema),
+                      cdc_span_text(id->table));
+}
+
+/* The low bits choose a bucket: fold the high ones into them. */
+static size_t bucket_of(const struct cdc_tables *tables, uint64_t hash)
+{
+    return cdc_hash_fold(hash) & (tables->n_buckets - 1);
+}
+
+static struct cdc_table **source_bucket(const struct cdc_tables *tables, const struct cdc_table *table)
+{
+    return &tables->by_source[bucket_of(tables, hash_of_id(&table->id))];
+}
+
+static struct cdc_table **target_bucket(const struct cdc_tables *tables, const struct cdc_table *table)
+{
+    return &tables->by_target[bucket_of(tables, cdc_hash_text(CDC_HASH_INIT, table->target))];
+}
+
+static void link_table(struct cdc_tables *tables, struct cdc_table *table)
+{
+    struct cdc_table **source = source_bucket(tables, table), **target = target_bucket(tables, table);
+
+    table->next_source = *source;
+    *source = table;
+    table->next_target = *target;
+    *target = table;
+}
+
+/* Another table that owns the same target, in this very spelling. */
+static const struct cdc_table *other_owner(const struct cdc_tables *tables, const struct cdc_table *table)
+{
+    for (const struct cdc_table *other = *target_bucket(tables, table); other != NULL; other = other->next_target)
+        if (other != table && other->owned && strcmp(other->target, table->target) == 0)
+            return other;
+    return NULL;
+}
+
+static struct cdc_table *find(const struct cdc_tables *tables, const struct cdc_event *event)
+{
+    if (tables->n == 0)
+        return NULL;
+    uint64_t hash = hash_parts(event->name, event->db, event->schema, event->table);
+    struct cdc_table *table = tables->by_source[bucket_of(tables, hash)];
+    while (table != NULL && !is_table(table, event))
+        table = table->next_source;
+    return table;
+}
+
+/* -- adding ------------------------------------------------------------------------- */
+
+/* As many buckets as there may be tables: chains stay short. */
+static int make_room(struct cdc_tables *tables, struct cdc_error *error)
+{
+    if (tables->n < tables->n_buckets)
+        return 0;
+    size_t n = tables->n_buckets == 0 ? FIRST_BUCKETS : 2 * tables->n_buckets;
+    struct cdc_table **items = realloc(tables->items, n * sizeof *items);
+    if (items != NULL)
+        tables->items = items;
+    struct cdc_table **by_source = calloc(n, sizeof *by_source), **by_target = calloc(n, sizeof *by_target);
+    if (items == NULL || by_source == NULL || by_target == NULL) {
+        free(by_source);
+        free(by_target);
+        return cdc_error_memory(error);
+    }
+    free(tables->by_source);
+    free(tables->by_target);
+    tables->by_source = by_source;
+    tables->by_target = by_target;
+    tables->n_buckets = n;
+    for (size_t i = 0; i < tables->n; i++)
+        link_table(tables, tables->items[i]);
+    return 0;
+}
+
+static char *copy_part(struct cdc_span part)
+{
+    return cdc_span_copy(part.p != NULL ? part : cdc_span("", 0));
+}
+
+static int fill(struct cdc_tables *tables, struct cdc_table *table, const struct cdc_event *event,
+                struct cdc_error *error)
+{
+    struct cdc_buf target = CDC_BUF_INIT;
+    int result = tables->ops->name(tables->sink, event, &target, error);
+
+    cdc_buf_byte(&target, '\0');
+    table->target = target.data;
+    table->id = (struct cdc_table_id){copy_part(event->name), copy_part(event->db), copy_part(event->schema),
+                                      copy_part(event->table)};
+    if (result != 0)
+        return -1;
+    if (target.failed || table->id.name == NULL || table->id.db == NULL || table->id.schema == NULL ||
+        table->id.table == NULL)
+        return cdc_error_memory(error);
+    return 0;
+}
+
+static struct cdc_table *add(struct cdc_tables *tables, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_table *table = calloc(1, tables->size);
+
+    if (table == NULL) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    if (make_room(tables, error) != 0 || fill(tables, table, event, error) != 0) {
+        free_table(table);
+        return NULL;
+    }
+    tables->items[tables->n++] = table;
+    link_table(tables, table);
+    return table;
+}
+
+struct cdc_table *cdc_tables_of(struct cdc_tables *tables, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_table *table = tables->last;
+
+    /* Lines of one table come together. */
+    if (table == NULL || !is_table(table, event)) {
+        table = find(tables, event);
+        if (table == NULL && (table = add(tables, event, error)) == NULL)
+            return NULL;
+        tables->last = table;
+    }
+    if (!table->owned && target_check(tables->ops, tables->sink, table, other_owner(tables, table), error) != 0)
+        return NULL;
+    return table;
+}
+
+int cdc_tables_claim(struct cdc_tables *tables, struct cdc_table *table, struct cdc_error *error)
+{
+    if (tables->ops->claim != NULL && tables->ops->claim(tables->sink, table->target, &table->id, error) != 0)
+        return -1;
+    table->owned = true;
+    return 0;
+}
+
+void cdc_tables_recheck(struct cdc_tables *tables)
+{
+    for (size_t i = 0; i < tables->n; i++)
+        tables->items[i]->owned = false;
+}
+
+/* -- a schema line -------------------------------------------------------------------- */
+
+static int read_column(struct cdc_column *column, struct cdc_span object, struct cdc_error *error)
+{
+    struct cdc_span name = cdc_json_member_raw(object, "name");
+
+    if (name.p == NULL)
+        return cdc_error_set(error, CDC_EXIT_DATA, "schema line: a column has no name");
+    column->name = cdc_json_text(name, &column->name_n);
+    column->type = copy_part(cdc_json_member_raw(object, "type"));
+    if (column->name == NULL || column->type == NULL)
+        return cdc_error_memory(error);
+    if (column->name_n == 0 || strlen(column->name) != column->name_n)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "a column name is empty or holds a NUL byte");
+    struct cdc_span generated = cdc_json_member(object, "generated");
+    column->generated = generated.p != NULL && cdc_span_is(generated, "true");
+    return 0;
+}
+
+static size_t count(struct cdc_span array)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span item;
+    size_t n = 0;
+
+    for (cdc_json_iter(&iter, array); cdc_json_next_element(&iter, &item);)
+        n++;
+    return n;
+}
+
+static int read_columns(struct cdc_table *table, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span item;
+
+    if (event->columns.p == NULL)
+        return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\"");
+    table->columns = calloc(count(event->columns) + 1, sizeof *table->columns);
+    if (table->columns == NULL)
+        return cdc_error_memory(error);
+    for (cdc_json_iter(&iter, event->columns); cdc_json_next_element(&iter, &item);)
+        if (read_column(&table->columns[table->n_columns++], item, error) != 0)
+            return -1;
+    return 0;
+}
+
+static int read_key(struct cdc_table *table, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span item;
+
+    table->key = calloc(table->n_columns + 1, sizeof *table->key);
+    if (table->key == NULL)
+        return cdc_error_memory(error);
+    for (cdc_json_iter(&iter, event->key_columns); cdc_json_next_element(&iter, &item);) {
+        struct cdc_span raw = cdc_json_string_raw(item);
+        size_t i = 0;
+        while (i < table->n_columns &&
+               !cdc_json_raw_is(raw, cdc_span(table->columns[i].name, table->columns[i].name_n)))
+            i++;
+        if (raw.p == NULL || i == table->n_columns || table->columns[i].key)
+            return cdc_error_set(error, CDC_EXIT_DATA, "schema line: key column \"%.*s\" is no column of the table",
+                                 (int)raw.n, raw.p != NULL ? raw.p : "");
+        table->columns[i].key = true;
+        table->key[table->n_key++] = i;
+    }
+    return 0;
+}
+
+struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_table *table = cdc_tables_of(tables, event, error), read = {.n_columns = 0};
+
+    if (table == NULL)
+        return NULL;
+    if (read_columns(&read, event, error) != 0 || read_key(&read, event, error) != 0) {
+        free_columns(read.columns, read.n_columns);
+        free(read.key);
+        return NULL;
+    }
+    free_columns(table->columns, table->n_columns);
+    free(table->key);
+    table->columns = read.columns;
+    table->n_columns = read.n_columns;
+    table->key = read.key;
+    table->n_key = read.n_key;
+    return table;
+}

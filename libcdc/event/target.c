@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Who owns a name at the destination. */
+#include <stdlib.h>
+
+#include "libcdc/event/target.h"
+
+void cdc_table_id_free(struct cdc_table_id *id)
+{
+    free(id->name);
+    free(id->db);
+    free(id->schema);
+    free(id->table);
+    *id = (struct cdc_table_id){NULL, NULL, NULL, NULL};
+}
+
+static bool same(const struct cdc_table_id *a, const struct cdc_table_id *b)
+{
+    return strcmp(a->table, b->table) == 0 && strcmp(a->schema, b->schema) == 0 && strcmp(a->db, b->db) == 0 &&
+           strcmp(a->name, b->name) == 0;
+}
+
+static int two_tables(const struct cdc_target_ops *ops, const char *target, const struct cdc_table_id *owner,
+                      const struct cdc_table_id *id, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "two source tables map to %s \"%s\": %s.%s.%s (source \"%s\") and %s.%s.%s (source \"%s\")",
+                  ops->what, target, owner->db, owner->schema, owner->table, owner->name, id->db, id->schema, id->table,
+                  id->name);
+    return cdc_error_hint(error, "%s", ops->hint);
+}
+
+int target_check(const struct cdc_target_ops *ops, void *sink, struct cdc_table *table, const struct cdc_table *other,
+                 struct cdc_error *error)
+{
+    struct cdc_table_id owner = {NULL, NULL, NULL, NULL};
+
+    if (other != NULL)
+        return two_tables(ops, table->target, &other->id, &table->id, error);
+    if (ops->owner == NULL) { /* this run is the only record */
+        table->owned = true;
+        return 0;
+    }
+    int result = ops->owner(sink, table->target, &owner, error);
+    if (result == 1) {
+        result = 0;
+        table->owned = same(&owner, &table->id);
+        if (!table->owned)
+            result = two_tables(ops, table->target, &owner, &table->id, error);
+    }
+    cdc_table_id_free(&owner);
+    return result;
+}

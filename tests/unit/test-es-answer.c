@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers of an index server: sound ones, and ones in which any value has another type. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/http/elasticsearch/answer.h"
+
+static int failures;
+
+static void check(bool ok, const char *what)
+{
+    if (!ok) {
+        printf("not ok - %s\n", what);
+        failures++;
+    }
+}
+
+/* What an answer says, a word an item; "error" when it makes no sense. */
+static void read_bulk(struct cdc_span text, bool was_delete, char *out)
+{
+    static const char *const words[] = {"done ", "again ", "refused ", "no-index ", "forbidden "};
+    struct cdc_error error = {0};
+    struct cdc_json_iter items;
+    struct es_result result;
+    int got;
+
+    *out = '\0';
+    if (es_answer_bulk(&items, text, &error) == 0) {
+        while ((got = es_answer_next_result(&items, was_delete, &result, &error)) == 1)
+            strcat(out, words[result.verdict]);
+    }
+    if (error.status != 0)
+        strcpy(out, error.status == CDC_EXIT_PROTOCOL ? "error" : "another error");
+}
+
+static void read_mget(struct cdc_span text, bool unused, char *out)
+{
+    struct cdc_error error = {0};
+    struct cdc_json_iter documents;
+    struct es_document document;
+    static const char *const words[] = {"found", "absent ", "hidden ", "unreadable ", "forbidden "};
+
+    (void)unused;
+    *out = '\0';
+    if (es_answer_mget(&documents, text, &error) == 0)
+        while (es_answer_next_document(&documents, &document, &error) == 1) {
+            strcat(out, words[document.state]);
+            if (document.state == ES_FOUND)
+                sprintf(out + strlen(out), "-%lld-%.*s ", (long long)document.version, (int)document.source.n,
+                        document.source.p);
+        }
+    if (error.status != 0)
+        strcpy(out, error.status == CDC_EXIT_PROTOCOL ? "error" : "another error");
+}
+
+static void read_page(struct cdc_span text, bool unused, char *out)
+{
+    struct cdc_error error = {0};
+    struct es_page page;
+    struct cdc_span id;
+
+    (void)unused;
+    *out = '\0';
+    if (es_answer_page(&page, text, &error) == 0) {
+        sprintf(out, "%s %.*s ", page.whole ? "whole" : "partial", (int)page.scroll.n,
+                page.scroll.p != NULL ? page.scroll.p : "");
+        while (es_answer_next_id(&page, &id, &error) == 1)
+            sprintf(out + strlen(out), "%.*s ", (int)id.n, id.p);
+    }
+    if (error.status != 0)
+        strcpy(out, error.status == CDC_EXIT_PROTOCOL ? "error" : "another error");
+}
+
+static void says(void (*read)(struct cdc_span, bool, char *), const char *text, bool was_delete, const char *wanted)
+{
+    char got[1000];
+    /* Of the exact size: a sanitizer sees any byte read too far. */
+    char *copy = memcpy(malloc(strlen(text) + (*text == '\0')), text, strlen(text));
+
+    read(cdc_span(copy, strlen(text)), was_delete, got);
+    free(copy);
+    if (strcmp(got, wanted) != 0) {
+        printf("not ok - %s: \"%s\" instead of \"%s\"\n", text, got, wanted);
+        failures++;
+    }
+}
+
+/* The whole text with each value of it replaced by one of another type: never a crash, never more than the text. */
+static void deform(void (*read)(struct cdc_span, bool, char *), const char *text)
+{
+    static const char *const others[] = {"[]", "[1]",   "[\"a\"]", "[[1],{}]", "{}",    "{\"a\":[1]}",
+                                         "1",  "\"x\"", "null",    "true",     "-1.5e3"};
+
+    for (const char *p = text; *p != '\0'; p++) {
+        if (p == text || (p[-1] != ':' && p[-1] != '[' && p[-1] != ','))
+            continue;
+        const char *end = p;
+        for (int depth = 0; *end != '\0'; end++) {
+            depth += *end == '{' || *end == '[';
+            if ((*end == ',' && depth == 0) || ((*end == '}' || *end == ']') && depth-- == 0))
+                break;
+        }
+        for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+            char made[1000], got[3000];
+            size_t n = (size_t)snprintf(made, sizeof made, "%.*s%s%s", (int)(p - text), text, others[i], end);
+            char *copy = memcpy(malloc(n), made, n);
+            read(cdc_span(copy, n), false, got);
+            free(copy);
+            check(strcmp(got, "another error") != 0, made);
+        }
+    }
+}
+
+static void test_bulk(void)
+{
+    says(read_bulk, "{\"items\":[]}", false, "");
+    says(read_bulk, " {\"items\":[{\"index\":{\"status\":200}},{\"delete\":{\"status\":404}}]}\n", true, "done done ");
+    says(read_bulk, "{\"items\":[{\"index\":{\"status\":404}}]}", false, "no-index ");
+    says(read_bulk,
+         "{\"items\":[{\"index\":{\"status\":409}},{\"index\":{\"status\":429}},{\"index\":{\"status\":503}}]}", false,
+         "done again again ");
+    says(read_bulk,
+         "{\"items\":[{\"index\":{\"status\":403,\"error\":{\"type\":\"cluster_block_exception\"}}},{\"index\":{"
+         "\"status\":403,\"error\":{\"type\":[1]}}},{\"index\":{\"status\":400,\"error\":[1]}}]}",
+         false, "again forbidden refused ");
+    static const char *const bad[] = {"",
+                                      "x",
+                                      "[]",
+                                      "1",
+                                      "{}",
+                                      "{\"items\":{}}",
+                                      "{\"items\":[1]}",
+                                      "{\"items\":[[1]]}",
+                                      "{\"items\":[[\"index\",{\"status\":200}]]}",
+                                      "{\"items\":[{}]}",
+                                      "{\"items\":[{\"index\":[]}]}",
+                                      "{\"items\":[{\"index\":{\"status\":\"200\"}}]}",
+                                      "{\"items\":[{\"index\":{\"status\":200}}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        says(read_bulk, bad[i], false, "error");
+    deform(read_bulk,
+           "{\"errors\":true,\"items\":[{\"index\":{\"status\":400,\"error\":{\"type\":\"a\",\"reason\":\"b\"}}}]}");
+}
+
+static void test_mget(void)
+{
+    says(read_mget, "{\"docs\":[{\"found\":true,\"_version\":7,\"_source\":{\"n\":1.10 }},{\"found\":false}]}", false,
+         "found-7-{\"n\":1.10 } absent ");
+    says(read_mget,
+         "{\"docs\":[{\"error\":{\"type\":\"index_not_found_exception\"}},{\"error\":{\"type\":\"security_exception\"}}"
+         ",{"
+         "\"error\":{}},{\"found\":true,\"_source\":[1],\"_version\":1},{\"found\":true,\"_source\":{}}]}",
+         false, "absent forbidden unreadable hidden hidden ");
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "{}",
+                                      "{\"docs\":{}}",
+                                      "{\"docs\":[1]}",
+                                      "{\"docs\":[[1]]}",
+                                      "{\"docs\":[{\"error\":[1]}]}",
+                                      "{\"docs\":[{\"found\":0}]}",
+                                      "{\"docs\":[[\"found\",true]]}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        says(read_mget, bad[i], false, "error");
+    deform(read_mget, "{\"docs\":[{\"found\":true,\"_version\":7,\"_source\":{\"n\":1.10}},{\"error\":{\"type\":\"a\","
+                      "\"reason\":\"b\"}}]}");
+}
+
+static void test_page(void)
+{
+    says(read_page,
+         "{\"_scroll_id\":\"s\\/"
+         "1\",\"timed_out\":false,\"_shards\":{\"failed\":0},\"hits\":{\"hits\":[{\"_id\":\"a\"},{\"_id\":\"\"}]}}",
+         false, "whole \"s\\/1\" a  ");
+    says(read_page, "{\"_scroll_id\":\"s\"}", false, "whole \"s\" ");
+    says(read_page, "{\"_shards\":{\"failed\":1}}", false, "partial  ");
+    says(read_page, "{\"_scroll_id\":\"s\",\"timed_out\":true}", false, "partial \"s\" ");
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "{}",
+                                      "{\"_scroll_id\":1}",
+                                      "{\"_scroll_id\":\"s\",\"_shards\":[1]}",
+                                      "{\"_scroll_id\":\"s\",\"_shards\":{\"failed\":\"0\"}}",
+                                      "{\"_scroll_id\":\"s\",\"hits\":[1]}",
+                                      "{\"_scroll_id\":\"s\",\"hits\":{\"hits\":{}}}",
+                                      "{\"_scroll_id\":\"s\",\"hits\":{\"hits\":[[1]]}}",
+                                      "{\"_scroll_id\":\"s\",\"hits\":{\"hits\":[{\"_id\":1}]}}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        says(read_page, bad[i], false, "error");
+    deform(
+        read_page,
+        "{\"_scroll_id\":\"s\",\"timed_out\":false,\"_shards\":{\"failed\":0},\"hits\":{\"hits\":[{\"_id\":\"a\"}]}}");
+}
+
+int main(void)
+{
+    test_bulk();
+    test_mget();
+    test_page();
+    if (failures == 0)
+        printf("ok - es-answer\n");
+    return failures != 0;
+}

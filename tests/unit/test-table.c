@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* Tables of a sink: found by event, described by schema lines, each name at the destination with one owner. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include <cdc/table.h>
+
+static int failures;
+
+static void check(bool ok, const char *what)
+{
+    if (!ok) {
+        printf("not ok - %s\n", what);
+        failures++;
+    }
+}
+
+/* A destination that keeps one owner, and takes names in either case for one. */
+struct destination {
+    char *name;
+    struct cdc_table_id owner;
+    unsigned claims;
+};
+
+static int name_of(void *sink, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error)
+{
+    (void)sink;
+    if (event->table.n == 0)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "no name");
+    cdc_buf_span(out, event->table);
+    return 0;
+}
+
+static int owner_of(void *sink, const char *target, struct cdc_table_id *owner, struct cdc_error *error)
+{
+    struct destination *destination = sink;
+
+    (void)error;
+    if (destination->name == NULL || strcasecmp(target, destination->name) != 0)
+        return 0;
+    *owner = (struct cdc_table_id){strdup(destination->owner.name), strdup(destination->owner.db),
+                                   strdup(destination->owner.schema), strdup(destination->owner.table)};
+    return 1;
+}
+
+static int claim(void *sink, const char *target, const struct cdc_table_id *owner, struct cdc_error *error)
+{
+    struct destination *destination = sink;
+
+    (void)error;
+    destination->claims++;
+    destination->name = strdup(target);
+    destination->owner =
+        (struct cdc_table_id){strdup(owner->name), strdup(owner->db), strdup(owner->schema), strdup(owner->table)};
+    return 0;
+}
+
+static const struct cdc_target_ops durable = {"table", "rename one", name_of, owner_of, claim};
+static const struct cdc_target_ops forgetful = {"index", "rename one", name_of, NULL, NULL};
+
+static char lines[16][400];
+static unsigned at;
+
+/* A view of a line of that kind; kept until sixteen more are made. */
+static struct cdc_event event(const char *op, const char *schema, const char *table, const char *members)
+{
+    struct cdc_event result;
+    struct cdc_error error = {0};
+    char *line = lines[at++ % 16];
+
+    snprintf(line, sizeof lines[0],
+             "{\"op\":\"%s\",\"pos\":\"1\",\"source\":{\"name\":\"n\",\"schema\":\"%s\",\"table\":\"%s\"}%s}", op,
+             schema, table, members);
+    check(cdc_event_parse(&result, line, strlen(line), &error) == 0, error.text);
+    return result;
+}
+
+static struct cdc_table *find(struct cdc_tables *tables, const char *op, const char *schema, const char *table,
+                              int wanted_status)
+{
+    struct cdc_error error = {0};
+    struct cdc_event line = event(op, schema, table, "");
+    struct cdc_table *found = cdc_tables_of(tables, &line, &error);
+
+    check(error.status == wanted_status, error.text[0] != '\0' ? error.text : "an error was expected");
+    check((found == NULL) == (wanted_status != 0), "a table or an error");
+    return found;
+}
+
+static void test_owners(void)
+{
+    struct destination destination = {NULL, {NULL, NULL, NULL, NULL}, 0};
+    struct cdc_tables tables;
+    struct cdc_error error = {0};
+
+    cdc_tables_init(&tables, sizeof(struct cdc_table), NULL, &durable, &destination);
+    struct cdc_table *a = find(&tables, "c", "shop", "orders", 0);
+    check(!a->owned && find(&tables, "t", "staging", "orders", 0) != a, "nobody owns it yet");
+    check(cdc_tables_claim(&tables, a, &error) == 0 && a->owned && destination.claims == 1, "claimed");
+    check(find(&tables, "u", "shop", "orders", 0) == a, "the same table again");
+    find(&tables, "t", "staging", "orders", CDC_EXIT_CONFIG); /* it was there before the claim */
+    find(&tables, "t", "shop", "Orders", CDC_EXIT_CONFIG);    /* one name to this destination */
+    find(&tables, "c", "other", "orders", CDC_EXIT_CONFIG);
+    find(&tables, "c", "shop", "", CDC_EXIT_CONFIG);
+    cdc_tables_free(&tables);
+    /* The next run. */
+    cdc_tables_init(&tables, sizeof(struct cdc_table), NULL, &durable, &destination);
+    find(&tables, "t", "staging", "orders", CDC_EXIT_CONFIG);
+    check(find(&tables, "t", "shop", "orders", 0)->owned, "owned by a run before");
+    free(destination.name);
+    destination.name = NULL;
+    cdc_tables_recheck(&tables);
+    check(!find(&tables, "t", "shop", "orders", 0)->owned, "a claim that was rolled back");
+    cdc_tables_free(&tables);
+    cdc_table_id_free(&destination.owner);
+}
+
+static void test_owners_of_a_run(void)
+{
+    struct cdc_tables tables;
+
+    cdc_tables_init(&tables, sizeof(struct cdc_table), NULL, &forgetful, NULL);
+    check(find(&tables, "t", "shop", "orders", 0)->owned, "the first one owns it");
+    find(&tables, "c", "staging", "orders", CDC_EXIT_CONFIG);
+    check(find(&tables, "c", "shop", "orders", 0)->owned, "the owner goes on");
+    cdc_tables_free(&tables);
+}
+
+static void test_many(void)
+{
+    struct cdc_tables tables;
+    char name[20];
+    bool found = true;
+
+    cdc_tables_init(&tables, sizeof(struct cdc_table), NULL, &forgetful, NULL);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        find(&tables, "c", "s", name, 0);
+    }
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        found = found && strcmp(find(&tables, "c", "s", name, 0)->id.table, name) == 0;
+    }
+    check(found && tables.n == 1000, "a thousand tables, each found again");
+    cdc_tables_free(&tables);
+}
+
+static void define(struct cdc_tables *tables, const char *members, int wanted_status)
+{
+    struct cdc_error error = {0};
+    struct cdc_event line = event("schema", "s", "t", members);
+    struct cdc_table *table = cdc_tables_define(tables, &line, &error);
+
+    check(error.status == wanted_status && (table == NULL) == (wanted_status != 0), members);
+}
+
+static void test_definitions(void)
+{
+    struct cdc_tables tables;
+
+    cdc_tables_init(&tables, sizeof(struct cdc_table), NULL, &forgetful, NULL);
+    define(&tables,
+           ",\"columns\":[{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\\u0062\",\"generated\":true}],"
+           "\"key_columns\":[\"bb\",\"a\"]",
+           0);
+    const struct cdc_table *table = tables.items[0];
+    check(table->n_columns == 2 && strcmp(table->columns[1].name, "bb") == 0 && table->columns[1].generated &&
+              !table->columns[0].generated && strcmp(table->columns[0].type, "int") == 0 &&
+              table->columns[1].type[0] == '\0',
+          "columns");
+    check(table->n_key == 2 && table->key[0] == 1 && table->key[1] == 0 && table->columns[0].key, "key, in its order");
+    static const char *const bad[] = {"",
+                                      ",\"columns\":[1]",
+                                      ",\"columns\":[[1]]",
+                                      ",\"columns\":[[\"name\",\"a\"]]",
+                                      ",\"columns\":[{\"name\":1}]",
+                                      ",\"columns\":[{\"name\":\"a\"}],\"key_columns\":[\"b\"]",
+                                      ",\"columns\":[{\"name\":\"a\"}],\"key_columns\":[\"a\",\"a\"]",
+                                      ",\"columns\":[{\"name\":\"a\"}],\"key_columns\":[[\"a\"]]"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        define(&tables, bad[i], CDC_EXIT_DATA);
+    define(&tables, ",\"columns\":[{\"name\":\"\"}]", CDC_EXIT_CONFIG);
+    define(&tables, ",\"columns\":[{\"name\":\"a\\u0000b\"}]", CDC_EXIT_CONFIG);
+    check(table->n_columns == 2 && table->n_key == 2, "after bad lines the table is as it was");
+    define(&tables, ",\"columns\":[]", 0);
+    check(tables.n == 1 && table->n_columns == 0 && table->n_key == 0, "another definition");
+    cdc_tables_free(&tables);
+}
+
+int main(void)
+{
+    test_owners();
+    test_owners_of_a_run();
+    test_many();
+    test_definitions();
+    if (failures == 0)
+        printf("ok - table\n");
+    return failures != 0;
+}
