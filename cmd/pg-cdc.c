@@ -50,25 +50,6 @@ static int check_usage(const struct values *v, struct cdc_error *error)
     return pg_until_parse(v->until, &lsn, &ms, error);
 }
 
-/* The name decides the files: it is the database's unless given, which only the server knows for sure. */
-struct waiting {
-    struct program *program;
-    struct cdc_retry retry;
-};
-
-static int wait_for_server(void *context, struct cdc_error *error)
-{
-    struct waiting *waiting = context;
-    return cdc_retry_sleep(&waiting->retry, &waiting->program->control, -1, &waiting->program->log, error);
-}
-
-static int resolve(struct program *program, struct pg_settings *settings, int64_t retry_max, struct cdc_error *error)
-{
-    struct waiting waiting = {.program = program};
-    cdc_retry_init(&waiting.retry, retry_max);
-    return pg_names_resolve(settings, wait_for_server, &waiting, error);
-}
-
 struct context {
     const struct values *values;
     struct pg_settings *settings;
@@ -101,13 +82,14 @@ static int run_stream(struct program *program, const struct values *v, struct pg
                                  v->temporary ? SOURCE_KEEP_NOTHING : SOURCE_KEEP_IF_GIVEN, &kind, &context, error);
 }
 
+/* The name decides the files: it is the database's unless given, which only the server knows for sure. */
 static int act(struct program *program, const struct values *v, struct pg_settings *settings, struct cdc_error *error)
 {
     if (pg_names_set(settings, v->common.name, v->slot, v->publication, error) < 0)
         return -1;
     if (v->check)
         return pg_check(settings, &program->log, error);
-    int result = resolve(program, settings, v->common.retry_max, error);
+    int result = pg_names_resolve(settings, v->common.retry_max, error);
     if (result > 0) { /* stopped while waiting for the server */
         cdc_error_clear(error);
         return 0;

@@ -36,27 +36,21 @@ static void *open_database(const struct cdc_database_settings *given, struct cdc
                                               .tool = given->tool,
                                               .log = given->log,
                                               .control = given->control};
-    if (pg_names_set(&database->settings, given->name, given->slot, given->publication, error) < 0) {
-        close_database(database);
-        return NULL;
-    }
-    return database;
-}
-
-/* One try: the program waits, and asks again. */
-static int give_up(void *context, struct cdc_error *error)
-{
-    (void)context;
-    (void)error;
-    return -1;
+    if (pg_names_set(&database->settings, given->name, given->slot, given->publication, error) == 0)
+        return database;
+    close_database(database);
+    return NULL;
 }
 
 /* Where the name is given the server is not asked: a finished snapshot needs none. */
 static const char *name_of(void *pointer, struct cdc_error *error)
 {
     struct pg_settings *settings = &((struct database *)pointer)->settings;
-    int result =
-        settings->name ? pg_names_fill(settings, NULL, error) : pg_names_resolve(settings, give_up, NULL, error);
+    if (settings->name)
+        return pg_names_fill(settings, NULL, error) == 0 ? settings->name : NULL;
+    PGconn *sql = pg_connect(settings, false, error);
+    int result = sql ? pg_names_fill(settings, sql, error) : -1;
+    PQfinish(sql);
     return result == 0 ? settings->name : NULL;
 }
 

@@ -4,6 +4,7 @@
 
 #include "connectors/postgres/session/query.h"
 
+#include <cdc/retry.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,12 +81,14 @@ int pg_names_fill(struct pg_settings *settings, PGconn *sql, struct cdc_error *e
     return check_slot_name(settings->slot, error);
 }
 
-int pg_names_resolve(struct pg_settings *settings, int (*wait)(void *context, struct cdc_error *error), void *context,
-                     struct cdc_error *error)
+int pg_names_resolve(struct pg_settings *settings, int64_t retry_max, struct cdc_error *error)
 {
+    struct cdc_retry retry;
+    cdc_retry_init(&retry, retry_max);
     for (;;) {
         PGconn *sql = pg_connect(settings, false, error);
-        int result = sql ? pg_names_fill(settings, sql, error) : wait(context, error);
+        int result = sql ? pg_names_fill(settings, sql, error)
+                         : cdc_retry_sleep(&retry, settings->control, -1, settings->log, error);
         PQfinish(sql);
         if (sql || result != 0)
             return result;

@@ -13,9 +13,8 @@ void pg_names_free(struct pg_settings *settings);
  * database, and whether a look may use the pipeline's publication; it may be NULL where the name is given and nothing is
  * temporary. USAGE for names that the server would not take. */
 int pg_names_fill(struct pg_settings *settings, PGconn *sql, struct cdc_error *error);
-/* The same over a connection of its own. Before another try it calls wait: 0 try again, anything else is returned. */
-int pg_names_resolve(struct pg_settings *settings, int (*wait)(void *context, struct cdc_error *error), void *context,
-                     struct cdc_error *error);
+/* The same over a connection of its own, tried again as often as retry_max says. 1: stopped while waiting. */
+int pg_names_resolve(struct pg_settings *settings, int64_t retry_max, struct cdc_error *error);
 
 /* 1, 0, or -1 */
 int pg_names_publication_exists(PGconn *sql, const char *publication, struct cdc_error *error);
