@@ -4,6 +4,7 @@
 #define MY_MYSQL_H
 
 #include "connectors/mysql/session/session.h"
+#include "connectors/mysql/session/url.h"
 #include "connectors/mysql/snapshot/snapshot.h"
 #include "connectors/mysql/stream/stream.h"
 #include "connectors/mysql/value/column.h"
@@ -17,9 +18,6 @@
  * reader_id: what the reader would be. */
 int my_check(const struct my_session_settings *settings, const struct my_patterns *patterns, uint32_t replica_id,
              const struct cdc_log *log, struct cdc_error *error);
-/* Warns of foreign keys whose cascades the server does not log; for every start. */
-int my_warn_of_cascades(MYSQL *mysql, const struct my_server *server, const struct my_patterns *patterns,
-                        const struct cdc_log *log, struct cdc_error *error);
 
 /* -- files (file.c) --------------------------------------------------------------------------
  * Decodes the files one after the other into output_fd. */

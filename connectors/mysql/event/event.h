@@ -87,6 +87,8 @@ int my_event_body(const struct my_event_format *format, const struct my_event_he
                   size_t n, struct cdc_bytes *body, struct cdc_error *error);
 /* The same for an event (no FORMAT_DESCRIPTION) that comes in parts: data[0..n) is its beginning, with all of the header;
  * then the next ones. *body: what each has of the body, BORROWED. The checksum is verified before the last one is given. */
+#define MY_EVENT_PART                                                                                                  \
+    ((size_t)256 << 10) /* one part, as whoever reads the log hands them on; the last may be shorter */
 struct my_event_parts {
     struct my_event_header header;
     size_t taken; /* of the event's bytes */

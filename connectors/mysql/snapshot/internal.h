@@ -178,10 +178,6 @@ int my_snapshot_list(struct my_snapshot *run, struct cdc_buf *names, struct cdc_
 int my_snapshot_hold_tables(struct my_snapshot *run, struct cdc_error *error);
 void my_snapshot_forget_tables(struct my_snapshot *run);
 
-/* -- snapshot_describe.c -- */
-/* Fills columns from information_schema. */
-int my_catalog_columns_for_snapshot(struct my_snapshot *run, struct my_table *table, struct cdc_error *error);
-
 /* -- snapshot_key.c -- */
 /* Finds the primary key that the table can be read in the order of. */
 int my_key_find(struct my_snapshot *run, struct my_snapshot_table *table, struct cdc_error *error);

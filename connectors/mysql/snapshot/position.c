@@ -5,6 +5,7 @@
  * the engines' commit: read before the transaction begins, they may name changes again that it sees, but miss none. */
 #include "connectors/mysql/snapshot/internal.h"
 #include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/session/log_read.h"
 
 #include <cdc/json.h>
 #include <mysqld_error.h>
@@ -73,7 +74,7 @@ static int read_created(struct my_snapshot *run, const char *file, uint32_t *cre
     MYSQL *dump = my_snapshot_open(run, error);
     if (!dump)
         return -1;
-    int status = my_dump_file_created(dump, &run->server, replica_id, file, created, &asked);
+    int status = my_log_file_created(dump, &run->server, replica_id, file, created, &asked);
     my_snapshot_close(run, dump);
     if (status == 0)
         return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables of the snapshot: found, held, described. */
 #include "connectors/mysql/snapshot/internal.h"
+#include "connectors/mysql/schema/catalog.h"
 
 #include <cdc/pattern.h>
 #include <stdio.h>
@@ -165,7 +166,7 @@ int my_snapshot_hold_tables(struct my_snapshot *run, struct cdc_error *error)
         return -1;
     for (size_t i = 0; i < run->n_tables; i++) {
         struct my_table *table = run->tables[i].table;
-        if (hold(run, table, error) < 0 || my_catalog_columns_for_snapshot(run, table, error) < 0 ||
+        if (hold(run, table, error) < 0 || my_catalog_make(run->sql, run->server.flavor, table, error) < 0 ||
             my_table_prepare(table, run->server.flavor, run->settings->name, error) < 0 ||
             my_key_find(run, &run->tables[i], error) < 0)
             return -1;

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* A foreign key with ON DELETE CASCADE changes rows of another table, and InnoDB does that without the server's knowing: the
+ * log has the parent's row alone, and copies of the child table keep theirs. */
+#include "connectors/mysql/schema/cascades.h"
+
+#include <cdc/pattern.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TABLES_NAMED 50
+#define NATIVE_CASCADES 90600 /* from this MySQL on, the rows that cascades change are logged */
+
+static bool is_selected(const struct my_patterns *patterns, const char *db, const char *table)
+{
+    return db && table &&
+           cdc_table_selected(patterns->include, patterns->n_include, patterns->exclude, patterns->n_exclude,
+                              cdc_span_text(db), cdc_span_text(table));
+}
+
+/* SHOW CREATE TABLE: information_schema hides constraints from users that may only SELECT. RETURNS NEW; NULL when the
+ * table is gone or may not be seen. */
+static char *create_statement(MYSQL *mysql, const char *db, const char *table)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    struct cdc_error ignored = {0};
+    cdc_buf_lit(&sql, "SHOW CREATE TABLE ");
+    my_session_append_identifier(&sql, db);
+    cdc_buf_byte(&sql, '.');
+    my_session_append_identifier(&sql, table);
+    cdc_buf_byte(&sql, '\0');
+    MYSQL_RES *result = sql.failed ? NULL : my_session_query(mysql, sql.data, "", &ignored);
+    MYSQL_ROW row = result && mysql_num_fields(result) >= 2 ? mysql_fetch_row(result) : NULL;
+    char *text = row && row[1] ? strdup(row[1]) : NULL;
+    mysql_free_result(result);
+    cdc_buf_free(&sql);
+    return text;
+}
+
+/* The line of a foreign key that changes rows by itself, in a CREATE TABLE statement; NULL. */
+static char *cascade_in(char *text)
+{
+    static const char *const rules[] = {"ON DELETE CASCADE", "ON DELETE SET", "ON UPDATE CASCADE", "ON UPDATE SET"};
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        for (size_t i = 0; strstr(line, "FOREIGN KEY") && i < sizeof rules / sizeof *rules; i++)
+            if (strstr(line, rules[i]))
+                return line + strspn(line, " ");
+    return NULL;
+}
+
+int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct my_patterns *patterns,
+                     const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error)
+{
+    if (server->flavor == MY_FLAVOR_MYSQL && server->version >= NATIVE_CASCADES)
+        return 0;
+    MYSQL_RES *result =
+        my_session_query(mysql,
+                         "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE "
+                         "IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1, 2",
+                         "cannot list the tables", error);
+    if (!result)
+        return -1;
+    int n = 0;
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
+        char *text = is_selected(patterns, row[0], row[1]) ? create_statement(mysql, row[0], row[1]) : NULL;
+        const char *line = text ? cascade_in(text) : NULL;
+        if (line && ++n <= MAX_TABLES_NAMED)
+            cdc_log(
+                log, level,
+                "table %s.%s: the server does not log the rows that this changes: %s (hint: delete and update child "
+                "rows in the application or by triggers)",
+                row[0], row[1], line);
+        free(text);
+    }
+    mysql_free_result(result);
+    return n;
+}
