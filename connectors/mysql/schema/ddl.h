@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The DDL statements of a part of the log: which tables may have other columns after which place. */
+/* The DDL statements of a part of the log: which tables may have other columns after which coordinates. */
 #ifndef MY_DDL_H
 #define MY_DDL_H
 
@@ -25,9 +25,9 @@ void my_ddl_free(struct my_ddl_list *list);
 /* Takes a query event that ends there: one of a DDL statement is kept. CONFIG: there are too many. */
 int my_ddl_take(struct my_ddl_list *list, const struct my_event_header *header, struct cdc_bytes body,
                 const struct my_coord *coord, struct cdc_error *error);
-/* Those up to and with that place go. */
+/* Those that end there or before go. */
 void my_ddl_forget(struct my_ddl_list *list, const struct my_coord *coord);
-/* Does one after the place name the table? By its name alone, whatever the database: a statement need not say it. */
+/* Does one that ends after the coordinates name the table? By its name alone, whatever the database: a statement need not say it. */
 bool my_ddl_names(const struct my_ddl_list *list, const char *table, const struct my_coord *coord);
 
 #endif

@@ -49,16 +49,16 @@ static void append_point(struct cdc_buf *out, const char *name, struct my_point 
     cdc_buf_byte(out, ']');
 }
 
-static void append_all(const struct my_history *history, const struct my_history_synced *mark, struct cdc_buf *out)
+static void append_all(const struct my_history *history, const struct my_history_synced *synced, struct cdc_buf *out)
 {
     cdc_buf_printf(out, "{\"format\":%d,\"tool\":\"mysql-binlog\"", FORMAT);
     append_text(out, ",\"name\":", history->name);
     cdc_buf_printf(out, ",\"id\":\"%016llx\"", (unsigned long long)history->id);
     append_number(out, ",\"generation\":", history->generation);
     append_text(out, ",\"server\":", history->server);
-    append_number(out, ",\"number\":", mark->number);
-    append_text(out, ",\"file\":", mark->coord.file);
-    append_number(out, ",\"position\":", mark->coord.position);
+    append_number(out, ",\"number\":", synced->number);
+    append_text(out, ",\"file\":", synced->coord.file);
+    append_number(out, ",\"position\":", synced->coord.position);
     cdc_buf_lit(out, "}\n");
     for (size_t i = 0; i < history->n; i++) {
         const struct my_version *version = &history->versions[i];
@@ -225,13 +225,13 @@ static bool token_fits(struct cdc_span token, struct cdc_span head, uint64_t gen
 }
 
 static int take_head(struct my_history *history, const char *server, struct cdc_span token, struct cdc_span head,
-                     struct my_history_synced *mark, struct cdc_error *error)
+                     struct my_history_synced *synced, struct cdc_error *error)
 {
     uint64_t format;
     char *file = take_text(head, "file");
-    bool fits = file && strlen(file) < sizeof mark->coord.file;
+    bool fits = file && strlen(file) < sizeof synced->coord.file;
     if (fits)
-        snprintf(mark->coord.file, sizeof mark->coord.file, "%s", file);
+        snprintf(synced->coord.file, sizeof synced->coord.file, "%s", file);
     free(file);
     if (!take_number(head, "format", &format) || !text_is(head, "tool", "mysql-binlog"))
         return damaged(history, "it is of another kind", error);
@@ -240,7 +240,7 @@ static int take_head(struct my_history *history, const char *server, struct cdc_
     if (!text_is(head, "name", history->name))
         return damaged(history, "it belongs to another pipeline", error);
     if (!fits || !take_number(head, "generation", &history->generation) ||
-        !take_number(head, "number", &mark->number) || !take_number(head, "position", &mark->coord.position))
+        !take_number(head, "number", &synced->number) || !take_number(head, "position", &synced->coord.position))
         return damaged(history, "its first line lacks something", error);
     if (!text_is(head, "server", server) || !token_fits(token, head, history->generation))
         return 0;
@@ -250,12 +250,12 @@ static int take_head(struct my_history *history, const char *server, struct cdc_
 }
 
 static int take_file(struct my_history *history, const char *server, struct cdc_span token, struct cdc_span text,
-                     struct my_history_synced *mark, struct cdc_error *error)
+                     struct my_history_synced *synced, struct cdc_error *error)
 {
     struct cdc_span line;
     if (!is_whole(&text) || !next_line(&text, &line))
         return damaged(history, "its checksum is wrong", error);
-    int result = take_head(history, server, token, line, mark, error);
+    int result = take_head(history, server, token, line, synced, error);
     while (result > 0 && next_line(&text, &line))
         if (take_version(history, line, error) < 0)
             result = -1;
@@ -264,13 +264,13 @@ static int take_file(struct my_history *history, const char *server, struct cdc_
 }
 
 int my_history_load(struct my_history *history, const char *server, struct cdc_span token,
-                    struct my_history_synced *mark, struct cdc_error *error)
+                    struct my_history_synced *synced, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     int result = history->path ? read_file(history, &text, error) : 0;
-    memset(mark, 0, sizeof *mark);
+    memset(synced, 0, sizeof *synced);
     if (result > 0)
-        result = take_file(history, server, token, cdc_span(text.data, text.len), mark, error);
+        result = take_file(history, server, token, cdc_span(text.data, text.len), synced, error);
     cdc_buf_free(&text);
     return result;
 }
@@ -281,14 +281,14 @@ int my_history_load(struct my_history *history, const char *server, struct cdc_s
 static int check_ours(struct my_history *history, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    struct my_history_synced mark;
+    struct my_history_synced synced;
     struct cdc_span all, head;
     int result = read_file(history, &text, error);
     if (result > 0) {
         uint64_t generation = history->generation;
         all = cdc_span(text.data, text.len);
         result = is_whole(&all) && next_line(&all, &head)
-                     ? take_head(history, history->server, cdc_span(NULL, 0), head, &mark, error)
+                     ? take_head(history, history->server, cdc_span(NULL, 0), head, &synced, error)
                      : damaged(history, "its checksum is wrong", error);
         history->generation = generation;
     }
@@ -297,7 +297,7 @@ static int check_ours(struct my_history *history, struct cdc_error *error)
     return result < 0 ? -1 : 0;
 }
 
-int my_history_save(struct my_history *history, const struct my_history_synced *mark, struct cdc_error *error)
+int my_history_save(struct my_history *history, const struct my_history_synced *synced, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     if (!history->changed || !history->path)
@@ -305,7 +305,7 @@ int my_history_save(struct my_history *history, const struct my_history_synced *
     if (!history->is_ours && check_ours(history, error) < 0)
         return -1;
     history->generation++;
-    append_all(history, mark, &text);
+    append_all(history, synced, &text);
     int result =
         text.failed ? cdc_error_memory(error) : durable_replace(history->path, text.data, text.len, 0600, true, error);
     cdc_buf_free(&text);

@@ -53,7 +53,7 @@ void my_schema_forget_search(struct my_schema *schema);
 /* The columns of a table (db and name) as of now, and an end of the log up to which no statement on it is missing. */
 int my_schema_ask(struct my_schema *schema, MYSQL *sql, const struct my_table *table, struct cdc_buf *columns,
                   struct my_coord *end, struct cdc_error *error);
-/* Asks for the columns of all tables that are selected and not known, and keeps what holds at that place and point. */
+/* Asks for the columns of all tables that are selected and not known, and keeps what holds there. */
 int my_schema_prefetch(struct my_schema *schema, const struct my_coord *coord, struct my_point point,
                        struct cdc_error *error);
 

@@ -39,7 +39,7 @@ static void clear(struct prefetch *prefetch)
     prefetch->n = 0;
 }
 
-/* What no statement names from the place up to the end holds at the place. */
+/* What no statement names from the coordinates up to the end held there already. */
 static int keep_found(struct prefetch *prefetch, struct cdc_error *error)
 {
     struct my_schema *schema = prefetch->schema;

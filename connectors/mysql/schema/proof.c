@@ -2,9 +2,9 @@
 /* Columns where the log does not name them (binlog_row_metadata MINIMAL or NO_LOG, the servers' defaults).
  *
  * What is kept of them from earlier (history.h) comes first. Else information_schema is asked, which speaks of now, while
- * the log speaks of then. What it says holds at a place of the log when no statement between that place and now has named
+ * the log speaks of then. What it says holds at coordinates of the log when no statement between there and now has named
  * the table: so the columns are read under the table's metadata lock (a DDL statement on it is either in the log already or
- * cannot have begun), the end of the log is asked for under it, too, and the log from the place up to that end is searched
+ * cannot have begun), the end of the log is asked for under it, too, and the log from there up to that end is searched
  * for DDL statements with the table's name in them. One is found: which columns the table had in between is not known, and
  * reading stops. None is found: they hold, and go on to hold until a DDL statement that names the table comes by.
  *

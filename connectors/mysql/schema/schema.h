@@ -37,7 +37,7 @@ struct my_schema_start {
 /* A connection was made, and the session's server read: what was kept is taken where it holds, and the other tables'
  * columns are asked for where the log will not name them. */
 int my_schema_begin(struct my_schema *schema, const struct my_schema_start *start, struct cdc_error *error);
-/* Completes a table whose TABLE_MAP stands at that place and point. CONFIG: its columns cannot be known for sure. */
+/* Completes a table whose TABLE_MAP stands there. CONFIG: its columns cannot be known for sure. */
 int my_schema_at(struct my_schema *schema, struct my_table *table, const struct my_coord *coord, struct my_point point,
                  struct cdc_error *error);
 /* A DDL statement (UTF-8) was read: what is known of the tables that it names ends at that point. */

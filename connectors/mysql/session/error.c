@@ -47,7 +47,7 @@ static int status_of(unsigned number)
     }
 }
 
-/* A certificate that is refused is refused the next time, too; a handshake that was cut may succeed. */
+/* A certificate that is refused is refused the next time, too; a handshake that broke off may succeed. */
 static bool is_about_certificates(unsigned number, const char *text)
 {
     return number == CR_SSL_CONNECTION_ERROR && (strcasestr(text, "certificate") || strcasestr(text, "verif") ||

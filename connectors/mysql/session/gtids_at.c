@@ -59,14 +59,14 @@ static int gather(void *context, const struct my_event_header *header, struct cd
     }
 }
 
-/* MySQL: what stands at the file's head, and every transaction between it and the place. */
+/* MySQL: what stands at the file's head, and every transaction from there to the coordinates. */
 static int read_to(struct my_session *session, const struct my_coord *coord, char **gtids, struct cdc_error *error)
 {
     struct my_coord head = *coord;
     struct cdc_buf text = CDC_BUF_INIT;
     struct gathering gathering = {.set = my_gtid_set_new(MY_FLAVOR_MYSQL, error)};
     head.position = 4;
-    /* One event more when the place is the head itself: its set is the answer. */
+    /* One event more when they are the head itself: its set is the answer. */
     struct my_coord to = *coord, end = head;
     to.position = to.position > 4 ? to.position : 5;
     int result = gathering.set ? my_log_read(session, &head, &to, gather, &gathering, &end, error) : -1;

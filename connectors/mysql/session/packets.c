@@ -151,7 +151,7 @@ static int take_block(struct my_packets *packets, struct cdc_error *error)
 {
     uint64_t ignored;
     int result = 1;
-    ssize_t cleared = read(packets->wake_fd, &ignored, sizeof ignored); /* before the look: no wake-up is missed */
+    ssize_t cleared = read(packets->wake_fd, &ignored, sizeof ignored); /* before we look: no wake-up is missed */
     (void)cleared;
     packets->block.len = packets->at = 0;
     cdc_buf_shrink(&packets->block, 4 * BLOCK);

@@ -138,7 +138,7 @@ int my_server_end(MYSQL *mysql, const struct my_server *server, struct my_coord 
     bool renamed = server->flavor == MY_FLAVOR_MYSQL && server->version >= 80200;
     const char *sql =
         server->flavor == MY_FLAVOR_MARIADB ? "SELECT @@GLOBAL.gtid_binlog_pos" : "SELECT @@GLOBAL.gtid_executed";
-    /* First the set, then the place: what lies between is read twice at the most, never passed over. */
+    /* First the set, then the coordinates: what is committed between is read twice at the most, never passed over. */
     *gtids = gtid_value(mysql, sql, error);
     if (!*gtids)
         return -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* --until: a place or a time. Either may lie in the log already, or be still to come. */
+/* --until: coordinates or a time. Either may lie in the log already, or be still to come. */
 #include "connectors/mysql/stream/internal.h"
 
 #include <cdc/retry.h>

@@ -76,7 +76,7 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
     if (my_decoder_start(stream->decoder, stream->start.number, stream->start.gtids, &stream->start.coord, error) < 0)
         return -1;
     my_decoder_set_numbering(stream->decoder, &stream->start.numbering);
-    my_decoder_set_by_gtid(stream->decoder, my_point_by_gtid(stream));
+    my_decoder_set_by_gtid(stream->decoder, my_start_by_gtid(stream));
     my_decoder_set_checksums(stream->decoder, stream->session.server.checksums);
     my_decoder_set_heartbeats(stream->decoder, stream->start.heartbeats);
     return 0;
@@ -92,7 +92,7 @@ static int start_dump(struct my_stream *stream, struct cdc_error *error)
     if (!mysql)
         return -1;
     const struct my_coord *from = my_torn_file_take(stream);
-    if (!from && !my_point_by_gtid(stream))
+    if (!from && !my_start_by_gtid(stream))
         from = &start->coord;
     const struct my_dump_request request = {
         .from = from, .gtids = start->gtids, .as_replica = true, .to_end = stream->bounds.in_log};

@@ -198,7 +198,7 @@ static int is_executed(struct my_stream *stream, const struct sink_position *sin
     cdc_buf_lit(&quoted, "'");
     cdc_buf_byte(&quoted, '\0');
     int result = quoted.failed ? cdc_error_memory(error)
-                               : my_point_is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
+                               : my_start_is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
     cdc_buf_free(&quoted);
     return result;
 }
@@ -212,7 +212,7 @@ static int check_sinks(struct my_stream *stream, const struct sink_positions *si
         if (known < 0)
             return -1;
         if (!known)
-            return my_point_lost(error, "a sink has stored transactions that this server does not have");
+            return my_start_lost(error, "a sink has stored transactions that this server does not have");
     }
     return 0;
 }
@@ -320,7 +320,7 @@ int my_failover_number(struct my_stream *stream, struct cdc_error *error)
                              "the log goes on at another server within a transaction that is written in part: to be "
                              "started again, so that the sinks drop that part");
     int result = read_positions(stream, &sinks, error);
-    if (result == 0 && sinks.n > 0 && my_point_by_gtid(stream))
+    if (result == 0 && sinks.n > 0 && my_start_by_gtid(stream))
         result = number_by_sinks(stream, &sinks, error);
     else if (result == 0 && moved)
         result = renumber_after(stream, start->number, start->number, error);

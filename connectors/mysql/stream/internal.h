@@ -49,8 +49,8 @@ struct my_stream {
     struct my_schema *schema;
     struct my_start start; /* of this connection */
     bool has_start;        /* start was settled once in this run */
-    bool announce;         /* a first start: its place is told at once, so that the next one goes on from there */
-    uint64_t truncated;    /* a transaction that had lines out and no end when a connection broke; 0 */
+    bool announce;      /* a first start: where it begins is written at once, so that the next run goes on from there */
+    uint64_t truncated; /* a transaction that had lines out and no end when a connection broke; 0 */
     struct my_bounds bounds;
     struct my_torn_file torn;
     bool more; /* the decoder holds a payload */
@@ -70,17 +70,17 @@ bool my_bounds_are_reached(const struct my_bounds *bounds, const struct my_coord
 int my_bounds_are_late(struct my_bounds *bounds, struct my_session *session, const struct my_coord *coord,
                        struct cdc_error *error);
 
-/* -- point.c: whether the server still has what follows a start -- */
+/* -- start_verify.c: whether the server still has what follows a start -- */
 /* Is the start found by its GTIDs, not by file and position? */
-bool my_point_by_gtid(const struct my_stream *stream);
+bool my_start_by_gtid(const struct my_stream *stream);
 /* LOST when the server does not have what follows stream->start. */
-int my_point_check(struct my_stream *stream, struct cdc_error *error);
+int my_start_verify(struct my_stream *stream, struct cdc_error *error);
 /* Once that was checked: coordinates that are of another server say nothing here, and go. */
-int my_point_leave_old_coord(struct my_stream *stream, struct cdc_error *error);
+int my_start_leave_old_coord(struct my_stream *stream, struct cdc_error *error);
 /* The error, with what to do: always -1. */
-int my_point_lost(struct cdc_error *error, const char *why);
+int my_start_lost(struct cdc_error *error, const char *why);
 /* SELECT GTID_SUBSET(a, b), of two expressions; 1, 0 or -1. */
-int my_point_is_subset(struct my_stream *stream, const char *a, const char *b, struct cdc_error *error);
+int my_start_is_subset(struct my_stream *stream, const char *a, const char *b, struct cdc_error *error);
 
 /* -- failover.c: the log goes on at another server -- */
 /* Once the start is settled and the server has it: stream->start.numbering. IO: the transaction that was truncated cannot

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a run begins: which of the positions that there are, or a first start. What a server has of it is point.c's. */
+/* Where a run begins: which of the positions that there are, or a first start. What a server has of it is start_verify.c's. */
 #include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/stream/internal.h"
@@ -31,7 +31,7 @@ int my_start_check(const char *text, struct cdc_error *error)
     return cdc_error_hint(error, "for instance binlog.000007:1234, 0-1-5, or 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5");
 }
 
-/* -- the places ------------------------------------------------------------------------------- */
+/* -- what there is to begin from ------------------------------------------------------------------------------- */
 
 static int copy_member(struct cdc_span source, const char *name, char *to, size_t size)
 {
@@ -86,8 +86,8 @@ static int take_gtids(struct my_stream *stream, const char *text, struct cdc_err
     return result;
 }
 
-/* What is committed between two questions must not lie before the place and after the GTIDs: a start from there would
- * find other transactions in its place. MariaDB tells the GTIDs of a place; on MySQL they are asked for last. */
+/* What is committed between two questions must not lie before the coordinates and after the GTIDs: a start from there would
+ * find other transactions in its place. MariaDB tells the GTIDs of coordinates; on MySQL they are asked for last. */
 static int start_at_end(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_start *start = &stream->start;
@@ -171,7 +171,7 @@ static int settle(struct my_stream *stream, const struct cdc_offset *from, struc
 
 int my_start_find(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
-    if (settle(stream, from, error) < 0 || my_point_check(stream, error) < 0 || my_failover_number(stream, error) < 0)
+    if (settle(stream, from, error) < 0 || my_start_verify(stream, error) < 0 || my_failover_number(stream, error) < 0)
         return -1;
-    return my_point_leave_old_coord(stream, error);
+    return my_start_leave_old_coord(stream, error);
 }

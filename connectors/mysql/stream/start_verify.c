@@ -9,14 +9,14 @@
 
 #define LOOK_BACK (UINT64_C(128) << 20) /* bytes of a file that are read again at a start */
 
-int my_point_lost(struct cdc_error *error, const char *why)
+int my_start_lost(struct cdc_error *error, const char *why)
 {
     cdc_error_set(error, CDC_EXIT_LOST, "the position is not in the server's log: %s", why);
     return cdc_error_hint(error, "changes may be missing: take a new snapshot (remove the pipeline's offset files, and "
                                  "begin with cdc-snapshot)");
 }
 
-int my_point_is_subset(struct my_stream *stream, const char *a, const char *b, struct cdc_error *error)
+int my_start_is_subset(struct my_stream *stream, const char *a, const char *b, struct cdc_error *error)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
     cdc_buf_printf(&sql, "SELECT GTID_SUBSET(%s, %s)", a, b);
@@ -37,7 +37,7 @@ static int find_file(struct my_stream *stream, enum my_standing *standing, struc
     return sql ? my_server_find(sql, &stream->start.coord, standing, error) : -1;
 }
 
-/* Is the file at our place the one that was read then? A RESET begins one of the same name. 1, 0 or -1; not known is yes. */
+/* Is that file the one that was read then? A RESET begins one of the same name. 1, 0 or -1; not known is yes. */
 static int same_file(struct my_stream *stream, struct cdc_error *error)
 {
     const struct my_start *start = &stream->start;
@@ -62,13 +62,13 @@ static int check_file(struct my_stream *stream, struct cdc_error *error)
     enum my_standing standing;
     if (stream->session.server.flavor == MY_FLAVOR_MYSQL && start->server_uuid[0] &&
         strcmp(start->server_uuid, stream->session.server.uuid) != 0)
-        return my_point_lost(error, "it is a file and an offset of another server");
+        return my_start_lost(error, "it is a file and an offset of another server");
     if (find_file(stream, &standing, error) < 0)
         return -1;
     if (standing != MY_STANDS_IN_FILE)
-        return my_point_lost(error, "its file was purged, or is shorter now");
+        return my_start_lost(error, "its file was purged, or is shorter now");
     int same = same_file(stream, error);
-    return same < 0 ? -1 : same ? 0 : my_point_lost(error, "its file was begun anew: the log was reset");
+    return same < 0 ? -1 : same ? 0 : my_start_lost(error, "its file was begun anew: the log was reset");
 }
 
 /* Are they the GTIDs of the start? */
@@ -86,7 +86,7 @@ static int same_gtids(struct my_stream *stream, const char *text, struct cdc_err
 }
 
 /* MariaDB numbers its transactions from 1 again after a RESET, and knows a GTID that came again from the first one no
- * more than we do. On the same server the place of the position tells. */
+ * more than we do. On the same server the coordinates tell. */
 static int check_mariadb_coord(struct my_stream *stream, struct cdc_error *error)
 {
     const struct my_start *start = &stream->start;
@@ -99,15 +99,15 @@ static int check_mariadb_coord(struct my_stream *stream, struct cdc_error *error
     if (standing == MY_STANDS_BEFORE)
         return 0; /* purged: the server says whether anything is missing */
     if (standing == MY_STANDS_NOWHERE)
-        return my_point_lost(error, "the server's log ends before it: it was reset");
+        return my_start_lost(error, "the server's log ends before it: it was reset");
     if (my_log_gtids_at(&stream->session, &start->coord, &gtids, error) < 0)
         return -1;
     int same = same_gtids(stream, gtids, error);
     free(gtids);
-    return same < 0 ? -1 : same ? 0 : my_point_lost(error, "other transactions are in its place: the log was reset");
+    return same < 0 ? -1 : same ? 0 : my_start_lost(error, "other transactions are in its place: the log was reset");
 }
 
-/* A RESET numbers transactions anew, too: what the same server has before our place must be known to us. Looked at where
+/* A RESET numbers transactions anew, too: what the same server has before our coordinates must be known to us. Looked at where
  * that is not long; in any case the file must be the one that it was. */
 static int check_mysql_coord(struct my_stream *stream, struct cdc_error *error)
 {
@@ -120,12 +120,12 @@ static int check_mysql_coord(struct my_stream *stream, struct cdc_error *error)
     if (find_file(stream, &standing, error) < 0)
         return -1;
     if (standing == MY_STANDS_NOWHERE)
-        return my_point_lost(error, "the server's log ends before it: it was reset");
+        return my_start_lost(error, "the server's log ends before it: it was reset");
     if (standing == MY_STANDS_BEFORE)
         return 0;
     int same = same_file(stream, error);
     if (same <= 0)
-        return same < 0 ? -1 : my_point_lost(error, "its file was begun anew: the log was reset");
+        return same < 0 ? -1 : my_start_lost(error, "its file was begun anew: the log was reset");
     if (start->coord.position > LOOK_BACK)
         return 0;
     if (my_log_gtids_at(&stream->session, &start->coord, &gtids, error) < 0)
@@ -136,10 +136,10 @@ static int check_mysql_coord(struct my_stream *stream, struct cdc_error *error)
     cdc_buf_byte(&ours, '\0');
     free(gtids);
     int known =
-        here.failed || ours.failed ? cdc_error_memory(error) : my_point_is_subset(stream, here.data, ours.data, error);
+        here.failed || ours.failed ? cdc_error_memory(error) : my_start_is_subset(stream, here.data, ours.data, error);
     cdc_buf_free(&here);
     cdc_buf_free(&ours);
-    return known < 0 ? -1 : known ? 0 : my_point_lost(error, "other transactions are in its place: the log was reset");
+    return known < 0 ? -1 : known ? 0 : my_start_lost(error, "other transactions are in its place: the log was reset");
 }
 
 static int check_mysql_gtids(struct my_stream *stream, struct cdc_error *error)
@@ -149,45 +149,45 @@ static int check_mysql_gtids(struct my_stream *stream, struct cdc_error *error)
     cdc_buf_byte(&quoted, '\0');
     if (quoted.failed)
         return cdc_error_memory(error);
-    int kept = my_point_is_subset(stream, "@@GLOBAL.gtid_purged", quoted.data, error);
-    int known = kept < 0 ? -1 : my_point_is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
+    int kept = my_start_is_subset(stream, "@@GLOBAL.gtid_purged", quoted.data, error);
+    int known = kept < 0 ? -1 : my_start_is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
     cdc_buf_free(&quoted);
     if (kept < 0 || known < 0)
         return -1;
     if (!kept)
-        return my_point_lost(error, "transactions that were not read yet were purged");
+        return my_start_lost(error, "transactions that were not read yet were purged");
     if (known && strcmp(stream->start.server_uuid, stream->session.server.uuid) == 0)
         return check_mysql_coord(stream, error);
     return known
                ? 0
-               : my_point_lost(error,
+               : my_start_lost(error,
                                "the server does not know all transactions that were read: it lost some, was reset, or "
                                "is another one");
 }
 
-bool my_point_by_gtid(const struct my_stream *stream)
+bool my_start_by_gtid(const struct my_stream *stream)
 {
     if (stream->session.server.flavor == MY_FLAVOR_MARIADB)
         return stream->start.gtids[0] != '\0' || !stream->start.coord.file[0];
     return stream->session.server.gtid && (stream->start.gtids[0] != '\0' || !stream->start.coord.file[0]);
 }
 
-int my_point_check(struct my_stream *stream, struct cdc_error *error)
+int my_start_verify(struct my_stream *stream, struct cdc_error *error)
 {
-    if (!my_point_by_gtid(stream))
+    if (!my_start_by_gtid(stream))
         return check_file(stream, error);
     return stream->session.server.flavor == MY_FLAVOR_MYSQL ? check_mysql_gtids(stream, error)
                                                             : check_mariadb_coord(stream, error);
 }
 
 /* File and offset of another server say nothing here. A snapshot of MariaDB does not tell whose they are: the GTIDs do. */
-int my_point_leave_old_coord(struct my_stream *stream, struct cdc_error *error)
+int my_start_leave_old_coord(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_start *start = &stream->start;
     struct cdc_error gone = {0};
     char *gtids = NULL;
     bool known = start->server_uuid[0] || stream->session.server.flavor == MY_FLAVOR_MYSQL;
-    if (!my_point_by_gtid(stream) || !start->coord.file[0] ||
+    if (!my_start_by_gtid(stream) || !start->coord.file[0] ||
         strcmp(start->server_uuid, stream->session.server.uuid) == 0)
         return 0;
     int same = known || my_log_gtids_at(&stream->session, &start->coord, &gtids, &gone) < 0
