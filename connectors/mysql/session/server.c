@@ -153,6 +153,34 @@ int my_server_end(MYSQL *mysql, const struct my_server *server, struct my_coord 
     return -1;
 }
 
+/* Nothing in a set needs an escape: hexadecimal digits, names of tags, ':', ',' and '-'. */
+static void append_set(struct cdc_buf *out, const char *set)
+{
+    const char *quote = *set == '@' ? "" : "'";
+    cdc_buf_printf(out, "%s%s%s", quote, set, quote);
+}
+
+int my_server_is_subset(MYSQL *mysql, const char *a, const char *b, struct cdc_error *error)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    cdc_buf_lit(&sql, "SELECT GTID_SUBSET(");
+    append_set(&sql, a);
+    cdc_buf_lit(&sql, ", ");
+    append_set(&sql, b);
+    cdc_buf_append(&sql, ")", 2);
+    if (sql.failed) {
+        cdc_buf_free(&sql);
+        return cdc_error_memory(error);
+    }
+    char *value = my_session_value(mysql, sql.data, "cannot compare GTID sets", error);
+    cdc_buf_free(&sql);
+    if (!value)
+        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not compare GTID sets");
+    int result = strcmp(value, "1") == 0;
+    free(value);
+    return result;
+}
+
 static MYSQL_RES *list_files(MYSQL *mysql, struct cdc_error *error)
 {
     return my_session_query(mysql, "SHOW BINARY LOGS", "cannot list the log's files", error);

@@ -192,14 +192,16 @@ static int finds_in_log(struct my_stream *stream, const struct sink_position *si
 
 static int is_executed(struct my_stream *stream, const struct sink_position *sink, struct cdc_error *error)
 {
-    struct cdc_buf quoted = CDC_BUF_INIT;
-    cdc_buf_byte(&quoted, '\'');
-    my_gtid_set_append(&quoted, sink->gtids);
-    cdc_buf_lit(&quoted, "'");
-    cdc_buf_byte(&quoted, '\0');
-    int result = quoted.failed ? cdc_error_memory(error)
-                               : my_start_is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
-    cdc_buf_free(&quoted);
+    struct cdc_buf set = CDC_BUF_INIT;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    my_gtid_set_append(&set, sink->gtids);
+    cdc_buf_byte(&set, '\0');
+    int result = -1;
+    if (set.failed)
+        cdc_error_memory(error);
+    else if (sql)
+        result = my_server_is_subset(sql, set.data, "@@GLOBAL.gtid_executed", error);
+    cdc_buf_free(&set);
     return result;
 }
 

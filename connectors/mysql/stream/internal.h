@@ -79,8 +79,6 @@ int my_start_verify(struct my_stream *stream, struct cdc_error *error);
 int my_start_leave_old_coord(struct my_stream *stream, struct cdc_error *error);
 /* The error, with what to do: always -1. */
 int my_start_lost(struct cdc_error *error, const char *why);
-/* SELECT GTID_SUBSET(a, b), of two expressions; 1, 0 or -1. */
-int my_start_is_subset(struct my_stream *stream, const char *a, const char *b, struct cdc_error *error);
 
 /* -- failover.c: the log goes on at another server -- */
 /* Once the start is settled and the server has it: stream->start.numbering. IO: the transaction that was truncated cannot

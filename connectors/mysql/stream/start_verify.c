@@ -16,25 +16,22 @@ int my_start_lost(struct cdc_error *error, const char *why)
                                  "begin with cdc-snapshot)");
 }
 
-int my_start_is_subset(struct my_stream *stream, const char *a, const char *b, struct cdc_error *error)
+/* 1: the coordinates are in a file of the log; 0: their file was purged; -1: LOST, or it could not be found out. */
+static int find_coord(struct my_stream *stream, struct cdc_error *error)
 {
-    struct cdc_buf sql = CDC_BUF_INIT;
-    cdc_buf_printf(&sql, "SELECT GTID_SUBSET(%s, %s)", a, b);
-    cdc_buf_byte(&sql, '\0');
-    MYSQL *mysql = sql.failed ? NULL : my_session_sql(&stream->session, error);
-    char *value = mysql ? my_session_value(mysql, sql.data, "cannot compare GTID sets", error) : NULL;
-    cdc_buf_free(&sql);
-    if (!value)
-        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not compare GTID sets");
-    int result = strcmp(value, "1") == 0;
-    free(value);
-    return result;
+    enum my_standing standing;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    if (!sql || my_server_find(sql, &stream->start.coord, &standing, error) < 0)
+        return -1;
+    if (standing == MY_STANDS_NOWHERE)
+        return my_start_lost(error, "the server's log ends before it: it was reset");
+    return standing == MY_STANDS_IN_FILE;
 }
 
-static int find_file(struct my_stream *stream, enum my_standing *standing, struct cdc_error *error)
+static int is_subset(struct my_stream *stream, const char *a, const char *b, struct cdc_error *error)
 {
     MYSQL *sql = my_session_sql(&stream->session, error);
-    return sql ? my_server_find(sql, &stream->start.coord, standing, error) : -1;
+    return sql ? my_server_is_subset(sql, a, b, error) : -1;
 }
 
 /* Is that file the one that was read then? A RESET begins one of the same name. 1, 0 or -1; not known is yes. */
@@ -55,6 +52,12 @@ static int same_file(struct my_stream *stream, struct cdc_error *error)
     return created == 0 || created == start->file_created;
 }
 
+static int check_same_file(struct my_stream *stream, struct cdc_error *error)
+{
+    int same = same_file(stream, error);
+    return same < 0 ? -1 : same ? 0 : my_start_lost(error, "its file was begun anew: the log was reset");
+}
+
 /* Names of log files come again after a RESET. */
 static int check_file(struct my_stream *stream, struct cdc_error *error)
 {
@@ -63,12 +66,12 @@ static int check_file(struct my_stream *stream, struct cdc_error *error)
     if (stream->session.server.flavor == MY_FLAVOR_MYSQL && start->server_uuid[0] &&
         strcmp(start->server_uuid, stream->session.server.uuid) != 0)
         return my_start_lost(error, "it is a file and an offset of another server");
-    if (find_file(stream, &standing, error) < 0)
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    if (!sql || my_server_find(sql, &start->coord, &standing, error) < 0)
         return -1;
     if (standing != MY_STANDS_IN_FILE)
         return my_start_lost(error, "its file was purged, or is shorter now");
-    int same = same_file(stream, error);
-    return same < 0 ? -1 : same ? 0 : my_start_lost(error, "its file was begun anew: the log was reset");
+    return check_same_file(stream, error);
 }
 
 /* Are they the GTIDs of the start? */
@@ -85,84 +88,63 @@ static int same_gtids(struct my_stream *stream, const char *text, struct cdc_err
     return result;
 }
 
+static int other_transactions(struct cdc_error *error)
+{
+    return my_start_lost(error, "other transactions are in its place: the log was reset");
+}
+
 /* MariaDB numbers its transactions from 1 again after a RESET, and knows a GTID that came again from the first one no
  * more than we do. On the same server the coordinates tell. */
 static int check_mariadb_coord(struct my_stream *stream, struct cdc_error *error)
 {
     const struct my_start *start = &stream->start;
-    enum my_standing standing;
     char *gtids = NULL;
     if (!start->coord.file[0] || strcmp(start->server_uuid, stream->session.server.uuid) != 0)
         return 0; /* another server: it looks for the GTID itself */
-    if (find_file(stream, &standing, error) < 0)
-        return -1;
-    if (standing == MY_STANDS_BEFORE)
-        return 0; /* purged: the server says whether anything is missing */
-    if (standing == MY_STANDS_NOWHERE)
-        return my_start_lost(error, "the server's log ends before it: it was reset");
+    int found = find_coord(stream, error);
+    if (found <= 0)
+        return found; /* purged: the server says whether anything is missing */
     if (my_log_gtids_at(&stream->session, &start->coord, &gtids, error) < 0)
         return -1;
     int same = same_gtids(stream, gtids, error);
     free(gtids);
-    return same < 0 ? -1 : same ? 0 : my_start_lost(error, "other transactions are in its place: the log was reset");
+    return same < 0 ? -1 : same ? 0 : other_transactions(error);
 }
 
-/* A RESET numbers transactions anew, too: what the same server has before our coordinates must be known to us. Looked at where
- * that is not long; in any case the file must be the one that it was. */
+/* A RESET numbers transactions anew, too: what the same server has before our coordinates must be known to us. Looked at
+ * where that is not long; in any case the file must be the one that it was. */
 static int check_mysql_coord(struct my_stream *stream, struct cdc_error *error)
 {
     const struct my_start *start = &stream->start;
-    struct cdc_buf here = CDC_BUF_INIT, ours = CDC_BUF_INIT;
-    enum my_standing standing;
     char *gtids = NULL;
-    if (!start->coord.file[0])
-        return 0;
-    if (find_file(stream, &standing, error) < 0)
+    int found = start->coord.file[0] ? find_coord(stream, error) : 0;
+    if (found <= 0)
+        return found;
+    if (check_same_file(stream, error) < 0)
         return -1;
-    if (standing == MY_STANDS_NOWHERE)
-        return my_start_lost(error, "the server's log ends before it: it was reset");
-    if (standing == MY_STANDS_BEFORE)
-        return 0;
-    int same = same_file(stream, error);
-    if (same <= 0)
-        return same < 0 ? -1 : my_start_lost(error, "its file was begun anew: the log was reset");
     if (start->coord.position > LOOK_BACK)
         return 0;
     if (my_log_gtids_at(&stream->session, &start->coord, &gtids, error) < 0)
         return -1;
-    cdc_buf_printf(&here, "'%s'", gtids);
-    cdc_buf_byte(&here, '\0');
-    cdc_buf_printf(&ours, "'%s'", start->gtids);
-    cdc_buf_byte(&ours, '\0');
+    int known = is_subset(stream, gtids, start->gtids, error);
     free(gtids);
-    int known =
-        here.failed || ours.failed ? cdc_error_memory(error) : my_start_is_subset(stream, here.data, ours.data, error);
-    cdc_buf_free(&here);
-    cdc_buf_free(&ours);
-    return known < 0 ? -1 : known ? 0 : my_start_lost(error, "other transactions are in its place: the log was reset");
+    return known < 0 ? -1 : known ? 0 : other_transactions(error);
 }
 
 static int check_mysql_gtids(struct my_stream *stream, struct cdc_error *error)
 {
-    struct cdc_buf quoted = CDC_BUF_INIT;
-    cdc_buf_printf(&quoted, "'%s'", stream->start.gtids); /* hexadecimal digits, names of tags, ':', ',' and '-' */
-    cdc_buf_byte(&quoted, '\0');
-    if (quoted.failed)
-        return cdc_error_memory(error);
-    int kept = my_start_is_subset(stream, "@@GLOBAL.gtid_purged", quoted.data, error);
-    int known = kept < 0 ? -1 : my_start_is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
-    cdc_buf_free(&quoted);
+    const struct my_start *start = &stream->start;
+    int kept = is_subset(stream, "@@GLOBAL.gtid_purged", start->gtids, error);
+    int known = kept < 0 ? -1 : is_subset(stream, start->gtids, "@@GLOBAL.gtid_executed", error);
     if (kept < 0 || known < 0)
         return -1;
     if (!kept)
         return my_start_lost(error, "transactions that were not read yet were purged");
-    if (known && strcmp(stream->start.server_uuid, stream->session.server.uuid) == 0)
-        return check_mysql_coord(stream, error);
-    return known
-               ? 0
-               : my_start_lost(error,
-                               "the server does not know all transactions that were read: it lost some, was reset, or "
-                               "is another one");
+    if (!known)
+        return my_start_lost(error,
+                             "the server does not know all transactions that were read: it lost some, was reset, or "
+                             "is another one");
+    return strcmp(start->server_uuid, stream->session.server.uuid) == 0 ? check_mysql_coord(stream, error) : 0;
 }
 
 bool my_start_by_gtid(const struct my_stream *stream)
