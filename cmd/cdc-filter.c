@@ -17,7 +17,7 @@
 #define METRICS_MS 5000
 
 struct options {
-    struct cdc_option_list tables, exclude, ops, columns, drop_columns, rename, rename_column;
+    struct cdc_filter_settings filter;
     const char *on_error;
     int64_t max_line;
 };
@@ -25,15 +25,18 @@ struct options {
 #define AT(member) offsetof(struct options, member)
 static const struct cdc_option option_table[] = {
     {0, "Options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {'t', "table", CDC_OPTION_LIST, AT(tables), "PATTERN", "keep only tables that match (repeatable)", 0, 0, NULL},
-    {'T', "exclude-table", CDC_OPTION_LIST, AT(exclude), "PATTERN", "drop tables that match (repeatable)", 0, 0, NULL},
-    {0, "op", CDC_OPTION_LIST, AT(ops), "LIST", "keep only these of r,c,u,d,t,m,ddl", 0, 0, NULL},
-    {0, "columns", CDC_OPTION_LIST, AT(columns), "[TABLE:]A,B", "keep only these columns and the key (repeatable)", 0,
-     0, NULL},
-    {0, "drop-columns", CDC_OPTION_LIST, AT(drop_columns), "[TABLE:]A,B",
+    {'t', "table", CDC_OPTION_LIST, AT(filter.selection.include), "PATTERN", "keep only tables that match (repeatable)",
+     0, 0, NULL},
+    {'T', "exclude-table", CDC_OPTION_LIST, AT(filter.selection.exclude), "PATTERN",
+     "drop tables that match (repeatable)", 0, 0, NULL},
+    {0, "op", CDC_OPTION_LIST, AT(filter.ops), "LIST", "keep only these of r,c,u,d,t,m,ddl", 0, 0, NULL},
+    {0, "columns", CDC_OPTION_LIST, AT(filter.keep_columns), "[TABLE:]A,B",
+     "keep only these columns and the key (repeatable)", 0, 0, NULL},
+    {0, "drop-columns", CDC_OPTION_LIST, AT(filter.drop_columns), "[TABLE:]A,B",
      "drop these columns, never the key's (repeatable)", 0, 0, NULL},
-    {0, "rename", CDC_OPTION_LIST, AT(rename), "OLD=NEW", "rename a table, [schema.]table on both sides", 0, 0, NULL},
-    {0, "rename-column", CDC_OPTION_LIST, AT(rename_column), "[TABLE:]OLD=NEW", "rename a column", 0, 0, NULL},
+    {0, "rename", CDC_OPTION_LIST, AT(filter.rename_tables), "OLD=NEW", "rename a table, [schema.]table on both sides",
+     0, 0, NULL},
+    {0, "rename-column", CDC_OPTION_LIST, AT(filter.rename_columns), "[TABLE:]OLD=NEW", "rename a column", 0, 0, NULL},
     {0, "on-error", CDC_OPTION_CHOICE, AT(on_error), "ACTION", "what to do with bad lines (default stop)", 0, 0,
      "stop|skip"},
     {0, "max-line", CDC_OPTION_SIZE, AT(max_line), "SIZE", "longest line that is accepted (default 256M)", 0, 0, NULL},
@@ -175,36 +178,14 @@ static int pass_lines(struct stage *stage, struct cdc_error *error)
     }
 }
 
-static struct cdc_filter *make_filter(const struct options *o, struct cdc_error *error)
+static void free_settings(struct cdc_filter_settings *settings)
 {
-    struct cdc_filter_settings settings = {
-        .tables = o->tables.items,
-        .n_tables = o->tables.count,
-        .exclude = o->exclude.items,
-        .n_exclude = o->exclude.count,
-        .ops = o->ops.items,
-        .n_ops = o->ops.count,
-        .keep_columns = o->columns.items,
-        .n_keep_columns = o->columns.count,
-        .drop_columns = o->drop_columns.items,
-        .n_drop_columns = o->drop_columns.count,
-        .rename_tables = o->rename.items,
-        .n_rename_tables = o->rename.count,
-        .rename_columns = o->rename_column.items,
-        .n_rename_columns = o->rename_column.count,
-    };
-    return cdc_filter_new(&settings, error);
-}
-
-static void free_options(struct options *options)
-{
-    free(options->tables.items);
-    free(options->exclude.items);
-    free(options->ops.items);
-    free(options->columns.items);
-    free(options->drop_columns.items);
-    free(options->rename.items);
-    free(options->rename_column.items);
+    cdc_selection_free(&settings->selection);
+    free(settings->ops.items);
+    free(settings->keep_columns.items);
+    free(settings->drop_columns.items);
+    free(settings->rename_tables.items);
+    free(settings->rename_columns.items);
 }
 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
@@ -216,7 +197,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     stage.metrics.lag_bytes = stage.metrics.lag_ms = -1;
     if (operands.count != 0)
         cdc_error_set(error, CDC_EXIT_USAGE, "unexpected operand \"%s\"", operands.items[0]);
-    else if ((stage.filter = make_filter(options, error)) != NULL &&
+    else if ((stage.filter = cdc_filter_new(&options->filter, error)) != NULL &&
              (stage.reader = cdc_line_reader_new(STDIN_FILENO, (size_t)options->max_line, error)) != NULL &&
              (stage.writer = cdc_writer_new(STDOUT_FILENO, error)) != NULL)
         result = pass_lines(&stage, error);
@@ -224,7 +205,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     cdc_writer_free(stage.writer);
     cdc_line_reader_free(stage.reader);
     cdc_filter_free(stage.filter);
-    free_options(options);
+    free_settings(&options->filter);
     return result;
 }
 

@@ -10,9 +10,9 @@
 #define AT(member) offsetof(struct snapshot_values, member)
 static const struct cdc_option option_table[] = {
     {0, "What to read", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {'t', "table", CDC_OPTION_LIST, AT(common.tables), "PATTERN", "only tables that match (schema.table, * and ?)", 0,
-     0, NULL},
-    {'T', "exclude-table", CDC_OPTION_LIST, AT(common.exclude), "PATTERN", "but not those", 0, 0, NULL},
+    {'t', "table", CDC_OPTION_LIST, AT(common.selection.include), "PATTERN",
+     "only tables that match (schema.table, * and ?)", 0, 0, NULL},
+    {'T', "exclude-table", CDC_OPTION_LIST, AT(common.selection.exclude), "PATTERN", "but not those", 0, 0, NULL},
     {0, "name", CDC_OPTION_TEXT, AT(common.name), "NAME", "name of the pipeline (default: the database's)", 0, 0, NULL},
     {0, "slot", CDC_OPTION_TEXT, AT(slot), "NAME", "PostgreSQL: replication slot (default cdc_NAME)", 0, 0, NULL},
     {0, "publication", CDC_OPTION_TEXT, AT(publication), "NAME", "PostgreSQL: publication (default cdc_NAME)", 0, 0,

@@ -20,9 +20,9 @@ struct values {
 #define AT(member) offsetof(struct values, member)
 static const struct cdc_option option_table[] = {
     {0, "What to read", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {'t', "table", CDC_OPTION_LIST, AT(common.tables), "PATTERN", "only tables that match (db.table, * and ?)", 0, 0,
-     NULL},
-    {'T', "exclude-table", CDC_OPTION_LIST, AT(common.exclude), "PATTERN", "but not those", 0, 0, NULL},
+    {'t', "table", CDC_OPTION_LIST, AT(common.selection.include), "PATTERN",
+     "only tables that match (db.table, * and ?)", 0, 0, NULL},
+    {'T', "exclude-table", CDC_OPTION_LIST, AT(common.selection.exclude), "PATTERN", "but not those", 0, 0, NULL},
     {0, "name", CDC_OPTION_TEXT, AT(common.name), "NAME", "name of the pipeline (default: the database's)", 0, 0, NULL},
     {0, "file", CDC_OPTION_LIST, AT(files), "FILE", "a file of the log instead of a server (repeatable)", 0, 0, NULL},
     {0, "schema-from", CDC_OPTION_TEXT, AT(schema_from), "URL", "a server that knows the files' columns", 0, 0, NULL},
@@ -43,9 +43,9 @@ static const struct cdc_option option_table[] = {
     {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
 };
 
-static struct my_value_format style_of(const struct values *v)
+static struct cdc_value_format style_of(const struct values *v)
 {
-    return (struct my_value_format){strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0};
+    return (struct cdc_value_format){strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0};
 }
 
 static const char *password(void)
@@ -54,7 +54,7 @@ static const char *password(void)
 }
 
 static int stream(struct program *program, const struct values *v, const char *url, const char *name,
-                  const struct my_patterns *patterns, struct source_positions *p, struct cdc_error *error)
+                  struct source_positions *p, struct cdc_error *error)
 {
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     int resume = source_program_has_position(p, name, error);
@@ -71,10 +71,7 @@ static int stream(struct program *program, const struct values *v, const char *u
     const struct my_stream_settings stream_settings = {
         .connection = {.url = url, .defaults_file = v->defaults_file, .password = password(), .tool = program->name},
         .name = name,
-        .include = patterns->include,
-        .n_include = patterns->n_include,
-        .exclude = patterns->exclude,
-        .n_exclude = patterns->n_exclude,
+        .selection = v->common.selection,
         .style = style_of(v),
         .start = v->start,
         .until = v->until,
@@ -108,18 +105,18 @@ static int stream(struct program *program, const struct values *v, const char *u
 }
 
 static int run_server(struct program *program, const struct values *v, const char *url, const char *name,
-                      const struct my_patterns *patterns, struct cdc_error *error)
+                      struct cdc_error *error)
 {
     struct source_positions p;
     int result = source_program_open(program, &v->common, name, SOURCE_KEEP_IF_TOLD, &p, error);
     if (result == 0)
-        result = stream(program, v, url, name, patterns, &p, error);
+        result = stream(program, v, url, name, &p, error);
     source_program_close(&p);
     return result;
 }
 
 static int run_files(struct program *program, const struct values *v, const char *schema_from, const char *name,
-                     const struct my_patterns *patterns, struct cdc_error *error)
+                     struct cdc_error *error)
 {
     const struct my_session_settings server = {
         .url = schema_from, .defaults_file = v->defaults_file, .password = password(), .tool = program->name};
@@ -127,10 +124,7 @@ static int run_files(struct program *program, const struct values *v, const char
     const struct my_file_settings settings = {.files = v->files.items,
                                               .n_files = v->files.count,
                                               .name = name,
-                                              .include = patterns->include,
-                                              .n_include = patterns->n_include,
-                                              .exclude = patterns->exclude,
-                                              .n_exclude = patterns->n_exclude,
+                                              .selection = v->common.selection,
                                               .style = style_of(v),
                                               .max_events = v->common.max_events,
                                               .output_fd = STDOUT_FILENO,
@@ -144,39 +138,38 @@ static int run_files(struct program *program, const struct values *v, const char
 }
 
 /* Nothing of the server that tells the columns chooses tables or name. */
-static int run_all_files(struct program *program, const struct values *v, struct cdc_error *error)
+static int run_all_files(struct program *program, struct values *v, struct cdc_error *error)
 {
-    struct my_selection selection = {0};
+    char *pattern = NULL;
     const char *name = v->common.name ? v->common.name : "mysql";
     char *schema_from = v->schema_from ? source_program_copy_url(program, v->schema_from, error) : NULL;
-    int result = v->schema_from && !schema_from
-                     ? -1
-                     : my_selection_make(&selection, &v->common.tables, &v->common.exclude, NULL, error);
+    int result =
+        v->schema_from && !schema_from ? -1 : my_selection_complete(&v->common.selection, NULL, &pattern, error);
     if (result == 0)
-        result = run_files(program, v, schema_from, name, &selection.patterns, error);
-    my_selection_free(&selection);
+        result = run_files(program, v, schema_from, name, error);
+    free(pattern);
     if (schema_from)
         explicit_bzero(schema_from, strlen(schema_from));
     free(schema_from);
     return result;
 }
 
-static int run_url(struct program *program, const struct values *v, const char *text, struct cdc_error *error)
+static int run_url(struct program *program, struct values *v, const char *text, struct cdc_error *error)
 {
     struct my_url url;
-    struct my_selection selection = {0};
+    char *pattern = NULL;
     const struct my_session_settings connection = {
         .url = text, .defaults_file = v->defaults_file, .password = password(), .tool = program->name};
     int result = my_url_parse(&url, text, error);
     if (result == 0)
-        result = my_selection_make(&selection, &v->common.tables, &v->common.exclude, url.db, error);
+        result = my_selection_complete(&v->common.selection, url.db, &pattern, error);
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
     if (result == 0 && v->check)
-        result = my_check(&connection, &selection.patterns, my_replica_id((uint32_t)v->server_id, name), &program->log,
+        result = my_check(&connection, &v->common.selection, my_replica_id((uint32_t)v->server_id, name), &program->log,
                           error);
     else if (result == 0)
-        result = run_server(program, v, text, name, &selection.patterns, error);
-    my_selection_free(&selection);
+        result = run_server(program, v, text, name, error);
+    free(pattern);
     my_url_free(&url);
     return result;
 }

@@ -19,9 +19,9 @@ struct values {
 #define AT(member) offsetof(struct values, member)
 static const struct cdc_option option_table[] = {
     {0, "What to read", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {'t', "table", CDC_OPTION_LIST, AT(common.tables), "PATTERN", "only tables that match (schema.table, * and ?)", 0,
-     0, NULL},
-    {'T', "exclude-table", CDC_OPTION_LIST, AT(common.exclude), "PATTERN", "but not those", 0, 0, NULL},
+    {'t', "table", CDC_OPTION_LIST, AT(common.selection.include), "PATTERN",
+     "only tables that match (schema.table, * and ?)", 0, 0, NULL},
+    {'T', "exclude-table", CDC_OPTION_LIST, AT(common.selection.exclude), "PATTERN", "but not those", 0, 0, NULL},
     {0, "name", CDC_OPTION_TEXT, AT(common.name), "NAME", "name of the pipeline (default: the database's)", 0, 0, NULL},
     {0, "slot", CDC_OPTION_TEXT, AT(slot), "NAME", "replication slot (default cdc_NAME)", 0, 0, NULL},
     {0, "publication", CDC_OPTION_TEXT, AT(publication), "NAME", "publication (default cdc_NAME)", 0, 0, NULL},
@@ -142,8 +142,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
         .name = v->common.name,
         .slot = v->slot,
         .publication = v->publication,
-        .tables = v->common.tables,
-        .exclude = v->common.exclude,
+        .selection = v->common.selection,
         .no_create = v->no_create,
         .temporary = v->temporary,
         .style = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},

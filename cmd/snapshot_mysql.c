@@ -31,7 +31,7 @@ static int check_options(const struct snapshot_values *v, struct cdc_error *erro
 }
 
 static int run_selected(struct program *program, const struct snapshot_values *v, const char *url, const char *name,
-                        const struct my_patterns *patterns, struct cdc_error *error)
+                        bool named, struct cdc_error *error)
 {
     struct cdc_retry retry;
     struct context context = {
@@ -39,8 +39,8 @@ static int run_selected(struct program *program, const struct snapshot_values *v
         {.connection =
              {.url = url, .defaults_file = v->defaults_file, .password = getenv("MYSQL_PWD"), .tool = program->name},
          .name = name,
-         .patterns = *patterns,
-         .named = v->common.tables.count > 0,
+         .selection = v->common.selection,
+         .named = named,
          .style = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},
          .chunk_rows = v->chunk_rows,
          .jobs = (size_t)v->jobs,
@@ -51,19 +51,20 @@ static int run_selected(struct program *program, const struct snapshot_values *v
     return snapshot_attempts(program, v, name, &attempts, &retry, error);
 }
 
-static int run(struct program *program, const struct snapshot_values *v, const char *text, struct cdc_error *error)
+static int run(struct program *program, struct snapshot_values *v, const char *text, struct cdc_error *error)
 {
     struct my_url url;
-    struct my_selection selection = {0};
+    char *pattern = NULL;
+    bool named = v->common.selection.include.count > 0;
     if (check_options(v, error) < 0)
         return -1;
     int result = my_url_parse(&url, text, error);
     if (result == 0)
-        result = my_selection_make(&selection, &v->common.tables, &v->common.exclude, url.db, error);
+        result = my_selection_complete(&v->common.selection, url.db, &pattern, error);
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
     if (result == 0)
-        result = run_selected(program, v, text, name, &selection.patterns, error);
-    my_selection_free(&selection);
+        result = run_selected(program, v, text, name, named, error);
+    free(pattern);
     my_url_free(&url);
     return result;
 }

@@ -47,7 +47,7 @@ static void free_unless(const char *text, const char *given)
         free((void *)text);
 }
 
-static int run(struct program *program, const struct snapshot_values *v, const char *url, struct cdc_error *error)
+static int run(struct program *program, struct snapshot_values *v, const char *url, struct cdc_error *error)
 {
     struct cdc_retry retry;
     struct pg_settings settings = {
@@ -55,8 +55,7 @@ static int run(struct program *program, const struct snapshot_values *v, const c
         .name = v->common.name,
         .slot = v->slot,
         .publication = v->publication,
-        .tables = v->common.tables,
-        .exclude = v->common.exclude,
+        .selection = v->common.selection,
         .no_create = v->no_create,
         .style = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},
         .tool = program->name,

@@ -18,7 +18,7 @@ struct snapshot_values {
 struct snapshot_kind {
     const char *const *schemes; /* NULL-terminated: "mysql:" */
     /* The whole run; url is the operand, "" without one. 0 or -1. */
-    int (*run)(struct program *program, const struct snapshot_values *values, const char *url, struct cdc_error *error);
+    int (*run)(struct program *program, struct snapshot_values *values, const char *url, struct cdc_error *error);
 };
 extern const struct snapshot_kind snapshot_of_postgres, snapshot_of_mysql;
 

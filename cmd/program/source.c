@@ -33,8 +33,7 @@ void source_options_init(struct source_options *options)
 
 void source_options_free(struct source_options *options)
 {
-    free(options->tables.items);
-    free(options->exclude.items);
+    cdc_selection_free(&options->selection);
     free(options->ack.items);
 }
 

@@ -8,11 +8,13 @@
 
 #include <cdc/offset.h>
 #include <cdc/retry.h>
+#include <cdc/selection.h>
 #include <cdc/source.h>
 
 /* The options that all sources have. */
 struct source_options {
-    struct cdc_option_list tables, exclude, ack;
+    struct cdc_selection selection;
+    struct cdc_option_list ack;
     const char *name, *offset_file, *state_dir, *int64, *decimal;
     const char *login_path; /* of MySQL */
     int64_t retry_max;

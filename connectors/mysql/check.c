@@ -5,7 +5,6 @@
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/value/flavor.h"
 
-#include <cdc/pattern.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +12,7 @@
 #define MAX_TABLES_NAMED 50
 
 struct check {
-    const struct my_patterns *patterns;
+    const struct cdc_selection *selection;
     const struct cdc_log *log;
     MYSQL *mysql;
     struct my_server server;
@@ -249,17 +248,15 @@ static void check_privileges(struct check *check)
 
 /* -- tables ------------------------------------------------------------------------------ */
 
-static bool is_selected(const struct my_patterns *patterns, const char *db, const char *table)
+static bool is_selected(const struct cdc_selection *selection, const char *db, const char *table)
 {
-    return db && table &&
-           cdc_table_selected(patterns->include, patterns->n_include, patterns->exclude, patterns->n_exclude,
-                              cdc_span_text(db), cdc_span_text(table));
+    return db && table && cdc_selection_has_table(selection, db, table);
 }
 
 static void check_cascades(struct check *check)
 {
     struct cdc_error error = {0};
-    int n = my_cascades_list(check->mysql, &check->server, check->patterns, check->log, CDC_LOG_ERROR, &error);
+    int n = my_cascades_list(check->mysql, &check->server, check->selection, check->log, CDC_LOG_ERROR, &error);
     if (n < 0)
         problem(check, error.text, "see the message");
     else
@@ -276,7 +273,7 @@ static void check_keys(struct check *check)
                                    "VERSIONED') ORDER BY 1, 2");
     int selected = 0, keyless = 0;
     for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;) {
-        if (!is_selected(check->patterns, row[0], row[1]))
+        if (!is_selected(check->selection, row[0], row[1]))
             continue;
         selected++;
         if (row[2] && strcmp(row[2], "0") == 0 && ++keyless <= MAX_TABLES_NAMED)
@@ -326,10 +323,10 @@ static void check_all(struct check *check)
     check_keys(check);
 }
 
-int my_check(const struct my_session_settings *connection, const struct my_patterns *patterns, uint32_t replica_id,
+int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection, uint32_t replica_id,
              const struct cdc_log *log, struct cdc_error *error)
 {
-    struct check check = {.patterns = patterns, .log = log, .replica_id = replica_id};
+    struct check check = {.selection = selection, .log = log, .replica_id = replica_id};
     struct cdc_error unreadable = {0};
     check.mysql = my_session_connect(connection, error);
     if (!check.mysql)

@@ -288,10 +288,7 @@ int my_file_run(const struct my_file_settings *settings, struct cdc_control *con
     struct reading reading = {.settings = settings, .control = control, .metrics = metrics, .log = log, .fd = -1};
     const struct my_decoder_settings decoder_settings = {.pipeline = settings->name,
                                                          .style = settings->style,
-                                                         .include = settings->include,
-                                                         .n_include = settings->n_include,
-                                                         .exclude = settings->exclude,
-                                                         .n_exclude = settings->n_exclude,
+                                                         .selection = settings->selection,
                                                          .describe = describe,
                                                          .look_ahead = look_ahead,
                                                          .omitted = omitted,

@@ -2,7 +2,6 @@
 /* --check: what would make the pipe stop or lose rows, each finding with its cure. */
 #include "connectors/postgres/postgres.h"
 
-#include <cdc/pattern.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,9 +205,7 @@ enum { C_SCHEMA, C_TABLE, C_KIND, C_PERSISTENCE, C_IDENTITY, C_PUBLISHED, C_VIA_
 
 static bool selected(const struct check *check, const char *schema, const char *table)
 {
-    const struct pg_settings *s = check->settings;
-    return cdc_table_selected(s->tables.items, s->tables.count, s->exclude.items, s->exclude.count,
-                              cdc_span_text(schema), cdc_span_text(table));
+    return cdc_selection_has_table(&check->settings->selection, schema, table);
 }
 
 /* A partition is judged by the name under which its changes come. */

@@ -9,8 +9,9 @@
 #include <cdc/log.h>
 #include <cdc/metrics.h>
 #include <cdc/offset.h>
-#include <cdc/options.h>
+#include <cdc/selection.h>
 #include <cdc/source.h>
+#include <cdc/value_format.h>
 #include <libpq-fe.h>
 
 /* -- positions (position.c) --------------------------------------------------
@@ -35,10 +36,6 @@ bool pg_lsn_parse(const char *text, uint64_t *lsn); /* "16/B374D848" */
 void pg_lsn_format(char text[24], uint64_t lsn);
 
 /* -- values (types.c) ---------------------------------------------------- */
-struct pg_value_style {
-    bool int64_as_string;   /* --int64=string: beyond 2^53 */
-    bool decimal_as_number; /* --decimal=number */
-};
 enum pg_kind {
     PG_TEXT,
     PG_BOOL,
@@ -62,7 +59,7 @@ struct pg_type {
 struct pg_type pg_type_of(uint32_t oid);
 /* Appends the server's text form (sessions pinned by PG_SESSION_OPTIONS) as JSON, as cdc-event(5) says. *unconvertible
  * is incremented when bytes are not UTF-8. */
-void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style, const char *text,
+void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *style, const char *text,
                      size_t n, uint64_t *unconvertible);
 /* A built-in type by its name in pg_catalog ("int4", "_text"): what a domain is made of. */
 struct pg_type pg_type_named(const char *name);
@@ -117,7 +114,7 @@ enum pg_row_part { PG_ROW_ALL, PG_ROW_KEY, PG_ROW_IDENTITY };
 /* Appends {"column":value,...} of the columns in part, without those of kind 'u'. cells: one for each column. (types.c)
  */
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
-                   enum pg_row_part part, const struct pg_value_style *style, uint64_t *unconvertible);
+                   enum pg_row_part part, const struct cdc_value_format *style, uint64_t *unconvertible);
 
 /* -- what a snapshot has seen (visible.c) -------------------------------------
  * The first attempt at a snapshot reads at exactly the slot's consistent point. A later one reads newer rows, while the
@@ -141,9 +138,8 @@ bool pg_visible_has(const struct pg_visible *visible, uint64_t commit_lsn, uint3
 struct pgoutput;
 struct pgoutput_settings {
     const char *pipeline, *database;
-    struct pg_value_style style;
-    const char *const *include, *const *exclude; /* -t, -T */
-    size_t n_include, n_exclude;
+    struct cdc_value_format style;
+    struct cdc_selection selection;
     /* Completes a table that a Relation message described (type names, nullable, generated, primary key) from the
      * catalogs; may be NULL in tests. Called at most once per Relation message. When the catalog's columns differ
      * (older Relation), only what matches by name is taken. 0 or -1 */
@@ -177,9 +173,9 @@ struct pg_settings {
     const char *url;                /* libpq URI or key=value text; "" for the environment alone */
     const char *name;               /* pipeline; NULL: the database's name */
     const char *slot, *publication; /* NULL: cdc_NAME */
-    struct cdc_option_list tables, exclude;
+    struct cdc_selection selection;
     bool no_create, temporary;
-    struct pg_value_style style;
+    struct cdc_value_format style;
     const char *tool;
     /* While a long wait lasts (a slot waits for running transactions): who to tell, and what ends it. Both may be NULL.
      */

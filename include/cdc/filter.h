@@ -5,22 +5,19 @@
 #define CDC_FILTER_H
 
 #include <cdc/event.h>
+#include <cdc/selection.h>
 
 struct cdc_filter_settings {
-    const char *const *tables, *const *exclude; /* patterns, see pattern.h */
-    size_t n_tables, n_exclude;
-    const char *const *ops; /* lists such as "c,u,d" */
-    size_t n_ops;
-    const char *const *keep_columns, *const *drop_columns; /* "[TABLE:]a,b" */
-    size_t n_keep_columns, n_drop_columns;
-    const char *const *rename_tables;  /* "schema.table=schema.table" or "table=table" */
-    const char *const *rename_columns; /* "[TABLE:]old=new" */
-    size_t n_rename_tables, n_rename_columns;
+    struct cdc_selection selection;
+    struct cdc_option_list ops;                        /* lists such as "c,u,d" */
+    struct cdc_option_list keep_columns, drop_columns; /* "[TABLE:]a,b" */
+    struct cdc_option_list rename_tables;              /* "schema.table=schema.table" or "table=table" */
+    struct cdc_option_list rename_columns;             /* "[TABLE:]old=new" */
 };
 
 struct cdc_filter;
 
-/* Checks the settings (CDC_EXIT_USAGE) and copies them. RETURNS NEW (cdc_filter_free). */
+/* Checks the settings (CDC_EXIT_USAGE), and BORROWS their lists and texts until cdc_filter_free. RETURNS NEW. */
 struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, struct cdc_error *error);
 void cdc_filter_free(struct cdc_filter *filter);
 

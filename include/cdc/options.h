@@ -33,6 +33,8 @@ struct cdc_option_list {
     size_t count;
 };
 
+/* Adds a text, which is BORROWED. 0, or -1 without memory. */
+int cdc_option_list_add(struct cdc_option_list *list, const char *text, struct cdc_error *error);
 /* Parses argv[1..] (getopt_long rules, operands may stand anywhere, "--" ends). tables: up to n tables searched
  * in turn; values[i] is the struct of tables[i]. Operands land in *operands. Errors: CDC_EXIT_USAGE. */
 int cdc_options_parse(const struct cdc_option *const *tables, void *const *values, size_t n, int argc, char **argv,

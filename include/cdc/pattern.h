@@ -10,8 +10,5 @@
 bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, struct cdc_span table);
 /* One wildcard pattern against one text. */
 bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text);
-/* include empty: everything; exclude wins. */
-bool cdc_table_selected(const char *const *include, size_t n_include, const char *const *exclude, size_t n_exclude,
-                        struct cdc_span schema, struct cdc_span table);
 
 #endif

@@ -17,7 +17,7 @@ struct parser {
     struct cdc_error *error;
 };
 
-static int list_add(struct cdc_option_list *list, const char *text, struct cdc_error *error)
+int cdc_option_list_add(struct cdc_option_list *list, const char *text, struct cdc_error *error)
 {
     const char **items = realloc(list->items, (list->count + 1) * sizeof *items);
     if (items == NULL)
@@ -109,7 +109,7 @@ static int set_option(const struct cdc_option *option, void *values, const char 
     switch (option->kind) {
     case CDC_OPTION_FLAG: *(bool *)target = true; return 0;
     case CDC_OPTION_TEXT: *(const char **)target = text; return 0;
-    case CDC_OPTION_LIST: return list_add(target, text, error);
+    case CDC_OPTION_LIST: return cdc_option_list_add(target, text, error);
     case CDC_OPTION_INTEGER: return set_integer(option, target, text, error);
     case CDC_OPTION_SECONDS: return set_seconds(option, target, text, error);
     case CDC_OPTION_SIZE: return set_size(option, target, text, error);
@@ -193,7 +193,7 @@ int cdc_options_parse(const struct cdc_option *const *tables, void *const *value
         bool had_next = next != NULL;
         int result;
         if (only_operands || text[0] != '-' || text[1] == '\0') {
-            result = list_add(operands, text, error);
+            result = cdc_option_list_add(operands, text, error);
         } else if (strcmp(text, "--") == 0) {
             only_operands = true;
             continue;

@@ -34,19 +34,3 @@ bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, stru
     return cdc_pattern_matches(pattern, (size_t)(dot - pattern), schema) &&
            cdc_pattern_matches(dot + 1, strlen(dot + 1), table);
 }
-
-static bool any_matches(const char *const *patterns, size_t n, struct cdc_span schema, struct cdc_span table)
-{
-    for (size_t i = 0; i < n; i++)
-        if (cdc_pattern_matches_table(patterns[i], schema, table))
-            return true;
-    return false;
-}
-
-bool cdc_table_selected(const char *const *include, size_t n_include, const char *const *exclude, size_t n_exclude,
-                        struct cdc_span schema, struct cdc_span table)
-{
-    if (n_include != 0 && !any_matches(include, n_include, schema, table))
-        return false;
-    return !any_matches(exclude, n_exclude, schema, table);
-}

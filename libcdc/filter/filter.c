@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <cdc/filter.h>
+#include <cdc/hash.h>
 #include <cdc/pattern.h>
 
 struct name_list {
@@ -27,9 +28,7 @@ struct plan {
 };
 
 struct cdc_filter {
-    struct cdc_filter_settings settings;
-    char **texts; /* copies of all strings of the settings */
-    size_t n_texts;
+    struct cdc_filter_settings settings; /* BORROWED lists */
     bool ops_limited;
     bool ops[CDC_OP_HEARTBEAT + 1];
     struct plan **plans; /* open addressing by hash of the names */
@@ -40,30 +39,6 @@ struct cdc_filter {
 };
 
 /* -- settings ------------------------------------------------------------------ */
-
-/* Copies n strings; the copies belong to the filter. */
-static const char *const *copy_list(struct cdc_filter *filter, const char *const *items, size_t n)
-{
-    char **grown = realloc(filter->texts, (filter->n_texts + n + 1) * sizeof *grown);
-    const char **list = calloc(n + 1, sizeof *list);
-
-    if (grown != NULL)
-        filter->texts = grown;
-    if (grown == NULL || list == NULL) {
-        free(list);
-        return NULL;
-    }
-    for (size_t i = 0; i < n; i++) {
-        char *copy = strdup(items[i]);
-        if (copy == NULL) {
-            free(list);
-            return NULL;
-        }
-        filter->texts[filter->n_texts++] = copy;
-        list[i] = copy;
-    }
-    return list;
-}
 
 static int parse_ops(struct cdc_filter *filter, const char *list, struct cdc_error *error)
 {
@@ -89,47 +64,32 @@ static int parse_ops(struct cdc_filter *filter, const char *list, struct cdc_err
     }
 }
 
-static int check_form(const char *option, const char *const *items, size_t n, bool assignment, struct cdc_error *error)
+static int check_form(const char *option, const struct cdc_option_list *list, bool assignment, struct cdc_error *error)
 {
-    for (size_t i = 0; i < n; i++) {
-        const char *colon = strchr(items[i], ':'), *equals = strchr(items[i], '=');
-        bool ok = items[i][0] != '\0' && (colon == NULL || (colon != items[i] && colon[1] != '\0'));
+    for (size_t i = 0; i < list->count; i++) {
+        const char *item = list->items[i], *colon = strchr(item, ':'), *equals = strchr(item, '=');
+        bool ok = item[0] != '\0' && (colon == NULL || (colon != item && colon[1] != '\0'));
         if (assignment)
-            ok = ok && equals != NULL && equals != items[i] && equals[1] != '\0' && equals[-1] != ':' &&
+            ok = ok && equals != NULL && equals != item && equals[1] != '\0' && equals[-1] != ':' &&
                  strchr(equals + 1, '=') == NULL;
         if (!ok)
-            return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not of the form %s", option, items[i],
+            return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not of the form %s", option, item,
                                  assignment ? "OLD=NEW" : "[TABLE:]COLUMN,COLUMN");
     }
     return 0;
 }
 
-static int take_settings(struct cdc_filter *filter, const struct cdc_filter_settings *from, struct cdc_error *error)
+static int take_settings(struct cdc_filter *filter, const struct cdc_filter_settings *settings, struct cdc_error *error)
 {
-    struct cdc_filter_settings *to = &filter->settings;
-
-    *to = *from;
-    /* The caller's lists are only read from here on: what filter_free frees must be ours. */
-    to->tables = to->exclude = to->ops = NULL;
-    to->keep_columns = to->drop_columns = to->rename_tables = to->rename_columns = NULL;
-    to->tables = copy_list(filter, from->tables, from->n_tables);
-    to->exclude = copy_list(filter, from->exclude, from->n_exclude);
-    to->ops = copy_list(filter, from->ops, from->n_ops);
-    to->keep_columns = copy_list(filter, from->keep_columns, from->n_keep_columns);
-    to->drop_columns = copy_list(filter, from->drop_columns, from->n_drop_columns);
-    to->rename_tables = copy_list(filter, from->rename_tables, from->n_rename_tables);
-    to->rename_columns = copy_list(filter, from->rename_columns, from->n_rename_columns);
-    if (!to->tables || !to->exclude || !to->ops || !to->keep_columns || !to->drop_columns || !to->rename_tables ||
-        !to->rename_columns)
-        return cdc_error_memory(error);
-    for (size_t i = 0; i < to->n_ops; i++)
-        if (parse_ops(filter, to->ops[i], error) != 0)
+    filter->settings = *settings;
+    for (size_t i = 0; i < settings->ops.count; i++)
+        if (parse_ops(filter, settings->ops.items[i], error) != 0)
             return -1;
-    if (check_form("--columns", to->keep_columns, to->n_keep_columns, false, error) != 0 ||
-        check_form("--drop-columns", to->drop_columns, to->n_drop_columns, false, error) != 0 ||
-        check_form("--rename", to->rename_tables, to->n_rename_tables, true, error) != 0)
+    if (check_form("--columns", &settings->keep_columns, false, error) != 0 ||
+        check_form("--drop-columns", &settings->drop_columns, false, error) != 0 ||
+        check_form("--rename", &settings->rename_tables, true, error) != 0)
         return -1;
-    return check_form("--rename-column", to->rename_columns, to->n_rename_columns, true, error);
+    return check_form("--rename-column", &settings->rename_columns, true, error);
 }
 
 struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, struct cdc_error *error)
@@ -171,15 +131,6 @@ void cdc_filter_free(struct cdc_filter *filter)
     for (size_t i = 0; filter->plans != NULL && i < filter->capacity; i++)
         free_plan(filter->plans[i]);
     free(filter->plans);
-    for (size_t i = 0; i < filter->n_texts; i++)
-        free(filter->texts[i]);
-    free(filter->texts);
-    const char *const *lists[] = {filter->settings.tables,        filter->settings.exclude,
-                                  filter->settings.ops,           filter->settings.keep_columns,
-                                  filter->settings.drop_columns,  filter->settings.rename_tables,
-                                  filter->settings.rename_columns};
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
-        free((void *)(uintptr_t)lists[i]);
     free(filter);
 }
 
@@ -255,18 +206,18 @@ static int fill_plan(const struct cdc_filter *filter, struct plan *plan, struct 
     const struct cdc_filter_settings *s = &filter->settings;
     const char *rest;
 
-    plan->selected = cdc_table_selected(s->tables, s->n_tables, s->exclude, s->n_exclude, schema, table);
-    for (size_t i = 0; i < s->n_keep_columns; i++)
-        if ((rest = applies(s->keep_columns[i], schema, table)) != NULL && add_names(&plan->keep, rest) != 0)
+    plan->selected = cdc_selection_has(&s->selection, schema, table);
+    for (size_t i = 0; i < s->keep_columns.count; i++)
+        if ((rest = applies(s->keep_columns.items[i], schema, table)) != NULL && add_names(&plan->keep, rest) != 0)
             return -1;
-    for (size_t i = 0; i < s->n_drop_columns; i++)
-        if ((rest = applies(s->drop_columns[i], schema, table)) != NULL && add_names(&plan->drop, rest) != 0)
+    for (size_t i = 0; i < s->drop_columns.count; i++)
+        if ((rest = applies(s->drop_columns.items[i], schema, table)) != NULL && add_names(&plan->drop, rest) != 0)
             return -1;
-    for (size_t i = 0; i < s->n_rename_columns; i++)
-        if ((rest = applies(s->rename_columns[i], schema, table)) != NULL && add_rename(plan, rest) != 0)
+    for (size_t i = 0; i < s->rename_columns.count; i++)
+        if ((rest = applies(s->rename_columns.items[i], schema, table)) != NULL && add_rename(plan, rest) != 0)
             return -1;
-    for (size_t i = 0; i < s->n_rename_tables; i++)
-        if (plan_table_rename(plan, s->rename_tables[i], schema, table) != 0)
+    for (size_t i = 0; i < s->rename_tables.count; i++)
+        if (plan_table_rename(plan, s->rename_tables.items[i], schema, table) != 0)
             return -1;
     plan->keeps_some = plan->keep.n > 0;
     plan->edits_rows = plan->keeps_some || plan->drop.n > 0 || plan->n_renames > 0;
@@ -298,13 +249,8 @@ static struct plan *new_plan(const struct cdc_filter *filter, struct cdc_span sc
 
 static size_t hash_names(struct cdc_span schema, struct cdc_span table)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-
-    for (size_t i = 0; i < schema.n; i++)
-        hash = (hash ^ (unsigned char)schema.p[i]) * UINT64_C(1099511628211);
-    hash = (hash ^ 0xff) * UINT64_C(1099511628211);
-    for (size_t i = 0; i < table.n; i++)
-        hash = (hash ^ (unsigned char)table.p[i]) * UINT64_C(1099511628211);
+    uint64_t hash = cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, schema), 0xff);
+    hash = cdc_hash_span(hash, table);
     return (size_t)(hash ^ hash >> 32);
 }
 

@@ -60,7 +60,7 @@ static size_t pack(uint8_t *to, const char *text, size_t n, unsigned precision, 
 static void check_value(const struct my_column *column, uint8_t style_bits, const char *text, size_t n,
                         const uint8_t *bytes, size_t size)
 {
-    struct my_value_format style = {style_bits & 1, style_bits & 2};
+    struct cdc_value_format style = {style_bits & 1, style_bits & 2};
     struct cdc_bytes reader = {bytes, bytes + size, false};
     struct cdc_buf out = CDC_BUF_INIT;
     struct cdc_error error = {0};
@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned precision = data[0] % 80, scale = data[1] % 45;
     size_t bytes = my_decimal_size(precision, scale);
     column.metadata = (uint16_t)(precision | scale << 8);
-    bool settled = my_column_settle(&column, MY_FLAVOR_MYSQL, &error) == 0;
+    bool settled = my_column_resolve(&column, MY_FLAVOR_MYSQL, &error) == 0;
     expect(settled == (bytes != 0));
     if (bytes == 0 || size - 3 < bytes)
         return 0;

@@ -23,7 +23,7 @@ static void check_document(const struct cdc_buf *out)
     uint64_t unconvertible = 0;
     expect(cdc_json_validate(out->data, out->len, NULL) == 0 && memchr(out->data, '\n', out->len) == NULL);
     if (out->len < DOCUMENT_MAX) {
-        my_value_append_json_text(&again, out->data, out->len, &unconvertible);
+        my_value_append_json(&again, out->data, out->len, &unconvertible);
         expect(again.failed || (again.len == out->len && memcmp(again.data, out->data, out->len) == 0));
         expect(unconvertible == 0);
     }
@@ -39,7 +39,7 @@ static void document(const uint8_t *data, size_t size)
     expect(result == 0 || error.status != 0);
     if (result == 0 && !out.failed && size > 0) {
         check_document(&out);
-        if (my_value_apply_json(&same, cdc_span((char *)copy, size), cdc_span("", 0), &error) > 0)
+        if (my_value_apply_json_diffs(&same, cdc_span((char *)copy, size), cdc_span("", 0), &error) > 0)
             expect(same.failed || (same.len == out.len && memcmp(same.data, out.data, out.len) == 0));
     }
     free(copy);
@@ -56,7 +56,8 @@ static void update(const uint8_t *data, size_t size)
     if (size < 2)
         return;
     uint8_t *before = exact_copy(data + 2, n), *diffs = exact_copy(data + 2 + n, size - 2 - n);
-    int result = my_value_apply_json(&out, cdc_span((char *)before, n), cdc_span((char *)diffs, size - 2 - n), &error);
+    int result =
+        my_value_apply_json_diffs(&out, cdc_span((char *)before, n), cdc_span((char *)diffs, size - 2 - n), &error);
     expect(result >= 0 || (error.status != 0 && out.len == 0));
     if (result > 0 && !out.failed)
         check_document(&out);
@@ -70,7 +71,7 @@ static void text(const uint8_t *data, size_t size)
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
     uint8_t *copy = exact_copy(data, size);
-    my_value_append_json_text(&out, (const char *)copy, size, &unconvertible);
+    my_value_append_json(&out, (const char *)copy, size, &unconvertible);
     if (!out.failed)
         check_document(&out);
     free(copy);

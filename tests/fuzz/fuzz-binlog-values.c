@@ -25,13 +25,13 @@ static void text(const uint8_t *data, size_t size, unsigned collation)
     my_charset_append(&out, my_charset_of(collation), copy, size, &unconvertible);
     check_json(&out, 0);
     out.len = 0;
-    my_value_append_json_text(&out, (const char *)copy, size, &unconvertible);
+    my_value_append_json(&out, (const char *)copy, size, &unconvertible);
     check_json(&out, 0);
     free(copy);
     cdc_buf_free(&out);
 }
 
-static void values(struct my_column *column, const uint8_t *data, size_t size, const struct my_value_format *style)
+static void values(struct my_column *column, const uint8_t *data, size_t size, const struct cdc_value_format *style)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     unsigned collation = (data[1] | (unsigned)data[2] << 8) % 3400;
     struct my_column column = {.type = types[data[0] % sizeof types], .labels = labels, .n_labels = data[5] % 10};
-    struct my_value_format style = {data[5] & 16, data[5] & 32};
+    struct cdc_value_format style = {data[5] & 16, data[5] & 32};
     struct cdc_error error = {0};
     column.metadata = (uint16_t)(data[3] | (unsigned)data[4] << 8);
     column.charset = my_charset_of(collation);
@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     column.type_name = (char *)(uintptr_t)names[data[6] % (sizeof names / sizeof names[0])];
     if (data[0] >= 0xe0)
         text(data + 7, size - 7, collation);
-    else if (my_column_settle(&column, data[5] & 128 ? MY_FLAVOR_MARIADB : MY_FLAVOR_MYSQL, &error) == 0)
+    else if (my_column_resolve(&column, data[5] & 128 ? MY_FLAVOR_MARIADB : MY_FLAVOR_MYSQL, &error) == 0)
         values(&column, data + 7, size - 7, &style);
     else if (error.status == 0)
         abort();

@@ -42,13 +42,9 @@ static void compare(const char *text, size_t n, bool ours)
 
 static void filter(const struct cdc_event *event)
 {
-    const char *const drop[] = {"a", "t:b"}, *const names[] = {"c=d"}, *const tables[] = {"t=u"};
-    struct cdc_filter_settings settings = {.drop_columns = drop,
-                                           .n_drop_columns = 2,
-                                           .rename_columns = names,
-                                           .n_rename_columns = 1,
-                                           .rename_tables = tables,
-                                           .n_rename_tables = 1};
+    const char *drop[] = {"a", "t:b"}, *names[] = {"c=d"}, *tables[] = {"t=u"};
+    struct cdc_filter_settings settings = {
+        .drop_columns = {drop, 2}, .rename_columns = {names, 1}, .rename_tables = {tables, 1}};
     struct cdc_filter *stage = cdc_filter_new(&settings, NULL);
     struct cdc_buf out = CDC_BUF_INIT;
 

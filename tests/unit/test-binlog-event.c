@@ -15,16 +15,16 @@ static void test_packed(void)
     start();
     put_hex("fafc0001fd000001fe0000000000000001");
     struct cdc_bytes reader = whole();
-    check(my_packed(&reader) == 250 && my_packed(&reader) == 256 && my_packed(&reader) == 65536 &&
-              my_packed(&reader) == UINT64_C(1) << 56 && !reader.bad && cdc_bytes_left(&reader) == 0,
+    check(my_packed_read(&reader) == 250 && my_packed_read(&reader) == 256 && my_packed_read(&reader) == 65536 &&
+              my_packed_read(&reader) == UINT64_C(1) << 56 && !reader.bad && cdc_bytes_left(&reader) == 0,
           "packed integers");
-    check(my_packed(&reader) == 0 && reader.bad, "none is left");
+    check(my_packed_read(&reader) == 0 && reader.bad, "none is left");
     static const char *const wrong[] = {"fb", "ff", "fc00", "fd0000", "fe00000000000000"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         start();
         put_hex(wrong[i]);
         reader = whole();
-        my_packed(&reader);
+        my_packed_read(&reader);
         check(reader.bad, wrong[i]);
     }
 }

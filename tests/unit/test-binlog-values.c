@@ -25,7 +25,7 @@ static void check(bool good, const char *what, const char *got, const char *want
     printf("not ok - %s\n#  got %s\n# want %s\n", what, got, want);
 }
 
-static const struct my_value_format plain = {false, false}, other = {true, true};
+static const struct cdc_value_format plain = {false, false}, other = {true, true};
 
 /* The bytes of hexadecimal text, in memory of exactly their size: a sanitizer sees a read beyond it. */
 static uint8_t *bytes_of(const char *hex, size_t *n)
@@ -61,7 +61,7 @@ static struct my_column column_of(enum my_flavor flavor, unsigned type, unsigned
     struct cdc_error error = {0};
     column.type_name = type_name ? cdc_span_copy(cdc_span_text(type_name)) : NULL;
     column.charset = charset ? my_charset_named(charset) : NULL;
-    if (my_column_settle(&column, flavor, &error) < 0)
+    if (my_column_resolve(&column, flavor, &error) < 0)
         check(false, "a column is settled", error.text, "");
     return column;
 }
@@ -94,7 +94,8 @@ static void cut(const struct my_column *column, const uint8_t *bytes, size_t n)
     cdc_buf_free(&out);
 }
 
-static void value_with(struct my_column *column, const struct my_value_format *style, const char *hex, const char *want)
+static void value_with(struct my_column *column, const struct cdc_value_format *style, const char *hex,
+                       const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     struct cdc_error error = {0};
@@ -133,7 +134,7 @@ static void mysql(unsigned type, unsigned metadata, const char *hex, const char 
     value(MY_FLAVOR_MYSQL, type, metadata, NULL, NULL, hex, want);
 }
 
-static void integer(unsigned type, bool is_unsigned, const struct my_value_format *style, const char *hex,
+static void integer(unsigned type, bool is_unsigned, const struct cdc_value_format *style, const char *hex,
                     const char *want)
 {
     struct my_column column = column_of(MY_FLAVOR_MYSQL, type, 0, NULL, NULL);
@@ -615,7 +616,7 @@ static void apply(const char *before, const char *diffs, const char *want)
     struct cdc_error error = {0};
     size_t n, m;
     uint8_t *document = bytes_of(before, &n), *bytes = bytes_of(diffs, &m);
-    int result = my_value_apply_json(&out, cdc_span((char *)document, n), cdc_span((char *)bytes, m), &error);
+    int result = my_value_apply_json_diffs(&out, cdc_span((char *)document, n), cdc_span((char *)bytes, m), &error);
     cdc_buf_byte(&out, '\0');
     if (want == NULL)
         check(result < 0 && error.status == CDC_EXIT_PROTOCOL && out.len == 1, diffs, out.data, "an error");
@@ -624,7 +625,7 @@ static void apply(const char *before, const char *diffs, const char *want)
     for (size_t length = 0; length < m; length++) { /* no cut reads beyond the end */
         uint8_t *copy = exact_copy(bytes, length);
         out.len = 0;
-        if (my_value_apply_json(&out, cdc_span((char *)document, n), cdc_span((char *)copy, length), NULL) > 0 &&
+        if (my_value_apply_json_diffs(&out, cdc_span((char *)document, n), cdc_span((char *)copy, length), NULL) > 0 &&
             cdc_json_validate(out.data, out.len, NULL) < 0)
             check(false, "a partial update that is cut", "", "");
         free(copy);
@@ -632,7 +633,7 @@ static void apply(const char *before, const char *diffs, const char *want)
     for (size_t length = 0; length < n; length++) {
         uint8_t *copy = exact_copy(document, length);
         out.len = 0;
-        if (my_value_apply_json(&out, cdc_span((char *)copy, length), cdc_span((char *)bytes, m), NULL) > 0 &&
+        if (my_value_apply_json_diffs(&out, cdc_span((char *)copy, length), cdc_span((char *)bytes, m), NULL) > 0 &&
             cdc_json_validate(out.data, out.len, NULL) < 0)
             check(false, "a partial update of a document that is cut", "", "");
         free(copy);
@@ -692,7 +693,7 @@ static void test_json_apply(void)
           "0d" OBJECT "0105242e612e6203050700",
           "{\"a\":{\"a\":1,\"b\":7}}");
     struct cdc_buf out = CDC_BUF_INIT;
-    check(my_value_apply_json(&out, cdc_span(NULL, 0), cdc_span(NULL, 0), NULL) == 0 && out.len == 0,
+    check(my_value_apply_json_diffs(&out, cdc_span(NULL, 0), cdc_span(NULL, 0), NULL) == 0 && out.len == 0,
           "no document before", "", "");
     cdc_buf_free(&out);
 }
@@ -749,7 +750,7 @@ static void json_text(const char *text, const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
-    my_value_append_json_text(&out, text, strlen(text), &unconvertible);
+    my_value_append_json(&out, text, strlen(text), &unconvertible);
     cdc_buf_byte(&out, '\0');
     check(strcmp(out.data, want) == 0, text, out.data, want);
     cdc_buf_free(&out);
@@ -837,7 +838,7 @@ static void refused(unsigned type, unsigned metadata, int status)
 {
     struct my_column column = {.type = (uint8_t)type, .metadata = (uint16_t)metadata};
     struct cdc_error error = {0};
-    check(my_column_settle(&column, MY_FLAVOR_MYSQL, &error) < 0 && error.status == status, "a column that is none",
+    check(my_column_resolve(&column, MY_FLAVOR_MYSQL, &error) < 0 && error.status == status, "a column that is none",
           error.text, "");
 }
 

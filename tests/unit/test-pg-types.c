@@ -18,7 +18,7 @@ static void check(bool good, const char *what, const char *got, const char *want
     printf("not ok - %s\n#  got %s\n# want %s\n", what, got, want);
 }
 
-static void value_n(uint32_t oid, const struct pg_value_style *style, const char *text, size_t n, const char *want)
+static void value_n(uint32_t oid, const struct cdc_value_format *style, const char *text, size_t n, const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     uint64_t unconvertible = 0;
@@ -37,7 +37,7 @@ static void value_n(uint32_t oid, const struct pg_value_style *style, const char
     free(copy);
 }
 
-static const struct pg_value_style plain = {false, false}, other = {true, true};
+static const struct cdc_value_format plain = {false, false}, other = {true, true};
 
 static void value(uint32_t oid, const char *text, const char *want)
 {

@@ -128,8 +128,7 @@ static void fresh(const char *exclude)
     struct pgoutput_settings settings = {.pipeline = "shop", .database = "d"};
     struct cdc_error error = {0};
     list[0] = exclude;
-    settings.exclude = list;
-    settings.n_exclude = exclude != NULL;
+    settings.selection.exclude = (struct cdc_option_list){list, exclude != NULL};
     pgoutput_free(decoder);
     decoder = pgoutput_new(&settings, &error);
     if (!decoder)

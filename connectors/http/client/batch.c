@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "connectors/http/internal.h"
+#include <cdc/hash.h>
 
 #define KEEP ((size_t)16 << 20)
 
@@ -58,10 +59,8 @@ struct cdc_span batch_line(const struct batch *batch, const struct item *item)
 
 static uint64_t hash(const struct es_table *table, struct cdc_span id)
 {
-    uint64_t h = (uint64_t)(uintptr_t)table ^ UINT64_C(14695981039346656037);
+    uint64_t h = cdc_hash_span((uint64_t)(uintptr_t)table ^ CDC_HASH_INIT, id);
 
-    for (size_t i = 0; i < id.n; i++)
-        h = (h ^ (unsigned char)id.p[i]) * UINT64_C(1099511628211);
     h ^= h >> 29;
     return h != 0 ? h : 1;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "connectors/http/internal.h"
+#include <cdc/hash.h>
 #include <cdc/line.h>
 
 struct entry { /* a line of a run before */
@@ -43,14 +44,7 @@ static int failure(const struct moves *moves, const char *what, struct cdc_error
 
 static uint64_t hash_of(struct cdc_span name, struct cdc_span pos)
 {
-    uint64_t h = UINT64_C(14695981039346656037);
-
-    for (size_t i = 0; i < name.n; i++)
-        h = (h ^ (unsigned char)name.p[i]) * UINT64_C(1099511628211);
-    h = (h ^ 0xff) * UINT64_C(1099511628211);
-    for (size_t i = 0; i < pos.n; i++)
-        h = (h ^ (unsigned char)pos.p[i]) * UINT64_C(1099511628211);
-    return h;
+    return cdc_hash_span(cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, name), 0xff), pos);
 }
 
 /* Remembers pos as the newest of its source: lines come in order. */

@@ -16,13 +16,14 @@
 #include <cdc/bytes.h>
 #include <cdc/error.h>
 #include <cdc/offset.h>
+#include <cdc/selection.h>
+#include <cdc/value_format.h>
 
 struct my_decoder_settings {
     const char *pipeline;
     enum my_flavor flavor; /* of the server; of a file: found in it */
-    struct my_value_format style;
-    const char *const *include, *const *exclude; /* -t, -T */
-    size_t n_include, n_exclude;
+    struct cdc_value_format style;
+    struct cdc_selection selection;
     /* Completes a table whose TABLE_MAP came: names, key, type names, nullable, generated, as far as the log did not
      * tell. May be NULL. 0 or -1: CONFIG when they cannot be known for sure. */
     int (*describe)(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error);

@@ -5,7 +5,6 @@
 
 #include <cdc/bytes.h>
 #include <cdc/json.h>
-#include <cdc/pattern.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -73,11 +73,11 @@ static int append_partial(struct cdc_buf *out, const struct my_table *table, con
                       table->db, table->name, column->name);
         return cdc_error_hint(error, "SET GLOBAL binlog_row_image = FULL; or SET GLOBAL binlog_row_value_options = ''");
     }
-    return my_value_apply_json(out, old, cdc_span((const char *)cell->p, cell->n), error) < 0 ? -1 : 0;
+    return my_value_apply_json_diffs(out, old, cdc_span((const char *)cell->p, cell->n), error) < 0 ? -1 : 0;
 }
 
 int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells,
-                        const struct my_cell *before, bool key_only, const struct my_value_format *style,
+                        const struct my_cell *before, bool key_only, const struct cdc_value_format *style,
                         uint64_t *unconvertible, struct cdc_error *error)
 {
     char separator = '{';

@@ -9,6 +9,7 @@
 #include <cdc/buf.h>
 #include <cdc/bytes.h>
 #include <cdc/error.h>
+#include <cdc/value_format.h>
 
 /* One column of an image. */
 struct my_cell {
@@ -25,7 +26,7 @@ bool my_image_is_current(const struct my_cell *row_end);
 /* Appends {"column":value,...} of the columns that are there; key_only: of the key's. before: for partial JSON; may be
  * NULL. */
 int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells,
-                        const struct my_cell *before, bool key_only, const struct my_value_format *style,
+                        const struct my_cell *before, bool key_only, const struct cdc_value_format *style,
                         uint64_t *unconvertible, struct cdc_error *error);
 
 #endif

@@ -6,7 +6,6 @@
 
 #include <cdc/bytes.h>
 #include <cdc/json.h>
-#include <cdc/pattern.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,7 +130,7 @@ static int row_members(struct my_decoder *decoder, const struct my_table *table,
 static int read_partial_bits(const struct my_table *table, struct cdc_bytes *cursor, const uint8_t **bits,
                              struct cdc_error *error)
 {
-    uint64_t options = my_packed(cursor);
+    uint64_t options = my_packed_read(cursor);
     *bits = NULL;
     if (options & 1)
         *bits = cdc_bytes_take(cursor, (table->n_json + 7) / 8);

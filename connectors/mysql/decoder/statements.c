@@ -5,7 +5,6 @@
 
 #include <cdc/bytes.h>
 #include <cdc/json.h>
-#include <cdc/pattern.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,9 +52,7 @@ static int truncate_line(struct my_decoder *decoder, const struct my_event_query
     struct cdc_span db_name = statement->db.len ? cdc_span(statement->db.data, statement->db.len) : query->db;
     char *db = name_of_rows(decoder, db_name);
     char *table = name_of_rows(decoder, cdc_span(statement->table.data, statement->table.len));
-    if (db && table &&
-        cdc_table_selected(settings->include, settings->n_include, settings->exclude, settings->n_exclude,
-                           cdc_span_text(db), cdc_span_text(table))) {
+    if (db && table && cdc_selection_has_table(&settings->selection, db, table)) {
         my_table_source_head(&head, decoder->flavor, settings->pipeline, db, table);
         my_decoder_line_head(decoder, &head, "t", ++decoder->transaction.ordinal, 0, out);
         cdc_buf_lit(out, "}\n");

@@ -166,18 +166,18 @@ static void read_visibility(struct my_table *table, struct cdc_bytes *cursor)
 /* One charset for all columns that count, and exceptions: their index among them, and their charset. */
 static void read_default_charset(struct my_table *table, enum my_flavor flavor, bool labels, struct cdc_bytes *cursor)
 {
-    const struct my_charset *common = my_charset_of((unsigned)my_packed(cursor));
+    const struct my_charset *common = my_charset_of((unsigned)my_packed_read(cursor));
     uint64_t exception = UINT64_MAX, index = 0;
     if (cdc_bytes_left(cursor) > 0)
-        exception = my_packed(cursor);
+        exception = my_packed_read(cursor);
     for (size_t i = 0; i < table->n_columns && !cursor->bad; i++) {
         struct my_column *column = &table->columns[i];
         if (labels ? !is_label(column) : !is_text(column, flavor))
             continue;
         column->charset = common;
         if (index++ == exception) {
-            column->charset = my_charset_of((unsigned)my_packed(cursor));
-            exception = cdc_bytes_left(cursor) > 0 ? my_packed(cursor) : UINT64_MAX;
+            column->charset = my_charset_of((unsigned)my_packed_read(cursor));
+            exception = cdc_bytes_left(cursor) > 0 ? my_packed_read(cursor) : UINT64_MAX;
         }
     }
 }
@@ -187,14 +187,14 @@ static void read_charsets(struct my_table *table, enum my_flavor flavor, bool la
     for (size_t i = 0; i < table->n_columns && !cursor->bad; i++) {
         struct my_column *column = &table->columns[i];
         if (labels ? is_label(column) : is_text(column, flavor))
-            column->charset = my_charset_of((unsigned)my_packed(cursor));
+            column->charset = my_charset_of((unsigned)my_packed_read(cursor));
     }
 }
 
 /* A string with its length before it, as it stands. */
 static struct cdc_span read_string(struct cdc_bytes *cursor)
 {
-    uint64_t n = my_packed(cursor);
+    uint64_t n = my_packed_read(cursor);
     const uint8_t *p = n <= cdc_bytes_left(cursor) ? cdc_bytes_take(cursor, (size_t)n) : NULL;
     if (!p)
         cursor->bad = true;
@@ -260,7 +260,7 @@ static int read_labels(struct my_table *table, uint8_t type, struct cdc_bytes *c
         struct my_column *column = &table->columns[i];
         if (column->type != type || column->labels)
             continue;
-        uint64_t n = my_packed(cursor);
+        uint64_t n = my_packed_read(cursor);
         if (n > MAX_LABELS || n > cdc_bytes_left(cursor)) /* a label has a byte at least: its length */
             return damaged(error, "labels of ENUM or SET");
         if (!column->charset) {
@@ -282,9 +282,9 @@ static int read_labels(struct my_table *table, uint8_t type, struct cdc_bytes *c
 static void read_key(struct my_table *table, bool prefixes, struct cdc_bytes *cursor)
 {
     while (cdc_bytes_left(cursor) > 0 && !cursor->bad) {
-        uint64_t index = my_packed(cursor);
+        uint64_t index = my_packed_read(cursor);
         if (prefixes)
-            (void)my_packed(cursor);
+            (void)my_packed_read(cursor);
         if (index >= table->n_columns)
             cursor->bad = true;
         else
@@ -503,7 +503,7 @@ void my_table_source_head(struct cdc_buf *out, enum my_flavor flavor, const char
 
 static int prepare_column(struct my_column *column, enum my_flavor flavor, struct cdc_error *error)
 {
-    if (my_column_settle(column, flavor, error) < 0)
+    if (my_column_resolve(column, flavor, error) < 0)
         return -1;
     if (!column->type_name) {
         struct cdc_buf text = CDC_BUF_INIT;

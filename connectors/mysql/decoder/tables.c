@@ -5,7 +5,6 @@
 
 #include <cdc/bytes.h>
 #include <cdc/json.h>
-#include <cdc/pattern.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,8 +91,7 @@ void my_decoder_altered(struct my_decoder *decoder, struct cdc_span sql)
 static int complete_table(struct my_decoder *decoder, struct my_table *table, struct cdc_error *error)
 {
     const struct my_decoder_settings *settings = &decoder->settings;
-    table->selected = cdc_table_selected(settings->include, settings->n_include, settings->exclude, settings->n_exclude,
-                                         cdc_span_text(table->db), cdc_span_text(table->name));
+    table->selected = cdc_selection_has_table(&settings->selection, table->db, table->name);
     if (!table->selected)
         return 0;
     if (settings->describe && settings->describe(settings->context, table, &decoder->coord, error) < 0)

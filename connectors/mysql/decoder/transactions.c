@@ -3,7 +3,6 @@
 #include "connectors/mysql/decoder/internal.h"
 
 #include <cdc/json.h>
-#include <cdc/pattern.h>
 #include <stdlib.h>
 #include <string.h>
 

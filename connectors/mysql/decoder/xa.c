@@ -8,6 +8,7 @@
 #include "connectors/mysql/decoder/xa.h"
 
 #include <cdc/bytes.h>
+#include <cdc/hash.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -89,10 +90,7 @@ static char *path_of(const struct my_xa *xa, const char *name, struct cdc_error 
 
 static uint64_t hash_of(struct cdc_span xid)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (size_t i = 0; i < xid.n; i++)
-        hash = (hash ^ (unsigned char)xid.p[i]) * UINT64_C(1099511628211);
-    return hash;
+    return cdc_hash_span(CDC_HASH_INIT, xid);
 }
 
 static void put_name(char text[NAME_SIZE], const struct file_name *name)

@@ -68,7 +68,7 @@ enum { COMPRESSION_ZSTD = 0, COMPRESSION_NONE = 255 };
 static int read_field(uint64_t type, struct cdc_bytes value, struct payload_header *header, struct cdc_error *error)
 {
     enum { SIZE = 1, COMPRESSION = 2, UNCOMPRESSED = 3 };
-    uint64_t number = my_packed(&value);
+    uint64_t number = my_packed_read(&value);
     switch (type) {
     case SIZE:
         header->size = number;
@@ -93,8 +93,8 @@ static int read_header(struct cdc_bytes *body, uint64_t size, struct payload_hea
     uint64_t type;
     const uint8_t *start = body->p;
     *header = (struct payload_header){.compression = COMPRESSION_NONE}; /* which is not written */
-    while ((type = my_packed(body)) != 0) {
-        uint64_t n = my_packed(body);
+    while ((type = my_packed_read(body)) != 0) {
+        uint64_t n = my_packed_read(body);
         if (body->bad || n > cdc_bytes_left(body))
             return damaged(error, "header");
         const uint8_t *p = cdc_bytes_take(body, (size_t)n);

@@ -31,7 +31,7 @@ static struct cdc_span name(struct cdc_bytes *body)
 /* Packed; not more than there can be. */
 static size_t column_count(struct cdc_bytes *body)
 {
-    uint64_t n = my_packed(body);
+    uint64_t n = my_packed_read(body);
     body->bad |= n > MOST_COLUMNS;
     return body->bad ? 0 : (size_t)n;
 }
@@ -39,7 +39,7 @@ static size_t column_count(struct cdc_bytes *body)
 /* A packed length and so many bytes. */
 static struct cdc_span packed_span(struct cdc_bytes *body)
 {
-    uint64_t n = my_packed(body);
+    uint64_t n = my_packed_read(body);
     const uint8_t *p = n <= cdc_bytes_left(body) ? cdc_bytes_take(body, (size_t)n) : NULL;
     body->bad |= p == NULL;
     return cdc_span((const char *)p, p != NULL ? (size_t)n : 0);

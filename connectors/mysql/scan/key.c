@@ -111,7 +111,7 @@ static void append_printed(struct snapshot_key *key, const char *json, size_t n)
 int my_key_append_cell(struct snapshot_key *key, const struct my_column *column, const struct my_cell *cell,
                        uint8_t wire, struct cdc_error *error)
 {
-    static const struct my_value_format plain = {0};
+    static const struct cdc_value_format plain = {0};
     char text[128];
     struct cdc_buf json = {text, 0, sizeof text, false};
     uint64_t unconvertible = 0;

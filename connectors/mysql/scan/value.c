@@ -67,7 +67,7 @@ static uint64_t little_endian(const uint8_t *p, size_t n)
 }
 
 static void append_integer(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
-                           const struct my_value_format *style)
+                           const struct cdc_value_format *style)
 {
     uint64_t bits = little_endian(cell->p, cell->n);
     unsigned unused = 64 - 8 * (unsigned)cell->n;
@@ -129,7 +129,7 @@ static int append_time(struct cdc_buf *out, const struct my_column *column, cons
 
 /* ZEROFILL pads the text; the number is the same without. */
 static int append_decimal(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
-                          const struct my_value_format *style, struct cdc_error *error)
+                          const struct cdc_value_format *style, struct cdc_error *error)
 {
     const char *p = (const char *)cell->p, *end = p + cell->n;
     bool negative = p < end && *p == '-';
@@ -157,7 +157,7 @@ static void append_labels(struct cdc_buf *out, const struct my_column *column, c
 static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
 {
     if (!memchr(text, '\n', n)) {
-        my_value_append_json_text(out, text, n, unconvertible);
+        my_value_append_json(out, text, n, unconvertible);
         return;
     }
     struct cdc_buf escaped = CDC_BUF_INIT;
@@ -171,7 +171,7 @@ static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_
     if (escaped.failed)
         out->failed = true;
     else
-        my_value_append_json_text(out, escaped.data, escaped.len, unconvertible);
+        my_value_append_json(out, escaped.data, escaped.len, unconvertible);
     cdc_buf_free(&escaped);
 }
 
@@ -188,7 +188,7 @@ static int append_other(struct cdc_buf *out, const struct my_column *column, con
     case MY_KIND_ENUM:
     case MY_KIND_SET: append_labels(out, column, cell, unconvertible); return 0;
     case MY_KIND_JSON: append_json(out, (const char *)cell->p, cell->n, unconvertible); return 0;
-    case MY_KIND_JSON_TEXT: my_value_append_json_text(out, (const char *)cell->p, cell->n, unconvertible); return 0;
+    case MY_KIND_JSON_TEXT: my_value_append_json(out, (const char *)cell->p, cell->n, unconvertible); return 0;
     case MY_KIND_GEOMETRY:
         if (cell->n != 0 && cell->n < 4)
             return bad_value(column, error);
@@ -207,7 +207,7 @@ static int append_other(struct cdc_buf *out, const struct my_column *column, con
 }
 
 int my_cell_append(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
-                   const struct my_value_format *style, uint64_t *unconvertible, struct cdc_error *error)
+                   const struct cdc_value_format *style, uint64_t *unconvertible, struct cdc_error *error)
 {
     switch (column->kind) {
     case MY_KIND_INTEGER: append_integer(out, column, cell, style); return 0;
@@ -218,7 +218,7 @@ int my_cell_append(struct cdc_buf *out, const struct my_column *column, const st
     case MY_KIND_TIME:
     case MY_KIND_DATETIME:
     case MY_KIND_TIMESTAMP: return append_time(out, column, cell, error);
-    case MY_KIND_TEXT: my_column_text_append(out, column, cell->p, cell->n, unconvertible); return 0;
+    case MY_KIND_TEXT: my_column_append_text(out, column, cell->p, cell->n, unconvertible); return 0;
     case MY_KIND_BINARY: my_value_append_binary(out, cell->p, cell->n); return 0;
     default: return append_other(out, column, cell, unconvertible, error);
     }

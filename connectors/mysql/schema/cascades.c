@@ -3,19 +3,11 @@
  * log has the parent's row alone, and copies of the child table keep theirs. */
 #include "connectors/mysql/schema/cascades.h"
 
-#include <cdc/pattern.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_TABLES_NAMED 50
 #define NATIVE_CASCADES 90600 /* from this MySQL on, the rows that cascades change are logged */
-
-static bool is_selected(const struct my_patterns *patterns, const char *db, const char *table)
-{
-    return db && table &&
-           cdc_table_selected(patterns->include, patterns->n_include, patterns->exclude, patterns->n_exclude,
-                              cdc_span_text(db), cdc_span_text(table));
-}
 
 /* SHOW CREATE TABLE: information_schema hides constraints from users that may only SELECT. RETURNS NEW; NULL when the
  * table is gone or may not be seen. */
@@ -47,7 +39,7 @@ static char *cascade_in(char *text)
     return NULL;
 }
 
-int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct my_patterns *patterns,
+int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
                      const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error)
 {
     if (server->flavor == MY_FLAVOR_MYSQL && server->version >= NATIVE_CASCADES)
@@ -61,7 +53,9 @@ int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct 
         return -1;
     int n = 0;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
-        char *text = is_selected(patterns, row[0], row[1]) ? create_statement(mysql, row[0], row[1]) : NULL;
+        char *text = row[0] && row[1] && cdc_selection_has_table(selection, row[0], row[1])
+                         ? create_statement(mysql, row[0], row[1])
+                         : NULL;
         const char *line = text ? cascade_in(text) : NULL;
         if (line && ++n <= MAX_TABLES_NAMED)
             cdc_log(

@@ -7,9 +7,10 @@
 
 #include <cdc/error.h>
 #include <cdc/log.h>
+#include <cdc/selection.h>
 
 /* Logs a line for each of the tables that has one, the first 50 of them. Their number, or -1. */
-int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct my_patterns *patterns,
+int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
                      const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error);
 
 #endif

@@ -3,6 +3,9 @@
 #include "connectors/mysql/event/statement.h"
 #include "connectors/mysql/schema/internal.h"
 
+#include "connectors/mysql/event/statement.h"
+#include "connectors/mysql/schema/internal.h"
+#include <cdc/hash.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,12 +83,7 @@ static bool before(struct my_point a, struct my_point b)
 
 static uint32_t hash_of(const char *db, const char *table)
 {
-    uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
-    const char *const parts[] = {db, ".", table};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        for (const char *p = parts[i]; *p; p++)
-            hash = (hash ^ (unsigned char)*p) * UINT32_C(16777619);
-    return hash;
+    return cdc_hash_fold(cdc_hash_text(cdc_hash_byte(cdc_hash_text(CDC_HASH_INIT, db), '.'), table));
 }
 
 struct cdc_span my_history_find(const struct my_history *history, const char *db, const char *table,

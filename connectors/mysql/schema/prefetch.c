@@ -3,7 +3,6 @@
  * row that comes later is then read by what held when it was asked, even if the table has changed since. */
 #include "connectors/mysql/schema/internal.h"
 
-#include <cdc/pattern.h>
 #include <cdc/retry.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,10 +75,7 @@ static int ask(struct prefetch *prefetch, const char *db, const char *name, stru
 
 static bool is_wanted(const struct prefetch *prefetch, MYSQL_ROW row)
 {
-    const struct my_patterns *patterns = &prefetch->schema->settings.patterns;
-    return row[0] && row[1] &&
-           cdc_table_selected(patterns->include, patterns->n_include, patterns->exclude, patterns->n_exclude,
-                              cdc_span_text(row[0]), cdc_span_text(row[1])) &&
+    return row[0] && row[1] && cdc_selection_has_table(&prefetch->schema->settings.selection, row[0], row[1]) &&
            !my_history_find(prefetch->schema->history, row[0], row[1], prefetch->point).p;
 }
 

@@ -12,13 +12,14 @@
 #include <cdc/error.h>
 #include <cdc/log.h>
 #include <cdc/offset.h>
+#include <cdc/selection.h>
 
 struct my_schema_settings {
-    struct my_session *session;   /* BORROWED, as all of these are */
-    const char *pipeline;         /* its name */
-    const char *path;             /* of the history's file; NULL: nothing is kept */
-    struct my_patterns patterns;  /* the tables that are read */
-    const struct cdc_offset *own; /* what the pipeline's own offset file had when the program began; NULL */
+    struct my_session *session;     /* BORROWED, as all of these are */
+    const char *pipeline;           /* its name */
+    const char *path;               /* of the history's file; NULL: nothing is kept */
+    struct cdc_selection selection; /* the tables that are read */
+    const struct cdc_offset *own;   /* what the pipeline's own offset file had when the program began; NULL */
     const struct cdc_log *log;
 };
 struct my_schema;

@@ -3,6 +3,7 @@
 #include "connectors/mysql/session/server.h"
 #include "connectors/mysql/session/session.h"
 
+#include <cdc/hash.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,13 +246,9 @@ int my_server_next_file(MYSQL *mysql, const char *file, struct my_coord *next, s
 uint32_t my_replica_id(uint32_t given, const char *name)
 {
     char host[256] = "";
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
     if (given != 0)
         return given;
     gethostname(host, sizeof host - 1);
-    const char *parts[] = {host, "/", name};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        for (const char *p = parts[i]; *p; p++)
-            hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
-    return (uint32_t)(hash ^ hash >> 32) | UINT32_C(0x80000000);
+    uint64_t hash = cdc_hash_byte(cdc_hash_text(CDC_HASH_INIT, host), '/');
+    return cdc_hash_fold(cdc_hash_text(hash, name)) | UINT32_C(0x80000000);
 }

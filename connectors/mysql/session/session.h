@@ -7,7 +7,7 @@
 
 #include <cdc/buf.h>
 #include <cdc/error.h>
-#include <cdc/options.h>
+#include <cdc/selection.h>
 #include <mysql.h>
 
 struct my_session_settings {
@@ -57,22 +57,9 @@ int my_session_error(MYSQL *mysql, const char *what, struct cdc_error *error);
 /* The same for a number and a text that were kept. */
 int my_session_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error);
 
-/* Which tables: patterns as -t and -T have them. */
-struct my_patterns {
-    const char *const *include, *const *exclude;
-    size_t n_include, n_exclude;
-};
-
-/* -- which tables (selection.c) ---------------------------------------------------------------
- * Those named by -t; else those of the URL's database; else all but the servers' own. */
-struct my_selection {
-    struct my_patterns patterns;
-    const char **include, **exclude;
-    char *database_pattern;
-};
-/* BORROWS the lists' texts; to be freed in any case. db: NULL where the URL names none. */
-int my_selection_make(struct my_selection *selection, const struct cdc_option_list *tables,
-                      const struct cdc_option_list *exclude, const char *db, struct cdc_error *error);
-void my_selection_free(struct my_selection *selection);
+/* -- which tables (selection.c) --------------------------------------------------------------- */
+/* Completes what -t and -T say: without -t the tables of the URL's database are read (db; NULL where it names none), else
+ * all but the servers' own. *pattern RETURNS NEW (free) what the selection then borrows, or NULL. */
+int my_selection_complete(struct cdc_selection *selection, const char *db, char **pattern, struct cdc_error *error);
 
 #endif

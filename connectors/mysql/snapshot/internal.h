@@ -242,6 +242,6 @@ int my_worker_write_lines(struct my_worker *worker, struct cdc_error *error);
 int my_cell_form_of(const struct my_column *column, unsigned type, struct cdc_error *error);
 /* The bytes of a value as JSON, the same as of the log's. */
 int my_cell_append(struct cdc_buf *out, const struct my_column *column, const struct my_cell *cell,
-                   const struct my_value_format *style, uint64_t *unconvertible, struct cdc_error *error);
+                   const struct cdc_value_format *style, uint64_t *unconvertible, struct cdc_error *error);
 
 #endif

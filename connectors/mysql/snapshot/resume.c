@@ -5,6 +5,7 @@
  * order: then all is read again. */
 #include "connectors/mysql/snapshot/internal.h"
 
+#include <cdc/hash.h>
 #include <cdc/json.h>
 #include <cdc/retry.h>
 #include <stdio.h>
@@ -30,17 +31,16 @@ void my_checkpoints_drop(struct my_snapshot_state *state, const struct my_checkp
 
 /* -- what the order was ------------------------------------------------------------------------ */
 
-static void hash_text(uint64_t *hash, const char *text) /* FNV-1a */
+/* With its NUL, which keeps the texts apart. */
+static void hash_text(uint64_t *hash, const char *text)
 {
-    do
-        *hash = (*hash ^ (uint8_t)*text) * UINT64_C(0x100000001B3);
-    while (*text++);
+    *hash = cdc_hash_bytes(*hash, text, strlen(text) + 1);
 }
 
 /* Of all that must be as it was: the tables up to this one, and their columns. */
 static void append_fingerprint(struct cdc_buf *out, const struct my_snapshot *run, size_t last)
 {
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    uint64_t hash = CDC_HASH_INIT;
     for (size_t i = 0; i <= last; i++) {
         const struct my_snapshot_table *source = &run->tables[i];
         hash_text(&hash, source->table->db);

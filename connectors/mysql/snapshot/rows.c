@@ -24,7 +24,7 @@ static size_t value_size(struct cdc_bytes *worker, uint8_t wire)
     case MY_CELL_4: return 4;
     case MY_CELL_8: return 8;
     case MY_CELL_CLOCK: return (size_t)cdc_bytes_le(worker, 1);
-    default: n = my_packed(worker); return n <= cdc_bytes_left(worker) ? (size_t)n : SIZE_MAX;
+    default: n = my_packed_read(worker); return n <= cdc_bytes_left(worker) ? (size_t)n : SIZE_MAX;
     }
 }
 

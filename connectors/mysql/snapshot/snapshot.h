@@ -7,6 +7,7 @@
 #include "connectors/mysql/value/column.h"
 
 #include <cdc/control.h>
+#include <cdc/value_format.h>
 #include <cdc/error.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
@@ -16,9 +17,9 @@
 struct my_snapshot_settings {
     struct my_session_settings connection;
     const char *name; /* of the pipeline */
-    struct my_patterns patterns;
+    struct cdc_selection selection;
     bool named; /* by -t: none of that name is an error */
-    struct my_value_format style;
+    struct cdc_value_format style;
     int64_t chunk_rows; /* rows between commit lines */
     size_t jobs;        /* sessions that read; at least 1 */
     bool progress;

@@ -3,7 +3,6 @@
 #include "connectors/mysql/snapshot/internal.h"
 #include "connectors/mysql/schema/catalog.h"
 
-#include <cdc/pattern.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,10 +19,7 @@ static MYSQL_RES *ask_tables(struct my_snapshot *run, struct cdc_error *error)
 
 static bool is_selected(const struct my_snapshot *run, MYSQL_ROW row)
 {
-    const struct my_patterns *patterns = &run->settings->patterns;
-    return row[0] && row[1] &&
-           cdc_table_selected(patterns->include, patterns->n_include, patterns->exclude, patterns->n_exclude,
-                              cdc_span_text(row[0]), cdc_span_text(row[1]));
+    return row[0] && row[1] && cdc_selection_has_table(&run->settings->selection, row[0], row[1]);
 }
 
 static void append_names(struct cdc_buf *names, MYSQL_ROW row)

@@ -55,10 +55,7 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
     const struct my_decoder_settings settings = {.pipeline = s->name,
                                                  .flavor = stream->session.server.flavor,
                                                  .style = s->style,
-                                                 .include = s->include,
-                                                 .n_include = s->n_include,
-                                                 .exclude = s->exclude,
-                                                 .n_exclude = s->n_exclude,
+                                                 .selection = s->selection,
                                                  .describe = describe,
                                                  .look_ahead = look_ahead,
                                                  .altered = altered,
@@ -125,13 +122,11 @@ static int begin_schema(struct my_stream *stream, bool resumes, struct cdc_error
 /* A warning that cannot be given is no reason to stop. */
 static void warn_of_cascades(struct my_stream *stream)
 {
-    const struct my_stream_settings *settings = &stream->settings;
-    const struct my_patterns patterns = {settings->include, settings->exclude, settings->n_include,
-                                         settings->n_exclude};
     struct cdc_error ignored = {0};
     MYSQL *sql = my_session_sql(&stream->session, &ignored);
     if (sql)
-        (void)my_cascades_list(sql, &stream->session.server, &patterns, stream->log, CDC_LOG_WARNING, &ignored);
+        (void)my_cascades_list(sql, &stream->session.server, &stream->settings.selection, stream->log, CDC_LOG_WARNING,
+                               &ignored);
 }
 
 int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)

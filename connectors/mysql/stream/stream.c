@@ -31,7 +31,7 @@ struct my_stream *my_stream_new(const struct my_stream_settings *settings, struc
         .session = &stream->session,
         .pipeline = settings->name,
         .path = settings->schema_file,
-        .patterns = {settings->include, settings->exclude, settings->n_include, settings->n_exclude},
+        .selection = settings->selection,
         .own = settings->own,
         .log = log,
     };

@@ -7,6 +7,7 @@
 #include "connectors/mysql/value/column.h"
 
 #include <cdc/error.h>
+#include <cdc/value_format.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
 #include <cdc/offset.h>
@@ -15,9 +16,8 @@
 struct my_stream_settings {
     struct my_session_settings connection;
     const char *name; /* of the pipeline */
-    const char *const *include, *const *exclude;
-    size_t n_include, n_exclude;
-    struct my_value_format style;
+    struct cdc_selection selection;
+    struct cdc_value_format style;
     const char *start; /* of a first start: "now", "oldest", FILE:POSITION, a GTID set; NULL: now */
     const char *until; /* "now", FILE:POSITION, an RFC 3339 time; NULL */
     double heartbeat;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts of any charset of the servers as UTF-8. One-byte charsets and the plain forms of Unicode are turned here, exactly
- * as the servers do; the East Asian ones by iconv, with the few characters that the servers read otherwise put right. */
+/* Texts of any charset of the servers as UTF-8. One-byte charsets and the plain forms of Unicode are converted here, exactly
+ * as the servers do; the East Asian ones by iconv, with corrections for the few characters that the servers read otherwise. */
 #include "connectors/mysql/value/charset.h"
 #include "connectors/mysql/value/charset_tables.h"
 
@@ -117,7 +117,7 @@ bool my_charset_is_binary(const struct my_charset *charset)
 
 /* -- conversion ----------------------------------------------------------------- */
 
-/* c as UTF-8 (RFC 3629); returns the place behind it. */
+/* c as UTF-8 (RFC 3629); returns its end. */
 static inline char *put_utf8(char *out, uint32_t c)
 {
     if (c < 0x80) {
@@ -144,7 +144,7 @@ static bool is_scalar(uint32_t c)
     return c < 0xd800 || (c > 0xdfff && c <= 0x10ffff);
 }
 
-/* Each of these has room for its longest result at out, returns the place behind it, NULL when the bytes are not valid. */
+/* Each of these has room for its longest result at out, returns its end, or NULL when the bytes are not valid. */
 
 static char *from_one_byte(char *out, const uint16_t *upper, const uint8_t *p, size_t n)
 {

@@ -9,6 +9,7 @@
 #include <cdc/buf.h>
 #include <cdc/error.h>
 
+/* Type codes of the log and of result sets (mysql-server, include/field_types.h; MariaDB, sql/field.h). */
 enum my_type {
     MY_TYPE_DECIMAL_OLD = 0,
     MY_TYPE_TINY = 1,
@@ -41,12 +42,7 @@ enum my_type {
     MY_TYPE_GEOMETRY = 255
 };
 
-struct my_value_format {
-    bool int64_as_string;   /* --int64=string: beyond 2^53 */
-    bool decimal_as_number; /* --decimal=number */
-};
-
-/* What the JSON looks like; settled once by my_column_settle. */
+/* What the JSON looks like. */
 enum my_kind {
     MY_KIND_INTEGER,
     MY_KIND_FLOAT,
@@ -75,9 +71,9 @@ enum my_kind {
 struct my_column {
     char *name;               /* UTF-8, owned; NULL when the log does not say */
     struct cdc_buf name_json; /* "\"name\":" ready to append */
-    uint8_t type;             /* enum my_type; of STRING the real one (ENUM, SET) is resolved */
+    uint8_t type;             /* enum my_type; of STRING the real one (ENUM, SET) */
     uint16_t metadata; /* as in TABLE_MAP, its first byte low; of STRING: length, of ENUM and SET: size in bytes */
-    enum my_kind kind;
+    enum my_kind kind; /* from here to decimals: by my_column_resolve, but for is_unsigned and charset */
     bool is_unsigned;
     const struct my_charset *charset; /* of texts, ENUM and SET; NULL: not known */
     uint32_t length;                  /* of strings: in bytes, as declared; of VECTOR: dimensions; of BIT: bits;
@@ -87,21 +83,23 @@ struct my_column {
     char **labels;                    /* of ENUM and SET, UTF-8, owned */
     size_t n_labels;
     char *type_name; /* as the database names it, owned */
-    bool nullable, key, generated, invisible;
+    bool nullable, generated, invisible;
+    bool key;            /* of the primary key, or of the unique one that stands for it */
     bool listed;         /* information_schema shows it now */
     bool hidden;         /* MariaDB keeps it for itself: not in the lines */
-    uint8_t length_size; /* bytes of the length before a value; 0: */
+    uint8_t length_size; /* bytes of the length before a value; 0: fixed_size counts */
     uint16_t fixed_size; /* bytes of every value; 0: not known */
 };
 
-void my_column_free(struct my_column *column); /* the members, not the struct */
-/* From type, metadata, charset and type_name: kind, length, precision, decimals. type_name (information_schema's
- * COLUMN_TYPE, may be NULL) decides where the log cannot tell: json, uuid, inet4, inet6, vector on MariaDB, the digits of
- * a second in its old temporals, blob or text where no charset is known. CONFIG: a type that is not known; PROTOCOL:
- * metadata that the type cannot have. */
-int my_column_settle(struct my_column *column, enum my_flavor flavor, struct cdc_error *error);
-/* A text of a column, of the key or not. */
-static inline void my_column_text_append(struct cdc_buf *out, const struct my_column *column, const uint8_t *p,
+/* Frees the members, not the struct, and makes it {0}. */
+void my_column_free(struct my_column *column);
+/* From type, metadata, charset and type_name: kind, length, precision, decimals, length_size, fixed_size. type_name
+ * (information_schema's COLUMN_TYPE, may be NULL) decides where the log cannot tell: json, uuid, inet4, inet6, vector on
+ * MariaDB, the digits of a second in its old temporals, blob or text where no charset is known. 0 or -1: CONFIG for a type
+ * that is not known, PROTOCOL for metadata that the type cannot have. */
+int my_column_resolve(struct my_column *column, enum my_flavor flavor, struct cdc_error *error);
+/* A text of the column as a JSON string: see my_charset_append and, for keys, my_charset_append_key. */
+static inline void my_column_append_text(struct cdc_buf *out, const struct my_column *column, const uint8_t *p,
                                          size_t n, uint64_t *unconvertible)
 {
     (column->key ? my_charset_append_key : my_charset_append)(out, column->charset, p, n, unconvertible);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* DECIMAL: groups of nine digits in four bytes, big-endian, from the decimal point outwards; the digits left over at both
- * ends take fewer bytes. The first bit is inverted, and all bits of a negative number (strings/decimal.cc,
- * decimal2bin). */
+ * ends take fewer bytes. All bits of a negative number are inverted, and then the first bit of all: so the bytes sort as
+ * the numbers do (strings/decimal.cc, decimal2bin).
+ *
+ * decimal(12,2), ten digits before the point and two after it, is groups of 1, 9 and 2 digits in 1, 4 and 1 bytes:
+ *      1234567890.12   1 | 234567890 | 12   81 | 0d fb 38 d2 | 0c
+ *     -1234567890.12                        7e | f2 04 c7 2d | f3 */
 #include "connectors/mysql/value/internal.h"
 #include "connectors/mysql/value/value.h"
 
@@ -16,7 +20,7 @@ size_t my_decimal_size(unsigned precision, unsigned scale)
     return whole / 9 * 4 + bytes_of_digits[whole % 9] + scale / 9 * 4 + bytes_of_digits[scale % 9];
 }
 
-/* One group of `digits` digits; the place behind them, or NULL when the number in the bytes has more. */
+/* One group of `digits` digits; returns its end, or NULL when the number in the bytes has more digits. */
 static inline char *put_group(char *text, const uint8_t **p, unsigned digits, uint32_t invert)
 {
     unsigned n = bytes_of_digits[digits];
@@ -70,7 +74,7 @@ size_t my_decimal_text(char *text, const uint8_t *p, unsigned precision, unsigne
     return out == NULL ? 0 : (size_t)(out - text);
 }
 
-void my_value_append_decimal(struct cdc_buf *out, struct cdc_span digits, const struct my_value_format *style)
+void my_value_append_decimal(struct cdc_buf *out, struct cdc_span digits, const struct cdc_value_format *format)
 {
     bool negative = digits.n != 0 && digits.p[0] == '-';
     const char *p = digits.p + negative, *end = digits.p + digits.n;
@@ -78,11 +82,11 @@ void my_value_append_decimal(struct cdc_buf *out, struct cdc_span digits, const 
         p++;
     if (!cdc_buf_room(out, digits.n + 2))
         return;
-    if (!style->decimal_as_number)
+    if (!format->decimal_as_number)
         cdc_buf_byte(out, '"');
     if (negative)
         cdc_buf_byte(out, '-');
     cdc_buf_append(out, p, (size_t)(end - p));
-    if (!style->decimal_as_number)
+    if (!format->decimal_as_number)
         cdc_buf_byte(out, '"');
 }

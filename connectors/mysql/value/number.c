@@ -32,14 +32,15 @@ static inline char *put_back(char *end, uint64_t value)
     return end;
 }
 
-void my_value_append_integer(struct cdc_buf *out, uint64_t bits, bool is_unsigned, const struct my_value_format *style)
+void my_value_append_integer(struct cdc_buf *out, uint64_t bits, bool is_unsigned,
+                             const struct cdc_value_format *format)
 {
     bool negative = !is_unsigned && (int64_t)bits < 0;
     uint64_t value = negative ? 0 - bits : bits;
     char text[24], *end = text + sizeof text, *p = put_back(end, value);
     if (negative)
         *--p = '-';
-    bool quoted = style->int64_as_string && value > UINT64_C(1) << 53;
+    bool quoted = format->int64_as_string && value > UINT64_C(1) << 53;
     if (!quoted) {
         cdc_buf_append(out, p, (size_t)(end - p));
         return;
@@ -71,7 +72,8 @@ void my_value_append_bits(struct cdc_buf *out, const uint8_t *bytes, size_t n, u
 }
 
 /* -- shortest digits ---------------------------------------------------------------
- * The fewest digits that read back the same, the nearest of several: 0.d1d2d3... * 10^point. */
+ * The fewest digits that read back as the same number, as the server prints it: 0.1, not 0.1000000000000000055. Of several
+ * the nearest. The number is 0.d1d2d3... * 10^point: 1, 2, 5 and point -1 are 0.0125. */
 struct digits {
     char text[20];
     int n, point;
@@ -138,7 +140,7 @@ static bool reads_back(const char *text, double value, bool single)
 
 /* The decimal one unit of its last digit above text. Only needed where the gap between numbers is wider above than below
  * (powers of two), so that the nearest decimal below may fail and the one above still be right. */
-static void step_up(char *text)
+static void increment(char *text)
 {
     char *last = strchr(text, 'e') - 1;
     while (last > text && (*last == '9' || *last < '0' || *last > '9')) {
@@ -150,6 +152,7 @@ static void step_up(char *text)
         ++*last;
 }
 
+/* The slow way: as many digits as are needed, tried one after the other. */
 static void shortest(struct digits *digits, double value, bool single)
 {
     char text[40];
@@ -164,7 +167,7 @@ static void shortest(struct digits *digits, double value, bool single)
         if (reads_back(text, value, single))
             break;
         if (power_of_two) {
-            step_up(text);
+            increment(text);
             if (reads_back(text, value, single))
                 break;
         }
@@ -172,7 +175,7 @@ static void shortest(struct digits *digits, double value, bool single)
     scan_digits(digits, text);
 }
 
-/* float32: the same, but with up to nine digits. A quotient right between two floats could be rounded twice: left to the
+/* float32: as few_digits does it, but with up to nine digits. A quotient right between two floats could be rounded twice: left to the
  * slow way, like powers of two of more digits than are always sure. */
 static void shortest_single(struct digits *digits, float single)
 {
@@ -266,7 +269,7 @@ void my_value_append_double(struct cdc_buf *out, double value)
     append_double(out, value, false);
 }
 
-void my_json_double_append(struct cdc_buf *out, double value)
+void my_number_append_json_double(struct cdc_buf *out, double value)
 {
     append_double(out, value, true);
 }

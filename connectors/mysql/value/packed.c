@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Packed integers. */
 #include "connectors/mysql/value/packed.h"
 
-uint64_t my_packed(struct cdc_bytes *cursor)
+uint64_t my_packed_read(struct cdc_bytes *cursor)
 {
     uint64_t first = cdc_bytes_le(cursor, 1);
     switch (first) {

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Dates and times: the forms with fractions of MySQL 5.6 and later (sql-common/my_time.cc, my_*_from_binary), those of
- * before, and MariaDB's own of before (sql/field.cc, Field_*_hires). */
+/* Dates and times. The log has three generations of them:
+ * - TIMESTAMP2, DATETIME2, TIME2 of MySQL 5.6 and later, and of MariaDB by default, big-endian, with a fraction of
+ *   (decimals + 1) / 2 bytes (sql-common/my_time.cc, my_*_from_binary). 2024-01-02 03:04:05.678901 is, as
+ *       TIMESTAMP(6)  65 93 7d 25 | 0a 5b f5       seconds since 1970 in UTC; microseconds
+ *       DATETIME(6)   99 b2 44 31 05 | 0a 5b f5    below, from_packed; the highest bit is set from the year 0 on
+ *       TIME(6)       80 31 05 | 0a 5b f5          ten bits of hours, six, six; zero is 80 00 00
+ * - DATE, and the forms of before 5.6, little-endian: 2024-01-02 is the 24-bit number 2024 << 9 | 1 << 5 | 2, TIME the
+ *   decimal number hhmmss, DATETIME the decimal number yyyymmddhhmmss, TIMESTAMP seconds.
+ * - MariaDB's of before 10.1, mysql56_temporal_format=OFF, which have fractions under the type codes of those just
+ *   named (sql/field.cc, Field_*_hires): only information_schema knows of how many digits. */
 #include "connectors/mysql/value/internal.h"
 #include "connectors/mysql/value/value.h"
 
@@ -8,7 +16,14 @@
 
 static const uint32_t powers[7] = {1, 10, 100, 1000, 10000, 100000, 1000000};
 
-/* -- text ------------------------------------------------------------------------- */
+/* -- text: each put_ function returns the end of what it wrote ------------------------------- */
+
+static inline char *put_two_digits(char *p, uint32_t value)
+{
+    p[0] = (char)('0' + value / 10);
+    p[1] = (char)('0' + value % 10);
+    return p + 2;
+}
 
 static inline char *put_fraction(char *p, uint32_t microsecond, int decimals)
 {
@@ -23,21 +38,21 @@ static inline char *put_fraction(char *p, uint32_t microsecond, int decimals)
 
 static inline char *put_date(char *p, const struct my_time *time)
 {
-    p = my_put2(p, time->year / 100 % 100);
-    p = my_put2(p, time->year % 100);
+    p = put_two_digits(p, time->year / 100 % 100);
+    p = put_two_digits(p, time->year % 100);
     *p++ = '-';
-    p = my_put2(p, time->month % 100);
+    p = put_two_digits(p, time->month % 100);
     *p++ = '-';
-    return my_put2(p, time->day % 100);
+    return put_two_digits(p, time->day % 100);
 }
 
 static inline char *put_clock(char *p, const struct my_time *time)
 {
-    p = my_put2(p, time->hour % 100);
+    p = put_two_digits(p, time->hour % 100);
     *p++ = ':';
-    p = my_put2(p, time->minute % 100);
+    p = put_two_digits(p, time->minute % 100);
     *p++ = ':';
-    return my_put2(p, time->second % 100);
+    return put_two_digits(p, time->second % 100);
 }
 
 /* A day of the calendar? Zero and partial dates are none, nor is what ALLOW_INVALID_DATES lets in. */
@@ -52,7 +67,8 @@ static bool is_day(const struct my_time *time)
     return time->day <= days[time->month] && (time->month != 2 || time->day == 28 || leap);
 }
 
-/* The text without quotes; p has room for 40 bytes. */
+/* The text without quotes; p has room for 40 bytes. What is no day of the calendar cannot be ISO 8601, and is written as
+ * the server does: "2024-02-31 10:00:00", "0000-00-00 00:00:00". */
 static char *put_time(char *p, enum my_kind kind, const struct my_time *time, int decimals)
 {
     if (kind == MY_KIND_DATE)
@@ -84,7 +100,7 @@ void my_value_append_time(struct cdc_buf *out, enum my_kind kind, const struct m
     out->len = (size_t)(p - out->data);
 }
 
-/* -- the forms ---------------------------------------------------------------------- */
+/* -- bytes to struct my_time ---------------------------------------------------------------------- */
 
 /* Seconds since 1970 (at most 32 bits) as a date of the Gregorian calendar, the year begun in March (H. Hinnant,
  * "chrono-compatible low-level date algorithms", civil_from_days). 0 is the zero date. */
@@ -104,7 +120,8 @@ static void from_seconds(struct my_time *time, uint32_t seconds)
     time->second = clock % 60;
 }
 
-/* A fraction in (decimals + 1) / 2 bytes: in tens or ones of its last digit. */
+/* A fraction in (decimals + 1) / 2 bytes, of 2, 4 or 6 digits: one of an odd number of digits has a 0 at its end. TIME(3)
+ * .123 is 04 ce, 1230. */
 static uint32_t fraction_of(const uint8_t *p, int decimals)
 {
     static const uint32_t unit[4] = {0, 10000, 100, 1};
@@ -112,7 +129,7 @@ static uint32_t fraction_of(const uint8_t *p, int decimals)
     return (uint32_t)cdc_big_endian(p, (size_t)bytes) * unit[bytes];
 }
 
-/* The date and time of my_packed_time: 17 bits of 13 * year + month, 5 of the day, 5, 6, 6. */
+/* A date and time in 40 bits: 17 of 13 * year + month, 5 of the day, 5 of the hour, 6, 6. */
 static void from_packed(struct my_time *time, uint64_t whole)
 {
     time->second = whole & 63;
@@ -137,7 +154,8 @@ static void from_datetime2(struct my_time *time, const uint8_t *p, int decimals)
     time->microsecond = fraction_of(p + 5, decimals);
 }
 
-/* Sign, ten bits of hours, six and six, and the fraction are one number that is negated as a whole. */
+/* Sign, ten bits of hours, six and six, and the fraction are one number, which is negated as a whole: -00:00:00.5 as
+ * TIME(1) is 7f ff ff ce, that is 80 00 00 00 less 50 hundredths. */
 static void from_time2(struct my_time *time, const uint8_t *p, int decimals)
 {
     static const uint32_t unit[4] = {0, 10000, 100, 1};
@@ -157,7 +175,7 @@ static void from_date(struct my_time *time, const uint8_t *p)
     time->year = value >> 9;
 }
 
-/* hhmmss as a number of 24 bits, signed. */
+/* hhmmss as a signed number of 24 bits: 12:34:56 is 123456, 40 e2 01. */
 static void from_old_time(struct my_time *time, const uint8_t *p)
 {
     uint32_t value = (uint32_t)cdc_little_endian(p, 3);
@@ -169,7 +187,7 @@ static void from_old_time(struct my_time *time, const uint8_t *p)
     time->hour = value / 10000;
 }
 
-/* yyyymmddhhmmss as a number. */
+/* yyyymmddhhmmss as a number of 64 bits. */
 static void from_old_datetime(struct my_time *time, const uint8_t *p)
 {
     uint64_t value = cdc_little_endian(p, 8), date = value / 1000000;
@@ -234,7 +252,7 @@ size_t my_temporal_size(const struct my_column *column)
     }
 }
 
-/* Reads the forms of before 5.6; those with a fraction are MariaDB's. */
+/* The forms of before 5.6; those with a fraction are MariaDB's. Returns what the value is. */
 static enum my_kind from_old(struct my_time *time, uint8_t type, const uint8_t *p, size_t n, int decimals)
 {
     if (type == MY_TYPE_TIME) {
@@ -256,7 +274,8 @@ static enum my_kind from_old(struct my_time *time, uint8_t type, const uint8_t *
     } else { /* the fraction counts units of its last digit here */
         from_seconds(time, (uint32_t)cdc_big_endian(p, 4));
         uint64_t fraction = cdc_big_endian(p + 4, n - 4);
-        time->microsecond = fraction < powers[decimals] ? (uint32_t)fraction * powers[6 - decimals] : powers[6];
+        time->microsecond = /* powers[6]: out of range, refused below */
+            fraction < powers[decimals] ? (uint32_t)fraction * powers[6 - decimals] : powers[6];
     }
     return MY_KIND_TIMESTAMP;
 }
@@ -291,7 +310,7 @@ int my_temporal_append(struct cdc_buf *out, const struct my_column *column, cons
     return 0;
 }
 
-bool my_packed_time_append(struct cdc_buf *out, enum my_kind kind, int64_t packed)
+bool my_temporal_append_packed(struct cdc_buf *out, enum my_kind kind, int64_t packed)
 {
     struct my_time time = {0};
     if (packed == INT64_MIN)

@@ -3,7 +3,6 @@
  * no clock but for lines that no transaction dates. */
 #include "connectors/postgres/postgres.h"
 
-#include <cdc/pattern.h>
 #include <cdc/retry.h>
 #include <stdlib.h>
 
@@ -257,8 +256,7 @@ static bool same_schema(const struct pg_table *a, const struct pg_table *b)
 static int complete_relation(const struct pgoutput *decoder, struct pg_table *table, struct cdc_error *error)
 {
     const struct pgoutput_settings *settings = &decoder->settings;
-    table->selected = cdc_table_selected(settings->include, settings->n_include, settings->exclude, settings->n_exclude,
-                                         cdc_span_text(table->schema), cdc_span_text(table->name));
+    table->selected = cdc_selection_has_table(&settings->selection, table->schema, table->name);
     if (!table->selected)
         return 0;
     if (settings->describe && settings->describe(settings->describe_context, table, error) < 0)

@@ -323,7 +323,7 @@ enum { ARRAY_DEPTH = 6 }; /* the server's own limit */
 struct array {
     const char *p, *end;
     struct pg_type type;
-    const struct pg_value_style *style;
+    const struct cdc_value_format *style;
     uint64_t *unconvertible;
     struct cdc_buf scratch; /* an element without its backslashes */
 };
@@ -416,8 +416,8 @@ static bool braces(struct array *array, struct cdc_buf *out, int depth)
 }
 
 /* False, and nothing appended, when the text is no array. */
-static bool append_array(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style, const char *text,
-                         size_t n, uint64_t *unconvertible)
+static bool append_array(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *style,
+                         const char *text, size_t n, uint64_t *unconvertible)
 {
     struct array array = {text, text + n, type, style, unconvertible, CDC_BUF_INIT};
     size_t start = out->len;
@@ -473,8 +473,8 @@ static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_
         append_text(out, text, n, unconvertible);
 }
 
-static inline void value(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style, const char *text,
-                         size_t n, uint64_t *unconvertible)
+static inline void value(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *style,
+                         const char *text, size_t n, uint64_t *unconvertible)
 {
     switch (type.kind) {
     case PG_BOOL:
@@ -524,7 +524,7 @@ static inline void value(struct cdc_buf *out, struct pg_type type, const struct 
     append_text(out, text, n, unconvertible);
 }
 
-void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct pg_value_style *style, const char *text,
+void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *style, const char *text,
                      size_t n, uint64_t *unconvertible)
 {
     value(out, type, style, text, n, unconvertible);
@@ -536,7 +536,7 @@ static inline bool in_part(const struct pg_column *column, enum pg_row_part part
 }
 
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
-                   enum pg_row_part part, const struct pg_value_style *style, uint64_t *unconvertible)
+                   enum pg_row_part part, const struct cdc_value_format *style, uint64_t *unconvertible)
 {
     char separator = '{';
     for (size_t i = 0; i < table->n_columns; i++) {

@@ -3,7 +3,6 @@
 #include "connectors/postgres/postgres.h"
 
 #include <cdc/json.h>
-#include <cdc/pattern.h>
 #include <cdc/retry.h>
 #include <errno.h>
 #include <poll.h>
@@ -374,8 +373,7 @@ enum { T_SCHEMA, T_TABLE, T_ROOT_SCHEMA, T_ROOT, T_PUBLISHED, T_OWNED, T_IDENTIT
 
 static bool selected(const struct pg_settings *settings, const char *schema, const char *table)
 {
-    return cdc_table_selected(settings->tables.items, settings->tables.count, settings->exclude.items,
-                              settings->exclude.count, cdc_span_text(schema), cdc_span_text(table));
+    return cdc_selection_has_table(&settings->selection, schema, table);
 }
 
 /* Is this row of TABLES_SQL meant, and not by way of the partitioned table above it? */
@@ -486,12 +484,13 @@ static void publication_statement(struct cdc_buf *out, PGconn *sql, const PGresu
 {
     cdc_buf_lit(out, "CREATE PUBLICATION ");
     append_identifier(out, sql, settings->publication);
-    bool all = settings->tables.count == 0 && superuser;
+    bool all = settings->selection.include.count == 0 && superuser;
     *n = all ? -1 : 0;
     if (all)
         cdc_buf_lit(out, " FOR ALL TABLES");
     for (int i = 0; !all && i < PQntuples(tables); i++) {
-        if (!row_selected(tables, i, settings) || (settings->tables.count == 0 && !is_true(tables, i, T_OWNED)))
+        if (!row_selected(tables, i, settings) ||
+            (settings->selection.include.count == 0 && !is_true(tables, i, T_OWNED)))
             continue;
         cdc_buf_text(out, (*n)++ == 0 ? " FOR TABLE " : ", ");
         append_table(out, sql, tables, i);
@@ -515,7 +514,7 @@ static int publication_create(PGconn *sql, const PGresult *tables, const struct 
         status = cdc_error_memory(error);
     } else if (n == 0) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "no table to publish: %s",
-                      settings->tables.count ? "none matches -t" : "this role owns none");
+                      settings->selection.include.count ? "none matches -t" : "this role owns none");
         status = cdc_error_hint(error, "create the tables first, or mend the patterns (schema.table)");
     } else {
         PGresult *result = PQexec(sql, text.data);
@@ -558,7 +557,7 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, const
     int status = 0;
     if (!exists)
         status = publication_create(sql, tables, settings, log, error);
-    else if (settings->tables.count > 0)
+    else if (settings->selection.include.count > 0)
         status = warn_unpublished(sql, tables, settings, log, error);
     if (exists)
         warn_partitions(tables, settings, log);

@@ -3,7 +3,6 @@
 #include "connectors/postgres/snapshot/internal.h"
 
 #include <cdc/json.h>
-#include <cdc/pattern.h>
 #include <cdc/retry.h>
 #include <poll.h>
 #include <stdio.h>
@@ -137,9 +136,7 @@ static const char unreadable_sql[] =
 
 bool pg_snapshot_is_selected(const struct snapshot_run *run, const char *schema, const char *table)
 {
-    const struct pg_settings *pg = run->pg;
-    return cdc_table_selected(pg->tables.items, pg->tables.count, pg->exclude.items, pg->exclude.count,
-                              cdc_span_text(schema), cdc_span_text(table));
+    return cdc_selection_has_table(&run->pg->selection, schema, table);
 }
 
 static int check_privileges(struct snapshot_run *run, struct cdc_error *error)

@@ -3,7 +3,6 @@
 #include "connectors/postgres/snapshot/internal.h"
 
 #include <cdc/json.h>
-#include <cdc/pattern.h>
 #include <cdc/retry.h>
 #include <poll.h>
 #include <stdio.h>
@@ -85,7 +84,7 @@ static void prepare_rows(struct snapshot_run *run, const struct pg_table *table)
 static void row_line(struct snapshot_run *run, const struct pg_table *table)
 {
     struct cdc_buf *out = cdc_writer_buf(run->writer);
-    const struct pg_value_style *style = &run->pg->style;
+    const struct cdc_value_format *style = &run->pg->style;
     cdc_buf_lit(out, "{\"op\":\"r\",\"pos\":\"");
     append_pos(run, out);
     cdc_buf_append(out, run->fixed.data, run->fixed.len);

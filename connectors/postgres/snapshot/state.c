@@ -3,7 +3,6 @@
 #include "connectors/postgres/snapshot/internal.h"
 
 #include <cdc/json.h>
-#include <cdc/pattern.h>
 #include <cdc/retry.h>
 #include <poll.h>
 #include <stdio.h>

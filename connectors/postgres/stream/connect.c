@@ -56,10 +56,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
     struct pgoutput_settings settings = {.pipeline = pg->name,
                                          .database = stream->identity.database,
                                          .style = pg->style,
-                                         .include = pg->tables.items,
-                                         .n_include = pg->tables.count,
-                                         .exclude = pg->exclude.items,
-                                         .n_exclude = pg->exclude.count,
+                                         .selection = pg->selection,
                                          .describe = describe,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);

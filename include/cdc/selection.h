@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Which tables: the patterns (pattern.h) of -t and -T. */
+#ifndef CDC_SELECTION_H
+#define CDC_SELECTION_H
+
+#include <cdc/options.h>
+
+/* A table is selected that matches any pattern of include (where there is none: every table) and none of exclude, which
+ * wins. Two lists of options, so that a program's table of options fills them. Settings embed a copy, which BORROWS. */
+struct cdc_selection {
+    struct cdc_option_list include, exclude;
+};
+
+/* schema may be empty; for MySQL it is the database. */
+bool cdc_selection_has(const struct cdc_selection *selection, struct cdc_span schema, struct cdc_span table);
+/* The same of names that end with a NUL. */
+bool cdc_selection_has_table(const struct cdc_selection *selection, const char *schema, const char *table);
+/* Frees the lists, not the texts in them. */
+void cdc_selection_free(struct cdc_selection *selection);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Which tables. */
+#include <stdlib.h>
+
+#include <cdc/pattern.h>
+#include <cdc/selection.h>
+
+static bool any_matches(const struct cdc_option_list *patterns, struct cdc_span schema, struct cdc_span table)
+{
+    for (size_t i = 0; i < patterns->count; i++)
+        if (cdc_pattern_matches_table(patterns->items[i], schema, table))
+            return true;
+    return false;
+}
+
+bool cdc_selection_has(const struct cdc_selection *selection, struct cdc_span schema, struct cdc_span table)
+{
+    if (selection->include.count != 0 && !any_matches(&selection->include, schema, table))
+        return false;
+    return !any_matches(&selection->exclude, schema, table);
+}
+
+bool cdc_selection_has_table(const struct cdc_selection *selection, const char *schema, const char *table)
+{
+    return cdc_selection_has(selection, cdc_span_text(schema), cdc_span_text(table));
+}
+
+void cdc_selection_free(struct cdc_selection *selection)
+{
+    free(selection->include.items);
+    free(selection->exclude.items);
+    *selection = (struct cdc_selection){{NULL, 0}, {NULL, 0}};
+}
