@@ -30,7 +30,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -I. -fPIC $(WARNINGS) $(HARDENING)
 define need
 $(if $(filter 0,$(shell $(PKG_CONFIG) --exists $(1); echo $$?)),,$(error $(1) is missing: apt-get install $(2)))
 endef
-NO_BUILD_GOALS := clean help setup demo test test-matrix test-workload lint-man
+NO_BUILD_GOALS := clean help setup demo test test-full test-matrix test-workload lint-man
 ifneq ($(filter-out $(NO_BUILD_GOALS),$(or $(MAKECMDGOALS),all)),)
 $(call need,jansson,libjansson-dev)
 $(if $(filter yes,$(WITH_POSTGRES)),$(call need,libpq,libpq-dev))
@@ -55,13 +55,11 @@ SOURCE_OBJ = $(BUILD)/cmd/program/source.o
 TOOLS = cdc-filter
 ifeq ($(WITH_POSTGRES),yes)
 TOOLS += pg-cdc
-SNAPSHOT_KINDS += postgres
 PG_OBJ = $(call objects,connectors/postgres)
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null)
 endif
 ifeq ($(WITH_MYSQL),yes)
 TOOLS += mysql-binlog
-SNAPSHOT_KINDS += mysql
 MYSQL_OBJ = $(call objects,connectors/mysql)
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libmariadb libzstd zlib 2>/dev/null)
 MYSQL_LIBS = $(shell $(PKG_CONFIG) --libs libmariadb libzstd zlib 2>/dev/null) -lm -lpthread
@@ -76,9 +74,8 @@ TOOLS += cdc-sink-http
 HTTP_OBJ = $(call objects,connectors/http)
 $(HTTP_OBJ): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libcurl)
 endif
-ifneq ($(SNAPSHOT_KINDS),)
+ifneq ($(filter pg-cdc mysql-binlog,$(TOOLS)),)
 TOOLS += cdc-snapshot
-SNAPSHOT_OBJ = $(SNAPSHOT_KINDS:%=$(BUILD)/cmd/snapshot_%.o)
 $(BUILD)/cmd/cdc-snapshot.o: ALL_CFLAGS += $(if $(PG_OBJ),-DWITH_POSTGRES) $(if $(MYSQL_OBJ),-DWITH_MYSQL)
 endif
 BINARIES = $(TOOLS:%=$(BUILD)/bin/%)
@@ -108,7 +105,7 @@ $(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(PROGRAM_OBJ) $(LIB)
 	$(LINK) $(LIB_LIBS)
 $(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libpq) $(LIB_LIBS)
-$(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(SNAPSHOT_OBJ) $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(MYSQL_OBJ) $(LIB)
+$(BUILD)/bin/cdc-snapshot: $(BUILD)/cmd/cdc-snapshot.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(MYSQL_OBJ) $(LIB)
 	$(LINK) $(if $(PG_OBJ),$(shell $(PKG_CONFIG) --libs libpq)) $(MYSQL_LIBS) $(LIB_LIBS)
 $(BUILD)/bin/mysql-binlog: $(BUILD)/cmd/mysql-binlog.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(MYSQL_OBJ) $(LIB)
 	$(LINK) $(MYSQL_LIBS) $(LIB_LIBS)
@@ -124,7 +121,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS)
 unit: $(UNIT)
 
-# Fuzz targets (clang); `make fuzz FUZZ_SECONDS=600`, FUZZ=fuzz-binlog-rows for one. They begin with the inputs of
+# Fuzz targets (clang); `make fuzz FUZZ_SECONDS=600`, FUZZ=fuzz-binlog-decoder for one. They begin with the inputs of
 # tests/fuzz/corpus, and keep what they find in $(BUILD).
 FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 FUZZ_SECONDS ?= 30
@@ -139,10 +136,17 @@ fuzz:
 setup:
 	tests/setup
 
+# T="tests/filter.bats -f rename" for some of it.
 test:
 	tests/setup test
 	$(MAKE) --no-print-directory all unit
-	tests/run
+	tests/run $(T)
+
+# What takes too long for every change, some hours (tests/full says what, and runs parts of it; .ci/run takes samples).
+test-full:
+	tests/setup matrix
+	$(MAKE) --no-print-directory all unit
+	tests/full
 
 # The suites that need a database, against servers of other releases (as root; tests/matrix says more).
 test-matrix:
@@ -174,7 +178,7 @@ ubsan:
 
 lint:
 	mandoc -T lint -W warning man/*.[1357]
-	shellcheck -x tests/run tests/setup tests/matrix tests/workload tests/demo tests/bench/run .ci/run
+	shellcheck -x tests/run tests/full tests/setup tests/matrix tests/workload tests/demo tests/bench/run .ci/run
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem --enable=warning,portability -Iinclude -I. cmd libcdc connectors
 
 format:
@@ -202,11 +206,11 @@ clean:
 	rm -rf build
 
 help:
-	@echo "all lib unit test test-matrix test-workload demo bench install uninstall lint format format-check asan ubsan fuzz clean"
+	@echo "all lib unit test test-full test-matrix test-workload demo bench install uninstall lint format format-check asan ubsan fuzz clean"
 	@echo "variables: PREFIX DESTDIR CC CFLAGS LDFLAGS BUILD SANITIZE WITH_POSTGRES=no WITH_MYSQL=no WITH_SQLITE=no WITH_HTTP=no"
 
 FORCE:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: FORCE all lib unit test test-matrix test-workload demo bench asan ubsan lint format format-check install uninstall clean help setup fuzz
+.PHONY: FORCE all lib unit test test-full test-matrix test-workload demo bench asan ubsan lint format format-check install uninstall clean help setup fuzz
 .SECONDARY:

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connectors/http/http.h"
+#include "cmd/program/options.h"
 #include "cmd/program/program.h"
 
 struct options {
@@ -18,20 +19,19 @@ struct options {
 
 #define AT(member) offsetof(struct options, member)
 static const struct cdc_option option_table[] = {
-    {0, "Options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "elasticsearch", CDC_OPTION_FLAG, AT(elasticsearch), NULL, "URL is an Elasticsearch or OpenSearch server", 0, 0,
-     NULL},
-    {0, "webhook", CDC_OPTION_FLAG, AT(webhook), NULL, "URL takes change lines by POST", 0, 0, NULL},
-    {0, "index", CDC_OPTION_TEXT, AT(index), "PATTERN",
-     "name of indexes: {db} {schema} {table} {name} (default {schema}-{table})", 0, 0, NULL},
-    {0, "format", CDC_OPTION_CHOICE, AT(format), "FORMAT", "what a webhook gets in one POST (default event)", 0, 0,
-     "event|ndjson|array"},
-    {0, "batch-bytes", CDC_OPTION_SIZE, AT(batch_bytes), "SIZE",
-     "send at the latest after that many bytes (default 5M)", 1, INT64_C(1) << 30, NULL},
-    {0, "user", CDC_OPTION_TEXT, AT(user), "USER", "log in; the password is in CDC_HTTP_PASSWORD", 0, 0, NULL},
-    {0, "header", CDC_OPTION_LIST, AT(headers), "'NAME: VALUE'", "a header for every request", 0, 0, NULL},
-    {0, "timeout", CDC_OPTION_SECONDS, AT(timeout), "SEC", "longest time of a request (default 60)", 0, 0, NULL},
-    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+    OPTION_HEADING("Options"),
+    OPTION_FLAG(0, "elasticsearch", AT(elasticsearch), "URL is an Elasticsearch or OpenSearch server"),
+    OPTION_FLAG(0, "webhook", AT(webhook), "URL takes change lines by POST"),
+    OPTION_TEXT("index", AT(index), "PATTERN",
+                "name of indexes: {db} {schema} {table} {name} (default {schema}-{table})"),
+    OPTION_CHOICE("format", AT(format), "FORMAT", "what a webhook gets in one POST (default event)",
+                  "event|ndjson|array"),
+    OPTION_SIZE("batch-bytes", AT(batch_bytes), "send at the latest after that many bytes (default 5M)",
+                INT64_C(1) << 30),
+    OPTION_TEXT("user", AT(user), "USER", "log in; the password is in CDC_HTTP_PASSWORD"),
+    OPTION_LIST(0, "header", AT(headers), "'NAME: VALUE'", "a header for every request"),
+    OPTION_SECONDS("timeout", AT(timeout), "longest time of a request (default 60)"),
+    OPTION_END,
 };
 
 static int check_headers(const struct cdc_option_list *headers, struct cdc_error *error)
@@ -94,11 +94,7 @@ static int run_with(struct program *program, const struct options *options, stru
     char *moves = NULL;
     int result = -1;
 
-    if (offsets != NULL && cdc_offset_file_path(offsets) != NULL &&
-        asprintf(&moves, "%s.moves", cdc_offset_file_path(offsets)) < 0) {
-        moves = NULL;
-        cdc_error_memory(error);
-    } else if (offsets != NULL) {
+    if (offsets != NULL && program_beside(&moves, cdc_offset_file_path(offsets), ".moves", error) == 0) {
         settings->moves_path = moves;
         sink = http_sink_open(settings, error);
     }
@@ -123,6 +119,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     if (result == 0 && password != NULL)
         program_wipe_argument((char *)operands.items[0]);
     if (result == 0 && (result = copy_headers(&options->headers, headers, error)) == 0) {
+        /* Paths are appended to it, and each begins with a slash. */
         size_t n = strlen(url);
         while (options->elasticsearch && n > 0 && url[n - 1] == '/')
             url[--n] = '\0';

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connectors/sqlite/sqlite.h"
+#include "cmd/program/options.h"
 #include "cmd/program/program.h"
 
 struct options {
@@ -15,12 +16,11 @@ struct options {
 
 #define AT(member) offsetof(struct options, member)
 static const struct cdc_option option_table[] = {
-    {0, "Options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "fts", CDC_OPTION_LIST, AT(fts), "TABLE:COLUMNS", "keep a full-text index TABLE_fts of these columns", 0, 0,
-     NULL},
-    {0, "table-name", CDC_OPTION_TEXT, AT(table_name), "PATTERN",
-     "name of tables: {db} {schema} {table} {name} (default {table})", 0, 0, NULL},
-    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+    OPTION_HEADING("Options"),
+    OPTION_LIST(0, "fts", AT(fts), "TABLE:COLUMNS", "keep a full-text index TABLE_fts of these columns"),
+    OPTION_TEXT("table-name", AT(table_name), "PATTERN",
+                "name of tables: {db} {schema} {table} {name} (default {table})"),
+    OPTION_END,
 };
 
 static int run_with(struct program *program, const struct options *options, const char *path, const char *offset_path,
@@ -52,10 +52,10 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
                                operands.count == 0 ? "" : operands.items[1]);
     } else if (operands.items[0][0] == '\0' || strcmp(operands.items[0], ":memory:") == 0) {
         result = cdc_error_set(error, CDC_EXIT_USAGE, "the database must be a file");
-    } else if (asprintf(&offset_path, "%s.offset", operands.items[0]) < 0) {
-        result = cdc_error_memory(error);
     } else {
-        result = run_with(program, options, operands.items[0], offset_path, error);
+        result = program_beside(&offset_path, operands.items[0], ".offset", error);
+        if (result == 0)
+            result = run_with(program, options, operands.items[0], offset_path, error);
         free(offset_path);
     }
     free(options->fts.items);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mysql-binlog: changes of MySQL and MariaDB tables as lines on stdout. */
 #include "connectors/mysql/mysql.h"
+#include "cmd/program/options.h"
 #include "cmd/program/source.h"
 
 #include <stddef.h>
@@ -19,113 +20,94 @@ struct values {
 
 #define AT(member) offsetof(struct values, member)
 static const struct cdc_option option_table[] = {
-    {0, "What to read", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {'t', "table", CDC_OPTION_LIST, AT(common.selection.include), "PATTERN",
-     "only tables that match (db.table, * and ?)", 0, 0, NULL},
-    {'T', "exclude-table", CDC_OPTION_LIST, AT(common.selection.exclude), "PATTERN", "but not those", 0, 0, NULL},
-    {0, "name", CDC_OPTION_TEXT, AT(common.name), "NAME", "name of the pipeline (default: the database's)", 0, 0, NULL},
-    {0, "file", CDC_OPTION_LIST, AT(files), "FILE", "a file of the log instead of a server (repeatable)", 0, 0, NULL},
-    {0, "schema-from", CDC_OPTION_TEXT, AT(schema_from), "URL", "a server that knows the files' columns", 0, 0, NULL},
-    {0, "server-id", CDC_OPTION_INTEGER, AT(server_id), "N", "among the server's replicas (default: a hash)", 1,
-     UINT32_MAX, NULL},
-    {0, "defaults-file", CDC_OPTION_TEXT, AT(defaults_file), "FILE", "option file with user, password, host ...", 0, 0,
-     NULL},
-    {0, "login-path", CDC_OPTION_TEXT, AT(common.login_path), "NAME", "refused: says what to do instead", 0, 0, NULL},
-    {0, "Instead of reading", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "check", CDC_OPTION_FLAG, AT(check), NULL, "say what would stop the pipe or lose rows", 0, 0, NULL},
-    {0, "Position", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "start", CDC_OPTION_TEXT, AT(start), "WHERE", "first start: now, oldest, FILE:POSITION, GTIDs", 0, 0, NULL},
-    {0, "offset-file", CDC_OPTION_TEXT, AT(common.offset_file), "FILE", "where the position is kept", 0, 0, NULL},
-    {0, "state-dir", CDC_OPTION_TEXT, AT(common.state_dir), "DIR", "a pipeline's offset files (CDC_STATE_DIR)", 0, 0,
-     NULL},
-    {0, "ack", CDC_OPTION_LIST, AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout", 0, 0, NULL},
-    {0, "until", CDC_OPTION_TEXT, AT(until), "WHEN", "end there: now, FILE:POSITION, or a time", 0, 0, NULL},
-    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+    OPTION_HEADING("What to read"),
+    OPTIONS_TABLES(AT(common.selection.include), AT(common.selection.exclude), AT(common.name), "db.table"),
+    OPTION_LIST(0, "file", AT(files), "FILE", "a file of the log instead of a server (repeatable)"),
+    OPTION_TEXT("schema-from", AT(schema_from), "URL", "a server that knows the files' columns"),
+    OPTION_INTEGER(0, "server-id", AT(server_id), "N", "among the server's replicas (default: a hash)", 1, UINT32_MAX),
+    OPTION_TEXT("defaults-file", AT(defaults_file), "FILE", "option file with user, password, host ..."),
+    OPTION_LOGIN_PATH(AT(common.login_path)),
+    OPTION_HEADING("Instead of reading"),
+    OPTION_FLAG(0, "check", AT(check), "say what would stop the pipe or lose rows"),
+    OPTION_HEADING("Position"),
+    OPTION_TEXT("start", AT(start), "WHERE", "first start: now, oldest, FILE:POSITION, GTIDs"),
+    OPTION_TEXT("offset-file", AT(common.offset_file), "FILE", "where the position is kept"),
+    OPTION_STATE_DIR(AT(common.state_dir)),
+    OPTION_LIST(0, "ack", AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout"),
+    OPTION_TEXT("until", AT(until), "WHEN", "end there: now, FILE:POSITION, or a time"),
+    OPTION_END,
 };
 
-static struct cdc_value_format style_of(const struct values *v)
+/* BORROWS url, the values and the environment. */
+static struct my_session_settings connection_to(const struct program *program, const struct values *v, const char *url)
 {
-    return (struct cdc_value_format){strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0};
+    return (struct my_session_settings){.url = url,
+                                        .defaults_file = v->defaults_file,
+                                        .password = program_default(NULL, "MYSQL_PWD", NULL),
+                                        .tool = program->name};
 }
 
-static const char *password(void)
-{
-    return program_default(NULL, "MYSQL_PWD", NULL);
-}
+struct context {
+    const struct values *values;
+    const char *url;
+    char *xa_folder, *schema_file; /* beside the offset file */
+};
 
-static int stream(struct program *program, const struct values *v, const char *url, const char *name,
-                  struct source_positions *p, struct cdc_error *error)
+static void *open_stream(void *pointer, struct source_run *run, struct cdc_error *error)
 {
-    struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
-    int resume = source_program_has_position(p, name, error);
-    const char *path = cdc_offset_file_path(p->offsets);
-    char *xa_folder = NULL, *schema_file = NULL;
-    if (resume < 0)
-        return -1;
-    if (path && asprintf(&xa_folder, "%s.xa", path) < 0)
-        return cdc_error_memory(error);
-    if (path && asprintf(&schema_file, "%s.schema", path) < 0) {
-        free(xa_folder);
-        return cdc_error_memory(error);
-    }
-    const struct my_stream_settings stream_settings = {
-        .connection = {.url = url, .defaults_file = v->defaults_file, .password = password(), .tool = program->name},
-        .name = name,
+    struct context *context = pointer;
+    const struct values *v = context->values;
+    const struct cdc_start *start = &run->start;
+    const char *path = cdc_offset_file_path(run->positions.offsets);
+    if (program_beside(&context->xa_folder, path, ".xa", error) < 0 ||
+        program_beside(&context->schema_file, path, ".schema", error) < 0)
+        return NULL;
+    const struct my_stream_settings settings = {
+        .connection = connection_to(run->program, v, context->url),
+        .name = run->name,
         .selection = v->common.selection,
-        .style = style_of(v),
+        .style = source_options_format(&v->common),
         .start = v->start,
         .until = v->until,
         .heartbeat = v->common.heartbeat,
         .max_events = v->common.max_events,
         .server_id = (uint32_t)v->server_id,
-        .xa_folder = xa_folder,
-        .schema_file = schema_file,
-        .own = cdc_offset_file_get(p->offsets, name),
-        .acks = p->acks,
-        .resume_only = resume > 0,
-        .snapshot = p->has_snapshot ? &p->snapshot : NULL,
+        .xa_folder = context->xa_folder,
+        .schema_file = context->schema_file,
+        .own = start->own.pos ? &start->own : NULL,
+        .acks = run->positions.acks,
+        .resume_only = start->kind != CDC_START_FIRST,
+        .snapshot = start->kind == CDC_START_SNAPSHOT ? &start->from : NULL,
     };
-    const struct cdc_source_settings source_settings = {.tool = program->name,
-                                                        .name = name,
-                                                        .output_fd = STDOUT_FILENO,
-                                                        .confirm = p->confirm,
-                                                        .idle_exit = v->common.idle_exit,
-                                                        .retry_max = v->common.retry_max,
-                                                        .metrics_file = program->metrics_file};
-    struct my_stream *source = my_stream_new(&stream_settings, &metrics, &program->log, error);
-    int result = source ? cdc_source_run(&my_stream_ops, source, &source_settings, p->offsets, p->acks,
-                                         &program->control, &metrics, &program->log, error)
-                        : -1;
-    if (source)
-        source_program_report(program, &metrics);
-    my_stream_free(source);
-    free(xa_folder);
-    free(schema_file);
-    return result;
+    return my_stream_new(&settings, &run->metrics, &run->program->log, error);
 }
 
-static int run_server(struct program *program, const struct values *v, const char *url, const char *name,
+static void close_stream(void *stream)
+{
+    my_stream_free(stream);
+}
+
+static int run_stream(struct program *program, const struct values *v, const char *url, const char *name,
                       struct cdc_error *error)
 {
-    struct source_positions p;
-    int result = source_program_open(program, &v->common, name, SOURCE_KEEP_IF_TOLD, &p, error);
-    if (result == 0)
-        result = stream(program, v, url, name, &p, error);
-    source_program_close(&p);
+    static const struct source_kind kind = {&my_stream_ops, open_stream, close_stream};
+    struct context context = {.values = v, .url = url};
+    int result = source_program_stream(program, &v->common, name, SOURCE_KEEP_IF_GIVEN, &kind, &context, error);
+    free(context.xa_folder);
+    free(context.schema_file);
     return result;
 }
 
 static int run_files(struct program *program, const struct values *v, const char *schema_from, const char *name,
                      struct cdc_error *error)
 {
-    const struct my_session_settings server = {
-        .url = schema_from, .defaults_file = v->defaults_file, .password = password(), .tool = program->name};
+    const struct my_session_settings server = connection_to(program, v, schema_from);
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     const struct my_file_settings settings = {.files = v->files.items,
                                               .n_files = v->files.count,
                                               .name = name,
                                               .selection = v->common.selection,
-                                              .style = style_of(v),
+                                              .style = source_options_format(&v->common),
                                               .max_events = v->common.max_events,
                                               .output_fd = STDOUT_FILENO,
                                               .schema_from = schema_from ? &server : NULL};
@@ -137,7 +119,7 @@ static int run_files(struct program *program, const struct values *v, const char
     return result;
 }
 
-/* Nothing of the server that tells the columns chooses tables or name. */
+/* The server of --schema-from knows columns only: it chooses neither tables nor name. */
 static int run_all_files(struct program *program, struct values *v, struct cdc_error *error)
 {
     char *pattern = NULL;
@@ -148,9 +130,7 @@ static int run_all_files(struct program *program, struct values *v, struct cdc_e
     if (result == 0)
         result = run_files(program, v, schema_from, name, error);
     free(pattern);
-    if (schema_from)
-        explicit_bzero(schema_from, strlen(schema_from));
-    free(schema_from);
+    source_program_free_url(schema_from);
     return result;
 }
 
@@ -158,8 +138,7 @@ static int run_url(struct program *program, struct values *v, const char *text, 
 {
     struct my_url url;
     char *pattern = NULL;
-    const struct my_session_settings connection = {
-        .url = text, .defaults_file = v->defaults_file, .password = password(), .tool = program->name};
+    const struct my_session_settings connection = connection_to(program, v, text);
     int result = my_url_parse(&url, text, error);
     if (result == 0)
         result = my_selection_complete(&v->common.selection, url.db, &pattern, error);
@@ -168,7 +147,7 @@ static int run_url(struct program *program, struct values *v, const char *text, 
         result = my_check(&connection, &v->common.selection, my_replica_id((uint32_t)v->server_id, name), &program->log,
                           error);
     else if (result == 0)
-        result = run_server(program, v, text, name, error);
+        result = run_stream(program, v, text, name, error);
     free(pattern);
     my_url_free(&url);
     return result;
@@ -204,9 +183,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
         return run_all_files(program, v, error);
     char *url = source_program_take_url(program, operands, error);
     int result = url ? run_url(program, v, url, error) : -1;
-    if (url)
-        explicit_bzero(url, strlen(url));
-    free(url);
+    source_program_free_url(url);
     return result;
 }
 

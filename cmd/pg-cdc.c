@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pg-cdc: changes of PostgreSQL tables as lines on stdout. */
+#include "cmd/program/options.h"
 #include "cmd/program/source.h"
 
 #include "connectors/postgres/postgres.h"
@@ -18,25 +19,21 @@ struct values {
 
 #define AT(member) offsetof(struct values, member)
 static const struct cdc_option option_table[] = {
-    {0, "What to read", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {'t', "table", CDC_OPTION_LIST, AT(common.selection.include), "PATTERN",
-     "only tables that match (schema.table, * and ?)", 0, 0, NULL},
-    {'T', "exclude-table", CDC_OPTION_LIST, AT(common.selection.exclude), "PATTERN", "but not those", 0, 0, NULL},
-    {0, "name", CDC_OPTION_TEXT, AT(common.name), "NAME", "name of the pipeline (default: the database's)", 0, 0, NULL},
-    {0, "slot", CDC_OPTION_TEXT, AT(slot), "NAME", "replication slot (default cdc_NAME)", 0, 0, NULL},
-    {0, "publication", CDC_OPTION_TEXT, AT(publication), "NAME", "publication (default cdc_NAME)", 0, 0, NULL},
-    {0, "no-create", CDC_OPTION_FLAG, AT(no_create), NULL, "create neither slot nor publication", 0, 0, NULL},
-    {0, "temporary", CDC_OPTION_FLAG, AT(temporary), NULL, "a look: slot gone at the end, nothing kept", 0, 0, NULL},
-    {0, "Instead of reading", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "check", CDC_OPTION_FLAG, AT(check), NULL, "say what would stop the pipe or lose rows", 0, 0, NULL},
-    {0, "drop", CDC_OPTION_FLAG, AT(drop), NULL, "remove the slot, and the publication if made here", 0, 0, NULL},
-    {0, "Position", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "offset-file", CDC_OPTION_TEXT, AT(common.offset_file), "FILE", "where the position is kept", 0, 0, NULL},
-    {0, "state-dir", CDC_OPTION_TEXT, AT(common.state_dir), "DIR", "a pipeline's offset files (CDC_STATE_DIR)", 0, 0,
-     NULL},
-    {0, "ack", CDC_OPTION_LIST, AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout", 0, 0, NULL},
-    {0, "until", CDC_OPTION_TEXT, AT(until), "WHEN", "end there: now, an LSN, or a time", 0, 0, NULL},
-    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+    OPTION_HEADING("What to read"),
+    OPTIONS_TABLES(AT(common.selection.include), AT(common.selection.exclude), AT(common.name), "schema.table"),
+    OPTION_TEXT("slot", AT(slot), "NAME", "replication slot (default cdc_NAME)"),
+    OPTION_TEXT("publication", AT(publication), "NAME", "publication (default cdc_NAME)"),
+    OPTION_FLAG(0, "no-create", AT(no_create), "create neither slot nor publication"),
+    OPTION_FLAG(0, "temporary", AT(temporary), "a look: slot gone at the end, nothing kept"),
+    OPTION_HEADING("Instead of reading"),
+    OPTION_FLAG(0, "check", AT(check), "say what would stop the pipe or lose rows"),
+    OPTION_FLAG(0, "drop", AT(drop), "remove the slot, and the publication if made here"),
+    OPTION_HEADING("Position"),
+    OPTION_TEXT("offset-file", AT(common.offset_file), "FILE", "where the position is kept"),
+    OPTION_STATE_DIR(AT(common.state_dir)),
+    OPTION_LIST(0, "ack", AT(common.ack), "FILE", "a sink's offset file: confirm that; or stdout"),
+    OPTION_TEXT("until", AT(until), "WHEN", "end there: now, an LSN, or a time"),
+    OPTION_END,
 };
 
 static int check_usage(const struct values *v, struct cdc_error *error)
@@ -66,40 +63,42 @@ static int resolve(struct program *program, struct pg_settings *settings, int64_
             PQfinish(sql);
             return result;
         }
-        int stopped = source_program_wait(program, &retry, error);
+        int stopped = cdc_retry_sleep(&retry, &program->control, -1, &program->log, error);
         if (stopped != 0)
             return stopped;
     }
 }
 
-static int stream(struct program *program, const struct values *v, struct pg_settings *settings,
-                  struct source_positions *p, struct cdc_error *error)
+struct context {
+    const struct values *values;
+    struct pg_settings *settings;
+};
+
+static void *open_stream(void *pointer, struct source_run *run, struct cdc_error *error)
 {
-    struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
-    int resume = source_program_has_position(p, settings->name, error);
-    if (resume < 0)
-        return -1;
-    const struct pg_stream_settings stream_settings = {.settings = settings,
-                                                       .heartbeat = v->common.heartbeat,
-                                                       .until = v->until,
-                                                       .max_events = v->common.max_events,
-                                                       .resume_only = resume > 0,
-                                                       .read_at = p->read_at};
-    const struct cdc_source_settings source_settings = {.tool = program->name,
-                                                        .name = settings->name,
-                                                        .output_fd = STDOUT_FILENO,
-                                                        .confirm = p->confirm,
-                                                        .idle_exit = v->common.idle_exit,
-                                                        .retry_max = v->common.retry_max,
-                                                        .metrics_file = program->metrics_file};
-    struct pg_stream *source = pg_stream_new(&stream_settings, &metrics, &program->log, error);
-    if (!source)
-        return -1;
-    int result = cdc_source_run(&pg_stream_ops, source, &source_settings, p->offsets, p->acks, &program->control,
-                                &metrics, &program->log, error);
-    source_program_report(program, &metrics);
-    pg_stream_free(source);
-    return result;
+    const struct context *context = pointer;
+    const struct values *v = context->values;
+    const struct pg_stream_settings settings = {.settings = context->settings,
+                                                .heartbeat = v->common.heartbeat,
+                                                .until = v->until,
+                                                .max_events = v->common.max_events,
+                                                .resume_only = run->start.kind != CDC_START_FIRST,
+                                                .read_at = run->start.visible};
+    return pg_stream_new(&settings, &run->metrics, &run->program->log, error);
+}
+
+static void close_stream(void *stream)
+{
+    pg_stream_free(stream);
+}
+
+static int run_stream(struct program *program, const struct values *v, struct pg_settings *settings,
+                      struct cdc_error *error)
+{
+    static const struct source_kind kind = {&pg_stream_ops, open_stream, close_stream};
+    struct context context = {v, settings};
+    return source_program_stream(program, &v->common, settings->name,
+                                 v->temporary ? SOURCE_KEEP_NOTHING : SOURCE_KEEP_IF_GIVEN, &kind, &context, error);
 }
 
 static int drop(struct program *program, const struct pg_settings *settings, struct cdc_error *error)
@@ -107,18 +106,6 @@ static int drop(struct program *program, const struct pg_settings *settings, str
     PGconn *sql = pg_connect(settings, false, error);
     int result = sql ? pg_drop(sql, settings, &program->log, error) : -1;
     PQfinish(sql);
-    return result;
-}
-
-static int run_resolved(struct program *program, const struct values *v, struct pg_settings *settings,
-                        struct cdc_error *error)
-{
-    struct source_positions p;
-    int result = source_program_open(program, &v->common, settings->name,
-                                     v->temporary ? SOURCE_KEEP_NOTHING : SOURCE_KEEP_IF_TOLD, &p, error);
-    if (result == 0)
-        result = stream(program, v, settings, &p, error);
-    source_program_close(&p);
     return result;
 }
 
@@ -137,18 +124,17 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     char *url = source_program_take_url(program, operands, error);
     if (!url)
         return -1;
-    struct pg_settings settings = {
-        .url = url,
-        .name = v->common.name,
-        .slot = v->slot,
-        .publication = v->publication,
-        .selection = v->common.selection,
-        .no_create = v->no_create,
-        .temporary = v->temporary,
-        .style = {strcmp(v->common.int64, "string") == 0, strcmp(v->common.decimal, "number") == 0},
-        .tool = program->name,
-        .log = &program->log,
-        .control = &program->control};
+    struct pg_settings settings = {.url = url,
+                                   .name = v->common.name,
+                                   .slot = v->slot,
+                                   .publication = v->publication,
+                                   .selection = v->common.selection,
+                                   .no_create = v->no_create,
+                                   .temporary = v->temporary,
+                                   .style = source_options_format(&v->common),
+                                   .tool = program->name,
+                                   .log = &program->log,
+                                   .control = &program->control};
     int result =
         v->check ? pg_check(&settings, &program->log, error) : resolve(program, &settings, v->common.retry_max, error);
     if (result > 0) { /* stopped while waiting for the server */
@@ -157,12 +143,12 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     } else if (result == 0 && v->drop) {
         result = drop(program, &settings, error);
     } else if (result == 0 && !v->check) {
-        result = run_resolved(program, v, &settings, error);
+        result = run_stream(program, v, &settings, error);
     }
     free_unless(settings.name, v->common.name);
     free_unless(settings.slot, v->slot);
     free_unless(settings.publication, v->publication);
-    free(url);
+    source_program_free_url(url);
     return result;
 }
 

@@ -6,7 +6,8 @@ load lib/common
 # This suite knows the tool of MySQL and MariaDB, too.
 
 setup() { DEST=$BATS_TEST_TMPDIR/dest; }
-run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 make --no-print-directory BUILD="$CDC_BUILD" "$@") >"$BATS_TEST_TMPDIR/make.out" 2>&1 || { tail -20 "$BATS_TEST_TMPDIR/make.out"; return 1; }; }
+# One at a time: libcdc.pc is made anew by each, here and in library.bats.
+run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 flock "$CDC_BUILD" make --no-print-directory BUILD="$CDC_BUILD" "$@") >"$BATS_TEST_TMPDIR/make.out" 2>&1 || { tail -20 "$BATS_TEST_TMPDIR/make.out"; return 1; }; }
 
 @test "make install puts everything under DESTDIR, and uninstall leaves nothing" {
     run_make install DESTDIR="$DEST" PREFIX=/usr

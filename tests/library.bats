@@ -6,7 +6,7 @@ load lib/common
 
 setup() {
     DIR=$BATS_TEST_TMPDIR
-    (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL make -s BUILD="$CDC_BUILD" PREFIX="$DIR/usr" install) >"$DIR/make.out" 2>&1 || { tail "$DIR/make.out"; return 1; }
+    (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL flock "$CDC_BUILD" make -s BUILD="$CDC_BUILD" PREFIX="$DIR/usr" install) >"$DIR/make.out" 2>&1 || { tail "$DIR/make.out"; return 1; }
     export PKG_CONFIG_PATH=$DIR/usr/lib/pkgconfig
     SANITIZE=()
     if nm "$CDC_BUILD/libcdc.a" 2>/dev/null | grep -q __asan_; then SANITIZE=(-fsanitize=address,undefined); fi
@@ -48,5 +48,15 @@ EVENTS='{"op":"c","pos":"01","seq":1,"ts_ms":1,"source":{"connector":"postgresql
     local header
     for header in "$DIR"/usr/include/cdc/*.h; do
         echo "#include <cdc/${header##*/}>" | gcc -std=c11 -Wall -Wextra -Werror -fsyntax-only "-I$DIR/usr/include" -x c - || fail "$header"
+    done
+}
+
+@test "libcdc(3) knows every header, and names no function that is not there" {
+    local header name
+    for header in "$CDC_ROOT"/include/cdc/*.h; do
+        grep -q "^\.It In cdc/${header##*/}$" "$CDC_ROOT/man/libcdc.3" || fail "${header##*/} is not in libcdc(3)"
+    done
+    for name in $(grep -oE 'Fn cdc_[a-z0-9_]+' "$CDC_ROOT/man/libcdc.3" | cut -d' ' -f2 | sort -u); do
+        grep -qE "\b$name\(" "$CDC_ROOT"/include/cdc/*.h || fail "$name is in no header"
     done
 }

@@ -11,7 +11,9 @@ load lib/mysql-helpers
 
 setup_file() {
     mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
-    export CERTIFICATES=$BATS_FILE_TMPDIR
+    export CERTIFICATES=$BATS_FILE_TMPDIR SERVER_FILES
+    SERVER_FILES=$(test_folder)
+    chmod 755 "$SERVER_FILES"
     chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
     make_authority authority
     make_authority stranger
@@ -33,7 +35,6 @@ teardown() { mysql_test_teardown; }
 
 # A copy that the server may read, whoever it runs as.
 for_server() {
-    [ -n "${SERVER_FILES:-}" ] || { SERVER_FILES=$(test_folder); export SERVER_FILES; chmod 755 "$SERVER_FILES"; }
     cp "$CERTIFICATES/$1" "$SERVER_FILES/$1"
     [ "$(id -u)" != 0 ] || chown nobody: "$SERVER_FILES/$1"
     echo "$SERVER_FILES/$1"

@@ -130,11 +130,11 @@ END
     sed 's/"tool":"[^"]*"/"tool":"cdc-sink-x"/' "$DIR/p" >"$DIR/sink"
     follow --ack "$DIR/sink"
     msql "insert into t values (1, 10, 20)"
-    wait_until -t 30 grep -q '"a":10' "$DIR/out"
+    wait_until grep -q '"a":10' "$DIR/out"
     msql "alter table t change a x int, change b a int; insert into t values (2, 11, 21)"
-    wait_until -t 30 grep -q '"x":11' "$DIR/out"
+    wait_until grep -q '"x":11' "$DIR/out"
     msql "alter table t change x b int"
-    wait_until -t 30 knows t b
+    wait_until knows t b
     kill -KILL "$FOLLOWER"
     status_of "$FOLLOWER" || true
     msql "insert into t values (3, 12, 22); alter table t add c int first; insert into t values (4, 4, 13, 23)"
@@ -155,7 +155,7 @@ END
     begin
     follow
     msql "create table t (id int primary key, a int, b int)"
-    wait_until -t 30 knows t a
+    wait_until knows t a
     kill -KILL "$FOLLOWER"
     status_of "$FOLLOWER" || true
     msql "insert into t values (1, 10, 20); alter table t change a x int, change b a int; insert into t values (2, 11, 21)"
@@ -242,12 +242,12 @@ END
     begin
     follow
     msql "insert into t values (1, 10, 20)"
-    wait_until -t 30 grep -q '"a":10' "$DIR/out"
+    wait_until grep -q '"a":10' "$DIR/out"
     msql "alter table t change a x int, change b a int"
-    wait_until -t 30 knows t x
+    wait_until knows t x
     MYSQL_DATABASE='' mysql_restart
     msql "insert into t values (2, 11, 21)"
-    wait_until -t 60 grep -q '"x":11' "$DIR/out"
+    wait_until -t 120 grep -q '"x":11' "$DIR/out"
     follow_end
     diff <(images) - <<'END'
 ["t",{"id":1,"a":10,"b":20}]
@@ -309,7 +309,7 @@ replicated() { [ "$(MYSQL_SERVER=replica msql -N 'select count(*) from t' 2>/dev
     MYSQL_DATABASE='' mysql_start replica --binlog-row-metadata="$(least)"
     mysql_replicate replica main
     msql "insert into t values (1, 10, 20)"
-    wait_until -t 60 replicated 1
+    wait_until -t 120 replicated 1
     URL=$(mysql_url replica)
     read_all
     is "rows" '["t",{"id":1,"a":10,"b":20}]' "$(images)"
@@ -319,7 +319,7 @@ replicated() { [ "$(MYSQL_SERVER=replica msql -N 'select count(*) from t' 2>/dev
     is "back again" '["t",{"id":2,"a":11,"b":21}]' "$(images)"
     # From here on it was altered before anybody asked this server.
     msql "insert into t values (3, 12, 22); alter table t change a x int, change b a int; insert into t values (4, 13, 23)"
-    wait_until -t 60 replicated 4
+    wait_until -t 120 replicated 4
     URL=$(mysql_url replica)
     stops t
     is "rows" "" "$(images)"

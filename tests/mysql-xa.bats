@@ -168,7 +168,7 @@ xa_traffic() {
     local i line traffic status
     line="mysql-binlog --name $NAME -t '$NAME.*' --state-dir '$STATE' --heartbeat 1 --start now '$URL' 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
     spawn_line "$line"
-    wait_until -t 60 has_beginning
+    wait_until -t 120 has_beginning
     xa_traffic "${CDC_XA_TRANSACTIONS:-60}" 2>"$DIR/traffic.err" 3>&- &
     traffic=$!
     SPAWNED_ALL+=("$traffic")
@@ -181,7 +181,7 @@ xa_traffic() {
     wait_until -t 120 gone "$traffic"
     is "errors of the traffic" "" "$(cat "$DIR/traffic.err")"
     msql "insert into t values (0, 'the end')"
-    wait_until -t 60 has_end || { cat "$DIR/err"; ls -R "$STATE"; head -c 600 "$STATE"/*.offset; return 1; }
+    wait_until -t 120 has_end || { cat "$DIR/err"; ls -R "$STATE"; head -c 600 "$STATE"/*.offset; return 1; }
     kill -TERM "$(member "$SPAWNED" mysql-binlog)"
     status_of "$SPAWNED"
     diff <(msql -N "select id, v from t order by id") <(sqlite3 -separator $'\t' "$DIR/copy.db" 'select id, v from t order by id')

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: MIT
 # The promises of the whole line, against a real server: no row is lost, changed
 # or reordered, whatever is killed, stopped or full.
+# takes: 80 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/postgres
-load lib/opensearch
-load lib/crash
 
 setup_file() { create_database; }
 teardown_file() { drop_database; }
@@ -15,10 +14,7 @@ setup() {
     COPY=$DIR/copy.db
     LINE=$(full_line "cdc-sink-sqlite --state-dir '$STATE' '$COPY'")
 }
-teardown() {
-    pg_test_teardown
-    opensearch_stop
-}
+teardown() { pg_test_teardown; }
 
 HUGE_ROWS=${CDC_HUGE_ROWS:-200000}
 copy() { sqlite3 -cmd '.timeout 30000' "$COPY" "$1"; }
@@ -36,13 +32,13 @@ start_line() {
 }
 # Waits until all that is committed is stored.
 line_caught_up() {
-    wait_until -t 60 has_member "$GROUP" pg-cdc || { cat "$DIR/err"; return 1; }
+    wait_until -t 120 has_member "$GROUP" pg-cdc || { cat "$DIR/err"; return 1; }
     wait_confirmed "$SLOT" "${1:-60}" || { cat "$DIR/err"; return 1; }
 }
 stop_line() {
     local status=0
     kill -TERM "$(member "$GROUP" pg-cdc)"
-    status_of "$GROUP" 30 || status=$?
+    status_of "$GROUP" || status=$?
     is "exit status of the line after SIGTERM to its source" 0 "$status"
 }
 acked() { jq -r ".offsets[\"$NAME\"].source.lsn // 0" "$STATE/cdc-sink-sqlite.offset"; }
@@ -62,31 +58,6 @@ acked() { jq -r ".offsets[\"$NAME\"].source.lsn // 0" "$STATE/cdc-sink-sqlite.of
     line_caught_up
     copy_equals_source
     stop_line
-}
-
-@test "each process killed with SIGKILL again and again: the SQLite copy ends equal to the source" {
-    crash_tables
-    crash_traffic
-    crash_all "$LINE 2>>'$DIR/err'" cdc-sink-sqlite || { tail -20 "$DIR/err"; return 1; }
-    crash_finish "$LINE 2>>'$DIR/err'" || { tail -20 "$DIR/err"; return 1; }
-    source_rows "flag::int"
-    sqlite_rows "$COPY"
-    compare_tables
-}
-
-@test "each process killed with SIGKILL again and again: the OpenSearch index ends equal to the source" {
-    opensearch_start
-    local line
-    line=$(full_line "cdc-sink-http --elasticsearch --index '{schema}-{table}' --state-dir '$STATE' '$OPENSEARCH_URL'")
-    crash_tables
-    crash_traffic
-    crash_all "$line 2>>'$DIR/err'" cdc-sink-http || { tail -20 "$DIR/err"; return 1; }
-    crash_finish "$line 2>>'$DIR/err'" || { tail -20 "$DIR/err"; return 1; }
-    source_rows "flag"
-    opensearch_rows "$NAME-accounts" '[.id,.owner,.balance,.flag,.note,.big,.changed]' >"$DIR/accounts.actual"
-    opensearch_rows "$NAME-history" '[.id,.account,.delta,.at]' >"$DIR/history.actual"
-    opensearch_rows "$NAME-branches" '[.code,.total]' >"$DIR/branches.actual"
-    compare_tables
 }
 
 @test "SIGTERM at any moment: exit 0, whole lines, and the next start goes on where it stopped" {

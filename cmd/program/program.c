@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What every main() shares. */
+#include "cmd/program/options.h"
 #include "cmd/program/program.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <cdc/file.h>
 #include <cdc/json.h>
 #include <cdc/retry.h>
 #include <cdc/version.h>
@@ -19,17 +21,15 @@ struct common_options {
 };
 
 static const struct cdc_option common_table[] = {
-    {0, "Common options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {'v', "verbose", CDC_OPTION_FLAG, offsetof(struct common_options, verbose), NULL, "say more on stderr", 0, 0, NULL},
-    {'q', "quiet", CDC_OPTION_FLAG, offsetof(struct common_options, quiet), NULL, "say only warnings and errors", 0, 0,
-     NULL},
-    {0, "log-format", CDC_OPTION_CHOICE, offsetof(struct common_options, log_format), "FORMAT", "form of messages", 0,
-     0, "text|json"},
-    {0, "metrics-file", CDC_OPTION_TEXT, offsetof(struct common_options, metrics_file), "FILE",
-     "write counters as Prometheus text, every 5 seconds", 0, 0, NULL},
-    {'h', "help", CDC_OPTION_FLAG, offsetof(struct common_options, help), NULL, "show this help", 0, 0, NULL},
-    {'V', "version", CDC_OPTION_FLAG, offsetof(struct common_options, version), NULL, "show the version", 0, 0, NULL},
-    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+    OPTION_HEADING("Common options"),
+    OPTION_FLAG('v', "verbose", offsetof(struct common_options, verbose), "say more on stderr"),
+    OPTION_FLAG('q', "quiet", offsetof(struct common_options, quiet), "say only warnings and errors"),
+    OPTION_CHOICE("log-format", offsetof(struct common_options, log_format), "FORMAT", "form of messages", "text|json"),
+    OPTION_TEXT("metrics-file", offsetof(struct common_options, metrics_file), "FILE",
+                "write counters as Prometheus text, every 5 seconds"),
+    OPTION_FLAG('h', "help", offsetof(struct common_options, help), "show this help"),
+    OPTION_FLAG('V', "version", offsetof(struct common_options, version), "show the version"),
+    OPTION_END,
 };
 
 /* -- messages --------------------------------------------------------------- */
@@ -92,6 +92,8 @@ static void write_message(void *context, enum cdc_log_level level, const char *t
 static struct cdc_control *controlled;
 static int wake_pipe[2] = {-1, -1}, notice_pipe[2] = {-1, -1};
 
+/* The handlers only count, and write a byte into a pipe that never blocks: every poll of a loop has its other end, so that
+ * a signal between a test of control->stop and the poll is not missed. */
 static void on_stop(int number)
 {
     int saved = errno;
@@ -149,22 +151,16 @@ static void open_standard_descriptors(void)
 
 static int write_stdout(struct cdc_buf *text, struct cdc_error *error)
 {
-    size_t at = 0;
+    int result = 0;
 
-    while (!text->failed && at < text->len) {
-        ssize_t n = write(STDOUT_FILENO, text->data + at, text->len - at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
+    if (text->failed)
+        result = cdc_error_memory(error);
+    else if (cdc_file_write(STDOUT_FILENO, text->data, text->len) != 0)
+        result =
             cdc_error_set(error, CDC_EXIT_IO, "%s%s",
                           errno == EPIPE ? "" : "unable to write the output: ", errno == EPIPE ? "" : strerror(errno));
-            break;
-        }
-        at += (size_t)n;
-    }
-    bool done = at == text->len && !text->failed;
     cdc_buf_free(text);
-    return done ? 0 : error->status != 0 ? -1 : cdc_error_memory(error);
+    return result;
 }
 
 static int show_help(const struct program *program, struct cdc_error *error)
@@ -257,4 +253,13 @@ const char *program_default(const char *value, const char *variable, const char 
 void program_wipe_argument(char *argument)
 {
     memset(argument, '*', strlen(argument));
+}
+
+int program_beside(char **result, const char *path, const char *suffix, struct cdc_error *error)
+{
+    *result = NULL;
+    if (path == NULL || asprintf(result, "%s%s", path, suffix) >= 0)
+        return 0;
+    *result = NULL;
+    return cdc_error_memory(error);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the sinks' main() functions share. */
+#include "cmd/program/options.h"
 #include "cmd/program/program.h"
 
 #include <errno.h>
@@ -12,24 +13,21 @@
 
 #define AT(member) offsetof(struct sink_options, member)
 const struct cdc_option sink_option_table[] = {
-    {0, "Sink options", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "offset-file", CDC_OPTION_TEXT, AT(offset_file), "FILE", "where the position is kept", 0, 0, NULL},
-    {0, "state-dir", CDC_OPTION_TEXT, AT(state_dir), "DIR", "folder of a pipeline's offset files (CDC_STATE_DIR)", 0, 0,
-     NULL},
-    {0, "on-error", CDC_OPTION_CHOICE, AT(on_error), "ACTION", "what to do with bad or refused lines (default stop)", 0,
-     0, "stop|skip|dead-letter"},
-    {0, "dead-letter", CDC_OPTION_TEXT, AT(dead_letter), "FILE", "file for refused lines", 0, 0, NULL},
-    {0, "max-line", CDC_OPTION_SIZE, AT(max_line), "SIZE", "longest line that is accepted (default 256M)", 0, 0, NULL},
-    {0, "batch-events", CDC_OPTION_INTEGER, AT(batch_events), "N",
-     "store at the latest after N change lines (default 10000)", 1, 10000000, NULL},
-    {0, "batch-time", CDC_OPTION_SECONDS, AT(batch_time), "SEC", "and at the latest after SEC seconds (default 1)", 0,
-     0, NULL},
-    {0, "max-events", CDC_OPTION_INTEGER, AT(max_events), "N", "end after N change lines, at a transaction's end", 1,
-     INT64_MAX, NULL},
-    {0, "idle-exit", CDC_OPTION_SECONDS, AT(idle_exit), "SEC", "end after SEC seconds without input", 0, 0, NULL},
-    {0, "retry-max", CDC_OPTION_INTEGER, AT(retry_max), "N", "attempts after an error (default: for ever)", 0,
-     INT64_MAX, NULL},
-    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+    OPTION_HEADING("Sink options"),
+    OPTION_TEXT("offset-file", AT(offset_file), "FILE", "where the position is kept"),
+    OPTION_STATE_DIR(AT(state_dir)),
+    OPTION_CHOICE("on-error", AT(on_error), "ACTION", "what to do with bad or refused lines (default stop)",
+                  "stop|skip|dead-letter"),
+    OPTION_TEXT("dead-letter", AT(dead_letter), "FILE", "file for refused lines"),
+    OPTION_MAX_LINE(AT(max_line)),
+    OPTION_INTEGER(0, "batch-events", AT(batch_events), "N", "store at the latest after N change lines (default 10000)",
+                   1, 10000000),
+    OPTION_SECONDS("batch-time", AT(batch_time), "and at the latest after SEC seconds (default 1)"),
+    OPTION_INTEGER(0, "max-events", AT(max_events), "N", "end after N change lines, at a transaction's end", 1,
+                   INT64_MAX),
+    OPTION_SECONDS("idle-exit", AT(idle_exit), "end after SEC seconds without input"),
+    OPTION_RETRY_MAX(AT(retry_max)),
+    OPTION_END,
 };
 
 void sink_options_init(struct sink_options *options)

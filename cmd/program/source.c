@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the main() functions of sources and of the snapshot share. */
+#include "cmd/program/options.h"
 #include "cmd/program/source.h"
 
-#include <cdc/json.h>
 #include <cdc/retry.h>
 #include <errno.h>
 #include <stddef.h>
@@ -13,17 +13,12 @@
 
 #define AT(member) offsetof(struct source_options, member)
 const struct cdc_option source_stream_options[] = {
-    {0, "max-events", CDC_OPTION_INTEGER, AT(max_events), "N", "end after N changes, at a commit", 1, INT64_MAX, NULL},
-    {0, "idle-exit", CDC_OPTION_SECONDS, AT(idle_exit), "SEC", "end after SEC seconds without a change", 0, 0, NULL},
-    {0, "heartbeat", CDC_OPTION_SECONDS, AT(heartbeat), "SEC", "a line when nothing happens (default 10; 0: none)", 0,
-     0, NULL},
-    {0, "retry-max", CDC_OPTION_INTEGER, AT(retry_max), "N", "attempts after an error (default: for ever)", 0,
-     INT64_MAX, NULL},
-    {0, "Values", CDC_OPTION_HEADING, 0, NULL, NULL, 0, 0, NULL},
-    {0, "int64", CDC_OPTION_CHOICE, AT(int64), "FORM", "number, or string beyond 2^53 (default number)", 0, 0,
-     "number|string"},
-    {0, "decimal", CDC_OPTION_CHOICE, AT(decimal), "FORM", "string (default) or number", 0, 0, "string|number"},
-    {0, NULL, CDC_OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL},
+    OPTION_INTEGER(0, "max-events", AT(max_events), "N", "end after N changes, at a commit", 1, INT64_MAX),
+    OPTION_SECONDS("idle-exit", AT(idle_exit), "end after SEC seconds without a change"),
+    OPTION_SECONDS("heartbeat", AT(heartbeat), "a line when nothing happens (default 10; 0: none)"),
+    OPTION_RETRY_MAX(AT(retry_max)),
+    OPTIONS_VALUES(AT(int64), AT(decimal)),
+    OPTION_END,
 };
 
 void source_options_init(struct source_options *options)
@@ -35,6 +30,12 @@ void source_options_free(struct source_options *options)
 {
     cdc_selection_free(&options->selection);
     free(options->ack.items);
+}
+
+struct cdc_value_format source_options_format(const struct source_options *options)
+{
+    return (struct cdc_value_format){.int64_as_string = strcmp(options->int64, "string") == 0,
+                                     .decimal_as_number = strcmp(options->decimal, "number") == 0};
 }
 
 int source_program_check_login(const struct source_options *options, struct cdc_error *error)
@@ -53,6 +54,7 @@ char *source_program_copy_url(struct program *program, const char *given, struct
         cdc_error_memory(error);
         return NULL;
     }
+    /* A password may hold an @ itself: the last one ends it. */
     const char *at = strrchr(given, '@'), *scheme = strstr(given, "://");
     bool secret = strstr(given, "password") ||
                   (at && scheme && at > scheme + 3 && memchr(scheme + 3, ':', (size_t)(at - scheme - 3)));
@@ -62,6 +64,13 @@ char *source_program_copy_url(struct program *program, const char *given, struct
             program_wipe_argument(program->argv[i] + (given - program->argv[i]));
     }
     return url;
+}
+
+void source_program_free_url(char *url)
+{
+    if (url)
+        explicit_bzero(url, strlen(url));
+    free(url);
 }
 
 char *source_program_take_url(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
@@ -122,7 +131,7 @@ static int open_offsets(struct program *program, const struct source_options *op
 }
 
 /* With sinks it is their files that count. Without: what is written, and where stdout is a pipe the reader owns what it
- * has read; that is said. */
+ * has read; that is reported. */
 static int open_acks(struct program *program, const char *name, enum source_keep keep, struct source_positions *p,
                      struct cdc_error *error)
 {
@@ -164,76 +173,49 @@ void source_program_close(struct source_positions *positions)
     cdc_acks_free(positions->acks);
     cdc_offset_file_free(positions->offsets);
     free(positions->files);
-    free(positions->read_at);
-    if (positions->has_snapshot)
-        cdc_offset_free(&positions->snapshot);
-}
-
-static int check_snapshot(const struct cdc_offset *snapshot, const char *name, struct cdc_error *error)
-{
-    struct cdc_span state = cdc_span_text(snapshot->state);
-
-    if (cdc_span_is(cdc_json_member(state, "finished"), "true") || cdc_json_member(state, "written").p != NULL)
-        return 0;
-    cdc_error_set(error, CDC_EXIT_CONFIG, "the snapshot of \"%s\" was begun and is not complete", name);
-    return cdc_error_hint(error, "run cdc-snapshot with the same arguments to its end first");
-}
-
-/* 1, 0, or -1. */
-static int has_snapshot(struct source_positions *positions, const char *name, struct cdc_error *error)
-{
-    struct cdc_offset snapshot;
-    char *path = cdc_state_path(positions->state_dir, "cdc-snapshot", name);
-    if (!path)
-        return cdc_error_memory(error);
-    int found = cdc_offset_read(path, name, &snapshot, error);
-    free(path);
-    if (found <= 0)
-        return found;
-    int complete = check_snapshot(&snapshot, name, error);
-    struct cdc_span read_at = cdc_json_member(cdc_span_text(snapshot.state), "read_at");
-    if (read_at.p != NULL && positions->read_at == NULL)
-        positions->read_at = cdc_span_copy(read_at);
-    if (complete < 0 || positions->has_snapshot) {
-        cdc_offset_free(&snapshot);
-        return complete < 0 ? -1 : 1;
-    }
-    positions->snapshot = snapshot;
-    positions->has_snapshot = true;
-    return 1;
-}
-
-int source_program_has_position(struct source_positions *positions, const char *name, struct cdc_error *error)
-{
-    const struct cdc_offset *own = cdc_offset_file_get(positions->offsets, name), *acked = NULL;
-    int found = positions->state_dir ? has_snapshot(positions, name, error) : 0;
-    if (found != 0)
-        return found;
-    if (own && *own->pos)
-        return 1;
-    if (positions->acks && cdc_acks_read(positions->acks, &acked, error) < 0)
-        return -1;
-    return acked != NULL;
 }
 
 void source_program_report(const struct program *program, const struct cdc_metrics *metrics)
 {
     if (metrics->unconvertible > 0)
         cdc_log(&program->log, CDC_LOG_WARNING,
-                "%llu texts cannot be said exactly in Unicode, or are not valid in their charset: written as base64",
+                "%llu texts have no exact form in Unicode, or are not valid in their charset: written as base64",
                 (unsigned long long)metrics->unconvertible);
 }
 
-int source_program_wait(struct program *program, struct cdc_retry *retry, struct cdc_error *error)
+static int run_stream(struct source_run *run, const struct source_options *options, const struct source_kind *kind,
+                      void *context, struct cdc_error *error)
 {
-    if (program->control.stop)
-        return 1;
-    int64_t wait = cdc_error_is_transient(error) ? cdc_retry_next(retry) : -1;
-    if (wait < 0)
+    struct program *program = run->program;
+    const struct cdc_source_settings settings = {.tool = program->name,
+                                                 .name = run->name,
+                                                 .output_fd = STDOUT_FILENO,
+                                                 .confirm = run->positions.confirm,
+                                                 .start = &run->start,
+                                                 .idle_exit = options->idle_exit,
+                                                 .retry_max = options->retry_max,
+                                                 .metrics_file = program->metrics_file};
+    void *source = kind->open(context, run, error);
+    if (!source)
         return -1;
-    cdc_log(&program->log, CDC_LOG_WARNING, "%s; trying again in %.1f s", error->text, (double)wait / 1000);
-    if (cdc_retry_wait(wait, program->control.wake_fd))
-        return 1;
-    cdc_error_clear(error);
-    return 0;
+    int result = cdc_source_run(kind->ops, source, &settings, run->positions.offsets, run->positions.acks,
+                                &program->control, &run->metrics, &program->log, error);
+    source_program_report(program, &run->metrics);
+    kind->close(source);
+    return result;
+}
+
+int source_program_stream(struct program *program, const struct source_options *options, const char *name,
+                          enum source_keep keep, const struct source_kind *kind, void *context, struct cdc_error *error)
+{
+    struct source_run run = {.program = program, .name = name, .metrics = {.lag_bytes = -1, .lag_ms = -1}};
+    struct source_positions *p = &run.positions;
+    int result = source_program_open(program, options, name, keep, p, error);
+    if (result == 0)
+        result = cdc_start_decide(&run.start, p->offsets, p->acks, p->state_dir, name, error);
+    if (result == 0)
+        result = run_stream(&run, options, kind, context, error);
+    cdc_start_free(&run.start);
+    source_program_close(p);
+    return result;
 }

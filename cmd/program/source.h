@@ -10,6 +10,7 @@
 #include <cdc/retry.h>
 #include <cdc/selection.h>
 #include <cdc/source.h>
+#include <cdc/value_format.h>
 
 /* The options that all sources have. */
 struct source_options {
@@ -21,15 +22,18 @@ struct source_options {
     int64_t max_events; /* these three: of streams */
     double idle_exit, heartbeat;
 };
-/* The options behind a stream's own: of struct source_options. */
+/* The options after a stream's own: of struct source_options. */
 extern const struct cdc_option source_stream_options[];
 void source_options_init(struct source_options *options); /* defaults */
 void source_options_free(struct source_options *options);
+struct cdc_value_format source_options_format(const struct source_options *options);
 
 /* USAGE for --login-path: its file hides passwords from the eye only, and nothing that is linked reads it. */
 int source_program_check_login(const struct source_options *options, struct cdc_error *error);
 /* Copies an argument that is a URL, and wipes the original as below. RETURNS NEW (free). */
 char *source_program_copy_url(struct program *program, const char *given, struct cdc_error *error);
+/* Frees such a copy, and leaves no password in memory. NULL: nothing happens. */
+void source_program_free_url(char *url);
 /* Copies the operand and wipes the original where it holds a password, so that ps shows none; "" without an operand.
  * USAGE when there are several. RETURNS NEW (free). */
 char *source_program_take_url(struct program *program, struct cdc_option_list operands, struct cdc_error *error);
@@ -43,26 +47,34 @@ struct source_positions {
     enum cdc_confirm_mode confirm;
     struct cdc_offset_file *offsets;
     struct cdc_acks *acks; /* NULL: what is written counts as stored */
-    bool has_snapshot;     /* there is a complete snapshot in state_dir: */
-    struct cdc_offset snapshot;
-    char *read_at; /* what the snapshot in state_dir has seen of the log, as its state tells it; or NULL */
 };
 enum source_keep {
-    SOURCE_KEEP_NOTHING, /* --temporary: no file, no word about it */
-    SOURCE_KEEP_IF_TOLD, /* in memory unless a file or a folder is given */
-    SOURCE_KEEP_HERE     /* in the current folder unless told otherwise */
+    SOURCE_KEEP_NOTHING,  /* --temporary: no file, no word about it */
+    SOURCE_KEEP_IF_GIVEN, /* in memory unless a file or a folder is given */
+    SOURCE_KEEP_HERE      /* in the current folder unless one is given */
 };
 /* Opens files and acks by the options (and CDC_STATE_DIR). *positions is to be closed in any case. */
 int source_program_open(struct program *program, const struct source_options *options, const char *name,
                         enum source_keep keep, struct source_positions *positions, struct cdc_error *error);
 void source_program_close(struct source_positions *positions);
-/* Has any part of the pipeline a position? Then nothing is ever created again. 1, 0, or -1: CONFIG when a snapshot was
- * begun and is not complete: streaming over half of one would move the sinks past the missing rows for ever. Fills
- * read_at. */
-int source_program_has_position(struct source_positions *positions, const char *name, struct cdc_error *error);
-
-/* After a failed attempt: says so and waits. 0: try again; 1: stopped while waiting; -1: the error stands. */
-int source_program_wait(struct program *program, struct cdc_retry *retry, struct cdc_error *error);
+/* A run of a stream, as far as it is known when the connector's source is made. */
+struct source_run {
+    struct program *program;
+    const char *name; /* of the pipeline */
+    struct source_positions positions;
+    struct cdc_start start;
+    struct cdc_metrics metrics;
+};
+struct source_kind {
+    const struct cdc_source_ops *ops;
+    /* Makes the source; it may BORROW run and context until close. RETURNS NEW; NULL with error. */
+    void *(*open)(void *context, struct source_run *run, struct cdc_error *error);
+    void (*close)(void *source); /* NULL: nothing happens */
+};
+/* The whole stream of the pipeline `name`: opens what it keeps, decides where to begin, runs to the end, and reports. */
+int source_program_stream(struct program *program, const struct source_options *options, const char *name,
+                          enum source_keep keep, const struct source_kind *kind, void *context,
+                          struct cdc_error *error);
 
 /* At the end: what the reader of the lines may stumble over. */
 void source_program_report(const struct program *program, const struct cdc_metrics *metrics);

@@ -3,8 +3,9 @@
 #include "connectors/mysql/mysql.h"
 #include "connectors/mysql/schema/cascades.h"
 #include "connectors/mysql/session/session.h"
-#include "connectors/mysql/value/flavor.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,10 +21,20 @@ struct check {
     int problems; /* that stop the pipe or lose rows */
 };
 
-static void problem(struct check *check, const char *text, const char *cure)
+/* -- what is found ------------------------------------------------------------------------- */
+
+static void finding(struct check *check, enum cdc_log_level level, const char *cure, const char *format, ...)
+    CDC_PRINTF(4, 5);
+/* What stops the pipe or loses rows is an error, and counts; other findings are warnings, or what could not be known. */
+static void finding(struct check *check, enum cdc_log_level level, const char *cure, const char *format, ...)
 {
-    check->problems++;
-    cdc_log(check->log, CDC_LOG_ERROR, "%s (hint: %s)", text, cure);
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    check->problems += level == CDC_LOG_ERROR;
+    cdc_log(check->log, level, "%s (hint: %s)", text, cure);
 }
 
 /* NULL when the question could not be asked: itself a finding. */
@@ -38,34 +49,52 @@ static MYSQL_RES *ask(struct check *check, const char *sql)
     return NULL;
 }
 
+/* RETURNS NEW; "" where the server has no such variable; NULL where it cannot be asked. */
+static char *variable(struct check *check, const char *name)
+{
+    struct cdc_error ignored = {0};
+    return my_server_variable(check->mysql, name, &ignored);
+}
+
+static int64_t number_of(struct check *check, const char *name)
+{
+    char *value = variable(check, name);
+    int64_t number = value && *value ? (int64_t)strtod(value, NULL) : -1;
+    free(value);
+    return number;
+}
+
+/* SHOW REPLICA STATUS and the like were named SHOW SLAVE STATUS once. */
+static bool is_since(const struct check *check, unsigned version)
+{
+    return check->server.flavor == MY_FLAVOR_MYSQL && check->server.version >= version;
+}
+
 /* -- settings -------------------------------------------------------------------------- */
 
-enum weight { STOPS, WARNS };
-struct setting {
+static const struct setting {
     const char *name, *good; /* "" of good: must be empty; a variable that the server has not is good */
-    enum weight weight;
+    enum cdc_log_level level;
     const char *why, *cure;
-};
-
-static const struct setting settings[] = {
-    {"log_bin", "ON", STOPS, "the server writes no binary log",
+} settings[] = {
+    {"log_bin", "ON", CDC_LOG_ERROR, "the server writes no binary log",
      "put log_bin and server_id into its configuration, [mysqld], and start it again"},
-    {"binlog_format", "ROW", STOPS, "changes are logged as statements",
+    {"binlog_format", "ROW", CDC_LOG_ERROR, "changes are logged as statements",
      "SET GLOBAL binlog_format = ROW; and in the configuration; sessions must reconnect"},
-    {"binlog_row_image", "FULL", WARNS,
+    {"binlog_row_image", "FULL", CDC_LOG_WARNING,
      "rows are logged in part: the rest comes as \"unchanged\", old rows lack it, and defaults of new ones may be "
      "missing",
      "SET GLOBAL binlog_row_image = FULL;"},
-    {"binlog_row_metadata", "FULL", WARNS,
+    {"binlog_row_metadata", "FULL", CDC_LOG_WARNING,
      "the log does not name columns: they are taken from information_schema where that is safe, else the reader stops",
      "SET GLOBAL binlog_row_metadata = FULL; and in the configuration"},
-    {"gtid_mode", "ON", WARNS, "positions are file and offset: they do not survive a failover",
+    {"gtid_mode", "ON", CDC_LOG_WARNING, "positions are file and offset: they do not survive a failover",
      "SET GLOBAL gtid_mode = ON, by the steps of the manual"},
-    {"sync_binlog", "1", WARNS,
+    {"sync_binlog", "1", CDC_LOG_WARNING,
      "a crash of the server's machine may take transactions from the log that the tables still have: they would not "
      "come",
      "SET GLOBAL sync_binlog = 1; and in the configuration"},
-    {"innodb_flush_log_at_trx_commit", "1", WARNS,
+    {"innodb_flush_log_at_trx_commit", "1", CDC_LOG_WARNING,
      "a crash of the server's machine may take transactions from the tables that the log still has: they would have "
      "come",
      "SET GLOBAL innodb_flush_log_at_trx_commit = 1; and in the configuration"},
@@ -75,28 +104,19 @@ static void check_setting(struct check *check, const struct setting *setting)
 {
     struct cdc_error error = {0};
     char *value = my_server_variable(check->mysql, setting->name, &error);
-    if (!value) {
-        problem(check, error.text, "see the message");
-        return;
-    }
-    if (!*value || strcasecmp(value, setting->good) == 0) {
-        if (*value)
-            cdc_log(check->log, CDC_LOG_INFO, "ok: %s is %s", setting->name, value);
-    } else {
-        check->problems += setting->weight == STOPS;
-        cdc_log(check->log, setting->weight == STOPS ? CDC_LOG_ERROR : CDC_LOG_WARNING, "%s is %s: %s (hint: %s)",
-                setting->name, value, setting->why, setting->cure);
-    }
+    if (!value)
+        finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
+    else if (*value && strcasecmp(value, setting->good) == 0)
+        cdc_log(check->log, CDC_LOG_INFO, "ok: %s is %s", setting->name, value);
+    else if (*value)
+        finding(check, setting->level, setting->cure, "%s is %s: %s", setting->name, value, setting->why);
     free(value);
 }
 
-static int64_t number_of(struct check *check, const char *name)
+static void check_settings(struct check *check)
 {
-    struct cdc_error error = {0};
-    char *value = my_server_variable(check->mysql, name, &error);
-    int64_t number = value && *value ? (int64_t)strtod(value, NULL) : -1;
-    free(value);
-    return number;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        check_setting(check, &settings[i]);
 }
 
 static void check_retention(struct check *check)
@@ -105,43 +125,41 @@ static void check_retention(struct check *check)
     int64_t kept = seconds > 0 ? seconds : days > 0 ? days * DAY_SECONDS : 0;
     if (kept == 0)
         cdc_log(check->log, CDC_LOG_INFO, "ok: the log is kept until it is purged by hand");
-    else if (kept < DAY_SECONDS)
-        cdc_log(check->log, CDC_LOG_WARNING,
-                "the log is kept for %lld s: a pipe that stands still for longer loses its place (hint: SET GLOBAL "
-                "binlog_expire_logs_seconds = 604800;)",
-                (long long)kept);
-    else
+    else if (kept >= DAY_SECONDS)
         cdc_log(check->log, CDC_LOG_INFO, "ok: the log is kept for %lld days", (long long)(kept / DAY_SECONDS));
+    else
+        finding(check, CDC_LOG_WARNING, "SET GLOBAL binlog_expire_logs_seconds = 604800;",
+                "the log is kept for %lld s: a pipe that stands still for longer loses its position", (long long)kept);
 }
 
 static void check_filters(struct check *check)
 {
-    bool renamed = check->server.flavor == MY_FLAVOR_MYSQL && check->server.version >= 80200;
-    MYSQL_RES *result = ask(check, renamed ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS");
+    MYSQL_RES *result = ask(check, is_since(check, 80200) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS");
     MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
     if (row && mysql_num_fields(result) >= 4 && ((row[2] && *row[2]) || (row[3] && *row[3])))
-        problem(check, "binlog_do_db or binlog_ignore_db leave changes out of the log",
-                "take them out of the server's configuration, or read only databases that are logged");
+        finding(check, CDC_LOG_ERROR,
+                "take them out of the server's configuration, or read only databases that are logged",
+                "binlog_do_db or binlog_ignore_db leave changes out of the log");
     mysql_free_result(result);
 }
 
 /* A replica logs what it replicates only when told so. */
 static void check_replica(struct check *check)
 {
-    bool renamed = check->server.flavor == MY_FLAVOR_MYSQL && check->server.version >= 80022;
-    struct cdc_error error = {0};
-    MYSQL_RES *result =
-        my_session_query(check->mysql, renamed ? "SHOW REPLICA STATUS" : "SHOW SLAVE STATUS", "", &error);
+    struct cdc_error ignored = {0}; /* who may not ask is no replica's user */
+    MYSQL_RES *result = my_session_query(
+        check->mysql, is_since(check, 80022) ? "SHOW REPLICA STATUS" : "SHOW SLAVE STATUS", "", &ignored);
     bool replica = result && mysql_num_rows(result) > 0;
     mysql_free_result(result);
-    char *logged = my_server_variable(check->mysql, "log_slave_updates", &error);
+    char *logged = variable(check, "log_slave_updates");
     if (logged && !*logged) {
         free(logged);
-        logged = my_server_variable(check->mysql, "log_replica_updates", &error);
+        logged = variable(check, "log_replica_updates");
     }
     if (replica && logged && strcasecmp(logged, "ON") != 0)
-        problem(check, "the server is a replica and does not log what it replicates",
-                "put log_replica_updates (log_slave_updates) into its configuration, and start it again");
+        finding(check, CDC_LOG_ERROR,
+                "put log_replica_updates (log_slave_updates) into its configuration, and start it again",
+                "the server is a replica and does not log what it replicates");
     free(logged);
 }
 
@@ -150,54 +168,62 @@ static void check_partial_json(struct check *check)
 {
     static const char cure[] =
         "SET GLOBAL binlog_row_value_options = ''; and in the configuration; sessions must reconnect";
-    struct cdc_error error = {0};
-    char *options = my_server_variable(check->mysql, "binlog_row_value_options", &error);
-    char *image = my_server_variable(check->mysql, "binlog_row_image", &error);
-    if (options && image && strstr(options, "PARTIAL_JSON")) {
-        if (strcasecmp(image, "FULL") != 0)
-            problem(check,
-                    "binlog_row_value_options is PARTIAL_JSON, and old rows lack the documents: the first such "
-                    "update stops the reader",
-                    cure);
-        else
-            cdc_log(check->log, CDC_LOG_WARNING,
-                    "binlog_row_value_options is PARTIAL_JSON: a session with another binlog_row_image stops the "
-                    "reader (hint: %s)",
-                    cure);
-    }
+    char *options = variable(check, "binlog_row_value_options"), *image = variable(check, "binlog_row_image");
+    bool partial = options && image && strstr(options, "PARTIAL_JSON");
+    if (partial && strcasecmp(image, "FULL") != 0)
+        finding(check, CDC_LOG_ERROR, cure,
+                "binlog_row_value_options is PARTIAL_JSON, and old rows lack the documents: the first such update "
+                "stops the reader");
+    else if (partial)
+        finding(check, CDC_LOG_WARNING, cure,
+                "binlog_row_value_options is PARTIAL_JSON: a session with another binlog_row_image stops the reader");
     free(options);
     free(image);
 }
 
-/* Of two readers with one number the server sends the older away. Those that do not register, as mysql-binlog does not,
- * are not listed anywhere with their number. */
-static void check_reader_id(struct check *check)
+/* -- our server_id --------------------------------------------------------------------------- */
+
+/* How many replicas are listed, and how many of them under our server_id; -1 when that may not be asked, which is said. */
+static int count_replicas(struct check *check, int *same)
 {
-    bool renamed = check->server.flavor == MY_FLAVOR_MYSQL && check->server.version >= 80022;
     struct cdc_error error = {0};
-    int listed = 0, same = 0;
-    uint32_t another = (check->replica_id ^ UINT32_C(0x10000)) | 1;
-    if (number_of(check, "server_id") == (int64_t)check->replica_id)
-        cdc_log(check->log, CDC_LOG_WARNING, "the server itself has server_id %u (hint: --server-id %u)",
-                check->replica_id, another);
-    MYSQL_RES *result = my_session_query(check->mysql, renamed ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS",
+    int listed = 0;
+    MYSQL_RES *result = my_session_query(check->mysql, is_since(check, 80022) ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS",
                                          "cannot ask for the replicas' server_id", &error);
-    for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL; listed++)
-        same += row[0] && strtoul(row[0], NULL, 10) == check->replica_id;
-    if (!result)
-        cdc_log(check->log, CDC_LOG_INFO, "%s (hint: GRANT REPLICATION %s ON *.* TO the user)", error.text,
-                check->server.flavor == MY_FLAVOR_MARIADB ? "MASTER ADMIN" : "SLAVE");
-    else if (same > 0) {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR,
-                "a replica of the server has server_id %u: of two the server sends the older away (hint: --server-id "
-                "%u, or another that SHOW %s does not list)",
-                check->replica_id, another, renamed ? "REPLICAS" : "SLAVE HOSTS");
-    } else
+    if (!result) {
+        bool mariadb = check->server.flavor == MY_FLAVOR_MARIADB;
+        finding(check, CDC_LOG_INFO,
+                mariadb ? "GRANT REPLICATION MASTER ADMIN ON *.* TO the user"
+                        : "GRANT REPLICATION SLAVE ON *.* TO the user",
+                "%s", error.text);
+        return -1;
+    }
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL; listed++)
+        *same += row[0] && strtoul(row[0], NULL, 10) == check->replica_id;
+    mysql_free_result(result);
+    return listed;
+}
+
+/* Of two replicas with one server_id the server sends the older away. Those that do not register, as mysql-binlog does
+ * not, are not listed anywhere. */
+static void check_replica_id(struct check *check)
+{
+    char cure[128];
+    int same = 0;
+    uint32_t another = (check->replica_id ^ UINT32_C(0x10000)) | 1;
+    snprintf(cure, sizeof cure, "--server-id %u", another);
+    if (number_of(check, "server_id") == (int64_t)check->replica_id)
+        finding(check, CDC_LOG_WARNING, cure, "the server itself has server_id %u", check->replica_id);
+    int listed = count_replicas(check, &same);
+    snprintf(cure, sizeof cure, "--server-id %u, or another that SHOW %s does not list", another,
+             is_since(check, 80022) ? "REPLICAS" : "SLAVE HOSTS");
+    if (same > 0)
+        finding(check, CDC_LOG_ERROR, cure,
+                "a replica of the server has server_id %u: of two the server sends the older away", check->replica_id);
+    else if (listed >= 0)
         cdc_log(check->log, CDC_LOG_INFO,
                 "ok: none of %d replicas has server_id %u; readers that do not register are not listed", listed,
                 check->replica_id);
-    mysql_free_result(result);
 }
 
 /* -- privileges ------------------------------------------------------------------------- */
@@ -215,15 +241,13 @@ static bool granted(char *const *grants, size_t n, const char *a, const char *b)
 static void check_grants(struct check *check, char *const *grants, size_t n)
 {
     bool mariadb = check->server.flavor == MY_FLAVOR_MARIADB;
+    const char *monitor = mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT";
     const char *cure = mariadb ? "GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT ON *.* TO the user"
                                : "GRANT REPLICATION SLAVE, REPLICATION CLIENT, SELECT ON *.* TO the user";
     if (!granted(grants, n, "REPLICATION SLAVE", "REPLICATION REPLICA"))
-        problem(check, "the user lacks REPLICATION SLAVE: the log cannot be read", cure);
-    else if (!granted(grants, n, mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT", "SUPER"))
-        problem(check,
-                mariadb ? "the user lacks BINLOG MONITOR: the end of the log cannot be asked for"
-                        : "the user lacks REPLICATION CLIENT: the end of the log cannot be asked for",
-                cure);
+        finding(check, CDC_LOG_ERROR, cure, "the user lacks REPLICATION SLAVE: the log cannot be read");
+    else if (!granted(grants, n, monitor, "SUPER"))
+        finding(check, CDC_LOG_ERROR, cure, "the user lacks %s: the end of the log cannot be asked for", monitor);
     else
         cdc_log(check->log, CDC_LOG_INFO, "ok: the user may read the log");
 }
@@ -248,19 +272,29 @@ static void check_privileges(struct check *check)
 
 /* -- tables ------------------------------------------------------------------------------ */
 
-static bool is_selected(const struct cdc_selection *selection, const char *db, const char *table)
-{
-    return db && table && cdc_selection_has_table(selection, db, table);
-}
-
 static void check_cascades(struct check *check)
 {
     struct cdc_error error = {0};
     int n = my_cascades_list(check->mysql, &check->server, check->selection, check->log, CDC_LOG_ERROR, &error);
     if (n < 0)
-        problem(check, error.text, "see the message");
+        finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
     else
         check->problems += n;
+}
+
+/* MariaDB: changes of such a table, which -T cannot leave out, are logged as statements. */
+static void check_versions(struct check *check)
+{
+    if (check->server.flavor != MY_FLAVOR_MARIADB)
+        return;
+    MYSQL_RES *result = ask(check, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.COLUMNS WHERE "
+                                   "GENERATION_EXPRESSION = 'ROW END' AND DATA_TYPE = 'bigint' ORDER BY 1, 2");
+    for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;)
+        finding(check, CDC_LOG_ERROR,
+                "give it a period of two TIMESTAMP(6) columns; leaving it out with -T does not help",
+                "table %s.%s: its versions are told apart by transactions, and its changes logged as statements",
+                row[0], row[1]);
+    mysql_free_result(result);
 }
 
 static void check_keys(struct check *check)
@@ -273,55 +307,27 @@ static void check_keys(struct check *check)
                                    "VERSIONED') ORDER BY 1, 2");
     int selected = 0, keyless = 0;
     for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;) {
-        if (!is_selected(check->selection, row[0], row[1]))
+        if (!row[0] || !row[1] || !cdc_selection_has_table(check->selection, row[0], row[1]))
             continue;
         selected++;
         if (row[2] && strcmp(row[2], "0") == 0 && ++keyless <= MAX_TABLES_NAMED)
-            cdc_log(check->log, CDC_LOG_WARNING,
-                    "table %s.%s has no primary key: sinks cannot find its rows again (hint: ALTER TABLE ... ADD "
-                    "PRIMARY KEY)",
-                    row[0], row[1]);
+            finding(check, CDC_LOG_WARNING, "ALTER TABLE ... ADD PRIMARY KEY",
+                    "table %s.%s has no primary key: sinks cannot find its rows again", row[0], row[1]);
     }
     if (result && selected == 0)
-        problem(check, "no table is selected", "look at -t, -T, the URL's database, and the user's privileges");
+        finding(check, CDC_LOG_ERROR, "look at -t, -T, the URL's database, and the user's privileges",
+                "no table is selected");
     else if (result)
         cdc_log(check->log, CDC_LOG_INFO, "ok: %d tables selected, %d without a primary key", selected, keyless);
     mysql_free_result(result);
 }
 
-/* MariaDB: changes of such a table, which -T cannot leave out, are logged as statements. */
-static void check_versions(struct check *check)
-{
-    if (check->server.flavor != MY_FLAVOR_MARIADB)
-        return;
-    MYSQL_RES *result = ask(check, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.COLUMNS WHERE "
-                                   "GENERATION_EXPRESSION = 'ROW END' AND DATA_TYPE = 'bigint' ORDER BY 1, 2");
-    for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;) {
-        check->problems++;
-        cdc_log(check->log, CDC_LOG_ERROR,
-                "table %s.%s: its versions are told apart by transactions, and its changes logged as statements (hint: "
-                "give it a period of two TIMESTAMP(6) columns; leaving it out with -T does not help)",
-                row[0], row[1]);
-    }
-    mysql_free_result(result);
-}
-
 /* -- all of it ----------------------------------------------------------------------------- */
 
-static void check_all(struct check *check)
-{
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-        check_setting(check, &settings[i]);
-    check_privileges(check);
-    check_retention(check);
-    check_filters(check);
-    check_replica(check);
-    check_partial_json(check);
-    check_reader_id(check);
-    check_cascades(check);
-    check_versions(check);
-    check_keys(check);
-}
+static void (*const checks[])(struct check *) = {
+    check_settings,     check_privileges, check_retention, check_filters,  check_replica,
+    check_partial_json, check_replica_id, check_cascades,  check_versions, check_keys,
+};
 
 int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection, uint32_t replica_id,
              const struct cdc_log *log, struct cdc_error *error)
@@ -332,7 +338,8 @@ int my_check(const struct my_session_settings *connection, const struct cdc_sele
     if (!check.mysql)
         return -1;
     (void)my_server_read(check.mysql, &check.server, &unreadable); /* what is wrong is found below, by name */
-    check_all(&check);
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        checks[i](&check);
     mysql_close(check.mysql);
     if (check.problems == 0)
         return 0;

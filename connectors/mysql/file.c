@@ -4,7 +4,7 @@
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
-#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/mysql.h"
 #include "connectors/mysql/schema/catalog.h"
@@ -17,7 +17,6 @@
 #include <cdc/retry.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +28,8 @@
 #define EVENT_MAX ((size_t)1 << 30) /* max_allowed_packet's limit */
 
 static const uint8_t magic[4] = {0xFE, 'b', 'i', 'n'};
+/* Of an event's header, which begins with four bytes of time: 1 byte of type, 4 of server_id, 4 of the event's size. */
+enum { TYPE_AT = 4, SIZE_AT = 9 };
 
 struct reading {
     const struct my_file_settings *settings;
@@ -41,10 +42,15 @@ struct reading {
     const char *path;
     size_t file; /* which of the settings */
     int fd;
-    struct cdc_buf buf;
+    struct cdc_buf buf; /* of the file; used up to `at` */
     size_t at;
-    bool end;
+    bool end; /* of the file: buf has its last bytes */
 };
+
+static size_t event_size(const uint8_t *header)
+{
+    return (size_t)cdc_little_endian(header + SIZE_AT, 4);
+}
 
 static int at_coord(struct reading *reading, struct cdc_error *error)
 {
@@ -84,21 +90,16 @@ static int flush(struct reading *reading, struct cdc_error *error)
 /* Lines leave whole, after a signal for a while. */
 static int finish(struct reading *reading, struct cdc_error *error)
 {
-    int64_t deadline = cdc_clock_ms() + STOP_MS;
     int left = cdc_writer_drain(reading->writer, reading->control->wake_fd, error);
-    while (left > 0 && cdc_writer_pending(reading->writer) > 0 && reading->control->stop < 2 &&
-           cdc_clock_ms() < deadline) {
-        struct pollfd fd = {cdc_writer_fd(reading->writer), POLLOUT, 0};
-        (void)poll(&fd, 1, 100);
-        left = cdc_writer_flush(reading->writer, error) < 0 ? -1 : 1;
-    }
+    if (left > 0)
+        left = cdc_writer_finish(reading->writer, reading->control, STOP_MS, error);
     return left < 0 ? -1 : 0;
 }
 
-static int cut(struct reading *reading, struct cdc_error *error)
+static int truncated(struct reading *reading, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_DATA, "the file ends inside an event");
-    cdc_error_hint(error, "it is cut off, or still being written");
+    cdc_error_hint(error, "it is truncated, or still being written");
     return at_coord(reading, error);
 }
 
@@ -108,14 +109,15 @@ static const uint8_t *take(struct reading *reading, size_t n, struct cdc_error *
     int got = need(reading, n, error);
     if (got <= 0) {
         if (got == 0)
-            cut(reading, error);
+            truncated(reading, error);
         return NULL;
     }
     reading->at += n;
     return (const uint8_t *)reading->buf.data + reading->at - n;
 }
 
-/* n bytes, of which the first part is decoded at once, and the others when they are wanted. */
+/* An event of n bytes, of which the first part is decoded at once, and the others when the decoder asks for them: so a
+ * compressed transaction of any size needs memory for one part. */
 static int decode_event(struct reading *reading, size_t n, size_t part, struct cdc_error *error)
 {
     struct cdc_buf *out = cdc_writer_buf(reading->writer);
@@ -152,14 +154,14 @@ static int read_events(struct reading *reading, struct cdc_error *error)
         if (got < 0)
             return -1;
         if (got == 0)
-            return reading->buf.len == reading->at ? 0 : cut(reading, error);
+            return reading->buf.len == reading->at ? 0 : truncated(reading, error);
         const uint8_t *p = (const uint8_t *)reading->buf.data + reading->at;
-        size_t n = (size_t)p[9] | (size_t)p[10] << 8 | (size_t)p[11] << 16 | (size_t)p[12] << 24;
+        size_t n = event_size(p);
         if (n < MY_EVENT_HEADER_SIZE || n > EVENT_MAX) {
             cdc_error_set(error, CDC_EXIT_DATA, "an event claims to be %zu bytes long", n);
             return at_coord(reading, error);
         }
-        bool in_parts = p[4] == MY_EVENT_TRANSACTION_PAYLOAD && n > MY_DECODER_PART;
+        bool in_parts = p[TYPE_AT] == MY_EVENT_TRANSACTION_PAYLOAD && n > MY_DECODER_PART;
         if (decode_event(reading, n, in_parts ? MY_DECODER_PART : n, error) < 0)
             return -1;
     }
@@ -187,31 +189,44 @@ static int read_magic(struct reading *reading, struct cdc_error *error)
     return cdc_error_hint(error, "an encrypted log is read from the server");
 }
 
-static int read_file(struct reading *reading, const char *path, struct cdc_error *error)
+/* The numbers of transactions and the GTIDs go on from one file to the next. */
+static int start_decoder(struct reading *reading, struct cdc_error *error)
 {
     struct my_coord coord = {"", 0};
     struct cdc_buf gtids = CDC_BUF_INIT;
-    uint64_t number = 0;
     const struct cdc_offset *boundary = my_decoder_boundary(reading->decoder);
+    uint64_t number = boundary ? (uint64_t)boundary->seq : 0;
+    name_coord(reading->path, &coord);
+    my_gtid_set_append(&gtids, my_decoder_gtids(reading->decoder));
+    cdc_buf_byte(&gtids, '\0');
+    int result =
+        gtids.failed ? cdc_error_memory(error) : my_decoder_start(reading->decoder, number, gtids.data, &coord, error);
+    cdc_buf_free(&gtids);
+    return result;
+}
+
+static int read_file(struct reading *reading, const char *path, struct cdc_error *error)
+{
     reading->path = path;
     reading->at = reading->buf.len = 0;
     reading->end = false;
-    name_coord(path, &coord);
-    if (boundary)
-        number = (uint64_t)boundary->seq;
-    my_gtid_set_append(&gtids, my_decoder_gtids(reading->decoder));
-    cdc_buf_byte(&gtids, '\0');
-    int result = gtids.failed ? cdc_error_memory(error) : 0;
-    if (result == 0)
-        result = my_decoder_start(reading->decoder, number, gtids.data, &coord, error);
-    cdc_buf_free(&gtids);
-    reading->fd = result == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (start_decoder(reading, error) < 0)
+        return -1;
+    reading->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (reading->fd < 0)
-        return result < 0 ? -1 : cdc_error_set(error, CDC_EXIT_IO, "unable to open file %s: %s", path, strerror(errno));
-    if (read_magic(reading, error) < 0 || read_events(reading, error) < 0)
-        result = -1;
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to open file %s: %s", path, strerror(errno));
+    int result = read_magic(reading, error) < 0 ? -1 : read_events(reading, error);
     close(reading->fd);
     return result;
+}
+
+/* -- what the decoder asks for ---------------------------------------------------------------- */
+
+/* Where the bytes that the decoder has taken end; -1 in a pipe. */
+static off_t taken_up_to(const struct reading *reading)
+{
+    off_t offset = lseek(reading->fd, 0, SEEK_CUR);
+    return offset < 0 ? -1 : offset - (off_t)(reading->buf.len - reading->at);
 }
 
 /* One event of the file at that offset, for look_ahead: 1; 0: there is no whole one. */
@@ -223,8 +238,8 @@ static int visit_event(struct reading *reading, off_t *offset, struct cdc_buf *e
     struct cdc_bytes body = {0};
     if (pread(reading->fd, head, sizeof head, *offset) != (ssize_t)sizeof head)
         return 0;
-    size_t n = (size_t)head[9] | (size_t)head[10] << 8 | (size_t)head[11] << 16 | (size_t)head[12] << 24;
-    header.type = head[4];
+    size_t n = event_size(head);
+    header.type = head[TYPE_AT];
     if (n < MY_EVENT_HEADER_SIZE || n > EVENT_MAX)
         return 0;
     if (header.type == MY_EVENT_QUERY || header.type == MY_EVENT_MARIADB_QUERY_COMPRESSED) {
@@ -246,10 +261,10 @@ static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes
 {
     struct reading *reading = context;
     struct cdc_buf event = CDC_BUF_INIT;
-    off_t offset = lseek(reading->fd, 0, SEEK_CUR); /* not of a pipe */
+    off_t offset = taken_up_to(reading);
     int result = offset < 0 ? 0 : 1;
     (void)from; /* positions may be those of another server, in a relay log */
-    offset -= (off_t)(reading->buf.len - reading->at + bytes);
+    offset -= (off_t)bytes;
     while (result > 0)
         result = visit_event(reading, &offset, &event, visit, visitor, error);
     cdc_buf_free(&event);
@@ -262,10 +277,17 @@ static int describe(void *context, struct my_table *table, const struct my_coord
     (void)coord;
     if (table->has_names || !reading->schema)
         return 0;
-    off_t offset = lseek(reading->fd, 0, SEEK_CUR) - (off_t)(reading->buf.len - reading->at);
     return my_files_schema_complete(reading->schema, my_decoder_flavor(reading->decoder), reading->file,
-                                    (uint64_t)offset, table, error);
+                                    (uint64_t)taken_up_to(reading), table, error);
 }
+
+static void omitted(void *context, const struct my_table *table, const struct my_column *column)
+{
+    const struct reading *reading = context;
+    my_catalog_warn_omitted(reading->log, table, column);
+}
+
+/* -- the files -------------------------------------------------------------------------------- */
 
 static int open_schema(struct reading *reading, struct cdc_error *error)
 {
@@ -276,44 +298,54 @@ static int open_schema(struct reading *reading, struct cdc_error *error)
     return reading->schema ? 0 : -1;
 }
 
-static void omitted(void *context, const struct my_table *table, const struct my_column *column)
+static int open_reading(struct reading *reading, struct cdc_error *error)
 {
-    const struct reading *reading = context;
-    my_catalog_warn_omitted(reading->log, table, column);
+    const struct my_file_settings *settings = reading->settings;
+    const struct my_decoder_settings decoder_settings = {.pipeline = settings->name,
+                                                         .value_format = settings->style,
+                                                         .selection = settings->selection,
+                                                         .describe = describe,
+                                                         .look_ahead = look_ahead,
+                                                         .omitted = omitted,
+                                                         .context = reading};
+    if (open_schema(reading, error) == 0)
+        reading->decoder = my_decoder_new(&decoder_settings, error);
+    if (reading->decoder)
+        reading->writer = cdc_writer_new(settings->output_fd, error);
+    return reading->writer ? 0 : -1;
+}
+
+static void report(const struct reading *reading)
+{
+    const struct my_counts *counts = my_decoder_counts(reading->decoder);
+    struct cdc_metrics *metrics = reading->metrics;
+    metrics->changes = counts->changes;
+    metrics->commits = counts->commits;
+    metrics->lines_out = counts->lines;
+    metrics->unconvertible = counts->unconvertible;
+    metrics->bytes_out = cdc_writer_written(reading->writer);
+}
+
+static int read_files(struct reading *reading, struct cdc_error *error)
+{
+    const struct my_file_settings *settings = reading->settings;
+    struct cdc_error ignored = {0};
+    int result = 0;
+    for (; result == 0 && reading->file < settings->n_files && !reading->control->stop; reading->file++)
+        result = read_file(reading, settings->files[reading->file], error);
+    if (finish(reading, result == 0 ? error : &ignored) < 0) /* what came before a fault is good */
+        result = -1;
+    report(reading);
+    if (result == 0 && my_decoder_in_transaction(reading->decoder))
+        cdc_log(reading->log, CDC_LOG_WARNING, "the last transaction in the files has no end");
+    return result;
 }
 
 int my_file_run(const struct my_file_settings *settings, struct cdc_control *control, struct cdc_metrics *metrics,
                 const struct cdc_log *log, struct cdc_error *error)
 {
     struct reading reading = {.settings = settings, .control = control, .metrics = metrics, .log = log, .fd = -1};
-    const struct my_decoder_settings decoder_settings = {.pipeline = settings->name,
-                                                         .style = settings->style,
-                                                         .selection = settings->selection,
-                                                         .describe = describe,
-                                                         .look_ahead = look_ahead,
-                                                         .omitted = omitted,
-                                                         .context = &reading};
-    int result = -1;
-    if (open_schema(&reading, error) == 0)
-        reading.decoder = my_decoder_new(&decoder_settings, error);
-    reading.writer = reading.decoder ? cdc_writer_new(settings->output_fd, error) : NULL;
-    if (reading.writer)
-        result = 0;
-    for (; result == 0 && reading.file < settings->n_files && !control->stop; reading.file++)
-        result = read_file(&reading, settings->files[reading.file], error);
-    if (reading.writer) {
-        struct cdc_error ignored = {0};
-        if (finish(&reading, result == 0 ? error : &ignored) < 0) /* what came before a fault is good */
-            result = -1;
-        const struct my_counts *counts = my_decoder_counts(reading.decoder);
-        metrics->changes = counts->changes;
-        metrics->commits = counts->commits;
-        metrics->lines_out = counts->lines;
-        metrics->unconvertible = counts->unconvertible;
-        metrics->bytes_out = cdc_writer_written(reading.writer);
-        if (result == 0 && my_decoder_in_transaction(reading.decoder))
-            cdc_log(log, CDC_LOG_WARNING, "the last transaction in the files has no end");
-    }
+    int result = open_reading(&reading, error) < 0 ? -1 : read_files(&reading, error);
     cdc_writer_free(reading.writer);
     my_decoder_free(reading.decoder);
     my_files_schema_free(reading.schema);

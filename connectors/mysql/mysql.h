@@ -10,15 +10,19 @@
 #include "connectors/mysql/value/column.h"
 
 #include <cdc/control.h>
-#include <cdc/value_format.h>
+#include <cdc/database.h>
 #include <cdc/error.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
+#include <cdc/value_format.h>
 
 /* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop.
- * reader_id: what the reader would be. */
+ * replica_id: what the reader would be. */
 int my_check(const struct my_session_settings *settings, const struct cdc_selection *selection, uint32_t replica_id,
              const struct cdc_log *log, struct cdc_error *error);
+
+/* For programs that take any database (database.c). */
+extern const struct cdc_database my_database;
 
 /* -- files (file.c) --------------------------------------------------------------------------
  * Decodes the files one after the other into output_fd. */

@@ -5,6 +5,7 @@
 #define POSTGRES_H
 
 #include <cdc/control.h>
+#include <cdc/database.h>
 #include <cdc/event.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
@@ -247,6 +248,9 @@ int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_erro
 struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struct cdc_metrics *metrics,
                                 const struct cdc_log *log, struct cdc_error *error);
 void pg_stream_free(struct pg_stream *stream);
+
+/* For programs that take any database (database.c). */
+extern const struct cdc_database pg_database;
 
 /* -- snapshot (snapshot.c) --------------------------------------------------- */
 struct pg_snapshot_settings {

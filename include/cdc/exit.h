@@ -11,10 +11,10 @@ enum cdc_exit {
     CDC_EXIT_UNAVAILABLE = 69, /* the peer is unavailable; try again */
     CDC_EXIT_INTERNAL = 70,    /* a bug, or out of memory */
     CDC_EXIT_IO = 74,          /* input or output error; try again */
-    CDC_EXIT_TEMPORARY = 75,   /* locked by another copy, cut input; try again */
-    CDC_EXIT_PROTOCOL = 76,    /* the peer said what nobody here understands */
+    CDC_EXIT_TEMPORARY = 75,   /* locked by another copy, truncated input; try again */
+    CDC_EXIT_PROTOCOL = 76,    /* the peer sent what this program does not know */
     CDC_EXIT_PERMISSION = 77,  /* not allowed, or wrong password */
-    CDC_EXIT_CONFIG = 78,      /* configuration or state must be mended first */
+    CDC_EXIT_CONFIG = 78,      /* configuration or state must be fixed first */
     CDC_EXIT_LOST = 79         /* the position is no longer in the source's log */
 };
 

@@ -4,6 +4,7 @@
 #define CDC_LINE_H
 
 #include <cdc/buf.h>
+#include <cdc/control.h>
 #include <cdc/error.h>
 
 #define CDC_LINE_MAX_DEFAULT ((size_t)256 << 20)
@@ -61,6 +62,10 @@ bool cdc_writer_is_pipe(const struct cdc_writer *writer);
 int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error);
 /* Writes everything, waiting for the reader; returns 1 when wake_fd became readable before that, else 0 or -1. */
 int cdc_writer_drain(struct cdc_writer *writer, int wake_fd, struct cdc_error *error);
+/* Writes what is left for at most `ms` milliseconds (-1: as long as it takes): 0; 1 when time was over, or a second signal
+ * came, before all was out; -1. */
+int cdc_writer_finish(struct cdc_writer *writer, const struct cdc_control *control, int64_t ms,
+                      struct cdc_error *error);
 /* fsync where stdout is a regular file; else nothing. */
 int cdc_writer_sync(struct cdc_writer *writer, struct cdc_error *error);
 

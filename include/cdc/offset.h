@@ -19,6 +19,9 @@ struct cdc_offset {
 };
 
 void cdc_offset_free(struct cdc_offset *offset); /* frees the members, not the struct */
+/* Makes *target, which is free or holds an older one, a copy of from; state stays the old one where from has none. 0, or -1
+ * without memory. */
+int cdc_offset_copy(struct cdc_offset *target, const struct cdc_offset *from, struct cdc_error *error);
 
 struct cdc_offset_file;
 

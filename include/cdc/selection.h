@@ -15,6 +15,8 @@ struct cdc_selection {
 bool cdc_selection_has(const struct cdc_selection *selection, struct cdc_span schema, struct cdc_span table);
 /* The same of names that end with a NUL. */
 bool cdc_selection_has_table(const struct cdc_selection *selection, const char *schema, const char *table);
+/* Makes *copy, to be freed in any case, lists of their own with the same BORROWED texts, to add to. 0, or -1. */
+int cdc_selection_copy(struct cdc_selection *copy, const struct cdc_selection *selection, struct cdc_error *error);
 /* Frees the lists, not the texts in them. */
 void cdc_selection_free(struct cdc_selection *selection);
 

@@ -14,6 +14,13 @@
 /* So much output is gathered before it is written. */
 #define CDC_SNAPSHOT_FLUSH_BYTES ((size_t)64 << 10)
 
+/* What all databases take. */
+struct cdc_snapshot_settings {
+    int64_t chunk_rows; /* a commit line after so many rows */
+    bool progress;      /* shown once a second */
+    int output_fd;
+};
+
 /* Sets the error of a snapshot that a signal ended: TEMPORARY, since success would let the next program go on without
  * the rows. Always -1. */
 int cdc_snapshot_stopped(struct cdc_error *error);

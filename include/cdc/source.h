@@ -9,11 +9,12 @@
 #include <cdc/log.h>
 #include <cdc/metrics.h>
 #include <cdc/offset.h>
+#include <cdc/start.h>
 
 enum cdc_source_result { CDC_SOURCE_ERROR = -1, CDC_SOURCE_IDLE = 0, CDC_SOURCE_MORE = 1, CDC_SOURCE_END = 2 };
 
 struct cdc_source_ops {
-    /* Connects and starts after `from` (the confirmed offset, NULL on a first start). Called again after each transient
+    /* Connects and starts after `from` (the confirmed offset; NULL when start is none of RESUME). Called again after each transient
      * error with the position confirmed by then. Positions already written in this run may come again. 0 or -1. */
     int (*connect)(void *source, const struct cdc_offset *from, struct cdc_error *error);
     void (*disconnect)(void *source);
@@ -30,7 +31,7 @@ struct cdc_source_ops {
     /* The boundary (commit or heartbeat) of the newest line appended to out that ends a transaction; NULL if none yet.
      * BORROWED. Its lines are wholly in out. */
     const struct cdc_offset *(*boundary)(void *source);
-    /* True between transactions: stopping here cuts nothing. */
+    /* True between transactions: a stop here leaves no transaction half written. */
     bool (*between)(void *source);
 };
 
@@ -43,8 +44,9 @@ struct cdc_source_settings {
     const char *tool, *name;
     int output_fd;
     enum cdc_confirm_mode confirm;
-    double idle_exit;  /* seconds without a change line; 0: never */
-    int64_t retry_max; /* -1: for ever */
+    const struct cdc_start *start; /* where to begin; what the connector needs of it, it was given before */
+    double idle_exit;              /* seconds without a change line; 0: never */
+    int64_t retry_max;             /* -1: for ever */
     const char *metrics_file;
 };
 

@@ -12,6 +12,8 @@ void cdc_buf_free(struct cdc_buf *buf)
     *buf = (struct cdc_buf)CDC_BUF_INIT;
 }
 
+/* The one place where a buffer gets memory. A failure is remembered in the buffer, and every later append does nothing: a
+ * line is built without a test after each byte, and looked at once, when it is whole. */
 bool cdc_buf_grow(struct cdc_buf *buf, size_t n)
 {
     if (buf->failed || n > SIZE_MAX / 2 - buf->len) {
@@ -32,6 +34,7 @@ bool cdc_buf_grow(struct cdc_buf *buf, size_t n)
     return true;
 }
 
+/* Freed and not made smaller: the next line decides how much is needed. */
 void cdc_buf_shrink(struct cdc_buf *buf, size_t keep)
 {
     if (buf->len != 0 || buf->cap <= keep)
@@ -39,6 +42,7 @@ void cdc_buf_shrink(struct cdc_buf *buf, size_t keep)
     cdc_buf_free(buf);
 }
 
+/* Two digits at a time: half the divisions. Numbers are what most lines are made of. */
 static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
                                   "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                                   "8081828384858687888990919293949596979899";
@@ -64,6 +68,7 @@ void cdc_buf_u64(struct cdc_buf *buf, uint64_t value)
 
 void cdc_buf_i64(struct cdc_buf *buf, int64_t value)
 {
+    /* The negative is taken as unsigned: -INT64_MIN fits no int64_t. */
     if (value < 0)
         cdc_buf_byte(buf, '-');
     cdc_buf_u64(buf, value < 0 ? -(uint64_t)value : (uint64_t)value);

@@ -10,6 +10,7 @@ int cdc_error_set(struct cdc_error *error, int status, const char *format, ...)
 {
     va_list arguments;
 
+    /* The first error is the cause; what fails after it, while things are taken down, is only its consequence. */
     if (error == NULL || error->status != 0)
         return -1;
     error->status = status;

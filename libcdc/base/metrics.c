@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Counters as Prometheus text and as one line. */
+#include <cdc/file.h>
 #include <cdc/metrics.h>
 
-#include "libcdc/base/durable.h"
-
+/* One row a figure: the text file, with its HELP and TYPE lines, is made of this table alone. */
 static const struct {
     const char *name, *type, *help;
     size_t offset;
@@ -66,7 +66,8 @@ int cdc_metrics_save(const char *path, const struct cdc_metrics *metrics, const 
 {
     struct cdc_buf text = CDC_BUF_INIT;
     cdc_metrics_text(&text, metrics, tool, name);
-    int result = text.failed ? cdc_error_memory(error) : durable_replace(path, text.data, text.len, 0644, false, error);
+    int result =
+        text.failed ? cdc_error_memory(error) : cdc_file_replace(path, text.data, text.len, 0644, false, error);
     cdc_buf_free(&text);
     return result;
 }

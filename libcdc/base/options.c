@@ -48,6 +48,7 @@ static int set_integer(const struct cdc_option *option, int64_t *target, const c
     return 0;
 }
 
+/* Powers of 1024. The bound is tested against the shifted limit, so that no shift overflows. */
 static int set_size(const struct cdc_option *option, int64_t *target, const char *text, struct cdc_error *error)
 {
     char *end;
@@ -86,6 +87,7 @@ static int set_seconds(const struct cdc_option *option, double *target, const ch
     return 0;
 }
 
+/* The text must be one of the words whole: "num" is not "number". */
 static int set_choice(const struct cdc_option *option, const char **target, const char *text, struct cdc_error *error)
 {
     size_t n = strlen(text);
@@ -118,6 +120,7 @@ static int set_option(const struct cdc_option *option, void *values, const char 
     }
 }
 
+/* By letter (name NULL) or by name; *values is the struct of the table that has it. Tables are few and short: no index. */
 static const struct cdc_option *find_option(const struct parser *parser, char letter, const char *name, size_t n,
                                             void **values)
 {

@@ -44,6 +44,7 @@ int64_t cdc_retry_next(struct cdc_retry *retry)
     if (longest > LONGEST_MS)
         longest = LONGEST_MS;
     retry->attempts++;
+    /* A linear congruential generator: jitter needs no better one, and the library keeps no state of its own. */
     retry->random = retry->random * UINT64_C(6364136223846793005) + 1442695040888963407u;
     /* Between half and all of it, so that many clients do not come back at once. */
     return longest / 2 + (int64_t)(retry->random >> 33) % (longest / 2 + 1);
@@ -54,17 +55,42 @@ void cdc_retry_success(struct cdc_retry *retry)
     retry->attempts = 0;
 }
 
-bool cdc_retry_wait(int64_t ms, int wake_fd)
+enum waited { TIME_IS_OVER, WOKEN, READER_GONE };
+
+/* A descriptor of -1 is passed over by poll. */
+static enum waited wait_for(int64_t ms, int wake_fd, int reader_fd)
 {
     int64_t until = cdc_clock_ms() + ms;
 
     for (;;) {
         int64_t left = until - cdc_clock_ms();
-        struct pollfd poller = {wake_fd, POLLIN, 0};
+        /* Nothing is asked of the pipe: POLLERR, its reader is gone, comes unasked. */
+        struct pollfd pollers[2] = {{wake_fd, POLLIN, 0}, {reader_fd, 0, 0}};
         if (left <= 0)
-            return false;
-        int ready = poll(&poller, wake_fd >= 0 ? 1 : 0, (int)(left > 60000 ? 60000 : left));
+            return TIME_IS_OVER;
+        int ready = poll(pollers, 2, (int)(left > 60000 ? 60000 : left));
         if (ready > 0)
-            return true;
+            return pollers[0].revents != 0 ? WOKEN : READER_GONE;
     }
+}
+
+bool cdc_retry_wait(int64_t ms, int wake_fd)
+{
+    return wait_for(ms, wake_fd, -1) == WOKEN;
+}
+
+int cdc_retry_sleep(struct cdc_retry *retry, const struct cdc_control *control, int reader_fd,
+                    const struct cdc_log *log, struct cdc_error *error)
+{
+    if (control->stop)
+        return 1;
+    int64_t wait = cdc_error_is_transient(error) ? cdc_retry_next(retry) : -1;
+    if (wait < 0)
+        return -1;
+    cdc_log(log, CDC_LOG_WARNING, "%s; trying again in %.1f s", error->text, (double)wait / 1000);
+    enum waited waited = wait_for(wait, control->wake_fd, reader_fd);
+    if (waited == WOKEN)
+        return 1;
+    cdc_error_clear(error);
+    return waited == READER_GONE ? cdc_error_set(error, CDC_EXIT_IO, "%s", "") : 0;
 }

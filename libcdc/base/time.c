@@ -18,6 +18,8 @@ static int expect(const char **p, char c)
     return *(*p)++ == c ? 0 : -1;
 }
 
+/* Years are counted from March, so that the leap day is the last of its year; an era is 400 years, after which the Gregorian
+ * calendar repeats: 146097 days. 719468 is 1970-01-01 in days since 0000-03-01. No time zone data, no timegm. */
 static int64_t days_since_1970(int64_t year, int month, int day)
 {
     year -= month <= 2;

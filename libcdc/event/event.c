@@ -15,6 +15,7 @@ static const struct {
 
 static enum cdc_op op_of(struct cdc_span raw)
 {
+    /* Nearly every line is one of these four. */
     if (raw.n == 1)
         switch (raw.p[0]) {
         case 'c': return CDC_OP_CREATE;
@@ -38,7 +39,7 @@ enum want {
     WANT_INTEGER,
     WANT_COUNT,
     WANT_SOURCE,
-    WANT_NOTHING /* known, so that the members behind it are found at once */
+    WANT_NOTHING /* known, so that the members after it are found at once */
 };
 #define TOKEN_SIZE 16
 struct field {
@@ -80,6 +81,7 @@ static const struct field source_fields[] = {
     FIELD("snapshot", snapshot, WANT_ANY),
 };
 
+/* The text is valid JSON already, so that the first byte tells the type. */
 static bool type_fits(enum want want, struct cdc_span value)
 {
     char first = value.p[0];
@@ -185,7 +187,7 @@ static const char *take_other_name(const char *p, const char *end, struct member
     return json_skip_space(p + 1, end);
 }
 
-/* Takes a member's name and colon. Writers keep one order, so the name is nearly always the one behind the name before.
+/* Takes a member's name and colon. Writers keep one order, so the name is nearly always the next one of the table.
  * Returns the first byte of the value, or NULL with fault set; *field is NULL for a member that we do not know. */
 static inline const char *take_name(const char *p, const char *end, struct members *members, const struct field **field,
                                     struct json_fault *fault)

@@ -4,6 +4,8 @@
 
 bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text)
 {
+    /* Greedy with one step back: after a mismatch only the last * needs to take one byte more, since what an earlier one took
+ * can be no better. No recursion, at most n * text.n steps. */
     size_t at = 0, i = 0, star = SIZE_MAX, resume = 0;
 
     while (i < text.n) {

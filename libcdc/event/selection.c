@@ -25,6 +25,22 @@ bool cdc_selection_has_table(const struct cdc_selection *selection, const char *
     return cdc_selection_has(selection, cdc_span_text(schema), cdc_span_text(table));
 }
 
+static int copy_list(struct cdc_option_list *copy, const struct cdc_option_list *list, struct cdc_error *error)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (cdc_option_list_add(copy, list->items[i], error) != 0)
+            return -1;
+    return 0;
+}
+
+int cdc_selection_copy(struct cdc_selection *copy, const struct cdc_selection *selection, struct cdc_error *error)
+{
+    *copy = (struct cdc_selection){{NULL, 0}, {NULL, 0}};
+    if (copy_list(&copy->include, &selection->include, error) != 0)
+        return -1;
+    return copy_list(&copy->exclude, &selection->exclude, error);
+}
+
 void cdc_selection_free(struct cdc_selection *selection)
 {
     free(selection->include.items);

@@ -1,39 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The middle stage. What a table needs is worked out once and kept in a plan;
- * a line is then copied with a few of its members replaced. */
+/* The middle stage: a line is copied with a few of its members replaced, as the plan of its table says. */
 #include <stdlib.h>
 
-#include <cdc/filter.h>
-#include <cdc/hash.h>
-#include <cdc/pattern.h>
-
-struct name_list {
-    struct cdc_span *names; /* BORROWED from the settings' strings */
-    size_t n;
-};
-
-struct rename {
-    struct cdc_span from, to;
-};
-
-/* What happens to the lines of one table. */
-struct plan {
-    struct cdc_span schema, table; /* owned copies, as they stand in the lines */
-    bool selected, edits_rows;
-    bool keeps_some; /* a --columns list applies */
-    struct name_list keep, drop;
-    struct rename *renames;
-    size_t n_renames;
-    char *new_schema, *new_table; /* NULL: unchanged */
-};
+#include "libcdc/filter/internal.h"
 
 struct cdc_filter {
     struct cdc_filter_settings settings; /* BORROWED lists */
     bool ops_limited;
     bool ops[CDC_OP_HEARTBEAT + 1];
-    struct plan **plans; /* open addressing by hash of the names */
-    size_t n_plans, capacity;
-    struct plan *last;
+    struct plans plans;
     uint64_t passed; /* change lines since the last commit line */
     bool dropped;
 };
@@ -100,214 +75,20 @@ struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, st
         cdc_error_memory(error);
         return NULL;
     }
-    filter->capacity = 64;
-    filter->plans = calloc(filter->capacity, sizeof *filter->plans);
-    if (filter->plans == NULL || take_settings(filter, settings, error) != 0) {
-        cdc_error_memory(error);
+    filter->plans.settings = &filter->settings;
+    if (take_settings(filter, settings, error) != 0) {
         cdc_filter_free(filter);
         return NULL;
     }
     return filter;
 }
 
-static void free_plan(struct plan *plan)
-{
-    if (plan == NULL)
-        return;
-    free((char *)plan->schema.p);
-    free((char *)plan->table.p);
-    free(plan->keep.names);
-    free(plan->drop.names);
-    free(plan->renames);
-    free(plan->new_schema);
-    free(plan->new_table);
-    free(plan);
-}
-
 void cdc_filter_free(struct cdc_filter *filter)
 {
     if (filter == NULL)
         return;
-    for (size_t i = 0; filter->plans != NULL && i < filter->capacity; i++)
-        free_plan(filter->plans[i]);
-    free(filter->plans);
+    plans_free(&filter->plans);
     free(filter);
-}
-
-/* -- plans ------------------------------------------------------------------------ */
-
-/* The part of "[TABLE:]rest" behind the table when it applies to this table, else NULL. */
-static const char *applies(const char *item, struct cdc_span schema, struct cdc_span table)
-{
-    const char *colon = strchr(item, ':');
-    char pattern[512];
-
-    if (colon == NULL)
-        return item;
-    size_t n = (size_t)(colon - item);
-    if (n >= sizeof pattern)
-        return NULL;
-    memcpy(pattern, item, n);
-    pattern[n] = '\0';
-    return cdc_pattern_matches_table(pattern, schema, table) ? colon + 1 : NULL;
-}
-
-static int add_names(struct name_list *list, const char *text)
-{
-    for (;;) {
-        size_t n = strcspn(text, ",");
-        struct cdc_span *names = realloc(list->names, (list->n + 1) * sizeof *names);
-        if (names == NULL)
-            return -1;
-        list->names = names;
-        names[list->n++] = cdc_span(text, n);
-        if (text[n] == '\0')
-            return 0;
-        text += n + 1;
-    }
-}
-
-static int add_rename(struct plan *plan, const char *text)
-{
-    const char *equals = strchr(text, '=');
-    struct rename *renames = realloc(plan->renames, (plan->n_renames + 1) * sizeof *renames);
-
-    if (renames == NULL)
-        return -1;
-    plan->renames = renames;
-    renames[plan->n_renames++] = (struct rename){cdc_span(text, (size_t)(equals - text)), cdc_span_text(equals + 1)};
-    return 0;
-}
-
-/* "schema.table=schema.table", the schema optional on both sides. */
-static int plan_table_rename(struct plan *plan, const char *text, struct cdc_span schema, struct cdc_span table)
-{
-    const char *equals = strchr(text, '='), *to = equals + 1;
-    struct cdc_span from = cdc_span(text, (size_t)(equals - text));
-    const char *dot = memchr(from.p, '.', from.n), *to_dot = strchr(to, '.');
-
-    if (dot != NULL) {
-        if (!cdc_span_equal(cdc_span(from.p, (size_t)(dot - from.p)), schema))
-            return 0;
-        from = cdc_span(dot + 1, from.n - (size_t)(dot + 1 - from.p));
-    }
-    if (!cdc_span_equal(from, table))
-        return 0;
-    free(plan->new_schema);
-    free(plan->new_table);
-    plan->new_schema = to_dot != NULL ? cdc_span_copy(cdc_span(to, (size_t)(to_dot - to))) : NULL;
-    plan->new_table = strdup(to_dot != NULL ? to_dot + 1 : to);
-    return plan->new_table == NULL || (to_dot != NULL && plan->new_schema == NULL) ? -1 : 0;
-}
-
-/* schema and table: unescaped. */
-static int fill_plan(const struct cdc_filter *filter, struct plan *plan, struct cdc_span schema, struct cdc_span table)
-{
-    const struct cdc_filter_settings *s = &filter->settings;
-    const char *rest;
-
-    plan->selected = cdc_selection_has(&s->selection, schema, table);
-    for (size_t i = 0; i < s->keep_columns.count; i++)
-        if ((rest = applies(s->keep_columns.items[i], schema, table)) != NULL && add_names(&plan->keep, rest) != 0)
-            return -1;
-    for (size_t i = 0; i < s->drop_columns.count; i++)
-        if ((rest = applies(s->drop_columns.items[i], schema, table)) != NULL && add_names(&plan->drop, rest) != 0)
-            return -1;
-    for (size_t i = 0; i < s->rename_columns.count; i++)
-        if ((rest = applies(s->rename_columns.items[i], schema, table)) != NULL && add_rename(plan, rest) != 0)
-            return -1;
-    for (size_t i = 0; i < s->rename_tables.count; i++)
-        if (plan_table_rename(plan, s->rename_tables.items[i], schema, table) != 0)
-            return -1;
-    plan->keeps_some = plan->keep.n > 0;
-    plan->edits_rows = plan->keeps_some || plan->drop.n > 0 || plan->n_renames > 0;
-    return 0;
-}
-
-static struct plan *new_plan(const struct cdc_filter *filter, struct cdc_span schema, struct cdc_span table)
-{
-    struct plan *plan = calloc(1, sizeof *plan);
-    struct cdc_buf plain_schema = CDC_BUF_INIT, plain_table = CDC_BUF_INIT;
-
-    if (plan == NULL)
-        return NULL;
-    plan->schema = cdc_span(cdc_span_copy(schema), schema.n);
-    plan->table = cdc_span(cdc_span_copy(table), table.n);
-    cdc_json_unescape(&plain_schema, schema);
-    cdc_json_unescape(&plain_table, table);
-    bool ok = plan->schema.p != NULL && plan->table.p != NULL && !plain_schema.failed && !plain_table.failed &&
-              fill_plan(filter, plan, cdc_span(plain_schema.data, plain_schema.len),
-                        cdc_span(plain_table.data, plain_table.len)) == 0;
-    cdc_buf_free(&plain_schema);
-    cdc_buf_free(&plain_table);
-    if (!ok) {
-        free_plan(plan);
-        return NULL;
-    }
-    return plan;
-}
-
-static size_t hash_names(struct cdc_span schema, struct cdc_span table)
-{
-    uint64_t hash = cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, schema), 0xff);
-    hash = cdc_hash_span(hash, table);
-    return (size_t)(hash ^ hash >> 32);
-}
-
-static bool is_plan_of(const struct plan *plan, struct cdc_span schema, struct cdc_span table)
-{
-    return cdc_span_equal(plan->table, table) && cdc_span_equal(plan->schema, schema);
-}
-
-static struct plan **find_slot(struct plan **plans, size_t capacity, struct cdc_span schema, struct cdc_span table)
-{
-    size_t i = hash_names(schema, table) & (capacity - 1);
-    while (plans[i] != NULL && !is_plan_of(plans[i], schema, table))
-        i = (i + 1) & (capacity - 1);
-    return &plans[i];
-}
-
-static int grow_plans(struct cdc_filter *filter)
-{
-    size_t capacity = filter->capacity * 2;
-    struct plan **plans = calloc(capacity, sizeof *plans);
-
-    if (plans == NULL)
-        return -1;
-    for (size_t i = 0; i < filter->capacity; i++)
-        if (filter->plans[i] != NULL)
-            *find_slot(plans, capacity, filter->plans[i]->schema, filter->plans[i]->table) = filter->plans[i];
-    free(filter->plans);
-    filter->plans = plans;
-    filter->capacity = capacity;
-    return 0;
-}
-
-static struct plan *find_plan(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_error *error)
-{
-    /* MySQL has databases where PostgreSQL has schemas. */
-    struct cdc_span schema = event->schema.p != NULL ? event->schema : event->db;
-
-    if (filter->last != NULL && is_plan_of(filter->last, schema, event->table))
-        return filter->last;
-    struct plan **slot = find_slot(filter->plans, filter->capacity, schema, event->table);
-    if (*slot == NULL) {
-        if (filter->n_plans * 2 >= filter->capacity) {
-            if (grow_plans(filter) != 0) {
-                cdc_error_memory(error);
-                return NULL;
-            }
-            slot = find_slot(filter->plans, filter->capacity, schema, event->table);
-        }
-        *slot = new_plan(filter, schema, event->table);
-        if (*slot == NULL) {
-            cdc_error_memory(error);
-            return NULL;
-        }
-        filter->n_plans++;
-    }
-    filter->last = *slot;
-    return *slot;
 }
 
 /* -- columns ------------------------------------------------------------------------ */
@@ -322,6 +103,7 @@ static bool has_name(const struct name_list *list, struct cdc_span raw)
     return false;
 }
 
+/* A schema line names the key's columns in key_columns, a change has them in key. */
 static bool in_key(const struct cdc_event *event, struct cdc_span raw)
 {
     struct cdc_json_iter iter;
@@ -425,7 +207,7 @@ static void append_columns(struct cdc_buf *out, const struct plan *plan, const s
     cdc_buf_byte(out, '[');
     cdc_json_iter(&iter, event->columns);
     while (cdc_json_next_element(&iter, &column)) {
-        struct cdc_span name = cdc_json_string_raw(cdc_json_member(column, "name"));
+        struct cdc_span name = cdc_json_member_raw(column, "name");
         if (name.p != NULL && !keeps(plan, event, name))
             continue;
         if (!first)
@@ -442,7 +224,7 @@ static void append_columns(struct cdc_buf *out, const struct plan *plan, const s
 /* The name that a column of a schema line ends up with, unescaped, in out. */
 static struct cdc_span final_name(struct cdc_buf *out, const struct plan *plan, struct cdc_span column)
 {
-    struct cdc_span raw = cdc_json_string_raw(cdc_json_member(column, "name"));
+    struct cdc_span raw = cdc_json_member_raw(column, "name");
 
     out->len = 0;
     for (size_t i = 0; raw.p != NULL && i < plan->n_renames; i++)
@@ -468,7 +250,7 @@ static int check_collisions(const struct plan *plan, const struct cdc_event *eve
         struct cdc_span name = final_name(&one, plan, column);
         inner = iter;
         while (result == 0 && cdc_json_next_element(&inner, &other)) {
-            struct cdc_span raw = cdc_json_string_raw(cdc_json_member(other, "name"));
+            struct cdc_span raw = cdc_json_member_raw(other, "name");
             if (raw.p == NULL || !keeps(plan, event, raw) || !cdc_span_equal(name, final_name(&two, plan, other)))
                 continue;
             result = cdc_error_set(error, CDC_EXIT_CONFIG,
@@ -502,6 +284,7 @@ static void add_edit(struct edit *edits, size_t *n, struct cdc_span at, enum edi
     (*n)++;
 }
 
+/* All members of the line that this table's plan changes. A line without any is copied whole. */
 static size_t collect_edits(struct edit *edits, const struct plan *plan, const struct cdc_event *event)
 {
     size_t n = 0;
@@ -530,7 +313,7 @@ static void append_edit(struct cdc_filter *filter, struct cdc_buf *out, const st
     case EDIT_COLUMNS: append_columns(out, plan, event); break;
     case EDIT_EVENTS: cdc_buf_u64(out, filter->passed); break;
     case EDIT_TEXT: {
-        /* The quotes stand around the place already. */
+        /* The line has its quotes already. */
         size_t start = out->len;
         cdc_json_append_string(out, edit->text, strlen(edit->text));
         if (!out->failed) {
@@ -541,6 +324,8 @@ static void append_edit(struct cdc_filter *filter, struct cdc_buf *out, const st
     }
 }
 
+/* Copies the line up to the first edit, then the edit, then up to the next one: what no edit touches stays as it was, byte
+ * for byte. */
 static void append_line(struct cdc_filter *filter, struct cdc_buf *out, const struct plan *plan,
                         const struct cdc_event *event, const struct edit *edits, size_t n)
 {
@@ -564,6 +349,7 @@ static bool passes(const struct cdc_filter *filter, const struct plan *plan, enu
     return op == CDC_OP_SCHEMA || !filter->ops_limited || filter->ops[op];
 }
 
+/* "events" must be what the sink gets to see, or it would take the transaction for incomplete. */
 static void pass_commit(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out)
 {
     struct edit edits[1];
@@ -593,7 +379,7 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
         pass_commit(filter, event, out);
         return out->failed ? cdc_error_memory(error) : 1;
     }
-    if (event->table.p != NULL && (plan = find_plan(filter, event, error)) == NULL)
+    if (event->table.p != NULL && (plan = plans_find(&filter->plans, event, error)) == NULL)
         return -1;
     if (!passes(filter, plan, event->op)) {
         filter->dropped |= event->op != CDC_OP_SCHEMA;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Walking, reading and writing JSON text. */
+#include <stdlib.h>
+
 #include "libcdc/json/json_scan.h"
 
 int cdc_json_validate(const char *p, size_t n, struct cdc_error *error)
@@ -81,11 +83,14 @@ bool cdc_json_next_member(struct cdc_json_iter *iter, struct cdc_span *name, str
     return true;
 }
 
+/* No early end at the first hit: of a name that comes twice the last one counts, as in cdc_event_parse and jansson. */
 struct cdc_span cdc_json_member(struct cdc_span object, const char *name)
 {
     struct cdc_json_iter iter;
     struct cdc_span member, value, found = {NULL, 0};
 
+    if (cdc_json_type(object) != CDC_JSON_OBJECT)
+        return found;
     cdc_json_iter(&iter, object);
     while (cdc_json_next_member(&iter, &member, &value))
         if (cdc_json_raw_is(member, cdc_span_text(name)))
@@ -98,6 +103,28 @@ struct cdc_span cdc_json_string_raw(struct cdc_span value)
     if (cdc_json_type(value) != CDC_JSON_STRING)
         return cdc_span(NULL, 0);
     return cdc_span(value.p + 1, value.n - 2);
+}
+
+struct cdc_span cdc_json_member_raw(struct cdc_span object, const char *name)
+{
+    return cdc_json_string_raw(cdc_json_member(object, name));
+}
+
+char *cdc_json_member_text(struct cdc_span object, const char *name)
+{
+    struct cdc_span raw = cdc_json_member_raw(object, name);
+    size_t n = 0;
+    char *text = raw.p != NULL ? cdc_json_text(raw, &n) : NULL;
+
+    if (text != NULL && strlen(text) == n)
+        return text;
+    free(text);
+    return NULL;
+}
+
+bool cdc_json_member_is(struct cdc_span object, const char *name, const char *text)
+{
+    return cdc_json_raw_is(cdc_json_member_raw(object, name), cdc_span_text(text));
 }
 
 static unsigned quad(const char *p)
@@ -135,7 +162,8 @@ static size_t utf8_encode(char out[4], unsigned c)
     return 4;
 }
 
-/* Decodes the valid escape at p into out; returns the bytes it takes in the text, *n the bytes in out. */
+/* Decodes the valid escape at p into out; returns the bytes it takes in the text, *n the bytes in out: of \n 2 and 1, of
+ * \u00e9 6 and 2, of \ud83d\ude00 (a surrogate pair) 12 and 4. */
 static size_t decode_escape(const char *p, char out[4], size_t *n)
 {
     *n = 1;
@@ -233,6 +261,7 @@ bool cdc_json_int64(struct cdc_span value, int64_t *result)
         if (digit > 9 || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, digit, &v))
             return false;
     }
+    /* One more fits below zero. */
     if (v > (uint64_t)INT64_MAX + negative)
         return false;
     *result = negative ? (int64_t)(0 - v) : (int64_t)v;

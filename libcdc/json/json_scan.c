@@ -149,6 +149,7 @@ static inline const char *scan_digits(const char *p, const char *end)
     return p;
 }
 
+/* -? (0 | 1-9 digits) (. digits)? (e +-? digits)?   so 01, 1., .5, +1 and NaN are refused. */
 static inline const char *scan_number(const char *p, const char *end, struct json_fault *fault)
 {
     const char *start = p;
@@ -277,6 +278,7 @@ const char *json_scan_value(const char *p, const char *end, unsigned depth, stru
     return *p == '{' || *p == '[' ? scan_container(p, end, depth, fault) : scan_scalar(p, end, fault);
 }
 
+/* Valid text only: brackets are counted, nothing is checked, and what is within strings is passed over. */
 const char *json_skip_value(const char *p, const char *end)
 {
     unsigned open = 0;

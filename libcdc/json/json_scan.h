@@ -10,7 +10,7 @@
 #endif
 
 /* Each takes the first byte of the thing and the end of the text, and returns the byte after it, or NULL; then
- * *why says what is wrong and *where is the place. */
+ * *why is what is wrong, and *where the byte. */
 struct json_fault {
     const char *why, *where;
 };

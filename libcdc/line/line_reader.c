@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Lines in over read(2). One buffer: lines are handed out in place, the rest
- * of a cut line is moved to the front before more is read. */
+ * of a partial line is moved to the front before more is read. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -104,6 +104,8 @@ static void drop_scanned(struct cdc_line_reader *reader)
     reader->scanned = 0;
 }
 
+/* Bytes are searched for the LF once: `scanned` remembers how far, or a long line that comes in small reads would cost the
+ * square of its length. */
 enum cdc_line_result cdc_line_reader_next(struct cdc_line_reader *reader, struct cdc_span *line,
                                           struct cdc_error *error)
 {

@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include <cdc/line.h>
+#include <cdc/retry.h>
 
 #define PIPE_SIZE (1 << 20)
+#define LOOK_MS 100
 #define KEEP_SIZE ((size_t)1 << 20)
 
 struct cdc_writer {
@@ -24,7 +26,7 @@ struct cdc_writer {
     uint64_t written;
 };
 
-/* The offset behind the last LF of the n bytes of a file, 0 if there is none; -1 on errors. */
+/* The offset after the last LF of the n bytes of a file, 0 if there is none; -1 on errors. */
 static off_t last_line_end(int fd, off_t n)
 {
     char block[4096];
@@ -42,9 +44,9 @@ static off_t last_line_end(int fd, off_t n)
 }
 
 /* `>> file` after a kill: the file may end inside a line. It was never confirmed and comes again; what is left of it
- * goes, or the next line would be glued to it. Only a beginning of an object of ours is cut off, nothing that somebody
+ * goes, or the next line would be glued to it. Only the beginning of an object of ours is removed, nothing that somebody
  * else wrote. */
-static int cut_torn_line(int fd, off_t size, struct cdc_error *error)
+static int remove_partial_line(int fd, off_t size, struct cdc_error *error)
 {
     char path[32], first = 0;
     int flags = fcntl(fd, F_GETFL);
@@ -59,7 +61,8 @@ static int cut_torn_line(int fd, off_t size, struct cdc_error *error)
     bool torn = end >= 0 && end < size && pread(reader, &first, 1, end) == 1 && first == '{';
     close(reader);
     if (torn && ftruncate(fd, end) != 0)
-        return cdc_error_set(error, CDC_EXIT_IO, "unable to cut a torn last line off the output: %s", strerror(errno));
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to remove a partial last line from the output: %s",
+                             strerror(errno));
     return 0;
 }
 
@@ -80,7 +83,7 @@ struct cdc_writer *cdc_writer_new(int fd, struct cdc_error *error)
         return NULL;
     }
     writer->file = S_ISREG(status.st_mode);
-    if (writer->file && cut_torn_line(fd, status.st_size, error) != 0) {
+    if (writer->file && remove_partial_line(fd, status.st_size, error) != 0) {
         free(writer);
         return NULL;
     }
@@ -205,6 +208,25 @@ int cdc_writer_drain(struct cdc_writer *writer, int wake_fd, struct cdc_error *e
     }
 }
 
+int cdc_writer_finish(struct cdc_writer *writer, const struct cdc_control *control, int64_t ms, struct cdc_error *error)
+{
+    int64_t deadline = cdc_clock_ms() + ms;
+
+    for (;;) {
+        if (cdc_writer_flush(writer, error) != 0)
+            return -1;
+        if (cdc_writer_pending(writer) == 0)
+            return 0;
+        int64_t left = ms < 0 ? LOOK_MS : deadline - cdc_clock_ms();
+        if (left <= 0 || control->stop >= 2)
+            return 1;
+        /* A signal handler sets control->stop, and need not end the poll. */
+        struct pollfd poller = {cdc_writer_fd(writer), POLLOUT, 0};
+        (void)poll(&poller, 1, (int)(left < LOOK_MS ? left : LOOK_MS));
+    }
+}
+
+/* Only a regular file: what a pipe has taken is the business of who reads it. */
 int cdc_writer_sync(struct cdc_writer *writer, struct cdc_error *error)
 {
     if (!writer->file)

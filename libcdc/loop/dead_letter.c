@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "libcdc/loop/dead_letter.h"
+#include "libcdc/loop/internal.h"
+#include <cdc/file.h>
 #include <cdc/json.h>
 
 struct dead_letter {
@@ -56,14 +57,8 @@ int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char
     cdc_buf_lit(&file->buf, "}\n");
     if (file->buf.failed)
         return cdc_error_memory(error);
-    for (size_t at = 0; at < file->buf.len;) {
-        ssize_t n = write(file->fd, file->buf.data + at, file->buf.len - at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return io_error(file, error);
-        at += (size_t)n;
-    }
+    if (cdc_file_write(file->fd, file->buf.data, file->buf.len) != 0)
+        return io_error(file, error);
     file->dirty = true;
     return 0;
 }

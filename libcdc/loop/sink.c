@@ -3,16 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "libcdc/loop/dead_letter.h"
-#include "libcdc/loop/loop.h"
+#include "libcdc/loop/internal.h"
 #include <cdc/line.h>
 #include <cdc/retry.h>
 #include <cdc/sink.h>
 
-#define STOP_GRACE_MS 5000 /* how long a stop waits for the end of the transaction in hand */
-
-/* A place that everything in hand can go back to: the last one where all transactions were complete. */
-struct mark {
+/* What a stream was at the last boundary of all streams that is not delivered yet: where a discard returns to. */
+struct rollback_point {
     struct cdc_buf pos, source;
     int64_t seq;
     uint64_t lines;
@@ -29,7 +26,7 @@ struct stream {
     uint64_t lines;      /* change lines delivered or in hand, ever */
     uint64_t open_lines; /* since its last boundary */
     bool moved;          /* a boundary came since the last delivery */
-    struct mark mark;
+    struct rollback_point back;
 };
 
 struct cdc_sink_loop {
@@ -46,8 +43,8 @@ struct cdc_sink_loop {
     struct dead_letter *dead_letter;
     uint64_t batch_changes, run_changes;
     int64_t batch_start, last_input, stop_deadline;
-    bool told_unknown, finished;
-    struct loop_report report;
+    bool reported_unknown, finished;
+    struct report report;
 };
 
 /* -- streams ---------------------------------------------------------------- */
@@ -87,6 +84,7 @@ static struct stream *add_stream(struct cdc_sink_loop *loop, struct cdc_span raw
     return stream;
 }
 
+/* Nearly always there is one source, so a list is searched. */
 static struct stream *find_stream(struct cdc_sink_loop *loop, struct cdc_span raw_name, struct cdc_error *error)
 {
     for (size_t i = 0; i < loop->n_streams; i++)
@@ -102,15 +100,15 @@ static void free_streams(struct cdc_sink_loop *loop)
         cdc_buf_free(&loop->streams[i].name);
         cdc_buf_free(&loop->streams[i].pos);
         cdc_buf_free(&loop->streams[i].source);
-        cdc_buf_free(&loop->streams[i].mark.pos);
-        cdc_buf_free(&loop->streams[i].mark.source);
+        cdc_buf_free(&loop->streams[i].back.pos);
+        cdc_buf_free(&loop->streams[i].back.source);
     }
     free(loop->streams);
 }
 
 /* -- delivering ------------------------------------------------------------- */
 
-/* Is every source that has lines in hand at a boundary? Only then does a delivery cut nothing. */
+/* Is every source that has lines in hand at a boundary? Only then does a delivery leave no transaction half stored. */
 static bool at_boundary(const struct cdc_sink_loop *loop)
 {
     bool moved = false;
@@ -123,6 +121,7 @@ static bool at_boundary(const struct cdc_sink_loop *loop)
     return moved;
 }
 
+/* pos and source keep a NUL after their end for this call only; len says where they end. */
 static int set_offset(struct cdc_sink_loop *loop, struct stream *stream, struct cdc_error *error)
 {
     cdc_buf_byte(&stream->pos, '\0');
@@ -152,7 +151,7 @@ static int deliver(struct cdc_sink_loop *loop, struct cdc_error *error)
         dead_letter_sync(loop->dead_letter, error) != 0 || cdc_offset_file_save(loop->offsets, error) != 0)
         return -1;
     for (size_t i = 0; i < loop->n_streams; i++)
-        loop->streams[i].moved = loop->streams[i].mark.set = false;
+        loop->streams[i].moved = loop->streams[i].back.set = false;
     loop->batch_changes = 0;
     loop->batch_start = 0;
     return 0;
@@ -163,24 +162,25 @@ static struct cdc_span span_of(const struct cdc_buf *buf)
     return cdc_span(buf->data, buf->len);
 }
 
-/* The next line goes beyond a boundary that is not delivered yet: a cut later on comes back to it. */
-static int mark_boundary(struct cdc_sink_loop *loop, struct cdc_error *error)
+/* The next line goes beyond a boundary that is not delivered yet: input that ends after it, inside a transaction, comes
+ * back to here. */
+static int set_rollback_point(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
     for (size_t i = 0; i < loop->n_streams; i++) {
         struct stream *stream = &loop->streams[i];
         if (!stream->moved)
             continue;
-        if (keep(&stream->mark.pos, span_of(&stream->pos), false, error) != 0 ||
-            keep(&stream->mark.source, span_of(&stream->source), false, error) != 0)
+        if (keep(&stream->back.pos, span_of(&stream->pos), false, error) != 0 ||
+            keep(&stream->back.source, span_of(&stream->source), false, error) != 0)
             return -1;
-        stream->mark.seq = stream->seq;
-        stream->mark.lines = stream->lines;
-        stream->mark.set = true;
+        stream->back.seq = stream->seq;
+        stream->back.lines = stream->lines;
+        stream->back.set = true;
     }
     return loop->ops->boundary != NULL ? loop->ops->boundary(loop->sink, error) : 0;
 }
 
-/* Forgets what came after the last mark. */
+/* Forgets what came after the last back. */
 static int go_back(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
     if (loop->ops->discard != NULL)
@@ -188,18 +188,19 @@ static int go_back(struct cdc_sink_loop *loop, struct cdc_error *error)
     for (size_t i = 0; i < loop->n_streams; i++) {
         struct stream *stream = &loop->streams[i];
         stream->open_lines = 0;
-        stream->moved = stream->mark.set;
-        if (!stream->mark.set)
+        stream->moved = stream->back.set;
+        if (!stream->back.set)
             continue;
-        if (keep(&stream->pos, span_of(&stream->mark.pos), false, error) != 0 ||
-            keep(&stream->source, span_of(&stream->mark.source), false, error) != 0)
+        if (keep(&stream->pos, span_of(&stream->back.pos), false, error) != 0 ||
+            keep(&stream->source, span_of(&stream->back.source), false, error) != 0)
             return -1;
-        stream->seq = stream->mark.seq;
-        stream->lines = stream->mark.lines;
+        stream->seq = stream->back.seq;
+        stream->lines = stream->back.lines;
     }
     return 0;
 }
 
+/* Full by number or by time; at a stop, and at the end of --max-events, whatever is complete goes out. */
 static bool batch_is_full(const struct cdc_sink_loop *loop)
 {
     return loop->batch_changes >= (uint64_t)loop->settings->batch_events ||
@@ -217,7 +218,7 @@ int cdc_sink_reject(struct cdc_sink_context *context, struct cdc_span line, cons
         cdc_error_set(error, CDC_EXIT_DATA, "line %llu: %s", (unsigned long long)cdc_line_reader_number(loop->reader),
                       reason);
         return cdc_error_hint(
-            error, "mend the cause and start again, or use --on-error=dead-letter to go on without such lines");
+            error, "fix the cause and start again, or use --on-error=dead-letter to go on without such lines");
     }
     loop->metrics.skipped++;
     cdc_log(loop->log, CDC_LOG_WARNING, "line %llu skipped: %s",
@@ -263,7 +264,8 @@ static int remember(struct stream *stream, const struct cdc_event *event, struct
 static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
                        struct cdc_error *error)
 {
-    if (implied_boundary(loop, stream, event, error) != 0 || (at_boundary(loop) && mark_boundary(loop, error) != 0) ||
+    if (implied_boundary(loop, stream, event, error) != 0 ||
+        (at_boundary(loop) && set_rollback_point(loop, error) != 0) ||
         loop->ops->event(loop->sink, event, error) != 0 || remember(stream, event, error) != 0)
         return -1;
     stream->open_lines++;
@@ -296,10 +298,10 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
         return remember(stream, event, error);
     }
     if (event->op == CDC_OP_UNKNOWN) {
-        if (!loop->told_unknown)
+        if (!loop->reported_unknown)
             cdc_log(loop->log, CDC_LOG_WARNING, "line %llu has an unknown op; such lines are ignored",
                     (unsigned long long)cdc_line_reader_number(loop->reader));
-        loop->told_unknown = true;
+        loop->reported_unknown = true;
         return 0;
     }
     return take_change(loop, stream, event, error);
@@ -326,13 +328,10 @@ static bool wait_for_input(struct cdc_sink_loop *loop)
 {
     int64_t now = cdc_clock_ms(), wait = 1000;
 
-    if (loop->control->stop) {
-        if (loop->stop_deadline == 0)
-            loop->stop_deadline = now + STOP_GRACE_MS;
-        if (loop->control->stop >= 2 || now >= loop->stop_deadline)
-            return true;
+    if (stop_is_due(loop->control, now, &loop->stop_deadline))
+        return true;
+    if (loop->control->stop)
         wait = 50;
-    }
     if (loop->settings->idle_exit > 0) {
         int64_t left = loop->last_input + (int64_t)(loop->settings->idle_exit * 1000) - now;
         if (left <= 0)
@@ -354,15 +353,15 @@ static bool nothing_open(const struct cdc_sink_loop *loop)
 /* What is left at the end: complete transactions are stored, the rest comes again. */
 static int finish(struct cdc_sink_loop *loop, bool end_of_input, struct cdc_error *error)
 {
-    bool cut_line = end_of_input && cdc_line_reader_leftover(loop->reader) > 0;
-    bool cut_transaction = !nothing_open(loop);
+    bool partial_line = end_of_input && cdc_line_reader_leftover(loop->reader) > 0;
+    bool partial_transaction = !nothing_open(loop);
 
-    if ((cut_transaction && go_back(loop, error) != 0) || (at_boundary(loop) && deliver(loop, error) != 0))
+    if ((partial_transaction && go_back(loop, error) != 0) || (at_boundary(loop) && deliver(loop, error) != 0))
         return -1;
-    if (!end_of_input || (!cut_line && !cut_transaction))
+    if (!end_of_input || (!partial_line && !partial_transaction))
         return 0;
     cdc_error_set(error, CDC_EXIT_TEMPORARY, "the input ended inside a %s; what was complete is stored",
-                  cut_line ? "line" : "transaction");
+                  partial_line ? "line" : "transaction");
     return cdc_error_hint(error, "start the same pipeline again: the rest comes again");
 }
 
@@ -381,7 +380,7 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
     loop->last_input = cdc_clock_ms();
     for (;;) {
         struct cdc_span line;
-        loop_report(&loop->report, false);
+        report_turn(&loop->report, false);
         if (loop->settings->max_events > 0 && loop->run_changes >= (uint64_t)loop->settings->max_events)
             loop->finished = true;
         if (at_boundary(loop) && batch_is_full(loop) && deliver(loop, error) != 0)
@@ -416,7 +415,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     int result = -1;
 
     loop.metrics.lag_bytes = loop.metrics.lag_ms = -1;
-    loop.report = (struct loop_report){settings->metrics_file, settings->tool, "", &loop.metrics, control, log, 0};
+    loop.report = (struct report){settings->metrics_file, settings->tool, "", &loop.metrics, control, log, 0};
     *context = (struct cdc_sink_context){settings, control, log, &loop.metrics, &loop};
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
     if (loop.reader != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0)
@@ -427,7 +426,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
         cdc_error_clear(error);
         result = 0;
     }
-    loop_report(&loop.report, true);
+    report_turn(&loop.report, true);
     dead_letter_close(loop.dead_letter);
     cdc_line_reader_free(loop.reader);
     free_streams(&loop);

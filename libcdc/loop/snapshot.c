@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What the snapshots of all databases share. */
+#include "libcdc/loop/internal.h"
 #include <cdc/snapshot.h>
 
 #include <cdc/exit.h>
 #include <cdc/retry.h>
-#include <poll.h>
 #include <string.h>
 
 #define STOP_MS 5000 /* for a slow reader to take the rest of a line after a signal */
@@ -12,7 +12,7 @@
 int cdc_snapshot_stopped(struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped by a signal: the snapshot is incomplete");
-    return cdc_error_hint(error, "start the same command again: it begins the snapshot again");
+    return cdc_error_hint(error, "start the same command again");
 }
 
 int cdc_snapshot_is_stored(struct cdc_acks *acks, const char *written, struct cdc_error *error)
@@ -30,15 +30,10 @@ int cdc_snapshot_is_stored(struct cdc_acks *acks, const char *written, struct cd
 void cdc_snapshot_finish_output(struct cdc_writer *writer, const struct cdc_control *control)
 {
     struct cdc_error ignored = {0};
-    int64_t deadline = cdc_clock_ms() + STOP_MS;
+    /* Without a signal there is time: the next attempt writes to the same pipe, and must not begin inside a line. */
     if (cdc_writer_drain(writer, control->wake_fd, &ignored) <= 0)
         return;
-    while (cdc_writer_pending(writer) != 0 && control->stop < 2 && cdc_clock_ms() < deadline) {
-        struct pollfd fd = {cdc_writer_fd(writer), POLLOUT, 0};
-        (void)poll(&fd, 1, 100);
-        if (cdc_writer_flush(writer, &ignored) < 0)
-            return;
-    }
+    (void)cdc_writer_finish(writer, control, STOP_MS, &ignored);
 }
 
 int cdc_snapshot_drain(struct cdc_writer *writer, const struct cdc_control *control, struct cdc_error *error)
@@ -61,23 +56,13 @@ static void show(const struct cdc_snapshot_progress *progress, const char *schem
                 (unsigned long long)progress->rows, rate);
 }
 
-static void show_statistics(struct cdc_snapshot_progress *progress)
-{
-    struct cdc_buf line = CDC_BUF_INIT;
-    progress->control->statistics = 0;
-    cdc_metrics_line(&line, progress->metrics);
-    if (!line.failed)
-        cdc_log(progress->log, CDC_LOG_INFO, "%.*s", (int)line.len, line.data);
-    cdc_buf_free(&line);
-}
-
 void cdc_snapshot_look_around(struct cdc_snapshot_progress *progress, const struct cdc_writer *writer,
                               const char *schema, const char *table)
 {
     int64_t now = cdc_clock_ms();
     progress->metrics->bytes_out = cdc_writer_written(writer);
-    if (progress->control->statistics)
-        show_statistics(progress);
+    report_statistics(
+        &(const struct report){.metrics = progress->metrics, .control = progress->control, .log = progress->log});
     if (!progress->show || now < progress->next)
         return;
     show(progress, schema, table, now);

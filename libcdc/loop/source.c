@@ -3,7 +3,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "libcdc/loop/loop.h"
+#include "libcdc/loop/internal.h"
 #include <cdc/retry.h>
 #include <cdc/source.h>
 
@@ -13,7 +13,6 @@
 #define CONFIRM_MS 200
 #define NO_SINK_WARNING_MS 60000
 #define REST_MS 5000
-#define READER_MS 500
 
 /* A boundary whose lines may still be in the buffer: it counts once `end` bytes were written. */
 struct candidate {
@@ -35,11 +34,9 @@ struct source_loop {
     struct cdc_offset resume;    /* newest boundary whose lines are in the pipe or before it */
     struct candidate candidate;
     char *seen_pos; /* of the boundary last looked at */
-    bool resumed;   /* an earlier run has confirmed changes: */
-    size_t sinks;   /* to so many */
     int64_t next_tick, next_confirm, next_warning, last_change;
     uint64_t seen_changes;
-    struct loop_report report;
+    struct report report;
 };
 
 static int copy_text(char **target, const char *text)
@@ -49,16 +46,6 @@ static int copy_text(char **target, const char *text)
         return -1;
     free(*target);
     *target = copy;
-    return 0;
-}
-
-static int copy_offset(struct cdc_offset *target, const struct cdc_offset *from, struct cdc_error *error)
-{
-    if (copy_text(&target->pos, from->pos) != 0 || copy_text(&target->source, from->source) != 0 ||
-        (from->state != NULL && copy_text(&target->state, from->state) != 0))
-        return cdc_error_memory(error);
-    target->seq = from->seq;
-    target->lines = from->lines;
     return 0;
 }
 
@@ -76,7 +63,7 @@ static int confirm(struct source_loop *loop, const struct cdc_offset *offset, st
         return 0;
     if (loop->settings->confirm == CDC_CONFIRM_WRITTEN && cdc_writer_sync(loop->writer, error) != 0)
         return -1;
-    if (copy_offset(&loop->confirmed, offset, error) != 0)
+    if (cdc_offset_copy(&loop->confirmed, offset, error) != 0)
         return -1;
     const struct cdc_offset *boundary = loop->ops->boundary(loop->source);
     if (boundary != NULL && boundary->state != NULL && copy_text(&loop->confirmed.state, boundary->state) != 0)
@@ -88,6 +75,7 @@ static int confirm(struct source_loop *loop, const struct cdc_offset *offset, st
     return loop->ops->confirm(loop->source, &loop->confirmed, error);
 }
 
+/* Without sinks to ask. A boundary counts once all bytes up to it have left: the pipe, or the file, has them. */
 static int confirm_written(struct source_loop *loop, struct cdc_error *error)
 {
     if (loop->candidate.offset.pos == NULL || cdc_writer_written(loop->writer) < loop->candidate.end)
@@ -97,14 +85,7 @@ static int confirm_written(struct source_loop *loop, struct cdc_error *error)
     return result;
 }
 
-static int sink_without_position(const struct source_loop *loop, struct cdc_error *error)
-{
-    cdc_error_set(error, CDC_EXIT_LOST,
-                  "a sink of \"%s\" has no position, but the source has confirmed changes before: it would miss them",
-                  loop->settings->name);
-    return cdc_error_hint(error, "restore the sink's offset file, or take a new snapshot");
-}
-
+/* The sinks decide: what the slowest of them has stored may be forgotten by the database. */
 static int confirm_acked(struct source_loop *loop, int64_t now, struct cdc_error *error)
 {
     const struct cdc_offset *acked;
@@ -112,8 +93,8 @@ static int confirm_acked(struct source_loop *loop, int64_t now, struct cdc_error
     if (cdc_acks_read(loop->acks, &acked, error) != 0)
         return -1;
     /* Those that begin with the pipeline may come up later than the source, but not in a later run. */
-    if (loop->resumed && cdc_acks_count(loop->acks) > loop->sinks)
-        return sink_without_position(loop, error);
+    if (loop->settings->start->sinks > 0 && cdc_acks_count(loop->acks) > loop->settings->start->sinks)
+        return cdc_start_lost_sink(loop->settings->name, error);
     if (acked != NULL)
         return confirm(loop, acked, error);
     if (now >= loop->next_warning) {
@@ -132,12 +113,12 @@ static int note_boundary(struct source_loop *loop, struct cdc_error *error)
 
     if (boundary == NULL || (loop->seen_pos != NULL && strcmp(boundary->pos, loop->seen_pos) == 0))
         return 0;
-    if (copy_text(&loop->seen_pos, boundary->pos) != 0 || copy_offset(&loop->resume, boundary, error) != 0)
+    if (copy_text(&loop->seen_pos, boundary->pos) != 0 || cdc_offset_copy(&loop->resume, boundary, error) != 0)
         return cdc_error_memory(error);
     if (loop->settings->confirm != CDC_CONFIRM_WRITTEN || loop->candidate.offset.pos != NULL)
         return 0;
     loop->candidate.end = cdc_writer_written(loop->writer) + cdc_writer_pending(loop->writer);
-    return copy_offset(&loop->candidate.offset, boundary, error);
+    return cdc_offset_copy(&loop->candidate.offset, boundary, error);
 }
 
 static int confirm_step(struct source_loop *loop, bool last, struct cdc_error *error)
@@ -168,20 +149,6 @@ static int check_reader(struct source_loop *loop, struct cdc_error *error)
     return 0;
 }
 
-/* 0; 1: stopped meanwhile; -1. */
-static int wait_to_retry(struct source_loop *loop, int64_t ms, struct cdc_error *error)
-{
-    int64_t until = cdc_clock_ms() + ms;
-
-    for (int64_t left = ms; left > 0; left = until - cdc_clock_ms()) {
-        if (check_reader(loop, error) != 0)
-            return -1;
-        if (cdc_retry_wait(left < READER_MS ? left : READER_MS, loop->control->wake_fd))
-            return 1;
-    }
-    return 0;
-}
-
 /* Connects with backoff. 0; 1: stopped while waiting; -1. */
 static int reconnect(struct source_loop *loop, struct cdc_retry *retry, struct cdc_error *error)
 {
@@ -192,17 +159,11 @@ static int reconnect(struct source_loop *loop, struct cdc_retry *retry, struct c
         if (error->status == 0 && loop->ops->connect(loop->source, from, error) == 0)
             return 0;
         loop->ops->disconnect(loop->source);
-        if (loop->control->stop)
-            return 1;
-        int64_t wait = cdc_error_is_transient(error) ? cdc_retry_next(retry) : -1;
-        if (wait < 0)
-            return -1;
-        loop->metrics->retries++;
-        cdc_log(loop->log, CDC_LOG_WARNING, "%s; trying again in %.1f s", error->text, (double)wait / 1000);
-        cdc_error_clear(error);
-        int waited = wait_to_retry(loop, wait, error);
+        int fd = cdc_writer_is_pipe(loop->writer) ? cdc_writer_fd(loop->writer) : -1;
+        int waited = cdc_retry_sleep(retry, loop->control, fd, loop->log, error);
         if (waited != 0)
             return waited;
+        loop->metrics->retries++;
     }
 }
 
@@ -225,7 +186,7 @@ static void wait_for_work(struct source_loop *loop, bool blocked)
         events &= (short)~POLLIN; /* back-pressure: the data stays where it is */
     if (fd >= 0 && events != 0)
         pollers[n++] = (struct pollfd){fd, events, 0};
-    /* Without POLLOUT wanted, the poll still tells of a reader that went away (POLLERR). */
+    /* Without POLLOUT wanted, the poll still reports a reader that went away (POLLERR). */
     pollers[n++] = (struct pollfd){cdc_writer_fd(loop->writer), cdc_writer_pending(loop->writer) > 0 ? POLLOUT : 0, 0};
     if (loop->control->stop == 0 && loop->control->wake_fd >= 0)
         pollers[n++] = (struct pollfd){loop->control->wake_fd, POLLIN, 0};
@@ -246,6 +207,7 @@ static int tick(struct source_loop *loop, bool blocked, struct cdc_error *error)
     return loop->ops->tick(loop->source, cdc_writer_buf(loop->writer), blocked, error);
 }
 
+/* --idle-exit: only between transactions, and when all is written, so that the end is a clean one. */
 static bool idle_too_long(struct source_loop *loop)
 {
     int64_t now = cdc_clock_ms();
@@ -268,6 +230,7 @@ static int stream(struct source_loop *loop, struct cdc_retry *retry, struct cdc_
         if (loop->control->stop >= 2 || (loop->control->stop && loop->ops->between(loop->source)))
             return 0;
         if (!blocked) {
+            /* At least a block a turn: decoding goes on while the pipe takes its time, up to the high-water mark. */
             size_t limit = out->len - cdc_writer_pending(loop->writer) + HIGH_WATER + BLOCK;
             limit = limit < out->len + BLOCK ? out->len + BLOCK : limit;
             got = loop->ops->read(loop->source, out, limit, error);
@@ -284,7 +247,7 @@ static int stream(struct source_loop *loop, struct cdc_retry *retry, struct cdc_
         if (confirm_step(loop, false, error) != 0)
             return -1;
         loop->metrics->bytes_out = cdc_writer_written(loop->writer);
-        loop_report(&loop->report, false);
+        report_turn(&loop->report, false);
         if (got == CDC_SOURCE_END || idle_too_long(loop))
             return 0;
         if (got != CDC_SOURCE_MORE)
@@ -295,33 +258,27 @@ static int stream(struct source_loop *loop, struct cdc_retry *retry, struct cdc_
 /* Writes what is left, keeping the connection alive meanwhile. */
 static int drain(struct source_loop *loop, struct cdc_error *error)
 {
-    while (cdc_writer_pending(loop->writer) > 0 && loop->control->stop < 2) {
-        if (cdc_writer_flush(loop->writer, error) != 0 || tick(loop, true, error) != 0)
+    int left;
+
+    while ((left = cdc_writer_finish(loop->writer, loop->control, TICK_MS, error)) > 0 && loop->control->stop < 2)
+        if (tick(loop, true, error) != 0)
             return -1;
-        struct pollfd poller = {cdc_writer_fd(loop->writer), POLLOUT, 0};
-        if (cdc_writer_pending(loop->writer) > 0)
-            (void)poll(&poller, 1, TICK_MS);
-    }
-    return confirm_step(loop, true, error);
+    return left < 0 ? -1 : confirm_step(loop, true, error);
 }
 
 /* After an error that ends the run: the whole lines before it are good. Given up when the reader takes nothing for a while. */
 static void write_rest(struct source_loop *loop)
 {
     struct cdc_error ignored = {0};
-    int64_t deadline = cdc_clock_ms() + REST_MS;
-    size_t left = cdc_writer_pending(loop->writer);
+    size_t before;
+    int left;
 
-    while (left > 0 && loop->control->stop < 2 && cdc_clock_ms() < deadline) {
-        struct pollfd poller = {cdc_writer_fd(loop->writer), POLLOUT, 0};
-        (void)poll(&poller, 1, TICK_MS);
-        if (cdc_writer_flush(loop->writer, &ignored) != 0)
-            return;
-        if (cdc_writer_pending(loop->writer) < left)
-            deadline = cdc_clock_ms() + REST_MS;
-        left = cdc_writer_pending(loop->writer);
-    }
-    (void)confirm_step(loop, true, &ignored);
+    do {
+        before = cdc_writer_pending(loop->writer);
+        left = cdc_writer_finish(loop->writer, loop->control, REST_MS, &ignored);
+    } while (left > 0 && loop->control->stop < 2 && cdc_writer_pending(loop->writer) < before);
+    if (left >= 0)
+        (void)confirm_step(loop, true, &ignored);
 }
 
 /* Only a connection that broke is made again; lines in the buffer stay, they are whole. */
@@ -350,30 +307,6 @@ static int run(struct source_loop *loop, struct cdc_error *error)
     }
 }
 
-/* Where to begin: the sinks' smallest position, else our own. */
-static int find_start(struct source_loop *loop, struct cdc_error *error)
-{
-    const struct cdc_offset *own = cdc_offset_file_get(loop->offsets, loop->settings->name);
-    const struct cdc_offset *acked = NULL;
-
-    if (own != NULL && own->pos[0] == '\0')
-        own = NULL;
-    if (loop->settings->confirm == CDC_CONFIRM_ACKS) {
-        if (cdc_acks_read(loop->acks, &acked, error) != 0)
-            return -1;
-        if (own != NULL && acked == NULL)
-            return sink_without_position(loop, error);
-        loop->resumed = own != NULL;
-        loop->sinks = cdc_acks_count(loop->acks);
-    }
-    if (own != NULL && copy_offset(&loop->confirmed, own, error) != 0)
-        return -1;
-    /* A sink that lost its newest state needs lines again; only the database can say whether it still has them. */
-    if (acked != NULL && copy_offset(&loop->confirmed, acked, error) != 0)
-        return -1;
-    return 0;
-}
-
 int cdc_source_run(const struct cdc_source_ops *ops, void *source, const struct cdc_source_settings *settings,
                    struct cdc_offset_file *offsets, struct cdc_acks *acks, struct cdc_control *control,
                    struct cdc_metrics *metrics, const struct cdc_log *log, struct cdc_error *error)
@@ -392,9 +325,11 @@ int cdc_source_run(const struct cdc_source_ops *ops, void *source, const struct 
     int result = -1;
 
     loop.writer = cdc_writer_new(settings->output_fd, error);
-    if (loop.writer != NULL && find_start(&loop, error) == 0)
+    bool ready = loop.writer != NULL && (settings->start->kind != CDC_START_RESUME ||
+                                         cdc_offset_copy(&loop.confirmed, &settings->start->from, error) == 0);
+    if (ready)
         result = run(&loop, error);
-    loop_report(&loop.report, true);
+    report_turn(&loop.report, true);
     cdc_writer_free(loop.writer);
     cdc_offset_free(&loop.confirmed);
     cdc_offset_free(&loop.resume);

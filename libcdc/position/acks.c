@@ -69,6 +69,7 @@ void cdc_acks_free(struct cdc_acks *acks)
     free(acks);
 }
 
+/* The folder holds the offset files of all tools of the pipeline: what the source itself or a snapshot has is no ack. */
 static bool is_sink_file(const char *name)
 {
     size_t n = strlen(name);
@@ -126,6 +127,8 @@ static int read_one(struct cdc_acks *acks, struct ack *ack, struct cdc_error *er
     return 0;
 }
 
+/* A list of files is complete only when each has a position: a sink that has not begun yet would lose what is confirmed
+ * without it. */
 int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struct cdc_error *error)
 {
     const struct cdc_offset *smallest = NULL;

@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "libcdc/base/durable.h"
+#include <cdc/file.h>
+#include <cdc/json.h>
 #include <cdc/offset.h>
 
 #define FORMAT 1
@@ -37,8 +38,36 @@ void cdc_offset_free(struct cdc_offset *offset)
     memset(offset, 0, sizeof *offset);
 }
 
+/* Replaces *target by a copy of text; keeps it where text is NULL. */
+static bool replace(char **target, const char *text)
+{
+    if (text == NULL || text == *target)
+        return true;
+    char *copy = strdup(text);
+    if (copy == NULL)
+        return false;
+    free(*target);
+    *target = copy;
+    return true;
+}
+
+int cdc_offset_copy(struct cdc_offset *target, const struct cdc_offset *from, struct cdc_error *error)
+{
+    if (from->source == NULL) {
+        free(target->source);
+        target->source = NULL;
+    }
+    if (!replace(&target->pos, from->pos) || !replace(&target->source, from->source) ||
+        !replace(&target->state, from->state))
+        return cdc_error_memory(error);
+    target->seq = from->seq;
+    target->lines = from->lines;
+    return 0;
+}
+
 /* -- reading ------------------------------------------------------------- */
 
+/* A damaged file is never taken for an empty one: that would silently begin again from the start. */
 static int damaged(const char *path, const char *why, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "offset file \"%s\" is not usable: %s", path, why);
@@ -89,19 +118,20 @@ static char *read_file(const char *path, size_t *n, bool *missing, struct cdc_er
     return text;
 }
 
-/* The parsed root of an offset file; NULL on error or, with *missing, when there is no file. */
-static json_t *load(const char *path, bool *missing, struct cdc_error *error)
+/* The parsed root of an offset file, and its text (both RETURN NEW); NULL on error or, with *missing, when there is no file.
+ * The text is needed besides, since what the lines brought is copied out of it byte for byte. */
+static json_t *load(const char *path, char **text, bool *missing, struct cdc_error *error)
 {
     json_error_t why;
     size_t n;
-    char *text = read_file(path, &n, missing, error);
 
-    if (text == NULL)
+    *text = read_file(path, &n, missing, error);
+    if (*text == NULL)
         return NULL;
-    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
-    free(text);
+    json_t *root = json_loadb(*text, n, JSON_REJECT_DUPLICATES, &why);
     if (root == NULL) {
         damaged(path, why.text, error);
+        free(*text);
         return NULL;
     }
     const json_t *format = json_object_get(root, "format");
@@ -113,15 +143,32 @@ static json_t *load(const char *path, bool *missing, struct cdc_error *error)
     else
         return root;
     json_decref(root);
+    free(*text);
     return NULL;
 }
 
-static char *dump_object(const json_t *value)
+/* The member as text; *copy is NULL when it is no object. */
+static int copy_object(char **copy, struct cdc_span entry, const char *name, struct cdc_error *error)
 {
-    return json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+    struct cdc_span value = cdc_json_member(entry, name);
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    *copy = NULL;
+    if (cdc_json_type(value) != CDC_JSON_OBJECT)
+        return 0;
+    cdc_json_append_compact(&text, value); /* somebody may have put line breaks into the file */
+    cdc_buf_byte(&text, '\0');
+    if (text.failed) {
+        cdc_buf_free(&text);
+        return cdc_error_memory(error);
+    }
+    *copy = text.data;
+    return 0;
 }
 
-static int entry_from_json(const char *path, json_t *value, struct cdc_offset *offset, struct cdc_error *error)
+/* value and text are the same entry. */
+static int read_entry(const char *path, const json_t *value, struct cdc_span text, struct cdc_offset *offset,
+                      struct cdc_error *error)
 {
     const json_t *pos = json_object_get(value, "pos"), *seq = json_object_get(value, "seq"),
                  *lines = json_object_get(value, "lines");
@@ -132,21 +179,36 @@ static int entry_from_json(const char *path, json_t *value, struct cdc_offset *o
     offset->pos = strdup(json_string_value(pos));
     offset->seq = json_integer_value(seq);
     offset->lines = json_is_integer(lines) ? (uint64_t)json_integer_value(lines) : 0;
-    offset->source = dump_object(json_object_get(value, "source"));
-    offset->state = dump_object(json_object_get(value, "state"));
-    return offset->pos != NULL ? 0 : cdc_error_memory(error);
+    if (offset->pos != NULL && copy_object(&offset->source, text, "source", error) == 0 &&
+        copy_object(&offset->state, text, "state", error) == 0)
+        return 0;
+    cdc_offset_free(offset);
+    return cdc_error_memory(error);
+}
+
+/* The entry's text; the file's text is valid JSON. */
+static struct cdc_span entry_text(const char *text, const char *name)
+{
+    struct cdc_span file = cdc_span_text(text);
+    while (file.n > 0 && *file.p != '{') /* white space before it */
+        file = cdc_span(file.p + 1, file.n - 1);
+    while (file.n > 0 && file.p[file.n - 1] != '}')
+        file.n--;
+    return cdc_json_member(cdc_json_member(file, "offsets"), name);
 }
 
 int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offset, struct cdc_error *error)
 {
     bool missing;
-    json_t *root = load(path, &missing, error);
+    char *text;
+    json_t *root = load(path, &text, &missing, error);
 
     if (root == NULL)
         return missing ? 0 : -1;
-    json_t *value = json_object_get(json_object_get(root, "offsets"), name);
-    int result = value == NULL ? 0 : entry_from_json(path, value, offset, error) == 0 ? 1 : -1;
+    const json_t *value = json_object_get(json_object_get(root, "offsets"), name);
+    int result = value == NULL ? 0 : read_entry(path, value, entry_text(text, name), offset, error) == 0 ? 1 : -1;
     json_decref(root);
+    free(text);
     if (result == 1 && offset->pos[0] == '\0') {
         cdc_offset_free(offset);
         result = 0;
@@ -181,7 +243,7 @@ static int lock(struct cdc_offset_file *file, struct cdc_error *error)
     return result;
 }
 
-static int read_entries(struct cdc_offset_file *file, json_t *root, struct cdc_error *error)
+static int read_entries(struct cdc_offset_file *file, json_t *root, const char *text, struct cdc_error *error)
 {
     const char *tool = json_string_value(json_object_get(root, "tool"));
     const char *name;
@@ -195,7 +257,7 @@ static int read_entries(struct cdc_offset_file *file, json_t *root, struct cdc_e
     json_object_foreach(json_object_get(root, "offsets"), name, value)
     {
         struct cdc_offset offset;
-        if (entry_from_json(file->path, value, &offset, error) != 0)
+        if (read_entry(file->path, value, entry_text(text, name), &offset, error) != 0)
             return -1;
         int result = cdc_offset_file_set(file, name, &offset, error);
         cdc_offset_free(&offset);
@@ -228,11 +290,14 @@ struct cdc_offset_file *cdc_offset_file_open(const char *path, const char *tool,
     if ((file->path = strdup(path)) == NULL) {
         cdc_error_memory(error);
     } else if (lock(file, error) == 0) {
-        json_t *root = load(path, &missing, error);
-        if (root != NULL)
-            result = read_entries(file, root, error);
-        else if (missing)
+        char *text;
+        json_t *root = load(path, &text, &missing, error);
+        if (root != NULL) {
+            result = read_entries(file, root, text, error);
+            free(text);
+        } else if (missing) {
             result = cdc_offset_file_save(file, error);
+        }
         json_decref(root);
     }
     if (result != 0) {
@@ -306,19 +371,6 @@ static struct entry *add(struct cdc_offset_file *file, const char *name)
     return entry;
 }
 
-/* Replaces *target by a copy of text; keeps it where text is NULL. */
-static bool replace(char **target, const char *text)
-{
-    if (text == NULL || text == *target)
-        return true;
-    char *copy = strdup(text);
-    if (copy == NULL)
-        return false;
-    free(*target);
-    *target = copy;
-    return true;
-}
-
 int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,
                         struct cdc_error *error)
 {
@@ -334,50 +386,67 @@ int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const st
     return 0;
 }
 
-static json_t *entry_to_json(const struct cdc_offset *offset)
+/* A name may come from a user: what is no UTF-8 cannot be written as JSON. */
+static bool append_name(struct cdc_buf *out, const char *name)
 {
-    json_t *value = json_pack("{s:s, s:I, s:I}", "pos", offset->pos, "seq", (json_int_t)offset->seq, "lines",
-                              (json_int_t)offset->lines);
-    if (value == NULL)
-        return NULL;
-    if (offset->source != NULL)
-        json_object_set_new(value, "source", json_loads(offset->source, 0, NULL));
-    if (offset->state != NULL)
-        json_object_set_new(value, "state", json_loads(offset->state, 0, NULL));
-    return value;
+    return cdc_json_append_text(out, name, strlen(name));
 }
 
-static json_t *to_json(const struct cdc_offset_file *file)
+/* source and state as they came. They are checked, since a file that cannot be read again would stop the pipeline. */
+static bool append_object(struct cdc_buf *out, const char *name, const char *text)
+{
+    if (text == NULL)
+        return true;
+    cdc_buf_printf(out, ",\"%s\":%s", name, text);
+    return cdc_json_validate(text, strlen(text), NULL) == 0;
+}
+
+static bool append_entry(struct cdc_buf *out, const struct entry *entry)
+{
+    const struct cdc_offset *offset = &entry->offset;
+    bool good = append_name(out, entry->name);
+
+    cdc_buf_lit(out, ":{\"pos\":");
+    good = cdc_json_append_text(out, offset->pos, strlen(offset->pos)) && good;
+    cdc_buf_printf(out, ",\"seq\":%lld,\"lines\":%llu", (long long)offset->seq, (unsigned long long)offset->lines);
+    good = append_object(out, "source", offset->source) && append_object(out, "state", offset->state) && good;
+    cdc_buf_byte(out, '}');
+    return good;
+}
+
+static bool append_file(struct cdc_buf *out, const struct cdc_offset_file *file)
 {
     char text[32];
     time_t now = time(NULL);
     struct tm utc;
+    bool good = true;
 
     gmtime_r(&now, &utc);
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    json_t *offsets = json_object();
-    for (size_t i = 0; offsets != NULL && i < file->count; i++) {
-        if (json_object_set_new(offsets, file->entries[i].name, entry_to_json(&file->entries[i].offset)) != 0) {
-            json_decref(offsets);
-            return NULL;
-        }
+    cdc_buf_printf(out, "{\"format\":%d,\"tool\":\"%s\",\"time\":\"%s\",\"offsets\":{", FORMAT, file->tool, text);
+    for (size_t i = 0; i < file->count; i++) {
+        if (i > 0)
+            cdc_buf_byte(out, ',');
+        good = append_entry(out, &file->entries[i]) && good;
     }
-    return json_pack("{s:i, s:s, s:s, s:o}", "format", FORMAT, "tool", file->tool, "time", text, "offsets", offsets);
+    cdc_buf_lit(out, "}}\n");
+    return good;
 }
 
 int cdc_offset_file_save(struct cdc_offset_file *file, struct cdc_error *error)
 {
+    struct cdc_buf text = CDC_BUF_INIT;
+    int result;
+
     if (file->path == NULL)
         return 0;
-    json_t *root = to_json(file);
-    char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
-    json_decref(root);
-    if (text == NULL)
-        return cdc_error_set(error, CDC_EXIT_INTERNAL, "unable to write the offset as JSON");
-    size_t n = strlen(text);
-    text[n] = '\n'; /* instead of the NUL: one line */
-    int result = durable_replace(file->path, text, n + 1, 0600, true, error);
-    free(text);
+    if (!append_file(&text, file))
+        result = cdc_error_set(error, CDC_EXIT_INTERNAL, "unable to write the offset as JSON");
+    else if (text.failed)
+        result = cdc_error_memory(error);
+    else
+        result = cdc_file_replace(file->path, text.data, text.len, 0600, true, error);
+    cdc_buf_free(&text);
     return result;
 }
 

@@ -57,18 +57,18 @@ static size_t pack(uint8_t *to, const char *text, size_t n, unsigned precision, 
     return size;
 }
 
-static void check_value(const struct my_column *column, uint8_t style_bits, const char *text, size_t n,
+static void check_value(const struct my_column *column, uint8_t format_bits, const char *text, size_t n,
                         const uint8_t *bytes, size_t size)
 {
-    struct cdc_value_format style = {style_bits & 1, style_bits & 2};
-    struct cdc_bytes reader = {bytes, bytes + size, false};
+    struct cdc_value_format format = {format_bits & 1, format_bits & 2};
+    struct cdc_bytes cursor = {bytes, bytes + size, false};
     struct cdc_buf out = CDC_BUF_INIT;
     struct cdc_error error = {0};
     uint64_t unconvertible = 0;
-    int result = my_value_append(&out, column, &reader, &style, &unconvertible, &error);
-    expect(result == 0 ? n != 0 && reader.p == reader.end : n == 0 && error.status != 0);
+    int result = my_value_append(&out, column, &cursor, &format, &unconvertible, &error);
+    expect(result == 0 ? n != 0 && cursor.p == cursor.end : n == 0 && error.status != 0);
     if (result == 0 && !out.failed) {
-        size_t quote = style.decimal_as_number ? 0 : 1;
+        size_t quote = format.decimal_as_number ? 0 : 1;
         expect(cdc_json_validate(out.data, out.len, NULL) == 0);
         expect(out.len == n + 2 * quote && memcmp(out.data + quote, text, n) == 0);
     }
@@ -86,8 +86,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned precision = data[0] % 80, scale = data[1] % 45;
     size_t bytes = my_decimal_size(precision, scale);
     column.metadata = (uint16_t)(precision | scale << 8);
-    bool settled = my_column_resolve(&column, MY_FLAVOR_MYSQL, &error) == 0;
-    expect(settled == (bytes != 0));
+    bool resolved = my_column_resolve(&column, MY_FLAVOR_MYSQL, &error) == 0;
+    expect(resolved == (bytes != 0));
     if (bytes == 0 || size - 3 < bytes)
         return 0;
     uint8_t *copy = exact_copy(data + 3, bytes);

@@ -12,9 +12,9 @@ case :$PATH: in *:"$BIN":*) ;; *) PATH=$BIN:$PATH ;; esac
 export CDC_ROOT CDC_BUILD BIN PATH LC_ALL=C.UTF-8 TZ=UTC
 # The machine's settings must not change a result. 78 and 79 are ours, leaks are checked by valgrind and unit tests.
 unset CDC_STATE_DIR CDC_HTTP_PASSWORD http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy no_proxy NO_PROXY
-DEADLINE=${CDC_TEST_TIMEOUT:-30}
+DEADLINE=${CDC_TEST_TIMEOUT:-60}
 
-# A tool, never longer than LIMIT seconds (default 30): no test can hang.
+# A tool, never longer than LIMIT seconds (default 60: other suites run at the same time): no test can hang.
 t() { timeout -k 5 "${LIMIT:-$DEADLINE}" "$@"; }
 
 # wait_until [-t SECONDS] COMMAND...: polls until the command is true.
@@ -81,5 +81,5 @@ end_spawned() {
 # Peak resident memory of process $1, in KiB.
 peak_kib() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status" 2>/dev/null; }
 
-# A short folder: a socket's path ends at 108 bytes.
-test_folder() { mktemp -d /tmp/cdcXXXXXX; }
+# A short folder: a socket's path ends at 108 bytes. In the suite's own, so that tests/run finds what lies and runs there.
+test_folder() { mktemp -d "${CDC_SUITE_DIR:-/tmp}/cdcXXXXXX"; }

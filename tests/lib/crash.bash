@@ -39,21 +39,27 @@ traffic_done() {
 # A snapshot may be through before its moment: then the source behind it is killed.
 has_begun() { has_member "$1" "$2" || gone "$1"; }
 has_begun_or_passed() { has_begun "$1" "$2" || { [ "$2" = cdc-snapshot ] && has_member "$1" pg-cdc; }; }
+is_over() { gone "$1" || has_member "$1" pg-cdc; }
 crash_once() {
     local line=$1 victim=$2 pid status=0
     spawn_line "$line"
-    wait_until -t 60 has_begun_or_passed "$SPAWNED" "$victim"
+    wait_until -t 120 has_begun_or_passed "$SPAWNED" "$victim"
     pause_ms "$3"
     pid=$(member "$SPAWNED" "$victim")
     if [ -z "$pid" ] && [ "$victim" = cdc-snapshot ]; then
-        wait_until -t 60 has_begun "$SPAWNED" pg-cdc
+        wait_until -t 120 has_begun "$SPAWNED" pg-cdc
         pid=$(member "$SPAWNED" pg-cdc)
     fi
     if [ -n "$pid" ]; then
         cat "/proc/$pid/comm" >>"$DIR/kills" 2>/dev/null || true
         kill -KILL "$pid" 2>/dev/null || true
     fi
-    status_of "$SPAWNED" 30 || status=$?
+    # The snapshot may have ended in that very moment: then the source after it is the one.
+    if [ "$victim" = cdc-snapshot ]; then
+        wait_until -t 120 is_over "$SPAWNED"
+        gone "$SPAWNED" || kill -KILL "$(member "$SPAWNED" pg-cdc)" 2>/dev/null || true
+    fi
+    status_of "$SPAWNED" || status=$?
     case $status in
     0 | 69 | 74 | 75 | 137) ;;
     124) fail "the line did not end after $victim was killed: $(pgrep -ag "$SPAWNED")" ;;
@@ -67,7 +73,7 @@ crash_after_snapshot() {
     wait_until -t 300 snapshot_stored "$2"
     has_member "$SPAWNED" pg-cdc || fail "the line ended by itself"
     kill -KILL "$(member "$SPAWNED" pg-cdc)"
-    status_of "$SPAWNED" 30 || [ $? != 124 ]
+    status_of "$SPAWNED" || [ $? != 124 ]
 }
 # Kills of the snapshot first (soon after the start, while there is one), then of sink, filter and source in turn.
 crash_all() {
@@ -92,7 +98,7 @@ crash_finish() {
     wait_until -t 300 traffic_done
     is "errors of the traffic" "" "$(head -3 "$DIR/traffic.err")"
     wait_until -t 120 has_member "$SPAWNED" pg-cdc
-    wait_until -t 60 slot_exists "$SLOT"
+    wait_until -t 120 slot_exists "$SLOT"
     wait_confirmed "$SLOT" 180
     kill -TERM "$(member "$SPAWNED" pg-cdc)"
     status_of "$SPAWNED" 60 || status=$?

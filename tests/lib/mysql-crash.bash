@@ -99,11 +99,11 @@ crash_begun() { has_member "$1" "$2" || gone "$1" || { [ "$2" = cdc-snapshot ] &
 crash_over() { gone "$1" || has_member "$1" mysql-binlog; }
 crash_hit() {
     local group=$1 victim=$2 pid
-    wait_until -t 60 crash_begun "$group" "$victim"
+    wait_until -t 120 crash_begun "$group" "$victim"
     pause_ms "$3"
     pid=$(member "$group" "$victim")
     if [ -z "$pid" ] && [ "$victim" = cdc-snapshot ]; then
-        wait_until -t 60 crash_begun "$group" mysql-binlog
+        wait_until -t 120 crash_begun "$group" mysql-binlog
         pid=$(member "$group" mysql-binlog)
     fi
     if [ -n "$pid" ]; then
@@ -112,14 +112,14 @@ crash_hit() {
     fi
     # The snapshot may have ended in that very moment: then the source behind it is the one.
     if [ "$victim" = cdc-snapshot ]; then
-        wait_until -t 60 crash_over "$group"
+        wait_until -t 120 crash_over "$group"
         gone "$group" || kill -KILL "$(member "$group" mysql-binlog)" 2>/dev/null || true
     fi
 }
 # crash_ended GROUP VICTIM: all of the line must end.
 crash_ended() {
     local status=0
-    status_of "$1" 30 || status=$?
+    status_of "$1" || status=$?
     case $status in
     0 | 69 | 74 | 75 | 137) ;;
     124) fail "the line did not end after $2 was killed: $(pgrep -ag "$1")" ;;

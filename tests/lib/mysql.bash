@@ -62,16 +62,31 @@ mysql_ended() {
 mysql_running() { [ -f "$(mysql_dir "$@")/pid" ] && ! mysql_ended "$(cat "$(mysql_dir "$@")/pid")"; }
 mysql_answers() { mysql_ended "$2" || MYSQL_SERVER=$1 msql 'select 1' >/dev/null 2>&1; }
 mysql_complain() { echo "$CDC_MYSQL_FLAVOR: server $2 $1" >&2; { grep -iE "error|signal|cannot" "$(mysql_dir "$2")/log" | head -15; echo ...; tail -30 "$(mysql_dir "$2")/log"; } >&2; return 1; }
-# Below the ports that the system gives away by itself.
+# Below the ports that the system gives away by itself. Of the suites that tests/run has side by side, none gets another's.
 mysql_free_port() {
     local port
     for port in $(shuf -i 20000-31999 -n 50); do
+        [ -z "${CDC_RUN_DIR:-}" ] || mkdir "$CDC_RUN_DIR/port-$port" 2>/dev/null || continue
         (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
     done
     return 1
 }
 
+# mysql_initialize DIR: makes DIR/data, as a copy of the one that the run of tests/run already has.
 mysql_initialize() {
+    local template=${CDC_RUN_DIR:-}/template-$CDC_MYSQL_FLAVOR
+    [ -n "${CDC_RUN_DIR:-}" ] || { mysql_install "$1"; return; }
+    (flock 9; [ -d "$template/data" ] || mysql_template "$template") 9>"$template.lock" || return 1
+    cp -a --sparse=always "$template/data" "$1/data" || return 1
+    rm -f "$1/data/auto.cnf" # MySQL makes a new identity
+}
+mysql_template() {
+    rm -rf "$1.making"
+    mkdir "$1.making" || return 1
+    [ "$(id -u)" != 0 ] || chown nobody: "$1.making"
+    mysql_install "$1.making" && mv "$1.making" "$1"
+}
+mysql_install() {
     local dir=$1
     if mysql_is_mariadb; then
         (as_mysql "$(mysql_program mariadb-install-db)" --no-defaults --basedir="$(mysql_prefix)" --datadir="$dir/data" --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve --force)

@@ -65,15 +65,19 @@ sql() { PGHOST=${PG_DIR:-$CDC_PG_DIR} PGUSER=postgres psql -XqAt -v ON_ERROR_STO
 sql_file() { PGHOST=${PG_DIR:-$CDC_PG_DIR} PGUSER=postgres psql -XqAt -d "${DATABASE:-postgres}" "$@"; }
 pg_url() { echo "postgresql:///${1:-$DATABASE}?host=${PG_DIR:-$CDC_PG_DIR}&user=${2:-postgres}"; }
 
-# One database a .bats file.
+# One server and one database a .bats file: create_database in setup_file, drop_database in teardown_file.
 use_database() {
     DATABASE=db_$(basename "$BATS_TEST_FILENAME" .bats | tr -c 'a-z0-9\n' _)
     URL=$(pg_url "$DATABASE")
     export DATABASE URL
 }
 create_database() {
+    CDC_PG_DIR=$(test_folder)
+    export CDC_PG_DIR
+    pg_start "$CDC_PG_DIR"
+    echo "# PostgreSQL $(sql 'show server_version')" >&3
+    sql "create role with_password login password 'right' replication"
     use_database
-    DATABASE=postgres sql "drop database if exists $DATABASE with (force)"
     DATABASE=postgres sql "create database $DATABASE"
 }
 drop_slots() {
@@ -84,10 +88,17 @@ drop_slots() {
         DATABASE=postgres sql "select pg_drop_replication_slot('$slot')" >/dev/null
     done
 }
+# Fails when the server had ended by itself, or something still holds the database.
 drop_database() {
+    local status=0
     use_database
-    drop_slots
-    DATABASE=postgres sql "drop database if exists $DATABASE with (force)"
+    { drop_slots && DATABASE=postgres sql "drop database if exists $DATABASE with (force)" && pg_down "$CDC_PG_DIR" fast; } || {
+        status=1
+        tail -50 "$CDC_PG_DIR/log" >&2
+        pg_down "$CDC_PG_DIR" immediate 2>/dev/null
+    }
+    [ "${CDC_TEST_KEEP:-0}" = 1 ] || rm -rf "$CDC_PG_DIR"
+    return $status
 }
 slot_idle() { [ "$(sql "select count(*) from pg_replication_slots where slot_name = '$1' and active")" = 0 ]; }
 slot_active() { ! slot_idle "$1"; }

@@ -65,7 +65,7 @@ static inline void start(void)
     body.len = 0;
 }
 
-/* The body of an event as a server sent it: the checksum at its end is left out. */
+/* The body of an event as a server sent it: the checksum at its end is omitted. */
 static inline void vector(const char *hex)
 {
     start();
@@ -75,7 +75,7 @@ static inline void vector(const char *hex)
 
 static uint8_t *copy; /* of the exact size */
 
-static inline struct cdc_bytes reader_of(size_t n)
+static inline struct cdc_bytes cursor_of(size_t n)
 {
     free(copy);
     copy = malloc(n ? n : 1);
@@ -88,13 +88,13 @@ static inline struct cdc_bytes reader_of(size_t n)
 
 static inline struct cdc_bytes whole(void)
 {
-    return reader_of(body.len);
+    return cursor_of(body.len);
 }
 
 /* Cuts what is in body at every length: bad(n) says whether it may be taken then. */
-typedef int parse_function(struct cdc_bytes reader, struct cdc_error *error);
+typedef int parse_function(struct cdc_bytes cursor, struct cdc_error *error);
 
-static inline void check_cut(const char *what, parse_function *parse, const size_t *good, size_t n_good)
+static inline void check_truncated(const char *what, parse_function *parse, const size_t *good, size_t n_good)
 {
     size_t taken = 0, silent = 0;
     for (size_t n = 0; n < body.len; n++) {
@@ -102,7 +102,7 @@ static inline void check_cut(const char *what, parse_function *parse, const size
         bool may = false;
         for (size_t i = 0; i < n_good; i++)
             may |= good[i] == n;
-        int result = parse(reader_of(n), &error);
+        int result = parse(cursor_of(n), &error);
         taken += result == 0 && !may;
         silent += result != 0 && error.status != CDC_EXIT_PROTOCOL;
     }
@@ -162,8 +162,8 @@ static inline bool is_refused(const struct my_event_format *format)
     return parse_event(whole(), format, &header, &inside, &error) < 0 && error.status == CDC_EXIT_PROTOCOL;
 }
 
-/* What is in body as a whole event, cut at every byte. */
-static inline void check_event_cut(uint8_t type)
+/* What is in body as a whole event, truncated at every byte. */
+static inline void check_event_truncated(uint8_t type)
 {
     struct my_event_format format;
     struct cdc_buf content = CDC_BUF_INIT;
@@ -182,7 +182,7 @@ static inline void check_event_cut(uint8_t type)
         body.len = n;
         wrong_sum += is_refused(&format);
     }
-    check(refused == size && wrong_sum == size - MY_EVENT_HEADER_SIZE, "an event that is cut is refused");
+    check(refused == size && wrong_sum == size - MY_EVENT_HEADER_SIZE, "an event that is truncated is refused");
     start();
     cdc_buf_append(&body, content.data, content.len);
     cdc_buf_free(&content);

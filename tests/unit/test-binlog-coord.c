@@ -1,128 +1,129 @@
 /* SPDX-License-Identifier: MIT */
-/* Coordinates of the log, the DDL statements that end at them, and what a server says when a dump fails. */
+/* Where in its log the decoder stands: events tell the low 32 bits of their end, and some tell nothing of the file. */
+#include "connectors/mysql/decoder/decoder.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
-#include "connectors/mysql/schema/ddl.h"
-#include "connectors/mysql/session/dump.h"
-#include "connectors/mysql/session/session.h"
-#include "tests/unit/binlog-events.h"
+#include "connectors/mysql/value/flavor.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static int order(const char *a, const char *b)
+#define GIB (UINT64_C(1) << 30)
+
+static int failures;
+static struct my_decoder *decoder;
+static struct cdc_buf event, lines;
+
+static void put(uint64_t value, int bytes)
 {
-    struct my_coord one, other;
-    if (!my_coord_parse(a, &one) || !my_coord_parse(b, &other))
-        return 99;
-    int ab = my_coord_compare(&one, &other), ba = my_coord_compare(&other, &one);
-    return (ab < 0) == (ba > 0) && (ab == 0) == (ba == 0) ? (ab > 0) - (ab < 0) : 99;
+    for (int i = 0; i < bytes; i++)
+        cdc_buf_byte(&event, (char)(value >> (8 * i)));
 }
 
-static void test_order(void)
+static void head(uint8_t type, size_t body, uint16_t flags, uint64_t next)
 {
-    check(order("binlog.000001:4", "binlog.000001:4") == 0, "the same coordinates");
-    check(order("binlog.000001:900", "binlog.000001:1000") < 0, "offsets are numbers");
-    check(order("binlog.000009:900", "binlog.000010:4") < 0, "a later file");
-    check(order("binlog.999999:900", "binlog.1000000:4") < 0, "a number of one more digit");
+    event.len = 0;
+    put(1700000000, 4);
+    put(type, 1);
+    put(7, 4);
+    put(MY_EVENT_HEADER_SIZE + body, 4);
+    put(next, 4);
+    put(flags, 2);
 }
 
-static void test_parse(void)
+static void stands_at(const char *what, const char *file, uint64_t position)
 {
-    static const char *const none[] = {"",
-                                       ":4",
-                                       "binlog.000001",
-                                       "binlog.000001:",
-                                       "binlog.000001:4x",
-                                       "binlog.000001:-4",
-                                       "binlog.000001:99999999999999999999",
-                                       "3e11fa47-71ca-11e1-9e33-c80aa9429562:1",
-                                       "b.1:4,b.2:5"};
-    struct my_coord coord;
-    check(my_coord_parse("a:b.000007:18446744073709551", &coord) && strcmp(coord.file, "a:b.000007") == 0 &&
-              coord.position == UINT64_C(18446744073709551),
-          "the last colon parts file and offset");
-    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-        check(!my_coord_parse(none[i], &coord), none[i]);
-}
-
-static void test_faults(void)
-{
-    static const struct {
-        unsigned number;
-        const char *text;
-        enum my_dump_fault fault;
-        int status;
-    } cases[] = {
-        {1236, "Could not find first log file name in binary log index file", MY_DUMP_LOST, CDC_EXIT_LOST},
-        {1236,
-         "binlog truncated in the middle of event; consider out of disk space on master; the first event 'b.000001' at "
-         "4, the last event read from 'b.000002' at 256",
-         MY_DUMP_TORN_FILE, CDC_EXIT_LOST},
-        {1236,
-         "The binlog on the master is missing the GTID 0-1-5 requested by the slave (even though a subsequent sequence "
-         "number does exist), and GTID strict mode is enabled",
-         MY_DUMP_GTID_MISSING, CDC_EXIT_LOST},
-        {1236, "A slave with the same server_uuid/server_id as this slave has connected to the master", MY_DUMP_SAME_ID,
-         CDC_EXIT_CONFIG},
-        {4052, "Slave has been killed", MY_DUMP_SAME_ID, CDC_EXIT_CONFIG},
-        {2013, "Lost connection to server: truncated in the middle of event", MY_DUMP_NO_FAULT, CDC_EXIT_UNAVAILABLE},
-        {1045, "Access denied", MY_DUMP_NO_FAULT, CDC_EXIT_PERMISSION},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct cdc_error error = {0};
-        my_session_error_of(cases[i].number, cases[i].text, "the stream broke", &error);
-        check(my_dump_fault_of(cases[i].number, cases[i].text) == cases[i].fault && error.status == cases[i].status,
-              cases[i].text);
-    }
-}
-
-static struct my_coord at(uint64_t position)
-{
-    return (struct my_coord){"binlog.000001", position};
-}
-
-/* A QUERY event that ends there. */
-static void take(struct my_ddl_list *list, const char *sql, uint64_t end)
-{
-    const struct my_event_header header = {.type = MY_EVENT_QUERY};
-    const struct my_coord coord = at(end);
     struct cdc_error error = {0};
-    start();
-    put(0, 4 + 4);
-    put(1, 1); /* the database's name */
-    put(0, 2 + 2);
-    put_text("d");
-    put(0, 1);
-    put_text(sql);
-    check(my_ddl_take(list, &header, reader_of(body.len), &coord, &error) == 0, sql);
+    bool taken = my_decoder_take(decoder, (const uint8_t *)event.data, event.len, &lines, &error) == 0;
+    const struct my_coord *coord = my_decoder_coord(decoder);
+    bool good = taken && coord->position == position && strcmp(coord->file, file) == 0;
+    failures += !good;
+    printf("%s - %s\n", good ? "ok" : "not ok", what);
+    if (!good)
+        printf("#  got %s:%llu %s\n# want %s:%llu\n", coord->file, (unsigned long long)coord->position, error.text,
+               file, (unsigned long long)position);
 }
 
-static bool named(const struct my_ddl_list *list, const char *table, uint64_t after)
+static void format(const char *what, uint16_t flags, uint64_t next, const char *file, uint64_t position)
 {
-    const struct my_coord coord = at(after);
-    return my_ddl_names(list, table, &coord);
+    char version[50] = "10.11.6-MariaDB-log";
+    head(MY_EVENT_FORMAT, 2 + sizeof version + 4 + 1 + 164 + 1 + 4, flags, next);
+    put(4, 2);
+    cdc_buf_append(&event, version, sizeof version);
+    put(0, 4);
+    put(MY_EVENT_HEADER_SIZE, 1);
+    for (int type = 1; type <= 164; type++)
+        put(0, 1);
+    put(0, 1 + 4); /* no checksums */
+    stands_at(what, file, position);
 }
 
-static void test_ddl(void)
+static void rotate(const char *what, uint16_t flags, uint64_t next, const char *file, uint64_t position)
 {
-    struct my_ddl_list list = {0};
-    const struct my_coord first = at(100);
-    take(&list, "alter table a add x int", 100);
-    take(&list, "insert into b values (1)", 200);
-    take(&list, "rename table b to c", 300);
-    check(list.n == 2, "only DDL is kept");
-    check(named(&list, "a", 99) && !named(&list, "a", 100), "a statement counts for what stands before its end");
-    check(named(&list, "b", 100) && named(&list, "c", 299) && !named(&list, "x.y", 0), "all tables that it names");
-    my_ddl_forget(&list, &first);
-    check(list.n == 1 && !named(&list, "a", 0) && named(&list, "b", 0), "what ends there or before is forgotten");
-    my_ddl_free(&list);
+    head(MY_EVENT_ROTATE, 8 + strlen(file), flags, next);
+    put(position, 8);
+    cdc_buf_text(&event, file);
+    stands_at(what, file, position);
+}
+
+/* An event without a meaning for the lines. */
+static void other(const char *what, uint8_t type, uint16_t flags, uint64_t next, const char *file, uint64_t position)
+{
+    head(type, 4, flags, next);
+    put(0, 4);
+    stands_at(what, file, position);
+}
+
+static void begin(const char *file, uint64_t position)
+{
+    const struct my_decoder_settings settings = {.pipeline = "p", .flavor = MY_FLAVOR_MARIADB};
+    struct my_coord coord = {"", position};
+    snprintf(coord.file, sizeof coord.file, "%s", file);
+    my_decoder_free(decoder);
+    decoder = my_decoder_new(&settings, NULL);
+    if (!decoder || my_decoder_start(decoder, 1, "", &coord, NULL) < 0)
+        exit(1);
+}
+
+/* As a server sends it when reading begins inside of a file of more than 4 GiB. */
+static void test_stream(void)
+{
+    const uint64_t from = 5 * GIB;
+    begin("binlog.000001", from);
+    rotate("the artificial ROTATE at the start", MY_EVENT_FLAG_ARTIFICIAL, 0, "binlog.000001", from);
+    format("FORMAT_DESCRIPTION without a position", 0, 0, "binlog.000001", from);
+    format("an artificial one with its position in the file", MY_EVENT_FLAG_ARTIFICIAL, 256, "binlog.000001", from);
+    other("an artificial GTID_LIST", MY_EVENT_MARIADB_GTID_LIST, MY_EVENT_FLAG_ARTIFICIAL, 300, "binlog.000001", from);
+    other("an event of the file", MY_EVENT_INTVAR, 0, from + 27, "binlog.000001", from + 27);
+    other("one without a position", MY_EVENT_INTVAR, 0, 0, "binlog.000001", from + 27);
+    other("what was skipped before it", MY_EVENT_INTVAR, 0, from + GIB, "binlog.000001", from + GIB);
+    other("up to 8 GiB", MY_EVENT_INTVAR, 0, 8 * GIB - 5, "binlog.000001", 8 * GIB - 5);
+    other("and over it", MY_EVENT_INTVAR, 0, 8 * GIB + 22, "binlog.000001", 8 * GIB + 22);
+    rotate("the next file", 0, 8 * GIB + 100, "binlog.000002", 4);
+    format("which begins small", 0, 256, "binlog.000002", 256);
+    other("and goes on", MY_EVENT_INTVAR, 0, 283, "binlog.000002", 283);
+}
+
+/* A relay log has places of the log that it was copied from, and events of its own. */
+static void test_relay_log(void)
+{
+    begin("relay.000002", 4);
+    format("the relay log's own FORMAT_DESCRIPTION", MY_EVENT_FLAG_RELAY_LOG, 256, "relay.000002", 4);
+    rotate("the log that it was copied from", MY_EVENT_FLAG_ARTIFICIAL, 0, "binlog.000007", 900000);
+    format("the FORMAT_DESCRIPTION of that", 0, 0, "binlog.000007", 900000);
+    other("an event", MY_EVENT_INTVAR, 0, 900027, "binlog.000007", 900027);
+    rotate("copied again from there on", MY_EVENT_FLAG_ARTIFICIAL, 0, "binlog.000007", 800000);
+    other("an event before", MY_EVENT_INTVAR, 0, 800027, "binlog.000007", 800027);
+    other("the relay log's own end", MY_EVENT_STOP, MY_EVENT_FLAG_RELAY_LOG, 279, "binlog.000007", 800027);
 }
 
 int main(void)
 {
-    test_ddl();
-    test_order();
-    test_parse();
-    test_faults();
+    test_stream();
+    test_relay_log();
+    my_decoder_free(decoder);
+    cdc_buf_free(&event);
+    cdc_buf_free(&lines);
     return failures ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Single events: header, checksum, FORMAT_DESCRIPTION, ROTATE, HEARTBEAT, QUERY, and what MariaDB compresses. */
 #include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/compressed_body.h"
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/value/flavor.h"
 #include "connectors/mysql/value/packed.h"
@@ -14,18 +15,18 @@ static void test_packed(void)
 {
     start();
     put_hex("fafc0001fd000001fe0000000000000001");
-    struct cdc_bytes reader = whole();
-    check(my_packed_read(&reader) == 250 && my_packed_read(&reader) == 256 && my_packed_read(&reader) == 65536 &&
-              my_packed_read(&reader) == UINT64_C(1) << 56 && !reader.bad && cdc_bytes_left(&reader) == 0,
+    struct cdc_bytes cursor = whole();
+    check(my_packed_read(&cursor) == 250 && my_packed_read(&cursor) == 256 && my_packed_read(&cursor) == 65536 &&
+              my_packed_read(&cursor) == UINT64_C(1) << 56 && !cursor.bad && cdc_bytes_left(&cursor) == 0,
           "packed integers");
-    check(my_packed_read(&reader) == 0 && reader.bad, "none is left");
+    check(my_packed_read(&cursor) == 0 && cursor.bad, "none is left");
     static const char *const wrong[] = {"fb", "ff", "fc00", "fd0000", "fe00000000000000"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         start();
         put_hex(wrong[i]);
-        reader = whole();
-        my_packed_read(&reader);
-        check(reader.bad, wrong[i]);
+        cursor = whole();
+        my_packed_read(&cursor);
+        check(cursor.bad, wrong[i]);
     }
 }
 
@@ -81,7 +82,7 @@ static int parse_format(struct my_event_format *format, uint16_t flags, bool goo
     struct cdc_buf content = CDC_BUF_INIT;
     cdc_buf_append(&content, body.data, body.len);
     build(MY_EVENT_FORMAT, content.data, content.len, 0, true);
-    body.data[17] = (char)flags; /* behind the checksum's back: so does the server while the file is open */
+    body.data[17] = (char)flags; /* after the checksum's back: so does the server while the file is open */
     if (!good_crc)
         body.data[body.len - 1] ^= 1;
     cdc_buf_free(&content);
@@ -90,11 +91,11 @@ static int parse_format(struct my_event_format *format, uint16_t flags, bool goo
     return my_event_format_parse(&header, inside, format, error);
 }
 
-static int format_body(struct cdc_bytes reader, struct cdc_error *error)
+static int format_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
     struct my_event_header header = {.type = MY_EVENT_FORMAT};
     struct my_event_format format;
-    return my_event_format_parse(&header, reader, &format, error);
+    return my_event_format_parse(&header, cursor, &format, error);
 }
 
 static void test_format(void)
@@ -129,23 +130,23 @@ static void test_format(void)
     put_format("8.4.6", 0, 1);
     check(format_body(whole(), NULL) == 0, "no types at all");
     for (size_t n = 0; n < body.len; n++)
-        if (format_body(reader_of(n), NULL) == 0)
-            check(false, "a format that is cut");
+        if (format_body(cursor_of(n), NULL) == 0)
+            check(false, "a format that is truncated");
 }
 
 /* -- ROTATE, HEARTBEAT -- */
 
-static int rotate_body(struct cdc_bytes reader, struct cdc_error *error)
+static int rotate_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
     struct my_event_rotate rotate;
-    return my_event_rotate_parse(reader, &rotate, error);
+    return my_event_rotate_parse(cursor, &rotate, error);
 }
 
-static int heartbeat_v2_body(struct cdc_bytes reader, struct cdc_error *error)
+static int heartbeat_v2_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
     struct my_event_header header = {.type = MY_EVENT_HEARTBEAT_V2};
     struct my_event_rotate rotate;
-    return my_event_heartbeat_parse(&header, reader, &rotate, error);
+    return my_event_heartbeat_parse(&header, cursor, &rotate, error);
 }
 
 static void test_rotate(void)
@@ -157,7 +158,7 @@ static void test_rotate(void)
     check(my_event_rotate_parse(whole(), &rotate, NULL) == 0 && rotate.position == 4, "rotate");
     check_text("its file", rotate.file, "mbin.000002");
     body.len = 8;
-    check_cut("rotate without a name", rotate_body, NULL, 0);
+    check_truncated("rotate without a name", rotate_body, NULL, 0);
     check(rotate_body(whole(), NULL) < 0, "not even one byte");
     put_hex("6100");
     check(rotate_body(whole(), NULL) < 0, "a NUL in the name");
@@ -170,8 +171,8 @@ static void test_heartbeat(void)
     vector("010d62696e6c6f672e3030303030370209fe5fd29303000000000090cfb85a");
     check(my_event_heartbeat_parse(&header, whole(), &where, NULL) == 0 && where.position == 60019295, "heartbeat v2");
     check_text("its file", where.file, "binlog.000007");
-    check_cut("heartbeat v2, cut", heartbeat_v2_body, NULL, 0);
-    check_event_cut(MY_EVENT_HEARTBEAT_V2);
+    check_truncated("heartbeat v2, truncated", heartbeat_v2_body, NULL, 0);
+    check_event_truncated(MY_EVENT_HEARTBEAT_V2);
     start();
     put_hex("0101610201040300");
     struct cdc_error error = {0};
@@ -183,7 +184,7 @@ static void test_heartbeat(void)
     vector("6d62696e2e3030303030383b3ba588");
     check(my_event_heartbeat_parse(&header, whole(), &where, NULL) == 0 && where.position == 777, "heartbeat");
     check_text("its file", where.file, "mbin.000008");
-    check_event_cut(MY_EVENT_HEARTBEAT);
+    check_event_truncated(MY_EVENT_HEARTBEAT);
     header.next_position = 0;
     start();
     put(UINT64_C(5) << 32, 8);
@@ -201,11 +202,11 @@ static int query_type(uint8_t type, struct my_event_query *query, struct cdc_err
     return my_event_query_parse(&header, whole(), &scratch, query, error);
 }
 
-static int query_body(struct cdc_bytes reader, struct cdc_error *error)
+static int query_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
     struct my_event_header header = {.type = MY_EVENT_QUERY};
     struct my_event_query query;
-    return my_event_query_parse(&header, reader, &scratch, &query, error);
+    return my_event_query_parse(&header, cursor, &scratch, &query, error);
 }
 
 static const char all_variables[] = "83010800e000"       /* MariaDB's collations, before the charset */
@@ -246,12 +247,12 @@ static void test_query(void)
     check_text("its database", query.db, "shop");
     check_text("its text", query.sql, "BEGIN");
     size_t head = 13 + 4 + 1, good[] = {head, head + 1, head + 2, head + 3, head + 4};
-    check_cut("query, cut before the text", query_body, good, 5);
-    check_event_cut(MY_EVENT_QUERY);
+    check_truncated("query, truncated before the text", query_body, good, 5);
+    check_event_truncated(MY_EVENT_QUERY);
     put_query(all_variables, "", "COMMIT");
     check(query_type(MY_EVENT_QUERY, &query, NULL) == 0 && query.charset == 45 && query.db.n == 0,
           "all status variables, in any order");
-    check_text("and the text behind them", query.sql, "COMMIT");
+    check_text("and the text after them", query.sql, "COMMIT");
     put_query("042d002d00e00015", "", "COMMIT");
     check(query_type(MY_EVENT_QUERY, &query, NULL) == 0 && query.charset == 45,
           "one that is not known ends the reading");
@@ -260,7 +261,7 @@ static void test_query(void)
                                         "0b0175",   "0c026100", "8204000000", "830108",       "0d0102"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         put_query(wrong[i], "db", "BEGIN");
-        check(query_type(MY_EVENT_QUERY, &query, NULL) < 0, "a status variable that is cut");
+        check(query_type(MY_EVENT_QUERY, &query, NULL) < 0, "a status variable that is truncated");
     }
     put_query("0408000800e000", "db", "TRUNCATE t\xe4");
     check(query_type(MY_EVENT_QUERY, &query, NULL) == 0 && query.charset == 45, "a text in latin1");
@@ -275,15 +276,15 @@ static void test_query(void)
     check(query_type(MY_EVENT_QUERY, &query, NULL) < 0, "a database that is not UTF-8");
     put_query("", "db", "x");
     body.data[body.len - 2] = 'y';
-    check(query_type(MY_EVENT_QUERY, &query, NULL) < 0, "no NUL behind the database");
+    check(query_type(MY_EVENT_QUERY, &query, NULL) < 0, "no NUL after the database");
 }
 
 /* -- compressed by MariaDB -- */
 
-static int uncompress_body(struct cdc_bytes reader, struct cdc_error *error)
+static int uncompress_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
     scratch.len = 0;
-    return my_payload_uncompress(&reader, &scratch, error);
+    return my_compressed_body_unpack(&cursor, &scratch, error);
 }
 
 static bool is_unpacked(uint8_t head, uint64_t claimed)
@@ -298,7 +299,7 @@ static void test_uncompress(void)
     struct my_event_query query;
     check(is_unpacked(0x81, 23) && is_unpacked(0x84, 23), "zlib, sizes of one and of four bytes");
     check_text("unpacked", text_of(&scratch), "hello hello hello hello");
-    check_cut("cut", uncompress_body, NULL, 0);
+    check_truncated("truncated", uncompress_body, NULL, 0);
     check(!is_unpacked(0x81, 22) && !is_unpacked(0x81, 24) && !is_unpacked(0x84, 0xffffffff) &&
               !is_unpacked(0x84, UINT64_C(1) << 30) && !is_unpacked(0x84, 0x40000001),
           "a false size");
@@ -307,7 +308,7 @@ static void test_uncompress(void)
           "an unknown head");
     is_unpacked(0x81, 23);
     put(0, 1);
-    check(uncompress_body(whole(), NULL) < 0, "something behind the end");
+    check(uncompress_body(whole(), NULL) < 0, "something after the end");
     start();
     put_zlib("", 0, 0x81, 0);
     check(uncompress_body(whole(), NULL) == 0 && scratch.len == 0, "nothing at all");

@@ -2,6 +2,7 @@
 /* GTID events, XA_PREPARE, and sets of GTIDs. */
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/value/flavor.h"
 #include "tests/unit/binlog-events.h"
 
@@ -12,11 +13,11 @@
 static uint8_t gtid_type;
 static uint32_t gtid_server;
 
-static int gtid_body(struct cdc_bytes reader, struct cdc_error *error)
+static int gtid_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
     struct my_event_header header = {.type = gtid_type};
     struct my_gtid gtid;
-    return my_gtid_parse(&header, reader, &gtid, error);
+    return my_gtid_parse(&header, cursor, &gtid, error);
 }
 
 static struct my_gtid gtid_of(uint8_t type)
@@ -50,14 +51,14 @@ static void test_gtid_mysql(void)
           "its parts");
     size_t old[] = {25, 42, 49, 52}; /* as 5.6, 5.7 and what lies between wrote it */
     gtid_type = MY_EVENT_GTID;
-    check_cut("GTID, cut", gtid_body, old, 4);
-    check_event_cut(MY_EVENT_GTID);
+    check_truncated("GTID, truncated", gtid_body, old, 4);
+    check_event_truncated(MY_EVENT_GTID);
     gtid = gtid_of(MY_EVENT_ANONYMOUS_GTID);
     check(gtid.kind == MY_GTID_NONE && gtid.commit_us != 0 && text.len == 0, "an anonymous one");
     put(1, 8);
     check(gtid_of(MY_EVENT_GTID).number == 20, "with a ticket");
     put(1, 1);
-    check(gtid_body(whole(), NULL) < 0, "with something behind it");
+    check(gtid_body(whole(), NULL) < 0, "with something after it");
     vector(GTID_33);
     body.len = 42;
     put(UINT64_C(5) | UINT64_C(1) << 55, 7);
@@ -80,8 +81,8 @@ static void test_gtid_tagged(void)
     check_text("GTID with a tag", text_of(&text), "fb7d3384-e58f-11f1-9fe0-02fc00000001:cdc:2");
     check(gtid.commit_us == UINT64_C(0x0660c6499a413e), "its time");
     gtid_type = MY_EVENT_GTID_TAGGED;
-    check_cut("GTID with a tag, cut", gtid_body, NULL, 0);
-    check_event_cut(MY_EVENT_GTID_TAGGED);
+    check_truncated("GTID with a tag, truncated", gtid_body, NULL, 0);
+    check_event_truncated(MY_EVENT_GTID_TAGGED);
     size_t tag = body.len;
     while (tag > 0 && memcmp(body.data + tag - 3, "cdc", 3) != 0)
         tag--;
@@ -115,8 +116,8 @@ static void test_gtid_mariadb(void)
     struct my_gtid gtid = gtid_of(MY_EVENT_MARIADB_GTID);
     check_text("GTID of MariaDB", text_of(&text), "3-9-77");
     check(gtid.kind == MY_GTID_OF_MARIADB && gtid.flags == 0x21 && gtid.more_flags == 0, "its flags");
-    check_cut("GTID of MariaDB, cut", gtid_body, NULL, 0);
-    check_event_cut(MY_EVENT_MARIADB_GTID);
+    check_truncated("GTID of MariaDB, truncated", gtid_body, NULL, 0);
+    check_event_truncated(MY_EVENT_MARIADB_GTID);
     start();
     put(UINT64_MAX, 8);
     put(0, 4);
@@ -128,18 +129,18 @@ static void test_gtid_mariadb(void)
     put_text("abcde");
     gtid_of(MY_EVENT_MARIADB_GTID);
     check_text("with a commit id and an XA id", text_of(&text), "0-9-18446744073709551615");
-    check_cut("the same, cut", gtid_body, NULL, 0);
+    check_truncated("the same, truncated", gtid_body, NULL, 0);
     put(MY_GTID_ROLLBACK_ALTER, 1);
     put(76, 8);
     gtid = gtid_of(MY_EVENT_MARIADB_GTID);
-    check(gtid.more_flags == MY_GTID_ROLLBACK_ALTER, "more flags behind them");
+    check(gtid.more_flags == MY_GTID_ROLLBACK_ALTER, "more flags after them");
 }
 
-static int xa_body(struct cdc_bytes reader, struct cdc_error *error)
+static int xa_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
     bool one_phase;
     text.len = 0;
-    return my_event_xa_prepare_parse(reader, &one_phase, &text, error);
+    return my_event_xa_prepare_parse(cursor, &one_phase, &text, error);
 }
 
 static void put_xa(uint8_t one_phase, uint64_t gtrid_n, uint64_t bqual_n)
@@ -159,12 +160,12 @@ static void test_xa(void)
     text.len = 0;
     check(my_event_xa_prepare_parse(whole(), &one_phase, &text, NULL) == 0 && one_phase, "XA_PREPARE in one phase");
     check_text("its id", text_of(&text), "X'616263',X'ff',5");
-    check_cut("cut", xa_body, NULL, 0);
+    check_truncated("truncated", xa_body, NULL, 0);
     put_xa(0, 4, 0);
     check(xa_body(whole(), NULL) == 0, "no second part");
     check_text("its id", text_of(&text), "X'616263ff',X'',5");
     put_xa(0, 2, 1);
-    check(xa_body(whole(), NULL) < 0, "something behind it");
+    check(xa_body(whole(), NULL) < 0, "something after it");
     put_xa(0, UINT32_MAX, 1);
     check(xa_body(whole(), NULL) < 0, "too long");
 }
@@ -316,7 +317,7 @@ static void test_set_add(void)
     gtid.number = 19;
     check(!my_gtid_set_contains(set, &gtid), "before one");
     gtid.number = 23;
-    check(!my_gtid_set_contains(set, &gtid), "behind all");
+    check(!my_gtid_set_contains(set, &gtid), "after all");
     gtid.uuid[0] = 1;
     check(!my_gtid_set_contains(set, &gtid), "of another server");
     gtid.number = 0;
@@ -388,9 +389,9 @@ static void test_set_mariadb(void)
     check_text("the last of a domain is the newest", set_text(), "0-2-4");
 }
 
-static int set_body(struct cdc_bytes reader, struct cdc_error *error)
+static int set_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
-    return my_gtid_set_decode(set, reader, error);
+    return my_gtid_set_decode(set, cursor, error);
 }
 
 static void test_set_binary(void)
@@ -404,15 +405,15 @@ static void test_set_binary(void)
     my_gtid_set_encode(&again, set);
     check(cdc_span_equal(text_of(&again), text_of(&body)), "the same bytes again");
     cdc_buf_free(&again);
-    check_cut("cut", set_body, NULL, 0);
-    check_event_cut(MY_EVENT_PREVIOUS_GTIDS);
+    check_truncated("truncated", set_body, NULL, 0);
+    check_event_truncated(MY_EVENT_PREVIOUS_GTIDS);
     put(0, 1);
-    check(set_body(whole(), NULL) < 0 && my_gtid_set_is_empty(set), "something behind it");
+    check(set_body(whole(), NULL) < 0 && my_gtid_set_is_empty(set), "something after it");
     my_gtid_set_parse(set, cdc_span_text(A ":1-5:7," B ":9"), NULL);
     start();
     my_gtid_set_encode(&body, set);
     check(body.len == 8 + 24 + 32 + 24 + 16, "the form without tags");
-    check_cut("cut", set_body, NULL, 0);
+    check_truncated("truncated", set_body, NULL, 0);
     start();
     put(UINT64_C(1) << 40, 8);
     check(set_body(whole(), NULL) < 0, "a hostile number of servers");
@@ -428,8 +429,8 @@ static void test_set_binary(void)
     my_gtid_set_parse(set, cdc_span_text("0-1-5,7-2-9"), NULL);
     start();
     my_gtid_set_encode(&body, set);
-    check_cut("GTID_LIST, cut", set_body, NULL, 0);
-    check_event_cut(MY_EVENT_MARIADB_GTID_LIST);
+    check_truncated("GTID_LIST, truncated", set_body, NULL, 0);
+    check_event_truncated(MY_EVENT_MARIADB_GTID_LIST);
 }
 
 int main(void)

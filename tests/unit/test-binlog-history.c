@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The columns that tables had, by moment; their file; and what of them fits a TABLE_MAP. */
+/* The columns that tables had, by point; their file; and what of them fits a TABLE_MAP. */
 #include "connectors/mysql/decoder/position.h"
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/schema/columns.h"
@@ -52,7 +52,7 @@ static void alter(struct my_history *history, const char *sql, struct my_point p
     my_history_alter(history, cdc_span_text(sql), point);
 }
 
-/* -- moments ------------------------------------------------------------------------------- */
+/* -- points -------------------------------------------------------------------------------- */
 
 static void test_points(void)
 {
@@ -60,8 +60,7 @@ static void test_points(void)
     struct my_history *history = history_of("n");
     check(my_history_begin(history, "s", true, &error) == 0, "a history begins");
     add(history, "t", at(5, 0), "[1]");
-    check(is(history, "t", at(5, 0), "[1]") && is(history, "t", at(900, 3), "[1]"),
-          "columns hold from their moment on");
+    check(is(history, "t", at(5, 0), "[1]") && is(history, "t", at(900, 3), "[1]"), "columns hold from their point on");
     check(is(history, "t", at(4, 9), NULL) && is(history, "u", at(5, 0), NULL), "and not before it, nor elsewhere");
     alter(history, "alter table u add t_x int", at(8, 1));
     check(is(history, "t", at(8, 1), "[1]"), "a statement on another table changes nothing");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers of transactions over moves to other servers: steps that are added, passed, written, read and merged. */
+/* Numbers of transactions over failovers: renumberings that are added, confirmed, written, read and merged. */
 #include "connectors/mysql/decoder/numbering.h"
 
 #include <cdc/json.h>
@@ -17,7 +17,7 @@ static void check(bool good, const char *what)
 static void add(struct my_numbering *numbering, uint64_t after, uint64_t from)
 {
     if (my_numbering_add(numbering, (struct my_renumbering){after, from}, NULL) < 0)
-        check(false, "a step is added");
+        check(false, "a renumbering is added");
 }
 
 static void says(const char *what, const struct my_numbering *numbering, const char *expected)
@@ -35,23 +35,23 @@ static void says(const char *what, const struct my_numbering *numbering, const c
 static void test_counting(void)
 {
     struct my_numbering numbering = {.n = 0};
-    check(my_numbering_after(&numbering, 7) == 8, "without steps: one by one");
+    check(my_numbering_after(&numbering, 7) == 8, "without renumberings: one by one");
     add(&numbering, 10, 1000);
     add(&numbering, 1005, 2000);
     check(my_numbering_after(&numbering, 9) == 10 && my_numbering_after(&numbering, 10) == 1000 &&
               my_numbering_after(&numbering, 1000) == 1001 && my_numbering_after(&numbering, 1005) == 2000,
-          "a step is taken behind its transaction");
+          "a renumbering comes after its transaction");
     check(my_numbering_is_counted(&numbering, 10) && !my_numbering_is_counted(&numbering, 11) &&
               !my_numbering_is_counted(&numbering, 999) && my_numbering_is_counted(&numbering, 1000),
-          "between both ends of a step nothing is counted");
+          "between both ends of a renumbering nothing is counted");
     check(my_numbering_newest(&numbering) == 2000, "where the newest one leads");
     says("as text", &numbering, ",\"renumbered\":[[10,1000],[1005,2000]]");
     my_numbering_confirm(&numbering, 10);
-    check(numbering.n == 2, "a step that begins at the position is still to be taken");
+    check(numbering.n == 2, "a renumbering right after the position is still to come");
     my_numbering_confirm(&numbering, 1000);
     says("one that was taken goes", &numbering, ",\"renumbered\":[[1005,2000]]");
     add(&numbering, 1003, 3000);
-    says("a step before another one takes its place", &numbering, ",\"renumbered\":[[1003,3000]]");
+    says("a renumbering before another one replaces it", &numbering, ",\"renumbered\":[[1003,3000]]");
     my_numbering_confirm(&numbering, 5000);
     says("none is no text", &numbering, "");
 }
@@ -74,7 +74,7 @@ static void test_merging(void)
     add(&other, 100, 1000);
     add(&other, 1005, 2000);
     my_numbering_merge(&one, &other, NULL);
-    says("what both know is one step", &one, ",\"renumbered\":[[100,1000],[1005,2000]]");
+    says("what both know is one renumbering", &one, ",\"renumbered\":[[100,1000],[1005,2000]]");
     struct my_numbering older = {.n = 0}, newer = {.n = 0};
     add(&older, 100, 1000);
     add(&newer, 50, 3000);
@@ -99,7 +99,7 @@ static void test_reading(void)
     struct my_numbering numbering;
     check(reads("{\"renumbered\":[[10,1000],[999,2000]]}", &numbering), "what was written is read");
     says("and says the same", &numbering, ",\"renumbered\":[[10,1000],[999,2000]]");
-    check(reads("{\"gtids\":\"\"}", &numbering) && numbering.n == 0, "a source without steps");
+    check(reads("{\"gtids\":\"\"}", &numbering) && numbering.n == 0, "a source without renumberings");
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++)
         check(!reads(damaged[i], &numbering), damaged[i]);
     struct cdc_buf many = CDC_BUF_INIT;

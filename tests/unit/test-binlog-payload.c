@@ -35,8 +35,8 @@ static void put_field(uint64_t type, uint64_t value)
     put(value, 8);
 }
 
-/* cut: of the compressed bytes, so many are left out. */
-static void put_payload_cut(const struct cdc_buf *events, uint64_t compression, int64_t too_much, size_t cut)
+/* cut: of the compressed bytes, so many are missing. */
+static void put_payload_truncated(const struct cdc_buf *events, uint64_t compression, int64_t too_much, size_t missing)
 {
     struct cdc_buf packed = CDC_BUF_INIT;
     size_t n = events->len;
@@ -45,7 +45,7 @@ static void put_payload_cut(const struct cdc_buf *events, uint64_t compression, 
         n = ZSTD_compress(packed.data, packed.cap, events->data, n, 3);
     else
         memcpy(packed.data, events->data, n);
-    n -= cut;
+    n -= missing;
     start();
     put_field(2, compression);
     put_field(3, (uint64_t)((int64_t)events->len + too_much));
@@ -57,17 +57,17 @@ static void put_payload_cut(const struct cdc_buf *events, uint64_t compression, 
 
 static void put_payload(const struct cdc_buf *events, uint64_t compression, int64_t too_much)
 {
-    put_payload_cut(events, compression, too_much, 0);
+    put_payload_truncated(events, compression, too_much, 0);
 }
 
 /* All inner events, each as its type and size. */
-static int payload_body(struct cdc_bytes reader, struct cdc_error *error)
+static int payload_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
     const uint8_t *data;
     size_t n;
     int result;
     text.len = 0;
-    if (my_payload_open(payload, reader, cdc_bytes_left(&reader), true, error) < 0)
+    if (my_payload_open(payload, cursor, cdc_bytes_left(&cursor), true, error) < 0)
         return -1;
     while ((result = my_payload_next(payload, &data, &n, error)) == 1) {
         struct my_event_header header;
@@ -171,7 +171,7 @@ static void test_parts(void)
         }
     check(!event_in_parts(MY_EVENT_HEADER_SIZE - 1, 1), "a first part without the whole header");
     put(0, 1);
-    check(!event_in_parts(MY_EVENT_HEADER_SIZE, 7), "an event that goes on behind its end");
+    check(!event_in_parts(MY_EVENT_HEADER_SIZE, 7), "an event that goes on after its end");
     cdc_buf_free(&event);
 }
 
@@ -186,12 +186,13 @@ static void test_payload(void)
         put_payload(&events, compression, 0);
         check(payload_body(whole(), NULL) == 0, compression ? "a plain payload" : "a payload of zstd");
         check_text("its events", text_of(&text), "2:60 19:19 16:27 ");
-        check_cut("cut", payload_body, NULL, 0);
-        check_event_cut(MY_EVENT_TRANSACTION_PAYLOAD);
-        for (size_t cut = 1; cut < 40; cut++) {
-            put_payload_cut(&events, compression, compression ? -(int64_t)cut : 0, cut);
-            if (payload_body(whole(), NULL) == 0 && !(compression && cut == 27)) /* then the last event is missing */
-                check(false, "a payload whose inside is cut");
+        check_truncated("truncated", payload_body, NULL, 0);
+        check_event_truncated(MY_EVENT_TRANSACTION_PAYLOAD);
+        for (size_t missing = 1; missing < 40; missing++) {
+            put_payload_truncated(&events, compression, compression ? -(int64_t)missing : 0, missing);
+            if (payload_body(whole(), NULL) == 0 &&
+                !(compression && missing == 27)) /* then the last event is missing */
+                check(false, "a payload whose inside is truncated");
         }
         put_payload(&events, compression, 1);
         check(payload_body(whole(), NULL) < 0, "holds less than it says");
@@ -215,7 +216,7 @@ static void test_payload(void)
     append_event(&events, MY_EVENT_WRITE_ROWS, 20);
     append_event(&events, MY_EVENT_WRITE_ROWS, 700000);
     put_payload(&events, 0, 0);
-    check(payload_body(whole(), NULL) == 0, "large events, the same reader");
+    check(payload_body(whole(), NULL) == 0, "large events, the same payload");
     check_text("its events", text_of(&text), "2:60 19:19 16:27 30:5000000 30:20 30:700000 ");
     append_event(&events, MY_EVENT_TRANSACTION_PAYLOAD, 30);
     put_payload(&events, 0, 0);
@@ -227,7 +228,7 @@ static void test_payload(void)
     check(payload_body(whole(), NULL) < 0, "an inner event that cannot be");
     events.data[9] = 28;
     put_payload(&events, 255, 0);
-    check(payload_body(whole(), NULL) < 0, "an inner event that is cut");
+    check(payload_body(whole(), NULL) < 0, "an inner event that is truncated");
     cdc_buf_free(&events);
     my_payload_free(payload);
     my_payload_free(NULL);

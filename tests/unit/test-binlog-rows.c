@@ -3,6 +3,7 @@
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/rows_event.h"
+#include "connectors/mysql/event/table_map.h"
 #include "connectors/mysql/value/flavor.h"
 #include "tests/unit/binlog-events.h"
 
@@ -17,10 +18,10 @@
     "1900000000000100017400026d31000b03fefe1313f6fefeff8d030ffe10fe1003060e04fe03f701041500fe0701018002053f02080408"   \
     "070100041c026964026936017502746902746e016e0163016501670263630269760a010806050201610162080100f1009d11"
 
-static int map_body(struct cdc_bytes reader, struct cdc_error *error)
+static int map_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
     struct my_table_map map;
-    return my_rows_event_table_map(reader, &map, error);
+    return my_table_map_parse(cursor, &map, error);
 }
 
 /* Behind each of the optional fields it may end. */
@@ -39,8 +40,8 @@ static void check_map(const char *hex, uint64_t id, const char *types, size_t me
     struct my_table_map map;
     size_t ends[32];
     vector(hex);
-    check(my_rows_event_table_map(whole(), &map, NULL) == 0 && map.table_id == id && map.flags == 1 &&
-              map.n_columns == 11 && map.metadata.n == metadata && memcmp(map.types, types, 11) == 0,
+    check(my_table_map_parse(whole(), &map, NULL) == 0 && map.table_id == id && map.flags == 1 && map.n_columns == 11 &&
+              map.metadata.n == metadata && memcmp(map.types, types, 11) == 0,
           "a table map");
     check_text("its database", map.db, "t");
     check_text("its table", map.table, "m1");
@@ -49,8 +50,8 @@ static void check_map(const char *hex, uint64_t id, const char *types, size_t me
               (const uint8_t *)map.optional.p + map.optional.n == copy + body.len,
           "what follows");
     size_t n = ends_of(&map, ends);
-    check_cut("cut", map_body, ends, n);
-    check_event_cut(MY_EVENT_TABLE_MAP);
+    check_truncated("truncated", map_body, ends, n);
+    check_event_truncated(MY_EVENT_TABLE_MAP);
 }
 
 static void test_table_map(void)
@@ -65,7 +66,7 @@ static void test_table_map(void)
     check(map_body(whole(), NULL) < 0, "no columns");
     start();
     put_hex("0100000000000000017401017400010300010103");
-    check(map_body(whole(), NULL) < 0, "no NUL behind a name");
+    check(map_body(whole(), NULL) < 0, "no NUL after a name");
 }
 
 /* Whether a table is made of it, with `changed` in the place of the one `name` in it. */
@@ -113,11 +114,11 @@ static void test_unclear_labels(void)
 
 static uint8_t rows_type;
 
-static int rows_body(struct cdc_bytes reader, struct cdc_error *error)
+static int rows_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
     struct my_event_header header = {.type = rows_type};
     struct my_rows_event rows;
-    return my_rows_event_parse(&header, reader, &scratch, &rows, error);
+    return my_rows_event_parse(&header, cursor, &scratch, &rows, error);
 }
 
 /* A rows event as a server wrote it; images: where they begin. */
@@ -130,8 +131,8 @@ static struct my_rows_event check_rows(const char *hex, uint8_t type, size_t ima
     rows_type = type;
     for (size_t i = images; i < body.len && n < 512; i++)
         ends[n++] = i; /* the rows themselves are read elsewhere */
-    check_cut("rows, cut", rows_body, ends, n);
-    check_event_cut(type);
+    check_truncated("rows, truncated", rows_body, ends, n);
+    check_event_truncated(type);
     check(my_rows_event_parse(&header, whole(), &scratch, &rows, NULL) == 0 &&
               (images == SIZE_MAX || rows.images.p == copy + images) && !rows.images.bad,
           "rows");
@@ -200,7 +201,7 @@ static void test_rows_compressed(void)
               cdc_bytes_left(&rows.images) == 4,
           "the same, version 2");
     rows_type = header.type;
-    check_cut("cut", rows_body, NULL, 0);
+    check_truncated("truncated", rows_body, NULL, 0);
     struct cdc_error error = {0};
     rows_type = MY_EVENT_XID;
     check(rows_body(whole(), &error) < 0 && strstr(error.text, "16"), "an event of something else");

@@ -13,8 +13,8 @@ static void parse_statement(const char *sql)
 {
     start();
     put_text(sql);
-    struct cdc_bytes reader = whole();
-    my_statement_parse(&statement, cdc_span((const char *)reader.p, cdc_bytes_left(&reader)));
+    struct cdc_bytes cursor = whole();
+    my_statement_parse(&statement, cdc_span((const char *)cursor.p, cdc_bytes_left(&cursor)));
 }
 
 static void check_kind(enum my_statement_kind kind, const char *const *texts)
@@ -104,8 +104,8 @@ static bool named(const char *sql, const char *name)
 {
     start();
     put_text(sql);
-    struct cdc_bytes reader = whole();
-    return my_statement_names(cdc_span((const char *)reader.p, cdc_bytes_left(&reader)), cdc_span_text(name));
+    struct cdc_bytes cursor = whole();
+    return my_statement_names(cdc_span((const char *)cursor.p, cdc_bytes_left(&cursor)), cdc_span_text(name));
 }
 
 static void test_names(void)

@@ -34,8 +34,8 @@ int bulk_answer_next(struct bulk_answer *answer, struct bulk_result *result, str
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "an item of the answer to _bulk has no status");
     struct cdc_span why = cdc_json_member(action, "error");
     if (why.p != NULL && cdc_json_type(why) == CDC_JSON_OBJECT) {
-        result->type = cdc_json_string_raw(cdc_json_member(why, "type"));
-        result->reason = cdc_json_string_raw(cdc_json_member(why, "reason"));
+        result->type = cdc_json_member_raw(why, "type");
+        result->reason = cdc_json_member_raw(why, "reason");
     }
     return 1;
 }

@@ -85,8 +85,7 @@ static int load_line(struct moves *moves, struct cdc_span line, uint64_t place, 
     struct cdc_span name, pos;
 
     if (cdc_json_validate(line.p, line.n, NULL) != 0 || cdc_json_type(line) != CDC_JSON_OBJECT ||
-        (name = cdc_json_string_raw(cdc_json_member(line, "name"))).p == NULL ||
-        (pos = cdc_json_string_raw(cdc_json_member(line, "pos"))).p == NULL)
+        (name = cdc_json_member_raw(line, "name")).p == NULL || (pos = cdc_json_member_raw(line, "pos")).p == NULL)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "%s is damaged at byte %llu", moves->path,
                              (unsigned long long)place);
     if (moves->n == moves->cap) {
@@ -219,8 +218,8 @@ int moves_find(struct moves *moves, struct cdc_span name, struct cdc_span pos, s
             break;
         }
         struct cdc_span text = cdc_span(line.data, line.len);
-        if (cdc_span_equal(cdc_json_string_raw(cdc_json_member(text, "name")), name) &&
-            cdc_span_equal(cdc_json_string_raw(cdc_json_member(text, "pos")), pos)) {
+        if (cdc_span_equal(cdc_json_member_raw(text, "name"), name) &&
+            cdc_span_equal(cdc_json_member_raw(text, "pos"), pos)) {
             cdc_buf_span(out, cdc_json_member(text, "rest"));
             result = 1;
         }

@@ -87,7 +87,7 @@ static int take_doc(struct item *item, struct cdc_span doc, struct cdc_error *er
     item->base_read = true;
     struct cdc_span why = cdc_json_member(doc, "error");
     if (why.p != NULL) {
-        struct cdc_span type = cdc_json_string_raw(cdc_json_member(why, "type"));
+        struct cdc_span type = cdc_json_member_raw(why, "type");
         return type.p != NULL && cdc_span_is(type, "index_not_found_exception") ? no_doc(item) : 1;
     }
     struct cdc_span found = cdc_json_member(doc, "found");

@@ -32,7 +32,7 @@ static int delete_page(struct http_sink *sink, const struct es_table *table, str
     sink->body.len = 0;
     for (cdc_json_iter(&iter, hits); cdc_json_next_element(&iter, &hit);) {
         sink->rest.len = 0;
-        cdc_json_unescape(&sink->rest, cdc_json_string_raw(cdc_json_member(hit, "_id")));
+        cdc_json_unescape(&sink->rest, cdc_json_member_raw(hit, "_id"));
         es_action(&sink->body, "delete", table->index, cdc_span(sink->rest.data, sink->rest.len), seq);
     }
     if (sink->body.failed || sink->rest.failed)
@@ -64,8 +64,7 @@ static int take_page(struct http_sink *sink, const struct es_table *table, int64
 
     if (cdc_json_validate(answer.p, answer.n, NULL) != 0 || cdc_json_type(answer) != CDC_JSON_OBJECT)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _search is no JSON object");
-    struct cdc_span shards = cdc_json_member(answer, "_shards"),
-                    scroll = cdc_json_string_raw(cdc_json_member(answer, "_scroll_id"));
+    struct cdc_span shards = cdc_json_member(answer, "_shards"), scroll = cdc_json_member_raw(answer, "_scroll_id");
     if (shards.p != NULL)
         cdc_json_int64(cdc_json_member(shards, "failed"), &failed);
     if (failed > 0 || cdc_span_is(cdc_json_member(answer, "timed_out"), "true"))

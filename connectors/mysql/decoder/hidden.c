@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Columns that MariaDB keeps for itself. Its log has them, behind all others, and its clients do not see them: the hashes
- * of unique keys on TEXT and BLOB, and the time of each row in a system-versioned table that does not name columns for it.
+/* Columns that MariaDB keeps for itself. Its log has them, after all others, and its clients do not see them: the
+ * hashes of unique keys on TEXT and BLOB, and the time of each row in a system-versioned table that does not name
+ * columns for it.
  *
- * A system-versioned table is more than what a client sees in it: an UPDATE keeps the old row with the time of its end, a
- * DELETE only writes that time. The lines tell of the current rows, as SELECT does: under the key that was declared, to
- * which the server adds the end of the row's time, and without the rows of the past. */
+ * A system-versioned table is more than what a client sees in it: an UPDATE keeps the old row with the time of its
+ * end, a DELETE only writes that time. The lines tell of the current rows, as SELECT does: under the key that was
+ * declared, to which the server adds the end of the row's time, and without the rows of the past:
+ *     INSERT           WRITE_ROWS (1, 'a', row_end 2038-01-19 ...)                    "op":"c"
+ *     UPDATE           UPDATE_ROWS (1, 'a', 2038) to (1, 'b', 2038)                   "op":"u"
+ *                      WRITE_ROWS (1, 'a', row_end now)                               of the past: no line
+ *     DELETE           UPDATE_ROWS (1, 'b', 2038) to (1, 'b', row_end now)            "op":"d" */
 #include "connectors/mysql/decoder/image.h"
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/value/column.h"

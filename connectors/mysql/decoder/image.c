@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Row images: which bytes are which column's, and their JSON. */
+/* Row images: image.h has an example. Reading finds where the values are, and only those that are written are
+ * decoded. */
 #include "connectors/mysql/decoder/image.h"
 #include "connectors/mysql/value/value.h"
 
 #include <cdc/bytes.h>
-#include <string.h>
 
 static inline bool bit(const uint8_t *bitmap, size_t i)
 {
@@ -16,6 +16,7 @@ static int damaged(const struct my_table *table, struct cdc_error *error)
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a row of table %s.%s is damaged", table->db, table->name);
 }
 
+/* Differences of a document: their length in four bytes, whatever the column's is. */
 static int read_partial(const struct my_table *table, struct cdc_bytes *cursor, struct my_cell *cell,
                         struct cdc_error *error)
 {
@@ -26,6 +27,7 @@ static int read_partial(const struct my_table *table, struct cdc_bytes *cursor, 
     return cell->p ? 0 : damaged(table, error);
 }
 
+/* p..n: the value with its length, as my_value_append wants it. */
 static int read_value(const struct my_table *table, size_t i, struct cdc_bytes *cursor, struct my_cell *cell,
                       struct cdc_error *error)
 {
@@ -64,7 +66,7 @@ int my_image_read(const struct my_table *table, struct cdc_bytes *cursor, const 
 static int append_partial(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cell,
                           const struct my_cell *before, const struct my_column *column, struct cdc_error *error)
 {
-    struct cdc_span old = {NULL, 0};
+    struct cdc_span old = {NULL, 0}; /* without its length, of so many bytes as the metadata says */
     if (before && before->p && !before->null && !before->partial && before->n >= column->metadata)
         old = cdc_span((const char *)before->p + column->metadata, before->n - column->metadata);
     if (old.p == NULL) {
@@ -77,7 +79,7 @@ static int append_partial(struct cdc_buf *out, const struct my_table *table, con
 }
 
 int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells,
-                        const struct my_cell *before, bool key_only, const struct cdc_value_format *style,
+                        const struct my_cell *before, bool key_only, const struct cdc_value_format *format,
                         uint64_t *unconvertible, struct cdc_error *error)
 {
     char separator = '{';
@@ -96,11 +98,11 @@ int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const
                 return -1;
         } else {
             struct cdc_bytes cursor = {cell->p, cell->p + cell->n, false};
-            if (my_value_append(out, column, &cursor, style, unconvertible, error) < 0)
+            if (my_value_append(out, column, &cursor, format, unconvertible, error) < 0)
                 return -1;
         }
     }
-    if (separator == '{')
+    if (separator == '{') /* no column at all: {} */
         cdc_buf_byte(out, '{');
     cdc_buf_byte(out, '}');
     return 0;

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the decoder share; nobody else includes this. */
+/* What the files of the decoder share; nobody else includes this. Who calls whom, from the event to its lines:
+ *
+ *     input.c -> dispatch.c -> transactions.c                        GTID, XID
+ *                           -> query.c -> savepoints.c, prepared.c   BEGIN, COMMIT, SAVEPOINT, XA, DDL
+ *                           -> tables.c -> table.c, metadata.c       TABLE_MAP
+ *                           -> rows.c -> image.c                     rows
+ *     all of these -> lines.c, schema_line.c */
 #ifndef MY_DECODER_INTERNAL_H
 #define MY_DECODER_INTERNAL_H
 
@@ -11,7 +17,11 @@
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
+#include "connectors/mysql/event/statement.h"
+#include "connectors/mysql/event/table_map.h"
 #include "connectors/mysql/value/flavor.h"
 
 #include <cdc/buf.h>
@@ -19,32 +29,31 @@
 #include <cdc/error.h>
 #include <cdc/offset.h>
 
-#define NO_TABLE UINT64_C(0xFFFFFF) /* a rows event that only ends a statement */
+/* -- the transaction that is being read ------------------------------------------------ */
 
-/* The open group. */
 struct my_transaction {
     bool open, begun;               /* begun: BEGIN was read */
     uint64_t statements;            /* of DDL */
     uint64_t ordinal, events, rows; /* events: all lines of changes; rows: those of them that are no statements */
-    bool released;                  /* its lines are no longer held back */
-    uint64_t start, bytes;          /* where it begins in its file, and how much of it was seen */
-    uint64_t index;                 /* of the event at hand, see my_decoder_indexes */
-    bool foreseen;                  /* what becomes of the rest is known */
-    bool forgotten;                 /* nothing of it is to be kept */
-    uint64_t end_index;             /* of its last event */
+    bool flushed;                   /* its lines are no longer buffered */
+    uint64_t start, bytes;          /* where it begins in its file, and how much of it was read */
+    uint64_t index;                 /* of the event at hand, see my_lookahead_counts */
+    bool outcome_known;             /* by my_lookahead_run: what becomes of the rest */
+    bool discarded;                 /* then: nothing of it is to be kept */
+    uint64_t end_index;             /* and: index of its last event */
     struct my_counts counts;        /* as they were before it */
     int64_t ts_ms;
     struct my_gtid gtid;
     uint32_t server_id;
+    /* Parts of its lines, see lines.c. */
     char pos_head[17];      /* "CCCCCCCCCCCCCCCC." */
-    struct cdc_buf numbers; /* `","seq":N,"ts_ms":N,"source":`, behind pos */
-    struct cdc_buf tail;    /* `,"ts_ms":N,"gtid":"G","server_id":N,"file":"F","pos":` */
+    struct cdc_buf numbers; /* `","seq":N,"ts_ms":N,"source":`, after pos */
 };
 
-/* Where a savepoint stands in the open group. */
+/* How far the transaction was when it came to a savepoint. */
 struct my_savepoint_state {
-    uint64_t serial; /* their order */
-    size_t held;     /* of the lines that are held back */
+    uint64_t serial; /* of all savepoints, in their order */
+    size_t buffered; /* bytes of lines */
     uint64_t index, ordinal, events, rows;
     struct my_counts counts;
 };
@@ -54,105 +63,175 @@ struct my_savepoint {
     struct my_savepoint_state first, last; /* of that name */
 };
 
-/* The events between a savepoint and the ROLLBACK TO it. */
+/* The events between a savepoint and the ROLLBACK TO it, by their indexes. */
 struct my_undone {
     uint64_t savepoint, rollback;
 };
+
+/* -- the decoder ------------------------------------------------------------------------- */
 
 struct my_decoder {
     struct my_decoder_settings settings;
     enum my_flavor flavor;
     struct my_event_format format;
-    struct my_coord coord;
-    /* Where the last complete transaction ends, or reading began: of this place the GTIDs are the set. A server that is
-     * asked by GTID shows the file's beginning first, and leaves out what was read. */
-    struct my_coord settled;
-    uint32_t settled_created; /* when its file was begun; 0: not known */
-    bool by_gtid;             /* the server was asked so */
-    uint64_t event_position;  /* where the event at hand begins */
-    struct my_gtid_set *gtids;
-    uint64_t number; /* C of the open group, or of the last one */
+
+    /* Where it reads. */
+    struct my_coord coord;   /* the end of the event at hand */
+    uint64_t event_position; /* its beginning */
+    bool by_gtid;            /* the server was asked by GTID set, not by coordinates */
+    /* Where the last complete transaction ends, or reading began: the coordinates that belong to `gtids`. A server
+     * that is asked by GTID sends the file's beginning first, and omits what was read: so `coord` may be before
+     * these. */
+    struct my_coord gtids_coord;
+    uint32_t gtids_file_created; /* when that file was begun; 0: not known */
+    struct my_gtid_set *gtids;   /* the complete transactions */
+    uint64_t number;             /* C of the open transaction, or of the last one */
     struct my_numbering numbering;
-    struct my_transaction transaction;
-    struct my_table **tables; /* open addressing by id; the size is a power of two */
+
+    /* The tables by id: open addressing, the size is a power of two. */
+    struct my_table **tables;
     size_t n_slots, n_tables;
-    struct my_table *last;
-    struct my_cell *before, *after;
-    size_t n_cells;
-    struct cdc_buf held;             /* lines of the open group, see my_transaction_forget */
-    struct my_savepoint *savepoints; /* of the open group */
+    struct my_table *last; /* of the last rows event; NULL */
+    bool lower_case;       /* names of tables, see my_decoder_set_lower_case */
+
+    /* The open transaction, and what of it may still be undone (MariaDB). */
+    struct my_transaction transaction;
+    struct cdc_buf buffered;         /* its lines, as long as it is not flushed */
+    struct my_savepoint *savepoints; /* in their order */
     size_t n_savepoints;
     uint64_t savepoint_serial;
-    struct my_undone *undone; /* of the open group, in their order */
+    struct my_undone *undone; /* by my_lookahead_run, in their order */
     size_t n_undone, at_undone;
+
+    /* Where events come from besides the log itself. */
     struct my_payload *payload;
-    bool in_payload;
     struct my_event_parts parts; /* of the payload at hand */
-    struct my_xa *xa;            /* NULL: nowhere to keep prepared transactions */
-    bool in_xa;                  /* a committed one is read */
+    bool in_payload;
+    struct my_xa *xa; /* NULL: nowhere to keep prepared transactions */
+    bool in_xa;       /* the events of a committed one are read */
     struct cdc_buf xid;
-    struct cdc_buf query_scratch, statement_text, rows_scratch, event_tail;
+
+    /* Memory that is used again for each event. */
+    struct my_cell *before, *after; /* of the row at hand */
+    size_t n_cells;
+    struct cdc_buf query_scratch, statement_text, rows_scratch;
+    struct cdc_buf event_tail; /* see lines.c */
+
+    /* What others ask for. */
     struct my_counts counts;
     bool has_boundary;
-    struct cdc_offset boundary;
+    struct cdc_offset boundary; /* of the two texts below */
     struct cdc_buf boundary_pos, boundary_source;
     uint32_t heartbeats;
     char server_uuid[128];
-    bool omitted;    /* settings.left_out was called */
-    bool lower_case; /* names of tables: see my_decoder_set_lower_case */
+    bool omitted; /* settings.omitted was called */
 };
 
-/* -- my_decoder_tables.c */
-int my_decoder_rehash(struct my_decoder *decoder, size_t n_new, struct cdc_error *error);
-int my_decoder_room_for_cells(struct my_decoder *decoder, size_t n, struct cdc_error *error);
-int my_decoder_table_map(struct my_decoder *decoder, struct cdc_bytes body, struct cdc_error *error);
-void my_decoder_forget_tables(struct my_decoder *decoder);
-/* A DDL statement: the tables that it names are described anew when they come again, even with the id of before (ids are
- * counted anew when the server starts). */
-void my_decoder_altered(struct my_decoder *decoder, struct cdc_span sql);
-size_t my_decoder_slot_of(const struct my_decoder *decoder, uint64_t id);
+/* All functions below return 0 or -1 if they return an int and nothing else is said. */
 
-/* -- my_decoder_groups.c */
-int my_transaction_start(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid,
+/* -- dispatch.c */
+/* One event, of the log itself, out of a payload or of a prepared transaction. Lines go to out, or are buffered. 1: a
+ * prepared transaction is to be read now. */
+int my_dispatch_event(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
+                      struct cdc_buf *out, struct cdc_error *error);
+/* Lines that are buffered go to out. */
+void my_dispatch_flush(struct my_decoder *decoder, struct cdc_buf *out);
+
+/* -- tables.c */
+/* The slot of the table with that id, or the free one where it would be. */
+size_t my_tables_slot(const struct my_decoder *decoder, uint64_t id);
+int my_tables_resize(struct my_decoder *decoder, size_t n_new, struct cdc_error *error);
+void my_tables_clear(struct my_decoder *decoder);
+/* TABLE_MAP: the table is made, or is known already. */
+int my_tables_take_map(struct my_decoder *decoder, struct cdc_bytes body, struct cdc_error *error);
+/* A DDL statement: the tables that it names are described anew when they come again, even with the same id (the server
+ * counts them from 1 again when it starts). */
+void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql);
+/* Schema lines of the open transaction after that ordinal are undone: they will be written again. */
+void my_tables_forget_schemas(struct my_decoder *decoder, uint64_t ordinal);
+
+/* -- transactions.c */
+/* A GTID event: begins a transaction. One that is still open ends, or is discarded if it never was committed. */
+int my_transaction_begin(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid,
                          struct cdc_buf *out, struct cdc_error *error);
+/* No more than that; gtid may be NULL. */
+void my_transaction_open(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid);
+/* COMMIT. */
 int my_transaction_end(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error);
-/* Settles what the lines of one event share. */
-void my_transaction_begin_event(struct my_decoder *decoder);
-void my_transaction_begin(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid);
-
-/* MariaDB logs rows of transactions that are rolled back, when they touched more than tables with transactions, and after a
- * crash the beginning of one whose end is missing. So its lines are held back until its end is read, as long as they are
- * few; then all that is left of such a one can be forgotten: true. false: lines are out, or what is to be kept is mixed
- * with what is not. */
-bool my_transaction_forget(struct my_decoder *decoder);
-/* Schema lines of the open group behind that ordinal are to be written again. */
-void my_transaction_forget_schemas(struct my_decoder *decoder, uint64_t ordinal);
+/* The transaction is rolled back, or breaks off: what is buffered of it goes. False: lines are out already, or there
+ * are statements among them, which stay. */
+bool my_transaction_discard(struct my_decoder *decoder);
 void my_transaction_restore_counts(struct my_decoder *decoder, const struct my_counts *counts);
+/* The error of a rollback whose effect is not in the log. Always -1. */
+int my_transaction_unclear(const struct my_decoder *decoder, struct cdc_error *error);
 
-/* -- my_decoder_savepoints.c */
-int my_decoder_savepoint(struct my_decoder *decoder, struct cdc_span name, struct cdc_error *error);
-int my_decoder_rollback_to(struct my_decoder *decoder, struct cdc_span name, struct cdc_error *error);
-/* Is an event of that type counted within its group? */
-bool my_decoder_indexes(uint8_t type);
-/* More lines than may be held back: finds out what becomes of the group, where that can be known. */
-int my_decoder_look_ahead(struct my_decoder *decoder, struct cdc_error *error);
+/* -- savepoints.c */
+/* SAVEPOINT name, ROLLBACK TO name. */
+int my_savepoint_set(struct my_decoder *decoder, struct cdc_span name, struct cdc_error *error);
+int my_savepoint_rollback_to(struct my_decoder *decoder, struct cdc_span name, struct cdc_error *error);
+/* Their parts, for lookahead.c. */
+int my_savepoint_add(struct my_decoder *decoder, struct cdc_span name, const struct my_savepoint_state *state,
+                     struct cdc_error *error);
+/* Which savepoint is meant, `rows` rows into the transaction? 1; 0: nothing comes after it; -1. */
+int my_savepoint_resolve(const struct my_decoder *decoder, struct cdc_span name, uint64_t rows,
+                         struct my_savepoint_state *state, struct cdc_error *error);
+/* Savepoints after it are gone. */
+void my_savepoint_forget_after(struct my_decoder *decoder, const struct my_savepoint_state *state);
+/* What is buffered after it goes. */
+int my_savepoint_truncate(struct my_decoder *decoder, const struct my_savepoint_state *state, struct cdc_error *error);
+/* The error of a ROLLBACK TO whose effect is not in the log; why: "it is an XA transaction". Always -1. */
+int my_savepoint_unclear(const struct my_decoder *decoder, const char *why, struct cdc_error *error);
+
+/* -- lookahead.c */
+/* Is an event of that type counted within its transaction? */
+bool my_lookahead_counts(uint8_t type);
+/* There are more lines than may be buffered: finds out what becomes of the transaction, where that can be known. */
+int my_lookahead_run(struct my_decoder *decoder, struct cdc_error *error);
 /* Is the event at hand undone by what comes later? */
-bool my_decoder_is_undone(struct my_decoder *decoder);
-int my_decoder_rolled_back(const struct my_decoder *decoder, struct cdc_error *error);
+bool my_lookahead_is_undone(struct my_decoder *decoder);
 
-/* -- my_decoder_rows.c */
-/* `{"op":"c","pos":"...","seq":N,"ts_ms":N,"source":{...}` */
-void my_decoder_line_head(struct my_decoder *decoder, const struct cdc_buf *source, const char *op, uint64_t ordinal,
+/* -- lines.c */
+/* Makes what all lines of one event share. Before my_line_begin_change. */
+void my_line_begin_event(struct my_decoder *decoder);
+/* `{"op":"c","pos":"...","seq":N,"ts_ms":N,"source":{...}`: what follows is the caller's. source: what the source
+ * object begins with. */
+void my_line_begin_change(struct my_decoder *decoder, const struct cdc_buf *source, const char *op, uint64_t ordinal,
                           uint64_t row, struct cdc_buf *out);
-int my_decoder_rows_event(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
-                          struct cdc_buf *out, struct cdc_error *error);
+/* A whole line: the table is this from the change with that ordinal on. */
+void my_line_schema(struct my_decoder *decoder, struct my_table *table, uint64_t ordinal, struct cdc_buf *out);
+/* Whole lines after which reading may begin again. */
+void my_line_commit(struct my_decoder *decoder, struct cdc_buf *out);
+void my_line_heartbeat(struct my_decoder *decoder, int64_t now_ms, struct cdc_buf *out);
 
-/* -- my_decoder_statements.c */
-struct cdc_span my_decoder_xid_of(const struct my_decoder *decoder);
-int my_decoder_query_event(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
-                           struct cdc_buf *out, struct cdc_error *error);
-int my_decoder_begin_xa(struct my_decoder *decoder, struct cdc_error *error);
-int my_decoder_xa_prepared(struct my_decoder *decoder, struct cdc_bytes body, struct cdc_buf *out,
-                           struct cdc_error *error);
+/* -- rows.c */
+int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
+                   struct cdc_buf *out, struct cdc_error *error);
+
+/* -- query.c: 1 as my_dispatch_event */
+int my_query_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
+                    struct cdc_buf *out, struct cdc_error *error);
+
+/* -- prepared.c: 1 as my_dispatch_event */
+/* The rows that follow are an XA transaction's: they are kept in a file. CONFIG when there is nowhere to keep them. */
+int my_prepared_begin(struct my_decoder *decoder, struct cdc_error *error);
+/* XA_PREPARE: they are complete. */
+int my_prepared_store(struct my_decoder *decoder, struct cdc_bytes body, struct cdc_buf *out, struct cdc_error *error);
+/* XA START, END, COMMIT, ROLLBACK. */
+int my_prepared_statement(struct my_decoder *decoder, const struct my_statement *statement, struct cdc_buf *out,
+                          struct cdc_error *error);
+/* The id of the one at hand, BORROWED. */
+struct cdc_span my_prepared_xid(const struct my_decoder *decoder);
+
+/* -- metadata.c */
+/* Columns from a TABLE_MAP: types, and what its optional part has. PROTOCOL, CONFIG, MEMORY. */
+int my_metadata_read(struct my_table *table, const struct my_table_map *map, enum my_flavor flavor,
+                     struct cdc_error *error);
+
+/* Is it UTF-8 without NUL? The servers write names so; others would be no strings in a line. */
+bool my_metadata_is_name(struct cdc_span name);
+
+/* -- type_name.c */
+/* Appends the name of the column's type as SHOW CREATE TABLE has it, as far as the log tells. */
+void my_type_name_append(struct cdc_buf *out, const struct my_column *column);
 
 #endif

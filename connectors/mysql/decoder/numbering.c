@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers of transactions over a move to another server. */
+/* Numbers of transactions over a failover: numbering.h has an example. */
 #include "connectors/mysql/decoder/numbering.h"
 
 #include <cdc/json.h>
@@ -39,7 +39,7 @@ int my_numbering_merge(struct my_numbering *numbering, const struct my_numbering
     const struct my_numbering ours = *numbering;
     size_t i = 0, k = 0;
     numbering->n = 0;
-    while (i < ours.n || k < other->n) { /* in the order of time, which is that of `from` */
+    while (i < ours.n || k < other->n) { /* in the order in which they happened, which is that of `from` */
         bool mine = k == other->n || (i < ours.n && ours.renumberings[i].from <= other->renumberings[k].from);
         if (my_numbering_add(numbering, mine ? ours.renumberings[i++] : other->renumberings[k++], error) < 0)
             return -1;
@@ -86,7 +86,8 @@ static bool read_number(struct cdc_json_iter *iter, uint64_t *number)
     return true;
 }
 
-static bool read_step(struct cdc_span value, const struct my_numbering *numbering, struct my_renumbering *renumbering)
+static bool read_renumbering(struct cdc_span value, const struct my_numbering *numbering,
+                             struct my_renumbering *renumbering)
 {
     struct cdc_json_iter iter;
     struct cdc_span more;
@@ -110,7 +111,7 @@ bool my_numbering_read(struct cdc_span source, struct my_numbering *numbering)
     cdc_json_iter(&iter, list);
     while (cdc_json_next_element(&iter, &value)) {
         struct my_renumbering renumbering;
-        if (numbering->n == MY_RENUMBERINGS_MAX || !read_step(value, numbering, &renumbering))
+        if (numbering->n == MY_RENUMBERINGS_MAX || !read_renumbering(value, numbering, &renumbering))
             return false;
         numbering->renumberings[numbering->n++] = renumbering;
     }

@@ -1,31 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Positions: text that sorts byte-wise in stream order. */
+/* Positions: position.h has the layout, and examples. */
 #include "connectors/mysql/decoder/position.h"
 
+#include <cdc/pos.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    NUMBER_DIGITS = 16,
-    ORDINAL_DIGITS = 10,
-    ATTEMPT_DIGITS = 4,
-    CHUNK_DIGITS = 6,
-    LINE_DIGITS = 10,
-    COUNTER_DIGITS = 8
-};
-#define LAST_ORDINAL UINT64_C(0xFFFFFFFFFF)
-
-static void put_head(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
-{
-    cdc_buf_hex(out, number, NUMBER_DIGITS);
-    cdc_buf_byte(out, '.');
-    cdc_buf_hex(out, ordinal, ORDINAL_DIGITS);
-    cdc_buf_byte(out, '.');
-}
+enum { ATTEMPT_DIGITS = 4, CHUNK_DIGITS = 6, LINE_DIGITS = 10, COUNTER_DIGITS = 8 };
 
 void my_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t chunk, uint64_t line)
 {
-    put_head(out, number, 0);
+    cdc_pos_head(out, number, 0);
     cdc_buf_byte(out, 'a');
     cdc_buf_hex(out, attempt, ATTEMPT_DIGITS);
     cdc_buf_byte(out, '.');
@@ -36,25 +21,25 @@ void my_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uin
 
 void my_pos_schema(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
 {
-    put_head(out, number, ordinal);
+    cdc_pos_head(out, number, ordinal);
     cdc_buf_byte(out, '0');
 }
 
 void my_pos_change(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
 {
-    put_head(out, number, ordinal);
+    cdc_pos_head(out, number, ordinal);
     cdc_buf_byte(out, '1');
 }
 
 void my_pos_commit(struct cdc_buf *out, uint64_t number)
 {
-    put_head(out, number, LAST_ORDINAL);
+    cdc_pos_head(out, number, CDC_POS_LAST_ORDINAL);
     cdc_buf_byte(out, '0');
 }
 
 void my_pos_heartbeat(struct cdc_buf *out, uint64_t number, uint32_t counter)
 {
-    put_head(out, number, LAST_ORDINAL);
+    cdc_pos_head(out, number, CDC_POS_LAST_ORDINAL);
     cdc_buf_byte(out, 'h');
     cdc_buf_hex(out, counter, COUNTER_DIGITS);
 }
@@ -67,12 +52,5 @@ uint32_t my_pos_counter(const char *pos)
 
 bool my_pos_number(const char *pos, uint64_t *number)
 {
-    *number = 0;
-    for (int i = 0; i < NUMBER_DIGITS; i++) {
-        char c = pos[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'F')))
-            return false;
-        *number = *number << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'A' + 10);
-    }
-    return pos[NUMBER_DIGITS] == '.' && *number <= INT64_MAX;
+    return cdc_pos_hex(pos, CDC_POS_NUMBER_DIGITS, number) && pos[CDC_POS_NUMBER_DIGITS] == '.' && *number <= INT64_MAX;
 }

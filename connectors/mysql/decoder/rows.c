@@ -1,58 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows events become lines. */
+/* Rows events become lines: each row of an INSERT or a DELETE is one image, each of an UPDATE two, before and after. */
 #include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/event/rows_event.h"
 #include "connectors/mysql/value/packed.h"
 
 #include <cdc/bytes.h>
-#include <cdc/json.h>
 #include <stdlib.h>
-#include <string.h>
 
-static void schema_line(struct my_decoder *decoder, struct my_table *table, uint64_t ordinal, struct cdc_buf *out)
-{
-    char text[64];
-    struct cdc_buf pos = {text, 0, sizeof text, false};
-    size_t tail = decoder->event_tail.len;
-    my_pos_schema(&pos, decoder->number, ordinal);
-    cdc_buf_lit(&decoder->event_tail, "0,\"snapshot\":\"false\"}");
-    my_table_schema_line(out, table, cdc_span(text, pos.len), decoder->number, decoder->transaction.ts_ms,
-                         cdc_span(decoder->event_tail.data, decoder->event_tail.len));
-    decoder->event_tail.len = tail;
-    table->schema_written = true;
-    table->schema_number = decoder->number;
-    table->schema_ordinal = ordinal;
-    decoder->counts.lines++;
-}
-
-void my_decoder_line_head(struct my_decoder *decoder, const struct cdc_buf *source, const char *op, uint64_t ordinal,
-                          uint64_t row, struct cdc_buf *out)
-{
-    struct my_transaction *transaction = &decoder->transaction;
-    cdc_buf_lit(out, "{\"op\":\"");
-    cdc_buf_text(out, op);
-    cdc_buf_lit(out, "\",\"pos\":\"");
-    cdc_buf_append(out, transaction->pos_head, sizeof transaction->pos_head);
-    cdc_buf_hex(out, ordinal, 10);
-    cdc_buf_lit(out, ".1");
-    cdc_buf_append(out, transaction->numbers.data, transaction->numbers.len);
-    cdc_buf_append(out, source->data, source->len);
-    cdc_buf_append(out, decoder->event_tail.data, decoder->event_tail.len);
-    cdc_buf_u64(out, row);
-    cdc_buf_lit(out, ",\"snapshot\":\"false\"}");
-    transaction->events++;
-    decoder->counts.changes++;
-    decoder->counts.lines++;
-}
+#define NO_TABLE UINT64_C(0xFFFFFF) /* a rows event that only ends a statement */
 
 static int append_image(struct my_decoder *decoder, const struct my_table *table, const struct my_cell *cells,
                         bool key_only, struct cdc_buf *out, struct cdc_error *error)
 {
     const struct my_cell *before = cells == decoder->after ? decoder->before : NULL;
-    return my_image_append_row(out, table, cells, before, key_only, &decoder->settings.style,
+    return my_image_append_row(out, table, cells, before, key_only, &decoder->settings.value_format,
                                &decoder->counts.unconvertible, error);
 }
 
+/* A line without its whole key would hit the wrong row of a sink. */
 static int check_key(const struct my_table *table, const struct my_cell *cells, struct cdc_error *error)
 {
     for (size_t i = 0; i < table->n_columns; i++)
@@ -62,6 +27,7 @@ static int check_key(const struct my_table *table, const struct my_cell *cells, 
     return 0;
 }
 
+/* Columns that were not in the log, which a sink leaves as they are. */
 static void append_unchanged(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells)
 {
     bool any = false;
@@ -76,7 +42,7 @@ static void append_unchanged(struct cdc_buf *out, const struct my_table *table, 
         cdc_buf_byte(out, ']');
 }
 
-/* An update that leaves a column out did not change it, an insert gave it the default, which is not in the log. */
+/* An update that omits a column did not change it, an insert gave it the default, which is not in the log. */
 static void warn_omitted(struct my_decoder *decoder, const struct my_table *table)
 {
     for (size_t i = 0; i < table->n_columns && !decoder->omitted; i++) {
@@ -89,7 +55,7 @@ static void warn_omitted(struct my_decoder *decoder, const struct my_table *tabl
     }
 }
 
-/* What an image leaves out and the one before has, did not change. */
+/* What an image omits and the one before has, did not change (binlog_row_image=MINIMAL). */
 static void fill_after(struct my_decoder *decoder, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -97,7 +63,7 @@ static void fill_after(struct my_decoder *decoder, size_t n)
             decoder->after[i] = decoder->before[i];
 }
 
-/* The line's members behind its head; cells are read. */
+/* The line's members after its head; cells are read. */
 static int row_members(struct my_decoder *decoder, const struct my_table *table, enum my_rows_kind kind,
                        struct cdc_buf *out, struct cdc_error *error)
 {
@@ -172,9 +138,9 @@ static int write_rows(struct my_decoder *decoder, struct my_table *table, struct
                       struct cdc_buf *out, struct cdc_error *error)
 {
     static const char *const ops[] = {"c", "u", "d"};
-    my_transaction_begin_event(decoder);
+    my_line_begin_event(decoder);
     if (!table->schema_written)
-        schema_line(decoder, table, ordinal + 1, out);
+        my_line_schema(decoder, table, ordinal + 1, out);
     for (uint64_t row = 0; cdc_bytes_left(&rows->images) > 0; row++) {
         const uint8_t *start = rows->images.p;
         enum my_rows_kind kind = rows->kind;
@@ -185,8 +151,8 @@ static int write_rows(struct my_decoder *decoder, struct my_table *table, struct
             return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a row of table %s.%s is empty", table->db, table->name);
         ordinal++;
         if (table->row_end && !is_of_current(decoder, table, &kind))
-            continue;
-        my_decoder_line_head(decoder, &table->source_head, ops[kind], ordinal, row, out);
+            continue; /* its ordinal is used all the same */
+        my_line_begin_change(decoder, &table->source_head, ops[kind], ordinal, row, out);
         if (row_members(decoder, table, kind, out, error) < 0) {
             out->len = line; /* whole or not at all */
             return -1;
@@ -196,15 +162,34 @@ static int write_rows(struct my_decoder *decoder, struct my_table *table, struct
     return 0;
 }
 
-int my_decoder_rows_event(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
-                          struct cdc_buf *out, struct cdc_error *error)
+/* Room for n cells of both images. */
+static int room_for_cells(struct my_decoder *decoder, size_t n, struct cdc_error *error)
+{
+    if (n <= decoder->n_cells)
+        return 0;
+    struct my_cell *before = calloc(n, sizeof *before), *after = calloc(n, sizeof *after);
+    if (!before || !after) {
+        free(before);
+        free(after);
+        return cdc_error_memory(error);
+    }
+    free(decoder->before);
+    free(decoder->after);
+    decoder->before = before;
+    decoder->after = after;
+    decoder->n_cells = n;
+    return 0;
+}
+
+int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
+                   struct cdc_buf *out, struct cdc_error *error)
 {
     struct my_rows_event rows;
     if (my_rows_event_parse(header, body, &decoder->rows_scratch, &rows, error) < 0)
         return -1;
     struct my_table *table = decoder->last && decoder->last->id == rows.table_id
                                  ? decoder->last
-                                 : decoder->tables[my_decoder_slot_of(decoder, rows.table_id)];
+                                 : decoder->tables[my_tables_slot(decoder, rows.table_id)];
     decoder->last = table;
     if (!table && rows.table_id == NO_TABLE && cdc_bytes_left(&rows.images) == 0)
         return 0;
@@ -214,12 +199,13 @@ int my_decoder_rows_event(struct my_decoder *decoder, const struct my_event_head
     if (rows.n_columns != table->n_columns)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "rows of table %s.%s have %zu columns, the table has %zu",
                              table->db, table->name, rows.n_columns, table->n_columns);
-    /* A row takes a byte at least: ordinals do not depend on what -t selects. */
+    /* Ordinals must not depend on what -t selects, but rows of other tables are not read to be counted. A row takes
+     * a byte at least, so the bytes of the event are as many ordinals as it can need. */
     uint64_t ordinal = decoder->transaction.ordinal;
     decoder->transaction.ordinal += cdc_bytes_left(&rows.images) + 1;
-    if (!table->selected || my_decoder_is_undone(decoder))
+    if (!table->selected || my_lookahead_is_undone(decoder))
         return 0;
-    if (my_decoder_room_for_cells(decoder, table->n_columns, error) < 0)
+    if (room_for_cells(decoder, table->n_columns, error) < 0)
         return -1;
     return write_rows(decoder, table, &rows, ordinal, out, error);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A table as the log describes it. */
+/* A table as the log describes it, completed by what only the server knows. */
 #ifndef MY_TABLE_H
 #define MY_TABLE_H
 
@@ -13,34 +13,35 @@
 struct my_table {
     uint64_t id;
     char *db, *name;     /* UTF-8 */
-    struct cdc_buf body; /* of the TABLE_MAP that made it: the same again is the same table */
+    struct cdc_buf body; /* of the TABLE_MAP that made it: the same again is the same table; empty: must be made anew */
     struct my_column *columns;
     size_t n_columns, n_json;
-    bool has_names;    /* the log itself told them */
+    bool has_names;    /* the log itself has the names of the columns */
     bool has_signs;    /* and which numbers are unsigned */
-    bool has_key_told; /* the log itself told the primary key (or that there may be none, with FULL metadata) */
+    bool has_key_told; /* and the primary key (or, with FULL metadata, has shown that there is none) */
     bool has_key, selected, schema_written;
     bool described; /* information_schema shows it now */
     /* Of MariaDB's system-versioned tables: where a row's time ends; NULL: the table is none. */
     const struct my_column *row_end;
     uint64_t schema_number;     /* C of the transaction that its schema line was written in */
-    uint64_t schema_ordinal;    /* the line's place there */
+    uint64_t schema_ordinal;    /* the line's ordinal there */
     struct cdc_buf source_head; /* `{"connector":..,"name":..,"db":..,"table":..` ready */
 };
-/* From a TABLE_MAP; body: the event's, as it stands. Names, charsets, labels, key as far as the log tells. RETURNS NEW */
+/* From a TABLE_MAP; body: the event's, as it stands. Names, charsets, labels, key as far as the log has them.
+ * RETURNS NEW; NULL: PROTOCOL, CONFIG (a label with NUL in it), MEMORY. */
 struct my_table *my_table_new(struct cdc_bytes body, enum my_flavor flavor, struct cdc_error *error);
 void my_table_free(struct my_table *table);
-/* Once everything is known: settles the columns, names their types where nobody did, and builds what lines begin with.
- * CONFIG when a column has no name. */
+/* Once everything is known: resolves the columns, names their types where nobody did, and builds what lines begin
+ * with. 0 or -1: CONFIG when a column has no name. */
 int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *pipeline, struct cdc_error *error);
-/* MariaDB (hidden.c): marks the columns that it keeps for itself, and takes the end of a row's time out of the key. CONFIG:
- * the table's versions are told apart by transactions. */
+/* MariaDB (hidden.c): marks the columns that it keeps for itself, and takes the end of a row's time out of the key.
+ * 0 or -1: CONFIG when the table's versions are told apart by transactions. */
 int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_error *error);
-/* The log names no columns: does it have, from that one on, only such as MariaDB hides? They are named. */
+/* The log names no columns: does it have, from that one on, only such as MariaDB hides? Then they are named. */
 bool my_table_name_hidden(struct my_table *table, size_t from, struct cdc_error *error);
 /* Would the schema line read the same? */
 bool my_table_same_schema(const struct my_table *a, const struct my_table *b);
-/* Appends one whole schema line with LF. */
+/* Appends one whole schema line with LF. source_tail: what the source object ends with, its brace included. */
 void my_table_schema_line(struct cdc_buf *out, const struct my_table *table, struct cdc_span pos, uint64_t seq,
                           int64_t ts_ms, struct cdc_span source_tail);
 /* Appends `{"connector":"mysql","name":"N"` and, when db is not NULL, `,"db":"D"`, and so table. */

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Which table an id of the log stands for. */
+/* Which table an id of the log stands for. Each rows event names its table by an id, which a TABLE_MAP before it in
+ * the same transaction has explained:
+ *     TABLE_MAP 109: d.t (a int)   WRITE_ROWS 109
+ * Each DDL statement gives a table a new id, and a server that starts again counts from the beginning. A TABLE_MAP
+ * comes with every statement, so one that is the same as before, byte by byte, must cost next to nothing. */
 #include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/event/statement.h"
 
 #include <cdc/bytes.h>
-#include <cdc/json.h>
 #include <stdlib.h>
 #include <string.h>
 
-size_t my_decoder_slot_of(const struct my_decoder *decoder, uint64_t id)
+/* Ids are small numbers, one after the other: multiplied (2^64 by the golden ratio) they spread over the slots. */
+size_t my_tables_slot(const struct my_decoder *decoder, uint64_t id)
 {
     size_t slot = (size_t)(id * UINT64_C(0x9E3779B97F4A7C15) >> 32) & (decoder->n_slots - 1);
     while (decoder->tables[slot] && decoder->tables[slot]->id != id)
@@ -16,7 +20,7 @@ size_t my_decoder_slot_of(const struct my_decoder *decoder, uint64_t id)
     return slot;
 }
 
-int my_decoder_rehash(struct my_decoder *decoder, size_t n_new, struct cdc_error *error)
+int my_tables_resize(struct my_decoder *decoder, size_t n_new, struct cdc_error *error)
 {
     struct my_table **old = decoder->tables;
     size_t n_old = decoder->n_slots;
@@ -27,12 +31,12 @@ int my_decoder_rehash(struct my_decoder *decoder, size_t n_new, struct cdc_error
     decoder->n_slots = n_new;
     for (size_t i = 0; i < n_old; i++)
         if (old[i])
-            tables[my_decoder_slot_of(decoder, old[i]->id)] = old[i];
+            tables[my_tables_slot(decoder, old[i]->id)] = old[i];
     free(old);
     return 0;
 }
 
-void my_decoder_forget_tables(struct my_decoder *decoder)
+void my_tables_clear(struct my_decoder *decoder)
 {
     for (size_t i = 0; i < decoder->n_slots; i++) {
         my_table_free(decoder->tables[i]);
@@ -64,12 +68,12 @@ static int keep_table(struct my_decoder *decoder, struct my_table *table, struct
         my_table_free(*old);
         *old = NULL;
         decoder->n_tables--;
-        if (my_decoder_rehash(decoder, decoder->n_slots, error) < 0) /* no holes in the chains */
+        if (my_tables_resize(decoder, decoder->n_slots, error) < 0) /* no holes in the chains */
             return -1;
     }
-    if (decoder->n_tables * 2 >= decoder->n_slots && my_decoder_rehash(decoder, decoder->n_slots * 2, error) < 0)
+    if (decoder->n_tables * 2 >= decoder->n_slots && my_tables_resize(decoder, decoder->n_slots * 2, error) < 0)
         return -1;
-    struct my_table **slot = &decoder->tables[my_decoder_slot_of(decoder, table->id)];
+    struct my_table **slot = &decoder->tables[my_tables_slot(decoder, table->id)];
     if (*slot) { /* the id was another table's: the server was started again */
         my_table_free(*slot);
         decoder->n_tables--;
@@ -79,15 +83,7 @@ static int keep_table(struct my_decoder *decoder, struct my_table *table, struct
     return 0;
 }
 
-void my_decoder_altered(struct my_decoder *decoder, struct cdc_span sql)
-{
-    for (size_t i = 0; i < decoder->n_slots; i++)
-        if (decoder->tables[i] && my_statement_names(sql, cdc_span_text(decoder->tables[i]->name)))
-            decoder->tables[i]->body.len = 0;
-    if (decoder->settings.altered)
-        decoder->settings.altered(decoder->settings.context, sql);
-}
-
+/* A table that is not selected needs no names: it is kept, so that its rows are known for what they are. */
 static int complete_table(struct my_decoder *decoder, struct my_table *table, struct cdc_error *error)
 {
     const struct my_decoder_settings *settings = &decoder->settings;
@@ -99,12 +95,12 @@ static int complete_table(struct my_decoder *decoder, struct my_table *table, st
     return my_table_prepare(table, decoder->flavor, settings->pipeline, error);
 }
 
-int my_decoder_table_map(struct my_decoder *decoder, struct cdc_bytes body, struct cdc_error *error)
+int my_tables_take_map(struct my_decoder *decoder, struct cdc_bytes body, struct cdc_error *error)
 {
     if (cdc_bytes_left(&body) < 6)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a TABLE_MAP event is too short");
     struct cdc_bytes cursor = body;
-    struct my_table *known = decoder->tables[my_decoder_slot_of(decoder, cdc_bytes_le(&cursor, 6))];
+    struct my_table *known = decoder->tables[my_tables_slot(decoder, cdc_bytes_le(&cursor, 6))];
     if (known && known->body.len == cdc_bytes_left(&body) && memcmp(known->body.data, body.p, known->body.len) == 0)
         return 0;
     struct my_table *table = my_table_new(body, decoder->flavor, error);
@@ -114,20 +110,20 @@ int my_decoder_table_map(struct my_decoder *decoder, struct cdc_bytes body, stru
     return -1;
 }
 
-int my_decoder_room_for_cells(struct my_decoder *decoder, size_t n, struct cdc_error *error)
+void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql)
 {
-    if (n <= decoder->n_cells)
-        return 0;
-    struct my_cell *before = calloc(n, sizeof *before), *after = calloc(n, sizeof *after);
-    if (!before || !after) {
-        free(before);
-        free(after);
-        return cdc_error_memory(error);
+    for (size_t i = 0; i < decoder->n_slots; i++)
+        if (decoder->tables[i] && my_statement_names(sql, cdc_span_text(decoder->tables[i]->name)))
+            decoder->tables[i]->body.len = 0;
+    if (decoder->settings.altered)
+        decoder->settings.altered(decoder->settings.context, sql);
+}
+
+void my_tables_forget_schemas(struct my_decoder *decoder, uint64_t ordinal)
+{
+    for (size_t i = 0; i < decoder->n_slots; i++) {
+        struct my_table *table = decoder->tables[i];
+        if (table && table->schema_number == decoder->number && table->schema_ordinal > ordinal)
+            table->schema_written = false;
     }
-    free(decoder->before);
-    free(decoder->after);
-    decoder->before = before;
-    decoder->after = after;
-    decoder->n_cells = n;
-    return 0;
 }

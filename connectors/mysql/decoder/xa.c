@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* XA transactions: the log has their rows when they are prepared, and only later, maybe after days and restarts, whether
- * they were committed. Until then their events wait in a file each, <folder>/<hash of the id>.<number of the transaction that
- * prepared it>, and, once it is known, .<number of its outcome>: records of a length (u32) and bytes, the last one the id, the others events without checksum. An id may be
- * used again, and the log be read again from where it meant another transaction: an outcome belongs to the latest file
- * before it (or of it: in one phase). A file goes when its outcome has been confirmed. Where reading begins again, names
- * tell nothing of what comes behind: at another server it may have other numbers. */
+/* The files of prepared XA transactions. Each is
+ *     <folder>/<hash of the id>.<number of the transaction that prepared it>
+ * and, once its outcome is known, <the same>.<number of its outcome>, all of 16 hexadecimal digits. In it are
+ * records of a length (u32) and bytes: events without checksum, and last the id. What is written first is called
+ * "new".
+ *
+ * Why names have numbers: an id may be used again, and the log be read again from where it meant another
+ * transaction. So an outcome belongs to the latest file before it (or of it: in one phase), and a file goes when its
+ * outcome has been confirmed by all sinks. Where reading begins again, names tell nothing of what comes after: at
+ * another server it may have other numbers. So files of later transactions go, and outcomes of later ones are taken
+ * back (my_xa_start). */
 #include "connectors/mysql/decoder/xa.h"
 
 #include <cdc/bytes.h>
+#include <cdc/file.h>
 #include <cdc/hash.h>
 #include <dirent.h>
 #include <errno.h>
@@ -128,12 +134,8 @@ static int next_file(DIR *folder, struct file_name *name)
 
 static int write_out(struct my_xa *xa, struct cdc_error *error)
 {
-    for (size_t at = 0; at < xa->out.len;) {
-        ssize_t n = write(xa->fd, xa->out.data + at, xa->out.len - at);
-        if (n < 0 && errno != EINTR)
-            return io_error("write", xa->folder, error);
-        at += n > 0 ? (size_t)n : 0;
-    }
+    if (cdc_file_write(xa->fd, xa->out.data, xa->out.len) < 0)
+        return io_error("write", xa->folder, error);
     xa->out.len = 0;
     return 0;
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Events of the binary log: header, checksum, what FORMAT_DESCRIPTION says of the others, and the small bodies. The layouts
- * are those of "MySQL Internals: Binary Log" with mysql-server's libs/mysql/binlog/event, and of the MariaDB Knowledge Base,
- * "Replication Protocol". */
+/* Events of the binary log: header, checksum, what FORMAT_DESCRIPTION says of the others, and the small bodies. The
+ * layouts are those of "MySQL Internals: Binary Log" with mysql-server's libs/mysql/binlog/event, and of the MariaDB
+ * Knowledge Base, "Replication Protocol". */
 #include "connectors/mysql/event/internal.h"
 #include "connectors/mysql/value/packed.h"
 
 #include <cdc/bytes.h>
 #include <zlib.h>
 
+#define COLUMNS_MAX 4096 /* of a table, for both servers */
 #define CHECKSUM_SIZE 4
 #define CHECKSUM_NONE 0
 #define CHECKSUM_CRC32 1
@@ -27,6 +28,18 @@ struct cdc_span my_event_span(struct cdc_bytes *cursor, size_t n)
 {
     const uint8_t *p = cdc_bytes_take(cursor, n);
     return cdc_span((const char *)p, p != NULL ? n : 0);
+}
+
+size_t my_event_column_count(struct cdc_bytes *body)
+{
+    uint64_t n = my_packed_read(body);
+    body->bad |= n > COLUMNS_MAX;
+    return body->bad ? 0 : (size_t)n;
+}
+
+size_t my_event_bitmap_size(size_t n_columns)
+{
+    return (n_columns + 7) / 8;
 }
 
 void my_event_append_hex(struct cdc_buf *out, const uint8_t *p, size_t n)
@@ -78,7 +91,7 @@ static uint32_t checksum_of(const struct my_event_header *header, const uint8_t 
     return (uint32_t)crc32_z(crc, data + sizeof head, n - sizeof head);
 }
 
-/* Does the event end in a checksum, and is it one to verify? FORMAT_DESCRIPTION always has the four bytes, behind the
+/* Does the event end in a checksum, and is it one to verify? FORMAT_DESCRIPTION always has the four bytes, after the
  * byte that tells of the events to come; they mean nothing when that says NONE. */
 static int checksum_kind(const struct my_event_format *format, const struct my_event_header *header,
                          const uint8_t *data, size_t n, bool *present, bool *verify, struct cdc_error *error)
@@ -134,7 +147,7 @@ int my_event_parts_next(struct my_event_parts *parts, const uint8_t *data, size_
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the binary log has an event that is longer than it says");
     size_t take = parts->taken >= end ? 0 : end - parts->taken < n ? end - parts->taken : n;
     parts->crc = (uint32_t)crc32_z(parts->crc, data, take);
-    for (size_t i = take; i < n; i++)
+    for (size_t i = take; i < n; i++) /* the checksum itself may be split */
         parts->sum |= (uint32_t)data[i] << 8 * (parts->taken + i - end);
     parts->taken += n;
     *body = (struct cdc_bytes){data, data + take, false};
@@ -150,7 +163,7 @@ int my_event_parts_begin(struct my_event_parts *parts, const struct my_event_for
         return -1;
     if (parts->header.size < n || parts->header.type == MY_EVENT_FORMAT ||
         parts->header.size < MY_EVENT_HEADER_SIZE + (parts->checksums ? CHECKSUM_SIZE : 0))
-        return my_event_damaged(error, "cut");
+        return my_event_damaged(error, "truncated");
     if (my_event_parts_next(parts, data, n, body, error) < 0)
         return -1;
     cdc_bytes_take(body, MY_EVENT_HEADER_SIZE);
@@ -190,7 +203,7 @@ void my_event_format_default(struct my_event_format *format)
         format->post_header[post_headers[i].type] = post_headers[i].size;
 }
 
-/* A length of 0: the server does not write such events. */
+/* The list has a length for each type, from 1 on; 0: the server does not write such events. */
 static int check_post_headers(const struct my_event_format *format, struct cdc_error *error)
 {
     for (size_t i = 0; i < sizeof post_headers / sizeof *post_headers; i++) {

@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Events of the binary log: header, checksum, and the bodies that are neither rows nor compressed. Pure: no connection, no
- * clock, no files. All integers of the log are little-endian unless said. No length is trusted. */
+/* Events of the binary log: header, checksum, and the bodies that have no header of their own beside this one. Pure:
+ * no connection, no clock, no files. All integers of the log are little-endian unless said. No length is trusted.
+ *
+ * A transaction of MySQL as it lies in the log; MariaDB's has no BEGIN, since its GTID event says so:
+ *     GTID        its identity and time
+ *     QUERY       BEGIN
+ *     TABLE_MAP   what table 109 is
+ *     WRITE_ROWS  rows of table 109
+ *     XID         COMMIT
+ * An event is a header of 19 bytes, a body, and where the FORMAT_DESCRIPTION at the file's beginning says so a
+ * CRC32:
+ *     25 7d 93 65  10  01 00 00 00  1f 00 00 00  cd 01 00 00  00 00      XID of server 1: 31 bytes, ends at 461, no flags
+ *     2a 00 00 00 00 00 00 00                                            body: 42
+ *     94 6f cc 2e                                                        checksum */
 #ifndef MY_EVENT_H
 #define MY_EVENT_H
 
@@ -54,17 +66,17 @@ enum my_event_type {
     MY_EVENT_MARIADB_UPDATE_ROWS_COMPRESSED = 170,
     MY_EVENT_MARIADB_DELETE_ROWS_COMPRESSED = 171
 };
-#define MY_EVENT_FLAG_ARTIFICIAL 0x20
-#define MY_EVENT_FLAG_RELAY_LOG 0x40 /* of a relay log itself: its place is one there */
-#define MY_EVENT_FLAG_IGNORABLE 0x80
+#define MY_EVENT_FLAG_ARTIFICIAL 0x20 /* made for the connection, not of the file: a ROTATE says where reading begins */
+#define MY_EVENT_FLAG_RELAY_LOG 0x40  /* of a relay log itself: its position is one there */
+#define MY_EVENT_FLAG_IGNORABLE 0x80  /* who does not know the type may skip it */
 #define MY_EVENT_HEADER_SIZE 19
 
 struct my_event_header {
     uint32_t timestamp; /* seconds since 1970, the statement's start */
     uint8_t type;
     uint32_t server_id;
-    uint32_t size; /* of the whole event, checksum included */
-    uint32_t next_position;
+    uint32_t size;          /* of the whole event, checksum included */
+    uint32_t next_position; /* where the event ends in its file, modulo 2^32; 0 in some artificial ones */
     uint16_t flags;
 };
 
@@ -79,16 +91,16 @@ struct my_event_format {
 /* MySQL, no checksums: set checksums as agreed with the server before its first (artificial) ROTATE is read. */
 void my_event_format_default(struct my_event_format *format);
 
-/* Reads the header of the event data[0..n); n must be its whole size. PROTOCOL when it is cut or damaged. */
+/* Reads the header of the event data[0..n); n must be its whole size. PROTOCOL when it is truncated or damaged. */
 int my_event_header_parse(const uint8_t *data, size_t n, struct my_event_header *header, struct cdc_error *error);
 /* The body between header and checksum; the CRC32 (over header and body) is verified where the format has them (a
  * FORMAT_DESCRIPTION tells of its own). PROTOCOL on a mismatch: an event that was damaged is never skipped. */
 int my_event_body(const struct my_event_format *format, const struct my_event_header *header, const uint8_t *data,
                   size_t n, struct cdc_bytes *body, struct cdc_error *error);
-/* The same for an event (no FORMAT_DESCRIPTION) that comes in parts: data[0..n) is its beginning, with all of the header;
- * then the next ones. *body: what each has of the body, BORROWED. The checksum is verified before the last one is given. */
-#define MY_EVENT_PART                                                                                                  \
-    ((size_t)256 << 10) /* one part, as whoever reads the log hands them on; the last may be shorter */
+/* The same for an event (no FORMAT_DESCRIPTION) that comes in parts, for a TRANSACTION_PAYLOAD may have a gigabyte:
+ * data[0..n) is its beginning, with all of the header; then the next ones. *body: what each part has of the body,
+ * BORROWED. The last part is only returned if the checksum over all of them is right. */
+#define MY_EVENT_PART ((size_t)256 << 10) /* one part, as who reads the log hands them on; the last may be shorter */
 struct my_event_parts {
     struct my_event_header header;
     size_t taken; /* of the event's bytes */
@@ -115,8 +127,7 @@ struct my_event_query {
     struct cdc_span db, sql; /* in UTF-8, where the text is valid in the client's charset */
     uint16_t charset;        /* collation id of sql, 0 when not said */
 };
-/* QUERY, and QUERY_COMPRESSED of MariaDB (unpacked into scratch, replacing what it holds; sql may BORROW from it). A
- * status variable that is not known is an error: it could hide the charset. */
+/* QUERY, and QUERY_COMPRESSED of MariaDB (unpacked into scratch, replacing what it holds; sql may BORROW from it). */
 int my_event_query_parse(const struct my_event_header *header, struct cdc_bytes body, struct cdc_buf *scratch,
                          struct my_event_query *query, struct cdc_error *error);
 
@@ -126,7 +137,8 @@ int my_event_xa_prepare_parse(struct cdc_bytes body, bool *one_phase, struct cdc
 int my_event_heartbeat_parse(const struct my_event_header *header, struct cdc_bytes body, struct my_event_rotate *where,
                              struct cdc_error *error);
 
-/* Gets an event of the log; place: where it ends. MY_LOG_ENOUGH: no more is asked for; 0; -1 */
+/* Called for each event of a part of the log that is read apart from the stream; coord: where the event ends. 0: go on;
+ * MY_LOG_ENOUGH: no more events are asked for; -1: error. */
 typedef int my_log_visit(void *context, const struct my_event_header *header, struct cdc_bytes body,
                          const struct my_coord *coord, struct cdc_error *error);
 #define MY_LOG_ENOUGH 3

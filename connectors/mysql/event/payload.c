@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What is compressed: TRANSACTION_PAYLOAD of MySQL (zstd, whole events) and the bodies of MariaDB's compressed events
- * (zlib). Memory follows what really comes out, never what is claimed. */
+/* TRANSACTION_PAYLOAD: a transaction of MySQL whose events are compressed as one stream
+ * (binlog_transaction_compression; mysql-server, libs/mysql/binlog/event/codecs). Memory follows what really comes out,
+ * never what is claimed. */
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/value/packed.h"
 
 #include <cdc/bytes.h>
 #include <stdlib.h>
-#include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -56,7 +56,12 @@ void my_payload_free(struct my_payload *payload)
     free(payload);
 }
 
-/* -- header: type, packed length, packed value; type 0 ends it ------------------ */
+/* -- header ------------------------------------------------------------------------
+ * Fields of a type, a packed length and a packed value; type 0 ends it. 300 bytes that were 1000:
+ *     02 01 00          compression: zstd
+ *     03 03 fc e8 03    uncompressed: 1000
+ *     01 03 fc 2c 01    size: 300
+ *     00 */
 
 struct payload_header {
     uint64_t size, compression, uncompressed;
@@ -156,7 +161,7 @@ static int not_zstd(size_t result, struct cdc_error *error)
                          1 << (WINDOW_LOG_MAX - 20));
 }
 
-/* Up to `step` bytes behind what is there; *n: so many. */
+/* Unpacks up to `step` bytes after those that are there; *n: how many. */
 static int unpack_zstd(struct my_payload *payload, size_t step, size_t *n, struct cdc_error *error)
 {
     ZSTD_inBuffer in = {payload->input.p, cdc_bytes_left(&payload->input), 0};
@@ -165,7 +170,7 @@ static int unpack_zstd(struct my_payload *payload, size_t step, size_t *n, struc
     if (ZSTD_isError(result))
         return not_zstd(result, error);
     if (in.pos == 0 && to.pos == 0)
-        return damaged(error, "the compressed part is cut");
+        return damaged(error, "the compressed part is truncated");
     cdc_bytes_take(&payload->input, in.pos);
     payload->frame_ended = result == 0;
     *n = to.pos;
@@ -180,7 +185,7 @@ static int copy_plain(struct my_payload *payload, size_t step, size_t *n)
     return 0;
 }
 
-/* Unpacks some more behind what is there. 1, 0 at the end, MY_PAYLOAD_WANTS, -1. */
+/* Unpacks some more. 1, 0 at the end, MY_PAYLOAD_WANTS, -1. */
 static int unpack_some(struct my_payload *payload, struct cdc_error *error)
 {
     struct cdc_buf *out = &payload->out;
@@ -201,8 +206,8 @@ static int unpack_some(struct my_payload *payload, struct cdc_error *error)
     return 1;
 }
 
-/* n bytes from at on? What was taken already is dropped before more is unpacked. 1, 0 (fewer, and no more to come),
- * MY_PAYLOAD_WANTS, -1 */
+/* Unpacks until there are n bytes from `at` on. What was taken already is dropped before. 1, 0 (there are fewer, and
+ * no more to come), MY_PAYLOAD_WANTS, -1. */
 static int fill(struct my_payload *payload, size_t n, struct cdc_error *error)
 {
     struct cdc_buf *out = &payload->out;
@@ -228,7 +233,7 @@ static size_t event_size(const uint8_t *header, struct cdc_error *error)
     uint64_t size = cdc_bytes_le(&cursor, 4);
     if (size >= MY_EVENT_HEADER_SIZE && size <= LARGEST && type != MY_EVENT_TRANSACTION_PAYLOAD)
         return (size_t)size;
-    damaged(error, type == MY_EVENT_TRANSACTION_PAYLOAD ? "it holds another one" : "an event in it has a false size");
+    damaged(error, type == MY_EVENT_TRANSACTION_PAYLOAD ? "it holds another one" : "an event in it has a wrong size");
     return 0;
 }
 
@@ -240,14 +245,15 @@ static int next_event(struct my_payload *payload, const uint8_t **data, size_t *
     if (result == 0 && payload->out.len == payload->at)
         return payload->unpacked == payload->claimed ? 0 : damaged(error, "it holds less than it says");
     if (result == 0)
-        return damaged(error, "an event in it is cut");
+        return damaged(error, "an event in it is truncated");
     *n = event_size((const uint8_t *)payload->out.data + payload->at, error);
     if (*n == 0)
         return -1;
-    /* While parts are to come, a byte of the next event must be there, too: what may be the last one waits. */
+    /* While parts are to come, a byte of the next event must be there, too: this one may be the last, which waits
+     * for the checksum. */
     result = fill(payload, payload->last ? *n : *n + 1, error);
     if (result != 1)
-        return result != 0 ? result : damaged(error, "an event in it is cut");
+        return result != 0 ? result : damaged(error, "an event in it is truncated");
     *data = (const uint8_t *)payload->out.data + payload->at;
     payload->at += *n;
     return 1;
@@ -259,75 +265,5 @@ int my_payload_next(struct my_payload *payload, const uint8_t **data, size_t *n,
         return 0;
     int result = next_event(payload, data, n, error);
     payload->open = result > 0;
-    return result;
-}
-
-/* -- MariaDB --------------------------------------------------------------------------- */
-
-static int not_unpacked(struct cdc_error *error, const char *how)
-{
-    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the binary log has a compressed event that is damaged: %s", how);
-}
-
-/* A byte: 0x80, algorithm (bits 4..6), length of the size (bits 0..2); the size, big-endian. */
-static int uncompressed_size(struct cdc_bytes *body, uint64_t *size, struct cdc_error *error)
-{
-    uint64_t head = cdc_bytes_le(body, 1);
-    size_t n = head & 7;
-    if (!body->bad && (head & 0xf8) != 0x80)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
-                             "the binary log has an event compressed in an unknown way (0x%02x)", (unsigned)head);
-    const uint8_t *p = n >= 1 && n <= 4 ? cdc_bytes_take(body, n) : NULL;
-    if (p == NULL)
-        return not_unpacked(error, "header");
-    *size = 0;
-    for (size_t i = 0; i < n; i++)
-        *size = *size << 8 | p[i];
-    return *size <= LARGEST ? 0 : not_unpacked(error, "it says that it is larger than an event can be");
-}
-
-/* Unpacks all, room growing with what comes. The rest of body must be one zlib stream of exactly size bytes. */
-static int inflate_all(z_stream *stream, uint64_t size, struct cdc_buf *out, struct cdc_error *error)
-{
-    uint64_t got = 0;
-    size_t step = (size_t)stream->avail_in * 8 + 4096;
-    for (;;) {
-        uint64_t room = size - got < step ? size - got : step;
-        if (!cdc_buf_room(out, (size_t)room + 1)) /* one more: so that too much is seen, and the end of nothing too */
-            return cdc_error_memory(error);
-        stream->next_out = (Bytef *)out->data + out->len;
-        stream->avail_out = (uInt)room + 1;
-        int result = inflate(stream, Z_SYNC_FLUSH);
-        size_t n = (size_t)room + 1 - stream->avail_out;
-        got += n;
-        out->len += n;
-        if (got > size || (result != Z_OK && result != Z_STREAM_END))
-            return not_unpacked(error, got > size ? "it holds more than it says" : "the compressed part");
-        if (result == Z_STREAM_END)
-            break;
-        if (n == 0 && stream->avail_in == 0)
-            return not_unpacked(error, "the compressed part is cut");
-        step = step < LARGEST / 2 ? step * 2 : step;
-    }
-    return got == size && stream->avail_in == 0 ? 0 : not_unpacked(error, "it holds less than it says");
-}
-
-int my_payload_uncompress(struct cdc_bytes *body, struct cdc_buf *out, struct cdc_error *error)
-{
-    uint64_t size = 0;
-    if (uncompressed_size(body, &size, error) < 0)
-        return -1;
-    size_t n = cdc_bytes_left(body);
-    if (n > LARGEST)
-        return not_unpacked(error, "it is larger than an event can be");
-    z_stream stream = {.next_in = (z_const Bytef *)(uintptr_t)body->p, .avail_in = (uInt)n};
-    if (inflateInit(&stream) != Z_OK)
-        return cdc_error_memory(error);
-    size_t before = out->len;
-    int result = inflate_all(&stream, size, out, error);
-    inflateEnd(&stream);
-    if (result < 0)
-        out->len = before;
-    cdc_bytes_take(body, n);
     return result;
 }

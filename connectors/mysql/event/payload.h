@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is compressed: TRANSACTION_PAYLOAD of MySQL, and the bodies of MariaDB's compressed events. */
+/* TRANSACTION_PAYLOAD of MySQL: all events of a transaction in one, compressed by zstd, or plain. */
 #ifndef MY_PAYLOAD_H
 #define MY_PAYLOAD_H
 
@@ -7,23 +7,28 @@
 #include <cdc/bytes.h>
 #include <cdc/error.h>
 
-/* TRANSACTION_PAYLOAD (zstd or plain): the inner events one after the other, without ever holding them all. */
+/* The inner events are given one after the other, without ever holding all of them, nor the whole payload, which may
+ * come in parts:
+ *     my_payload_open(p, first_part, size, last, error);
+ *     for (;;) {
+ *         result = my_payload_next(p, &data, &n, error);
+ *         1: an event                  MY_PAYLOAD_WANTS: my_payload_feed(p, next_part, last)
+ *         0: no more                   -1: error
+ *     } */
 struct my_payload;
 struct my_payload *my_payload_new(struct cdc_error *error); /* RETURNS NEW; used for many payloads */
 void my_payload_free(struct my_payload *payload);
-/* part: of the event's body, which has so many bytes; last: there is no other one to come. BORROWED until the last event
- * was taken, or the next part is wanted. */
+/* size: of the event's body, of which part is the beginning, or all. last: no other part will come. The part is
+ * BORROWED until the last event was taken, or the next part is wanted. 0 or -1: PROTOCOL. */
 int my_payload_open(struct my_payload *payload, struct cdc_bytes part, uint64_t size, bool last,
                     struct cdc_error *error);
 void my_payload_feed(struct my_payload *payload, struct cdc_bytes part, bool last);
-/* Has its last part come? The last inner event is given only then. */
+/* Has its last part come? The last inner event, which ends the transaction, is given only then: the event's
+ * checksum, at its very end, is known to be right by that time. */
 bool my_payload_is_whole(const struct my_payload *payload);
-/* 1: an inner event (header and body, no checksum), BORROWED until the next call; 2 (MY_PAYLOAD_WANTS): the next part is to be
- * fed; 0: no more; -1: error. */
+/* 1: an inner event (header and body, no checksum), BORROWED until the next call; MY_PAYLOAD_WANTS: the next part is
+ * to be fed; 0: no more; -1: PROTOCOL (damaged, or it does not hold what its header promised), MEMORY. */
 #define MY_PAYLOAD_WANTS 2
 int my_payload_next(struct my_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error);
-/* MariaDB's compressed body (a rows event's, behind its bitmaps, and a query's), to its end: appends the unpacked bytes to
- * out. */
-int my_payload_uncompress(struct cdc_bytes *body, struct cdc_buf *out, struct cdc_error *error);
 
 #endif

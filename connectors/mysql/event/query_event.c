@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* QUERY: a statement, with the session's variables that it depends on. Of these only the client's charset matters here, but
- * nothing says how long an unknown one is, so all are known by their length (mysql-server's statement_events.h; MariaDB's
- * log_event.h). */
+/* QUERY: a statement, with the session's variables that it depends on. Of these only the client's charset matters
+ * here, but nothing tells how long a variable is, so that the lengths of all are listed (mysql-server's
+ * statement_events.h; MariaDB's log_event.h). */
 #include "connectors/mysql/event/internal.h"
-#include "connectors/mysql/event/payload.h"
+#include "connectors/mysql/event/compressed_body.h"
 #include "connectors/mysql/value/charset.h"
 
 #include <cdc/json.h>
@@ -53,7 +53,7 @@ static void skip_names(struct cdc_bytes *cursor)
     }
 }
 
-/* Two-phase ALTER has the number of its first half behind the flags. */
+/* Two-phase ALTER has the number of its first half after the flags. */
 static void skip_gtid_flags(struct cdc_bytes *cursor)
 {
     enum { COMMIT_ALTER = 4, ROLLBACK_ALTER = 8 };
@@ -61,8 +61,8 @@ static void skip_gtid_flags(struct cdc_bytes *cursor)
     cdc_bytes_take(cursor, flags & (COMMIT_ALTER | ROLLBACK_ALTER) ? 8 : 0);
 }
 
-/* Nothing says how long an unknown variable is, and MariaDB (11.5) does not write them in order: one that is unknown
- * could hide the charset. */
+/* A code, then a value of the length that belongs to it: 00 00 00 00 00 | 04 21 00 2d 00 08 00 are flags and
+ * charsets (the client's is 33, utf8mb3_general_ci). */
 static int query_variables(struct cdc_bytes cursor, struct my_event_query *query, struct cdc_error *error)
 {
     while (cdc_bytes_left(&cursor) != 0) {
@@ -110,25 +110,25 @@ static int query_variables(struct cdc_bytes cursor, struct my_event_query *query
     return cursor.bad ? my_event_damaged(error, "QUERY") : 0;
 }
 
-/* The text came in the client's charset; the names in it are compared with those of tables, which are in UTF-8. Bytes that
- * are not valid in that charset (a comment may have them) leave all as it is. */
+/* The text came in the client's charset; the names in it are compared with those of tables, which are in UTF-8.
+ * Bytes that are not valid in that charset (a comment may have them) leave all as it is. */
 static int query_to_utf8(struct my_event_query *query, struct cdc_buf *scratch, struct cdc_error *error)
 {
     enum { UTF8MB4 = 45 };
     const struct my_charset *charset = query->charset ? my_charset_of(query->charset) : NULL;
-    size_t n = query->sql.n, held = scratch->len, i = 0;
+    size_t n = query->sql.n, used = scratch->len, i = 0;
     while (i < n && (unsigned char)query->sql.p[i] < 0x80)
         i++;
     if (i == n || charset == NULL || my_charset_is_binary(charset) || strncmp(my_charset_name(charset), "utf8", 4) == 0)
         return 0;
-    bool inside = held > 0 && query->sql.p == scratch->data; /* which may move */
+    bool inside = used > 0 && query->sql.p == scratch->data; /* which may move */
     if (n > SIZE_MAX / 16 || !cdc_buf_room(scratch, 4 * n))
         return cdc_error_memory(error);
     if (my_charset_convert(scratch, charset, (const uint8_t *)(inside ? scratch->data : query->sql.p), n)) {
-        query->sql = cdc_span(scratch->data + held, scratch->len - held);
+        query->sql = cdc_span(scratch->data + used, scratch->len - used);
         query->charset = UTF8MB4;
     } else {
-        scratch->len = held;
+        scratch->len = used;
         query->sql.p = inside ? scratch->data : query->sql.p;
     }
     return 0;
@@ -154,7 +154,7 @@ int my_event_query_parse(const struct my_event_header *header, struct cdc_bytes 
     if (header->type != MY_EVENT_MARIADB_QUERY_COMPRESSED)
         return query_to_utf8(query, scratch, error);
     struct cdc_bytes packed = {(const uint8_t *)query->sql.p, (const uint8_t *)query->sql.p + query->sql.n, false};
-    if (my_payload_uncompress(&packed, scratch, error) < 0)
+    if (my_compressed_body_unpack(&packed, scratch, error) < 0)
         return -1;
     query->sql = cdc_span(scratch->data, scratch->len);
     return query_to_utf8(query, scratch, error);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What a statement of the log is, by its first words. */
+/* What a statement of the log is, by its first words, and which names stand in it. No grammar: the log has
+ * statements of all versions of two servers, and only what they do to rows and tables matters. */
 #ifndef MY_STATEMENT_H
 #define MY_STATEMENT_H
+
+#include "connectors/mysql/event/event.h"
 
 #include <cdc/buf.h>
 
@@ -27,16 +30,19 @@ struct my_statement {
     struct cdc_buf db, table; /* of TRUNCATE: unquoted; db empty when not said. SAVEPOINT, ROLLBACK TO: table is the
                                  savepoint, empty when it cannot be read. Freed by my_statement_free */
 };
-/* Leading white space and comments are passed over, the inside of executable comments counts as text. A TRUNCATE whose
- * table cannot be read is a DDL. CREATE TABLE ... SELECT and ALTER are DDL. Statements inside of BEGIN and COMMIT that are
- * DDL by name (CREATE TEMPORARY TABLE) are DDL. A text of nothing but comments is a DDL. MariaDB's SET STATEMENT ... FOR
- * is what follows FOR. sql: as in the event, ASCII-compatible. statement: {0} before its first use, then used again. */
+/* Leading white space and comments are skipped, the inside of executable comments counts as text. A TRUNCATE whose
+ * table cannot be read is a DDL. CREATE TABLE ... SELECT and ALTER are DDL. Statements inside of BEGIN and COMMIT
+ * that are DDL by name (CREATE TEMPORARY TABLE) are DDL. A text of nothing but comments is a DDL. MariaDB's SET
+ * STATEMENT ... FOR is what follows FOR. sql: as in the event, ASCII-compatible. statement: {0} before its first
+ * use, then used again. */
 void my_statement_parse(struct my_statement *statement, struct cdc_span sql);
 void my_statement_free(struct my_statement *statement);
 /* Is it about accounts, so that it may carry secrets? In doubt it is. */
 bool my_statement_is_of_accounts(struct cdc_span sql);
 /* Does an identifier of that name (case-insensitive, quoted or not) stand anywhere in the text outside of strings and
- * comments (executable comments count)? May say yes too often, never no wrongly. */
+ * comments (executable comments count)? May be true too often, is never false wrongly. */
 bool my_statement_names(struct cdc_span sql, struct cdc_span name);
+/* The statement in UTF-8, in text (whose content it replaces); where it cannot be converted, as it is. BORROWED. */
+struct cdc_span my_statement_text(const struct my_event_query *query, struct cdc_buf *text);
 
 #endif

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading a table in the order of its primary key: from a key on, and up to one. */
-#include "connectors/mysql/decoder/image.h"
-#include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/scan/key.h"
 #include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/session/session.h"
-#include "connectors/mysql/snapshot/internal.h"
 #include "connectors/mysql/value/charset.h"
-#include "connectors/mysql/value/column.h"
 
 #include <stdlib.h>
 
@@ -36,49 +33,67 @@ static size_t find_column(const struct my_table *table, const char *name)
 }
 
 /* row: COLUMN_NAME, COLLATION, SUB_PART. Descending parts, and prefixes, have another order. */
-static bool take_part(struct my_snapshot_table *source, MYSQL_ROW row)
+static bool take_part(struct my_key *key, MYSQL_ROW row)
 {
-    size_t column = find_column(source->table, row[0] ? row[0] : "");
-    if (column == source->table->n_columns || !row[1] || strcmp(row[1], "A") != 0 || row[2] ||
-        !is_ordered(&source->table->columns[column]))
+    size_t column = find_column(key->table, row[0] ? row[0] : "");
+    if (column == key->table->n_columns || !row[1] || strcmp(row[1], "A") != 0 || row[2] ||
+        !is_ordered(&key->table->columns[column]))
         return false;
-    source->key[source->n_key++] = column;
+    key->columns[key->n++] = column;
     return true;
 }
 
-int my_key_find(struct my_snapshot *run, struct my_snapshot_table *source, struct cdc_error *error)
+int my_key_find(struct my_key *key, const struct my_table *table, MYSQL *mysql, struct cdc_error *error)
 {
-    if (!source->frozen)
-        return 0;
+    *key = (struct my_key){.table = table};
     MYSQL_RES *result = my_catalog_query(
-        run->sql, "SELECT COLUMN_NAME, COLLATION, SUB_PART FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ",
-        " AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX", source->table, error);
+        mysql, "SELECT COLUMN_NAME, COLLATION, SUB_PART FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ",
+        " AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX", table, error);
     if (!result)
         return -1;
-    source->key = calloc((size_t)mysql_num_rows(result) + 1, sizeof *source->key);
-    bool good = source->key != NULL;
+    key->columns = calloc((size_t)mysql_num_rows(result) + 1, sizeof *key->columns);
+    bool good = key->columns != NULL;
     for (MYSQL_ROW row; good && (row = mysql_fetch_row(result)) != NULL;)
-        good = take_part(source, row);
+        good = take_part(key, row);
     mysql_free_result(result);
-    if (!source->key)
+    if (!key->columns)
         return cdc_error_memory(error);
     if (!good)
-        source->n_key = 0;
+        key->n = 0;
     return 0;
+}
+
+void my_key_free(struct my_key *key)
+{
+    free(key->columns);
+    *key = (struct my_key){0};
 }
 
 /* -- its values ------------------------------------------------------------------------------ */
 
-void my_key_clear(struct snapshot_key *key)
+void my_key_value_clear(struct my_key_value *value)
 {
-    key->values.len = 0;
-    key->n = 0;
+    value->parts.len = 0;
+    value->n = 0;
 }
 
-void my_key_free(struct snapshot_key *key)
+void my_key_value_free(struct my_key_value *value)
 {
-    cdc_buf_free(&key->values);
-    key->n = 0;
+    cdc_buf_free(&value->parts);
+    value->n = 0;
+}
+
+void my_range_free(struct my_range *range)
+{
+    my_key_value_free(&range->after);
+    my_key_value_free(&range->upto);
+}
+
+void my_key_value_copy(struct my_key_value *to, const struct my_key_value *from)
+{
+    my_key_value_clear(to);
+    cdc_buf_append(&to->parts, from->parts.data, from->parts.len);
+    to->n = from->n;
 }
 
 static bool is_string(const struct my_column *column)
@@ -86,57 +101,61 @@ static bool is_string(const struct my_column *column)
     return column->kind == MY_KIND_TEXT || column->kind == MY_KIND_BINARY;
 }
 
-void my_key_append(struct snapshot_key *key, const struct my_column *column, const void *bytes, size_t n)
+static void end_part(struct my_key_value *value)
+{
+    cdc_buf_byte(&value->parts, '\0');
+    value->n++;
+}
+
+void my_key_value_append(struct my_key_value *value, const struct my_column *column, const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
     if (is_string(column))
         for (size_t i = 0; i < n; i++)
-            cdc_buf_hex(&key->values, p[i], 2);
+            cdc_buf_hex(&value->parts, p[i], 2);
     else
-        cdc_buf_append(&key->values, bytes, n);
-    cdc_buf_byte(&key->values, '\0');
-    key->n++;
+        cdc_buf_append(&value->parts, bytes, n);
+    end_part(value);
 }
 
 /* What a line says of a number or a time, as the server would print it: "2026-11-21T09:28:42Z" has a blank inside. */
-static void append_printed(struct snapshot_key *key, const char *json, size_t n)
+static void append_printed(struct my_key_value *value, const char *json, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (json[i] != '"' && json[i] != 'Z')
-            cdc_buf_byte(&key->values, json[i] == 'T' ? ' ' : json[i]);
-    cdc_buf_byte(&key->values, '\0');
-    key->n++;
+            cdc_buf_byte(&value->parts, json[i] == 'T' ? ' ' : json[i]);
+    end_part(value);
 }
 
-int my_key_append_cell(struct snapshot_key *key, const struct my_column *column, const struct my_cell *cell,
-                       uint8_t wire, struct cdc_error *error)
+int my_key_value_append_cell(struct my_key_value *value, const struct my_column *column, const struct my_cell *cell,
+                             enum my_cell_form form, struct cdc_error *error)
 {
     static const struct cdc_value_format plain = {0};
     char text[128];
     struct cdc_buf json = {text, 0, sizeof text, false};
     uint64_t unconvertible = 0;
-    if (wire == MY_CELL_BYTES) {
-        my_key_append(key, column, cell->p, cell->n);
+    if (form == MY_CELL_BYTES) {
+        my_key_value_append(value, column, cell->p, cell->n);
         return 0;
     }
     if (my_cell_append(&json, column, cell, &plain, &unconvertible, error) < 0)
         return -1;
-    append_printed(key, json.data, json.len);
+    append_printed(value, json.data, json.len);
     return 0;
 }
 
-bool my_key_restore(struct snapshot_key *key, const struct my_column *column, struct cdc_span value)
+/* What was kept goes into a statement again: no byte that could end a literal. */
+bool my_key_value_restore(struct my_key_value *value, const struct my_column *column, struct cdc_span text)
 {
-    const char *digits = is_string(column) ? "0123456789ABCDEF" : "0123456789-.: ";
-    if (is_string(column) ? value.n % 2 != 0 : value.n == 0)
+    const char *allowed = is_string(column) ? "0123456789ABCDEF" : "0123456789-.: ";
+    if (is_string(column) ? text.n % 2 != 0 : text.n == 0)
         return false;
-    for (size_t i = 0; i < value.n; i++)
-        if (value.p[i] == '\0' || !strchr(digits, value.p[i]))
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] == '\0' || !strchr(allowed, text.p[i]))
             return false;
-    cdc_buf_append(&key->values, value.p, value.n);
-    cdc_buf_byte(&key->values, '\0');
-    key->n++;
-    return !key->values.failed;
+    cdc_buf_append(&value->parts, text.p, text.n);
+    end_part(value);
+    return !value->parts.failed;
 }
 
 /* -- the statement ------------------------------------------------------------------------------ */
@@ -167,42 +186,47 @@ static void compare(struct cdc_buf *out, const struct my_column *column, const c
 }
 
 /* (a < x OR (a = x AND (b < y OR (b = y AND c <= z)))): the optimizers know a range in that, and not in (a, b) < (x, y). */
-static void append_range(struct cdc_buf *out, const struct my_snapshot_table *source, const char *strictly,
-                         const char *finally, const struct snapshot_key *key)
+static void append_limit(struct cdc_buf *out, const struct my_key *key, const char *strictly, const char *finally,
+                         const struct my_key_value *value)
 {
-    const char *value = key->values.data;
-    for (size_t i = 0; i < source->n_key; i++, value += strlen(value) + 1) {
-        const struct my_column *column = &source->table->columns[source->key[i]];
-        bool last = i + 1 == source->n_key;
+    const char *part = value->parts.data;
+    for (size_t i = 0; i < key->n; i++, part += strlen(part) + 1) {
+        const struct my_column *column = my_key_column(key, i);
+        bool last = i + 1 == key->n;
         cdc_buf_byte(out, '(');
-        compare(out, column, last ? finally : strictly, value);
+        compare(out, column, last ? finally : strictly, part);
         if (last)
             break;
         cdc_buf_text(out, " OR (");
-        compare(out, column, " = ", value);
+        compare(out, column, " = ", part);
         cdc_buf_text(out, " AND ");
     }
-    for (size_t i = 2 * source->n_key - 1; i > 0; i--)
+    for (size_t i = 2 * key->n - 1; i > 0; i--)
         cdc_buf_byte(out, ')');
 }
 
-void my_key_clause(struct cdc_buf *out, const struct my_snapshot_table *source, const struct snapshot_key *after,
-                   const struct snapshot_key *upto)
+void my_key_append_columns(struct cdc_buf *out, const struct my_key *key)
 {
-    if (source->n_key == 0)
+    for (size_t i = 0; i < key->n; i++) {
+        cdc_buf_text(out, i ? "," : "");
+        my_session_append_identifier(out, my_key_column(key, i)->name);
+    }
+}
+
+void my_key_append_range(struct cdc_buf *out, const struct my_key *key, const struct my_key_value *after,
+                         const struct my_key_value *upto)
+{
+    if (key->n == 0)
         return;
     cdc_buf_text(out, " FORCE INDEX (PRIMARY)");
     if (after->n > 0) {
         cdc_buf_text(out, " WHERE ");
-        append_range(out, source, " > ", " > ", after);
+        append_limit(out, key, " > ", " > ", after);
     }
     if (upto->n > 0) {
         cdc_buf_text(out, after->n > 0 ? " AND " : " WHERE ");
-        append_range(out, source, " < ", " <= ", upto);
+        append_limit(out, key, " < ", " <= ", upto);
     }
     cdc_buf_text(out, " ORDER BY ");
-    for (size_t i = 0; i < source->n_key; i++) {
-        cdc_buf_text(out, i ? "," : "");
-        my_session_append_identifier(out, source->table->columns[source->key[i]].name);
-    }
+    my_key_append_columns(out, key);
 }

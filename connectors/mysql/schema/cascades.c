@@ -16,9 +16,7 @@ static char *create_statement(MYSQL *mysql, const char *db, const char *table)
     struct cdc_buf sql = CDC_BUF_INIT;
     struct cdc_error ignored = {0};
     cdc_buf_lit(&sql, "SHOW CREATE TABLE ");
-    my_session_append_identifier(&sql, db);
-    cdc_buf_byte(&sql, '.');
-    my_session_append_identifier(&sql, table);
+    my_session_append_table(&sql, db, table);
     cdc_buf_byte(&sql, '\0');
     MYSQL_RES *result = sql.failed ? NULL : my_session_query(mysql, sql.data, "", &ignored);
     MYSQL_ROW row = result && mysql_num_fields(result) >= 2 ? mysql_fetch_row(result) : NULL;
@@ -53,9 +51,8 @@ int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct 
         return -1;
     int n = 0;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
-        char *text = row[0] && row[1] && cdc_selection_has_table(selection, row[0], row[1])
-                         ? create_statement(mysql, row[0], row[1])
-                         : NULL;
+        bool selected = row[0] && row[1] && cdc_selection_has_table(selection, row[0], row[1]);
+        char *text = selected ? create_statement(mysql, row[0], row[1]) : NULL;
         const char *line = text ? cascade_in(text) : NULL;
         if (line && ++n <= MAX_TABLES_NAMED)
             cdc_log(

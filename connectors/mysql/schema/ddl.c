@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "connectors/mysql/schema/ddl.h"
-#include "connectors/mysql/decoder/decoder.h"
 #include "connectors/mysql/event/statement.h"
 
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  *   {"db":"d","table":"t","from":[5,0],"end":[7,1],"columns":[["id","int(11)",null,2]]}
  *   {"crc32":123456789} */
 #include "connectors/mysql/schema/internal.h"
-#include "libcdc/base/durable.h"
 
+#include <cdc/file.h>
 #include <cdc/json.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -307,7 +307,7 @@ int my_history_save(struct my_history *history, const struct my_history_synced *
     history->generation++;
     append_all(history, synced, &text);
     int result =
-        text.failed ? cdc_error_memory(error) : durable_replace(history->path, text.data, text.len, 0600, true, error);
+        text.failed ? cdc_error_memory(error) : cdc_file_replace(history->path, text.data, text.len, 0600, true, error);
     cdc_buf_free(&text);
     if (result == 0)
         history->changed = false;

@@ -11,7 +11,6 @@
  * So that something is kept of tables that no row has come of yet, those that are selected are asked for at the start and
  * when DDL was read (prefetch.c). */
 #include "connectors/mysql/schema/catalog.h"
-#include "connectors/mysql/decoder/decoder.h"
 #include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/schema/columns.h"
 #include "connectors/mysql/schema/internal.h"
@@ -92,9 +91,7 @@ static int lock(MYSQL *sql, const struct my_table *table, struct cdc_error *erro
     struct cdc_error gone = {0};
     struct cdc_buf text = CDC_BUF_INIT;
     cdc_buf_lit(&text, "SELECT 1 FROM ");
-    my_session_append_identifier(&text, table->db);
-    cdc_buf_byte(&text, '.');
-    my_session_append_identifier(&text, table->name);
+    my_session_append_table(&text, table->db, table->name);
     cdc_buf_lit(&text, " LIMIT 0");
     cdc_buf_byte(&text, '\0');
     int status = text.failed ? cdc_error_memory(error) : my_session_execute(sql, text.data, "cannot lock", &gone);

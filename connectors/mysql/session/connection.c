@@ -197,3 +197,10 @@ void my_session_append_literal(struct cdc_buf *out, MYSQL *mysql, const char *te
         out->len += mysql_real_escape_string(mysql, out->data + out->len, text, n);
     cdc_buf_byte(out, '\'');
 }
+
+void my_session_append_table(struct cdc_buf *out, const char *db, const char *table)
+{
+    my_session_append_identifier(out, db);
+    cdc_buf_byte(out, '.');
+    my_session_append_identifier(out, table);
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Asking for a dump: variables of the session first, then the command. */
 #include "connectors/mysql/session/dump.h"
-#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/session/session.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
 /* Which transactions are complete at coordinates of the log. */
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/statement.h"
 #include "connectors/mysql/session/log_read.h"
 

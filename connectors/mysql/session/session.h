@@ -49,6 +49,8 @@ char *my_session_value(MYSQL *mysql, const char *sql, const char *what, struct c
 void my_session_append_identifier(struct cdc_buf *out, const char *name);
 /* Appends 'text', escaped. */
 void my_session_append_literal(struct cdc_buf *out, MYSQL *mysql, const char *text);
+/* `db`.`table` */
+void my_session_append_table(struct cdc_buf *out, const char *db, const char *table);
 
 /* -- errors (error.c) ----------------------------------------------------------------------------
  * Sets the error of a failed call: 1044 1045 1142 1227 PERMISSION; connection errors and shutdown UNAVAILABLE; 1236 LOST

@@ -2,15 +2,13 @@
 /* How an attempt begins: the tables held, the transaction that it reads in, and where the log goes on. */
 #include "connectors/mysql/snapshot/internal.h"
 
-#include <cdc/json.h>
 #include <cdc/retry.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { LOOKS = 10 }; /* at tables that come and go */
 
-/* Rows of a prepared XA transaction are in the log before the place, and in no snapshot: its commit would come without
- * them. Those who may not ask are told by the log's reader, which stops at such a commit. */
+/* Rows of a prepared XA transaction are in the log before the consistent point, and in no snapshot: its commit would come
+ * without them. Those who may not ask learn it from mysql-binlog, which stops at such a commit. */
 static int check_prepared(struct my_snapshot *run, struct cdc_error *error)
 {
     MYSQL_RES *result = mysql_query(run->sql, "XA RECOVER") == 0 ? mysql_store_result(run->sql) : NULL;
@@ -23,21 +21,11 @@ static int check_prepared(struct my_snapshot *run, struct cdc_error *error)
     return cdc_error_hint(error, "the snapshot begins once it is committed or rolled back (XA RECOVER shows it)");
 }
 
-int my_workers_start_transactions(struct my_snapshot *run, struct cdc_error *error)
-{
-    static const char what[] = "cannot begin the snapshot's transaction";
-    for (size_t i = 0; i < run->n_workers; i++)
-        if (my_session_execute(run->workers[i].mysql, "ROLLBACK", what, error) < 0 ||
-            my_session_execute(run->workers[i].mysql, "START TRANSACTION WITH CONSISTENT SNAPSHOT", what, error) < 0)
-            return -1;
-    return 0;
-}
-
 static int start_first(struct my_snapshot *run, struct cdc_error *error)
 {
     if (check_prepared(run, error) < 0 || my_consistent_point_find(run, error) < 0)
         return -1;
-    /* MySQL's place is older than what the transactions see. */
+    /* MySQL's point is older than what the transactions see. */
     return run->server.flavor == MY_FLAVOR_MYSQL ? 0 : check_prepared(run, error);
 }
 
@@ -48,11 +36,11 @@ static int start(struct my_snapshot *run, struct cdc_error *error)
     return my_consistent_point_check(run, error) < 0 ? -1 : my_workers_start_transactions(run, error);
 }
 
-/* A table that was made after the tables were listed and before the place was read is in neither. */
+/* A table that was made after the tables were listed and before the point was read is in neither. */
 static int is_complete(struct my_snapshot *run, struct cdc_error *error)
 {
     struct cdc_buf names = CDC_BUF_INIT;
-    int result = my_snapshot_list(run, &names, error);
+    int result = my_snapshot_tables_list(run, &names, error);
     if (result == 0)
         result = cdc_span_equal(cdc_span(names.data, names.len), cdc_span(run->names.data, run->names.len)) ? 1 : 0;
     cdc_buf_free(&names);
@@ -62,7 +50,7 @@ static int is_complete(struct my_snapshot *run, struct cdc_error *error)
 static int hold_and_start(struct my_snapshot *run, struct cdc_error *error)
 {
     for (int i = 0; i < LOOKS; i++) {
-        if (my_snapshot_hold_tables(run, error) < 0 || start(run, error) < 0)
+        if (my_snapshot_tables_hold(run, error) < 0 || start(run, error) < 0)
             return -1;
         int complete = is_complete(run, error);
         if (complete != 0)
@@ -91,7 +79,7 @@ static char *read_setting(struct my_snapshot *run, const char *sql, struct cdc_e
 {
     char *value = my_session_value(run->sql, sql, "cannot read the server's settings", error);
     if (!value && !error->status)
-        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells nothing of: %s", sql);
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not answer: %s", sql);
     return value;
 }
 
@@ -119,23 +107,13 @@ static int read_clock(struct my_snapshot *run, struct cdc_error *error)
     char *now = my_session_value(run->sql, "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)",
                                  "cannot read the server's clock", error);
     if (!now)
-        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server tells no time");
+        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server gives no time");
     run->ts_ms = strtoll(now, NULL, 10);
     free(now);
     return 0;
 }
 
-static void prepare_tail(struct my_snapshot *run)
-{
-    const struct my_consistent_point *from = &run->state.from;
-    run->tail.len = 0;
-    cdc_buf_printf(&run->tail, ",\"ts_ms\":%lld,\"server_id\":%u,\"file\":", (long long)run->ts_ms,
-                   (unsigned)from->server_id);
-    cdc_json_append_text(&run->tail, from->coord.file, strlen(from->coord.file));
-    cdc_buf_printf(&run->tail, ",\"pos\":%llu,\"row\":0,\"snapshot\":", (unsigned long long)from->coord.position);
-}
-
-/* X, the place and the attempt's number are durable before the first row, or two attempts could share a pos. What an
+/* X, the consistent point and the attempt's number are durable before the first row, or two attempts could share a pos. What an
  * older one wrote says nothing of this one. */
 static int begin_attempt(struct my_snapshot *run, struct cdc_error *error)
 {
@@ -159,12 +137,11 @@ static int begin_attempt(struct my_snapshot *run, struct cdc_error *error)
 
 int my_snapshot_begin(struct my_snapshot *run, struct cdc_error *error)
 {
-    run->sql = my_snapshot_open(run, error);
+    run->sql = my_guard_connect(run->guard, &run->settings->connection, error);
     if (!run->sql || read_server(run, error) < 0 || my_workers_open(run, error) < 0 || hold_and_start(run, error) < 0 ||
         read_clock(run, error) < 0)
         return -1;
-    prepare_tail(run);
-    if (run->tail.failed)
-        return cdc_error_memory(error);
-    return my_snapshot_resume(run, error) < 0 ? -1 : begin_attempt(run, error);
+    if (my_lines_begin(run, error) < 0 || my_resume_begin(run, error) < 0)
+        return -1;
+    return begin_attempt(run, error);
 }

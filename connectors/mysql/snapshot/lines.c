@@ -3,6 +3,36 @@
 #include "connectors/mysql/snapshot/internal.h"
 #include "connectors/mysql/decoder/position.h"
 
+/* -- source -------------------------------------------------------------------------------- */
+
+int my_lines_begin(struct my_snapshot *run, struct cdc_error *error)
+{
+    const struct my_consistent_point *from = &run->state.from;
+    struct cdc_buf *tail = &run->source_tail;
+    tail->len = 0;
+    cdc_buf_printf(tail, ",\"ts_ms\":%lld,\"server_id\":%u,\"file\":", (long long)run->ts_ms,
+                   (unsigned)from->server_id);
+    cdc_json_append_text(tail, from->coord.file, strlen(from->coord.file));
+    cdc_buf_printf(tail, ",\"pos\":%llu,\"row\":0,\"snapshot\":", (unsigned long long)from->coord.position);
+    return tail->failed ? cdc_error_memory(error) : 0;
+}
+
+void my_lines_append_source(struct cdc_buf *out, const struct my_snapshot *run, const char *snapshot)
+{
+    const struct my_consistent_point *from = &run->state.from;
+    my_table_source_head(out, run->server.flavor, run->settings->name, NULL, NULL);
+    cdc_buf_append(out, run->source_tail.data, run->source_tail.len);
+    my_snapshot_append_member(out, "", snapshot);
+    my_snapshot_append_member(out, ",\"gtids\":", from->gtids);
+    if (from->server_uuid[0])
+        my_snapshot_append_member(out, ",\"server_uuid\":", from->server_uuid);
+    if (from->file_created)
+        cdc_buf_printf(out, ",\"file_created\":%u", (unsigned)from->file_created);
+    cdc_buf_byte(out, '}');
+}
+
+/* -- lines --------------------------------------------------------------------------------- */
+
 static void append_pos(struct my_worker *worker, struct cdc_buf *out)
 {
     const struct my_snapshot_state *state = &worker->run->state;
@@ -11,10 +41,10 @@ static void append_pos(struct my_worker *worker, struct cdc_buf *out)
 
 static const struct my_table *table_of(const struct my_worker *worker)
 {
-    return worker->run->tables[worker->chunk.table].table;
+    return my_worker_table(worker)->table;
 }
 
-static void numbers(const struct my_snapshot *run, struct cdc_buf *out)
+static void append_numbers(const struct my_snapshot *run, struct cdc_buf *out)
 {
     cdc_buf_lit(out, "\",\"seq\":");
     cdc_buf_u64(out, run->state.number);
@@ -23,21 +53,21 @@ static void numbers(const struct my_snapshot *run, struct cdc_buf *out)
     cdc_buf_lit(out, ",\"source\":");
 }
 
-void my_lines_schema(struct my_worker *worker)
+void my_lines_add_schema(struct my_worker *worker)
 {
     const struct my_snapshot *run = worker->run;
     char text[64];
     struct cdc_buf pos = {text, 0, sizeof text, false};
     append_pos(worker, &pos);
-    worker->fixed.len = 0;
-    cdc_buf_append(&worker->fixed, run->tail.data, run->tail.len);
-    cdc_buf_lit(&worker->fixed, "\"true\"}");
+    worker->row_head.len = 0;
+    cdc_buf_append(&worker->row_head, run->source_tail.data, run->source_tail.len);
+    cdc_buf_lit(&worker->row_head, "\"true\"}");
     my_table_schema_line(&worker->lines, table_of(worker), cdc_span(text, pos.len), run->state.number, run->ts_ms,
-                         cdc_span(worker->fixed.data, worker->fixed.len));
+                         cdc_span(worker->row_head.data, worker->row_head.len));
     worker->n_lines++;
 }
 
-void my_lines_commit(struct my_worker *worker, bool last)
+void my_lines_add_commit(struct my_worker *worker, bool last)
 {
     struct my_snapshot *run = worker->run;
     struct cdc_buf *out = &worker->lines;
@@ -46,8 +76,8 @@ void my_lines_commit(struct my_worker *worker, bool last)
     cdc_buf_byte(&pos, '\0');
     cdc_buf_lit(out, "{\"op\":\"commit\",\"pos\":\"");
     cdc_buf_text(out, run->last_pos);
-    numbers(run, out);
-    my_snapshot_append_source(run, out, last ? "last" : "true");
+    append_numbers(run, out);
+    my_lines_append_source(out, run, last ? "last" : "true");
     cdc_buf_lit(out, ",\"events\":");
     cdc_buf_u64(out, worker->events);
     cdc_buf_lit(out, "}\n");
@@ -57,35 +87,35 @@ void my_lines_commit(struct my_worker *worker, bool last)
 }
 
 /* `","seq":N,"ts_ms":N,"source":{...}` */
-static void table_head(const struct my_worker *worker, struct cdc_buf *out)
+static void append_table_head(const struct my_worker *worker, struct cdc_buf *out)
 {
     const struct my_snapshot *run = worker->run;
     const struct my_table *table = table_of(worker);
-    numbers(run, out);
+    append_numbers(run, out);
     cdc_buf_append(out, table->source_head.data, table->source_head.len);
-    cdc_buf_append(out, run->tail.data, run->tail.len);
+    cdc_buf_append(out, run->source_tail.data, run->source_tail.len);
     cdc_buf_lit(out, "\"true\"}");
 }
 
-void my_lines_truncate(struct my_worker *worker)
+void my_lines_add_truncate(struct my_worker *worker)
 {
     struct cdc_buf *out = &worker->lines;
     cdc_buf_lit(out, "{\"op\":\"t\",\"pos\":\"");
     append_pos(worker, out);
-    table_head(worker, out);
+    append_table_head(worker, out);
     cdc_buf_lit(out, "}\n");
     worker->events++;
     worker->n_lines++;
 }
 
-void my_lines_prepare_rows(struct my_worker *worker)
+void my_lines_begin_rows(struct my_worker *worker)
 {
-    worker->fixed.len = 0;
-    table_head(worker, &worker->fixed);
-    cdc_buf_text(&worker->fixed, table_of(worker)->has_key ? ",\"key\":" : ",\"before\":null,\"after\":");
+    worker->row_head.len = 0;
+    append_table_head(worker, &worker->row_head);
+    cdc_buf_text(&worker->row_head, table_of(worker)->has_key ? ",\"key\":" : ",\"before\":null,\"after\":");
 }
 
-static int append_row(struct my_worker *worker, bool key_only, struct cdc_error *error)
+static int append_row(struct my_worker *worker, const struct my_cell *cells, bool key_only, struct cdc_error *error)
 {
     const struct my_table *table = table_of(worker);
     struct cdc_buf *out = &worker->lines;
@@ -97,10 +127,10 @@ static int append_row(struct my_worker *worker, bool key_only, struct cdc_error 
         cdc_buf_byte(out, separator);
         separator = ',';
         cdc_buf_append(out, column->name_json.data, column->name_json.len);
-        if (worker->cells[i].null)
+        if (cells[i].null)
             cdc_buf_lit(out, "null");
-        else if (my_cell_append(out, column, &worker->cells[i], &worker->run->settings->style, &worker->unconvertible,
-                                error) < 0)
+        else if (my_cell_append(out, column, &cells[i], &worker->run->settings->style, &worker->unconvertible, error) <
+                 0)
             return cdc_error_prefix(error, "table %s.%s", table->db, table->name);
     }
     cdc_buf_byte(out, '}');
@@ -108,20 +138,20 @@ static int append_row(struct my_worker *worker, bool key_only, struct cdc_error 
 }
 
 /* A line that failed half way is taken back: lines leave whole or not at all. */
-int my_lines_row(struct my_worker *worker, struct cdc_error *error)
+int my_lines_add_row(struct my_worker *worker, const struct my_cell *cells, struct cdc_error *error)
 {
     struct cdc_buf *out = &worker->lines;
     size_t start = out->len;
     int status = 0;
     cdc_buf_lit(out, "{\"op\":\"r\",\"pos\":\"");
     append_pos(worker, out);
-    cdc_buf_append(out, worker->fixed.data, worker->fixed.len);
+    cdc_buf_append(out, worker->row_head.data, worker->row_head.len);
     if (table_of(worker)->has_key) {
-        status = append_row(worker, true, error);
+        status = append_row(worker, cells, true, error);
         cdc_buf_lit(out, ",\"before\":null,\"after\":");
     }
     if (status == 0)
-        status = append_row(worker, false, error);
+        status = append_row(worker, cells, false, error);
     if (status < 0) {
         out->len = start;
         return -1;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The first copy of the tables. The log that follows from the place of the first attempt says of each row what became of
- * it: where rows were read later than that place, the copy is exact once the log has passed the moment of reading, since
- * its rows are whole. */
+/* The first copy of the tables. The log that follows from the consistent point of the first attempt says of each row what
+ * became of it: where rows were read later than that point, the copy is exact once the log has passed the moment of
+ * reading, since its rows are whole. */
 #include "connectors/mysql/snapshot/internal.h"
-#include "connectors/mysql/snapshot/snapshot.h"
 
 #include <cdc/retry.h>
 #include <stdlib.h>
@@ -15,8 +14,8 @@ static int end_lines(struct my_snapshot *run, struct cdc_error *error)
     worker->chunk.number = run->next.number;
     worker->chunk.table = run->n_tables;
     worker->line = worker->events = 0;
-    my_lines_commit(worker, true);
-    return my_worker_write_lines(worker, error) < 0 ? -1 : cdc_writer_sync(run->writer, error);
+    my_lines_add_commit(worker, true);
+    return my_turns_write(worker, error) < 0 ? -1 : cdc_writer_sync(run->writer, error);
 }
 
 static int copy_all(struct my_snapshot *run, struct cdc_error *error)
@@ -33,7 +32,7 @@ static int written(struct my_snapshot *run, struct cdc_error *error)
     if (!state->written)
         return cdc_error_memory(error);
     state->finished = run->acks == NULL;
-    my_checkpoints_drop(state, NULL);
+    my_checkpoints_drop_but(&state->checkpoints, NULL);
     run->metrics->seq = (int64_t)state->number;
     if (my_snapshot_state_save(run, error) < 0)
         return -1;
@@ -52,8 +51,8 @@ static int attempt(struct my_snapshot *run, struct cdc_error *error)
     return written(run, error);
 }
 
-/* Sessions that a signal cut say that the server is gone. */
-static void tell_signal(const struct my_snapshot *run, struct cdc_error *error)
+/* Sessions that a signal interrupted say that the server is gone. */
+static void report_signal(const struct my_snapshot *run, struct cdc_error *error)
 {
     if (!run->control->stop || error->status != CDC_EXIT_UNAVAILABLE)
         return;
@@ -65,13 +64,13 @@ static void run_free(struct my_snapshot *run)
 {
     if (run->guard) {
         my_workers_close(run, 0);
-        my_snapshot_close(run, run->sql);
+        my_guard_close(run->guard, run->sql);
     }
     my_guard_free(run->guard);
-    my_snapshot_forget_tables(run);
-    my_chunk_free(&run->next);
+    my_snapshot_tables_free(run);
+    my_range_free(&run->next.range);
     cdc_buf_free(&run->names);
-    cdc_buf_free(&run->tail);
+    cdc_buf_free(&run->source_tail);
     cdc_writer_free(run->writer);
     my_snapshot_state_clear(&run->state);
 }
@@ -94,12 +93,12 @@ int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offs
     pthread_cond_init(&run.turned, NULL);
     int result = my_snapshot_state_read(&run, error);
     if (result == 0)
-        result = my_snapshot_is_finished(&run, error);
+        result = my_snapshot_state_is_finished(&run, error);
     if (result == 0) {
         run.writer = cdc_writer_new(settings->output_fd, error);
         result = run.writer ? attempt(&run, error) : -1;
         if (result < 0)
-            tell_signal(&run, error);
+            report_signal(&run, error);
         if (run.writer)
             cdc_snapshot_finish_output(run.writer, control);
     }

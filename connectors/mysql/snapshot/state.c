@@ -3,35 +3,31 @@
 #include "connectors/mysql/snapshot/internal.h"
 #include "connectors/mysql/decoder/position.h"
 
-#include <cdc/json.h>
 #include <stdlib.h>
 
 void my_snapshot_state_clear(struct my_snapshot_state *state)
 {
     free(state->written);
     free(state->from.gtids);
-    my_checkpoints_drop(state, NULL);
+    my_checkpoints_drop_but(&state->checkpoints, NULL);
     memset(state, 0, sizeof *state);
 }
 
-/* RETURNS NEW: the unescaped string, or NULL. */
-static char *copy_string(struct cdc_span object, const char *name)
+/* RETURNS NEW: the text of a member, or NULL. */
+static char *copy_text(struct cdc_span object, const char *name)
 {
     struct cdc_span raw = cdc_json_string_raw(cdc_json_member(object, name));
-    struct cdc_buf text = CDC_BUF_INIT;
-    if (!raw.p)
-        return NULL;
-    cdc_json_unescape(&text, raw);
-    cdc_buf_byte(&text, '\0');
-    if (!text.failed && strlen(text.data) == text.len - 1)
-        return text.data;
-    cdc_buf_free(&text);
+    size_t n = 0;
+    char *text = raw.p ? cdc_json_text(raw, &n) : NULL;
+    if (text && strlen(text) == n)
+        return text;
+    free(text);
     return NULL;
 }
 
 static bool read_text(struct cdc_span object, const char *name, char *to, size_t size)
 {
-    char *text = copy_string(object, name);
+    char *text = copy_text(object, name);
     size_t n = text ? strlen(text) : size;
     if (n < size)
         memcpy(to, text, n + 1);
@@ -39,11 +35,11 @@ static bool read_text(struct cdc_span object, const char *name, char *to, size_t
     return n < size;
 }
 
-static bool read_coord(struct my_consistent_point *from, struct cdc_span object)
+static bool read_point(struct my_consistent_point *from, struct cdc_span object)
 {
     int64_t position = -1, server_id = -1, created = 0; /* older versions did not write the last one */
     struct cdc_span file_created = cdc_json_member(object, "file_created");
-    from->gtids = copy_string(object, "gtids");
+    from->gtids = copy_text(object, "gtids");
     bool good = from->gtids && cdc_json_int64(cdc_json_member(object, "pos"), &position) && position >= 0 &&
                 cdc_json_int64(cdc_json_member(object, "server_id"), &server_id) && server_id >= 0 &&
                 server_id <= UINT32_MAX && read_text(object, "file", from->coord.file, sizeof from->coord.file) &&
@@ -55,35 +51,18 @@ static bool read_coord(struct my_consistent_point *from, struct cdc_span object)
     return good;
 }
 
-static bool read_checkpoints(struct my_snapshot_state *state, struct cdc_span array)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span object;
-    cdc_json_iter(&iter, array);
-    while (array.p && cdc_json_next_element(&iter, &object)) {
-        struct my_checkpoint *checkpoint = &state->checkpoints[state->n_checkpoints];
-        if (state->n_checkpoints == MY_CHECKPOINTS ||
-            !read_text(object, "pos", checkpoint->pos, sizeof checkpoint->pos))
-            return false;
-        checkpoint->json = (struct cdc_buf)CDC_BUF_INIT;
-        cdc_buf_append(&checkpoint->json, object.p, object.n);
-        state->n_checkpoints++;
-    }
-    return true;
-}
-
 static bool read_state(struct my_snapshot_state *state, struct cdc_span object)
 {
     int64_t number = 0, attempt = 0;
     state->finished = cdc_span_is(cdc_json_member(object, "finished"), "true");
-    state->written = copy_string(object, "written");
+    state->written = copy_text(object, "written");
     bool good = cdc_json_int64(cdc_json_member(object, "number"), &number) && number > 0 &&
                 cdc_json_int64(cdc_json_member(object, "attempt"), &attempt) && attempt >= 0 &&
                 attempt <= (int64_t)CDC_SNAPSHOT_MAX_ATTEMPT;
     state->number = (uint64_t)number;
     state->attempt = (unsigned)attempt;
-    state->has_start = good && read_coord(&state->from, cdc_json_member(object, "from")) &&
-                       read_checkpoints(state, cdc_json_member(object, "points"));
+    state->has_start = good && read_point(&state->from, cdc_json_member(object, "from")) &&
+                       my_checkpoints_read(&state->checkpoints, cdc_json_member(object, "points"));
     return state->has_start;
 }
 
@@ -101,50 +80,25 @@ int my_snapshot_state_read(struct my_snapshot *run, struct cdc_error *error)
     return cdc_error_hint(error, "name the right file (--offset-file, --state-dir, --name)");
 }
 
-static void append_text(struct cdc_buf *out, const char *name, const char *value)
-{
-    cdc_buf_text(out, name);
-    cdc_json_append_text(out, value, strlen(value));
-}
-
-static void append_created(struct cdc_buf *out, const struct my_consistent_point *from)
-{
-    if (from->file_created)
-        cdc_buf_printf(out, ",\"file_created\":%u", (unsigned)from->file_created);
-}
-
 static void state_json(struct cdc_buf *out, const struct my_snapshot_state *state)
 {
     const struct my_consistent_point *from = &state->from;
     cdc_buf_printf(out, "{\"number\":%llu,\"attempt\":%u", (unsigned long long)state->number, state->attempt);
-    append_text(out, ",\"from\":{\"file\":", from->coord.file);
+    my_snapshot_append_member(out, ",\"from\":{\"file\":", from->coord.file);
     cdc_buf_printf(out, ",\"pos\":%llu", (unsigned long long)from->coord.position);
-    append_text(out, ",\"gtids\":", from->gtids);
-    append_text(out, ",\"server_uuid\":", from->server_uuid);
-    append_created(out, from);
+    my_snapshot_append_member(out, ",\"gtids\":", from->gtids);
+    my_snapshot_append_member(out, ",\"server_uuid\":", from->server_uuid);
+    if (from->file_created)
+        cdc_buf_printf(out, ",\"file_created\":%u", (unsigned)from->file_created);
     cdc_buf_printf(out, ",\"server_id\":%u}", (unsigned)from->server_id);
     if (state->written)
-        append_text(out, ",\"written\":", state->written);
-    for (size_t i = 0; i < state->n_checkpoints; i++) {
-        cdc_buf_text(out, i ? "," : ",\"points\":[");
-        cdc_buf_append(out, state->checkpoints[i].json.data, state->checkpoints[i].json.len);
+        my_snapshot_append_member(out, ",\"written\":", state->written);
+    if (state->checkpoints.n > 0) {
+        cdc_buf_lit(out, ",\"points\":");
+        my_checkpoints_append(out, &state->checkpoints);
     }
-    cdc_buf_text(out, state->n_checkpoints > 0 ? "]" : "");
     cdc_buf_text(out, state->finished ? ",\"finished\":true}" : ",\"finished\":false}");
     cdc_buf_byte(out, '\0');
-}
-
-void my_snapshot_append_source(const struct my_snapshot *run, struct cdc_buf *out, const char *snapshot)
-{
-    my_table_source_head(out, run->server.flavor, run->settings->name, NULL, NULL);
-    cdc_buf_append(out, run->tail.data, run->tail.len);
-    cdc_buf_byte(out, '"');
-    cdc_buf_text(out, snapshot);
-    append_text(out, "\",\"gtids\":", run->state.from.gtids);
-    if (run->state.from.server_uuid[0])
-        append_text(out, ",\"server_uuid\":", run->state.from.server_uuid);
-    append_created(out, &run->state.from);
-    cdc_buf_byte(out, '}');
 }
 
 int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error)
@@ -156,8 +110,8 @@ int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error)
     my_pos_snapshot(&pos, state->number, state->attempt, 0, 0);
     cdc_buf_byte(&pos, '\0');
     state_json(&json, state);
-    if (run->tail.len > 0 && state->written) { /* mysql-binlog starts from it when there are no acks */
-        my_snapshot_append_source(run, &source, "last");
+    if (run->source_tail.len > 0 && state->written) { /* mysql-binlog starts from it when there are no acks */
+        my_lines_append_source(&source, run, "last");
         cdc_buf_byte(&source, '\0');
     }
     struct cdc_offset offset = {
@@ -174,7 +128,7 @@ int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error)
     return result < 0 ? -1 : cdc_offset_file_save(run->offsets, error);
 }
 
-int my_snapshot_is_finished(struct my_snapshot *run, struct cdc_error *error)
+int my_snapshot_state_is_finished(struct my_snapshot *run, struct cdc_error *error)
 {
     struct my_snapshot_state *state = &run->state;
     if (state->finished) {

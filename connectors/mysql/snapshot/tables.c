@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables of the snapshot: found, held, described. */
-#include "connectors/mysql/snapshot/internal.h"
 #include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/snapshot/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ static void append_names(struct cdc_buf *names, MYSQL_ROW row)
     cdc_buf_append(names, row[1], strlen(row[1]) + 1);
 }
 
-int my_snapshot_list(struct my_snapshot *run, struct cdc_buf *names, struct cdc_error *error)
+int my_snapshot_tables_list(struct my_snapshot *run, struct cdc_buf *names, struct cdc_error *error)
 {
     MYSQL_RES *result = ask_tables(run, error);
     if (!result)
@@ -40,11 +40,11 @@ int my_snapshot_list(struct my_snapshot *run, struct cdc_buf *names, struct cdc_
     return names->failed ? cdc_error_memory(error) : 0;
 }
 
-void my_snapshot_forget_tables(struct my_snapshot *run)
+void my_snapshot_tables_free(struct my_snapshot *run)
 {
     for (size_t i = 0; i < run->n_tables; i++) {
         my_table_free(run->tables[i].table);
-        free(run->tables[i].key);
+        my_key_free(&run->tables[i].key);
     }
     free(run->tables);
     run->tables = NULL;
@@ -58,16 +58,14 @@ void my_snapshot_forget_tables(struct my_snapshot *run)
 static int hold(struct my_snapshot *run, const struct my_table *table, struct cdc_error *error)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
-    char what[200];
-    snprintf(what, sizeof what, "cannot read table %.64s.%.64s", table->db, table->name);
     cdc_buf_lit(&sql, "SELECT * FROM ");
-    my_snapshot_append_name(&sql, table->db, table->name);
+    my_session_append_table(&sql, table->db, table->name);
     cdc_buf_append(&sql, " LIMIT 0", sizeof " LIMIT 0");
     int status = 0;
     if (sql.failed)
         status = cdc_error_memory(error);
     else if (mysql_query(run->sql, sql.data) != 0)
-        status = my_snapshot_error(run->sql, what, error);
+        status = my_scan_error(run->sql, table, error);
     else
         mysql_free_result(mysql_store_result(run->sql));
     cdc_buf_free(&sql);
@@ -155,16 +153,25 @@ static int warn_of_hidden(struct my_snapshot *run, struct cdc_error *error)
     return 0;
 }
 
-int my_snapshot_hold_tables(struct my_snapshot *run, struct cdc_error *error)
+/* A table whose engine has no consistent snapshots is read in one piece: its rows change between two statements. */
+static int describe(struct my_snapshot *run, struct my_snapshot_table *source, struct cdc_error *error)
 {
-    my_snapshot_forget_tables(run);
+    enum my_flavor flavor = run->server.flavor;
+    struct my_table *table = source->table;
+    if (my_catalog_make(run->sql, flavor, table, error) < 0 ||
+        my_table_prepare(table, flavor, run->settings->name, error) < 0)
+        return -1;
+    source->key.table = table;
+    return source->frozen ? my_key_find(&source->key, table, run->sql, error) : 0;
+}
+
+int my_snapshot_tables_hold(struct my_snapshot *run, struct cdc_error *error)
+{
+    my_snapshot_tables_free(run);
     if (begin_holding(run, error) < 0 || find_tables(run, error) < 0)
         return -1;
     for (size_t i = 0; i < run->n_tables; i++) {
-        struct my_table *table = run->tables[i].table;
-        if (hold(run, table, error) < 0 || my_catalog_make(run->sql, run->server.flavor, table, error) < 0 ||
-            my_table_prepare(table, run->server.flavor, run->settings->name, error) < 0 ||
-            my_key_find(run, &run->tables[i], error) < 0)
+        if (hold(run, run->tables[i].table, error) < 0 || describe(run, &run->tables[i], error) < 0)
             return -1;
         warn(run, &run->tables[i]);
     }

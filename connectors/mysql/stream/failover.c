@@ -9,6 +9,7 @@
  *   or                a      c      b      d   e    the sink at 11 has a and b, which no beginning of this log is: all that
  *                                                   follows 10 gets numbers from the clock, and the sinks get it again */
 #include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/stream/internal.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where a run begins: which of the positions that there are, or a first start. What a server has of it is start_verify.c's. */
-#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/stream/internal.h"
 

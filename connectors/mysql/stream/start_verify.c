@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether the server still has what follows a start. Neither file names nor GTIDs tell it alone: a RESET begins both anew. */
-#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/stream/internal.h"
 

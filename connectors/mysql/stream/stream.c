@@ -2,7 +2,7 @@
 /* The binary log of a live server as a source. Nothing is ever confirmed to the server: it keeps its log by time, and a
  * position that is gone is exit 79. */
 #include "connectors/mysql/stream/stream.h"
-#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/stream/internal.h"
 

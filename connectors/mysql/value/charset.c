@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts of any charset of the servers as UTF-8. One-byte charsets and the plain forms of Unicode are converted here, exactly
- * as the servers do; the East Asian ones by iconv, with corrections for the few characters that the servers read otherwise. */
+/* Texts of any charset of the servers as UTF-8. One-byte charsets and the plain forms of Unicode are converted here,
+ * exactly as the servers do; the East Asian ones by iconv, with corrections for the few characters that the servers
+ * read otherwise. */
 #include "connectors/mysql/value/charset.h"
 #include "connectors/mysql/value/charset_tables.h"
 
@@ -11,6 +12,7 @@
 #include <emmintrin.h>
 #endif
 
+/* How the bytes of a charset become Unicode. */
 enum form {
     FORM_BINARY,
     FORM_ASCII,
@@ -139,6 +141,7 @@ static inline char *put_utf8(char *out, uint32_t c)
     return out;
 }
 
+/* Not a surrogate, and not beyond Unicode. */
 static bool is_scalar(uint32_t c)
 {
     return c < 0xd800 || (c > 0xdfff && c <= 0x10ffff);
@@ -146,6 +149,7 @@ static bool is_scalar(uint32_t c)
 
 /* Each of these has room for its longest result at out, returns its end, or NULL when the bytes are not valid. */
 
+/* upper: what the bytes from 0x80 on are; 0: nothing. */
 static char *from_one_byte(char *out, const uint16_t *upper, const uint8_t *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -176,6 +180,7 @@ static inline uint32_t unit16(const uint8_t *p, bool little_endian)
     return little_endian ? (uint32_t)p[1] << 8 | p[0] : (uint32_t)p[0] << 8 | p[1];
 }
 
+/* UTF-16, or UCS-2, which has no surrogate pairs: d8 3d de 00 is U+1F600 in the one, not valid in the other. */
 static char *from_utf16(char *out, const struct my_charset *charset, const uint8_t *p, size_t n)
 {
     if (n % 2 != 0)
@@ -433,6 +438,7 @@ void my_charset_append(struct cdc_buf *out, const struct my_charset *charset, co
 
 /* -- keys ------------------------------------------------------------------------- */
 
+/* charset_tables.h lists them, made by asking the servers. */
 static bool is_twin(size_t charset, uint32_t code)
 {
     for (size_t i = 0; i < sizeof charset_twins / sizeof charset_twins[0]; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What a column is, from its type in the log, the metadata beside it, its charset, and the name that the database gives its
- * type: worked out once for a table, so that a value needs one switch on the kind and no look at the metadata.
+/* What a column is, from its type in the log, the metadata beside it, its charset, and the name that the database
+ * gives its type: worked out once for a table, so that a value needs one switch on the kind and no look at the
+ * metadata.
  *
  * What metadata means is a matter of the type (the table in mysql-server's sql/rpl_utility.h, and each field's
  * save_field_metadata). Two bytes, the first in the lower half:
@@ -14,6 +15,11 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
+
+int my_column_damaged(const struct my_column *column, struct cdc_error *error, const char *why)
+{
+    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "column %s: %s", column->name == NULL ? "?" : column->name, why);
+}
 
 void my_column_free(struct my_column *column)
 {
@@ -79,7 +85,7 @@ static int resolve_decimal(struct my_column *column, struct cdc_error *error)
 {
     unsigned precision = column->metadata & 0xff, scale = column->metadata >> 8;
     if (my_decimal_size(precision, scale) == 0)
-        return my_value_damaged(column, error, "precision and scale that no decimal has");
+        return my_column_damaged(column, error, "precision and scale that no decimal has");
     column->kind = MY_KIND_DECIMAL;
     column->precision = (uint8_t)precision;
     column->decimals = (int8_t)scale;
@@ -91,7 +97,7 @@ static int resolve_bits(struct my_column *column, struct cdc_error *error)
 {
     unsigned bits = (column->metadata & 0xffu) + 8u * (column->metadata >> 8);
     if (bits == 0 || bits > 64 || (column->metadata & 0xff) > 7)
-        return my_value_damaged(column, error, "more bits than the server allows");
+        return my_column_damaged(column, error, "more bits than the server allows");
     column->kind = MY_KIND_BIT;
     column->length = bits;
     return 0;
@@ -101,7 +107,7 @@ static int resolve_temporal(struct my_column *column, enum my_kind kind, struct 
 {
     column->kind = kind;
     column->decimals = (int8_t)(column->metadata <= 6 ? column->metadata : 7);
-    return column->decimals <= 6 ? 0 : my_value_damaged(column, error, "more than six digits of a second");
+    return column->decimals <= 6 ? 0 : my_column_damaged(column, error, "more than six digits of a second");
 }
 
 /* Of before MySQL 5.6. In MariaDB these codes may also have fractions, and the log does not say which. */
@@ -121,7 +127,7 @@ static int resolve_sized(struct my_column *column, enum my_kind kind, unsigned m
     column->kind = kind;
     if (column->metadata >= 1 && column->metadata <= most)
         return 0;
-    return my_value_damaged(column, error, "a length of so many bytes is not known");
+    return my_column_damaged(column, error, "a length of so many bytes is not known");
 }
 
 /* Bytes of the length before a value; 0: its size is fixed. */

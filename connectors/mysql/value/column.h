@@ -94,9 +94,9 @@ struct my_column {
 /* Frees the members, not the struct, and makes it {0}. */
 void my_column_free(struct my_column *column);
 /* From type, metadata, charset and type_name: kind, length, precision, decimals, length_size, fixed_size. type_name
- * (information_schema's COLUMN_TYPE, may be NULL) decides where the log cannot tell: json, uuid, inet4, inet6, vector on
- * MariaDB, the digits of a second in its old temporals, blob or text where no charset is known. 0 or -1: CONFIG for a type
- * that is not known, PROTOCOL for metadata that the type cannot have. */
+ * (information_schema's COLUMN_TYPE, may be NULL) decides where the log cannot tell: json, uuid, inet4, inet6,
+ * vector on MariaDB, the digits of a second in its old temporals, blob or text where no charset is known. 0 or -1:
+ * CONFIG for a type that is not known, PROTOCOL for metadata that the type cannot have. */
 int my_column_resolve(struct my_column *column, enum my_flavor flavor, struct cdc_error *error);
 /* A text of the column as a JSON string: see my_charset_append and, for keys, my_charset_append_key. */
 static inline void my_column_append_text(struct cdc_buf *out, const struct my_column *column, const uint8_t *p,

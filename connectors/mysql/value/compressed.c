@@ -30,9 +30,8 @@ static int inflate_value(struct cdc_buf *plain, const uint8_t *p, size_t n, size
     return result == Z_MEM_ERROR ? result : Z_DATA_ERROR;
 }
 
-/* sql/field_comp.cc: a byte of 0 before plain bytes; else 0x80, plus the number of
- * bytes of the size that follows big-endian, plus 8 when the deflate stream has no header. 82 01 90 ... is a value of 400
- * bytes, as zlib wrote it. */
+/* sql/field_comp.cc: a byte of 0 before plain bytes; else 0x80, plus the number of bytes of the size that follows
+ * big-endian, plus 8 when the deflate stream has no header. 82 01 90 ... is a value of 400 bytes, as zlib wrote it. */
 int my_compressed_unpack(const struct my_column *column, const uint8_t **p, size_t *n, struct cdc_error *error)
 {
     static _Thread_local struct cdc_buf plain;
@@ -45,12 +44,12 @@ int my_compressed_unpack(const struct my_column *column, const uint8_t **p, size
     if (head == 0)
         return 0;
     if (head >> 4 != 8 || size_bytes == 0 || size_bytes > 4 || *n < size_bytes)
-        return my_value_damaged(column, error, "compressed in a way that is not known");
+        return my_column_damaged(column, error, "compressed in a way that is not known");
     size_t size = (size_t)cdc_big_endian(*p, size_bytes);
     *p += size_bytes;
     *n -= size_bytes;
     if (size / 1040 > *n) /* deflate never gains more than 1 : 1032 */
-        return my_value_damaged(column, error, "damaged compressed value");
+        return my_column_damaged(column, error, "damaged compressed value");
     plain.len = 0;
     plain.failed = false;
     cdc_buf_shrink(&plain, 1 << 20);
@@ -58,7 +57,7 @@ int my_compressed_unpack(const struct my_column *column, const uint8_t **p, size
     if (result == Z_MEM_ERROR)
         return cdc_error_memory(error);
     if (result != Z_OK)
-        return my_value_damaged(column, error, "damaged compressed value");
+        return my_column_damaged(column, error, "damaged compressed value");
     *p = (const uint8_t *)plain.data;
     *n = plain.len;
     return 0;

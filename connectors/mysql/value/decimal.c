@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* DECIMAL: groups of nine digits in four bytes, big-endian, from the decimal point outwards; the digits left over at both
- * ends take fewer bytes. All bits of a negative number are inverted, and then the first bit of all: so the bytes sort as
- * the numbers do (strings/decimal.cc, decimal2bin).
+/* DECIMAL: groups of nine digits in four bytes, big-endian, from the decimal point outwards; the digits left over at
+ * both ends take fewer bytes. All bits of a negative number are inverted, and then the first bit of all: so the
+ * bytes sort as the numbers do (strings/decimal.cc, decimal2bin).
  *
  * decimal(12,2), ten digits before the point and two after it, is groups of 1, 9 and 2 digits in 1, 4 and 1 bytes:
  *      1234567890.12   1 | 234567890 | 12   81 | 0d fb 38 d2 | 0c

@@ -8,9 +8,9 @@
 #include <cdc/buf.h>
 #include <cdc/error.h>
 
-/* -- value.c */
+/* -- column.c */
 /* Sets the error of a column whose bytes in the log make no sense; why: "no decimal in the bytes". Always -1. */
-int my_value_damaged(const struct my_column *column, struct cdc_error *error, const char *why);
+int my_column_damaged(const struct my_column *column, struct cdc_error *error, const char *why);
 
 /* -- number.c */
 /* A double as the server writes it into JSON: 1.0 for 1. Infinities and NaN, which JSON does not have, as strings. */
@@ -25,7 +25,8 @@ size_t my_decimal_size(unsigned precision, unsigned scale);
 size_t my_decimal_text(char *text, const uint8_t *p, unsigned precision, unsigned scale);
 
 /* -- temporal.c */
-/* The value bytes p[0..n) of a column of a temporal type, n as my_temporal_size says. PROTOCOL when they are no time. */
+/* The value bytes p[0..n) of a column of a temporal type, n as my_temporal_size says. PROTOCOL when they are no
+ * time. */
 int my_temporal_append(struct cdc_buf *out, const struct my_column *column, const uint8_t *p, size_t n,
                        struct cdc_error *error);
 /* Bytes of a value; 0: the precision is not known. */
@@ -34,8 +35,8 @@ size_t my_temporal_size(const struct my_column *column);
 bool my_temporal_append_packed(struct cdc_buf *out, enum my_kind kind, int64_t packed);
 
 /* -- compressed.c */
-/* *p, *n: the bytes of a value of a COMPRESSED column; afterwards those that they stand for, BORROWED until the thread's next
- * call. PROTOCOL when they are damaged, MEMORY. */
+/* *p, *n: the bytes of a value of a COMPRESSED column; afterwards those that they stand for, BORROWED until the
+ * thread's next call. PROTOCOL when they are damaged, MEMORY. */
 int my_compressed_unpack(const struct my_column *column, const uint8_t **p, size_t *n, struct cdc_error *error);
 
 /* -- json_binary.c */

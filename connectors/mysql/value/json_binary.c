@@ -5,8 +5,6 @@
 #include "connectors/mysql/value/json_internal.h"
 #include "connectors/mysql/value/value.h"
 
-#include <cdc/json.h>
-
 int my_json_damaged(struct cdc_error *error)
 {
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "damaged binary JSON in the log");
@@ -17,8 +15,8 @@ int my_json_damaged(struct cdc_error *error)
 /* Numbers in a document are JSON's own, whatever the options say of those in columns. */
 static const struct cdc_value_format numbers = {.int64_as_string = false, .decimal_as_number = true};
 
-/* A length of seven bits a byte, least first, the highest bit set where another byte follows: ac 02 is 300. False when it
- * does not end, or is longer than what is left. */
+/* A length of seven bits a byte, least first, the highest bit set where another byte follows: ac 02 is 300. False
+ * when it does not end, or is longer than what is left. */
 static bool take_length(struct my_json_value *value, size_t *length)
 {
     *length = 0;
@@ -42,6 +40,7 @@ static bool print_literal(struct my_json_printer *printer, const struct my_json_
     return true;
 }
 
+/* The type tells size and sign: INT16, UINT16, INT32, UINT32, INT64, UINT64 in this order. */
 static bool print_integer(struct my_json_printer *printer, const struct my_json_value *value)
 {
     size_t size = value->type >= MY_JSON_INT64 ? 8 : value->type >= MY_JSON_INT32 ? 4 : 2;

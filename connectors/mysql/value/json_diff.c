@@ -6,9 +6,9 @@
  *     01  06 24 2e 62 5b 32 5d  ...      insert, path "$.b[2]", a document
  *     02  03 24 2e 63                    remove, path "$.c"
  *
- * each an operation, and lengths as packed integers. The lines have whole documents, so the differences are applied here.
- * The document is unfolded into nodes along the paths only; what no path touches stays a run of bytes until it is
- * printed. */
+ * each an operation, and lengths as packed integers. The lines have whole documents, so the differences are applied
+ * here. The document is unfolded into nodes along the paths only; what no path touches stays a run of bytes until it
+ * is printed. */
 #include "connectors/mysql/value/internal.h"
 #include "connectors/mysql/value/json_internal.h"
 #include "connectors/mysql/value/packed.h"
@@ -76,8 +76,8 @@ static int unfold(struct update *update, struct node *node)
 
 /* -- paths ---------------------------------------------------------------------------- */
 
-/* One step of a path: a member's name, or an index into an array. */
-struct step {
+/* One leg of a path, as MySQL calls it: a member's name, or an index into an array. */
+struct leg {
     bool is_index, from_end;
     size_t index;
     struct cdc_span name; /* unescaped, in scratch or in the path */
@@ -104,33 +104,33 @@ static bool take_byte(struct cdc_span *path, char c)
 }
 
 /* [5], [last], [last-2]; path begins after the bracket. */
-static bool take_index(struct cdc_span *path, struct step *step)
+static bool take_index(struct cdc_span *path, struct leg *leg)
 {
-    step->is_index = true;
-    step->index = 0;
-    step->from_end = path->n >= 4 && memcmp(path->p, "last", 4) == 0;
-    if (step->from_end) {
+    leg->is_index = true;
+    leg->index = 0;
+    leg->from_end = path->n >= 4 && memcmp(path->p, "last", 4) == 0;
+    if (leg->from_end) {
         path->p += 4;
         path->n -= 4;
-        if (take_byte(path, '-') && !take_number(path, &step->index))
+        if (take_byte(path, '-') && !take_number(path, &leg->index))
             return false;
-    } else if (!take_number(path, &step->index)) {
+    } else if (!take_number(path, &leg->index)) {
         return false;
     }
     return take_byte(path, ']');
 }
 
 /* name, or "name" with the escapes of JSON; path begins after the dot. */
-static bool take_member(struct cdc_span *path, struct step *step, struct cdc_buf *scratch)
+static bool take_member(struct cdc_span *path, struct leg *leg, struct cdc_buf *scratch)
 {
     const char *start = path->p, *end = path->p + path->n, *p = start;
-    step->is_index = false;
+    leg->is_index = false;
     if (p == end)
         return false;
     if (*p != '"') {
         while (p < end && *p != '.' && *p != '[')
             p++;
-        step->name = cdc_span(start, (size_t)(p - start));
+        leg->name = cdc_span(start, (size_t)(p - start));
     } else {
         for (p++; p < end && *p != '"'; p++)
             if (*p == '\\' && ++p == end)
@@ -142,18 +142,18 @@ static bool take_member(struct cdc_span *path, struct step *step, struct cdc_buf
             return false;
         scratch->len = 0;
         cdc_json_unescape(scratch, cdc_span(start + 1, (size_t)(p - start) - 2));
-        step->name = cdc_span(scratch->data, scratch->len);
+        leg->name = cdc_span(scratch->data, scratch->len);
     }
     path->p = p;
     path->n = (size_t)(end - p);
     return !scratch->failed;
 }
 
-static bool take_step(struct cdc_span *path, struct step *step, struct cdc_buf *scratch)
+static bool take_leg(struct cdc_span *path, struct leg *leg, struct cdc_buf *scratch)
 {
     if (take_byte(path, '['))
-        return take_index(path, step);
-    return take_byte(path, '.') && take_member(path, step, scratch);
+        return take_index(path, leg);
+    return take_byte(path, '.') && take_member(path, leg, scratch);
 }
 
 /* The order of members in a document: by length, then by bytes. *found: the name is there. */
@@ -177,30 +177,30 @@ static size_t find_member(const struct node *node, struct cdc_span name, bool *f
     return low;
 }
 
-/* Where the step leads within the unfolded node: an index among its children, *found when something is there. */
-static size_t find_child(const struct node *node, const struct step *step, bool *found)
+/* Where the leg leads within the unfolded node: an index among its children, *found when something is there. */
+static size_t find_child(const struct node *node, const struct leg *leg, bool *found)
 {
     *found = false;
-    if (is_object(node) == step->is_index)
+    if (is_object(node) == leg->is_index)
         return node->count;
-    if (!step->is_index)
-        return find_member(node, step->name, found);
-    if (step->from_end) {
-        *found = step->index < node->count;
-        return *found ? node->count - 1 - step->index : 0;
+    if (!leg->is_index)
+        return find_member(node, leg->name, found);
+    if (leg->from_end) {
+        *found = leg->index < node->count;
+        return *found ? node->count - 1 - leg->index : 0;
     }
-    *found = step->index < node->count;
-    return *found ? step->index : node->count;
+    *found = leg->index < node->count;
+    return *found ? leg->index : node->count;
 }
 
 /* A value that is no array counts as an array of one where a path has an index: $.a[0] of {"a":1} is 1. */
-static bool is_itself(const struct node *node, const struct step *step)
+static bool is_itself(const struct node *node, const struct leg *leg)
 {
     bool array = node->value.type == MY_JSON_SMALL_ARRAY || node->value.type == MY_JSON_LARGE_ARRAY;
-    return step->is_index && step->index == 0 && !array;
+    return leg->is_index && leg->index == 0 && !array;
 }
 
-static int put_child(struct update *update, struct node *parent, size_t at, const struct step *step,
+static int put_child(struct update *update, struct node *parent, size_t at, const struct leg *leg,
                      const struct my_json_value *value)
 {
     struct node child = {.value = *value};
@@ -212,11 +212,11 @@ static int put_child(struct update *update, struct node *parent, size_t at, cons
         parent->children = children;
         parent->room = room;
     }
-    if (!step->is_index) {
-        child.own_key = cdc_span_copy(step->name);
+    if (!leg->is_index) {
+        child.own_key = cdc_span_copy(leg->name);
         if (child.own_key == NULL)
             return cdc_error_memory(update->error);
-        child.key = cdc_span(child.own_key, step->name.n);
+        child.key = cdc_span(child.own_key, leg->name.n);
     }
     memmove(parent->children + at + 1, parent->children + at, (parent->count - at) * sizeof child);
     parent->children[at] = child;
@@ -255,11 +255,11 @@ static void replace(struct node *node, const struct my_json_value *value)
     node->value = *value;
 }
 
-/* The last step, and what is to be done there. */
-static int apply_at(struct update *update, struct node *parent, const struct step *step, const struct diff *diff)
+/* The last leg, and what is to be done there. */
+static int apply_at(struct update *update, struct node *parent, const struct leg *leg, const struct diff *diff)
 {
     bool found;
-    if (is_itself(parent, step) && diff->operation == DIFF_REPLACE) {
+    if (is_itself(parent, leg) && diff->operation == DIFF_REPLACE) {
         replace(parent, &diff->value);
         return 0;
     }
@@ -267,11 +267,11 @@ static int apply_at(struct update *update, struct node *parent, const struct ste
         return does_not_fit(update);
     if (unfold(update, parent) < 0)
         return -1;
-    size_t at = find_child(parent, step, &found);
+    size_t at = find_child(parent, leg, &found);
     if (diff->operation == DIFF_INSERT) {
-        if (is_object(parent) == step->is_index || (!step->is_index && found))
+        if (is_object(parent) == leg->is_index || (!leg->is_index && found))
             return does_not_fit(update);
-        return put_child(update, parent, at, step, &diff->value);
+        return put_child(update, parent, at, leg, &diff->value);
     }
     if (!found)
         return does_not_fit(update);
@@ -285,7 +285,7 @@ static int apply_at(struct update *update, struct node *parent, const struct ste
 static int apply(struct update *update, struct diff *diff, struct cdc_buf *scratch)
 {
     struct node *node = &update->root;
-    struct step step;
+    struct leg leg;
     struct cdc_span path = diff->path;
     if (!take_byte(&path, '$'))
         return does_not_fit(update);
@@ -297,17 +297,17 @@ static int apply(struct update *update, struct diff *diff, struct cdc_buf *scrat
     }
     for (int depth = 0; depth <= MY_JSON_DEPTH; depth++) {
         bool found;
-        if (!take_step(&path, &step, scratch))
+        if (!take_leg(&path, &leg, scratch))
             return does_not_fit(update);
         if (path.n == 0)
-            return apply_at(update, node, &step, diff);
-        if (is_itself(node, &step))
+            return apply_at(update, node, &leg, diff);
+        if (is_itself(node, &leg))
             continue;
         if (!my_json_is_container(node->value.type))
             return does_not_fit(update);
         if (unfold(update, node) < 0)
             return -1;
-        size_t at = find_child(node, &step, &found);
+        size_t at = find_child(node, &leg, &found);
         if (!found)
             return does_not_fit(update);
         node = &node->children[at];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The layout of MySQL's binary JSON, for the files that print a document and those that change one
- * (mysql-server, sql-common/json_binary.h, has the grammar). {"a":[1,2]} as a small object, offsets in two bytes:
+/* The layout of MySQL's binary JSON, for the files that print a document and those that change one (mysql-server,
+ * sql-common/json_binary.h, has the grammar). {"a":[1,2]} as a small object, offsets in two bytes:
  *
  *     00                 type of the document: small object
  *     01 00  16 00       one member; 22 bytes, counted from here on, as all offsets are
@@ -11,7 +11,8 @@
  *     05 01 00           int16 1, inline: it fits where an offset would be
  *     05 02 00           int16 2
  *
- * Large containers are the same with four bytes for counts, sizes and offsets. Keys are sorted by length, then bytes. */
+ * Large containers are the same with four bytes for counts, sizes and offsets. Keys are sorted by length, then
+ * bytes. */
 #ifndef MY_JSON_INTERNAL_H
 #define MY_JSON_INTERNAL_H
 

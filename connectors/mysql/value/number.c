@@ -11,6 +11,7 @@
 
 /* -- integers -------------------------------------------------------------------- */
 
+/* Two digits at a time: half as many divisions. */
 static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
                             "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                             "8081828384858687888990919293949596979899";
@@ -71,9 +72,9 @@ void my_value_append_bits(struct cdc_buf *out, const uint8_t *bytes, size_t n, u
     out->len = (size_t)(p - out->data);
 }
 
-/* -- shortest digits ---------------------------------------------------------------
- * The fewest digits that read back as the same number, as the server prints it: 0.1, not 0.1000000000000000055. Of several
- * the nearest. The number is 0.d1d2d3... * 10^point: 1, 2, 5 and point -1 are 0.0125. */
+/* -- shortest digits --------------------------------------------------------------- The fewest digits that read
+ * back as the same number, as the server prints it: 0.1, not 0.1000000000000000055. Of several the nearest. The
+ * number is 0.d1d2d3... * 10^point: 1, 2, 5 and point -1 are 0.0125. */
 struct digits {
     char text[20];
     int n, point;
@@ -82,6 +83,7 @@ struct digits {
 static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
+/* value * 10^exponent, without zeros at its end. */
 static void digits_of(struct digits *digits, uint64_t value, int exponent)
 {
     char text[24], *end = text + sizeof text, *p = put_back(end, value);
@@ -106,8 +108,9 @@ static int magnitude(double value)
     return -n;
 }
 
-/* Numbers of few digits, which most are, without trial and error: value * 10^k is a whole number m below 10^15, and m / 10^k,
- * both exact, divides to value. Decimals of 15 digits are all told apart by doubles, so no other is as short. */
+/* Numbers of few digits, which most are, without trial and error: value * 10^k is a whole number m below 10^15, and
+ * m / 10^k, both exact, divides to value. Decimals of 15 digits are all told apart by doubles, so no other is as
+ * short. */
 static bool few_digits(struct digits *digits, double value)
 {
     if (value < 1e-7 || value >= 1e15)
@@ -138,8 +141,8 @@ static bool reads_back(const char *text, double value, bool single)
     return single ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value;
 }
 
-/* The decimal one unit of its last digit above text. Only needed where the gap between numbers is wider above than below
- * (powers of two), so that the nearest decimal below may fail and the one above still be right. */
+/* The decimal one unit of its last digit above text. Only needed where the gap between numbers is wider above than
+ * below (powers of two), so that the nearest decimal below may fail and the one above still be right. */
 static void increment(char *text)
 {
     char *last = strchr(text, 'e') - 1;
@@ -175,8 +178,8 @@ static void shortest(struct digits *digits, double value, bool single)
     scan_digits(digits, text);
 }
 
-/* float32: as few_digits does it, but with up to nine digits. A quotient right between two floats could be rounded twice: left to the
- * slow way, like powers of two of more digits than are always sure. */
+/* float32: as few_digits does it, but with up to nine digits. A quotient right between two floats could be rounded
+ * twice: left to the slow way, like powers of two of more digits than are always sure. */
 static void shortest_single(struct digits *digits, float single)
 {
     double value = (double)single;
@@ -242,6 +245,7 @@ static void append_digits(struct cdc_buf *out, const struct digits *digits, bool
     out->len = (size_t)(p - out->data);
 }
 
+/* NaN, infinities and zero have no digits. False: none of them. */
 static bool append_special(struct cdc_buf *out, double value, bool with_point)
 {
     if (isnan(value))

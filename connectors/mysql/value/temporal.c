@@ -67,8 +67,8 @@ static bool is_day(const struct my_time *time)
     return time->day <= days[time->month] && (time->month != 2 || time->day == 28 || leap);
 }
 
-/* The text without quotes; p has room for 40 bytes. What is no day of the calendar cannot be ISO 8601, and is written as
- * the server does: "2024-02-31 10:00:00", "0000-00-00 00:00:00". */
+/* The text without quotes; p has room for 40 bytes. What is no day of the calendar cannot be ISO 8601, and is
+ * written as the server does: "2024-02-31 10:00:00", "0000-00-00 00:00:00". */
 static char *put_time(char *p, enum my_kind kind, const struct my_time *time, int decimals)
 {
     if (kind == MY_KIND_DATE)
@@ -120,8 +120,8 @@ static void from_seconds(struct my_time *time, uint32_t seconds)
     time->second = clock % 60;
 }
 
-/* A fraction in (decimals + 1) / 2 bytes, of 2, 4 or 6 digits: one of an odd number of digits has a 0 at its end. TIME(3)
- * .123 is 04 ce, 1230. */
+/* A fraction in (decimals + 1) / 2 bytes, of 2, 4 or 6 digits: one of an odd number of digits has a 0 at its end.
+ * TIME(3) .123 is 04 ce, 1230. */
 static uint32_t fraction_of(const uint8_t *p, int decimals)
 {
     static const uint32_t unit[4] = {0, 10000, 100, 1};

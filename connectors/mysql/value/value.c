@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A value of a rows event as JSON: how many bytes it takes depends on its column's type, how it looks on its column's kind
- * (sql/field.cc, pack and unpack, of either server). */
+/* A value of a rows event as JSON: how many bytes it takes depends on its column's type, how it looks on its
+ * column's kind (sql/field.cc, pack and unpack, of either server). */
 #include "connectors/mysql/value/internal.h"
 #include "connectors/mysql/value/value.h"
 
 #include <cdc/bytes.h>
-#include <cdc/json.h>
-
-int my_value_damaged(const struct my_column *column, struct cdc_error *error, const char *why)
-{
-    return cdc_error_set(error, CDC_EXIT_PROTOCOL, "column %s: %s", column->name == NULL ? "?" : column->name, why);
-}
 
 /* -- the bytes of a value --------------------------------------------------------------- */
 
@@ -31,7 +25,7 @@ static inline int take(const struct my_column *column, struct cdc_bytes *cursor,
     else if (*n == 0)
         return unknown_precision(column, error);
     *p = cdc_bytes_take(cursor, *n);
-    return cursor->bad ? my_value_damaged(column, error, "its value is longer than the event") : 0;
+    return cursor->bad ? my_column_damaged(column, error, "its value is longer than the event") : 0;
 }
 
 int my_value_skip(const struct my_column *column, struct cdc_bytes *cursor, struct cdc_error *error)
@@ -73,7 +67,7 @@ static int append_decimal(struct cdc_buf *out, const struct my_column *column, c
     char text[MY_DECIMAL_DIGITS + 3];
     size_t n = my_decimal_text(text, p, column->precision, (unsigned)column->decimals);
     if (n == 0)
-        return my_value_damaged(column, error, "no decimal in the bytes of the log");
+        return my_column_damaged(column, error, "no decimal in the bytes of the log");
     my_value_append_decimal(out, cdc_span(text, n), format);
     return 0;
 }
@@ -88,7 +82,7 @@ static int append_label(struct cdc_buf *out, const struct my_column *column, con
         return 0;
     }
     if (number > column->n_labels)
-        return my_value_damaged(column, error, "an ENUM value beyond its list");
+        return my_column_damaged(column, error, "an ENUM value beyond its list");
     const char *label = column->labels[number - 1];
     my_charset_append(out, NULL, (const uint8_t *)label, strlen(label), &invalid);
     return 0;
@@ -101,7 +95,7 @@ static int append_labels(struct cdc_buf *out, const struct my_column *column, co
     uint64_t bits = cdc_little_endian(p, n), invalid = 0;
     bool first = true;
     if (column->n_labels < 64 && bits >> column->n_labels != 0)
-        return my_value_damaged(column, error, "a SET value beyond its list");
+        return my_column_damaged(column, error, "a SET value beyond its list");
     cdc_buf_byte(out, '"');
     for (size_t i = 0; i < 64 && bits >> i != 0; i++) {
         if (!(bits >> i & 1))
@@ -115,7 +109,7 @@ static int append_labels(struct cdc_buf *out, const struct my_column *column, co
         if (out->failed)
             return 0;
         if (invalid != 0)
-            return my_value_damaged(column, error, "a label that is not UTF-8");
+            return my_column_damaged(column, error, "a label that is not UTF-8");
         /* one string of all of them: without the quotes of each */
         memmove(out->data + start, out->data + start + 1, out->len - start - 2);
         out->len -= 2;
@@ -124,8 +118,8 @@ static int append_labels(struct cdc_buf *out, const struct my_column *column, co
     return 0;
 }
 
-/* Values of fixed length lose their trailing zeros in the log: ::1 has sixteen bytes, 10.0.0.0 only one. whole: room for
- * the value where zeros are put back. */
+/* Values of fixed length lose their trailing zeros in the log: ::1 has sixteen bytes, 10.0.0.0 only one. whole: room
+ * for the value where zeros are put back. */
 static const uint8_t *padded(uint8_t whole[16], const struct my_column *column, const uint8_t *p, size_t n)
 {
     memset(whole, 0, 16);
@@ -159,8 +153,8 @@ static void append_inet4(struct cdc_buf *out, const uint8_t *p)
     }
 }
 
-/* As the server prints it (sql/sql_type_inet.cc): the first of the longest runs of zeros becomes "::", even a run of one,
- * which RFC 5952 does not allow; addresses that hold one of IPv4 end in it (::ffff:10.0.0.1). */
+/* As the server prints it (sql/sql_type_inet.cc): the first of the longest runs of zeros becomes "::", even a run of
+ * one, which RFC 5952 does not allow; addresses that hold one of IPv4 end in it (::ffff:10.0.0.1). */
 static void append_inet6(struct cdc_buf *out, const uint8_t *p)
 {
     int run = -1, run_length = 0;
@@ -197,8 +191,8 @@ void my_value_append_binary(struct cdc_buf *out, const uint8_t *bytes, size_t n)
     cdc_buf_byte(out, '"');
 }
 
-/* Bytes; those of BINARY(n) with the zeros that the log omits. Base64 takes three bytes at a time: `edge` are those where
- * the value ends and its zeros begin. */
+/* Bytes; those of BINARY(n) with the zeros that the log omits. Base64 takes three bytes at a time: `edge` are those
+ * where the value ends and its zeros begin. */
 static void append_binary(struct cdc_buf *out, const struct my_column *column, const uint8_t *p, size_t n)
 {
     uint8_t edge[3] = {0, 0, 0};
@@ -222,7 +216,7 @@ static int append_address(struct cdc_buf *out, const struct my_column *column, c
 {
     uint8_t whole[16];
     if (n > column->length || n > sizeof whole)
-        return my_value_damaged(column, error, "its value is longer than its type");
+        return my_column_damaged(column, error, "its value is longer than its type");
     p = padded(whole, column, p, n);
     if (column->kind == MY_KIND_UUID) {
         append_uuid(out, p);
@@ -264,18 +258,18 @@ static int append_other(struct cdc_buf *out, const struct my_column *column, con
     case MY_KIND_JSON_TEXT: my_value_append_json(out, (const char *)p, n, unconvertible); return 0;
     case MY_KIND_GEOMETRY:
         if (n != 0 && n < 4)
-            return my_value_damaged(column, error, "a geometry without its SRID");
+            return my_column_damaged(column, error, "a geometry without its SRID");
         my_value_append_geometry(out, p, n);
         return 0;
     case MY_KIND_VECTOR:
         if (n % 4 != 0)
-            return my_value_damaged(column, error, "a vector that ends within a number");
+            return my_column_damaged(column, error, "a vector that ends within a number");
         my_value_append_vector(out, p, n);
         return 0;
     case MY_KIND_UUID:
     case MY_KIND_INET4:
     case MY_KIND_INET6: return append_address(out, column, p, n, error);
-    default: return my_value_damaged(column, error, "its kind is not known");
+    default: return my_column_damaged(column, error, "its kind is not known");
     }
 }
 

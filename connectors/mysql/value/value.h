@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Values: bytes in, JSON out, the same bytes from the log and from a table that is read. cdc-event(5) says what each type
- * becomes. Where a type is decoded:
+/* Values: bytes in, JSON out, the same bytes from the log and from a table that is read. cdc-event(5) says what each
+ * type becomes. Where a type is decoded:
  *     column.c        what a column is: its kind, and how many bytes a value has
  *     value.c         from there to each kind; ENUM, SET, binary strings, geometries, addresses
  *     number.c        integers, bits, floating point, vectors
@@ -21,16 +21,16 @@
 #include <cdc/value_format.h>
 #include <cdc/error.h>
 
-/* Appends the value at cursor as JSON and reads over it. column: resolved (my_column_resolve). *unconvertible counts texts
- * that came out as base64. 0 or -1: PROTOCOL when the bytes do not fit, CONFIG when an old temporal's digits are not known;
- * then the caller takes back what was appended. */
+/* Appends the value at cursor as JSON and reads over it. column: resolved (my_column_resolve). *unconvertible counts
+ * texts that came out as base64. 0 or -1: PROTOCOL when the bytes do not fit, CONFIG when an old temporal's digits
+ * are not known; then the caller takes back what was appended. */
 int my_value_append(struct cdc_buf *out, const struct my_column *column, struct cdc_bytes *cursor,
                     const struct cdc_value_format *format, uint64_t *unconvertible, struct cdc_error *error);
 /* Reads over it, with the same errors for its length; its content is not looked at. */
 int my_value_skip(const struct my_column *column, struct cdc_bytes *cursor, struct cdc_error *error);
-/* A value of a partial JSON update: diffs (as in the log) applied to before (the binary JSON of the before image). Appends
- * the whole new document. 1; 0 when there is no document before it (before.p NULL), so that nothing is known: nothing is
- * appended; -1: PROTOCOL when one of both is damaged, or they do not fit together. */
+/* A value of a partial JSON update: diffs (as in the log) applied to before (the binary JSON of the before image).
+ * Appends the whole new document. 1; 0 when there is no document before it (before.p NULL), so that nothing is
+ * known: nothing is appended; -1: PROTOCOL when one of both is damaged, or they do not fit together. */
 int my_value_apply_json_diffs(struct cdc_buf *out, struct cdc_span before, struct cdc_span diffs,
                               struct cdc_error *error);
 
@@ -40,7 +40,8 @@ struct my_time {
     bool negative; /* of TIME */
     uint32_t year, month, day, hour, minute, second, microsecond;
 };
-/* kind DATE, TIME, DATETIME, TIMESTAMP (in UTC); decimals 0..6. Zero and partial dates are written as the server does. */
+/* kind DATE, TIME, DATETIME, TIMESTAMP (in UTC); decimals 0..6. Zero and partial dates are written as the server
+ * does. */
 void my_value_append_time(struct cdc_buf *out, enum my_kind kind, const struct my_time *time, int decimals);
 /* The shortest digits that read back the same; infinities and NaN as strings. */
 void my_value_append_float(struct cdc_buf *out, float value);

@@ -174,9 +174,8 @@ static int exists(struct sqlite_sink *sink, const char *name, struct cdc_error *
 
 static int parse_column(struct sqlite_column *column, struct cdc_span object, struct cdc_error *error)
 {
-    struct cdc_span name = cdc_json_type(object) == CDC_JSON_OBJECT
-                               ? cdc_json_string_raw(cdc_json_member(object, "name"))
-                               : cdc_span(NULL, 0);
+    struct cdc_span name =
+        cdc_json_type(object) == CDC_JSON_OBJECT ? cdc_json_member_raw(object, "name") : cdc_span(NULL, 0);
 
     if (name.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line: a column has no name");
@@ -185,7 +184,7 @@ static int parse_column(struct sqlite_column *column, struct cdc_span object, st
         return cdc_error_memory(error);
     if (column->name_n == 0 || strlen(column->name) != column->name_n)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "a column name is empty or holds a NUL byte");
-    column->kind = sqlite_kind_of(cdc_json_string_raw(cdc_json_member(object, "type")));
+    column->kind = sqlite_kind_of(cdc_json_member_raw(object, "type"));
     struct cdc_span generated = cdc_json_member(object, "generated");
     column->generated = generated.p != NULL && cdc_span_is(generated, "true");
     return 0;

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* QUERY events: what begins and ends transactions, savepoints, XA, DDL; and changes that should have been rows. */
+#include "connectors/mysql/decoder/internal.h"
+
+#include <cdc/bytes.h>
+#include <cdc/json.h>
+#include <stdlib.h>
+
+static void append_sql(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out)
+{
+    const struct my_charset *charset = query->charset ? my_charset_of(query->charset) : NULL;
+    my_charset_append(out, charset, (const uint8_t *)query->sql.p, query->sql.n, &decoder->counts.unconvertible);
+}
+
+/* `{"op":"ddl",...,"ddl":"ALTER TABLE ...","db":"d"}` */
+static void ddl_line(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out)
+{
+    struct cdc_buf head = CDC_BUF_INIT;
+    char *db = cdc_span_copy(query->db);
+    my_table_source_head(&head, decoder->flavor, decoder->settings.pipeline, db && *db ? db : NULL, NULL);
+    free(db);
+    my_line_begin_change(decoder, &head, "ddl", ++decoder->transaction.ordinal, 0, out);
+    cdc_buf_free(&head);
+    cdc_buf_lit(out, ",\"ddl\":");
+    append_sql(decoder, query, out);
+    cdc_buf_lit(out, ",\"db\":");
+    cdc_json_append_text(out, query->db.p, query->db.n);
+    cdc_buf_lit(out, "}\n");
+}
+
+/* The name as TABLE_MAP has it: in lower case where the server stores names so. RETURNS NEW */
+static char *name_of_rows(const struct my_decoder *decoder, struct cdc_span name)
+{
+    char *copy = cdc_span_copy(name);
+    for (char *p = copy; p && *p && decoder->lower_case; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p - 'A' + 'a');
+    return copy;
+}
+
+/* `{"op":"t",...}`: rows go without being in the log. */
+static int truncate_line(struct my_decoder *decoder, const struct my_event_query *query,
+                         const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
+{
+    if ((statement->db.len > 0 && !cdc_utf8_valid(statement->db.data, statement->db.len)) ||
+        !cdc_utf8_valid(statement->table.data, statement->table.len))
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s at %llu: TRUNCATE of a table whose name is no valid text",
+                             decoder->coord.file, (unsigned long long)decoder->event_position);
+    const struct my_decoder_settings *settings = &decoder->settings;
+    struct cdc_buf head = CDC_BUF_INIT;
+    struct cdc_span db_name = statement->db.len ? cdc_span(statement->db.data, statement->db.len) : query->db;
+    char *db = name_of_rows(decoder, db_name);
+    char *table = name_of_rows(decoder, cdc_span(statement->table.data, statement->table.len));
+    if (db && table && cdc_selection_has_table(&settings->selection, db, table)) {
+        my_table_source_head(&head, decoder->flavor, settings->pipeline, db, table);
+        my_line_begin_change(decoder, &head, "t", ++decoder->transaction.ordinal, 0, out);
+        cdc_buf_lit(out, "}\n");
+    }
+    cdc_buf_free(&head);
+    free(db);
+    free(table);
+    return 0;
+}
+
+static int data_definition(struct my_decoder *decoder, const struct my_event_query *query,
+                           const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
+{
+    my_line_begin_event(decoder);
+    decoder->transaction.statements++;
+    if (statement->kind == MY_STATEMENT_DDL && my_gtid_is_done(&decoder->transaction.gtid))
+        my_tables_altered(decoder, my_statement_text(query, &decoder->statement_text));
+    /* Statements on accounts carry secrets, and say nothing of any table. */
+    if (!my_statement_is_of_accounts(query->sql) && my_gtid_is_done(&decoder->transaction.gtid))
+        ddl_line(decoder, query, out);
+    if (statement->kind == MY_STATEMENT_TRUNCATE && truncate_line(decoder, query, statement, out, error) < 0)
+        return -1;
+    /* MariaDB flags a statement that is a transaction by itself; in MySQL there is no BEGIN before it. */
+    bool alone = decoder->transaction.gtid.kind == MY_GTID_OF_MARIADB
+                     ? (decoder->transaction.gtid.flags & MY_GTID_STANDALONE) != 0
+                     : !decoder->transaction.begun;
+    return alone ? my_transaction_end(decoder, out, error) : 0;
+}
+
+/* Which rows a logged statement changes, only the server could find out. */
+static int statement_format(const struct my_decoder *decoder, const struct my_event_query *query,
+                            struct cdc_error *error)
+{
+    int n = (int)(query->sql.n < 60 ? query->sql.n : 60);
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s at %llu: a change was logged as a statement, not as rows: %.*s",
+                  decoder->coord.file, (unsigned long long)decoder->event_position, n, query->sql.p);
+    return cdc_error_hint(error, "SET GLOBAL binlog_format = ROW; let sessions reconnect, and take a new snapshot%s",
+                          decoder->flavor == MY_FLAVOR_MARIADB
+                              ? "; a table with versions by transaction is always logged so: give it a period of two "
+                                "TIMESTAMP(6) columns"
+                              : "");
+}
+
+/* Statements stay: MariaDB logs the DROP TABLE of a CREATE OR REPLACE ... SELECT that failed before a ROLLBACK. */
+static int roll_back(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
+{
+    if (decoder->transaction.rows == 0 || my_transaction_discard(decoder))
+        return my_transaction_end(decoder, out, error);
+    return my_transaction_unclear(decoder, error);
+}
+
+static int run_statement(struct my_decoder *decoder, const struct my_event_query *query,
+                         const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
+{
+    switch (statement->kind) {
+    case MY_STATEMENT_BEGIN: decoder->transaction.begun = true; return 0;
+    case MY_STATEMENT_COMMIT: return my_transaction_end(decoder, out, error);
+    case MY_STATEMENT_ROLLBACK: return roll_back(decoder, out, error);
+    case MY_STATEMENT_SAVEPOINT:
+        return my_savepoint_set(decoder, cdc_span(statement->table.data, statement->table.len), error);
+    case MY_STATEMENT_ROLLBACK_TO:
+        return my_savepoint_rollback_to(decoder, cdc_span(statement->table.data, statement->table.len), error);
+    case MY_STATEMENT_TRUNCATE:
+    case MY_STATEMENT_DDL: return data_definition(decoder, query, statement, out, error);
+    case MY_STATEMENT_DML: return statement_format(decoder, query, error);
+    default: return my_prepared_statement(decoder, statement, out, error);
+    }
+}
+
+int my_query_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
+                    struct cdc_buf *out, struct cdc_error *error)
+{
+    struct my_event_query query;
+    struct my_statement statement = {0};
+    if (my_event_query_parse(header, body, &decoder->query_scratch, &query, error) < 0)
+        return -1;
+    my_statement_parse(&statement, query.sql);
+    if (!decoder->transaction.open) /* servers without GTIDs */
+        my_transaction_open(decoder, header, NULL);
+    int result = run_statement(decoder, &query, &statement, out, error);
+    my_statement_free(&statement);
+    return result;
+}

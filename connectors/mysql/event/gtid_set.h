@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Sets of GTIDs. MySQL: all transactions, "uuid:1-5:7,uuid:tag:1". MariaDB: the newest transaction of each domain,
+ * "0-1-5,1-1-7", which stands for those before it. */
+#ifndef MY_GTID_SET_H
+#define MY_GTID_SET_H
+
+#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/value/flavor.h"
+
+#include <cdc/buf.h>
+#include <cdc/bytes.h>
+#include <cdc/error.h>
+
+struct my_gtid_set;
+struct my_gtid_set *my_gtid_set_new(enum my_flavor flavor, struct cdc_error *error); /* RETURNS NEW */
+void my_gtid_set_free(struct my_gtid_set *set);
+/* Replaces the content with that of the text: "uuid:1-5:7,uuid:tag:1" (white space allowed), or "0-1-5,1-1-7".
+ * CONFIG when it is neither, naming the character where it goes wrong; then the set is empty. */
+int my_gtid_set_parse(struct my_gtid_set *set, struct cdc_span text, struct cdc_error *error);
+/* Appends the canonical text, as the server prints it, without line breaks. */
+void my_gtid_set_append(struct cdc_buf *out, const struct my_gtid_set *set);
+/* Adds one transaction; amortised constant time when it follows the one before. One without a GTID changes nothing.
+ * MariaDB: the newest of a domain is the one added last. 0 or -1 (memory; PROTOCOL: of the other server). */
+int my_gtid_set_add(struct my_gtid_set *set, const struct my_gtid *gtid, struct cdc_error *error);
+bool my_gtid_set_contains(const struct my_gtid_set *set, const struct my_gtid *gtid);
+bool my_gtid_set_is_empty(const struct my_gtid_set *set);
+bool my_gtid_set_equal(const struct my_gtid_set *a, const struct my_gtid_set *b);
+/* Appends the binary form that COM_BINLOG_DUMP_GTID takes and PREVIOUS_GTIDS has (MySQL), or that of GTID_LIST
+ * (MariaDB). */
+void my_gtid_set_encode(struct cdc_buf *out, const struct my_gtid_set *set);
+/* Replaces the content with that of PREVIOUS_GTIDS or GTID_LIST. PROTOCOL when it is damaged; then the set is empty. */
+int my_gtid_set_decode(struct my_gtid_set *set, struct cdc_bytes body, struct cdc_error *error);
+
+#endif

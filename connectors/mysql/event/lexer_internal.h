@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The words of a statement: strings, comments, names and the rest apart, which is all of SQL that is understood
+ * here. Nobody outside this room includes this. */
+#ifndef MY_LEXER_INTERNAL_H
+#define MY_LEXER_INTERNAL_H
+
+#include <cdc/buf.h>
+
+enum my_token_kind {
+    MY_TOKEN_END,
+    MY_TOKEN_WORD,   /* identifiers, keywords, numbers */
+    MY_TOKEN_QUOTED, /* `...`: text is what is between */
+    MY_TOKEN_DOUBLE, /* "...": a string, or with ANSI_QUOTES an identifier */
+    MY_TOKEN_STRING, /* '...' */
+    MY_TOKEN_SYMBOL  /* one byte */
+};
+
+struct my_token {
+    enum my_token_kind kind;
+    const char *start; /* its first byte in the text, the opening quote included */
+    struct cdc_span text;
+};
+
+struct my_lexer {
+    const char *p, *end;
+    bool executable; /* inside of an executable comment */
+    bool unsure;     /* came past one that some servers take for a comment */
+    bool broken;     /* a string or comment did not end */
+};
+
+/* sql is BORROWED, as are the tokens' texts. */
+struct my_lexer my_lexer_of(struct cdc_span sql);
+/* Reads over white space and comments, and returns what follows, MY_TOKEN_END at the end. */
+struct my_token my_lexer_next(struct my_lexer *lexer);
+struct my_token my_lexer_peek(const struct my_lexer *lexer);
+/* Reads over the next word if it is that one (lower case). */
+bool my_lexer_take(struct my_lexer *lexer, const char *word);
+/* Reads over MariaDB's SET STATEMENT a = 1, b = (...) FOR, if that is what follows: the statement is what stands
+ * after it. */
+bool my_lexer_skip_set_statement(struct my_lexer *lexer);
+
+bool my_token_is(const struct my_token *token, const char *word);
+bool my_token_is_symbol(const struct my_token *token, char c);
+
+static inline char my_lexer_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+/* Are the name.n bytes at p that name? ASCII letters are case-insensitive. */
+bool my_lexer_same_name(const char *p, struct cdc_span name);
+
+static inline bool my_lexer_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* A further attempt reads rows that are newer than the consistent point of the first one: is the log from there on still
+ * to be had, and is it the same log? */
+#include "connectors/mysql/snapshot/internal.h"
+
+#include <stdlib.h>
+
+static int lost(const struct my_snapshot *run, const char *why, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_LOST, "the snapshot of \"%s\" cannot be completed: %s", run->settings->name, why);
+    return cdc_error_hint(error, "take a new one: remove the offset files of the pipeline, and start again");
+}
+
+/* SELECT GTID_SUBSET(...); 1, 0 or -1. */
+static int is_subset(struct my_snapshot *run, const char *format, struct cdc_error *error)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    cdc_buf_text(&sql, "SELECT GTID_SUBSET(");
+    for (const char *p = format; *p; p++) {
+        if (*p == '?')
+            cdc_buf_printf(&sql, "'%s'", run->state.from.gtids); /* canonical: nothing in it needs an escape */
+        else
+            cdc_buf_byte(&sql, *p);
+    }
+    cdc_buf_append(&sql, ")", 2);
+    if (sql.failed) {
+        cdc_buf_free(&sql);
+        return cdc_error_memory(error);
+    }
+    char *value = my_session_value(run->sql, sql.data, "cannot compare GTID sets", error);
+    cdc_buf_free(&sql);
+    if (!value)
+        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not compare GTID sets");
+    int result = strcmp(value, "1") == 0;
+    free(value);
+    return result;
+}
+
+/* After a RESET a file of the same name begins, and transactions are numbered from 1 again. */
+static int check_created(struct my_snapshot *run, struct cdc_error *error)
+{
+    const struct my_consistent_point *from = &run->state.from;
+    uint32_t created = 0;
+    if (from->file_created == 0 || strcmp(from->server_uuid, run->server.uuid) != 0)
+        return 0;
+    if (my_consistent_point_file_created(run, from->coord.file, &created, error) < 0)
+        return -1;
+    if (created == 0 || created == from->file_created)
+        return 0;
+    return lost(run, "the log was begun anew since its first attempt: it was reset", error);
+}
+
+static int check_sets(struct my_snapshot *run, struct cdc_error *error)
+{
+    int kept = is_subset(run, "@@GLOBAL.gtid_purged, ?", error);
+    int known = kept < 0 ? -1 : is_subset(run, "?, @@GLOBAL.gtid_executed", error);
+    if (kept < 0 || known < 0)
+        return -1;
+    if (!kept)
+        return lost(run, "the log since its first attempt was purged", error);
+    return known ? check_created(run, error)
+                 : lost(run, "the server lost transactions since its first attempt, or is another one", error);
+}
+
+/* File names come again after a RESET. */
+static int check_file(struct my_snapshot *run, struct cdc_error *error)
+{
+    const struct my_consistent_point *from = &run->state.from;
+    bool found = false;
+    if (strcmp(from->server_uuid, run->server.uuid) != 0)
+        return lost(run, "its first attempt was at another server", error);
+    MYSQL_RES *result = my_session_query(run->sql, "SHOW BINARY LOGS", "cannot list the log's files", error);
+    if (!result)
+        return -1;
+    for (MYSQL_ROW row; !found && (row = mysql_fetch_row(result)) != NULL;)
+        found = row[0] && row[1] && strcmp(row[0], from->coord.file) == 0 &&
+                strtoull(row[1], NULL, 10) >= from->coord.position;
+    mysql_free_result(result);
+    return found ? check_created(run, error) : lost(run, "the log since its first attempt was purged", error);
+}
+
+/* The same transactions lie before the point as did then: it is the same log. */
+static int check_mariadb(struct my_snapshot *run, struct cdc_error *error)
+{
+    char *text;
+    int found = my_consistent_point_gtids(run, run->sql, &run->state.from.coord, &text, error);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return lost(run, "the log since its first attempt was purged, or the server is another one", error);
+    char *now = my_consistent_point_canonical(run->server.flavor, text, error);
+    free(text);
+    if (!now)
+        return -1;
+    bool same = strcmp(now, run->state.from.gtids) == 0;
+    free(now);
+    return same ? 0 : lost(run, "the server's log is not the one of its first attempt", error);
+}
+
+int my_consistent_point_check(struct my_snapshot *run, struct cdc_error *error)
+{
+    const struct my_consistent_point *from = &run->state.from;
+    bool mariadb = run->server.flavor == MY_FLAVOR_MARIADB;
+    if (mariadb != (from->server_uuid[0] == '\0'))
+        return lost(run, "its first attempt was at another kind of server", error);
+    if (mariadb)
+        return check_mariadb(run, error);
+    return run->server.gtid && (from->gtids[0] || !from->coord.file[0]) ? check_sets(run, error)
+                                                                        : check_file(run, error);
+}

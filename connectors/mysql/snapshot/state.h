@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* What the snapshot's offset file keeps from one attempt to the next. */
+#ifndef MY_STATE_H
+#define MY_STATE_H
+
+#include "connectors/mysql/event/coord.h"
+#include "connectors/mysql/snapshot/checkpoint.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where the log goes on after the first attempt: whatever the rows lack comes after it. */
+struct my_consistent_point {
+    struct my_coord coord; /* file "": not known, the GTIDs say it all */
+    char *gtids;           /* complete there, as the server prints them; owned; "" without GTIDs */
+    uint32_t file_created; /* MySQL: when that file was begun, as it says itself; 0: not known */
+    char server_uuid[40];  /* MySQL */
+    uint32_t server_id;
+};
+
+struct my_snapshot_state {
+    bool has_start, finished;
+    uint64_t number;  /* X: the wall clock in microseconds at the first attempt */
+    unsigned attempt; /* the last one that began to write */
+    char *written;    /* pos of the last commit of a whole attempt, or NULL; owned */
+    struct my_consistent_point from;
+    struct my_checkpoints checkpoints; /* of the last attempt, and the one it went on from */
+};
+
+struct my_snapshot;
+void my_snapshot_state_clear(struct my_snapshot_state *state);
+/* CONFIG when what the file has is damaged, or another database's. */
+int my_snapshot_state_read(struct my_snapshot *run, struct cdc_error *error);
+/* Durable when it returns. */
+int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error);
+/* 1: nothing is left to do, which is noted; 0; -1. */
+int my_snapshot_state_is_finished(struct my_snapshot *run, struct cdc_error *error);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* PostgreSQL, for programs that take any database. */
+#include "connectors/postgres/postgres.h"
+
+#include <stdlib.h>
+
+struct database {
+    const struct cdc_database_settings *given;
+    struct pg_settings settings;
+};
+
+/* What pg_settings_resolve filled in is ours, what the user gave is not. */
+static void free_unless(const char *text, const char *given)
+{
+    if (text != given)
+        free((void *)(uintptr_t)text);
+}
+
+static void close_database(void *pointer)
+{
+    struct database *database = pointer;
+    if (!database)
+        return;
+    free_unless(database->settings.name, database->given->name);
+    free_unless(database->settings.slot, database->given->slot);
+    free_unless(database->settings.publication, database->given->publication);
+    free(database);
+}
+
+static void *open_database(const struct cdc_database_settings *given, struct cdc_error *error)
+{
+    if (cdc_database_refuse(&pg_database, "--defaults-file", given->defaults_file != NULL, error) < 0 ||
+        cdc_database_refuse(&pg_database, "--jobs", given->jobs > 1, error) < 0)
+        return NULL;
+    struct database *database = calloc(1, sizeof *database);
+    if (!database) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    database->given = given;
+    database->settings = (struct pg_settings){.url = given->url,
+                                              .name = given->name,
+                                              .slot = given->slot,
+                                              .publication = given->publication,
+                                              .selection = given->selection,
+                                              .no_create = given->no_create,
+                                              .style = given->format,
+                                              .tool = given->tool,
+                                              .log = given->log,
+                                              .control = given->control};
+    return database;
+}
+
+static const char *name_of(void *pointer, struct cdc_error *error)
+{
+    struct pg_settings *settings = &((struct database *)pointer)->settings;
+    if (settings->name)
+        return settings->name;
+    PGconn *sql = pg_connect(settings, false, error);
+    int result = sql ? pg_settings_resolve(sql, settings, error) : -1;
+    PQfinish(sql);
+    return result == 0 ? settings->name : NULL;
+}
+
+static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings, struct cdc_offset_file *offsets,
+                    struct cdc_acks *acks, struct cdc_metrics *metrics, struct cdc_error *error)
+{
+    struct database *database = pointer;
+    const struct pg_snapshot_settings run = {.settings = &database->settings,
+                                             .chunk_rows = settings->chunk_rows,
+                                             .progress = settings->progress,
+                                             .output_fd = settings->output_fd};
+    return pg_snapshot_run(&run, offsets, acks, database->given->control, metrics, database->given->log, error);
+}
+
+static const char *const schemes[] = {"postgresql:", "postgres:", NULL};
+const struct cdc_database pg_database = {.kind = "PostgreSQL",
+                                         .schemes = schemes,
+                                         .open = open_database,
+                                         .close = close_database,
+                                         .name = name_of,
+                                         .snapshot = snapshot};

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* A kind of database as programs see it that take any: chosen by the scheme of the URL, then asked by operations. */
+#ifndef CDC_DATABASE_H
+#define CDC_DATABASE_H
+
+#include <cdc/control.h>
+#include <cdc/log.h>
+#include <cdc/metrics.h>
+#include <cdc/offset.h>
+#include <cdc/selection.h>
+#include <cdc/snapshot.h>
+#include <cdc/value_format.h>
+
+/* What the user gave. What a kind has no use for must not be given: open refuses it. */
+struct cdc_database_settings {
+    const char *url;  /* "": what the environment says */
+    const char *name; /* of the pipeline; NULL: the database's own */
+    struct cdc_selection selection;
+    struct cdc_value_format format;
+    int64_t jobs;                   /* sessions that read at once; 1 or more */
+    const char *slot, *publication; /* PostgreSQL; NULL: cdc_NAME */
+    bool no_create;                 /* PostgreSQL: create neither of them */
+    const char *defaults_file;      /* MySQL, MariaDB: option file; NULL */
+    const char *password;           /* MySQL, MariaDB: where neither URL nor option file have one; NULL */
+    const char *tool;
+    const struct cdc_log *log;
+    struct cdc_control *control;
+};
+
+struct cdc_database {
+    const char *kind;           /* in messages: "MySQL and MariaDB" */
+    const char *const *schemes; /* "mysql:" ..., ends with NULL */
+    /* Checks the settings without asking a server, and BORROWS them. RETURNS NEW (close); NULL with error. */
+    void *(*open)(const struct cdc_database_settings *settings, struct cdc_error *error);
+    void (*close)(void *database); /* NULL: nothing happens */
+    /* The name of the pipeline, which decides its files; the server is asked where only it knows. BORROWED; NULL with
+     * error, which may be transient. */
+    const char *(*name)(void *database, struct cdc_error *error);
+    /* One attempt at the snapshot, unless it is finished. offsets: its own file; acks: NULL where what is written is stored.
+     * 0, or -1: after a transient error it is worth another attempt. */
+    int (*snapshot)(void *database, const struct cdc_snapshot_settings *settings, struct cdc_offset_file *offsets,
+                    struct cdc_acks *acks, struct cdc_metrics *metrics, struct cdc_error *error);
+};
+
+/* Of the kinds (the list ends with NULL) the one whose scheme the URL has; the first one where it has none that anybody
+ * knows, as libpq's key=value text. NULL when it is a scheme of `others` (ends with NULL), which this program cannot. */
+const struct cdc_database *cdc_database_find(const struct cdc_database *const *kinds, const char *const *others,
+                                             const char *url);
+/* USAGE when an option is given that databases of that kind have no use for. 0 or -1. */
+int cdc_database_refuse(const struct cdc_database *kind, const char *option, bool given, struct cdc_error *error);
+
+#endif

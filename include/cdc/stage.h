@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop of a stage in the middle of a pipeline: lines in, lines out. Written once; what a stage makes of a line is one
+ * operation. Back-pressure is the pipe: while output waits, nothing is read. */
+#ifndef CDC_STAGE_H
+#define CDC_STAGE_H
+
+#include <cdc/control.h>
+#include <cdc/event.h>
+#include <cdc/log.h>
+
+struct cdc_stage_ops {
+    /* Appends what becomes of the event to out: whole lines, or nothing. Returns how many, or -1: with DATA the line is
+     * refused, what was appended for it is taken back, and on_error decides; any other error ends the run. The event's
+     * bytes are valid during the call only. */
+    int (*event)(void *stage, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
+};
+
+struct cdc_stage_settings {
+    int input_fd, output_fd;
+    size_t max_line;          /* bytes */
+    bool skip_errors;         /* a line that cannot be taken is passed over with a warning; else it ends the run */
+    const char *metrics_file; /* NULL: none */
+    const char *tool;
+};
+
+/* Runs until the end of input, a stop (at the end of the transaction in hand, waited for 5 s), or an error. Lines are
+ * written when 64 KiB are there, and whenever the input pauses. 0 when all that came was written; -1 with error
+ * (TEMPORARY when the input ended inside a line; the lines before an error were written). BORROWS everything. */
+int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc_stage_settings *settings,
+                  struct cdc_control *control, const struct cdc_log *log, struct cdc_error *error);
+
+#endif

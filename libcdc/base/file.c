@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Files that are replaced whole or not at all, whenever the power goes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cdc/file.h>
+
+int cdc_file_write(int fd, const void *data, size_t n)
+{
+    for (const char *p = data; n > 0;) {
+        ssize_t done = write(fd, p, n);
+        if (done < 0 && errno != EINTR)
+            return -1;
+        if (done > 0) {
+            p += done;
+            n -= (size_t)done;
+        }
+    }
+    return 0;
+}
+
+/* O_NOFOLLOW: in a folder that others may write to, a link planted as PATH.tmp would have us overwrite its target. */
+static int write_file(const char *path, const void *data, size_t n, unsigned mode, bool durable)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (fd < 0)
+        return -1;
+    bool ok = fchmod(fd, mode) == 0 && cdc_file_write(fd, data, n) == 0 && (!durable || fsync(fd) == 0);
+    int saved = errno;
+    if (close(fd) != 0 && ok) {
+        ok = false;
+        saved = errno;
+    }
+    if (!ok)
+        unlink(path);
+    errno = saved;
+    return ok ? 0 : -1;
+}
+
+/* A rename is durable only once the folder that holds the name is. */
+static int sync_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    if (folder == NULL)
+        return -1;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    if (fd < 0)
+        return -1;
+    int result = fsync(fd);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return result;
+}
+
+int cdc_file_replace(const char *path, const void *data, size_t n, unsigned mode, bool durable, struct cdc_error *error)
+{
+    size_t size = strlen(path) + 5;
+    char *temporary = malloc(size);
+    int result = 0;
+
+    if (temporary == NULL)
+        return cdc_error_memory(error);
+    snprintf(temporary, size, "%s.tmp", path);
+    if (write_file(temporary, data, n, mode, durable) != 0)
+        result = cdc_error_set(error, CDC_EXIT_IO, "unable to write \"%s\": %s", temporary, strerror(errno));
+    else if (rename(temporary, path) != 0 || (durable && sync_folder(path) != 0))
+        result = cdc_error_set(error, CDC_EXIT_IO, "unable to replace \"%s\": %s", path, strerror(errno));
+    free(temporary);
+    return result;
+}

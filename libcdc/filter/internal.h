@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* What the filter does to a table, worked out once and kept in a plan. */
+#ifndef FILTER_INTERNAL_H
+#define FILTER_INTERNAL_H
+
+#include <cdc/filter.h>
+
+struct name_list {
+    struct cdc_span *names; /* BORROWED from the settings' strings */
+    size_t n;
+};
+
+struct rename {
+    struct cdc_span from, to; /* BORROWED too */
+};
+
+/* What happens to the lines of one table. */
+struct plan {
+    struct cdc_span schema, table; /* owned copies, as they stand in the lines */
+    bool selected, edits_rows;
+    bool keeps_some; /* a --columns list applies */
+    struct name_list keep, drop;
+    struct rename *renames;
+    size_t n_renames;
+    char *new_schema, *new_table; /* NULL: unchanged */
+};
+
+/* The plans of all tables that came so far: a hash table with open addressing. Begin with {settings}, which is BORROWED. */
+struct plans {
+    const struct cdc_filter_settings *settings;
+    struct plan **slots; /* NULL: free */
+    size_t n, capacity;  /* a power of two */
+    struct plan *last;   /* lines of one table come in runs */
+};
+/* The plan of the event's table, made at its first line. BORROWED; NULL without memory. */
+struct plan *plans_find(struct plans *plans, const struct cdc_event *event, struct cdc_error *error);
+void plans_free(struct plans *plans); /* what is in it */
+
+#endif

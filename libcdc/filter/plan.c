@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* What the settings mean for one table. */
+#include <stdlib.h>
+
+#include "libcdc/filter/internal.h"
+#include <cdc/hash.h>
+#include <cdc/pattern.h>
+
+/* The part of "[TABLE:]rest" after the table, when it applies to this table, else NULL. */
+static const char *applies(const char *item, struct cdc_span schema, struct cdc_span table)
+{
+    const char *colon = strchr(item, ':');
+    char pattern[512];
+
+    if (colon == NULL)
+        return item;
+    size_t n = (size_t)(colon - item);
+    if (n >= sizeof pattern)
+        return NULL;
+    memcpy(pattern, item, n);
+    pattern[n] = '\0';
+    return cdc_pattern_matches_table(pattern, schema, table) ? colon + 1 : NULL;
+}
+
+static int add_names(struct name_list *list, const char *text)
+{
+    for (;;) {
+        size_t n = strcspn(text, ",");
+        struct cdc_span *names = realloc(list->names, (list->n + 1) * sizeof *names);
+        if (names == NULL)
+            return -1;
+        list->names = names;
+        names[list->n++] = cdc_span(text, n);
+        if (text[n] == '\0')
+            return 0;
+        text += n + 1;
+    }
+}
+
+static int add_rename(struct plan *plan, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    struct rename *renames = realloc(plan->renames, (plan->n_renames + 1) * sizeof *renames);
+
+    if (renames == NULL)
+        return -1;
+    plan->renames = renames;
+    renames[plan->n_renames++] = (struct rename){cdc_span(text, (size_t)(equals - text)), cdc_span_text(equals + 1)};
+    return 0;
+}
+
+/* "schema.table=schema.table", the schema optional on both sides. */
+static int plan_table_rename(struct plan *plan, const char *text, struct cdc_span schema, struct cdc_span table)
+{
+    const char *equals = strchr(text, '='), *to = equals + 1;
+    struct cdc_span from = cdc_span(text, (size_t)(equals - text));
+    const char *dot = memchr(from.p, '.', from.n), *to_dot = strchr(to, '.');
+
+    if (dot != NULL) {
+        if (!cdc_span_equal(cdc_span(from.p, (size_t)(dot - from.p)), schema))
+            return 0;
+        from = cdc_span(dot + 1, from.n - (size_t)(dot + 1 - from.p));
+    }
+    if (!cdc_span_equal(from, table))
+        return 0;
+    free(plan->new_schema);
+    free(plan->new_table);
+    plan->new_schema = to_dot != NULL ? cdc_span_copy(cdc_span(to, (size_t)(to_dot - to))) : NULL;
+    plan->new_table = strdup(to_dot != NULL ? to_dot + 1 : to);
+    return plan->new_table == NULL || (to_dot != NULL && plan->new_schema == NULL) ? -1 : 0;
+}
+
+/* schema and table: unescaped. */
+static int fill_plan(const struct cdc_filter_settings *s, struct plan *plan, struct cdc_span schema,
+                     struct cdc_span table)
+{
+    const char *rest;
+
+    plan->selected = cdc_selection_has(&s->selection, schema, table);
+    for (size_t i = 0; i < s->keep_columns.count; i++)
+        if ((rest = applies(s->keep_columns.items[i], schema, table)) != NULL && add_names(&plan->keep, rest) != 0)
+            return -1;
+    for (size_t i = 0; i < s->drop_columns.count; i++)
+        if ((rest = applies(s->drop_columns.items[i], schema, table)) != NULL && add_names(&plan->drop, rest) != 0)
+            return -1;
+    for (size_t i = 0; i < s->rename_columns.count; i++)
+        if ((rest = applies(s->rename_columns.items[i], schema, table)) != NULL && add_rename(plan, rest) != 0)
+            return -1;
+    for (size_t i = 0; i < s->rename_tables.count; i++)
+        if (plan_table_rename(plan, s->rename_tables.items[i], schema, table) != 0)
+            return -1;
+    plan->keeps_some = plan->keep.n > 0;
+    plan->edits_rows = plan->keeps_some || plan->drop.n > 0 || plan->n_renames > 0;
+    return 0;
+}
+
+static void free_plan(struct plan *plan)
+{
+    if (plan == NULL)
+        return;
+    free((char *)plan->schema.p);
+    free((char *)plan->table.p);
+    free(plan->keep.names);
+    free(plan->drop.names);
+    free(plan->renames);
+    free(plan->new_schema);
+    free(plan->new_table);
+    free(plan);
+}
+
+/* Patterns and settings are unescaped text, names in lines may have escapes: they are taken out once, here, and the plan is
+ * found again by the names as they stand in the lines. */
+static struct plan *new_plan(const struct cdc_filter_settings *settings, struct cdc_span schema, struct cdc_span table)
+{
+    struct plan *plan = calloc(1, sizeof *plan);
+    struct cdc_buf plain_schema = CDC_BUF_INIT, plain_table = CDC_BUF_INIT;
+
+    if (plan == NULL)
+        return NULL;
+    plan->schema = cdc_span(cdc_span_copy(schema), schema.n);
+    plan->table = cdc_span(cdc_span_copy(table), table.n);
+    cdc_json_unescape(&plain_schema, schema);
+    cdc_json_unescape(&plain_table, table);
+    bool ok = plan->schema.p != NULL && plan->table.p != NULL && !plain_schema.failed && !plain_table.failed &&
+              fill_plan(settings, plan, cdc_span(plain_schema.data, plain_schema.len),
+                        cdc_span(plain_table.data, plain_table.len)) == 0;
+    cdc_buf_free(&plain_schema);
+    cdc_buf_free(&plain_table);
+    if (!ok) {
+        free_plan(plan);
+        return NULL;
+    }
+    return plan;
+}
+
+static size_t hash_names(struct cdc_span schema, struct cdc_span table)
+{
+    /* 0xff is in no UTF-8 text: it keeps the two names apart. */
+    uint64_t hash = cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, schema), 0xff);
+    hash = cdc_hash_span(hash, table);
+    return (size_t)(hash ^ hash >> 32);
+}
+
+static bool is_plan_of(const struct plan *plan, struct cdc_span schema, struct cdc_span table)
+{
+    return cdc_span_equal(plan->table, table) && cdc_span_equal(plan->schema, schema);
+}
+
+static struct plan **find_slot(struct plan **slots, size_t capacity, struct cdc_span schema, struct cdc_span table)
+{
+    size_t i = hash_names(schema, table) & (capacity - 1);
+    while (slots[i] != NULL && !is_plan_of(slots[i], schema, table))
+        i = (i + 1) & (capacity - 1);
+    return &slots[i];
+}
+
+/* At most half full, so that a probe is short. */
+static int grow(struct plans *plans)
+{
+    size_t capacity = plans->capacity > 0 ? plans->capacity * 2 : 64;
+    struct plan **slots = calloc(capacity, sizeof *slots);
+
+    if (slots == NULL)
+        return -1;
+    for (size_t i = 0; i < plans->capacity; i++)
+        if (plans->slots[i] != NULL)
+            *find_slot(slots, capacity, plans->slots[i]->schema, plans->slots[i]->table) = plans->slots[i];
+    free(plans->slots);
+    plans->slots = slots;
+    plans->capacity = capacity;
+    return 0;
+}
+
+struct plan *plans_find(struct plans *plans, const struct cdc_event *event, struct cdc_error *error)
+{
+    /* MySQL has databases where PostgreSQL has schemas. */
+    struct cdc_span schema = event->schema.p != NULL ? event->schema : event->db;
+
+    if (plans->last != NULL && is_plan_of(plans->last, schema, event->table))
+        return plans->last;
+    if (plans->n * 2 >= plans->capacity && grow(plans) != 0) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    struct plan **slot = find_slot(plans->slots, plans->capacity, schema, event->table);
+    if (*slot == NULL) {
+        *slot = new_plan(plans->settings, schema, event->table);
+        if (*slot == NULL) {
+            cdc_error_memory(error);
+            return NULL;
+        }
+        plans->n++;
+    }
+    plans->last = *slot;
+    return *slot;
+}
+
+void plans_free(struct plans *plans)
+{
+    for (size_t i = 0; i < plans->capacity; i++)
+        free_plan(plans->slots[i]);
+    free(plans->slots);
+}

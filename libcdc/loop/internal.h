@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* What the loops share among themselves. */
+#ifndef LOOP_INTERNAL_H
+#define LOOP_INTERNAL_H
+
+#include <cdc/buf.h>
+#include <cdc/control.h>
+#include <cdc/log.h>
+#include <cdc/metrics.h>
+
+/* -- report.c: statistics on request, and the metrics file; BORROWS everything -- */
+struct report {
+    const char *metrics_file; /* NULL: none */
+    const char *tool, *name;  /* labels in it */
+    const struct cdc_metrics *metrics;
+    struct cdc_control *control;
+    const struct cdc_log *log;
+    int64_t next_save;
+};
+/* Called once a turn: statistics that SIGUSR1 asked for, and the metrics file every 5 s (or when last). */
+void report_turn(struct report *report, bool last);
+/* The statistics alone, if they were asked for. */
+void report_statistics(const struct report *report);
+
+/* After a stop was asked for, the transaction in hand may come to its end, but for 5 s and no longer, nor after a second
+ * signal. *deadline: 0 at first. True when it is time to leave. */
+bool stop_is_due(const struct cdc_control *control, int64_t now, int64_t *deadline);
+
+/* -- dead_letter.c: a file of refused lines, one JSON object each: {"reason":"...","line":"..."}; NULL where a file is
+ * expected: there is none, and nothing is written -- */
+struct dead_letter;
+/* Appends to a file that is there. path NULL: *result becomes NULL. *result RETURNS NEW (dead_letter_close). */
+int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_error *error);
+int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char *reason, struct cdc_error *error);
+int dead_letter_sync(struct dead_letter *file, struct cdc_error *error);
+void dead_letter_close(struct dead_letter *file);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* What all loops share. */
+#include <unistd.h>
+
+#include "libcdc/loop/internal.h"
+#include <cdc/retry.h>
+
+#define METRICS_MS 5000
+#define STOP_GRACE_MS 5000
+
+void report_statistics(const struct report *report)
+{
+    struct cdc_buf line = CDC_BUF_INIT;
+    char bytes[16];
+
+    if (!report->control->statistics)
+        return;
+    report->control->statistics = 0;
+    if (report->control->notice_fd >= 0)
+        while (read(report->control->notice_fd, bytes, sizeof bytes) > 0)
+            continue;
+    cdc_metrics_line(&line, report->metrics);
+    if (!line.failed)
+        cdc_log(report->log, CDC_LOG_INFO, "%.*s", (int)line.len, line.data);
+    cdc_buf_free(&line);
+}
+
+void report_turn(struct report *report, bool last)
+{
+    struct cdc_error error = {0};
+
+    report_statistics(report);
+    if (report->metrics_file == NULL)
+        return;
+    int64_t now = cdc_clock_ms();
+    if (!last && now < report->next_save)
+        return;
+    report->next_save = now + METRICS_MS;
+    /* Figures are worth a warning, never a stop. */
+    if (cdc_metrics_save(report->metrics_file, report->metrics, report->tool, report->name, &error) != 0)
+        cdc_log(report->log, CDC_LOG_WARNING, "%s", error.text);
+}
+
+bool stop_is_due(const struct cdc_control *control, int64_t now, int64_t *deadline)
+{
+    if (!control->stop)
+        return false;
+    if (*deadline == 0)
+        *deadline = now + STOP_GRACE_MS;
+    return control->stop >= 2 || now >= *deadline;
+}

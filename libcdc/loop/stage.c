@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop of a middle stage: lines in, lines out. */
+#include <stdio.h>
+
+#include "libcdc/loop/internal.h"
+#include <cdc/line.h>
+#include <cdc/retry.h>
+#include <cdc/stage.h>
+
+#define BLOCK ((size_t)64 << 10) /* written in blocks of at least this while the input does not pause */
+
+struct stage_loop {
+    const struct cdc_stage_ops *ops;
+    void *stage;
+    const struct cdc_stage_settings *settings;
+    struct cdc_control *control;
+    const struct cdc_log *log;
+    struct cdc_line_reader *reader;
+    struct cdc_writer *writer;
+    struct cdc_metrics metrics;
+    struct report report;
+    int64_t stop_deadline;
+    bool between; /* the newest line ended a transaction: a stop here leaves none half written */
+};
+
+/* -- one line ---------------------------------------------------------------- */
+
+static int refuse(struct stage_loop *loop, const char *reason, struct cdc_error *error)
+{
+    unsigned long long number = cdc_line_reader_number(loop->reader);
+    unsigned long long offset = cdc_line_reader_offset(loop->reader);
+
+    if (!loop->settings->skip_errors)
+        return cdc_error_set(error, CDC_EXIT_DATA, "line %llu at byte offset %llu of the input: %s", number, offset,
+                             reason);
+    loop->metrics.skipped++;
+    cdc_log(loop->log, CDC_LOG_WARNING, "line %llu at byte offset %llu skipped: %s", number, offset, reason);
+    return 0;
+}
+
+static int take_line(struct stage_loop *loop, struct cdc_span line, bool too_long, struct cdc_error *error)
+{
+    struct cdc_event event;
+    struct cdc_error why = {0};
+    struct cdc_buf *out = cdc_writer_buf(loop->writer);
+    size_t before = out->len;
+
+    loop->metrics.lines_in++;
+    loop->metrics.bytes_in += line.n + 1;
+    if (too_long)
+        return refuse(loop, "the line is longer than --max-line", error);
+    if (cdc_event_parse(&event, line.p, line.n, &why) != 0)
+        return refuse(loop, why.text, error);
+    int lines = loop->ops->event(loop->stage, &event, out, &why);
+    if (lines < 0 && why.status == CDC_EXIT_DATA) {
+        out->len = before;
+        return refuse(loop, why.text, error);
+    }
+    if (lines < 0) {
+        cdc_error_set(error, why.status, "%s", why.text);
+        return why.hint[0] != '\0' ? cdc_error_hint(error, "%s", why.hint) : -1;
+    }
+    loop->metrics.lines_out += (uint64_t)lines;
+    loop->between = event.op == CDC_OP_COMMIT || event.op == CDC_OP_HEARTBEAT;
+    return 0;
+}
+
+/* -- the loop ------------------------------------------------------------------ */
+
+/* Writes all, waiting for the reader; a second signal ends the wait. */
+static int write_all(struct stage_loop *loop, struct cdc_error *error)
+{
+    int left = cdc_writer_finish(loop->writer, loop->control, -1, error);
+
+    loop->metrics.bytes_out = cdc_writer_written(loop->writer);
+    report_turn(&loop->report, false);
+    return left < 0 ? -1 : 0;
+}
+
+/* No whole line is there now. True when it is time to leave. */
+static bool wait_for_input(struct stage_loop *loop)
+{
+    bool stop = loop->control->stop != 0;
+
+    if (stop_is_due(loop->control, cdc_clock_ms(), &loop->stop_deadline))
+        return true;
+    /* Once it has stopped us, wake_fd stays readable: no wait would end there. */
+    cdc_line_reader_wait(loop->reader, stop ? -1 : loop->control->wake_fd, stop ? 50 : 1000);
+    return false;
+}
+
+static int finish(struct stage_loop *loop, struct cdc_error *error)
+{
+    if (write_all(loop, error) != 0 || cdc_writer_sync(loop->writer, error) != 0)
+        return -1;
+    if (cdc_line_reader_leftover(loop->reader) == 0)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_TEMPORARY, "the input ended inside a line, which is discarded");
+    return cdc_error_hint(error, "start the same pipeline again: the rest comes again");
+}
+
+static int run(struct stage_loop *loop, struct cdc_error *error)
+{
+    for (;;) {
+        struct cdc_span line;
+        if (loop->control->stop && loop->between)
+            return finish(loop, error);
+        enum cdc_line_result got = cdc_line_reader_next(loop->reader, &line, error);
+        if (got == CDC_LINE_ERROR)
+            return -1;
+        if (got == CDC_LINE_END)
+            return finish(loop, error);
+        if (got == CDC_LINE_AGAIN) {
+            if (write_all(loop, error) != 0)
+                return -1;
+            if (wait_for_input(loop))
+                return finish(loop, error);
+            continue;
+        }
+        if (take_line(loop, line, got == CDC_LINE_TOO_LONG, error) != 0) {
+            struct cdc_error ignored = {0};
+            (void)write_all(loop, &ignored); /* what came before the bad line is good */
+            return -1;
+        }
+        if (cdc_writer_pending(loop->writer) >= BLOCK && write_all(loop, error) != 0)
+            return -1;
+    }
+}
+
+int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc_stage_settings *settings,
+                  struct cdc_control *control, const struct cdc_log *log, struct cdc_error *error)
+{
+    struct stage_loop loop = {.ops = ops,
+                              .stage = stage,
+                              .settings = settings,
+                              .control = control,
+                              .log = log,
+                              .metrics = {.lag_bytes = -1, .lag_ms = -1},
+                              .between = true};
+    int result = -1;
+
+    loop.report = (struct report){settings->metrics_file, settings->tool, "", &loop.metrics, control, log, 0};
+    loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
+    if (loop.reader != NULL && (loop.writer = cdc_writer_new(settings->output_fd, error)) != NULL)
+        result = run(&loop, error);
+    report_turn(&loop.report, true);
+    cdc_writer_free(loop.writer);
+    cdc_line_reader_free(loop.reader);
+    return result;
+}

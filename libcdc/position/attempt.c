@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* One try at the rows of the tables. */
+#include <stdlib.h>
+
+#include <cdc/attempt.h>
+#include <cdc/json.h>
+
+void cdc_attempt_clear(struct cdc_attempt *attempt)
+{
+    free(attempt->written);
+    *attempt = (struct cdc_attempt){.written = NULL};
+}
+
+bool cdc_attempt_read(struct cdc_attempt *attempt, struct cdc_span state)
+{
+    struct cdc_span number = cdc_json_member(state, "attempt");
+    int64_t value = 0;
+
+    cdc_attempt_clear(attempt);
+    attempt->finished = cdc_span_is(cdc_json_member(state, "finished"), "true");
+    attempt->written = cdc_json_member_text(state, "written");
+    if (number.p != NULL && (!cdc_json_int64(number, &value) || value < 0 || value > (int64_t)CDC_ATTEMPT_MAX))
+        return false;
+    attempt->number = (unsigned)value;
+    return true;
+}
+
+void cdc_attempt_append(struct cdc_buf *out, const struct cdc_attempt *attempt)
+{
+    if (attempt->written != NULL) {
+        cdc_buf_lit(out, ",\"written\":");
+        cdc_json_append_text(out, attempt->written, strlen(attempt->written));
+    }
+    cdc_buf_text(out, attempt->finished ? ",\"finished\":true}" : ",\"finished\":false}");
+}
+
+int cdc_attempt_begin(struct cdc_attempt *attempt, const char *name, const char *hint, struct cdc_error *error)
+{
+    if (attempt->number >= CDC_ATTEMPT_MAX) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%u attempts at the snapshot of \"%s\" have failed", attempt->number,
+                      name);
+        return cdc_error_hint(error, "%s", hint);
+    }
+    attempt->number++;
+    free(attempt->written);
+    attempt->written = NULL;
+    return 0;
+}
+
+int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, const struct cdc_acks *acks, struct cdc_error *error)
+{
+    free(attempt->written);
+    attempt->written = strdup(pos);
+    attempt->finished = acks == NULL;
+    return attempt->written != NULL ? 0 : cdc_error_memory(error);
+}
+
+/* 1, 0, or -1. */
+static int is_stored(const struct cdc_attempt *attempt, struct cdc_acks *acks, struct cdc_error *error)
+{
+    const struct cdc_offset *acked = NULL;
+
+    if (attempt->written == NULL)
+        return 0;
+    if (acks == NULL)
+        return 1;
+    if (cdc_acks_read(acks, &acked, error) != 0)
+        return -1;
+    return acked != NULL && strcmp(acked->pos, attempt->written) >= 0;
+}
+
+int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const char *name, const struct cdc_log *log,
+                      struct cdc_error *error)
+{
+    if (attempt->finished) {
+        cdc_log(log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", name);
+        return 1;
+    }
+    int stored = is_stored(attempt, acks, error);
+    if (stored <= 0)
+        return stored;
+    attempt->finished = true;
+    cdc_log(log, CDC_LOG_INFO, "the snapshot of \"%s\" is stored and finished", name);
+    return 2;
+}
+
+int cdc_attempt_save(const struct cdc_attempt *attempt, struct cdc_offset_file *offsets, const char *name,
+                     const struct cdc_offset *kept, struct cdc_error *error)
+{
+    struct cdc_offset offset = *kept;
+
+    offset.seq = (int64_t)attempt->origin;
+    if (attempt->written != NULL)
+        offset.pos = attempt->written;
+    return cdc_offset_file_set(offsets, name, &offset, error) == 0 ? cdc_offset_file_save(offsets, error) : -1;
+}

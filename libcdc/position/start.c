@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a source begins. */
+#include <stdlib.h>
+
+#include <cdc/json.h>
+#include <cdc/start.h>
+
+/* Complete is one whose rows are all written: the sinks' positions show whether they are stored. */
+static int check_complete(const struct cdc_offset *snapshot, const char *name, struct cdc_error *error)
+{
+    struct cdc_span state = cdc_span_text(snapshot->state);
+
+    if (cdc_span_is(cdc_json_member(state, "finished"), "true") || cdc_json_member(state, "written").p != NULL)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "the snapshot of \"%s\" was begun and is not complete", name);
+    return cdc_error_hint(error, "run cdc-snapshot with the same arguments to its end first");
+}
+
+/* 1 when there is one, and *snapshot is to be freed; 0; -1. */
+static int read_snapshot(struct cdc_offset *snapshot, const char *state_dir, const char *name, struct cdc_error *error)
+{
+    char *path = cdc_state_path(state_dir, "cdc-snapshot", name);
+
+    if (path == NULL)
+        return cdc_error_memory(error);
+    int found = cdc_offset_read(path, name, snapshot, error);
+    free(path);
+    if (found > 0 && check_complete(snapshot, name, error) != 0) {
+        cdc_offset_free(snapshot);
+        return -1;
+    }
+    return found;
+}
+
+int cdc_start_lost_sink(const char *name, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_LOST,
+                  "a sink of \"%s\" has no position, but the source has confirmed changes before: it would miss them",
+                  name);
+    return cdc_error_hint(error, "restore the sink's offset file, or take a new snapshot");
+}
+
+/* The sinks' smallest position, else our own. A sink that lost its newest state needs lines again: only the database
+ * knows whether it still has them. */
+static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const char *name, struct cdc_error *error)
+{
+    const struct cdc_offset *acked = NULL;
+    bool has_own = start->own.pos != NULL;
+
+    if (acks != NULL && cdc_acks_read(acks, &acked, error) != 0)
+        return -1;
+    if (acks != NULL && has_own && acked == NULL)
+        return cdc_start_lost_sink(name, error);
+    if (acks != NULL && has_own)
+        start->sinks = cdc_acks_count(acks);
+    if (acked == NULL && !has_own)
+        return 0;
+    start->kind = CDC_START_RESUME;
+    if (has_own && cdc_offset_copy(&start->from, &start->own, error) != 0)
+        return -1;
+    return acked != NULL ? cdc_offset_copy(&start->from, acked, error) : 0; /* our own state stays in it */
+}
+
+int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own, struct cdc_acks *acks,
+                     const char *state_dir, const char *name, struct cdc_error *error)
+{
+    const struct cdc_offset *entry = cdc_offset_file_get(own, name);
+    struct cdc_offset snapshot = {.pos = NULL};
+
+    *start = (struct cdc_start){.kind = CDC_START_FIRST};
+    int found = state_dir != NULL ? read_snapshot(&snapshot, state_dir, name, error) : 0;
+    if (found < 0)
+        return -1;
+    struct cdc_span visible = cdc_json_member(cdc_span_text(snapshot.state), "read_at");
+    if (visible.p != NULL)
+        start->visible = cdc_span_copy(visible);
+    int result = visible.p != NULL && start->visible == NULL ? cdc_error_memory(error) : 0;
+    if (result == 0 && entry != NULL && entry->pos[0] != '\0')
+        result = cdc_offset_copy(&start->own, entry, error);
+    if (result == 0)
+        result = decide_stored(start, acks, name, error);
+    if (result == 0 && found > 0 && start->kind == CDC_START_FIRST) {
+        start->kind = CDC_START_SNAPSHOT;
+        start->from = snapshot;
+    } else {
+        cdc_offset_free(&snapshot);
+    }
+    return result;
+}
+
+void cdc_start_free(struct cdc_start *start)
+{
+    cdc_offset_free(&start->from);
+    cdc_offset_free(&start->own);
+    free(start->visible);
+    start->visible = NULL;
+}

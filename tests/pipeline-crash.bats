@@ -1,0 +1,48 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The promises of the whole line, against a real server: each process of it is killed again and again.
+# takes: 125 s
+# Each test runs in a subshell.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/postgres
+load lib/opensearch
+load lib/crash
+
+setup_file() { create_database; }
+teardown_file() { drop_database; }
+setup() {
+    pg_test_setup
+    COPY=$DIR/copy.db
+    LINE=$(full_line "cdc-sink-sqlite --state-dir '$STATE' '$COPY'")
+}
+teardown() {
+    pg_test_teardown
+    opensearch_stop
+}
+
+@test "each process killed with SIGKILL again and again: the SQLite copy ends equal to the source" {
+    crash_tables
+    crash_traffic
+    crash_all "$LINE 2>>'$DIR/err'" cdc-sink-sqlite || { tail -20 "$DIR/err"; return 1; }
+    crash_finish "$LINE 2>>'$DIR/err'" || { tail -20 "$DIR/err"; return 1; }
+    source_rows "flag::int"
+    sqlite_rows "$COPY"
+    compare_tables
+}
+
+@test "each process killed with SIGKILL again and again: the OpenSearch index ends equal to the source" {
+    opensearch_start
+    local line
+    line=$(full_line "cdc-sink-http --elasticsearch --index '{schema}-{table}' --state-dir '$STATE' '$OPENSEARCH_URL'")
+    crash_tables
+    crash_traffic
+    crash_all "$line 2>>'$DIR/err'" cdc-sink-http || { tail -20 "$DIR/err"; return 1; }
+    crash_finish "$line 2>>'$DIR/err'" || { tail -20 "$DIR/err"; return 1; }
+    source_rows "flag"
+    opensearch_rows "$NAME-accounts" '[.id,.owner,.balance,.flag,.note,.big,.changed]' >"$DIR/accounts.actual"
+    opensearch_rows "$NAME-history" '[.id,.account,.delta,.at]' >"$DIR/history.actual"
+    opensearch_rows "$NAME-branches" '[.code,.total]' >"$DIR/branches.actual"
+    compare_tables
+}

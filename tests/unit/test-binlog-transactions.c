@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/* Transactions as lines: what is undone, what is DDL. */
+#include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/event/coord.h"
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/value/flavor.h"
+#include "tests/unit/binlog-events.h"
+
+/* -- transactions that are undone -- */
+
+static int decode(struct my_decoder *decoder, uint8_t type, struct cdc_error *error)
+{
+    struct cdc_buf content = CDC_BUF_INIT;
+    cdc_buf_append(&content, body.data, body.len);
+    build(type, content.data, content.len, 0, false);
+    cdc_buf_free(&content);
+    return my_decoder_take(decoder, (const uint8_t *)body.data, body.len, &text, error);
+}
+
+static void put_gtid(uint8_t flags, uint8_t more_flags)
+{
+    start();
+    put(77, 8);
+    put(0, 4);
+    put(flags, 1);
+    put(more_flags, 1);
+    put(76, 8);
+}
+
+/* A log, a letter an event: R a row, D a statement, E COMMIT, X ROLLBACK, G another transaction; others a SAVEPOINT of that
+ * name or, after '<', ROLLBACK TO it. */
+static const char *log_start;
+static bool ahead; /* may the decoder look ahead? */
+
+/* The next event, in body; its type. */
+static uint8_t put_next(const char **log)
+{
+    char sql[40];
+    char c = *(*log)++;
+    snprintf(sql, sizeof sql, "SAVEPOINT `%c`", c);
+    start();
+    if (c == 'R')
+        put_hex("120000000000010001ff0005000000");
+    if (c == 'G')
+        put_gtid(MY_GTID_TRANSACTIONAL, 0);
+    if (c == 'R' || c == 'G')
+        return c == 'R' ? MY_EVENT_WRITE_ROWS_V1 : MY_EVENT_MARIADB_GTID;
+    if (c == '<')
+        snprintf(sql, sizeof sql, "ROLLBACK TO `%c`", *(*log)++);
+    put_query("", "d", c == 'D' ? "DROP TEMPORARY TABLE t" : c == 'E' ? "COMMIT" : c == 'X' ? "ROLLBACK" : sql);
+    return MY_EVENT_QUERY;
+}
+
+static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes, my_log_visit *visit, void *visitor,
+                      struct cdc_error *error)
+{
+    int result = 0;
+    (void)context;
+    (void)bytes;
+    for (const char *p = log_start; *p && result == 0;) {
+        struct my_event_header header = {.type = put_next(&p)};
+        result = visit(visitor, &header, whole(), from, error);
+    }
+    return result < 0 ? -1 : 0;
+}
+
+static struct my_decoder *new_decoder(void)
+{
+    struct my_decoder_settings settings = {
+        .pipeline = "p", .flavor = MY_FLAVOR_MARIADB, .look_ahead = ahead ? look_ahead : NULL};
+    struct my_coord coord = {"binlog.000001", 4};
+    struct my_decoder *decoder = my_decoder_new(&settings, NULL);
+    if (!decoder || my_decoder_start(decoder, 1, "", &coord, NULL) < 0)
+        abort();
+    text.len = 0;
+    return decoder;
+}
+
+/* A row of t(a int). */
+static int decode_map(struct my_decoder *decoder)
+{
+    start();
+    put_hex("12000000000001000164000174000103000004020161");
+    return decode(decoder, MY_EVENT_TABLE_MAP, NULL);
+}
+
+static int decode_row(struct my_decoder *decoder)
+{
+    int result = decode_map(decoder);
+    start();
+    put_hex("120000000000010001ff0005000000");
+    return result == 0 ? decode(decoder, MY_EVENT_WRITE_ROWS_V1, NULL) : result;
+}
+
+/* Decodes those events in a transaction, and COMMIT. */
+static int savepoints(const char *log, struct cdc_error *error)
+{
+    struct my_decoder *decoder = new_decoder();
+    struct cdc_buf all = CDC_BUF_INIT;
+    for (; *log; log++) /* B: many rows */
+        for (int i = 0; i < (*log == 'B' ? 3000 : 1); i++)
+            cdc_buf_byte(&all, *log == 'B' ? 'R' : *log);
+    if (!strchr("EX", all.data[all.len - 1]))
+        cdc_buf_byte(&all, 'E');
+    cdc_buf_byte(&all, '\0');
+    log_start = all.data;
+    put_gtid(MY_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+    for (const char *p = all.data; *p && result == 0;) {
+        if (*p == 'R')
+            result = decode_map(decoder);
+        uint8_t type = put_next(&p);
+        result = result == 0 ? decode(decoder, type, error) : result;
+    }
+    my_decoder_free(decoder);
+    cdc_buf_free(&all);
+    cdc_buf_byte(&text, '\0');
+    return result;
+}
+
+static size_t count(const char *what)
+{
+    size_t n = 0;
+    for (const char *p = text.data; (p = strstr(p, what)); p++)
+        n++;
+    return n;
+}
+
+static void savepoints_leave(const char *log, size_t rows)
+{
+    char events[30];
+    snprintf(events, sizeof events, "\"events\":%zu}", rows);
+    bool good = savepoints(log, NULL) == 0 && count("{\"op\":\"c\"") == rows && strstr(text.data, events) &&
+                count("{\"op\":\"schema\"") == (rows > 0);
+    printf("# savepoints: %s\n", log);
+    check(good, "what a rollback to a savepoint leaves");
+}
+
+static void savepoints_stop(const char *log)
+{
+    struct cdc_error error = {0};
+    int result = savepoints(log, &error);
+    printf("# savepoints: %s: %s\n", log, error.text);
+    check(result < 0 && error.status == CDC_EXIT_CONFIG, "a rollback to a savepoint that stops");
+}
+
+/* Transactions that are larger than what is buffered. */
+static void test_look_ahead(void)
+{
+    ahead = true;
+    savepoints_leave("BsB<sR", 3001);
+    savepoints_leave("RsBR<sB", 3001); /* what is buffered is truncated, too */
+    savepoints_leave("sB<s", 0);
+    savepoints_leave("BaBbB<bR<aRcR<cR", 3002);
+    savepoints_leave("RaRbB<bR<aB", 3001);
+    savepoints_leave("RaRbBcR<aR", 2);
+    savepoints_leave("BX", 0);
+    savepoints_leave("BsB<sX", 0);
+    savepoints_leave("BGRE", 1); /* a crash */
+    savepoints_stop("BsRsR<s");
+    savepoints_stop("BsRDR<s");
+    savepoints_stop("BDX");
+    ahead = false;
+    savepoints_stop("BX");
+    savepoints_stop("BsR<s");
+}
+
+static void test_savepoints(void)
+{
+    savepoints_leave("Rs<s", 1);
+    savepoints_leave("<s", 0); /* of a savepoint before anything was logged */
+    savepoints_leave("RsRR<s", 1);
+    savepoints_leave("sRR<s", 0);
+    savepoints_leave("sRR<sR", 1); /* the schema line comes again */
+    savepoints_leave("RsRR<sRR<sR", 2);
+    savepoints_leave("RaRbRcR<bR<aR", 2);
+    savepoints_leave("RaRbRcR<cRR", 5);
+    savepoints_leave("RaRbR<aRbR<b", 2); /* b was gone, and is another one */
+    savepoints_leave("RssR<S", 1);
+    savepoints_stop("RsRsR<s"); /* the first may be meant, when the second was made by a trigger */
+    savepoints_stop("RsRS<S");  /* the same name */
+    savepoints_stop("RsRDR<s");
+    savepoints_stop("Rs\xe9R<s");
+    savepoints_stop("R<s");
+    savepoints_stop("RsR<t");
+}
+
+/* Behind BEGIN: `DROP TABLE`, with_row: a row of t(a int), then ROLLBACK. Its result. */
+static int roll_back(bool with_row, struct cdc_error *error)
+{
+    struct my_decoder *decoder = new_decoder();
+    put_gtid(MY_GTID_TRANSACTIONAL | MY_GTID_DDL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+    put_query("", "d", "DROP TABLE IF EXISTS `d`.`t`/* Generated to handle failed CREATE OR REPLACE */");
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
+    if (with_row)
+        result = result == 0 ? decode_row(decoder) : result;
+    put_query("", "d", "ROLLBACK");
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, error) : -2;
+    my_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    return result;
+}
+
+/* A row twice, in two transactions; the first ends in ROLLBACK, or has no end, as after a crash. */
+static int roll_back_row(bool rollback)
+{
+    struct my_decoder *decoder = new_decoder();
+    put_gtid(MY_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+    result = result == 0 ? decode_row(decoder) : result;
+    if (rollback) {
+        put_query("", "d", "ROLLBACK");
+    } else {
+        put_gtid(MY_GTID_TRANSACTIONAL, 0);
+        result = result == 0 ? decode(decoder, MY_EVENT_MARIADB_GTID, NULL) : result;
+        result = result == 0 ? decode_row(decoder) : result;
+        put_query("", "d", "COMMIT");
+    }
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : -2;
+    my_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    return result;
+}
+
+static void test_rollback(void)
+{
+    struct cdc_error error = {0};
+    check(roll_back(false, NULL) == 0 && strstr(text.data, "{\"op\":\"ddl\"") &&
+              strstr(text.data, "{\"op\":\"commit\"") && strstr(text.data, "\"events\":1}"),
+          "a statement stays when its transaction is rolled back");
+    check(roll_back(true, &error) == -1 && error.status == CDC_EXIT_CONFIG && !strstr(text.data, "{\"op\":\"c\""),
+          "a statement and a row before a rollback are an error, and the row does not go out");
+    check(roll_back_row(true) == 0 && !strstr(text.data, "{\"op\":\"c\"") && !strstr(text.data, "\"schema\"") &&
+              strstr(text.data, "\"events\":0}"),
+          "rows that are rolled back leave nothing");
+    check(roll_back_row(false) == 0 && strstr(text.data, "\"schema\"") && strstr(text.data, "{\"op\":\"c\"") &&
+              strstr(text.data, "\"events\":1}"),
+          "the same without a rollback are there");
+}
+
+static const char *alter(uint8_t more_flags)
+{
+    struct my_decoder *decoder = new_decoder();
+    put_gtid(MY_GTID_STANDALONE | MY_GTID_DDL, more_flags);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+    put_query("", "d", "ALTER TABLE t ADD b INT");
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
+    my_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    return result == 0 ? text.data : "";
+}
+
+static void test_alter(void)
+{
+    static const uint8_t commit = 4;
+    check(strstr(alter(0), "\"ddl\":\"ALTER") && strstr(alter(commit), "\"ddl\":\"ALTER"), "an ALTER that is done");
+    check(!strstr(alter(MY_GTID_START_ALTER), "\"ddl\"") && strstr(text.data, "\"events\":0}"), "one that begins");
+    check(!strstr(alter(MY_GTID_ROLLBACK_ALTER), "\"ddl\"") && strstr(text.data, "\"events\":0}"), "one that failed");
+}
+
+/* Which table a TRUNCATE of a client with latin1 empties. */
+static void test_truncate_charset(void)
+{
+    struct cdc_error error = {0};
+    struct my_decoder *decoder = new_decoder();
+    put_gtid(MY_GTID_STANDALONE | MY_GTID_DDL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+    put_query("0408000800e000", "d", "TRUNCATE `t\xe4`");
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
+    cdc_buf_byte(&text, '\0');
+    check(result == 0 && strstr(text.data, "\"op\":\"t\"") && strstr(text.data, "\"table\":\"t\xc3\xa4\""),
+          "TRUNCATE in latin1");
+    put_gtid(MY_GTID_STANDALONE | MY_GTID_DDL, 0);
+    result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+    put_query("", "d", "TRUNCATE `t\xe4`");
+    check(result == 0 && decode(decoder, MY_EVENT_QUERY, &error) < 0 && error.status == CDC_EXIT_PROTOCOL,
+          "TRUNCATE of what cannot be read");
+    my_decoder_free(decoder);
+}
+
+/* lower_case_table_names=1 */
+static void test_truncate_lower_case(void)
+{
+    for (int lower = 0; lower < 2; lower++) {
+        struct my_decoder *decoder = new_decoder();
+        my_decoder_set_lower_case(decoder, lower);
+        put_gtid(MY_GTID_STANDALONE | MY_GTID_DDL, 0);
+        int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+        put_query("", "d", "TRUNCATE Shop.`TAB`");
+        result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
+        cdc_buf_byte(&text, '\0');
+        check(result == 0 &&
+                  strstr(text.data, lower ? "\"db\":\"shop\",\"table\":\"tab\"" : "\"db\":\"Shop\",\"table\":\"TAB\""),
+              "the case of names");
+        my_decoder_free(decoder);
+    }
+}
+
+/* -- what carries secrets -- */
+
+/* Is there a line that shows the statement? One ends its transaction in any case: -1 when none does. */
+static int shown(const char *sql)
+{
+    struct my_decoder *decoder = new_decoder();
+    put_gtid(MY_GTID_STANDALONE | MY_GTID_DDL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+    put_query("", "d", sql);
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
+    my_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    if (result < 0 || !strstr(text.data, "\"op\":\"commit\""))
+        return -1;
+    return strstr(text.data, "\"op\":\"ddl\"") != NULL;
+}
+
+static void test_accounts(void)
+{
+    static const char *const secret[] = {
+        "CREATE USER u IDENTIFIED BY 'p'",
+        "create user if not exists u identified by 'p'",
+        "CREATE OR REPLACE USER u IDENTIFIED BY 'p'",
+        "ALTER USER u IDENTIFIED BY 'p'",
+        "DROP USER u",
+        "RENAME USER u TO v",
+        "CREATE ROLE r",
+        "CREATE OR REPLACE ROLE r",
+        "GRANT ALL ON *.* TO u IDENTIFIED BY 'p'",
+        "REVOKE ALL ON *.* FROM u",
+        "SET PASSWORD FOR u = 'p'",
+        "SET DEFAULT ROLE r FOR u",
+        "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (PASSWORD 'p')",
+        "CREATE OR REPLACE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (PASSWORD 'p')",
+        "ALTER SERVER s OPTIONS (PASSWORD 'p')",
+        /* comments between the words */
+        "/* a */ CREATE /* TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE -- TABLE\n USER u IDENTIFIED BY 'p'",
+        "CREATE # TABLE\nUSER u IDENTIFIED BY 'p'",
+        "ALTER/**/USER/**/u IDENTIFIED BY 'p'",
+        "SET/**/PASSWORD = 'p'",
+        /* executable comments: run */
+        "CREATE /*!50000 USER */ u IDENTIFIED BY 'p'",
+        "CREATE /*! USER u */ IDENTIFIED BY 'p'",
+        "/*!50000 CREATE */ /*!50000 USER u IDENTIFIED BY 'p' */",
+        "CREATE /*!50000 OR REPLACE */ USER u IDENTIFIED BY 'p'",
+        "/*M!100100 CREATE USER u IDENTIFIED BY 'p' */",
+        "CREATE /*!80021 USER*/ u IDENTIFIED BY 'p'",
+        "CREATE /*!50000 /* TABLE */ USER */ u IDENTIFIED BY 'p'",
+        /* or not: it is not known which server wrote it */
+        "CREATE /*!99999 TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!999999 TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!50701 TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*M! TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*M!100100 TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!99999 TABLE */ /*!50701 USER */ u IDENTIFIED BY 'p'",
+        "/*!50000 /*!50000 CREATE */ */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!99999 ' */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!999999 TABLE /* x */ */ USER u IDENTIFIED BY 'p'",
+        "/*!999999 ALTER TABLE */ GRANT ALL ON *.* TO u IDENTIFIED BY 'p'",
+        "CREATE /*!500001 TABLE */ USER u IDENTIFIED BY 'p'",
+        "CREATE /*!100100USER*/ u IDENTIFIED BY 'p'",
+        /* MariaDB */
+        "SET STATEMENT max_statement_time = 1 FOR CREATE USER u IDENTIFIED BY 'p'",
+        "SET STATEMENT max_statement_time = 1 FOR GRANT ALL ON *.* TO u IDENTIFIED BY 'p'",
+        "SET STATEMENT a = 1 FOR SET STATEMENT b = 2 FOR SET PASSWORD = 'p'",
+        "/*!50000 SET STATEMENT a = 1 */ FOR ALTER /*!50000 USER */ u IDENTIFIED BY 'p'",
+        "SET STATEMENT a = '\\' FOR CREATE USER u IDENTIFIED BY ' FOR ALTER TABLE t'",
+        "SET STATEMENT a = 1",
+    };
+    static const char *const plain[] = {
+        "ALTER TABLE user ADD x INT",
+        "ALTER /*!50000 TABLE */ user ADD x INT",
+        "ALTER /*! TABLE */ user ADD x INT",
+        "CREATE/*!50503 TABLE*/role (i INT)",
+        "/*!40000 ALTER TABLE `user` DISABLE KEYS */",
+        "/*!50000 DROP */ /*!50000 TABLE */ server",
+        "CREATE OR REPLACE TABLE user (i INT)",
+        "ALTER TABLE /*!80000 user */ ADD x INT",
+        "CREATE TABLE user (i INT) /*!50100 PARTITION BY KEY (i) */",
+        "CREATE /*!80016 TABLE */ t (i INT)",
+        "CREATE /*M!100100 OR REPLACE */ TABLE t (i INT)",
+        "CREATE DEFINER=`u`@`%` TRIGGER user BEFORE INSERT ON t FOR EACH ROW SET @a = 1",
+        "ALTER -- x\n TABLE user ADD x INT",
+        "DROP TABLE role",
+        "RENAME TABLE user TO server",
+        "TRUNCATE user",
+        "TRUNCATE TABLE role",
+        "CREATE TABLE users (i INT)",
+        "DROP users",
+        "CREATE DATABASE user",
+        "SET STATEMENT max_statement_time = 1 FOR ALTER TABLE user ADD x INT",
+    };
+    for (size_t i = 0; i < sizeof secret / sizeof *secret; i++)
+        check(shown(secret[i]) == 0, secret[i]);
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        check(shown(plain[i]) == 1, plain[i]);
+}
+
+int main(void)
+{
+    test_accounts();
+    test_rollback();
+    test_savepoints();
+    test_look_ahead();
+    test_alter();
+    test_truncate_charset();
+    test_truncate_lower_case();
+    return finish();
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* Heads of positions, attempts at a snapshot, and where a source begins. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cdc/attempt.h>
+#include <cdc/pos.h>
+#include <cdc/start.h>
+
+static int failures;
+static char dir[] = "/tmp/cdc-unit-XXXXXX";
+
+static void check(bool ok, const char *what)
+{
+    if (!ok) {
+        printf("not ok - %s\n", what);
+        failures++;
+    }
+}
+
+/* -- positions -- */
+
+static void test_pos(void)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    uint64_t number = 0, ordinal = 0;
+    cdc_pos_head(&out, 0x16B374D8, 3);
+    cdc_buf_lit(&out, "h00000001");
+    cdc_buf_byte(&out, '\0');
+    check(!out.failed && strcmp(out.data, "0000000016B374D8.0000000003.h00000001") == 0, "a head is written");
+    const char *tail = cdc_pos_parse(out.data, &number, &ordinal);
+    check(tail != NULL && strcmp(tail, "h00000001") == 0 && number == 0x16B374D8 && ordinal == 3, "and read");
+    /* Every text that is shorter is none; each in memory of its own, so that a sanitizer sees a read beyond it. */
+    for (size_t n = 0; n <= 16 + 1 + 10 + 1; n++) {
+        char *part = strndup(out.data, n);
+        check(part != NULL && cdc_pos_parse(part, &number, &ordinal) == NULL, "a part of a head is no head");
+        free(part);
+    }
+    check(cdc_pos_parse("0000000016b374d8.0000000003.1", &number, &ordinal) == NULL, "lower case is none of ours");
+    cdc_buf_free(&out);
+}
+
+/* -- attempts -- */
+
+static void test_attempt(void)
+{
+    struct cdc_error error = {0};
+    struct cdc_attempt attempt = {.origin = 42}, again = {0};
+    struct cdc_offset_file *file = cdc_offset_file_memory("t", &error);
+    struct cdc_buf state = CDC_BUF_INIT;
+    check(cdc_attempt_begin(&attempt, "shop", "", &error) == 0 && attempt.number == 1, "a first attempt");
+    check(cdc_attempt_end(&attempt, "p9", NULL, &error) == 0 && attempt.finished, "without acks, written is stored");
+    cdc_buf_printf(&state, "{\"attempt\":%u", attempt.number);
+    cdc_attempt_append(&state, &attempt);
+    cdc_buf_byte(&state, '\0');
+    check(strcmp(state.data, "{\"attempt\":1,\"written\":\"p9\",\"finished\":true}") == 0, "its state");
+    check(cdc_attempt_read(&again, cdc_span_text(state.data)) && again.number == 1 && again.finished &&
+              strcmp(again.written, "p9") == 0,
+          "is read again");
+    struct cdc_offset kept = {.pos = (char *)(uintptr_t) "p0", .state = state.data};
+    check(cdc_attempt_save(&attempt, file, "shop", &kept, &error) == 0, "it is saved");
+    const struct cdc_offset *saved = cdc_offset_file_get(file, "shop");
+    check(saved != NULL && strcmp(saved->pos, "p9") == 0 && saved->seq == 42, "by the pos that was written");
+    check(cdc_attempt_check(&again, NULL, "shop", NULL, &error) == 1, "it was finished before");
+    check(cdc_attempt_begin(&again, "shop", "", &error) == 0 && again.written == NULL && again.number == 2,
+          "a further attempt forgets what was written");
+    again.number = CDC_ATTEMPT_MAX;
+    check(cdc_attempt_begin(&again, "shop", "start anew", &error) < 0 && error.status == CDC_EXIT_CONFIG &&
+              strcmp(error.hint, "start anew") == 0,
+          "pos has no digits for more");
+    check(!cdc_attempt_read(&again, cdc_span_text("{\"attempt\":65536}")), "such a number is damage");
+    check(!cdc_attempt_read(&again, cdc_span_text("{\"attempt\":\"1\"}")), "and so is a text");
+    cdc_attempt_clear(&attempt);
+    cdc_attempt_clear(&again);
+    cdc_offset_file_free(file);
+    cdc_buf_free(&state);
+}
+
+/* -- where a source begins -- */
+
+static void store(const char *tool, const char *pos, const char *state)
+{
+    struct cdc_error error = {0};
+    bool sink = strncmp(tool, "cdc-sink", 8) == 0;
+    char *path = cdc_state_path(dir, tool, sink ? NULL : "shop");
+    unlink(path);
+    struct cdc_offset_file *file = cdc_offset_file_open(path, tool, &error);
+    struct cdc_offset offset = {.pos = (char *)(uintptr_t)pos, .state = (char *)(uintptr_t)state};
+    check(file != NULL && (*pos == '\0' || cdc_offset_file_set(file, "shop", &offset, &error) == 0) &&
+              cdc_offset_file_save(file, &error) == 0,
+          "an offset file is made");
+    cdc_offset_file_free(file);
+    free(path);
+}
+
+static void forget(const char *tool)
+{
+    char *path = cdc_state_path(dir, tool, strncmp(tool, "cdc-sink", 8) == 0 ? NULL : "shop");
+    unlink(path);
+    free(path);
+}
+
+/* kind: of the start that is decided, or -1; status: of the error then. from: its pos, NULL: none. */
+static void decides(const char *own, bool with_acks, int kind, int status, const char *from, const char *what)
+{
+    struct cdc_error error = {0};
+    struct cdc_start start;
+    struct cdc_offset offset = {.pos = (char *)(uintptr_t)own, .state = (char *)(uintptr_t) "{\"s\":1}"};
+    struct cdc_offset_file *file = cdc_offset_file_memory("pg-cdc", &error);
+    struct cdc_acks *acks = with_acks ? cdc_acks_new("shop", NULL, 0, dir, &error) : NULL;
+    if (own != NULL)
+        check(cdc_offset_file_set(file, "shop", &offset, &error) == 0, "own offset");
+    int result = cdc_start_decide(&start, file, acks, dir, "shop", &error);
+    if (kind < 0)
+        check(result < 0 && error.status == status, what);
+    else
+        check(result == 0 && (int)start.kind == kind &&
+                  (from == NULL ? start.from.pos == NULL : start.from.pos != NULL && strcmp(start.from.pos, from) == 0),
+              what);
+    if (kind == CDC_START_RESUME && own != NULL)
+        check(start.from.state != NULL && strcmp(start.from.state, "{\"s\":1}") == 0, "our own state stays");
+    cdc_start_free(&start);
+    cdc_acks_free(acks);
+    cdc_offset_file_free(file);
+}
+
+static void test_start(void)
+{
+    decides(NULL, false, CDC_START_FIRST, 0, NULL, "nothing is there: a first start");
+    decides(NULL, true, CDC_START_FIRST, 0, NULL, "nor a sink");
+    decides("p5", false, CDC_START_RESUME, 0, "p5", "after our own position");
+    decides("p5", true, -1, CDC_EXIT_LOST, NULL, "no sink has what was confirmed");
+    store("cdc-sink-sqlite", "", NULL);
+    decides("p5", true, -1, CDC_EXIT_LOST, NULL, "the sink has no position");
+    decides(NULL, true, CDC_START_FIRST, 0, NULL, "a sink without a position, as before the first line");
+    store("cdc-sink-sqlite", "p3", NULL);
+    decides("p5", true, CDC_START_RESUME, 0, "p3", "the sinks' position, not our own");
+    decides(NULL, true, CDC_START_RESUME, 0, "p3", "theirs alone");
+    store("cdc-snapshot", "p1", "{\"attempt\":1,\"finished\":false}");
+    decides("p5", true, -1, CDC_EXIT_CONFIG, NULL, "a snapshot that is not complete");
+    store("cdc-snapshot", "p1", "{\"attempt\":1,\"written\":\"p1\",\"finished\":false}");
+    decides(NULL, true, CDC_START_RESUME, 0, "p3", "what is stored counts more than the snapshot");
+    forget("cdc-sink-sqlite");
+    decides(NULL, true, CDC_START_SNAPSHOT, 0, "p1", "a snapshot, and no sink yet");
+    decides(NULL, false, CDC_START_SNAPSHOT, 0, "p1", "a snapshot alone");
+    decides("p5", false, CDC_START_RESUME, 0, "p5", "a snapshot, and a run after it");
+    forget("cdc-snapshot");
+}
+
+int main(void)
+{
+    char command[64];
+    if (mkdtemp(dir) == NULL)
+        return 1;
+    test_pos();
+    test_attempt();
+    test_start();
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    check(system(command) == 0, "cleaned up");
+    if (failures == 0)
+        printf("ok - positions, attempts, starts\n");
+    return failures != 0;
+}
