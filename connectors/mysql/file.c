@@ -7,6 +7,7 @@
 #include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/mysql.h"
+#include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/schema/files.h"
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/value/column.h"

@@ -4,6 +4,7 @@
 #define MY_MYSQL_H
 
 #include "connectors/mysql/session/session.h"
+#include "connectors/mysql/session/url.h"
 #include "connectors/mysql/snapshot/snapshot.h"
 #include "connectors/mysql/stream/stream.h"
 #include "connectors/mysql/value/column.h"

@@ -86,7 +86,7 @@ void my_decoder_set_heartbeats(struct my_decoder *decoder, uint32_t heartbeats);
  * MY_DECODER_PART bytes; whenever my_decoder_more returns MY_PAYLOAD_WANTS, the part before is used up, and
  * my_decoder_take_part is given the next. Its transaction ends when the checksum of all of them is known to be
  * right. */
-#define MY_DECODER_PART ((size_t)256 << 10)
+#define MY_DECODER_PART MY_EVENT_PART
 int my_decoder_take(struct my_decoder *decoder, const uint8_t *data, size_t n, struct cdc_buf *out,
                     struct cdc_error *error);
 int my_decoder_more(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error);

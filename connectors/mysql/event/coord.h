@@ -4,11 +4,16 @@
 #ifndef MY_COORD_H
 #define MY_COORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct my_coord {
     char file[512];    /* "binlog.000042"; "" where nothing is known yet */
     uint64_t position; /* where the next event begins; headers have only its lower 32 bits */
 };
+/* Earlier, the same, or later in one server's log: <0, 0, >0. */
+int my_coord_compare(const struct my_coord *a, const struct my_coord *b);
+/* "FILE:POSITION", as in "binlog.000007:1234"; false when it is not. */
+bool my_coord_parse(const char *text, struct my_coord *coord);
 
 #endif

@@ -100,6 +100,7 @@ int my_event_body(const struct my_event_format *format, const struct my_event_he
 /* The same for an event (no FORMAT_DESCRIPTION) that comes in parts, for a TRANSACTION_PAYLOAD may have a gigabyte:
  * data[0..n) is its beginning, with all of the header; then the next ones. *body: what each part has of the body,
  * BORROWED. The last part is only returned if the checksum over all of them is right. */
+#define MY_EVENT_PART ((size_t)256 << 10) /* one part, as who reads the log hands them on; the last may be shorter */
 struct my_event_parts {
     struct my_event_header header;
     size_t taken; /* of the event's bytes */

@@ -2,10 +2,10 @@
 /* Columns of tables in files of the log that do not name them, from a server.
  *
  * The server's information_schema speaks of now. That it holds for rows of the files is for the user to say, as far as
- * what came behind them goes; within the files it is looked at: a DDL statement that names the table behind a row means
+ * what came after them goes; within the files it is looked at: a DDL statement that names the table after a row means
  * that the row's columns are not known, and what the log does tell of them (count, types, lengths) must fit. */
-#ifndef MY_FILE_SCHEMA_H
-#define MY_FILE_SCHEMA_H
+#ifndef MY_FILES_H
+#define MY_FILES_H
 
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/session/session.h"

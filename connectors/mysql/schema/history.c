@@ -1,45 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* What is known of the tables' columns, in memory and as a file: a line of JSON for the whole, one for each table and
- * time, and one with a checksum. */
-#include "connectors/mysql/schema/history.h"
+/* What is known of the tables' columns, in memory. */
 #include "connectors/mysql/event/statement.h"
+#include "connectors/mysql/schema/internal.h"
 
-#include <cdc/file.h>
+#include "connectors/mysql/event/statement.h"
+#include "connectors/mysql/schema/internal.h"
 #include <cdc/hash.h>
-#include <cdc/json.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <zlib.h>
 
-#define FORMAT 1
-#define KEEP_MAX ((size_t)8 << 20)        /* bytes of names and columns */
-#define FILE_MAX_BYTES ((size_t)64 << 20) /* far above any real one */
-
-/* A table's columns from one moment up to, but without, another. */
-struct version {
-    uint32_t hash;    /* of db and table */
-    char *db, *table; /* one allocation with columns: db is its start */
-    struct cdc_span columns;
-    struct my_point from, end;
-    bool ended;
-};
-
-struct my_history {
-    char *path, *name;
-    char server[128];
-    bool begun, changed, full;
-    bool is_ours; /* the file, if there is one */
-    uint64_t id, generation;
-    char state[64];
-    struct version *versions;
-    size_t n, room, bytes;
-};
+#define KEEP_MAX ((size_t)8 << 20) /* bytes of names and columns */
 
 /* -- life -------------------------------------------------------------------------------- */
 
@@ -57,7 +30,7 @@ struct my_history *my_history_new(const char *path, const char *name, struct cdc
     return NULL;
 }
 
-static size_t size_of(const struct version *version)
+static size_t size_of(const struct my_version *version)
 {
     return sizeof *version + strlen(version->db) + strlen(version->table) + 2 + version->columns.n;
 }
@@ -101,15 +74,6 @@ bool my_history_is_of(const struct my_history *history, const char *server)
     return history->begun && strcmp(history->server, server) == 0;
 }
 
-char *my_history_state(struct my_history *history)
-{
-    if (!history->path || !history->begun)
-        return NULL;
-    snprintf(history->state, sizeof history->state, "{\"schema\":\"%016llx.%llu\"}", (unsigned long long)history->id,
-             (unsigned long long)history->generation);
-    return history->state;
-}
-
 /* -- what is known ---------------------------------------------------------------------- */
 
 static bool before(struct my_point a, struct my_point b)
@@ -125,10 +89,10 @@ static uint32_t hash_of(const char *db, const char *table)
 struct cdc_span my_history_find(const struct my_history *history, const char *db, const char *table,
                                 struct my_point point)
 {
-    const struct version *found = NULL;
+    const struct my_version *found = NULL;
     uint32_t hash = hash_of(db, table);
     for (size_t i = 0; i < history->n; i++) {
-        const struct version *version = &history->versions[i];
+        const struct my_version *version = &history->versions[i];
         if (version->hash == hash && !before(point, version->from) &&
             (!version->ended || before(point, version->end)) && strcmp(version->table, table) == 0 &&
             strcmp(version->db, db) == 0 && (!found || before(found->from, version->from)))
@@ -137,13 +101,13 @@ struct cdc_span my_history_find(const struct my_history *history, const char *db
     return found ? found->columns : cdc_span(NULL, 0);
 }
 
-static struct version *new_version(struct my_history *history, const char *db, const char *table,
-                                   struct cdc_span columns)
+struct my_version *my_history_new_version(struct my_history *history, const char *db, const char *table,
+                                          struct cdc_span columns)
 {
     size_t db_n = strlen(db) + 1, table_n = strlen(table) + 1;
     if (history->n == history->room) {
         size_t room = history->room ? 2 * history->room : 16;
-        struct version *versions = realloc(history->versions, room * sizeof *versions);
+        struct my_version *versions = realloc(history->versions, room * sizeof *versions);
         if (!versions)
             return NULL;
         history->versions = versions;
@@ -155,11 +119,11 @@ static struct version *new_version(struct my_history *history, const char *db, c
     memcpy(text, db, db_n);
     memcpy(text + db_n, table, table_n);
     memcpy(text + db_n + table_n, columns.p, columns.n);
-    struct version *version = &history->versions[history->n++];
-    *version = (struct version){.hash = hash_of(db, table),
-                                .db = text,
-                                .table = text + db_n,
-                                .columns = cdc_span(text + db_n + table_n, columns.n)};
+    struct my_version *version = &history->versions[history->n++];
+    *version = (struct my_version){.hash = hash_of(db, table),
+                                   .db = text,
+                                   .table = text + db_n,
+                                   .columns = cdc_span(text + db_n + table_n, columns.n)};
     history->bytes += size_of(version);
     return version;
 }
@@ -171,7 +135,7 @@ int my_history_add(struct my_history *history, const char *db, const char *table
         history->full = true;
         return 0;
     }
-    struct version *version = new_version(history, db, table, columns);
+    struct my_version *version = my_history_new_version(history, db, table, columns);
     if (!version)
         return cdc_error_memory(error);
     version->from = from;
@@ -182,7 +146,7 @@ int my_history_add(struct my_history *history, const char *db, const char *table
 void my_history_alter(struct my_history *history, struct cdc_span sql, struct my_point point)
 {
     for (size_t i = 0; i < history->n; i++) {
-        struct version *version = &history->versions[i];
+        struct my_version *version = &history->versions[i];
         if (!before(version->from, point) || (version->ended && !before(point, version->end)) ||
             !my_statement_names(sql, cdc_span_text(version->table)))
             continue;
@@ -211,290 +175,4 @@ void my_history_confirm(struct my_history *history, uint64_t number)
 bool my_history_is_full(const struct my_history *history)
 {
     return history->full;
-}
-
-/* -- writing ------------------------------------------------------------------------------ */
-
-static void append_text(struct cdc_buf *out, const char *name, const char *value)
-{
-    cdc_buf_text(out, name);
-    cdc_json_append_text(out, value, strlen(value));
-}
-
-static void append_number(struct cdc_buf *out, const char *name, uint64_t value)
-{
-    cdc_buf_text(out, name);
-    cdc_buf_u64(out, value);
-}
-
-static void append_point(struct cdc_buf *out, const char *name, struct my_point point)
-{
-    append_number(out, name, point.number);
-    append_number(out, ",", point.statements);
-    cdc_buf_byte(out, ']');
-}
-
-static void append_all(const struct my_history *history, const struct my_history_synced *mark, struct cdc_buf *out)
-{
-    cdc_buf_printf(out, "{\"format\":%d,\"tool\":\"mysql-binlog\"", FORMAT);
-    append_text(out, ",\"name\":", history->name);
-    cdc_buf_printf(out, ",\"id\":\"%016llx\"", (unsigned long long)history->id);
-    append_number(out, ",\"generation\":", history->generation);
-    append_text(out, ",\"server\":", history->server);
-    append_number(out, ",\"number\":", mark->number);
-    append_text(out, ",\"file\":", mark->coord.file);
-    append_number(out, ",\"position\":", mark->coord.position);
-    cdc_buf_lit(out, "}\n");
-    for (size_t i = 0; i < history->n; i++) {
-        const struct version *version = &history->versions[i];
-        append_text(out, "{\"db\":", version->db);
-        append_text(out, ",\"table\":", version->table);
-        append_point(out, ",\"from\":[", version->from);
-        if (version->ended)
-            append_point(out, ",\"end\":[", version->end);
-        cdc_buf_lit(out, ",\"columns\":");
-        cdc_buf_span(out, version->columns);
-        cdc_buf_lit(out, "}\n");
-    }
-    uLong sum = out->failed ? 0 : crc32_z(0, (const Bytef *)out->data, out->len);
-    append_number(out, "{\"crc32\":", sum);
-    cdc_buf_lit(out, "}\n");
-}
-
-/* -- reading ------------------------------------------------------------------------------- */
-
-static int damaged(const struct my_history *history, const char *why, struct cdc_error *error)
-{
-    cdc_error_set(error, CDC_EXIT_CONFIG, "file \"%s\" is not usable: %s", history->path, why);
-    return cdc_error_hint(error,
-                          "restore it from a backup with the offset file, or remove it: then the log alone tells "
-                          "which columns its tables had");
-}
-
-static int read_whole(const struct my_history *history, int fd, struct cdc_buf *text, struct cdc_error *error)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || (size_t)status.st_size > FILE_MAX_BYTES)
-        return damaged(history, "it is no regular file of a sensible size", error);
-    if (!cdc_buf_room(text, (size_t)status.st_size + 1))
-        return cdc_error_memory(error);
-    for (ssize_t n = 1; n > 0 && text->len < (size_t)status.st_size; text->len += (size_t)n) {
-        n = read(fd, text->data + text->len, (size_t)status.st_size - text->len);
-        if (n < 0 && errno != EINTR)
-            return cdc_error_set(error, CDC_EXIT_IO, "unable to read \"%s\": %s", history->path, strerror(errno));
-        n = n < 0 ? 0 : n;
-    }
-    return 0;
-}
-
-/* 1, 0: there is none, or -1. */
-static int read_file(const struct my_history *history, struct cdc_buf *text, struct cdc_error *error)
-{
-    int fd = open(history->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return 0;
-    if (fd < 0)
-        return cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_IO, "unable to open \"%s\": %s",
-                             history->path, strerror(errno));
-    int result = read_whole(history, fd, text, error);
-    close(fd);
-    return result == 0 ? 1 : -1;
-}
-
-static bool take_number(struct cdc_span object, const char *name, uint64_t *value)
-{
-    int64_t number = -1;
-    *value = 0;
-    if (!cdc_json_int64(cdc_json_member(object, name), &number) || number < 0)
-        return false;
-    *value = (uint64_t)number;
-    return true;
-}
-
-/* RETURNS NEW; NULL: there is none, or it has a NUL in it. */
-static char *take_text(struct cdc_span object, const char *name)
-{
-    struct cdc_span raw = cdc_json_string_raw(cdc_json_member(object, name));
-    size_t n = 0;
-    char *text = raw.p ? cdc_json_text(raw, &n) : NULL;
-    if (text && strlen(text) == n)
-        return text;
-    free(text);
-    return NULL;
-}
-
-static bool text_is(struct cdc_span object, const char *name, const char *expected)
-{
-    return cdc_json_raw_is(cdc_json_string_raw(cdc_json_member(object, name)), cdc_span_text(expected));
-}
-
-static bool take_point(struct cdc_span object, const char *name, struct my_point *point)
-{
-    struct cdc_json_iter iter;
-    struct cdc_span value = cdc_json_member(object, name), part;
-    int64_t numbers[2] = {-1, -1};
-    if (cdc_json_type(value) != CDC_JSON_ARRAY)
-        return false;
-    cdc_json_iter(&iter, value);
-    for (int i = 0; i < 2; i++)
-        if (!cdc_json_next_element(&iter, &part) || !cdc_json_int64(part, &numbers[i]) || numbers[i] < 0)
-            return false;
-    *point = (struct my_point){(uint64_t)numbers[0], (uint64_t)numbers[1]};
-    return true;
-}
-
-/* The next line without its LF; false at the end. */
-static bool next_line(struct cdc_span *rest, struct cdc_span *line)
-{
-    const char *lf = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
-    if (!lf)
-        return false;
-    *line = cdc_span(rest->p, (size_t)(lf - rest->p));
-    *rest = cdc_span(lf + 1, rest->n - line->n - 1);
-    return true;
-}
-
-/* Every line is whole, and the last one has the checksum of the others: rest becomes those. */
-static bool is_whole(struct cdc_span *rest)
-{
-    struct cdc_error ignored = {0};
-    struct cdc_span left = *rest, line = {NULL, 0};
-    uint64_t sum;
-    const char *last = NULL;
-    while (next_line(&left, &line)) {
-        last = line.p;
-        if (cdc_json_validate(line.p, line.n, &ignored) < 0)
-            return false;
-    }
-    if (!last || left.n > 0 || !take_number(line, "crc32", &sum))
-        return false;
-    *rest = cdc_span(rest->p, (size_t)(last - rest->p));
-    return crc32_z(0, (const Bytef *)rest->p, rest->n) == sum;
-}
-
-static int take_version(struct my_history *history, struct cdc_span line, struct cdc_error *error)
-{
-    struct my_point from, end = {0, 0};
-    char *db = take_text(line, "db"), *table = take_text(line, "table");
-    struct cdc_span columns = cdc_json_member(line, "columns");
-    bool ended = cdc_json_member(line, "end").p != NULL;
-    int result = 0;
-    if (!db || !table || cdc_json_type(columns) != CDC_JSON_ARRAY || !take_point(line, "from", &from) ||
-        (ended && !take_point(line, "end", &end))) {
-        result = damaged(history, "a line of it lacks something", error);
-    } else {
-        struct version *version = new_version(history, db, table, columns);
-        if (version) {
-            version->from = from;
-            version->end = end;
-            version->ended = ended;
-        } else {
-            result = cdc_error_memory(error);
-        }
-    }
-    free(db);
-    free(table);
-    return result;
-}
-
-/* "ID.GENERATION" */
-static bool token_fits(struct cdc_span token, struct cdc_span head, uint64_t generation)
-{
-    struct cdc_span id = cdc_json_string_raw(cdc_json_member(head, "id"));
-    char digits[24] = "";
-    if (!id.p || id.n != 16 || token.n <= 17 || token.n - 17 >= sizeof digits || token.p[16] != '.' ||
-        memcmp(id.p, token.p, 16) != 0)
-        return false;
-    memcpy(digits, token.p + 17, token.n - 17);
-    return strtoull(digits, NULL, 10) <= generation;
-}
-
-static int take_head(struct my_history *history, const char *server, struct cdc_span token, struct cdc_span head,
-                     struct my_history_synced *mark, struct cdc_error *error)
-{
-    uint64_t format;
-    char *file = take_text(head, "file");
-    bool fits = file && strlen(file) < sizeof mark->coord.file;
-    if (fits)
-        snprintf(mark->coord.file, sizeof mark->coord.file, "%s", file);
-    free(file);
-    if (!take_number(head, "format", &format) || !text_is(head, "tool", "mysql-binlog"))
-        return damaged(history, "it is of another kind", error);
-    if (format != FORMAT)
-        return damaged(history, "it has another format version; a newer program wrote it", error);
-    if (!text_is(head, "name", history->name))
-        return damaged(history, "it belongs to another pipeline", error);
-    if (!fits || !take_number(head, "generation", &history->generation) ||
-        !take_number(head, "number", &mark->number) || !take_number(head, "position", &mark->coord.position))
-        return damaged(history, "its first line lacks something", error);
-    if (!text_is(head, "server", server) || !token_fits(token, head, history->generation))
-        return 0;
-    history->id = strtoull(cdc_json_string_raw(cdc_json_member(head, "id")).p, NULL, 16);
-    snprintf(history->server, sizeof history->server, "%s", server);
-    return 1;
-}
-
-static int take_file(struct my_history *history, const char *server, struct cdc_span token, struct cdc_span text,
-                     struct my_history_synced *mark, struct cdc_error *error)
-{
-    struct cdc_span line;
-    if (!is_whole(&text) || !next_line(&text, &line))
-        return damaged(history, "its checksum is wrong", error);
-    int result = take_head(history, server, token, line, mark, error);
-    while (result > 0 && next_line(&text, &line))
-        if (take_version(history, line, error) < 0)
-            result = -1;
-    history->begun = history->is_ours = result > 0;
-    return result;
-}
-
-int my_history_load(struct my_history *history, const char *server, struct cdc_span token,
-                    struct my_history_synced *mark, struct cdc_error *error)
-{
-    struct cdc_buf text = CDC_BUF_INIT;
-    int result = history->path ? read_file(history, &text, error) : 0;
-    memset(mark, 0, sizeof *mark);
-    if (result > 0)
-        result = take_file(history, server, token, cdc_span(text.data, text.len), mark, error);
-    cdc_buf_free(&text);
-    return result;
-}
-
-/* -- reading and writing ------------------------------------------------------------------ */
-
-/* A file that was not taken may be anybody's. */
-static int check_ours(struct my_history *history, struct cdc_error *error)
-{
-    struct cdc_buf text = CDC_BUF_INIT;
-    struct my_history_synced mark;
-    struct cdc_span all, head;
-    int result = read_file(history, &text, error);
-    if (result > 0) {
-        uint64_t generation = history->generation;
-        all = cdc_span(text.data, text.len);
-        result = is_whole(&all) && next_line(&all, &head)
-                     ? take_head(history, history->server, cdc_span(NULL, 0), head, &mark, error)
-                     : damaged(history, "its checksum is wrong", error);
-        history->generation = generation;
-    }
-    cdc_buf_free(&text);
-    history->is_ours = result >= 0;
-    return result < 0 ? -1 : 0;
-}
-
-int my_history_save(struct my_history *history, const struct my_history_synced *mark, struct cdc_error *error)
-{
-    struct cdc_buf text = CDC_BUF_INIT;
-    if (!history->changed || !history->path)
-        return 0;
-    if (!history->is_ours && check_ours(history, error) < 0)
-        return -1;
-    history->generation++;
-    append_all(history, mark, &text);
-    int result =
-        text.failed ? cdc_error_memory(error) : cdc_file_replace(history->path, text.data, text.len, 0600, true, error);
-    cdc_buf_free(&text);
-    if (result == 0)
-        history->changed = false;
-    return result;
 }

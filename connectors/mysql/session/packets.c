@@ -29,6 +29,7 @@ struct my_packets {
     bool waiting;          /* the decoder found nothing */
     bool stopping, ended, at_end;
     struct cdc_error error;
+    enum my_dump_fault fault;
     /* the decoder's: */
     struct cdc_buf block;
     size_t at;
@@ -68,6 +69,7 @@ static void end(struct my_packets *packets, bool at_end, const struct cdc_error 
     packets->ended = true;
     packets->at_end = at_end;
     packets->error = *error;
+    packets->fault = my_wire_fault(packets->wire);
     pthread_mutex_unlock(&packets->lock);
     wake(packets);
 }
@@ -131,6 +133,14 @@ void my_packets_free(struct my_packets *packets)
     free(packets);
 }
 
+enum my_dump_fault my_packets_fault(struct my_packets *packets)
+{
+    pthread_mutex_lock(&packets->lock);
+    enum my_dump_fault fault = packets->fault;
+    pthread_mutex_unlock(&packets->lock);
+    return fault;
+}
+
 int my_packets_descriptor(const struct my_packets *packets)
 {
     return packets->wake_fd;
@@ -141,7 +151,7 @@ static int take_block(struct my_packets *packets, struct cdc_error *error)
 {
     uint64_t ignored;
     int result = 1;
-    ssize_t cleared = read(packets->wake_fd, &ignored, sizeof ignored); /* before the look: no wake-up is missed */
+    ssize_t cleared = read(packets->wake_fd, &ignored, sizeof ignored); /* before we look: no wake-up is missed */
     (void)cleared;
     packets->block.len = packets->at = 0;
     cdc_buf_shrink(&packets->block, 4 * BLOCK);

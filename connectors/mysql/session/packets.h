@@ -15,8 +15,9 @@ struct my_packets;
 struct my_packets *my_packets_new(MYSQL *mysql, struct cdc_error *error);
 void my_packets_free(struct my_packets *packets);
 int my_packets_descriptor(const struct my_packets *packets);
-struct my_wire_part; /* wire.h */
 /* 1: a part, BORROWED until the next call; 0: none now; 2: the server said that this is the end; -1: error. */
 int my_packets_next(struct my_packets *packets, struct my_wire_part *part, struct cdc_error *error);
+/* After an error of my_packets_next: what it says of the log. */
+enum my_dump_fault my_packets_fault(struct my_packets *packets);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the server is, whether its log can be read, and where it begins and ends. */
-#include "connectors/mysql/event/coord.h"
+#include "connectors/mysql/session/server.h"
 #include "connectors/mysql/session/session.h"
-#include "connectors/mysql/value/flavor.h"
 
 #include <cdc/hash.h>
 #include <stdio.h>
@@ -120,10 +119,8 @@ static char *gtid_value(MYSQL *mysql, const char *sql, struct cdc_error *error)
     return value;
 }
 
-static int take_coord(MYSQL *mysql, MYSQL_RES *result, const char *position, struct my_coord *coord,
-                      struct cdc_error *error)
+static int take_coord(MYSQL_RES *result, const char *position, struct my_coord *coord, struct cdc_error *error)
 {
-    (void)mysql;
     MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
     memset(coord, 0, sizeof *coord);
     if (!row || !row[0]) {
@@ -142,19 +139,52 @@ int my_server_end(MYSQL *mysql, const struct my_server *server, struct my_coord 
     bool renamed = server->flavor == MY_FLAVOR_MYSQL && server->version >= 80200;
     const char *sql =
         server->flavor == MY_FLAVOR_MARIADB ? "SELECT @@GLOBAL.gtid_binlog_pos" : "SELECT @@GLOBAL.gtid_executed";
-    /* First the set, then the place: what lies between is read twice at the most, never passed over. */
+    /* First the set, then the coordinates: what is committed between is read twice at the most, never passed over. */
     *gtids = gtid_value(mysql, sql, error);
     if (!*gtids)
         return -1;
     MYSQL_RES *result = my_session_query(mysql, renamed ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS",
                                          "cannot ask for the end of the log", error);
-    int status = take_coord(mysql, result, NULL, coord, error);
+    int status = take_coord(result, NULL, coord, error);
     mysql_free_result(result);
     if (status == 0)
         return 0;
     free(*gtids);
     *gtids = NULL;
     return -1;
+}
+
+/* Nothing in a set needs an escape: hexadecimal digits, names of tags, ':', ',' and '-'. */
+static void append_set(struct cdc_buf *out, const char *set)
+{
+    const char *quote = *set == '@' ? "" : "'";
+    cdc_buf_printf(out, "%s%s%s", quote, set, quote);
+}
+
+int my_server_is_subset(MYSQL *mysql, const char *a, const char *b, struct cdc_error *error)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    cdc_buf_lit(&sql, "SELECT GTID_SUBSET(");
+    append_set(&sql, a);
+    cdc_buf_lit(&sql, ", ");
+    append_set(&sql, b);
+    cdc_buf_append(&sql, ")", 2);
+    if (sql.failed) {
+        cdc_buf_free(&sql);
+        return cdc_error_memory(error);
+    }
+    char *value = my_session_value(mysql, sql.data, "cannot compare GTID sets", error);
+    cdc_buf_free(&sql);
+    if (!value)
+        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not compare GTID sets");
+    int result = strcmp(value, "1") == 0;
+    free(value);
+    return result;
+}
+
+static MYSQL_RES *list_files(MYSQL *mysql, struct cdc_error *error)
+{
+    return my_session_query(mysql, "SHOW BINARY LOGS", "cannot list the log's files", error);
 }
 
 int my_server_oldest(MYSQL *mysql, const struct my_server *server, struct my_coord *coord, char **gtids,
@@ -164,14 +194,53 @@ int my_server_oldest(MYSQL *mysql, const struct my_server *server, struct my_coo
                                                                : strdup("");
     if (!*gtids)
         return error->status ? -1 : cdc_error_memory(error);
-    MYSQL_RES *result = my_session_query(mysql, "SHOW BINARY LOGS", "cannot list the log's files", error);
-    int status = take_coord(mysql, result, "4", coord, error);
+    MYSQL_RES *result = list_files(mysql, error);
+    int status = take_coord(result, "4", coord, error);
     mysql_free_result(result);
     if (status == 0)
         return 0;
     free(*gtids);
     *gtids = NULL;
     return -1;
+}
+
+int my_server_find(MYSQL *mysql, const struct my_coord *coord, enum my_standing *standing, struct cdc_error *error)
+{
+    struct my_coord file = {"", 0};
+    bool first = true;
+    MYSQL_RES *result = list_files(mysql, error);
+    if (!result)
+        return -1;
+    *standing = MY_STANDS_NOWHERE;
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL; first = false) {
+        snprintf(file.file, sizeof file.file, "%s", row[0]);
+        file.position = strtoull(row[1], NULL, 10); /* the file's size */
+        bool same = strcmp(row[0], coord->file) == 0;
+        if (same && file.position >= coord->position)
+            *standing = MY_STANDS_IN_FILE;
+        else if (!same && first && my_coord_compare(coord, &file) < 0)
+            *standing = MY_STANDS_BEFORE;
+    }
+    mysql_free_result(result);
+    return 0;
+}
+
+int my_server_next_file(MYSQL *mysql, const char *file, struct my_coord *next, struct cdc_error *error)
+{
+    struct my_coord here = {"", 4};
+    memset(next, 0, sizeof *next);
+    snprintf(here.file, sizeof here.file, "%s", file);
+    MYSQL_RES *result = list_files(mysql, error);
+    if (!result)
+        return -1;
+    for (MYSQL_ROW row; !next->file[0] && (row = mysql_fetch_row(result)) != NULL;) {
+        struct my_coord other = {"", 4};
+        snprintf(other.file, sizeof other.file, "%s", row[0] ? row[0] : "");
+        if (my_coord_compare(&other, &here) > 0)
+            *next = other;
+    }
+    mysql_free_result(result);
+    return 0;
 }
 
 uint32_t my_replica_id(uint32_t given, const char *name)

@@ -5,7 +5,6 @@
  * head of a packet is put there, in front of what is there already, which is as long as what is wanted. The library then
  * reads that many bytes, whatever they are. */
 #include "connectors/mysql/session/wire.h"
-#include "connectors/mysql/decoder/decoder.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/session/session.h"
 
@@ -26,7 +25,19 @@ struct my_wire {
     bool last;            /* the event ends with it */
     uint64_t event_left;  /* of an event that is handed on in parts */
     struct cdc_buf event; /* one of several packets */
+    enum my_dump_fault fault;
 };
+
+enum my_dump_fault my_wire_fault(const struct my_wire *wire)
+{
+    return wire->fault;
+}
+
+static int broke(struct my_wire *wire, unsigned number, const char *text, struct cdc_error *error)
+{
+    wire->fault = my_dump_fault_of(number, text);
+    return my_session_error_of(number, text, "the stream broke", error);
+}
 
 static int malformed(struct cdc_error *error)
 {
@@ -78,7 +89,7 @@ void my_wire_free(struct my_wire *wire)
     free(wire);
 }
 
-/* The next n bytes (n <= MY_DECODER_PART + 1), BORROWED until the next call; NULL: the connection broke. */
+/* The next n bytes (n <= MY_EVENT_PART + 1), BORROWED until the next call; NULL: the connection broke. */
 static const uint8_t *read_bytes(struct my_wire *wire, size_t n, struct cdc_error *error)
 {
     MARIADB_PVIO *pvio = wire->mysql->net.pvio;
@@ -94,7 +105,7 @@ static const uint8_t *read_bytes(struct my_wire *wire, size_t n, struct cdc_erro
     memcpy(pvio->cache_pos, head, HEAD);
     if (mysql_net_read_packet(wire->mysql) == length)
         return wire->mysql->net.read_pos + 1;
-    my_session_error(wire->mysql, "the stream broke", error);
+    broke(wire, mysql_errno(wire->mysql), mysql_error(wire->mysql), error);
     return NULL;
 }
 
@@ -115,14 +126,14 @@ static int read_more(struct my_wire *wire, const uint8_t **data, size_t *n, stru
         return -1;
     if (wire->left == 0)
         return wire->last ? 0 : malformed(error);
-    *n = wire->left < MY_DECODER_PART ? wire->left : MY_DECODER_PART;
+    *n = wire->left < MY_EVENT_PART ? wire->left : MY_EVENT_PART;
     *data = read_bytes(wire, *n, error);
     wire->left -= *n;
     return *data ? 1 : -1;
 }
 
 /* An error's packet: 0xFF, number, '#' and SQLSTATE, text. */
-static int server_error(const uint8_t *data, size_t n, struct cdc_error *error)
+static int server_error(struct my_wire *wire, const uint8_t *data, size_t n, struct cdc_error *error)
 {
     char text[512];
     size_t at = n >= 9 && data[3] == '#' ? 9 : 3;
@@ -131,7 +142,7 @@ static int server_error(const uint8_t *data, size_t n, struct cdc_error *error)
     size_t length = n - at < sizeof text - 1 ? n - at : sizeof text - 1;
     memcpy(text, data + at, length);
     text[length] = '\0';
-    return my_session_error_of((unsigned)data[1] | (unsigned)data[2] << 8, text, "the stream broke", error);
+    return broke(wire, (unsigned)data[1] | (unsigned)data[2] << 8, text, error);
 }
 
 static int join(struct my_wire *wire, const uint8_t *data, size_t n, struct my_wire_part *part, struct cdc_error *error)
@@ -173,7 +184,7 @@ static int read_whole(struct my_wire *wire, struct my_wire_part *part, struct cd
     unsigned long n = mysql_net_read_packet(wire->mysql);
     const uint8_t *data = wire->mysql->net.read_pos;
     if (n == packet_error)
-        return my_session_error(wire->mysql, "the stream broke", error);
+        return broke(wire, mysql_errno(wire->mysql), mysql_error(wire->mysql), error);
     if (n < 9 && n > 0 && data[0] == 0xFE)
         return 2;
     if (n < 1 || data[0] != 0) /* cannot be: the library turns error packets into packet_error */
@@ -197,7 +208,7 @@ int my_wire_read(struct my_wire *wire, struct my_wire_part *part, struct cdc_err
     cdc_buf_shrink(&wire->event, KEPT);
     if (next_packet(wire, error) < 0)
         return -1;
-    n = wire->left < MY_DECODER_PART + 1 ? wire->left : MY_DECODER_PART + 1;
+    n = wire->left < MY_EVENT_PART + 1 ? wire->left : MY_EVENT_PART + 1;
     data = n > 0 ? read_bytes(wire, n, error) : NULL;
     if (!data)
         return n > 0 ? -1 : malformed(error);
@@ -205,7 +216,7 @@ int my_wire_read(struct my_wire *wire, struct my_wire_part *part, struct cdc_err
     if (data[0] == 0xFE && n < 9)
         return 2;
     if (data[0] != 0)
-        return data[0] == 0xFF ? server_error(data, n, error) : malformed(error);
+        return data[0] == 0xFF ? server_error(wire, data, n, error) : malformed(error);
     *part = (struct my_wire_part){data + 1, n - 1, true};
     if (wire->left == 0 && wire->last)
         return 1;

@@ -14,6 +14,7 @@
  * writer may come between the two, which FLUSH TABLES WITH READ LOCK sees to. */
 #include "connectors/mysql/snapshot/internal.h"
 #include "connectors/mysql/event/gtid_set.h"
+#include "connectors/mysql/session/log_read.h"
 
 #include <mysqld_error.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ int my_consistent_point_file_created(struct my_snapshot *run, const char *file, 
     MYSQL *dump = my_guard_connect(run->guard, &run->settings->connection, error);
     if (!dump)
         return -1;
-    int status = my_dump_file_created(dump, &run->server, replica_id, file, created, &asked);
+    int status = my_log_file_created(dump, &run->server, replica_id, file, created, &asked);
     my_guard_close(run->guard, dump);
     if (status == 0)
         return 0;

@@ -1,67 +1,65 @@
 /* SPDX-License-Identifier: MIT */
-/* --until and --start: places and times. */
+/* --until: coordinates or a time. Either may lie in the log already, or be still to come. */
 #include "connectors/mysql/stream/internal.h"
 
+#include <cdc/retry.h>
+#include <stdlib.h>
 #include <string.h>
 
-bool my_coord_parse(const char *text, struct my_coord *coord)
-{
-    const char *colon = strrchr(text, ':');
-    memset(coord, 0, sizeof *coord);
-    if (!colon || colon == text || !colon[1] || (size_t)(colon - text) >= sizeof coord->file ||
-        strchr(text, ',') != NULL)
-        return false;
-    for (const char *p = colon + 1; *p; p++) {
-        if (*p < '0' || *p > '9' || coord->position > UINT64_MAX / 10 - 1)
-            return false;
-        coord->position = coord->position * 10 + (uint64_t)(*p - '0');
-    }
-    memcpy(coord->file, text, (size_t)(colon - text));
-    /* A UUID stands before the colon of a GTID, a file has its number behind a dot. */
-    return strchr(coord->file, '.') != NULL;
-}
-
-int my_stream_until_parse(struct my_stream *stream, const char *until, struct cdc_error *error)
+int my_bounds_parse(struct my_bounds *bounds, const char *until, struct cdc_error *error)
 {
     if (!until)
         return 0;
-    stream->until_now = strcmp(until, "now") == 0;
-    if (stream->until_now || cdc_time_parse(until, &stream->until_ms))
+    bounds->given = true;
+    bounds->now = strcmp(until, "now") == 0;
+    if (bounds->now || cdc_time_parse(until, &bounds->ms))
         return 0;
-    stream->has_until_coord = my_coord_parse(until, &stream->until_coord);
-    if (stream->has_until_coord)
+    bounds->has_coord = my_coord_parse(until, &bounds->coord);
+    if (bounds->has_coord)
         return 0;
     cdc_error_set(error, CDC_EXIT_USAGE, "--until '%.64s' is neither now, nor FILE:POSITION, nor a time", until);
     return cdc_error_hint(error, "for instance binlog.000007:1234 or 2026-11-21T09:28:42Z");
 }
 
-/* Names of one server's log files sort by length and text: their numbers have leading zeros until they are full. */
-int my_coord_compare(const struct my_coord *a, const struct my_coord *b)
+static int log_end(struct my_session *session, struct my_coord *end, struct cdc_error *error)
 {
-    size_t n = strlen(a->file), m = strlen(b->file);
-    if (n != m)
-        return n < m ? -1 : 1;
-    int order = strcmp(a->file, b->file);
-    if (order != 0)
-        return order;
-    return a->position < b->position ? -1 : a->position > b->position;
+    char *gtids = NULL;
+    MYSQL *sql = my_session_sql(session, error);
+    int result = sql ? my_server_end(sql, &session->server, end, &gtids, error) : -1;
+    free(gtids);
+    return result;
 }
 
-static bool is_gtid_set(enum my_flavor flavor, const char *text)
+int my_bounds_settle(struct my_bounds *bounds, struct my_session *session, struct cdc_error *error)
 {
-    struct cdc_error ignored = {0};
-    struct my_gtid_set *set = my_gtid_set_new(flavor, &ignored);
-    bool good = set && my_gtid_set_parse(set, cdc_span_text(text), &ignored) == 0 && !my_gtid_set_is_empty(set);
-    my_gtid_set_free(set);
-    return good;
-}
-
-int my_start_check(const char *text, struct cdc_error *error)
-{
-    struct my_coord coord;
-    if (strcmp(text, "now") == 0 || strcmp(text, "oldest") == 0 || my_coord_parse(text, &coord) ||
-        is_gtid_set(MY_FLAVOR_MYSQL, text) || is_gtid_set(MY_FLAVOR_MARIADB, text))
+    struct my_coord end;
+    if (bounds->ms != 0)
+        bounds->in_log = cdc_clock_wall_ms() >= bounds->ms;
+    if (bounds->in_log || bounds->ms != 0 || !bounds->given)
         return 0;
-    cdc_error_set(error, CDC_EXIT_USAGE, "--start '%.64s' is neither now, oldest, FILE:POSITION nor GTIDs", text);
-    return cdc_error_hint(error, "for instance binlog.000007:1234, 0-1-5, or 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5");
+    if (log_end(session, &end, error) < 0)
+        return -1;
+    if (bounds->now)
+        bounds->coord = end;
+    bounds->has_coord = true;
+    bounds->in_log = my_coord_compare(&bounds->coord, &end) <= 0;
+    return 0;
+}
+
+bool my_bounds_are_reached(const struct my_bounds *bounds, const struct my_coord *coord, int64_t commit_ms)
+{
+    return (bounds->has_coord && my_coord_compare(coord, &bounds->coord) >= 0) ||
+           (bounds->ms != 0 && commit_ms >= bounds->ms);
+}
+
+/* The time has passed while nothing was committed: what is in the log by now is all that there is before it. */
+int my_bounds_are_late(struct my_bounds *bounds, struct my_session *session, const struct my_coord *coord,
+                       struct cdc_error *error)
+{
+    if (bounds->ms == 0 || bounds->in_log || cdc_clock_wall_ms() < bounds->ms)
+        return 0;
+    if (!bounds->has_coord && log_end(session, &bounds->coord, error) < 0)
+        return -1;
+    bounds->has_coord = true;
+    return my_coord_compare(coord, &bounds->coord) >= 0;
 }

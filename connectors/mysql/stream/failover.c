@@ -2,34 +2,43 @@
 /* The log goes on at another server (a failover to a replica). Sinks that are ahead of the start know the transactions
  * between by their numbers, and drop them. So these must be the same there, in the same order as far as the sinks can tell
  * them apart: each sink must have exactly what this server, too, has up to some transaction. That is looked for in its log
- * before anything is written. Behind the last of the sinks' positions, counting goes on from the wall clock: what the old
- * server sent last may be written already, and may be missing here, or stand elsewhere. */
+ * before anything is written. After the last of the sinks' positions, counting goes on from the wall clock: what the old
+ * server sent last may be written already, and may be missing here, or stand elsewhere. An example:
+ *   the old server   10 a   11 b   12 c   13 d      the start is 10, one sink has 11, another one 13
+ *   this server       a      b      c      d   e    the same: 11 to 13 keep their numbers, e gets one from the clock
+ *   or                a      c      b      d   e    the sink at 11 has a and b, which no beginning of this log is: all that
+ *                                                   follows 10 gets numbers from the clock, and the sinks get it again */
+#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
+#include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/stream/internal.h"
 
-#include <cdc/bytes.h>
 #include <cdc/json.h>
 #include <cdc/retry.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* -- the sinks' positions -------------------------------------------------------------------------- */
+
 /* What a sink that is ahead of the start has stored. */
-struct mark {
+struct sink_position {
     uint64_t number;
     const struct cdc_offset *offset; /* of the sink; BORROWED */
     struct my_gtid_set *gtids;
-    bool elsewhere; /* read from another server */
+    struct my_numbering numbering; /* that it knows of; read by read_numberings */
+    bool elsewhere;                /* read from another server */
 };
 
-struct marks {
-    struct mark *items; /* by number, each number once */
+struct sink_positions {
+    struct sink_position *items; /* by number, each number once */
     size_t n;
 };
 
-static void free_marks(struct marks *marks)
+static void free_positions(struct sink_positions *sinks)
 {
-    for (size_t i = 0; i < marks->n; i++)
-        my_gtid_set_free(marks->items[i].gtids);
-    free(marks->items);
+    for (size_t i = 0; i < sinks->n; i++)
+        my_gtid_set_free(sinks->items[i].gtids);
+    free(sinks->items);
 }
 
 static struct cdc_span source_of(const struct cdc_offset *offset)
@@ -39,56 +48,72 @@ static struct cdc_span source_of(const struct cdc_offset *offset)
 
 static int by_number(const void *a, const void *b)
 {
-    const struct mark *one = a, *other = b;
+    const struct sink_position *one = a, *other = b;
     return one->number < other->number ? -1 : one->number > other->number;
 }
 
-static int fill_mark(struct my_stream *stream, struct mark *mark, struct cdc_error *error)
+static int read_source(const struct my_server *server, struct sink_position *sink, struct cdc_error *error)
 {
-    struct cdc_span source = source_of(mark->offset);
+    struct cdc_span source = source_of(sink->offset);
     struct cdc_span gtids = cdc_json_string_raw(cdc_json_member(source, "gtids"));
     struct cdc_span uuid = cdc_json_string_raw(cdc_json_member(source, "server_uuid"));
-    mark->elsewhere = uuid.n > 0 && !cdc_json_raw_is(uuid, cdc_span_text(stream->server.uuid));
-    mark->gtids = my_gtid_set_new(stream->server.flavor, error);
-    return mark->gtids ? my_gtid_set_parse(mark->gtids, gtids.p ? gtids : cdc_span("", 0), error) : -1;
+    sink->elsewhere = uuid.n > 0 && !cdc_json_raw_is(uuid, cdc_span_text(server->uuid));
+    sink->gtids = my_gtid_set_new(server->flavor, error);
+    return sink->gtids ? my_gtid_set_parse(sink->gtids, gtids.p ? gtids : cdc_span("", 0), error) : -1;
 }
 
-static int read_marks(struct my_stream *stream, struct marks *marks, struct cdc_error *error)
+/* All that are ahead, in any order. */
+static size_t collect(struct my_stream *stream, struct cdc_acks *acks, struct sink_position *items)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < cdc_acks_count(acks); i++) {
+        struct sink_position sink = {.offset = cdc_acks_offset(acks, i)};
+        if (sink.offset && my_pos_number(sink.offset->pos, &sink.number) && sink.number > stream->start.number)
+            items[n++] = sink;
+    }
+    return n;
+}
+
+static int read_positions(struct my_stream *stream, struct sink_positions *sinks, struct cdc_error *error)
 {
     struct cdc_acks *acks = stream->settings.acks;
     const struct cdc_offset *smallest;
+    if (!acks)
+        return 0;
     /* Sinks that were started together with us have told by now what they have. */
-    if (acks && cdc_acks_read(acks, &smallest, error) < 0)
+    if (cdc_acks_read(acks, &smallest, error) < 0)
         return -1;
-    size_t count = acks ? cdc_acks_count(acks) : 0;
-    struct mark mark = {0};
-    size_t n = 0;
-    marks->items = calloc(count + 1, sizeof *marks->items);
-    if (!marks->items)
+    sinks->items = calloc(cdc_acks_count(acks) + 1, sizeof *sinks->items);
+    if (!sinks->items)
         return cdc_error_memory(error);
-    for (size_t i = 0; i < count; i++) {
-        mark.offset = cdc_acks_offset(acks, i);
-        if (mark.offset && my_pos_number(mark.offset->pos, &mark.number) && mark.number > stream->start.number)
-            marks->items[n++] = mark;
-    }
-    qsort(marks->items, n, sizeof *marks->items, by_number);
+    size_t n = collect(stream, acks, sinks->items);
+    qsort(sinks->items, n, sizeof *sinks->items, by_number);
     for (size_t i = 0; i < n; i++) {
-        if (i > 0 && marks->items[i].number == marks->items[marks->n - 1].number)
+        if (i > 0 && sinks->items[i].number == sinks->items[sinks->n - 1].number)
             continue;
-        marks->items[marks->n] = marks->items[i];
-        if (fill_mark(stream, &marks->items[marks->n++], error) < 0)
+        sinks->items[sinks->n] = sinks->items[i];
+        if (read_source(&stream->session.server, &sinks->items[sinks->n++], error) < 0)
             return -1;
     }
     return 0;
 }
 
-/* -- comparing with the log ---------------------------------------------------------------------- */
+static bool any_elsewhere(const struct sink_positions *sinks)
+{
+    for (size_t i = 0; i < sinks->n; i++)
+        if (sinks->items[i].elsewhere)
+            return true;
+    return false;
+}
 
+/* -- is it the same log? ---------------------------------------------------------------------------- */
+
+/* Walks along the sinks' positions as the log is read. */
 struct comparison {
     const struct my_numbering *numbering;
     struct my_gtid_set *set; /* of what was read */
-    uint64_t number;         /* and its number */
-    const struct mark *mark, *end;
+    uint64_t number;         /* of the last of it */
+    const struct sink_position *sink, *end;
     bool differs;
 };
 
@@ -105,33 +130,33 @@ static int compare(void *context, const struct my_event_header *header, struct c
     if (my_gtid_parse(header, body, &gtid, error) < 0 || my_gtid_set_add(comparison->set, &gtid, error) < 0)
         return -1;
     comparison->number = my_numbering_after(comparison->numbering, comparison->number);
-    if (comparison->number < comparison->mark->number)
+    if (comparison->number < comparison->sink->number)
         return 0;
     comparison->differs =
-        comparison->number > comparison->mark->number || !my_gtid_set_equal(comparison->set, comparison->mark->gtids);
-    return comparison->differs || ++comparison->mark == comparison->end ? MY_LOG_ENOUGH : 0;
+        comparison->number > comparison->sink->number || !my_gtid_set_equal(comparison->set, comparison->sink->gtids);
+    return comparison->differs || ++comparison->sink == comparison->end ? MY_LOG_ENOUGH : 0;
 }
 
 /* Does this server have what the sinks have, in their order? 1, 0 or -1. */
-static int is_same_log(struct my_stream *stream, const struct marks *marks, struct cdc_error *error)
+static int is_same_log(struct my_stream *stream, const struct sink_positions *sinks, struct cdc_error *error)
 {
     const struct my_start *start = &stream->start;
     struct comparison comparison = {.numbering = &start->numbering,
                                     .number = start->number,
-                                    .mark = marks->items,
-                                    .end = marks->items + marks->n,
-                                    .set = my_gtid_set_new(stream->server.flavor, error)};
+                                    .sink = sinks->items,
+                                    .end = sinks->items + sinks->n,
+                                    .set = my_gtid_set_new(stream->session.server.flavor, error)};
     int result = comparison.set ? my_gtid_set_parse(comparison.set, cdc_span_text(start->gtids), error) : -1;
     if (result == 0)
-        result = my_log_read_after_start(stream, compare, &comparison, error);
+        result = my_log_read_after(&stream->session, start->gtids, compare, &comparison, error);
     my_gtid_set_free(comparison.set);
-    return result < 0 ? -1 : !comparison.differs && comparison.mark == comparison.end;
+    return result < 0 ? -1 : !comparison.differs && comparison.sink == comparison.end;
 }
 
-/* -- does the server have what the sinks have? ------------------------------------------------------- */
+/* -- does the server have what the sinks have, in whatever order? ------------------------------------ */
 
 struct search {
-    const struct mark *mark;
+    const struct sink_position *sink;
     struct my_gtid_set *found;
 };
 
@@ -145,44 +170,48 @@ static int take_if_wanted(void *context, const struct my_event_header *header, s
         return 0;
     if (my_gtid_parse(header, body, &gtid, error) < 0)
         return -1;
-    if (!my_gtid_set_contains(search->mark->gtids, &gtid))
+    if (!my_gtid_set_contains(search->sink->gtids, &gtid))
         return 0;
     if (my_gtid_set_add(search->found, &gtid, error) < 0)
         return -1;
-    return my_gtid_set_equal(search->found, search->mark->gtids) ? MY_LOG_ENOUGH : 0;
+    return my_gtid_set_equal(search->found, search->sink->gtids) ? MY_LOG_ENOUGH : 0;
 }
 
 /* MariaDB: 1 when the newest transaction of each domain that the sink has is in this log, too; 0; -1. */
-static int finds_in_log(struct my_stream *stream, const struct mark *mark, struct cdc_error *error)
+static int finds_in_log(struct my_stream *stream, const struct sink_position *sink, struct cdc_error *error)
 {
-    struct search search = {mark, my_gtid_set_new(MY_FLAVOR_MARIADB, error)};
-    int result = search.found ? my_gtid_set_parse(search.found, cdc_span_text(stream->start.gtids), error) : -1;
+    const char *start = stream->start.gtids;
+    struct search search = {sink, my_gtid_set_new(MY_FLAVOR_MARIADB, error)};
+    int result = search.found ? my_gtid_set_parse(search.found, cdc_span_text(start), error) : -1;
     if (result == 0)
-        result = my_log_read_after_start(stream, take_if_wanted, &search, error);
+        result = my_log_read_after(&stream->session, start, take_if_wanted, &search, error);
     if (result == 0)
-        result = my_gtid_set_equal(search.found, mark->gtids);
+        result = my_gtid_set_equal(search.found, sink->gtids);
     my_gtid_set_free(search.found);
     return result;
 }
 
-static int is_executed(struct my_stream *stream, const struct mark *mark, struct cdc_error *error)
+static int is_executed(struct my_stream *stream, const struct sink_position *sink, struct cdc_error *error)
 {
-    struct cdc_buf quoted = CDC_BUF_INIT;
-    cdc_buf_byte(&quoted, '\'');
-    my_gtid_set_append(&quoted, mark->gtids);
-    cdc_buf_lit(&quoted, "'");
-    cdc_buf_byte(&quoted, '\0');
-    int result = quoted.failed ? cdc_error_memory(error)
-                               : my_start_is_subset(stream, quoted.data, "@@GLOBAL.gtid_executed", error);
-    cdc_buf_free(&quoted);
+    struct cdc_buf set = CDC_BUF_INIT;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    my_gtid_set_append(&set, sink->gtids);
+    cdc_buf_byte(&set, '\0');
+    int result = -1;
+    if (set.failed)
+        cdc_error_memory(error);
+    else if (sql)
+        result = my_server_is_subset(sql, set.data, "@@GLOBAL.gtid_executed", error);
+    cdc_buf_free(&set);
     return result;
 }
 
-static int check_known(struct my_stream *stream, const struct marks *marks, struct cdc_error *error)
+static int check_sinks(struct my_stream *stream, const struct sink_positions *sinks, struct cdc_error *error)
 {
-    for (size_t i = 0; i < marks->n; i++) {
-        int known = stream->server.flavor == MY_FLAVOR_MYSQL ? is_executed(stream, &marks->items[i], error)
-                                                             : finds_in_log(stream, &marks->items[i], error);
+    for (size_t i = 0; i < sinks->n; i++) {
+        const struct sink_position *sink = &sinks->items[i];
+        int known = stream->session.server.flavor == MY_FLAVOR_MYSQL ? is_executed(stream, sink, error)
+                                                                     : finds_in_log(stream, sink, error);
         if (known < 0)
             return -1;
         if (!known)
@@ -193,7 +222,8 @@ static int check_known(struct my_stream *stream, const struct marks *marks, stru
 
 /* -- numbers ------------------------------------------------------------------------------------ */
 
-static int step_behind(struct my_stream *stream, uint64_t number, uint64_t newest, struct cdc_error *error)
+/* What follows that number is counted from the wall clock on, above all numbers that were given. */
+static int renumber_after(struct my_stream *stream, uint64_t number, uint64_t newest, struct cdc_error *error)
 {
     uint64_t now = (uint64_t)cdc_clock_wall_ms() * 1000;
     return my_numbering_add(&stream->start.numbering, (struct my_renumbering){number, now > newest ? now : newest + 1},
@@ -201,77 +231,104 @@ static int step_behind(struct my_stream *stream, uint64_t number, uint64_t newes
 }
 
 /* Sinks that are ahead get again what they have, as if it were new. */
-static int count_anew(struct my_stream *stream, uint64_t newest, struct cdc_error *error)
+static int renumber_all(struct my_stream *stream, uint64_t newest, struct cdc_error *error)
 {
     cdc_log(stream->log, CDC_LOG_WARNING,
             "this server has the transactions between the sinks' positions in another order: sinks that are ahead of "
             "others get them again, as new ones; a table without a key may have rows twice there");
-    return step_behind(stream, stream->start.number, newest, error);
+    return renumber_after(stream, stream->start.number, newest, error);
 }
 
-/* Steps that one position knows of and another one does not. And: was what was read last read from another server? That is
- * told by a position behind the newest step that any of them knows. */
-static int gather_steps(struct my_stream *stream, const struct marks *marks, bool *moved, struct cdc_error *error)
+static bool start_is_elsewhere(const struct my_stream *stream)
 {
-    struct my_start *start = &stream->start;
-    struct my_numbering known;
-    uint64_t newest = my_numbering_newest(&start->numbering);
-    *moved = start->server_uuid[0] && strcmp(start->server_uuid, stream->server.uuid) != 0;
-    for (size_t i = 0; i < marks->n; i++) {
-        const struct cdc_offset *offset = marks->items[i].offset;
-        if (!my_numbering_read(source_of(offset), &known))
+    const char *uuid = stream->start.server_uuid;
+    return uuid[0] && strcmp(uuid, stream->session.server.uuid) != 0;
+}
+
+/* Numberings that one position knows of and another one does not. */
+static int read_numberings(struct sink_positions *sinks, struct cdc_error *error)
+{
+    for (size_t i = 0; i < sinks->n; i++) {
+        const struct cdc_offset *offset = sinks->items[i].offset;
+        if (!my_numbering_read(source_of(offset), &sinks->items[i].numbering))
             return cdc_error_set(error, CDC_EXIT_CONFIG, "the source of a sink's position '%.80s' is damaged",
                                  offset->pos);
-        if (my_numbering_newest(&known) >= newest)
-            *moved = marks->items[i].elsewhere;
-        if (my_numbering_newest(&known) > newest)
-            newest = my_numbering_newest(&known);
-        if (my_numbering_merge(&start->numbering, &known, error) < 0)
-            return -1;
     }
     return 0;
 }
 
-static int number_behind_marks(struct my_stream *stream, const struct marks *marks, struct cdc_error *error)
+/* Was what was read last read from another server? The position with the newest renumbering tells, and of several the one
+ * that is furthest: older ones may be from before this server took over for the first time. */
+static bool last_was_elsewhere(const struct my_stream *stream, const struct sink_positions *sinks)
 {
-    struct my_start *start = &stream->start;
-    uint64_t newest = marks->items[marks->n - 1].number;
-    bool moved, elsewhere = false;
-    if (gather_steps(stream, marks, &moved, error) < 0)
+    uint64_t newest = my_numbering_newest(&stream->start.numbering);
+    bool elsewhere = start_is_elsewhere(stream);
+    for (size_t i = 0; i < sinks->n; i++) {
+        uint64_t known = my_numbering_newest(&sinks->items[i].numbering);
+        if (known < newest)
+            continue;
+        newest = known;
+        elsewhere = sinks->items[i].elsewhere;
+    }
+    return elsewhere;
+}
+
+static int merge_numberings(struct my_numbering *numbering, const struct sink_positions *sinks, struct cdc_error *error)
+{
+    for (size_t i = 0; i < sinks->n; i++)
+        if (my_numbering_merge(numbering, &sinks->items[i].numbering, error) < 0)
+            return -1;
+    return 0;
+}
+
+/* 1: what lies between the start and the last sink has the numbers that the sinks know; 0: it must get others; -1: LOST, or
+ * it could not be found out. */
+static int numbers_hold(struct my_stream *stream, const struct sink_positions *sinks, struct cdc_error *error)
+{
+    if (!my_numbering_is_counted(&stream->start.numbering, stream->start.number))
+        return 0;
+    if (!any_elsewhere(sinks))
+        return 1;
+    int same = is_same_log(stream, sinks, error);
+    return same == 0 && check_sinks(stream, sinks, error) < 0 ? -1 : same;
+}
+
+static int number_by_sinks(struct my_stream *stream, struct sink_positions *sinks, struct cdc_error *error)
+{
+    struct my_numbering *numbering = &stream->start.numbering;
+    uint64_t newest = sinks->items[sinks->n - 1].number;
+    if (read_numberings(sinks, error) < 0)
         return -1;
-    if (!my_numbering_is_counted(&start->numbering, start->number))
-        return count_anew(stream, newest, error);
-    for (size_t i = 0; i < marks->n; i++)
-        elsewhere |= marks->items[i].elsewhere;
-    if (!elsewhere)
-        return moved ? step_behind(stream, newest, newest, error) : 0;
-    int same = is_same_log(stream, marks, error);
-    if (same == 0 && check_known(stream, marks, error) < 0)
+    bool moved = last_was_elsewhere(stream, sinks);
+    if (merge_numberings(numbering, sinks, error) < 0)
         return -1;
-    if (same <= 0)
-        return same < 0 ? -1 : count_anew(stream, newest, error);
-    return moved ? step_behind(stream, newest, newest, error) : 0;
+    int hold = numbers_hold(stream, sinks, error);
+    if (hold < 0)
+        return -1;
+    if (!hold)
+        return renumber_all(stream, newest, error);
+    return moved ? renumber_after(stream, newest, newest, error) : 0;
 }
 
 int my_failover_number(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_start *start = &stream->start;
-    struct marks marks = {0};
-    bool moved = start->server_uuid[0] && strcmp(start->server_uuid, stream->server.uuid) != 0;
+    struct sink_positions sinks = {0};
+    bool moved = start_is_elsewhere(stream);
     if (moved)
-        cdc_log(stream->log, CDC_LOG_INFO, "the log goes on at another server (%s instead of %s)", stream->server.uuid,
-                start->server_uuid);
-    if (moved && start->number < stream->cut)
+        cdc_log(stream->log, CDC_LOG_INFO, "the log goes on at another server (%s instead of %s)",
+                stream->session.server.uuid, start->server_uuid);
+    if (moved && start->number < stream->truncated)
         return cdc_error_set(error, CDC_EXIT_IO,
                              "the log goes on at another server within a transaction that is written in part: to be "
                              "started again, so that the sinks drop that part");
-    int result = read_marks(stream, &marks, error);
-    if (result == 0 && marks.n > 0 && my_start_by_gtid(stream))
-        result = number_behind_marks(stream, &marks, error);
+    int result = read_positions(stream, &sinks, error);
+    if (result == 0 && sinks.n > 0 && my_start_by_gtid(stream))
+        result = number_by_sinks(stream, &sinks, error);
     else if (result == 0 && moved)
-        result = step_behind(stream, start->number, start->number, error);
+        result = renumber_after(stream, start->number, start->number, error);
     if (!stream->has_start)
         my_numbering_confirm(&start->numbering, start->number);
-    free_marks(&marks);
+    free_positions(&sinks);
     return result;
 }

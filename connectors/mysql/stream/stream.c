@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The binary log of a live server as a source. Nothing is ever confirmed to the server: it keeps its log by time, and a
  * position that is gone is exit 79. */
-#include "connectors/mysql/stream/internal.h"
 #include "connectors/mysql/stream/stream.h"
+#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
+#include "connectors/mysql/stream/internal.h"
 
-#include <cdc/json.h>
 #include <cdc/retry.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,25 +26,20 @@ struct my_stream *my_stream_new(const struct my_stream_settings *settings, struc
     stream->settings = *settings;
     stream->metrics = metrics;
     stream->log = log;
-    stream->history = my_history_new(settings->schema_file, settings->name, error);
-    if (stream->history && my_stream_until_parse(stream, settings->until, error) == 0)
+    my_session_init(&stream->session, &settings->connection, my_replica_id(settings->server_id, settings->name));
+    const struct my_schema_settings schema_settings = {
+        .session = &stream->session,
+        .pipeline = settings->name,
+        .path = settings->schema_file,
+        .selection = settings->selection,
+        .own = settings->own,
+        .log = log,
+    };
+    stream->schema = my_schema_new(&schema_settings, error);
+    if (stream->schema && my_bounds_parse(&stream->bounds, settings->until, error) == 0)
         return stream;
     my_stream_free(stream);
     return NULL;
-}
-
-void my_stream_disconnect(void *source)
-{
-    struct my_stream *stream = source;
-    uint64_t cut = stream->decoder ? my_decoder_truncated(stream->decoder) : 0;
-    if (cut != 0)
-        stream->cut = cut;
-    my_packets_free(stream->packets);
-    stream->packets = NULL;
-    cdc_error_clear(&stream->late);
-    if (stream->sql)
-        mysql_close(stream->sql);
-    stream->sql = NULL;
 }
 
 void my_stream_free(struct my_stream *stream)
@@ -54,8 +48,7 @@ void my_stream_free(struct my_stream *stream)
         return;
     my_stream_disconnect(stream);
     my_decoder_free(stream->decoder);
-    my_schema_forget(&stream->schema);
-    my_history_free(stream->history);
+    my_schema_free(stream->schema);
     free(stream->start.gtids);
     free(stream);
 }
@@ -67,9 +60,7 @@ static void end_if_reached(struct my_stream *stream)
     const struct my_counts *counts = my_decoder_counts(stream->decoder);
     if (my_decoder_in_transaction(stream->decoder))
         return;
-    if (stream->has_until_coord && my_coord_compare(my_decoder_coord(stream->decoder), &stream->until_coord) >= 0)
-        stream->ended = true;
-    if (stream->until_ms != 0 && counts->commit_ms >= stream->until_ms)
+    if (my_bounds_are_reached(&stream->bounds, my_decoder_coord(stream->decoder), counts->commit_ms))
         stream->ended = true;
     if (stream->settings.max_events > 0 && counts->changes >= (uint64_t)stream->settings.max_events)
         stream->ended = true;
@@ -88,31 +79,20 @@ static void update_metrics(struct my_stream *stream)
         stream->metrics->lag_ms = cdc_clock_wall_ms() - counts->commit_ms;
 }
 
-/* --until TIME has passed, and a heartbeat says how far the server has read: what is committed by now is the end. */
-static int end_if_late(struct my_stream *stream, const struct my_wire_part *part, struct cdc_error *error)
+/* A heartbeat says how far the server has read its log, when there is nothing to send. */
+static int take_heartbeat(struct my_stream *stream, const struct my_wire_part *part, struct cdc_error *error)
 {
     struct my_coord coord = {0};
     const uint8_t *data = part->data;
-    size_t tail = stream->server.checksums ? 4 : 0;
-    if (stream->until_ms == 0 || stream->ends || cdc_clock_wall_ms() < stream->until_ms ||
-        part->n < MY_EVENT_HEADER_SIZE + tail)
+    size_t head = MY_EVENT_HEADER_SIZE, tail = stream->session.server.checksums ? 4 : 0;
+    if (part->n <= head + tail || part->n - head - tail >= sizeof coord.file)
         return 0;
-    if (!stream->has_until_coord) {
-        char *gtids = NULL;
-        if (my_stream_ensure_sql(stream, error) < 0 ||
-            my_server_end(stream->sql, &stream->server, &stream->until_coord, &gtids, error) < 0)
-            return -1;
-        free(gtids);
-        stream->has_until_coord = true;
-    }
-    size_t length = part->n - MY_EVENT_HEADER_SIZE - tail;
-    if (length == 0 || length >= sizeof coord.file)
-        return 0;
-    memcpy(coord.file, data + MY_EVENT_HEADER_SIZE, length);
+    memcpy(coord.file, data + head, part->n - head - tail);
     coord.position = (uint64_t)data[13] | (uint64_t)data[14] << 8 | (uint64_t)data[15] << 16 | (uint64_t)data[16] << 24;
-    if (!my_decoder_in_transaction(stream->decoder) && my_coord_compare(&coord, &stream->until_coord) >= 0)
+    int late = my_bounds_are_late(&stream->bounds, &stream->session, &coord, error);
+    if (late > 0 && !my_decoder_in_transaction(stream->decoder))
         stream->ended = true;
-    return 0;
+    return late < 0 ? -1 : 0;
 }
 
 static int take_part(struct my_stream *stream, const struct my_wire_part *part, struct cdc_buf *out,
@@ -124,7 +104,7 @@ static int take_part(struct my_stream *stream, const struct my_wire_part *part, 
     int more = part->first ? my_decoder_take(stream->decoder, part->data, part->n, out, error)
                            : my_decoder_take_part(stream->decoder, part->data, part->n, error);
     stream->more = more > 0;
-    if (more == 0 && part->data[4] == MY_EVENT_HEARTBEAT && end_if_late(stream, part, error) < 0)
+    if (more == 0 && part->data[4] == MY_EVENT_HEARTBEAT && take_heartbeat(stream, part, error) < 0)
         return -1;
     return more < 0 ? -1 : 1;
 }
@@ -140,7 +120,7 @@ static int take_event(struct my_stream *stream, struct cdc_buf *out, struct cdc_
     }
     int got = my_packets_next(stream->packets, &part, error);
     if (got == 2) {
-        stream->ended = stream->settings.until != NULL && !stream->more;
+        stream->ended = stream->bounds.given && !stream->more;
         return stream->ended ? 1 : cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server ended the stream");
     }
     if (got <= 0)
@@ -149,15 +129,24 @@ static int take_event(struct my_stream *stream, struct cdc_buf *out, struct cdc_
     return take_part(stream, &part, out, error);
 }
 
-/* Before any line behind a DDL statement goes out: who reads it may have the position stored, and then what held before
- * the statement must not be taken to hold behind it. */
+/* Before any line after a DDL statement goes out: who reads it may have the position stored, and then what held before
+ * the statement must not be taken to hold after it. */
 static int save_schema(struct my_stream *stream, bool failed, struct cdc_error *error)
 {
     struct cdc_error other = {0};
-    return my_schema_save(stream, failed ? &other : error);
+    return my_schema_save(stream->schema, my_decoder_coord(stream->decoder), my_decoder_point(stream->decoder),
+                          failed ? &other : error);
 }
 
-/* A detour begins where the loop is, so the loop takes the lines before it first. */
+static int prefetch_schema(struct my_stream *stream, struct cdc_error *error)
+{
+    if (stream->more || my_decoder_in_transaction(stream->decoder))
+        return 0;
+    return my_schema_prefetch_if_due(stream->schema, my_decoder_coord(stream->decoder),
+                                     my_decoder_point(stream->decoder), stream->ended, error);
+}
+
+/* The way round a torn file begins where the loop is, so the loop takes the lines before it first. */
 static int put_off(struct my_stream *stream, struct cdc_error *error)
 {
     stream->late = *error;
@@ -186,9 +175,9 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
         if (got == 1 && !stream->more && !stream->ended)
             end_if_reached(stream);
     }
-    if (got < 0 && stream->detour.file[0] && out->len != before)
+    if (got < 0 && stream->torn.next.file[0] && out->len != before)
         got = put_off(stream, error);
-    if (got >= 0 && (got == 0 || stream->ended) && my_schema_prefetch_if_due(stream, error) < 0)
+    if (got >= 0 && (got == 0 || stream->ended) && prefetch_schema(stream, error) < 0)
         got = -1;
     if (save_schema(stream, got < 0, error) < 0) {
         out->len = before;
@@ -245,7 +234,7 @@ static int stream_confirm(void *source, const struct cdc_offset *offset, struct 
     (void)error;
     if (stream->decoder && offset->pos && my_pos_number(offset->pos, &number)) {
         my_decoder_confirm(stream->decoder, number);
-        my_history_confirm(stream->history, number);
+        my_schema_confirm(stream->schema, number);
     }
     return 0;
 }
@@ -257,7 +246,7 @@ static const struct cdc_offset *stream_boundary(void *source)
     if (!boundary)
         return NULL;
     stream->boundary = *boundary;
-    stream->boundary.state = my_history_state(stream->history);
+    stream->boundary.state = my_schema_state(stream->schema);
     return &stream->boundary;
 }
 

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/* information_schema.COLUMNS: one query, one reader of its rows. */
+#include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/schema/columns.h"
+#include "connectors/mysql/session/session.h"
+#include "connectors/mysql/value/charset.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+MYSQL_RES *my_catalog_query(MYSQL *sql, const char *head, const char *tail, const struct my_table *table,
+                            struct cdc_error *error)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    MYSQL_RES *result = NULL;
+    cdc_buf_text(&text, head);
+    my_session_append_literal(&text, sql, table->db);
+    cdc_buf_lit(&text, " AND TABLE_NAME = ");
+    my_session_append_literal(&text, sql, table->name);
+    cdc_buf_text(&text, tail);
+    cdc_buf_byte(&text, '\0');
+    if (text.failed)
+        cdc_error_memory(error);
+    else
+        result = my_session_query(sql, text.data, "cannot read the columns of a table", error);
+    cdc_buf_free(&text);
+    return result;
+}
+
+/* -- the rows ----------------------------------------------------------------------------------- */
+
+/* A column, BORROWED from a row of the result. */
+struct row {
+    const char *name;
+    const char *base_type; /* DATA_TYPE: "int" */
+    const char *type;      /* COLUMN_TYPE: "int(10) unsigned", or "json" for what MariaDB has as one */
+    const char *charset, *collation, *privileges; /* NULL: none */
+    uint64_t octets, precision, scale, fraction, ordinal;
+    bool nullable, key, generated, row_end;
+    size_t of; /* columns, in all */
+};
+typedef int take_row(void *context, const struct row *row, struct cdc_error *error);
+
+static const char *text_of(const char *text)
+{
+    return text ? text : "";
+}
+
+static bool is(const char *text, const char *expected)
+{
+    return text && strcmp(text, expected) == 0;
+}
+
+static uint64_t number_of(const char *text)
+{
+    return text ? strtoull(text, NULL, 10) : 0;
+}
+
+/* EXTRA: "VIRTUAL GENERATED", "STORED GENERATED", of old MariaDB "PERSISTENT GENERATED"; but MySQL's "DEFAULT_GENERATED" is a
+ * default that is an expression. */
+static bool is_generated(const char *extra)
+{
+    if (!extra)
+        return false;
+    return strstr(extra, "VIRTUAL GENERATED") || strstr(extra, "STORED GENERATED") ||
+           (strstr(extra, "GENERATED") && !strstr(extra, "DEFAULT_GENERATED"));
+}
+
+/* MariaDB's JSON is a LONGTEXT with the constraint json_valid(`column`): the table's constraints, with a NUL after each. */
+static int read_constraints(MYSQL *sql, enum my_flavor flavor, const struct my_table *table, struct cdc_buf *clauses,
+                            struct cdc_error *error)
+{
+    if (flavor != MY_FLAVOR_MARIADB)
+        return 0;
+    MYSQL_RES *result = my_catalog_query(
+        sql, "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ", "", table,
+        error);
+    if (!result)
+        return -1;
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;)
+        if (row[0])
+            cdc_buf_append(clauses, row[0], strlen(row[0]) + 1);
+    mysql_free_result(result);
+    return clauses->failed ? cdc_error_memory(error) : 0;
+}
+
+static bool is_json(const struct row *row, const struct cdc_buf *clauses)
+{
+    char expected[300]; /* a name has 64 characters, of 4 bytes at most */
+    int n = strcmp(row->type, "longtext") == 0 ? snprintf(expected, sizeof expected, "json_valid(`%s`)", row->name) : 0;
+    for (size_t at = 0; n > 0 && at < clauses->len; at += strlen(clauses->data + at) + 1)
+        if (strcmp(clauses->data + at, expected) == 0)
+            return true;
+    return false;
+}
+
+static struct row row_of(MYSQL_ROW fields, const struct cdc_buf *clauses)
+{
+    struct row row = {.name = text_of(fields[0]),
+                      .base_type = text_of(fields[1]),
+                      .type = text_of(fields[2]),
+                      .charset = fields[3],
+                      .collation = fields[4],
+                      .octets = number_of(fields[5]),
+                      .precision = number_of(fields[6]),
+                      .scale = number_of(fields[7]),
+                      .fraction = number_of(fields[8]),
+                      .nullable = is(fields[9], "YES"),
+                      .key = is(fields[10], "PRI"),
+                      .generated = is_generated(fields[11]),
+                      .row_end = is(fields[12], "ROW END"),
+                      .privileges = fields[13],
+                      .ordinal = number_of(fields[14])};
+    if (is_json(&row, clauses))
+        row.type = "json";
+    return row;
+}
+
+static int each_row(MYSQL *sql, enum my_flavor flavor, const struct my_table *table, take_row *take, void *context,
+                    struct cdc_error *error)
+{
+    static const char head[] =
+        "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, CHARACTER_OCTET_LENGTH, "
+        "NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, IS_NULLABLE, COLUMN_KEY, EXTRA, GENERATION_EXPRESSION, "
+        "PRIVILEGES, ORDINAL_POSITION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ";
+    struct cdc_buf clauses = CDC_BUF_INIT;
+    MYSQL_RES *result = NULL;
+    if (read_constraints(sql, flavor, table, &clauses, error) == 0)
+        result = my_catalog_query(sql, head, " ORDER BY ORDINAL_POSITION", table, error);
+    int status = result ? 0 : -1;
+    for (MYSQL_ROW fields; status == 0 && (fields = mysql_fetch_row(result)) != NULL;) {
+        struct row row = row_of(fields, &clauses);
+        row.of = (size_t)mysql_num_rows(result);
+        status = take(context, &row, error);
+    }
+    mysql_free_result(result);
+    cdc_buf_free(&clauses);
+    return status;
+}
+
+/* -- as text -------------------------------------------------------------------------------------- */
+
+static int append_row(void *context, const struct row *row, struct cdc_error *error)
+{
+    (void)error;
+    unsigned flags = (row->nullable ? MY_COLUMNS_NULLABLE : 0) | (row->key ? MY_COLUMNS_KEY : 0) |
+                     (row->generated ? MY_COLUMNS_GENERATED : 0) | (row->row_end ? MY_COLUMNS_ROW_END : 0);
+    my_columns_add(context, row->name, row->type, row->collation, flags);
+    return 0;
+}
+
+int my_catalog_columns(MYSQL *sql, enum my_flavor flavor, const struct my_table *table, struct cdc_buf *columns,
+                       struct cdc_error *error)
+{
+    columns->len = 0;
+    int status = each_row(sql, flavor, table, append_row, columns, error);
+    bool any = columns->len > 0;
+    my_columns_end(columns);
+    if (status < 0)
+        return -1;
+    return columns->failed ? cdc_error_memory(error) : any;
+}
+
+/* -- of a table that the log names columns of -------------------------------------------------------- */
+
+static int describe_column(struct my_table *table, struct my_column *column, const struct row *row,
+                           struct cdc_error *error)
+{
+    column->listed = table->described = true;
+    if (!my_columns_type_fits(column, row->type))
+        return 0;
+    if (row->row_end)
+        table->row_end = column;
+    free(column->type_name);
+    column->type_name = strdup(row->type);
+    column->generated = row->generated;
+    return column->type_name ? 0 : cdc_error_memory(error);
+}
+
+static int describe_row(void *context, const struct row *row, struct cdc_error *error)
+{
+    struct my_table *table = context;
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (is(table->columns[i].name, row->name))
+            return describe_column(table, &table->columns[i], row, error);
+    return 0;
+}
+
+int my_catalog_describe(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)
+{
+    return each_row(sql, flavor, table, describe_row, table, error);
+}
+
+/* -- of a table that no log was read of ------------------------------------------------------------ */
+
+static const struct type {
+    const char *name;
+    uint8_t type;
+    uint8_t metadata; /* where it is always the same; of blobs: bytes of the length */
+} types[] = {
+    {"tinyint", MY_TYPE_TINY, 0},
+    {"smallint", MY_TYPE_SHORT, 0},
+    {"mediumint", MY_TYPE_INT24, 0},
+    {"int", MY_TYPE_LONG, 0},
+    {"bigint", MY_TYPE_LONGLONG, 0},
+    {"decimal", MY_TYPE_DECIMAL, 0},
+    {"float", MY_TYPE_FLOAT, 4},
+    {"double", MY_TYPE_DOUBLE, 8},
+    {"bit", MY_TYPE_BIT, 0},
+    {"year", MY_TYPE_YEAR, 0},
+    {"date", MY_TYPE_DATE, 0},
+    {"time", MY_TYPE_TIME2, 0},
+    {"datetime", MY_TYPE_DATETIME2, 0},
+    {"timestamp", MY_TYPE_TIMESTAMP2, 0},
+    {"char", MY_TYPE_STRING, 0},
+    {"binary", MY_TYPE_STRING, 0},
+    {"varchar", MY_TYPE_VARCHAR, 0},
+    {"varbinary", MY_TYPE_VARCHAR, 0},
+    {"uuid", MY_TYPE_STRING, 16},
+    {"inet6", MY_TYPE_STRING, 16},
+    {"inet4", MY_TYPE_STRING, 4},
+    {"enum", MY_TYPE_ENUM, 2},
+    {"set", MY_TYPE_SET, 8},
+    {"tinytext", MY_TYPE_BLOB, 1},
+    {"text", MY_TYPE_BLOB, 2},
+    {"mediumtext", MY_TYPE_BLOB, 3},
+    {"longtext", MY_TYPE_BLOB, 4},
+    {"tinyblob", MY_TYPE_BLOB, 1},
+    {"blob", MY_TYPE_BLOB, 2},
+    {"mediumblob", MY_TYPE_BLOB, 3},
+    {"longblob", MY_TYPE_BLOB, 4},
+    {"json", MY_TYPE_JSON, 4},
+    {"geometry", MY_TYPE_GEOMETRY, 4},
+    {"point", MY_TYPE_GEOMETRY, 4},
+    {"linestring", MY_TYPE_GEOMETRY, 4},
+    {"polygon", MY_TYPE_GEOMETRY, 4},
+    {"multipoint", MY_TYPE_GEOMETRY, 4},
+    {"multilinestring", MY_TYPE_GEOMETRY, 4},
+    {"multipolygon", MY_TYPE_GEOMETRY, 4},
+    {"geometrycollection", MY_TYPE_GEOMETRY, 4},
+    {"geomcollection", MY_TYPE_GEOMETRY, 4},
+    {"vector", MY_TYPE_VECTOR, 4},
+};
+
+static uint8_t byte_of(uint64_t number)
+{
+    return number < UINT8_MAX ? (uint8_t)number : UINT8_MAX;
+}
+
+/* As TABLE_MAP would have it. */
+static void settle_metadata(struct my_column *column, enum my_flavor flavor, const struct row *row)
+{
+    uint16_t octets = row->octets < UINT16_MAX ? (uint16_t)row->octets : UINT16_MAX;
+    unsigned precision = byte_of(row->precision), scale = byte_of(row->scale);
+    switch (column->type) {
+    case MY_TYPE_DECIMAL: column->metadata = (uint16_t)(precision | scale << 8); break;
+    case MY_TYPE_BIT: column->metadata = (uint16_t)(precision % 8 | precision / 8 << 8); break;
+    case MY_TYPE_TIME2:
+    case MY_TYPE_DATETIME2:
+    case MY_TYPE_TIMESTAMP2: column->metadata = byte_of(row->fraction); break;
+    case MY_TYPE_STRING:
+        if (column->metadata == 0)
+            column->metadata = octets;
+        break;
+    case MY_TYPE_VARCHAR: column->metadata = octets; break;
+    case MY_TYPE_VECTOR:
+        if (flavor == MY_FLAVOR_MARIADB) {
+            column->type = MY_TYPE_VARCHAR;
+            column->metadata = octets;
+        }
+        break;
+    default: break;
+    }
+}
+
+static int make_column(const struct my_table *table, struct my_column *column, enum my_flavor flavor,
+                       const struct row *row, struct cdc_error *error)
+{
+    const struct type *found = NULL;
+    for (size_t i = 0; !found && i < sizeof types / sizeof *types; i++)
+        if (strcasecmp(types[i].name, row->base_type) == 0)
+            found = &types[i];
+    if (!found)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "table %s.%s, column %s: its type %s is not known", table->db,
+                             table->name, row->name, row->base_type);
+    column->name = strdup(row->name);
+    column->type = found->type;
+    column->metadata = found->metadata;
+    column->decimals = -1;
+    column->is_unsigned = strstr(row->type, " unsigned") != NULL;
+    column->charset = my_charset_named(row->charset ? row->charset : "binary");
+    column->nullable = row->nullable;
+    column->key = row->key;
+    settle_metadata(column, flavor, row);
+    return column->name ? 0 : cdc_error_memory(error);
+}
+
+static int hidden(const struct my_table *table, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_PERMISSION, "the user may not read all columns of table %s.%s", table->db,
+                  table->name);
+    return cdc_error_hint(error, "GRANT SELECT on the whole table, or leave it out with -T");
+}
+
+struct making {
+    struct my_table *table;
+    enum my_flavor flavor;
+};
+
+/* What may not be read is not shown at all (a number is missing), unless another privilege shows it. */
+static int make_row(void *context, const struct row *row, struct cdc_error *error)
+{
+    const struct making *making = context;
+    struct my_table *table = making->table;
+    if (!table->columns)
+        table->columns = calloc(row->of, sizeof *table->columns);
+    if (!table->columns)
+        return cdc_error_memory(error);
+    struct my_column *column = &table->columns[table->n_columns++];
+    if (!row->privileges || !strstr(row->privileges, "select") || row->ordinal != table->n_columns)
+        return hidden(table, error);
+    if (make_column(table, column, making->flavor, row, error) < 0)
+        return -1;
+    return describe_column(table, column, row, error);
+}
+
+int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)
+{
+    struct making making = {.table = table, .flavor = flavor};
+    int status = each_row(sql, flavor, table, make_row, &making, error);
+    return status == 0 && table->n_columns == 0 ? hidden(table, error) : status;
+}
+
+/* -- what a reader must know -------------------------------------------------------------------------- */
+
+void my_catalog_warn_omitted(const struct cdc_log *log, const struct my_table *table, const struct my_column *column)
+{
+    cdc_log(
+        log, CDC_LOG_WARNING,
+        "table %s.%s: a row was inserted without column \"%s\" (and maybe others), and its default is not in the log: "
+        "such columns are named in \"unchanged\", and are NULL in a copy (said once; SET GLOBAL binlog_row_image = "
+        "FULL, and let sessions reconnect)",
+        table->db, table->name, column->name);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "connectors/mysql/schema/ddl.h"
+#include "connectors/mysql/event/statement.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BYTES_MAX ((size_t)64 << 20) /* of statements that are kept */
+
+void my_ddl_free(struct my_ddl_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->items[i].sql);
+    free(list->items);
+    cdc_buf_free(&list->scratch);
+    memset(list, 0, sizeof *list);
+}
+
+static int keep(struct my_ddl_list *list, const struct my_event_query *query, const struct my_coord *coord,
+                struct cdc_error *error)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    struct cdc_span sql = my_statement_text(query, &text);
+    if (list->bytes + sql.n > BYTES_MAX) {
+        cdc_buf_free(&text);
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "there are more DDL statements in the log than can be searched");
+    }
+    char *copy = cdc_span_copy(sql);
+    struct my_ddl *items = copy ? realloc(list->items, (list->n + 1) * sizeof *items) : NULL;
+    cdc_buf_free(&text);
+    if (!items) {
+        free(copy);
+        return cdc_error_memory(error);
+    }
+    list->items = items;
+    list->bytes += sql.n;
+    items[list->n++] = (struct my_ddl){copy, sql.n, *coord};
+    return 0;
+}
+
+int my_ddl_take(struct my_ddl_list *list, const struct my_event_header *header, struct cdc_bytes body,
+                const struct my_coord *coord, struct cdc_error *error)
+{
+    struct my_event_query query;
+    struct my_statement statement = {0};
+    if (my_event_query_parse(header, body, &list->scratch, &query, error) < 0)
+        return -1;
+    my_statement_parse(&statement, query.sql);
+    bool ddl = statement.kind == MY_STATEMENT_DDL;
+    my_statement_free(&statement);
+    return ddl ? keep(list, &query, coord, error) : 0;
+}
+
+void my_ddl_forget(struct my_ddl_list *list, const struct my_coord *coord)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        if (my_coord_compare(&list->items[i].coord, coord) > 0) {
+            list->items[kept++] = list->items[i];
+            continue;
+        }
+        list->bytes -= list->items[i].n;
+        free(list->items[i].sql);
+    }
+    list->n = kept;
+}
+
+bool my_ddl_names(const struct my_ddl_list *list, const char *table, const struct my_coord *coord)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (my_coord_compare(&list->items[i].coord, coord) > 0 &&
+            my_statement_names(cdc_span(list->items[i].sql, list->items[i].n), cdc_span_text(table)))
+            return true;
+    return false;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* What the errors of server and client library mean: an exit status, and what the user can do. */
+#include "connectors/mysql/session/dump.h"
+#include "connectors/mysql/session/session.h"
+
+#include <errmsg.h>
+#include <mysqld_error.h>
+#include <string.h>
+
+#define DUMP_FAILED ER_MASTER_FATAL_ERROR_READING_BINLOG /* 1236 */
+#define SAME_ID 4052
+
+enum my_dump_fault my_dump_fault_of(unsigned number, const char *text)
+{
+    if (number != DUMP_FAILED)
+        return number == SAME_ID ? MY_DUMP_SAME_ID : MY_DUMP_NO_FAULT;
+    if (strstr(text, "server_uuid/server_id") || strstr(text, "same server"))
+        return MY_DUMP_SAME_ID;
+    if (strstr(text, "truncated in the middle of event"))
+        return MY_DUMP_TORN_FILE;
+    return strstr(text, "is missing the GTID") ? MY_DUMP_GTID_MISSING : MY_DUMP_LOST;
+}
+
+static int status_of(unsigned number)
+{
+    switch (number) {
+    case ER_ACCESS_DENIED_ERROR:
+    case ER_DBACCESS_DENIED_ERROR:
+    case ER_TABLEACCESS_DENIED_ERROR:
+    case ER_SPECIFIC_ACCESS_DENIED_ERROR:
+    case 1698: /* access denied by a plugin */
+    case 3118: /* account locked */ return CDC_EXIT_PERMISSION;
+    case ER_BAD_DB_ERROR: return CDC_EXIT_CONFIG;
+    case ER_CON_COUNT_ERROR:
+    case ER_SERVER_SHUTDOWN:
+    case ER_NORMAL_SHUTDOWN:
+    case ER_NET_READ_ERROR:
+    case ER_NET_READ_INTERRUPTED:
+    case ER_NET_ERROR_ON_WRITE:
+    case ER_NET_WRITE_INTERRUPTED:
+    case 1927: /* connection killed */
+    case ER_QUERY_INTERRUPTED:
+    case ER_LOCK_WAIT_TIMEOUT: return CDC_EXIT_UNAVAILABLE;
+    default:
+        return number == 0 || (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR) ? CDC_EXIT_UNAVAILABLE
+                                                                                 : CDC_EXIT_PROTOCOL;
+    }
+}
+
+/* A certificate that is refused is refused the next time, too; a handshake that broke off may succeed. */
+static bool is_about_certificates(unsigned number, const char *text)
+{
+    return number == CR_SSL_CONNECTION_ERROR && (strcasestr(text, "certificate") || strcasestr(text, "verif") ||
+                                                 strcasestr(text, "no such file") || strcasestr(text, "private key"));
+}
+
+/* text: NULL where it says no more than the fault does. */
+static int dump_error(enum my_dump_fault fault, const char *text, const char *what, struct cdc_error *error)
+{
+    if (fault == MY_DUMP_SAME_ID) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: another reader of the log has our server id%s%s", what,
+                      text ? ": " : "", text ? text : "");
+        return cdc_error_hint(error, "is this pipeline running twice? Else give one of them its own --server-id");
+    }
+    cdc_error_set(error, CDC_EXIT_LOST, "%s: %s", what, text);
+    return cdc_error_hint(error, "the position is not in the server's log any more: take a new snapshot");
+}
+
+int my_session_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error)
+{
+    if (is_about_certificates(number, text)) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", what, text);
+        return cdc_error_hint(error,
+                              "ssl-ca names the authority that signed the server's certificate, which must be "
+                              "made out to the host that is connected to; ssl-cert and ssl-key are the client's");
+    }
+    enum my_dump_fault fault = my_dump_fault_of(number, text);
+    if (fault != MY_DUMP_NO_FAULT)
+        return dump_error(fault, number == DUMP_FAILED ? text : NULL, what, error);
+    return cdc_error_set(error, status_of(number), "%s: %s", what, text[0] ? text : "the connection was closed");
+}
+
+int my_session_error(MYSQL *mysql, const char *what, struct cdc_error *error)
+{
+    return my_session_error_of(mysql_errno(mysql), mysql_error(mysql), what, error);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Which transactions are complete at coordinates of the log. */
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/event/gtid_set.h"
+#include "connectors/mysql/event/statement.h"
+#include "connectors/mysql/session/log_read.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct gathering {
+    struct my_gtid_set *set;
+    struct my_gtid gtid; /* of the transaction that is open */
+    bool open, begun;
+    struct cdc_buf scratch;
+};
+
+static int close_gtid(struct gathering *gathering, struct cdc_error *error)
+{
+    gathering->open = false;
+    return my_gtid_set_add(gathering->set, &gathering->gtid, error);
+}
+
+/* A transaction counts once its end was read. */
+static int gather_statement(struct gathering *gathering, const struct my_event_header *header, struct cdc_bytes body,
+                            struct cdc_error *error)
+{
+    struct my_event_query query;
+    struct my_statement statement = {0};
+    if (my_event_query_parse(header, body, &gathering->scratch, &query, error) < 0)
+        return -1;
+    my_statement_parse(&statement, query.sql);
+    enum my_statement_kind kind = statement.kind;
+    my_statement_free(&statement);
+    if (kind == MY_STATEMENT_BEGIN || kind == MY_STATEMENT_XA_START)
+        gathering->begun = true;
+    bool end = kind == MY_STATEMENT_COMMIT || kind == MY_STATEMENT_ROLLBACK || !gathering->begun;
+    return end ? close_gtid(gathering, error) : 0;
+}
+
+static int gather(void *context, const struct my_event_header *header, struct cdc_bytes body,
+                  const struct my_coord *coord, struct cdc_error *error)
+{
+    struct gathering *gathering = context;
+    (void)coord;
+    switch (header->type) {
+    case MY_EVENT_PREVIOUS_GTIDS: return my_gtid_set_decode(gathering->set, body, error);
+    case MY_EVENT_GTID:
+    case MY_EVENT_GTID_TAGGED:
+    case MY_EVENT_ANONYMOUS_GTID:
+        gathering->open = true;
+        gathering->begun = false;
+        return my_gtid_parse(header, body, &gathering->gtid, error);
+    case MY_EVENT_XID:
+    case MY_EVENT_XA_PREPARE:
+    case MY_EVENT_TRANSACTION_PAYLOAD: return gathering->open ? close_gtid(gathering, error) : 0;
+    case MY_EVENT_QUERY: return gathering->open ? gather_statement(gathering, header, body, error) : 0;
+    default: return 0;
+    }
+}
+
+/* MySQL: what stands at the file's head, and every transaction from there to the coordinates. */
+static int read_to(struct my_session *session, const struct my_coord *coord, char **gtids, struct cdc_error *error)
+{
+    struct my_coord head = *coord;
+    struct cdc_buf text = CDC_BUF_INIT;
+    struct gathering gathering = {.set = my_gtid_set_new(MY_FLAVOR_MYSQL, error)};
+    head.position = 4;
+    /* One event more when they are the head itself: its set is the answer. */
+    struct my_coord to = *coord, end = head;
+    to.position = to.position > 4 ? to.position : 5;
+    int result = gathering.set ? my_log_read(session, &head, &to, gather, &gathering, &end, error) : -1;
+    if (result == 0 && coord->position > 4 && (gathering.open || my_coord_compare(&end, coord) != 0))
+        result = cdc_error_set(error, CDC_EXIT_LOST, "%s:%llu is not where a transaction begins", coord->file,
+                               (unsigned long long)coord->position);
+    if (result == 0) {
+        my_gtid_set_append(&text, gathering.set);
+        cdc_buf_byte(&text, '\0');
+        result = text.failed ? cdc_error_memory(error) : 0;
+    }
+    my_gtid_set_free(gathering.set);
+    cdc_buf_free(&gathering.scratch);
+    *gtids = text.data;
+    if (result == 0)
+        return 0;
+    cdc_buf_free(&text);
+    *gtids = NULL;
+    return -1;
+}
+
+/* MariaDB keeps count itself. */
+static int ask_for(struct my_session *session, const struct my_coord *coord, char **gtids, struct cdc_error *error)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    MYSQL *sql = my_session_sql(session, error);
+    *gtids = NULL;
+    if (!sql)
+        return -1;
+    cdc_buf_lit(&text, "SELECT BINLOG_GTID_POS(");
+    my_session_append_literal(&text, sql, coord->file);
+    cdc_buf_printf(&text, ", %llu)", (unsigned long long)coord->position);
+    cdc_buf_byte(&text, '\0');
+    if (text.failed)
+        cdc_error_memory(error);
+    else
+        *gtids = my_session_value(sql, text.data, "cannot ask for the GTID of a place", error);
+    cdc_buf_free(&text);
+    if (*gtids)
+        return 0;
+    return error->status ? -1
+                         : cdc_error_set(error, CDC_EXIT_LOST, "there is no place %s:%llu in the server's log",
+                                         coord->file, (unsigned long long)coord->position);
+}
+
+int my_log_gtids_at(struct my_session *session, const struct my_coord *coord, char **gtids, struct cdc_error *error)
+{
+    if (session->server.flavor == MY_FLAVOR_MARIADB)
+        return ask_for(session, coord, gtids, error);
+    if (session->server.gtid && coord->position <= UINT32_MAX)
+        return read_to(session, coord, gtids, error);
+    *gtids = strdup("");
+    return *gtids ? 0 : cdc_error_memory(error);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* What the server is, and where its log begins and ends. */
+#ifndef MY_SERVER_H
+#define MY_SERVER_H
+
+#include "connectors/mysql/event/coord.h"
+#include "connectors/mysql/value/flavor.h"
+
+#include <cdc/error.h>
+#include <mysql.h>
+
+struct my_server {
+    enum my_flavor flavor;
+    unsigned version; /* 80404, 101106 */
+    char uuid[128];   /* server_uuid; MariaDB has none: server_id/hostname:port */
+    bool gtid;        /* MariaDB: always; MySQL: gtid_mode ON */
+    bool full_metadata;
+    bool checksums;        /* its events end in a CRC32 */
+    bool lower_case_names; /* lower_case_table_names=1: rows come under names in lower case, statements as typed */
+};
+int my_server_flavor(MYSQL *mysql, enum my_flavor *flavor, struct cdc_error *error);
+/* Asks what it is; CONFIG when its log cannot be read (off, statement format ...), with the cure. */
+int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *error);
+/* A global variable's value; "" when the server has none of that name. RETURNS NEW (free); NULL on errors. */
+char *my_server_variable(MYSQL *mysql, const char *name, struct cdc_error *error);
+
+/* The end of the log: file, position and the GTID set there (RETURNS NEW). */
+int my_server_end(MYSQL *mysql, const struct my_server *server, struct my_coord *coord, char **gtids,
+                  struct cdc_error *error);
+/* The oldest coordinates that there are, and the GTID set there (RETURNS NEW). */
+int my_server_oldest(MYSQL *mysql, const struct my_server *server, struct my_coord *coord, char **gtids,
+                     struct cdc_error *error);
+
+/* GTID_SUBSET of two sets, each as text or as the name of a variable: "@@GLOBAL.gtid_executed". MySQL only. 1, 0 or -1. */
+int my_server_is_subset(MYSQL *mysql, const char *a, const char *b, struct cdc_error *error);
+
+/* How coordinates stand to the files that the server has. */
+enum my_standing {
+    MY_STANDS_IN_FILE,
+    MY_STANDS_BEFORE, /* their file was purged */
+    MY_STANDS_NOWHERE /* their file is gone, or shorter now */
+};
+int my_server_find(MYSQL *mysql, const struct my_coord *coord, enum my_standing *standing, struct cdc_error *error);
+/* The file after that one, from its beginning; no name: there is none. */
+int my_server_next_file(MYSQL *mysql, const char *file, struct my_coord *next, struct cdc_error *error);
+
+/* The number of a reader of the log, where none is given: the same for the same pipeline, unique among readers. */
+uint32_t my_replica_id(uint32_t given, const char *name);
+
+#endif

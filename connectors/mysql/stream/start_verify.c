@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether the server still has what follows a start. Neither file names nor GTIDs tell it alone: a RESET begins both anew. */
+#include "connectors/mysql/event/gtid_set.h"
+#include "connectors/mysql/session/log_read.h"
+#include "connectors/mysql/stream/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_BACK (UINT64_C(128) << 20) /* bytes of a file that are read again at a start */
+
+int my_start_lost(struct cdc_error *error, const char *why)
+{
+    cdc_error_set(error, CDC_EXIT_LOST, "the position is not in the server's log: %s", why);
+    return cdc_error_hint(error, "changes may be missing: take a new snapshot (remove the pipeline's offset files, and "
+                                 "begin with cdc-snapshot)");
+}
+
+/* 1: the coordinates are in a file of the log; 0: their file was purged; -1: LOST, or it could not be found out. */
+static int find_coord(struct my_stream *stream, struct cdc_error *error)
+{
+    enum my_standing standing;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    if (!sql || my_server_find(sql, &stream->start.coord, &standing, error) < 0)
+        return -1;
+    if (standing == MY_STANDS_NOWHERE)
+        return my_start_lost(error, "the server's log ends before it: it was reset");
+    return standing == MY_STANDS_IN_FILE;
+}
+
+static int is_subset(struct my_stream *stream, const char *a, const char *b, struct cdc_error *error)
+{
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    return sql ? my_server_is_subset(sql, a, b, error) : -1;
+}
+
+/* Is that file the one that was read then? A RESET begins one of the same name. 1, 0 or -1; not known is yes. */
+static int same_file(struct my_stream *stream, struct cdc_error *error)
+{
+    const struct my_start *start = &stream->start;
+    uint32_t created = 0;
+    if (start->file_created == 0)
+        return 1;
+    MYSQL *dump = my_session_connect(&stream->session.settings, error);
+    int result = dump ? my_log_file_created(dump, &stream->session.server, my_log_replica_id(&stream->session),
+                                            start->coord.file, &created, error)
+                      : -1;
+    if (dump)
+        mysql_close(dump);
+    if (result < 0)
+        return -1;
+    return created == 0 || created == start->file_created;
+}
+
+static int check_same_file(struct my_stream *stream, struct cdc_error *error)
+{
+    int same = same_file(stream, error);
+    return same < 0 ? -1 : same ? 0 : my_start_lost(error, "its file was begun anew: the log was reset");
+}
+
+/* Names of log files come again after a RESET. */
+static int check_file(struct my_stream *stream, struct cdc_error *error)
+{
+    const struct my_start *start = &stream->start;
+    enum my_standing standing;
+    if (stream->session.server.flavor == MY_FLAVOR_MYSQL && start->server_uuid[0] &&
+        strcmp(start->server_uuid, stream->session.server.uuid) != 0)
+        return my_start_lost(error, "it is a file and an offset of another server");
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    if (!sql || my_server_find(sql, &start->coord, &standing, error) < 0)
+        return -1;
+    if (standing != MY_STANDS_IN_FILE)
+        return my_start_lost(error, "its file was purged, or is shorter now");
+    return check_same_file(stream, error);
+}
+
+/* Are they the GTIDs of the start? */
+static int same_gtids(struct my_stream *stream, const char *text, struct cdc_error *error)
+{
+    struct my_gtid_set *ours = my_gtid_set_new(stream->session.server.flavor, error);
+    struct my_gtid_set *theirs = ours ? my_gtid_set_new(stream->session.server.flavor, error) : NULL;
+    int result = -1;
+    if (theirs && my_gtid_set_parse(ours, cdc_span_text(stream->start.gtids), error) == 0 &&
+        my_gtid_set_parse(theirs, cdc_span_text(text), error) == 0)
+        result = my_gtid_set_equal(ours, theirs);
+    my_gtid_set_free(ours);
+    my_gtid_set_free(theirs);
+    return result;
+}
+
+static int other_transactions(struct cdc_error *error)
+{
+    return my_start_lost(error, "other transactions are in its place: the log was reset");
+}
+
+/* MariaDB numbers its transactions from 1 again after a RESET, and knows a GTID that came again from the first one no
+ * more than we do. On the same server the coordinates tell. */
+static int check_mariadb_coord(struct my_stream *stream, struct cdc_error *error)
+{
+    const struct my_start *start = &stream->start;
+    char *gtids = NULL;
+    if (!start->coord.file[0] || strcmp(start->server_uuid, stream->session.server.uuid) != 0)
+        return 0; /* another server: it looks for the GTID itself */
+    int found = find_coord(stream, error);
+    if (found <= 0)
+        return found; /* purged: the server says whether anything is missing */
+    if (my_log_gtids_at(&stream->session, &start->coord, &gtids, error) < 0)
+        return -1;
+    int same = same_gtids(stream, gtids, error);
+    free(gtids);
+    return same < 0 ? -1 : same ? 0 : other_transactions(error);
+}
+
+/* A RESET numbers transactions anew, too: what the same server has before our coordinates must be known to us. Looked at
+ * where that is not long; in any case the file must be the one that it was. */
+static int check_mysql_coord(struct my_stream *stream, struct cdc_error *error)
+{
+    const struct my_start *start = &stream->start;
+    char *gtids = NULL;
+    int found = start->coord.file[0] ? find_coord(stream, error) : 0;
+    if (found <= 0)
+        return found;
+    if (check_same_file(stream, error) < 0)
+        return -1;
+    if (start->coord.position > LOOK_BACK)
+        return 0;
+    if (my_log_gtids_at(&stream->session, &start->coord, &gtids, error) < 0)
+        return -1;
+    int known = is_subset(stream, gtids, start->gtids, error);
+    free(gtids);
+    return known < 0 ? -1 : known ? 0 : other_transactions(error);
+}
+
+static int check_mysql_gtids(struct my_stream *stream, struct cdc_error *error)
+{
+    const struct my_start *start = &stream->start;
+    int kept = is_subset(stream, "@@GLOBAL.gtid_purged", start->gtids, error);
+    int known = kept < 0 ? -1 : is_subset(stream, start->gtids, "@@GLOBAL.gtid_executed", error);
+    if (kept < 0 || known < 0)
+        return -1;
+    if (!kept)
+        return my_start_lost(error, "transactions that were not read yet were purged");
+    if (!known)
+        return my_start_lost(error,
+                             "the server does not know all transactions that were read: it lost some, was reset, or "
+                             "is another one");
+    return strcmp(start->server_uuid, stream->session.server.uuid) == 0 ? check_mysql_coord(stream, error) : 0;
+}
+
+bool my_start_by_gtid(const struct my_stream *stream)
+{
+    if (stream->session.server.flavor == MY_FLAVOR_MARIADB)
+        return stream->start.gtids[0] != '\0' || !stream->start.coord.file[0];
+    return stream->session.server.gtid && (stream->start.gtids[0] != '\0' || !stream->start.coord.file[0]);
+}
+
+int my_start_verify(struct my_stream *stream, struct cdc_error *error)
+{
+    if (!my_start_by_gtid(stream))
+        return check_file(stream, error);
+    return stream->session.server.flavor == MY_FLAVOR_MYSQL ? check_mysql_gtids(stream, error)
+                                                            : check_mariadb_coord(stream, error);
+}
+
+/* File and offset of another server say nothing here. A snapshot of MariaDB does not tell whose they are: the GTIDs do. */
+int my_start_leave_old_coord(struct my_stream *stream, struct cdc_error *error)
+{
+    struct my_start *start = &stream->start;
+    struct cdc_error gone = {0};
+    char *gtids = NULL;
+    bool known = start->server_uuid[0] || stream->session.server.flavor == MY_FLAVOR_MYSQL;
+    if (!my_start_by_gtid(stream) || !start->coord.file[0] ||
+        strcmp(start->server_uuid, stream->session.server.uuid) == 0)
+        return 0;
+    int same = known || my_log_gtids_at(&stream->session, &start->coord, &gtids, &gone) < 0
+                   ? 0
+                   : same_gtids(stream, gtids, error);
+    free(gtids);
+    if (cdc_error_is_transient(&gone))
+        return cdc_error_set(error, gone.status, "%s", gone.text);
+    if (same == 0)
+        memset(&start->coord, 0, sizeof start->coord);
+    return same < 0 ? -1 : 0;
+}

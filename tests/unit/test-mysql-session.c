@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* Coordinates of the log, the DDL statements that end at them, and what a server says when a dump fails. */
+#include "connectors/mysql/event/coord.h"
+#include "connectors/mysql/event/event.h"
+#include "connectors/mysql/schema/ddl.h"
+#include "connectors/mysql/session/dump.h"
+#include "connectors/mysql/session/session.h"
+#include "tests/unit/binlog-events.h"
+
+#include <string.h>
+
+static int order(const char *a, const char *b)
+{
+    struct my_coord one, other;
+    if (!my_coord_parse(a, &one) || !my_coord_parse(b, &other))
+        return 99;
+    int ab = my_coord_compare(&one, &other), ba = my_coord_compare(&other, &one);
+    return (ab < 0) == (ba > 0) && (ab == 0) == (ba == 0) ? (ab > 0) - (ab < 0) : 99;
+}
+
+static void test_order(void)
+{
+    check(order("binlog.000001:4", "binlog.000001:4") == 0, "the same coordinates");
+    check(order("binlog.000001:900", "binlog.000001:1000") < 0, "offsets are numbers");
+    check(order("binlog.000009:900", "binlog.000010:4") < 0, "a later file");
+    check(order("binlog.999999:900", "binlog.1000000:4") < 0, "a number of one more digit");
+}
+
+static void test_parse(void)
+{
+    static const char *const none[] = {"",
+                                       ":4",
+                                       "binlog.000001",
+                                       "binlog.000001:",
+                                       "binlog.000001:4x",
+                                       "binlog.000001:-4",
+                                       "binlog.000001:99999999999999999999",
+                                       "3e11fa47-71ca-11e1-9e33-c80aa9429562:1",
+                                       "b.1:4,b.2:5"};
+    struct my_coord coord;
+    check(my_coord_parse("a:b.000007:18446744073709551", &coord) && strcmp(coord.file, "a:b.000007") == 0 &&
+              coord.position == UINT64_C(18446744073709551),
+          "the last colon parts file and offset");
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        check(!my_coord_parse(none[i], &coord), none[i]);
+}
+
+static void test_faults(void)
+{
+    static const struct {
+        unsigned number;
+        const char *text;
+        enum my_dump_fault fault;
+        int status;
+    } cases[] = {
+        {1236, "Could not find first log file name in binary log index file", MY_DUMP_LOST, CDC_EXIT_LOST},
+        {1236,
+         "binlog truncated in the middle of event; consider out of disk space on master; the first event 'b.000001' at "
+         "4, the last event read from 'b.000002' at 256",
+         MY_DUMP_TORN_FILE, CDC_EXIT_LOST},
+        {1236,
+         "The binlog on the master is missing the GTID 0-1-5 requested by the slave (even though a subsequent sequence "
+         "number does exist), and GTID strict mode is enabled",
+         MY_DUMP_GTID_MISSING, CDC_EXIT_LOST},
+        {1236, "A slave with the same server_uuid/server_id as this slave has connected to the master", MY_DUMP_SAME_ID,
+         CDC_EXIT_CONFIG},
+        {4052, "Slave has been killed", MY_DUMP_SAME_ID, CDC_EXIT_CONFIG},
+        {2013, "Lost connection to server: truncated in the middle of event", MY_DUMP_NO_FAULT, CDC_EXIT_UNAVAILABLE},
+        {1045, "Access denied", MY_DUMP_NO_FAULT, CDC_EXIT_PERMISSION},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cdc_error error = {0};
+        my_session_error_of(cases[i].number, cases[i].text, "the stream broke", &error);
+        check(my_dump_fault_of(cases[i].number, cases[i].text) == cases[i].fault && error.status == cases[i].status,
+              cases[i].text);
+    }
+}
+
+static struct my_coord at(uint64_t position)
+{
+    return (struct my_coord){"binlog.000001", position};
+}
+
+/* A QUERY event that ends there. */
+static void take(struct my_ddl_list *list, const char *sql, uint64_t end)
+{
+    const struct my_event_header header = {.type = MY_EVENT_QUERY};
+    const struct my_coord coord = at(end);
+    struct cdc_error error = {0};
+    start();
+    put(0, 4 + 4);
+    put(1, 1); /* the database's name */
+    put(0, 2 + 2);
+    put_text("d");
+    put(0, 1);
+    put_text(sql);
+    check(my_ddl_take(list, &header, cursor_of(body.len), &coord, &error) == 0, sql);
+}
+
+static bool named(const struct my_ddl_list *list, const char *table, uint64_t after)
+{
+    const struct my_coord coord = at(after);
+    return my_ddl_names(list, table, &coord);
+}
+
+static void test_ddl(void)
+{
+    struct my_ddl_list list = {0};
+    const struct my_coord first = at(100);
+    take(&list, "alter table a add x int", 100);
+    take(&list, "insert into b values (1)", 200);
+    take(&list, "rename table b to c", 300);
+    check(list.n == 2, "only DDL is kept");
+    check(named(&list, "a", 99) && !named(&list, "a", 100), "a statement counts for what stands before its end");
+    check(named(&list, "b", 100) && named(&list, "c", 299) && !named(&list, "x.y", 0), "all tables that it names");
+    my_ddl_forget(&list, &first);
+    check(list.n == 1 && !named(&list, "a", 0) && named(&list, "b", 0), "what ends there or before is forgotten");
+    my_ddl_free(&list);
+}
+
+int main(void)
+{
+    test_ddl();
+    test_order();
+    test_parse();
+    test_faults();
+    return failures ? 1 : 0;
+}
