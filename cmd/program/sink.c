@@ -70,8 +70,9 @@ struct cdc_offset_file *sink_program_open_offsets(struct program *program, const
     }
     if (default_path != NULL)
         return cdc_offset_file_open(default_path, program->name, error);
-    cdc_log(&program->log, CDC_LOG_WARNING,
-            "no --offset-file or --state-dir: the position is not kept, a restart takes in again what it is given");
+    cdc_log_write(
+        &program->log, CDC_LOG_WARNING,
+        "no --offset-file or --state-dir: the position is not kept, a restart takes in again what it is given");
     return cdc_offset_file_memory(program->name, error);
 }
 

@@ -151,9 +151,9 @@ static int open_acks(struct program *program, const char *name, enum source_keep
         p->acks = NULL;
     }
     if (!p->ack_stdout && !dir && keep != SOURCE_KEEP_NOTHING && (stdout_is(S_IFIFO) || stdout_is(S_IFSOCK)))
-        cdc_log(&program->log, CDC_LOG_INFO,
-                "no --ack or --state-dir: what the pipe has taken counts as stored, and is not sent again if the "
-                "reader loses it");
+        cdc_log_write(&program->log, CDC_LOG_INFO,
+                      "no --ack or --state-dir: what the pipe has taken counts as stored, and is not sent again if the "
+                      "reader loses it");
     return 0;
 }
 
@@ -178,9 +178,9 @@ void source_program_close(struct source_positions *positions)
 void source_program_report(const struct program *program, const struct cdc_metrics *metrics)
 {
     if (metrics->unconvertible > 0)
-        cdc_log(&program->log, CDC_LOG_WARNING,
-                "%llu texts have no exact form in Unicode, or are not valid in their charset: written as base64",
-                (unsigned long long)metrics->unconvertible);
+        cdc_log_write(&program->log, CDC_LOG_WARNING,
+                      "%llu texts have no exact form in Unicode, or are not valid in their charset: written as base64",
+                      (unsigned long long)metrics->unconvertible);
 }
 
 static int run_stream(struct source_run *run, const struct source_options *options, const struct source_kind *kind,

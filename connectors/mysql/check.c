@@ -34,7 +34,7 @@ static void finding(struct check *check, enum cdc_log_level level, const char *c
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     check->problems += level == CDC_LOG_ERROR;
-    cdc_log(check->log, level, "%s (hint: %s)", text, cure);
+    cdc_log_write(check->log, level, "%s (hint: %s)", text, cure);
 }
 
 /* NULL when the question could not be asked: itself a finding. */
@@ -45,7 +45,7 @@ static MYSQL_RES *ask(struct check *check, const char *sql)
     if (result)
         return result;
     check->problems++;
-    cdc_log(check->log, CDC_LOG_ERROR, "%s", error.text);
+    cdc_log_write(check->log, CDC_LOG_ERROR, "%s", error.text);
     return NULL;
 }
 
@@ -107,7 +107,7 @@ static void check_setting(struct check *check, const struct setting *setting)
     if (!value)
         finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
     else if (*value && strcasecmp(value, setting->good) == 0)
-        cdc_log(check->log, CDC_LOG_INFO, "ok: %s is %s", setting->name, value);
+        cdc_log_write(check->log, CDC_LOG_INFO, "ok: %s is %s", setting->name, value);
     else if (*value)
         finding(check, setting->level, setting->cure, "%s is %s: %s", setting->name, value, setting->why);
     free(value);
@@ -124,9 +124,9 @@ static void check_retention(struct check *check)
     int64_t seconds = number_of(check, "binlog_expire_logs_seconds"), days = number_of(check, "expire_logs_days");
     int64_t kept = seconds > 0 ? seconds : days > 0 ? days * DAY_SECONDS : 0;
     if (kept == 0)
-        cdc_log(check->log, CDC_LOG_INFO, "ok: the log is kept until it is purged by hand");
+        cdc_log_write(check->log, CDC_LOG_INFO, "ok: the log is kept until it is purged by hand");
     else if (kept >= DAY_SECONDS)
-        cdc_log(check->log, CDC_LOG_INFO, "ok: the log is kept for %lld days", (long long)(kept / DAY_SECONDS));
+        cdc_log_write(check->log, CDC_LOG_INFO, "ok: the log is kept for %lld days", (long long)(kept / DAY_SECONDS));
     else
         finding(check, CDC_LOG_WARNING, "SET GLOBAL binlog_expire_logs_seconds = 604800;",
                 "the log is kept for %lld s: a pipe that stands still for longer loses its position", (long long)kept);
@@ -221,9 +221,9 @@ static void check_replica_id(struct check *check)
         finding(check, CDC_LOG_ERROR, cure,
                 "a replica of the server has server_id %u: of two the server sends the older away", check->replica_id);
     else if (listed >= 0)
-        cdc_log(check->log, CDC_LOG_INFO,
-                "ok: none of %d replicas has server_id %u; readers that do not register are not listed", listed,
-                check->replica_id);
+        cdc_log_write(check->log, CDC_LOG_INFO,
+                      "ok: none of %d replicas has server_id %u; readers that do not register are not listed", listed,
+                      check->replica_id);
 }
 
 /* -- privileges ------------------------------------------------------------------------- */
@@ -249,7 +249,7 @@ static void check_grants(struct check *check, char *const *grants, size_t n)
     else if (!granted(grants, n, monitor, "SUPER"))
         finding(check, CDC_LOG_ERROR, cure, "the user lacks %s: the end of the log cannot be asked for", monitor);
     else
-        cdc_log(check->log, CDC_LOG_INFO, "ok: the user may read the log");
+        cdc_log_write(check->log, CDC_LOG_INFO, "ok: the user may read the log");
 }
 
 static void check_privileges(struct check *check)
@@ -318,7 +318,7 @@ static void check_keys(struct check *check)
         finding(check, CDC_LOG_ERROR, "look at -t, -T, the URL's database, and the user's privileges",
                 "no table is selected");
     else if (result)
-        cdc_log(check->log, CDC_LOG_INFO, "ok: %d tables selected, %d without a primary key", selected, keyless);
+        cdc_log_write(check->log, CDC_LOG_INFO, "ok: %d tables selected, %d without a primary key", selected, keyless);
     mysql_free_result(result);
 }
 

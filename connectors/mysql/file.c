@@ -337,7 +337,7 @@ static int read_files(struct reading *reading, struct cdc_error *error)
         result = -1;
     report(reading);
     if (result == 0 && my_decoder_in_transaction(reading->decoder))
-        cdc_log(reading->log, CDC_LOG_WARNING, "the last transaction in the files has no end");
+        cdc_log_write(reading->log, CDC_LOG_WARNING, "the last transaction in the files has no end");
     return result;
 }
 

@@ -51,7 +51,7 @@ static void say(struct check *check, enum weight weight, const char *text, const
     }
     cdc_buf_byte(&out, '\0');
     check->problems += weight == STOPS;
-    cdc_log(check->log, levels[weight], "%s", out.failed ? "out of memory" : out.data);
+    cdc_log_write(check->log, levels[weight], "%s", out.failed ? "out of memory" : out.data);
     cdc_buf_free(&out);
 }
 
@@ -59,7 +59,7 @@ static void say(struct check *check, enum weight weight, const char *text, const
 static void fail(struct check *check, const char *what, const struct cdc_error *error)
 {
     check->problems++;
-    cdc_log(check->log, CDC_LOG_ERROR, "%s%s%s%s", what, error->text, *error->hint ? "; " : "", error->hint);
+    cdc_log_write(check->log, CDC_LOG_ERROR, "%s%s%s%s", what, error->text, *error->hint ? "; " : "", error->hint);
 }
 
 /* -- one row of facts, a finding each --------------------------------------------------- */
@@ -173,8 +173,8 @@ static void check_slot(struct check *check)
     } else {
         pg_lsn_format(restart, slot->restart_lsn);
         pg_lsn_format(confirmed, slot->confirmed_flush);
-        cdc_log(check->log, CDC_LOG_INFO, "ok: slot \"%s\" keeps WAL from %s, confirmed up to %s%s",
-                check->settings->slot, restart, confirmed, slot->active ? ", in use" : "");
+        cdc_log_write(check->log, CDC_LOG_INFO, "ok: slot \"%s\" keeps WAL from %s, confirmed up to %s%s",
+                      check->settings->slot, restart, confirmed, slot->active ? ", in use" : "");
     }
 }
 
@@ -260,12 +260,13 @@ static void check_partition(struct check *check, const struct pg_catalog_table *
     if (!pg_catalog_misses(table, check->settings))
         return;
     check->problems++;
-    cdc_log(check->log, CDC_LOG_ERROR,
-            "changes of \"%s\".\"%s\" come under the name \"%s\".\"%s\", which is not selected: select it, or ALTER "
-            "PUBLICATION \"%s\" SET (publish_via_partition_root = %s);",
-            table->schema, table->name, table->under_root ? table->root_schema : table->schema,
-            table->under_root ? table->root : table->name, check->settings->publication,
-            table->under_root ? "false" : "true");
+    cdc_log_write(
+        check->log, CDC_LOG_ERROR,
+        "changes of \"%s\".\"%s\" come under the name \"%s\".\"%s\", which is not selected: select it, or ALTER "
+        "PUBLICATION \"%s\" SET (publish_via_partition_root = %s);",
+        table->schema, table->name, table->under_root ? table->root_schema : table->schema,
+        table->under_root ? table->root : table->name, check->settings->publication,
+        table->under_root ? "false" : "true");
 }
 
 static void check_each_table(struct check *check, const struct pg_catalog *catalog, bool publication)
@@ -281,11 +282,13 @@ static void check_each_table(struct check *check, const struct pg_catalog *catal
         named += check_table(check, table, publication);
     }
     if (named >= MAX_TABLES_NAMED)
-        cdc_log(check->log, CDC_LOG_WARNING, "more than %d findings on tables: the rest is omitted", MAX_TABLES_NAMED);
+        cdc_log_write(check->log, CDC_LOG_WARNING, "more than %d findings on tables: the rest is omitted",
+                      MAX_TABLES_NAMED);
     if (n == 0)
         say(check, STOPS, "no table is selected: fix -t and -T, or create the tables first", NULL);
     else
-        cdc_log(check->log, CDC_LOG_INFO, "%s%d tables selected, %d with findings", named ? "" : "ok: ", n, named);
+        cdc_log_write(check->log, CDC_LOG_INFO, "%s%d tables selected, %d with findings", named ? "" : "ok: ", n,
+                      named);
 }
 
 static void check_tables(struct check *check, bool publication)

@@ -33,7 +33,7 @@ bool cdc_json_is_null(struct cdc_span value);
 struct cdc_json_iter {
     const char *p, *end;
 };
-void cdc_json_iter(struct cdc_json_iter *iter, struct cdc_span container);
+void cdc_json_iter_begin(struct cdc_json_iter *iter, struct cdc_span container);
 /* name is the text between the quotes, escapes as they stand. false at the end. */
 bool cdc_json_next_member(struct cdc_json_iter *iter, struct cdc_span *name, struct cdc_span *value);
 bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value);

@@ -14,6 +14,6 @@ struct cdc_log {
 };
 
 /* Formats one message (at most 2 KiB) and hands it over. */
-void cdc_log(const struct cdc_log *log, enum cdc_log_level level, const char *format, ...) CDC_PRINTF(3, 4);
+void cdc_log_write(const struct cdc_log *log, enum cdc_log_level level, const char *format, ...) CDC_PRINTF(3, 4);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <cdc/log.h>
 
-void cdc_log(const struct cdc_log *log, enum cdc_log_level level, const char *format, ...)
+void cdc_log_write(const struct cdc_log *log, enum cdc_log_level level, const char *format, ...)
 {
     char text[2048];
     va_list arguments;

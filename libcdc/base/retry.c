@@ -87,7 +87,7 @@ int cdc_retry_sleep(struct cdc_retry *retry, const struct cdc_control *control, 
     int64_t wait = cdc_error_is_transient(error) ? cdc_retry_next(retry) : -1;
     if (wait < 0)
         return -1;
-    cdc_log(log, CDC_LOG_WARNING, "%s; trying again in %.1f s", error->text, (double)wait / 1000);
+    cdc_log_write(log, CDC_LOG_WARNING, "%s; trying again in %.1f s", error->text, (double)wait / 1000);
     enum waited waited = wait_for(wait, control->wake_fd, reader_fd);
     if (waited == WOKEN)
         return 1;

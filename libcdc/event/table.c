@@ -240,7 +240,7 @@ static size_t count(struct cdc_span array)
     struct cdc_span item;
     size_t n = 0;
 
-    for (cdc_json_iter(&iter, array); cdc_json_next_element(&iter, &item);)
+    for (cdc_json_iter_begin(&iter, array); cdc_json_next_element(&iter, &item);)
         n++;
     return n;
 }
@@ -255,7 +255,7 @@ static int read_columns(struct cdc_table *table, const struct cdc_event *event, 
     table->columns = calloc(count(event->columns) + 1, sizeof *table->columns);
     if (table->columns == NULL)
         return cdc_error_memory(error);
-    for (cdc_json_iter(&iter, event->columns); cdc_json_next_element(&iter, &item);)
+    for (cdc_json_iter_begin(&iter, event->columns); cdc_json_next_element(&iter, &item);)
         if (read_column(&table->columns[table->n_columns++], item, error) != 0)
             return -1;
     return 0;
@@ -269,7 +269,7 @@ static int read_key(struct cdc_table *table, const struct cdc_event *event, stru
     table->key = calloc(table->n_columns + 1, sizeof *table->key);
     if (table->key == NULL)
         return cdc_error_memory(error);
-    for (cdc_json_iter(&iter, event->key_columns); cdc_json_next_element(&iter, &item);) {
+    for (cdc_json_iter_begin(&iter, event->key_columns); cdc_json_next_element(&iter, &item);) {
         struct cdc_span raw = cdc_json_string_raw(item);
         size_t i = 0;
         while (i < table->n_columns &&

@@ -116,13 +116,13 @@ static bool in_key(const struct cdc_event *event, struct cdc_span raw)
     struct cdc_span name, value;
 
     if (event->op == CDC_OP_SCHEMA) {
-        cdc_json_iter(&iter, event->key_columns);
+        cdc_json_iter_begin(&iter, event->key_columns);
         while (cdc_json_next_element(&iter, &value))
             if (cdc_span_equal(cdc_json_string_raw(value), raw))
                 return true;
         return false;
     }
-    cdc_json_iter(&iter, event->key);
+    cdc_json_iter_begin(&iter, event->key);
     while (cdc_json_next_member(&iter, &name, &value))
         if (cdc_span_equal(name, raw))
             return true;
@@ -160,7 +160,7 @@ static void append_row(struct cdc_buf *out, const struct plan *plan, const struc
         return;
     }
     cdc_buf_byte(out, '{');
-    cdc_json_iter(&iter, row);
+    cdc_json_iter_begin(&iter, row);
     while (cdc_json_next_member(&iter, &name, &value)) {
         if (!keeps(plan, event, name))
             continue;
@@ -182,7 +182,7 @@ static void append_names(struct cdc_buf *out, const struct plan *plan, const str
     bool first = true;
 
     cdc_buf_byte(out, '[');
-    cdc_json_iter(&iter, names);
+    cdc_json_iter_begin(&iter, names);
     while (cdc_json_next_element(&iter, &value)) {
         struct cdc_span raw = cdc_json_string_raw(value);
         if (raw.p == NULL || !keeps(plan, event, raw))
@@ -211,7 +211,7 @@ static void append_columns(struct cdc_buf *out, const struct plan *plan, const s
     bool first = true;
 
     cdc_buf_byte(out, '[');
-    cdc_json_iter(&iter, event->columns);
+    cdc_json_iter_begin(&iter, event->columns);
     while (cdc_json_next_element(&iter, &column)) {
         struct cdc_span name = cdc_json_member_raw(column, "name");
         if (name.p != NULL && !keeps(plan, event, name))
@@ -251,7 +251,7 @@ static int check_collisions(const struct plan *plan, const struct cdc_event *eve
 
     if (plan->n_renames == 0)
         return 0;
-    cdc_json_iter(&iter, event->columns);
+    cdc_json_iter_begin(&iter, event->columns);
     while (result == 0 && cdc_json_next_element(&iter, &column)) {
         struct cdc_span name = final_name(&one, plan, column);
         inner = iter;

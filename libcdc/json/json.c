@@ -38,7 +38,7 @@ bool cdc_json_is_null(struct cdc_span value)
     return value.p == NULL || cdc_json_type(value) == CDC_JSON_NULL;
 }
 
-void cdc_json_iter(struct cdc_json_iter *iter, struct cdc_span container)
+void cdc_json_iter_begin(struct cdc_json_iter *iter, struct cdc_span container)
 {
     enum cdc_json_type type = cdc_json_type(container);
     if (type != CDC_JSON_OBJECT && type != CDC_JSON_ARRAY) {
@@ -96,7 +96,7 @@ struct cdc_span cdc_json_member(struct cdc_span object, const char *name)
 
     if (cdc_json_type(object) != CDC_JSON_OBJECT)
         return found;
-    cdc_json_iter(&iter, object);
+    cdc_json_iter_begin(&iter, object);
     while (cdc_json_next_member(&iter, &member, &value))
         if (cdc_json_raw_is(member, cdc_span_text(name)))
             found = value;

@@ -21,7 +21,7 @@ void loop_report_statistics(const struct loop_report *report)
             continue;
     cdc_metrics_line(&line, report->metrics);
     if (!line.failed)
-        cdc_log(report->log, CDC_LOG_INFO, "%.*s", (int)line.len, line.data);
+        cdc_log_write(report->log, CDC_LOG_INFO, "%.*s", (int)line.len, line.data);
     cdc_buf_free(&line);
 }
 
@@ -38,7 +38,7 @@ void loop_report_turn(struct loop_report *report, bool last)
     report->next_save = now + METRICS_MS;
     /* Figures are worth a warning, never a stop. */
     if (cdc_metrics_save(report->metrics_file, report->metrics, report->tool, report->name, &error) != 0)
-        cdc_log(report->log, CDC_LOG_WARNING, "%s", error.text);
+        cdc_log_write(report->log, CDC_LOG_WARNING, "%s", error.text);
 }
 
 bool stop_is_due(const struct cdc_control *control, int64_t now, int64_t *deadline)

@@ -228,8 +228,8 @@ int cdc_sink_reject(struct cdc_sink_context *context, struct cdc_span line, cons
             error, "fix the cause and start again, or use --on-error=dead-letter to go on without such lines");
     }
     loop->metrics.skipped++;
-    cdc_log(loop->log, CDC_LOG_WARNING, "line %llu skipped: %s",
-            (unsigned long long)cdc_line_reader_number(loop->reader), reason);
+    cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu skipped: %s",
+                  (unsigned long long)cdc_line_reader_number(loop->reader), reason);
     return dead_letter_write(loop->dead_letter, line, reason, error);
 }
 
@@ -306,8 +306,8 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
     }
     if (event->op == CDC_OP_UNKNOWN) {
         if (!loop->reported_unknown)
-            cdc_log(loop->log, CDC_LOG_WARNING, "line %llu has an unknown op; such lines are ignored",
-                    (unsigned long long)cdc_line_reader_number(loop->reader));
+            cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu has an unknown op; such lines are ignored",
+                          (unsigned long long)cdc_line_reader_number(loop->reader));
         loop->reported_unknown = true;
         return 0;
     }
@@ -429,7 +429,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
         result = run(&loop, error);
     if (result != 0 && control->stop && cdc_error_is_transient(error) && error->text[0] != '\0') {
         /* Asked to stop while the destination was away: nothing is lost, the lines come again. */
-        cdc_log(log, CDC_LOG_INFO, "stopped while waiting: %s", error->text);
+        cdc_log_write(log, CDC_LOG_INFO, "stopped while waiting: %s", error->text);
         cdc_error_clear(error);
         result = 0;
     }

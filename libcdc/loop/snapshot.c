@@ -36,12 +36,12 @@ static void show(const struct cdc_snapshot_progress *progress, const char *schem
     double rate = seconds > 0 ? (double)progress->rows / seconds : 0;
     double left = progress->estimate - (double)progress->rows;
     if (progress->estimate > 0 && left > 0 && rate > 0)
-        cdc_log(progress->log, CDC_LOG_INFO, "%s.%s: %llu of about %.0f rows, %.0f %%, %.0f rows/s, %.0f s left",
-                schema, table, (unsigned long long)progress->rows, progress->estimate,
-                100.0 * (double)progress->rows / progress->estimate, rate, left / rate);
+        cdc_log_write(progress->log, CDC_LOG_INFO, "%s.%s: %llu of about %.0f rows, %.0f %%, %.0f rows/s, %.0f s left",
+                      schema, table, (unsigned long long)progress->rows, progress->estimate,
+                      100.0 * (double)progress->rows / progress->estimate, rate, left / rate);
     else
-        cdc_log(progress->log, CDC_LOG_INFO, "%s.%s: %llu rows, %.0f rows/s", schema, table,
-                (unsigned long long)progress->rows, rate);
+        cdc_log_write(progress->log, CDC_LOG_INFO, "%s.%s: %llu rows, %.0f rows/s", schema, table,
+                      (unsigned long long)progress->rows, rate);
 }
 
 void cdc_snapshot_look_around(struct cdc_snapshot_progress *progress, const struct cdc_writer *writer,

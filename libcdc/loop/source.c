@@ -104,8 +104,9 @@ static int confirm_acked(struct source_loop *loop, int64_t now, struct cdc_error
         return confirm(loop, acked, error);
     if (now >= loop->next_warning) {
         if (loop->next_warning != 0)
-            cdc_log(loop->log, CDC_LOG_WARNING,
-                    "nothing is confirmed: no sink has acknowledged a position yet, so the database keeps its log");
+            cdc_log_write(
+                loop->log, CDC_LOG_WARNING,
+                "nothing is confirmed: no sink has acknowledged a position yet, so the database keeps its log");
         loop->next_warning = now + NO_SINK_WARNING_MS;
     }
     return 0;

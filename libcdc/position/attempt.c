@@ -59,14 +59,14 @@ int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const 
                       struct cdc_error *error)
 {
     if (attempt->finished) {
-        cdc_log(log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", name);
+        cdc_log_write(log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", name);
         return 1;
     }
     int stored = cdc_acks_passed(acks, attempt->written, error);
     if (stored <= 0)
         return stored;
     attempt->finished = true;
-    cdc_log(log, CDC_LOG_INFO, "the snapshot of \"%s\" is stored and finished", name);
+    cdc_log_write(log, CDC_LOG_INFO, "the snapshot of \"%s\" is stored and finished", name);
     return 2;
 }
 

@@ -16,7 +16,7 @@ static void walk(struct cdc_span value, unsigned depth)
 
     if (depth > CDC_JSON_DEPTH || value.n == 0)
         abort();
-    cdc_json_iter(&iter, value);
+    cdc_json_iter_begin(&iter, value);
     if (cdc_json_type(value) == CDC_JSON_OBJECT)
         while (cdc_json_next_member(&iter, &name, &inner))
             walk(inner, depth + 1);

@@ -163,9 +163,9 @@ static void walks(const char *text, size_t members, size_t elements)
     char *copy = malloc(n); /* of the exact size, as above */
 
     memcpy(copy, text, n);
-    for (cdc_json_iter(&iter, cdc_span(copy, n)); cdc_json_next_member(&iter, &name, &value);)
+    for (cdc_json_iter_begin(&iter, cdc_span(copy, n)); cdc_json_next_member(&iter, &name, &value);)
         n_members++;
-    for (cdc_json_iter(&iter, cdc_span(copy, n)); cdc_json_next_element(&iter, &value);)
+    for (cdc_json_iter_begin(&iter, cdc_span(copy, n)); cdc_json_next_element(&iter, &value);)
         n_elements++;
     check(n_members == members && n_elements == elements, text);
     check(cdc_json_member(cdc_span(copy, n), "none").p == NULL, text);

@@ -188,8 +188,8 @@ int http_client_wait(struct http_client *client, struct cdc_retry *retry, int64_
     context->metrics->retries++;
     /* Said at 1, 2, 4, 8 … attempts: enough to be found, too little to fill a disk. */
     if ((retry->attempts & (retry->attempts - 1)) == 0)
-        cdc_log(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->peer.url, why,
-                (double)wait / 1000);
+        cdc_log_write(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->peer.url, why,
+                      (double)wait / 1000);
     if (cdc_retry_wait(wait, context->control->wake_fd))
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", client->peer.url, why);
     return 0;
@@ -215,7 +215,7 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
         bool answered = code == CURLE_OK || client->too_long; /* a status is one, however long the rest */
         if (answered && !is_overload(*status)) {
             if (client->retry.attempts > 0)
-                cdc_log(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.url);
+                cdc_log_write(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.url);
             client->context->metrics->bytes_out += request->body.n;
             return client->too_long ? HTTP_TOO_LONG : HTTP_ANSWERED;
         }

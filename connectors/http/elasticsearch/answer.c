@@ -46,7 +46,7 @@ int es_answer_bulk(struct cdc_json_iter *items, struct cdc_span body, struct cdc
     struct cdc_span list = typed_member(body, "items", CDC_JSON_ARRAY);
     if (list.p == NULL)
         return senseless("_bulk has no \"items\"", error);
-    cdc_json_iter(items, list);
+    cdc_json_iter_begin(items, list);
     return 0;
 }
 
@@ -76,7 +76,7 @@ int es_answer_next_result(struct cdc_json_iter *items, bool was_delete, struct e
     if (!cdc_json_next_element(items, &item))
         return 0;
     *result = (struct es_result){.verdict = ES_REFUSED};
-    cdc_json_iter(&members, item); /* {"index":{"status":200}}: the action's name is its own */
+    cdc_json_iter_begin(&members, item); /* {"index":{"status":200}}: the action's name is its own */
     if (!cdc_json_next_member(&members, &name, &action) ||
         !cdc_json_int64(cdc_json_member(action, "status"), &result->status))
         return senseless("_bulk has an item without a status", error);
@@ -94,7 +94,7 @@ int es_answer_mget(struct cdc_json_iter *documents, struct cdc_span body, struct
     struct cdc_span list = typed_member(body, "docs", CDC_JSON_ARRAY);
     if (list.p == NULL)
         return senseless("_mget has no \"docs\"", error);
-    cdc_json_iter(documents, list);
+    cdc_json_iter_begin(documents, list);
     return 0;
 }
 
@@ -149,7 +149,7 @@ int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error 
     if ((hits.p != NULL && cdc_json_type(hits) != CDC_JSON_OBJECT) ||
         (list.p != NULL && cdc_json_type(list) != CDC_JSON_ARRAY))
         return senseless("_search has \"hits\" of another type", error);
-    cdc_json_iter(&page->hits, list);
+    cdc_json_iter_begin(&page->hits, list);
     return 0;
 }
 

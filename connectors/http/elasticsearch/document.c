@@ -50,7 +50,7 @@ static bool append_parts(const struct cdc_table *table, struct cdc_span key, str
             good = append_part(out, cdc_json_member(key, table->columns[table->key[i]].name), &scratch);
         }
     } else {
-        for (cdc_json_iter(&iter, key); good && cdc_json_next_member(&iter, &name, &value);) {
+        for (cdc_json_iter_begin(&iter, key); good && cdc_json_next_member(&iter, &name, &value);) {
             if (n++ > 0)
                 cdc_buf_byte(out, ',');
             good = append_part(out, value, &scratch);
@@ -71,7 +71,7 @@ static bool single_member(const struct cdc_table *table, struct cdc_span key, st
         *value = cdc_json_member(key, table->columns[table->key[0]].name);
         return true;
     }
-    cdc_json_iter(&iter, key);
+    cdc_json_iter_begin(&iter, key);
     return cdc_json_next_member(&iter, &name, value) && !cdc_json_next_member(&iter, &name, &more);
 }
 
@@ -125,7 +125,7 @@ struct cdc_span es_document_member(struct cdc_span object, struct cdc_span raw)
     bool escaped = memchr(raw.p, '\\', raw.n) != NULL;
     if (escaped)
         cdc_json_unescape(&text, raw);
-    for (cdc_json_iter(&iter, object); cdc_json_next_member(&iter, &name, &value);)
+    for (cdc_json_iter_begin(&iter, object); cdc_json_next_member(&iter, &name, &value);)
         if (cdc_span_equal(name, raw) || cdc_json_raw_is(name, escaped ? cdc_span(text.data, text.len) : raw))
             found = value;
     cdc_buf_free(&text);
@@ -137,7 +137,7 @@ bool es_document_has_all(struct cdc_span unchanged, struct cdc_span object)
     struct cdc_json_iter iter;
     struct cdc_span element;
 
-    for (cdc_json_iter(&iter, unchanged); cdc_json_next_element(&iter, &element);) {
+    for (cdc_json_iter_begin(&iter, unchanged); cdc_json_next_element(&iter, &element);) {
         struct cdc_span raw = cdc_json_string_raw(element);
         if (raw.p == NULL || es_document_member(object, raw).p == NULL)
             return false;
@@ -153,7 +153,7 @@ void es_document_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc
     bool any = false;
 
     cdc_buf_byte(out, '{');
-    for (cdc_json_iter(&iter, unchanged); cdc_json_next_element(&iter, &element);) {
+    for (cdc_json_iter_begin(&iter, unchanged); cdc_json_next_element(&iter, &element);) {
         struct cdc_span raw = cdc_json_string_raw(element), value = {NULL, 0};
         if (raw.p != NULL && (value = es_document_member(first, raw)).p == NULL)
             value = es_document_member(second, raw);

@@ -78,7 +78,7 @@ static bool append_old_key(struct cdc_buf *out, const struct cdc_event *event)
 
     if (cdc_json_is_null(event->before))
         return false;
-    for (cdc_json_iter(&iter, event->key); cdc_json_next_member(&iter, &name, &value);) {
+    for (cdc_json_iter_begin(&iter, event->key); cdc_json_next_member(&iter, &name, &value);) {
         struct cdc_span old = es_document_member(event->before, name);
         if (old.p == NULL)
             return false;

@@ -143,7 +143,7 @@ int es_merge_fetch(struct es_sink *sink, size_t from, struct cdc_error *error)
 static void say_lack(struct es_sink *sink, const struct es_item *item)
 {
     if (!sink->told_lack)
-        cdc_log(
+        cdc_log_write(
             sink->client->context->log, CDC_LOG_WARNING,
             "index \"%s\": a document lacks a column that the log left out as unchanged; it stays without (said once)",
             item->table->target);
@@ -164,9 +164,9 @@ int es_merge_rest(struct es_sink *sink, struct es_item *item, const struct cdc_e
         return found;
     if (item->base.p == NULL) {
         sink->without_base++;
-        cdc_log(sink->client->context->log, CDC_LOG_DEBUG,
-                "index \"%s\": no document to complete for a line with unchanged columns (%llu so far)",
-                item->table->target, (unsigned long long)sink->without_base);
+        cdc_log_write(sink->client->context->log, CDC_LOG_DEBUG,
+                      "index \"%s\": no document to complete for a line with unchanged columns (%llu so far)",
+                      item->table->target, (unsigned long long)sink->without_base);
         return 0;
     }
     if (item->base_version > event->seq) /* this line, and later ones, were applied before */

@@ -168,8 +168,9 @@ static int too_large(struct es_sink *sink, size_t from, size_t to, size_t *next,
 {
     if (to - from > 1) {
         sink->body_limit = sink->body.len / 2;
-        cdc_log(sink->client->context->log, CDC_LOG_WARNING,
-                "%s takes no request of %zu bytes; smaller ones from now on", sink->client->peer.url, sink->body.len);
+        cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
+                      "%s takes no request of %zu bytes; smaller ones from now on", sink->client->peer.url,
+                      sink->body.len);
         return *next = from, 0;
     }
     *next = to;

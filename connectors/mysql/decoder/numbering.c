@@ -93,7 +93,7 @@ static bool read_renumbering(struct cdc_span value, const struct my_numbering *n
     struct cdc_span more;
     if (cdc_json_type(value) != CDC_JSON_ARRAY)
         return false;
-    cdc_json_iter(&iter, value);
+    cdc_json_iter_begin(&iter, value);
     return read_number(&iter, &renumbering->after) && read_number(&iter, &renumbering->from) &&
            !cdc_json_next_element(&iter, &more) && renumbering->from > renumbering->after &&
            (numbering->n == 0 || renumbering->after >= numbering->renumberings[numbering->n - 1].from - 1);
@@ -108,7 +108,7 @@ bool my_numbering_read(struct cdc_span source, struct my_numbering *numbering)
         return true;
     if (cdc_json_type(list) != CDC_JSON_ARRAY)
         return false;
-    cdc_json_iter(&iter, list);
+    cdc_json_iter_begin(&iter, list);
     while (cdc_json_next_element(&iter, &value)) {
         struct my_renumbering renumbering;
         if (numbering->n == MY_RENUMBERINGS_MAX || !read_renumbering(value, numbering, &renumbering))

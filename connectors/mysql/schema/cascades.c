@@ -55,7 +55,7 @@ int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct 
         char *text = selected ? create_statement(mysql, row[0], row[1]) : NULL;
         const char *line = text ? cascade_in(text) : NULL;
         if (line && ++n <= MAX_TABLES_NAMED)
-            cdc_log(
+            cdc_log_write(
                 log, level,
                 "table %s.%s: the server does not log the rows that this changes: %s (hint: delete and update child "
                 "rows in the application or by triggers)",

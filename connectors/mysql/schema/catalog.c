@@ -336,7 +336,7 @@ int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, s
 
 void my_catalog_warn_omitted(const struct cdc_log *log, const struct my_table *table, const struct my_column *column)
 {
-    cdc_log(
+    cdc_log_write(
         log, CDC_LOG_WARNING,
         "table %s.%s: a row was inserted without column \"%s\" (and maybe others), and its default is not in the log: "
         "such columns are named in \"unchanged\", and are NULL in a copy (said once; SET GLOBAL binlog_row_image = "

@@ -53,7 +53,7 @@ static bool kept_parse(struct kept *kept, struct cdc_span column)
     memset(kept, 0, sizeof *kept);
     if (cdc_json_type(column) != CDC_JSON_ARRAY)
         return false;
-    cdc_json_iter(&iter, column);
+    cdc_json_iter_begin(&iter, column);
     for (int i = 0; i < 4; i++)
         if (!cdc_json_next_element(&iter, &parts[i]))
             return false;
@@ -275,7 +275,7 @@ int my_columns_apply(struct cdc_span columns, struct my_table *table, enum my_fl
     struct cdc_json_iter iter;
     struct cdc_span value;
     size_t i = 0;
-    cdc_json_iter(&iter, columns);
+    cdc_json_iter_begin(&iter, columns);
     for (; cdc_json_next_element(&iter, &value); i++) {
         struct kept kept;
         int result = 0;

@@ -150,7 +150,7 @@ static bool take_point(struct cdc_span object, const char *name, struct my_point
     int64_t numbers[2] = {-1, -1};
     if (cdc_json_type(value) != CDC_JSON_ARRAY)
         return false;
-    cdc_json_iter(&iter, value);
+    cdc_json_iter_begin(&iter, value);
     for (int i = 0; i < 2; i++)
         if (!cdc_json_next_element(&iter, &part) || !cdc_json_int64(part, &numbers[i]) || numbers[i] < 0)
             return false;

@@ -132,7 +132,7 @@ int my_schema_prefetch(struct my_schema *schema, const struct my_coord *coord, s
     schema->next_prefetch = cdc_clock_ms() + REST_MS + REST_FACTOR * (cdc_clock_ms() - begun);
     if (result == 0 || cdc_error_is_transient(error) || error->status == CDC_EXIT_INTERNAL)
         return result;
-    cdc_log(schema->settings.log, CDC_LOG_INFO, "columns are not read ahead: %s", error->text);
+    cdc_log_write(schema->settings.log, CDC_LOG_INFO, "columns are not read ahead: %s", error->text);
     cdc_error_clear(error);
     return limit_waits(prefetch.sql, false, error);
 }

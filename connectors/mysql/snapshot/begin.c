@@ -125,8 +125,8 @@ static int begin_attempt(struct my_snapshot *run, struct cdc_error *error)
         state->attempt.origin = (uint64_t)cdc_clock_wall_ms() * 1000;
     state->has_start = true;
     if (state->attempt.number > 1)
-        cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->settings->name,
-                state->attempt.number);
+        cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->settings->name,
+                      state->attempt.number);
     return my_snapshot_state_save(run, error);
 }
 

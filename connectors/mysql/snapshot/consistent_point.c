@@ -149,7 +149,7 @@ static void report(const struct my_snapshot *run, const char *way)
     if (from->coord.file[0])
         cdc_buf_printf(&text, "%s:%llu, ", from->coord.file, (unsigned long long)from->coord.position);
     cdc_buf_byte(&text, '\0');
-    cdc_log(run->log, CDC_LOG_INFO, "the log goes on from %sGTIDs \"%.400s\" (%s)", where, from->gtids, way);
+    cdc_log_write(run->log, CDC_LOG_INFO, "the log goes on from %sGTIDs \"%.400s\" (%s)", where, from->gtids, way);
 }
 
 static int read_coord(struct my_snapshot *run, struct cdc_error *error)
@@ -166,9 +166,10 @@ static int read_coord(struct my_snapshot *run, struct cdc_error *error)
         from->file_created = 0;
     }
     if (!run->server.gtid && from->file_created == 0)
-        cdc_log(run->log, CDC_LOG_WARNING,
-                "when the log's file was begun is not known, so that a RESET would not be noticed: GRANT REPLICATION "
-                "SLAVE ON *.* to the user");
+        cdc_log_write(
+            run->log, CDC_LOG_WARNING,
+            "when the log's file was begun is not known, so that a RESET would not be noticed: GRANT REPLICATION "
+            "SLAVE ON *.* to the user");
     /* After log_status: the set never lacks what lies before the position, and the rows lack nothing of either. */
     return run->server.gtid ? read_executed(run, error) : keep_gtids(run, "", error);
 }
@@ -228,7 +229,7 @@ static int find_exactly(struct my_snapshot *run, struct cdc_error *error)
     int status = find_locked(run, error);
     if (status == 0 || !run->whole_images || error->status != CDC_EXIT_PERMISSION)
         return status;
-    cdc_log(
+    cdc_log_write(
         run->log, CDC_LOG_WARNING,
         "rows of tables without a key that are written while the snapshot begins may come twice (hint: GRANT RELOAD "
         "ON *.* to the user, for FLUSH TABLES WITH READ LOCK in that moment)");
@@ -318,9 +319,10 @@ static int find_mariadb(struct my_snapshot *run, struct cdc_error *error)
     if (together < 0)
         return -1;
     if (!together && exact) {
-        cdc_log(run->log, CDC_LOG_WARNING,
-                "the server is too busy for sessions to begin together, and binlog_row_image is not FULL or a table "
-                "has no key: one reads alone");
+        cdc_log_write(
+            run->log, CDC_LOG_WARNING,
+            "the server is too busy for sessions to begin together, and binlog_row_image is not FULL or a table "
+            "has no key: one reads alone");
         my_workers_close(run, 1);
     }
     if (read_snapshot_gtids(run, error) < 0)

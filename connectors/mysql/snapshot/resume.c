@@ -106,7 +106,7 @@ static bool read_key(struct my_key_value *key, const struct my_snapshot_table *s
     struct cdc_json_iter iter;
     struct cdc_span value;
     my_key_value_clear(key);
-    cdc_json_iter(&iter, array);
+    cdc_json_iter_begin(&iter, array);
     while (cdc_json_next_element(&iter, &value)) {
         struct cdc_span raw = cdc_json_string_raw(value);
         if (!raw.p || key->n == source->key.n || !my_key_value_restore(key, my_key_column(&source->key, key->n), raw))
@@ -130,8 +130,9 @@ static bool go_on(struct my_snapshot *run, struct cdc_span json)
     run->next.table = after.p ? table : table + 1;
     for (size_t i = 0; i < run->next.table; i++)
         run->progress.estimate -= run->tables[i].estimate;
-    cdc_log(run->log, CDC_LOG_INFO, "what was stored before is not read again: the snapshot goes on %s table %s.%s",
-            after.p ? "inside of" : "after", run->tables[table].table->db, run->tables[table].table->name);
+    cdc_log_write(run->log, CDC_LOG_INFO,
+                  "what was stored before is not read again: the snapshot goes on %s table %s.%s",
+                  after.p ? "inside of" : "after", run->tables[table].table->db, run->tables[table].table->name);
     return true;
 }
 
@@ -147,8 +148,8 @@ int my_resume_begin(struct my_snapshot *run, struct cdc_error *error)
         return -1;
     const struct my_checkpoint *checkpoint = i > 0 ? &all->items[i - 1] : NULL;
     if (checkpoint && !go_on(run, cdc_span(checkpoint->json.data, checkpoint->json.len))) {
-        cdc_log(run->log, CDC_LOG_INFO,
-                "tables were altered or chosen otherwise since the attempt before: all are read again");
+        cdc_log_write(run->log, CDC_LOG_INFO,
+                      "tables were altered or chosen otherwise since the attempt before: all are read again");
         checkpoint = NULL;
     }
     my_checkpoints_drop_but(all, checkpoint);

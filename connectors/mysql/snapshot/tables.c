@@ -76,13 +76,13 @@ static void warn(const struct my_snapshot *run, const struct my_snapshot_table *
 {
     const struct my_table *table = source->table;
     if (!table->has_key)
-        cdc_log(run->log, CDC_LOG_WARNING,
-                "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice", table->db,
-                table->name);
+        cdc_log_write(run->log, CDC_LOG_WARNING,
+                      "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice",
+                      table->db, table->name);
     if (!source->frozen)
-        cdc_log(run->log, CDC_LOG_WARNING,
-                "table %s.%s has an engine without transactions: writers wait while it is read", table->db,
-                table->name);
+        cdc_log_write(run->log, CDC_LOG_WARNING,
+                      "table %s.%s has an engine without transactions: writers wait while it is read", table->db,
+                      table->name);
 }
 
 static int add_table(struct my_snapshot *run, MYSQL_ROW row, struct cdc_error *error)
@@ -145,7 +145,7 @@ static int warn_of_hidden(struct my_snapshot *run, struct cdc_error *error)
     if (!granted && error->status)
         return -1;
     if (!run->settings->named && granted && strcmp(granted, "0") == 0)
-        cdc_log(
+        cdc_log_write(
             run->log, CDC_LOG_WARNING,
             "the user has no SELECT on the whole database: tables that it may not read are not in the snapshot, but "
             "in the log");
@@ -180,6 +180,6 @@ int my_snapshot_tables_hold(struct my_snapshot *run, struct cdc_error *error)
     if (warn_of_hidden(run, error) < 0)
         return -1;
     if (run->n_tables == 0)
-        cdc_log(run->log, CDC_LOG_WARNING, "no table that is selected can be seen: the snapshot is empty");
+        cdc_log_write(run->log, CDC_LOG_WARNING, "no table that is selected can be seen: the snapshot is empty");
     return 0;
 }

@@ -85,7 +85,7 @@ int my_workers_run(struct my_snapshot *run, struct cdc_error *error)
     while (n < run->n_workers && pthread_create(&run->workers[n].thread, NULL, worker_thread, &run->workers[n]) == 0)
         n++;
     if (n < run->n_workers)
-        cdc_log(run->log, CDC_LOG_WARNING, "only %zu of %zu threads could be started", n, run->n_workers);
+        cdc_log_write(run->log, CDC_LOG_WARNING, "only %zu of %zu threads could be started", n, run->n_workers);
     copy_chunks(&run->workers[0]);
     for (size_t i = 1; i < n; i++)
         pthread_join(run->workers[i].thread, NULL);

@@ -233,9 +233,10 @@ static int renumber_after(struct my_stream *stream, uint64_t number, uint64_t ne
 /* Sinks that are ahead get again what they have, as if it were new. */
 static int renumber_all(struct my_stream *stream, uint64_t newest, struct cdc_error *error)
 {
-    cdc_log(stream->log, CDC_LOG_WARNING,
-            "this server has the transactions between the sinks' positions in another order: sinks that are ahead of "
-            "others get them again, as new ones; a table without a key may have rows twice there");
+    cdc_log_write(
+        stream->log, CDC_LOG_WARNING,
+        "this server has the transactions between the sinks' positions in another order: sinks that are ahead of "
+        "others get them again, as new ones; a table without a key may have rows twice there");
     return renumber_after(stream, stream->start.number, newest, error);
 }
 
@@ -316,8 +317,8 @@ int my_failover_number(struct my_stream *stream, struct cdc_error *error)
     struct sink_positions sinks = {0};
     bool moved = start_is_elsewhere(stream);
     if (moved)
-        cdc_log(stream->log, CDC_LOG_INFO, "the log goes on at another server (%s instead of %s)",
-                stream->session.server.uuid, start->server_uuid);
+        cdc_log_write(stream->log, CDC_LOG_INFO, "the log goes on at another server (%s instead of %s)",
+                      stream->session.server.uuid, start->server_uuid);
     if (moved && start->number < stream->truncated)
         return cdc_error_set(error, CDC_EXIT_IO,
                              "the log goes on at another server within a transaction that is written in part: to be "

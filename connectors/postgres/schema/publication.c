@@ -43,11 +43,12 @@ static void warn_unpublished(const struct pg_catalog *catalog, const struct pg_s
     cdc_buf_byte(&name, '\0');
     cdc_buf_byte(&list, '\0');
     if (missing > 0 && !name.failed && !list.failed)
-        cdc_log(log, CDC_LOG_WARNING,
-                "%d selected table%s not in publication \"%s\": nothing of %s is seen. ALTER PUBLICATION %s ADD TABLE "
-                "%s%s;",
-                missing, missing == 1 ? " is" : "s are", settings->publication, missing == 1 ? "it" : "them", name.data,
-                list.data, missing > MAX_NAMED ? ", ..." : "");
+        cdc_log_write(
+            log, CDC_LOG_WARNING,
+            "%d selected table%s not in publication \"%s\": nothing of %s is seen. ALTER PUBLICATION %s ADD TABLE "
+            "%s%s;",
+            missing, missing == 1 ? " is" : "s are", settings->publication, missing == 1 ? "it" : "them", name.data,
+            list.data, missing > MAX_NAMED ? ", ..." : "");
     cdc_buf_free(&name);
     cdc_buf_free(&list);
 }
@@ -61,12 +62,12 @@ static void warn_partitions(const struct pg_catalog *catalog, const struct pg_se
         if (!pg_catalog_misses(table, settings))
             continue;
         n++;
-        cdc_log(log, CDC_LOG_WARNING,
-                "changes of partition \"%s\".\"%s\" come under the name \"%s\".\"%s\", which is not selected: they are "
-                "not seen. Select that name, or ALTER PUBLICATION \"%s\" SET (publish_via_partition_root = %s);",
-                table->schema, table->name, table->under_root ? table->root_schema : table->schema,
-                table->under_root ? table->root : table->name, settings->publication,
-                table->under_root ? "false" : "true");
+        cdc_log_write(
+            log, CDC_LOG_WARNING,
+            "changes of partition \"%s\".\"%s\" come under the name \"%s\".\"%s\", which is not selected: they are "
+            "not seen. Select that name, or ALTER PUBLICATION \"%s\" SET (publish_via_partition_root = %s);",
+            table->schema, table->name, table->under_root ? table->root_schema : table->schema,
+            table->under_root ? table->root : table->name, settings->publication, table->under_root ? "false" : "true");
     }
 }
 
@@ -123,7 +124,7 @@ static void warn_refused(const struct plan *plan, const struct cdc_log *log)
         if (!is_covered(plan, table) || pg_key_allows_changes(&table->key))
             continue;
         n++;
-        cdc_log(
+        cdc_log_write(
             log, CDC_LOG_WARNING,
             "table \"%s\".\"%s\" %s: now that it is published the server refuses UPDATE and DELETE on it. ALTER TABLE "
             "\"%s\".\"%s\" REPLICA IDENTITY FULL; or exclude it",
@@ -173,9 +174,10 @@ static void say_created(const struct plan *plan, const struct cdc_log *log)
 {
     const char *name = plan->settings->publication;
     if (plan->all)
-        cdc_log(log, CDC_LOG_INFO, "created publication \"%s\" for all tables", name);
+        cdc_log_write(log, CDC_LOG_INFO, "created publication \"%s\" for all tables", name);
     else
-        cdc_log(log, CDC_LOG_INFO, "created publication \"%s\" for %d table%s", name, plan->n, plan->n == 1 ? "" : "s");
+        cdc_log_write(log, CDC_LOG_INFO, "created publication \"%s\" for %d table%s", name, plan->n,
+                      plan->n == 1 ? "" : "s");
 }
 
 static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error *error)
@@ -259,9 +261,9 @@ int pg_publication_drop(PGconn *sql, const char *name, const struct cdc_log *log
     if (ours < 0)
         return -1;
     if (!ours) {
-        cdc_log(log, CDC_LOG_INFO,
-                exists ? "publication \"%s\" was not made by pg-cdc: it stays" : "publication \"%s\" does not exist",
-                name);
+        cdc_log_write(
+            log, CDC_LOG_INFO,
+            exists ? "publication \"%s\" was not made by pg-cdc: it stays" : "publication \"%s\" does not exist", name);
         return 0;
     }
     struct cdc_buf text = CDC_BUF_INIT;
@@ -272,6 +274,6 @@ int pg_publication_drop(PGconn *sql, const char *name, const struct cdc_log *log
         text.failed ? cdc_error_memory(error) : pg_query_run(sql, text.data, "cannot drop the publication", error);
     cdc_buf_free(&text);
     if (status == 0)
-        cdc_log(log, CDC_LOG_INFO, "dropped publication \"%s\"", name);
+        cdc_log_write(log, CDC_LOG_INFO, "dropped publication \"%s\"", name);
     return status;
 }

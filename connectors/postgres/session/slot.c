@@ -78,8 +78,8 @@ static void log_waiting(const struct pg_settings *settings)
     struct pg_answer row = {.result = result};
     const char *waits_for = result ? pg_answer_text_or_null(&row, "waits_for") : NULL;
     if (waits_for)
-        cdc_log(settings->log, CDC_LOG_WARNING, "the new slot \"%s\" waits for older transactions to end: %s",
-                settings->slot, waits_for);
+        cdc_log_write(settings->log, CDC_LOG_WARNING, "the new slot \"%s\" waits for older transactions to end: %s",
+                      settings->slot, waits_for);
     PQclear(result);
     PQfinish(sql);
 }
@@ -164,7 +164,7 @@ int pg_slot_drop(PGconn *sql, const char *name, const struct cdc_log *log, struc
     if (pg_slot_read(sql, name, &slot, error) < 0)
         return -1;
     if (!slot.exists) {
-        cdc_log(log, CDC_LOG_INFO, "slot \"%s\" does not exist", name);
+        cdc_log_write(log, CDC_LOG_INFO, "slot \"%s\" does not exist", name);
         return 0;
     }
     if (slot.active) {
@@ -177,6 +177,6 @@ int pg_slot_drop(PGconn *sql, const char *name, const struct cdc_log *log, struc
     if (!result)
         return -1;
     PQclear(result);
-    cdc_log(log, CDC_LOG_INFO, "dropped slot \"%s\"", name);
+    cdc_log_write(log, CDC_LOG_INFO, "dropped slot \"%s\"", name);
     return 0;
 }

@@ -122,7 +122,7 @@ static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc
     state->has_point = true;
     state->attempt = 0;
     pg_lsn_format(text, state->point);
-    cdc_log(run->log, CDC_LOG_INFO, "created slot \"%s\" at %s", run->pg->slot, text);
+    cdc_log_write(run->log, CDC_LOG_INFO, "created slot \"%s\" at %s", run->pg->slot, text);
     if (begin_attempt(run, error) < 0) /* X is durable before the first row */
         return -1;
     return begin(run, snapshot, error);
@@ -238,8 +238,8 @@ static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, st
     if (begin_attempt(run, error) < 0)
         return -1;
     if (state->attempt > 1)
-        cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->pg->name,
-                state->attempt);
+        cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->pg->name,
+                      state->attempt);
     return 0;
 }
 

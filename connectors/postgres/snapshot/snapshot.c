@@ -91,10 +91,10 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     run->metrics->seq = (int64_t)state->point;
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;
-    cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s",
-            run->pg->name, (unsigned long long)run->progress.rows, run->n_tables,
-            (double)(cdc_clock_ms() - run->progress.began) / 1000.0,
-            run->acks ? "; finished once its sinks have stored it" : "");
+    cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s",
+                  run->pg->name, (unsigned long long)run->progress.rows, run->n_tables,
+                  (double)(cdc_clock_ms() - run->progress.began) / 1000.0,
+                  run->acks ? "; finished once its sinks have stored it" : "");
     return 0;
 }
 

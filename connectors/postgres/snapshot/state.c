@@ -105,7 +105,7 @@ int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error
 {
     struct snapshot_state *state = &run->state;
     if (state->finished) {
-        cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", run->pg->name);
+        cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", run->pg->name);
         return 1;
     }
     int stored = cdc_acks_passed(run->acks, state->written, error);
@@ -114,6 +114,6 @@ int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error
     state->finished = true;
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;
-    cdc_log(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is stored and finished", run->pg->name);
+    cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is stored and finished", run->pg->name);
     return 1;
 }

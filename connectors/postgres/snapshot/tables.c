@@ -24,9 +24,9 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
     entry->source = (struct pg_scan_source){entry->table, found->kind == 'p', entry->filter, generated};
     run->progress.estimate += found->estimate;
     if (!entry->table->has_key)
-        cdc_log(run->log, CDC_LOG_WARNING,
-                "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice", found->schema,
-                found->name);
+        cdc_log_write(run->log, CDC_LOG_WARNING,
+                      "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice",
+                      found->schema, found->name);
     return found->unlike ? pg_catalog_refuse(found->schema, found->name, &found->key, found->unlike, error) : 0;
 }
 
@@ -44,8 +44,8 @@ int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
             result = add_table(run, &catalog.tables[i], error);
     pg_catalog_free(&catalog);
     if (result == 0 && run->n_tables == 0)
-        cdc_log(run->log, CDC_LOG_WARNING, "publication \"%s\" has no table that is selected: the snapshot is empty",
-                run->pg->publication);
+        cdc_log_write(run->log, CDC_LOG_WARNING,
+                      "publication \"%s\" has no table that is selected: the snapshot is empty", run->pg->publication);
     return result;
 }
 

@@ -131,8 +131,8 @@ static int make_slot(struct pg_stream *stream, struct cdc_error *error)
     if (pg_slot_create(stream->replication, pg, &point, NULL, error) < 0)
         return -1;
     pg_lsn_format(text, point);
-    cdc_log(stream->log, CDC_LOG_INFO, "created %sslot \"%s\" at %s", pg->temporary ? "temporary " : "", pg->slot,
-            text);
+    cdc_log_write(stream->log, CDC_LOG_INFO, "created %sslot \"%s\" at %s", pg->temporary ? "temporary " : "", pg->slot,
+                  text);
     return 0;
 }
 

@@ -190,7 +190,8 @@ int lite_database_begin(struct lite_database *database, const struct lite_patien
         if (wait < 0)
             return lite_database_error(database, code, "cannot begin a transaction", error);
         if (retry.attempts == 1)
-            cdc_log(database->log, CDC_LOG_WARNING, "%s is locked by another process; trying again", database->path);
+            cdc_log_write(database->log, CDC_LOG_WARNING, "%s is locked by another process; trying again",
+                          database->path);
         if (patience->retries != NULL)
             ++*patience->retries;
         if (cdc_retry_wait(wait, patience->wake_fd))

@@ -207,7 +207,7 @@ static bool is_base64_object(struct cdc_span value, struct cdc_span *text)
     struct cdc_json_iter iter;
     struct cdc_span name, inner, more;
 
-    cdc_json_iter(&iter, value);
+    cdc_json_iter_begin(&iter, value);
     if (!cdc_json_next_member(&iter, &name, &inner) || !cdc_span_is(name, "base64") ||
         cdc_json_type(inner) != CDC_JSON_STRING || cdc_json_next_member(&iter, &name, &more))
         return false;

@@ -254,7 +254,7 @@ int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, stru
     append_table_sql(&sink->db.sql, table, columns);
     if (lite_database_exec_made(&sink->db, error) != 0 || create_triggers(sink, table, columns, error) != 0)
         return -1;
-    cdc_log(sink->db.log, CDC_LOG_INFO, "full-text index \"%s_fts\" is being filled", table->source.target);
+    cdc_log_write(sink->db.log, CDC_LOG_INFO, "full-text index \"%s_fts\" is being filled", table->source.target);
     return fill(sink, table->source.target, error);
 }
 

@@ -112,8 +112,8 @@ int lite_rebuild_table(struct lite_sink *sink, struct lite_table *table, struct 
     struct cdc_buf definitions = CDC_BUF_INIT, names = CDC_BUF_INIT, dependents = CDC_BUF_INIT;
     int result = -1;
 
-    cdc_log(sink->db.log, CDC_LOG_INFO, "table \"%s\" is made anew: its key or types changed at the source",
-            table->source.target);
+    cdc_log_write(sink->db.log, CDC_LOG_INFO, "table \"%s\" is made anew: its key or types changed at the source",
+                  table->source.target);
     /* Views may name the table while it is away. */
     if (lite_database_exec(&sink->db, "PRAGMA legacy_alter_table=ON", error) == 0 &&
         collect_columns(sink, table, &definitions, &names, error) == 0 &&

@@ -49,7 +49,7 @@ static bool read_object(const struct lite_table *table, struct cdc_span object, 
     memset(mask, 0, table->mask_n);
     if (cdc_json_is_null(object))
         return true;
-    cdc_json_iter(&iter, object);
+    cdc_json_iter_begin(&iter, object);
     while (cdc_json_next_member(&iter, &name, &value)) {
         size_t i = column_of(table, name, guess);
         if (i == table->source.n_columns)
@@ -379,9 +379,9 @@ static void warn_unmatched(struct lite_sink *sink, struct lite_table *table, con
     if (outcome->rows > 0 || table->unmatched)
         return;
     table->unmatched = true;
-    cdc_log(sink->db.log, CDC_LOG_WARNING,
-            "table \"%s\" has no key, and a row to change or delete was not found in it (said once)",
-            table->source.target);
+    cdc_log_write(sink->db.log, CDC_LOG_WARNING,
+                  "table \"%s\" has no key, and a row to change or delete was not found in it (said once)",
+                  table->source.target);
 }
 
 static int change_without_key(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,

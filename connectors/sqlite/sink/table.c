@@ -166,7 +166,7 @@ static int create(struct lite_sink *sink, struct lite_table *table, struct cdc_e
     lite_sql_append_key(sql, table);
     if (lite_database_exec_made(&sink->db, error) != 0 || cdc_tables_claim(&sink->tables, &table->source, error) != 0)
         return -1;
-    cdc_log(sink->db.log, CDC_LOG_INFO, "created table \"%s\" in %s", table->source.target, sink->db.path);
+    cdc_log_write(sink->db.log, CDC_LOG_INFO, "created table \"%s\" in %s", table->source.target, sink->db.path);
     return lite_fts_ensure(sink, table, error);
 }
 
@@ -229,10 +229,11 @@ static int add_columns(struct lite_sink *sink, const struct lite_table *table, c
         cdc_buf_text(&sink->db.sql, lite_value_declared(table->kinds[i], false));
         if (lite_database_exec_made(&sink->db, error) != 0)
             return -1;
-        cdc_log(sink->db.log, CDC_LOG_WARNING,
-                "table \"%s\": new column \"%s\" is NULL in the rows that are here already, until they change at the "
-                "source or a new snapshot is taken",
-                table->source.target, column->name);
+        cdc_log_write(
+            sink->db.log, CDC_LOG_WARNING,
+            "table \"%s\": new column \"%s\" is NULL in the rows that are here already, until they change at the "
+            "source or a new snapshot is taken",
+            table->source.target, column->name);
     }
     return 0;
 }
