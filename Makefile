@@ -167,12 +167,14 @@ fuzz:
 	  clang -std=c11 -D_GNU_SOURCE -Iinclude -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $$($(PKG_CONFIG) --cflags $(FUZZ_PACKAGES)) -o $(BUILD)/fuzz/$$t tests/fuzz/$$t.c $(FUZZ_SRC) $$($(PKG_CONFIG) --libs $(FUZZ_PACKAGES)) -lm; \
 	  $(BUILD)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$t- $(BUILD)/fuzz/corpus-$$t $$(ls -d tests/fuzz/corpus/$$t 2>/dev/null); done
 
+# All processors build for those who did not say how many.
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc))
 setup:
 	tests/setup
 
 test:
 	tests/setup test
-	$(MAKE) --no-print-directory all unit
+	$(MAKE) --no-print-directory $(JOBS) all unit
 	tests/run
 
 # The suites that need a database, against servers of other releases (as root; tests/matrix says more).
@@ -193,7 +195,7 @@ test-fresh:
 
 demo:
 	@tests/setup demo $(TARGET)
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s $(JOBS) all
 	@tests/demo $(TARGET)
 
 bench:
