@@ -88,6 +88,14 @@ demo_leaves_nothing() { ! pgrep -a -f '/tmp/cdc|pg-cdc|cdc-s' && [ -z "$(find /t
 suites() { in_tree_of_root tests/setup && in_tree_of_root make -j"$(nproc)" all unit && CDC_NO_SKIP=1 in_tree_of_root tests/run "${SUITES[@]/#/tests/}" && all_passed; }
 everything() { CDC_NO_SKIP=1 in_tree_of_root make test && all_passed; }
 all_passed() { tail -1 /tmp/step | grep -qE '^[1-9][0-9]* passed, 0 failed$'; }
+# What is here and was not before: apt would remove it, were it not for what other packages suggest.
+only_suggested() {
+    local package
+    apt-get -s autoremove -o APT::AutoRemove::SuggestsImportant=false -o APT::AutoRemove::RecommendsImportant=false >/tmp/removable || return 1
+    for package in $(packages | comm -13 /tmp/packages - | sed 's/^ii *//'); do
+        grep -q "^Remv $package " /tmp/removable || complain "$package is left" || return 1
+    done
+}
 # The commands that were given, typed: first the servers, then the packages.
 undo() {
     local words
@@ -96,8 +104,7 @@ undo() {
     while read -ra words; do
         if [ "${words[0]}" = apt-get ]; then apt_get "${words[@]:1}"; else "${words[@]}"; fi </dev/null || return 1
     done </tmp/undo
-    # Nothing but packages that others suggest.
-    ! packages | comm -13 /tmp/packages - | grep -vxE 'ii +(locales|libc-l10n|sensible-utils)' && [ ! -e /var/lib/postgresql ]
+    only_suggested && [ ! -e /var/lib/postgresql ]
 }
 
 steps_of_demo() {
