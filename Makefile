@@ -8,10 +8,13 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 BUILD ?= build
+PARTS = POSTGRES MYSQL SQLITE HTTP
 WITH_POSTGRES ?= yes
 WITH_MYSQL ?= yes
 WITH_SQLITE ?= yes
 WITH_HTTP ?= yes
+$(foreach part,$(PARTS),$(if $(filter =yes= =no=,=$(WITH_$(part))=),,$(error WITH_$(part)=$(WITH_$(part)): neither yes nor no)))
+$(foreach name,$(filter WITH_%,$(.VARIABLES)),$(if $(filter command,$(origin $(name))),$(if $(filter $(name),$(PARTS:%=WITH_%)),,$(error $(name) is not known, only $(PARTS:%=WITH_%)))))
 
 CFLAGS ?= -O3 -g
 PKG_CONFIG ?= pkg-config
@@ -26,17 +29,22 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -I. -fPIC $(WARNINGS) $(HARDENING)
 
 .DEFAULT_GOAL := all
 
-# Found once; a missing package is named with the command that brings it.
-define need
-$(if $(filter 0,$(shell $(PKG_CONFIG) --exists $(1); echo $$?)),,$(error $(1) is missing: apt-get install $(2)))
+# What is missing is named all at once. These goals need nothing: not pkg-config, not even a compiler.
+BARE_GOALS = clean help setup uninstall demo test test-full test-fresh test-matrix test-workload bench asan ubsan lint format format-check
+ifneq ($(filter-out $(BARE_GOALS),$(or $(MAKECMDGOALS),all)),)
+ifeq ($(shell command -v $(firstword $(CC)) 2>/dev/null)$(filter cc gcc,$(firstword $(CC))),)
+$(error CC=$(CC): there is no such command)
+endif
+WITHOUT = $(foreach part,$(PARTS),$(if $(filter no,$(WITH_$(part))),$(part)))
+MISSING := $(filter-out make,$(shell CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' WITHOUT='$(WITHOUT)' tests/needs --missing build))
+define REFUSAL
+missing: $(MISSING). As root:
+    apt-get install $(MISSING)
+`make help` names the parts that can be left out
 endef
-NO_BUILD_GOALS := clean help setup demo test test-full test-matrix test-workload lint-man
-ifneq ($(filter-out $(NO_BUILD_GOALS),$(or $(MAKECMDGOALS),all)),)
-$(call need,jansson,libjansson-dev)
-$(if $(filter yes,$(WITH_POSTGRES)),$(call need,libpq,libpq-dev))
-$(if $(filter yes,$(WITH_MYSQL)),$(call need,libmariadb,libmariadb-dev)$(call need,libzstd,libzstd-dev)$(call need,zlib,zlib1g-dev))
-$(if $(filter yes,$(WITH_SQLITE)),$(call need,sqlite3,libsqlite3-dev))
-$(if $(filter yes,$(WITH_HTTP)),$(call need,libcurl,libcurl4-openssl-dev))
+ifneq ($(MISSING),)
+$(error $(REFUSAL))
+endif
 endif
 ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags jansson 2>/dev/null)
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null)
@@ -79,11 +87,38 @@ TOOLS += cdc-snapshot
 $(BUILD)/cmd/cdc-snapshot.o: ALL_CFLAGS += $(if $(PG_OBJ),-DWITH_POSTGRES) $(if $(MYSQL_OBJ),-DWITH_MYSQL)
 endif
 BINARIES = $(TOOLS:%=$(BUILD)/bin/%)
+# Each tool has a page, also one that this call leaves out.
+ALL_TOOLS = $(patsubst man/%.1,%,$(wildcard man/*.1))
+
+# pkg-config is asked once, not for each file.
+ALL_CFLAGS := $(ALL_CFLAGS)
+LIB_LIBS := $(LIB_LIBS)
+MYSQL_LIBS := $(MYSQL_LIBS)
+MODULES = jansson $(if $(PG_OBJ),libpq) $(if $(MYSQL_OBJ),libmariadb libzstd zlib) $(if $(SQLITE_OBJ),sqlite3) $(if $(HTTP_OBJ),libcurl)
+MODULE_FLAGS := $(shell $(PKG_CONFIG) --cflags --libs $(MODULES) 2>/dev/null)
+
+# $(BUILD)/NAME keeps the text of a variable. Once that is another one, so is the file, and what depends on it is made again.
+define kept
+ifneq ($$(file <$(BUILD)/$(1)),$$($(2)))
+$(BUILD)/$(1): FORCE
+endif
+$(BUILD)/$(1): export KEPT = $$($(2))
+endef
+FLAGS := $(strip $(CC) $(ALL_CFLAGS) $(LDFLAGS) $(AR) $(MODULE_FLAGS) $(foreach part,$(PARTS),WITH_$(part)=$(WITH_$(part))) $(VERSION))
+FOLDERS := $(strip $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(VERSION))
+$(eval $(call kept,flags,FLAGS))
+$(eval $(call kept,folders,FOLDERS))
 
 all: $(LIB) $(SHARED) $(BINARIES) $(BUILD)/libcdc.pc
 lib: $(LIB) $(SHARED) $(BUILD)/libcdc.pc
 
-$(BUILD)/%.o: %.c
+# Tools of other flags go first: one that is left out now must not be taken for one that was built.
+$(BUILD)/flags:
+	@mkdir -p $(@D) && rm -f $(ALL_TOOLS:%=$(BUILD)/bin/%) && printf '%s\n' "$$KEPT" >$@
+$(BUILD)/folders:
+	@mkdir -p $(@D) && printf '%s\n' "$$KEPT" >$@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -95,8 +130,7 @@ $(SHARED): $(LIB_OBJ) libcdc/libcdc.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libcdc.so.0 -Wl,--version-script=libcdc/libcdc.map -o $@ $(LIB_OBJ) $(LIB_LIBS)
 	ln -sf libcdc.so.0 $(BUILD)/libcdc.so
 
-# Made each time: it holds the folders that this very call of make was given.
-$(BUILD)/libcdc.pc: libcdc/libcdc.pc.in include/cdc/version.h FORCE
+$(BUILD)/libcdc.pc: libcdc/libcdc.pc.in include/cdc/version.h $(BUILD)/folders
 	@mkdir -p $(@D)
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
 
@@ -133,19 +167,21 @@ fuzz:
 	  clang -std=c11 -D_GNU_SOURCE -Iinclude -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $$($(PKG_CONFIG) --cflags $(FUZZ_PACKAGES)) -o $(BUILD)/fuzz/$$t tests/fuzz/$$t.c $(FUZZ_SRC) $$($(PKG_CONFIG) --libs $(FUZZ_PACKAGES)) -lm; \
 	  $(BUILD)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$t- $(BUILD)/fuzz/corpus-$$t $$(ls -d tests/fuzz/corpus/$$t 2>/dev/null); done
 
+# All processors build for those who did not say how many.
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc))
 setup:
 	tests/setup
 
 # T="tests/filter.bats -f rename" for some of it.
 test:
 	tests/setup test
-	$(MAKE) --no-print-directory all unit
+	$(MAKE) --no-print-directory $(JOBS) all unit
 	tests/run $(T)
 
 # What takes too long for every change, some hours (tests/full says what, and runs parts of it; .ci/run takes samples).
 test-full:
 	tests/setup matrix
-	$(MAKE) --no-print-directory all unit
+	$(MAKE) --no-print-directory $(JOBS) all unit
 	tests/full
 
 # The suites that need a database, against servers of other releases (as root; tests/matrix says more).
@@ -159,9 +195,14 @@ test-workload:
 	$(MAKE) --no-print-directory all
 	tests/workload $(SUITES)
 
+# In bare Debians of these releases, as root; RELEASES="bookworm" for one.
+RELEASES = bookworm trixie
+test-fresh:
+	tests/fresh $(RELEASES)
+
 demo:
 	@tests/setup demo $(TARGET)
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s $(JOBS) all
 	@tests/demo $(TARGET)
 
 bench:
@@ -178,7 +219,7 @@ ubsan:
 
 lint:
 	mandoc -T lint -W warning man/*.[1357]
-	shellcheck -x tests/run tests/full tests/setup tests/matrix tests/workload tests/demo tests/bench/run .ci/run
+	shellcheck -x tests/run tests/full tests/setup tests/needs tests/matrix tests/fresh tests/workload tests/demo tests/bench/run .ci/run
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem --enable=warning,portability -Iinclude -I. cmd libcdc connectors
 
 format:
@@ -197,7 +238,7 @@ install: all
 	for s in 1 3 5 7; do install -d $(DESTDIR)$(MANDIR)/man$$s; for p in man/*.$$s; do [ ! -f $$p ] || install -m 644 $$p $(DESTDIR)$(MANDIR)/man$$s; done; done
 
 uninstall:
-	for t in $(TOOLS); do rm -f $(DESTDIR)$(BINDIR)/$$t; done
+	for t in $(ALL_TOOLS); do rm -f $(DESTDIR)$(BINDIR)/$$t; done
 	rm -rf $(DESTDIR)$(INCLUDEDIR)/cdc
 	rm -f $(DESTDIR)$(LIBDIR)/libcdc.a $(DESTDIR)$(LIBDIR)/libcdc.so $(DESTDIR)$(LIBDIR)/libcdc.so.0 $(DESTDIR)$(LIBDIR)/pkgconfig/libcdc.pc
 	for p in man/*; do rm -f $(DESTDIR)$(MANDIR)/man$${p##*.}/$${p##*/}; done
@@ -206,11 +247,11 @@ clean:
 	rm -rf build
 
 help:
-	@echo "all lib unit test test-full test-matrix test-workload demo bench install uninstall lint format format-check asan ubsan fuzz clean"
-	@echo "variables: PREFIX DESTDIR CC CFLAGS LDFLAGS BUILD SANITIZE WITH_POSTGRES=no WITH_MYSQL=no WITH_SQLITE=no WITH_HTTP=no"
+	@echo "all lib unit test test-full test-matrix test-fresh test-workload demo bench install uninstall lint format format-check asan ubsan fuzz clean"
+	@echo "variables: PREFIX DESTDIR CC CFLAGS LDFLAGS BUILD SANITIZE $(PARTS:%=WITH_%=no)"
 
 FORCE:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: FORCE all lib unit test test-full test-matrix test-workload demo bench asan ubsan lint format format-check install uninstall clean help setup fuzz
+.PHONY: FORCE all lib unit test test-full test-matrix test-fresh test-workload demo bench asan ubsan lint format format-check install uninstall clean help setup fuzz
 .SECONDARY:

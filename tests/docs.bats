@@ -50,6 +50,12 @@ blocks() { sed -n 's/^    //p' "$CDC_ROOT/README.md"; }
     done
 }
 
+@test "README installs what is needed, from the one list" {
+    is "to build" "apt-get install $("$CDC_ROOT/tests/needs" build)" "$(blocks | sed -e ':a' -e '/\\$/N; s/ *\\\n */ /; ta' | grep '^apt-get install gcc')"
+    # And to begin with: what the two commands themselves need.
+    is "to begin" "apt-get install git make" "$(blocks | sed -n 's/^\(apt-get install git [a-z ]*[a-z]\) *#.*/\1/p')"
+}
+
 @test "folders of README's map exist" {
     local path
     for path in $(blocks | grep -oE '^[a-z]+(/[a-z]+)*/ ' | sort -u); do [ -d "$CDC_ROOT/$path" ] || fail "$path does not exist"; done

@@ -6,8 +6,9 @@ load lib/common
 # This suite knows the tool of MySQL and MariaDB, too.
 
 setup() { DEST=$BATS_TEST_TMPDIR/dest; }
-# One at a time: libcdc.pc is made anew by each, here and in library.bats.
-run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 flock "$CDC_BUILD" make --no-print-directory BUILD="$CDC_BUILD" "$@") >"$BATS_TEST_TMPDIR/make.out" 2>&1 || { tail -20 "$BATS_TEST_TMPDIR/make.out"; return 1; }; }
+# What was built is installed, with whatever flags that was (-o). One at a time: libcdc.pc is made anew by each, here and in
+# library.bats.
+run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 flock "$CDC_BUILD" make --no-print-directory -o "$CDC_BUILD/flags" BUILD="$CDC_BUILD" "$@") >"$BATS_TEST_TMPDIR/make.out" 2>&1 || { tail -20 "$BATS_TEST_TMPDIR/make.out"; return 1; }; }
 
 @test "make install puts everything under DESTDIR, and uninstall leaves nothing" {
     run_make install DESTDIR="$DEST" PREFIX=/usr
@@ -23,7 +24,8 @@ run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 flock "$
     grep -q '^prefix=/usr$\|/usr/include' "$DEST/usr/lib/pkgconfig/libcdc.pc"
     # Twice is as good as once.
     run_make install DESTDIR="$DEST" PREFIX=/usr
-    run_make uninstall DESTDIR="$DEST" PREFIX=/usr
+    # Also what this call of make would leave out.
+    run_make uninstall DESTDIR="$DEST" PREFIX=/usr WITH_POSTGRES=no WITH_MYSQL=no WITH_SQLITE=no WITH_HTTP=no
     is "left behind" "" "$(find "$DEST" ! -type d)"
 }
 

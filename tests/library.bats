@@ -6,7 +6,7 @@ load lib/common
 
 setup() {
     DIR=$BATS_TEST_TMPDIR
-    (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL flock "$CDC_BUILD" make -s BUILD="$CDC_BUILD" PREFIX="$DIR/usr" install) >"$DIR/make.out" 2>&1 || { tail "$DIR/make.out"; return 1; }
+    (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL flock "$CDC_BUILD" make -s -o "$CDC_BUILD/flags" BUILD="$CDC_BUILD" PREFIX="$DIR/usr" install) >"$DIR/make.out" 2>&1 || { tail "$DIR/make.out"; return 1; }
     export PKG_CONFIG_PATH=$DIR/usr/lib/pkgconfig
     SANITIZE=()
     if nm "$CDC_BUILD/libcdc.a" 2>/dev/null | grep -q __asan_; then SANITIZE=(-fsanitize=address,undefined); fi
