@@ -57,7 +57,6 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
 {
     struct context *context = pointer;
     const struct values *v = context->values;
-    const struct cdc_start *start = &run->start;
     const char *path = cdc_offset_file_path(run->positions.offsets);
     if (program_beside(&context->xa_folder, path, ".xa", error) < 0 ||
         program_beside(&context->schema_file, path, ".schema", error) < 0)
@@ -67,17 +66,15 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
         .name = run->name,
         .selection = v->common.selection,
         .style = source_options_format(&v->common),
-        .start = v->start,
+        .start = &run->start,
+        .first = v->start,
         .until = v->until,
         .heartbeat = v->common.heartbeat,
         .max_events = v->common.max_events,
         .server_id = (uint32_t)v->server_id,
         .xa_folder = context->xa_folder,
         .schema_file = context->schema_file,
-        .own = start->own.pos ? &start->own : NULL,
         .acks = run->positions.acks,
-        .resume_only = start->kind != CDC_START_FIRST,
-        .snapshot = start->kind == CDC_START_SNAPSHOT ? &start->from : NULL,
     };
     return my_stream_new(&settings, &run->metrics, &run->program->log, error);
 }

@@ -63,8 +63,7 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
                                                 .heartbeat = v->common.heartbeat,
                                                 .until = v->until,
                                                 .max_events = v->common.max_events,
-                                                .resume_only = run->start.kind != CDC_START_FIRST,
-                                                .read_at = run->start.visible};
+                                                .start = &run->start};
     return pg_stream_new(&settings, &run->metrics, &run->program->log, error);
 }
 

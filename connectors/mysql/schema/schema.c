@@ -89,7 +89,7 @@ static int take_kept(struct my_schema *schema, const struct my_schema_start *sta
     const char *server = server_of(schema)->uuid;
     struct cdc_span source, token, uuid;
     struct my_history_synced synced;
-    if (!start->resumes || !own || !own->source || !own->state || !same_server(schema, start))
+    if (!start->resumes || !own->source || !own->state || !same_server(schema, start))
         return 0;
     source = cdc_span_text(own->source);
     uuid = cdc_json_string_raw(cdc_json_member(source, "server_uuid"));

@@ -19,7 +19,8 @@ struct my_schema_settings {
     const char *pipeline;           /* its name */
     const char *path;               /* of the history's file; NULL: nothing is kept */
     struct cdc_selection selection; /* the tables that are read */
-    const struct cdc_offset *own;   /* what the pipeline's own offset file had when the program began; NULL */
+    const struct cdc_offset
+        *own; /* what the pipeline's own offset file had when the program began; its pos is NULL when it had nothing */
     const struct cdc_log *log;
 };
 struct my_schema;

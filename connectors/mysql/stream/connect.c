@@ -136,7 +136,7 @@ int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
     stream->more = false;
     if (my_session_read_server(&stream->session, error) < 0 || my_start_find(stream, from, error) < 0 ||
         my_bounds_settle(&stream->bounds, &stream->session, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        begin_schema(stream, from && from->pos && *from->pos, error) < 0 || start_dump(stream, error) < 0) {
+        begin_schema(stream, from != NULL, error) < 0 || start_dump(stream, error) < 0) {
         my_stream_disconnect(stream);
         return -1;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a run begins: which of the positions that there are, or a first start. What a server has of it is start_verify.c's. */
+/* Where a connection begins: cdc/start.h has decided it for the pipeline. What a server has of it is start_verify.c's. */
 #include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/stream/internal.h"
@@ -118,7 +118,7 @@ static int start_at_oldest(struct my_stream *stream, struct cdc_error *error)
 /* The very first start: counting begins at the wall clock, see decoder.h. */
 static int start_fresh(struct my_stream *stream, struct cdc_error *error)
 {
-    const char *text = stream->settings.start ? stream->settings.start : "now";
+    const char *text = stream->settings.first ? stream->settings.first : "now";
     struct my_start *start = &stream->start;
     stream->announce = true;
     free(start->gtids);
@@ -136,37 +136,18 @@ static int start_fresh(struct my_stream *stream, struct cdc_error *error)
     return take_gtids(stream, text, error);
 }
 
-/* -- the decision ------------------------------------------------------------------------------ */
+/* -- the start ------------------------------------------------------------------------------ */
 
-enum decision {
-    START_FROM,     /* a position that lines or sinks have reached */
-    START_AGAIN,    /* where this run began: no position since then */
-    START_SNAPSHOT, /* where a snapshot says that the log goes on */
-    START_FRESH,    /* as --start says */
-    START_UNKNOWN   /* there is a position, and it cannot be read: a fresh start would lose what lies between */
-};
-
-static enum decision decide(const struct my_stream *stream, const struct cdc_offset *from)
-{
-    if (from && from->pos && *from->pos)
-        return START_FROM;
-    if (stream->has_start)
-        return START_AGAIN;
-    if (stream->settings.snapshot)
-        return START_SNAPSHOT;
-    return stream->settings.resume_only ? START_UNKNOWN : START_FRESH;
-}
-
+/* from: what lines or sinks have reached; NULL where none has: then this run begins as it was decided, or where it began. */
 static int settle(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
-    switch (decide(stream, from)) {
-    case START_FROM: return start_from(&stream->start, from, error);
-    case START_AGAIN: return 0;
-    case START_SNAPSHOT: return start_from(&stream->start, stream->settings.snapshot, error);
-    case START_FRESH: return start_fresh(stream, error);
-    default: break;
-    }
-    return cdc_error_set(error, CDC_EXIT_CONFIG, "the pipeline has a position, but it cannot be read");
+    const struct cdc_start *decided = stream->settings.start;
+    if (from)
+        return start_from(&stream->start, from, error);
+    if (stream->has_start)
+        return 0;
+    return decided->kind == CDC_START_FIRST ? start_fresh(stream, error)
+                                            : start_from(&stream->start, &decided->from, error);
 }
 
 int my_start_find(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)

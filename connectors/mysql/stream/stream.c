@@ -32,7 +32,7 @@ struct my_stream *my_stream_new(const struct my_stream_settings *settings, struc
         .pipeline = settings->name,
         .path = settings->schema_file,
         .selection = settings->selection,
-        .own = settings->own,
+        .own = &settings->start->own,
         .log = log,
     };
     stream->schema = my_schema_new(&schema_settings, error);

@@ -18,19 +18,17 @@ struct my_stream_settings {
     const char *name; /* of the pipeline */
     struct cdc_selection selection;
     struct cdc_value_format style;
-    const char *start; /* of a first start: "now", "oldest", FILE:POSITION, a GTID set; NULL: now */
-    const char *until; /* "now", FILE:POSITION, an RFC 3339 time; NULL */
+    const struct cdc_start *start; /* where the pipeline begins. BORROWED */
+    const char *first;             /* of a first start: "now", "oldest", FILE:POSITION, a GTID set; NULL: now */
+    const char *until;             /* "now", FILE:POSITION, an RFC 3339 time; NULL */
     double heartbeat;
     int64_t max_events;
-    uint32_t server_id;           /* 0: made of host and name */
-    const char *xa_folder;        /* see decoder.h; NULL */
-    const char *schema_file;      /* see history.h; NULL */
-    const struct cdc_offset *own; /* what the pipeline's own offset file has at the start; NULL. BORROWED until then */
-    struct cdc_acks *acks;        /* what the sinks have stored; NULL. BORROWED */
-    bool resume_only;             /* a position exists somewhere */
-    const struct cdc_offset *snapshot; /* where a snapshot says that the log begins; NULL. BORROWED */
+    uint32_t server_id;      /* 0: made of host and name */
+    const char *xa_folder;   /* see decoder.h; NULL */
+    const char *schema_file; /* see history.h; NULL */
+    struct cdc_acks *acks;   /* what the sinks have stored; NULL. BORROWED */
 };
-/* USAGE when text is none of what start may be. */
+/* USAGE when text is none of what first may be. */
 int my_start_check(const char *text, struct cdc_error *error);
 struct my_stream;
 extern const struct cdc_source_ops my_stream_ops;

@@ -276,7 +276,7 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
 {
     struct pg_stream *stream = source;
     pg_status_disconnect(stream);
-    if (pg_start_decide(&stream->settings, stream->started, from, &stream->start, error) < 0)
+    if (pg_start_read(&stream->start, stream->settings.start, stream->started, from, error) < 0)
         return -1;
     if (open_connections(stream, error) < 0) {
         pg_status_disconnect(stream);

@@ -12,7 +12,7 @@
 #define REPLY_MS 100          /* and at most that often when the server asks */
 #define EPOCH_MS 946684800000 /* 2000-01-01 since 1970 */
 
-/* Where a connection starts, and what it may make. Decided once, before the server is asked; cdc/start.h may take it over. */
+/* Where a connection starts, and what it may make: what cdc/start.h has decided for the pipeline, in terms of the server. */
 struct pg_start {
     bool resumes;      /* something has been read before: slot and publication must be there, nothing is created */
     bool has_position; /* and we know up to where: */
@@ -55,9 +55,10 @@ struct pg_stream {
 
 /* -- start.c -- */
 
-/* from: the offset to go on from; NULL or without a position on a first start. CONFIG when its pos is none of ours. */
-int pg_start_decide(const struct pg_stream_settings *settings, bool started, const struct cdc_offset *from,
-                    struct pg_start *start, struct cdc_error *error);
+/* decided: for the pipeline; started: a connection of this run has read before; from: the offset to go on from, or NULL.
+ * CONFIG when its pos is none of ours. */
+int pg_start_read(struct pg_start *start, const struct cdc_start *decided, bool started, const struct cdc_offset *from,
+                  struct cdc_error *error);
 /* Has the server still what the start needs? LOST when it has not. */
 int pg_start_check(const struct pg_start *start, const char *name, const struct pg_slot *slot, struct cdc_error *error);
 /* The error for a slot that is no more what a position was taken from. Returns -1. */

@@ -14,14 +14,14 @@ int pg_start_lost(const char *slot, const char *why, struct cdc_error *error)
                                  "offset files of the pipeline, and begin with cdc-snapshot)");
 }
 
-int pg_start_decide(const struct pg_stream_settings *settings, bool started, const struct cdc_offset *from,
-                    struct pg_start *start, struct cdc_error *error)
+int pg_start_read(struct pg_start *start, const struct cdc_start *decided, bool started, const struct cdc_offset *from,
+                  struct cdc_error *error)
 {
-    *start = (struct pg_start){.has_position = from && from->pos && *from->pos};
-    start->resumes = start->has_position || settings->resume_only || started;
+    *start = (struct pg_start){.has_position = from != NULL};
+    start->resumes = started || decided->kind != CDC_START_FIRST;
     if (!start->has_position) {
-        if (!started && settings->read_at)
-            start->read_at = cdc_span_text(settings->read_at);
+        if (!started && decided->visible)
+            start->read_at = cdc_span_text(decided->visible);
         return 0;
     }
     start->state = from->state;

@@ -15,8 +15,7 @@ struct pg_stream_settings {
     double heartbeat;                   /* seconds */
     const char *until;                  /* "now", an LSN "X/Y", or an RFC 3339 time; NULL */
     int64_t max_events;                 /* 0: never */
-    bool resume_only;                   /* a position exists somewhere: never create anything */
-    const char *read_at;                /* of the snapshot, for a start without a position; NULL */
+    const struct cdc_start *start;      /* where the pipeline begins. BORROWED, as all of these are */
 };
 /* until as above: *lsn or *ms (since 1970) is set, neither for now and NULL. USAGE when it is none of these. */
 int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_error *error);
