@@ -9,6 +9,7 @@
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/slot.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,22 +85,16 @@ static int state_set_identity(struct snapshot_run *run, struct cdc_error *error)
     return 0;
 }
 
-/* The attempt's number is stored before its first line, or two attempts could share a pos. What an older one wrote says
- * nothing of this one. */
+/* The attempt's number is stored before its first line, or two attempts could share a pos. */
 static int begin_attempt(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;
-    if (state->attempt >= CDC_ATTEMPT_MAX) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "%u attempts at the snapshot of \"%s\" have failed", state->attempt,
-                      run->pg->name);
-        return cdc_error_hint(error,
-                              "drop slot \"%s\" (pg-cdc --drop), remove the pipeline's offset files, and begin anew",
-                              run->pg->slot);
-    }
-    state->attempt++;
+    char hint[160];
+    snprintf(hint, sizeof hint, "drop slot \"%s\" (pg-cdc --drop), remove the pipeline's offset files, and begin anew",
+             run->pg->slot);
+    if (cdc_attempt_begin(&state->attempt, run->pg->name, hint, error) < 0)
+        return -1;
     state->creating = false;
-    free(state->written);
-    state->written = NULL;
     return pg_snapshot_state_save(run, error);
 }
 
@@ -112,7 +107,7 @@ static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc
     state->creating = true;
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;
-    if (pg_slot_create(replication, run->pg, &state->point, snapshot, error) < 0) {
+    if (pg_slot_create(replication, run->pg, &state->attempt.origin, snapshot, error) < 0) {
         struct cdc_error ignored = {0};
         state->creating = cdc_error_is_transient(error); /* then it may be there all the same */
         if (!state->creating)
@@ -120,8 +115,8 @@ static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc
         return -1;
     }
     state->has_point = true;
-    state->attempt = 0;
-    pg_lsn_format(text, state->point);
+    state->attempt.number = 0;
+    pg_lsn_format(text, state->attempt.origin);
     cdc_log_write(run->log, CDC_LOG_INFO, "created slot \"%s\" at %s", run->pg->slot, text);
     if (begin_attempt(run, error) < 0) /* X is durable before the first row */
         return -1;
@@ -188,7 +183,7 @@ static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
 static int lost(struct snapshot_run *run, const char *why, struct cdc_error *error)
 {
     char text[24];
-    pg_lsn_format(text, run->state.point);
+    pg_lsn_format(text, run->state.attempt.origin);
     cdc_error_set(error, CDC_EXIT_LOST, "slot \"%s\" %s: the snapshot that was begun at %s cannot be completed",
                   run->pg->slot, why, text);
     return cdc_error_hint(
@@ -213,7 +208,7 @@ static int check_identity(struct snapshot_run *run, struct cdc_error *error)
         return -1;
     int result = pg_identity_read(replication, run->pg->slot, &run->identity, error);
     if (result == 0)
-        result = pg_identity_check(replication, &run->identity, run->state.identity, run->state.point, error);
+        result = pg_identity_check(replication, &run->identity, run->state.identity, run->state.attempt.origin, error);
     PQfinish(replication);
     return result < 0 ? -1 : state_set_identity(run, error);
 }
@@ -223,23 +218,23 @@ static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, st
 {
     struct snapshot_state *state = &run->state;
     if (!state->has_point) { /* killed between making the slot and storing X: nobody has read from it */
-        state->point = slot->confirmed_flush;
+        state->attempt.origin = slot->confirmed_flush;
         state->has_point = true;
-        state->attempt = 0;
+        state->attempt.number = 0;
     }
     if (!slot->exists)
         return lost(run, "does not exist any more", error);
     if (slot->lost)
         return lost(run, "was invalidated by the server", error);
-    if (slot->confirmed_flush > state->point)
+    if (slot->confirmed_flush > state->attempt.origin)
         return lost(run, "has been read past the snapshot's position", error);
     if (check_publication(run, error) < 0 || check_identity(run, error) < 0 || begin(run, NULL, error) < 0)
         return -1;
     if (begin_attempt(run, error) < 0)
         return -1;
-    if (state->attempt > 1)
+    if (state->attempt.number > 1)
         cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" begins again, attempt %u", run->pg->name,
-                      state->attempt);
+                      state->attempt.number);
     return 0;
 }
 

@@ -7,17 +7,16 @@
 #include "connectors/postgres/session/identity.h"
 #include "connectors/postgres/snapshot/snapshot.h"
 
+#include <cdc/attempt.h>
 #include <cdc/snapshot.h>
 
 /* What the offset file keeps. */
 struct snapshot_state {
     bool creating; /* the slot was about to be made */
-    bool has_point, finished;
-    uint64_t point;   /* X */
-    unsigned attempt; /* the last one that began to write */
-    char *written;    /* pos of the last commit of a whole attempt, or NULL */
-    char *identity;   /* JSON object */
-    char *read_at;    /* of the last attempt: JSON object (visible.h), or NULL for one that read at X */
+    bool has_point;
+    struct cdc_attempt attempt; /* its origin is X, the slot's consistent point */
+    char *identity;             /* JSON object */
+    char *read_at;              /* of the last attempt: JSON object (visible.h), or NULL for one that read at X */
 };
 
 struct snapshot_table {

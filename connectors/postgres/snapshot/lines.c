@@ -6,7 +6,7 @@
 
 static void append_pos(struct snapshot_run *run, struct cdc_buf *out)
 {
-    pg_pos_snapshot(out, run->state.point, run->state.attempt, ++run->lines);
+    pg_pos_snapshot(out, run->state.attempt.origin, run->state.attempt.number, ++run->lines);
 }
 
 void pg_snapshot_schema_line(struct snapshot_run *run, const struct pg_table *table)
@@ -14,14 +14,15 @@ void pg_snapshot_schema_line(struct snapshot_run *run, const struct pg_table *ta
     char text[64];
     struct cdc_buf pos = {text, 0, sizeof text, false};
     append_pos(run, &pos);
-    pg_table_schema_line(cdc_writer_buf(run->writer), table, cdc_span(text, pos.len), run->state.point, run->ts_ms);
+    pg_table_schema_line(cdc_writer_buf(run->writer), table, cdc_span(text, pos.len), run->state.attempt.origin,
+                         run->ts_ms);
     run->metrics->lines_out++;
 }
 
 static void numbers(struct snapshot_run *run, struct cdc_buf *out)
 {
     cdc_buf_lit(out, "\",\"seq\":");
-    cdc_buf_u64(out, run->state.point);
+    cdc_buf_u64(out, run->state.attempt.origin);
     cdc_buf_lit(out, ",\"ts_ms\":");
     cdc_buf_i64(out, run->ts_ms);
     cdc_buf_lit(out, ",\"source\":");
@@ -37,7 +38,7 @@ void pg_snapshot_commit_line(struct snapshot_run *run, bool last)
     cdc_buf_text(out, run->last_pos);
     numbers(run, out);
     cdc_buf_append(out, run->source_head.data, run->source_head.len);
-    pg_source_tail(out, run->ts_ms, 0, run->state.point, last ? "last" : "true");
+    pg_source_tail(out, run->ts_ms, 0, run->state.attempt.origin, last ? "last" : "true");
     if (run->state.read_at && !out->failed) {
         out->len--; /* the closing brace */
         cdc_buf_lit(out, ",\"read_at\":");
@@ -59,7 +60,7 @@ void pg_snapshot_truncate_line(struct snapshot_run *run, const struct pg_table *
     append_pos(run, out);
     numbers(run, out);
     cdc_buf_append(out, table->source_head.data, table->source_head.len);
-    pg_source_tail(out, run->ts_ms, 0, run->state.point, "true");
+    pg_source_tail(out, run->ts_ms, 0, run->state.attempt.origin, "true");
     cdc_buf_lit(out, "}\n");
     run->chunk++;
     run->metrics->lines_out++;
@@ -71,7 +72,7 @@ void pg_snapshot_prepare_rows(struct snapshot_run *run, const struct pg_table *t
     fixed->len = 0;
     numbers(run, fixed);
     cdc_buf_append(fixed, table->source_head.data, table->source_head.len);
-    pg_source_tail(fixed, run->ts_ms, 0, run->state.point, "true");
+    pg_source_tail(fixed, run->ts_ms, 0, run->state.attempt.origin, "true");
     cdc_buf_text(fixed, table->has_key ? ",\"key\":" : ",\"before\":null,\"after\":");
 }
 

@@ -50,7 +50,7 @@ static int read_table(struct snapshot_run *run, const struct snapshot_table *sou
     pg_scan_statement(&text, &source->source, NULL);
     pg_snapshot_prepare_rows(run, table);
     pg_snapshot_schema_line(run, table);
-    if (run->state.attempt > 1)
+    if (run->state.attempt.number > 1)
         pg_snapshot_truncate_line(run, table);
     PGresult *result = NULL;
     if (text.failed || run->fixed.failed)
@@ -84,11 +84,9 @@ static int copy_all(struct snapshot_run *run, struct cdc_error *error)
 static int written(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;
-    state->written = strdup(run->last_pos);
-    if (!state->written)
-        return cdc_error_memory(error);
-    state->finished = run->acks == NULL;
-    run->metrics->seq = (int64_t)state->point;
+    if (cdc_attempt_end(&state->attempt, run->last_pos, run->acks, error) < 0)
+        return -1;
+    run->metrics->seq = (int64_t)state->attempt.origin;
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;
     cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s",

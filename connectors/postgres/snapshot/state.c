@@ -9,21 +9,16 @@
 
 void pg_snapshot_state_clear(struct snapshot_state *state)
 {
-    free(state->written);
+    cdc_attempt_clear(&state->attempt);
     free(state->identity);
     free(state->read_at);
     memset(state, 0, sizeof *state);
 }
 
-static char *copy_string(struct cdc_span object, const char *name)
+static char *copy_member(struct cdc_span object, const char *name)
 {
-    struct cdc_span raw = cdc_json_string_raw(cdc_json_member(object, name));
-    return raw.p ? cdc_span_copy(raw) : NULL;
-}
-
-static bool is_true(struct cdc_span object, const char *name)
-{
-    return cdc_span_is(cdc_json_member(object, name), "true");
+    struct cdc_span value = cdc_json_member(object, name);
+    return value.p ? cdc_span_copy(value) : NULL;
 }
 
 int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
@@ -34,22 +29,14 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     if (!offset || !offset->state)
         return 0;
     struct cdc_span object = cdc_span_text(offset->state);
-    struct cdc_span identity = cdc_json_member(object, "identity");
-    struct cdc_span read_at = cdc_json_member(object, "read_at");
-    int64_t attempt = 0;
-    char *point = copy_string(object, "consistent_point");
-    state->creating = is_true(object, "creating");
-    state->finished = is_true(object, "finished");
-    state->written = copy_string(object, "written");
-    state->identity = identity.p ? cdc_span_copy(identity) : NULL;
-    state->read_at = read_at.p ? cdc_span_copy(read_at) : NULL;
-    state->has_point = point && pg_lsn_parse(point, &state->point);
-    bool good = state->has_point == (point != NULL) && (!state->finished || state->has_point);
+    bool good = cdc_attempt_read(&state->attempt, object);
+    char *point = cdc_json_member_text(object, "consistent_point");
+    state->creating = cdc_span_is(cdc_json_member(object, "creating"), "true");
+    state->identity = copy_member(object, "identity");
+    state->read_at = copy_member(object, "read_at");
+    state->has_point = point && pg_lsn_parse(point, &state->attempt.origin);
+    good = good && state->has_point == (point != NULL) && (!state->attempt.finished || state->has_point);
     free(point);
-    if (cdc_json_member(object, "attempt").p)
-        good = good && cdc_json_int64(cdc_json_member(object, "attempt"), &attempt) && attempt >= 0 &&
-               attempt <= (int64_t)CDC_ATTEMPT_MAX;
-    state->attempt = (unsigned)attempt;
     if (good)
         return 0;
     return cdc_error_set(error, CDC_EXIT_CONFIG, "offset file %s: the state of the snapshot \"%s\" is damaged",
@@ -64,56 +51,37 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
     if (state->creating)
         cdc_buf_lit(out, ",\"creating\":true");
     if (state->has_point) {
-        pg_lsn_format(text, state->point);
-        cdc_buf_printf(out, ",\"consistent_point\":\"%s\",\"attempt\":%u", text, state->attempt);
+        pg_lsn_format(text, state->attempt.origin);
+        cdc_buf_printf(out, ",\"consistent_point\":\"%s\",\"attempt\":%u", text, state->attempt.number);
     }
     if (state->read_at)
         cdc_buf_printf(out, ",\"read_at\":%s", state->read_at);
-    if (state->written)
-        cdc_buf_printf(out, ",\"written\":\"%s\"", state->written);
-    cdc_buf_text(out, state->finished ? ",\"finished\":true}" : ",\"finished\":false}");
+    cdc_attempt_append(out, &state->attempt);
     cdc_buf_byte(out, '\0');
 }
 
 int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
 {
+    const struct snapshot_state *state = &run->state;
     struct cdc_buf json = CDC_BUF_INIT;
     char start[64] = "";
     struct cdc_buf pos = {start, 0, sizeof start, false};
-    if (run->state.has_point) { /* not empty: pg-cdc then knows that the slot was made before, and makes no other */
-        pg_pos_snapshot(&pos, run->state.point, run->state.attempt, 0);
+    if (state->has_point) { /* not empty: pg-cdc then knows that the slot was made before, and makes no other */
+        pg_pos_snapshot(&pos, state->attempt.origin, state->attempt.number, 0);
         cdc_buf_byte(&pos, '\0');
     }
-    state_json(&json, &run->state);
-    if (json.failed) {
-        cdc_buf_free(&json);
-        return cdc_error_memory(error);
-    }
-    struct cdc_offset offset = {
-        .pos = run->state.written ? run->state.written : start,
-        .seq = (int64_t)run->state.point,
-        .lines = run->progress.rows,
-        .source = NULL,
-        .state = json.data,
-    };
-    int result = cdc_offset_file_set(run->offsets, run->pg->name, &offset, error);
+    state_json(&json, state);
+    const struct cdc_offset kept = {.pos = start, .lines = run->progress.rows, .state = json.data};
+    int result = json.failed ? cdc_error_memory(error)
+                             : cdc_attempt_save(&state->attempt, run->offsets, run->pg->name, &kept, error);
     cdc_buf_free(&json);
-    return result < 0 ? -1 : cdc_offset_file_save(run->offsets, error);
+    return result;
 }
 
 int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error)
 {
-    struct snapshot_state *state = &run->state;
-    if (state->finished) {
-        cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", run->pg->name);
-        return 1;
-    }
-    int stored = cdc_acks_passed(run->acks, state->written, error);
-    if (stored <= 0)
-        return stored;
-    state->finished = true;
-    if (pg_snapshot_state_save(run, error) < 0)
-        return -1;
-    cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is stored and finished", run->pg->name);
-    return 1;
+    int result = cdc_attempt_check(&run->state.attempt, run->acks, run->pg->name, run->log, error);
+    if (result == 2)
+        return pg_snapshot_state_save(run, error) < 0 ? -1 : 1;
+    return result;
 }
