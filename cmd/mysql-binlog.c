@@ -65,7 +65,7 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
         .connection = connection_to(run->program, v, context->url),
         .name = run->name,
         .selection = v->common.selection,
-        .style = source_options_format(&v->common),
+        .value_format = source_options_format(&v->common),
         .start = &run->start,
         .first = v->start,
         .until = v->until,
@@ -104,7 +104,7 @@ static int run_files(struct program *program, const struct values *v, const char
                                               .n_files = v->files.count,
                                               .name = name,
                                               .selection = v->common.selection,
-                                              .style = source_options_format(&v->common),
+                                              .value_format = source_options_format(&v->common),
                                               .max_events = v->common.max_events,
                                               .output_fd = STDOUT_FILENO,
                                               .schema_from = schema_from ? &server : NULL};

@@ -302,7 +302,7 @@ static int open_reading(struct reading *reading, struct cdc_error *error)
 {
     const struct my_file_settings *settings = reading->settings;
     const struct my_decoder_settings decoder_settings = {.pipeline = settings->name,
-                                                         .value_format = settings->style,
+                                                         .value_format = settings->value_format,
                                                          .selection = settings->selection,
                                                          .describe = describe,
                                                          .look_ahead = look_ahead,

@@ -31,7 +31,7 @@ struct my_file_settings {
     size_t n_files;
     const char *name;
     struct cdc_selection selection;
-    struct cdc_value_format style;
+    struct cdc_value_format value_format;
     int64_t max_events;
     int output_fd;
     /* A server that still has the tables as they were, for columns that the files do not name; NULL: none */

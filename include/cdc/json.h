@@ -44,6 +44,8 @@ struct cdc_span cdc_json_member_raw(struct cdc_span object, const char *name);
 /* Its unescaped text. RETURNS NEW (free); NULL when there is none, without memory, or with a NUL in it, since what comes
  * after that would be lost. */
 char *cdc_json_member_text(struct cdc_span object, const char *name);
+/* The same into memory of that size. false when there is none of that, or it does not fit; then it is "". */
+bool cdc_json_member_copy(struct cdc_span object, const char *name, char *to, size_t size);
 /* Is it the string `text`? */
 bool cdc_json_member_is(struct cdc_span object, const char *name, const char *text);
 

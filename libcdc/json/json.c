@@ -127,6 +127,18 @@ char *cdc_json_member_text(struct cdc_span object, const char *name)
     return NULL;
 }
 
+bool cdc_json_member_copy(struct cdc_span object, const char *name, char *to, size_t size)
+{
+    char *text = cdc_json_member_text(object, name);
+    size_t n = text != NULL ? strlen(text) : size;
+
+    *to = '\0';
+    if (n < size)
+        memcpy(to, text, n + 1);
+    free(text);
+    return n < size;
+}
+
 bool cdc_json_member_is(struct cdc_span object, const char *name, const char *text)
 {
     return cdc_json_raw_is(cdc_json_member_raw(object, name), cdc_span_text(text));

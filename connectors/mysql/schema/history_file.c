@@ -126,23 +126,6 @@ static bool take_number(struct cdc_span object, const char *name, uint64_t *valu
     return true;
 }
 
-/* RETURNS NEW; NULL: there is none, or it has a NUL in it. */
-static char *take_text(struct cdc_span object, const char *name)
-{
-    struct cdc_span raw = cdc_json_string_raw(cdc_json_member(object, name));
-    size_t n = 0;
-    char *text = raw.p ? cdc_json_text(raw, &n) : NULL;
-    if (text && strlen(text) == n)
-        return text;
-    free(text);
-    return NULL;
-}
-
-static bool text_is(struct cdc_span object, const char *name, const char *expected)
-{
-    return cdc_json_raw_is(cdc_json_string_raw(cdc_json_member(object, name)), cdc_span_text(expected));
-}
-
 static bool take_point(struct cdc_span object, const char *name, struct my_point *point)
 {
     struct cdc_json_iter iter;
@@ -190,7 +173,7 @@ static bool is_whole(struct cdc_span *rest)
 static int take_version(struct my_history *history, struct cdc_span line, struct cdc_error *error)
 {
     struct my_point from, end = {0, 0};
-    char *db = take_text(line, "db"), *table = take_text(line, "table");
+    char *db = cdc_json_member_text(line, "db"), *table = cdc_json_member_text(line, "table");
     struct cdc_span columns = cdc_json_member(line, "columns");
     bool ended = cdc_json_member(line, "end").p != NULL;
     int result = 0;
@@ -215,7 +198,7 @@ static int take_version(struct my_history *history, struct cdc_span line, struct
 /* "ID.GENERATION" */
 static bool token_fits(struct cdc_span token, struct cdc_span head, uint64_t generation)
 {
-    struct cdc_span id = cdc_json_string_raw(cdc_json_member(head, "id"));
+    struct cdc_span id = cdc_json_member_raw(head, "id");
     char digits[24] = "";
     if (!id.p || id.n != 16 || token.n <= 17 || token.n - 17 >= sizeof digits || token.p[16] != '.' ||
         memcmp(id.p, token.p, 16) != 0)
@@ -228,23 +211,19 @@ static int take_head(struct my_history *history, const char *server, struct cdc_
                      struct my_history_synced *synced, struct cdc_error *error)
 {
     uint64_t format;
-    char *file = take_text(head, "file");
-    bool fits = file && strlen(file) < sizeof synced->coord.file;
-    if (fits)
-        snprintf(synced->coord.file, sizeof synced->coord.file, "%s", file);
-    free(file);
-    if (!take_number(head, "format", &format) || !text_is(head, "tool", "mysql-binlog"))
+    bool fits = cdc_json_member_copy(head, "file", synced->coord.file, sizeof synced->coord.file);
+    if (!take_number(head, "format", &format) || !cdc_json_member_is(head, "tool", "mysql-binlog"))
         return damaged(history, "it is of another kind", error);
     if (format != FORMAT)
         return damaged(history, "it has another format version; a newer program wrote it", error);
-    if (!text_is(head, "name", history->name))
+    if (!cdc_json_member_is(head, "name", history->name))
         return damaged(history, "it belongs to another pipeline", error);
     if (!fits || !take_number(head, "generation", &history->generation) ||
         !take_number(head, "number", &synced->number) || !take_number(head, "position", &synced->coord.position))
         return damaged(history, "its first line lacks something", error);
-    if (!text_is(head, "server", server) || !token_fits(token, head, history->generation))
+    if (!cdc_json_member_is(head, "server", server) || !token_fits(token, head, history->generation))
         return 0;
-    history->id = strtoull(cdc_json_string_raw(cdc_json_member(head, "id")).p, NULL, 16);
+    history->id = strtoull(cdc_json_member_raw(head, "id").p, NULL, 16);
     snprintf(history->server, sizeof history->server, "%s", server);
     return 1;
 }

@@ -47,14 +47,13 @@ static bool same_server(const struct my_schema *schema, const struct my_schema_s
 /* Where the offset file is, in the log: it is saved after the history, so that is in step there. */
 static bool read_own(const struct cdc_offset *own, struct my_history_synced *synced)
 {
-    struct cdc_span source = cdc_span_text(own->source ? own->source : "{}"), file;
+    struct cdc_span source = cdc_span_text(own->source ? own->source : "{}");
     int64_t position = 0;
-    file = cdc_json_string_raw(cdc_json_member(source, "file"));
     memset(synced, 0, sizeof *synced);
-    if (!my_pos_number(own->pos, &synced->number) || !file.p || file.n >= sizeof synced->coord.file ||
-        memchr(file.p, '\\', file.n) || !cdc_json_int64(cdc_json_member(source, "pos"), &position) || position < 4)
+    if (!my_pos_number(own->pos, &synced->number) ||
+        !cdc_json_member_copy(source, "file", synced->coord.file, sizeof synced->coord.file) ||
+        !cdc_json_int64(cdc_json_member(source, "pos"), &position) || position < 4)
         return false;
-    memcpy(synced->coord.file, file.p, file.n);
     synced->coord.position = (uint64_t)position;
     return true;
 }
@@ -92,8 +91,8 @@ static int take_kept(struct my_schema *schema, const struct my_schema_start *sta
     if (!start->resumes || !own->source || !own->state || !same_server(schema, start))
         return 0;
     source = cdc_span_text(own->source);
-    uuid = cdc_json_string_raw(cdc_json_member(source, "server_uuid"));
-    token = cdc_json_string_raw(cdc_json_member(cdc_span_text(own->state), "schema"));
+    uuid = cdc_json_member_raw(source, "server_uuid");
+    token = cdc_json_member_raw(cdc_span_text(own->state), "schema");
     if (!token.p || !cdc_json_raw_is(uuid, cdc_span_text(server)))
         return 0;
     int loaded = my_history_load(schema->history, server, token, &synced, error);

@@ -41,7 +41,7 @@ bool my_checkpoints_read(struct my_checkpoints *checkpoints, struct cdc_span arr
     struct cdc_span object;
     cdc_json_iter_begin(&iter, array);
     while (array.p && cdc_json_next_element(&iter, &object)) {
-        struct cdc_span pos = cdc_json_string_raw(cdc_json_member(object, "pos")); /* hexadecimal: without escapes */
+        struct cdc_span pos = cdc_json_member_raw(object, "pos"); /* hexadecimal: without escapes */
         if (checkpoints->n == MY_CHECKPOINTS || !pos.p || pos.n >= sizeof checkpoints->items->pos)
             return false;
         struct my_checkpoint *checkpoint = my_checkpoints_add(checkpoints);

@@ -257,10 +257,9 @@ int my_consistent_point_gtids(struct my_snapshot *run, MYSQL *mysql, const struc
                               struct cdc_error *error)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
-    cdc_buf_lit(&sql, "SELECT BINLOG_GTID_POS('");
-    if (cdc_buf_room(&sql, 2 * sizeof coord->file + 1))
-        sql.len += mysql_real_escape_string(run->sql, sql.data + sql.len, coord->file, strlen(coord->file));
-    cdc_buf_printf(&sql, "', %llu)", (unsigned long long)coord->position);
+    cdc_buf_lit(&sql, "SELECT BINLOG_GTID_POS(");
+    my_session_append_literal(&sql, run->sql, coord->file);
+    cdc_buf_printf(&sql, ", %llu)", (unsigned long long)coord->position);
     cdc_buf_byte(&sql, '\0');
     *gtids = sql.failed ? NULL : my_session_value(mysql, sql.data, "cannot read the server's GTIDs", error);
     if (sql.failed)

@@ -11,31 +11,6 @@ static int lost(const struct my_snapshot *run, const char *why, struct cdc_error
     return cdc_error_hint(error, "take a new one: remove the offset files of the pipeline, and start again");
 }
 
-/* SELECT GTID_SUBSET(...); 1, 0 or -1. */
-static int is_subset(struct my_snapshot *run, const char *format, struct cdc_error *error)
-{
-    struct cdc_buf sql = CDC_BUF_INIT;
-    cdc_buf_text(&sql, "SELECT GTID_SUBSET(");
-    for (const char *p = format; *p; p++) {
-        if (*p == '?')
-            cdc_buf_printf(&sql, "'%s'", run->state.from.gtids); /* canonical: nothing in it needs an escape */
-        else
-            cdc_buf_byte(&sql, *p);
-    }
-    cdc_buf_append(&sql, ")", 2);
-    if (sql.failed) {
-        cdc_buf_free(&sql);
-        return cdc_error_memory(error);
-    }
-    char *value = my_session_value(run->sql, sql.data, "cannot compare GTID sets", error);
-    cdc_buf_free(&sql);
-    if (!value)
-        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not compare GTID sets");
-    int result = strcmp(value, "1") == 0;
-    free(value);
-    return result;
-}
-
 /* After a RESET a file of the same name begins, and transactions are numbered from 1 again. */
 static int check_created(struct my_snapshot *run, struct cdc_error *error)
 {
@@ -52,8 +27,9 @@ static int check_created(struct my_snapshot *run, struct cdc_error *error)
 
 static int check_sets(struct my_snapshot *run, struct cdc_error *error)
 {
-    int kept = is_subset(run, "@@GLOBAL.gtid_purged, ?", error);
-    int known = kept < 0 ? -1 : is_subset(run, "?, @@GLOBAL.gtid_executed", error);
+    const char *gtids = run->state.from.gtids;
+    int kept = my_server_is_subset(run->sql, "@@GLOBAL.gtid_purged", gtids, error);
+    int known = kept < 0 ? -1 : my_server_is_subset(run->sql, gtids, "@@GLOBAL.gtid_executed", error);
     if (kept < 0 || known < 0)
         return -1;
     if (!kept)
@@ -66,17 +42,13 @@ static int check_sets(struct my_snapshot *run, struct cdc_error *error)
 static int check_file(struct my_snapshot *run, struct cdc_error *error)
 {
     const struct my_consistent_point *from = &run->state.from;
-    bool found = false;
+    enum my_standing standing;
     if (strcmp(from->server_uuid, run->server.uuid) != 0)
         return lost(run, "its first attempt was at another server", error);
-    MYSQL_RES *result = my_session_query(run->sql, "SHOW BINARY LOGS", "cannot list the log's files", error);
-    if (!result)
+    if (my_server_find(run->sql, &from->coord, &standing, error) < 0)
         return -1;
-    for (MYSQL_ROW row; !found && (row = mysql_fetch_row(result)) != NULL;)
-        found = row[0] && row[1] && strcmp(row[0], from->coord.file) == 0 &&
-                strtoull(row[1], NULL, 10) >= from->coord.position;
-    mysql_free_result(result);
-    return found ? check_created(run, error) : lost(run, "the log since its first attempt was purged", error);
+    return standing == MY_STANDS_IN_FILE ? check_created(run, error)
+                                         : lost(run, "the log since its first attempt was purged", error);
 }
 
 /* The same transactions lie before the point as did then: it is the same log. */

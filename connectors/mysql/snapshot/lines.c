@@ -129,8 +129,8 @@ static int append_row(struct my_worker *worker, const struct my_cell *cells, boo
         cdc_buf_append(out, column->name_json.data, column->name_json.len);
         if (cells[i].null)
             cdc_buf_lit(out, "null");
-        else if (my_cell_append(out, column, &cells[i], &worker->run->settings->style, &worker->unconvertible, error) <
-                 0)
+        else if (my_cell_append(out, column, &cells[i], &worker->run->settings->value_format, &worker->unconvertible,
+                                error) < 0)
             return cdc_error_prefix(error, "table %s.%s", table->db, table->name);
     }
     cdc_buf_byte(out, '}');

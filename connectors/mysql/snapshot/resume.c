@@ -89,8 +89,7 @@ int my_resume_keep(struct my_worker *worker, const struct my_key_value *key, str
 
 static bool is_table(const struct my_snapshot_table *source, struct cdc_span json)
 {
-    return cdc_json_raw_is(cdc_json_string_raw(cdc_json_member(json, "db")), cdc_span_text(source->table->db)) &&
-           cdc_json_raw_is(cdc_json_string_raw(cdc_json_member(json, "table")), cdc_span_text(source->table->name));
+    return cdc_json_member_is(json, "db", source->table->db) && cdc_json_member_is(json, "table", source->table->name);
 }
 
 static bool is_as_it_was(const struct my_snapshot *run, size_t table, struct cdc_span json)
@@ -98,7 +97,7 @@ static bool is_as_it_was(const struct my_snapshot *run, size_t table, struct cdc
     char text[17];
     struct cdc_buf now = {text, 0, sizeof text, false};
     append_fingerprint(&now, run, table);
-    return cdc_json_raw_is(cdc_json_string_raw(cdc_json_member(json, "tables")), cdc_span(text, now.len));
+    return cdc_json_raw_is(cdc_json_member_raw(json, "tables"), cdc_span(text, now.len));
 }
 
 static bool read_key(struct my_key_value *key, const struct my_snapshot_table *source, struct cdc_span array)

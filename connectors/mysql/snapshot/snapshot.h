@@ -19,7 +19,7 @@ struct my_snapshot_settings {
     const char *name; /* of the pipeline */
     struct cdc_selection selection;
     bool named; /* by -t: none of that name is an error */
-    struct cdc_value_format style;
+    struct cdc_value_format value_format;
     int64_t chunk_rows; /* rows between commit lines */
     size_t jobs;        /* sessions that read; at least 1 */
     bool progress;

@@ -13,16 +13,6 @@ void my_snapshot_state_clear(struct my_snapshot_state *state)
     memset(state, 0, sizeof *state);
 }
 
-static bool read_text(struct cdc_span object, const char *name, char *to, size_t size)
-{
-    char *text = cdc_json_member_text(object, name);
-    size_t n = text ? strlen(text) : size;
-    if (n < size)
-        memcpy(to, text, n + 1);
-    free(text);
-    return n < size;
-}
-
 static bool read_point(struct my_consistent_point *from, struct cdc_span object)
 {
     int64_t position = -1, server_id = -1, created = 0; /* older versions did not write the last one */
@@ -30,8 +20,9 @@ static bool read_point(struct my_consistent_point *from, struct cdc_span object)
     from->gtids = cdc_json_member_text(object, "gtids");
     bool good = from->gtids && cdc_json_int64(cdc_json_member(object, "pos"), &position) && position >= 0 &&
                 cdc_json_int64(cdc_json_member(object, "server_id"), &server_id) && server_id >= 0 &&
-                server_id <= UINT32_MAX && read_text(object, "file", from->coord.file, sizeof from->coord.file) &&
-                read_text(object, "server_uuid", from->server_uuid, sizeof from->server_uuid) &&
+                server_id <= UINT32_MAX &&
+                cdc_json_member_copy(object, "file", from->coord.file, sizeof from->coord.file) &&
+                cdc_json_member_copy(object, "server_uuid", from->server_uuid, sizeof from->server_uuid) &&
                 (!file_created.p || cdc_json_int64(file_created, &created)) && created >= 0 && created <= UINT32_MAX;
     from->coord.position = (uint64_t)position;
     from->server_id = (uint32_t)server_id;

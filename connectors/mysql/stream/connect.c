@@ -54,7 +54,7 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
     const struct my_stream_settings *s = &stream->settings;
     const struct my_decoder_settings settings = {.pipeline = s->name,
                                                  .flavor = stream->session.server.flavor,
-                                                 .value_format = s->style,
+                                                 .value_format = s->value_format,
                                                  .selection = s->selection,
                                                  .describe = describe,
                                                  .look_ahead = look_ahead,

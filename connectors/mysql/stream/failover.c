@@ -55,8 +55,8 @@ static int by_number(const void *a, const void *b)
 static int read_source(const struct my_server *server, struct sink_position *sink, struct cdc_error *error)
 {
     struct cdc_span source = source_of(sink->offset);
-    struct cdc_span gtids = cdc_json_string_raw(cdc_json_member(source, "gtids"));
-    struct cdc_span uuid = cdc_json_string_raw(cdc_json_member(source, "server_uuid"));
+    struct cdc_span gtids = cdc_json_member_raw(source, "gtids");
+    struct cdc_span uuid = cdc_json_member_raw(source, "server_uuid");
     sink->elsewhere = uuid.n > 0 && !cdc_json_raw_is(uuid, cdc_span_text(server->uuid));
     sink->gtids = my_gtid_set_new(server->flavor, error);
     return sink->gtids ? my_gtid_set_parse(sink->gtids, gtids.p ? gtids : cdc_span("", 0), error) : -1;

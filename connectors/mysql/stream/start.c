@@ -33,27 +33,17 @@ int my_start_check(const char *text, struct cdc_error *error)
 
 /* -- what there is to begin from ------------------------------------------------------------------------------- */
 
-static int copy_member(struct cdc_span source, const char *name, char *to, size_t size)
+/* "" where the source has none of that name. */
+static bool copy_member(struct cdc_span source, const char *name, char *to, size_t size)
 {
-    struct cdc_span raw = cdc_json_string_raw(cdc_json_member(source, name));
-    struct cdc_buf text = CDC_BUF_INIT;
-    to[0] = '\0';
-    if (!raw.p)
-        return 0;
-    cdc_json_unescape(&text, raw);
-    bool fits = !text.failed && text.len < size;
-    if (fits && text.len > 0)
-        memcpy(to, text.data, text.len);
-    to[fits ? text.len : 0] = '\0';
-    cdc_buf_free(&text);
-    return fits ? 0 : -1;
+    return cdc_json_member_copy(source, name, to, size) || !cdc_json_member_raw(source, name).p;
 }
 
 /* From a commit's pos and source object, as the sinks' offset files have them. */
 static int start_from(struct my_start *start, const struct cdc_offset *from, struct cdc_error *error)
 {
     struct cdc_span source = cdc_span_text(from->source ? from->source : "{}");
-    struct cdc_span gtids = cdc_json_string_raw(cdc_json_member(source, "gtids"));
+    struct cdc_span gtids = cdc_json_member_raw(source, "gtids");
     int64_t position = 0;
     free(start->gtids);
     start->gtids = cdc_span_copy(gtids.p ? gtids : cdc_span("", 0)); /* nothing in it is ever escaped */
@@ -69,8 +59,8 @@ static int start_from(struct my_start *start, const struct cdc_offset *from, str
     start->file_created = 0;
     cdc_json_int64(cdc_json_member(source, "file_created"), &start->file_created);
     start->coord.position = position > 0 ? (uint64_t)position : 4;
-    if (copy_member(source, "file", start->coord.file, sizeof start->coord.file) < 0 ||
-        copy_member(source, "server_uuid", start->server_uuid, sizeof start->server_uuid) < 0)
+    if (!copy_member(source, "file", start->coord.file, sizeof start->coord.file) ||
+        !copy_member(source, "server_uuid", start->server_uuid, sizeof start->server_uuid))
         return cdc_error_set(error, CDC_EXIT_CONFIG, "the source of position '%.80s' is damaged", from->pos);
     return 0;
 }

@@ -17,7 +17,7 @@ struct my_stream_settings {
     struct my_session_settings connection;
     const char *name; /* of the pipeline */
     struct cdc_selection selection;
-    struct cdc_value_format style;
+    struct cdc_value_format value_format;
     const struct cdc_start *start; /* where the pipeline begins. BORROWED */
     const char *first;             /* of a first start: "now", "oldest", FILE:POSITION, a GTID set; NULL: now */
     const char *until;             /* "now", FILE:POSITION, an RFC 3339 time; NULL */

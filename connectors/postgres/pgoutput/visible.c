@@ -51,8 +51,8 @@ int pg_visible_parse(struct pg_visible *visible, struct cdc_span json, struct cd
     if (json.p == NULL || cdc_json_is_null(json))
         return 0;
     if (cdc_json_type(json) == CDC_JSON_OBJECT) {
-        lsn_text = cdc_json_string_raw(cdc_json_member(json, "lsn"));
-        xids = cdc_json_string_raw(cdc_json_member(json, "xids"));
+        lsn_text = cdc_json_member_raw(json, "lsn");
+        xids = cdc_json_member_raw(json, "xids");
     }
     if (lsn_text.p && lsn_text.n < sizeof lsn)
         memcpy(lsn, lsn_text.p, lsn_text.n);

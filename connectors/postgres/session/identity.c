@@ -97,7 +97,7 @@ int pg_identity_check(PGconn *replication, const struct pg_identity *identity, c
     struct cdc_span object = cdc_span_text(state);
     if (!state || cdc_json_type(object) != CDC_JSON_OBJECT)
         return 0;
-    struct cdc_span system = cdc_json_string_raw(cdc_json_member(object, "system_identifier"));
+    struct cdc_span system = cdc_json_member_raw(object, "system_identifier");
     int64_t timeline = 0;
     if (!system.p)
         return 0; /* an ack file alone: the slot's position is what is checked */
