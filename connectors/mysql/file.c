@@ -7,7 +7,6 @@
 #include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/mysql.h"
-#include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/schema/files.h"
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/value/column.h"
@@ -281,12 +280,6 @@ static int describe(void *context, struct my_table *table, const struct my_coord
                                     (uint64_t)taken_up_to(reading), table, error);
 }
 
-static void omitted(void *context, const struct my_table *table, const struct my_column *column)
-{
-    const struct reading *reading = context;
-    my_catalog_warn_omitted(reading->log, table, column);
-}
-
 /* -- the files -------------------------------------------------------------------------------- */
 
 static int open_schema(struct reading *reading, struct cdc_error *error)
@@ -306,8 +299,8 @@ static int open_reading(struct reading *reading, struct cdc_error *error)
                                                          .selection = settings->selection,
                                                          .describe = describe,
                                                          .look_ahead = look_ahead,
-                                                         .omitted = omitted,
-                                                         .context = reading};
+                                                         .context = reading,
+                                                         .log = reading->log};
     if (open_schema(reading, error) == 0)
         reading->decoder = my_decoder_new(&decoder_settings, error);
     if (reading->decoder)

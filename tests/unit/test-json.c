@@ -172,6 +172,27 @@ static void walks(const char *text, size_t members, size_t elements)
     free(copy);
 }
 
+/* Into four bytes, where "xyz" fits and no more. */
+static void copies(const char *object, bool found, const char *expected)
+{
+    char to[4] = "old";
+
+    check(cdc_json_member_copy(cdc_span_text(object), "a", to, sizeof to) == found && strcmp(to, expected) == 0,
+          object);
+}
+
+static void test_member_copy(void)
+{
+    copies("{\"a\":\"xyz\"}", true, "xyz");
+    copies("{\"a\":\"\"}", true, "");
+    copies("{\"a\":\"\\u0041\\n\"}", true, "A\n");
+    copies("{\"a\":\"wxyz\"}", false, "");
+    copies("{\"a\":\"x\\u0000\"}", false, "");
+    copies("{\"a\":1}", false, "");
+    copies("{\"b\":\"x\"}", false, "");
+    copies("7", false, "");
+}
+
 static void test_walkers(void)
 {
     walks("{\"a\":1,\"b\":[2]}", 2, 0);
@@ -248,6 +269,7 @@ int main(void)
     test_strings();
     test_integers();
     test_walkers();
+    test_member_copy();
     test_event();
     if (failures == 0)
         printf("ok - json\n");

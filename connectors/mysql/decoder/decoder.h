@@ -28,6 +28,7 @@
 #include <cdc/buf.h>
 #include <cdc/bytes.h>
 #include <cdc/error.h>
+#include <cdc/log.h>
 #include <cdc/offset.h>
 #include <cdc/selection.h>
 #include <cdc/value_format.h>
@@ -49,10 +50,9 @@ struct my_decoder_settings {
     /* A DDL statement was read (UTF-8, where it can be): tables that it names may have other columns from here on.
      * May be NULL. */
     void (*altered)(void *context, struct cdc_span sql);
-    /* An inserted row lacks that column, which got its default: the first one of all. May be NULL. */
-    void (*omitted)(void *context, const struct my_table *table, const struct my_column *column);
-    void *context;         /* of all four */
-    const char *xa_folder; /* where prepared XA transactions wait for their end; NULL: they are an error */
+    void *context;             /* of all three */
+    const char *xa_folder;     /* where prepared XA transactions wait for their end; NULL: they are an error */
+    const struct cdc_log *log; /* for what the reader of the lines must know; may be NULL */
 };
 
 struct my_decoder;

@@ -124,7 +124,7 @@ struct my_decoder {
     struct cdc_buf boundary_pos, boundary_source;
     uint32_t heartbeats;
     char server_uuid[128];
-    bool omitted; /* settings.omitted was called */
+    bool omitted; /* a row lacked a column, and that was said */
 };
 
 /* All functions below return 0 or -1 if they return an int and nothing else is said. */

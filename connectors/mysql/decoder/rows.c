@@ -50,8 +50,12 @@ static void warn_omitted(struct my_decoder *decoder, const struct my_table *tabl
         if (decoder->after[i].p || column->hidden || column->generated)
             continue;
         decoder->omitted = true;
-        if (decoder->settings.omitted)
-            decoder->settings.omitted(decoder->settings.context, table, column);
+        cdc_log_write(
+            decoder->settings.log, CDC_LOG_WARNING,
+            "table %s.%s: a row was inserted without column \"%s\" (and maybe others), and its default is not "
+            "in the log: such columns are named in \"unchanged\", and are NULL in a copy (said once; SET GLOBAL "
+            "binlog_row_image = FULL, and let sessions reconnect)",
+            table->db, table->name, column->name);
     }
 }
 

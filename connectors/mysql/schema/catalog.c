@@ -331,15 +331,3 @@ int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, s
     int status = each_row(sql, flavor, table, make_row, &making, error);
     return status == 0 && table->n_columns == 0 ? hidden(table, error) : status;
 }
-
-/* -- what a reader must know -------------------------------------------------------------------------- */
-
-void my_catalog_warn_omitted(const struct cdc_log *log, const struct my_table *table, const struct my_column *column)
-{
-    cdc_log_write(
-        log, CDC_LOG_WARNING,
-        "table %s.%s: a row was inserted without column \"%s\" (and maybe others), and its default is not in the log: "
-        "such columns are named in \"unchanged\", and are NULL in a copy (said once; SET GLOBAL binlog_row_image = "
-        "FULL, and let sessions reconnect)",
-        table->db, table->name, column->name);
-}

@@ -8,7 +8,6 @@
 
 #include <cdc/buf.h>
 #include <cdc/error.h>
-#include <cdc/log.h>
 #include <mysql.h>
 
 /* For the log that names no columns: all of the table (only db and name of it are looked at), as text for my_columns_apply.
@@ -25,7 +24,5 @@ int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, s
 /* A query of information_schema about one table: head ends before the database's literal. RETURNS NEW */
 MYSQL_RES *my_catalog_query(MYSQL *sql, const char *head, const char *tail, const struct my_table *table,
                             struct cdc_error *error);
-/* An inserted row of the log lacks that column: says so. */
-void my_catalog_warn_omitted(const struct cdc_log *log, const struct my_table *table, const struct my_column *column);
 
 #endif

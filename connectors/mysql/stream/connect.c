@@ -26,12 +26,6 @@ static void altered(void *context, struct cdc_span sql)
     my_schema_altered(stream->schema, sql, my_decoder_point(stream->decoder));
 }
 
-static void omitted(void *context, const struct my_table *table, const struct my_column *column)
-{
-    const struct my_stream *stream = context;
-    my_catalog_warn_omitted(stream->log, table, column);
-}
-
 /* From there to the end of its file. The bytes are not told right here: the server omits what was not asked for. */
 static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes, my_log_visit *visit, void *visitor,
                       struct cdc_error *error)
@@ -59,9 +53,9 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
                                                  .describe = describe,
                                                  .look_ahead = look_ahead,
                                                  .altered = altered,
-                                                 .omitted = omitted,
                                                  .context = stream,
-                                                 .xa_folder = s->xa_folder};
+                                                 .xa_folder = s->xa_folder,
+                                                 .log = stream->log};
     if (!stream->decoder) {
         stream->decoder = my_decoder_new(&settings, error);
         if (!stream->decoder)
