@@ -92,25 +92,12 @@ static int read_to(struct my_session *session, const struct my_coord *coord, cha
 /* MariaDB keeps count itself. */
 static int ask_for(struct my_session *session, const struct my_coord *coord, char **gtids, struct cdc_error *error)
 {
-    struct cdc_buf text = CDC_BUF_INIT;
     MYSQL *sql = my_session_sql(session, error);
-    *gtids = NULL;
-    if (!sql)
-        return -1;
-    cdc_buf_lit(&text, "SELECT BINLOG_GTID_POS(");
-    my_session_append_literal(&text, sql, coord->file);
-    cdc_buf_printf(&text, ", %llu)", (unsigned long long)coord->position);
-    cdc_buf_byte(&text, '\0');
-    if (text.failed)
-        cdc_error_memory(error);
-    else
-        *gtids = my_session_value(sql, text.data, "cannot ask for the GTID of a place", error);
-    cdc_buf_free(&text);
-    if (*gtids)
-        return 0;
-    return error->status ? -1
-                         : cdc_error_set(error, CDC_EXIT_LOST, "there is no place %s:%llu in the server's log",
-                                         coord->file, (unsigned long long)coord->position);
+    int found = sql ? my_server_gtids_at(sql, coord, gtids, error) : -1;
+    if (found == 0)
+        cdc_error_set(error, CDC_EXIT_LOST, "there is no %s:%llu in the server's log", coord->file,
+                      (unsigned long long)coord->position);
+    return found > 0 ? 0 : -1;
 }
 
 int my_log_gtids_at(struct my_session *session, const struct my_coord *coord, char **gtids, struct cdc_error *error)

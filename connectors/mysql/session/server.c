@@ -182,6 +182,20 @@ int my_server_is_subset(MYSQL *mysql, const char *a, const char *b, struct cdc_e
     return result;
 }
 
+int my_server_gtids_at(MYSQL *mysql, const struct my_coord *coord, char **gtids, struct cdc_error *error)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    cdc_buf_lit(&sql, "SELECT BINLOG_GTID_POS(");
+    my_session_append_literal(&sql, mysql, coord->file);
+    cdc_buf_printf(&sql, ", %llu)", (unsigned long long)coord->position);
+    cdc_buf_byte(&sql, '\0');
+    *gtids = sql.failed ? NULL : my_session_value(mysql, sql.data, "cannot read the server's GTIDs", error);
+    if (sql.failed)
+        cdc_error_memory(error);
+    cdc_buf_free(&sql);
+    return *gtids ? 1 : error->status ? -1 : 0;
+}
+
 static MYSQL_RES *list_files(MYSQL *mysql, struct cdc_error *error)
 {
     return my_session_query(mysql, "SHOW BINARY LOGS", "cannot list the log's files", error);

@@ -253,21 +253,6 @@ static int take_status(struct my_snapshot *run, MYSQL_RES *result, struct cdc_er
     return keep_coord(run, file, strlen(file), position, error);
 }
 
-int my_consistent_point_gtids(struct my_snapshot *run, MYSQL *mysql, const struct my_coord *coord, char **gtids,
-                              struct cdc_error *error)
-{
-    struct cdc_buf sql = CDC_BUF_INIT;
-    cdc_buf_lit(&sql, "SELECT BINLOG_GTID_POS(");
-    my_session_append_literal(&sql, run->sql, coord->file);
-    cdc_buf_printf(&sql, ", %llu)", (unsigned long long)coord->position);
-    cdc_buf_byte(&sql, '\0');
-    *gtids = sql.failed ? NULL : my_session_value(mysql, sql.data, "cannot read the server's GTIDs", error);
-    if (sql.failed)
-        cdc_error_memory(error);
-    cdc_buf_free(&sql);
-    return *gtids ? 1 : error->status ? -1 : 0;
-}
-
 /* Where in the log the transaction of that worker is. */
 static int read_snapshot_coord(struct my_snapshot *run, MYSQL *mysql, struct cdc_error *error)
 {
@@ -283,7 +268,7 @@ static int read_snapshot_coord(struct my_snapshot *run, MYSQL *mysql, struct cdc
 static int read_snapshot_gtids(struct my_snapshot *run, struct cdc_error *error)
 {
     char *gtids;
-    int found = my_consistent_point_gtids(run, run->workers[0].mysql, &run->state.from.coord, &gtids, error);
+    int found = my_server_gtids_at(run->workers[0].mysql, &run->state.from.coord, &gtids, error);
     if (found == 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server knows no GTIDs at %s:%llu of its log",
                              run->state.from.coord.file, (unsigned long long)run->state.from.coord.position);

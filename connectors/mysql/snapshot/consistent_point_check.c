@@ -55,7 +55,7 @@ static int check_file(struct my_snapshot *run, struct cdc_error *error)
 static int check_mariadb(struct my_snapshot *run, struct cdc_error *error)
 {
     char *text;
-    int found = my_consistent_point_gtids(run, run->sql, &run->state.from.coord, &text, error);
+    int found = my_server_gtids_at(run->sql, &run->state.from.coord, &text, error);
     if (found < 0)
         return -1;
     if (found == 0)

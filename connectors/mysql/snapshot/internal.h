@@ -119,9 +119,6 @@ void my_snapshot_tables_free(struct my_snapshot *run);
 /* -- consistent_point.c -- */
 /* Begins the workers' transactions, and keeps where the log goes on from. */
 int my_consistent_point_find(struct my_snapshot *run, struct cdc_error *error);
-/* BINLOG_GTID_POS: the set at a place of MariaDB's log. 1 and RETURNS NEW; 0: there is no such place; -1. */
-int my_consistent_point_gtids(struct my_snapshot *run, MYSQL *mysql, const struct my_coord *coord, char **gtids,
-                              struct cdc_error *error);
 /* The set as the server prints it, in the one order that sets have here. RETURNS NEW; NULL on errors. */
 char *my_consistent_point_canonical(enum my_flavor flavor, const char *gtids, struct cdc_error *error);
 /* When that file of MySQL's log was begun; 0 when the user may not read the log, or the file is gone. */
