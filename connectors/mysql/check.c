@@ -282,7 +282,7 @@ static void check_cascades(struct check *check)
         check->problems += n;
 }
 
-/* MariaDB: changes of such a table, which -T cannot leave out, are logged as statements. */
+/* MariaDB: changes of such a table, which -T cannot exclude, are logged as statements. */
 static void check_versions(struct check *check)
 {
     if (check->server.flavor != MY_FLAVOR_MARIADB)

@@ -279,7 +279,7 @@ static void test_update(void)
     change_message('U', 1, 0, NULL, "t1|n|u");
     must_feed();
     expect_changes(
-        "unchanged TOAST is left out and named",
+        "unchanged TOAST is omitted and named",
         HEAD("u",
              "02") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"v\":null},\"unchanged\":[\"big\"]}\n");
     change_message('U', 1, 'K', "t1|n|n", "t10|tx2|u");

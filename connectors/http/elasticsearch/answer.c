@@ -144,7 +144,7 @@ int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error 
     page->scroll = typed_member(body, "_scroll_id", CDC_JSON_STRING);
     if (page->whole && page->scroll.p == NULL)
         return senseless("_search has no \"_scroll_id\"", error);
-    /* filter_path leaves out what would be empty. */
+    /* filter_path omits what would be empty. */
     struct cdc_span list = cdc_json_member(hits, "hits");
     if ((hits.p != NULL && cdc_json_type(hits) != CDC_JSON_OBJECT) ||
         (list.p != NULL && cdc_json_type(list) != CDC_JSON_ARRAY))

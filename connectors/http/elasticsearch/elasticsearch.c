@@ -118,7 +118,7 @@ static const char *read_row(struct es_sink *sink, const struct cdc_event *event,
     if (!event->has_seq)
         return "the line has no \"seq\"";
     if (cdc_json_is_null(event->key))
-        return "the table has no key: a document would have no _id; give the table a primary key, or leave it out";
+        return "the table has no key: a document would have no _id; give the table a primary key, or exclude it";
     sink->scratch.len = 0;
     if (!es_document_id(item->table, event->key, &sink->scratch))
         return "the key is incomplete";

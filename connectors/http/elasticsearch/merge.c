@@ -67,13 +67,13 @@ static int take_document(struct es_item *item, const struct es_document *documen
     case ES_NOT_ALLOWED:
         cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to read: %.*s", item->table->target,
                       (int)document->reason.n, document->reason.p != NULL ? document->reason.p : "");
-        return cdc_error_hint(error, "columns that the log leaves out are taken from the index: give the user the "
+        return cdc_error_hint(error, "columns that the log omits are taken from the index: give the user the "
                                      "privilege to read it, or set REPLICA IDENTITY FULL");
     case ES_HIDDEN: break;
     }
     cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" gives documents back without _source or _version",
                   item->table->target);
-    return cdc_error_hint(error, "columns that the log leaves out are taken from it: keep _source in the mapping, "
+    return cdc_error_hint(error, "columns that the log omits are taken from it: keep _source in the mapping, "
                                  "or set REPLICA IDENTITY FULL");
 }
 
@@ -145,7 +145,7 @@ static void say_lack(struct es_sink *sink, const struct es_item *item)
     if (!sink->told_lack)
         cdc_log_write(
             sink->client->context->log, CDC_LOG_WARNING,
-            "index \"%s\": a document lacks a column that the log left out as unchanged; it stays without (said once)",
+            "index \"%s\": a document lacks a column that the log omitted as unchanged; it stays without (said once)",
             item->table->target);
     sink->told_lack = true;
 }

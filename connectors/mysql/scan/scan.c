@@ -23,7 +23,7 @@ int my_scan_error(MYSQL *mysql, const struct my_table *table, struct cdc_error *
     case ER_TABLEACCESS_DENIED_ERROR:
     case ER_COLUMNACCESS_DENIED_ERROR:
         cdc_error_set(error, CDC_EXIT_PERMISSION, "%s: %s", what, mysql_error(mysql));
-        return cdc_error_hint(error, "GRANT SELECT on the whole table to the user, or leave it out with -T");
+        return cdc_error_hint(error, "GRANT SELECT on the whole table to the user, or exclude it with -T");
     default: return my_session_error(mysql, what, error);
     }
 }

@@ -300,7 +300,7 @@ static int hidden(const struct my_table *table, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_PERMISSION, "the user may not read all columns of table %s.%s", table->db,
                   table->name);
-    return cdc_error_hint(error, "GRANT SELECT on the whole table, or leave it out with -T");
+    return cdc_error_hint(error, "GRANT SELECT on the whole table, or exclude it with -T");
 }
 
 struct making {

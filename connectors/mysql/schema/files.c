@@ -134,10 +134,10 @@ void my_files_schema_free(struct my_files_schema *schema)
 
 static int unknown(const struct my_table *table, const char *why, struct cdc_error *error)
 {
-    cdc_error_set(error, CDC_EXIT_CONFIG, "the columns that table %s.%s had at this place are not known: %s", table->db,
+    cdc_error_set(error, CDC_EXIT_CONFIG, "the columns that table %s.%s had at this point are not known: %s", table->db,
                   table->name, why);
     return cdc_error_hint(error,
-                          "leave the table out (-T '%s.%s'), or name a server with --schema-from where the table "
+                          "exclude the table (-T '%s.%s'), or name a server with --schema-from where the table "
                           "is as it was then",
                           table->db, table->name);
 }

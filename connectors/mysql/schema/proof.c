@@ -70,11 +70,11 @@ int my_schema_search(struct my_schema *schema, const struct my_coord *from, cons
 
 static int unknown(const struct my_table *table, const char *why, struct cdc_error *error)
 {
-    cdc_error_set(error, CDC_EXIT_CONFIG, "the columns that table %s.%s had at this place of the log are not known: %s",
+    cdc_error_set(error, CDC_EXIT_CONFIG, "the columns that table %s.%s had at this point of the log are not known: %s",
                   table->db, table->name, why);
     return cdc_error_hint(
         error,
-        "leave the table out (-T '%s.%s'), or take a new snapshot (remove the pipeline's offset files, and begin "
+        "exclude the table (-T '%s.%s'), or take a new snapshot (remove the pipeline's offset files, and begin "
         "with cdc-snapshot); SET GLOBAL binlog_row_metadata = FULL; first, and the log names columns from then on",
         table->db, table->name);
 }
@@ -133,7 +133,7 @@ static int prove(struct my_schema *schema, struct my_table *table, const struct 
 {
     struct my_coord end;
     if (coord->position > UINT32_MAX)
-        return unknown(table, "the place is beyond 4 GiB in its file", error);
+        return unknown(table, "the position is beyond 4 GiB in its file", error);
     MYSQL *sql = my_session_sql(schema->settings.session, error);
     if (!sql || my_schema_ask(schema, sql, table, columns, &end, error) < 0 ||
         my_schema_search(schema, coord, &end, error) < 0)

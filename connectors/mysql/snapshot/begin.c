@@ -58,7 +58,7 @@ static int hold_and_start(struct my_snapshot *run, struct cdc_error *error)
     }
     cdc_error_set(error, CDC_EXIT_TEMPORARY,
                   "tables are made or dropped all the time: the snapshot finds no beginning");
-    return cdc_error_hint(error, "leave those out with -t or -T");
+    return cdc_error_hint(error, "exclude those with -t or -T");
 }
 
 /* Rows that are read again are newer than the log says for a while; that is put right only by whole rows in it. */

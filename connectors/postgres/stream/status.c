@@ -35,8 +35,8 @@ int pg_status_push(struct pg_stream *stream, struct cdc_error *error)
     return 0;
 }
 
-/* Write, flush and apply are the same: what is stored at the far end. Never queues a
- * second message behind one that the socket would not take. */
+/* Write, flush and apply are the same: what is stored at the far end. Never queues a second message after one that the
+ * socket would not take. */
 int pg_status_send(struct pg_stream *stream, bool request, struct cdc_error *error)
 {
     char message[34];

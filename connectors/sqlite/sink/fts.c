@@ -292,7 +292,7 @@ int lite_fts_rebuild(struct lite_sink *sink, const char *table, struct cdc_error
     return result;
 }
 
-/* VACUUM is the one thing that renumbers rows behind the triggers, and like each change of the schema it counts
+/* VACUUM is the one thing that renumbers rows without the triggers, and like each change of the schema it counts
  * schema_version up. The number is remembered with every commit; when it moved without us, the indexes are filled
  * again. */
 int lite_fts_after_vacuum(struct lite_sink *sink, struct cdc_error *error)

@@ -92,7 +92,7 @@ static int check_columns(const struct cdc_table *source, struct cdc_error *error
     if (source->n_columns == 0) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no columns, and SQLite knows no such tables",
                       source->target);
-        return cdc_error_hint(error, "leave the table out at the source (-T) or in cdc-filter");
+        return cdc_error_hint(error, "exclude the table at the source (-T) or in cdc-filter");
     }
     for (size_t i = 0; i < source->n_columns; i++)
         for (size_t j = 0; j < i; j++)
