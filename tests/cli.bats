@@ -284,6 +284,7 @@ END
 
 @test "a password in a URL shows neither in messages nor in the process list" {
     local tool url
+    cd "$DIR" # where cdc-snapshot leaves its offset file
     for tool in pg-cdc cdc-snapshot mysql-binlog; do
         [[ " ${TOOLS[*]} " == *" $tool "* ]] || continue
         url='postgresql://someone:geheim123@127.0.0.1:9/x?connect_timeout=1'

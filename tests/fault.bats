@@ -228,6 +228,7 @@ begin() { snapshot; insert 1 10; stream --until now; is "rows" 10 "$(rows)"; }
 @test "wrong password: exit 77; no password: exit 77; neither is printed" {
     sql "grant all on database $DATABASE to with_password"
     local url tool
+    cd "$DIR" # where cdc-snapshot leaves its offset file
     for tool in pg-cdc cdc-snapshot; do
         url="postgresql://with_password:wrongsecret@/$DATABASE?host=$CDC_PG_DIR"
         run -77 t "$tool" --name "$NAME" "$url" </dev/null
@@ -256,6 +257,7 @@ begin() { snapshot; insert 1 10; stream --until now; is "rows" 10 "$(rows)"; }
 
 @test "no server: exit 69 once the retries are used up" {
     local tool
+    cd "$DIR" # where cdc-snapshot leaves its offset file
     for tool in pg-cdc cdc-snapshot; do
         run -69 t "$tool" --name n --retry-max 1 "postgresql:///x?host=$DIR/nowhere&user=postgres"
         [[ $output == "$tool: "* ]]
