@@ -219,7 +219,7 @@ ubsan:
 
 lint:
 	mandoc -T lint -W warning man/*.[1357]
-	shellcheck -x tests/run tests/full tests/setup tests/needs tests/matrix tests/fresh tests/workload tests/demo tests/bench/run .ci/run
+	shellcheck -x tests/run tests/full tests/setup tests/needs tests/matrix tests/fresh tests/workload tests/demo tests/bench/run tests/bench/against .ci/run
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem --enable=warning,portability -Iinclude -I. cmd libcdc connectors
 
 format:
