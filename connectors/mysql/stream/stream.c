@@ -36,7 +36,8 @@ struct my_stream *my_stream_new(const struct my_stream_settings *settings, struc
         .log = log,
     };
     stream->schema = my_schema_new(&schema_settings, error);
-    if (stream->schema && my_bounds_parse(&stream->bounds, settings->until, error) == 0)
+    if (stream->schema && my_bounds_parse(&stream->bounds, settings->until, error) == 0 &&
+        (!settings->first || my_start_check(settings->first, error) == 0))
         return stream;
     my_stream_free(stream);
     return NULL;
