@@ -35,7 +35,7 @@ void my_table_free(struct my_table *table);
 /* Once everything is known: resolves the columns, names their types where nobody did, and builds what lines begin
  * with. 0 or -1: CONFIG when a column has no name. */
 int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *pipeline, struct cdc_error *error);
-/* MariaDB (hidden.c): marks the columns that it keeps for itself, and takes the end of a row's time out of the key.
+/* MariaDB (hidden.c): marks the columns that it keeps for itself, and finds where a row's time ends.
  * 0 or -1: CONFIG when the table's versions are told apart by transactions. */
 int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_error *error);
 /* The log names no columns: does it have, from that one on, only such as MariaDB hides? Then they are named. */
