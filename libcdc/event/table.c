@@ -217,18 +217,25 @@ void cdc_tables_recheck(struct cdc_tables *tables)
 
 /* -- a schema line -------------------------------------------------------------------- */
 
+static int name_column(struct cdc_column *column, struct cdc_span name, struct cdc_span type, struct cdc_error *error)
+{
+    column->name = cdc_json_text(name, &column->name_n);
+    column->type = copy_part(type);
+    if (column->name == NULL || column->type == NULL)
+        return cdc_error_memory(error);
+    if (column->name_n == 0 || strlen(column->name) != column->name_n)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "a column name is empty or holds a NUL byte");
+    return 0;
+}
+
 static int read_column(struct cdc_column *column, struct cdc_span object, struct cdc_error *error)
 {
     struct cdc_span name = cdc_json_member_raw(object, "name");
 
     if (name.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line: a column has no name");
-    column->name = cdc_json_text(name, &column->name_n);
-    column->type = copy_part(cdc_json_member_raw(object, "type"));
-    if (column->name == NULL || column->type == NULL)
-        return cdc_error_memory(error);
-    if (column->name_n == 0 || strlen(column->name) != column->name_n)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "a column name is empty or holds a NUL byte");
+    if (name_column(column, name, cdc_json_member_raw(object, "type"), error) != 0)
+        return -1;
     struct cdc_span generated = cdc_json_member(object, "generated");
     column->generated = generated.p != NULL && cdc_span_is(generated, "true");
     return 0;
@@ -250,9 +257,9 @@ static int read_columns(struct cdc_table *table, const struct cdc_event *event, 
     struct cdc_json_iter iter;
     struct cdc_span item;
 
-    if (event->columns.p == NULL)
-        return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\"");
-    table->columns = calloc(count(event->columns) + 1, sizeof *table->columns);
+    /* Room for those that only the key names. */
+    table->whole = event->columns.p != NULL;
+    table->columns = calloc(count(event->columns) + count(event->key_columns) + 1, sizeof *table->columns);
     if (table->columns == NULL)
         return cdc_error_memory(error);
     for (cdc_json_iter_begin(&iter, event->columns); cdc_json_next_element(&iter, &item);)
@@ -266,7 +273,7 @@ static int read_key(struct cdc_table *table, const struct cdc_event *event, stru
     struct cdc_json_iter iter;
     struct cdc_span item;
 
-    table->key = calloc(table->n_columns + 1, sizeof *table->key);
+    table->key = calloc(count(event->key_columns) + 1, sizeof *table->key);
     if (table->key == NULL)
         return cdc_error_memory(error);
     for (cdc_json_iter_begin(&iter, event->key_columns); cdc_json_next_element(&iter, &item);) {
@@ -275,9 +282,15 @@ static int read_key(struct cdc_table *table, const struct cdc_event *event, stru
         while (i < table->n_columns &&
                !cdc_json_raw_is(raw, cdc_span(table->columns[i].name, table->columns[i].name_n)))
             i++;
-        if (raw.p == NULL || i == table->n_columns || table->columns[i].key)
-            return cdc_error_set(error, CDC_EXIT_DATA, "schema line: key column \"%.*s\" is no column of the table",
+        if (raw.p == NULL || (i < table->n_columns && table->columns[i].key))
+            return cdc_error_set(error, CDC_EXIT_DATA, "schema line: \"key_columns\" names \"%.*s\" twice, or none",
                                  (int)raw.n, raw.p != NULL ? raw.p : "");
+        /* A stage before may have dropped the columns: a sink that needs the key alone goes on. */
+        if (i == table->n_columns) {
+            table->whole = false;
+            if (name_column(&table->columns[table->n_columns++], raw, cdc_span(NULL, 0), error) != 0)
+                return -1;
+        }
         table->columns[i].key = true;
         table->key[table->n_key++] = i;
     }
@@ -299,6 +312,7 @@ struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_
     free(table->key);
     table->columns = read.columns;
     table->n_columns = read.n_columns;
+    table->whole = read.whole;
     table->key = read.key;
     table->n_key = read.n_key;
     return table;

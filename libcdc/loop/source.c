@@ -269,7 +269,12 @@ static int drain(struct source_loop *loop, struct cdc_error *error)
     while ((left = cdc_writer_finish(loop->writer, loop->control, TICK_MS, error)) > 0 && loop->control->stop < 2)
         if (tick(loop, true, error) != 0)
             return -1;
-    return left < 0 ? -1 : confirm_step(loop, true, error);
+    if (left < 0 || confirm_step(loop, true, error) != 0)
+        return -1;
+    if (left > 0) /* exit 0 would say that the reader has every line */
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "left at a second signal; %zu bytes were not written",
+                             cdc_writer_pending(loop->writer));
+    return 0;
 }
 
 /* After an error that ends the run: the whole lines before it are good. Given up when the reader takes nothing for a while. */

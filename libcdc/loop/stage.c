@@ -74,7 +74,10 @@ static int write_all(struct stage_loop *loop, struct cdc_error *error)
 
     loop->metrics.bytes_out = cdc_writer_written(loop->writer);
     loop_report_turn(&loop->report, false);
-    return left < 0 ? -1 : 0;
+    if (left > 0) /* exit 0 would say that the reader has every line */
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "left at a second signal; %zu bytes were not written",
+                             cdc_writer_pending(loop->writer));
+    return left;
 }
 
 /* No whole line is there now. True when it is time to leave. */

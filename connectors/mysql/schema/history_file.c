@@ -260,7 +260,7 @@ int my_history_load(struct my_history *history, const char *server, struct cdc_s
 static int check_ours(struct my_history *history, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    struct my_history_synced synced;
+    struct my_history_synced synced = {0};
     struct cdc_span all, head;
     int result = read_file(history, &text, error);
     if (result > 0) {

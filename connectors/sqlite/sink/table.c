@@ -70,19 +70,32 @@ const struct cdc_target_ops lite_target_ops = {
     .claim = lite_state_claim,
 };
 
-/* 1 when a table or view of that name exists. Asked of its columns: a look through sqlite_master would take longer with
- * every table. */
-static int exists(struct lite_sink *sink, const char *name, struct cdc_error *error)
+/* 1: the statement gives a row, 0: none, -1. TAKES the statement. */
+static int gives_a_row(struct lite_sink *sink, sqlite3_stmt *statement, struct cdc_error *error)
 {
-    sqlite3_stmt *info = lite_sql_table_info(sink, name, error);
-
-    if (info == NULL)
+    if (statement == NULL)
         return -1;
-    int code = sqlite3_step(info);
-    sqlite3_finalize(info);
+    int code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return lite_database_error(&sink->db, code, "cannot read the schema", error);
     return code == SQLITE_ROW;
+}
+
+/* 1 when a table or view of that name exists. Asked of its columns first: a look through sqlite_master takes longer with
+ * every table, and mostly there is none. But SQLite also tells columns of table-valued functions (json_each), which are in
+ * the way of no table. */
+static int exists(struct lite_sink *sink, const char *name, struct cdc_error *error)
+{
+    int has_columns = gives_a_row(sink, lite_sql_table_info(sink, name, error), error);
+
+    if (has_columns <= 0)
+        return has_columns;
+    sqlite3_stmt *listed = lite_database_prepare(
+        &sink->db, "SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?1 COLLATE NOCASE", error);
+    if (listed != NULL)
+        sqlite3_bind_text(listed, 1, name, -1, SQLITE_STATIC);
+    return gives_a_row(sink, listed, error);
 }
 
 /* -- a schema line ---------------------------------------------------------------- */
@@ -277,6 +290,8 @@ int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, str
 {
     struct lite_table *table = (struct lite_table *)cdc_tables_define(&sink->tables, event, error);
 
+    if (table != NULL && !table->source.whole)
+        return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\", or without those of the key");
     if (table == NULL || prepare_definition(table, error) != 0)
         return -1;
     return create_or_wait(sink, table, error);
