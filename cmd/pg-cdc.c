@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pg-cdc: changes of PostgreSQL tables as lines on stdout. */
+/* pg-cdc: changes of PostgreSQL tables as lines on stdout. The main of a source: options, usage, then
+ * source_program_stream, which knows nothing of PostgreSQL; open_stream hands it the connector. */
 #include "cmd/program/options.h"
 #include "cmd/program/source.h"
 
@@ -63,6 +64,9 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
                                                 .heartbeat = v->common.heartbeat,
                                                 .until = v->until,
                                                 .max_events = v->common.max_events,
+                                                /* Slot and publication may be created at the very first start only.
+                                                 * Later, a new slot would begin at now, and the changes since the
+                                                 * stored position would be missing without a word. */
                                                 .resume_only = run->start.kind != CDC_START_FIRST,
                                                 .read_at = run->start.visible};
     return pg_stream_new(&settings, &run->metrics, &run->program->log, error);
@@ -87,6 +91,7 @@ static int act(struct program *program, const struct values *v, struct pg_settin
 {
     if (pg_names_set(settings, v->common.name, v->slot, v->publication, error) < 0)
         return -1;
+    /* --check finds the name over a connection of its own, with one attempt: a person waits for the answer. */
     if (v->check)
         return pg_check(settings, &program->log, error);
     int result = pg_names_resolve(settings, v->common.retry_max, error);
