@@ -327,7 +327,7 @@ static int run(struct lite_sink *sink, struct lite_table *table, enum lite_what 
     outcome->rows = code == SQLITE_ROW                        ? 1
                     : code == SQLITE_DONE && what != FIND_KEY ? sqlite3_changes64(sink->db.handle)
                                                               : 0;
-    /* The statement is undone by SQLite (ABORT), the transaction goes on. */
+    /* SQLite undoes the statement (ABORT), and the transaction goes on; but a trigger with RAISE(ROLLBACK) ends it. */
     if (lite_database_is_value_error(code)) {
         sqlite3_reset(statement);
         return refuse(outcome, table->source.target, NULL, sqlite3_errmsg(sink->db.handle));
