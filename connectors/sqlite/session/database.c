@@ -186,6 +186,7 @@ int lite_database_begin(struct lite_database *database, const struct lite_patien
         int code = sqlite3_exec(database->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL);
         if (code == SQLITE_OK)
             break;
+        /* SQLite has waited for busy_timeout already, 5 s; a backup may hold the lock for minutes. */
         int64_t wait = (code & 0xff) == SQLITE_BUSY ? cdc_retry_next(&retry) : -1;
         if (wait < 0)
             return lite_database_error(database, code, "cannot begin a transaction", error);

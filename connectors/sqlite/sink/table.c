@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables: their definition from schema lines, and the database made to fit. */
+/* Tables: their definition from schema lines, and the database made to fit. A schema line takes effect on a table
+ * that is there only with the first row after it: after a restart, an older schema line comes again, maybe without a
+ * row, and must not undo a newer one. */
 #include <stdlib.h>
 
 #include "connectors/sqlite/sink/internal.h"
@@ -53,6 +55,7 @@ static int append_name(void *context, const struct cdc_event *event, struct cdc_
     if (out->len == 0 || memchr(out->data, '\0', out->len) != NULL)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "source table \"%.*s\" gives no usable table name",
                              (int)event->table.n, event->table.p != NULL ? event->table.p : "");
+    /* cdc_ is ours (state.c), sqlite_ is SQLite's. Case does not matter to SQLite: CDC_OFFSETS is the same table. */
     if ((out->len >= 4 && sqlite3_strnicmp(out->data, "cdc_", 4) == 0) ||
         (out->len >= 7 && sqlite3_strnicmp(out->data, "sqlite_", 7) == 0)) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "table name \"%.*s\" is reserved in %s", (int)out->len, out->data,
@@ -118,6 +121,8 @@ static int check_columns(const struct cdc_table *source, struct cdc_error *error
     return 0;
 }
 
+/* A column of the source may be called rowid, and then means that column. SQLite has three names for it; all three
+ * taken, the rowid cannot be reached. */
 static const char *visible_rowid(const struct lite_table *table)
 {
     static const char *const names[] = {"rowid", "_rowid_", "oid"};
@@ -143,10 +148,12 @@ static int prepare_definition(struct lite_table *table, struct cdc_error *error)
         return -1;
     table->mask_n = (n + 7) / 8;
     table->rowid = visible_rowid(table);
+    /* Without a key, rows are changed by their rowid (rows.c). */
     if (table->rowid == NULL && source->n_key == 0)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no key, and its columns hide SQLite's rowid",
                              source->target);
     table->kinds = calloc(n, sizeof *table->kinds);
+    /* After, before, old key, new key: one block each for spans and for masks. */
     table->after = calloc(4 * n, sizeof *table->after);
     table->after_mask = calloc(3, table->mask_n);
     if (table->kinds == NULL || table->after == NULL || table->after_mask == NULL)
@@ -221,6 +228,7 @@ static int compare(struct lite_sink *sink, const struct lite_table *table, struc
     while ((code = sqlite3_step(info)) == SQLITE_ROW)
         compare_column(table, info, difference);
     sqlite3_finalize(info);
+    /* The same columns in the same order, no more and no fewer. */
     if (difference->keys_there != difference->keys_same || difference->keys_same != table->source.n_key)
         difference->rebuild = true;
     return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot read the columns", error);
