@@ -20,6 +20,39 @@ blocks() { sed -n 's/^    //p' "$CDC_ROOT/README.md"; }
     run -0 mandoc -T lint -W warning "$CDC_ROOT"/man/*
 }
 
+# A page as `man` of Debian shows it (groff), and as mandoc does, a paragraph a line.
+as_groff() { groff -mandoc -Tutf8 -P-cbou -rLL=2000n "$CDC_ROOT/man/$1" 2>&1; }
+as_mandoc() { mandoc -T utf8 -O width=1000 "$CDC_ROOT/man/$1" | sed 's/.\x08//g'; }
+# groff's .Ql quotes the rest of its line, mandoc's only what is before a comma or the next macro: a page must say the same in both.
+quoted() { tr -s '\n \240' ' ' | grep -oE '‘[^’]*’' | sort; }
+
+@test "every page is shown alike by groff and by mandoc: quotes, options, tables" {
+    local page shown
+    for page in "${PAGES[@]}"; do
+        as_groff "$page" >"$BATS_TEST_TMPDIR/groff"
+        as_mandoc "$page" >"$BATS_TEST_TMPDIR/mandoc"
+        is "quoted in $page" "" "$(diff <(quoted <"$BATS_TEST_TMPDIR/groff") <(quoted <"$BATS_TEST_TMPDIR/mandoc"))"
+        for shown in groff mandoc; do
+            [ -s "$BATS_TEST_TMPDIR/$shown" ]
+            is "quotes over a list, $page by $shown" "" "$(grep -E '‘[^’]*(, |‘)' "$BATS_TEST_TMPDIR/$shown" || :)"
+            is "two hyphens before a letter, $page by $shown" "" "$(grep -E -- '--[a-zA-Z]([^a-zA-Z]|$)' "$BATS_TEST_TMPDIR/$shown" || :)"
+        done
+    done
+}
+
+# Of a table's rows every cell but the last fits the width that .Bl -column gives it, or groff runs it into the next one.
+@test "tables of the pages are wide enough" {
+    local page
+    for page in "${PAGES[@]}"; do
+        is "cells of $page that are too long" "" "$(awk '
+            function shown(text) { gsub(/So |Ql /, "q", text); gsub(/ Sc/, "q", text); gsub(/(Sy|Pa|Li|Cm|Ns|Fl) /, "", text); gsub(/ ,/, ",", text); return text }
+            /^\.Bl -column/ { n = split($0, width, "\""); rows = 1; next }
+            /^\.El/ { rows = 0 }
+            rows && /^\.It / { cells = split(substr($0, 5), cell, " Ta "); for (i = 1; i < cells; i++) if (length(shown(cell[i])) > length(width[2 * i])) print cell[i] }
+        ' "$CDC_ROOT/man/$page")"
+    done
+}
+
 @test "pages refer only to pages that exist here, and to known programs" {
     local section name
     while read -r name section; do
