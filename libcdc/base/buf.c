@@ -78,10 +78,11 @@ void cdc_buf_hex(struct cdc_buf *buf, uint64_t value, unsigned digits)
 {
     if (!cdc_buf_room(buf, digits))
         return;
-    for (unsigned i = digits; i > 0; i--) {
-        buf->data[buf->len + i - 1] = "0123456789ABCDEF"[value & 15];
-        value >>= 4;
-    }
+    /* By a pointer of its own: a char stored through buf might be buf's own, so each digit would load data and len again. It
+     * is in the pos of every line. */
+    char *start = buf->data + buf->len;
+    for (char *p = start + digits; p > start; value >>= 4)
+        *--p = "0123456789ABCDEF"[value & 15];
     buf->len += digits;
 }
 

@@ -3,8 +3,6 @@
 #include "connectors/mysql/event/statement.h"
 #include "connectors/mysql/schema/internal.h"
 
-#include "connectors/mysql/event/statement.h"
-#include "connectors/mysql/schema/internal.h"
 #include <cdc/hash.h>
 #include <errno.h>
 #include <stdio.h>
