@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cdc-sink-sqlite: change events from stdin into a SQLite database. */
+/* cdc-sink-sqlite: change events from stdin into an SQLite database. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
     struct program program = {
         .name = "cdc-sink-sqlite",
         .synopsis = "[options] DATABASE < events",
-        .summary = "Applies change events to a SQLite database, each exactly once.",
+        .summary = "Applies change events to an SQLite database, each exactly once.",
         .options = option_table,
         .values = &options,
         .more_options = sink_option_table,

@@ -162,12 +162,9 @@ int lite_database_open(struct lite_database *database, const char *path, const s
     int code = sqlite3_open_v2(path, &database->handle,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
-    if (code != SQLITE_OK)
-        return lite_database_error(database, code, "cannot open the database", error);
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
-        if (lite_database_exec(database, settings[i], error) != 0)
-            return -1;
-    return 0;
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0] && code == SQLITE_OK; i++)
+        code = sqlite3_exec(database->handle, settings[i], NULL, NULL, NULL);
+    return code == SQLITE_OK ? 0 : lite_database_error(database, code, "cannot open the database", error);
 }
 
 void lite_database_close(struct lite_database *database)

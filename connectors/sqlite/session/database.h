@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection to a SQLite database: opened with the settings that durable commits need, its errors in the project's
+/* One connection to an SQLite database: opened with the settings that durable commits need, its errors in the project's
  * terms. It knows neither lines nor tables. */
 #ifndef LITE_DATABASE_H
 #define LITE_DATABASE_H
