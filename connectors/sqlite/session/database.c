@@ -215,3 +215,11 @@ void lite_database_roll_back(struct lite_database *database)
         sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
     database->in_transaction = false;
 }
+
+int lite_database_lost_transaction(struct lite_database *database, const char *what, struct cdc_error *error)
+{
+    database->in_transaction = false;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s: a trigger has rolled back the whole transaction", database->path,
+                  what);
+    return cdc_error_hint(error, "let it use RAISE(ABORT, ...), which refuses the one row, and start again");
+}

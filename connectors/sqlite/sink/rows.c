@@ -327,9 +327,12 @@ static int run(struct lite_sink *sink, struct lite_table *table, enum lite_what 
     outcome->rows = code == SQLITE_ROW                        ? 1
                     : code == SQLITE_DONE && what != FIND_KEY ? sqlite3_changes64(sink->db.handle)
                                                               : 0;
-    /* SQLite undoes the statement (ABORT), and the transaction goes on; but a trigger with RAISE(ROLLBACK) ends it. */
+    /* SQLite undoes the statement (ABORT), and the transaction goes on; but a trigger with RAISE(ROLLBACK) ends it, and with
+     * it goes what complete transactions before this line had written. An offset stored after that would lose them. */
     if (lite_database_is_value_error(code)) {
         sqlite3_reset(statement);
+        if (sqlite3_get_autocommit(sink->db.handle))
+            return lite_database_lost_transaction(&sink->db, table->source.target, error);
         return refuse(outcome, table->source.target, NULL, sqlite3_errmsg(sink->db.handle));
     }
     int result = code == SQLITE_DONE || code == SQLITE_ROW
