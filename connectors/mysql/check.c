@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* --check: what would make the pipe stop or lose rows, each finding with its cure. */
+#include "connectors/mysql/decoder/row_key.h"
 #include "connectors/mysql/mysql.h"
 #include "connectors/mysql/schema/cascades.h"
 #include "connectors/mysql/session/session.h"
@@ -300,28 +301,52 @@ static void check_versions(struct check *check)
     mysql_free_result(result);
 }
 
+/* A table's columns follow one another; nothing of it is kept but its names, BORROWED from the result. */
+struct table_key {
+    const char *db, *name; /* NULL: none yet */
+    bool has_key;
+};
+
+static bool is_of(const struct table_key *table, MYSQL_ROW row)
+{
+    return table->db && strcmp(table->db, row[0]) == 0 && strcmp(table->name, row[1]) == 0;
+}
+
+static void count_table(struct check *check, const struct table_key *table, int *selected, int *keyless)
+{
+    if (!table->db || !cdc_selection_has_table(check->selection, table->db, table->name))
+        return;
+    ++*selected;
+    if (!table->has_key && ++*keyless <= MAX_TABLES_NAMED)
+        finding(check, CDC_LOG_WARNING, "ALTER TABLE ... ADD PRIMARY KEY",
+                "table %s.%s has no key: sinks cannot find its rows again", table->db, table->name);
+}
+
 static void check_keys(struct check *check)
 {
     /* Not by TABLE_CONSTRAINTS: it hides tables on which one may only SELECT. */
-    MYSQL_RES *result = ask(check, "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, (SELECT count(*) FROM "
-                                   "information_schema.COLUMNS c WHERE c.TABLE_SCHEMA = t.TABLE_SCHEMA AND "
-                                   "c.TABLE_NAME = t.TABLE_NAME AND c.COLUMN_KEY = 'PRI') FROM "
-                                   "information_schema.TABLES t WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM "
-                                   "VERSIONED') ORDER BY 1, 2");
+    MYSQL_RES *result =
+        ask(check, "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_KEY, GENERATION_EXPRESSION FROM "
+                   "information_schema.TABLES LEFT JOIN information_schema.COLUMNS USING (TABLE_SCHEMA, "
+                   "TABLE_NAME) WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1, 2");
+    struct table_key table = {0};
     int selected = 0, keyless = 0;
     for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;) {
-        if (!row[0] || !row[1] || !cdc_selection_has_table(check->selection, row[0], row[1]))
+        if (!row[0] || !row[1])
             continue;
-        selected++;
-        if (row[2] && strcmp(row[2], "0") == 0 && ++keyless <= MAX_TABLES_NAMED)
-            finding(check, CDC_LOG_WARNING, "ALTER TABLE ... ADD PRIMARY KEY",
-                    "table %s.%s has no primary key: sinks cannot find its rows again", row[0], row[1]);
+        if (!is_of(&table, row)) {
+            count_table(check, &table, &selected, &keyless);
+            table = (struct table_key){.db = row[0], .name = row[1]};
+        }
+        const struct my_row_key_facts facts = my_row_key_listed(row[2], row[3]);
+        table.has_key |= my_row_key_has(&facts);
     }
+    count_table(check, &table, &selected, &keyless);
     if (result && selected == 0)
         finding(check, CDC_LOG_ERROR, "look at -t, -T, the URL's database, and the user's privileges",
                 "no table is selected");
     else if (result)
-        cdc_log_write(check->log, CDC_LOG_INFO, "ok: %d tables selected, %d without a primary key", selected, keyless);
+        cdc_log_write(check->log, CDC_LOG_INFO, "ok: %d tables selected, %d without a key", selected, keyless);
     mysql_free_result(result);
 }
 

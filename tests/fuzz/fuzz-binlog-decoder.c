@@ -63,7 +63,7 @@ static int describe(void *context, struct my_table *table, const struct my_coord
             return -1;
     }
     if (!table->has_key_told && table->n_columns > 0)
-        table->has_key = table->columns[0].key = true;
+        table->columns[0].listed_key = true;
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* TABLE_MAP and rows. */
+#include "connectors/mysql/decoder/row_key.h"
 #include "connectors/mysql/decoder/table.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/rows_event.h"
@@ -214,8 +215,49 @@ static void test_rows_compressed(void)
     check(rows_body(whole(), NULL) < 0, "a hostile number of columns");
 }
 
+/* Columns a, b, c: which of them the log has in the key (NULL: it does not tell), which the catalog has, which is a row's end. */
+static void test_row_key(void)
+{
+    static const struct {
+        const char *logged, *listed;
+        char row_end;
+        const char *key, *what;
+    } cases[] = {
+        {NULL, "ab", 0, "ab", "the catalog's"},        {NULL, "", 0, "", "the catalog has none"},
+        {"b", "a", 0, "b", "the log's, of its time"},  {"", "a", 0, "", "the log has none"},
+        {NULL, "ac", 'c', "a", "a row's end, listed"}, {"ac", "", 'c', "a", "a row's end, logged"},
+        {NULL, "c", 'c', "", "nothing else, listed"},  {"c", "c", 'c', "", "nothing else, logged"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct my_column columns[3] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+        struct my_table table = {.columns = columns, .n_columns = 3, .has_key_told = cases[i].logged != NULL};
+        char key[4] = "";
+        for (size_t c = 0; c < 3; c++) {
+            columns[c].logged_key = cases[i].logged && strchr(cases[i].logged, columns[c].name[0]);
+            columns[c].listed_key = strchr(cases[i].listed, columns[c].name[0]) != NULL;
+            if (columns[c].name[0] == cases[i].row_end)
+                table.row_end = &columns[c];
+        }
+        table.has_key = columns[1].key = true; /* from before */
+        my_row_key_settle(&table);
+        for (size_t c = 0; c < 3; c++)
+            if (columns[c].key)
+                strcat(key, columns[c].name);
+        check(strcmp(key, cases[i].key) == 0 && table.has_key == (*key != '\0'), cases[i].what);
+    }
+    struct my_row_key_facts facts = my_row_key_listed("PRI", "");
+    check(facts.listed && !facts.row_end && !facts.told && my_row_key_has(&facts), "PRI");
+    facts = my_row_key_listed("PRI", "ROW END");
+    check(facts.listed && facts.row_end && !my_row_key_has(&facts), "PRI of a row's end");
+    facts = my_row_key_listed("UNI", NULL);
+    check(!facts.listed && !my_row_key_has(&facts), "UNI");
+    facts = my_row_key_listed(NULL, NULL);
+    check(!facts.listed && !facts.row_end, "no column");
+}
+
 int main(void)
 {
+    test_row_key();
     test_table_map();
     test_table_names();
     test_unclear_labels();

@@ -93,6 +93,28 @@ static int decode_row(struct my_decoder *decoder)
     return result == 0 ? decode(decoder, MY_EVENT_WRITE_ROWS_V1, NULL) : result;
 }
 
+/* t(a int), a is the key: 5, and then NULL, which no server lets in. */
+static void test_null_key(void)
+{
+    struct my_decoder *decoder = new_decoder();
+    struct cdc_error error = {0};
+    put_gtid(MY_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+    start();
+    put_hex("12000000000001000164000174000103000004020161080100");
+    result = result == 0 ? decode(decoder, MY_EVENT_TABLE_MAP, NULL) : result;
+    start();
+    put_hex("120000000000010001ff0005000000");
+    result = result == 0 ? decode(decoder, MY_EVENT_WRITE_ROWS_V1, NULL) : result;
+    check(result == 0, "a key");
+    start();
+    put_hex("120000000000010001ff01");
+    check(decode(decoder, MY_EVENT_WRITE_ROWS_V1, &error) < 0 && error.status == CDC_EXIT_PROTOCOL &&
+              strstr(error.text, "has NULL in its key column \"a\""),
+          "NULL is no key");
+    my_decoder_free(decoder);
+}
+
 /* Decodes those events in a transaction, and COMMIT. */
 static int savepoints(const char *log, struct cdc_error *error)
 {
@@ -399,6 +421,7 @@ static void test_accounts(void)
 
 int main(void)
 {
+    test_null_key();
     test_accounts();
     test_rollback();
     test_savepoints();

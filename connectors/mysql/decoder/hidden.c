@@ -22,8 +22,8 @@
 static bool is_hash(const struct my_column *column)
 {
     static const char head[] = "DB_ROW_HASH_";
-    return !column->listed && column->type == MY_TYPE_LONGLONG && column->is_unsigned && column->nullable &&
-           column->name && strncmp(column->name, head, sizeof head - 1) == 0;
+    return !column->listed && column->type == MY_TYPE_LONGLONG && column->is_unsigned && column->name &&
+           strncmp(column->name, head, sizeof head - 1) == 0;
 }
 
 static bool has_period_type(const struct my_column *column)
@@ -36,11 +36,19 @@ static bool is_period(const struct my_column *column, const char *name)
     return !column->listed && has_period_type(column) && column->name && strcmp(column->name, name) == 0;
 }
 
+static bool logs_key(const struct my_table *table)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (table->columns[i].logged_key)
+            return true;
+    return false;
+}
+
 /* n: how many there are before the hashes. The server puts the end into each key. */
 static bool has_hidden_period(const struct my_table *table, size_t n)
 {
     return n > 2 && is_period(&table->columns[n - 2], "row_start") && is_period(&table->columns[n - 1], "row_end") &&
-           (!table->has_key_told || !table->has_key || table->columns[n - 1].key);
+           (!logs_key(table) || table->columns[n - 1].logged_key);
 }
 
 static int check_period(const struct my_table *table, struct cdc_error *error)
@@ -65,10 +73,7 @@ int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_erro
         table->columns[n - 2].hidden = table->columns[n - 1].hidden = true;
         table->row_end = &table->columns[n - 1];
     }
-    if (!table->row_end)
-        return 0;
-    table->columns[table->row_end - table->columns].key = false;
-    return check_period(table, error);
+    return table->row_end ? check_period(table, error) : 0;
 }
 
 static bool give_name(struct my_column *column, const char *name, struct cdc_error *error)
@@ -89,7 +94,7 @@ bool my_table_name_hidden(struct my_table *table, size_t from, struct cdc_error 
             return false;
         i += 2;
     }
-    for (; i < n && table->columns[i].type == MY_TYPE_LONGLONG && table->columns[i].nullable; i++) {
+    for (; i < n && table->columns[i].type == MY_TYPE_LONGLONG; i++) {
         snprintf(name, sizeof name, "DB_ROW_HASH_%zu", i + 1 - from);
         table->columns[i].is_unsigned = true; /* which the log need not tell */
         if (!give_name(&table->columns[i], name, error))

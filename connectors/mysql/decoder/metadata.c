@@ -300,7 +300,7 @@ static void read_key(struct my_table *table, bool prefixes, struct cdc_bytes *cu
         if (index >= table->n_columns)
             cursor->bad = true;
         else
-            table->columns[index].key = true;
+            table->columns[index].logged_key = true;
     }
 }
 
@@ -352,8 +352,6 @@ int my_metadata_read(struct my_table *table, const struct my_table_map *map, enu
 {
     if (read_types(table, map, error) < 0 || read_fields(table, flavor, map->optional, false, error) < 0)
         return -1;
-    for (size_t i = 0; i < table->n_columns; i++)
-        table->has_key |= table->columns[i].key;
     table->has_key_told = table->has_names; /* FULL tells both, and says nothing of a key that is not there */
     return read_fields(table, flavor, map->optional, true, error);
 }

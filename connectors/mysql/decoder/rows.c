@@ -17,13 +17,14 @@ static int append_image(struct my_decoder *decoder, const struct my_table *table
                                &decoder->counts.unconvertible, error);
 }
 
-/* A line without its whole key would hit the wrong row of a sink. */
+/* A line without its whole key, or with NULL in it, would hit the wrong row of a sink. */
 static int check_key(const struct my_table *table, const struct my_cell *cells, struct cdc_error *error)
 {
     for (size_t i = 0; i < table->n_columns; i++)
-        if (table->columns[i].key && !cells[i].p)
-            return cdc_error_set(error, CDC_EXIT_CONFIG, "table %s.%s: a row in the log lacks its key column \"%s\"",
-                                 table->db, table->name, table->columns[i].name);
+        if (table->columns[i].key && (!cells[i].p || cells[i].null))
+            return cdc_error_set(error, cells[i].p ? CDC_EXIT_PROTOCOL : CDC_EXIT_CONFIG,
+                                 "table %s.%s: a row in the log %s its key column \"%s\"", table->db, table->name,
+                                 cells[i].p ? "has NULL in" : "lacks", table->columns[i].name);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A table from its TABLE_MAP on: made, completed, compared. */
 #include "connectors/mysql/decoder/internal.h"
+#include "connectors/mysql/decoder/row_key.h"
 
 #include <cdc/bytes.h>
 #include <cdc/json.h>
@@ -76,10 +77,9 @@ int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *
 {
     if (my_table_hide(table, flavor, error) < 0)
         return -1;
-    table->has_key = false;
+    my_row_key_settle(table);
     for (size_t i = 0; i < table->n_columns; i++) {
         struct my_column *column = &table->columns[i];
-        table->has_key |= column->key;
         if (!column->name) {
             cdc_error_set(error, CDC_EXIT_CONFIG, "the log does not name the columns of table %s.%s", table->db,
                           table->name);

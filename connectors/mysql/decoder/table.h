@@ -18,8 +18,9 @@ struct my_table {
     size_t n_columns, n_json;
     bool has_names;    /* the log itself has the names of the columns */
     bool has_signs;    /* and which numbers are unsigned */
-    bool has_key_told; /* and the primary key (or, with FULL metadata, has shown that there is none) */
-    bool has_key, selected, schema_written;
+    bool has_key_told; /* and the key (or, with FULL metadata, has shown that there is none) */
+    bool has_key;      /* some column is of the key: only my_row_key_settle sets it */
+    bool selected, schema_written;
     bool described; /* information_schema shows it now */
     /* Of MariaDB's system-versioned tables: where a row's time ends; NULL: the table is none. */
     const struct my_column *row_end;

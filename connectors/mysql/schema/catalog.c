@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* information_schema.COLUMNS: one query, one reader of its rows. */
 #include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/decoder/row_key.h"
 #include "connectors/mysql/schema/columns.h"
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/value/charset.h"
@@ -37,7 +38,7 @@ struct row {
     const char *type;      /* COLUMN_TYPE: "int(10) unsigned", or "json" for what MariaDB has as one */
     const char *charset, *collation, *privileges; /* NULL: none */
     uint64_t octets, precision, scale, fraction, ordinal;
-    bool nullable, key, generated, row_end;
+    bool nullable, listed_key, generated, row_end;
     size_t of; /* columns, in all */
 };
 typedef int take_row(void *context, const struct row *row, struct cdc_error *error);
@@ -97,6 +98,7 @@ static bool is_json(const struct row *row, const struct cdc_buf *clauses)
 
 static struct row row_of(MYSQL_ROW fields, const struct cdc_buf *clauses)
 {
+    const struct my_row_key_facts key = my_row_key_listed(fields[10], fields[12]);
     struct row row = {.name = text_of(fields[0]),
                       .base_type = text_of(fields[1]),
                       .type = text_of(fields[2]),
@@ -107,9 +109,9 @@ static struct row row_of(MYSQL_ROW fields, const struct cdc_buf *clauses)
                       .scale = number_of(fields[7]),
                       .fraction = number_of(fields[8]),
                       .nullable = is(fields[9], "YES"),
-                      .key = is(fields[10], "PRI"),
+                      .listed_key = key.listed,
                       .generated = is_generated(fields[11]),
-                      .row_end = is(fields[12], "ROW END"),
+                      .row_end = key.row_end,
                       .privileges = fields[13],
                       .ordinal = number_of(fields[14])};
     if (is_json(&row, clauses))
@@ -144,7 +146,7 @@ static int each_row(MYSQL *sql, enum my_flavor flavor, const struct my_table *ta
 static int append_row(void *context, const struct row *row, struct cdc_error *error)
 {
     (void)error;
-    unsigned flags = (row->nullable ? MY_COLUMNS_NULLABLE : 0) | (row->key ? MY_COLUMNS_KEY : 0) |
+    unsigned flags = (row->nullable ? MY_COLUMNS_NULLABLE : 0) | (row->listed_key ? MY_COLUMNS_KEY : 0) |
                      (row->generated ? MY_COLUMNS_GENERATED : 0) | (row->row_end ? MY_COLUMNS_ROW_END : 0);
     my_columns_add(context, row->name, row->type, row->collation, flags);
     return 0;
@@ -296,7 +298,7 @@ static int make_column(const struct my_table *table, struct my_column *column, e
     column->is_unsigned = strstr(row->type, " unsigned") != NULL;
     column->charset = my_charset_named(row->charset ? row->charset : "binary");
     column->nullable = row->nullable;
-    column->key = row->key;
+    column->listed_key = row->listed_key;
     settle_metadata(column, flavor, row);
     return column->name ? 0 : cdc_error_memory(error);
 }

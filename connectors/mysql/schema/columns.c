@@ -265,7 +265,7 @@ static int complete(struct my_table *table, struct my_column *column, struct kep
     column->type_name = kept->type;
     kept->name = kept->type = NULL;
     column->is_unsigned |= strstr(column->type_name, "unsigned") != NULL;
-    column->key |= (kept->flags & MY_COLUMNS_KEY) != 0;
+    column->listed_key = (kept->flags & MY_COLUMNS_KEY) != 0;
     column->generated = (kept->flags & MY_COLUMNS_GENERATED) != 0;
     if (!column->charset)
         column->charset = my_charset_named(kept->collation ? kept->collation : "binary");

@@ -12,7 +12,7 @@
 
 enum {
     MY_COLUMNS_NULLABLE = 1,
-    MY_COLUMNS_KEY = 2,
+    MY_COLUMNS_KEY = 2, /* listed_key */
     MY_COLUMNS_GENERATED = 4,
     MY_COLUMNS_ROW_END = 8 /* see struct my_table */
 };
