@@ -247,7 +247,23 @@ clean:
 	rm -rf build
 
 help:
-	@echo "all lib unit test test-full test-matrix test-fresh test-workload demo bench install uninstall lint format format-check asan ubsan fuzz clean"
+	@echo "all            the programs in $(BUILD)/bin, and the library"
+	@echo "lib            the library alone"
+	@echo "unit           the programs of tests/unit"
+	@echo "setup          names or installs what is missing, to build and to test"
+	@echo "demo           a database, a copy, a crash, a comparison; TARGET=opensearch into a real OpenSearch"
+	@echo "test           builds and runs all suites; T='tests/filter.bats -f rename' some of it"
+	@echo "test-full      what takes hours: servers of other releases, large counts, long fuzzing"
+	@echo "test-matrix    the suites that need a database, against servers of other releases; as root"
+	@echo "test-fresh     the same commands in bare Debians, RELEASES='$(RELEASES)'; as root"
+	@echo "test-workload  MariaDB's own test files as SQL, an hour; SUITES='rpl binlog'"
+	@echo "bench          speed, memory and latency"
+	@echo "asan ubsan     all suites with the sanitizers in the programs; T as above"
+	@echo "fuzz           each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS), FUZZ=NAME one; needs clang"
+	@echo "lint           the checkers of pages, scripts and sources"
+	@echo "format         clang-format over all sources; format-check only looks"
+	@echo "install        below PREFIX=$(PREFIX), DESTDIR is honoured; uninstall takes it away"
+	@echo "clean          removes build/"
 	@echo "variables: PREFIX DESTDIR CC CFLAGS LDFLAGS BUILD SANITIZE $(PARTS:%=WITH_%=no)"
 
 FORCE:

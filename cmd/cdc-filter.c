@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cdc-filter: the middle stage of a pipeline. */
+/* cdc-filter: the middle stage of a pipeline. It keeps no position, so it needs no file and can be put anywhere
+ * between a source and its sinks; the loop is cdc_stage_run, what becomes of a line is cdc_filter_event. */
 #include "cmd/program/options.h"
 #include "cmd/program/program.h"
 

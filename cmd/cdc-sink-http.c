@@ -38,6 +38,8 @@ static int check_headers(const struct cdc_option_list *headers, struct cdc_error
 {
     for (size_t i = 0; i < headers->count; i++) {
         const char *text = headers->items[i], *colon = strchr(text, ':');
+        /* A line break would smuggle a second header into each request, and a space in the name would make it an
+         * invalid one. */
         if (colon == NULL || colon == text || strpbrk(text, "\r\n") != NULL ||
             strcspn(text, " \t") < (size_t)(colon - text))
             return cdc_error_set(error, CDC_EXIT_USAGE, "--header takes 'NAME: VALUE', on one line");
@@ -73,7 +75,7 @@ static enum http_mode mode_of(const struct options *options)
     return strcmp(options->format, "ndjson") == 0 ? HTTP_MODE_NDJSON : HTTP_MODE_ARRAY;
 }
 
-/* Copies the headers and hides them: one may hold a token. */
+/* Copies the headers and hides the originals from ps: one may hold a token (Authorization: Bearer ...). */
 static int copy_headers(struct cdc_option_list *headers, char **copies, struct cdc_error *error)
 {
     for (size_t i = 0; i < headers->count; i++) {
@@ -94,6 +96,8 @@ static int run_with(struct program *program, const struct options *options, stru
     char *journal = NULL;
     int result = -1;
 
+    /* The journal of key changes (key_changes.h). Without an offset file there is none: a restart takes in everything
+     * again. */
     if (offsets != NULL && program_beside(&journal, cdc_offset_file_path(offsets), ".moves", error) == 0) {
         settings->key_changes_path = journal;
         sink = http_sink_open(settings, error);
@@ -114,6 +118,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
 
     if (result == 0)
         result = http_url_split(operands.items[0], &url, &user, &password, error);
+    /* /_bulk is appended to the URL: after a query it would become part of that. */
     if (result == 0 && options->elasticsearch && strchr(url, '?') != NULL)
         result = cdc_error_set(error, CDC_EXIT_USAGE, "the URL of an index server takes no query");
     if (result == 0 && password != NULL)
@@ -127,6 +132,8 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
             .mode = mode_of(options),
             .peer = {.url = url,
                      .user = options->user != NULL ? options->user : user,
+                     /* The variable is the better place: arguments are visible in ps until they are wiped, and stay
+                      * in the shell's history. */
                      .password = password != NULL ? password : getenv("CDC_HTTP_PASSWORD"),
                      .headers = options->headers,
                      .timeout = options->timeout},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cdc-sink-sqlite: change events from stdin into a SQLite database. */
+/* cdc-sink-sqlite: change events from stdin into an SQLite database. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +32,8 @@ static int run_with(struct program *program, const struct options *options, cons
     /* The lock of the offset file comes first: a second copy must not touch the database. */
     struct cdc_offset_file *offsets = sink_program_open_offsets(program, &options->sink, offset_path, error);
     struct lite_sink *sink = offsets != NULL ? lite_sink_open(&settings, error) : NULL;
+    /* The database is asked for its offsets before the first line: killed between its commit and the save of the
+     * offset file, it is ahead of the file, and lines that it has would be applied again. */
     if (sink != NULL && lite_sink_sync_offsets(sink, offsets, error) == 0)
         result = sink_program_loop(program, &options->sink, offsets, &lite_sink_ops, sink, error);
     lite_sink_free(sink);
@@ -50,6 +52,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
                                operands.count == 0 ? "the database file is missing"
                                                    : "one database file is expected, not \"%s\" too",
                                operands.count == 0 ? "" : operands.items[1]);
+        /* SQLite would make both a database that is gone at the end, with an offset file that says everything is stored. */
     } else if (operands.items[0][0] == '\0' || strcmp(operands.items[0], ":memory:") == 0) {
         result = cdc_error_set(error, CDC_EXIT_USAGE, "the database must be a file");
     } else {
@@ -68,7 +71,7 @@ int main(int argc, char **argv)
     struct program program = {
         .name = "cdc-sink-sqlite",
         .synopsis = "[options] DATABASE < events",
-        .summary = "Applies change events to a SQLite database, each exactly once.",
+        .summary = "Applies change events to an SQLite database, each exactly once.",
         .options = option_table,
         .values = &options,
         .more_options = sink_option_table,

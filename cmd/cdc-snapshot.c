@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* cdc-snapshot: the rows that are there already, as lines on stdout, and the position from which the log goes on. */
+/* cdc-snapshot: the rows that are there already, as lines on stdout, and the position from which the log goes on.
+ * Which databases it knows is decided when it is built; the rest of the program asks through struct cdc_database
+ * alone. */
 #include "cmd/program/options.h"
 #include "cmd/program/source.h"
 #ifdef WITH_POSTGRES
@@ -55,13 +57,17 @@ static const struct cdc_database *const kinds[] = {
 #endif
     NULL,
 };
+/* All that any build knows: "mysql:" in a build without MySQL is refused, and not taken for a text that libpq
+ * understands. */
 static const char *const all_schemes[] = {"postgresql:", "postgres:", "mysql:", "mariadb:", NULL};
 
 /* Waits before another try. Stopped is an error: success would let `cdc-snapshot && exec pg-cdc` go on without the rows. */
 static int wait_to_retry(struct program *program, struct cdc_retry *retry, struct cdc_error *error)
 {
+    /* cdc_snapshot_stopped said so already: its text and hint stay. */
     if (program->control.stop && error->status == CDC_EXIT_TEMPORARY)
         return -1;
+    /* -1: no pipe is watched; a reader that is gone shows when the next attempt writes. */
     int waited = cdc_retry_sleep(retry, &program->control, -1, &program->log, error);
     if (waited <= 0)
         return waited;
@@ -99,9 +105,12 @@ static int run_kind(struct program *program, const struct cdc_database *kind, vo
     const char *name;
 
     cdc_retry_init(&retry, v->common.retry_max);
+    /* The name decides which files are opened, so it is needed before any attempt; a server that is starting is
+     * waited for. */
     while ((name = kind->name(database, error)) == NULL)
         if (wait_to_retry(program, &retry, error) < 0)
             return -1;
+    /* The attempts at the rows are counted anew. */
     cdc_retry_success(&retry);
     int result = source_program_open(program, &v->common, name, SOURCE_KEEP_HERE, &positions, error);
     if (result == 0) {

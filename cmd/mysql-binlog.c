@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* mysql-binlog: changes of MySQL and MariaDB tables as lines on stdout. */
+/* mysql-binlog: changes of MySQL and MariaDB tables as lines on stdout, from a server or (--file) from files of its
+ * log. Files are a single pass over what is there: no acks, no position, no waiting. */
 #include "connectors/mysql/mysql.h"
 #include "cmd/program/options.h"
 #include "cmd/program/source.h"
@@ -58,6 +59,7 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
     struct context *context = pointer;
     const struct values *v = context->values;
     const char *path = cdc_offset_file_path(run->positions.offsets);
+    /* Both are NULL where the position is kept in memory only: then nothing else outlives the run either. */
     if (program_beside(&context->xa_folder, path, ".xa", error) < 0 ||
         program_beside(&context->schema_file, path, ".schema", error) < 0)
         return NULL;
@@ -111,6 +113,7 @@ static int run_files(struct program *program, const struct values *v, const char
     int result = my_file_run(&settings, &program->control, &metrics, &program->log, error);
     source_program_report(program, &metrics);
     if (program->metrics_file &&
+        /* The first error stays the one that is shown. */
         cdc_metrics_save(program->metrics_file, &metrics, program->name, name, result == 0 ? error : NULL) < 0)
         return -1;
     return result;
@@ -139,6 +142,7 @@ static int run_url(struct program *program, struct values *v, const char *text, 
     int result = my_url_parse(&url, text, error);
     if (result == 0)
         result = my_selection_complete(&v->common.selection, url.db, &pattern, error);
+    /* Unlike PostgreSQL's, the server need not be asked: a URL without a database means all of them. */
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
     if (result == 0 && v->check)
         result = my_check(&connection, &v->common.selection, my_replica_id((uint32_t)v->server_id, name), &program->log,
@@ -158,6 +162,7 @@ static int take_files(struct values *v, struct cdc_option_list operands, struct 
         return cdc_error_memory(error);
     v->files.items = files;
     for (size_t i = 0; i < operands.count; i++) {
+        /* Else it would be a file that does not exist, and the message no help. */
         if (strstr(operands.items[i], "://"))
             return cdc_error_set(error, CDC_EXIT_USAGE, "--file reads no server: no URL with it (but --schema-from)");
         files[v->files.count++] = operands.items[i];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pg-cdc: changes of PostgreSQL tables as lines on stdout. */
+/* pg-cdc: changes of PostgreSQL tables as lines on stdout. The main of a source: options, usage, then
+ * source_program_stream, which knows nothing of PostgreSQL; open_stream hands it the connector. */
 #include "cmd/program/options.h"
 #include "cmd/program/source.h"
 
@@ -86,6 +87,7 @@ static int act(struct program *program, const struct values *v, struct pg_settin
 {
     if (pg_names_set(settings, v->common.name, v->slot, v->publication, error) < 0)
         return -1;
+    /* --check finds the name over a connection of its own, with one attempt: a person waits for the answer. */
     if (v->check)
         return pg_check(settings, &program->log, error);
     int result = pg_names_resolve(settings, v->common.retry_max, error);

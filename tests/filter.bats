@@ -165,6 +165,23 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     is "lines" 2 "$(wc -l <"$DIR/out")"
 }
 
+@test "a second SIGTERM while the reader takes nothing: it leaves at once, and not with 0" {
+    local line='{"op":"commit","pos":"1","seq":1,"source":{"name":"n"},"events":0}'
+    mkfifo "$BATS_TEST_TMPDIR/fifo"
+    exec 7<>"$BATS_TEST_TMPDIR/fifo" # open for reading, and nobody reads
+    spawn bash -c 'yes "$0" | head -c 8000000 | exec cdc-filter >"$1"' "$line" "$BATS_TEST_TMPDIR/fifo"
+    filter() { pgrep -P "$SPAWNED" -x cdc-filter; }
+    wait_until filter
+    blocked() { grep -q '^State:.*S' "/proc/$(filter)/status" && [ "$(awk '/^wchar/ {print $2}' "/proc/$(filter)/io")" -gt 60000 ]; }
+    wait_until blocked
+    kill -TERM "$(filter)"
+    kill -TERM "$(filter)"
+    status=0
+    status_of "$SPAWNED" || status=$?
+    exec 7>&-
+    is "exit status" 75 "$status"
+}
+
 @test "appending to a file that ends inside a line: the torn line goes, whole ones stay" {
     local line='{"op":"commit","pos":"1","seq":1,"source":{"name":"n"},"events":0}'
     printf '%s\n%s' "$line" "${line:0:20}" >"$BATS_TEST_TMPDIR/out"

@@ -227,6 +227,14 @@ server_again() {
     [[ $(pos) == *99999999* ]]
 }
 
+@test "_bulk: a stage before has dropped the columns of schema lines: the key is all that an index needs" {
+    server
+    three | sed 's/"columns":\[[^]]*\],//' >"$IN"
+    grep -q '"columns"' "$IN" && return 1
+    elastic
+    is ids "1 2 3" "$(jq -r .body "$DIR/http/log" | sed '/^$/d' | jq -r '.index._id // empty' | xargs)"
+}
+
 @test "_bulk: a refused line in a batch of several transactions confirms none of what was not taken" {
     server
     { three; users; change c '{"id":4}' null '{"id":4,"name":"n4","big":"b"}'; commit; users; change c '{"id":5}' null '{"id":5,"name":"n4","big":"b"}'; commit; } >"$IN"

@@ -260,6 +260,35 @@ users() { schema id id:integer name:text big:text; }
     [[ $stderr == *"none of ours"* ]]
 }
 
+@test "a trigger that rolls the whole transaction back: exit 78, and what was complete before it is not lost" {
+    { users; commit; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; change c '{"id":2}' null '{"id":2,"name":"no","big":"b"}'; commit; } >"$DIR/all"
+    head -2 "$DIR/all" >"$IN"
+    sink
+    q "create trigger never before insert on t when new.name = 'no' begin select raise(rollback, 'never'); end"
+    cp "$DIR/all" "$IN"
+    local how
+    for how in stop skip; do
+        run -78 --separate-stderr sink --on-error=$how
+        [[ $stderr == *"rolled back the whole transaction"* ]]
+    done
+    q "drop trigger never; create trigger never before insert on t when new.name = 'no' begin select raise(abort, 'never'); end"
+    sink --on-error=skip
+    is "rows, the trigger refuses one" "1|a" "$(q 'select id, name from t')"
+}
+
+@test "names: a table called as one of SQLite's table-valued functions" {
+    { TABLE=json_each schema id id:integer; TABLE=json_each change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    sink
+    is rows 1 "$(q 'select count(*) from main.json_each')"
+}
+
+@test "a schema line without its columns: exit 65, nothing is made" {
+    { users | sed 's/"columns":\[[^]]*\],//'; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$IN"
+    grep -q '"columns"' "$IN" && return 1
+    run -65 --separate-stderr sink
+    [[ $stderr == *'without "columns"'* ]]
+}
+
 @test "names: a truncate of another table of that name empties nothing, in this run and in a later one" {
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; SCHEMA=staging line t '"x":1'; commit; } >"$IN"
     run -78 --separate-stderr sink

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What every main() shares. */
+/* What every main() shares: the life of a process around run(). Only here, and in the mains, does anything print or
+ * exit; the library below hands errors up as values. */
 #include "cmd/program/options.h"
 #include "cmd/program/program.h"
 
@@ -34,6 +35,7 @@ static const struct cdc_option common_table[] = {
 
 /* -- messages --------------------------------------------------------------- */
 
+/* The log's callback has no state of its own (context is NULL): a process has one stderr. */
 static struct {
     const char *name;
     enum cdc_log_level level;
@@ -45,6 +47,8 @@ static const char *const level_names[] = {"error", "warning", "info", "debug"};
 /* Bytes from data or a server must not steer a terminal. */
 static void append_escaped(struct cdc_buf *out, const char *text)
 {
+    /* An error text is truncated at a fixed length, maybe inside a character; then all bytes above 0x7f are shown as
+     * \xNN. */
     bool utf8 = cdc_utf8_valid(text, strlen(text));
 
     for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
@@ -92,8 +96,9 @@ static void write_message(void *context, enum cdc_log_level level, const char *t
 static struct cdc_control *controlled;
 static int wake_pipe[2] = {-1, -1}, notice_pipe[2] = {-1, -1};
 
-/* The handlers only count, and write a byte into a pipe that never blocks: every poll of a loop has its other end, so that
- * a signal between a test of control->stop and the poll is not missed. */
+/* The handlers only count, and write a byte into a pipe that never blocks: every poll of a loop has its other end.
+ * Without it, a signal that comes after the test of control->stop and before the poll would be noticed only when the
+ * poll ends by itself, which may be never. errno is the interrupted code's: it must not see another one. */
 static void on_stop(int number)
 {
     int saved = errno;
@@ -120,6 +125,8 @@ static void catch_signal(int number, void (*handler)(int))
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = handler;
+    /* A read or write that was interrupted goes on: whoever waits is woken by the pipe. poll returns EINTR in any
+     * case. */
     action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, NULL);
@@ -127,6 +134,7 @@ static void catch_signal(int number, void (*handler)(int))
 
 static int install_signals(struct program *program, struct cdc_error *error)
 {
+    /* Non-blocking at both ends: a full pipe must not stop a handler, and notice_fd is read until it is empty. */
     if (pipe2(wake_pipe, O_CLOEXEC | O_NONBLOCK) != 0 || pipe2(notice_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "unable to make a pipe: %s", strerror(errno));
     controlled = &program->control;
@@ -139,7 +147,8 @@ static int install_signals(struct program *program, struct cdc_error *error)
     return 0;
 }
 
-/* A descriptor 0-2 that is closed would be given to the next file that is opened. */
+/* A descriptor 0-2 that is closed would be given to the next file that is opened: with `pg-cdc >&-`, lines would be
+ * written into the offset file. Opened the wrong way round, so that using it is an error and not silence. */
 static void open_standard_descriptors(void)
 {
     for (int fd = 0; fd <= 2; fd++)
@@ -184,7 +193,8 @@ static int show_version(const struct program *program, struct cdc_error *error)
 
 /* -- the life of a process -------------------------------------------------------- */
 
-/* --help and --version win over operands, and need no signals. */
+/* --help and --version win over operands, and need no signals: `pg-cdc --help | head` ends as any other program does.
+ */
 static int parse_and_run(struct program *program, struct cdc_error *error)
 {
     struct common_options common = {.log_format = "text"};
@@ -193,6 +203,7 @@ static int parse_and_run(struct program *program, struct cdc_error *error)
     struct cdc_option_list operands = {NULL, 0};
     int result;
 
+    /* Own options first: the tables are searched in turn. */
     if (cdc_options_parse(tables, values, 3, program->argc, program->argv, &operands, error) != 0) {
         free(operands.items);
         return -1;
@@ -222,6 +233,7 @@ static void show_error(const struct program *program, const struct cdc_error *er
     if (error->status == CDC_EXIT_USAGE)
         cdc_buf_printf(&line, "; try \"%s --help\"", program->name);
     cdc_buf_byte(&line, '\0');
+    /* One message with its hint: in a log of several tools, two lines could be torn apart. */
     write_message(NULL, CDC_LOG_ERROR, line.failed ? error->text : line.data);
     cdc_buf_free(&line);
 }
@@ -240,6 +252,7 @@ int program_main(struct program *program, int argc, char **argv)
     if (parse_and_run(program, &error) == 0)
         return CDC_EXIT_OK;
     show_error(program, &error);
+    /* A run that failed without an error would be a bug; it must not end with 0. */
     return error.status != 0 ? error.status : CDC_EXIT_INTERNAL;
 }
 
@@ -248,11 +261,13 @@ const char *program_default(const char *value, const char *variable, const char 
     if (value != NULL)
         return value;
     value = getenv(variable);
+    /* An empty variable counts as unset: `CDC_STATE_DIR= pg-cdc` means no folder. */
     return value != NULL && value[0] != '\0' ? value : fallback;
 }
 
 void program_wipe_argument(char *argument)
 {
+    /* argv is the very memory that /proc/PID/cmdline shows. The length stays visible. */
     memset(argument, '*', strlen(argument));
 }
 

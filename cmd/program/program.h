@@ -38,7 +38,8 @@ const char *program_default(const char *value, const char *variable, const char 
 /* Overwrites a secret in an argv string, so that ps shows it no more (call after it was copied). */
 void program_wipe_argument(char *argument);
 
-/* The path of a file beside another one: path and suffix. *result RETURNS NEW (free); NULL where path is NULL. 0 or -1. */
+/* The path of a file beside another one: path and suffix. *result RETURNS NEW (free); NULL where path is NULL. 0 or -1.
+ */
 int program_beside(char **result, const char *path, const char *suffix, struct cdc_error *error);
 
 /* -- options of all sinks: --offset-file --state-dir --on-error --dead-letter --max-line --batch-events --batch-time

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the sinks' main() functions share. */
+/* What the sinks' main() functions share. A sink makes its offset file before it reads its first line: a source with
+ * the same state folder finds it there, and knows that there is somebody to wait for. */
 #include "cmd/program/options.h"
 #include "cmd/program/program.h"
 
@@ -43,6 +44,7 @@ void sink_options_init(struct sink_options *options)
 
 static int make_folder(const char *path, struct cdc_error *error)
 {
+    /* 0700: offset files name hosts and tables. Whichever tool of the pipeline starts first makes the folder. */
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return cdc_error_set(error, CDC_EXIT_IO, "unable to make folder \"%s\": %s", path, strerror(errno));
     return 0;
@@ -59,6 +61,7 @@ struct cdc_offset_file *sink_program_open_offsets(struct program *program, const
     if (dir != NULL) {
         if (make_folder(dir, error) != 0)
             return NULL;
+        /* Without the pipeline's name: a sink learns it from the lines only, and may take the lines of several. */
         char *path = cdc_state_path(dir, program->name, NULL);
         if (path == NULL) {
             cdc_error_memory(error);
@@ -81,6 +84,7 @@ int sink_program_loop(struct program *program, const struct sink_options *option
 {
     bool dead_letter = strcmp(options->on_error, "dead-letter") == 0;
 
+    /* Either alone would be a surprise: a file that never gets a line, or refused lines that are nowhere. */
     if (dead_letter != (options->dead_letter != NULL))
         return cdc_error_set(error, CDC_EXIT_USAGE, "--on-error=dead-letter and --dead-letter FILE go together");
     struct cdc_sink_settings settings = {

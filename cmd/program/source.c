@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the main() functions of sources and of the snapshot share. */
+/* What the main() functions of sources and of the snapshot share. The order of things, which matters:
+ *
+ *   the URL is copied and wiped     before anything is reported or waited for
+ *   the offset file is locked       a second copy stops here, and touches no slot
+ *   the acks are read               they decide how lines are confirmed
+ *   the start is decided            from files alone, before the server is asked
+ *   the stream runs */
 #include "cmd/program/options.h"
 #include "cmd/program/source.h"
 
@@ -58,6 +64,7 @@ char *source_program_copy_url(struct program *program, const char *given, struct
     const char *at = strrchr(given, '@'), *scheme = strstr(given, "://");
     bool secret = strstr(given, "password") ||
                   (at && scheme && at > scheme + 3 && memchr(scheme + 3, ':', (size_t)(at - scheme - 3)));
+    /* given points into argv, or is "" where there is no operand. */
     for (int i = 1; secret && i < program->argc; i++) {
         size_t n = strlen(program->argv[i]); /* the text may be the end of --option=TEXT */
         if (given >= program->argv[i] && given < program->argv[i] + n)
@@ -68,6 +75,7 @@ char *source_program_copy_url(struct program *program, const char *given, struct
 
 void source_program_free_url(char *url)
 {
+    /* A core file or swap would show the password. */
     if (url)
         explicit_bzero(url, strlen(url));
     free(url);
@@ -89,6 +97,7 @@ static bool stdout_is(mode_t kind)
 
 static int split_acks(const struct cdc_option_list *ack, struct source_positions *p, struct cdc_error *error)
 {
+    /* One more: no --ack at all is no error of calloc(0). */
     p->files = calloc(ack->count + 1, sizeof *p->files);
     if (!p->files)
         return cdc_error_memory(error);
@@ -119,6 +128,8 @@ static int open_offsets(struct program *program, const struct source_options *op
 {
     if (options->offset_file)
         p->offsets = cdc_offset_file_open(options->offset_file, program->name, error);
+    /* A snapshot's state is worth a file even if nobody asked: without it, an interrupted one could not be told from
+     * none. */
     else if (!p->state_dir && keep == SOURCE_KEEP_HERE)
         return open_in_folder(program, ".", name, p, error);
     else if (!p->state_dir)
@@ -135,6 +146,7 @@ static int open_offsets(struct program *program, const struct source_options *op
 static int open_acks(struct program *program, const char *name, enum source_keep keep, struct source_positions *p,
                      struct cdc_error *error)
 {
+    /* --ack=stdout: the folder holds our own file, but the sinks' files in it are not asked. */
     const char *dir = p->ack_stdout ? NULL : p->state_dir;
     p->confirm = CDC_CONFIRM_WRITTEN;
     if (p->n_files > 0 || dir) {
@@ -143,6 +155,7 @@ static int open_acks(struct program *program, const char *name, enum source_keep
         if (!p->acks || cdc_acks_read(p->acks, &ignored, error) < 0)
             return -1;
         /* `> file` with a state folder and no sink in it: the file is the sink. */
+        /* A pipe without a sink's file yet: the sink will come up and make one, so nothing is confirmed until then. */
         if (p->n_files > 0 || cdc_acks_count(p->acks) > 0 || !stdout_is(S_IFREG)) {
             p->confirm = CDC_CONFIRM_ACKS;
             return 0;
@@ -215,6 +228,7 @@ int source_program_stream(struct program *program, const struct source_options *
         result = cdc_start_decide(&run.start, p->offsets, p->acks, p->state_dir, name, error);
     if (result == 0)
         result = run_stream(&run, options, kind, context, error);
+    /* After the stream: the connector BORROWS what the start has (visible, own). */
     cdc_start_free(&run.start);
     source_program_close(p);
     return result;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the main() functions of sources and of the snapshot share: the URL, where positions are kept, and which sinks
- * confirm them (cdc(7), "Acknowledgement"). */
+ * confirm them (cdc(7), "What a confirmation means"). */
 #ifndef CMD_SOURCE_PROGRAM_H
 #define CMD_SOURCE_PROGRAM_H
 
@@ -71,7 +71,8 @@ struct source_kind {
     void *(*open)(void *context, struct source_run *run, struct cdc_error *error);
     void (*close)(void *source); /* NULL: nothing happens */
 };
-/* The whole stream of the pipeline `name`: opens what it keeps, decides where to begin, runs to the end, and reports. */
+/* The whole stream of the pipeline `name`: opens what it keeps, decides where to begin, runs to the end, and reports.
+ */
 int source_program_stream(struct program *program, const struct source_options *options, const char *name,
                           enum source_keep keep, const struct source_kind *kind, void *context,
                           struct cdc_error *error);

@@ -83,6 +83,8 @@ static int event_op(void *context, const struct cdc_event *event, struct cdc_err
     struct http_sink *sink = context;
     enum http_taken taken = offer(sink, event, error);
 
+    /* Sent here, in the middle of a transaction: a transaction of a million rows must not be kept in memory as a
+     * whole. */
     if (taken == HTTP_TAKEN_NOT_YET) { /* an empty batch takes any line */
         if (flush(sink, error) != 0)
             return -1;
@@ -102,6 +104,7 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "what was not sent comes again");
     if (flush(sink, error) != 0)
         return -1;
+    /* Only now: before the flush, a crash would still need the journal of key changes. */
     if (sink->index != NULL)
         es_sink_delivered(sink->index, offsets);
     return 0;

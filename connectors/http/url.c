@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A URL and the credentials in it, taken apart. */
+/* A URL and the credentials in it, taken apart: the URL goes into messages, and must not show a password there. */
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +32,13 @@ int http_url_split(const char *text, char **clean, char **user, char **password,
         result =
             cdc_error_set(error, CDC_EXIT_USAGE, "the URL is not of the form http://HOST[:PORT][/PATH] or https://…");
     } else {
+        /* Decoded, since %40 in a URL is the @ of the user's name; libcurl gets them apart from the URL and encodes
+         * them itself. */
         *user = url_part(url, CURLUPART_USER, CURLU_URLDECODE);
         *password = url_part(url, CURLUPART_PASSWORD, CURLU_URLDECODE);
         curl_url_set(url, CURLUPART_USER, NULL, 0);
         curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
+        /* #... is for browsers, and never sent. */
         curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0);
         *clean = url_part(url, CURLUPART_URL, 0);
         if (*clean == NULL)

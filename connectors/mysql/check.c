@@ -211,6 +211,7 @@ static void check_replica_id(struct check *check)
 {
     char cure[128];
     int same = 0;
+    /* Some other number, the same at each call; not 0, which is none. */
     uint32_t another = (check->replica_id ^ UINT32_C(0x10000)) | 1;
     snprintf(cure, sizeof cure, "--server-id %u", another);
     if (number_of(check, "server_id") == (int64_t)check->replica_id)
@@ -242,6 +243,7 @@ static bool granted(char *const *grants, size_t n, const char *a, const char *b)
 static void check_grants(struct check *check, char *const *grants, size_t n)
 {
     bool mariadb = check->server.flavor == MY_FLAVOR_MARIADB;
+    /* MariaDB 10.5 gave REPLICATION CLIENT another name, and GRANT with the old one still works. */
     const char *monitor = mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT";
     const char *cure = mariadb ? "GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT ON *.* TO the user"
                                : "GRANT REPLICATION SLAVE, REPLICATION CLIENT, SELECT ON *.* TO the user";
@@ -283,7 +285,8 @@ static void check_cascades(struct check *check)
         check->problems += n;
 }
 
-/* MariaDB: changes of such a table, which -T cannot exclude, are logged as statements. */
+/* MariaDB: changes of such a table (PERIOD FOR SYSTEM_TIME of two BIGINT columns) are logged as statements, and a
+ * statement stops the reader. -T cannot exclude it, since the log does not tell which tables a statement changes. */
 static void check_versions(struct check *check)
 {
     if (check->server.flavor != MY_FLAVOR_MARIADB)

@@ -167,7 +167,8 @@ static int read_events(struct reading *reading, struct cdc_error *error)
     return 0;
 }
 
-/* The name in the positions is the file's, as the server would say it. */
+/* The name in the positions is the file's, as the server would say it: binlog.000007, wherever the copy lies. So a
+ * stream from the server can go on where the files end. */
 static void name_coord(const char *path, struct my_coord *coord)
 {
     const char *slash = strrchr(path, '/');

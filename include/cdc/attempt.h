@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* One try at the rows of the tables. Rows that a try has written stay written when it fails; the next one begins again, and
- * its lines have a higher number in pos, so that sinks take them, where the same pos again would count as a duplicate:
+/* One try at the rows of the tables. Rows that a try has written stay written when it fails; the next one begins again,
+ * and its lines have a higher number in pos, so that sinks take them, where the same pos again would count as a
+ * duplicate:
  *
  *   attempt 1   ...a0001.000000000001   ...a0001.000000000002   (connection lost)
  *   attempt 2   ...a0002.000000000001   ...a0002.000000000002   ...a0002.000000000003   the last commit: written
  *
- * Written is not stored: only when the sinks have passed the last commit is the snapshot finished. What a connector needs
- * besides stands in the same object of the offset file's state. */
+ * Written is not stored: only when the sinks have passed the last commit is the snapshot finished. What a connector
+ * needs besides stands in the same object of the offset file's state. */
 #ifndef CDC_ATTEMPT_H
 #define CDC_ATTEMPT_H
 
@@ -24,22 +25,23 @@ struct cdc_attempt {
 };
 
 void cdc_attempt_clear(struct cdc_attempt *attempt);
-/* Takes "attempt", "written" and "finished" out of the state; the origin is the connector's to read. To be cleared in any
- * case. false when they are damaged. */
+/* Takes "attempt", "written" and "finished" out of the state; the origin is the connector's to read. To be cleared in
+ * any case. false when they are damaged. */
 bool cdc_attempt_read(struct cdc_attempt *attempt, struct cdc_span state);
-/* Appends ,"written":"...","finished":false} which ends the state: what the connector has goes before, with "attempt". */
+/* Appends ,"written":"...","finished":false} which ends the state; "attempt" and what the connector has go before. */
 void cdc_attempt_append(struct cdc_buf *out, const struct cdc_attempt *attempt);
 /* Counts a further attempt, and forgets what an older one has written. It is to be saved before its first line, or two
  * attempts could share a pos. 0, or -1 with CONFIG when there were too many; hint: what the user can do then. */
 int cdc_attempt_begin(struct cdc_attempt *attempt, const char *name, const char *hint, struct cdc_error *error);
 /* All rows are written, up to the commit line of that pos; without acks (NULL) they count as stored, too. */
 int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, const struct cdc_acks *acks, struct cdc_error *error);
-/* Is the snapshot of the pipeline `name` finished? Reports it through log. 1: it was; 2: it is since this call (to be saved);
- * 0: no; -1. */
+/* Is the snapshot of the pipeline `name` finished? Reports it through log. 1: it was; 2: it is since this call (to be
+ * saved); 0: no; -1. */
 int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const char *name, const struct cdc_log *log,
                       struct cdc_error *error);
-/* Saves it durably. kept: state, an object as above; source and lines; and as pos the one before the attempt's first line,
- * which stands there until all is written (not empty once there is an origin, so that a stream knows of the snapshot). */
+/* Saves it durably. kept: state, an object as above; source and lines; and as pos the one before the attempt's first
+ * line, which stands there until all is written (not empty once there is an origin, so that a stream knows of the
+ * snapshot). */
 int cdc_attempt_save(const struct cdc_attempt *attempt, struct cdc_offset_file *offsets, const char *name,
                      const struct cdc_offset *kept, struct cdc_error *error);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A growing byte buffer. Appending never fails visibly: when memory runs out
- * the buffer turns `failed` and further appends do nothing, so that hot paths
+ * the buffer turns `failed`, and what is in it is void, so that hot paths
  * check once a line instead of once a byte. */
 #ifndef CDC_BUF_H
 #define CDC_BUF_H

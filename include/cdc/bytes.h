@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A read beyond the end yields 0 (or NULL), takes all that is left, and sets bad: so a whole structure is read, and bad is
- * checked once, before anything of it is used. Start with {p, end, false}. BORROWS the bytes. */
+/* A read beyond the end yields 0 (or NULL), takes all that is left, and sets bad: so a whole structure is read, and bad
+ * is checked once, before anything of it is used. Start with {p, end, false}. BORROWS the bytes. */
 struct cdc_bytes {
     const uint8_t *p, *end;
     bool bad;

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What a running loop obeys: set by signal handlers of the program. */
+/* What a running loop obeys: set by signal handlers of the program.
+ *
+ * stop is 1 after the first SIGTERM or SIGINT, which all loops look at. At 2, after the second one, these do not wait
+ * any longer for the end of a transaction or for a reader: the loops of a source (libcdc/loop/source.c), and of sinks
+ * and stages (stop_is_due, libcdc/loop/report.c), cdc_writer_finish, and the reading of files
+ * (connectors/mysql/file.c). Waits between attempts end at the first. The exit status is the same after either. */
 #ifndef CDC_CONTROL_H
 #define CDC_CONTROL_H
 

@@ -36,14 +36,14 @@ struct cdc_database {
     /* The name of the pipeline, which decides its files; the server is asked where only it knows. BORROWED; NULL with
      * error, which may be transient. */
     const char *(*name)(void *database, struct cdc_error *error);
-    /* One attempt at the snapshot, unless it is finished. offsets: its own file; acks: NULL where what is written is stored.
-     * 0, or -1: after a transient error it is worth another attempt. */
+    /* One attempt at the snapshot, unless it is finished. offsets: its own file; acks: NULL where what is written is
+     * stored. 0, or -1: after a transient error it is worth another attempt. */
     int (*snapshot)(void *database, const struct cdc_snapshot_settings *settings, struct cdc_offset_file *offsets,
                     struct cdc_acks *acks, struct cdc_metrics *metrics, struct cdc_error *error);
 };
 
 /* Of the kinds (the list ends with NULL) the one whose scheme the URL has; the first one where it has none that anybody
- * knows, as libpq's key=value text. NULL when it is a scheme of `others` (ends with NULL), which this program cannot. */
+ * knows, as libpq's key=value text. NULL when it is one of `others` (ends with NULL), which this program cannot. */
 const struct cdc_database *cdc_database_find(const struct cdc_database *const *kinds, const char *const *others,
                                              const char *url);
 /* USAGE when an option is given that databases of that kind have no use for. 0 or -1. */

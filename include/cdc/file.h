@@ -6,9 +6,9 @@
 #include <cdc/error.h>
 #include <stddef.h>
 
-/* Replaces path by the n bytes: writes PATH.tmp beside it with that mode (0600), and renames it, so that a reader sees the
- * old file or the new one, never half of it. durable: with fsync of file and folder, so that it holds after a power cut
- * too. 0, or -1 with IO; the old file is there still. */
+/* Replaces path by the n bytes: writes PATH.tmp beside it with that mode (0600), and renames it, so that a reader sees
+ * the old file or the new one, never half of it. durable: with fsync of file and folder, so that it holds after a power
+ * cut too. 0, or -1 with IO; the old file is there still. */
 int cdc_file_replace(const char *path, const void *data, size_t n, unsigned mode, bool durable,
                      struct cdc_error *error);
 /* Writes all n bytes to a descriptor that blocks. 0, or -1 with errno. */

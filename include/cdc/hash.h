@@ -6,8 +6,8 @@
 
 #include <cdc/buf.h>
 
-/* Where a hash begins. Several parts go into one hash each after the other, with a byte between them that none can hold:
- * else "ab" + "c" and "a" + "bc" would be the same. */
+/* Where a hash begins. Several parts go into one hash each after the other, with a byte between them that none can
+ * hold: else "ab" + "c" and "a" + "bc" would be the same. */
 #define CDC_HASH_INIT UINT64_C(0xCBF29CE484222325)
 
 /* The hash of what `hash` stands for and one more byte. */

@@ -41,8 +41,8 @@ bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value);
 struct cdc_span cdc_json_member(struct cdc_span object, const char *name);
 /* Of a member that is a string, the text between its quotes; {NULL, 0} when it is absent or something else. */
 struct cdc_span cdc_json_member_raw(struct cdc_span object, const char *name);
-/* Its unescaped text. RETURNS NEW (free); NULL when there is none, without memory, or with a NUL in it, since what comes
- * after that would be lost. */
+/* Its unescaped text. RETURNS NEW (free); NULL when there is none, without memory, or with a NUL in it, since what
+ * comes after that would be lost. */
 char *cdc_json_member_text(struct cdc_span object, const char *name);
 /* The same into memory of that size. false when there is none of that, or it does not fit; then it is "". */
 bool cdc_json_member_copy(struct cdc_span object, const char *name, char *to, size_t size);
@@ -53,7 +53,8 @@ bool cdc_json_member_is(struct cdc_span object, const char *name, const char *te
 struct cdc_span cdc_json_string_raw(struct cdc_span value);
 /* Appends the unescaped bytes of raw (text between quotes). */
 void cdc_json_unescape(struct cdc_buf *out, struct cdc_span raw);
-/* The unescaped bytes with a NUL after them; n, which may be NULL: their number. RETURNS NEW (free); NULL without memory. */
+/* The unescaped bytes with a NUL after them; n, which may be NULL: their number. RETURNS NEW (free); NULL without
+ * memory. */
 char *cdc_json_text(struct cdc_span raw, size_t *n);
 /* Does raw, once unescaped, equal text? */
 bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text);

@@ -62,8 +62,8 @@ bool cdc_writer_is_pipe(const struct cdc_writer *writer);
 int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error);
 /* Writes everything, waiting for the reader; returns 1 when wake_fd became readable before that, else 0 or -1. */
 int cdc_writer_drain(struct cdc_writer *writer, int wake_fd, struct cdc_error *error);
-/* Writes what is left for at most `ms` milliseconds (-1: as long as it takes): 0; 1 when time was over, or a second signal
- * came, before all was out; -1. */
+/* Writes what is left for at most `ms` milliseconds (-1: as long as it takes): 0; 1 when time was over, or a second
+ * signal came, before all was out; -1. */
 int cdc_writer_finish(struct cdc_writer *writer, const struct cdc_control *control, int64_t ms,
                       struct cdc_error *error);
 /* fsync where stdout is a regular file; else nothing. */

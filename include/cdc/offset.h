@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Offset files: where a tool is, one line of JSON, replaced atomically and
- * locked for the life of the process (cdc(7), "Offsets"):
+/* Offset files: where a tool is, one line of JSON, replaced atomically and locked for the life of the process (cdc(7),
+ * "Offset files"):
  *   {"format":1,"tool":"T","time":"...","offsets":{"NAME":{"pos":"...","seq":N,
  *    "lines":N,"source":{...},"state":{...}}}}
  * The same file of a sink is what a source reads as an acknowledgement. */
@@ -10,6 +10,7 @@
 #include <cdc/buf.h>
 #include <cdc/error.h>
 
+/* -- one position, and files of them: libcdc/position/offset.c -- */
 struct cdc_offset {
     char *pos; /* never NULL; "" confirms nothing yet */
     int64_t seq;
@@ -19,8 +20,8 @@ struct cdc_offset {
 };
 
 void cdc_offset_free(struct cdc_offset *offset); /* frees the members, not the struct */
-/* Makes *target, which is free or holds an older one, a copy of from; state stays the old one where from has none. 0, or -1
- * without memory. */
+/* Makes *target, which is free or holds an older one, a copy of from; state stays the old one where from has none. 0,
+ * or -1 without memory. */
 int cdc_offset_copy(struct cdc_offset *target, const struct cdc_offset *from, struct cdc_error *error);
 
 struct cdc_offset_file;
@@ -48,7 +49,7 @@ const char *cdc_offset_file_path(const struct cdc_offset_file *file);
  * non-empty pos for name; 0 when the file or the entry does not exist; -1 when it is damaged. */
 int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offset, struct cdc_error *error);
 
-/* -- acknowledgements -- */
+/* -- acknowledgements: libcdc/position/acks.c -- */
 struct cdc_acks; /* what the sinks of one source have stored */
 /* files: n paths; state_dir: also every offset file of a sink (tool "cdc-sink-*") in it; may be NULL. RETURNS NEW. */
 struct cdc_acks *cdc_acks_new(const char *name, const char *const *files, size_t n, const char *state_dir,
@@ -57,15 +58,16 @@ void cdc_acks_free(struct cdc_acks *acks);
 /* Reads all again (cheap when no file changed). *offset is the smallest position (BORROWED until the next call), NULL
  * when a file of the list does not exist or has no position yet, or no sink is there. 0 or -1. */
 int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struct cdc_error *error);
-/* Written is not stored: have all of them passed pos? Without acks (NULL) what is written counts as stored; nothing (pos NULL)
- * is not. Reads all again. 1, 0, or -1. */
+/* Written is not stored: have all of them passed pos? Without acks (NULL) what is written counts as stored; nothing
+ * (pos NULL) is not. Reads all again. 1, 0, or -1. */
 int cdc_acks_passed(struct cdc_acks *acks, const char *pos, struct cdc_error *error);
 /* Number of files seen at the last read. */
 size_t cdc_acks_count(const struct cdc_acks *acks);
 /* What one of them had then; NULL when nothing. BORROWED until the next read. */
 const struct cdc_offset *cdc_acks_offset(const struct cdc_acks *acks, size_t index);
 
-/* DIR/TOOL[-NAME].offset in buf: where --state-dir puts a file. name may be NULL. RETURNS NEW (free). */
+/* -- a state folder: libcdc/position/offset.c -- */
+/* DIR/TOOL[-NAME].offset: where --state-dir puts a file. name may be NULL. RETURNS NEW (free). */
 char *cdc_state_path(const char *dir, const char *tool, const char *name);
 
 #endif

@@ -6,6 +6,7 @@
 #include <cdc/buf.h>
 #include <cdc/error.h>
 
+/* -- options: libcdc/base/options.c -- */
 enum cdc_option_kind {
     CDC_OPTION_HEADING, /* help only: name is the heading */
     CDC_OPTION_FLAG,    /* bool */
@@ -42,6 +43,7 @@ int cdc_options_parse(const struct cdc_option *const *tables, void *const *value
 /* Appends the help lines of a table, at most 80 columns. */
 void cdc_options_help(struct cdc_buf *out, const struct cdc_option *table);
 
+/* -- times: libcdc/base/time.c -- */
 /* RFC 3339: 2026-11-21T09:28:42[.123][Z|+01:00] in ms since 1970; false when it is none. */
 bool cdc_time_parse(const char *text, int64_t *ms);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Positions of lines (cdc-event(5)): text that sorts byte-wise in stream order, whatever the database. All begin alike:
  *
- *   0000000016B374D8.0000000003.1      transaction or LSN, ordinal within it, and a tail that tells lines of one ordinal
- *                                      apart: 0 schema, 1 change, h... heartbeat, a... row of a snapshot */
+ *   0000000016B374D8.0000000003.1      transaction or LSN, ordinal within it, and a tail that tells lines of one
+ *                                      ordinal apart: 0 schema, 1 change, h... heartbeat, a... row of a snapshot */
 #ifndef CDC_POS_H
 #define CDC_POS_H
 

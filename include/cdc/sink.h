@@ -1,7 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The sink loop: read lines, hand events over, deliver at transaction ends,
- * advance the offset only after that. Written once; a destination is a table
- * of operations. */
+/* The sink loop: read lines, hand events over, deliver at transaction ends, advance the offset only after that. Written
+ * once; a destination is a table of operations.
+ *
+ * Whoever writes a sink NAME begins with connectors/sqlite/sink/sink.c as an example, and needs:
+ *   struct cdc_sink_ops     below: what happens to an event, and when it is durable
+ *   cdc/table.h             the source tables: columns and keys, from the schema lines
+ *   cdc/target.h            what a table is named at the destination, and who owns that name
+ *   connectors/NAME/        its sources; programs see connectors/NAME/NAME.h alone
+ *   cmd/cdc-sink-NAME.c     main: options, then sink_program_run (cmd/program/program.h). The tool's name begins with
+ *                           cdc-sink-, or sources do not find its offset file in a state folder (cdc_acks_new)
+ *   Makefile                NAME in PARTS, WITH_NAME, TOOLS, objects and flags, a rule that links
+ *   tests/floors.rooms      its rooms; tests/packages: what it needs, with the part NAME
+ *   man/cdc-sink-NAME.1     its page, named in PAGES of tests/docs.bats as well; a row in README's table;
+ *                           tests/sink-NAME.bats */
 #ifndef CDC_SINK_H
 #define CDC_SINK_H
 
@@ -16,7 +27,7 @@ struct cdc_sink_loop;
 struct cdc_sink_ops {
     /* Takes one event in: r c u d t m, schema, ddl. Lines at or before the offset never arrive here, but schema
      * lines always do (they describe the rows that follow). The event's bytes are valid during the call only.
-     * Transient errors: the sink retries by itself (cdc_sink_backoff). 0 or -1. */
+     * Transient errors: the sink tries again by itself (cdc_retry_next and cdc_retry_wait). 0 or -1. */
     int (*event)(void *sink, const struct cdc_event *event, struct cdc_error *error);
     /* Makes everything taken in so far durable. Called only at the end of a transaction (or chunk), with `offsets`
      * holding the positions that this delivery reaches: a destination with transactions stores them in the same one. 0

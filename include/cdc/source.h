@@ -14,8 +14,9 @@
 enum cdc_source_result { CDC_SOURCE_ERROR = -1, CDC_SOURCE_IDLE = 0, CDC_SOURCE_MORE = 1, CDC_SOURCE_END = 2 };
 
 struct cdc_source_ops {
-    /* Connects and starts after `from` (the confirmed offset; NULL when start is none of RESUME). Called again after each transient
-     * error with the position confirmed by then. Positions already written in this run may come again. 0 or -1. */
+    /* Connects, and begins after `from`: the newest boundary that this run has written, before one the confirmed offset.
+     * NULL where there is neither: settings.start says where to begin. Called again after each transient error;
+     * positions that this run has written may come again. 0 or -1. */
     int (*connect)(void *source, const struct cdc_offset *from, struct cdc_error *error);
     void (*disconnect)(void *source);
     /* Descriptor to poll, and *events (POLLIN, POLLOUT). */

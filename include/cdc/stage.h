@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The loop of a stage in the middle of a pipeline: lines in, lines out. Written once; what a stage makes of a line is one
- * operation. Back-pressure is the pipe: while output waits, nothing is read. */
+/* The loop of a stage in the middle of a pipeline: lines in, lines out. Written once; what a stage makes of a line is
+ * one operation. Back-pressure is the pipe: while output waits, nothing is read. */
 #ifndef CDC_STAGE_H
 #define CDC_STAGE_H
 

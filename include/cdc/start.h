@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a source begins: decided once, before it connects, from what the pipeline keeps. A connector only says whether its
- * server still has it. */
+/* Where a source begins: decided once, before it connects, from what the pipeline keeps. A connector only says whether
+ * its server still has it: connectors/postgres/stream/start.c and connectors/mysql/stream/start.c follow it. */
 #ifndef CDC_START_H
 #define CDC_START_H
 
@@ -14,18 +14,17 @@ enum cdc_start_kind {
 
 struct cdc_start {
     enum cdc_start_kind kind;
-    struct cdc_offset
-        from; /* RESUME: the smallest position of the sinks, without acks our own; SNAPSHOT: the snapshot's;
-                               FIRST: pos is NULL */
-    struct cdc_offset own; /* what our own offset file has, with the state in it; pos is NULL when it has nothing */
+    struct cdc_offset from; /* RESUME: the smallest position of the sinks, without acks our own; SNAPSHOT: the
+                               snapshot's; FIRST: pos is NULL */
+    struct cdc_offset own;  /* what our own offset file has, with the state in it; pos is NULL when it has nothing */
     char *visible; /* what the snapshot has seen of the log: the "read_at" of its state, a JSON object; NULL: none */
     size_t sinks;  /* number of sinks, of which the source knows that it has confirmed changes to them; 0: none */
 };
 
-/* acks: NULL where what is written counts as stored. state_dir: where cdc-snapshot of the pipeline `name` may have left its
- * file; NULL: nowhere. *start is to be freed in any case (cdc_start_free). 0, or -1:
- * CONFIG when a snapshot was begun and is not complete: after half of one, the sinks would move past the other half for ever;
- * LOST when a sink has no position, but an earlier run has confirmed changes, which that sink will never see. */
+/* acks: NULL where what is written counts as stored. state_dir: where cdc-snapshot of the pipeline `name` may have left
+ * its file; NULL: nowhere. *start is to be freed in any case (cdc_start_free). 0, or -1: CONFIG when a snapshot was
+ * begun and is not complete: after half of one, the sinks would move past the other half for ever; LOST when a sink has
+ * no position, but an earlier run has confirmed changes, which that sink will never see. */
 int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own, struct cdc_acks *acks,
                      const char *state_dir, const char *name, struct cdc_error *error);
 /* LOST: the sink without a position, as above. Always -1. */

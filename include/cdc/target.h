@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Names at a destination have one owner: a table, an index or a topic belongs to one source table, in this run and in
- * all later ones. Else shop.orders and staging.orders, both named "orders" there, would become one table, and a TRUNCATE
- * of the one would empty the copy of the other. Written once here; a sink says how its names are made and where it keeps
- * who owns them. */
+ * all later ones. Else shop.orders and staging.orders, both named "orders" there, would become one table, and a
+ * TRUNCATE of the one would empty the copy of the other. Written once here; a sink says how its names are made and
+ * where it keeps who owns them. */
 #ifndef CDC_TARGET_H
 #define CDC_TARGET_H
 
 #include <cdc/event.h>
 
-/* A source table, by what its lines say in `source`: the text between the quotes, escapes as they stand; "" where a line
- * has no such member (MySQL has no schema). */
+/* A source table, by what its lines say in `source`: the text between the quotes, escapes as they stand; "" where a
+ * line has no such member (MySQL has no schema). */
 struct cdc_table_id {
     char *name, *db, *schema, *table;
 };

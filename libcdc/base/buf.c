@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A growing byte buffer. */
+/* A growing byte buffer: where all lines are built. What is done for each byte is inline in the header; here is what
+ * is seldom. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,16 +13,20 @@ void cdc_buf_free(struct cdc_buf *buf)
     *buf = (struct cdc_buf)CDC_BUF_INIT;
 }
 
-/* The one place where a buffer gets memory. A failure is remembered in the buffer, and every later append does nothing: a
- * line is built without a test after each byte, and looked at once, when it is whole. */
+/* The one place where a buffer gets memory. A failure is remembered in the buffer, until it is freed: a line is built
+ * without a test after each byte, and `failed` is looked at once, when the line is whole. What was appended after a
+ * failure is void, since a line with a hole in it must never be written. */
 bool cdc_buf_grow(struct cdc_buf *buf, size_t n)
 {
+    /* A failed buffer fails for ever, until it is freed: a line with a hole in it must never be written. */
     if (buf->failed || n > SIZE_MAX / 2 - buf->len) {
         buf->failed = true;
         return false;
     }
     size_t need = buf->len + n;
     size_t cap = buf->cap < 256 ? 256 : buf->cap;
+    /* Doubled, so that a line of n bytes costs at most 2n bytes of copying; from 16 MiB on by a quarter, since a
+     * double of 200 MB could be what does not fit. */
     while (cap < need)
         cap += cap < (16u << 20) ? cap : cap / 4; /* large lines: less slack */
     char *data = realloc(buf->data, cap);
@@ -57,6 +62,7 @@ void cdc_buf_u64(struct cdc_buf *buf, uint64_t value)
         memcpy(p, digit_pairs + value % 100 * 2, 2);
         value /= 100;
     }
+    /* At most two digits are left; without this test 7 would become "07". */
     if (value >= 10) {
         p -= 2;
         memcpy(p, digit_pairs + value * 2, 2);
@@ -78,10 +84,11 @@ void cdc_buf_hex(struct cdc_buf *buf, uint64_t value, unsigned digits)
 {
     if (!cdc_buf_room(buf, digits))
         return;
-    for (unsigned i = digits; i > 0; i--) {
-        buf->data[buf->len + i - 1] = "0123456789ABCDEF"[value & 15];
-        value >>= 4;
-    }
+    /* By a pointer of its own: a char stored through buf might be buf's own, so each digit would load data and len again. It
+     * is in the pos of every line. */
+    char *start = buf->data + buf->len;
+    for (char *p = start + digits; p > start; value >>= 4)
+        *--p = "0123456789ABCDEF"[value & 15];
     buf->len += digits;
 }
 
@@ -90,11 +97,14 @@ void cdc_buf_base64(struct cdc_buf *buf, const void *data, size_t n)
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *p = data;
 
+    /* Room for the whole text at once, so that the loop needs no test. */
     if (n > SIZE_MAX / 2 || !cdc_buf_room(buf, (n + 2) / 3 * 4)) {
         buf->failed = true;
         return;
     }
     char *out = buf->data + buf->len;
+    /* 3 bytes are 24 bits are 4 digits. What is left, 1 or 2 bytes, is filled with zero bits, and padded: "M" ->
+     * "TQ==", "Ma" -> "TWE=", "Man" -> "TWFu". */
     for (; n >= 3; p += 3, n -= 3) {
         unsigned v = (unsigned)p[0] << 16 | (unsigned)p[1] << 8 | p[2];
         *out++ = alphabet[v >> 18];
@@ -121,6 +131,7 @@ void cdc_buf_printf(struct cdc_buf *buf, const char *format, ...)
     int n = vsnprintf(NULL, 0, format, arguments);
     if (n < 0)
         buf->failed = true;
+    /* One byte more for the NUL of vsnprintf, which is then left outside of len. */
     else if (cdc_buf_room(buf, (size_t)n + 1)) {
         vsnprintf(buf->data + buf->len, (size_t)n + 1, format, again);
         buf->len += (size_t)n;
@@ -132,6 +143,7 @@ void cdc_buf_printf(struct cdc_buf *buf, const char *format, ...)
 int cdc_span_compare(struct cdc_span a, struct cdc_span b)
 {
     size_t n = a.n < b.n ? a.n : b.n;
+    /* memcmp may not be given a NULL, even for no bytes. */
     int order = n == 0 ? 0 : memcmp(a.p, b.p, n);
     if (order != 0)
         return order;

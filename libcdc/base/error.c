@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Errors as values. */
+/* Errors as values. The texts are arrays within the struct, not pointers: an error can be set when there is no memory
+ * left, copied by assignment, and forgotten without being freed. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@ int cdc_error_set(struct cdc_error *error, int status, const char *format, ...)
     if (error == NULL || error->status != 0)
         return -1;
     error->status = status;
+    /* A hint belongs to one text. One that an earlier, cleared error left would give advice about something else. */
     error->hint[0] = '\0';
     va_start(arguments, format);
     vsnprintf(error->text, sizeof error->text, format, arguments);
@@ -44,6 +46,7 @@ int cdc_error_prefix(struct cdc_error *error, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(prefix, sizeof prefix, format, arguments);
     va_end(arguments);
+    /* Put together in a copy, since text is both what is read and what is written. */
     /* A text that does not fit loses its end, never its beginning. */
     int n = snprintf(whole, sizeof whole, "%s: ", prefix);
     size_t used = n < 0 ? 0 : (size_t)n;
@@ -68,5 +71,7 @@ void cdc_error_clear(struct cdc_error *error)
 
 bool cdc_error_is_transient(const struct cdc_error *error)
 {
+    /* Not IO: a full disk or a broken pipe does not heal within the seconds of a retry. A supervisor may still start
+     * such a tool again (cdc(7), "Exit status"). */
     return error->status == CDC_EXIT_UNAVAILABLE || error->status == CDC_EXIT_TEMPORARY;
 }

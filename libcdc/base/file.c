@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that are replaced whole or not at all, whenever the power goes. */
+/* Files that are replaced whole or not at all, whenever the power goes:
+ *
+ *   write PATH.tmp     killed here: PATH is the old file, PATH.tmp is overwritten by the next try
+ *   fsync PATH.tmp     without it, the rename could reach the disk before the bytes: PATH would be empty after a power cut
+ *   rename             from here on PATH is the new file to everybody
+ *   fsync the folder   without it, a power cut could bring the old file back
+ *
+ * The last step matters to a source: what it confirms after that, the database forgets for good. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,8 +37,10 @@ static int write_file(const char *path, const void *data, size_t n, unsigned mod
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)
         return -1;
+    /* The mode of open is subject to the umask and ignored where the file exists; an offset file must stay 0600. */
     bool ok = fchmod(fd, mode) == 0 && cdc_file_write(fd, data, n) == 0 && (!durable || fsync(fd) == 0);
     int saved = errno;
+    /* NFS may report only here that the disk is full. */
     if (close(fd) != 0 && ok) {
         ok = false;
         saved = errno;
@@ -70,6 +79,7 @@ int cdc_file_replace(const char *path, const void *data, size_t n, unsigned mode
         return cdc_error_memory(error);
     snprintf(temporary, size, "%s.tmp", path);
     if (write_file(temporary, data, n, mode, durable) != 0)
+        /* PATH.tmp beside PATH, not in /tmp: a rename works within one file system only. */
         result = cdc_error_set(error, CDC_EXIT_IO, "unable to write \"%s\": %s", temporary, strerror(errno));
     else if (rename(temporary, path) != 0 || (durable && sync_folder(path) != 0))
         result = cdc_error_set(error, CDC_EXIT_IO, "unable to replace \"%s\": %s", path, strerror(errno));

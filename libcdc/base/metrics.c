@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Counters as Prometheus text and as one line. */
+/* Counters as Prometheus text and as one line. The file is for the textfile collector of node_exporter, which reads
+ * it at a time of its own: so it is replaced whole, but without fsync, since figures need not outlive a power cut. */
 #include <cdc/file.h>
 #include <cdc/metrics.h>
 
@@ -49,6 +50,7 @@ void cdc_metrics_text(struct cdc_buf *out, const struct cdc_metrics *metrics, co
 {
     for (size_t i = 0; i < sizeof series / sizeof series[0]; i++) {
         int64_t value;
+        /* All members are 64 bits wide. Counters are unsigned and gauges signed; they read the same below 2^63. */
         memcpy(&value, (const char *)metrics + series[i].offset, sizeof value);
         cdc_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s{tool=\"", series[i].name, series[i].help, series[i].name,
                        series[i].type, series[i].name);

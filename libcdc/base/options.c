@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Options as a table. getopt_long would need a second table for --help, and a third place for bounds and types. */
+/* Options as a table. getopt_long would need a second table for --help, and a third place for bounds and types; with
+ * one row for all of it, a program's help and what it accepts cannot drift apart. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -68,6 +69,7 @@ static int set_size(const struct cdc_option *option, int64_t *target, const char
     return 0;
 }
 
+/* "10", "500ms", "5m", "1h". The bound, some 30 years, keeps milliseconds within an int64_t with ease. */
 static int set_seconds(const struct cdc_option *option, double *target, const char *text, struct cdc_error *error)
 {
     char *end;
@@ -104,6 +106,8 @@ static int set_choice(const struct cdc_option *option, const char **target, cons
     return bad_value(option, text, wanted, error);
 }
 
+/* The rows say where in the caller's struct a value lies (offsetof) and which type it has there. A row whose kind
+ * does not fit its member writes over the neighbours, and no compiler sees it. */
 static int set_option(const struct cdc_option *option, void *values, const char *text, struct cdc_error *error)
 {
     void *target = (char *)values + option->offset;
@@ -152,6 +156,8 @@ static int parse_long(const struct parser *parser, const char *text, const char 
             return cdc_error_set(parser->error, CDC_EXIT_USAGE, "--%s takes no argument", option->name);
         return set_option(option, values, NULL, parser->error);
     }
+    /* With "=", even an empty text is a value (--name=); without, the next argument is one, even if it begins with a
+     * dash: "--max-events -1" complains about -1 and not about a missing argument. */
     const char *value = equals != NULL ? equals + 1 : *next;
     if (value == NULL)
         return cdc_error_set(parser->error, CDC_EXIT_USAGE, "--%s needs an argument: %s", option->name,
@@ -195,6 +201,7 @@ int cdc_options_parse(const struct cdc_option *const *tables, void *const *value
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
         bool had_next = next != NULL;
         int result;
+        /* "-" alone is an operand, as everywhere. */
         if (only_operands || text[0] != '-' || text[1] == '\0') {
             result = cdc_option_list_add(operands, text, error);
         } else if (strcmp(text, "--") == 0) {
@@ -202,6 +209,7 @@ int cdc_options_parse(const struct cdc_option *const *tables, void *const *value
             continue;
         } else {
             result = text[1] == '-' ? parse_long(&parser, text + 2, &next) : parse_short(&parser, text + 1, &next);
+            /* The parser took the argument after the option: it is no operand. */
             i += had_next && next == NULL;
         }
         if (result != 0)
@@ -225,6 +233,8 @@ static void wrap(struct cdc_buf *out, const char *text)
         size_t cut = room;
         while (cut > 0 && text[cut] != ' ')
             cut--;
+        /* A word longer than the line: broken anywhere, since otherwise nothing would be taken off and the loop would
+         * not end. */
         if (cut == 0)
             cut = room;
         cdc_buf_append(out, text, cut);

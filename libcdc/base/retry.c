@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Capped exponential backoff with jitter. */
+/* Capped exponential backoff with jitter: at most 0.1, 0.2, 0.4, ... 25.6, 30, 30 s. Long enough that a server that
+ * comes up is not overrun, short enough that a pipeline goes on soon after it. */
 #include <errno.h>
 #include <poll.h>
 #include <time.h>
@@ -31,6 +32,7 @@ void cdc_retry_init(struct cdc_retry *retry, int64_t maximum)
 {
     retry->attempts = 0;
     retry->maximum = maximum;
+    /* Sources that a supervisor starts in the same millisecond still differ in their process id. */
     retry->random = (uint64_t)cdc_clock_wall_ms() ^ (uint64_t)getpid() << 32;
 }
 
@@ -46,6 +48,7 @@ int64_t cdc_retry_next(struct cdc_retry *retry)
     retry->attempts++;
     /* A linear congruential generator: jitter needs no better one, and the library keeps no state of its own. */
     retry->random = retry->random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    /* The high bits: the low ones of such a generator repeat after a few steps. */
     /* Between half and all of it, so that many clients do not come back at once. */
     return longest / 2 + (int64_t)(retry->random >> 33) % (longest / 2 + 1);
 }
@@ -68,6 +71,8 @@ static enum waited wait_for(int64_t ms, int wake_fd, int reader_fd)
         struct pollfd pollers[2] = {{wake_fd, POLLIN, 0}, {reader_fd, 0, 0}};
         if (left <= 0)
             return TIME_IS_OVER;
+        /* In slices of a minute, so that a long wait fits poll's int. An interrupted poll (EINTR) is no end of the
+         * wait: the handler has written to wake_fd if we are to stop, and the next poll sees that. */
         int ready = poll(pollers, 2, (int)(left > 60000 ? 60000 : left));
         if (ready > 0)
             return pollers[0].revents != 0 ? WOKEN : READER_GONE;
@@ -82,6 +87,7 @@ bool cdc_retry_wait(int64_t ms, int wake_fd)
 int cdc_retry_sleep(struct cdc_retry *retry, const struct cdc_control *control, int reader_fd,
                     const struct cdc_log *log, struct cdc_error *error)
 {
+    /* Once a signal came, wake_fd stays readable and every wait would end at once: no further attempt. */
     if (control->stop)
         return 1;
     int64_t wait = cdc_error_is_transient(error) ? cdc_retry_next(retry) : -1;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-256 (FIPS 180-4). */
+/* SHA-256 (FIPS 180-4), of bytes that are in memory as a whole. Our own 60 lines rather than a crypto library: it
+ * only makes long keys short (an _id of a search index), and guards no secret. */
 #include <stdint.h>
 #include <string.h>
 
 #include <cdc/bytes.h>
 #include <cdc/sha256.h>
 
+/* The first 32 bits of the fractions of the cube roots of the first 64 primes; the state begins with those of the
+ * square roots of the first 8. */
 static const uint32_t k[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -36,6 +39,7 @@ static void block(uint32_t state[8], const unsigned char *p)
                      k[i] + w[i];
         uint32_t b =
             (rotate(s[0], 2) ^ rotate(s[0], 13) ^ rotate(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+        /* The eight variables a..h of the standard move on by one place: h = g, g = f, ..., b = a. */
         memmove(s + 1, s, 7 * sizeof s[0]);
         s[4] += a;
         s[0] = a + b;
@@ -56,6 +60,8 @@ void cdc_sha256_hex(const void *data, size_t n, char out[65])
         block(state, p);
     if (left > 0)
         memcpy(tail, p, left);
+    /* The padding: one bit 1, zeros, and the length in bits in the last 8 bytes, big-endian. Where fewer than 9 bytes
+     * of the last block are free (left >= 56), it takes one block more. */
     tail[left] = 0x80;
     tail_n = left < 56 ? 64 : 128;
     for (int i = 0; i < 8; i++)

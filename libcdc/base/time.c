@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Points in time as users write them. */
+/* Points in time as users write them, for example after --until. strptime and timegm are not used: the first depends
+ * on the locale and knows no fractions, the second is no standard function. */
 #include <cdc/options.h>
 
 static int digits(const char **p, int n, int *value)
@@ -18,8 +19,9 @@ static int expect(const char **p, char c)
     return *(*p)++ == c ? 0 : -1;
 }
 
-/* Years are counted from March, so that the leap day is the last of its year; an era is 400 years, after which the Gregorian
- * calendar repeats: 146097 days. 719468 is 1970-01-01 in days since 0000-03-01. No time zone data, no timegm. */
+/* Years are counted from March, so that the leap day is the last day of its year and moves no other one. An era is
+ * 400 years, after which the Gregorian calendar repeats: 146097 days. (153 * m + 2) / 5 is the number of days before
+ * month m, March being 0: 0, 31, 61, 92, ... 719468 is 1970-01-01 in days since 0000-03-01. */
 static int64_t days_since_1970(int64_t year, int month, int day)
 {
     year -= month <= 2;
@@ -39,6 +41,7 @@ static int parse(const char *p, int64_t *ms)
     if (digits(&p, 2, &hour) || expect(&p, ':') || digits(&p, 2, &minute) || expect(&p, ':') || digits(&p, 2, &second))
         return -1;
     if (*p == '.') {
+        /* The first digit is tenths of a second, so 100 ms; digits after the third count nothing. */
         int64_t unit = 100;
         for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10)
             fraction += (*p - '0') * unit;
@@ -54,6 +57,8 @@ static int parse(const char *p, int64_t *ms)
     }
     if (*p || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
         return -1;
+    /* A zone of +01:00 is ahead of UTC: 09:28+01:00 is 08:28Z, so the zone is subtracted. second = 60, a leap second,
+     * becomes the first second of the next minute. */
     *ms = ((days_since_1970(year, month, day) * 24 + hour - sign * zone_hour) * 60 + minute - sign * zone_minute) *
               60000 +
           second * 1000 + fraction;

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* One line becomes a view: the members are found while the text is validated. Writers keep one order of members, so each
- * name is compared with the one that the table has next, 16 bytes at once; any other order is only slower. */
+/* One line becomes a view: the members are found while the text is validated, so each byte is looked at once. Writers
+ * keep one order of members, so each name is compared with the one that the table has next, 16 bytes at once; any
+ * other order is only slower. Of
+ *
+ *   {"op":"c","pos":"...","seq":7,"ts_ms":1,"source":{"name":"shop",...},"key":{"id":1},"after":{"id":1}}
+ *
+ * the view has spans: op_text is c, name is shop, key is {"id":1}. Rows are not looked into: whoever needs a column
+ * walks there. */
 #include "libcdc/json/json_scan.h"
 #include <cdc/event.h>
 
@@ -93,6 +99,7 @@ static bool type_fits(enum want want, struct cdc_span value)
     case WANT_SOURCE: return first == '{';
     case WANT_OBJECT_OR_NULL: return first == '{' || first == 'n';
     case WANT_ARRAY: return first == '[';
+    /* commit lines only: how many lines the transaction has; it stays text, since a filter replaces it in place. */
     case WANT_COUNT: return cdc_json_int64(value, &number) && number >= 0;
     default: return true;
     }
@@ -110,6 +117,7 @@ static inline bool begins_with(const char *p, const char *end, const struct fiel
     if (end - p >= TOKEN_SIZE) {
         __m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
         __m128i token = _mm_loadu_si128((const __m128i *)(const void *)field->token);
+        /* A bit for each byte that is equal; those after the token, which belong to the value, do not count. */
         unsigned wanted = (1u << field->token_n) - 1;
         return ((unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(text, token)) & wanted) == wanted;
     }
@@ -137,6 +145,7 @@ static int store(struct cdc_event *event, const struct field *field, struct cdc_
 
     if (field->want == WANT_INTEGER) {
         int64_t number;
+        /* A negative seq, or one with a fraction, could not be a version that only grows. */
         if (!cdc_json_int64(value, &number) || (target == &event->seq && number < 0))
             return wrong_type(field, error);
         memcpy(target, &number, sizeof number);
@@ -180,6 +189,8 @@ static const char *take_other_name(const char *p, const char *end, struct member
     if (after == NULL)
         return NULL;
     *field = find_field(members->fields, members->n, cdc_span(p + 1, (size_t)(after - p) - 2));
+    /* The search goes on after it: a line without `before` is found to be one at `after`, and from there the order
+     * holds again. */
     if (*field != NULL)
         members->next = (size_t)(*field - members->fields) + 1;
     p = json_skip_space(after, end);
@@ -218,6 +229,7 @@ static const char *parse_object(struct cdc_event *event, const char *p, const ch
         const char *start = take_name(p, end, &members, &field, &fault);
         if (start == NULL)
             return bad_json(line, fault.where, fault.why, error), NULL;
+        /* Most members are strings: no switch on the type for them. */
         if (start < end && *start == '"')
             p = json_scan_string(start + 1, end, &fault);
         else if (field != NULL && field->want == WANT_SOURCE && start < end && *start == '{')
@@ -257,6 +269,7 @@ int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct 
     p = json_skip_space(p, end);
     if (p != end)
         return bad_json(line, p, "text after the object", error);
+    /* An unknown op is fine, since later versions may have more; none at all is no event line. */
     if (event->op_text.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "the line has no \"op\"");
     event->op = op_of(event->op_text);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Table patterns. */
+/* Table patterns. Bytes, not characters: ? is one byte, so that an é takes two of them; * takes both. */
 #include <cdc/pattern.h>
 
 bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text)
 {
-    /* Greedy with one step back: after a mismatch only the last * needs to take one byte more, since what an earlier one took
- * can be no better. No recursion, at most n * text.n steps. */
+    /* Greedy with one step back: after a mismatch only the last * needs to take one byte more, since what an earlier
+     * one took can be no better. *b against "aab": * takes nothing, then "a", then "aa", and b fits. No recursion, at
+     * most n * text.n steps: a pattern such as *a*a*a*a costs no more. */
     size_t at = 0, i = 0, star = SIZE_MAX, resume = 0;
 
     while (i < text.n) {
@@ -29,6 +30,8 @@ bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text)
 
 bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, struct cdc_span table)
 {
+    /* The first dot: "shop.*" is every table of shop. A table with a dot in its name is matched by the second half
+     * ("shop.a.b"), but a schema with one only by * or ?. */
     const char *dot = strchr(pattern, '.');
 
     if (dot == NULL)

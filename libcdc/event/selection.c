@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which tables. */
+/* Which tables. Everybody asks here, sources, snapshot and filter, so that -t means the same everywhere: a table that
+ * the snapshot took and the stream did not would be frozen at the destination. */
 #include <stdlib.h>
 
 #include <cdc/pattern.h>

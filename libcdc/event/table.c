@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Source tables of a sink: two hash tables, by source and by target, over one array. */
+/* Source tables of a sink: two hash tables, by source and by target, over one array. By source: each line asks for
+ * its table. By target: a table that comes up asks whether another one has its name at the destination. Both must not
+ * take longer with every table: a database with one schema a customer has a hundred thousand of them. */
 #include <stdlib.h>
 
 #include "libcdc/event/target.h"
@@ -52,6 +54,7 @@ void cdc_tables_free(struct cdc_tables *tables)
 
 static bool is_table(const struct cdc_table *table, const struct cdc_event *event)
 {
+    /* The table's name first: it differs most often. */
     return cdc_span_is(event->table, table->id.table) && cdc_span_is(event->schema, table->id.schema) &&
            cdc_span_is(event->db, table->id.db) && cdc_span_is(event->name, table->id.name);
 }
@@ -109,6 +112,7 @@ static const struct cdc_table *other_owner(const struct cdc_tables *tables, cons
 
 static struct cdc_table *find(const struct cdc_tables *tables, const struct cdc_event *event)
 {
+    /* No buckets yet, and none to divide by. */
     if (tables->n == 0)
         return NULL;
     uint64_t hash = hash_parts(event->name, event->db, event->schema, event->table);
@@ -126,6 +130,7 @@ static int make_room(struct cdc_tables *tables, struct cdc_error *error)
     if (tables->n < tables->n_buckets)
         return 0;
     size_t n = tables->n_buckets == 0 ? FIRST_BUCKETS : 2 * tables->n_buckets;
+    /* Both hash tables are made anew, so their chains can be linked without taking them apart. */
     struct cdc_table **items = realloc(tables->items, n * sizeof *items);
     if (items != NULL)
         tables->items = items;
@@ -176,6 +181,8 @@ static struct cdc_table *add(struct cdc_tables *tables, const struct cdc_event *
         cdc_error_memory(error);
         return NULL;
     }
+    /* Linked only when it is whole: a table without a name at the destination, say, must not be found by the next
+     * line. */
     if (make_room(tables, error) != 0 || fill(tables, table, event, error) != 0) {
         free_table(table);
         return NULL;
@@ -196,6 +203,7 @@ struct cdc_table *cdc_tables_of(struct cdc_tables *tables, const struct cdc_even
             return NULL;
         tables->last = table;
     }
+    /* Before any kind of line, TRUNCATE included: staging.orders must not empty the copy of shop.orders. */
     if (!table->owned && target_check(tables->ops, tables->sink, table, other_owner(tables, table), error) != 0)
         return NULL;
     return table;
@@ -217,18 +225,26 @@ void cdc_tables_recheck(struct cdc_tables *tables)
 
 /* -- a schema line -------------------------------------------------------------------- */
 
+static int name_column(struct cdc_column *column, struct cdc_span name, struct cdc_span type, struct cdc_error *error)
+{
+    column->name = cdc_json_text(name, &column->name_n);
+    column->type = copy_part(type);
+    if (column->name == NULL || column->type == NULL)
+        return cdc_error_memory(error);
+    /* SQL of the destination is made as C strings: a NUL would end the name early, and hide what is after it. */
+    if (column->name_n == 0 || strlen(column->name) != column->name_n)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "a column name is empty or holds a NUL byte");
+    return 0;
+}
+
 static int read_column(struct cdc_column *column, struct cdc_span object, struct cdc_error *error)
 {
     struct cdc_span name = cdc_json_member_raw(object, "name");
 
     if (name.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line: a column has no name");
-    column->name = cdc_json_text(name, &column->name_n);
-    column->type = copy_part(cdc_json_member_raw(object, "type"));
-    if (column->name == NULL || column->type == NULL)
-        return cdc_error_memory(error);
-    if (column->name_n == 0 || strlen(column->name) != column->name_n)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "a column name is empty or holds a NUL byte");
+    if (name_column(column, name, cdc_json_member_raw(object, "type"), error) != 0)
+        return -1;
     struct cdc_span generated = cdc_json_member(object, "generated");
     column->generated = generated.p != NULL && cdc_span_is(generated, "true");
     return 0;
@@ -250,9 +266,9 @@ static int read_columns(struct cdc_table *table, const struct cdc_event *event, 
     struct cdc_json_iter iter;
     struct cdc_span item;
 
-    if (event->columns.p == NULL)
-        return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\"");
-    table->columns = calloc(count(event->columns) + 1, sizeof *table->columns);
+    /* Room for those that only the key names. */
+    table->whole = event->columns.p != NULL;
+    table->columns = calloc(count(event->columns) + count(event->key_columns) + 1, sizeof *table->columns);
     if (table->columns == NULL)
         return cdc_error_memory(error);
     for (cdc_json_iter_begin(&iter, event->columns); cdc_json_next_element(&iter, &item);)
@@ -266,7 +282,7 @@ static int read_key(struct cdc_table *table, const struct cdc_event *event, stru
     struct cdc_json_iter iter;
     struct cdc_span item;
 
-    table->key = calloc(table->n_columns + 1, sizeof *table->key);
+    table->key = calloc(count(event->key_columns) + 1, sizeof *table->key);
     if (table->key == NULL)
         return cdc_error_memory(error);
     for (cdc_json_iter_begin(&iter, event->key_columns); cdc_json_next_element(&iter, &item);) {
@@ -275,9 +291,16 @@ static int read_key(struct cdc_table *table, const struct cdc_event *event, stru
         while (i < table->n_columns &&
                !cdc_json_raw_is(raw, cdc_span(table->columns[i].name, table->columns[i].name_n)))
             i++;
-        if (raw.p == NULL || i == table->n_columns || table->columns[i].key)
-            return cdc_error_set(error, CDC_EXIT_DATA, "schema line: key column \"%.*s\" is no column of the table",
+        /* A column that comes twice in the key is refused as well: a sink's PRIMARY KEY could not name it twice. */
+        if (raw.p == NULL || (i < table->n_columns && table->columns[i].key))
+            return cdc_error_set(error, CDC_EXIT_DATA, "schema line: \"key_columns\" names \"%.*s\" twice, or none",
                                  (int)raw.n, raw.p != NULL ? raw.p : "");
+        /* A stage before may have dropped the columns: a sink that needs the key alone goes on. */
+        if (i == table->n_columns) {
+            table->whole = false;
+            if (name_column(&table->columns[table->n_columns++], raw, cdc_span(NULL, 0), error) != 0)
+                return -1;
+        }
         table->columns[i].key = true;
         table->key[table->n_key++] = i;
     }
@@ -286,6 +309,8 @@ static int read_key(struct cdc_table *table, const struct cdc_event *event, stru
 
 struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_event *event, struct cdc_error *error)
 {
+    /* Read into a struct of its own first: a damaged schema line leaves the definition that the rows so far were
+     * taken with. */
     struct cdc_table *table = cdc_tables_of(tables, event, error), read = {.n_columns = 0};
 
     if (table == NULL)
@@ -299,6 +324,7 @@ struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_
     free(table->key);
     table->columns = read.columns;
     table->n_columns = read.n_columns;
+    table->whole = read.whole;
     table->key = read.key;
     table->n_key = read.n_key;
     return table;

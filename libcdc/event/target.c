@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Who owns a name at the destination. */
+/* Who owns a name at the destination. With --table-name={table}, shop.orders and staging.orders both become "orders":
+ * the first one that comes is the owner, the second one stops the sink. In the next run staging.orders may come
+ * first; so a destination that can keep the owner is asked, and not only this run's tables. */
 #include <stdlib.h>
 
 #include "libcdc/event/target.h"
@@ -40,6 +42,7 @@ int target_check(const struct cdc_target_ops *ops, void *sink, struct cdc_table 
         table->owned = true;
         return 0;
     }
+    /* 0: nobody yet. owned stays false until the sink has made something under that name and claims it. */
     int result = ops->owner(sink, table->target, &owner, error);
     if (result == 1) {
         result = 0;

@@ -13,6 +13,7 @@
 struct cdc_filter {
     struct cdc_filter_settings settings; /* BORROWED lists */
     bool ops_limited;
+    /* The last op of the enum, so that every op has its place. */
     bool ops[CDC_OP_HEARTBEAT + 1];
     struct plans plans;
     uint64_t passed; /* change lines since the last commit line */
@@ -131,6 +132,7 @@ static bool in_key(const struct cdc_event *event, struct cdc_span raw)
 
 static bool keeps(const struct plan *plan, const struct cdc_event *event, struct cdc_span raw)
 {
+    /* --drop-columns wins over --columns; the key wins over both. */
     if (has_name(&plan->drop, raw) || (plan->keeps_some && !has_name(&plan->keep, raw)))
         return in_key(event, raw);
     return true;
@@ -155,6 +157,7 @@ static void append_row(struct cdc_buf *out, const struct plan *plan, const struc
     struct cdc_span name, value;
     bool first = true;
 
+    /* null, as "before" of an insert. */
     if (cdc_json_type(row) != CDC_JSON_OBJECT) {
         cdc_buf_span(out, row);
         return;
@@ -198,6 +201,8 @@ static void append_names(struct cdc_buf *out, const struct plan *plan, const str
 /* One column of a schema line: its name is replaced, the rest copied. */
 static void append_column(struct cdc_buf *out, const struct plan *plan, struct cdc_span column, struct cdc_span name)
 {
+    /* name is between the quotes: one byte less before it, one more after it, since append_column_name writes quotes
+     * of its own. */
     cdc_buf_append(out, column.p, (size_t)(name.p - 1 - column.p));
     append_column_name(out, plan, name);
     const char *rest = name.p + name.n + 1;
@@ -249,11 +254,13 @@ static int check_collisions(const struct plan *plan, const struct cdc_event *eve
     struct cdc_buf one = CDC_BUF_INIT, two = CDC_BUF_INIT;
     int result = 0;
 
+    /* The source's own names differ. */
     if (plan->n_renames == 0)
         return 0;
     cdc_json_iter_begin(&iter, event->columns);
     while (result == 0 && cdc_json_next_element(&iter, &column)) {
         struct cdc_span name = final_name(&one, plan, column);
+        /* From the next column on: each pair is compared once. */
         inner = iter;
         while (result == 0 && cdc_json_next_element(&inner, &other)) {
             struct cdc_span raw = cdc_json_member_raw(other, "name");
@@ -355,7 +362,9 @@ static bool passes(const struct cdc_filter *filter, const struct plan *plan, enu
     return op == CDC_OP_SCHEMA || !filter->ops_limited || filter->ops[op];
 }
 
-/* "events" must be what the sink gets to see, or it would take the transaction for incomplete. */
+/* "events" must be what the sink gets to see, or it would take the transaction for incomplete: of a commit line with
+ * "events":5, two of whose lines were dropped, "events":3 leaves. A commit whose lines all passed is copied byte for
+ * byte. */
 static void pass_commit(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out)
 {
     struct edit edits[1];
@@ -377,6 +386,7 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
     struct plan *plan = NULL;
     size_t n = 0;
 
+    /* Of a newer source: what we do not know, we do not touch. */
     if (event->op == CDC_OP_UNKNOWN) {
         append_line(filter, out, NULL, event, edits, 0);
         return out->failed ? cdc_error_memory(error) : 1;
@@ -388,6 +398,7 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
     if (event->table.p != NULL && (plan = plans_find(&filter->plans, event, error)) == NULL)
         return -1;
     if (!passes(filter, plan, event->op)) {
+        /* A schema line is counted by nobody. */
         filter->dropped |= event->op != CDC_OP_SCHEMA;
         return 0;
     }

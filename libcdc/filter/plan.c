@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the settings mean for one table. */
+/* What the settings mean for one table. Patterns are matched once for each table and not for each line: a hundred
+ * patterns cost a stream no more than one. New settings need a new process, so a plan never changes. */
 #include <stdlib.h>
 
 #include "libcdc/filter/internal.h"
@@ -12,9 +13,11 @@ static const char *applies(const char *item, struct cdc_span schema, struct cdc_
     const char *colon = strchr(item, ':');
     char pattern[512];
 
+    /* Without a table: for all of them. */
     if (colon == NULL)
         return item;
     size_t n = (size_t)(colon - item);
+    /* Longer than two names of any database. */
     if (n >= sizeof pattern)
         return NULL;
     memcpy(pattern, item, n);
@@ -57,12 +60,14 @@ static int plan_table_rename(struct plan *plan, const char *text, struct cdc_spa
     const char *dot = memchr(from.p, '.', from.n), *to_dot = strchr(to, '.');
 
     if (dot != NULL) {
+        /* Names, not patterns: two tables renamed to one would become one at the destination. */
         if (!cdc_span_equal(cdc_span(from.p, (size_t)(dot - from.p)), schema))
             return 0;
         from = cdc_span(dot + 1, from.n - (size_t)(dot + 1 - from.p));
     }
     if (!cdc_span_equal(from, table))
         return 0;
+    /* Several renames of one table: the last one counts. */
     free(plan->new_schema);
     free(plan->new_table);
     plan->new_schema = to_dot != NULL ? cdc_span_copy(cdc_span(to, (size_t)(to_dot - to))) : NULL;
@@ -89,6 +94,7 @@ static int fill_plan(const struct cdc_filter_settings *s, struct plan *plan, str
     for (size_t i = 0; i < s->rename_tables.count; i++)
         if (plan_table_rename(plan, s->rename_tables.items[i], schema, table) != 0)
             return -1;
+    /* A table that no --columns names keeps all of its columns. */
     plan->keeps_some = plan->keep.n > 0;
     plan->edits_rows = plan->keeps_some || plan->drop.n > 0 || plan->n_renames > 0;
     return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Walking, reading and writing JSON text. */
+/* Walking, reading and writing JSON text. Values are spans of the text that came, from their first byte to their
+ * last: a number such as 1.10 or 12345678901234567890 is never turned into a double, so it leaves as it came. */
 #include <stdlib.h>
 
 #include "libcdc/json/json_scan.h"
@@ -29,6 +30,7 @@ enum cdc_json_type cdc_json_type(struct cdc_span value)
     case 'n': return CDC_JSON_NULL;
     case 't':
     case 'f': return CDC_JSON_BOOL;
+    /* In valid text nothing else is left. */
     default: return CDC_JSON_NUMBER;
     }
 }
@@ -45,6 +47,7 @@ void cdc_json_iter_begin(struct cdc_json_iter *iter, struct cdc_span container)
         iter->p = iter->end = container.p;
         return;
     }
+    /* Without the brackets. The closing one is just after iter->end, and is what the look-ahead below may read. */
     iter->p = container.p + 1;
     iter->end = container.p + container.n - 1;
 }
@@ -57,6 +60,8 @@ static bool next_start(struct cdc_json_iter *iter)
     return iter->p < iter->end;
 }
 
+/* Commas and space before an element are skipped as one: the text is valid, so between two elements there is exactly
+ * one comma. */
 bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value)
 {
     if (!next_start(iter))
@@ -76,12 +81,14 @@ bool cdc_json_next_member(struct cdc_json_iter *iter, struct cdc_span *name, str
     if (*start != '"') /* an element: an array has no members */
         return false;
     const char *after = json_skip_string(start + 1, iter->end);
+    /* after is past the closing quote: both quotes go. */
     *name = cdc_span(start + 1, (size_t)(after - start) - 2);
     after = json_skip_space(after, iter->end);
     if (*after != ':') /* at the end it is the closing bracket */
         return false;
     iter->p = json_skip_space(after + 1, iter->end); /* the colon */
     value->p = iter->p;
+    /* Most values of a row are strings: straight to their end, without the switch of json_skip_value. */
     iter->p = iter->p < iter->end && *iter->p == '"' ? json_skip_string(iter->p + 1, iter->end)
                                                      : json_skip_value(iter->p, iter->end);
     value->n = (size_t)(iter->p - value->p);
@@ -121,6 +128,8 @@ char *cdc_json_member_text(struct cdc_span object, const char *name)
     size_t n = 0;
     char *text = raw.p != NULL ? cdc_json_text(raw, &n) : NULL;
 
+    /* A NUL (\u0000 in the text) would end it early for whoever takes it as a C string: "a\u0000b" must not pass as
+     * "a". */
     if (text != NULL && strlen(text) == n)
         return text;
     free(text);
@@ -144,6 +153,7 @@ bool cdc_json_member_is(struct cdc_span object, const char *name, const char *te
     return cdc_json_raw_is(cdc_json_member_raw(object, name), cdc_span_text(text));
 }
 
+/* Four hexadecimal digits that were validated. */
 static unsigned quad(const char *p)
 {
     unsigned value = 0;
@@ -191,6 +201,7 @@ static size_t decode_escape(const char *p, char out[4], size_t *n)
     case 'r': out[0] = '\r'; return 2;
     case 't': out[0] = '\t'; return 2;
     case 'u': break;
+    /* The quote, the backslash and the slash stand for themselves. */
     default: out[0] = p[1]; return 2;
     }
     unsigned c = quad(p + 2);
@@ -198,6 +209,7 @@ static size_t decode_escape(const char *p, char out[4], size_t *n)
         *n = utf8_encode(out, c);
         return 6;
     }
+    /* A surrogate pair has 10 bits of the code point in each half, less 0x10000. */
     *n = utf8_encode(out, 0x10000 + ((c - 0xd800) << 10) + (quad(p + 8) - 0xdc00));
     return 12;
 }
@@ -240,6 +252,7 @@ bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text)
     /* An escape is longer than what it stands for: at the same length both are the same bytes and hold none. */
     if (raw.n <= text.n)
         return cdc_span_equal(raw, text) && (raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL);
+    /* Longer and without an escape: more bytes than text has. */
     if (memchr(raw.p, '\\', raw.n) == NULL)
         return false;
     const char *p = raw.p, *end = raw.p + raw.n;
@@ -285,6 +298,7 @@ bool cdc_json_int64(struct cdc_span value, int64_t *result)
     return true;
 }
 
+/* The short form where JSON has one, else \u001f: the same bytes as most other writers produce. */
 static void append_escape(struct cdc_buf *out, unsigned char c)
 {
     char text[6] = {'\\', (char)c, 0, 0, 0, 0};
@@ -307,7 +321,9 @@ static void append_escape(struct cdc_buf *out, unsigned char c)
     cdc_buf_append(out, text, n);
 }
 
-/* First byte of p..end that JSON must escape. */
+/* First byte of p..end that JSON must escape: below 0x20, the quote or the backslash. 8 bytes at once: x - 0x01
+ * borrows into the highest bit of a byte that was 0 (a quote, once the text is combined with quotes by XOR), x - 0x20
+ * into that of a byte below 0x20. Bytes above 0x7f have that bit anyway: ~word takes them out. */
 static const char *skip_unescaped(const char *p, const char *end)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
@@ -331,6 +347,7 @@ void cdc_json_append_string(struct cdc_buf *out, const char *p, size_t n)
 {
     const char *end = p + n;
 
+    /* Text that needs no escape, nearly all of it, fits without growing again. */
     if (!cdc_buf_room(out, n + 2))
         return;
     out->data[out->len++] = '"';
@@ -364,6 +381,7 @@ void cdc_json_append_compact(struct cdc_buf *out, struct cdc_span value)
         const char *start = p;
         while (p < end && *p != '"' && (unsigned char)*p > ' ')
             p++;
+        /* Space within a string is content. */
         if (p < end && *p == '"')
             p = json_skip_value(p, end);
         cdc_buf_append(out, start, (size_t)(p - start));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One pass over JSON text: grammar (RFC 8259), UTF-8 (RFC 3629), escapes and
- * depth are checked while strings are passed 16 bytes at a time. */
+/* One pass over JSON text: grammar (RFC 8259), UTF-8 (RFC 3629), escapes and depth are checked while plain strings
+ * are passed 16 bytes at a time. After it, the text is known to be valid, and everything else in this library walks
+ * over it without checks: what slips through here is read beyond its end there. */
 #include <stdint.h>
 
 #include "libcdc/json/json_scan.h"
@@ -12,7 +13,11 @@ static const char *fail(struct json_fault *fault, const char *why, const char *w
     return NULL;
 }
 
-/* Length of the well-formed UTF-8 sequence (of two bytes or more) at p, 0 if there is none. */
+/* Length of the well-formed UTF-8 sequence (of two bytes or more) at p, 0 if there is none. By the table of RFC 3629:
+ *
+ *   c2..df           80..bf                    c0 and c1 would be overlong forms of ASCII
+ *   e0..ef           80..bf, 80..bf            but e0 80..9f is overlong, ed a0..bf a surrogate
+ *   f0..f4           80..bf three times        but f0 80..8f is overlong, f4 90.. is beyond U+10FFFF */
 static inline unsigned utf8_sequence(const unsigned char *p, const unsigned char *end)
 {
     size_t n = (size_t)(end - p);
@@ -43,6 +48,7 @@ bool cdc_utf8_valid(const char *text, size_t n)
     const unsigned char *p = (const unsigned char *)text, *end = p + n;
 
     while (p < end) {
+        /* 8 bytes at once: none with its highest bit set, so all of them ASCII. */
         if (end - p >= 8) {
             uint64_t word;
             memcpy(&word, p, 8);
@@ -67,6 +73,7 @@ static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
+    /* Upper case to lower; what was no letter becomes no letter between a and f either. */
     c |= 0x20;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
@@ -104,6 +111,8 @@ static const char *scan_escape(const char *p, const char *end, struct json_fault
     case 'u': break;
     default: return fail(fault, "unknown escape", p);
     }
+    /* Beyond U+FFFF a character is two escapes, a surrogate pair: \ud83d\ude00 is U+1F600. One half alone is no
+     * character, and could not be written as UTF-8 by whoever unescapes it. */
     int unit = hex_quad(p + 2, end);
     if (unit < 0)
         return fail(fault, "bad \\u escape", p);
@@ -112,6 +121,7 @@ static const char *scan_escape(const char *p, const char *end, struct json_fault
     if (unit > 0xdbff || end - p < 12 || p[6] != '\\' || p[7] != 'u')
         return fail(fault, "lone surrogate", p);
     int low = hex_quad(p + 8, end);
+    /* This also catches -1, no digits. */
     if (low < 0xdc00 || low > 0xdfff)
         return fail(fault, "lone surrogate", p);
     return p + 12;
@@ -133,6 +143,8 @@ const char *json_scan_odd_string(const char *p, const char *end, struct json_fau
         }
         if ((unsigned char)*p < 0x20)
             return fail(fault, "control character in a string", p);
+        /* A run of them, as in Russian or Chinese text, without going back to the search for plain ASCII after each
+         * character. */
         while (p < end && (unsigned char)*p >= 0x80) {
             unsigned length = utf8_sequence((const unsigned char *)p, (const unsigned char *)end);
             if (length == 0)
@@ -221,7 +233,9 @@ static inline const char *scan_name(const char *p, const char *end, struct json_
     return json_skip_space(p + 1, end);
 }
 
-/* Containers are kept as one bit each (1: object) instead of by recursion. p < end. */
+/* No recursion: a line of 256 MB with nothing but [ must not exhaust the stack. Of each container that is open only
+ * its kind must be known, to tell which bracket ends it: one bit (1: object), so CDC_JSON_DEPTH bits in all. p < end.
+ */
 static const char *scan_container(const char *p, const char *end, unsigned depth, struct json_fault *fault)
 {
     uint64_t kinds[CDC_JSON_DEPTH / 64] = {0};
@@ -234,6 +248,7 @@ static const char *scan_container(const char *p, const char *end, unsigned depth
             bool object = *p == '{';
             if (depth + open >= CDC_JSON_DEPTH)
                 return fail(fault, "nested too deep", p);
+            /* An empty container is a complete value, and opens no level. */
             p = json_skip_space(p + 1, end);
             if (p < end && *p == (object ? '}' : ']')) {
                 p++;
@@ -250,6 +265,8 @@ static const char *scan_container(const char *p, const char *end, unsigned depth
             if (p == NULL)
                 return NULL;
         }
+        /* A comma leads to the next value; a closing bracket makes the container a value that is complete itself, so
+         * that we are "after a value" again, one level up. */
         for (;;) { /* after a value */
             if (open == 0)
                 return p;
@@ -278,7 +295,8 @@ const char *json_scan_value(const char *p, const char *end, unsigned depth, stru
     return *p == '{' || *p == '[' ? scan_container(p, end, depth, fault) : scan_scalar(p, end, fault);
 }
 
-/* Valid text only: brackets are counted, nothing is checked, and what is within strings is passed over. */
+/* Valid text only: brackets are counted, nothing is checked, and what is within strings is passed over, brackets in
+ * them included. A scalar at level 0 is the whole value. */
 const char *json_skip_value(const char *p, const char *end)
 {
     unsigned open = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines in over read(2), not stdio: a line may be 256 MB, and a wait must end with a signal. One buffer: lines are handed
- * out in place, the rest
- * of a partial line is moved to the front before more is read. */
+/* Lines in over read(2), not stdio: a line may be 256 MB, and a wait must end with a signal. One buffer: lines are
+ * handed out in place, without a copy; only the beginning of a line that has not come whole is moved to the front
+ * before more is read. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -55,6 +55,8 @@ static int make_room(struct cdc_line_reader *reader, struct cdc_error *error)
     }
     if (rest == 0)
         cdc_buf_shrink(&reader->buf, READ_SIZE * 4);
+    /* At least as much again as is there of the line: reads grow with it, so that a long line costs a few moves and
+     * not one for each 256 KiB. */
     size_t want = rest > READ_SIZE ? rest : READ_SIZE;
     if (reader->buf.cap - reader->buf.len < want / 2 || reader->buf.cap == 0)
         if (!cdc_buf_grow(&reader->buf, want))
@@ -69,6 +71,7 @@ static int fill(struct cdc_line_reader *reader, struct cdc_error *error)
 
     if (make_room(reader, error) != 0)
         return -1;
+    /* read(2) may block: descriptor 0 is shared with others, so it cannot be made non-blocking (line_writer.c). */
     if (poll(&poller, 1, 0) <= 0)
         return 0;
     ssize_t n = read(reader->fd, reader->buf.data + reader->buf.len, reader->buf.cap - reader->buf.len);
@@ -79,6 +82,7 @@ static int fill(struct cdc_line_reader *reader, struct cdc_error *error)
     }
     if (n == 0) {
         reader->end = true;
+        /* The bytes of a line that was too long are gone already; one stands for them, since only "any" is asked. */
         reader->leftover = reader->passing_over ? 1 : reader->buf.len - reader->start;
         return 1;
     }
@@ -122,6 +126,7 @@ enum cdc_line_result cdc_line_reader_next(struct cdc_line_reader *reader, struct
             *line = cdc_span(begin, n);
             return too_long ? CDC_LINE_TOO_LONG : CDC_LINE_OK;
         }
+        /* No LF in all that is there. */
         reader->scanned = rest;
         if (reader->scanned > reader->max_line || reader->passing_over)
             drop_scanned(reader);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines out over write(2). A pipe is opened a second time through /proc, so
- * that O_NONBLOCK is ours alone: the flags of descriptor 1 belong to every
- * process that shares it. */
+/* Lines out over write(2). A source must answer its server while the reader of the pipe is slow, so a write may not
+ * block. But O_NONBLOCK set on descriptor 1 would hold for every process that shares it (the shell, a second tool on
+ * the same terminal), and outlive us. So a pipe is opened a second time through /proc: an open file description of
+ * our own, with flags of our own. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,6 +15,9 @@
 #include <cdc/line.h>
 #include <cdc/retry.h>
 
+/* Bytes: as much as an unprivileged process may ask for. The usual 64 KiB would mean a switch between the tools every
+ * few hundred lines. LOOK_MS: how soon a signal is noticed. KEEP_SIZE: what the buffer keeps after an unusually long
+ * line. */
 #define PIPE_SIZE (1 << 20)
 #define LOOK_MS 100
 #define KEEP_SIZE ((size_t)1 << 20)
@@ -57,9 +61,12 @@ static int remove_partial_line(int fd, off_t size, struct cdc_error *error)
     int reader = open(path, O_RDONLY | O_CLOEXEC);
     if (reader < 0)
         return 0; /* a file that we may write and not read: its end stays unknown */
+    /* `killed while writing` looks like this: ...}\n{"op":"c","pos":"00000000016B3 and no LF. */
     off_t end = last_line_end(reader, size);
     bool torn = end >= 0 && end < size && pread(reader, &first, 1, end) == 1 && first == '{';
     close(reader);
+    /* O_APPEND was tested above: without it (`> file`, or `1<>file`) the place where we write need not be the end of
+     * the file. */
     if (torn && ftruncate(fd, end) != 0)
         return cdc_error_set(error, CDC_EXIT_IO, "unable to remove a partial last line from the output: %s",
                              strerror(errno));
@@ -91,6 +98,8 @@ struct cdc_writer *cdc_writer_new(int fd, struct cdc_error *error)
     if (S_ISFIFO(status.st_mode)) {
         char path[32];
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        /* It may fail: no /proc, or a pipe of another user. Then writes of at most PIPE_BUF bytes after a poll do not
+         * block either (see write_limit). A socket cannot be opened this way. */
         writer->own_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
         (void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE); /* not allowed: the size stays */
     }
@@ -147,14 +156,15 @@ static int write_error(struct cdc_error *error)
     return cdc_error_set(error, CDC_EXIT_IO, "unable to write the output: %s", strerror(errno));
 }
 
-/* How much one write may take without blocking: all of it, but for a pipe or socket that we could not open anew. */
+/* How much one write may take without blocking: all of it, but for a pipe or socket that we could not open anew.
+ * There, POLLOUT means that a page (PIPE_BUF bytes) is free, and a longer write would block for the rest. */
 static size_t write_limit(const struct cdc_writer *writer, size_t n)
 {
     return writer->pipe && writer->own_fd < 0 && n > PIPE_BUF ? PIPE_BUF : n;
 }
 
-/* What is written leaves the buffer now and then, or it would grow for as long as the reader is a little slower than we
- * are. */
+/* What is written leaves the buffer now and then, or it would grow for as long as the reader is a little slower than
+ * we are. Only once the part that is written is the larger one: so each byte is moved at most once on average. */
 static void compact(struct cdc_writer *writer)
 {
     size_t rest = writer->buf.len - writer->start;
@@ -174,6 +184,7 @@ int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error)
         return cdc_error_memory(error);
     while (writer->start < writer->buf.len) {
         size_t n = write_limit(writer, writer->buf.len - writer->start);
+        /* A descriptor that may block: asked first. A file never makes us wait for a reader. */
         if (writer->own_fd < 0 && !writer->file) {
             struct pollfd poller = {writer->fd, POLLOUT, 0};
             if (poll(&poller, 1, 0) <= 0)
@@ -183,6 +194,7 @@ int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error)
         if (done < 0) {
             if (errno == EINTR)
                 continue;
+            /* The pipe is full, not an error: the rest stays, and waits for the next call. */
             if (errno == EAGAIN || errno == EWOULDBLOCK)
                 break;
             return write_error(error);
@@ -203,6 +215,8 @@ int cdc_writer_drain(struct cdc_writer *writer, int wake_fd, struct cdc_error *e
             return 0;
         struct pollfd pollers[2] = {{cdc_writer_fd(writer), POLLOUT, 0}, {wake_fd, POLLIN, 0}};
         int ready = poll(pollers, wake_fd >= 0 ? 2 : 1, -1);
+        /* Both ready: writing goes first, since a wake_fd that stays readable would keep us from ever writing the
+         * rest. */
         if (ready > 0 && wake_fd >= 0 && pollers[1].revents != 0 && pollers[0].revents == 0)
             return 1;
     }
@@ -217,6 +231,7 @@ int cdc_writer_finish(struct cdc_writer *writer, const struct cdc_control *contr
             return -1;
         if (cdc_writer_pending(writer) == 0)
             return 0;
+        /* The deadline is of no meaning for ms < 0. */
         int64_t left = ms < 0 ? LOOK_MS : deadline - cdc_clock_ms();
         if (left <= 0 || control->stop >= 2)
             return 1;

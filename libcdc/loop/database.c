@@ -16,6 +16,8 @@ const struct cdc_database *cdc_database_find(const struct cdc_database *const *k
     for (size_t i = 0; kinds[i] != NULL; i++)
         if (has_scheme(kinds[i]->schemes, url))
             return kinds[i];
+    /* libpq takes "host=db dbname=shop" and even "" as a connection, so what has no known scheme goes to the first
+     * kind. */
     return has_scheme(others, url) ? NULL : kinds[0];
 }
 

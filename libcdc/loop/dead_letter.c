@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Refused lines, kept for a person to look at. */
+/* Refused lines, kept for a person to look at, one JSON object each:
+ *
+ *   {"reason":"at byte offset 512 of the input: bad JSON at byte 17 ...","line":"{\"op\":\"c\", ..."}
+ *
+ * The offset moves past a refused line, so it never comes again: this file is then the only place that has it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -32,6 +36,8 @@ int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_e
         free(file);
         return cdc_error_memory(error);
     }
+    /* Appended to: lines of earlier runs are still somebody's work. Not locked, since the sink's offset file is.
+     * 0600, as it holds rows. */
     file->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (file->fd < 0) {
         io_error(file, error);
@@ -50,6 +56,7 @@ int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char
     cdc_buf_lit(&file->buf, "{\"reason\":");
     cdc_json_append_text(&file->buf, reason, strlen(reason));
     cdc_buf_lit(&file->buf, ",\"line\":");
+    /* Longer than --max-line: its bytes were passed over and are gone. */
     if (line.p == NULL)
         cdc_buf_lit(&file->buf, "null");
     else
@@ -57,6 +64,7 @@ int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char
     cdc_buf_lit(&file->buf, "}\n");
     if (file->buf.failed)
         return cdc_error_memory(error);
+    /* Written at once, so that `tail -f` shows it; durable with dead_letter_sync, once for a whole delivery. */
     if (cdc_file_write(file->fd, file->buf.data, file->buf.len) != 0)
         return io_error(file, error);
     file->dirty = true;

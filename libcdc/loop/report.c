@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What all loops share. */
+/* What all loops share: figures, and how long a stop is waited for. */
 #include <unistd.h>
 
 #include "libcdc/loop/internal.h"
@@ -16,6 +16,8 @@ void loop_report_statistics(const struct loop_report *report)
     if (!report->control->statistics)
         return;
     report->control->statistics = 0;
+    /* The bytes that the signal handler wrote: left there, notice_fd would stay readable, and every poll would return
+     * at once. */
     if (report->control->notice_fd >= 0)
         while (read(report->control->notice_fd, bytes, sizeof bytes) > 0)
             continue;
@@ -46,6 +48,7 @@ bool stop_is_due(const struct cdc_control *control, int64_t now, int64_t *deadli
     if (!control->stop)
         return false;
     if (*deadline == 0)
+        /* Counted from the first call after the signal, not from the signal. */
         *deadline = now + STOP_GRACE_MS;
     return control->stop >= 2 || now >= *deadline;
 }

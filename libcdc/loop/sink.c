@@ -82,6 +82,8 @@ static struct stream *add_stream(struct cdc_sink_loop *loop, struct cdc_span raw
         return NULL;
     }
     const struct cdc_offset *offset = cdc_offset_file_get(loop->offsets, stream->name.data);
+    /* Lines at or before this position are dropped as re-deliveries (take_event): a restarted source begins at the
+     * smallest position of all sinks, and ours may be ahead of it. */
     if (offset != NULL) {
         stream->seq = offset->seq;
         stream->lines = offset->lines;
@@ -187,7 +189,8 @@ static int set_rollback_point(struct cdc_sink_loop *loop, struct cdc_error *erro
     return loop->ops->boundary != NULL ? loop->ops->boundary(loop->sink, error) : 0;
 }
 
-/* Forgets what came after the last back. */
+/* Forgets what came after the last rollback point. A stream that has none had nothing complete to deliver: its
+ * members stay as they are, and it is not in the delivery, since it has not moved. */
 static int go_back(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
     if (loop->ops->discard != NULL)
@@ -221,6 +224,7 @@ int cdc_sink_reject(struct cdc_sink_context *context, struct cdc_span line, cons
 {
     struct cdc_sink_loop *loop = context->loop;
 
+    /* The line is not taken in, and the offset stays before its transaction: with the cause fixed, it comes again. */
     if (strcmp(loop->settings->on_error, "stop") == 0) {
         cdc_error_set(error, CDC_EXIT_DATA, "line %llu: %s", (unsigned long long)cdc_line_reader_number(loop->reader),
                       reason);
@@ -249,7 +253,8 @@ static void close_boundary(struct stream *stream)
     stream->moved = true;
 }
 
-/* A higher seq proves the transaction before complete, where a stage before us dropped its commit line. */
+/* A higher seq proves the transaction before complete, where a stage before us dropped its commit line (jq
+ * 'select(.op=="c")'). Without this, nothing would ever be delivered there. */
 static int implied_boundary(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
                             struct cdc_error *error)
 {
@@ -292,6 +297,8 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
     struct stream *stream = find_stream(loop, event->name, error);
     if (stream == NULL)
         return -1;
+    /* Against what was taken in, not what was delivered: a source that reconnects in this run sends lines again that
+     * are in hand. */
     bool again = cdc_span_compare(event->pos, cdc_span(stream->pos.data, stream->pos.len)) <= 0;
     if (event->op == CDC_OP_SCHEMA) /* it describes the lines after it, whether we had it before or not */
         return loop->ops->event(loop->sink, event, error);
@@ -299,11 +306,15 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
         loop->metrics.duplicates++;
         return 0;
     }
+    /* A heartbeat is a boundary as well: in a quiet database it is what moves the offset, so that the server can drop
+     * its log. */
     if (event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT) {
         loop->metrics.commits++;
         close_boundary(stream);
         return remember(stream, event, error);
     }
+    /* Of a newer source. Not refused: an old sink goes on with what it knows. Its pos is not remembered, as nothing
+     * was done for it. */
     if (event->op == CDC_OP_UNKNOWN) {
         if (!loop->reported_unknown)
             cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu has an unknown op; such lines are ignored",
@@ -337,6 +348,8 @@ static bool wait_for_input(struct cdc_sink_loop *loop)
 
     if (stop_is_due(loop->control, now, &loop->stop_deadline))
         return true;
+    /* A signal came, but the transaction in hand is not at its end: looked at often, until the grace time is over.
+     * wake_fd stays readable now, so it is left out of the wait below. */
     if (loop->control->stop)
         wait = 50;
     if (loop->settings->idle_exit > 0) {
@@ -388,6 +401,7 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
     for (;;) {
         struct cdc_span line;
         loop_report_turn(&loop->report, false);
+        /* Checked before the delivery: the last batch of --max-events need not be full. */
         if (loop->settings->max_events > 0 && loop->run_changes >= (uint64_t)loop->settings->max_events)
             loop->finished = true;
         if (at_boundary(loop) && batch_is_full(loop) && deliver(loop, error) != 0)
@@ -399,6 +413,8 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
             return -1;
         if (got == CDC_LINE_END)
             return finish(loop, true, error);
+        /* A pause in the input: what is complete goes out now, however small the batch. A row is stored within
+         * milliseconds while little happens, and in batches of --batch-events while much does. */
         if (got == CDC_LINE_AGAIN) {
             if (at_boundary(loop) && deliver(loop, error) != 0)
                 return -1;
@@ -418,6 +434,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
 {
     struct cdc_sink_loop loop = {
         .ops = ops, .sink = sink, .settings = settings, .offsets = offsets, .control = control, .log = log};
+    /* Every sink begins with its context (cdc/sink.h), so a pointer to the one is a pointer to the other. */
     struct cdc_sink_context *context = sink;
     int result = -1;
 
@@ -427,6 +444,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
     if (loop.reader != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0)
         result = run(&loop, error);
+    /* An error without a text is none to speak of (the reader of the output is gone), and stays. */
     if (result != 0 && control->stop && cdc_error_is_transient(error) && error->text[0] != '\0') {
         /* Asked to stop while the destination was away: nothing is lost, the lines come again. */
         cdc_log_write(log, CDC_LOG_INFO, "stopped while waiting: %s", error->text);

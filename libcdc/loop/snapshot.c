@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the snapshots of all databases share. */
+/* What the snapshots of all databases share: how one ends early, and what it shows while it runs. Rows that were
+ * written stay written; it is the end that must be right: whole lines, and a status that tells `cdc-snapshot && exec
+ * pg-cdc` not to go on. */
 #include "libcdc/loop/internal.h"
 #include <cdc/snapshot.h>
 
@@ -26,6 +28,8 @@ void cdc_snapshot_finish_output(struct cdc_writer *writer, const struct cdc_cont
 
 int cdc_snapshot_drain(struct cdc_writer *writer, const struct cdc_control *control, struct cdc_error *error)
 {
+    /* 1: a signal came before all was out. 0 with stop set: all is out, but a signal came meanwhile; without this
+     * test a fast reader would keep the snapshot from ever noticing it. */
     int result = cdc_writer_drain(writer, control->wake_fd, error);
     return result == 1 || (result == 0 && control->stop) ? cdc_snapshot_stopped(error) : result;
 }
@@ -34,6 +38,8 @@ static void show(const struct cdc_snapshot_progress *progress, const char *schem
 {
     double seconds = (double)(now - progress->began) / 1000.0;
     double rate = seconds > 0 ? (double)progress->rows / seconds : 0;
+    /* The estimate is the server's guess: the table may have more rows than that, and then neither a percentage nor a
+     * time left is shown. */
     double left = progress->estimate - (double)progress->rows;
     if (progress->estimate > 0 && left > 0 && rate > 0)
         cdc_log_write(progress->log, CDC_LOG_INFO, "%s.%s: %llu of about %.0f rows, %.0f %%, %.0f rows/s, %.0f s left",

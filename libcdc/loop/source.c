@@ -35,6 +35,8 @@ struct source_loop {
     struct cdc_metrics *metrics;
     const struct cdc_log *log;
     struct cdc_writer *writer;
+    /* confirmed: durable in our own file, and told to the database. resume: where a broken connection goes on, which
+     * may be far ahead of it, since lines that are in the pipe need not be read again in this run. */
     struct cdc_offset confirmed; /* pos NULL: nothing yet */
     struct cdc_offset resume;    /* newest boundary whose lines are in the pipe or before it */
     struct candidate candidate;
@@ -64,8 +66,12 @@ static bool after(const struct cdc_offset *offset, const struct cdc_offset *othe
 /* First our own file, then the database: it may never forget what we could still need. */
 static int confirm(struct source_loop *loop, const struct cdc_offset *offset, struct cdc_error *error)
 {
+    /* A sink that went back (its file was restored) takes nothing back: the database may have forgotten that part of
+     * its log. */
     if (!after(offset, &loop->confirmed))
         return 0;
+    /* Killed before this: the lines may not be on the disk, but nothing was confirmed either. Killed after it, before
+     * our file is saved: they come again, and a reader drops them by their pos. */
     if (loop->settings->confirm == CDC_CONFIRM_WRITTEN && cdc_writer_sync(loop->writer, error) != 0)
         return -1;
     if (cdc_offset_copy(&loop->confirmed, offset, error) != 0)
@@ -103,6 +109,7 @@ static int confirm_acked(struct source_loop *loop, int64_t now, struct cdc_error
     if (acked != NULL)
         return confirm(loop, acked, error);
     if (now >= loop->next_warning) {
+        /* Not at the first look: sinks of the same pipeline come up at the same time as we do. */
         if (loop->next_warning != 0)
             cdc_log_write(
                 loop->log, CDC_LOG_WARNING,
@@ -121,8 +128,12 @@ static int note_boundary(struct source_loop *loop, struct cdc_error *error)
         return 0;
     if (copy_text(&loop->seen_pos, boundary->pos) != 0 || cdc_offset_copy(&loop->resume, boundary, error) != 0)
         return cdc_error_memory(error);
+    /* One candidate at a time: the next is noted once this one has left, so at least something is confirmed while the
+     * pipe never runs empty. The newest one would move away again and again. */
     if (loop->settings->confirm != CDC_CONFIRM_WRITTEN || loop->candidate.offset.pos != NULL)
         return 0;
+    /* More than the boundary needs, since lines after it may be in the buffer already; at the worst it is confirmed a
+     * little later. */
     loop->candidate.end = cdc_writer_written(loop->writer) + cdc_writer_pending(loop->writer);
     return cdc_offset_copy(&loop->candidate.offset, boundary, error);
 }
@@ -150,6 +161,7 @@ static int check_reader(struct source_loop *loop, struct cdc_error *error)
 {
     struct pollfd poller = {cdc_writer_fd(loop->writer), 0, 0};
 
+    /* A file or a terminal has no reader that could go. */
     if (cdc_writer_is_pipe(loop->writer) && poll(&poller, 1, 0) > 0 && (poller.revents & (POLLERR | POLLHUP)) != 0)
         return cdc_error_set(error, CDC_EXIT_IO, "%s", "");
     return 0;
@@ -159,6 +171,8 @@ static int check_reader(struct source_loop *loop, struct cdc_error *error)
 static int reconnect(struct source_loop *loop, struct cdc_retry *retry, struct cdc_error *error)
 {
     for (;;) {
+        /* resume and not confirmed: what is in the pipe is not read a second time. If we are killed, the next run
+         * begins at the sinks' position. */
         const struct cdc_offset *from = loop->resume.pos != NULL      ? &loop->resume
                                         : loop->confirmed.pos != NULL ? &loop->confirmed
                                                                       : NULL;
@@ -194,6 +208,7 @@ static void wait_for_work(struct source_loop *loop, bool blocked)
         pollers[n++] = (struct pollfd){fd, events, 0};
     /* Without POLLOUT wanted, the poll still reports a reader that went away (POLLERR). */
     pollers[n++] = (struct pollfd){cdc_writer_fd(loop->writer), cdc_writer_pending(loop->writer) > 0 ? POLLOUT : 0, 0};
+    /* Once it has stopped us, wake_fd stays readable, and no poll would wait. */
     if (loop->control->stop == 0 && loop->control->wake_fd >= 0)
         pollers[n++] = (struct pollfd){loop->control->wake_fd, POLLIN, 0};
     if (loop->control->notice_fd >= 0)
@@ -233,6 +248,8 @@ static int stream(struct source_loop *loop, struct cdc_retry *retry, struct cdc_
         struct cdc_buf *out = cdc_writer_buf(loop->writer);
         bool blocked = cdc_writer_pending(loop->writer) >= HIGH_WATER;
         enum cdc_source_result got = CDC_SOURCE_IDLE;
+        /* A stop inside a transaction goes on to its end: the sinks get it whole. A second signal does not wait for
+         * that. */
         if (loop->control->stop >= 2 || (loop->control->stop && loop->ops->between(loop->source)))
             return 0;
         if (!blocked) {
@@ -240,13 +257,19 @@ static int stream(struct source_loop *loop, struct cdc_retry *retry, struct cdc_
             size_t limit = out->len - cdc_writer_pending(loop->writer) + HIGH_WATER + BLOCK;
             limit = limit < out->len + BLOCK ? out->len + BLOCK : limit;
             got = loop->ops->read(loop->source, out, limit, error);
+            /* Only data proves that the connection is good: a server that takes connections and drops them at once is
+             * not asked every 100 ms. */
             if (got == CDC_SOURCE_MORE)
                 cdc_retry_success(retry);
         }
         if (got == CDC_SOURCE_ERROR || out->failed || tick(loop, blocked, error) != 0)
             return out->failed ? cdc_error_memory(error) : -1;
+        /* After tick, which may have appended a heartbeat, and before the flush: candidate.end counts what is still
+         * in the buffer. */
         if (note_boundary(loop, error) != 0)
             return -1;
+        /* While more is there at once, blocks; at a pause, everything, so that a single row does not wait for 64 KiB
+         * to come together. */
         if (got != CDC_SOURCE_MORE || cdc_writer_pending(loop->writer) >= BLOCK)
             if (cdc_writer_flush(loop->writer, error) != 0)
                 return -1;
@@ -269,7 +292,12 @@ static int drain(struct source_loop *loop, struct cdc_error *error)
     while ((left = cdc_writer_finish(loop->writer, loop->control, TICK_MS, error)) > 0 && loop->control->stop < 2)
         if (tick(loop, true, error) != 0)
             return -1;
-    return left < 0 ? -1 : confirm_step(loop, true, error);
+    if (left < 0 || confirm_step(loop, true, error) != 0)
+        return -1;
+    if (left > 0) /* exit 0 would say that the reader has every line */
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "left at a second signal; %zu bytes were not written",
+                             cdc_writer_pending(loop->writer));
+    return 0;
 }
 
 /* After an error that ends the run: the whole lines before it are good. Given up when the reader takes nothing for a while. */
@@ -331,6 +359,8 @@ int cdc_source_run(const struct cdc_source_ops *ops, void *source, const struct 
     int result = -1;
 
     loop.writer = cdc_writer_new(settings->output_fd, error);
+    /* After a snapshot (CDC_START_SNAPSHOT) the connector knows where to begin; nothing of the stream is confirmed
+     * yet. */
     bool ready = loop.writer != NULL && (settings->start->kind != CDC_START_RESUME ||
                                          cdc_offset_copy(&loop.confirmed, &settings->start->from, error) == 0);
     if (ready)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The loop of a middle stage: lines in, lines out. */
+/* The loop of a middle stage: lines in, lines out. It keeps no position: what is in its buffers when it is killed was
+ * confirmed by no sink, so the source sends it again. */
 #include <stdio.h>
 
 #include "libcdc/loop/internal.h"
@@ -52,6 +53,7 @@ static int take_line(struct stage_loop *loop, struct cdc_span line, bool too_lon
     if (cdc_event_parse(&event, line.p, line.n, &why) != 0)
         return refuse(loop, why.text, error);
     int lines = loop->ops->event(loop->stage, &event, out, &why);
+    /* A line that was half appended must not leave: it would be glued to the next one. */
     if (lines < 0 && why.status == CDC_EXIT_DATA) {
         out->len = before;
         return refuse(loop, why.text, error);
@@ -74,7 +76,10 @@ static int write_all(struct stage_loop *loop, struct cdc_error *error)
 
     loop->metrics.bytes_out = cdc_writer_written(loop->writer);
     loop_report_turn(&loop->report, false);
-    return left < 0 ? -1 : 0;
+    if (left > 0) /* exit 0 would say that the reader has every line */
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "left at a second signal; %zu bytes were not written",
+                             cdc_writer_pending(loop->writer));
+    return left;
 }
 
 /* No whole line is there now. True when it is time to leave. */
@@ -93,6 +98,8 @@ static int finish(struct stage_loop *loop, struct cdc_error *error)
 {
     if (write_all(loop, error) != 0 || cdc_writer_sync(loop->writer, error) != 0)
         return -1;
+    /* No LF at the end of the input: whoever wrote this line was killed meanwhile. It is not passed on, whatever it
+     * looks like: it comes again whole. */
     if (cdc_line_reader_leftover(loop->reader) == 0)
         return 0;
     cdc_error_set(error, CDC_EXIT_TEMPORARY, "the input ended inside a line, which is discarded");
@@ -110,6 +117,7 @@ static int run(struct stage_loop *loop, struct cdc_error *error)
             return -1;
         if (got == CDC_LINE_END)
             return finish(loop, error);
+        /* The input pauses: everything goes out, so that a single row is not held back. */
         if (got == CDC_LINE_AGAIN) {
             if (write_all(loop, error) != 0)
                 return -1;

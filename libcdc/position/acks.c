@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Acknowledgements: the smallest position of all sinks, read from their files. The files are the whole protocol between a
- * source and its sinks: no socket, nothing that has to be running. */
+/* Acknowledgements: the smallest position of all sinks, read from their offset files. The files are the whole
+ * protocol between a source and its sinks: no socket, nothing that has to be running. Of
+ *
+ *   cdc-sink-sqlite.offset   "pos":"0000000016B374D8.FFFFFFFFFF.1"
+ *   cdc-sink-http.offset     "pos":"0000000016B37000.FFFFFFFFFF.1"
+ *
+ * the second counts: the database keeps its log from there on, for the slower sink. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +27,8 @@ struct cdc_acks {
     size_t count;
 };
 
+/* A path stays in the list once it was seen, even if its file goes: a sink whose file was removed has no position, so
+ * nothing is confirmed any more, which is safe. Forgetting it would confirm what it has not stored. */
 static int add_path(struct cdc_acks *acks, const char *path)
 {
     for (size_t i = 0; i < acks->count; i++)
@@ -114,9 +121,14 @@ static int read_one(struct cdc_acks *acks, struct ack *ack, struct cdc_error *er
         return 0;
     }
     /* Files are replaced, never changed in place: a new one has a new inode or time. */
+    /* An inode may be used again, and two files may be written within one tick of the file system's clock. Should
+     * both happen at once, we go on with an older position: too small, so that the database keeps a little more log
+     * than it must, until the next save. */
     if (ack->inode == status.st_ino && ack->changed.tv_sec == status.st_mtim.tv_sec &&
         ack->changed.tv_nsec == status.st_mtim.tv_nsec)
         return 0;
+    /* Read without its lock, which the sink holds: rename makes sure that it is one whole file, the old or the new
+     * one. */
     int found = cdc_offset_read(ack->path, acks->name, &fresh, error);
     if (found < 0)
         return -1;
@@ -144,6 +156,7 @@ int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struc
         const struct cdc_offset *one = &acks->acks[i].offset;
         if (one->pos == NULL)
             complete = false;
+        /* Positions sort as text, whatever the database (cdc/pos.h). */
         else if (smallest == NULL || strcmp(one->pos, smallest->pos) < 0)
             smallest = one;
     }

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* One try at the rows of the tables. */
+/* One try at the rows of the tables, and what of it must survive a crash. What the next start finds after a kill
+ *
+ *   before cdc_attempt_begin is saved    the old number: no line has the new one yet
+ *   while rows are written               "attempt":3, no "written": attempt 4 begins at the first row
+ *   after the last commit was written    "written":"...": no further attempt, only the sinks are waited for
+ *   after the sinks have stored it       "finished":true, or the acks say so: nothing is left to do */
 #include <stdlib.h>
 
 #include <cdc/attempt.h>
@@ -19,6 +24,8 @@ bool cdc_attempt_read(struct cdc_attempt *attempt, struct cdc_span state)
     cdc_attempt_clear(attempt);
     attempt->finished = cdc_span_is(cdc_json_member(state, "finished"), "true");
     attempt->written = cdc_json_member_text(state, "written");
+    /* Not taken for 0: with the numbers of an older attempt, new lines would look like duplicates, and the sinks
+     * would drop them. */
     if (number.p != NULL && (!cdc_json_int64(number, &value) || value < 0 || value > (int64_t)CDC_ATTEMPT_MAX))
         return false;
     attempt->number = (unsigned)value;
@@ -41,6 +48,7 @@ int cdc_attempt_begin(struct cdc_attempt *attempt, const char *name, const char 
                       name);
         return cdc_error_hint(error, "%s", hint);
     }
+    /* What the attempt before has written is not complete without this one's rows: it counts no more. */
     attempt->number++;
     free(attempt->written);
     attempt->written = NULL;
@@ -51,6 +59,7 @@ int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, const struct c
 {
     free(attempt->written);
     attempt->written = strdup(pos);
+    /* Nobody to wait for: with --ack=stdout, written is stored. */
     attempt->finished = acks == NULL;
     return attempt->written != NULL ? 0 : cdc_error_memory(error);
 }
@@ -76,6 +85,8 @@ int cdc_attempt_save(const struct cdc_attempt *attempt, struct cdc_offset_file *
     struct cdc_offset offset = *kept;
 
     offset.seq = (int64_t)attempt->origin;
+    /* Until all is written, kept->pos stands, which is before the first row: whoever starts a stream meanwhile sees
+     * that a snapshot was begun, and refuses (start.c). */
     if (attempt->written != NULL)
         offset.pos = attempt->written;
     return cdc_offset_file_set(offsets, name, &offset, error) == 0 ? cdc_offset_file_save(offsets, error) : -1;

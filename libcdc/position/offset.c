@@ -94,6 +94,7 @@ static char *read_file(const char *path, size_t *n, bool *missing, struct cdc_er
         return NULL;
     }
     char *text = NULL;
+    /* A FIFO or /dev/zero would never end. */
     if (!S_ISREG(status.st_mode) || (size_t)status.st_size > FILE_MAX_BYTES)
         damaged(path, "it is no regular file of a sensible size", error);
     else if ((text = malloc((size_t)status.st_size + 1)) == NULL)
@@ -129,6 +130,7 @@ static json_t *load(const char *path, char **text, bool *missing, struct cdc_err
     *text = read_file(path, &n, missing, error);
     if (*text == NULL)
         return NULL;
+    /* Two entries of one name: one of them would silently be the wrong one. */
     json_t *root = json_loadb(*text, n, JSON_REJECT_DUPLICATES, &why);
     if (root == NULL) {
         damaged(path, why.text, error);
@@ -136,6 +138,7 @@ static json_t *load(const char *path, char **text, bool *missing, struct cdc_err
         return NULL;
     }
     const json_t *format = json_object_get(root, "format");
+    /* Format and tool are what tells an offset file from any other JSON that somebody names by mistake. */
     if (!json_is_integer(format) || !json_is_string(json_object_get(root, "tool")) ||
         !json_is_object(json_object_get(root, "offsets")))
         damaged(path, "it is not an offset file", error);
@@ -193,6 +196,7 @@ static struct cdc_span entry_text(const char *text, const char *name)
     struct cdc_span file = cdc_span_text(text);
     while (file.n > 0 && *file.p != '{') /* white space before it */
         file = cdc_span(file.p + 1, file.n - 1);
+    /* After the last bracket there is the line feed that we write. */
     while (file.n > 0 && file.p[file.n - 1] != '}')
         file.n--;
     return cdc_json_member(cdc_json_member(file, "offsets"), name);
@@ -210,6 +214,7 @@ int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offse
     int result = value == NULL ? 0 : read_entry(path, value, entry_text(text, name), offset, error) == 0 ? 1 : -1;
     json_decref(root);
     free(text);
+    /* An empty pos is what a sink writes before its first line: it is there, and has stored nothing. */
     if (result == 1 && offset->pos[0] == '\0') {
         cdc_offset_free(offset);
         result = 0;
@@ -233,6 +238,9 @@ static int lock(struct cdc_offset_file *file, struct cdc_error *error)
     if (file->lock_fd < 0) {
         result = cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_IO,
                                "unable to open lock file \"%s\": %s", path, strerror(errno));
+        /* flock and not fcntl: the lock ends with the process however that ends, and not when some other descriptor of
+     * the file is closed. The lock file is never removed: a second process could lock the removed one, and a third
+     * one a new file of the same name. */
     } else if (flock(file->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         result = errno == EWOULDBLOCK
                      ? cdc_error_set(error, CDC_EXIT_TEMPORARY, "offset file \"%s\" is in use by another process",
@@ -296,6 +304,7 @@ struct cdc_offset_file *cdc_offset_file_open(const char *path, const char *tool,
         if (root != NULL) {
             result = read_entries(file, root, text, error);
             free(text);
+            /* Created at once: a source that looks for its sinks before the first line must find that there is one. */
         } else if (missing) {
             result = cdc_offset_file_save(file, error);
         }
@@ -442,6 +451,8 @@ int cdc_offset_file_save(struct cdc_offset_file *file, struct cdc_error *error)
     if (file->path == NULL)
         return 0;
     if (!append_file(&text, file))
+        /* The old file stays: an old position costs some lines that come again, a file that cannot be read stops the
+         * pipeline. */
         result = cdc_error_set(error, CDC_EXIT_INTERNAL, "unable to write the offset as JSON");
     else if (text.failed)
         result = cdc_error_memory(error);

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a source begins. */
+/* Where a source begins. What counts, in this order:
+ *
+ *   the sinks' smallest position    they need what comes after it, wherever our own file is
+ *   our own file                    where nobody acknowledges
+ *   the snapshot's position         only while there is neither: with rows but no stream yet
+ *   nothing                         the very first start */
 #include <stdlib.h>
 
 #include <cdc/json.h>
@@ -10,6 +15,8 @@ static int check_complete(const struct cdc_offset *snapshot, const char *name, s
 {
     struct cdc_span state = cdc_span_text(snapshot->state);
 
+    /* "written" without "finished" is enough: the stream may begin while the sinks still take in the last rows, since
+     * its lines come after them in the same pipe. */
     if (cdc_span_is(cdc_json_member(state, "finished"), "true") || cdc_json_member(state, "written").p != NULL)
         return 0;
     cdc_error_set(error, CDC_EXIT_CONFIG, "the snapshot of \"%s\" was begun and is not complete", name);
@@ -40,8 +47,11 @@ int cdc_start_lost_sink(const char *name, struct cdc_error *error)
     return cdc_error_hint(error, "restore the sink's offset file, or take a new snapshot");
 }
 
-/* The sinks' smallest position, else our own. A sink that lost its newest state needs lines again: only the database
- * knows whether it still has them. */
+/* The sinks' smallest position, else our own. It may be behind our own: a sink that was restored from a backup needs
+ * lines again that were confirmed to the database long ago. Only the database knows whether it still has them; if
+ * not, the connector says so (LOST). An example of what must not be taken for a first start: two sinks, one offset
+ * file was removed. That sink has no position, so there is no smallest one; but our own file shows that changes were
+ * confirmed, which that sink will never see. */
 static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const char *name, struct cdc_error *error)
 {
     const struct cdc_offset *acked = NULL;
@@ -56,6 +66,7 @@ static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const c
     if (acked == NULL && !has_own)
         return 0;
     start->kind = CDC_START_RESUME;
+    /* First all of our own, then the sinks' over it: the state is ours, and a sink's file has none. */
     if (has_own && cdc_offset_copy(&start->from, &start->own, error) != 0)
         return -1;
     return acked != NULL ? cdc_offset_copy(&start->from, acked, error) : 0; /* our own state stays in it */
@@ -75,6 +86,7 @@ int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own,
     if (visible.p != NULL)
         start->visible = cdc_span_copy(visible);
     int result = visible.p != NULL && start->visible == NULL ? cdc_error_memory(error) : 0;
+    /* A file that was created and never saved to has "pos":"", which is no position. */
     if (result == 0 && entry != NULL && entry->pos[0] != '\0')
         result = cdc_offset_copy(&start->own, entry, error);
     if (result == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines that wait to be sent. */
+/* Lines that wait to be sent. All lie in one buffer, so that a batch of NDJSON is sent as it is, without being copied
+ * together; they are found by offsets and not by pointers, since the buffer moves as it grows. */
 #include <stdlib.h>
 
 #include "connectors/http/client/batch.h"
@@ -43,6 +44,7 @@ struct cdc_span http_batch_line(const struct http_batch *batch, size_t index)
 
 bool http_batch_lacks_room(const struct http_batch *batch, struct cdc_span line)
 {
+    /* An empty batch has room for any line: one that is larger than --batch-bytes is sent alone, not refused. */
     return batch->n > 0 && batch->bytes.len + line.n > batch->most_bytes;
 }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* libcurl: one request at a time over one kept connection, sent again with
- * backoff as long as the peer is away or overloaded. */
+/* libcurl: one request at a time over one kept connection, sent again with backoff as long as the peer is away or
+ * overloaded. One at a time for the sake of order: were the next request on its way already, a retry of this one
+ * would arrive after it. */
 #include <curl/curl.h>
 #include <stdlib.h>
 
 #include "connectors/http/client/client.h"
 
+/* An answer to _bulk for 10000 items, all refused, has some megabytes. A peer that asks for more than an hour of
+ * patience gets that hour. */
 #define RESPONSE_LIMIT ((size_t)64 << 20)
 #define RETRY_AFTER_MAX 3600 /* seconds */
 
@@ -41,11 +44,14 @@ static int set_options(struct http_client *client)
     CURL *easy = client->easy;
     CURLcode bad = CURLE_OK;
 
+    /* libcurl would use SIGALRM for name lookups, and take our handlers' place. */
     bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* No file:// or ftp://, wherever a URL comes from. */
     bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* a redirected POST may lose its body */
     bad |=
         curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, peer->timeout < 10 ? (long)(peer->timeout * 1000) : 10000L);
+    /* Of a whole request: a peer that takes a connection and never answers would else hold the pipeline for ever. */
     bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(peer->timeout * 1000));
     bad |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->curl_error);
@@ -132,12 +138,14 @@ static int attempt(struct http_client *client, const struct http_request *reques
     client->curl_error[0] = '\0';
     curl_easy_setopt(client->easy, CURLOPT_URL, client->url.data);
     curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers);
+    /* libcurl does not copy the body: it stays where it is until curl_easy_perform returns. */
     curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS, request->body.n != 0 ? request->body.p : "");
     curl_easy_setopt(client->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.n);
     curl_easy_setopt(client->easy, CURLOPT_CUSTOMREQUEST, request->method);
     *code = curl_easy_perform(client->easy);
     *status = 0;
     curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, status);
+    /* The list is freed below, and the handle must not keep it. */
     curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(headers);
     if (client->response.failed)
@@ -147,6 +155,9 @@ static int attempt(struct http_client *client, const struct http_request *reques
 
 /* -- what became of it ------------------------------------------------------------- */
 
+/* Answers that pass by themselves: timeout, too early, too many requests, and what a proxy says while the server
+ * behind it is away (502, 503, 504). Not 501 and 505: a method or version that the peer does not know, it will not
+ * know in a minute either. */
 static bool is_overload(long status)
 {
     return status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501 && status != 505);
@@ -184,6 +195,7 @@ int http_client_wait(struct http_client *client, struct cdc_retry *retry, int64_
                       (long long)retry->attempts + 1);
         return cdc_error_hint(error, "start again when the peer is well; what it has not confirmed is sent again");
     }
+    /* Retry-After may ask for more than our backoff would. */
     wait = wait < at_least_ms ? at_least_ms : wait;
     context->metrics->retries++;
     /* Said at 1, 2, 4, 8 … attempts: enough to be found, too little to fill a disk. */
@@ -206,6 +218,7 @@ static int64_t retry_after_ms(struct http_client *client)
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
                                    struct cdc_error *error)
 {
+    /* --retry-max counts the attempts of each request anew. */
     cdc_retry_init(&client->retry, client->context->settings->retry_max);
     for (;;) {
         CURLcode code = CURLE_OK;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers of an index server. */
+/* Answers of an index server. In the meaning of a status lies whether a row is lost: a wrong ES_DONE confirms a line
+ * that the index does not have, a wrong ES_AGAIN stops the pipeline for ever, a wrong ES_REFUSED throws a good line
+ * away. */
 #include "connectors/http/elasticsearch/answer.h"
 
 static int senseless(const char *what, struct cdc_error *error)
@@ -60,10 +62,12 @@ static enum es_verdict judge(const struct es_result *result, bool was_delete)
         return ES_DONE;
     if (status == 404 && was_delete) /* not there, as it should be */
         return ES_DONE;
+    /* 429: the index's queue is full. */
     if (status == 429 || status >= 500)
         return ES_AGAIN;
     if (status == 403) /* a block (disk full) goes away, a missing privilege does not */
         return cdc_span_is(result->type, "cluster_block_exception") ? ES_AGAIN : ES_FORBIDDEN;
+    /* 404 for an index action can only be the index. */
     return status == 404 ? ES_NO_INDEX : ES_REFUSED;
 }
 
@@ -102,6 +106,7 @@ static enum es_document_state state_of_error(struct cdc_span type)
 {
     if (cdc_span_is(type, "index_not_found_exception"))
         return ES_ABSENT;
+    /* A shard that is moving, a circuit breaker ...: in time it can be read. */
     return cdc_span_is(type, "security_exception") ? ES_NOT_ALLOWED : ES_UNREADABLE;
 }
 
@@ -165,5 +170,7 @@ int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_erro
 
 bool es_answer_is_no_index(struct cdc_span body)
 {
+    /* The answer to a request for a missing index has status 404, and so has one for a scroll that is over; only the
+     * type tells them apart. */
     return body.n > 0 && memmem(body.p, body.n, "index_not_found_exception", 25) != NULL;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What waits to be sent, and under which _id. */
+/* What waits to be sent, and under which _id. The set of ids answers one question: may this line be sent in the same
+ * request as what the batch has already? Only their hashes are kept; should two ids have one hash, a batch is sent a
+ * little early. */
 #include <stdlib.h>
 
 #include "connectors/http/elasticsearch/internal.h"
@@ -9,6 +11,7 @@ int es_batch_init(struct es_batch *batch, const struct es_settings *settings, st
 {
     if (http_batch_init(&batch->lines, settings->most_lines, settings->most_bytes, error) != 0)
         return -1;
+    /* At least twice as many slots as ids, of which an item has two: a probe is short, and finds an empty slot. */
     for (batch->n_seen = 64; batch->n_seen < 4 * settings->most_lines;)
         batch->n_seen *= 2;
     batch->items = malloc(settings->most_lines * sizeof *batch->items);
@@ -36,6 +39,7 @@ void es_batch_clear(struct es_batch *batch)
 /* Never 0, which is an empty slot. */
 static uint64_t hash(const struct cdc_table *table, struct cdc_span id)
 {
+    /* By table: the _id 1 is in every index. */
     uint64_t h = cdc_hash_span((uint64_t)(uintptr_t)table ^ CDC_HASH_INIT, id);
 
     h ^= h >> 29;

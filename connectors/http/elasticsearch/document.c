@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Ids, and documents put together. */
+/* Ids, and documents put together. An _id must be the same whatever the line, the run and the stage before us, or an
+ * update would make a second document:
+ *
+ *   {"id":42}              42
+ *   {"a":"x,y","b":7}      x%2Cy,7
+ *   {"id":""}              %                 (guard)
+ *   more than 512 bytes    sha256:e3b0c4... */
 #include <cdc/sha256.h>
 
 #include "connectors/http/elasticsearch/internal.h"
@@ -8,8 +14,10 @@
 
 /* -- ids ------------------------------------------------------------------------ */
 
+/* Numbers as they stand in the line, strings unescaped: "caf\u00e9" and "café" are one key. */
 static bool append_value(struct cdc_buf *out, struct cdc_span value)
 {
+    /* A key column is never null in a database; here it is, or is missing, when a stage before us took it away. */
     if (cdc_json_is_null(value))
         return false;
     if (cdc_json_type(value) == CDC_JSON_STRING)
@@ -122,6 +130,7 @@ struct cdc_span es_document_member(struct cdc_span object, struct cdc_span raw)
 
     if (cdc_json_is_null(object) || cdc_json_type(object) != CDC_JSON_OBJECT)
         return found;
+    /* raw itself may have escapes, since it is a name out of the same line; nearly never. */
     bool escaped = memchr(raw.p, '\\', raw.n) != NULL;
     if (escaped)
         cdc_json_unescape(&text, raw);
@@ -155,6 +164,7 @@ void es_document_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc
     cdc_buf_byte(out, '{');
     for (cdc_json_iter_begin(&iter, unchanged); cdc_json_next_element(&iter, &element);) {
         struct cdc_span raw = cdc_json_string_raw(element), value = {NULL, 0};
+        /* `before` first: it is of the line itself, the document in the index may be newer. */
         if (raw.p != NULL && (value = es_document_member(first, raw)).p == NULL)
             value = es_document_member(second, raw);
         if (value.p == NULL) {
@@ -172,6 +182,8 @@ void es_document_rest(struct cdc_buf *out, struct cdc_span unchanged, struct cdc
     cdc_buf_byte(out, '}');
 }
 
+/* The members without the brackets, so that two objects become one by a comma. Two with the same name cannot come
+ * together: what is in rest is missing in after. */
 static struct cdc_span inside(struct cdc_span object)
 {
     const char *p = object.p + 1, *end = object.p + object.n - 1;
@@ -205,5 +217,7 @@ void es_document_action(struct cdc_buf *body, const char *what, const char *inde
     cdc_json_append_string(body, id.p, id.n);
     cdc_buf_lit(body, ",\"version\":");
     cdc_buf_i64(body, version);
+    /* _gte: lines of one transaction have one seq, and the later one must win; with plain external the second would
+     * be refused as a conflict. For the same reason a line that comes again is taken again, and changes nothing. */
     cdc_buf_lit(body, ",\"version_type\":\"external_gte\"}}\n");
 }

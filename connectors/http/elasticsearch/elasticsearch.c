@@ -53,6 +53,8 @@ int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
     struct cdc_buf *response = &sink->client->response;
     int result = es_send_batch(sink, error);
 
+    /* After a failure as well: what was not sent comes again in a later run, since no delivery confirms it now
+     * (sink.c). */
     es_batch_clear(&sink->batch);
     sink->body.len = sink->rest.len = response->len = 0;
     cdc_buf_shrink(&sink->body, HTTP_BATCH_KEEP);
@@ -123,6 +125,7 @@ static const char *read_row(struct es_sink *sink, const struct cdc_event *event,
     if (!es_document_id(item->table, event->key, &sink->scratch))
         return "the key is incomplete";
     item->id_n = sink->scratch.len;
+    /* For "d", no more is needed than the key. */
     item->kind = ES_DELETE;
     if (event->op == CDC_OP_DELETE)
         return NULL;
@@ -130,6 +133,7 @@ static const char *read_row(struct es_sink *sink, const struct cdc_event *event,
         return "the line has no \"after\"";
     if (event->op == CDC_OP_UPDATE && !append_old_id(sink, event, item))
         return "the key in \"before\" is incomplete";
+    /* With REPLICA IDENTITY FULL, before has the values of the unchanged columns: the index need not be asked. */
     item->kind = lacking && !es_document_has_all(event->unchanged, event->before) ? ES_MERGE : ES_INDEX;
     return NULL;
 }
@@ -175,6 +179,7 @@ enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *even
 {
     bool is_row = cdc_event_has_row(event);
 
+    /* The offsets of the last delivery are saved by now, or the loop would have ended. */
     if (es_key_changes_begin(sink->key_changes, error) != 0)
         return HTTP_TAKEN_FAILED;
     if (event->op == CDC_OP_SCHEMA)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of indexes. */
+/* Names of indexes: lower case, no more than 255 bytes, and not many signs. With {schema}-{table}:
+ *
+ *   public.items        public-items
+ *   public.OrderItems   public-_4frder_49tems */
 #include "connectors/http/elasticsearch/internal.h"
 
 static bool is_plain(char c)
@@ -19,6 +22,7 @@ int es_index_check_pattern(const char *pattern, struct cdc_error *error)
                                  pattern);
         p += n != 0 ? n : 1;
     }
+    /* A pattern that begins with {table} is fine: what comes of it is looked at below. */
     if (*pattern == '\0' || *pattern == '-' || *pattern == '_' || *pattern == '.')
         return cdc_error_set(error, CDC_EXIT_USAGE, "--index=%s: a name of an index cannot begin like this", pattern);
     return 0;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The journal of key changes. A row whose key changes takes along the columns that
- * the log did not carry: they are read from the document under the old id,
- * which is then deleted. Should the line come again after a crash, that
- * document is gone, or another row's, and all lines of a transaction may bear
- * the same version: nothing in the index says what the columns were. So they
- * are kept here, durably, before the old document goes, until the offset has
- * passed the line. */
+/* The journal of key changes. A row whose key changes takes along the columns that the log did not carry: they are
+ * read from the document under the old id, which is then deleted. Should the line come again after a crash, that
+ * document is gone, or another row's, and all lines of a transaction may bear the same version: nothing in the index
+ * says what the columns were. So they are kept here, durably, before the old document goes, until the offset has
+ * passed the line. A line of it:
+ *
+ *   {"name":"shop","pos":"0000000016B374D8.0000000003.1","rest":{"note":"a long text"}}
+ *
+ *   killed before the sync             nothing was sent: the document is still under the old id
+ *   killed after it, whatever was sent  the line comes again, and finds its columns here
+ *   the offset has passed the line     the journal is emptied (es_key_changes_begin) */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,6 +21,8 @@
 #include <cdc/json.h>
 #include <cdc/line.h>
 
+/* Of each line only a hash and where it is: the columns, long texts mostly, stay on the disk until they are asked
+ * for. */
 struct entry { /* a line of a run before */
     uint64_t hash;
     uint64_t place;
@@ -111,6 +117,7 @@ static int load(struct es_key_changes *changes, struct cdc_error *error)
 
     while (result == 0 && (got = cdc_line_reader_next(reader, &line, error)) == CDC_LINE_OK) {
         result = load_line(changes, line, cdc_line_reader_offset(reader), error);
+        /* After the last whole line. */
         changes->size = cdc_line_reader_offset(reader) + line.n + 1;
     }
     if (result == 0 && got != CDC_LINE_END)
@@ -131,6 +138,8 @@ static int by_hash(const void *a, const void *b)
 struct es_key_changes *es_key_changes_open(const char *path, struct cdc_error *error)
 {
     struct es_key_changes *changes = calloc(1, sizeof *changes);
+    /* Without an offset file the position does not outlive the run, and the journal need not either: a file in /tmp
+     * without a name. Still a file and not memory, since a transaction may change a million keys. */
     char nameless[] = "/tmp/cdc-key-changes-XXXXXX";
 
     if (changes == NULL || (changes->path = strdup(path != NULL ? path : nameless)) == NULL) {
@@ -212,6 +221,7 @@ int es_key_changes_find(struct es_key_changes *changes, struct cdc_span name, st
     if (changes->n == 0)
         return 0;
     const struct entry *entry = bsearch(&wanted, changes->entries, changes->n, sizeof wanted, by_hash);
+    /* bsearch finds any of several entries with one hash; name and pos decide. */
     while (entry != NULL && entry > changes->entries && entry[-1].hash == wanted.hash)
         entry--;
     for (; result == 0 && entry != NULL && entry < changes->entries + changes->n && entry->hash == wanted.hash;
@@ -234,6 +244,7 @@ int es_key_changes_find(struct es_key_changes *changes, struct cdc_span name, st
 int es_key_changes_add(struct es_key_changes *changes, struct cdc_span name, struct cdc_span pos, struct cdc_span rest,
                        uint64_t *place, struct cdc_error *error)
 {
+    /* Known before it is written: pending goes to the end of the file as it is. */
     *place = changes->size + changes->pending.len;
     cdc_buf_lit(&changes->pending, "{\"name\":\"");
     cdc_buf_span(&changes->pending, name);
@@ -262,6 +273,7 @@ int es_key_changes_sync(struct es_key_changes *changes, struct cdc_error *error)
             return failure(changes, "write it", error);
         done += (size_t)n;
     }
+    /* size is part of what fdatasync makes durable, since the bytes could not be read without it. */
     if (fdatasync(changes->fd) != 0)
         return failure(changes, "sync it", error);
     changes->size += done;
@@ -271,6 +283,7 @@ int es_key_changes_sync(struct es_key_changes *changes, struct cdc_error *error)
 
 void es_key_changes_delivered(struct es_key_changes *changes, const struct cdc_offset_file *offsets)
 {
+    /* All or nothing: the journal is short, and is emptied as a whole once no line in it can come again. */
     bool passed = changes->n_highest > 0;
 
     for (size_t i = 0; passed && i < changes->n_highest; i++) {
@@ -278,6 +291,7 @@ void es_key_changes_delivered(struct es_key_changes *changes, const struct cdc_o
         passed =
             offset != NULL && cdc_span_compare(cdc_span_text(offset->pos), cdc_span_text(changes->highest[i].pos)) >= 0;
     }
+    /* Not emptied here: the offsets are not saved yet, and a crash before that brings the lines again. */
     changes->passed = passed;
 }
 

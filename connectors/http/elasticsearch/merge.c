@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Columns that the log did not carry are read from the document and the whole
- * document is indexed: an `update` takes no version of ours, and would let an
- * older state in later. When the document is not there, nothing is written:
- * the row was deleted later in the log (which is being replayed after a
- * snapshot), or somebody else deleted it; half a document with a high version
- * would keep a later snapshot's whole one out. */
+/* Columns that the log did not carry are read from the document and the whole document is indexed: an `update` takes
+ * no version of ours, and would let an older state in later. When the document is not there, nothing is written: the
+ * row was deleted later in the log (which is being replayed after a snapshot), or somebody else deleted it; half a
+ * document with a high version would keep a later snapshot's whole one out.
+ *
+ * _mget gets documents by _id, which is real-time: it sees what was indexed a moment ago, where a search would see it
+ * only after a refresh. */
 #include "connectors/http/elasticsearch/answer.h"
 #include "connectors/http/elasticsearch/internal.h"
 
+/* Documents a request, and bytes of its answer. A document with columns that are left out tends to be large; one
+ * alone may have any size. */
 #define MGET_MAX 32
 #define MGET_LIMIT ((size_t)4 << 20)
 #define NO_LIMIT ((size_t)1 << 30)
 
 bool es_merge_needs_base(const struct es_item *item)
 {
+    /* place: the columns are in the journal already, read in an earlier attempt at this batch. */
     return item->kind == ES_MERGE && !item->base_read && item->place == 0;
 }
 
@@ -87,6 +91,7 @@ static int take_documents(struct es_sink *sink, size_t from, size_t n, struct cd
     if (es_answer_mget(&documents, cdc_span(sink->client->response.data, sink->client->response.len), error) != 0)
         return -1;
     for (size_t i = from; (got = es_answer_next_document(&documents, &document, error)) == 1; i++, n--) {
+        /* The same items in the same order as in build_mget. */
         while (i < sink->batch.lines.n && !es_merge_needs_base(&sink->batch.items[i]))
             i++;
         if (n == 0 || i == sink->batch.lines.n)
@@ -116,6 +121,7 @@ int es_merge_fetch(struct es_sink *sink, size_t from, struct cdc_error *error)
     cdc_retry_init(&retry, sink->client->context->settings->retry_max);
     do {
         long status;
+        /* Their spans point into the response that the request below overwrites. */
         es_merge_forget(&sink->batch, from);
         size_t n = build_mget(sink, from, most);
         struct http_request request = {
@@ -157,6 +163,7 @@ int es_merge_rest(struct es_sink *sink, struct es_item *item, const struct cdc_e
     int found = 0;
 
     sink->rest.len = 0;
+    /* An earlier attempt may have deleted the document under the old id since. */
     if (item->place > 0)
         return es_key_changes_read(sink->key_changes, item->place - 1, &sink->rest, error) == 0 ? 1 : -1;
     if (item->old_n > 0 &&

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A batch on its way: _bulk requests, and what each item's answer means. */
+/* A batch on its way: _bulk requests, and what each item's answer means. HTTP 200 says that the request was
+ * understood; whether a document was taken stands in its item. An item has up to two actions, one line of answer
+ * each, in the same order:
+ *
+ *   {"index":{"_index":"shop-items","_id":"43","version":7,...}}      the row under its new key
+ *   {"id":43,"note":"x"}
+ *   {"delete":{"_index":"shop-items","_id":"42","version":7,...}}     and under its old one
+ *
+ * Only the items that were not taken now (429, 503) are sent again, and those after them. */
 #include <stdio.h>
 
 #include "connectors/http/elasticsearch/answer.h"
@@ -41,6 +49,7 @@ static int append_item(struct es_sink *sink, size_t index, struct cdc_error *err
     struct cdc_span line = http_batch_line(&sink->batch.lines, index);
     size_t missing = 0;
 
+    /* Of an earlier attempt: settle goes by them. */
     item->index_sent = item->delete_sent = false;
     if (cdc_event_parse(&event, line.p, line.n, error) != 0) /* it was parsed before */
         return -1;
@@ -80,6 +89,7 @@ static int build(struct es_sink *sink, size_t from, size_t *to, struct cdc_error
             return -1;
         if (sink->body.failed || sink->rest.failed)
             return cdc_error_memory(error);
+        /* The first item goes in whatever its size, or a large document would never be sent. */
         if (i > from && sink->body.len > sink->body_limit) {
             sink->body.len = before; /* it comes first in the next one */
             break;
@@ -87,6 +97,7 @@ static int build(struct es_sink *sink, size_t from, size_t *to, struct cdc_error
         i++;
     }
     *to = i;
+    /* Before the request: it deletes the documents that the journal's columns were read from. */
     return es_key_changes_sync(sink->key_changes, error);
 }
 
@@ -124,6 +135,7 @@ static int settle(struct es_sink *sink, size_t index, struct cdc_json_iter *answ
         case ES_DONE: break;
         case ES_AGAIN: again = true; break;
         case ES_REFUSED:
+            /* Both actions refused is still one line, which goes to the dead letters once. */
             if (!refused && refuse(sink, index, &result, error) != 0)
                 return -1;
             refused = true;
@@ -138,6 +150,7 @@ static int settle(struct es_sink *sink, size_t index, struct cdc_json_iter *answ
             return cdc_error_hint(error, "give the user the privilege to index and delete");
         }
     }
+    /* A line that was refused is settled: sent again, it would be refused again. */
     return again && !refused;
 }
 
@@ -167,6 +180,7 @@ static int settle_all(struct es_sink *sink, size_t from, size_t to, size_t *next
 static int too_large(struct es_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)
 {
     if (to - from > 1) {
+        /* For the rest of the run: http.max_content_length of the peer does not change. */
         sink->body_limit = sink->body.len / 2;
         cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
                       "%s takes no request of %zu bytes; smaller ones from now on", sink->client->peer.url,
@@ -201,6 +215,7 @@ int es_send_batch(struct es_sink *sink, struct cdc_error *error)
     struct cdc_retry retry;
     size_t from = 0, to = 0, next;
 
+    /* Items that are not taken though the request is; http_client_send counts its own attempts. */
     cdc_retry_init(&retry, sink->client->context->settings->retry_max);
     while (from < sink->batch.lines.n) {
         if (build(sink, from, &to, error) != 0)
@@ -213,6 +228,7 @@ int es_send_batch(struct es_sink *sink, struct cdc_error *error)
                 return -1;
             smaller = limit != sink->body_limit;
         }
+        /* One item taken is progress. */
         if (next > from)
             cdc_retry_success(&retry);
         if (next < to && !smaller && http_client_wait(sink->client, &retry, 0, "an item is not taken now", error) != 0)

@@ -14,6 +14,7 @@
 /* What a step came to. */
 enum step { FAILED = -1, FINISHED, GO_ON, BEGIN_AGAIN };
 
+/* ES_NO_INDEX cannot come: a delete in a missing index is ES_DONE. */
 static enum step take_result(const char *index, const struct es_result *result, struct cdc_error *error)
 {
     if (result->verdict == ES_DONE)
@@ -65,6 +66,7 @@ static enum step take_page(struct es_sink *sink, const char *index, int64_t seq,
     cdc_buf_span(&sink->scratch, page.scroll);
     while ((got = es_answer_next_id(&page, &id, error)) == 1) {
         sink->rest.len = 0;
+        /* Any document's id, also one that somebody else put there. */
         cdc_json_unescape(&sink->rest, id);
         es_document_action(&sink->body, "delete", index, cdc_span(sink->rest.data, sink->rest.len), seq);
     }
@@ -107,12 +109,15 @@ static enum step delete_all(struct es_sink *sink, const char *index, int64_t seq
     char path[400];
     enum step step;
 
+    /* A search sees only what was there at the last refresh: documents that were indexed a moment ago would survive
+     * the TRUNCATE. A name of an index has at most 255 bytes (index.c), so the path fits. */
     snprintf(path, sizeof path, "/%s/_refresh?filter_path=_shards.failed", index);
     if ((step = ask(sink, path, cdc_span(NULL, 0), error)) != GO_ON)
         return step;
     snprintf(path, sizeof path, "/%s/_search?scroll=5m&" FILTER, index);
     step = ask(sink, path, cdc_span(PAGE, sizeof PAGE - 1), error);
     while (step == GO_ON) {
+        /* The scroll keeps the state of its beginning: deleting while it runs makes it skip nothing. */
         step = take_page(sink, index, seq, error);
         if (step != GO_ON)
             break;
@@ -145,6 +150,7 @@ int es_truncate_index(struct es_sink *sink, const char *index, int64_t seq, stru
 
     cdc_retry_init(&retry, sink->client->context->settings->retry_max);
     do {
+        /* Begun again from the first page: what was deleted before is not there any more. */
         sink->scratch.len = 0; /* no scroll yet */
         step = delete_all(sink, index, seq, error);
         if (step != FAILED)

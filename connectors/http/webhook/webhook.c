@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Batches of lines on their way to a webhook. */
+/* Batches of lines on their way to a webhook. There is nothing to ask for what it has: after a crash, lines come
+ * again, and the receiver tells them by the header webhook-id (the names of Standard Webhooks):
+ *
+ *   webhook-id: shop/0000000016B374D8.0000000003.1..0000000016B374D8.0000000007.1
+ *   webhook-timestamp: 1795253327 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -42,7 +46,8 @@ void http_webhook_free(struct http_webhook *webhook)
     free(webhook);
 }
 
-/* What a header can hold of a name or a position. */
+/* What a header can hold of a name or a position: no line break, no byte above ASCII. % is escaped as well, so that
+ * two names never become one. */
 static void append_escaped(struct cdc_buf *out, struct cdc_span text)
 {
     for (size_t i = 0; i < text.n; i++) {
@@ -84,9 +89,11 @@ static struct cdc_span body_of(struct http_webhook *webhook, size_t from, size_t
     const struct http_batch *batch = &webhook->batch;
     struct cdc_span first = http_batch_line(batch, from), last = http_batch_line(batch, to - 1);
 
+    /* Without its LF: the body is one JSON text. */
     if (webhook->format == HTTP_WEBHOOK_EVENT)
         return first;
     if (webhook->format == HTTP_WEBHOOK_NDJSON)
+        /* The lines lie one after the other in the batch, LF included, so the body is there already. */
         return cdc_span(first.p, (size_t)(last.p + last.n + 1 - first.p));
     webhook->body.len = 0;
     for (size_t i = from; i < to; i++) {
@@ -119,6 +126,8 @@ static int post(struct http_webhook *webhook, size_t from, size_t to, long *stat
     return http_client_send(webhook->client, &request, status, error) == HTTP_ANSWERED ? 0 : -1;
 }
 
+/* Statuses that say nothing about a line: with a wrong URL or password, every line would be refused one by one, and
+ * with --on-error=skip all would be lost. What is left of 4xx is about the content: 400, 409, 413, 422 ... */
 static bool is_for_good(long status)
 {
     return status < 400 || status >= 500 || status == 401 || status == 403 || status == 404 || status == 405 ||
@@ -143,6 +152,8 @@ static int send_all(struct http_webhook *webhook, struct cdc_error *error)
         long status;
         if (post(webhook, from, from + count, &status, error) != 0)
             return -1;
+        /* The rest of the batch as a whole again, even after halves: one bad line among 1000 costs some dozens of
+         * requests, not 1000. */
         if (status >= 200 && status < 300) {
             from += count;
             count = webhook->batch.n - from;
@@ -174,6 +185,7 @@ enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cd
 {
     struct http_batch *batch = &webhook->batch;
 
+    /* Schema and DDL lines describe; a webhook gets what happened to rows, and messages. */
     if (!cdc_event_has_row(event) && event->op != CDC_OP_TRUNCATE && event->op != CDC_OP_MESSAGE)
         return HTTP_TAKEN;
     if (http_batch_lacks_room(batch, event->line))

@@ -21,7 +21,6 @@
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/gtid_set.h"
-#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/value/column.h"
 #include "connectors/mysql/value/flavor.h"
 

@@ -5,7 +5,11 @@
  *                           -> query.c -> savepoints.c, prepared.c   BEGIN, COMMIT, SAVEPOINT, XA, DDL
  *                           -> tables.c -> table.c, metadata.c       TABLE_MAP
  *                           -> rows.c -> image.c                     rows
- *     all of these -> lines.c, schema_line.c */
+ *     all of these -> lines.c, schema_line.c
+ *
+ * Beside that way: lookahead.c reads on in the log to learn what becomes of a large transaction; hidden.c knows MariaDB's own
+ * columns, type_name.c how a type is called; position.c and numbering.c give lines their pos, xa.c keeps prepared
+ * transactions in files. */
 #ifndef MY_DECODER_INTERNAL_H
 #define MY_DECODER_INTERNAL_H
 
@@ -17,7 +21,6 @@
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/gtid.h"
-#include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/event/payload.h"
 #include "connectors/mysql/event/statement.h"

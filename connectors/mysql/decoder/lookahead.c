@@ -37,7 +37,7 @@ bool my_lookahead_counts(uint8_t type)
 struct outlook {
     struct my_decoder *decoder;
     uint64_t seen;        /* index of the last event that was decoded */
-    uint64_t index, rows; /* rows: as many events of them as there are; a change of their number is all that counts */
+    uint64_t index, rows; /* rows: number of rows events so far; only compared for being equal */
     uint64_t statement;   /* index of the last one that stays, whatever is undone */
     bool ended, rolled_back, truncated;
     bool has_rollback; /* to a savepoint within what is buffered: */

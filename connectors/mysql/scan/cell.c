@@ -34,6 +34,7 @@ static int form_of(unsigned type)
     }
 }
 
+/* A table that was altered between the catalog's answer and this statement would be read by the wrong types. */
 static bool is_expected(enum my_kind kind, unsigned type, int form)
 {
     switch (kind) {
@@ -63,6 +64,7 @@ static void append_integer(struct cdc_buf *out, const struct my_column *column, 
                            const struct cdc_value_format *format)
 {
     uint64_t bits = cdc_little_endian(cell->p, cell->n);
+    /* TINY -5 is FB: shifted up to the top and arithmetically down again, its sign fills the rest. */
     unsigned unused = 64 - 8 * (unsigned)cell->n;
     if (!column->is_unsigned)
         bits = (uint64_t)((int64_t)(bits << unused) >> unused);
@@ -103,6 +105,7 @@ static int append_time(struct cdc_buf *out, const struct my_column *column, cons
     if (clock && (cell->n == 8 || cell->n == 12)) {
         uint64_t days = cdc_little_endian(p + 1, 4);
         time.negative = p[0] != 0;
+        /* TIME goes up to 838:59:59, which is 34 days and 22 hours. 10000 is refused below. */
         time.hour = days <= 34 ? (uint32_t)days * 24 : 10000;
         read_clock(&time, p + 5, cell->n - 5u);
     } else if (!clock && (cell->n == 4 || cell->n == 7 || cell->n == 11)) {
@@ -184,6 +187,7 @@ static int append_other(struct cdc_buf *out, const struct my_column *column, con
     case MY_KIND_JSON: append_json(out, (const char *)cell->p, cell->n, unconvertible); return 0;
     case MY_KIND_JSON_TEXT: my_value_append_json(out, (const char *)cell->p, cell->n, unconvertible); return 0;
     case MY_KIND_GEOMETRY:
+        /* Four bytes of SRID, then WKB. */
         if (cell->n != 0 && cell->n < 4)
             return bad_value(column, error);
         my_value_append_geometry(out, cell->p, cell->n);

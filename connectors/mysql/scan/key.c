@@ -9,7 +9,9 @@
 
 /* -- which key ------------------------------------------------------------------------------ */
 
-/* Of these, what is compared is what is printed, and the order of the index is the order of the type. */
+/* Chunks are cut by comparing with a value that was printed before; so a key serves only if what is printed is what
+ * is compared, and the index has the order of the type. A FLOAT is printed rounded; an ENUM is ordered by the number
+ * of its label and compared as text. */
 static bool is_ordered(const struct my_column *column)
 {
     switch (column->kind) {
@@ -32,7 +34,8 @@ static size_t find_column(const struct my_table *table, const char *name)
     return i;
 }
 
-/* row: COLUMN_NAME, COLLATION, SUB_PART. Descending parts, and prefixes, have another order. */
+/* row: COLUMN_NAME, COLLATION (A ascending, D descending), SUB_PART (of a prefix: name(10)). Descending parts, and
+ * prefixes, have another order than `>` of whole values. */
 static bool take_part(struct my_key *key, MYSQL_ROW row)
 {
     size_t column = find_column(key->table, row[0] ? row[0] : "");
@@ -109,6 +112,7 @@ static void end_part(struct my_key_value *value)
 
 void my_key_value_append(struct my_key_value *value, const struct my_column *column, const void *bytes, size_t n)
 {
+    /* Strings as hexadecimal digits: any byte may be in them, and the parts are separated by NULs and kept in JSON. */
     const uint8_t *p = bytes;
     if (is_string(column))
         for (size_t i = 0; i < n; i++)
@@ -144,7 +148,8 @@ int my_key_value_append_cell(struct my_key_value *value, const struct my_column 
     return 0;
 }
 
-/* What was kept goes into a statement again: no byte that could end a literal. */
+/* What was kept in the offset file goes into a statement again: no byte that could end a literal, whoever wrote the
+ * file. */
 bool my_key_value_restore(struct my_key_value *value, const struct my_column *column, struct cdc_span text)
 {
     const char *allowed = is_string(column) ? "0123456789ABCDEF" : "0123456789-.: ";
@@ -166,6 +171,8 @@ static void append_literal(struct cdc_buf *out, const struct my_column *column, 
     case MY_KIND_INTEGER:
     case MY_KIND_DECIMAL: cdc_buf_text(out, value); return;
     case MY_KIND_TEXT:
+        /* _latin1 X'E9': without the introducer the bytes would be compared as binary, in another order than the
+         * column's. The column's own collation wins over that of a literal. */
         cdc_buf_byte(out, '_');
         cdc_buf_text(out, my_charset_name(column->charset));
         cdc_buf_byte(out, ' ');
@@ -185,7 +192,8 @@ static void compare(struct cdc_buf *out, const struct my_column *column, const c
     append_literal(out, column, value);
 }
 
-/* (a < x OR (a = x AND (b < y OR (b = y AND c <= z)))): the optimizers know a range in that, and not in (a, b) < (x, y). */
+/* (a < x OR (a = x AND (b < y OR (b = y AND c <= z)))): the optimizers know a range in that, and not in (a, b) < (x,
+ * y), which would read the index from its beginning for each chunk. */
 static void append_limit(struct cdc_buf *out, const struct my_key *key, const char *strictly, const char *finally,
                          const struct my_key_value *value)
 {
@@ -218,6 +226,7 @@ void my_key_append_range(struct cdc_buf *out, const struct my_key *key, const st
 {
     if (key->n == 0)
         return;
+    /* Without it a secondary index may be taken, and all its rows sorted before the first one comes. */
     cdc_buf_text(out, " FORCE INDEX (PRIMARY)");
     if (after->n > 0) {
         cdc_buf_text(out, " WHERE ");

@@ -15,6 +15,8 @@ int my_scan_error(MYSQL *mysql, const struct my_table *table, struct cdc_error *
     char what[200];
     snprintf(what, sizeof what, "cannot read table %.64s.%.64s", table->db, table->name);
     switch (mysql_errno(mysql)) {
+    /* ER_TABLE_DEF_CHANGED: the table was altered or truncated after the transaction's snapshot, in which its new
+     * form does not exist. Another attempt has another snapshot. */
     case ER_NO_SUCH_TABLE:
     case ER_BAD_FIELD_ERROR:
     case ER_TABLE_DEF_CHANGED:
@@ -74,6 +76,8 @@ int my_scan_next(struct my_scan *scan, struct cdc_error *error)
     const uint8_t *data = scan->mysql->net.read_pos;
     if (n == 0 || data[0] != 0xFE) /* no row begins so */
         return split_row(scan, data, n, error);
+    /* The library did not see that all rows were read: without this it takes no further statement ("commands out of
+     * sync"). */
     scan->mysql->status = MYSQL_STATUS_READY;
     return 0;
 }
@@ -180,6 +184,7 @@ int my_scan_find_key(MYSQL *mysql, const struct my_key *key, const struct my_key
     cdc_buf_lit(&sql, " FROM ");
     my_session_append_table(&sql, key->table->db, key->table->name);
     my_key_append_range(&sql, key, after, &none);
+    /* The n-th key after `after` ends the chunk. Fewer are left: no row, and the chunk is the rest of the table. */
     cdc_buf_printf(&sql, " LIMIT 1 OFFSET %lld", (long long)n - 1);
     cdc_buf_byte(&sql, '\0');
     MYSQL_RES *result = NULL;

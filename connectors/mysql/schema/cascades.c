@@ -40,6 +40,7 @@ static char *cascade_in(char *text)
 int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
                      const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error)
 {
+    /* innodb_native_foreign_keys=1 brings the old way back there; it is off by default. */
     if (server->flavor == MY_FLAVOR_MYSQL && server->version >= NATIVE_CASCADES)
         return 0;
     MYSQL_RES *result =

@@ -170,6 +170,7 @@ static int describe_column(struct my_table *table, struct my_column *column, con
                            struct cdc_error *error)
 {
     column->listed = table->described = true;
+    /* Today's catalog, and maybe an older TABLE_MAP: another column of the same name is not described by it. */
     if (!my_columns_type_fits(column, row->type))
         return 0;
     if (row->row_end)
@@ -196,6 +197,8 @@ int my_catalog_describe(MYSQL *sql, enum my_flavor flavor, struct my_table *tabl
 
 /* -- of a table that no log was read of ------------------------------------------------------------ */
 
+/* information_schema's DATA_TYPE, and the type and metadata that TABLE_MAP has for it: so a column of a snapshot is
+ * written by the same code as one of the log. */
 static const struct type {
     const char *name;
     uint8_t type;
@@ -257,6 +260,7 @@ static void settle_metadata(struct my_column *column, enum my_flavor flavor, con
     unsigned precision = byte_of(row->precision), scale = byte_of(row->scale);
     switch (column->type) {
     case MY_TYPE_DECIMAL: column->metadata = (uint16_t)(precision | scale << 8); break;
+    /* bit(10): 2 bits and one whole byte, 02 01. */
     case MY_TYPE_BIT: column->metadata = (uint16_t)(precision % 8 | precision / 8 << 8); break;
     case MY_TYPE_TIME2:
     case MY_TYPE_DATETIME2:
@@ -268,6 +272,7 @@ static void settle_metadata(struct my_column *column, enum my_flavor flavor, con
     case MY_TYPE_VARCHAR: column->metadata = octets; break;
     case MY_TYPE_VECTOR:
         if (flavor == MY_FLAVOR_MARIADB) {
+            /* MariaDB logs a VECTOR as a VARCHAR. */
             column->type = MY_TYPE_VARCHAR;
             column->metadata = octets;
         }
@@ -310,7 +315,8 @@ struct making {
     enum my_flavor flavor;
 };
 
-/* What may not be read is not shown at all (a number is missing), unless another privilege shows it. */
+/* What may not be read is not shown at all (a number is missing), unless another privilege shows it. A column that
+ * is missing in the middle would shift all after it: refused, not guessed. */
 static int make_row(void *context, const struct row *row, struct cdc_error *error)
 {
     const struct making *making = context;

@@ -127,6 +127,7 @@ static bool begins(const char *type, const char *word)
     return strncmp(type, word, n) == 0 && (type[n] == '\0' || type[n] == '(' || type[n] == ' ');
 }
 
+/* TABLE_MAP has the bytes of a blob's length: 1 tiny, 2 plain, 3 medium, 4 long. */
 static unsigned blob_size(const char *type)
 {
     return strncmp(type, "tiny", 4) == 0     ? 1
@@ -151,6 +152,7 @@ static bool metadata_fits(const struct my_column *column, const char *type, cons
     case MY_TYPE_STRING:
         if (n == 0 || !charset || begins(type, "vector"))
             return true;
+        /* varchar(20) in utf8mb4 is 80 bytes long. */
         return metadata == numbers[0] * (my_charset_is_binary(charset) ? 1 : my_charset_longest(charset));
     default: return true;
     }
@@ -205,7 +207,8 @@ static const char *difference(const struct my_table *table, const struct my_colu
 
 /* -- completing ------------------------------------------------------------------------------ */
 
-/* As the server writes them, whatever sql_mode says: '' \\ \n \r \0 */
+/* As the server writes them in COLUMN_TYPE, whatever sql_mode says: '' \\ \n \r \0. enum('it''s') has the label
+ * it's. */
 static char label_byte(const char **p)
 {
     if (**p == '\'')

@@ -19,6 +19,7 @@ void my_ddl_free(struct my_ddl_list *list)
 static int keep(struct my_ddl_list *list, const struct my_event_query *query, const struct my_coord *coord,
                 struct cdc_error *error)
 {
+    /* In UTF-8, as names are kept: the statement came in the charset of its session. */
     struct cdc_buf text = CDC_BUF_INIT;
     struct cdc_span sql = my_statement_text(query, &text);
     if (list->bytes + sql.n > BYTES_MAX) {

@@ -20,7 +20,8 @@ struct my_files_schema {
     struct cdc_buf event, columns;
 };
 
-/* The files are one log in the order in which they were given, whatever their names are: they are numbered here. */
+/* The files are one log in the order in which they were given, whatever their names are: they are numbered here,
+ * with digits enough that names compare like numbers. */
 static struct my_coord coord_of(size_t file, uint64_t offset)
 {
     struct my_coord coord = {.position = offset};
@@ -68,6 +69,7 @@ static int search_events(struct my_files_schema *schema, FILE *in, size_t file, 
         if (n < sizeof head || n > STATEMENT_MAX)
             return 0;
         end += n;
+        /* Rows are passed over unread: this is a first reading of all files, for their statements alone. */
         if (head[4] != MY_EVENT_QUERY && head[4] != MY_EVENT_MARIADB_QUERY_COMPRESSED && head[4] != MY_EVENT_FORMAT) {
             if (fseeko(in, (off_t)(n - sizeof head), SEEK_CUR) != 0)
                 return 0;

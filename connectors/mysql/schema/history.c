@@ -3,8 +3,6 @@
 #include "connectors/mysql/event/statement.h"
 #include "connectors/mysql/schema/internal.h"
 
-#include "connectors/mysql/event/statement.h"
-#include "connectors/mysql/schema/internal.h"
 #include <cdc/hash.h>
 #include <errno.h>
 #include <stdio.h>
@@ -40,6 +38,8 @@ static void drop(struct my_history *history, size_t i)
     history->bytes -= size_of(&history->versions[i]);
     history->full = false;
     free(history->versions[i].db);
+    /* The order means nothing, so the last one takes its place; loops that drop run backwards, and see each one
+     * once. */
     history->versions[i] = history->versions[--history->n];
 }
 
@@ -62,6 +62,7 @@ int my_history_begin(struct my_history *history, const char *server, bool keep, 
     history->full = false;
     history->changed = keep;
     history->generation = 0;
+    /* A new id: the offset file's token of an older history must not fit this one. */
     if (getrandom(&history->id, sizeof history->id, 0) != (ssize_t)sizeof history->id)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "the system has no random numbers: %s", strerror(errno));
     snprintf(history->server, sizeof history->server, "%s", server);
@@ -131,6 +132,7 @@ struct my_version *my_history_new_version(struct my_history *history, const char
 int my_history_add(struct my_history *history, const char *db, const char *table, struct my_point from,
                    struct cdc_span columns, struct cdc_error *error)
 {
+    /* Not kept is no error: the log proves the columns again when they are needed. */
     if (history->bytes + columns.n > KEEP_MAX) {
         history->full = true;
         return 0;
@@ -147,6 +149,7 @@ void my_history_alter(struct my_history *history, struct cdc_span sql, struct my
 {
     for (size_t i = 0; i < history->n; i++) {
         struct my_version *version = &history->versions[i];
+        /* What begins at the very point was asked for after the statement, and has its effect already. */
         if (!before(version->from, point) || (version->ended && !before(point, version->end)) ||
             !my_statement_names(sql, cdc_span_text(version->table)))
             continue;

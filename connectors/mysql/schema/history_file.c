@@ -71,6 +71,7 @@ static void append_all(const struct my_history *history, const struct my_history
         cdc_buf_span(out, version->columns);
         cdc_buf_lit(out, "}\n");
     }
+    /* The file is replaced as a whole, so this finds disks that lie and hands that edited, not torn writes. */
     uLong sum = out->failed ? 0 : crc32_z(0, (const Bytef *)out->data, out->len);
     append_number(out, "{\"crc32\":", sum);
     cdc_buf_lit(out, "}\n");
@@ -204,6 +205,9 @@ static bool token_fits(struct cdc_span token, struct cdc_span head, uint64_t gen
         memcmp(id.p, token.p, 16) != 0)
         return false;
     memcpy(digits, token.p + 17, token.n - 17);
+    /* The history is saved before the offset file. Killed between the two, the token is one generation behind, and
+     * the newer file holds all the same: what it knows of later statements ends later. An older file than the token
+     * lacks statements that were read, and is not taken. */
     return strtoull(digits, NULL, 10) <= generation;
 }
 
@@ -260,10 +264,11 @@ int my_history_load(struct my_history *history, const char *server, struct cdc_s
 static int check_ours(struct my_history *history, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    struct my_history_synced synced;
+    struct my_history_synced synced = {0};
     struct cdc_span all, head;
     int result = read_file(history, &text, error);
     if (result > 0) {
+        /* take_head sets it from the file, which is about to be replaced. */
         uint64_t generation = history->generation;
         all = cdc_span(text.data, text.len);
         result = is_whole(&all) && next_line(&all, &head)

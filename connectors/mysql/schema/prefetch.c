@@ -92,6 +92,7 @@ static int ask_for_all(struct prefetch *prefetch, MYSQL_RES *result, struct cdc_
     return keep_found(prefetch, error);
 }
 
+/* A table whose lock somebody holds for hours must not hold up the start: it is left for later, after a second. */
 static int limit_waits(MYSQL *sql, bool limit, struct cdc_error *error)
 {
     return my_session_execute(sql,

@@ -48,6 +48,7 @@ static int search_event(void *context, const struct my_event_header *header, str
 int my_schema_search(struct my_schema *schema, const struct my_coord *from, const struct my_coord *to,
                      struct cdc_error *error)
 {
+    /* The stretch that was searched does not reach to where the new one begins: nothing of it is of use. */
     if (!schema->searched || my_coord_compare(&schema->from, from) > 0 || my_coord_compare(&schema->to, from) < 0) {
         my_schema_forget_search(schema);
         schema->to = *from;
@@ -102,8 +103,10 @@ static int lock(MYSQL *sql, const struct my_table *table, struct cdc_error *erro
                                          : unknown(table, gone.text, error);
 }
 
-/* A transaction that has touched the table holds its metadata lock: no DDL statement on it is under way. One for each
- * table, so that it sees what was committed when the lock was got. */
+/* A transaction that has touched the table holds its metadata lock until its end: no DDL statement on it is under
+ * way. The columns and the end of the log are asked for under it; so each statement that formed these columns is in
+ * the log before that end, and one that comes later is after it. A transaction for each table, so that it sees what
+ * was committed when the lock was got. */
 int my_schema_ask(struct my_schema *schema, MYSQL *sql, const struct my_table *table, struct cdc_buf *columns,
                   struct my_coord *end, struct cdc_error *error)
 {
@@ -132,6 +135,7 @@ static int prove(struct my_schema *schema, struct my_table *table, const struct 
                  struct cdc_buf *columns, struct cdc_error *error)
 {
     struct my_coord end;
+    /* A dump cannot begin there: its command has four bytes for the offset. */
     if (coord->position > UINT32_MAX)
         return unknown(table, "the position is beyond 4 GiB in its file", error);
     MYSQL *sql = my_session_sql(schema->settings.session, error);

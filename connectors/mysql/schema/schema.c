@@ -66,6 +66,7 @@ static int close_gap(struct my_schema *schema, const struct my_schema_start *sta
     struct my_history_synced own;
     if (read_own(schema->settings.own, &own) && own.number > synced.number)
         synced = own;
+    /* Reading begins at or before the history's place: the statements come by again, and end what they ended before. */
     if (start->number <= synced.number)
         return 1;
     if (!synced.coord.file[0] || !start->coord->file[0] || synced.coord.position > UINT32_MAX)
@@ -136,6 +137,7 @@ void my_schema_altered(struct my_schema *schema, struct cdc_span sql, struct my_
 int my_schema_save(struct my_schema *schema, const struct my_coord *coord, struct my_point point,
                    struct cdc_error *error)
 {
+    /* The transaction at hand is not complete: after a crash it is read again. */
     const struct my_history_synced synced = {.number = point.number - 1, .coord = *coord};
     return my_history_save(schema->history, &synced, error);
 }

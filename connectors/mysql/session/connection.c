@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define CONNECT_SECONDS 10
-#define READ_SECONDS 60 /* heartbeats come every second: silence means that the server is gone */
+#define READ_SECONDS 60 /* a dump has heartbeats every second: silence means that the server is gone */
 
 /* -- connecting ---------------------------------------------------------------------------- */
 
@@ -73,6 +73,8 @@ static int check_tls(MYSQL *mysql, const struct my_url *url, struct cdc_error *e
 static void plain_options(MYSQL *mysql, const struct my_session_settings *settings)
 {
     unsigned connect = CONNECT_SECONDS, wait = READ_SECONDS;
+    /* The library must not reconnect by itself: the new session would lack the variables, the transaction and the
+     * locks of the old one, and nobody would know. */
     my_bool reconnect = 0;
     if (settings->defaults_file)
         mysql_options(mysql, MYSQL_READ_DEFAULT_FILE, settings->defaults_file);
@@ -132,6 +134,8 @@ static MYSQL *connect_to(const struct my_session_settings *settings, const struc
         return NULL;
     while (!mysql && !error->status)
         mysql = login(settings, url, &tls, error);
+    /* UTC, since TIMESTAMP values are printed in the session's zone and logged in UTC; no sql_mode, or ANSI_QUOTES
+     * and NO_BACKSLASH_ESCAPES would change what our statements mean. */
     if (!mysql || (check_tls(mysql, url, error) == 0 &&
                    my_session_execute(mysql, setup, "cannot set up the session", error) == 0))
         return mysql;
@@ -197,6 +201,7 @@ void my_session_append_literal(struct cdc_buf *out, MYSQL *mysql, const char *te
 {
     size_t n = strlen(text);
     cdc_buf_byte(out, '\'');
+    /* At worst each byte gets a backslash, and a NUL follows. */
     if (cdc_buf_room(out, 2 * n + 1))
         out->len += mysql_real_escape_string(mysql, out->data + out->len, text, n);
     cdc_buf_byte(out, '\'');

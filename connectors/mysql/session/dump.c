@@ -10,8 +10,12 @@
 #define COM_BINLOG_DUMP_GTID 30
 #define DUMP_NON_BLOCK 1
 
-/* Each server reads the variables whose names it knows, and leaves the others alone: "master" and "slave" are of MariaDB and
- * of old MySQL, "source" and "replica" of MySQL from 8.0.26 on. */
+/* Each server reads the variables whose names it knows, and leaves the others alone: "master" and "slave" are of
+ * MariaDB and of old MySQL, "source" and "replica" of MySQL from 8.0.26 on. Without the checksum variable both
+ * refuse (1236: the replica cannot handle checksums). Without capability 4 MariaDB puts dummy QUERY events in the
+ * place of GTID and GTID_LIST, and transactions have no beginning. Heartbeats (period in ns) are off by default, and
+ * an idle server could not be told from a dead one. Of two readers with one uuid MySQL ends the older, so it comes
+ * from the id, too. */
 static void append_variables(struct cdc_buf *sql, const struct my_server *server, uint32_t id,
                              const struct my_dump_request *request)
 {
@@ -40,7 +44,8 @@ static int set_up(MYSQL *mysql, const struct my_server *server, uint32_t id, con
     append_variables(&sql, server, id, request);
     int result = sql.failed ? cdc_error_memory(error) : my_session_execute(mysql, sql.data, what, error);
     cdc_buf_free(&sql);
-    /* A stream may stand still for long: whoever takes its lines is slow. */
+    /* A stream may stand still for long: whoever takes its lines is slow. After net_write_timeout (60 s by default)
+     * in which we read nothing the server would end the dump. */
     if (result == 0 && request->as_replica)
         result = my_session_execute(mysql, "SET SESSION net_write_timeout = 86400", what, error);
     return result;
@@ -73,7 +78,8 @@ static int command_by_set(struct cdc_buf *out, uint16_t flags, uint32_t id, cons
     return result;
 }
 
-/* COM_BINLOG_DUMP: offset, flags, id, the file's name up to the packet's end. */
+/* COM_BINLOG_DUMP: offset, flags, id, the file's name up to the packet's end, little-endian. The offset has four
+ * bytes, although a file that one huge transaction fills may be larger. */
 static int command_by_coord(struct cdc_buf *out, uint16_t flags, uint32_t id, const struct my_coord *coord,
                             struct cdc_error *error)
 {

@@ -12,6 +12,8 @@
 
 enum my_dump_fault my_dump_fault_of(unsigned number, const char *text)
 {
+    /* Everything that is wrong with a position comes as 1236, and only the text says what. MariaDB has a number
+     * (4052) for a second reader with our server_id, MySQL one more text. */
     if (number != DUMP_FAILED)
         return number == SAME_ID ? MY_DUMP_SAME_ID : MY_DUMP_NO_FAULT;
     if (strstr(text, "server_uuid/server_id") || strstr(text, "same server"))
@@ -21,6 +23,7 @@ enum my_dump_fault my_dump_fault_of(unsigned number, const char *text)
     return strstr(text, "is missing the GTID") ? MY_DUMP_GTID_MISSING : MY_DUMP_LOST;
 }
 
+/* What passes by itself is UNAVAILABLE, and tried again: connection limits, shutdowns, broken connections, locks. */
 static int status_of(unsigned number)
 {
     switch (number) {

@@ -22,7 +22,9 @@ static int close_gtid(struct gathering *gathering, struct cdc_error *error)
     return my_gtid_set_add(gathering->set, &gathering->gtid, error);
 }
 
-/* A transaction counts once its end was read. */
+/* A transaction counts once its end was read: XID or COMMIT, and a statement without a BEGIN (DDL) is one by itself.
+ *      GTID 5   BEGIN   rows   XID       counts at XID
+ *      GTID 6   ALTER TABLE ...          counts at once */
 static int gather_statement(struct gathering *gathering, const struct my_event_header *header, struct cdc_bytes body,
                             struct cdc_error *error)
 {

@@ -55,6 +55,8 @@ static int take_event(struct reading *reading, const struct my_wire_part *part, 
         return -1;
     if (header.type == MY_EVENT_ROTATE)
         return take_rotate(reading, body, error);
+    /* Artificial events (the ROTATE and FORMAT_DESCRIPTION that open a dump) and heartbeats are not in the file:
+     * their positions are none, or those of what was skipped. */
     if (header.next_position != 0 && !(header.flags & MY_EVENT_FLAG_ARTIFICIAL) && header.type != MY_EVENT_HEARTBEAT &&
         header.type != MY_EVENT_HEARTBEAT_V2)
         reading->coord.position = header.next_position;
@@ -91,6 +93,7 @@ static int take_events(struct reading *reading, MYSQL *dump, const struct my_coo
 
 uint32_t my_log_replica_id(const struct my_session *session)
 {
+    /* Another number than the stream's, whose dump goes on meanwhile: with the same the server would end that one. */
     return session->replica_id ^ UINT32_C(0x40000000);
 }
 
@@ -118,7 +121,10 @@ static int next_file(struct my_session *session, const char *file, struct my_coo
     return result;
 }
 
-/* From where reading stands, or after the GTIDs. 1: a torn file ended the dump, and there is more in the file after it. */
+/* From where reading stands, or after the GTIDs. 1: a torn file ended the dump, and there is more in the file after
+ * it. MariaDB that was killed while it wrote an event leaves half of it at the end of the file, and begins another
+ * file when it starts. A dump that gets there ends with 1236. Nothing of the half transaction was committed, so
+ * reading goes on with the next file. */
 static int read_on(struct my_session *session, struct reading *reading, const char *gtids, const struct my_coord *to,
                    struct cdc_error *error)
 {

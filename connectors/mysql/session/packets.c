@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A thread that reads, and the two blocks between it and whoever decodes. */
+/* A thread that reads, and the two blocks between it and whoever decodes. While one block is decoded the next is
+ * filled; they change places under the lock, so that no byte is copied again and the lock is taken once a block. A
+ * reader that stands still (the sink is slow) stops the thread after 256 KiB, then TCP, then the server, which waits
+ * for net_write_timeout. */
 #include "connectors/mysql/session/packets.h"
 
 #include <pthread.h>
@@ -47,6 +50,7 @@ static bool hand_over(struct my_packets *packets, const struct my_wire_part *par
 {
     const struct record record = {(uint32_t)part->n, part->first};
     pthread_mutex_lock(&packets->lock);
+    /* One more event may go above the limit: it has to go somewhere. */
     while (packets->filled.len >= BLOCK && !packets->stopping)
         pthread_cond_wait(&packets->taken, &packets->lock);
     bool go_on = !packets->stopping;
@@ -54,6 +58,7 @@ static bool hand_over(struct my_packets *packets, const struct my_wire_part *par
         cdc_buf_append(&packets->filled, &record, sizeof record);
         cdc_buf_append(&packets->filled, part->data, part->n);
     }
+    /* A system call only when the decoder sleeps: it does not while it has a block to work on. */
     bool waiting = packets->waiting;
     packets->waiting = false;
     go_on = go_on && !packets->filled.failed;

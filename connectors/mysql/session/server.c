@@ -40,7 +40,8 @@ static int variable_is(MYSQL *mysql, const char *name, const char *expected, str
     return result;
 }
 
-/* MariaDB's version can be set to any text. */
+/* MariaDB's version can be set to any text (some set it to MySQL's for old clients), so a variable tells that only
+ * MariaDB has. */
 int my_server_flavor(MYSQL *mysql, enum my_flavor *flavor, struct cdc_error *error)
 {
     char *domain = my_server_variable(mysql, "gtid_domain_id", error);
@@ -85,6 +86,7 @@ int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *err
     if (read_version(mysql, server, error) < 0 || check_log(mysql, error) < 0)
         return -1;
     int full = variable_is(mysql, "binlog_row_metadata", "FULL", error);
+    /* ON_PERMISSIVE and OFF_PERMISSIVE mix transactions with and without GTIDs: a set would not say where we are. */
     int gtid = server->flavor == MY_FLAVOR_MARIADB ? 1 : variable_is(mysql, "gtid_mode", "ON", error);
     int unchecked = variable_is(mysql, "binlog_checksum", "NONE", error);
     int lower = variable_is(mysql, "lower_case_table_names", "1", error);
@@ -105,7 +107,8 @@ int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *err
     return 0;
 }
 
-/* The server's set without the line breaks that it prints. */
+/* The server's set without the line breaks that it prints after each UUID:
+ *      3e11fa47-...-80e0:1-5,\n4c09bb12-...-91aa:1-77 */
 static char *gtid_value(MYSQL *mysql, const char *sql, struct cdc_error *error)
 {
     char *value = my_session_value(mysql, sql, "cannot read the server's GTIDs", error);
@@ -136,6 +139,8 @@ static int take_coord(MYSQL_RES *result, const char *position, struct my_coord *
 int my_server_end(MYSQL *mysql, const struct my_server *server, struct my_coord *coord, char **gtids,
                   struct cdc_error *error)
 {
+    /* SHOW MASTER STATUS is a syntax error from MySQL 8.4 on, its successor is there since 8.2. MariaDB keeps the
+     * old name. */
     bool renamed = server->flavor == MY_FLAVOR_MYSQL && server->version >= 80200;
     const char *sql =
         server->flavor == MY_FLAVOR_MARIADB ? "SELECT @@GLOBAL.gtid_binlog_pos" : "SELECT @@GLOBAL.gtid_executed";
@@ -220,6 +225,8 @@ int my_server_oldest(MYSQL *mysql, const struct my_server *server, struct my_coo
 
 int my_server_find(MYSQL *mysql, const struct my_coord *coord, enum my_standing *standing, struct cdc_error *error)
 {
+    /* SHOW BINARY LOGS lists name and size, the oldest file first. A file of our name that is shorter than our
+     * position is another one: after a RESET names begin anew at 000001. */
     struct my_coord file = {"", 0};
     bool first = true;
     MYSQL_RES *result = list_files(mysql, error);
@@ -241,6 +248,7 @@ int my_server_find(MYSQL *mysql, const struct my_coord *coord, enum my_standing 
 
 int my_server_next_file(MYSQL *mysql, const char *file, struct my_coord *next, struct cdc_error *error)
 {
+    /* Each file begins with four bytes (FE 'b' 'i' 'n'), so its first event is at 4. */
     struct my_coord here = {"", 4};
     memset(next, 0, sizeof *next);
     snprintf(here.file, sizeof here.file, "%s", file);
@@ -263,6 +271,9 @@ uint32_t my_replica_id(uint32_t given, const char *name)
     if (given != 0)
         return given;
     gethostname(host, sizeof host - 1);
+    /* Of two readers with one number the server ends the older, each time the other connects; so two pipelines must
+     * not share a number, and the same one must keep it. The high bit keeps clear of the small numbers that people
+     * give their replicas. */
     uint64_t hash = cdc_hash_byte(cdc_hash_text(CDC_HASH_INIT, host), '/');
     return cdc_hash_fold(cdc_hash_text(hash, name)) | UINT32_C(0x80000000);
 }

@@ -104,6 +104,7 @@ static int parse_parameters(struct my_url *url, const char *p, struct cdc_error 
 
 static int parse_authority(struct my_url *url, const char *p, size_t n, struct cdc_error *error)
 {
+    /* The last @, since a password that was not encoded may have one. */
     const char *at = memrchr(p, '@', n);
     if (at) {
         size_t login = (size_t)(at - p);

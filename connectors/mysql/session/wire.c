@@ -51,6 +51,9 @@ static size_t unread(const MARIADB_PVIO *pvio)
 }
 
 /* Room for one head more in the library's cache; it frees what it finds there. */
+/* The cache as the library has it, with five bytes in front that ours need:
+ *      before   [unread ...........]
+ *      after    [head][unread .....]     room for one head more */
 static bool take_cache(MYSQL *mysql)
 {
     MARIADB_PVIO *pvio = mysql->net.pvio;
@@ -89,12 +92,16 @@ void my_wire_free(struct my_wire *wire)
     free(wire);
 }
 
-/* The next n bytes (n <= MY_EVENT_PART + 1), BORROWED until the next call; NULL: the connection broke. */
+/* The next n bytes (n <= MY_EVENT_PART + 1), BORROWED until the next call; NULL: the connection broke. The library
+ * is made to see a packet of its own kind: three bytes of length, a number (0, as it expects of a first packet), and
+ * one byte 00, since a packet that begins with FF is an error to it. For n = 4 it finds 05 00 00 00 00 and then
+ * reads the four bytes, which are the head of the true packet. */
 static const uint8_t *read_bytes(struct my_wire *wire, size_t n, struct cdc_error *error)
 {
     MARIADB_PVIO *pvio = wire->mysql->net.pvio;
     size_t length = n + 1; /* with the byte in the head */
     const uint8_t head[HEAD] = {(uint8_t)length, (uint8_t)(length >> 8), (uint8_t)(length >> 16), 0, 0};
+    /* The library filled its cache anew, from the start, so there is no room in front of what is unread. */
     if (pvio->cache_pos - pvio->cache < HEAD) {
         size_t left = unread(pvio);
         memmove(pvio->cache + HEAD, pvio->cache_pos, left);
@@ -114,6 +121,8 @@ static int next_packet(struct my_wire *wire, struct cdc_error *error)
     const uint8_t *p = read_bytes(wire, 4, error);
     if (!p)
         return -1;
+    /* Length in three bytes, little-endian, and a number that we do not need. An event of 16 MiB - 1 or more goes on
+     * in the next packet, which may be empty. */
     wire->left = (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16;
     wire->last = wire->left != PACKET_MAX;
     return 0;
@@ -213,6 +222,7 @@ int my_wire_read(struct my_wire *wire, struct my_wire_part *part, struct cdc_err
     if (!data)
         return n > 0 ? -1 : malformed(error);
     wire->left -= n;
+    /* EOF, which ends a dump that does not wait (DUMP_NON_BLOCK). An event begins with 00. */
     if (data[0] == 0xFE && n < 9)
         return 2;
     if (data[0] != 0)
@@ -220,6 +230,8 @@ int my_wire_read(struct my_wire *wire, struct my_wire_part *part, struct cdc_err
     *part = (struct my_wire_part){data + 1, n - 1, true};
     if (wire->left == 0 && wire->last)
         return 1;
+    /* The one event that grows with its transaction, and that can be decoded while it comes. data[0] is the 00, then
+     * the event's header: type at 4, size at 9. */
     if (data[1 + 4] != MY_EVENT_TRANSACTION_PAYLOAD)
         return join(wire, data + 1, n - 1, part, error);
     wire->event_left =

@@ -47,6 +47,8 @@ static int is_complete(struct my_snapshot *run, struct cdc_error *error)
     return result;
 }
 
+/* First held, then the point: ALTER, TRUNCATE and DROP of these tables wait from here to the end. What was made or
+ * dropped before the point shows when the tables are listed again, and all begins anew. */
 static int hold_and_start(struct my_snapshot *run, struct cdc_error *error)
 {
     for (int i = 0; i < LOOKS; i++) {
@@ -122,6 +124,8 @@ static int begin_attempt(struct my_snapshot *run, struct cdc_error *error)
                           error) < 0)
         return -1;
     if (!state->has_start)
+        /* The first number of the stream (us since 1970): a new snapshot gets a higher one than any that came
+         * before, so that sinks take its rows. */
         state->attempt.origin = (uint64_t)cdc_clock_wall_ms() * 1000;
     state->has_start = true;
     if (state->attempt.number > 1)

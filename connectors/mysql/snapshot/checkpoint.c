@@ -4,6 +4,8 @@
 
 struct my_checkpoint *my_checkpoints_add(struct my_checkpoints *checkpoints)
 {
+    /* Sinks lag behind, and nobody knows how far: of too many every second one goes, so that old and new ones stay.
+     * Then a further attempt reads a little more again, and no more than that. */
     if (checkpoints->n == MY_CHECKPOINTS) {
         checkpoints->n = 0;
         for (size_t i = 0; i < MY_CHECKPOINTS; i++)

@@ -9,6 +9,7 @@ static int find_end(struct my_worker *worker, struct cdc_error *error)
     const struct my_key *key = &my_worker_table(worker)->key;
     struct my_range *range = &worker->chunk.range;
     my_key_value_clear(&range->upto);
+    /* One worker alone gains nothing by chunks, and without a key there are none. */
     if (worker->run->n_workers == 1 || key->n == 0)
         return 0;
     return my_scan_find_key(worker->mysql, key, &range->after, worker->run->settings->chunk_rows, &range->upto, error);
@@ -20,6 +21,8 @@ static int claim(struct my_worker *worker, struct cdc_error *error)
     struct my_chunk *next = &run->next, *chunk = &worker->chunk;
     if (next->table == run->n_tables)
         return 0;
+    /* The claims are under one lock, also while the server looks for the end: the chunk after begins where this one
+     * ends. */
     chunk->number = next->number++;
     chunk->table = next->table;
     chunk->first = next->first;

@@ -283,6 +283,8 @@ static int start_together(struct my_snapshot *run, struct cdc_error *error)
     if (my_workers_start_transactions(run, error) < 0)
         return -1;
     bool together = true;
+    /* Transactions began one after another, the first worker's first. Its point is the oldest, and from there the
+     * log has all that the others see more; so it is read last, and stays. */
     for (size_t i = run->n_workers; i-- > 0;) {
         struct my_coord before = run->state.from.coord;
         if (read_snapshot_coord(run, run->workers[i].mysql, error) < 0)

@@ -29,6 +29,7 @@ static int copy_row(struct my_worker *worker, const struct my_scan *scan, struct
     const struct my_snapshot *run = worker->run;
     if (my_lines_add_row(worker, scan->cells, error) < 0)
         return -1;
+    /* A chunk with an end has about as many rows, and ends by itself. */
     if (worker->events >= (uint64_t)run->settings->chunk_rows && worker->chunk.range.upto.n == 0 &&
         end_part(worker, scan, error) < 0)
         return -1;
@@ -68,6 +69,7 @@ int my_copy_chunk(struct my_worker *worker, struct cdc_error *error)
     const struct my_chunk *chunk = &worker->chunk;
     if (begin_lines(worker, error) < 0 || copy_rows(worker, error) < 0 || my_turns_wait(worker, error) < 0)
         return -1;
+    /* Each chunk ends in a commit line: sinks may store what they have, and a checkpoint needs one to stand at. */
     if (worker->events > 0 || chunk->last)
         my_lines_add_commit(worker, false);
     if (my_turns_write(worker, error) < 0)

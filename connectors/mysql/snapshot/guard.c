@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread that waits for the signal, and the sessions that it shuts down. */
+/* The thread that waits for the signal, and the sessions that it shuts down. Reads of the client library go on after
+ * EINTR, so a signal does not end them; the shutdown of the socket does. */
 #include "connectors/mysql/snapshot/guard.h"
 
 #include <netinet/in.h>
@@ -96,6 +97,7 @@ static void watch(struct my_guard *guard, MYSQL *old, MYSQL *new)
             guard->sessions[i].fd = fd;
             break;
         }
+    /* Connected just as the signal came: the loop that shut the others down did not see it. */
     if (guard->interrupted && new)
         shutdown(fd, SHUT_RDWR);
     pthread_mutex_unlock(&guard->lock);
@@ -121,6 +123,7 @@ static int set_up(MYSQL *mysql, struct cdc_error *error)
     if (my_server_flavor(mysql, &flavor, error) < 0)
         return -1;
     bool mariadb = flavor == MY_FLAVOR_MARIADB;
+    /* The session that holds the tables is idle for as long as the rows take. */
     const char *limits = mariadb ? "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0"
                                  : "SET SESSION max_execution_time = 0";
     if (my_session_execute(mysql,

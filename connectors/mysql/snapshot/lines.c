@@ -71,6 +71,7 @@ void my_lines_add_commit(struct my_worker *worker, bool last)
 {
     struct my_snapshot *run = worker->run;
     struct cdc_buf *out = &worker->lines;
+    /* last_pos is the run's: only the worker whose turn it is may write it, and commit lines are made in turn. */
     struct cdc_buf pos = {run->last_pos, 0, sizeof run->last_pos, false};
     append_pos(worker, &pos);
     cdc_buf_byte(&pos, '\0');

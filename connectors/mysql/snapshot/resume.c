@@ -79,6 +79,8 @@ int my_resume_keep(struct my_worker *worker, const struct my_key_value *key, str
     checkpoint_json(&checkpoint->json, run, worker->chunk.table, key);
     if (checkpoint->json.failed || (key && key->parts.failed))
         return cdc_error_memory(error);
+    /* Lines first, then the checkpoint that says they are there. Killed between the two, the one before counts, and
+     * some rows come twice, with higher positions. */
     if (drop_old(run, error) < 0 || cdc_writer_sync(run->writer, error) < 0 || my_snapshot_state_save(run, error) < 0)
         return -1;
     run->saved = cdc_clock_ms();
@@ -141,6 +143,7 @@ int my_resume_begin(struct my_snapshot *run, struct cdc_error *error)
     size_t i = all->n;
     int stored = 0;
     run->next = (struct my_chunk){.number = 1, .first = true};
+    /* The latest that every sink has stored: rows after it may be in a pipe that is gone. */
     while (i > 0 && (stored = cdc_acks_passed(run->acks, all->items[i - 1].pos, error)) == 0)
         i--;
     if (stored < 0)

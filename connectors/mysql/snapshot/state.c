@@ -55,6 +55,9 @@ int my_snapshot_state_read(struct my_snapshot *run, struct cdc_error *error)
     return cdc_error_hint(error, "name the right file (--offset-file, --state-dir, --name)");
 }
 
+/* For instance
+ *      {"number":1764...,"attempt":2,"from":{"file":"b.000007","pos":4711,"gtids":"...","server_uuid":"...","server_id":1},
+ *       "points":[{"pos":"...","db":"d","table":"t","tables":"...","after":["7"]}],"written":null,"finished":false} */
 static void state_json(struct cdc_buf *out, const struct my_snapshot_state *state)
 {
     const struct my_consistent_point *from = &state->from;

@@ -19,6 +19,7 @@ void my_turns_fail(struct my_worker *worker, const struct cdc_error *error)
     run->failed = true;
     pthread_cond_broadcast(&run->turned);
     pthread_mutex_unlock(&run->turns);
+    /* The others may be in a long read, where they look at nothing: their sockets are shut down. */
     if (run->n_workers > 1)
         my_guard_interrupt(run->guard);
 }

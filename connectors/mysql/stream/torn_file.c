@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What a crash of MariaDB leaves in its log. The file that was written ends inside a transaction, maybe inside an event:
  * nothing of it was committed, and the log goes on in the next file; the server ends a dump there with an error. And the next
- * file's list of GTIDs may be one of long before: then the server looks for ours in the wrong file, and misses it. */
+ * file's list of GTIDs may be one of long before: then the server looks for ours in the wrong file, and misses it.
+ *
+ * The same fault meets the second dumps that look something up; session/log_read.c passes it there. Which fault it is,
+ * session/error.c reads out of the server's text. */
 #include "connectors/mysql/stream/internal.h"
 
 #include <string.h>
@@ -14,8 +17,8 @@ static uint64_t complete_number(const struct my_stream *stream)
     return boundary && my_pos_number(boundary->pos, &number) ? number : stream->start.number;
 }
 
-/* Where the log goes on; no file: there is no way that has not been tried. */
-static int find_way(struct my_stream *stream, uint64_t number, struct my_coord *to, struct cdc_error *error)
+/* Where the log goes on after the fault of this dump; no file: it has none of the kinds that can be passed. */
+static int find_resume_coord(struct my_stream *stream, uint64_t number, struct my_coord *to, struct cdc_error *error)
 {
     enum my_dump_fault fault = my_packets_fault(stream->packets);
     memset(to, 0, sizeof *to);
@@ -36,10 +39,11 @@ int my_torn_file_avoid(struct my_stream *stream, struct cdc_error *error)
     uint64_t number = complete_number(stream);
     if (stream->session.server.flavor != MY_FLAVOR_MARIADB)
         return -1;
-    if (find_way(stream, number, &to, &other) < 0) {
+    if (find_resume_coord(stream, number, &to, &other) < 0) {
         *error = other;
         return -1;
     }
+    /* The dump that failed now had begun there, or further on, and brought nothing new: another one would not, either. */
     bool in_vain = torn->taken_number == number && my_coord_compare(&to, &torn->taken) <= 0;
     if (!to.file[0] || to.position > UINT32_MAX || in_vain)
         return -1;

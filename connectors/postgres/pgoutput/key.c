@@ -2,13 +2,14 @@
 /* What identifies a row. */
 #include "connectors/postgres/pgoutput/table.h"
 
-/* A delete of such a table knows nothing else. Where old rows are whole (f), or never come since the server refuses the
+/* A delete of such a table brings these columns and nothing else. Where old rows are whole (f), or never come since the server refuses the
  * change (n, and i without its index), the primary key is the key. */
 bool pg_key_is_marked(const struct pg_key_facts *facts)
 {
     return facts->replica_identity == 'd' || (facts->replica_identity == 'i' && facts->index_exists);
 }
 
+/* A key that is not whole in the lines is none: sinks would take different rows for the same one. */
 static enum pg_key_kind kind_of(const struct pg_key_facts *facts)
 {
     if (!facts->incomplete && facts->replica_identity == 'i' && facts->index_exists)
@@ -38,6 +39,7 @@ bool pg_key_allows_changes(const struct pg_key_facts *facts)
 {
     switch (facts->replica_identity) {
     case 'f': return true;
+    /* Changes of a partitioned table are made in its partitions, whose own identities the server looks at. */
     case 'i': return facts->partitioned || facts->index_exists;
     case 'd': return facts->partitioned || facts->primary_is_immediate;
     default: return facts->partitioned;

@@ -16,6 +16,7 @@ void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms,
     tx->ts_ms = ts_ms;
     tx->xid = xid;
     tx->ordinal = tx->events = 0;
+    /* All lines of a transaction begin alike; what they share is written once. */
     cdc_buf_hex(&pos, final_lsn, 16);
     cdc_buf_byte(&pos, '.');
     memcpy(tx->pos_head, head, sizeof tx->pos_head);
@@ -44,7 +45,8 @@ static void set_boundary(struct pgoutput *decoder, const char *pos, size_t pos_n
     decoder->has_boundary = true;
 }
 
-/* Whoever starts again from this position must know it, too. */
+/* Until the log has passed the snapshot's own position, each boundary carries what the snapshot has seen: a run that
+ * starts again from here must omit the same transactions, and has only this position to know it from. */
 static void append_visible(const struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out)
 {
     if (!decoder->visible.json || lsn >= decoder->visible.lsn || out->failed)
@@ -74,6 +76,8 @@ static void boundary_line(struct pgoutput *decoder, struct cdc_buf *out, size_t 
         set_boundary(decoder, out->data + pos_at, pos_n, out->data + source_at, out->len - source_at, seq);
 }
 
+/* Written for every transaction, also one whose changes were all excluded or seen by the snapshot: its end is a
+ * position to go on from, and lets the server forget the log before it. */
 void pg_lines_commit(struct pgoutput *decoder, uint64_t end_lsn, struct cdc_buf *out)
 {
     struct pg_transaction *tx = &decoder->tx;
@@ -150,6 +154,7 @@ void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cd
     cdc_buf_lit(out, "}\n");
 }
 
+/* Same bytes: text forms of equal values are equal, since one session writes both. */
 static bool same_identity(const struct pg_table *table, const struct pg_cell *a, const struct pg_cell *b)
 {
     for (size_t i = 0; i < table->n_columns; i++)
@@ -159,6 +164,8 @@ static bool same_identity(const struct pg_table *table, const struct pg_cell *a,
     return true;
 }
 
+/* A value of some 2 kB and more is kept outside the row (TOAST), and when an UPDATE does not touch it the log has no
+ * copy. The line omits it and names it here: to write null would erase it in every sink. */
 static void append_unchanged(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells)
 {
     bool any = false;

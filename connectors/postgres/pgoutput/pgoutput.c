@@ -30,6 +30,8 @@ static int decode_commit(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
     cdc_bytes_take(bytes, 8); /* the time, known from Begin */
     if (pg_message_finished(bytes, "Commit", error) < 0)
         return -1;
+    /* Each Commit names the Begin it belongs to. A mismatch would mean rows of one transaction under the position of
+     * another. */
     if (!decoder->tx.open || flags != 0 || commit_lsn != decoder->tx.final_lsn || end_lsn <= commit_lsn)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL,
                              "the server sent a Commit that does not belong to the open transaction");
@@ -39,10 +41,13 @@ static int decode_commit(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
 
 /* -- changes --------------------------------------------------------------- */
 
-/* One tuple into cells; kinds other than text, NULL and unchanged are errors. */
+/* One tuple into cells: n NULL, u unchanged (TOAST), t length and text. Binary values (b) were not asked for. Row
+ * `1, NULL`:
+ *      0002  't' 00000001 '1'  'n' */
 static int read_tuple(struct cdc_bytes *bytes, const struct pg_table *table, struct pg_cell *cells,
                       struct cdc_error *error)
 {
+    /* A Relation message comes before the first row of another shape, also within a transaction. */
     if (cdc_bytes_be(bytes, 2) != table->n_columns || bytes->bad)
         return pg_message_malformed(error, "row");
     for (size_t i = 0; i < table->n_columns; i++) {
@@ -180,9 +185,12 @@ static int decode_truncate(struct pgoutput *decoder, struct cdc_bytes *bytes, st
     return 0;
 }
 
-/* A message that belongs to no transaction is one by itself. Its LSN is where its record ends, which may be where the
- * record of the next transaction's commit begins: its pos is the byte before, so that both differ, and its end that LSN
- * and no more, or that transaction would be passed over when replication starts again. */
+/* pg_logical_emit_message(false, ...) belongs to no transaction, and is one by itself here. The LSN of the message
+ * is where its record ends, which may be where the commit record of the next transaction begins. Say that is 0/200:
+ *      message   pos 0/1FF ...  end 0/200
+ *      next      pos 0/200 ...
+ * The byte before as pos keeps the two apart and in order. The end is that LSN and no more: with 0/201 the server
+ * would pass over the next transaction when replication starts there. */
 static int decode_message(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
                           struct cdc_error *error)
 {
@@ -204,6 +212,8 @@ static int decode_message(struct pgoutput *decoder, struct cdc_bytes *bytes, str
     return 0;
 }
 
+/* The transaction was applied here by a subscription or the like. All are delivered, wherever they come from; only
+ * the form is checked. */
 static int decode_origin(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_error *error)
 {
     cdc_bytes_take(bytes, 8);
@@ -269,6 +279,8 @@ struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct c
     return decoder;
 }
 
+/* What was written of an open transaction stays written; the server sends all of it again, with the same positions.
+ * Relation messages come anew in each connection. */
 void pgoutput_reset(struct pgoutput *decoder)
 {
     pg_relations_clear(&decoder->relations);

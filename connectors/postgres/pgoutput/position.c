@@ -51,6 +51,9 @@ static bool get_snapshot_tail(const char *tail, uint64_t *attempt)
            cdc_pos_hex(tail + 2 + ATTEMPT_DIGITS, ROW_DIGITS, &row);
 }
 
+/* Replication from LSN L sends each transaction whose commit record begins at L or later; one byte too many loses a
+ * whole transaction. So a commit gives the end of its record (the next record begins there or later), and a change
+ * the start of it: its transaction comes again. */
 bool pg_pos_restart_lsn(const char *pos, uint64_t *lsn)
 {
     uint64_t head, ordinal, value;
@@ -84,6 +87,7 @@ bool pg_lsn_parse(const char *text, uint64_t *lsn)
 {
     uint64_t half[2];
     for (int i = 0; i < 2; i++) {
+        /* strtoull alone would take signs, blanks and 0x. */
         size_t digits = strspn(text, "0123456789ABCDEFabcdef");
         if (digits == 0 || digits > 8 || text[digits] != (i == 0 ? '/' : '\0'))
             return false;

@@ -7,6 +7,7 @@
 
 static size_t slot_of(const struct pg_relations *relations, uint32_t oid)
 {
+    /* Oids of neighbouring tables follow one another; the multiplication (2^32 by the golden ratio) spreads them. */
     size_t slot = (oid * UINT32_C(2654435769)) & (relations->n_slots - 1);
     while (relations->slots[slot] && relations->slots[slot]->oid != oid)
         slot = (slot + 1) & (relations->n_slots - 1);
@@ -49,7 +50,9 @@ static struct pg_type type_of(const struct pg_relations *relations, uint32_t oid
     return pg_type_of(oid);
 }
 
-/* For a domain, name is that of the type which it is made of: its values are written like that one's. */
+/* Type messages come for types that are not built in, before the Relation that has them. For a domain the oid is the
+ * domain's and the name that of the type which it is made of (in pg_catalog, an empty namespace): its values are
+ * written like that one's. Enums and types of extensions are text. */
 int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *bytes, struct cdc_error *error)
 {
     uint32_t oid = (uint32_t)cdc_bytes_be(bytes, 4);
@@ -82,6 +85,7 @@ static int read_column(const struct pg_relations *relations, struct cdc_bytes *b
     column->type_oid = (uint32_t)cdc_bytes_be(bytes, 4);
     column->typmod = (int32_t)cdc_bytes_be(bytes, 4);
     column->type = type_of(relations, column->type_oid);
+    /* The message does not say; the catalogs do (describe). */
     column->nullable = true;
     if (bytes->bad)
         return pg_message_malformed(error, "Relation");
@@ -155,7 +159,9 @@ static int complete_relation(const struct pgoutput_settings *settings, struct pg
     return pg_table_prepare(table, settings->pipeline, settings->database, error);
 }
 
-/* Replaces what was known of the table wholesale. */
+/* Replaces what was known of the table wholesale: a Relation is sent at its first use and after any DDL (and
+ * ANALYZE, TRUNCATE ...), and each describes the table in full. Where it reads the same no second schema line is
+ * due. */
 static int keep(struct pg_relations *relations, struct pg_table *table, struct cdc_error *error)
 {
     if (relations->n * 2 >= relations->n_slots && grow_tables(relations, error) < 0)

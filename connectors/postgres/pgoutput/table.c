@@ -55,6 +55,8 @@ static bool prepare_head(struct pg_table *table, const char *pipeline, const cha
     return append_name(head, table->name) && good;
 }
 
+/* What every line of the table repeats is made into JSON once. Names that are not UTF-8 (a SQL_ASCII database has
+ * them) could not be written in JSON at all. */
 int pg_table_prepare(struct pg_table *table, const char *pipeline, const char *database, struct cdc_error *error)
 {
     pg_key_settle(table, &table->key_facts);
@@ -152,6 +154,7 @@ void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, str
     cdc_buf_lit(out, "}\n");
 }
 
+/* A sink that overwrites by key would take all rows with NULL in it for the same one. */
 int pg_row_check_key(const struct pg_table *table, const struct pg_cell *cells, struct cdc_error *error)
 {
     for (size_t i = 0; i < table->key_end; i++) {

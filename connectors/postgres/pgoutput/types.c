@@ -5,7 +5,9 @@
 #include <cdc/json.h>
 #include <stdlib.h>
 
-/* Built-in types that are not plain text, and the arrays of all built-in base types; sorted by oid. */
+/* Built-in types that are not plain text, and the arrays of all built-in base types; sorted by oid. These oids are
+ * the same in every database of every version (pg_type.dat), those from 10000 on are not. box[] is the one whose
+ * elements are parted by a semicolon, since boxes are full of commas. */
 static const struct builtin {
     uint32_t oid;
     const char *name;
@@ -132,8 +134,9 @@ struct pg_type pg_type_named(const char *name)
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGH (ONES << 7)
 
-/* Marks (in the high bits) that something in eight bytes is not plain: a
- * control, a quote, a backslash, or no ASCII. */
+/* Marks (in the high bits) that something in eight bytes is not plain: a control, a quote, a backslash, or no ASCII.
+ * x - 0x20 borrows into the high bit where a byte is below 0x20; x ^ '"' makes a quote zero, and zero - 1 borrows
+ * likewise. A borrow may also mark the byte after a hit, which does not matter: only whether any is marked. */
 static inline uint64_t not_plain(uint64_t x)
 {
     uint64_t quote = x ^ (ONES * '"'), backslash = x ^ (ONES * '\\');
@@ -151,6 +154,7 @@ static inline bool is_plain(const char *p, size_t n)
         n -= 8;
     }
     if (n != 0) {
+        /* The last, partial word is filled up with blanks, which are plain. */
         x = ONES * ' ';
         memcpy(&x, p, n);
         bad |= not_plain(x);
@@ -160,6 +164,7 @@ static inline bool is_plain(const char *p, size_t n)
 
 static inline void append_quoted(struct cdc_buf *out, const char *text, size_t n)
 {
+    /* One reservation and one copy: most of all values take this way. */
     if (!cdc_buf_room(out, n + 2))
         return;
     char *p = out->data + out->len;
@@ -233,7 +238,8 @@ static bool is_number(const char *p, size_t n)
     return p == end;
 }
 
-/* Would a reader that uses doubles round this integer? */
+/* Would a reader that uses doubles (JavaScript, jq) round this integer? From 2^53 + 1 on: 9007199254740993 would be
+ * read as ...992. Texts of equal length compare like their numbers. */
 static bool beyond_double(const char *p, size_t n)
 {
     static const char limit[] = "9007199254740992";
@@ -265,6 +271,7 @@ static bool append_bytea(struct cdc_buf *out, const char *text, size_t n)
     while (p < end) {
         size_t filled = 0;
         for (; filled < sizeof chunk && p < end; p += 2) {
+            /* The table has digits one too high, so that 0 means none: -1 here sets the sign, which `bad` collects. */
             int high = hex_values[p[0]] - 1, low = hex_values[p[1]] - 1;
             bad |= high | low;
             chunk[filled++] = (unsigned char)((unsigned)high << 4 | (unsigned)low);
@@ -281,7 +288,8 @@ static bool append_bytea(struct cdc_buf *out, const char *text, size_t n)
 
 /* -- time ------------------------------------------------------------------ */
 
-/* "2026-11-21 09:28:42" and perhaps a fraction, nothing after it. */
+/* "2026-11-21 09:28:42" and perhaps a fraction, nothing after it. What has another form (infinity, 0044-03-15 BC,
+ * year 10000) is no RFC 3339 time, and goes out as the server's text. */
 static bool is_timestamp(const char *p, size_t n)
 {
     static const char shape[] = "dddd-dd-dd dd:dd:dd";
@@ -331,11 +339,12 @@ struct array {
 
 static void append_element(struct array *array, struct cdc_buf *out, const char *p, size_t n)
 {
+    /* The elements of all dimensions have one type: int4[] and int4[][] are the same type for the server. */
     struct pg_type element = {array->type.element, PG_TEXT, ','};
     pg_value_append(out, element, array->format, p, n, array->unconvertible);
 }
 
-/* "..." with backslash escapes; p is after the opening quote. */
+/* "..." with backslash escapes; p is after the opening quote. A quoted "NULL" is a text, a bare NULL none. */
 static bool quoted_element(struct array *array, struct cdc_buf *out)
 {
     const char *start = array->p, *p = start;
@@ -382,7 +391,7 @@ static bool bare_element(struct array *array, struct cdc_buf *out)
     return true;
 }
 
-/* p is after an opening brace; leaves it after the closing one. */
+/* p is after an opening brace; leaves it after the closing one. {{1,2},{3,NULL}} becomes [[1,2],[3,null]]. */
 static bool braces(struct array *array, struct cdc_buf *out, int depth)
 {
     cdc_buf_byte(out, '[');
@@ -431,6 +440,7 @@ static bool append_array(struct cdc_buf *out, struct pg_type type, const struct 
     if (array.scratch.failed)
         out->failed = true;
     cdc_buf_free(&array.scratch);
+    /* Then it is written as the plain text that it is, and counts as such. */
     if (!good) {
         out->len = start;
         *unconvertible = before;
@@ -545,6 +555,8 @@ void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const stru
         const struct pg_cell *cell = &cells[i];
         if (cell->kind == 'u' || !in_part(column, part))
             continue;
+        /* Room for name and value at once; 16 is for separators, quotes and null. What an escape makes longer asks
+         * for more. */
         if (!cdc_buf_room(out, column->name_json.len + cell->n + 16))
             return;
         char *p = out->data + out->len;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The number up to a character of `stops`; *p ends after that, or NULL at the end of the text. */
+/* The number up to `stop`; *p is then after that, or NULL at the end of the text. */
 static bool number(const char **p, const char *end, char stop, uint64_t *value)
 {
     const char *at = *p;
@@ -24,7 +24,8 @@ static bool number(const char **p, const char *end, char stop, uint64_t *value)
     return true;
 }
 
-/* xmin:xmax:xip,xip,... as pg_current_snapshot() writes it. */
+/* xmin:xmax:xip,xip,... as pg_current_snapshot() writes it, with 64-bit ids: 750:760:755,758. Transactions below 750
+ * had ended, none from 760 on had, and of those between them 755 and 758 were still running. */
 static bool parse_xids(struct pg_visible *visible, struct cdc_span text)
 {
     const char *p = text.p, *end = text.p + text.n;
@@ -72,9 +73,13 @@ void pg_visible_clear(struct pg_visible *visible)
 
 bool pg_visible_has(const struct pg_visible *visible, uint64_t commit_lsn, uint32_t xid)
 {
+    /* The position was asked for after the snapshot was taken: what committed from there on, the snapshot cannot
+     * have seen. Before it both are possible, and the ids decide: a commit record is written a moment before others
+     * see the transaction as ended, so an LSN alone would call some rows seen that were not, and lose them. */
     if (!visible->json || commit_lsn >= visible->lsn)
         return false;
-    /* The log has the low half of the id: of all that end in it, the one nearest to xmax. */
+    /* A Begin message has the low half of the id only (it wraps after 2^32 transactions). The server keeps all ids
+     * that are in use within 2^31 of each other, so of all that end in these 32 bits it is the one nearest to xmax. */
     uint64_t full = visible->xmax + (int64_t)(int32_t)(xid - (uint32_t)visible->xmax);
     if (full < visible->xmin || full >= visible->xmax)
         return full < visible->xmin;

@@ -9,6 +9,7 @@
 
 /* -- the statement -- */
 
+/* Each in parentheses: `a OR b` of a filter must not swallow the AND of the range. */
 static void append_conditions(struct cdc_buf *out, const char *filter, const char *range)
 {
     const char *const conditions[] = {filter, range};
@@ -23,7 +24,9 @@ static void append_conditions(struct cdc_buf *out, const char *filter, const cha
     }
 }
 
-/* The short form is the faster one; it takes neither filters nor partitions nor generated columns. */
+/* COPY t (a,b) TO STDOUT reads the table as it lies there, without a plan: the faster form. COPY (SELECT a,b FROM
+ * ONLY t WHERE ...) is for what it does not take: filters, ranges, partitioned tables, generated columns, and a list
+ * without a column. Columns are named in both, so that an ALTER TABLE in between is an error and no shifted row. */
 void pg_scan_statement(struct cdc_buf *out, const struct pg_scan_source *source, const char *range)
 {
     const struct pg_table *table = source->table;
@@ -41,7 +44,7 @@ void pg_scan_statement(struct cdc_buf *out, const struct pg_scan_source *source,
         pg_query_table(out, table->schema, table->name);
     }
     append_conditions(out, source->filter, range);
-    cdc_buf_append(out, ") TO STDOUT", sizeof ") TO STDOUT");
+    cdc_buf_append(out, ") TO STDOUT", sizeof ") TO STDOUT"); /* with its NUL */
 }
 
 /* -- rows -- */
@@ -55,7 +58,8 @@ static int octal(const char *p, const char *end, char *c)
     return n;
 }
 
-/* COPY's escapes, in place: what comes out is never longer. Returns its length. */
+/* COPY's escapes, in place: \t \n \\ and the like, octal \101 (servers write none, but the format has it). What
+ * comes out is never longer than what goes in. Returns its length. */
 static size_t unescape(char *field, size_t n)
 {
     static const char letters[] = "bfnrtv", meanings[] = "\b\f\n\r\t\v";
@@ -81,11 +85,16 @@ static size_t unescape(char *field, size_t n)
     return (size_t)(to - field);
 }
 
-/* The text form: fields parted by tabs, escapes inside them, \\N for NULL. */
+/* The text form: fields parted by tabs, escapes inside them, \N for NULL. Three fields, the second with a tab
+ * inside:
+ *      1<TAB>a\tb<TAB>\N<LF>
+ * A tab or line feed of a value is always escaped, so each raw tab is a border. A value that reads \N is sent as
+ * \\N: three bytes, and no NULL. */
 static int split(struct pg_scan *scan, size_t n, struct cdc_error *error)
 {
     const struct pg_table *table = scan->table;
     char *p = scan->line, *end = p + n;
+    /* Most rows have no backslash at all: one fast search spares a look at each byte of each field. */
     bool escapes = memchr(p, '\\', n) != NULL;
     size_t found = 0;
     for (; found < table->n_columns && p <= end; found++) {
@@ -97,6 +106,8 @@ static int split(struct pg_scan *scan, size_t n, struct cdc_error *error)
         cell->n = (uint32_t)(escapes ? unescape(p, length) : length);
         p += length + 1;
     }
+    /* p stands one after the tab that would follow the last field: at end + 1, or fields are missing or too many. A
+     * table without columns has empty rows. */
     if (found == table->n_columns && (p == end + 1 || (found == 0 && n == 0)))
         return 0;
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "table %s.%s: the server sent a row with another number of columns",
@@ -114,6 +125,8 @@ enum pg_scan_result pg_scan_next(struct pg_scan *scan, struct cdc_error *error)
     PQfreemem(scan->line);
     scan->line = NULL;
     int n = PQgetCopyData(scan->sql, &scan->line, 1);
+    /* PQgetCopyData: n bytes, 0 for not yet, -1 at the end (of the rows; the statement may have failed), -2 on an
+     * error. */
     if (n == -1)
         return PG_SCAN_END;
     if (n < -1)

@@ -7,8 +7,11 @@
 
 #include <stdlib.h>
 
-/* Every table that can be published, and those that cannot but look like it. The publication's own list first: asking
- * for it table by table would be slow. */
+/* Every table that can be published, and those that cannot but look like it (foreign tables, materialized views:
+ * --check names them). The publication's own list first, and MATERIALIZED: asking for it table by table would be
+ * slow, since pg_publication_tables lists them all each time. It has names only, hence the joins back to pg_class.
+ * estimate: reltuples is -1 for a table that was never analyzed; of a partitioned table the leaves are counted,
+ * autovacuum does not keep its own number. */
 #define TABLES_SQL(list)                                                                                               \
     "WITH p AS MATERIALIZED (SELECT c.oid, " list " FROM pg_publication_tables t "                                     \
     "JOIN pg_namespace n ON n.nspname = t.schemaname "                                                                 \
@@ -71,6 +74,7 @@ int pg_catalog_read(PGconn *sql, const char *publication, struct pg_catalog *cat
                                     1, &publication, what, error);
     if (!catalog->result)
         return -1;
+    /* The fields stay texts of the result: thousands of tables would else be as many small allocations. */
     size_t n = (size_t)PQntuples(catalog->result);
     catalog->tables = calloc(n + 1, sizeof *catalog->tables);
     if (!catalog->tables)
@@ -96,6 +100,8 @@ bool pg_catalog_is_meant(const struct pg_catalog_table *table, const struct pg_s
 
 bool pg_catalog_misses(const struct pg_catalog_table *table, const struct pg_settings *settings)
 {
+    /* Example: orders_2026 is a partition of orders, and the publication has publish_via_partition_root. `-t
+     * orders_2026` then selects a name that no change ever bears; without the option `-t orders` does. */
     if (!table->root || !table->published)
         return false;
     bool root = cdc_selection_has_table(&settings->selection, table->root_schema, table->root);

@@ -13,8 +13,10 @@ static const char what[] = "cannot look a table up in the catalogs";
 
 /* -- types -- */
 
-/* One row a column, in order: type name, base type of a domain, element type of an array
- * (its base), delimiter. */
+/* One row a column, in order: type name, base type of a domain, element type of an array (its base), delimiter. A
+ * domain may be made of a domain, and an array's elements may be one: hence the two recursions, b down to a column's
+ * base type, e down to its elements'. Values are written like those of the base. typsubscript and typlen tell arrays
+ * from the types of fixed length that one may index, too (point, name). */
 #define TYPES_SQL                                                                                                      \
     "WITH RECURSIVE c AS (SELECT t, m, o FROM unnest($1::oid[], $2::int4[]) WITH "                                     \
     "ORDINALITY u(t, m, o)), "                                                                                         \
@@ -44,6 +46,8 @@ static int read_type(struct pg_answer *row, struct pg_column *column, struct cdc
     if (base == 0) /* a type that was dropped since: its text */
         return column->type_name ? 0 : cdc_error_memory(error);
     column->type = pg_type_of(base);
+    /* An array type that is not built in: of enums, domains, an extension. Of enums the elements are texts; of a
+     * domain over int4 they are numbers. */
     if (column->type.kind == PG_TEXT && element != 0)
         column->type = (struct pg_type){PG_ARRAY, pg_type_of(element).kind, delimiter};
     return column->type_name ? 0 : cdc_error_memory(error);
@@ -111,9 +115,11 @@ static struct pg_column *find_column(struct pg_table *table, const char *name)
     return NULL;
 }
 
-/* What the log says of the key stays: its marks are those of the change's own time. It says nothing of the primary key
- * where that is not the replica identity. So what the message lacks of the key is: of the primary key all that it has
- * not, of marked columns those that are omitted on purpose (one that is just not there may have come since). */
+/* The log's marks are those of the change's own time, and win over today's catalogs. But they are of the replica
+ * identity only: where that is not the key (FULL, NOTHING) the log says nothing of the primary key. So which columns
+ * of the key does the message lack? Without marks: every column of the primary key that is not in it. With marks:
+ * only those that the publication omits on purpose (a column list, a generated column). A marked column that is just
+ * not in the message came after it, by ALTER TABLE, and old rows do not need it. */
 static bool lacks_column(struct pg_answer *row, bool marked)
 {
     return marked ? pg_answer_true(row, "identity") && pg_answer_true(row, "omitted") : pg_answer_true(row, "primary");
@@ -125,6 +131,8 @@ static int read_relation(struct pg_answer *row, struct pg_table *table, struct c
     bool marked = pg_key_is_marked(facts);
     pg_key_facts_read(row, &today);
     const char *unlike = pg_answer_text_or_null(row, "unlike");
+    /* Each row of the answer repeats what concerns the table, so the first one has it; then the rows are its
+     * columns. */
     facts->partitioned = today.partitioned;
     if (!marked) {
         facts->primary_exists = today.primary_exists;
@@ -159,6 +167,7 @@ int pg_describe_relation(PGconn *sql, const char *publication, struct pg_table *
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
+    /* A table that was dropped since is written with what the log knows: types by their oids, marks of the key. */
     int status = PQntuples(result) == 0 ? 0 : read_relation(&row, table, error);
     PQclear(result);
     return status;
@@ -167,7 +176,8 @@ int pg_describe_relation(PGconn *sql, const char *publication, struct pg_table *
 /* -- a table of the publication -- */
 
 /* In the order of the columns, as the stream has them: generated ones are absent unless (18) the publication lists
- * them. */
+ * them. Snapshot and stream must agree on the columns, or the schema line would change between the two, and sinks
+ * would drop a column that was there. */
 static const char columns_sql[] =
     "SELECT a.attname AS name, a.atttypid AS type, a.atttypmod AS typmod, a.attgenerated <> '' AS generated, "
     "NOT a.attnotnull AS nullable, c.relreplident = 'f' OR " OF_INDEX(PG_INDEX_IDENTIFIES(
@@ -205,6 +215,7 @@ static int read_columns(PGresult *result, struct pg_table *table, bool *generate
         return cdc_error_memory(error);
     for (; row.row < n; row.row++) {
         if (!pg_answer_true(&row, "published"))
+            /* A key of which one column is missing identifies nothing: two rows may be equal in the rest of it. */
             facts->incomplete = facts->incomplete || pg_answer_true(&row, marked ? "identity" : "primary");
         else if (read_column(&row, table, generated, error) < 0)
             return -1;

@@ -27,6 +27,8 @@ static bool is_listed_for(const struct pg_catalog_table *table, const struct pg_
            !(table->root && cdc_selection_has_table(&settings->selection, table->root_schema, table->root));
 }
 
+/* The user asked for these tables by -t, and nothing else would tell that no change of them will ever come: the
+ * server sends what the publication lists, and does not mind a -t. */
 static void warn_unpublished(const struct pg_catalog *catalog, const struct pg_settings *settings,
                              const struct cdc_log *log)
 {
@@ -94,11 +96,14 @@ struct plan {
 
 static bool is_covered(const struct plan *plan, const struct pg_catalog_table *table)
 {
+    /* Without -t it is all that the role owns: CREATE PUBLICATION refuses the tables of others. */
     bool listed = plan->settings->selection.include.count > 0 || table->owned;
     return is_permanent(table) && (plan->all || (listed && pg_catalog_is_meant(table, plan->settings)));
 }
 
-/* Being published makes UPDATE and DELETE fail on tables that have no identity: not for a look. */
+/* From the moment that a table is published the server refuses UPDATE and DELETE on it unless it has a replica
+ * identity ("cannot update table ... because it does not have a replica identity and publishes updates"). Whoever
+ * only looks, on a production server, must not make the application fail. */
 static int refuse_look(const struct plan *plan, struct cdc_error *error)
 {
     for (size_t i = 0; plan->settings->temporary && i < plan->catalog->n; i++) {
@@ -116,6 +121,8 @@ static int refuse_look(const struct plan *plan, struct cdc_error *error)
     return 0;
 }
 
+/* A pipeline's own publication is made all the same: it was asked for, and new rows of such a table are worth
+ * having. */
 static void warn_refused(const struct plan *plan, const struct cdc_log *log)
 {
     int n = 0;
@@ -132,8 +139,8 @@ static void warn_refused(const struct plan *plan, const struct cdc_log *log)
     }
 }
 
-/* With publish_via_partition_root changes carry the name that the user knows, and that -t matches. ONLY: or tables that
- * inherit were published too, -T or not. */
+/* With publish_via_partition_root changes carry the name that the user knows, and that -t matches. ONLY: or tables
+ * that inherit would be published, too, whatever -T says. */
 static void append_statement(struct plan *plan, struct cdc_buf *out)
 {
     const struct pg_settings *settings = plan->settings;
@@ -164,6 +171,7 @@ static int run_statement(const struct plan *plan, const char *text, struct cdc_e
     struct cdc_error ignored = {0};
     if (pg_query_run(plan->sql, text, "cannot create the publication", error) == 0)
         return 0;
+    /* The statements stand in one explicit transaction, which the error leaves open and aborted. */
     (void)pg_query_run(plan->sql, "ROLLBACK", "cannot roll back", &ignored);
     return cdc_error_hint(
         error, "let the tables' owner (with CREATE on the database) or a superuser create publication \"%s\"",
@@ -184,9 +192,13 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
 {
     struct cdc_buf text = CDC_BUF_INIT;
     const char *superuser = PQparameterStatus(plan->sql, "is_superuser");
+    /* FOR ALL TABLES takes in the tables of tomorrow, too; only a superuser may say so. -T needs no list of its own:
+     * the stream omits what is excluded. */
     plan->all = plan->settings->selection.include.count == 0 && superuser && strcmp(superuser, "on") == 0;
     if (refuse_look(plan, error) < 0)
         return -1;
+    /* One transaction: were we killed between the two statements, --drop would find a publication without our mark
+     * and leave it for ever. */
     cdc_buf_lit(&text, "BEGIN; ");
     append_statement(plan, &text);
     cdc_buf_lit(&text, "; COMMENT ON PUBLICATION ");
@@ -222,6 +234,8 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool 
     int exists = pg_names_publication_exists(sql, settings->publication, error);
     if (exists < 0)
         return -1;
+    /* A slot decodes with the catalogs as they were at each change: a publication made after the slot is unknown to
+     * the older part of its log. There the server ends the stream with an error (18: omits the changes). */
     if (!exists && !may_create) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "publication \"%s\" does not exist", settings->publication);
         return cdc_error_hint(error, "CREATE PUBLICATION \"%s\" FOR TABLE ...; or run without --no-create",

@@ -38,6 +38,7 @@ int64_t pg_answer_int(struct pg_answer *answer, const char *name)
 {
     const char *text = pg_answer_text(answer, name);
     char *end;
+    /* strtoll reports an overflow by errno alone. */
     errno = 0;
     int64_t value = strtoll(text, &end, 10);
     answer->bad = answer->bad || end == text || *end || errno;

@@ -32,8 +32,8 @@ static const char *user_value(const PQconninfoOption *url, const PQconninfoOptio
     return value ? value : option_value(env, keyword);
 }
 
-/* libpq's own words may quote a piece of the URL, and with it of the password: they are
- * repeated only where there is none. */
+/* libpq's own words may quote a piece of the URL, and with it of the password (invalid percent-encoded token:
+ * "50%off"). They are repeated only where the URL holds no secret. */
 static int url_error(const char *url, const char *reason, struct cdc_error *error)
 {
     bool secret = strchr(url, '@') || strstr(url, "password");
@@ -53,8 +53,8 @@ static int parse_url(const char *url, PQconninfoOption **options, struct cdc_err
     *options = PQconninfoParse(url, &reason);
     int result = *options ? 0 : url_error(url, reason, error);
     PQfreemem(reason);
-    /* An @ or letters where none belong are the rest of a password that was not encoded.
-     */
+    /* An @ or letters where none belong are the rest of a password that was not encoded: postgresql://u:p/w@host is
+     * host u, port p and database w@host for libpq, which would name them in its error. */
     const char *host = option_value(*options, "host"), *port = option_value(*options, "port");
     const char *database = option_value(*options, "dbname");
     if ((host && strchr(host, '@')) || (port && port[strspn(port, "0123456789,")]) ||
@@ -74,10 +74,13 @@ static void add_parameter(struct parameters *parameters, const char *keyword, co
     parameters->value[parameters->n++] = value;
 }
 
-/* Whatever stands before the URL is a default that it overrides; what stands after it is
- * ours. */
+/* libpq takes the last value of a keyword. So what stands before the URL is a default that it overrides, and what
+ * stands after it is ours: a client_encoding in the URL would change the text of every value. */
 static void fill_parameters(struct parameters *p, const struct pg_settings *settings, bool replication)
 {
+    /* A server that vanished (power, a firewall that forgot the connection) sends nothing, not even a reset: 10 s +
+     * 3 * 5 s without an answer end the connection. tcp_user_timeout (ms) does so while data of ours is
+     * unacknowledged. */
     static const char *const defaults[][2] = {{"keepalives_idle", "10"},
                                               {"keepalives_interval", "5"},
                                               {"keepalives_count", "3"},
@@ -93,8 +96,9 @@ static void fill_parameters(struct parameters *p, const struct pg_settings *sett
     add_parameter(p, NULL, NULL);
 }
 
-/* The verbose form of a server's message carries "SEVERITY:  SQLSTATE: text" whatever
- * the language; libpq offers no other way to the state of a failed connection. */
+/* The verbose form of a server's message carries "SEVERITY:  SQLSTATE: text" whatever the language, as in
+ *      FATAL:  28P01: password authentication failed for user "u"
+ * libpq offers no other way to the state of a failed connection: there is no PGresult to ask. */
 static const char *find_sqlstate(const char *message, char state[6])
 {
     for (const char *p = message; (p = strstr(p, ":  ")) != NULL; p++) {
@@ -123,6 +127,7 @@ static int connect_error(PGconn *connection, struct cdc_error *error)
     int status = at ? pg_query_status(state) : CDC_EXIT_UNAVAILABLE;
     if (!at && PQconnectionNeedsPassword(connection))
         status = CDC_EXIT_PERMISSION;
+    /* Errors of libpq's own, about what it was told: no retry cures them. The texts are those of fe-connect.c. */
     if (!at && (starts_with(message, "invalid ") || starts_with(message, "definition of service")))
         status = CDC_EXIT_CONFIG;
     struct cdc_buf text = CDC_BUF_INIT;
@@ -146,6 +151,8 @@ static int connect_error(PGconn *connection, struct cdc_error *error)
     return -1;
 }
 
+/* libpq honours connect_timeout only in its blocking calls; we connect with PQconnectPoll, so it is kept here. As in
+ * libpq it counts for each host of a list, and 0 or less means for ever: an hour, for us. */
 static int connect_timeout_ms(const PQconninfoOption *url, const PQconninfoOption *env)
 {
     const char *seconds = user_value(url, env, "connect_timeout");
@@ -159,8 +166,9 @@ static int connect_timeout_ms(const PQconninfoOption *url, const PQconninfoOptio
     return (int)(n * (hosts > 100 ? 100 : hosts) * 1000);
 }
 
-/* Drives a connection that was begun; asynchronously, so that the server's messages come
- * in their verbose form and a signal ends the wait. */
+/* Drives a connection that was begun; asynchronously, so that the server's messages come in their verbose form (the
+ * verbosity can be set only once there is a PGconn) and a signal ends the wait. To begin with WRITING is what libpq
+ * asks for. The socket is read anew each time: with several hosts it changes. */
 static int wait_connected(PGconn *connection, const struct pg_settings *settings, int timeout_ms,
                           struct cdc_error *error)
 {

@@ -39,14 +39,19 @@ void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity)
     cdc_buf_byte(out, '}');
 }
 
+/* The system identifier is made by initdb: another one is another cluster, whose LSNs mean nothing here. A copy of
+ * the data directory (a backup, a standby) keeps it; there the timeline tells. */
 static int hint_lost(struct cdc_error *error)
 {
     return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
                                  "offset files of the pipeline, and begin with cdc-snapshot)");
 }
 
-/* Where the server's history left timeline `old`: 1 and *lsn; 0 when it never was on it.
- */
+/* Where the server's history left timeline `old`: 1 and *lsn; 0 when it never was on it. The history of timeline 3
+ * has a line for each that it came from:
+ *      1\t0/3000148\tno recovery target specified
+ *      2\t0/5000060\tno recovery target specified
+ * A timeline that forked off beside ours is not among them. */
 static int find_switch(const char *history, int64_t old, uint64_t *lsn)
 {
     while (*history) {
@@ -60,8 +65,9 @@ static int find_switch(const char *history, int64_t old, uint64_t *lsn)
     return 0;
 }
 
-/* The server moved on to another timeline: the position is still in its log when it lies
- * before the fork. */
+/* The server moved on to another timeline (a standby was promoted, a backup restored): the position is still in its
+ * log when it lies before the fork. After the fork the same LSN is another transaction, and to go on there would
+ * lose rows without a word. */
 static int check_timeline(PGconn *replication, int32_t current, int64_t old, uint64_t lsn, struct cdc_error *error)
 {
     static const char what[] = "cannot read the timeline's history";

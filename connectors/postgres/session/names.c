@@ -34,7 +34,8 @@ void pg_names_free(struct pg_settings *settings)
     settings->name = settings->slot = settings->publication = NULL;
 }
 
-/* Slot names hold lower-case letters, digits and _ only: "Shop-1" becomes cdc_shop_1. own: nobody else's at this time. */
+/* Slot names hold lower-case letters, digits and _ only: "Shop-1" becomes cdc_shop_1. own: nobody else's at this
+ * time, by the pid at its end; the name is shortened before it, or a long one would push it out of the 63 bytes. */
 static void default_slot(char text[64], const char *name, bool own)
 {
     int n = own ? snprintf(text, 64, "cdc_%.40s_%ld", name, (long)getpid()) : snprintf(text, 64, "cdc_%s", name);
@@ -71,7 +72,8 @@ int pg_names_fill(struct pg_settings *settings, PGconn *sql, struct cdc_error *e
         return -1;
     default_slot(slot, settings->name, false);
     default_slot(own, settings->name, true);
-    /* A look leaves nothing behind: a publication of its own unless there is one. */
+    /* A look (--temporary) leaves nothing behind: it uses the pipeline's publication where there is one, else makes
+     * its own, which is dropped at the end. The slot is its own in any case: a slot has one reader. */
     int shared = settings->temporary && !settings->publication ? pg_names_publication_exists(sql, slot, error) : 1;
     if (shared < 0 || copy(&settings->publication, shared ? slot : own, error) < 0 ||
         copy(&settings->slot, settings->temporary ? own : slot, error) < 0)

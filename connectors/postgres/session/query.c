@@ -7,6 +7,9 @@
 
 /* -- errors -- */
 
+/* A verbose message looks like
+ *      connection to server ... failed: FATAL:  3D000: database "x" does not exist\nLOCATION:  InitPostgres, postinit.c:885\n
+ * Ours are one line each, and the place in the server's source helps nobody. */
 void pg_query_clean(struct cdc_buf *out, const char *message, size_t n)
 {
     const char *location = memmem(message, n, "\nLOCATION:", 10);
@@ -26,6 +29,10 @@ int pg_query_status(const char *sqlstate)
     static const struct {
         const char *prefix;
         int status;
+        /* The first prefix that fits counts: the longer ones stand before the shorter. What passes by itself is
+     * UNAVAILABLE, and tried again: a server that starts or stops (57P0), is full (53), has the slot still in use by
+     * the connection that we just lost (55006), a lock that is held (55P03), a deadlock (40). Bugs and broken disks
+     * (XX, 58) are not. */
     } map[] = {{"28", CDC_EXIT_PERMISSION},     {"42501", CDC_EXIT_PERMISSION}, {"08P01", CDC_EXIT_PROTOCOL},
                {"08", CDC_EXIT_UNAVAILABLE},    {"57P0", CDC_EXIT_UNAVAILABLE}, {"57014", CDC_EXIT_TEMPORARY},
                {"53400", CDC_EXIT_CONFIG},      {"53", CDC_EXIT_UNAVAILABLE},   {"55006", CDC_EXIT_UNAVAILABLE},
@@ -84,6 +91,7 @@ PGresult *pg_query_expect(PGconn *sql, PGresult *result, ExecStatusType expected
 PGresult *pg_query(PGconn *sql, const char *text, int n, const char *const *values, ExecStatusType expected,
                    const char *what, struct cdc_error *error)
 {
+    /* PQexecParams uses the extended protocol: it takes a single statement, and a replication connection refuses it. */
     PGresult *result = n == 0 ? PQexec(sql, text) : PQexecParams(sql, text, n, NULL, values, NULL, NULL, 0);
     return pg_query_expect(sql, result, expected, what, error);
 }

@@ -20,6 +20,7 @@ static int check_kind(PGconn *sql, const char *name, struct pg_answer *row, stru
     else if (strcmp(database, PQdb(sql)) != 0)
         cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" belongs to database \"%s\", not to \"%s\"", name, database,
                       PQdb(sql));
+    /* Such a slot sends a transaction at PREPARE TRANSACTION, which may still be rolled back. */
     else if (pg_answer_true(row, "two_phase"))
         cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" is a two-phase one: it delivers before the commit", name);
     else
@@ -27,7 +28,9 @@ static int check_kind(PGconn *sql, const char *name, struct pg_answer *row, stru
     return cdc_error_hint(error, "choose another name with --slot or --name");
 }
 
-/* A physical slot has neither plugin nor database, one that nobody reads no pid, one that is lost no positions. */
+/* A physical slot has neither plugin nor database, one that nobody reads no pid, one that is lost no positions.
+ * wal_status and two_phase are there since 13 and 14, invalidation_reason (18 invalidates idle slots, too) since 17.
+ * The columns are asked, not the text of an error: that differs from version to version. */
 #define SLOT_SQL(lost)                                                                                                 \
     "SELECT coalesce(plugin, '') AS plugin, coalesce(database, '') AS database, active, "                              \
     "coalesce(active_pid, 0) AS pid, coalesce(confirmed_flush_lsn, '0/0') AS confirmed, "                              \
@@ -62,7 +65,8 @@ int pg_slot_read(PGconn *sql, const char *name, struct pg_slot *slot, struct cdc
     return status;
 }
 
-/* Says which transactions a new slot waits for. */
+/* Says which transactions a new slot waits for: those with an xid, the oldest first. The connection that creates the
+ * slot is busy, so another one asks. */
 static void log_waiting(const struct pg_settings *settings)
 {
     struct cdc_error ignored = {0};
@@ -84,6 +88,8 @@ static void log_waiting(const struct pg_settings *settings)
     PQfinish(sql);
 }
 
+/* Only a cancel ends the wait on the server: closing the socket would leave the half-made slot and its walsender
+ * until the last of the old transactions ends. A slot that is cancelled while it is made is dropped by the server. */
 static void cancel(PGconn *connection)
 {
     char ignored[256];
@@ -93,8 +99,9 @@ static void cancel(PGconn *connection)
     PQfreeCancel(handle);
 }
 
-/* Creating a slot waits for every transaction that was running when it began, for ever
- * where one was forgotten: that is said, and a signal ends it. */
+/* Creating a slot waits for every transaction that was running when it began, for ever where one was forgotten.
+ * (Decoding can start only where it knows all that runs.) So who is waited for is said after 5 s and then every 30
+ * s, a signal ends the wait, and so do ten minutes. */
 static int wait_result(PGconn *connection, const struct pg_settings *settings, struct cdc_error *error)
 {
     const struct cdc_control *control = settings->control;
@@ -135,6 +142,7 @@ int pg_slot_create(PGconn *replication, const struct pg_settings *settings, uint
                    char snapshot[64], struct cdc_error *error)
 {
     char command[256];
+    /* The old spelling: 15 has (SNAPSHOT 'export') as well, 14 has this one only, and all later ones take it. */
     snprintf(command, sizeof command, "CREATE_REPLICATION_SLOT \"%s\"%s LOGICAL pgoutput %s", settings->slot,
              settings->temporary ? " TEMPORARY" : "", snapshot ? "EXPORT_SNAPSHOT" : "NOEXPORT_SNAPSHOT");
     if (!PQsendQuery(replication, command))
@@ -153,6 +161,7 @@ int pg_slot_create(PGconn *replication, const struct pg_settings *settings, uint
         status = pg_answer_good(&row, "cannot create the slot", error);
     }
     PQclear(result);
+    /* libpq takes no next command before it has said that there is no further result. */
     while ((result = PQgetResult(replication)) != NULL)
         PQclear(result);
     return status;
@@ -167,6 +176,7 @@ int pg_slot_drop(PGconn *sql, const char *name, const struct cdc_log *log, struc
         cdc_log_write(log, CDC_LOG_INFO, "slot \"%s\" does not exist", name);
         return 0;
     }
+    /* The server refuses to drop a slot in use anyway; this says what to do. */
     if (slot.active) {
         cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" is in use by pid %d of the server", name,
                       slot.active_pid);

@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A snapshot of its own sees more than the slot's consistent point: what, is kept. A standby cannot say. */
+/* A snapshot of its own sees more than the slot's consistent point X: transactions between X and now, which the log
+ * from X on brings again. What it saw is kept (visible.h), so that the stream can omit them: a table without a key
+ * would get their rows twice. A standby has no position to give; there they do come twice. */
 static int keep_read_at(struct snapshot_run *run, struct pg_answer *row, struct cdc_error *error)
 {
     struct cdc_buf json = CDC_BUF_INIT;
@@ -45,7 +47,9 @@ static int import_snapshot(struct snapshot_run *run, const char *snapshot, struc
     return pg_snapshot_execute(run, text, "cannot import the slot's snapshot", error);
 }
 
-/* Reads happen in one transaction. snapshot: the one that was exported with the slot; NULL: what is there now. */
+/* Reads happen in one transaction. snapshot: the one that was exported with the slot; NULL: what is there now. It is
+ * to be imported before any query: the first one takes a snapshot of its own. row_security = off makes a policy that
+ * hides rows an error. */
 static int begin(struct snapshot_run *run, const char *snapshot, struct cdc_error *error)
 {
     static const char opening[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off";
@@ -53,7 +57,9 @@ static int begin(struct snapshot_run *run, const char *snapshot, struct cdc_erro
     if (pg_snapshot_execute(run, opening, "cannot begin the snapshot's transaction", error) < 0 ||
         (snapshot && import_snapshot(run, snapshot, error) < 0))
         return -1;
-    /* The statement's snapshot is the transaction's, and older than the position that it asks for. */
+    /* REPEATABLE READ: this query's snapshot is that of the whole transaction, and is taken before the query asks
+     * for the position. So nothing that commits after the position is in it; were it the other way round, a commit
+     * in between would count as unseen although its rows were copied. */
     PGresult *result = pg_query_rows(
         run->sql,
         "SELECT floor(extract(epoch FROM transaction_timestamp()) * 1000)::int8 AS now, CASE WHEN "
@@ -104,9 +110,13 @@ static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc
     char snapshot[64] = "", text[24];
     if (pg_identity_read(replication, run->pg->slot, &run->identity, error) < 0 || state_set_identity(run, error) < 0)
         return -1;
+    /* Killed between here and has_point: the next start finds `creating` and a slot, and knows it for its own.
+     * Without it, any slot with that name could be somebody else's. */
     state->creating = true;
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;
+    /* The snapshot that the slot exports shows exactly what committed before X; the log from X on has the rest:
+     * nothing twice, nothing lost. */
     if (pg_slot_create(replication, run->pg, &state->attempt.origin, snapshot, error) < 0) {
         struct cdc_error ignored = {0};
         state->creating = cdc_error_is_transient(error); /* then it may be there all the same */
@@ -162,7 +172,8 @@ static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
     return status;
 }
 
-/* The connection that made the slot holds the snapshot until it is imported, and no longer. */
+/* The connection that made the slot holds the snapshot until its next command or its end. Once our own transaction
+ * has imported it, it lives on there, and the connection may go. */
 static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
 {
     if (run->pg->no_create) {
@@ -190,6 +201,7 @@ static int lost(struct snapshot_run *run, const char *why, struct cdc_error *err
         error, "take a new one: run pg-cdc --drop, remove the offset files of the pipeline, and start again");
 }
 
+/* A publication made now would not do: the log since X is decoded with the catalogs of its time, which had none. */
 static int check_publication(struct snapshot_run *run, struct cdc_error *error)
 {
     int exists = pg_names_publication_exists(run->sql, run->pg->publication, error);
@@ -217,7 +229,7 @@ static int check_identity(struct snapshot_run *run, struct cdc_error *error)
 static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;
-    if (!state->has_point) { /* killed between making the slot and storing X: nobody has read from it */
+    if (!state->has_point) { /* killed between making the slot and storing X: unread, it is confirmed up to X */
         state->attempt.origin = slot->confirmed_flush;
         state->has_point = true;
         state->attempt.number = 0;
@@ -226,6 +238,8 @@ static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, st
         return lost(run, "does not exist any more", error);
     if (slot->lost)
         return lost(run, "was invalidated by the server", error);
+    /* The log between X and there is gone, and with it what became of the rows that an earlier attempt has
+     * delivered. */
     if (slot->confirmed_flush > state->attempt.origin)
         return lost(run, "has been read past the snapshot's position", error);
     if (check_publication(run, error) < 0 || check_identity(run, error) < 0 || begin(run, NULL, error) < 0)
@@ -238,6 +252,7 @@ static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, st
     return 0;
 }
 
+/* To read from a slot that somebody else made would take his changes from him. */
 static int foreign_slot(struct snapshot_run *run, struct cdc_error *error)
 {
     const char *path = cdc_offset_file_path(run->offsets);

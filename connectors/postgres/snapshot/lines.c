@@ -4,6 +4,7 @@
 
 #include "connectors/postgres/pgoutput/position.h"
 
+/* All lines count, schema and commit lines too: no two have the same pos. */
 static void append_pos(struct snapshot_run *run, struct cdc_buf *out)
 {
     pg_pos_snapshot(out, run->state.attempt.origin, run->state.attempt.number, ++run->lines);
@@ -39,6 +40,7 @@ void pg_snapshot_commit_line(struct snapshot_run *run, bool last)
     numbers(run, out);
     cdc_buf_append(out, run->source_head.data, run->source_head.len);
     pg_source_tail(out, run->ts_ms, 0, run->state.attempt.origin, last ? "last" : "true");
+    /* A stream that begins after this line finds here what the snapshot has seen of the log. */
     if (run->state.read_at && !out->failed) {
         out->len--; /* the closing brace */
         cdc_buf_lit(out, ",\"read_at\":");
@@ -66,6 +68,7 @@ void pg_snapshot_truncate_line(struct snapshot_run *run, const struct pg_table *
     run->metrics->lines_out++;
 }
 
+/* Of a row only its number and its values differ from the row before: all between them is made once a table. */
 void pg_snapshot_prepare_rows(struct snapshot_run *run, const struct pg_table *table)
 {
     struct cdc_buf *fixed = &run->fixed;

@@ -7,7 +7,9 @@
 #include <poll.h>
 #include <string.h>
 
-/* What the catalogs said is true no more: another attempt sees the new state. */
+/* What the catalogs said is true no more, since somebody changed a table meanwhile; another attempt sees the new
+ * state. Undefined table, column or schema, wrong kind of object (a table became a view), serialization failure, not
+ * in prerequisite state. */
 static bool is_changed_table(const PGresult *result)
 {
     static const char *const states[] = {"42P01", "42703", "3F000", "42809", "40001", "55000"};
@@ -33,6 +35,7 @@ static PGresult *expect(struct snapshot_run *run, PGresult *result, ExecStatusTy
 
 int pg_snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error)
 {
+    /* While the server is slow (a lock, a large sort) the rows already made go on to the sink. */
     if (cdc_writer_flush(run->writer, error) < 0)
         return -1;
     bool pending = cdc_writer_pending(run->writer) != 0;
@@ -68,6 +71,7 @@ int pg_snapshot_finish_command(struct snapshot_run *run, const char *what, struc
         while (PQisBusy(run->sql))
             if (pg_snapshot_wait_input(run, error) < 0)
                 return -1;
+        /* A statement may fail after its last row: without this an aborted COPY would pass for a whole table. */
         PGresult *result = PQgetResult(run->sql);
         if (!result)
             return 0;

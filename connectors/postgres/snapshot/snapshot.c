@@ -14,6 +14,7 @@ static int take_row(struct snapshot_run *run, const struct pg_scan *scan, struct
     if (pg_row_check_key(table, scan->cells, error) < 0)
         return -1;
     pg_snapshot_row_line(run, table, scan->cells);
+    /* A sink keeps what comes until a commit line: without them a large table would be one transaction. */
     if (run->chunk >= (uint64_t)run->settings->chunk_rows)
         pg_snapshot_commit_line(run, false);
     if (cdc_writer_pending(run->writer) < CDC_SNAPSHOT_FLUSH_BYTES)
@@ -74,6 +75,7 @@ static int copy_all(struct snapshot_run *run, struct cdc_error *error)
     for (size_t i = 0; i < run->n_tables; i++)
         if (read_table(run, &run->tables[i], error) < 0)
             return -1;
+    /* The very last line, also where no table has a row: the snapshot is finished when sinks have passed it. */
     pg_snapshot_commit_line(run, true);
     if (pg_snapshot_execute(run, "COMMIT", "cannot end the snapshot's transaction", error) < 0 ||
         cdc_snapshot_drain(run->writer, run->control, error) < 0)
@@ -81,6 +83,7 @@ static int copy_all(struct snapshot_run *run, struct cdc_error *error)
     return cdc_writer_sync(run->writer, error);
 }
 
+/* Killed before the state is saved: the next start takes another attempt, whose lines come after all of this one. */
 static int written(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;

@@ -43,6 +43,9 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
                          cdc_offset_file_path(run->offsets), run->pg->name);
 }
 
+/* For instance
+ *      {"identity":{...},"consistent_point":"0/16B3748","attempt":2,"read_at":{...},"written":null,"finished":false}
+ *      {"identity":{...},"creating":true,...}      the slot was about to be made */
 static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
 {
     char text[24];

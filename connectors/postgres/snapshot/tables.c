@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The texts of `found` end with the catalog; what the snapshot needs of them longer is copied. */
 static int add_table(struct snapshot_run *run, const struct pg_catalog_table *found, struct cdc_error *error)
 {
     struct snapshot_table *entry = &run->tables[run->n_tables++];
@@ -49,9 +50,12 @@ int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
     return result;
 }
 
-/* What a rewrite (ALTER TABLE, TRUNCATE) leaves is not visible to older snapshots: such a table would look empty, and
- * the log does not have its rows again. So all are locked, lightly, and none may have been rewritten since the
- * snapshot. */
+/* A rewrite (ALTER TABLE ... TYPE, TRUNCATE, VACUUM FULL, CLUSTER) gives a table a new file, and TRUNCATE or ALTER
+ * TABLE leave nothing in it that an older snapshot sees: the table would look empty, and the log does not have its
+ * rows again. So all tables are locked, lightly (ACCESS SHARE: reads and writes go on, rewrites wait), and none may
+ * have been rewritten between the snapshot and its lock. pg_class is read with the transaction's snapshot, and shows
+ * the file of then; pg_relation_filenode() looks into the server's cache, and shows that of now. They differ after a
+ * rewrite; of a dropped table the function gives NULL. */
 static const char rewritten_sql[] =
     "WITH o AS (SELECT unnest($1::oid[]) AS oid), r AS (SELECT oid FROM o UNION SELECT t.relid FROM o, "
     "pg_partition_tree(o.oid) t) "

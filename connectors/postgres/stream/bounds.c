@@ -19,16 +19,19 @@ int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_erro
     return cdc_error_hint(error, "for instance 16/B374D848 or 2026-11-21T09:28:42Z");
 }
 
-/* A position just after the header of a page is the end of the page before: no record
- * ends between them. */
+/* A position just after the header of a page is the end of the page before: no record ends between them. The flush
+ * position may stand at 0/2000018 (page 0/2000000, a header of 24 bytes, 40 at the start of a segment) where the
+ * last commit ended at 0/2000000: no boundary would ever reach it, and the run never end. To take off a header where
+ * a record did end is harmless: that record began on the page before, so no earlier boundary lies in between. */
 static uint64_t without_page_header(uint64_t lsn)
 {
     uint64_t in_page = lsn & 8191;
     return in_page == 24 || (in_page == 40 && (lsn & 0xFFFFF) == 40) ? lsn - in_page : lsn;
 }
 
-/* Everything that is committed now lies before *lsn. With synchronous_commit=off a commit is visible before it is flushed
- * (and only flushed WAL is streamed): then the WAL writer gets the time that it needs. */
+/* With synchronous_commit=off a commit is visible before it is flushed, and only flushed WAL is streamed. So flush
+ * is to catch up with insert: the WAL writer does so every 200 ms (wal_writer_delay), eight times 100 ms are its
+ * time. */
 int pg_bounds_now(PGconn *sql, uint64_t *lsn, struct cdc_error *error)
 {
     static const char what[] = "cannot ask for the end of the log";

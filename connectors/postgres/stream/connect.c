@@ -31,6 +31,7 @@ int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error)
     return stream->sql ? 0 : -1;
 }
 
+/* Called by the decoder for each Relation message, in the middle of the stream. */
 static int describe(void *context, struct pg_table *table, struct cdc_error *error)
 {
     struct pg_stream *stream = context;
@@ -89,6 +90,7 @@ static int check_server(struct pg_stream *stream, struct cdc_error *error)
         status = cdc_error_hint(error, "ALTER SYSTEM SET wal_level = logical; and restart the server");
     }
     PQclear(result);
+    /* The server ends a walsender that it has not heard of for wal_sender_timeout (60 s), without a word to us. */
     stream->status_ms = timeout > 0 && timeout / 4 < STATUS_MS ? timeout / 4 : STATUS_MS;
     return status;
 }
@@ -102,7 +104,8 @@ static int missing_slot(const struct pg_settings *pg, struct cdc_error *error)
                           pg->slot);
 }
 
-/* The publication: made only before a slot is, since the slot sees the catalogs as they were. */
+/* The publication: made only before a slot is. The server looks it up in the catalogs as they were at each change,
+ * so one that is younger than the slot does not exist for the first part of its log. */
 static int prepare_publication(struct pg_stream *stream, bool create, struct cdc_error *error)
 {
     const struct pg_settings *pg = stream->pg;
@@ -143,6 +146,8 @@ static int prepare_slot(struct pg_stream *stream, struct cdc_error *error)
     if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0 ||
         pg_start_check(&stream->start, pg->slot, &slot, error) < 0)
         return -1;
+    /* Often it is our own: a walsender whose connection broke notices only after wal_sender_timeout. So it is tried
+     * again. */
     if (slot.active)
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" is in use by pid %d of the server", pg->slot,
                              slot.active_pid);
@@ -153,7 +158,8 @@ static int prepare_slot(struct pg_stream *stream, struct cdc_error *error)
     return slot.exists ? 0 : make_slot(stream, error);
 }
 
-/* 'text' for the replication grammar, where only quotes are special. */
+/* 'text' for the replication grammar, where only quotes are special. Two layers: a list of identifiers in a string
+ * literal, so my"pub is '"my""pub"', and a ' is doubled for the literal around. */
 static void append_quoted(struct cdc_buf *out, const char *text, char quote, char around)
 {
     if (around)
@@ -219,6 +225,10 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     struct cdc_buf command = CDC_BUF_INIT;
     char lsn[24];
     pg_lsn_format(lsn, stream->start.lsn);
+    /* Protocol 1 sends whole transactions after their commit, in the order of their commits, on all servers that we
+     * know; 2 and later only add transactions in progress, two-phase and parallel apply. An LSN below what the slot
+     * has confirmed is raised to that by the server, silently: pg_start_check has compared them. 0/0 is wherever the
+     * slot is. */
     cdc_buf_printf(&command, "START_REPLICATION SLOT \"%s\" LOGICAL %s (proto_version '1', publication_names ",
                    stream->pg->slot, lsn);
     append_quoted(&command, stream->pg->publication, '"', '\'');
@@ -252,6 +262,7 @@ static int identify(struct pg_stream *stream, struct cdc_error *error)
     return pg_identity_check(stream->replication, &stream->identity, start->state, start->lsn, error);
 }
 
+/* At the first connection only: `now` is when the run began, however often it connects. */
 static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
 {
     const char *until = stream->settings.until;
@@ -288,6 +299,7 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
                                               be written only */
     stream->started = stream->copying = true;
     stream->wal_end = stream->boundary_lsn = stream->start.lsn;
+    /* The new walsender knows nothing of what we said to the old one. */
     stream->reported_flush = 0;
     stream->reply_due = stream->server_asked = stream->unsent = false;
     stream->last_status = stream->leave_at = 0;

@@ -38,6 +38,8 @@ int pg_start_check(const struct pg_start *start, const char *name, const struct 
         return pg_start_lost(name, "was invalidated by the server: its log is gone", error);
     if (start->resumes && !slot->exists)
         return pg_start_lost(name, "is gone, and a position to go on from exists", error);
+    /* We confirm only what is stored, so the slot is at our position or before it. Beyond it, the server sends from
+     * there, and what lies between is lost. */
     if (!start->has_position || slot->confirmed_flush <= start->lsn)
         return 0;
     char why[160], confirmed[24], ours[24];

@@ -45,6 +45,8 @@ int pg_status_send(struct pg_stream *stream, bool request, struct cdc_error *err
         return -1;
     if (stream->unsent)
         return 0;
+    /* Standby status update: 'r', write, flush, apply (LSNs), the time in microseconds since 2000, reply requested.
+     * Of a logical slot flush is what counts: the server may forget the log before it. 0 means no news. */
     message[0] = 'r';
     put_i64(message + 1, stream->flush);
     put_i64(message + 9, stream->flush);
@@ -64,8 +66,9 @@ int pg_status_send(struct pg_stream *stream, bool request, struct cdc_error *err
     return pg_status_push(stream, error);
 }
 
-/* The last position, the end of the copy, and what the server still says, for a second at
- * most. */
+/* The last position, the end of the copy, and what the server still says, for a second at most. Just closing the
+ * socket could lose the last confirmation, and the next start would get some transactions again; and the slot stays
+ * "active" until the server notices. */
 static void end_copy(struct pg_stream *stream)
 {
     struct cdc_error ignored = {0};

@@ -129,6 +129,7 @@ static int keepalive(struct pg_stream *stream, const char *data, int n, struct c
         stream->wal_end = wal_end;
     stream->server_ms = (int64_t)pg_status_i64(data + 9) / 1000 + EPOCH_MS;
     stream->last_receive = cdc_clock_ms();
+    /* 'k', wal_end, the server's clock (us since 2000), reply requested: 1 + 8 + 8 + 1 bytes. */
     if (data[17]) {
         stream->reply_due = stream->server_asked = true;
         if (stream->last_receive - stream->last_status >= REPLY_MS)
@@ -154,6 +155,8 @@ static int xlog_data(struct pg_stream *stream, const char *data, int n, struct c
 {
     if (n < 26)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a message of %d bytes: 26 are needed", n);
+    /* 'w', start, wal_end, clock, then the message. The LSNs are of no use as positions: Relation has 0/0, rows of
+     * one COPY share theirs. So wal_end is taken from keepalives only. */
     const char *payload = data + 25;
     size_t length = (size_t)n - 25;
     if (pgoutput_decode(stream->decoder, payload, length, out, error) < 0)
@@ -232,6 +235,7 @@ static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t l
     while (!stream->ended && out->len < limit) {
         char *data = NULL;
         int n = PQgetCopyData(stream->replication, &data, 1);
+        /* A notice comes within PQgetCopyData, before the message that follows it in the stream. */
         if (stream->skipped.status != 0) {
             PQfreemem(data);
             return changes_skipped(stream, error);
@@ -244,6 +248,8 @@ static int read_messages(struct pg_stream *stream, struct cdc_buf *out, size_t l
             consumed = false;
         } else if (n < 0) {
             return copy_ended(stream, n, error);
+            /* Read from the socket, and still no whole message: the loop may sleep. Only then, since TLS may hold bytes
+         * that poll does not see. */
         } else if (consumed) {
             return 0;
         } else {
@@ -317,6 +323,7 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         maybe_heartbeat(stream, out, now);
     if (stream->unsent && pg_status_push(stream, error) < 0)
         return -1;
+    /* Sent also while the output is blocked and nothing is read: a full pipe must not cost the connection. */
     bool request = now - stream->last_request >= REQUEST_MS ||
                    (stream->settings.until && !blocked && now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||

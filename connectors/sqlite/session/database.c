@@ -162,12 +162,9 @@ int lite_database_open(struct lite_database *database, const char *path, const s
     int code = sqlite3_open_v2(path, &database->handle,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
-    if (code != SQLITE_OK)
-        return lite_database_error(database, code, "cannot open the database", error);
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
-        if (lite_database_exec(database, settings[i], error) != 0)
-            return -1;
-    return 0;
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0] && code == SQLITE_OK; i++)
+        code = sqlite3_exec(database->handle, settings[i], NULL, NULL, NULL);
+    return code == SQLITE_OK ? 0 : lite_database_error(database, code, "cannot open the database", error);
 }
 
 void lite_database_close(struct lite_database *database)
@@ -186,6 +183,7 @@ int lite_database_begin(struct lite_database *database, const struct lite_patien
         int code = sqlite3_exec(database->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL);
         if (code == SQLITE_OK)
             break;
+        /* SQLite has waited for busy_timeout already, 5 s; a backup may hold the lock for minutes. */
         int64_t wait = (code & 0xff) == SQLITE_BUSY ? cdc_retry_next(&retry) : -1;
         if (wait < 0)
             return lite_database_error(database, code, "cannot begin a transaction", error);
@@ -216,4 +214,12 @@ void lite_database_roll_back(struct lite_database *database)
     if (database->in_transaction)
         sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
     database->in_transaction = false;
+}
+
+int lite_database_lost_transaction(struct lite_database *database, const char *what, struct cdc_error *error)
+{
+    database->in_transaction = false;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s: a trigger has rolled back the whole transaction", database->path,
+                  what);
+    return cdc_error_hint(error, "let it use RAISE(ABORT, ...), which refuses the one row, and start again");
 }

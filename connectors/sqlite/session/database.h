@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection to a SQLite database: opened with the settings that durable commits need, its errors in the project's
+/* One connection to an SQLite database: opened with the settings that durable commits need, its errors in the project's
  * terms. It knows neither lines nor tables. */
 #ifndef LITE_DATABASE_H
 #define LITE_DATABASE_H
@@ -48,6 +48,8 @@ struct lite_patience {
 int lite_database_begin(struct lite_database *database, const struct lite_patience *patience, struct cdc_error *error);
 int lite_database_commit(struct lite_database *database, struct cdc_error *error);
 void lite_database_roll_back(struct lite_database *database);
+/* CONFIG: SQLite is in no transaction any more, though we are: a trigger with RAISE(ROLLBACK) has ended it. Always -1. */
+int lite_database_lost_transaction(struct lite_database *database, const char *what, struct cdc_error *error);
 
 /* Appends "name" quoted as an identifier. */
 void lite_database_quote(struct cdc_buf *out, const char *name);

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Types and values: which affinity leaves a value alone, and how it is bound. */
+/* Types and values: which affinity leaves a value alone, and how it is bound. What SQLite would do to text, by the
+ * affinity of its column:
+ *
+ *   TEXT      '1.10'  stays '1.10': numeric, dates and all the rest are TEXT
+ *   INTEGER   '007'   becomes 7: refused here rather than changed
+ *   REAL      '1e3'   becomes 1000.0: the same
+ *   BLOB      '007'   stays '007': no affinity */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -175,6 +181,7 @@ static int bind_integer(struct cdc_buf *scratch, sqlite3_stmt *statement, int in
         return sqlite3_bind_int64(statement, index, value.p[0] == 't');
     if (canonical_int64(text, &number))
         return sqlite3_bind_int64(statement, index, number);
+    /* Into a BLOB column (LITE_KIND_ANY) it goes as text: 18446744073709551615 keeps its digits. */
     if (kind == LITE_KIND_INTEGER && looks_numeric(text))
         return *reason = "is no 64-bit integer, and SQLite would change it", -1;
     return bind_text(statement, index, text);
@@ -195,6 +202,7 @@ static int bind_real(struct cdc_buf *scratch, sqlite3_stmt *statement, int index
         return *reason = "is no number", -1;
     memcpy(digits, value.p, value.n);
     digits[value.n] = '\0';
+    /* No program calls setlocale, so the point is a point. */
     double number = strtod(digits, NULL);
     if (isinf(number))
         return *reason = "does not fit a double", -1;
@@ -223,6 +231,7 @@ int lite_value_bind(struct cdc_buf *scratch, sqlite3_stmt *statement, int index,
 
     if (type == CDC_JSON_NULL)
         return sqlite3_bind_null(statement, index);
+    /* The text of the value, strings with their quotes: "1" and 1 stay apart. */
     if (kind == LITE_KIND_JSON)
         return bind_text(statement, index, value);
     if (type == CDC_JSON_OBJECT && is_base64_object(value, &text))

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* --fts: an FTS5 index TABLE_fts beside a table. It keeps no copy of the text
- * (external content); triggers keep it in step with every change. */
+/* --fts: an FTS5 index TABLE_fts beside a table. It keeps no copy of the text (external content); triggers keep it in
+ * step with every change, whoever makes it. Of --fts=items:name,note comes
+ *
+ *   CREATE VIRTUAL TABLE "items_fts" USING fts5("name", "note", content='items', content_rowid='rowid')
+ *
+ * and three triggers: items_fts_insert, items_fts_delete, items_fts_update. */
 #include "connectors/sqlite/sink/internal.h"
 
 static struct cdc_span spec_table(const char *spec)
 {
+    /* The last colon: a table's name may have one, a column of an index hardly. */
     return cdc_span(spec, (size_t)(strrchr(spec, ':') - spec));
 }
 
@@ -133,6 +138,7 @@ static int compare_index(struct lite_sink *sink, const struct lite_table *table,
         sink->db.sql.len = 0;
         append_table_sql(&sink->db.sql, table, columns);
         const char *sql = (const char *)sqlite3_column_text(statement, 0);
+        /* SQLite keeps the text of CREATE as it was given, so ours is compared byte for byte. */
         result = sql != NULL && cdc_span_is(cdc_span(sink->db.sql.data, sink->db.sql.len), sql) ? 1 : 2;
         if (result == 2 && (sql == NULL || sqlite3_strlike("%USING fts5(%content=%", sql, 0) != 0))
             result = cdc_error_set(error, CDC_EXIT_CONFIG, "%s holds a table \"%s_fts\" that is none of ours",
@@ -171,6 +177,8 @@ static void append_insert(struct cdc_buf *sql, const struct lite_table *table, c
     cdc_buf_lit(sql, "); ");
 }
 
+/* The delete of an external-content table is an INSERT of a command, and needs the old text: the index does not have
+ * it, and could not find the words that it must forget. */
 static void append_delete(struct cdc_buf *sql, const struct lite_table *table, const char *columns)
 {
     cdc_buf_lit(sql, "INSERT INTO ");
@@ -233,6 +241,7 @@ static int fill(struct lite_sink *sink, const char *table, struct cdc_error *err
     append_name(&sink->db.sql, table, "_fts");
     cdc_buf_byte(&sink->db.sql, '(');
     append_name(&sink->db.sql, table, "_fts");
+    /* FTS5's command: reads the table from the first row to the last. */
     cdc_buf_lit(&sink->db.sql, ") VALUES ('rebuild')");
     return lite_database_exec_made(&sink->db, error);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A table with another key or other types: made anew, filled from the old one,
- * put in its place, all within the transaction in hand. */
+/* A table with another key or other types: made anew, filled from the old one, put in its place, all within the
+ * transaction in hand. SQLite's ALTER TABLE can change neither a key nor a type. Killed anywhere, the old table is
+ * there, and the same schema line starts it again. */
 #include <stdlib.h>
 
 #include "connectors/sqlite/sink/internal.h"
@@ -82,6 +83,7 @@ static int move_rows(struct lite_sink *sink, const struct lite_table *table, con
 {
     struct cdc_buf *sql = &sink->db.sql;
 
+    /* REPLACE: under a new key two old rows may be one. */
     cdc_buf_lit(sql, "INSERT OR REPLACE INTO " NEW_TABLE " (");
     cdc_buf_append(sql, names->data, names->len);
     cdc_buf_lit(sql, ") SELECT ");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One row: upsert, update, delete. Statements are made for the set of columns
- * that a line carries, and kept. */
+/* One row: upsert, update, delete. Statements are made for the set of columns that a line carries, and kept: most
+ * lines of a table carry the same ones, and preparing a statement costs more than running it. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,6 +27,7 @@ static void put(unsigned char *mask, size_t i)
     mask[i / 8] = (unsigned char)(mask[i / 8] | 1u << i % 8);
 }
 
+/* guess: the column after the one before, since rows have their members in the order of the table. */
 static size_t column_of(const struct lite_table *table, struct cdc_span raw, size_t guess)
 {
     if (guess < table->source.n_columns && raw.n == table->source.columns[guess].name_n &&
@@ -85,6 +86,8 @@ static void append_key_match(struct cdc_buf *sql, const struct lite_table *table
     }
 }
 
+/* One row that has these values, not all of them: without a key there may be several that are equal, and the source
+ * changed one. IS and not =, which is never true for NULL. */
 static void append_row_match(struct cdc_buf *sql, const struct lite_table *table, const unsigned char *mask,
                              size_t *parameter)
 {
@@ -121,6 +124,8 @@ static void append_set(struct cdc_buf *sql, const struct lite_table *table, cons
     cdc_buf_lit(sql, " WHERE ");
 }
 
+/* Only columns that the line carries are set: those that the log left out keep what they have. A row that comes again
+ * is the same row, not a conflict. */
 static void append_conflict(struct cdc_buf *sql, const struct lite_table *table, const unsigned char *mask)
 {
     bool first = true;
@@ -228,6 +233,7 @@ static sqlite3_stmt *statement_for(struct lite_sink *sink, struct lite_table *ta
     for (size_t i = 0; i < LITE_SHAPES; i++)
         if (is_shape(table, &table->shapes[i], what))
             return table->shapes[i].statement;
+    /* In turn: which one is used least is not worth counting. */
     struct lite_shape *shape = &table->shapes[table->next_shape++ % LITE_SHAPES];
     sqlite3_finalize(shape->statement);
     shape->statement = NULL;
@@ -321,8 +327,12 @@ static int run(struct lite_sink *sink, struct lite_table *table, enum lite_what 
     outcome->rows = code == SQLITE_ROW                        ? 1
                     : code == SQLITE_DONE && what != FIND_KEY ? sqlite3_changes64(sink->db.handle)
                                                               : 0;
+    /* SQLite undoes the statement (ABORT), and the transaction goes on; but a trigger with RAISE(ROLLBACK) ends it, and with
+     * it goes what complete transactions before this line had written. An offset stored after that would lose them. */
     if (lite_database_is_value_error(code)) {
         sqlite3_reset(statement);
+        if (sqlite3_get_autocommit(sink->db.handle))
+            return lite_database_lost_transaction(&sink->db, table->source.target, error);
         return refuse(outcome, table->source.target, NULL, sqlite3_errmsg(sink->db.handle));
     }
     int result = code == SQLITE_DONE || code == SQLITE_ROW
@@ -405,6 +415,7 @@ static int change(struct lite_sink *sink, struct lite_table *table, const struct
     if (table->source.n_key == 0 && (event->op == CDC_OP_UPDATE || event->op == CDC_OP_DELETE))
         return change_without_key(sink, table, event, outcome, error);
     if (event->op == CDC_OP_DELETE) {
+        /* A delete has its key in "key"; a line without it may still have all columns in "before". */
         if (!take_key(table, table->new_key, table->key_mask, table->old_key) &&
             !take_key(table, table->before, table->before_mask, table->old_key))
             return refuse(outcome, table->source.target, NULL, "a delete without the key");

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The operations of the sink loop. One SQLite transaction holds everything
- * between two deliveries, offsets included. */
+/* The operations of the sink loop. One SQLite transaction holds everything between two deliveries, offsets included:
+ *
+ *   BEGIN IMMEDIATE, rows, offsets     killed: SQLite rolls back, everything comes again
+ *   COMMIT                             killed: the rows are there; the database's offset is ahead of the file's, and the next
+ *                                      start takes it from the database (lite_sink_sync_offsets)
+ *   offset file saved                  the source may have its log forgotten up to here */
 #include <stdlib.h>
 
 #include "connectors/sqlite/sink/internal.h"
@@ -90,6 +94,7 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
 {
     struct lite_sink *sink = context;
 
+    /* Begun even without a row: a heartbeat moves the offset alone. */
     if (lite_sql_begin(sink, error) != 0 || lite_state_save_offsets(sink, offsets, error) != 0 ||
         lite_fts_remember(sink, error) != 0 || lite_database_commit(&sink->db, error) != 0)
         return -1;

@@ -25,6 +25,7 @@ int lite_state_open(struct lite_sink *sink, struct cdc_error *error)
     if (lite_database_number(&sink->db, "SELECT count(*) FROM cdc_meta WHERE key = 'format' AND value > 1", &newer,
                              error) != 0)
         return -1;
+    /* An older program would not know what the newer one's columns mean. */
     if (newer > 0)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "%s was written by a newer version of this tool", sink->db.path);
     return lite_database_exec(&sink->db, "INSERT OR IGNORE INTO cdc_meta VALUES('format', 1)", error);
@@ -153,6 +154,7 @@ static int take_offset(struct lite_sink *sink, sqlite3_stmt *statement, struct c
     return result;
 }
 
+/* The offset file has a source that the database has never heard of: the database was removed and made anew. */
 static int check_known(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
 {
     sqlite3_stmt *statement = lite_database_prepare(&sink->db, "SELECT 1 FROM cdc_offsets WHERE name = ?1", error);

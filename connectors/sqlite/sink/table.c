@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables: their definition from schema lines, and the database made to fit. */
+/* Tables: their definition from schema lines, and the database made to fit. A schema line takes effect on a table
+ * that is there only with the first row after it: after a restart, an older schema line comes again, maybe without a
+ * row, and must not undo a newer one. */
 #include <stdlib.h>
 
 #include "connectors/sqlite/sink/internal.h"
@@ -53,6 +55,7 @@ static int append_name(void *context, const struct cdc_event *event, struct cdc_
     if (out->len == 0 || memchr(out->data, '\0', out->len) != NULL)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "source table \"%.*s\" gives no usable table name",
                              (int)event->table.n, event->table.p != NULL ? event->table.p : "");
+    /* cdc_ is ours (state.c), sqlite_ is SQLite's. Case does not matter to SQLite: CDC_OFFSETS is the same table. */
     if ((out->len >= 4 && sqlite3_strnicmp(out->data, "cdc_", 4) == 0) ||
         (out->len >= 7 && sqlite3_strnicmp(out->data, "sqlite_", 7) == 0)) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "table name \"%.*s\" is reserved in %s", (int)out->len, out->data,
@@ -70,19 +73,32 @@ const struct cdc_target_ops lite_target_ops = {
     .claim = lite_state_claim,
 };
 
-/* 1 when a table or view of that name exists. Asked of its columns: a look through sqlite_master would take longer with
- * every table. */
-static int exists(struct lite_sink *sink, const char *name, struct cdc_error *error)
+/* 1: the statement gives a row, 0: none, -1. TAKES the statement. */
+static int gives_a_row(struct lite_sink *sink, sqlite3_stmt *statement, struct cdc_error *error)
 {
-    sqlite3_stmt *info = lite_sql_table_info(sink, name, error);
-
-    if (info == NULL)
+    if (statement == NULL)
         return -1;
-    int code = sqlite3_step(info);
-    sqlite3_finalize(info);
+    int code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return lite_database_error(&sink->db, code, "cannot read the schema", error);
     return code == SQLITE_ROW;
+}
+
+/* 1 when a table or view of that name exists. Asked of its columns first: a look through sqlite_master takes longer with
+ * every table, and mostly there is none. But SQLite also tells columns of table-valued functions (json_each), which are in
+ * the way of no table. */
+static int exists(struct lite_sink *sink, const char *name, struct cdc_error *error)
+{
+    int has_columns = gives_a_row(sink, lite_sql_table_info(sink, name, error), error);
+
+    if (has_columns <= 0)
+        return has_columns;
+    sqlite3_stmt *listed = lite_database_prepare(
+        &sink->db, "SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?1 COLLATE NOCASE", error);
+    if (listed != NULL)
+        sqlite3_bind_text(listed, 1, name, -1, SQLITE_STATIC);
+    return gives_a_row(sink, listed, error);
 }
 
 /* -- a schema line ---------------------------------------------------------------- */
@@ -105,6 +121,8 @@ static int check_columns(const struct cdc_table *source, struct cdc_error *error
     return 0;
 }
 
+/* A column of the source may be called rowid, and then means that column. SQLite has three names for it; all three
+ * taken, the rowid cannot be reached. */
 static const char *visible_rowid(const struct lite_table *table)
 {
     static const char *const names[] = {"rowid", "_rowid_", "oid"};
@@ -130,10 +148,12 @@ static int prepare_definition(struct lite_table *table, struct cdc_error *error)
         return -1;
     table->mask_n = (n + 7) / 8;
     table->rowid = visible_rowid(table);
+    /* Without a key, rows are changed by their rowid (rows.c). */
     if (table->rowid == NULL && source->n_key == 0)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no key, and its columns hide SQLite's rowid",
                              source->target);
     table->kinds = calloc(n, sizeof *table->kinds);
+    /* After, before, old key, new key: one block each for spans and for masks. */
     table->after = calloc(4 * n, sizeof *table->after);
     table->after_mask = calloc(3, table->mask_n);
     if (table->kinds == NULL || table->after == NULL || table->after_mask == NULL)
@@ -208,6 +228,7 @@ static int compare(struct lite_sink *sink, const struct lite_table *table, struc
     while ((code = sqlite3_step(info)) == SQLITE_ROW)
         compare_column(table, info, difference);
     sqlite3_finalize(info);
+    /* The same columns in the same order, no more and no fewer. */
     if (difference->keys_there != difference->keys_same || difference->keys_same != table->source.n_key)
         difference->rebuild = true;
     return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot read the columns", error);
@@ -277,6 +298,8 @@ int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, str
 {
     struct lite_table *table = (struct lite_table *)cdc_tables_define(&sink->tables, event, error);
 
+    if (table != NULL && !table->source.whole)
+        return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\", or without those of the key");
     if (table == NULL || prepare_definition(table, error) != 0)
         return -1;
     return create_or_wait(sink, table, error);
