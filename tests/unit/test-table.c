@@ -170,12 +170,12 @@ static void test_definitions(void)
               table->columns[1].type[0] == '\0',
           "columns");
     check(table->n_key == 2 && table->key[0] == 1 && table->key[1] == 0 && table->columns[0].key, "key, in its order");
-    static const char *const bad[] = {"",
-                                      ",\"columns\":[1]",
+    check(table->whole, "all columns are told");
+    static const char *const bad[] = {",\"columns\":[1]",
                                       ",\"columns\":[[1]]",
                                       ",\"columns\":[[\"name\",\"a\"]]",
                                       ",\"columns\":[{\"name\":1}]",
-                                      ",\"columns\":[{\"name\":\"a\"}],\"key_columns\":[\"b\"]",
+                                      ",\"key_columns\":[\"a\",\"a\"]",
                                       ",\"columns\":[{\"name\":\"a\"}],\"key_columns\":[\"a\",\"a\"]",
                                       ",\"columns\":[{\"name\":\"a\"}],\"key_columns\":[[\"a\"]]"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -183,6 +183,15 @@ static void test_definitions(void)
     define(&tables, ",\"columns\":[{\"name\":\"\"}]", CDC_EXIT_CONFIG);
     define(&tables, ",\"columns\":[{\"name\":\"a\\u0000b\"}]", CDC_EXIT_CONFIG);
     check(table->n_columns == 2 && table->n_key == 2, "after bad lines the table is as it was");
+    /* A stage before has dropped columns: the key is there all the same. */
+    define(&tables, ",\"columns\":[{\"name\":\"a\"}],\"key_columns\":[\"b\"]", 0);
+    check(table->n_columns == 2 && table->n_key == 1 && table->key[0] == 1 && !table->whole,
+          "a key that is not listed");
+    define(&tables, ",\"key_columns\":[\"x\",\"y\"]", 0);
+    check(table->n_columns == 2 && table->n_key == 2 && !table->whole && strcmp(table->columns[1].name, "y") == 0,
+          "no columns but those of the key");
+    define(&tables, "", 0);
+    check(table->n_columns == 0 && table->n_key == 0 && !table->whole, "neither");
     define(&tables, ",\"columns\":[]", 0);
     check(tables.n == 1 && table->n_columns == 0 && table->n_key == 0, "another definition");
     cdc_tables_free(&tables);
