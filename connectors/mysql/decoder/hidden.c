@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Columns that MariaDB keeps for itself. Its log has them, after all others, and its clients do not see them: the
- * hashes of unique keys on TEXT and BLOB (NULL or not, as their columns are), and the time of each row in a system-versioned table that does not name
- * columns for it.
+ * hashes of unique keys on TEXT and BLOB (which take NULL where a column of theirs does), and the time of each row in a
+ * system-versioned table that does not name columns for it.
  *
  * A system-versioned table is more than what a client sees in it: an UPDATE keeps the old row with the time of its
  * end, a DELETE only writes that time. The lines tell of the current rows, as SELECT does: under the key that was
