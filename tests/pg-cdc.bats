@@ -465,3 +465,22 @@ EOF
     run -64 --separate-stderr t pg-cdc "postgresql://user:pa@ss@host/db"
     [[ $stderr != *pa@ss* && $stderr != *ss@host* ]]
 }
+
+@test "a second SIGTERM while the reader takes nothing: it leaves at once, not with 0, and all comes again" {
+    table
+    begin
+    sql "insert into $NAME.t select i, repeat('x', 5000) from generate_series(1, 1000) i"
+    mkfifo "$DIR/fifo"
+    exec 7<>"$DIR/fifo" # open for reading, and nobody reads
+    spawn bash -c 'exec pg-cdc "$@" >"$0"' "$DIR/fifo" --name "$NAME" -t "$NAME.*" "$URL"
+    full() { python3 -c 'import fcntl, struct, sys, termios; sys.exit(struct.unpack("i", fcntl.ioctl(7, termios.FIONREAD, bytes(4)))[0] < 60000)'; }
+    wait_until full
+    kill -TERM "$SPAWNED"
+    kill -TERM "$SPAWNED"
+    status=0
+    status_of "$SPAWNED" || status=$?
+    exec 7>&-
+    is "exit status" 75 "$status"
+    read_all
+    is rows 1000 "$(lines 'select(.op == "c") | .key.id' | sort -u | wc -l)"
+}

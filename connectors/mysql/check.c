@@ -324,11 +324,15 @@ static void count_table(struct check *check, const struct table_key *table, int 
 
 static void check_keys(struct check *check)
 {
-    /* Not by TABLE_CONSTRAINTS: it hides tables on which one may only SELECT. */
-    MYSQL_RES *result =
-        ask(check, "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_KEY, GENERATION_EXPRESSION FROM "
-                   "information_schema.TABLES LEFT JOIN information_schema.COLUMNS USING (TABLE_SCHEMA, "
-                   "TABLE_NAME) WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1, 2");
+    /* Not by TABLE_CONSTRAINTS: it hides tables on which one may only SELECT. And byte by byte: information_schema takes
+     * tt and TT, cafe and café for the same name. */
+    MYSQL_RES *result = ask(
+        check, "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, COLUMN_KEY, GENERATION_EXPRESSION FROM "
+               "information_schema.TABLES t LEFT JOIN information_schema.COLUMNS c USING (TABLE_SCHEMA, TABLE_NAME) "
+               "WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND (c.TABLE_NAME IS NULL OR "
+               "(CAST(c.TABLE_NAME AS BINARY) = CAST(t.TABLE_NAME AS BINARY) AND "
+               "CAST(c.TABLE_SCHEMA AS BINARY) = CAST(t.TABLE_SCHEMA AS BINARY))) "
+               "ORDER BY CAST(t.TABLE_SCHEMA AS BINARY), CAST(t.TABLE_NAME AS BINARY)");
     struct table_key table = {0};
     int selected = 0, keyless = 0;
     for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;) {

@@ -294,14 +294,11 @@ static int drain(struct source_loop *loop, struct cdc_error *error)
             return -1;
     if (left < 0 || confirm_step(loop, true, error) != 0)
         return -1;
-    if (left > 0) /* exit 0 would say that the reader has every line */
-        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "left at a second signal; %zu bytes were not written",
-                             cdc_writer_pending(loop->writer));
     return 0;
 }
 
 /* After an error that ends the run: the whole lines before it are good. Given up when the reader takes nothing for a while. */
-static void write_rest(struct source_loop *loop)
+static int write_what_goes(struct source_loop *loop)
 {
     struct cdc_error ignored = {0};
     size_t before;
@@ -311,8 +308,22 @@ static void write_rest(struct source_loop *loop)
         before = cdc_writer_pending(loop->writer);
         left = cdc_writer_finish(loop->writer, loop->control, REST_MS, &ignored);
     } while (left > 0 && loop->control->stop < 2 && cdc_writer_pending(loop->writer) < before);
-    if (left >= 0)
+    return left;
+}
+
+static void write_rest(struct source_loop *loop)
+{
+    struct cdc_error ignored = {0};
+
+    if (write_what_goes(loop) >= 0)
         (void)confirm_step(loop, true, &ignored);
+}
+
+/* Exit 0 would say that the reader has every line. */
+static int left_unwritten(const struct source_loop *loop, struct cdc_error *error)
+{
+    return cdc_error_set(error, CDC_EXIT_TEMPORARY, "left by a signal; %zu bytes were not written",
+                         cdc_writer_pending(loop->writer));
 }
 
 /* Only a connection that broke is made again; lines in the buffer stay, they are whole. */
@@ -324,9 +335,11 @@ static int run(struct source_loop *loop, struct cdc_error *error)
     for (;;) {
         int connected = reconnect(loop, &retry, error);
         if (connected != 0) {
-            if (connected > 0)
-                cdc_error_clear(error);
-            return connected > 0 ? 0 : -1;
+            if (connected < 0)
+                return -1;
+            /* Stopped while there is no connection: lines of before may still wait for the reader. */
+            cdc_error_clear(error);
+            return write_what_goes(loop) > 0 ? left_unwritten(loop, error) : 0;
         }
         int result = stream(loop, &retry, error);
         if (result == 0)
@@ -335,7 +348,7 @@ static int run(struct source_loop *loop, struct cdc_error *error)
             if (result != 0 && !cdc_writer_buf(loop->writer)->failed)
                 write_rest(loop);
             loop->ops->disconnect(loop->source);
-            return result;
+            return result == 0 && cdc_writer_pending(loop->writer) > 0 ? left_unwritten(loop, error) : result;
         }
         loop->metrics->errors++;
     }

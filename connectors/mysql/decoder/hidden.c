@@ -19,11 +19,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_hash(const struct my_column *column)
+static bool is_hash(const struct my_column *column, const char *name)
 {
-    static const char head[] = "DB_ROW_HASH_";
     return !column->listed && column->type == MY_TYPE_LONGLONG && column->is_unsigned && column->name &&
-           strncmp(column->name, head, sizeof head - 1) == 0;
+           strcmp(column->name, name) == 0;
+}
+
+/* The name of the next hash: the server counts them from 1, and passes over names that columns before them bear. */
+static void next_hash(const struct my_table *table, size_t before, size_t *number, char name[40])
+{
+    size_t i;
+    do {
+        snprintf(name, 40, "DB_ROW_HASH_%zu", ++*number);
+        for (i = 0; i < before && !(table->columns[i].name && strcmp(table->columns[i].name, name) == 0); i++)
+            ;
+    } while (i < before);
+}
+
+static bool ends_in_hashes(const struct my_table *table, size_t n)
+{
+    size_t before = table->n_columns - n, number = 0;
+    char name[40];
+    for (size_t i = before; i < table->n_columns; i++) {
+        next_hash(table, before, &number, name);
+        if (!is_hash(&table->columns[i], name))
+            return false;
+    }
+    return true;
+}
+
+/* How many hashes the table ends in. A DB_ROW_HASH_9 alone is the user's own. */
+static size_t count_hashes(const struct my_table *table)
+{
+    size_t most = 0;
+    while (most + 1 < table->n_columns && table->columns[table->n_columns - 1 - most].type == MY_TYPE_LONGLONG)
+        most++;
+    while (most > 0 && !ends_in_hashes(table, most))
+        most--;
+    return most;
 }
 
 static bool has_period_type(const struct my_column *column)
@@ -63,11 +96,11 @@ static int check_period(const struct my_table *table, struct cdc_error *error)
 
 int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_error *error)
 {
-    size_t n = table->n_columns;
     if (flavor != MY_FLAVOR_MARIADB)
         return 0;
-    while (n > 1 && is_hash(&table->columns[n - 1]))
-        table->columns[--n].hidden = true;
+    size_t n = table->n_columns - count_hashes(table);
+    for (size_t i = n; i < table->n_columns; i++)
+        table->columns[i].hidden = true;
     /* Without the server's word, two columns of these names may as well be the user's own. */
     if (table->described && !table->row_end && has_hidden_period(table, n)) {
         table->columns[n - 2].hidden = table->columns[n - 1].hidden = true;
@@ -94,8 +127,11 @@ bool my_table_name_hidden(struct my_table *table, size_t from, struct cdc_error 
             return false;
         i += 2;
     }
+    size_t first = i, number = 0;
     for (; i < n && table->columns[i].type == MY_TYPE_LONGLONG; i++) {
-        snprintf(name, sizeof name, "DB_ROW_HASH_%zu", i + 1 - from);
+        if (table->has_signs && !table->columns[i].is_unsigned) /* a BIGINT of the user's, which is there no more */
+            return false;
+        next_hash(table, first, &number, name);
         table->columns[i].is_unsigned = true; /* which the log need not tell */
         if (!give_name(&table->columns[i], name, error))
             return false;
