@@ -162,3 +162,21 @@ log_says() {
         says "ok: 2 tables selected, 0 without a key"
     done
 }
+
+@test "--check tells names apart that differ in case or accent alone" {
+    [ "$(msql -N 'select @@lower_case_table_names')" = 0 ] || return 0
+    msql 'create table tt (id int primary key, v int); create table TT (v int); create table cafe (id int primary key); create table café (v int)'
+    t mysql-binlog --check "$URL" >"$DIR/out" 2>"$DIR/err" || true
+    grep -q "4 tables selected, 2 without a key" "$DIR/err" || fail "$(cat "$DIR/err")"
+    is "named" 2 "$(grep -c 'has no key' "$DIR/err")"
+    ! grep -qE '\.(tt|cafe) has no key' "$DIR/err" || fail "$(cat "$DIR/err")"
+}
+
+@test "MariaDB: a column of the user's that is called as a hash of the server's is in the lines of a file" {
+    mysql_is_mariadb || return 0
+    msql "flush binary logs; create table h (id int primary key, DB_ROW_HASH_9 bigint unsigned not null); insert into h values (1, 77); flush binary logs"
+    local log
+    log=$(msql -N 'show binary logs' | tail -2 | head -1 | cut -f 1)
+    t mysql-binlog -q --file "$(mysql_dir)/data/$log" >"$DIR/out"
+    is "row" '{"id":1,"DB_ROW_HASH_9":77}' "$(jq -c 'select(.op == "c") | .after' "$DIR/out")"
+}
