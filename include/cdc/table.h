@@ -20,7 +20,8 @@ struct cdc_table {
     bool owned;                 /* the name belongs to this table; false: to nobody yet, so nothing of it is there */
     struct cdc_column *columns; /* of the newest schema line; NULL before one */
     size_t n_columns;
-    bool whole; /* false: the line did not list all columns; those of its key are in columns all the same, without a type */
+    bool
+        whole; /* false: the line did not list all columns; those of its key are in columns all the same, without a type */
     size_t *key; /* indexes of the key columns, in key order */
     size_t n_key;
     struct cdc_table *next_source, *next_target; /* table.c's own */
