@@ -176,7 +176,9 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     sleeps() { grep -q '^State:.*S' "/proc/$1/status"; }
     blocked() { local i; for i in 1 2 3; do sleeps "$(pgrep -P "$SPAWNED" -x head)" && sleeps "$(filter)" || return 1; done; }
     wait_until blocked
+    taken() { grep -q '^ShdPnd:.*0000000000000000' "/proc/$(filter)/status"; } # else both would be one signal
     kill -TERM "$(filter)"
+    wait_until taken
     kill -TERM "$(filter)"
     status=0
     status_of "$SPAWNED" || status=$?

@@ -475,7 +475,9 @@ EOF
     spawn bash -c 'exec pg-cdc "$@" >"$0"' "$DIR/fifo" --name "$NAME" -t "$NAME.*" "$URL"
     full() { python3 -c 'import fcntl, struct, sys, termios; sys.exit(struct.unpack("i", fcntl.ioctl(7, termios.FIONREAD, bytes(4)))[0] < 60000)'; }
     wait_until full
+    taken() { grep -q '^ShdPnd:.*0000000000000000' "/proc/$SPAWNED/status"; } # else both would be one signal
     kill -TERM "$SPAWNED"
+    wait_until taken
     kill -TERM "$SPAWNED"
     status=0
     status_of "$SPAWNED" || status=$?
