@@ -75,9 +75,8 @@ static int check_tls(MYSQL *mysql, enum mode mode, struct cdc_error *error)
 
 /* After the option files: what the URL says wins. A CA of the URL is the only one that counts, and where it asks for a
  * certificate that can be verified no fingerprint takes the place of that. */
-static void tls_options(MYSQL *mysql, const struct my_url *url, enum mode mode, enum tls tls)
+static void certificate_options(MYSQL *mysql, const struct my_url *url, bool verified)
 {
-    my_bool ask = tls != TLS_OFF, check = tls == TLS_VERIFIED;
     if (url->ssl_ca) {
         mysql_options(mysql, MYSQL_OPT_SSL_CA, url->ssl_ca);
         mysql_options(mysql, MYSQL_OPT_SSL_CAPATH, NULL);
@@ -86,10 +85,30 @@ static void tls_options(MYSQL *mysql, const struct my_url *url, enum mode mode, 
         mysql_options(mysql, MYSQL_OPT_SSL_CERT, url->ssl_cert);
         mysql_options(mysql, MYSQL_OPT_SSL_KEY, url->ssl_key);
     }
-    if (mode == MODE_VERIFIED && url->ssl_mode) {
+    if (verified && url->ssl_mode) {
         mysql_options(mysql, MARIADB_OPT_TLS_PEER_FP, NULL);
         mysql_options(mysql, MARIADB_OPT_TLS_PEER_FP_LIST, NULL);
     }
+}
+
+/* The library turns TLS on for each of these. */
+static void no_certificates(MYSQL *mysql)
+{
+    static const enum mysql_option all[] = {
+        MYSQL_OPT_SSL_CA,     MYSQL_OPT_SSL_CAPATH,    MYSQL_OPT_SSL_CERT,
+        MYSQL_OPT_SSL_KEY,    MYSQL_OPT_SSL_CRL,       MYSQL_OPT_SSL_CRLPATH,
+        MYSQL_OPT_SSL_CIPHER, MARIADB_OPT_TLS_PEER_FP, MARIADB_OPT_TLS_PEER_FP_LIST};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        mysql_options(mysql, all[i], NULL);
+}
+
+static void tls_options(MYSQL *mysql, const struct my_url *url, enum mode mode, enum tls tls)
+{
+    my_bool ask = tls != TLS_OFF, check = tls == TLS_VERIFIED;
+    if (ask)
+        certificate_options(mysql, url, mode == MODE_VERIFIED);
+    else
+        no_certificates(mysql);
     mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &ask);
     mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &check);
 }
