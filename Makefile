@@ -57,7 +57,7 @@ SHARED = $(BUILD)/libcdc.so.0
 # The objects of all sources below a folder.
 objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(shell find $(1) -name '*.c')))
 
-PROGRAM_OBJ = $(BUILD)/cmd/program/program.o
+PROGRAM_OBJ = $(BUILD)/cmd/program/program.o $(BUILD)/cmd/program/secrets.o
 SINK_OBJ = $(BUILD)/cmd/program/sink.o
 SOURCE_OBJ = $(BUILD)/cmd/program/source.o
 TOOLS = cdc-filter

@@ -153,7 +153,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     const struct values *v = program->values;
     if (source_program_check_login(&v->common, error) < 0)
         return -1;
-    char *url = source_program_take_url(program, operands, error);
+    char *url = source_program_take_url(operands, error);
     int result = url ? run_url(program, url, error) : -1;
     source_program_free_url(url);
     return result;

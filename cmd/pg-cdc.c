@@ -105,7 +105,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     const struct values *v = program->values;
     if (check_usage(v, error) < 0)
         return -1;
-    char *url = source_program_take_url(program, operands, error);
+    char *url = source_program_take_url(operands, error);
     if (!url)
         return -1;
     struct pg_settings settings = {.url = url,
