@@ -6,6 +6,7 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/mysql
+load lib/lines
 
 setup() { DIR=$BATS_TEST_TMPDIR; }
 teardown() { end_spawned; }
@@ -85,4 +86,69 @@ binlog() { exits "$1" mysql-binlog -q --retry-max 0 --start now --until now "mys
         empty_handed
         end_thief
     done
+}
+
+# -- files -------------------------------------------------------------------------------------------
+
+# Three rows and their commit, as $DIR/lines.
+rows() { { schema id id:integer; for id in 1 2 3; do change c "{\"id\":$id}" null "{\"id\":$id}"; done; commit; } >"$DIR/lines"; }
+sink() { exits "$1" cdc-sink-sqlite -q "${@:2}" <"$DIR/lines"; }
+stored() { is "rows in $1" 3 "$(sqlite3 "$1" 'select count(*) from t')"; }
+
+@test "files of ours: no link leads out of the folder, no FIFO blocks" {
+    rows
+    mkdir "$DIR/victim" "$DIR/state"
+    cd "$DIR/state"
+    echo keep >"$DIR/victim/profile"
+
+    ln -s "$DIR/victim/login" a.offset.lock
+    sink 78 a
+    grep -q link "$DIR/err"
+    ln -s "$DIR/victim/profile" dead
+    echo bad | exits 78 cdc-sink-sqlite -q --on-error dead-letter --dead-letter dead b
+    grep -q link "$DIR/err"
+    is "the file that the link leads to" keep "$(cat "$DIR/victim/profile")"
+    ln -s "$DIR/victim/copy" c
+    sink 78 c
+    # What is only in the way goes.
+    ln -s "$DIR/victim/profile" d.offset.tmp
+    ln -s "$DIR/victim/profile" d.prom.tmp
+    sink 0 --metrics-file d.prom d
+    stored d
+    is "the file that the link leads to" keep "$(cat "$DIR/victim/profile")"
+    mkfifo e.offset.tmp
+    sink 0 e
+    stored e
+
+    mkfifo f.offset.lock g.offset h dead-fifo
+    sink 78 f
+    sink 78 g
+    sink 78 h
+    echo bad | exits 78 cdc-sink-sqlite -q --on-error dead-letter --dead-letter dead-fifo i
+    mkfifo j.moves
+    exits 78 cdc-sink-http -q --elasticsearch --retry-max 0 --offset-file j http://127.0.0.1:9 <"$DIR/lines"
+    is "what is in the other folder" profile "$(ls "$DIR/victim")"
+}
+
+@test "files of ours: only their owner reads them; a copy that is there keeps its mode" {
+    rows
+    cd "$DIR"
+    umask 000
+    exits 0 cdc-sink-sqlite -q --on-error dead-letter --dead-letter dead copy < <(echo bad; cat lines)
+    stored copy
+    : >other
+    chmod 640 other
+    sink 0 other
+    stored other
+    is modes "600 copy
+600 copy.offset
+600 copy.offset.lock
+600 dead
+640 other" "$(stat -c '%a %n' copy copy.offset copy.offset.lock dead other)"
+    # While it runs, the log of the database is beside it.
+    spawn_line "{ cat '$DIR/lines'; sleep 100; } | cdc-sink-sqlite -q --batch-time 50ms live"
+    wait_until test -s live-wal
+    is modes "600 live
+600 live-shm
+600 live-wal" "$(stat -c '%a %n' live live-shm live-wal)"
 }
