@@ -23,6 +23,7 @@ struct http_url {
     char *clean; /* without user and password */
     char *shown; /* for messages: scheme, host and port; the path and query of a webhook may be secrets */
     char *user, *password;
+    bool local; /* the host is this machine: localhost, 127.0.0.1, ::1 */
 };
 int http_url_split(const char *text, struct http_url *parts, struct cdc_error *error);
 void http_url_free(struct http_url *parts);

@@ -34,6 +34,17 @@ static char *url_shown(CURLU *url)
     return shown;
 }
 
+static bool is_local(CURLU *url)
+{
+    char *host = url_part(url, CURLUPART_HOST, 0);
+    size_t n = host != NULL ? strlen(host) : 0;
+    bool local =
+        host != NULL && (strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+                         strcmp(host, "[::1]") == 0 || (n > 10 && strcasecmp(host + n - 10, ".localhost") == 0));
+    free(host);
+    return local;
+}
+
 static int take_apart(CURLU *url, struct http_url *parts, struct cdc_error *error)
 {
     /* Decoded, since %40 in a URL is the @ of the user's name; libcurl gets them apart from the URL and encodes them
@@ -44,6 +55,7 @@ static int take_apart(CURLU *url, struct http_url *parts, struct cdc_error *erro
     curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
     /* #... is for browsers, and never sent. */
     curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0);
+    parts->local = is_local(url);
     parts->clean = url_part(url, CURLUPART_URL, 0);
     parts->shown = url_shown(url);
     return parts->clean != NULL && parts->shown != NULL ? 0 : cdc_error_memory(error);
@@ -54,7 +66,7 @@ int http_url_split(const char *text, struct http_url *parts, struct cdc_error *e
     CURLU *url = curl_url();
     int result;
 
-    *parts = (struct http_url){NULL, NULL, NULL, NULL};
+    *parts = (struct http_url){.local = false};
     if (url == NULL)
         return cdc_error_memory(error);
     char *scheme = NULL;

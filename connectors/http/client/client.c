@@ -61,6 +61,11 @@ static int set_options(struct http_client *client)
     bad |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, check_stop);
     bad |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, client);
     bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "cdc-sink-http");
+    /* libcurl takes a proxy from the environment, also for this very machine, by which a proxy would mean itself. */
+    if (peer->local)
+        bad |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (peer->ca != NULL)
+        bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, peer->ca);
     if (peer->user != NULL) {
         bad |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         bad |= curl_easy_setopt(easy, CURLOPT_USERNAME, peer->user);

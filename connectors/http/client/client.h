@@ -13,6 +13,8 @@ struct http_peer {
     const char *user, *password;    /* NULL: none */
     struct cdc_option_list headers; /* "Name: value", sent with every request */
     double timeout;                 /* seconds a request may take */
+    const char *ca;                 /* file with the certificates to trust; NULL: the machine's */
+    bool local;                     /* this machine: no proxy is asked, whatever the environment says */
 };
 
 struct http_request {
