@@ -47,6 +47,10 @@ void pg_source_head(struct cdc_buf *out, const char *pipeline, const char *datab
 /* Appends `,"ts_ms":N,"txId":N,"lsn":N,"snapshot":"S"}`; tx_id 0: omitted. */
 void pg_source_tail(struct cdc_buf *out, int64_t ts_ms, uint32_t tx_id, uint64_t lsn, const char *snapshot);
 
+/* Puts `,"system_id":"S","timeline":N` into the source object that ends out: of boundary lines, since positions are taken
+ * from those. */
+void pg_source_server(struct cdc_buf *out, const char *system_id, int64_t timeline);
+
 /* One value of a row: kind 't' text, 'n' NULL, 'u' not known (TOAST that did not change). BORROWS its bytes. */
 struct pg_cell {
     const char *p;

@@ -224,7 +224,7 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
 {
     struct cdc_buf command = CDC_BUF_INIT;
     char lsn[24];
-    pg_lsn_format(lsn, stream->start.lsn);
+    pg_lsn_format(lsn, stream->start.from);
     /* Protocol 1 sends whole transactions after their commit, in the order of their commits, on all servers that we
      * know; 2 and later only add transactions in progress, two-phase and parallel apply. An LSN below what the slot
      * has confirmed is raised to that by the server, silently: pg_start_check has compared them. 0/0 is wherever the
@@ -259,7 +259,7 @@ static int identify(struct pg_stream *stream, struct cdc_error *error)
         return cdc_error_memory(error);
     if (!start->has_position)
         return 0;
-    return pg_identity_check(stream->replication, &stream->identity, start->state, start->lsn, error);
+    return pg_identity_check(stream->replication, &stream->identity, start->source, start->state, start->lsn, error);
 }
 
 /* At the first connection only: `now` is when the run began, however often it connects. */
@@ -280,6 +280,9 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
         resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0)
         return -1;
+    pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
+    pgoutput_expect(stream->decoder, &stream->start.last, stream->start.from,
+                    stream->start.from < stream->start.lsn ? stream->start.lsn : 0);
     return start_replication(stream, error);
 }
 
@@ -294,9 +297,6 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
         pg_stream_close_sql(stream);
         return -1;
     }
-    if (!stream->started)
-        stream->flush = stream->start.lsn; /* confirmed by an earlier run; later ones may
-                                              be written only */
     stream->started = stream->copying = true;
     stream->wal_end = stream->boundary_lsn = stream->start.lsn;
     /* The new walsender knows nothing of what we said to the old one. */

@@ -62,6 +62,8 @@ static bool idle_between(const struct pg_stream *stream)
 
 static void end_if_reached(struct pg_stream *stream)
 {
+    if (pgoutput_is_expecting(stream->decoder))
+        return;
     if (stream->until_lsn != 0 && stream->boundary_lsn >= stream->until_lsn)
         stream->ended = true;
     if (stream->settings.max_events > 0 &&
@@ -108,7 +110,7 @@ static void heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now
  * and when the end of the run may lie there. */
 static void maybe_heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now)
 {
-    if (stream->ended || !idle_between(stream))
+    if (stream->ended || !idle_between(stream) || pgoutput_is_expecting(stream->decoder))
         return;
     bool moved = stream->wal_end > stream->boundary_lsn;
     int64_t quiet = now - stream->last_line;
@@ -129,6 +131,8 @@ static int keepalive(struct pg_stream *stream, const char *data, int n, struct c
         stream->wal_end = wal_end;
     stream->server_ms = (int64_t)pg_status_i64(data + 9) / 1000 + EPOCH_MS;
     stream->last_receive = cdc_clock_ms();
+    if (pgoutput_reached(stream->decoder, wal_end, error) < 0)
+        return -1;
     /* 'k', wal_end, the server's clock (us since 2000), reply requested: 1 + 8 + 8 + 1 bytes. */
     if (data[17]) {
         stream->reply_due = stream->server_asked = true;
@@ -325,7 +329,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         return -1;
     /* Sent also while the output is blocked and nothing is read: a full pipe must not cost the connection. */
     bool request = now - stream->last_request >= REQUEST_MS ||
-                   (stream->settings.until && !blocked && now - stream->last_request >= 1000);
+                   ((stream->settings.until || pgoutput_is_expecting(stream->decoder)) && !blocked &&
+                    now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
         ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))
         return pg_status_send(stream, request, error);
