@@ -73,19 +73,19 @@ static int save_and_tell(struct source_loop *loop, struct cdc_error *error)
     return loop->ops->confirm(loop->source, &loop->confirmed, error);
 }
 
-/* Where the run starts is stored already; it becomes ours once the server is known to have the log from there. Without
- * it in our file a pipeline whose sinks lost theirs would look like one that never began, and what was confirmed by
- * then would be missing from the new copy. */
+/* Where the run starts is stored already, by the sinks, and may be told once the server is known to have the log from
+ * there. Where our own file has nothing yet, it takes it first: else a pipeline whose sinks lost their files would look
+ * like one that never began, and what was confirmed by then would be missing from the new copy. One that has a position
+ * keeps it until a boundary of this run has passed: what else a connector keeps (state) goes with that position. */
 static int confirm_start(struct source_loop *loop, struct cdc_error *error)
 {
-    const struct cdc_offset *own = &loop->settings->start->own;
+    const struct cdc_start *start = loop->settings->start;
 
-    if (loop->settings->start->kind != CDC_START_RESUME || loop->start_confirmed)
+    if (start->kind != CDC_START_RESUME || loop->start_confirmed)
         return 0;
     loop->start_confirmed = true;
-    /* A sink that was set back takes nothing back from our file. */
-    return after(&loop->confirmed, own) ? save_and_tell(loop, error)
-                                        : loop->ops->confirm(loop->source, &loop->confirmed, error);
+    return start->own.pos == NULL ? save_and_tell(loop, error)
+                                  : loop->ops->confirm(loop->source, &loop->confirmed, error);
 }
 
 static int confirm(struct source_loop *loop, const struct cdc_offset *offset, struct cdc_error *error)
