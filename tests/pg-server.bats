@@ -174,6 +174,29 @@ set_slot_back() {
     is "status" 79 "$status"
 }
 
+@test "two names that make one slot: the second is refused, by start, check and drop; a publication of before is nobody's" {
+    sql "create table $NAME.t (id int primary key)"
+    sql "create table $NAME.\"t'\\\" (id int primary key)"
+    local first="a-$NAME" second="a_$NAME" odd="o'\-$NAME"
+    t pg-cdc --name "$first" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    t pg-cdc --name "$odd" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    t pg-cdc --name "$odd" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    sql "insert into $NAME.t values (1)"
+    local action
+    for action in --until=now --check --drop; do
+        run -78 t pg-cdc --name "$second" -t "$NAME.t" $action "$URL"
+        [[ $output == *"those of the pipeline \"$first\", not of \"$second\""* ]] || fail "$output"
+    done
+    t pg-cdc --name "$first" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    is "changes" 1 "$(grep -c '"op":"c"' "$DIR/out")"
+    t pg-cdc --name "$second" --slot cdc_own_$NAME --publication cdc_a_$NAME -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    sql "comment on publication cdc_a_$NAME is 'made by pg-cdc'"
+    t pg-cdc --name "$second" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    t pg-cdc --name "$second" --drop "$URL"
+    t pg-cdc --name "$odd" --drop "$URL"
+    is "publications" 0 "$(sql "select count(*) from pg_publication")"
+}
+
 # What the last attempt at a snapshot has seen stands in the snapshot's own file. The sink here has stored nothing of that
 # attempt when the log is begun.
 @test "a further attempt at a snapshot, and a sink that is slower than the pipe: each row's own columns, each row once" {

@@ -180,6 +180,9 @@ static void check_slot(struct check *check)
 
 static bool check_publication(struct check *check)
 {
+    struct cdc_error error = {0};
+    if (pg_publication_check_owner(check->sql, check->settings, &error) < 0)
+        fail(check, "", &error);
     if (judge_row(check, publication_sql, check->settings->publication, publication_findings,
                   COUNT(publication_findings)))
         return true;
@@ -324,7 +327,9 @@ int pg_check(struct pg_settings *settings, const struct cdc_log *log, struct cdc
 int pg_drop(const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error)
 {
     PGconn *sql = pg_connect(settings, false, error);
-    int result = sql ? pg_slot_drop(sql, settings->slot, log, error) : -1;
+    int result = sql ? pg_publication_check_owner(sql, settings, error) : -1;
+    if (result == 0)
+        result = pg_slot_drop(sql, settings->slot, log, error);
     if (result == 0)
         result = pg_publication_drop(sql, settings->publication, log, error);
     PQfinish(sql);

@@ -7,11 +7,63 @@
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* Marks publications that we made, so that --drop removes no other. */
+/* Marks publications that we made, so that --drop removes no other, and for which pipeline. (Older versions did not say
+ * that.) */
 #define PUBLICATION_COMMENT "made by pg-cdc"
+#define COMMENT_FOR PUBLICATION_COMMENT " for "
 #define MAX_NAMED 20 /* tables, in warnings */
+
+/* -- whose it is -- */
+
+/* *comment: RETURNS NEW; "" without one, or when it is somebody else's text. 1, 0 when there is no such publication, -1. */
+static int read_comment(PGconn *sql, const char *name, char **comment, struct cdc_error *error)
+{
+    static const char what[] = "cannot look for the publication";
+    *comment = NULL;
+    PGresult *result = pg_query_rows(sql,
+                                     "SELECT coalesce(obj_description(oid, 'pg_publication'), '') AS comment "
+                                     "FROM pg_publication WHERE pubname = $1",
+                                     1, &name, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    int exists = PQntuples(result) > 0;
+    if (exists) {
+        const char *text = pg_answer_text(&row, "comment");
+        *comment = strdup(strncmp(text, PUBLICATION_COMMENT, strlen(PUBLICATION_COMMENT)) == 0 ? text : "");
+    }
+    PQclear(result);
+    if (pg_answer_good(&row, what, error) < 0)
+        exists = -1;
+    else if (exists && !*comment)
+        exists = cdc_error_memory(error);
+    return exists;
+}
+
+/* The names a-b and a_b make the same slot and publication, cdc_a_b, and one would take the other's changes. */
+static int check_owner(const char *comment, const struct pg_settings *settings, struct cdc_error *error)
+{
+    size_t n = strlen(COMMENT_FOR);
+    if (!settings->publication_by_name || strncmp(comment, COMMENT_FOR, n) != 0 ||
+        strcmp(comment + n, settings->name) == 0)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "slot \"%s\" and publication \"%s\" are those of the pipeline \"%s\", not of \"%s\"", settings->slot,
+                  settings->publication, comment + n, settings->name);
+    return cdc_error_hint(error, "give another --name, or --slot and --publication of its own");
+}
+
+int pg_publication_check_owner(PGconn *sql, const struct pg_settings *settings, struct cdc_error *error)
+{
+    char *comment;
+    int exists = read_comment(sql, settings->publication, &comment, error);
+    int status = exists > 0 ? check_owner(comment, settings, error) : exists;
+    free(comment);
+    return status;
+}
 
 /* -- an existing one -- */
 
@@ -188,6 +240,19 @@ static void say_created(const struct plan *plan, const struct cdc_log *log)
                       plan->n == 1 ? "" : "s");
 }
 
+static void append_comment(const struct plan *plan, struct cdc_buf *out)
+{
+    struct cdc_buf comment = CDC_BUF_INIT;
+    cdc_buf_lit(&comment, PUBLICATION_COMMENT);
+    if (plan->settings->publication_by_name)
+        cdc_buf_printf(&comment, " for %s", plan->settings->name);
+    char *literal = comment.failed ? NULL : PQescapeLiteral(plan->sql, comment.data, comment.len);
+    cdc_buf_lit(out, " IS ");
+    cdc_buf_text(out, literal ? literal : "'" PUBLICATION_COMMENT "'");
+    PQfreemem(literal);
+    cdc_buf_free(&comment);
+}
+
 static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
@@ -203,7 +268,8 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
     append_statement(plan, &text);
     cdc_buf_lit(&text, "; COMMENT ON PUBLICATION ");
     pg_query_identifier(&text, plan->settings->publication);
-    cdc_buf_lit(&text, " IS '" PUBLICATION_COMMENT "'; COMMIT");
+    append_comment(plan, &text);
+    cdc_buf_lit(&text, "; COMMIT");
     cdc_buf_byte(&text, '\0');
     int status = text.failed                  ? cdc_error_memory(error)
                  : !plan->all && plan->n == 0 ? nothing_to_publish(plan->settings, error)
@@ -232,7 +298,7 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool 
                           struct cdc_error *error)
 {
     int exists = pg_names_publication_exists(sql, settings->publication, error);
-    if (exists < 0)
+    if (exists < 0 || (exists > 0 && pg_publication_check_owner(sql, settings, error) < 0))
         return -1;
     /* A slot decodes with the catalogs as they were at each change: a publication made after the slot is unknown to
      * the older part of its log. There the server ends the stream with an error (18: omits the changes). */
@@ -252,27 +318,13 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool 
 
 /* -- the end of one -- */
 
-static int is_ours(PGconn *sql, const char *name, bool *exists, struct cdc_error *error)
-{
-    static const char what[] = "cannot look for the publication";
-    PGresult *result = pg_query_rows(sql,
-                                     "SELECT coalesce(obj_description(oid, 'pg_publication'), '') AS comment "
-                                     "FROM pg_publication WHERE pubname = $1",
-                                     1, &name, what, error);
-    if (!result)
-        return -1;
-    struct pg_answer row = {.result = result};
-    *exists = PQntuples(result) > 0;
-    int ours = *exists && strcmp(pg_answer_text(&row, "comment"), PUBLICATION_COMMENT) == 0;
-    PQclear(result);
-    return pg_answer_good(&row, what, error) < 0 ? -1 : ours;
-}
-
 int pg_publication_drop(PGconn *sql, const char *name, const struct cdc_log *log, struct cdc_error *error)
 {
-    bool exists = false;
-    int ours = is_ours(sql, name, &exists, error);
-    if (ours < 0)
+    char *comment;
+    int exists = read_comment(sql, name, &comment, error);
+    bool ours = exists > 0 && *comment;
+    free(comment);
+    if (exists < 0)
         return -1;
     if (!ours) {
         cdc_log_write(

@@ -11,6 +11,8 @@
  * server refuse somebody's UPDATE. */
 int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool may_create, const struct cdc_log *log,
                           struct cdc_error *error);
+/* CONFIG when a publication of that name was made for another pipeline: the names a-b and a_b lead to the same one. 0 or -1 */
+int pg_publication_check_owner(PGconn *sql, const struct pg_settings *settings, struct cdc_error *error);
 /* Removes the publication if it was made by pg_publication_ensure, else leaves it and says so. */
 int pg_publication_drop(PGconn *sql, const char *name, const struct cdc_log *log, struct cdc_error *error);
 

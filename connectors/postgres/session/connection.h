@@ -14,6 +14,7 @@ struct pg_settings {
     const char *url;                 /* libpq URI or key=value text; "" for the environment alone */
     char *name, *slot, *publication; /* OWNED: names.h sets, resolves and frees them */
     struct cdc_selection selection;
+    bool publication_by_name; /* it was derived from name, not given */
     bool no_create, temporary;
     struct cdc_value_format format;
     const char *tool;
