@@ -132,6 +132,30 @@ partitioned() { sql "create table $NAME.p (a int not null, b int not null, c tex
     grep -q "partition $NAME.p_1 is another one" "$DIR/stream.err"
 }
 
+# The log does not say what the primary key is where the whole old row is the identity.
+@test "a primary key that is younger than the change is not its key; from where it is certain on it is" {
+    sql "create table $NAME.late (id int, v text); alter table $NAME.late replica identity full;
+         create table $NAME.gone (id int primary key, v text); alter table $NAME.gone replica identity full"
+    stream
+    sql "insert into $NAME.late values (null, 'n'), (1, 'a'), (1, 'a'); insert into $NAME.gone values (1, 'x')"
+    sql "delete from $NAME.late where ctid = '(0,2)' or id is null; alter table $NAME.late add primary key (id); create table $NAME.new (id int primary key, v text); alter table $NAME.new replica identity full; alter publication cdc_$NAME add table $NAME.new"
+    sql "insert into $NAME.late values (2, 'b'); insert into $NAME.new values (1, 'y'); drop table $NAME.gone"
+    stream || fail "$(cat "$DIR/stream.err")"
+    is "keys" "gone:- late:- new:id" "$(keys_of "$DIR/stream" cud | xargs)"
+    is "rows of late" "c:null c:1 c:1 d:null d:1 c:2" "$(jq -r 'select(.source.table == "late" and .op != "schema") | "\(.op):\((.after // .before).id)"' "$DIR/stream" | xargs)"
+    spawn pg-cdc $(arguments) --ack stdout "$URL" >"$DIR/live" 2>"$DIR/live.err"
+    wait_until slot_active "$SLOT"
+    local i
+    for i in 11 12 13; do
+        sql "insert into $NAME.late values ($i, 'z')"
+        wait_for_match "$DIR/live" "\"after\":{\"id\":$i"
+    done
+    kill -TERM "$SPAWNED"
+    status_of "$SPAWNED"
+    is "key at the end" '{"id":13}' "$(jq -c 'select(.op == "c") | .key' "$DIR/live" | tail -1)"
+    is "and its schema line before" '["id"]' "$(jq -c 'select(.op == "schema") | .key_columns' "$DIR/live" | tail -1)"
+}
+
 @test "half a key is none: a column list, a generated column" {
     [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "no column lists"
     sql "create table $NAME.list (a int, b int, c text, primary key (a, b));

@@ -92,6 +92,9 @@ struct pg_table *pg_relations_find(struct pg_relations *relations, uint32_t oid,
 int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *bytes, struct cdc_error *error);
 int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
                                  struct cdc_bytes *bytes, struct cdc_error *error);
+/* The key of a table that was not certain before (unsure_until), for a transaction whose commit record is at lsn. */
+int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_table *table, uint64_t lsn,
+                        struct cdc_error *error);
 void pg_relations_clear(struct pg_relations *relations);
 void pg_relations_free(struct pg_relations *relations);
 

@@ -119,7 +119,11 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
         return NULL;
     }
     decoder->tx.ordinal++;
-    return pg_relations_find(&decoder->relations, oid, error);
+    struct pg_table *table = pg_relations_find(&decoder->relations, oid, error);
+    if (table && table->unsure_until != 0 &&
+        pg_relations_settle(&decoder->settings, table, decoder->tx.final_lsn, error) < 0)
+        return NULL;
+    return table;
 }
 
 static bool is_wanted(const struct pgoutput *decoder, const struct pg_table *table)

@@ -15,7 +15,8 @@ struct pgoutput_settings {
     struct cdc_value_format format;
     struct cdc_selection selection;
     /* Completes a table that a Relation message described (type names, nullable, generated, primary key) from the
-     * catalogs; may be NULL in tests. Called at most once per Relation message. When the catalog's columns differ
+     * catalogs; may be NULL in tests. Called once per Relation message, and once more at the first transaction from
+     * table->unsure_until on. When the catalog's columns differ
      * (older Relation), only what matches by name is taken. 0 or -1 */
     int (*describe)(void *context, struct pg_table *table, struct cdc_error *error);
     void *describe_context;

@@ -27,6 +27,10 @@ struct pg_table {
     struct pg_column *columns;
     size_t n_columns;
     struct pg_key_facts key_facts;
+    /* The log does not say what the primary key is (FULL, NOTHING), and today's may be younger than the change: then it is
+     * none up to this LSN, from where on it is certain. 0: the key is that of the change. */
+    uint64_t unsure_until;
+    uint32_t unsure_key; /* the transaction that made it */
     bool has_key;
     size_t key_end;             /* after the last column of the key */
     bool selected;              /* by -t / -T */

@@ -38,7 +38,7 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     struct cdc_error first = {0};
     if (pg_stream_ensure_sql(stream, error) < 0)
         return -1;
-    if (pg_describe_relation(stream->sql, stream->pg->publication, table, &first) == 0)
+    if (pg_describe_relation(stream->sql, stream->pg, table, &first) == 0)
         return 0;
     if (!cdc_error_is_transient(&first)) {
         if (error)
@@ -47,9 +47,7 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     }
     /* An idle connection may have been cut without our noticing. */
     pg_stream_close_sql(stream);
-    return pg_stream_ensure_sql(stream, error) < 0
-               ? -1
-               : pg_describe_relation(stream->sql, stream->pg->publication, table, error);
+    return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_describe_relation(stream->sql, stream->pg, table, error);
 }
 
 /* The decoder needs the names that resolving gives: it is made at the first connection.
