@@ -90,10 +90,13 @@ EOF
 EOF
 }
 
-@test "a table without a key has none on its lines, and is warned about when it gets published" {
+@test "a table without a key: refused before it is published, or warned about when that is wanted; its lines have no key" {
     sql "create table $NAME.t (a int, b int)"
-    stream --until now
-    file_matches "$DIR/err" 'REPLICA IDENTITY FULL'
+    run -78 stream --until now
+    file_matches "$DIR/err" 'would refuse UPDATE and DELETE .*REPLICA IDENTITY FULL.*--allow-refused'
+    sql "update $NAME.t set b = 1"
+    stream --until now --allow-refused
+    file_matches "$DIR/err" 'now that it is published .*REPLICA IDENTITY FULL'
     sql "insert into $NAME.t values (1, 2); alter table $NAME.t replica identity full; update $NAME.t set b = 3; delete from $NAME.t"
     read_all
     diff - <(changes) <<'EOF'

@@ -36,6 +36,7 @@
 void pg_key_facts_read(struct pg_answer *row, struct pg_key_facts *facts)
 {
     facts->replica_identity = pg_answer_char(row, "replica_identity");
+    facts->inserts_only = pg_answer_true(row, "inserts_only");
     facts->partitioned = pg_answer_true(row, "partitioned");
     facts->primary_exists = pg_answer_true(row, "primary_exists");
     facts->primary_is_immediate = pg_answer_true(row, "primary_is_immediate");

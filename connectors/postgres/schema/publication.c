@@ -7,6 +7,7 @@
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,42 +154,67 @@ static bool is_covered(const struct plan *plan, const struct pg_catalog_table *t
     return is_permanent(table) && (plan->all || (listed && pg_catalog_is_meant(table, plan->settings)));
 }
 
-/* From the moment that a table is published the server refuses UPDATE and DELETE on it unless it has a replica
- * identity ("cannot update table ... because it does not have a replica identity and publishes updates"). Whoever
- * only looks, on a production server, must not make the application fail. */
-static int refuse_look(const struct plan *plan, struct cdc_error *error)
+static bool is_refused(const struct plan *plan, const struct pg_catalog_table *table)
 {
-    for (size_t i = 0; plan->settings->temporary && i < plan->catalog->n; i++) {
-        const struct pg_catalog_table *table = &plan->catalog->tables[i];
-        if (!is_covered(plan, table) || pg_key_allows_changes(&table->key))
-            continue;
-        cdc_error_set(
-            error, CDC_EXIT_CONFIG,
-            "table \"%s\".\"%s\" %s: while somebody looks at it the server would refuse UPDATE and DELETE on it",
-            table->schema, table->name, pg_key_refusal(&table->key));
-        return cdc_error_hint(error,
-                              "name the tables to look at (-t), or ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL;",
-                              table->schema, table->name);
-    }
-    return 0;
+    return is_covered(plan, table) && !pg_key_allows_changes(&table->key);
 }
 
-/* A pipeline's own publication is made all the same: it was asked for, and new rows of such a table are worth
- * having. */
+/* From the moment that a table is published the server refuses UPDATE and DELETE on it unless it has a replica
+ * identity ("cannot update table ... because it does not have a replica identity and publishes updates"). Whoever
+ * copies a database must not make its application fail, unless that is what he wants. */
+static int refuse(const struct plan *plan, struct cdc_error *error)
+{
+    const struct pg_catalog_table *first = NULL;
+    int n = 0;
+    for (size_t i = 0; i < plan->catalog->n; i++) {
+        const struct pg_catalog_table *table = &plan->catalog->tables[i];
+        if (!is_refused(plan, table))
+            continue;
+        first = first ? first : table;
+        n++;
+    }
+    if (n == 0 || plan->settings->allow_refused)
+        return 0;
+    char others[48] = "";
+    if (n > 1)
+        snprintf(others, sizeof others, " (%d tables in all, --check names them)", n);
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "table \"%s\".\"%s\" %s: once published the server would refuse UPDATE and DELETE on it%s",
+                  first->schema, first->name, pg_key_refusal(&first->key), others);
+    return cdc_error_hint(
+        error, "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; or exclude it (-T), or give --allow-refused",
+        first->schema, first->name);
+}
+
 static void warn_refused(const struct plan *plan, const struct cdc_log *log)
 {
     int n = 0;
     for (size_t i = 0; i < plan->catalog->n && n < MAX_NAMED; i++) {
         const struct pg_catalog_table *table = &plan->catalog->tables[i];
-        if (!is_covered(plan, table) || pg_key_allows_changes(&table->key))
+        if (!is_refused(plan, table))
             continue;
         n++;
         cdc_log_write(
             log, CDC_LOG_WARNING,
             "table \"%s\".\"%s\" %s: now that it is published the server refuses UPDATE and DELETE on it. ALTER TABLE "
-            "\"%s\".\"%s\" REPLICA IDENTITY FULL; or exclude it",
+            "\"%s\".\"%s\" REPLICA IDENTITY FULL;",
             table->schema, table->name, pg_key_refusal(&table->key), table->schema, table->name);
     }
+}
+
+/* FOR ALL TABLES takes in the tables of tomorrow, too; only a superuser may say so. -T needs no list of its own: the
+ * stream omits what is excluded. But what is excluded since the server would refuse its changes must not be published. */
+static bool may_be_all(const struct plan *plan)
+{
+    const char *superuser = PQparameterStatus(plan->sql, "is_superuser");
+    if (plan->settings->selection.include.count != 0 || !superuser || strcmp(superuser, "on") != 0)
+        return false;
+    for (size_t i = 0; i < plan->catalog->n; i++) {
+        const struct pg_catalog_table *table = &plan->catalog->tables[i];
+        if (is_permanent(table) && !pg_key_allows_changes(&table->key) && !pg_catalog_is_meant(table, plan->settings))
+            return false;
+    }
+    return true;
 }
 
 /* With publish_via_partition_root changes carry the name that the user knows, and that -t matches. ONLY: or tables
@@ -256,11 +282,8 @@ static void append_comment(const struct plan *plan, struct cdc_buf *out)
 static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    const char *superuser = PQparameterStatus(plan->sql, "is_superuser");
-    /* FOR ALL TABLES takes in the tables of tomorrow, too; only a superuser may say so. -T needs no list of its own:
-     * the stream omits what is excluded. */
-    plan->all = plan->settings->selection.include.count == 0 && superuser && strcmp(superuser, "on") == 0;
-    if (refuse_look(plan, error) < 0)
+    plan->all = may_be_all(plan);
+    if (refuse(plan, error) < 0)
         return -1;
     /* One transaction: were we killed between the two statements, --drop would find a publication without our mark
      * and leave it for ever. */
