@@ -171,6 +171,31 @@ partitioned() { sql "create table $NAME.p (a int not null, b int not null, c tex
     is "inserts" '{"a":2,"b":2,"c":"y"} {"a":3,"b":103,"c":"z"} {"a":1}' "$(jq -c 'select(.op == "c") | .after' "$DIR/stream" | xargs -d '\n')"
 }
 
+@test "row filters and column lists for which the server refuses changes are named" {
+    [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "no row filters"
+    local t refusal
+    for t in good filter full list listfull; do sql "create table $NAME.$t (a int primary key, b int not null, c text); insert into $NAME.$t values (1, 1, 'x')"; done
+    sql "alter table $NAME.full replica identity full; alter table $NAME.listfull replica identity full;
+         create table $NAME.p (a int, b int, c text, primary key (a, b)) partition by range (b); create table $NAME.p_1 (c text, b int not null, a int not null);
+         alter table $NAME.p attach partition $NAME.p_1 for values from (0) to (100); insert into $NAME.p values (1, 1, 'x');
+         create publication cdc_$NAME for table $NAME.good (a, c) where (a > 0), $NAME.filter where (b > 0 and a > 0), $NAME.full where (c <> ''),
+             $NAME.list (b, c), $NAME.listfull (a), $NAME.p where (a > 0 and length(c) > 0) with (publish_via_partition_root = true)"
+    check
+    is "status" 78 "$CHECKED"
+    for t in good filter full list listfull p_1; do
+        refusal=0
+        sql "begin; update $NAME.$t set c = 'no'; rollback" 2>/dev/null || refusal=1
+        is "$t is named where the server refuses" "$refusal" "$(grep -c "for \"$NAME\".\"$t\": the server refuses" "$DIR/check" || true)"
+    done
+    grep -q 'row filter by column b for' "$DIR/check"
+    grep -q 'column list without column a for' "$DIR/check"
+    t pg-cdc --name "$NAME" -t "$NAME.good" -t "$NAME.filter" --until now "$URL" >/dev/null 2>"$DIR/err"
+    is "said at the start" "\"$NAME\".\"filter\" is published with a row filter by column b: the server refuses UPDATE and DELETE on it" "$(sed -n 's/.*warning: table //p' "$DIR/err")"
+    sql "alter publication cdc_$NAME set (publish = 'insert')"
+    check
+    is "inserts alone" 0 "$(grep -c 'the server refuses' "$DIR/check" || true)"
+}
+
 @test "half a key is none: a column list, a generated column" {
     [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "no column lists"
     sql "create table $NAME.list (a int, b int, c text, primary key (a, b));

@@ -223,6 +223,11 @@ static bool is_refused(const struct pg_catalog_table *table)
     return table->persistence == 'p' && !pg_key_allows_changes(&table->key);
 }
 
+static bool has_hole(const struct pg_catalog_table *table)
+{
+    return table->hole != NULL;
+}
+
 /* The first that applies is said. */
 static const struct {
     bool (*applies)(const struct pg_catalog_table *table);
@@ -238,12 +243,15 @@ static const struct {
      "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a primary key (not a deferrable one), "
      "or "
      "ALTER TABLE %t REPLICA IDENTITY FULL;"},
+    {has_hole, true, STOPS,
+     "publication %p has a %d for %t: the server refuses UPDATE and DELETE on it. The replica identity must have the "
+     "columns of the filter, and the list the columns of the replica identity"},
 };
 
 /* True when there is something to say. */
 static bool check_table(struct check *check, const struct pg_catalog_table *table, bool publication)
 {
-    struct subject subject = {pg_key_refusal(&table->key), table};
+    struct subject subject = {is_refused(table) ? pg_key_refusal(&table->key) : table->hole, table};
     struct cdc_error error = {0};
     for (size_t i = 0; i < COUNT(table_findings); i++) {
         if (!table_findings[i].applies(table) || (table_findings[i].of_publication && !publication))

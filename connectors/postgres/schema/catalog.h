@@ -21,6 +21,9 @@ struct pg_catalog_table {
     double estimate;                /* rows; 0 where it is not listed */
     const char *filter, *columns;   /* of the publication: SQL, an array of names; NULL */
     struct pg_key_facts key;
+    /* What of the publication makes the server refuse UPDATE or DELETE on this table, in words: `row filter by column x`,
+     * which is not of the replica identity; NULL: nothing. */
+    const char *hole;
     /* Of a partitioned table: a partition whose old rows lack what its own replica identity promises. The server
      * describes rows by the partitioned table, and takes old rows by the partition: root FULL over a partition with its
      * key only gives whole rows of NULLs. NULL: all fit. */

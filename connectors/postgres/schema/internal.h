@@ -29,25 +29,24 @@
  * one whose old rows lack a column of the identity of c. */
 #define PG_KEY_FACTS_SQL                                                                                               \
     PG_INSERTS_ONLY                                                                                                    \
-        " AS inserts_only, c.relreplident AS replica_identity, c.relkind = 'p' AS partitioned, "                       \
-        "EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS primary_exists, "            \
-        "EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary "                                \
-        "AND " PG_INDEX_COUNTS(                                                                                        \
-            "i") ") AS primary_is_immediate, "                                                                         \
-                 "EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident "                     \
-                 "AND " PG_INDEX_COUNTS(                                                                               \
-                     "i") ") AS index_exists, "                                                                        \
-                          "CASE WHEN c.relkind = 'p' AND NOT " PG_INSERTS_ONLY                                         \
-                          " THEN (SELECT min(l.oid::regclass::text) "                                                  \
-                          "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid, "                       \
-                          "LATERAL (SELECT " PG_IDENTITY_NAMES("c") " AS root, " PG_IDENTITY_NAMES(                    \
-                              "l") " AS leaf) k "                                                                      \
-                                   "WHERE t.isleaf AND l.relkind = 'r' AND (l.relreplident = 'f' OR k.leaf IS NOT "    \
-                                   "NULL) "                                                                            \
-                                   "AND NOT CASE WHEN c.relreplident = 'f' THEN l.relreplident = 'f' WHEN k.root IS "  \
-                                   "NULL "                                                                             \
-                                   "THEN false "                                                                       \
-                                   "ELSE l.relreplident = 'f' OR k.leaf @> k.root END) END AS unlike"
+    " AS inserts_only, c.relreplident AS replica_identity, c.relkind = 'p' AS partitioned, "                           \
+    "EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS primary_exists, "                \
+    "EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary "                                    \
+    "AND " PG_INDEX_COUNTS(                                                                                            \
+        "i") ") AS primary_is_immediate, "                                                                             \
+             "EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident "                         \
+             "AND " PG_INDEX_COUNTS(                                                                                   \
+                 "i") ") AS index_exists, "                                                                            \
+                      "CASE WHEN c.relkind = 'p' AND NOT " PG_INSERTS_ONLY " THEN (SELECT min(l.oid::regclass::text) " \
+                      "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid, "                           \
+                      "LATERAL (SELECT " PG_IDENTITY_NAMES("c") " AS root, " PG_IDENTITY_NAMES(                        \
+                          "l") " AS leaf) k "                                                                          \
+                               "WHERE t.isleaf AND l.relkind = 'r' AND (l.relreplident = 'f' OR k.leaf IS NOT "        \
+                               "NULL) "                                                                                \
+                               "AND NOT CASE WHEN c.relreplident = 'f' THEN l.relreplident = 'f' WHEN k.root IS "      \
+                               "NULL "                                                                                 \
+                               "THEN false "                                                                           \
+                               "ELSE l.relreplident = 'f' OR k.leaf @> k.root END) END AS unlike"
 
 /* Reads the columns of PG_KEY_FACTS_SQL, but for unlike. */
 void pg_key_facts_read(struct pg_answer *row, struct pg_key_facts *facts);

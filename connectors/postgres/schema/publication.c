@@ -126,6 +126,22 @@ static void warn_partitions(const struct pg_catalog *catalog, const struct pg_se
     }
 }
 
+/* Whoever made the publication may not have noticed yet. */
+static void warn_holes(const struct pg_catalog *catalog, const struct pg_settings *settings, const struct cdc_log *log)
+{
+    int n = 0;
+    for (size_t i = 0; i < catalog->n && n < MAX_NAMED; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        bool refused = is_permanent(table) && table->published && !pg_key_allows_changes(&table->key);
+        if ((!refused && !table->hole) || !pg_catalog_is_meant(table, settings))
+            continue;
+        n++;
+        cdc_log_write(log, CDC_LOG_WARNING, "table \"%s\".\"%s\" %s%s: the server refuses UPDATE and DELETE on it",
+                      table->schema, table->name, refused ? "" : "is published with a ",
+                      refused ? pg_key_refusal(&table->key) : table->hole);
+    }
+}
+
 static int refuse_unlike(const struct pg_catalog *catalog, const struct pg_settings *settings, struct cdc_error *error)
 {
     for (size_t i = 0; i < catalog->n; i++) {
@@ -314,6 +330,7 @@ static int ensure(struct plan *plan, bool exists, const struct cdc_log *log, str
     if (plan->settings->selection.include.count > 0)
         warn_unpublished(plan->catalog, plan->settings, log);
     warn_partitions(plan->catalog, plan->settings, log);
+    warn_holes(plan->catalog, plan->settings, log);
     return 0;
 }
 
