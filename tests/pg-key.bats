@@ -196,6 +196,14 @@ partitioned() { sql "create table $NAME.p (a int not null, b int not null, c tex
     is "inserts alone" 0 "$(grep -c 'the server refuses' "$DIR/check" || true)"
 }
 
+@test "keys that differ never look the same: arrays that begin elsewhere" {
+    sql "create table $NAME.t (k int[] primary key, v text)"
+    stream
+    sql "insert into $NAME.t values ('{1,2}', 'a'), ('[0:1]={1,2}', 'b'), ('[2:3]={1,2}', 'c')"
+    stream
+    is "keys" '[1,2] "[0:1]={1,2}" "[2:3]={1,2}"' "$(jq -c 'select(.op == "c") | .key.k' "$DIR/stream" | xargs -d '\n')"
+}
+
 @test "half a key is none: a column list, a generated column" {
     [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "no column lists"
     sql "create table $NAME.list (a int, b int, c text, primary key (a, b));
