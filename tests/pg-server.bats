@@ -197,6 +197,43 @@ set_slot_back() {
     is "publications" 0 "$(sql "select count(*) from pg_publication")"
 }
 
+pending() { [ "$(on "$OTHER" "select count(*) from pg_inherits where inhdetachpending")" = 1 ]; }
+# The walsender of all versions crashes at a change of such a partition, and the server with it.
+@test "a partition left half detached: refused before it crashes the server; a place that crashes it each time ends the retries" {
+    OTHER=$(test_folder)
+    OTHERS+=("$OTHER")
+    pg_start "$OTHER" "restart_after_crash = on" "log_min_messages = log"
+    on "$OTHER" "create table p (a int primary key, b text) partition by range (a); create table p_1 partition of p for values from (0) to (100); create table p_2 partition of p for values from (100) to (200)"
+    read_log "$OTHER"
+    PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "begin; select * from p" -c "select pg_sleep(600)"
+    local holder=$SPAWNED
+    wait_until eval '[ "$(on "$OTHER" "select count(*) from pg_stat_activity where query like '"'%sleep%'"' and pid <> pg_backend_pid()")" = 1 ]'
+    PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "alter table p detach partition p_1 concurrently"
+    wait_until pending
+    on "$OTHER" "select pg_cancel_backend(pid) from pg_stat_activity where query like 'alter table p detach%'" >/dev/null
+    status_of "$SPAWNED" || true
+    kill -INT "$holder"
+    on "$OTHER" "select pg_terminate_backend(pid) from pg_stat_activity where query like '%sleep%' and pid <> pg_backend_pid()" >/dev/null
+    pending
+    on "$OTHER" "insert into p_1 values (1, 'x')"
+    local action
+    for action in --until=now --check; do
+        run -78 read_log "$OTHER" "$action"
+        grep -q 'partition public.p_1 is half detached.*ALTER TABLE "public"."p" DETACH PARTITION public.p_1 FINALIZE;' "$DIR/err" || fail "$(cat "$DIR/err")"
+    done
+    is "crashes" 0 "$(grep -c 'terminated by signal' "$OTHER/log" || true)"
+    # The log still has the change as it was.
+    on "$OTHER" "alter table p detach partition p_1 finalize"
+    on "$OTHER" "insert into p values (101, 'y')"
+    run read_log "$OTHER"
+    if grep -q 'terminated by signal' "$OTHER/log"; then
+        is "status" 76 "$status"
+        grep -q 'closed the connection without a word 4 times in a row, at the position' "$DIR/err" || fail "$(cat "$DIR/err")"
+    else
+        is "status of a server that does not crash" 0 "$status"
+    fi
+}
+
 # What the last attempt at a snapshot has seen stands in the snapshot's own file. The sink here has stored nothing of that
 # attempt when the log is begun.
 @test "a further attempt at a snapshot, and a sink that is slower than the pipe: each row's own columns, each row once" {

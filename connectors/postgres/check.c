@@ -228,6 +228,11 @@ static bool has_hole(const struct pg_catalog_table *table)
     return table->hole != NULL;
 }
 
+static bool is_columnless(const struct pg_catalog_table *table)
+{
+    return table->columnless && table->persistence == 'p';
+}
+
 /* The first that applies is said. */
 static const struct {
     bool (*applies)(const struct pg_catalog_table *table);
@@ -243,6 +248,7 @@ static const struct {
      "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a primary key (not a deferrable one), "
      "or "
      "ALTER TABLE %t REPLICA IDENTITY FULL;"},
+    {is_columnless, false, STOPS, "%t has no columns: sinks may refuse it, and all that comes after. Exclude it (-T)"},
     {has_hole, true, STOPS,
      "publication %p has a %d for %t: the server refuses UPDATE and DELETE on it. The replica identity must have the "
      "columns of the filter, and the list the columns of the replica identity"},
@@ -256,7 +262,8 @@ static bool check_table(struct check *check, const struct pg_catalog_table *tabl
     for (size_t i = 0; i < COUNT(table_findings); i++) {
         if (!table_findings[i].applies(table) || (table_findings[i].of_publication && !publication))
             continue;
-        say(check, table_findings[i].weight, table_findings[i].text, &subject);
+        bool allowed = table_findings[i].applies == is_refused && check->settings->allow_refused;
+        say(check, allowed ? WARNS : table_findings[i].weight, table_findings[i].text, &subject);
         return true;
     }
     if (!table->unlike || !table->via_root)
@@ -306,10 +313,13 @@ static void check_tables(struct check *check, bool publication)
 {
     struct cdc_error error = {0};
     struct pg_catalog catalog;
-    if (pg_catalog_read(check->sql, check->settings->publication, &catalog, &error) == 0)
+    if (pg_catalog_read(check->sql, check->settings->publication, &catalog, &error) == 0) {
         check_each_table(check, &catalog, publication);
-    else
+        if (pg_catalog_refuse_detaching(&catalog, check->settings, &error) < 0)
+            fail(check, "", &error);
+    } else {
         fail(check, "", &error);
+    }
     pg_catalog_free(&catalog);
 }
 

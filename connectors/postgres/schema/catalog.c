@@ -43,7 +43,10 @@
     "CASE WHEN p.oid IS NULL THEN 0 WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, 0)), 0) "     \
     "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                              \
     "ELSE greatest(c.reltuples, 0) END::int8 AS estimate, "                                                            \
-    "p.filter, p.columns, " hole " AS hole, " PG_KEY_FACTS_SQL " "                                                     \
+    "p.filter, p.columns, " hole                                                                                       \
+    " AS hole, NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                    \
+    "AND NOT a.attisdropped) AS columnless, (SELECT min(h.inhrelid::regclass::text) FROM pg_inherits h "               \
+    "WHERE h.inhparent = c.oid AND h.inhdetachpending AND c.relkind = 'p') AS detaching, " PG_KEY_FACTS_SQL " "        \
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN p ON p.oid = c.oid "                      \
     "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "                                   \
     "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                                            \
@@ -78,6 +81,8 @@ static void read_table(struct pg_answer *row, struct pg_catalog_table *table)
     table->filter = pg_answer_text_or_null(row, "filter");
     table->columns = pg_answer_text_or_null(row, "columns");
     table->hole = pg_answer_text_or_null(row, "hole");
+    table->columnless = pg_answer_true(row, "columnless");
+    table->detaching = pg_answer_text_or_null(row, "detaching");
     table->unlike = pg_answer_text_or_null(row, "unlike");
     pg_key_facts_read(row, &table->key);
 }
@@ -142,4 +147,22 @@ int pg_catalog_refuse(const char *schema, const char *name, const struct pg_key_
     return cdc_error_hint(error,
                           "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; and the same for each of its partitions",
                           schema, name);
+}
+
+int pg_catalog_refuse_detaching(const struct pg_catalog *catalog, const struct pg_settings *settings,
+                                struct cdc_error *error)
+{
+    for (size_t i = 0; i < catalog->n; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        if (!table->detaching || !table->via_root || !pg_catalog_is_meant(table, settings))
+            continue;
+        cdc_error_set(
+            error, CDC_EXIT_CONFIG,
+            "\"%s\".\"%s\": partition %s is half detached (DETACH CONCURRENTLY was broken off): a change of it "
+            "would crash the server",
+            table->schema, table->name, table->detaching);
+        return cdc_error_hint(error, "ALTER TABLE \"%s\".\"%s\" DETACH PARTITION %s FINALIZE;", table->schema,
+                              table->name, table->detaching);
+    }
+    return 0;
 }

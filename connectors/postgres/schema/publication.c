@@ -323,7 +323,8 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
 
 static int ensure(struct plan *plan, bool exists, const struct cdc_log *log, struct cdc_error *error)
 {
-    if (refuse_unlike(plan->catalog, plan->settings, error) < 0)
+    if (pg_catalog_refuse_detaching(plan->catalog, plan->settings, error) < 0 ||
+        refuse_unlike(plan->catalog, plan->settings, error) < 0)
         return -1;
     if (!exists)
         return create(plan, log, error);

@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAX_BREAKS 3  /* after the first */
+#define SOON_MS 20000 /* a connection that lives longer was not broken by where it began */
+
 /* -- the plain session: settings, descriptions -- */
 
 void pg_stream_close_sql(struct pg_stream *stream)
@@ -284,11 +287,33 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     return start_replication(stream, error);
 }
 
+/* A server that closes the connection without a word, at one place again and again, will do so for ever: its walsender crashes at what is
+ * there, and takes the server with it. (One is known: changes of a partition that was half detached.) */
+static int check_breaks(struct pg_stream *stream, struct cdc_error *error)
+{
+    char position[24];
+    bool soon = stream->closed && cdc_clock_ms() - stream->began < SOON_MS;
+    if (stream->began == 0)
+        return 0; /* it was not even reached */
+    stream->breaks = soon && stream->start.lsn == stream->broke_at ? stream->breaks + 1 : 0;
+    stream->broke_at = stream->start.lsn;
+    stream->began = 0;
+    if (stream->breaks < MAX_BREAKS)
+        return 0;
+    pg_lsn_format(position, stream->start.lsn);
+    cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                  "the server closed the connection without a word %d times in a row, at the position %s",
+                  stream->breaks + 1, position);
+    return cdc_error_hint(error, "look into the server's log: does it crash at what comes next? --check may name the "
+                                 "cause; to pass it over, take a new snapshot");
+}
+
 int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
     pg_status_disconnect(stream);
-    if (pg_start_read(&stream->start, stream->settings.start, stream->started, from, error) < 0)
+    if (pg_start_read(&stream->start, stream->settings.start, stream->started, from, error) < 0 ||
+        check_breaks(stream, error) < 0)
         return -1;
     if (open_connections(stream, error) < 0) {
         pg_status_disconnect(stream);
@@ -296,6 +321,8 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
         return -1;
     }
     stream->started = stream->copying = true;
+    stream->began = cdc_clock_ms();
+    stream->closed = false;
     stream->wal_end = stream->boundary_lsn = stream->start.lsn;
     /* The new walsender knows nothing of what we said to the old one. */
     stream->reported_flush = 0;

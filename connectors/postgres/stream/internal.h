@@ -39,6 +39,10 @@ struct pg_stream {
     bool copying;                 /* between START_REPLICATION and the end of the copy */
     struct cdc_error skipped;     /* the server passed over changes */
     struct pg_start start;        /* of this connection */
+    int64_t began;                /* when it began to stream, and was not looked at since; 0 */
+    bool closed;                  /* and broke without a word of the server */
+    uint64_t broke_at;            /* where the connections before it began */
+    int breaks;                   /* so often in a row, each soon after it had begun */
     uint64_t flush;               /* what confirm() gave; never falls */
     uint64_t reported_flush;
     uint64_t wal_end;      /* of the newest keepalive: all before it has been received */

@@ -23,6 +23,7 @@ uint64_t pg_status_i64(const char *from)
 
 int pg_status_broken(struct pg_stream *stream, struct cdc_error *error)
 {
+    stream->closed = true;
     return pg_query_fail(stream->replication, NULL, "the connection to the server failed", error);
 }
 
