@@ -4,6 +4,7 @@
 
 #include <cdc/json.h>
 #include <cdc/retry.h>
+#include <stdio.h>
 
 void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms, uint32_t xid)
 {
@@ -188,29 +189,9 @@ static inline void key(struct pgoutput *decoder, const struct pg_table *table, c
     row(decoder, table, cells, PG_ROW_KEY, out);
 }
 
-void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out)
-{
-    const struct pg_cell *cells = decoder->cells[0];
-    line_head(decoder, table, 'c', out);
-    key(decoder, table, cells, out);
-    cdc_buf_lit(out, ",\"before\":null,\"after\":");
-    row(decoder, table, cells, PG_ROW_ALL, out);
-    cdc_buf_lit(out, "}\n");
-}
-
-/* Same bytes: text forms of equal values are equal, since one session writes both. */
-static bool same_identity(const struct pg_table *table, const struct pg_cell *a, const struct pg_cell *b)
-{
-    for (size_t i = 0; i < table->n_columns; i++)
-        if (table->columns[i].identity &&
-            (a[i].kind != b[i].kind || a[i].n != b[i].n || (a[i].n != 0 && memcmp(a[i].p, b[i].p, a[i].n) != 0)))
-            return false;
-    return true;
-}
-
 /* A value of some 2 kB and more is kept outside the row (TOAST), and when an UPDATE does not touch it the log has no
- * copy. The line omits it and names it here: to write null would erase it in every sink. */
-static void append_unchanged(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells)
+ * copy. The line omits it and names it here: to write null would erase it in every sink. True when there is one. */
+static bool append_unchanged(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells)
 {
     bool any = false;
     for (size_t i = 0; i < table->n_columns; i++) {
@@ -222,6 +203,32 @@ static void append_unchanged(struct cdc_buf *out, const struct pg_table *table, 
     }
     if (any)
         cdc_buf_byte(out, ']');
+    return any;
+}
+
+void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out)
+{
+    const struct pg_cell *cells = decoder->cells[0];
+    line_head(decoder, table, 'c', out);
+    key(decoder, table, cells, out);
+    cdc_buf_lit(out, ",\"before\":null,\"after\":");
+    row(decoder, table, cells, PG_ROW_ALL, out);
+    if (append_unchanged(out, table, cells)) {
+        struct pgoutput_counts *counts = &decoder->counts;
+        if (counts->partial_inserts++ == 0)
+            snprintf(counts->partial_table, sizeof counts->partial_table, "\"%s\".\"%s\"", table->schema, table->name);
+    }
+    cdc_buf_lit(out, "}\n");
+}
+
+/* Same bytes: text forms of equal values are equal, since one session writes both. */
+static bool same_identity(const struct pg_table *table, const struct pg_cell *a, const struct pg_cell *b)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (table->columns[i].identity &&
+            (a[i].kind != b[i].kind || a[i].n != b[i].n || (a[i].n != 0 && memcmp(a[i].p, b[i].p, a[i].n) != 0)))
+            return false;
+    return true;
 }
 
 void pg_lines_update(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out)

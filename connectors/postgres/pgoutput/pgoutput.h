@@ -64,6 +64,10 @@ const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder);
 void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out);
 struct pgoutput_counts {
     uint64_t changes, commits, lines, unconvertible;
+    /* Inserts whose row the log has only in part: an UPDATE moved it into the publication's row filter, and did not touch
+     * its large values. The first of their tables, "schema"."name"; "" without one. */
+    uint64_t partial_inserts;
+    char partial_table[160];
 };
 const struct pgoutput_counts *pgoutput_counts_of(const struct pgoutput *decoder);
 

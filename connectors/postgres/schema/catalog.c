@@ -43,8 +43,10 @@
     "CASE WHEN p.oid IS NULL THEN 0 WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, 0)), 0) "     \
     "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                              \
     "ELSE greatest(c.reltuples, 0) END::int8 AS estimate, "                                                            \
-    "p.filter, p.columns, " hole                                                                                       \
-    " AS hole, NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                    \
+    "p.filter, p.columns, " hole " AS hole, c.relreplident <> 'f' AND EXISTS (SELECT 1 FROM pg_attribute a WHERE "     \
+                                 "a.attrelid = c.oid AND a.attnum > 0 "                                                \
+    "AND NOT a.attisdropped AND a.attlen = -1 AND a.attstorage <> 'p') AS toasts, NOT EXISTS (SELECT 1 FROM "          \
+    "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                                                        \
     "AND NOT a.attisdropped) AS columnless, (SELECT min(h.inhrelid::regclass::text) FROM pg_inherits h "               \
     "WHERE h.inhparent = c.oid AND h.inhdetachpending AND c.relkind = 'p') AS detaching, " PG_KEY_FACTS_SQL " "        \
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN p ON p.oid = c.oid "                      \
@@ -81,6 +83,7 @@ static void read_table(struct pg_answer *row, struct pg_catalog_table *table)
     table->filter = pg_answer_text_or_null(row, "filter");
     table->columns = pg_answer_text_or_null(row, "columns");
     table->hole = pg_answer_text_or_null(row, "hole");
+    table->toasts = pg_answer_true(row, "toasts");
     table->columnless = pg_answer_true(row, "columnless");
     table->detaching = pg_answer_text_or_null(row, "detaching");
     table->unlike = pg_answer_text_or_null(row, "unlike");
