@@ -292,9 +292,41 @@ server_again() {
         run -76 elastic
         is "offset after $answer" "" "$(pos)"
     done
-    server_again 200 '200 {"_scroll_id":"s","timed_out":true}' 200 '200 {"_scroll_id":"s"}'
+    server_again 200 '200 {"_scroll_id":"s","timed_out":true}' 200 200 '200 {"_scroll_id":"s"}'
     elastic
     [[ $(pos) == *99999999* ]]
+    is "scrolls ended" '{"scroll_id":"s"} {"scroll_id":"s"}' "$(log 'select(.method == "DELETE").body' | xargs -d '\n')"
+}
+
+@test "truncate: every delete has its answer, and the scroll is ended after a failure, too" {
+    server
+    { users; line t '"x":1'; commit; } >"$IN"
+    local page='200 {"_scroll_id":"s","hits":{"hits":[{"_id":"1"},{"_id":"2"}]}}'
+    for answer in 'bulk*1 200' 'bulk*3 200' '200 {"errors":false}'; do
+        server_again 200 "$page" "$answer"
+        run -76 elastic
+        is "offset after $answer" "" "$(pos)"
+        is "scrolls ended after $answer" '{"scroll_id":"s"}' "$(log 'select(.method == "DELETE").body')"
+    done
+    server_again 200 "$page" 'bulk 200 200' '200 {"_scroll_id":"s"}'
+    elastic
+    [[ $(pos) == *99999999* ]]
+}
+
+@test "_bulk: items are asked for only when some were not taken" {
+    server
+    three >"$IN"
+    script '200 {"errors":true}' 'bulk 200 429:es_rejected_execution_exception 200' '200 {"errors":false}'
+    elastic
+    is "what was asked" "errors
+errors,items.*.status,items.*.error.type,items.*.error.reason
+errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | ltrimstr("/_bulk?filter_path=")')"
+    is "the same request" 1 "$(log .body | head -12 | sed '/^$/d' | jq -r '.index._id // empty' | xargs -n3 | sort -u | wc -l)"
+    [[ $(pos) == *99999999* ]]
+    rm "$DIR/o"
+    server_again '200 {"errors":true}' '200 {"errors":true}'
+    run -76 elastic
+    is offset "" "$(pos)"
 }
 
 @test "two tables of one name are seen at a truncate as well" {

@@ -69,8 +69,8 @@ static int take_document(struct es_item *item, const struct es_document *documen
     case ES_ABSENT: return no_document(item);
     case ES_UNREADABLE: return 1;
     case ES_NOT_ALLOWED:
-        cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to read: %.*s", item->table->target,
-                      (int)document->reason.n, document->reason.p != NULL ? document->reason.p : "");
+        cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to read: %s", item->table->target,
+                      document->reason);
         return cdc_error_hint(error, "columns that the log omits are taken from the index: give the user the "
                                      "privilege to read it, or set REPLICA IDENTITY FULL");
     case ES_HIDDEN: break;
