@@ -247,7 +247,7 @@ int program_main(struct program *program, int argc, char **argv)
     program->argc = argc;
     program->argv = argv;
     program->log = (struct cdc_log){write_message, NULL};
-    program->control = (struct cdc_control){0, 0, -1, -1};
+    program->control = (struct cdc_control){.wake_fd = -1, .notice_fd = -1};
     catch_signal(SIGPIPE, SIG_IGN);
     if (parse_and_run(program, &error) == 0)
         return CDC_EXIT_OK;

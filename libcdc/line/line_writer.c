@@ -206,15 +206,18 @@ int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error)
     return 0;
 }
 
-int cdc_writer_drain(struct cdc_writer *writer, int wake_fd, struct cdc_error *error)
+int cdc_writer_drain(struct cdc_writer *writer, const struct cdc_control *control, struct cdc_error *error)
 {
+    int wake_fd = control->wake_fd;
+
     for (;;) {
         if (cdc_writer_flush(writer, error) != 0)
             return -1;
         if (cdc_writer_pending(writer) == 0)
             return 0;
         struct pollfd pollers[2] = {{cdc_writer_fd(writer), POLLOUT, 0}, {wake_fd, POLLIN, 0}};
-        int ready = poll(pollers, wake_fd >= 0 ? 2 : 1, -1);
+        int ready = poll(pollers, wake_fd >= 0 ? 2 : 1, LOOK_MS);
+        cdc_control_waiting(control, "the reader of the output");
         /* Both ready: writing goes first, since a wake_fd that stays readable would keep us from ever writing the
          * rest. */
         if (ready > 0 && wake_fd >= 0 && pollers[1].revents != 0 && pollers[0].revents == 0)
@@ -235,6 +238,7 @@ int cdc_writer_finish(struct cdc_writer *writer, const struct cdc_control *contr
         int64_t left = ms < 0 ? LOOK_MS : deadline - cdc_clock_ms();
         if (left <= 0 || control->stop >= 2)
             return 1;
+        cdc_control_waiting(control, "the reader of the output");
         /* A signal handler sets control->stop, and need not end the poll. */
         struct pollfd poller = {cdc_writer_fd(writer), POLLOUT, 0};
         (void)poll(&poller, 1, (int)(left < LOOK_MS ? left : LOOK_MS));

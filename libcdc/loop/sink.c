@@ -130,6 +130,14 @@ static bool at_boundary(const struct cdc_sink_loop *loop)
     return moved;
 }
 
+static bool nothing_open(const struct cdc_sink_loop *loop)
+{
+    for (size_t i = 0; i < loop->n_streams; i++)
+        if (loop->streams[i].open_lines > 0)
+            return false;
+    return true;
+}
+
 /* pos and source keep a NUL after their end for this call only; len says where they end. */
 static int set_offset(struct cdc_sink_loop *loop, struct stream *stream, struct cdc_error *error)
 {
@@ -276,8 +284,12 @@ static int remember(struct stream *stream, const struct cdc_event *event, struct
 static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
                        struct cdc_error *error)
 {
-    if (implied_boundary(loop, stream, event, error) != 0 ||
-        (at_boundary(loop) && set_rollback_point(loop, error) != 0) ||
+    if (implied_boundary(loop, stream, event, error) != 0)
+        return -1;
+    /* The line proved a transaction complete, and that was the last one: it comes again. */
+    if ((loop->control->stop || loop->finished) && nothing_open(loop))
+        return 0;
+    if ((at_boundary(loop) && set_rollback_point(loop, error) != 0) ||
         loop->ops->event(loop->sink, event, error) != 0 || remember(stream, event, error) != 0)
         return -1;
     stream->open_lines++;
@@ -346,8 +358,7 @@ static bool wait_for_input(struct cdc_sink_loop *loop)
 {
     int64_t now = cdc_clock_ms(), wait = 1000;
 
-    if (stop_is_due(loop->control, now, &loop->stop_deadline))
-        return true;
+    loop_report_waiting(&loop->report, "the end of the transaction in hand");
     /* A signal came, but the transaction in hand is not at its end: looked at often, until the grace time is over.
      * wake_fd stays readable now, so it is left out of the wait below. */
     if (loop->control->stop)
@@ -360,14 +371,6 @@ static bool wait_for_input(struct cdc_sink_loop *loop)
     }
     cdc_line_reader_wait(loop->reader, loop->control->stop ? -1 : loop->control->wake_fd, (int)wait);
     return false;
-}
-
-static bool nothing_open(const struct cdc_sink_loop *loop)
-{
-    for (size_t i = 0; i < loop->n_streams; i++)
-        if (loop->streams[i].open_lines > 0)
-            return false;
-    return true;
 }
 
 /* What is left at the end: complete transactions are stored, the rest comes again. */
@@ -401,6 +404,9 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
     for (;;) {
         struct cdc_span line;
         loop_report_turn(&loop->report, false);
+        /* Here and not only where the input pauses, which it may never do. */
+        if (stop_is_due(loop->control, &loop->stop_deadline))
+            return finish(loop, false, error);
         /* Checked before the delivery: the last batch of --max-events need not be full. */
         if (loop->settings->max_events > 0 && loop->run_changes >= (uint64_t)loop->settings->max_events)
             loop->finished = true;
@@ -439,7 +445,14 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     int result = -1;
 
     loop.metrics.lag_bytes = loop.metrics.lag_ms = -1;
-    loop.report = (struct loop_report){settings->metrics_file, settings->tool, "", &loop.metrics, control, log, 0};
+    loop.report = (struct loop_report){.metrics_file = settings->metrics_file,
+                                       .tool = settings->tool,
+                                       .name = "",
+                                       .metrics = &loop.metrics,
+                                       .control = control,
+                                       .log = log};
+    control->waiting = loop_report_waiting;
+    control->context = &loop.report;
     *context = (struct cdc_sink_context){settings, control, log, &loop.metrics, &loop};
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
     if (loop.reader != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0)
@@ -451,6 +464,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
         cdc_error_clear(error);
         result = 0;
     }
+    control->waiting = NULL;
     loop_report_turn(&loop.report, true);
     dead_letter_close(loop.dead_letter);
     cdc_line_reader_free(loop.reader);

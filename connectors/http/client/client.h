@@ -11,7 +11,7 @@ struct http_peer {
     const char *url;                /* http:// or https://, without credentials */
     const char *user, *password;    /* NULL: none */
     struct cdc_option_list headers; /* "Name: value", sent with every request */
-    double timeout;                 /* seconds a request may take */
+    double timeout;                 /* seconds a request may take; doubled when it is too short */
 };
 
 struct http_request {
@@ -31,7 +31,10 @@ struct http_client {
     struct cdc_sink_context *context;
     struct cdc_buf response; /* the newest answer */
     /* client.c's own */
-    void *easy; /* libcurl's handle */
+    void *easy, *multi;  /* libcurl's handles */
+    double timeout;      /* of the next request */
+    char shown[240];     /* the URL for messages */
+    char waits_for[260]; /* "http://... to answer" */
     const struct http_request *request;
     bool too_long;
     struct cdc_buf url;

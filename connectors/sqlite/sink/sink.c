@@ -11,6 +11,18 @@
 
 #define SCRATCH_KEEP ((size_t)1 << 20)
 
+/* Opens the database, with our own tables in it: in one transaction, as another process may hold its lock for long. */
+static int open_database(struct lite_sink *sink, struct cdc_error *error)
+{
+    const struct lite_settings *settings = sink->settings;
+    const struct lite_patience patience = {settings->retry_max, settings->control, NULL};
+
+    return lite_database_open(&sink->db, settings->path, &patience, settings->log, error) == 0 &&
+                   lite_database_begin(&sink->db, &patience, error) == 0 && lite_state_open(sink, error) == 0
+               ? lite_database_commit(&sink->db, error)
+               : -1;
+}
+
 struct lite_sink *lite_sink_open(const struct lite_settings *settings, struct cdc_error *error)
 {
     struct lite_sink *sink = calloc(1, sizeof *sink);
@@ -22,8 +34,7 @@ struct lite_sink *lite_sink_open(const struct lite_settings *settings, struct cd
     sink->settings = settings;
     sink->schema_version = -1;
     cdc_tables_init(&sink->tables, sizeof(struct lite_table), lite_table_release, &lite_target_ops, sink);
-    if (lite_fts_check(settings, error) != 0 ||
-        lite_database_open(&sink->db, settings->path, settings->log, error) != 0 || lite_state_open(sink, error) != 0) {
+    if (lite_fts_check(settings, error) != 0 || open_database(sink, error) != 0) {
         lite_sink_free(sink);
         return NULL;
     }
