@@ -80,7 +80,7 @@ static void write_message(void *context, enum cdc_log_level level, const char *t
         cdc_buf_printf(&line,
                        "{\"ts_ms\":%lld,\"tool\":\"%s\",\"level\":\"%s\",\"message\":", (long long)cdc_clock_wall_ms(),
                        message_style.name, level_names[level]);
-        cdc_json_append_text(&line, text, strlen(text));
+        cdc_json_append_message(&line, text);
         cdc_buf_byte(&line, '}');
     } else {
         cdc_buf_printf(&line, "%s: %s: ", message_style.name, level_names[level]);

@@ -5,6 +5,7 @@
 
 #include <cdc/buf.h>
 #include <cdc/control.h>
+#include <cdc/line.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
 
@@ -24,6 +25,8 @@ void loop_report_turn(struct loop_report *report, bool last);
 /* Within a wait: the same, and after two seconds of a stop a word on what it waits for. context is a struct loop_report:
  * for control->waiting, from where it is taken back when the loop ends. */
 void loop_report_waiting(void *context, const char *what);
+/* What the writer has removed of the end of the output file. */
+void loop_report_removed(const struct cdc_log *log, const struct cdc_writer *writer);
 /* The statistics alone, if they were asked for. */
 void loop_report_statistics(const struct loop_report *report);
 

@@ -46,6 +46,14 @@ void loop_report_turn(struct loop_report *report, bool last)
         cdc_log_write(report->log, CDC_LOG_WARNING, "%s", error.text);
 }
 
+void loop_report_removed(const struct cdc_log *log, const struct cdc_writer *writer)
+{
+    if (cdc_writer_removed(writer) > 0)
+        cdc_log_write(log, CDC_LOG_WARNING,
+                      "the output ended inside a line: its %zu bytes were removed, it comes again whole",
+                      cdc_writer_removed(writer));
+}
+
 void loop_report_waiting(void *context, const char *what)
 {
     struct loop_report *report = context;

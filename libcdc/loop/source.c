@@ -406,8 +406,10 @@ int cdc_source_run(const struct cdc_source_ops *ops, void *source, const struct 
      * yet. */
     bool ready = loop.writer != NULL && (settings->start->kind != CDC_START_RESUME ||
                                          cdc_offset_copy(&loop.confirmed, &settings->start->from, error) == 0);
-    if (ready)
+    if (ready) {
+        loop_report_removed(log, loop.writer);
         result = run(&loop, error);
+    }
     control->waiting = NULL;
     loop_report_turn(&loop.report, true);
     cdc_writer_free(loop.writer);

@@ -164,8 +164,10 @@ int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc
     control->waiting = loop_report_waiting;
     control->context = &loop.report;
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
-    if (loop.reader != NULL && (loop.writer = cdc_writer_new(settings->output_fd, error)) != NULL)
+    if (loop.reader != NULL && (loop.writer = cdc_writer_new(settings->output_fd, error)) != NULL) {
+        loop_report_removed(log, loop.writer);
         result = run(&loop, error);
+    }
     control->waiting = NULL;
     loop_report_turn(&loop.report, true);
     cdc_writer_free(loop.writer);

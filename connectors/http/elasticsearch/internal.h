@@ -62,8 +62,8 @@ int es_batch_init(struct es_batch *batch, const struct es_settings *settings, st
 void es_batch_free(struct es_batch *batch);
 void es_batch_clear(struct es_batch *batch);
 /* item: kind, table, id_n, old_n are set. ids: the _id, then the old one. */
-int es_batch_add(struct es_batch *batch, struct cdc_span line, const struct es_item *item, const char *ids,
-                 struct cdc_error *error);
+int es_batch_add(struct es_batch *batch, struct cdc_span line, uint64_t number, const struct es_item *item,
+                 const char *ids, struct cdc_error *error);
 struct cdc_span es_batch_id(const struct es_batch *batch, const struct es_item *item);
 struct cdc_span es_batch_old_id(const struct es_batch *batch, const struct es_item *item);
 /* Was that id put into the batch? (It may say yes wrongly, seldom.) */

@@ -112,7 +112,8 @@ static int refuse(struct es_sink *sink, size_t index, const struct es_result *re
     snprintf(reason, sizeof reason, "index \"%.100s\" refuses _id \"%.*s\" (status %lld): %.80s: %.200s",
              item->table->target, (int)(id.n < 80 ? id.n : 80), id.p, (long long)result->status, result->type,
              result->reason);
-    return cdc_sink_reject(sink->client->context, http_batch_line(&sink->batch.lines, index), reason, error);
+    return cdc_sink_reject_line(sink->client->context, http_batch_line(&sink->batch.lines, index),
+                                sink->batch.lines.lines[index].number, reason, error);
 }
 
 /* One item's answers. 0: settled, 1: the item must be sent again, -1. */
@@ -210,8 +211,9 @@ static int too_large(struct es_sink *sink, size_t from, size_t to, size_t *next,
         return *next = from, 0;
     }
     *next = to;
-    return cdc_sink_reject(sink->client->context, http_batch_line(&sink->batch.lines, from),
-                           "the document is too large for the index (HTTP status 413)", error);
+    return cdc_sink_reject_line(sink->client->context, http_batch_line(&sink->batch.lines, from),
+                                sink->batch.lines.lines[from].number,
+                                "the document is too large for the index (HTTP status 413)", error);
 }
 
 static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)

@@ -105,6 +105,8 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
 {
     struct lite_sink *sink = context;
 
+    if (sink->lost) /* the offsets would be ahead of the rows */
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "what was not stored comes again");
     /* Begun even without a row: a heartbeat moves the offset alone. */
     if (lite_sql_begin(sink, error) != 0 || lite_state_save_offsets(sink, offsets, error) != 0 ||
         lite_fts_remember(sink, error) != 0 || lite_database_commit(&sink->db, error) != 0)
@@ -140,9 +142,11 @@ static void discard(void *context)
     }
     cdc_tables_recheck(&sink->tables);
     sink->schema_version = -1;
+    /* With a boundary there is something complete that must not be lost: a trigger may have ended the transaction. */
+    sink->lost = sink->has_boundary;
     if (sink->has_boundary &&
         sqlite3_exec(sink->db.handle, "ROLLBACK TO complete; RELEASE complete", NULL, NULL, NULL) == SQLITE_OK) {
-        sink->has_boundary = false;
+        sink->has_boundary = sink->lost = false;
         return; /* what came before the savepoint is still to be delivered */
     }
     lite_database_roll_back(&sink->db);
