@@ -329,6 +329,61 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     is offset "" "$(pos)"
 }
 
+@test "a refusal names the line of the input, webhook and _bulk" {
+    server
+    three >"$IN"
+    script 'bulk 200 400:mapper_parsing_exception 200'
+    run -65 --separate-stderr elastic
+    [[ $stderr == *"line 3: "* ]]
+    server_again 200 '400 no'
+    run -65 --separate-stderr webhook
+    [[ $stderr == *"line 3: "* ]]
+}
+
+@test "webhook: a content type of one's own; a query in no message; a slow server gets more time" {
+    server
+    three >"$IN"
+    URL="$URL/hook?token=topsecret"
+    webhook --header 'content-type: application/vnd.acme+json'
+    is type application/vnd.acme+json "$(log '.headers["content-type"]' | sort -u)"
+    is path "/hook?token=topsecret" "$(log .path | sort -u)"
+    rm -f "$DIR/o"
+    server_again slow
+    URL="$URL/hook?token=topsecret"
+    run -69 --separate-stderr webhook --timeout 0.2 --retry-max 1
+    [[ $stderr == *'gets 0.4 s from now on'* && $stderr != *topsecret* ]]
+    is offset "" "$(pos)"
+}
+
+@test "_bulk: an update with unchanged columns of a document that is not there is told" {
+    server
+    { users; change u '{"id":1}' null '{"id":1,"name":"x"}' '["big"]'; commit; } >"$IN"
+    script '200 {"docs":[{"found":false}]}'
+    run -0 --separate-stderr elastic
+    [[ $stderr == *'no document _id "1"'*'nothing is written'* ]]
+}
+
+@test "the journal of key changes: a tail that a power cut left is no damage, a hole in its middle is" {
+    local absent='200 {"docs":[{"found":false}]}' tail
+    server
+    { users; change u '{"id":2}' '{"id":1}' '{"id":2,"name":"x"}' '["big"]'; commit; } >"$IN"
+    script "$absent" '200 {"docs":[{"found":true,"_version":1,"_source":{"id":1,"big":"B"}}]}' 503
+    run -69 elastic --retry-max 0
+    is "what it holds" B "$(jq -r .rest.big "$DIR/o.moves")"
+    cp "$DIR/o.moves" "$DIR/journal"
+    for tail in '{"name":"n","po' '{"name":"n","po\n' '\0\0\0\0\0\0' '\0\0\0\n{"name":"n","pos":"1","rest":{}}\n'; do
+        # shellcheck disable=SC2059
+        { cat "$DIR/journal"; printf "$tail"; } >"$DIR/o.moves"
+        server_again "$absent" "$absent" 503
+        run -69 elastic --retry-max 0
+        cmp "$DIR/o.moves" "$DIR/journal"
+        is "the document" B "$(jq -r 'select(.path | startswith("/_bulk")).body' "$DIR/http/log" | jq -r '.big // empty')"
+    done
+    { echo '{"name":"n","po'; cat "$DIR/journal"; } >"$DIR/o.moves"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *damaged* ]]
+}
+
 @test "two tables of one name are seen at a truncate as well" {
     server
     { three; SCHEMA=other line t '"x":1'; commit; } >"$IN"

@@ -51,6 +51,7 @@ struct cdc_sink_loop {
     uint64_t batch_changes, run_changes;
     int64_t batch_start, last_input, stop_deadline;
     bool reported_unknown, finished, delivery_failed;
+    bool in_event; /* the destination failed within a line, and may have done a part of it */
     struct loop_report report;
 };
 
@@ -292,6 +293,18 @@ static int remember(struct stream *stream, const struct cdc_event *event, struct
     return keep(&stream->source, event->source, false, error);
 }
 
+/* A line goes to the destination. What is complete before it stays apart: of a line that fails, a part may be done. */
+static int hand_over(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
+{
+    if (at_boundary(loop) && set_rollback_point(loop, error) != 0)
+        return -1;
+    loop->in_event = true;
+    if (loop->ops->event(loop->sink, event, error) != 0)
+        return -1;
+    loop->in_event = false;
+    return 0;
+}
+
 static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
                        struct cdc_error *error)
 {
@@ -300,8 +313,7 @@ static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const 
     /* The line proved a transaction complete, and that was the last one: it comes again. */
     if ((loop->control->stop || loop->finished) && nothing_open(loop))
         return 0;
-    if ((at_boundary(loop) && set_rollback_point(loop, error) != 0) ||
-        loop->ops->event(loop->sink, event, error) != 0 || remember(stream, event, error) != 0)
+    if (hand_over(loop, event, error) != 0 || remember(stream, event, error) != 0)
         return -1;
     stream->open_lines++;
     stream->lines++;
@@ -329,8 +341,9 @@ static int take_schema(struct cdc_sink_loop *loop, const struct cdc_event *event
 {
     struct cdc_error why = {0};
 
-    if (loop->ops->event(loop->sink, event, &why) == 0)
+    if (hand_over(loop, event, &why) == 0)
         return 0;
+    loop->in_event &= why.status != CDC_EXIT_DATA; /* looked at before anything is done */
     if (why.status == CDC_EXIT_DATA)
         return bad_line(loop, event->line, why.text, error);
     if (error != NULL)
@@ -446,8 +459,8 @@ static int stop_at_bad_line(struct cdc_sink_loop *loop, const struct cdc_error *
     bool of_the_line =
         error->status == CDC_EXIT_DATA || error->status == CDC_EXIT_CONFIG || error->status == CDC_EXIT_PERMISSION;
 
-    if (of_the_line && !loop->delivery_failed && (nothing_open(loop) || go_back(loop, &other) == 0) &&
-        at_boundary(loop))
+    if (of_the_line && !loop->delivery_failed &&
+        ((nothing_open(loop) && !loop->in_event) || go_back(loop, &other) == 0) && at_boundary(loop))
         (void)deliver(loop, &other);
     return -1;
 }

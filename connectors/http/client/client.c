@@ -268,7 +268,7 @@ static void be_patient(struct http_client *client)
     if (client->timeout >= longest)
         return;
     client->timeout = client->timeout * 2 < longest ? client->timeout * 2 : longest;
-    cdc_log_write(client->context->log, CDC_LOG_WARNING, "%s does not answer in time; it gets %.0f s from now on",
+    cdc_log_write(client->context->log, CDC_LOG_WARNING, "%s does not answer in time; it gets %.1f s from now on",
                   client->shown, client->timeout);
 }
 
