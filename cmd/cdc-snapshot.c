@@ -117,8 +117,11 @@ static int run_kind(struct program *program, const struct cdc_database *kind, vo
     if (result == 0) {
         result = make_attempts(program, kind, database, &settings, &positions, &retry, &metrics, error);
         source_program_report(program, &metrics);
-        if (program->metrics_file && cdc_metrics_save(program->metrics_file, &metrics, program->name, name, error) < 0)
-            result = -1;
+        struct cdc_error figures = {0};
+        /* Worth a warning: the rows are written. */
+        if (program->metrics_file &&
+            cdc_metrics_save(program->metrics_file, &metrics, program->name, name, &figures) < 0)
+            cdc_log_write(&program->log, CDC_LOG_WARNING, "%s", figures.text);
     }
     source_program_close(&positions);
     return result;
