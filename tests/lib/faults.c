@@ -114,7 +114,11 @@ static bool transfer_fails(enum kind kind, int fd, size_t *n)
         *n = (*n + 1) / 2;
         return false;
     }
-    errno = is_socket(fd) ? ECONNRESET : kind == READ ? EIO : ENOSPC;
+    /* A connection that is broken stays so, for the other side as well. */
+    bool socket = is_socket(fd);
+    if (socket)
+        shutdown(fd, SHUT_RDWR);
+    errno = socket ? ECONNRESET : kind == READ ? EIO : ENOSPC;
     return true;
 }
 
