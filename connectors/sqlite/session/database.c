@@ -2,7 +2,10 @@
 /* The connection: settings, errors, statements, transactions. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +15,38 @@
 #define LOCKED_MS 5000
 #define LOOK_MS 50
 #define LOCK "another process' lock on the database"
+
+/* Why a file could not be opened: SQLite says the same for a folder that is not there and for a system that had no
+ * descriptor left, and its errno is that of a second try, for reading. So what lasts is looked for; the rest passes by. */
+static int why_not_opened(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0 && errno == ENOENT) {
+        char *copy = strdup(path);
+        int result = copy == NULL                              ? SQLITE_NOMEM
+                     : access(dirname(copy), W_OK | X_OK) == 0 ? SQLITE_IOERR
+                     : errno == EACCES || errno == EROFS       ? SQLITE_PERM
+                                                               : SQLITE_CANTOPEN;
+        free(copy);
+        return result;
+    }
+    if (access(path, R_OK | W_OK) != 0)
+        return errno == EACCES || errno == EROFS ? SQLITE_PERM : SQLITE_CANTOPEN;
+    return S_ISREG(st.st_mode) ? SQLITE_IOERR : SQLITE_CANTOPEN;
+}
+
+/* The code as a person must see it: malformed content is the disk's fault where the disk gave no answer. */
+static int cause_of(struct lite_database *database, int code)
+{
+    int number = 0;
+
+    if ((code & 0xff) == SQLITE_CANTOPEN)
+        return why_not_opened(database->path);
+    if ((code & 0xff) == SQLITE_CORRUPT && database->handle != NULL)
+        sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_LAST_ERRNO, &number);
+    return number == EIO ? SQLITE_IOERR : code;
+}
 
 static int exit_of(int code)
 {
@@ -54,6 +89,7 @@ int lite_database_error(struct lite_database *database, int code, const char *wh
 {
     const char *text = database->handle != NULL ? sqlite3_errmsg(database->handle) : sqlite3_errstr(code);
 
+    code = cause_of(database, code);
     if ((code & 0xff) == SQLITE_NOMEM)
         return cdc_error_memory(error);
     cdc_error_set(error, exit_of(code), "%s: %s: %s", database->path, what, text);
