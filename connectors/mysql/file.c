@@ -275,8 +275,10 @@ static int describe(void *context, struct my_table *table, const struct my_coord
 {
     struct reading *reading = context;
     (void)coord;
-    if (table->has_names || !reading->schema)
+    if (!reading->schema)
         return 0;
+    if (table->has_names)
+        return my_files_schema_describe(reading->schema, my_decoder_flavor(reading->decoder), table, error);
     return my_files_schema_complete(reading->schema, my_decoder_flavor(reading->decoder), reading->file,
                                     (uint64_t)taken_up_to(reading), table, error);
 }

@@ -127,7 +127,9 @@ struct my_decoder {
     struct cdc_buf boundary_pos, boundary_source;
     uint32_t heartbeats;
     char server_uuid[128];
-    bool omitted; /* a row lacked a column, and that was said */
+    bool omitted;         /* a row lacked a column, and that was said */
+    bool maybe_generated; /* a row lacked what may be a generated column, and that was said */
+    bool omits_reported;  /* see my_table_report_omits */
 };
 
 /* All functions below return 0 or -1 if they return an int and nothing else is said. */

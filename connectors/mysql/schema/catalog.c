@@ -38,7 +38,7 @@ struct row {
     const char *type;      /* COLUMN_TYPE: "int(10) unsigned", or "json" for what MariaDB has as one */
     const char *charset, *collation, *privileges; /* NULL: none */
     uint64_t octets, precision, scale, fraction, ordinal;
-    bool nullable, listed_key, generated, row_end;
+    bool nullable, listed_key, generated, period, row_end;
     size_t of; /* columns, in all */
 };
 typedef int take_row(void *context, const struct row *row, struct cdc_error *error);
@@ -111,6 +111,7 @@ static struct row row_of(MYSQL_ROW fields, const struct cdc_buf *clauses)
                       .nullable = is(fields[9], "YES"),
                       .listed_key = key.listed,
                       .generated = is_generated(fields[11]),
+                      .period = is(fields[12], "ROW START") || key.row_end,
                       .row_end = key.row_end,
                       .privileges = fields[13],
                       .ordinal = number_of(fields[14])};
@@ -147,7 +148,8 @@ static int append_row(void *context, const struct row *row, struct cdc_error *er
 {
     (void)error;
     unsigned flags = (row->nullable ? MY_COLUMNS_NULLABLE : 0) | (row->listed_key ? MY_COLUMNS_KEY : 0) |
-                     (row->generated ? MY_COLUMNS_GENERATED : 0) | (row->row_end ? MY_COLUMNS_ROW_END : 0);
+                     (row->generated ? MY_COLUMNS_GENERATED : 0) | (row->row_end ? MY_COLUMNS_ROW_END : 0) |
+                     (row->period ? MY_COLUMNS_PERIOD : 0);
     my_columns_add(context, row->name, row->type, row->collation, flags);
     return 0;
 }
@@ -178,6 +180,7 @@ static int describe_column(struct my_table *table, struct my_column *column, con
     free(column->type_name);
     column->type_name = strdup(row->type);
     column->generated = row->generated;
+    column->period = row->period;
     return column->type_name ? 0 : cdc_error_memory(error);
 }
 
@@ -313,24 +316,29 @@ static int hidden(const struct my_table *table, struct cdc_error *error)
 struct making {
     struct my_table *table;
     enum my_flavor flavor;
+    uint64_t seen; /* columns */
 };
 
 /* What may not be read is not shown at all (a number is missing), unless another privilege shows it. A column that
  * is missing in the middle would shift all after it: refused, not guessed. */
 static int make_row(void *context, const struct row *row, struct cdc_error *error)
 {
-    const struct making *making = context;
+    struct making *making = context;
     struct my_table *table = making->table;
     if (!table->columns)
         table->columns = calloc(row->of, sizeof *table->columns);
     if (!table->columns)
         return cdc_error_memory(error);
     struct my_column *column = &table->columns[table->n_columns++];
-    if (!row->privileges || !strstr(row->privileges, "select") || row->ordinal != table->n_columns)
+    if (!row->privileges || !strstr(row->privileges, "select") || row->ordinal != ++making->seen)
         return hidden(table, error);
-    if (make_column(table, column, making->flavor, row, error) < 0)
+    if (make_column(table, column, making->flavor, row, error) < 0 || describe_column(table, column, row, error) < 0)
         return -1;
-    return describe_column(table, column, row, error);
+    if (my_table_omits(table, column, making->flavor)) {
+        my_column_free(column);
+        table->n_columns--;
+    }
+    return 0;
 }
 
 int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)

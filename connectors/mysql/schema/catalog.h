@@ -17,8 +17,8 @@ int my_catalog_columns(MYSQL *sql, enum my_flavor flavor, const struct my_table 
 /* For the log that names them: adds the types' names, what is generated, MariaDB's JSON and the end of a row's time. Columns
  * that are no more, or of another type now, stay as they are. */
 int my_catalog_describe(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
-/* For a snapshot: makes the columns, in the terms of the log, so that types and values read the same. PERMISSION: the user
- * may not read them all. */
+/* For a snapshot: makes the columns, in the terms of the log, so that types and values read the same. Those that lines omit
+ * (my_table_omits) are not made. PERMISSION: the user may not read them all. */
 int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
 
 /* A query of information_schema about one table: head ends before the database's literal. RETURNS NEW */

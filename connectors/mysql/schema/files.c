@@ -144,6 +144,15 @@ static int unknown(const struct my_table *table, const char *why, struct cdc_err
                           table->db, table->name);
 }
 
+int my_files_schema_describe(struct my_files_schema *schema, enum my_flavor flavor, struct my_table *table,
+                             struct cdc_error *error)
+{
+    MYSQL *sql = flavor == schema->flavor ? my_session_sql(&schema->session, error) : NULL;
+    if (sql)
+        return my_catalog_describe(sql, flavor, table, error);
+    return error->status ? -1 : 0;
+}
+
 int my_files_schema_complete(struct my_files_schema *schema, enum my_flavor flavor, size_t file, uint64_t offset,
                              struct my_table *table, struct cdc_error *error)
 {

@@ -72,9 +72,10 @@ static int hold(struct my_snapshot *run, const struct my_table *table, struct cd
     return status;
 }
 
-static void warn(const struct my_snapshot *run, const struct my_snapshot_table *source)
+static void warn(struct my_snapshot *run, const struct my_snapshot_table *source)
 {
     const struct my_table *table = source->table;
+    my_table_report_omits(table, &run->omits_reported, run->log);
     if (!table->has_key)
         cdc_log_write(run->log, CDC_LOG_WARNING,
                       "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice",
