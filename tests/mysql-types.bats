@@ -211,6 +211,8 @@ copy_is() {
     for image in FULL MINIMAL NOBLOB; do
         rm -rf "$DIR"/*
         msql "create or replace table t $GENERATED; insert into t (id, a, b) values (9, 9, 'i')"
+        t mysql-binlog --check -t "$NAME.*" "$URL" 2>"$DIR/err"
+        says "table $NAME.t: its generated columns are in no line"
         t cdc-snapshot --name "$NAME" -t "$NAME.*" --state-dir "$STATE" --ack stdout "$URL" >"$DIR/snapshot" 2>"$DIR/err"
         says 't: its generated columns are not in the lines'
         changed $image

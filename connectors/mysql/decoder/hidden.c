@@ -104,11 +104,9 @@ static int check_period(const struct my_table *table, struct cdc_error *error)
                                  "a period of two TIMESTAMP(6) columns");
 }
 
-bool my_table_omits(struct my_table *table, const struct my_column *column, enum my_flavor flavor)
+bool my_column_is_omitted(const struct my_column *column, enum my_flavor flavor)
 {
-    bool omitted = flavor == MY_FLAVOR_MARIADB && column->generated && !column->period;
-    table->omits |= omitted;
-    return omitted;
+    return flavor == MY_FLAVOR_MARIADB && column->generated && !column->period;
 }
 
 void my_table_report_omits(const struct my_table *table, bool *reported, const struct cdc_log *log)
@@ -128,7 +126,7 @@ int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_erro
     if (flavor != MY_FLAVOR_MARIADB)
         return 0;
     for (size_t i = 0; i < table->n_columns; i++)
-        table->columns[i].hidden = my_table_omits(table, &table->columns[i], flavor);
+        table->omits |= table->columns[i].hidden = my_column_is_omitted(&table->columns[i], flavor);
     size_t n = table->n_columns - count_hashes(table);
     for (size_t i = n; i < table->n_columns; i++)
         table->columns[i].hidden = true;

@@ -23,7 +23,7 @@ struct my_table {
     bool has_key;      /* some column is of the key: only my_row_key_settle sets it */
     bool selected, schema_written;
     bool described; /* information_schema shows it now */
-    bool omits;     /* columns that lines omit: only my_table_omits sets it */
+    bool omits;     /* columns that lines omit: see my_column_is_omitted */
     /* Of MariaDB's system-versioned tables: where a row's time ends; NULL: the table is none. */
     const struct my_column *row_end;
     uint64_t schema_number;     /* C of the transaction that its schema line was written in */
@@ -38,7 +38,7 @@ void my_table_free(struct my_table *table);
  * with. 0 or -1: CONFIG when a column has no name. */
 int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *pipeline, struct cdc_error *error);
 /* MariaDB (hidden.c): is it a generated column, which lines omit? Asked once what is generated is known. */
-bool my_table_omits(struct my_table *table, const struct my_column *column, enum my_flavor flavor);
+bool my_column_is_omitted(const struct my_column *column, enum my_flavor flavor);
 /* Warns of them, once for all tables of a run: *reported says whether it was done. */
 void my_table_report_omits(const struct my_table *table, bool *reported, const struct cdc_log *log);
 /* MariaDB (hidden.c): marks the columns that are not in the lines, and finds where a row's time ends.

@@ -6,17 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char list_sql[] =
-    "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, ''), IFNULL(CREATE_TIME, '') FROM "
-    "information_schema.TABLES WHERE TABLE_TYPE "
-    "IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema') ORDER "
-    "BY 1, 2";
-
-static MYSQL_RES *ask_tables(struct my_snapshot *run, struct cdc_error *error)
-{
-    return my_session_query(run->sql, list_sql, "cannot list the tables", error);
-}
-
 static bool is_selected(const struct my_snapshot *run, MYSQL_ROW row)
 {
     return row[0] && row[1] && cdc_selection_has_table(&run->settings->selection, row[0], row[1]);
@@ -30,7 +19,7 @@ static void append_names(struct cdc_buf *names, MYSQL_ROW row)
 
 int my_snapshot_tables_list(struct my_snapshot *run, struct cdc_buf *names, struct cdc_error *error)
 {
-    MYSQL_RES *result = ask_tables(run, error);
+    MYSQL_RES *result = my_catalog_list(run->sql, error);
     if (!result)
         return -1;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;)
@@ -105,7 +94,7 @@ static int add_table(struct my_snapshot *run, MYSQL_ROW row, struct cdc_error *e
 
 static int find_tables(struct my_snapshot *run, struct cdc_error *error)
 {
-    MYSQL_RES *result = ask_tables(run, error);
+    MYSQL_RES *result = my_catalog_list(run->sql, error);
     if (!result)
         return -1;
     run->tables = calloc((size_t)mysql_num_rows(result) + 1, sizeof *run->tables);
