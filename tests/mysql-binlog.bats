@@ -576,6 +576,39 @@ purge_all() {
     exits 78 binlog --offset-file "$DIR/p" --until now
 }
 
+@test "CREATE TABLE ... SELECT as a statement: its rows are nowhere in the log, exit 78; of a table that is not selected it is DDL" {
+    local how
+    table
+    insert 1 2
+    for how in "create table made (id int primary key) select id, v from t" "create or replace table made as with x as (select * from t) select * from x"; do
+        mysql_is_mariadb || how=${how/or replace /}
+        rm -f "$DIR/p"
+        begin
+        msql "drop table if exists made; set session binlog_format = STATEMENT; $how"
+        exits 78 binlog --offset-file "$DIR/p" --until now
+        says "logged as a statement, not as rows: create "
+        : >"$DIR/out"
+        t mysql-binlog --name "$NAME" -t "$NAME.t" --offset-file "$DIR/p" --until now "$URL" >"$DIR/out"
+        is "its line" 1 "$(jq -r 'select(.op == "ddl") | .ddl' "$DIR/out" | grep -cF "$how")"
+    done
+    # As rows, it is as good as any other.
+    rm "$DIR/p"
+    begin
+    msql "create table rows_of_t (id int primary key) select id, v from t; create table parts (a int, \`select\` int) partition by list (a) (partition p values in (1, 2)); insert into parts values (1, 1)"
+    read_all
+    is "rows" 2 "$(jq -c 'select(.op == "c" and .source.table == "rows_of_t")' "$DIR/out" | wc -l)"
+}
+
+@test "LOAD DATA as a statement: exit 78, and the cure" {
+    table
+    begin
+    printf '7\tseven\n' >"$DIR/data"
+    msql "set global local_infile = ON"
+    mariadb --no-defaults --local-infile=1 --socket="$(mysql_dir)/socket" --user=root "$NAME" -e "set session binlog_format = STATEMENT; load data local infile '$DIR/data' into table t"
+    exits 78 binlog --offset-file "$DIR/p" --until now
+    says "logged as a statement, not as rows: LOAD DATA.*binlog_format = ROW"
+}
+
 @test "a row without the key in its image, columns without names: exit 78, and the cure" {
     on_other
     msql "create table t (id int primary key, v varchar(10)); set global binlog_row_metadata = MINIMAL"

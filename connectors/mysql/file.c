@@ -275,8 +275,10 @@ static int describe(void *context, struct my_table *table, const struct my_coord
 {
     struct reading *reading = context;
     (void)coord;
-    if (!reading->schema)
+    if (!reading->schema) {
+        table->sequence = table->has_names && my_table_may_be_sequence(table, my_decoder_flavor(reading->decoder));
         return 0;
+    }
     if (table->has_names)
         return my_files_schema_describe(reading->schema, my_decoder_flavor(reading->decoder), table, error);
     return my_files_schema_complete(reading->schema, my_decoder_flavor(reading->decoder), reading->file,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Columns of MariaDB that are not in the lines.
+/* Columns of MariaDB that are not in the lines, and sequences, which are in none: the log has an insert for each time that
+ * one has reserved numbers, into a table of one row.
  *
  * Generated columns, since its log has their new values only now and then. Of (id int primary key, a int, v int as (a * 2)),
  * insert into t (id, a) values (1, 1), update t set a = 2, with binlog_row_image=FULL:
@@ -102,6 +103,22 @@ static int check_period(const struct my_table *table, struct cdc_error *error)
                   table->db, table->name);
     return cdc_error_hint(error, "the server logs such a table's changes as statements, which cannot be read: give it "
                                  "a period of two TIMESTAMP(6) columns");
+}
+
+bool my_table_may_be_sequence(const struct my_table *table, enum my_flavor flavor)
+{
+    static const char *const names[] = {"next_not_cached_value", "minimum_value", "maximum_value",
+                                        "start_value",           "increment",     "cache_size",
+                                        "cycle_option",          "cycle_count"};
+    enum { N = sizeof names / sizeof *names, CYCLE_OPTION = 6 };
+    if (flavor != MY_FLAVOR_MARIADB || table->n_columns != N)
+        return false;
+    bool may = table->columns[CYCLE_OPTION].type == MY_TYPE_TINY && table->columns[N - 1].type == MY_TYPE_LONGLONG;
+    for (size_t i = 0; i < N; i++) {
+        const struct my_column *column = &table->columns[i];
+        may = may && !column->nullable && (!column->name || strcmp(column->name, names[i]) == 0);
+    }
+    return may;
 }
 
 bool my_column_is_omitted(const struct my_column *column, enum my_flavor flavor)

@@ -215,6 +215,8 @@ int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *hea
 /* -- query.c: 1 as my_dispatch_event */
 int my_query_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
                     struct cdc_buf *out, struct cdc_error *error);
+/* CONFIG: which rows a logged statement changes, only the server could find out. Always -1. */
+int my_query_refuse(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error);
 
 /* -- prepared.c: 1 as my_dispatch_event */
 /* The rows that follow are an XA transaction's: they are kept in a file. CONFIG when there is nowhere to keep them. */

@@ -23,6 +23,7 @@ struct my_table {
     bool has_key;      /* some column is of the key: only my_row_key_settle sets it */
     bool selected, schema_written;
     bool described; /* information_schema shows it now */
+    bool sequence;  /* MariaDB: it is one, and in no line */
     bool omits;     /* columns that lines omit: see my_column_is_omitted */
     /* Of MariaDB's system-versioned tables: where a row's time ends; NULL: the table is none. */
     const struct my_column *row_end;
@@ -41,6 +42,9 @@ int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *
 bool my_column_is_omitted(const struct my_column *column, enum my_flavor flavor);
 /* Warns of them, once for all tables of a run: *reported says whether it was done. */
 void my_table_report_omits(const struct my_table *table, bool *reported, const struct cdc_log *log);
+/* MariaDB (hidden.c): could it be a sequence, by the names of its columns, or, where they are not known, by their types? A
+ * copy of one could. */
+bool my_table_may_be_sequence(const struct my_table *table, enum my_flavor flavor);
 /* MariaDB (hidden.c): marks the columns that are not in the lines, and finds where a row's time ends.
  * 0 or -1: CONFIG when the table's versions are told apart by transactions. */
 int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_error *error);

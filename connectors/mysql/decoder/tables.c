@@ -92,6 +92,10 @@ static int complete_table(struct my_decoder *decoder, struct my_table *table, st
         return 0;
     if (settings->describe && settings->describe(settings->context, table, &decoder->coord, error) < 0)
         return -1;
+    if (table->sequence) {
+        table->selected = false;
+        return 0;
+    }
     return my_table_prepare(table, decoder->flavor, settings->pipeline, error);
 }
 

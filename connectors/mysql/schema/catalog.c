@@ -201,6 +201,18 @@ int my_catalog_describe(MYSQL *sql, enum my_flavor flavor, struct my_table *tabl
     return each_row(sql, flavor, table, describe_row, table, error);
 }
 
+int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)
+{
+    if (!my_table_may_be_sequence(table, flavor))
+        return 0;
+    MYSQL_RES *result = my_catalog_query(
+        sql, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ", "", table, error);
+    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
+    table->sequence = row ? is(row[0], "SEQUENCE") : table->has_names;
+    mysql_free_result(result);
+    return result ? 0 : -1;
+}
+
 /* -- of a table that no log was read of ------------------------------------------------------------ */
 
 /* information_schema's DATA_TYPE, and the type and metadata that TABLE_MAP has for it: so a column of a snapshot is

@@ -21,6 +21,9 @@ int my_catalog_describe(MYSQL *sql, enum my_flavor flavor, struct my_table *tabl
  * (my_column_is_omitted) are not made. PERMISSION: the user may not read them all. */
 int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
 
+/* Sets sequence of a table that may be one. The columns of all of them are the same, and no ALTER SEQUENCE changes them. */
+int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
+
 /* All tables that the user may see, with an engine; those of information_schema and performance_schema are none. A row has
  * TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, ENGINE, CREATE_TIME; the order is that of the names' bytes. RETURNS NEW */
 MYSQL_RES *my_catalog_list(MYSQL *sql, struct cdc_error *error);

@@ -14,10 +14,14 @@
 static int describe(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error)
 {
     struct my_stream *stream = context;
-    if (!table->has_names)
-        return my_schema_at(stream->schema, table, coord, my_decoder_point(stream->decoder), error);
+    enum my_flavor flavor = stream->session.server.flavor;
     MYSQL *sql = my_session_sql(&stream->session, error);
-    return sql ? my_catalog_describe(sql, stream->session.server.flavor, table, error) : -1;
+    if (!sql || my_catalog_tell_sequence(sql, flavor, table, error) < 0)
+        return -1;
+    if (table->sequence)
+        return 0;
+    return table->has_names ? my_catalog_describe(sql, flavor, table, error)
+                            : my_schema_at(stream->schema, table, coord, my_decoder_point(stream->decoder), error);
 }
 
 static void altered(void *context, struct cdc_span sql)
