@@ -3,6 +3,8 @@
 #include "connectors/mysql/mysql.h"
 #include "connectors/mysql/schema/cascades.h"
 #include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/schema/unmatched.h"
+#include "connectors/mysql/session/grants.h"
 #include "connectors/mysql/session/session.h"
 
 #include <stdarg.h>
@@ -14,7 +16,7 @@
 #define MAX_TABLES_NAMED 50
 
 struct check {
-    const struct cdc_selection *selection;
+    struct cdc_selection selection;
     const struct cdc_log *log;
     MYSQL *mysql;
     struct my_server server;
@@ -230,47 +232,24 @@ static void check_replica_id(struct check *check)
 
 /* -- privileges ------------------------------------------------------------------------- */
 
-/* Do the grants on *.* hold one of the names? */
-static bool granted(char *const *grants, size_t n, const char *a, const char *b)
+static void check_privileges(struct check *check)
 {
-    for (size_t i = 0; i < n; i++)
-        if (strstr(grants[i], " ON *.* ") &&
-            (strstr(grants[i], "ALL PRIVILEGES") || strstr(grants[i], a) || (b && strstr(grants[i], b))))
-            return true;
-    return false;
-}
-
-static void check_grants(struct check *check, char *const *grants, size_t n)
-{
+    struct my_grants grants;
+    struct cdc_error error = {0};
     bool mariadb = check->server.flavor == MY_FLAVOR_MARIADB;
     /* MariaDB 10.5 gave REPLICATION CLIENT another name, and GRANT with the old one still works. */
     const char *monitor = mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT";
     const char *cure = mariadb ? "GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT ON *.* TO the user"
                                : "GRANT REPLICATION SLAVE, REPLICATION CLIENT, SELECT ON *.* TO the user";
-    if (!granted(grants, n, "REPLICATION SLAVE", "REPLICATION REPLICA"))
+    if (my_grants_read(check->mysql, &grants, &error) < 0)
+        finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
+    else if (!my_grants_have(&grants, "REPLICATION SLAVE") && !my_grants_have(&grants, "REPLICATION REPLICA"))
         finding(check, CDC_LOG_ERROR, cure, "the user lacks REPLICATION SLAVE: the log cannot be read");
-    else if (!granted(grants, n, monitor, "SUPER"))
+    else if (!my_grants_have(&grants, monitor) && !my_grants_have(&grants, "SUPER"))
         finding(check, CDC_LOG_ERROR, cure, "the user lacks %s: the end of the log cannot be asked for", monitor);
     else
         cdc_log_write(check->log, CDC_LOG_INFO, "ok: the user may read the log");
-}
-
-static void check_privileges(struct check *check)
-{
-    MYSQL_RES *result = ask(check, "SHOW GRANTS");
-    if (!result)
-        return;
-    size_t n = 0, room = (size_t)mysql_num_rows(result);
-    char **grants = calloc(room + 1, sizeof *grants);
-    for (MYSQL_ROW row; grants && n < room && (row = mysql_fetch_row(result)) != NULL;)
-        if (row[0] && (grants[n] = strdup(row[0])) != NULL)
-            n++;
-    if (grants)
-        check_grants(check, grants, n);
-    for (size_t i = 0; i < n; i++)
-        free(grants[i]);
-    free(grants);
-    mysql_free_result(result);
+    my_grants_free(&grants);
 }
 
 /* -- tables ------------------------------------------------------------------------------ */
@@ -278,7 +257,7 @@ static void check_privileges(struct check *check)
 static void check_cascades(struct check *check)
 {
     struct cdc_error error = {0};
-    int n = my_cascades_list(check->mysql, &check->server, check->selection, check->log, CDC_LOG_ERROR, &error);
+    int n = my_cascades_list(check->mysql, &check->server, &check->selection, check->log, CDC_LOG_ERROR, &error);
     if (n < 0)
         finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
     else
@@ -306,12 +285,18 @@ static void check_table(void *context, const struct my_catalog_table *table)
                 "give it a period of two TIMESTAMP(6) columns; leaving it out with -T does not help",
                 "table %s.%s: its versions are told apart by transactions, and its changes logged as statements",
                 table->db, table->name);
-    if (!cdc_selection_has_table(check->selection, table->db, table->name))
+    if (!cdc_selection_has_table(&check->selection, table->db, table->name))
         return;
     tables->selected++;
     if (!table->has_key && is_named(&tables->keyless))
         finding(check, CDC_LOG_WARNING, "ALTER TABLE ... ADD PRIMARY KEY",
                 "table %s.%s has no key: sinks cannot find its rows again", table->db, table->name);
+    if (table->hidden)
+        finding(
+            check, CDC_LOG_WARNING, "GRANT SELECT on the whole table to the user, or exclude it with -T",
+            "table %s.%s: the user may not SELECT all of it: cdc-snapshot refuses it, and types of its columns come as "
+            "the log has them",
+            table->db, table->name);
     if (table->omits)
         finding(check, CDC_LOG_WARNING, "let the copy compute them",
                 "table %s.%s: its generated columns are in no line, for MariaDB does not log what becomes of them",
@@ -322,7 +307,8 @@ static void check_tables(struct check *check)
 {
     struct tables tables = {.check = check};
     struct cdc_error error = {0};
-    if (my_catalog_each(check->mysql, check->server.flavor, check_table, &tables, &error) < 0)
+    if (my_unmatched_report(check->mysql, &check->selection, check->log, NULL, &error) < 0 ||
+        my_catalog_each(check->mysql, check->server.flavor, check_table, &tables, &error) < 0)
         finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
     else if (tables.selected == 0)
         finding(check, CDC_LOG_ERROR, "look at -t, -T, the URL's database, and the user's privileges",
@@ -342,12 +328,13 @@ static void (*const checks[])(struct check *) = {
 int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection, uint32_t replica_id,
              const struct cdc_log *log, struct cdc_error *error)
 {
-    struct check check = {.selection = selection, .log = log, .replica_id = replica_id};
+    struct check check = {.selection = *selection, .log = log, .replica_id = replica_id};
     struct cdc_error unreadable = {0};
     check.mysql = my_session_connect(connection, error);
     if (!check.mysql)
         return -1;
     (void)my_server_read(check.mysql, &check.server, &unreadable); /* what is wrong is found below, by name */
+    check.selection.any_case = check.server.lower_case_names;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         checks[i](&check);
     mysql_close(check.mysql);

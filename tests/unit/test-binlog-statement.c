@@ -137,13 +137,28 @@ static void test_names(void)
                                       "t1-1",
                                       "(t1)",
                                       "x 'a\\' t1",
+                                      "/*!50100t1*/ 'a\\'",
+                                      "ALTER TABLE `t1` COMMENT 'C:\\'",
                                       "\xe4`t1`",
                                       "/*!501001t1*/",
                                       "unended 't1",
                                       "unended /* t1"};
-    static const char *const no[] = {"",        "ALTER TABLE t2", "ALTER TABLE t11", "ALTER TABLE at1",   "x 't1'",
-                                     "x -- t1", "x # t1\n",       "x /* t1 */",      "`t1``x`",           "`t 1`",
-                                     "t1$",     "t1\xc3\xa4",     "'a''t1'",         "/* ' */ x /* t1 */"};
+    static const char *const no[] = {"",
+                                     "ALTER TABLE t2",
+                                     "ALTER TABLE t11",
+                                     "ALTER TABLE at1",
+                                     "x 't1'",
+                                     "x -- t1",
+                                     "x # t1\n",
+                                     "x /* t1 */",
+                                     "`t1``x`",
+                                     "`t 1`",
+                                     "CREATE TABLE t1_log (c int comment 'it\\'s')",
+                                     "CREATE TABLE at1 (c int comment 'C:\\')",
+                                     "t1$",
+                                     "t1\xc3\xa4",
+                                     "'a''t1'",
+                                     "/* ' */ x /* t1 */"};
     for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
         check(named(yes[i], "t1"), yes[i]);
     for (size_t i = 0; i < sizeof no / sizeof *no; i++)
@@ -153,9 +168,26 @@ static void test_names(void)
     check(!named("DROP TABLE t", ""), "no name");
 }
 
+static void test_secrets(void)
+{
+    static const char *const yes[] = {
+        "CREATE DEFINER=`root`@`localhost` EVENT e ON SCHEDULE EVERY 1 DAY DO SET PASSWORD FOR u = PASSWORD('x')",
+        "create procedure p() begin create user u identified by 'x'; end",
+        "CREATE TABLE t (i INT) ENGINE=FEDERATED CONNECTION='mysql://u:x@h/d/t'",
+        "ALTER TABLE t connection \"mysql://u:x@h/d/t\"", "CREATE USER u IDENTIFIED BY 'x'"};
+    static const char *const no[] = {
+        "CREATE TABLE t (password TEXT, connection INT)", "ALTER TABLE user ADD identified INT",
+        "CREATE TRIGGER a AFTER INSERT ON t FOR EACH ROW SET @a = 1", "CREATE TABLE t (i INT COMMENT 'connection')"};
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        check(my_statement_is_of_accounts(cdc_span_text(yes[i])), yes[i]);
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        check(!my_statement_is_of_accounts(cdc_span_text(no[i])), no[i]);
+}
+
 int main(void)
 {
     test_statements();
+    test_secrets();
     test_truncate();
     test_xid();
     test_names();

@@ -40,7 +40,8 @@ struct my_statement {
  * use, then used again. */
 void my_statement_parse(struct my_statement *statement, struct cdc_span sql);
 void my_statement_free(struct my_statement *statement);
-/* Is it about accounts, so that it may carry secrets? In doubt it is. */
+/* Is it about accounts, or may it carry a secret for another reason: an event or a routine with a statement on accounts in
+ * it, a table's CONNECTION? In doubt it is. */
 bool my_statement_is_of_accounts(struct cdc_span sql);
 /* Does an identifier of that name (case-insensitive, quoted or not) stand anywhere in the text outside of strings and
  * comments (executable comments count)? May be true too often, is never false wrongly. */
