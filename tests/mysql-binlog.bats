@@ -1320,6 +1320,23 @@ END
     is "lines" 200000 "$(grep -c '"op":"u"' "$DIR/out")"
 }
 
+@test "work tables that come and go, each under a name of its own: less than 32 MB of memory, and every row" {
+    local columns
+    columns=$(seq -s, -f 'column_number_%g varchar(100)' 60)
+    begin
+    { echo "create table w0 (id int primary key, $columns);"; for i in {0..1499}; do echo "insert into w$i (id) values ($i); rename table w$i to w$((i + 1));"; done; } | msql
+    follow
+    committed() { grep -q '"key":{"id":1499}' "$DIR/out"; }
+    wait_until committed
+    kib=$(peak_kib "$FOLLOWER")
+    echo "# mysql-binlog: peak $kib KiB" >&3
+    [ "$kib" -lt 32768 ] || fail "mysql-binlog took $kib KiB"
+    follow_end
+    is "rows" 1500 "$(grep -c '"op":"c"' "$DIR/out")"
+    is "tables" 1500 "$(jq -r 'select(.op == "c") | .source.table' "$DIR/out" | sort -u | wc -l)"
+    is "schemas" 1500 "$(grep -c '"op":"schema"' "$DIR/out")"
+}
+
 # compressed ROWS: one transaction that hardly gets smaller, in one event of 60 bytes a row; its file is $DIR/log.
 compressed() {
     msql "create table t (id int primary key, v varbinary(100))"
