@@ -392,8 +392,13 @@ static MYSQL_RES *ask_columns(MYSQL *sql, struct cdc_error *error)
         "BINARY), "
         "ORDINAL_POSITION";
     MYSQL_RES *result = mysql_query(sql, text) == 0 ? mysql_use_result(sql) : NULL;
-    if (!result)
+    if (!result) {
         my_session_error(sql, "cannot read the tables' columns", error);
+    } else if (mysql_num_fields(result) <= TABLE_FIELD) {
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server answered with fewer columns than were asked for");
+        mysql_free_result(result);
+        result = NULL;
+    }
     return result;
 }
 
