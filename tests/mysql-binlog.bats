@@ -330,6 +330,77 @@ has_heartbeats() { [ "$(grep -c '"op":"heartbeat"' "$DIR/out")" -ge "$1" ]; }
     is "ids of all databases" "1 5" "$(ids)"
 }
 
+# made DB...: with a table of one row, whose id is the database's number.
+made() {
+    local db i=0
+    for db in "$@"; do
+        i=$((i + 1))
+        MYSQL_DATABASE='' msql "create database \`$db\`; create table \`$db\`.t (id int primary key); insert into \`$db\`.t values ($i)"
+    done
+}
+# rows_of OPERAND...: ids that the stream has, and those of a snapshot.
+rows_of() {
+    rm -f "$DIR/s"
+    t mysql-binlog --name "$NAME" --heartbeat 0 --start "$place" --until now "$@" 2>"$DIR/err" | jq -r 'select(.op == "c") | .after.id' | xargs
+    t cdc-snapshot --name "$NAME" --offset-file "$DIR/s" "$@" 2>"$DIR/err" | jq -r 'select(.op == "r") | .after.id' | xargs
+}
+
+@test "names with dots, wildcards and quotes: a database in the URL is that very name, and so is one in quotes" {
+    local place
+    place=$(log_place)
+    made "$NAME.db" "${NAME}a*b" "${NAME}axb" "${NAME}q?" "${NAME}a[b]" "${NAME}\"q" "${NAME}back\\slash"
+    is "a dot" "1 1" "$(rows_of "$URL$NAME.db" | xargs)"
+    is "an asterisk" "2 2" "$(rows_of "$URL${NAME}a*b" | xargs)"
+    is "a question mark" "4 4" "$(rows_of "$URL${NAME}q%3F" | xargs)"
+    is "brackets" "5 5" "$(rows_of "$URL${NAME}a%5Bb%5D" | xargs)"
+    is "a quote" "6 6" "$(rows_of "$URL${NAME}%22q" | xargs)"
+    is "a backslash" "7 7" "$(rows_of "$URL${NAME}back%5Cslash" | xargs)"
+    is "quoted" "1 2 1 2" "$(rows_of -t "\"$NAME.db\".*" -t "\`${NAME}a*b\`.\"t\"" "$URL" | xargs)"
+    is "a wildcard" "2 3 2 3" "$(rows_of -t "${NAME}a*b.t" "$URL" | xargs)"
+    MYSQL_DATABASE='' msql "drop database \`$NAME.db\`; drop database \`${NAME}a*b\`; drop database ${NAME}axb; drop database \`${NAME}q?\`; drop database \`${NAME}a[b]\`; drop database \`${NAME}\"q\`; drop database \`${NAME}back\\slash\`"
+}
+
+# MySQL can only be told so when its data folder is made.
+# bats test_tags=only:mariadb
+@test "names in lower case on the server: patterns and the URL's database match as they are typed" {
+    local place db
+    MYSQL_DATABASE='' mysql_start lower_names --lower-case-table-names=1
+    MYSQL_SERVER=lower_names MYSQL_DATABASE=''
+    URL=$(mysql_url lower_names)
+    place=$(log_place)
+    MYSQL_DATABASE='' msql "create database Shop_$NAME; create table Shop_$NAME.T (id int primary key); insert into Shop_$NAME.T values (5)"
+    is "the URL" "5 5" "$(rows_of "${URL}Shop_$NAME" | xargs)"
+    is "-t" "5 5" "$(rows_of -t "SHOP_$NAME.T" "$URL" | xargs)"
+    t mysql-binlog --check -t "Shop_$NAME.T" "$URL" 2>"$DIR/err"
+    says "ok: 1 tables selected"
+    MYSQL_SERVER=main MYSQL_DATABASE=$NAME
+    mysql_stop lower_names
+}
+
+@test "patterns that match no table: said at the start and by --check; a table that is made later comes from its first row" {
+    table
+    msql "create database ${NAME}empty"
+    t mysql-binlog --name "$NAME" -t "$NAME.t" -t "$NAME.oders" -T "$NAME.nothing_*" --offset-file "$DIR/p" --heartbeat 0 --until now "$URL" >"$DIR/out" 2>"$DIR/err"
+    says "warning: pattern '$NAME.oders' matches no table .*hint"
+    says "warning: -T, pattern '$NAME.nothing_\*' matches no table"
+    not grep -q "'$NAME.t'" "$DIR/err"
+    msql "create table oders (id int primary key); insert into oders values (1)"
+    t mysql-binlog --name "$NAME" -t "$NAME.t" -t "$NAME.oders" --offset-file "$DIR/p" --heartbeat 0 --until now "$URL" >"$DIR/out" 2>"$DIR/err"
+    is "the first row" 1 "$(ids)"
+    not grep -q "matches no table" "$DIR/err"
+    msql "drop table oders"
+    exits 0 binlog --check -t "$NAME.oders"
+    says "warning: pattern '$NAME.oders' matches no table"
+    t mysql-binlog --until now "$URL${NAME}empty" 2>"$DIR/err" >"$DIR/out"
+    says "'\"${NAME}empty\".\*' matches no table"
+    msql "drop database ${NAME}empty"
+    # A snapshot would never have its rows.
+    local status=0
+    t cdc-snapshot --name "$NAME" --offset-file "$DIR/s" -t "$NAME.t" -t "$NAME.oders" "$URL" >"$DIR/out" 2>"$DIR/err" || status=$?
+    is "exit status" 78 $status
+    says "error: no table that the user may see matches '$NAME.oders'"
+}
+
 # -- lost positions
 
 @test "RESET MASTER: exit 79, not a silent gap" {
@@ -428,6 +499,24 @@ purge_all() {
     is "ids" "6 7" "$(ids)"
 }
 
+@test "a file of the log that the server cannot open for a moment: 69, not 79; and then it goes on" {
+    local file
+    [ "$(id -u)" = 0 ] || skip "the server's files are its own"
+    on_other
+    table
+    file=$(log_file "$(log_files | tail -1)")
+    begin
+    insert 1 2
+    msql 'flush binary logs'
+    insert 3 3
+    chmod 000 "$file"
+    exits 69 binlog --offset-file "$DIR/p" --until now --retry-max 1
+    chmod 644 "$file"
+    : >"$DIR/out"
+    exits 0 binlog --offset-file "$DIR/p" --until now
+    is "ids" "1 2 3" "$(ids)"
+}
+
 @test "a position of another server: exit 79" {
     table
     begin
@@ -515,6 +604,22 @@ purge_all() {
     ! mysql_is_mariadb || msql "revoke replication master admin on *.* from cdc@'%'"
 }
 
+@test "--check: REPLICATION SLAVE by its whole name, and tables that the user may not SELECT" {
+    local user=limited_$BATS_SUITE_TEST_NUMBER monitor='replication client' other='replication client'
+    ! mysql_is_mariadb || monitor='binlog monitor' other='replication slave admin'
+    table
+    msql "set sql_log_bin = 0; create user $user@'%' identified by 'x'; grant $monitor, $other on *.* to $user@'%'; grant select (v) on t to $user@'%'"
+    URL="mysql://$user:x@127.0.0.1:$(cat "$(mysql_dir)/port")/"
+    exits 78 binlog --check
+    says "error: the user lacks REPLICATION SLAVE"
+    says "warning: table $NAME.t: the user may not SELECT all of it"
+    msql "set sql_log_bin = 0; grant replication slave on *.* to $user@'%'; grant select on t to $user@'%'"
+    exits 0 binlog --check
+    says "ok: the user may read the log"
+    not grep -q "may not SELECT" "$DIR/err"
+    msql "set sql_log_bin = 0; drop user $user@'%'"
+}
+
 @test "--check: what a crash of the machine may take from the log or from the tables, and the cure" {
     on_other
     table
@@ -580,6 +685,39 @@ purge_all() {
     exits 78 binlog --offset-file "$DIR/p" --until now
 }
 
+@test "CREATE TABLE ... SELECT as a statement: its rows are nowhere in the log, exit 78; of a table that is not selected it is DDL" {
+    local how
+    table
+    insert 1 2
+    for how in "create table made (id int primary key) select id, v from t" "create or replace table made as with x as (select * from t) select * from x"; do
+        mysql_is_mariadb || how=${how/or replace /}
+        rm -f "$DIR/p"
+        begin
+        msql "drop table if exists made; set session binlog_format = STATEMENT; $how"
+        exits 78 binlog --offset-file "$DIR/p" --until now
+        says "logged as a statement, not as rows: create "
+        : >"$DIR/out"
+        t mysql-binlog --name "$NAME" -t "$NAME.t" --offset-file "$DIR/p" --until now "$URL" >"$DIR/out"
+        is "its line" 1 "$(jq -r 'select(.op == "ddl") | .ddl' "$DIR/out" | grep -cF "$how")"
+    done
+    # As rows, it is as good as any other.
+    rm "$DIR/p"
+    begin
+    msql "create table rows_of_t (id int primary key) select id, v from t; create table parts (a int, \`select\` int) partition by list (a) (partition p values in (1, 2)); insert into parts values (1, 1)"
+    read_all
+    is "rows" 2 "$(jq -c 'select(.op == "c" and .source.table == "rows_of_t")' "$DIR/out" | wc -l)"
+}
+
+@test "LOAD DATA as a statement: exit 78, and the cure" {
+    table
+    begin
+    printf '7\tseven\n' >"$DIR/data"
+    msql "set global local_infile = ON"
+    mariadb --no-defaults --local-infile=1 --socket="$(mysql_dir)/socket" --user=root "$NAME" -e "set session binlog_format = STATEMENT; load data local infile '$DIR/data' into table t"
+    exits 78 binlog --offset-file "$DIR/p" --until now
+    says "logged as a statement, not as rows: LOAD DATA.*binlog_format = ROW"
+}
+
 @test "a row without the key in its image, columns without names: exit 78, and the cure" {
     on_other
     msql "create table t (id int primary key, v varchar(10)); set global binlog_row_metadata = MINIMAL"
@@ -632,6 +770,7 @@ EOF
     msql "create user secret_$NAME@'%' identified by 'very-secret-word'; alter user secret_$NAME@'%' identified by 'another-secret-word'; grant select on *.* to secret_$NAME@'%'; drop user secret_$NAME@'%'"
     msql "create /*!50000 user */ secret_$NAME@'%' identified by 'very-secret-word'; drop user secret_$NAME@'%'"
     ! mysql_is_mariadb || msql "set statement max_statement_time = 10 for create user secret_$NAME@'%' identified by 'very-secret-word'; set statement max_statement_time = 10 for drop user secret_$NAME@'%'"
+    msql "create event e on schedule every 1 day do alter user secret_$NAME@'%' identified by 'very-secret-word'; create procedure p() create user secret_$NAME@'%' identified by 'very-secret-word'; drop event e; drop procedure p"
     msql "create table user (id int primary key); alter /*!50000 table */ user add column v int; truncate user"
     msql "create table ct (id int primary key); create view w as select * from ct; drop view w"
     MYSQL_DATABASE='' msql "create table $NAME.elsewhere (id int primary key)"
@@ -930,6 +1069,12 @@ for line in open(sys.argv[1], encoding="utf-8"):
     t mysql-binlog --name "$NAME" -t "$NAME.*" --file "${options[@]:1:1}" "${options[3]}" "${options[5]}" "${options[7]}" >"$DIR/again" 2>"$DIR/err"
     cmp "$DIR/files" "$DIR/again"
     whole_lines "$DIR/files"
+    # What is between two others would be missing in silence.
+    exits 64 t mysql-binlog --name "$NAME" "${options[0]}" "${options[1]}" "${options[4]}" "${options[5]}" >"$DIR/none" 2>"$DIR/err"
+    says "file ${files[2]} does not follow ${files[0]}"
+    exits 64 t mysql-binlog --name "$NAME" "${options[2]}" "${options[3]}" "${options[0]}" "${options[1]}" >>"$DIR/none" 2>"$DIR/err"
+    exits 64 t mysql-binlog --name "$NAME" "${options[0]}" "${options[1]}" "${options[0]}" "${options[1]}" >>"$DIR/none" 2>"$DIR/err"
+    [ ! -s "$DIR/none" ]
     t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$(log_file "${files[1]}")" >"$DIR/second" 2>"$DIR/err"
     is "rows of the second file" "c u u u c c" "$(jq -r 'select(.op | length == 1) | .op' "$DIR/second" | xargs)"
     diff <(jq -c 'select(.source.file == "'"${files[1]}"'") | [.op, .source, .before, .after]' "$DIR/files") <(jq -c '[.op, .source, .before, .after]' "$DIR/second")
@@ -1177,6 +1322,23 @@ END
     follow_end
     is "lines" 200000 "$(grep -c '"op":"c"' "$DIR/out")"
     is "lines" 200000 "$(grep -c '"op":"u"' "$DIR/out")"
+}
+
+@test "work tables that come and go, each under a name of its own: less than 32 MB of memory, and every row" {
+    local columns
+    columns=$(seq -s, -f 'column_number_%g varchar(100)' 60)
+    begin
+    { echo "create table w0 (id int primary key, $columns);"; for i in {0..1499}; do echo "insert into w$i (id) values ($i); rename table w$i to w$((i + 1));"; done; } | msql
+    follow
+    committed() { grep -q '"key":{"id":1499}' "$DIR/out"; }
+    wait_until committed
+    kib=$(peak_kib "$FOLLOWER")
+    echo "# mysql-binlog: peak $kib KiB" >&3
+    [ "$kib" -lt 32768 ] || fail "mysql-binlog took $kib KiB"
+    follow_end
+    is "rows" 1500 "$(grep -c '"op":"c"' "$DIR/out")"
+    is "tables" 1500 "$(jq -r 'select(.op == "c") | .source.table' "$DIR/out" | sort -u | wc -l)"
+    is "schemas" 1500 "$(grep -c '"op":"schema"' "$DIR/out")"
 }
 
 # compressed ROWS: one transaction that hardly gets smaller, in one event of 60 bytes a row; its file is $DIR/log.

@@ -222,3 +222,23 @@ compare_versions() {
         msql "drop table h"
     done
 }
+
+# bats test_tags=only:mariadb
+@test "sequences: the log has a row for each time that one reserves numbers, and no line has; a copy of one is a table" {
+    local metadata
+    use_numbers() {
+        msql "insert into bill values (nextval(numbers_of_bills), 1), (nextval(numbers_of_bills), 2), (nextval(numbers_of_bills), 3); do setval(numbers_of_bills, 500);
+              alter sequence numbers_of_bills restart 900; insert into bill values (nextval(numbers_of_bills), 4); insert into numbers_kept select * from numbers_of_bills"
+    }
+    for metadata in NO_LOG FULL; do
+        rm -rf "$STATE" "$COPY"
+        mkdir "$STATE"
+        msql "set global binlog_row_metadata = $metadata; create or replace sequence numbers_of_bills start with 100 cache 2; create or replace table bill (id bigint primary key, n int);
+              create or replace table numbers_kept as select * from numbers_of_bills"
+        copy_and_follow use_numbers
+        is "tables" 'bill numbers_kept' "$(cat "$DIR/snapshot" "$DIR/log" | jq -r '.source.table // empty' | sort -u | xargs)"
+        same_as_source id,n bill
+        same_as_source next_not_cached_value,start_value,cycle_count numbers_kept
+    done
+    msql "set global binlog_row_metadata = FULL"
+}

@@ -709,6 +709,22 @@ big_key_table() {
     msql "set sql_log_bin = 0; drop user part@'%'"
 }
 
+@test "a user who may not SELECT: 77, never a finished snapshot of nothing; by a role it may" {
+    local user="role_$BATS_SUITE_TEST_NUMBER" monitor='replication client'
+    ! mysql_is_mariadb || monitor='binlog monitor'
+    msql "create table t (id int primary key); insert into t values (1); set sql_log_bin = 0; create user $user@'%' identified by 'x'; grant replication slave, $monitor on *.* to $user@'%'"
+    URL="mysql://$user:x@127.0.0.1:$(cat "$(mysql_dir)/port")/"
+    exits 77 snapshot --ack=stdout
+    says "may not SELECT"
+    exits 77 snapshot --ack=stdout -t "$NAME.*"
+    [ ! -s "$DIR/out" ]
+    msql "set sql_log_bin = 0; create role reader_$user; grant select on $NAME.* to reader_$user; grant reader_$user to $user@'%'; set default role reader_$user for $user@'%'" 2>/dev/null ||
+        msql "set sql_log_bin = 0; set default role reader_$user to $user@'%'"
+    exits 0 snapshot --ack=stdout
+    is "rows" 1 "$(jq -r 'select(.op == "r" and .source.table == "t") | .after.id' "$DIR/out")"
+    msql "set sql_log_bin = 0; drop user $user@'%'; drop role reader_$user"
+}
+
 @test "a server without a binary log, or with one that has statements: 78, with the cure" {
     MYSQL_DATABASE="" mysql_start off --skip-log-bin
     MYSQL_DATABASE='' MYSQL_SERVER=off msql "create database $NAME"

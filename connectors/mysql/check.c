@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* --check: what would make the pipe stop or lose rows, each finding with its cure. */
-#include "connectors/mysql/decoder/row_key.h"
 #include "connectors/mysql/mysql.h"
 #include "connectors/mysql/schema/cascades.h"
+#include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/schema/unmatched.h"
+#include "connectors/mysql/session/grants.h"
 #include "connectors/mysql/session/session.h"
 
 #include <stdarg.h>
@@ -14,7 +16,7 @@
 #define MAX_TABLES_NAMED 50
 
 struct check {
-    const struct cdc_selection *selection;
+    struct cdc_selection selection;
     const struct cdc_log *log;
     MYSQL *mysql;
     struct my_server server;
@@ -230,47 +232,24 @@ static void check_replica_id(struct check *check)
 
 /* -- privileges ------------------------------------------------------------------------- */
 
-/* Do the grants on *.* hold one of the names? */
-static bool granted(char *const *grants, size_t n, const char *a, const char *b)
+static void check_privileges(struct check *check)
 {
-    for (size_t i = 0; i < n; i++)
-        if (strstr(grants[i], " ON *.* ") &&
-            (strstr(grants[i], "ALL PRIVILEGES") || strstr(grants[i], a) || (b && strstr(grants[i], b))))
-            return true;
-    return false;
-}
-
-static void check_grants(struct check *check, char *const *grants, size_t n)
-{
+    struct my_grants grants;
+    struct cdc_error error = {0};
     bool mariadb = check->server.flavor == MY_FLAVOR_MARIADB;
     /* MariaDB 10.5 gave REPLICATION CLIENT another name, and GRANT with the old one still works. */
     const char *monitor = mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT";
     const char *cure = mariadb ? "GRANT REPLICATION SLAVE, BINLOG MONITOR, SELECT ON *.* TO the user"
                                : "GRANT REPLICATION SLAVE, REPLICATION CLIENT, SELECT ON *.* TO the user";
-    if (!granted(grants, n, "REPLICATION SLAVE", "REPLICATION REPLICA"))
+    if (my_grants_read(check->mysql, &grants, &error) < 0)
+        finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
+    else if (!my_grants_have(&grants, "REPLICATION SLAVE") && !my_grants_have(&grants, "REPLICATION REPLICA"))
         finding(check, CDC_LOG_ERROR, cure, "the user lacks REPLICATION SLAVE: the log cannot be read");
-    else if (!granted(grants, n, monitor, "SUPER"))
+    else if (!my_grants_have(&grants, monitor) && !my_grants_have(&grants, "SUPER"))
         finding(check, CDC_LOG_ERROR, cure, "the user lacks %s: the end of the log cannot be asked for", monitor);
     else
         cdc_log_write(check->log, CDC_LOG_INFO, "ok: the user may read the log");
-}
-
-static void check_privileges(struct check *check)
-{
-    MYSQL_RES *result = ask(check, "SHOW GRANTS");
-    if (!result)
-        return;
-    size_t n = 0, room = (size_t)mysql_num_rows(result);
-    char **grants = calloc(room + 1, sizeof *grants);
-    for (MYSQL_ROW row; grants && n < room && (row = mysql_fetch_row(result)) != NULL;)
-        if (row[0] && (grants[n] = strdup(row[0])) != NULL)
-            n++;
-    if (grants)
-        check_grants(check, grants, n);
-    for (size_t i = 0; i < n; i++)
-        free(grants[i]);
-    free(grants);
-    mysql_free_result(result);
+    my_grants_free(&grants);
 }
 
 /* -- tables ------------------------------------------------------------------------------ */
@@ -278,98 +257,84 @@ static void check_privileges(struct check *check)
 static void check_cascades(struct check *check)
 {
     struct cdc_error error = {0};
-    int n = my_cascades_list(check->mysql, &check->server, check->selection, check->log, CDC_LOG_ERROR, &error);
+    int n = my_cascades_list(check->mysql, &check->server, &check->selection, check->log, CDC_LOG_ERROR, &error);
     if (n < 0)
         finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
     else
         check->problems += n;
 }
 
-/* MariaDB: changes of such a table (PERIOD FOR SYSTEM_TIME of two BIGINT columns) are logged as statements, and a
- * statement stops the reader. -T cannot exclude it, since the log does not tell which tables a statement changes. */
-static void check_versions(struct check *check)
+struct tables {
+    struct check *check;
+    int selected, keyless;
+};
+
+/* The first ones, and how many there are in all is said at the end. */
+static bool is_named(int *n)
 {
-    if (check->server.flavor != MY_FLAVOR_MARIADB)
-        return;
-    MYSQL_RES *result = ask(check, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.COLUMNS WHERE "
-                                   "GENERATION_EXPRESSION = 'ROW END' AND DATA_TYPE = 'bigint' ORDER BY 1, 2");
-    for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;)
+    return ++*n <= MAX_TABLES_NAMED;
+}
+
+static void check_table(void *context, const struct my_catalog_table *table)
+{
+    struct tables *tables = context;
+    struct check *check = tables->check;
+    /* -T cannot exclude such a table, since the log does not tell which tables a statement changes. */
+    if (table->versions_by_transaction)
         finding(check, CDC_LOG_ERROR,
                 "give it a period of two TIMESTAMP(6) columns; leaving it out with -T does not help",
                 "table %s.%s: its versions are told apart by transactions, and its changes logged as statements",
-                row[0] ? row[0] : "?", row[1] ? row[1] : "?");
-    mysql_free_result(result);
-}
-
-/* A table's columns follow one another; nothing of it is kept but its names, BORROWED from the result. */
-struct table_key {
-    const char *db, *name; /* NULL: none yet */
-    bool has_key;
-};
-
-static bool is_of(const struct table_key *table, MYSQL_ROW row)
-{
-    return table->db && row[0] && row[1] && strcmp(table->db, row[0]) == 0 && strcmp(table->name, row[1]) == 0;
-}
-
-static void count_table(struct check *check, const struct table_key *table, int *selected, int *keyless)
-{
-    if (!table->db || !cdc_selection_has_table(check->selection, table->db, table->name))
+                table->db, table->name);
+    if (!cdc_selection_has_table(&check->selection, table->db, table->name))
         return;
-    ++*selected;
-    if (!table->has_key && ++*keyless <= MAX_TABLES_NAMED)
+    tables->selected++;
+    if (!table->has_key && is_named(&tables->keyless))
         finding(check, CDC_LOG_WARNING, "ALTER TABLE ... ADD PRIMARY KEY",
                 "table %s.%s has no key: sinks cannot find its rows again", table->db, table->name);
+    if (table->hidden)
+        finding(
+            check, CDC_LOG_WARNING, "GRANT SELECT on the whole table to the user, or exclude it with -T",
+            "table %s.%s: the user may not SELECT all of it: cdc-snapshot refuses it, and types of its columns come as "
+            "the log has them",
+            table->db, table->name);
+    if (table->omits)
+        finding(check, CDC_LOG_WARNING, "let the copy compute them",
+                "table %s.%s: its generated columns are in no line, for MariaDB does not log what becomes of them",
+                table->db, table->name);
 }
 
-static void check_keys(struct check *check)
+static void check_tables(struct check *check)
 {
-    /* Not by TABLE_CONSTRAINTS: it hides tables on which one may only SELECT. And byte by byte: information_schema takes
-     * tt and TT, cafe and café for the same name. */
-    MYSQL_RES *result = ask(
-        check, "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, COLUMN_KEY, GENERATION_EXPRESSION FROM "
-               "information_schema.TABLES t LEFT JOIN information_schema.COLUMNS c USING (TABLE_SCHEMA, TABLE_NAME) "
-               "WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND (c.TABLE_NAME IS NULL OR "
-               "(CAST(c.TABLE_NAME AS BINARY) = CAST(t.TABLE_NAME AS BINARY) AND "
-               "CAST(c.TABLE_SCHEMA AS BINARY) = CAST(t.TABLE_SCHEMA AS BINARY))) "
-               "ORDER BY CAST(t.TABLE_SCHEMA AS BINARY), CAST(t.TABLE_NAME AS BINARY)");
-    struct table_key table = {0};
-    int selected = 0, keyless = 0;
-    for (MYSQL_ROW row; result && (row = mysql_fetch_row(result)) != NULL;) {
-        if (!row[0] || !row[1])
-            continue;
-        if (!is_of(&table, row)) {
-            count_table(check, &table, &selected, &keyless);
-            table = (struct table_key){.db = row[0], .name = row[1]};
-        }
-        const struct my_row_key_facts facts = my_row_key_listed(row[2], row[3]);
-        table.has_key |= my_row_key_has(&facts);
-    }
-    count_table(check, &table, &selected, &keyless);
-    if (result && selected == 0)
+    struct tables tables = {.check = check};
+    struct cdc_error error = {0};
+    if (my_unmatched_report(check->mysql, &check->selection, check->log, NULL, &error) < 0 ||
+        my_catalog_each(check->mysql, check->server.flavor, check_table, &tables, &error) < 0)
+        finding(check, CDC_LOG_ERROR, "see the message", "%s", error.text);
+    else if (tables.selected == 0)
         finding(check, CDC_LOG_ERROR, "look at -t, -T, the URL's database, and the user's privileges",
                 "no table is selected");
-    else if (result)
-        cdc_log_write(check->log, CDC_LOG_INFO, "ok: %d tables selected, %d without a key", selected, keyless);
-    mysql_free_result(result);
+    else
+        cdc_log_write(check->log, CDC_LOG_INFO, "ok: %d tables selected, %d without a key", tables.selected,
+                      tables.keyless);
 }
 
 /* -- all of it ----------------------------------------------------------------------------- */
 
 static void (*const checks[])(struct check *) = {
-    check_settings,     check_privileges, check_retention, check_filters,  check_replica,
-    check_partial_json, check_replica_id, check_cascades,  check_versions, check_keys,
+    check_settings,     check_privileges, check_retention, check_filters, check_replica,
+    check_partial_json, check_replica_id, check_cascades,  check_tables,
 };
 
 int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection, uint32_t replica_id,
              const struct cdc_log *log, struct cdc_error *error)
 {
-    struct check check = {.selection = selection, .log = log, .replica_id = replica_id};
+    struct check check = {.selection = *selection, .log = log, .replica_id = replica_id};
     struct cdc_error unreadable = {0};
     check.mysql = my_session_connect(connection, error);
     if (!check.mysql)
         return -1;
     (void)my_server_read(check.mysql, &check.server, &unreadable); /* what is wrong is found below, by name */
+    check.selection.any_case = check.server.lower_case_names;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         checks[i](&check);
     mysql_close(check.mysql);

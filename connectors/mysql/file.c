@@ -275,8 +275,12 @@ static int describe(void *context, struct my_table *table, const struct my_coord
 {
     struct reading *reading = context;
     (void)coord;
-    if (table->has_names || !reading->schema)
+    if (!reading->schema) {
+        table->sequence = table->has_names && my_table_may_be_sequence(table, my_decoder_flavor(reading->decoder));
         return 0;
+    }
+    if (table->has_names)
+        return my_files_schema_describe(reading->schema, my_decoder_flavor(reading->decoder), table, error);
     return my_files_schema_complete(reading->schema, my_decoder_flavor(reading->decoder), reading->file,
                                     (uint64_t)taken_up_to(reading), table, error);
 }
@@ -335,11 +339,45 @@ static int read_files(struct reading *reading, struct cdc_error *error)
     return result;
 }
 
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* The number in binlog.000007, and where it begins; NULL: the name has none. */
+static const char *number_of(const char *name, unsigned long *number)
+{
+    const char *dot = strrchr(name, '.');
+    if (!dot || dot[1] == '\0' || dot[1 + strspn(dot + 1, "0123456789")] != '\0')
+        return NULL;
+    *number = strtoul(dot + 1, NULL, 10);
+    return dot + 1;
+}
+
+/* Files that bear the server's names come one after the other: what is between two others would be missing in silence, and
+ * an older one after a newer would undo its rows. */
+static int check_order(const struct my_file_settings *settings, struct cdc_error *error)
+{
+    for (size_t i = 1; i < settings->n_files; i++) {
+        const char *before = name_of(settings->files[i - 1]), *name = name_of(settings->files[i]);
+        unsigned long a = 0, b = 0;
+        const char *digits = number_of(before, &a), *others = number_of(name, &b);
+        if (!digits || !others || digits - before != others - name ||
+            strncmp(before, name, (size_t)(digits - before)) != 0 || b == a + 1)
+            continue;
+        cdc_error_set(error, CDC_EXIT_USAGE, "file %.200s does not follow %.200s", name, before);
+        return cdc_error_hint(error, "give the files of the log in their order, each once, and none left out");
+    }
+    return 0;
+}
+
 int my_file_run(const struct my_file_settings *settings, struct cdc_control *control, struct cdc_metrics *metrics,
                 const struct cdc_log *log, struct cdc_error *error)
 {
     struct reading reading = {.settings = settings, .control = control, .metrics = metrics, .log = log, .fd = -1};
-    int result = open_reading(&reading, error) < 0 ? -1 : read_files(&reading, error);
+    int result =
+        check_order(settings, error) < 0 || open_reading(&reading, error) < 0 ? -1 : read_files(&reading, error);
     cdc_writer_free(reading.writer);
     my_decoder_free(reading.decoder);
     my_files_schema_free(reading.schema);

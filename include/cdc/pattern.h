@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Table patterns: `schema.table` (or `db.table`), shell wildcards * and ? in
- * each half; without a dot the pattern names a table in any schema. */
+ * each half; without a dot the pattern names a table in any schema. A half in
+ * double quotes or backticks is a name as it stands, a doubled quote in it as
+ * one: "my.db".* is every table of my.db, `a*b`.t only that. */
 #ifndef CDC_PATTERN_H
 #define CDC_PATTERN_H
 
@@ -8,6 +10,8 @@
 
 /* Case matters. schema may be empty. */
 bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, struct cdc_span table);
+/* Appends the name in quotes, as the half of a pattern that matches it alone. */
+void cdc_pattern_append_quoted(struct cdc_buf *out, const char *name);
 /* One wildcard pattern against one text. */
 bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text);
 

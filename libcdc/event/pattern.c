@@ -41,14 +41,59 @@ bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text)
     return at == n;
 }
 
+static bool is_quote(char c)
+{
+    return c == '"' || c == '`';
+}
+
+/* The length of a half that stands in quotes, these included; 0: it does not. */
+static size_t quoted(const char *half)
+{
+    size_t i = 1;
+
+    if (!is_quote(half[0]))
+        return 0;
+    for (; half[i] != '\0'; i++) {
+        if (half[i] == half[0] && half[i + 1] != half[0])
+            return half[i + 1] == '.' || half[i + 1] == '\0' ? i + 1 : 0;
+        i += half[i] == half[0];
+    }
+    return 0;
+}
+
+/* What is between the quotes, a doubled one as one, and nothing of it a wildcard. */
+static bool quoted_is(const char *half, size_t n, struct cdc_span text)
+{
+    size_t at = 1, i = 0;
+
+    for (; at < n - 1 && i < text.n && half[at] == text.p[i]; i++)
+        at += half[at] == half[0] ? 2 : 1;
+    return at == n - 1 && i == text.n;
+}
+
+static bool half_matches(const char *half, size_t n, struct cdc_span text)
+{
+    return n > 1 && quoted(half) == n ? quoted_is(half, n, text) : cdc_pattern_matches(half, n, text);
+}
+
 bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, struct cdc_span table)
 {
     /* The first dot: "shop.*" is every table of shop. A table with a dot in its name is matched by the second half
-     * ("shop.a.b"), but a schema with one only by * or ?. */
-    const char *dot = strchr(pattern, '.');
+     * ("shop.a.b"), but a schema with one only in quotes, or by * or ?. */
+    const char *dot = strchr(pattern + quoted(pattern), '.');
 
     if (dot == NULL)
-        return cdc_pattern_matches(pattern, strlen(pattern), table);
-    return cdc_pattern_matches(pattern, (size_t)(dot - pattern), schema) &&
-           cdc_pattern_matches(dot + 1, strlen(dot + 1), table);
+        return half_matches(pattern, strlen(pattern), table);
+    return half_matches(pattern, (size_t)(dot - pattern), schema) && half_matches(dot + 1, strlen(dot + 1), table);
+}
+
+void cdc_pattern_append_quoted(struct cdc_buf *out, const char *name)
+{
+    cdc_buf_byte(out, '"');
+    for (; *name != '\0'; name++) {
+        cdc_buf_byte(out, *name);
+        if (*name == '"')
+            cdc_buf_byte(out, '"');
+    }
+    cdc_buf_byte(out, '"');
 }

@@ -2,23 +2,56 @@
 /* Which tables. Everybody asks here, sources, snapshot and filter, so that -t means the same everywhere: a table that
  * the snapshot took and the stream did not would be frozen at the destination. */
 #include <stdlib.h>
+#include <string.h>
 
 #include <cdc/pattern.h>
 #include <cdc/selection.h>
 
-static bool any_matches(const struct cdc_option_list *patterns, struct cdc_span schema, struct cdc_span table)
+static char *lower(const char *text, size_t n)
+{
+    char *copy = malloc(n + 1);
+
+    for (size_t i = 0; copy != NULL && i < n; i++)
+        copy[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a') : text[i];
+    if (copy != NULL)
+        copy[n] = '\0';
+    return copy;
+}
+
+/* Without memory a table is rather read than left out. */
+static bool matches_in_any_case(const char *pattern, struct cdc_span schema, struct cdc_span table)
+{
+    char *p = lower(pattern, strlen(pattern)), *s = lower(schema.p, schema.n), *t = lower(table.p, table.n);
+    bool matches =
+        p == NULL || s == NULL || t == NULL || cdc_pattern_matches_table(p, cdc_span_text(s), cdc_span_text(t));
+
+    free(p);
+    free(s);
+    free(t);
+    return matches;
+}
+
+bool cdc_selection_matches(const struct cdc_selection *selection, const char *pattern, struct cdc_span schema,
+                           struct cdc_span table)
+{
+    return selection->any_case ? matches_in_any_case(pattern, schema, table)
+                               : cdc_pattern_matches_table(pattern, schema, table);
+}
+
+static bool any_matches(const struct cdc_selection *selection, const struct cdc_option_list *patterns,
+                        struct cdc_span schema, struct cdc_span table)
 {
     for (size_t i = 0; i < patterns->count; i++)
-        if (cdc_pattern_matches_table(patterns->items[i], schema, table))
+        if (cdc_selection_matches(selection, patterns->items[i], schema, table))
             return true;
     return false;
 }
 
 bool cdc_selection_has(const struct cdc_selection *selection, struct cdc_span schema, struct cdc_span table)
 {
-    if (selection->include.count != 0 && !any_matches(&selection->include, schema, table))
+    if (selection->include.count != 0 && !any_matches(selection, &selection->include, schema, table))
         return false;
-    return !any_matches(&selection->exclude, schema, table);
+    return !any_matches(selection, &selection->exclude, schema, table);
 }
 
 bool cdc_selection_has_table(const struct cdc_selection *selection, const char *schema, const char *table)
@@ -36,7 +69,7 @@ static int copy_list(struct cdc_option_list *copy, const struct cdc_option_list 
 
 int cdc_selection_copy(struct cdc_selection *copy, const struct cdc_selection *selection, struct cdc_error *error)
 {
-    *copy = (struct cdc_selection){{NULL, 0}, {NULL, 0}};
+    *copy = (struct cdc_selection){.any_case = selection->any_case};
     if (copy_list(&copy->include, &selection->include, error) != 0)
         return -1;
     return copy_list(&copy->exclude, &selection->exclude, error);
@@ -46,5 +79,5 @@ void cdc_selection_free(struct cdc_selection *selection)
 {
     free(selection->include.items);
     free(selection->exclude.items);
-    *selection = (struct cdc_selection){{NULL, 0}, {NULL, 0}};
+    *selection = (struct cdc_selection){.any_case = false};
 }

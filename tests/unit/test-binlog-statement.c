@@ -42,12 +42,20 @@ static void test_statements(void)
     KIND(XA_COMMIT, "XA COMMIT X'31',X'',1", "XA COMMIT X'31',X'',1 ONE PHASE");
     KIND(XA_ROLLBACK, "XA ROLLBACK X'31',X'',1");
     KIND(DDL, "", " ", "/* BEGIN */", "-- BEGIN", "# Dummy event replacing event type 161", "XA RECOVER",
-         "CREATE TABLE t (i INT)", "CREATE TABLE t SELECT 1", "CREATE TEMPORARY TABLE t(i INT)",
-         "ALTER TABLE t TRUNCATE PARTITION p", "DROP TABLE t", "RENAME TABLE a TO b", "GRANT ALL ON *.* TO x",
-         "FLUSH TABLES", "ANALYZE TABLE t", "ANALYZE LOCAL TABLE t", "beginning", "`BEGIN`", "'BEGIN'",
-         "SET PASSWORD = 'x'", "SET STATEMENT a=1 FOR ALTER TABLE t ADD i INT", "TRUNCATE", "TRUNCATE TABLE",
-         "TRUNCATE 'x'", "TRUNCATE t.", "TRUNCATE `t", "TRUNCATE a.b.c", "START REPLICA", "RELEASE x", "/* never ends",
-         "SET STATEMENT x", "/*!40000 ALTER TABLE `t` DISABLE KEYS */", "--x\nBEGIN");
+         "CREATE TABLE t (i INT)", "CREATE TEMPORARY TABLE t(i INT)", "CREATE TEMPORARY TABLE t SELECT 1",
+         "CREATE TABLE t (i INT, `select` INT COMMENT 'select') PARTITION BY LIST (i) (PARTITION p VALUES IN (1))",
+         "CREATE TABLE t (i INT) PARTITION BY RANGE (i) (PARTITION p VALUES LESS THAN (1))", "CREATE TABLE t LIKE s",
+         "CREATE TABLE `t` (\n `i` int) START TRANSACTION", "CREATE VIEW v AS SELECT 1",
+         "CREATE TABLE t /* SELECT */ (i INT)", "ALTER TABLE t TRUNCATE PARTITION p", "DROP TABLE t",
+         "RENAME TABLE a TO b", "GRANT ALL ON *.* TO x", "FLUSH TABLES", "ANALYZE TABLE t", "ANALYZE LOCAL TABLE t",
+         "beginning", "`BEGIN`", "'BEGIN'", "SET PASSWORD = 'x'", "SET STATEMENT a=1 FOR ALTER TABLE t ADD i INT",
+         "TRUNCATE", "TRUNCATE TABLE", "TRUNCATE 'x'", "TRUNCATE t.", "TRUNCATE `t", "TRUNCATE a.b.c", "START REPLICA",
+         "RELEASE x", "/* never ends", "SET STATEMENT x", "/*!40000 ALTER TABLE `t` DISABLE KEYS */", "--x\nBEGIN");
+    KIND(CREATE_SELECT, "CREATE TABLE t SELECT 1",
+         "create or replace table if not exists d.t (i int primary key) as select i from s",
+         "CREATE TABLE t AS WITH x AS (SELECT 1) SELECT * FROM x", "CREATE TABLE t TABLE s",
+         "CREATE TABLE t VALUES ROW(1)", "CREATE TABLE t (i INT) VALUES (1)", "CREATE TABLE t (SELECT 1)",
+         "SET STATEMENT a=1 FOR CREATE TABLE t IGNORE SELECT 1");
     KIND(DML, "INSERT INTO t VALUES (1)", "update t set a = 1", "/* TRUNCATE t */ DELETE FROM t",
          "REPLACE t VALUES (1)", "LOAD DATA INFILE 'x' INTO TABLE t", "CALL p()", "DO f()", "SELECT f()",
          "WITH x AS (SELECT 1) DELETE FROM t", "/*!50001 INSERT */ INTO t VALUES (1)", "(SELECT f())",
@@ -129,13 +137,28 @@ static void test_names(void)
                                       "t1-1",
                                       "(t1)",
                                       "x 'a\\' t1",
+                                      "/*!50100t1*/ 'a\\'",
+                                      "ALTER TABLE `t1` COMMENT 'C:\\'",
                                       "\xe4`t1`",
                                       "/*!501001t1*/",
                                       "unended 't1",
                                       "unended /* t1"};
-    static const char *const no[] = {"",        "ALTER TABLE t2", "ALTER TABLE t11", "ALTER TABLE at1",   "x 't1'",
-                                     "x -- t1", "x # t1\n",       "x /* t1 */",      "`t1``x`",           "`t 1`",
-                                     "t1$",     "t1\xc3\xa4",     "'a''t1'",         "/* ' */ x /* t1 */"};
+    static const char *const no[] = {"",
+                                     "ALTER TABLE t2",
+                                     "ALTER TABLE t11",
+                                     "ALTER TABLE at1",
+                                     "x 't1'",
+                                     "x -- t1",
+                                     "x # t1\n",
+                                     "x /* t1 */",
+                                     "`t1``x`",
+                                     "`t 1`",
+                                     "CREATE TABLE t1_log (c int comment 'it\\'s')",
+                                     "CREATE TABLE at1 (c int comment 'C:\\')",
+                                     "t1$",
+                                     "t1\xc3\xa4",
+                                     "'a''t1'",
+                                     "/* ' */ x /* t1 */"};
     for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
         check(named(yes[i], "t1"), yes[i]);
     for (size_t i = 0; i < sizeof no / sizeof *no; i++)
@@ -145,9 +168,26 @@ static void test_names(void)
     check(!named("DROP TABLE t", ""), "no name");
 }
 
+static void test_secrets(void)
+{
+    static const char *const yes[] = {
+        "CREATE DEFINER=`root`@`localhost` EVENT e ON SCHEDULE EVERY 1 DAY DO SET PASSWORD FOR u = PASSWORD('x')",
+        "create procedure p() begin create user u identified by 'x'; end",
+        "CREATE TABLE t (i INT) ENGINE=FEDERATED CONNECTION='mysql://u:x@h/d/t'",
+        "ALTER TABLE t connection \"mysql://u:x@h/d/t\"", "CREATE USER u IDENTIFIED BY 'x'"};
+    static const char *const no[] = {
+        "CREATE TABLE t (password TEXT, connection INT)", "ALTER TABLE user ADD identified INT",
+        "CREATE TRIGGER a AFTER INSERT ON t FOR EACH ROW SET @a = 1", "CREATE TABLE t (i INT COMMENT 'connection')"};
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        check(my_statement_is_of_accounts(cdc_span_text(yes[i])), yes[i]);
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        check(!my_statement_is_of_accounts(cdc_span_text(no[i])), no[i]);
+}
+
 int main(void)
 {
     test_statements();
+    test_secrets();
     test_truncate();
     test_xid();
     test_names();

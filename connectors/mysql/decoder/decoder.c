@@ -103,7 +103,7 @@ void my_decoder_set_numbering(struct my_decoder *decoder, const struct my_number
 
 void my_decoder_set_lower_case(struct my_decoder *decoder, bool lower_case)
 {
-    decoder->lower_case = lower_case;
+    decoder->lower_case = decoder->settings.selection.any_case = lower_case;
 }
 
 /* -- what is asked ------------------------------------------------------------------------- */

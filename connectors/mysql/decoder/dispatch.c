@@ -96,6 +96,8 @@ static int take_event(struct my_decoder *decoder, const struct my_event_header *
         return is_preparing(decoder) ? my_xa_add(decoder->xa, header, body, error)
                                      : my_rows_decode(decoder, header, body, out, error);
     case MY_EVENT_XID: return decoder->transaction.open ? my_transaction_end(decoder, out, error) : 0;
+    case MY_EVENT_BEGIN_LOAD_QUERY:
+    case MY_EVENT_EXECUTE_LOAD_QUERY: return my_query_refuse(decoder, cdc_span_text("LOAD DATA"), error);
     case MY_EVENT_XA_PREPARE: return my_prepared_store(decoder, body, out, error);
     case MY_EVENT_INCIDENT:
         cdc_error_set(error, CDC_EXIT_LOST, "%s at %llu: the server tells of an incident: changes are not in its log",

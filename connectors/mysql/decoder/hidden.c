@@ -1,5 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Columns that MariaDB keeps for itself. Its log has them, after all others, and its clients do not see them: the
+/* Columns of MariaDB that are not in the lines, and sequences, which are in none: the log has an insert for each time that
+ * one has reserved numbers, into a table of one row.
+ *
+ * Generated columns, since its log has their new values only now and then. Of (id int primary key, a int, v int as (a * 2)),
+ * insert into t (id, a) values (1, 1), update t set a = 2, with binlog_row_image=FULL:
+ *     10.11   WRITE_ROWS (1, 1, 2)   UPDATE_ROWS (1, 1, 2) to (1, 2, 4)    with MINIMAL: (1) to (2), though v is another
+ *     11.8    WRITE_ROWS (1, 1, 2)   UPDATE_ROWS (1, 1) to (1, 2)          stored ones, too; sometimes also in WRITE_ROWS
+ * An image does not say why a column is not in it, so that the old value would pass for the new one. MySQL logs each that
+ * has changed, and its lines have them. No key has one: MariaDB allows that neither for a primary key nor takes another
+ * that may be NULL for one. The two columns of a row's time count as generated, and are always logged.
+ *
+ * Columns that MariaDB keeps for itself. Its log has them, after all others, and its clients do not see them: the
  * hashes of unique keys on TEXT and BLOB (which take NULL where a column of theirs does), and the time of each row in a
  * system-versioned table that does not name columns for it.
  *
@@ -94,10 +105,45 @@ static int check_period(const struct my_table *table, struct cdc_error *error)
                                  "a period of two TIMESTAMP(6) columns");
 }
 
+bool my_table_may_be_sequence(const struct my_table *table, enum my_flavor flavor)
+{
+    static const char *const names[] = {"next_not_cached_value", "minimum_value", "maximum_value",
+                                        "start_value",           "increment",     "cache_size",
+                                        "cycle_option",          "cycle_count"};
+    enum { N = sizeof names / sizeof *names, CYCLE_OPTION = 6 };
+    if (flavor != MY_FLAVOR_MARIADB || table->n_columns != N)
+        return false;
+    bool may = table->columns[CYCLE_OPTION].type == MY_TYPE_TINY && table->columns[N - 1].type == MY_TYPE_LONGLONG;
+    for (size_t i = 0; i < N; i++) {
+        const struct my_column *column = &table->columns[i];
+        may = may && !column->nullable && (!column->name || strcmp(column->name, names[i]) == 0);
+    }
+    return may;
+}
+
+bool my_column_is_omitted(const struct my_column *column, enum my_flavor flavor)
+{
+    return flavor == MY_FLAVOR_MARIADB && column->generated && !column->period;
+}
+
+void my_table_report_omits(const struct my_table *table, bool *reported, const struct cdc_log *log)
+{
+    if (!table->omits || *reported)
+        return;
+    *reported = true;
+    cdc_log_write(
+        log, CDC_LOG_WARNING,
+        "table %s.%s: its generated columns are not in the lines, for MariaDB does not log what becomes of them "
+        "(said once; --check names all such tables; a copy can compute them itself)",
+        table->db, table->name);
+}
+
 int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_error *error)
 {
     if (flavor != MY_FLAVOR_MARIADB)
         return 0;
+    for (size_t i = 0; i < table->n_columns; i++)
+        table->omits |= table->columns[i].hidden = my_column_is_omitted(&table->columns[i], flavor);
     size_t n = table->n_columns - count_hashes(table);
     for (size_t i = n; i < table->n_columns; i++)
         table->columns[i].hidden = true;

@@ -127,7 +127,9 @@ struct my_decoder {
     struct cdc_buf boundary_pos, boundary_source;
     uint32_t heartbeats;
     char server_uuid[128];
-    bool omitted; /* a row lacked a column, and that was said */
+    bool omitted;         /* a row lacked a column, and that was said */
+    bool maybe_generated; /* a row lacked what may be a generated column, and that was said */
+    bool omits_reported;  /* see my_table_report_omits */
 };
 
 /* All functions below return 0 or -1 if they return an int and nothing else is said. */
@@ -213,6 +215,8 @@ int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *hea
 /* -- query.c: 1 as my_dispatch_event */
 int my_query_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
                     struct cdc_buf *out, struct cdc_error *error);
+/* CONFIG: which rows a logged statement changes, only the server could find out. Always -1. */
+int my_query_refuse(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error);
 
 /* -- prepared.c: 1 as my_dispatch_event */
 /* The rows that follow are an XA transaction's: they are kept in a file. CONFIG when there is nowhere to keep them. */

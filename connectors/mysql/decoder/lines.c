@@ -38,6 +38,7 @@ void my_line_schema(struct my_decoder *decoder, struct my_table *table, uint64_t
     char text[64];
     struct cdc_buf pos = {text, 0, sizeof text, false};
     size_t tail = decoder->event_tail.len;
+    my_table_report_omits(table, &decoder->omits_reported, decoder->settings.log);
     my_pos_schema(&pos, decoder->number, ordinal);
     cdc_buf_lit(&decoder->event_tail, "0,\"snapshot\":\"false\"}");
     my_table_schema_line(out, table, cdc_span(text, pos.len), decoder->number, decoder->transaction.ts_ms,

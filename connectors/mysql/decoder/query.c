@@ -38,28 +38,39 @@ static char *name_of_rows(const struct my_decoder *decoder, struct cdc_span name
     return copy;
 }
 
+/* The table of a TRUNCATE or CREATE TABLE. 1: it is selected, and *db and *table RETURN NEW (free in any case); 0; -1. */
+static int table_of(const struct my_decoder *decoder, const struct my_event_query *query,
+                    const struct my_statement *statement, char **db, char **table, struct cdc_error *error)
+{
+    *db = *table = NULL;
+    if ((statement->db.len > 0 && !cdc_utf8_valid(statement->db.data, statement->db.len)) ||
+        !cdc_utf8_valid(statement->table.data, statement->table.len))
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                             "%s at %llu: a statement is about a table whose name is no valid text",
+                             decoder->coord.file, (unsigned long long)decoder->event_position);
+    *db = name_of_rows(decoder, statement->db.len ? cdc_span(statement->db.data, statement->db.len) : query->db);
+    *table = name_of_rows(decoder, cdc_span(statement->table.data, statement->table.len));
+    if (!*db || !*table)
+        return cdc_error_memory(error);
+    return cdc_selection_has_table(&decoder->settings.selection, *db, *table);
+}
+
 /* `{"op":"t",...}`: rows go without being in the log. */
 static int truncate_line(struct my_decoder *decoder, const struct my_event_query *query,
                          const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {
-    if ((statement->db.len > 0 && !cdc_utf8_valid(statement->db.data, statement->db.len)) ||
-        !cdc_utf8_valid(statement->table.data, statement->table.len))
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s at %llu: TRUNCATE of a table whose name is no valid text",
-                             decoder->coord.file, (unsigned long long)decoder->event_position);
-    const struct my_decoder_settings *settings = &decoder->settings;
     struct cdc_buf head = CDC_BUF_INIT;
-    struct cdc_span db_name = statement->db.len ? cdc_span(statement->db.data, statement->db.len) : query->db;
-    char *db = name_of_rows(decoder, db_name);
-    char *table = name_of_rows(decoder, cdc_span(statement->table.data, statement->table.len));
-    if (db && table && cdc_selection_has_table(&settings->selection, db, table)) {
-        my_table_source_head(&head, decoder->flavor, settings->pipeline, db, table);
+    char *db, *table;
+    int selected = table_of(decoder, query, statement, &db, &table, error);
+    if (selected > 0) {
+        my_table_source_head(&head, decoder->flavor, decoder->settings.pipeline, db, table);
         my_line_begin_change(decoder, &head, "t", ++decoder->transaction.ordinal, 0, out);
         cdc_buf_lit(out, "}\n");
     }
     cdc_buf_free(&head);
     free(db);
     free(table);
-    return 0;
+    return selected < 0 ? -1 : 0;
 }
 
 static int data_definition(struct my_decoder *decoder, const struct my_event_query *query,
@@ -67,7 +78,7 @@ static int data_definition(struct my_decoder *decoder, const struct my_event_que
 {
     my_line_begin_event(decoder);
     decoder->transaction.statements++;
-    if (statement->kind == MY_STATEMENT_DDL && my_gtid_is_done(&decoder->transaction.gtid))
+    if (statement->kind != MY_STATEMENT_TRUNCATE && my_gtid_is_done(&decoder->transaction.gtid))
         my_tables_altered(decoder, my_statement_text(query, &decoder->statement_text));
     /* Statements on accounts carry secrets, and say nothing of any table. */
     if (!my_statement_is_of_accounts(query->sql) && my_gtid_is_done(&decoder->transaction.gtid))
@@ -81,18 +92,29 @@ static int data_definition(struct my_decoder *decoder, const struct my_event_que
     return alone ? my_transaction_end(decoder, out, error) : 0;
 }
 
-/* Which rows a logged statement changes, only the server could find out. */
-static int statement_format(const struct my_decoder *decoder, const struct my_event_query *query,
-                            struct cdc_error *error)
+int my_query_refuse(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error)
 {
-    int n = (int)(query->sql.n < 60 ? query->sql.n : 60);
+    int n = (int)(sql.n < 60 ? sql.n : 60);
     cdc_error_set(error, CDC_EXIT_CONFIG, "%s at %llu: a change was logged as a statement, not as rows: %.*s",
-                  decoder->coord.file, (unsigned long long)decoder->event_position, n, query->sql.p);
+                  decoder->coord.file, (unsigned long long)decoder->event_position, n, sql.p);
     return cdc_error_hint(error, "SET GLOBAL binlog_format = ROW; let sessions reconnect, and take a new snapshot%s",
                           decoder->flavor == MY_FLAVOR_MARIADB
                               ? "; a table with versions by transaction is always logged so: give it a period of two "
                                 "TIMESTAMP(6) columns"
                               : "");
+}
+
+/* The rows of a table that is selected: they are nowhere in the log. */
+static int create_select(struct my_decoder *decoder, const struct my_event_query *query,
+                         const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
+{
+    char *db, *table;
+    int selected = table_of(decoder, query, statement, &db, &table, error);
+    free(db);
+    free(table);
+    if (selected != 0)
+        return selected < 0 ? -1 : my_query_refuse(decoder, query->sql, error);
+    return data_definition(decoder, query, statement, out, error);
 }
 
 /* Statements stay: MariaDB logs the DROP TABLE of a CREATE OR REPLACE ... SELECT that failed before a ROLLBACK. */
@@ -116,7 +138,8 @@ static int run_statement(struct my_decoder *decoder, const struct my_event_query
         return my_savepoint_rollback_to(decoder, cdc_span(statement->table.data, statement->table.len), error);
     case MY_STATEMENT_TRUNCATE:
     case MY_STATEMENT_DDL: return data_definition(decoder, query, statement, out, error);
-    case MY_STATEMENT_DML: return statement_format(decoder, query, error);
+    case MY_STATEMENT_CREATE_SELECT: return create_select(decoder, query, statement, out, error);
+    case MY_STATEMENT_DML: return my_query_refuse(decoder, query->sql, error);
     default: return my_prepared_statement(decoder, statement, out, error);
     }
 }

@@ -28,19 +28,67 @@ static int check_key(const struct my_table *table, const struct my_cell *cells, 
     return 0;
 }
 
+/* Does an image before have columns that a MINIMAL one has not? */
+static bool is_whole(const struct my_table *table, const struct my_cell *before)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (before[i].p && !table->columns[i].key && !table->columns[i].hidden)
+            return true;
+    return false;
+}
+
+static bool is_blob(const struct my_column *column)
+{
+    return column->type == MY_TYPE_BLOB || column->type == MY_TYPE_MARIADB_BLOB_COMPRESSED ||
+           column->type == MY_TYPE_GEOMETRY;
+}
+
+/* MariaDB's log may omit a column because it is generated (hidden.c), and then it may well have changed. The catalog tells
+ * which ones are, but not of a table that is no more, or that the user may not see. There, what an image omits that is
+ * not MINIMAL, nor a blob's in a NOBLOB one, is generated; of other images it cannot be told. */
+static int check_unchanged(struct my_decoder *decoder, const struct my_table *table, const struct my_column *column,
+                           struct cdc_error *error)
+{
+    if (is_whole(table, decoder->before) && !is_blob(column)) {
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "table %s.%s: an update in the log lacks column \"%s\", as it lacks generated columns; what "
+                      "became of it is not known",
+                      table->db, table->name, column->name);
+        return cdc_error_hint(
+            error,
+            "lines omit generated columns where a server tells which ones they are: GRANT SELECT on the "
+            "table to the user, name a server with --schema-from where files are read, or exclude the "
+            "table (-T '%s.%s')",
+            table->db, table->name);
+    }
+    if (!decoder->maybe_generated)
+        cdc_log_write(decoder->settings.log, CDC_LOG_WARNING,
+                      "table %s.%s is not known to the server as it is in the log: column \"%s\" counts as unchanged "
+                      "where an update in the log lacks it, and is not if it was a generated one (said once)",
+                      table->db, table->name, column->name);
+    decoder->maybe_generated = true;
+    return 0;
+}
+
 /* Columns that were not in the log, which a sink leaves as they are. */
-static void append_unchanged(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells)
+static int append_unchanged(struct my_decoder *decoder, const struct my_table *table, bool update, struct cdc_buf *out,
+                            struct cdc_error *error)
 {
     bool any = false;
     for (size_t i = 0; i < table->n_columns; i++) {
-        if (cells[i].p || table->columns[i].hidden)
+        const struct my_column *column = &table->columns[i];
+        if (decoder->after[i].p || column->hidden)
             continue;
+        if (update && decoder->flavor == MY_FLAVOR_MARIADB && !column->listed &&
+            check_unchanged(decoder, table, column, error) < 0)
+            return -1;
         cdc_buf_text(out, any ? "," : ",\"unchanged\":[");
-        cdc_buf_append(out, table->columns[i].name_json.data, table->columns[i].name_json.len - 1);
+        cdc_buf_append(out, column->name_json.data, column->name_json.len - 1);
         any = true;
     }
     if (any)
         cdc_buf_byte(out, ']');
+    return 0;
 }
 
 /* An update that omits a column did not change it, an insert gave it the default, which is not in the log. */
@@ -87,9 +135,9 @@ static int row_members(struct my_decoder *decoder, const struct my_table *table,
     if (kind == MY_ROWS_DELETE) {
         cdc_buf_lit(out, "null");
     } else {
-        if (append_image(decoder, table, decoder->after, false, out, error) < 0)
+        if (append_image(decoder, table, decoder->after, false, out, error) < 0 ||
+            append_unchanged(decoder, table, kind == MY_ROWS_UPDATE, out, error) < 0)
             return -1;
-        append_unchanged(out, table, decoder->after);
         if (kind == MY_ROWS_WRITE)
             warn_omitted(decoder, table);
     }

@@ -9,6 +9,7 @@
 #include <cdc/buf.h>
 #include <cdc/bytes.h>
 #include <cdc/error.h>
+#include <cdc/log.h>
 
 struct my_table {
     uint64_t id;
@@ -22,6 +23,8 @@ struct my_table {
     bool has_key;      /* some column is of the key: only my_row_key_settle sets it */
     bool selected, schema_written;
     bool described; /* information_schema shows it now */
+    bool sequence;  /* MariaDB: it is one, and in no line */
+    bool omits;     /* columns that lines omit: see my_column_is_omitted */
     /* Of MariaDB's system-versioned tables: where a row's time ends; NULL: the table is none. */
     const struct my_column *row_end;
     uint64_t schema_number;     /* C of the transaction that its schema line was written in */
@@ -35,7 +38,14 @@ void my_table_free(struct my_table *table);
 /* Once everything is known: resolves the columns, names their types where nobody did, and builds what lines begin
  * with. 0 or -1: CONFIG when a column has no name. */
 int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *pipeline, struct cdc_error *error);
-/* MariaDB (hidden.c): marks the columns that it keeps for itself, and finds where a row's time ends.
+/* MariaDB (hidden.c): is it a generated column, which lines omit? Asked once what is generated is known. */
+bool my_column_is_omitted(const struct my_column *column, enum my_flavor flavor);
+/* Warns of them, once for all tables of a run: *reported says whether it was done. */
+void my_table_report_omits(const struct my_table *table, bool *reported, const struct cdc_log *log);
+/* MariaDB (hidden.c): could it be a sequence, by the names of its columns, or, where they are not known, by their types? A
+ * copy of one could. */
+bool my_table_may_be_sequence(const struct my_table *table, enum my_flavor flavor);
+/* MariaDB (hidden.c): marks the columns that are not in the lines, and finds where a row's time ends.
  * 0 or -1: CONFIG when the table's versions are told apart by transactions. */
 int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_error *error);
 /* The log names no columns: does it have, from that one on, only such as MariaDB hides? Then they are named. */

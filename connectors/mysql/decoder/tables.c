@@ -56,7 +56,34 @@ static struct my_table **named(struct my_decoder *decoder, const struct my_table
     return NULL;
 }
 
-/* A new id for a name (every DDL gives one) replaces the old entry: there are as many entries as tables. */
+/* Tables that a DDL statement has named since their last row: most have been dropped or renamed. One that has not is made
+ * anew from its next TABLE_MAP, and its schema line is written once more. Not those of the transaction at hand, which
+ * my_tables_forget_schemas may ask for. */
+static int forget_altered(struct my_decoder *decoder, struct cdc_error *error)
+{
+    for (size_t i = 0; i < decoder->n_slots; i++) {
+        struct my_table *table = decoder->tables[i];
+        if (!table || table->body.len > 0 || table->schema_number == decoder->number)
+            continue;
+        my_table_free(table);
+        decoder->tables[i] = NULL;
+        decoder->n_tables--;
+    }
+    return my_tables_resize(decoder, decoder->n_slots, error); /* no holes in the chains */
+}
+
+/* Room for one more. What was freed must be worth it: else the next table would come here again. */
+static int make_room(struct my_decoder *decoder, struct cdc_error *error)
+{
+    if (decoder->n_tables * 2 < decoder->n_slots)
+        return 0;
+    if (forget_altered(decoder, error) < 0)
+        return -1;
+    return decoder->n_tables * 4 < decoder->n_slots ? 0 : my_tables_resize(decoder, decoder->n_slots * 2, error);
+}
+
+/* A new id for a name (every DDL gives one) replaces the old entry: there are as many entries as tables, and
+ * work tables that come and go do not pile up. */
 static int keep_table(struct my_decoder *decoder, struct my_table *table, struct cdc_error *error)
 {
     struct my_table **old = named(decoder, table);
@@ -71,7 +98,7 @@ static int keep_table(struct my_decoder *decoder, struct my_table *table, struct
         if (my_tables_resize(decoder, decoder->n_slots, error) < 0) /* no holes in the chains */
             return -1;
     }
-    if (decoder->n_tables * 2 >= decoder->n_slots && my_tables_resize(decoder, decoder->n_slots * 2, error) < 0)
+    if (make_room(decoder, error) < 0)
         return -1;
     struct my_table **slot = &decoder->tables[my_tables_slot(decoder, table->id)];
     if (*slot) { /* the id was another table's: the server was started again */
@@ -92,6 +119,10 @@ static int complete_table(struct my_decoder *decoder, struct my_table *table, st
         return 0;
     if (settings->describe && settings->describe(settings->context, table, &decoder->coord, error) < 0)
         return -1;
+    if (table->sequence) {
+        table->selected = false;
+        return 0;
+    }
     return my_table_prepare(table, decoder->flavor, settings->pipeline, error);
 }
 

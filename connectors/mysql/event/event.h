@@ -32,6 +32,8 @@ enum my_event_type {
     MY_EVENT_USER_VAR = 14,
     MY_EVENT_FORMAT = 15,
     MY_EVENT_XID = 16,
+    MY_EVENT_BEGIN_LOAD_QUERY = 17, /* of LOAD DATA in statement format: the file, then the statement */
+    MY_EVENT_EXECUTE_LOAD_QUERY = 18,
     MY_EVENT_TABLE_MAP = 19,
     MY_EVENT_WRITE_ROWS_V1 = 23,
     MY_EVENT_UPDATE_ROWS_V1 = 24,

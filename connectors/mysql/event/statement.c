@@ -73,29 +73,60 @@ static bool take_name(struct my_lexer *lexer, struct cdc_buf *name)
     return name->len != 0 && !name->failed && !lexer->broken;
 }
 
-/* [db.]table, then nothing that could belong to the name (MariaDB knows WAIT and NOWAIT, DROP and REUSE STORAGE). */
+/* [db.]table */
 static bool take_table(struct my_lexer *lexer, struct cdc_buf *db, struct cdc_buf *table)
 {
     if (!take_name(lexer, table))
         return false;
     struct my_token token = my_lexer_peek(lexer);
-    if (my_token_is_symbol(&token, '.')) {
-        struct cdc_buf first = *table;
-        *table = *db;
-        *db = first;
-        my_lexer_next(lexer);
-        if (!take_name(lexer, table))
-            return false;
-        token = my_lexer_peek(lexer);
-    }
-    return token.kind == MY_TOKEN_END || token.kind == MY_TOKEN_WORD || my_token_is_symbol(&token, ';');
+    if (!my_token_is_symbol(&token, '.'))
+        return true;
+    struct cdc_buf first = *table;
+    *table = *db;
+    *db = first;
+    my_lexer_next(lexer);
+    return take_name(lexer, table);
 }
 
+/* The table, then nothing that could belong to the name (MariaDB knows WAIT and NOWAIT, DROP and REUSE STORAGE). */
 static enum my_statement_kind truncate_of(struct my_lexer *lexer, struct my_statement *statement)
 {
     my_lexer_take(lexer, "table");
-    if (take_table(lexer, &statement->db, &statement->table))
+    bool taken = take_table(lexer, &statement->db, &statement->table);
+    struct my_token token = my_lexer_peek(lexer);
+    if (taken && (token.kind == MY_TOKEN_END || token.kind == MY_TOKEN_WORD || my_token_is_symbol(&token, ';')))
         return MY_STATEMENT_TRUNCATE;
+    statement->db.len = statement->table.len = 0;
+    return MY_STATEMENT_DDL;
+}
+
+/* -- CREATE TABLE ... SELECT --------------------------------------------------------------- */
+
+/* Does a query follow? SELECT, VALUES (1) or ROW(1), and MySQL's TABLE t are reserved words, which no name is written like
+ * without quotes; but a partition has VALUES LESS THAN (1), or IN (1). */
+static bool has_query(struct my_lexer *lexer)
+{
+    for (struct my_token token = my_lexer_next(lexer); token.kind != MY_TOKEN_END; token = my_lexer_next(lexer)) {
+        struct my_token next = my_lexer_peek(lexer);
+        if (my_token_is(&token, "select") || my_token_is(&token, "table") ||
+            (my_token_is(&token, "values") && (my_token_is(&next, "row") || my_token_is_symbol(&next, '('))))
+            return true;
+    }
+    return false;
+}
+
+static enum my_statement_kind create_of(struct my_lexer *lexer, struct my_statement *statement)
+{
+    if (my_lexer_take(lexer, "or"))
+        my_lexer_take(lexer, "replace");
+    if (!my_lexer_take(lexer, "table")) /* rows of a TEMPORARY one are nobody's */
+        return MY_STATEMENT_DDL;
+    if (my_lexer_take(lexer, "if")) {
+        my_lexer_take(lexer, "not");
+        my_lexer_take(lexer, "exists");
+    }
+    if (take_table(lexer, &statement->db, &statement->table) && has_query(lexer))
+        return MY_STATEMENT_CREATE_SELECT;
     statement->db.len = statement->table.len = 0;
     return MY_STATEMENT_DDL;
 }
@@ -157,6 +188,8 @@ static enum my_statement_kind classify(struct my_lexer *lexer, struct my_stateme
         return xa(lexer, &statement->xid);
     if (my_token_is(&first, "truncate"))
         return truncate_of(lexer, statement);
+    if (my_token_is(&first, "create"))
+        return create_of(lexer, statement);
     if (my_token_is(&first, "analyze"))
         return analyzes_tables(lexer) ? MY_STATEMENT_DDL : MY_STATEMENT_DML;
     return changes_rows(&first) ? MY_STATEMENT_DML : MY_STATEMENT_DDL;

@@ -20,24 +20,28 @@ enum my_statement_kind {
     MY_STATEMENT_XA_PREPARE,
     MY_STATEMENT_XA_COMMIT,
     MY_STATEMENT_XA_ROLLBACK,
-    MY_STATEMENT_TRUNCATE, /* TRUNCATE [TABLE] name: also a DDL statement */
-    MY_STATEMENT_DDL,      /* CREATE, ALTER, DROP, RENAME, GRANT, ... : everything else that is no row change */
-    MY_STATEMENT_DML       /* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA, CALL, ...: statement format */
+    MY_STATEMENT_TRUNCATE,      /* TRUNCATE [TABLE] name: also a DDL statement */
+    MY_STATEMENT_CREATE_SELECT, /* CREATE TABLE name ... SELECT: also a DDL statement. Only the statement format has it so:
+                                   as rows, the log has the CREATE TABLE without the query */
+    MY_STATEMENT_DDL,           /* CREATE, ALTER, DROP, RENAME, GRANT, ... : everything else that is no row change */
+    MY_STATEMENT_DML            /* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA, CALL, ...: statement format */
 };
 struct my_statement {
     enum my_statement_kind kind;
-    struct cdc_span xid;      /* of XA statements: as written, BORROWED */
-    struct cdc_buf db, table; /* of TRUNCATE: unquoted; db empty when not said. SAVEPOINT, ROLLBACK TO: table is the
+    struct cdc_span xid; /* of XA statements: as written, BORROWED */
+    struct cdc_buf db,
+        table; /* of TRUNCATE, CREATE_SELECT: unquoted; db empty when not said. SAVEPOINT, ROLLBACK TO: table is the
                                  savepoint, empty when it cannot be read. Freed by my_statement_free */
 };
 /* Leading white space and comments are skipped, the inside of executable comments counts as text. A TRUNCATE whose
- * table cannot be read is a DDL. CREATE TABLE ... SELECT and ALTER are DDL. Statements inside of BEGIN and COMMIT
+ * table cannot be read is a DDL. ALTER is DDL. Statements inside of BEGIN and COMMIT
  * that are DDL by name (CREATE TEMPORARY TABLE) are DDL. A text of nothing but comments is a DDL. MariaDB's SET
  * STATEMENT ... FOR is what follows FOR. sql: as in the event, ASCII-compatible. statement: {0} before its first
  * use, then used again. */
 void my_statement_parse(struct my_statement *statement, struct cdc_span sql);
 void my_statement_free(struct my_statement *statement);
-/* Is it about accounts, so that it may carry secrets? In doubt it is. */
+/* Is it about accounts, or may it carry a secret for another reason: an event or a routine with a statement on accounts in
+ * it, a table's CONNECTION? In doubt it is. */
 bool my_statement_is_of_accounts(struct cdc_span sql);
 /* Does an identifier of that name (case-insensitive, quoted or not) stand anywhere in the text outside of strings and
  * comments (executable comments count)? May be true too often, is never false wrongly. */

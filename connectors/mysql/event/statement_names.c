@@ -16,6 +16,23 @@ static bool found_anywhere(struct cdc_span sql, struct cdc_span name)
     return false;
 }
 
+/* A byte that goes on with a name. Digits before one may be the version of an executable comment. */
+static bool goes_on(char c, bool digits)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || (c & 0x80) ||
+           (digits && my_lexer_is_digit(c));
+}
+
+/* As a whole word, be it in a string or a comment: item is not in item_log. */
+static bool found_as_word(struct cdc_span sql, struct cdc_span name)
+{
+    for (size_t i = 0; i + name.n <= sql.n; i++)
+        if (my_lexer_same_name(sql.p + i, name) && !(i > 0 && goes_on(sql.p[i - 1], false)) &&
+            !(i + name.n < sql.n && goes_on(sql.p[i + name.n], true)))
+            return true;
+    return false;
+}
+
 /* Where what a quote means depends on what is not known here: the SQL mode (backslashes), the charset (sjis, gbk and
  * big5 have characters whose second byte is a backslash or a backtick). */
 static bool ambiguous(struct cdc_span sql)
@@ -63,7 +80,7 @@ bool my_statement_names(struct cdc_span sql, struct cdc_span name)
     if (!found_anywhere(sql, name))
         return false;
     if (ambiguous(sql))
-        return true;
+        return memchr(name.p, '`', name.n) || memchr(name.p, '"', name.n) || found_as_word(sql, name);
     struct my_lexer lexer = my_lexer_of(sql);
     for (struct my_token token = my_lexer_next(&lexer); token.kind != MY_TOKEN_END; token = my_lexer_next(&lexer))
         if (names(&token, name))
@@ -82,6 +99,50 @@ static bool any_word_of_accounts(struct cdc_span sql)
     return false;
 }
 
+/* CREATE [OR REPLACE] [DEFINER = `x`@`y`] EVENT, and whatever else has statements in it. */
+static bool is_routine(struct cdc_span sql)
+{
+    static const char *const words[] = {"event", "procedure", "function", "trigger", "package"};
+    struct my_lexer lexer = my_lexer_of(sql);
+    struct my_token token = my_lexer_next(&lexer);
+    if (!my_token_is(&token, "create") && !my_token_is(&token, "alter"))
+        return false;
+    for (int i = 0; i < 16; i++) {
+        token = my_lexer_next(&lexer);
+        for (size_t w = 0; w < sizeof words / sizeof *words; w++)
+            if (my_token_is(&token, words[w]))
+                return true;
+        if (my_token_is(&token, "table"))
+            return false;
+    }
+    return false;
+}
+
+/* CONNECTION = 'mysql://root:secret@host/d/t', of a table in another server. */
+static bool has_connection(struct cdc_span sql)
+{
+    struct my_lexer lexer = my_lexer_of(sql);
+    for (struct my_token token = my_lexer_next(&lexer); token.kind != MY_TOKEN_END; token = my_lexer_next(&lexer)) {
+        if (!my_token_is(&token, "connection"))
+            continue;
+        struct my_token next = my_lexer_next(&lexer);
+        if (my_token_is_symbol(&next, '='))
+            next = my_lexer_next(&lexer);
+        if (next.kind == MY_TOKEN_STRING || next.kind == MY_TOKEN_DOUBLE)
+            return true;
+    }
+    return lexer.broken;
+}
+
+static bool has_secret(struct cdc_span sql)
+{
+    if (found_anywhere(sql, cdc_span_text("connection")) && has_connection(sql))
+        return true;
+    return is_routine(sql) &&
+           (found_anywhere(sql, cdc_span_text("identified")) || found_anywhere(sql, cdc_span_text("password")) ||
+            found_anywhere(sql, cdc_span_text("connection")));
+}
+
 /* Two words say it. Where it is not sure which ones they are, each that could be one of them counts wherever it
  * stands. */
 bool my_statement_is_of_accounts(struct cdc_span sql)
@@ -97,7 +158,7 @@ bool my_statement_is_of_accounts(struct cdc_span sql)
     }
     unsure |= lexer.unsure || lexer.broken || my_token_is_symbol(&first, '*') ||
               my_token_is_symbol(&second, '*'); /* of a nested comment */
-    if (unsure && any_word_of_accounts(sql))
+    if ((unsure && any_word_of_accounts(sql)) || has_secret(sql))
         return true;
     if (my_token_is(&first, "grant") || my_token_is(&first, "revoke") || my_token_is(&first, "set"))
         return true;

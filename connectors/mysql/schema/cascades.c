@@ -2,6 +2,7 @@
 /* A foreign key with ON DELETE CASCADE changes rows of another table, and InnoDB does that without the server's knowing: the
  * log has the parent's row alone, and copies of the child table keep theirs. */
 #include "connectors/mysql/schema/cascades.h"
+#include "connectors/mysql/schema/catalog.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,11 +44,7 @@ int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct 
     /* innodb_native_foreign_keys=1 brings the old way back there; it is off by default. */
     if (server->flavor == MY_FLAVOR_MYSQL && server->version >= NATIVE_CASCADES)
         return 0;
-    MYSQL_RES *result =
-        my_session_query(mysql,
-                         "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE "
-                         "IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1, 2",
-                         "cannot list the tables", error);
+    MYSQL_RES *result = my_catalog_list(mysql, error);
     if (!result)
         return -1;
     int n = 0;

@@ -31,6 +31,13 @@ MYSQL_RES *my_catalog_query(MYSQL *sql, const char *head, const char *tail, cons
 
 /* -- the rows ----------------------------------------------------------------------------------- */
 
+/* What is asked for of each column. */
+#define FIELDS                                                                                                         \
+    "COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, CHARACTER_OCTET_LENGTH, "                \
+    "NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, IS_NULLABLE, COLUMN_KEY, EXTRA, GENERATION_EXPRESSION, "    \
+    "PRIVILEGES, ORDINAL_POSITION"
+enum { DB_FIELD = 15, TABLE_FIELD }; /* after them, where all tables are asked for */
+
 /* A column, BORROWED from a row of the result. */
 struct row {
     const char *name;
@@ -38,7 +45,8 @@ struct row {
     const char *type;      /* COLUMN_TYPE: "int(10) unsigned", or "json" for what MariaDB has as one */
     const char *charset, *collation, *privileges; /* NULL: none */
     uint64_t octets, precision, scale, fraction, ordinal;
-    bool nullable, listed_key, generated, row_end;
+    struct my_row_key_facts key;
+    bool nullable, generated, period;
     size_t of; /* columns, in all */
 };
 typedef int take_row(void *context, const struct row *row, struct cdc_error *error);
@@ -98,7 +106,6 @@ static bool is_json(const struct row *row, const struct cdc_buf *clauses)
 
 static struct row row_of(MYSQL_ROW fields, const struct cdc_buf *clauses)
 {
-    const struct my_row_key_facts key = my_row_key_listed(fields[10], fields[12]);
     struct row row = {.name = text_of(fields[0]),
                       .base_type = text_of(fields[1]),
                       .type = text_of(fields[2]),
@@ -109,11 +116,11 @@ static struct row row_of(MYSQL_ROW fields, const struct cdc_buf *clauses)
                       .scale = number_of(fields[7]),
                       .fraction = number_of(fields[8]),
                       .nullable = is(fields[9], "YES"),
-                      .listed_key = key.listed,
+                      .key = my_row_key_listed(fields[10], fields[12]),
                       .generated = is_generated(fields[11]),
-                      .row_end = key.row_end,
                       .privileges = fields[13],
                       .ordinal = number_of(fields[14])};
+    row.period = is(fields[12], "ROW START") || row.key.row_end;
     if (is_json(&row, clauses))
         row.type = "json";
     return row;
@@ -122,10 +129,7 @@ static struct row row_of(MYSQL_ROW fields, const struct cdc_buf *clauses)
 static int each_row(MYSQL *sql, enum my_flavor flavor, const struct my_table *table, take_row *take, void *context,
                     struct cdc_error *error)
 {
-    static const char head[] =
-        "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, CHARACTER_OCTET_LENGTH, "
-        "NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, IS_NULLABLE, COLUMN_KEY, EXTRA, GENERATION_EXPRESSION, "
-        "PRIVILEGES, ORDINAL_POSITION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ";
+    static const char head[] = "SELECT " FIELDS " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ";
     struct cdc_buf clauses = CDC_BUF_INIT;
     MYSQL_RES *result = NULL;
     if (read_constraints(sql, flavor, table, &clauses, error) == 0)
@@ -146,8 +150,9 @@ static int each_row(MYSQL *sql, enum my_flavor flavor, const struct my_table *ta
 static int append_row(void *context, const struct row *row, struct cdc_error *error)
 {
     (void)error;
-    unsigned flags = (row->nullable ? MY_COLUMNS_NULLABLE : 0) | (row->listed_key ? MY_COLUMNS_KEY : 0) |
-                     (row->generated ? MY_COLUMNS_GENERATED : 0) | (row->row_end ? MY_COLUMNS_ROW_END : 0);
+    unsigned flags = (row->nullable ? MY_COLUMNS_NULLABLE : 0) | (row->key.listed ? MY_COLUMNS_KEY : 0) |
+                     (row->generated ? MY_COLUMNS_GENERATED : 0) | (row->key.row_end ? MY_COLUMNS_ROW_END : 0) |
+                     (row->period ? MY_COLUMNS_PERIOD : 0);
     my_columns_add(context, row->name, row->type, row->collation, flags);
     return 0;
 }
@@ -173,11 +178,12 @@ static int describe_column(struct my_table *table, struct my_column *column, con
     /* Today's catalog, and maybe an older TABLE_MAP: another column of the same name is not described by it. */
     if (!my_columns_type_fits(column, row->type))
         return 0;
-    if (row->row_end)
+    if (row->key.row_end)
         table->row_end = column;
     free(column->type_name);
     column->type_name = strdup(row->type);
     column->generated = row->generated;
+    column->period = row->period;
     return column->type_name ? 0 : cdc_error_memory(error);
 }
 
@@ -193,6 +199,18 @@ static int describe_row(void *context, const struct row *row, struct cdc_error *
 int my_catalog_describe(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)
 {
     return each_row(sql, flavor, table, describe_row, table, error);
+}
+
+int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)
+{
+    if (!my_table_may_be_sequence(table, flavor))
+        return 0;
+    MYSQL_RES *result = my_catalog_query(
+        sql, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ", "", table, error);
+    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
+    table->sequence = row ? is(row[0], "SEQUENCE") : table->has_names;
+    mysql_free_result(result);
+    return result ? 0 : -1;
 }
 
 /* -- of a table that no log was read of ------------------------------------------------------------ */
@@ -298,9 +316,14 @@ static int make_column(const struct my_table *table, struct my_column *column, e
     column->is_unsigned = strstr(row->type, " unsigned") != NULL;
     column->charset = my_charset_named(row->charset ? row->charset : "binary");
     column->nullable = row->nullable;
-    column->listed_key = row->listed_key;
+    column->listed_key = row->key.listed;
     settle_metadata(column, flavor, row);
     return column->name ? 0 : cdc_error_memory(error);
+}
+
+static bool may_select(const struct row *row)
+{
+    return row->privileges && strstr(row->privileges, "select");
 }
 
 static int hidden(const struct my_table *table, struct cdc_error *error)
@@ -313,24 +336,30 @@ static int hidden(const struct my_table *table, struct cdc_error *error)
 struct making {
     struct my_table *table;
     enum my_flavor flavor;
+    uint64_t seen; /* columns */
 };
 
 /* What may not be read is not shown at all (a number is missing), unless another privilege shows it. A column that
  * is missing in the middle would shift all after it: refused, not guessed. */
 static int make_row(void *context, const struct row *row, struct cdc_error *error)
 {
-    const struct making *making = context;
+    struct making *making = context;
     struct my_table *table = making->table;
     if (!table->columns)
         table->columns = calloc(row->of, sizeof *table->columns);
     if (!table->columns)
         return cdc_error_memory(error);
     struct my_column *column = &table->columns[table->n_columns++];
-    if (!row->privileges || !strstr(row->privileges, "select") || row->ordinal != table->n_columns)
+    if (!may_select(row) || row->ordinal != ++making->seen)
         return hidden(table, error);
-    if (make_column(table, column, making->flavor, row, error) < 0)
+    if (make_column(table, column, making->flavor, row, error) < 0 || describe_column(table, column, row, error) < 0)
         return -1;
-    return describe_column(table, column, row, error);
+    if (my_column_is_omitted(column, making->flavor)) {
+        table->omits = true;
+        my_column_free(column);
+        table->n_columns--;
+    }
+    return 0;
 }
 
 int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)
@@ -338,4 +367,85 @@ int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, s
     struct making making = {.table = table, .flavor = flavor};
     int status = each_row(sql, flavor, table, make_row, &making, error);
     return status == 0 && table->n_columns == 0 ? hidden(table, error) : status;
+}
+
+/* -- of all tables ----------------------------------------------------------------------------------- */
+
+MYSQL_RES *my_catalog_list(MYSQL *sql, struct cdc_error *error)
+{
+    /* Byte by byte: information_schema takes tt and TT, cafe and café for the same name. */
+    return my_session_query(sql,
+                            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, ''), IFNULL(CREATE_TIME, '') "
+                            "FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') "
+                            "AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema') "
+                            "ORDER BY CAST(TABLE_SCHEMA AS BINARY), CAST(TABLE_NAME AS BINARY)",
+                            "cannot list the tables", error);
+}
+
+/* Their columns in the same order, which come one by one: there may be a million. Not by a join, which takes MariaDB
+ * seconds for some thousand tables. */
+static MYSQL_RES *ask_columns(MYSQL *sql, struct cdc_error *error)
+{
+    static const char text[] =
+        "SELECT " FIELDS ", TABLE_SCHEMA, TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN "
+        "('information_schema', 'performance_schema') ORDER BY CAST(TABLE_SCHEMA AS BINARY), CAST(TABLE_NAME AS "
+        "BINARY), "
+        "ORDINAL_POSITION";
+    MYSQL_RES *result = mysql_query(sql, text) == 0 ? mysql_use_result(sql) : NULL;
+    if (!result) {
+        my_session_error(sql, "cannot read the tables' columns", error);
+    } else if (mysql_num_fields(result) <= TABLE_FIELD) {
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server answered with fewer columns than were asked for");
+        mysql_free_result(result);
+        result = NULL;
+    }
+    return result;
+}
+
+static void add_column(struct my_catalog_table *table, const struct row *row, enum my_flavor flavor)
+{
+    const struct my_column column = {.generated = row->generated, .period = row->period};
+    table->has_key |= my_row_key_has(&row->key);
+    table->omits |= my_column_is_omitted(&column, flavor);
+    table->versions_by_transaction |= row->key.row_end && is(row->base_type, "bigint");
+    /* What may not be read is not shown, or shown with other privileges. */
+    table->hidden |= !may_select(row) || row->ordinal != ++table->n_columns;
+}
+
+/* The columns that come next, up to those of a table after this one (those before it are a view's). */
+static void take_columns(struct my_catalog_table *table, MYSQL_RES *columns, MYSQL_ROW *next, enum my_flavor flavor)
+{
+    static const struct cdc_buf no_clauses = CDC_BUF_INIT;
+    for (; *next; *next = mysql_fetch_row(columns)) {
+        int order = strcmp(text_of((*next)[DB_FIELD]), table->db);
+        if (order == 0)
+            order = strcmp(text_of((*next)[TABLE_FIELD]), table->name);
+        if (order > 0)
+            break;
+        if (order < 0)
+            continue;
+        const struct row row = row_of(*next, &no_clauses);
+        add_column(table, &row, flavor);
+    }
+    table->hidden |= table->n_columns == 0;
+}
+
+int my_catalog_each(MYSQL *sql, enum my_flavor flavor, my_catalog_visit *visit, void *context, struct cdc_error *error)
+{
+    MYSQL_RES *tables = my_catalog_list(sql, error);
+    MYSQL_RES *columns = tables ? ask_columns(sql, error) : NULL;
+    MYSQL_ROW next = columns ? mysql_fetch_row(columns) : NULL;
+    for (MYSQL_ROW row; columns && (row = mysql_fetch_row(tables)) != NULL;) {
+        if (!row[0] || !row[1])
+            continue;
+        struct my_catalog_table table = {.db = row[0], .name = row[1], .engine = text_of(row[3])};
+        take_columns(&table, columns, &next, flavor);
+        visit(context, &table);
+    }
+    int status = columns ? 0 : -1;
+    if (columns && mysql_errno(sql) != 0)
+        status = my_session_error(sql, "cannot read the tables' columns", error);
+    mysql_free_result(columns);
+    mysql_free_result(tables);
+    return status;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What information_schema says of a table: of now, not of then. The one reader of its columns, with three uses. */
+/* What information_schema says of a table: of now, not of then. The one reader of tables and columns. */
 #ifndef MY_CATALOG_H
 #define MY_CATALOG_H
 
@@ -17,9 +17,29 @@ int my_catalog_columns(MYSQL *sql, enum my_flavor flavor, const struct my_table 
 /* For the log that names them: adds the types' names, what is generated, MariaDB's JSON and the end of a row's time. Columns
  * that are no more, or of another type now, stay as they are. */
 int my_catalog_describe(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
-/* For a snapshot: makes the columns, in the terms of the log, so that types and values read the same. PERMISSION: the user
- * may not read them all. */
+/* For a snapshot: makes the columns, in the terms of the log, so that types and values read the same. Those that lines omit
+ * (my_column_is_omitted) are not made. PERMISSION: the user may not read them all. */
 int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
+
+/* Sets sequence of a table that may be one. The columns of all of them are the same, and no ALTER SEQUENCE changes them. */
+int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
+
+/* All tables that the user may see, with an engine; those of information_schema and performance_schema are none. A row has
+ * TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, ENGINE, CREATE_TIME; the order is that of the names' bytes. RETURNS NEW */
+MYSQL_RES *my_catalog_list(MYSQL *sql, struct cdc_error *error);
+
+/* What their columns tell of one of them. */
+struct my_catalog_table {
+    const char *db, *name, *engine; /* BORROWED */
+    uint64_t n_columns;
+    bool has_key;
+    bool omits;                   /* columns that lines omit (my_column_is_omitted) */
+    bool versions_by_transaction; /* MariaDB: a period of two BIGINT columns */
+    bool hidden;                  /* the user may not SELECT all columns */
+};
+typedef void my_catalog_visit(void *context, const struct my_catalog_table *table);
+/* Calls visit for each of them. It may not ask the same session. */
+int my_catalog_each(MYSQL *sql, enum my_flavor flavor, my_catalog_visit *visit, void *context, struct cdc_error *error);
 
 /* A query of information_schema about one table: head ends before the database's literal. RETURNS NEW */
 MYSQL_RES *my_catalog_query(MYSQL *sql, const char *head, const char *tail, const struct my_table *table,

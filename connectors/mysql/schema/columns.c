@@ -267,6 +267,7 @@ static int complete(struct my_table *table, struct my_column *column, struct kep
     column->is_unsigned |= strstr(column->type_name, "unsigned") != NULL;
     column->listed_key = (kept->flags & MY_COLUMNS_KEY) != 0;
     column->generated = (kept->flags & MY_COLUMNS_GENERATED) != 0;
+    column->period = (kept->flags & MY_COLUMNS_PERIOD) != 0;
     if (!column->charset)
         column->charset = my_charset_named(kept->collation ? kept->collation : "binary");
     return label && column->n_labels == 0 ? take_labels(column, column->type_name, error) : 0;

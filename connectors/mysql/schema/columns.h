@@ -14,7 +14,8 @@ enum {
     MY_COLUMNS_NULLABLE = 1,
     MY_COLUMNS_KEY = 2, /* listed_key */
     MY_COLUMNS_GENERATED = 4,
-    MY_COLUMNS_ROW_END = 8 /* see struct my_table */
+    MY_COLUMNS_ROW_END = 8, /* see struct my_table */
+    MY_COLUMNS_PERIOD = 16
 };
 void my_columns_add(struct cdc_buf *columns, const char *name, const char *type, const char *collation, unsigned flags);
 void my_columns_end(struct cdc_buf *columns);

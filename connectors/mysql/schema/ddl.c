@@ -47,7 +47,7 @@ int my_ddl_take(struct my_ddl_list *list, const struct my_event_header *header, 
     if (my_event_query_parse(header, body, &list->scratch, &query, error) < 0)
         return -1;
     my_statement_parse(&statement, query.sql);
-    bool ddl = statement.kind == MY_STATEMENT_DDL;
+    bool ddl = statement.kind == MY_STATEMENT_DDL || statement.kind == MY_STATEMENT_CREATE_SELECT;
     my_statement_free(&statement);
     return ddl ? keep(list, &query, coord, error) : 0;
 }

@@ -144,6 +144,17 @@ static int unknown(const struct my_table *table, const char *why, struct cdc_err
                           table->db, table->name);
 }
 
+int my_files_schema_describe(struct my_files_schema *schema, enum my_flavor flavor, struct my_table *table,
+                             struct cdc_error *error)
+{
+    MYSQL *sql = flavor == schema->flavor ? my_session_sql(&schema->session, error) : NULL;
+    if (!sql)
+        return error->status ? -1 : 0;
+    if (my_catalog_tell_sequence(sql, flavor, table, error) < 0)
+        return -1;
+    return table->sequence ? 0 : my_catalog_describe(sql, flavor, table, error);
+}
+
 int my_files_schema_complete(struct my_files_schema *schema, enum my_flavor flavor, size_t file, uint64_t offset,
                              struct my_table *table, struct cdc_error *error)
 {
@@ -151,10 +162,14 @@ int my_files_schema_complete(struct my_files_schema *schema, enum my_flavor flav
     const char *why;
     if (flavor != schema->flavor)
         return unknown(table, "the files are of MySQL and the server is MariaDB, or the other way round", error);
+    MYSQL *sql = my_session_sql(&schema->session, error);
+    if (!sql || my_catalog_tell_sequence(sql, flavor, table, error) < 0)
+        return -1;
+    if (table->sequence)
+        return 0;
     if (my_ddl_names(&schema->ddl, table->name, &coord))
         return unknown(table, "a later statement in the files changes it", error);
-    MYSQL *sql = my_session_sql(&schema->session, error);
-    int found = !sql ? -1 : my_catalog_columns(sql, flavor, table, &schema->columns, error);
+    int found = my_catalog_columns(sql, flavor, table, &schema->columns, error);
     if (found <= 0)
         return found < 0 ? -1 : unknown(table, "the server has no such table, or does not show it", error);
     int fits = my_columns_apply(cdc_span(schema->columns.data, schema->columns.len), table, flavor, &why, error);

@@ -21,5 +21,8 @@ void my_files_schema_free(struct my_files_schema *schema);
 /* Completes a table whose TABLE_MAP ends at that offset of that file. CONFIG: its columns are not known. */
 int my_files_schema_complete(struct my_files_schema *schema, enum my_flavor flavor, size_t file, uint64_t offset,
                              struct my_table *table, struct cdc_error *error);
+/* For files that name them: what the server tells besides, as my_catalog_describe. Nothing where it is of the other kind. */
+int my_files_schema_describe(struct my_files_schema *schema, enum my_flavor flavor, struct my_table *table,
+                             struct cdc_error *error);
 
 #endif

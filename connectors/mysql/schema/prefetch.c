@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Columns asked for before a row needs them: of all tables that are selected and not known, at the start and after DDL. A
  * row that comes later is then read by what held when it was asked, even if the table has changed since. */
+#include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/schema/internal.h"
 
 #include <cdc/retry.h>
@@ -102,12 +103,9 @@ static int limit_waits(MYSQL *sql, bool limit, struct cdc_error *error)
 
 static int ask_server(struct prefetch *prefetch, struct cdc_error *error)
 {
-    static const char list[] =
-        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM "
-        "VERSIONED') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')";
     if (limit_waits(prefetch->sql, true, error) < 0)
         return -1;
-    MYSQL_RES *result = my_session_query(prefetch->sql, list, "cannot list the tables", error);
+    MYSQL_RES *result = my_catalog_list(prefetch->sql, error);
     int status = result ? ask_for_all(prefetch, result, error) : -1;
     mysql_free_result(result);
     return status == 0 ? limit_waits(prefetch->sql, false, error) : status;

@@ -116,6 +116,7 @@ static int begin_history(struct my_schema *schema, const struct my_schema_start 
 int my_schema_begin(struct my_schema *schema, const struct my_schema_start *start, struct cdc_error *error)
 {
     my_schema_forget_search(schema);
+    schema->settings.selection.any_case = server_of(schema)->lower_case_names;
     if (begin_history(schema, start, error) < 0)
         return -1;
     schema->prefetch = !server_of(schema)->full_metadata;

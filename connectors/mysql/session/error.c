@@ -20,6 +20,9 @@ enum my_dump_fault my_dump_fault_of(unsigned number, const char *text)
         return MY_DUMP_SAME_ID;
     if (strstr(text, "truncated in the middle of event"))
         return MY_DUMP_TORN_FILE;
+    /* A file that is listed, and cannot be opened now: not one that was purged, of which they say "could not find". */
+    if (strstr(text, "Could not open log file"))
+        return MY_DUMP_NO_FAULT;
     return strstr(text, "is missing the GTID") ? MY_DUMP_GTID_MISSING : MY_DUMP_LOST;
 }
 
@@ -43,10 +46,12 @@ static int status_of(unsigned number)
     case ER_NET_WRITE_INTERRUPTED:
     case 1927: /* connection killed */
     case ER_QUERY_INTERRUPTED:
+    case DUMP_FAILED: /* of a file that cannot be opened */
     case ER_LOCK_WAIT_TIMEOUT: return CDC_EXIT_UNAVAILABLE;
     default:
-        return number == 0 || (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR) ? CDC_EXIT_UNAVAILABLE
-                                                                                 : CDC_EXIT_PROTOCOL;
+        /* Below 1000: of files, as the system says it ("Permission denied"). */
+        return number < 1000 || (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR) ? CDC_EXIT_UNAVAILABLE
+                                                                                   : CDC_EXIT_PROTOCOL;
     }
 }
 

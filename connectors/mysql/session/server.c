@@ -223,12 +223,18 @@ int my_server_oldest(MYSQL *mysql, const struct my_server *server, struct my_coo
     return -1;
 }
 
+static int unreadable_file(const char *file, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server cannot open its log file %s", file);
+    return cdc_error_hint(error, "its error log says why; where the file was removed, take a new snapshot");
+}
+
 int my_server_find(MYSQL *mysql, const struct my_coord *coord, enum my_standing *standing, struct cdc_error *error)
 {
     /* SHOW BINARY LOGS lists name and size, the oldest file first. A file of our name that is shorter than our
      * position is another one: after a RESET names begin anew at 000001. */
     struct my_coord file = {"", 0};
-    bool first = true;
+    bool first = true, unreadable = false;
     MYSQL_RES *result = list_files(mysql, error);
     if (!result)
         return -1;
@@ -243,11 +249,13 @@ int my_server_find(MYSQL *mysql, const struct my_coord *coord, enum my_standing 
         bool same = strcmp(row[0], coord->file) == 0;
         if (same && file.position >= coord->position)
             *standing = MY_STANDS_IN_FILE;
+        else if (same && file.position == 0) /* each file has four bytes at least: the server cannot open it */
+            unreadable = true;
         else if (!same && first && my_coord_compare(coord, &file) < 0)
             *standing = MY_STANDS_BEFORE;
     }
     mysql_free_result(result);
-    return 0;
+    return unreadable ? unreadable_file(coord->file, error) : 0;
 }
 
 int my_server_next_file(MYSQL *mysql, const char *file, struct my_coord *next, struct cdc_error *error)

@@ -67,5 +67,7 @@ int my_session_error_of(unsigned number, const char *text, const char *what, str
 /* Completes what -t and -T say: without -t the tables of the URL's database are read (db; NULL where it names none), else
  * all but the servers' own. *pattern RETURNS NEW (free) what the selection then borrows, or NULL. */
 int my_selection_complete(struct cdc_selection *selection, const char *db, char **pattern, struct cdc_error *error);
+/* Did that add the pattern to those of -T? */
+bool my_selection_is_own(const char *pattern);
 
 #endif

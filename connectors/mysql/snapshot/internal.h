@@ -76,7 +76,8 @@ struct my_snapshot {
     size_t n_tables;
     struct cdc_buf source_tail; /* `,"ts_ms":N,"server_id":N,"file":"F","pos":N,"row":0,"snapshot":` */
     int64_t ts_ms;
-    bool whole_images; /* binlog_row_image */
+    bool whole_images;   /* binlog_row_image */
+    bool omits_reported; /* see my_table_report_omits */
 
     /* Which chunk is next: under claims, which is held while the server is asked for its end. */
     pthread_mutex_t claims;

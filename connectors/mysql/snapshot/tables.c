@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables of the snapshot: found, held, described. */
 #include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/schema/unmatched.h"
+#include "connectors/mysql/session/grants.h"
 #include "connectors/mysql/snapshot/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char list_sql[] =
-    "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, ''), IFNULL(CREATE_TIME, '') FROM "
-    "information_schema.TABLES WHERE TABLE_TYPE "
-    "IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema') ORDER "
-    "BY 1, 2";
-
-static MYSQL_RES *ask_tables(struct my_snapshot *run, struct cdc_error *error)
-{
-    return my_session_query(run->sql, list_sql, "cannot list the tables", error);
-}
-
 static bool is_selected(const struct my_snapshot *run, MYSQL_ROW row)
 {
-    return row[0] && row[1] && cdc_selection_has_table(&run->settings->selection, row[0], row[1]);
+    struct cdc_selection selection = run->settings->selection;
+    selection.any_case = run->server.lower_case_names;
+    return row[0] && row[1] && cdc_selection_has_table(&selection, row[0], row[1]);
 }
 
 static void append_names(struct cdc_buf *names, MYSQL_ROW row)
@@ -30,7 +23,7 @@ static void append_names(struct cdc_buf *names, MYSQL_ROW row)
 
 int my_snapshot_tables_list(struct my_snapshot *run, struct cdc_buf *names, struct cdc_error *error)
 {
-    MYSQL_RES *result = ask_tables(run, error);
+    MYSQL_RES *result = my_catalog_list(run->sql, error);
     if (!result)
         return -1;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;)
@@ -72,9 +65,10 @@ static int hold(struct my_snapshot *run, const struct my_table *table, struct cd
     return status;
 }
 
-static void warn(const struct my_snapshot *run, const struct my_snapshot_table *source)
+static void warn(struct my_snapshot *run, const struct my_snapshot_table *source)
 {
     const struct my_table *table = source->table;
+    my_table_report_omits(table, &run->omits_reported, run->log);
     if (!table->has_key)
         cdc_log_write(run->log, CDC_LOG_WARNING,
                       "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice",
@@ -104,7 +98,7 @@ static int add_table(struct my_snapshot *run, MYSQL_ROW row, struct cdc_error *e
 
 static int find_tables(struct my_snapshot *run, struct cdc_error *error)
 {
-    MYSQL_RES *result = ask_tables(run, error);
+    MYSQL_RES *result = my_catalog_list(run->sql, error);
     if (!result)
         return -1;
     run->tables = calloc((size_t)mysql_num_rows(result) + 1, sizeof *run->tables);
@@ -126,14 +120,39 @@ static int begin_holding(struct my_snapshot *run, struct cdc_error *error)
     return my_session_execute(run->sql, "START TRANSACTION", what, error);
 }
 
-static int no_table(struct cdc_error *error)
+static int no_table(const char *pattern, struct cdc_error *error)
 {
-    cdc_error_set(error, CDC_EXIT_CONFIG, "no table that the user may see matches the patterns");
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  pattern ? "no table that the user may see matches '%s'"
+                          : "no table that the user may see matches the patterns",
+                  pattern);
     return cdc_error_hint(error, "a pattern is database.table with * and ?, and case matters; the user needs SELECT");
 }
 
-/* The log has rows of all tables, the server's catalog shows only those that the user has a privilege on. Privileges
- * that come by roles are not seen here, so that this is no more than a warning. */
+/* The log has rows of all tables, the server's catalog shows only those that the user has a privilege on. So where none is
+ * seen, there may be some: a snapshot of none is one only where the user would see them. */
+static int check_seen(struct my_snapshot *run, struct cdc_error *error)
+{
+    const struct my_snapshot_settings *settings = run->settings;
+    struct my_grants grants = {0};
+    const char *exact = NULL;
+    struct cdc_selection selection = settings->selection;
+    selection.any_case = run->server.lower_case_names;
+    int selected = my_unmatched_report(run->sql, &selection, run->log, &exact, error);
+    int status = selected < 0 ? -1 : my_grants_read(run->sql, &grants, error);
+    if (status == 0 && run->n_tables == 0 && !my_grants_have_somewhere(&grants, "SELECT")) {
+        cdc_error_set(error, CDC_EXIT_PERMISSION, "the user may not SELECT, so that it sees no table");
+        status = cdc_error_hint(error, "GRANT SELECT on the tables to the user");
+    } else if (status == 0 && settings->named && (run->n_tables == 0 || exact)) {
+        status = no_table(run->n_tables == 0 ? NULL : exact, error);
+    } else if (status == 0 && run->n_tables == 0) {
+        cdc_log_write(run->log, CDC_LOG_WARNING, "no table that is selected can be seen: the snapshot is empty");
+    }
+    my_grants_free(&grants);
+    return status;
+}
+
+/* Privileges that come by roles are not seen here, so that this is no more than a warning. */
 static int warn_of_hidden(struct my_snapshot *run, struct cdc_error *error)
 {
     char *granted = my_session_value(
@@ -175,11 +194,5 @@ int my_snapshot_tables_hold(struct my_snapshot *run, struct cdc_error *error)
             return -1;
         warn(run, &run->tables[i]);
     }
-    if (run->n_tables == 0 && run->settings->named)
-        return no_table(error);
-    if (warn_of_hidden(run, error) < 0)
-        return -1;
-    if (run->n_tables == 0)
-        cdc_log_write(run->log, CDC_LOG_WARNING, "no table that is selected can be seen: the snapshot is empty");
-    return 0;
+    return check_seen(run, error) < 0 ? -1 : warn_of_hidden(run, error);
 }

@@ -3,6 +3,7 @@
 #include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/schema/cascades.h"
 #include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/schema/unmatched.h"
 #include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/stream/internal.h"
 
@@ -14,10 +15,14 @@
 static int describe(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error)
 {
     struct my_stream *stream = context;
-    if (!table->has_names)
-        return my_schema_at(stream->schema, table, coord, my_decoder_point(stream->decoder), error);
+    enum my_flavor flavor = stream->session.server.flavor;
     MYSQL *sql = my_session_sql(&stream->session, error);
-    return sql ? my_catalog_describe(sql, stream->session.server.flavor, table, error) : -1;
+    if (!sql || my_catalog_tell_sequence(sql, flavor, table, error) < 0)
+        return -1;
+    if (table->sequence)
+        return 0;
+    return table->has_names ? my_catalog_describe(sql, flavor, table, error)
+                            : my_schema_at(stream->schema, table, coord, my_decoder_point(stream->decoder), error);
 }
 
 static void altered(void *context, struct cdc_span sql)
@@ -56,6 +61,7 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
                                                  .context = stream,
                                                  .xa_folder = s->xa_folder,
                                                  .log = stream->log};
+    stream->settings.selection.any_case = stream->session.server.lower_case_names;
     if (!stream->decoder) {
         stream->decoder = my_decoder_new(&settings, error);
         if (!stream->decoder)
@@ -114,10 +120,12 @@ static int begin_schema(struct my_stream *stream, bool resumes, struct cdc_error
 }
 
 /* A warning that cannot be given is no reason to stop. */
-static void warn_of_cascades(struct my_stream *stream)
+static void warn(struct my_stream *stream)
 {
     struct cdc_error ignored = {0};
     MYSQL *sql = my_session_sql(&stream->session, &ignored);
+    if (sql)
+        (void)my_unmatched_report(sql, &stream->settings.selection, stream->log, NULL, &ignored);
     if (sql)
         (void)my_cascades_list(sql, &stream->session.server, &stream->settings.selection, stream->log, CDC_LOG_WARNING,
                                &ignored);
@@ -135,7 +143,7 @@ int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
         return -1;
     }
     if (!stream->has_start)
-        warn_of_cascades(stream);
+        warn(stream);
     stream->has_start = true;
     stream->last_receive = stream->last_line = cdc_clock_ms();
     return 0;

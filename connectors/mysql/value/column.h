@@ -84,11 +84,12 @@ struct my_column {
     size_t n_labels;
     char *type_name; /* as the database names it, owned */
     bool nullable, generated, invisible;
+    bool period;         /* MariaDB: a row's time begins or ends in it; generated, and yet always in the log */
     bool logged_key;     /* the log has it in the table's key (FULL metadata) */
     bool listed_key;     /* the catalog has */
     bool key;            /* of what identifies a row: only my_row_key_settle sets it, from these two */
     bool listed;         /* information_schema shows it now */
-    bool hidden;         /* MariaDB keeps it for itself: not in the lines */
+    bool hidden;         /* not in the lines: only my_table_hide sets it */
     uint8_t length_size; /* bytes of the length before a value; 0: fixed_size counts */
     uint16_t fixed_size; /* bytes of every value; 0: not known */
 };
