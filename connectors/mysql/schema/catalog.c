@@ -164,37 +164,6 @@ int my_catalog_columns(MYSQL *sql, enum my_flavor flavor, const struct my_table 
     return columns->failed ? cdc_error_memory(error) : any;
 }
 
-/* -- of a table that the log names columns of -------------------------------------------------------- */
-
-static int describe_column(struct my_table *table, struct my_column *column, const struct row *row,
-                           struct cdc_error *error)
-{
-    column->listed = table->described = true;
-    /* Today's catalog, and maybe an older TABLE_MAP: another column of the same name is not described by it. */
-    if (!my_columns_type_fits(column, row->type))
-        return 0;
-    if (row->row_end)
-        table->row_end = column;
-    free(column->type_name);
-    column->type_name = strdup(row->type);
-    column->generated = row->generated;
-    return column->type_name ? 0 : cdc_error_memory(error);
-}
-
-static int describe_row(void *context, const struct row *row, struct cdc_error *error)
-{
-    struct my_table *table = context;
-    for (size_t i = 0; i < table->n_columns; i++)
-        if (is(table->columns[i].name, row->name))
-            return describe_column(table, &table->columns[i], row, error);
-    return 0;
-}
-
-int my_catalog_describe(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error)
-{
-    return each_row(sql, flavor, table, describe_row, table, error);
-}
-
 /* -- of a table that no log was read of ------------------------------------------------------------ */
 
 /* information_schema's DATA_TYPE, and the type and metadata that TABLE_MAP has for it: so a column of a snapshot is
@@ -308,6 +277,18 @@ static int hidden(const struct my_table *table, struct cdc_error *error)
     cdc_error_set(error, CDC_EXIT_PERMISSION, "the user may not read all columns of table %s.%s", table->db,
                   table->name);
     return cdc_error_hint(error, "GRANT SELECT on the whole table, or exclude it with -T");
+}
+
+static int describe_column(struct my_table *table, struct my_column *column, const struct row *row,
+                           struct cdc_error *error)
+{
+    column->listed = table->described = true;
+    if (row->row_end)
+        table->row_end = column;
+    free(column->type_name);
+    column->type_name = strdup(row->type);
+    column->generated = row->generated;
+    return column->type_name ? 0 : cdc_error_memory(error);
 }
 
 struct making {

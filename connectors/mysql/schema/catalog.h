@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What information_schema says of a table: of now, not of then. The one reader of its columns, with three uses. */
+/* What information_schema says of a table: of now, not of then. The one reader of its columns, with two uses. */
 #ifndef MY_CATALOG_H
 #define MY_CATALOG_H
 
@@ -10,13 +10,10 @@
 #include <cdc/error.h>
 #include <mysql.h>
 
-/* For the log that names no columns: all of the table (only db and name of it are looked at), as text for my_columns_apply.
+/* For the log: all of the table (only db and name of it are looked at), as text for my_columns_apply.
  * 1; 0: there is no such table, or it may not be seen; -1. */
 int my_catalog_columns(MYSQL *sql, enum my_flavor flavor, const struct my_table *table, struct cdc_buf *columns,
                        struct cdc_error *error);
-/* For the log that names them: adds the types' names, what is generated, MariaDB's JSON and the end of a row's time. Columns
- * that are no more, or of another type now, stay as they are. */
-int my_catalog_describe(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
 /* For a snapshot: makes the columns, in the terms of the log, so that types and values read the same. PERMISSION: the user
  * may not read them all. */
 int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);

@@ -4,6 +4,7 @@
 #include "connectors/mysql/schema/internal.h"
 
 #include <cdc/retry.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,10 +63,10 @@ static int ask(struct prefetch *prefetch, const char *db, const char *name, stru
     prefetch->n++;
     if (!found->table.db || !found->table.name)
         return cdc_error_memory(error);
-    int64_t begun = cdc_clock_ms();
-    if (my_schema_ask(prefetch->schema, prefetch->sql, &found->table, &found->columns, &prefetch->end, &gone) == 0)
+    int locked = my_schema_ask(prefetch->schema, prefetch->sql, &found->table, &found->columns, &prefetch->end, &gone);
+    if (locked == 0)
         return 0;
-    prefetch->locked += cdc_clock_ms() - begun >= 1000;
+    prefetch->locked += locked > 0;
     prefetch->n--;
     free(found->table.db);
     free(found->table.name);
@@ -92,25 +93,31 @@ static int ask_for_all(struct prefetch *prefetch, MYSQL_RES *result, struct cdc_
     return keep_found(prefetch, error);
 }
 
-/* A table whose lock somebody holds for hours must not hold up the start: it is left for later, after a second. */
-static int limit_waits(MYSQL *sql, bool limit, struct cdc_error *error)
-{
-    return my_session_execute(sql,
-                              limit ? "SET SESSION lock_wait_timeout = 1" : "SET SESSION lock_wait_timeout = DEFAULT",
-                              "cannot limit waits", error);
-}
+/* With FULL metadata the log itself describes most tables: only those are asked for of which it may not say all (see
+ * my_table_is_ambiguous). */
+static const char ambiguous[] =
+    " AND (TABLE_TYPE = 'SYSTEM VERSIONED' OR (TABLE_SCHEMA, TABLE_NAME) IN (SELECT TABLE_SCHEMA, TABLE_NAME FROM "
+    "information_schema.COLUMNS WHERE DATA_TYPE IN ('uuid', 'inet4', 'inet6', 'longtext', 'json', 'vector', "
+    "'varbinary', 'timestamp') OR COLUMN_TYPE IN ('binary(4)', 'binary(16)') OR COLUMN_NAME LIKE 'DB\\_ROW\\_HASH%') "
+    "OR "
+    "(TABLE_SCHEMA, TABLE_NAME) IN (SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.STATISTICS WHERE "
+    "INDEX_TYPE = 'HASH'))";
 
 static int ask_server(struct prefetch *prefetch, struct cdc_error *error)
 {
     static const char list[] =
         "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM "
         "VERSIONED') AND TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')";
-    if (limit_waits(prefetch->sql, true, error) < 0)
+    char text[1200];
+    bool full = prefetch->schema->settings.session->server.full_metadata;
+    snprintf(text, sizeof text, "%s%s", list, full ? ambiguous : "");
+    /* A table whose lock somebody holds for hours must not hold up the start: it is left for later. */
+    if (my_schema_limit_waits(prefetch->sql, 1, error) < 0)
         return -1;
-    MYSQL_RES *result = my_session_query(prefetch->sql, list, "cannot list the tables", error);
+    MYSQL_RES *result = my_session_query(prefetch->sql, text, "cannot list the tables", error);
     int status = result ? ask_for_all(prefetch, result, error) : -1;
     mysql_free_result(result);
-    return status == 0 ? limit_waits(prefetch->sql, false, error) : status;
+    return status;
 }
 
 int my_schema_prefetch(struct my_schema *schema, const struct my_coord *coord, struct my_point point,
@@ -129,13 +136,13 @@ int my_schema_prefetch(struct my_schema *schema, const struct my_coord *coord, s
     int result = ask_server(&prefetch, error);
     clear(&prefetch);
     free(prefetch.found);
-    schema->prefetch = false;
+    schema->prefetch = prefetch.locked > 0; /* those are asked for again */
     schema->next_prefetch = cdc_clock_ms() + REST_MS + REST_FACTOR * (cdc_clock_ms() - begun);
     if (result == 0 || cdc_error_is_transient(error) || error->status == CDC_EXIT_INTERNAL)
         return result;
     cdc_log_write(schema->settings.log, CDC_LOG_INFO, "columns are not read ahead: %s", error->text);
     cdc_error_clear(error);
-    return limit_waits(prefetch.sql, false, error);
+    return 0;
 }
 
 int my_schema_prefetch_if_due(struct my_schema *schema, const struct my_coord *coord, struct my_point point, bool now,

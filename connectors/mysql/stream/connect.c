@@ -2,7 +2,6 @@
 /* A connection: where reading begins and ends, the decoder for what comes, and the dump. */
 #include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/schema/cascades.h"
-#include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/stream/internal.h"
 
@@ -14,10 +13,9 @@
 static int describe(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error)
 {
     struct my_stream *stream = context;
-    if (!table->has_names)
-        return my_schema_at(stream->schema, table, coord, my_decoder_point(stream->decoder), error);
-    MYSQL *sql = my_session_sql(&stream->session, error);
-    return sql ? my_catalog_describe(sql, stream->session.server.flavor, table, error) : -1;
+    const struct my_point point = my_decoder_point(stream->decoder);
+    return table->has_names ? my_schema_describe(stream->schema, table, coord, point, error)
+                            : my_schema_at(stream->schema, table, coord, point, error);
 }
 
 static void altered(void *context, struct cdc_span sql)
