@@ -114,7 +114,7 @@ static void threads_agree(const char *name)
 {
     pthread_t threads[THREADS];
     pthread_barrier_t start;
-    struct job jobs[THREADS] = {{NULL}};
+    struct job jobs[THREADS];
     struct cdc_buf want = CDC_BUF_INIT;
     convert_all(&want, my_charset_named(name));
     pthread_barrier_init(&start, NULL, THREADS);
