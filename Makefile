@@ -33,7 +33,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -I. -fPIC $(WARNINGS) $(HARDENING)
 .DEFAULT_GOAL := all
 
 # What is missing is named all at once. These goals need nothing: not pkg-config, not even a compiler.
-BARE_GOALS = clean help setup uninstall demo test test-full test-fresh test-matrix test-workload bench asan ubsan lint format format-check
+BARE_GOALS = clean help setup uninstall demo test test-full test-fresh test-matrix test-workload bench asan ubsan tsan lint format format-check
 ifneq ($(filter-out $(BARE_GOALS),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(shell command -v $(firstword $(CC)) 2>/dev/null)$(filter cc gcc,$(firstword $(CC))),)
 $(error CC=$(CC): there is no such command)
@@ -223,6 +223,10 @@ asan:
 ubsan:
 	$(MAKE) BUILD=build/ubsan SANITIZE=undefined CFLAGS="-O1 -g" all unit
 	CDC_BUILD=build/ubsan tests/run $(T)
+# What runs in several threads: conversions of texts, cdc-snapshot -j, the thread that reads the log.
+tsan:
+	$(MAKE) BUILD=build/tsan SANITIZE=thread CFLAGS="-O1 -g" all unit
+	CDC_BUILD=build/tsan tests/run $(or $(T),tests/unit.bats tests/snapshot-mysql.bats)
 
 lint:
 	mandoc -T lint -W warning man/*.[1357]
@@ -266,6 +270,7 @@ help:
 	@echo "test-workload  MariaDB's own test files as SQL, an hour; SUITES='rpl binlog'"
 	@echo "bench          speed, memory and latency"
 	@echo "asan ubsan     all suites with the sanitizers in the programs; T as above"
+	@echo "tsan           the suites of what has threads, with ThreadSanitizer in the programs"
 	@echo "fuzz           each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS), FUZZ=NAME one; needs clang"
 	@echo "lint           the checkers of pages, scripts and sources"
 	@echo "format         clang-format over all sources; format-check only looks"
@@ -276,5 +281,5 @@ help:
 FORCE:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: FORCE all lib unit test test-full test-matrix test-fresh test-workload demo bench asan ubsan lint format format-check install uninstall clean help setup fuzz
+.PHONY: FORCE all lib unit test test-full test-matrix test-fresh test-workload demo bench asan ubsan tsan lint format format-check install uninstall clean help setup fuzz
 .SECONDARY:

@@ -458,6 +458,50 @@ waits_for_table() { [ "$(msql -N "select count(*) from information_schema.proces
     not msql "set session lock_wait_timeout = 1; alter table t add column late int"
 }
 
+# A large table t, and z after it: until the gate is opened, z is not read. What comes is in out, after first.
+gated_snapshot() {
+    rows 20000 500
+    msql "create table z (id int primary key, v varchar(9)); insert into z values (1, 'one'), (2, 'two')"
+    mkfifo "$DIR/gate"
+    spawn_line "cdc-snapshot --jobs $1 --state-dir '$STATE' --ack=stdout '$URL' 2>>'$DIR/err' | { head -c 1000 >'$DIR/first'; cat '$DIR/gate'; cat >'$DIR/out'; }"
+    wait_until test -s "$DIR/first"
+}
+open_gate() { : >"$DIR/gate"; }
+
+@test "an ALTER of a table that is not read yet waits for the snapshot, and the snapshot not for it" {
+    local jobs alter
+    for jobs in 1 3; do
+        gated_snapshot $jobs
+        mariadb --no-defaults --socket="$(mysql_dir)/socket" --user=root "$NAME" -e "alter table z add column late int" 3>&- &
+        alter=$!
+        wait_until waits_for_table
+        open_gate
+        status_of "$SPAWNED" 30 || fail "the snapshot with $jobs sessions: $(cat "$DIR/err")"
+        wait "$alter"
+        cat "$DIR/first" "$DIR/out" >"$DIR/all"
+        is "rows of z" '{"id":1,"v":"one"} {"id":2,"v":"two"}' "$(jq -c 'select(.op == "r" and .source.table == "z") | .after' "$DIR/all" | xargs -d '\n')"
+        is "rows of t" 20000 "$(jq -c 'select(.op == "r" and .source.table == "t")' "$DIR/all" | wc -l)"
+        not says "begins again"
+        is "columns of z" 3 "$(msql -N "select count(*) from information_schema.columns where table_schema = '$NAME' and table_name = 'z'")"
+        msql "drop table t, z"
+        rm -f "$STATE"/* "$DIR/gate" "$DIR/first"
+    done
+}
+
+# bats test_tags=only:mariadb
+@test "limits for idle transactions do not end the sessions that hold the tables" {
+    local limit
+    for limit in idle_transaction_timeout idle_readonly_transaction_timeout idle_write_transaction_timeout; do msql "set global $limit = 1"; done
+    gated_snapshot 3
+    # Longer than the limit, with nothing to do for any of them.
+    msql "select sleep(2.5)" >/dev/null
+    for limit in idle_transaction_timeout idle_readonly_transaction_timeout idle_write_transaction_timeout; do msql "set global $limit = 0"; done
+    not msql "set session lock_wait_timeout = 1; alter table z add column late int"
+    open_gate
+    status_of "$SPAWNED" 30 || fail "the snapshot: $(cat "$DIR/err")"
+    not says "trying again"
+}
+
 @test "a prepared XA transaction: the snapshot waits for its end" {
     mysql_is_mariadb || msql "set sql_log_bin = 0; grant xa_recover_admin on *.* to cdc@'%'"
     rows 3
@@ -546,6 +590,8 @@ key_tables() {
     msql "create table k_signed (a smallint, b tinyint, c int, v int, primary key (c, a, b)); insert into k_signed select -50 + n, -n, n div 7 - 5, n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
     msql "create table k_decimal (d decimal(30,10) primary key, v int); insert into k_decimal select -3.5 + n / 3, n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
     msql "set time_zone = '+00:00'; create table k_time (d date, t datetime(3), s timestamp(6), primary key (d, t, s)); insert into k_time select '2024-02-28' + interval n div 20 day, '2024-01-01 10:00:00.125' + interval n second, '2024-03-31 00:59:59.999999' + interval n minute from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
+    # Of a time when sql_mode let them in.
+    msql "set sql_mode = 'ALLOW_INVALID_DATES'; create table k_odd_date (d date, t datetime(6), v int, primary key (d, t)); insert into k_odd_date select elt(1 + n % 5, '0000-00-00', '2020-00-00', '2020-02-31', '2021-04-31', '9999-12-31'), concat(elt(1 + n % 3, '2020-02-31', '0000-00-00', '2020-05-00'), ' 10:00:00.', lpad(n, 6, '0')), n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
     for charset in latin1 utf8mb3 utf8mb4 ucs2 sjis; do
         msql "set names utf8mb4; create table k_$charset (s varchar(20) character set $charset, b varbinary(10), v int, primary key (s, b)); insert into k_$charset select concat(elt(1 + n % 6, 'a', 'A ', 'b''\\\\', '', 'Z', 'zz'), n div 12), unhex(lpad(hex(n), 4, '0')), n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
     done
@@ -574,8 +620,8 @@ without_pos() { jq -c 'del(.pos, .seq, .ts_ms, .source)' "$1"; }
 }
 
 @test "several sessions that convert texts at the same time: each text is as it was" {
-    msql "create table t (id int primary key, a varchar(400) character set latin1, b varchar(400) character set ucs2);
-          insert into t select a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n, repeat(elt(1 + a.n, 'é', 'ü', 'ñ', 'ß', 'ç', 'à', 'ö', 'î', 'ø', 'å'), 300 + 10 * b.n), repeat('ж', 300 + c.n * 10)
+    msql "create table t (id int primary key, a varchar(400) character set latin1, b varchar(400) character set ucs2, c varchar(100) character set gbk, d varchar(100) character set sjis, e varchar(100) character set euckr);
+          insert into t select a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n, repeat(elt(1 + a.n, 'é', 'ü', 'ñ', 'ß', 'ç', 'à', 'ö', 'î', 'ø', 'å'), 300 + 10 * b.n), repeat('ж', 300 + c.n * 10), concat('啊阿埃挨', a.n), concat('表ソア', b.n), concat('가나다', c.n)
           from $(digits) a, $(digits) b, $(digits) c, $(digits) d, (select 0 n union all select 1 union all select 2) e"
     snapshot --ack=stdout >"$DIR/one"
     rm "$STATE"/cdc-snapshot-*

@@ -282,6 +282,20 @@ static bool idle_too_long(struct source_loop *loop)
            cdc_writer_pending(loop->writer) == 0 && loop->ops->between(loop->source);
 }
 
+/* Whether to wait after a turn. `asked`: the source was read in it; then only IDLE says that nothing is there. A turn
+ * that was blocked says nothing of the source: once its flush has made room, the source is asked first. Its descriptor
+ * may only report news (an eventfd, or a socket whose bytes libpq has taken already), and would be silent about what
+ * has come before:
+ *
+ *   turn 1: output full, nothing is read; the wait ends when the reader takes 1 MiB
+ *   turn 2: flush writes all; what the source has by now announced itself before turn 1 */
+static bool must_wait(const struct source_loop *loop, bool asked, enum cdc_source_result got)
+{
+    bool blocked = cdc_writer_pending(loop->writer) >= HIGH_WATER;
+
+    return asked ? got == CDC_SOURCE_IDLE : blocked;
+}
+
 /* One connection's life. 0: end reached or stopped; -1: error. */
 static int stream(struct source_loop *loop, struct cdc_error *error)
 {
@@ -321,7 +335,7 @@ static int stream(struct source_loop *loop, struct cdc_error *error)
         loop_report_turn(&loop->report, false);
         if (got == CDC_SOURCE_END || idle_too_long(loop))
             return 0;
-        if (got != CDC_SOURCE_MORE)
+        if (must_wait(loop, !blocked, got))
             wait_for_work(loop, cdc_writer_pending(loop->writer) >= HIGH_WATER);
     }
 }

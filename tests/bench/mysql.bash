@@ -5,7 +5,7 @@
 . tests/lib/mysql.bash
 
 read -ra my <<<"$(pkg-config --cflags --libs libmariadb)"
-${CC:-cc} -O2 -D_GNU_SOURCE -o "$DIR/bin/latency-mysql" tests/bench/latency-mysql.c "${my[@]}" || die "no libmariadb"
+${CC:-cc} -O2 -D_GNU_SOURCE -I. -o "$DIR/bin/latency-mysql" tests/bench/latency-mysql.c "${my[@]}" || die "no libmariadb"
 mysql_start || die "MariaDB did not start"
 MYSQL_URL=$(mysql_url)bench
 MYSQL_DATA=$(mysql_dir)/data
@@ -20,10 +20,10 @@ MYSQL_DATABASE=bench msql <"$DIR/fill.sql" >/dev/null || die "the log was not wr
 msql "flush binary logs; set global max_binlog_size = 1073741824"
 LOG=$MYSQL_DATA/binlog.000001
 
-file_ours() { OUTPUT=/dev/null timed "$DIR/file.ours" mysql-binlog -q -t bench.items --file "$LOG"; }
-file_peer() { OUTPUT=/dev/null timed "$DIR/file.peer" mariadb-binlog --no-defaults --base64-output=DECODE-ROWS -vv "$LOG"; }
+file_ours() { OUTPUT="|/dev/null" timed "$DIR/file.ours" mysql-binlog -q -t bench.items --file "$LOG"; }
+file_peer() { OUTPUT="|/dev/null" timed "$DIR/file.peer" mariadb-binlog --no-defaults --base64-output=DECODE-ROWS -vv "$LOG"; }
 live() { mysql-binlog -q -t bench.items --start=binlog.000001:4 --until=binlog.000002:4 --ack stdout "$MYSQL_URL"; }
-live_ours() { OUTPUT=/dev/null timed "$DIR/live.ours" mysql-binlog -q -t bench.items --start=binlog.000001:4 --until=binlog.000002:4 --ack stdout "$MYSQL_URL"; }
+live_ours() { OUTPUT="${2:-|/dev/null}" timed "$DIR/live.${1:-ours}" mysql-binlog -q -t bench.items --start=binlog.000001:4 --until=binlog.000002:4 --ack stdout "$MYSQL_URL"; }
 is "rows" "$ROWS" "$(live 2>>"$DIR/err" | grep -c '"op":"c"')" || die "rows are missing"
 live_peer() {
     rm -f "$DIR"/raw*
@@ -35,11 +35,14 @@ for ((run = 1; run <= RUNS; run++)); do
     file_ours
     live_peer
     live_ours
+    live_ours pipe "|$DIR/output"
+    live_ours file "$DIR/output"
 done
 result "binlog file: CPU s, peer mariadb-binlog -vv" "$(column "$DIR/file.ours" 2)" "$(column "$DIR/file.peer" 2)" most 0.3334
 result "binlog file: wall s, peer mariadb-binlog -vv" "$(column "$DIR/file.ours" 1)" "$(column "$DIR/file.peer" 1)" none -
 result "binlog live: wall s, peer mariadb-binlog --raw" "$(column "$DIR/live.ours" 1)" "$(column "$DIR/live.peer" 1)" most 4
 result "binlog live: CPU s, peer mariadb-binlog --raw" "$(column "$DIR/live.ours" 2)" "$(column "$DIR/live.peer" 2)" none -
+result "binlog live: wall s through a pipe, peer into a file" "$(column "$DIR/live.pipe" 1)" "$(column "$DIR/live.file" 1)" most 1.5
 result "mysql-binlog: peak RSS KiB" "$(column "$DIR/live.ours" 3)" - limit 32768
 
 for ((run = 1; run <= RUNS; run++)); do

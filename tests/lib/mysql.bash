@@ -86,12 +86,13 @@ mysql_template() {
     [ "$(id -u)" != 0 ] || chown nobody: "$1.making"
     mysql_install "$1.making" && mv "$1.making" "$1"
 }
+# tmpdir: that of the caller may be nobody else's to write.
 mysql_install() {
     local dir=$1
     if mysql_is_mariadb; then
-        (as_mysql "$(mysql_program mariadb-install-db)" --no-defaults --basedir="$(mysql_prefix)" --datadir="$dir/data" --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve --force)
+        (as_mysql "$(mysql_program mariadb-install-db)" --no-defaults --basedir="$(mysql_prefix)" --datadir="$dir/data" --tmpdir="$dir" --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve --force)
     else
-        (as_mysql "$(mysql_daemon)" --no-defaults --initialize-insecure --datadir="$dir/data")
+        (as_mysql "$(mysql_daemon)" --no-defaults --initialize-insecure --datadir="$dir/data" --tmpdir="$dir")
     fi
 }
 mysql_options() {

@@ -2,6 +2,7 @@
 /* Texts of keys: no two of them may look the same, whatever their charset. */
 #include "connectors/mysql/value/charset.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -79,8 +80,66 @@ static void is(const char *what, const char *charset, bool key, const char *byte
     cdc_buf_free(&out);
 }
 
+/* -- several threads, as cdc-snapshot -j has them -- */
+
+#define THREADS 4
+
+/* All of a charset's first and second bytes, each pair a text; `out` has one line for each. */
+static void convert_all(struct cdc_buf *out, const struct my_charset *charset)
+{
+    uint64_t unconvertible = 0;
+    for (unsigned code = 0; code <= 0xffff; code++) {
+        const uint8_t p[4] = {(uint8_t)(code >> 8), (uint8_t)code, 'a', 'b'};
+        my_charset_append(out, charset, p, sizeof p, &unconvertible);
+        cdc_buf_byte(out, '\n');
+    }
+}
+
+struct job {
+    const struct my_charset *charset;
+    pthread_barrier_t *start;
+    struct cdc_buf out;
+};
+
+static void *convert_in_thread(void *context)
+{
+    struct job *job = context;
+    pthread_barrier_wait(job->start);
+    convert_all(&job->out, job->charset);
+    my_charset_release();
+    return NULL;
+}
+
+static void threads_agree(const char *name)
+{
+    pthread_t threads[THREADS];
+    pthread_barrier_t start;
+    struct job jobs[THREADS];
+    struct cdc_buf want = CDC_BUF_INIT;
+    convert_all(&want, my_charset_named(name));
+    pthread_barrier_init(&start, NULL, THREADS);
+    for (size_t i = 0; i < THREADS; i++) {
+        jobs[i] = (struct job){my_charset_named(name), &start, CDC_BUF_INIT};
+        if (pthread_create(&threads[i], NULL, convert_in_thread, &jobs[i]) != 0)
+            exit(1);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        bool same = jobs[i].out.len == want.len && memcmp(jobs[i].out.data, want.data, want.len) == 0;
+        if (!same)
+            printf("not ok - %s: texts that a thread converts are as in one alone\n", name);
+        failures += !same;
+        cdc_buf_free(&jobs[i].out);
+    }
+    pthread_barrier_destroy(&start);
+    cdc_buf_free(&want);
+}
+
 int main(void)
 {
+    static const char *const several_bytes[] = {"sjis",    "cp932",   "ujis",    "eucjpms", "gb2312", "gbk",
+                                                "gb18030", "big5",    "euckr",   "ucs2",    "utf16",  "utf16le",
+                                                "utf32",   "utf8mb3", "utf8mb4", "latin1",  "swe7"};
     static const struct {
         const char *name;
         uint64_t twins;
@@ -97,5 +156,8 @@ int main(void)
     is("no key", "cp932", false, "a\xee\xe0", "\"a\xe9\xab\x99\"");
     is("its bytes inside of other characters", "cp932", true, "\x88\xee\xe0\x40", "\"\xe7\xa8\xb2\xe6\xbc\xbe\"");
     is("bytes that are not valid", "ujis", true, "\xad", "{\"base64\":\"rQ==\"}");
+    for (size_t i = 0; i < sizeof several_bytes / sizeof *several_bytes; i++)
+        threads_agree(several_bytes[i]);
+    my_charset_release();
     return failures ? 1 : 0;
 }

@@ -155,8 +155,37 @@ int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_erro
     return table->row_end ? check_period(table, error) : 0;
 }
 
-static bool give_name(struct my_column *column, const char *name, struct cdc_error *error)
+/* A column that could end a row's time: the server would have put it into each key. */
+static bool may_be_row_end(const struct my_table *table, const struct my_column *column)
 {
+    return has_period_type(column) && (!logs_key(table) || column->logged_key);
+}
+
+static bool may_be_other_type(const struct my_column *column)
+{
+    bool binary = !column->charset || my_charset_is_binary(column->charset);
+    switch (column->type) {
+    case MY_TYPE_STRING: return binary && (column->metadata == 16 || column->metadata == 4);  /* uuid, inet6; inet4 */
+    case MY_TYPE_VARCHAR: return binary && column->metadata % 4 == 0 && column->metadata > 0; /* vector: of floats */
+    case MY_TYPE_BLOB: return !binary && column->metadata == 4;                               /* json */
+    default: return false;
+    }
+}
+
+bool my_table_is_ambiguous(const struct my_table *table, enum my_flavor flavor)
+{
+    if (flavor != MY_FLAVOR_MARIADB)
+        return false;
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (may_be_other_type(&table->columns[i]) || may_be_row_end(table, &table->columns[i]))
+            return true;
+    return count_hashes(table) > 0;
+}
+
+static bool give_name(const struct my_table *table, struct my_column *column, const char *name, struct cdc_error *error)
+{
+    if (table->has_names)
+        return column->name && strcmp(column->name, name) == 0;
     free(column->name);
     column->name = strdup(name);
     if (!column->name)
@@ -169,7 +198,8 @@ bool my_table_name_hidden(struct my_table *table, size_t from, struct cdc_error 
     size_t i = from, n = table->n_columns;
     char name[40];
     if (n - i >= 2 && has_period_type(&table->columns[i]) && has_period_type(&table->columns[i + 1])) {
-        if (!give_name(&table->columns[i], "row_start", error) || !give_name(&table->columns[i + 1], "row_end", error))
+        if (!give_name(table, &table->columns[i], "row_start", error) ||
+            !give_name(table, &table->columns[i + 1], "row_end", error))
             return false;
         i += 2;
     }
@@ -179,7 +209,7 @@ bool my_table_name_hidden(struct my_table *table, size_t from, struct cdc_error 
             return false;
         next_hash(table, first, &number, name);
         table->columns[i].is_unsigned = true; /* which the log need not tell */
-        if (!give_name(&table->columns[i], name, error))
+        if (!give_name(table, &table->columns[i], name, error))
             return false;
     }
     return i == n;

@@ -48,7 +48,11 @@ bool my_table_may_be_sequence(const struct my_table *table, enum my_flavor flavo
 /* MariaDB (hidden.c): marks the columns that are not in the lines, and finds where a row's time ends.
  * 0 or -1: CONFIG when the table's versions are told apart by transactions. */
 int my_table_hide(struct my_table *table, enum my_flavor flavor, struct cdc_error *error);
-/* The log names no columns: does it have, from that one on, only such as MariaDB hides? Then they are named. */
+/* Does the log, with FULL metadata, leave open what the rows mean? MySQL's never does. MariaDB logs a UUID as BINARY(16), an
+ * INET6 too, JSON as LONGTEXT, a VECTOR as VARBINARY, and does not say which column ends a row's time or is a hash of its
+ * own: a table that has columns which could be such is only read by what is known of it at that point of the log. */
+bool my_table_is_ambiguous(const struct my_table *table, enum my_flavor flavor);
+/* Does the log have, from that column on, only such as MariaDB hides? Where it names no columns, they are named. */
 bool my_table_name_hidden(struct my_table *table, size_t from, struct cdc_error *error);
 /* Would the schema line read the same? */
 bool my_table_same_schema(const struct my_table *a, const struct my_table *b);

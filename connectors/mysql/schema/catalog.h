@@ -10,11 +10,11 @@
 #include <cdc/error.h>
 #include <mysql.h>
 
-/* For the log that names no columns: all of the table (only db and name of it are looked at), as text for my_columns_apply.
+/* For the log: all of the table (only db and name of it are looked at), as text for my_columns_apply.
  * 1; 0: there is no such table, or it may not be seen; -1. */
 int my_catalog_columns(MYSQL *sql, enum my_flavor flavor, const struct my_table *table, struct cdc_buf *columns,
                        struct cdc_error *error);
-/* For the log that names them: adds the types' names, what is generated, MariaDB's JSON and the end of a row's time. Columns
+/* For files that name them, and a server that the user names for it: adds the types' names, what is generated, MariaDB's JSON and the end of a row's time. Columns
  * that are no more, or of another type now, stay as they are. */
 int my_catalog_describe(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
 /* For a snapshot: makes the columns, in the terms of the log, so that types and values read the same. Those that lines omit
@@ -27,6 +27,8 @@ int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table 
 /* All tables that the user may see, with an engine; those of information_schema and performance_schema are none. A row has
  * TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, ENGINE, CREATE_TIME; the order is that of the names' bytes. RETURNS NEW */
 MYSQL_RES *my_catalog_list(MYSQL *sql, struct cdc_error *error);
+/* Only MariaDB's of which the log, with FULL metadata, may not say all: see my_table_is_ambiguous, and generated columns. */
+MYSQL_RES *my_catalog_list_ambiguous(MYSQL *sql, struct cdc_error *error);
 
 /* What their columns tell of one of them. */
 struct my_catalog_table {

@@ -158,6 +158,13 @@ static bool metadata_fits(const struct my_column *column, const char *type, cons
     }
 }
 
+/* Types of MariaDB that the log has as binary(16) or binary(4). */
+static bool address_fits(const struct my_column *column, const char *type)
+{
+    unsigned size = begins(type, "uuid") || begins(type, "inet6") ? 16 : begins(type, "inet4") ? 4 : 0;
+    return size == 0 || (column->metadata == size && (!column->charset || my_charset_is_binary(column->charset)));
+}
+
 static bool decimals_fit(const struct my_column *column, const char *type)
 {
     unsigned numbers[2] = {0, 0};
@@ -192,7 +199,10 @@ static const char *difference(const struct my_table *table, const struct my_colu
     bool is_unsigned = strstr(kept->type, "unsigned") != NULL;
     if (!my_columns_type_fits(column, kept->type))
         return "they have other types there";
-    if (!metadata_fits(column, kept->type, charset) || !decimals_fit(column, kept->type))
+    if (table->has_names && strcmp(column->name, kept->name) != 0)
+        return "they have other names there";
+    if (!metadata_fits(column, kept->type, charset) || !decimals_fit(column, kept->type) ||
+        !address_fits(column, kept->type))
         return "they have other lengths there";
     if (column->nullable != ((kept->flags & MY_COLUMNS_NULLABLE) != 0))
         return "others of them take NULL there";
@@ -273,28 +283,61 @@ static int complete(struct my_table *table, struct my_column *column, struct kep
     return label && column->n_labels == 0 ? take_labels(column, column->type_name, error) : 0;
 }
 
-int my_columns_apply(struct cdc_span columns, struct my_table *table, enum my_flavor flavor, const char **why,
-                     struct cdc_error *error)
+/* 1, and *n of them fit; 0: they do not, *why says in what. */
+static int compare_listed(struct cdc_span columns, const struct my_table *table, size_t *n, const char **why)
 {
     struct cdc_json_iter iter;
     struct cdc_span value;
-    size_t i = 0;
+    *why = NULL;
+    *n = 0;
     cdc_json_iter_begin(&iter, columns);
-    for (; cdc_json_next_element(&iter, &value); i++) {
-        struct kept kept;
-        int result = 0;
-        *why = i >= table->n_columns       ? "it has fewer of them there"
+    for (; !*why && cdc_json_next_element(&iter, &value); ++*n) {
+        struct kept kept = {0};
+        *why = *n >= table->n_columns      ? "it has fewer of them there"
                : !kept_parse(&kept, value) ? "they cannot be kept as text"
-                                           : difference(table, &table->columns[i], &kept);
-        if (!*why)
-            result = complete(table, &table->columns[i], &kept, error);
-        if (i < table->n_columns)
-            kept_free(&kept);
-        if (*why || result < 0)
-            return result;
+                                           : difference(table, &table->columns[*n], &kept);
+        kept_free(&kept);
     }
-    if (i == table->n_columns || (flavor == MY_FLAVOR_MARIADB && i > 0 && my_table_name_hidden(table, i, error)))
+    return *why == NULL;
+}
+
+static int complete_listed(struct cdc_span columns, struct my_table *table, struct cdc_error *error)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span value;
+    int result = 1;
+    cdc_json_iter_begin(&iter, columns);
+    for (size_t i = 0; result > 0 && cdc_json_next_element(&iter, &value); i++) {
+        struct kept kept;
+        if (!kept_parse(&kept, value))
+            result = cdc_error_memory(error);
+        else if (complete(table, &table->columns[i], &kept, error) < 0)
+            result = -1;
+        kept_free(&kept);
+    }
+    return result;
+}
+
+/* From that one on the table has only such as MariaDB hides. */
+static int check_rest(struct my_table *table, size_t from, enum my_flavor flavor, const char **why,
+                      struct cdc_error *error)
+{
+    if (from == table->n_columns ||
+        (flavor == MY_FLAVOR_MARIADB && from > 0 && my_table_name_hidden(table, from, error)))
         return 1;
     *why = "it has more of them there";
     return error->status ? -1 : 0;
+}
+
+int my_columns_apply(struct cdc_span columns, struct my_table *table, enum my_flavor flavor, const char **why,
+                     struct cdc_error *error)
+{
+    size_t n;
+    if (!compare_listed(columns, table, &n, why))
+        return 0;
+    /* The names of those that are hidden depend on the others': where the log has neither, these come first. */
+    int fits = table->has_names ? check_rest(table, n, flavor, why, error) : 1;
+    if (fits > 0)
+        fits = complete_listed(columns, table, error);
+    return fits > 0 && !table->has_names ? check_rest(table, n, flavor, why, error) : fits;
 }

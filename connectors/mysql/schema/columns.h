@@ -19,8 +19,9 @@ enum {
 };
 void my_columns_add(struct cdc_buf *columns, const char *name, const char *type, const char *collation, unsigned flags);
 void my_columns_end(struct cdc_buf *columns);
-/* Compares them with what the log tells of the table (count, types, lengths, signs, charsets, NULL), and completes it. 1;
- * 0: they do not fit, *why says in what; -1. */
+/* Compares them with what the log tells of the table (count, names, types, lengths, signs, charsets, NULL), and completes
+ * it. 1; 0: they do not fit, *why says in what, and a table that the log names columns of stays as it was;
+ * -1. */
 int my_columns_apply(struct cdc_span columns, struct my_table *table, enum my_flavor flavor, const char **why,
                      struct cdc_error *error);
 /* Could a column of that type's name have been logged with this type? Only what matters for values is looked at. */

@@ -50,9 +50,12 @@ struct my_schema {
 int my_schema_search(struct my_schema *schema, const struct my_coord *from, const struct my_coord *to,
                      struct cdc_error *error);
 void my_schema_forget_search(struct my_schema *schema);
-/* The columns of a table (db and name) as of now, and an end of the log up to which no statement on it is missing. */
+/* The columns of a table (db and name) as of now, and an end of the log up to which no statement on it is missing. 0;
+ * 1: another session keeps its lock away; -1. */
 int my_schema_ask(struct my_schema *schema, MYSQL *sql, const struct my_table *table, struct cdc_buf *columns,
                   struct my_coord *end, struct cdc_error *error);
+/* The session's waits for locks end after so many seconds. */
+int my_schema_limit_waits(MYSQL *sql, unsigned seconds, struct cdc_error *error);
 /* Asks for the columns of all tables that are selected and not known, and keeps what holds there. */
 int my_schema_prefetch(struct my_schema *schema, const struct my_coord *coord, struct my_point point,
                        struct cdc_error *error);

@@ -5,6 +5,7 @@
 #include "connectors/mysql/schema/internal.h"
 
 #include <cdc/retry.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,10 +64,10 @@ static int ask(struct prefetch *prefetch, const char *db, const char *name, stru
     prefetch->n++;
     if (!found->table.db || !found->table.name)
         return cdc_error_memory(error);
-    int64_t begun = cdc_clock_ms();
-    if (my_schema_ask(prefetch->schema, prefetch->sql, &found->table, &found->columns, &prefetch->end, &gone) == 0)
+    int locked = my_schema_ask(prefetch->schema, prefetch->sql, &found->table, &found->columns, &prefetch->end, &gone);
+    if (locked == 0)
         return 0;
-    prefetch->locked += cdc_clock_ms() - begun >= 1000;
+    prefetch->locked += locked > 0;
     prefetch->n--;
     free(found->table.db);
     free(found->table.name);
@@ -93,22 +94,18 @@ static int ask_for_all(struct prefetch *prefetch, MYSQL_RES *result, struct cdc_
     return keep_found(prefetch, error);
 }
 
-/* A table whose lock somebody holds for hours must not hold up the start: it is left for later, after a second. */
-static int limit_waits(MYSQL *sql, bool limit, struct cdc_error *error)
-{
-    return my_session_execute(sql,
-                              limit ? "SET SESSION lock_wait_timeout = 1" : "SET SESSION lock_wait_timeout = DEFAULT",
-                              "cannot limit waits", error);
-}
-
 static int ask_server(struct prefetch *prefetch, struct cdc_error *error)
 {
-    if (limit_waits(prefetch->sql, true, error) < 0)
+    /* A table whose lock somebody holds for hours must not hold up the start: it is left for later. */
+    if (my_schema_limit_waits(prefetch->sql, 1, error) < 0)
         return -1;
-    MYSQL_RES *result = my_catalog_list(prefetch->sql, error);
+    /* With FULL metadata the log itself describes most tables. */
+    MYSQL_RES *result = prefetch->schema->settings.session->server.full_metadata
+                            ? my_catalog_list_ambiguous(prefetch->sql, error)
+                            : my_catalog_list(prefetch->sql, error);
     int status = result ? ask_for_all(prefetch, result, error) : -1;
     mysql_free_result(result);
-    return status == 0 ? limit_waits(prefetch->sql, false, error) : status;
+    return status;
 }
 
 int my_schema_prefetch(struct my_schema *schema, const struct my_coord *coord, struct my_point point,
@@ -127,13 +124,13 @@ int my_schema_prefetch(struct my_schema *schema, const struct my_coord *coord, s
     int result = ask_server(&prefetch, error);
     clear(&prefetch);
     free(prefetch.found);
-    schema->prefetch = false;
+    schema->prefetch = prefetch.locked > 0; /* those are asked for again */
     schema->next_prefetch = cdc_clock_ms() + REST_MS + REST_FACTOR * (cdc_clock_ms() - begun);
     if (result == 0 || cdc_error_is_transient(error) || error->status == CDC_EXIT_INTERNAL)
         return result;
     cdc_log_write(schema->settings.log, CDC_LOG_INFO, "columns are not read ahead: %s", error->text);
     cdc_error_clear(error);
-    return limit_waits(prefetch.sql, false, error);
+    return 0;
 }
 
 int my_schema_prefetch_if_due(struct my_schema *schema, const struct my_coord *coord, struct my_point point, bool now,

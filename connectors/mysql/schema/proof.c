@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Columns where the log does not name them (binlog_row_metadata MINIMAL or NO_LOG, the servers' defaults).
+/* Columns where the log does not name them (binlog_row_metadata MINIMAL or NO_LOG, the servers' defaults), and what
+ * MariaDB's log does not say of them even with FULL.
  *
  * What is kept of them from earlier (history.h) comes first. Else information_schema is asked, which speaks of now, while
  * the log speaks of then. What it says holds at coordinates of the log when no statement between there and now has named
@@ -16,7 +17,11 @@
 #include "connectors/mysql/schema/internal.h"
 #include "connectors/mysql/session/log_read.h"
 
+#include <mysqld_error.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+enum { LOCK_SECONDS = 5 }; /* that a row waits for the lock of its table; then the connection is made again */
 
 /* -- the search ------------------------------------------------------------------------- */
 
@@ -71,6 +76,16 @@ int my_schema_search(struct my_schema *schema, const struct my_coord *from, cons
 
 static int unknown(const struct my_table *table, const char *why, struct cdc_error *error)
 {
+    if (table->has_names) {
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "the log does not say which columns of table %s.%s were JSON, UUID and the like, and it is not "
+                      "known what they were at this point of it: %s",
+                      table->db, table->name, why);
+        return cdc_error_hint(error,
+                              "exclude the table (-T '%s.%s'), or take a new snapshot (remove the pipeline's offset "
+                              "files, and begin with cdc-snapshot)",
+                              table->db, table->name);
+    }
     cdc_error_set(error, CDC_EXIT_CONFIG, "the columns that table %s.%s had at this point of the log are not known: %s",
                   table->db, table->name, why);
     return cdc_error_hint(
@@ -87,6 +102,14 @@ static int read_columns(struct my_schema *schema, MYSQL *sql, const struct my_ta
     return found < 0 ? -1 : found ? 0 : unknown(table, "it does not exist any more, or may not be seen", error);
 }
 
+int my_schema_limit_waits(MYSQL *sql, unsigned seconds, struct cdc_error *error)
+{
+    char text[80];
+    snprintf(text, sizeof text, "SET SESSION lock_wait_timeout = %u", seconds);
+    return my_session_execute(sql, text, "cannot limit waits", error);
+}
+
+/* 1: another session keeps it away, with LOCK TABLES or a statement that takes long. */
 static int lock(MYSQL *sql, const struct my_table *table, struct cdc_error *error)
 {
     struct cdc_error gone = {0};
@@ -99,6 +122,8 @@ static int lock(MYSQL *sql, const struct my_table *table, struct cdc_error *erro
     cdc_buf_free(&text);
     if (status == 0 || gone.status == 0)
         return status;
+    if (mysql_errno(sql) == ER_LOCK_WAIT_TIMEOUT)
+        return 1;
     return cdc_error_is_transient(&gone) ? cdc_error_set(error, gone.status, "%s", gone.text)
                                          : unknown(table, gone.text, error);
 }
@@ -139,8 +164,14 @@ static int prove(struct my_schema *schema, struct my_table *table, const struct 
     if (coord->position > UINT32_MAX)
         return unknown(table, "the position is beyond 4 GiB in its file", error);
     MYSQL *sql = my_session_sql(schema->settings.session, error);
-    if (!sql || my_schema_ask(schema, sql, table, columns, &end, error) < 0 ||
-        my_schema_search(schema, coord, &end, error) < 0)
+    if (!sql || my_schema_limit_waits(sql, LOCK_SECONDS, error) < 0)
+        return -1;
+    int locked = my_schema_ask(schema, sql, table, columns, &end, error);
+    if (locked > 0)
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                             "table %s.%s is locked by another session, and its columns cannot be read", table->db,
+                             table->name);
+    if (locked < 0 || my_schema_search(schema, coord, &end, error) < 0)
         return -1;
     if (my_ddl_names(&schema->ddl, table->name, coord))
         return unknown(table, "a later statement in the log changes it", error);
@@ -160,4 +191,31 @@ int my_schema_at(struct my_schema *schema, struct my_table *table, const struct 
             my_history_add(schema->history, table->db, table->name, point, cdc_span(columns.data, columns.len), error);
     cdc_buf_free(&columns);
     return result;
+}
+
+/* MySQL: names of types and what is generated, which no value depends on. They are of now; where the table has other columns
+ * by now, the log's own words are enough. */
+static int describe_mysql(struct my_schema *schema, struct my_table *table, struct cdc_error *error)
+{
+    const char *why;
+    struct cdc_buf columns = CDC_BUF_INIT;
+    MYSQL *sql = my_session_sql(schema->settings.session, error);
+    int found = sql ? my_catalog_columns(sql, MY_FLAVOR_MYSQL, table, &columns, error) : -1;
+    if (found > 0)
+        found = my_columns_apply(cdc_span(columns.data, columns.len), table, MY_FLAVOR_MYSQL, &why, error);
+    cdc_buf_free(&columns);
+    return found < 0 ? -1 : 0;
+}
+
+int my_schema_describe(struct my_schema *schema, struct my_table *table, const struct my_coord *coord,
+                       struct my_point point, struct cdc_error *error)
+{
+    enum my_flavor flavor = schema->settings.session->server.flavor;
+    if (flavor == MY_FLAVOR_MYSQL)
+        return describe_mysql(schema, table, error);
+    int result = my_schema_at(schema, table, coord, point, error);
+    if (result == 0 || error->status != CDC_EXIT_CONFIG || my_table_is_ambiguous(table, flavor))
+        return result;
+    cdc_error_clear(error);
+    return 0;
 }

@@ -37,6 +37,13 @@ static const struct my_server *server_of(const struct my_schema *schema)
     return &schema->settings.session->server;
 }
 
+/* MySQL's log with FULL metadata says all that matters for rows. */
+static bool is_needed(const struct my_schema *schema)
+{
+    const struct my_server *server = server_of(schema);
+    return !server->full_metadata || server->flavor == MY_FLAVOR_MARIADB;
+}
+
 /* -- where reading begins ------------------------------------------------------------------------ */
 
 static bool same_server(const struct my_schema *schema, const struct my_schema_start *start)
@@ -109,7 +116,7 @@ static int begin_history(struct my_schema *schema, const struct my_schema_start 
     if (kept != 0)
         return kept < 0 ? -1 : 0;
     /* What is kept of another server stays until something is known of this one: reading may go back there. */
-    bool keep = !server->full_metadata && same_server(schema, start);
+    bool keep = is_needed(schema) && same_server(schema, start);
     return my_history_begin(schema->history, server->uuid, keep, error);
 }
 
@@ -119,7 +126,7 @@ int my_schema_begin(struct my_schema *schema, const struct my_schema_start *star
     schema->settings.selection.any_case = server_of(schema)->lower_case_names;
     if (begin_history(schema, start, error) < 0)
         return -1;
-    schema->prefetch = !server_of(schema)->full_metadata;
+    schema->prefetch = is_needed(schema);
     if (!schema->prefetch || !start->coord->file[0])
         return 0;
     int result = my_schema_prefetch(schema, start->coord, start->point, error);
@@ -132,7 +139,7 @@ int my_schema_begin(struct my_schema *schema, const struct my_schema_start *star
 void my_schema_altered(struct my_schema *schema, struct cdc_span sql, struct my_point point)
 {
     my_history_alter(schema->history, sql, point);
-    schema->prefetch = !server_of(schema)->full_metadata;
+    schema->prefetch = is_needed(schema);
 }
 
 int my_schema_save(struct my_schema *schema, const struct my_coord *coord, struct my_point point,

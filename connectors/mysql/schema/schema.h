@@ -42,6 +42,10 @@ int my_schema_begin(struct my_schema *schema, const struct my_schema_start *star
 /* Completes a table whose TABLE_MAP stands there. CONFIG: its columns cannot be known for sure. */
 int my_schema_at(struct my_schema *schema, struct my_table *table, const struct my_coord *coord, struct my_point point,
                  struct cdc_error *error);
+/* The same for one whose columns the log names: what else there is to know of them, as far as it is known. CONFIG: it is
+ * not, and the rows cannot be read without it (see my_table_is_ambiguous). */
+int my_schema_describe(struct my_schema *schema, struct my_table *table, const struct my_coord *coord,
+                       struct my_point point, struct cdc_error *error);
 /* A DDL statement (UTF-8) was read: what is known of the tables that it names ends at that point. */
 void my_schema_altered(struct my_schema *schema, struct cdc_span sql, struct my_point point);
 /* Between transactions, when nothing else is to be done: asks for columns that no row has needed yet, not too often. now: as

@@ -123,12 +123,16 @@ static int set_up(MYSQL *mysql, struct cdc_error *error)
     if (my_server_flavor(mysql, &flavor, error) < 0)
         return -1;
     bool mariadb = flavor == MY_FLAVOR_MARIADB;
-    /* The session that holds the tables is idle for as long as the rows take. */
-    const char *limits = mariadb ? "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0"
+    /* Sessions that hold tables are idle for as long as the rows of others take. MariaDB has a limit for each kind of
+     * transaction; it ends the session, and with it what the session holds. */
+    const char *limits = mariadb ? "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0, "
+                                   "idle_readonly_transaction_timeout = 0, idle_write_transaction_timeout = 0"
                                  : "SET SESSION max_execution_time = 0";
+    /* A key may have a date like 2020-02-31 in it, of a time with another sql_mode; it ends a chunk all the same. */
     if (my_session_execute(mysql,
                            "SET SESSION net_write_timeout = 86400, wait_timeout = 31536000, lock_wait_timeout = 50, "
-                           "sql_select_limit = 18446744073709551615, sql_big_selects = 1",
+                           "sql_select_limit = 18446744073709551615, sql_big_selects = 1, "
+                           "sql_mode = 'ALLOW_INVALID_DATES'",
                            "cannot set up the session", error) < 0)
         return -1;
     return my_session_execute(mysql, limits, "cannot set up the session", error);

@@ -115,6 +115,8 @@ int my_snapshot_begin(struct my_snapshot *run, struct cdc_error *error);
 int my_snapshot_tables_list(struct my_snapshot *run, struct cdc_buf *names, struct cdc_error *error);
 /* Finds the tables, and keeps their definitions as they are until sql's transaction ends. */
 int my_snapshot_tables_hold(struct my_snapshot *run, struct cdc_error *error);
+/* The same in each worker's transaction, which has begun. */
+int my_snapshot_tables_hold_for_workers(struct my_snapshot *run, struct cdc_error *error);
 void my_snapshot_tables_free(struct my_snapshot *run);
 
 /* -- consistent_point.c -- */

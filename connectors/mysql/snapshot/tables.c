@@ -48,7 +48,7 @@ void my_snapshot_tables_free(struct my_snapshot *run)
 
 /* A statement that reads no row holds the table's definition until the transaction ends: ALTER, TRUNCATE and DROP wait,
  * writers do not. All columns, since information_schema is silent of those that the user may not read. */
-static int hold(struct my_snapshot *run, const struct my_table *table, struct cdc_error *error)
+static int hold(MYSQL *session, const struct my_table *table, struct cdc_error *error)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
     cdc_buf_lit(&sql, "SELECT * FROM ");
@@ -57,10 +57,10 @@ static int hold(struct my_snapshot *run, const struct my_table *table, struct cd
     int status = 0;
     if (sql.failed)
         status = cdc_error_memory(error);
-    else if (mysql_query(run->sql, sql.data) != 0)
-        status = my_scan_error(run->sql, table, error);
+    else if (mysql_query(session, sql.data) != 0)
+        status = my_scan_error(session, table, error);
     else
-        mysql_free_result(mysql_store_result(run->sql));
+        mysql_free_result(mysql_store_result(session));
     cdc_buf_free(&sql);
     return status;
 }
@@ -190,9 +190,37 @@ int my_snapshot_tables_hold(struct my_snapshot *run, struct cdc_error *error)
     if (begin_holding(run, error) < 0 || find_tables(run, error) < 0)
         return -1;
     for (size_t i = 0; i < run->n_tables; i++) {
-        if (hold(run, run->tables[i].table, error) < 0 || describe(run, &run->tables[i], error) < 0)
+        if (hold(run->sql, run->tables[i].table, error) < 0 || describe(run, &run->tables[i], error) < 0)
             return -1;
         warn(run, &run->tables[i]);
     }
     return check_seen(run, error) < 0 ? -1 : warn_of_hidden(run, error);
+}
+
+/* The lock of run->sql is not enough. An ALTER that waits for it has its place in the queue, and who comes after it waits
+ * for the ALTER, even a reader: each waits for the other.
+ *
+ *     run->sql    holds b ........................................ until the end
+ *     application               ALTER b: waits for run->sql
+ *     worker                                    SELECT b: waits for the ALTER
+ *
+ * What a transaction holds already it gets again at once. So each worker holds all tables from its beginning on. Should an
+ * ALTER have come before it, the wait is short: the attempt ends, which lets the ALTER through, and begins anew. */
+static int hold_for_worker(struct my_snapshot *run, MYSQL *mysql, struct cdc_error *error)
+{
+    static const char what[] = "cannot hold the tables";
+    if (my_session_execute(mysql, "SET SESSION lock_wait_timeout = 5", what, error) < 0)
+        return -1;
+    for (size_t i = 0; i < run->n_tables; i++)
+        if (hold(mysql, run->tables[i].table, error) < 0)
+            return -1;
+    return my_session_execute(mysql, "SET SESSION lock_wait_timeout = 50", what, error);
+}
+
+int my_snapshot_tables_hold_for_workers(struct my_snapshot *run, struct cdc_error *error)
+{
+    for (size_t i = 0; i < run->n_workers; i++)
+        if (hold_for_worker(run, run->workers[i].mysql, error) < 0)
+            return -1;
+    return 0;
 }

@@ -21,8 +21,9 @@ static int describe(void *context, struct my_table *table, const struct my_coord
         return -1;
     if (table->sequence)
         return 0;
-    return table->has_names ? my_catalog_describe(sql, flavor, table, error)
-                            : my_schema_at(stream->schema, table, coord, my_decoder_point(stream->decoder), error);
+    const struct my_point point = my_decoder_point(stream->decoder);
+    return table->has_names ? my_schema_describe(stream->schema, table, coord, point, error)
+                            : my_schema_at(stream->schema, table, coord, point, error);
 }
 
 static void altered(void *context, struct cdc_span sql)

@@ -249,13 +249,16 @@ static uint32_t override_of(size_t charset, const uint8_t *p, size_t n)
     return 0;
 }
 
-/* A run of characters of one of the charsets of several bytes. The descriptor is opened once and kept. */
+/* Opened once and kept, by each thread its own: a descriptor has the state of the conversion in it, even where the charset
+ * has none. */
+static _Thread_local struct opened {
+    bool tried;
+    iconv_t descriptor;
+} opened[CHARSETS];
+
+/* A run of characters of one of the charsets of several bytes. */
 static char *from_iconv(char *out, size_t charset, const uint8_t *p, size_t n)
 {
-    static struct {
-        bool tried;
-        iconv_t descriptor;
-    } opened[CHARSETS];
     if (!opened[charset].tried) {
         opened[charset].tried = true;
         opened[charset].descriptor = iconv_open("UTF-8", charsets[charset].iconv_name);
@@ -390,6 +393,11 @@ static _Thread_local struct cdc_buf scratch;
 void my_charset_release(void)
 {
     cdc_buf_free(&scratch);
+    for (size_t i = 0; i < CHARSETS; i++) {
+        if (opened[i].tried && opened[i].descriptor != (iconv_t)-1)
+            iconv_close(opened[i].descriptor);
+        opened[i].tried = false;
+    }
 }
 
 /* What is not plain: converted first, and then appended with escapes. */
