@@ -29,6 +29,7 @@ struct pg_table {
     struct pg_key_facts key_facts;
     bool has_key;
     size_t key_end;             /* after the last column of the key */
+    bool has_json;              /* some column is json or jsonb */
     bool selected;              /* by -t / -T */
     bool schema_written;        /* in this run */
     struct cdc_buf source_head; /* `{"connector":"postgresql","name":..,"db":..,"schema":..,"table":..` without closing
@@ -58,6 +59,10 @@ enum pg_row_part { PG_ROW_ALL, PG_ROW_KEY, PG_ROW_IDENTITY };
  * the compiler puts the conversion of values into it) */
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
                    enum pg_row_part part, const struct cdc_value_format *format, uint64_t *unconvertible);
+/* JSON's null is a value, and prints as SQL's NULL does: appends `,"json_null":["column",...]` of the columns that have
+ * it; nothing where there is none. member: the name of the list. */
+void pg_row_append_json_null(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
+                             const char *member);
 /* All columns of the key have a value; else PROTOCOL: the server sent a row under a key that is none. */
 int pg_row_check_key(const struct pg_table *table, const struct pg_cell *cells, struct cdc_error *error);
 

@@ -337,11 +337,15 @@ struct array {
     struct cdc_buf scratch; /* an element without its backslashes */
 };
 
-static void append_element(struct array *array, struct cdc_buf *out, const char *p, size_t n)
+/* False for JSON's null, which could not be told from NULL among the elements: then the whole array is the server's text. */
+static bool append_element(struct array *array, struct cdc_buf *out, const char *p, size_t n)
 {
+    if (array->type.element == PG_JSON && pg_json_is_null(p, n))
+        return false;
     /* The elements of all dimensions have one type: int4[] and int4[][] are the same type for the server. */
     struct pg_type element = {array->type.element, PG_TEXT, ','};
     pg_value_append(out, element, array->format, p, n, array->unconvertible);
+    return true;
 }
 
 /* "..." with backslash escapes; p is after the opening quote. A quoted "NULL" is a text, a bare NULL none. */
@@ -359,18 +363,15 @@ static bool quoted_element(struct array *array, struct cdc_buf *out)
     if (p >= array->end)
         return false;
     array->p = p + 1;
-    if (!escaped) {
-        append_element(array, out, start, (size_t)(p - start));
-        return true;
-    }
+    if (!escaped)
+        return append_element(array, out, start, (size_t)(p - start));
     array->scratch.len = 0;
     for (; start < p; start++) {
         if (*start == '\\')
             start++;
         cdc_buf_byte(&array->scratch, *start);
     }
-    append_element(array, out, array->scratch.data, array->scratch.len);
-    return true;
+    return append_element(array, out, array->scratch.data, array->scratch.len);
 }
 
 static bool bare_element(struct array *array, struct cdc_buf *out)
@@ -384,10 +385,9 @@ static bool bare_element(struct array *array, struct cdc_buf *out)
     if (p == start || p >= array->end)
         return false;
     array->p = p;
-    if (p - start == 4 && memcmp(start, "NULL", 4) == 0)
-        cdc_buf_lit(out, "null");
-    else
-        append_element(array, out, start, (size_t)(p - start));
+    if (p - start != 4 || memcmp(start, "NULL", 4) != 0)
+        return append_element(array, out, start, (size_t)(p - start));
+    cdc_buf_lit(out, "null");
     return true;
 }
 
@@ -473,6 +473,16 @@ static bool too_deep(const char *p, size_t n)
             return true;
     }
     return false;
+}
+
+bool pg_json_is_null(const char *text, size_t n)
+{
+    const char *end = text + n;
+    while (text < end && strchr(" \t\n\r", *text) && *text)
+        text++;
+    while (end > text && strchr(" \t\n\r", end[-1]) && end[-1])
+        end--;
+    return end - text == 4 && memcmp(text, "null", 4) == 0;
 }
 
 static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
