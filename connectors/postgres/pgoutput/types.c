@@ -551,6 +551,14 @@ void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_
     value(out, type, format, text, n, unconvertible);
 }
 
+static void append_raw(struct cdc_buf *out, const struct pg_cell *cell, uint64_t *unconvertible)
+{
+    cdc_buf_lit(out, "{\"base64\":\"");
+    cdc_buf_base64(out, cell->p, cell->n);
+    cdc_buf_lit(out, "\"}");
+    ++*unconvertible;
+}
+
 static inline bool in_part(const struct pg_column *column, enum pg_row_part part)
 {
     return part == PG_ROW_ALL || (part == PG_ROW_KEY ? column->key : column->identity);
@@ -576,6 +584,8 @@ void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const stru
         separator = ',';
         if (cell->kind == 'n')
             cdc_buf_lit(out, "null");
+        else if (cell->raw)
+            append_raw(out, cell, unconvertible);
         else
             value(out, column->type, format, cell->p, cell->n, unconvertible);
     }

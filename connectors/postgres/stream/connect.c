@@ -52,6 +52,15 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
                : pg_describe_relation(stream->sql, stream->pg->publication, table, error);
 }
 
+/* Names in a command of a session that does not convert must be in the database's own encoding. */
+static bool is_ascii(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text & 0x80)
+            return false;
+    return true;
+}
+
 /* The decoder needs the names that resolving gives: it is made at the first connection.
  */
 static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
@@ -61,10 +70,15 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
         return 0;
     }
     const struct pg_settings *pg = stream->pg;
+    int converts = is_ascii(pg->publication) ? pg_encoding_ask(stream->sql, &stream->encoding, error) : 0;
+    if (converts < 0)
+        return -1;
+    stream->converts = converts > 0;
     struct pgoutput_settings settings = {.pipeline = pg->name,
                                          .database = stream->identity.database,
                                          .format = pg->format,
                                          .selection = pg->selection,
+                                         .encoding = stream->converts ? &stream->encoding : NULL,
                                          .describe = describe,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);
@@ -225,6 +239,9 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     struct cdc_buf command = CDC_BUF_INIT;
     char lsn[24];
     pg_lsn_format(lsn, stream->start.lsn);
+    if (stream->converts && pg_query_run(stream->replication, "SET client_encoding = 'SQL_ASCII'",
+                                         "cannot prepare the replication connection", error) < 0)
+        return -1;
     /* Protocol 1 sends whole transactions after their commit, in the order of their commits, on all servers that we
      * know; 2 and later only add transactions in progress, two-phase and parallel apply. An LSN below what the slot
      * has confirmed is raised to that by the server, silently: pg_start_check has compared them. 0/0 is wherever the

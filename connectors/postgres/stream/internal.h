@@ -4,6 +4,7 @@
 #define PG_STREAM_INTERNAL_H
 
 #include "connectors/postgres/pgoutput/pgoutput.h"
+#include "connectors/postgres/session/encoding.h"
 #include "connectors/postgres/session/identity.h"
 #include "connectors/postgres/session/slot.h"
 #include "connectors/postgres/stream/stream.h"
@@ -29,6 +30,8 @@ struct pg_stream {
     const struct cdc_log *log;
     PGconn *sql, *replication;
     struct pgoutput *decoder;
+    bool converts; /* the texts of rows, from: */
+    struct pg_encoding encoding;
     struct pg_identity identity;
     struct cdc_buf identity_json; /* NUL-terminated */
     struct cdc_offset boundary;   /* the decoder's, with our state */
