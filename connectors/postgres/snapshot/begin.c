@@ -181,7 +181,7 @@ static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
                       run->pg->slot);
         return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
     }
-    if (pg_publication_ensure(run->sql, run->pg, true, run->log, error) < 0 || check_privileges(run, error) < 0)
+    if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_privileges(run, error) < 0)
         return -1;
     PGconn *replication = pg_connect(run->pg, true, error);
     if (!replication)

@@ -124,7 +124,7 @@ static int prepare_publication(struct pg_stream *stream, bool create, struct cdc
 {
     const struct pg_settings *pg = stream->pg;
     struct cdc_error own = {0};
-    if (pg_publication_ensure(stream->sql, pg, create && !pg->no_create,
+    if (pg_publication_ensure(stream->sql, pg, create && !pg->no_create, create,
                               create || !stream->started ? stream->log : NULL, &own) == 0) {
         stream->made_publication = pg->temporary && create && strcmp(pg->publication, pg->slot) == 0;
         return 0;
@@ -294,7 +294,7 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     stream->replication = pg_connect(stream->pg, true, error);
     if (!stream->replication || identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
-        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
+        pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0)
         return -1;
     return start_replication(stream, error);
