@@ -40,7 +40,9 @@ struct source_loop {
     struct cdc_offset confirmed; /* pos NULL: nothing yet */
     struct cdc_offset resume;    /* newest boundary whose lines are in the pipe or before it */
     struct candidate candidate;
-    char *seen_pos; /* of the boundary last looked at */
+    char *seen_pos;          /* of the boundary last looked at */
+    bool inside;             /* the connection broke inside a transaction, of which the reader has a part */
+    uint64_t inside_commits; /* as many had ended by then */
     int64_t next_tick, next_confirm, next_warning, last_change;
     uint64_t seen_changes;
     struct loop_report report;
@@ -326,6 +328,20 @@ static int left_unwritten(const struct source_loop *loop, struct cdc_error *erro
                          cdc_writer_pending(loop->writer));
 }
 
+/* Nor would a part of a transaction be all that there was: its other lines come with the next start. */
+static int left_inside(struct cdc_error *error)
+{
+    return cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                         "left by a signal inside a transaction; the next start has all of it");
+}
+
+static void note_broken(struct source_loop *loop)
+{
+    if (!loop->ops->between(loop->source) || loop->metrics->commits != loop->inside_commits)
+        loop->inside = !loop->ops->between(loop->source);
+    loop->inside_commits = loop->metrics->commits;
+}
+
 /* Only a connection that broke is made again; lines in the buffer stay, they are whole. */
 static int run(struct source_loop *loop, struct cdc_error *error)
 {
@@ -339,12 +355,18 @@ static int run(struct source_loop *loop, struct cdc_error *error)
                 return -1;
             /* Stopped while there is no connection: lines of before may still wait for the reader. */
             cdc_error_clear(error);
-            return write_what_goes(loop) > 0 ? left_unwritten(loop, error) : 0;
+            if (write_what_goes(loop) > 0)
+                return left_unwritten(loop, error);
+            return loop->inside ? left_inside(error) : 0;
         }
         int result = stream(loop, &retry, error);
+        note_broken(loop);
+        bool inside = result == 0 && !loop->ops->between(loop->source);
         if (result == 0)
             result = drain(loop, error);
-        if (result == 0 || !cdc_error_is_transient(error)) {
+        if (result == 0 && inside && cdc_writer_pending(loop->writer) == 0)
+            result = left_inside(error);
+        if (result == 0 || inside || !cdc_error_is_transient(error)) {
             if (result != 0 && !cdc_writer_buf(loop->writer)->failed)
                 write_rest(loop);
             loop->ops->disconnect(loop->source);

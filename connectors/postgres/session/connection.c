@@ -160,7 +160,7 @@ static int connect_timeout_ms(const PQconninfoOption *url, const PQconninfoOptio
     long n = seconds ? strtol(seconds, NULL, 10) : CONNECT_SECONDS;
     long hosts = 1;
     if (n <= 0 || n > 3600)
-        n = seconds && n <= 0 ? 3600 : CONNECT_SECONDS;
+        n = 3600;
     for (; host && *host; host++)
         hosts += *host == ',';
     return (int)(n * (hosts > 100 ? 100 : hosts) * 1000);

@@ -46,7 +46,7 @@ static bool read_bytes(struct pg_encoding *encoding, int byte, const char *hex)
  * until the byte is found. Most encodings have none, and cost one question. */
 static int ask_range(PGconn *sql, struct pg_encoding *encoding, int first, int n, struct cdc_error *error)
 {
-    char from[8], to[8];
+    char from[16], to[16];
     const char *values[2] = {from, to};
     snprintf(from, sizeof from, "%d", first);
     snprintf(to, sizeof to, "%d", first + n - 1);

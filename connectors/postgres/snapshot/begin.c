@@ -26,8 +26,10 @@ static int keep_read_at(struct snapshot_run *run, struct pg_answer *row, struct 
         return 0;
     cdc_buf_printf(&json, "{\"lsn\":\"%s\",\"xids\":\"%s\"}", lsn, pg_answer_text(row, "xids"));
     cdc_buf_byte(&json, '\0');
-    if (json.failed)
+    if (json.failed) {
+        cdc_buf_free(&json);
         return cdc_error_memory(error);
+    }
     run->state.read_at = json.data;
     return 0;
 }
