@@ -227,6 +227,9 @@ static void check_may_create(struct check *check)
 
 static bool check_publication(struct check *check)
 {
+    struct cdc_error error = {0};
+    if (pg_publication_check_owner(check->sql, check->settings, &error) < 0)
+        fail(check, "", &error);
     if (judge_row(check, publication_sql, check->settings->publication, publication_findings,
                   COUNT(publication_findings)))
         return true;
@@ -278,17 +281,61 @@ static bool lacks_right(const struct check *check, const struct pg_catalog_table
     return true;
 }
 
+static bool is_refused(const struct pg_catalog_table *table)
+{
+    return table->persistence == 'p' && !pg_key_allows_changes(&table->key);
+}
+
+static bool has_hole(const struct pg_catalog_table *table)
+{
+    return table->hole != NULL;
+}
+
+static bool has_partial_inserts(const struct pg_catalog_table *table)
+{
+    return table->filter && table->toasts && !table->key.inserts_only;
+}
+
+static bool is_columnless(const struct pg_catalog_table *table)
+{
+    return table->columnless && table->persistence == 'p';
+}
+
+static bool is_real(const struct pg_catalog_table *table)
+{
+    return table->persistence == 'p' && (table->kind == 'r' || table->kind == 'p');
+}
+
+/* The first that applies is said. */
+static const struct {
+    bool (*applies)(const struct pg_catalog_table *table);
+    bool of_publication; /* which must be there */
+    enum weight weight;
+    const char *text;
+} table_findings[] = {
+    {is_refused, false, STOPS,
+     "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a primary key (not a deferrable one), "
+     "or "
+     "ALTER TABLE %t REPLICA IDENTITY FULL;"},
+    {is_columnless, false, STOPS, "%t has no columns: sinks may refuse it, and all that comes after. Exclude it (-T)"},
+    {has_hole, true, STOPS,
+     "publication %p has a %d for %t: the server refuses UPDATE and DELETE on it. The replica identity must have the "
+     "columns of the filter, and the list the columns of the replica identity"},
+    {has_partial_inserts, true, WARNS,
+     "%t has a row filter: a row that an UPDATE moves into it comes without the large values that the UPDATE did not "
+     "change. ALTER TABLE %t REPLICA IDENTITY FULL; makes it whole"},
+};
+
 /* True when there is something to say. */
 static bool check_table(struct check *check, const struct pg_catalog_table *table, bool publication)
 {
-    struct subject subject = {pg_key_refusal(&table->key), table};
+    struct subject subject = {is_refused(table) ? pg_key_refusal(&table->key) : table->hole, table};
     struct cdc_error error = {0};
-    if (table->persistence == 'p' && (table->kind == 'r' || table->kind == 'p') &&
-        !pg_key_allows_changes(&table->key)) {
-        say(check, STOPS,
-            "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a primary key (not a deferrable "
-            "one), or ALTER TABLE %t REPLICA IDENTITY FULL;",
-            &subject);
+    for (size_t i = 0; i < COUNT(table_findings); i++) {
+        if (!is_real(table) || !table_findings[i].applies(table) || (table_findings[i].of_publication && !publication))
+            continue;
+        bool allowed = table_findings[i].applies == is_refused && check->settings->allow_refused;
+        say(check, allowed ? WARNS : table_findings[i].weight, table_findings[i].text, &subject);
         return true;
     }
     if (lacks_right(check, table, publication, &error)) {
@@ -300,6 +347,23 @@ static bool check_table(struct check *check, const struct pg_catalog_table *tabl
     pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, &error);
     fail(check, "", &error);
     return true;
+}
+
+/* The server sends no word of what these do: no check of the lines could find it later. */
+static void tell_roots(struct check *check, const struct pg_catalog *catalog)
+{
+    for (size_t i = 0; i < catalog->n; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        const struct subject subject = {NULL, table};
+        if (table->kind != 'p' || table->root || !table->via_root || !pg_catalog_is_meant(table, check->settings))
+            continue;
+        say(check, WARNS,
+            "changes of the partitions of %t come under its name: TRUNCATE of one of them, ATTACH and DETACH of one "
+            "with "
+            "rows are not seen. DELETE before that, and INSERT after it, or take a new snapshot then; or ALTER "
+            "PUBLICATION %p SET (publish_via_partition_root = false); before the first snapshot",
+            &subject);
+    }
 }
 
 static void check_each_table(struct check *check, const struct pg_catalog *catalog, bool publication)
@@ -336,8 +400,13 @@ static void check_tables(struct check *check, bool publication)
         check_each_table(check, &catalog, publication);
     if (result == 0)
         result = pg_gaps_find(&gaps, check->sql, &error);
-    if (result < 0)
+    if (result == 0)
+        tell_roots(check, &catalog);
+    if (result == 0)
+        result = pg_catalog_refuse_detaching(&catalog, check->settings, &error);
+    if (result < 0) {
         fail(check, "", &error);
+    }
     pg_catalog_free(&catalog);
 }
 
@@ -369,7 +438,9 @@ int pg_check(struct pg_settings *settings, const struct pg_check_known *known, c
 int pg_drop(const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error)
 {
     PGconn *sql = pg_connect(settings, false, error);
-    int result = sql ? pg_slot_drop(sql, settings->slot, log, error) : -1;
+    int result = sql ? pg_publication_check_owner(sql, settings, error) : -1;
+    if (result == 0)
+        result = pg_slot_drop(sql, settings->slot, log, error);
     if (result == 0)
         result = pg_publication_drop(sql, settings->publication, log, error);
     PQfinish(sql);

@@ -38,9 +38,8 @@ int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_e
     }
     /* Appended to: lines of earlier runs are still somebody's work. Not locked, since the sink's offset file is.
      * 0600, as it holds rows. */
-    file->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    file->fd = cdc_file_open(path, O_WRONLY | O_CREAT | O_APPEND, 0600, "dead-letter file", error);
     if (file->fd < 0) {
-        io_error(file, error);
         dead_letter_close(file);
         return -1;
     }

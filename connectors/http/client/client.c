@@ -61,6 +61,11 @@ static int set_options(struct http_client *client)
     bad |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, check_stop);
     bad |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, client);
     bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "cdc-sink-http");
+    /* libcurl takes a proxy from the environment, also for this very machine, by which a proxy would mean itself. */
+    if (peer->local)
+        bad |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (peer->ca != NULL)
+        bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, peer->ca);
     if (peer->user != NULL) {
         bad |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         bad |= curl_easy_setopt(easy, CURLOPT_USERNAME, peer->user);
@@ -173,12 +178,12 @@ static int lasting_error(struct http_client *client, CURLcode code, struct cdc_e
     case CURLE_ABORTED_BY_CALLBACK:
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped in the middle of a request");
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: return cdc_error_set(error, CDC_EXIT_USAGE, "%s: %s", client->peer.url, why);
+    case CURLE_UNSUPPORTED_PROTOCOL: return cdc_error_set(error, CDC_EXIT_USAGE, "%s: %s", client->peer.shown, why);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
-        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", client->peer.url, why);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", client->peer.shown, why);
         return cdc_error_hint(error, "the certificate must be one that this machine trusts");
     default: return 0;
     }
@@ -191,7 +196,7 @@ int http_client_wait(struct http_client *client, struct cdc_retry *retry, int64_
     int64_t wait = cdc_retry_next(retry);
 
     if (wait < 0) {
-        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "%s: %s (%lld attempts)", client->peer.url, why,
+        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "%s: %s (%lld attempts)", client->peer.shown, why,
                       (long long)retry->attempts + 1);
         return cdc_error_hint(error, "start again when the peer is well; what it has not confirmed is sent again");
     }
@@ -200,10 +205,10 @@ int http_client_wait(struct http_client *client, struct cdc_retry *retry, int64_
     context->metrics->retries++;
     /* Said at 1, 2, 4, 8 … attempts: enough to be found, too little to fill a disk. */
     if ((retry->attempts & (retry->attempts - 1)) == 0)
-        cdc_log_write(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->peer.url, why,
+        cdc_log_write(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->peer.shown, why,
                       (double)wait / 1000);
     if (cdc_retry_wait(wait, context->control->wake_fd))
-        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", client->peer.url, why);
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", client->peer.shown, why);
     return 0;
 }
 
@@ -228,7 +233,7 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
         bool answered = code == CURLE_OK || client->too_long; /* a status is one, however long the rest */
         if (answered && !is_overload(*status)) {
             if (client->retry.attempts > 0)
-                cdc_log_write(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.url);
+                cdc_log_write(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.shown);
             client->context->metrics->bytes_out += request->body.n;
             return client->too_long ? HTTP_TOO_LONG : HTTP_ANSWERED;
         }
@@ -255,7 +260,7 @@ static void excerpt(const struct http_client *client, char *out, size_t size)
 
 int http_client_refused(struct http_client *client, long status, struct cdc_error *error)
 {
-    const char *url = client->peer.url;
+    const char *url = client->peer.shown;
     char text[310];
 
     excerpt(client, text, sizeof text);
@@ -279,10 +284,10 @@ int http_client_check(struct http_client *client, enum http_outcome outcome, lon
     if (outcome == HTTP_GAVE_UP)
         return -1;
     if (outcome == HTTP_NOT_NOW)
-        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s does not answer now", client->peer.url);
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s does not answer now", client->peer.shown);
     if (status != 200)
         return http_client_refused(client, status, error);
     if (outcome == HTTP_TOO_LONG)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: the answer is too long", client->peer.url);
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: the answer is too long", client->peer.shown);
     return 0;
 }

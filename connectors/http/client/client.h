@@ -9,9 +9,12 @@
 
 struct http_peer {
     const char *url;                /* http:// or https://, without credentials */
+    const char *shown;              /* what messages call it: no path and no query, which may be secrets */
     const char *user, *password;    /* NULL: none */
     struct cdc_option_list headers; /* "Name: value", sent with every request */
     double timeout;                 /* seconds a request may take */
+    const char *ca;                 /* file with the certificates to trust; NULL: the machine's */
+    bool local;                     /* this machine: no proxy is asked, whatever the environment says */
 };
 
 struct http_request {

@@ -14,5 +14,5 @@ int pg_stream_preflight(PGconn *replication, const struct pg_settings *pg, const
         return 0;
     if (pg_identity_read(replication, pg->slot, &identity, error) < 0)
         return -1;
-    return pg_identity_check(replication, &identity, start.state, start.lsn, error);
+    return pg_identity_check(replication, &identity, start.source, start.state, start.lsn, error);
 }
