@@ -21,7 +21,7 @@
 struct values {
     struct source_options common;
     const char *slot, *publication, *progress, *defaults_file;
-    bool no_create, allow_refused;
+    bool no_create, allow_refused, check;
     int64_t chunk_rows, jobs;
 };
 
@@ -35,6 +35,8 @@ static const struct cdc_option option_table[] = {
     OPTION_FLAG(0, "allow-refused", AT(allow_refused), "PostgreSQL: publish tables that then refuse UPDATE"),
     OPTION_TEXT("defaults-file", AT(defaults_file), "FILE", "MySQL, MariaDB: option file with user, host ..."),
     OPTION_LOGIN_PATH(AT(common.login_path)),
+    OPTION_HEADING("Instead of reading"),
+    OPTION_FLAG(0, "check", AT(check), "say what would stop the snapshot or lose rows"),
     OPTION_HEADING("Position"),
     OPTION_TEXT("offset-file", AT(common.offset_file), "FILE", "state (default ./cdc-snapshot-NAME.offset)"),
     OPTION_STATE_DIR(AT(common.state_dir)),
@@ -96,6 +98,19 @@ static bool shows_progress(const struct values *v)
     return strcmp(v->progress, "always") == 0 || (strcmp(v->progress, "auto") == 0 && isatty(STDERR_FILENO));
 }
 
+static int check(struct program *program, const struct cdc_database *kind, void *database, struct cdc_error *error)
+{
+    const struct values *v = program->values;
+    struct source_positions p = {.state_dir = NULL};
+    const char *name = kind->name(database, error);
+    int result = name ? source_program_look(program, &v->common, name, SOURCE_KEEP_HERE, &p, error) : -1;
+    const struct cdc_offset *own = result == 0 ? cdc_offset_file_get(p.offsets, name) : NULL;
+    if (result == 0)
+        result = kind->check(database, own && own->pos[0] ? own : NULL, error);
+    source_program_close(&p);
+    return result;
+}
+
 static int run_kind(struct program *program, const struct cdc_database *kind, void *database, struct cdc_error *error)
 {
     const struct values *v = program->values;
@@ -148,7 +163,9 @@ static int run_url(struct program *program, const char *url, struct cdc_error *e
     if (!kind)
         return cdc_error_set(error, CDC_EXIT_USAGE, "this cdc-snapshot was built without databases of that kind");
     void *database = kind->open(&settings, error);
-    int result = database ? run_kind(program, kind, database, error) : -1;
+    int result = !database  ? -1
+                 : v->check ? check(program, kind, database, error)
+                            : run_kind(program, kind, database, error);
     kind->close(database);
     return result;
 }

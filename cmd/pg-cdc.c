@@ -83,21 +83,34 @@ static int run_stream(struct program *program, const struct values *v, struct pg
                                  v->temporary ? SOURCE_KEEP_NOTHING : SOURCE_KEEP_IF_GIVEN, &kind, &context, error);
 }
 
+static int check(struct program *program, const struct values *v, struct pg_settings *settings, struct cdc_error *error)
+{
+    struct source_positions p;
+    struct pg_check_known known = {.start = {.kind = CDC_START_FIRST}};
+    /* What keeps it from being decided is a finding, beside the others. */
+    if (source_program_look(program, &v->common, settings->name, SOURCE_KEEP_IF_GIVEN, &p, &known.error) == 0)
+        (void)cdc_start_decide(&known.start, p.offsets, p.acks, p.state_dir, settings->name, &known.error);
+    int result = pg_check(settings, &known, &program->log, error);
+    cdc_start_free(&known.start);
+    source_program_close(&p);
+    return result;
+}
+
 /* The name decides the files: it is the database's unless given, which only the server knows for sure. */
 static int act(struct program *program, const struct values *v, struct pg_settings *settings, struct cdc_error *error)
 {
     if (pg_names_set(settings, v->common.name, v->slot, v->publication, error) < 0)
         return -1;
-    /* --check finds the name over a connection of its own, with one attempt: a person waits for the answer. */
-    if (v->check)
-        return pg_check(settings, &program->log, error);
-    int result = pg_names_resolve(settings, v->common.retry_max, error);
+    /* --check makes one attempt: a person waits for the answer. */
+    int result = pg_names_resolve(settings, v->check ? 0 : v->common.retry_max, error);
     if (result > 0) { /* stopped while waiting for the server */
         cdc_error_clear(error);
         return 0;
     }
     if (result < 0)
         return -1;
+    if (v->check)
+        return check(program, v, settings, error);
     return v->drop ? pg_drop(settings, &program->log, error) : run_stream(program, v, settings, error);
 }
 

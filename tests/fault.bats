@@ -160,10 +160,34 @@ begin() { snapshot; insert 1 10; stream --until now; is "rows" 10 "$(rows)"; }
     is "rows" 15 "$(rows)"
 }
 
+@test "the server goes inside a transaction, then SIGTERM: not exit 0, and all of it comes again" {
+    OTHER=$(test_folder)
+    pg_start "$OTHER"
+    PG_DIR=$OTHER DATABASE=postgres
+    URL=$(pg_url postgres)
+    sql "create schema $NAME; create table $NAME.t (id int primary key)"
+    stream --until now
+    sql "insert into $NAME.t select generate_series(1, 300000)"
+    spawn_line "exec pg-cdc --name $NAME -t '$NAME.*' --offset-file '$DIR/p' '$URL' >'$DIR/part' 2>'$DIR/err'"
+    wait_for_lines "$DIR/part" 1000
+    pg_down "$OTHER" immediate
+    wait_for_match "$DIR/err" 'trying again'
+    local status=0
+    kill "$SPAWNED"
+    status_of "$SPAWNED" || status=$?
+    not grep -q '"op":"commit"' "$DIR/part"
+    is "status" 75 "$status"
+    whole_lines "$DIR/part"
+    pg_up "$OTHER"
+    stream --until now
+    is "rows" 300000 "$(grep -c '"op":"c"' "$DIR/out")"
+}
+
 @test "a table that the publication does not publish is named" {
     sql "create table $NAME.other (id int primary key); create publication cdc_$NAME for table $NAME.t"
-    exits 0 stream --until now
-    says "other"
+    exits 78 stream --until now
+    says 'other.*ALTER PUBLICATION'
+    is "slots" 0 "$(sql "select count(*) from pg_replication_slots where slot_name = '$SLOT'")"
 }
 
 @test "a second copy: exit 75, the first goes on" {

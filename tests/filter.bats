@@ -104,6 +104,12 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     is "key" '{"id":1}' "$(jq -c 'select(.op == "d") | .key' "$DIR/out")"
 }
 
+@test "json_null and json_null_old name what is left, under its new name" {
+    row u users '"key":{"id":1},"before":{"id":1,"name":null,"secret":null},"after":{"id":1,"name":null,"secret":null},"json_null":["name","secret"],"json_null_old":["secret","name"]' >"$IN"
+    filter --drop-columns secret --rename-column name=title
+    is "line" '{"id":1,"title":null} {"id":1,"title":null} ["title"] ["title"]' "$(jq -c '.before,.after,.json_null,.json_null_old' "$DIR/out" | xargs -d '\n')"
+}
+
 @test "columns inside a column's own JSON are none of our business" {
     filter --allow-unknown --drop-columns orders:a --columns orders:id,j
     grep -qF '"j":{"a":[1,{"id":2}]}' "$DIR/out"

@@ -101,6 +101,24 @@ all_types() {
     diff "$DIR/expected" "$DIR/labels"
 }
 
+@test "JSON's null is no NULL: named in the lines of snapshot and stream, and a text in a copy" {
+    msql "create table t (id int primary key, a json not null, b json)"
+    msql "insert into t values (1, 'null', null), (2, '[null]', 'null')"
+    begin
+    t cdc-snapshot -q --name "$NAME" --offset-file "$DIR/s" "$URL" >"$DIR/out"
+    is "snapshot" '[1,["a"]] [2,["b"]]' "$(lines 'select(.op == "r") | [.key.id, .json_null]' | paste -sd ' ')"
+    t cdc-sink-sqlite -q "$DIR/copy.db" <"$DIR/out"
+    is "the copy" $'1|0|1\n2|0|0' "$(sqlite3 "$DIR/copy.db" 'select id, a is null, b is null from t order by id')"
+    msql "update t set b = 'null', a = '0' where id = 1; update t set id = 3, b = null where id = 2; insert into t values (4, 'null', 'null'); delete from t where id = 1"
+    read_all
+    diff - <(lines 'select(.op | IN("c","u","d")) | [.op, .key.id, .json_null, .json_null_old]') <<'EOF'
+["u",1,["b"],["a"]]
+["u",3,null,["b"]]
+["c",4,["a","b"],null]
+["d",1,["b"],null]
+EOF
+}
+
 @test "--int64=string and --decimal=number" {
     msql "create table t (id int primary key, b bigint, u bigint unsigned, d decimal(40,3), f double)"
     begin

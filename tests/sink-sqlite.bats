@@ -147,6 +147,20 @@ users() { schema id id:integer name:text big:text; }
     [[ $stderr == *"REPLICA IDENTITY FULL"* ]]
 }
 
+@test "JSON's null is the text null, and finds the row that has it" {
+    {
+        schema '' a:jsonb n:integer
+        change c null null '{"a":null,"n":1}'
+        change c null null '{"a":null,"n":1},"json_null":["a"]'
+        change c null null '{"a":null,"n":2},"json_null":["a"]'
+        change u null '{"a":null,"n":1}' '{"a":null,"n":3},"json_null":["\u0061"],"json_null_old":["a"]'
+        change d null '{"a":null,"n":2}' 'null,"json_null":["a"]'
+        commit
+    } | sed 's|"key":null,||' >"$IN"
+    sink
+    is "rows" $'1||null\n3|null|text' "$(q 'select n, a, typeof(a) from t order by n')"
+}
+
 @test "new columns, columns that are gone, an old schema line again" {
     { schema id id:integer name:text; change c '{"id":1}' null '{"id":1,"name":"a"}'; commit; } >"$IN"
     sink

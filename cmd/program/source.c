@@ -168,6 +168,45 @@ int source_program_open(struct program *program, const struct source_options *op
     return open_acks(program, name, keep, positions, error);
 }
 
+/* The position in PATH, which may not exist. */
+static int look_at(const char *path, const char *name, struct source_positions *p, struct cdc_error *error)
+{
+    struct cdc_offset offset = {.pos = NULL};
+    int found = cdc_offset_read(path, name, &offset, error);
+    if (found > 0)
+        found = cdc_offset_file_set(p->offsets, name, &offset, error);
+    cdc_offset_free(&offset);
+    return found < 0 ? -1 : 0;
+}
+
+int source_program_look(struct program *program, const struct source_options *options, const char *name,
+                        enum source_keep keep, struct source_positions *p, struct cdc_error *error)
+{
+    const struct cdc_offset *ignored;
+    *p = (struct source_positions){.state_dir = program_default(options->state_dir, "CDC_STATE_DIR", NULL)};
+    p->offsets = cdc_offset_file_memory(program->name, error);
+    if (!p->offsets || split_acks(&options->ack, p, error) < 0)
+        return -1;
+    const char *folder = p->state_dir ? p->state_dir : keep == SOURCE_KEEP_HERE ? "." : NULL;
+    char *path = !options->offset_file && folder ? cdc_state_path(folder, program->name, name) : NULL;
+    int result = 0;
+    if (!options->offset_file && folder && !path)
+        result = cdc_error_memory(error);
+    else if (options->offset_file || path)
+        result = look_at(path ? path : options->offset_file, name, p, error);
+    free(path);
+    if (result < 0 || p->ack_stdout || (p->n_files == 0 && (!p->state_dir || access(p->state_dir, F_OK) != 0)))
+        return result;
+    p->acks = cdc_acks_new(name, p->files, p->n_files, p->state_dir, error);
+    if (!p->acks || cdc_acks_read(p->acks, &ignored, error) < 0)
+        return -1;
+    if (p->n_files == 0 && cdc_acks_count(p->acks) == 0) { /* no sink has been there yet */
+        cdc_acks_free(p->acks);
+        p->acks = NULL;
+    }
+    return 0;
+}
+
 void source_program_close(struct source_positions *positions)
 {
     cdc_acks_free(positions->acks);

@@ -55,6 +55,9 @@ enum source_keep {
 /* Opens files and acks by the options (and CDC_STATE_DIR). *positions is to be closed in any case. */
 int source_program_open(struct program *program, const struct source_options *options, const char *name,
                         enum source_keep keep, struct source_positions *positions, struct cdc_error *error);
+/* The same for --check: reads what is there, and makes and locks nothing. */
+int source_program_look(struct program *program, const struct source_options *options, const char *name,
+                        enum source_keep keep, struct source_positions *positions, struct cdc_error *error);
 void source_program_close(struct source_positions *positions);
 /* A run of a stream, as far as it is known when the connector's source is made. */
 struct source_run {

@@ -78,10 +78,21 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
     return my_snapshot_run(&run, offsets, acks, given->control, metrics, given->log, error);
 }
 
+static int check(void *pointer, const struct cdc_offset *position, struct cdc_error *error)
+{
+    const struct database *database = pointer;
+    const struct cdc_database_settings *given = database->settings;
+    const struct my_session_settings connection = {
+        .url = given->url, .defaults_file = given->defaults_file, .password = given->password, .tool = given->tool};
+    (void)position;
+    return my_check(&connection, &database->selection, my_replica_id(0, name_of(pointer, error)), given->log, error);
+}
+
 static const char *const schemes[] = {"mysql:", "mariadb:", NULL};
 const struct cdc_database my_database = {.kind = "MySQL and MariaDB",
                                          .schemes = schemes,
                                          .open = open_database,
                                          .close = close_database,
                                          .name = name_of,
+                                         .check = check,
                                          .snapshot = snapshot};

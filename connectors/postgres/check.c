@@ -3,7 +3,7 @@
 #include "connectors/postgres/postgres.h"
 
 #include "connectors/postgres/pgoutput/position.h"
-#include "connectors/postgres/schema/catalog.h"
+#include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/schema/publication.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
@@ -17,9 +17,23 @@ struct check {
     const struct pg_settings *settings;
     const struct cdc_log *log;
     PGconn *sql;
+    PGconn *replication; /* NULL: refused */
+    const struct pg_check_known *known;
     struct pg_slot slot;
+    bool resumes; /* a position is stored */
+    int gaps;
     int problems; /* that stop the pipe or lose rows */
+    int status;   /* the exit status: that of the worst one */
 };
+
+/* The start would exit with that: what is lost (79) is worse than what is to be configured (78), and that than what
+ * somebody may not do (77). */
+static void find(struct check *check, int status)
+{
+    check->problems++;
+    if (status > check->status)
+        check->status = status;
+}
 
 /* What stands for the parts of a message that the table of findings cannot know. */
 struct subject {
@@ -50,7 +64,8 @@ static void say(struct check *check, enum weight weight, const char *text, const
             cdc_buf_byte(&out, *text);
     }
     cdc_buf_byte(&out, '\0');
-    check->problems += weight == STOPS;
+    if (weight == STOPS)
+        find(check, CDC_EXIT_CONFIG);
     cdc_log_write(check->log, levels[weight], "%s", out.failed ? "out of memory" : out.data);
     cdc_buf_free(&out);
 }
@@ -58,7 +73,8 @@ static void say(struct check *check, enum weight weight, const char *text, const
 /* What could not be asked, or was answered with an error, is itself a finding. */
 static void fail(struct check *check, const char *what, const struct cdc_error *error)
 {
-    check->problems++;
+    find(check,
+         error->status >= CDC_EXIT_PERMISSION && error->status <= CDC_EXIT_LOST ? error->status : CDC_EXIT_CONFIG);
     cdc_log_write(check->log, CDC_LOG_ERROR, "%s%s%s%s", what, error->text, *error->hint ? "; " : "", error->hint);
 }
 
@@ -105,7 +121,8 @@ static const char server_sql[] =
     "SELECT current_setting('wal_level') = 'logical' AS is_logical, current_setting('wal_level') AS wal_level, "
     "EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $1) OR (SELECT count(*) FROM pg_replication_slots) < "
     "current_setting('max_replication_slots')::int AS has_slots, current_setting('max_replication_slots') AS slots, "
-    "(SELECT count(*) FROM pg_stat_replication) < current_setting('max_wal_senders')::int AS has_senders, "
+    "(SELECT count(*) FROM pg_stat_replication WHERE pid IS DISTINCT FROM (SELECT active_pid FROM pg_replication_slots "
+    "WHERE slot_name = $1)) < current_setting('max_wal_senders')::int AS has_senders, "
     "current_setting('max_wal_senders') AS senders, coalesce((SELECT rolsuper OR rolreplication FROM pg_roles WHERE "
     "rolname "
     "= current_user), false) AS may_replicate, current_user AS role, "
@@ -125,15 +142,14 @@ static const struct finding server_findings[] = {
      "(the slot is then lost when it is passed)"},
 };
 
-static const char publication_sql[] =
-    "SELECT true AS exists, CASE WHEN puballtables THEN ' for all tables' ELSE '' END AS of, pubinsert AND pubupdate "
-    "AND "
-    "pubdelete AND pubtruncate AS is_whole FROM pg_publication WHERE pubname = $1";
+static const char publication_sql[] = "SELECT true AS exists, CASE WHEN puballtables THEN ' for all tables' ELSE '' "
+                                      "END AS of, NOT pubviaroot AS by_leaf FROM pg_publication WHERE pubname = $1";
 static const struct finding publication_findings[] = {
     {"exists", "of", STOPS, "", "ok: publication %p%d"},
-    {"is_whole", NULL, WARNS,
-     "publication %p does not publish all of insert, update, delete, truncate: the others are never seen. ALTER "
-     "PUBLICATION %p SET (publish = 'insert, update, delete, truncate');",
+    {"by_leaf", NULL, TELLS,
+     "publish_via_partition_root: changes carry the partitioned table's name; TRUNCATE of a single partition, ATTACH "
+     "and "
+     "DETACH are not seen",
      NULL},
 };
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -144,12 +160,22 @@ static const struct finding publication_findings[] = {
 static void check_walsender(struct check *check)
 {
     struct cdc_error error = {0};
-    PGconn *connection = pg_connect(check->settings, true, &error);
-    if (connection)
+    check->replication = pg_connect(check->settings, true, &error);
+    if (check->replication)
         say(check, TELLS, "ok: replication connection", NULL);
     else
         fail(check, "replication connection: ", &error);
-    PQfinish(connection);
+}
+
+/* What the start does with the position that the pipeline keeps. */
+static bool check_position(struct check *check)
+{
+    struct cdc_error error = check->known->error;
+    if (error.status == 0 &&
+        pg_stream_preflight(check->replication, check->settings, &check->known->start, &check->slot, &error) == 0)
+        return true;
+    fail(check, "", &error);
+    return false;
 }
 
 static void check_slot(struct check *check)
@@ -159,18 +185,44 @@ static void check_slot(struct check *check)
     const struct pg_slot *slot = &check->slot;
     if (pg_slot_read(check->sql, check->settings->slot, &check->slot, &error) < 0) {
         fail(check, "", &error);
+    } else if (!check_position(check)) {
+        return;
+    } else if (!slot->exists && check->settings->no_create) {
+        say(check, STOPS, "slot %s does not exist, and --no-create forbids to make it: run once without", NULL);
     } else if (!slot->exists) {
         say(check, TELLS, "slot %s does not exist: the first start creates it", NULL);
-    } else if (slot->lost) {
-        say(check, STOPS,
-            "slot %s was invalidated: run pg-cdc --drop, remove the pipeline's offset files, take a new snapshot",
-            NULL);
     } else {
         pg_lsn_format(restart, slot->restart_lsn);
         pg_lsn_format(confirmed, slot->confirmed_flush);
         cdc_log_write(check->log, CDC_LOG_INFO, "ok: slot \"%s\" keeps WAL from %s, confirmed up to %s%s",
                       check->settings->slot, restart, confirmed, slot->active ? ", in use" : "");
     }
+}
+
+/* The first start makes the publication, which takes a right of its own, besides the tables'. */
+static void check_may_create(struct check *check)
+{
+    static const char what[] = "cannot check the privileges";
+    struct cdc_error error = {0};
+    PGresult *result = pg_query_rows(
+        check->sql, "SELECT has_database_privilege(current_database(), 'CREATE') AS may_create", 0, NULL, what, &error);
+    struct pg_answer row = {.result = result};
+    bool may = result && pg_answer_true(&row, "may_create");
+    if (!result || pg_answer_good(&row, what, &error) < 0)
+        fail(check, "", &error);
+    else if (check->settings->no_create)
+        say(check, STOPS,
+            "publication %p does not exist, and --no-create forbids to make it: CREATE PUBLICATION %p FOR ...;", NULL);
+    else if (!may) {
+        cdc_error_set(&error, CDC_EXIT_PERMISSION, "role \"%s\" may not create publication \"%s\" in database \"%s\"",
+                      PQuser(check->sql), check->settings->publication, PQdb(check->sql));
+        cdc_error_hint(&error, "GRANT CREATE ON DATABASE \"%s\" TO \"%s\"; or let a superuser create it",
+                       PQdb(check->sql), PQuser(check->sql));
+        fail(check, "", &error);
+    } else {
+        say(check, TELLS, "publication %p does not exist: the first start creates it", NULL);
+    }
+    PQclear(result);
 }
 
 static bool check_publication(struct check *check)
@@ -187,30 +239,46 @@ static bool check_publication(struct check *check)
             "pg-cdc --drop",
             NULL);
     else
-        say(check, TELLS, "publication %p does not exist: the first start creates it", NULL);
+        check_may_create(check);
     return false;
 }
 
 /* -- tables ------------------------------------------------------------------------------- */
 
-static bool is_foreign(const struct pg_catalog_table *table)
+static void take_gap(void *context, enum pg_gap_weight weight, const char *what, const char *cure)
 {
-    return table->kind == 'f';
+    static const enum cdc_log_level levels[] = {CDC_LOG_INFO, CDC_LOG_WARNING, CDC_LOG_ERROR};
+    struct check *check = context;
+    if (check->gaps++ >= MAX_TABLES_NAMED && weight != PG_GAP_STOPS)
+        return;
+    if (weight == PG_GAP_STOPS)
+        find(check, CDC_EXIT_CONFIG);
+    cdc_log_write(check->log, levels[weight], "%s: %s", what, cure);
 }
 
-static bool is_view(const struct pg_catalog_table *table)
+/* To read the rows, and to make the publication: a table is published by its owner. */
+static bool lacks_right(const struct check *check, const struct pg_catalog_table *table, bool publication,
+                        struct cdc_error *error)
 {
-    return table->kind == 'm';
-}
-
-static bool is_unlogged(const struct pg_catalog_table *table)
-{
-    return table->persistence == 'u';
-}
-
-static bool is_unpublished(const struct pg_catalog_table *table)
-{
-    return table->persistence == 'p' && !table->published;
+    const struct pg_settings *settings = check->settings;
+    const char *role = PQuser(check->sql);
+    if (table->kind != 'r' && table->kind != 'p')
+        return false;
+    if (check->known->reads_rows && (table->listed || !publication) && (!table->readable || table->hidden)) {
+        cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" may not read %stable \"%s\".\"%s\"", role,
+                      table->readable ? "all rows of " : "", table->schema, table->name);
+        cdc_error_hint(error,
+                       table->readable ? "row level security hides some: ALTER ROLE \"%s\" BYPASSRLS;"
+                                       : "GRANT SELECT on the table and USAGE on its schema to \"%s\"",
+                       role);
+        return true;
+    }
+    if (publication || table->owned || settings->no_create || settings->selection.include.count == 0)
+        return false;
+    cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" does not own table \"%s\".\"%s\", and may not publish it",
+                  role, table->schema, table->name);
+    cdc_error_hint(error, "let its owner or a superuser create publication \"%s\"", settings->publication);
+    return true;
 }
 
 static bool is_refused(const struct pg_catalog_table *table)
@@ -233,6 +301,11 @@ static bool is_columnless(const struct pg_catalog_table *table)
     return table->columnless && table->persistence == 'p';
 }
 
+static bool is_real(const struct pg_catalog_table *table)
+{
+    return table->persistence == 'p' && (table->kind == 'r' || table->kind == 'p');
+}
+
 /* The first that applies is said. */
 static const struct {
     bool (*applies)(const struct pg_catalog_table *table);
@@ -240,10 +313,6 @@ static const struct {
     enum weight weight;
     const char *text;
 } table_findings[] = {
-    {is_foreign, false, WARNS, "%t is a foreign table: its changes are not in the log and never seen"},
-    {is_view, false, WARNS, "%t is a materialized view: its changes are not in the log and never seen"},
-    {is_unlogged, false, WARNS, "%t is unlogged: its changes are not in the log and never seen"},
-    {is_unpublished, true, STOPS, "%t is not in the publication: ALTER PUBLICATION %p ADD TABLE %t;"},
     {is_refused, false, STOPS,
      "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a primary key (not a deferrable one), "
      "or "
@@ -263,10 +332,14 @@ static bool check_table(struct check *check, const struct pg_catalog_table *tabl
     struct subject subject = {is_refused(table) ? pg_key_refusal(&table->key) : table->hole, table};
     struct cdc_error error = {0};
     for (size_t i = 0; i < COUNT(table_findings); i++) {
-        if (!table_findings[i].applies(table) || (table_findings[i].of_publication && !publication))
+        if (!is_real(table) || !table_findings[i].applies(table) || (table_findings[i].of_publication && !publication))
             continue;
         bool allowed = table_findings[i].applies == is_refused && check->settings->allow_refused;
         say(check, allowed ? WARNS : table_findings[i].weight, table_findings[i].text, &subject);
+        return true;
+    }
+    if (lacks_right(check, table, publication, &error)) {
+        fail(check, "", &error);
         return true;
     }
     if (!table->unlike || !table->via_root)
@@ -293,27 +366,11 @@ static void tell_roots(struct check *check, const struct pg_catalog *catalog)
     }
 }
 
-static void check_partition(struct check *check, const struct pg_catalog_table *table)
-{
-    if (!pg_catalog_misses(table, check->settings))
-        return;
-    check->problems++;
-    cdc_log_write(
-        check->log, CDC_LOG_ERROR,
-        "changes of \"%s\".\"%s\" come under the name \"%s\".\"%s\", which is not selected: select it, or ALTER "
-        "PUBLICATION \"%s\" SET (publish_via_partition_root = %s);",
-        table->schema, table->name, table->under_root ? table->root_schema : table->schema,
-        table->under_root ? table->root : table->name, check->settings->publication,
-        table->under_root ? "false" : "true");
-}
-
 static void check_each_table(struct check *check, const struct pg_catalog *catalog, bool publication)
 {
     int n = 0, named = 0;
     for (size_t i = 0; i < catalog->n && named < MAX_TABLES_NAMED; i++) {
         const struct pg_catalog_table *table = &catalog->tables[i];
-        if (publication)
-            check_partition(check, table);
         if (!pg_catalog_is_meant(table, check->settings))
             continue;
         n++;
@@ -322,9 +379,7 @@ static void check_each_table(struct check *check, const struct pg_catalog *catal
     if (named >= MAX_TABLES_NAMED)
         cdc_log_write(check->log, CDC_LOG_WARNING, "more than %d findings on tables: the rest is omitted",
                       MAX_TABLES_NAMED);
-    if (n == 0)
-        say(check, STOPS, "no table is selected: fix -t and -T, or create the tables first", NULL);
-    else
+    if (n > 0)
         cdc_log_write(check->log, CDC_LOG_INFO, "%s%d tables selected, %d with findings", named ? "" : "ok: ", n,
                       named);
 }
@@ -333,12 +388,23 @@ static void check_tables(struct check *check, bool publication)
 {
     struct cdc_error error = {0};
     struct pg_catalog catalog;
-    if (pg_catalog_read(check->sql, check->settings->publication, &catalog, &error) == 0) {
+    int result = pg_catalog_read(check->sql, check->settings->publication, &catalog, &error);
+    const struct pg_gaps gaps = {.settings = check->settings,
+                                 .catalog = &catalog,
+                                 .published = publication,
+                                 .first = !check->resumes && !check->slot.exists,
+                                 .all = true,
+                                 .say = take_gap,
+                                 .context = check};
+    if (result == 0)
         check_each_table(check, &catalog, publication);
+    if (result == 0)
+        result = pg_gaps_find(&gaps, check->sql, &error);
+    if (result == 0)
         tell_roots(check, &catalog);
-        if (pg_catalog_refuse_detaching(&catalog, check->settings, &error) < 0)
-            fail(check, "", &error);
-    } else {
+    if (result == 0)
+        result = pg_catalog_refuse_detaching(&catalog, check->settings, &error);
+    if (result < 0) {
         fail(check, "", &error);
     }
     pg_catalog_free(&catalog);
@@ -346,9 +412,14 @@ static void check_tables(struct check *check, bool publication)
 
 /* -- interface ---------------------------------------------------------------------------- */
 
-int pg_check(struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error)
+int pg_check(struct pg_settings *settings, const struct pg_check_known *known, const struct cdc_log *log,
+             struct cdc_error *error)
 {
-    struct check check = {.settings = settings, .log = log, .sql = pg_connect(settings, false, error)};
+    struct check check = {.settings = settings,
+                          .known = known,
+                          .log = log,
+                          .sql = pg_connect(settings, false, error),
+                          .resumes = known->start.kind != CDC_START_FIRST};
     int result = check.sql ? pg_names_fill(settings, check.sql, error) : -1;
     if (result == 0) {
         judge_row(&check, server_sql, settings->slot, server_findings, COUNT(server_findings));
@@ -356,10 +427,11 @@ int pg_check(struct pg_settings *settings, const struct cdc_log *log, struct cdc
         check_slot(&check);
         check_tables(&check, check_publication(&check));
     }
+    PQfinish(check.replication);
     PQfinish(check.sql);
     if (result < 0 || check.problems == 0)
         return result;
-    return cdc_error_set(error, CDC_EXIT_CONFIG, "%d finding%s would stop the pipe or lose rows", check.problems,
+    return cdc_error_set(error, check.status, "%d finding%s would stop the pipe or lose rows", check.problems,
                          check.problems == 1 ? "" : "s");
 }
 

@@ -66,10 +66,20 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
     return pg_snapshot_run(&run, offsets, acks, database->given->control, metrics, database->given->log, error);
 }
 
+/* A slot that is gone ends a snapshot that was begun as it ends the stream. */
+static int check(void *pointer, const struct cdc_offset *position, struct cdc_error *error)
+{
+    struct database *database = pointer;
+    const struct pg_check_known known = {.start = {.kind = position ? CDC_START_RESUME : CDC_START_FIRST},
+                                         .reads_rows = true};
+    return pg_check(&database->settings, &known, database->given->log, error);
+}
+
 static const char *const schemes[] = {"postgresql:", "postgres:", NULL};
 const struct cdc_database pg_database = {.kind = "PostgreSQL",
                                          .schemes = schemes,
                                          .open = open_database,
                                          .close = close_database,
                                          .name = name_of,
+                                         .check = check,
                                          .snapshot = snapshot};

@@ -9,13 +9,21 @@
 #include "connectors/postgres/stream/stream.h"
 
 #include <cdc/database.h>
+#include <cdc/start.h>
 
 /* For programs that take any database (database.c). */
 extern const struct cdc_database pg_database;
 
-/* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop.
- * Fills in the names. */
-int pg_check(struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error);
+/* What a start knows besides the server. */
+struct pg_check_known {
+    struct cdc_start start; /* as it was decided from the files that the pipeline keeps */
+    struct cdc_error error; /* status 0, or why it could not be decided */
+    bool reads_rows;        /* a snapshot, which needs SELECT */
+};
+/* --check: one finding a line through log, each with its cure; 0, or -1 when the pipe would lose or stop, with the status
+ * that a start would exit with: LOST, CONFIG, PERMISSION. Fills in the names. */
+int pg_check(struct pg_settings *settings, const struct pg_check_known *known, const struct cdc_log *log,
+             struct cdc_error *error);
 /* --drop: the slot, and the publication if it was made here. */
 int pg_drop(const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error);
 

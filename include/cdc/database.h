@@ -37,6 +37,9 @@ struct cdc_database {
     /* The name of the pipeline, which decides its files; the server is asked where only it knows. BORROWED; NULL with
      * error, which may be transient. */
     const char *(*name)(void *database, struct cdc_error *error);
+    /* What would stop the snapshot or lose rows, a finding a line. position: the pipeline's, which has begun; NULL:
+     * nothing was read yet. 0, or -1 with the status that a start would have. */
+    int (*check)(void *database, const struct cdc_offset *position, struct cdc_error *error);
     /* One attempt at the snapshot, unless it is finished. offsets: its own file; acks: NULL where what is written is
      * stored. 0, or -1: after a transient error it is worth another attempt. */
     int (*snapshot)(void *database, const struct cdc_snapshot_settings *settings, struct cdc_offset_file *offsets,

@@ -33,6 +33,9 @@ struct cdc_event {
     struct cdc_span columns, key_columns, message, events; /* of schema, m and commit lines */
     /* members of source, between the quotes (escapes as they stand), p NULL when absent */
     struct cdc_span connector, name, db, schema, table, snapshot, tx_id;
+    /* Names of columns whose null is JSON's and not SQL's: of the row (key and after; before in a delete), and of before in
+     * an update. Whole values, p NULL when absent. */
+    struct cdc_span json_null, json_null_old;
 };
 
 /* Parses and fully validates one line (without LF). Unknown fields and an

@@ -50,7 +50,7 @@ enum want {
 };
 #define TOKEN_SIZE 16
 struct field {
-    char token[TOKEN_SIZE]; /* the name as writers write it: in quotes, with the colon */
+    char token[TOKEN_SIZE + 1]; /* the name as writers write it: in quotes, with the colon */
     size_t token_n;
     size_t offset;
     enum want want;
@@ -71,6 +71,8 @@ static const struct field line_fields[] = {
     FIELD("before", before, WANT_OBJECT_OR_NULL),
     FIELD("after", after, WANT_OBJECT_OR_NULL),
     FIELD("unchanged", unchanged, WANT_ARRAY),
+    FIELD("json_null", json_null, WANT_ARRAY),
+    FIELD("json_null_old", json_null_old, WANT_ARRAY),
     FIELD("columns", columns, WANT_ARRAY),
     FIELD("key_columns", key_columns, WANT_ARRAY),
     FIELD("message", message, WANT_ANY),

@@ -352,6 +352,8 @@ static size_t collect_edits(struct edit *edits, const struct plan *plan, const s
         add_edit(edits, &n, event->before, EDIT_ROW, NULL);
         add_edit(edits, &n, event->after, EDIT_ROW, NULL);
         add_edit(edits, &n, event->unchanged, EDIT_NAMES, NULL);
+        add_edit(edits, &n, event->json_null, EDIT_NAMES, NULL);
+        add_edit(edits, &n, event->json_null_old, EDIT_NAMES, NULL);
         add_edit(edits, &n, event->key_columns, EDIT_NAMES, NULL);
         add_edit(edits, &n, event->columns, EDIT_COLUMNS, NULL);
     }
@@ -427,7 +429,7 @@ static void pass_commit(struct cdc_filter *filter, const struct cdc_event *event
 int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
                      struct cdc_error *error)
 {
-    struct edit edits[8] = {{{NULL, 0}, EDIT_ROW, NULL}};
+    struct edit edits[10] = {{{NULL, 0}, EDIT_ROW, NULL}};
     struct plan *plan = NULL;
     size_t n = 0;
 

@@ -41,12 +41,13 @@ struct source_loop {
     struct cdc_offset confirmed; /* pos NULL: nothing yet */
     struct cdc_offset resume;    /* newest boundary whose lines are in the pipe or before it */
     struct candidate candidate;
-    char *seen_pos; /* of the boundary last looked at */
+    char *seen_pos;          /* of the boundary last looked at */
+    bool inside;             /* the connection broke inside a transaction, of which the reader has a part */
+    uint64_t inside_commits; /* as many had ended by then */
     int64_t next_tick, next_confirm, next_warning, last_change;
     uint64_t seen_changes;
     struct cdc_retry retry;
-    int64_t connected;     /* when the connection was made */
-    bool open_transaction; /* a part of one has left, the rest has not */
+    int64_t connected; /* when the connection was made */
     struct loop_report report;
     bool start_confirmed; /* the position that the run starts at is in our own file, and told */
 };
@@ -384,6 +385,17 @@ static int left_early(const struct source_loop *loop, struct cdc_error *error)
                          cdc_writer_pending(loop->writer));
 }
 
+/* After a connection that ended early, broken or by a signal. What the reader has a part of stays so over further ones, until
+ * a transaction has ended. */
+static void note_inside(struct source_loop *loop, bool early)
+{
+    bool inside = early && !loop->ops->between(loop->source);
+
+    if (inside || loop->metrics->commits != loop->inside_commits)
+        loop->inside = inside;
+    loop->inside_commits = loop->metrics->commits;
+}
+
 /* Only a connection that broke is made again; lines in the buffer stay, they are whole. */
 static int run(struct source_loop *loop, struct cdc_error *error)
 {
@@ -395,19 +407,19 @@ static int run(struct source_loop *loop, struct cdc_error *error)
                 return -1;
             /* Stopped while there is no connection: lines of before may still wait for the reader. */
             cdc_error_clear(error);
-            return write_what_goes(loop) > 0 || loop->open_transaction ? left_early(loop, error) : 0;
+            return write_what_goes(loop) > 0 || loop->inside ? left_early(loop, error) : 0;
         }
         int result = confirm_start(loop, error);
         if (result == 0)
             result = stream(loop, error);
-        loop->open_transaction = (result != 0 || loop->control->stop) && !loop->ops->between(loop->source);
+        note_inside(loop, result != 0 || loop->control->stop);
         if (result == 0)
             result = drain(loop, error);
         if (result == 0 || !cdc_error_is_transient(error)) {
             if (result != 0 && !cdc_writer_buf(loop->writer)->failed)
                 write_rest(loop);
             loop->ops->disconnect(loop->source);
-            bool early = cdc_writer_pending(loop->writer) > 0 || loop->open_transaction;
+            bool early = cdc_writer_pending(loop->writer) > 0 || loop->inside;
             return result == 0 && early ? left_early(loop, error) : result;
         }
         loop->metrics->errors++;

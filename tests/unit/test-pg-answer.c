@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Answers of a server that are not what was asked for: read without a crash, and refused. */
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/query.h"
 
 #include <cdc/exit.h>
 #include <stdio.h>
@@ -47,8 +48,26 @@ static bool refused(PGresult *result)
     return harmless && good < 0 && error.status == CDC_EXIT_PROTOCOL;
 }
 
+/* What passes by itself, and what nobody has thought of, is tried again; the rest is not. */
+static void check_statuses(void)
+{
+    static const struct {
+        const char *state;
+        int status;
+    } states[] = {
+        {"53300", CDC_EXIT_UNAVAILABLE}, {"57P03", CDC_EXIT_UNAVAILABLE}, {"57P01", CDC_EXIT_UNAVAILABLE},
+        {"55P03", CDC_EXIT_UNAVAILABLE}, {"55006", CDC_EXIT_UNAVAILABLE}, {"25006", CDC_EXIT_UNAVAILABLE},
+        {"XX000", CDC_EXIT_UNAVAILABLE}, {"ZZ999", CDC_EXIT_UNAVAILABLE}, {"42P01", CDC_EXIT_TEMPORARY},
+        {"28P01", CDC_EXIT_PERMISSION},  {"42501", CDC_EXIT_PERMISSION},  {"3D000", CDC_EXIT_CONFIG},
+        {"55000", CDC_EXIT_CONFIG},      {"53400", CDC_EXIT_CONFIG},      {"42704", CDC_EXIT_CONFIG},
+    };
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        check(pg_query_status(states[i].state) == states[i].status, states[i].state);
+}
+
 int main(void)
 {
+    check_statuses();
     static const char *const names[] = {"name", "n", "lsn", "flag"};
     static const char *const whole[] = {"x", "-12", "1/A", "t"};
     struct cdc_error error = {0};

@@ -72,7 +72,8 @@ static void test_values_of_key(void)
     struct pg_table table = {.columns = columns, .n_columns = 3, .schema = "s", .name = "t"};
     pg_key_settle(&table, &(struct pg_key_facts){'d', false, true, true, false, false, false});
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct pg_cell cells[3] = {{"1", 1, rows[i].kinds[0]}, {"2", 1, rows[i].kinds[1]}, {"3", 1, rows[i].kinds[2]}};
+        struct pg_cell cells[3] = {
+            {"1", 1, rows[i].kinds[0], false}, {"2", 1, rows[i].kinds[1], false}, {"3", 1, rows[i].kinds[2], false}};
         struct cdc_error error = {0};
         int result = pg_row_check_key(&table, cells, &error);
         check(rows[i].good ? result == 0 : result < 0 && error.status == CDC_EXIT_PROTOCOL, "values of the key",
@@ -87,23 +88,27 @@ static void test_statement(void)
         const char *filter;
         bool generated;
         const char *range, *want;
+        bool converts;
     } statements[] = {
-        {false, NULL, false, NULL, "COPY \"s\".\"t\"\"x\" (\"id\",\"v\") TO STDOUT"},
-        {false, NULL, true, NULL, "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\") TO STDOUT"},
-        {true, NULL, false, NULL, "COPY (SELECT \"id\",\"v\" FROM \"s\".\"t\"\"x\") TO STDOUT"},
+        {false, NULL, false, NULL, "COPY \"s\".\"t\"\"x\" (\"id\",\"v\") TO STDOUT", false},
+        {false, NULL, false, NULL, "COPY \"s\".\"t\"\"x\" (\"id\",\"v\") TO STDOUT (ENCODING 'SQL_ASCII')", true},
+        {false, NULL, true, NULL, "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\") TO STDOUT", false},
+        {true, NULL, false, NULL, "COPY (SELECT \"id\",\"v\" FROM \"s\".\"t\"\"x\") TO STDOUT", false},
         {false, "id > 1 OR v IS NULL", false, NULL,
-         "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\" WHERE (id > 1 OR v IS NULL)) TO STDOUT"},
+         "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\" WHERE (id > 1 OR v IS NULL)) TO STDOUT", false},
         {false, "id > 1 OR v IS NULL", false, "id <= 9",
-         "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\" WHERE (id > 1 OR v IS NULL) AND (id <= 9)) TO STDOUT"},
+         "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\" WHERE (id > 1 OR v IS NULL) AND (id <= 9)) TO STDOUT",
+         false},
         {false, NULL, false, "id <= 9",
-         "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\" WHERE (id <= 9)) TO STDOUT"},
+         "COPY (SELECT \"id\",\"v\" FROM ONLY \"s\".\"t\"\"x\" WHERE (id <= 9)) TO STDOUT", false},
     };
     struct pg_column columns[2] = {{.name = "id"}, {.name = "v"}};
+    static const struct pg_encoding encoding;
     const struct pg_table table = {.schema = "s", .name = "t\"x", .columns = columns, .n_columns = 2};
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
         struct cdc_buf out = CDC_BUF_INIT;
         const struct pg_scan_source source = {&table, statements[i].partitioned, statements[i].filter,
-                                              statements[i].generated};
+                                              statements[i].generated, statements[i].converts ? &encoding : NULL};
         pg_scan_statement(&out, &source, statements[i].range);
         check(!out.failed && strcmp(out.data, statements[i].want) == 0, "statement", statements[i].want);
         cdc_buf_free(&out);

@@ -43,6 +43,8 @@ void my_decoder_free(struct my_decoder *decoder)
     cdc_buf_free(&decoder->query_scratch);
     cdc_buf_free(&decoder->statement_text);
     cdc_buf_free(&decoder->rows_scratch);
+    cdc_buf_free(&decoder->json_null[0]);
+    cdc_buf_free(&decoder->json_null[1]);
     cdc_buf_free(&decoder->buffered);
     free(decoder->savepoints);
     free(decoder->undone);

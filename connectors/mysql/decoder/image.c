@@ -78,11 +78,36 @@ static int append_partial(struct cdc_buf *out, const struct my_table *table, con
     return my_value_apply_json_diffs(out, old, cdc_span((const char *)cell->p, cell->n), error) < 0 ? -1 : 0;
 }
 
+void my_image_note_json_null(struct cdc_buf *names, const struct my_column *column, const struct cdc_buf *out,
+                             size_t start)
+{
+    bool json = column->kind == MY_KIND_JSON || column->kind == MY_KIND_JSON_TEXT;
+    if (!json || out->len != start + 4 || memcmp(out->data + start, "null", 4) != 0)
+        return;
+    cdc_buf_byte(names, ',');
+    cdc_buf_append(names, column->name_json.data, column->name_json.len - 1);
+}
+
+void my_image_append_json_null(struct cdc_buf *out, const char *member, const struct cdc_buf *names)
+{
+    if (names->failed)
+        out->failed = true;
+    if (names->len == 0)
+        return;
+    cdc_buf_lit(out, ",\"");
+    cdc_buf_text(out, member);
+    cdc_buf_lit(out, "\":[");
+    cdc_buf_append(out, names->data + 1, names->len - 1);
+    cdc_buf_byte(out, ']');
+}
+
 int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const struct my_cell *cells,
                         const struct my_cell *before, bool key_only, const struct cdc_value_format *format,
-                        uint64_t *unconvertible, struct cdc_error *error)
+                        uint64_t *unconvertible, struct cdc_buf *json_null, struct cdc_error *error)
 {
     char separator = '{';
+    if (json_null)
+        json_null->len = 0;
     for (size_t i = 0; i < table->n_columns; i++) {
         const struct my_column *column = &table->columns[i];
         const struct my_cell *cell = &cells[i];
@@ -91,6 +116,7 @@ int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const
         cdc_buf_byte(out, separator);
         separator = ',';
         cdc_buf_append(out, column->name_json.data, column->name_json.len);
+        size_t start = out->len;
         if (cell->null) {
             cdc_buf_lit(out, "null");
         } else if (cell->partial) {
@@ -101,6 +127,8 @@ int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const
             if (my_value_append(out, column, &cursor, format, unconvertible, error) < 0)
                 return -1;
         }
+        if (json_null && !cell->null)
+            my_image_note_json_null(json_null, column, out, start);
     }
     if (separator == '{') /* no column at all: {} */
         cdc_buf_byte(out, '{');

@@ -118,7 +118,8 @@ struct my_decoder {
     struct my_cell *before, *after; /* of the row at hand */
     size_t n_cells;
     struct cdc_buf query_scratch, statement_text, rows_scratch;
-    struct cdc_buf event_tail; /* see lines.c */
+    struct cdc_buf json_null[2]; /* as my_image_note_json_null, of before and after */
+    struct cdc_buf event_tail;   /* see lines.c */
 
     /* What others ask for. */
     struct my_counts counts;

@@ -12,9 +12,10 @@
 static int append_image(struct my_decoder *decoder, const struct my_table *table, const struct my_cell *cells,
                         bool key_only, struct cdc_buf *out, struct cdc_error *error)
 {
+    struct cdc_buf *json_null = &decoder->json_null[cells == decoder->after];
     const struct my_cell *before = cells == decoder->after ? decoder->before : NULL;
     return my_image_append_row(out, table, cells, before, key_only, &decoder->settings.value_format,
-                               &decoder->counts.unconvertible, error);
+                               &decoder->counts.unconvertible, key_only ? NULL : json_null, error);
 }
 
 /* A line without its whole key, or with NULL in it, would hit the wrong row of a sink. */
@@ -141,6 +142,9 @@ static int row_members(struct my_decoder *decoder, const struct my_table *table,
         if (kind == MY_ROWS_WRITE)
             warn_omitted(decoder, table);
     }
+    my_image_append_json_null(out, "json_null", &decoder->json_null[kind != MY_ROWS_DELETE]);
+    if (kind == MY_ROWS_UPDATE)
+        my_image_append_json_null(out, "json_null_old", &decoder->json_null[0]);
     cdc_buf_lit(out, "}\n");
     return 0;
 }

@@ -51,6 +51,7 @@ struct my_worker {
     MYSQL *mysql;
     pthread_t thread; /* of all but the first, which is the caller's */
     struct my_chunk chunk;
+    struct cdc_buf json_null;                       /* as my_image_note_json_null, of the row at hand */
     struct cdc_buf row_head;                        /* of a table's rows: from after pos up to the row */
     struct cdc_buf lines;                           /* of the chunk, not yet with the writer */
     uint64_t line;                                  /* numbers pos inside of the chunk */

@@ -121,6 +121,7 @@ static int append_row(struct my_worker *worker, const struct my_cell *cells, boo
     const struct my_table *table = table_of(worker);
     struct cdc_buf *out = &worker->lines;
     char separator = '{';
+    worker->json_null.len = 0;
     for (size_t i = 0; i < table->n_columns; i++) {
         const struct my_column *column = &table->columns[i];
         if (key_only && !column->key)
@@ -128,11 +129,15 @@ static int append_row(struct my_worker *worker, const struct my_cell *cells, boo
         cdc_buf_byte(out, separator);
         separator = ',';
         cdc_buf_append(out, column->name_json.data, column->name_json.len);
-        if (cells[i].null)
+        size_t start = out->len;
+        if (cells[i].null) {
             cdc_buf_lit(out, "null");
-        else if (my_cell_append(out, column, &cells[i], &worker->run->settings->value_format, &worker->unconvertible,
-                                error) < 0)
+            continue;
+        }
+        if (my_cell_append(out, column, &cells[i], &worker->run->settings->value_format, &worker->unconvertible,
+                           error) < 0)
             return cdc_error_prefix(error, "table %s.%s", table->db, table->name);
+        my_image_note_json_null(&worker->json_null, column, out, start);
     }
     cdc_buf_byte(out, '}');
     return 0;
@@ -157,6 +162,7 @@ int my_lines_add_row(struct my_worker *worker, const struct my_cell *cells, stru
         out->len = start;
         return -1;
     }
+    my_image_append_json_null(out, "json_null", &worker->json_null);
     cdc_buf_lit(out, "}\n");
     worker->rows++;
     worker->events++;

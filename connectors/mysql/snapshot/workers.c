@@ -10,6 +10,7 @@ static void worker_free(struct my_worker *worker)
     my_guard_close(worker->run->guard, worker->mysql);
     my_range_free(&worker->chunk.range);
     cdc_buf_free(&worker->row_head);
+    cdc_buf_free(&worker->json_null);
     cdc_buf_free(&worker->lines);
 }
 

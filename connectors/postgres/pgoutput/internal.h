@@ -3,6 +3,7 @@
 #ifndef PG_PGOUTPUT_INTERNAL_H
 #define PG_PGOUTPUT_INTERNAL_H
 
+#include "connectors/postgres/pgoutput/encoding.h"
 #include "connectors/postgres/pgoutput/pgoutput.h"
 #include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/pgoutput/visible.h"
@@ -17,6 +18,7 @@
 struct pg_named_type {
     uint32_t oid;
     struct pg_type type;
+    char *name; /* as format_type() has it; NULL for what is built in. Owned */
 };
 
 /* The tables that Relation messages described in this connection. */
@@ -49,10 +51,11 @@ struct pgoutput {
     struct pg_relations relations;
     struct pg_transaction tx;
     struct pg_visible visible;
-    struct pg_last last;      /* transaction that was written, or that the position was after */
-    uint64_t expected_until;  /* 0: nothing is expected */
-    bool last_is_due;         /* `last` has not come yet */
-    struct pg_cell *cells[2]; /* new row, old row */
+    struct pg_cell *cells[2];    /* new row, old row */
+    struct cdc_buf converted[2]; /* their texts, where they come in another encoding */
+    struct pg_last last;         /* transaction that was written, or that the position was after */
+    uint64_t expected_until;     /* 0: nothing is expected */
+    bool last_is_due;            /* `last` has not come yet */
     struct pgoutput_counts counts;
     bool has_boundary;
     struct cdc_offset boundary; /* its texts are in the two buffers */

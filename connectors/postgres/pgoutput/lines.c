@@ -218,6 +218,7 @@ void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cd
         if (counts->partial_inserts++ == 0)
             snprintf(counts->partial_table, sizeof counts->partial_table, "\"%s\".\"%s\"", table->schema, table->name);
     }
+    pg_row_append_json_null(out, table, cells, "json_null");
     cdc_buf_lit(out, "}\n");
 }
 
@@ -234,19 +235,21 @@ static bool same_identity(const struct pg_table *table, const struct pg_cell *a,
 void pg_lines_update(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out)
 {
     const struct pg_cell *new_row = decoder->cells[0], *old_row = decoder->cells[1];
+    /* A long key is sent even when it is the same. */
+    bool has_before = old_kind == 'O' || (old_kind == 'K' && !same_identity(table, new_row, old_row));
     line_head(decoder, table, 'u', out);
     key(decoder, table, new_row, out);
     cdc_buf_lit(out, ",\"before\":");
-    if (old_kind == 'O')
-        row(decoder, table, old_row, PG_ROW_ALL, out);
-    else if (old_kind == 'K' &&
-             !same_identity(table, new_row, old_row)) /* a long key is sent even when it is the same */
-        row(decoder, table, old_row, PG_ROW_IDENTITY, out);
+    if (has_before)
+        row(decoder, table, old_row, old_kind == 'K' ? PG_ROW_IDENTITY : PG_ROW_ALL, out);
     else
         cdc_buf_lit(out, "null");
     cdc_buf_lit(out, ",\"after\":");
     row(decoder, table, new_row, PG_ROW_ALL, out);
     append_unchanged(out, table, new_row);
+    pg_row_append_json_null(out, table, new_row, "json_null");
+    if (has_before)
+        pg_row_append_json_null(out, table, old_row, "json_null_old");
     cdc_buf_lit(out, "}\n");
 }
 
@@ -257,7 +260,9 @@ void pg_lines_delete(struct pgoutput *decoder, struct pg_table *table, char old_
     key(decoder, table, cells, out);
     cdc_buf_lit(out, ",\"before\":");
     row(decoder, table, cells, old_kind == 'K' ? PG_ROW_IDENTITY : PG_ROW_ALL, out);
-    cdc_buf_lit(out, ",\"after\":null}\n");
+    cdc_buf_lit(out, ",\"after\":null");
+    pg_row_append_json_null(out, table, cells, "json_null");
+    cdc_buf_lit(out, "}\n");
 }
 
 void pg_lines_truncate(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out)

@@ -99,6 +99,7 @@ static int read_tuple(struct cdc_bytes *bytes, const struct pg_table *table, str
         cell->kind = (char)cdc_bytes_be(bytes, 1);
         cell->p = NULL;
         cell->n = 0;
+        cell->raw = false;
         if (cell->kind == 't') {
             cell->n = (uint32_t)cdc_bytes_be(bytes, 4);
             cell->p = (const char *)cdc_bytes_take(bytes, cell->n);
@@ -109,6 +110,18 @@ static int read_tuple(struct cdc_bytes *bytes, const struct pg_table *table, str
         }
     }
     return 0;
+}
+
+enum { NEW_ROW, OLD_ROW };
+
+static int read_row(struct pgoutput *decoder, struct cdc_bytes *bytes, const struct pg_table *table, int which,
+                    struct cdc_error *error)
+{
+    if (read_tuple(bytes, table, decoder->cells[which], error) < 0)
+        return -1;
+    pg_encoding_convert_row(decoder->settings.encoding, &decoder->converted[which], decoder->cells[which],
+                            table->n_columns);
+    return decoder->converted[which].failed ? cdc_error_memory(error) : 0;
 }
 
 /* The table of a change. Counts the change: excluded ones too, so that a pos does not depend on -t. */
@@ -142,7 +155,7 @@ static int decode_insert(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
     struct pg_cell *cells = decoder->cells[0];
     if (cdc_bytes_be(bytes, 1) != 'N')
         return pg_message_malformed(error, "Insert");
-    if (read_tuple(bytes, table, cells, error) < 0 || pg_message_finished(bytes, "Insert", error) < 0)
+    if (read_row(decoder, bytes, table, NEW_ROW, error) < 0 || pg_message_finished(bytes, "Insert", error) < 0)
         return -1;
     if (pg_row_check_key(table, cells, error) < 0)
         return -1;
@@ -171,13 +184,13 @@ static int decode_update(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
     char old_kind = '\0', kind = (char)cdc_bytes_be(bytes, 1);
     if (kind == 'K' || kind == 'O') {
         old_kind = kind;
-        if (read_tuple(bytes, table, decoder->cells[1], error) < 0)
+        if (read_row(decoder, bytes, table, OLD_ROW, error) < 0)
             return -1;
         kind = (char)cdc_bytes_be(bytes, 1);
     }
     if (kind != 'N')
         return pg_message_malformed(error, "Update");
-    if (read_tuple(bytes, table, decoder->cells[0], error) < 0 || pg_message_finished(bytes, "Update", error) < 0)
+    if (read_row(decoder, bytes, table, NEW_ROW, error) < 0 || pg_message_finished(bytes, "Update", error) < 0)
         return -1;
     if (old_kind)
         fill_unchanged(table, decoder->cells[0], decoder->cells[1], old_kind);
@@ -207,7 +220,7 @@ static int decode_delete(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
     char kind = (char)cdc_bytes_be(bytes, 1);
     if (kind != 'O' && !(kind == 'K' && has_identity(table)))
         return pg_message_malformed(error, "Delete");
-    if (read_tuple(bytes, table, cells, error) < 0 || pg_message_finished(bytes, "Delete", error) < 0)
+    if (read_row(decoder, bytes, table, OLD_ROW, error) < 0 || pg_message_finished(bytes, "Delete", error) < 0)
         return -1;
     if (pg_row_check_key(table, cells, error) < 0)
         return -1;
@@ -258,7 +271,11 @@ static int decode_message(struct pgoutput *decoder, struct cdc_bytes *bytes, str
         return -1;
     if (alone)
         pg_lines_begin(decoder, lsn - 1, cdc_clock_wall_ms(), 0);
-    pg_lines_message(decoder, prefix, content, n, flags == 1, out);
+    char *name = pg_encoding_name(decoder->settings.encoding, prefix);
+    if (!name)
+        return cdc_error_memory(error);
+    pg_lines_message(decoder, name, content, n, flags == 1, out);
+    free(name);
     if (alone)
         pg_lines_commit(decoder, lsn, out);
     return 0;
@@ -370,6 +387,8 @@ void pgoutput_free(struct pgoutput *decoder)
     pg_visible_clear(&decoder->visible);
     free(decoder->cells[0]);
     free(decoder->cells[1]);
+    cdc_buf_free(&decoder->converted[0]);
+    cdc_buf_free(&decoder->converted[1]);
     cdc_buf_free(&decoder->source_head);
     cdc_buf_free(&decoder->tx.numbers);
     cdc_buf_free(&decoder->tx.source_tail);

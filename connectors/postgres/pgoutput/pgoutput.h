@@ -10,10 +10,12 @@
 #include <cdc/selection.h>
 
 struct pgoutput;
+struct pg_encoding;
 struct pgoutput_settings {
     const char *pipeline, *database;
     struct cdc_value_format format;
     struct cdc_selection selection;
+    const struct pg_encoding *encoding; /* in which the texts come; NULL: in UTF-8. BORROWED */
     /* Completes a table that a Relation message described (type names, nullable, generated, primary key) from the
      * catalogs; may be NULL in tests. Called once per Relation message, and once more at the first transaction from
      * table->unsure_until on. When the catalog's columns differ

@@ -42,17 +42,50 @@ struct pg_table *pg_relations_find(struct pg_relations *relations, uint32_t oid,
     return table;
 }
 
-static struct pg_type type_of(const struct pg_relations *relations, uint32_t oid)
+static const struct pg_named_type *find_type(const struct pg_relations *relations, uint32_t oid)
 {
     for (size_t i = 0; i < relations->n_types; i++)
         if (relations->types[i].oid == oid)
-            return relations->types[i].type;
-    return pg_type_of(oid);
+            return &relations->types[i];
+    return NULL;
+}
+
+/* In quotes where the server would put them, but for keywords. */
+static void append_identifier(struct cdc_buf *out, const char *name)
+{
+    bool plain =
+        strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name) && !(*name >= '0' && *name <= '9');
+    if (plain && *name) {
+        cdc_buf_text(out, name);
+        return;
+    }
+    cdc_buf_byte(out, '"');
+    for (; *name; name++) {
+        cdc_buf_text(out, *name == '"' ? "\"" : "");
+        cdc_buf_byte(out, *name);
+    }
+    cdc_buf_byte(out, '"');
+}
+
+/* The server calls the array type of public.mood public._mood (and __mood where that is taken). */
+static char *type_name(const char *namespace, const char *name, bool array)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    append_identifier(&out, namespace);
+    cdc_buf_byte(&out, '.');
+    append_identifier(&out, array ? name + strspn(name, "_") : name);
+    cdc_buf_text(&out, array ? "[]" : "");
+    cdc_buf_byte(&out, '\0');
+    if (!out.failed)
+        return out.data;
+    cdc_buf_free(&out);
+    return NULL;
 }
 
 /* Type messages come for types that are not built in, before the Relation that has them. For a domain the oid is the
  * domain's and the name that of the type which it is made of (in pg_catalog, an empty namespace): its values are
- * written like that one's. Enums and types of extensions are text. */
+ * written like that one's. Enums and types of extensions are text, and their arrays are arrays of text. The catalogs say it
+ * better (describe); this is what stays where the type was dropped since. */
 int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *bytes, struct cdc_error *error)
 {
     uint32_t oid = (uint32_t)cdc_bytes_be(bytes, 4);
@@ -70,29 +103,36 @@ int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *b
         relations->types = types;
         relations->types_cap = cap;
     }
+    struct pg_named_type *type = &relations->types[i];
+    bool array = *namespace && name[0] == '_' && name[1];
+    free(relations->n_types > i ? type->name : NULL);
+    *type = (struct pg_named_type){oid, *namespace ? pg_type_of(0) : pg_type_named(name), NULL};
+    if (array)
+        type->type = (struct pg_type){PG_ARRAY, PG_TEXT, ','};
     relations->n_types += i == relations->n_types;
-    relations->types[i].oid = oid;
-    relations->types[i].type = *namespace ? pg_type_of(0) : pg_type_named(name);
+    if (*namespace && !(type->name = type_name(namespace, name, array)))
+        return cdc_error_memory(error);
     return 0;
 }
 
-static int read_column(const struct pg_relations *relations, struct cdc_bytes *bytes, struct pg_column *column,
-                       struct cdc_error *error)
+static int read_column(const struct pg_relations *relations, const struct pg_encoding *encoding,
+                       struct cdc_bytes *bytes, struct pg_column *column, struct cdc_error *error)
 {
     uint8_t flags = (uint8_t)cdc_bytes_be(bytes, 1);
     const char *name = pg_message_string(bytes);
     column->identity = flags & 1;
     column->type_oid = (uint32_t)cdc_bytes_be(bytes, 4);
     column->typmod = (int32_t)cdc_bytes_be(bytes, 4);
-    column->type = type_of(relations, column->type_oid);
+    const struct pg_named_type *named = find_type(relations, column->type_oid);
+    column->type = named ? named->type : pg_type_of(column->type_oid);
     /* The message does not say; the catalogs do (describe). */
     column->nullable = true;
     if (bytes->bad)
         return pg_message_malformed(error, "Relation");
     char oid_text[16];
     snprintf(oid_text, sizeof oid_text, "%lu", (unsigned long)column->type_oid);
-    column->type_name = strdup(oid_text);
-    column->name = strdup(name);
+    column->type_name = strdup(named && named->name ? named->name : oid_text);
+    column->name = pg_encoding_name(encoding, name);
     return column->name && column->type_name ? 0 : cdc_error_memory(error);
 }
 
@@ -108,8 +148,8 @@ static void facts_of_log(struct pg_table *table, char replica_identity)
     facts->index_exists = replica_identity == 'i' && marked;
 }
 
-static int read_relation(const struct pg_relations *relations, struct cdc_bytes *bytes, struct pg_table *table,
-                         struct cdc_error *error)
+static int read_relation(const struct pg_relations *relations, const struct pg_encoding *encoding,
+                         struct cdc_bytes *bytes, struct pg_table *table, struct cdc_error *error)
 {
     table->oid = (uint32_t)cdc_bytes_be(bytes, 4);
     const char *schema = pg_message_string(bytes), *name = pg_message_string(bytes);
@@ -117,13 +157,13 @@ static int read_relation(const struct pg_relations *relations, struct cdc_bytes 
     size_t n = (size_t)cdc_bytes_be(bytes, 2);
     if (bytes->bad || n > MAX_COLUMNS || replica_identity == '\0' || !strchr("dnfi", replica_identity))
         return pg_message_malformed(error, "Relation");
-    table->schema = strdup(*schema ? schema : "pg_catalog");
-    table->name = strdup(name);
+    table->schema = pg_encoding_name(encoding, *schema ? schema : "pg_catalog");
+    table->name = pg_encoding_name(encoding, name);
     table->columns = calloc(n ? n : 1, sizeof *table->columns);
     if (!table->schema || !table->name || !table->columns)
         return cdc_error_memory(error);
     for (; table->n_columns < n; table->n_columns++) {
-        if (read_column(relations, bytes, &table->columns[table->n_columns], error) < 0) {
+        if (read_column(relations, encoding, bytes, &table->columns[table->n_columns], error) < 0) {
             table->n_columns++; /* so that what it holds is freed */
             return -1;
         }
@@ -195,8 +235,8 @@ int pg_relations_decode_relation(struct pg_relations *relations, const struct pg
     struct pg_table *table = calloc(1, sizeof *table);
     if (!table)
         return cdc_error_memory(error);
-    if (read_relation(relations, bytes, table, error) == 0 && complete_relation(settings, table, error) == 0 &&
-        keep(relations, table, error) == 0)
+    if (read_relation(relations, settings->encoding, bytes, table, error) == 0 &&
+        complete_relation(settings, table, error) == 0 && keep(relations, table, error) == 0)
         return 0;
     pg_table_free(table);
     return -1;
@@ -208,6 +248,8 @@ void pg_relations_clear(struct pg_relations *relations)
         pg_table_free(relations->slots[i]);
         relations->slots[i] = NULL;
     }
+    for (size_t i = 0; i < relations->n_types; i++)
+        free(relations->types[i].name);
     relations->n = relations->n_types = 0;
     relations->last = NULL;
 }

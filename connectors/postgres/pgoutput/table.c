@@ -63,9 +63,11 @@ int pg_table_prepare(struct pg_table *table, const char *pipeline, const char *d
     if (!prepare_head(table, pipeline, database))
         return bad_name(table, error);
     bool failed = table->source_head.failed;
+    table->has_json = false;
     for (size_t i = 0; i < table->n_columns; i++) {
         struct pg_column *column = &table->columns[i];
         settle_array(column);
+        table->has_json = table->has_json || column->type.kind == PG_JSON;
         column->name_json.len = 0;
         if (!append_name(&column->name_json, column->name))
             return bad_name(table, error);
@@ -164,6 +166,26 @@ void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, str
     pg_source_tail(out, ts_ms, 0, seq, of_snapshot(pos) ? "true" : "false");
     append_columns(out, table);
     cdc_buf_lit(out, "}\n");
+}
+
+void pg_row_append_json_null(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
+                             const char *member)
+{
+    bool any = false;
+    for (size_t i = 0; table->has_json && i < table->n_columns; i++) {
+        const struct pg_column *column = &table->columns[i];
+        if (column->type.kind != PG_JSON || cells[i].kind != 't' || !pg_json_is_null(cells[i].p, cells[i].n))
+            continue;
+        cdc_buf_text(out, any ? "," : ",\"");
+        if (!any) {
+            cdc_buf_text(out, member);
+            cdc_buf_lit(out, "\":[");
+        }
+        cdc_buf_append(out, column->name_json.data, column->name_json.len - 1);
+        any = true;
+    }
+    if (any)
+        cdc_buf_byte(out, ']');
 }
 
 /* A sink that overwrites by key would take all rows with NULL in it for the same one. */

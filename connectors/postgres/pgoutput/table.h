@@ -33,6 +33,7 @@ struct pg_table {
     uint32_t unsure_key; /* the transaction that made it */
     bool has_key;
     size_t key_end;             /* after the last column of the key */
+    bool has_json;              /* some column is json or jsonb */
     bool selected;              /* by -t / -T */
     bool schema_written;        /* in this run */
     struct cdc_buf source_head; /* `{"connector":"postgresql","name":..,"db":..,"schema":..,"table":..` without closing
@@ -60,12 +61,17 @@ struct pg_cell {
     const char *p;
     uint32_t n;
     char kind;
+    bool raw; /* of kind 't': bytes that are no text in the database's encoding (encoding.h) */
 };
 enum pg_row_part { PG_ROW_ALL, PG_ROW_KEY, PG_ROW_IDENTITY };
 /* Appends {"column":value,...} of the columns in part, without those of kind 'u'. cells: one for each column. (types.c:
  * the compiler puts the conversion of values into it) */
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
                    enum pg_row_part part, const struct cdc_value_format *format, uint64_t *unconvertible);
+/* JSON's null is a value, and prints as SQL's NULL does: appends `,"json_null":["column",...]` of the columns that have
+ * it; nothing where there is none. member: the name of the list. */
+void pg_row_append_json_null(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
+                             const char *member);
 /* All columns of the key have a value; else PROTOCOL: the server sent a row under a key that is none. */
 int pg_row_check_key(const struct pg_table *table, const struct pg_cell *cells, struct cdc_error *error);
 

@@ -337,11 +337,15 @@ struct array {
     struct cdc_buf scratch; /* an element without its backslashes */
 };
 
-static void append_element(struct array *array, struct cdc_buf *out, const char *p, size_t n)
+/* False for JSON's null, which could not be told from NULL among the elements: then the whole array is the server's text. */
+static bool append_element(struct array *array, struct cdc_buf *out, const char *p, size_t n)
 {
+    if (array->type.element == PG_JSON && pg_json_is_null(p, n))
+        return false;
     /* The elements of all dimensions have one type: int4[] and int4[][] are the same type for the server. */
     struct pg_type element = {array->type.element, PG_TEXT, ','};
     pg_value_append(out, element, array->format, p, n, array->unconvertible);
+    return true;
 }
 
 /* "..." with backslash escapes; p is after the opening quote. A quoted "NULL" is a text, a bare NULL none. */
@@ -359,18 +363,15 @@ static bool quoted_element(struct array *array, struct cdc_buf *out)
     if (p >= array->end)
         return false;
     array->p = p + 1;
-    if (!escaped) {
-        append_element(array, out, start, (size_t)(p - start));
-        return true;
-    }
+    if (!escaped)
+        return append_element(array, out, start, (size_t)(p - start));
     array->scratch.len = 0;
     for (; start < p; start++) {
         if (*start == '\\')
             start++;
         cdc_buf_byte(&array->scratch, *start);
     }
-    append_element(array, out, array->scratch.data, array->scratch.len);
-    return true;
+    return append_element(array, out, array->scratch.data, array->scratch.len);
 }
 
 static bool bare_element(struct array *array, struct cdc_buf *out)
@@ -384,10 +385,9 @@ static bool bare_element(struct array *array, struct cdc_buf *out)
     if (p == start || p >= array->end)
         return false;
     array->p = p;
-    if (p - start == 4 && memcmp(start, "NULL", 4) == 0)
-        cdc_buf_lit(out, "null");
-    else
-        append_element(array, out, start, (size_t)(p - start));
+    if (p - start != 4 || memcmp(start, "NULL", 4) != 0)
+        return append_element(array, out, start, (size_t)(p - start));
+    cdc_buf_lit(out, "null");
     return true;
 }
 
@@ -472,6 +472,16 @@ static bool too_deep(const char *p, size_t n)
     return false;
 }
 
+bool pg_json_is_null(const char *text, size_t n)
+{
+    const char *end = text + n;
+    while (text < end && strchr(" \t\n\r", *text) && *text)
+        text++;
+    while (end > text && strchr(" \t\n\r", end[-1]) && end[-1])
+        end--;
+    return end - text == 4 && memcmp(text, "null", 4) == 0;
+}
+
 static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
 {
     /* The server's json type takes what RFC 8259 readers refuse (lone surrogates, any depth): then as text. */
@@ -538,6 +548,14 @@ void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_
     value(out, type, format, text, n, unconvertible);
 }
 
+static void append_raw(struct cdc_buf *out, const struct pg_cell *cell, uint64_t *unconvertible)
+{
+    cdc_buf_lit(out, "{\"base64\":\"");
+    cdc_buf_base64(out, cell->p, cell->n);
+    cdc_buf_lit(out, "\"}");
+    ++*unconvertible;
+}
+
 static inline bool in_part(const struct pg_column *column, enum pg_row_part part)
 {
     return part == PG_ROW_ALL || (part == PG_ROW_KEY ? column->key : column->identity);
@@ -563,6 +581,8 @@ void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const stru
         separator = ',';
         if (cell->kind == 'n')
             cdc_buf_lit(out, "null");
+        else if (cell->raw)
+            append_raw(out, cell, unconvertible);
         else
             value(out, column->type, format, cell->p, cell->n, unconvertible);
     }

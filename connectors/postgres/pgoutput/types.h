@@ -32,6 +32,8 @@ struct pg_type {
 struct pg_type pg_type_of(uint32_t oid);
 /* A built-in type by its name in pg_catalog ("int4", "_text"): what a domain is made of. */
 struct pg_type pg_type_named(const char *name);
+/* Is a value of json or jsonb JSON's null, and nothing else? json keeps the blanks that it was given. */
+bool pg_json_is_null(const char *text, size_t n);
 /* Appends the server's text form (of a session that connection.c has pinned) as JSON, as cdc-event(5) says.
  * *unconvertible is incremented when bytes are not UTF-8. */
 void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format, const char *text,

@@ -44,7 +44,10 @@ void pg_scan_statement(struct cdc_buf *out, const struct pg_scan_source *source,
         pg_query_table(out, table->schema, table->name);
     }
     append_conditions(out, source->filter, range);
-    cdc_buf_append(out, ") TO STDOUT", sizeof ") TO STDOUT"); /* with its NUL */
+    cdc_buf_lit(out, ") TO STDOUT");
+    if (source->encoding) /* the bytes as they are stored */
+        cdc_buf_lit(out, " (ENCODING 'SQL_ASCII')");
+    cdc_buf_byte(out, '\0');
 }
 
 /* -- rows -- */
@@ -102,21 +105,27 @@ static int split(struct pg_scan *scan, size_t n, struct cdc_error *error)
         char *tab = memchr(p, '\t', (size_t)(end - p));
         size_t length = (size_t)((tab ? tab : end) - p);
         cell->p = p;
+        cell->raw = false;
         cell->kind = escapes && length == 2 && p[0] == '\\' && p[1] == 'N' ? 'n' : 't';
         cell->n = (uint32_t)(escapes ? unescape(p, length) : length);
         p += length + 1;
     }
     /* p stands one after the tab that would follow the last field: at end + 1, or fields are missing or too many. A
      * table without columns has empty rows. */
-    if (found == table->n_columns && (p == end + 1 || (found == 0 && n == 0)))
-        return 0;
+    if (found == table->n_columns && (p == end + 1 || (found == 0 && n == 0))) {
+        pg_encoding_convert_row(scan->encoding, &scan->converted, scan->cells, found);
+        return scan->converted.failed ? cdc_error_memory(error) : 0;
+    }
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "table %s.%s: the server sent a row with another number of columns",
                          table->schema, table->name);
 }
 
-int pg_scan_begin(struct pg_scan *scan, PGconn *sql, const struct pg_table *table, struct cdc_error *error)
+int pg_scan_begin(struct pg_scan *scan, PGconn *sql, const struct pg_scan_source *source, struct cdc_error *error)
 {
-    *scan = (struct pg_scan){.sql = sql, .table = table, .cells = calloc(table->n_columns + 1, sizeof *scan->cells)};
+    *scan = (struct pg_scan){.sql = sql,
+                             .table = source->table,
+                             .encoding = source->encoding,
+                             .cells = calloc(source->table->n_columns + 1, sizeof *scan->cells)};
     return scan->cells ? 0 : cdc_error_memory(error);
 }
 
@@ -142,5 +151,6 @@ void pg_scan_end(struct pg_scan *scan)
 {
     PQfreemem(scan->line);
     free(scan->cells);
+    cdc_buf_free(&scan->converted);
     *scan = (struct pg_scan){0};
 }

@@ -3,7 +3,7 @@
 #ifndef PG_SCAN_H
 #define PG_SCAN_H
 
-#include "connectors/postgres/pgoutput/table.h"
+#include "connectors/postgres/pgoutput/encoding.h"
 
 #include <libpq-fe.h>
 
@@ -12,6 +12,7 @@ struct pg_scan_source {
     bool partitioned;   /* its rows are those of its partitions; else those of tables that inherit are not its own */
     const char *filter; /* of the publication, SQL; NULL. BORROWED */
     bool generated;     /* has it generated columns? */
+    const struct pg_encoding *encoding; /* of the database, where it is converted here; NULL. BORROWED */
 };
 /* The statement, with a NUL. range: a condition on the key, SQL; NULL for the whole table. */
 void pg_scan_statement(struct cdc_buf *out, const struct pg_scan_source *source, const char *range);
@@ -19,11 +20,13 @@ void pg_scan_statement(struct cdc_buf *out, const struct pg_scan_source *source,
 struct pg_scan {
     PGconn *sql; /* BORROWED */
     const struct pg_table *table;
-    char *line;            /* the row that cells point into */
+    const struct pg_encoding *encoding; /* as above */
+    char *line;                         /* the row that cells point into, or else into converted */
+    struct cdc_buf converted;
     struct pg_cell *cells; /* one for each column */
 };
 /* Once sql has answered the statement with PGRES_COPY_OUT. scan is to be ended in any case. */
-int pg_scan_begin(struct pg_scan *scan, PGconn *sql, const struct pg_table *table, struct cdc_error *error);
+int pg_scan_begin(struct pg_scan *scan, PGconn *sql, const struct pg_scan_source *source, struct cdc_error *error);
 enum pg_scan_result { PG_SCAN_ERROR = -1, PG_SCAN_WAIT, PG_SCAN_ROW, PG_SCAN_END };
 /* ROW: scan->cells are a row until the next call. WAIT: nothing is there; read more from the socket (PQconsumeInput).
  * END: the statement's own result is still to be taken (PQgetResult). */

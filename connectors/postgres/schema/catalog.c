@@ -35,16 +35,21 @@
     "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE t.pubname = $1) "                     \
     "SELECT c.oid, n.nspname AS schema, c.relname AS name, rn.nspname AS root_schema, r.relname AS root, "             \
     "c.relkind AS kind, c.relpersistence AS persistence, p.oid IS NOT NULL AS listed, "                                \
-    "p.oid IS NOT NULL OR c.relkind = 'p' OR EXISTS (SELECT 1 FROM pg_partition_ancestors(c.oid) a WHERE a.relid IN "  \
+    "p.oid IS NOT NULL OR CASE WHEN c.relkind = 'p' THEN (SELECT coalesce(bool_or(t.relid IN (SELECT oid FROM p)), "   \
+    "true) FROM pg_partition_tree(c.oid) t WHERE t.isleaf AND t.relid <> c.oid) ELSE false END OR EXISTS (SELECT 1 "   \
+    "FROM pg_partition_ancestors(c.oid) a WHERE a.relid IN "                                                           \
     "(SELECT oid FROM p)) AS published, "                                                                              \
     "coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $1), true) AS via_root, "                         \
     "coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $1), false) AND "                                 \
     "coalesce(r.oid IN (SELECT oid FROM p), false) AS under_root, pg_has_role(c.relowner, 'USAGE') AS owned, "         \
+    "has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable, "                      \
+    "row_security_active(c.oid) AS hidden, "                                                                           \
     "CASE WHEN p.oid IS NULL THEN 0 WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, 0)), 0) "     \
     "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                              \
     "ELSE greatest(c.reltuples, 0) END::int8 AS estimate, "                                                            \
-    "p.filter, p.columns, " hole " AS hole, c.relreplident <> 'f' AND EXISTS (SELECT 1 FROM pg_attribute a WHERE "     \
-                                 "a.attrelid = c.oid AND a.attnum > 0 "                                                \
+    "p.filter, p.columns, coalesce(p.lists_columns, false) AS lists_columns, " hole                                    \
+    " AS hole, c.relreplident <> 'f' AND EXISTS (SELECT 1 FROM pg_attribute a WHERE "                                  \
+    "a.attrelid = c.oid AND a.attnum > 0 "                                                                             \
     "AND NOT a.attisdropped AND a.attlen = -1 AND a.attstorage <> 'p') AS toasts, NOT EXISTS (SELECT 1 FROM "          \
     "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                                                        \
     "AND NOT a.attisdropped) AS columnless, (SELECT min(h.inhrelid::regclass::text) FROM pg_inherits h "               \
@@ -54,6 +59,11 @@
     "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                                            \
     "WHERE c.relkind IN ('r', 'p', 'f', 'm') AND (p.oid IS NOT NULL OR (n.nspname !~ '^pg_' "                          \
     "AND n.nspname <> 'information_schema')) ORDER BY 2, 3"
+
+/* attnames is every column where the publication has no list of its own. */
+#define LISTS_COLUMNS                                                                                                  \
+    "EXISTS (SELECT 1 FROM pg_publication_rel pr JOIN pg_publication pp ON pp.oid = pr.prpubid "                       \
+    "WHERE pp.pubname = $1 AND pr.prrelid = c.oid AND pr.prattrs IS NOT NULL) AS lists_columns"
 
 void pg_key_facts_read(struct pg_answer *row, struct pg_key_facts *facts)
 {
@@ -79,9 +89,12 @@ static void read_table(struct pg_answer *row, struct pg_catalog_table *table)
     table->via_root = pg_answer_true(row, "via_root");
     table->under_root = pg_answer_true(row, "under_root");
     table->owned = pg_answer_true(row, "owned");
+    table->readable = pg_answer_true(row, "readable");
+    table->hidden = pg_answer_true(row, "hidden");
     table->estimate = (double)pg_answer_int(row, "estimate");
     table->filter = pg_answer_text_or_null(row, "filter");
     table->columns = pg_answer_text_or_null(row, "columns");
+    table->lists_columns = pg_answer_true(row, "lists_columns");
     table->hole = pg_answer_text_or_null(row, "hole");
     table->toasts = pg_answer_true(row, "toasts");
     table->columnless = pg_answer_true(row, "columnless");
@@ -95,10 +108,11 @@ int pg_catalog_read(PGconn *sql, const char *publication, struct pg_catalog *cat
     static const char what[] = "cannot list the tables";
     bool v15 = PQserverVersion(sql) >= 150000;
     *catalog = (struct pg_catalog){0};
-    catalog->result = pg_query_rows(sql,
-                                    v15 ? TABLES_SQL("t.rowfilter AS filter, t.attnames AS columns", HOLE_SQL)
-                                        : TABLES_SQL("NULL::text AS filter, NULL::name[] AS columns", "NULL::text"),
-                                    1, &publication, what, error);
+    catalog->result = pg_query_rows(
+        sql,
+        v15 ? TABLES_SQL("t.rowfilter AS filter, t.attnames AS columns, " LISTS_COLUMNS, HOLE_SQL)
+            : TABLES_SQL("NULL::text AS filter, NULL::name[] AS columns, false AS lists_columns", "NULL::text"),
+        1, &publication, what, error);
     if (!catalog->result)
         return -1;
     /* The fields stay texts of the result: thousands of tables would else be as many small allocations. */

@@ -14,12 +14,14 @@ struct pg_catalog_table {
     char kind;                      /* pg_class.relkind: r table, p partitioned, f foreign, m materialized view */
     char persistence;               /* p permanent, u unlogged, t temporary */
     bool listed;                    /* the publication names it: its changes come under this name */
-    bool published;                 /* listed, or some table above it is, or it is partitioned */
+    bool published;                 /* listed, or some table above it is, or a partition below it (where it has any) */
     bool via_root;                  /* publish_via_partition_root, also where the publication is still to be made */
     bool under_root;                /* the changes of this partition come under the name of its root */
     bool owned;                     /* by this role */
+    bool readable, hidden;          /* this role may read it; row level security hides rows of it from the role */
     double estimate;                /* rows; 0 where it is not listed */
     const char *filter, *columns;   /* of the publication: SQL, an array of names; NULL */
+    bool lists_columns;             /* the publication has a list of columns for it */
     struct pg_key_facts key;
     /* What of the publication makes the server refuse UPDATE or DELETE on this table, in words: `row filter by column x`,
      * which is not of the replica identity; NULL: nothing. */

@@ -41,10 +41,10 @@ static int read_type(struct pg_answer *row, struct pg_column *column, struct cdc
     const char *name = pg_answer_text(row, "name");
     if (pg_answer_good(row, what, error) < 0)
         return -1;
+    if (base == 0 && column->type_name) /* dropped since: as the log names it */
+        return 0;
     free(column->type_name);
     column->type_name = strdup(name);
-    if (base == 0) /* a type that was dropped since: its text */
-        return column->type_name ? 0 : cdc_error_memory(error);
     column->type = pg_type_of(base);
     /* An array type that is not built in: of enums, domains, an extension. Of enums the elements are texts; of a
      * domain over int4 they are numbers. */

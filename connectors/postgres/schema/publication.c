@@ -3,6 +3,7 @@
 #include "connectors/postgres/schema/publication.h"
 
 #include "connectors/postgres/schema/catalog.h"
+#include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
@@ -80,50 +81,39 @@ static bool is_listed_for(const struct pg_catalog_table *table, const struct pg_
            !(table->root && cdc_selection_has_table(&settings->selection, table->root_schema, table->root));
 }
 
-/* The user asked for these tables by -t, and nothing else would tell that no change of them will ever come: the
- * server sends what the publication lists, and does not mind a -t. */
-static void warn_unpublished(const struct pg_catalog *catalog, const struct pg_settings *settings,
-                             const struct cdc_log *log)
+/* What is never seen is told at the start; what must not be, ends it. */
+struct verdict {
+    const struct cdc_log *log; /* NULL: told before */
+    struct cdc_error *error;
+    int stops, n;
+};
+
+static void take_gap(void *context, enum pg_gap_weight weight, const char *what, const char *cure)
 {
-    int missing = 0;
-    struct cdc_buf list = CDC_BUF_INIT, name = CDC_BUF_INIT;
-    for (size_t i = 0; i < catalog->n; i++) {
-        const struct pg_catalog_table *table = &catalog->tables[i];
-        if (!is_listed_for(table, settings) || table->published || missing++ >= MAX_NAMED)
-            continue;
-        cdc_buf_text(&list, missing > 1 ? ", " : "");
-        pg_query_table(&list, table->schema, table->name);
+    struct verdict *verdict = context;
+    if (weight == PG_GAP_STOPS && verdict->stops++ == 0) {
+        cdc_error_set(verdict->error, CDC_EXIT_CONFIG, "%s", what);
+        cdc_error_hint(verdict->error, "%s", cure);
+    } else if (verdict->log && verdict->n++ < MAX_NAMED) {
+        cdc_log_write(verdict->log, weight == PG_GAP_TELLS ? CDC_LOG_INFO : CDC_LOG_WARNING, "%s; %s", what, cure);
     }
-    pg_query_identifier(&name, settings->publication);
-    cdc_buf_byte(&name, '\0');
-    cdc_buf_byte(&list, '\0');
-    if (missing > 0 && !name.failed && !list.failed)
-        cdc_log_write(
-            log, CDC_LOG_WARNING,
-            "%d selected table%s not in publication \"%s\": nothing of %s is seen. ALTER PUBLICATION %s ADD TABLE "
-            "%s%s;",
-            missing, missing == 1 ? " is" : "s are", settings->publication, missing == 1 ? "it" : "them", name.data,
-            list.data, missing > MAX_NAMED ? ", ..." : "");
-    cdc_buf_free(&name);
-    cdc_buf_free(&list);
 }
 
-static void warn_partitions(const struct pg_catalog *catalog, const struct pg_settings *settings,
-                            const struct cdc_log *log)
+static int find_gaps(PGconn *sql, const struct pg_settings *settings, const struct pg_catalog *catalog, bool exists,
+                     bool first, const struct cdc_log *log, struct cdc_error *error)
 {
-    int n = 0;
-    for (size_t i = 0; i < catalog->n && n < MAX_NAMED; i++) {
-        const struct pg_catalog_table *table = &catalog->tables[i];
-        if (!pg_catalog_misses(table, settings))
-            continue;
-        n++;
-        cdc_log_write(
-            log, CDC_LOG_WARNING,
-            "changes of partition \"%s\".\"%s\" come under the name \"%s\".\"%s\", which is not selected: they are "
-            "not seen. Select that name, or ALTER PUBLICATION \"%s\" SET (publish_via_partition_root = %s);",
-            table->schema, table->name, table->under_root ? table->root_schema : table->schema,
-            table->under_root ? table->root : table->name, settings->publication, table->under_root ? "false" : "true");
-    }
+    struct verdict verdict = {.log = log, .error = error};
+    const struct pg_gaps gaps = {.settings = settings,
+                                 .catalog = catalog,
+                                 .published = exists,
+                                 .first = first,
+                                 .say = take_gap,
+                                 .context = &verdict};
+    if (pg_gaps_find(&gaps, sql, error) < 0)
+        return -1;
+    if (log && verdict.n > MAX_NAMED)
+        cdc_log_write(log, CDC_LOG_WARNING, "%d more of that kind: pg-cdc --check has them all", verdict.n - MAX_NAMED);
+    return verdict.stops > 0 ? -1 : 0;
 }
 
 /* Whoever made the publication may not have noticed yet. */
@@ -159,8 +149,9 @@ struct plan {
     PGconn *sql;
     const struct pg_settings *settings;
     const struct pg_catalog *catalog;
-    bool all; /* FOR ALL TABLES: -T keeps no table out of it */
-    int n;    /* tables */
+    bool all;     /* FOR ALL TABLES: -T keeps no table out of it */
+    bool schemas; /* FOR TABLES IN SCHEMA, where -t has nothing but whole schemas, and -T nothing */
+    int n;        /* tables */
 };
 
 static bool is_covered(const struct plan *plan, const struct pg_catalog_table *table)
@@ -218,6 +209,50 @@ static void warn_refused(const struct plan *plan, const struct cdc_log *log)
     }
 }
 
+/* "shop.*": the length of the schema's name; 0 for any other pattern. */
+static size_t whole_schema(const char *pattern)
+{
+    size_t n = strcspn(pattern, ".");
+    return strcmp(pattern + n, ".*") == 0 && strcspn(pattern, "*?") > n ? n : 0;
+}
+
+/* The schemas that -t asks for as a whole, once each. */
+static void append_schemas(const struct plan *plan, struct cdc_buf *out)
+{
+    const struct cdc_option_list *include = &plan->settings->selection.include;
+    const char *before = " FOR TABLES IN SCHEMA ";
+    for (size_t i = 0; i < include->count; i++) {
+        char name[64];
+        size_t n = whole_schema(include->items[i]), j = 0;
+        while (j < i && strcmp(include->items[j], include->items[i]) != 0)
+            j++;
+        if (j < i || n >= sizeof name)
+            continue;
+        memcpy(name, include->items[i], n);
+        name[n] = '\0';
+        cdc_buf_text(out, before);
+        pg_query_identifier(out, name);
+        before = ", ";
+    }
+}
+
+/* So that a table of tomorrow is captured from its first row: since 15, and for a superuser. All of its tables must be
+ * there now: a name that is none would be an error. */
+static bool takes_schemas(const struct plan *plan)
+{
+    const struct cdc_option_list *include = &plan->settings->selection.include;
+    bool possible = include->count > 0 && plan->settings->selection.exclude.count == 0 &&
+                    PQserverVersion(plan->sql) >= 150000 && !plan->settings->temporary;
+    for (size_t i = 0; possible && i < include->count; i++) {
+        size_t n = whole_schema(include->items[i]), j = 0;
+        while (j < plan->catalog->n && !(strlen(plan->catalog->tables[j].schema) == n &&
+                                         memcmp(plan->catalog->tables[j].schema, include->items[i], n) == 0))
+            j++;
+        possible = n > 0 && n < 64 && j < plan->catalog->n;
+    }
+    return possible;
+}
+
 /* FOR ALL TABLES takes in the tables of tomorrow, too; only a superuser may say so. -T needs no list of its own: the
  * stream omits what is excluded. But what is excluded since the server would refuse its changes must not be published. */
 static bool may_be_all(const struct plan *plan)
@@ -242,7 +277,9 @@ static void append_statement(struct plan *plan, struct cdc_buf *out)
     pg_query_identifier(out, settings->publication);
     if (plan->all)
         cdc_buf_lit(out, " FOR ALL TABLES");
-    for (size_t i = 0; !plan->all && i < plan->catalog->n; i++) {
+    if (plan->schemas)
+        append_schemas(plan, out);
+    for (size_t i = 0; !plan->all && !plan->schemas && i < plan->catalog->n; i++) {
         const struct pg_catalog_table *table = &plan->catalog->tables[i];
         if (!is_listed_for(table, settings) || (settings->selection.include.count == 0 && !table->owned))
             continue;
@@ -277,6 +314,8 @@ static void say_created(const struct plan *plan, const struct cdc_log *log)
     const char *name = plan->settings->publication;
     if (plan->all)
         cdc_log_write(log, CDC_LOG_INFO, "created publication \"%s\" for all tables", name);
+    else if (plan->schemas)
+        cdc_log_write(log, CDC_LOG_INFO, "created publication \"%s\" for all tables of its schemas", name);
     else
         cdc_log_write(log, CDC_LOG_INFO, "created publication \"%s\" for %d table%s", name, plan->n,
                       plan->n == 1 ? "" : "s");
@@ -299,6 +338,8 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
 {
     struct cdc_buf text = CDC_BUF_INIT;
     plan->all = may_be_all(plan);
+    const char *superuser = PQparameterStatus(plan->sql, "is_superuser");
+    plan->schemas = superuser && strcmp(superuser, "on") == 0 && takes_schemas(plan);
     if (refuse(plan, error) < 0)
         return -1;
     /* One transaction: were we killed between the two statements, --drop would find a publication without our mark
@@ -310,9 +351,9 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
     append_comment(plan, &text);
     cdc_buf_lit(&text, "; COMMIT");
     cdc_buf_byte(&text, '\0');
-    int status = text.failed                  ? cdc_error_memory(error)
-                 : !plan->all && plan->n == 0 ? nothing_to_publish(plan->settings, error)
-                                              : run_statement(plan, text.data, error);
+    int status = text.failed                                    ? cdc_error_memory(error)
+                 : !plan->all && !plan->schemas && plan->n == 0 ? nothing_to_publish(plan->settings, error)
+                                                                : run_statement(plan, text.data, error);
     cdc_buf_free(&text);
     if (status < 0)
         return -1;
@@ -321,22 +362,20 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
     return 0;
 }
 
-static int ensure(struct plan *plan, bool exists, const struct cdc_log *log, struct cdc_error *error)
+static int ensure(struct plan *plan, bool exists, bool first, const struct cdc_log *log, struct cdc_error *error)
 {
     if (pg_catalog_refuse_detaching(plan->catalog, plan->settings, error) < 0 ||
         refuse_unlike(plan->catalog, plan->settings, error) < 0)
         return -1;
-    if (!exists)
-        return create(plan, log, error);
-    if (plan->settings->selection.include.count > 0)
-        warn_unpublished(plan->catalog, plan->settings, log);
-    warn_partitions(plan->catalog, plan->settings, log);
-    warn_holes(plan->catalog, plan->settings, log);
-    return 0;
+    if (find_gaps(plan->sql, plan->settings, plan->catalog, exists, first, log, error) < 0)
+        return -1;
+    if (exists)
+        warn_holes(plan->catalog, plan->settings, log);
+    return exists ? 0 : create(plan, log, error);
 }
 
-int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool may_create, const struct cdc_log *log,
-                          struct cdc_error *error)
+int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool may_create, bool first,
+                          const struct cdc_log *log, struct cdc_error *error)
 {
     int exists = pg_names_publication_exists(sql, settings->publication, error);
     if (exists < 0 || (exists > 0 && pg_publication_check_owner(sql, settings, error) < 0))
@@ -352,7 +391,7 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool 
     struct plan plan = {.sql = sql, .settings = settings, .catalog = &catalog};
     int status = pg_catalog_read(sql, settings->publication, &catalog, error);
     if (status == 0)
-        status = ensure(&plan, exists, log, error);
+        status = ensure(&plan, exists, first, log, error);
     pg_catalog_free(&catalog);
     return status;
 }

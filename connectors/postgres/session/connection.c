@@ -161,7 +161,7 @@ static int connect_timeout_ms(const PQconninfoOption *url, const PQconninfoOptio
     long n = seconds ? strtol(seconds, NULL, 10) : CONNECT_SECONDS;
     long hosts = 1;
     if (n <= 0 || n > 3600)
-        n = seconds && n <= 0 ? 3600 : CONNECT_SECONDS;
+        n = 3600;
     for (; host && *host; host++)
         hosts += *host == ',';
     return (int)(n * (hosts > 100 ? 100 : hosts) * 1000);
@@ -203,16 +203,29 @@ static int wait_connected(PGconn *connection, struct pg_watch *watch, const stru
 }
 
 /* As SET statements, which unlike the startup option leave whatever options a URL, a service file or the environment
- * brought, and win over ALTER ROLE and ALTER DATABASE too. First, what would change the text of values. Besides: names
- * that are always qualified; no timeout of a role ends a long snapshot; row level security raises an error where it would
- * omit rows; warnings come; catalog queries are run and not compiled (which takes a second, and many on a busy machine). */
+ * brought, and win over ALTER ROLE and ALTER DATABASE too. First the timeouts: none of a role ends a long snapshot, or
+ * these statements. Then what would change the text of values or of our own statements, and what a transaction is. Besides:
+ * names that are always qualified; row level security raises an error where it would omit rows; warnings come; catalog
+ * queries are run and not compiled (which takes a second, and many on a busy machine). */
 static const char pins[] =
+    "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
+    "SET idle_session_timeout = 0;"
     "SET datestyle = 'ISO'; SET intervalstyle = 'iso_8601'; SET timezone = 'UTC'; SET extra_float_digits = '3';"
-    "SET bytea_output = 'hex'; SET lc_monetary = 'C';"
-    "SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = 0;"
-    "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;"
-    "SET row_security = off; SET client_min_messages = warning;"
-    "SET jit = off";
+    "SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET quote_all_identifiers = off;"
+    "SET standard_conforming_strings = on; SET transform_null_equals = off; SET array_nulls = on;"
+    "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;"
+    "SET default_transaction_deferrable = off;"
+    "SET search_path = ''; SET row_security = off; SET client_min_messages = warning; SET jit = off";
+/* Since 17. */
+static const char pins_17[] = "SET transaction_timeout = 0";
+
+static int pin(PGconn *connection, struct cdc_error *error)
+{
+    static const char what[] = "cannot prepare the session";
+    if (PQserverVersion(connection) >= 170000 && pg_query_run(connection, pins_17, what, error) < 0)
+        return -1;
+    return pg_query_run(connection, pins, what, error);
+}
 
 static void ignore_notice(void *context, const PGresult *result)
 {
@@ -227,6 +240,14 @@ static int check_version(PGconn *connection, struct cdc_error *error)
         return 0;
     cdc_error_set(error, CDC_EXIT_CONFIG, "the server is PostgreSQL %d; 14 or later is needed", version / 10000);
     return -1;
+}
+
+/* A database in SQL_ASCII holds bytes of which nobody knows the characters. The server would not convert them, but end
+ * whatever has bytes that are no UTF-8 with an error. */
+static bool has_no_encoding(PGconn *connection)
+{
+    const char *encoding = PQparameterStatus(connection, "server_encoding");
+    return encoding && strcmp(encoding, "SQL_ASCII") == 0;
 }
 
 PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error)
@@ -257,7 +278,9 @@ PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct 
         result = check_version(connection, error);
     }
     if (result == 0)
-        result = pg_query_run(connection, pins, "cannot prepare the session", error);
+        result = pin(connection, error);
+    if (result == 0 && has_no_encoding(connection))
+        result = pg_query_run(connection, "SET client_encoding = 'SQL_ASCII'", "cannot prepare the session", error);
     PQconninfoFree(url);
     PQconninfoFree(env);
     if (result == 0)

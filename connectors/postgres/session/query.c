@@ -24,24 +24,33 @@ void pg_query_clean(struct cdc_buf *out, const char *message, size_t n)
     }
 }
 
+/* What a person must fix: text of ours that the server does not take (22, 42), a database that is not there (3D), a server
+ * that is not set up for it (0A, 53400, 55000), what else stands in the way of a command (2B, 34, 3B, 3F). */
+static bool is_configuration(const char *sqlstate)
+{
+    static const char *const prefixes[] = {"0A", "22", "2B", "2F", "3D", "42", "53400", "55000", "55P02"};
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+        if (strncmp(sqlstate, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
 int pg_query_status(const char *sqlstate)
 {
     static const struct {
         const char *prefix;
         int status;
-        /* The first prefix that fits counts: the longer ones stand before the shorter. What passes by itself is
-     * UNAVAILABLE, and tried again: a server that starts or stops (57P0), is full (53), has the slot still in use by
-     * the connection that we just lost (55006), a lock that is held (55P03), a deadlock (40). Bugs and broken disks
-     * (XX, 58) are not. */
-    } map[] = {{"28", CDC_EXIT_PERMISSION},     {"42501", CDC_EXIT_PERMISSION}, {"08P01", CDC_EXIT_PROTOCOL},
-               {"08", CDC_EXIT_UNAVAILABLE},    {"57P0", CDC_EXIT_UNAVAILABLE}, {"57014", CDC_EXIT_TEMPORARY},
-               {"53400", CDC_EXIT_CONFIG},      {"53", CDC_EXIT_UNAVAILABLE},   {"55006", CDC_EXIT_UNAVAILABLE},
-               {"55P03", CDC_EXIT_UNAVAILABLE}, {"40", CDC_EXIT_UNAVAILABLE},   {"XX", CDC_EXIT_PROTOCOL},
-               {"58", CDC_EXIT_PROTOCOL},       {"P0", CDC_EXIT_PROTOCOL}};
+        /* The first prefix that fits counts: the longer ones stand before the shorter. What passes by itself is tried
+         * again: a server that starts or stops (57P0), is full (53), has the slot still in use by the connection that
+         * we just lost (55006), a lock that is held (55P03), a deadlock (40), a table that somebody changed between two
+         * questions (42P01 and the like). So is what nobody has thought of: it is told with its code. */
+    } map[] = {{"28", CDC_EXIT_PERMISSION},   {"42501", CDC_EXIT_PERMISSION}, {"08P01", CDC_EXIT_PROTOCOL},
+               {"57014", CDC_EXIT_TEMPORARY}, {"42P01", CDC_EXIT_TEMPORARY},  {"42703", CDC_EXIT_TEMPORARY},
+               {"42809", CDC_EXIT_TEMPORARY}, {"3F000", CDC_EXIT_TEMPORARY}};
     for (size_t i = 0; i < sizeof map / sizeof *map; i++)
         if (strncmp(sqlstate, map[i].prefix, strlen(map[i].prefix)) == 0)
             return map[i].status;
-    return CDC_EXIT_CONFIG;
+    return is_configuration(sqlstate) ? CDC_EXIT_CONFIG : CDC_EXIT_UNAVAILABLE;
 }
 
 int pg_query_fail(PGconn *sql, const PGresult *result, const char *what, struct cdc_error *error)
@@ -63,7 +72,8 @@ int pg_query_fail(PGconn *sql, const PGresult *result, const char *what, struct 
     cdc_buf_byte(&message, '\0');
     /* Without a state the error is libpq's own: the connection broke (PQstatus may not know yet). */
     int status = state ? pg_query_status(state) : CDC_EXIT_UNAVAILABLE;
-    cdc_error_set(error, status, "%s: %s", what, message.failed ? "out of memory" : message.data);
+    cdc_error_set(error, status, "%s: %s%s%s%s", what, message.failed ? "out of memory" : message.data,
+                  state ? " (SQLSTATE " : "", state ? state : "", state ? ")" : "");
     const char *hint = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
     if (hint)
         cdc_error_hint(error, "%s", hint);

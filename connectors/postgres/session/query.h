@@ -20,8 +20,8 @@ int pg_query_run(PGconn *sql, const char *text, const char *what, struct cdc_err
 /* The result when its status is the expected one; else sets error, and NULL. TAKES result. */
 PGresult *pg_query_expect(PGconn *sql, PGresult *result, ExecStatusType expected, const char *what,
                           struct cdc_error *error);
-/* Sets error from the result's SQLSTATE (28xxx, 42501: PERMISSION; 57P0x, 08xxx, 53300, 55006: UNAVAILABLE; else CONFIG
- * or PROTOCOL). result NULL: the connection broke. Returns -1. */
+/* Sets error from the result's SQLSTATE (28xxx, 42501: PERMISSION; 42P01, 57014: TEMPORARY; 22, 42, 3D, 55000:
+ * CONFIG; all else UNAVAILABLE). result NULL: the connection broke. Returns -1. */
 int pg_query_fail(PGconn *sql, const PGresult *result, const char *what, struct cdc_error *error);
 /* The exit status that a SQLSTATE stands for. */
 int pg_query_status(const char *sqlstate);

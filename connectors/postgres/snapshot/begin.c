@@ -26,8 +26,10 @@ static int keep_read_at(struct snapshot_run *run, struct pg_answer *row, struct 
         return 0;
     cdc_buf_printf(&json, "{\"lsn\":\"%s\",\"xids\":\"%s\"}", lsn, pg_answer_text(row, "xids"));
     cdc_buf_byte(&json, '\0');
-    if (json.failed)
+    if (json.failed) {
+        cdc_buf_free(&json);
         return cdc_error_memory(error);
+    }
     run->state.read_at = json.data;
     return 0;
 }
@@ -181,7 +183,7 @@ static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
                       run->pg->slot);
         return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
     }
-    if (pg_publication_ensure(run->sql, run->pg, true, run->log, error) < 0 || check_privileges(run, error) < 0)
+    if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_privileges(run, error) < 0)
         return -1;
     PGconn *replication = pg_connect(run->pg, true, error);
     if (!replication)

@@ -4,6 +4,7 @@
 #define PG_SNAPSHOT_INTERNAL_H
 
 #include "connectors/postgres/scan/scan.h"
+#include "connectors/postgres/session/encoding.h"
 #include "connectors/postgres/session/identity.h"
 #include "connectors/postgres/snapshot/snapshot.h"
 
@@ -36,6 +37,8 @@ struct snapshot_run {
     struct snapshot_state state;
     struct pg_identity identity;
     PGconn *sql;
+    bool converts; /* the texts of rows, from: */
+    struct pg_encoding encoding;
     struct cdc_writer *writer;
     struct snapshot_table *tables;
     size_t n_tables;

@@ -92,6 +92,7 @@ void pg_snapshot_row_line(struct snapshot_run *run, const struct pg_table *table
         cdc_buf_lit(out, ",\"before\":null,\"after\":");
     }
     pg_row_append(out, table, cells, PG_ROW_ALL, format, &run->metrics->unconvertible);
+    pg_row_append_json_null(out, table, cells, "json_null");
     cdc_buf_lit(out, "}\n");
     run->progress.rows++;
     run->chunk++;

@@ -23,10 +23,11 @@ static int take_row(struct snapshot_run *run, const struct pg_scan *scan, struct
     return cdc_snapshot_drain(run->writer, run->control, error);
 }
 
-static int read_rows(struct snapshot_run *run, const struct pg_table *table, struct cdc_error *error)
+static int read_rows(struct snapshot_run *run, const struct pg_scan_source *source, struct cdc_error *error)
 {
+    const struct pg_table *table = source->table;
     struct pg_scan scan;
-    int result = pg_scan_begin(&scan, run->sql, table, error);
+    int result = pg_scan_begin(&scan, run->sql, source, error);
     while (result == 0) {
         enum pg_scan_result next = pg_scan_next(&scan, error);
         if (next == PG_SCAN_END)
@@ -62,7 +63,7 @@ static int read_table(struct snapshot_run *run, const struct snapshot_table *sou
     if (!result)
         return -1;
     PQclear(result);
-    if (read_rows(run, table, error) < 0 || pg_snapshot_finish_command(run, what, error) < 0)
+    if (read_rows(run, &source->source, error) < 0 || pg_snapshot_finish_command(run, what, error) < 0)
         return -1;
     pg_snapshot_commit_line(run, false);
     return 0;
@@ -107,7 +108,9 @@ static int attempt(struct snapshot_run *run, struct cdc_error *error)
     pg_source_head(&run->source_head, run->pg->name, PQdb(run->sql));
     if (run->source_head.failed)
         return cdc_error_memory(error);
-    if (pg_snapshot_begin_any(run, error) < 0 || pg_snapshot_list_tables(run, error) < 0 ||
+    int converts = pg_encoding_ask(run->sql, &run->encoding, error);
+    run->converts = converts > 0;
+    if (converts < 0 || pg_snapshot_begin_any(run, error) < 0 || pg_snapshot_list_tables(run, error) < 0 ||
         pg_snapshot_lock_tables(run, error) < 0 || copy_all(run, error) < 0)
         return -1;
     return written(run, error);

@@ -22,7 +22,8 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
         return cdc_error_memory(error);
     if (pg_table_prepare(entry->table, run->pg->name, PQdb(run->sql), error) < 0)
         return -1;
-    entry->source = (struct pg_scan_source){entry->table, found->kind == 'p', entry->filter, generated};
+    entry->source = (struct pg_scan_source){entry->table, found->kind == 'p', entry->filter, generated,
+                                            run->converts ? &run->encoding : NULL};
     run->progress.estimate += found->estimate;
     if (!entry->table->has_key)
         cdc_log_write(run->log, CDC_LOG_WARNING,

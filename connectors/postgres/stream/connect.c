@@ -53,6 +53,15 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_describe_relation(stream->sql, stream->pg, table, error);
 }
 
+/* Names in a command of a session that does not convert must be in the database's own encoding. */
+static bool is_ascii(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text & 0x80)
+            return false;
+    return true;
+}
+
 /* The decoder needs the names that resolving gives: it is made at the first connection.
  */
 static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
@@ -62,10 +71,15 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
         return 0;
     }
     const struct pg_settings *pg = stream->pg;
+    int converts = is_ascii(pg->publication) ? pg_encoding_ask(stream->sql, &stream->encoding, error) : 0;
+    if (converts < 0)
+        return -1;
+    stream->converts = converts > 0;
     struct pgoutput_settings settings = {.pipeline = pg->name,
                                          .database = stream->identity.database,
                                          .format = pg->format,
                                          .selection = pg->selection,
+                                         .encoding = stream->converts ? &stream->encoding : NULL,
                                          .describe = describe,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);
@@ -111,7 +125,7 @@ static int prepare_publication(struct pg_stream *stream, bool create, struct cdc
 {
     const struct pg_settings *pg = stream->pg;
     struct cdc_error own = {0};
-    if (pg_publication_ensure(stream->sql, pg, create && !pg->no_create,
+    if (pg_publication_ensure(stream->sql, pg, create && !pg->no_create, create,
                               create || !stream->started ? stream->log : NULL, &own) == 0) {
         stream->made_publication = pg->temporary && create && strcmp(pg->publication, pg->slot) == 0;
         return 0;
@@ -140,11 +154,29 @@ static int make_slot(struct pg_stream *stream, struct cdc_error *error)
     return 0;
 }
 
+/* Of several hosts the primary may be away for a moment: what its standby lacks is not lost. */
+static int refuse_standby(struct pg_stream *stream, struct cdc_error *error)
+{
+    static const char what[] = "cannot ask whether the server is a standby";
+    PGresult *result = pg_query_rows(stream->sql, "SELECT pg_is_in_recovery() AS standby", 0, NULL, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    bool standby = pg_answer_true(&row, "standby");
+    int status = pg_answer_good(&row, what, error);
+    PQclear(result);
+    if (status < 0 || !standby)
+        return status;
+    cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "host %s is a standby, and has no slot \"%s\"", PQhost(stream->sql),
+                  stream->pg->slot);
+    return cdc_error_hint(error, "add target_session_attrs=primary to the URL");
+}
+
 static int prepare_slot(struct pg_stream *stream, struct cdc_error *error)
 {
     const struct pg_settings *pg = stream->pg;
     struct pg_slot slot;
-    if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0 ||
+    if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0 || (!slot.exists && refuse_standby(stream, error) < 0) ||
         pg_start_check(&stream->start, pg->slot, &slot, error) < 0)
         return -1;
     /* Often it is our own: a walsender whose connection broke notices only after wal_sender_timeout. So it is tried
@@ -226,6 +258,9 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     struct cdc_buf command = CDC_BUF_INIT;
     char lsn[24];
     pg_lsn_format(lsn, stream->start.from);
+    if (stream->converts && pg_query_run(stream->replication, "SET client_encoding = 'SQL_ASCII'",
+                                         "cannot prepare the replication connection", error) < 0)
+        return -1;
     /* Protocol 1 sends whole transactions after their commit, in the order of their commits, on all servers that we
      * know; 2 and later only add transactions in progress, two-phase and parallel apply. An LSN below what the slot
      * has confirmed is raised to that by the server, silently: pg_start_check has compared them. 0/0 is wherever the
@@ -278,7 +313,7 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     stream->replication = pg_connect(stream->pg, true, error);
     if (!stream->replication || identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
-        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
+        pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0)
         return -1;
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);

@@ -4,6 +4,7 @@
 #define PG_STREAM_INTERNAL_H
 
 #include "connectors/postgres/pgoutput/pgoutput.h"
+#include "connectors/postgres/session/encoding.h"
 #include "connectors/postgres/session/identity.h"
 #include "connectors/postgres/session/slot.h"
 #include "connectors/postgres/stream/stream.h"
@@ -24,6 +25,15 @@ struct pg_start {
         read_at; /* what a snapshot has seen of the log from here on (visible.h). BORROWED, while connecting */
 };
 
+/* The catalogs, as far as they decide what is seen (watch.c). */
+struct pg_watch {
+    char *question, *seen; /* its last answer */
+    uint64_t *said;        /* hashes of what the last look has found */
+    size_t n_said;
+    bool looked, asked, failed;
+    int64_t due, asked_at;
+};
+
 struct pg_stream {
     struct pg_stream_settings settings;
     const struct pg_settings *pg;
@@ -31,6 +41,8 @@ struct pg_stream {
     const struct cdc_log *log;
     PGconn *sql, *replication;
     struct pgoutput *decoder;
+    bool converts; /* the texts of rows, from: */
+    struct pg_encoding encoding;
     struct pg_identity identity;
     struct cdc_buf identity_json; /* NUL-terminated */
     struct cdc_offset boundary;   /* the decoder's, with our state */
@@ -53,6 +65,7 @@ struct pg_stream {
     bool unsent;           /* a status message lies in libpq's buffer */
     int64_t status_ms;     /* interval of status messages */
     int64_t last_status, last_request, last_receive, last_line;
+    struct pg_watch watch;
     int64_t last_watch, leave_at; /* leave_at: 0, or when to leave a server that shuts down */
     int64_t until_ms;             /* --until TIME; 0: none */
     uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
@@ -86,6 +99,15 @@ int pg_status_send(struct pg_stream *stream, bool request, struct cdc_error *err
 int pg_status_broken(struct pg_stream *stream, struct cdc_error *error);
 /* Ends the copy politely, and the connection: an operation of the source loop. */
 void pg_status_disconnect(void *source);
+
+/* -- watch.c -- */
+
+/* Looks for the first time in this run: what comes later is new. */
+int pg_watch_begin(struct pg_stream *stream, struct cdc_error *error);
+/* Says what has left the stream's view since; CONFIG for a table that -t names. Never waits for the server, but where the
+ * catalogs have changed. */
+int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error);
+void pg_watch_clear(struct pg_watch *watch);
 
 /* -- connect.c -- */
 

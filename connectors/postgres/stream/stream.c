@@ -50,6 +50,7 @@ void pg_stream_free(struct pg_stream *stream)
     PQfinish(stream->sql);
     pgoutput_free(stream->decoder);
     cdc_buf_free(&stream->identity_json);
+    pg_watch_clear(&stream->watch);
     free(stream);
 }
 
@@ -337,7 +338,7 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         stream->last_receive = now; /* we do not listen: silence means nothing */
     else if (now - stream->last_receive > DEAD_MS)
         return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s", DEAD_MS / 1000);
-    if (watch_shutdown(stream, now, error) < 0)
+    if (watch_shutdown(stream, now, error) < 0 || pg_watch_tick(stream, now, error) < 0)
         return -1;
     if (!blocked)
         maybe_heartbeat(stream, out, now);

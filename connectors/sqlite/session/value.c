@@ -12,6 +12,8 @@
 
 #include "connectors/sqlite/session/value.h"
 
+const struct cdc_span lite_json_null = {"null", 4};
+
 struct type_name {
     const char *name;
     enum lite_kind kind;
@@ -229,6 +231,8 @@ int lite_value_bind(struct cdc_buf *scratch, sqlite3_stmt *statement, int index,
     enum cdc_json_type type = value.p == NULL ? CDC_JSON_NULL : cdc_json_type(value);
     struct cdc_span text;
 
+    if (value.p == lite_json_null.p)
+        return bind_text(statement, index, value);
     if (type == CDC_JSON_NULL)
         return sqlite3_bind_null(statement, index);
     /* The text of the value, strings with their quotes: "1" and 1 stay apart. */

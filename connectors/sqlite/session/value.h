@@ -23,6 +23,8 @@ enum lite_kind {
 enum lite_kind lite_value_kind(struct cdc_span type);
 /* What the column is declared as; alone: it is the whole primary key. */
 const char *lite_value_declared(enum lite_kind kind, bool alone);
+/* Stands for JSON's null, which is the text null, and not SQL's NULL. */
+extern const struct cdc_span lite_json_null;
 /* Binds value (p NULL: NULL). 0, or -1 with *reason when the value does not fit the column, or SQLite's code. Decoded
  * values are appended to scratch, which must have room for them: it must not move while values are bound. */
 int lite_value_bind(struct cdc_buf *scratch, sqlite3_stmt *statement, int index, enum lite_kind kind,

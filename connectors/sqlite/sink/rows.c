@@ -428,6 +428,24 @@ static int change(struct lite_sink *sink, struct lite_table *table, const struct
     return run(sink, table, UPSERT, NULL, outcome, error);
 }
 
+/* The columns that names lists have JSON's null, where the object has a null at all. */
+static void mark_json_null(const struct lite_table *table, struct cdc_span names, struct cdc_span *spans,
+                           const unsigned char *mask)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span name;
+
+    if (names.p == NULL)
+        return;
+    cdc_json_iter_begin(&iter, names);
+    while (cdc_json_next_element(&iter, &name)) {
+        struct cdc_span raw = cdc_json_string_raw(name);
+        size_t i = raw.p != NULL ? column_of(table, raw, 0) : table->source.n_columns;
+        if (i < table->source.n_columns && has(mask, i) && cdc_json_is_null(spans[i]))
+            spans[i] = lite_json_null;
+    }
+}
+
 /* A key column may be among the unchanged ones (a long text): its value is in the key. */
 static bool complete_key(struct lite_table *table)
 {
@@ -454,6 +472,10 @@ static int read_row(struct lite_table *table, const struct cdc_event *event, str
         snprintf(name, sizeof name, "%.*s", (int)(unknown.n < 90 ? unknown.n : 90), unknown.p);
         return refuse(outcome, table->source.target, name, "is not in the table's schema line");
     }
+    mark_json_null(table, event->json_null, table->after, table->after_mask);
+    mark_json_null(table, event->json_null, table->new_key, table->key_mask);
+    mark_json_null(table, event->op == CDC_OP_DELETE ? event->json_null : event->json_null_old, table->before,
+                   table->before_mask);
     if (event->op == CDC_OP_DELETE)
         return 0;
     if (cdc_json_is_null(event->after))

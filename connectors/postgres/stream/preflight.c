@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* What a start would find out before its first byte, for --check. */
+#include "connectors/postgres/stream/internal.h"
+
+int pg_stream_preflight(PGconn *replication, const struct pg_settings *pg, const struct cdc_start *decided,
+                        const struct pg_slot *slot, struct cdc_error *error)
+{
+    struct pg_start start;
+    struct pg_identity identity;
+    const struct cdc_offset *from = decided->kind != CDC_START_FIRST && decided->from.pos ? &decided->from : NULL;
+    if (pg_start_read(&start, decided, false, from, error) < 0 || pg_start_check(&start, pg->slot, slot, error) < 0)
+        return -1;
+    if (!start.has_position || !replication)
+        return 0;
+    if (pg_identity_read(replication, pg->slot, &identity, error) < 0)
+        return -1;
+    return pg_identity_check(replication, &identity, start.source, start.state, start.lsn, error);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* What changes meanwhile in what the stream sees: a table leaves the publication, or a new one does not come into it. The log
+ * does not tell, so the catalogs are asked, by a cheap question every second or two that yields one number; only where that
+ * is another one than before the tables are looked at. The question is put without waiting for its answer, since a server
+ * that does not answer must hold up neither the lines nor a signal. */
+#include "connectors/postgres/stream/internal.h"
+
+#include "connectors/postgres/schema/gaps.h"
+#include "connectors/postgres/session/query.h"
+
+#include <cdc/hash.h>
+#include <cdc/retry.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_MS 1000
+#define LOOK_SHARE 20 /* of the time, a slow question may take one part */
+
+/* Tables by name, kind and schema; the publication's own row; its lists. */
+#define FINGERPRINT_SQL(schemas)                                                                                       \
+    "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashtext(concat(relname, ' ', relnamespace, relkind, "    \
+    "relpersistence, relispartition))::bigint)) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm')), "     \
+    "(SELECT p::text FROM pg_catalog.pg_publication p WHERE pubname = %s), (SELECT concat(count(*), ' ', "             \
+    "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas ")"
+
+static char *make_question(PGconn *sql, const char *publication)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    char *literal = PQescapeLiteral(sql, publication, strlen(publication));
+    if (literal && PQserverVersion(sql) >= 150000)
+        cdc_buf_printf(&text,
+                       FINGERPRINT_SQL(", (SELECT sum(hashtext(n::text)::bigint) FROM "
+                                       "pg_catalog.pg_publication_namespace n)"),
+                       literal);
+    else if (literal)
+        cdc_buf_printf(&text, FINGERPRINT_SQL(""), literal);
+    cdc_buf_byte(&text, '\0');
+    PQfreemem(literal);
+    if (literal && !text.failed)
+        return text.data;
+    cdc_buf_free(&text);
+    return NULL;
+}
+
+/* -- what was said -- */
+
+struct pg_look {
+    struct pg_stream *stream;
+    uint64_t *said; /* of this look */
+    size_t n, capacity;
+    bool failed;
+    struct cdc_error *error; /* the first finding that ends the stream */
+};
+
+static bool was_said(const struct pg_watch *watch, uint64_t hash)
+{
+    for (size_t i = 0; i < watch->n_said; i++)
+        if (watch->said[i] == hash)
+            return true;
+    return false;
+}
+
+static void take_gap(void *context, enum pg_gap_weight weight, const char *what, const char *cure)
+{
+    struct pg_look *look = context;
+    struct pg_stream *stream = look->stream;
+    uint64_t hash = cdc_hash_span(CDC_HASH_INIT, cdc_span_text(what));
+    if (look->n == look->capacity) {
+        size_t capacity = look->capacity ? look->capacity * 2 : 16;
+        uint64_t *said = realloc(look->said, capacity * sizeof *said);
+        if (!said) {
+            look->failed = true;
+            return;
+        }
+        look->said = said;
+        look->capacity = capacity;
+    }
+    look->said[look->n++] = hash;
+    if (!stream->watch.looked || was_said(&stream->watch, hash))
+        return;
+    if (weight == PG_GAP_STOPS && look->error->status == 0) {
+        cdc_error_set(look->error, CDC_EXIT_CONFIG, "%s", what);
+        cdc_error_hint(look->error, "%s", cure);
+    } else {
+        cdc_log_write(stream->log, CDC_LOG_WARNING, "%s; %s", what, cure);
+    }
+}
+
+/* The tables as they are now. The first look only remembers: the start has said what there was to say. */
+static int look_at_tables(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct cdc_error found = {0}, failed = {0};
+    struct pg_look look = {.stream = stream, .error = &found};
+    struct pg_catalog catalog;
+    int result = pg_catalog_read(stream->sql, stream->pg->publication, &catalog, &failed);
+    const struct pg_gaps gaps = {
+        .settings = stream->pg, .catalog = &catalog, .published = true, .all = true, .say = take_gap, .context = &look};
+    if (result == 0)
+        result = pg_gaps_find(&gaps, stream->sql, &failed);
+    pg_catalog_free(&catalog);
+    if (result < 0 || look.failed) { /* asked again; a server that is gone shows elsewhere */
+        free(look.said);
+        free(stream->watch.seen);
+        stream->watch.seen = NULL;
+        return 0;
+    }
+    free(stream->watch.said);
+    stream->watch.said = look.said;
+    stream->watch.n_said = look.n;
+    stream->watch.looked = true;
+    if (found.status == 0)
+        return 0;
+    if (error && error->status == 0)
+        *error = found;
+    return -1;
+}
+
+/* -- the question -- */
+
+static void ask(struct pg_stream *stream, int64_t now)
+{
+    struct pg_watch *watch = &stream->watch;
+    if (!stream->sql || PQstatus(stream->sql) != CONNECTION_OK || PQtransactionStatus(stream->sql) != PQTRANS_IDLE)
+        return;
+    if (!watch->question)
+        watch->question = make_question(stream->sql, stream->pg->publication);
+    if (!watch->question || !PQsendQuery(stream->sql, watch->question))
+        return;
+    watch->asked = true;
+    watch->asked_at = now;
+}
+
+/* Is it another one than before? */
+static bool take_answer(struct pg_stream *stream, PGresult *result)
+{
+    struct pg_watch *watch = &stream->watch;
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1) {
+        struct cdc_error error = {0};
+        pg_query_fail(stream->sql, result, "cannot watch the publication", &error);
+        if (!watch->failed)
+            cdc_log_write(stream->log, CDC_LOG_WARNING, "%s (said once)", error.text);
+        watch->failed = true;
+        return false;
+    }
+    const char *seen = PQgetvalue(result, 0, 0);
+    if (watch->seen && strcmp(watch->seen, seen) == 0)
+        return false;
+    free(watch->seen);
+    watch->seen = strdup(seen);
+    return true;
+}
+
+int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error)
+{
+    struct pg_watch *watch = &stream->watch;
+    if (!watch->asked) {
+        if (now >= watch->due)
+            ask(stream, now);
+        return 0;
+    }
+    /* Whoever asked the session something else meanwhile has thrown the answer away, or closed the session. */
+    bool changed = false;
+    if (stream->sql) {
+        if (!PQconsumeInput(stream->sql) || PQisBusy(stream->sql))
+            return 0;
+        for (PGresult *result; (result = PQgetResult(stream->sql)) != NULL; PQclear(result))
+            changed = take_answer(stream, result) || changed;
+    }
+    watch->asked = false;
+    /* Most of it is the wait for the next tick, unless the server is slow. */
+    int64_t took = now - watch->asked_at;
+    watch->due = now + (took > LOOK_MS ? took * LOOK_SHARE : LOOK_MS);
+    return changed ? look_at_tables(stream, error) : 0;
+}
+
+int pg_watch_begin(struct pg_stream *stream, struct cdc_error *error)
+{
+    return stream->watch.looked ? 0 : look_at_tables(stream, error);
+}
+
+void pg_watch_clear(struct pg_watch *watch)
+{
+    free(watch->question);
+    free(watch->seen);
+    free(watch->said);
+    *watch = (struct pg_watch){0};
+}

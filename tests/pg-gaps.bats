@@ -1,0 +1,191 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What would never be seen is told: by --check, at the start and while it happens, with the SQL that cures it; and a start
+# ends as --check has said.
+# takes: 40 s
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/postgres
+
+setup_file() { create_database; }
+teardown_file() { drop_database; }
+setup() {
+    pg_test_setup
+    ROLE=role_$NAME
+}
+teardown() {
+    pg_test_teardown
+    sql "do \$\$ begin if exists (select from pg_roles where rolname = '$ROLE') then execute 'drop owned by $ROLE cascade; drop role $ROLE'; end if; end \$\$"
+}
+
+# ends STATUS COMMAND...: all of its messages in $DIR/err, lines in $DIR/out.
+ends() {
+    local want=$1 status=0
+    shift
+    t "$@" >"$DIR/out" 2>"$DIR/err" || status=$?
+    [ "$status" = "$want" ] || fail "$*: status $status, not $want: $(cat "$DIR/err")"
+}
+says() { grep -qE -- "$1" "$DIR/err" || fail "it does not say '$1': $(cat "$DIR/err")"; }
+stream() { local want=$1; shift; ends "$want" pg-cdc --name "$NAME" --heartbeat 0 --until now "$@" "$URL"; }
+snapshot() { local want=$1; shift; ends "$want" cdc-snapshot --name "$NAME" --offset-file "$DIR/s" "$@" "$URL"; }
+check() { local want=$1; shift; ends "$want" pg-cdc --check --name "$NAME" "$@" "$URL"; }
+rows() { jq -r 'select(.op == "c") | .source.table + " " + (.after.id | tostring)' "$DIR/${1:-out}" | xargs; }
+since_15() { [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "publications of PostgreSQL 14 have none"; }
+
+@test "a publication for inserts only" {
+    sql "create table $NAME.t (id int primary key); create publication cdc_$NAME for table $NAME.t with (publish = 'insert')"
+    check 0 -t "$NAME.t"
+    says 'warning: .*does not publish update, delete, truncate: .*ALTER PUBLICATION'
+    snapshot 0 -t "$NAME.t"
+    says 'does not publish update, delete, truncate'
+    stream 0 -t "$NAME.t"
+    says 'does not publish update, delete, truncate.*ALTER PUBLICATION "cdc_p[0-9]+" SET'
+}
+
+@test "a selected table that is not in the publication: the first start refuses; later one that -t names" {
+    sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for table $NAME.a"
+    check 78 -t "$NAME.*"
+    says "\"$NAME\".\"b\" is not in publication .*ALTER PUBLICATION \"cdc_$NAME\" ADD TABLE \"$NAME\".\"b\";"
+    stream 78 -t "$NAME.*"
+    says "\"b\" is not in publication .*ALTER PUBLICATION \"cdc_$NAME\" ADD TABLE"
+    is "slots" 0 "$(sql "select count(*) from pg_replication_slots where slot_name = '$SLOT'")"
+    snapshot 78 -t "$NAME.*"
+    sql "alter publication cdc_$NAME add table $NAME.b"
+    stream 0 -t "$NAME.*"
+    sql "alter publication cdc_$NAME drop table $NAME.b; insert into $NAME.a values (1)"
+    check 78 -t "$NAME.b" -t "$NAME.a"
+    stream 78 -t "$NAME.b" -t "$NAME.a"
+    check 0 -t "$NAME.*"
+    says 'warning: .*"b" is not in publication'
+    stream 0 -t "$NAME.*"
+    says 'warning: .*"b" is not in publication .*ADD TABLE'
+    is "rows" "a 1" "$(rows)"
+}
+
+@test "names that match nothing" {
+    sql "create table $NAME.t (id int primary key); create publication cdc_$NAME for all tables"
+    check 78 -t nothing.t
+    says 'no table is selected'
+    stream 78 -t nothing.t
+    says 'no table is selected'
+    snapshot 78 -t nothing.t
+    check 0 -t "$NAME.t" -t "$NAME.tt"
+    says "warning: -t $NAME.tt matches no table"
+    stream 0 -t "$NAME.t" -t "$NAME.tt"
+    says "warning: -t $NAME.tt matches no table"
+    # The last table of a pipeline is dropped: what is in the log of it still comes.
+    sql "insert into $NAME.t values (1); drop table $NAME.t"
+    stream 0 -t "$NAME.t"
+    says 'warning: no table is selected'
+    is "rows" "t 1" "$(rows)"
+}
+
+@test "a foreign partition, an unlogged table, a view" {
+    sql "create table $NAME.p (id int primary key) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10)"
+    sql "create foreign data wrapper w_$NAME; create server s_$NAME foreign data wrapper w_$NAME; create table $NAME.q (id int) partition by range (id); create foreign table $NAME.q1 partition of $NAME.q for values from (0) to (10) server s_$NAME; create table $NAME.q2 partition of $NAME.q for values from (10) to (20)"
+    sql "create unlogged table $NAME.u (id int primary key); create materialized view $NAME.m as select 1 as id"
+    sql "alter table $NAME.q replica identity full; alter table $NAME.q2 replica identity full"
+    check 0 -t "$NAME.*"
+    cp "$DIR/err" "$DIR/check"
+    stream 0 -t "$NAME.*"
+    for gap in '"q1", a partition of .*"q", is a foreign table' '"u" is unlogged' '"m" is a materialized view'; do
+        grep -qE "warning: .*$gap" "$DIR/check"
+        says "warning: .*$gap"
+    done
+    sql "drop server s_$NAME cascade; drop foreign data wrapper w_$NAME"
+}
+
+@test "a list of columns, a condition for rows" {
+    since_15
+    sql "create table $NAME.c (id int primary key, v int); create table $NAME.f (id int primary key); create publication cdc_$NAME for table $NAME.c (id), $NAME.f where (id > 1)"
+    check 0 -t "$NAME.*"
+    says '"c": the others are never seen.*ADD TABLE'
+    says 'condition for the rows of .*"f"'
+    stream 0 -t "$NAME.*"
+    says '"c": the others are never seen.*ADD TABLE'
+    says 'condition for the rows of .*"f"'
+}
+
+# follow OPTION...: in the background, lines in $DIR/lines.
+follow() { spawn_line "exec pg-cdc --name $NAME $* --heartbeat 1 --offset-file '$DIR/o' '$URL' >'$DIR/lines' 2>'$DIR/err'"; wait_until slot_active "$SLOT"; wait_for_lines "$DIR/lines" 1; }
+
+ended() { local status=0; status_of "$SPAWNED" || status=$?; is "status" "$1" "$status"; }
+
+@test "a table leaves the publication while the stream runs" {
+    sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for table $NAME.a, $NAME.b"
+    follow "-t '$NAME.a' -t '$NAME.b'"
+    sql "insert into $NAME.a values (1); insert into $NAME.b values (1); alter publication cdc_$NAME drop table $NAME.b"
+    ended 78
+    says "error: .*\"b\" is not in publication .*ALTER PUBLICATION \"cdc_$NAME\" ADD TABLE"
+    is "rows" "a 1 b 1" "$(rows lines)"
+}
+
+@test "a table leaves the publication, or is made and not in it, and -t has a pattern: said, and the others go on" {
+    sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for table $NAME.a, $NAME.b"
+    follow "-t '$NAME.*'"
+    sql "drop table $NAME.b; create table $NAME.b (id int primary key)"
+    wait_for_match "$DIR/err" 'warning: .*"b" is not in publication .*ADD TABLE'
+    sql "create table $NAME.d (id int primary key)"
+    wait_for_match "$DIR/err" 'warning: .*"d" is not in publication .*ADD TABLE'
+    sql "alter publication cdc_$NAME set (publish = 'insert')"
+    wait_for_match "$DIR/err" 'warning: .*does not publish update'
+    is "said once" 1 "$(grep -c '"b" is not in' "$DIR/err")"
+    sql "insert into $NAME.a values (1)"
+    wait_for_match "$DIR/lines" '"table":"a".*"id":1'
+    kill "$SPAWNED"
+    ended 0
+}
+
+@test "a table that is made in a schema which -t has as a whole: captured from its first row" {
+    since_15
+    sql "create table $NAME.a (id int primary key)"
+    follow "-t '$NAME.*'"
+    sql "create table $NAME.b (id int primary key); insert into $NAME.b values (1)"
+    wait_for_match "$DIR/lines" '"table":"b".*"after":\{"id":1\}'
+    kill "$SPAWNED"
+    ended 0
+    not grep -q warning "$DIR/err"
+}
+
+@test "a position whose slot is gone: --check says what the start says" {
+    sql "create table $NAME.t (id int primary key)"
+    stream 0 -t "$NAME.t" --state-dir "$DIR/state" --ack stdout
+    check 0 -t "$NAME.t" --state-dir "$DIR/state"
+    sql "select pg_drop_replication_slot('$SLOT')" >/dev/null
+    check 79 -t "$NAME.t" --state-dir "$DIR/state"
+    says 'is gone, and a position to go on from exists'
+    stream 79 -t "$NAME.t" --state-dir "$DIR/state" --ack stdout
+    CDC_STATE_DIR=$DIR/state check 79 -t "$NAME.t"
+    sql "drop publication cdc_$NAME"
+    snapshot 0 -t "$NAME.t"
+    snapshot 0 -t "$NAME.t" --check
+    is "no lines" "" "$(cat "$DIR/out")"
+    sql "select pg_drop_replication_slot('$SLOT')" >/dev/null
+    snapshot 79 -t "$NAME.t" --check
+    # It makes no file, and waits for no lock.
+    mkdir "$DIR/empty"
+    check 78 -t "$NAME.nothing" --state-dir "$DIR/empty"
+    is "files" "" "$(ls "$DIR/empty")"
+}
+
+@test "a right that the first start needs: --check says what the start says" {
+    sql "create table $NAME.t (id int primary key); create role $ROLE login replication; grant usage on schema $NAME to $ROLE"
+    URL=$(pg_url "$DATABASE" "$ROLE")
+    check 77 -t "$NAME.t"
+    says 'may not create publication'
+    stream 77 -t "$NAME.t"
+    sql "grant create on database $DATABASE to $ROLE"
+    check 77 -t "$NAME.t"
+    says "does not own table \"$NAME\".\"t\""
+    stream 77 -t "$NAME.t"
+    sql "create publication cdc_$NAME for table $NAME.t"
+    check 0 -t "$NAME.t"
+    snapshot 77 -t "$NAME.t" --check
+    says "may not read table \"$NAME\".\"t\""
+    snapshot 77 -t "$NAME.t"
+    sql "grant select on $NAME.t to $ROLE"
+    snapshot 0 -t "$NAME.t" --check
+    snapshot 0 -t "$NAME.t"
+    stream 0 -t "$NAME.t"
+}

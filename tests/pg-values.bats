@@ -1,0 +1,128 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Values of PostgreSQL: the same bytes from the snapshot and from the log, whatever encoding and settings there are.
+# takes: 30 s
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/postgres
+
+setup_file() { create_database; }
+teardown_file() { drop_database; }
+setup() { pg_test_setup; }
+teardown() {
+    pg_test_teardown
+    local other
+    for other in $(DATABASE=postgres sql "select datname from pg_database where datname like 'other%'"); do
+        DATABASE=$other drop_slots
+        DATABASE=postgres sql "drop database $other with (force)"
+    done
+}
+
+stream() { t pg-cdc --name "$NAME" --heartbeat 0 "$@" "$URL" >>"$DIR/out" 2>"$DIR/err"; }
+begin() { stream --until now; : >"$DIR/out"; }
+read_all() { : >"$DIR/out"; stream --until now || { cat "$DIR/err"; return 1; }; }
+# A snapshot of its own, as $DIR/rows.
+snapshot() { t cdc-snapshot -q --name "${NAME}s" --offset-file "$DIR/s.offset" "$URL" >"$DIR/rows" 2>"$DIR/snapshot.err" || { cat "$DIR/snapshot.err"; return 1; }; }
+lines() { jq -c "$1" "${2:-$DIR/out}"; }
+# A database in another encoding.
+other_database() {
+    DATABASE=postgres sql "create database other$1 encoding '$1' template template0 lc_collate 'C' lc_ctype 'C'"
+    DATABASE=other$1 URL=$(pg_url "other$1")
+}
+in_encoding() { PGCLIENTENCODING=$1 sql "$2"; }
+
+@test "bytes that are no characters of the database's encoding: base64, counted, in snapshot and stream" {
+    other_database win1252
+    in_encoding UTF8 'create table "größe" (id int primary key, "maß" text, a text[], j json)'
+    begin
+    in_encoding UTF8 "insert into \"größe\" values (1, 'é€', '{ä,b}', '{\"ü\": \"ö\"}')"
+    in_encoding UTF8 "insert into \"größe\" values (2, 'x' || chr(129), array['é', chr(129)], null), (3, 'after', null, null)"
+    in_encoding UTF8 "select pg_logical_emit_message(true, 'pré', 'c')" >/dev/null
+    read_all
+    diff - <(lines 'select(.op == "c") | .after') <<'EOF'
+{"id":1,"maß":"é€","a":["ä","b"],"j":{"ü":"ö"}}
+{"id":2,"maß":{"base64":"eIE="},"a":{"base64":"e+ksgX0="},"j":null}
+{"id":3,"maß":"after","a":null,"j":null}
+EOF
+    grep -q '^pg-cdc: warning: 2 texts' "$DIR/err"
+    is "names" 'größe pré' "$(jq -r 'select(.op == "schema") .source.table, select(.op == "m") .message.prefix' "$DIR/out" | xargs)"
+    snapshot
+    diff <(lines 'select(.op == "c") | .after') <(lines 'select(.op == "r") | .after' "$DIR/rows")
+}
+
+@test "a database in SQL_ASCII: what is UTF-8 is text, the rest base64" {
+    other_database sql_ascii
+    in_encoding SQL_ASCII 'create table t (id int primary key, v text, j json, a text[])'
+    begin
+    in_encoding SQL_ASCII "insert into t values (1, E'a\\351', E'{\"k\":\"\\351\"}', array[E'\\351', 'ok']), (2, 'é', '{\"k\":\"é\"}', null)"
+    read_all
+    diff - <(lines 'select(.op == "c") | .after') <<'EOF'
+{"id":1,"v":{"base64":"Yek="},"j":{"base64":"eyJrIjoi6SJ9"},"a":[{"base64":"6Q=="},"ok"]}
+{"id":2,"v":"é","j":{"k":"é"},"a":null}
+EOF
+    grep -q '^pg-cdc: warning: 3 texts' "$DIR/err"
+    snapshot
+    diff <(lines 'select(.op == "c") | .after') <(lines 'select(.op == "r") | .after' "$DIR/rows")
+}
+
+@test "an array of a type that was dropped since is the array that it was" {
+    sql "create type $NAME.mood as enum ('a', 'b'); create table $NAME.t (id int primary key, m $NAME.mood, ms $NAME.mood[])"
+    begin
+    sql "insert into $NAME.t values (1, 'a', '{a,NULL,b}')"
+    sql "alter table $NAME.t alter m type text, alter ms type text[]; drop type $NAME.mood"
+    read_all
+    is "row" '{"id":1,"m":"a","ms":["a",null,"b"]}' "$(lines 'select(.op == "c") | .after')"
+    is "types" "[\"integer\",\"$NAME.mood\",\"$NAME.mood[]\"]" "$(lines 'select(.op == "schema") | [.columns[].type]')"
+}
+
+# Whatever a setting can be, for each that a role can have: its name, a tab, the value.
+settings() {
+    sql "select name, v from pg_settings, lateral (
+            select case setting when 'on' then 'off' else 'on' end where vartype = 'bool'
+            union all select unnest(enumvals) where vartype = 'enum'
+            union all select min_val where vartype in ('integer', 'real') and name !~ 'cost|mem|buffers|threshold|limit\$|size|timeout\$'
+            union all select max_val where vartype in ('integer', 'real') and name !~ 'timeout\$'
+            union all select '1' where name ~ 'timeout\$' and vartype = 'integer'
+        ) v(v) where context in ('user', 'superuser') and v <> setting
+        and name not in ('client_encoding', 'log_statement_stats', 'exit_on_error', 'wal_sender_timeout', 'ignore_checksum_failure') and name !~ '^(log|debug|trace)_|wal_consistency'" | tr '|' '\t'
+    printf '%s\t%s\n' datestyle 'German, DMY' datestyle 'SQL, MDY' datestyle Postgres timezone Asia/Kathmandu lc_monetary C.UTF-8 lc_numeric C.UTF-8 \
+        lc_time C.UTF-8 lc_messages C.UTF-8 search_path 'public, pg_catalog' client_encoding LATIN1 timezone_abbreviations India
+}
+
+@test "no setting of the role changes a byte" {
+    sql "create extension if not exists hstore; create type $NAME.mood as enum ('a b', 'c\"d')"
+    sql "create table $NAME.\"T\" (id int primary key, n numeric, f real, g double precision, m money, t text, b bytea, d date, ti time, tz timetz, ts timestamp, tstz timestamptz, i interval, x xml, j jsonb, r regclass, rt regtype, tr tstzrange, ia interval[], ba bytea[], tza timestamptz[], e $NAME.mood[], h hstore, bo bool, bi bit(3), ra regclass[])"
+    DATABASE=postgres sql "create role odd superuser login"
+    local odd name value round n=0
+    odd=$(pg_url "$DATABASE" odd)
+    begin
+    sql "insert into $NAME.\"T\" values (1, 1.50, 0.1, 1e-300, -1234.5, E'a\\\\b\\'c', '\\x00ff5c', '2026-02-01', '24:00', '10:00+05:30', '0044-03-15 01:02:03 BC', '2026-02-01 00:00+00', '1 year -2 mons 3 days -04:05:06.7', '<a>1<b/></a>', '{\"a\": [1, null]}', '$NAME.\"T\"', 'timestamptz', '[2020-01-01 00:00+02,)', '{1 day -1 sec,NULL}', '{\"\\\\x5c\",NULL}', '{2020-01-01 00:00+02}', array['a b', 'c\"d']::$NAME.mood[], 'a=>1, b=>NULL', true, b'101', array['pg_class'::regclass, '$NAME.\"T\"'::regclass])"
+    # Acknowledged by nobody: each run reads the same from the slot.
+    again() { t pg-cdc --name "$NAME" --heartbeat 0 --until now --ack "$DIR/nobody" "$1" 2>"$DIR/err" | grep -v '"op":"heartbeat"'; }
+    same_lines() {
+        again "$odd" >"$DIR/odd" || fail "$1: $(cat "$DIR/err")"
+        cmp "$DIR/plain" "$DIR/odd" || fail "$1: $(diff "$DIR/plain" "$DIR/odd")"
+    }
+    again "$URL" >"$DIR/plain"
+    grep -q '"op":"c"' "$DIR/plain"
+    snapshot
+    diff <(lines 'select(.op == "c") | .after' "$DIR/plain") <(lines 'select(.op == "r") | .after' "$DIR/rows")
+    # One value of every setting at a time, then the next one of those that have more.
+    settings >"$DIR/settings"
+    for round in 1 2 3 4 5 6; do
+        awk -F '\t' -v "round=$round" '++seen[$1] == round' "$DIR/settings" >"$DIR/round"
+        sql "alter role odd reset all"
+        # A role cannot have each of them; psql goes on with the next one.
+        awk -F '\t' '{ gsub(/, /, "\047, \047", $2); print "alter role odd set " $1 " = \047" $2 "\047;" }' "$DIR/round" >"$DIR/round.sql"
+        sql_file -f "$DIR/round.sql" 2>/dev/null
+        n=$((n + $(sql "select cardinality(setconfig) from pg_db_role_setting s join pg_roles r on r.oid = s.setrole where rolname = 'odd'")))
+        same_lines "round $round"
+        t cdc-snapshot -q --name "${NAME}o$round" --offset-file "$DIR/o.$round" "$odd" >"$DIR/odd" 2>"$DIR/err" || fail "round $round: $(cat "$DIR/err")"
+        diff <(lines 'select(.op == "r") | .after' "$DIR/rows") <(lines 'select(.op == "r") | .after' "$DIR/odd")
+        t pg-cdc -q --drop --name "${NAME}o$round" "$URL"
+    done
+    echo "# $n values of settings" >&3
+    [ "$n" -gt 100 ]
+    sql "drop owned by odd; drop role odd"
+}
