@@ -156,7 +156,11 @@ UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ) $(BUILD)/connectors/http/elasticsearch/answer.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS)
-unit: $(UNIT)
+# Without fortification, which would turn its own calls into those that it stands for; never with a sanitizer.
+$(BUILD)/tests/faults.so: tests/lib/faults.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -fno-builtin -fPIC -shared -o $@ $<
+unit: $(UNIT) $(BUILD)/tests/faults.so
 
 # Fuzz targets (clang); `make fuzz FUZZ_SECONDS=600`, FUZZ=fuzz-binlog-decoder for one. They begin with the inputs of
 # tests/fuzz/corpus, and keep what they find in $(BUILD).

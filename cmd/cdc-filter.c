@@ -30,6 +30,7 @@ static const struct cdc_option option_table[] = {
                 "drop these columns, never the key's (repeatable)"),
     OPTION_LIST(0, "rename", AT(filter.rename_tables), "OLD=NEW", "rename a table, [schema.]table on both sides"),
     OPTION_LIST(0, "rename-column", AT(filter.rename_columns), "[TABLE:]OLD=NEW", "rename a column"),
+    OPTION_FLAG(0, "allow-unknown", AT(filter.allow_unknown), "TABLE:COLUMN may be a column that the table lacks"),
     OPTION_CHOICE("on-error", AT(on_error), "ACTION", "what to do with bad lines (default stop)", "stop|skip"),
     OPTION_MAX_LINE(AT(max_line)),
     OPTION_END,

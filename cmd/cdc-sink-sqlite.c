@@ -26,7 +26,8 @@ static const struct cdc_option option_table[] = {
 static int run_with(struct program *program, const struct options *options, const char *path, const char *offset_path,
                     struct cdc_error *error)
 {
-    struct lite_settings settings = {path, options->table_name, options->fts, &program->log};
+    struct lite_settings settings = {path,          options->table_name, options->fts,
+                                     &program->log, &program->control,   options->sink.retry_max};
     int result = -1;
 
     /* The lock of the offset file comes first: a second copy must not touch the database. */
@@ -76,7 +77,7 @@ int main(int argc, char **argv)
         .values = &options,
         .more_options = sink_option_table,
         .more_values = &options.sink,
-        .exit_statuses = "0 64 65 70 74 75 77 78",
+        .exit_statuses = "0 64 65 69 70 74 75 77 78",
         .run = run,
     };
 

@@ -21,7 +21,7 @@
 struct values {
     struct source_options common;
     const char *slot, *publication, *progress, *defaults_file;
-    bool no_create;
+    bool no_create, allow_refused;
     int64_t chunk_rows, jobs;
 };
 
@@ -32,6 +32,7 @@ static const struct cdc_option option_table[] = {
     OPTION_TEXT("slot", AT(slot), "NAME", "PostgreSQL: replication slot (default cdc_NAME)"),
     OPTION_TEXT("publication", AT(publication), "NAME", "PostgreSQL: publication (default cdc_NAME)"),
     OPTION_FLAG(0, "no-create", AT(no_create), "PostgreSQL: create neither of them"),
+    OPTION_FLAG(0, "allow-refused", AT(allow_refused), "PostgreSQL: publish tables that then refuse UPDATE"),
     OPTION_TEXT("defaults-file", AT(defaults_file), "FILE", "MySQL, MariaDB: option file with user, host ..."),
     OPTION_LOGIN_PATH(AT(common.login_path)),
     OPTION_HEADING("Position"),
@@ -116,8 +117,11 @@ static int run_kind(struct program *program, const struct cdc_database *kind, vo
     if (result == 0) {
         result = make_attempts(program, kind, database, &settings, &positions, &retry, &metrics, error);
         source_program_report(program, &metrics);
-        if (program->metrics_file && cdc_metrics_save(program->metrics_file, &metrics, program->name, name, error) < 0)
-            result = -1;
+        struct cdc_error figures = {0};
+        /* Worth a warning: the rows are written. */
+        if (program->metrics_file &&
+            cdc_metrics_save(program->metrics_file, &metrics, program->name, name, &figures) < 0)
+            cdc_log_write(&program->log, CDC_LOG_WARNING, "%s", figures.text);
     }
     source_program_close(&positions);
     return result;
@@ -135,6 +139,7 @@ static int run_url(struct program *program, const char *url, struct cdc_error *e
                                                    .slot = v->slot,
                                                    .publication = v->publication,
                                                    .no_create = v->no_create,
+                                                   .allow_refused = v->allow_refused,
                                                    .defaults_file = v->defaults_file,
                                                    .password = getenv("MYSQL_PWD"),
                                                    .tool = program->name,

@@ -112,10 +112,10 @@ static int run_files(struct program *program, const struct values *v, const char
                                               .schema_from = schema_from ? &server : NULL};
     int result = my_file_run(&settings, &program->control, &metrics, &program->log, error);
     source_program_report(program, &metrics);
-    if (program->metrics_file &&
-        /* The first error stays the one that is shown. */
-        cdc_metrics_save(program->metrics_file, &metrics, program->name, name, result == 0 ? error : NULL) < 0)
-        return -1;
+    struct cdc_error figures = {0};
+    /* Worth a warning: the lines are written. */
+    if (program->metrics_file && cdc_metrics_save(program->metrics_file, &metrics, program->name, name, &figures) < 0)
+        cdc_log_write(&program->log, CDC_LOG_WARNING, "%s", figures.text);
     return result;
 }
 

@@ -105,7 +105,7 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
 }
 
 @test "columns inside a column's own JSON are none of our business" {
-    filter --drop-columns orders:a --columns orders:id,j
+    filter --allow-unknown --drop-columns orders:a --columns orders:id,j
     grep -qF '"j":{"a":[1,{"id":2}]}' "$DIR/out"
 }
 
@@ -193,5 +193,62 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     is lines "$line"$'\n'"$line" "$(cat "$BATS_TEST_TMPDIR/out")"
     printf 'a note' >"$BATS_TEST_TMPDIR/foreign"
     echo "$line" | t cdc-filter >>"$BATS_TEST_TMPDIR/foreign"
-    is "a foreign end" "a note$line" "$(cat "$BATS_TEST_TMPDIR/foreign")"
+    is "a foreign end" "a note"$'\n'"$line" "$(cat "$BATS_TEST_TMPDIR/foreign")"
+    printf '{"precious":"whole"}' >"$BATS_TEST_TMPDIR/foreign"
+    echo "$line" | t cdc-filter >>"$BATS_TEST_TMPDIR/foreign"
+    is "a whole object" '{"precious":"whole"}'$'\n'"$line" "$(cat "$BATS_TEST_TMPDIR/foreign")"
+    { printf '{"torn'; echo "$line" | t cdc-filter; } >"$BATS_TEST_TMPDIR/foreign"
+    is "not appended to" '{"torn'"$line" "$(cat "$BATS_TEST_TMPDIR/foreign")"
+}
+
+@test "a column that its table does not have: 78, or --allow-unknown; a pattern may name columns of some tables" {
+    local option
+    for option in --drop-columns=users:secrets --columns=app.users:id,nam --rename-column=users:secrets=x; do
+        run -78 --separate-stderr t cdc-filter "$option" <"$IN"
+        [[ $stderr == *'table "users" has no column'*--allow-unknown* ]]
+        not grep -q s1 <<<"$output"
+        filter --allow-unknown "$option"
+    done
+    filter --drop-columns 'user?:secrets' --drop-columns nowhere --drop-columns app.users:secret
+    not grep -q '"secret":"s' "$DIR/out"
+}
+
+@test "key columns stay, however their names are spelled, and in --columns as well" {
+    row c users '"key":{"id":7},"before":null,"after":{"\u0069d":7,"name":"n","secret":"s"}' >"$IN"
+    row c users '"key":{"\u0069d":7},"before":null,"after":{"id":7,"name":"n","secret":"s"}' >>"$IN"
+    row schema users '"columns":[{"name":"\u0069d"},{"name":"name"}],"key_columns":["id"]' >>"$IN"
+    filter --drop-columns id,secret
+    is rows '{"id":7,"name":"n"} {"id":7,"name":"n"}' "$(jq -c 'select(.op=="c").after' "$DIR/out" | xargs -d '\n')"
+    is columns '["id","name"]' "$(jq -c 'select(.op=="schema")|[.columns[].name]' "$DIR/out")"
+    filter --columns users:name --allow-unknown
+    is rows '{"id":7,"name":"n"} {"id":7,"name":"n"}' "$(jq -c 'select(.op=="c").after' "$DIR/out" | xargs -d '\n')"
+    filter --rename-column users:name=id2
+    run -78 t cdc-filter --rename-column users:name=id <"$IN"
+}
+
+@test "a new name may be that of a column that is dropped, in any order" {
+    local columns
+    for columns in '{"name":"name"},{"name":"full_name"}' '{"name":"full_name"},{"name":"name"}'; do
+        row schema users "\"columns\":[{\"name\":\"id\"},$columns],\"key_columns\":[\"id\"]" >"$IN"
+        filter --drop-columns name --rename-column full_name=name
+        is columns '["id","name"]' "$(jq -c '[.columns[].name]' "$DIR/out")"
+    done
+}
+
+@test "a table of one schema is not that of another, in turns" {
+    { row c users '"key":{"id":1},"before":null,"after":{"id":1,"secret":"keep"}'; row c users '"key":{"id":2},"before":null,"after":{"id":2,"secret":"other"}' | sed 's/"schema":"app"/"schema":"web"/'; } >"$DIR/two"
+    cat "$DIR/two" "$DIR/two" >"$IN"
+    filter -t app.users
+    is rows "1 1" "$(jq .after.id "$DIR/out" | xargs)"
+    filter --drop-columns web.users:secret
+    is secrets "keep null keep null" "$(jq -r .after.secret "$DIR/out" | xargs)"
+}
+
+@test "a second source replaces all of the first, and -T goes by it" {
+    echo '{"op":"c","pos":"1","seq":1,"source":{"schema":"a","table":"secret"},"source":{"schema":"a","table":"public"},"after":{"id":1}}' >"$IN"
+    filter -T a.public
+    is lines 0 "$(wc -l <"$DIR/out")"
+    echo '{"op":"c","pos":"1","seq":1,"source":{"schema":"a","table":"secret"},"source":{"schema":"b"},"after":{"id":1}}' >"$IN"
+    filter -T secret
+    is lines 1 "$(wc -l <"$DIR/out")"
 }

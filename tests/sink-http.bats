@@ -292,9 +292,96 @@ server_again() {
         run -76 elastic
         is "offset after $answer" "" "$(pos)"
     done
-    server_again 200 '200 {"_scroll_id":"s","timed_out":true}' 200 '200 {"_scroll_id":"s"}'
+    server_again 200 '200 {"_scroll_id":"s","timed_out":true}' 200 200 '200 {"_scroll_id":"s"}'
     elastic
     [[ $(pos) == *99999999* ]]
+    is "scrolls ended" '{"scroll_id":"s"} {"scroll_id":"s"}' "$(log 'select(.method == "DELETE").body' | xargs -d '\n')"
+}
+
+@test "truncate: every delete has its answer, and the scroll is ended after a failure, too" {
+    server
+    { users; line t '"x":1'; commit; } >"$IN"
+    local page='200 {"_scroll_id":"s","hits":{"hits":[{"_id":"1"},{"_id":"2"}]}}'
+    for answer in 'bulk*1 200' 'bulk*3 200' '200 {"errors":false}'; do
+        server_again 200 "$page" "$answer"
+        run -76 elastic
+        is "offset after $answer" "" "$(pos)"
+        is "scrolls ended after $answer" '{"scroll_id":"s"}' "$(log 'select(.method == "DELETE").body')"
+    done
+    server_again 200 "$page" 'bulk 200 200' '200 {"_scroll_id":"s"}'
+    elastic
+    [[ $(pos) == *99999999* ]]
+}
+
+@test "_bulk: items are asked for only when some were not taken" {
+    server
+    three >"$IN"
+    script '200 {"errors":true}' 'bulk 200 429:es_rejected_execution_exception 200' '200 {"errors":false}'
+    elastic
+    is "what was asked" "errors
+errors,items.*.status,items.*.error.type,items.*.error.reason
+errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | ltrimstr("/_bulk?filter_path=")')"
+    is "the same request" 1 "$(log .body | head -12 | sed '/^$/d' | jq -r '.index._id // empty' | xargs -n3 | sort -u | wc -l)"
+    [[ $(pos) == *99999999* ]]
+    rm "$DIR/o"
+    server_again '200 {"errors":true}' '200 {"errors":true}'
+    run -76 elastic
+    is offset "" "$(pos)"
+}
+
+@test "a refusal names the line of the input, webhook and _bulk" {
+    server
+    three >"$IN"
+    script 'bulk 200 400:mapper_parsing_exception 200'
+    run -65 --separate-stderr elastic
+    [[ $stderr == *"line 3: "* ]]
+    server_again 200 '400 no'
+    run -65 --separate-stderr webhook
+    [[ $stderr == *"line 3: "* ]]
+}
+
+@test "webhook: a content type of one's own; a query in no message; a slow server gets more time" {
+    server
+    three >"$IN"
+    URL="$URL/hook?token=topsecret"
+    webhook --header 'content-type: application/vnd.acme+json'
+    is type application/vnd.acme+json "$(log '.headers["content-type"]' | sort -u)"
+    is path "/hook?token=topsecret" "$(log .path | sort -u)"
+    rm -f "$DIR/o"
+    server_again slow
+    URL="$URL/hook?token=topsecret"
+    run -69 --separate-stderr webhook --timeout 0.2 --retry-max 1
+    [[ $stderr == *'gets 0.4 s from now on'* && $stderr != *topsecret* ]]
+    is offset "" "$(pos)"
+}
+
+@test "_bulk: an update with unchanged columns of a document that is not there is told" {
+    server
+    { users; change u '{"id":1}' null '{"id":1,"name":"x"}' '["big"]'; commit; } >"$IN"
+    script '200 {"docs":[{"found":false}]}'
+    run -0 --separate-stderr elastic
+    [[ $stderr == *'no document _id "1"'*'nothing is written'* ]]
+}
+
+@test "the journal of key changes: a tail that a power cut left is no damage, a hole in its middle is" {
+    local absent='200 {"docs":[{"found":false}]}' tail
+    server
+    { users; change u '{"id":2}' '{"id":1}' '{"id":2,"name":"x"}' '["big"]'; commit; } >"$IN"
+    script "$absent" '200 {"docs":[{"found":true,"_version":1,"_source":{"id":1,"big":"B"}}]}' 503
+    run -69 elastic --retry-max 0
+    is "what it holds" B "$(jq -r .rest.big "$DIR/o.moves")"
+    cp "$DIR/o.moves" "$DIR/journal"
+    for tail in '{"name":"n","po' '{"name":"n","po\n' '\0\0\0\0\0\0' '\0\0\0\n{"name":"n","pos":"1","rest":{}}\n'; do
+        # shellcheck disable=SC2059
+        { cat "$DIR/journal"; printf "$tail"; } >"$DIR/o.moves"
+        server_again "$absent" "$absent" 503
+        run -69 elastic --retry-max 0
+        cmp "$DIR/o.moves" "$DIR/journal"
+        is "the document" B "$(jq -r 'select(.path | startswith("/_bulk")).body' "$DIR/http/log" | jq -r '.big // empty')"
+    done
+    { echo '{"name":"n","po'; cat "$DIR/journal"; } >"$DIR/o.moves"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *damaged* ]]
 }
 
 @test "two tables of one name are seen at a truncate as well" {

@@ -244,6 +244,8 @@ users() { schema id id:integer name:text big:text; }
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; SCHEMA=other users; } >"$IN"
     run -78 --separate-stderr sink
     [[ $stderr == *"two source tables"* && $stderr == *--table-name* ]]
+    is "what was complete before it is stored" "1|a|b" "$(q 'select * from t')"
+    rm -f "$DB"*
     sink --table-name '{schema}_{table}'
     is tables other_t,public_t "$(q "select group_concat(name) from (select name from sqlite_master where name like '%\_t' escape '\\' order by 1)")"
     schema id id:integer Name:text name:text >"$IN"
@@ -343,7 +345,7 @@ users() { schema id id:integer name:text big:text; }
     spawn python3 -c 'import signal,sqlite3,sys
 c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immediate"); open(sys.argv[2], "w").close(); signal.pause()' "$DB" "$DIR/locked"
     wait_until test -e "$DIR/locked"
-    run -75 --separate-stderr sink --retry-max 0
+    run -69 --separate-stderr sink --retry-max 0
     [[ $stderr == *lock* ]]
     end_spawned || true
     sink
@@ -354,6 +356,76 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immedia
     is "rows after the failure" 1 "$(q 'select count(*) from t')"
     sink
     is "rows with room again" 2000 "$(q 'select count(*) from t')"
+}
+
+@test "what stops at a setting stores the transactions before it, whatever the batch, and nothing of its own" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; users; change c '{"id":2}' null '{"id":2,"name":"c","big":"d"}'; TABLE=cdc_meta schema id id:integer; commit; } >"$IN"
+    run -78 sink
+    is rows 1 "$(q 'select id from t')"
+    is "offset of database and file" "$(q 'select pos from cdc_offsets')" "$(jq -r .offsets.n.pos "$DB.offset")"
+    sed -i 's/cdc_meta/other/' "$IN"
+    sink
+    is rows "1 2" "$(q 'select id from t' | xargs)"
+}
+
+@test "a schema line that cannot be used obeys --on-error" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; users | sed 's/"name":"id"/"nome":"id"/'; commit; } >"$IN"
+    run -65 sink
+    is rows 1 "$(q 'select id from t')"
+    sink --on-error=dead-letter --dead-letter "$DIR/dead"
+    is "the line" schema "$(jq -r '.line|fromjson|.op' "$DIR/dead")"
+}
+
+@test "a heartbeat of another writer inside a transaction is no end of it" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; } >"$IN"
+    printf '{"op":"heartbeat","pos":"%08d.%08d","seq":%d,"source":{"name":"n"}}\n' "$SEQ" 90 $((SEQ - 1)) >>"$IN"
+    run -75 sink
+    is offsets 0 "$(q 'select count(*) from cdc_offsets')"
+    sed -i "s/\"seq\":$((SEQ - 1)),/\"seq\":$SEQ,/" "$IN"
+    sink
+    is rows 1 "$(q 'select id from t')"
+}
+
+@test "two sources in turns, the end inside a transaction of the second: the lines that each has counted" {
+    local n
+    { users; SOURCE_NAME=m TABLE=u schema id id:integer
+    change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; SOURCE_NAME=m TABLE=u change c '{"id":1}' null '{"id":1}'; commit; SEQ=100 SOURCE_NAME=m commit
+    SOURCE_NAME=m TABLE=u change c '{"id":2}' null '{"id":2}'; change c '{"id":2}' null '{"id":2,"name":"a","big":"b"}'; commit; } >"$IN"
+    run -75 sink
+    for n in n m; do is "lines of $n" "$(q "select lines from cdc_offsets where name = '$n'")" "$(jq -r ".offsets.$n.lines" "$DB.offset")"; done
+    { cat "$IN"; SEQ=120 SOURCE_NAME=m commit; } >"$DIR/whole"
+    cp "$DIR/whole" "$IN"
+    sink
+    is rows "1 2" "$(q 'select id from u order by id' | xargs)"
+    is lines "2 2" "$(q 'select lines from cdc_offsets' | xargs)"
+}
+
+@test "the dead-letter file: escaped lines, kept from run to run, a torn end goes, a line too long for it stops" {
+    printf 'bad "\\ line\n' >"$IN"
+    dead() { t cdc-sink-sqlite --on-error dead-letter --dead-letter "$DIR/dead" "$@" "$DB" <"$IN"; }
+    dead
+    printf '{"reason":"torn by a full disk' >>"$DIR/dead"
+    dead
+    is lines $'bad "\\ line\nbad "\\ line' "$(jq -r .line "$DIR/dead")"
+    printf 'a note of somebody' >>"$DIR/dead"
+    dead
+    is "the last two" $'a note of somebody\nbad "\\ line' "$(tail -2 "$DIR/dead" | sed '2s/.*/&/' | jq -R -r 'fromjson? // . | .line? // .')"
+    { users; printf '{"op":"c","x":"%02000d"}\n' 1; commit; } >"$IN"
+    rm -f "$DB"*
+    run -65 --separate-stderr dead --max-line 1K
+    [[ $stderr == *'line 2: at byte offset '*'longer than --max-line'* ]]
+    run t cdc-sink-sqlite --on-error skip --max-line 1K "$DB" <"$IN"
+    is status 0 "$status"
+}
+
+@test "usage errors and links leave nothing behind" {
+    run -64 t cdc-sink-sqlite --on-error dead-letter "$DB" </dev/null
+    not test -e "$DB"
+    not test -e "$DB.offset"
+    ln -s elsewhere "$DIR/link"
+    run -78 --separate-stderr t cdc-sink-sqlite --offset-file "$DIR/link" "$DB" </dev/null
+    [[ $stderr == *"symbolic link"* ]]
+    test -L "$DIR/link"
 }
 
 @test "a transaction of 300000 rows stays in small memory" {

@@ -83,7 +83,7 @@ static void write_message(void *context, enum cdc_log_level level, const char *m
         cdc_buf_printf(&line,
                        "{\"ts_ms\":%lld,\"tool\":\"%s\",\"level\":\"%s\",\"message\":", (long long)cdc_clock_wall_ms(),
                        message_style.name, level_names[level]);
-        cdc_json_append_text(&line, text, strlen(text));
+        cdc_json_append_message(&line, text);
         cdc_buf_byte(&line, '}');
     } else {
         cdc_buf_printf(&line, "%s: %s: ", message_style.name, level_names[level]);
@@ -257,7 +257,7 @@ int program_main(struct program *program, int argc, char **argv)
     program->argc = argc;
     program->argv = arguments;
     program->log = (struct cdc_log){write_message, NULL};
-    program->control = (struct cdc_control){0, 0, -1, -1};
+    program->control = (struct cdc_control){.wake_fd = -1, .notice_fd = -1};
     catch_signal(SIGPIPE, SIG_IGN);
     if (parse_and_run(program, &error) == 0)
         return CDC_EXIT_OK;

@@ -50,12 +50,25 @@ static int make_folder(const char *path, struct cdc_error *error)
     return 0;
 }
 
+/* Before any file is made: a usage error leaves nothing behind. */
+static int check(const struct sink_options *options, struct cdc_error *error)
+{
+    bool dead_letter = strcmp(options->on_error, "dead-letter") == 0;
+
+    /* Either alone would be a surprise: a file that never gets a line, or refused lines that are nowhere. */
+    if (dead_letter != (options->dead_letter != NULL))
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--on-error=dead-letter and --dead-letter FILE go together");
+    return 0;
+}
+
 /* --offset-file names the file; --state-dir a folder where the source looks for its sinks; else the sink's own default. */
 struct cdc_offset_file *sink_program_open_offsets(struct program *program, const struct sink_options *options,
                                                   const char *default_path, struct cdc_error *error)
 {
     const char *dir = program_default(options->state_dir, "CDC_STATE_DIR", NULL);
 
+    if (check(options, error) != 0)
+        return NULL;
     if (options->offset_file != NULL)
         return cdc_offset_file_open(options->offset_file, program->name, error);
     if (dir != NULL) {
@@ -82,11 +95,6 @@ struct cdc_offset_file *sink_program_open_offsets(struct program *program, const
 int sink_program_loop(struct program *program, const struct sink_options *options, struct cdc_offset_file *offsets,
                       const struct cdc_sink_ops *ops, void *sink, struct cdc_error *error)
 {
-    bool dead_letter = strcmp(options->on_error, "dead-letter") == 0;
-
-    /* Either alone would be a surprise: a file that never gets a line, or refused lines that are nowhere. */
-    if (dead_letter != (options->dead_letter != NULL))
-        return cdc_error_set(error, CDC_EXIT_USAGE, "--on-error=dead-letter and --dead-letter FILE go together");
     struct cdc_sink_settings settings = {
         .input_fd = STDIN_FILENO,
         .max_line = (size_t)options->max_line,

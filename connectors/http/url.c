@@ -7,77 +7,85 @@
 
 #include "connectors/http/http.h"
 
-static char *url_part(CURLU *url, CURLUPart part, unsigned flags)
+/* A copy of one part in *copy, NULL where the URL has none. false: no memory for it. A user that is missing for want of
+ * memory must not become a request without one. */
+static bool url_part(CURLU *url, CURLUPart part, unsigned flags, char **copy)
 {
-    char *text = NULL, *copy = NULL;
+    char *text = NULL;
+    CURLUcode code = curl_url_get(url, part, &text, flags);
 
-    if (curl_url_get(url, part, &text, flags) == CURLUE_OK && text != NULL)
-        copy = strdup(text);
+    *copy = code == CURLUE_OK && text != NULL ? strdup(text) : NULL;
     curl_free(text);
-    return copy;
+    return code != CURLUE_OUT_OF_MEMORY && (code != CURLUE_OK || *copy != NULL);
 }
 
-/* https://host:port, and /... where there is more. Changes url. */
-static char *url_shown(CURLU *url)
+/* https://host:port, and /... where there is more. Changes url. false: no memory. */
+static bool url_shown(CURLU *url, char **shown)
 {
-    char *path = url_part(url, CURLUPART_PATH, 0), *query = url_part(url, CURLUPART_QUERY, 0), *shown = NULL;
+    char *path = NULL, *query = NULL, *origin = NULL;
+    bool ok = url_part(url, CURLUPART_PATH, 0, &path) && url_part(url, CURLUPART_QUERY, 0, &query);
     const char *more = query != NULL || (path != NULL && strcmp(path, "/") != 0) ? "..." : "";
 
     curl_url_set(url, CURLUPART_PATH, NULL, 0);
     curl_url_set(url, CURLUPART_QUERY, NULL, 0);
-    char *origin = url_part(url, CURLUPART_URL, 0);
-    if (origin != NULL && asprintf(&shown, "%s%s", origin, more) < 0)
-        shown = NULL;
+    ok = ok && url_part(url, CURLUPART_URL, 0, &origin) && origin != NULL && asprintf(shown, "%s%s", origin, more) >= 0;
     free(origin);
     free(query);
     free(path);
-    return shown;
+    return ok;
 }
 
-static bool is_local(CURLU *url)
+static bool is_local(const char *host)
 {
-    char *host = url_part(url, CURLUPART_HOST, 0);
     size_t n = host != NULL ? strlen(host) : 0;
-    bool local =
-        host != NULL && (strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-                         strcmp(host, "[::1]") == 0 || (n > 10 && strcasecmp(host + n - 10, ".localhost") == 0));
-    free(host);
-    return local;
+
+    return host != NULL && (strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+                            strcmp(host, "[::1]") == 0 || (n > 10 && strcasecmp(host + n - 10, ".localhost") == 0));
 }
 
-static int take_apart(CURLU *url, struct http_url *parts, struct cdc_error *error)
+/* false: no memory. */
+static bool take_apart(CURLU *url, struct http_url *parts)
 {
+    char *host = NULL;
+
     /* Decoded, since %40 in a URL is the @ of the user's name; libcurl gets them apart from the URL and encodes them
      * itself. */
-    parts->user = url_part(url, CURLUPART_USER, CURLU_URLDECODE);
-    parts->password = url_part(url, CURLUPART_PASSWORD, CURLU_URLDECODE);
+    if (!url_part(url, CURLUPART_USER, CURLU_URLDECODE, &parts->user) ||
+        !url_part(url, CURLUPART_PASSWORD, CURLU_URLDECODE, &parts->password) ||
+        !url_part(url, CURLUPART_HOST, 0, &host))
+        return false;
+    parts->local = is_local(host);
+    free(host);
     curl_url_set(url, CURLUPART_USER, NULL, 0);
     curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
     /* #... is for browsers, and never sent. */
     curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0);
-    parts->local = is_local(url);
-    parts->clean = url_part(url, CURLUPART_URL, 0);
-    parts->shown = url_shown(url);
-    return parts->clean != NULL && parts->shown != NULL ? 0 : cdc_error_memory(error);
+    return url_part(url, CURLUPART_URL, 0, &parts->clean) && parts->clean != NULL && url_shown(url, &parts->shown);
+}
+
+static bool is_http(const char *scheme)
+{
+    return scheme != NULL && (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
 }
 
 int http_url_split(const char *text, struct http_url *parts, struct cdc_error *error)
 {
     CURLU *url = curl_url();
-    int result;
+    char *scheme = NULL;
+    int result = 0;
 
     *parts = (struct http_url){.local = false};
     if (url == NULL)
         return cdc_error_memory(error);
-    char *scheme = NULL;
-    if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
-        (scheme = url_part(url, CURLUPART_SCHEME, 0)) == NULL ||
-        (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
+    CURLUcode code = curl_url_set(url, CURLUPART_URL, text, 0);
+    if (code == CURLUE_OUT_OF_MEMORY || !url_part(url, CURLUPART_SCHEME, 0, &scheme))
+        result = cdc_error_memory(error);
+    else if (code != CURLUE_OK || !is_http(scheme))
         /* The text is not shown: it may hold a password. */
         result =
             cdc_error_set(error, CDC_EXIT_USAGE, "the URL is not of the form http://HOST[:PORT][/PATH] or https://…");
-    else
-        result = take_apart(url, parts, error);
+    else if (!take_apart(url, parts))
+        result = cdc_error_memory(error);
     free(scheme);
     curl_url_cleanup(url);
     return result;

@@ -83,13 +83,13 @@ static int flush(struct reading *reading, struct cdc_error *error)
 {
     if (cdc_writer_pending(reading->writer) < FLUSH_BYTES)
         return 0;
-    return cdc_writer_drain(reading->writer, reading->control->wake_fd, error) < 0 ? -1 : 0;
+    return cdc_writer_drain(reading->writer, reading->control, error) < 0 ? -1 : 0;
 }
 
 /* Lines leave whole, after a signal for a while. */
 static int finish(struct reading *reading, struct cdc_error *error)
 {
-    int left = cdc_writer_drain(reading->writer, reading->control->wake_fd, error);
+    int left = cdc_writer_drain(reading->writer, reading->control, error);
     if (left > 0)
         left = cdc_writer_finish(reading->writer, reading->control, STOP_MS, error);
     return left < 0 ? -1 : 0;

@@ -15,6 +15,17 @@ struct cdc_control {
     volatile sig_atomic_t statistics; /* 1: log a line of statistics, then 0 */
     int wake_fd;                      /* readable once stop is set (stays readable); -1: none */
     int notice_fd;                    /* readable when statistics is set; -1: none */
+    /* Set by a loop for as long as it runs; NULL: none. Whoever waits calls it (cdc_control_waiting) at least every
+     * second: statistics and the metrics file go on, and a stop that takes more than two seconds says for what. */
+    void (*waiting)(void *context, const char *what);
+    void *context; /* of waiting */
 };
+
+/* To be called within a wait. what: "the reader of the output". */
+static inline void cdc_control_waiting(const struct cdc_control *control, const char *what)
+{
+    if (control->waiting != 0)
+        control->waiting(control->context, what);
+}
 
 #endif

@@ -36,7 +36,8 @@ struct cdc_event {
 };
 
 /* Parses and fully validates one line (without LF). Unknown fields and an
- * unknown op are fine (op UNKNOWN). Of a repeated field the last one counts.
+ * unknown op are fine (op UNKNOWN; its fields may be of any type). Of a
+ * repeated field the last one counts. A field that is null is absent.
  * -1 with CDC_EXIT_DATA: not JSON, not an object, invalid UTF-8, too deep, or
  * a known field of the wrong type. */
 int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct cdc_error *error);

@@ -5,6 +5,7 @@
 
 #include <cdc/error.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Replaces path by the n bytes: writes PATH.tmp beside it with that mode (0600), and renames it, so that a reader sees
  * the old file or the new one, never half of it. durable: with fsync of file and folder, so that it holds after a power
@@ -19,5 +20,9 @@ int cdc_file_write(int fd, const void *data, size_t n);
 int cdc_file_open(const char *path, int flags, unsigned mode, const char *what, struct cdc_error *error);
 /* Makes a file anew for writing, in place of whatever has that name. The descriptor, or -1 with errno. */
 int cdc_file_create(const char *path, unsigned mode);
+/* A name, of a file that is new or was renamed, is durable only once the folder that holds it is. 0, or -1 with errno. */
+int cdc_file_sync_folder(const char *path);
+/* The offset after the last LF of the n bytes of a file, 0 if there is none; -1 on errors. */
+off_t cdc_file_last_line_end(int fd, off_t n);
 
 #endif

@@ -67,6 +67,9 @@ void cdc_json_append_string(struct cdc_buf *out, const char *p, size_t n);
 /* Appends valid UTF-8 as a string, other bytes as {"base64":"..."}. Returns
  * false in the second case, so that the caller can count it. */
 bool cdc_json_append_text(struct cdc_buf *out, const char *p, size_t n);
+/* Appends a message, which is always a string: in one that is not valid UTF-8, maybe truncated inside a character, the
+ * bytes above ASCII become \xNN. */
+void cdc_json_append_message(struct cdc_buf *out, const char *text);
 bool cdc_utf8_valid(const char *p, size_t n);
 /* Appends a valid JSON value on one line: line breaks and other white space
  * between tokens go, every byte of the tokens stays. */

@@ -41,11 +41,14 @@ size_t cdc_line_reader_leftover(const struct cdc_line_reader *reader);
 struct cdc_writer;
 /* Writes to fd (BORROWS it). On a pipe it never blocks, without touching the
  * flags that other processes share; the pipe is enlarged where allowed. A
- * file that is appended to and ends inside a line of ours, as after a kill,
- * loses that torn line: it was never confirmed and comes again.
+ * file that is appended to and ends inside a line, as after a kill, loses that
+ * torn line: it was never confirmed and comes again. What is whole, or does not
+ * begin like a line, gets the LF that it lacks.
  * RETURNS NEW (cdc_writer_free). */
 struct cdc_writer *cdc_writer_new(int fd, struct cdc_error *error);
 void cdc_writer_free(struct cdc_writer *writer);
+/* How many bytes of a torn last line were removed; whoever has a log says so. */
+size_t cdc_writer_removed(const struct cdc_writer *writer);
 /* Append whole lines here. */
 struct cdc_buf *cdc_writer_buf(struct cdc_writer *writer);
 /* Bytes that are not written yet. */
@@ -60,8 +63,8 @@ bool cdc_writer_is_pipe(const struct cdc_writer *writer);
 /* Writes what can be written now. 0, or -1: CDC_EXIT_IO; error->text is empty when the reader went away (EPIPE): leave
  * without a word. */
 int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error);
-/* Writes everything, waiting for the reader; returns 1 when wake_fd became readable before that, else 0 or -1. */
-int cdc_writer_drain(struct cdc_writer *writer, int wake_fd, struct cdc_error *error);
+/* Writes everything, waiting for the reader; returns 1 when a signal to stop came before that, else 0 or -1. */
+int cdc_writer_drain(struct cdc_writer *writer, const struct cdc_control *control, struct cdc_error *error);
 /* Writes what is left for at most `ms` milliseconds (-1: as long as it takes): 0; 1 when time was over, or a second
  * signal came, before all was out; -1. */
 int cdc_writer_finish(struct cdc_writer *writer, const struct cdc_control *control, int64_t ms,

@@ -25,7 +25,7 @@ void cdc_retry_success(struct cdc_retry *retry);
  * that the lines go to, or -1: when its reader goes away meanwhile, -1 with IO and no text (cdc_writer_flush). */
 int cdc_retry_sleep(struct cdc_retry *retry, const struct cdc_control *control, int reader_fd,
                     const struct cdc_log *log, struct cdc_error *error);
-/* Sleeps; true when wake_fd (or -1) became readable before the time was over. */
-bool cdc_retry_wait(int64_t ms, int wake_fd);
+/* Sleeps; true when a signal to stop came before the time was over, or was there already. what: see cdc/control.h. */
+bool cdc_retry_wait(int64_t ms, const struct cdc_control *control, const char *what);
 
 #endif

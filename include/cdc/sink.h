@@ -75,5 +75,10 @@ struct cdc_sink_context {
  * counted, written to the dead-letter file (line and reason; made durable before the offset moves), and 0 returned. */
 int cdc_sink_reject(struct cdc_sink_context *context, struct cdc_span line, const char *reason,
                     struct cdc_error *error);
+/* The same of a line that was taken in before: its number is what cdc_sink_line_number was then. */
+int cdc_sink_reject_line(struct cdc_sink_context *context, struct cdc_span line, uint64_t number, const char *reason,
+                         struct cdc_error *error);
+/* Of the line that is being taken in; 1 is the first of the input. */
+uint64_t cdc_sink_line_number(const struct cdc_sink_context *context);
 
 #endif

@@ -7,6 +7,21 @@
 
 #include <cdc/error.h>
 
+/* A text that did not fit loses its end; not inside a character. */
+static void drop_partial_character(char *text)
+{
+    size_t n = strlen(text), i = n;
+
+    while (i > 0 && n - i < 4 && ((unsigned char)text[i - 1] & 0xc0) == 0x80)
+        i--;
+    if (i == 0 || (unsigned char)text[i - 1] < 0xc0)
+        return;
+    unsigned char lead = (unsigned char)text[i - 1];
+    size_t wanted = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (n - (i - 1) < wanted)
+        text[i - 1] = '\0';
+}
+
 int cdc_error_set(struct cdc_error *error, int status, const char *format, ...)
 {
     va_list arguments;
@@ -18,7 +33,8 @@ int cdc_error_set(struct cdc_error *error, int status, const char *format, ...)
     /* A hint belongs to one text. One that an earlier, cleared error left would give advice about something else. */
     error->hint[0] = '\0';
     va_start(arguments, format);
-    vsnprintf(error->text, sizeof error->text, format, arguments);
+    if (vsnprintf(error->text, sizeof error->text, format, arguments) >= (int)sizeof error->text)
+        drop_partial_character(error->text);
     va_end(arguments);
     return -1;
 }
@@ -55,6 +71,7 @@ int cdc_error_prefix(struct cdc_error *error, const char *format, ...)
     memcpy(whole + used, error->text, length);
     whole[used + length] = '\0';
     memcpy(error->text, whole, used + length + 1);
+    drop_partial_character(error->text);
     return -1;
 }
 

@@ -83,8 +83,7 @@ static int write_file(const char *path, const void *data, size_t n, unsigned mod
     return ok ? 0 : -1;
 }
 
-/* A rename is durable only once the folder that holds the name is. */
-static int sync_folder(const char *path)
+int cdc_file_sync_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
@@ -113,8 +112,24 @@ int cdc_file_replace(const char *path, const void *data, size_t n, unsigned mode
     if (write_file(temporary, data, n, mode, durable) != 0)
         /* PATH.tmp beside PATH, not in /tmp: a rename works within one file system only. */
         result = cdc_error_set(error, CDC_EXIT_IO, "unable to write \"%s\": %s", temporary, strerror(errno));
-    else if (rename(temporary, path) != 0 || (durable && sync_folder(path) != 0))
+    else if (rename(temporary, path) != 0 || (durable && cdc_file_sync_folder(path) != 0))
         result = cdc_error_set(error, CDC_EXIT_IO, "unable to replace \"%s\": %s", path, strerror(errno));
     free(temporary);
     return result;
+}
+
+off_t cdc_file_last_line_end(int fd, off_t n)
+{
+    char block[4096];
+
+    while (n > 0) {
+        size_t size = n < (off_t)sizeof block ? (size_t)n : sizeof block;
+        if (pread(fd, block, size, n - (off_t)size) != (ssize_t)size)
+            return -1;
+        const char *lf = memrchr(block, '\n', size);
+        if (lf != NULL)
+            return n - (off_t)size + (lf - block) + 1;
+        n -= (off_t)size;
+    }
+    return 0;
 }

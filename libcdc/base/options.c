@@ -63,8 +63,14 @@ static int set_size(const struct cdc_option *option, int64_t *target, const char
         shift = 20, end++;
     else if (*end == 'G' || *end == 'g')
         shift = 30, end++;
-    if (end == text || *end != '\0' || errno != 0 || value < 1 || value > (INT64_C(1) << 40) >> shift)
+    int64_t most = option->maximum > 0 ? option->maximum : INT64_C(1) << 40;
+    if (end == text || *end != '\0' || errno != 0 || value < 1)
         return bad_value(option, text, "a size such as 512K, 256M or 1G", error);
+    if (value > most >> shift) {
+        char wanted[64];
+        snprintf(wanted, sizeof wanted, "a size of at most %lldM", (long long)(most >> 20));
+        return bad_value(option, text, wanted, error);
+    }
     *target = (int64_t)value << shift;
     return 0;
 }
@@ -96,7 +102,7 @@ static int set_choice(const struct cdc_option *option, const char **target, cons
 
     for (const char *p = option->choices; p != NULL; p = strchr(p, '|')) {
         p += *p == '|';
-        if (n > 0 && strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0')) {
+        if (n > 0 && strchr(text, '|') == NULL && strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0')) {
             *target = text;
             return 0;
         }

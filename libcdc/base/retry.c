@@ -10,6 +10,7 @@
 
 #define FIRST_MS 100
 #define LONGEST_MS 30000
+#define LOOK_MS 100 /* between two looks around during a wait */
 
 static int64_t clock_ms(clockid_t clock)
 {
@@ -58,30 +59,34 @@ void cdc_retry_success(struct cdc_retry *retry)
     retry->attempts = 0;
 }
 
-enum waited { TIME_IS_OVER, WOKEN, READER_GONE };
+enum waited { TIME_IS_OVER, STOPPED, READER_GONE };
 
 /* A descriptor of -1 is passed over by poll. */
-static enum waited wait_for(int64_t ms, int wake_fd, int reader_fd)
+static enum waited wait_for(int64_t ms, const struct cdc_control *control, int reader_fd, const char *what)
 {
     int64_t until = cdc_clock_ms() + ms;
 
     for (;;) {
         int64_t left = until - cdc_clock_ms();
-        /* Nothing is asked of the pipe: POLLERR, its reader is gone, comes unasked. */
-        struct pollfd pollers[2] = {{wake_fd, POLLIN, 0}, {reader_fd, 0, 0}};
+        /* Nothing is asked of the pipe: POLLERR, its reader is gone, comes unasked. notice_fd is emptied by
+         * control->waiting; without that it would stay readable. */
+        struct pollfd pollers[3] = {{control->wake_fd, POLLIN, 0},
+                                    {reader_fd, 0, 0},
+                                    {control->waiting != NULL ? control->notice_fd : -1, POLLIN, 0}};
         if (left <= 0)
             return TIME_IS_OVER;
-        /* In slices of a minute, so that a long wait fits poll's int. An interrupted poll (EINTR) is no end of the
-         * wait: the handler has written to wake_fd if we are to stop, and the next poll sees that. */
-        int ready = poll(pollers, 2, (int)(left > 60000 ? 60000 : left));
-        if (ready > 0)
-            return pollers[0].revents != 0 ? WOKEN : READER_GONE;
+        if (control->stop)
+            return STOPPED;
+        cdc_control_waiting(control, what);
+        /* An interrupted poll (EINTR) is no end of the wait: the handler has set control->stop if we are to stop. */
+        if (poll(pollers, 3, (int)(left > LOOK_MS ? LOOK_MS : left)) > 0 && pollers[1].revents != 0)
+            return READER_GONE;
     }
 }
 
-bool cdc_retry_wait(int64_t ms, int wake_fd)
+bool cdc_retry_wait(int64_t ms, const struct cdc_control *control, const char *what)
 {
-    return wait_for(ms, wake_fd, -1) == WOKEN;
+    return wait_for(ms, control, -1, what) == STOPPED;
 }
 
 int cdc_retry_sleep(struct cdc_retry *retry, const struct cdc_control *control, int reader_fd,
@@ -94,8 +99,8 @@ int cdc_retry_sleep(struct cdc_retry *retry, const struct cdc_control *control, 
     if (wait < 0)
         return -1;
     cdc_log_write(log, CDC_LOG_WARNING, "%s; trying again in %.1f s", error->text, (double)wait / 1000);
-    enum waited waited = wait_for(wait, control->wake_fd, reader_fd);
-    if (waited == WOKEN)
+    enum waited waited = wait_for(wait, control, reader_fd, "the next attempt");
+    if (waited == STOPPED)
         return 1;
     cdc_error_clear(error);
     return waited == READER_GONE ? cdc_error_set(error, CDC_EXIT_IO, "%s", "") : 0;

@@ -30,6 +30,14 @@ static int64_t days_since_1970(int64_t year, int month, int day)
     return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+static int days_in(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return days[month - 1] + (month == 2 && leap);
+}
+
 static int parse(const char *p, int64_t *ms)
 {
     int year, month, day, hour, minute, second, zone_hour = 0, zone_minute = 0, sign = 1;
@@ -55,7 +63,8 @@ static int parse(const char *p, int64_t *ms)
     } else {
         return -1;
     }
-    if (*p || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
+    if (*p || month < 1 || month > 12 || day < 1 || day > days_in(year, month) || hour > 23 || minute > 59 ||
+        second > 60 || zone_hour > 23 || zone_minute > 59)
         return -1;
     /* A zone of +01:00 is ahead of UTC: 09:28+01:00 is 08:28Z, so the zone is subtracted. second = 60, a leap second,
      * becomes the first second of the next minute. */

@@ -134,6 +134,18 @@ static const struct field *find_field(const struct field *fields, size_t n, stru
     return NULL;
 }
 
+/* A field that is null is absent, also where an earlier one of that name had a value. */
+static void forget(struct cdc_event *event, const struct field *field)
+{
+    void *target = (char *)event + field->offset;
+
+    if (field->want == WANT_INTEGER)
+        memset(target, 0, sizeof(int64_t));
+    else
+        memset(target, 0, sizeof(struct cdc_span));
+    event->has_seq &= target != &event->seq;
+}
+
 static int wrong_type(const struct field *field, struct cdc_error *error)
 {
     return cdc_error_set(error, CDC_EXIT_DATA, "field %.*s has the wrong type", (int)field->token_n - 1, field->token);
@@ -147,7 +159,7 @@ static int store(struct cdc_event *event, const struct field *field, struct cdc_
         int64_t number;
         /* A negative seq, or one with a fraction, could not be a version that only grows. */
         if (!cdc_json_int64(value, &number) || (target == &event->seq && number < 0))
-            return wrong_type(field, error);
+            return *value.p == 'n' ? forget(event, field), 0 : wrong_type(field, error);
         memcpy(target, &number, sizeof number);
         event->has_seq |= target == &event->seq;
         return 0;
@@ -155,7 +167,7 @@ static int store(struct cdc_event *event, const struct field *field, struct cdc_
     if (field->want == WANT_NOTHING)
         return 0;
     if (!type_fits(field->want, value))
-        return wrong_type(field, error);
+        return *value.p == 'n' ? forget(event, field), 0 : wrong_type(field, error);
     if (field->want == WANT_STRING)
         value = cdc_span(value.p + 1, value.n - 2);
     memcpy(target, &value, sizeof value);
@@ -210,11 +222,26 @@ static inline const char *take_name(const char *p, const char *end, struct membe
     return json_skip_space(p + (*field)->token_n, end);
 }
 
+/* "source" again, as the last of several counts: nothing of the first stays. */
+static void forget_source(struct cdc_event *event)
+{
+    event->connector = event->name = event->db = event->schema = event->table = event->snapshot = event->tx_id =
+        cdc_span(NULL, 0);
+}
+
+/* What a parse has come to so far. */
+struct parse {
+    struct cdc_event *event;
+    bool wrong_type; /* with the error; it is none where the op turns out to be unknown */
+    struct cdc_error *error;
+};
+
 /* One pass over the members of the line (or of its source, in_source): validates and stores. p: after the opening
  * brace. Returns the byte after the closing one, or NULL with the error set. */
-static const char *parse_object(struct cdc_event *event, const char *p, const char *end, bool in_source,
-                                struct cdc_error *error)
+static const char *parse_object(struct parse *parse, const char *p, const char *end, bool in_source)
 {
+    struct cdc_event *event = parse->event;
+    struct cdc_error *error = parse->error;
     const char *line = event->line.p;
     struct members members = {
         in_source ? source_fields : line_fields,
@@ -233,7 +260,7 @@ static const char *parse_object(struct cdc_event *event, const char *p, const ch
         if (start < end && *start == '"')
             p = json_scan_string(start + 1, end, &fault);
         else if (field != NULL && field->want == WANT_SOURCE && start < end && *start == '{')
-            p = parse_object(event, start + 1, end, true, error);
+            p = (forget_source(event), parse_object(parse, start + 1, end, true));
         else
             p = json_scan_value(start, end, in_source ? 2 : 1, &fault);
         if (p == NULL)
@@ -242,8 +269,12 @@ static const char *parse_object(struct cdc_event *event, const char *p, const ch
             struct cdc_span value = {start, (size_t)(p - start)};
             /* Debezium writes null into its source where it knows nothing. */
             bool nothing = in_source && *start == 'n';
-            if (!nothing && store(event, field, value, error) != 0)
-                return in_source ? cdc_error_prefix(error, "source") : 0, NULL;
+            /* The first one is the error; what comes after it may be the op, which decides whether it is one. */
+            if (!nothing && store(event, field, value, error) != 0) {
+                if (in_source && !parse->wrong_type)
+                    cdc_error_prefix(error, "source");
+                parse->wrong_type = true;
+            }
         }
         p = json_skip_space(p, end);
         if (p == end || (*p != ',' && *p != '}'))
@@ -258,12 +289,13 @@ int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct 
 {
     const char *end = line + n;
     const char *p = json_skip_space(line, end);
+    struct parse parse = {event, false, error};
 
     memset(event, 0, sizeof *event);
     event->line = cdc_span(line, n);
     if (p == end || *p != '{')
         return cdc_error_set(error, CDC_EXIT_DATA, "the line is not a JSON object");
-    p = parse_object(event, p + 1, end, false, error);
+    p = parse_object(&parse, p + 1, end, false);
     if (p == NULL)
         return -1;
     p = json_skip_space(p, end);
@@ -273,6 +305,11 @@ int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct 
     if (event->op_text.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "the line has no \"op\"");
     event->op = op_of(event->op_text);
+    if (parse.wrong_type && event->op != CDC_OP_UNKNOWN)
+        return -1;
+    /* Of a newer version, which may use a name for something else. */
+    if (parse.wrong_type)
+        cdc_error_clear(error);
     return 0;
 }
 

@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Table patterns. Bytes, not characters: ? is one byte, so that an é takes two of them; * takes both. */
+/* Table patterns: ? is one character, an é as well; * takes any number. */
 #include <cdc/pattern.h>
+
+/* The bytes of the UTF-8 character at i. */
+static size_t character(struct cdc_span text, size_t i)
+{
+    size_t n = 1;
+
+    while (i + n < text.n && ((unsigned char)text.p[i + n] & 0xc0) == 0x80)
+        n++;
+    return n;
+}
 
 bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text)
 {
@@ -13,12 +23,15 @@ bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text)
         if (at < n && pattern[at] == '*') {
             star = at++;
             resume = i;
-        } else if (at < n && (pattern[at] == '?' || pattern[at] == text.p[i])) {
+        } else if (at < n && pattern[at] == '?') {
+            at++;
+            i += character(text, i);
+        } else if (at < n && pattern[at] == text.p[i]) {
             at++;
             i++;
         } else if (star != SIZE_MAX) {
             at = star + 1;
-            i = ++resume;
+            i = resume += character(text, resume);
         } else {
             return false;
         }

@@ -110,6 +110,21 @@ static bool has_name(const struct name_list *list, struct cdc_span raw)
     return false;
 }
 
+/* Both as they stand in a line: of any two of them one may have escapes that the other has not. */
+static bool is_same_name(struct cdc_span a, struct cdc_span b)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    if (cdc_span_equal(a, b))
+        return true;
+    if (memchr(a.p, '\\', a.n) == NULL)
+        return b.n > a.n && cdc_json_raw_is(b, a);
+    cdc_json_unescape(&text, a);
+    bool same = cdc_json_raw_is(b, cdc_span(text.data, text.len));
+    cdc_buf_free(&text);
+    return same;
+}
+
 /* A schema line names the key's columns in key_columns, a change has them in key. */
 static bool in_key(const struct cdc_event *event, struct cdc_span raw)
 {
@@ -119,13 +134,13 @@ static bool in_key(const struct cdc_event *event, struct cdc_span raw)
     if (event->op == CDC_OP_SCHEMA) {
         cdc_json_iter_begin(&iter, event->key_columns);
         while (cdc_json_next_element(&iter, &value))
-            if (cdc_span_equal(cdc_json_string_raw(value), raw))
+            if (cdc_json_type(value) == CDC_JSON_STRING && is_same_name(cdc_json_string_raw(value), raw))
                 return true;
         return false;
     }
     cdc_json_iter_begin(&iter, event->key);
     while (cdc_json_next_member(&iter, &name, &value))
-        if (cdc_span_equal(name, raw))
+        if (is_same_name(name, raw))
             return true;
     return false;
 }
@@ -259,6 +274,9 @@ static int check_collisions(const struct plan *plan, const struct cdc_event *eve
         return 0;
     cdc_json_iter_begin(&iter, event->columns);
     while (result == 0 && cdc_json_next_element(&iter, &column)) {
+        struct cdc_span mine = cdc_json_member_raw(column, "name");
+        if (mine.p == NULL || !keeps(plan, event, mine))
+            continue;
         struct cdc_span name = final_name(&one, plan, column);
         /* From the next column on: each pair is compared once. */
         inner = iter;
@@ -274,6 +292,33 @@ static int check_collisions(const struct plan *plan, const struct cdc_event *eve
     cdc_buf_free(&one);
     cdc_buf_free(&two);
     return result;
+}
+
+static bool has_column(const struct cdc_event *event, struct cdc_span plain)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span column;
+
+    for (cdc_json_iter_begin(&iter, event->columns); cdc_json_next_element(&iter, &column);) {
+        struct cdc_span raw = cdc_json_member_raw(column, "name");
+        if (raw.p != NULL && cdc_json_raw_is(raw, plain))
+            return true;
+    }
+    return false;
+}
+
+/* Of a typo in --drop-columns, the column that must not leave would leave. */
+static int check_unknown(const struct plan *plan, const struct cdc_event *event, struct cdc_error *error)
+{
+    for (size_t i = 0; event->columns.p != NULL && i < plan->wanted.n; i++) {
+        struct cdc_span name = plan->wanted.names[i];
+        if (has_column(event, name))
+            continue;
+        cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%.*s\" has no column \"%.*s\"", (int)event->table.n,
+                      event->table.p, (int)name.n, name.p);
+        return cdc_error_hint(error, "correct the name, or use --allow-unknown if the column may be missing");
+    }
+    return 0;
 }
 
 /* -- lines -------------------------------------------------------------------------- */
@@ -403,7 +448,9 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
         return 0;
     }
     if (plan != NULL) {
-        if (event->op == CDC_OP_SCHEMA && check_collisions(plan, event, error) != 0)
+        if (event->op == CDC_OP_SCHEMA &&
+            ((!filter->settings.allow_unknown && check_unknown(plan, event, error) != 0) ||
+             check_collisions(plan, event, error) != 0))
             return -1;
         n = collect_edits(edits, plan, event);
     }

@@ -20,6 +20,7 @@ struct plan {
     bool selected, edits_rows;
     bool keeps_some; /* a --columns list applies */
     struct name_list keep, drop;
+    struct name_list wanted; /* columns that settings name for this very table: it must have them */
     struct rename *renames;
     size_t n_renames;
     char *new_schema, *new_table; /* NULL: unchanged */

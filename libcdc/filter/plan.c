@@ -25,15 +25,30 @@ static const char *applies(const char *item, struct cdc_span schema, struct cdc_
     return cdc_pattern_matches_table(pattern, schema, table) ? colon + 1 : NULL;
 }
 
+/* "people:ssn" says that people has such a column, "*:ssn" and "ssn" do not. */
+static bool names_table(const char *item)
+{
+    size_t n = strcspn(item, ":*?");
+    return item[n] == ':';
+}
+
+static int add_name(struct name_list *list, struct cdc_span name)
+{
+    struct cdc_span *names = realloc(list->names, (list->n + 1) * sizeof *names);
+
+    if (names == NULL)
+        return -1;
+    list->names = names;
+    names[list->n++] = name;
+    return 0;
+}
+
 static int add_names(struct name_list *list, const char *text)
 {
     for (;;) {
         size_t n = strcspn(text, ",");
-        struct cdc_span *names = realloc(list->names, (list->n + 1) * sizeof *names);
-        if (names == NULL)
+        if (add_name(list, cdc_span(text, n)) != 0)
             return -1;
-        list->names = names;
-        names[list->n++] = cdc_span(text, n);
         if (text[n] == '\0')
             return 0;
         text += n + 1;
@@ -75,6 +90,24 @@ static int plan_table_rename(struct plan *plan, const char *text, struct cdc_spa
     return plan->new_table == NULL || (to_dot != NULL && plan->new_schema == NULL) ? -1 : 0;
 }
 
+static int add_lists(struct plan *plan, struct name_list *list, const struct cdc_option_list *items,
+                     struct cdc_span schema, struct cdc_span table)
+{
+    for (size_t i = 0; i < items->count; i++) {
+        const char *rest = applies(items->items[i], schema, table);
+        if (rest != NULL &&
+            (add_names(list, rest) != 0 || (names_table(items->items[i]) && add_names(&plan->wanted, rest) != 0)))
+            return -1;
+    }
+    return 0;
+}
+
+/* After add_rename. */
+static int want_renamed(struct plan *plan, const char *item)
+{
+    return names_table(item) ? add_name(&plan->wanted, plan->renames[plan->n_renames - 1].from) : 0;
+}
+
 /* schema and table: unescaped. */
 static int fill_plan(const struct cdc_filter_settings *s, struct plan *plan, struct cdc_span schema,
                      struct cdc_span table)
@@ -82,14 +115,12 @@ static int fill_plan(const struct cdc_filter_settings *s, struct plan *plan, str
     const char *rest;
 
     plan->selected = cdc_selection_has(&s->selection, schema, table);
-    for (size_t i = 0; i < s->keep_columns.count; i++)
-        if ((rest = applies(s->keep_columns.items[i], schema, table)) != NULL && add_names(&plan->keep, rest) != 0)
-            return -1;
-    for (size_t i = 0; i < s->drop_columns.count; i++)
-        if ((rest = applies(s->drop_columns.items[i], schema, table)) != NULL && add_names(&plan->drop, rest) != 0)
-            return -1;
+    if (add_lists(plan, &plan->keep, &s->keep_columns, schema, table) != 0 ||
+        add_lists(plan, &plan->drop, &s->drop_columns, schema, table) != 0)
+        return -1;
     for (size_t i = 0; i < s->rename_columns.count; i++)
-        if ((rest = applies(s->rename_columns.items[i], schema, table)) != NULL && add_rename(plan, rest) != 0)
+        if ((rest = applies(s->rename_columns.items[i], schema, table)) != NULL &&
+            (add_rename(plan, rest) != 0 || want_renamed(plan, s->rename_columns.items[i]) != 0))
             return -1;
     for (size_t i = 0; i < s->rename_tables.count; i++)
         if (plan_table_rename(plan, s->rename_tables.items[i], schema, table) != 0)
@@ -108,6 +139,7 @@ static void free_plan(struct plan *plan)
     free((char *)plan->table.p);
     free(plan->keep.names);
     free(plan->drop.names);
+    free(plan->wanted.names);
     free(plan->renames);
     free(plan->new_schema);
     free(plan->new_table);

@@ -361,6 +361,24 @@ void cdc_json_append_string(struct cdc_buf *out, const char *p, size_t n)
     cdc_buf_byte(out, '"');
 }
 
+void cdc_json_append_message(struct cdc_buf *out, const char *text)
+{
+    struct cdc_buf plain = CDC_BUF_INIT;
+    size_t n = strlen(text);
+
+    if (cdc_utf8_valid(text, n)) {
+        cdc_json_append_string(out, text, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)text[i] < 0x80)
+            cdc_buf_byte(&plain, text[i]);
+        else
+            cdc_buf_printf(&plain, "\\x%02x", (unsigned char)text[i]);
+    cdc_json_append_string(out, plain.failed ? "" : plain.data, plain.failed ? 0 : plain.len);
+    cdc_buf_free(&plain);
+}
+
 bool cdc_json_append_text(struct cdc_buf *out, const char *p, size_t n)
 {
     if (cdc_utf8_valid(p, n)) {

@@ -18,6 +18,7 @@ struct cdc_line_reader {
     size_t start;   /* of the next line in buf */
     size_t scanned; /* bytes after start that hold no LF */
     uint64_t number, offset, next_offset;
+    uint64_t long_offset;   /* where the line that was too long begins */
     bool end, passing_over; /* passing_over: inside a line that was too long */
     size_t leftover;
 };
@@ -93,7 +94,7 @@ static int fill(struct cdc_line_reader *reader, struct cdc_error *error)
 /* Takes n bytes and the LF after them off the buffer. */
 static void take(struct cdc_line_reader *reader, size_t n)
 {
-    reader->offset = reader->next_offset;
+    reader->offset = reader->passing_over ? reader->long_offset : reader->next_offset;
     reader->next_offset += n + 1;
     reader->number++;
     reader->start += n + 1;
@@ -103,6 +104,8 @@ static void take(struct cdc_line_reader *reader, size_t n)
 /* A line that grew too long: its bytes are dropped, its number is kept. */
 static void drop_scanned(struct cdc_line_reader *reader)
 {
+    if (!reader->passing_over)
+        reader->long_offset = reader->next_offset;
     reader->passing_over = true;
     reader->next_offset += reader->scanned;
     reader->start += reader->scanned;
@@ -121,8 +124,8 @@ enum cdc_line_result cdc_line_reader_next(struct cdc_line_reader *reader, struct
         if (lf != NULL) {
             size_t n = (size_t)(lf - begin);
             bool too_long = reader->passing_over || n > reader->max_line;
-            reader->passing_over = false;
             take(reader, n);
+            reader->passing_over = false;
             *line = cdc_span(begin, n);
             return too_long ? CDC_LINE_TOO_LONG : CDC_LINE_OK;
         }

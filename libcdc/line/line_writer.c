@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cdc/file.h>
+#include <cdc/json.h>
 #include <cdc/line.h>
 #include <cdc/retry.h>
 
@@ -28,33 +30,29 @@ struct cdc_writer {
     struct cdc_buf buf;
     size_t start; /* of what is not written yet */
     uint64_t written;
+    size_t removed; /* bytes of a partial last line */
 };
 
-/* The offset after the last LF of the n bytes of a file, 0 if there is none; -1 on errors. */
-static off_t last_line_end(int fd, off_t n)
+/* Is the text of that many bytes at `at` one JSON value? Then nothing is missing of it but its LF. */
+static bool is_whole(int fd, off_t at, off_t n)
 {
-    char block[4096];
+    char *text = n <= (off_t)CDC_LINE_MAX_DEFAULT ? malloc((size_t)n) : NULL;
+    bool whole =
+        text != NULL && pread(fd, text, (size_t)n, at) == (ssize_t)n && cdc_json_validate(text, (size_t)n, NULL) == 0;
 
-    while (n > 0) {
-        size_t size = n < (off_t)sizeof block ? (size_t)n : sizeof block;
-        if (pread(fd, block, size, n - (off_t)size) != (ssize_t)size)
-            return -1;
-        const char *lf = memrchr(block, '\n', size);
-        if (lf != NULL)
-            return n - (off_t)size + (lf - block) + 1;
-        n -= (off_t)size;
-    }
-    return 0;
+    free(text);
+    return whole;
 }
 
 /* `>> file` after a kill: the file may end inside a line. It was never confirmed and comes again; what is left of it
- * goes, or the next line would be glued to it. Only the beginning of an object of ours is removed, nothing that somebody
- * else wrote. */
-static int remove_partial_line(int fd, off_t size, struct cdc_error *error)
+ * goes, or the next line would be glued to it. Only the beginning of an object is removed; what is whole, or never was
+ * a line of ours, gets the LF that it lacks. */
+static int remove_partial_line(struct cdc_writer *writer, off_t size, struct cdc_error *error)
 {
-    char path[32], first = 0;
-    int flags = fcntl(fd, F_GETFL);
+    char path[32], first = 0, last = 0;
+    int fd = writer->fd, flags = fcntl(fd, F_GETFL);
 
+    /* Without O_APPEND (`> file`, or `1<>file`) the place where we write need not be the end of the file. */
     if (size == 0 || flags < 0 || (flags & O_APPEND) == 0)
         return 0;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
@@ -62,15 +60,20 @@ static int remove_partial_line(int fd, off_t size, struct cdc_error *error)
     if (reader < 0)
         return 0; /* a file that we may write and not read: its end stays unknown */
     /* `killed while writing` looks like this: ...}\n{"op":"c","pos":"00000000016B3 and no LF. */
-    off_t end = last_line_end(reader, size);
-    bool torn = end >= 0 && end < size && pread(reader, &first, 1, end) == 1 && first == '{';
+    off_t end = pread(reader, &last, 1, size - 1) == 1 && last == '\n' ? size : cdc_file_last_line_end(reader, size);
+    bool torn = end >= 0 && end < size;
+    bool remove = torn && pread(reader, &first, 1, end) == 1 && first == '{' && !is_whole(reader, end, size - end);
     close(reader);
-    /* O_APPEND was tested above: without it (`> file`, or `1<>file`) the place where we write need not be the end of
-     * the file. */
-    if (torn && ftruncate(fd, end) != 0)
-        return cdc_error_set(error, CDC_EXIT_IO, "unable to remove a partial last line from the output: %s",
+    if (remove ? ftruncate(fd, end) != 0 : torn && cdc_file_write(fd, "\n", 1) != 0)
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to repair the partial last line of the output: %s",
                              strerror(errno));
+    writer->removed = remove ? (size_t)(size - end) : 0;
     return 0;
+}
+
+size_t cdc_writer_removed(const struct cdc_writer *writer)
+{
+    return writer->removed;
 }
 
 struct cdc_writer *cdc_writer_new(int fd, struct cdc_error *error)
@@ -90,7 +93,7 @@ struct cdc_writer *cdc_writer_new(int fd, struct cdc_error *error)
         return NULL;
     }
     writer->file = S_ISREG(status.st_mode);
-    if (writer->file && remove_partial_line(fd, status.st_size, error) != 0) {
+    if (writer->file && remove_partial_line(writer, status.st_size, error) != 0) {
         free(writer);
         return NULL;
     }
@@ -206,15 +209,18 @@ int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error)
     return 0;
 }
 
-int cdc_writer_drain(struct cdc_writer *writer, int wake_fd, struct cdc_error *error)
+int cdc_writer_drain(struct cdc_writer *writer, const struct cdc_control *control, struct cdc_error *error)
 {
+    int wake_fd = control->wake_fd;
+
     for (;;) {
         if (cdc_writer_flush(writer, error) != 0)
             return -1;
         if (cdc_writer_pending(writer) == 0)
             return 0;
         struct pollfd pollers[2] = {{cdc_writer_fd(writer), POLLOUT, 0}, {wake_fd, POLLIN, 0}};
-        int ready = poll(pollers, wake_fd >= 0 ? 2 : 1, -1);
+        int ready = poll(pollers, wake_fd >= 0 ? 2 : 1, LOOK_MS);
+        cdc_control_waiting(control, "the reader of the output");
         /* Both ready: writing goes first, since a wake_fd that stays readable would keep us from ever writing the
          * rest. */
         if (ready > 0 && wake_fd >= 0 && pollers[1].revents != 0 && pollers[0].revents == 0)
@@ -235,6 +241,7 @@ int cdc_writer_finish(struct cdc_writer *writer, const struct cdc_control *contr
         int64_t left = ms < 0 ? LOOK_MS : deadline - cdc_clock_ms();
         if (left <= 0 || control->stop >= 2)
             return 1;
+        cdc_control_waiting(control, "the reader of the output");
         /* A signal handler sets control->stop, and need not end the poll. */
         struct pollfd poller = {cdc_writer_fd(writer), POLLOUT, 0};
         (void)poll(&poller, 1, (int)(left < LOOK_MS ? left : LOOK_MS));

@@ -26,6 +26,27 @@ static int io_error(const struct dead_letter *file, struct cdc_error *error)
                          strerror(errno));
 }
 
+/* A disk that is full, or a kill, may leave a letter without its end. Its line was not passed over, since the offset moves
+ * after the sync only: it comes again, and what is there of it goes. Anything else that has no LF at its end, which
+ * somebody else wrote, gets one. */
+static int repair_end(struct dead_letter *file, struct cdc_error *error)
+{
+    static const char begin[] = "{\"reason\":";
+    char head[sizeof begin - 1], last = '\n';
+    off_t size = lseek(file->fd, 0, SEEK_END), end;
+
+    if (size <= 0 || (pread(file->fd, &last, 1, size - 1) == 1 && last == '\n'))
+        return size < 0 ? io_error(file, error) : 0;
+    end = cdc_file_last_line_end(file->fd, size);
+    if (end < 0)
+        return io_error(file, error);
+    bool ours =
+        pread(file->fd, head, sizeof head, end) == (ssize_t)sizeof head && memcmp(head, begin, sizeof head) == 0;
+    if (ours ? ftruncate(file->fd, end) != 0 : cdc_file_write(file->fd, "\n", 1) != 0)
+        return io_error(file, error);
+    return 0;
+}
+
 int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_error *error)
 {
     *result = NULL;
@@ -38,13 +59,14 @@ int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_e
     }
     /* Appended to: lines of earlier runs are still somebody's work. Not locked, since the sink's offset file is.
      * 0600, as it holds rows. */
-    file->fd = cdc_file_open(path, O_WRONLY | O_CREAT | O_APPEND, 0600, "dead-letter file", error);
-    if (file->fd < 0) {
-        dead_letter_close(file);
-        return -1;
-    }
-    *result = file;
-    return 0;
+    file->fd = cdc_file_open(path, O_RDWR | O_CREAT | O_APPEND, 0600, "dead-letter file", error);
+    /* The folder too: a file that is new would be gone after a power cut, with what the offset has passed over. */
+    if (file->fd >= 0 && cdc_file_sync_folder(path) != 0)
+        io_error(file, error);
+    else if (file->fd >= 0 && repair_end(file, error) == 0)
+        return *result = file, 0;
+    dead_letter_close(file);
+    return -1;
 }
 
 int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char *reason, struct cdc_error *error)
@@ -53,7 +75,7 @@ int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char
         return 0;
     file->buf.len = 0;
     cdc_buf_lit(&file->buf, "{\"reason\":");
-    cdc_json_append_text(&file->buf, reason, strlen(reason));
+    cdc_json_append_message(&file->buf, reason);
     cdc_buf_lit(&file->buf, ",\"line\":");
     /* Longer than --max-line: its bytes were passed over and are gone. */
     if (line.p == NULL)

@@ -5,6 +5,7 @@
 
 #include <cdc/buf.h>
 #include <cdc/control.h>
+#include <cdc/line.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
 
@@ -16,15 +17,22 @@ struct loop_report {
     struct cdc_control *control;
     const struct cdc_log *log;
     int64_t next_save;
+    int64_t stop_seen; /* when a signal to stop was first noticed; 0: not yet */
+    char told[128];    /* what a stop was said to wait for */
 };
 /* Called once a turn: statistics that SIGUSR1 asked for, and the metrics file every 5 s (or when last). */
 void loop_report_turn(struct loop_report *report, bool last);
+/* Within a wait: the same, and after two seconds of a stop a word on what it waits for. context is a struct loop_report:
+ * for control->waiting, from where it is taken back when the loop ends. */
+void loop_report_waiting(void *context, const char *what);
+/* What the writer has removed of the end of the output file. */
+void loop_report_removed(const struct cdc_log *log, const struct cdc_writer *writer);
 /* The statistics alone, if they were asked for. */
 void loop_report_statistics(const struct loop_report *report);
 
 /* After a stop was asked for, the transaction in hand may come to its end, but for 5 s and no longer, nor after a second
  * signal. *deadline: 0 at first. True when it is time to leave. */
-bool stop_is_due(const struct cdc_control *control, int64_t now, int64_t *deadline);
+bool stop_is_due(const struct cdc_control *control, int64_t *deadline);
 
 /* -- dead_letter.c: a file of refused lines, one JSON object each: {"reason":"...","line":"..."}; NULL where a file is
  * expected: there is none, and nothing is written -- */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* What all loops share: figures, and how long a stop is waited for. */
+#include <stdio.h>
 #include <unistd.h>
 
 #include "libcdc/loop/internal.h"
 #include <cdc/retry.h>
+#include <string.h>
 
 #define METRICS_MS 5000
 #define STOP_GRACE_MS 5000
+#define TELL_MS 2000 /* a stop that takes longer says why */
 
 void loop_report_statistics(const struct loop_report *report)
 {
@@ -43,10 +46,34 @@ void loop_report_turn(struct loop_report *report, bool last)
         cdc_log_write(report->log, CDC_LOG_WARNING, "%s", error.text);
 }
 
-bool stop_is_due(const struct cdc_control *control, int64_t now, int64_t *deadline)
+void loop_report_removed(const struct cdc_log *log, const struct cdc_writer *writer)
+{
+    if (cdc_writer_removed(writer) > 0)
+        cdc_log_write(log, CDC_LOG_WARNING,
+                      "the output ended inside a line: its %zu bytes were removed, it comes again whole",
+                      cdc_writer_removed(writer));
+}
+
+void loop_report_waiting(void *context, const char *what)
+{
+    struct loop_report *report = context;
+    int64_t now = cdc_clock_ms();
+
+    loop_report_turn(report, false);
+    if (report->control->stop && report->stop_seen == 0)
+        report->stop_seen = now;
+    if (report->stop_seen == 0 || now - report->stop_seen < TELL_MS || strcmp(report->told, what) == 0)
+        return;
+    snprintf(report->told, sizeof report->told, "%s", what);
+    cdc_log_write(report->log, CDC_LOG_INFO, "a signal came, still waiting for %s; a second one leaves at once",
+                  report->told);
+}
+
+bool stop_is_due(const struct cdc_control *control, int64_t *deadline)
 {
     if (!control->stop)
         return false;
+    int64_t now = cdc_clock_ms();
     if (*deadline == 0)
         /* Counted from the first call after the signal, not from the signal. */
         *deadline = now + STOP_GRACE_MS;

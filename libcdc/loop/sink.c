@@ -50,7 +50,8 @@ struct cdc_sink_loop {
     struct dead_letter *dead_letter;
     uint64_t batch_changes, run_changes;
     int64_t batch_start, last_input, stop_deadline;
-    bool reported_unknown, finished;
+    bool reported_unknown, finished, delivery_failed;
+    bool in_event; /* the destination failed within a line, and may have done a part of it */
     struct loop_report report;
 };
 
@@ -130,6 +131,14 @@ static bool at_boundary(const struct cdc_sink_loop *loop)
     return moved;
 }
 
+static bool nothing_open(const struct cdc_sink_loop *loop)
+{
+    for (size_t i = 0; i < loop->n_streams; i++)
+        if (loop->streams[i].open_lines > 0)
+            return false;
+    return true;
+}
+
 /* pos and source keep a NUL after their end for this call only; len says where they end. */
 static int set_offset(struct cdc_sink_loop *loop, struct stream *stream, struct cdc_error *error)
 {
@@ -156,9 +165,11 @@ static int deliver(struct cdc_sink_loop *loop, struct cdc_error *error)
     for (size_t i = 0; i < loop->n_streams; i++)
         if (loop->streams[i].moved && set_offset(loop, &loop->streams[i], error) != 0)
             return -1;
+    loop->delivery_failed = true;
     if (dead_letter_sync(loop->dead_letter, error) != 0 || loop->ops->deliver(loop->sink, loop->offsets, error) != 0 ||
         dead_letter_sync(loop->dead_letter, error) != 0 || cdc_offset_file_save(loop->offsets, error) != 0)
         return -1;
+    loop->delivery_failed = false;
     for (size_t i = 0; i < loop->n_streams; i++)
         loop->streams[i].moved = loop->streams[i].back.set = false;
     loop->batch_changes = 0;
@@ -220,20 +231,29 @@ static bool batch_is_full(const struct cdc_sink_loop *loop)
 
 /* -- one line ----------------------------------------------------------------- */
 
+uint64_t cdc_sink_line_number(const struct cdc_sink_context *context)
+{
+    return cdc_line_reader_number(context->loop->reader);
+}
+
 int cdc_sink_reject(struct cdc_sink_context *context, struct cdc_span line, const char *reason, struct cdc_error *error)
+{
+    return cdc_sink_reject_line(context, line, cdc_sink_line_number(context), reason, error);
+}
+
+int cdc_sink_reject_line(struct cdc_sink_context *context, struct cdc_span line, uint64_t number, const char *reason,
+                         struct cdc_error *error)
 {
     struct cdc_sink_loop *loop = context->loop;
 
     /* The line is not taken in, and the offset stays before its transaction: with the cause fixed, it comes again. */
     if (strcmp(loop->settings->on_error, "stop") == 0) {
-        cdc_error_set(error, CDC_EXIT_DATA, "line %llu: %s", (unsigned long long)cdc_line_reader_number(loop->reader),
-                      reason);
+        cdc_error_set(error, CDC_EXIT_DATA, "line %llu: %s", (unsigned long long)number, reason);
         return cdc_error_hint(
             error, "fix the cause and start again, or use --on-error=dead-letter to go on without such lines");
     }
     loop->metrics.skipped++;
-    cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu skipped: %s",
-                  (unsigned long long)cdc_line_reader_number(loop->reader), reason);
+    cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu skipped: %s", (unsigned long long)number, reason);
     return dead_letter_write(loop->dead_letter, line, reason, error);
 }
 
@@ -273,12 +293,27 @@ static int remember(struct stream *stream, const struct cdc_event *event, struct
     return keep(&stream->source, event->source, false, error);
 }
 
+/* A line goes to the destination. What is complete before it stays apart: of a line that fails, a part may be done. */
+static int hand_over(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
+{
+    if (at_boundary(loop) && set_rollback_point(loop, error) != 0)
+        return -1;
+    loop->in_event = true;
+    if (loop->ops->event(loop->sink, event, error) != 0)
+        return -1;
+    loop->in_event = false;
+    return 0;
+}
+
 static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
                        struct cdc_error *error)
 {
-    if (implied_boundary(loop, stream, event, error) != 0 ||
-        (at_boundary(loop) && set_rollback_point(loop, error) != 0) ||
-        loop->ops->event(loop->sink, event, error) != 0 || remember(stream, event, error) != 0)
+    if (implied_boundary(loop, stream, event, error) != 0)
+        return -1;
+    /* The line proved a transaction complete, and that was the last one: it comes again. */
+    if ((loop->control->stop || loop->finished) && nothing_open(loop))
+        return 0;
+    if (hand_over(loop, event, error) != 0 || remember(stream, event, error) != 0)
         return -1;
     stream->open_lines++;
     stream->lines++;
@@ -290,8 +325,49 @@ static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const 
     return 0;
 }
 
+/* Of a newer source. Not refused, whatever is in it: an old sink goes on with what it knows. Its pos is not remembered,
+ * as nothing was done for it. */
+static int pass_over_unknown(struct cdc_sink_loop *loop)
+{
+    if (!loop->reported_unknown)
+        cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu has an unknown op; such lines are ignored",
+                      (unsigned long long)cdc_line_reader_number(loop->reader));
+    loop->reported_unknown = true;
+    return 0;
+}
+
+/* It describes the lines after it, whether we had it before or not. One that cannot be used is a bad line. */
+static int take_schema(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_error why = {0};
+
+    if (hand_over(loop, event, &why) == 0)
+        return 0;
+    loop->in_event &= why.status != CDC_EXIT_DATA; /* looked at before anything is done */
+    if (why.status == CDC_EXIT_DATA)
+        return bad_line(loop, event->line, why.text, error);
+    if (error != NULL)
+        *error = why;
+    return -1;
+}
+
+/* A heartbeat is a boundary as well: in a quiet database it is what moves the offset, so that the server can drop its
+ * log. But one with a smaller seq than the lines in hand, of another writer, does not say that their transaction is
+ * complete. */
+static int take_boundary(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
+                         struct cdc_error *error)
+{
+    if (event->op == CDC_OP_HEARTBEAT && stream->open_lines > 0 && (!event->has_seq || event->seq < stream->seq))
+        return 0;
+    loop->metrics.commits++;
+    close_boundary(stream);
+    return remember(stream, event, error);
+}
+
 static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
 {
+    if (event->op == CDC_OP_UNKNOWN)
+        return pass_over_unknown(loop);
     if (event->pos.p == NULL || event->pos.n == 0)
         return bad_line(loop, event->line, "the line has no \"pos\"", error);
     struct stream *stream = find_stream(loop, event->name, error);
@@ -300,29 +376,28 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
     /* Against what was taken in, not what was delivered: a source that reconnects in this run sends lines again that
      * are in hand. */
     bool again = cdc_span_compare(event->pos, cdc_span(stream->pos.data, stream->pos.len)) <= 0;
-    if (event->op == CDC_OP_SCHEMA) /* it describes the lines after it, whether we had it before or not */
-        return loop->ops->event(loop->sink, event, error);
+    if (event->op == CDC_OP_SCHEMA)
+        return take_schema(loop, event, error);
     if (again) {
         loop->metrics.duplicates++;
         return 0;
     }
-    /* A heartbeat is a boundary as well: in a quiet database it is what moves the offset, so that the server can drop
-     * its log. */
-    if (event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT) {
-        loop->metrics.commits++;
-        close_boundary(stream);
-        return remember(stream, event, error);
-    }
-    /* Of a newer source. Not refused: an old sink goes on with what it knows. Its pos is not remembered, as nothing
-     * was done for it. */
-    if (event->op == CDC_OP_UNKNOWN) {
-        if (!loop->reported_unknown)
-            cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu has an unknown op; such lines are ignored",
-                          (unsigned long long)cdc_line_reader_number(loop->reader));
-        loop->reported_unknown = true;
-        return 0;
-    }
+    if (event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT)
+        return take_boundary(loop, stream, event, error);
     return take_change(loop, stream, event, error);
+}
+
+/* Its bytes are gone, so no file can keep them: only a stop, or an explicit skip, is honest. */
+static int refuse_too_long(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    if (loop->dead_letter == NULL)
+        return bad_line(loop, cdc_span(NULL, 0), "the line is longer than --max-line", error);
+    cdc_error_set(error, CDC_EXIT_DATA,
+                  "line %llu: at byte offset %llu of the input: the line is longer than --max-line, too long for the "
+                  "dead-letter file",
+                  (unsigned long long)cdc_line_reader_number(loop->reader),
+                  (unsigned long long)cdc_line_reader_offset(loop->reader));
+    return cdc_error_hint(error, "raise --max-line, or use --on-error=skip to lose such lines");
 }
 
 static int take_line(struct cdc_sink_loop *loop, struct cdc_span line, bool too_long, struct cdc_error *error)
@@ -333,7 +408,7 @@ static int take_line(struct cdc_sink_loop *loop, struct cdc_span line, bool too_
     loop->metrics.lines_in++;
     loop->metrics.bytes_in += line.n + 1;
     if (too_long)
-        return bad_line(loop, cdc_span(NULL, 0), "the line is longer than --max-line", error);
+        return refuse_too_long(loop, error);
     if (cdc_event_parse(&event, line.p, line.n, &why) != 0)
         return bad_line(loop, line, why.text, error);
     return take_event(loop, &event, error);
@@ -346,8 +421,7 @@ static bool wait_for_input(struct cdc_sink_loop *loop)
 {
     int64_t now = cdc_clock_ms(), wait = 1000;
 
-    if (stop_is_due(loop->control, now, &loop->stop_deadline))
-        return true;
+    loop_report_waiting(&loop->report, "the end of the transaction in hand");
     /* A signal came, but the transaction in hand is not at its end: looked at often, until the grace time is over.
      * wake_fd stays readable now, so it is left out of the wait below. */
     if (loop->control->stop)
@@ -360,14 +434,6 @@ static bool wait_for_input(struct cdc_sink_loop *loop)
     }
     cdc_line_reader_wait(loop->reader, loop->control->stop ? -1 : loop->control->wake_fd, (int)wait);
     return false;
-}
-
-static bool nothing_open(const struct cdc_sink_loop *loop)
-{
-    for (size_t i = 0; i < loop->n_streams; i++)
-        if (loop->streams[i].open_lines > 0)
-            return false;
-    return true;
 }
 
 /* What is left at the end: complete transactions are stored, the rest comes again. */
@@ -385,12 +451,16 @@ static int finish(struct cdc_sink_loop *loop, bool end_of_input, struct cdc_erro
     return cdc_error_hint(error, "start the same pipeline again: the rest comes again");
 }
 
-/* A line that cannot be taken: the transactions before it are good, or the same line would stop them every time. */
+/* A line that cannot be taken, of which the line itself, a setting or a privilege is the cause: the transactions before it
+ * are good, or the same line would stop them every time. */
 static int stop_at_bad_line(struct cdc_sink_loop *loop, const struct cdc_error *error)
 {
     struct cdc_error other = {0};
+    bool of_the_line =
+        error->status == CDC_EXIT_DATA || error->status == CDC_EXIT_CONFIG || error->status == CDC_EXIT_PERMISSION;
 
-    if (error->status == CDC_EXIT_DATA && (nothing_open(loop) || go_back(loop, &other) == 0) && at_boundary(loop))
+    if (of_the_line && !loop->delivery_failed &&
+        ((nothing_open(loop) && !loop->in_event) || go_back(loop, &other) == 0) && at_boundary(loop))
         (void)deliver(loop, &other);
     return -1;
 }
@@ -401,6 +471,9 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
     for (;;) {
         struct cdc_span line;
         loop_report_turn(&loop->report, false);
+        /* Here and not only where the input pauses, which it may never do. */
+        if (stop_is_due(loop->control, &loop->stop_deadline))
+            return finish(loop, false, error);
         /* Checked before the delivery: the last batch of --max-events need not be full. */
         if (loop->settings->max_events > 0 && loop->run_changes >= (uint64_t)loop->settings->max_events)
             loop->finished = true;
@@ -439,7 +512,14 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     int result = -1;
 
     loop.metrics.lag_bytes = loop.metrics.lag_ms = -1;
-    loop.report = (struct loop_report){settings->metrics_file, settings->tool, "", &loop.metrics, control, log, 0};
+    loop.report = (struct loop_report){.metrics_file = settings->metrics_file,
+                                       .tool = settings->tool,
+                                       .name = "",
+                                       .metrics = &loop.metrics,
+                                       .control = control,
+                                       .log = log};
+    control->waiting = loop_report_waiting;
+    control->context = &loop.report;
     *context = (struct cdc_sink_context){settings, control, log, &loop.metrics, &loop};
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
     if (loop.reader != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0)
@@ -451,6 +531,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
         cdc_error_clear(error);
         result = 0;
     }
+    control->waiting = NULL;
     loop_report_turn(&loop.report, true);
     dead_letter_close(loop.dead_letter);
     cdc_line_reader_free(loop.reader);

@@ -21,7 +21,7 @@ void cdc_snapshot_finish_output(struct cdc_writer *writer, const struct cdc_cont
 {
     struct cdc_error ignored = {0};
     /* Without a signal there is time: the next attempt writes to the same pipe, and must not begin inside a line. */
-    if (cdc_writer_drain(writer, control->wake_fd, &ignored) <= 0)
+    if (cdc_writer_drain(writer, control, &ignored) <= 0)
         return;
     (void)cdc_writer_finish(writer, control, STOP_MS, &ignored);
 }
@@ -30,7 +30,7 @@ int cdc_snapshot_drain(struct cdc_writer *writer, const struct cdc_control *cont
 {
     /* 1: a signal came before all was out. 0 with stop set: all is out, but a signal came meanwhile; without this
      * test a fast reader would keep the snapshot from ever noticing it. */
-    int result = cdc_writer_drain(writer, control->wake_fd, error);
+    int result = cdc_writer_drain(writer, control, error);
     return result == 1 || (result == 0 && control->stop) ? cdc_snapshot_stopped(error) : result;
 }
 

@@ -18,6 +18,7 @@
 #define CONFIRM_MS 200
 #define NO_SINK_WARNING_MS 60000
 #define REST_MS 5000
+#define SOUND_MS 10000 /* a connection that lasts that long is one, though no data came */
 
 /* A boundary whose lines may still be in the buffer: it counts once `end` bytes were written. */
 struct candidate {
@@ -43,7 +44,11 @@ struct source_loop {
     char *seen_pos; /* of the boundary last looked at */
     int64_t next_tick, next_confirm, next_warning, last_change;
     uint64_t seen_changes;
+    struct cdc_retry retry;
+    int64_t connected;     /* when the connection was made */
+    bool open_transaction; /* a part of one has left, the rest has not */
     struct loop_report report;
+    bool start_confirmed; /* the position that the run starts at is in our own file, and told */
 };
 
 static int copy_text(char **target, const char *text)
@@ -63,7 +68,30 @@ static bool after(const struct cdc_offset *offset, const struct cdc_offset *othe
 
 /* -- confirming ------------------------------------------------------------- */
 
-/* First our own file, then the database: it may never forget what we could still need. */
+/* Our own file, and only then the database: it may never forget what we could still need. */
+static int save_and_tell(struct source_loop *loop, struct cdc_error *error)
+{
+    if (cdc_offset_file_set(loop->offsets, loop->settings->name, &loop->confirmed, error) != 0 ||
+        cdc_offset_file_save(loop->offsets, error) != 0)
+        return -1;
+    return loop->ops->confirm(loop->source, &loop->confirmed, error);
+}
+
+/* Where the run starts is stored already, by the sinks, and may be told once the server is known to have the log from
+ * there. Where our own file has nothing yet, it takes it first: else a pipeline whose sinks lost their files would look
+ * like one that never began, and what was confirmed by then would be missing from the new copy. One that has a position
+ * keeps it until a boundary of this run has passed: what else a connector keeps (state) goes with that position. */
+static int confirm_start(struct source_loop *loop, struct cdc_error *error)
+{
+    const struct cdc_start *start = loop->settings->start;
+
+    if (start->kind != CDC_START_RESUME || loop->start_confirmed)
+        return 0;
+    loop->start_confirmed = true;
+    return start->own.pos == NULL ? save_and_tell(loop, error)
+                                  : loop->ops->confirm(loop->source, &loop->confirmed, error);
+}
+
 static int confirm(struct source_loop *loop, const struct cdc_offset *offset, struct cdc_error *error)
 {
     /* A sink that went back (its file was restored) takes nothing back: the database may have forgotten that part of
@@ -80,10 +108,7 @@ static int confirm(struct source_loop *loop, const struct cdc_offset *offset, st
     if (boundary != NULL && boundary->state != NULL && copy_text(&loop->confirmed.state, boundary->state) != 0)
         return cdc_error_memory(error);
     loop->metrics->seq = loop->confirmed.seq;
-    if (cdc_offset_file_set(loop->offsets, loop->settings->name, &loop->confirmed, error) != 0 ||
-        cdc_offset_file_save(loop->offsets, error) != 0)
-        return -1;
-    return loop->ops->confirm(loop->source, &loop->confirmed, error);
+    return save_and_tell(loop, error);
 }
 
 /* Without sinks to ask. A boundary counts once all bytes up to it have left: the pipe, or the file, has them. */
@@ -167,8 +192,21 @@ static int check_reader(struct source_loop *loop, struct cdc_error *error)
     return 0;
 }
 
+/* control->waiting: lines that were read before the connection broke are whole, and the reader gets them meanwhile. What
+ * fails here fails at the next flush as well, and is told there. */
+static void waiting(void *context, const char *what)
+{
+    struct source_loop *loop = context;
+    struct cdc_error ignored = {0};
+
+    if (loop->writer != NULL && !cdc_writer_buf(loop->writer)->failed)
+        (void)cdc_writer_flush(loop->writer, &ignored);
+    loop->metrics->bytes_out = loop->writer != NULL ? cdc_writer_written(loop->writer) : 0;
+    loop_report_waiting(&loop->report, what);
+}
+
 /* Connects with backoff. 0; 1: stopped while waiting; -1. */
-static int reconnect(struct source_loop *loop, struct cdc_retry *retry, struct cdc_error *error)
+static int reconnect(struct source_loop *loop, struct cdc_error *error)
 {
     for (;;) {
         /* resume and not confirmed: what is in the pipe is not read a second time. If we are killed, the next run
@@ -180,7 +218,7 @@ static int reconnect(struct source_loop *loop, struct cdc_retry *retry, struct c
             return 0;
         loop->ops->disconnect(loop->source);
         int fd = cdc_writer_is_pipe(loop->writer) ? cdc_writer_fd(loop->writer) : -1;
-        int waited = cdc_retry_sleep(retry, loop->control, fd, loop->log, error);
+        int waited = cdc_retry_sleep(&loop->retry, loop->control, fd, loop->log, error);
         if (waited != 0)
             return waited;
         loop->metrics->retries++;
@@ -197,6 +235,7 @@ static int poll_timeout(const struct source_loop *loop)
 
 static void wait_for_work(struct source_loop *loop, bool blocked)
 {
+    loop_report_waiting(&loop->report, blocked ? "the reader of the output" : "the end of the transaction in hand");
     short events = 0;
     struct pollfd pollers[4];
     nfds_t n = 0;
@@ -223,6 +262,8 @@ static int tick(struct source_loop *loop, bool blocked, struct cdc_error *error)
     if (now < loop->next_tick)
         return 0;
     loop->next_tick = now + TICK_MS;
+    if (now - loop->connected >= SOUND_MS)
+        cdc_retry_success(&loop->retry);
     if (check_reader(loop, error) != 0)
         return -1;
     return loop->ops->tick(loop->source, cdc_writer_buf(loop->writer), blocked, error);
@@ -242,8 +283,9 @@ static bool idle_too_long(struct source_loop *loop)
 }
 
 /* One connection's life. 0: end reached or stopped; -1: error. */
-static int stream(struct source_loop *loop, struct cdc_retry *retry, struct cdc_error *error)
+static int stream(struct source_loop *loop, struct cdc_error *error)
 {
+    loop->connected = cdc_clock_ms();
     for (;;) {
         struct cdc_buf *out = cdc_writer_buf(loop->writer);
         bool blocked = cdc_writer_pending(loop->writer) >= HIGH_WATER;
@@ -260,7 +302,7 @@ static int stream(struct source_loop *loop, struct cdc_retry *retry, struct cdc_
             /* Only data proves that the connection is good: a server that takes connections and drops them at once is
              * not asked every 100 ms. */
             if (got == CDC_SOURCE_MORE)
-                cdc_retry_success(retry);
+                cdc_retry_success(&loop->retry);
         }
         if (got == CDC_SOURCE_ERROR || out->failed || tick(loop, blocked, error) != 0)
             return out->failed ? cdc_error_memory(error) : -1;
@@ -319,9 +361,11 @@ static void write_rest(struct source_loop *loop)
         (void)confirm_step(loop, true, &ignored);
 }
 
-/* Exit 0 would say that the reader has every line. */
-static int left_unwritten(const struct source_loop *loop, struct cdc_error *error)
+/* Exit 0 would say that the reader has every line, and whole transactions. */
+static int left_early(const struct source_loop *loop, struct cdc_error *error)
 {
+    if (cdc_writer_pending(loop->writer) == 0)
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "left by a signal inside a transaction; it comes again whole");
     return cdc_error_set(error, CDC_EXIT_TEMPORARY, "left by a signal; %zu bytes were not written",
                          cdc_writer_pending(loop->writer));
 }
@@ -329,26 +373,28 @@ static int left_unwritten(const struct source_loop *loop, struct cdc_error *erro
 /* Only a connection that broke is made again; lines in the buffer stay, they are whole. */
 static int run(struct source_loop *loop, struct cdc_error *error)
 {
-    struct cdc_retry retry;
-
-    cdc_retry_init(&retry, loop->settings->retry_max);
+    cdc_retry_init(&loop->retry, loop->settings->retry_max);
     for (;;) {
-        int connected = reconnect(loop, &retry, error);
+        int connected = reconnect(loop, error);
         if (connected != 0) {
             if (connected < 0)
                 return -1;
             /* Stopped while there is no connection: lines of before may still wait for the reader. */
             cdc_error_clear(error);
-            return write_what_goes(loop) > 0 ? left_unwritten(loop, error) : 0;
+            return write_what_goes(loop) > 0 || loop->open_transaction ? left_early(loop, error) : 0;
         }
-        int result = stream(loop, &retry, error);
+        int result = confirm_start(loop, error);
+        if (result == 0)
+            result = stream(loop, error);
+        loop->open_transaction = (result != 0 || loop->control->stop) && !loop->ops->between(loop->source);
         if (result == 0)
             result = drain(loop, error);
         if (result == 0 || !cdc_error_is_transient(error)) {
             if (result != 0 && !cdc_writer_buf(loop->writer)->failed)
                 write_rest(loop);
             loop->ops->disconnect(loop->source);
-            return result == 0 && cdc_writer_pending(loop->writer) > 0 ? left_unwritten(loop, error) : result;
+            bool early = cdc_writer_pending(loop->writer) > 0 || loop->open_transaction;
+            return result == 0 && early ? left_early(loop, error) : result;
         }
         loop->metrics->errors++;
     }
@@ -367,17 +413,27 @@ int cdc_source_run(const struct cdc_source_ops *ops, void *source, const struct 
         .control = control,
         .metrics = metrics,
         .log = log,
-        .report = {settings->metrics_file, settings->tool, settings->name, metrics, control, log, 0},
+        .report = {.metrics_file = settings->metrics_file,
+                   .tool = settings->tool,
+                   .name = settings->name,
+                   .metrics = metrics,
+                   .control = control,
+                   .log = log},
     };
     int result = -1;
 
+    control->waiting = waiting;
+    control->context = &loop;
     loop.writer = cdc_writer_new(settings->output_fd, error);
     /* After a snapshot (CDC_START_SNAPSHOT) the connector knows where to begin; nothing of the stream is confirmed
      * yet. */
     bool ready = loop.writer != NULL && (settings->start->kind != CDC_START_RESUME ||
                                          cdc_offset_copy(&loop.confirmed, &settings->start->from, error) == 0);
-    if (ready)
+    if (ready) {
+        loop_report_removed(log, loop.writer);
         result = run(&loop, error);
+    }
+    control->waiting = NULL;
     loop_report_turn(&loop.report, true);
     cdc_writer_free(loop.writer);
     cdc_offset_free(&loop.confirmed);

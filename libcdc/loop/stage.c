@@ -82,16 +82,14 @@ static int write_all(struct stage_loop *loop, struct cdc_error *error)
     return left;
 }
 
-/* No whole line is there now. True when it is time to leave. */
-static bool wait_for_input(struct stage_loop *loop)
+/* No whole line is there now. */
+static void wait_for_input(struct stage_loop *loop)
 {
     bool stop = loop->control->stop != 0;
 
-    if (stop_is_due(loop->control, cdc_clock_ms(), &loop->stop_deadline))
-        return true;
+    loop_report_waiting(&loop->report, "the end of the transaction in hand");
     /* Once it has stopped us, wake_fd stays readable: no wait would end there. */
     cdc_line_reader_wait(loop->reader, stop ? -1 : loop->control->wake_fd, stop ? 50 : 1000);
-    return false;
 }
 
 static int finish(struct stage_loop *loop, struct cdc_error *error)
@@ -106,12 +104,23 @@ static int finish(struct stage_loop *loop, struct cdc_error *error)
     return cdc_error_hint(error, "start the same pipeline again: the rest comes again");
 }
 
+/* A second signal, or the end of the transaction does not come: its lines that wait before us were not handed on. */
+static int leave_early(struct stage_loop *loop, struct cdc_error *error)
+{
+    if (finish(loop, error) != 0)
+        return -1;
+    return cdc_error_set(error, CDC_EXIT_TEMPORARY, "left by a signal inside a transaction; the rest comes again");
+}
+
 static int run(struct stage_loop *loop, struct cdc_error *error)
 {
     for (;;) {
         struct cdc_span line;
         if (loop->control->stop && loop->between)
             return finish(loop, error);
+        /* Here and not only where the input pauses, which it may never do. */
+        if (stop_is_due(loop->control, &loop->stop_deadline))
+            return leave_early(loop, error);
         enum cdc_line_result got = cdc_line_reader_next(loop->reader, &line, error);
         if (got == CDC_LINE_ERROR)
             return -1;
@@ -121,8 +130,7 @@ static int run(struct stage_loop *loop, struct cdc_error *error)
         if (got == CDC_LINE_AGAIN) {
             if (write_all(loop, error) != 0)
                 return -1;
-            if (wait_for_input(loop))
-                return finish(loop, error);
+            wait_for_input(loop);
             continue;
         }
         if (take_line(loop, line, got == CDC_LINE_TOO_LONG, error) != 0) {
@@ -147,10 +155,20 @@ int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc
                               .between = true};
     int result = -1;
 
-    loop.report = (struct loop_report){settings->metrics_file, settings->tool, "", &loop.metrics, control, log, 0};
+    loop.report = (struct loop_report){.metrics_file = settings->metrics_file,
+                                       .tool = settings->tool,
+                                       .name = "",
+                                       .metrics = &loop.metrics,
+                                       .control = control,
+                                       .log = log};
+    control->waiting = loop_report_waiting;
+    control->context = &loop.report;
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
-    if (loop.reader != NULL && (loop.writer = cdc_writer_new(settings->output_fd, error)) != NULL)
+    if (loop.reader != NULL && (loop.writer = cdc_writer_new(settings->output_fd, error)) != NULL) {
+        loop_report_removed(log, loop.writer);
         result = run(&loop, error);
+    }
+    control->waiting = NULL;
     loop_report_turn(&loop.report, true);
     cdc_writer_free(loop.writer);
     cdc_line_reader_free(loop.reader);

@@ -287,6 +287,18 @@ struct cdc_offset_file *cdc_offset_file_memory(const char *tool, struct cdc_erro
     return file;
 }
 
+/* The file is replaced, which would replace a link to it: whoever reads what it led to would see an old position for
+ * ever. */
+static int refuse_link(const char *path, struct cdc_error *error)
+{
+    struct stat status;
+
+    if (lstat(path, &status) != 0 || !S_ISLNK(status.st_mode))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "offset file \"%s\" is a symbolic link", path);
+    return cdc_error_hint(error, "give the path of the file that it leads to");
+}
+
 struct cdc_offset_file *cdc_offset_file_open(const char *path, const char *tool, struct cdc_error *error)
 {
     bool missing = false;
@@ -297,7 +309,7 @@ struct cdc_offset_file *cdc_offset_file_open(const char *path, const char *tool,
         return NULL;
     if ((file->path = strdup(path)) == NULL) {
         cdc_error_memory(error);
-    } else if (lock(file, error) == 0) {
+    } else if (refuse_link(path, error) == 0 && lock(file, error) == 0) {
         char *text;
         json_t *root = load(path, &text, &missing, error);
         if (root != NULL) {

@@ -21,15 +21,14 @@ static void read_bulk(struct cdc_span text, bool was_delete, char *out)
 {
     static const char *const words[] = {"done ", "again ", "refused ", "no-index ", "forbidden "};
     struct cdc_error error = {0};
-    struct cdc_json_iter items;
+    struct es_answer items;
     struct es_result result;
-    int got;
+    enum es_bulk_answer told = es_answer_bulk(&items, text, &error);
 
-    *out = '\0';
-    if (es_answer_bulk(&items, text, &error) == 0) {
-        while ((got = es_answer_next_result(&items, was_delete, &result, &error)) == 1)
-            strcat(out, words[result.verdict]);
-    }
+    strcpy(out, told == ES_BULK_ALL_TAKEN ? "all" : told == ES_BULK_SOME_NOT_TAKEN ? "not all" : "");
+    while (told == ES_BULK_ITEMS && es_answer_next_result(&items, was_delete, &result, &error) == 1)
+        strcat(out, words[result.verdict]);
+    es_answer_close(&items);
     if (error.status != 0)
         strcpy(out, error.status == CDC_EXIT_PROTOCOL ? "error" : "another error");
 }
@@ -63,11 +62,11 @@ static void read_page(struct cdc_span text, bool unused, char *out)
     (void)unused;
     *out = '\0';
     if (es_answer_page(&page, text, &error) == 0) {
-        sprintf(out, "%s %.*s ", page.whole ? "whole" : "partial", (int)page.scroll.n,
-                page.scroll.p != NULL ? page.scroll.p : "");
+        sprintf(out, "%s %s ", page.whole ? "whole" : "partial", page.scroll != NULL ? page.scroll : "");
         while (es_answer_next_id(&page, &id, &error) == 1)
             sprintf(out + strlen(out), "%.*s ", (int)id.n, id.p);
     }
+    es_answer_close(&page.hits);
     if (error.status != 0)
         strcpy(out, error.status == CDC_EXIT_PROTOCOL ? "error" : "another error");
 }
@@ -115,6 +114,8 @@ static void deform(void (*read)(struct cdc_span, bool, char *), const char *text
 static void test_bulk(void)
 {
     says(read_bulk, "{\"items\":[]}", false, "");
+    says(read_bulk, "{\"errors\":false}", false, "all");
+    says(read_bulk, "{\"errors\":true}", false, "not all");
     says(read_bulk, " {\"items\":[{\"index\":{\"status\":200}},{\"delete\":{\"status\":404}}]}\n", true, "done done ");
     says(read_bulk, "{\"items\":[{\"index\":{\"status\":404}}]}", false, "no-index ");
     says(read_bulk,
@@ -129,6 +130,8 @@ static void test_bulk(void)
                                       "[]",
                                       "1",
                                       "{}",
+                                      "{\"errors\":0}",
+                                      "{\"errors\":false,\"items\":null}",
                                       "{\"items\":{}}",
                                       "{\"items\":[1]}",
                                       "{\"items\":[[1]]}",
@@ -172,10 +175,10 @@ static void test_page(void)
     says(read_page,
          "{\"_scroll_id\":\"s\\/"
          "1\",\"timed_out\":false,\"_shards\":{\"failed\":0},\"hits\":{\"hits\":[{\"_id\":\"a\"},{\"_id\":\"\"}]}}",
-         false, "whole \"s\\/1\" a  ");
-    says(read_page, "{\"_scroll_id\":\"s\"}", false, "whole \"s\" ");
+         false, "whole s/1 a  ");
+    says(read_page, "{\"_scroll_id\":\"s\"}", false, "whole s ");
     says(read_page, "{\"_shards\":{\"failed\":1}}", false, "partial  ");
-    says(read_page, "{\"_scroll_id\":\"s\",\"timed_out\":true}", false, "partial \"s\" ");
+    says(read_page, "{\"_scroll_id\":\"s\",\"timed_out\":true}", false, "partial s ");
     static const char *const bad[] = {"",
                                       "[]",
                                       "{}",

@@ -252,7 +252,8 @@ static void test_event(void)
                                       "{\"op\":\"c\"",
                                       "{\"op\":\"c\",}",
                                       "{\"op\":\"commit\",\"events\":-1}",
-                                      "{\"op\":\"c\",\"pos\":null}",
+                                      "{\"op\":null}",
+                                      "{\"key\":1,\"op\":\"c\"}",
                                       "{\"op\":\"c\",\"source\":{\"a\":1,}}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         cdc_error_clear(&error);
@@ -261,8 +262,72 @@ static void test_event(void)
     }
 }
 
+static void parses(const char *line, struct cdc_event *e)
+{
+    struct cdc_error error = {0};
+
+    check(cdc_event_parse(e, line, strlen(line), &error) == 0 && error.status == 0, line);
+}
+
+/* What a later version may write, and what stands for nothing. */
+static void test_odd_events(void)
+{
+    struct cdc_event e;
+
+    parses("{\"op\":\"future\",\"pos\":1,\"columns\":{\"a\":1},\"key\":\"k\",\"seq\":\"x\",\"source\":{\"table\":1}}",
+           &e);
+    check(e.op == CDC_OP_UNKNOWN, "unknown op");
+    parses("{\"columns\":{\"a\":1},\"op\":\"future\"}", &e);
+    parses("{\"op\":\"c\",\"pos\":null,\"seq\":null,\"ts_ms\":null,\"unchanged\":null,\"source\":null}", &e);
+    check(e.pos.p == NULL && !e.has_seq && e.unchanged.p == NULL && e.source.p == NULL, "null is absent");
+    parses("{\"op\":\"c\",\"seq\":1,\"seq\":null,\"unchanged\":[1],\"unchanged\":null}", &e);
+    check(!e.has_seq && e.unchanged.p == NULL, "null after a value");
+    parses("{\"op\":\"c\",\"source\":{\"table\":\"a\",\"db\":\"d\"},\"source\":{\"schema\":\"b\"}}", &e);
+    check(e.table.p == NULL && e.db.p == NULL && cdc_span_is(e.schema, "b"), "the last source counts");
+}
+
+/* What UTF-8 is not (RFC 3629): longer forms than needed, surrogates, beyond U+10FFFF. In any block of the scanner. */
+static void test_utf8(void)
+{
+    static const char *const good[] = {"\xc2\x80",     "\xdf\xbf",         "\xe0\xa0\x80",
+                                       "\xec\xbf\xbf", "\xed\x80\x80",     "\xed\x9f\xbf",
+                                       "\xee\x80\x80", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {
+        "\x80",         "\xc0\x80",         "\xc1\xbf",         "\xe0\x80\x80",     "\xe0\x9f\xbf",     "\xed\xa0\x80",
+        "\xed\xbf\xbf", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff",
+        "\xc2",         "\xe2\x82",         "\xf0\x9f\x98"};
+    char text[64];
+
+    for (int before = 0; before < 20; before++) {
+        for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+            int n = snprintf(text, sizeof text, "\"%.*s%s\"", before, "aaaaaaaaaaaaaaaaaaaa", good[i]);
+            check(cdc_json_validate(text, (size_t)n, NULL) == 0 && cdc_utf8_valid(good[i], strlen(good[i])),
+                  "good UTF-8");
+        }
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+            int n = snprintf(text, sizeof text, "\"%.*s%s\"", before, "aaaaaaaaaaaaaaaaaaaa", bad[i]);
+            check(cdc_json_validate(text, (size_t)n, NULL) != 0 && !cdc_utf8_valid(bad[i], strlen(bad[i])),
+                  "bad UTF-8");
+        }
+    }
+}
+
+static void test_message(void)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+
+    cdc_json_append_message(&out, "\xc3\xa9\"");
+    cdc_json_append_message(&out, "\xc3\xa9 \xc3");
+    check(out.len == 24 && memcmp(out.data, "\"\xc3\xa9\\\"\"\"\\\\xc3\\\\xa9 \\\\xc3\"", 24) == 0,
+          "a message is a string");
+    cdc_buf_free(&out);
+}
+
 int main(void)
 {
+    test_odd_events();
+    test_utf8();
+    test_message();
     test_grammar();
     test_depth();
     test_blocks();

@@ -26,9 +26,9 @@ void http_batch_clear(struct http_batch *batch)
     cdc_buf_shrink(&batch->bytes, HTTP_BATCH_KEEP);
 }
 
-int http_batch_add(struct http_batch *batch, struct cdc_span line, struct cdc_error *error)
+int http_batch_add(struct http_batch *batch, struct cdc_span line, uint64_t number, struct cdc_error *error)
 {
-    batch->lines[batch->n] = (struct http_line){batch->bytes.len, line.n};
+    batch->lines[batch->n] = (struct http_line){batch->bytes.len, line.n, number};
     cdc_buf_span(&batch->bytes, line);
     cdc_buf_byte(&batch->bytes, '\n');
     if (batch->bytes.failed)

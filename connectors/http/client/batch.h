@@ -19,7 +19,8 @@ enum http_taken {
 struct http_batch {
     struct cdc_buf bytes; /* the lines, each with its LF */
     struct http_line {
-        size_t at, n; /* in bytes; without the LF */
+        size_t at, n;    /* in bytes; without the LF */
+        uint64_t number; /* of the input's line */
     } * lines;
     size_t n, cap;
     size_t most_bytes;
@@ -28,7 +29,7 @@ struct http_batch {
 int http_batch_init(struct http_batch *batch, size_t most_lines, size_t most_bytes, struct cdc_error *error);
 void http_batch_free(struct http_batch *batch);
 void http_batch_clear(struct http_batch *batch);
-int http_batch_add(struct http_batch *batch, struct cdc_span line, struct cdc_error *error);
+int http_batch_add(struct http_batch *batch, struct cdc_span line, uint64_t number, struct cdc_error *error);
 /* BORROWED until the next add. */
 struct cdc_span http_batch_line(const struct http_batch *batch, size_t index);
 /* Must the batch be sent before that line goes in? A large line goes alone. */

@@ -4,6 +4,7 @@
  * would arrive after it. */
 #include <curl/curl.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "connectors/http/client/client.h"
 
@@ -11,6 +12,8 @@
  * patience gets that hour. */
 #define RESPONSE_LIMIT ((size_t)64 << 20)
 #define RETRY_AFTER_MAX 3600 /* seconds */
+#define TIMEOUT_TIMES 16     /* the longest that --timeout grows to */
+#define LOOK_MS 100          /* how soon a second signal is seen */
 
 _Static_assert(sizeof((struct http_client *)0)->curl_error >= CURL_ERROR_SIZE, "libcurl's messages need room");
 
@@ -29,15 +32,6 @@ static size_t take_response(char *data, size_t size, size_t n, void *context)
     return client->response.failed ? 0 : n;
 }
 
-/* A second signal ends the program at once, whatever the peer does. */
-static int check_stop(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-    const struct http_client *client = context;
-
-    (void)a, (void)b, (void)c, (void)d;
-    return client->context->control != NULL && client->context->control->stop >= 2;
-}
-
 static int set_options(struct http_client *client)
 {
     const struct http_peer *peer = &client->peer;
@@ -52,14 +46,12 @@ static int set_options(struct http_client *client)
     bad |=
         curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, peer->timeout < 10 ? (long)(peer->timeout * 1000) : 10000L);
     /* Of a whole request: a peer that takes a connection and never answers would else hold the pipeline for ever. */
-    bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(peer->timeout * 1000));
     bad |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->curl_error);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_response);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, client);
-    bad |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-    bad |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, check_stop);
-    bad |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, client);
+    /* A name server that does not answer must not hold us when we leave. */
+    bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "cdc-sink-http");
     /* libcurl takes a proxy from the environment, also for this very machine, by which a proxy would mean itself. */
     if (peer->local)
@@ -79,7 +71,10 @@ int http_client_open(struct http_client *client, const struct http_peer *peer, s
 {
     client->peer = *peer;
     client->context = context;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (client->easy = curl_easy_init()) == NULL)
+    client->timeout = peer->timeout;
+    snprintf(client->waits_for, sizeof client->waits_for, "%s to answer", peer->shown);
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (client->easy = curl_easy_init()) == NULL ||
+        (client->multi = curl_multi_init()) == NULL)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot initialise libcurl");
     if (set_options(client) != 0)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "this libcurl lacks an option that is needed");
@@ -88,6 +83,7 @@ int http_client_open(struct http_client *client, const struct http_peer *peer, s
 
 void http_client_close(struct http_client *client)
 {
+    curl_multi_cleanup(client->multi);
     curl_easy_cleanup(client->easy);
     cdc_buf_free(&client->response);
     cdc_buf_free(&client->url);
@@ -104,6 +100,15 @@ static struct curl_slist *append_header(struct curl_slist *list, const char *tex
     return longer != NULL ? longer : list;
 }
 
+/* A receiver may insist on one of its own. */
+static bool has_content_type(const struct cdc_option_list *headers)
+{
+    for (size_t i = 0; i < headers->count; i++)
+        if (strncasecmp(headers->items[i], "content-type:", 13) == 0)
+            return true;
+    return false;
+}
+
 static struct curl_slist *make_headers(const struct http_client *client, const struct http_request *request)
 {
     char text[200];
@@ -111,7 +116,8 @@ static struct curl_slist *make_headers(const struct http_client *client, const s
     struct curl_slist *list = append_header(NULL, "Expect:", &failed); /* no second of waiting for 100 Continue */
 
     snprintf(text, sizeof text, "Content-Type: %s", request->content_type);
-    list = append_header(list, text, &failed);
+    if (!has_content_type(&client->peer.headers))
+        list = append_header(list, text, &failed);
     for (size_t i = 0; i < 2; i++)
         if (request->more_headers[i] != NULL)
             list = append_header(list, request->more_headers[i], &failed);
@@ -122,6 +128,33 @@ static struct curl_slist *make_headers(const struct http_client *client, const s
         return NULL;
     }
     return list;
+}
+
+/* As curl_easy_perform, but a second signal ends it at once, whatever it waits for: a name server, a connection, an
+ * answer. */
+static CURLcode perform(struct http_client *client)
+{
+    const struct cdc_control *control = client->context->control;
+    CURLcode code = CURLE_ABORTED_BY_CALLBACK;
+    CURLMcode failed = curl_multi_add_handle(client->multi, client->easy);
+    int running = 1, left;
+
+    while (failed == CURLM_OK && control->stop < 2) {
+        struct curl_waitfd waitfds[2] = {{control->stop ? -1 : control->wake_fd, CURL_WAIT_POLLIN, 0},
+                                         {control->notice_fd, CURL_WAIT_POLLIN, 0}};
+        failed = curl_multi_perform(client->multi, &running);
+        if (failed != CURLM_OK || running == 0)
+            break;
+        cdc_control_waiting(control, client->waits_for);
+        failed = curl_multi_poll(client->multi, waitfds, 2, LOOK_MS, NULL);
+    }
+    CURLMsg *message = curl_multi_info_read(client->multi, &left);
+    if (message != NULL && message->msg == CURLMSG_DONE)
+        code = message->data.result;
+    else if (failed != CURLM_OK)
+        code = CURLE_FAILED_INIT;
+    curl_multi_remove_handle(client->multi, client->easy);
+    return code;
 }
 
 static int attempt(struct http_client *client, const struct http_request *request, CURLcode *code, long *status,
@@ -141,13 +174,14 @@ static int attempt(struct http_client *client, const struct http_request *reques
     client->request = request;
     client->too_long = false;
     client->curl_error[0] = '\0';
+    curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)(client->timeout * 1000));
     curl_easy_setopt(client->easy, CURLOPT_URL, client->url.data);
     curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers);
     /* libcurl does not copy the body: it stays where it is until curl_easy_perform returns. */
     curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS, request->body.n != 0 ? request->body.p : "");
     curl_easy_setopt(client->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.n);
     curl_easy_setopt(client->easy, CURLOPT_CUSTOMREQUEST, request->method);
-    *code = curl_easy_perform(client->easy);
+    *code = perform(client);
     *status = 0;
     curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, status);
     /* The list is freed below, and the handle must not keep it. */
@@ -207,7 +241,7 @@ int http_client_wait(struct http_client *client, struct cdc_retry *retry, int64_
     if ((retry->attempts & (retry->attempts - 1)) == 0)
         cdc_log_write(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->peer.shown, why,
                       (double)wait / 1000);
-    if (cdc_retry_wait(wait, context->control->wake_fd))
+    if (cdc_retry_wait(wait, context->control, "the next attempt"))
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", client->peer.shown, why);
     return 0;
 }
@@ -218,6 +252,19 @@ static int64_t retry_after_ms(struct http_client *client)
 
     curl_easy_getinfo(client->easy, CURLINFO_RETRY_AFTER, &seconds);
     return (int64_t)(seconds > RETRY_AFTER_MAX ? RETRY_AFTER_MAX : seconds) * 1000;
+}
+
+/* The peer may have taken a request that it was too slow to confirm, and would take the same one again for ever. So it
+ * gets more time, for the rest of the run. */
+static void be_patient(struct http_client *client)
+{
+    double longest = TIMEOUT_TIMES * client->peer.timeout;
+
+    if (client->timeout >= longest)
+        return;
+    client->timeout = client->timeout * 2 < longest ? client->timeout * 2 : longest;
+    cdc_log_write(client->context->log, CDC_LOG_WARNING, "%s does not answer in time; it gets %.1f s from now on",
+                  client->peer.shown, client->timeout);
 }
 
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
@@ -239,6 +286,8 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
         }
         if (!answered && lasting_error(client, code, error) != 0)
             return HTTP_GAVE_UP;
+        if (code == CURLE_OPERATION_TIMEDOUT)
+            be_patient(client);
         if (request->once)
             return HTTP_NOT_NOW;
         if (!answered)

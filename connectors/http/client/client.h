@@ -12,7 +12,7 @@ struct http_peer {
     const char *shown;              /* what messages call it: no path and no query, which may be secrets */
     const char *user, *password;    /* NULL: none */
     struct cdc_option_list headers; /* "Name: value", sent with every request */
-    double timeout;                 /* seconds a request may take */
+    double timeout;                 /* seconds a request may take; doubled when it is too short */
     const char *ca;                 /* file with the certificates to trust; NULL: the machine's */
     bool local;                     /* this machine: no proxy is asked, whatever the environment says */
 };
@@ -34,7 +34,9 @@ struct http_client {
     struct cdc_sink_context *context;
     struct cdc_buf response; /* the newest answer */
     /* client.c's own */
-    void *easy; /* libcurl's handle */
+    void *easy, *multi;  /* libcurl's handles */
+    double timeout;      /* of the next request */
+    char waits_for[260]; /* "http://... to answer" */
     const struct http_request *request;
     bool too_long;
     struct cdc_buf url;

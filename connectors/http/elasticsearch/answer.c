@@ -2,6 +2,8 @@
 /* Answers of an index server. In the meaning of a status lies whether a row is lost: a wrong ES_DONE confirms a line
  * that the index does not have, a wrong ES_AGAIN stops the pipeline for ever, a wrong ES_REFUSED throws a good line
  * away. */
+#include <stdio.h>
+
 #include "connectors/http/elasticsearch/answer.h"
 
 static int senseless(const char *what, struct cdc_error *error)
@@ -9,47 +11,62 @@ static int senseless(const char *what, struct cdc_error *error)
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to %s", what);
 }
 
-/* The answer as an object, without white space around it. */
-static int open_answer(struct cdc_span *body, const char *to, struct cdc_error *error)
+/* RETURNS NEW; NULL with the error. JSON_ALLOW_NUL: a reason may quote a value of the document. */
+static json_t *load(struct cdc_span text, const char *to, struct cdc_error *error)
 {
-    struct cdc_error why = {0};
+    json_error_t why;
+    json_t *tree = json_loadb(text.n > 0 ? text.p : "", text.n, JSON_ALLOW_NUL, &why);
 
-    if (cdc_json_validate(body->p, body->n, &why) != 0)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to %s is no JSON: %s", to, why.text);
-    while (body->n > 0 && (unsigned char)*body->p <= ' ')
-        *body = cdc_span(body->p + 1, body->n - 1);
-    while (body->n > 0 && (unsigned char)body->p[body->n - 1] <= ' ')
-        body->n--;
-    if (cdc_json_type(*body) != CDC_JSON_OBJECT)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to %s is no JSON object", to);
-    return 0;
+    if (tree == NULL)
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to %s is no JSON object: %s", to, why.text);
+    return tree;
 }
 
-/* The member of that name when it has that type; p NULL: it has another, or is absent. */
-static struct cdc_span typed_member(struct cdc_span object, const char *name, enum cdc_json_type type)
+static int open_answer(struct es_answer *answer, struct cdc_span body, const char *to, struct cdc_error *error)
 {
-    struct cdc_span value = cdc_json_member(object, name);
-    return cdc_json_type(value) == type ? value : cdc_span(NULL, 0);
+    *answer = (struct es_answer){.tree = load(body, to, error)};
+    return answer->tree != NULL ? 0 : -1;
 }
 
-/* An error's type and reason, where it says so. */
-static void read_error(struct cdc_span why, struct cdc_span *type, struct cdc_span *reason)
+void es_answer_close(struct es_answer *answer)
 {
-    *type = cdc_json_member_raw(why, "type");
-    *reason = cdc_json_member_raw(why, "reason");
+    json_decref(answer->tree);
+    answer->tree = NULL;
+}
+
+/* jansson's readers take any type, and NULL: the member of something that is no object is NULL. Up to a NUL, of a text
+ * with one. */
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text != NULL ? text : "";
+}
+
+static const json_t *next_element(struct es_answer *answer)
+{
+    return json_array_get(answer->list, answer->next++);
 }
 
 /* -- _bulk ------------------------------------------------------------------------- */
 
-int es_answer_bulk(struct cdc_json_iter *items, struct cdc_span body, struct cdc_error *error)
+enum es_bulk_answer es_answer_bulk(struct es_answer *items, struct cdc_span body, struct cdc_error *error)
 {
-    if (open_answer(&body, "_bulk", error) != 0)
-        return -1;
-    struct cdc_span list = typed_member(body, "items", CDC_JSON_ARRAY);
-    if (list.p == NULL)
-        return senseless("_bulk has no \"items\"", error);
-    cdc_json_iter_begin(items, list);
-    return 0;
+    if (open_answer(items, body, "_bulk", error) != 0)
+        return ES_BULK_BAD;
+    const json_t *errors = json_object_get(items->tree, "errors"), *list = json_object_get(items->tree, "items");
+    if (json_is_array(list)) {
+        items->list = list;
+        return ES_BULK_ITEMS;
+    }
+    if (list == NULL && json_is_boolean(errors))
+        return json_is_true(errors) ? ES_BULK_SOME_NOT_TAKEN : ES_BULK_ALL_TAKEN;
+    senseless("_bulk has neither \"errors\" nor \"items\"", error);
+    return ES_BULK_BAD;
+}
+
+bool es_answer_all_taken(const struct es_answer *items)
+{
+    return json_is_false(json_object_get(items->tree, "errors"));
 }
 
 static enum es_verdict judge(const struct es_result *result, bool was_delete)
@@ -66,48 +83,102 @@ static enum es_verdict judge(const struct es_result *result, bool was_delete)
     if (status == 429 || status >= 500)
         return ES_AGAIN;
     if (status == 403) /* a block (disk full) goes away, a missing privilege does not */
-        return cdc_span_is(result->type, "cluster_block_exception") ? ES_AGAIN : ES_FORBIDDEN;
+        return strcmp(result->type, "cluster_block_exception") == 0 ? ES_AGAIN : ES_FORBIDDEN;
     /* 404 for an index action can only be the index. */
     return status == 404 ? ES_NO_INDEX : ES_REFUSED;
 }
 
-int es_answer_next_result(struct cdc_json_iter *items, bool was_delete, struct es_result *result,
-                          struct cdc_error *error)
+int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_result *result, struct cdc_error *error)
 {
-    struct cdc_json_iter members;
-    struct cdc_span item, name, action = {NULL, 0};
+    const json_t *item = next_element(items);
 
-    if (!cdc_json_next_element(items, &item))
+    if (item == NULL)
         return 0;
-    *result = (struct es_result){.verdict = ES_REFUSED};
-    cdc_json_iter_begin(&members, item); /* {"index":{"status":200}}: the action's name is its own */
-    if (!cdc_json_next_member(&members, &name, &action) ||
-        !cdc_json_int64(cdc_json_member(action, "status"), &result->status))
+    /* {"index":{"status":200}}: the action's name is its own */
+    const json_t *action = json_object_iter_value(json_object_iter((json_t *)item));
+    const json_t *status = json_object_get(action, "status"), *why = json_object_get(action, "error");
+    if (!json_is_integer(status))
         return senseless("_bulk has an item without a status", error);
-    read_error(cdc_json_member(action, "error"), &result->type, &result->reason);
+    *result = (struct es_result){
+        .status = json_integer_value(status), .type = text_of(why, "type"), .reason = text_of(why, "reason")};
     result->verdict = judge(result, was_delete);
     return 1;
 }
 
 /* -- _mget ------------------------------------------------------------------------- */
 
+/* Walked and not read into a tree: see answer.h. */
 int es_answer_mget(struct cdc_json_iter *documents, struct cdc_span body, struct cdc_error *error)
 {
-    if (open_answer(&body, "_mget", error) != 0)
-        return -1;
-    struct cdc_span list = typed_member(body, "docs", CDC_JSON_ARRAY);
-    if (list.p == NULL)
+    struct cdc_error why = {0};
+
+    if (cdc_json_validate(body.p, body.n, &why) != 0)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _mget is no JSON: %s", why.text);
+    while (body.n > 0 && (unsigned char)*body.p <= ' ')
+        body = cdc_span(body.p + 1, body.n - 1);
+    while (body.n > 0 && (unsigned char)body.p[body.n - 1] <= ' ')
+        body.n--;
+    struct cdc_span list = cdc_json_member(body, "docs");
+    if (cdc_json_type(list) != CDC_JSON_ARRAY)
         return senseless("_mget has no \"docs\"", error);
     cdc_json_iter_begin(documents, list);
     return 0;
 }
 
-static enum es_document_state state_of_error(struct cdc_span type)
+/* The members of a document's element but for its source, as a tree. RETURNS NEW; NULL with the error. */
+static json_t *load_envelope(struct cdc_span element, struct cdc_span *source, struct cdc_error *error)
 {
-    if (cdc_span_is(type, "index_not_found_exception"))
+    struct cdc_buf text = CDC_BUF_INIT;
+    struct cdc_json_iter members;
+    struct cdc_span name, value;
+    json_t *tree = NULL;
+
+    cdc_buf_byte(&text, '{');
+    for (cdc_json_iter_begin(&members, element); cdc_json_next_member(&members, &name, &value);) {
+        if (cdc_span_is(name, "_source")) {
+            *source = value;
+            continue;
+        }
+        cdc_buf_text(&text, text.len > 1 ? ",\"" : "\"");
+        cdc_buf_span(&text, name);
+        cdc_buf_lit(&text, "\":");
+        cdc_buf_span(&text, value);
+    }
+    cdc_buf_byte(&text, '}');
+    if (text.failed)
+        cdc_error_memory(error);
+    else
+        tree = load(cdc_span(text.data, text.len), "_mget", error);
+    cdc_buf_free(&text);
+    return tree;
+}
+
+static enum es_document_state state_of_error(const char *type)
+{
+    if (strcmp(type, "index_not_found_exception") == 0)
         return ES_ABSENT;
     /* A shard that is moving, a circuit breaker ...: in time it can be read. */
-    return cdc_span_is(type, "security_exception") ? ES_NOT_ALLOWED : ES_UNREADABLE;
+    return strcmp(type, "security_exception") == 0 ? ES_NOT_ALLOWED : ES_UNREADABLE;
+}
+
+/* The state that the envelope says. 0 or -1. */
+static int read_envelope(const json_t *envelope, struct es_document *document, struct cdc_error *error)
+{
+    const json_t *why = json_object_get(envelope, "error"), *found = json_object_get(envelope, "found"),
+                 *version = json_object_get(envelope, "_version");
+
+    if (json_is_object(why)) {
+        document->state = state_of_error(text_of(why, "type"));
+        snprintf(document->reason, sizeof document->reason, "%s", text_of(why, "reason"));
+        return 0;
+    }
+    if (!json_is_boolean(found))
+        return senseless("_mget has a document without \"found\"", error);
+    document->version = json_integer_value(version);
+    document->state = json_is_false(found)                                                             ? ES_ABSENT
+                      : cdc_json_type(document->source) == CDC_JSON_OBJECT && json_is_integer(version) ? ES_FOUND
+                                                                                                       : ES_HIDDEN;
+    return 0;
 }
 
 int es_answer_next_document(struct cdc_json_iter *documents, struct es_document *document, struct cdc_error *error)
@@ -117,60 +188,55 @@ int es_answer_next_document(struct cdc_json_iter *documents, struct es_document 
     if (!cdc_json_next_element(documents, &element))
         return 0;
     *document = (struct es_document){.state = ES_ABSENT};
-    struct cdc_span why = cdc_json_member(element, "error");
-    if (cdc_json_type(why) == CDC_JSON_OBJECT) {
-        read_error(why, &document->type, &document->reason);
-        document->state = state_of_error(document->type);
-        return 1;
-    }
-    struct cdc_span found = typed_member(element, "found", CDC_JSON_BOOL);
-    if (found.p == NULL)
-        return senseless("_mget has a document without \"found\"", error);
-    if (cdc_span_is(found, "false"))
-        return 1;
-    document->source = typed_member(element, "_source", CDC_JSON_OBJECT);
-    bool versioned = cdc_json_int64(cdc_json_member(element, "_version"), &document->version);
-    document->state = document->source.p != NULL && versioned ? ES_FOUND : ES_HIDDEN;
-    return 1;
+    json_t *envelope = load_envelope(element, &document->source, error);
+    int result = envelope != NULL && read_envelope(envelope, document, error) == 0 ? 1 : -1;
+    json_decref(envelope);
+    return result;
 }
 
 /* -- _search ----------------------------------------------------------------------- */
 
 int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error *error)
 {
-    int64_t failed = 0;
-
-    if (open_answer(&body, "_search", error) != 0)
+    *page = (struct es_page){.whole = false};
+    if (open_answer(&page->hits, body, "_search", error) != 0)
         return -1;
-    struct cdc_span shards = cdc_json_member(body, "_shards"), hits = cdc_json_member(body, "hits");
-    if (shards.p != NULL && !cdc_json_int64(typed_member(shards, "failed", CDC_JSON_NUMBER), &failed))
+    const json_t *tree = page->hits.tree, *shards = json_object_get(tree, "_shards"),
+                 *failed = json_object_get(shards, "failed"), *hits = json_object_get(tree, "hits"),
+                 *list = json_object_get(hits, "hits");
+    if (shards != NULL && !json_is_integer(failed))
         return senseless("_search does not say how many shards failed", error);
-    page->whole = failed == 0 && !cdc_span_is(cdc_json_member(body, "timed_out"), "true");
-    page->scroll = typed_member(body, "_scroll_id", CDC_JSON_STRING);
-    if (page->whole && page->scroll.p == NULL)
+    page->whole = json_integer_value(failed) == 0 && !json_is_true(json_object_get(tree, "timed_out"));
+    page->scroll = json_string_value(json_object_get(tree, "_scroll_id"));
+    if (page->whole && page->scroll == NULL)
         return senseless("_search has no \"_scroll_id\"", error);
     /* filter_path omits what would be empty. */
-    struct cdc_span list = cdc_json_member(hits, "hits");
-    if ((hits.p != NULL && cdc_json_type(hits) != CDC_JSON_OBJECT) ||
-        (list.p != NULL && cdc_json_type(list) != CDC_JSON_ARRAY))
+    if ((hits != NULL && !json_is_object(hits)) || (list != NULL && !json_is_array(list)))
         return senseless("_search has \"hits\" of another type", error);
-    cdc_json_iter_begin(&page->hits, list);
+    page->hits.list = list;
     return 0;
 }
 
 int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_error *error)
 {
-    struct cdc_span hit;
+    const json_t *hit = next_element(&page->hits), *text = json_object_get(hit, "_id");
 
-    if (!cdc_json_next_element(&page->hits, &hit))
+    if (hit == NULL)
         return 0;
-    *id = cdc_json_member_raw(hit, "_id");
-    return id->p != NULL ? 1 : senseless("_search has a hit without \"_id\"", error);
+    if (!json_is_string(text))
+        return senseless("_search has a hit without \"_id\"", error);
+    *id = cdc_span(json_string_value(text), json_string_length(text));
+    return 1;
 }
 
 bool es_answer_is_no_index(struct cdc_span body)
 {
+    struct cdc_error ignored = {0};
+    json_t *tree = load(body, "_search", &ignored);
     /* The answer to a request for a missing index has status 404, and so has one for a scroll that is over; only the
      * type tells them apart. */
-    return body.n > 0 && memmem(body.p, body.n, "index_not_found_exception", 25) != NULL;
+    bool result = strcmp(text_of(json_object_get(tree, "error"), "type"), "index_not_found_exception") == 0;
+
+    json_decref(tree);
+    return result;
 }

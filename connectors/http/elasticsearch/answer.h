@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* What an index server answers, with every type checked before it is walked: a peer, or a proxy before it, may send
+/* What an index server answers, with every type checked before it is used: a peer, or a proxy before it, may send
  * anything. All errors are PROTOCOL.
  *
- * Read with the walkers of cdc/json.h and not into a tree: an answer to _bulk has ten thousand items of which two numbers
- * and two texts count, and the documents in an answer to _mget must keep their bytes, since a tree would turn 1.10 into
- * 1.1 and 12345678901234567890 into a double. Spans point into the answer. */
+ * An answer is read into a tree by jansson; texts are BORROWED from it until it is closed. But for one part: the documents
+ * in an answer to _mget must keep their bytes, since a tree would turn 1.10 into 1.1 and 12345678901234567890 into a
+ * double. Their `_source` is cut out with the walkers of cdc/json.h, and points into the answer. */
 #ifndef ES_ANSWER_H
 #define ES_ANSWER_H
 
 #include <cdc/json.h>
+#include <jansson.h>
+
+/* The elements of an array in an answer, in turn. Opened by one of the functions below; es_answer_close is for one whose
+ * opening failed as well. */
+struct es_answer {
+    json_t *tree;
+    const json_t *list; /* NULL: none */
+    size_t next;
+};
+void es_answer_close(struct es_answer *answer);
 
 /* -- _bulk: HTTP 200 says nothing, each item has a status -- */
 enum es_verdict {
@@ -21,12 +31,16 @@ enum es_verdict {
 struct es_result {
     enum es_verdict verdict;
     int64_t status;
-    struct cdc_span type, reason; /* of the error, between the quotes; p NULL when absent */
+    const char *type, *reason; /* of the error, "" when absent */
 };
-int es_answer_bulk(struct cdc_json_iter *items, struct cdc_span body, struct cdc_error *error);
+/* How much an answer says: the peer was asked for `errors` alone, or for items as well. */
+enum es_bulk_answer { ES_BULK_BAD = -1, ES_BULK_ITEMS, ES_BULK_ALL_TAKEN, ES_BULK_SOME_NOT_TAKEN };
+/* ES_BULK_ITEMS: es_answer_next_result has them. ES_BULK_BAD with the error. */
+enum es_bulk_answer es_answer_bulk(struct es_answer *items, struct cdc_span body, struct cdc_error *error);
+/* Does the answer itself say so? */
+bool es_answer_all_taken(const struct es_answer *items);
 /* 1: *result is that of the next action, 0: no more, -1. was_delete: what the action was. */
-int es_answer_next_result(struct cdc_json_iter *items, bool was_delete, struct es_result *result,
-                          struct cdc_error *error);
+int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_result *result, struct cdc_error *error);
 
 /* -- _mget -- */
 enum es_document_state {
@@ -38,21 +52,23 @@ enum es_document_state {
 };
 struct es_document {
     enum es_document_state state;
-    struct cdc_span source; /* of ES_FOUND: an object */
+    struct cdc_span source; /* of ES_FOUND: an object, in the answer */
     int64_t version;
-    struct cdc_span type, reason; /* of an error */
+    char reason[200]; /* of an error */
 };
 int es_answer_mget(struct cdc_json_iter *documents, struct cdc_span body, struct cdc_error *error);
+/* 1: *document is the next one, 0: no more, -1. */
 int es_answer_next_document(struct cdc_json_iter *documents, struct es_document *document, struct cdc_error *error);
 
 /* -- _search with a scroll -- */
 struct es_page {
-    bool whole;             /* no shard failed, and the time sufficed */
-    struct cdc_span scroll; /* its id, a JSON string with its quotes */
-    struct cdc_json_iter hits;
+    struct es_answer hits;
+    bool whole;         /* no shard failed, and the time sufficed */
+    const char *scroll; /* its id; NULL when it is not whole and has none */
 };
+/* Closed by es_answer_close(&page->hits). */
 int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error *error);
-/* 1: *id is between the quotes, 0: no more, -1. */
+/* 1: *id is the next one, 0: no more, -1. */
 int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_error *error);
 /* Is that the error of an index that does not exist? Any body will do. */
 bool es_answer_is_no_index(struct cdc_span body);

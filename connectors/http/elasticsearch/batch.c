@@ -67,12 +67,12 @@ static void see(struct es_batch *batch, const struct cdc_table *table, struct cd
     *slot_of(batch, h) = h;
 }
 
-int es_batch_add(struct es_batch *batch, struct cdc_span line, const struct es_item *item, const char *ids,
-                 struct cdc_error *error)
+int es_batch_add(struct es_batch *batch, struct cdc_span line, uint64_t number, const struct es_item *item,
+                 const char *ids, struct cdc_error *error)
 {
     struct es_item *new = &batch->items[batch->lines.n];
 
-    if (http_batch_add(&batch->lines, line, error) != 0)
+    if (http_batch_add(&batch->lines, line, number, error) != 0)
         return -1;
     *new = *item;
     new->id = batch->ids.len;

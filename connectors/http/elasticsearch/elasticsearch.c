@@ -156,7 +156,8 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
         return HTTP_TAKEN_NOT_YET;
     if (http_batch_lacks_room(&batch->lines, event->line))
         return HTTP_TAKEN_NOT_YET;
-    if (es_batch_add(batch, event->line, &item, sink->scratch.data, error) != 0)
+    if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
+                     error) != 0)
         return HTTP_TAKEN_FAILED;
     return http_batch_is_full(&batch->lines) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }

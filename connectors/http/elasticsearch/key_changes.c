@@ -9,6 +9,7 @@
  *
  *   killed before the sync             nothing was sent: the document is still under the old id
  *   killed after it, whatever was sent  the line comes again, and finds its columns here
+ *   the power fails before the sync    what is there of the tail may be cut, or NUL bytes: nothing relied on it (load)
  *   the offset has passed the line     the journal is emptied (es_key_changes_begin) */
 #include <errno.h>
 #include <fcntl.h>
@@ -89,14 +90,19 @@ memory:
     return cdc_error_memory(error);
 }
 
-static int load_line(struct es_key_changes *changes, struct cdc_span line, uint64_t place, struct cdc_error *error)
+/* A line that was written whole. */
+static bool is_sound(struct cdc_span line, struct cdc_span *name, struct cdc_span *pos)
 {
-    struct cdc_span name, pos;
+    if (cdc_json_validate(line.p, line.n, NULL) != 0 || cdc_json_type(line) != CDC_JSON_OBJECT)
+        return false;
+    *name = cdc_json_member_raw(line, "name");
+    *pos = cdc_json_member_raw(line, "pos");
+    return name->p != NULL && pos->p != NULL && cdc_json_type(cdc_json_member(line, "rest")) == CDC_JSON_OBJECT;
+}
 
-    if (cdc_json_validate(line.p, line.n, NULL) != 0 || cdc_json_type(line) != CDC_JSON_OBJECT ||
-        (name = cdc_json_member_raw(line, "name")).p == NULL || (pos = cdc_json_member_raw(line, "pos")).p == NULL)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "%s is damaged at byte %llu", changes->path,
-                             (unsigned long long)place);
+static int load_line(struct es_key_changes *changes, struct cdc_span name, struct cdc_span pos, uint64_t place,
+                     struct cdc_error *error)
+{
     if (changes->n == changes->cap) {
         size_t cap = changes->cap == 0 ? 64 : 2 * changes->cap;
         struct entry *more = realloc(changes->entries, cap * sizeof *more);
@@ -109,20 +115,47 @@ static int load_line(struct es_key_changes *changes, struct cdc_span line, uint6
     return note(changes, name, pos, error);
 }
 
+/* A file system may make a file longer before the bytes are there: after a power cut they are NUL, which no line has. From
+ * there on nothing was synced. Any other damage before the last line is one of what was relied on. */
+static int check_torn(const struct es_key_changes *changes, struct cdc_line_reader *reader, struct cdc_span line,
+                      struct cdc_error *error)
+{
+    uint64_t place = cdc_line_reader_offset(reader);
+    enum cdc_line_result got;
+
+    if (memchr(line.p, '\0', line.n) != NULL)
+        return 0;
+    while ((got = cdc_line_reader_next(reader, &line, error)) == CDC_LINE_OK && memchr(line.p, '\0', line.n) != NULL)
+        continue;
+    if (got == CDC_LINE_END)
+        return 0;
+    return got == CDC_LINE_ERROR ? -1
+                                 : cdc_error_set(error, CDC_EXIT_CONFIG, "%s is damaged at byte %llu", changes->path,
+                                                 (unsigned long long)place);
+}
+
+static int load_lines(struct es_key_changes *changes, struct cdc_line_reader *reader, struct cdc_error *error)
+{
+    struct cdc_span line, name, pos;
+    enum cdc_line_result got;
+
+    while ((got = cdc_line_reader_next(reader, &line, error)) == CDC_LINE_OK) {
+        uint64_t place = cdc_line_reader_offset(reader);
+        if (!is_sound(line, &name, &pos))
+            return check_torn(changes, reader, line, error);
+        if (load_line(changes, name, pos, place, error) != 0)
+            return -1;
+        /* After the last whole line. */
+        changes->size = place + line.n + 1;
+    }
+    return got == CDC_LINE_END ? 0 : cdc_error_set(error, CDC_EXIT_CONFIG, "%s cannot be read", changes->path);
+}
+
 static int load(struct es_key_changes *changes, struct cdc_error *error)
 {
     struct cdc_line_reader *reader = cdc_line_reader_new(changes->fd, (size_t)1 << 30, error);
-    struct cdc_span line;
-    enum cdc_line_result got = CDC_LINE_ERROR;
-    int result = reader != NULL ? 0 : -1;
+    int result = reader != NULL ? load_lines(changes, reader, error) : -1;
 
-    while (result == 0 && (got = cdc_line_reader_next(reader, &line, error)) == CDC_LINE_OK) {
-        result = load_line(changes, line, cdc_line_reader_offset(reader), error);
-        /* After the last whole line. */
-        changes->size = cdc_line_reader_offset(reader) + line.n + 1;
-    }
-    if (result == 0 && got != CDC_LINE_END)
-        result = cdc_error_set(error, CDC_EXIT_CONFIG, "%s cannot be read", changes->path);
     cdc_line_reader_free(reader);
     /* A truncated last line was never relied on: nothing is sent before the sync. */
     if (result == 0 && ftruncate(changes->fd, (off_t)changes->size) != 0)

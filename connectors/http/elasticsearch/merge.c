@@ -69,8 +69,8 @@ static int take_document(struct es_item *item, const struct es_document *documen
     case ES_ABSENT: return no_document(item);
     case ES_UNREADABLE: return 1;
     case ES_NOT_ALLOWED:
-        cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to read: %.*s", item->table->target,
-                      (int)document->reason.n, document->reason.p != NULL ? document->reason.p : "");
+        cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to read: %s", item->table->target,
+                      document->reason);
         return cdc_error_hint(error, "columns that the log omits are taken from the index: give the user the "
                                      "privilege to read it, or set REPLICA IDENTITY FULL");
     case ES_HIDDEN: break;
@@ -171,9 +171,14 @@ int es_merge_rest(struct es_sink *sink, struct es_item *item, const struct cdc_e
         return found;
     if (item->base.p == NULL) {
         sink->without_base++;
-        cdc_log_write(sink->client->context->log, CDC_LOG_DEBUG,
-                      "index \"%s\": no document to complete for a line with unchanged columns (%llu so far)",
-                      item->table->target, (unsigned long long)sink->without_base);
+        sink->client->context->metrics->skipped++;
+        /* Said at 1, 2, 4, 8 ... of them. */
+        if ((sink->without_base & (sink->without_base - 1)) == 0)
+            cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
+                          "index \"%s\": no document _id \"%.*s\" to complete for an update with unchanged columns; "
+                          "nothing is written (%llu so far)",
+                          item->table->target, (int)(item->id_n < 80 ? item->id_n : 80),
+                          es_batch_id(&sink->batch, item).p, (unsigned long long)sink->without_base);
         return 0;
     }
     if (item->base_version > event->seq) /* this line, and later ones, were applied before */

@@ -107,17 +107,17 @@ static int refuse(struct es_sink *sink, size_t index, const struct es_result *re
 {
     char reason[600];
     const struct es_item *item = &sink->batch.items[index];
-    struct cdc_span id = es_batch_id(&sink->batch, item), type = result->type, why = result->reason;
+    struct cdc_span id = es_batch_id(&sink->batch, item);
 
-    snprintf(reason, sizeof reason, "index \"%.100s\" refuses _id \"%.*s\" (status %lld): %.*s: %.*s",
-             item->table->target, (int)(id.n < 80 ? id.n : 80), id.p, (long long)result->status,
-             (int)(type.n < 80 ? type.n : 80), type.p != NULL ? type.p : "", (int)(why.n < 200 ? why.n : 200),
-             why.p != NULL ? why.p : "");
-    return cdc_sink_reject(sink->client->context, http_batch_line(&sink->batch.lines, index), reason, error);
+    snprintf(reason, sizeof reason, "index \"%.100s\" refuses _id \"%.*s\" (status %lld): %.80s: %.200s",
+             item->table->target, (int)(id.n < 80 ? id.n : 80), id.p, (long long)result->status, result->type,
+             result->reason);
+    return cdc_sink_reject_line(sink->client->context, http_batch_line(&sink->batch.lines, index),
+                                sink->batch.lines.lines[index].number, reason, error);
 }
 
 /* One item's answers. 0: settled, 1: the item must be sent again, -1. */
-static int settle(struct es_sink *sink, size_t index, struct cdc_json_iter *answer, struct cdc_error *error)
+static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, struct cdc_error *error)
 {
     const struct es_item *item = &sink->batch.items[index];
     bool again = false, refused = false;
@@ -145,8 +145,8 @@ static int settle(struct es_sink *sink, size_t index, struct cdc_json_iter *answ
                           item->table->target);
             return cdc_error_hint(error, "create it, or allow action.auto_create_index");
         case ES_FORBIDDEN:
-            cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to write: %.*s", item->table->target,
-                          (int)result.reason.n, result.reason.p != NULL ? result.reason.p : "");
+            cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to write: %s", item->table->target,
+                          result.reason);
             return cdc_error_hint(error, "give the user the privilege to index and delete");
         }
     }
@@ -156,24 +156,47 @@ static int settle(struct es_sink *sink, size_t index, struct cdc_json_iter *answ
 
 /* Items from..to: *next is the first that must be sent again, or to. What comes after it is sent again with it, so that
  * no item overtakes another of the same _id; versions make that harmless. */
-static int settle_all(struct es_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)
+static int settle_all(struct es_sink *sink, struct es_answer *answer, size_t from, size_t to, size_t *next,
+                      struct cdc_error *error)
 {
-    struct cdc_json_iter answer;
     struct es_result extra;
 
-    if (es_answer_bulk(&answer, cdc_span(sink->client->response.data, sink->client->response.len), error) != 0)
-        return -1;
     for (size_t i = from; i < to; i++) {
-        int result = settle(sink, i, &answer, error);
+        int result = settle(sink, i, answer, error);
         if (result < 0)
             return -1;
         if (result == 1)
             return *next = i, 0;
     }
     *next = to;
-    if (es_answer_next_result(&answer, false, &extra, error) != 0)
+    if (es_answer_next_result(answer, false, &extra, error) != 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too many items");
     return 0;
+}
+
+/* The answer that lies in the client's response. 0; 1: the same request is to be sent again, for its items; -1. */
+static int take_answer(struct es_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)
+{
+    struct es_answer answer;
+    struct cdc_span body = {sink->client->response.data, sink->client->response.len};
+    int result = 0;
+
+    switch (es_answer_bulk(&answer, body, error)) {
+    case ES_BULK_ITEMS:
+        result = settle_all(sink, &answer, from, to, next, error);
+        sink->ask_items &= !es_answer_all_taken(&answer);
+        break;
+    case ES_BULK_ALL_TAKEN: *next = to; break;
+    case ES_BULK_SOME_NOT_TAKEN:
+        result = sink->ask_items ? cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                                                 "the answer to _bulk does not say which items were not taken")
+                                 : 1;
+        sink->ask_items = true;
+        break;
+    case ES_BULK_BAD: result = -1; break;
+    }
+    es_answer_close(&answer);
+    return result;
 }
 
 /* Too large for the peer: smaller requests from now on, or this one line is refused. */
@@ -188,26 +211,32 @@ static int too_large(struct es_sink *sink, size_t from, size_t to, size_t *next,
         return *next = from, 0;
     }
     *next = to;
-    return cdc_sink_reject(sink->client->context, http_batch_line(&sink->batch.lines, from),
-                           "the document is too large for the index (HTTP status 413)", error);
+    return cdc_sink_reject_line(sink->client->context, http_batch_line(&sink->batch.lines, from),
+                                sink->batch.lines.lines[from].number,
+                                "the document is too large for the index (HTTP status 413)", error);
 }
 
 static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)
 {
-    struct http_request request = {
-        .method = "POST",
-        .path = ES_BULK_PATH,
-        .content_type = "application/x-ndjson",
-        .body = cdc_span(sink->body.data, sink->body.len),
-    };
-    long status = 0;
-    enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+    int result;
 
-    if (outcome != HTTP_GAVE_UP && status == 413)
-        return too_large(sink, from, to, next, error);
-    if (http_client_check(sink->client, outcome, status, error) != 0)
-        return -1;
-    return settle_all(sink, from, to, next, error);
+    do {
+        struct http_request request = {
+            .method = "POST",
+            .path = sink->ask_items ? ES_BULK_ITEMS_PATH : ES_BULK_PATH,
+            .content_type = "application/x-ndjson",
+            .body = cdc_span(sink->body.data, sink->body.len),
+        };
+        long status = 0;
+        enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+
+        if (outcome != HTTP_GAVE_UP && status == 413)
+            return too_large(sink, from, to, next, error);
+        if (http_client_check(sink->client, outcome, status, error) != 0)
+            return -1;
+        result = take_answer(sink, from, to, next, error);
+    } while (result == 1);
+    return result;
 }
 
 int es_send_batch(struct es_sink *sink, struct cdc_error *error)

@@ -22,59 +22,84 @@ static enum step take_result(const char *index, const struct es_result *result, 
     if (result->verdict == ES_AGAIN)
         return BEGIN_AGAIN;
     cdc_error_set(error, result->verdict == ES_FORBIDDEN ? CDC_EXIT_PERMISSION : CDC_EXIT_PROTOCOL,
-                  "index \"%s\": cannot delete: %.*s", index, (int)result->reason.n,
-                  result->reason.p != NULL ? result->reason.p : "");
+                  "index \"%s\": cannot delete: %s", index, result->reason);
     return FAILED;
 }
 
-/* Deletes the documents of sink->body. */
-static enum step post_deletes(struct es_sink *sink, const char *index, struct cdc_error *error)
+/* What became of the n deletes of sink->body: each has its item in the answer. */
+static enum step take_results(struct es_sink *sink, const char *index, size_t n, struct cdc_error *error)
+{
+    struct es_answer results;
+    struct es_result result;
+    struct cdc_span body = {sink->client->response.data, sink->client->response.len};
+    enum step step = GO_ON;
+    int got = 0;
+
+    if (es_answer_bulk(&results, body, error) == ES_BULK_BAD)
+        step = FAILED;
+    while (step == GO_ON && (got = es_answer_next_result(&results, true, &result, error)) == 1) {
+        step = take_result(index, &result, error);
+        n--;
+    }
+    es_answer_close(&results);
+    if (got < 0 || step != GO_ON)
+        return got < 0 ? FAILED : step;
+    if (n != 0)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has another number of items"), FAILED;
+    return GO_ON;
+}
+
+/* Deletes the n documents of sink->body. */
+static enum step post_deletes(struct es_sink *sink, const char *index, size_t n, struct cdc_error *error)
 {
     struct http_request request = {
         .method = "POST",
-        .path = ES_BULK_PATH,
+        .path = ES_BULK_ITEMS_PATH,
         .content_type = "application/x-ndjson",
         .body = cdc_span(sink->body.data, sink->body.len),
     };
-    struct cdc_json_iter results;
-    struct es_result result;
-    enum step step = GO_ON;
     long status = 0;
-    int got = 0;
-
     enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
-    if (http_client_check(sink->client, outcome, status, error) != 0 ||
-        es_answer_bulk(&results, cdc_span(sink->client->response.data, sink->client->response.len), error) != 0)
+
+    if (http_client_check(sink->client, outcome, status, error) != 0)
         return FAILED;
-    while (step == GO_ON && (got = es_answer_next_result(&results, true, &result, error)) == 1)
-        step = take_result(index, &result, error);
-    return got < 0 ? FAILED : step;
+    return take_results(sink, index, n, error);
 }
 
-/* Deletes the documents of a page, which lies in the client's response; its scroll id goes to sink->scratch. */
-static enum step take_page(struct es_sink *sink, const char *index, int64_t seq, struct cdc_error *error)
+/* The page's scroll id goes to sink->scratch, deletes of its n documents to sink->body. */
+static enum step read_page(struct es_sink *sink, struct es_page *page, const char *index, int64_t seq, size_t *n,
+                           struct cdc_error *error)
 {
-    struct es_page page;
     struct cdc_span id;
     int got;
 
-    if (es_answer_page(&page, cdc_span(sink->client->response.data, sink->client->response.len), error) != 0)
-        return FAILED;
-    if (!page.whole)
+    /* Kept also where the page is not whole: the scroll is to be ended. */
+    if (page->scroll != NULL)
+        cdc_json_append_string(&sink->scratch, page->scroll, strlen(page->scroll));
+    if (!page->whole)
         return BEGIN_AGAIN;
-    sink->scratch.len = sink->body.len = 0;
-    cdc_buf_span(&sink->scratch, page.scroll);
-    while ((got = es_answer_next_id(&page, &id, error)) == 1) {
-        sink->rest.len = 0;
-        /* Any document's id, also one that somebody else put there. */
-        cdc_json_unescape(&sink->rest, id);
-        es_document_action(&sink->body, "delete", index, cdc_span(sink->rest.data, sink->rest.len), seq);
-    }
+    for (*n = 0; (got = es_answer_next_id(page, &id, error)) == 1; (*n)++)
+        es_document_action(&sink->body, "delete", index, id, seq); /* any document's id, also one of somebody else */
     if (got < 0)
         return FAILED;
-    if (sink->body.failed || sink->rest.failed || sink->scratch.failed)
+    if (sink->body.failed || sink->scratch.failed)
         return cdc_error_memory(error), FAILED;
-    return sink->body.len == 0 ? FINISHED : post_deletes(sink, index, error);
+    return *n == 0 ? FINISHED : GO_ON;
+}
+
+/* Deletes the documents of a page, which lies in the client's response. */
+static enum step take_page(struct es_sink *sink, const char *index, int64_t seq, struct cdc_error *error)
+{
+    struct es_page page;
+    struct cdc_span body = {sink->client->response.data, sink->client->response.len};
+    enum step step = FAILED;
+    size_t n = 0;
+
+    sink->scratch.len = sink->body.len = 0;
+    if (es_answer_page(&page, body, error) == 0)
+        step = read_page(sink, &page, index, seq, &n, error);
+    es_answer_close(&page.hits);
+    return step == GO_ON ? post_deletes(sink, index, n, error) : step;
 }
 
 /* A page whose answer was lost is not asked for again: the scroll has moved on. All begins again instead. */
@@ -153,8 +178,8 @@ int es_truncate_index(struct es_sink *sink, const char *index, int64_t seq, stru
         /* Begun again from the first page: what was deleted before is not there any more. */
         sink->scratch.len = 0; /* no scroll yet */
         step = delete_all(sink, index, seq, error);
-        if (step != FAILED)
-            end_scroll(sink);
+        /* After a failure as well: a cluster allows 500 of them, and each holds what was deleted since. */
+        end_scroll(sink);
         if (step == BEGIN_AGAIN &&
             http_client_wait(sink->client, &retry, 0, "the index cannot be emptied now", error) != 0)
             return -1;

@@ -141,7 +141,8 @@ static int refuse(struct http_webhook *webhook, size_t index, long status, struc
 
     snprintf(reason, sizeof reason, "the webhook refuses the line: HTTP status %ld: %.*s", status,
              (int)(answer->len < 200 ? answer->len : 200), answer->len > 0 ? answer->data : "");
-    return cdc_sink_reject(webhook->client->context, http_batch_line(&webhook->batch, index), reason, error);
+    return cdc_sink_reject_line(webhook->client->context, http_batch_line(&webhook->batch, index),
+                                webhook->batch.lines[index].number, reason, error);
 }
 
 static int send_all(struct http_webhook *webhook, struct cdc_error *error)
@@ -190,7 +191,7 @@ enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cd
         return HTTP_TAKEN;
     if (http_batch_lacks_room(batch, event->line))
         return HTTP_TAKEN_NOT_YET;
-    if (http_batch_add(batch, event->line, error) != 0)
+    if (http_batch_add(batch, event->line, cdc_sink_line_number(webhook->client->context), error) != 0)
         return HTTP_TAKEN_FAILED;
     return http_batch_is_full(batch) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }

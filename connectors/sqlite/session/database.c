@@ -2,12 +2,51 @@
 /* The connection: settings, errors, statements, transactions. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "connectors/sqlite/session/database.h"
 #include <cdc/retry.h>
+
+#define LOCKED_MS 5000
+#define LOOK_MS 50
+#define LOCK "another process' lock on the database"
+
+/* Why a file could not be opened: SQLite says the same for a folder that is not there and for a system that had no
+ * descriptor left, and its errno is that of a second try, for reading. So what lasts is looked for; the rest passes by. */
+static int why_not_opened(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0 && errno == ENOENT) {
+        char *copy = strdup(path);
+        int result = copy == NULL                              ? SQLITE_NOMEM
+                     : access(dirname(copy), W_OK | X_OK) == 0 ? SQLITE_IOERR
+                     : errno == EACCES || errno == EROFS       ? SQLITE_PERM
+                                                               : SQLITE_CANTOPEN;
+        free(copy);
+        return result;
+    }
+    if (access(path, R_OK | W_OK) != 0)
+        return errno == EACCES || errno == EROFS ? SQLITE_PERM : SQLITE_CANTOPEN;
+    return S_ISREG(st.st_mode) ? SQLITE_IOERR : SQLITE_CANTOPEN;
+}
+
+/* The code as a person must see it: malformed content is the disk's fault where the disk gave no answer. */
+static int cause_of(struct lite_database *database, int code)
+{
+    int number = 0;
+
+    if ((code & 0xff) == SQLITE_CANTOPEN)
+        return why_not_opened(database->path);
+    if ((code & 0xff) == SQLITE_CORRUPT && database->handle != NULL)
+        sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_LAST_ERRNO, &number);
+    return number == EIO ? SQLITE_IOERR : code;
+}
 
 static int exit_of(int code)
 {
@@ -50,6 +89,7 @@ int lite_database_error(struct lite_database *database, int code, const char *wh
 {
     const char *text = database->handle != NULL ? sqlite3_errmsg(database->handle) : sqlite3_errstr(code);
 
+    code = cause_of(database, code);
     if ((code & 0xff) == SQLITE_NOMEM)
         return cdc_error_memory(error);
     cdc_error_set(error, exit_of(code), "%s: %s: %s", database->path, what, text);
@@ -153,10 +193,13 @@ void lite_database_quote_text(struct cdc_buf *out, const char *text)
 /* A commit must be on the disk before the offset file says so: WAL with synchronous=FULL. The cache is bounded; what a
  * large transaction changes beyond it goes into the WAL early. */
 static const char *const settings[] = {
-    "PRAGMA busy_timeout=5000", "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",  "PRAGMA foreign_keys=OFF",
-    "PRAGMA cache_size=-8192",  "PRAGMA mmap_size=0",
-    "PRAGMA temp_store=FILE",   "PRAGMA journal_size_limit=67108864",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=OFF",
+    "PRAGMA cache_size=-8192",
+    "PRAGMA mmap_size=0",
+    "PRAGMA temp_store=FILE",
+    "PRAGMA journal_size_limit=67108864",
 };
 
 /* SQLite would make it with what the umask leaves of 0644, beside offset files of 0600; its -wal and -shm get the mode of
@@ -178,18 +221,75 @@ static int make_file(const char *path, struct cdc_error *error)
     return 0;
 }
 
-int lite_database_open(struct lite_database *database, const char *path, const struct cdc_log *log,
-                       struct cdc_error *error)
+/* SQLite asks while somebody else has the lock: for 5 s, and no longer once we are to leave. In place of busy_timeout,
+ * which would sleep through a signal. */
+static int while_locked(void *context, int count)
 {
-    *database = (struct lite_database){.path = path, .log = log};
+    struct lite_database *database = context;
+    int64_t now = cdc_clock_ms();
+
+    if (count == 0)
+        database->locked_since = now;
+    if (now - database->locked_since >= LOCKED_MS || cdc_retry_wait(LOOK_MS, database->control, LOCK))
+        return 0;
+    return 1;
+}
+
+/* After code, of a statement that needs a lock: 0 to try it again, -1. */
+static int wait_for_lock(struct lite_database *database, int code, const char *what, struct cdc_retry *retry,
+                         const struct lite_patience *patience, struct cdc_error *error)
+{
+    bool locked = (code & 0xff) == SQLITE_BUSY;
+    int64_t wait = locked ? cdc_retry_next(retry) : -1;
+
+    if (locked && patience->control->stop)
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped while %s was locked", database->path);
+    if (locked && wait < 0) {
+        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "%s: %s: the database is locked", database->path, what);
+        return cdc_error_hint(error, "%s", hint_of(SQLITE_BUSY));
+    }
+    if (wait < 0)
+        return lite_database_error(database, code, what, error);
+    if (retry->attempts == 1)
+        cdc_log_write(database->log, CDC_LOG_WARNING, "%s is locked by another process; trying again", database->path);
+    if (patience->retries != NULL)
+        ++*patience->retries;
+    if (cdc_retry_wait(wait, patience->control, LOCK))
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped while %s was locked", database->path);
+    return 0;
+}
+
+/* A statement that takes a lock, again and again until it has it. */
+static int exec_patiently(struct lite_database *database, const char *sql, const char *what,
+                          const struct lite_patience *patience, struct cdc_error *error)
+{
+    struct cdc_retry retry;
+    int code;
+
+    cdc_retry_init(&retry, patience->retry_max);
+    while ((code = sqlite3_exec(database->handle, sql, NULL, NULL, NULL)) != SQLITE_OK)
+        if (wait_for_lock(database, code, what, &retry, patience, error) != 0)
+            return -1;
+    return 0;
+}
+
+int lite_database_open(struct lite_database *database, const char *path, const struct lite_patience *patience,
+                       const struct cdc_log *log, struct cdc_error *error)
+{
+    *database = (struct lite_database){.path = path, .log = log, .control = patience->control};
     if (make_file(path, error) < 0)
         return -1;
     int code = sqlite3_open_v2(path, &database->handle,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0] && code == SQLITE_OK; i++)
-        code = sqlite3_exec(database->handle, settings[i], NULL, NULL, NULL);
-    return code == SQLITE_OK ? 0 : lite_database_error(database, code, "cannot open the database", error);
+    if (code == SQLITE_OK)
+        code = sqlite3_busy_handler(database->handle, while_locked, database);
+    if (code != SQLITE_OK)
+        return lite_database_error(database, code, "cannot open the database", error);
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        if (exec_patiently(database, settings[i], "cannot open the database", patience, error) != 0)
+            return -1;
+    return 0;
 }
 
 void lite_database_close(struct lite_database *database)
@@ -198,28 +298,12 @@ void lite_database_close(struct lite_database *database)
     cdc_buf_free(&database->sql);
 }
 
-/* IMMEDIATE: the write lock is taken here or not at all, so that nothing later can fail for it. */
+/* IMMEDIATE: the write lock is taken here or not at all, so that nothing later can fail for it. A backup may hold it for
+ * minutes. */
 int lite_database_begin(struct lite_database *database, const struct lite_patience *patience, struct cdc_error *error)
 {
-    struct cdc_retry retry;
-
-    cdc_retry_init(&retry, patience->retry_max);
-    for (;;) {
-        int code = sqlite3_exec(database->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-        if (code == SQLITE_OK)
-            break;
-        /* SQLite has waited for busy_timeout already, 5 s; a backup may hold the lock for minutes. */
-        int64_t wait = (code & 0xff) == SQLITE_BUSY ? cdc_retry_next(&retry) : -1;
-        if (wait < 0)
-            return lite_database_error(database, code, "cannot begin a transaction", error);
-        if (retry.attempts == 1)
-            cdc_log_write(database->log, CDC_LOG_WARNING, "%s is locked by another process; trying again",
-                          database->path);
-        if (patience->retries != NULL)
-            ++*patience->retries;
-        if (cdc_retry_wait(wait, patience->wake_fd))
-            return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped while %s was locked", database->path);
-    }
+    if (exec_patiently(database, "BEGIN IMMEDIATE", "cannot begin a transaction", patience, error) != 0)
+        return -1;
     database->in_transaction = true;
     return 0;
 }

@@ -7,20 +7,30 @@
 #include <sqlite3.h>
 
 #include <cdc/buf.h>
+#include <cdc/control.h>
 #include <cdc/error.h>
 #include <cdc/log.h>
 
+/* How long another process' lock is waited for. */
+struct lite_patience {
+    int64_t retry_max; /* attempts after the first, of 5 s each; -1: for ever */
+    const struct cdc_control *control;
+    uint64_t *retries; /* counted up; may be NULL */
+};
+
 struct lite_database {
     sqlite3 *handle;
-    const char *path;          /* BORROWED */
-    const struct cdc_log *log; /* BORROWED */
-    struct cdc_buf sql;        /* a statement in the making */
+    const struct cdc_control *control; /* BORROWED */
+    int64_t locked_since;              /* when SQLite began to wait for a lock; 0: it does not */
+    const char *path;                  /* BORROWED */
+    const struct cdc_log *log;         /* BORROWED */
+    struct cdc_buf sql;                /* a statement in the making */
     bool in_transaction;
 };
 
-/* lite_database_close is for one whose opening failed as well. */
-int lite_database_open(struct lite_database *database, const char *path, const struct cdc_log *log,
-                       struct cdc_error *error);
+/* Waits for locks as lite_database_begin. lite_database_close is for one whose opening failed as well. */
+int lite_database_open(struct lite_database *database, const char *path, const struct lite_patience *patience,
+                       const struct cdc_log *log, struct cdc_error *error);
 void lite_database_close(struct lite_database *database);
 
 /* Sets the error that SQLite's code and its message stand for; what: what was tried. Always -1. */
@@ -38,13 +48,8 @@ sqlite3_stmt *lite_database_prepare_made(struct lite_database *database, bool ke
 /* The first column of the first row; -1 where there is none. */
 int lite_database_number(struct lite_database *database, const char *sql, int64_t *number, struct cdc_error *error);
 
-/* How long another process' lock is waited for. */
-struct lite_patience {
-    int64_t retry_max; /* attempts after the first; -1: for ever */
-    int wake_fd;       /* readable when the wait must end; -1: none */
-    uint64_t *retries; /* counted up; may be NULL */
-};
-/* Begins a transaction that has the write lock already. TEMPORARY when it stays locked, or the wait was ended. */
+/* Begins a transaction that has the write lock already. UNAVAILABLE when it stays locked, TEMPORARY when the wait was
+ * ended by a signal. */
 int lite_database_begin(struct lite_database *database, const struct lite_patience *patience, struct cdc_error *error);
 int lite_database_commit(struct lite_database *database, struct cdc_error *error);
 void lite_database_roll_back(struct lite_database *database);

@@ -36,6 +36,7 @@ struct lite_sink {
     const struct lite_settings *settings;
     struct lite_database db;
     bool has_boundary;      /* savepoint "complete" is open */
+    bool lost;              /* complete rows went with a transaction that somebody else ended */
     int64_t schema_version; /* as remembered in the database; -1: unknown */
     struct cdc_tables tables;
     struct cdc_buf scratch; /* decoded values of one event */

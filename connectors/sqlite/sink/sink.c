@@ -11,6 +11,18 @@
 
 #define SCRATCH_KEEP ((size_t)1 << 20)
 
+/* Opens the database, with our own tables in it: in one transaction, as another process may hold its lock for long. */
+static int open_database(struct lite_sink *sink, struct cdc_error *error)
+{
+    const struct lite_settings *settings = sink->settings;
+    const struct lite_patience patience = {settings->retry_max, settings->control, NULL};
+
+    return lite_database_open(&sink->db, settings->path, &patience, settings->log, error) == 0 &&
+                   lite_database_begin(&sink->db, &patience, error) == 0 && lite_state_open(sink, error) == 0
+               ? lite_database_commit(&sink->db, error)
+               : -1;
+}
+
 struct lite_sink *lite_sink_open(const struct lite_settings *settings, struct cdc_error *error)
 {
     struct lite_sink *sink = calloc(1, sizeof *sink);
@@ -22,8 +34,7 @@ struct lite_sink *lite_sink_open(const struct lite_settings *settings, struct cd
     sink->settings = settings;
     sink->schema_version = -1;
     cdc_tables_init(&sink->tables, sizeof(struct lite_table), lite_table_release, &lite_target_ops, sink);
-    if (lite_fts_check(settings, error) != 0 ||
-        lite_database_open(&sink->db, settings->path, settings->log, error) != 0 || lite_state_open(sink, error) != 0) {
+    if (lite_fts_check(settings, error) != 0 || open_database(sink, error) != 0) {
         lite_sink_free(sink);
         return NULL;
     }
@@ -94,6 +105,8 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
 {
     struct lite_sink *sink = context;
 
+    if (sink->lost) /* the offsets would be ahead of the rows */
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "what was not stored comes again");
     /* Begun even without a row: a heartbeat moves the offset alone. */
     if (lite_sql_begin(sink, error) != 0 || lite_state_save_offsets(sink, offsets, error) != 0 ||
         lite_fts_remember(sink, error) != 0 || lite_database_commit(&sink->db, error) != 0)
@@ -129,9 +142,11 @@ static void discard(void *context)
     }
     cdc_tables_recheck(&sink->tables);
     sink->schema_version = -1;
+    /* With a boundary there is something complete that must not be lost: a trigger may have ended the transaction. */
+    sink->lost = sink->has_boundary;
     if (sink->has_boundary &&
         sqlite3_exec(sink->db.handle, "ROLLBACK TO complete; RELEASE complete", NULL, NULL, NULL) == SQLITE_OK) {
-        sink->has_boundary = false;
+        sink->has_boundary = sink->lost = false;
         return; /* what came before the savepoint is still to be delivered */
     }
     lite_database_roll_back(&sink->db);

@@ -15,6 +15,8 @@ struct lite_settings {
     const char *table_name;     /* pattern with {db} {schema} {table} {name} */
     struct cdc_option_list fts; /* TABLE:COLUMN[,COLUMN...] */
     const struct cdc_log *log;
+    const struct cdc_control *control;
+    int64_t retry_max; /* while the database is locked at the start; -1: for ever */
 };
 
 extern const struct cdc_sink_ops lite_sink_ops;

@@ -5,8 +5,7 @@
 int lite_sql_begin(struct lite_sink *sink, struct cdc_error *error)
 {
     const struct cdc_sink_context *context = &sink->context;
-    const struct lite_patience patience = {context->settings->retry_max, context->control->wake_fd,
-                                           &context->metrics->retries};
+    const struct lite_patience patience = {context->settings->retry_max, context->control, &context->metrics->retries};
 
     if (sink->db.in_transaction)
         return 0;

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Each system call of a tool goes wrong once, in turn (tests/lib/faults.c). A suite says what a run is:
+#
+#   begin_case    makes $ROOT as it is before the run: a folder of its own, with all that the tool keeps
+#   run_case      runs the tool; `faulty TOOL ...` is the process that the fault is for
+#   check_case    compares what arrived
+#
+# A run with a fault must end with a status that the fault can mean, and after one more run without it, all must be there.
+
+FAULT_KINDS=(read write sync rename open connect memory)
+# At most so many places of each kind, evenly spread: all of them where there are fewer.
+FAULT_PLACES=${CDC_FAULT_PLACES:-40}
+FAULTS=$CDC_BUILD/tests/faults.so
+
+# faulty TOOL...: with the fault of FAULT_CALL, FAULT_AT and FAULT_HOW, if they are set.
+faulty() {
+    t env LD_PRELOAD="$FAULTS" FAULTS_COUNTS="$DIR/counts" ${FAULT_CALL:+FAULTS_CALL="$FAULT_CALL" FAULTS_AT="$FAULT_AT" FAULTS_HOW="$FAULT_HOW"} \
+        ${SHADOW:+FAULTS_ROOT="$ROOT" FAULTS_SHADOW="$SHADOW"} "$@"
+}
+# The number of calls of each kind in the last run, in the order of FAULT_KINDS.
+fault_counts() { od -An -v -t u8 "$DIR/counts" | tr -s ' \n' ' '; }
+
+# places N: up to FAULT_PLACES numbers of 1..N, evenly spread, among them the first and the last.
+places() { awk -v n="$1" -v most="$FAULT_PLACES" 'BEGIN { if (n <= most) for (i = 1; i <= n; i++) print i; else for (i = 0; i < most; i++) print 1 + int(i * (n - 1) / (most - 1)) }'; }
+
+# What a fault that passes by may end with: done all the same, peer gone, no memory, input or output error, try again.
+passes_by() { case $1 in 0 | 69 | 70 | 74 | 75) ;; *) return 1 ;; esac; }
+
+# one_fault KIND AT HOW
+one_fault() {
+    local FAULT_CALL=$1 FAULT_AT=$2 FAULT_HOW=$3 status=0
+    begin_case
+    run_case || status=$?
+    case $3 in
+    kill) [ "$status" = 137 ] || [ "$status" = 0 ] || fail "killed at $1 $2: exit status $status: $(tail -3 "$DIR/err")" || return 1 ;;
+    *) passes_by "$status" || fail "$3 at $1 $2: exit status $status: $(tail -3 "$DIR/err")" || return 1 ;;
+    esac
+    [ "$status" != 0 ] || check_case || fail "$3 at $1 $2: exit status 0, but not all is there: $(tail -3 "$DIR/err")" || return 1
+    FAULT_CALL=
+    # A power cut right after the kill: what was not synced is gone.
+    [ -z "${SHADOW:-}" ] || python3 "$LIB/power-cut.py" cut "$ROOT" "$SHADOW" || return 1
+    after_fault
+    run_case || { status=$?; fail "after $3 at $1 $2: started again, exit status $status: $(tail -3 "$DIR/err")"; return 1; }
+    check_case || fail "after $3 at $1 $2: not all is there: $(tail -3 "$DIR/err")"
+}
+# A suite that must do something between the two runs has a function of that name.
+after_fault() { :; }
+
+# all_faults HOW KIND...: every one of these kinds, at every place. Prints each that is wrong, and fails if there was one.
+all_faults() {
+    local how=$1 kind number wrong=0 tried=0 counts
+    shift
+    local FAULT_CALL=''
+    begin_case
+    run_case && check_case || { fail "wrong without any fault: $(tail -3 "$DIR/err")"; return 1; }
+    read -ra counts <<<"$(fault_counts)"
+    for kind; do
+        for ((number = 0; number < ${#FAULT_KINDS[@]}; number++)); do [ "${FAULT_KINDS[number]}" != "$kind" ] || break; done
+        for number in $(places "${counts[number]}"); do
+            tried=$((tried + 1))
+            one_fault "$kind" "$number" "$how" || wrong=$((wrong + 1))
+        done
+    done
+    echo "# $how: $tried places of $* tried, $wrong wrong" >&3
+    [ "$tried" -gt 0 ] || fail "no such call was made: $* (${counts[*]})" || return 1
+    [ "$wrong" = 0 ]
+}

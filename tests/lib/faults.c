@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+/* A library for LD_PRELOAD that makes one system call of a tool go wrong, or ends the tool there, and knows what a
+ * power cut would leave of a folder. tests/lib/faults.bash uses it.
+ *
+ *   FAULTS_COUNTS=FILE   how often each kind of call was made is kept in FILE (see struct counts): a first run without a
+ *                        fault tells how many places there are
+ *   FAULTS_CALL=KIND     read, write, sync, rename, open, connect or memory: the kind that goes wrong ...
+ *   FAULTS_AT=N          ... at its Nth call, counted from 1
+ *   FAULTS_HOW=error     it fails, once, with what a disk or a peer would say (the default)
+ *              short     half of it is done (read and write)
+ *              kill      the process gets SIGKILL instead of the call
+ *   FAULTS_ROOT=DIR      with FAULTS_SHADOW=DIR: of the files below ROOT, what was synced is kept in SHADOW: the bytes of a
+ *                        file as of its last fsync, the names in a folder as of the folder's. tests/lib/power-cut.py makes
+ *                        ROOT what it would be after a power cut.
+ *
+ * memory counts the calls of the tool's own code only: what a library does without memory is the library's to test. */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <link.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum kind { READ, WRITE, SYNC, RENAME, OPEN, CONNECT, MEMORY, KINDS };
+static const char *const kind_names[KINDS] = {"read", "write", "sync", "rename", "open", "connect", "memory"};
+
+/* The file of FAULTS_COUNTS, mapped: so it is right also when the process is killed. */
+struct counts {
+    atomic_ullong calls[KINDS];
+};
+static struct counts private_counts;
+static struct counts *counts = &private_counts;
+static int fault_kind = -1;
+static unsigned long long fault_at;
+static enum { FAIL, SHORTEN, KILL } fault_how;
+static char root[PATH_MAX], shadow[PATH_MAX];
+static uintptr_t text_begin, text_end; /* of the program itself */
+
+static int find_text(struct dl_phdr_info *info, size_t size, void *data)
+{
+    (void)size, (void)data;
+    /* The first entry is the program. */
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        if (p->p_type == PT_LOAD && (p->p_flags & PF_X) != 0) {
+            text_begin = info->dlpi_addr + p->p_vaddr;
+            text_end = text_begin + p->p_memsz;
+        }
+    }
+    return 1;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *call = getenv("FAULTS_CALL"), *at = getenv("FAULTS_AT"), *how = getenv("FAULTS_HOW");
+    const char *file = getenv("FAULTS_COUNTS"), *dir = getenv("FAULTS_ROOT"), *copy = getenv("FAULTS_SHADOW");
+    if (file != NULL) {
+        int fd = (int)syscall(SYS_openat, AT_FDCWD, file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (fd < 0 || ftruncate(fd, sizeof *counts) != 0)
+            abort();
+        counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (counts == MAP_FAILED)
+            abort();
+        syscall(SYS_close, fd);
+    }
+    dl_iterate_phdr(find_text, NULL);
+    if (dir != NULL && copy != NULL && (realpath(dir, root) == NULL || realpath(copy, shadow) == NULL))
+        abort();
+    fault_how = how != NULL && strcmp(how, "kill") == 0 ? KILL : how != NULL && strcmp(how, "short") == 0 ? SHORTEN : FAIL;
+    fault_at = at != NULL ? strtoull(at, NULL, 10) : 0;
+    for (int i = 0; call != NULL && i < KINDS; i++)
+        if (strcmp(call, kind_names[i]) == 0)
+            fault_kind = i;
+}
+
+/* Whether this call is the one. Does not come back from a kill. */
+static bool due(enum kind kind)
+{
+    unsigned long long n = atomic_fetch_add(&counts->calls[kind], 1) + 1;
+    if ((int)kind != fault_kind || n != fault_at)
+        return false;
+    if (fault_how == KILL)
+        kill(getpid(), SIGKILL);
+    return true;
+}
+
+static bool is_socket(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* due() for calls on a descriptor: what the kernel would say for a broken disk, a full one, or a peer that is gone.
+ * *n becomes smaller where the call is only to be shortened. */
+static bool transfer_fails(enum kind kind, int fd, size_t *n)
+{
+    if (!due(kind))
+        return false;
+    if (fault_how == SHORTEN) {
+        *n = (*n + 1) / 2;
+        return false;
+    }
+    /* A connection that is broken stays so, for the other side as well. */
+    bool socket = is_socket(fd);
+    if (socket)
+        shutdown(fd, SHUT_RDWR);
+    errno = socket ? ECONNRESET : kind == READ ? EIO : ENOSPC;
+    return true;
+}
+
+ssize_t read(int fd, void *data, size_t n)
+{
+    return transfer_fails(READ, fd, &n) ? -1 : syscall(SYS_read, fd, data, n);
+}
+
+ssize_t __read_chk(int fd, void *data, size_t n, size_t size);
+ssize_t __read_chk(int fd, void *data, size_t n, size_t size)
+{
+    (void)size;
+    return read(fd, data, n);
+}
+
+ssize_t pread(int fd, void *data, size_t n, off_t at)
+{
+    return transfer_fails(READ, fd, &n) ? -1 : syscall(SYS_pread64, fd, data, n, at);
+}
+
+ssize_t pread64(int fd, void *data, size_t n, off64_t at)
+{
+    return pread(fd, data, n, at);
+}
+
+ssize_t recv(int fd, void *data, size_t n, int flags)
+{
+    return transfer_fails(READ, fd, &n) ? -1 : syscall(SYS_recvfrom, fd, data, n, flags, NULL, NULL);
+}
+
+ssize_t __recv_chk(int fd, void *data, size_t n, size_t size, int flags);
+ssize_t __recv_chk(int fd, void *data, size_t n, size_t size, int flags)
+{
+    (void)size;
+    return recv(fd, data, n, flags);
+}
+
+ssize_t write(int fd, const void *data, size_t n)
+{
+    return transfer_fails(WRITE, fd, &n) ? -1 : syscall(SYS_write, fd, data, n);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
+{
+    return transfer_fails(WRITE, fd, &n) ? -1 : syscall(SYS_pwrite64, fd, data, n, at);
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at)
+{
+    return pwrite(fd, data, n, at);
+}
+
+ssize_t send(int fd, const void *data, size_t n, int flags)
+{
+    return transfer_fails(WRITE, fd, &n) ? -1 : syscall(SYS_sendto, fd, data, n, flags, NULL, 0);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int n)
+{
+    size_t all = (size_t)n;
+    return transfer_fails(WRITE, fd, &all) ? -1 : syscall(SYS_writev, fd, parts, (int)all);
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t n)
+{
+    if (due(CONNECT)) {
+        errno = ECONNREFUSED;
+        return -1;
+    }
+    return (int)syscall(SYS_connect, fd, address, n);
+}
+
+/* ---- What a power cut leaves ---- */
+
+/* Names a file for good: numbers of inodes are used again, with another time of birth. */
+static bool file_id(int fd, char *id, size_t size)
+{
+    struct statx st;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) != 0)
+        return false;
+    snprintf(id, size, "%llu-%lld.%u", (unsigned long long)st.stx_ino, (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
+    return true;
+}
+
+static bool below_root(int fd)
+{
+    char link[64], path[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    if (root[0] == '\0' || n < 0)
+        return false;
+    path[n] = '\0';
+    size_t length = strlen(root);
+    return strncmp(path, root, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+static int shadow_open(const char *prefix, const char *id, char *path, size_t size)
+{
+    snprintf(path, size, "%s/%s.%s.new", shadow, prefix, id);
+    return (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+}
+
+static void shadow_done(int to, const char *path)
+{
+    char final[PATH_MAX];
+    snprintf(final, sizeof final, "%.*s", (int)(strlen(path) - 4), path);
+    syscall(SYS_close, to);
+    if (syscall(SYS_renameat2, AT_FDCWD, path, AT_FDCWD, final, 0) != 0)
+        abort();
+}
+
+static void keep_file(int fd, const char *id)
+{
+    char path[PATH_MAX], link[64], data[65536];
+    /* Opened anew: the descriptor may be for writing only. */
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    int from = (int)syscall(SYS_openat, AT_FDCWD, link, O_RDONLY | O_CLOEXEC);
+    int to = shadow_open("file", id, path, sizeof path);
+    if (from < 0 || to < 0)
+        abort();
+    for (ssize_t n; (n = syscall(SYS_read, from, data, sizeof data)) > 0;)
+        if (syscall(SYS_write, to, data, n) != n)
+            abort();
+    syscall(SYS_close, from);
+    shadow_done(to, path);
+}
+
+/* A line for each name: "ID NAME". */
+static void keep_folder(int fd, const char *id)
+{
+    char path[PATH_MAX], link[64], line[NAME_MAX + 128], entry_id[96];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    DIR *dir = opendir(link);
+    int to = shadow_open("folder", id, path, sizeof path);
+    if (dir == NULL || to < 0)
+        abort();
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        int file = (int)syscall(SYS_openat, fd, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+        if (file < 0 || !file_id(file, entry_id, sizeof entry_id))
+            abort();
+        syscall(SYS_close, file);
+        int n = snprintf(line, sizeof line, "%s %s\n", entry_id, entry->d_name);
+        if (syscall(SYS_write, to, line, n) != n)
+            abort();
+    }
+    closedir(dir);
+    shadow_done(to, path);
+}
+
+static void keep(int fd)
+{
+    struct stat st;
+    char id[96];
+    if (!below_root(fd) || fstat(fd, &st) != 0 || !file_id(fd, id, sizeof id))
+        return;
+    if (S_ISDIR(st.st_mode))
+        keep_folder(fd, id);
+    else if (S_ISREG(st.st_mode))
+        keep_file(fd, id);
+}
+
+static int sync_call(long number, int fd)
+{
+    if (due(SYNC)) {
+        errno = EIO;
+        return -1;
+    }
+    int result = (int)syscall(number, fd);
+    if (result == 0)
+        keep(fd);
+    return result;
+}
+
+int fsync(int fd)
+{
+    return sync_call(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+    return sync_call(SYS_fdatasync, fd);
+}
+
+int rename(const char *from, const char *to)
+{
+    if (due(RENAME)) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+/* ---- open, and memory ---- */
+
+static int open_call(int folder, const char *path, int flags, mode_t mode)
+{
+    if (due(OPEN)) {
+        errno = EMFILE;
+        return -1;
+    }
+    return (int)syscall(SYS_openat, folder, path, flags, mode);
+}
+
+#define MODE_OF(flags, mode) \
+    mode_t mode = 0; \
+    if (((flags) & (O_CREAT | O_TMPFILE)) != 0) { \
+        va_list list; \
+        va_start(list, flags); \
+        mode = va_arg(list, mode_t); \
+        va_end(list); \
+    }
+
+int open(const char *path, int flags, ...)
+{
+    MODE_OF(flags, mode)
+    return open_call(AT_FDCWD, path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...)
+{
+    MODE_OF(flags, mode)
+    return open_call(AT_FDCWD, path, flags, mode);
+}
+
+int openat(int folder, const char *path, int flags, ...)
+{
+    MODE_OF(flags, mode)
+    return open_call(folder, path, flags, mode);
+}
+
+int __open_2(const char *path, int flags);
+int __open_2(const char *path, int flags)
+{
+    return open_call(AT_FDCWD, path, flags, 0);
+}
+
+int __open64_2(const char *path, int flags);
+int __open64_2(const char *path, int flags)
+{
+    return open_call(AT_FDCWD, path, flags, 0);
+}
+
+static bool memory_fails(const void *caller)
+{
+    uintptr_t at = (uintptr_t)caller;
+    if (at < text_begin || at >= text_end || !due(MEMORY))
+        return false;
+    errno = ENOMEM;
+    return true;
+}
+
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *old, size_t n);
+
+void *malloc(size_t n)
+{
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *old, size_t n)
+{
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_realloc(old, n);
+}
+
+/* These take memory inside the C library, which would not be counted. */
+char *strdup(const char *text)
+{
+    if (memory_fails(__builtin_return_address(0)))
+        return NULL;
+    size_t n = strlen(text) + 1;
+    char *copy = __libc_malloc(n);
+    return copy == NULL ? NULL : memcpy(copy, text, n);
+}
+
+char *strndup(const char *text, size_t n)
+{
+    if (memory_fails(__builtin_return_address(0)))
+        return NULL;
+    n = strnlen(text, n);
+    char *copy = __libc_malloc(n + 1);
+    if (copy != NULL) {
+        memcpy(copy, text, n);
+        copy[n] = '\0';
+    }
+    return copy;
+}
