@@ -8,6 +8,12 @@ load lib/common
 load lib/mysql
 load lib/lines
 
+setup_file() {
+    mysql_available || return 0
+    mysql_start
+    msql "create database shop; create table shop.t (id int primary key, v varchar(20)); insert into shop.t values (1, 'x'), (2, 'y')"
+}
+teardown_file() { mysql_end; }
 setup() { DIR=$BATS_TEST_TMPDIR; }
 teardown() { end_spawned; }
 
@@ -86,6 +92,61 @@ binlog() { exits "$1" mysql-binlog -q --retry-max 0 --start now --until now "mys
         empty_handed
         end_thief
     done
+}
+
+# -- answers -----------------------------------------------------------------------------------------
+
+# liar HOW [NUMBER]: between the tool and the server; lies in the NUMBER-th answer with rows. Its port in $PORT.
+liar() {
+    rm -rf "$DIR/liar"
+    mkdir "$DIR/liar"
+    spawn python3 "$LIB/mysql-liar.py" "$DIR/liar" "$(cat "$(mysql_dir)/port")" "$@"
+    wait_until test -s "$DIR/liar/port"
+    PORT=$(cat "$DIR/liar/port")
+}
+stream() { t mysql-binlog -q --retry-max 0 --start oldest --until now "mysql://cdc:$MYSQL_PASSWORD@127.0.0.1:$PORT/shop" >"$DIR/out" 2>"$DIR/err"; }
+check() { t mysql-binlog -q --check "mysql://cdc:$MYSQL_PASSWORD@127.0.0.1:$PORT/shop" >"$DIR/out" 2>"$DIR/err"; }
+# A status of ours, and none of a crash, a bug or a wait without an end.
+decent() {
+    case $1 in 0 | 65 | 69 | 7[5-9]) ;; *) fail "$2: exit status $1: $(cat "$DIR/err")" ;; esac
+    not grep -qE 'Sanitizer|runtime error' "$DIR/err"
+}
+# Of so many answers each fifth is a lie once, or all with CDC_HOSTILE_STEP=1: lies TOOL HOW ANSWERS.
+lies() {
+    local number status
+    for ((number = 1; number <= $3; number += ${CDC_HOSTILE_STEP:-5})); do
+        liar "$2" "$number"
+        status=0
+        "$1" || status=$?
+        decent $status "$1, $2, answer $number"
+        end_thief
+    done
+}
+
+# bats test_tags=only:mariadb
+@test "MySQL: an answer full of NULLs, with one column, without rows: an exit status, never a crash" {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    local tool how n
+    for tool in stream check; do
+        liar nothing
+        "$tool" || [ $tool = check ] || fail "$(cat "$DIR/err")"
+        n=$(cat "$DIR/liar/answers")
+        [ "$n" -gt 5 ] || fail "only $n answers"
+        end_thief
+        for how in nulls narrow empty; do lies $tool $how "$n"; done
+    done
+}
+
+# bats test_tags=only:mariadb
+@test "MySQL: an answer without an end is exit 76, with bounded memory" {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    # The third: the server's version comes first.
+    liar endless 3
+    (
+        ulimit -v 4000000
+        LIMIT=120 stream
+    ) || is status 76 $?
+    grep -q 'no end' "$DIR/err"
 }
 
 # -- files -------------------------------------------------------------------------------------------
