@@ -19,9 +19,12 @@ $(foreach name,$(filter WITH_%,$(.VARIABLES)),$(if $(filter command,$(origin $(n
 CFLAGS ?= -O3 -g
 PKG_CONFIG ?= pkg-config
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wpointer-arith
-HARDENING = -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+HARDENING = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+# Symbols are bound at the start, and their table is read-only from then on; programs load at a random address.
+LINK_HARDENING = -Wl,-z,relro,-z,now
 ifneq ($(SANITIZE),)
 HARDENING =
+LINK_HARDENING =
 override CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
@@ -57,7 +60,7 @@ SHARED = $(BUILD)/libcdc.so.0
 # The objects of all sources below a folder.
 objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(shell find $(1) -name '*.c')))
 
-PROGRAM_OBJ = $(BUILD)/cmd/program/program.o
+PROGRAM_OBJ = $(BUILD)/cmd/program/program.o $(BUILD)/cmd/program/secrets.o
 SINK_OBJ = $(BUILD)/cmd/program/sink.o
 SOURCE_OBJ = $(BUILD)/cmd/program/source.o
 TOOLS = cdc-filter
@@ -104,7 +107,7 @@ $(BUILD)/$(1): FORCE
 endif
 $(BUILD)/$(1): export KEPT = $$($(2))
 endef
-FLAGS := $(strip $(CC) $(ALL_CFLAGS) $(LDFLAGS) $(AR) $(MODULE_FLAGS) $(foreach part,$(PARTS),WITH_$(part)=$(WITH_$(part))) $(VERSION))
+FLAGS := $(strip $(CC) $(ALL_CFLAGS) $(LINK_HARDENING) $(LDFLAGS) $(AR) $(MODULE_FLAGS) $(foreach part,$(PARTS),WITH_$(part)=$(WITH_$(part))) $(VERSION))
 FOLDERS := $(strip $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(VERSION))
 $(eval $(call kept,flags,FLAGS))
 $(eval $(call kept,folders,FOLDERS))
@@ -127,14 +130,14 @@ $(LIB): $(LIB_OBJ)
 	$(AR) rcs $@ $^
 
 $(SHARED): $(LIB_OBJ) libcdc/libcdc.map
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libcdc.so.0 -Wl,--version-script=libcdc/libcdc.map -o $@ $(LIB_OBJ) $(LIB_LIBS)
+	$(CC) $(CFLAGS) $(LINK_HARDENING) $(LDFLAGS) -shared -Wl,-soname,libcdc.so.0 -Wl,--version-script=libcdc/libcdc.map -o $@ $(LIB_OBJ) $(LIB_LIBS)
 	ln -sf libcdc.so.0 $(BUILD)/libcdc.so
 
 $(BUILD)/libcdc.pc: libcdc/libcdc.pc.in include/cdc/version.h $(BUILD)/folders
 	@mkdir -p $(@D)
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
 
-LINK = @mkdir -p $(@D); $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+LINK = @mkdir -p $(@D); $(CC) $(CFLAGS) -pie $(LINK_HARDENING) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
 $(BUILD)/bin/cdc-filter: $(BUILD)/cmd/cdc-filter.o $(PROGRAM_OBJ) $(LIB)
 	$(LINK) $(LIB_LIBS)
 $(BUILD)/bin/pg-cdc: $(BUILD)/cmd/pg-cdc.o $(PROGRAM_OBJ) $(SOURCE_OBJ) $(PG_OBJ) $(LIB)

@@ -10,7 +10,7 @@
 
 struct options {
     bool webhook, elasticsearch;
-    const char *format, *index, *user;
+    const char *format, *index, *user, *ca;
     struct cdc_option_list headers;
     int64_t batch_bytes;
     double timeout;
@@ -30,6 +30,7 @@ static const struct cdc_option option_table[] = {
                 INT64_C(1) << 30),
     OPTION_TEXT("user", AT(user), "USER", "log in; the password is in CDC_HTTP_PASSWORD"),
     OPTION_LIST(0, "header", AT(headers), "'NAME: VALUE'", "a header for every request"),
+    OPTION_TEXT("ca", AT(ca), "FILE", "certificates to trust, in place of the machine's"),
     OPTION_SECONDS("timeout", AT(timeout), "longest time of a request (default 60)"),
     OPTION_END,
 };
@@ -75,19 +76,6 @@ static enum http_mode mode_of(const struct options *options)
     return strcmp(options->format, "ndjson") == 0 ? HTTP_MODE_NDJSON : HTTP_MODE_ARRAY;
 }
 
-/* Copies the headers and hides the originals from ps: one may hold a token (Authorization: Bearer ...). */
-static int copy_headers(struct cdc_option_list *headers, char **copies, struct cdc_error *error)
-{
-    for (size_t i = 0; i < headers->count; i++) {
-        copies[i] = strdup(headers->items[i]);
-        if (copies[i] == NULL)
-            return cdc_error_memory(error);
-        program_wipe_argument((char *)headers->items[i]);
-        headers->items[i] = copies[i];
-    }
-    return 0;
-}
-
 static int run_with(struct program *program, const struct options *options, struct http_settings *settings,
                     struct cdc_error *error)
 {
@@ -110,46 +98,68 @@ static int run_with(struct program *program, const struct options *options, stru
     return result;
 }
 
+static const char *first_set(const char *const *names)
+{
+    while (*names != NULL && program_default(NULL, *names, NULL) == NULL)
+        names++;
+    return *names;
+}
+
+/* libcurl obeys these without a word. (HTTP_PROXY it does not: a web server sets that from a header of its client.) */
+static void tell_proxy(const struct program *program, const struct http_url *url)
+{
+    static const char *const plain[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
+    static const char *const tls[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
+    const char *name = url->local ? NULL : first_set(strncmp(url->clean, "https:", 6) == 0 ? tls : plain);
+
+    if (name != NULL)
+        cdc_log_write(&program->log, CDC_LOG_INFO, "%s is set: requests go to that proxy, unless no_proxy has the host",
+                      name);
+}
+
+static int run_at(struct program *program, const struct options *options, struct http_url *url, struct cdc_error *error)
+{
+    /* Paths are appended to it, and each begins with a slash. */
+    size_t n = strlen(url->clean);
+    static const char *const bundles[] = {"CURL_CA_BUNDLE", "SSL_CERT_FILE", NULL};
+    const char *variable = first_set(bundles);
+    const char *ca = options->ca != NULL ? options->ca : variable != NULL ? getenv(variable) : NULL;
+    while (options->elasticsearch && n > 0 && url->clean[n - 1] == '/')
+        url->clean[--n] = '\0';
+    tell_proxy(program, url);
+    struct http_settings settings = {
+        .mode = mode_of(options),
+        .peer = {.url = url->clean,
+                 .shown = url->shown,
+                 .user = options->user != NULL ? options->user : url->user,
+                 /* The variable is the better place: arguments stay in the shell's history. */
+                 .password = url->password != NULL ? url->password : getenv("CDC_HTTP_PASSWORD"),
+                 .headers = options->headers,
+                 .ca = ca,
+                 .local = url->local,
+                 .timeout = options->timeout},
+        .index = options->index != NULL ? options->index : "{schema}-{table}",
+        .batch_bytes = options->batch_bytes,
+        .batch_events = options->sink.batch_events,
+    };
+    return run_with(program, options, &settings, error);
+}
+
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     struct options *options = program->values;
-    char *url = NULL, *user = NULL, *password = NULL, **headers = calloc(options->headers.count + 1, sizeof *headers);
-    int result = headers != NULL ? check_options(options, &operands, error) : cdc_error_memory(error);
+    struct http_url url = {.local = false};
+    int result = check_options(options, &operands, error);
 
     if (result == 0)
-        result = http_url_split(operands.items[0], &url, &user, &password, error);
+        result = http_url_split(operands.items[0], &url, error);
     /* /_bulk is appended to the URL: after a query it would become part of that. */
-    if (result == 0 && options->elasticsearch && strchr(url, '?') != NULL)
+    if (result == 0 && options->elasticsearch && strchr(url.clean, '?') != NULL)
         result = cdc_error_set(error, CDC_EXIT_USAGE, "the URL of an index server takes no query");
-    if (result == 0 && password != NULL)
-        program_wipe_argument((char *)operands.items[0]);
-    if (result == 0 && (result = copy_headers(&options->headers, headers, error)) == 0) {
-        /* Paths are appended to it, and each begins with a slash. */
-        size_t n = strlen(url);
-        while (options->elasticsearch && n > 0 && url[n - 1] == '/')
-            url[--n] = '\0';
-        struct http_settings settings = {
-            .mode = mode_of(options),
-            .peer = {.url = url,
-                     .user = options->user != NULL ? options->user : user,
-                     /* The variable is the better place: arguments are visible in ps until they are wiped, and stay
-                      * in the shell's history. */
-                     .password = password != NULL ? password : getenv("CDC_HTTP_PASSWORD"),
-                     .headers = options->headers,
-                     .timeout = options->timeout},
-            .index = options->index != NULL ? options->index : "{schema}-{table}",
-            .batch_bytes = options->batch_bytes,
-            .batch_events = options->sink.batch_events,
-        };
-        result = run_with(program, options, &settings, error);
-    }
-    for (size_t i = 0; headers != NULL && i < options->headers.count; i++)
-        free(headers[i]);
-    free(headers);
+    if (result == 0)
+        result = run_at(program, options, &url, error);
+    http_url_free(&url);
     free(options->headers.items);
-    free(url);
-    free(user);
-    free(password);
     return result;
 }
 

@@ -21,7 +21,7 @@
 struct values {
     struct source_options common;
     const char *slot, *publication, *progress, *defaults_file;
-    bool no_create;
+    bool no_create, allow_refused;
     int64_t chunk_rows, jobs;
 };
 
@@ -32,6 +32,7 @@ static const struct cdc_option option_table[] = {
     OPTION_TEXT("slot", AT(slot), "NAME", "PostgreSQL: replication slot (default cdc_NAME)"),
     OPTION_TEXT("publication", AT(publication), "NAME", "PostgreSQL: publication (default cdc_NAME)"),
     OPTION_FLAG(0, "no-create", AT(no_create), "PostgreSQL: create neither of them"),
+    OPTION_FLAG(0, "allow-refused", AT(allow_refused), "PostgreSQL: publish tables that then refuse UPDATE"),
     OPTION_TEXT("defaults-file", AT(defaults_file), "FILE", "MySQL, MariaDB: option file with user, host ..."),
     OPTION_LOGIN_PATH(AT(common.login_path)),
     OPTION_HEADING("Position"),
@@ -138,6 +139,7 @@ static int run_url(struct program *program, const char *url, struct cdc_error *e
                                                    .slot = v->slot,
                                                    .publication = v->publication,
                                                    .no_create = v->no_create,
+                                                   .allow_refused = v->allow_refused,
                                                    .defaults_file = v->defaults_file,
                                                    .password = getenv("MYSQL_PWD"),
                                                    .tool = program->name,
@@ -156,7 +158,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     const struct values *v = program->values;
     if (source_program_check_login(&v->common, error) < 0)
         return -1;
-    char *url = source_program_take_url(program, operands, error);
+    char *url = source_program_take_url(operands, error);
     int result = url ? run_url(program, url, error) : -1;
     source_program_free_url(url);
     return result;

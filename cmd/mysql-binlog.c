@@ -124,7 +124,7 @@ static int run_all_files(struct program *program, struct values *v, struct cdc_e
 {
     char *pattern = NULL;
     const char *name = v->common.name ? v->common.name : "mysql";
-    char *schema_from = v->schema_from ? source_program_copy_url(program, v->schema_from, error) : NULL;
+    char *schema_from = v->schema_from ? source_program_copy_url(v->schema_from, error) : NULL;
     int result =
         v->schema_from && !schema_from ? -1 : my_selection_complete(&v->common.selection, NULL, &pattern, error);
     if (result == 0)
@@ -183,7 +183,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
         return -1;
     if (v->files.count > 0)
         return run_all_files(program, v, error);
-    char *url = source_program_take_url(program, operands, error);
+    char *url = source_program_take_url(operands, error);
     int result = url ? run_url(program, v, url, error) : -1;
     source_program_free_url(url);
     return result;

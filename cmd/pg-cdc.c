@@ -15,7 +15,7 @@
 struct values {
     struct source_options common;
     const char *slot, *publication, *until;
-    bool no_create, drop, temporary, check;
+    bool no_create, allow_refused, drop, temporary, check;
 };
 
 #define AT(member) offsetof(struct values, member)
@@ -25,6 +25,7 @@ static const struct cdc_option option_table[] = {
     OPTION_TEXT("slot", AT(slot), "NAME", "replication slot (default cdc_NAME)"),
     OPTION_TEXT("publication", AT(publication), "NAME", "publication (default cdc_NAME)"),
     OPTION_FLAG(0, "no-create", AT(no_create), "create neither slot nor publication"),
+    OPTION_FLAG(0, "allow-refused", AT(allow_refused), "publish tables whose UPDATE the server will refuse"),
     OPTION_FLAG(0, "temporary", AT(temporary), "a look: slot gone at the end, nothing kept"),
     OPTION_HEADING("Instead of reading"),
     OPTION_FLAG(0, "check", AT(check), "say what would stop the pipe or lose rows"),
@@ -105,12 +106,13 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
     const struct values *v = program->values;
     if (check_usage(v, error) < 0)
         return -1;
-    char *url = source_program_take_url(program, operands, error);
+    char *url = source_program_take_url(operands, error);
     if (!url)
         return -1;
     struct pg_settings settings = {.url = url,
                                    .selection = v->common.selection,
                                    .no_create = v->no_create,
+                                   .allow_refused = v->allow_refused,
                                    .temporary = v->temporary,
                                    .format = source_options_format(&v->common),
                                    .tool = program->name,

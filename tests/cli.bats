@@ -284,6 +284,58 @@ END
     done
 }
 
+# silent TOOL ARGUMENT...: the tool fails, says why, and shows nothing of geheim123.
+silent() {
+    [[ " ${TOOLS[*]} " == *" $1 "* ]] || return 0
+    run t "$@" <&-
+    [ "$status" -ne 0 ] || fail "$* ends well"
+    [ -n "$output" ] || fail "$* says nothing"
+    [[ $output != *geheim123* ]] || fail "$*: $output"
+}
+@test "a secret that is misplaced or misspelled is in no message" {
+    local tool url
+    cd "$DIR"
+    for tool in pg-cdc mysql-binlog cdc-snapshot cdc-sink-sqlite cdc-filter; do
+        for url in postgresql://u:geheim123@127.0.0.1:1/d mysql://u:geheim123@127.0.0.1:1/d http://u:geheim123@127.0.0.1 'host=127.0.0.1 password=geheim123'; do
+            silent $tool "$url" "$url"
+            silent $tool --metrics-file "$url" "$url" one two
+            silent $tool --retry-max "$url"
+        done
+    done
+    for url in postgres:/u:geheim123@127.0.0.1:1/d posgresql://u:geheim123@127.0.0.1:1/d u:geheim123@127.0.0.1 postgresql://u:geheim123/x@127.0.0.1:1/d 'postgresql://u:p?geheim123@127.0.0.1:1/d'; do
+        silent pg-cdc --retry-max 0 "$url"
+    done
+    for url in mysql:/u:geheim123@127.0.0.1:1/d mysql://u:geheim123/x@127.0.0.1:1/d 'mysql://u:p?geheim123@127.0.0.1:1/d' 'mysql://u@127.0.0.1:1/d?password:geheim123'; do
+        silent mysql-binlog --retry-max 0 "$url"
+        silent mysql-binlog --file "$url"
+        silent mysql-binlog --file x --schema-from "$url" --offset-file "$url"
+    done
+    # Of a message that is truncated inside it, too.
+    for tool in pg-cdc mysql-binlog; do silent $tool "x://u:$(printf 'geheim123%.0s' {1..100})@h/d" "x://u:$(printf 'geheim123%.0s' {1..100})@h/d"; done
+}
+
+@test "an http URL's path, query and password, and a header, are neither in messages nor in the process list" {
+    [[ " ${TOOLS[*]} " == *" cdc-sink-http "* ]] || skip "no cdc-sink-http"
+    local url line='{"op":"c","pos":"1","seq":1,"source":{"name":"s","table":"t"},"key":{"id":1},"after":{"id":1}}'
+    cd "$DIR"
+    for url in 'http://127.0.0.1:9/hook?token=geheim123' http://127.0.0.1:9/services/geheim123 http://u:geheim123@127.0.0.1:9/; do
+        run bash -o pipefail -c "echo '$line' | cdc-sink-http --webhook --retry-max 1 --header 'Authorization: Bearer geheim123' '$url'"
+        is "exit status" 69 "$status"
+        [[ $output == *http://127.0.0.1:9* ]] || fail "names no host: $output"
+        [[ $output != *geheim123* ]] || fail "$output"
+        spawn bash -c "exec cdc-sink-http --webhook --header 'Authorization: Bearer geheim123' '$url' 2>'$DIR/err' < <(sleep 100)"
+        wait_for_match "$DIR/err" .
+        tr '\0' ' ' <"/proc/$SPAWNED/cmdline" | grep -q 'Authorization:.*http:' || fail "the rest of the arguments is gone"
+        not grep -qa geheim123 "/proc/$SPAWNED/cmdline"
+        kill -KILL "$SPAWNED"
+    done
+    silent cdc-sink-http --webhook http:/u:geheim123@127.0.0.1:1/
+    silent cdc-sink-http --webhook u:geheim123@127.0.0.1:1/
+    silent cdc-sink-http --webhook http://u:geheim123@127.0.0.1:1x/
+    silent cdc-sink-http --webhook --header 'Authorization geheim123' http://127.0.0.1:1/
+    silent cdc-sink-http --webhook --user u:geheim123 http://127.0.0.1:1/
+}
+
 @test "a password in a URL shows neither in messages nor in the process list" {
     local tool url
     cd "$DIR" # where cdc-snapshot leaves its offset file

@@ -56,6 +56,21 @@ run_make() { (cd "$CDC_ROOT" && env -u MAKEFLAGS -u MAKELEVEL LIMIT=300 flock "$
     run_make "$CDC_BUILD/libcdc.pc"
 }
 
+@test "programs and library: addresses at random, symbols bound at the start and read-only, stacks guarded" {
+    local tool
+    if nm "$CDC_BUILD/bin/cdc-filter" | grep -q '__asan_init\|__ubsan'; then skip "a build with sanitizers"; fi
+    for tool in "${TOOLS[@]}"; do
+        readelf -h "$BIN/$tool" | grep -q 'Type: *DYN' || fail "$tool is loaded at a fixed address"
+    done
+    for tool in "${TOOLS[@]/#/$BIN/}" "$CDC_BUILD/libcdc.so.0"; do
+        readelf -lW "$tool" | grep -q GNU_RELRO || fail "$tool: no RELRO"
+        readelf -dW "$tool" | grep -qE 'BIND_NOW|FLAGS_1.*NOW' || fail "$tool: symbols are bound late"
+        readelf -lW "$tool" | grep GNU_STACK | grep -q 'RW ' || fail "$tool: the stack is executable"
+        nm -D "$tool" | grep -q __stack_chk_fail || fail "$tool: no stack protector"
+        nm -D "$tool" | grep -q '__.*_chk' || fail "$tool: not fortified"
+    done
+}
+
 @test "the shared library exports cdc_ names and nothing else" {
     run -0 bash -o pipefail -c 'nm -D --defined-only "$0" | awk "\$2 ~ /[TDBRVW]/ {print \$3}" | grep -v "^cdc_"' "$CDC_BUILD/libcdc.so.0" || [ -z "$output" ] || fail "exports: $output"
     # Every function that a public header declares is there.

@@ -117,7 +117,8 @@ refused() {
 @test "caching_sha2_password: without TLS by the server's public key, with it as it is; also when nothing is cached" {
     msql "create table t (id int primary key, v text)"
     user hashed "" "identified with caching_sha2_password by '$MYSQL_PASSWORD'"
-    rows_arrive "$(url hashed "ssl-mode=DISABLED")"
+    refused 78 "$(url hashed "ssl-mode=DISABLED")"
+    rows_arrive "$(url hashed "ssl-mode=DISABLED&get-server-public-key=true")"
     msql "flush privileges"
     rows_arrive "$(url hashed "ssl-mode=DISABLED&server-public-key-path=$(mysql_dir)/data/public_key.pem")"
     msql "flush privileges"
@@ -135,6 +136,48 @@ refused() {
     fi
     user native "" "identified via mysql_native_password using password('$MYSQL_PASSWORD')"
     rows_arrive "$(url native "")"
+}
+
+# option_file LINE...: the [client] of the user's own file.
+option_file() { mkdir -p "$DIR/home"; printf '%s\n' '[client]' "$@" >"$DIR/home/.my.cnf"; }
+fingerprint() { openssl x509 -in "$1" -noout -fingerprint -sha1 | sed 's/.*=//'; }
+@test "TLS: what the URL asks for no option file weakens" {
+    local line
+    export HOME=$DIR/home
+    MYSQL_SERVER=other
+    MYSQL_DATABASE='' msql "create database if not exists $NAME"
+    # The server's certificate is of another host, and the one that the URL trusts is a stranger.
+    for line in ssl-verify-server-cert=0 tls-verify-peer=0 disable-ssl-verify-server-cert skip-ssl-verify-server-cert ssl=0 ssl-enforce=0 tls-enforce=0 \
+        ssl-mode=DISABLED "ssl-ca=$CA" "tls-ca=$CA" "ssl-capath=$CERTIFICATES" "ssl-fp=$(fingerprint "$CERTIFICATES/elsewhere.pem")" "tls-fp=$(fingerprint "$CERTIFICATES/elsewhere.pem")"; do
+        option_file "$line"
+        refused 78 "$(url cdc "ssl-mode=VERIFY_IDENTITY&ssl-ca=$CA")"
+        says "certificate"
+        refused 78 "$(url cdc "ssl-mode=VERIFY_CA&ssl-ca=$CERTIFICATES/stranger.pem")"
+        says "certificate"
+    done
+    MYSQL_SERVER=main
+    msql "create table t (id int primary key, v text)"
+    user secure "require ssl"
+    user certified "require x509"
+    option_file ssl-enforce=0 tls-enforce=0
+    rows_arrive "$(url secure "ssl-mode=REQUIRED")"
+    option_file "ssl-ca=$CERTIFICATES/stranger.pem" "ssl-cert=$DIR/none" "ssl-key=$DIR/none"
+    rows_arrive "$(url certified "ssl-mode=VERIFY_IDENTITY&ssl-ca=$CA&ssl-cert=$CERTIFICATES/client.pem&ssl-key=$CERTIFICATES/client.key")"
+}
+
+@test "TLS: what the URL leaves open comes from option files, which may ask for more" {
+    export HOME=$DIR/home
+    msql "create table t (id int primary key, v text)"
+    user certified "require x509"
+    option_file ssl-verify-server-cert=1 "ssl-ca=$CA" "ssl-cert=$CERTIFICATES/client.pem" "ssl-key=$CERTIFICATES/client.key"
+    rows_arrive "$(url certified "")"
+    option_file ssl-verify-server-cert=1 "ssl-ca=$CERTIFICATES/stranger.pem"
+    refused 78 "$(url cdc "")"
+    refused 78 "$(url cdc "ssl-mode=REQUIRED")"
+    rows_arrive "$(url cdc "ssl-mode=DISABLED")"
+    printf '[mysql-binlog]\nuser = nobody\n[cdc-snapshot]\nuser = nobody\n' >>"$DIR/home/.my.cnf"
+    option_file "user=cdc" "password=$MYSQL_PASSWORD" host=127.0.0.1 "port=$(cat "$(mysql_dir)/port")" "database=$NAME"
+    rows_arrive mysql://
 }
 
 @test "a server without TLS: REQUIRED is 78, PREFERRED goes on without it" {

@@ -76,6 +76,21 @@ EOF
     is "key with a full identity" '{"id":2}' "$(lines 'select(.op == "d") | .key')"
 }
 
+@test "a row that an update moves into the row filter: what the log lacks is named, in the line, at the end and by --check" {
+    [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "no row filters"
+    local t
+    for t in part whole; do sql "create table $NAME.$t (id int primary key, big text); alter table $NAME.$t alter big set storage external"; done
+    sql "alter table $NAME.whole replica identity full; create publication cdc_$NAME for table $NAME.part where (id > 10), $NAME.whole where (id > 10)"
+    t pg-cdc --check --name "$NAME" -t "$NAME.*" "$URL" 2>"$DIR/check"
+    is "named" '"part"' "$(sed -n 's/.*"\."*\("[a-z]*"\) has a row filter: .*/\1/p; s/.*\.\("[a-z]*"\) has a row filter: .*/\1/p' "$DIR/check" | sort -u)"
+    begin
+    for t in part whole; do sql "insert into $NAME.$t values (1, repeat('x', 5000))"; sql "update $NAME.$t set id = 11"; done
+    read_all
+    is "part" '{"op":"c","after":{"id":11},"unchanged":["big"]}' "$(lines 'select(.op == "c" and .source.table == "part") | {op, after, unchanged}')"
+    is "whole" '5000 null' "$(jq -r 'select(.op == "c" and .source.table == "whole") | "\(.after.big | length) \(.unchanged)"' "$DIR/out")"
+    file_matches "$DIR/err" "table \"$NAME\"\.\"part\": an UPDATE moved a row into the publication's row filter"
+}
+
 @test "replica identity by an index: it is the key of every line; NULLs of a key-only old row are not shown" {
     sql "create table $NAME.t (id int primary key, code text not null unique, v text); alter table $NAME.t replica identity using index t_code_key"
     begin
@@ -90,10 +105,13 @@ EOF
 EOF
 }
 
-@test "a table without a key has none on its lines, and is warned about when it gets published" {
+@test "a table without a key: refused before it is published, or warned about when that is wanted; its lines have no key" {
     sql "create table $NAME.t (a int, b int)"
-    stream --until now
-    file_matches "$DIR/err" 'REPLICA IDENTITY FULL'
+    run -78 stream --until now
+    file_matches "$DIR/err" 'would refuse UPDATE and DELETE .*REPLICA IDENTITY FULL.*--allow-refused'
+    sql "update $NAME.t set b = 1"
+    stream --until now --allow-refused
+    file_matches "$DIR/err" 'now that it is published .*REPLICA IDENTITY FULL'
     sql "insert into $NAME.t values (1, 2); alter table $NAME.t replica identity full; update $NAME.t set b = 3; delete from $NAME.t"
     read_all
     diff - <(changes) <<'EOF'
@@ -440,11 +458,15 @@ EOF
 }
 
 @test "--check names what would lose rows or stop" {
-    sql "create table $NAME.good (id int primary key); create table $NAME.bare (id int); create unlogged table $NAME.unlogged (id int primary key)"
+    sql "create table $NAME.good (id int primary key); create table $NAME.bare (id int); create unlogged table $NAME.unlogged (id int primary key); create table $NAME.hollow ()"
     run -78 --separate-stderr t pg-cdc --check --name "$NAME" -t "$NAME.*" "$URL"
     [ -z "$output" ]
     [[ $stderr == *'"bare" has no primary key'* ]]
     [[ $stderr == *'"unlogged" is unlogged'* ]]
+    sql "alter table $NAME.hollow replica identity full"
+    run -78 --separate-stderr t pg-cdc --check --name "$NAME" -t "$NAME.hollow" "$URL"
+    [[ $stderr == *'"hollow" has no columns'* ]]
+    sql "drop table $NAME.hollow"
     [[ $stderr != *'"good"'* ]]
     sql "alter table $NAME.bare add primary key (id)"
     run -0 --separate-stderr t pg-cdc --check --name "$NAME" -t "$NAME.*" "$URL"

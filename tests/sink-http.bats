@@ -561,3 +561,42 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
     # A build with a sanitizer keeps what it frees.
     ldd "$BIN/cdc-sink-http" | grep -q san || [ "$(cat "$DIR/rss")" -lt 65536 ] || fail "peak memory $(cat "$DIR/rss") KiB"
 }
+
+@test "a proxy of the environment: said at the start, and never asked for this machine" {
+    server
+    three >"$IN"
+    local proxy=$URL
+    # The stub takes what is meant for another host: it plays the proxy.
+    http_proxy=$proxy t cdc-sink-http --webhook --offset-file "$DIR/o1" http://rows.example.invalid/hook <"$IN" 2>"$DIR/err"
+    grep -q 'info: http_proxy is set' "$DIR/err"
+    is "through the proxy" 3 "$(requests)"
+    http_proxy=http://127.0.0.1:9 all_proxy=http://127.0.0.1:9 webhook --retry-max 0 2>"$DIR/err"
+    not grep -q proxy "$DIR/err"
+    is "past it" 6 "$(requests)"
+    http_proxy=http://127.0.0.1:9 t cdc-sink-http --webhook --retry-max 0 --offset-file "$DIR/o2" "${URL/127.0.0.1/localhost}" <"$IN"
+    is "past it" 9 "$(requests)"
+}
+
+@test "https: a CA of one's own by --ca and by the variables that curl knows, and no other certificate" {
+    three >"$IN"
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=localhost" -addext "subjectAltName=IP:127.0.0.1" -keyout "$DIR/key" -out "$DIR/ca" 2>/dev/null
+    cat "$DIR/key" "$DIR/ca" >"$DIR/both"
+    spawn python3 "$LIB/https-server.py" "$DIR/port" "$DIR/both" "$DIR/bodies"
+    wait_until test -s "$DIR/port"
+    URL=https://127.0.0.1:$(cat "$DIR/port")
+    run -78 webhook --retry-max 0
+    [ ! -s "$DIR/bodies" ]
+    webhook --ca "$DIR/ca"
+    is "bodies by --ca" "$(grep '"op":"c"' "$IN")" "$(cat "$DIR/bodies")"
+    local variable
+    unset CURL_CA_BUNDLE SSL_CERT_FILE
+    for variable in CURL_CA_BUNDLE SSL_CERT_FILE; do
+        rm "$DIR/bodies" "$DIR/o"
+        (export $variable="$DIR/ca" && webhook)
+        is "bodies by $variable" "$(grep '"op":"c"' "$IN")" "$(cat "$DIR/bodies")"
+    done
+    rm "$DIR/o"
+    run -78 webhook --retry-max 0 --ca "$DIR/none"
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=stranger" -keyout "$DIR/key2" -out "$DIR/stranger" 2>/dev/null
+    SSL_CERT_FILE=$DIR/ca run -78 webhook --retry-max 0 --ca "$DIR/stranger"
+}

@@ -3,6 +3,7 @@
  * exit; the library below hands errors up as values. */
 #include "cmd/program/options.h"
 #include "cmd/program/program.h"
+#include "cmd/program/secrets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,13 +70,15 @@ static void write_stderr(const struct cdc_buf *line)
     (void)n;
 }
 
-static void write_message(void *context, enum cdc_log_level level, const char *text)
+static void write_message(void *context, enum cdc_log_level level, const char *message)
 {
-    struct cdc_buf line = CDC_BUF_INIT;
+    struct cdc_buf line = CDC_BUF_INIT, shown = CDC_BUF_INIT;
 
     (void)context;
     if (level > message_style.level)
         return;
+    secrets_redact(&shown, message);
+    const char *text = shown.failed ? "out of memory" : shown.data;
     if (message_style.json) {
         cdc_buf_printf(&line,
                        "{\"ts_ms\":%lld,\"tool\":\"%s\",\"level\":\"%s\",\"message\":", (long long)cdc_clock_wall_ms(),
@@ -89,6 +92,7 @@ static void write_message(void *context, enum cdc_log_level level, const char *t
     cdc_buf_byte(&line, '\n');
     write_stderr(&line);
     cdc_buf_free(&line);
+    cdc_buf_free(&shown);
 }
 
 /* -- signals ------------------------------------------------------------------ */
@@ -241,11 +245,17 @@ static void show_error(const struct program *program, const struct cdc_error *er
 int program_main(struct program *program, int argc, char **argv)
 {
     struct cdc_error error = {0};
+    char **arguments = secrets_hide(argc, argv);
 
     open_standard_descriptors();
     message_style.name = program->name;
+    if (arguments == NULL) {
+        cdc_error_memory(&error);
+        show_error(program, &error);
+        return error.status;
+    }
     program->argc = argc;
-    program->argv = argv;
+    program->argv = arguments;
     program->log = (struct cdc_log){write_message, NULL};
     program->control = (struct cdc_control){.wake_fd = -1, .notice_fd = -1};
     catch_signal(SIGPIPE, SIG_IGN);
@@ -263,12 +273,6 @@ const char *program_default(const char *value, const char *variable, const char 
     value = getenv(variable);
     /* An empty variable counts as unset: `CDC_STATE_DIR= pg-cdc` means no folder. */
     return value != NULL && value[0] != '\0' ? value : fallback;
-}
-
-void program_wipe_argument(char *argument)
-{
-    /* argv is the very memory that /proc/PID/cmdline shows. The length stays visible. */
-    memset(argument, '*', strlen(argument));
 }
 
 int program_beside(char **result, const char *path, const char *suffix, struct cdc_error *error)

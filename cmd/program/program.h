@@ -26,7 +26,7 @@ struct program {
     struct cdc_control control;
     const char *metrics_file; /* --metrics-file */
     int argc;
-    char **argv;
+    char **argv; /* copies: what may be secret is wiped from the originals (secrets.h) */
 };
 
 /* The whole life of a process: descriptors 0-2 open, options, --help/--version, signals, run, message, exit status. */
@@ -34,9 +34,6 @@ int program_main(struct program *program, int argc, char **argv);
 
 /* An environment variable as default: value if set, else getenv(variable), else fallback. */
 const char *program_default(const char *value, const char *variable, const char *fallback);
-
-/* Overwrites a secret in an argv string, so that ps shows it no more (call after it was copied). */
-void program_wipe_argument(char *argument);
 
 /* The path of a file beside another one: path and suffix. *result RETURNS NEW (free); NULL where path is NULL. 0 or -1.
  */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the main() functions of sources and of the snapshot share. The order of things, which matters:
  *
- *   the URL is copied and wiped     before anything is reported or waited for
  *   the offset file is locked       a second copy stops here, and touches no slot
  *   the acks are read               they decide how lines are confirmed
  *   the start is decided            from files alone, before the server is asked
@@ -53,23 +52,11 @@ int source_program_check_login(const struct source_options *options, struct cdc_
         error, "my_print_defaults -s --login-path=NAME NAME prints what goes into FILE, see mysql-binlog(1)");
 }
 
-char *source_program_copy_url(struct program *program, const char *given, struct cdc_error *error)
+char *source_program_copy_url(const char *given, struct cdc_error *error)
 {
     char *url = strdup(given);
-    if (!url) {
+    if (!url)
         cdc_error_memory(error);
-        return NULL;
-    }
-    /* A password may hold an @ itself: the last one ends it. */
-    const char *at = strrchr(given, '@'), *scheme = strstr(given, "://");
-    bool secret = strstr(given, "password") ||
-                  (at && scheme && at > scheme + 3 && memchr(scheme + 3, ':', (size_t)(at - scheme - 3)));
-    /* given points into argv, or is "" where there is no operand. */
-    for (int i = 1; secret && i < program->argc; i++) {
-        size_t n = strlen(program->argv[i]); /* the text may be the end of --option=TEXT */
-        if (given >= program->argv[i] && given < program->argv[i] + n)
-            program_wipe_argument(program->argv[i] + (given - program->argv[i]));
-    }
     return url;
 }
 
@@ -81,10 +68,10 @@ void source_program_free_url(char *url)
     free(url);
 }
 
-char *source_program_take_url(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
+char *source_program_take_url(struct cdc_option_list operands, struct cdc_error *error)
 {
     if (operands.count <= 1)
-        return source_program_copy_url(program, operands.count ? operands.items[0] : "", error);
+        return source_program_copy_url(operands.count ? operands.items[0] : "", error);
     cdc_error_set(error, CDC_EXIT_USAGE, "one URL is enough: '%.80s' is left over", operands.items[1]);
     return NULL;
 }

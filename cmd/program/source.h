@@ -30,13 +30,12 @@ struct cdc_value_format source_options_format(const struct source_options *optio
 
 /* USAGE for --login-path: its file hides passwords from the eye only, and nothing that is linked reads it. */
 int source_program_check_login(const struct source_options *options, struct cdc_error *error);
-/* Copies an argument that is a URL, and wipes the original as below. RETURNS NEW (free). */
-char *source_program_copy_url(struct program *program, const char *given, struct cdc_error *error);
+/* Copies an argument that is a URL. RETURNS NEW (source_program_free_url). */
+char *source_program_copy_url(const char *given, struct cdc_error *error);
 /* Frees such a copy, and leaves no password in memory. NULL: nothing happens. */
 void source_program_free_url(char *url);
-/* Copies the operand and wipes the original where it holds a password, so that ps shows none; "" without an operand.
- * USAGE when there are several. RETURNS NEW (free). */
-char *source_program_take_url(struct program *program, struct cdc_option_list operands, struct cdc_error *error);
+/* Copies the operand; "" without one. USAGE when there are several. RETURNS NEW (source_program_free_url). */
+char *source_program_take_url(struct cdc_option_list operands, struct cdc_error *error);
 
 /* Where positions are kept, and which ones count. */
 struct source_positions {

@@ -18,9 +18,15 @@ struct http_settings {
 
 struct http_sink;
 extern const struct cdc_sink_ops http_sink_ops;
-/* Splits user and password off an URL. *clean, *user and *password are RETURNED NEW (free); the latter NULL where
- * absent. */
-int http_url_split(const char *url, char **clean, char **user, char **password, struct cdc_error *error);
+/* A URL taken apart; all RETURNED NEW (http_url_free), user and password NULL where absent. */
+struct http_url {
+    char *clean; /* without user and password */
+    char *shown; /* for messages: scheme, host and port; the path and query of a webhook may be secrets */
+    char *user, *password;
+    bool local; /* the host is this machine: localhost, 127.0.0.1, ::1 */
+};
+int http_url_split(const char *text, struct http_url *parts, struct cdc_error *error);
+void http_url_free(struct http_url *parts);
 /* BORROWS settings. RETURNS NEW. */
 struct http_sink *http_sink_open(const struct http_settings *settings, struct cdc_error *error);
 void http_sink_free(struct http_sink *sink);

@@ -297,7 +297,7 @@ static void check_versions(struct check *check)
         finding(check, CDC_LOG_ERROR,
                 "give it a period of two TIMESTAMP(6) columns; leaving it out with -T does not help",
                 "table %s.%s: its versions are told apart by transactions, and its changes logged as statements",
-                row[0], row[1]);
+                row[0] ? row[0] : "?", row[1] ? row[1] : "?");
     mysql_free_result(result);
 }
 
@@ -309,7 +309,7 @@ struct table_key {
 
 static bool is_of(const struct table_key *table, MYSQL_ROW row)
 {
-    return table->db && strcmp(table->db, row[0]) == 0 && strcmp(table->name, row[1]) == 0;
+    return table->db && row[0] && row[1] && strcmp(table->db, row[0]) == 0 && strcmp(table->name, row[1]) == 0;
 }
 
 static void count_table(struct check *check, const struct table_key *table, int *selected, int *keyless)

@@ -16,6 +16,8 @@ static int refuse_options(const struct cdc_database_settings *settings, struct c
     if (cdc_database_refuse(&my_database, "--slot", settings->slot != NULL, error) < 0 ||
         cdc_database_refuse(&my_database, "--publication", settings->publication != NULL, error) < 0)
         return -1;
+    if (cdc_database_refuse(&my_database, "--allow-refused", settings->allow_refused, error) < 0)
+        return -1;
     return cdc_database_refuse(&my_database, "--no-create", settings->no_create, error);
 }
 

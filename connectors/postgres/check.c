@@ -128,17 +128,12 @@ static const struct finding server_findings[] = {
 static const char publication_sql[] =
     "SELECT true AS exists, CASE WHEN puballtables THEN ' for all tables' ELSE '' END AS of, pubinsert AND pubupdate "
     "AND "
-    "pubdelete AND pubtruncate AS is_whole, NOT pubviaroot AS by_leaf FROM pg_publication WHERE pubname = $1";
+    "pubdelete AND pubtruncate AS is_whole FROM pg_publication WHERE pubname = $1";
 static const struct finding publication_findings[] = {
     {"exists", "of", STOPS, "", "ok: publication %p%d"},
     {"is_whole", NULL, WARNS,
      "publication %p does not publish all of insert, update, delete, truncate: the others are never seen. ALTER "
      "PUBLICATION %p SET (publish = 'insert, update, delete, truncate');",
-     NULL},
-    {"by_leaf", NULL, TELLS,
-     "publish_via_partition_root: changes carry the partitioned table's name; TRUNCATE of a single partition, ATTACH "
-     "and "
-     "DETACH are not seen",
      NULL},
 };
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -180,6 +175,9 @@ static void check_slot(struct check *check)
 
 static bool check_publication(struct check *check)
 {
+    struct cdc_error error = {0};
+    if (pg_publication_check_owner(check->sql, check->settings, &error) < 0)
+        fail(check, "", &error);
     if (judge_row(check, publication_sql, check->settings->publication, publication_findings,
                   COUNT(publication_findings)))
         return true;
@@ -220,6 +218,21 @@ static bool is_refused(const struct pg_catalog_table *table)
     return table->persistence == 'p' && !pg_key_allows_changes(&table->key);
 }
 
+static bool has_hole(const struct pg_catalog_table *table)
+{
+    return table->hole != NULL;
+}
+
+static bool has_partial_inserts(const struct pg_catalog_table *table)
+{
+    return table->filter && table->toasts && !table->key.inserts_only;
+}
+
+static bool is_columnless(const struct pg_catalog_table *table)
+{
+    return table->columnless && table->persistence == 'p';
+}
+
 /* The first that applies is said. */
 static const struct {
     bool (*applies)(const struct pg_catalog_table *table);
@@ -235,17 +248,25 @@ static const struct {
      "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a primary key (not a deferrable one), "
      "or "
      "ALTER TABLE %t REPLICA IDENTITY FULL;"},
+    {is_columnless, false, STOPS, "%t has no columns: sinks may refuse it, and all that comes after. Exclude it (-T)"},
+    {has_hole, true, STOPS,
+     "publication %p has a %d for %t: the server refuses UPDATE and DELETE on it. The replica identity must have the "
+     "columns of the filter, and the list the columns of the replica identity"},
+    {has_partial_inserts, true, WARNS,
+     "%t has a row filter: a row that an UPDATE moves into it comes without the large values that the UPDATE did not "
+     "change. ALTER TABLE %t REPLICA IDENTITY FULL; makes it whole"},
 };
 
 /* True when there is something to say. */
 static bool check_table(struct check *check, const struct pg_catalog_table *table, bool publication)
 {
-    struct subject subject = {pg_key_refusal(&table->key), table};
+    struct subject subject = {is_refused(table) ? pg_key_refusal(&table->key) : table->hole, table};
     struct cdc_error error = {0};
     for (size_t i = 0; i < COUNT(table_findings); i++) {
         if (!table_findings[i].applies(table) || (table_findings[i].of_publication && !publication))
             continue;
-        say(check, table_findings[i].weight, table_findings[i].text, &subject);
+        bool allowed = table_findings[i].applies == is_refused && check->settings->allow_refused;
+        say(check, allowed ? WARNS : table_findings[i].weight, table_findings[i].text, &subject);
         return true;
     }
     if (!table->unlike || !table->via_root)
@@ -253,6 +274,23 @@ static bool check_table(struct check *check, const struct pg_catalog_table *tabl
     pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, &error);
     fail(check, "", &error);
     return true;
+}
+
+/* The server sends no word of what these do: no check of the lines could find it later. */
+static void tell_roots(struct check *check, const struct pg_catalog *catalog)
+{
+    for (size_t i = 0; i < catalog->n; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        const struct subject subject = {NULL, table};
+        if (table->kind != 'p' || table->root || !table->via_root || !pg_catalog_is_meant(table, check->settings))
+            continue;
+        say(check, WARNS,
+            "changes of the partitions of %t come under its name: TRUNCATE of one of them, ATTACH and DETACH of one "
+            "with "
+            "rows are not seen. DELETE before that, and INSERT after it, or take a new snapshot then; or ALTER "
+            "PUBLICATION %p SET (publish_via_partition_root = false); before the first snapshot",
+            &subject);
+    }
 }
 
 static void check_partition(struct check *check, const struct pg_catalog_table *table)
@@ -295,10 +333,14 @@ static void check_tables(struct check *check, bool publication)
 {
     struct cdc_error error = {0};
     struct pg_catalog catalog;
-    if (pg_catalog_read(check->sql, check->settings->publication, &catalog, &error) == 0)
+    if (pg_catalog_read(check->sql, check->settings->publication, &catalog, &error) == 0) {
         check_each_table(check, &catalog, publication);
-    else
+        tell_roots(check, &catalog);
+        if (pg_catalog_refuse_detaching(&catalog, check->settings, &error) < 0)
+            fail(check, "", &error);
+    } else {
         fail(check, "", &error);
+    }
     pg_catalog_free(&catalog);
 }
 
@@ -324,7 +366,9 @@ int pg_check(struct pg_settings *settings, const struct cdc_log *log, struct cdc
 int pg_drop(const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error)
 {
     PGconn *sql = pg_connect(settings, false, error);
-    int result = sql ? pg_slot_drop(sql, settings->slot, log, error) : -1;
+    int result = sql ? pg_publication_check_owner(sql, settings, error) : -1;
+    if (result == 0)
+        result = pg_slot_drop(sql, settings->slot, log, error);
     if (result == 0)
         result = pg_publication_drop(sql, settings->publication, log, error);
     PQfinish(sql);

@@ -32,6 +32,7 @@ static void *open_database(const struct cdc_database_settings *given, struct cdc
     database->settings = (struct pg_settings){.url = given->url,
                                               .selection = given->selection,
                                               .no_create = given->no_create,
+                                              .allow_refused = given->allow_refused,
                                               .format = given->format,
                                               .tool = given->tool,
                                               .log = given->log,

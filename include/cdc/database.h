@@ -20,6 +20,7 @@ struct cdc_database_settings {
     int64_t jobs;                   /* sessions that read at once; 1 or more */
     const char *slot, *publication; /* PostgreSQL; NULL: cdc_NAME */
     bool no_create;                 /* PostgreSQL: create neither of them */
+    bool allow_refused;             /* PostgreSQL: publish tables whose UPDATE and DELETE the server then refuses */
     const char *defaults_file;      /* MySQL, MariaDB: option file; NULL */
     const char *password;           /* MySQL, MariaDB: where neither URL nor option file have one; NULL */
     const char *tool;

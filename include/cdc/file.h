@@ -18,5 +18,11 @@ int cdc_file_write(int fd, const void *data, size_t n);
 int cdc_file_sync_folder(const char *path);
 /* The offset after the last LF of the n bytes of a file, 0 if there is none; -1 on errors. */
 off_t cdc_file_last_line_end(int fd, off_t n);
+/* Opens a file of ours: a regular one and no link, since in a folder that others may write to a link would have us write
+ * where it leads, and a FIFO would block for ever. flags: as of open(2). what: "lock file", for the message. The descriptor,
+ * or -1 with PERMISSION, CONFIG (a link, a FIFO) or IO, and errno (ENOENT: there is none). */
+int cdc_file_open(const char *path, int flags, unsigned mode, const char *what, struct cdc_error *error);
+/* Makes a file anew for writing, in place of whatever has that name. The descriptor, or -1 with errno. */
+int cdc_file_create(const char *path, unsigned mode);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Files that are replaced whole or not at all, whenever the power goes:
  *
- *   write PATH.tmp     killed here: PATH is the old file, PATH.tmp is overwritten by the next try
+ *   write PATH.tmp     killed here: PATH is the old file, PATH.tmp is made anew by the next try
  *   fsync PATH.tmp     without it, the rename could reach the disk before the bytes: PATH would be empty after a power cut
  *   rename             from here on PATH is the new file to everybody
  *   fsync the folder   without it, a power cut could bring the old file back
@@ -31,13 +31,45 @@ int cdc_file_write(int fd, const void *data, size_t n)
     return 0;
 }
 
-/* O_NOFOLLOW: in a folder that others may write to, a link planted as PATH.tmp would have us overwrite its target. */
+int cdc_file_open(const char *path, int flags, unsigned mode, const char *what, struct cdc_error *error)
+{
+    struct stat file;
+    /* O_NONBLOCK: to open a FIFO waits for its other end. */
+    int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode);
+    int saved = errno;
+    bool regular = fd >= 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
+    if (regular)
+        return fd;
+    /* ELOOP: a link; ENXIO: a FIFO or socket; EISDIR. */
+    if (fd >= 0 || saved == ELOOP || saved == ENXIO || saved == EISDIR)
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s \"%s\" is %s", what, path,
+                      saved == ELOOP && fd < 0 ? "a symbolic link, which is not followed" : "no regular file");
+    else
+        cdc_error_set(error, saved == EACCES || saved == EPERM ? CDC_EXIT_PERMISSION : CDC_EXIT_IO,
+                      "unable to open %s \"%s\": %s", what, path, strerror(saved));
+    if (fd >= 0) {
+        close(fd);
+        saved = EINVAL;
+    }
+    errno = saved;
+    return -1;
+}
+
+/* What has the name already goes, and is not written to: a rest of ours, or what somebody has planted in a folder that
+ * others may write to (a link, a FIFO, a file that he can read). */
+int cdc_file_create(const char *path, unsigned mode)
+{
+    if (unlink(path) != 0 && errno != ENOENT)
+        return -1;
+    return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+}
+
 static int write_file(const char *path, const void *data, size_t n, unsigned mode, bool durable)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    int fd = cdc_file_create(path, mode);
     if (fd < 0)
         return -1;
-    /* The mode of open is subject to the umask and ignored where the file exists; an offset file must stay 0600. */
+    /* The mode of open is subject to the umask. */
     bool ok = fchmod(fd, mode) == 0 && cdc_file_write(fd, data, n) == 0 && (!durable || fsync(fd) == 0);
     int saved = errno;
     /* NFS may report only here that the disk is full. */

@@ -59,11 +59,11 @@ int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_e
     }
     /* Appended to: lines of earlier runs are still somebody's work. Not locked, since the sink's offset file is.
      * 0600, as it holds rows. */
-    file->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    file->fd = cdc_file_open(path, O_RDWR | O_CREAT | O_APPEND, 0600, "dead-letter file", error);
     /* The folder too: a file that is new would be gone after a power cut, with what the offset has passed over. */
-    if (file->fd < 0 || cdc_file_sync_folder(path) != 0)
+    if (file->fd >= 0 && cdc_file_sync_folder(path) != 0)
         io_error(file, error);
-    else if (repair_end(file, error) == 0)
+    else if (file->fd >= 0 && repair_end(file, error) == 0)
         return *result = file, 0;
     dead_letter_close(file);
     return -1;

@@ -48,6 +48,7 @@ struct source_loop {
     int64_t connected;     /* when the connection was made */
     bool open_transaction; /* a part of one has left, the rest has not */
     struct loop_report report;
+    bool start_confirmed; /* the position that the run starts at is in our own file, and told */
 };
 
 static int copy_text(char **target, const char *text)
@@ -67,7 +68,30 @@ static bool after(const struct cdc_offset *offset, const struct cdc_offset *othe
 
 /* -- confirming ------------------------------------------------------------- */
 
-/* First our own file, then the database: it may never forget what we could still need. */
+/* Our own file, and only then the database: it may never forget what we could still need. */
+static int save_and_tell(struct source_loop *loop, struct cdc_error *error)
+{
+    if (cdc_offset_file_set(loop->offsets, loop->settings->name, &loop->confirmed, error) != 0 ||
+        cdc_offset_file_save(loop->offsets, error) != 0)
+        return -1;
+    return loop->ops->confirm(loop->source, &loop->confirmed, error);
+}
+
+/* Where the run starts is stored already, by the sinks, and may be told once the server is known to have the log from
+ * there. Where our own file has nothing yet, it takes it first: else a pipeline whose sinks lost their files would look
+ * like one that never began, and what was confirmed by then would be missing from the new copy. One that has a position
+ * keeps it until a boundary of this run has passed: what else a connector keeps (state) goes with that position. */
+static int confirm_start(struct source_loop *loop, struct cdc_error *error)
+{
+    const struct cdc_start *start = loop->settings->start;
+
+    if (start->kind != CDC_START_RESUME || loop->start_confirmed)
+        return 0;
+    loop->start_confirmed = true;
+    return start->own.pos == NULL ? save_and_tell(loop, error)
+                                  : loop->ops->confirm(loop->source, &loop->confirmed, error);
+}
+
 static int confirm(struct source_loop *loop, const struct cdc_offset *offset, struct cdc_error *error)
 {
     /* A sink that went back (its file was restored) takes nothing back: the database may have forgotten that part of
@@ -84,10 +108,7 @@ static int confirm(struct source_loop *loop, const struct cdc_offset *offset, st
     if (boundary != NULL && boundary->state != NULL && copy_text(&loop->confirmed.state, boundary->state) != 0)
         return cdc_error_memory(error);
     loop->metrics->seq = loop->confirmed.seq;
-    if (cdc_offset_file_set(loop->offsets, loop->settings->name, &loop->confirmed, error) != 0 ||
-        cdc_offset_file_save(loop->offsets, error) != 0)
-        return -1;
-    return loop->ops->confirm(loop->source, &loop->confirmed, error);
+    return save_and_tell(loop, error);
 }
 
 /* Without sinks to ask. A boundary counts once all bytes up to it have left: the pipe, or the file, has them. */
@@ -362,8 +383,11 @@ static int run(struct source_loop *loop, struct cdc_error *error)
             cdc_error_clear(error);
             return write_what_goes(loop) > 0 || loop->open_transaction ? left_early(loop, error) : 0;
         }
-        int result = stream(loop, error);
-        loop->open_transaction = (result != 0 || loop->control->stop) && !loop->ops->between(loop->source);
+        int result = confirm_start(loop, error);
+        if (result == 0) {
+            result = stream(loop, error);
+            loop->open_transaction = (result != 0 || loop->control->stop) && !loop->ops->between(loop->source);
+        }
         if (result == 0)
             result = drain(loop, error);
         if (result == 0 || !cdc_error_is_transient(error)) {

@@ -79,7 +79,7 @@ static int damaged(const char *path, const char *why, struct cdc_error *error)
 static char *read_file(const char *path, size_t *n, bool *missing, struct cdc_error *error)
 {
     struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO would wait for its other end */
 
     *missing = false;
     if (fd < 0 && errno == ENOENT) {
@@ -233,11 +233,10 @@ static int lock(struct cdc_offset_file *file, struct cdc_error *error)
         return cdc_error_memory(error);
     snprintf(path, size, "%s.lock", file->path);
     /* A file of its own: the offset file is replaced, and a lock goes with the inode. */
-    file->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    file->lock_fd = cdc_file_open(path, O_RDWR | O_CREAT, 0600, "lock file", error);
     int result = 0;
     if (file->lock_fd < 0) {
-        result = cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_IO,
-                               "unable to open lock file \"%s\": %s", path, strerror(errno));
+        result = -1;
         /* flock and not fcntl: the lock ends with the process however that ends, and not when some other descriptor of
      * the file is closed. The lock file is never removed: a second process could lock the removed one, and a third
      * one a new file of the same name. */

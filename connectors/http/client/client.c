@@ -53,6 +53,11 @@ static int set_options(struct http_client *client)
     /* A name server that does not answer must not hold us when we leave. */
     bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "cdc-sink-http");
+    /* libcurl takes a proxy from the environment, also for this very machine, by which a proxy would mean itself. */
+    if (peer->local)
+        bad |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (peer->ca != NULL)
+        bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, peer->ca);
     if (peer->user != NULL) {
         bad |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         bad |= curl_easy_setopt(easy, CURLOPT_USERNAME, peer->user);
@@ -61,23 +66,13 @@ static int set_options(struct http_client *client)
     return bad == CURLE_OK ? 0 : -1;
 }
 
-/* The URL for messages: without its query, which may hold a secret, as hook?token=... does. */
-static void show_url(struct http_client *client)
-{
-    const char *url = client->peer.url;
-    size_t n = strcspn(url, "?");
-
-    snprintf(client->shown, sizeof client->shown, "%.*s%s", (int)(n < 200 ? n : 200), url, url[n] == '?' ? "?..." : "");
-    snprintf(client->waits_for, sizeof client->waits_for, "%s to answer", client->shown);
-}
-
 int http_client_open(struct http_client *client, const struct http_peer *peer, struct cdc_sink_context *context,
                      struct cdc_error *error)
 {
     client->peer = *peer;
     client->context = context;
     client->timeout = peer->timeout;
-    show_url(client);
+    snprintf(client->waits_for, sizeof client->waits_for, "%.200s to answer", peer->shown);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (client->easy = curl_easy_init()) == NULL ||
         (client->multi = curl_multi_init()) == NULL)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot initialise libcurl");
@@ -217,12 +212,12 @@ static int lasting_error(struct http_client *client, CURLcode code, struct cdc_e
     case CURLE_ABORTED_BY_CALLBACK:
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped in the middle of a request");
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: return cdc_error_set(error, CDC_EXIT_USAGE, "%s: %s", client->shown, why);
+    case CURLE_UNSUPPORTED_PROTOCOL: return cdc_error_set(error, CDC_EXIT_USAGE, "%s: %s", client->peer.shown, why);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
-        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", client->shown, why);
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", client->peer.shown, why);
         return cdc_error_hint(error, "the certificate must be one that this machine trusts");
     default: return 0;
     }
@@ -235,7 +230,7 @@ int http_client_wait(struct http_client *client, struct cdc_retry *retry, int64_
     int64_t wait = cdc_retry_next(retry);
 
     if (wait < 0) {
-        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "%s: %s (%lld attempts)", client->shown, why,
+        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "%s: %s (%lld attempts)", client->peer.shown, why,
                       (long long)retry->attempts + 1);
         return cdc_error_hint(error, "start again when the peer is well; what it has not confirmed is sent again");
     }
@@ -244,10 +239,10 @@ int http_client_wait(struct http_client *client, struct cdc_retry *retry, int64_
     context->metrics->retries++;
     /* Said at 1, 2, 4, 8 … attempts: enough to be found, too little to fill a disk. */
     if ((retry->attempts & (retry->attempts - 1)) == 0)
-        cdc_log_write(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->shown, why,
+        cdc_log_write(context->log, CDC_LOG_WARNING, "%s: %s; trying again in %.1f s", client->peer.shown, why,
                       (double)wait / 1000);
     if (cdc_retry_wait(wait, context->control, "the next attempt"))
-        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", client->shown, why);
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", client->peer.shown, why);
     return 0;
 }
 
@@ -269,7 +264,7 @@ static void be_patient(struct http_client *client)
         return;
     client->timeout = client->timeout * 2 < longest ? client->timeout * 2 : longest;
     cdc_log_write(client->context->log, CDC_LOG_WARNING, "%s does not answer in time; it gets %.1f s from now on",
-                  client->shown, client->timeout);
+                  client->peer.shown, client->timeout);
 }
 
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
@@ -285,7 +280,7 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
         bool answered = code == CURLE_OK || client->too_long; /* a status is one, however long the rest */
         if (answered && !is_overload(*status)) {
             if (client->retry.attempts > 0)
-                cdc_log_write(client->context->log, CDC_LOG_INFO, "%s answers again", client->shown);
+                cdc_log_write(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.shown);
             client->context->metrics->bytes_out += request->body.n;
             return client->too_long ? HTTP_TOO_LONG : HTTP_ANSWERED;
         }
@@ -314,7 +309,7 @@ static void excerpt(const struct http_client *client, char *out, size_t size)
 
 int http_client_refused(struct http_client *client, long status, struct cdc_error *error)
 {
-    const char *url = client->shown;
+    const char *url = client->peer.shown;
     char text[310];
 
     excerpt(client, text, sizeof text);
@@ -338,10 +333,10 @@ int http_client_check(struct http_client *client, enum http_outcome outcome, lon
     if (outcome == HTTP_GAVE_UP)
         return -1;
     if (outcome == HTTP_NOT_NOW)
-        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s does not answer now", client->shown);
+        return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s does not answer now", client->peer.shown);
     if (status != 200)
         return http_client_refused(client, status, error);
     if (outcome == HTTP_TOO_LONG)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: the answer is too long", client->shown);
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: the answer is too long", client->peer.shown);
     return 0;
 }

@@ -9,9 +9,12 @@
 
 struct http_peer {
     const char *url;                /* http:// or https://, without credentials */
+    const char *shown;              /* what messages call it: no path and no query, which may be secrets */
     const char *user, *password;    /* NULL: none */
     struct cdc_option_list headers; /* "Name: value", sent with every request */
     double timeout;                 /* seconds a request may take; doubled when it is too short */
+    const char *ca;                 /* file with the certificates to trust; NULL: the machine's */
+    bool local;                     /* this machine: no proxy is asked, whatever the environment says */
 };
 
 struct http_request {
@@ -33,7 +36,6 @@ struct http_client {
     /* client.c's own */
     void *easy, *multi;  /* libcurl's handles */
     double timeout;      /* of the next request */
-    char shown[240];     /* the URL for messages */
     char waits_for[260]; /* "http://... to answer" */
     const struct http_request *request;
     bool too_long;

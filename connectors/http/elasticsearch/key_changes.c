@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "connectors/http/elasticsearch/key_changes.h"
+#include <cdc/file.h>
 #include <cdc/hash.h>
 #include <cdc/json.h>
 #include <cdc/line.h>
@@ -180,10 +181,11 @@ struct es_key_changes *es_key_changes_open(const char *path, struct cdc_error *e
         cdc_error_memory(error);
         return NULL;
     }
-    changes->fd =
-        path != NULL ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : mkostemp(nameless, O_CLOEXEC);
+    changes->fd = path != NULL ? cdc_file_open(path, O_RDWR | O_CREAT, 0600, "journal of key changes", error)
+                               : mkostemp(nameless, O_CLOEXEC);
     if (changes->fd < 0) {
-        failure(changes, "open it", error);
+        if (path == NULL)
+            failure(changes, "open it", error);
     } else if (path == NULL) {
         unlink(nameless);
         return changes;

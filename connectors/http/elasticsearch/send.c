@@ -206,7 +206,7 @@ static int too_large(struct es_sink *sink, size_t from, size_t to, size_t *next,
         /* For the rest of the run: http.max_content_length of the peer does not change. */
         sink->body_limit = sink->body.len / 2;
         cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
-                      "%s takes no request of %zu bytes; smaller ones from now on", sink->client->shown,
+                      "%s takes no request of %zu bytes; smaller ones from now on", sink->client->peer.shown,
                       sink->body.len);
         return *next = from, 0;
     }

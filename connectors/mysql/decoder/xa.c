@@ -158,7 +158,7 @@ int my_xa_begin(struct my_xa *xa, struct cdc_error *error)
     char *path = path_of(xa, "new", error);
     if (!path)
         return -1;
-    xa->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    xa->fd = cdc_file_create(path, 0600);
     int result = xa->fd >= 0 ? 0 : io_error("create", path, error);
     free(path);
     return result;
@@ -248,8 +248,9 @@ int my_xa_open(struct my_xa *xa, struct cdc_span xid, uint64_t number, struct cd
     char *path = path_of(xa, name, error);
     if (!path)
         return -1;
-    xa->in = fopen(path, "re");
-    int result = xa->in ? 1 : io_error("open", path, error);
+    int fd = cdc_file_open(path, O_RDONLY, 0, "file of a prepared transaction", error);
+    xa->in = fd >= 0 ? fdopen(fd, "r") : NULL;
+    int result = xa->in ? 1 : fd >= 0 ? io_error("open", path, error) : -1;
     free(path);
     return result;
 }

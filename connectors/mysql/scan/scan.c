@@ -190,8 +190,10 @@ int my_scan_find_key(MYSQL *mysql, const struct my_key *key, const struct my_key
     MYSQL_RES *result = NULL;
     int status = sql.failed ? cdc_error_memory(error) : 0;
     if (status == 0 && mysql_query(mysql, sql.data) == 0)
-        result = mysql_store_result(mysql);
+        result = my_session_store(mysql, "cannot find where a chunk ends", error);
     cdc_buf_free(&sql);
+    if (result && mysql_num_fields(result) != key->n)
+        status = cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server's answer lacks columns of the key");
     if (status == 0)
         status = result ? take_key(found, key, result, error) : my_scan_error(mysql, key->table, error);
     mysql_free_result(result);

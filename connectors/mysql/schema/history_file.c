@@ -106,12 +106,13 @@ static int read_whole(const struct my_history *history, int fd, struct cdc_buf *
 /* 1, 0: there is none, or -1. */
 static int read_file(const struct my_history *history, struct cdc_buf *text, struct cdc_error *error)
 {
-    int fd = open(history->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
+    int fd = cdc_file_open(history->path, O_RDONLY, 0, "file of columns", error);
+    if (fd < 0 && errno == ENOENT) {
+        cdc_error_clear(error);
         return 0;
+    }
     if (fd < 0)
-        return cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_IO, "unable to open \"%s\": %s",
-                             history->path, strerror(errno));
+        return -1;
     int result = read_whole(history, fd, text, error);
     close(fd);
     return result == 0 ? 1 : -1;

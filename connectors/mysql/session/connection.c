@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections, and statements on them. */
+/* Connections: what the URL and the option files ask for, and how far a server is trusted with the password. */
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/session/url.h"
 
@@ -8,101 +8,265 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CONNECT_SECONDS 10
 #define READ_SECONDS 60 /* a dump has heartbeats every second: silence means that the server is gone */
 
-/* -- connecting ---------------------------------------------------------------------------- */
+/* -- TLS ------------------------------------------------------------------------------------ */
 
-static bool is_mode(const struct my_url *url, const char *mode)
+enum mode { MODE_DISABLED, MODE_PREFERRED, MODE_REQUIRED, MODE_VERIFIED };
+
+/* What is tried, the most first: with a certificate that can be verified, with any, without TLS. */
+enum tls { TLS_OFF, TLS_ON, TLS_VERIFIED };
+
+static int read_mode(const struct my_url *url, enum mode *mode, struct cdc_error *error)
 {
-    return strcasecmp(url->ssl_mode ? url->ssl_mode : "PREFERRED", mode) == 0;
+    static const struct {
+        const char *name;
+        enum mode mode;
+    } modes[] = {{"DISABLED", MODE_DISABLED},
+                 {"PREFERRED", MODE_PREFERRED},
+                 {"REQUIRED", MODE_REQUIRED},
+                 {"VERIFY_CA", MODE_VERIFIED},
+                 {"VERIFY_IDENTITY", MODE_VERIFIED}};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (strcasecmp(url->ssl_mode ? url->ssl_mode : "PREFERRED", modes[i].name) == 0) {
+            *mode = modes[i].mode;
+            return 0;
+        }
+    return cdc_error_set(error, CDC_EXIT_USAGE,
+                         "ssl-mode is none of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY");
 }
 
-enum tls { TLS_OFF, TLS_ON, TLS_VERIFIED };
+/* An option file may ask for more than the URL does, never for less: its ssl-verify-server-cert=1 turns PREFERRED and
+ * REQUIRED into VERIFY_IDENTITY, its ssl-enforce PREFERRED into REQUIRED. DISABLED is what the URL says itself. */
+static enum mode strengthen(enum mode mode, MYSQL *mysql)
+{
+    my_bool enforce = 0, verify = 0;
+    mysql_get_option(mysql, MYSQL_OPT_SSL_ENFORCE, &enforce);
+    mysql_get_option(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+    if (mode == MODE_DISABLED)
+        return mode;
+    return verify ? MODE_VERIFIED : enforce && mode == MODE_PREFERRED ? MODE_REQUIRED : mode;
+}
 
 /* The library asks for TLS where it is told to, and goes on without it where the server has none; but then it hands out the
  * password as it is (caching_sha2_password, up to 3.3.20 at least), unless the certificate was to be verified. So that is
- * tried first, whatever is asked for: it fails before anything secret is sent. */
-static enum tls first_tls(const struct my_url *url)
+ * tried first, whatever is asked for: it fails before anything secret is sent. What to try after that; false: nothing. */
+static bool next_tls(enum mode mode, unsigned number, const char *text, enum tls *tls)
 {
-    return is_mode(url, "DISABLED") ? TLS_OFF : TLS_VERIFIED;
-}
-
-/* What to try after that; false: nothing else. */
-static bool next_tls(const struct my_url *url, unsigned number, const char *text, enum tls *tls)
-{
-    bool preferred = is_mode(url, "PREFERRED"), has_none = strstr(text, "not support") != NULL;
-    if (*tls != TLS_VERIFIED || number != CR_SSL_CONNECTION_ERROR || (!preferred && !is_mode(url, "REQUIRED")) ||
-        (has_none && !preferred))
+    bool has_none = strstr(text, "not support") != NULL;
+    if (*tls != TLS_VERIFIED || number != CR_SSL_CONNECTION_ERROR || mode == MODE_VERIFIED ||
+        (has_none && mode != MODE_PREFERRED))
         return false;
     *tls = has_none ? TLS_OFF : TLS_ON;
     return true;
 }
 
-static int check_mode(const struct my_url *url, struct cdc_error *error)
+static int check_tls(MYSQL *mysql, enum mode mode, struct cdc_error *error)
 {
-    static const char *const modes[] = {"DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"};
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-        if (is_mode(url, modes[i]))
-            return 0;
-    return cdc_error_set(error, CDC_EXIT_USAGE,
-                         "ssl-mode is none of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY");
-}
-
-static void tls_options(MYSQL *mysql, const struct my_url *url, enum tls tls)
-{
-    my_bool ask = tls != TLS_OFF, check = tls == TLS_VERIFIED;
-    if (ask && (url->ssl_ca || url->ssl_cert || url->ssl_key))
-        mysql_ssl_set(mysql, url->ssl_key, url->ssl_cert, url->ssl_ca, NULL, NULL);
-    mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &ask);
-    mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &check);
-    if (url->public_key)
-        mysql_options(mysql, MYSQL_SERVER_PUBLIC_KEY, url->public_key);
-}
-
-static int check_tls(MYSQL *mysql, const struct my_url *url, struct cdc_error *error)
-{
-    if (is_mode(url, "PREFERRED") || is_mode(url, "DISABLED") || mysql_get_ssl_cipher(mysql))
+    if (mode == MODE_PREFERRED || mode == MODE_DISABLED || mysql_get_ssl_cipher(mysql))
         return 0;
     cdc_error_set(error, CDC_EXIT_CONFIG, "the connection is not encrypted, and ssl-mode asks for it");
     return cdc_error_hint(error, "set up TLS at the server, or say ssl-mode=PREFERRED");
 }
 
-static void plain_options(MYSQL *mysql, const struct my_session_settings *settings)
+/* After the option files: what the URL says wins. A CA of the URL is the only one that counts, and where it asks for a
+ * certificate that can be verified no fingerprint takes the place of that. */
+static void certificate_options(MYSQL *mysql, const struct my_url *url, bool verified)
+{
+    if (url->ssl_ca) {
+        mysql_options(mysql, MYSQL_OPT_SSL_CA, url->ssl_ca);
+        mysql_options(mysql, MYSQL_OPT_SSL_CAPATH, NULL);
+    }
+    if (url->ssl_cert || url->ssl_key) {
+        mysql_options(mysql, MYSQL_OPT_SSL_CERT, url->ssl_cert);
+        mysql_options(mysql, MYSQL_OPT_SSL_KEY, url->ssl_key);
+    }
+    if (verified && url->ssl_mode) {
+        mysql_options(mysql, MARIADB_OPT_TLS_PEER_FP, NULL);
+        mysql_options(mysql, MARIADB_OPT_TLS_PEER_FP_LIST, NULL);
+    }
+}
+
+/* The library turns TLS on for each of these. */
+static void no_certificates(MYSQL *mysql)
+{
+    static const enum mysql_option all[] = {
+        MYSQL_OPT_SSL_CA,     MYSQL_OPT_SSL_CAPATH,    MYSQL_OPT_SSL_CERT,
+        MYSQL_OPT_SSL_KEY,    MYSQL_OPT_SSL_CRL,       MYSQL_OPT_SSL_CRLPATH,
+        MYSQL_OPT_SSL_CIPHER, MARIADB_OPT_TLS_PEER_FP, MARIADB_OPT_TLS_PEER_FP_LIST};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        mysql_options(mysql, all[i], NULL);
+}
+
+static void tls_options(MYSQL *mysql, const struct my_url *url, enum mode mode, enum tls tls)
+{
+    my_bool ask = tls != TLS_OFF, check = tls == TLS_VERIFIED;
+    if (ask)
+        certificate_options(mysql, url, mode == MODE_VERIFIED);
+    else
+        no_certificates(mysql);
+    mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &ask);
+    mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &check);
+}
+
+/* -- the password --------------------------------------------------------------------------------
+ * Without TLS whoever answers may be anybody, and it is the server that chooses how the password is proved. So only what
+ * keeps it secret is taken then: plugins that send a scramble, and those that wrap it in the server's RSA key where that key
+ * is at hand, or the URL trusts the one that comes over the wire. */
+
+static bool is_unix_socket(const MYSQL *mysql, const struct my_url *url)
+{
+    const char *host = url->host ? url->host : mysql->options.host;
+    return (!host || !*host || strcmp(host, "localhost") == 0) && mysql->options.protocol != MYSQL_PROTOCOL_TCP;
+}
+
+/* The library asks the wire for a key when it cannot read the file. */
+static int check_key_file(const char *path, struct cdc_error *error)
+{
+    struct stat file;
+    if (stat(path, &file) == 0 && S_ISREG(file.st_mode) && file.st_size > 0 && access(path, R_OK) == 0)
+        return 0;
+    return cdc_error_set(error, CDC_EXIT_CONFIG, "unable to read the server's public key %s", path);
+}
+
+static int password_options(MYSQL *mysql, const struct my_url *url, enum tls tls, struct cdc_error *error)
+{
+    const char *key = NULL;
+    if (url->public_key)
+        mysql_options(mysql, MYSQL_SERVER_PUBLIC_KEY, url->public_key);
+    mysql_get_option(mysql, MYSQL_SERVER_PUBLIC_KEY, &key);
+    if (key && !url->get_public_key && check_key_file(key, error) < 0)
+        return -1;
+    if (tls == TLS_OFF && !is_unix_socket(mysql, url))
+        mysql_options(mysql, MARIADB_OPT_RESTRICTED_AUTH,
+                      key || url->get_public_key ? "mysql_native_password,client_ed25519,parsec,auth_gssapi_client,"
+                                                   "caching_sha2_password,sha256_password"
+                                                 : "mysql_native_password,client_ed25519,parsec,auth_gssapi_client");
+    return 0;
+}
+
+/* -- files ----------------------------------------------------------------------------------------- */
+
+/* LOAD DATA LOCAL INFILE: a server may answer any statement with the name of a file that it wants to have. Never. */
+static int refuse_file(void **handle, const char *name, void *context)
+{
+    (void)name, (void)context;
+    *handle = NULL;
+    return 1;
+}
+static int read_no_file(void *handle, char *data, unsigned n)
+{
+    (void)handle, (void)data, (void)n;
+    return -1;
+}
+static void end_no_file(void *handle)
+{
+    (void)handle;
+}
+static int say_no_file(void *handle, char *text, unsigned n)
+{
+    (void)handle;
+    snprintf(text, n, "the server asks for a file of this machine");
+    return CR_UNKNOWN_ERROR;
+}
+
+static void refuse_files(MYSQL *mysql)
+{
+    unsigned no = 0;
+    mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &no);
+    mysql_set_local_infile_handler(mysql, refuse_file, read_no_file, end_no_file, say_no_file, NULL);
+}
+
+/* -- connecting ---------------------------------------------------------------------------- */
+
+/* What option files may change. */
+static void default_options(MYSQL *mysql, const struct my_session_settings *settings)
 {
     unsigned connect = CONNECT_SECONDS, wait = READ_SECONDS;
-    /* The library must not reconnect by itself: the new session would lack the variables, the transaction and the
-     * locks of the old one, and nobody would know. */
-    my_bool reconnect = 0;
+    my_bool no = 0;
     if (settings->defaults_file)
         mysql_options(mysql, MYSQL_READ_DEFAULT_FILE, settings->defaults_file);
     mysql_options(mysql, MYSQL_READ_DEFAULT_GROUP, settings->tool);
     mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
     mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &wait);
     mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &wait);
+    mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &no); /* what is on afterwards, a file has asked for */
+    mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &no);
+}
+
+/* The library reads the option files first of all in mysql_real_connect, and what they say wins over what was set before.
+ * So it is called twice: here with an empty list of hosts, at which it gives up once the files are read. */
+static int read_option_files(MYSQL *mysql, struct cdc_error *error)
+{
+    const char *group = NULL;
+    if (mysql_real_connect(mysql, ",", NULL, "", NULL, 0, NULL, CLIENT_REMEMBER_OPTIONS) ||
+        (mysql_get_option(mysql, MYSQL_READ_DEFAULT_GROUP, &group), group))
+        return cdc_error_set(error, CDC_EXIT_INTERNAL, "this libmariadb does not read option files when it should");
+    return 0;
+}
+
+/* What nobody may change. */
+static void fixed_options(MYSQL *mysql, const struct my_session_settings *settings)
+{
+    /* The library must not reconnect by itself: the new session would lack the variables, the transaction and the
+     * locks of the old one, and nobody would know. */
+    my_bool reconnect = 0;
     mysql_options(mysql, MYSQL_OPT_RECONNECT, &reconnect);
     mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     mysql_options4(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", settings->tool);
+    refuse_files(mysql);
 }
 
 static int login_error(MYSQL *mysql, const struct my_url *url, struct cdc_error *error)
 {
     char what[200];
+    unsigned number = mysql_errno(mysql);
     snprintf(what, sizeof what, "unable to connect to %.120s",
              url->host     ? url->host
              : url->socket ? url->socket
                            : "the server");
-    if (mysql_errno(mysql) == CR_SSL_CONNECTION_ERROR && strstr(mysql_error(mysql), "not support")) {
+    if (number == CR_SSL_CONNECTION_ERROR && strstr(mysql_error(mysql), "not support")) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", what, mysql_error(mysql));
         return cdc_error_hint(error, "set up TLS at the server, or say ssl-mode=PREFERRED");
+    }
+    if (number == CR_PLUGIN_NOT_ALLOWED) {
+        /* The library's text names another plugin than the one asked for. */
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "%s: the server asks for the password in a way that would give it away without TLS", what);
+        return cdc_error_hint(error, "set up TLS at the server; or for caching_sha2_password say "
+                                     "server-public-key-path=FILE, or get-server-public-key=true where nobody "
+                                     "can come between");
     }
     return my_session_error(mysql, what, error);
 }
 
-/* RETURNS NEW; NULL with *error, or without it when *tls is to be tried. */
-static MYSQL *login(const struct my_session_settings *settings, const struct my_url *url, enum tls *tls,
+struct attempt {
+    enum mode mode;
+    enum tls tls;
+    bool begun; /* tls is what to try, and not the first */
+};
+
+static int prepare(MYSQL *mysql, const struct my_session_settings *settings, const struct my_url *url,
+                   struct attempt *attempt, struct cdc_error *error)
+{
+    default_options(mysql, settings);
+    if (read_mode(url, &attempt->mode, error) < 0 || read_option_files(mysql, error) < 0)
+        return -1;
+    attempt->mode = strengthen(attempt->mode, mysql);
+    if (!attempt->begun)
+        attempt->tls = attempt->mode == MODE_DISABLED ? TLS_OFF : TLS_VERIFIED;
+    attempt->begun = true;
+    fixed_options(mysql, settings);
+    tls_options(mysql, url, attempt->mode, attempt->tls);
+    return password_options(mysql, url, attempt->tls, error);
+}
+
+/* RETURNS NEW; NULL with *error, or without it when attempt says what is to be tried next. */
+static MYSQL *login(const struct my_session_settings *settings, const struct my_url *url, struct attempt *attempt,
                     struct cdc_error *error)
 {
     const char *password = url->password ? url->password : settings->password;
@@ -111,12 +275,12 @@ static MYSQL *login(const struct my_session_settings *settings, const struct my_
         cdc_error_memory(error);
         return NULL;
     }
-    plain_options(mysql, settings);
-    tls_options(mysql, url, *tls);
-    if (mysql_real_connect(mysql, url->host, url->user, password, url->db, url->port, url->socket, 0))
-        return mysql;
-    if (!next_tls(url, mysql_errno(mysql), mysql_error(mysql), tls))
-        login_error(mysql, url, error);
+    if (prepare(mysql, settings, url, attempt, error) == 0) {
+        if (mysql_real_connect(mysql, url->host, url->user, password, url->db, url->port, url->socket, 0))
+            return mysql;
+        if (!next_tls(attempt->mode, mysql_errno(mysql), mysql_error(mysql), &attempt->tls))
+            login_error(mysql, url, error);
+    }
     mysql_close(mysql);
     return NULL;
 }
@@ -129,14 +293,12 @@ static const char setup[] = "SET SESSION time_zone = '+00:00', sql_mode = '', wa
 static MYSQL *connect_to(const struct my_session_settings *settings, const struct my_url *url, struct cdc_error *error)
 {
     MYSQL *mysql = NULL;
-    enum tls tls = first_tls(url);
-    if (check_mode(url, error) < 0)
-        return NULL;
+    struct attempt attempt = {.begun = false};
     while (!mysql && !error->status)
-        mysql = login(settings, url, &tls, error);
+        mysql = login(settings, url, &attempt, error);
     /* UTC, since TIMESTAMP values are printed in the session's zone and logged in UTC; no sql_mode, or ANSI_QUOTES
      * and NO_BACKSLASH_ESCAPES would change what our statements mean. */
-    if (!mysql || (check_tls(mysql, url, error) == 0 &&
+    if (!mysql || (check_tls(mysql, attempt.mode, error) == 0 &&
                    my_session_execute(mysql, setup, "cannot set up the session", error) == 0))
         return mysql;
     mysql_close(mysql);
@@ -154,62 +316,4 @@ MYSQL *my_session_connect(const struct my_session_settings *settings, struct cdc
     MYSQL *mysql = my_url_parse(&url, settings->url, error) == 0 ? connect_to(settings, &url, error) : NULL;
     my_url_free(&url);
     return mysql;
-}
-
-MYSQL_RES *my_session_query(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)
-{
-    if (mysql_query(mysql, sql) != 0) {
-        my_session_error(mysql, what, error);
-        return NULL;
-    }
-    MYSQL_RES *result = mysql_store_result(mysql);
-    if (!result && mysql_errno(mysql) != 0)
-        my_session_error(mysql, what, error);
-    return result;
-}
-
-int my_session_execute(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)
-{
-    if (mysql_query(mysql, sql) != 0)
-        return my_session_error(mysql, what, error);
-    MYSQL_RES *result = mysql_store_result(mysql);
-    mysql_free_result(result);
-    return 0;
-}
-
-char *my_session_value(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)
-{
-    MYSQL_RES *result = my_session_query(mysql, sql, what, error);
-    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
-    char *value = row && row[0] ? strdup(row[0]) : NULL;
-    mysql_free_result(result);
-    return value;
-}
-
-void my_session_append_identifier(struct cdc_buf *out, const char *name)
-{
-    cdc_buf_byte(out, '`');
-    for (; *name; name++) {
-        if (*name == '`')
-            cdc_buf_byte(out, '`');
-        cdc_buf_byte(out, *name);
-    }
-    cdc_buf_byte(out, '`');
-}
-
-void my_session_append_literal(struct cdc_buf *out, MYSQL *mysql, const char *text)
-{
-    size_t n = strlen(text);
-    cdc_buf_byte(out, '\'');
-    /* At worst each byte gets a backslash, and a NUL follows. */
-    if (cdc_buf_room(out, 2 * n + 1))
-        out->len += mysql_real_escape_string(mysql, out->data + out->len, text, n);
-    cdc_buf_byte(out, '\'');
-}
-
-void my_session_append_table(struct cdc_buf *out, const char *db, const char *table)
-{
-    my_session_append_identifier(out, db);
-    cdc_buf_byte(out, '.');
-    my_session_append_identifier(out, table);
 }

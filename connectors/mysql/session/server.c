@@ -126,7 +126,7 @@ static int take_coord(MYSQL_RES *result, const char *position, struct my_coord *
 {
     MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
     memset(coord, 0, sizeof *coord);
-    if (!row || !row[0]) {
+    if (!row || !row[0] || !row[1]) {
         if (error->status == 0)
             cdc_error_set(error, CDC_EXIT_CONFIG, "the server tells of no log file");
         return -1;
@@ -234,6 +234,10 @@ int my_server_find(MYSQL *mysql, const struct my_coord *coord, enum my_standing 
         return -1;
     *standing = MY_STANDS_NOWHERE;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL; first = false) {
+        if (!row[0] || !row[1]) {
+            mysql_free_result(result);
+            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server's list of the log's files has gaps");
+        }
         snprintf(file.file, sizeof file.file, "%s", row[0]);
         file.position = strtoull(row[1], NULL, 10); /* the file's size */
         bool same = strcmp(row[0], coord->file) == 0;

@@ -42,6 +42,10 @@ void my_session_close(struct my_session *session);
 MYSQL *my_session_connect(const struct my_session_settings *settings, struct cdc_error *error);
 /* Runs a statement and keeps its result; NULL on errors, and for statements without one when *error stays clear. */
 MYSQL_RES *my_session_query(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);
+/* The result of a statement that was sent, in place of mysql_store_result: a column that is not there reads as NULL, up to
+ * 32 of them (a server answers what it was asked; what sits between may not), and an answer without an end is PROTOCOL.
+ * NULL as above. Freed with mysql_free_result. */
+MYSQL_RES *my_session_store(MYSQL *mysql, const char *what, struct cdc_error *error);
 int my_session_execute(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);
 /* One value, or NULL when there is none (no row, NULL, error). RETURNS NEW (free). */
 char *my_session_value(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);

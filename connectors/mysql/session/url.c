@@ -73,6 +73,17 @@ static int parse_host(struct my_url *url, const char *p, size_t n, struct cdc_er
     return colon ? parse_port(url, colon + 1, (size_t)(end - colon - 1), error) : 0;
 }
 
+static int parse_bool(bool *target, const char *p, size_t n, struct cdc_error *error)
+{
+    static const char *const words[] = {"false", "true", "0", "1"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == n && strncasecmp(p, words[i], n) == 0) {
+            *target = i % 2 == 1;
+            return 0;
+        }
+    return cdc_error_set(error, CDC_EXIT_USAGE, "get-server-public-key in the URL is neither true nor false");
+}
+
 static int parse_parameter(struct my_url *url, const char *p, size_t n, struct cdc_error *error)
 {
     const struct {
@@ -82,13 +93,18 @@ static int parse_parameter(struct my_url *url, const char *p, size_t n, struct c
         {"socket", &url->socket},     {"ssl-mode", &url->ssl_mode}, {"ssl-ca", &url->ssl_ca},
         {"ssl-cert", &url->ssl_cert}, {"ssl-key", &url->ssl_key},   {"server-public-key-path", &url->public_key},
     };
+    static const char trust[] = "get-server-public-key";
     const char *equals = memchr(p, '=', n);
     size_t name = equals ? (size_t)(equals - p) : n;
     for (size_t i = 0; equals && i < sizeof known / sizeof *known; i++)
         if (strlen(known[i].name) == name && memcmp(p, known[i].name, name) == 0)
             return set(known[i].target, equals + 1, n - name - 1, error);
-    cdc_error_set(error, CDC_EXIT_USAGE, "the URL's parameter \"%.*s\" is not known", (int)(name < 40 ? name : 40), p);
-    return cdc_error_hint(error, "socket, ssl-mode, ssl-ca, ssl-cert, ssl-key, server-public-key-path are");
+    if (equals && name == sizeof trust - 1 && memcmp(p, trust, name) == 0)
+        return parse_bool(&url->get_public_key, equals + 1, n - name - 1, error);
+    /* Without its name: after a password with a question mark in it, that is the rest of the password. */
+    cdc_error_set(error, CDC_EXIT_USAGE, "the URL has a parameter that is not known");
+    return cdc_error_hint(error, "socket, ssl-mode, ssl-ca, ssl-cert, ssl-key, server-public-key-path, "
+                                 "get-server-public-key are");
 }
 
 static int parse_parameters(struct my_url *url, const char *p, struct cdc_error *error)

@@ -71,7 +71,7 @@ static int read_log_status(struct my_snapshot *run, struct cdc_error *error)
     MYSQL_RES *result = NULL;
     if (mysql_query(run->sql, "SELECT JSON_UNQUOTE(JSON_EXTRACT(LOCAL, '$.binary_log_file')), "
                               "JSON_EXTRACT(LOCAL, '$.binary_log_position') FROM performance_schema.log_status") == 0)
-        result = mysql_store_result(run->sql);
+        result = my_session_store(run->sql, "cannot read the position of the log", error);
     if (!result) {
         unsigned number = mysql_errno(run->sql);
         if (number == ER_TABLEACCESS_DENIED_ERROR || number == ER_SPECIFIC_ACCESS_DENIED_ERROR ||

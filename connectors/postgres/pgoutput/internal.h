@@ -31,6 +31,7 @@ struct pg_relations {
 struct pg_transaction {
     bool open;
     bool seen; /* by the snapshot: its row changes are omitted */
+    bool read; /* before, by the position: nothing of it is written */
     uint64_t final_lsn, ordinal, events;
     int64_t ts_ms;
     uint32_t xid;
@@ -43,9 +44,14 @@ struct pg_transaction {
 struct pgoutput {
     struct pgoutput_settings settings;
     struct cdc_buf source_head; /* of lines without a table */
+    char system_id[32];         /* of boundary lines, with the timeline; "": not known */
+    int64_t timeline;
     struct pg_relations relations;
     struct pg_transaction tx;
     struct pg_visible visible;
+    struct pg_last last;      /* transaction that was written, or that the position was after */
+    uint64_t expected_until;  /* 0: nothing is expected */
+    bool last_is_due;         /* `last` has not come yet */
     struct pg_cell *cells[2]; /* new row, old row */
     struct pgoutput_counts counts;
     bool has_boundary;
@@ -86,6 +92,9 @@ struct pg_table *pg_relations_find(struct pg_relations *relations, uint32_t oid,
 int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *bytes, struct cdc_error *error);
 int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
                                  struct cdc_bytes *bytes, struct cdc_error *error);
+/* The key of a table that was not certain before (unsure_until), for a transaction whose commit record is at lsn. */
+int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_table *table, uint64_t lsn,
+                        struct cdc_error *error);
 void pg_relations_clear(struct pg_relations *relations);
 void pg_relations_free(struct pg_relations *relations);
 

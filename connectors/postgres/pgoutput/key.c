@@ -37,6 +37,8 @@ enum pg_key_kind pg_key_settle(struct pg_table *table, const struct pg_key_facts
 
 bool pg_key_allows_changes(const struct pg_key_facts *facts)
 {
+    if (facts->inserts_only)
+        return true;
     switch (facts->replica_identity) {
     case 'f': return true;
     /* Changes of a partitioned table are made in its partitions, whose own identities the server looks at. */

@@ -24,6 +24,7 @@ struct pg_key_facts {
     bool primary_is_immediate; /* the primary key counts */
     bool index_exists;         /* the index of replica identity i is there: DROP INDEX leaves the i without it */
     bool incomplete;           /* some column of the key is not published (a column list, a generated column) */
+    bool inserts_only;         /* the publication sends no UPDATE and no DELETE: the server takes them from any table */
 };
 /* Is the key what the replica identity marks (column.identity)? Else it is the primary key (column.primary). */
 bool pg_key_is_marked(const struct pg_key_facts *facts);

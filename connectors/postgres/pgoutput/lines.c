@@ -4,6 +4,7 @@
 
 #include <cdc/json.h>
 #include <cdc/retry.h>
+#include <stdio.h>
 
 void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms, uint32_t xid)
 {
@@ -12,6 +13,7 @@ void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms,
     struct cdc_buf pos = {head, 0, sizeof head, false};
     tx->open = true;
     tx->seen = pg_visible_has(&decoder->visible, final_lsn, xid);
+    tx->read = false;
     tx->final_lsn = final_lsn;
     tx->ts_ms = ts_ms;
     tx->xid = xid;
@@ -57,6 +59,45 @@ static void append_visible(const struct pgoutput *decoder, uint64_t lsn, struct 
     cdc_buf_byte(out, '}');
 }
 
+/* `"last":{"pos":"...","ts_ms":N}` in lines whose own pos is not that of a transaction; null: none yet. */
+static void append_last(const struct pgoutput *decoder, struct cdc_buf *out)
+{
+    const struct pg_last *last = &decoder->last;
+    if (last->kind == PG_LAST_UNKNOWN || out->failed)
+        return;
+    out->len--; /* the closing brace */
+    cdc_buf_lit(out, ",\"last\":");
+    if (last->kind == PG_LAST_NONE) {
+        cdc_buf_lit(out, "null}");
+        return;
+    }
+    cdc_buf_lit(out, "{\"pos\":\"");
+    pg_pos_commit(out, last->begin, last->end);
+    cdc_buf_lit(out, "\",\"ts_ms\":");
+    cdc_buf_i64(out, last->ts_ms);
+    cdc_buf_lit(out, "}}");
+}
+
+void pg_last_read(struct pg_last *last, const char *pos, struct cdc_span source)
+{
+    unsigned attempt;
+    char text[64];
+    struct cdc_span object = source.p ? cdc_json_member(source, "last") : source, ts = source;
+    *last = (struct pg_last){.kind = PG_LAST_UNKNOWN};
+    if ((object.p && cdc_json_is_null(object)) || pg_pos_is_snapshot(pos, &attempt)) {
+        last->kind = PG_LAST_NONE;
+        return;
+    }
+    if (object.p && cdc_json_type(object) == CDC_JSON_OBJECT &&
+        cdc_json_member_copy(object, "pos", text, sizeof text)) {
+        pos = text;
+        ts = object;
+    }
+    if (ts.p && pg_pos_is_commit(pos, &last->begin, &last->end) &&
+        cdc_json_int64(cdc_json_member(ts, "ts_ms"), &last->ts_ms))
+        last->kind = PG_LAST_COMMIT;
+}
+
 /* The common part of commit and heartbeat lines: up to and with source. pos is appended already, from pos_at on. */
 static void boundary_line(struct pgoutput *decoder, struct cdc_buf *out, size_t pos_at, uint64_t seq, int64_t ts_ms,
                           uint32_t xid, uint64_t lsn)
@@ -70,6 +111,10 @@ static void boundary_line(struct pgoutput *decoder, struct cdc_buf *out, size_t 
     size_t source_at = out->len;
     cdc_buf_append(out, decoder->source_head.data, decoder->source_head.len);
     pg_source_tail(out, ts_ms, xid, lsn, "false");
+    if (decoder->system_id[0])
+        pg_source_server(out, decoder->system_id, decoder->timeline);
+    if (xid == 0)
+        append_last(decoder, out);
     append_visible(decoder, seq, out);
     decoder->counts.lines++;
     if (!out->failed)
@@ -144,29 +189,9 @@ static inline void key(struct pgoutput *decoder, const struct pg_table *table, c
     row(decoder, table, cells, PG_ROW_KEY, out);
 }
 
-void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out)
-{
-    const struct pg_cell *cells = decoder->cells[0];
-    line_head(decoder, table, 'c', out);
-    key(decoder, table, cells, out);
-    cdc_buf_lit(out, ",\"before\":null,\"after\":");
-    row(decoder, table, cells, PG_ROW_ALL, out);
-    cdc_buf_lit(out, "}\n");
-}
-
-/* Same bytes: text forms of equal values are equal, since one session writes both. */
-static bool same_identity(const struct pg_table *table, const struct pg_cell *a, const struct pg_cell *b)
-{
-    for (size_t i = 0; i < table->n_columns; i++)
-        if (table->columns[i].identity &&
-            (a[i].kind != b[i].kind || a[i].n != b[i].n || (a[i].n != 0 && memcmp(a[i].p, b[i].p, a[i].n) != 0)))
-            return false;
-    return true;
-}
-
 /* A value of some 2 kB and more is kept outside the row (TOAST), and when an UPDATE does not touch it the log has no
- * copy. The line omits it and names it here: to write null would erase it in every sink. */
-static void append_unchanged(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells)
+ * copy. The line omits it and names it here: to write null would erase it in every sink. True when there is one. */
+static bool append_unchanged(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells)
 {
     bool any = false;
     for (size_t i = 0; i < table->n_columns; i++) {
@@ -178,6 +203,32 @@ static void append_unchanged(struct cdc_buf *out, const struct pg_table *table, 
     }
     if (any)
         cdc_buf_byte(out, ']');
+    return any;
+}
+
+void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out)
+{
+    const struct pg_cell *cells = decoder->cells[0];
+    line_head(decoder, table, 'c', out);
+    key(decoder, table, cells, out);
+    cdc_buf_lit(out, ",\"before\":null,\"after\":");
+    row(decoder, table, cells, PG_ROW_ALL, out);
+    if (append_unchanged(out, table, cells)) {
+        struct pgoutput_counts *counts = &decoder->counts;
+        if (counts->partial_inserts++ == 0)
+            snprintf(counts->partial_table, sizeof counts->partial_table, "\"%s\".\"%s\"", table->schema, table->name);
+    }
+    cdc_buf_lit(out, "}\n");
+}
+
+/* Same bytes: text forms of equal values are equal, since one session writes both. */
+static bool same_identity(const struct pg_table *table, const struct pg_cell *a, const struct pg_cell *b)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (table->columns[i].identity &&
+            (a[i].kind != b[i].kind || a[i].n != b[i].n || (a[i].n != 0 && memcmp(a[i].p, b[i].p, a[i].n) != 0)))
+            return false;
+    return true;
 }
 
 void pg_lines_update(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out)

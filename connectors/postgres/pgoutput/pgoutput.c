@@ -3,9 +3,48 @@
 #include "connectors/postgres/pgoutput/internal.h"
 
 #include <cdc/retry.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* -- transactions ---------------------------------------------------------- */
+
+static int other_log(const struct pgoutput *decoder, struct cdc_error *error)
+{
+    char position[24];
+    pg_lsn_format(position, decoder->expected_until);
+    cdc_error_set(
+        error, CDC_EXIT_LOST,
+        "the server's log before the position %s has other transactions than those that were read: it was set "
+        "back to a state before them, and written to since",
+        position);
+    return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
+                                 "offset files of the pipeline, and begin with cdc-snapshot)");
+}
+
+int pgoutput_reached(struct pgoutput *decoder, uint64_t lsn, struct cdc_error *error)
+{
+    if (lsn < decoder->expected_until)
+        return 0;
+    if (decoder->last_is_due)
+        return other_log(decoder, error);
+    decoder->expected_until = 0;
+    return 0;
+}
+
+/* The open transaction: one that was read before, or the first of the new ones? */
+static int take_expected(struct pgoutput *decoder, struct cdc_error *error)
+{
+    struct pg_transaction *tx = &decoder->tx;
+    if (decoder->expected_until == 0)
+        return 0;
+    if (tx->final_lsn >= decoder->expected_until)
+        return pgoutput_reached(decoder, tx->final_lsn, error);
+    if (!decoder->last_is_due || tx->final_lsn != decoder->last.begin || tx->ts_ms != decoder->last.ts_ms)
+        return other_log(decoder, error);
+    decoder->last_is_due = false;
+    tx->read = true;
+    return 0;
+}
 
 static int decode_begin(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_error *error)
 {
@@ -19,7 +58,7 @@ static int decode_begin(struct pgoutput *decoder, struct cdc_bytes *bytes, struc
     if (decoder->tx.open)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server began a transaction inside another one");
     pg_lines_begin(decoder, final_lsn, ts / 1000 + EPOCH_MS, xid);
-    return 0;
+    return take_expected(decoder, error);
 }
 
 static int decode_commit(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
@@ -35,6 +74,11 @@ static int decode_commit(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
     if (!decoder->tx.open || flags != 0 || commit_lsn != decoder->tx.final_lsn || end_lsn <= commit_lsn)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL,
                              "the server sent a Commit that does not belong to the open transaction");
+    if (decoder->tx.read) {
+        decoder->tx.open = false;
+        return end_lsn == decoder->last.end ? 0 : other_log(decoder, error);
+    }
+    decoder->last = (struct pg_last){PG_LAST_COMMIT, commit_lsn, end_lsn, decoder->tx.ts_ms};
     pg_lines_commit(decoder, end_lsn, out);
     return 0;
 }
@@ -75,12 +119,16 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
         return NULL;
     }
     decoder->tx.ordinal++;
-    return pg_relations_find(&decoder->relations, oid, error);
+    struct pg_table *table = pg_relations_find(&decoder->relations, oid, error);
+    if (table && table->unsure_until != 0 &&
+        pg_relations_settle(&decoder->settings, table, decoder->tx.final_lsn, error) < 0)
+        return NULL;
+    return table;
 }
 
 static bool is_wanted(const struct pgoutput *decoder, const struct pg_table *table)
 {
-    return table->selected && !decoder->tx.seen;
+    return table->selected && !decoder->tx.seen && !decoder->tx.read;
 }
 
 static int decode_insert(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
@@ -204,6 +252,10 @@ static int decode_message(struct pgoutput *decoder, struct cdc_bytes *bytes, str
     if (flags > 1 || (flags == 1 && !decoder->tx.open) || lsn == 0 || lsn > INT64_MAX)
         return pg_message_malformed(error, "logical");
     bool alone = flags == 0 && !decoder->tx.open;
+    if (decoder->tx.open ? decoder->tx.read : lsn <= decoder->expected_until)
+        return 0;
+    if (alone && pgoutput_reached(decoder, lsn, error) < 0)
+        return -1;
     if (alone)
         pg_lines_begin(decoder, lsn - 1, cdc_clock_wall_ms(), 0);
     pg_lines_message(decoder, prefix, content, n, flags == 1, out);
@@ -285,6 +337,24 @@ void pgoutput_reset(struct pgoutput *decoder)
 {
     pg_relations_clear(&decoder->relations);
     decoder->tx.open = false;
+}
+
+void pgoutput_expect(struct pgoutput *decoder, const struct pg_last *last, uint64_t from, uint64_t until)
+{
+    decoder->last = *last;
+    decoder->expected_until = until;
+    decoder->last_is_due = until != 0 && last->kind == PG_LAST_COMMIT && last->begin >= from;
+}
+
+bool pgoutput_is_expecting(const struct pgoutput *decoder)
+{
+    return decoder->expected_until != 0;
+}
+
+void pgoutput_set_server(struct pgoutput *decoder, const char *system_id, int64_t timeline)
+{
+    snprintf(decoder->system_id, sizeof decoder->system_id, "%s", system_id);
+    decoder->timeline = timeline;
 }
 
 int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, struct cdc_error *error)

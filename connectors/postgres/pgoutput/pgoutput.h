@@ -15,7 +15,8 @@ struct pgoutput_settings {
     struct cdc_value_format format;
     struct cdc_selection selection;
     /* Completes a table that a Relation message described (type names, nullable, generated, primary key) from the
-     * catalogs; may be NULL in tests. Called at most once per Relation message. When the catalog's columns differ
+     * catalogs; may be NULL in tests. Called once per Relation message, and once more at the first transaction from
+     * table->unsure_until on. When the catalog's columns differ
      * (older Relation), only what matches by name is taken. 0 or -1 */
     int (*describe)(void *context, struct pg_table *table, struct cdc_error *error);
     void *describe_context;
@@ -24,6 +25,31 @@ struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct c
 void pgoutput_free(struct pgoutput *decoder);
 /* Forgets relations and any open transaction: a new connection. */
 void pgoutput_reset(struct pgoutput *decoder);
+/* Which server writes the log (session/identity.h): commit and heartbeat lines say so from now on. To be set once
+ * connected: a standby that was promoted meanwhile has another timeline. */
+void pgoutput_set_server(struct pgoutput *decoder, const char *system_id, int64_t timeline);
+/* The newest transaction before a position. A server that was set back and has written on since has another log there:
+ * its transactions up to the position are not the ones that were read. */
+enum pg_last_kind {
+    PG_LAST_UNKNOWN, /* an older version's position */
+    PG_LAST_NONE,    /* none since the slot was made */
+    PG_LAST_COMMIT
+};
+struct pg_last {
+    enum pg_last_kind kind;
+    uint64_t begin, end; /* of its commit record */
+    int64_t ts_ms;
+};
+/* Reads it from a position: pos, and the source object of that line. */
+void pg_last_read(struct pg_last *last, const char *pos, struct cdc_span source);
+/* To be called once connected, with the newest transaction before the position at which the lines begin. until: that
+ * position, where the server sends the log from an earlier one, `from`, on: until then nothing but `last` may come, which
+ * leaves no line; 0: the server begins at the position itself. */
+void pgoutput_expect(struct pgoutput *decoder, const struct pg_last *last, uint64_t from, uint64_t until);
+/* The server has sent all of its log up to lsn. LOST when the expected transaction was not in it. 0 or -1 */
+int pgoutput_reached(struct pgoutput *decoder, uint64_t lsn, struct cdc_error *error);
+/* Is there still something to come that is known? Then nothing may be confirmed. */
+bool pgoutput_is_expecting(const struct pgoutput *decoder);
 /* Row changes of transactions that a snapshot has seen are omitted (their commit lines stay): read_at as in visible.h,
  * or {NULL, 0}. */
 int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, struct cdc_error *error);
@@ -38,6 +64,10 @@ const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder);
 void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out);
 struct pgoutput_counts {
     uint64_t changes, commits, lines, unconvertible;
+    /* Inserts whose row the log has only in part: an UPDATE moved it into the publication's row filter, and did not touch
+     * its large values. The first of their tables, "schema"."name"; "" without one. */
+    uint64_t partial_inserts;
+    char partial_table[160];
 };
 const struct pgoutput_counts *pgoutput_counts_of(const struct pgoutput *decoder);
 

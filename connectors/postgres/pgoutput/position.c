@@ -73,6 +73,13 @@ bool pg_pos_restart_lsn(const char *pos, uint64_t *lsn)
     return true;
 }
 
+bool pg_pos_is_commit(const char *pos, uint64_t *begin, uint64_t *end)
+{
+    uint64_t ordinal;
+    const char *tail = cdc_pos_parse(pos, begin, &ordinal);
+    return tail && ordinal == CDC_POS_LAST_ORDINAL && strlen(tail) == LSN_DIGITS && cdc_pos_hex(tail, LSN_DIGITS, end);
+}
+
 bool pg_pos_is_snapshot(const char *pos, unsigned *attempt)
 {
     uint64_t lsn, ordinal, value;

@@ -22,6 +22,8 @@ void pg_pos_commit(struct cdc_buf *out, uint64_t final_lsn, uint64_t end_lsn);
 /* LSN at which replication starts again so that nothing after pos is missed: E for a commit, W for a heartbeat, X for a
  * snapshot line, F (the whole transaction again) for a change. false when pos is none of ours. */
 bool pg_pos_restart_lsn(const char *pos, uint64_t *lsn);
+/* Is it a commit line's? Then *begin and *end are those of the commit record. */
+bool pg_pos_is_commit(const char *pos, uint64_t *begin, uint64_t *end);
 /* Was pos made by a snapshot? Then *attempt is set. */
 bool pg_pos_is_snapshot(const char *pos, unsigned *attempt);
 

@@ -159,6 +159,18 @@ static int complete_relation(const struct pgoutput_settings *settings, struct pg
     return pg_table_prepare(table, settings->pipeline, settings->database, error);
 }
 
+int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_table *table, uint64_t lsn,
+                        struct cdc_error *error)
+{
+    bool had_key = table->has_key;
+    if (lsn < table->unsure_until || !table->selected)
+        return 0;
+    if (complete_relation(settings, table, error) < 0)
+        return -1;
+    table->schema_written = table->schema_written && table->has_key == had_key;
+    return 0;
+}
+
 /* Replaces what was known of the table wholesale: a Relation is sent at its first use and after any DDL (and
  * ANALYZE, TRUNCATE ...), and each describes the table in full. Where it reads the same no second schema line is
  * due. */

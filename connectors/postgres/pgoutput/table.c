@@ -98,6 +98,18 @@ void pg_source_tail(struct cdc_buf *out, int64_t ts_ms, uint32_t tx_id, uint64_t
     cdc_buf_lit(out, "\"}");
 }
 
+void pg_source_server(struct cdc_buf *out, const char *system_id, int64_t timeline)
+{
+    if (out->failed)
+        return;
+    out->len--; /* the closing brace */
+    cdc_buf_lit(out, ",\"system_id\":");
+    cdc_json_append_text(out, system_id, strlen(system_id));
+    cdc_buf_lit(out, ",\"timeline\":");
+    cdc_buf_i64(out, timeline);
+    cdc_buf_byte(out, '}');
+}
+
 static void append_flag(struct cdc_buf *out, bool flag)
 {
     cdc_buf_text(out, flag ? "true" : "false");

@@ -27,6 +27,10 @@ struct pg_table {
     struct pg_column *columns;
     size_t n_columns;
     struct pg_key_facts key_facts;
+    /* The log does not say what the primary key is (FULL, NOTHING), and today's may be younger than the change: then it is
+     * none up to this LSN, from where on it is certain. 0: the key is that of the change. */
+    uint64_t unsure_until;
+    uint32_t unsure_key; /* the transaction that made it */
     bool has_key;
     size_t key_end;             /* after the last column of the key */
     bool selected;              /* by -t / -T */
@@ -46,6 +50,10 @@ void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, str
 void pg_source_head(struct cdc_buf *out, const char *pipeline, const char *database);
 /* Appends `,"ts_ms":N,"txId":N,"lsn":N,"snapshot":"S"}`; tx_id 0: omitted. */
 void pg_source_tail(struct cdc_buf *out, int64_t ts_ms, uint32_t tx_id, uint64_t lsn, const char *snapshot);
+
+/* Puts `,"system_id":"S","timeline":N` into the source object that ends out: of boundary lines, since positions are taken
+ * from those. */
+void pg_source_server(struct cdc_buf *out, const char *system_id, int64_t timeline);
 
 /* One value of a row: kind 't' text, 'n' NULL, 'u' not known (TOAST that did not change). BORROWS its bytes. */
 struct pg_cell {

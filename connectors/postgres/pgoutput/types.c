@@ -425,17 +425,14 @@ static bool braces(struct array *array, struct cdc_buf *out, int depth)
     return false;
 }
 
-/* False, and nothing appended, when the text is no array. */
+/* False, and nothing appended, when the text is no array, or one that does not begin at 1: [0:1]={1,2} is another value
+ * than {1,2}, for the server and in a key, and JSON has no bounds. The server writes them only where they are needed. */
 static bool append_array(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format,
                          const char *text, size_t n, uint64_t *unconvertible)
 {
     struct array array = {text, text + n, type, format, unconvertible, CDC_BUF_INIT};
     size_t start = out->len;
     uint64_t before = *unconvertible;
-    if (n != 0 && text[0] == '[') { /* [0:1]={...}: bounds are omitted */
-        const char *brace = memchr(text, '{', n);
-        array.p = brace && brace[-1] == '=' ? brace : array.end;
-    }
     bool good = array.p < array.end && *array.p++ == '{' && braces(&array, out, 1) && array.p == array.end;
     if (array.scratch.failed)
         out->failed = true;

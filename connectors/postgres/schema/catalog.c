@@ -7,12 +7,29 @@
 
 #include <stdlib.h>
 
+/* The entry of publication $1 that counts for the rows of c: its own, or the topmost of the tables above it where changes
+ * come under that one's name. From it: a column of the row filter that is not of the replica identity of c, or a column
+ * of the identity that is not in the column list (RelationBuildPublicationDesc in the server's relcache.c). A filter is
+ * kept as a tree, of which ":varattno N" are the columns. */
+#define HOLE_SQL                                                                                                       \
+    "(SELECT coalesce((SELECT 'row filter by column ' || quote_ident(a.attname) FROM "                                 \
+    "regexp_matches(e.prqual::text, ':varattno ([0-9]+)', 'g') m JOIN pg_attribute a ON a.attrelid = e.prrelid "       \
+    "AND a.attnum = m[1]::int WHERE c.relreplident <> 'f' AND a.attname = ANY (e.names) IS NOT TRUE LIMIT 1), "        \
+    "CASE WHEN e.prattrs IS NULL THEN NULL WHEN c.relreplident = 'f' THEN 'column list under REPLICA IDENTITY FULL' "  \
+    "ELSE (SELECT 'column list without column ' || quote_ident(k) FROM unnest(e.names) k WHERE k NOT IN (SELECT "      \
+    "attname FROM pg_attribute WHERE attrelid = e.prrelid AND attnum = ANY (e.prattrs::int2[])) LIMIT 1) END) FROM "   \
+    "(SELECT pr.prrelid, pr.prqual, pr.prattrs, " PG_IDENTITY_NAMES(                                                   \
+        "c") " AS names FROM pg_publication pp "                                                                       \
+             "JOIN pg_publication_rel pr ON pr.prpubid = pp.oid JOIN (SELECT c.oid AS relid, 0 AS up UNION ALL "       \
+             "SELECT * FROM pg_partition_ancestors(c.oid) WITH ORDINALITY) x ON x.relid = pr.prrelid "                 \
+             "WHERE pp.pubname = $1 AND (pp.pubupdate OR pp.pubdelete) AND (pp.pubviaroot OR x.relid = c.oid) "        \
+             "ORDER BY x.up DESC LIMIT 1) e WHERE c.relkind = 'r')"
 /* Every table that can be published, and those that cannot but look like it (foreign tables, materialized views:
  * --check names them). The publication's own list first, and MATERIALIZED: asking for it table by table would be
  * slow, since pg_publication_tables lists them all each time. It has names only, hence the joins back to pg_class.
  * estimate: reltuples is -1 for a table that was never analyzed; of a partitioned table the leaves are counted,
  * autovacuum does not keep its own number. */
-#define TABLES_SQL(list)                                                                                               \
+#define TABLES_SQL(list, hole)                                                                                         \
     "WITH p AS MATERIALIZED (SELECT c.oid, " list " FROM pg_publication_tables t "                                     \
     "JOIN pg_namespace n ON n.nspname = t.schemaname "                                                                 \
     "JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE t.pubname = $1) "                     \
@@ -26,7 +43,12 @@
     "CASE WHEN p.oid IS NULL THEN 0 WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, 0)), 0) "     \
     "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                              \
     "ELSE greatest(c.reltuples, 0) END::int8 AS estimate, "                                                            \
-    "p.filter, p.columns, " PG_KEY_FACTS_SQL " "                                                                       \
+    "p.filter, p.columns, " hole " AS hole, c.relreplident <> 'f' AND EXISTS (SELECT 1 FROM pg_attribute a WHERE "     \
+                                 "a.attrelid = c.oid AND a.attnum > 0 "                                                \
+    "AND NOT a.attisdropped AND a.attlen = -1 AND a.attstorage <> 'p') AS toasts, NOT EXISTS (SELECT 1 FROM "          \
+    "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                                                        \
+    "AND NOT a.attisdropped) AS columnless, (SELECT min(h.inhrelid::regclass::text) FROM pg_inherits h "               \
+    "WHERE h.inhparent = c.oid AND h.inhdetachpending AND c.relkind = 'p') AS detaching, " PG_KEY_FACTS_SQL " "        \
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN p ON p.oid = c.oid "                      \
     "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "                                   \
     "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                                            \
@@ -36,6 +58,7 @@
 void pg_key_facts_read(struct pg_answer *row, struct pg_key_facts *facts)
 {
     facts->replica_identity = pg_answer_char(row, "replica_identity");
+    facts->inserts_only = pg_answer_true(row, "inserts_only");
     facts->partitioned = pg_answer_true(row, "partitioned");
     facts->primary_exists = pg_answer_true(row, "primary_exists");
     facts->primary_is_immediate = pg_answer_true(row, "primary_is_immediate");
@@ -59,6 +82,10 @@ static void read_table(struct pg_answer *row, struct pg_catalog_table *table)
     table->estimate = (double)pg_answer_int(row, "estimate");
     table->filter = pg_answer_text_or_null(row, "filter");
     table->columns = pg_answer_text_or_null(row, "columns");
+    table->hole = pg_answer_text_or_null(row, "hole");
+    table->toasts = pg_answer_true(row, "toasts");
+    table->columnless = pg_answer_true(row, "columnless");
+    table->detaching = pg_answer_text_or_null(row, "detaching");
     table->unlike = pg_answer_text_or_null(row, "unlike");
     pg_key_facts_read(row, &table->key);
 }
@@ -69,8 +96,8 @@ int pg_catalog_read(PGconn *sql, const char *publication, struct pg_catalog *cat
     bool v15 = PQserverVersion(sql) >= 150000;
     *catalog = (struct pg_catalog){0};
     catalog->result = pg_query_rows(sql,
-                                    v15 ? TABLES_SQL("t.rowfilter AS filter, t.attnames AS columns")
-                                        : TABLES_SQL("NULL::text AS filter, NULL::name[] AS columns"),
+                                    v15 ? TABLES_SQL("t.rowfilter AS filter, t.attnames AS columns", HOLE_SQL)
+                                        : TABLES_SQL("NULL::text AS filter, NULL::name[] AS columns", "NULL::text"),
                                     1, &publication, what, error);
     if (!catalog->result)
         return -1;
@@ -123,4 +150,22 @@ int pg_catalog_refuse(const char *schema, const char *name, const struct pg_key_
     return cdc_error_hint(error,
                           "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; and the same for each of its partitions",
                           schema, name);
+}
+
+int pg_catalog_refuse_detaching(const struct pg_catalog *catalog, const struct pg_settings *settings,
+                                struct cdc_error *error)
+{
+    for (size_t i = 0; i < catalog->n; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        if (!table->detaching || !table->via_root || !pg_catalog_is_meant(table, settings))
+            continue;
+        cdc_error_set(
+            error, CDC_EXIT_CONFIG,
+            "\"%s\".\"%s\": partition %s is half detached (DETACH CONCURRENTLY was broken off): a change of it "
+            "would crash the server",
+            table->schema, table->name, table->detaching);
+        return cdc_error_hint(error, "ALTER TABLE \"%s\".\"%s\" DETACH PARTITION %s FINALIZE;", table->schema,
+                              table->name, table->detaching);
+    }
+    return 0;
 }

@@ -21,6 +21,12 @@ struct pg_catalog_table {
     double estimate;                /* rows; 0 where it is not listed */
     const char *filter, *columns;   /* of the publication: SQL, an array of names; NULL */
     struct pg_key_facts key;
+    /* What of the publication makes the server refuse UPDATE or DELETE on this table, in words: `row filter by column x`,
+     * which is not of the replica identity; NULL: nothing. */
+    const char *hole;
+    bool toasts;           /* old rows come without large values: it has such columns, and not REPLICA IDENTITY FULL */
+    bool columnless;       /* it has no column: sinks may know no such table */
+    const char *detaching; /* a partition of it whose DETACH ... CONCURRENTLY was broken off; NULL */
     /* Of a partitioned table: a partition whose old rows lack what its own replica identity promises. The server
      * describes rows by the partitioned table, and takes old rows by the partition: root FULL over a partition with its
      * key only gives whole rows of NULLs. NULL: all fit. */
@@ -43,5 +49,10 @@ bool pg_catalog_misses(const struct pg_catalog_table *table, const struct pg_set
 /* The error for a table with an `unlike` partition. Returns -1. */
 int pg_catalog_refuse(const char *schema, const char *name, const struct pg_key_facts *facts, const char *unlike,
                       struct cdc_error *error);
+
+/* CONFIG where changes of a partition that is half detached would come under the name of its root: the walsender crashes
+ * at them, and the server with it (PostgreSQL 14 to 18). 0 or -1 */
+int pg_catalog_refuse_detaching(const struct pg_catalog *catalog, const struct pg_settings *settings,
+                                struct cdc_error *error);
 
 #endif

@@ -91,15 +91,25 @@ static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *err
 #define OF_INDEX(condition)                                                                                            \
     "coalesce((SELECT true FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (" PG_INDEX_COLUMNS(            \
         "i") ") AND " condition "), false)"
+/* Was the primary key of c made before all that slot $3 still sends? So it was when its transaction is older than the
+ * slot's catalog_xmin: all below that had ended where the slot begins. (What looks younger than now is older than two
+ * thousand million transactions.) Or it was made with the table. now_at: the key, as it is seen here, is there for every
+ * transaction that commits from there on. */
+#define PRIMARY_OF_C "FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'p'"
+#define AGE_OF_KEY                                                                                                     \
+    "coalesce((SELECT age(o.xmin) < 0 OR o.xmin = (SELECT t.xmin FROM pg_type t WHERE t.oid = c.reltype) "             \
+    "OR age(o.xmin) > (SELECT age(s.catalog_xmin) FROM pg_replication_slots s WHERE s.slot_name = $3) " PRIMARY_OF_C   \
+    "), true) AS is_old, coalesce((SELECT o.xmin::text::int8 " PRIMARY_OF_C "), 0) AS made_by, "                       \
+    "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END AS now_at"
 /* One row a column; one with a NULL name for a table without columns; none for a table that is gone. omitted: the
  * publication never sends it. */
 #define RELATION_SQL(omitted)                                                                                          \
-    "SELECT c.*, a.attname AS name, coalesce(a.attnotnull, false) AS not_null, "                                       \
+    "SELECT c.*, " AGE_OF_KEY ",  a.attname AS name, coalesce(a.attnotnull, false) AS not_null, "                      \
     "coalesce(a.attgenerated <> '', false) AS generated, " OF_INDEX("i.indisprimary") " AS \"primary\", " OF_INDEX(    \
         PG_INDEX_IDENTIFIES(                                                                                           \
             "c",                                                                                                       \
             "i")) " AS identity, coalesce(a.attgenerated <> '', false) OR " omitted                                    \
-                  " AS omitted FROM (SELECT c.oid, c.relreplident, " PG_KEY_FACTS_SQL                                  \
+                  " AS omitted FROM (SELECT c.oid, c.relreplident, c.reltype, " PG_KEY_FACTS_SQL                       \
                   " FROM pg_class c WHERE c.oid = $2::oid "                                                            \
                   "OFFSET 0) c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
 /* By the column list that publication $1 has for the table; 14 has none. */
@@ -125,6 +135,23 @@ static bool lacks_column(struct pg_answer *row, bool marked)
     return marked ? pg_answer_true(row, "identity") && pg_answer_true(row, "omitted") : pg_answer_true(row, "primary");
 }
 
+/* FULL and NOTHING: old rows come whole or not at all, so that a table whose key is not certain can do without. Example:
+ * a table with FULL and without a key had two equal rows, lost one, and then got a primary key. Under that key the log's
+ * older lines would write one row, and delete it. */
+static void take_primary(struct pg_answer *row, const struct pg_key_facts *today, struct pg_table *table)
+{
+    bool old = pg_answer_true(row, "is_old");
+    uint64_t now_at = pg_answer_lsn(row, "now_at");
+    uint32_t made_by = (uint32_t)pg_answer_int(row, "made_by");
+    /* Asked again when the log has come to where that same key was seen. */
+    bool reached = table->unsure_until != 0 && table->unsure_key == made_by;
+    bool sure = !today->primary_is_immediate || old || reached;
+    table->unsure_until = sure ? 0 : now_at;
+    table->unsure_key = made_by;
+    table->key_facts.primary_exists = today->primary_exists;
+    table->key_facts.primary_is_immediate = today->primary_is_immediate && sure;
+}
+
 static int read_relation(struct pg_answer *row, struct pg_table *table, struct cdc_error *error)
 {
     struct pg_key_facts today = {0}, *facts = &table->key_facts;
@@ -134,10 +161,9 @@ static int read_relation(struct pg_answer *row, struct pg_table *table, struct c
     /* Each row of the answer repeats what concerns the table, so the first one has it; then the rows are its
      * columns. */
     facts->partitioned = today.partitioned;
-    if (!marked) {
-        facts->primary_exists = today.primary_exists;
-        facts->primary_is_immediate = today.primary_is_immediate;
-    }
+    facts->incomplete = false;
+    if (!marked)
+        take_primary(row, &today, table);
     for (; row->row < PQntuples(row->result); row->row++) {
         const char *name = pg_answer_text_or_null(row, "name");
         struct pg_column *column = name ? find_column(table, name) : NULL;
@@ -154,16 +180,17 @@ static int read_relation(struct pg_answer *row, struct pg_table *table, struct c
     return unlike ? pg_catalog_refuse(table->schema, table->name, facts, unlike, error) : 0;
 }
 
-int pg_describe_relation(PGconn *sql, const char *publication, struct pg_table *table, struct cdc_error *error)
+int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct pg_table *table,
+                         struct cdc_error *error)
 {
     char oid[16];
-    const char *values[2] = {publication, oid};
+    const char *values[3] = {settings->publication, oid, settings->slot};
     bool v15 = PQserverVersion(sql) >= 150000;
     snprintf(oid, sizeof oid, "%lu", (unsigned long)table->oid);
     if (read_types(sql, table, error) < 0)
         return -1;
     PGresult *result =
-        pg_query_rows(sql, v15 ? RELATION_SQL(NOT_LISTED) : RELATION_SQL("$1::text IS NULL"), 2, values, what, error);
+        pg_query_rows(sql, v15 ? RELATION_SQL(NOT_LISTED) : RELATION_SQL("$1::text IS NULL"), 3, values, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};

@@ -22,10 +22,14 @@
     "(SELECT array_agg(ka.attname) FROM pg_index ki JOIN pg_attribute ka ON ka.attrelid = ki.indrelid AND ka.attnum "  \
     "= ANY (" PG_INDEX_COLUMNS("ki") ") WHERE ki.indrelid = " c ".oid AND " PG_INDEX_IDENTIFIES(c, "ki") ")"
 
+/* Does publication $1 (which may be missing) send neither UPDATE nor DELETE? Then no old row ever comes. */
+#define PG_INSERTS_ONLY "EXISTS (SELECT 1 FROM pg_publication WHERE pubname = $1 AND NOT pubupdate AND NOT pubdelete)"
+
 /* struct pg_key_facts of c, a row of pg_class, and `unlike` (catalog.h): of the partitions whose UPDATE the server takes,
  * one whose old rows lack a column of the identity of c. */
 #define PG_KEY_FACTS_SQL                                                                                               \
-    "c.relreplident AS replica_identity, c.relkind = 'p' AS partitioned, "                                             \
+    PG_INSERTS_ONLY                                                                                                    \
+    " AS inserts_only, c.relreplident AS replica_identity, c.relkind = 'p' AS partitioned, "                           \
     "EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS primary_exists, "                \
     "EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary "                                    \
     "AND " PG_INDEX_COUNTS(                                                                                            \
@@ -33,12 +37,14 @@
              "EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident "                         \
              "AND " PG_INDEX_COUNTS(                                                                                   \
                  "i") ") AS index_exists, "                                                                            \
-                      "CASE WHEN c.relkind = 'p' THEN (SELECT min(l.oid::regclass::text) "                             \
+                      "CASE WHEN c.relkind = 'p' AND NOT " PG_INSERTS_ONLY " THEN (SELECT min(l.oid::regclass::text) " \
                       "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid, "                           \
                       "LATERAL (SELECT " PG_IDENTITY_NAMES("c") " AS root, " PG_IDENTITY_NAMES(                        \
                           "l") " AS leaf) k "                                                                          \
-                               "WHERE t.isleaf AND l.relkind = 'r' AND (l.relreplident = 'f' OR k.leaf IS NOT NULL) "  \
-                               "AND NOT CASE WHEN c.relreplident = 'f' THEN l.relreplident = 'f' WHEN k.root IS NULL " \
+                               "WHERE t.isleaf AND l.relkind = 'r' AND (l.relreplident = 'f' OR k.leaf IS NOT "        \
+                               "NULL) "                                                                                \
+                               "AND NOT CASE WHEN c.relreplident = 'f' THEN l.relreplident = 'f' WHEN k.root IS "      \
+                               "NULL "                                                                                 \
                                "THEN false "                                                                           \
                                "ELSE l.relreplident = 'f' OR k.leaf @> k.root END) END AS unlike"
 

@@ -7,11 +7,64 @@
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Marks publications that we made, so that --drop removes no other. */
+/* Marks publications that we made, so that --drop removes no other, and for which pipeline. (Older versions did not say
+ * that.) */
 #define PUBLICATION_COMMENT "made by pg-cdc"
+#define COMMENT_FOR PUBLICATION_COMMENT " for "
 #define MAX_NAMED 20 /* tables, in warnings */
+
+/* -- whose it is -- */
+
+/* *comment: RETURNS NEW; "" without one, or when it is somebody else's text. 1, 0 when there is no such publication, -1. */
+static int read_comment(PGconn *sql, const char *name, char **comment, struct cdc_error *error)
+{
+    static const char what[] = "cannot look for the publication";
+    *comment = NULL;
+    PGresult *result = pg_query_rows(sql,
+                                     "SELECT coalesce(obj_description(oid, 'pg_publication'), '') AS comment "
+                                     "FROM pg_publication WHERE pubname = $1",
+                                     1, &name, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    int exists = PQntuples(result) > 0;
+    if (exists) {
+        const char *text = pg_answer_text(&row, "comment");
+        *comment = strdup(strncmp(text, PUBLICATION_COMMENT, strlen(PUBLICATION_COMMENT)) == 0 ? text : "");
+    }
+    PQclear(result);
+    if (pg_answer_good(&row, what, error) < 0)
+        exists = -1;
+    else if (exists && !*comment)
+        exists = cdc_error_memory(error);
+    return exists;
+}
+
+/* The names a-b and a_b make the same slot and publication, cdc_a_b, and one would take the other's changes. */
+static int check_owner(const char *comment, const struct pg_settings *settings, struct cdc_error *error)
+{
+    size_t n = strlen(COMMENT_FOR);
+    if (!settings->publication_by_name || strncmp(comment, COMMENT_FOR, n) != 0 ||
+        strcmp(comment + n, settings->name) == 0)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "slot \"%s\" and publication \"%s\" are those of the pipeline \"%s\", not of \"%s\"", settings->slot,
+                  settings->publication, comment + n, settings->name);
+    return cdc_error_hint(error, "give another --name, or --slot and --publication of its own");
+}
+
+int pg_publication_check_owner(PGconn *sql, const struct pg_settings *settings, struct cdc_error *error)
+{
+    char *comment;
+    int exists = read_comment(sql, settings->publication, &comment, error);
+    int status = exists > 0 ? check_owner(comment, settings, error) : exists;
+    free(comment);
+    return status;
+}
 
 /* -- an existing one -- */
 
@@ -73,6 +126,22 @@ static void warn_partitions(const struct pg_catalog *catalog, const struct pg_se
     }
 }
 
+/* Whoever made the publication may not have noticed yet. */
+static void warn_holes(const struct pg_catalog *catalog, const struct pg_settings *settings, const struct cdc_log *log)
+{
+    int n = 0;
+    for (size_t i = 0; i < catalog->n && n < MAX_NAMED; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        bool refused = is_permanent(table) && table->published && !pg_key_allows_changes(&table->key);
+        if ((!refused && !table->hole) || !pg_catalog_is_meant(table, settings))
+            continue;
+        n++;
+        cdc_log_write(log, CDC_LOG_WARNING, "table \"%s\".\"%s\" %s%s: the server refuses UPDATE and DELETE on it",
+                      table->schema, table->name, refused ? "" : "is published with a ",
+                      refused ? pg_key_refusal(&table->key) : table->hole);
+    }
+}
+
 static int refuse_unlike(const struct pg_catalog *catalog, const struct pg_settings *settings, struct cdc_error *error)
 {
     for (size_t i = 0; i < catalog->n; i++) {
@@ -101,42 +170,67 @@ static bool is_covered(const struct plan *plan, const struct pg_catalog_table *t
     return is_permanent(table) && (plan->all || (listed && pg_catalog_is_meant(table, plan->settings)));
 }
 
-/* From the moment that a table is published the server refuses UPDATE and DELETE on it unless it has a replica
- * identity ("cannot update table ... because it does not have a replica identity and publishes updates"). Whoever
- * only looks, on a production server, must not make the application fail. */
-static int refuse_look(const struct plan *plan, struct cdc_error *error)
+static bool is_refused(const struct plan *plan, const struct pg_catalog_table *table)
 {
-    for (size_t i = 0; plan->settings->temporary && i < plan->catalog->n; i++) {
-        const struct pg_catalog_table *table = &plan->catalog->tables[i];
-        if (!is_covered(plan, table) || pg_key_allows_changes(&table->key))
-            continue;
-        cdc_error_set(
-            error, CDC_EXIT_CONFIG,
-            "table \"%s\".\"%s\" %s: while somebody looks at it the server would refuse UPDATE and DELETE on it",
-            table->schema, table->name, pg_key_refusal(&table->key));
-        return cdc_error_hint(error,
-                              "name the tables to look at (-t), or ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL;",
-                              table->schema, table->name);
-    }
-    return 0;
+    return is_covered(plan, table) && !pg_key_allows_changes(&table->key);
 }
 
-/* A pipeline's own publication is made all the same: it was asked for, and new rows of such a table are worth
- * having. */
+/* From the moment that a table is published the server refuses UPDATE and DELETE on it unless it has a replica
+ * identity ("cannot update table ... because it does not have a replica identity and publishes updates"). Whoever
+ * copies a database must not make its application fail, unless that is what he wants. */
+static int refuse(const struct plan *plan, struct cdc_error *error)
+{
+    const struct pg_catalog_table *first = NULL;
+    int n = 0;
+    for (size_t i = 0; i < plan->catalog->n; i++) {
+        const struct pg_catalog_table *table = &plan->catalog->tables[i];
+        if (!is_refused(plan, table))
+            continue;
+        first = first ? first : table;
+        n++;
+    }
+    if (n == 0 || plan->settings->allow_refused)
+        return 0;
+    char others[48] = "";
+    if (n > 1)
+        snprintf(others, sizeof others, " (%d tables in all, --check names them)", n);
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "table \"%s\".\"%s\" %s: once published the server would refuse UPDATE and DELETE on it%s",
+                  first->schema, first->name, pg_key_refusal(&first->key), others);
+    return cdc_error_hint(
+        error, "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; or exclude it (-T), or give --allow-refused",
+        first->schema, first->name);
+}
+
 static void warn_refused(const struct plan *plan, const struct cdc_log *log)
 {
     int n = 0;
     for (size_t i = 0; i < plan->catalog->n && n < MAX_NAMED; i++) {
         const struct pg_catalog_table *table = &plan->catalog->tables[i];
-        if (!is_covered(plan, table) || pg_key_allows_changes(&table->key))
+        if (!is_refused(plan, table))
             continue;
         n++;
         cdc_log_write(
             log, CDC_LOG_WARNING,
             "table \"%s\".\"%s\" %s: now that it is published the server refuses UPDATE and DELETE on it. ALTER TABLE "
-            "\"%s\".\"%s\" REPLICA IDENTITY FULL; or exclude it",
+            "\"%s\".\"%s\" REPLICA IDENTITY FULL;",
             table->schema, table->name, pg_key_refusal(&table->key), table->schema, table->name);
     }
+}
+
+/* FOR ALL TABLES takes in the tables of tomorrow, too; only a superuser may say so. -T needs no list of its own: the
+ * stream omits what is excluded. But what is excluded since the server would refuse its changes must not be published. */
+static bool may_be_all(const struct plan *plan)
+{
+    const char *superuser = PQparameterStatus(plan->sql, "is_superuser");
+    if (plan->settings->selection.include.count != 0 || !superuser || strcmp(superuser, "on") != 0)
+        return false;
+    for (size_t i = 0; i < plan->catalog->n; i++) {
+        const struct pg_catalog_table *table = &plan->catalog->tables[i];
+        if (is_permanent(table) && !pg_key_allows_changes(&table->key) && !pg_catalog_is_meant(table, plan->settings))
+            return false;
+    }
+    return true;
 }
 
 /* With publish_via_partition_root changes carry the name that the user knows, and that -t matches. ONLY: or tables
@@ -188,14 +282,24 @@ static void say_created(const struct plan *plan, const struct cdc_log *log)
                       plan->n == 1 ? "" : "s");
 }
 
+static void append_comment(const struct plan *plan, struct cdc_buf *out)
+{
+    struct cdc_buf comment = CDC_BUF_INIT;
+    cdc_buf_lit(&comment, PUBLICATION_COMMENT);
+    if (plan->settings->publication_by_name)
+        cdc_buf_printf(&comment, " for %s", plan->settings->name);
+    char *literal = comment.failed ? NULL : PQescapeLiteral(plan->sql, comment.data, comment.len);
+    cdc_buf_lit(out, " IS ");
+    cdc_buf_text(out, literal ? literal : "'" PUBLICATION_COMMENT "'");
+    PQfreemem(literal);
+    cdc_buf_free(&comment);
+}
+
 static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
-    const char *superuser = PQparameterStatus(plan->sql, "is_superuser");
-    /* FOR ALL TABLES takes in the tables of tomorrow, too; only a superuser may say so. -T needs no list of its own:
-     * the stream omits what is excluded. */
-    plan->all = plan->settings->selection.include.count == 0 && superuser && strcmp(superuser, "on") == 0;
-    if (refuse_look(plan, error) < 0)
+    plan->all = may_be_all(plan);
+    if (refuse(plan, error) < 0)
         return -1;
     /* One transaction: were we killed between the two statements, --drop would find a publication without our mark
      * and leave it for ever. */
@@ -203,7 +307,8 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
     append_statement(plan, &text);
     cdc_buf_lit(&text, "; COMMENT ON PUBLICATION ");
     pg_query_identifier(&text, plan->settings->publication);
-    cdc_buf_lit(&text, " IS '" PUBLICATION_COMMENT "'; COMMIT");
+    append_comment(plan, &text);
+    cdc_buf_lit(&text, "; COMMIT");
     cdc_buf_byte(&text, '\0');
     int status = text.failed                  ? cdc_error_memory(error)
                  : !plan->all && plan->n == 0 ? nothing_to_publish(plan->settings, error)
@@ -218,13 +323,15 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
 
 static int ensure(struct plan *plan, bool exists, const struct cdc_log *log, struct cdc_error *error)
 {
-    if (refuse_unlike(plan->catalog, plan->settings, error) < 0)
+    if (pg_catalog_refuse_detaching(plan->catalog, plan->settings, error) < 0 ||
+        refuse_unlike(plan->catalog, plan->settings, error) < 0)
         return -1;
     if (!exists)
         return create(plan, log, error);
     if (plan->settings->selection.include.count > 0)
         warn_unpublished(plan->catalog, plan->settings, log);
     warn_partitions(plan->catalog, plan->settings, log);
+    warn_holes(plan->catalog, plan->settings, log);
     return 0;
 }
 
@@ -232,7 +339,7 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool 
                           struct cdc_error *error)
 {
     int exists = pg_names_publication_exists(sql, settings->publication, error);
-    if (exists < 0)
+    if (exists < 0 || (exists > 0 && pg_publication_check_owner(sql, settings, error) < 0))
         return -1;
     /* A slot decodes with the catalogs as they were at each change: a publication made after the slot is unknown to
      * the older part of its log. There the server ends the stream with an error (18: omits the changes). */
@@ -252,27 +359,13 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool 
 
 /* -- the end of one -- */
 
-static int is_ours(PGconn *sql, const char *name, bool *exists, struct cdc_error *error)
-{
-    static const char what[] = "cannot look for the publication";
-    PGresult *result = pg_query_rows(sql,
-                                     "SELECT coalesce(obj_description(oid, 'pg_publication'), '') AS comment "
-                                     "FROM pg_publication WHERE pubname = $1",
-                                     1, &name, what, error);
-    if (!result)
-        return -1;
-    struct pg_answer row = {.result = result};
-    *exists = PQntuples(result) > 0;
-    int ours = *exists && strcmp(pg_answer_text(&row, "comment"), PUBLICATION_COMMENT) == 0;
-    PQclear(result);
-    return pg_answer_good(&row, what, error) < 0 ? -1 : ours;
-}
-
 int pg_publication_drop(PGconn *sql, const char *name, const struct cdc_log *log, struct cdc_error *error)
 {
-    bool exists = false;
-    int ours = is_ours(sql, name, &exists, error);
-    if (ours < 0)
+    char *comment;
+    int exists = read_comment(sql, name, &comment, error);
+    bool ours = exists > 0 && *comment;
+    free(comment);
+    if (exists < 0)
         return -1;
     if (!ours) {
         cdc_log_write(

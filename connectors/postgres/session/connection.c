@@ -3,6 +3,7 @@
 #include "connectors/postgres/session/connection.h"
 
 #include "connectors/postgres/session/query.h"
+#include "connectors/postgres/session/watch.h"
 
 #include <cdc/retry.h>
 #include <ctype.h>
@@ -169,28 +170,36 @@ static int connect_timeout_ms(const PQconninfoOption *url, const PQconninfoOptio
 /* Drives a connection that was begun; asynchronously, so that the server's messages come in their verbose form (the
  * verbosity can be set only once there is a PGconn) and a signal ends the wait. To begin with WRITING is what libpq
  * asks for. The socket is read anew each time: with several hosts it changes. */
-static int wait_connected(PGconn *connection, const struct pg_settings *settings, int timeout_ms,
-                          struct cdc_error *error)
+static int wait_connected(PGconn *connection, struct pg_watch *watch, const struct pg_settings *settings,
+                          int timeout_ms, struct cdc_error *error)
 {
     int64_t deadline = cdc_clock_ms() + timeout_ms;
     PostgresPollingStatusType want = PGRES_POLLING_WRITING;
     while (want != PGRES_POLLING_OK) {
         if (want == PGRES_POLLING_FAILED)
             return connect_error(connection, error);
+        if (watch && pg_watch_follow(watch, connection, error) < 0)
+            return -1;
         int64_t left = deadline - cdc_clock_ms();
         if (left <= 0)
             return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "cannot connect: no answer from %s within %d s",
                                  PQhost(connection), timeout_ms / 1000);
         const struct cdc_control *control = settings->control;
-        struct pollfd fds[2] = {{PQsocket(connection), want == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0},
-                                {control ? control->wake_fd : -1, POLLIN, 0}};
-        int n = poll(fds, 2, (int)left);
+        struct pollfd fds[4] = {{PQsocket(connection), want == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0},
+                                {control ? control->wake_fd : -1, POLLIN, 0},
+                                {-1, 0, 0},
+                                {-1, 0, 0}};
+        if (watch)
+            pg_watch_poll(watch, fds + 2);
+        int n = poll(fds, 4, (int)left);
         if (control && control->stop)
             return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped while connecting");
+        if (n > 0 && watch && pg_watch_pass(watch, fds + 2, error) < 0)
+            return -1;
         if (n > 0 && fds[0].revents)
             want = PQconnectPoll(connection);
     }
-    return 0;
+    return watch ? pg_watch_end(watch, connection, error) : 0;
 }
 
 /* As SET statements, which unlike the startup option leave whatever options a URL, a service file or the environment
@@ -225,6 +234,8 @@ PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct 
     PQconninfoOption *url = NULL, *env = PQconndefaults();
     struct parameters parameters = {.n = 0};
     PGconn *connection = NULL;
+    struct pg_watch watch;
+    pg_watch_init(&watch);
     int result = parse_url(settings->url ? settings->url : "", &url, error);
     if (result == 0) {
         fill_parameters(&parameters, settings, replication);
@@ -237,8 +248,10 @@ PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct 
         PQsetNoticeReceiver(connection, ignore_notice, NULL);
         result = PQstatus(connection) == CONNECTION_BAD
                      ? connect_error(connection, error)
-                     : wait_connected(connection, settings, connect_timeout_ms(url, env), error);
+                     : wait_connected(connection, user_value(url, env, "require_auth") ? NULL : &watch, settings,
+                                      connect_timeout_ms(url, env), error);
     }
+    pg_watch_free(&watch);
     if (result == 0) {
         PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
         result = check_version(connection, error);

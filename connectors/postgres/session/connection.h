@@ -14,7 +14,9 @@ struct pg_settings {
     const char *url;                 /* libpq URI or key=value text; "" for the environment alone */
     char *name, *slot, *publication; /* OWNED: names.h sets, resolves and frees them */
     struct cdc_selection selection;
+    bool publication_by_name; /* it was derived from name, not given */
     bool no_create, temporary;
+    bool allow_refused; /* publish tables whose UPDATE and DELETE the server then refuses */
     struct cdc_value_format format;
     const char *tool;
     /* While a long wait lasts (a slot waits for running transactions): who hears of it, and what ends it. Both may be NULL. */

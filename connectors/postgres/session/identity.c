@@ -22,6 +22,7 @@ int pg_identity_read(PGconn *replication, const char *slot, struct pg_identity *
     snprintf(identity->database, sizeof identity->database, "%s", pg_answer_text(&row, "dbname"));
     snprintf(identity->slot, sizeof identity->slot, "%s", slot);
     identity->timeline = (int32_t)pg_answer_int(&row, "timeline");
+    identity->end = pg_answer_lsn(&row, "xlogpos");
     PQclear(result);
     return pg_answer_good(&row, what, error);
 }
@@ -97,24 +98,65 @@ static int check_timeline(PGconn *replication, int32_t current, int64_t old, uin
     return status;
 }
 
-int pg_identity_check(PGconn *replication, const struct pg_identity *identity, const char *state, uint64_t lsn,
-                      struct cdc_error *error)
+/* Example: the machine was set back to an image of last night. System and timeline are the same, the slot stands where
+ * it stood then, and the position lies in a log that is no more: where it was, other changes come. */
+static int check_end(PGconn *replication, const struct pg_identity *identity, uint64_t lsn, struct cdc_error *error)
 {
-    struct cdc_span object = cdc_span_text(state);
-    if (!state || cdc_json_type(object) != CDC_JSON_OBJECT)
+    static const char what[] = "cannot ask whether the server is a standby";
+    char position[24], end[24];
+    if (lsn <= identity->end)
         return 0;
-    struct cdc_span system = cdc_json_member_raw(object, "system_identifier");
-    int64_t timeline = 0;
-    if (!system.p)
-        return 0; /* an ack file alone: the slot's position is what is checked */
-    if (!cdc_json_raw_is(system, cdc_span_text(identity->system_identifier))) {
+    pg_lsn_format(position, lsn);
+    pg_lsn_format(end, identity->end);
+    PGresult *result = pg_query_rows(replication, "SELECT pg_is_in_recovery() AS standby", 0, NULL, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    bool standby = pg_answer_true(&row, "standby");
+    int status = pg_answer_good(&row, what, error);
+    PQclear(result);
+    if (status < 0)
+        return -1;
+    if (standby)
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                             "the standby has the log up to %s: it is waited for until it has the position %s", end,
+                             position);
+    cdc_error_set(error, CDC_EXIT_LOST,
+                  "the server's log ends at %s, before the position %s: the server was set back to a state before it",
+                  end, position);
+    return hint_lost(error);
+}
+
+/* Whom the position names: by the line's source, else by our own state. system.p is NULL where neither does. */
+static struct cdc_span named_system(struct cdc_span source, struct cdc_span state, struct cdc_span *timeline)
+{
+    struct cdc_span system = {NULL, 0};
+    struct cdc_span object = source;
+    if (source.p && cdc_json_type(source) == CDC_JSON_OBJECT)
+        system = cdc_json_member_raw(source, "system_id");
+    if (!system.p && state.p && cdc_json_type(state) == CDC_JSON_OBJECT) {
+        object = state;
+        system = cdc_json_member_raw(state, "system_identifier");
+    }
+    *timeline = system.p ? cdc_json_member(object, "timeline") : system;
+    return system;
+}
+
+int pg_identity_check(PGconn *replication, const struct pg_identity *identity, struct cdc_span source,
+                      struct cdc_span state, uint64_t lsn, struct cdc_error *error)
+{
+    struct cdc_span timeline;
+    struct cdc_span system = named_system(source, state, &timeline);
+    int64_t old = 0;
+    if (system.p && !cdc_json_raw_is(system, cdc_span_text(identity->system_identifier))) {
         cdc_error_set(error, CDC_EXIT_LOST,
                       "the position belongs to another server (system identifier %.*s, "
                       "this one is %s)",
                       (int)system.n, system.p, identity->system_identifier);
         return hint_lost(error);
     }
-    if (!cdc_json_int64(cdc_json_member(object, "timeline"), &timeline) || timeline == identity->timeline)
-        return 0;
-    return check_timeline(replication, identity->timeline, timeline, lsn, error);
+    if (system.p && cdc_json_int64(timeline, &old) && old != identity->timeline &&
+        check_timeline(replication, identity->timeline, old, lsn, error) < 0)
+        return -1;
+    return check_end(replication, identity, lsn, error);
 }

@@ -10,15 +10,18 @@
 struct pg_identity { /* what a position belongs to */
     char system_identifier[32];
     int32_t timeline;
+    uint64_t end; /* of its log, as far as it is on the disk */
     char slot[64];
     char database[64];
 };
 int pg_identity_read(PGconn *replication, const char *slot, struct pg_identity *identity, struct cdc_error *error);
 /* As a JSON object for an offset's `state`. */
 void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity);
-/* Does state (as above; NULL: not known) go with this server? LOST when the position belongs to another system, or to a
- * timeline that forked before it (asks TIMELINE_HISTORY). */
-int pg_identity_check(PGconn *replication, const struct pg_identity *identity, const char *state, uint64_t lsn,
-                      struct cdc_error *error);
+/* Is the position lsn in the log of this server? source: the source object of the line that it was taken from, which names
+ * the server in an ack file, too; where it does not (older versions), state as above. Either may be {NULL, 0}: not known. LOST
+ * when the position belongs to another system, to a timeline that forked before it (asks TIMELINE_HISTORY), or lies after
+ * the end of the log: the server was set back. UNAVAILABLE for the last on a standby, which may still get there. */
+int pg_identity_check(PGconn *replication, const struct pg_identity *identity, struct cdc_span source,
+                      struct cdc_span state, uint64_t lsn, struct cdc_error *error);
 
 #endif

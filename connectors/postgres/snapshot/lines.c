@@ -40,6 +40,7 @@ void pg_snapshot_commit_line(struct snapshot_run *run, bool last)
     numbers(run, out);
     cdc_buf_append(out, run->source_head.data, run->source_head.len);
     pg_source_tail(out, run->ts_ms, 0, run->state.attempt.origin, last ? "last" : "true");
+    pg_source_server(out, run->identity.system_identifier, run->identity.timeline);
     /* A stream that begins after this line finds here what the snapshot has seen of the log. */
     if (run->state.read_at && !out->failed) {
         out->len--; /* the closing brace */

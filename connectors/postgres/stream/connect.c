@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAX_BREAKS 3  /* after the first */
+#define SOON_MS 20000 /* a connection that lives longer was not broken by where it began */
+
 /* -- the plain session: settings, descriptions -- */
 
 void pg_stream_close_sql(struct pg_stream *stream)
@@ -38,7 +41,7 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     struct cdc_error first = {0};
     if (pg_stream_ensure_sql(stream, error) < 0)
         return -1;
-    if (pg_describe_relation(stream->sql, stream->pg->publication, table, &first) == 0)
+    if (pg_describe_relation(stream->sql, stream->pg, table, &first) == 0)
         return 0;
     if (!cdc_error_is_transient(&first)) {
         if (error)
@@ -47,9 +50,7 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     }
     /* An idle connection may have been cut without our noticing. */
     pg_stream_close_sql(stream);
-    return pg_stream_ensure_sql(stream, error) < 0
-               ? -1
-               : pg_describe_relation(stream->sql, stream->pg->publication, table, error);
+    return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_describe_relation(stream->sql, stream->pg, table, error);
 }
 
 /* The decoder needs the names that resolving gives: it is made at the first connection.
@@ -224,7 +225,7 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
 {
     struct cdc_buf command = CDC_BUF_INIT;
     char lsn[24];
-    pg_lsn_format(lsn, stream->start.lsn);
+    pg_lsn_format(lsn, stream->start.from);
     /* Protocol 1 sends whole transactions after their commit, in the order of their commits, on all servers that we
      * know; 2 and later only add transactions in progress, two-phase and parallel apply. An LSN below what the slot
      * has confirmed is raised to that by the server, silently: pg_start_check has compared them. 0/0 is wherever the
@@ -259,7 +260,7 @@ static int identify(struct pg_stream *stream, struct cdc_error *error)
         return cdc_error_memory(error);
     if (!start->has_position)
         return 0;
-    return pg_identity_check(stream->replication, &stream->identity, start->state, start->lsn, error);
+    return pg_identity_check(stream->replication, &stream->identity, start->source, start->state, start->lsn, error);
 }
 
 /* At the first connection only: `now` is when the run began, however often it connects. */
@@ -280,24 +281,48 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
         resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0)
         return -1;
+    pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
+    pgoutput_expect(stream->decoder, &stream->start.last, stream->start.from,
+                    stream->start.from < stream->start.lsn ? stream->start.lsn : 0);
     return start_replication(stream, error);
+}
+
+/* A server that closes the connection without a word, at one place again and again, will do so for ever: its walsender crashes at what is
+ * there, and takes the server with it. (One is known: changes of a partition that was half detached.) */
+static int check_breaks(struct pg_stream *stream, struct cdc_error *error)
+{
+    char position[24];
+    bool soon = stream->closed && cdc_clock_ms() - stream->began < SOON_MS;
+    if (stream->began == 0)
+        return 0; /* it was not even reached */
+    stream->breaks = soon && stream->start.lsn == stream->broke_at ? stream->breaks + 1 : 0;
+    stream->broke_at = stream->start.lsn;
+    stream->began = 0;
+    if (stream->breaks < MAX_BREAKS)
+        return 0;
+    pg_lsn_format(position, stream->start.lsn);
+    cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                  "the server closed the connection without a word %d times in a row, at the position %s",
+                  stream->breaks + 1, position);
+    return cdc_error_hint(error, "look into the server's log: does it crash at what comes next? --check may name the "
+                                 "cause; to pass it over, take a new snapshot");
 }
 
 int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
     pg_status_disconnect(stream);
-    if (pg_start_read(&stream->start, stream->settings.start, stream->started, from, error) < 0)
+    if (pg_start_read(&stream->start, stream->settings.start, stream->started, from, error) < 0 ||
+        check_breaks(stream, error) < 0)
         return -1;
     if (open_connections(stream, error) < 0) {
         pg_status_disconnect(stream);
         pg_stream_close_sql(stream);
         return -1;
     }
-    if (!stream->started)
-        stream->flush = stream->start.lsn; /* confirmed by an earlier run; later ones may
-                                              be written only */
     stream->started = stream->copying = true;
+    stream->began = cdc_clock_ms();
+    stream->closed = false;
     stream->wal_end = stream->boundary_lsn = stream->start.lsn;
     /* The new walsender knows nothing of what we said to the old one. */
     stream->reported_flush = 0;

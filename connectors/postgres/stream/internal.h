@@ -17,7 +17,9 @@ struct pg_start {
     bool resumes;      /* something has been read before: slot and publication must be there, nothing is created */
     bool has_position; /* and we know up to where: */
     uint64_t lsn;      /* nothing below is of interest; 0: wherever the slot is */
-    const char *state; /* what the position belongs to (identity.h); NULL. BORROWED, while connecting */
+    struct cdc_span source, state; /* what the position belongs to (identity.h). BORROWED, while connecting */
+    struct pg_last last;           /* the newest transaction before lsn */
+    uint64_t from;                 /* where the server is to begin: lsn, or before it to see that the log is the same */
     struct cdc_span
         read_at; /* what a snapshot has seen of the log from here on (visible.h). BORROWED, while connecting */
 };
@@ -37,6 +39,10 @@ struct pg_stream {
     bool copying;                 /* between START_REPLICATION and the end of the copy */
     struct cdc_error skipped;     /* the server passed over changes */
     struct pg_start start;        /* of this connection */
+    int64_t began;                /* when it began to stream, and was not looked at since; 0 */
+    bool closed;                  /* and broke without a word of the server */
+    uint64_t broke_at;            /* where the connections before it began */
+    int breaks;                   /* so often in a row, each soon after it had begun */
     uint64_t flush;               /* what confirm() gave; never falls */
     uint64_t reported_flush;
     uint64_t wal_end;      /* of the newest keepalive: all before it has been received */
@@ -51,6 +57,7 @@ struct pg_stream {
     int64_t until_ms;             /* --until TIME; 0: none */
     uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
     bool ended;
+    bool warned_partial; /* of inserts that are not whole */
 };
 
 /* -- start.c -- */
@@ -59,8 +66,8 @@ struct pg_stream {
  * CONFIG when its pos is none of ours. */
 int pg_start_read(struct pg_start *start, const struct cdc_start *decided, bool started, const struct cdc_offset *from,
                   struct cdc_error *error);
-/* Has the server still what the start needs? LOST when it has not. */
-int pg_start_check(const struct pg_start *start, const char *name, const struct pg_slot *slot, struct cdc_error *error);
+/* Has the server still what the start needs? LOST when it has not. Decides where the server is to begin. */
+int pg_start_check(struct pg_start *start, const char *name, const struct pg_slot *slot, struct cdc_error *error);
 /* The error for a slot that is no more what a position was taken from. Returns -1. */
 int pg_start_lost(const char *slot, const char *why, struct cdc_error *error);
 

@@ -14,30 +14,60 @@ int pg_start_lost(const char *slot, const char *why, struct cdc_error *error)
                                  "offset files of the pipeline, and begin with cdc-snapshot)");
 }
 
+/* What a snapshot has seen of the log. Its own state knows: the position in a sink's file may be of an older attempt, since
+ * a sink stores in batches, or is slower than the pipe. Once the log has begun its boundaries carry it. */
+static struct cdc_span read_at_of(const struct cdc_start *decided, const struct cdc_offset *from)
+{
+    unsigned attempt;
+    bool logged = from && !pg_pos_is_snapshot(from->pos, &attempt);
+    if (!logged && decided->visible)
+        return cdc_span_text(decided->visible);
+    return from && from->source ? cdc_json_member(cdc_span_text(from->source), "read_at") : (struct cdc_span){NULL, 0};
+}
+
 int pg_start_read(struct pg_start *start, const struct cdc_start *decided, bool started, const struct cdc_offset *from,
                   struct cdc_error *error)
 {
-    *start = (struct pg_start){.has_position = from != NULL};
+    /* Not a boundary of the log yet: where the snapshot's rows end. */
+    if (!from && decided->kind == CDC_START_SNAPSHOT)
+        from = &decided->from;
+    *start = (struct pg_start){.has_position = from != NULL, .read_at = read_at_of(decided, from)};
     start->resumes = started || decided->kind != CDC_START_FIRST;
-    if (!start->has_position) {
-        if (!started && decided->visible)
-            start->read_at = cdc_span_text(decided->visible);
+    if (!from) {
+        start->last.kind = started ? PG_LAST_UNKNOWN : PG_LAST_NONE;
         return 0;
     }
-    start->state = from->state;
-    if (from->source)
-        start->read_at = cdc_json_member(cdc_span_text(from->source), "read_at");
+    start->source = cdc_span_text(from->source);
+    start->state = cdc_span_text(from->state);
+    if (from == &decided->from && decided->kind == CDC_START_SNAPSHOT)
+        start->state = cdc_json_member(start->state, "identity");
+    pg_last_read(&start->last, from->pos, start->source);
     if (pg_pos_restart_lsn(from->pos, &start->lsn))
         return 0;
     return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source", from->pos);
 }
 
-int pg_start_check(const struct pg_start *start, const char *name, const struct pg_slot *slot, struct cdc_error *error)
+/* A slot before our position is nothing unusual: a server that crashed has kept its state of the last checkpoint, and we
+ * may have been killed before we told it. But one that was set back to an older copy of its files has such a slot, too,
+ * and where its log has grown past our position since then, nothing else shows. So the server begins at the newest
+ * transaction that we have read, or, where the slot is after that, at the slot: what comes is compared. */
+static uint64_t first_of(const struct pg_start *start, const struct pg_slot *slot)
+{
+    if (!start->has_position || !slot->exists || slot->confirmed_flush >= start->lsn ||
+        start->last.kind == PG_LAST_UNKNOWN)
+        return start->lsn;
+    if (start->last.kind == PG_LAST_COMMIT && start->last.begin > slot->confirmed_flush)
+        return start->last.begin;
+    return slot->confirmed_flush;
+}
+
+int pg_start_check(struct pg_start *start, const char *name, const struct pg_slot *slot, struct cdc_error *error)
 {
     if (slot->exists && slot->lost)
         return pg_start_lost(name, "was invalidated by the server: its log is gone", error);
     if (start->resumes && !slot->exists)
         return pg_start_lost(name, "is gone, and a position to go on from exists", error);
+    start->from = first_of(start, slot);
     /* We confirm only what is stored, so the slot is at our position or before it. Beyond it, the server sends from
      * there, and what lies between is lost. */
     if (!start->has_position || slot->confirmed_flush <= start->lsn)

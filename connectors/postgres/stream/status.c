@@ -23,6 +23,7 @@ uint64_t pg_status_i64(const char *from)
 
 int pg_status_broken(struct pg_stream *stream, struct cdc_error *error)
 {
+    stream->closed = true;
     return pg_query_fail(stream->replication, NULL, "the connection to the server failed", error);
 }
 
@@ -46,11 +47,12 @@ int pg_status_send(struct pg_stream *stream, bool request, struct cdc_error *err
     if (stream->unsent)
         return 0;
     /* Standby status update: 'r', write, flush, apply (LSNs), the time in microseconds since 2000, reply requested.
-     * Of a logical slot flush is what counts: the server may forget the log before it. 0 means no news. */
+     * Of a logical slot flush is what counts: the server may forget the log before it. 0 means no news: while it is not
+     * sure that the log is the one of our position. */
     message[0] = 'r';
-    put_i64(message + 1, stream->flush);
-    put_i64(message + 9, stream->flush);
-    put_i64(message + 17, stream->flush);
+    uint64_t flush = pgoutput_is_expecting(stream->decoder) ? 0 : stream->flush;
+    for (int i = 0; i < 3; i++)
+        put_i64(message + 1 + i * 8, flush);
     put_i64(message + 25, (uint64_t)((cdc_clock_wall_ms() - EPOCH_MS) * 1000));
     message[33] = request ? 1 : 0;
     int queued = PQputCopyData(stream->replication, message, sizeof message);
@@ -59,7 +61,7 @@ int pg_status_send(struct pg_stream *stream, bool request, struct cdc_error *err
     if (queued == 0)
         return 0;
     stream->last_status = now;
-    stream->reported_flush = stream->flush;
+    stream->reported_flush = flush;
     stream->reply_due = false;
     if (request)
         stream->last_request = now;

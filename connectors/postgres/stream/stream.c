@@ -62,11 +62,28 @@ static bool idle_between(const struct pg_stream *stream)
 
 static void end_if_reached(struct pg_stream *stream)
 {
+    if (pgoutput_is_expecting(stream->decoder))
+        return;
     if (stream->until_lsn != 0 && stream->boundary_lsn >= stream->until_lsn)
         stream->ended = true;
     if (stream->settings.max_events > 0 &&
         pgoutput_counts_of(stream->decoder)->changes >= (uint64_t)stream->settings.max_events)
         stream->ended = true;
+}
+
+/* Once a run: sinks have no value of it before that they could keep. */
+static void warn_partial(struct pg_stream *stream)
+{
+    const struct pgoutput_counts *counts = pgoutput_counts_of(stream->decoder);
+    if (counts->partial_inserts == 0 || stream->warned_partial)
+        return;
+    stream->warned_partial = true;
+    cdc_log_write(
+        stream->log, CDC_LOG_WARNING,
+        "table %s: an UPDATE moved a row into the publication's row filter, and the log lacks the large values "
+        "that it did not change: the line names them in \"unchanged\", and copies lack them. ALTER TABLE %s "
+        "REPLICA IDENTITY FULL; makes the next ones whole, a new snapshot the others",
+        counts->partial_table, counts->partial_table);
 }
 
 static void update_metrics(struct pg_stream *stream)
@@ -108,7 +125,7 @@ static void heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now
  * and when the end of the run may lie there. */
 static void maybe_heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now)
 {
-    if (stream->ended || !idle_between(stream))
+    if (stream->ended || !idle_between(stream) || pgoutput_is_expecting(stream->decoder))
         return;
     bool moved = stream->wal_end > stream->boundary_lsn;
     int64_t quiet = now - stream->last_line;
@@ -129,6 +146,8 @@ static int keepalive(struct pg_stream *stream, const char *data, int n, struct c
         stream->wal_end = wal_end;
     stream->server_ms = (int64_t)pg_status_i64(data + 9) / 1000 + EPOCH_MS;
     stream->last_receive = cdc_clock_ms();
+    if (pgoutput_reached(stream->decoder, wal_end, error) < 0)
+        return -1;
     /* 'k', wal_end, the server's clock (us since 2000), reply requested: 1 + 8 + 8 + 1 bytes. */
     if (data[17]) {
         stream->reply_due = stream->server_asked = true;
@@ -271,6 +290,7 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
     if (more > 0 && out->len != before)
         stream->last_receive = stream->last_line = cdc_clock_ms();
     update_metrics(stream);
+    warn_partial(stream);
     if (more < 0)
         return CDC_SOURCE_ERROR;
     return stream->ended ? CDC_SOURCE_END : more > 0 ? CDC_SOURCE_MORE : CDC_SOURCE_IDLE;
@@ -325,7 +345,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         return -1;
     /* Sent also while the output is blocked and nothing is read: a full pipe must not cost the connection. */
     bool request = now - stream->last_request >= REQUEST_MS ||
-                   (stream->settings.until && !blocked && now - stream->last_request >= 1000);
+                   ((stream->settings.until || pgoutput_is_expecting(stream->decoder)) && !blocked &&
+                    now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
         ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))
         return pg_status_send(stream, request, error);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The connection: settings, errors, statements, transactions. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "connectors/sqlite/session/database.h"
 #include <cdc/retry.h>
@@ -162,6 +166,25 @@ static const char *const settings[] = {
     "PRAGMA journal_size_limit=67108864",
 };
 
+/* SQLite would make it with what the umask leaves of 0644, beside offset files of 0600; its -wal and -shm get the mode of
+ * the database. One that is there keeps its own. */
+static int make_file(const char *path, struct cdc_error *error)
+{
+    struct stat file;
+
+    if (stat(path, &file) == 0)
+        return S_ISREG(file.st_mode)
+                   ? 0
+                   : cdc_error_set(error, CDC_EXIT_CONFIG, "%s: cannot open the database: it is no file", path);
+    /* Anything but that it is not there: SQLite will meet it, too. */
+    int fd = errno == ENOENT ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+    if (fd >= 0)
+        close(fd);
+    else if (errno == EEXIST)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "%s: cannot open the database: it is a link to nothing", path);
+    return 0;
+}
+
 /* SQLite asks while somebody else has the lock: for 5 s, and no longer once we are to leave. In place of busy_timeout,
  * which would sleep through a signal. */
 static int while_locked(void *context, int count)
@@ -218,6 +241,8 @@ int lite_database_open(struct lite_database *database, const char *path, const s
                        const struct cdc_log *log, struct cdc_error *error)
 {
     *database = (struct lite_database){.path = path, .log = log, .control = patience->control};
+    if (make_file(path, error) < 0)
+        return -1;
     int code = sqlite3_open_v2(path, &database->handle,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 

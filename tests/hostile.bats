@@ -1,0 +1,154 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Servers that are not what they should be, and files that somebody has planted.
+# Each test runs in a subshell.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/mysql
+load lib/lines
+
+setup() { DIR=$BATS_TEST_TMPDIR; }
+teardown() { end_spawned; }
+
+# thief HOW: a server that wants the password; its port in $PORT, what it got in $DIR/record.
+thief() {
+    rm -f "$DIR/port"
+    : >"$DIR/record"
+    spawn python3 "$LIB/password-thief.py" "$DIR/port" "$DIR/record" "$1"
+    wait_until test -s "$DIR/port"
+    PORT=$(cat "$DIR/port")
+}
+end_thief() { end_spawned 2>/dev/null || true; }
+# exits STATUS COMMAND...: messages in $DIR/err.
+exits() {
+    local expected=$1 status=0
+    shift
+    t "$@" >"$DIR/out" 2>"$DIR/err" || status=$?
+    is "exit status of $*" "$expected" "$status" || { cat "$DIR/err"; return 1; }
+}
+# The tool has asked, and the thief has nothing of it.
+empty_handed() { not grep -qa "$MYSQL_PASSWORD" "$DIR/record"; }
+binlog() { exits "$1" mysql-binlog -q --retry-max 0 --start now --until now "mysql://cdc:$MYSQL_PASSWORD@127.0.0.1:$PORT/${2:-}"; }
+
+@test "MySQL without TLS: no plugin and no key from the wire gets the password" {
+    local plugin
+    for plugin in mysql_clear_password dialog mysql_old_password sha256_password caching_sha2_password; do
+        thief "$plugin"
+        binlog 78
+        grep -q 'without TLS' "$DIR/err"
+        empty_handed
+        binlog 78 '?ssl-mode=DISABLED'
+        empty_handed
+        end_thief
+    done
+}
+
+@test "MySQL without TLS: an RSA key of one's own wraps the password, one from the wire where that was asked for" {
+    local plugin
+    openssl genrsa -out "$DIR/own" 2048 2>/dev/null
+    openssl rsa -in "$DIR/own" -pubout -out "$DIR/own.pub" 2>/dev/null
+    for plugin in sha256_password caching_sha2_password; do
+        thief "$plugin"
+        binlog 78 "?server-public-key-path=$DIR/none"
+        : >"$DIR/empty"
+        binlog 78 "?server-public-key-path=$DIR/empty"
+        is "bytes from a tool without a key" 0 "$(wc -c <"$DIR/record")"
+        binlog 69 "?server-public-key-path=$DIR/own.pub"
+        [ "$(wc -c <"$DIR/record")" -gt 200 ]
+        empty_handed
+        # It shows that the thief is one.
+        binlog 69 "?get-server-public-key=true"
+        grep -qa "$MYSQL_PASSWORD" "$DIR/record"
+        end_thief
+    done
+}
+
+@test "MySQL: no file of this machine is sent, whatever option files say" {
+    thief infile
+    mkdir "$DIR/home"
+    printf '[client]\nlocal-infile=1\n' >"$DIR/home/.my.cnf"
+    HOME=$DIR/home binlog 69
+    not grep -q . "$DIR/record"
+    binlog 69
+    not grep -q . "$DIR/record"
+}
+
+@test "PostgreSQL without TLS: the password is not sent in clear, however the server asks for it" {
+    local how
+    for how in postgres postgres-early postgres-later; do
+        thief $how
+        local status=78
+        [ $how != postgres-early ] || status=76 # it has answered before it was asked
+        exits $status pg-cdc -q --retry-max 0 --until now "postgresql://u:$MYSQL_PASSWORD@127.0.0.1:$PORT/d"
+        PGPASSWORD=$MYSQL_PASSWORD exits 78 pg-cdc -q --retry-max 0 --until now "postgresql://u@127.0.0.1:$PORT/d?sslmode=disable&gssencmode=disable"
+        grep -q 'in clear' "$DIR/err"
+        empty_handed
+        end_thief
+    done
+}
+
+# -- files -------------------------------------------------------------------------------------------
+
+# Three rows and their commit, as $DIR/lines.
+rows() { { schema id id:integer; for id in 1 2 3; do change c "{\"id\":$id}" null "{\"id\":$id}"; done; commit; } >"$DIR/lines"; }
+sink() { exits "$1" cdc-sink-sqlite -q "${@:2}" <"$DIR/lines"; }
+stored() { is "rows in $1" 3 "$(sqlite3 "$1" 'select count(*) from t')"; }
+
+@test "files of ours: no link leads out of the folder, no FIFO blocks" {
+    rows
+    mkdir "$DIR/victim" "$DIR/state"
+    cd "$DIR/state"
+    echo keep >"$DIR/victim/profile"
+
+    ln -s "$DIR/victim/login" a.offset.lock
+    sink 78 a
+    grep -q link "$DIR/err"
+    ln -s "$DIR/victim/profile" dead
+    echo bad | exits 78 cdc-sink-sqlite -q --on-error dead-letter --dead-letter dead b
+    grep -q link "$DIR/err"
+    is "the file that the link leads to" keep "$(cat "$DIR/victim/profile")"
+    ln -s "$DIR/victim/copy" c
+    sink 78 c
+    # What is only in the way goes.
+    ln -s "$DIR/victim/profile" d.offset.tmp
+    ln -s "$DIR/victim/profile" d.prom.tmp
+    sink 0 --metrics-file d.prom d
+    stored d
+    is "the file that the link leads to" keep "$(cat "$DIR/victim/profile")"
+    mkfifo e.offset.tmp
+    sink 0 e
+    stored e
+
+    mkfifo f.offset.lock g.offset h dead-fifo
+    sink 78 f
+    sink 78 g
+    sink 78 h
+    echo bad | exits 78 cdc-sink-sqlite -q --on-error dead-letter --dead-letter dead-fifo i
+    mkfifo j.moves
+    exits 78 cdc-sink-http -q --elasticsearch --retry-max 0 --offset-file j http://127.0.0.1:9 <"$DIR/lines"
+    is "what is in the other folder" profile "$(ls "$DIR/victim")"
+}
+
+@test "files of ours: only their owner reads them; a copy that is there keeps its mode" {
+    rows
+    cd "$DIR"
+    umask 000
+    exits 0 cdc-sink-sqlite -q --on-error dead-letter --dead-letter dead copy < <(echo bad; cat lines)
+    stored copy
+    : >other
+    chmod 640 other
+    sink 0 other
+    stored other
+    is modes "600 copy
+600 copy.offset
+600 copy.offset.lock
+600 dead
+640 other" "$(stat -c '%a %n' copy copy.offset copy.offset.lock dead other)"
+    # While it runs, the log of the database is beside it.
+    spawn_line "{ cat '$DIR/lines'; sleep 100; } | cdc-sink-sqlite -q --batch-time 50ms live"
+    wait_until test -s live-wal
+    is modes "600 live
+600 live-shm
+600 live-wal" "$(stat -c '%a %n' live live-shm live-wal)"
+}

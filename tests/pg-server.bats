@@ -1,0 +1,252 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Whose log a position lies in: a server that was set back, promoted or exchanged, a copy that a sink has not stored yet.
+# Each test runs in a subshell, and PG_DIR is read by lib/postgres.bash.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2046,SC2154
+# takes: 40 s
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/postgres
+
+setup_file() { create_database; }
+teardown_file() { drop_database; }
+setup() { pg_test_setup; }
+teardown() {
+    local dir
+    pg_test_teardown
+    for dir in "${OTHERS[@]}"; do
+        pg_down "$dir" immediate || true
+        rm -rf "$dir"
+    done
+}
+OTHERS=()
+
+# A server of the test's own in $DIR_OF_IT, with the table t.
+other_server() {
+    OTHER=$(test_folder)
+    OTHERS+=("$OTHER")
+    pg_start "$OTHER"
+    PG_DIR=$OTHER DATABASE=postgres sql "create table t (id int primary key, v text)"
+}
+on() { PG_DIR=$1 DATABASE=postgres sql "$2"; }
+# read_log SERVER ARGUMENT...: pg-cdc's lines of it, added to $DIR/out
+read_log() {
+    local server=$1
+    shift
+    t pg-cdc --name p --until now --heartbeat 0 "$@" "$(PG_DIR=$server pg_url postgres)" >>"$DIR/out" 2>"$DIR/err"
+}
+refused() {
+    is "exit status" 79 "$status" || { cat "$DIR/err"; return 1; }
+    grep -qE "$1" "$DIR/err" || fail "it does not say '$1': $(cat "$DIR/err")"
+}
+confirmed_of() { on "$1" "select confirmed_flush_lsn from pg_replication_slots"; }
+# What a sink keeps of the last commit line: an ack file.
+ack_of() { jq -c 'select(.op == "commit" or .op == "heartbeat") | {format: 1, tool: "cdc-sink-x", time: "", offsets: {p: {pos, seq, lines: 0, source}}}' "$1" | tail -1; }
+
+@test "commit and heartbeat lines of snapshot and stream name the server that wrote the log" {
+    sql "create table $NAME.t (id int primary key); insert into $NAME.t values (1)"
+    local system
+    system=$(sql "select system_identifier from pg_control_system()")
+    t cdc-snapshot --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL" >"$DIR/out" 2>"$DIR/err"
+    sql "insert into $NAME.t values (2)"
+    t pg-cdc --name "$NAME" -t "$NAME.*" --state-dir "$STATE" --ack stdout --heartbeat 0.1 --idle-exit 1 "$URL" >>"$DIR/out" 2>>"$DIR/err"
+    is "ops" "commit heartbeat" "$(jq -r 'select(.source.system_id) | .op' "$DIR/out" | sort -u | xargs)"
+    is "servers" "\"$system\" 1" "$(jq -r 'select(.op | IN("commit", "heartbeat")) | .source | "\(.system_id | tojson) \(.timeline)"' "$DIR/out" | sort -u)"
+}
+
+@test "a server set back to an older copy of itself: 79, by our own file and by a sink's alone; nothing is confirmed" {
+    other_server
+    read_log "$OTHER" --offset-file "$DIR/own"
+    on "$OTHER" "insert into t values (1, 'before the copy')"
+    read_log "$OTHER" --offset-file "$DIR/own"
+    pg_down "$OTHER"
+    as_postgres cp -a "$OTHER/data" "$OTHER/copy"
+    pg_up "$OTHER"
+    on "$OTHER" "insert into t select g, repeat('lost', 200) from generate_series(2, 400) g"
+    read_log "$OTHER" --offset-file "$DIR/own"
+    is "rows" 400 "$(grep -c '"op":"c"' "$DIR/out")"
+    ack_of "$DIR/out" >"$DIR/sink"
+    pg_down "$OTHER"
+    as_postgres rm -rf "$OTHER/data"
+    as_postgres mv "$OTHER/copy" "$OTHER/data"
+    pg_up "$OTHER"
+    on "$OTHER" "insert into t values (1001, 'after the copy')"
+    local before
+    before=$(confirmed_of "$OTHER")
+    run read_log "$OTHER" --offset-file "$DIR/own"
+    refused 'was set back'
+    run read_log "$OTHER" --ack "$DIR/sink"
+    refused 'was set back'
+    is "the slot" "$before" "$(confirmed_of "$OTHER")"
+    # The end of its log tells no more; the transactions up to the position do.
+    on "$OTHER" "insert into t select g, repeat('x', 400) from generate_series(2000, 5000) g; insert into t values (6000, 'later')"
+    on "$OTHER" "insert into t values (6001, 'later')"
+    is "the log has passed the position" t "$(on "$OTHER" "select pg_current_wal_lsn() - '0/0' > $(jq '.offsets.p.source.lsn' "$DIR/sink")")"
+    run read_log "$OTHER" --offset-file "$DIR/own"
+    refused 'other transactions'
+    run read_log "$OTHER" --ack "$DIR/sink"
+    refused 'other transactions'
+    is "the slot" "$before" "$(confirmed_of "$OTHER")"
+    is "lines" 400 "$(grep -c '"op":"c"' "$DIR/out")"
+}
+
+# set_slot_back SERVER: it is killed and has forgotten what it was told since its last checkpoint.
+set_slot_back() {
+    local slot=$1/data/pg_replslot/cdc_p
+    pg_down "$1" immediate
+    as_postgres cp "$1/slot-state" "$slot/state"
+    pg_up "$1"
+}
+@test "a server that crashed and has forgotten what it was told: the lines go on, after a commit and after a heartbeat" {
+    other_server
+    read_log "$OTHER" --offset-file "$DIR/own"
+    on "$OTHER" "checkpoint"
+    as_postgres cp "$OTHER/data/pg_replslot/cdc_p/state" "$OTHER/slot-state"
+    on "$OTHER" "insert into t values (1, 'a'); select pg_logical_emit_message(false, 'x', 'y')" >/dev/null
+    on "$OTHER" "insert into t values (2, 'b')"
+    read_log "$OTHER" --offset-file "$DIR/own"
+    local before
+    before=$(confirmed_of "$OTHER")
+    set_slot_back "$OTHER"
+    [ "$(confirmed_of "$OTHER")" != "$before" ]
+    on "$OTHER" "insert into t values (3, 'c')"
+    read_log "$OTHER" --offset-file "$DIR/own" || fail "$(cat "$DIR/err")"
+    # The position after a heartbeat, with other writes of the server before it.
+    t pg-cdc --name p --heartbeat 0.1 --idle-exit 1 --offset-file "$DIR/own" "$(PG_DIR=$OTHER pg_url postgres)" >>"$DIR/out" 2>"$DIR/err"
+    grep -q '"op":"heartbeat"' "$DIR/out"
+    set_slot_back "$OTHER"
+    on "$OTHER" "insert into t values (4, 'd'); select pg_logical_emit_message(false, 'x', 'z')" >/dev/null
+    read_log "$OTHER" --offset-file "$DIR/own" || fail "$(cat "$DIR/err")"
+    is "rows, each once" "1 2 3 4" "$(jq -r 'select(.op == "c") | .after.id' "$DIR/out" | xargs)"
+    is "messages" "y z" "$(jq -r 'select(.op == "m") | .message.content' "$DIR/out" | xargs)"
+    is "told at the end" "$(jq -s 'map(select(.op == "commit")) | last | .source.lsn' "$DIR/out")" "$(on "$OTHER" "select confirmed_flush_lsn - '0/0' from pg_replication_slots")"
+}
+
+@test "another server with a slot of that name: 79 by a sink's file alone" {
+    other_server
+    read_log "$OTHER"
+    on "$OTHER" "insert into t values (1)"
+    read_log "$OTHER"
+    ack_of "$DIR/out" >"$DIR/sink"
+    other_server
+    read_log "$OTHER"
+    # its log is as long
+    on "$OTHER" "insert into t select g, repeat('x', 200) from generate_series(1, 1000) g; select pg_switch_wal()" >/dev/null
+    run read_log "$OTHER" --ack "$DIR/sink"
+    refused 'belongs to another server'
+}
+
+@test "a standby promoted before the position was written: 79 by a sink's file alone" {
+    other_server
+    local primary=$OTHER standby
+    standby=$(test_folder)
+    OTHERS+=("$standby")
+    [ "$(id -u)" != 0 ] || chown postgres: "$standby"
+    read_log "$primary"
+    (cd "$standby" && as_postgres "$(pg_bin)/pg_basebackup" -h "$primary" -U postgres -D "$standby/data" -R -c fast)
+    sed -i "s#unix_socket_directories = .*#unix_socket_directories = '$standby'#" "$standby/data/postgresql.conf"
+    pg_up "$standby"
+    pg_down "$standby"
+    on "$primary" "insert into t select g, repeat('x', 500) from generate_series(1, 4000) g"
+    read_log "$primary"
+    ack_of "$DIR/out" >"$DIR/sink"
+    pg_down "$primary"
+    sed -i 's/^primary_conninfo.*//' "$standby/data/postgresql.auto.conf"
+    pg_up "$standby"
+    on "$standby" "select pg_promote()" >/dev/null
+    on "$standby" "select pg_create_logical_replication_slot('cdc_p', 'pgoutput')" >/dev/null
+    on "$standby" "insert into t select g, repeat('y', 500) from generate_series(1, 9000) g"
+    run read_log "$standby" --ack "$DIR/sink"
+    refused 'left timeline 1 before the position'
+}
+
+@test "a position that the sinks have is in our own file, too: without their files it is no first start" {
+    sql "create table $NAME.t (id int primary key, v text)"
+    local line="pg-cdc --name $NAME -t '$NAME.*' --until now --state-dir '$STATE' '$URL' 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
+    local i
+    for i in 1 2 3; do
+        t bash -o pipefail -c "$line"
+        sql "insert into $NAME.t values ($i)"
+    done
+    is "own position" true "$(jq --arg n "$NAME" '.offsets[$n].pos != null and .offsets[$n].pos != ""' "$STATE/pg-cdc-$NAME.offset")"
+    rm "$STATE"/cdc-sink-sqlite.offset "$DIR"/copy.db*
+    run t bash -o pipefail -c "$line"
+    is "status" 79 "$status"
+}
+
+@test "two names that make one slot: the second is refused, by start, check and drop; a publication of before is nobody's" {
+    sql "create table $NAME.t (id int primary key)"
+    sql "create table $NAME.\"t'\\\" (id int primary key)"
+    local first="a-$NAME" second="a_$NAME" odd="o'\-$NAME"
+    t pg-cdc --name "$first" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    t pg-cdc --name "$odd" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    t pg-cdc --name "$odd" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    sql "insert into $NAME.t values (1)"
+    local action
+    for action in --until=now --check --drop; do
+        run -78 t pg-cdc --name "$second" -t "$NAME.t" $action "$URL"
+        [[ $output == *"those of the pipeline \"$first\", not of \"$second\""* ]] || fail "$output"
+    done
+    t pg-cdc --name "$first" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    is "changes" 1 "$(grep -c '"op":"c"' "$DIR/out")"
+    t pg-cdc --name "$second" --slot cdc_own_$NAME --publication cdc_a_$NAME -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    sql "comment on publication cdc_a_$NAME is 'made by pg-cdc'"
+    t pg-cdc --name "$second" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    t pg-cdc --name "$second" --drop "$URL"
+    t pg-cdc --name "$odd" --drop "$URL"
+    is "publications" 0 "$(sql "select count(*) from pg_publication")"
+}
+
+pending() { [ "$(on "$OTHER" "select count(*) from pg_inherits where inhdetachpending")" = 1 ]; }
+# The walsender of all versions crashes at a change of such a partition, and the server with it.
+@test "a partition left half detached: refused before it crashes the server; a place that crashes it each time ends the retries" {
+    OTHER=$(test_folder)
+    OTHERS+=("$OTHER")
+    pg_start "$OTHER" "restart_after_crash = on" "log_min_messages = log"
+    on "$OTHER" "create table p (a int primary key, b text) partition by range (a); create table p_1 partition of p for values from (0) to (100); create table p_2 partition of p for values from (100) to (200)"
+    read_log "$OTHER"
+    PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "begin; select * from p" -c "select pg_sleep(600)"
+    local holder=$SPAWNED
+    wait_until eval '[ "$(on "$OTHER" "select count(*) from pg_stat_activity where query like '"'%sleep%'"' and pid <> pg_backend_pid()")" = 1 ]'
+    PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "alter table p detach partition p_1 concurrently"
+    wait_until pending
+    on "$OTHER" "select pg_cancel_backend(pid) from pg_stat_activity where query like 'alter table p detach%'" >/dev/null
+    status_of "$SPAWNED" || true
+    kill -INT "$holder"
+    on "$OTHER" "select pg_terminate_backend(pid) from pg_stat_activity where query like '%sleep%' and pid <> pg_backend_pid()" >/dev/null
+    pending
+    on "$OTHER" "insert into p_1 values (1, 'x')"
+    local action
+    for action in --until=now --check; do
+        run -78 read_log "$OTHER" "$action"
+        grep -q 'partition public.p_1 is half detached.*ALTER TABLE "public"."p" DETACH PARTITION public.p_1 FINALIZE;' "$DIR/err" || fail "$(cat "$DIR/err")"
+    done
+    is "crashes" 0 "$(grep -c 'terminated by signal' "$OTHER/log" || true)"
+    # The log still has the change as it was.
+    on "$OTHER" "alter table p detach partition p_1 finalize"
+    on "$OTHER" "insert into p values (101, 'y')"
+    run read_log "$OTHER"
+    if grep -q 'terminated by signal' "$OTHER/log"; then
+        is "status" 76 "$status"
+        grep -q 'closed the connection without a word 4 times in a row, at the position' "$DIR/err" || fail "$(cat "$DIR/err")"
+    else
+        is "status of a server that does not crash" 0 "$status"
+    fi
+}
+
+# What the last attempt at a snapshot has seen stands in the snapshot's own file. The sink here has stored nothing of that
+# attempt when the log is begun.
+@test "a further attempt at a snapshot, and a sink that is slower than the pipe: each row's own columns, each row once" {
+    sql "create table $NAME.a (id int primary key);
+         create table $NAME.t (id int primary key, big text); alter table $NAME.t alter big set storage external;
+         create table $NAME.keyless (v text); alter table $NAME.keyless replica identity full;
+         insert into $NAME.a values (1); insert into $NAME.t values (1, repeat('ONE', 2000)), (2, repeat('TWO', 2000))"
+    run t bash -c "cdc-snapshot --chunk-rows 1 $(source_options) 2>>'$DIR/err' | head -n 4 | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
+    is "stored of the first attempt" 1 "$(jq '.offsets | length' "$STATE/cdc-sink-sqlite.offset")"
+    sql "update $NAME.t set id = 9 where id = 1; update $NAME.t set id = 1 where id = 2; update $NAME.t set id = 2 where id = 9; insert into $NAME.keyless values ('once')"
+    t cdc-snapshot $(eval "printf '%s\n' $(source_options)") >"$DIR/lines" 2>>"$DIR/err"
+    t pg-cdc --until now $(eval "printf '%s\n' $(source_options)") >>"$DIR/lines" 2>>"$DIR/err"
+    t cdc-sink-sqlite --state-dir "$STATE" "$DIR/copy.db" <"$DIR/lines" 2>>"$DIR/err"
+    is "rows" "1 TWO,2 ONE" "$(sqlite3 "$DIR/copy.db" "select id || ' ' || substr(big, 1, 3) from t order by id" | paste -sd,)"
+    is "keyless" once "$(sqlite3 "$DIR/copy.db" 'select v from keyless' | paste -sd,)"
+}
