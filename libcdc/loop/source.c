@@ -410,9 +410,10 @@ static int run(struct source_loop *loop, struct cdc_error *error)
             return write_what_goes(loop) > 0 || loop->inside ? left_early(loop, error) : 0;
         }
         int result = confirm_start(loop, error);
-        if (result == 0)
+        if (result == 0) {
             result = stream(loop, error);
-        note_inside(loop, result != 0 || loop->control->stop);
+            note_inside(loop, result != 0 || loop->control->stop);
+        }
         if (result == 0)
             result = drain(loop, error);
         if (result == 0 || !cdc_error_is_transient(error)) {

@@ -72,7 +72,7 @@ int http_client_open(struct http_client *client, const struct http_peer *peer, s
     client->peer = *peer;
     client->context = context;
     client->timeout = peer->timeout;
-    snprintf(client->waits_for, sizeof client->waits_for, "%s to answer", peer->shown);
+    snprintf(client->waits_for, sizeof client->waits_for, "%.200s to answer", peer->shown);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (client->easy = curl_easy_init()) == NULL ||
         (client->multi = curl_multi_init()) == NULL)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot initialise libcurl");
