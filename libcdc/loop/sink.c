@@ -51,6 +51,7 @@ struct cdc_sink_loop {
     uint64_t batch_changes, run_changes;
     int64_t batch_start, last_input, stop_deadline;
     bool reported_unknown, finished;
+    bool taking; /* a line is being taken in: the destination may have a part of it */
     struct loop_report report;
 };
 
@@ -277,9 +278,12 @@ static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const 
                        struct cdc_error *error)
 {
     if (implied_boundary(loop, stream, event, error) != 0 ||
-        (at_boundary(loop) && set_rollback_point(loop, error) != 0) ||
-        loop->ops->event(loop->sink, event, error) != 0 || remember(stream, event, error) != 0)
+        (at_boundary(loop) && set_rollback_point(loop, error) != 0))
         return -1;
+    loop->taking = true;
+    if (loop->ops->event(loop->sink, event, error) != 0 || remember(stream, event, error) != 0)
+        return -1;
+    loop->taking = false;
     stream->open_lines++;
     stream->lines++;
     loop->run_changes++;
@@ -390,7 +394,10 @@ static int stop_at_bad_line(struct cdc_sink_loop *loop, const struct cdc_error *
 {
     struct cdc_error other = {0};
 
-    if (error->status == CDC_EXIT_DATA && (nothing_open(loop) || go_back(loop, &other) == 0) && at_boundary(loop))
+    /* Also where it is the first line of its transaction: a part of it may be in hand, which no delivery may store. */
+    bool nothing_in_hand = nothing_open(loop) && !loop->taking;
+
+    if (error->status == CDC_EXIT_DATA && (nothing_in_hand || go_back(loop, &other) == 0) && at_boundary(loop))
         (void)deliver(loop, &other);
     return -1;
 }

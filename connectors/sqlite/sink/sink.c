@@ -99,6 +99,7 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
         lite_fts_remember(sink, error) != 0 || lite_database_commit(&sink->db, error) != 0)
         return -1;
     sink->has_boundary = false;
+    sink->transaction++;
     return 0;
 }
 
@@ -108,6 +109,7 @@ static int boundary(void *context, struct cdc_error *error)
     struct lite_sink *sink = context;
     const char *sql = sink->has_boundary ? "RELEASE complete; SAVEPOINT complete" : "SAVEPOINT complete";
 
+    sink->transaction++;
     if (!sink->db.in_transaction)
         return 0;
     int code = sqlite3_exec(sink->db.handle, sql, NULL, NULL, NULL);
@@ -129,6 +131,7 @@ static void discard(void *context)
     }
     cdc_tables_recheck(&sink->tables);
     sink->schema_version = -1;
+    sink->transaction++;
     if (sink->has_boundary &&
         sqlite3_exec(sink->db.handle, "ROLLBACK TO complete; RELEASE complete", NULL, NULL, NULL) == SQLITE_OK) {
         sink->has_boundary = false;

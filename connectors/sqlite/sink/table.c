@@ -302,6 +302,8 @@ int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, str
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\", or without those of the key");
     if (table == NULL || prepare_definition(table, error) != 0)
         return -1;
+    table->number = ++sink->tables_described; /* rows that wait have the columns of this definition */
+    table->waiting = 0;
     return create_or_wait(sink, table, error);
 }
 
