@@ -371,3 +371,47 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-sq
 }
 
 teardown() { end_spawned; }
+
+@test "a schema line alone holds no lock: others write while the input pauses; the table comes with the next delivery" {
+    : >"$IN"
+    sink
+    mkfifo "$DIR/fifo"
+    cdc-sink-sqlite "$DB" <"$DIR/fifo" 2>"$DIR/err" 3>&- &
+    local pid=$!
+    exec 7>"$DIR/fifo"
+    users >&7
+    asked() { kill -USR1 "$pid" && grep -q 'lines in 1,' "$DIR/err"; }
+    wait_until asked
+    q 'pragma busy_timeout=0; create table other(x)'
+    is "not there yet" 0 "$(q "select count(*) from sqlite_master where name = 't'")"
+    commit >&7
+    exec 7>&-
+    wait "$pid"
+    is "there" 1 "$(q "select count(*) from sqlite_master where name = 't'")"
+}
+
+@test "a new key with a column that the rows do not have: exit 78, the rows stay as they are" {
+    {
+        schema code code:text a:text
+        change c '{"code":"zz"}' null '{"code":"zz","a":"row zz"}'
+        commit
+    } >"$IN"
+    sink
+    {
+        schema id code:text a:text id:integer
+        change c '{"id":1}' null '{"code":"b","a":"row b","id":1}'
+        commit
+    } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *'"t" has a new key'* ]]
+    is rows "zz|row zz" "$(q 'select * from t')"
+    q 'delete from t'
+    sink
+    is "an empty table takes the key" "b|row b|1" "$(q 'select * from t')"
+}
+
+@test "--fts names a table as the source does: database and table where there are no schemas" {
+    { schema id id:integer a:text; change c '{"id":1}' null '{"id":1,"a":"red lamp"}'; commit; } | sed 's/"schema":"public",//' >"$IN"
+    sink --fts d.t:a
+    is found 1 "$(q "select rowid from t_fts where t_fts match 'lamp'")"
+}

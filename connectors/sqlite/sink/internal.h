@@ -23,6 +23,7 @@ struct lite_table {
     enum lite_kind *kinds;   /* of the columns */
     size_t mask_n;           /* bytes of a set of columns */
     bool pending;            /* the table in the database may not fit the definition yet */
+    bool missing;            /* it is not in the database yet */
     bool unmatched;          /* said once that a row to change was not there */
     size_t number;           /* of the definition in this run, from 1: names the table of its waiting rows */
     uint64_t waiting;        /* rows that wait (waiting.c), in the transaction of the two below */
@@ -42,6 +43,7 @@ struct lite_sink {
     bool has_boundary;      /* savepoint "complete" is open */
     int64_t schema_version; /* as remembered in the database; -1: unknown */
     uint64_t transaction;   /* counts boundaries and deliveries: no transaction goes over one */
+    bool missing;           /* some table is */
     size_t tables_described;
     struct cdc_tables tables;
     struct cdc_buf scratch; /* decoded values of one event */
@@ -68,11 +70,13 @@ sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, stru
 /* -- table.c -- */
 extern const struct cdc_target_ops lite_target_ops;
 void lite_table_release(struct cdc_table *source); /* for cdc_tables_init */
-/* Takes a schema line in: a table that is not there is created, other changes wait for the first row, so that an old
- * schema line that is delivered again changes nothing. */
+/* Takes a schema line in; the database changes with the first row after it, so that an old schema line that is delivered
+ * again changes nothing. */
 int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error);
-/* Before a row: makes the table in the database fit its definition, if it may not. */
+/* Before a row: makes the table, or makes it fit its definition, if it may not. In a transaction. */
 int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+/* Before a delivery: makes the tables that have had no row. */
+int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error);
 void lite_table_forget_statements(struct lite_table *table);
 
 /* -- rebuild.c -- */

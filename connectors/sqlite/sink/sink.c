@@ -95,8 +95,9 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
     struct lite_sink *sink = context;
 
     /* Begun even without a row: a heartbeat moves the offset alone. */
-    if (lite_sql_begin(sink, error) != 0 || lite_state_save_offsets(sink, offsets, error) != 0 ||
-        lite_fts_remember(sink, error) != 0 || lite_database_commit(&sink->db, error) != 0)
+    if (lite_sql_begin(sink, error) != 0 || lite_table_settle_all(sink, error) != 0 ||
+        lite_state_save_offsets(sink, offsets, error) != 0 || lite_fts_remember(sink, error) != 0 ||
+        lite_database_commit(&sink->db, error) != 0)
         return -1;
     sink->has_boundary = false;
     sink->transaction++;
