@@ -373,12 +373,11 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-sq
 teardown() { end_spawned; }
 
 @test "a schema line alone holds no lock: others write while the input pauses; the table comes with the next delivery" {
-    : >"$IN"
-    sink
     mkfifo "$DIR/fifo"
     cdc-sink-sqlite "$DB" <"$DIR/fifo" 2>"$DIR/err" 3>&- &
     local pid=$!
     exec 7>"$DIR/fifo"
+    wait_until test -e "$DB.offset" # signals are taken by now
     users >&7
     asked() { kill -USR1 "$pid" && grep -q 'lines in 1,' "$DIR/err"; }
     wait_until asked
@@ -414,4 +413,64 @@ teardown() { end_spawned; }
     { schema id id:integer a:text; change c '{"id":1}' null '{"id":1,"a":"red lamp"}'; commit; } | sed 's/"schema":"public",//' >"$IN"
     sink --fts d.t:a
     is found 1 "$(q "select rowid from t_fts where t_fts match 'lamp'")"
+}
+
+@test "lines of another server or connector under a known name: exit 78, nothing stored or dropped; a server that took the place" {
+    # from SED-SCRIPT: one more transaction, its lines changed
+    more() {
+        { schema id id:integer; change c "{\"id\":$1}" null "{\"id\":$1}"; commit; } >"$DIR/plain"
+        sed -E "$2" "$DIR/plain" >"$IN"
+    }
+    pg() { echo "/\"op\":\"commit\"/s/\"ts_ms\":1,\"txId\"/\"system_id\":\"$1\",\"timeline\":1,\"ts_ms\":1,\"txId\"/"; }
+    my() { echo "s/\"postgresql\"/\"mysql\"/; /\"op\":\"commit\"/s/\"ts_ms\":1,\"txId\"/\"gtids\":\"$2\",\"server_uuid\":\"$1\",\"txId\"/"; }
+    ids() { q 'select id from t order by id' | paste -sd' '; }
+
+    more 1 "$(pg 71)"
+    sink
+    more 2 "$(pg 71)"
+    sink
+    is "the same server" "1 2" "$(ids)"
+    more 3 "$(pg 72)"
+    run -78 --separate-stderr sink
+    [[ $stderr == *'source "n"'*'another server'*'system_id 72, not 71'* ]]
+    SEQ=100 # as far back as what is stored
+    more 4 "$(pg 72)"
+    run -78 sink
+    SEQ=300
+    more 5 's/"postgresql"/"mysql"/'
+    run -78 --separate-stderr sink
+    [[ $stderr == *'connector mysql, not postgresql'* ]]
+    is "nothing of others" "1 2" "$(ids)"
+    more 6 ''
+    sink
+    more 7 "$(pg 71)"
+    sink
+    is "lines that do not say" "1 2 6 7" "$(ids)"
+
+    rm -f "$DB"*
+    SEQ=100
+    more 1 "$(my aa 'aa:1-7')"
+    sink
+    more 2 "$(my bb 'aa:1-7,bb:1')"
+    sink
+    SEQ=100
+    more 2 "$(my bb 'aa:1-7,bb:1')"
+    sink
+    is "a replica that was promoted" "1 2" "$(ids)"
+    more 3 "$(my cc 'cc:1-9')"
+    run -78 --separate-stderr sink
+    [[ $stderr == *'server_uuid cc, not bb'* ]]
+    is "and not a foreign one" "1 2" "$(ids)"
+}
+
+@test "re-deliveries that were dropped are told at the end, with a warning when there was nothing else" {
+    { schema id id:integer; change c '{"id":1}' null '{"id":1}'; change c '{"id":2}' null '{"id":2}'; commit; } >"$IN"
+    sink
+    run -0 --separate-stderr sink -q
+    [[ $stderr == *'warning: all 2 change lines were dropped as re-deliveries'* ]]
+    { change c '{"id":3}' null '{"id":3}'; commit; } >>"$IN"
+    run -0 --separate-stderr sink
+    [[ $stderr == *'info: 2 change lines were dropped as re-deliveries'* ]]
+    run -0 --separate-stderr sink -q
+    is rows "1 2 3" "$(q 'select id from t order by id' | paste -sd' ')"
 }

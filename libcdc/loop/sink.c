@@ -25,10 +25,12 @@ struct rollback_point {
 
 /* One source that writes into this stream. */
 struct stream {
-    struct cdc_buf raw_name; /* as it stands in the lines */
-    struct cdc_buf name;     /* unescaped, NUL-terminated */
-    struct cdc_buf pos;      /* of the newest line taken in */
-    struct cdc_buf source;   /* of the newest line or boundary */
+    struct cdc_buf raw_name;             /* as it stands in the lines */
+    struct cdc_buf name;                 /* unescaped, NUL-terminated */
+    struct cdc_buf pos;                  /* of the newest line taken in */
+    struct cdc_buf source;               /* of the newest line or boundary */
+    struct cdc_buf origin;               /* of the boundary that is stored: which server's lines these are */
+    bool line_checked, boundary_checked; /* one of this run is of the same server */
     int64_t seq;
     uint64_t lines;      /* change lines delivered or in hand, ever */
     uint64_t open_lines; /* since its last boundary */
@@ -48,7 +50,7 @@ struct cdc_sink_loop {
     struct stream *streams;
     size_t n_streams;
     struct dead_letter *dead_letter;
-    uint64_t batch_changes, run_changes;
+    uint64_t batch_changes, run_changes, dropped;
     int64_t batch_start, last_input, stop_deadline;
     bool reported_unknown, finished;
     bool taking; /* a line is being taken in: the destination may have a part of it */
@@ -88,7 +90,8 @@ static struct stream *add_stream(struct cdc_sink_loop *loop, struct cdc_span raw
     if (offset != NULL) {
         stream->seq = offset->seq;
         stream->lines = offset->lines;
-        if (keep(&stream->pos, cdc_span_text(offset->pos), false, error) != 0)
+        if (keep(&stream->pos, cdc_span_text(offset->pos), false, error) != 0 ||
+            keep(&stream->origin, cdc_span_text(offset->source != NULL ? offset->source : ""), false, error) != 0)
             return NULL;
     }
     return stream;
@@ -110,6 +113,7 @@ static void free_streams(struct cdc_sink_loop *loop)
         cdc_buf_free(&loop->streams[i].name);
         cdc_buf_free(&loop->streams[i].pos);
         cdc_buf_free(&loop->streams[i].source);
+        cdc_buf_free(&loop->streams[i].origin);
         cdc_buf_free(&loop->streams[i].back.pos);
         cdc_buf_free(&loop->streams[i].back.source);
     }
@@ -294,6 +298,24 @@ static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const 
     return 0;
 }
 
+/* The first line of a run tells the connector, the first boundary whether the lines are of the server that the stored ones
+ * are of. So does each boundary that would be dropped. */
+static int check_origin(struct stream *stream, const struct cdc_event *event, bool again, struct cdc_error *error)
+{
+    bool boundary = event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT;
+    struct cdc_span known = {stream->origin.data, stream->origin.len};
+
+    if (boundary ? stream->boundary_checked && !again : stream->line_checked)
+        return 0;
+    stream->line_checked = true;
+    if (known.n > 0 && event->source.n > 0 && origin_check(stream->name.data, known, event->source, error) != 0)
+        return -1;
+    if (!boundary || again)
+        return 0;
+    stream->boundary_checked = true;
+    return keep(&stream->origin, event->source, false, error);
+}
+
 static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
 {
     if (event->pos.p == NULL || event->pos.n == 0)
@@ -304,10 +326,13 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
     /* Against what was taken in, not what was delivered: a source that reconnects in this run sends lines again that
      * are in hand. */
     bool again = cdc_span_compare(event->pos, cdc_span(stream->pos.data, stream->pos.len)) <= 0;
+    if (check_origin(stream, event, again, error) != 0)
+        return -1;
     if (event->op == CDC_OP_SCHEMA) /* it describes the lines after it, whether we had it before or not */
         return loop->ops->event(loop->sink, event, error);
     if (again) {
         loop->metrics.duplicates++;
+        loop->dropped += cdc_event_has_row(event) || event->op == CDC_OP_TRUNCATE;
         return 0;
     }
     /* A heartbeat is a boundary as well: in a quiet database it is what moves the offset, so that the server can drop
@@ -435,6 +460,19 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
     }
 }
 
+/* After a restart some lines come again. When there was nothing else, they may be new to whoever sent them: a snapshot that
+ * was taken anew under the same name, say. */
+static void report_dropped(const struct cdc_sink_loop *loop)
+{
+    bool all = loop->run_changes == 0;
+
+    if (loop->dropped > 0)
+        cdc_log_write(loop->log, all ? CDC_LOG_WARNING : CDC_LOG_INFO,
+                      "%s%llu change lines were dropped as re-deliveries: they are at or before the stored position%s",
+                      all ? "all " : "", (unsigned long long)loop->dropped,
+                      all ? "; a snapshot taken anew needs another --name or an empty destination" : "");
+}
+
 int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_sink_settings *settings,
                  struct cdc_offset_file *offsets, struct cdc_control *control, const struct cdc_log *log,
                  struct cdc_error *error)
@@ -458,6 +496,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
         cdc_error_clear(error);
         result = 0;
     }
+    report_dropped(&loop);
     loop_report_turn(&loop.report, true);
     dead_letter_close(loop.dead_letter);
     cdc_line_reader_free(loop.reader);
