@@ -474,3 +474,50 @@ teardown() { end_spawned; }
     run -0 --separate-stderr sink -q
     is rows "1 2 3" "$(q 'select id from t order by id' | paste -sd' ')"
 }
+
+@test "two sources whose lines come in turns: each transaction is stored; one that is not whole keeps nobody else from it" {
+    one() { SOURCE_NAME=$1 TABLE=t$1; }
+    {
+        one a; schema id id:integer
+        one b; schema id id:integer
+        for i in $(seq 1 50); do
+            one a; change c "{\"id\":$i}" null "{\"id\":$i}"
+            one b; change c "{\"id\":$i}" null "{\"id\":$i}"
+            POS=97; one a; line commit '"events":1'
+            POS=98; one b; change c "{\"id\":-$i}" null "{\"id\":-$i}"
+            POS=99; line commit '"events":2'
+            tx
+        done
+        one a; change c '{"id":99}' null '{"id":99}'
+        one b; change c '{"id":99}' null '{"id":99}'; line commit '"events":1'
+    } >"$IN"
+    run -75 sink --batch-events 10
+    is "a, whose last transaction is not whole" 50 "$(q 'select count(*) from ta')"
+    is "b, all of it" 101 "$(q 'select count(*) from tb')"
+    is "positions" $'a|00000590.00000098\nb|00000600.00000003' "$(q 'select name, pos from cdc_offsets order by name')"
+    one a; line commit '"events":1' >>"$IN"
+    sink
+    is "a, the rest" "51|99" "$(q 'select count(*), max(id) from ta')"
+    is "b, nothing twice" 101 "$(q 'select count(*) from tb')"
+}
+
+@test "two pipelines with one database: each moves its own position, in the database and in its file" {
+    part() { SOURCE_NAME=$1 TABLE=t$1 SEQ=$2; schema id id:integer; change c "{\"id\":$2}" null "{\"id\":$2}"; commit; }
+    of() { t cdc-sink-sqlite -q --offset-file "$DIR/$1.offset" "$DB"; }
+    part a 200 | of a
+    part b 200 | of b
+    mkfifo "$DIR/fifo"
+    of a <"$DIR/fifo" 3>&- &
+    exec 7>"$DIR/fifo"
+    SOURCE_NAME=a TABLE=ta SEQ=290
+    { schema id id:integer; commit; } >&7 # it has looked at the database by now, and has seen b at 200
+    wait_until grep -q 00000290 "$DIR/a.offset"
+    part b 300 | of b
+    part a 310 >&7
+    exec 7>&-
+    wait $!
+    is "positions" "a 310 b 300" "$(q 'select name, cast(pos as integer) from cdc_offsets order by name' | tr '|\n' '  ' | sed 's/ $//')"
+    is "files" '["a"]["b"]' "$(jq -c '.offsets|keys' "$DIR/a.offset" "$DIR/b.offset" | tr -d '\n')"
+    part b 320 | of b
+    is rows "200 300 320" "$(q 'select id from tb order by id' | paste -sd' ')"
+}

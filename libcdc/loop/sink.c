@@ -15,6 +15,10 @@
 #include <cdc/retry.h>
 #include <cdc/sink.h>
 
+/* Lines of other sources are held while a transaction is open, up to so many bytes. Beyond them the transactions are taken as
+ * one, which ends where none of the sources is inside a transaction. */
+#define HELD_MAX ((size_t)64 << 20)
+
 /* What a stream was at the last boundary of all streams that is not delivered yet: where a discard returns to. */
 struct rollback_point {
     struct cdc_buf pos, source;
@@ -35,6 +39,7 @@ struct stream {
     uint64_t lines;      /* change lines delivered or in hand, ever */
     uint64_t open_lines; /* since its last boundary */
     bool moved;          /* a boundary came since the last delivery */
+    bool held;           /* lines of it wait (hold) */
     struct rollback_point back;
 };
 
@@ -53,7 +58,9 @@ struct cdc_sink_loop {
     uint64_t batch_changes, run_changes, dropped;
     int64_t batch_start, last_input, stop_deadline;
     bool reported_unknown, finished;
-    bool taking; /* a line is being taken in: the destination may have a part of it */
+    struct cdc_buf held; /* lines that wait, each with its LF */
+    bool mixing;         /* they were too many: sources are taken in as the lines come */
+    bool taking;         /* a line is being taken in: the destination may have a part of it */
     struct loop_report report;
 };
 
@@ -92,6 +99,11 @@ static struct stream *add_stream(struct cdc_sink_loop *loop, struct cdc_span raw
         stream->lines = offset->lines;
         if (keep(&stream->pos, cdc_span_text(offset->pos), false, error) != 0 ||
             keep(&stream->origin, cdc_span_text(offset->source != NULL ? offset->source : ""), false, error) != 0)
+            return NULL;
+        /* The destination had it and our file did not: killed between the two. The source waits for the file. */
+        if (!cdc_offset_file_owns(loop->offsets, stream->name.data) &&
+            (cdc_offset_file_set(loop->offsets, stream->name.data, offset, error) != 0 ||
+             cdc_offset_file_save(loop->offsets, error) != 0))
             return NULL;
     }
     return stream;
@@ -133,6 +145,14 @@ static bool at_boundary(const struct cdc_sink_loop *loop)
         moved |= loop->streams[i].moved;
     }
     return moved;
+}
+
+static bool nothing_open(const struct cdc_sink_loop *loop)
+{
+    for (size_t i = 0; i < loop->n_streams; i++)
+        if (loop->streams[i].open_lines > 0)
+            return false;
+    return true;
 }
 
 /* pos and source keep a NUL after their end for this call only; len says where they end. */
@@ -316,6 +336,28 @@ static int check_origin(struct stream *stream, const struct cdc_event *event, bo
     return keep(&stream->origin, event->source, false, error);
 }
 
+/* Must the line wait, since another source is inside a transaction? With sources whose lines come in turns, there might never
+ * be a place where all of them are at a boundary, and nothing would ever be stored. */
+static bool must_wait(const struct cdc_sink_loop *loop, const struct stream *stream)
+{
+    if (loop->n_streams == 1 || loop->mixing)
+        return false;
+    if (stream->held)
+        return true;
+    for (size_t i = 0; i < loop->n_streams; i++)
+        if (&loop->streams[i] != stream && loop->streams[i].open_lines > 0)
+            return true;
+    return false;
+}
+
+static int hold(struct cdc_sink_loop *loop, struct stream *stream, struct cdc_span line, struct cdc_error *error)
+{
+    stream->held = true;
+    cdc_buf_span(&loop->held, line);
+    cdc_buf_byte(&loop->held, '\n');
+    return loop->held.failed ? cdc_error_memory(error) : 0;
+}
+
 static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
 {
     if (event->pos.p == NULL || event->pos.n == 0)
@@ -323,6 +365,8 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
     struct stream *stream = find_stream(loop, event->name, error);
     if (stream == NULL)
         return -1;
+    if (must_wait(loop, stream))
+        return hold(loop, stream, event->line, error);
     /* Against what was taken in, not what was delivered: a source that reconnects in this run sends lines again that
      * are in hand. */
     bool again = cdc_span_compare(event->pos, cdc_span(stream->pos.data, stream->pos.len)) <= 0;
@@ -368,6 +412,43 @@ static int take_line(struct cdc_sink_loop *loop, struct cdc_span line, bool too_
     return take_event(loop, &event, error);
 }
 
+/* The lines that were held, in order; those that must wait still are held again. */
+static int take_held_once(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    struct cdc_buf lines = loop->held;
+    struct cdc_event event;
+    int result = 0;
+
+    loop->held = (struct cdc_buf)CDC_BUF_INIT;
+    for (size_t i = 0; i < loop->n_streams; i++)
+        loop->streams[i].held = false;
+    for (size_t at = 0; result == 0 && at < lines.len;) {
+        const char *end = memchr(lines.data + at, '\n', lines.len - at);
+        size_t n = (size_t)(end - lines.data) - at;
+        result = cdc_event_parse(&event, lines.data + at, n, error); /* it was parsed before */
+        if (result == 0)
+            result = take_event(loop, &event, error);
+        at += n + 1;
+    }
+    cdc_buf_free(&lines);
+    return result;
+}
+
+/* After each line: what can go on goes on. */
+static int take_held(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    if (loop->held.len > HELD_MAX) {
+        loop->mixing = true;
+        if (take_held_once(loop, error) != 0)
+            return -1;
+    }
+    loop->mixing &= !nothing_open(loop);
+    while (loop->held.len > 0 && nothing_open(loop))
+        if (take_held_once(loop, error) != 0)
+            return -1;
+    return 0;
+}
+
 /* -- the loop ------------------------------------------------------------------ */
 
 /* Nothing to read now. Returns true when it is time to leave. */
@@ -391,21 +472,17 @@ static bool wait_for_input(struct cdc_sink_loop *loop)
     return false;
 }
 
-static bool nothing_open(const struct cdc_sink_loop *loop)
-{
-    for (size_t i = 0; i < loop->n_streams; i++)
-        if (loop->streams[i].open_lines > 0)
-            return false;
-    return true;
-}
-
 /* What is left at the end: complete transactions are stored, the rest comes again. */
 static int finish(struct cdc_sink_loop *loop, bool end_of_input, struct cdc_error *error)
 {
     bool partial_line = end_of_input && cdc_line_reader_leftover(loop->reader) > 0;
     bool partial_transaction = !nothing_open(loop);
 
-    if ((partial_transaction && go_back(loop, error) != 0) || (at_boundary(loop) && deliver(loop, error) != 0))
+    /* What other sources have after a transaction that is not whole may be whole. */
+    for (bool open = partial_transaction; open; open = !nothing_open(loop))
+        if (go_back(loop, error) != 0 || take_held(loop, error) != 0)
+            return -1;
+    if ((at_boundary(loop) && deliver(loop, error) != 0))
         return -1;
     if (!end_of_input || (!partial_line && !partial_transaction))
         return 0;
@@ -455,7 +532,7 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
             continue;
         }
         loop->last_input = cdc_clock_ms();
-        if (take_line(loop, line, got == CDC_LINE_TOO_LONG, error) != 0)
+        if (take_line(loop, line, got == CDC_LINE_TOO_LONG, error) != 0 || take_held(loop, error) != 0)
             return stop_at_bad_line(loop, error);
     }
 }
@@ -500,6 +577,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     loop_report_turn(&loop.report, true);
     dead_letter_close(loop.dead_letter);
     cdc_line_reader_free(loop.reader);
+    cdc_buf_free(&loop.held);
     free_streams(&loop);
     return result;
 }

@@ -36,14 +36,20 @@ struct lite_table {
     unsigned next_shape;
 };
 
+struct lite_position {
+    char *name, *pos;
+};
+
 struct lite_sink {
     struct cdc_sink_context context; /* filled by the loop; must be first */
     const struct lite_settings *settings;
     struct lite_database db;
-    bool has_boundary;      /* savepoint "complete" is open */
-    int64_t schema_version; /* as remembered in the database; -1: unknown */
-    uint64_t transaction;   /* counts boundaries and deliveries: no transaction goes over one */
-    bool missing;           /* some table is */
+    bool has_boundary;               /* savepoint "complete" is open */
+    int64_t schema_version;          /* as remembered in the database; -1: unknown */
+    struct lite_position *positions; /* as the database has them */
+    size_t n_positions;
+    uint64_t transaction; /* counts boundaries and deliveries: no transaction goes over one */
+    bool missing;         /* some table is */
     size_t tables_described;
     struct cdc_tables tables;
     struct cdc_buf scratch; /* decoded values of one event */
@@ -52,6 +58,8 @@ struct lite_sink {
 /* -- state.c: the tables cdc_offsets, cdc_tables, cdc_meta -- */
 /* Creates them. CONFIG when a newer version of this tool wrote them. */
 int lite_state_open(struct lite_sink *sink, struct cdc_error *error);
+void lite_state_free(struct lite_sink *sink);
+/* Those that have moved since the database was asked or written. */
 int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error);
 /* For struct cdc_target_ops; context is the sink. */
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);

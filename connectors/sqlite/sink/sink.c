@@ -36,6 +36,7 @@ void lite_sink_free(struct lite_sink *sink)
         return;
     cdc_tables_free(&sink->tables);
     lite_database_close(&sink->db);
+    lite_state_free(sink);
     cdc_buf_free(&sink->scratch);
     free(sink);
 }
