@@ -521,3 +521,40 @@ teardown() { end_spawned; }
     part b 320 | of b
     is rows "200 300 320" "$(q 'select id from tb order by id' | paste -sd' ')"
 }
+
+@test "values by what they are and what a domain is made of, not by the name of the type" {
+    {
+        schema id id:integer b:'bit(1)' b8:'bit(8)' y:yesno n:qty w:photo p:'bit(1)' c:'varbinary(9) /*M!100301 COMPRESSED*/' f:ratio |
+            sed 's/"type":"yesno"/&,"base_type":"boolean"/; s/"type":"qty"/&,"base_type":"bigint"/; s/"type":"photo"/&,"base_type":"bytea"/; s/"type":"ratio"/&,"base_type":"double precision"/'
+        change c '{"id":1}' null '{"id":1,"b":true,"b8":"00000101","y":true,"n":9007199254740993,"w":"AP8=","p":"1","c":"AP8=","f":1.5}'
+        change c '{"id":2}' null '{"id":2,"b":false,"b8":"00000000","y":false,"n":-1,"w":"","p":"0","c":null,"f":"NaN"}'
+        commit
+    } >"$IN"
+    sink
+    is "row 1" "1 integer|00000101 text|1 integer|9007199254740993 integer|00FF blob|1 text|00FF blob|1.5 real" \
+        "$(q "select b||' '||typeof(b), b8||' '||typeof(b8), y||' '||typeof(y), n||' '||typeof(n), hex(w)||' '||typeof(w), p||' '||typeof(p), hex(c)||' '||typeof(c), f||' '||typeof(f) from t where id = 1")"
+    is "where b and y" 1 "$(q 'select id from t where b and y')"
+    is "row 2" "0|00000000|0|-1||blob|NaN" "$(q 'select b, b8, y, n, hex(w), typeof(w), f from t where id = 2')"
+}
+
+@test "values that SQLite would take for others: 007 into integers and doubles, an object that is not only base64" {
+    local line
+    for line in '"n":"007"' '"n":" 7"' '"n":"1e3"' '"f":"007"' '"f":"1e400"' '"n":1.5' '"w":"AP8"' '"w":5'; do
+        rm -f "$DB"*
+        {
+            schema id id:integer n:integer f:'double precision' w:bytea
+            change c '{"id":1}' null "{\"id\":1,$line}"
+            commit
+        } >"$IN"
+        run -65 sink
+    done
+    {
+        schema id id:integer a:text k:'bigint unsigned'
+        change c '{"id":1}' null '{"id":1,"a":{"base64":"/w==","x":1},"k":"007"}'
+        change c '{"id":2}' null '{"id":2,"a":{"base64":1},"k":"18446744073709551615"}'
+        change c '{"id":3}' null '{"id":3,"a":{"base64":"/w=="},"k":"7"}'
+        commit
+    } >"$IN"
+    sink
+    is rows $'1|text|{"base64":"/w==","x":1}|007\n2|text|{"base64":1}|18446744073709551615\n3|blob|\xff|7' "$(q 'select id, typeof(a), a, k from t')"
+}
