@@ -76,8 +76,20 @@ struct es_sink {
     size_t body_limit; /* lowered when the peer says 413 */
     struct es_key_changes *key_changes;
     uint64_t without_base;
-    bool told_lack;
+    bool told_lack, told_not_kept;
+    bool unclaimed; /* the owner of some index is to be kept once the index is there */
 };
+struct es_table {
+    struct cdc_table source; /* must be first */
+    bool unclaimed;          /* its index is not there yet */
+};
+
+/* -- owner.c: for struct cdc_target_ops; context is the sink -- */
+int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, struct cdc_error *error);
+/* An index that is not there yet sets sink->unclaimed. */
+int es_owner_claim(void *context, const char *index, const struct cdc_table_id *id, struct cdc_error *error);
+/* After requests that may have made indexes: claims those. */
+int es_owner_claim_made(struct es_sink *sink, struct cdc_error *error);
 
 /* -- merge.c: columns that the log did not carry, from the documents that the index has -- */
 bool es_merge_needs_base(const struct es_item *item);
