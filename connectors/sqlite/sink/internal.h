@@ -72,6 +72,8 @@ int lite_sql_begin(struct lite_sink *sink, struct cdc_error *error);
 const char *lite_sql_declared(const struct lite_table *table, size_t column);
 /* Appends the end of a CREATE TABLE: `, PRIMARY KEY ("a", "b"))`, or the bracket alone where there is no key. */
 void lite_sql_append_key(struct cdc_buf *sql, const struct lite_table *table);
+/* Appends the name of the table's waiting rows (waiting.c). */
+void lite_sql_append_waiting(struct cdc_buf *sql, const struct lite_table *table);
 /* PRAGMA table_info of a table or view: a row a column, none when there is no such table. RETURNS NEW. */
 sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, struct cdc_error *error);
 
@@ -133,7 +135,6 @@ int lite_statement_run(struct lite_sink *sink, struct lite_table *table, enum li
 int lite_statement_refuse(struct lite_outcome *outcome, const char *table, const char *column, const char *why);
 
 /* -- waiting.c: two rows with one key inside a transaction -- */
-void lite_waiting_append_name(struct cdc_buf *sql, const struct lite_table *table);
 /* Before each line: in another transaction nothing waits. */
 void lite_waiting_begin_line(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event);
 /* The row of that key waits from now on; it stays where it is, for the caller to replace or delete. */

@@ -20,7 +20,7 @@ static void append_column(struct cdc_buf *sql, const struct lite_table *table, b
 static void append_table(struct cdc_buf *sql, const struct lite_table *table, bool waiting)
 {
     if (waiting)
-        lite_waiting_append_name(sql, table);
+        lite_sql_append_waiting(sql, table);
     else
         lite_database_quote(sql, table->source.target);
 }

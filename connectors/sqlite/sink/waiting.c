@@ -11,11 +11,6 @@
  * One that still does here is what a snapshot, or an earlier run, had put in that place: the transaction replaced it. */
 #include "connectors/sqlite/sink/internal.h"
 
-void lite_waiting_append_name(struct cdc_buf *sql, const struct lite_table *table)
-{
-    cdc_buf_printf(sql, "temp.cdc_waiting_%zu", table->number);
-}
-
 void lite_waiting_begin_line(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event)
 {
     if (table->seq == event->seq && table->transaction == sink->transaction)
@@ -32,11 +27,11 @@ static int make_empty(struct lite_sink *sink, struct lite_table *table, struct c
 
     sql->len = 0;
     cdc_buf_lit(sql, "CREATE TABLE IF NOT EXISTS ");
-    lite_waiting_append_name(sql, table);
+    lite_sql_append_waiting(sql, table);
     for (size_t i = 0; i < table->source.n_columns; i++)
         cdc_buf_printf(sql, "%sc%zu %s", i == 0 ? " (" : ", ", i, lite_value_declared(table->kinds[i], false));
     cdc_buf_lit(sql, "); DELETE FROM ");
-    lite_waiting_append_name(sql, table);
+    lite_sql_append_waiting(sql, table);
     return lite_database_exec_made(&sink->db, error);
 }
 
