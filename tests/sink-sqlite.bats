@@ -558,3 +558,32 @@ teardown() { end_spawned; }
     sink
     is rows $'1|text|{"base64":"/w==","x":1}|007\n2|text|{"base64":1}|18446744073709551615\n3|blob|\xff|7' "$(q 'select id, typeof(a), a, k from t')"
 }
+
+@test "a database of a newer version: exit 78, nothing is written" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$IN"
+    sink
+    q "update cdc_meta set value = 2 where key = 'format'"
+    { users; change c '{"id":2}' null '{"id":2,"name":"a","big":"b"}'; commit; } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *"newer version"* ]]
+    is rows 1 "$(q 'select count(*) from t')"
+}
+
+@test "a table without a key: old rows that carry different columns take each its own" {
+    {
+        schema '' a:integer b:integer g:integer | sed 's/\("name":"g"[^}]*\)false}/\1true}/'
+        for row in '1 1 2' '1 2 3' '2 1 3'; do
+            # shellcheck disable=SC2086
+            set -- $row
+            change c null null "{\"a\":$1,\"b\":$2,\"g\":$3}"
+        done
+        commit
+        change d null '{"a":1,"b":2,"g":3}' null
+        change d null '{"a":2,"b":1}' null
+        change u null '{"b":1,"a":1,"g":2}' '{"a":5,"b":1,"g":6}'
+        change u null '{"a":5,"b":1}' '{"a":7,"b":1,"g":8}'
+        commit
+    } >"$IN"
+    sink
+    is rows "7|1|8" "$(q 'select * from t')"
+}
