@@ -7,7 +7,13 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/lines
+load lib/opensearch
 
+setup_file() {
+    opensearch_start
+    export OPENSEARCH_URL OPENSEARCH_PID OPENSEARCH_DIR
+}
+teardown_file() { opensearch_stop; }
 setup() {
     DIR=$BATS_TEST_TMPDIR
     DB=$DIR/a.db
@@ -192,4 +198,45 @@ P
     } >"$IN"
     sink
     is "rows" $'1|y\n7|x' "$(q 'select rowid, a from t order by 1')"
+}
+
+@test "OpenSearch: random transactions" {
+    local table tables=(default full mysql minimal)
+    SEEDS=$((SEEDS / 3 + 1))
+    transactions lines "${tables[@]}" >"$IN"
+    t cdc-sink-http -q --elasticsearch --index 'random-{table}' --offset-file "$DIR/o" "$OPENSEARCH_URL" <"$IN"
+    for table in "${tables[@]}"; do opensearch_rows "random-$table" "[\"$table\", .]"; done |
+        python3 -c '
+import json, sys
+for table, row in map(json.loads, sys.stdin):
+    print(table, json.dumps(row, sort_keys=True))' | LC_ALL=C sort >"$DIR/got"
+    transactions expect "${tables[@]}" | LC_ALL=C sort >"$DIR/want"
+    [ -s "$DIR/want" ] && diff "$DIR/want" "$DIR/got" >&2
+}
+
+@test "OpenSearch: keys that move through each other: shifted, swapped, inserted before the old row is deleted" {
+    TABLE=shifted
+    elastic() { t cdc-sink-http -q --elasticsearch --index '{table}' --offset-file "$DIR/o" "$OPENSEARCH_URL" <"$IN"; }
+    all() { opensearch_rows shifted '[.id, .name]' | sort | paste -sd' '; }
+    {
+        schema id id:integer name:text
+        for i in 1 2 3; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"r$i\"}"; done
+        commit
+        for i in 1 2 3; do change u "{\"id\":$((i + 1))}" "{\"id\":$i,\"name\":\"r$i\"}" "{\"id\":$((i + 1)),\"name\":\"r$i\"}"; done
+        commit
+    } >"$IN"
+    elastic
+    is shifted '[2,"r1"] [3,"r2"] [4,"r3"]' "$(all)"
+    {
+        schema id id:integer name:text
+        change u '{"id":3}' '{"id":2,"name":"r1"}' '{"id":3,"name":"r1"}'
+        change u '{"id":2}' '{"id":3,"name":"r2"}' '{"id":2,"name":"r2"}'
+        change c '{"id":4}' null '{"id":4,"name":"new"}'
+        change d '{"id":4}' '{"id":4,"name":"r3"}' null
+        change c '{"id":7}' null '{"id":7,"name":"gone again"}'
+        change d '{"id":7}' '{"id":7,"name":"gone again"}' null
+        commit
+    } >"$IN"
+    elastic
+    is "swapped, replaced" '[2,"r2"] [3,"r1"] [4,"new"]' "$(all)"
 }

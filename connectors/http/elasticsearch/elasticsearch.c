@@ -141,6 +141,32 @@ static const char *read_row(struct es_sink *sink, const struct cdc_event *event,
     return NULL;
 }
 
+/* Has another row of this transaction taken the id that the event's row leaves? Under a key that is unique only at the end of
+ * a transaction (DEFERRABLE), `UPDATE t SET id = id + 1` moves 1 to 2 while 2 is still there, and then 2 to 3: what is under
+ * 2 by then must stay. Whole old rows tell the two apart, and where there are such keys old rows are whole. */
+static bool is_taken(struct es_sink *sink, const struct cdc_event *event, const struct cdc_table *table,
+                     struct cdc_span id)
+{
+    const struct es_item *writer = es_batch_writer(&sink->batch, table, id);
+    struct cdc_event other;
+    struct cdc_error ignored = {0};
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+
+    if (writer == NULL || cdc_json_is_null(event->before))
+        return false;
+    struct cdc_span line = http_batch_line(&sink->batch.lines, (size_t)(writer - sink->batch.items));
+    if (cdc_event_parse(&other, line.p, line.n, &ignored) != 0 || other.seq != event->seq ||
+        cdc_json_is_null(other.after))
+        return false;
+    for (cdc_json_iter_begin(&iter, event->before); cdc_json_next_member(&iter, &name, &value);) {
+        struct cdc_span there = es_document_member(other.after, name);
+        if (there.p != NULL && !cdc_span_equal(there, value))
+            return true;
+    }
+    return false;
+}
+
 static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *event, const struct cdc_table *table,
                                 struct cdc_error *error)
 {
@@ -153,6 +179,10 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     if (why != NULL)
         return cdc_sink_reject(sink->client->context, event->line, why, error) == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
     struct cdc_span id = {sink->scratch.data, item.id_n}, old = {sink->scratch.data + item.id_n, item.old_n};
+    if (item.kind == ES_DELETE && is_taken(sink, event, table, id))
+        return HTTP_TAKEN;
+    if (item.kind == ES_INDEX && old.n > 0 && is_taken(sink, event, table, old))
+        old.n = item.old_n = 0;
     /* A merge reads the index: what the batch has for these ids must be there first. */
     if (item.kind == ES_MERGE &&
         (es_batch_has_seen(batch, table, id) || (old.n > 0 && es_batch_has_seen(batch, table, old))))

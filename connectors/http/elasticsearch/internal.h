@@ -48,11 +48,15 @@ struct es_item {
     bool base_old; /* a moved row is not there under its new _id: look under the old one */
     bool index_sent, delete_sent;
 };
+struct es_seen {
+    uint64_t hash; /* 0: empty */
+    size_t writer; /* the newest item that has it as its new id, plus 1; 0: the newest one leaves it */
+};
 struct es_batch {
     struct http_batch lines;
     struct es_item *items; /* one a line */
     struct cdc_buf ids;
-    uint64_t *seen; /* open-addressing set of ids, n_seen slots */
+    struct es_seen *seen; /* open-addressing set of ids, n_seen slots */
     size_t n_seen;
 };
 int es_batch_init(struct es_batch *batch, const struct es_settings *settings, struct cdc_error *error);
@@ -63,6 +67,8 @@ int es_batch_add(struct es_batch *batch, struct cdc_span line, const struct es_i
                  struct cdc_error *error);
 struct cdc_span es_batch_id(const struct es_batch *batch, const struct es_item *item);
 struct cdc_span es_batch_old_id(const struct es_batch *batch, const struct es_item *item);
+/* The newest item of the batch if it wrote a document under that id, else NULL. */
+const struct es_item *es_batch_writer(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
 /* Was that id put into the batch? (It may say yes wrongly, seldom.) */
 bool es_batch_has_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
 
