@@ -137,6 +137,7 @@ EOF
     read_all
     is "values" '{"id":7,"m":"happy","ms":["sad",null,"happy"],"l":[[1,2],[3,4]]}' "$(lines 'select(.op == "c") | .after')"
     is "types" "[\"$NAME.small\",\"$NAME.mood\",\"$NAME.mood[]\",\"$NAME.list\"]" "$(lines 'select(.op == "schema") | .columns | map(.type)')"
+    is "what domains are made of" '["integer",null,null,"integer[]"]' "$(lines 'select(.op == "schema") | .columns | map(.base_type)')"
 }
 
 @test "JSON's null is no NULL: named in the lines of snapshot and stream, and a text in a copy" {

@@ -526,6 +526,46 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     [[ $stderr == *"two source tables"* ]]
 }
 
+@test "OpenSearch: an index has one owner, in later runs too: another table's truncate, rows and schema line are 78" {
+    local index=own$BATS_TEST_NUMBER
+    TABLE=$index
+    count() { curl -sS -XPOST "$OPENSEARCH_URL/$index/_refresh" >/dev/null; curl -sS "$OPENSEARCH_URL/$index/_count" | jq .count; }
+    meta() { curl -sS "$OPENSEARCH_URL/$index/_mapping" | jq -c ".[\"$index\"].mappings._meta"; }
+    three >"$IN"
+    elastic --index '{table}'
+    is "owner" "[\"$SOURCE_NAME\",\"d\",\"$SCHEMA\",\"$index\"]" "$(meta | jq -c '.cdc | [.name, .db, .schema, .table]')"
+    for other in 'line t "x":1' 'schema id id:integer' 'change c {"id":9} null {"id":9}'; do
+        (SCHEMA=staging; $other; commit) >"$IN"
+        run -78 --separate-stderr elastic --offset-file "$DIR/other" --index '{table}'
+        [[ $stderr == *"two source tables map to index \"$index\": d.$SCHEMA.$index"*"d.staging.$index"* ]]
+        is "after: $other" 3 "$(count)"
+    done
+    curl -sS -XPUT "$OPENSEARCH_URL/$index/_mapping" -H 'Content-Type: application/json' -d '{"_meta":{"mine":[1,"x"]}}' >/dev/null
+    { schema id id:integer name:text big:text; change d '{"id":1}' '{"id":1}' null; commit; } >"$IN"
+    elastic --index '{table}'
+    is "what else is in _meta stays" "[[1,\"x\"],\"$index\"]" "$(meta | jq -c '[.mine, .cdc.table]')"
+    is "documents" 2 "$(count)"
+}
+
+@test "an index whose mapping may not be seen or changed: a warning, the rows arrive; an answer that makes no sense is 76" {
+    server
+    echo 'no json' >"$DIR/http/mapping"
+    three >"$IN"
+    run -76 --separate-stderr elastic
+    [[ $stderr == *"the answer to _mapping is no JSON"* ]]
+    for text in '[]' '{"i":[]}' '{"i":{"mappings":[]}}' '{"i":{"mappings":{"_meta":7}}}' '{"i":{"mappings":{"_meta":{"cdc":[]}}}}' ' {} '; do
+        echo "$text" >"$DIR/http/mapping"
+        rm -f "$DIR/o"
+        elastic
+        is "claimed after $text" t "$(jq -r '.[].mappings._meta.cdc.table' "$DIR/http/mapping")"
+    done
+    echo 403 >"$DIR/http/mapping-status"
+    rm -f "$DIR/o"
+    run -0 --separate-stderr elastic
+    [[ $stderr == *"cannot be kept in its mapping (HTTP status 403)"* ]]
+    [ -n "$(pos)" ]
+}
+
 @test "OpenSearch: a table without a key, a line without seq" {
     { schema '' a:integer; line c '"before":null,"after":{"a":1}'; commit; } >"$IN"
     run -65 --separate-stderr elastic

@@ -457,3 +457,219 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-sq
 }
 
 teardown() { end_spawned; }
+
+@test "a schema line alone holds no lock: others write while the input pauses; the table comes with the next delivery" {
+    mkfifo "$DIR/fifo"
+    cdc-sink-sqlite "$DB" <"$DIR/fifo" 2>"$DIR/err" 3>&- &
+    local pid=$!
+    exec 7>"$DIR/fifo"
+    wait_until test -e "$DB.offset" # signals are taken by now
+    users >&7
+    asked() { kill -USR1 "$pid" && grep -q 'lines in 1,' "$DIR/err"; }
+    wait_until asked
+    q 'pragma busy_timeout=0; create table other(x)'
+    is "not there yet" 0 "$(q "select count(*) from sqlite_master where name = 't'")"
+    commit >&7
+    exec 7>&-
+    wait "$pid"
+    is "there" 1 "$(q "select count(*) from sqlite_master where name = 't'")"
+}
+
+@test "a new key with a column that the rows do not have: exit 78, the rows stay as they are" {
+    {
+        schema code code:text a:text
+        change c '{"code":"zz"}' null '{"code":"zz","a":"row zz"}'
+        commit
+    } >"$IN"
+    sink
+    {
+        schema id code:text a:text id:integer
+        change c '{"id":1}' null '{"code":"b","a":"row b","id":1}'
+        commit
+    } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *'"t" has a new key'* ]]
+    is rows "zz|row zz" "$(q 'select * from t')"
+    q 'delete from t'
+    sink
+    is "an empty table takes the key" "b|row b|1" "$(q 'select * from t')"
+}
+
+@test "--fts names a table as the source does: database and table where there are no schemas" {
+    { schema id id:integer a:text; change c '{"id":1}' null '{"id":1,"a":"red lamp"}'; commit; } | sed 's/"schema":"public",//' >"$IN"
+    sink --fts d.t:a
+    is found 1 "$(q "select rowid from t_fts where t_fts match 'lamp'")"
+}
+
+@test "lines of another server or connector under a known name: exit 78, nothing stored or dropped; a server that took the place" {
+    # from SED-SCRIPT: one more transaction, its lines changed
+    more() {
+        { schema id id:integer; change c "{\"id\":$1}" null "{\"id\":$1}"; commit; } >"$DIR/plain"
+        sed -E "$2" "$DIR/plain" >"$IN"
+    }
+    pg() { echo "/\"op\":\"commit\"/s/\"ts_ms\":1,\"txId\"/\"system_id\":\"$1\",\"timeline\":1,\"ts_ms\":1,\"txId\"/"; }
+    my() { echo "s/\"postgresql\"/\"mysql\"/; /\"op\":\"commit\"/s/\"ts_ms\":1,\"txId\"/\"gtids\":\"$2\",\"server_uuid\":\"$1\",\"txId\"/"; }
+    ids() { q 'select id from t order by id' | paste -sd' '; }
+
+    more 1 "$(pg 71)"
+    sink
+    more 2 "$(pg 71)"
+    sink
+    is "the same server" "1 2" "$(ids)"
+    more 3 "$(pg 72)"
+    run -78 --separate-stderr sink
+    [[ $stderr == *'source "n"'*'another server'*'system_id 72, not 71'* ]]
+    SEQ=100 # as far back as what is stored
+    more 4 "$(pg 72)"
+    run -78 sink
+    SEQ=300
+    more 5 's/"postgresql"/"mysql"/'
+    run -78 --separate-stderr sink
+    [[ $stderr == *'connector mysql, not postgresql'* ]]
+    is "nothing of others" "1 2" "$(ids)"
+    more 6 ''
+    sink
+    more 7 "$(pg 71)"
+    sink
+    is "lines that do not say" "1 2 6 7" "$(ids)"
+
+    rm -f "$DB"*
+    SEQ=100
+    more 1 "$(my aa 'aa:1-7')"
+    sink
+    more 2 "$(my bb 'aa:1-7,bb:1')"
+    sink
+    SEQ=100
+    more 2 "$(my bb 'aa:1-7,bb:1')"
+    sink
+    is "a replica that was promoted" "1 2" "$(ids)"
+    more 3 "$(my cc 'cc:1-9')"
+    run -78 --separate-stderr sink
+    [[ $stderr == *'server_uuid cc, not bb'* ]]
+    is "and not a foreign one" "1 2" "$(ids)"
+}
+
+@test "re-deliveries that were dropped are told at the end, with a warning when there was nothing else" {
+    { schema id id:integer; change c '{"id":1}' null '{"id":1}'; change c '{"id":2}' null '{"id":2}'; commit; } >"$IN"
+    sink
+    run -0 --separate-stderr sink -q
+    [[ $stderr == *'warning: all 2 change lines were dropped as re-deliveries'* ]]
+    { change c '{"id":3}' null '{"id":3}'; commit; } >>"$IN"
+    run -0 --separate-stderr sink
+    [[ $stderr == *'info: 2 change lines were dropped as re-deliveries'* ]]
+    run -0 --separate-stderr sink -q
+    is rows "1 2 3" "$(q 'select id from t order by id' | paste -sd' ')"
+}
+
+@test "two sources whose lines come in turns: each transaction is stored; one that is not whole keeps nobody else from it" {
+    one() { SOURCE_NAME=$1 TABLE=t$1; }
+    {
+        one a; schema id id:integer
+        one b; schema id id:integer
+        for i in $(seq 1 50); do
+            one a; change c "{\"id\":$i}" null "{\"id\":$i}"
+            one b; change c "{\"id\":$i}" null "{\"id\":$i}"
+            POS=97; one a; line commit '"events":1'
+            POS=98; one b; change c "{\"id\":-$i}" null "{\"id\":-$i}"
+            POS=99; line commit '"events":2'
+            tx
+        done
+        one a; change c '{"id":99}' null '{"id":99}'
+        one b; change c '{"id":99}' null '{"id":99}'; line commit '"events":1'
+    } >"$IN"
+    run -75 sink --batch-events 10
+    is "a, whose last transaction is not whole" 50 "$(q 'select count(*) from ta')"
+    is "b, all of it" 101 "$(q 'select count(*) from tb')"
+    is "positions" $'a|00000590.00000098\nb|00000600.00000003' "$(q 'select name, pos from cdc_offsets order by name')"
+    one a; line commit '"events":1' >>"$IN"
+    sink
+    is "a, the rest" "51|99" "$(q 'select count(*), max(id) from ta')"
+    is "b, nothing twice" 101 "$(q 'select count(*) from tb')"
+}
+
+@test "two pipelines with one database: each moves its own position, in the database and in its file" {
+    part() { SOURCE_NAME=$1 TABLE=t$1 SEQ=$2; schema id id:integer; change c "{\"id\":$2}" null "{\"id\":$2}"; commit; }
+    of() { t cdc-sink-sqlite -q --offset-file "$DIR/$1.offset" "$DB"; }
+    part a 200 | of a
+    part b 200 | of b
+    mkfifo "$DIR/fifo"
+    of a <"$DIR/fifo" 3>&- &
+    exec 7>"$DIR/fifo"
+    SOURCE_NAME=a TABLE=ta SEQ=290
+    { schema id id:integer; commit; } >&7 # it has looked at the database by now, and has seen b at 200
+    wait_until grep -q 00000290 "$DIR/a.offset"
+    part b 300 | of b
+    part a 310 >&7
+    exec 7>&-
+    wait $!
+    is "positions" "a 310 b 300" "$(q 'select name, cast(pos as integer) from cdc_offsets order by name' | tr '|\n' '  ' | sed 's/ $//')"
+    is "files" '["a"]["b"]' "$(jq -c '.offsets|keys' "$DIR/a.offset" "$DIR/b.offset" | tr -d '\n')"
+    part b 320 | of b
+    is rows "200 300 320" "$(q 'select id from tb order by id' | paste -sd' ')"
+}
+
+@test "values by what they are and what a domain is made of, not by the name of the type" {
+    {
+        schema id id:integer b:'bit(1)' b8:'bit(8)' y:yesno n:qty w:photo p:'bit(1)' c:'varbinary(9) /*M!100301 COMPRESSED*/' f:ratio |
+            sed 's/"type":"yesno"/&,"base_type":"boolean"/; s/"type":"qty"/&,"base_type":"bigint"/; s/"type":"photo"/&,"base_type":"bytea"/; s/"type":"ratio"/&,"base_type":"double precision"/'
+        change c '{"id":1}' null '{"id":1,"b":true,"b8":"00000101","y":true,"n":9007199254740993,"w":"AP8=","p":"1","c":"AP8=","f":1.5}'
+        change c '{"id":2}' null '{"id":2,"b":false,"b8":"00000000","y":false,"n":-1,"w":"","p":"0","c":null,"f":"NaN"}'
+        commit
+    } >"$IN"
+    sink
+    is "row 1" "1 integer|00000101 text|1 integer|9007199254740993 integer|00FF blob|1 text|00FF blob|1.5 real" \
+        "$(q "select b||' '||typeof(b), b8||' '||typeof(b8), y||' '||typeof(y), n||' '||typeof(n), hex(w)||' '||typeof(w), p||' '||typeof(p), hex(c)||' '||typeof(c), f||' '||typeof(f) from t where id = 1")"
+    is "where b and y" 1 "$(q 'select id from t where b and y')"
+    is "row 2" "0|00000000|0|-1||blob|NaN" "$(q 'select b, b8, y, n, hex(w), typeof(w), f from t where id = 2')"
+}
+
+@test "values that SQLite would take for others: 007 into integers and doubles, an object that is not only base64" {
+    local line
+    for line in '"n":"007"' '"n":" 7"' '"n":"1e3"' '"f":"007"' '"f":"1e400"' '"n":1.5' '"w":"AP8"' '"w":5'; do
+        rm -f "$DB"*
+        {
+            schema id id:integer n:integer f:'double precision' w:bytea
+            change c '{"id":1}' null "{\"id\":1,$line}"
+            commit
+        } >"$IN"
+        run -65 sink
+    done
+    {
+        schema id id:integer a:text k:'bigint unsigned'
+        change c '{"id":1}' null '{"id":1,"a":{"base64":"/w==","x":1},"k":"007"}'
+        change c '{"id":2}' null '{"id":2,"a":{"base64":1},"k":"18446744073709551615"}'
+        change c '{"id":3}' null '{"id":3,"a":{"base64":"/w=="},"k":"7"}'
+        commit
+    } >"$IN"
+    sink
+    is rows $'1|text|{"base64":"/w==","x":1}|007\n2|text|{"base64":1}|18446744073709551615\n3|blob|\xff|7' "$(q 'select id, typeof(a), a, k from t')"
+}
+
+@test "a database of a newer version: exit 78, nothing is written" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$IN"
+    sink
+    q "update cdc_meta set value = 2 where key = 'format'"
+    { users; change c '{"id":2}' null '{"id":2,"name":"a","big":"b"}'; commit; } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *"newer version"* ]]
+    is rows 1 "$(q 'select count(*) from t')"
+}
+
+@test "a table without a key: old rows that carry different columns take each its own" {
+    {
+        schema '' a:integer b:integer g:integer | sed 's/\("name":"g"[^}]*\)false}/\1true}/'
+        for row in '1 1 2' '1 2 3' '2 1 3'; do
+            # shellcheck disable=SC2086
+            set -- $row
+            change c null null "{\"a\":$1,\"b\":$2,\"g\":$3}"
+        done
+        commit
+        change d null '{"a":1,"b":2,"g":3}' null
+        change d null '{"a":2,"b":1}' null
+        change u null '{"b":1,"a":1,"g":2}' '{"a":5,"b":1,"g":6}'
+        change u null '{"a":5,"b":1}' '{"a":7,"b":1,"g":8}'
+        commit
+    } >"$IN"
+    sink
+    is rows "7|1|8" "$(q 'select * from t')"
+}

@@ -40,6 +40,12 @@ const char *cdc_offset_file_name(const struct cdc_offset_file *file, size_t inde
 /* Sets the entry in memory (copies). source and state may be NULL: then the old one stays. */
 int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,
                         struct cdc_error *error);
+/* The same for a position that the destination has and this file does not: it is known, but not written, since whoever
+ * moved it has a file of its own. cdc_offset_file_set makes it one of ours. */
+int cdc_offset_file_know(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,
+                         struct cdc_error *error);
+/* Is there an entry of that name that is written? */
+bool cdc_offset_file_owns(const struct cdc_offset_file *file, const char *name);
 /* Writes the file durably: temporary file, fsync, rename, fsync of the folder. */
 int cdc_offset_file_save(struct cdc_offset_file *file, struct cdc_error *error);
 /* NULL for one in memory. */

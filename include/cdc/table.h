@@ -9,7 +9,8 @@
 struct cdc_column {
     char *name;    /* unescaped, never empty, without NUL bytes */
     size_t name_n; /* its length */
-    char *type;    /* as the database names it, between the quotes; "" when the line does not say */
+    char *type;    /* as the database names it, between the quotes; "" when the line does not say. Of a domain: the type
+                      that it is made of, which is what its values are written like */
     bool generated;
     bool key; /* one of the key columns */
 };

@@ -239,11 +239,11 @@ static int name_column(struct cdc_column *column, struct cdc_span name, struct c
 
 static int read_column(struct cdc_column *column, struct cdc_span object, struct cdc_error *error)
 {
-    struct cdc_span name = cdc_json_member_raw(object, "name");
+    struct cdc_span name = cdc_json_member_raw(object, "name"), base = cdc_json_member_raw(object, "base_type");
 
     if (name.p == NULL)
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line: a column has no name");
-    if (name_column(column, name, cdc_json_member_raw(object, "type"), error) != 0)
+    if (name_column(column, name, base.n > 0 ? base : cdc_json_member_raw(object, "type"), error) != 0)
         return -1;
     struct cdc_span generated = cdc_json_member(object, "generated");
     column->generated = generated.p != NULL && cdc_span_is(generated, "true");

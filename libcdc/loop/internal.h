@@ -5,6 +5,7 @@
 
 #include <cdc/buf.h>
 #include <cdc/control.h>
+#include <cdc/json.h>
 #include <cdc/line.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
@@ -33,6 +34,11 @@ void loop_report_statistics(const struct loop_report *report);
 /* After a stop was asked for, the transaction in hand may come to its end, but for 5 s and no longer, nor after a second
  * signal. *deadline: 0 at first. True when it is time to leave. */
 bool stop_is_due(const struct cdc_control *control, int64_t *deadline);
+
+/* -- origin.c -- */
+/* known, source: `source` objects of two lines of that name, those of boundaries say most. CONFIG when they are of two
+ * servers. */
+int origin_check(const char *name, struct cdc_span known, struct cdc_span source, struct cdc_error *error);
 
 /* -- dead_letter.c: a file of refused lines, one JSON object each: {"reason":"...","line":"..."}; NULL where a file is
  * expected: there is none, and nothing is written -- */

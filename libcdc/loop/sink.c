@@ -15,6 +15,10 @@
 #include <cdc/retry.h>
 #include <cdc/sink.h>
 
+/* Lines of other sources are held while a transaction is open, up to so many bytes. Beyond them the transactions are taken as
+ * one, which ends where none of the sources is inside a transaction. */
+#define HELD_MAX ((size_t)64 << 20)
+
 /* What a stream was at the last boundary of all streams that is not delivered yet: where a discard returns to. */
 struct rollback_point {
     struct cdc_buf pos, source;
@@ -25,14 +29,17 @@ struct rollback_point {
 
 /* One source that writes into this stream. */
 struct stream {
-    struct cdc_buf raw_name; /* as it stands in the lines */
-    struct cdc_buf name;     /* unescaped, NUL-terminated */
-    struct cdc_buf pos;      /* of the newest line taken in */
-    struct cdc_buf source;   /* of the newest line or boundary */
+    struct cdc_buf raw_name;             /* as it stands in the lines */
+    struct cdc_buf name;                 /* unescaped, NUL-terminated */
+    struct cdc_buf pos;                  /* of the newest line taken in */
+    struct cdc_buf source;               /* of the newest line or boundary */
+    struct cdc_buf origin;               /* of the boundary that is stored: which server's lines these are */
+    bool line_checked, boundary_checked; /* one of this run is of the same server */
     int64_t seq;
     uint64_t lines;      /* change lines delivered or in hand, ever */
     uint64_t open_lines; /* since its last boundary */
     bool moved;          /* a boundary came since the last delivery */
+    bool held;           /* lines of it wait (hold) */
     struct rollback_point back;
 };
 
@@ -48,10 +55,12 @@ struct cdc_sink_loop {
     struct stream *streams;
     size_t n_streams;
     struct dead_letter *dead_letter;
-    uint64_t batch_changes, run_changes;
+    uint64_t batch_changes, run_changes, dropped;
     int64_t batch_start, last_input, stop_deadline;
     bool reported_unknown, finished, delivery_failed;
-    bool in_event; /* the destination failed within a line, and may have done a part of it */
+    bool in_event;       /* the destination failed within a line, and may have done a part of it */
+    struct cdc_buf held; /* lines that wait, each with its LF */
+    bool mixing;         /* they were too many: sources are taken in as the lines come */
     struct loop_report report;
 };
 
@@ -88,7 +97,13 @@ static struct stream *add_stream(struct cdc_sink_loop *loop, struct cdc_span raw
     if (offset != NULL) {
         stream->seq = offset->seq;
         stream->lines = offset->lines;
-        if (keep(&stream->pos, cdc_span_text(offset->pos), false, error) != 0)
+        if (keep(&stream->pos, cdc_span_text(offset->pos), false, error) != 0 ||
+            keep(&stream->origin, cdc_span_text(offset->source != NULL ? offset->source : ""), false, error) != 0)
+            return NULL;
+        /* The destination had it and our file did not: killed between the two. The source waits for the file. */
+        if (!cdc_offset_file_owns(loop->offsets, stream->name.data) &&
+            (cdc_offset_file_set(loop->offsets, stream->name.data, offset, error) != 0 ||
+             cdc_offset_file_save(loop->offsets, error) != 0))
             return NULL;
     }
     return stream;
@@ -110,6 +125,7 @@ static void free_streams(struct cdc_sink_loop *loop)
         cdc_buf_free(&loop->streams[i].name);
         cdc_buf_free(&loop->streams[i].pos);
         cdc_buf_free(&loop->streams[i].source);
+        cdc_buf_free(&loop->streams[i].origin);
         cdc_buf_free(&loop->streams[i].back.pos);
         cdc_buf_free(&loop->streams[i].back.source);
     }
@@ -364,6 +380,46 @@ static int take_boundary(struct cdc_sink_loop *loop, struct stream *stream, cons
     return remember(stream, event, error);
 }
 
+/* The first line of a run tells the connector, the first boundary whether the lines are of the server that the stored ones
+ * are of. So does each boundary that would be dropped. */
+static int check_origin(struct stream *stream, const struct cdc_event *event, bool again, struct cdc_error *error)
+{
+    bool boundary = event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT;
+    struct cdc_span known = {stream->origin.data, stream->origin.len};
+
+    if (boundary ? stream->boundary_checked && !again : stream->line_checked)
+        return 0;
+    stream->line_checked = true;
+    if (known.n > 0 && event->source.n > 0 && origin_check(stream->name.data, known, event->source, error) != 0)
+        return -1;
+    if (!boundary || again)
+        return 0;
+    stream->boundary_checked = true;
+    return keep(&stream->origin, event->source, false, error);
+}
+
+/* Must the line wait, since another source is inside a transaction? With sources whose lines come in turns, there might never
+ * be a place where all of them are at a boundary, and nothing would ever be stored. */
+static bool must_wait(const struct cdc_sink_loop *loop, const struct stream *stream)
+{
+    if (loop->n_streams == 1 || loop->mixing)
+        return false;
+    if (stream->held)
+        return true;
+    for (size_t i = 0; i < loop->n_streams; i++)
+        if (&loop->streams[i] != stream && loop->streams[i].open_lines > 0)
+            return true;
+    return false;
+}
+
+static int hold(struct cdc_sink_loop *loop, struct stream *stream, struct cdc_span line, struct cdc_error *error)
+{
+    stream->held = true;
+    cdc_buf_span(&loop->held, line);
+    cdc_buf_byte(&loop->held, '\n');
+    return loop->held.failed ? cdc_error_memory(error) : 0;
+}
+
 static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
 {
     if (event->op == CDC_OP_UNKNOWN)
@@ -373,13 +429,18 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
     struct stream *stream = find_stream(loop, event->name, error);
     if (stream == NULL)
         return -1;
+    if (must_wait(loop, stream))
+        return hold(loop, stream, event->line, error);
     /* Against what was taken in, not what was delivered: a source that reconnects in this run sends lines again that
      * are in hand. */
     bool again = cdc_span_compare(event->pos, cdc_span(stream->pos.data, stream->pos.len)) <= 0;
+    if (check_origin(stream, event, again, error) != 0)
+        return -1;
     if (event->op == CDC_OP_SCHEMA)
         return take_schema(loop, event, error);
     if (again) {
         loop->metrics.duplicates++;
+        loop->dropped += cdc_event_has_row(event) || event->op == CDC_OP_TRUNCATE;
         return 0;
     }
     if (event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT)
@@ -414,6 +475,43 @@ static int take_line(struct cdc_sink_loop *loop, struct cdc_span line, bool too_
     return take_event(loop, &event, error);
 }
 
+/* The lines that were held, in order; those that must wait still are held again. */
+static int take_held_once(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    struct cdc_buf lines = loop->held;
+    struct cdc_event event;
+    int result = 0;
+
+    loop->held = (struct cdc_buf)CDC_BUF_INIT;
+    for (size_t i = 0; i < loop->n_streams; i++)
+        loop->streams[i].held = false;
+    for (size_t at = 0; result == 0 && at < lines.len;) {
+        const char *end = memchr(lines.data + at, '\n', lines.len - at);
+        size_t n = (size_t)(end - lines.data) - at;
+        result = cdc_event_parse(&event, lines.data + at, n, error); /* it was parsed before */
+        if (result == 0)
+            result = take_event(loop, &event, error);
+        at += n + 1;
+    }
+    cdc_buf_free(&lines);
+    return result;
+}
+
+/* After each line: what can go on goes on. */
+static int take_held(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    if (loop->held.len > HELD_MAX) {
+        loop->mixing = true;
+        if (take_held_once(loop, error) != 0)
+            return -1;
+    }
+    loop->mixing &= !nothing_open(loop);
+    while (loop->held.len > 0 && nothing_open(loop))
+        if (take_held_once(loop, error) != 0)
+            return -1;
+    return 0;
+}
+
 /* -- the loop ------------------------------------------------------------------ */
 
 /* Nothing to read now. Returns true when it is time to leave. */
@@ -442,7 +540,11 @@ static int finish(struct cdc_sink_loop *loop, bool end_of_input, struct cdc_erro
     bool partial_line = end_of_input && cdc_line_reader_leftover(loop->reader) > 0;
     bool partial_transaction = !nothing_open(loop);
 
-    if ((partial_transaction && go_back(loop, error) != 0) || (at_boundary(loop) && deliver(loop, error) != 0))
+    /* What other sources have after a transaction that is not whole may be whole. */
+    for (bool open = partial_transaction; open; open = !nothing_open(loop))
+        if (go_back(loop, error) != 0 || take_held(loop, error) != 0)
+            return -1;
+    if ((at_boundary(loop) && deliver(loop, error) != 0))
         return -1;
     if (!end_of_input || (!partial_line && !partial_transaction))
         return 0;
@@ -496,9 +598,22 @@ static int run(struct cdc_sink_loop *loop, struct cdc_error *error)
             continue;
         }
         loop->last_input = cdc_clock_ms();
-        if (take_line(loop, line, got == CDC_LINE_TOO_LONG, error) != 0)
+        if (take_line(loop, line, got == CDC_LINE_TOO_LONG, error) != 0 || take_held(loop, error) != 0)
             return stop_at_bad_line(loop, error);
     }
+}
+
+/* After a restart some lines come again. When there was nothing else, they may be new to whoever sent them: a snapshot that
+ * was taken anew under the same name, say. */
+static void report_dropped(const struct cdc_sink_loop *loop)
+{
+    bool all = loop->run_changes == 0;
+
+    if (loop->dropped > 0)
+        cdc_log_write(loop->log, all ? CDC_LOG_WARNING : CDC_LOG_INFO,
+                      "%s%llu change lines were dropped as re-deliveries: they are at or before the stored position%s",
+                      all ? "all " : "", (unsigned long long)loop->dropped,
+                      all ? "; a snapshot taken anew needs another --name or an empty destination" : "");
 }
 
 int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_sink_settings *settings,
@@ -531,10 +646,12 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
         cdc_error_clear(error);
         result = 0;
     }
+    report_dropped(&loop);
     control->waiting = NULL;
     loop_report_turn(&loop.report, true);
     dead_letter_close(loop.dead_letter);
     cdc_line_reader_free(loop.reader);
+    cdc_buf_free(&loop.held);
     free_streams(&loop);
     return result;
 }

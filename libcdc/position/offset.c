@@ -21,6 +21,7 @@
 struct entry {
     char *name;
     struct cdc_offset offset;
+    bool foreign; /* known, not written */
 };
 
 struct cdc_offset_file {
@@ -392,8 +393,8 @@ static struct entry *add(struct cdc_offset_file *file, const char *name)
     return entry;
 }
 
-int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,
-                        struct cdc_error *error)
+/* RETURNS the entry, BORROWED; NULL without memory. */
+static struct entry *put(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset)
 {
     struct entry *entry = find(file, name);
 
@@ -401,10 +402,39 @@ int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const st
         entry = add(file, name);
     if (entry == NULL || !replace(&entry->offset.pos, offset->pos) || !replace(&entry->offset.source, offset->source) ||
         !replace(&entry->offset.state, offset->state))
-        return cdc_error_memory(error);
+        return NULL;
     entry->offset.seq = offset->seq;
     entry->offset.lines = offset->lines;
+    return entry;
+}
+
+int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,
+                        struct cdc_error *error)
+{
+    struct entry *entry = put(file, name, offset);
+
+    if (entry == NULL)
+        return cdc_error_memory(error);
+    entry->foreign = false;
     return 0;
+}
+
+int cdc_offset_file_know(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,
+                         struct cdc_error *error)
+{
+    bool foreign = !cdc_offset_file_owns(file, name);
+    struct entry *entry = put(file, name, offset);
+
+    if (entry == NULL)
+        return cdc_error_memory(error);
+    entry->foreign = foreign;
+    return 0;
+}
+
+bool cdc_offset_file_owns(const struct cdc_offset_file *file, const char *name)
+{
+    const struct entry *entry = find(file, name);
+    return entry != NULL && !entry->foreign;
 }
 
 /* A name may come from a user: what is no UTF-8 cannot be written as JSON. */
@@ -445,9 +475,12 @@ static bool append_file(struct cdc_buf *out, const struct cdc_offset_file *file)
     gmtime_r(&now, &utc);
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
     cdc_buf_printf(out, "{\"format\":%d,\"tool\":\"%s\",\"time\":\"%s\",\"offsets\":{", FORMAT, file->tool, text);
+    const char *mark = "";
     for (size_t i = 0; i < file->count; i++) {
-        if (i > 0)
-            cdc_buf_byte(out, ',');
+        if (file->entries[i].foreign)
+            continue;
+        cdc_buf_text(out, mark);
+        mark = ",";
         good = append_entry(out, &file->entries[i]) && good;
     }
     cdc_buf_lit(out, "}}\n");

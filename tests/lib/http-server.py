@@ -14,6 +14,9 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                items; the last one is repeated), or `bulk*N STATUS...` for a
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
+GET and PUT of /INDEX/_mapping take no line of the script and are not in the log: GET is answered with
+                       FOLDER/mapping, or 404 where there is none, PUT writes that file for INDEX; with
+                       the status in FOLDER/mapping-status where that is there.
 Without a script each _bulk is answered with 200 for each item."""
 import json
 import os
@@ -105,8 +108,26 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(int(words[0]), headers, text.encode())
         return step
 
+    def mapping(self, index, body):
+        path = os.path.join(folder, "mapping")
+        if os.path.exists(path + "-status"):
+            with open(path + "-status", encoding="ascii") as file:
+                self.answer(int(file.read()))
+        elif self.command == "PUT":
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({index: {"mappings": json.loads(body)}}, file)
+            self.answer(200, (), b'{"acknowledged":true}')
+        elif os.path.exists(path):
+            with open(path, "rb") as file:
+                self.answer(200, (), file.read())
+        else:
+            self.answer(404, (), b'{"error":{"type":"index_not_found_exception"},"status":404}')
+
     def handle_request(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if "/_mapping" in self.path:
+            self.mapping(self.path.split("/")[1], body)
+            return
         step = next_step()
         record = {"method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()},
                   "body": body.decode("utf-8", "replace"), "answer": step}

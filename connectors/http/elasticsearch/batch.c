@@ -47,24 +47,34 @@ static uint64_t hash(const struct cdc_table *table, struct cdc_span id)
 }
 
 /* The slot of that hash, or the empty one where it belongs. At most two ids an item: the set never fills. */
-static uint64_t *slot_of(const struct es_batch *batch, uint64_t h)
+static struct es_seen *slot_of(const struct es_batch *batch, uint64_t h)
 {
     size_t i = h;
 
-    while (batch->seen[i & (batch->n_seen - 1)] != 0 && batch->seen[i & (batch->n_seen - 1)] != h)
+    while (batch->seen[i & (batch->n_seen - 1)].hash != 0 && batch->seen[i & (batch->n_seen - 1)].hash != h)
         i++;
     return &batch->seen[i & (batch->n_seen - 1)];
 }
 
 bool es_batch_has_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
 {
-    return *slot_of(batch, hash(table, id)) != 0;
+    return slot_of(batch, hash(table, id))->hash != 0;
 }
 
-static void see(struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
+const struct es_item *es_batch_writer(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
+{
+    const struct es_seen *slot = slot_of(batch, hash(table, id));
+
+    if (slot->writer == 0)
+        return NULL;
+    const struct es_item *item = &batch->items[slot->writer - 1];
+    return item->table == table && cdc_span_equal(es_batch_id(batch, item), id) ? item : NULL;
+}
+
+static void see(struct es_batch *batch, const struct cdc_table *table, struct cdc_span id, size_t writer)
 {
     uint64_t h = hash(table, id);
-    *slot_of(batch, h) = h;
+    *slot_of(batch, h) = (struct es_seen){h, writer};
 }
 
 int es_batch_add(struct es_batch *batch, struct cdc_span line, uint64_t number, const struct es_item *item,
@@ -79,9 +89,10 @@ int es_batch_add(struct es_batch *batch, struct cdc_span line, uint64_t number, 
     cdc_buf_append(&batch->ids, ids, item->id_n + item->old_n);
     if (batch->ids.failed)
         return cdc_error_memory(error);
-    see(batch, item->table, cdc_span(ids, item->id_n));
     if (item->old_n > 0)
-        see(batch, item->table, cdc_span(ids + item->id_n, item->old_n));
+        see(batch, item->table, cdc_span(ids + item->id_n, item->old_n), 0);
+    /* http_batch_add has counted it already, so that its number is what a slot keeps: the index plus 1. */
+    see(batch, item->table, cdc_span(ids, item->id_n), item->kind == ES_DELETE ? 0 : batch->lines.n);
     return 0;
 }
 

@@ -6,12 +6,12 @@
 
 #include "connectors/http/elasticsearch/internal.h"
 
-/* The owner of an index is known within a run only; were it kept in the index itself (the mapping's _meta), owner and
- * claim would be all that is to be added. */
 static const struct cdc_target_ops target_ops = {
     .what = "index",
     .hint = "give them different names with --index, for example {db}-{schema}-{table}",
     .name = es_index_name,
+    .owner = es_owner_read,
+    .claim = es_owner_claim,
 };
 
 /* -- lifetime -------------------------------------------------------------------- */
@@ -27,7 +27,7 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
     sink->client = client;
     sink->index = settings->index;
     sink->body_limit = settings->most_bytes;
-    cdc_tables_init(&sink->tables, sizeof(struct cdc_table), NULL, &target_ops, sink);
+    cdc_tables_init(&sink->tables, sizeof(struct es_table), NULL, &target_ops, sink);
     if (es_index_check_pattern(settings->index, error) == 0 && es_batch_init(&sink->batch, settings, error) == 0 &&
         (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL)
         return sink;
@@ -52,6 +52,9 @@ int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
 {
     struct cdc_buf *response = &sink->client->response;
     int result = es_send_batch(sink, error);
+
+    if (result == 0)
+        result = es_owner_claim_made(sink, error);
 
     /* After a failure as well: what was not sent comes again in a later run, since no delivery confirms it now
      * (sink.c). */
@@ -138,6 +141,32 @@ static const char *read_row(struct es_sink *sink, const struct cdc_event *event,
     return NULL;
 }
 
+/* Has another row of this transaction taken the id that the event's row leaves? Under a key that is unique only at the end of
+ * a transaction (DEFERRABLE), `UPDATE t SET id = id + 1` moves 1 to 2 while 2 is still there, and then 2 to 3: what is under
+ * 2 by then must stay. Whole old rows tell the two apart, and where there are such keys old rows are whole. */
+static bool is_taken(struct es_sink *sink, const struct cdc_event *event, const struct cdc_table *table,
+                     struct cdc_span id)
+{
+    const struct es_item *writer = es_batch_writer(&sink->batch, table, id);
+    struct cdc_event other;
+    struct cdc_error ignored = {0};
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+
+    if (writer == NULL || cdc_json_is_null(event->before))
+        return false;
+    struct cdc_span line = http_batch_line(&sink->batch.lines, (size_t)(writer - sink->batch.items));
+    if (cdc_event_parse(&other, line.p, line.n, &ignored) != 0 || other.seq != event->seq ||
+        cdc_json_is_null(other.after))
+        return false;
+    for (cdc_json_iter_begin(&iter, event->before); cdc_json_next_member(&iter, &name, &value);) {
+        struct cdc_span there = es_document_member(other.after, name);
+        if (there.p != NULL && !cdc_span_equal(there, value))
+            return true;
+    }
+    return false;
+}
+
 static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *event, const struct cdc_table *table,
                                 struct cdc_error *error)
 {
@@ -150,6 +179,10 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     if (why != NULL)
         return cdc_sink_reject(sink->client->context, event->line, why, error) == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
     struct cdc_span id = {sink->scratch.data, item.id_n}, old = {sink->scratch.data + item.id_n, item.old_n};
+    if (item.kind == ES_DELETE && is_taken(sink, event, table, id))
+        return HTTP_TAKEN;
+    if (item.kind == ES_INDEX && old.n > 0 && is_taken(sink, event, table, old))
+        old.n = item.old_n = 0;
     /* A merge reads the index: what the batch has for these ids must be there first. */
     if (item.kind == ES_MERGE &&
         (es_batch_has_seen(batch, table, id) || (old.n > 0 && es_batch_has_seen(batch, table, old))))
@@ -176,6 +209,21 @@ static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_even
     return result == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
 }
 
+/* The index belongs to the table from its first line on, whatever that is. */
+static int claim(struct es_sink *sink, struct cdc_table *table, struct cdc_error *error)
+{
+    bool others = sink->unclaimed;
+
+    if (table->owned)
+        return 0;
+    sink->unclaimed = false;
+    if (cdc_tables_claim(&sink->tables, table, error) != 0)
+        return -1;
+    ((struct es_table *)table)->unclaimed = sink->unclaimed;
+    sink->unclaimed |= others;
+    return 0;
+}
+
 enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error)
 {
     bool is_row = cdc_event_has_row(event);
@@ -183,12 +231,13 @@ enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *even
     /* The offsets of the last delivery are saved by now, or the loop would have ended. */
     if (es_key_changes_begin(sink->key_changes, error) != 0)
         return HTTP_TAKEN_FAILED;
-    if (event->op == CDC_OP_SCHEMA)
-        return cdc_tables_define(&sink->tables, event, error) != NULL ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
-    if (!is_row && event->op != CDC_OP_TRUNCATE)
+    if (!is_row && event->op != CDC_OP_TRUNCATE && event->op != CDC_OP_SCHEMA)
         return HTTP_TAKEN;
-    const struct cdc_table *table = cdc_tables_of(&sink->tables, event, error);
-    if (table == NULL)
+    struct cdc_table *table = event->op == CDC_OP_SCHEMA ? cdc_tables_define(&sink->tables, event, error)
+                                                         : cdc_tables_of(&sink->tables, event, error);
+    if (table == NULL || claim(sink, table, error) != 0)
         return HTTP_TAKEN_FAILED;
+    if (event->op == CDC_OP_SCHEMA)
+        return HTTP_TAKEN;
     return is_row ? take_row(sink, event, table, error) : take_truncate(sink, event, table, error);
 }

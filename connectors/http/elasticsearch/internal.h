@@ -51,11 +51,15 @@ struct es_item {
     bool base_old; /* a moved row is not there under its new _id: look under the old one */
     bool index_sent, delete_sent;
 };
+struct es_seen {
+    uint64_t hash; /* 0: empty */
+    size_t writer; /* the newest item that has it as its new id, plus 1; 0: the newest one leaves it */
+};
 struct es_batch {
     struct http_batch lines;
     struct es_item *items; /* one a line */
     struct cdc_buf ids;
-    uint64_t *seen; /* open-addressing set of ids, n_seen slots */
+    struct es_seen *seen; /* open-addressing set of ids, n_seen slots */
     size_t n_seen;
 };
 int es_batch_init(struct es_batch *batch, const struct es_settings *settings, struct cdc_error *error);
@@ -66,6 +70,8 @@ int es_batch_add(struct es_batch *batch, struct cdc_span line, uint64_t number, 
                  const char *ids, struct cdc_error *error);
 struct cdc_span es_batch_id(const struct es_batch *batch, const struct es_item *item);
 struct cdc_span es_batch_old_id(const struct es_batch *batch, const struct es_item *item);
+/* The newest item of the batch if it wrote a document under that id, else NULL. */
+const struct es_item *es_batch_writer(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
 /* Was that id put into the batch? (It may say yes wrongly, seldom.) */
 bool es_batch_has_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
 
@@ -80,8 +86,20 @@ struct es_sink {
     bool ask_items;    /* the last request had items that were not taken: the next is likely to have some, too */
     struct es_key_changes *key_changes;
     uint64_t without_base;
-    bool told_lack;
+    bool told_lack, told_not_kept;
+    bool unclaimed; /* the owner of some index is to be kept once the index is there */
 };
+struct es_table {
+    struct cdc_table source; /* must be first */
+    bool unclaimed;          /* its index is not there yet */
+};
+
+/* -- owner.c: for struct cdc_target_ops; context is the sink -- */
+int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, struct cdc_error *error);
+/* An index that is not there yet sets sink->unclaimed. */
+int es_owner_claim(void *context, const char *index, const struct cdc_table_id *id, struct cdc_error *error);
+/* After requests that may have made indexes: claims those. */
+int es_owner_claim_made(struct es_sink *sink, struct cdc_error *error);
 
 /* -- merge.c: columns that the log did not carry, from the documents that the index has -- */
 bool es_merge_needs_base(const struct es_item *item);

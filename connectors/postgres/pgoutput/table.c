@@ -12,6 +12,7 @@ void pg_table_free(struct pg_table *table)
     for (size_t i = 0; i < table->n_columns; i++) {
         free(table->columns[i].name);
         free(table->columns[i].type_name);
+        free(table->columns[i].base_type_name);
         cdc_buf_free(&table->columns[i].name_json);
     }
     free(table->columns);
@@ -127,6 +128,10 @@ static void append_columns(struct cdc_buf *out, const struct pg_table *table)
         cdc_buf_append(out, column->name_json.data, column->name_json.len - 1);
         cdc_buf_lit(out, ",\"type\":");
         cdc_json_append_text(out, type, strlen(type));
+        if (column->base_type_name) {
+            cdc_buf_lit(out, ",\"base_type\":");
+            cdc_json_append_text(out, column->base_type_name, strlen(column->base_type_name));
+        }
         cdc_buf_lit(out, ",\"nullable\":");
         append_flag(out, column->nullable);
         cdc_buf_lit(out, ",\"generated\":");

@@ -15,10 +15,11 @@ struct pg_column {
     uint32_t type_oid;
     int32_t typmod;
     struct pg_type type;
-    char *type_name; /* format_type(), or the oid as text when unknown */
-    bool identity;   /* of the replica identity: flag 1 of the Relation message; with FULL all are */
-    bool primary;    /* of the primary key, by today's catalogs */
-    bool key;        /* part of key (key.h) */
+    char *type_name;      /* format_type(), or the oid as text when unknown */
+    char *base_type_name; /* of a domain: what it is made of; else NULL */
+    bool identity;        /* of the replica identity: flag 1 of the Relation message; with FULL all are */
+    bool primary;         /* of the primary key, by today's catalogs */
+    bool key;             /* part of key (key.h) */
     bool nullable, generated;
 };
 struct pg_table {

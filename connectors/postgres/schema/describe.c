@@ -13,7 +13,7 @@ static const char what[] = "cannot look a table up in the catalogs";
 
 /* -- types -- */
 
-/* One row a column, in order: type name, base type of a domain, element type of an array (its base), delimiter. A
+/* One row a column, in order: type name, base type of a domain with its name (NULL where it is no domain), element type of an array (its base), delimiter. A
  * domain may be made of a domain, and an array's elements may be one: hence the two recursions, b down to a column's
  * base type, e down to its elements'. Values are written like those of the base. typsubscript and typlen tell arrays
  * from the types of fixed length that one may index, too (point, name). */
@@ -29,7 +29,8 @@ static const char what[] = "cannot look a table up in the catalogs";
     "WHERE y.typtype <> 'd'), "                                                                                        \
     "e AS (SELECT o, elem FROM d UNION ALL SELECT e.o, y.typbasetype FROM e "                                          \
     "JOIN pg_type y ON y.oid = e.elem WHERE y.typtype = 'd') "                                                         \
-    "SELECT coalesce(format_type(c.t, c.m), '') AS name, coalesce(d.base, 0) AS base, coalesce((SELECT e.elem FROM e " \
+    "SELECT coalesce(format_type(c.t, c.m), '') AS name, CASE WHEN d.base <> c.t THEN format_type(d.base, NULL) END "  \
+    "AS base_name, coalesce(d.base, 0) AS base, coalesce((SELECT e.elem FROM e "                                       \
     "LEFT JOIN pg_type y "                                                                                             \
     "ON y.oid = e.elem WHERE e.o = c.o AND y.typtype IS DISTINCT FROM 'd' LIMIT 1), "                                  \
     "0) AS element, coalesce(d.typdelim, ',') AS delimiter FROM c LEFT JOIN d ON d.o = c.o ORDER BY c.o"
@@ -38,13 +39,17 @@ static int read_type(struct pg_answer *row, struct pg_column *column, struct cdc
 {
     uint32_t base = (uint32_t)pg_answer_int(row, "base"), element = (uint32_t)pg_answer_int(row, "element");
     char delimiter = pg_answer_char(row, "delimiter");
-    const char *name = pg_answer_text(row, "name");
+    const char *name = pg_answer_text(row, "name"), *base_name = pg_answer_text_or_null(row, "base_name");
     if (pg_answer_good(row, what, error) < 0)
         return -1;
     if (base == 0 && column->type_name) /* dropped since: as the log names it */
         return 0;
     free(column->type_name);
+    free(column->base_type_name);
     column->type_name = strdup(name);
+    column->base_type_name = base_name ? strdup(base_name) : NULL;
+    if (base_name && !column->base_type_name)
+        return cdc_error_memory(error);
     column->type = pg_type_of(base);
     /* An array type that is not built in: of enums, domains, an extension. Of enums the elements are texts; of a
      * domain over int4 they are numbers. */

@@ -34,10 +34,11 @@ static const struct type_name type_names[] = {
     {"mediumblob", LITE_KIND_BYTES},    {"longblob", LITE_KIND_BYTES},
     {"binary", LITE_KIND_BYTES},        {"varbinary", LITE_KIND_BYTES},
     {"json", LITE_KIND_JSON},           {"jsonb", LITE_KIND_JSON},
-    {"bigint unsigned", LITE_KIND_ANY},
+    {"bigint unsigned", LITE_KIND_ANY}, {"bit", LITE_KIND_BIT},
 };
 
-/* "INT(11) UNSIGNED zerofill" becomes "int unsigned". */
+/* "INT(11) UNSIGNED zerofill" becomes "int unsigned". A comment is the end: MariaDB's "blob / *M!100301 COMPRESSED* /",
+ * without the blanks. */
 static void normalise(char out[64], struct cdc_span type)
 {
     size_t n = 0;
@@ -45,6 +46,8 @@ static void normalise(char out[64], struct cdc_span type)
 
     for (size_t i = 0; i < type.n && n < 63; i++) {
         char c = type.p[i];
+        if (!inside && c == '/' && i + 1 < type.n && type.p[i + 1] == '*')
+            break;
         if (c == '(')
             inside = true;
         if (!inside && !(c == ' ' && (n == 0 || out[n - 1] == ' ')))
@@ -72,6 +75,9 @@ enum lite_kind lite_value_kind(struct cdc_span raw)
         return LITE_KIND_JSON;
     if (n > 9 && strcmp(type + n - 9, " unsigned") == 0 && strcmp(type, "bigint unsigned") != 0)
         type[n - 9] = '\0';
+    /* Of more bits than one it is text: 0101. */
+    if (strcmp(type, "bit") == 0 && !cdc_span_is(raw, "bit") && !cdc_span_is(raw, "bit(1)"))
+        return LITE_KIND_TEXT;
     for (size_t i = 0; i < sizeof type_names / sizeof type_names[0]; i++)
         if (strcmp(type, type_names[i].name) == 0)
             return type_names[i].kind;
@@ -86,6 +92,7 @@ const char *lite_value_declared(enum lite_kind kind, bool alone)
         return alone ? "INTEGER" : "INT";
     case LITE_KIND_REAL: return "REAL";
     case LITE_KIND_BYTES:
+    case LITE_KIND_BIT:
     case LITE_KIND_ANY: return "BLOB";
     default: return "TEXT";
     }
@@ -245,6 +252,10 @@ int lite_value_bind(struct cdc_buf *scratch, sqlite3_stmt *statement, int index,
     switch (kind) {
     case LITE_KIND_INTEGER:
     case LITE_KIND_ANY: return bind_integer(scratch, statement, index, type, value, kind, reason);
+    case LITE_KIND_BIT:
+        if (type == CDC_JSON_BOOL)
+            return sqlite3_bind_int64(statement, index, value.p[0] == 't');
+        return bind_text(statement, index, type == CDC_JSON_STRING ? string_text(scratch, value) : value);
     case LITE_KIND_REAL: return bind_real(scratch, statement, index, type, value, reason);
     case LITE_KIND_BYTES:
         if (type != CDC_JSON_STRING)

@@ -16,6 +16,7 @@ enum lite_kind {
     LITE_KIND_TEXT,    /* affinity TEXT: everything else, numeric included */
     LITE_KIND_JSON,    /* affinity TEXT: the JSON text of the value */
     LITE_KIND_BYTES,   /* affinity BLOB: base64 is decoded */
+    LITE_KIND_BIT,     /* affinity BLOB (none): MySQL's bit(1) is 1 or 0, PostgreSQL's is text */
     LITE_KIND_ANY      /* affinity BLOB (none): unsigned 64-bit integers, as text where they do not fit */
 };
 

@@ -32,13 +32,15 @@ int lite_fts_check(const struct lite_settings *settings, struct cdc_error *error
 /* The columns text of the --fts that names the table, by its name in SQLite or at the source. */
 static const char *spec_of(const struct lite_sink *sink, const struct lite_table *table)
 {
+    const struct cdc_table_id *id = &table->source.id;
+
     for (size_t i = 0; i < sink->settings->fts.count; i++) {
         struct cdc_span name = spec_table(sink->settings->fts.items[i]);
-        size_t schema = strlen(table->source.id.schema);
-        if (cdc_span_is(name, table->source.target) || cdc_span_is(name, table->source.id.table) ||
-            (name.n == schema + 1 + strlen(table->source.id.table) &&
-             memcmp(name.p, table->source.id.schema, schema) == 0 && name.p[schema] == '.' &&
-             memcmp(name.p + schema + 1, table->source.id.table, name.n - schema - 1) == 0))
+        const char *schema_name = id->schema[0] != '\0' ? id->schema : id->db; /* MySQL has databases alone */
+        size_t schema = strlen(schema_name);
+        if (cdc_span_is(name, table->source.target) || cdc_span_is(name, id->table) ||
+            (name.n == schema + 1 + strlen(id->table) && memcmp(name.p, schema_name, schema) == 0 &&
+             name.p[schema] == '.' && memcmp(name.p + schema + 1, id->table, name.n - schema - 1) == 0))
             return name.p + name.n + 1;
     }
     return NULL;

@@ -23,7 +23,12 @@ struct lite_table {
     enum lite_kind *kinds;   /* of the columns */
     size_t mask_n;           /* bytes of a set of columns */
     bool pending;            /* the table in the database may not fit the definition yet */
+    bool missing;            /* it is not in the database yet */
     bool unmatched;          /* said once that a row to change was not there */
+    size_t number;           /* of the definition in this run, from 1: names the table of its waiting rows */
+    uint64_t waiting;        /* rows that wait (waiting.c), in the transaction of the two below */
+    int64_t seq;
+    uint64_t transaction;
     /* of the event in hand, per column */
     struct cdc_span *after, *before, *old_key, *new_key;
     unsigned char *after_mask, *before_mask, *key_mask;
@@ -31,13 +36,22 @@ struct lite_table {
     unsigned next_shape;
 };
 
+struct lite_position {
+    char *name, *pos;
+};
+
 struct lite_sink {
     struct cdc_sink_context context; /* filled by the loop; must be first */
     const struct lite_settings *settings;
     struct lite_database db;
-    bool has_boundary;      /* savepoint "complete" is open */
-    bool lost;              /* complete rows went with a transaction that somebody else ended */
-    int64_t schema_version; /* as remembered in the database; -1: unknown */
+    bool has_boundary;               /* savepoint "complete" is open */
+    bool lost;                       /* complete rows went with a transaction that somebody else ended */
+    int64_t schema_version;          /* as remembered in the database; -1: unknown */
+    struct lite_position *positions; /* as the database has them */
+    size_t n_positions;
+    uint64_t transaction; /* counts boundaries and deliveries: no transaction goes over one */
+    bool missing;         /* some table is */
+    size_t tables_described;
     struct cdc_tables tables;
     struct cdc_buf scratch; /* decoded values of one event */
 };
@@ -45,6 +59,8 @@ struct lite_sink {
 /* -- state.c: the tables cdc_offsets, cdc_tables, cdc_meta -- */
 /* Creates them. CONFIG when a newer version of this tool wrote them. */
 int lite_state_open(struct lite_sink *sink, struct cdc_error *error);
+void lite_state_free(struct lite_sink *sink);
+/* Those that have moved since the database was asked or written. */
 int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error);
 /* For struct cdc_target_ops; context is the sink. */
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);
@@ -57,17 +73,21 @@ int lite_sql_begin(struct lite_sink *sink, struct cdc_error *error);
 const char *lite_sql_declared(const struct lite_table *table, size_t column);
 /* Appends the end of a CREATE TABLE: `, PRIMARY KEY ("a", "b"))`, or the bracket alone where there is no key. */
 void lite_sql_append_key(struct cdc_buf *sql, const struct lite_table *table);
+/* Appends the name of the table's waiting rows (waiting.c). */
+void lite_sql_append_waiting(struct cdc_buf *sql, const struct lite_table *table);
 /* PRAGMA table_info of a table or view: a row a column, none when there is no such table. RETURNS NEW. */
 sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, struct cdc_error *error);
 
 /* -- table.c -- */
 extern const struct cdc_target_ops lite_target_ops;
 void lite_table_release(struct cdc_table *source); /* for cdc_tables_init */
-/* Takes a schema line in: a table that is not there is created, other changes wait for the first row, so that an old
- * schema line that is delivered again changes nothing. */
+/* Takes a schema line in; the database changes with the first row after it, so that an old schema line that is delivered
+ * again changes nothing. */
 int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error);
-/* Before a row: makes the table in the database fit its definition, if it may not. */
+/* Before a row: makes the table, or makes it fit its definition, if it may not. In a transaction. */
 int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+/* Before a delivery: makes the tables that have had no row. */
+int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error);
 void lite_table_forget_statements(struct lite_table *table);
 
 /* -- rebuild.c -- */
@@ -82,6 +102,53 @@ int lite_fts_rebuild(struct lite_sink *sink, const char *table, struct cdc_error
 /* VACUUM gives rows new rowids where the key is no integer; the indexes are filled again then. */
 int lite_fts_after_vacuum(struct lite_sink *sink, struct cdc_error *error);
 int lite_fts_remember(struct lite_sink *sink, struct cdc_error *error);
+
+/* -- statement.c -- */
+enum lite_what {
+    LITE_INSERT,         /* columns of the mask of after */
+    LITE_UPSERT,         /* the same; a row with that key keeps its other columns */
+    LITE_UPDATE_KEY,     /* columns of the mask of after, of the row with a key */
+    LITE_DELETE_KEY,     /* by a key, as the next one */
+    LITE_FIND_KEY,       /* is there such a row? */
+    LITE_UPDATE_ROW,     /* columns of the mask of after, then those of before: one row that has these values */
+    LITE_DELETE_ROW,     /* columns of the mask of before */
+    LITE_WAIT,           /* the row of a key is copied to those that wait (waiting.c) */
+    LITE_UPDATE_WAITING, /* as UPDATE_ROW and DELETE_ROW, of the rows that wait */
+    LITE_DELETE_WAITING,
+    LITE_RETURN, /* the first row that waits for a key comes back, and is removed there */
+    LITE_DELETE_RETURNED
+};
+/* What one line, or one statement of it, came to. */
+struct lite_outcome {
+    int64_t rows; /* changed, or found */
+    bool refused; /* the value is at fault: reason says why */
+    char reason[300];
+};
+static inline bool lite_mask_has(const unsigned char *mask, size_t i)
+{
+    return mask[i / 8] >> i % 8 & 1;
+}
+/* Runs a statement on the line in hand: after, before and their masks are the table's, key is in key order. -1 without an
+ * error when the line is refused; its statement has then changed nothing, unless a trigger says RAISE(FAIL). */
+int lite_statement_run(struct lite_sink *sink, struct lite_table *table, enum lite_what what,
+                       const struct cdc_span *key, struct lite_outcome *outcome, struct cdc_error *error);
+/* Fills outcome; column may be NULL. Always -1. */
+int lite_statement_refuse(struct lite_outcome *outcome, const char *table, const char *column, const char *why);
+
+/* -- waiting.c: two rows with one key inside a transaction -- */
+/* Before each line: in another transaction nothing waits. */
+void lite_waiting_begin_line(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event);
+/* The row of that key waits from now on; it stays where it is, for the caller to replace or delete. */
+int lite_waiting_add(struct lite_sink *sink, struct lite_table *table, const struct cdc_span *key,
+                     struct lite_outcome *outcome, struct cdc_error *error);
+/* A row that waits and has the values of `before` is removed, or gets those of `after`. outcome->rows is 0 when none has. */
+int lite_waiting_remove(struct lite_sink *sink, struct lite_table *table, struct lite_outcome *outcome,
+                        struct cdc_error *error);
+int lite_waiting_update(struct lite_sink *sink, struct lite_table *table, struct lite_outcome *outcome,
+                        struct cdc_error *error);
+/* No row has that key any more: one that waits for it comes back. */
+int lite_waiting_return(struct lite_sink *sink, struct lite_table *table, const struct cdc_span *key,
+                        struct lite_outcome *outcome, struct cdc_error *error);
 
 /* -- rows.c -- */
 int lite_rows_apply(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,

@@ -67,6 +67,38 @@ static int collect_dependents(struct lite_sink *sink, const struct lite_table *t
     return out->failed ? cdc_error_memory(error) : 0;
 }
 
+/* Rows that lack a column of the new key: no later line would find them, and SQLite would give them ids of its own. */
+static int check_keys(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    struct cdc_buf *sql = &sink->db.sql;
+
+    if (table->source.n_key == 0)
+        return 0;
+    sql->len = 0;
+    cdc_buf_lit(sql, "SELECT 1 FROM ");
+    lite_database_quote(sql, table->source.target);
+    for (size_t i = 0; i < table->source.n_key; i++) {
+        cdc_buf_text(sql, i == 0 ? " WHERE " : " OR ");
+        lite_database_quote(sql, table->source.columns[table->source.key[i]].name);
+        cdc_buf_lit(sql, " IS NULL");
+    }
+    cdc_buf_lit(sql, " LIMIT 1");
+    sqlite3_stmt *statement = lite_database_prepare_made(&sink->db, false, error);
+    if (statement == NULL)
+        return -1;
+    int code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    if (code == SQLITE_DONE)
+        return 0;
+    if (code != SQLITE_ROW)
+        return lite_database_error(&sink->db, code, "cannot read the rows", error);
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "table \"%s\" has a new key at the source, and rows that are here already lack a column of it",
+                  table->source.target);
+    return cdc_error_hint(error, "read the table again: remove %s and its offset file, and take a new snapshot",
+                          sink->db.path);
+}
+
 static int make_new(struct lite_sink *sink, const struct lite_table *table, const struct cdc_buf *definitions,
                     struct cdc_error *error)
 {
@@ -117,7 +149,8 @@ int lite_rebuild_table(struct lite_sink *sink, struct lite_table *table, struct 
     cdc_log_write(sink->db.log, CDC_LOG_INFO, "table \"%s\" is made anew: its key or types changed at the source",
                   table->source.target);
     /* Views may name the table while it is away. */
-    if (lite_database_exec(&sink->db, "PRAGMA legacy_alter_table=ON", error) == 0 &&
+    if (check_keys(sink, table, error) == 0 &&
+        lite_database_exec(&sink->db, "PRAGMA legacy_alter_table=ON", error) == 0 &&
         collect_columns(sink, table, &definitions, &names, error) == 0 &&
         collect_dependents(sink, table, &dependents, error) == 0 && make_new(sink, table, &definitions, error) == 0 &&
         move_rows(sink, table, &names, error) == 0 && restore_dependents(sink, &dependents, error) == 0 &&

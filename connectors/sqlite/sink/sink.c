@@ -47,6 +47,7 @@ void lite_sink_free(struct lite_sink *sink)
         return;
     cdc_tables_free(&sink->tables);
     lite_database_close(&sink->db);
+    lite_state_free(sink);
     cdc_buf_free(&sink->scratch);
     free(sink);
 }
@@ -108,10 +109,12 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
     if (sink->lost) /* the offsets would be ahead of the rows */
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "what was not stored comes again");
     /* Begun even without a row: a heartbeat moves the offset alone. */
-    if (lite_sql_begin(sink, error) != 0 || lite_state_save_offsets(sink, offsets, error) != 0 ||
-        lite_fts_remember(sink, error) != 0 || lite_database_commit(&sink->db, error) != 0)
+    if (lite_sql_begin(sink, error) != 0 || lite_table_settle_all(sink, error) != 0 ||
+        lite_state_save_offsets(sink, offsets, error) != 0 || lite_fts_remember(sink, error) != 0 ||
+        lite_database_commit(&sink->db, error) != 0)
         return -1;
     sink->has_boundary = false;
+    sink->transaction++;
     return 0;
 }
 
@@ -121,6 +124,7 @@ static int boundary(void *context, struct cdc_error *error)
     struct lite_sink *sink = context;
     const char *sql = sink->has_boundary ? "RELEASE complete; SAVEPOINT complete" : "SAVEPOINT complete";
 
+    sink->transaction++;
     if (!sink->db.in_transaction)
         return 0;
     int code = sqlite3_exec(sink->db.handle, sql, NULL, NULL, NULL);
@@ -144,6 +148,7 @@ static void discard(void *context)
     sink->schema_version = -1;
     /* With a boundary there is something complete that must not be lost: a trigger may have ended the transaction. */
     sink->lost = sink->has_boundary;
+    sink->transaction++;
     if (sink->has_boundary &&
         sqlite3_exec(sink->db.handle, "ROLLBACK TO complete; RELEASE complete", NULL, NULL, NULL) == SQLITE_OK) {
         sink->has_boundary = sink->lost = false;

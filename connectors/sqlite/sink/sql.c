@@ -38,3 +38,8 @@ void lite_sql_append_key(struct cdc_buf *sql, const struct lite_table *table)
     }
     cdc_buf_text(sql, table->source.n_key > 0 ? "))" : ")");
 }
+
+void lite_sql_append_waiting(struct cdc_buf *sql, const struct lite_table *table)
+{
+    cdc_buf_printf(sql, "temp.cdc_waiting_%zu", table->number);
+}

@@ -88,6 +88,55 @@ static int bind_text_or_null(sqlite3_stmt *statement, int index, const char *tex
                         : sqlite3_bind_null(statement, index);
 }
 
+/* -- what the database has: another pipeline with the same database moves its own */
+
+void lite_state_free(struct lite_sink *sink)
+{
+    for (size_t i = 0; i < sink->n_positions; i++) {
+        free(sink->positions[i].name);
+        free(sink->positions[i].pos);
+    }
+    free(sink->positions);
+}
+
+static struct lite_position *position_of(const struct lite_sink *sink, const char *name)
+{
+    for (size_t i = 0; i < sink->n_positions; i++)
+        if (strcmp(sink->positions[i].name, name) == 0)
+            return &sink->positions[i];
+    return NULL;
+}
+
+/* The position of that name is the one that the database has: it is written when it has moved on. */
+static int keep_position(struct lite_sink *sink, const char *name, const char *pos, struct cdc_error *error)
+{
+    struct lite_position *position = position_of(sink, name);
+    char *copy = strdup(pos);
+
+    if (position == NULL && copy != NULL) {
+        struct lite_position *positions = realloc(sink->positions, (sink->n_positions + 1) * sizeof *positions);
+        if (positions != NULL) {
+            sink->positions = positions;
+            positions[sink->n_positions] = (struct lite_position){strdup(name), NULL};
+            if (positions[sink->n_positions].name != NULL)
+                position = &positions[sink->n_positions++];
+        }
+    }
+    if (position == NULL || copy == NULL) {
+        free(copy);
+        return cdc_error_memory(error);
+    }
+    free(position->pos);
+    position->pos = copy;
+    return 0;
+}
+
+static bool has_moved(const struct lite_sink *sink, const char *name, const char *pos)
+{
+    const struct lite_position *position = position_of(sink, name);
+    return position == NULL || strcmp(position->pos, pos) != 0;
+}
+
 int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
 {
     sqlite3_stmt *statement = lite_database_prepare(
@@ -100,6 +149,8 @@ int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file
     for (size_t i = 0; i < cdc_offset_file_count(offsets) && code == SQLITE_DONE; i++) {
         const char *name = cdc_offset_file_name(offsets, i);
         const struct cdc_offset *offset = cdc_offset_file_get(offsets, name);
+        if (!has_moved(sink, name, offset->pos))
+            continue;
         bind_text_or_null(statement, 1, name);
         bind_text_or_null(statement, 2, offset->pos);
         sqlite3_bind_int64(statement, 3, offset->seq);
@@ -108,6 +159,10 @@ int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file
         bind_text_or_null(statement, 6, offset->state);
         code = sqlite3_step(statement);
         sqlite3_reset(statement);
+        if (code == SQLITE_DONE && keep_position(sink, name, offset->pos, error) != 0) {
+            sqlite3_finalize(statement);
+            return -1;
+        }
     }
     if (code != SQLITE_DONE)
         lite_database_error(&sink->db, code, "cannot store the offset", error);
@@ -148,7 +203,10 @@ static int take_offset(struct lite_sink *sink, sqlite3_stmt *statement, struct c
     if (name == NULL || offset.pos == NULL)
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: damaged row in cdc_offsets", sink->db.path);
     else if (check_ahead(sink, offsets, name, offset.pos, error) == 0)
-        result = cdc_offset_file_set(offsets, name, &offset, error);
+        result = cdc_offset_file_know(offsets, name, &offset, error) != 0 ||
+                         keep_position(sink, name, offset.pos, error) != 0
+                     ? -1
+                     : 0;
     cdc_offset_free(&offset);
     free(name);
     return result;

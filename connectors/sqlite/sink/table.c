@@ -279,7 +279,8 @@ static int apply(struct lite_sink *sink, struct lite_table *table, struct cdc_er
     return result;
 }
 
-static int create_or_wait(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+/* Made with its first row, or with the next delivery: for a schema line alone no write lock is held. */
+static int look(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
     int there = exists(sink, table->source.target, error);
 
@@ -291,9 +292,9 @@ static int create_or_wait(struct lite_sink *sink, struct lite_table *table, stru
         return cdc_error_hint(error, "choose another name with --table-name, or another database file");
     }
     table->pending = there;
-    if (there)
-        return 0;
-    return lite_sql_begin(sink, error) == 0 ? create(sink, table, error) : -1;
+    table->missing = !there;
+    sink->missing |= !there;
+    return 0;
 }
 
 int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
@@ -304,12 +305,36 @@ int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, str
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\", or without those of the key");
     if (table == NULL || prepare_definition(table, error) != 0)
         return -1;
-    return create_or_wait(sink, table, error);
+    table->number = ++sink->tables_described; /* rows that wait have the columns of this definition */
+    table->waiting = 0;
+    return look(sink, table, error);
 }
 
 int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
-    if (!table->source.owned && create_or_wait(sink, table, error) != 0) /* its creation was rolled back */
+    if (!table->source.owned && !table->missing && look(sink, table, error) != 0) /* its creation was rolled back */
         return -1;
+    if (table->missing) {
+        /* Another one of that name may have been made since the schema line. */
+        if (look(sink, table, error) != 0)
+            return -1;
+        if (table->missing && create(sink, table, error) != 0)
+            return -1;
+        table->missing = false;
+    }
     return table->pending ? apply(sink, table, error) : 0;
+}
+
+int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error)
+{
+    if (!sink->missing)
+        return 0;
+    sink->missing = false;
+    for (size_t i = 0; i < sink->tables.n; i++) {
+        struct lite_table *table = (struct lite_table *)sink->tables.items[i];
+        if (table->missing && lite_table_settle(sink, table, error) != 0)
+            return -1;
+    }
+    sink->missing = false;
+    return 0;
 }

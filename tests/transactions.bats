@@ -1,0 +1,242 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# A transaction ends in the source's state at each destination: random ones against a model (tests/lib/transactions.py), and
+# the cases that it was written for, one by one.
+#
+#   CDC_TEST_SEEDS=20000 tests/run tests/transactions.bats     more of them; CDC_TEST_SEED=7 is the first
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/lines
+load lib/opensearch
+
+setup_file() {
+    opensearch_start
+    export OPENSEARCH_URL OPENSEARCH_PID OPENSEARCH_DIR
+}
+teardown_file() { opensearch_stop; }
+setup() {
+    DIR=$BATS_TEST_TMPDIR
+    DB=$DIR/a.db
+    IN=$DIR/in
+    SEED=${CDC_TEST_SEED:-1} SEEDS=${CDC_TEST_SEEDS:-300}
+}
+sink() { t cdc-sink-sqlite "$@" "$DB" <"$IN"; }
+q() { sqlite3 "$DB" "$1"; }
+transactions() { python3 "$LIB/transactions.py" "$1" "$SEED" "$SEEDS" "${@:2}"; }
+# rows TABLE...: as `transactions.py expect` prints them
+rows() {
+    local table
+    for table; do
+        q "select '$table ' || json_object('a', a, 'big', big, 'k', k, 's', s) from \"$table\""
+    done | python3 -c '
+import json, sys
+lines = (line.rstrip("\n").split(" ", 1) for line in sys.stdin)
+for line in sorted(table + " " + json.dumps(json.loads(row), sort_keys=True) for table, row in lines):
+    print(line)'
+}
+same_rows() {
+    transactions expect "$@" | LC_ALL=C sort >"$DIR/want"
+    rows "$@" | LC_ALL=C sort >"$DIR/got"
+    [ -s "$DIR/want" ] && diff "$DIR/want" "$DIR/got" >&2
+}
+
+@test "SQLite: random transactions" {
+    transactions lines >"$IN"
+    sink -q --batch-events 50
+    same_rows default full deferred mysql minimal keyless
+}
+
+@test "SQLite: random transactions, the input truncated anywhere, and given again from its beginning" {
+    SEEDS=$((SEEDS / 4 + 1))
+    transactions lines >"$DIR/all"
+    local n lines=0
+    n=$(wc -l <"$DIR/all")
+    RANDOM=$((SEED % 30000))
+    while lines=$((lines + 1 + RANDOM % (n / 12))) && [ "$lines" -lt "$n" ]; do
+        head -n "$lines" "$DIR/all" >"$IN"
+        sink -q --batch-events $((1 + RANDOM % 40)) 2>/dev/null || [ $? -eq 75 ]
+    done
+    cp "$DIR/all" "$IN"
+    sink -q
+    same_rows default full deferred mysql minimal keyless
+}
+
+@test "SQLite: random transactions that a snapshot has read already" {
+    transactions again full deferred mysql >"$IN"
+    sink -q
+    same_rows full deferred mysql
+}
+
+@test "SQLite: keys that move through each other: shifted, swapped, rows that leave again, equal rows" {
+    {
+        schema id id:integer name:text
+        for i in 1 2 3; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"r$i\"}"; done
+        commit
+        for i in 1 2 3; do change u "{\"id\":$((i + 1))}" "{\"id\":$i,\"name\":\"r$i\"}" "{\"id\":$((i + 1)),\"name\":\"r$i\"}"; done
+        commit
+    } >"$IN"
+    sink
+    is shifted $'2|r1\n3|r2\n4|r3' "$(q 'select * from t order by id')"
+    {
+        schema id id:integer name:text
+        change u '{"id":3}' '{"id":2,"name":"r1"}' '{"id":3,"name":"r1"}'
+        change u '{"id":2}' '{"id":3,"name":"r2"}' '{"id":2,"name":"r2"}'
+        commit
+    } >"$IN"
+    sink
+    is swapped $'2|r2\n3|r1\n4|r3' "$(q 'select * from t order by id')"
+    {
+        schema id id:integer name:text
+        change u '{"id":3}' '{"id":2,"name":"r2"}' '{"id":3,"name":"r2"}'
+        change u '{"id":3}' '{"id":3,"name":"r1"}' '{"id":3,"name":"R1"}'
+        change u '{"id":9}' '{"id":3,"name":"r2"}' '{"id":9,"name":"r2"}'
+        change c '{"id":4}' null '{"id":4,"name":"new"}'
+        change d '{"id":4}' '{"id":4,"name":"r3"}' null
+        commit
+    } >"$IN"
+    sink
+    is "left again, and replaced" $'3|R1\n4|new\n9|r2' "$(q 'select * from t order by id')"
+    {
+        TABLE=o
+        schema id id:integer
+        for i in 1 2 3; do change c "{\"id\":$i}" null "{\"id\":$i}"; done
+        commit
+        for i in 1 2 3; do change u "{\"id\":$((i + 1))}" "{\"id\":$i}" "{\"id\":$((i + 1))}"; done
+        commit
+    } >"$IN"
+    sink
+    is "rows that differ by their keys alone" "2 3 4" "$(q 'select id from o order by id' | paste -sd' ')"
+}
+
+@test "SQLite: a line that is refused is not applied in part: the moved row, RAISE(FAIL), as the first of its transaction" {
+    {
+        schema id id:integer n:integer
+        change c '{"id":1}' null '{"id":1,"n":1}'
+        commit
+    } >"$IN"
+    sink
+    q "create trigger no before update on t when new.n > 50 begin select raise(fail, 'too much'); end;
+       create trigger late after insert on t when new.n > 50 begin select raise(fail, 'too much'); end"
+    cp "$DB" "$DIR/first.db"
+    {
+        schema id id:integer n:integer
+        change c '{"id":2}' null '{"id":2,"n":2}'
+        commit
+        change u '{"id":3}' '{"id":1,"n":1}' '{"id":3,"n":99}'
+        change c '{"id":4}' null '{"id":4,"n":99}'
+        commit
+    } >"$IN"
+    run -65 sink
+    is "stopped: the transaction before is stored, nothing of the line" $'1|1\n2|2' "$(q 'select * from t order by id')"
+    { schema id id:integer n:integer; change c '{"id":5}' null '{"id":5,"n":5}'; commit; change c '{"id":6}' null '{"id":6,"n":99}'; } >"$IN"
+    run -65 sink
+    is "as the first of its transaction" 0 "$(q 'select count(*) from t where id = 6')"
+    rm -f "$DB"* && cp "$DIR/first.db" "$DB"
+    {
+        schema id id:integer n:integer
+        change u '{"id":3}' '{"id":1,"n":1}' '{"id":3,"n":99}'
+        change c '{"id":4}' null '{"id":4,"n":99}'
+        change c '{"id":5}' null '{"id":5,"n":5}'
+        commit
+    } >"$IN"
+    sink --on-error=dead-letter --dead-letter "$DIR/dead"
+    is "dead letters" 2 "$(wc -l <"$DIR/dead")"
+    is "the refused ones changed nothing" $'1|1\n5|5' "$(q 'select * from t order by id')"
+}
+
+@test "SQLite: a NULL or a missing part in a key, an old row that could be any, an empty row: exit 65, never some other row" {
+    local key='{"id":null}'
+    lines_with() { { schema id id:integer a:text; change c '{"id":1}' null '{"id":1,"a":"x"}'; commit; "$@"; commit; } >"$IN"; }
+    for line in "c $key null {\"id\":null,\"a\":\"y\"}" "u $key null {\"id\":null,\"a\":\"y\"}" "d $key $key null" \
+        "u {\"id\":1} {\"id\":null,\"a\":null} {\"id\":1,\"a\":\"y\"}" "d {} null null"; do
+        rm -f "$DB"*
+        # shellcheck disable=SC2086
+        lines_with change $line
+        run -65 sink
+        is "$line" "1|x" "$(q 'select * from t')"
+    done
+    for line in 'd null {} null' 'd null {"a":"1"} null' 'u null {} {"a":"2","b":"k"}' 'u null {"a":"1","b":"x"} {}' 'c null null {}'; do
+        rm -f "$DB"*
+        {
+            schema '' a:text b:text
+            change c null null '{"a":"1","b":"x"}'
+            change c null null '{"a":"1","b":"y"}'
+            commit
+            # shellcheck disable=SC2086
+            change $line
+            commit
+        } >"$IN"
+        run -65 sink
+        is "keyless: $line" $'1|x\n1|y' "$(q 'select * from t')"
+    done
+}
+
+@test "SQLite: a table without a key and with 1100 columns; one that has a column called rowid" {
+    python3 - >"$IN" <<'P'
+import json
+columns = ["c%d" % i for i in range(1100)]
+def line(op, pos, **members):
+    print(json.dumps({"op": op, "pos": pos, "seq": int(pos[0]), "source": {"name": "n", "db": "d", "schema": "s", "table": "t"}, **members}))
+line("schema", "1.0", columns=[{"name": c, "type": "integer"} for c in columns], key_columns=[])
+line("c", "1.1", before=None, after={c: 1 for c in columns})
+line("c", "1.2", before=None, after={c: 2 for c in columns})
+line("commit", "1.3")
+line("u", "2.1", before={c: 1 for c in columns}, after={c: 3 for c in columns})
+line("d", "2.2", before={c: 2 for c in columns}, after=None)
+line("commit", "2.3")
+P
+    sink
+    is rows 3 "$(q 'select c1099 from t')"
+    rm -f "$DB"*
+    {
+        schema '' rowid:integer a:text
+        for i in 7 7 8; do change c null null "{\"rowid\":$i,\"a\":\"x\"}"; done
+        commit
+        change d null '{"rowid":7,"a":"x"}' null
+        change u null '{"rowid":8,"a":"x"}' '{"rowid":1,"a":"y"}'
+        commit
+    } >"$IN"
+    sink
+    is "rows" $'1|y\n7|x' "$(q 'select rowid, a from t order by 1')"
+}
+
+@test "OpenSearch: random transactions" {
+    local table tables=(default full mysql minimal)
+    SEEDS=$((SEEDS / 3 + 1))
+    transactions lines "${tables[@]}" >"$IN"
+    t cdc-sink-http -q --elasticsearch --index 'random-{table}' --offset-file "$DIR/o" "$OPENSEARCH_URL" <"$IN"
+    for table in "${tables[@]}"; do opensearch_rows "random-$table" "[\"$table\", .]"; done |
+        python3 -c '
+import json, sys
+for table, row in map(json.loads, sys.stdin):
+    print(table, json.dumps(row, sort_keys=True))' | LC_ALL=C sort >"$DIR/got"
+    transactions expect "${tables[@]}" | LC_ALL=C sort >"$DIR/want"
+    [ -s "$DIR/want" ] && diff "$DIR/want" "$DIR/got" >&2
+}
+
+@test "OpenSearch: keys that move through each other: shifted, swapped, inserted before the old row is deleted" {
+    TABLE=shifted
+    elastic() { t cdc-sink-http -q --elasticsearch --index '{table}' --offset-file "$DIR/o" "$OPENSEARCH_URL" <"$IN"; }
+    all() { opensearch_rows shifted '[.id, .name]' | sort | paste -sd' '; }
+    {
+        schema id id:integer name:text
+        for i in 1 2 3; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"r$i\"}"; done
+        commit
+        for i in 1 2 3; do change u "{\"id\":$((i + 1))}" "{\"id\":$i,\"name\":\"r$i\"}" "{\"id\":$((i + 1)),\"name\":\"r$i\"}"; done
+        commit
+    } >"$IN"
+    elastic
+    is shifted '[2,"r1"] [3,"r2"] [4,"r3"]' "$(all)"
+    {
+        schema id id:integer name:text
+        change u '{"id":3}' '{"id":2,"name":"r1"}' '{"id":3,"name":"r1"}'
+        change u '{"id":2}' '{"id":3,"name":"r2"}' '{"id":2,"name":"r2"}'
+        change c '{"id":4}' null '{"id":4,"name":"new"}'
+        change d '{"id":4}' '{"id":4,"name":"r3"}' null
+        change c '{"id":7}' null '{"id":7,"name":"gone again"}'
+        change d '{"id":7}' '{"id":7,"name":"gone again"}' null
+        commit
+    } >"$IN"
+    elastic
+    is "swapped, replaced" '[2,"r2"] [3,"r1"] [4,"new"]' "$(all)"
+}
