@@ -197,9 +197,11 @@ test-matrix:
 	$(MAKE) --no-print-directory all
 	tests/matrix
 
-# MariaDB's own test files as a workload (mariadb-test must be installed; an hour); SUITES="rpl binlog".
+# PostgreSQL's own regression suite (some minutes), and MariaDB's own test files (mariadb-test must be installed; an hour;
+# SUITES="rpl binlog"), as workloads.
 test-workload:
 	$(MAKE) --no-print-directory all
+	tests/workload-postgres
 	tests/workload $(SUITES)
 
 # In bare Debians of these releases, as root; RELEASES="bookworm" for one.
@@ -230,7 +232,7 @@ tsan:
 
 lint:
 	mandoc -T lint -W warning man/*.[1357]
-	shellcheck -x tests/run tests/full tests/setup tests/needs tests/matrix tests/fresh tests/workload tests/demo tests/bench/run tests/bench/against .ci/run
+	shellcheck -x tests/run tests/full tests/setup tests/needs tests/matrix tests/fresh tests/workload tests/workload-postgres tests/demo tests/bench/run tests/bench/against .ci/run
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem --enable=warning,portability -Iinclude -I. cmd libcdc connectors
 
 format:
@@ -267,7 +269,7 @@ help:
 	@echo "test-full      what takes hours: servers of other releases, large counts, long fuzzing"
 	@echo "test-matrix    the suites that need a database, against servers of other releases; as root"
 	@echo "test-fresh     the same commands in bare Debians, RELEASES='$(RELEASES)'; as root"
-	@echo "test-workload  MariaDB's own test files as SQL, an hour; SUITES='rpl binlog'"
+	@echo "test-workload  PostgreSQL's regression suite and MariaDB's own test files as SQL, an hour; SUITES='rpl binlog'"
 	@echo "bench          speed, memory and latency"
 	@echo "asan ubsan     all suites with the sanitizers in the programs; T as above"
 	@echo "tsan           the suites of what has threads, with ThreadSanitizer in the programs"

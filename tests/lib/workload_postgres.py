@@ -52,6 +52,8 @@ class Names:
         else:
             self.roots.pop(oid, None)
         altered = [name for name in {name, was, note["root"]} if name] if what == "altered" else []
+        if what == "altered":  # a partition that was detached has its rows without a line
+            altered += [self.names[leaf] for leaf, root in self.roots.items() if root == name]
         return ([old], [name] + altered) if old and old != name else ([], altered)
 
 
@@ -237,4 +239,7 @@ def compare(snapshot_lines, snapshot_db, tables, touch, lines, stream_db=None):
 
 
 if __name__ == "__main__":
-    {"forward": forward, "compare": compare}[sys.argv[1]](*sys.argv[2:])
+    try:
+        {"forward": forward, "compare": compare}[sys.argv[1]](*sys.argv[2:])
+    except BrokenPipeError:
+        os._exit(74)  # the reader went away, and says itself why
