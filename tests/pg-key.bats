@@ -233,3 +233,13 @@ partitioned() { sql "create table $NAME.p (a int not null, b int not null, c tex
     is "published" "parent" "$(sql "select tablename from pg_publication_tables where pubname = 'cdc_$NAME'")"
     sql "delete from $NAME.child"
 }
+
+@test "a column of the key is never nullable, also in the lines of a table that was dropped since" {
+    sql "create table $NAME.kept (id int primary key, v text); create table $NAME.gone (id int, b int not null, v text); create unique index gone_b on $NAME.gone (b); alter table $NAME.gone replica identity using index gone_b"
+    sql "create table $NAME.old (a int, b int, v text, primary key (a, b))"
+    stream
+    sql "insert into $NAME.gone values (1, 2, 'x'); insert into $NAME.old values (1, 2, 'x'); drop table $NAME.gone, $NAME.old; insert into $NAME.kept values (1, 'x')"
+    stream
+    is "nullable" 'gone:id,v|b old:v|a,b kept:v|id' \
+        "$(jq -r 'select(.op == "schema") | .source.table + ":" + ([.columns[] | select(.nullable) | .name] | join(",")) + "|" + (.key_columns | join(","))' "$DIR/stream" | xargs)"
+}

@@ -68,6 +68,9 @@ int pg_table_prepare(struct pg_table *table, const char *pipeline, const char *d
     for (size_t i = 0; i < table->n_columns; i++) {
         struct pg_column *column = &table->columns[i];
         settle_array(column);
+        /* Neither a primary key nor the index of a replica identity may have NULL. The catalogs cannot say so of a table
+         * that was dropped since. */
+        column->nullable = column->nullable && !column->key;
         table->has_json = table->has_json || column->type.kind == PG_JSON;
         column->name_json.len = 0;
         if (!append_name(&column->name_json, column->name))
