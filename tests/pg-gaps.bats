@@ -189,3 +189,24 @@ ended() { local status=0; status_of "$SPAWNED" || status=$?; is "status" "$1" "$
     snapshot 0 -t "$NAME.t"
     stream 0 -t "$NAME.t"
 }
+
+holds_lock() { [ "$(sql "select count(*) from pg_locks where granted and mode = 'AccessExclusiveLock' and relation = '$NAME.q'::regclass")" -gt 0 ]; }
+waits_for_lock() { [ "$(sql "select count(*) from pg_locks where not granted")" -gt 0 ]; }
+@test "a table that is dropped while the tables are listed is none, and no fault of the server" {
+    local session status=0
+    sql "create table $NAME.kept (id int primary key); create table $NAME.p (id int primary key) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (9); create table $NAME.q (id int primary key)"
+    t pg-cdc -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/offset" --until now "$URL" >/dev/null
+    # The list waits for the partition's lock, with the tables that it has found so far.
+    mkfifo "$DIR/session"
+    sql_file <"$DIR/session" >"$DIR/session.out" 2>&1 3>&- &
+    exec 4>"$DIR/session"
+    echo "begin; drop table $NAME.p, $NAME.q;" >&4
+    wait_until holds_lock
+    spawn timeout -k 5 60 pg-cdc -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/offset" --until now "$URL" >"$DIR/lines" 2>"$DIR/err"
+    session=$SPAWNED
+    wait_until -t 10 waits_for_lock
+    echo "commit;" >&4
+    exec 4>&-
+    status_of "$session" || status=$?
+    is "status of the stream, which said $(cat "$DIR/err")" 0 $status
+}

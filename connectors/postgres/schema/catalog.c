@@ -103,6 +103,13 @@ static void read_table(struct pg_answer *row, struct pg_catalog_table *table)
     pg_key_facts_read(row, &table->key);
 }
 
+/* Functions of the server look at the catalogs of this moment, the query at those of when it began: of a table that was
+ * dropped in between the server knows no rights any more, and there is nothing left to list. */
+static bool is_gone(struct pg_answer *row)
+{
+    return !pg_answer_text_or_null(row, "readable");
+}
+
 int pg_catalog_read(PGconn *sql, const char *publication, struct pg_catalog *catalog, struct cdc_error *error)
 {
     static const char what[] = "cannot list the tables";
@@ -121,8 +128,9 @@ int pg_catalog_read(PGconn *sql, const char *publication, struct pg_catalog *cat
     if (!catalog->tables)
         return cdc_error_memory(error);
     struct pg_answer row = {.result = catalog->result};
-    for (; catalog->n < n; catalog->n++, row.row++)
-        read_table(&row, &catalog->tables[catalog->n]);
+    for (; row.row < (int)n; row.row++)
+        if (!is_gone(&row))
+            read_table(&row, &catalog->tables[catalog->n++]);
     return pg_answer_good(&row, what, error);
 }
 
