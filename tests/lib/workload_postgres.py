@@ -8,9 +8,13 @@ workload_postgres.py forward NOTES    a stage in the pipe: DROP TABLE and rename
 workload_postgres.py compare SNAPSHOT-LINES SNAPSHOT-DB TABLES TOUCH LINES [STREAM-DB]
   Folds LINES to the rows at the end and compares them, and those in STREAM-DB, with the snapshot. TABLES: schema.table and rows
   at the server, tab-separated. TOUCH gets the tables that differ and that DDL has changed; "-": they were logged again. Prints a
-  line a table: the verdict, rows, name, an example of a difference; then figures."""
+  line a table: the verdict, rows, name, an example of a difference; then figures.
+workload_postgres.py same LINES LATE EXCLUDED
+  Is each change the same in both, and each time that LINES has it, but for when it was written? Not of the tables in EXCLUDED.
+  An array of a domain that was dropped since has texts in LATE where it had numbers: the log does not tell."""
 import json
 import os
+import re
 import sqlite3
 import sys
 
@@ -238,8 +242,44 @@ def compare(snapshot_lines, snapshot_db, tables, touch, lines, stream_db=None):
             file.writelines(name + "\n" for name in again)
 
 
+WRITTEN = re.compile(r'"ts_ms":\d+,')
+CHANGE = re.compile(r'\{"op":"[cudtm]","pos":"([^"]+)"')
+TABLE = re.compile(r'"schema":("[^,]*"),"table":("[^,]*"),"ts_ms"')
+
+
+def changes_of(path, excluded):
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            change = CHANGE.match(line)
+            if not change:
+                continue
+            table = TABLE.search(line, 0, 1000)
+            if not table or f"{json.loads(table[1])}.{json.loads(table[2])}" not in excluded:
+                yield change[1], WRITTEN.sub("", line, 1)
+
+
+def same(lines, late, excluded_file):
+    with open(excluded_file, encoding="utf-8") as file:
+        excluded = set(file.read().split("\n"))
+    there, found, retyped = dict(changes_of(late, excluded)), [], 0
+    seen = set()
+    for pos, line in changes_of(lines, excluded):
+        seen.add(pos)
+        other = there.get(pos)
+        if other == line:
+            continue
+        if other and other.replace('"', "") == line.replace('"', ""):
+            retyped += 1
+        else:
+            found.append((pos, line, other))
+    found += [(pos, None, there[pos]) for pos in there if pos not in seen]
+    for pos, line, other in found[:20]:
+        print(f"DIFFERENT\t1\tlive: {str(line)[:300].strip()} late: {str(other)[:300].strip()}\t{pos}\tboth")
+    print(f"both\t{len(there)}\t{len(found)}\t{retyped}")
+
+
 if __name__ == "__main__":
     try:
-        {"forward": forward, "compare": compare}[sys.argv[1]](*sys.argv[2:])
+        {"forward": forward, "compare": compare, "same": same}[sys.argv[1]](*sys.argv[2:])
     except BrokenPipeError:
         os._exit(74)  # the reader went away, and says itself why
