@@ -70,7 +70,7 @@ def forward(notes):
                 said[pos] = names.take(note)[0]
     with open(notes, "a", encoding="utf-8") as file:
         for line in sys.stdin:
-            note = note_of(line)
+            note = note_of(line) if line.endswith("\n") else None
             if note is None:
                 sys.stdout.write(line)
                 if line.startswith(('{"op":"commit"', '{"op":"heartbeat"')):
