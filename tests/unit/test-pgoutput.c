@@ -220,7 +220,7 @@ static void test_insert(void)
            "{\"op\":\"schema\",\"pos\":\"0000000001994768.0000000001.0\",\"seq\":26822504,\"ts_ms\":1646684800123,"
            "\"source\":" SOURCE_DB ",\"schema\":\"public\",\"table\":\"t\",\"ts_ms\":1646684800123,\"lsn\":26822504,"
            "\"snapshot\":\"false\"},\"columns\":["
-           "{\"name\":\"id\",\"type\":\"23\",\"nullable\":true,\"generated\":false},"
+           "{\"name\":\"id\",\"type\":\"23\",\"nullable\":false,\"generated\":false},"
            "{\"name\":\"v\",\"type\":\"25\",\"nullable\":true,\"generated\":false}],\"key_columns\":[\"id\"]}\n" HEAD(
                "c", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1,\"v\":\"hello\"}}\n");
     check(pgoutput_in_transaction(decoder) && !pgoutput_boundary(decoder), "no boundary inside a transaction", "", "");
@@ -493,7 +493,7 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
 {
     (void)error;
     ++*(int *)context;
-    table->columns[0].nullable = false;
+    table->columns[1].nullable = false;
     table->columns[0].primary = table->key_facts.primary_is_immediate = true;
     return 0;
 }
@@ -511,7 +511,7 @@ static void test_describe(void)
     change_message('D', 1, 'O', "t1|tx", NULL);
     must_feed();
     check(calls == 1 && memmem(lines.data, lines.len, "\"key_columns\":[\"id\"]", 20) &&
-              memmem(lines.data, lines.len, "\"nullable\":false", 16),
+              memmem(lines.data, lines.len, "\"25\",\"nullable\":false", 21),
           "the catalogs complete a relation, once", "", "");
     expect_changes("FULL with a primary key: that is the key",
                    HEAD("d", "01") ",\"key\":{\"id\":1},\"before\":{\"id\":1,\"v\":\"x\"},\"after\":null}\n");
