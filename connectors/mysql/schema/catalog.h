@@ -27,8 +27,12 @@ int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table 
 /* All tables that the user may see, with an engine; those of information_schema and performance_schema are none. A row has
  * TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, ENGINE, CREATE_TIME; the order is that of the names' bytes. RETURNS NEW */
 MYSQL_RES *my_catalog_list(MYSQL *sql, struct cdc_error *error);
-/* Only MariaDB's of which the log, with FULL metadata, may not say all: see my_table_is_ambiguous, and generated columns. */
-MYSQL_RES *my_catalog_list_ambiguous(MYSQL *sql, struct cdc_error *error);
+/* The first two only: for the others the server opens each table. RETURNS NEW */
+MYSQL_RES *my_catalog_list_names(MYSQL *sql, struct cdc_error *error);
+/* Those of one database of MariaDB, the same way, of which the log, with FULL metadata, may not say all: see
+ * my_table_is_ambiguous, and generated columns. One database at a time, since with that name as a constant the server opens no
+ * table of others. RETURNS NEW */
+MYSQL_RES *my_catalog_list_ambiguous(MYSQL *sql, const char *db, struct cdc_error *error);
 
 /* What their columns tell of one of them. */
 struct my_catalog_table {
