@@ -118,6 +118,8 @@ P
         from c; change c '{"id":1}' null '{"id":1}'
         commit
         from b; change c '{"id":1}' null '{"id":1}'
+        # Of the same transaction as the first one.
+        SEQ=$((SEQ - 10)) POS=50
         from a; change c '{"id":2}' null '{"id":2,"no":"such column"}'
     } >"$IN"
     run -65 --separate-stderr sink
