@@ -59,7 +59,7 @@ struct rollback_point {
     uint64_t lines;
     bool set;
 };
-struct stream {
+struct sink_stream {
     struct cdc_buf raw_name;             /* as it stands in the lines */
     struct cdc_buf name;                 /* unescaped, NUL-terminated */
     struct cdc_buf pos;                  /* of the newest line taken in */
@@ -75,13 +75,13 @@ struct stream {
 };
 struct streams {
     struct cdc_offset_file *offsets; /* BORROWED */
-    struct stream *items;
+    struct sink_stream *items;
     size_t n;
 };
 void streams_free(struct streams *streams);
 /* The stream of that name, with the position of the offset file when it is new. BORROWED until the next call; NULL with the
  * error. */
-struct stream *streams_find(struct streams *streams, struct cdc_span raw_name, struct cdc_error *error);
+struct sink_stream *streams_find(struct streams *streams, struct cdc_span raw_name, struct cdc_error *error);
 /* Is every source that has lines in hand at a boundary? Only then does a delivery leave no transaction half stored. */
 bool streams_at_boundary(const struct streams *streams);
 bool streams_nothing_open(const struct streams *streams);
@@ -94,10 +94,10 @@ int streams_set_rollback_point(struct streams *streams, struct cdc_error *error)
 /* Back to it. A stream that has none had nothing complete to deliver: its members stay as they are, and it is not in the
  * delivery, since it has not moved. */
 int streams_go_back(struct streams *streams, struct cdc_error *error);
-void stream_close_boundary(struct stream *stream);
-int stream_remember(struct stream *stream, const struct cdc_event *event, struct cdc_error *error);
+void stream_close_boundary(struct sink_stream *stream);
+int stream_remember(struct sink_stream *stream, const struct cdc_event *event, struct cdc_error *error);
 /* CONFIG when the line is not of the server that the stored ones are of. again: it is at or before the position. */
-int stream_check_origin(struct stream *stream, const struct cdc_event *event, bool again, struct cdc_error *error);
+int stream_check_origin(struct sink_stream *stream, const struct cdc_event *event, bool again, struct cdc_error *error);
 
 /* -- held.c: lines that wait until another source's transaction is at its end -- */
 struct held_line {

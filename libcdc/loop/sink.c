@@ -133,7 +133,7 @@ static int bad_line(struct cdc_sink_loop *loop, struct cdc_span line, const char
 
 /* A higher seq proves the transaction before complete, where a stage before us dropped its commit line (jq
  * 'select(.op=="c")'). Without this, nothing would ever be delivered there. */
-static int implied_boundary(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
+static int implied_boundary(struct cdc_sink_loop *loop, struct sink_stream *stream, const struct cdc_event *event,
                             struct cdc_error *error)
 {
     if (stream->open_lines == 0 || !event->has_seq || event->seq <= stream->seq)
@@ -154,7 +154,7 @@ static int hand_over(struct cdc_sink_loop *loop, const struct cdc_event *event, 
     return 0;
 }
 
-static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
+static int take_change(struct cdc_sink_loop *loop, struct sink_stream *stream, const struct cdc_event *event,
                        struct cdc_error *error)
 {
     if (implied_boundary(loop, stream, event, error) != 0)
@@ -203,7 +203,7 @@ static int take_schema(struct cdc_sink_loop *loop, const struct cdc_event *event
 /* A heartbeat is a boundary as well: in a quiet database it is what moves the offset, so that the server can drop its
  * log. But one with a smaller seq than the lines in hand, of another writer, does not say that their transaction is
  * complete. */
-static int take_boundary(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
+static int take_boundary(struct cdc_sink_loop *loop, struct sink_stream *stream, const struct cdc_event *event,
                          struct cdc_error *error)
 {
     if (event->op == CDC_OP_HEARTBEAT && stream->open_lines > 0 && (!event->has_seq || event->seq < stream->seq))
@@ -214,7 +214,7 @@ static int take_boundary(struct cdc_sink_loop *loop, struct stream *stream, cons
 }
 
 /* Must the line wait, since another source is inside a transaction? (held.c) */
-static bool must_wait(const struct cdc_sink_loop *loop, const struct stream *stream)
+static bool must_wait(const struct cdc_sink_loop *loop, const struct sink_stream *stream)
 {
     if (loop->streams.n == 1 || loop->mixing)
         return false;
@@ -226,7 +226,7 @@ static bool must_wait(const struct cdc_sink_loop *loop, const struct stream *str
     return false;
 }
 
-static int hold(struct cdc_sink_loop *loop, struct stream *stream, struct cdc_span line, struct cdc_error *error)
+static int hold(struct cdc_sink_loop *loop, struct sink_stream *stream, struct cdc_span line, struct cdc_error *error)
 {
     stream->held = true;
     return held_add(&loop->held, &(struct held_line){line, loop->number, loop->offset}, error);
@@ -238,7 +238,7 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
         return pass_over_unknown(loop);
     if (event->pos.p == NULL || event->pos.n == 0)
         return bad_line(loop, event->line, "the line has no \"pos\"", error);
-    struct stream *stream = streams_find(&loop->streams, event->name, error);
+    struct sink_stream *stream = streams_find(&loop->streams, event->name, error);
     if (stream == NULL)
         return -1;
     if (must_wait(loop, stream))

@@ -15,15 +15,15 @@ static int keep(struct cdc_buf *buf, struct cdc_span text, bool terminate, struc
     return buf->failed ? cdc_error_memory(error) : 0;
 }
 
-static struct stream *add_stream(struct streams *streams, struct cdc_span raw_name, struct cdc_error *error)
+static struct sink_stream *add_stream(struct streams *streams, struct cdc_span raw_name, struct cdc_error *error)
 {
-    struct stream *items = realloc(streams->items, (streams->n + 1) * sizeof *items);
+    struct sink_stream *items = realloc(streams->items, (streams->n + 1) * sizeof *items);
     if (items == NULL) {
         cdc_error_memory(error);
         return NULL;
     }
     streams->items = items;
-    struct stream *stream = &items[streams->n++];
+    struct sink_stream *stream = &items[streams->n++];
     memset(stream, 0, sizeof *stream);
     cdc_json_unescape(&stream->name, raw_name);
     cdc_buf_byte(&stream->name, '\0');
@@ -50,7 +50,7 @@ static struct stream *add_stream(struct streams *streams, struct cdc_span raw_na
 }
 
 /* Nearly always there is one source, so a list is searched. */
-struct stream *streams_find(struct streams *streams, struct cdc_span raw_name, struct cdc_error *error)
+struct sink_stream *streams_find(struct streams *streams, struct cdc_span raw_name, struct cdc_error *error)
 {
     for (size_t i = 0; i < streams->n; i++)
         if (cdc_span_equal(cdc_span(streams->items[i].raw_name.data, streams->items[i].raw_name.len), raw_name))
@@ -94,7 +94,7 @@ bool streams_nothing_open(const struct streams *streams)
 }
 
 /* pos and source keep a NUL after their end for this call only; len says where they end. */
-static int set_offset(struct cdc_offset_file *offsets, struct stream *stream, struct cdc_error *error)
+static int set_offset(struct cdc_offset_file *offsets, struct sink_stream *stream, struct cdc_error *error)
 {
     cdc_buf_byte(&stream->pos, '\0');
     cdc_buf_byte(&stream->source, '\0');
@@ -136,7 +136,7 @@ static struct cdc_span span_of(const struct cdc_buf *buf)
 int streams_set_rollback_point(struct streams *streams, struct cdc_error *error)
 {
     for (size_t i = 0; i < streams->n; i++) {
-        struct stream *stream = &streams->items[i];
+        struct sink_stream *stream = &streams->items[i];
         if (!stream->moved)
             continue;
         if (keep(&stream->back.pos, span_of(&stream->pos), false, error) != 0 ||
@@ -152,7 +152,7 @@ int streams_set_rollback_point(struct streams *streams, struct cdc_error *error)
 int streams_go_back(struct streams *streams, struct cdc_error *error)
 {
     for (size_t i = 0; i < streams->n; i++) {
-        struct stream *stream = &streams->items[i];
+        struct sink_stream *stream = &streams->items[i];
         stream->open_lines = 0;
         stream->moved = stream->back.set;
         if (!stream->back.set)
@@ -166,13 +166,13 @@ int streams_go_back(struct streams *streams, struct cdc_error *error)
     return 0;
 }
 
-void stream_close_boundary(struct stream *stream)
+void stream_close_boundary(struct sink_stream *stream)
 {
     stream->open_lines = 0;
     stream->moved = true;
 }
 
-int stream_remember(struct stream *stream, const struct cdc_event *event, struct cdc_error *error)
+int stream_remember(struct sink_stream *stream, const struct cdc_event *event, struct cdc_error *error)
 {
     if (event->has_seq && event->seq > stream->seq)
         stream->seq = event->seq;
@@ -183,7 +183,7 @@ int stream_remember(struct stream *stream, const struct cdc_event *event, struct
 
 /* The first line of a run tells the connector, the first boundary whether the lines are of the server that the stored ones
  * are of. So does each boundary that would be dropped. */
-int stream_check_origin(struct stream *stream, const struct cdc_event *event, bool again, struct cdc_error *error)
+int stream_check_origin(struct sink_stream *stream, const struct cdc_event *event, bool again, struct cdc_error *error)
 {
     bool boundary = event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT;
     struct cdc_span known = {stream->origin.data, stream->origin.len};
