@@ -614,6 +614,34 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     is requests 3 "$(requests)"
 }
 
+@test "OpenSearch: a whole row leaves a key, and one with unchanged columns takes it, in one batch" {
+    {
+        users
+        change c '{"id":1}' null '{"id":1,"name":"one","big":"b1"}'
+        change c '{"id":3}' null '{"id":3,"name":"three","big":"b3"}'
+        commit
+    } >"$IN"
+    elastic
+    tx
+    {
+        users
+        change u '{"id":2}' '{"id":1}' '{"id":2,"name":"one","big":"b1"}'
+        change u '{"id":1}' '{"id":3}' '{"id":1,"name":"three"}' '["big"]'
+        commit
+    } >"$IN"
+    elastic
+    is documents '["1",{"id":1,"name":"three","big":"b3"}] ["2",{"id":2,"name":"one","big":"b1"}]' "$(docs | jq -c '[.[0], .[2]]' | xargs -d '\n')"
+    tx
+    {
+        users
+        change u '{"id":1}' null '{"id":1,"name":"three","big":"new"}'
+        change u '{"id":5}' '{"id":1}' '{"id":5,"name":"three"}' '["big"]'
+        commit
+    } >"$IN"
+    elastic
+    is "changed, and moved" '["5",{"id":5,"name":"three","big":"new"}]' "$(docs | jq -c '[.[0], .[2]]' | tail -1)"
+}
+
 @test "OpenSearch: a table without a key, a line without seq" {
     { schema '' a:integer; line c '"before":null,"after":{"a":1}'; commit; } >"$IN"
     run -65 --separate-stderr elastic
