@@ -95,7 +95,8 @@ static void update_metrics(struct pg_stream *stream)
     stream->metrics->changes = counts->changes;
     stream->metrics->commits = counts->commits;
     stream->metrics->lines_out = counts->lines;
-    stream->metrics->unconvertible = counts->unconvertible;
+    stream->metrics->unconvertible = counts->values.unconvertible;
+    stream->metrics->json_texts = counts->values.json_texts;
     if (stream->flush > 0)
         stream->metrics->lag_bytes = stream->wal_end > stream->flush ? (int64_t)(stream->wal_end - stream->flush) : 0;
 }
