@@ -109,7 +109,7 @@ waits_for_lock() { [ "$(on "select count(*) from pg_locks where not granted")" !
     thaw
     wait_for_match "$DIR/out" '"id":5000'
     is "walsender" "$sender" "$(on "select pid from pg_stat_replication")"
-    ! grep -q 'trying again' "$DIR/err"
+    ! grep -q 'trying again' "$DIR/err" || fail "$(cat "$DIR/err")"
     # A server that hangs as a whole is left.
     freeze
     wait_for_match "$DIR/err" 'the server is silent for [0-9]* s'
