@@ -115,9 +115,9 @@ same_as_source() {
 
 # -- values
 
-# The rest of a row's line behind "table", without the helper column h, as bytes.
+# The rest of a row's line behind "table", without the helper column h, as bytes; json_null_old belongs to "before".
 images() {
-    sed -nE "/^.\"op\":\"$1\"/{s/^.*\"table\":(\"([^\"\\\\]|\\\\.)*\").*,(\"key\":.*,)?\"before\":.*,\"after\":/\1 /;s/\"h\":[0-9]+,?//;p}" "$2" | LC_ALL=C sort
+    sed -nE "/^.\"op\":\"$1\"/{s/^.*\"table\":(\"([^\"\\\\]|\\\\.)*\").*,(\"key\":.*,)?\"before\":.*,\"after\":/\1 /;s/\"h\":[0-9]+,?//;s/,\"json_null_old\":\[[^]]*\]//;p}" "$2" | LC_ALL=C sort
 }
 schemas() { jq -c 'select(.op == "schema") | [.source.db, .source.table, .columns, .key_columns]' "$1" | sort -u; }
 keys_of() { jq -c "select(.op == \"$1\") | [.source.table, .key]" "$2" | sort; }
@@ -140,6 +140,8 @@ keys_of() { jq -c "select(.op == \"$1\") | [.source.table, .key]" "$2" | sort; }
     images u "$DIR/log" >"$DIR/u"
     [ "$(wc -l <"$DIR/r")" -gt 50 ]
     cmp "$DIR/r" "$DIR/u" || { diff "$DIR/r" "$DIR/u" | cut -c1-500 | head; return 1; }
+    # JSON's null was there before the update too, and is told of both images.
+    is "JSON's null" '[["a"],["a"]]' "$(jq -c 'select(.op == "u" and .source.table == "docs" and .key.id == 3) | [.json_null, .json_null_old]' "$DIR/log")"
     diff <(keys_of r "$DIR/snapshot") <(keys_of u "$DIR/log")
     diff <(schemas "$DIR/snapshot") <(schemas "$DIR/log")
     # What one would not find in a comparison of two equal mistakes.
