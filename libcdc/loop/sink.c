@@ -390,7 +390,7 @@ static int check_origin(struct stream *stream, const struct cdc_event *event, bo
     if (boundary ? stream->boundary_checked && !again : stream->line_checked)
         return 0;
     stream->line_checked = true;
-    if (known.n > 0 && event->source.n > 0 && origin_check(stream->name.data, known, event->source, error) != 0)
+    if (known.n > 0 && event->source.n > 0 && origin_check(stream->name.data, known, event->source, again, error) != 0)
         return -1;
     if (!boundary || again)
         return 0;
