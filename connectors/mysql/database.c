@@ -85,7 +85,8 @@ static int check(void *pointer, const struct cdc_offset *position, struct cdc_er
     const struct my_session_settings connection = {
         .url = given->url, .defaults_file = given->defaults_file, .password = given->password, .tool = given->tool};
     (void)position;
-    return my_check(&connection, &database->selection, my_replica_id(0, name_of(pointer, error)), given->log, error);
+    return my_check(&connection, &database->selection, true, my_replica_id(0, name_of(pointer, error)), given->log,
+                    error);
 }
 
 static const char *const schemes[] = {"mysql:", "mariadb:", NULL};
