@@ -45,7 +45,9 @@ static struct my_session_settings connection_to(const struct program *program, c
     return (struct my_session_settings){.url = url,
                                         .defaults_file = v->defaults_file,
                                         .password = program_default(NULL, "MYSQL_PWD", NULL),
-                                        .tool = program->name};
+                                        .tool = program->name,
+                                        .control = &program->control,
+                                        .stop_at = 2};
 }
 
 struct context {
