@@ -371,6 +371,20 @@ int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, s
 
 /* -- of all tables ----------------------------------------------------------------------------------- */
 
+enum my_engine my_catalog_engine(const char *engine)
+{
+    static const char *const frozen[] = {"InnoDB", "ROCKSDB"};
+    static const char *const elsewhere[] = {"MRG_MyISAM", "FEDERATED", "CONNECT", "SPIDER",
+                                            "BLACKHOLE",  "OQGRAPH",   "SPHINX"};
+    for (size_t i = 0; i < sizeof frozen / sizeof *frozen; i++)
+        if (strcasecmp(engine, frozen[i]) == 0)
+            return MY_ENGINE_FROZEN;
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (strcasecmp(engine, elsewhere[i]) == 0)
+            return MY_ENGINE_ELSEWHERE;
+    return MY_ENGINE_LIVE;
+}
+
 #define FROM_TABLES                                                                                                    \
     " FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN "  \
     "('information_schema', 'performance_schema')"

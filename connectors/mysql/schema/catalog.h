@@ -43,6 +43,13 @@ struct my_catalog_table {
     bool versions_by_transaction; /* MariaDB: a period of two BIGINT columns */
     bool hidden;                  /* the user may not SELECT all columns */
 };
+/* What a snapshot can make of an engine's tables. */
+enum my_engine {
+    MY_ENGINE_FROZEN, /* rows as they were at one point of the log */
+    MY_ENGINE_LIVE,   /* rows as they are when they are read: the log puts right what has a key, and whole images */
+    MY_ENGINE_ELSEWHERE /* its rows are another table's, another server's, or nobody's: they change without a line in the log */
+};
+enum my_engine my_catalog_engine(const char *engine);
 typedef void my_catalog_visit(void *context, const struct my_catalog_table *table);
 /* Calls visit for each of them. It may not ask the same session. */
 int my_catalog_each(MYSQL *sql, enum my_flavor flavor, my_catalog_visit *visit, void *context, struct cdc_error *error);
