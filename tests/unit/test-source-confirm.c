@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cdc/retry.h>
@@ -37,6 +38,7 @@ struct fake {
     atomic_size_t taken;
     size_t appended, end[10];
     pthread_t reader;
+    int confirm_status; /* not 0: confirm fails with it */
     unsigned turn, ticks, blocked_ticks, blocked_reads, refusals;
     bool inside, was_blocked;
     char pos[4], state[24];
@@ -140,7 +142,7 @@ static int fake_confirm(void *source, const struct cdc_offset *offset, struct cd
             cdc_buf_printf(&fake->diary, "saved(%s) ", saved.pos);
         cdc_offset_free(&saved);
     }
-    return 0;
+    return fake->confirm_status != 0 ? cdc_error_set(error, fake->confirm_status, "not confirmed") : 0;
 }
 
 static const struct cdc_offset *fake_boundary(void *source)
@@ -192,7 +194,9 @@ static void prepare(struct fake *fake, const char *name, enum cdc_confirm_mode m
     test_name = name;
     *fake = (struct fake){.control = {.wake_fd = -1, .notice_fd = -1}, .begun = cdc_clock_ms()};
     check(pipe2(fake->pipe, O_CLOEXEC) == 0 && fcntl(fake->pipe[0], F_SETFL, O_NONBLOCK) == 0, "a pipe");
-    snprintf(path, sizeof path, "%s/source.offset", dir);
+    snprintf(path, sizeof path, "%s/own", dir);
+    (void)mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/own/source.offset", dir);
     unlink(path);
     fake->file = cdc_offset_file_open(path, "t", &fake->error);
     check(fake->file != NULL, "an offset file");
@@ -625,6 +629,39 @@ static void test_reader_goes(void)
     finish(&fake);
 }
 
+/* Nothing is told to the database that is not in our own file. */
+static enum cdc_source_result read_file_goes(struct fake *fake, struct cdc_buf *out, struct cdc_error *error)
+{
+    char command[80];
+    (void)error;
+    rows(fake, out, 1);
+    commit(fake, out, 1);
+    if (fake->confirm_status == 0) {
+        snprintf(command, sizeof command, "rm -r %s/own", dir);
+        check(system(command) == 0, "the folder of our own file goes");
+    }
+    return CDC_SOURCE_IDLE;
+}
+
+static void test_confirm_fails(void)
+{
+    for (int acked = 0; acked < 2; acked++)
+        for (int status = 0; status <= CDC_EXIT_PROTOCOL; status += CDC_EXIT_PROTOCOL) {
+            struct fake fake;
+            if (acked)
+                prepare_acks(&fake, "confirming fails, with a sink");
+            else
+                prepare(&fake, "confirming fails", CDC_CONFIRM_WRITTEN);
+            if (acked)
+                sink_has("cdc-sink-a", "p1");
+            fake.read = read_file_goes;
+            fake.confirm_status = status;
+            check(run(&fake) == -1 && fake.error.status == (status != 0 ? status : CDC_EXIT_IO), "ends with why");
+            check(says(&fake, "confirm") == (status != 0), "told only when saved");
+            finish(&fake);
+        }
+}
+
 static enum cdc_source_result read_without_memory(struct fake *fake, struct cdc_buf *out, struct cdc_error *error)
 {
     (void)error;
@@ -658,6 +695,7 @@ int main(void)
     test_stop_while_away();
     test_idle_exit();
     test_reader_goes();
+    test_confirm_fails();
     test_no_memory();
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", dir);
