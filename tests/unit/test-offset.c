@@ -154,6 +154,9 @@ static void test_names(void)
     check(mkfifo(path_of("f.offset"), 0600) == 0 && open_status("f.offset", "cdc-sink-a") == CDC_EXIT_CONFIG,
           "a FIFO is none");
     unlink(path_of("f.offset"));
+    check(mkdir(path_of("m.offset.lock"), 0700) == 0 && open_status("m.offset", "cdc-sink-a") != 0 &&
+              access(path_of("m.offset"), F_OK) != 0,
+          "without its lock, a file is not touched");
 }
 
 /* A sink that was seen goes on to count when its file is gone, and files that are named when they never were there. */
