@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Files of prepared XA transactions: which one an outcome belongs to, when it goes, and what is read again. */
+#include "connectors/mysql/decoder/decoder.h"
 #include "connectors/mysql/decoder/xa.h"
+#include "connectors/mysql/event/coord.h"
+#include "connectors/mysql/event/gtid.h"
+#include "connectors/mysql/value/flavor.h"
+#include "tests/unit/binlog-events.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -8,29 +13,22 @@
 #include <string.h>
 #include <unistd.h>
 
-static int failures;
 static char dir[] = "/tmp/cdc-unit-XXXXXX";
 static char folder[64];
 
-static void check(bool good, const char *what)
+static struct cdc_span id(const char *xid)
 {
-    failures += !good;
-    printf("%s - %s\n", good ? "ok" : "not ok", what);
-}
-
-static struct cdc_span id(const char *text)
-{
-    return cdc_span(text, strlen(text));
+    return cdc_span(xid, strlen(xid));
 }
 
 /* A transaction of events of type 1, 2, ..., each with that body. */
-static void prepare(struct my_xa *xa, const char *xid, uint64_t number, const char *body, int events)
+static void prepare(struct my_xa *xa, const char *xid, uint64_t number, const char *content, int events)
 {
     struct cdc_error error = {0};
     bool good = my_xa_begin(xa, &error) == 0 && my_xa_is_open(xa);
     for (int i = 1; i <= events; i++) {
         struct my_event_header header = {.type = (uint8_t)i};
-        struct cdc_bytes bytes = {.p = (const uint8_t *)body, .end = (const uint8_t *)body + strlen(body)};
+        struct cdc_bytes bytes = {.p = (const uint8_t *)content, .end = (const uint8_t *)content + strlen(content)};
         good &= my_xa_add(xa, &header, bytes, &error) == 0;
     }
     good &= my_xa_prepare(xa, id(xid), number, &error) == 0 && !my_xa_is_open(xa);
@@ -38,19 +36,19 @@ static void prepare(struct my_xa *xa, const char *xid, uint64_t number, const ch
         check(false, error.text);
 }
 
-/* What the transaction of that number finds under that id: bodies must be `body`; NULL: nothing. */
-static bool has(struct my_xa *xa, const char *xid, uint64_t number, const char *body, int events)
+/* What the transaction of that number finds under that id: bodies must be `content`; NULL: nothing. */
+static bool has(struct my_xa *xa, const char *xid, uint64_t number, const char *content, int events)
 {
     struct cdc_error error = {0};
     const uint8_t *data;
     size_t n;
     int found = my_xa_open(xa, id(xid), number, &error), type = 0, got;
-    if (body == NULL || found != 1)
-        return body == NULL && found == 0;
+    if (content == NULL || found != 1)
+        return content == NULL && found == 0;
     while ((got = my_xa_next(xa, &data, &n, &error)) == 1) {
-        size_t size = MY_EVENT_HEADER_SIZE + strlen(body);
+        size_t size = MY_EVENT_HEADER_SIZE + strlen(content);
         if (n != size || data[4] != ++type || (data[9] | data[10] << 8 | data[11] << 16) != (int)size ||
-            memcmp(data + MY_EVENT_HEADER_SIZE, body, strlen(body)) != 0)
+            memcmp(data + MY_EVENT_HEADER_SIZE, content, strlen(content)) != 0)
             return false;
     }
     bool good = got == 0 && type == events && n == strlen(xid) && memcmp(data, xid, n) == 0;
@@ -69,12 +67,12 @@ static int files(void)
     return n;
 }
 
-static void put(const char *name, const char *text, size_t n)
+static void plant(const char *name, const char *content, size_t n)
 {
     char path[200];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "w");
-    check(file != NULL && fwrite(text, 1, n, file) == n && fclose(file) == 0, "a file is planted");
+    check(file != NULL && fwrite(content, 1, n, file) == n && fclose(file) == 0, "a file is planted");
 }
 
 static struct my_xa *begin(void)
@@ -131,8 +129,8 @@ static void test_start_again(void)
     prepare(xa, "b", 11, "b", 1);
     prepare(xa, "c", 16, "c", 1);
     check(my_xa_finish(xa, id("a"), 15, &error) == 0 && my_xa_finish(xa, id("b"), 16, &error) == 0, "outcomes");
-    put("notes", "mine", 4);
-    put("00000000000000zz.0000000000000099", "mine", 4);
+    plant("notes", "mine", 4);
+    plant("00000000000000zz.0000000000000099", "mine", 4);
     check(my_xa_start(xa, 15, &error) == 0, "again after 15");
     check(has(xa, "c", 100, NULL, 0), "what was prepared later is forgotten");
     my_xa_confirm(xa, 16);
@@ -198,6 +196,120 @@ static void test_damaged(void)
     my_xa_free(xa);
 }
 
+/* -- as the decoder reads a log -- */
+
+static int decode(struct my_decoder *decoder, uint8_t type, struct cdc_error *error)
+{
+    struct cdc_buf inside = CDC_BUF_INIT;
+    cdc_buf_append(&inside, body.data, body.len);
+    build(type, inside.data, inside.len, 0, false);
+    cdc_buf_free(&inside);
+    int result = my_decoder_take(decoder, (const uint8_t *)body.data, body.len, &text, error);
+    while (result == 1)
+        result = my_decoder_more(decoder, &text, error);
+    return result;
+}
+
+static int statement(struct my_decoder *decoder, const char *sql, struct cdc_error *error)
+{
+    start();
+    put(77, 8);
+    put(0, 4);
+    put(MY_GTID_TRANSACTIONAL, 1);
+    put(0, 1);
+    put(76, 8);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, error);
+    put_query("", "d", sql);
+    return result == 0 ? decode(decoder, MY_EVENT_QUERY, error) : result;
+}
+
+/* XA START, a row of t(a int), and XA PREPARE of the id 'a','',1, or with one_phase XA COMMIT ONE PHASE. */
+static int prepare_row(struct my_decoder *decoder, bool one_phase, struct cdc_error *error)
+{
+    int result = statement(decoder, "XA START X'61',X'',1", error);
+    start();
+    put_hex("12000000000001000164000174000103000004020161");
+    result = result == 0 ? decode(decoder, MY_EVENT_TABLE_MAP, error) : result;
+    start();
+    put_hex("120000000000010001ff0005000000");
+    result = result == 0 ? decode(decoder, MY_EVENT_WRITE_ROWS_V1, error) : result;
+    put_query("", "d", "XA END X'61',X'',1");
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, error) : result;
+    start();
+    put(one_phase, 1);
+    put(1, 4);
+    put(1, 4);
+    put(0, 4);
+    put_text("a");
+    return result == 0 ? decode(decoder, MY_EVENT_XA_PREPARE, error) : result;
+}
+
+static struct my_decoder *new_decoder(void)
+{
+    struct my_decoder_settings settings = {.pipeline = "p", .flavor = MY_FLAVOR_MARIADB, .xa_folder = folder};
+    struct my_coord coord = {"binlog.000001", 4};
+    struct my_decoder *decoder = my_decoder_new(&settings, NULL);
+    if (!decoder || my_decoder_start(decoder, 1, "", &coord, NULL) < 0)
+        abort();
+    text.len = 0;
+    return decoder;
+}
+
+static bool has_text(const char *what)
+{
+    return memmem(text.data, text.len, what, strlen(what)) != NULL;
+}
+
+static void test_decoder(void)
+{
+    my_xa_free(begin());
+    struct cdc_error error = {0};
+    struct my_decoder *decoder = new_decoder();
+    check(prepare_row(decoder, false, &error) == 0 && !has_text("\"op\":\"c\"") && has_text("\"events\":0}"),
+          "prepared: no row yet");
+    text.len = 0;
+    check(statement(decoder, "XA COMMIT X'62',X'',1", &error) < 0 && error.status == CDC_EXIT_LOST &&
+              !has_text("\"c\""),
+          "another id was never prepared");
+    my_decoder_free(decoder);
+
+    my_xa_free(begin());
+    error = (struct cdc_error){0};
+    decoder = new_decoder();
+    check(prepare_row(decoder, false, &error) == 0, "prepared");
+    text.len = 0;
+    check(statement(decoder, "XA COMMIT X'61', X'' ,1", &error) == 0 && has_text("\"op\":\"c\"") &&
+              has_text("\"after\":{\"a\":5}") && has_text("\"events\":1}"),
+          "committed, with spaces in the id");
+    check(prepare_row(decoder, false, &error) == 0, "the id once more");
+    text.len = 0;
+    check(statement(decoder, "XA ROLLBACK X'61',X'',1", &error) == 0 && !has_text("\"op\":\"c\"") &&
+              has_text("\"events\":0}"),
+          "rolled back");
+    text.len = 0;
+    check(prepare_row(decoder, true, &error) == 0 && has_text("\"op\":\"c\"") && has_text("\"events\":1}"),
+          "in one phase");
+    my_decoder_free(decoder);
+}
+
+/* Names have only a hash of the id. */
+static void test_same_hash(void)
+{
+    my_xa_free(begin());
+    struct cdc_error error = {0};
+    struct my_decoder *decoder = new_decoder();
+    char command[256];
+    check(prepare_row(decoder, false, &error) == 0, "prepared");
+    snprintf(command, sizeof command,
+             "cd %s && for file in *; do head -c -1 $file >new && printf , >>new && mv new $file; done", folder);
+    check(system(command) == 0, "the id in the file is another one");
+    text.len = 0;
+    check(statement(decoder, "XA COMMIT X'61',X'',1", &error) < 0 && error.status == CDC_EXIT_CONFIG &&
+              !has_text("\"op\":\"commit\""),
+          "its rows are not taken for those");
+    my_decoder_free(decoder);
+}
+
 int main(void)
 {
     char command[64];
@@ -207,7 +319,9 @@ int main(void)
     test_start_again();
     test_files();
     test_damaged();
+    test_decoder();
+    test_same_hash();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");
-    return failures != 0;
+    return finish();
 }
