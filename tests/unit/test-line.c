@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Lines in and out: where a line ends, the longest one, and what the end of an output file becomes. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,79 @@ static void test_end_of_file(void)
     becomes("{\"torn", 0, "{\"tornNEW\n", 0);
 }
 
+static struct cdc_writer *writer_of(int fd, const char *line)
+{
+    struct cdc_error error = {0};
+    struct cdc_writer *writer = cdc_writer_new(fd, &error);
+    check(writer != NULL, "a writer");
+    cdc_buf_text(cdc_writer_buf(writer), line);
+    return writer;
+}
+
+static void test_errors(void)
+{
+    struct cdc_error error = {0};
+    struct cdc_control control = {.wake_fd = -1, .notice_fd = -1};
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    struct cdc_writer *writer = writer_of(fd, "x\n");
+    close(fd);
+    check(cdc_writer_sync(writer, &error) == -1 && error.status == CDC_EXIT_IO && error.text[0] != '\0',
+          "what cannot be made durable");
+    cdc_writer_free(writer);
+    error = (struct cdc_error){0};
+    fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    writer = writer_of(fd, "x\n");
+    check(cdc_writer_flush(writer, &error) == -1 && error.status == CDC_EXIT_IO && error.text[0] != '\0',
+          "a full disk");
+    check(cdc_writer_pending(writer) == 2 && cdc_writer_written(writer) == 0, "nothing of it counts as written");
+    check(cdc_writer_sync(writer, &error) == 0, "only files are synced");
+    cdc_writer_free(writer);
+    close(fd);
+    int ends[2];
+    error = (struct cdc_error){0};
+    check(pipe2(ends, O_CLOEXEC) == 0, "a pipe");
+    writer = writer_of(ends[1], "x\n");
+    close(ends[0]);
+    check(cdc_writer_finish(writer, &control, 1000, &error) == -1 && error.status == CDC_EXIT_IO &&
+              error.text[0] == '\0',
+          "a reader that is gone: without a word");
+    cdc_writer_free(writer);
+    close(ends[1]);
+    writer = writer_of(1, "");
+    cdc_writer_buf(writer)->failed = true;
+    check(cdc_writer_flush(writer, &error) == -1, "without memory, lines may be missing");
+    cdc_writer_free(writer);
+}
+
+/* A reader that takes nothing, and then some: what is written, and what waits, is all that there was. */
+static void test_full_pipe(void)
+{
+    enum { SIZE = 3 << 20 };
+    struct cdc_error error = {0};
+    struct cdc_control control = {.wake_fd = -1, .notice_fd = -1};
+    int ends[2];
+    static char block[65536];
+    check(pipe2(ends, O_CLOEXEC) == 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0, "a pipe");
+    struct cdc_writer *writer = writer_of(ends[1], "");
+    for (uint32_t i = 0; i < SIZE / sizeof i; i++)
+        cdc_buf_append(cdc_writer_buf(writer), &i, sizeof i);
+    check(cdc_writer_is_pipe(writer) && cdc_writer_flush(writer, &error) == 0, "does not wait");
+    check(cdc_writer_written(writer) > 0 && cdc_writer_pending(writer) + cdc_writer_written(writer) == SIZE, "a part");
+    check(cdc_writer_finish(writer, &control, 1, &error) == 1, "the time is over");
+    control.stop = 2;
+    check(cdc_writer_finish(writer, &control, -1, &error) == 1, "a second signal");
+    uint32_t next = 0;
+    bool same = true;
+    for (ssize_t n; (n = read(ends[0], block, sizeof block)) > 0; check(cdc_writer_flush(writer, &error) == 0, "more"))
+        for (ssize_t i = 0; i < n; i += (ssize_t)sizeof next, next++)
+            same &= memcmp(block + i, &next, sizeof next) == 0;
+    check(same && next == SIZE / sizeof next && cdc_writer_pending(writer) == 0, "each byte, once and in order");
+    check(cdc_writer_written(writer) == SIZE && cdc_writer_finish(writer, &control, -1, &error) == 0, "all is out");
+    cdc_writer_free(writer);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* -- reader -- */
 
 static enum cdc_line_result next(struct cdc_line_reader *reader, struct cdc_span *line)
@@ -125,7 +199,10 @@ int main(void)
     if (fd < 0)
         return 1;
     close(fd);
+    (void)signal(SIGPIPE, SIG_IGN);
     test_end_of_file();
+    test_errors();
+    test_full_pipe();
     test_longest(10);
     test_longest(4096);
     test_longest(300000); /* more than one read */
