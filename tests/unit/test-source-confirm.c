@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cdc/retry.h>
@@ -331,6 +332,28 @@ static void test_while_never_empty(void)
     fake.tick = tick_takes_little;
     check(run(&fake) == 0, "something is confirmed meanwhile");
     check(says(&fake, "connect() confirm(p1) "), "the first boundary, once it has left");
+    finish(&fake);
+}
+
+static enum cdc_source_result read_nine(struct fake *fake, struct cdc_buf *out, struct cdc_error *error)
+{
+    (void)error;
+    rows(fake, out, MIB / 16); /* as much as is written at once */
+    commit(fake, out, (int)fake->turn);
+    return fake->turn == 9 ? CDC_SOURCE_END : CDC_SOURCE_MORE;
+}
+
+/* Each confirmation syncs files: five a second are enough, whatever number of boundaries there is. */
+static void test_not_each_boundary(void)
+{
+    struct fake fake;
+    prepare(&fake, "many boundaries", CDC_CONFIRM_WRITTEN);
+    fake.read = read_nine;
+    check(run(&fake) == 0 && says(&fake, "confirm(p9)"), "the last one is confirmed");
+    int64_t confirmed = 0, most = (cdc_clock_ms() - fake.begun) / 200 + 2;
+    for (size_t i = 0; i + 8 <= fake.diary.len; i++)
+        confirmed += memcmp(fake.diary.data + i, "confirm(", 8) == 0;
+    check(confirmed <= most, "and not each");
     finish(&fake);
 }
 
@@ -680,26 +703,38 @@ static void test_no_memory(void)
     finish(&fake);
 }
 
-int main(void)
+/* Most of the time is spent waiting, so they run side by side: each with a folder of its own. */
+static void (*const tests[])(void) = {test_not_before_written, test_rest_at_error, test_while_never_empty,
+                                      test_not_each_boundary,  test_sinks_decide,  test_slower_sink,
+                                      test_start_is_told,      test_reconnect,     test_stop,
+                                      test_stop_while_away,    test_idle_exit,     test_reader_goes,
+                                      test_confirm_fails,      test_no_memory};
+#define TESTS (sizeof tests / sizeof *tests)
+
+static void run_test(void (*test)(void))
 {
-    if (mkdtemp(dir) == NULL)
-        return 1;
-    test_not_before_written();
-    test_rest_at_error();
-    test_while_never_empty();
-    test_sinks_decide();
-    test_slower_sink();
-    test_start_is_told();
-    test_reconnect();
-    test_stop();
-    test_stop_while_away();
-    test_idle_exit();
-    test_reader_goes();
-    test_confirm_fails();
-    test_no_memory();
     char command[64];
+    check(mkdtemp(dir) != NULL, "a folder");
+    test();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");
+}
+
+int main(void)
+{
+    pid_t children[TESTS];
+    for (size_t i = 0; i < TESTS; i++)
+        if ((children[i] = fork()) == 0) {
+            run_test(tests[i]);
+            exit(failures != 0);
+        }
+    for (size_t i = 0; i < TESTS; i++) {
+        int status = 1;
+        if (children[i] < 0 || waitpid(children[i], &status, 0) < 0 || status != 0) {
+            printf("not ok - test %zu\n", i + 1);
+            failures++;
+        }
+    }
     if (failures == 0)
         printf("ok - what is confirmed\n");
     return failures != 0;
