@@ -320,6 +320,33 @@ static void test_truncate_lower_case(void)
     }
 }
 
+/* Two rows of one table: what each line's pos is, the table's description before its first row. */
+static void test_positions(void)
+{
+    static const char *const expected[] = {
+        "schema\",\"pos\":\"0000000000000002.0000000001.0\"", "c\",\"pos\":\"0000000000000002.0000000001.1\"",
+        "c\",\"pos\":\"0000000000000002.0000000002.1\"", "commit\",\"pos\":\"0000000000000002.FFFFFFFFFF.0\""};
+    struct my_decoder *decoder = new_decoder();
+    const char *at = NULL;
+    put_gtid(MY_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+    result = result == 0 ? decode_map(decoder) : result;
+    start();
+    put_hex("120000000000010001ff00050000000006000000");
+    result = result == 0 ? decode(decoder, MY_EVENT_WRITE_ROWS_V1, NULL) : result;
+    put_query("", "d", "COMMIT");
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
+    my_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    at = text.data;
+    for (size_t i = 0; result == 0 && i < sizeof expected / sizeof *expected; i++) {
+        const char *found = at ? strstr(at, expected[i]) : NULL;
+        check(found != NULL && strstr(at, "{\"op\":\"") + 7 == found, expected[i]);
+        at = found;
+    }
+    check(result == 0, "two rows");
+}
+
 /* -- what carries secrets -- */
 
 /* Is there a line that shows the statement? One ends its transaction in any case: -1 when none does. */
@@ -422,6 +449,7 @@ static void test_accounts(void)
 int main(void)
 {
     test_null_key();
+    test_positions();
     test_accounts();
     test_rollback();
     test_savepoints();
