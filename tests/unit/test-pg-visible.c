@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What a snapshot has seen of the log: PostgreSQL's own rule, at its edges. */
+/* What is known of the log at a position: what a snapshot has seen of it, by PostgreSQL's own rule, and its newest
+ * transaction. */
+#include "connectors/postgres/pgoutput/pgoutput.h"
 #include "connectors/postgres/pgoutput/visible.h"
 
 #include <stdio.h>
@@ -105,11 +107,40 @@ static void test_damaged(void)
     pg_visible_clear(&visible);
 }
 
+/* The newest transaction of the log that a position knows, for a server that was set back: none, this one, or it is not
+ * said. */
+static void last_is(const char *pos, const char *source, int kind, uint64_t begin, int64_t ts_ms)
+{
+    struct pg_last last;
+    pg_last_read(&last, pos, source != NULL ? cdc_span_text(source) : (struct cdc_span){NULL, 0});
+    bool good = (int)last.kind == kind &&
+                (kind != PG_LAST_COMMIT || (last.begin == begin && last.end == begin + 0x10 && last.ts_ms == ts_ms));
+    check(good, source != NULL ? source : "no source");
+}
+
+static void test_last(void)
+{
+    static const char commit[] = "0000000000000150.FFFFFFFFFF.0000000000000160";
+    static const char heartbeat[] = "0000000000000300.0000000000.h00000001";
+    static const char snapshot[] = "0000000000000300.0000000000.a0001.000000000001";
+    last_is(commit, "{\"ts_ms\":77}", PG_LAST_COMMIT, 0x150, 77);
+    last_is(commit, "{}", PG_LAST_UNKNOWN, 0, 0);
+    last_is(commit, NULL, PG_LAST_UNKNOWN, 0, 0);
+    last_is(heartbeat, "{\"ts_ms\":77}", PG_LAST_UNKNOWN, 0, 0);
+    last_is(heartbeat, "{\"ts_ms\":77,\"last\":null}", PG_LAST_NONE, 0, 0);
+    last_is(heartbeat, "{\"ts_ms\":77,\"last\":{\"pos\":\"0000000000000150.FFFFFFFFFF.0000000000000160\",\"ts_ms\":5}}",
+            PG_LAST_COMMIT, 0x150, 5);
+    last_is(heartbeat, "{\"ts_ms\":77,\"last\":{\"pos\":\"x\",\"ts_ms\":5}}", PG_LAST_UNKNOWN, 0, 0);
+    last_is(snapshot, "{\"ts_ms\":77}", PG_LAST_NONE, 0, 0);
+    last_is(snapshot, NULL, PG_LAST_NONE, 0, 0);
+}
+
 int main(void)
 {
     test_rule();
     test_wrap();
     test_damaged();
+    test_last();
     if (failures == 0)
         printf("ok - what a snapshot has seen\n");
     return failures != 0;
