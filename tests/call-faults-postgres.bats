@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Each read, write, sync, rename, open, connect and malloc of pg-cdc and of cdc-snapshot goes wrong once, in turn; then it is
 # killed there, and the power goes. What must hold: the exit status, whole lines, every row there in the end.
-# takes: 100 s
+# takes: 75 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
@@ -80,12 +80,12 @@ snapshot_case() {
 }
 @test "cdc-snapshot: every call fails once" {
     snapshot_case
-    FAULT_PLACES=${CDC_FAULT_PLACES:-25}
+    FAULT_PLACES=${CDC_FAULT_PLACES:-12}
     all_faults error read write sync rename open connect memory
 }
 @test "cdc-snapshot: killed at every write, sync and rename, and the power goes" {
     snapshot_case
     SHADOW=$DIR/shadow
-    FAULT_PLACES=${CDC_FAULT_PLACES:-25}
+    FAULT_PLACES=${CDC_FAULT_PLACES:-12}
     all_faults kill write sync rename
 }

@@ -26,7 +26,7 @@ struct cdc_attempt {
 
 void cdc_attempt_clear(struct cdc_attempt *attempt);
 /* Takes "attempt", "written" and "finished" out of the state; the origin is the connector's to read. To be cleared in
- * any case. false when they are damaged. */
+ * any case. false when they are damaged, or with errno ENOMEM. */
 bool cdc_attempt_read(struct cdc_attempt *attempt, struct cdc_span state);
 /* Appends ,"written":"...","finished":false} which ends the state; "attempt" and what the connector has go before. */
 void cdc_attempt_append(struct cdc_buf *out, const struct cdc_attempt *attempt);

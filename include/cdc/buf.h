@@ -53,6 +53,12 @@ static inline void cdc_buf_append(struct cdc_buf *buf, const void *data, size_t 
         buf->len += n;
     }
 }
+/* Of another buffer: what could not be put into that one is missing here as well. */
+static inline void cdc_buf_append_buf(struct cdc_buf *buf, const struct cdc_buf *from)
+{
+    buf->failed |= from->failed;
+    cdc_buf_append(buf, from->data, from->len);
+}
 
 static inline void cdc_buf_byte(struct cdc_buf *buf, char c)
 {

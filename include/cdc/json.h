@@ -41,8 +41,8 @@ bool cdc_json_next_element(struct cdc_json_iter *iter, struct cdc_span *value);
 struct cdc_span cdc_json_member(struct cdc_span object, const char *name);
 /* Of a member that is a string, the text between its quotes; {NULL, 0} when it is absent or something else. */
 struct cdc_span cdc_json_member_raw(struct cdc_span object, const char *name);
-/* Its unescaped text. RETURNS NEW (free); NULL when there is none, without memory, or with a NUL in it, since what
- * comes after that would be lost. */
+/* Its unescaped text. RETURNS NEW (free); NULL when there is none, with a NUL in it, since what comes after that would be
+ * lost, or with errno ENOMEM without memory: to be told apart from the first by who acts upon that. */
 char *cdc_json_member_text(struct cdc_span object, const char *name);
 /* The same into memory of that size. false when there is none of that, or it does not fit; then it is "". */
 bool cdc_json_member_copy(struct cdc_span object, const char *name, char *to, size_t size);

@@ -138,12 +138,16 @@ char *cdc_json_member_text(struct cdc_span object, const char *name)
 
 bool cdc_json_member_copy(struct cdc_span object, const char *name, char *to, size_t size)
 {
-    char *text = cdc_json_member_text(object, name);
-    size_t n = text != NULL ? strlen(text) : size;
+    struct cdc_span raw = cdc_json_member_raw(object, name);
+    char *text = NULL;
+    bool plain = raw.p != NULL && memchr(raw.p, '\\', raw.n) == NULL; /* nearly always, and needs no memory */
+    size_t n = plain ? raw.n : (text = cdc_json_member_text(object, name)) != NULL ? strlen(text) : size;
 
     *to = '\0';
-    if (n < size)
-        memcpy(to, text, n + 1);
+    if (n < size) {
+        memcpy(to, plain ? raw.p : text, n);
+        to[n] = '\0';
+    }
     free(text);
     return n < size;
 }

@@ -23,7 +23,10 @@ bool cdc_attempt_read(struct cdc_attempt *attempt, struct cdc_span state)
 
     cdc_attempt_clear(attempt);
     attempt->finished = cdc_span_is(cdc_json_member(state, "finished"), "true");
+    struct cdc_span written = cdc_json_member_raw(state, "written");
     attempt->written = cdc_json_member_text(state, "written");
+    if (written.p != NULL && attempt->written == NULL)
+        return false;
     /* Not taken for 0: with the numbers of an older attempt, new lines would look like duplicates, and the sinks
      * would drop them. */
     if (number.p != NULL && (!cdc_json_int64(number, &value) || value < 0 || value > (int64_t)CDC_ATTEMPT_MAX))

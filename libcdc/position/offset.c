@@ -40,30 +40,49 @@ void cdc_offset_free(struct cdc_offset *offset)
     memset(offset, 0, sizeof *offset);
 }
 
-/* Replaces *target by a copy of text; keeps it where text is NULL. */
-static bool replace(char **target, const char *text)
+/* A copy of text in *copy; of what *target has where text is NULL, which is taken over then. */
+static bool copy_or_keep(char **copy, char **target, const char *text)
 {
-    if (text == NULL || text == *target)
-        return true;
-    char *copy = strdup(text);
-    if (copy == NULL)
-        return false;
-    free(*target);
+    *copy = text == NULL || text == *target ? *target : strdup(text);
+    return *copy != NULL || text == NULL;
+}
+
+static void settle(char **target, char *copy)
+{
+    if (*target != copy)
+        free(*target);
     *target = copy;
+}
+
+/* What from has not, target keeps. All or nothing: with the position of one and the source of another, an offset would be
+ * one of nobody. false: no memory. */
+static bool merge(struct cdc_offset *target, const struct cdc_offset *from)
+{
+    char *pos, *source, *state;
+    bool ok = copy_or_keep(&pos, &target->pos, from->pos);
+
+    ok &= copy_or_keep(&source, &target->source, from->source);
+    ok &= copy_or_keep(&state, &target->state, from->state);
+    if (!ok) {
+        free(pos != target->pos ? pos : NULL);
+        free(source != target->source ? source : NULL);
+        free(state != target->state ? state : NULL);
+        return false;
+    }
+    settle(&target->pos, pos);
+    settle(&target->source, source);
+    settle(&target->state, state);
+    target->seq = from->seq;
+    target->lines = from->lines;
     return true;
 }
 
 int cdc_offset_copy(struct cdc_offset *target, const struct cdc_offset *from, struct cdc_error *error)
 {
-    if (from->source == NULL) {
-        free(target->source);
-        target->source = NULL;
-    }
-    if (!replace(&target->pos, from->pos) || !replace(&target->source, from->source) ||
-        !replace(&target->state, from->state))
+    if (!merge(target, from))
         return cdc_error_memory(error);
-    target->seq = from->seq;
-    target->lines = from->lines;
+    if (from->source == NULL)
+        settle(&target->source, NULL);
     return 0;
 }
 
@@ -400,12 +419,7 @@ static struct entry *put(struct cdc_offset_file *file, const char *name, const s
 
     if (entry == NULL)
         entry = add(file, name);
-    if (entry == NULL || !replace(&entry->offset.pos, offset->pos) || !replace(&entry->offset.source, offset->source) ||
-        !replace(&entry->offset.state, offset->state))
-        return NULL;
-    entry->offset.seq = offset->seq;
-    entry->offset.lines = offset->lines;
-    return entry;
+    return entry != NULL && merge(&entry->offset, offset) ? entry : NULL;
 }
 
 int cdc_offset_file_set(struct cdc_offset_file *file, const char *name, const struct cdc_offset *offset,

@@ -10,12 +10,12 @@
 
 FAULT_KINDS=(read write sync rename open connect memory)
 # At most so many places of each kind, evenly spread: all of them where there are fewer.
-FAULT_PLACES=${CDC_FAULT_PLACES:-40}
+FAULT_PLACES=${CDC_FAULT_PLACES:-20}
 FAULTS=$CDC_BUILD/tests/faults.so
 
 # faulty TOOL...: with the fault of FAULT_CALL, FAULT_AT and FAULT_HOW, if they are set.
 faulty() {
-    t env LD_PRELOAD="$FAULTS" FAULTS_COUNTS="$DIR/counts" ${FAULT_CALL:+FAULTS_CALL="$FAULT_CALL" FAULTS_AT="$FAULT_AT" FAULTS_HOW="$FAULT_HOW"} \
+    t env LD_PRELOAD="$FAULTS" FAULTS_COUNTS="$DIR/counts" FAULTS_TRACE="$DIR/trace" ${FAULT_CALL:+FAULTS_CALL="$FAULT_CALL" FAULTS_AT="$FAULT_AT" FAULTS_HOW="$FAULT_HOW"} \
         ${SHADOW:+FAULTS_ROOT="$ROOT" FAULTS_SHADOW="$SHADOW"} "$@"
 }
 # The number of calls of each kind in the last run, in the order of FAULT_KINDS.
@@ -26,6 +26,15 @@ places() { awk -v n="$1" -v most="$FAULT_PLACES" 'BEGIN { if (n <= most) for (i 
 
 # What a fault that passes by may end with: done all the same, peer gone, no memory, input or output error, try again.
 passes_by() { case $1 in 0 | 69 | 70 | 74 | 75) ;; *) return 1 ;; esac; }
+
+# Where in the tool's own code the last fault struck.
+fault_place() {
+    local line
+    while read -r line; do
+        [[ $line =~ ([a-z-]+)\(\+(0x[0-9a-f]+)\) && -x $BIN/${BASH_REMATCH[1]} ]] || continue
+        addr2line -Cfpe "$BIN/${BASH_REMATCH[1]}" "$(printf '0x%x' $((BASH_REMATCH[2] - 1)))" | sed 's|/[^ ]*/\(connectors\|libcdc\|cmd\)|\1|'
+    done <"$DIR/trace" | head -6 | paste -sd '<'
+}
 
 # one_fault KIND AT HOW
 one_fault() {
@@ -59,7 +68,8 @@ all_faults() {
         for ((number = 0; number < ${#FAULT_KINDS[@]}; number++)); do [ "${FAULT_KINDS[number]}" != "$kind" ] || break; done
         for number in $(places "${counts[number]}"); do
             tried=$((tried + 1))
-            one_fault "$kind" "$number" "$how" || wrong=$((wrong + 1))
+            rm -f "$DIR/trace"
+            one_fault "$kind" "$number" "$how" || { wrong=$((wrong + 1)); [ ! -s "$DIR/trace" ] || echo "    at $(fault_place)"; }
         done
     done
     echo "# $how: $tried places of $* tried, $wrong wrong" >&3

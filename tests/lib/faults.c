@@ -9,6 +9,7 @@
  *   FAULTS_HOW=error     it fails, once, with what a disk or a peer would say (the default)
  *              short     half of it is done (read and write)
  *              kill      the process gets SIGKILL instead of the call
+ *   FAULTS_TRACE=FILE    where in the program the fault struck is written to FILE
  *   FAULTS_ROOT=DIR      with FAULTS_SHADOW=DIR: of the files below ROOT, what was synced is kept in SHADOW: the bytes of a
  *                        file as of its last fsync, the names in a folder as of the folder's. tests/lib/power-cut.py makes
  *                        ROOT what it would be after a power cut.
@@ -17,6 +18,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
@@ -48,6 +50,7 @@ static int fault_kind = -1;
 static unsigned long long fault_at;
 static enum { FAIL, SHORTEN, KILL } fault_how;
 static char root[PATH_MAX], shadow[PATH_MAX];
+static const char *trace;
 static uintptr_t text_begin, text_end; /* of the program itself */
 
 static int find_text(struct dl_phdr_info *info, size_t size, void *data)
@@ -78,6 +81,9 @@ __attribute__((constructor)) static void begin(void)
         syscall(SYS_close, fd);
     }
     dl_iterate_phdr(find_text, NULL);
+    void *frame[1];
+    trace = getenv("FAULTS_TRACE");
+    backtrace(frame, 1); /* the first call loads a library */
     if (dir != NULL && copy != NULL && (realpath(dir, root) == NULL || realpath(copy, shadow) == NULL))
         abort();
     fault_how = how != NULL && strcmp(how, "kill") == 0 ? KILL : how != NULL && strcmp(how, "short") == 0 ? SHORTEN : FAIL;
@@ -85,6 +91,17 @@ __attribute__((constructor)) static void begin(void)
     for (int i = 0; call != NULL && i < KINDS; i++)
         if (strcmp(call, kind_names[i]) == 0)
             fault_kind = i;
+}
+
+static void tell_where(void)
+{
+    void *frames[24];
+    int fd = trace != NULL ? (int)syscall(SYS_openat, AT_FDCWD, trace, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+
+    if (fd < 0)
+        return;
+    backtrace_symbols_fd(frames, backtrace(frames, 24), fd);
+    syscall(SYS_close, fd);
 }
 
 /* Whether this call is the one. Does not come back from a kill. */
@@ -95,6 +112,7 @@ static bool due(enum kind kind)
         return false;
     if (fault_how == KILL)
         kill(getpid(), SIGKILL);
+    tell_where();
     return true;
 }
 

@@ -124,7 +124,7 @@ static int take_event(struct my_decoder *decoder, const struct my_event_header *
 
 void my_dispatch_flush(struct my_decoder *decoder, struct cdc_buf *out)
 {
-    cdc_buf_append(out, decoder->buffered.data, decoder->buffered.len);
+    cdc_buf_append_buf(out, &decoder->buffered);
     out->failed |= decoder->buffered.failed;
     decoder->buffered.len = 0;
 }

@@ -115,7 +115,7 @@ int my_image_append_row(struct cdc_buf *out, const struct my_table *table, const
             continue;
         cdc_buf_byte(out, separator);
         separator = ',';
-        cdc_buf_append(out, column->name_json.data, column->name_json.len);
+        cdc_buf_append_buf(out, &column->name_json);
         size_t start = out->len;
         if (cell->null) {
             cdc_buf_lit(out, "null");

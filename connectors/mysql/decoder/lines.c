@@ -23,9 +23,9 @@ void my_line_begin_change(struct my_decoder *decoder, const struct cdc_buf *sour
     cdc_buf_append(out, transaction->pos_head, sizeof transaction->pos_head);
     cdc_buf_hex(out, ordinal, 10);
     cdc_buf_lit(out, ".1");
-    cdc_buf_append(out, transaction->numbers.data, transaction->numbers.len);
+    cdc_buf_append_buf(out, &transaction->numbers);
     cdc_buf_append(out, source->data, source->len);
-    cdc_buf_append(out, decoder->event_tail.data, decoder->event_tail.len);
+    cdc_buf_append_buf(out, &decoder->event_tail);
     cdc_buf_u64(out, row);
     cdc_buf_lit(out, ",\"snapshot\":\"false\"}");
     transaction->events++;
@@ -43,6 +43,7 @@ void my_line_schema(struct my_decoder *decoder, struct my_table *table, uint64_t
     cdc_buf_lit(&decoder->event_tail, "0,\"snapshot\":\"false\"}");
     my_table_schema_line(out, table, cdc_span(text, pos.len), decoder->number, decoder->transaction.ts_ms,
                          cdc_span(decoder->event_tail.data, decoder->event_tail.len));
+    out->failed |= decoder->event_tail.failed;
     decoder->event_tail.len = tail;
     table->schema_written = true;
     table->schema_number = decoder->number;

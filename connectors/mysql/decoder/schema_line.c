@@ -61,7 +61,7 @@ void my_table_schema_line(struct cdc_buf *out, const struct my_table *table, str
     cdc_buf_lit(out, ",\"ts_ms\":");
     cdc_buf_i64(out, ts_ms);
     cdc_buf_lit(out, ",\"source\":");
-    cdc_buf_append(out, table->source_head.data, table->source_head.len);
+    cdc_buf_append_buf(out, &table->source_head);
     cdc_buf_span(out, source_tail);
     append_columns(out, table);
     cdc_buf_lit(out, "}\n");

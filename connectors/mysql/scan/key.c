@@ -95,7 +95,7 @@ void my_range_free(struct my_range *range)
 void my_key_value_copy(struct my_key_value *to, const struct my_key_value *from)
 {
     my_key_value_clear(to);
-    cdc_buf_append(&to->parts, from->parts.data, from->parts.len);
+    cdc_buf_append_buf(&to->parts, &from->parts);
     to->n = from->n;
 }
 

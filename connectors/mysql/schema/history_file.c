@@ -175,13 +175,14 @@ static bool is_whole(struct cdc_span *rest)
 static int take_version(struct my_history *history, struct cdc_span line, struct cdc_error *error)
 {
     struct my_point from, end = {0, 0};
+    errno = 0;
     char *db = cdc_json_member_text(line, "db"), *table = cdc_json_member_text(line, "table");
     struct cdc_span columns = cdc_json_member(line, "columns");
     bool ended = cdc_json_member(line, "end").p != NULL;
     int result = 0;
     if (!db || !table || cdc_json_type(columns) != CDC_JSON_ARRAY || !take_point(line, "from", &from) ||
         (ended && !take_point(line, "end", &end))) {
-        result = damaged(history, "a line of it lacks something", error);
+        result = errno == ENOMEM ? cdc_error_memory(error) : damaged(history, "a line of it lacks something", error);
     } else {
         struct my_version *version = my_history_new_version(history, db, table, columns);
         if (version) {

@@ -70,7 +70,7 @@ static int command_by_set(struct cdc_buf *out, uint16_t flags, uint32_t id, cons
         put(out, 0, 4);
         put(out, 4, 8);
         put(out, data.len, 4);
-        cdc_buf_append(out, data.data, data.len);
+        cdc_buf_append_buf(out, &data);
         out->failed |= data.failed;
     }
     my_gtid_set_free(set);

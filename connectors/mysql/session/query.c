@@ -101,6 +101,8 @@ char *my_session_value(MYSQL *mysql, const char *sql, const char *what, struct c
     MYSQL_RES *result = my_session_query(mysql, sql, what, error);
     MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
     char *value = row && row[0] ? strdup(row[0]) : NULL;
+    if (row && row[0] && !value)
+        cdc_error_memory(error);
     mysql_free_result(result);
     return value;
 }

@@ -2,6 +2,7 @@
 /* mysql://user:password@host:port/database?parameter=value&..., and the same with mariadb:// */
 #include "connectors/mysql/session/url.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,10 @@ static char *decode(const char *p, size_t n)
 static int set(char **target, const char *p, size_t n, struct cdc_error *error)
 {
     free(*target);
+    errno = 0;
     *target = decode(p, n);
+    if (!*target && errno == ENOMEM)
+        return cdc_error_memory(error);
     return *target ? 0 : cdc_error_set(error, CDC_EXIT_USAGE, "the URL holds a damaged %% escape");
 }
 

@@ -21,7 +21,7 @@ void my_lines_append_source(struct cdc_buf *out, const struct my_snapshot *run, 
 {
     const struct my_consistent_point *from = &run->state.from;
     my_table_source_head(out, run->server.flavor, run->settings->name, NULL, NULL);
-    cdc_buf_append(out, run->source_tail.data, run->source_tail.len);
+    cdc_buf_append_buf(out, &run->source_tail);
     my_snapshot_append_member(out, "", snapshot);
     my_snapshot_append_member(out, ",\"gtids\":", from->gtids);
     if (from->server_uuid[0])
@@ -60,7 +60,7 @@ void my_lines_add_schema(struct my_worker *worker)
     struct cdc_buf pos = {text, 0, sizeof text, false};
     append_pos(worker, &pos);
     worker->row_head.len = 0;
-    cdc_buf_append(&worker->row_head, run->source_tail.data, run->source_tail.len);
+    cdc_buf_append_buf(&worker->row_head, &run->source_tail);
     cdc_buf_lit(&worker->row_head, "\"true\"}");
     my_table_schema_line(&worker->lines, table_of(worker), cdc_span(text, pos.len), run->state.attempt.origin,
                          run->ts_ms, cdc_span(worker->row_head.data, worker->row_head.len));
@@ -93,8 +93,8 @@ static void append_table_head(const struct my_worker *worker, struct cdc_buf *ou
     const struct my_snapshot *run = worker->run;
     const struct my_table *table = table_of(worker);
     append_numbers(run, out);
-    cdc_buf_append(out, table->source_head.data, table->source_head.len);
-    cdc_buf_append(out, run->source_tail.data, run->source_tail.len);
+    cdc_buf_append_buf(out, &table->source_head);
+    cdc_buf_append_buf(out, &run->source_tail);
     cdc_buf_lit(out, "\"true\"}");
 }
 
@@ -128,7 +128,7 @@ static int append_row(struct my_worker *worker, const struct my_cell *cells, boo
             continue;
         cdc_buf_byte(out, separator);
         separator = ',';
-        cdc_buf_append(out, column->name_json.data, column->name_json.len);
+        cdc_buf_append_buf(out, &column->name_json);
         size_t start = out->len;
         if (cells[i].null) {
             cdc_buf_lit(out, "null");
@@ -151,7 +151,7 @@ int my_lines_add_row(struct my_worker *worker, const struct my_cell *cells, stru
     int status = 0;
     cdc_buf_lit(out, "{\"op\":\"r\",\"pos\":\"");
     append_pos(worker, out);
-    cdc_buf_append(out, worker->row_head.data, worker->row_head.len);
+    cdc_buf_append_buf(out, &worker->row_head);
     if (table_of(worker)->has_key) {
         status = append_row(worker, cells, true, error);
         cdc_buf_lit(out, ",\"before\":null,\"after\":");

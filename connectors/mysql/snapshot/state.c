@@ -3,6 +3,7 @@
 #include "connectors/mysql/snapshot/internal.h"
 #include "connectors/mysql/decoder/position.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 void my_snapshot_state_clear(struct my_snapshot_state *state)
@@ -47,8 +48,11 @@ int my_snapshot_state_read(struct my_snapshot *run, struct cdc_error *error)
     my_snapshot_state_clear(&run->state);
     if (!offset || (!offset->state && !*offset->pos))
         return 0;
+    errno = 0;
     if (offset->state && read_state(&run->state, cdc_span_text(offset->state)))
         return 0;
+    if (errno == ENOMEM)
+        return cdc_error_memory(error);
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "offset file %s: the state of \"%s\" is damaged, or of a snapshot of another kind of database",
                   cdc_offset_file_path(run->offsets), run->settings->name);

@@ -72,7 +72,7 @@ int my_turns_write(struct my_worker *worker, struct cdc_error *error)
     struct cdc_buf *out = cdc_writer_buf(run->writer);
     if (worker->lines.failed)
         return cdc_error_memory(error);
-    cdc_buf_append(out, worker->lines.data, worker->lines.len);
+    cdc_buf_append_buf(out, &worker->lines);
     worker->lines.len = 0;
     if (out->failed)
         return cdc_error_memory(error);

@@ -109,7 +109,7 @@ static void boundary_line(struct pgoutput *decoder, struct cdc_buf *out, size_t 
     cdc_buf_i64(out, ts_ms);
     cdc_buf_lit(out, ",\"source\":");
     size_t source_at = out->len;
-    cdc_buf_append(out, decoder->source_head.data, decoder->source_head.len);
+    cdc_buf_append_buf(out, &decoder->source_head);
     pg_source_tail(out, ts_ms, xid, lsn, "false");
     if (decoder->system_id[0])
         pg_source_server(out, decoder->system_id, decoder->timeline);
@@ -165,9 +165,9 @@ static void line_head(struct pgoutput *decoder, struct pg_table *table, char op,
     cdc_buf_append(out, tx->pos_head, sizeof tx->pos_head);
     cdc_buf_hex(out, tx->ordinal, 10);
     cdc_buf_lit(out, ".1");
-    cdc_buf_append(out, tx->numbers.data, tx->numbers.len);
+    cdc_buf_append_buf(out, &tx->numbers);
     cdc_buf_append(out, head->data, head->len);
-    cdc_buf_append(out, tx->source_tail.data, tx->source_tail.len);
+    cdc_buf_append_buf(out, &tx->source_tail);
     tx->events++;
     decoder->counts.changes++;
     decoder->counts.lines++;

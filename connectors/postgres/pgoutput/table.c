@@ -167,7 +167,7 @@ void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, str
     cdc_buf_lit(out, ",\"ts_ms\":");
     cdc_buf_i64(out, ts_ms);
     cdc_buf_lit(out, ",\"source\":");
-    cdc_buf_append(out, table->source_head.data, table->source_head.len);
+    cdc_buf_append_buf(out, &table->source_head);
     pg_source_tail(out, ts_ms, 0, seq, of_snapshot(pos) ? "true" : "false");
     append_columns(out, table);
     cdc_buf_lit(out, "}\n");

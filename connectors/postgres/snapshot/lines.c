@@ -38,7 +38,7 @@ void pg_snapshot_commit_line(struct snapshot_run *run, bool last)
     cdc_buf_lit(out, "{\"op\":\"commit\",\"pos\":\"");
     cdc_buf_text(out, run->last_pos);
     numbers(run, out);
-    cdc_buf_append(out, run->source_head.data, run->source_head.len);
+    cdc_buf_append_buf(out, &run->source_head);
     pg_source_tail(out, run->ts_ms, 0, run->state.attempt.origin, last ? "last" : "true");
     pg_source_server(out, run->identity.system_identifier, run->identity.timeline);
     /* A stream that begins after this line finds here what the snapshot has seen of the log. */
@@ -62,7 +62,7 @@ void pg_snapshot_truncate_line(struct snapshot_run *run, const struct pg_table *
     cdc_buf_lit(out, "{\"op\":\"t\",\"pos\":\"");
     append_pos(run, out);
     numbers(run, out);
-    cdc_buf_append(out, table->source_head.data, table->source_head.len);
+    cdc_buf_append_buf(out, &table->source_head);
     pg_source_tail(out, run->ts_ms, 0, run->state.attempt.origin, "true");
     cdc_buf_lit(out, "}\n");
     run->chunk++;
@@ -75,7 +75,7 @@ void pg_snapshot_prepare_rows(struct snapshot_run *run, const struct pg_table *t
     struct cdc_buf *fixed = &run->fixed;
     fixed->len = 0;
     numbers(run, fixed);
-    cdc_buf_append(fixed, table->source_head.data, table->source_head.len);
+    cdc_buf_append_buf(fixed, &table->source_head);
     pg_source_tail(fixed, run->ts_ms, 0, run->state.attempt.origin, "true");
     cdc_buf_text(fixed, table->has_key ? ",\"key\":" : ",\"before\":null,\"after\":");
 }
@@ -86,7 +86,7 @@ void pg_snapshot_row_line(struct snapshot_run *run, const struct pg_table *table
     const struct cdc_value_format *format = &run->pg->format;
     cdc_buf_lit(out, "{\"op\":\"r\",\"pos\":\"");
     append_pos(run, out);
-    cdc_buf_append(out, run->fixed.data, run->fixed.len);
+    cdc_buf_append_buf(out, &run->fixed);
     if (table->has_key) {
         pg_row_append(out, table, cells, PG_ROW_KEY, format, &run->metrics->unconvertible);
         cdc_buf_lit(out, ",\"before\":null,\"after\":");

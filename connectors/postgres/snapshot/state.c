@@ -5,6 +5,7 @@
 #include "connectors/postgres/pgoutput/position.h"
 
 #include <cdc/json.h>
+#include <errno.h>
 #include <stdlib.h>
 
 void pg_snapshot_state_clear(struct snapshot_state *state)
@@ -29,6 +30,7 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     if (!offset || !offset->state)
         return 0;
     struct cdc_span object = cdc_span_text(offset->state);
+    errno = 0;
     bool good = cdc_attempt_read(&state->attempt, object);
     char *point = cdc_json_member_text(object, "consistent_point");
     state->creating = cdc_span_is(cdc_json_member(object, "creating"), "true");
@@ -37,6 +39,8 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     state->has_point = point && pg_lsn_parse(point, &state->attempt.origin);
     good = good && state->has_point == (point != NULL) && (!state->attempt.finished || state->has_point);
     free(point);
+    if (errno == ENOMEM)
+        return cdc_error_memory(error);
     if (good)
         return 0;
     return cdc_error_set(error, CDC_EXIT_CONFIG, "offset file %s: the state of the snapshot \"%s\" is damaged",
