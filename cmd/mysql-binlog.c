@@ -45,7 +45,9 @@ static struct my_session_settings connection_to(const struct program *program, c
     return (struct my_session_settings){.url = url,
                                         .defaults_file = v->defaults_file,
                                         .password = program_default(NULL, "MYSQL_PWD", NULL),
-                                        .tool = program->name};
+                                        .tool = program->name,
+                                        .control = &program->control,
+                                        .stop_at = 2};
 }
 
 struct context {
@@ -145,8 +147,8 @@ static int run_url(struct program *program, struct values *v, const char *text, 
     /* Unlike PostgreSQL's, the server need not be asked: a URL without a database means all of them. */
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
     if (result == 0 && v->check)
-        result = my_check(&connection, &v->common.selection, my_replica_id((uint32_t)v->server_id, name), &program->log,
-                          error);
+        result = my_check(&connection, &v->common.selection, false, my_replica_id((uint32_t)v->server_id, name),
+                          &program->log, error);
     else if (result == 0)
         result = run_stream(program, v, text, name, error);
     free(pattern);

@@ -329,8 +329,10 @@ silent() {
         not grep -qa geheim123 "/proc/$SPAWNED/cmdline"
         kill -KILL "$SPAWNED"
     done
-    silent cdc-sink-http --webhook http:/u:geheim123@127.0.0.1:1/
-    silent cdc-sink-http --webhook u:geheim123@127.0.0.1:1/
+    for url in http:/u:geheim123@127.0.0.1:1/ http:///u:geheim123@127.0.0.1:1/ u:geheim123@127.0.0.1:1/; do
+        silent cdc-sink-http --webhook "$url"
+        is "exit status of $url" 64 "$status"
+    done
     silent cdc-sink-http --webhook http://u:geheim123@127.0.0.1:1x/
     silent cdc-sink-http --webhook --header 'Authorization geheim123' http://127.0.0.1:1/
     silent cdc-sink-http --webhook --user u:geheim123 http://127.0.0.1:1/

@@ -27,6 +27,9 @@ on_other() {
     URL=$(mysql_url other)
     MYSQL_DATABASE='' msql "create database if not exists $NAME"
 }
+# A file of the log says in seconds when it was begun.
+later_second() { [ "$(date +%s)" -gt "$1" ]; }
+next_second() { wait_until later_second "$(date +%s)"; }
 table() { msql "create table ${1:-t} (id int primary key, v varchar(100))"; }
 insert() { msql "insert into t select n, 'v' from $(numbers "$1" "$2") order by n"; }
 rows() { jq -r 'select(.op == "c") | .after.id' "$DIR/out" | sort -u | wc -l; }
@@ -526,6 +529,49 @@ purge_all() {
     table
     exits 79 binlog --offset-file "$DIR/p" --until now
     says snapshot
+}
+
+# bats test_tags=only:mariadb
+@test "a server on another port is the same one, and keeps its name; one with its server_id and another log is not: exit 79" {
+    local name port
+    on_other
+    reset_log
+    table
+    insert 1 1
+    begin
+    insert 2 2
+    binlog --offset-file "$DIR/p" --until now
+    name=$(lines 'select(.op == "commit") | .source.server_uuid' | sort -u)
+    [ -n "$name" ]
+    cp "$DIR/p" "$DIR/before"
+    # Its log goes on under another address.
+    port=$(mysql_free_port)
+    mysql_stop
+    sed -i "s/^--port=.*/--port=$port/" "$(mysql_dir)/options"
+    echo "$port" >"$(mysql_dir)/port"
+    restart_other
+    URL=$(mysql_url other)
+    msql "flush binary logs"
+    insert 3 3
+    read_all
+    is "rows" 3 "$(ids)"
+    not grep -q 'another server' "$DIR/err"
+    is "its name" "$name" "$(lines 'select(.op == "commit") | .source.server_uuid' | sort -u)"
+    # As many transactions of the same length, in files of the same names: those of the start, and others after it.
+    next_second
+    reset_log
+    msql "drop table t"
+    reset_log
+    table
+    insert 1 1
+    insert 2 2
+    insert 3 3
+    cp "$DIR/before" "$DIR/p"
+    : >"$DIR/out"
+    exits 79 binlog --offset-file "$DIR/p" --until now
+    says snapshot
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+    cmp "$DIR/before" "$DIR/p"
 }
 
 # -- what is refused

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# How mysql-binlog and cdc-snapshot reach a server: TLS with and without verification, certificates of clients, and the
-# ways to prove a password.
+# How mysql-binlog and cdc-snapshot reach a server: TLS with and without verification, certificates of clients, the ways to
+# prove a password, and signals while a server lets them wait.
 # Each test runs in a subshell.
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
@@ -31,7 +31,10 @@ setup() {
     mysql_test_setup
     CA=$CERTIFICATES/authority.pem
 }
-teardown() { mysql_test_teardown; }
+teardown() {
+    kill -CONT "$(cat "$(mysql_dir)/pid")"
+    mysql_test_teardown
+}
 
 # A copy that the server may read, whoever it runs as.
 for_server() {
@@ -200,3 +203,76 @@ record_clients() {
     wait_until test -s "$DIR/port"
 }
 recorded() { echo "$1" | sed "s/127.0.0.1:[0-9]*/127.0.0.1:$(cat "$DIR/port")/"; }
+
+# -- signals
+
+# The handlers are there.
+caught() { [ -r "/proc/$1/status" ] && [ $((0x$(sed -n 's/^SigCgt:[^0-9a-f]*//p' "/proc/$1/status") & 0x4000)) != 0 ]; }
+mentions() { grep -q -- "$1" "$DIR/err"; }
+# leaves STATUS: the program in $SPAWNED, at the second signal.
+leaves() {
+    local status=0
+    kill -TERM "$SPAWNED"
+    status_of "$SPAWNED" || status=$?
+    is "exit status" "$1" "$status" || { cat "$DIR/err"; return 1; }
+}
+
+@test "a server that takes the connection and says nothing: a second signal ends the stream, the first the snapshot" {
+    # Without them the wait ends after ten minutes.
+    printf '[client]\nconnect-timeout=600\n' >"$DIR/my.cnf"
+    kill -STOP "$(cat "$(mysql_dir)/pid")"
+    spawn bash -c "exec mysql-binlog --defaults-file '$DIR/my.cnf' --ack=stdout '$(mysql_url)$NAME' >'$DIR/out' 2>'$DIR/err'"
+    wait_until caught "$SPAWNED"
+    kill -TERM "$SPAWNED"
+    wait_until mentions 'a signal came, still waiting for the server'
+    leaves 0
+    spawn bash -c "exec cdc-snapshot --defaults-file '$DIR/my.cnf' --state-dir '$DIR' '$(mysql_url)$NAME' >'$DIR/out' 2>'$DIR/err'"
+    wait_until caught "$SPAWNED"
+    leaves 75
+    kill -CONT "$(cat "$(mysql_dir)/pid")"
+}
+
+@test "a name server that does not answer: a second signal" {
+    cat >"$DIR/names.c" <<'C'
+#include <netdb.h>
+#include <unistd.h>
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+    (void)node, (void)service, (void)hints, (void)result;
+    for (;;)
+        pause();
+}
+C
+    cc -shared -fPIC -o "$DIR/names.so" "$DIR/names.c"
+    spawn env LD_PRELOAD="$DIR/names.so" bash -c "exec mysql-binlog --ack=stdout 'mysql://u@db.example/$NAME' >'$DIR/out' 2>'$DIR/err'"
+    wait_until caught "$SPAWNED"
+    kill -TERM "$SPAWNED"
+    wait_until mentions 'a signal came, still waiting for the name server'
+    leaves 0
+}
+
+@test "a question that waits for another session's lock: a second signal ends it, and the next run has the row" {
+    local writer status=0
+    MYSQL_DATABASE='' msql "create database if not exists $NAME; set global binlog_row_metadata = $(if mysql_is_mariadb; then echo NO_LOG; else echo MINIMAL; fi)"
+    t mysql-binlog --offset-file "$DIR/p" --ack=stdout --start now --until now "$(mysql_url)$NAME" >"$DIR/out" 2>"$DIR/err"
+    mkfifo "$DIR/sql"
+    spawn bash -c "exec mariadb --no-defaults --socket='$(mysql_dir)/socket' -uroot '$NAME' <'$DIR/sql'"
+    writer=$SPAWNED
+    exec 7>"$DIR/sql"
+    echo "create table n (id int primary key); lock tables n write; insert into n values (2); select sleep(0.1);" >&7
+    spawn bash -c "exec mysql-binlog -v --offset-file '$DIR/p' --ack=stdout '$(mysql_url)$NAME' >'$DIR/out' 2>'$DIR/err'"
+    waits() { [ "$(msql -N "select count(*) from information_schema.processlist where state like 'Waiting for table metadata lock'")" -gt 0 ]; }
+    wait_until waits
+    # 0 between transactions, 75 inside one.
+    again() { kill -TERM "$SPAWNED" 2>/dev/null; gone "$SPAWNED"; }
+    wait_until again
+    status_of "$SPAWNED" || status=$?
+    [ "$status" = 0 ] || [ "$status" = 75 ] || fail "exit status $status: $(cat "$DIR/err")"
+    whole_lines "$DIR/out"
+    echo "unlock tables;" >&7
+    exec 7>&-
+    status_of "$writer"
+    t mysql-binlog --offset-file "$DIR/p" --ack=stdout --until now "$(mysql_url)$NAME" >"$DIR/out" 2>"$DIR/err"
+    is "row" '{"id":2}' "$(jq -c 'select(.op == "c") | .after' "$DIR/out")"
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+}

@@ -126,3 +126,34 @@ settings() {
     [ "$n" -gt 100 ]
     sql "drop owned by odd; drop role odd"
 }
+
+@test "JSON's null in a key is a value: told from NULL, and kept apart from other documents by sinks" {
+    sql "create table $NAME.k (k jsonb primary key, v text); create table $NAME.two (a int, k jsonb, primary key (k, a)); insert into $NAME.k values ('null', 'a'), ('1', 'b'), ('\"null\"', 'text')"
+    local i
+    for i in 0 1 2; do
+        [ $i = 0 ] || sql "update $NAME.k set v = 'c' where k = 'null'; insert into $NAME.k values ('[$i]', 'd'); update $NAME.k set k = '2' where k = 'null'; update $NAME.k set k = 'null' where k = '1'; update $NAME.k set k = '1' where k = '2'; insert into $NAME.two values ($i, 'null'), ($i, '1'); delete from $NAME.two where k = 'null'"
+        t bash -o pipefail -c "{ cdc-snapshot $(source_options) && pg-cdc --until now $(source_options); } 2>>'$DIR/err' | tee -a '$DIR/out' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" || { cat "$DIR/err"; return 1; }
+    done
+    is "copy" "$(sql "select k::text || ' ' || v from $NAME.k order by 1")" "$(sqlite3 "$DIR/copy.db" "select k || ' ' || v from k order by 1")"
+    is "of two columns" "1|1 2|1" "$(sqlite3 "$DIR/copy.db" "select a, k from two order by 1" | xargs)"
+    diff - <(lines 'select(.source.table == "k" and has("key") and .key.k == null) | [.op, .json_null, .json_null_old]') <<'END'
+["r",["k"],null]
+["u",["k"],null]
+["u",["k"],null]
+["u",["k"],null]
+["u",["k"],null]
+END
+    is "updates away from it" '[["k"],null] [["k"],null]' "$(lines 'select(.op == "u" and .key.k == 2) | [.json_null_old, .before.k]' | xargs -d '\n')"
+}
+
+@test "JSON that readers would refuse is a string: counted and told, by snapshot and stream" {
+    sql "create table $NAME.j (id int primary key, j json, a json[])"
+    begin
+    sql "insert into $NAME.j values (1, '\"\\ud800\"', null), (2, (repeat('[', 300) || repeat(']', 300))::json, null), (3, '{\"a\":\"\\u0000\"}', array['\"\\udc00\"'::json])"
+    stream --until now --metrics-file "$DIR/metrics"
+    is "as strings" '["string",null] ["string",null] ["object",["\"\\udc00\""]]' "$(lines 'select(.op == "c") | [(.after.j | type), .after.a]' | xargs -d '\n')"
+    grep -q '^cdc_json_texts_total{.*} 3$' "$DIR/metrics"
+    grep -q 'warning: 3 JSON documents are written as strings' "$DIR/err"
+    t cdc-snapshot --name "${NAME}j" --offset-file "$DIR/j.offset" "$URL" 2>&1 >"$DIR/rows" | grep 'warning: 3 JSON documents are written as strings'
+    is "the same in the snapshot" "$(lines 'select(.op == "c") | .after')" "$(lines 'select(.op == "r") | .after' "$DIR/rows")"
+}

@@ -342,7 +342,9 @@ walsender() { sql "select active_pid from pg_replication_slots where slot_name =
 @test "a snapshot stopped by SIGTERM half way does not pass for a finished one" {
     table_of 50000 200
     SNAPSHOT_EXTRA="--chunk-rows 50"
-    LINE=$(full_line "cdc-sink-sqlite --state-dir '$STATE' --batch-events 50 '$COPY'")
+    # A stage that passes on the first 2000 lines and no more: however fast the sink is, the snapshot is not done.
+    local sink="cdc-sink-sqlite --state-dir '$STATE' --batch-events 50 '$COPY'"
+    LINE=$(full_line "awk '{ print } NR == 2000 { fflush(); system(\"exec sleep 600\") }' | $sink")
     start_line
     wait_until has_rows
     kill -TERM "$(member "$GROUP" cdc-snapshot)"
@@ -350,7 +352,8 @@ walsender() { sql "select active_pid from pg_replication_slots where slot_name =
     pause_ms 500
     kill -TERM -- "-$GROUP" 2>/dev/null || true
     status_of "$GROUP" || true
-    [ "$(copy 'select count(*) from t')" -lt 50000 ] || fail "the snapshot was too fast for this test"
+    [ "$(copy 'select count(*) from t')" -lt 50000 ] || fail "the snapshot was finished"
+    LINE=$(full_line "$sink")
     start_line
     line_caught_up
     copy_equals_source

@@ -566,6 +566,82 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     [ -n "$(pos)" ]
 }
 
+@test "an index that is not there is made with its owner in it, before its first document" {
+    server
+    script 503
+    three >"$IN"
+    run -69 elastic --retry-max 0
+    is "owner, though no row has arrived" t "$(jq -r '.[].mappings._meta.cdc.table' "$DIR/http/mapping")"
+    # Made by somebody else between our look and our own try.
+    rm "$DIR/http/mapping" "$DIR/http/script" "$DIR/http/log"
+    echo '{"i":{"mappings":{"_meta":{"cdc":{"name":"x","db":"d","schema":"other","table":"t"}}}}}' >"$DIR/http/made"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"two source tables map to index"*"d.other.t"* ]]
+    [ ! -e "$DIR/http/log" ]
+    rm "$DIR/http/mapping"
+    echo '{"i":{}}' >"$DIR/http/made"
+    elastic
+    is "owner of one that nobody had" t "$(jq -r '.[].mappings._meta.cdc.table' "$DIR/http/mapping")"
+    is requests 1 "$(requests)"
+}
+
+@test "a moved row whose new document is refused: stopped, the old one is there; skipped, it goes, also where that is put off" {
+    {
+        schema id id:integer v:text
+        change c '{"id":1}' null '{"id":1,"v":"1"}'
+        commit
+    } >"$IN"
+    curl -sS -XPUT "$OPENSEARCH_URL/$SCHEMA-t" -H 'Content-Type: application/json' -d '{"mappings":{"properties":{"v":{"type":"integer"}}}}' >/dev/null
+    elastic
+    {
+        change u '{"id":2}' '{"id":1}' '{"id":2,"v":"no number"}'
+        change c '{"id":3}' null '{"id":3,"v":"3"}'
+        change u '{"id":4}' '{"id":3}' '{"id":4,"v":"4"}'
+        commit
+    } >"$IN"
+    run -65 elastic
+    is "documents after a stop" '["1","1"]' "$(docs | jq -c '[.[0], .[2].v]' | grep '"1"')"
+    elastic --on-error=dead-letter --dead-letter "$DIR/dead"
+    is documents '["4","4"]' "$(docs | jq -c '[.[0], .[2].v]')"
+    is "dead letters" 2 "$(jq -r '.line | fromjson | .after.id' "$DIR/dead")"
+    rm "$DIR/o"
+    server
+    script 'bulk 400:mapper_parsing_exception' 'bulk 429:busy' 'bulk 200'
+    change u '{"id":2}' '{"id":1}' '{"id":2,"v":"no number"}' >"$IN"
+    commit >>"$IN"
+    elastic --on-error=skip
+    is "last request" '{"delete":{"_id":"1"}}' "$(log .body | grep . | tail -1 | jq -c '{delete: {_id: .delete._id}}')"
+    is requests 3 "$(requests)"
+}
+
+@test "OpenSearch: a whole row leaves a key, and one with unchanged columns takes it, in one batch" {
+    {
+        users
+        change c '{"id":1}' null '{"id":1,"name":"one","big":"b1"}'
+        change c '{"id":3}' null '{"id":3,"name":"three","big":"b3"}'
+        commit
+    } >"$IN"
+    elastic
+    tx
+    {
+        users
+        change u '{"id":2}' '{"id":1}' '{"id":2,"name":"one","big":"b1"}'
+        change u '{"id":1}' '{"id":3}' '{"id":1,"name":"three"}' '["big"]'
+        commit
+    } >"$IN"
+    elastic
+    is documents '["1",{"id":1,"name":"three","big":"b3"}] ["2",{"id":2,"name":"one","big":"b1"}]' "$(docs | jq -c '[.[0], .[2]]' | xargs -d '\n')"
+    tx
+    {
+        users
+        change u '{"id":1}' null '{"id":1,"name":"three","big":"new"}'
+        change u '{"id":5}' '{"id":1}' '{"id":5,"name":"three"}' '["big"]'
+        commit
+    } >"$IN"
+    elastic
+    is "changed, and moved" '["5",{"id":5,"name":"three","big":"new"}]' "$(docs | jq -c '[.[0], .[2]]' | tail -1)"
+}
+
 @test "OpenSearch: a table without a key, a line without seq" {
     { schema '' a:integer; line c '"before":null,"after":{"a":1}'; commit; } >"$IN"
     run -65 --separate-stderr elastic

@@ -547,6 +547,34 @@ teardown() { end_spawned; }
     run -78 --separate-stderr sink
     [[ $stderr == *'server_uuid cc, not bb'* ]]
     is "and not a foreign one" "1 2" "$(ids)"
+
+    # MariaDB: name, GTIDs, file, when that was begun.
+    maria() { echo "s/\"postgresql\"/\"mariadb\"/; /\"op\":\"commit\"/s/\"ts_ms\":1,\"txId\"/\"file\":\"$3\",\"gtids\":\"$2\",\"server_uuid\":\"$1\",\"file_created\":$4,\"txId\"/"; }
+    another() {
+        run -78 --separate-stderr sink
+        [[ $stderr == *"another server"*"server_uuid $1, not $2"* ]]
+    }
+    rm -f "$DB"*
+    SEQ=100
+    more 1 "$(maria '1\/a:3306' 0-1-55 b.000007 1000)"
+    sink
+    more 2 "$(maria '1\/b:3307' 0-1-56 b.000007 1000)"
+    sink
+    more 3 "$(maria '2\/c:3306' 7-2-1,0-2-57 x.000001 500)"
+    sink
+    is "another address; a replica in its place" "1 2 3" "$(ids)"
+    more 4 "$(maria '1\/d:3306' 0-1-12 b.000009 1100)"
+    another 1/d:3306 2/c:3306
+    more 4 "$(maria '2\/d:3306' 7-2-5,0-2-90 x.000001 501)"
+    another 2/d:3306 2/c:3306
+    more 4 "$(maria '2\/d:3306' 0-2-90 x.000002 501)"
+    another 2/d:3306 2/c:3306
+    more 4 "$(maria '2\/d:3306' 7-2-5,0-2-90 x.000002 499)"
+    another 2/d:3306 2/c:3306
+    is "nothing of foreign ones" "1 2 3" "$(ids)"
+    more 4 "$(maria '2\/d:3306' 7-2-5,0-2-90 x.000002 501)"
+    sink
+    is "the same log under another address" "1 2 3 4" "$(ids)"
 }
 
 @test "re-deliveries that were dropped are told at the end, with a warning when there was nothing else" {

@@ -61,6 +61,73 @@ same_rows() {
     same_rows default full deferred mysql minimal keyless
 }
 
+@test "SQLite: random transactions of three sources whose lines come in turns, truncated anywhere, and given again" {
+    local source table lines=0 n
+    SEEDS=$((SEEDS / 20 + 1))
+    for source in one two three; do
+        SEED=$((SEED + SEEDS)) # each has seeds and tables of its own
+        transactions lines | sed "s/\"name\":\"n\"/\"name\":\"$source\"/; s/\"table\":\"/&$source/" >"$DIR/$source"
+        transactions expect | sed "s/^/$source/"
+    done | LC_ALL=C sort >"$DIR/want"
+    python3 - "$SEED" "$DIR"/{one,two,three} >"$DIR/all" <<'P'
+import random, sys
+chance, left = random.Random(int(sys.argv[1])), [open(name).readlines()[::-1] for name in sys.argv[2:]]
+while any(left):
+    source = chance.choice([lines for lines in left if lines])
+    for _ in range(min(len(source), chance.choice([1, 1, 2, 7, 40]))):
+        sys.stdout.write(source.pop())
+P
+    n=$(wc -l <"$DIR/all")
+    RANDOM=$((SEED % 30000))
+    while lines=$((lines + 1 + RANDOM % (n / 5))) && [ "$lines" -lt "$n" ]; do
+        head -n "$lines" "$DIR/all" >"$IN"
+        sink -q --batch-events $((1 + RANDOM % 40)) 2>/dev/null || [ $? -eq 75 ]
+        # What every source has complete by then is stored, whatever the others are in the middle of.
+        for source in one two three; do
+            is "position of $source after $lines lines" "$(grep "\"name\":\"$source\"" "$IN" | grep '"op":"commit"' | tail -1 | jq -r .pos)" "$(jq -r ".offsets.$source.pos // \"\"" "$DB.offset")"
+        done
+    done
+    cp "$DIR/all" "$IN"
+    sink -q
+    for source in one two three; do
+        is "lines of $source" "$(grep -c '"op":"[cud]"' "$DIR/$source")" "$(jq ".offsets.$source.lines" "$DB.offset")"
+        rows "$source"{default,full,deferred,mysql,minimal,keyless}
+    done >"$DIR/rows"
+    LC_ALL=C sort "$DIR/rows" >"$DIR/got"
+    [ -s "$DIR/want" ] && diff "$DIR/want" "$DIR/got" >&2
+}
+
+@test "SQLite: a line that waited for another source is refused under its own number; what waited before a refused one is stored" {
+    from() { SOURCE_NAME=$1 TABLE=$1; }
+    {
+        for source in a b c; do from $source; schema id id:integer; done
+        from a; change c '{"id":1}' null '{"id":1}'
+        from b; change c '{"id":1}' null '{"id":1,"no":"such column"}'
+        from a; commit
+        from b; commit
+    } >"$IN"
+    run -65 --separate-stderr sink
+    [[ $stderr == *"line 5: "* ]] || fail "$stderr"
+    is "sources with a position" a "$(jq -r '.offsets | keys[]' "$DB.offset" | xargs)"
+    run -0 --separate-stderr sink --on-error=skip
+    [[ $stderr == *"line 5 skipped"* ]] || fail "$stderr"
+    rm -f "$DB"*
+    {
+        for source in a b c; do from $source; schema id id:integer; done
+        from a; change c '{"id":1}' null '{"id":1}'
+        from c; change c '{"id":1}' null '{"id":1}'
+        commit
+        from b; change c '{"id":1}' null '{"id":1}'
+        # Of the same transaction as the first one.
+        SEQ=$((SEQ - 10)) POS=50
+        from a; change c '{"id":2}' null '{"id":2,"no":"such column"}'
+    } >"$IN"
+    run -65 --separate-stderr sink
+    [[ $stderr == *"line 8: "* ]] || fail "$stderr"
+    is "rows" 1 "$(q 'select count(*) from c')"
+    is "sources with a position" c "$(jq -r '.offsets | keys[]' "$DB.offset" | xargs)"
+}
+
 @test "SQLite: random transactions that a snapshot has read already" {
     transactions again full deferred mysql >"$IN"
     sink -q

@@ -63,30 +63,32 @@ static bool take_apart(CURLU *url, struct http_url *parts)
     return url_part(url, CURLUPART_URL, 0, &parts->clean) && parts->clean != NULL && url_shown(url, &parts->shown);
 }
 
-static bool is_http(const char *scheme)
+/* libcurl takes http:/HOST and http:///HOST for the same as http://HOST, and HOST alone for http://HOST. A URL that is
+ * misspelled is better refused: what is taken for the host may be something else. */
+static bool is_http(const char *text)
 {
-    return scheme != NULL && (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+    size_t n = strncasecmp(text, "http://", 7) == 0 ? 7 : strncasecmp(text, "https://", 8) == 0 ? 8 : 0;
+
+    return n > 0 && text[n] != '/';
 }
 
 int http_url_split(const char *text, struct http_url *parts, struct cdc_error *error)
 {
     CURLU *url = curl_url();
-    char *scheme = NULL;
     int result = 0;
 
     *parts = (struct http_url){.local = false};
     if (url == NULL)
         return cdc_error_memory(error);
     CURLUcode code = curl_url_set(url, CURLUPART_URL, text, 0);
-    if (code == CURLUE_OUT_OF_MEMORY || !url_part(url, CURLUPART_SCHEME, 0, &scheme))
+    if (code == CURLUE_OUT_OF_MEMORY)
         result = cdc_error_memory(error);
-    else if (code != CURLUE_OK || !is_http(scheme))
+    else if (code != CURLUE_OK || !is_http(text))
         /* The text is not shown: it may hold a password. */
         result =
             cdc_error_set(error, CDC_EXIT_USAGE, "the URL is not of the form http://HOST[:PORT][/PATH] or https://…");
     else if (!take_apart(url, parts))
         result = cdc_error_memory(error);
-    free(scheme);
     curl_url_cleanup(url);
     return result;
 }

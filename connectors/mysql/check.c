@@ -21,7 +21,9 @@ struct check {
     MYSQL *mysql;
     struct my_server server;
     uint32_t replica_id;
-    int problems; /* that stop the pipe or lose rows */
+    bool snapshot;     /* is the snapshot checked, or the stream? */
+    bool whole_images; /* binlog_row_image=FULL */
+    int problems;      /* that stop the pipe or lose rows */
 };
 
 /* -- what is found ------------------------------------------------------------------------- */
@@ -275,6 +277,24 @@ static bool is_named(int *n)
     return ++*n <= MAX_TABLES_NAMED;
 }
 
+/* See check_engine of the snapshot. */
+static void check_engine(struct check *check, const struct my_catalog_table *table)
+{
+    enum cdc_log_level level = check->snapshot ? CDC_LOG_ERROR : CDC_LOG_WARNING;
+    enum my_engine engine = my_catalog_engine(table->engine);
+    if (engine == MY_ENGINE_ELSEWHERE)
+        finding(check, level, "exclude it with -T",
+                "table %s.%s: the rows of engine %s are not the table's own, and change without a line in the log: "
+                "cdc-snapshot refuses it",
+                table->db, table->name, table->engine);
+    if (engine == MY_ENGINE_LIVE && (!table->has_key || !check->whole_images))
+        finding(check, level, "ALTER TABLE ... ENGINE=InnoDB, or exclude it with -T",
+                "table %s.%s: engine %s has no transactions, and %s: cdc-snapshot cannot copy it exactly, and refuses "
+                "it",
+                table->db, table->name, table->engine,
+                table->has_key ? "binlog_row_image is not FULL" : "the table has no key");
+}
+
 static void check_table(void *context, const struct my_catalog_table *table)
 {
     struct tables *tables = context;
@@ -291,9 +311,11 @@ static void check_table(void *context, const struct my_catalog_table *table)
     if (!table->has_key && is_named(&tables->keyless))
         finding(check, CDC_LOG_WARNING, "ALTER TABLE ... ADD PRIMARY KEY",
                 "table %s.%s has no key: sinks cannot find its rows again", table->db, table->name);
+    check_engine(check, table);
     if (table->hidden)
         finding(
-            check, CDC_LOG_WARNING, "GRANT SELECT on the whole table to the user, or exclude it with -T",
+            check, check->snapshot ? CDC_LOG_ERROR : CDC_LOG_WARNING,
+            "GRANT SELECT on the whole table to the user, or exclude it with -T",
             "table %s.%s: the user may not SELECT all of it: cdc-snapshot refuses it, and types of its columns come as "
             "the log has them",
             table->db, table->name);
@@ -306,6 +328,9 @@ static void check_table(void *context, const struct my_catalog_table *table)
 static void check_tables(struct check *check)
 {
     struct tables tables = {.check = check};
+    char *image = variable(check, "binlog_row_image");
+    check->whole_images = image && (strcasecmp(image, "FULL") == 0 || strcasecmp(image, "FULL_NODUP") == 0);
+    free(image);
     struct cdc_error error = {0};
     if (my_unmatched_report(check->mysql, &check->selection, check->log, NULL, &error) < 0 ||
         my_catalog_each(check->mysql, check->server.flavor, check_table, &tables, &error) < 0)
@@ -325,10 +350,10 @@ static void (*const checks[])(struct check *) = {
     check_partial_json, check_replica_id, check_cascades,  check_tables,
 };
 
-int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection, uint32_t replica_id,
-             const struct cdc_log *log, struct cdc_error *error)
+int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection, bool snapshot,
+             uint32_t replica_id, const struct cdc_log *log, struct cdc_error *error)
 {
-    struct check check = {.selection = *selection, .log = log, .replica_id = replica_id};
+    struct check check = {.selection = *selection, .snapshot = snapshot, .log = log, .replica_id = replica_id};
     struct cdc_error unreadable = {0};
     check.mysql = my_session_connect(connection, error);
     if (!check.mysql)

@@ -66,7 +66,9 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
     const struct my_snapshot_settings run = {.connection = {.url = given->url,
                                                             .defaults_file = given->defaults_file,
                                                             .password = given->password,
-                                                            .tool = given->tool},
+                                                            .tool = given->tool,
+                                                            .control = given->control,
+                                                            .stop_at = 1},
                                              .name = name_of(pointer, error),
                                              .selection = database->selection,
                                              .named = given->selection.include.count > 0,
@@ -82,10 +84,15 @@ static int check(void *pointer, const struct cdc_offset *position, struct cdc_er
 {
     const struct database *database = pointer;
     const struct cdc_database_settings *given = database->settings;
-    const struct my_session_settings connection = {
-        .url = given->url, .defaults_file = given->defaults_file, .password = given->password, .tool = given->tool};
+    const struct my_session_settings connection = {.url = given->url,
+                                                   .defaults_file = given->defaults_file,
+                                                   .password = given->password,
+                                                   .tool = given->tool,
+                                                   .control = given->control,
+                                                   .stop_at = 1};
     (void)position;
-    return my_check(&connection, &database->selection, my_replica_id(0, name_of(pointer, error)), given->log, error);
+    return my_check(&connection, &database->selection, true, my_replica_id(0, name_of(pointer, error)), given->log,
+                    error);
 }
 
 static const char *const schemes[] = {"mysql:", "mariadb:", NULL};

@@ -18,8 +18,8 @@
 
 /* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop.
  * replica_id: what the reader would be. */
-int my_check(const struct my_session_settings *settings, const struct cdc_selection *selection, uint32_t replica_id,
-             const struct cdc_log *log, struct cdc_error *error);
+int my_check(const struct my_session_settings *settings, const struct cdc_selection *selection, bool snapshot,
+             uint32_t replica_id, const struct cdc_log *log, struct cdc_error *error);
 
 /* For programs that take any database (database.c). */
 extern const struct cdc_database my_database;

@@ -281,6 +281,14 @@ static bool lacks_right(const struct check *check, const struct pg_catalog_table
     return true;
 }
 
+/* Is it published, or would the publication that the start makes take it in? */
+static bool is_covered(const struct check *check, const struct pg_catalog_table *table, bool publication)
+{
+    if (publication)
+        return table->published;
+    return check->settings->selection.include.count > 0 || table->owned;
+}
+
 static bool is_refused(const struct pg_catalog_table *table)
 {
     return table->persistence == 'p' && !pg_key_allows_changes(&table->key);
@@ -331,7 +339,7 @@ static bool check_table(struct check *check, const struct pg_catalog_table *tabl
 {
     struct subject subject = {is_refused(table) ? pg_key_refusal(&table->key) : table->hole, table};
     struct cdc_error error = {0};
-    for (size_t i = 0; i < COUNT(table_findings); i++) {
+    for (size_t i = 0; is_covered(check, table, publication) && i < COUNT(table_findings); i++) {
         if (!is_real(table) || !table_findings[i].applies(table) || (table_findings[i].of_publication && !publication))
             continue;
         bool allowed = table_findings[i].applies == is_refused && check->settings->allow_refused;

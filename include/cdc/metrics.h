@@ -8,7 +8,7 @@
 
 struct cdc_metrics {
     uint64_t lines_in, lines_out, bytes_in, bytes_out;
-    uint64_t changes, commits, duplicates, skipped, retries, errors, unconvertible;
+    uint64_t changes, commits, duplicates, skipped, retries, errors, unconvertible, json_texts;
     int64_t seq;       /* of the last confirmed position */
     int64_t lag_bytes; /* -1: unknown */
     int64_t lag_ms;    /* -1: unknown */

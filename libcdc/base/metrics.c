@@ -28,6 +28,7 @@ static const struct {
     COUNTER(retries, "Attempts that were repeated."),
     COUNTER(errors, "Errors that were met."),
     COUNTER(unconvertible, "Values given as base64 because they were not valid text."),
+    COUNTER(json_texts, "JSON documents given as a string because readers would refuse them."),
     GAUGE("cdc_confirmed_seq", seq, "seq of the last confirmed position."),
     GAUGE("cdc_lag_bytes", lag_bytes, "Bytes of log not confirmed yet; -1: unknown."),
     GAUGE("cdc_lag_milliseconds", lag_ms, "Age of the last confirmed commit; -1: unknown."),

@@ -5,10 +5,12 @@
 
 #include <cdc/buf.h>
 #include <cdc/control.h>
+#include <cdc/event.h>
 #include <cdc/json.h>
 #include <cdc/line.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
+#include <cdc/offset.h>
 
 /* -- report.c: statistics on request, and the metrics file; BORROWS everything -- */
 struct loop_report {
@@ -36,9 +38,9 @@ void loop_report_statistics(const struct loop_report *report);
 bool stop_is_due(const struct cdc_control *control, int64_t *deadline);
 
 /* -- origin.c -- */
-/* known, source: `source` objects of two lines of that name, those of boundaries say most. CONFIG when they are of two
- * servers. */
-int origin_check(const char *name, struct cdc_span known, struct cdc_span source, struct cdc_error *error);
+/* known, source: `source` objects of two lines of that name, those of boundaries say most; the second is the later one, but
+ * `again`, when it was stored before. CONFIG when they are of two servers. */
+int origin_check(const char *name, struct cdc_span known, struct cdc_span source, bool again, struct cdc_error *error);
 
 /* -- dead_letter.c: a file of refused lines, one JSON object each: {"reason":"...","line":"..."}; NULL where a file is
  * expected: there is none, and nothing is written -- */
@@ -48,5 +50,65 @@ int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_e
 int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char *reason, struct cdc_error *error);
 int dead_letter_sync(struct dead_letter *file, struct cdc_error *error);
 void dead_letter_close(struct dead_letter *file);
+
+/* -- streams.c: the sources that write into one stream of lines, each with its own position -- */
+/* What a stream was at the last boundary of all streams that is not delivered yet: where a discard returns to. */
+struct rollback_point {
+    struct cdc_buf pos, source;
+    int64_t seq;
+    uint64_t lines;
+    bool set;
+};
+struct sink_stream {
+    struct cdc_buf raw_name;             /* as it stands in the lines */
+    struct cdc_buf name;                 /* unescaped, NUL-terminated */
+    struct cdc_buf pos;                  /* of the newest line taken in */
+    struct cdc_buf source;               /* of the newest line or boundary */
+    struct cdc_buf origin;               /* of the boundary that is stored: which server's lines these are */
+    bool line_checked, boundary_checked; /* one of this run is of the same server */
+    int64_t seq;
+    uint64_t lines;      /* change lines delivered or in hand, ever */
+    uint64_t open_lines; /* since its last boundary */
+    bool moved;          /* a boundary came since the last delivery */
+    bool held;           /* lines of it wait (held.c) */
+    struct rollback_point back;
+};
+struct streams {
+    struct cdc_offset_file *offsets; /* BORROWED */
+    struct sink_stream *items;
+    size_t n;
+};
+void streams_free(struct streams *streams);
+/* The stream of that name, with the position of the offset file when it is new. BORROWED until the next call; NULL with the
+ * error. */
+struct sink_stream *streams_find(struct streams *streams, struct cdc_span raw_name, struct cdc_error *error);
+/* Is every source that has lines in hand at a boundary? Only then does a delivery leave no transaction half stored. */
+bool streams_at_boundary(const struct streams *streams);
+bool streams_nothing_open(const struct streams *streams);
+/* Puts the positions of those that have moved into the offset file, which is not saved yet; *seq becomes that of the last. */
+int streams_set_offsets(struct streams *streams, int64_t *seq, struct cdc_error *error);
+void streams_delivered(struct streams *streams);
+/* The next line goes beyond a boundary that is not delivered yet: input that ends after it, inside a transaction, comes
+ * back to here. */
+int streams_set_rollback_point(struct streams *streams, struct cdc_error *error);
+/* Back to it. A stream that has none had nothing complete to deliver: its members stay as they are, and it is not in the
+ * delivery, since it has not moved. */
+int streams_go_back(struct streams *streams, struct cdc_error *error);
+void stream_close_boundary(struct sink_stream *stream);
+int stream_remember(struct sink_stream *stream, const struct cdc_event *event, struct cdc_error *error);
+/* CONFIG when the line is not of the server that the stored ones are of. again: it is at or before the position. */
+int stream_check_origin(struct sink_stream *stream, const struct cdc_event *event, bool again, struct cdc_error *error);
+
+/* -- held.c: lines that wait until another source's transaction is at its end -- */
+struct held_line {
+    struct cdc_span text;
+    uint64_t number, offset; /* where it stood in the input */
+};
+struct held_lines {
+    struct cdc_buf bytes; /* of each line a struct held_line without its text, then its length, then its text */
+};
+int held_add(struct held_lines *lines, const struct held_line *line, struct cdc_error *error);
+/* The line at *at, which moves on; 0 is the first. BORROWED. false: no more. */
+bool held_next(const struct held_lines *lines, size_t *at, struct held_line *line);
 
 #endif

@@ -3,8 +3,12 @@
  * it, and its rows would be dropped in silence. What boundary lines say of their server (cdc-event(5)):
  *
  *   {"connector":"postgresql",...,"system_id":"7561..."}
- *   {"connector":"mysql",...,"gtids":"fb7d...:1-20","server_uuid":"fb7d..."} */
+ *   {"connector":"mysql",...,"gtids":"fb7d...:1-20","server_uuid":"fb7d..."}
+ *   {"connector":"mariadb",...,"file":"binlog.000007",...,"gtids":"0-1-55","server_uuid":"1/db-a:3306","file_created":17...} */
 #include "libcdc/loop/internal.h"
+
+#include <stdio.h>
+#include <string.h>
 
 static bool differs(struct cdc_span a, struct cdc_span b, const char *name)
 {
@@ -30,20 +34,99 @@ static bool share_transactions(struct cdc_span a, struct cdc_span b)
     return false;
 }
 
-/* A MySQL server may take another's place (failover), and has its transactions then. MariaDB's lines name a server by its
- * address, which may change. */
+/* A MySQL server may take another's place (failover), and has its transactions then. */
 static bool is_another_mysql(struct cdc_span a, struct cdc_span b)
 {
     return cdc_span_is(cdc_json_member_raw(b, "connector"), "mysql") && differs(a, b, "server_uuid") &&
            !share_transactions(cdc_json_member_raw(a, "gtids"), cdc_json_member_raw(b, "gtids"));
 }
 
-int origin_check(const char *name, struct cdc_span known, struct cdc_span source, struct cdc_error *error)
+/* -- MariaDB -------------------------------------------------------------------------------------- */
+
+/* Takes the first entry off a set, "0-1-55,7-2-3": its domain (0) and its number there (55). */
+static bool take_gtid(struct cdc_span *set, unsigned long long *domain, unsigned long long *number)
 {
-    const char *by = differs(known, source, "connector")   ? "connector"
-                     : differs(known, source, "system_id") ? "system_id"
-                     : is_another_mysql(known, source)     ? "server_uuid"
-                                                           : NULL;
+    char text[80];
+    const char *comma = memchr(set->p, ',', set->n);
+    size_t n = comma != NULL ? (size_t)(comma - set->p) : set->n;
+
+    if (n == 0 || n >= sizeof text)
+        return false;
+    memcpy(text, set->p, n);
+    text[n] = '\0';
+    n += comma != NULL;
+    *set = cdc_span(set->p + n, set->n - n);
+    return sscanf(text, "%llu-%*u-%llu", domain, number) == 2;
+}
+
+static bool reaches(struct cdc_span set, unsigned long long domain, unsigned long long number)
+{
+    unsigned long long d, n;
+
+    while (take_gtid(&set, &d, &n))
+        if (d == domain)
+            return n >= number;
+    return false;
+}
+
+/* Transactions of a domain are numbered upwards, on whichever server. all: it goes on in each domain; else in one of them,
+ * since a replica may have written the domains' transactions in another order. */
+static bool goes_on(struct cdc_span before, struct cdc_span after, bool all)
+{
+    unsigned long long domain, number;
+    bool found = true;
+
+    while (take_gtid(&before, &domain, &number)) {
+        found = reaches(after, domain, number);
+        if (found != all)
+            break;
+    }
+    return found;
+}
+
+/* Can b be of the same log as a, which was written before it? Names of files count upwards, "binlog.000009". */
+static bool is_later_in_log(struct cdc_span a, struct cdc_span b)
+{
+    struct cdc_span file = cdc_json_member_raw(a, "file"), later = cdc_json_member_raw(b, "file");
+    int64_t created = 0, later_created = 0;
+
+    if (!cdc_json_int64(cdc_json_member(a, "file_created"), &created) ||
+        !cdc_json_int64(cdc_json_member(b, "file_created"), &later_created))
+        created = later_created = 0;
+    if (cdc_span_equal(file, later))
+        return created == later_created;
+    return created <= later_created && (later.n > file.n || (later.n == file.n && memcmp(later.p, file.p, file.n) > 0));
+}
+
+static bool same_server_id(struct cdc_span a, struct cdc_span b)
+{
+    const char *slash = memchr(a.p, '/', a.n);
+    size_t n = slash != NULL ? (size_t)(slash - a.p) + 1 : a.n;
+
+    return n <= b.n && memcmp(a.p, b.p, n) == 0;
+}
+
+/* b comes after a. A MariaDB is named by its server_id and the address that it had when its log was first read: "1/db-a:3306".
+ * A replica that took its place has another server_id and goes on with its transactions; under another address it is the
+ * same server when it goes on with its log. */
+static bool is_another_mariadb(struct cdc_span a, struct cdc_span b)
+{
+    if (!cdc_span_is(cdc_json_member_raw(b, "connector"), "mariadb") || !differs(a, b, "server_uuid"))
+        return false;
+    bool same = same_server_id(cdc_json_member_raw(a, "server_uuid"), cdc_json_member_raw(b, "server_uuid"));
+    bool on = goes_on(cdc_json_member_raw(a, "gtids"), cdc_json_member_raw(b, "gtids"), same);
+    return !on || (same && !is_later_in_log(a, b));
+}
+
+/* -- all ------------------------------------------------------------------------------------------ */
+
+int origin_check(const char *name, struct cdc_span known, struct cdc_span source, bool again, struct cdc_error *error)
+{
+    const char *by = differs(known, source, "connector")           ? "connector"
+                     : differs(known, source, "system_id")         ? "system_id"
+                     : is_another_mysql(known, source)             ? "server_uuid"
+                     : !again && is_another_mariadb(known, source) ? "server_uuid"
+                                                                   : NULL;
 
     if (by == NULL)
         return 0;

@@ -19,30 +19,6 @@
  * one, which ends where none of the sources is inside a transaction. */
 #define HELD_MAX ((size_t)64 << 20)
 
-/* What a stream was at the last boundary of all streams that is not delivered yet: where a discard returns to. */
-struct rollback_point {
-    struct cdc_buf pos, source;
-    int64_t seq;
-    uint64_t lines;
-    bool set;
-};
-
-/* One source that writes into this stream. */
-struct stream {
-    struct cdc_buf raw_name;             /* as it stands in the lines */
-    struct cdc_buf name;                 /* unescaped, NUL-terminated */
-    struct cdc_buf pos;                  /* of the newest line taken in */
-    struct cdc_buf source;               /* of the newest line or boundary */
-    struct cdc_buf origin;               /* of the boundary that is stored: which server's lines these are */
-    bool line_checked, boundary_checked; /* one of this run is of the same server */
-    int64_t seq;
-    uint64_t lines;      /* change lines delivered or in hand, ever */
-    uint64_t open_lines; /* since its last boundary */
-    bool moved;          /* a boundary came since the last delivery */
-    bool held;           /* lines of it wait (hold) */
-    struct rollback_point back;
-};
-
 struct cdc_sink_loop {
     const struct cdc_sink_ops *ops;
     void *sink;
@@ -52,189 +28,62 @@ struct cdc_sink_loop {
     const struct cdc_log *log;
     struct cdc_metrics metrics;
     struct cdc_line_reader *reader;
-    struct stream *streams;
-    size_t n_streams;
+    uint64_t number, offset; /* of the line that is being taken in */
+    struct streams streams;
     struct dead_letter *dead_letter;
     uint64_t batch_changes, run_changes, dropped;
     int64_t batch_start, last_input, stop_deadline;
     bool reported_unknown, finished, delivery_failed;
-    bool in_event;       /* the destination failed within a line, and may have done a part of it */
-    struct cdc_buf held; /* lines that wait, each with its LF */
-    bool mixing;         /* they were too many: sources are taken in as the lines come */
+    bool in_event; /* the destination failed within a line, and may have done a part of it */
+    struct held_lines held;
+    bool mixing; /* too many were held: sources are taken in as the lines come */
     struct loop_report report;
 };
 
-/* -- streams ---------------------------------------------------------------- */
-
-static int keep(struct cdc_buf *buf, struct cdc_span text, bool terminate, struct cdc_error *error)
-{
-    buf->len = 0;
-    cdc_buf_span(buf, text);
-    if (terminate)
-        cdc_buf_byte(buf, '\0');
-    return buf->failed ? cdc_error_memory(error) : 0;
-}
-
-static struct stream *add_stream(struct cdc_sink_loop *loop, struct cdc_span raw_name, struct cdc_error *error)
-{
-    struct stream *streams = realloc(loop->streams, (loop->n_streams + 1) * sizeof *streams);
-    if (streams == NULL) {
-        cdc_error_memory(error);
-        return NULL;
-    }
-    loop->streams = streams;
-    struct stream *stream = &streams[loop->n_streams++];
-    memset(stream, 0, sizeof *stream);
-    cdc_json_unescape(&stream->name, raw_name);
-    cdc_buf_byte(&stream->name, '\0');
-    if (stream->name.failed || keep(&stream->raw_name, raw_name, false, error) != 0) {
-        cdc_error_memory(error);
-        return NULL;
-    }
-    const struct cdc_offset *offset = cdc_offset_file_get(loop->offsets, stream->name.data);
-    /* Lines at or before this position are dropped as re-deliveries (take_event): a restarted source begins at the
-     * smallest position of all sinks, and ours may be ahead of it. */
-    if (offset != NULL) {
-        stream->seq = offset->seq;
-        stream->lines = offset->lines;
-        if (keep(&stream->pos, cdc_span_text(offset->pos), false, error) != 0 ||
-            keep(&stream->origin, cdc_span_text(offset->source != NULL ? offset->source : ""), false, error) != 0)
-            return NULL;
-        /* The destination had it and our file did not: killed between the two. The source waits for the file. */
-        if (!cdc_offset_file_owns(loop->offsets, stream->name.data) &&
-            (cdc_offset_file_set(loop->offsets, stream->name.data, offset, error) != 0 ||
-             cdc_offset_file_save(loop->offsets, error) != 0))
-            return NULL;
-    }
-    return stream;
-}
-
-/* Nearly always there is one source, so a list is searched. */
-static struct stream *find_stream(struct cdc_sink_loop *loop, struct cdc_span raw_name, struct cdc_error *error)
-{
-    for (size_t i = 0; i < loop->n_streams; i++)
-        if (cdc_span_equal(cdc_span(loop->streams[i].raw_name.data, loop->streams[i].raw_name.len), raw_name))
-            return &loop->streams[i];
-    return add_stream(loop, raw_name, error);
-}
-
-static void free_streams(struct cdc_sink_loop *loop)
-{
-    for (size_t i = 0; i < loop->n_streams; i++) {
-        cdc_buf_free(&loop->streams[i].raw_name);
-        cdc_buf_free(&loop->streams[i].name);
-        cdc_buf_free(&loop->streams[i].pos);
-        cdc_buf_free(&loop->streams[i].source);
-        cdc_buf_free(&loop->streams[i].origin);
-        cdc_buf_free(&loop->streams[i].back.pos);
-        cdc_buf_free(&loop->streams[i].back.source);
-    }
-    free(loop->streams);
-}
-
 /* -- delivering ------------------------------------------------------------- */
-
-/* Is every source that has lines in hand at a boundary? Only then does a delivery leave no transaction half stored. */
-static bool at_boundary(const struct cdc_sink_loop *loop)
-{
-    bool moved = false;
-
-    for (size_t i = 0; i < loop->n_streams; i++) {
-        if (loop->streams[i].open_lines > 0)
-            return false;
-        moved |= loop->streams[i].moved;
-    }
-    return moved;
-}
-
-static bool nothing_open(const struct cdc_sink_loop *loop)
-{
-    for (size_t i = 0; i < loop->n_streams; i++)
-        if (loop->streams[i].open_lines > 0)
-            return false;
-    return true;
-}
-
-/* pos and source keep a NUL after their end for this call only; len says where they end. */
-static int set_offset(struct cdc_sink_loop *loop, struct stream *stream, struct cdc_error *error)
-{
-    cdc_buf_byte(&stream->pos, '\0');
-    cdc_buf_byte(&stream->source, '\0');
-    if (stream->pos.failed || stream->source.failed)
-        return cdc_error_memory(error);
-    stream->pos.len--;
-    stream->source.len--;
-    struct cdc_offset offset = {.pos = stream->pos.data,
-                                .seq = stream->seq,
-                                .lines = stream->lines,
-                                .source = stream->source.len > 0 ? stream->source.data : NULL,
-                                .state = NULL};
-    loop->metrics.seq = stream->seq;
-    return cdc_offset_file_set(loop->offsets, stream->name.data, &offset, error);
-}
 
 /* The order is the guarantee: destination durable, refused lines durable (a delivery may refuse some), then the offset.
  * A destination that holds the offset itself moves it in its own delivery, so what was refused before that is durable
  * first. */
 static int deliver(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
-    for (size_t i = 0; i < loop->n_streams; i++)
-        if (loop->streams[i].moved && set_offset(loop, &loop->streams[i], error) != 0)
-            return -1;
+    if (streams_set_offsets(&loop->streams, &loop->metrics.seq, error) != 0)
+        return -1;
     loop->delivery_failed = true;
     if (dead_letter_sync(loop->dead_letter, error) != 0 || loop->ops->deliver(loop->sink, loop->offsets, error) != 0 ||
         dead_letter_sync(loop->dead_letter, error) != 0 || cdc_offset_file_save(loop->offsets, error) != 0)
         return -1;
     loop->delivery_failed = false;
-    for (size_t i = 0; i < loop->n_streams; i++)
-        loop->streams[i].moved = loop->streams[i].back.set = false;
+    streams_delivered(&loop->streams);
     loop->batch_changes = 0;
     loop->batch_start = 0;
     return 0;
 }
 
-static struct cdc_span span_of(const struct cdc_buf *buf)
+static bool at_boundary(const struct cdc_sink_loop *loop)
 {
-    return cdc_span(buf->data, buf->len);
+    return streams_at_boundary(&loop->streams);
 }
 
-/* The next line goes beyond a boundary that is not delivered yet: input that ends after it, inside a transaction, comes
- * back to here. */
+static bool nothing_open(const struct cdc_sink_loop *loop)
+{
+    return streams_nothing_open(&loop->streams);
+}
+
 static int set_rollback_point(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
-    for (size_t i = 0; i < loop->n_streams; i++) {
-        struct stream *stream = &loop->streams[i];
-        if (!stream->moved)
-            continue;
-        if (keep(&stream->back.pos, span_of(&stream->pos), false, error) != 0 ||
-            keep(&stream->back.source, span_of(&stream->source), false, error) != 0)
-            return -1;
-        stream->back.seq = stream->seq;
-        stream->back.lines = stream->lines;
-        stream->back.set = true;
-    }
+    if (streams_set_rollback_point(&loop->streams, error) != 0)
+        return -1;
     return loop->ops->boundary != NULL ? loop->ops->boundary(loop->sink, error) : 0;
 }
 
-/* Forgets what came after the last rollback point. A stream that has none had nothing complete to deliver: its
- * members stay as they are, and it is not in the delivery, since it has not moved. */
+/* Forgets what came after the last rollback point. */
 static int go_back(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
     if (loop->ops->discard != NULL)
         loop->ops->discard(loop->sink);
-    for (size_t i = 0; i < loop->n_streams; i++) {
-        struct stream *stream = &loop->streams[i];
-        stream->open_lines = 0;
-        stream->moved = stream->back.set;
-        if (!stream->back.set)
-            continue;
-        if (keep(&stream->pos, span_of(&stream->back.pos), false, error) != 0 ||
-            keep(&stream->source, span_of(&stream->back.source), false, error) != 0)
-            return -1;
-        stream->seq = stream->back.seq;
-        stream->lines = stream->back.lines;
-    }
-    return 0;
+    loop->in_event = false;
+    return streams_go_back(&loop->streams, error);
 }
 
 /* Full by number or by time; at a stop, and at the end of --max-events, whatever is complete goes out. */
@@ -249,7 +98,7 @@ static bool batch_is_full(const struct cdc_sink_loop *loop)
 
 uint64_t cdc_sink_line_number(const struct cdc_sink_context *context)
 {
-    return cdc_line_reader_number(context->loop->reader);
+    return context->loop->number;
 }
 
 int cdc_sink_reject(struct cdc_sink_context *context, struct cdc_span line, const char *reason, struct cdc_error *error)
@@ -278,35 +127,19 @@ static int bad_line(struct cdc_sink_loop *loop, struct cdc_span line, const char
     struct cdc_sink_context context = {.loop = loop};
     char text[1200];
 
-    snprintf(text, sizeof text, "at byte offset %llu of the input: %s",
-             (unsigned long long)cdc_line_reader_offset(loop->reader), reason);
+    snprintf(text, sizeof text, "at byte offset %llu of the input: %s", (unsigned long long)loop->offset, reason);
     return cdc_sink_reject(&context, line, text, error);
-}
-
-static void close_boundary(struct stream *stream)
-{
-    stream->open_lines = 0;
-    stream->moved = true;
 }
 
 /* A higher seq proves the transaction before complete, where a stage before us dropped its commit line (jq
  * 'select(.op=="c")'). Without this, nothing would ever be delivered there. */
-static int implied_boundary(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
+static int implied_boundary(struct cdc_sink_loop *loop, struct sink_stream *stream, const struct cdc_event *event,
                             struct cdc_error *error)
 {
     if (stream->open_lines == 0 || !event->has_seq || event->seq <= stream->seq)
         return 0;
-    close_boundary(stream);
+    stream_close_boundary(stream);
     return at_boundary(loop) && batch_is_full(loop) ? deliver(loop, error) : 0;
-}
-
-static int remember(struct stream *stream, const struct cdc_event *event, struct cdc_error *error)
-{
-    if (event->has_seq && event->seq > stream->seq)
-        stream->seq = event->seq;
-    if (keep(&stream->pos, event->pos, false, error) != 0)
-        return -1;
-    return keep(&stream->source, event->source, false, error);
 }
 
 /* A line goes to the destination. What is complete before it stays apart: of a line that fails, a part may be done. */
@@ -321,7 +154,7 @@ static int hand_over(struct cdc_sink_loop *loop, const struct cdc_event *event, 
     return 0;
 }
 
-static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
+static int take_change(struct cdc_sink_loop *loop, struct sink_stream *stream, const struct cdc_event *event,
                        struct cdc_error *error)
 {
     if (implied_boundary(loop, stream, event, error) != 0)
@@ -329,7 +162,7 @@ static int take_change(struct cdc_sink_loop *loop, struct stream *stream, const 
     /* The line proved a transaction complete, and that was the last one: it comes again. */
     if ((loop->control->stop || loop->finished) && nothing_open(loop))
         return 0;
-    if (hand_over(loop, event, error) != 0 || remember(stream, event, error) != 0)
+    if (hand_over(loop, event, error) != 0 || stream_remember(stream, event, error) != 0)
         return -1;
     stream->open_lines++;
     stream->lines++;
@@ -347,7 +180,7 @@ static int pass_over_unknown(struct cdc_sink_loop *loop)
 {
     if (!loop->reported_unknown)
         cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu has an unknown op; such lines are ignored",
-                      (unsigned long long)cdc_line_reader_number(loop->reader));
+                      (unsigned long long)loop->number);
     loop->reported_unknown = true;
     return 0;
 }
@@ -370,54 +203,33 @@ static int take_schema(struct cdc_sink_loop *loop, const struct cdc_event *event
 /* A heartbeat is a boundary as well: in a quiet database it is what moves the offset, so that the server can drop its
  * log. But one with a smaller seq than the lines in hand, of another writer, does not say that their transaction is
  * complete. */
-static int take_boundary(struct cdc_sink_loop *loop, struct stream *stream, const struct cdc_event *event,
+static int take_boundary(struct cdc_sink_loop *loop, struct sink_stream *stream, const struct cdc_event *event,
                          struct cdc_error *error)
 {
     if (event->op == CDC_OP_HEARTBEAT && stream->open_lines > 0 && (!event->has_seq || event->seq < stream->seq))
         return 0;
     loop->metrics.commits++;
-    close_boundary(stream);
-    return remember(stream, event, error);
+    stream_close_boundary(stream);
+    return stream_remember(stream, event, error);
 }
 
-/* The first line of a run tells the connector, the first boundary whether the lines are of the server that the stored ones
- * are of. So does each boundary that would be dropped. */
-static int check_origin(struct stream *stream, const struct cdc_event *event, bool again, struct cdc_error *error)
+/* Must the line wait, since another source is inside a transaction? (held.c) */
+static bool must_wait(const struct cdc_sink_loop *loop, const struct sink_stream *stream)
 {
-    bool boundary = event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT;
-    struct cdc_span known = {stream->origin.data, stream->origin.len};
-
-    if (boundary ? stream->boundary_checked && !again : stream->line_checked)
-        return 0;
-    stream->line_checked = true;
-    if (known.n > 0 && event->source.n > 0 && origin_check(stream->name.data, known, event->source, error) != 0)
-        return -1;
-    if (!boundary || again)
-        return 0;
-    stream->boundary_checked = true;
-    return keep(&stream->origin, event->source, false, error);
-}
-
-/* Must the line wait, since another source is inside a transaction? With sources whose lines come in turns, there might never
- * be a place where all of them are at a boundary, and nothing would ever be stored. */
-static bool must_wait(const struct cdc_sink_loop *loop, const struct stream *stream)
-{
-    if (loop->n_streams == 1 || loop->mixing)
+    if (loop->streams.n == 1 || loop->mixing)
         return false;
     if (stream->held)
         return true;
-    for (size_t i = 0; i < loop->n_streams; i++)
-        if (&loop->streams[i] != stream && loop->streams[i].open_lines > 0)
+    for (size_t i = 0; i < loop->streams.n; i++)
+        if (&loop->streams.items[i] != stream && loop->streams.items[i].open_lines > 0)
             return true;
     return false;
 }
 
-static int hold(struct cdc_sink_loop *loop, struct stream *stream, struct cdc_span line, struct cdc_error *error)
+static int hold(struct cdc_sink_loop *loop, struct sink_stream *stream, struct cdc_span line, struct cdc_error *error)
 {
     stream->held = true;
-    cdc_buf_span(&loop->held, line);
-    cdc_buf_byte(&loop->held, '\n');
-    return loop->held.failed ? cdc_error_memory(error) : 0;
+    return held_add(&loop->held, &(struct held_line){line, loop->number, loop->offset}, error);
 }
 
 static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
@@ -426,7 +238,7 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
         return pass_over_unknown(loop);
     if (event->pos.p == NULL || event->pos.n == 0)
         return bad_line(loop, event->line, "the line has no \"pos\"", error);
-    struct stream *stream = find_stream(loop, event->name, error);
+    struct sink_stream *stream = streams_find(&loop->streams, event->name, error);
     if (stream == NULL)
         return -1;
     if (must_wait(loop, stream))
@@ -434,7 +246,7 @@ static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event,
     /* Against what was taken in, not what was delivered: a source that reconnects in this run sends lines again that
      * are in hand. */
     bool again = cdc_span_compare(event->pos, cdc_span(stream->pos.data, stream->pos.len)) <= 0;
-    if (check_origin(stream, event, again, error) != 0)
+    if (stream_check_origin(stream, event, again, error) != 0)
         return -1;
     if (event->op == CDC_OP_SCHEMA)
         return take_schema(loop, event, error);
@@ -456,8 +268,7 @@ static int refuse_too_long(struct cdc_sink_loop *loop, struct cdc_error *error)
     cdc_error_set(error, CDC_EXIT_DATA,
                   "line %llu: at byte offset %llu of the input: the line is longer than --max-line, too long for the "
                   "dead-letter file",
-                  (unsigned long long)cdc_line_reader_number(loop->reader),
-                  (unsigned long long)cdc_line_reader_offset(loop->reader));
+                  (unsigned long long)loop->number, (unsigned long long)loop->offset);
     return cdc_error_hint(error, "raise --max-line, or use --on-error=skip to lose such lines");
 }
 
@@ -466,6 +277,8 @@ static int take_line(struct cdc_sink_loop *loop, struct cdc_span line, bool too_
     struct cdc_event event;
     struct cdc_error why = {0};
 
+    loop->number = cdc_line_reader_number(loop->reader);
+    loop->offset = cdc_line_reader_offset(loop->reader);
     loop->metrics.lines_in++;
     loop->metrics.bytes_in += line.n + 1;
     if (too_long)
@@ -478,35 +291,35 @@ static int take_line(struct cdc_sink_loop *loop, struct cdc_span line, bool too_
 /* The lines that were held, in order; those that must wait still are held again. */
 static int take_held_once(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
-    struct cdc_buf lines = loop->held;
+    struct held_lines lines = loop->held;
+    struct held_line line;
     struct cdc_event event;
     int result = 0;
 
-    loop->held = (struct cdc_buf)CDC_BUF_INIT;
-    for (size_t i = 0; i < loop->n_streams; i++)
-        loop->streams[i].held = false;
-    for (size_t at = 0; result == 0 && at < lines.len;) {
-        const char *end = memchr(lines.data + at, '\n', lines.len - at);
-        size_t n = (size_t)(end - lines.data) - at;
-        result = cdc_event_parse(&event, lines.data + at, n, error); /* it was parsed before */
+    loop->held = (struct held_lines){CDC_BUF_INIT};
+    for (size_t i = 0; i < loop->streams.n; i++)
+        loop->streams.items[i].held = false;
+    for (size_t at = 0; result == 0 && held_next(&lines, &at, &line);) {
+        loop->number = line.number;
+        loop->offset = line.offset;
+        result = cdc_event_parse(&event, line.text.p, line.text.n, error); /* it was parsed before */
         if (result == 0)
             result = take_event(loop, &event, error);
-        at += n + 1;
     }
-    cdc_buf_free(&lines);
+    cdc_buf_free(&lines.bytes);
     return result;
 }
 
 /* After each line: what can go on goes on. */
 static int take_held(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
-    if (loop->held.len > HELD_MAX) {
+    if (loop->held.bytes.len > HELD_MAX) {
         loop->mixing = true;
         if (take_held_once(loop, error) != 0)
             return -1;
     }
     loop->mixing &= !nothing_open(loop);
-    while (loop->held.len > 0 && nothing_open(loop))
+    while (loop->held.bytes.len > 0 && nothing_open(loop))
         if (take_held_once(loop, error) != 0)
             return -1;
     return 0;
@@ -534,17 +347,23 @@ static bool wait_for_input(struct cdc_sink_loop *loop)
     return false;
 }
 
+/* Complete transactions are stored, and what is inside one is forgotten. What other sources have after a transaction that is
+ * not whole may be whole. */
+static int keep_what_is_complete(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    for (bool open = loop->in_event || !nothing_open(loop); open; open = !nothing_open(loop))
+        if (go_back(loop, error) != 0 || take_held(loop, error) != 0)
+            return -1;
+    return at_boundary(loop) ? deliver(loop, error) : 0;
+}
+
 /* What is left at the end: complete transactions are stored, the rest comes again. */
 static int finish(struct cdc_sink_loop *loop, bool end_of_input, struct cdc_error *error)
 {
     bool partial_line = end_of_input && cdc_line_reader_leftover(loop->reader) > 0;
     bool partial_transaction = !nothing_open(loop);
 
-    /* What other sources have after a transaction that is not whole may be whole. */
-    for (bool open = partial_transaction; open; open = !nothing_open(loop))
-        if (go_back(loop, error) != 0 || take_held(loop, error) != 0)
-            return -1;
-    if ((at_boundary(loop) && deliver(loop, error) != 0))
+    if (keep_what_is_complete(loop, error) != 0)
         return -1;
     if (!end_of_input || (!partial_line && !partial_transaction))
         return 0;
@@ -561,8 +380,9 @@ static int stop_at_bad_line(struct cdc_sink_loop *loop, const struct cdc_error *
     bool of_the_line =
         error->status == CDC_EXIT_DATA || error->status == CDC_EXIT_CONFIG || error->status == CDC_EXIT_PERMISSION;
 
-    if (of_the_line && !loop->delivery_failed &&
-        ((nothing_open(loop) && !loop->in_event) || go_back(loop, &other) == 0) && at_boundary(loop))
+    /* With a second one among the lines that wait, what was complete before both. */
+    if (of_the_line && !loop->delivery_failed && keep_what_is_complete(loop, &other) != 0 && !loop->delivery_failed &&
+        go_back(loop, &other) == 0 && at_boundary(loop))
         (void)deliver(loop, &other);
     return -1;
 }
@@ -620,8 +440,13 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
                  struct cdc_offset_file *offsets, struct cdc_control *control, const struct cdc_log *log,
                  struct cdc_error *error)
 {
-    struct cdc_sink_loop loop = {
-        .ops = ops, .sink = sink, .settings = settings, .offsets = offsets, .control = control, .log = log};
+    struct cdc_sink_loop loop = {.ops = ops,
+                                 .sink = sink,
+                                 .settings = settings,
+                                 .offsets = offsets,
+                                 .control = control,
+                                 .log = log,
+                                 .streams = {.offsets = offsets}};
     /* Every sink begins with its context (cdc/sink.h), so a pointer to the one is a pointer to the other. */
     struct cdc_sink_context *context = sink;
     int result = -1;
@@ -651,7 +476,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     loop_report_turn(&loop.report, true);
     dead_letter_close(loop.dead_letter);
     cdc_line_reader_free(loop.reader);
-    cdc_buf_free(&loop.held);
-    free_streams(&loop);
+    cdc_buf_free(&loop.held.bytes);
+    streams_free(&loop.streams);
     return result;
 }

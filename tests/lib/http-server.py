@@ -14,9 +14,10 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                items; the last one is repeated), or `bulk*N STATUS...` for a
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
-GET and PUT of /INDEX/_mapping take no line of the script and are not in the log: GET is answered with
-                       FOLDER/mapping, or 404 where there is none, PUT writes that file for INDEX; with
-                       the status in FOLDER/mapping-status where that is there.
+GET and PUT of /INDEX/_mapping, and PUT of /INDEX, take no line of the script and are not in the log: GET is
+                       answered with FOLDER/mapping, or 404 where there is none, PUT writes that file for INDEX; with
+                       the status in FOLDER/mapping-status where that is there. A PUT of /INDEX with FOLDER/made there
+                       makes that the mapping, as if somebody else had made the index a moment ago.
 Without a script each _bulk is answered with 200 for each item."""
 import json
 import os
@@ -84,7 +85,11 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(413)
             return "413"
         if step is None:
-            self.answer(200, (), bulk_answer(body, []) if self.path.startswith("/_bulk") else b"")
+            if self.path.startswith("/_bulk"):  # as an index does that is asked for this alone
+                short = self.path.endswith("filter_path=errors")
+                self.answer(200, (), b'{"errors":false}' if short else bulk_answer(body, []))
+            else:
+                self.answer(200, (), b"")
             return "200"
         words = step.split()
         if words[0] == "close":
@@ -113,6 +118,14 @@ class Handler(BaseHTTPRequestHandler):
         if os.path.exists(path + "-status"):
             with open(path + "-status", encoding="ascii") as file:
                 self.answer(int(file.read()))
+        elif self.command == "PUT" and "/_mapping" not in self.path:
+            if os.path.exists(os.path.join(folder, "made")):
+                os.rename(os.path.join(folder, "made"), path)
+                self.answer(400, (), b'{"error":{"type":"resource_already_exists_exception"},"status":400}')
+                return
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({index: json.loads(body)}, file)
+            self.answer(200, (), b'{"acknowledged":true}')
         elif self.command == "PUT":
             with open(path, "w", encoding="utf-8") as file:
                 json.dump({index: {"mappings": json.loads(body)}}, file)
@@ -125,7 +138,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_request(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if "/_mapping" in self.path:
+        if "/_mapping" in self.path or self.command == "PUT":
             self.mapping(self.path.split("/")[1], body)
             return
         step = next_step()

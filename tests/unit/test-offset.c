@@ -214,6 +214,16 @@ static void test_acks(void)
           "a change is seen");
     check(open_status("cdc-sink-c.offset", "cdc-sink-c") == 0, "a new sink");
     check(cdc_acks_read(acks, &offset, &error) == 0 && offset == NULL, "a sink without a position confirms nothing");
+    store("cdc-sink-c.offset", "cdc-sink-c", "0C");
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "0A") == 0,
+          "now it has one");
+    unlink(path_of("cdc-sink-b.offset"));
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset == NULL, "a file that is gone confirms nothing");
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset == NULL, "nor at the next look");
+    cdc_acks_free(acks);
+    acks = cdc_acks_new("shop", NULL, 0, dir, &error);
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "0A") == 0,
+          "started again, a sink that was taken out does not count");
     cdc_acks_free(acks);
 }
 

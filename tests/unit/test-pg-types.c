@@ -22,14 +22,14 @@ static void check(bool good, const char *what, const char *got, const char *want
 static void value_n(uint32_t oid, const struct cdc_value_format *style, const char *text, size_t n, const char *want)
 {
     struct cdc_buf out = CDC_BUF_INIT;
-    uint64_t unconvertible = 0;
+    struct pg_value_counts counts = {0};
     char what[160];
     /* A copy of exactly that length: a sanitizer sees a read beyond it. */
     char *copy = malloc(n ? n : 1);
     if (!copy)
         exit(1);
     memcpy(copy, text, n);
-    pg_value_append(&out, pg_type_of(oid), style, copy, n, &unconvertible);
+    pg_value_append(&out, pg_type_of(oid), style, copy, n, &counts);
     bool valid = cdc_json_validate(out.data, out.len, NULL) == 0;
     cdc_buf_byte(&out, '\0');
     snprintf(what, sizeof what, "oid %u: %.*s", oid, n > 60 ? 60 : (int)n, text);
@@ -152,7 +152,7 @@ static void test_json(void)
 static void test_depth(int depth)
 {
     struct cdc_buf text = CDC_BUF_INIT, line = CDC_BUF_INIT;
-    uint64_t unconvertible = 0;
+    struct pg_value_counts counts = {0};
     char what[64];
     for (int i = 0; i < depth; i++)
         cdc_buf_byte(&text, '[');
@@ -160,7 +160,7 @@ static void test_depth(int depth)
         cdc_buf_byte(&text, ']');
     for (int i = 0; i < 8; i++)
         cdc_buf_byte(&line, '[');
-    pg_value_append(&line, pg_type_of(3802), &plain, text.data, text.len, &unconvertible);
+    pg_value_append(&line, pg_type_of(3802), &plain, text.data, text.len, &counts);
     for (int i = 0; i < 8; i++)
         cdc_buf_byte(&line, ']');
     snprintf(what, sizeof what, "JSON of depth %d%s inside a line", depth, line.data[8] == '"' ? ", as text," : "");

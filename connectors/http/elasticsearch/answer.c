@@ -229,13 +229,11 @@ int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_erro
     return 1;
 }
 
-bool es_answer_is_no_index(struct cdc_span body)
+bool es_answer_is_error(struct cdc_span body, const char *type)
 {
     struct cdc_error ignored = {0};
-    json_t *tree = load(body, "_search", &ignored);
-    /* The answer to a request for a missing index has status 404, and so has one for a scroll that is over; only the
-     * type tells them apart. */
-    bool result = strcmp(text_of(json_object_get(tree, "error"), "type"), "index_not_found_exception") == 0;
+    json_t *tree = load(body, "the request", &ignored);
+    bool result = strcmp(text_of(json_object_get(tree, "error"), "type"), type) == 0;
 
     json_decref(tree);
     return result;

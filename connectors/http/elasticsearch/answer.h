@@ -70,7 +70,8 @@ struct es_page {
 int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error *error);
 /* 1: *id is the next one, 0: no more, -1. */
 int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_error *error);
-/* Is that the error of an index that does not exist? Any body will do. */
-bool es_answer_is_no_index(struct cdc_span body);
+
+/* Is that an error of that type? Any body will do. */
+bool es_answer_is_error(struct cdc_span body, const char *type);
 
 #endif

@@ -14,9 +14,20 @@
 
 /* -- ids ------------------------------------------------------------------------ */
 
-/* Numbers as they stand in the line, strings unescaped: "caf\u00e9" and "café" are one key. */
-static bool append_value(struct cdc_buf *out, struct cdc_span value)
+/* A column of JSON: its values are documents, of which null is one, and "1" another than 1. */
+static bool is_json(const struct cdc_table *table, size_t column)
 {
+    const char *type = table->columns[column].type;
+    return type && (strcmp(type, "json") == 0 || strcmp(type, "jsonb") == 0);
+}
+
+/* Numbers as they stand in the line, strings unescaped: "caf\u00e9" and "café" are one key. Documents as they are. */
+static bool append_value(struct cdc_buf *out, struct cdc_span value, bool document)
+{
+    if (document && value.p) {
+        cdc_buf_span(out, value);
+        return true;
+    }
     /* A key column is never null in a database; here it is, or is missing, when a stage before us took it away. */
     if (cdc_json_is_null(value))
         return false;
@@ -28,10 +39,10 @@ static bool append_value(struct cdc_buf *out, struct cdc_span value)
 }
 
 /* One of several values: '%' and ',' are escaped, so that no two keys join to one text. */
-static bool append_part(struct cdc_buf *out, struct cdc_span value, struct cdc_buf *scratch)
+static bool append_part(struct cdc_buf *out, struct cdc_span value, bool document, struct cdc_buf *scratch)
 {
     scratch->len = 0;
-    if (!append_value(scratch, value))
+    if (!append_value(scratch, value, document))
         return false;
     for (size_t i = 0; i < scratch->len; i++) {
         char c = scratch->data[i];
@@ -55,13 +66,14 @@ static bool append_parts(const struct cdc_table *table, struct cdc_span key, str
         for (size_t i = 0; good && i < table->n_key; i++) {
             if (n++ > 0)
                 cdc_buf_byte(out, ',');
-            good = append_part(out, cdc_json_member(key, table->columns[table->key[i]].name), &scratch);
+            good = append_part(out, cdc_json_member(key, table->columns[table->key[i]].name),
+                               is_json(table, table->key[i]), &scratch);
         }
     } else {
         for (cdc_json_iter_begin(&iter, key); good && cdc_json_next_member(&iter, &name, &value);) {
             if (n++ > 0)
                 cdc_buf_byte(out, ',');
-            good = append_part(out, value, &scratch);
+            good = append_part(out, value, false, &scratch);
         }
     }
     cdc_buf_free(&scratch);
@@ -105,7 +117,7 @@ bool es_document_id(const struct cdc_table *table, struct cdc_span key, struct c
     if (cdc_json_is_null(key) || cdc_json_type(key) != CDC_JSON_OBJECT)
         return false;
     if (single_member(table, key, &value)) {
-        if (!append_value(out, value))
+        if (!append_value(out, value, table->n_key == 1 && is_json(table, table->key[0])))
             return false;
         guard(out, start);
     } else if (!append_parts(table, key, out)) {

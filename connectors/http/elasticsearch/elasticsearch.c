@@ -53,9 +53,6 @@ int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
     struct cdc_buf *response = &sink->client->response;
     int result = es_send_batch(sink, error);
 
-    if (result == 0)
-        result = es_owner_claim_made(sink, error);
-
     /* After a failure as well: what was not sent comes again in a later run, since no delivery confirms it now
      * (sink.c). */
     es_batch_clear(&sink->batch);
@@ -167,7 +164,34 @@ static bool is_taken(struct es_sink *sink, const struct cdc_event *event, const 
     return false;
 }
 
-static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *event, const struct cdc_table *table,
+/* The index belongs to the table from its first line on, whatever that is. */
+static int claim(struct es_sink *sink, struct cdc_table *table, struct cdc_error *error)
+{
+    if (table->owned)
+        return 0;
+    sink->no_index = false;
+    if (cdc_tables_claim(&sink->tables, table, error) != 0)
+        return -1;
+    ((struct es_table *)table)->no_index = sink->no_index;
+    return 0;
+}
+
+/* With the table as its owner. Somebody else may have made it since it was looked for: then the owner is looked at again. */
+static int make_index(struct es_sink *sink, struct cdc_table *table, const struct cdc_event *event,
+                      struct cdc_error *error)
+{
+    int made = es_owner_make_index(sink, table, error);
+
+    if (made < 0)
+        return -1;
+    ((struct es_table *)table)->no_index = false;
+    if (made == 1)
+        return 0;
+    table->owned = false;
+    return cdc_tables_of(&sink->tables, event, error) != NULL ? claim(sink, table, error) : -1;
+}
+
+static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *event, struct cdc_table *table,
                                 struct cdc_error *error)
 {
     struct es_batch *batch = &sink->batch;
@@ -189,6 +213,8 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
         return HTTP_TAKEN_NOT_YET;
     if (http_batch_lacks_room(&batch->lines, event->line))
         return HTTP_TAKEN_NOT_YET;
+    if (((struct es_table *)table)->no_index && make_index(sink, table, event, error) != 0)
+        return HTTP_TAKEN_FAILED;
     if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
                      error) != 0)
         return HTTP_TAKEN_FAILED;
@@ -207,21 +233,6 @@ static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_even
     else
         result = es_truncate_index(sink, table->target, event->seq, error);
     return result == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
-}
-
-/* The index belongs to the table from its first line on, whatever that is. */
-static int claim(struct es_sink *sink, struct cdc_table *table, struct cdc_error *error)
-{
-    bool others = sink->unclaimed;
-
-    if (table->owned)
-        return 0;
-    sink->unclaimed = false;
-    if (cdc_tables_claim(&sink->tables, table, error) != 0)
-        return -1;
-    ((struct es_table *)table)->unclaimed = sink->unclaimed;
-    sink->unclaimed |= others;
-    return 0;
 }
 
 enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error)

@@ -49,7 +49,9 @@ struct es_item {
     int64_t base_version;
     bool base_read;
     bool base_old; /* a moved row is not there under its new _id: look under the old one */
-    bool index_sent, delete_sent;
+    enum { ES_SENT_NOTHING, ES_SENT_INDEX, ES_SENT_DELETE } sent; /* in the request in hand */
+    bool written;                                                 /* its document has been sent, and was not refused */
+    bool refused;                                                 /* it was told */
 };
 struct es_seen {
     uint64_t hash; /* 0: empty */
@@ -87,19 +89,19 @@ struct es_sink {
     struct es_key_changes *key_changes;
     uint64_t without_base;
     bool told_lack, told_not_kept;
-    bool unclaimed; /* the owner of some index is to be kept once the index is there */
+    bool no_index; /* the one that was to be claimed last is not there */
 };
 struct es_table {
     struct cdc_table source; /* must be first */
-    bool unclaimed;          /* its index is not there yet */
+    bool no_index;           /* its index is not there yet: made before its first document */
 };
 
 /* -- owner.c: for struct cdc_target_ops; context is the sink -- */
 int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, struct cdc_error *error);
-/* An index that is not there yet sets sink->unclaimed. */
+/* An index that is not there yet sets sink->no_index. */
 int es_owner_claim(void *context, const char *index, const struct cdc_table_id *id, struct cdc_error *error);
-/* After requests that may have made indexes: claims those. */
-int es_owner_claim_made(struct es_sink *sink, struct cdc_error *error);
+/* Makes the index, owned by the table. 1: made, 0: somebody else has made it meanwhile, -1. */
+int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, struct cdc_error *error);
 
 /* -- merge.c: columns that the log did not carry, from the documents that the index has -- */
 bool es_merge_needs_base(const struct es_item *item);

@@ -4,11 +4,12 @@
  *   GET /shop-orders/_mapping     {"shop-orders":{"mappings":{"_meta":{"cdc":{"name":"shop","db":"shop","schema":"public",
  *                                 "table":"orders"}}}}}
  *
- * An index that is not there yet is made by its first document, as far as the server allows that, so it is claimed right after
- * the request that has made it. A user that may not see or change mappings can write all the same: the owner is then known
- * within a run only, which is said. */
+ * An index that is not there yet is made before its first document, with its owner in it: whenever the sink is killed, no index
+ * of ours is without one. What templates say of it applies as always. A user that may not see or change mappings can write
+ * all the same: the owner is then known within a run only, which is said. */
 #include <stdio.h>
 
+#include "connectors/http/elasticsearch/answer.h"
 #include "connectors/http/elasticsearch/internal.h"
 
 /* Raw texts of lines are kept as texts: the server writes escapes in its own way. */
@@ -123,13 +124,12 @@ int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, 
     return cdc.p != NULL && cdc_json_type(cdc) == CDC_JSON_OBJECT ? read_owner(cdc, owner, error) : 0;
 }
 
-/* The request that makes id the owner, and keeps what else is in meta. */
-static void build(struct cdc_buf *body, struct cdc_span meta, const struct cdc_table_id *id)
+/* Appends the members of a mapping that make id the owner, and keep what else is in meta. */
+static void append_meta(struct cdc_buf *body, struct cdc_span meta, const struct cdc_table_id *id)
 {
     struct cdc_json_iter members;
     struct cdc_span name, value;
 
-    body->len = 0;
     cdc_buf_lit(body, "{\"_meta\":{");
     if (meta.p != NULL)
         for (cdc_json_iter_begin(&members, meta); cdc_json_next_member(&members, &name, &value);) {
@@ -148,6 +148,16 @@ static void build(struct cdc_buf *body, struct cdc_span meta, const struct cdc_t
     cdc_buf_lit(body, "}}}");
 }
 
+static enum http_outcome put(struct es_sink *sink, const char *path, long *status, struct cdc_error *error)
+{
+    struct http_request request = {.method = "PUT",
+                                   .path = path,
+                                   .content_type = "application/json",
+                                   .body = cdc_span(sink->rest.data, sink->rest.len)};
+
+    return http_client_send(sink->client, &request, status, error);
+}
+
 int es_owner_claim(void *context, const char *index, const struct cdc_table_id *id, struct cdc_error *error)
 {
     struct es_sink *sink = context;
@@ -159,38 +169,38 @@ int es_owner_claim(void *context, const char *index, const struct cdc_table_id *
     if (there < 0)
         return -1;
     if (there == 0) {
-        sink->unclaimed |= seen; /* once it is there */
+        sink->no_index = seen;
         return 0;
     }
-    build(&sink->rest, find_meta(response_of(sink)), id);
+    sink->rest.len = 0;
+    append_meta(&sink->rest, find_meta(response_of(sink)), id);
     if (sink->rest.failed)
         return cdc_error_memory(error);
     snprintf(path, sizeof path, "/%s/_mapping", index);
-    struct http_request request = {.method = "PUT",
-                                   .path = path,
-                                   .content_type = "application/json",
-                                   .body = cdc_span(sink->rest.data, sink->rest.len)};
-    enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+    enum http_outcome outcome = put(sink, path, &status, error);
     if (outcome == HTTP_ANSWERED && (status == 403 || status == 405))
         return not_kept(sink, index, status);
     return http_client_check(sink->client, outcome, status, error);
 }
 
-int es_owner_claim_made(struct es_sink *sink, struct cdc_error *error)
+int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, struct cdc_error *error)
 {
-    if (!sink->unclaimed)
+    char path[300];
+    long status = 0;
+
+    sink->rest.len = 0;
+    cdc_buf_lit(&sink->rest, "{\"mappings\":");
+    append_meta(&sink->rest, cdc_span(NULL, 0), &table->id);
+    cdc_buf_byte(&sink->rest, '}');
+    if (sink->rest.failed)
+        return cdc_error_memory(error);
+    snprintf(path, sizeof path, "/%s", table->target);
+    enum http_outcome outcome = put(sink, path, &status, error);
+    if (outcome == HTTP_ANSWERED && status == 400 &&
+        es_answer_is_error(cdc_span(sink->client->response.data, sink->client->response.len),
+                           "resource_already_exists_exception"))
         return 0;
-    sink->unclaimed = false;
-    for (size_t i = 0; i < sink->tables.n; i++) {
-        struct es_table *table = (struct es_table *)sink->tables.items[i];
-        if (!table->unclaimed)
-            continue;
-        sink->unclaimed = false;
-        if (es_owner_claim(sink, table->source.target, &table->source.id, error) != 0)
-            return -1;
-        table->unclaimed = sink->unclaimed;
-    }
-    for (size_t i = 0; i < sink->tables.n; i++)
-        sink->unclaimed |= ((struct es_table *)sink->tables.items[i])->unclaimed;
-    return 0;
+    if (outcome == HTTP_ANSWERED && (status == 403 || status == 405))
+        return not_kept(sink, table->target, status) == 0 ? 1 : -1;
+    return http_client_check(sink->client, outcome, status, error) == 0 ? 1 : -1;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* A batch on its way: _bulk requests, and what each item's answer means. HTTP 200 says that the request was
- * understood; whether a document was taken stands in its item. An item has up to two actions, one line of answer
- * each, in the same order:
+ * understood; whether a document was taken stands in its item.
  *
- *   {"index":{"_index":"shop-items","_id":"43","version":7,...}}      the row under its new key
+ *   {"index":{"_index":"shop-items","_id":"43","version":7,...}}
  *   {"id":43,"note":"x"}
- *   {"delete":{"_index":"shop-items","_id":"42","version":7,...}}     and under its old one
  *
- * Only the items that were not taken now (429, 503) are sent again, and those after them. */
+ * Only the items that were not taken now (429, 503) are sent again, and those after them.
+ *
+ * The documents under old keys are deleted by requests of their own, once all of the batch is settled: a reader may see a row
+ * twice for a moment, but never not at all, and a batch that stops at a refused document has deleted nothing that is not under
+ * its new key. With --on-error=skip the old document of a refused one goes as well: no row has that key any more. */
 #include <stdio.h>
 
 #include "connectors/http/elasticsearch/answer.h"
@@ -21,26 +23,32 @@ static void append_index(struct es_sink *sink, struct es_item *item, const struc
     es_document_action(&sink->body, "index", item->table->target, es_batch_id(&sink->batch, item), event->seq);
     es_document_join(&sink->body, event->after, rest);
     cdc_buf_byte(&sink->body, '\n');
-    item->index_sent = true;
+    item->sent = ES_SENT_INDEX;
+    item->written = true;
 }
 
 static void append_delete(struct es_sink *sink, struct es_item *item, struct cdc_span id, int64_t seq)
 {
     es_document_action(&sink->body, "delete", item->table->target, id, seq);
-    item->delete_sent = true;
+    item->sent = ES_SENT_DELETE;
 }
 
-static int append_merge(struct es_sink *sink, struct es_item *item, const struct cdc_event *event,
-                        struct cdc_error *error)
+/* The next documents that are needed are read first. */
+static int append_merge(struct es_sink *sink, size_t index, const struct cdc_event *event, struct cdc_error *error)
 {
-    int found = es_merge_rest(sink, item, event, error);
+    struct es_item *item = &sink->batch.items[index];
 
-    if (found < 0)
-        return -1;
+    while (es_merge_needs_base(item)) /* twice at the most: under the new _id, under the old one */
+        if (es_merge_fetch(sink, index, error) != 0)
+            return -1;
+    int found = es_merge_rest(sink, item, event, error);
     if (found == 1)
         append_index(sink, item, event, cdc_span(sink->rest.data, sink->rest.len));
-    return 0;
+    return found < 0 ? -1 : 0;
 }
+
+/* What a pass over the batch puts into a request for an item; item->sent says whether it is anything. */
+typedef int append_function(struct es_sink *sink, size_t index, struct cdc_error *error);
 
 static int append_item(struct es_sink *sink, size_t index, struct cdc_error *error)
 {
@@ -49,17 +57,12 @@ static int append_item(struct es_sink *sink, size_t index, struct cdc_error *err
     struct cdc_span line = http_batch_line(&sink->batch.lines, index);
     size_t missing = 0;
 
-    /* Of an earlier attempt: settle goes by them. */
-    item->index_sent = item->delete_sent = false;
     if (cdc_event_parse(&event, line.p, line.n, error) != 0) /* it was parsed before */
         return -1;
     if (item->kind == ES_DELETE) {
         append_delete(sink, item, es_batch_id(&sink->batch, item), event.seq);
-        return 0;
-    }
-    if (item->kind == ES_MERGE) {
-        if (append_merge(sink, item, &event, error) != 0)
-            return -1;
+    } else if (item->kind == ES_MERGE) {
+        return append_merge(sink, index, &event, error);
     } else if (event.unchanged.p != NULL) {
         sink->rest.len = 0;
         es_document_rest(&sink->rest, event.unchanged, event.before, cdc_span(NULL, 0), &missing);
@@ -67,14 +70,29 @@ static int append_item(struct es_sink *sink, size_t index, struct cdc_error *err
     } else {
         append_index(sink, item, &event, cdc_span("{}", 2));
     }
-    /* The new document first: a reader may see the row twice for a moment, but never not at all. */
-    if (item->old_n > 0)
-        append_delete(sink, item, es_batch_old_id(&sink->batch, item), event.seq);
+    return 0;
+}
+
+/* The document that a moved row has left, unless a later row of the batch is under that key now. */
+static int append_old_id(struct es_sink *sink, size_t index, struct cdc_error *error)
+{
+    struct es_item *item = &sink->batch.items[index];
+    struct cdc_span line = http_batch_line(&sink->batch.lines, index), old = es_batch_old_id(&sink->batch, item);
+    struct cdc_event event;
+
+    if (item->old_n == 0)
+        return 0;
+    const struct es_item *writer = es_batch_writer(&sink->batch, item->table, old);
+    if (writer != NULL && writer->written)
+        return 0;
+    if (cdc_event_parse(&event, line.p, line.n, error) != 0)
+        return -1;
+    append_delete(sink, item, old, event.seq);
     return 0;
 }
 
 /* Fills the body with items from `from` on; *to is the first that is not in it. */
-static int build(struct es_sink *sink, size_t from, size_t *to, struct cdc_error *error)
+static int build(struct es_sink *sink, append_function *append, size_t from, size_t *to, struct cdc_error *error)
 {
     size_t i = from;
 
@@ -82,10 +100,8 @@ static int build(struct es_sink *sink, size_t from, size_t *to, struct cdc_error
     es_merge_forget(&sink->batch, from);
     while (i < sink->batch.lines.n) {
         size_t before = sink->body.len;
-        while (es_merge_needs_base(&sink->batch.items[i])) /* twice at the most: under the new _id, under the old one */
-            if (es_merge_fetch(sink, i, error) != 0)
-                return -1;
-        if (append_item(sink, i, error) != 0)
+        sink->batch.items[i].sent = ES_SENT_NOTHING; /* of an earlier attempt: settle goes by it */
+        if (append(sink, i, error) != 0)
             return -1;
         if (sink->body.failed || sink->rest.failed)
             return cdc_error_memory(error);
@@ -103,6 +119,19 @@ static int build(struct es_sink *sink, size_t from, size_t *to, struct cdc_error
 
 /* -- the answer --------------------------------------------------------------------- */
 
+/* The line goes to the dead letters once, also where both its document and the delete of its old one are refused. */
+static int reject(struct es_sink *sink, size_t index, const char *reason, struct cdc_error *error)
+{
+    struct es_item *item = &sink->batch.items[index];
+    bool again = item->refused;
+
+    item->refused = true;
+    item->written &= item->sent != ES_SENT_INDEX;
+    return again ? 0
+                 : cdc_sink_reject_line(sink->client->context, http_batch_line(&sink->batch.lines, index),
+                                        sink->batch.lines.lines[index].number, reason, error);
+}
+
 static int refuse(struct es_sink *sink, size_t index, const struct es_result *result, struct cdc_error *error)
 {
     char reason[600];
@@ -112,46 +141,34 @@ static int refuse(struct es_sink *sink, size_t index, const struct es_result *re
     snprintf(reason, sizeof reason, "index \"%.100s\" refuses _id \"%.*s\" (status %lld): %.80s: %.200s",
              item->table->target, (int)(id.n < 80 ? id.n : 80), id.p, (long long)result->status, result->type,
              result->reason);
-    return cdc_sink_reject_line(sink->client->context, http_batch_line(&sink->batch.lines, index),
-                                sink->batch.lines.lines[index].number, reason, error);
+    return reject(sink, index, reason, error);
 }
 
-/* One item's answers. 0: settled, 1: the item must be sent again, -1. */
+/* One item's answer. 0: settled, 1: the item must be sent again, -1. */
 static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, struct cdc_error *error)
 {
     const struct es_item *item = &sink->batch.items[index];
-    bool again = false, refused = false;
+    struct es_result result;
 
-    for (int action = 0; action < 2; action++) {
-        struct es_result result;
-        if (!(action == 0 ? item->index_sent : item->delete_sent))
-            continue;
-        int got = es_answer_next_result(answer, action == 1, &result, error);
-        if (got < 0)
-            return -1;
-        if (got == 0)
-            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too few items");
-        switch (result.verdict) {
-        case ES_DONE: break;
-        case ES_AGAIN: again = true; break;
-        case ES_REFUSED:
-            /* Both actions refused is still one line, which goes to the dead letters once. */
-            if (!refused && refuse(sink, index, &result, error) != 0)
-                return -1;
-            refused = true;
-            break;
-        case ES_NO_INDEX:
-            cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" does not exist and is not created",
-                          item->table->target);
-            return cdc_error_hint(error, "create it, or allow action.auto_create_index");
-        case ES_FORBIDDEN:
-            cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to write: %s", item->table->target,
-                          result.reason);
-            return cdc_error_hint(error, "give the user the privilege to index and delete");
-        }
+    if (item->sent == ES_SENT_NOTHING)
+        return 0;
+    int got = es_answer_next_result(answer, item->sent == ES_SENT_DELETE, &result, error);
+    if (got < 0)
+        return -1;
+    if (got == 0)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too few items");
+    switch (result.verdict) {
+    case ES_DONE: return 0;
+    case ES_AGAIN: return 1;
+    case ES_REFUSED: return refuse(sink, index, &result, error);
+    case ES_NO_INDEX:
+        cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" does not exist and is not created", item->table->target);
+        return cdc_error_hint(error, "create it, or allow action.auto_create_index");
+    case ES_FORBIDDEN: break;
     }
-    /* A line that was refused is settled: sent again, it would be refused again. */
-    return again && !refused;
+    cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to write: %s", item->table->target,
+                  result.reason);
+    return cdc_error_hint(error, "give the user the privilege to index and delete");
 }
 
 /* Items from..to: *next is the first that must be sent again, or to. What comes after it is sent again with it, so that
@@ -211,9 +228,7 @@ static int too_large(struct es_sink *sink, size_t from, size_t to, size_t *next,
         return *next = from, 0;
     }
     *next = to;
-    return cdc_sink_reject_line(sink->client->context, http_batch_line(&sink->batch.lines, from),
-                                sink->batch.lines.lines[from].number,
-                                "the document is too large for the index (HTTP status 413)", error);
+    return reject(sink, from, "the document is too large for the index (HTTP status 413)", error);
 }
 
 static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, struct cdc_error *error)
@@ -239,7 +254,7 @@ static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, stru
     return result;
 }
 
-int es_send_batch(struct es_sink *sink, struct cdc_error *error)
+static int send_pass(struct es_sink *sink, append_function *append, struct cdc_error *error)
 {
     struct cdc_retry retry;
     size_t from = 0, to = 0, next;
@@ -247,7 +262,7 @@ int es_send_batch(struct es_sink *sink, struct cdc_error *error)
     /* Items that are not taken though the request is; http_client_send counts its own attempts. */
     cdc_retry_init(&retry, sink->client->context->settings->retry_max);
     while (from < sink->batch.lines.n) {
-        if (build(sink, from, &to, error) != 0)
+        if (build(sink, append, from, &to, error) != 0)
             return -1;
         next = to;
         bool smaller = false;
@@ -265,4 +280,9 @@ int es_send_batch(struct es_sink *sink, struct cdc_error *error)
         from = next;
     }
     return 0;
+}
+
+int es_send_batch(struct es_sink *sink, struct cdc_error *error)
+{
+    return send_pass(sink, append_item, error) == 0 ? send_pass(sink, append_old_id, error) : -1;
 }

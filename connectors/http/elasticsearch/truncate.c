@@ -112,10 +112,12 @@ static enum step ask(struct es_sink *sink, const char *path, struct cdc_span bod
 
     if (outcome == HTTP_NOT_NOW)
         return BEGIN_AGAIN;
-    if (outcome == HTTP_ANSWERED &&
-        status == 404) /* no such index: nothing to delete; or the scroll is over its time */
-        return es_answer_is_no_index(cdc_span(sink->client->response.data, sink->client->response.len)) ? FINISHED
-                                                                                                        : BEGIN_AGAIN;
+    /* No such index: nothing to delete; or the scroll is over its time. Only the type tells them apart. */
+    if (outcome == HTTP_ANSWERED && status == 404)
+        return es_answer_is_error(cdc_span(sink->client->response.data, sink->client->response.len),
+                                  "index_not_found_exception")
+                   ? FINISHED
+                   : BEGIN_AGAIN;
     return http_client_check(sink->client, outcome, status, error) == 0 ? GO_ON : FAILED;
 }
 

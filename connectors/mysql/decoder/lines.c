@@ -122,7 +122,7 @@ static void boundary_line(struct my_decoder *decoder, struct cdc_buf *out, size_
         cdc_buf_text(out, decoder->server_uuid);
     }
     cdc_buf_byte(out, '"');
-    if (decoder->flavor == MY_FLAVOR_MYSQL && decoder->gtids_file_created) {
+    if (decoder->gtids_file_created) {
         cdc_buf_lit(out, ",\"file_created\":");
         cdc_buf_u64(out, decoder->gtids_file_created);
     }

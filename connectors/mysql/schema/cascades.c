@@ -44,7 +44,7 @@ int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct 
     /* innodb_native_foreign_keys=1 brings the old way back there; it is off by default. */
     if (server->flavor == MY_FLAVOR_MYSQL && server->version >= NATIVE_CASCADES)
         return 0;
-    MYSQL_RES *result = my_catalog_list(mysql, error);
+    MYSQL_RES *result = my_catalog_list_names(mysql, error);
     if (!result)
         return -1;
     int n = 0;

@@ -371,27 +371,63 @@ int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, s
 
 /* -- of all tables ----------------------------------------------------------------------------------- */
 
-#define BASE_TABLES                                                                                                    \
-    "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, ''), IFNULL(CREATE_TIME, '') FROM "                   \
-    "information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN "        \
+enum my_engine my_catalog_engine(const char *engine)
+{
+    static const char *const frozen[] = {"InnoDB", "ROCKSDB"};
+    static const char *const elsewhere[] = {"MRG_MyISAM", "FEDERATED", "CONNECT", "SPIDER",
+                                            "BLACKHOLE",  "OQGRAPH",   "SPHINX"};
+    for (size_t i = 0; i < sizeof frozen / sizeof *frozen; i++)
+        if (strcasecmp(engine, frozen[i]) == 0)
+            return MY_ENGINE_FROZEN;
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (strcasecmp(engine, elsewhere[i]) == 0)
+            return MY_ENGINE_ELSEWHERE;
+    return MY_ENGINE_LIVE;
+}
+
+#define FROM_TABLES                                                                                                    \
+    " FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN "  \
     "('information_schema', 'performance_schema')"
 /* Byte by byte: information_schema takes tt and TT, cafe and café for the same name. */
 #define IN_ORDER " ORDER BY CAST(TABLE_SCHEMA AS BINARY), CAST(TABLE_NAME AS BINARY)"
 
 MYSQL_RES *my_catalog_list(MYSQL *sql, struct cdc_error *error)
 {
-    return my_session_query(sql, BASE_TABLES IN_ORDER, "cannot list the tables", error);
+    return my_session_query(
+        sql,
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, ''), IFNULL(CREATE_TIME, '')" FROM_TABLES IN_ORDER,
+        "cannot list the tables", error);
 }
 
-MYSQL_RES *my_catalog_list_ambiguous(MYSQL *sql, struct cdc_error *error)
+MYSQL_RES *my_catalog_list_names(MYSQL *sql, struct cdc_error *error)
 {
-    static const char text[] = BASE_TABLES
-        " AND (TABLE_TYPE = 'SYSTEM VERSIONED' OR (TABLE_SCHEMA, TABLE_NAME) IN (SELECT TABLE_SCHEMA, TABLE_NAME FROM "
-        "information_schema.COLUMNS WHERE DATA_TYPE IN ('uuid', 'inet4', 'inet6', 'longtext', 'json', 'vector', "
-        "'varbinary', 'timestamp') OR COLUMN_TYPE IN ('binary(4)', 'binary(16)') OR EXTRA LIKE '%GENERATED%' OR "
-        "COLUMN_NAME LIKE 'DB\\_ROW\\_HASH%') OR (TABLE_SCHEMA, TABLE_NAME) IN (SELECT TABLE_SCHEMA, TABLE_NAME FROM "
-        "information_schema.STATISTICS WHERE INDEX_TYPE = 'HASH'))" IN_ORDER;
-    return my_session_query(sql, text, "cannot list the tables", error);
+    return my_session_query(sql, "SELECT TABLE_SCHEMA, TABLE_NAME" FROM_TABLES IN_ORDER, "cannot list the tables",
+                            error);
+}
+
+MYSQL_RES *my_catalog_list_ambiguous(MYSQL *sql, const char *db, struct cdc_error *error)
+{
+    static const char *const parts[] = {
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED' AND "
+        "TABLE_SCHEMA = ",
+        " UNION SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.STATISTICS WHERE INDEX_TYPE = 'HASH' AND "
+        "TABLE_SCHEMA = ",
+        " UNION SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.COLUMNS WHERE (DATA_TYPE IN ('uuid', 'inet4', "
+        "'inet6', 'longtext', 'json', 'vector', 'varbinary', 'timestamp') OR COLUMN_TYPE IN ('binary(4)', "
+        "'binary(16)') OR EXTRA LIKE '%GENERATED%' OR COLUMN_NAME LIKE 'DB\\_ROW\\_HASH%') AND TABLE_SCHEMA = "};
+    struct cdc_buf text = CDC_BUF_INIT;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        cdc_buf_text(&text, parts[i]);
+        my_session_append_literal(&text, sql, db);
+    }
+    cdc_buf_byte(&text, '\0');
+    MYSQL_RES *result = NULL;
+    if (text.failed)
+        cdc_error_memory(error);
+    else
+        result = my_session_query(sql, text.data, "cannot list the tables", error);
+    cdc_buf_free(&text);
+    return result;
 }
 
 /* Their columns in the same order, which come one by one: there may be a million. Not by a join, which takes MariaDB

@@ -27,8 +27,12 @@ int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table 
 /* All tables that the user may see, with an engine; those of information_schema and performance_schema are none. A row has
  * TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, ENGINE, CREATE_TIME; the order is that of the names' bytes. RETURNS NEW */
 MYSQL_RES *my_catalog_list(MYSQL *sql, struct cdc_error *error);
-/* Only MariaDB's of which the log, with FULL metadata, may not say all: see my_table_is_ambiguous, and generated columns. */
-MYSQL_RES *my_catalog_list_ambiguous(MYSQL *sql, struct cdc_error *error);
+/* The first two only: for the others the server opens each table. RETURNS NEW */
+MYSQL_RES *my_catalog_list_names(MYSQL *sql, struct cdc_error *error);
+/* Those of one database of MariaDB, the same way, of which the log, with FULL metadata, may not say all: see
+ * my_table_is_ambiguous, and generated columns. One database at a time, since with that name as a constant the server opens no
+ * table of others. RETURNS NEW */
+MYSQL_RES *my_catalog_list_ambiguous(MYSQL *sql, const char *db, struct cdc_error *error);
 
 /* What their columns tell of one of them. */
 struct my_catalog_table {
@@ -39,6 +43,13 @@ struct my_catalog_table {
     bool versions_by_transaction; /* MariaDB: a period of two BIGINT columns */
     bool hidden;                  /* the user may not SELECT all columns */
 };
+/* What a snapshot can make of an engine's tables. */
+enum my_engine {
+    MY_ENGINE_FROZEN, /* rows as they were at one point of the log */
+    MY_ENGINE_LIVE,   /* rows as they are when they are read: the log puts right what has a key, and whole images */
+    MY_ENGINE_ELSEWHERE /* its rows are another table's, another server's, or nobody's: they change without a line in the log */
+};
+enum my_engine my_catalog_engine(const char *engine);
 typedef void my_catalog_visit(void *context, const struct my_catalog_table *table);
 /* Calls visit for each of them. It may not ask the same session. */
 int my_catalog_each(MYSQL *sql, enum my_flavor flavor, my_catalog_visit *visit, void *context, struct cdc_error *error);

@@ -94,16 +94,39 @@ static int ask_for_all(struct prefetch *prefetch, MYSQL_RES *result, struct cdc_
     return keep_found(prefetch, error);
 }
 
+static int ask_for_ambiguous(struct prefetch *prefetch, const char *db, struct cdc_error *error)
+{
+    MYSQL_RES *result = my_catalog_list_ambiguous(prefetch->sql, db, error);
+    int status = result ? ask_for_all(prefetch, result, error) : -1;
+    mysql_free_result(result);
+    return status;
+}
+
+/* With FULL metadata the log itself describes most tables: only the others are asked for, of databases with tables that are
+ * wanted. The rows are in order. */
+static int ask_with_metadata(struct prefetch *prefetch, MYSQL_RES *result, struct cdc_error *error)
+{
+    const char *db = "";
+    int status = 0;
+    for (MYSQL_ROW row; status == 0 && (row = mysql_fetch_row(result)) != NULL;) {
+        if (!is_wanted(prefetch, row) || strcmp(row[0], db) == 0)
+            continue;
+        db = row[0];
+        status = ask_for_ambiguous(prefetch, db, error);
+    }
+    return status;
+}
+
 static int ask_server(struct prefetch *prefetch, struct cdc_error *error)
 {
+    bool full = prefetch->schema->settings.session->server.full_metadata;
     /* A table whose lock somebody holds for hours must not hold up the start: it is left for later. */
     if (my_schema_limit_waits(prefetch->sql, 1, error) < 0)
         return -1;
-    /* With FULL metadata the log itself describes most tables. */
-    MYSQL_RES *result = prefetch->schema->settings.session->server.full_metadata
-                            ? my_catalog_list_ambiguous(prefetch->sql, error)
-                            : my_catalog_list(prefetch->sql, error);
-    int status = result ? ask_for_all(prefetch, result, error) : -1;
+    MYSQL_RES *result = my_catalog_list_names(prefetch->sql, error);
+    int status = !result ? -1
+                 : full  ? ask_with_metadata(prefetch, result, error)
+                         : ask_for_all(prefetch, result, error);
     mysql_free_result(result);
     return status;
 }

@@ -34,7 +34,7 @@ int my_unmatched_report(MYSQL *sql, const struct cdc_selection *selection, const
                         const char **exact, struct cdc_error *error)
 {
     const struct cdc_option_list *include = &selection->include, *exclude = &selection->exclude;
-    MYSQL_RES *result = my_catalog_list(sql, error);
+    MYSQL_RES *result = my_catalog_list_names(sql, error);
     if (!result)
         return -1;
     bool *matched = calloc(include->count + exclude->count + 1, sizeof *matched);

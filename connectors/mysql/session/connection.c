@@ -2,6 +2,7 @@
 /* Connections: what the URL and the option files ask for, and how far a server is trusted with the password. */
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/session/url.h"
+#include "connectors/mysql/session/wait.h"
 
 #include <errmsg.h>
 #include <errno.h>
@@ -219,6 +220,7 @@ static void fixed_options(MYSQL *mysql, const struct my_session_settings *settin
     mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     mysql_options4(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", settings->tool);
     refuse_files(mysql);
+    my_wait_options(mysql);
 }
 
 static int login_error(MYSQL *mysql, const struct my_url *url, struct cdc_error *error)
@@ -265,6 +267,13 @@ static int prepare(MYSQL *mysql, const struct my_session_settings *settings, con
     return password_options(mysql, url, attempt->tls, error);
 }
 
+static int look_up(MYSQL *mysql, const struct my_url *url, struct cdc_error *error)
+{
+    if (url->socket || is_unix_socket(mysql, url))
+        return 0;
+    return my_wait_lookup(url->host ? url->host : mysql->options.host, error);
+}
+
 /* RETURNS NEW; NULL with *error, or without it when attempt says what is to be tried next. */
 static MYSQL *login(const struct my_session_settings *settings, const struct my_url *url, struct attempt *attempt,
                     struct cdc_error *error)
@@ -275,7 +284,7 @@ static MYSQL *login(const struct my_session_settings *settings, const struct my_
         cdc_error_memory(error);
         return NULL;
     }
-    if (prepare(mysql, settings, url, attempt, error) == 0) {
+    if (prepare(mysql, settings, url, attempt, error) == 0 && look_up(mysql, url, error) == 0) {
         if (mysql_real_connect(mysql, url->host, url->user, password, url->db, url->port, url->socket, 0))
             return mysql;
         if (!next_tls(attempt->mode, mysql_errno(mysql), mysql_error(mysql), &attempt->tls))
@@ -308,6 +317,7 @@ static MYSQL *connect_to(const struct my_session_settings *settings, const struc
 MYSQL *my_session_connect(const struct my_session_settings *settings, struct cdc_error *error)
 {
     struct my_url url;
+    my_wait_obey(settings->control, settings->stop_at);
     if (settings->defaults_file && access(settings->defaults_file, R_OK) != 0) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "unable to read option file %s: %s", settings->defaults_file,
                       strerror(errno));

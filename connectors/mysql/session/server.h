@@ -12,7 +12,8 @@
 struct my_server {
     enum my_flavor flavor;
     unsigned version; /* 80404, 101106 */
-    char uuid[128];   /* server_uuid; MariaDB has none: server_id/hostname:port */
+    char uuid[128];   /* server_uuid; MariaDB has none: server_id/hostname:port, or what it was when its log began
+                         to be read */
     bool gtid;        /* MariaDB: always; MySQL: gtid_mode ON */
     bool full_metadata;
     bool checksums;        /* its events end in a CRC32 */

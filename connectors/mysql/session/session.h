@@ -6,15 +6,18 @@
 #include "connectors/mysql/session/server.h"
 
 #include <cdc/buf.h>
+#include <cdc/control.h>
 #include <cdc/error.h>
 #include <cdc/selection.h>
 #include <mysql.h>
 
 struct my_session_settings {
-    const char *url;           /* mysql://user:password@host:port/db?ssl-mode=..., mariadb://; or "" */
-    const char *defaults_file; /* option file; NULL: the usual ones */
-    const char *password;      /* when the URL has none; NULL */
-    const char *tool;          /* also the option file's group, beside [client] */
+    const char *url;                   /* mysql://user:password@host:port/db?ssl-mode=..., mariadb://; or "" */
+    const char *defaults_file;         /* option file; NULL: the usual ones */
+    const char *password;              /* when the URL has none; NULL */
+    const char *tool;                  /* also the option file's group, beside [client] */
+    const struct cdc_control *control; /* ends all waits for a server, see wait.h; NULL */
+    int stop_at;                       /* at this stop, 1 or 2 */
 };
 
 /* -- one session (session.c) -------------------------------------------------------------------

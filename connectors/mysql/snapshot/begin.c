@@ -11,7 +11,10 @@ enum { LOOKS = 10 }; /* at tables that come and go */
  * without them. Those who may not ask learn it from mysql-binlog, which stops at such a commit. */
 static int check_prepared(struct my_snapshot *run, struct cdc_error *error)
 {
-    MYSQL_RES *result = mysql_query(run->sql, "XA RECOVER") == 0 ? mysql_store_result(run->sql) : NULL;
+    MYSQL_RES *result =
+        mysql_query(run->sql, "XA RECOVER") == 0 ? my_session_store(run->sql, "XA RECOVER", error) : NULL;
+    if (error->status)
+        return -1;
     bool any = result && mysql_num_rows(result) > 0;
     mysql_free_result(result);
     if (!any)

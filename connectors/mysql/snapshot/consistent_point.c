@@ -311,7 +311,10 @@ static int find_mariadb(struct my_snapshot *run, struct cdc_error *error)
             "has no key: one reads alone");
         my_workers_close(run, 1);
     }
-    if (read_snapshot_gtids(run, error) < 0)
+    struct my_consistent_point *from = &run->state.from;
+    memcpy(from->server_uuid, run->server.uuid, sizeof from->server_uuid);
+    if (read_snapshot_gtids(run, error) < 0 ||
+        my_consistent_point_file_created(run, from->coord.file, &from->file_created, error) < 0)
         return -1;
     report(run, together || run->n_workers == 1
                     ? "of the snapshot itself: exact"

@@ -4,6 +4,7 @@
 #include "connectors/mysql/snapshot/internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int lost(const struct my_snapshot *run, const char *why, struct cdc_error *error)
 {
@@ -16,7 +17,9 @@ static int check_created(struct my_snapshot *run, struct cdc_error *error)
 {
     const struct my_consistent_point *from = &run->state.from;
     uint32_t created = 0;
-    if (from->file_created == 0 || strcmp(from->server_uuid, run->server.uuid) != 0)
+    bool elsewhere =
+        run->server.flavor == MY_FLAVOR_MYSQL && strcmp(from->server_uuid, run->server.uuid) != 0; /* by its GTIDs */
+    if (from->file_created == 0 || elsewhere)
         return 0;
     if (my_consistent_point_file_created(run, from->coord.file, &created, error) < 0)
         return -1;
@@ -66,14 +69,15 @@ static int check_mariadb(struct my_snapshot *run, struct cdc_error *error)
         return -1;
     bool same = strcmp(now, run->state.from.gtids) == 0;
     free(now);
-    return same ? 0 : lost(run, "the server's log is not the one of its first attempt", error);
+    return same ? check_created(run, error) : lost(run, "the server's log is not the one of its first attempt", error);
 }
 
 int my_consistent_point_check(struct my_snapshot *run, struct cdc_error *error)
 {
     const struct my_consistent_point *from = &run->state.from;
     bool mariadb = run->server.flavor == MY_FLAVOR_MARIADB;
-    if (mariadb != (from->server_uuid[0] == '\0'))
+    /* MariaDB's name is 1/host:3306, MySQL's a UUID. */
+    if (mariadb != (from->server_uuid[0] == '\0' || strchr(from->server_uuid, '/') != NULL))
         return lost(run, "its first attempt was at another kind of server", error);
     if (mariadb)
         return check_mariadb(run, error);

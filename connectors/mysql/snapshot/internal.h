@@ -34,6 +34,7 @@ struct my_snapshot_table {
     struct my_key key;      /* that it is read in the order of */
     double estimate;        /* rows */
     bool frozen;            /* its engine has consistent snapshots */
+    char engine[68];        /* its name */
     char created[24];       /* as the server says; "" when it does not */
 };
 

@@ -14,8 +14,8 @@
 struct my_consistent_point {
     struct my_coord coord; /* file "": not known, the GTIDs say it all */
     char *gtids;           /* complete there, as the server prints them; owned; "" without GTIDs */
-    uint32_t file_created; /* MySQL: when that file was begun, as it says itself; 0: not known */
-    char server_uuid[40];  /* MySQL */
+    uint32_t file_created; /* when that file was begun, as it says itself; 0: not known */
+    char server_uuid[128]; /* as my_server has it; "": MariaDB, by an older version */
     uint32_t server_id;
 };
 

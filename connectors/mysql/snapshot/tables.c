@@ -60,9 +60,9 @@ static int hold(MYSQL *session, const struct my_table *table, struct cdc_error *
     else if (mysql_query(session, sql.data) != 0)
         status = my_scan_error(session, table, error);
     else
-        mysql_free_result(mysql_store_result(session));
+        mysql_free_result(my_session_store(session, "cannot hold the tables", error));
     cdc_buf_free(&sql);
-    return status;
+    return status == 0 && error->status ? -1 : status;
 }
 
 static void warn(struct my_snapshot *run, const struct my_snapshot_table *source)
@@ -89,7 +89,8 @@ static int add_table(struct my_snapshot *run, MYSQL_ROW row, struct cdc_error *e
     table->db = strdup(row[0]);
     table->name = strdup(row[1]);
     source->estimate = row[2] ? strtod(row[2], NULL) : 0;
-    source->frozen = row[3] && (strcasecmp(row[3], "InnoDB") == 0 || strcasecmp(row[3], "ROCKSDB") == 0);
+    snprintf(source->engine, sizeof source->engine, "%s", row[3] ? row[3] : "");
+    source->frozen = my_catalog_engine(source->engine) == MY_ENGINE_FROZEN;
     snprintf(source->created, sizeof source->created, "%s", row[4] ? row[4] : "");
     run->progress.estimate += source->estimate;
     append_names(&run->names, row);
@@ -184,13 +185,39 @@ static int describe(struct my_snapshot *run, struct my_snapshot_table *source, s
     return source->frozen ? my_key_find(&source->key, table, run->sql, error) : 0;
 }
 
+/* Rows that are written after the consistent point and before they are read come from the table and from the log. That is put
+ * right where the log says the whole row, and a sink finds it by its key; else rows come twice or get a mixture of values. */
+static int check_engine(const struct my_snapshot *run, const struct my_snapshot_table *source, struct cdc_error *error)
+{
+    const struct my_table *table = source->table;
+    enum my_engine engine = my_catalog_engine(source->engine);
+    if (engine == MY_ENGINE_FROZEN || (engine == MY_ENGINE_LIVE && table->has_key && run->whole_images))
+        return 0;
+    if (engine == MY_ENGINE_ELSEWHERE) {
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "table %s.%s cannot be copied: the rows of engine %s are not the table's own, and change without "
+                      "a line in the log",
+                      table->db, table->name, source->engine);
+        return cdc_error_hint(error, "exclude it (-T '%s.%s'), and copy the tables that the rows are in", table->db,
+                              table->name);
+    }
+    cdc_error_set(error, CDC_EXIT_CONFIG, "table %s.%s cannot be copied exactly: engine %s has no transactions, and %s",
+                  table->db, table->name, source->engine,
+                  table->has_key ? "binlog_row_image is not FULL" : "the table has no key");
+    return cdc_error_hint(error, "ALTER TABLE ... ENGINE=InnoDB%s, or exclude it (-T '%s.%s')",
+                          table->has_key ? ", or SET GLOBAL binlog_row_image = FULL (sessions must reconnect)"
+                                         : ", or ADD PRIMARY KEY",
+                          table->db, table->name);
+}
+
 int my_snapshot_tables_hold(struct my_snapshot *run, struct cdc_error *error)
 {
     my_snapshot_tables_free(run);
     if (begin_holding(run, error) < 0 || find_tables(run, error) < 0)
         return -1;
     for (size_t i = 0; i < run->n_tables; i++) {
-        if (hold(run->sql, run->tables[i].table, error) < 0 || describe(run, &run->tables[i], error) < 0)
+        if (hold(run->sql, run->tables[i].table, error) < 0 || describe(run, &run->tables[i], error) < 0 ||
+            check_engine(run, &run->tables[i], error) < 0)
             return -1;
         warn(run, &run->tables[i]);
     }

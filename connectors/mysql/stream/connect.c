@@ -5,6 +5,7 @@
 #include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/schema/unmatched.h"
 #include "connectors/mysql/session/log_read.h"
+#include "connectors/mysql/session/wait.h"
 #include "connectors/mysql/stream/internal.h"
 
 #include <cdc/retry.h>
@@ -132,11 +133,8 @@ static void warn(struct my_stream *stream)
                                &ignored);
 }
 
-int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
+static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
-    struct my_stream *stream = source;
-    my_stream_disconnect(stream);
-    stream->more = false;
     if (my_session_read_server(&stream->session, error) < 0 || my_start_find(stream, from, error) < 0 ||
         my_bounds_settle(&stream->bounds, &stream->session, error) < 0 || ensure_decoder(stream, error) < 0 ||
         begin_schema(stream, from != NULL, error) < 0 || start_dump(stream, error) < 0) {
@@ -150,6 +148,16 @@ int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
     return 0;
 }
 
+int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
+{
+    struct my_stream *stream = source;
+    my_stream_disconnect(stream);
+    stream->more = false;
+    my_wait_report(true);
+    int result = connect_and_begin(stream, from, error);
+    my_wait_report(false);
+    return result;
+}
 void my_stream_disconnect(void *source)
 {
     struct my_stream *stream = source;

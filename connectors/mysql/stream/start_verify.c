@@ -4,6 +4,7 @@
 #include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/stream/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,21 +95,45 @@ static int other_transactions(struct cdc_error *error)
 }
 
 /* MariaDB numbers its transactions from 1 again after a RESET, and knows a GTID that came again from the first one no
- * more than we do. On the same server the coordinates tell. */
-static int check_mariadb_coord(struct my_stream *stream, struct cdc_error *error)
+ * more than we do. The coordinates tell: a file of that name, begun in that second, with the same transactions up to there.
+ * 1: they are ours; 0: the file was purged, and the server says whether anything is missing; -1 and LOST: another log. */
+static int compare_mariadb_log(struct my_stream *stream, struct cdc_error *error)
 {
     const struct my_start *start = &stream->start;
     char *gtids = NULL;
-    if (!start->coord.file[0] || strcmp(start->server_uuid, stream->session.server.uuid) != 0)
-        return 0; /* another server: it looks for the GTID itself */
     int found = find_coord(stream, error);
     if (found <= 0)
-        return found; /* purged: the server says whether anything is missing */
-    if (my_log_gtids_at(&stream->session, &start->coord, &gtids, error) < 0)
+        return found;
+    if (check_same_file(stream, error) < 0)
         return -1;
+    if (my_log_gtids_at(&stream->session, &start->coord, &gtids, error) < 0) {
+        if (error->status != CDC_EXIT_LOST)
+            return -1;
+        cdc_error_clear(error); /* no transaction ends there */
+        return other_transactions(error);
+    }
     int same = same_gtids(stream, gtids, error);
     free(gtids);
-    return same < 0 ? -1 : same ? 0 : other_transactions(error);
+    return same < 0 ? -1 : same ? 1 : other_transactions(error);
+}
+
+/* A MariaDB names itself server_id/host:port, and comes back under another name when it moves or its container is made
+ * anew:     3/db-a:3306     and then     3/db-b:3306
+ * Those that replicate from each other have different server_ids. So one with the same is that server, where its log is ours,
+ * and goes by the name that it had; else it is a foreign or a restored one, whatever GTIDs it has. */
+static int recognize_mariadb(struct my_stream *stream, struct cdc_error *error)
+{
+    struct my_start *start = &stream->start;
+    struct my_server *server = &stream->session.server;
+    if (!start->coord.file[0] || strncmp(start->server_uuid, server->uuid, strcspn(server->uuid, "/") + 1) != 0)
+        return 0; /* another server: it looks for the GTID itself */
+    int same = compare_mariadb_log(stream, error);
+    if (same <= 0 || strcmp(start->server_uuid, server->uuid) == 0)
+        return same < 0 ? -1 : 0;
+    cdc_log_write(stream->log, CDC_LOG_INFO, "the log is that of server %s, which is %s now", start->server_uuid,
+                  server->uuid);
+    snprintf(server->uuid, sizeof server->uuid, "%s", start->server_uuid);
+    return 0;
 }
 
 /* A RESET numbers transactions anew, too: what the same server has before our coordinates must be known to us. Looked at
@@ -159,7 +184,7 @@ int my_start_verify(struct my_stream *stream, struct cdc_error *error)
     if (!my_start_by_gtid(stream))
         return check_file(stream, error);
     return stream->session.server.flavor == MY_FLAVOR_MYSQL ? check_mysql_gtids(stream, error)
-                                                            : check_mariadb_coord(stream, error);
+                                                            : recognize_mariadb(stream, error);
 }
 
 /* File and offset of another server say nothing here. A snapshot of MariaDB does not tell whose they are: the GTIDs do. */

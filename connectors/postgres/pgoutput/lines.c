@@ -176,7 +176,7 @@ static void line_head(struct pgoutput *decoder, struct pg_table *table, char op,
 static inline void row(struct pgoutput *decoder, const struct pg_table *table, const struct pg_cell *cells,
                        enum pg_row_part part, struct cdc_buf *out)
 {
-    pg_row_append(out, table, cells, part, &decoder->settings.format, &decoder->counts.unconvertible);
+    pg_row_append(out, table, cells, part, &decoder->settings.format, &decoder->counts.values);
 }
 
 /* `,"key":{...}`, where there is one. */
@@ -278,7 +278,7 @@ void pg_lines_message(struct pgoutput *decoder, const char *prefix, const char *
     line_head(decoder, NULL, 'm', out);
     cdc_buf_lit(out, ",\"message\":{\"prefix\":");
     if (!cdc_json_append_text(out, prefix, strlen(prefix)))
-        decoder->counts.unconvertible++;
+        decoder->counts.values.unconvertible++;
     cdc_buf_lit(out, ",\"content\":");
     cdc_json_append_text(out, content, n); /* bytes are no mistake here */
     cdc_buf_text(out, transactional ? ",\"transactional\":true}}\n" : ",\"transactional\":false}}\n");

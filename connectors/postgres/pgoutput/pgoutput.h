@@ -65,7 +65,8 @@ const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder);
 /* Appends a heartbeat line at lsn (only between transactions) and makes it the boundary. */
 void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out);
 struct pgoutput_counts {
-    uint64_t changes, commits, lines, unconvertible;
+    uint64_t changes, commits, lines;
+    struct pg_value_counts values;
     /* Inserts whose row the log has only in part: an UPDATE moved it into the publication's row filter, and did not touch
      * its large values. The first of their tables, "schema"."name"; "" without one. */
     uint64_t partial_inserts;

@@ -68,7 +68,7 @@ enum pg_row_part { PG_ROW_ALL, PG_ROW_KEY, PG_ROW_IDENTITY };
 /* Appends {"column":value,...} of the columns in part, without those of kind 'u'. cells: one for each column. (types.c:
  * the compiler puts the conversion of values into it) */
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
-                   enum pg_row_part part, const struct cdc_value_format *format, uint64_t *unconvertible);
+                   enum pg_row_part part, const struct cdc_value_format *format, struct pg_value_counts *counts);
 /* JSON's null is a value, and prints as SQL's NULL does: appends `,"json_null":["column",...]` of the columns that have
  * it; nothing where there is none. member: the name of the list. */
 void pg_row_append_json_null(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,

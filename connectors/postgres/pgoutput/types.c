@@ -174,14 +174,14 @@ static inline void append_quoted(struct cdc_buf *out, const char *text, size_t n
     out->len += n + 2;
 }
 
-static inline void append_text(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
+static inline void append_text(struct cdc_buf *out, const char *text, size_t n, struct pg_value_counts *counts)
 {
     if (n == 0)
         cdc_buf_lit(out, "\"\"");
     else if (is_plain(text, n))
         append_quoted(out, text, n);
     else if (!cdc_json_append_text(out, text, n))
-        ++*unconvertible;
+        counts->unconvertible++;
 }
 
 /* -- numbers --------------------------------------------------------------- */
@@ -303,13 +303,13 @@ static bool is_timestamp(const char *p, size_t n)
     return n == 0 || (n > 1 && *p == '.' && digits(p + 1, n - 1) == n - 1);
 }
 
-static void append_timestamp(struct cdc_buf *out, const char *text, size_t n, bool zone, uint64_t *unconvertible)
+static void append_timestamp(struct cdc_buf *out, const char *text, size_t n, bool zone, struct pg_value_counts *counts)
 {
     size_t bare = n;
     if (zone) /* the session's zone is UTC */
         bare = n > 3 && memcmp(text + n - 3, "+00", 3) == 0 ? n - 3 : 0;
     if (!is_timestamp(text, bare)) { /* infinity, BC, years of five digits */
-        append_text(out, text, n, unconvertible);
+        append_text(out, text, n, counts);
         return;
     }
     if (!cdc_buf_room(out, bare + 3))
@@ -333,7 +333,7 @@ struct array {
     const char *p, *end;
     struct pg_type type;
     const struct cdc_value_format *format;
-    uint64_t *unconvertible;
+    struct pg_value_counts *counts;
     struct cdc_buf scratch; /* an element without its backslashes */
 };
 
@@ -344,7 +344,7 @@ static bool append_element(struct array *array, struct cdc_buf *out, const char 
         return false;
     /* The elements of all dimensions have one type: int4[] and int4[][] are the same type for the server. */
     struct pg_type element = {array->type.element, PG_TEXT, ','};
-    pg_value_append(out, element, array->format, p, n, array->unconvertible);
+    pg_value_append(out, element, array->format, p, n, array->counts);
     return true;
 }
 
@@ -428,11 +428,11 @@ static bool braces(struct array *array, struct cdc_buf *out, int depth)
 /* False, and nothing appended, when the text is no array, or one that does not begin at 1: [0:1]={1,2} is another value
  * than {1,2}, for the server and in a key, and JSON has no bounds. The server writes them only where they are needed. */
 static bool append_array(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format,
-                         const char *text, size_t n, uint64_t *unconvertible)
+                         const char *text, size_t n, struct pg_value_counts *counts)
 {
-    struct array array = {text, text + n, type, format, unconvertible, CDC_BUF_INIT};
+    struct array array = {text, text + n, type, format, counts, CDC_BUF_INIT};
     size_t start = out->len;
-    uint64_t before = *unconvertible;
+    struct pg_value_counts before = *counts;
     bool good = array.p < array.end && *array.p++ == '{' && braces(&array, out, 1) && array.p == array.end;
     if (array.scratch.failed)
         out->failed = true;
@@ -440,7 +440,7 @@ static bool append_array(struct cdc_buf *out, struct pg_type type, const struct 
     /* Then it is written as the plain text that it is, and counts as such. */
     if (!good) {
         out->len = start;
-        *unconvertible = before;
+        *counts = before;
     }
     return good;
 }
@@ -482,17 +482,19 @@ bool pg_json_is_null(const char *text, size_t n)
     return end - text == 4 && memcmp(text, "null", 4) == 0;
 }
 
-static void append_json(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible)
+static void append_json(struct cdc_buf *out, const char *text, size_t n, struct pg_value_counts *counts)
 {
     /* The server's json type takes what RFC 8259 readers refuse (lone surrogates, any depth): then as text. */
-    if (cdc_json_validate(text, n, NULL) == 0 && !too_deep(text, n))
+    if (cdc_json_validate(text, n, NULL) == 0 && !too_deep(text, n)) {
         cdc_json_append_compact(out, cdc_span(text, n));
-    else
-        append_text(out, text, n, unconvertible);
+    } else {
+        append_text(out, text, n, counts);
+        counts->json_texts++;
+    }
 }
 
 static inline void value(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format,
-                         const char *text, size_t n, uint64_t *unconvertible)
+                         const char *text, size_t n, struct pg_value_counts *counts)
 {
     switch (type.kind) {
     case PG_BOOL:
@@ -529,31 +531,31 @@ static inline void value(struct cdc_buf *out, struct pg_type type, const struct 
         if (append_bytea(out, text, n))
             return;
         break;
-    case PG_JSON: append_json(out, text, n, unconvertible); return;
+    case PG_JSON: append_json(out, text, n, counts); return;
     case PG_TIMESTAMP:
-    case PG_TIMESTAMPTZ: append_timestamp(out, text, n, type.kind == PG_TIMESTAMPTZ, unconvertible); return;
+    case PG_TIMESTAMPTZ: append_timestamp(out, text, n, type.kind == PG_TIMESTAMPTZ, counts); return;
     case PG_ARRAY:
-        if (append_array(out, type, format, text, n, unconvertible))
+        if (append_array(out, type, format, text, n, counts))
             return;
         break;
     case PG_INTERVAL: /* the session's intervalstyle is ISO 8601 */
     case PG_TEXT: break;
     }
-    append_text(out, text, n, unconvertible);
+    append_text(out, text, n, counts);
 }
 
 void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format, const char *text,
-                     size_t n, uint64_t *unconvertible)
+                     size_t n, struct pg_value_counts *counts)
 {
-    value(out, type, format, text, n, unconvertible);
+    value(out, type, format, text, n, counts);
 }
 
-static void append_raw(struct cdc_buf *out, const struct pg_cell *cell, uint64_t *unconvertible)
+static void append_raw(struct cdc_buf *out, const struct pg_cell *cell, struct pg_value_counts *counts)
 {
     cdc_buf_lit(out, "{\"base64\":\"");
     cdc_buf_base64(out, cell->p, cell->n);
     cdc_buf_lit(out, "\"}");
-    ++*unconvertible;
+    counts->unconvertible++;
 }
 
 static inline bool in_part(const struct pg_column *column, enum pg_row_part part)
@@ -562,7 +564,7 @@ static inline bool in_part(const struct pg_column *column, enum pg_row_part part
 }
 
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
-                   enum pg_row_part part, const struct cdc_value_format *format, uint64_t *unconvertible)
+                   enum pg_row_part part, const struct cdc_value_format *format, struct pg_value_counts *counts)
 {
     char separator = '{';
     for (size_t i = 0; i < table->n_columns; i++) {
@@ -582,9 +584,9 @@ void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const stru
         if (cell->kind == 'n')
             cdc_buf_lit(out, "null");
         else if (cell->raw)
-            append_raw(out, cell, unconvertible);
+            append_raw(out, cell, counts);
         else
-            value(out, column->type, format, cell->p, cell->n, unconvertible);
+            value(out, column->type, format, cell->p, cell->n, counts);
     }
     if (separator == '{')
         cdc_buf_byte(out, '{');

@@ -34,9 +34,14 @@ struct pg_type pg_type_of(uint32_t oid);
 struct pg_type pg_type_named(const char *name);
 /* Is a value of json or jsonb JSON's null, and nothing else? json keeps the blanks that it was given. */
 bool pg_json_is_null(const char *text, size_t n);
+/* Values that lines have in another form than their type's. */
+struct pg_value_counts {
+    uint64_t unconvertible; /* bytes that are not UTF-8, as base64 */
+    uint64_t json_texts;    /* JSON that readers of events would refuse (a lone surrogate, too deep), as a string */
+};
 /* Appends the server's text form (of a session that connection.c has pinned) as JSON, as cdc-event(5) says.
- * *unconvertible is incremented when bytes are not UTF-8. */
+ * Values that it cannot write as what they are are added to counts. */
 void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format, const char *text,
-                     size_t n, uint64_t *unconvertible);
+                     size_t n, struct pg_value_counts *counts);
 
 #endif

@@ -3,6 +3,7 @@
 #include "connectors/postgres/session/connection.h"
 
 #include "connectors/postgres/session/query.h"
+#include "connectors/postgres/session/wait.h"
 #include "connectors/postgres/session/watch.h"
 
 #include <cdc/retry.h>
@@ -64,6 +65,77 @@ static int parse_url(const char *url, PQconninfoOption **options, struct cdc_err
     return result;
 }
 
+/* -- several hosts -- */
+
+/* libpq tries one host after the other where they refuse, but waits for one that is silent: in its own blocking calls for
+ * connect_timeout, else for ever. So a host that was silent is taken from the list, and the others are tried. */
+enum { HOST, ADDRESS, PORT, N_LISTS };
+struct hosts {
+    bool known; /* else they are those of the URL, the environment, the service */
+    struct cdc_buf list[N_LISTS];
+};
+
+static void free_hosts(struct hosts *hosts)
+{
+    for (size_t i = 0; i < N_LISTS; i++)
+        cdc_buf_free(&hosts->list[i]);
+    hosts->known = false;
+}
+
+static size_t n_items(const char *list)
+{
+    size_t n = list && *list;
+    for (; list && *list; list++)
+        n += *list == ',';
+    return n;
+}
+
+static struct cdc_span item(const char *list, size_t i)
+{
+    for (; list && i > 0; i--) {
+        list = strchr(list, ',');
+        list = list ? list + 1 : NULL;
+    }
+    return list ? cdc_span(list, strcspn(list, ",")) : cdc_span("", 0);
+}
+
+static bool is_item(const char *list, size_t i, const char *text)
+{
+    return n_items(list) == 0 || cdc_span_is(item(list, n_items(list) == 1 ? 0 : i), text);
+}
+
+static void append_without(struct cdc_buf *out, const char *list, size_t i)
+{
+    size_t n = n_items(list);
+    for (size_t j = 0, said = 0; j < n; j++) {
+        if (j == i && n > 1)
+            continue;
+        if (said++ > 0)
+            cdc_buf_byte(out, ',');
+        cdc_buf_span(out, item(list, j));
+    }
+    cdc_buf_byte(out, '\0');
+}
+
+/* hosts becomes those of connection without the one that it is at. False: it is the last one. */
+static bool next_hosts(PGconn *connection, struct hosts *hosts)
+{
+    PQconninfoOption *options = PQconninfo(connection);
+    const char *lists[N_LISTS] = {option_value(options, "host"), option_value(options, "hostaddr"),
+                                  option_value(options, "port")};
+    size_t n = n_items(lists[ADDRESS]) > n_items(lists[HOST]) ? n_items(lists[ADDRESS]) : n_items(lists[HOST]), i = 0;
+    while (i + 1 < n &&
+           !((!lists[HOST] || is_item(lists[HOST], i, PQhost(connection))) &&
+             is_item(lists[ADDRESS], i, PQhostaddr(connection)) && is_item(lists[PORT], i, PQport(connection))))
+        i++;
+    free_hosts(hosts);
+    for (size_t j = 0; n > 1 && j < N_LISTS; j++)
+        append_without(&hosts->list[j], lists[j] ? lists[j] : "", i);
+    PQconninfoFree(options);
+    hosts->known = n > 1 && !hosts->list[HOST].failed && !hosts->list[ADDRESS].failed && !hosts->list[PORT].failed;
+    return hosts->known;
+}
+
 struct parameters {
     const char *keyword[16], *value[16];
     size_t n;
@@ -77,7 +149,8 @@ static void add_parameter(struct parameters *parameters, const char *keyword, co
 
 /* libpq takes the last value of a keyword. So what stands before the URL is a default that it overrides, and what
  * stands after it is ours: a client_encoding in the URL would change the text of every value. */
-static void fill_parameters(struct parameters *p, const struct pg_settings *settings, bool replication)
+static void fill_parameters(struct parameters *p, const struct pg_settings *settings, bool replication,
+                            const struct hosts *hosts)
 {
     /* A server that vanished (power, a firewall that forgot the connection) sends nothing, not even a reset: 10 s +
      * 3 * 5 s without an answer end the connection. tcp_user_timeout (ms) does so while data of ours is
@@ -91,6 +164,11 @@ static void fill_parameters(struct parameters *p, const struct pg_settings *sett
     add_parameter(p, "fallback_application_name", settings->tool);
     if (settings->url && *settings->url)
         add_parameter(p, "dbname", settings->url);
+    if (hosts->known) {
+        add_parameter(p, "host", hosts->list[HOST].data);
+        add_parameter(p, "hostaddr", hosts->list[ADDRESS].data);
+        add_parameter(p, "port", hosts->list[PORT].data);
+    }
     add_parameter(p, "client_encoding", "UTF8");
     if (replication)
         add_parameter(p, "replication", "database");
@@ -115,16 +193,23 @@ static const char *find_sqlstate(const char *message, char state[6])
     return NULL;
 }
 
+/* Of an attempt to connect that failed. */
+struct outcome {
+    bool silent;   /* the host that it was at did not answer in time */
+    bool answered; /* a server refused */
+};
+
 static bool starts_with(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-static int connect_error(PGconn *connection, struct cdc_error *error)
+static int connect_error(PGconn *connection, struct outcome *outcome, struct cdc_error *error)
 {
     const char *message = PQerrorMessage(connection);
     char state[6] = "";
     const char *at = find_sqlstate(message, state);
+    outcome->answered = at != NULL;
     int status = at ? pg_query_status(state) : CDC_EXIT_UNAVAILABLE;
     if (!at && PQconnectionNeedsPassword(connection))
         status = CDC_EXIT_PERMISSION;
@@ -154,44 +239,61 @@ static int connect_error(PGconn *connection, struct cdc_error *error)
 
 /* libpq honours connect_timeout only in its blocking calls; we connect with PQconnectPoll, so it is kept here. As in
  * libpq it counts for each host of a list, and 0 or less means for ever: an hour, for us. */
-static int connect_timeout_ms(const PQconninfoOption *url, const PQconninfoOption *env)
+static int connect_timeout_ms(PGconn *connection)
 {
-    const char *seconds = user_value(url, env, "connect_timeout");
-    const char *host = user_value(url, env, "host");
+    PQconninfoOption *options = PQconninfo(connection);
+    const char *seconds = option_value(options, "connect_timeout");
     long n = seconds ? strtol(seconds, NULL, 10) : CONNECT_SECONDS;
-    long hosts = 1;
+    PQconninfoFree(options);
     if (n <= 0 || n > 3600)
         n = 3600;
-    for (; host && *host; host++)
-        hosts += *host == ',';
-    return (int)(n * (hosts > 100 ? 100 : hosts) * 1000);
+    return (int)(n * 1000);
+}
+
+/* Which of its hosts and addresses libpq is at. */
+static void where(PGconn *connection, char text[512])
+{
+    const char *host = PQhost(connection), *address = PQhostaddr(connection), *port = PQport(connection);
+    snprintf(text, 512, "%.200s %.60s %.20s", host ? host : "", address ? address : "", port ? port : "");
 }
 
 /* Drives a connection that was begun; asynchronously, so that the server's messages come in their verbose form (the
  * verbosity can be set only once there is a PGconn) and a signal ends the wait. To begin with WRITING is what libpq
  * asks for. The socket is read anew each time: with several hosts it changes. */
 static int wait_connected(PGconn *connection, struct pg_watch *watch, const struct pg_settings *settings,
-                          int timeout_ms, struct cdc_error *error)
+                          struct outcome *outcome, struct cdc_error *error)
 {
+    int timeout_ms = connect_timeout_ms(connection);
     int64_t deadline = cdc_clock_ms() + timeout_ms;
+    char host[512], now_at[512];
+    where(connection, host);
     PostgresPollingStatusType want = PGRES_POLLING_WRITING;
     while (want != PGRES_POLLING_OK) {
         if (want == PGRES_POLLING_FAILED)
-            return connect_error(connection, error);
+            return connect_error(connection, outcome, error);
         if (watch && pg_watch_follow(watch, connection, error) < 0)
             return -1;
+        where(connection, now_at);
+        if (strcmp(host, now_at) != 0) {
+            memcpy(host, now_at, sizeof host);
+            deadline = cdc_clock_ms() + timeout_ms;
+        }
         int64_t left = deadline - cdc_clock_ms();
+        outcome->silent = left <= 0;
         if (left <= 0)
             return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "cannot connect: no answer from %s within %d s",
                                  PQhost(connection), timeout_ms / 1000);
         const struct cdc_control *control = settings->control;
-        struct pollfd fds[4] = {{PQsocket(connection), want == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0},
+        struct pollfd fds[5] = {{PQsocket(connection), want == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0},
                                 {control ? control->wake_fd : -1, POLLIN, 0},
                                 {-1, 0, 0},
-                                {-1, 0, 0}};
+                                {-1, 0, 0},
+                                {control && control->waiting ? control->notice_fd : -1, POLLIN, 0}};
         if (watch)
             pg_watch_poll(watch, fds + 2);
-        int n = poll(fds, 4, (int)left);
+        int n = poll(fds, 5, left < 1000 ? (int)left : 1000);
+        if (control)
+            cdc_control_waiting(control, "a connection to the server");
         if (control && control->stop)
             return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped while connecting");
         if (n > 0 && watch && pg_watch_pass(watch, fds + 2, error) < 0)
@@ -250,40 +352,87 @@ static bool has_no_encoding(PGconn *connection)
     return encoding && strcmp(encoding, "SQL_ASCII") == 0;
 }
 
-PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error)
+/* One go through the hosts. NULL only without memory. */
+static PGconn *start(const struct pg_settings *settings, bool replication, const struct hosts *hosts, bool watched,
+                     struct outcome *outcome, struct cdc_error *error)
+{
+    struct parameters parameters = {.n = 0};
+    struct pg_watch watch;
+    *outcome = (struct outcome){0};
+    fill_parameters(&parameters, settings, replication, hosts);
+    PGconn *connection = PQconnectStartParams(parameters.keyword, parameters.value, 1);
+    if (!connection) {
+        cdc_error_memory(error);
+        return NULL;
+    }
+    PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
+    PQsetNoticeReceiver(connection, ignore_notice, NULL);
+    pg_watch_init(&watch);
+    if (PQstatus(connection) == CONNECTION_BAD)
+        connect_error(connection, outcome, error);
+    else
+        wait_connected(connection, watched ? &watch : NULL, settings, outcome, error);
+    pg_watch_free(&watch);
+    return connection;
+}
+
+/* Tries the hosts. RETURNS NEW, with error->status 0; else NULL. */
+static PGconn *open_any(const struct pg_settings *settings, bool replication, struct outcome *outcome,
+                        struct cdc_error *error)
 {
     PQconninfoOption *url = NULL, *env = PQconndefaults();
-    struct parameters parameters = {.n = 0};
+    struct hosts hosts = {.known = false};
+    struct cdc_error own = {0};
     PGconn *connection = NULL;
-    struct pg_watch watch;
-    pg_watch_init(&watch);
-    int result = parse_url(settings->url ? settings->url : "", &url, error);
-    if (result == 0) {
-        fill_parameters(&parameters, settings, replication);
-        connection = PQconnectStartParams(parameters.keyword, parameters.value, 1);
-        if (!connection)
-            result = cdc_error_memory(error);
+    bool again = parse_url(settings->url ? settings->url : "", &url, &own) == 0;
+    bool watched = !user_value(url, env, "require_auth");
+    *outcome = (struct outcome){0};
+    while (again) {
+        cdc_error_clear(&own);
+        connection = start(settings, replication, &hosts, watched, outcome, &own);
+        again = connection && outcome->silent && next_hosts(connection, &hosts);
+        if (connection && own.status != 0) {
+            PQfinish(connection);
+            connection = NULL;
+        }
     }
-    if (result == 0) {
-        PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
-        PQsetNoticeReceiver(connection, ignore_notice, NULL);
-        result = PQstatus(connection) == CONNECTION_BAD
-                     ? connect_error(connection, error)
-                     : wait_connected(connection, user_value(url, env, "require_auth") ? NULL : &watch, settings,
-                                      connect_timeout_ms(url, env), error);
-    }
-    pg_watch_free(&watch);
-    if (result == 0) {
-        PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
-        result = check_version(connection, error);
-    }
-    if (result == 0)
-        result = pin(connection, error);
-    if (result == 0 && has_no_encoding(connection))
-        result = pg_query_run(connection, "SET client_encoding = 'SQL_ASCII'", "cannot prepare the session", error);
+    free_hosts(&hosts);
     PQconninfoFree(url);
     PQconninfoFree(env);
-    if (result == 0)
+    if (own.status != 0 && error && error->status == 0)
+        *error = own;
+    return connection;
+}
+
+/* For waits on a connection that has become silent (wait.h). What refuses us is there. */
+static bool answers(const void *context)
+{
+    const struct pg_settings *settings = context;
+    struct cdc_error ignored = {0};
+    struct outcome outcome;
+    PGconn *connection = open_any(settings, false, &outcome, &ignored);
+    bool there = connection != NULL || outcome.answered;
+    PQfinish(connection);
+    return there;
+}
+
+static int prepare(PGconn *connection, const struct pg_settings *settings, struct cdc_error *error)
+{
+    const struct pg_waiter waiter = {settings->control, answers, settings};
+    PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
+    if (check_version(connection, error) < 0 || pg_wait_attach(connection, &waiter, error) < 0 ||
+        pin(connection, error) < 0)
+        return -1;
+    return has_no_encoding(connection)
+               ? pg_query_run(connection, "SET client_encoding = 'SQL_ASCII'", "cannot prepare the session", error)
+               : 0;
+}
+
+PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error)
+{
+    struct outcome outcome;
+    PGconn *connection = open_any(settings, replication, &outcome, error);
+    if (!connection || prepare(connection, settings, error) == 0)
         return connection;
     PQfinish(connection);
     return NULL;

@@ -51,10 +51,12 @@ static int ask_range(PGconn *sql, struct pg_encoding *encoding, int first, int n
     snprintf(from, sizeof from, "%d", first);
     snprintf(to, sizeof to, "%d", first + n - 1);
     PGresult *result =
-        PQexecParams(sql,
-                     "SELECT convert(set_byte('\\x00', 0, b), getdatabaseencoding(), 'UTF8') AS utf8 FROM "
-                     "generate_series($1::int, $2::int) b ORDER BY b",
-                     2, NULL, values, NULL, NULL, 0);
+        pg_query_result(sql,
+                        "SELECT convert(set_byte('\\x00', 0, b), getdatabaseencoding(), 'UTF8') AS utf8 FROM "
+                        "generate_series($1::int, $2::int) b ORDER BY b",
+                        2, values, what, error);
+    if (!result)
+        return -1;
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (state && (strcmp(state, "22P05") == 0 || strcmp(state, "22021") == 0)) {
         PQclear(result);

@@ -74,7 +74,8 @@ int pg_names_fill(struct pg_settings *settings, PGconn *sql, struct cdc_error *e
     default_slot(own, settings->name, true);
     /* A look (--temporary) leaves nothing behind: it uses the pipeline's publication where there is one, else makes
      * its own, which is dropped at the end. The slot is its own in any case: a slot has one reader. */
-    settings->publication_by_name = !settings->publication && !settings->temporary;
+    if (!settings->publication) /* else it was given, or is here from the last time */
+        settings->publication_by_name = !settings->temporary;
     int shared = settings->temporary && !settings->publication ? pg_names_publication_exists(sql, slot, error) : 1;
     if (shared < 0 || copy(&settings->publication, shared ? slot : own, error) < 0 ||
         copy(&settings->slot, settings->temporary ? own : slot, error) < 0)

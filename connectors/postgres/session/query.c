@@ -2,6 +2,8 @@
 /* Questions to the server. */
 #include "connectors/postgres/session/query.h"
 
+#include "connectors/postgres/session/wait.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -45,8 +47,8 @@ int pg_query_status(const char *sqlstate)
          * we just lost (55006), a lock that is held (55P03), a deadlock (40), a table that somebody changed between two
          * questions (42P01 and the like). So is what nobody has thought of: it is told with its code. */
     } map[] = {{"28", CDC_EXIT_PERMISSION},   {"42501", CDC_EXIT_PERMISSION}, {"08P01", CDC_EXIT_PROTOCOL},
-               {"57014", CDC_EXIT_TEMPORARY}, {"42P01", CDC_EXIT_TEMPORARY},  {"42703", CDC_EXIT_TEMPORARY},
-               {"42809", CDC_EXIT_TEMPORARY}, {"3F000", CDC_EXIT_TEMPORARY}};
+               {"53300", CDC_EXIT_TEMPORARY}, {"57014", CDC_EXIT_TEMPORARY},  {"42P01", CDC_EXIT_TEMPORARY},
+               {"42703", CDC_EXIT_TEMPORARY}, {"42809", CDC_EXIT_TEMPORARY},  {"3F000", CDC_EXIT_TEMPORARY}};
     for (size_t i = 0; i < sizeof map / sizeof *map; i++)
         if (strncmp(sqlstate, map[i].prefix, strlen(map[i].prefix)) == 0)
             return map[i].status;
@@ -72,9 +74,12 @@ int pg_query_fail(PGconn *sql, const PGresult *result, const char *what, struct 
     cdc_buf_byte(&message, '\0');
     /* Without a state the error is libpq's own: the connection broke (PQstatus may not know yet). */
     int status = state ? pg_query_status(state) : CDC_EXIT_UNAVAILABLE;
+    const char *hint = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
+    /* One SQLSTATE for memory that is short for a moment, and for a table of locks that will never be large enough. */
+    if (hint && strstr(hint, "max_locks_per_transaction"))
+        status = CDC_EXIT_CONFIG;
     cdc_error_set(error, status, "%s: %s%s%s%s", what, message.failed ? "out of memory" : message.data,
                   state ? " (SQLSTATE " : "", state ? state : "", state ? ")" : "");
-    const char *hint = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
     if (hint)
         cdc_error_hint(error, "%s", hint);
     cdc_buf_free(&message);
@@ -98,12 +103,65 @@ PGresult *pg_query_expect(PGconn *sql, PGresult *result, ExecStatusType expected
     return NULL;
 }
 
+/* As PQexec does it: what a question before left unread is thrown away. */
+static int discard(PGconn *sql, struct cdc_error *error)
+{
+    PGresult *result;
+    do {
+        if (pg_wait_result(sql, &result, error) < 0)
+            return -1;
+        PQclear(result);
+    } while (result);
+    return 0;
+}
+
+static bool begins_copy(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH;
+}
+
+/* "cannot list the tables: " before what the wait said. */
+static void prefix(const char *what, const struct cdc_error *wait, struct cdc_error *error)
+{
+    cdc_error_set(error, wait->status, "%s: %s", what, wait->text);
+}
+
+PGresult *pg_query_result(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
+                          struct cdc_error *error)
+{
+    struct cdc_error wait = {0};
+    PGresult *last = NULL, *next = NULL;
+    if (discard(sql, &wait) < 0) {
+        prefix(what, &wait, error);
+        return NULL;
+    }
+    /* PQsendQueryParams uses the extended protocol: it takes a single statement, and a replication connection refuses it. */
+    if (!(n == 0 ? PQsendQuery(sql, text) : PQsendQueryParams(sql, text, n, NULL, values, NULL, NULL, 0))) {
+        pg_query_fail(sql, NULL, what, error);
+        return NULL;
+    }
+    do {
+        if (pg_wait_result(sql, &next, &wait) < 0) {
+            PQclear(last);
+            prefix(what, &wait, error);
+            return NULL;
+        }
+        if (!next)
+            break;
+        PQclear(last);
+        last = next;
+    } while (!begins_copy(last));
+    if (!last)
+        pg_query_fail(sql, NULL, what, error);
+    return last;
+}
+
 PGresult *pg_query(PGconn *sql, const char *text, int n, const char *const *values, ExecStatusType expected,
                    const char *what, struct cdc_error *error)
 {
-    /* PQexecParams uses the extended protocol: it takes a single statement, and a replication connection refuses it. */
-    PGresult *result = n == 0 ? PQexec(sql, text) : PQexecParams(sql, text, n, NULL, values, NULL, NULL, 0);
-    return pg_query_expect(sql, result, expected, what, error);
+    PGresult *result = pg_query_result(sql, text, n, values, what, error);
+    return !result ? NULL : pg_query_expect(sql, result, expected, what, error);
 }
 
 PGresult *pg_query_rows(PGconn *sql, const char *text, int n, const char *const *values, const char *what,

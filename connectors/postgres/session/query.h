@@ -12,6 +12,10 @@
  * ("cannot list the tables"). RETURNS NEW (PQclear); NULL on errors. */
 PGresult *pg_query(PGconn *sql, const char *text, int n, const char *const *values, ExecStatusType expected,
                    const char *what, struct cdc_error *error);
+/* The same, without a look at the result: the last one, or the first that begins a COPY. NULL: it was not waited for to its
+ * end, and error says why. */
+PGresult *pg_query_result(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
+                          struct cdc_error *error);
 /* Rows of a catalog: PGRES_TUPLES_OK is expected. */
 PGresult *pg_query_rows(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
                         struct cdc_error *error);

@@ -5,11 +5,18 @@
 #include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
+#include "connectors/postgres/session/wait.h"
 
 #include <cdc/retry.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define CANCEL_MS 5000
 
 static int check_kind(PGconn *sql, const char *name, struct pg_answer *row, struct cdc_error *error)
 {
@@ -75,9 +82,12 @@ static void log_waiting(const struct pg_settings *settings)
         return;
     PGresult *result = pg_query_rows(
         sql,
-        "SELECT string_agg(format('pid %s (%s, %s, since %s)', pid, usename, state, date_trunc('second', now() "
-        "- xact_start)), ', ') AS waits_for FROM (SELECT * FROM pg_stat_activity WHERE backend_xid IS NOT "
-        "NULL ORDER BY xact_start LIMIT 3) a",
+        "SELECT string_agg(who, ', ') AS waits_for FROM (SELECT who FROM (SELECT xact_start AS since, format('pid %s "
+        "(%s, "
+        "%s, since %s)', pid, usename, state, date_trunc('second', now() - xact_start)) AS who FROM pg_stat_activity "
+        "WHERE backend_xid IS NOT NULL UNION ALL SELECT prepared, format('prepared transaction %L (%s, in database %s, "
+        "since %s)', gid, owner, database, date_trunc('second', now() - prepared)) FROM pg_prepared_xacts) w "
+        "ORDER BY since LIMIT 3) a",
         0, NULL, "cannot look at the transactions", &ignored);
     struct pg_answer row = {.result = result};
     const char *waits_for = result ? pg_answer_text_or_null(&row, "waits_for") : NULL;
@@ -90,13 +100,47 @@ static void log_waiting(const struct pg_settings *settings)
 
 /* Only a cancel ends the wait on the server: closing the socket would leave the half-made slot and its walsender
  * until the last of the old transactions ends. A slot that is cancelled while it is made is dropped by the server. */
-static void cancel(PGconn *connection)
+struct canceller {
+    PGcancel *handle;
+    int done; /* closed at the end */
+};
+
+static void *run_canceller(void *pointer)
 {
+    struct canceller *canceller = pointer;
     char ignored[256];
-    PGcancel *handle = PQgetCancel(connection);
-    if (handle)
-        PQcancel(handle, ignored, sizeof ignored);
-    PQfreeCancel(handle);
+    PQcancel(canceller->handle, ignored, sizeof ignored);
+    PQfreeCancel(canceller->handle);
+    close(canceller->done);
+    free(canceller);
+    return NULL;
+}
+
+/* PQcancel waits for the server without a limit: so it has a thread of its own, which is waited for no longer than makes
+ * sense, and is left behind by a second signal. */
+static void cancel(PGconn *connection, const struct cdc_control *control)
+{
+    int ends[2];
+    pthread_t thread;
+    struct canceller *canceller = malloc(sizeof *canceller);
+    if (!canceller || pipe2(ends, O_CLOEXEC) != 0) {
+        free(canceller);
+        return;
+    }
+    *canceller = (struct canceller){PQgetCancel(connection), ends[1]};
+    if (!canceller->handle || pthread_create(&thread, NULL, run_canceller, canceller) != 0) {
+        PQfreeCancel(canceller->handle);
+        close(ends[1]);
+        free(canceller);
+    } else {
+        pthread_detach(thread);
+        for (int64_t end = cdc_clock_ms() + CANCEL_MS; cdc_clock_ms() < end && !(control && control->stop >= 2);) {
+            struct pollfd fd = {ends[0], POLLIN, 0};
+            if (poll(&fd, 1, 100) > 0)
+                break;
+        }
+    }
+    close(ends[0]);
 }
 
 /* Creating a slot waits for every transaction that was running when it began, for ever where one was forgotten.
@@ -106,23 +150,22 @@ static int wait_result(PGconn *connection, const struct pg_settings *settings, s
 {
     const struct cdc_control *control = settings->control;
     int64_t begin = cdc_clock_ms(), next = begin + 5000;
-    while (PQisBusy(connection)) {
-        struct pollfd fds[2] = {{PQsocket(connection), POLLIN, 0}, {control ? control->wake_fd : -1, POLLIN, 0}};
-        int n = poll(fds, 2, 1000);
-        int64_t now = cdc_clock_ms();
-        if ((control && control->stop) || now - begin > 600000) {
-            cancel(connection);
+    struct pg_wait wait = pg_wait_begin(connection);
+    int status = 0;
+    while (status == 0 && PQisBusy(connection)) {
+        if ((control && control->stop) || cdc_clock_ms() - begin > 600000) {
+            cancel(connection, control);
             return cdc_error_set(error, CDC_EXIT_TEMPORARY,
                                  "slot \"%s\" was not created: older transactions are still running", settings->slot);
         }
-        if (n > 0 && fds[0].revents && !PQconsumeInput(connection))
-            return pg_query_fail(connection, NULL, "cannot create the slot", error);
-        if (now >= next) {
+        status = pg_wait_input(connection, &wait, error);
+        int64_t now = cdc_clock_ms();
+        if (status == 0 && now >= next) {
             log_waiting(settings);
             next = now + 30000;
         }
     }
-    return 0;
+    return status < 0 ? -1 : 0;
 }
 
 static int create_error(PGconn *connection, const PGresult *result, const struct pg_settings *settings,

@@ -6,6 +6,7 @@
 #include "connectors/postgres/scan/scan.h"
 #include "connectors/postgres/session/encoding.h"
 #include "connectors/postgres/session/identity.h"
+#include "connectors/postgres/session/wait.h"
 #include "connectors/postgres/snapshot/snapshot.h"
 
 #include <cdc/attempt.h>
@@ -37,7 +38,9 @@ struct snapshot_run {
     struct snapshot_state state;
     struct pg_identity identity;
     PGconn *sql;
-    bool converts; /* the texts of rows, from: */
+    struct pg_wait wait;       /* on sql */
+    const struct pg_table *at; /* the table that is read */
+    bool converts;             /* the texts of rows, from: */
     struct pg_encoding encoding;
     struct cdc_writer *writer;
     struct snapshot_table *tables;

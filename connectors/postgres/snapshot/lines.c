@@ -84,18 +84,21 @@ void pg_snapshot_row_line(struct snapshot_run *run, const struct pg_table *table
 {
     struct cdc_buf *out = cdc_writer_buf(run->writer);
     const struct cdc_value_format *format = &run->pg->format;
+    struct pg_value_counts counts = {0};
     cdc_buf_lit(out, "{\"op\":\"r\",\"pos\":\"");
     append_pos(run, out);
     cdc_buf_append_buf(out, &run->fixed);
     if (table->has_key) {
-        pg_row_append(out, table, cells, PG_ROW_KEY, format, &run->metrics->unconvertible);
+        pg_row_append(out, table, cells, PG_ROW_KEY, format, &counts);
         cdc_buf_lit(out, ",\"before\":null,\"after\":");
     }
-    pg_row_append(out, table, cells, PG_ROW_ALL, format, &run->metrics->unconvertible);
+    pg_row_append(out, table, cells, PG_ROW_ALL, format, &counts);
     pg_row_append_json_null(out, table, cells, "json_null");
     cdc_buf_lit(out, "}\n");
     run->progress.rows++;
     run->chunk++;
     run->metrics->changes++;
+    run->metrics->unconvertible += counts.unconvertible;
+    run->metrics->json_texts += counts.json_texts;
     run->metrics->lines_out++;
 }

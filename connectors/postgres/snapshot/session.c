@@ -3,6 +3,7 @@
 #include "connectors/postgres/snapshot/internal.h"
 
 #include "connectors/postgres/session/query.h"
+#include "connectors/postgres/session/wait.h"
 
 #include <poll.h>
 #include <string.h>
@@ -39,15 +40,20 @@ int pg_snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error)
     if (cdc_writer_flush(run->writer, error) < 0)
         return -1;
     bool pending = cdc_writer_pending(run->writer) != 0;
-    struct pollfd fds[3] = {
+    struct pollfd fds[4] = {
         {PQsocket(run->sql), POLLIN, 0},
         {run->control->wake_fd, POLLIN, 0},
         {pending ? cdc_writer_fd(run->writer) : -1, POLLOUT, 0},
+        {run->control->notice_fd, POLLIN, 0},
     };
-    (void)poll(fds, 3, 1000);
+    (void)poll(fds, 4, 1000);
+    cdc_snapshot_look_around(&run->progress, run->writer, run->at ? run->at->schema : "", run->at ? run->at->name : "");
     if (run->control->stop)
         return cdc_snapshot_stopped(error);
-    if (fds[0].revents && !PQconsumeInput(run->sql))
+    if (!fds[0].revents)
+        return pg_wait_check(run->sql, &run->wait, error);
+    run->wait = pg_wait_begin(run->sql);
+    if (!PQconsumeInput(run->sql))
         return pg_query_fail(run->sql, NULL, "the connection broke", error);
     return 0;
 }
@@ -59,6 +65,7 @@ PGresult *pg_snapshot_command(struct snapshot_run *run, const char *text, ExecSt
         pg_query_fail(run->sql, NULL, what, error);
         return NULL;
     }
+    run->wait = pg_wait_begin(run->sql);
     while (PQisBusy(run->sql))
         if (pg_snapshot_wait_input(run, error) < 0)
             return NULL;

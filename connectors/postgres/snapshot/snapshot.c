@@ -25,7 +25,6 @@ static int take_row(struct snapshot_run *run, const struct pg_scan *scan, struct
 
 static int read_rows(struct snapshot_run *run, const struct pg_scan_source *source, struct cdc_error *error)
 {
-    const struct pg_table *table = source->table;
     struct pg_scan scan;
     int result = pg_scan_begin(&scan, run->sql, source, error);
     while (result == 0) {
@@ -37,7 +36,6 @@ static int read_rows(struct snapshot_run *run, const struct pg_scan_source *sour
             continue;
         }
         result = next == PG_SCAN_WAIT ? pg_snapshot_wait_input(run, error) : -1;
-        cdc_snapshot_look_around(&run->progress, run->writer, table->schema, table->name);
     }
     pg_scan_end(&scan);
     return result;
@@ -49,6 +47,7 @@ static int read_table(struct snapshot_run *run, const struct snapshot_table *sou
     struct cdc_buf text = CDC_BUF_INIT;
     char what[160];
     snprintf(what, sizeof what, "cannot read table %s.%s", table->schema, table->name);
+    run->at = table;
     pg_scan_statement(&text, &source->source, NULL);
     pg_snapshot_prepare_rows(run, table);
     pg_snapshot_schema_line(run, table);
@@ -93,6 +92,9 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     run->metrics->seq = (int64_t)state->attempt.origin;
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;
+    if (run->progress.rows == 0 && run->n_tables > 0)
+        cdc_log_write(run->log, CDC_LOG_WARNING, "the snapshot of \"%s\" is empty: its %zu tables have no row",
+                      run->pg->name, run->n_tables);
     cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s",
                   run->pg->name, (unsigned long long)run->progress.rows, run->n_tables,
                   (double)(cdc_clock_ms() - run->progress.began) / 1000.0,
@@ -142,7 +144,11 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
         .control = control,
         .metrics = metrics,
         .log = log,
-        .progress = {.log = log, .control = control, .metrics = metrics, .show = settings->progress},
+        .progress = {.log = log,
+                     .control = control,
+                     .metrics = metrics,
+                     .show = settings->progress,
+                     .next = INT64_MAX}, /* until rows are read */
     };
     int result = pg_snapshot_state_read(&run, error);
     if (result == 0)

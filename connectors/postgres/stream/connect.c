@@ -107,6 +107,8 @@ static int check_server(struct pg_stream *stream, struct cdc_error *error)
     PQclear(result);
     /* The server ends a walsender that it has not heard of for wal_sender_timeout (60 s), without a word to us. */
     stream->status_ms = timeout > 0 && timeout / 4 < STATUS_MS ? timeout / 4 : STATUS_MS;
+    /* What it expects of us holds the other way round. */
+    stream->silent_ms = timeout > 0 && timeout * 2 < SILENT_MS ? timeout * 2 : SILENT_MS;
     return status;
 }
 
@@ -216,6 +218,33 @@ static bool slot_is_lost(struct pg_stream *stream)
            pg_slot_read(stream->sql, stream->pg->slot, &slot, &ignored) == 0 && (!slot.exists || slot.lost);
 }
 
+int pg_stream_check_walsender(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct cdc_error first = {0};
+    struct pg_slot slot = {0};
+    int silent = (int)((cdc_clock_ms() - stream->last_receive) / 1000);
+    /* The plain session may be dead as well: then another one is asked. */
+    if (pg_stream_ensure_sql(stream, &first) < 0 || pg_slot_read(stream->sql, stream->pg->slot, &slot, &first) < 0) {
+        struct cdc_error second = {0};
+        pg_stream_close_sql(stream);
+        if (pg_stream_ensure_sql(stream, &second) < 0 ||
+            pg_slot_read(stream->sql, stream->pg->slot, &slot, &second) < 0)
+            return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s: %s", silent, second.text);
+    }
+    if (!slot.active || slot.active_pid != PQbackendPID(stream->replication))
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                             "the server is silent for %d s, and has ended its side of the connection", silent);
+    if (!stream->told_silent)
+        cdc_log_write(
+            stream->log, CDC_LOG_INFO,
+            "the server has sent nothing for %d s, and is at work: a large transaction of tables that are not "
+            "published?",
+            silent);
+    stream->told_silent = true;
+    stream->last_receive = cdc_clock_ms();
+    return 0;
+}
+
 static void hint_publication(const struct pg_stream *stream, struct cdc_error *error)
 {
     cdc_error_hint(
@@ -272,7 +301,9 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     cdc_buf_byte(&command, '\0');
     stream->skipped = (struct cdc_error){0};
     PQsetNoticeReceiver(stream->replication, notice, stream);
-    PGresult *result = command.failed ? NULL : PQexec(stream->replication, command.data);
+    PGresult *result =
+        command.failed ? NULL
+                       : pg_query_result(stream->replication, command.data, 0, NULL, "cannot start replication", error);
     cdc_buf_free(&command);
     int status = 0;
     if (PQresultStatus(result) != PGRES_COPY_BOTH)

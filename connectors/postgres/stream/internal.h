@@ -10,6 +10,7 @@
 #include "connectors/postgres/stream/stream.h"
 
 #define STATUS_MS 1000        /* a status message at least that often */
+#define SILENT_MS 60000       /* silence after which it is asked whether the walsender is there */
 #define REPLY_MS 100          /* and at most that often when the server asks */
 #define EPOCH_MS 946684800000 /* 2000-01-01 since 1970 */
 
@@ -64,12 +65,14 @@ struct pg_stream {
     bool server_asked;     /* and got no new flush position since */
     bool unsent;           /* a status message lies in libpq's buffer */
     int64_t status_ms;     /* interval of status messages */
+    int64_t silent_ms;     /* silence after which it is asked whether the walsender is there */
     int64_t last_status, last_request, last_receive, last_line;
     struct pg_watch watch;
     int64_t last_watch, leave_at; /* leave_at: 0, or when to leave a server that shuts down */
     int64_t until_ms;             /* --until TIME; 0: none */
     uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
     bool ended;
+    bool told_silent;    /* and at work */
     bool warned_partial; /* of inserts that are not whole */
 };
 
@@ -110,6 +113,11 @@ int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error
 void pg_watch_clear(struct pg_watch *watch);
 
 /* -- connect.c -- */
+
+/* After silence: does the server still have the walsender of this connection? It says nothing while it decodes a large
+ * transaction of which the publication sends nothing (with wal_sender_timeout = 0, or some minor releases); whoever leaves it
+ * then finds the same transaction at the next connection, and never gets past it. 0, or UNAVAILABLE. */
+int pg_stream_check_walsender(struct pg_stream *stream, struct cdc_error *error);
 
 /* The plain session beside the replication connection: made when it is needed. */
 int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error);

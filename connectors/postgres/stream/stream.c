@@ -12,7 +12,6 @@
 #include <stdlib.h>
 
 #define REQUEST_MS 10000 /* ask the server for a sign of life */
-#define DEAD_MS 60000    /* silence after which it is taken for dead */
 #define LEAVE_MS 3000    /* how long a server that shuts down is given for the last confirmations */
 
 struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struct cdc_metrics *metrics,
@@ -28,6 +27,7 @@ struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struc
     stream->metrics = metrics;
     stream->log = log;
     stream->status_ms = STATUS_MS;
+    stream->silent_ms = SILENT_MS;
     if (pg_until_parse(settings->until, &stream->until_lsn, &stream->until_ms, error) == 0)
         return stream;
     pg_stream_free(stream);
@@ -95,7 +95,8 @@ static void update_metrics(struct pg_stream *stream)
     stream->metrics->changes = counts->changes;
     stream->metrics->commits = counts->commits;
     stream->metrics->lines_out = counts->lines;
-    stream->metrics->unconvertible = counts->unconvertible;
+    stream->metrics->unconvertible = counts->values.unconvertible;
+    stream->metrics->json_texts = counts->values.json_texts;
     if (stream->flush > 0)
         stream->metrics->lag_bytes = stream->wal_end > stream->flush ? (int64_t)(stream->wal_end - stream->flush) : 0;
 }
@@ -323,7 +324,8 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
         pg_stream_close_sql(stream);
     }
     struct cdc_error refused = {0};
-    if (pg_stream_ensure_sql(stream, &refused) < 0)
+    /* One that has no connection left (75) is at work, and this one goes on. */
+    if (pg_stream_ensure_sql(stream, &refused) < 0 && refused.status == CDC_EXIT_UNAVAILABLE)
         stream->leave_at = now + LEAVE_MS;
     return 0;
 }
@@ -336,8 +338,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         return 0;
     if (blocked)
         stream->last_receive = now; /* we do not listen: silence means nothing */
-    else if (now - stream->last_receive > DEAD_MS)
-        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server is silent for %d s", DEAD_MS / 1000);
+    else if (now - stream->last_receive > stream->silent_ms && pg_stream_check_walsender(stream, error) < 0)
+        return -1;
     if (watch_shutdown(stream, now, error) < 0 || pg_watch_tick(stream, now, error) < 0)
         return -1;
     if (!blocked)

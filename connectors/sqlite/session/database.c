@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,24 +17,56 @@
 #define LOOK_MS 50
 #define LOCK "another process' lock on the database"
 
-/* Why a file could not be opened: SQLite says the same for a folder that is not there and for a system that had no
- * descriptor left, and its errno is that of a second try, for reading. So what lasts is looked for; the rest passes by. */
+static bool is_denied(int number)
+{
+    return number == EACCES || number == EROFS || number == EPERM;
+}
+
+static int why_not_accessible(const char *path, int mode)
+{
+    return access(path, mode) == 0 ? SQLITE_OK : is_denied(errno) ? SQLITE_PERM : SQLITE_CANTOPEN;
+}
+
+/* SQLite makes files in it, beside a database that is there as well. */
+static int why_no_files_in_folder(const char *path)
+{
+    char *copy = strdup(path);
+    int result = copy == NULL ? SQLITE_NOMEM : why_not_accessible(dirname(copy), W_OK | X_OK);
+
+    free(copy);
+    return result;
+}
+
+/* Its -wal and -shm, of another user's run. */
+static int why_no_companion(const char *path, const char *suffix)
+{
+    char companion[PATH_MAX];
+    struct stat st;
+
+    snprintf(companion, sizeof companion, "%s%s", path, suffix);
+    return stat(companion, &st) != 0 ? SQLITE_OK : why_not_accessible(companion, R_OK | W_OK);
+}
+
+/* Why a file could not be opened, or only for reading: SQLite says the same for a folder that is not there and for a system
+ * that had no descriptor left, and its errno is that of a second try, for reading. So what lasts is looked for; the rest
+ * passes by. */
 static int why_not_opened(const char *path)
 {
     struct stat st;
+    int why = SQLITE_OK;
 
-    if (stat(path, &st) != 0 && errno == ENOENT) {
-        char *copy = strdup(path);
-        int result = copy == NULL                              ? SQLITE_NOMEM
-                     : access(dirname(copy), W_OK | X_OK) == 0 ? SQLITE_IOERR
-                     : errno == EACCES || errno == EROFS       ? SQLITE_PERM
-                                                               : SQLITE_CANTOPEN;
-        free(copy);
-        return result;
+    if (stat(path, &st) == 0 || errno != ENOENT) {
+        why = why_not_accessible(path, R_OK | W_OK);
+        if (why == SQLITE_OK && !S_ISREG(st.st_mode))
+            why = SQLITE_CANTOPEN;
     }
-    if (access(path, R_OK | W_OK) != 0)
-        return errno == EACCES || errno == EROFS ? SQLITE_PERM : SQLITE_CANTOPEN;
-    return S_ISREG(st.st_mode) ? SQLITE_IOERR : SQLITE_CANTOPEN;
+    if (why == SQLITE_OK)
+        why = why_no_files_in_folder(path);
+    if (why == SQLITE_OK)
+        why = why_no_companion(path, "-wal");
+    if (why == SQLITE_OK)
+        why = why_no_companion(path, "-shm");
+    return why != SQLITE_OK ? why : SQLITE_IOERR;
 }
 
 /* The code as a person must see it: malformed content is the disk's fault where the disk gave no answer. */
@@ -41,7 +74,7 @@ static int cause_of(struct lite_database *database, int code)
 {
     int number = 0;
 
-    if ((code & 0xff) == SQLITE_CANTOPEN)
+    if ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_READONLY)
         return why_not_opened(database->path);
     if ((code & 0xff) == SQLITE_CORRUPT && database->handle != NULL)
         sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_LAST_ERRNO, &number);

@@ -266,12 +266,14 @@ static int update_in_place(struct lite_sink *sink, struct lite_table *table, str
 }
 
 /* A column of the key is never NULL at the source: such a line is at fault, and under a NULL SQLite would invent an id, or
- * keep a row that no later line finds. */
+ * keep a row that no later line finds. (JSON's null is a value like any other.) */
 static bool has_null(const struct lite_table *table, const struct cdc_span *spans, const unsigned char *mask)
 {
-    for (size_t i = 0; i < table->source.n_key; i++)
-        if (lite_mask_has(mask, table->source.key[i]) && cdc_json_is_null(spans[table->source.key[i]]))
+    for (size_t i = 0; i < table->source.n_key; i++) {
+        struct cdc_span value = spans[table->source.key[i]];
+        if (lite_mask_has(mask, table->source.key[i]) && value.p != lite_json_null.p && cdc_json_is_null(value))
             return true;
+    }
     return false;
 }
 

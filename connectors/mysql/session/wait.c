@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* Waits that a signal ends. */
+#include "connectors/mysql/session/wait.h"
+
+#include <cdc/retry.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* After the first signal the descriptor stays readable, and another thread may get the second one. */
+enum { QUIET_MS = 1000, STOPPING_MS = 100 };
+
+static struct {
+    const struct cdc_control *control;
+    int stop_at;
+    bool reports;
+    pthread_t reporter;
+} obeyed;
+
+void my_wait_obey(const struct cdc_control *control, int stop_at)
+{
+    obeyed.control = control;
+    obeyed.stop_at = stop_at;
+}
+
+void my_wait_report(bool on)
+{
+    obeyed.reporter = pthread_self();
+    obeyed.reports = on;
+}
+
+static int stop(void)
+{
+    return obeyed.control ? obeyed.control->stop : 0;
+}
+
+static bool must_leave(void)
+{
+    return obeyed.control && stop() >= obeyed.stop_at;
+}
+
+static void report(const char *what)
+{
+    if (obeyed.control && obeyed.reports && pthread_equal(obeyed.reporter, pthread_self()))
+        cdc_control_waiting(obeyed.control, what);
+}
+
+/* 1: ready; 0: the time is over (ms, negative: there is none); -1: to be left. */
+static int wait_for(int fd, short events, int ms, const char *what)
+{
+    int64_t deadline = cdc_clock_ms() + ms;
+    for (;;) {
+        int64_t left = ms < 0 ? QUIET_MS : deadline - cdc_clock_ms(), slice = stop() ? STOPPING_MS : QUIET_MS;
+        int wake_fd = obeyed.control && !stop() ? obeyed.control->wake_fd : -1; /* poll passes over a negative one */
+        struct pollfd fds[2] = {{fd, events, 0}, {wake_fd, POLLIN, 0}};
+        if (must_leave()) {
+            errno = ECANCELED;
+            return -1;
+        }
+        left = left < 0 ? 0 : left;
+        int n = poll(fds, 2, (int)(left < slice ? left : slice));
+        if (n < 0 && errno != EINTR)
+            return -1;
+        if (n > 0 && fds[0].revents)
+            return 1;
+        if (ms >= 0 && cdc_clock_ms() >= deadline) {
+            errno = ETIMEDOUT;
+            return 0;
+        }
+        report(what);
+    }
+}
+
+/* As the library's own. */
+static int wait_for_server(my_socket fd, my_bool is_read, int ms)
+{
+    return wait_for((int)fd, is_read ? POLLIN : POLLOUT, ms, "the server");
+}
+
+void my_wait_options(MYSQL *mysql)
+{
+    mysql_options(mysql, MARIADB_OPT_IO_WAIT, wait_for_server);
+}
+
+/* -- names ------------------------------------------------------------------------------------------
+ * getaddrinfo knows no end but its own. So a thread calls it, and stays behind when nobody waits any more: both have the
+ * question, and who comes last frees it. */
+
+struct question {
+    char *host;
+    int done_fd, status;
+    atomic_int owners;
+};
+
+static void question_leave(struct question *question)
+{
+    if (atomic_fetch_sub(&question->owners, 1) > 1)
+        return;
+    if (question->done_fd >= 0)
+        close(question->done_fd);
+    free(question->host);
+    free(question);
+}
+
+static void *look_up(void *context)
+{
+    struct question *question = context;
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    question->status = getaddrinfo(question->host, NULL, &hints, &found);
+    if (question->status == 0)
+        freeaddrinfo(found);
+    (void)eventfd_write(question->done_fd, 1);
+    question_leave(question);
+    return NULL;
+}
+
+/* RETURNS NEW (question_leave); NULL: it cannot be asked like this. */
+static struct question *ask(const char *host)
+{
+    pthread_attr_t detached;
+    pthread_t thread;
+    struct question *question = calloc(1, sizeof *question);
+    if (!question)
+        return NULL;
+    question->host = strdup(host);
+    question->done_fd = eventfd(0, EFD_CLOEXEC);
+    atomic_init(&question->owners, 2);
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    bool asked = question->host && question->done_fd >= 0 && pthread_create(&thread, &detached, look_up, question) == 0;
+    pthread_attr_destroy(&detached);
+    if (asked)
+        return question;
+    atomic_store(&question->owners, 1);
+    question_leave(question);
+    return NULL;
+}
+
+static bool is_name(const char *host)
+{
+    struct in6_addr address;
+    return host && *host && !strchr(host, ',') && strcmp(host, "localhost") != 0 &&
+           inet_pton(AF_INET, host, &address) != 1 && inet_pton(AF_INET6, host, &address) != 1;
+}
+
+int my_wait_lookup(const char *host, struct cdc_error *error)
+{
+    struct question *question = obeyed.control && is_name(host) ? ask(host) : NULL;
+    int status = 0;
+    if (!question)
+        return 0;
+    if (wait_for(question->done_fd, POLLIN, -1, "the name server") < 0)
+        status = cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                               "unable to connect to %.120s: stopped while its name was looked up", host);
+    else if (question->status != 0)
+        status = cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "unable to connect to %.120s: %s", host,
+                               gai_strerror(question->status));
+    question_leave(question);
+    return status;
+}
