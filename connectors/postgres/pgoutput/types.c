@@ -343,7 +343,7 @@ static bool append_element(struct array *array, struct cdc_buf *out, const char 
     if (array->type.element == PG_JSON && pg_json_is_null(p, n))
         return false;
     /* The elements of all dimensions have one type: int4[] and int4[][] are the same type for the server. */
-    struct pg_type element = {array->type.element, PG_TEXT, ','};
+    struct pg_type element = {.kind = array->type.element, .element = PG_TEXT, .delimiter = ','};
     pg_value_append(out, element, array->format, p, n, array->counts);
     return true;
 }
