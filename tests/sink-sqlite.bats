@@ -615,6 +615,23 @@ teardown() { end_spawned; }
     is "b, nothing twice" 101 "$(q 'select count(*) from tb')"
 }
 
+@test "two sources in turns, stopped: what waited for the other's transaction comes with the next run" {
+    one() { SOURCE_NAME=$1 TABLE=t$1; }
+    {
+        one a; schema id id:integer
+        one b; schema id id:integer; change c '{"id":1}' null '{"id":1}'
+        one a; change c '{"id":1}' null '{"id":1}'; POS=97; line commit '"events":1'
+        one b; change c '{"id":2}' null '{"id":2}'; line commit '"events":2'
+        one a; tx; change c '{"id":2}' null '{"id":2}'; line commit '"events":1'
+    } >"$IN"
+    sink --max-events 1
+    is "b, to the end of its transaction" "1 2" "$(q 'select id from tb order by id' | paste -sd' ')"
+    is "positions" b "$(q 'select name from cdc_offsets')"
+    sink
+    is "a" "1 2" "$(q 'select id from ta order by id' | paste -sd' ')"
+    is "b" "1 2" "$(q 'select id from tb order by id' | paste -sd' ')"
+}
+
 @test "two pipelines with one database: each moves its own position, in the database and in its file" {
     part() { SOURCE_NAME=$1 TABLE=t$1 SEQ=$2; schema id id:integer; change c "{\"id\":$2}" null "{\"id\":$2}"; commit; }
     of() { t cdc-sink-sqlite -q --offset-file "$DIR/$1.offset" "$DB"; }
