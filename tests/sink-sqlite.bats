@@ -527,11 +527,19 @@ teardown() { end_spawned; }
     run -78 --separate-stderr sink
     [[ $stderr == *'connector mysql, not postgresql'* ]]
     is "nothing of others" "1 2" "$(ids)"
+    more 5 "$(pg 71)"
+    cp "$IN" "$DIR/first"
+    more 6 "$(pg 72)"
+    cat "$DIR/first" "$IN" >"$DIR/both"
+    cp "$DIR/both" "$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *'system_id 72, not 71'* ]]
+    is "another one within the run" "1 2 5" "$(ids)"
     more 6 ''
     sink
     more 7 "$(pg 71)"
     sink
-    is "lines that do not say" "1 2 6 7" "$(ids)"
+    is "lines that do not say" "1 2 5 6 7" "$(ids)"
 
     rm -f "$DB"*
     SEQ=100
