@@ -133,6 +133,22 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     diff <(sed '/brand-new/!s/"schema":"app","table":"users"/"schema":"public","table":"people"/' "$IN") "$DIR/out"
 }
 
+@test "--rename gives no two tables one name: exit 78; names may be swapped, and a name that is left out is free" {
+    run -78 --separate-stderr t cdc-filter --rename users=orders <"$IN"
+    [[ $stderr == *'"users" and "orders" one name, "orders"'* ]]
+    run -78 t cdc-filter --rename orders=app.users <"$IN"
+    run -78 t cdc-filter --rename orders=all --rename users=all <"$IN"
+    filter --rename users=orders -T orders
+    is tables orders "$(jq -r 'select(.op != "brand-new").source.table | values' "$DIR/out" | sort -u)"
+    filter --rename users=orders --rename orders=users
+    is swapped "4 users 5 orders" "$(jq -r 'select(.op != "brand-new").source.table | values' "$DIR/out" | sort -r | uniq -c | xargs)"
+    filter --rename users=web.orders
+    sed 's/"table":"users"/"table":"\\u0075sers"/; 1,4d' "$IN" >"$DIR/spelled"
+    cat "$DIR/spelled" >>"$IN"
+    filter --rename users=people
+    is "in two spellings" people "$(jq -r 'select(.op == "d").source.table' "$DIR/out" | sort -u)"
+}
+
 @test "--rename-column renames it in key, before, after, unchanged and schema" {
     filter --rename-column users:name=full_name
     ! grep '"table":"users"' "$DIR/out" | grep -v brand-new | grep -q '"name":"Zo' || fail "the old name is still there"

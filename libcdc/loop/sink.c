@@ -34,7 +34,7 @@ struct cdc_sink_loop {
     uint64_t batch_changes, run_changes, dropped;
     int64_t batch_start, last_input, stop_deadline;
     bool reported_unknown, finished, delivery_failed;
-    bool leaving; /* a change was left for the next run: so is all that comes after it */
+    bool leaving;  /* a change was left for the next run: so is all that comes after it */
     bool in_event; /* the destination failed within a line, and may have done a part of it */
     struct held_lines held;
     bool mixing; /* too many were held: sources are taken in as the lines come */

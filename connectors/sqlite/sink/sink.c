@@ -60,7 +60,7 @@ static int empty_table(struct lite_sink *sink, const struct cdc_event *event, st
     if (source == NULL)
         return -1;
     ((struct lite_table *)source)->waiting = 0; /* rows that wait are of the table as well */
-    if (!source->owned) /* nothing of it is here */
+    if (!source->owned)                         /* nothing of it is here */
         return 0;
     if (lite_sql_begin(sink, error) != 0)
         return -1;
