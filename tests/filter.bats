@@ -127,6 +127,20 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     grep -qF '1e400' "$DIR/out"
 }
 
+@test "the lines of several sources in turns: each commit line has the number of its own source's" {
+    of() { sed "s/\"name\":\"n\"/\"name\":\"$1\"/"; }
+    {
+        row c users '"key":{"id":1},"before":null,"after":{"id":1}' | of a
+        row c users '"key":{"id":1},"before":null,"after":{"id":1}' | of b
+        row c orders '"key":{"id":1},"before":null,"after":{"id":1}' | of b
+        row c users '"key":{"id":2},"before":null,"after":{"id":2}' | of b
+        commit 1 | of a
+        commit 3 | of b
+    } >"$IN"
+    filter -T orders
+    is numbers "a 1 b 2" "$(jq -r 'select(.op == "commit") | .source.name, .events' "$DIR/out" | xargs)"
+}
+
 @test "--rename renames table and schema, and nothing else" {
     filter --rename app.users=public.people
     is "lines" "$(wc -l <"$IN")" "$(wc -l <"$DIR/out")"
