@@ -127,10 +127,40 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     grep -qF '1e400' "$DIR/out"
 }
 
+@test "the lines of several sources in turns: each commit line has the number of its own source's" {
+    of() { sed "s/\"name\":\"n\"/\"name\":\"$1\"/"; }
+    {
+        row c users '"key":{"id":1},"before":null,"after":{"id":1}' | of a
+        row c users '"key":{"id":1},"before":null,"after":{"id":1}' | of b
+        row c orders '"key":{"id":1},"before":null,"after":{"id":1}' | of b
+        row c users '"key":{"id":2},"before":null,"after":{"id":2}' | of b
+        commit 1 | of a
+        commit 3 | of b
+    } >"$IN"
+    filter -T orders
+    is numbers "a 1 b 2" "$(jq -r 'select(.op == "commit") | .source.name, .events' "$DIR/out" | xargs)"
+}
+
 @test "--rename renames table and schema, and nothing else" {
     filter --rename app.users=public.people
     is "lines" "$(wc -l <"$IN")" "$(wc -l <"$DIR/out")"
     diff <(sed '/brand-new/!s/"schema":"app","table":"users"/"schema":"public","table":"people"/' "$IN") "$DIR/out"
+}
+
+@test "--rename gives no two tables one name: exit 78; names may be swapped, and a name that is left out is free" {
+    run -78 --separate-stderr t cdc-filter --rename users=orders <"$IN"
+    [[ $stderr == *'"users" and "orders" one name, "orders"'* ]]
+    run -78 t cdc-filter --rename orders=app.users <"$IN"
+    run -78 t cdc-filter --rename orders=all --rename users=all <"$IN"
+    filter --rename users=orders -T orders
+    is tables orders "$(jq -r 'select(.op != "brand-new").source.table | values' "$DIR/out" | sort -u)"
+    filter --rename users=orders --rename orders=users
+    is swapped "4 users 5 orders" "$(jq -r 'select(.op != "brand-new").source.table | values' "$DIR/out" | sort -r | uniq -c | xargs)"
+    filter --rename users=web.orders
+    sed 's/"table":"users"/"table":"\\u0075sers"/; 1,4d' "$IN" >"$DIR/spelled"
+    cat "$DIR/spelled" >>"$IN"
+    filter --rename users=people
+    is "in two spellings" people "$(jq -r 'select(.op == "d").source.table' "$DIR/out" | sort -u)"
 }
 
 @test "--rename-column renames it in key, before, after, unchanged and schema" {

@@ -311,6 +311,12 @@ server_again() {
     server_again 200 "$page" 'bulk 200 200' '200 {"_scroll_id":"s"}'
     elastic
     [[ $(pos) == *99999999* ]]
+    rm "$DIR/o"
+    # A search would not see what that shard got a moment ago.
+    server_again '200 {"_shards":{"failed":1}}' '200 {"_shards":{"failed":0}}' "$page" 'bulk 200 200' '200 {"_scroll_id":"s"}'
+    elastic
+    is "refreshed again where a shard failed" 2 "$(log 'select(.path | contains("_refresh")).path' | wc -l)"
+    [[ $(pos) == *99999999* ]]
 }
 
 @test "_bulk: items are asked for only when some were not taken" {

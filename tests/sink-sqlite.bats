@@ -432,6 +432,20 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immedia
     is status 0 "$status"
 }
 
+@test "a dead-letter file is never the database, an offset file or anybody's: exit 78, and the file as it was" {
+    local file
+    users >"$IN"
+    sink
+    printf 'bad\n' >"$IN"
+    echo mine >"$DIR/mine"
+    for file in "$DB" "$DB.offset" "$DIR/mine"; do
+        cp "$file" "$DIR/before"
+        run -78 --separate-stderr t cdc-sink-sqlite --on-error dead-letter --dead-letter "$file" "$DB" <"$IN"
+        [[ $stderr == *"no dead-letter file"* ]]
+        cmp "$file" "$DIR/before"
+    done
+}
+
 @test "usage errors and links leave nothing behind" {
     run -64 t cdc-sink-sqlite --on-error dead-letter "$DB" </dev/null
     not test -e "$DB"
@@ -527,11 +541,19 @@ teardown() { end_spawned; }
     run -78 --separate-stderr sink
     [[ $stderr == *'connector mysql, not postgresql'* ]]
     is "nothing of others" "1 2" "$(ids)"
+    more 5 "$(pg 71)"
+    cp "$IN" "$DIR/first"
+    more 6 "$(pg 72)"
+    cat "$DIR/first" "$IN" >"$DIR/both"
+    cp "$DIR/both" "$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *'system_id 72, not 71'* ]]
+    is "another one within the run" "1 2 5" "$(ids)"
     more 6 ''
     sink
     more 7 "$(pg 71)"
     sink
-    is "lines that do not say" "1 2 6 7" "$(ids)"
+    is "lines that do not say" "1 2 5 6 7" "$(ids)"
 
     rm -f "$DB"*
     SEQ=100
@@ -613,6 +635,61 @@ teardown() { end_spawned; }
     sink
     is "a, the rest" "51|99" "$(q 'select count(*), max(id) from ta')"
     is "b, nothing twice" 101 "$(q 'select count(*) from tb')"
+}
+
+@test "two sources in turns, stopped: what waited for the other's transaction comes with the next run" {
+    one() { SOURCE_NAME=$1 TABLE=t$1; }
+    {
+        one a; schema id id:integer
+        one b; schema id id:integer; change c '{"id":1}' null '{"id":1}'
+        one a; change c '{"id":1}' null '{"id":1}'; POS=97; line commit '"events":1'
+        one b; change c '{"id":2}' null '{"id":2}'; line commit '"events":2'
+        one a; tx; change c '{"id":2}' null '{"id":2}'; line commit '"events":1'
+    } >"$IN"
+    sink --max-events 1
+    is "b, to the end of its transaction" "1 2" "$(q 'select id from tb order by id' | paste -sd' ')"
+    is "positions" b "$(q 'select name from cdc_offsets')"
+    sink
+    is "a" "1 2" "$(q 'select id from ta order by id' | paste -sd' ')"
+    is "b" "1 2" "$(q 'select id from tb order by id' | paste -sd' ')"
+}
+
+@test "a table of the copy that somebody has removed is not made anew without its rows: exit 78" {
+    { schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    sink
+    q 'drop table t'
+    { schema id id:integer; change c '{"id":2}' null '{"id":2}'; commit; } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *'table "t" is gone'* ]]
+    is "position" 100 "$(q 'select seq from cdc_offsets')"
+    is "tables" 0 "$(q "select count(*) from sqlite_master where name = 't'")"
+}
+
+@test "an update of a row that is not there: unchanged columns come from its old row, or are told" {
+    {
+        schema id id:integer name:text big:text
+        change u '{"id":1}' '{"id":1,"name":"a","big":"old"}' '{"id":1,"name":"b"}' '["big"]'
+        commit
+    } >"$IN"
+    run -0 --separate-stderr sink
+    is "of the old row" "1|b|old" "$(q 'select * from t')"
+    [[ $stderr != *warning* ]]
+    {
+        schema id id:integer name:text big:text
+        change u '{"id":1}' null '{"id":1,"name":"c"}' '["big"]'
+        commit
+    } >"$IN"
+    run -0 --separate-stderr sink
+    is "it is there" "1|c|old" "$(q 'select * from t')"
+    [[ $stderr != *warning* ]]
+    {
+        schema id id:integer name:text big:text
+        for i in 2 3; do change u "{\"id\":$i}" null "{\"id\":$i,\"name\":\"b\"}" '["big"]'; done
+        commit
+    } >"$IN"
+    run -0 --separate-stderr sink
+    is "nowhere" 2 "$(q 'select count(*) from t where id > 1 and big is null')"
+    is "told once" 1 "$(grep -c 'table "t": a row to update was not there' <<<"$stderr")"
 }
 
 @test "two pipelines with one database: each moves its own position, in the database and in its file" {

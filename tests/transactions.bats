@@ -173,6 +173,20 @@ P
     } >"$IN"
     sink
     is "rows that differ by their keys alone" "2 3 4" "$(q 'select id from o order by id' | paste -sd' ')"
+    {
+        TABLE=e
+        schema id id:integer name:text
+        for i in 1 2; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"r$i\"}"; done
+        commit
+        change u '{"id":2}' '{"id":1,"name":"r1"}' '{"id":2,"name":"r1"}'
+        line t '"key":null'
+        change c '{"id":2}' null '{"id":2,"name":"new"}'
+        change d '{"id":2}' '{"id":2,"name":"new"}' null
+        change c '{"id":3}' null '{"id":3,"name":"last"}'
+        commit
+    } >"$IN"
+    sink
+    is "emptied while one of two rows with a key waited" "3|last" "$(q 'select * from e')"
 }
 
 @test "SQLite: a line that is refused is not applied in part: the moved row, RAISE(FAIL), as the first of its transaction" {

@@ -10,14 +10,21 @@
 
 #include "libcdc/filter/internal.h"
 
+/* Change lines of a source since its last commit line. */
+struct count {
+    struct cdc_span name; /* as it stands in the lines; owned */
+    uint64_t passed;
+    bool dropped;
+};
+
 struct cdc_filter {
     struct cdc_filter_settings settings; /* BORROWED lists */
     bool ops_limited;
     /* The last op of the enum, so that every op has its place. */
     bool ops[CDC_OP_HEARTBEAT + 1];
     struct plans plans;
-    uint64_t passed; /* change lines since the last commit line */
-    bool dropped;
+    struct count *counts; /* one a source: their lines may come in turns */
+    size_t n_counts, last_count;
 };
 
 /* -- settings ------------------------------------------------------------------ */
@@ -95,6 +102,9 @@ void cdc_filter_free(struct cdc_filter *filter)
     if (filter == NULL)
         return;
     plans_free(&filter->plans);
+    for (size_t i = 0; i < filter->n_counts; i++)
+        free((char *)filter->counts[i].name.p);
+    free(filter->counts);
     free(filter);
 }
 
@@ -364,14 +374,14 @@ static size_t collect_edits(struct edit *edits, const struct plan *plan, const s
     return n;
 }
 
-static void append_edit(struct cdc_filter *filter, struct cdc_buf *out, const struct plan *plan,
-                        const struct cdc_event *event, const struct edit *edit)
+static void append_edit(uint64_t passed, struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
+                        const struct edit *edit)
 {
     switch (edit->kind) {
     case EDIT_ROW: append_row(out, plan, event, edit->at); break;
     case EDIT_NAMES: append_names(out, plan, event, edit->at); break;
     case EDIT_COLUMNS: append_columns(out, plan, event); break;
-    case EDIT_EVENTS: cdc_buf_u64(out, filter->passed); break;
+    case EDIT_EVENTS: cdc_buf_u64(out, passed); break;
     case EDIT_TEXT: {
         /* The line has its quotes already. */
         size_t start = out->len;
@@ -386,8 +396,8 @@ static void append_edit(struct cdc_filter *filter, struct cdc_buf *out, const st
 
 /* Copies the line up to the first edit, then the edit, then up to the next one: what no edit touches stays as it was, byte
  * for byte. */
-static void append_line(struct cdc_filter *filter, struct cdc_buf *out, const struct plan *plan,
-                        const struct cdc_event *event, const struct edit *edits, size_t n)
+static void append_line(uint64_t passed, struct cdc_buf *out, const struct plan *plan, const struct cdc_event *event,
+                        const struct edit *edits, size_t n)
 {
     const char *at = event->line.p, *end = event->line.p + event->line.n;
 
@@ -395,7 +405,7 @@ static void append_line(struct cdc_filter *filter, struct cdc_buf *out, const st
         return;
     for (size_t i = 0; i < n; i++) {
         cdc_buf_append(out, at, (size_t)(edits[i].at.p - at));
-        append_edit(filter, out, plan, event, &edits[i]);
+        append_edit(passed, out, plan, event, &edits[i]);
         at = edits[i].at.p + edits[i].at.n;
     }
     cdc_buf_append(out, at, (size_t)(end - at));
@@ -412,18 +422,45 @@ static bool passes(const struct cdc_filter *filter, const struct plan *plan, enu
 /* "events" must be what the sink gets to see, or it would take the transaction for incomplete: of a commit line with
  * "events":5, two of whose lines were dropped, "events":3 leaves. A commit whose lines all passed is copied byte for
  * byte. */
-static void pass_commit(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out)
+static void pass_commit(struct count *count, const struct cdc_event *event, struct cdc_buf *out)
 {
     struct edit edits[1];
     size_t n = 0;
 
-    if (filter->dropped)
+    if (count->dropped)
         add_edit(edits, &n, event->events, EDIT_EVENTS, NULL);
-    append_line(filter, out, NULL, event, edits, n);
+    append_line(count->passed, out, NULL, event, edits, n);
     if (event->op == CDC_OP_COMMIT) {
-        filter->passed = 0;
-        filter->dropped = false;
+        count->passed = 0;
+        count->dropped = false;
     }
+}
+
+static bool is_count_of(const struct cdc_filter *filter, size_t i, const struct cdc_event *event)
+{
+    return i < filter->n_counts && cdc_span_equal(filter->counts[i].name, event->name);
+}
+
+/* That of the event's source; NULL without memory. */
+static struct count *count_of(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_error *error)
+{
+    size_t i = filter->last_count;
+
+    for (i = is_count_of(filter, i, event) ? i : 0; i < filter->n_counts && !is_count_of(filter, i, event);)
+        i++;
+    if (i == filter->n_counts) {
+        struct count *counts = realloc(filter->counts, (i + 1) * sizeof *counts);
+        if (counts != NULL)
+            filter->counts = counts;
+        char *name = counts != NULL ? cdc_span_copy(event->name.p != NULL ? event->name : cdc_span("", 0)) : NULL;
+        if (name == NULL) {
+            cdc_error_memory(error);
+            return NULL;
+        }
+        counts[filter->n_counts++] = (struct count){{name, event->name.n}, 0, false};
+    }
+    filter->last_count = i;
+    return &filter->counts[i];
 }
 
 int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
@@ -435,18 +472,21 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
 
     /* Of a newer source: what we do not know, we do not touch. */
     if (event->op == CDC_OP_UNKNOWN) {
-        append_line(filter, out, NULL, event, edits, 0);
+        append_line(0, out, NULL, event, edits, 0);
         return out->failed ? cdc_error_memory(error) : 1;
     }
+    struct count *count = count_of(filter, event, error);
+    if (count == NULL)
+        return -1;
     if (event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT) {
-        pass_commit(filter, event, out);
+        pass_commit(count, event, out);
         return out->failed ? cdc_error_memory(error) : 1;
     }
     if (event->table.p != NULL && (plan = plans_find(&filter->plans, event, error)) == NULL)
         return -1;
     if (!passes(filter, plan, event->op)) {
         /* A schema line is counted by nobody. */
-        filter->dropped |= event->op != CDC_OP_SCHEMA;
+        count->dropped |= event->op != CDC_OP_SCHEMA;
         return 0;
     }
     if (plan != NULL) {
@@ -456,7 +496,7 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
             return -1;
         n = collect_edits(edits, plan, event);
     }
-    append_line(filter, out, plan, event, edits, n);
-    filter->passed += event->op != CDC_OP_SCHEMA;
+    append_line(0, out, plan, event, edits, n);
+    count->passed += event->op != CDC_OP_SCHEMA;
     return out->failed ? cdc_error_memory(error) : 1;
 }

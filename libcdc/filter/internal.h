@@ -23,7 +23,8 @@ struct plan {
     struct name_list wanted; /* columns that settings name for this very table: it must have them */
     struct rename *renames;
     size_t n_renames;
-    char *new_schema, *new_table; /* NULL: unchanged */
+    char *new_schema, *new_table;              /* NULL: unchanged */
+    struct cdc_span plain_schema, plain_table; /* the table's own names, unescaped; owned */
 };
 
 /* The plans of all tables that came so far: a hash table with open addressing. Begin with {settings}, which is BORROWED. */
@@ -33,7 +34,8 @@ struct plans {
     size_t n, capacity;  /* a power of two */
     struct plan *last;   /* lines of one table come in runs */
 };
-/* The plan of the event's table, made at its first line. BORROWED; NULL without memory. */
+/* The plan of the event's table, made at its first line. BORROWED; NULL without memory, or CONFIG when --rename gives the
+ * table the name that another one has. */
 struct plan *plans_find(struct plans *plans, const struct cdc_event *event, struct cdc_error *error);
 void plans_free(struct plans *plans); /* what is in it */
 

@@ -137,6 +137,8 @@ static void free_plan(struct plan *plan)
         return;
     free((char *)plan->schema.p);
     free((char *)plan->table.p);
+    free((char *)plan->plain_schema.p);
+    free((char *)plan->plain_table.p);
     free(plan->keep.names);
     free(plan->drop.names);
     free(plan->wanted.names);
@@ -146,30 +148,76 @@ static void free_plan(struct plan *plan)
     free(plan);
 }
 
+static bool unescape(struct cdc_span *plain, struct cdc_span raw)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    cdc_json_unescape(&text, raw);
+    *plain = cdc_span(text.data, text.len);
+    return !text.failed;
+}
+
 /* Patterns and settings are unescaped text, names in lines may have escapes: they are taken out once, here, and the plan is
  * found again by the names as they stand in the lines. */
 static struct plan *new_plan(const struct cdc_filter_settings *settings, struct cdc_span schema, struct cdc_span table)
 {
     struct plan *plan = calloc(1, sizeof *plan);
-    struct cdc_buf plain_schema = CDC_BUF_INIT, plain_table = CDC_BUF_INIT;
 
     if (plan == NULL)
         return NULL;
     plan->schema = cdc_span(cdc_span_copy(schema), schema.n);
     plan->table = cdc_span(cdc_span_copy(table), table.n);
-    cdc_json_unescape(&plain_schema, schema);
-    cdc_json_unescape(&plain_table, table);
-    bool ok = plan->schema.p != NULL && plan->table.p != NULL && !plain_schema.failed && !plain_table.failed &&
-              fill_plan(settings, plan, cdc_span(plain_schema.data, plain_schema.len),
-                        cdc_span(plain_table.data, plain_table.len)) == 0;
-    cdc_buf_free(&plain_schema);
-    cdc_buf_free(&plain_table);
-    if (!ok) {
+    bool plain = unescape(&plan->plain_schema, schema) && unescape(&plan->plain_table, table);
+    if (!plain || plan->schema.p == NULL || plan->table.p == NULL ||
+        fill_plan(settings, plan, plan->plain_schema, plan->plain_table) != 0) {
         free_plan(plan);
         return NULL;
     }
     return plan;
 }
+
+/* -- two tables with one name ---------------------------------------------------- */
+
+static struct cdc_span schema_after(const struct plan *plan)
+{
+    return plan->new_schema != NULL ? cdc_span_text(plan->new_schema) : plan->plain_schema;
+}
+
+static struct cdc_span table_after(const struct plan *plan)
+{
+    return plan->new_table != NULL ? cdc_span_text(plan->new_table) : plan->plain_table;
+}
+
+/* A table may have two plans, where its name is spelled in two ways. */
+static bool is_same_table(const struct plan *a, const struct plan *b)
+{
+    return cdc_span_equal(a->plain_table, b->plain_table) && cdc_span_equal(a->plain_schema, b->plain_schema);
+}
+
+static bool get_one_name(const struct plan *a, const struct plan *b)
+{
+    return cdc_span_equal(table_after(a), table_after(b)) && cdc_span_equal(schema_after(a), schema_after(b));
+}
+
+/* Two tables of one name are one to every sink: rows with the same key go over each other, a TRUNCATE of one empties both. */
+static int check_name(const struct plans *plans, const struct plan *plan, struct cdc_error *error)
+{
+    if (plans->settings->rename_tables.count == 0 || !plan->selected) /* the source's own names differ */
+        return 0;
+    for (size_t i = 0; i < plans->capacity; i++) {
+        const struct plan *other = plans->slots[i];
+        if (other == NULL || !other->selected || (other->new_table == NULL && plan->new_table == NULL) ||
+            is_same_table(other, plan) || !get_one_name(other, plan))
+            continue;
+        struct cdc_span name = table_after(plan), one = other->plain_table, two = plan->plain_table;
+        cdc_error_set(error, CDC_EXIT_CONFIG, "--rename gives tables \"%.*s\" and \"%.*s\" one name, \"%.*s\"",
+                      (int)one.n, one.p, (int)two.n, two.p, (int)name.n, name.p);
+        return cdc_error_hint(error, "give them two names, or leave one of them out with -T");
+    }
+    return 0;
+}
+
+/* -- finding --------------------------------------------------------------------- */
 
 static size_t hash_names(struct cdc_span schema, struct cdc_span table)
 {
@@ -222,11 +270,16 @@ struct plan *plans_find(struct plans *plans, const struct cdc_event *event, stru
     }
     struct plan **slot = find_slot(plans->slots, plans->capacity, schema, event->table);
     if (*slot == NULL) {
-        *slot = new_plan(plans->settings, schema, event->table);
-        if (*slot == NULL) {
+        struct plan *plan = new_plan(plans->settings, schema, event->table);
+        if (plan == NULL) {
             cdc_error_memory(error);
             return NULL;
         }
+        if (check_name(plans, plan, error) != 0) {
+            free_plan(plan);
+            return NULL;
+        }
+        *slot = plan;
         plans->n++;
     }
     plans->last = *slot;

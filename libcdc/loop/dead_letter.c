@@ -20,10 +20,27 @@ struct dead_letter {
     bool dirty;
 };
 
+static const char begin[] = "{\"reason\":";
+#define BEGIN_N (sizeof begin - 1)
+
 static int io_error(const struct dead_letter *file, struct cdc_error *error)
 {
     return cdc_error_set(error, CDC_EXIT_IO, "unable to write dead-letter file \"%s\": %s", file->path,
                          strerror(errno));
+}
+
+/* The letters would be lost in a file that is replaced (an offset file), and would damage a database. */
+static int refuse_foreign(const struct dead_letter *file, struct cdc_error *error)
+{
+    char head[BEGIN_N];
+    ssize_t n = pread(file->fd, head, sizeof head, 0);
+
+    if (n < 0)
+        return io_error(file, error);
+    if (memcmp(head, begin, (size_t)n) == 0) /* also of a letter that was torn early */
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s\" is not empty, and no dead-letter file", file->path);
+    return cdc_error_hint(error, "name a file that is not there yet, or one that has dead letters only");
 }
 
 /* A disk that is full, or a kill, may leave a letter without its end. Its line was not passed over, since the offset moves
@@ -31,8 +48,7 @@ static int io_error(const struct dead_letter *file, struct cdc_error *error)
  * somebody else wrote, gets one. */
 static int repair_end(struct dead_letter *file, struct cdc_error *error)
 {
-    static const char begin[] = "{\"reason\":";
-    char head[sizeof begin - 1], last = '\n';
+    char head[BEGIN_N], last = '\n';
     off_t size = lseek(file->fd, 0, SEEK_END), end;
 
     if (size <= 0 || (pread(file->fd, &last, 1, size - 1) == 1 && last == '\n'))
@@ -63,7 +79,7 @@ int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_e
     /* The folder too: a file that is new would be gone after a power cut, with what the offset has passed over. */
     if (file->fd >= 0 && cdc_file_sync_folder(path) != 0)
         io_error(file, error);
-    else if (file->fd >= 0 && repair_end(file, error) == 0)
+    else if (file->fd >= 0 && refuse_foreign(file, error) == 0 && repair_end(file, error) == 0)
         return *result = file, 0;
     dead_letter_close(file);
     return -1;

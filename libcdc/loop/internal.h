@@ -65,6 +65,7 @@ struct sink_stream {
     struct cdc_buf pos;                  /* of the newest line taken in */
     struct cdc_buf source;               /* of the newest line or boundary */
     struct cdc_buf origin;               /* of the boundary that is stored: which server's lines these are */
+    struct cdc_buf server;               /* the id of that server in boundaries of this run; empty: they have none */
     bool line_checked, boundary_checked; /* one of this run is of the same server */
     int64_t seq;
     uint64_t lines;      /* change lines delivered or in hand, ever */

@@ -34,6 +34,7 @@ struct cdc_sink_loop {
     uint64_t batch_changes, run_changes, dropped;
     int64_t batch_start, last_input, stop_deadline;
     bool reported_unknown, finished, delivery_failed;
+    bool leaving;  /* a change was left for the next run: so is all that comes after it */
     bool in_event; /* the destination failed within a line, and may have done a part of it */
     struct held_lines held;
     bool mixing; /* too many were held: sources are taken in as the lines come */
@@ -159,8 +160,9 @@ static int take_change(struct cdc_sink_loop *loop, struct sink_stream *stream, c
 {
     if (implied_boundary(loop, stream, event, error) != 0)
         return -1;
-    /* The line proved a transaction complete, and that was the last one: it comes again. */
-    if ((loop->control->stop || loop->finished) && nothing_open(loop))
+    /* The transaction before it was the last one: it comes again, and so does its commit line. */
+    loop->leaving = (loop->control->stop || loop->finished) && nothing_open(loop);
+    if (loop->leaving)
         return 0;
     if (hand_over(loop, event, error) != 0 || stream_remember(stream, event, error) != 0)
         return -1;
@@ -234,6 +236,8 @@ static int hold(struct cdc_sink_loop *loop, struct sink_stream *stream, struct c
 
 static int take_event(struct cdc_sink_loop *loop, const struct cdc_event *event, struct cdc_error *error)
 {
+    if (loop->leaving)
+        return 0;
     if (event->op == CDC_OP_UNKNOWN)
         return pass_over_unknown(loop);
     if (event->pos.p == NULL || event->pos.n == 0)

@@ -66,6 +66,7 @@ void streams_free(struct streams *streams)
         cdc_buf_free(&streams->items[i].pos);
         cdc_buf_free(&streams->items[i].source);
         cdc_buf_free(&streams->items[i].origin);
+        cdc_buf_free(&streams->items[i].server);
         cdc_buf_free(&streams->items[i].back.pos);
         cdc_buf_free(&streams->items[i].back.source);
     }
@@ -181,14 +182,30 @@ int stream_remember(struct sink_stream *stream, const struct cdc_event *event, s
     return keep(&stream->source, event->source, false, error);
 }
 
-/* The first line of a run tells the connector, the first boundary whether the lines are of the server that the stored ones
- * are of. So does each boundary that would be dropped. */
+/* The server's own id as it stands in a boundary's source, quotes included; of no bytes where it has none. */
+static struct cdc_span server_in(struct cdc_span source)
+{
+    struct cdc_span id = cdc_json_member_raw(source, "system_id");
+
+    if (id.n == 0)
+        id = cdc_json_member_raw(source, "server_uuid");
+    return id.n > 0 ? cdc_span(id.p - 1, id.n + 2) : cdc_span(NULL, 0);
+}
+
+/* Each boundary of a stream bears it, so a search of the bytes is what it takes to see that the server is the same. */
+static bool is_same_server(const struct sink_stream *stream, struct cdc_span source)
+{
+    return stream->server.len == 0 || memmem(source.p, source.n, stream->server.data, stream->server.len) != NULL;
+}
+
+/* The first line of a run tells the connector, the boundaries whether the lines are of the server that the stored ones are
+ * of, and those before them. So does each boundary that would be dropped. */
 int stream_check_origin(struct sink_stream *stream, const struct cdc_event *event, bool again, struct cdc_error *error)
 {
     bool boundary = event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT;
     struct cdc_span known = {stream->origin.data, stream->origin.len};
 
-    if (boundary ? stream->boundary_checked && !again : stream->line_checked)
+    if (boundary ? stream->boundary_checked && !again && is_same_server(stream, event->source) : stream->line_checked)
         return 0;
     stream->line_checked = true;
     if (known.n > 0 && event->source.n > 0 && origin_check(stream->name.data, known, event->source, again, error) != 0)
@@ -196,5 +213,7 @@ int stream_check_origin(struct sink_stream *stream, const struct cdc_event *even
     if (!boundary || again)
         return 0;
     stream->boundary_checked = true;
+    if (keep(&stream->server, server_in(event->source), false, error) != 0)
+        return -1;
     return keep(&stream->origin, event->source, false, error);
 }

@@ -133,14 +133,15 @@ static void test_commit(void)
     struct cdc_filter_settings settings = {.ops = LIST("c,u,d,r,t")};
     settings.selection = (struct cdc_selection){.include = LIST("app.t")};
     struct cdc_filter *filter = cdc_filter_new(&settings, &error);
-    static const char other[] = "{\"op\":\"c\",\"pos\":\"1\",\"seq\":1,\"source\":{\"schema\":\"app\",\"table\":\"u\"},"
-                                "\"after\":{}}";
+    static const char other[] = "{\"op\":\"c\",\"pos\":\"1\",\"seq\":1,\"source\":{\"name\":\"n\",\"schema\":\"app\","
+                                "\"table\":\"u\"},\"after\":{}}";
     static const char *const input[] = {HEAD("c") "\"after\":{}}", HEAD("schema") "\"columns\":[]}",
                                         HEAD("t") "\"key\":null}", other};
     for (int turn = 0; turn < 2; turn++) {
         for (size_t i = 0; i < sizeof input / sizeof input[0]; i++)
             check(filter_line(filter, input[i], &out, &error) == (i < 3), input[i]);
-        check(filter_line(filter, "{\"op\":\"commit\",\"pos\":\"2\",\"seq\":1,\"source\":{},\"events\":17}", &out,
+        check(filter_line(filter,
+                          "{\"op\":\"commit\",\"pos\":\"2\",\"seq\":1,\"source\":{\"name\":\"n\"},\"events\":17}", &out,
                           &error) == 1 &&
                   memmem(out.data, out.len, "\"events\":2}\n", 12) != NULL,
               "a commit counts what passed, since the last one");

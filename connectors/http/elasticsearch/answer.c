@@ -229,6 +229,16 @@ int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_erro
     return 1;
 }
 
+bool es_answer_shard_failed(struct cdc_span body)
+{
+    struct cdc_error ignored = {0};
+    json_t *tree = load(body, "the request", &ignored);
+    bool result = json_integer_value(json_object_get(json_object_get(tree, "_shards"), "failed")) > 0;
+
+    json_decref(tree);
+    return result;
+}
+
 bool es_answer_is_error(struct cdc_span body, const char *type)
 {
     struct cdc_error ignored = {0};

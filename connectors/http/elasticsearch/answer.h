@@ -71,6 +71,9 @@ int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error 
 /* 1: *id is the next one, 0: no more, -1. */
 int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_error *error);
 
+/* Does it say that a shard failed? Any body will do. */
+bool es_answer_shard_failed(struct cdc_span body);
+
 /* Is that an error of that type? Any body will do. */
 bool es_answer_is_error(struct cdc_span body, const char *type);
 

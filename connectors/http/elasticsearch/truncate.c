@@ -141,6 +141,8 @@ static enum step delete_all(struct es_sink *sink, const char *index, int64_t seq
     snprintf(path, sizeof path, "/%s/_refresh?filter_path=_shards.failed", index);
     if ((step = ask(sink, path, cdc_span(NULL, 0), error)) != GO_ON)
         return step;
+    if (es_answer_shard_failed(cdc_span(sink->client->response.data, sink->client->response.len)))
+        return BEGIN_AGAIN;
     snprintf(path, sizeof path, "/%s/_search?scroll=5m&" FILTER, index);
     step = ask(sink, path, cdc_span(PAGE, sizeof PAGE - 1), error);
     while (step == GO_ON) {

@@ -25,6 +25,7 @@ struct lite_table {
     bool pending;            /* the table in the database may not fit the definition yet */
     bool missing;            /* it is not in the database yet */
     bool unmatched;          /* said once that a row to change was not there */
+    bool incomplete;         /* said once that such a row came without all of its columns */
     size_t number;           /* of the definition in this run, from 1: names the table of its waiting rows */
     uint64_t waiting;        /* rows that wait (waiting.c), in the transaction of the two below */
     int64_t seq;

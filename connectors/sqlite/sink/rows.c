@@ -257,12 +257,34 @@ static int add_row(struct lite_sink *sink, struct lite_table *table, const struc
     return land(sink, table, outcome, error);
 }
 
-static int update_in_place(struct lite_sink *sink, struct lite_table *table, struct lite_outcome *outcome,
-                           struct cdc_error *error)
+/* The row of an update was not there (a copy without a snapshot, say): the log left out columns that it has. */
+static int complete_new(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                        struct lite_outcome *outcome, struct cdc_error *error)
+{
+    if (fill_unchanged(table, event->unchanged))
+        return lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error);
+    if (!table->incomplete)
+        cdc_log_write(sink->db.log, CDC_LOG_WARNING,
+                      "table \"%s\": a row to update was not there, and columns that the log omitted as unchanged are "
+                      "NULL in it (said once)",
+                      table->source.target);
+    table->incomplete = true;
+    return 0;
+}
+
+static int update_in_place(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                           struct lite_outcome *outcome, struct cdc_error *error)
 {
     if (lite_waiting_update(sink, table, outcome, error) != 0)
         return -1;
-    return outcome->rows > 0 ? 0 : lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error);
+    if (outcome->rows > 0)
+        return 0;
+    /* Only an insert sets it, and no rowid of ours is the least one. */
+    sqlite3_set_last_insert_rowid(sink->db.handle, INT64_MIN);
+    if (lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error) != 0)
+        return -1;
+    bool is_new = sqlite3_last_insert_rowid(sink->db.handle) != INT64_MIN;
+    return is_new && event->unchanged.p != NULL ? complete_new(sink, table, event, outcome, error) : 0;
 }
 
 /* A column of the key is never NULL at the source: such a line is at fault, and under a NULL SQLite would invent an id, or
@@ -297,7 +319,7 @@ static int change(struct lite_sink *sink, struct lite_table *table, const struct
     if (take_key(table, table->before, table->before_mask, table->old_key) &&
         take_key(table, table->after, table->after_mask, table->new_key) && key_changed(sink, table))
         return move(sink, table, event, outcome, error);
-    return update_in_place(sink, table, outcome, error);
+    return update_in_place(sink, table, event, outcome, error);
 }
 
 /* The columns that names lists have JSON's null, where the object has a null at all. */

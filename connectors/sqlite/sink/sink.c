@@ -55,11 +55,12 @@ void lite_sink_free(struct lite_sink *sink)
 /* The table may be one that this run has no schema line for: its name and its owner suffice. */
 static int empty_table(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
 {
-    const struct cdc_table *source = cdc_tables_of(&sink->tables, event, error);
+    struct cdc_table *source = cdc_tables_of(&sink->tables, event, error);
 
     if (source == NULL)
         return -1;
-    if (!source->owned) /* nothing of it is here */
+    ((struct lite_table *)source)->waiting = 0; /* rows that wait are of the table as well */
+    if (!source->owned)                         /* nothing of it is here */
         return 0;
     if (lite_sql_begin(sink, error) != 0)
         return -1;

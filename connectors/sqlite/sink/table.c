@@ -291,6 +291,12 @@ static int look(struct lite_sink *sink, struct lite_table *table, struct cdc_err
                       table->source.target);
         return cdc_error_hint(error, "choose another name with --table-name, or another database file");
     }
+    if (!there && table->source.owned) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: table \"%s\" is gone, with the rows that were stored in it",
+                      sink->db.path, table->source.target);
+        return cdc_error_hint(error, "bring it back; or remove %s and its offset file, and take a new snapshot",
+                              sink->db.path);
+    }
     table->pending = there;
     table->missing = !there;
     sink->missing |= !there;
