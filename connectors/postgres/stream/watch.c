@@ -7,6 +7,7 @@
 
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/session/query.h"
+#include "connectors/postgres/session/wait.h"
 
 #include <cdc/hash.h>
 #include <cdc/retry.h>
@@ -150,6 +151,23 @@ static bool take_answer(struct pg_stream *stream, PGresult *result)
     return true;
 }
 
+/* True after the last one. Never waits: PQgetResult would, for what is still to come, and of a COPY it would have no last. */
+static bool take_results(struct pg_stream *stream)
+{
+    while (!PQisBusy(stream->sql)) {
+        PGresult *result = PQgetResult(stream->sql);
+        bool last = !result, copy = pg_wait_is_copy(result);
+        if (!last)
+            stream->watch.changed = take_answer(stream, result) || stream->watch.changed;
+        PQclear(result);
+        if (copy)
+            pg_stream_close_sql(stream);
+        if (last || copy)
+            return true;
+    }
+    return false;
+}
+
 int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error)
 {
     struct pg_watch *watch = &stream->watch;
@@ -159,13 +177,14 @@ int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error
         return 0;
     }
     /* Whoever asked the session something else meanwhile has thrown the answer away, or closed the session. */
-    bool changed = false;
     if (stream->sql) {
         if (!PQconsumeInput(stream->sql) || PQisBusy(stream->sql))
             return 0;
-        for (PGresult *result; (result = PQgetResult(stream->sql)) != NULL; PQclear(result))
-            changed = take_answer(stream, result) || changed;
+        if (!take_results(stream))
+            return 0;
     }
+    bool changed = watch->changed;
+    watch->changed = false;
     watch->asked = false;
     /* Most of it is the wait for the next tick, unless the server is slow. */
     int64_t took = now - watch->asked_at;
