@@ -192,6 +192,16 @@ pg_tool() { (ulimit -v 2000000 && exec timeout 60 "$@" "postgresql://postgres@12
     done
 }
 
+@test "PostgreSQL: the session that exports a slot's snapshot ends too early: the next attempt reads the rows" {
+    PG_DIR=$(test_folder)
+    pg_start "$PG_DIR"
+    DATABASE=postgres sql "create table t (id int primary key); insert into t values (1), (2)"
+    postgres_liar cut-export
+    pg_tool cdc-snapshot --name p --retry-max 3 --state-dir "$DIR" || fail "$(cat "$DIR/err")"
+    grep -q 'trying again' "$DIR/err"
+    is "rows" "1 2" "$(jq -r 'select(.op == "r") | .after.id' "$DIR/out" | xargs)"
+}
+
 @test "PostgreSQL: a server without memory for a process passes by itself, one that never ends its greeting does not" {
     PG_DIR=$(test_folder)
     pg_start "$PG_DIR"

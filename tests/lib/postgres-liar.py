@@ -4,7 +4,8 @@
 
 HOW: nothing; rows (after the NUMBER-th description of rows they never end), thin (all of them NULLs), results (one after the other, each complete), notices,
 settings (other names, each with a value), notifications, copy (a COPY that nobody asked for); or no-fork (each connection gets
-the error of a server that cannot start a process for it), greeting (a login with notices that never end). The port that it listens on is in
+the error of a server that cannot start a process for it), greeting (a login with notices that never end), cut-export (the session that has made a slot ends before anybody takes its
+snapshot). The port that it listens on is in
 FOLDER/port, the number of answers so far in FOLDER/answers."""
 import os
 import socket
@@ -87,9 +88,15 @@ def serve(client):
             client.sendall(message(b"R", struct.pack(">I", 0)))
         while how == "greeting":
             client.sendall(message(b"N", b"SWARNING\0C01000\0M" + b"x" * 20000 + b"\0\0") * 10)
+        exported = False
         threading.Thread(target=forward, args=(tool, upstream), daemon=True).start()
         while len(head := server.read(5)) == 5:
             body = server.read(struct.unpack(">I", head[1:])[0] - 4)
+            if how == "cut-export" and head[:1] == b"T" and b"snapshot_name\0" in body:
+                exported = True
+            if exported and head[:1] == b"Z":  # the server drops the snapshot with the session, and hangs up then
+                upstream.shutdown(socket.SHUT_WR)
+                server.read()
             if head[:1] == b"T":
                 with lock:
                     answers += 1

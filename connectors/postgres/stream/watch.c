@@ -17,10 +17,12 @@
 #define LOOK_MS 1000
 #define LOOK_SHARE 20 /* of the time, a slow question may take one part */
 
-/* Tables by name, kind and schema; the publication's own row; its lists. */
+/* Tables by name, kind and schema (not temporary ones, which come and go all the time, and are never seen); the publication's
+ * own row; its lists. */
 #define FINGERPRINT_SQL(schemas)                                                                                       \
     "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashtext(concat(relname, ' ', relnamespace, relkind, "    \
-    "relpersistence, relispartition))::bigint)) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm')), "     \
+    "relpersistence, relispartition))::bigint)) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') "        \
+    "AND relpersistence <> 't'), "                                                                                     \
     "(SELECT p::text FROM pg_catalog.pg_publication p WHERE pubname = %s), (SELECT concat(count(*), ' ', "             \
     "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas ")"
 
