@@ -210,3 +210,23 @@ waits_for_lock() { [ "$(sql "select count(*) from pg_locks where not granted")" 
     status_of "$session" || status=$?
     is "status of the stream, which said $(cat "$DIR/err")" 0 $status
 }
+
+# As often as the server was asked since line $LINE of its log: asked TEXT.
+asked() { tail -n "+$LINE" "$CDC_PG_DIR/log" | grep -c -- "$1" || true; }
+asked_often() { [ "$(asked 'hashtext(concat(relname')" -ge "$1" ]; }
+has_looked() { [ "$(asked 'FROM pg_publication_tables')" -gt 0 ]; }
+@test "temporary tables come and go: the catalogs are read anew for a lasting one only" {
+    sql "create table $NAME.a (id int primary key); alter database $DATABASE set log_statement = 'all'"
+    LINE=$(wc -l <"$CDC_PG_DIR/log")
+    spawn pg-cdc --name "$NAME" "$URL" >"$DIR/out" 2>"$DIR/err"
+    wait_until asked_often 3
+    LINE=$(wc -l <"$CDC_PG_DIR/log")
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -Xq -d "$DATABASE" -c "create temp table x (id int)" -c "select pg_sleep(600)"
+    wait_until eval '[ "$(asked "select pg_sleep")" -gt 0 ]'
+    LINE=$(wc -l <"$CDC_PG_DIR/log")
+    wait_until asked_often 3
+    is "looks" 0 "$(asked 'FROM pg_publication_tables')"
+    sql "create table $NAME.b (id int primary key)"
+    wait_until has_looked
+    sql "alter database $DATABASE reset log_statement"
+}
