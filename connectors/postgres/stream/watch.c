@@ -16,12 +16,16 @@
 
 #define LOOK_MS 1000
 #define LOOK_SHARE 20 /* of the time, a slow question may take one part */
+/* The server's list of a publication's tables waits for whoever holds one of them locked, and the stream waits for the
+ * list: not for long. It is asked for again. */
+#define PATIENCE "SET lock_timeout = 200"
+#define PATIENT "SET lock_timeout = 0"
 
 /* Tables by name, kind and schema (not temporary ones, which come and go all the time, and are never seen); the publication's
  * own row; its lists. */
 #define FINGERPRINT_SQL(schemas)                                                                                       \
     "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashtext(concat(relname, ' ', relnamespace, relkind, "    \
-    "relpersistence, relispartition))::bigint)) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') "        \
+    "relpersistence, relispartition))::bigint)) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') "       \
     "AND relpersistence <> 't'), "                                                                                     \
     "(SELECT p::text FROM pg_catalog.pg_publication p WHERE pubname = %s), (SELECT concat(count(*), ' ', "             \
     "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas ")"
@@ -95,12 +99,17 @@ static int look_at_tables(struct pg_stream *stream, struct cdc_error *error)
     struct cdc_error found = {0}, failed = {0};
     struct pg_look look = {.stream = stream, .error = &found};
     struct pg_catalog catalog;
-    int result = pg_catalog_read(stream->sql, stream->pg->publication, &catalog, &failed);
+    int result = stream->watch.looked ? pg_query_run(stream->sql, PATIENCE, "cannot look at the tables", &failed) : 0;
+    catalog = (struct pg_catalog){0};
+    if (result == 0)
+        result = pg_catalog_read(stream->sql, stream->pg->publication, &catalog, &failed);
     const struct pg_gaps gaps = {
         .settings = stream->pg, .catalog = &catalog, .published = true, .all = true, .say = take_gap, .context = &look};
     if (result == 0)
         result = pg_gaps_find(&gaps, stream->sql, &failed);
     pg_catalog_free(&catalog);
+    if (stream->watch.looked && pg_query_run(stream->sql, PATIENT, "cannot look at the tables", &failed) < 0)
+        pg_stream_close_sql(stream);
     if (result < 0 || look.failed) { /* asked again; a server that is gone shows elsewhere */
         free(look.said);
         free(stream->watch.seen);
@@ -189,9 +198,12 @@ int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error
     watch->changed = false;
     watch->asked = false;
     /* Most of it is the wait for the next tick, unless the server is slow. */
-    int64_t took = now - watch->asked_at;
-    watch->due = now + (took > LOOK_MS ? took * LOOK_SHARE : LOOK_MS);
-    return changed ? look_at_tables(stream, error) : 0;
+    int64_t took = now - watch->asked_at, began = cdc_clock_ms();
+    int result = changed ? look_at_tables(stream, error) : 0;
+    int64_t looked = cdc_clock_ms();
+    took = (took > LOOK_MS ? took : 0) + (looked - began);
+    watch->due = looked + (took * LOOK_SHARE > LOOK_MS ? took * LOOK_SHARE : LOOK_MS);
+    return result;
 }
 
 int pg_watch_begin(struct pg_stream *stream, struct cdc_error *error)
