@@ -54,7 +54,7 @@ static int read_type(struct pg_answer *row, struct pg_column *column, struct cdc
     /* An array type that is not built in: of enums, domains, an extension. Of enums the elements are texts; of a
      * domain over int4 they are numbers. */
     if (column->type.kind == PG_TEXT && element != 0)
-        column->type = (struct pg_type){PG_ARRAY, pg_type_of(element).kind, delimiter};
+        column->type = (struct pg_type){.kind = PG_ARRAY, .element = pg_type_of(element).kind, .delimiter = delimiter};
     return column->type_name ? 0 : cdc_error_memory(error);
 }
 
