@@ -49,6 +49,13 @@ static char *make_question(PGconn *sql, const char *publication)
     return NULL;
 }
 
+/* Another one is made when it is needed. */
+static void leave_session(struct pg_stream *stream)
+{
+    PQfinish(stream->sql);
+    stream->sql = NULL;
+}
+
 /* -- what was said -- */
 
 struct pg_look {
@@ -109,7 +116,7 @@ static int look_at_tables(struct pg_stream *stream, struct cdc_error *error)
         result = pg_gaps_find(&gaps, stream->sql, &failed);
     pg_catalog_free(&catalog);
     if (stream->watch.looked && pg_query_run(stream->sql, PATIENT, "cannot look at the tables", &failed) < 0)
-        pg_stream_close_sql(stream);
+        leave_session(stream);
     if (result < 0 || look.failed) { /* asked again; a server that is gone shows elsewhere */
         free(look.said);
         free(stream->watch.seen);
@@ -172,7 +179,7 @@ static bool take_results(struct pg_stream *stream)
             stream->watch.changed = take_answer(stream, result) || stream->watch.changed;
         PQclear(result);
         if (copy)
-            pg_stream_close_sql(stream);
+            leave_session(stream);
         if (last || copy)
             return true;
     }
