@@ -196,7 +196,7 @@ waits_for_lock() { [ "$(sql "select count(*) from pg_locks where not granted")" 
     local session status=0
     sql "create table $NAME.kept (id int primary key); create table $NAME.p (id int primary key) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (9); create table $NAME.q (id int primary key)"
     t pg-cdc -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/offset" --until now "$URL" >/dev/null
-    # Where the server's own list waits for the lock, it has found tables by then; else the stream ends beside it.
+    # Where the server's own list waits for the lock, it has found tables by then; else the stream begins beside it.
     mkfifo "$DIR/session"
     sql_file <"$DIR/session" >"$DIR/session.out" 2>&1 3>&- &
     exec 4>"$DIR/session"
@@ -204,7 +204,7 @@ waits_for_lock() { [ "$(sql "select count(*) from pg_locks where not granted")" 
     wait_until holds_lock
     spawn timeout -k 5 60 pg-cdc -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/offset" --until now "$URL" >"$DIR/lines" 2>"$DIR/err"
     session=$SPAWNED
-    wait_until -t 10 eval 'waits_for_lock || ! readlink "/proc/$session/exe" >/dev/null'
+    wait_until -t 10 eval 'waits_for_lock || slot_active "$SLOT"'
     echo "commit;" >&4
     exec 4>&-
     status_of "$session" || status=$?
