@@ -6,6 +6,7 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/mysql
+load lib/postgres
 load lib/lines
 
 setup_file() {
@@ -15,7 +16,10 @@ setup_file() {
 }
 teardown_file() { mysql_end; }
 setup() { DIR=$BATS_TEST_TMPDIR; }
-teardown() { end_spawned; }
+teardown() {
+    end_spawned
+    [ -z "${PG_DIR:-}" ] || { pg_down "$PG_DIR" immediate; rm -rf "$PG_DIR"; }
+}
 
 # thief HOW: a server that wants the password; its port in $PORT, what it got in $DIR/record.
 thief() {
@@ -147,6 +151,70 @@ lies() {
         LIMIT=120 stream
     ) || is status 76 $?
     grep -q 'no end' "$DIR/err"
+}
+
+# postgres_liar HOW [NUMBER]: the same before the PostgreSQL server in $PG_DIR.
+postgres_liar() {
+    rm -rf "$DIR/liar"
+    mkdir "$DIR/liar"
+    spawn python3 "$LIB/postgres-liar.py" "$DIR/liar" "$PG_DIR/.s.PGSQL.5432" "$@"
+    wait_until test -s "$DIR/liar/port"
+    PORT=$(cat "$DIR/liar/port")
+}
+pg_tool() { (ulimit -v 2000000 && exec timeout 60 "$@" "postgresql://postgres@127.0.0.1:$PORT/postgres") >"$DIR/out" 2>"$DIR/err"; }
+
+@test "PostgreSQL: an answer without an end is exit 76, with bounded memory, and so is a COPY in its place" {
+    local how status answers
+    PG_DIR=$(test_folder)
+    pg_start "$PG_DIR"
+    DATABASE=postgres sql "create table t (id int primary key); insert into t values (1)"
+    postgres_liar nothing
+    pg_tool cdc-snapshot -q --name p --retry-max 0 --state-dir "$DIR"
+    pg_tool pg-cdc -q --name p --retry-max 0 --until now --state-dir "$DIR"
+    answers=$(cat "$DIR/liar/answers")
+    [ "$answers" -gt 15 ] || fail "only $answers answers"
+    end_thief
+    for how in rows thin results notices settings notifications; do
+        postgres_liar $how 3
+        status=0
+        pg_tool pg-cdc -q --name p --retry-max 0 --until now --state-dir "$DIR" || status=$?
+        is "exit status with $how" 76 $status || { cat "$DIR/err"; return 1; }
+        grep -q 'no end' "$DIR/err"
+        end_thief
+    done
+    # Whoever asks the next question on that session must not wait for the end of the COPY.
+    for how in 2 5 8; do
+        postgres_liar copy $how
+        status=0
+        pg_tool pg-cdc -q --name p --retry-max 0 --until now --state-dir "$DIR" || status=$?
+        is "exit status, a COPY for answer $how" 76 $status || { cat "$DIR/err"; return 1; }
+        end_thief
+    done
+}
+
+@test "PostgreSQL: the session that exports a slot's snapshot ends too early: the next attempt reads the rows" {
+    PG_DIR=$(test_folder)
+    pg_start "$PG_DIR"
+    DATABASE=postgres sql "create table t (id int primary key); insert into t values (1), (2)"
+    postgres_liar cut-export
+    pg_tool cdc-snapshot --name p --retry-max 3 --state-dir "$DIR" || fail "$(cat "$DIR/err")"
+    grep -q 'trying again' "$DIR/err"
+    is "rows" "1 2" "$(jq -r 'select(.op == "r") | .after.id' "$DIR/out" | xargs)"
+}
+
+@test "PostgreSQL: a server without memory for a process passes by itself, one that never ends its greeting does not" {
+    PG_DIR=$(test_folder)
+    pg_start "$PG_DIR"
+    postgres_liar no-fork
+    local status=0
+    pg_tool pg-cdc -q --name p --retry-max 0 --until now || status=$?
+    is "exit status" 69 $status || { cat "$DIR/err"; return 1; }
+    grep -q 'could not fork' "$DIR/err"
+    end_thief
+    postgres_liar greeting
+    status=0
+    pg_tool pg-cdc -q --name p --retry-max 0 --until now || status=$?
+    is "exit status" 76 $status || { cat "$DIR/err"; return 1; }
 }
 
 # -- files -------------------------------------------------------------------------------------------

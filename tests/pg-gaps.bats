@@ -196,7 +196,7 @@ waits_for_lock() { [ "$(sql "select count(*) from pg_locks where not granted")" 
     local session status=0
     sql "create table $NAME.kept (id int primary key); create table $NAME.p (id int primary key) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (9); create table $NAME.q (id int primary key)"
     t pg-cdc -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/offset" --until now "$URL" >/dev/null
-    # The list waits for the partition's lock, with the tables that it has found so far.
+    # Where the server's own list waits for the lock, it has found tables by then; else the stream begins beside it.
     mkfifo "$DIR/session"
     sql_file <"$DIR/session" >"$DIR/session.out" 2>&1 3>&- &
     exec 4>"$DIR/session"
@@ -204,9 +204,29 @@ waits_for_lock() { [ "$(sql "select count(*) from pg_locks where not granted")" 
     wait_until holds_lock
     spawn timeout -k 5 60 pg-cdc -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/offset" --until now "$URL" >"$DIR/lines" 2>"$DIR/err"
     session=$SPAWNED
-    wait_until -t 10 waits_for_lock
+    wait_until -t 10 eval 'waits_for_lock || slot_active "$SLOT"'
     echo "commit;" >&4
     exec 4>&-
     status_of "$session" || status=$?
     is "status of the stream, which said $(cat "$DIR/err")" 0 $status
+}
+
+# As often as the server was asked since line $LINE of its log: asked TEXT.
+asked() { tail -n "+$LINE" "$CDC_PG_DIR/log" | grep -c -- "$1" || true; }
+asked_often() { [ "$(asked 'hashtext(concat(relname')" -ge "$1" ]; }
+has_looked() { [ "$(asked 'FROM pg_publication_tables')" -gt 0 ]; }
+@test "temporary tables come and go: the catalogs are read anew for a lasting one only" {
+    sql "create table $NAME.a (id int primary key); alter database $DATABASE set log_statement = 'all'"
+    LINE=$(wc -l <"$CDC_PG_DIR/log")
+    spawn pg-cdc --name "$NAME" "$URL" >"$DIR/out" 2>"$DIR/err"
+    wait_until asked_often 3
+    LINE=$(wc -l <"$CDC_PG_DIR/log")
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -Xq -d "$DATABASE" -c "create temp table x (id int)" -c "select pg_sleep(600)"
+    wait_until eval '[ "$(asked "select pg_sleep")" -gt 0 ]'
+    LINE=$(wc -l <"$CDC_PG_DIR/log")
+    wait_until asked_often 3
+    is "looks" 0 "$(asked 'FROM pg_publication_tables')"
+    sql "create table $NAME.b (id int primary key)"
+    wait_until has_looked
+    sql "alter database $DATABASE reset log_statement"
 }

@@ -122,6 +122,28 @@ set_slot_back() {
     is "told at the end" "$(jq -s 'map(select(.op == "commit")) | last | .source.lsn' "$DIR/out")" "$(on "$OTHER" "select confirmed_flush_lsn - '0/0' from pg_replication_slots")"
 }
 
+@test "a slot that was read before without a position kept: the server crashes before the next change, and the lines go on" {
+    other_server
+    read_log "$OTHER"
+    on "$OTHER" "checkpoint"
+    on "$OTHER" "insert into t values (1, 'read, and confirmed after the checkpoint')"
+    read_log "$OTHER"
+    is "rows" 1 "$(grep -c '"op":"c"' "$DIR/out")"
+    local before status=0
+    before=$(confirmed_of "$OTHER")
+    spawn pg-cdc --name p --heartbeat 0.1 "$(PG_DIR=$OTHER pg_url postgres)" >"$DIR/out" 2>"$DIR/err"
+    wait_until grep -q '"op":"heartbeat"' "$DIR/out"
+    pg_down "$OTHER" immediate
+    pg_up "$OTHER"
+    [ "$(confirmed_of "$OTHER")" != "$before" ]
+    on "$OTHER" "insert into t values (2, 'after the crash')"
+    wait_until grep -q 'after the crash' "$DIR/out" || fail "$(cat "$DIR/err")"
+    kill -TERM "$SPAWNED"
+    wait "$SPAWNED" || status=$?
+    is "exit status" 0 "$status"
+    is "row 2, once" 1 "$(grep -c '"op":"c".*after the crash' "$DIR/out")"
+}
+
 @test "another server with a slot of that name: 79 by a sink's file alone" {
     other_server
     read_log "$OTHER"

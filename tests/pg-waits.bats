@@ -160,3 +160,27 @@ waits_for_lock() { [ "$(on "select count(*) from pg_locks where not granted")" !
     t cdc-snapshot --name q -t public.many_1 --offset-file "$DIR/q" "$OTHER_URL" 2>"$DIR/err" >"$DIR/out"
     grep -q 'warning: the snapshot of "q" is empty: no row in 1 table' "$DIR/err" || fail "$(cat "$DIR/err")"
 }
+
+# Changes of t in $DIR/out.
+has_row() { grep -q "\"op\":\"c\".*\"v\":\"$1\"" "$DIR/out"; }
+# goes_on_beside_lock TABLE: somebody holds that table while another table is made, which has the tables looked at.
+goes_on_beside_lock() {
+    PGOPTIONS="-c client_connection_check_interval=200" PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -Xq -d "$DATABASE" -c "begin; lock table $NAME.$1 in access exclusive mode; select pg_sleep(600)"
+    wait_until eval '[ "$(sql "select count(*) from pg_locks where granted and mode = '"'AccessExclusiveLock'"' and relation = '"'$NAME.$1'"'::regclass")" = 1 ]'
+    sql "create table $NAME.new_$1 (id int primary key)"
+    wait_until eval '[ "$(sql "select count(*) from pg_locks where not granted")" != 0 ] || [ "$(sql "select count(*) from pg_stat_activity where query ~ '"'pg_publication_tables|lock_timeout'"' and pid <> pg_backend_pid()")" != 0 ]'
+    sql "insert into $NAME.t values (default, 'beside $1'); insert into $NAME.new_$1 values (1)"
+    wait_until has_row "beside $1"
+    wait_until grep -q "\"table\":\"new_$1\"" "$DIR/out"
+    kill -KILL -- "-$SPAWNED"
+    wait "$SPAWNED" 2>/dev/null || true
+}
+
+@test "a table that somebody holds locked, or a partition, does not hold up the lines of the others" {
+    sql "create table $NAME.t (id serial primary key, v text); create table $NAME.held (id int primary key)
+        ; create table $NAME.root (id int primary key) partition by range (id); create table $NAME.leaf partition of $NAME.root for values from (0) to (9)"
+    spawn pg-cdc --name "$NAME" --heartbeat 0.1 "$URL" >"$DIR/out" 2>"$DIR/err"
+    wait_until grep -q '"op":"heartbeat"' "$DIR/out"
+    goes_on_beside_lock held
+    goes_on_beside_lock leaf
+}

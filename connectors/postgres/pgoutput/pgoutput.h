@@ -33,7 +33,7 @@ void pgoutput_set_server(struct pgoutput *decoder, const char *system_id, int64_
 /* The newest transaction before a position. A server that was set back and has written on since has another log there:
  * its transactions up to the position are not the ones that were read. */
 enum pg_last_kind {
-    PG_LAST_UNKNOWN, /* an older version's position */
+    PG_LAST_UNKNOWN, /* an older version's position, or a slot that somebody has read before */
     PG_LAST_NONE,    /* none since the slot was made */
     PG_LAST_COMMIT
 };

@@ -36,29 +36,36 @@
     "SELECT c.oid, n.nspname AS schema, c.relname AS name, rn.nspname AS root_schema, r.relname AS root, "             \
     "c.relkind AS kind, c.relpersistence AS persistence, p.oid IS NOT NULL AS listed, "                                \
     "p.oid IS NOT NULL OR CASE WHEN c.relkind = 'p' THEN (SELECT coalesce(bool_or(t.relid IN (SELECT oid FROM p)), "   \
-    "true) FROM pg_partition_tree(c.oid) t WHERE t.isleaf AND t.relid <> c.oid) ELSE false END OR EXISTS (SELECT 1 "   \
-    "FROM pg_partition_ancestors(c.oid) a WHERE a.relid IN "                                                           \
-    "(SELECT oid FROM p)) AS published, "                                                                              \
-    "coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $1), true) AS via_root, "                         \
-    "coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $1), false) AND "                                 \
-    "coalesce(r.oid IN (SELECT oid FROM p), false) AS under_root, pg_has_role(c.relowner, 'USAGE') AS owned, "         \
-    "has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable, "                      \
-    "row_security_active(c.oid) AS hidden, "                                                                           \
-    "CASE WHEN p.oid IS NULL THEN 0 WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, 0)), 0) "     \
-    "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                              \
-    "ELSE greatest(c.reltuples, 0) END::int8 AS estimate, "                                                            \
-    "p.filter, p.columns, coalesce(p.lists_columns, false) AS lists_columns, " hole                                    \
-    " AS hole, c.relreplident <> 'f' AND EXISTS (SELECT 1 FROM pg_attribute a WHERE "                                  \
-    "a.attrelid = c.oid AND a.attnum > 0 "                                                                             \
-    "AND NOT a.attisdropped AND a.attlen = -1 AND a.attstorage <> 'p') AS toasts, NOT EXISTS (SELECT 1 FROM "          \
-    "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                                                        \
-    "AND NOT a.attisdropped) AS columnless, (SELECT min(h.inhrelid::regclass::text) FROM pg_inherits h "               \
-    "WHERE h.inhparent = c.oid AND h.inhdetachpending AND c.relkind = 'p') AS detaching, " PG_KEY_FACTS_SQL " "        \
-    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN p ON p.oid = c.oid "                      \
-    "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "                                   \
-    "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                                            \
-    "WHERE c.relkind IN ('r', 'p', 'f', 'm') AND (p.oid IS NOT NULL OR (n.nspname !~ '^pg_' "                          \
-    "AND n.nspname <> 'information_schema')) ORDER BY 2, 3"
+    "true) FROM " PG_PARTITIONS_OF(                                                                                    \
+        "c") " t WHERE t.isleaf AND t.relid <> c.oid) ELSE false END OR EXISTS (SELECT 1 "                             \
+             "FROM pg_partition_ancestors(c.oid) a WHERE a.relid IN "                                                  \
+             "(SELECT oid FROM p)) AS published, "                                                                     \
+             "coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $1), true) AS via_root, "                \
+             "coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $1), false) AND "                        \
+             "coalesce(r.oid IN (SELECT oid FROM p), false) AS under_root, pg_has_role(c.relowner, 'USAGE') AS "       \
+             "owned, "                                                                                                 \
+             "has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable, "             \
+             "row_security_active(c.oid) AS hidden, "                                                                  \
+             "CASE WHEN p.oid IS NULL THEN 0 WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, "    \
+             "0)), 0) "                                                                                                \
+             "FROM " PG_PARTITIONS_OF(                                                                                 \
+                 "c") " t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                                         \
+                      "ELSE greatest(c.reltuples, 0) END::int8 AS estimate, "                                          \
+                      "p.filter, p.columns, coalesce(p.lists_columns, false) AS lists_columns, " hole                  \
+                      " AS hole, c.relreplident <> 'f' AND EXISTS (SELECT 1 FROM pg_attribute a WHERE "                \
+                      "a.attrelid = c.oid AND a.attnum > 0 "                                                           \
+                      "AND NOT a.attisdropped AND a.attlen = -1 AND a.attstorage <> 'p') AS toasts, NOT EXISTS "       \
+                      "(SELECT 1 FROM "                                                                                \
+                      "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                                      \
+                      "AND NOT a.attisdropped) AS columnless, (SELECT min(h.inhrelid::regclass::text) FROM "           \
+                      "pg_inherits h "                                                                                 \
+                      "WHERE h.inhparent = c.oid AND h.inhdetachpending AND c.relkind = 'p') AS "                      \
+                      "detaching, " PG_KEY_FACTS_SQL " "                                                               \
+                      "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN p ON p.oid = c.oid "    \
+                      "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "                 \
+                      "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                          \
+                      "WHERE c.relkind IN ('r', 'p', 'f', 'm') AND (p.oid IS NOT NULL OR (n.nspname !~ '^pg_' "        \
+                      "AND n.nspname <> 'information_schema')) ORDER BY 2, 3"
 
 /* attnames is every column where the publication has no list of its own. */
 #define LISTS_COLUMNS                                                                                                  \

@@ -22,6 +22,13 @@
     "(SELECT array_agg(ka.attname) FROM pg_index ki JOIN pg_attribute ka ON ka.attrelid = ki.indrelid AND ka.attnum "  \
     "= ANY (" PG_INDEX_COLUMNS("ki") ") WHERE ki.indrelid = " c ".oid AND " PG_INDEX_IDENTIFIES(c, "ki") ")"
 
+/* The partitions of c, with c itself: relid, isleaf. pg_partition_tree() would wait for whoever holds one of them locked, a
+ * migration for instance, and all that asks us would wait with it. */
+#define PG_PARTITIONS_OF(c)                                                                                            \
+    "(WITH RECURSIVE ph AS (SELECT " c ".oid AS relid UNION ALL SELECT h.inhrelid FROM ph JOIN pg_inherits h ON "      \
+    "h.inhparent = ph.relid WHERE NOT h.inhdetachpending) SELECT ph.relid, pk.relkind <> 'p' AS isleaf FROM ph "       \
+    "JOIN pg_class pk ON pk.oid = ph.relid)"
+
 /* Does publication $1 (which may be missing) send neither UPDATE nor DELETE? Then no old row ever comes. */
 #define PG_INSERTS_ONLY "EXISTS (SELECT 1 FROM pg_publication WHERE pubname = $1 AND NOT pubupdate AND NOT pubdelete)"
 
@@ -38,15 +45,18 @@
              "AND " PG_INDEX_COUNTS(                                                                                   \
                  "i") ") AS index_exists, "                                                                            \
                       "CASE WHEN c.relkind = 'p' AND NOT " PG_INSERTS_ONLY " THEN (SELECT min(l.oid::regclass::text) " \
-                      "FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid, "                           \
-                      "LATERAL (SELECT " PG_IDENTITY_NAMES("c") " AS root, " PG_IDENTITY_NAMES(                        \
-                          "l") " AS leaf) k "                                                                          \
-                               "WHERE t.isleaf AND l.relkind = 'r' AND (l.relreplident = 'f' OR k.leaf IS NOT "        \
-                               "NULL) "                                                                                \
-                               "AND NOT CASE WHEN c.relreplident = 'f' THEN l.relreplident = 'f' WHEN k.root IS "      \
-                               "NULL "                                                                                 \
-                               "THEN false "                                                                           \
-                               "ELSE l.relreplident = 'f' OR k.leaf @> k.root END) END AS unlike"
+                      "FROM " PG_PARTITIONS_OF(                                                                        \
+                          "c") " t JOIN pg_class l ON l.oid = t.relid, "                                               \
+                               "LATERAL (SELECT " PG_IDENTITY_NAMES("c") " AS root, " PG_IDENTITY_NAMES(               \
+                                   "l") " AS leaf) k "                                                                 \
+                                        "WHERE t.isleaf AND l.relkind = 'r' AND (l.relreplident = 'f' OR k.leaf IS "   \
+                                        "NOT "                                                                         \
+                                        "NULL) "                                                                       \
+                                        "AND NOT CASE WHEN c.relreplident = 'f' THEN l.relreplident = 'f' WHEN "       \
+                                        "k.root IS "                                                                   \
+                                        "NULL "                                                                        \
+                                        "THEN false "                                                                  \
+                                        "ELSE l.relreplident = 'f' OR k.leaf @> k.root END) END AS unlike"
 
 /* Reads the columns of PG_KEY_FACTS_SQL, but for unlike. */
 void pg_key_facts_read(struct pg_answer *row, struct pg_key_facts *facts);

@@ -103,24 +103,6 @@ PGresult *pg_query_expect(PGconn *sql, PGresult *result, ExecStatusType expected
     return NULL;
 }
 
-/* As PQexec does it: what a question before left unread is thrown away. */
-static int discard(PGconn *sql, struct cdc_error *error)
-{
-    PGresult *result;
-    do {
-        if (pg_wait_result(sql, &result, error) < 0)
-            return -1;
-        PQclear(result);
-    } while (result);
-    return 0;
-}
-
-static bool begins_copy(const PGresult *result)
-{
-    ExecStatusType status = PQresultStatus(result);
-    return status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH;
-}
-
 /* "cannot list the tables: " before what the wait said. */
 static void prefix(const char *what, const struct cdc_error *wait, struct cdc_error *error)
 {
@@ -130,10 +112,11 @@ static void prefix(const char *what, const struct cdc_error *wait, struct cdc_er
 PGresult *pg_query_result(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
                           struct cdc_error *error)
 {
-    struct cdc_error wait = {0};
+    struct cdc_error failed = {0};
     PGresult *last = NULL, *next = NULL;
-    if (discard(sql, &wait) < 0) {
-        prefix(what, &wait, error);
+    /* As PQexec does it: what a question before left unread is thrown away. */
+    if (pg_wait_discard(sql, &failed) < 0) {
+        prefix(what, &failed, error);
         return NULL;
     }
     /* PQsendQueryParams uses the extended protocol: it takes a single statement, and a replication connection refuses it. */
@@ -141,17 +124,18 @@ PGresult *pg_query_result(PGconn *sql, const char *text, int n, const char *cons
         pg_query_fail(sql, NULL, what, error);
         return NULL;
     }
+    struct pg_wait wait = pg_wait_begin(sql);
     do {
-        if (pg_wait_result(sql, &next, &wait) < 0) {
+        if (pg_wait_result(sql, &wait, &next, &failed) < 0) {
             PQclear(last);
-            prefix(what, &wait, error);
+            prefix(what, &failed, error);
             return NULL;
         }
         if (!next)
             break;
         PQclear(last);
         last = next;
-    } while (!begins_copy(last));
+    } while (!pg_wait_is_copy(last));
     if (!last)
         pg_query_fail(sql, NULL, what, error);
     return last;

@@ -8,7 +8,7 @@
 #include <libpq-fe.h>
 
 /* Runs one statement, and waits for its result. With parameters it is a single one; without (n 0) it may be several, or a
- * command of the replication grammar. expected: PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_COPY_BOTH. what begins the error
+ * command of the replication grammar. An answer without an end is PROTOCOL (wait.h). expected: PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_COPY_BOTH. what begins the error
  * ("cannot list the tables"). RETURNS NEW (PQclear); NULL on errors. */
 PGresult *pg_query(PGconn *sql, const char *text, int n, const char *const *values, ExecStatusType expected,
                    const char *what, struct cdc_error *error);

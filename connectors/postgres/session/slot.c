@@ -205,9 +205,7 @@ int pg_slot_create(PGconn *replication, const struct pg_settings *settings, uint
     }
     PQclear(result);
     /* libpq takes no next command before it has said that there is no further result. */
-    while ((result = PQgetResult(replication)) != NULL)
-        PQclear(result);
-    return status;
+    return pg_wait_discard(replication, error) < 0 ? -1 : status;
 }
 
 int pg_slot_drop(PGconn *sql, const char *name, const struct cdc_log *log, struct cdc_error *error)

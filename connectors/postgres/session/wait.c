@@ -4,11 +4,18 @@
 
 #include <cdc/retry.h>
 #include <libpq-events.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #define SILENT_MS 10000 /* after that it is asked whether the server is there */
 #define TURN_MS 1000
+#define MOST_BYTES (UINT64_C(256) << 20) /* of an answer: those to our questions are far smaller */
+#define READ_BYTES 8192                  /* libpq has room for as many at each read, or makes it */
 
 /* -- what a connection's waits obey -- */
 
@@ -42,12 +49,41 @@ static const struct pg_waiter *waiter_of(const PGconn *connection)
     return waiter ? waiter : &nobody;
 }
 
+/* -- how much has come -- */
+
+/* libpq does not say how much it has read, but the system does for TCP, encrypted or not. */
+static bool is_counted(PGconn *connection, uint64_t *bytes)
+{
+    struct tcp_info info;
+    socklen_t n = sizeof info;
+    if (getsockopt(PQsocket(connection), IPPROTO_TCP, TCP_INFO, &info, &n) != 0 ||
+        n < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
+        return false;
+    *bytes = info.tcpi_bytes_received;
+    return true;
+}
+
+static bool has_no_end(PGconn *connection, struct pg_wait *wait)
+{
+    uint64_t bytes;
+    int unread = 0;
+    if (wait->endless)
+        return false;
+    if (is_counted(connection, &bytes))
+        return bytes - wait->before > MOST_BYTES;
+    if (ioctl(PQsocket(connection), FIONREAD, &unread) == 0 && unread > 0)
+        wait->taken += unread < READ_BYTES ? (unsigned)unread : READ_BYTES;
+    return wait->taken > MOST_BYTES;
+}
+
 /* -- waits -- */
 
 struct pg_wait pg_wait_begin(PGconn *connection)
 {
     const struct cdc_control *control = waiter_of(connection)->control;
-    return (struct pg_wait){cdc_clock_ms(), control && control->stop};
+    struct pg_wait wait = {.heard = cdc_clock_ms(), .stopping = control && control->stop};
+    (void)is_counted(connection, &wait.before);
+    return wait;
 }
 
 static bool must_leave(const struct cdc_control *control, const struct pg_wait *wait)
@@ -71,6 +107,16 @@ int pg_wait_check(PGconn *connection, struct pg_wait *wait, struct cdc_error *er
     return 0;
 }
 
+int pg_wait_take(PGconn *connection, struct pg_wait *wait, struct cdc_error *error)
+{
+    wait->heard = cdc_clock_ms();
+    if (has_no_end(connection, wait)) {
+        shutdown(PQsocket(connection), SHUT_RDWR);
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server's answer has no end");
+    }
+    return PQconsumeInput(connection) ? 0 : 1;
+}
+
 int pg_wait_input(PGconn *connection, struct pg_wait *wait, struct cdc_error *error)
 {
     const struct cdc_control *control = waiter_of(connection)->control;
@@ -86,19 +132,38 @@ int pg_wait_input(PGconn *connection, struct pg_wait *wait, struct cdc_error *er
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "left by a signal while waiting for an answer of the server");
     if (n <= 0 || !fds[0].revents)
         return pg_wait_check(connection, wait, error);
-    wait->heard = cdc_clock_ms();
-    return PQconsumeInput(connection) ? 0 : 1;
+    return pg_wait_take(connection, wait, error);
 }
 
-int pg_wait_result(PGconn *connection, PGresult **result, struct cdc_error *error)
+int pg_wait_result(PGconn *connection, struct pg_wait *wait, PGresult **result, struct cdc_error *error)
 {
-    struct pg_wait wait = pg_wait_begin(connection);
     *result = NULL;
     int status = 0;
     while (status == 0 && PQisBusy(connection))
-        if ((status = pg_wait_input(connection, &wait, error)) < 0)
+        if ((status = pg_wait_input(connection, wait, error)) < 0)
             return -1;
     /* Of a connection that broke it has what the server said last, and libpq's own error after that. */
     *result = PQgetResult(connection);
     return 0;
+}
+
+bool pg_wait_is_copy(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH;
+}
+
+int pg_wait_discard(PGconn *connection, struct cdc_error *error)
+{
+    struct pg_wait wait = pg_wait_begin(connection);
+    for (PGresult *result;; PQclear(result)) {
+        if (pg_wait_result(connection, &wait, &result, error) < 0)
+            return -1;
+        if (!result)
+            return 0;
+        if (pg_wait_is_copy(result)) {
+            PQclear(result);
+            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server began a COPY that it was not asked for");
+        }
+    }
 }

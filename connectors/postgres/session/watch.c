@@ -15,6 +15,7 @@
 #define SSL_REQUEST UINT32_C(80877103)
 #define GSS_REQUEST UINT32_C(80877104)
 #define CLEARTEXT_PASSWORD 3
+#define MOST_BYTES ((size_t)16 << 20) /* of a login: certificates, settings, what somebody writes into a greeting */
 
 static unsigned long long inode_of(int fd)
 {
@@ -125,6 +126,12 @@ static int see_message(struct pg_watch *watch, unsigned char byte, struct cdc_er
     if (watch->n_head < 5)
         return 0;
     uint32_t length = number(watch->head + 1);
+    /* A server that cannot start a process for us says so in the form of old: E, and a text up to a zero byte. libpq takes
+     * nothing else after it. */
+    if (watch->head[0] == 'E' && length > 1 << 20) {
+        watch->state = PG_WATCH_ENCRYPTED;
+        return 0;
+    }
     if (length < 4 || length > 1 << 20)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server sends a damaged message while connecting");
     if (watch->head[0] == 'R' && length >= 8 && watch->n_head < 9)
@@ -175,6 +182,8 @@ static int pass_on(struct pg_watch *watch, bool from_server, struct cdc_error *e
         hang_up(watch);
         return 0;
     }
+    if (from_server && (watch->passed += (size_t)n) > MOST_BYTES)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "cannot connect: the server's greeting has no end");
     if (from_server && see_server(watch, data, (size_t)n, error) < 0)
         return -1;
     if (!from_server)

@@ -17,7 +17,13 @@
 struct pg_watch {
     int server, inner;        /* the server's socket, our end of the pair; -1: not now */
     unsigned long long other; /* libpq's end: its inode */
-    enum { PG_WATCH_SILENT, PG_WATCH_ASKED, PG_WATCH_MESSAGES, PG_WATCH_ENCRYPTED } state;
+    size_t passed;            /* bytes of the server */
+    enum {
+        PG_WATCH_SILENT,
+        PG_WATCH_ASKED,
+        PG_WATCH_MESSAGES,
+        PG_WATCH_ENCRYPTED /* or what is no message: passed on as it is */
+    } state;
     unsigned char head[9]; /* of the message that comes in: type, length, and what an R asks for */
     unsigned n_head;
     unsigned skip; /* bytes of it that are still to come */
@@ -27,7 +33,7 @@ void pg_watch_init(struct pg_watch *watch);
 int pg_watch_follow(struct pg_watch *watch, PGconn *connection, struct cdc_error *error);
 /* What to wait for besides: two descriptors. */
 void pg_watch_poll(const struct pg_watch *watch, struct pollfd fds[2]);
-/* Passes on what has come. CONFIG: the server asks for the password in clear. */
+/* Passes on what has come. CONFIG: the server asks for the password in clear; PROTOCOL: what it sends has no end. */
 int pg_watch_pass(struct pg_watch *watch, const struct pollfd fds[2], struct cdc_error *error);
 /* The connection is made: libpq gets the server's socket. */
 int pg_watch_end(struct pg_watch *watch, PGconn *connection, struct cdc_error *error);

@@ -46,7 +46,15 @@ static int import_snapshot(struct snapshot_run *run, const char *snapshot, struc
     cdc_buf_lit(&import, "SET TRANSACTION SNAPSHOT ");
     cdc_buf_append(&import, literal, strlen(literal) + 1);
     PQfreemem(literal);
-    return pg_snapshot_execute(run, text, "cannot import the slot's snapshot", error);
+    struct cdc_error own = {0};
+    if (pg_snapshot_execute(run, text, "cannot import the slot's snapshot", &own) == 0)
+        return 0;
+    /* It went with the connection that exported it (22023, 42704). The next attempt takes one of its own. */
+    if (own.status == CDC_EXIT_CONFIG)
+        own.status = CDC_EXIT_TEMPORARY;
+    if (error && error->status == 0)
+        *error = own;
+    return -1;
 }
 
 /* Reads happen in one transaction. snapshot: the one that was exported with the slot; NULL: what is there now. It is

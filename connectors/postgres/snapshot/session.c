@@ -52,10 +52,8 @@ int pg_snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error)
         return cdc_snapshot_stopped(error);
     if (!fds[0].revents)
         return pg_wait_check(run->sql, &run->wait, error);
-    run->wait = pg_wait_begin(run->sql);
-    if (!PQconsumeInput(run->sql))
-        return pg_query_fail(run->sql, NULL, "the connection broke", error);
-    return 0;
+    int taken = pg_wait_take(run->sql, &run->wait, error);
+    return taken > 0 ? pg_query_fail(run->sql, NULL, "the connection broke", error) : taken;
 }
 
 PGresult *pg_snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what,
@@ -74,6 +72,7 @@ PGresult *pg_snapshot_command(struct snapshot_run *run, const char *text, ExecSt
 
 int pg_snapshot_finish_command(struct snapshot_run *run, const char *what, struct cdc_error *error)
 {
+    run->wait = pg_wait_begin(run->sql);
     for (;;) {
         while (PQisBusy(run->sql))
             if (pg_snapshot_wait_input(run, error) < 0)

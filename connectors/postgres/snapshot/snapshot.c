@@ -27,6 +27,7 @@ static int read_rows(struct snapshot_run *run, const struct pg_scan_source *sour
 {
     struct pg_scan scan;
     int result = pg_scan_begin(&scan, run->sql, source, error);
+    run->wait.endless = true;
     while (result == 0) {
         enum pg_scan_result next = pg_scan_next(&scan, error);
         if (next == PG_SCAN_END)

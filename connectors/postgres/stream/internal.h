@@ -32,6 +32,7 @@ struct pg_watch {
     uint64_t *said;        /* hashes of what the last look has found */
     size_t n_said;
     bool looked, asked, failed;
+    bool changed; /* the answer that is coming in is another one */
     int64_t due, asked_at;
 };
 

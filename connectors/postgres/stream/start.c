@@ -67,6 +67,10 @@ int pg_start_check(struct pg_start *start, const char *name, const struct pg_slo
         return pg_start_lost(name, "was invalidated by the server: its log is gone", error);
     if (start->resumes && !slot->exists)
         return pg_start_lost(name, "is gone, and a position to go on from exists", error);
+    /* Of a slot that is there already somebody has read, a run before this one that kept no position for instance. After a
+     * crash of the server it may stand before that, and bring his transactions, which are not those of another log. */
+    if (start->last.kind == PG_LAST_NONE && !start->has_position && slot->exists)
+        start->last.kind = PG_LAST_UNKNOWN;
     start->from = first_of(start, slot);
     /* We confirm only what is stored, so the slot is at our position or before it. Beyond it, the server sends from
      * there, and what lies between is lost. */

@@ -7,6 +7,7 @@
 
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/session/query.h"
+#include "connectors/postgres/session/wait.h"
 
 #include <cdc/hash.h>
 #include <cdc/retry.h>
@@ -15,11 +16,17 @@
 
 #define LOOK_MS 1000
 #define LOOK_SHARE 20 /* of the time, a slow question may take one part */
+/* The server's list of a publication's tables waits for whoever holds one of them locked, and the stream waits for the
+ * list: not for long. It is asked for again. */
+#define PATIENCE "SET lock_timeout = 200"
+#define PATIENT "SET lock_timeout = 0"
 
-/* Tables by name, kind and schema; the publication's own row; its lists. */
+/* Tables by name, kind and schema (not temporary ones, which come and go all the time, and are never seen); the publication's
+ * own row; its lists. */
 #define FINGERPRINT_SQL(schemas)                                                                                       \
     "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashtext(concat(relname, ' ', relnamespace, relkind, "    \
-    "relpersistence, relispartition))::bigint)) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm')), "     \
+    "relpersistence, relispartition))::bigint)) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') "       \
+    "AND relpersistence <> 't'), "                                                                                     \
     "(SELECT p::text FROM pg_catalog.pg_publication p WHERE pubname = %s), (SELECT concat(count(*), ' ', "             \
     "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas ")"
 
@@ -40,6 +47,13 @@ static char *make_question(PGconn *sql, const char *publication)
         return text.data;
     cdc_buf_free(&text);
     return NULL;
+}
+
+/* Another one is made when it is needed. */
+static void leave_session(struct pg_stream *stream)
+{
+    PQfinish(stream->sql);
+    stream->sql = NULL;
 }
 
 /* -- what was said -- */
@@ -92,12 +106,17 @@ static int look_at_tables(struct pg_stream *stream, struct cdc_error *error)
     struct cdc_error found = {0}, failed = {0};
     struct pg_look look = {.stream = stream, .error = &found};
     struct pg_catalog catalog;
-    int result = pg_catalog_read(stream->sql, stream->pg->publication, &catalog, &failed);
+    int result = stream->watch.looked ? pg_query_run(stream->sql, PATIENCE, "cannot look at the tables", &failed) : 0;
+    catalog = (struct pg_catalog){0};
+    if (result == 0)
+        result = pg_catalog_read(stream->sql, stream->pg->publication, &catalog, &failed);
     const struct pg_gaps gaps = {
         .settings = stream->pg, .catalog = &catalog, .published = true, .all = true, .say = take_gap, .context = &look};
     if (result == 0)
         result = pg_gaps_find(&gaps, stream->sql, &failed);
     pg_catalog_free(&catalog);
+    if (stream->watch.looked && pg_query_run(stream->sql, PATIENT, "cannot look at the tables", &failed) < 0)
+        leave_session(stream);
     if (result < 0 || look.failed) { /* asked again; a server that is gone shows elsewhere */
         free(look.said);
         free(stream->watch.seen);
@@ -150,6 +169,23 @@ static bool take_answer(struct pg_stream *stream, PGresult *result)
     return true;
 }
 
+/* True after the last one. Never waits: PQgetResult would, for what is still to come, and of a COPY it would have no last. */
+static bool take_results(struct pg_stream *stream)
+{
+    while (!PQisBusy(stream->sql)) {
+        PGresult *result = PQgetResult(stream->sql);
+        bool last = !result, copy = pg_wait_is_copy(result);
+        if (!last)
+            stream->watch.changed = take_answer(stream, result) || stream->watch.changed;
+        PQclear(result);
+        if (copy)
+            leave_session(stream);
+        if (last || copy)
+            return true;
+    }
+    return false;
+}
+
 int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error)
 {
     struct pg_watch *watch = &stream->watch;
@@ -159,18 +195,22 @@ int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error
         return 0;
     }
     /* Whoever asked the session something else meanwhile has thrown the answer away, or closed the session. */
-    bool changed = false;
     if (stream->sql) {
         if (!PQconsumeInput(stream->sql) || PQisBusy(stream->sql))
             return 0;
-        for (PGresult *result; (result = PQgetResult(stream->sql)) != NULL; PQclear(result))
-            changed = take_answer(stream, result) || changed;
+        if (!take_results(stream))
+            return 0;
     }
+    bool changed = watch->changed;
+    watch->changed = false;
     watch->asked = false;
     /* Most of it is the wait for the next tick, unless the server is slow. */
-    int64_t took = now - watch->asked_at;
-    watch->due = now + (took > LOOK_MS ? took * LOOK_SHARE : LOOK_MS);
-    return changed ? look_at_tables(stream, error) : 0;
+    int64_t took = now - watch->asked_at, began = cdc_clock_ms();
+    int result = changed ? look_at_tables(stream, error) : 0;
+    int64_t looked = cdc_clock_ms();
+    took = (took > LOOK_MS ? took : 0) + (looked - began);
+    watch->due = looked + (took * LOOK_SHARE > LOOK_MS ? took * LOOK_SHARE : LOOK_MS);
+    return result;
 }
 
 int pg_watch_begin(struct pg_stream *stream, struct cdc_error *error)
