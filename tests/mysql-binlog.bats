@@ -1412,7 +1412,7 @@ sys.exit(status)' "$@" >"$DIR/out" 2>"$DIR/err"
     sum() { sed -n 's/^{"op":"c".*"v":"\([^"]*\)"}}$/\1/p' "$DIR/out" | python3 -c 'import binascii, sys, zlib
 values = [zlib.crc32(binascii.a2b_base64(line)) for line in sys.stdin.buffer]
 print(len(values), sum(values), sep="\t")'; }
-    for way in "--until now $URL?ssl-mode=REQUIRED" "--until now $URL?ssl-mode=DISABLED" "--file $DIR/log"; do
+    for way in "--until now $URL?ssl-mode=REQUIRED" "--until now $URL?ssl-mode=DISABLED&get-server-public-key=true" "--file $DIR/log"; do
         cp "$DIR/p" "$DIR/p1"
         [[ $way = --file* ]] || way="--offset-file $DIR/p1 $way"
         # shellcheck disable=SC2086
