@@ -208,6 +208,18 @@ record_clients() {
 }
 recorded() { echo "$1" | sed "s/127.0.0.1:[0-9]*/127.0.0.1:$(cat "$DIR/port")/"; }
 
+# -- limits
+
+@test "an account with too many connections: exit 69, and the rows arrive when the limit is gone" {
+    msql "create table t (id int primary key, v text)"
+    user limited ""
+    msql "set sql_log_bin = 0; alter user limited@'%' with max_user_connections 1"
+    refused 69 "$(url limited "")"
+    says "max_user_connections"
+    msql "set sql_log_bin = 0; alter user limited@'%' with max_user_connections 0"
+    rows_arrive "$(url limited "")"
+}
+
 # -- signals
 
 # The handlers are there.
