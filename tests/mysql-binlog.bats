@@ -1387,6 +1387,26 @@ END
     is "schemas" 1500 "$(grep -c '"op":"schema"' "$DIR/out")"
 }
 
+# bats test_tags=only:mariadb
+@test "a domain that the server was told to forget: the position stays good" {
+    msql "create table t (id int primary key)"
+    begin
+    msql "set gtid_domain_id = 9; insert into t values (1)"
+    msql "insert into t values (2)"
+    read_all
+    is "rows" "1 2" "$(ids)"
+    MYSQL_DATABASE='' msql "flush binary logs; flush binary logs"
+    forgets() {
+        MYSQL_DATABASE='' msql "purge binary logs to '$(log_files | tail -1)'; flush binary logs delete_domain_id = (9)" 2>/dev/null
+    }
+    wait_until forgets
+    for i in 3 4; do
+        msql "insert into t values ($i)"
+        read_all
+        is "rows" "$i" "$(ids)"
+    done
+}
+
 # compressed ROWS: one transaction that hardly gets smaller, in one event of 60 bytes a row; its file is $DIR/log.
 compressed() {
     msql "create table t (id int primary key, v varbinary(100))"
