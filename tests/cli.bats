@@ -323,6 +323,7 @@ silent() {
         is "exit status" 69 "$status"
         [[ $output == *http://127.0.0.1:9* ]] || fail "names no host: $output"
         [[ $output != *geheim123* ]] || fail "$output"
+        rm -f "$DIR/err" # that of the URL before says nothing of this one
         spawn bash -c "exec cdc-sink-http --webhook --header 'Authorization: Bearer geheim123' '$url' 2>'$DIR/err' < <(sleep 100)"
         wait_for_match "$DIR/err" .
         tr '\0' ' ' <"/proc/$SPAWNED/cmdline" | grep -q 'Authorization:.*http:' || fail "the rest of the arguments is gone"

@@ -375,7 +375,7 @@ rows_of() {
     is "the URL" "5 5" "$(rows_of "${URL}Shop_$NAME" | xargs)"
     is "-t" "5 5" "$(rows_of -t "SHOP_$NAME.T" "$URL" | xargs)"
     t mysql-binlog --check -t "Shop_$NAME.T" "$URL" 2>"$DIR/err"
-    says "ok: 1 tables selected"
+    says "ok: 1 table selected"
     MYSQL_SERVER=main MYSQL_DATABASE=$NAME
     mysql_stop lower_names
 }

@@ -221,10 +221,11 @@ void source_program_report(const struct program *program, const struct cdc_metri
                       "%llu texts have no exact form in Unicode, or are not valid in their charset: written as base64",
                       (unsigned long long)metrics->unconvertible);
     if (metrics->json_texts > 0)
-        cdc_log_write(&program->log, CDC_LOG_WARNING,
-                      "%llu JSON documents are written as strings: readers of JSON would refuse them (a lone surrogate, or "
-                      "nested too deep)",
-                      (unsigned long long)metrics->json_texts);
+        cdc_log_write(
+            &program->log, CDC_LOG_WARNING,
+            "%llu JSON documents are written as strings: readers of JSON would refuse them (a lone surrogate, or "
+            "nested too deep)",
+            (unsigned long long)metrics->json_texts);
 }
 
 static int run_stream(struct source_run *run, const struct source_options *options, const struct source_kind *kind,

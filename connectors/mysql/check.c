@@ -339,8 +339,8 @@ static void check_tables(struct check *check)
         finding(check, CDC_LOG_ERROR, "look at -t, -T, the URL's database, and the user's privileges",
                 "no table is selected");
     else
-        cdc_log_write(check->log, CDC_LOG_INFO, "ok: %d tables selected, %d without a key", tables.selected,
-                      tables.keyless);
+        cdc_log_write(check->log, CDC_LOG_INFO, "ok: %d table%s selected, %d without a key", tables.selected,
+                      tables.selected == 1 ? "" : "s", tables.keyless);
 }
 
 /* -- all of it ----------------------------------------------------------------------------- */

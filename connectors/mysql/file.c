@@ -367,7 +367,7 @@ static int check_order(const struct my_file_settings *settings, struct cdc_error
             strncmp(before, name, (size_t)(digits - before)) != 0 || b == a + 1)
             continue;
         cdc_error_set(error, CDC_EXIT_USAGE, "file %.200s does not follow %.200s", name, before);
-        return cdc_error_hint(error, "give the files of the log in their order, each once, and none left out");
+        return cdc_error_hint(error, "give the files of the log in their order, each once, and none omitted");
     }
     return 0;
 }

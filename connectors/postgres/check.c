@@ -388,8 +388,8 @@ static void check_each_table(struct check *check, const struct pg_catalog *catal
         cdc_log_write(check->log, CDC_LOG_WARNING, "more than %d findings on tables: the rest is omitted",
                       MAX_TABLES_NAMED);
     if (n > 0)
-        cdc_log_write(check->log, CDC_LOG_INFO, "%s%d tables selected, %d with findings", named ? "" : "ok: ", n,
-                      named);
+        cdc_log_write(check->log, CDC_LOG_INFO, "%s%d table%s selected, %d with findings", named ? "" : "ok: ", n,
+                      n == 1 ? "" : "s", named);
 }
 
 static void check_tables(struct check *check, bool publication)

@@ -4,7 +4,10 @@
  * stop is 1 after the first SIGTERM or SIGINT, which all loops look at. At 2, after the second one, these do not wait
  * any longer for the end of a transaction or for a reader: the loops of a source (libcdc/loop/source.c), and of sinks
  * and stages (stop_is_due, libcdc/loop/report.c), cdc_writer_finish, and the reading of files
- * (connectors/mysql/file.c). Waits between attempts end at the first. The exit status is the same after either. */
+ * (connectors/mysql/file.c). Waits between attempts end at the first. A source or stage that leaves its reader without
+ * some lines, or inside a transaction, exits 75; else the status is the same after either.
+ *
+ * The handler: on_stop in cmd/program/program.c. */
 #ifndef CDC_CONTROL_H
 #define CDC_CONTROL_H
 

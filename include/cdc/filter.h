@@ -13,8 +13,8 @@ struct cdc_filter_settings {
     struct cdc_option_list keep_columns, drop_columns; /* "[TABLE:]a,b" */
     struct cdc_option_list rename_tables;              /* "schema.table=schema.table" or "table=table" */
     struct cdc_option_list rename_columns;             /* "[TABLE:]old=new" */
-    /* A column named with its TABLE that the table does not have is fine; else it is an error: of a typo in drop_columns
-     * the column that must not leave would leave. */
+    /* A column named with its TABLE that the table does not have is fine; else it is an error: of a typo in
+     * drop_columns the column that must not leave would leave. */
     bool allow_unknown;
 };
 
@@ -25,9 +25,9 @@ struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, st
 void cdc_filter_free(struct cdc_filter *filter);
 
 /* Appends the line with its LF to out, changed or not, or drops it: 1 passed, 0 dropped, -1 error (CONFIG when two
- * columns would get one name, or a table lacks a column that the settings name). commit, heartbeat and schema lines of kept tables, and lines with an unknown op always
- * pass. Columns of the key are never dropped: sinks find rows by them. The `events` of a commit line becomes the number
- * of lines that passed. */
+ * columns would get one name, or a table lacks a column that the settings name). commit, heartbeat and schema lines of
+ * kept tables, and lines with an unknown op always pass. Columns of the key are never dropped: sinks find rows by them.
+ * The `events` of a commit line becomes the number of lines that passed. */
 int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
                      struct cdc_error *error);
 

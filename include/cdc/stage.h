@@ -9,9 +9,9 @@
 #include <cdc/log.h>
 
 struct cdc_stage_ops {
-    /* Appends what becomes of the event to out: whole lines, or nothing. Returns how many, or -1: with DATA the line is
-     * refused, what was appended for it is taken back, and on_error decides; any other error ends the run. The event's
-     * bytes are valid during the call only. */
+    /* Appends what becomes of the event to out: whole lines, or nothing. Returns how many, or -1: what was appended
+     * for it is taken back. With DATA the line is refused, and skip_errors decides; any other error ends the run. The
+     * event's bytes are valid during the call only. */
     int (*event)(void *stage, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
 };
 

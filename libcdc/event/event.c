@@ -291,6 +291,7 @@ int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct 
 {
     const char *end = line + n;
     const char *p = json_skip_space(line, end);
+    /* cppcheck-suppress ctuuninitvar ; set below */
     struct parse parse = {event, false, error};
 
     memset(event, 0, sizeof *event);

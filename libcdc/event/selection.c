@@ -18,7 +18,7 @@ static char *lower(const char *text, size_t n)
     return copy;
 }
 
-/* Without memory a table is rather read than left out. */
+/* Without memory a table is read rather than omitted. */
 static bool matches_in_any_case(const char *pattern, struct cdc_span schema, struct cdc_span table)
 {
     char *p = lower(pattern, strlen(pattern)), *s = lower(schema.p, schema.n), *t = lower(table.p, table.n);

@@ -459,6 +459,7 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
                                        .control = control,
                                        .log = log};
     control->waiting = loop_report_waiting;
+    /* cppcheck-suppress autoVariables ; for as long as the loop runs */
     control->context = &loop.report;
     *context = (struct cdc_sink_context){settings, control, log, &loop.metrics, &loop};
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);

@@ -464,6 +464,7 @@ int cdc_source_run(const struct cdc_source_ops *ops, void *source, const struct 
     int result = -1;
 
     control->waiting = waiting;
+    /* cppcheck-suppress autoVariables ; for as long as the loop runs */
     control->context = &loop;
     loop.writer = cdc_writer_new(settings->output_fd, error);
     /* After a snapshot (CDC_START_SNAPSHOT) the connector knows where to begin; nothing of the stream is confirmed

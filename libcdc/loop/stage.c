@@ -53,12 +53,10 @@ static int take_line(struct stage_loop *loop, struct cdc_span line, bool too_lon
     if (cdc_event_parse(&event, line.p, line.n, &why) != 0)
         return refuse(loop, why.text, error);
     int lines = loop->ops->event(loop->stage, &event, out, &why);
-    /* A line that was half appended must not leave: it would be glued to the next one. */
-    if (lines < 0 && why.status == CDC_EXIT_DATA) {
-        out->len = before;
-        return refuse(loop, why.text, error);
-    }
     if (lines < 0) {
+        out->len = before; /* a line that was half appended must not leave, whatever ends it */
+        if (why.status == CDC_EXIT_DATA)
+            return refuse(loop, why.text, error);
         cdc_error_set(error, why.status, "%s", why.text);
         return why.hint[0] != '\0' ? cdc_error_hint(error, "%s", why.hint) : -1;
     }
@@ -162,6 +160,7 @@ int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc
                                        .control = control,
                                        .log = log};
     control->waiting = loop_report_waiting;
+    /* cppcheck-suppress autoVariables ; for as long as the loop runs */
     control->context = &loop.report;
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
     if (loop.reader != NULL && (loop.writer = cdc_writer_new(settings->output_fd, error)) != NULL) {

@@ -92,7 +92,7 @@ int cdc_offset_copy(struct cdc_offset *target, const struct cdc_offset *from, st
 static int damaged(const char *path, const char *why, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "offset file \"%s\" is not usable: %s", path, why);
-    return cdc_error_hint(error, "restore it from a backup; removing it makes the tool begin again from the start");
+    return cdc_error_hint(error, "restore it from a backup; to begin anew, see Offset files in cdc(7)");
 }
 
 /* The whole file, NUL-terminated; NULL with *missing set when there is none. */

@@ -10,7 +10,7 @@
 
 FAULT_KINDS=(read write sync rename open connect memory)
 # At most so many places of each kind, evenly spread: all of them where there are fewer.
-FAULT_PLACES=${CDC_FAULT_PLACES:-20}
+FAULT_PLACES=${CDC_FAULT_PLACES:-12}
 FAULTS=$CDC_BUILD/tests/faults.so
 
 # faulty TOOL...: with the fault of FAULT_CALL, FAULT_AT and FAULT_HOW, if they are set.
@@ -75,4 +75,19 @@ all_faults() {
     echo "# $how: $tried places of $* tried, $wrong wrong" >&3
     [ "$tried" -gt 0 ] || fail "no such call was made: $* (${counts[*]})" || return 1
     [ "$wrong" = 0 ]
+}
+
+# What is in $ROOT now is on the disk, where the power is to go.
+on_the_disk() {
+    [ -n "$SHADOW" ] || return 0
+    rm -rf "$SHADOW"
+    mkdir "$SHADOW"
+    python3 "$LIB/power-cut.py" begin "$ROOT" "$SHADOW"
+}
+# snapshot_rows N: whole lines in $ROOT/out, of so many rows. An attempt that was broken off leaves rows; the last one is whole,
+# and begins with a truncate if it is not the first.
+snapshot_rows() {
+    whole_lines "$ROOT/out" &&
+        is rows "$1" "$(jq -r 'if .op == "t" then "t \(.source.table)" elif .op == "r" then "r \(.source.table) \(.key)" else empty end' "$ROOT/out" |
+            awk '$1 == "t" { for (k in seen) if (index(k, $2 " ") == 1) delete seen[k]; next } { $1 = ""; sub(/^ /, ""); seen[$0] = 1 } END { n = 0; for (k in seen) n++; print n }')"
 }

@@ -86,7 +86,9 @@ __attribute__((constructor)) static void begin(void)
     backtrace(frame, 1); /* the first call loads a library */
     if (dir != NULL && copy != NULL && (realpath(dir, root) == NULL || realpath(copy, shadow) == NULL))
         abort();
-    fault_how = how != NULL && strcmp(how, "kill") == 0 ? KILL : how != NULL && strcmp(how, "short") == 0 ? SHORTEN : FAIL;
+    fault_how = how != NULL && strcmp(how, "kill") == 0    ? KILL
+                : how != NULL && strcmp(how, "short") == 0 ? SHORTEN
+                                                           : FAIL;
     fault_at = at != NULL ? strtoull(at, NULL, 10) : 0;
     for (int i = 0; call != NULL && i < KINDS; i++)
         if (strcmp(call, kind_names[i]) == 0)
@@ -96,7 +98,8 @@ __attribute__((constructor)) static void begin(void)
 static void tell_where(void)
 {
     void *frames[24];
-    int fd = trace != NULL ? (int)syscall(SYS_openat, AT_FDCWD, trace, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+    int fd =
+        trace != NULL ? (int)syscall(SYS_openat, AT_FDCWD, trace, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
 
     if (fd < 0)
         return;
@@ -217,7 +220,8 @@ static bool file_id(int fd, char *id, size_t size)
     struct statx st;
     if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) != 0)
         return false;
-    snprintf(id, size, "%llu-%lld.%u", (unsigned long long)st.stx_ino, (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
+    snprintf(id, size, "%llu-%lld.%u", (unsigned long long)st.stx_ino, (long long)st.stx_btime.tv_sec,
+             st.stx_btime.tv_nsec);
     return true;
 }
 
@@ -342,13 +346,13 @@ static int open_call(int folder, const char *path, int flags, mode_t mode)
     return (int)syscall(SYS_openat, folder, path, flags, mode);
 }
 
-#define MODE_OF(flags, mode) \
-    mode_t mode = 0; \
-    if (((flags) & (O_CREAT | O_TMPFILE)) != 0) { \
-        va_list list; \
-        va_start(list, flags); \
-        mode = va_arg(list, mode_t); \
-        va_end(list); \
+#define MODE_OF(flags, mode)                                                                                           \
+    mode_t mode = 0;                                                                                                   \
+    if (((flags) & (O_CREAT | O_TMPFILE)) != 0) {                                                                      \
+        va_list list;                                                                                                  \
+        va_start(list, flags);                                                                                         \
+        mode = va_arg(list, mode_t);                                                                                   \
+        va_end(list);                                                                                                  \
     }
 
 int open(const char *path, int flags, ...)

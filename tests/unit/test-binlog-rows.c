@@ -5,6 +5,7 @@
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/rows_event.h"
 #include "connectors/mysql/event/table_map.h"
+#include "connectors/mysql/value/charset.h"
 #include "connectors/mysql/value/flavor.h"
 #include "tests/unit/binlog-events.h"
 
@@ -111,6 +112,31 @@ static void test_unclear_labels(void)
     check(table && my_table_prepare(table, MY_FLAVOR_MYSQL, "p", &error) < 0 && error.status == CDC_EXIT_CONFIG,
           "refused when nobody knows");
     my_table_free(table);
+}
+
+/* t(VARCHAR, INT, VARCHAR, VARCHAR) with those fields: are the collations of its texts these three? */
+static bool has_charsets(const char *fields, unsigned first, unsigned second, unsigned third)
+{
+    start();
+    put_hex("120000000000010001640001740004"
+            "0f030f0f"
+            "063c003c003c00"
+            "0f");
+    put_hex(fields);
+    struct my_table *table = my_table_new(whole(), MY_FLAVOR_MYSQL, NULL);
+    bool good = table && table->columns[0].charset == my_charset_of(first) && table->columns[1].charset == NULL &&
+                table->columns[2].charset == my_charset_of(second) && table->columns[3].charset == my_charset_of(third);
+    my_table_free(table);
+    return good;
+}
+
+/* 8: latin1, 33: utf8mb3, 45: utf8mb4. Exceptions are counted among texts alone. */
+static void test_charsets(void)
+{
+    check(has_charsets("020108", 8, 8, 8), "one charset for all");
+    check(has_charsets("0203080121", 8, 33, 8), "and an exception");
+    check(has_charsets("0205080021022d", 33, 8, 45), "and two");
+    check(has_charsets("0303082d21", 8, 45, 33), "a charset each");
 }
 
 static uint8_t rows_type;
@@ -261,6 +287,7 @@ int main(void)
     test_table_map();
     test_table_names();
     test_unclear_labels();
+    test_charsets();
     test_rows();
     test_rows_compressed();
     return finish();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Transactions as lines: what is undone, what is DDL. */
 #include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/decoder/position.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/gtid.h"
@@ -320,6 +321,69 @@ static void test_truncate_lower_case(void)
     }
 }
 
+/* Two rows of one table: what each line's pos is, the table's description before its first row. */
+static void test_positions(void)
+{
+    static const char *const expected[] = {
+        "schema\",\"pos\":\"0000000000000002.0000000001.0\"", "c\",\"pos\":\"0000000000000002.0000000001.1\"",
+        "c\",\"pos\":\"0000000000000002.0000000002.1\"", "commit\",\"pos\":\"0000000000000002.FFFFFFFFFF.0\""};
+    struct my_decoder *decoder = new_decoder();
+    const char *at = NULL;
+    put_gtid(MY_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+    result = result == 0 ? decode_map(decoder) : result;
+    start();
+    put_hex("120000000000010001ff00050000000006000000");
+    result = result == 0 ? decode(decoder, MY_EVENT_WRITE_ROWS_V1, NULL) : result;
+    put_query("", "d", "COMMIT");
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
+    my_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    at = text.data;
+    for (size_t i = 0; result == 0 && i < sizeof expected / sizeof *expected; i++) {
+        const char *found = at ? strstr(at, expected[i]) : NULL;
+        check(found != NULL && strstr(at, "{\"op\":\"") + 7 == found, expected[i]);
+        at = found;
+    }
+    check(result == 0, "two rows");
+}
+
+/* The name of the next file: n letters, and bytes after them. Its result. */
+static int rotate(size_t n, const char *more, size_t n_more)
+{
+    struct my_decoder *decoder = new_decoder();
+    struct cdc_error error = {0};
+    start();
+    put(4, 8);
+    for (size_t i = 0; i < n; i++)
+        put('b', 1);
+    cdc_buf_append(&body, more, n_more);
+    int result = decode(decoder, MY_EVENT_ROTATE, &error);
+    bool good = result == 0 ? strlen(my_decoder_coord(decoder)->file) == n + n_more
+                            : error.status == CDC_EXIT_PROTOCOL && strlen(my_decoder_coord(decoder)->file) == 13;
+    my_decoder_free(decoder);
+    return good ? result : -2;
+}
+
+static void test_file_names(void)
+{
+    const size_t most = sizeof((struct my_coord *)NULL)->file - 1;
+    check(rotate(13, "", 0) == 0 && rotate(most, "", 0) == 0, "names of files");
+    check(rotate(most + 1, "", 0) == -1 && rotate(60000, "", 0) == -1, "too long for one");
+    check(rotate(0, "", 0) == -1 && rotate(5, "\0b", 2) == -1, "none, or one that ends early");
+}
+
+static void test_numbers(void)
+{
+    uint64_t number;
+    check(my_pos_number("0000000000000002.FFFFFFFFFF.0", &number) && number == 2, "the number of a pos");
+    check(my_pos_number("7FFFFFFFFFFFFFFF.0000000001.1", &number) && number == INT64_MAX, "the largest one");
+    check(!my_pos_number("8000000000000000.0000000001.1", &number) && !my_pos_number("", &number) &&
+              !my_pos_number("0000000000000002", &number) && !my_pos_number("0000000000000002-", &number) &&
+              !my_pos_number("000000000000000x.0000000001.1", &number) && !my_pos_number("2.1.1", &number),
+          "none of ours");
+}
+
 /* -- what carries secrets -- */
 
 /* Is there a line that shows the statement? One ends its transaction in any case: -1 when none does. */
@@ -422,6 +486,9 @@ static void test_accounts(void)
 int main(void)
 {
     test_null_key();
+    test_positions();
+    test_file_names();
+    test_numbers();
     test_accounts();
     test_rollback();
     test_savepoints();

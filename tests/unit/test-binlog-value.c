@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static int failures;
 
@@ -339,6 +340,74 @@ static void test_old_times(void)
     check(column.decimals < 0 && my_value_skip(&column, &cursor, &error) < 0 && error.status == CDC_EXIT_CONFIG,
           "digits of a second that nobody told", error.text, "");
     my_column_free(&column);
+}
+
+/* The C library's calendar against ours: each day that there might be, of years with and without a leap day. */
+static void test_calendar(void)
+{
+    static const int years[] = {1899, 1900, 1999, 2000, 2023, 2024, 2100, 2400};
+    for (size_t i = 0; i < sizeof years / sizeof *years; i++) {
+        for (int month = 1; month <= 12; month++)
+            for (int day = 1; day <= 31; day++) {
+                struct tm tm = {.tm_year = years[i] - 1900, .tm_mon = month - 1, .tm_mday = day};
+                uint64_t packed = ((uint64_t)(years[i] * 13 + month) << 5 | (uint64_t)day) << 17;
+                char hex[16], want[40];
+                bool exists = timegm(&tm) != -1 && tm.tm_mon == month - 1 && tm.tm_mday == day;
+                snprintf(hex, sizeof hex, "%010llx", (unsigned long long)(packed + UINT64_C(0x8000000000)));
+                snprintf(want, sizeof want, "\"%04d-%02d-%02d%c00:00:00\"", years[i], month, day, exists ? 'T' : ' ');
+                if (day >= 28 || month == 2)
+                    mysql(MY_TYPE_DATETIME2, 0, hex, want);
+            }
+    }
+    /* Each of these is the first or last second of a month or so, over all 32 bits. */
+    for (uint64_t seconds = 1; seconds < UINT64_C(1) << 32; seconds += 86400 * 28 - 1) {
+        time_t when = (time_t)seconds;
+        struct tm tm;
+        char hex[16], want[40];
+        gmtime_r(&when, &tm);
+        snprintf(hex, sizeof hex, "%08llx", (unsigned long long)seconds);
+        strftime(want, sizeof want, "\"%Y-%m-%dT%H:%M:%SZ\"", &tm);
+        mysql(MY_TYPE_TIMESTAMP2, 0, hex, want);
+    }
+}
+
+/* MariaDB's of before 10.1: one number in units of the last digit, as wide as it must be. */
+static void test_old_fractions(void)
+{
+    static const int sizes[7] = {0, 6, 6, 7, 7, 7, 8}, time_sizes[7] = {0, 4, 4, 5, 5, 5, 6};
+    uint64_t unit = 1;
+    for (int digits = 1; digits <= 6; digits++) {
+        char type[24], hex[24], want[48];
+        uint64_t fraction = 123456;
+        for (int i = digits; i < 6; i++)
+            fraction /= 10;
+        unit *= 10;
+        /* 2000-02-29 23:59:58.123456 */
+        uint64_t seconds = ((((UINT64_C(2000) * 13 + 2) * 32 + 29) * 24 + 23) * 60 + 59) * 60 + 58;
+        snprintf(type, sizeof type, "datetime(%d)", digits);
+        snprintf(hex, sizeof hex, "%0*llx", 2 * sizes[digits], (unsigned long long)(seconds * unit + fraction));
+        snprintf(want, sizeof want, "\"2000-02-29T23:59:58.%0*llu\"", digits, (unsigned long long)fraction);
+        value(MY_FLAVOR_MARIADB, MY_TYPE_DATETIME, 0, NULL, type, hex, want);
+        /* -838:59:58.123456 */
+        snprintf(type, sizeof type, "time(%d)", digits);
+        uint64_t clock = UINT64_C(838) * 3600 + 59 * 60 + 58;
+        snprintf(hex, sizeof hex, "%0*llx", 2 * time_sizes[digits],
+                 (unsigned long long)(UINT64_C(3020400) * unit - clock * unit - fraction));
+        snprintf(want, sizeof want, "\"-838:59:58.%0*llu\"", digits, (unsigned long long)fraction);
+        value(MY_FLAVOR_MARIADB, MY_TYPE_TIME, 0, NULL, type, hex, want);
+        snprintf(hex, sizeof hex, "%0*llx", 2 * time_sizes[digits],
+                 (unsigned long long)(UINT64_C(3020400) * unit + 3661 * unit + fraction));
+        snprintf(want, sizeof want, "\"01:01:01.%0*llu\"", digits, (unsigned long long)fraction);
+        value(MY_FLAVOR_MARIADB, MY_TYPE_TIME, 0, NULL, type, hex, want);
+        /* The fraction apart, in as many bytes as MySQL's. */
+        int bytes = (digits + 1) / 2;
+        snprintf(type, sizeof type, "timestamp(%d)", digits);
+        snprintf(hex, sizeof hex, "65937d25%0*llx", 2 * bytes, (unsigned long long)fraction);
+        snprintf(want, sizeof want, "\"2024-01-02T03:04:05.%0*lluZ\"", digits, (unsigned long long)fraction);
+        value(MY_FLAVOR_MARIADB, MY_TYPE_TIMESTAMP, 0, NULL, type, hex, want);
+        snprintf(hex, sizeof hex, "65937d25%0*llx", 2 * bytes, (unsigned long long)unit);
+        value(MY_FLAVOR_MARIADB, MY_TYPE_TIMESTAMP, 0, NULL, type, hex, NULL);
+    }
 }
 
 static void test_texts(void)
@@ -889,6 +958,8 @@ int main(void)
     test_decimals();
     test_times();
     test_old_times();
+    test_calendar();
+    test_old_fractions();
     test_texts();
     test_binary();
     test_lists();

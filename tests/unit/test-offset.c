@@ -87,6 +87,117 @@ static void test_file(void)
     unlink(path_of("d.offset"));
 }
 
+/* Positions that a destination has and this file has not are known, and written by whoever moved them. */
+static void test_known(void)
+{
+    struct cdc_error error = {0};
+    struct cdc_offset offset = {(char *)(uintptr_t) "0C", 9, 3, (char *)(uintptr_t) "{\"a\":1}",
+                                (char *)(uintptr_t) "{\"s\":1}"};
+    const struct cdc_offset *got;
+    struct cdc_offset_file *file = cdc_offset_file_open(path_of("k.offset"), "t", &error);
+    check(file != NULL && cdc_offset_file_know(file, "west", &offset, &error) == 0 &&
+              !cdc_offset_file_owns(file, "west") && !cdc_offset_file_owns(file, "east"),
+          "known, not ours");
+    check((got = cdc_offset_file_get(file, "west")) != NULL && strcmp(got->pos, "0C") == 0 && got->seq == 9, "its pos");
+    check(cdc_offset_file_save(file, &error) == 0 && cdc_offset_read(path_of("k.offset"), "west", &offset, &error) == 0,
+          "it is not written");
+    offset = (struct cdc_offset){.pos = (char *)(uintptr_t) "0D", .seq = 10, .lines = 4};
+    check(cdc_offset_file_set(file, "west", &offset, &error) == 0 && cdc_offset_file_owns(file, "west"),
+          "now it is ours");
+    check(cdc_offset_file_know(file, "west", &offset, &error) == 0 && cdc_offset_file_owns(file, "west"),
+          "and stays so");
+    check(cdc_offset_file_save(file, &error) == 0, "saved");
+    struct cdc_offset read;
+    check(cdc_offset_read(path_of("k.offset"), "west", &read, &error) == 1 && strcmp(read.pos, "0D") == 0 &&
+              read.seq == 10 && read.lines == 4 && strcmp(read.source, "{\"a\":1}") == 0 &&
+              strcmp(read.state, "{\"s\":1}") == 0,
+          "it is written; source and state are those of before");
+    cdc_offset_free(&read);
+    offset.source = (char *)(uintptr_t) "{";
+    check(cdc_offset_file_set(file, "west", &offset, &error) == 0 && cdc_offset_file_save(file, &error) != 0 &&
+              error.status == CDC_EXIT_INTERNAL,
+          "what could not be read again is not written");
+    check(cdc_offset_read(path_of("k.offset"), "west", &read, &error) == 1, "and the old file stays");
+    cdc_offset_free(&read);
+    cdc_offset_file_free(file);
+}
+
+/* What a copy takes over: another place's source goes, the tool's own state stays. */
+static void test_copy(void)
+{
+    struct cdc_error error = {0};
+    struct cdc_offset target = {0};
+    struct cdc_offset one = {(char *)(uintptr_t) "0A", 1, 2, (char *)(uintptr_t) "{\"a\":1}",
+                             (char *)(uintptr_t) "{\"s\":1}"};
+    struct cdc_offset other = {(char *)(uintptr_t) "0B", 3, 4, NULL, NULL};
+    check(cdc_offset_copy(&target, &one, &error) == 0 && strcmp(target.pos, "0A") == 0 && target.seq == 1 &&
+              target.lines == 2 && strcmp(target.source, "{\"a\":1}") == 0 && strcmp(target.state, "{\"s\":1}") == 0,
+          "a copy");
+    check(cdc_offset_copy(&target, &other, &error) == 0 && strcmp(target.pos, "0B") == 0 && target.seq == 3 &&
+              target.lines == 4 && target.source == NULL && strcmp(target.state, "{\"s\":1}") == 0,
+          "of another place");
+    cdc_offset_free(&target);
+}
+
+static void test_names(void)
+{
+    char *path = cdc_state_path("dir", "pg-cdc", "a/b/c"), *bare = cdc_state_path("dir", "cdc-sink-a", NULL);
+    check(strcmp(path, "dir/pg-cdc-a_b_c.offset") == 0, "a name with slashes stays in the folder");
+    check(strcmp(bare, "dir/cdc-sink-a.offset") == 0, "a file without a name");
+    free(path);
+    free(bare);
+    char target[128];
+    snprintf(target, sizeof target, "%s", path_of("a.offset"));
+    check(symlink(target, path_of("l.offset")) == 0 && open_status("l.offset", "cdc-sink-a") == CDC_EXIT_CONFIG,
+          "a link would be replaced");
+    check(unlink(path_of("l.offset")) == 0, "the link is removed");
+    check(mkfifo(path_of("f.offset"), 0600) == 0 && open_status("f.offset", "cdc-sink-a") == CDC_EXIT_CONFIG,
+          "a FIFO is none");
+    unlink(path_of("f.offset"));
+    check(mkdir(path_of("m.offset.lock"), 0700) == 0 && open_status("m.offset", "cdc-sink-a") != 0 &&
+              access(path_of("m.offset"), F_OK) != 0,
+          "without its lock, a file is not touched");
+}
+
+/* A sink that was seen goes on to count when its file is gone, and files that are named when they never were there. */
+static void test_acks_stay(void)
+{
+    struct cdc_error error = {0};
+    const struct cdc_offset *offset;
+    struct cdc_acks *acks = cdc_acks_new("shop", NULL, 0, dir, &error);
+    store("cdc-sink-x.offset", "cdc-sink-x", "03");
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && cdc_acks_passed(acks, "03", &error) == 1 &&
+              cdc_acks_passed(acks, "04", &error) == 0 && cdc_acks_passed(acks, NULL, &error) == 0,
+          "what they have passed");
+    check(cdc_acks_passed(NULL, "04", &error) == 1 && cdc_acks_passed(NULL, NULL, &error) == 0, "written is stored");
+    size_t count = cdc_acks_count(acks);
+    unlink(path_of("cdc-sink-x.offset"));
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset == NULL && cdc_acks_count(acks) == count,
+          "a sink whose file is removed has nothing, and counts");
+    check(cdc_acks_passed(acks, "00", &error) == 0, "nothing is passed");
+    cdc_acks_free(acks);
+    char missing[128], present[128];
+    snprintf(missing, sizeof missing, "%s", path_of("missing"));
+    store("cdc-sink-x.offset", "cdc-sink-x", "03");
+    snprintf(present, sizeof present, "%s", path_of("cdc-sink-x.offset"));
+    acks = cdc_acks_new("shop", (const char *const[]){present, missing}, 2, NULL, &error);
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset == NULL && cdc_acks_count(acks) == 2, "a file to come");
+    check(cdc_acks_offset(acks, 0) != NULL && strcmp(cdc_acks_offset(acks, 0)->pos, "03") == 0 &&
+              cdc_acks_offset(acks, 1) == NULL,
+          "each by itself");
+    cdc_acks_free(acks);
+    acks = cdc_acks_new("shop", (const char *const[]){present}, 1, NULL, &error);
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "03") == 0, "one alone");
+    write_file("cdc-sink-x.offset", "{");
+    check(cdc_acks_read(acks, &offset, &error) != 0 && error.status == CDC_EXIT_CONFIG, "damage is no position");
+    cdc_acks_free(acks);
+    error = (struct cdc_error){0};
+    acks = cdc_acks_new("shop", NULL, 0, path_of("none"), &error);
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset == NULL && cdc_acks_count(acks) == 0, "no folder yet");
+    cdc_acks_free(acks);
+    unlink(present);
+}
+
 static void test_acks(void)
 {
     struct cdc_error error = {0};
@@ -121,6 +232,10 @@ int main(void)
     if (mkdtemp(dir) == NULL)
         return 1;
     test_file();
+    test_known();
+    test_copy();
+    test_names();
+    test_acks_stay();
     char from[128];
     snprintf(from, sizeof from, "%s", path_of("a.offset"));
     check(rename(from, path_of("cdc-sink-a.offset")) == 0, "renamed");

@@ -16,7 +16,8 @@ static void check(bool good, const char *what, const char *detail)
 
 /* Columns a, b, c: marks is which of them are of the replica identity, primary which of the primary key. */
 static const struct {
-    struct pg_key_facts facts; /* identity, partitioned, primary exists, is immediate, index exists, incomplete, inserts only */
+    struct pg_key_facts
+        facts; /* identity, partitioned, primary exists, is immediate, index exists, incomplete, inserts only */
     const char *marks, *primary;
     enum pg_key_kind kind;
     const char *key;

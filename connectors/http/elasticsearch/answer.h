@@ -4,7 +4,7 @@
  *
  * An answer is read into a tree by jansson; texts are BORROWED from it until it is closed. But for one part: the documents
  * in an answer to _mget must keep their bytes, since a tree would turn 1.10 into 1.1 and 12345678901234567890 into a
- * double. Their `_source` is cut out with the walkers of cdc/json.h, and points into the answer. */
+ * double. Their `_source` is found with the walkers of cdc/json.h, and points into the answer. */
 #ifndef ES_ANSWER_H
 #define ES_ANSWER_H
 

@@ -9,7 +9,7 @@
  *
  *   killed before the sync             nothing was sent: the document is still under the old id
  *   killed after it, whatever was sent  the line comes again, and finds its columns here
- *   the power fails before the sync    what is there of the tail may be cut, or NUL bytes: nothing relied on it (load)
+ *   the power fails before the sync    what is there of the tail may be truncated, or NUL bytes: nothing relied on it (load)
  *   the offset has passed the line     the journal is emptied (es_key_changes_begin) */
 #include <errno.h>
 #include <fcntl.h>

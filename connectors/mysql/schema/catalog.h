@@ -14,24 +14,25 @@
  * 1; 0: there is no such table, or it may not be seen; -1. */
 int my_catalog_columns(MYSQL *sql, enum my_flavor flavor, const struct my_table *table, struct cdc_buf *columns,
                        struct cdc_error *error);
-/* For files that name them, and a server that the user names for it: adds the types' names, what is generated, MariaDB's JSON and the end of a row's time. Columns
- * that are no more, or of another type now, stay as they are. */
+/* For files that name them, and a server that the user names for it: adds the types' names, what is generated,
+ * MariaDB's JSON and the end of a row's time. Columns that are no more, or of another type now, stay as they are. */
 int my_catalog_describe(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
-/* For a snapshot: makes the columns, in the terms of the log, so that types and values read the same. Those that lines omit
- * (my_column_is_omitted) are not made. PERMISSION: the user may not read them all. */
+/* For a snapshot: makes the columns, in the terms of the log, so that types and values read the same. Those that lines
+ * omit (my_column_is_omitted) are not made. PERMISSION: the user may not read them all. */
 int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
 
-/* Sets sequence of a table that may be one. The columns of all of them are the same, and no ALTER SEQUENCE changes them. */
+/* Sets sequence of a table that may be one. The columns of all of them are the same, and no ALTER SEQUENCE changes
+ * them. */
 int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
 
-/* All tables that the user may see, with an engine; those of information_schema and performance_schema are none. A row has
- * TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, ENGINE, CREATE_TIME; the order is that of the names' bytes. RETURNS NEW */
+/* All tables that the user may see, with an engine; those of information_schema and performance_schema are none. A row
+ * has TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, ENGINE, CREATE_TIME; the order is that of the names' bytes. RETURNS NEW */
 MYSQL_RES *my_catalog_list(MYSQL *sql, struct cdc_error *error);
 /* The first two only: for the others the server opens each table. RETURNS NEW */
 MYSQL_RES *my_catalog_list_names(MYSQL *sql, struct cdc_error *error);
 /* Those of one database of MariaDB, the same way, of which the log, with FULL metadata, may not say all: see
- * my_table_is_ambiguous, and generated columns. One database at a time, since with that name as a constant the server opens no
- * table of others. RETURNS NEW */
+ * my_table_is_ambiguous, and generated columns. One database at a time, since with that name as a constant the server
+ * opens no table of others. RETURNS NEW */
 MYSQL_RES *my_catalog_list_ambiguous(MYSQL *sql, const char *db, struct cdc_error *error);
 
 /* What their columns tell of one of them. */

@@ -27,7 +27,8 @@ int my_ddl_take(struct my_ddl_list *list, const struct my_event_header *header, 
                 const struct my_coord *coord, struct cdc_error *error);
 /* Those that end there or before go. */
 void my_ddl_forget(struct my_ddl_list *list, const struct my_coord *coord);
-/* Does one that ends after the coordinates name the table? By its name alone, whatever the database: a statement need not say it. */
+/* Does one that ends after the coordinates name the table? By its name alone, whatever the database: a statement need
+ * not say it. */
 bool my_ddl_names(const struct my_ddl_list *list, const char *table, const struct my_coord *coord);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <errmsg.h>
 #include <errno.h>
+#include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,7 +244,12 @@ static int login_error(MYSQL *mysql, const struct my_url *url, struct cdc_error 
                                      "server-public-key-path=FILE, or get-server-public-key=true where nobody "
                                      "can come between");
     }
-    return my_session_error(mysql, what, error);
+    (void)my_session_error(mysql, what, error);
+    if (number == ER_BAD_DB_ERROR)
+        return cdc_error_hint(error, "name an existing database at the end of the URL");
+    if (number == ER_ACCESS_DENIED_ERROR)
+        return cdc_error_hint(error, "correct user and password: in the URL, an option file, or MYSQL_PWD");
+    return -1;
 }
 
 struct attempt {

@@ -10,7 +10,7 @@
 #define LEAST_COLUMNS 32               /* more than any question of ours has */
 
 /* A row as the library keeps it: texts one after the other, each with a NUL; after the last column's a pointer to their
- * end, by which it tells lengths. Behind it NULLs, so that a column that was asked for and is not there reads as NULL. */
+ * end, by which it tells lengths. After it NULLs, so that a column that was asked for and is not there reads as NULL. */
 static size_t keep_row(MYSQL_DATA *data, MYSQL_ROWS ***end, MYSQL_ROW row, const unsigned long *lengths, unsigned n)
 {
     size_t pointers = (n < LEAST_COLUMNS ? LEAST_COLUMNS : n) + 1, bytes = 1;

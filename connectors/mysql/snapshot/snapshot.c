@@ -34,9 +34,9 @@ static int written(struct my_snapshot *run, struct cdc_error *error)
     run->metrics->seq = (int64_t)state->attempt.origin;
     if (my_snapshot_state_save(run, error) < 0)
         return -1;
-    cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s",
+    cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu table%s in %.1f s%s",
                   run->settings->name, (unsigned long long)run->progress.rows, run->n_tables,
-                  (double)(cdc_clock_ms() - run->progress.began) / 1000.0,
+                  run->n_tables == 1 ? "" : "s", (double)(cdc_clock_ms() - run->progress.began) / 1000.0,
                   run->acks ? "; finished once its sinks have stored it" : "");
     return 0;
 }

@@ -2,8 +2,8 @@
 /* What identifies a row. */
 #include "connectors/postgres/pgoutput/table.h"
 
-/* A delete of such a table brings these columns and nothing else. Where old rows are whole (f), or never come since the server refuses the
- * change (n, and i without its index), the primary key is the key. */
+/* A delete of such a table brings these columns and nothing else. Where old rows are whole (f), or never come since the
+ * server refuses the change (n, and i without its index), the primary key is the key. */
 bool pg_key_is_marked(const struct pg_key_facts *facts)
 {
     return facts->replica_identity == 'd' || (facts->replica_identity == 'i' && facts->index_exists);

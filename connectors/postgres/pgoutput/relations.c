@@ -108,7 +108,7 @@ int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *b
     free(relations->n_types > i ? type->name : NULL);
     *type = (struct pg_named_type){oid, *namespace ? pg_type_of(0) : pg_type_named(name), NULL};
     if (array)
-        type->type = (struct pg_type){PG_ARRAY, PG_TEXT, ','};
+        type->type = (struct pg_type){.kind = PG_ARRAY, .element = PG_TEXT, .delimiter = ','};
     relations->n_types += i == relations->n_types;
     if (*namespace && !(type->name = type_name(namespace, name, array)))
         return cdc_error_memory(error);

@@ -27,7 +27,7 @@ static void settle_array(struct pg_column *column)
 {
     size_t n = column->type_name ? strlen(column->type_name) : 0;
     if (column->type.kind == PG_TEXT && n > 2 && strcmp(column->type_name + n - 2, "[]") == 0)
-        column->type = (struct pg_type){PG_ARRAY, PG_TEXT, ','};
+        column->type = (struct pg_type){.kind = PG_ARRAY, .element = PG_TEXT, .delimiter = ','};
 }
 
 static int bad_name(const struct pg_table *table, struct cdc_error *error)

@@ -13,96 +13,96 @@ static const struct builtin {
     const char *name;
     struct pg_type type;
 } builtins[] = {
-    {16, "bool", {PG_BOOL, PG_TEXT, ','}},
-    {17, "bytea", {PG_BYTEA, PG_TEXT, ','}},
-    {20, "int8", {PG_INT8, PG_TEXT, ','}},
-    {21, "int2", {PG_INTEGER, PG_TEXT, ','}},
-    {23, "int4", {PG_INTEGER, PG_TEXT, ','}},
-    {26, "oid", {PG_INTEGER, PG_TEXT, ','}},
-    {114, "json", {PG_JSON, PG_TEXT, ','}},
-    {143, "_xml", {PG_ARRAY, PG_TEXT, ','}},
-    {199, "_json", {PG_ARRAY, PG_JSON, ','}},
-    {271, "_xid8", {PG_ARRAY, PG_TEXT, ','}},
-    {629, "_line", {PG_ARRAY, PG_TEXT, ','}},
-    {651, "_cidr", {PG_ARRAY, PG_TEXT, ','}},
-    {700, "float4", {PG_FLOAT, PG_TEXT, ','}},
-    {701, "float8", {PG_FLOAT, PG_TEXT, ','}},
-    {719, "_circle", {PG_ARRAY, PG_TEXT, ','}},
-    {775, "_macaddr8", {PG_ARRAY, PG_TEXT, ','}},
-    {791, "_money", {PG_ARRAY, PG_TEXT, ','}},
-    {1000, "_bool", {PG_ARRAY, PG_BOOL, ','}},
-    {1001, "_bytea", {PG_ARRAY, PG_BYTEA, ','}},
-    {1002, "_char", {PG_ARRAY, PG_TEXT, ','}},
-    {1003, "_name", {PG_ARRAY, PG_TEXT, ','}},
-    {1005, "_int2", {PG_ARRAY, PG_INTEGER, ','}},
-    {1006, "_int2vector", {PG_ARRAY, PG_TEXT, ','}},
-    {1007, "_int4", {PG_ARRAY, PG_INTEGER, ','}},
-    {1008, "_regproc", {PG_ARRAY, PG_TEXT, ','}},
-    {1009, "_text", {PG_ARRAY, PG_TEXT, ','}},
-    {1010, "_tid", {PG_ARRAY, PG_TEXT, ','}},
-    {1011, "_xid", {PG_ARRAY, PG_TEXT, ','}},
-    {1012, "_cid", {PG_ARRAY, PG_TEXT, ','}},
-    {1013, "_oidvector", {PG_ARRAY, PG_TEXT, ','}},
-    {1014, "_bpchar", {PG_ARRAY, PG_TEXT, ','}},
-    {1015, "_varchar", {PG_ARRAY, PG_TEXT, ','}},
-    {1016, "_int8", {PG_ARRAY, PG_INT8, ','}},
-    {1017, "_point", {PG_ARRAY, PG_TEXT, ','}},
-    {1018, "_lseg", {PG_ARRAY, PG_TEXT, ','}},
-    {1019, "_path", {PG_ARRAY, PG_TEXT, ','}},
-    {1020, "_box", {PG_ARRAY, PG_TEXT, ';'}},
-    {1021, "_float4", {PG_ARRAY, PG_FLOAT, ','}},
-    {1022, "_float8", {PG_ARRAY, PG_FLOAT, ','}},
-    {1027, "_polygon", {PG_ARRAY, PG_TEXT, ','}},
-    {1028, "_oid", {PG_ARRAY, PG_INTEGER, ','}},
-    {1034, "_aclitem", {PG_ARRAY, PG_TEXT, ','}},
-    {1040, "_macaddr", {PG_ARRAY, PG_TEXT, ','}},
-    {1041, "_inet", {PG_ARRAY, PG_TEXT, ','}},
-    {1114, "timestamp", {PG_TIMESTAMP, PG_TEXT, ','}},
-    {1115, "_timestamp", {PG_ARRAY, PG_TIMESTAMP, ','}},
-    {1182, "_date", {PG_ARRAY, PG_TEXT, ','}},
-    {1183, "_time", {PG_ARRAY, PG_TEXT, ','}},
-    {1184, "timestamptz", {PG_TIMESTAMPTZ, PG_TEXT, ','}},
-    {1185, "_timestamptz", {PG_ARRAY, PG_TIMESTAMPTZ, ','}},
-    {1186, "interval", {PG_INTERVAL, PG_TEXT, ','}},
-    {1187, "_interval", {PG_ARRAY, PG_INTERVAL, ','}},
-    {1231, "_numeric", {PG_ARRAY, PG_NUMERIC, ','}},
-    {1270, "_timetz", {PG_ARRAY, PG_TEXT, ','}},
-    {1561, "_bit", {PG_ARRAY, PG_TEXT, ','}},
-    {1563, "_varbit", {PG_ARRAY, PG_TEXT, ','}},
-    {1700, "numeric", {PG_NUMERIC, PG_TEXT, ','}},
-    {2201, "_refcursor", {PG_ARRAY, PG_TEXT, ','}},
-    {2207, "_regprocedure", {PG_ARRAY, PG_TEXT, ','}},
-    {2208, "_regoper", {PG_ARRAY, PG_TEXT, ','}},
-    {2209, "_regoperator", {PG_ARRAY, PG_TEXT, ','}},
-    {2210, "_regclass", {PG_ARRAY, PG_TEXT, ','}},
-    {2211, "_regtype", {PG_ARRAY, PG_TEXT, ','}},
-    {2949, "_txid_snapshot", {PG_ARRAY, PG_TEXT, ','}},
-    {2951, "_uuid", {PG_ARRAY, PG_TEXT, ','}},
-    {3221, "_pg_lsn", {PG_ARRAY, PG_TEXT, ','}},
-    {3643, "_tsvector", {PG_ARRAY, PG_TEXT, ','}},
-    {3644, "_gtsvector", {PG_ARRAY, PG_TEXT, ','}},
-    {3645, "_tsquery", {PG_ARRAY, PG_TEXT, ','}},
-    {3735, "_regconfig", {PG_ARRAY, PG_TEXT, ','}},
-    {3770, "_regdictionary", {PG_ARRAY, PG_TEXT, ','}},
-    {3802, "jsonb", {PG_JSON, PG_TEXT, ','}},
-    {3807, "_jsonb", {PG_ARRAY, PG_JSON, ','}},
-    {3905, "_int4range", {PG_ARRAY, PG_TEXT, ','}},
-    {3907, "_numrange", {PG_ARRAY, PG_TEXT, ','}},
-    {3909, "_tsrange", {PG_ARRAY, PG_TEXT, ','}},
-    {3911, "_tstzrange", {PG_ARRAY, PG_TEXT, ','}},
-    {3913, "_daterange", {PG_ARRAY, PG_TEXT, ','}},
-    {3927, "_int8range", {PG_ARRAY, PG_TEXT, ','}},
-    {4073, "_jsonpath", {PG_ARRAY, PG_TEXT, ','}},
-    {4090, "_regnamespace", {PG_ARRAY, PG_TEXT, ','}},
-    {4097, "_regrole", {PG_ARRAY, PG_TEXT, ','}},
-    {4192, "_regcollation", {PG_ARRAY, PG_TEXT, ','}},
-    {5039, "_pg_snapshot", {PG_ARRAY, PG_TEXT, ','}},
-    {6150, "_int4multirange", {PG_ARRAY, PG_TEXT, ','}},
-    {6151, "_nummultirange", {PG_ARRAY, PG_TEXT, ','}},
-    {6152, "_tsmultirange", {PG_ARRAY, PG_TEXT, ','}},
-    {6153, "_tstzmultirange", {PG_ARRAY, PG_TEXT, ','}},
-    {6155, "_datemultirange", {PG_ARRAY, PG_TEXT, ','}},
-    {6157, "_int8multirange", {PG_ARRAY, PG_TEXT, ','}},
+    {16, "bool", {PG_BOOL, PG_TEXT, ',', false}},
+    {17, "bytea", {PG_BYTEA, PG_TEXT, ',', false}},
+    {20, "int8", {PG_INT8, PG_TEXT, ',', false}},
+    {21, "int2", {PG_INTEGER, PG_TEXT, ',', false}},
+    {23, "int4", {PG_INTEGER, PG_TEXT, ',', false}},
+    {26, "oid", {PG_INTEGER, PG_TEXT, ',', false}},
+    {114, "json", {PG_JSON, PG_TEXT, ',', false}},
+    {143, "_xml", {PG_ARRAY, PG_TEXT, ',', false}},
+    {199, "_json", {PG_ARRAY, PG_JSON, ',', false}},
+    {271, "_xid8", {PG_ARRAY, PG_TEXT, ',', false}},
+    {629, "_line", {PG_ARRAY, PG_TEXT, ',', false}},
+    {651, "_cidr", {PG_ARRAY, PG_TEXT, ',', false}},
+    {700, "float4", {PG_FLOAT, PG_TEXT, ',', false}},
+    {701, "float8", {PG_FLOAT, PG_TEXT, ',', false}},
+    {719, "_circle", {PG_ARRAY, PG_TEXT, ',', false}},
+    {775, "_macaddr8", {PG_ARRAY, PG_TEXT, ',', false}},
+    {791, "_money", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1000, "_bool", {PG_ARRAY, PG_BOOL, ',', false}},
+    {1001, "_bytea", {PG_ARRAY, PG_BYTEA, ',', false}},
+    {1002, "_char", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1003, "_name", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1005, "_int2", {PG_ARRAY, PG_INTEGER, ',', false}},
+    {1006, "_int2vector", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1007, "_int4", {PG_ARRAY, PG_INTEGER, ',', false}},
+    {1008, "_regproc", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1009, "_text", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1010, "_tid", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1011, "_xid", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1012, "_cid", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1013, "_oidvector", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1014, "_bpchar", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1015, "_varchar", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1016, "_int8", {PG_ARRAY, PG_INT8, ',', false}},
+    {1017, "_point", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1018, "_lseg", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1019, "_path", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1020, "_box", {PG_ARRAY, PG_TEXT, ';', false}},
+    {1021, "_float4", {PG_ARRAY, PG_FLOAT, ',', false}},
+    {1022, "_float8", {PG_ARRAY, PG_FLOAT, ',', false}},
+    {1027, "_polygon", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1028, "_oid", {PG_ARRAY, PG_INTEGER, ',', false}},
+    {1034, "_aclitem", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1040, "_macaddr", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1041, "_inet", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1114, "timestamp", {PG_TIMESTAMP, PG_TEXT, ',', false}},
+    {1115, "_timestamp", {PG_ARRAY, PG_TIMESTAMP, ',', false}},
+    {1182, "_date", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1183, "_time", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1184, "timestamptz", {PG_TIMESTAMPTZ, PG_TEXT, ',', false}},
+    {1185, "_timestamptz", {PG_ARRAY, PG_TIMESTAMPTZ, ',', false}},
+    {1186, "interval", {PG_INTERVAL, PG_TEXT, ',', false}},
+    {1187, "_interval", {PG_ARRAY, PG_INTERVAL, ',', false}},
+    {1231, "_numeric", {PG_ARRAY, PG_NUMERIC, ',', false}},
+    {1270, "_timetz", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1561, "_bit", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1563, "_varbit", {PG_ARRAY, PG_TEXT, ',', false}},
+    {1700, "numeric", {PG_NUMERIC, PG_TEXT, ',', false}},
+    {2201, "_refcursor", {PG_ARRAY, PG_TEXT, ',', false}},
+    {2207, "_regprocedure", {PG_ARRAY, PG_TEXT, ',', false}},
+    {2208, "_regoper", {PG_ARRAY, PG_TEXT, ',', false}},
+    {2209, "_regoperator", {PG_ARRAY, PG_TEXT, ',', false}},
+    {2210, "_regclass", {PG_ARRAY, PG_TEXT, ',', false}},
+    {2211, "_regtype", {PG_ARRAY, PG_TEXT, ',', false}},
+    {2949, "_txid_snapshot", {PG_ARRAY, PG_TEXT, ',', false}},
+    {2951, "_uuid", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3221, "_pg_lsn", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3643, "_tsvector", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3644, "_gtsvector", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3645, "_tsquery", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3735, "_regconfig", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3770, "_regdictionary", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3802, "jsonb", {PG_JSON, PG_TEXT, ',', false}},
+    {3807, "_jsonb", {PG_ARRAY, PG_JSON, ',', false}},
+    {3905, "_int4range", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3907, "_numrange", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3909, "_tsrange", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3911, "_tstzrange", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3913, "_daterange", {PG_ARRAY, PG_TEXT, ',', false}},
+    {3927, "_int8range", {PG_ARRAY, PG_TEXT, ',', false}},
+    {4073, "_jsonpath", {PG_ARRAY, PG_TEXT, ',', false}},
+    {4090, "_regnamespace", {PG_ARRAY, PG_TEXT, ',', false}},
+    {4097, "_regrole", {PG_ARRAY, PG_TEXT, ',', false}},
+    {4192, "_regcollation", {PG_ARRAY, PG_TEXT, ',', false}},
+    {5039, "_pg_snapshot", {PG_ARRAY, PG_TEXT, ',', false}},
+    {6150, "_int4multirange", {PG_ARRAY, PG_TEXT, ',', false}},
+    {6151, "_nummultirange", {PG_ARRAY, PG_TEXT, ',', false}},
+    {6152, "_tsmultirange", {PG_ARRAY, PG_TEXT, ',', false}},
+    {6153, "_tstzmultirange", {PG_ARRAY, PG_TEXT, ',', false}},
+    {6155, "_datemultirange", {PG_ARRAY, PG_TEXT, ',', false}},
+    {6157, "_int8multirange", {PG_ARRAY, PG_TEXT, ',', false}},
 };
 enum { BUILTINS = sizeof builtins / sizeof builtins[0] };
 
@@ -118,7 +118,7 @@ struct pg_type pg_type_of(uint32_t oid)
         else
             high = middle;
     }
-    return (struct pg_type){PG_TEXT, PG_TEXT, ','};
+    return (struct pg_type){.kind = PG_TEXT, .element = PG_TEXT, .delimiter = ','};
 }
 
 struct pg_type pg_type_named(const char *name)
@@ -126,7 +126,7 @@ struct pg_type pg_type_named(const char *name)
     for (size_t i = 0; i < BUILTINS; i++)
         if (strcmp(builtins[i].name, name) == 0)
             return builtins[i].type;
-    return (struct pg_type){PG_TEXT, PG_TEXT, ','};
+    return (struct pg_type){.kind = PG_TEXT, .element = PG_TEXT, .delimiter = ','};
 }
 
 /* -- text ------------------------------------------------------------------ */
@@ -343,7 +343,7 @@ static bool append_element(struct array *array, struct cdc_buf *out, const char 
     if (array->type.element == PG_JSON && pg_json_is_null(p, n))
         return false;
     /* The elements of all dimensions have one type: int4[] and int4[][] are the same type for the server. */
-    struct pg_type element = {array->type.element, PG_TEXT, ','};
+    struct pg_type element = {.kind = array->type.element, .element = PG_TEXT, .delimiter = ','};
     pg_value_append(out, element, array->format, p, n, array->counts);
     return true;
 }
@@ -425,14 +425,19 @@ static bool braces(struct array *array, struct cdc_buf *out, int depth)
     return false;
 }
 
-/* False, and nothing appended, when the text is no array, or one that does not begin at 1: [0:1]={1,2} is another value
- * than {1,2}, for the server and in a key, and JSON has no bounds. The server writes them only where they are needed. */
+/* False, and nothing appended, when the text is no array. [0:1]={1,2} is another value than {1,2} to the server, and JSON has
+ * no bounds: they are omitted, but in a key, where two rows would pass for one, which has the text then. The server writes
+ * bounds only where they are needed. */
 static bool append_array(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format,
                          const char *text, size_t n, struct pg_value_counts *counts)
 {
     struct array array = {text, text + n, type, format, counts, CDC_BUF_INIT};
     size_t start = out->len;
     struct pg_value_counts before = *counts;
+    if (n != 0 && text[0] == '[' && !type.bounds) {
+        const char *brace = memchr(text, '{', n);
+        array.p = brace && brace[-1] == '=' ? brace : array.end;
+    }
     bool good = array.p < array.end && *array.p++ == '{' && braces(&array, out, 1) && array.p == array.end;
     if (array.scratch.failed)
         out->failed = true;
@@ -558,6 +563,13 @@ static void append_raw(struct cdc_buf *out, const struct pg_cell *cell, struct p
     counts->unconvertible++;
 }
 
+static inline struct pg_type type_in_row(const struct pg_column *column)
+{
+    struct pg_type type = column->type;
+    type.bounds = column->key;
+    return type;
+}
+
 static inline bool in_part(const struct pg_column *column, enum pg_row_part part)
 {
     return part == PG_ROW_ALL || (part == PG_ROW_KEY ? column->key : column->identity);
@@ -586,7 +598,7 @@ void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const stru
         else if (cell->raw)
             append_raw(out, cell, counts);
         else
-            value(out, column->type, format, cell->p, cell->n, counts);
+            value(out, type_in_row(column), format, cell->p, cell->n, counts);
     }
     if (separator == '{')
         cdc_buf_byte(out, '{');

@@ -27,6 +27,7 @@ struct pg_type {
     enum pg_kind kind;
     enum pg_kind element; /* of PG_ARRAY */
     char delimiter;       /* of PG_ARRAY: ',' (';' for box) */
+    bool bounds;          /* of PG_ARRAY: one that does not begin at 1 is its text; of a column of the key */
 };
 /* By type oid alone: built-in types and their arrays; unknown ones are PG_TEXT. */
 struct pg_type pg_type_of(uint32_t oid);

@@ -13,10 +13,10 @@ static const char what[] = "cannot look a table up in the catalogs";
 
 /* -- types -- */
 
-/* One row a column, in order: type name, base type of a domain with its name (NULL where it is no domain), element type of an array (its base), delimiter. A
- * domain may be made of a domain, and an array's elements may be one: hence the two recursions, b down to a column's
- * base type, e down to its elements'. Values are written like those of the base. typsubscript and typlen tell arrays
- * from the types of fixed length that one may index, too (point, name). */
+/* One row a column, in order: type name, base type of a domain with its name (NULL where it is no domain), element type
+ * of an array (its base), delimiter. A domain may be made of a domain, and an array's elements may be one: hence the
+ * two recursions, b down to a column's base type, e down to its elements'. Values are written like those of the base.
+ * typsubscript and typlen tell arrays from the types of fixed length that one may index, too (point, name). */
 #define TYPES_SQL                                                                                                      \
     "WITH RECURSIVE c AS (SELECT t, m, o FROM unnest($1::oid[], $2::int4[]) WITH "                                     \
     "ORDINALITY u(t, m, o)), "                                                                                         \
@@ -54,7 +54,7 @@ static int read_type(struct pg_answer *row, struct pg_column *column, struct cdc
     /* An array type that is not built in: of enums, domains, an extension. Of enums the elements are texts; of a
      * domain over int4 they are numbers. */
     if (column->type.kind == PG_TEXT && element != 0)
-        column->type = (struct pg_type){PG_ARRAY, pg_type_of(element).kind, delimiter};
+        column->type = (struct pg_type){.kind = PG_ARRAY, .element = pg_type_of(element).kind, .delimiter = delimiter};
     return column->type_name ? 0 : cdc_error_memory(error);
 }
 
@@ -98,8 +98,8 @@ static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *err
         "i") ") AND " condition "), false)"
 /* Was the primary key of c made before all that slot $3 still sends? So it was when its transaction is older than the
  * slot's catalog_xmin: all below that had ended where the slot begins. (What looks younger than now is older than two
- * thousand million transactions.) Or it was made with the table. now_at: the key, as it is seen here, is there for every
- * transaction that commits from there on. */
+ * thousand million transactions.) Or it was made with the table. now_at: the key, as it is seen here, is there for
+ * every transaction that commits from there on. */
 #define PRIMARY_OF_C "FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'p'"
 #define AGE_OF_KEY                                                                                                     \
     "coalesce((SELECT age(o.xmin) < 0 OR o.xmin = (SELECT t.xmin FROM pg_type t WHERE t.oid = c.reltype) "             \
@@ -140,9 +140,9 @@ static bool lacks_column(struct pg_answer *row, bool marked)
     return marked ? pg_answer_true(row, "identity") && pg_answer_true(row, "omitted") : pg_answer_true(row, "primary");
 }
 
-/* FULL and NOTHING: old rows come whole or not at all, so that a table whose key is not certain can do without. Example:
- * a table with FULL and without a key had two equal rows, lost one, and then got a primary key. Under that key the log's
- * older lines would write one row, and delete it. */
+/* FULL and NOTHING: old rows come whole or not at all, so that a table whose key is not certain can do without.
+ * Example: a table with FULL and without a key had two equal rows, lost one, and then got a primary key. Under that key
+ * the log's older lines would write one row, and delete it. */
 static void take_primary(struct pg_answer *row, const struct pg_key_facts *today, struct pg_table *table)
 {
     bool old = pg_answer_true(row, "is_old");

@@ -93,10 +93,10 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;
     if (run->progress.rows == 0 && run->n_tables > 0)
-        cdc_log_write(run->log, CDC_LOG_WARNING, "the snapshot of \"%s\" is empty: its %zu tables have no row",
-                      run->pg->name, run->n_tables);
-    cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu tables in %.1f s%s",
-                  run->pg->name, (unsigned long long)run->progress.rows, run->n_tables,
+        cdc_log_write(run->log, CDC_LOG_WARNING, "the snapshot of \"%s\" is empty: no row in %zu table%s",
+                      run->pg->name, run->n_tables, run->n_tables == 1 ? "" : "s");
+    cdc_log_write(run->log, CDC_LOG_INFO, "the snapshot of \"%s\" is written: %llu rows of %zu table%s in %.1f s%s",
+                  run->pg->name, (unsigned long long)run->progress.rows, run->n_tables, run->n_tables == 1 ? "" : "s",
                   (double)(cdc_clock_ms() - run->progress.began) / 1000.0,
                   run->acks ? "; finished once its sinks have stored it" : "");
     return 0;

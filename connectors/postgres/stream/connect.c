@@ -353,8 +353,9 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     return start_replication(stream, error);
 }
 
-/* A server that closes the connection without a word, at one place again and again, will do so for ever: its walsender crashes at what is
- * there, and takes the server with it. (One is known: changes of a partition that was half detached.) */
+/* A server that closes the connection without a word, at one place again and again, will do so for ever: its walsender
+ * crashes at what is there, and takes the server with it. (One is known: changes of a partition that was half
+ * detached.) */
 static int check_breaks(struct pg_stream *stream, struct cdc_error *error)
 {
     char position[24];

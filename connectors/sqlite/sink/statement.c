@@ -87,7 +87,7 @@ static void append_set(struct cdc_buf *sql, const struct lite_table *table, bool
     cdc_buf_lit(sql, " WHERE ");
 }
 
-/* Only columns that the line carries are set: those that the log left out keep what they have. A row that comes again
+/* Only columns that the line carries are set: those that the log omitted keep what they have. A row that comes again
  * is the same row, not a conflict. */
 static void append_conflict(struct cdc_buf *sql, const struct lite_table *table)
 {
