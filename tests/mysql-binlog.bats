@@ -1387,6 +1387,26 @@ END
     is "schemas" 1500 "$(grep -c '"op":"schema"' "$DIR/out")"
 }
 
+# bats test_tags=only:mariadb
+@test "a domain that the server was told to forget: the position stays good" {
+    msql "create table t (id int primary key)"
+    begin
+    msql "set gtid_domain_id = 9; insert into t values (1)"
+    msql "insert into t values (2)"
+    read_all
+    is "rows" "1 2" "$(ids)"
+    MYSQL_DATABASE='' msql "flush binary logs; flush binary logs"
+    forgets() {
+        MYSQL_DATABASE='' msql "purge binary logs to '$(log_files | tail -1)'; flush binary logs delete_domain_id = (9)" 2>/dev/null
+    }
+    wait_until forgets
+    for i in 3 4; do
+        msql "insert into t values ($i)"
+        read_all
+        is "rows" "$i" "$(ids)"
+    done
+}
+
 # compressed ROWS: one transaction that hardly gets smaller, in one event of 60 bytes a row; its file is $DIR/log.
 compressed() {
     msql "create table t (id int primary key, v varbinary(100))"
@@ -1412,7 +1432,7 @@ sys.exit(status)' "$@" >"$DIR/out" 2>"$DIR/err"
     sum() { sed -n 's/^{"op":"c".*"v":"\([^"]*\)"}}$/\1/p' "$DIR/out" | python3 -c 'import binascii, sys, zlib
 values = [zlib.crc32(binascii.a2b_base64(line)) for line in sys.stdin.buffer]
 print(len(values), sum(values), sep="\t")'; }
-    for way in "--until now $URL?ssl-mode=REQUIRED" "--until now $URL?ssl-mode=DISABLED" "--file $DIR/log"; do
+    for way in "--until now $URL?ssl-mode=REQUIRED" "--until now $URL?ssl-mode=DISABLED&get-server-public-key=true" "--file $DIR/log"; do
         cp "$DIR/p" "$DIR/p1"
         [[ $way = --file* ]] || way="--offset-file $DIR/p1 $way"
         # shellcheck disable=SC2086
@@ -1424,6 +1444,21 @@ print(len(values), sum(values), sep="\t")'; }
         is "rows, sum of what they hold" "$(table_sum)" "$(sum)"
         rm "$DIR/out"
     done
+}
+
+# bats test_tags=only:mariadb
+@test "a huge row in a compressed event of a table that is not selected: less than 32 MB of memory, and the rows of others" {
+    msql "create table big (id int primary key, v longtext); create table t (id int primary key)"
+    begin
+    MYSQL_DATABASE='' msql "set global log_bin_compress = ON, global max_allowed_packet = 268435456"
+    msql "insert into big values (1, repeat('a', 200000000)); insert into t values (1)"
+    MYSQL_DATABASE='' msql "set global log_bin_compress = OFF"
+    msql "insert into t values (2)"
+    peak mysql-binlog -q --name "$NAME" -t "$NAME.t" --until now --offset-file "$DIR/p" "$URL" || { cat "$DIR/err"; return 1; }
+    kib=$(tail -1 "$DIR/err")
+    echo "# mysql-binlog: peak $kib KiB" >&3
+    [ "$kib" -lt 32768 ] || fail "mysql-binlog took $kib KiB"
+    is "rows" '1 2' "$(jq -r 'select(.op == "c").key.id' "$DIR/out" | xargs)"
 }
 
 # bats test_tags=only:mysql

@@ -280,6 +280,19 @@ races() {
     mysql_stop plain
 }
 
+# bats test_tags=only:mysql
+@test "MySQL with GTIDs: a user without BACKUP_ADMIN is no obstacle, and the copy is the source" {
+    rows 20
+    msql "set sql_log_bin = 0; drop user if exists plain@'%'; create user plain@'%' identified by '$MYSQL_PASSWORD';
+          grant replication slave, replication client, select on *.* to plain@'%'"
+    URL=${URL/cdc:/plain:}
+    snapshot --ack=stdout >"$DIR/out"
+    is "rows" 20 "$(grep -c '"op":"r"' "$DIR/out")"
+    msql "insert into t values (21, 'v21', ''); update t set v = 'new' where id = 3"
+    { cat "$DIR/out"; binlog --until now --ack=stdout; } | sink || { cat "$DIR/err"; return 1; }
+    same_as_source "id, v, filler"
+}
+
 # -- attempts
 
 # A snapshot that is killed after some lines have reached the sink.

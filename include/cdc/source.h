@@ -34,6 +34,9 @@ struct cdc_source_ops {
     const struct cdc_offset *(*boundary)(void *source);
     /* True between transactions: a stop here leaves no transaction half written. */
     bool (*between)(void *source);
+    /* What the connector keeps beside a position (cdc_offset.state) where no boundary tells it yet: from connect on it goes
+     * with the place where reading began. BORROWED; NULL: nothing. May be NULL itself. */
+    const char *(*state)(void *source);
 };
 
 enum cdc_confirm_mode {

@@ -78,10 +78,21 @@ static int save_and_tell(struct source_loop *loop, struct cdc_error *error)
     return loop->ops->confirm(loop->source, &loop->confirmed, error);
 }
 
+/* NULL: nothing is kept beside positions, or it is not known yet. */
+static const char *state_of(const struct source_loop *loop)
+{
+    const struct cdc_offset *boundary = loop->ops->boundary(loop->source);
+
+    if (boundary != NULL && boundary->state != NULL)
+        return boundary->state;
+    return loop->ops->state != NULL ? loop->ops->state(loop->source) : NULL;
+}
+
 /* Where the run starts is stored already, by the sinks, and may be told once the server is known to have the log from
  * there. Where our own file has nothing yet, it takes it first: else a pipeline whose sinks lost their files would look
  * like one that never began, and what was confirmed by then would be missing from the new copy. One that has a position
- * keeps it until a boundary of this run has passed: what else a connector keeps (state) goes with that position. */
+ * keeps it until a boundary of this run has passed, unless the connector has what it keeps beside this one (state): runs
+ * that end before their sinks have stored anything (--until) would else never store it. */
 static int confirm_start(struct source_loop *loop, struct cdc_error *error)
 {
     const struct cdc_start *start = loop->settings->start;
@@ -89,8 +100,11 @@ static int confirm_start(struct source_loop *loop, struct cdc_error *error)
     if (start->kind != CDC_START_RESUME || loop->start_confirmed)
         return 0;
     loop->start_confirmed = true;
-    return start->own.pos == NULL ? save_and_tell(loop, error)
-                                  : loop->ops->confirm(loop->source, &loop->confirmed, error);
+    const char *state = start->own.pos == NULL || !after(&start->own, &loop->confirmed) ? state_of(loop) : NULL;
+    if (state != NULL && copy_text(&loop->confirmed.state, state) != 0)
+        return cdc_error_memory(error);
+    return start->own.pos == NULL || state != NULL ? save_and_tell(loop, error)
+                                                   : loop->ops->confirm(loop->source, &loop->confirmed, error);
 }
 
 static int confirm(struct source_loop *loop, const struct cdc_offset *offset, struct cdc_error *error)
@@ -105,8 +119,8 @@ static int confirm(struct source_loop *loop, const struct cdc_offset *offset, st
         return -1;
     if (cdc_offset_copy(&loop->confirmed, offset, error) != 0)
         return -1;
-    const struct cdc_offset *boundary = loop->ops->boundary(loop->source);
-    if (boundary != NULL && boundary->state != NULL && copy_text(&loop->confirmed.state, boundary->state) != 0)
+    const char *state = state_of(loop);
+    if (state != NULL && copy_text(&loop->confirmed.state, state) != 0)
         return cdc_error_memory(error);
     loop->metrics->seq = loop->confirmed.seq;
     return save_and_tell(loop, error);

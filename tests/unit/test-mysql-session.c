@@ -67,6 +67,10 @@ static void test_faults(void)
         {4052, "Slave has been killed", MY_DUMP_SAME_ID, CDC_EXIT_CONFIG},
         {2013, "Lost connection to server: truncated in the middle of event", MY_DUMP_NO_FAULT, CDC_EXIT_UNAVAILABLE},
         {1045, "Access denied", MY_DUMP_NO_FAULT, CDC_EXIT_PERMISSION},
+        {1226, "User has exceeded the 'max_user_connections' resource", MY_DUMP_NO_FAULT, CDC_EXIT_UNAVAILABLE},
+        {1047, "WSREP has not yet prepared node for application use", MY_DUMP_NO_FAULT, CDC_EXIT_UNAVAILABLE},
+        {1862, "Your password has expired", MY_DUMP_NO_FAULT, CDC_EXIT_PERMISSION},
+        {1064, "You have an error in your SQL syntax", MY_DUMP_NO_FAULT, CDC_EXIT_PROTOCOL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct cdc_error error = {0};

@@ -157,8 +157,8 @@ static bool fake_between(void *source)
     return !((struct fake *)source)->inside;
 }
 
-static const struct cdc_source_ops ops = {fake_connect, fake_disconnect, fake_descriptor, fake_read,
-                                          fake_tick,    fake_confirm,    fake_boundary,   fake_between};
+static const struct cdc_source_ops ops = {fake_connect, fake_disconnect, fake_descriptor, fake_read, fake_tick,
+                                          fake_confirm, fake_boundary,   fake_between,    NULL};
 
 /* -- what a script does -- */
 

@@ -242,13 +242,13 @@ int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *hea
                    struct cdc_buf *out, struct cdc_error *error)
 {
     struct my_rows_event rows;
-    if (my_rows_event_parse(header, body, &decoder->rows_scratch, &rows, error) < 0)
+    if (my_rows_event_open(header, body, &rows, error) < 0)
         return -1;
     struct my_table *table = decoder->last && decoder->last->id == rows.table_id
                                  ? decoder->last
                                  : decoder->tables[my_tables_slot(decoder, rows.table_id)];
     decoder->last = table;
-    if (!table && rows.table_id == NO_TABLE && cdc_bytes_left(&rows.images) == 0)
+    if (!table && rows.table_id == NO_TABLE && rows.size == 0)
         return 0;
     if (!table || !decoder->transaction.open)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "rows of a table that the log did not describe (%s at %llu)",
@@ -259,10 +259,11 @@ int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *hea
     /* Ordinals must not depend on what -t selects, but rows of other tables are not read to be counted. A row takes
      * a byte at least, so the bytes of the event are as many ordinals as it can need. */
     uint64_t ordinal = decoder->transaction.ordinal;
-    decoder->transaction.ordinal += cdc_bytes_left(&rows.images) + 1;
+    decoder->transaction.ordinal += rows.size + 1;
     if (!table->selected || my_lookahead_is_undone(decoder))
         return 0;
-    if (room_for_cells(decoder, table->n_columns, error) < 0)
+    if (my_rows_event_unpack(&rows, &decoder->rows_scratch, error) < 0 ||
+        room_for_cells(decoder, table->n_columns, error) < 0)
         return -1;
     return write_rows(decoder, table, &rows, ordinal, out, error);
 }

@@ -30,6 +30,11 @@ static int uncompressed_size(struct cdc_bytes *body, uint64_t *size, struct cdc_
     return *size <= LARGEST ? 0 : not_unpacked(error, "it says that it is larger than an event can be");
 }
 
+int my_compressed_body_size(struct cdc_bytes body, uint64_t *size, struct cdc_error *error)
+{
+    return uncompressed_size(&body, size, error);
+}
+
 /* Unpacks all, room growing with what comes. The rest of body must be one zlib stream of exactly size bytes. */
 static int inflate_all(z_stream *stream, uint64_t size, struct cdc_buf *out, struct cdc_error *error)
 {

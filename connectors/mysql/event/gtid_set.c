@@ -260,16 +260,32 @@ static bool equal_sources(const struct my_gtid_source *a, const struct my_gtid_s
            memcmp(a->intervals, b->intervals, a->n * sizeof *a->intervals) == 0;
 }
 
+static bool equal_domains(const struct my_gtid_domain *a, const struct my_gtid_domain *b)
+{
+    return a->id == b->id && a->server_id == b->server_id && a->number == b->number;
+}
+
+bool my_gtid_set_is_rest(const struct my_gtid_set *all, const struct my_gtid_set *part)
+{
+    size_t at = 0;
+    if (all->flavor != MY_FLAVOR_MARIADB || part->flavor != MY_FLAVOR_MARIADB || part->n == 0)
+        return false;
+    for (size_t i = 0; i < part->n; i++) {
+        while (at < all->n && all->domains[at].id < part->domains[i].id)
+            at++;
+        if (at == all->n || !equal_domains(&all->domains[at], &part->domains[i]))
+            return false;
+    }
+    return true;
+}
+
 bool my_gtid_set_equal(const struct my_gtid_set *a, const struct my_gtid_set *b)
 {
     if (a->flavor != b->flavor || a->n != b->n)
         return false;
     for (size_t i = 0; i < a->n; i++) {
-        const struct my_gtid_domain *one = a->domains ? &a->domains[i] : NULL,
-                                    *other = b->domains ? &b->domains[i] : NULL;
-        if (a->flavor == MY_FLAVOR_MYSQL
-                ? !equal_sources(&a->sources[i], &b->sources[i])
-                : one->id != other->id || one->server_id != other->server_id || one->number != other->number)
+        if (a->flavor == MY_FLAVOR_MYSQL ? !equal_sources(&a->sources[i], &b->sources[i])
+                                         : !equal_domains(&a->domains[i], &b->domains[i]))
             return false;
     }
     return true;

@@ -25,6 +25,9 @@ int my_gtid_set_add(struct my_gtid_set *set, const struct my_gtid *gtid, struct 
 bool my_gtid_set_contains(const struct my_gtid_set *set, const struct my_gtid *gtid);
 bool my_gtid_set_is_empty(const struct my_gtid_set *set);
 bool my_gtid_set_equal(const struct my_gtid_set *a, const struct my_gtid_set *b);
+/* MariaDB: is part what is left of all where the server has forgotten domains (FLUSH BINARY LOGS DELETE_DOMAIN_ID)? One at least
+ * must be left. 0-1-5 is that of 0-1-5,7-1-3. */
+bool my_gtid_set_is_rest(const struct my_gtid_set *all, const struct my_gtid_set *part);
 /* Appends the binary form that COM_BINLOG_DUMP_GTID takes and PREVIOUS_GTIDS has (MySQL), or that of GTID_LIST
  * (MariaDB). */
 void my_gtid_set_encode(struct cdc_buf *out, const struct my_gtid_set *set);

@@ -42,18 +42,21 @@ static void skip_extra(struct cdc_bytes *body)
         cdc_bytes_take(body, (size_t)n - 2);
 }
 
-static int unpack(struct cdc_bytes *images, struct cdc_buf *scratch, struct cdc_error *error)
+int my_rows_event_unpack(struct my_rows_event *rows, struct cdc_buf *scratch, struct cdc_error *error)
 {
+    if (!rows->packed)
+        return 0;
     scratch->len = 0;
-    if (my_compressed_body_unpack(images, scratch, error) < 0)
+    if (my_compressed_body_unpack(&rows->images, scratch, error) < 0)
         return -1;
     const uint8_t *p = (const uint8_t *)scratch->data;
-    *images = (struct cdc_bytes){p, p + scratch->len, false};
+    rows->images = (struct cdc_bytes){p, p + scratch->len, false};
+    rows->packed = false;
     return 0;
 }
 
-int my_rows_event_parse(const struct my_event_header *header, struct cdc_bytes body, struct cdc_buf *scratch,
-                        struct my_rows_event *rows, struct cdc_error *error)
+int my_rows_event_open(const struct my_event_header *header, struct cdc_bytes body, struct my_rows_event *rows,
+                       struct cdc_error *error)
 {
     const struct layout *layout = &layouts[header->type];
     if (!layout->known)
@@ -71,5 +74,13 @@ int my_rows_event_parse(const struct my_event_header *header, struct cdc_bytes b
     if (body.bad || rows->n_columns == 0)
         return my_event_damaged(error, "ROWS");
     rows->images = body;
-    return layout->compressed ? unpack(&rows->images, scratch, error) : 0;
+    rows->packed = layout->compressed;
+    rows->size = cdc_bytes_left(&body);
+    return layout->compressed ? my_compressed_body_size(body, &rows->size, error) : 0;
+}
+
+int my_rows_event_parse(const struct my_event_header *header, struct cdc_bytes body, struct cdc_buf *scratch,
+                        struct my_rows_event *rows, struct cdc_error *error)
+{
+    return my_rows_event_open(header, body, rows, error) < 0 ? -1 : my_rows_event_unpack(rows, scratch, error);
 }

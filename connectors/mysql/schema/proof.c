@@ -124,8 +124,9 @@ static int lock(MYSQL *sql, const struct my_table *table, struct cdc_error *erro
         return status;
     if (mysql_errno(sql) == ER_LOCK_WAIT_TIMEOUT)
         return 1;
-    return cdc_error_is_transient(&gone) ? cdc_error_set(error, gone.status, "%s", gone.text)
-                                         : unknown(table, gone.text, error);
+    /* An error of one table (its engine, a file of it) must not hold up the others. */
+    return my_session_error_passes(mysql_errno(sql)) ? cdc_error_set(error, gone.status, "%s", gone.text)
+                                                     : unknown(table, gone.text, error);
 }
 
 /* A transaction that has touched the table holds its metadata lock until its end: no DDL statement on it is under

@@ -26,18 +26,30 @@ enum my_dump_fault my_dump_fault_of(unsigned number, const char *text)
     return strstr(text, "is missing the GTID") ? MY_DUMP_GTID_MISSING : MY_DUMP_LOST;
 }
 
-/* What passes by itself is UNAVAILABLE, and tried again: connection limits, shutdowns, broken connections, locks. */
-static int status_of(unsigned number)
+/* What passes by itself is UNAVAILABLE, and tried again: limits of connections, shutdowns, broken connections, locks; and so is
+ * what is not known (a cluster's node that is not ready, a disk that is full): a reader that is stopped for good falls silent.
+ * What a statement of ours is refused for, is refused the next time, too. */
+static int status_of(unsigned number, bool *known)
 {
+    *known = true;
     switch (number) {
     case ER_ACCESS_DENIED_ERROR:
     case ER_DBACCESS_DENIED_ERROR:
     case ER_TABLEACCESS_DENIED_ERROR:
+    case ER_COLUMNACCESS_DENIED_ERROR:
     case ER_SPECIFIC_ACCESS_DENIED_ERROR:
+    case ER_HOST_NOT_PRIVILEGED:
+    case ER_MUST_CHANGE_PASSWORD:
+    case ER_MUST_CHANGE_PASSWORD_LOGIN:
     case 1698: /* access denied by a plugin */
-    case 3118: /* account locked */ return CDC_EXIT_PERMISSION;
-    case ER_BAD_DB_ERROR: return CDC_EXIT_CONFIG;
+    case 3118: /* account locked */
+    case 4151: /* the same of MariaDB */ return CDC_EXIT_PERMISSION;
+    case ER_BAD_DB_ERROR:
+    case ER_NOT_SUPPORTED_AUTH_MODE:
+    case 3159: /* connections without TLS are prohibited */ return CDC_EXIT_CONFIG;
     case ER_CON_COUNT_ERROR:
+    case ER_TOO_MANY_USER_CONNECTIONS:
+    case ER_USER_LIMIT_REACHED:
     case ER_SERVER_SHUTDOWN:
     case ER_NORMAL_SHUTDOWN:
     case ER_NET_READ_ERROR:
@@ -45,14 +57,31 @@ static int status_of(unsigned number)
     case ER_NET_ERROR_ON_WRITE:
     case ER_NET_WRITE_INTERRUPTED:
     case 1927: /* connection killed */
+    case 4031: /* connection closed, since it was idle */
     case ER_QUERY_INTERRUPTED:
     case DUMP_FAILED: /* of a file that cannot be opened */
-    case ER_LOCK_WAIT_TIMEOUT: return CDC_EXIT_UNAVAILABLE;
+    case ER_LOCK_WAIT_TIMEOUT:
+    case ER_LOCK_DEADLOCK: return CDC_EXIT_UNAVAILABLE;
+    case ER_PARSE_ERROR:
+    case ER_SYNTAX_ERROR:
+    case ER_BAD_FIELD_ERROR:
+    case ER_NO_SUCH_TABLE:
+    case ER_SP_DOES_NOT_EXIST:
+    case ER_UNKNOWN_SYSTEM_VARIABLE:
+    case ER_NOT_SUPPORTED_YET:
+    case ER_TRUNCATED_WRONG_VALUE:
+    case ER_WRONG_VALUE: return CDC_EXIT_PROTOCOL;
     default:
         /* Below 1000: of files, as the system says it ("Permission denied"). */
-        return number < 1000 || (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR) ? CDC_EXIT_UNAVAILABLE
-                                                                                   : CDC_EXIT_PROTOCOL;
+        *known = number < 1000 || (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR);
+        return CDC_EXIT_UNAVAILABLE;
     }
+}
+
+bool my_session_error_passes(unsigned number)
+{
+    bool known;
+    return status_of(number, &known) == CDC_EXIT_UNAVAILABLE && known;
 }
 
 /* A certificate that is refused is refused the next time, too; a handshake that broke off may succeed. */
@@ -85,7 +114,11 @@ int my_session_error_of(unsigned number, const char *text, const char *what, str
     enum my_dump_fault fault = my_dump_fault_of(number, text);
     if (fault != MY_DUMP_NO_FAULT)
         return dump_error(fault, number == DUMP_FAILED ? text : NULL, what, error);
-    return cdc_error_set(error, status_of(number), "%s: %s", what, text[0] ? text : "the connection was closed");
+    bool known;
+    int status = status_of(number, &known);
+    if (!known)
+        return cdc_error_set(error, status, "%s: %s (the server's error %u)", what, text, number);
+    return cdc_error_set(error, status, "%s: %s", what, text[0] ? text : "the connection was closed");
 }
 
 int my_session_error(MYSQL *mysql, const char *what, struct cdc_error *error)

@@ -39,13 +39,27 @@ static size_t keep_row(MYSQL_DATA *data, MYSQL_ROWS ***end, MYSQL_ROW row, const
     return bytes;
 }
 
+/* The library tells lengths by where texts begin, which of a row that is damaged say anything. */
+static bool has_lengths(MYSQL_ROW row, const unsigned long *lengths, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (row[i] && lengths[i] > MOST_BYTES)
+            return false;
+    return true;
+}
+
 /* Reads all rows. On errors the connection is of no more use: what the server still sends is not read. */
 static int keep_rows(MYSQL *mysql, MYSQL_RES *result, MYSQL_DATA *data, const char *what, struct cdc_error *error)
 {
     MYSQL_ROWS **end = &data->data;
     size_t left = MOST_BYTES;
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;) {
-        size_t n = keep_row(data, &end, row, mysql_fetch_lengths(result), result->field_count);
+        const unsigned long *lengths = mysql_fetch_lengths(result);
+        if (!has_lengths(row, lengths, result->field_count)) {
+            shutdown(mysql_get_socket(mysql), SHUT_RDWR);
+            return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: a row of the server's answer is damaged", what);
+        }
+        size_t n = keep_row(data, &end, row, lengths, result->field_count);
         if (n > 0 && n <= left) {
             left -= n;
             continue;

@@ -60,11 +60,14 @@ void my_session_append_literal(struct cdc_buf *out, MYSQL *mysql, const char *te
 void my_session_append_table(struct cdc_buf *out, const char *db, const char *table);
 
 /* -- errors (error.c) ----------------------------------------------------------------------------
- * Sets the error of a failed call: 1044 1045 1142 1227 PERMISSION; connection errors and shutdown UNAVAILABLE; 1236 LOST
- * (or CONFIG: another reader has our server id); else PROTOCOL. Always -1. */
+ * Sets the error of a failed call: a right that lacks PERMISSION; 1236 LOST (or CONFIG: another reader has our server id); a
+ * statement that the server does not understand PROTOCOL; connection errors, limits, shutdown, and what is not known, with its
+ * number, UNAVAILABLE. Always -1. */
 int my_session_error(MYSQL *mysql, const char *what, struct cdc_error *error);
 /* The same for a number and a text that were kept. */
 int my_session_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error);
+/* Is it known to be of the connection, or of the moment, and not of the table that was asked for? */
+bool my_session_error_passes(unsigned number);
 
 /* -- which tables (selection.c) --------------------------------------------------------------- */
 /* Completes what -t and -T say: without -t the tables of the URL's database are read (db; NULL where it names none), else

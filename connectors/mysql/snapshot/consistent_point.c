@@ -75,8 +75,10 @@ static int read_log_status(struct my_snapshot *run, struct cdc_error *error)
     if (!result) {
         unsigned number = mysql_errno(run->sql);
         if (number == ER_TABLEACCESS_DENIED_ERROR || number == ER_SPECIFIC_ACCESS_DENIED_ERROR ||
-            number == ER_DBACCESS_DENIED_ERROR || number == ER_NO_SUCH_TABLE || number == ER_BAD_DB_ERROR)
+            number == ER_DBACCESS_DENIED_ERROR || number == ER_NO_SUCH_TABLE || number == ER_BAD_DB_ERROR) {
+            cdc_error_clear(error); /* a right that lacks may show only where the row is read */
             return 0;
+        }
         return my_session_error(run->sql, "cannot read the position of the log", error);
     }
     MYSQL_ROW row = mysql_fetch_row(result);

@@ -75,7 +75,7 @@ static int check_file(struct my_stream *stream, struct cdc_error *error)
     return check_same_file(stream, error);
 }
 
-/* Are they the GTIDs of the start? */
+/* Are they the GTIDs of the start? A MariaDB may have forgotten domains of them since. */
 static int same_gtids(struct my_stream *stream, const char *text, struct cdc_error *error)
 {
     struct my_gtid_set *ours = my_gtid_set_new(stream->session.server.flavor, error);
@@ -83,7 +83,7 @@ static int same_gtids(struct my_stream *stream, const char *text, struct cdc_err
     int result = -1;
     if (theirs && my_gtid_set_parse(ours, cdc_span_text(stream->start.gtids), error) == 0 &&
         my_gtid_set_parse(theirs, cdc_span_text(text), error) == 0)
-        result = my_gtid_set_equal(ours, theirs);
+        result = my_gtid_set_equal(ours, theirs) || my_gtid_set_is_rest(ours, theirs);
     my_gtid_set_free(ours);
     my_gtid_set_free(theirs);
     return result;

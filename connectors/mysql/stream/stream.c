@@ -251,6 +251,14 @@ static const struct cdc_offset *stream_boundary(void *source)
     return &stream->boundary;
 }
 
+/* Of another server than the one that the start is of, nothing is kept before something is known of it (schema.c). */
+static const char *stream_state(void *source)
+{
+    struct my_stream *stream = source;
+    bool same = strcmp(stream->start.server_uuid, stream->session.server.uuid) == 0;
+    return stream->decoder && same ? my_schema_state(stream->schema) : NULL;
+}
+
 const struct cdc_source_ops my_stream_ops = {
     .connect = my_stream_connect,
     .disconnect = my_stream_disconnect,
@@ -260,4 +268,5 @@ const struct cdc_source_ops my_stream_ops = {
     .confirm = stream_confirm,
     .boundary = stream_boundary,
     .between = stream_between,
+    .state = stream_state,
 };
