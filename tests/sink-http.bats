@@ -719,6 +719,8 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
     done
     rm "$DIR/o"
     run -78 webhook --retry-max 0 --ca "$DIR/none"
+    URL=http://127.0.0.1:9 run -78 webhook --ca "$DIR/none" # said at once, whether the peer answers or not
+    [[ $output == *"$DIR/none"* ]] || fail "names no file: $output"
     openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=stranger" -keyout "$DIR/key2" -out "$DIR/stranger" 2>/dev/null
     SSL_CERT_FILE=$DIR/ca run -78 webhook --retry-max 0 --ca "$DIR/stranger"
 }

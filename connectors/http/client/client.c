@@ -3,8 +3,11 @@
  * overloaded. One at a time for the sake of order: were the next request on its way already, a retry of this one
  * would arrive after it. */
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "connectors/http/client/client.h"
 
@@ -66,6 +69,16 @@ static int set_options(struct http_client *client)
     return bad == CURLE_OK ? 0 : -1;
 }
 
+/* libcurl would look for it only once a peer answers, which may take hours. */
+static int check_ca(const char *path, struct cdc_error *error)
+{
+    if (path == NULL || access(path, R_OK) == 0)
+        return 0;
+    cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_CONFIG,
+                  "unable to read the file of certificates \"%s\": %s", path, strerror(errno));
+    return cdc_error_hint(error, "name a readable file of PEM certificates (--ca, CURL_CA_BUNDLE, SSL_CERT_FILE)");
+}
+
 int http_client_open(struct http_client *client, const struct http_peer *peer, struct cdc_sink_context *context,
                      struct cdc_error *error)
 {
@@ -78,7 +91,7 @@ int http_client_open(struct http_client *client, const struct http_peer *peer, s
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot initialise libcurl");
     if (set_options(client) != 0)
         return cdc_error_set(error, CDC_EXIT_INTERNAL, "this libcurl lacks an option that is needed");
-    return 0;
+    return check_ca(peer->ca, error);
 }
 
 void http_client_close(struct http_client *client)
