@@ -68,9 +68,12 @@ crash_once() {
 }
 # One run that may finish the snapshot: it is killed as soon as the sink has stored it all.
 snapshot_stored() { gone "$SPAWNED" || grep -q '"snapshot":"false"' "$STATE/$1.offset"; }
+source_began_or_gone() { has_member "$SPAWNED" pg-cdc || gone "$SPAWNED"; }
 crash_after_snapshot() {
     spawn_line "$1"
     wait_until -t 300 snapshot_stored "$2"
+    # An earlier run may have stored it: then the source of this one has not begun yet.
+    wait_until -t 60 source_began_or_gone
     has_member "$SPAWNED" pg-cdc || fail "the line ended by itself"
     kill -KILL "$(member "$SPAWNED" pg-cdc)"
     status_of "$SPAWNED" || [ $? != 124 ]
