@@ -102,13 +102,11 @@ END
 END
     msql "insert into t values (3, 12, 22); alter table t change a x int; insert into t values (4, 13, 23); insert into u values (1, 1, 1);
           alter table t drop column x"
-    local runs
-    for runs in 1 2; do
-        stops t
-        diff <(images) - <<'END'
-["t",{"id":3,"b":12,"a":22}]
-END
-    done
+    # The row before them comes, in the first run; again in the second, unless its position was saved in time.
+    stops t
+    is "the row before" '["t",{"id":3,"b":12,"a":22}]' "$(images)"
+    stops t
+    is "no other row" "" "$(images | grep -vxF '["t",{"id":3,"b":12,"a":22}]')"
     # What it says does go on.
     : >"$DIR/out"
     binlog --offset-file "$DIR/p" --until now -T "$NAME.t"
