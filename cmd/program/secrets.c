@@ -16,6 +16,7 @@ struct secret {
 static struct {
     struct secret *items;
     size_t n;
+    char **arguments; /* the copies, which live as long as the process */
 } known;
 
 static void keep(const char *text, const char *from, const char *to)
@@ -76,6 +77,7 @@ char **secrets_hide(int argc, char **argv)
 {
     char **copies = calloc((size_t)argc + 1, sizeof *copies);
     known.items = calloc((size_t)argc + 1, sizeof *known.items);
+    known.arguments = copies;
     if (!copies || !known.items)
         return NULL;
     for (int i = 0; i < argc; i++) {

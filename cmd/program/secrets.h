@@ -5,7 +5,7 @@
 
 #include <cdc/buf.h>
 
-/* Called first of all. RETURNS NEW: a copy of argv to work with (freed with the process); in argv itself, which ps shows,
+/* Called first of all. BORROWED: a copy of argv to work with, which lives as long as the process; in argv itself, which ps shows,
  * what may be secret is overwritten: passwords in URLs, also in misspelled ones, and in key=value text, paths and queries
  * of http URLs, and the values of headers. The length stays visible. NULL: out of memory. */
 char **secrets_hide(int argc, char **argv);
