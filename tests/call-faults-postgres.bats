@@ -69,12 +69,12 @@ snapshot_case() {
 }
 @test "cdc-snapshot: every call fails once" {
     snapshot_case
-    FAULT_PLACES=${CDC_FAULT_PLACES:-8}
+    FAULT_PLACES=${CDC_FAULT_PLACES:-6}
     all_faults error read write sync rename open connect memory
 }
 @test "cdc-snapshot: killed at every write, sync and rename, and the power goes" {
     snapshot_case
     SHADOW=$DIR/shadow
-    FAULT_PLACES=${CDC_FAULT_PLACES:-8}
+    FAULT_PLACES=${CDC_FAULT_PLACES:-6}
     all_faults kill write sync rename
 }

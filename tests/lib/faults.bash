@@ -10,7 +10,7 @@
 
 FAULT_KINDS=(read write sync rename open connect memory)
 # At most so many places of each kind, evenly spread: all of them where there are fewer.
-FAULT_PLACES=${CDC_FAULT_PLACES:-12}
+FAULT_PLACES=${CDC_FAULT_PLACES:-8}
 FAULTS=$CDC_BUILD/tests/faults.so
 
 # faulty TOOL...: with the fault of FAULT_CALL, FAULT_AT and FAULT_HOW, if they are set.
