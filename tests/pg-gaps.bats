@@ -204,7 +204,7 @@ waits_for_lock() { [ "$(sql "select count(*) from pg_locks where not granted")" 
     wait_until holds_lock
     spawn timeout -k 5 60 pg-cdc -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/offset" --until now "$URL" >"$DIR/lines" 2>"$DIR/err"
     session=$SPAWNED
-    wait_until -t 10 eval 'waits_for_lock || slot_active "$SLOT"'
+    wait_until -t 10 eval 'waits_for_lock || slot_active "$SLOT" || gone "$session"' # or it is through already
     echo "commit;" >&4
     exec 4>&-
     status_of "$session" || status=$?
