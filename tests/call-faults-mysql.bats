@@ -35,11 +35,7 @@ stream_case() {
         on_the_disk
     }
     run_case() { faulty mysql-binlog --name "$NAME" -t "$NAME.*" --offset-file "$ROOT/p" --heartbeat 1 --retry-max 5 --until now "$URL" >>"$ROOT/out" 2>"$DIR/err"; }
-    # At least once; what comes again comes with the pos that it had.
-    check_case() {
-        whole_lines "$ROOT/out" &&
-            is rows "c:01 c:02 c:03 d:02" "$(jq -r --argjson c $CASE 'select(.op | IN("c", "d")) | select((.key.id / 100 | floor) == $c) | "\(.pos) \(.op):0\(.key.id % 100)"' "$ROOT/out" | sort -u | cut -d' ' -f2 | xargs)"
-    }
+    check_case() { stream_rows "c:01 c:02 c:03 d:02"; }
 }
 @test "mysql-binlog: every call fails once" {
     stream_case

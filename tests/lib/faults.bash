@@ -91,3 +91,9 @@ snapshot_rows() {
         is rows "$1" "$(jq -r 'if .op == "t" then "t \(.source.table)" elif .op == "r" then "r \(.source.table) \(.key)" else empty end' "$ROOT/out" |
             awk '$1 == "t" { for (k in seen) if (index(k, $2 " ") == 1) delete seen[k]; next } { $1 = ""; sub(/^ /, ""); seen[$0] = 1 } END { n = 0; for (k in seen) n++; print n }')"
 }
+# stream_rows "OP:ID ...": whole lines in $ROOT/out, and of this case (ids from $CASE * 100) these changes in the order of their pos.
+# At least once; what comes again comes with the pos that it had.
+stream_rows() {
+    whole_lines "$ROOT/out" &&
+        is rows "$1" "$(jq -r --argjson c "$CASE" 'select(.op | IN("c", "d")) | select((.key.id / 100 | floor) == $c) | "\(.pos) \(.op):0\(.key.id % 100)"' "$ROOT/out" | sort -u | cut -d' ' -f2 | xargs)"
+}
