@@ -307,6 +307,15 @@ static int stream_descriptor(void *source, short *events)
     return stream->replication ? PQsocket(stream->replication) : -1;
 }
 
+/* Is the plain session there? Whoever reads from it may see its end first: libpq has no socket to poll after that. */
+static bool has_session(struct pg_stream *stream)
+{
+    if (!stream->sql || PQstatus(stream->sql) != CONNECTION_OK)
+        return false;
+    struct pollfd fd = {PQsocket(stream->sql), POLLIN, 0};
+    return poll(&fd, 1, 0) <= 0 || (PQconsumeInput(stream->sql) && PQstatus(stream->sql) == CONNECTION_OK);
+}
+
 /* A server that shuts down ends plain sessions at once but waits for its walsenders until
  * everything is confirmed, which takes for ever when no sink does. Status messages keep
  * it waiting; so it is left after a while, the slot keeps the rest. */
@@ -317,12 +326,9 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
     if (stream->leave_at != 0 || now - stream->last_watch < STATUS_MS)
         return 0;
     stream->last_watch = now;
-    if (stream->sql) {
-        struct pollfd fd = {PQsocket(stream->sql), POLLIN, 0};
-        if (poll(&fd, 1, 0) <= 0 || (PQconsumeInput(stream->sql) && PQstatus(stream->sql) == CONNECTION_OK))
-            return 0;
-        pg_stream_close_sql(stream);
-    }
+    if (has_session(stream))
+        return 0;
+    pg_stream_close_sql(stream);
     struct cdc_error refused = {0};
     /* One that has no connection left (75) is at work, and this one goes on. */
     if (pg_stream_ensure_sql(stream, &refused) < 0 && refused.status == CDC_EXIT_UNAVAILABLE)
