@@ -254,6 +254,42 @@ both() {
     diff "$DIR/plain" "$DIR/other"
 }
 
+@test "changes that the server leaves out of its log: exit 78 before the first line, and the cure" {
+    local database out=--skip-log-slave-updates
+    mysql_is_mariadb || out=--skip-log-replica-updates
+    local MYSQL_DATABASE='' MYSQL_SERVER URL
+    mysql_start filtered "$out" --binlog-do-db=shop
+    MYSQL_SERVER=filtered
+    URL=$(mysql_url)
+    for database in shop shopping; do
+        msql "create database $database; create table $database.t (id int primary key)"
+    done
+    exits 0 t mysql-binlog -t 'shop.*' --start oldest --until now --offset-file "$DIR/1" "$URL" >"$DIR/out" 2>"$DIR/err"
+    exits 0 t cdc-snapshot -t 'shop.*' --offset-file "$DIR/2" "$URL" >"$DIR/out" 2>"$DIR/err"
+    exits 0 t mysql-binlog --check -t 'shop.*' "$URL" 2>"$DIR/err"
+    # All that there is: all that is logged.
+    exits 0 t mysql-binlog --start oldest --until now --offset-file "$DIR/3" "$URL" >"$DIR/out" 2>"$DIR/err"
+    says 'warning: table shopping.t is selected, and binlog_do_db leaves'
+    for database in 'shop*.*' 'shopping.t'; do
+        left_out 'table shopping.t is selected, and binlog_do_db leaves' -t "$database"
+    done
+    mysql_replicate filtered main
+    left_out 'is a replica and does not log what it replicates' -t 'shop.*'
+    mysql_stop filtered
+}
+# left_out TEXT OPTION...: neither tool begins, and --check says the same.
+left_out() {
+    local text=$1 tool
+    shift
+    for tool in mysql-binlog cdc-snapshot; do
+        is "exit status of $tool" 78 "$(t "$tool" "$@" --offset-file "$DIR/$tool" "$URL" >"$DIR/out" 2>"$DIR/err"; echo $?)"
+        is "lines of $tool" 0 "$(wc -l <"$DIR/out")"
+        says "error: .*$text.*hint"
+    done
+    is "exit status of --check" 78 "$(t mysql-binlog --check "$@" "$URL" 2>"$DIR/err"; echo $?)"
+    says "error: .*$text.*hint"
+}
+
 # -- signals
 
 # The handlers are there.
