@@ -856,3 +856,18 @@ stored_at_least() { [ "$(q 'select count(*) from t' 2>/dev/null || echo 0)" -ge 
     is skipped 3 "$(grep -c 'schema line without "columns"' <<<"$stderr")"
     is rows $'1|a4|b4\n2|a2|b2\n3|a3|b3' "$(q 'select id, a, b from t order by id')"
 }
+
+@test "dead letters: a file that is removed while the sink runs is made anew, and gets the next ones" {
+    mkfifo "$DIR/fifo"
+    spawn_line "cdc-sink-sqlite --on-error=dead-letter --dead-letter '$DIR/dead' '$DB' <'$DIR/fifo' 2>'$DIR/err'"
+    exec 9>"$DIR/fifo"
+    { users; change c '{"id":1}' null '{"id":1,"other":1}'; commit; } >&9
+    wait_for_match "$DB.offset" '"lines":1'
+    is letters 1 "$(wc -l <"$DIR/dead")"
+    rm "$DIR/dead"
+    { change c '{"id":2}' null '{"id":2,"other":1}'; change c '{"id":3}' null '{"id":3,"name":"a"}'; commit; } >&9
+    exec 9>&-
+    status_of "$SPAWNED"
+    is "letter" '{"id":2}' "$(jq -r .line "$DIR/dead" | jq -c .key)"
+    is rows 3 "$(q 'select id from t')"
+}
