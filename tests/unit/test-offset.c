@@ -87,6 +87,43 @@ static void test_file(void)
     unlink(path_of("d.offset"));
 }
 
+/* What lines brought is not ours to judge: whatever JSON it is, it is written and read again as it came. */
+static void test_any_source(void)
+{
+    static const char *const sources[] = {
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":\"\\u0000\",\"\\u0000\":1}",
+        "{\"lsn\":18446744073709551616,\"r\":1e999}",
+        "{\"state\":{\"source\":{\"pos\":1}},\"offsets\":{\"n\":1,\"n\":2}}",
+    };
+    struct cdc_error error = {0};
+    struct cdc_offset read;
+
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        struct cdc_offset offset = {(char *)(uintptr_t) "0A", 5, 7, (char *)(uintptr_t)sources[i],
+                                    (char *)(uintptr_t)sources[i]};
+        struct cdc_offset_file *file = cdc_offset_file_open(path_of("s.offset"), "t", &error);
+        check(file != NULL && cdc_offset_file_set(file, "shop", &offset, &error) == 0 &&
+                  cdc_offset_file_save(file, &error) == 0,
+              "any source is stored");
+        cdc_offset_file_free(file);
+        check(open_status("s.offset", "t") == 0, "and its file opened again");
+        bool got = cdc_offset_read(path_of("s.offset"), "shop", &read, &error) == 1;
+        check(got && strcmp(read.source, sources[i]) == 0 && strcmp(read.state, sources[i]) == 0, "it is as it came");
+        if (got)
+            cdc_offset_free(&read);
+        unlink(path_of("s.offset"));
+    }
+    write_file("s.offset", "{\"format\":1,\"tool\":\"t\",\"offsets\":{\"n\":{\"pos\":\"1\",\"seq\":1},"
+                           "\"n\":{\"pos\":\"2\",\"seq\":2}}}");
+    check(open_status("s.offset", "t") == CDC_EXIT_CONFIG, "two entries of one name are refused");
+    write_file("s.offset",
+               " {\"format\":1, \"tool\":\"t\",\n \"offsets\": {\"n\": {\"pos\":\"1\",\"seq\":1,\"state\":{} ,"
+               "\"state\":{}}}}\n");
+    check(open_status("s.offset", "t") == CDC_EXIT_CONFIG, "and so are two states");
+    unlink(path_of("s.offset"));
+}
+
 /* Positions that a destination has and this file has not are known, and written by whoever moved them. */
 static void test_known(void)
 {
@@ -232,6 +269,7 @@ int main(void)
     if (mkdtemp(dir) == NULL)
         return 1;
     test_file();
+    test_any_source();
     test_known();
     test_copy();
     test_names();
