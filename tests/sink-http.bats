@@ -553,6 +553,20 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     is "documents" 2 "$(count)"
 }
 
+@test "OpenSearch: names with other escapes, between two runs and in one, are the same" {
+    SOURCE_NAME=quelle-ü SCHEMA=esc$BATS_TEST_NUMBER TABLE=größe
+    rows_of() { change c "{\"é\":\"k$1ä\"}" null "{\"é\":\"k$1ä\",\"big\":\"v$1\"}"; commit; }
+    ids() { opensearch_rows "$SCHEMA-gr*" '.big' | sort | xargs; }
+    { schema é é:text big:text; rows_of 1; } >"$IN"
+    elastic
+    { schema é é:text big:text; change u '{"é":"k2ä"}' '{"é":"k1ä"}' '{"é":"k2ä"}' '["big"]'; commit; rows_of 3; } >"$DIR/plain"
+    ascii <"$DIR/plain" >"$IN"
+    rows_of 4 >>"$IN"
+    elastic
+    is "documents" "v1 v3 v4" "$(ids)"
+    is positions 1 "$(jq '.offsets | length' "$DIR/o")"
+}
+
 @test "an index whose mapping may not be seen or changed: a warning, the rows arrive; an answer that makes no sense is 76" {
     server
     echo 'no json' >"$DIR/http/mapping"

@@ -292,6 +292,26 @@ users() { schema id id:integer name:text big:text; }
     is "rows, the trigger refuses one" "1|a" "$(q 'select id, name from t')"
 }
 
+@test "names: the same with other escapes, between two runs and in one, are the same" {
+    SOURCE_NAME=quelle-ü SCHEMA=café TABLE=größe
+    rows_of() { change c "{\"é\":$1}" null "{\"é\":$1,\"ß\":\"v$1\"}"; commit; }
+    { schema é é:integer ß:text; rows_of 1; } >"$IN"
+    sink
+    { schema é é:integer ß:text; rows_of 2; change u '{"é":1}' '{"é":1}' '{"é":1}' '["ß"]'; commit; } >"$DIR/plain"
+    ascii <"$DIR/plain" >"$IN"
+    grep -q 'gr\\u00f6\\u00dfe' "$IN"
+    rows_of 3 >>"$IN"
+    rows_of 4 >"$DIR/plain"
+    ascii <"$DIR/plain" >>"$IN"
+    sink
+    is rows $'1|v1\n2|v2\n3|v3\n4|v4' "$(q 'select * from "größe" order by 1')"
+    is "owner and position" 1,1 "$(q 'select (select count(*) from cdc_tables), (select count(*) from cdc_offsets)' | tr '|' ,)"
+    # A position is that of the source, however its name is spelled.
+    rows_of 5 >>"$IN"
+    sink
+    is "once" 5 "$(q 'select count(*) from "größe"')"
+}
+
 @test "names: a table called as one of SQLite's table-valued functions" {
     { TABLE=json_each schema id id:integer; TABLE=json_each change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
     sink

@@ -12,11 +12,10 @@
 #include "connectors/http/elasticsearch/answer.h"
 #include "connectors/http/elasticsearch/internal.h"
 
-/* Raw texts of lines are kept as texts: the server writes escapes in its own way. */
-static void append_member(struct cdc_buf *out, const char *mark, const char *name, const char *raw)
+static void append_member(struct cdc_buf *out, const char *mark, const char *name, const char *text)
 {
     cdc_buf_printf(out, "%s\"%s\":", mark, name);
-    cdc_json_append_text(out, raw, strlen(raw));
+    cdc_json_append_text(out, text, strlen(text));
 }
 
 static char *member_text(struct cdc_span object, const char *name)
