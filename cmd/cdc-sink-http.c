@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* cdc-sink-http: change events from stdin to a search index or a webhook. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "connectors/http/http.h"
 #include "cmd/program/options.h"
@@ -88,11 +90,18 @@ static int run_with(struct program *program, const struct options *options, stru
      * again. */
     if (offsets != NULL && program_beside(&journal, cdc_offset_file_path(offsets), ".moves", error) == 0) {
         settings->key_changes_path = journal;
-        sink = http_sink_open(settings, error);
+        /* One that is there without an offset file is of a copy that was given up: nothing of it belongs to this one. */
+        if (journal == NULL || !cdc_offset_file_is_new(offsets) || unlink(journal) == 0 || errno == ENOENT)
+            sink = http_sink_open(settings, error);
+        else
+            cdc_error_set(error, CDC_EXIT_IO, "unable to remove \"%s\": %s", journal, strerror(errno));
     }
     if (sink != NULL)
         result = sink_program_loop(program, &options->sink, offsets, &http_sink_ops, sink, error);
     http_sink_free(sink);
+    /* A first start that was refused leaves nothing behind. */
+    if (journal != NULL && cdc_offset_file_is_new(offsets) && access(cdc_offset_file_path(offsets), F_OK) != 0)
+        unlink(journal);
     cdc_offset_file_free(offsets);
     free(journal);
     return result;

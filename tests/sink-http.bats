@@ -388,6 +388,12 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     { echo '{"name":"n","po'; cat "$DIR/journal"; } >"$DIR/o.moves"
     run -78 --separate-stderr elastic
     [[ $stderr == *damaged* ]]
+    # A copy that was given up: a new one has no use for what the old one knew.
+    sed 's/"B"/"of the old copy"/' "$DIR/journal" >"$DIR/o.moves"
+    rm "$DIR/o"
+    server_again "$absent" '200 {"docs":[{"found":true,"_version":1,"_source":{"id":1,"big":"new"}}]}'
+    elastic
+    is "the new copy's document" new "$(jq -r 'select(.path | startswith("/_bulk")).body' "$DIR/http/log" | jq -r '.big // empty')"
 }
 
 @test "two tables of one name are seen at a truncate as well" {

@@ -733,6 +733,31 @@ teardown() { end_spawned; }
     is rows "200 300 320" "$(q 'select id from tb order by id' | paste -sd' ')"
 }
 
+@test "an offset file that was removed is made anew from the database, with its own pipeline's position, before the first line" {
+    part() { SOURCE_NAME=$1 TABLE=t$1 SEQ=$2; schema id id:integer; change c "{\"id\":$2}" null "{\"id\":$2}"; commit; }
+    of() { t cdc-sink-sqlite -q --offset-file "$1" "$DB"; }
+    cd "$DIR"
+    part a 200 | of a.offset
+    part b 210 | of "$DIR/b.offset"
+    rm a.offset
+    of "$DIR/a.offset" </dev/null
+    is "one of two" '{"a":200}' "$(jq -c '.offsets | map_values(.seq)' a.offset)"
+    rm b.offset
+    mkdir elsewhere
+    of elsewhere/c.offset </dev/null
+    is "not those that other files have, or may have" '{}' "$(jq -c .offsets elsewhere/c.offset)"
+    # The whole copy in another place, without its offset file.
+    mkdir moved
+    part b 220 >"$IN"
+    t cdc-sink-sqlite -q "$DIR/one.db" <"$IN"
+    mv one.db moved/
+    rm one.db.offset
+    t cdc-sink-sqlite -q moved/one.db </dev/null
+    is "the only one" '{"b":220}' "$(jq -c '.offsets | map_values(.seq)' moved/one.db.offset)"
+    t cdc-sink-sqlite -q moved/one.db <"$IN"
+    is "nothing twice" 1 "$(sqlite3 moved/one.db 'select count(*) from tb')"
+}
+
 @test "values by what they are and what a domain is made of, not by the name of the type" {
     {
         schema id id:integer b:'bit(1)' b8:'bit(8)' y:yesno n:qty w:photo p:'bit(1)' c:'varbinary(9) /*M!100301 COMPRESSED*/' f:ratio |

@@ -39,6 +39,7 @@ struct lite_table {
 
 struct lite_position {
     char *name, *pos;
+    bool noted; /* the database knows by this run which offset file it is in */
 };
 
 struct lite_sink {
