@@ -13,6 +13,7 @@ void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms,
     struct cdc_buf pos = {head, 0, sizeof head, false};
     tx->open = true;
     tx->seen = pg_visible_has(&decoder->visible, final_lsn, xid);
+    tx->needed = tx->seen && final_lsn >= decoder->needed_from;
     tx->read = false;
     tx->final_lsn = final_lsn;
     tx->ts_ms = ts_ms;

@@ -338,6 +338,19 @@ static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
     return pg_bounds_now(stream->sql, &stream->until_lsn, error);
 }
 
+/* Sinks that were started together with us have told by now what they have. */
+static int find_needed(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct cdc_acks *acks = stream->settings.acks;
+    const struct cdc_offset *smallest;
+    uint64_t lsn = 0;
+    if (acks && cdc_acks_read(acks, &smallest, error) < 0)
+        return -1;
+    int sink = pg_start_needed(&stream->start, acks, &lsn);
+    pgoutput_set_needed(stream->decoder, lsn, sink < 0 ? NULL : cdc_acks_path(acks, (size_t)sink));
+    return 0;
+}
+
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
     if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
@@ -345,7 +358,7 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     stream->replication = pg_connect(stream->pg, true, error);
     if (!stream->replication || identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
         pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0)
+        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || find_needed(stream, error) < 0)
         return -1;
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
     pgoutput_expect(stream->decoder, &stream->start.last, stream->start.from,
