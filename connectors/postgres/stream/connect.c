@@ -252,12 +252,22 @@ static void hint_publication(const struct pg_stream *stream, struct cdc_error *e
         stream->pg->publication);
 }
 
+/* "requested WAL segment ... has already been removed": the code is that of any file that is missing, pgoutput's own
+ * while its package is exchanged for instance; the words may be in any language. */
+static bool log_is_removed(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+    return state && function && strcmp(state, "58P01") == 0 &&
+           (strcmp(function, "WalSndSegmentOpen") == 0 || strcmp(function, "wal_segment_open") == 0);
+}
+
 /* What the walsender said. Its words for an invalidated slot differ from version to
  * version: the slot is asked. */
 int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-    bool removed = state && strcmp(state, "58P01") == 0;
+    bool removed = state && log_is_removed(result);
     if (state && (removed || strcmp(state, "55000") == 0 || strcmp(state, "42704") == 0) &&
         (slot_is_lost(stream) || removed))
         return pg_start_lost(stream->pg->slot, "has lost its log: it was invalidated or dropped", error);
