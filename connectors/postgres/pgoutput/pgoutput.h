@@ -56,7 +56,7 @@ bool pgoutput_is_expecting(const struct pgoutput *decoder);
  * or {NULL, 0}. */
 int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, struct cdc_error *error);
 /* Decodes the payload of one XLogData message; appends whole lines. Unknown messages and bad lengths are errors
- * (PROTOCOL). */
+ * (PROTOCOL). So is, as CONFIG, an insert of which the log has a part only: see decode_insert. */
 int pgoutput_decode(struct pgoutput *decoder, const char *data, size_t n, struct cdc_buf *out, struct cdc_error *error);
 bool pgoutput_in_transaction(const struct pgoutput *decoder);
 /* After a commit line (or the commit line of a non-transactional message): the boundary; NULL before the first.
@@ -67,10 +67,6 @@ void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *
 struct pgoutput_counts {
     uint64_t changes, commits, lines;
     struct pg_value_counts values;
-    /* Inserts whose row the log has only in part: an UPDATE moved it into the publication's row filter, and did not touch
-     * its large values. The first of their tables, "schema"."name"; "" without one. */
-    uint64_t partial_inserts;
-    char partial_table[160];
 };
 const struct pgoutput_counts *pgoutput_counts_of(const struct pgoutput *decoder);
 

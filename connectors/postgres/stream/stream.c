@@ -72,21 +72,6 @@ static void end_if_reached(struct pg_stream *stream)
         stream->ended = true;
 }
 
-/* Once a run: sinks have no value of it before that they could keep. */
-static void warn_partial(struct pg_stream *stream)
-{
-    const struct pgoutput_counts *counts = pgoutput_counts_of(stream->decoder);
-    if (counts->partial_inserts == 0 || stream->warned_partial)
-        return;
-    stream->warned_partial = true;
-    cdc_log_write(
-        stream->log, CDC_LOG_WARNING,
-        "table %s: an UPDATE moved a row into the publication's row filter, and the log lacks the large values "
-        "that it did not change: the line names them in \"unchanged\", and copies lack them. ALTER TABLE %s "
-        "REPLICA IDENTITY FULL; makes the next ones whole, a new snapshot the others",
-        counts->partial_table, counts->partial_table);
-}
-
 static void update_metrics(struct pg_stream *stream)
 {
     const struct pgoutput_counts *counts = pgoutput_counts_of(stream->decoder);
@@ -292,7 +277,6 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
     if (more > 0 && out->len != before)
         stream->last_receive = stream->last_line = cdc_clock_ms();
     update_metrics(stream);
-    warn_partial(stream);
     if (more < 0)
         return CDC_SOURCE_ERROR;
     return stream->ended ? CDC_SOURCE_END : more > 0 ? CDC_SOURCE_MORE : CDC_SOURCE_IDLE;
