@@ -361,6 +361,8 @@ struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct c
         return NULL;
     }
     decoder->settings = *settings;
+    if (settings->table_bytes == 0)
+        decoder->settings.table_bytes = TABLE_BYTES;
     pg_source_head(&decoder->source_head, settings->pipeline, settings->database);
     for (int i = 0; i < 2; i++)
         decoder->cells[i] = calloc(MAX_COLUMNS, sizeof *decoder->cells[i]);
@@ -419,6 +421,11 @@ void pgoutput_free(struct pgoutput *decoder)
     cdc_buf_free(&decoder->boundary_pos);
     cdc_buf_free(&decoder->boundary_source);
     free(decoder);
+}
+
+bool pgoutput_is_full(const struct pgoutput *decoder)
+{
+    return decoder->relations.bytes > decoder->settings.table_bytes;
 }
 
 bool pgoutput_in_transaction(const struct pgoutput *decoder)

@@ -320,12 +320,43 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
     return 0;
 }
 
+static const struct cdc_offset *stream_boundary(void *source)
+{
+    struct pg_stream *stream = source;
+    const struct cdc_offset *boundary = stream->decoder ? pgoutput_boundary(stream->decoder) : NULL;
+    if (!boundary)
+        return NULL;
+    stream->boundary = *boundary;
+    stream->boundary.state = stream->identity_json.data;
+    return &stream->boundary;
+}
+
+static bool stream_between(void *source)
+{
+    struct pg_stream *stream = source;
+    return !stream->decoder || !pgoutput_in_transaction(stream->decoder);
+}
+
+/* Between transactions: the connection is left for another one, that has the server describe anew what is still in use. */
+static int renew(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct cdc_offset from = {0};
+    int status = cdc_offset_copy(&from, stream_boundary(stream), error);
+    cdc_log_write(stream->log, CDC_LOG_DEBUG, "connecting anew: many tables have been described in this connection");
+    if (status == 0)
+        status = pg_stream_connect(stream, &from, error);
+    cdc_offset_free(&from);
+    return status;
+}
+
 static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
     int64_t now = cdc_clock_ms();
     if (!stream->replication || !stream->copying)
         return 0;
+    if (pgoutput_is_full(stream->decoder) && stream_between(stream) && stream_boundary(stream) && !stream->ended)
+        return renew(stream, error);
     if (blocked)
         stream->last_receive = now; /* we do not listen: silence means nothing */
     else if (now - stream->last_receive > stream->silent_ms && pg_stream_check_walsender(stream, error) < 0)
@@ -358,23 +389,6 @@ static int stream_confirm(void *source, const struct cdc_offset *offset, struct 
     if (stream->reply_due || cdc_clock_ms() - stream->last_status >= REPLY_MS)
         return pg_status_send(stream, false, error);
     return 0;
-}
-
-static const struct cdc_offset *stream_boundary(void *source)
-{
-    struct pg_stream *stream = source;
-    const struct cdc_offset *boundary = stream->decoder ? pgoutput_boundary(stream->decoder) : NULL;
-    if (!boundary)
-        return NULL;
-    stream->boundary = *boundary;
-    stream->boundary.state = stream->identity_json.data;
-    return &stream->boundary;
-}
-
-static bool stream_between(void *source)
-{
-    struct pg_stream *stream = source;
-    return !stream->decoder || !pgoutput_in_transaction(stream->decoder);
 }
 
 const struct cdc_source_ops pg_stream_ops = {
