@@ -3,6 +3,7 @@
  *
  *     input.c -> dispatch.c -> transactions.c                        GTID, XID
  *                           -> query.c -> savepoints.c, prepared.c   BEGIN, COMMIT, SAVEPOINT, XA, DDL
+ *                                      -> unlogged.c                 DDL that changes rows
  *                           -> tables.c -> table.c, metadata.c       TABLE_MAP
  *                           -> rows.c -> image.c                     rows
  *     all of these -> lines.c, schema_line.c
@@ -153,6 +154,8 @@ int my_tables_take_map(struct my_decoder *decoder, struct cdc_bytes body, struct
 /* A DDL statement: the tables that it names are described anew when they come again, even with the same id (the server
  * counts them from 1 again when it starts). */
 void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql);
+/* The next row of that table comes after a new schema line: it is another table now. */
+void my_tables_forget_schema_of(struct my_decoder *decoder, const char *db, const char *name);
 /* Schema lines of the open transaction after that ordinal are undone: they will be written again. */
 void my_tables_forget_schemas(struct my_decoder *decoder, uint64_t ordinal);
 
@@ -218,6 +221,22 @@ int my_query_decode(struct my_decoder *decoder, const struct my_event_header *he
                     struct cdc_buf *out, struct cdc_error *error);
 /* CONFIG: which rows a logged statement changes, only the server could find out. Always -1. */
 int my_query_refuse(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error);
+
+/* The table that a statement names (db may be empty: the session's), as TABLE_MAP has it: *db and *table RETURN NEW (free in
+ * any case). */
+int my_query_table(const struct my_decoder *decoder, const struct my_event_query *query, struct cdc_span named_db,
+                   struct cdc_span named_table, char **db, char **table, struct cdc_error *error);
+
+/* -- unlogged.c */
+/* Before a DDL statement's lines. CONFIG: it changes rows of a selected table, and no line can tell, unless the settings
+ * allow that: then *untold. */
+int my_unlogged_look(struct my_decoder *decoder, const struct my_event_query *query, bool *untold,
+                     struct cdc_error *error);
+/* After its `ddl` line: a `t` line for each selected table that it leaves without a row. */
+int my_unlogged_lines(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out,
+                      struct cdc_error *error);
+/* {"op":"t",...} */
+void my_unlogged_truncate_line(struct my_decoder *decoder, const char *db, const char *table, struct cdc_buf *out);
 
 /* -- prepared.c: 1 as my_dispatch_event */
 /* The rows that follow are an XA transaction's: they are kept in a file. CONFIG when there is nowhere to keep them. */
