@@ -164,6 +164,12 @@ EOF
     is "of the other table" "" "$(grep "$NAME\\.t" "$DIR/err" || true)"
 }
 
+@test "--check names partitioned tables" {
+    binlog --check || { cat "$DIR/err"; return 1; }
+    grep -q "warning: table $NAME\.t is partitioned: .*--allow-unlogged" "$DIR/err" || fail "$(cat "$DIR/err")"
+    not grep -q "$NAME\.marker is partitioned" "$DIR/err"
+}
+
 @test "--file stops as the stream does, and so does a string with a backslash that is none" {
     msql "create table a (id int primary key)"
     begin

@@ -222,12 +222,11 @@ int my_query_decode(struct my_decoder *decoder, const struct my_event_header *he
 /* CONFIG: which rows a logged statement changes, only the server could find out. Always -1. */
 int my_query_refuse(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error);
 
+/* -- unlogged.c */
 /* The table that a statement names (db may be empty: the session's), as TABLE_MAP has it: *db and *table RETURN NEW (free in
  * any case). */
-int my_query_table(const struct my_decoder *decoder, const struct my_event_query *query, struct cdc_span named_db,
-                   struct cdc_span named_table, char **db, char **table, struct cdc_error *error);
-
-/* -- unlogged.c */
+int my_unlogged_table(const struct my_decoder *decoder, const struct my_event_query *query, struct cdc_span named_db,
+                      struct cdc_span named_table, char **db, char **table, struct cdc_error *error);
 /* Before a DDL statement's lines. CONFIG: it changes rows of a selected table, and no line can tell, unless the settings
  * allow that: then *untold. */
 int my_unlogged_look(struct my_decoder *decoder, const struct my_event_query *query, bool *untold,

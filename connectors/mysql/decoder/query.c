@@ -28,35 +28,12 @@ static void ddl_line(struct my_decoder *decoder, const struct my_event_query *qu
     cdc_buf_lit(out, "}\n");
 }
 
-/* The name as TABLE_MAP has it: in lower case where the server stores names so. RETURNS NEW */
-static char *name_of_rows(const struct my_decoder *decoder, struct cdc_span name)
-{
-    char *copy = cdc_span_copy(name);
-    for (char *p = copy; p && *p && decoder->lower_case; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p - 'A' + 'a');
-    return copy;
-}
-
-int my_query_table(const struct my_decoder *decoder, const struct my_event_query *query, struct cdc_span named_db,
-                   struct cdc_span named_table, char **db, char **table, struct cdc_error *error)
-{
-    *db = *table = NULL;
-    if (!cdc_utf8_valid(named_db.p, named_db.n) || !cdc_utf8_valid(named_table.p, named_table.n))
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
-                             "%s at %llu: a statement is about a table whose name is no valid text",
-                             decoder->coord.file, (unsigned long long)decoder->event_position);
-    *db = name_of_rows(decoder, named_db.n ? named_db : query->db);
-    *table = name_of_rows(decoder, named_table);
-    return *db && *table ? 0 : cdc_error_memory(error);
-}
-
 /* The table of a TRUNCATE or CREATE TABLE. 1: it is selected, and *db and *table RETURN NEW (free in any case); 0; -1. */
 static int table_of(const struct my_decoder *decoder, const struct my_event_query *query,
                     const struct my_statement *statement, char **db, char **table, struct cdc_error *error)
 {
-    if (my_query_table(decoder, query, cdc_span(statement->db.data, statement->db.len),
-                       cdc_span(statement->table.data, statement->table.len), db, table, error) < 0)
+    if (my_unlogged_table(decoder, query, cdc_span(statement->db.data, statement->db.len),
+                          cdc_span(statement->table.data, statement->table.len), db, table, error) < 0)
         return -1;
     return cdc_selection_has_table(&decoder->settings.selection, *db, *table);
 }

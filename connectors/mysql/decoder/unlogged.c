@@ -5,6 +5,7 @@
 #include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/event/effect.h"
 
+#include <cdc/bytes.h>
 #include <cdc/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,29 @@ struct unlogged {
     struct cdc_buf *out;
     bool untold; /* the statement has an effect that no line tells, and reading goes on */
 };
+
+/* The name as TABLE_MAP has it: in lower case where the server stores names so. RETURNS NEW */
+static char *name_of_rows(const struct my_decoder *decoder, struct cdc_span name)
+{
+    char *copy = cdc_span_copy(name);
+    for (char *p = copy; p && *p && decoder->lower_case; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p - 'A' + 'a');
+    return copy;
+}
+
+int my_unlogged_table(const struct my_decoder *decoder, const struct my_event_query *query, struct cdc_span named_db,
+                      struct cdc_span named_table, char **db, char **table, struct cdc_error *error)
+{
+    *db = *table = NULL;
+    if (!cdc_utf8_valid(named_db.p, named_db.n) || !cdc_utf8_valid(named_table.p, named_table.n))
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                             "%s at %llu: a statement is about a table whose name is no valid text",
+                             decoder->coord.file, (unsigned long long)decoder->event_position);
+    *db = name_of_rows(decoder, named_db.n ? named_db : query->db);
+    *table = name_of_rows(decoder, named_table);
+    return *db && *table ? 0 : cdc_error_memory(error);
+}
 
 /* "binlog.000002 at 1234: ALTER TABLE ... DROP PARTITION removed rows of shop.t" */
 static void describe(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
@@ -62,7 +86,7 @@ static int concerns(const struct unlogged *unlogged, const struct my_effect *eff
 {
     const struct my_decoder *decoder = unlogged->decoder;
     const struct cdc_selection *selection = &decoder->settings.selection;
-    if (my_query_table(decoder, unlogged->query, effect->db, effect->table, db, table, error) < 0)
+    if (my_unlogged_table(decoder, unlogged->query, effect->db, effect->table, db, table, error) < 0)
         return -1;
     switch (effect->kind) {
     case MY_EFFECT_UNREADABLE: return 1;
