@@ -574,6 +574,55 @@ purge_all() {
     cmp "$DIR/before" "$DIR/p"
 }
 
+@test "another event where the last one was read, in a file of the same name and age: exit 79" {
+    on_other
+    table
+    begin
+    insert 1 1
+    read_all
+    jq -e ".offsets[].source | .event > 4 and .event < .pos and .event_sum > 0" "$DIR/p" >/dev/null || fail "$(cat "$DIR/p")"
+    insert 2 2
+    # Of a server that was set back, and went on with transactions of the same length: all but the event itself is the same.
+    cp "$DIR/p" "$DIR/good"
+    for change in ".event_sum |= (. + 1) % 4294967296" ".event -= 1" ".event = 5"; do
+        jq -c ".offsets[].source |= ($change)" "$DIR/good" >"$DIR/p"
+        : >"$DIR/out"
+        exits 79 binlog --offset-file "$DIR/p" --until now
+        says 'another event is in its place'
+        is "lines ($change)" 0 "$(wc -l <"$DIR/out")"
+    done
+    cp "$DIR/good" "$DIR/p"
+    read_all
+    is "rows" 2 "$(ids)"
+}
+
+# bats test_tags=only:mariadb
+@test "MariaDB: the position's file was purged: the same transactions before what is left go on, with a warning; a log with fewer is another one" {
+    on_other
+    reset_log
+    table
+    insert 1 1
+    begin
+    insert 2 2
+    read_all
+    cp "$DIR/p" "$DIR/before"
+    msql "flush binary logs"
+    purged() { msql "purge binary logs to '$(log_files | tail -1)'" && [ "$(log_files | wc -l)" = 1 ]; }
+    wait_until purged
+    insert 3 3
+    read_all
+    is "rows" 3 "$(ids)"
+    says 'warning: .*was purged: .*GTIDs alone'
+    # Files with later names, and more transactions: all higher than ours.
+    MYSQL_DATABASE='' msql "reset master to 50"
+    for i in 4 5 6 7 8 9; do insert $i $i; done
+    cp "$DIR/before" "$DIR/p"
+    : >"$DIR/out"
+    exits 79 binlog --offset-file "$DIR/p" --until now
+    says 'another log'
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+}
+
 # -- what is refused
 
 @test "wrong password: exit 77; and no password is printed or shown in the process list" {

@@ -88,8 +88,14 @@ struct my_decoder {
      * these. */
     struct my_coord gtids_coord;
     uint32_t gtids_file_created; /* when that file was begun; 0: not known */
-    struct my_gtid_set *gtids;   /* the complete transactions */
-    uint64_t number;             /* C of the open transaction, or of the last one */
+    /* The last event before `coord`, and before `gtids_coord`: where it begins, and its checksum (0: it has none). Another
+     * log may have the same names and GTIDs, but not this event there: it has the time in it. */
+    struct my_seal {
+        uint64_t position;
+        uint32_t sum;
+    } seal, gtids_seal;
+    struct my_gtid_set *gtids; /* the complete transactions */
+    uint64_t number;           /* C of the open transaction, or of the last one */
     struct my_numbering numbering;
 
     /* The tables by id: open addressing, the size is a power of two. */
