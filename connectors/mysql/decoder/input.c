@@ -117,11 +117,32 @@ static int decode_inner(struct my_decoder *decoder, const uint8_t *data, size_t 
     return my_dispatch_event(decoder, &header, body, out, error) < 0 ? -1 : 1;
 }
 
+/* A large event of rows that no line is to have. 1: it is passed over; 0: there is none; MY_PAYLOAD_WANTS; -1. */
+static int pass_large(struct my_decoder *decoder, struct cdc_error *error)
+{
+    struct my_event_header header;
+    const uint8_t *data;
+    size_t n, size;
+    int got = my_payload_large(decoder->payload, &data, &n, &size, error);
+    if (got != 1)
+        return got;
+    if (my_event_header_begin(data, n, &header, error) < 0)
+        return -1;
+    const struct cdc_bytes body = {data + MY_EVENT_HEADER_SIZE, data + n, false};
+    if (!my_rows_pass(decoder, &header, body, size - n))
+        return 0;
+    my_payload_pass(decoder->payload);
+    return 1;
+}
+
 static int next_of_payload(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
 {
     const uint8_t *data;
     size_t n;
-    int got = my_payload_next(decoder->payload, &data, &n, error);
+    int got = pass_large(decoder, error);
+    if (got != 0)
+        return got;
+    got = my_payload_next(decoder->payload, &data, &n, error);
     if (got == MY_PAYLOAD_WANTS)
         return got;
     if (got <= 0) {

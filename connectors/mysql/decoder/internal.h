@@ -222,6 +222,11 @@ void my_line_heartbeat(struct my_decoder *decoder, int64_t now_ms, struct cdc_bu
 int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
                    struct cdc_buf *out, struct cdc_error *error);
 
+/* body: the beginning of an event's, without the last `omitted` bytes. Is it one of rows that no line is to
+ * have? Then it was taken; else it is to be taken as a whole. */
+bool my_rows_pass(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
+                  size_t omitted);
+
 /* -- query.c: 1 as my_dispatch_event */
 int my_query_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
                     struct cdc_buf *out, struct cdc_error *error);

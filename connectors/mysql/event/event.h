@@ -93,6 +93,8 @@ struct my_event_format {
 /* MySQL, no checksums: set checksums as agreed with the server before its first (artificial) ROTATE is read. */
 void my_event_format_default(struct my_event_format *format);
 
+/* Reads the header of an event of which data[0..n) is the beginning. PROTOCOL when it is too short for that. */
+int my_event_header_begin(const uint8_t *data, size_t n, struct my_event_header *header, struct cdc_error *error);
 /* Reads the header of the event data[0..n); n must be its whole size. PROTOCOL when it is truncated or damaged. */
 int my_event_header_parse(const uint8_t *data, size_t n, struct my_event_header *header, struct cdc_error *error);
 /* The body between header and checksum; the CRC32 (over header and body) is verified where the format has them (a
