@@ -300,10 +300,18 @@ static MYSQL *login(const struct my_session_settings *settings, const struct my_
     return NULL;
 }
 
-/* MySQL from 8.0.30 on may be told not to show the primary keys that it makes, which the log has all the same. MariaDB and
- * older releases take what it says of that for a comment. */
-static const char setup[] = "SET SESSION time_zone = '+00:00', sql_mode = '', wait_timeout = 86400"
-                            "/*!80030 , show_gipk_in_create_table_and_information_schema = ON */";
+/* What the server's settings, or its init_connect, may have made of the session, and what our questions need of it: names
+ * in UTF-8, also where the server does not take the client's charset (skip-character-set-client-handshake); whole answers,
+ * however long they take; no transaction that stays open or ends the session (autocommit, completion_type); UTC, since
+ * TIMESTAMP values are printed in the session's zone and logged in UTC; no sql_mode, or ANSI_QUOTES and
+ * NO_BACKSLASH_ESCAPES would change what our statements mean. MySQL from 8.0.30 on may be told not to show the primary keys
+ * that it makes, which the log has all the same. To MariaDB, what is said to MySQL of these releases is a comment. */
+static const char setup[] =
+    "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time_zone = '+00:00', SESSION sql_mode = '', "
+    "SESSION wait_timeout = 86400, SESSION autocommit = 1, SESSION completion_type = 0, SESSION sql_big_selects = 1, "
+    "SESSION sql_select_limit = 18446744073709551615 /*M!100101 , SESSION max_statement_time = 0*/"
+    "/*!50708 , SESSION max_execution_time = 0*//*!80030 , SESSION show_gipk_in_create_table_and_information_schema = "
+    "ON */";
 
 static MYSQL *connect_to(const struct my_session_settings *settings, const struct my_url *url, struct cdc_error *error)
 {
@@ -311,8 +319,6 @@ static MYSQL *connect_to(const struct my_session_settings *settings, const struc
     struct attempt attempt = {.begun = false};
     while (!mysql && !error->status)
         mysql = login(settings, url, &attempt, error);
-    /* UTC, since TIMESTAMP values are printed in the session's zone and logged in UTC; no sql_mode, or ANSI_QUOTES
-     * and NO_BACKSLASH_ESCAPES would change what our statements mean. */
     if (!mysql || (check_tls(mysql, attempt.mode, error) == 0 &&
                    my_session_execute(mysql, setup, "cannot set up the session", error) == 0))
         return mysql;
