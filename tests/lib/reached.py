@@ -14,7 +14,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # They run none of our programs, or build others.
-NOT_ASKED = ("mutate", "runner", "floors", "build", "install", "mysql-rig")
+NOT_ASKED = ("mutate", "runner", "floors", "build", "install", "library", "mysql-rig")
 FLAGS = "-O0 -g -fsanitize-coverage=trace-pc"
 FORMAT = 1  # of what is kept
 KEPT_DAYS = 14
@@ -146,6 +146,7 @@ class Reached:
         said = self.build(folder)
         if said is not None:
             return said
+        tables = self.tables()  # now: a suite may build it again, without marks
         self.say("running %s to see what they reach" % " ".join(suites))
         programs = self.programs() if "unit" in suites else []
         times = {"unit": [(name, self.run_program(folder, name)) for name in programs]}
@@ -154,7 +155,7 @@ class Reached:
         for suite, seconds, tests in self.run_suites(timed):
             times[suite] = tests
             overhead[suite] = max(0, seconds - sum(ms for _, _, ms in tests) / 1000)
-        reached = self.read(folder)
+        reached = self.read(folder, tables)
         for suite in suites:
             if suite == "unit" and programs:
                 tests = times["unit"]
@@ -231,28 +232,29 @@ class Reached:
                     self.say("# fails, for all that: " + line)
         return result
 
-    def read(self, folder):
-        """{(suite, number of the test or name of the unit program): {(source, line)}}, and "code": all lines that have some."""
-        where, reached = {}, {"code": set()}
+    def tables(self):
+        """{program or library: its blocks}"""
+        found = {}
         for base, _, names in os.walk(os.path.join(self.tree, "marked")):
             for name in names:
                 path = os.path.join(base, name)
                 if os.access(path, os.X_OK) and not os.path.islink(path) and (".so" not in name or name.startswith("libcdc")):
-                    where[name] = path
-        for program in sorted(where):
-            table = blocks(where[program], self.tree)
-            for places in table.values():
-                reached["code"] |= places
-            for name in os.listdir(folder):
-                suite, number, of = name.split("@", 2)
-                if of != program:
-                    continue
-                with open(os.path.join(folder, name), "rb") as file:
-                    marks = file.read()
-                suite = suite[:-5] if suite.endswith(".bats") else suite
-                key = (suite, program if suite == "unit" and program.startswith("test-") else number)
-                into = reached.setdefault(key, set())
-                for offset, places in table.items():
-                    if offset < len(marks) and marks[offset]:
-                        into |= places
+                    found[name] = blocks(path, self.tree)
+        return found
+
+    def read(self, folder, tables):
+        """{(suite, number of the test or name of the unit program): {(source, line)}}, and "code": all lines that have some."""
+        reached = {"code": {place for table in tables.values() for places in table.values() for place in places}}
+        for name in os.listdir(folder):
+            suite, number, program = name.split("@", 2)
+            if program not in tables:
+                continue
+            with open(os.path.join(folder, name), "rb") as file:
+                marks = file.read()
+            suite = suite[:-5] if suite.endswith(".bats") else suite
+            key = (suite, program if suite == "unit" and program.startswith("test-") else number)
+            into = reached.setdefault(key, set())
+            for offset, places in tables[program].items():
+                if offset < len(marks) and marks[offset]:
+                    into |= places
         return reached
