@@ -42,7 +42,7 @@ def digest(tree, names):
                 paths += [os.path.join(base, file) for file in files if not base.endswith("__pycache__") and not file.startswith("reached.")]
         elif os.path.exists(path):
             paths.append(path)
-    total = hashlib.sha256(b"%d" % FORMAT)
+    total = hashlib.sha256(b"%d %s" % (FORMAT, os.environ.get("CDC_MYSQL_FLAVOR", "").encode()))  # servers have tests of their own
     for path in sorted(paths):
         with open(path, "rb") as file:
             total.update(("%s %s\n" % (os.path.relpath(path, tree), hashlib.sha256(file.read()).hexdigest())).encode())
