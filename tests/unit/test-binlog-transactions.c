@@ -32,7 +32,8 @@ static void put_gtid(uint8_t flags, uint8_t more_flags)
 /* A log, a letter an event: R a row, D a statement, E COMMIT, X ROLLBACK, G another transaction; others a SAVEPOINT of that
  * name or, after '<', ROLLBACK TO it. */
 static const char *log_start;
-static bool ahead; /* may the decoder look ahead? */
+static bool ahead;                /* may the decoder look ahead? */
+static size_t reaches = SIZE_MAX; /* how many events the log has then */
 
 /* The next event, in body; its type. */
 static uint8_t put_next(const char **log)
@@ -59,7 +60,8 @@ static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes
     int result = 0;
     (void)context;
     (void)bytes;
-    for (const char *p = log_start; *p && result == 0;) {
+    size_t n = 0;
+    for (const char *p = log_start; *p && result == 0 && n++ < reaches;) {
         struct my_event_header header = {.type = put_next(&p)};
         result = visit(visitor, &header, whole(), from, error);
     }
@@ -184,6 +186,14 @@ static void test_look_ahead(void)
     savepoints_stop("BsRsR<s");
     savepoints_stop("BsRDR<s");
     savepoints_stop("BDX");
+    /* The log ends, for now, before the rollback: nothing is known of it, and lines are out. */
+    reaches = 3001;
+    savepoints_leave("BsR", 3001);
+    savepoints_stop("BsR<s");
+    savepoints_stop("BsRX");
+    reaches = 0;
+    savepoints_stop("BsR<s");
+    reaches = SIZE_MAX;
     ahead = false;
     savepoints_stop("BX");
     savepoints_stop("BsR<s");
