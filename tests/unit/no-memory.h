@@ -63,28 +63,28 @@ void *realloc(void *old, size_t n)
 }
 
 /* These take memory inside the C library. */
-char *strndup(const char *text, size_t n)
+char *strndup(const char *from, size_t n)
 {
     if (memory_fails(__builtin_return_address(0)))
         return NULL;
-    n = strnlen(text, n);
-    char *copy = __libc_malloc(n + 1);
-    if (copy == NULL)
+    n = strnlen(from, n);
+    char *made = __libc_malloc(n + 1);
+    if (made == NULL)
         abort();
-    memcpy(copy, text, n);
-    copy[n] = '\0';
-    return copy;
+    memcpy(made, from, n);
+    made[n] = '\0';
+    return made;
 }
 
-char *strdup(const char *text)
+char *strdup(const char *from)
 {
     if (memory_fails(__builtin_return_address(0)))
         return NULL;
-    size_t n = strlen(text) + 1;
-    char *copy = __libc_malloc(n);
-    if (copy == NULL)
+    size_t n = strlen(from) + 1;
+    char *made = __libc_malloc(n);
+    if (made == NULL)
         abort();
-    return memcpy(copy, text, n);
+    return memcpy(made, from, n);
 }
 #else
 #define MEMORY_CAN_FAIL false
