@@ -294,6 +294,17 @@ static bool is_refused(const struct pg_catalog_table *table)
     return table->persistence == 'p' && !pg_key_allows_changes(&table->key);
 }
 
+/* A generated column is in the way: another cure. */
+static bool is_unsent(const struct pg_catalog_table *table)
+{
+    return is_refused(table) && table->key.unsent;
+}
+
+static bool is_unsent_refused(const struct pg_catalog_table *table)
+{
+    return is_refused(table) && table->key.unsent_refused;
+}
+
 static bool has_hole(const struct pg_catalog_table *table)
 {
     return table->hole != NULL;
@@ -321,6 +332,11 @@ static const struct {
     enum weight weight;
     const char *text;
 } table_findings[] = {
+    {is_unsent_refused, false, STOPS,
+     "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a replica identity without generated "
+     "columns, or make a publication with publish_generated_columns = stored"},
+    {is_unsent, false, STOPS,
+     "%t %d: UPDATE and DELETE come without what identifies their rows. ALTER TABLE %t REPLICA IDENTITY FULL;"},
     {is_refused, false, STOPS,
      "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a primary key (not a deferrable one), "
      "or "
@@ -342,7 +358,7 @@ static bool check_table(struct check *check, const struct pg_catalog_table *tabl
     for (size_t i = 0; is_covered(check, table, publication) && i < COUNT(table_findings); i++) {
         if (!is_real(table) || !table_findings[i].applies(table) || (table_findings[i].of_publication && !publication))
             continue;
-        bool allowed = table_findings[i].applies == is_refused && check->settings->allow_refused;
+        bool allowed = is_refused(table) && check->settings->allow_refused;
         say(check, allowed ? WARNS : table_findings[i].weight, table_findings[i].text, &subject);
         return true;
     }
