@@ -243,6 +243,18 @@ static bool check_publication(struct check *check)
     return false;
 }
 
+/* What the first start makes is made on the primary. Only a snapshot makes its slot on a standby, since 16. */
+static void check_standby(struct check *check, bool publication)
+{
+    bool may_make_slot = check->known->reads_rows && PQserverVersion(check->sql) >= 160000;
+    if (!pg_is_standby(check->sql) || (publication && (check->slot.exists || may_make_slot)))
+        return;
+    say(check, STOPS,
+        publication ? "the server is a standby, where no slot can be made: connect to its primary"
+                    : "the server is a standby, where no publication can be made: connect to its primary",
+        NULL);
+}
+
 /* -- tables ------------------------------------------------------------------------------- */
 
 static void take_gap(void *context, enum pg_gap_weight weight, const char *what, const char *cure)
@@ -449,7 +461,9 @@ int pg_check(struct pg_settings *settings, const struct pg_check_known *known, c
         judge_row(&check, server_sql, settings->slot, server_findings, COUNT(server_findings));
         check_walsender(&check);
         check_slot(&check);
-        check_tables(&check, check_publication(&check));
+        bool publication = check_publication(&check);
+        check_standby(&check, publication);
+        check_tables(&check, publication);
     }
     PQfinish(check.replication);
     PQfinish(check.sql);

@@ -339,13 +339,24 @@ static void append_comment(const struct plan *plan, struct cdc_buf *out)
     cdc_buf_free(&comment);
 }
 
+/* As for a slot that is missing there: of several hosts the primary may be away for a moment. */
+static int refuse_standby(const struct plan *plan, struct cdc_error *error)
+{
+    if (!pg_is_standby(plan->sql))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "host %s is a standby, and has no publication \"%s\"", PQhost(plan->sql),
+                  plan->settings->publication);
+    return cdc_error_hint(error,
+                          "create the publication on its primary, or add target_session_attrs=primary to the URL");
+}
+
 static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     plan->all = may_be_all(plan);
     const char *superuser = PQparameterStatus(plan->sql, "is_superuser");
     plan->schemas = superuser && strcmp(superuser, "on") == 0 && takes_schemas(plan);
-    if (refuse(plan, error) < 0)
+    if (refuse_standby(plan, error) < 0 || refuse(plan, error) < 0)
         return -1;
     /* One transaction: were we killed between the two statements, --drop would find a publication without our mark
      * and leave it for ever. */
