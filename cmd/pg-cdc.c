@@ -118,7 +118,7 @@ static int act(struct program *program, const struct values *v, struct pg_settin
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     const struct values *v = program->values;
-    if (check_usage(v, error) < 0)
+    if (source_program_check_options(&v->common, error) < 0 || check_usage(v, error) < 0)
         return -1;
     char *url = source_program_take_url(operands, error);
     if (!url)

@@ -207,6 +207,22 @@ set_slot_back() {
     is "status" 79 "$status"
 }
 
+@test "the offset file of an SQLite sink was removed: its database has the position, and the line goes on" {
+    sql "create table $NAME.t (id int primary key)"
+    local line="pg-cdc --name $NAME -t '$NAME.*' --until now --state-dir '$STATE' '$URL' 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
+    local i
+    for i in 1 2 3; do
+        sql "insert into $NAME.t values ($i)"
+        t bash -o pipefail -c "$line"
+        rm "$STATE"/cdc-sink-sqlite.offset*
+    done
+    t bash -o pipefail -c "$line"
+    is rows "2 3" "$(sqlite3 "$DIR/copy.db" 'select id from t' | xargs)"
+    rm "$STATE"/cdc-sink-sqlite.offset*
+    run t bash -o pipefail -c "${line/|/>'$DIR/out'; echo \$?; false |}"
+    is "a start without the sink is refused" 79 "${lines[0]}"
+}
+
 @test "two names that make one slot: the second is refused, by start, check and drop; a publication of before is nobody's" {
     sql "create table $NAME.t (id int primary key)"
     sql "create table $NAME.\"t'\\\" (id int primary key)"
@@ -220,6 +236,8 @@ set_slot_back() {
         run -78 t pg-cdc --name "$second" -t "$NAME.t" $action "$URL"
         [[ $output == *"those of the pipeline \"$first\", not of \"$second\""* ]] || fail "$output"
     done
+    run -78 t pg-cdc --name "$second" -t "$NAME.t" --state-dir "$DIR/refused" "$URL"
+    not test -e "$DIR/refused"
     t pg-cdc --name "$first" -t "$NAME.t" --until now "$URL" >"$DIR/out"
     is "changes" 1 "$(grep -c '"op":"c"' "$DIR/out")"
     t pg-cdc --name "$second" --slot cdc_own_$NAME --publication cdc_a_$NAME -t "$NAME.t" --until now "$URL" >"$DIR/out"

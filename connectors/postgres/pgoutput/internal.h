@@ -11,7 +11,8 @@
 #include <cdc/bytes.h>
 #include <string.h>
 
-#define MAX_COLUMNS 1664               /* of a row, for the server */
+#define MAX_COLUMNS 1664 /* of a row, for the server */
+#define TABLE_BYTES ((size_t)256 << 20)
 #define EPOCH_MS INT64_C(946684800000) /* 2000-01-01 in ms since 1970 */
 
 /* What a Type message said of an oid that is not built in. */
@@ -25,7 +26,9 @@ struct pg_named_type {
 struct pg_relations {
     struct pg_table **slots; /* open addressing by oid; the size is a power of two */
     size_t n_slots, n;
+    size_t bytes;          /* of the tables, roughly */
     struct pg_table *last; /* the table of the last change */
+    /* Of the next Relation message: the server sends those of its columns before each one. */
     struct pg_named_type *types;
     size_t n_types, types_cap;
 };

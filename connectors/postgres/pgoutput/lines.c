@@ -192,8 +192,8 @@ static inline void key(struct pgoutput *decoder, const struct pg_table *table, c
 }
 
 /* A value of some 2 kB and more is kept outside the row (TOAST), and when an UPDATE does not touch it the log has no
- * copy. The line omits it and names it here: to write null would erase it in every sink. True when there is one. */
-static bool append_unchanged(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells)
+ * copy. The line omits it and names it here: to write null would erase it in every sink. */
+static void append_unchanged(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells)
 {
     bool any = false;
     for (size_t i = 0; i < table->n_columns; i++) {
@@ -205,7 +205,6 @@ static bool append_unchanged(struct cdc_buf *out, const struct pg_table *table, 
     }
     if (any)
         cdc_buf_byte(out, ']');
-    return any;
 }
 
 void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out)
@@ -215,11 +214,6 @@ void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cd
     key(decoder, table, cells, out);
     cdc_buf_lit(out, ",\"before\":null,\"after\":");
     row(decoder, table, cells, PG_ROW_ALL, out);
-    if (append_unchanged(out, table, cells)) {
-        struct pgoutput_counts *counts = &decoder->counts;
-        if (counts->partial_inserts++ == 0)
-            snprintf(counts->partial_table, sizeof counts->partial_table, "\"%s\".\"%s\"", table->schema, table->name);
-    }
     pg_row_append_json_null(out, table, cells, "json_null");
     cdc_buf_lit(out, "}\n");
 }

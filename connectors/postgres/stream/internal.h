@@ -73,8 +73,7 @@ struct pg_stream {
     int64_t until_ms;             /* --until TIME; 0: none */
     uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
     bool ended;
-    bool told_silent;    /* and at work */
-    bool warned_partial; /* of inserts that are not whole */
+    bool told_silent; /* and at work */
 };
 
 /* -- start.c -- */
