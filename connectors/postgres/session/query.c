@@ -84,7 +84,8 @@ int pg_query_fail(PGconn *sql, const PGresult *result, const char *what, struct 
     if (hint)
         cdc_error_hint(error, "%s", hint);
     else if (state && strncmp(state, "54", 2) == 0)
-        cdc_error_hint(error, "is a row longer than 1 GB as text? Shorten it, or exclude its table from the publication");
+        cdc_error_hint(error,
+                       "is a row longer than 1 GB as text? Shorten it, or exclude its table from the publication");
     cdc_buf_free(&message);
     return -1;
 }
