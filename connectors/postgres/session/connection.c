@@ -389,3 +389,9 @@ PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct 
     PQfinish(connection);
     return NULL;
 }
+
+bool pg_is_standby(const PGconn *connection)
+{
+    const char *standby = PQparameterStatus(connection, "in_hot_standby");
+    return standby && strcmp(standby, "on") == 0;
+}
