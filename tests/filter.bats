@@ -142,6 +142,18 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     is numbers "a 1 b 2" "$(jq -r 'select(.op == "commit") | .source.name, .events' "$DIR/out" | xargs)"
 }
 
+@test "names of sources and tables with other escapes are the same" {
+    {
+        row c größe '"key":{"id":1},"before":null,"after":{"id":1,"ß":2}' | sed 's/"name":"n"/"name":"ü"/'
+        row c orders '"key":{"id":1},"before":null,"after":{"id":1}' | sed 's/"name":"n"/"name":"ü"/'
+        row c größe '"key":{"id":2},"before":null,"after":{"id":2,"ß":2}' | sed 's/"name":"n"/"name":"ü"/' | jq -ac .
+        commit 3 | sed 's/"name":"n"/"name":"ü"/' | jq -ac .
+    } >"$IN"
+    filter -t 'app.größe' --drop-columns 'größe:ß' --rename größe=sizes
+    is "rows and their number" "sizes 1,sizes 2,2" "$(jq -r 'if .op == "commit" then .events else "\(.source.table) \(.after | .id)" end' "$DIR/out" | paste -sd,)"
+    not grep -qE 'ß|u00df' "$DIR/out"
+}
+
 @test "--rename renames table and schema, and nothing else" {
     filter --rename app.users=public.people
     is "lines" "$(wc -l <"$IN")" "$(wc -l <"$DIR/out")"

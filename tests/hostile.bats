@@ -192,6 +192,32 @@ pg_tool() { (ulimit -v 2000000 && exec timeout 60 "$@" "postgresql://postgres@12
     done
 }
 
+@test "PostgreSQL: tables without an end are forgotten between transactions, and refused inside one" {
+    local status=0
+    PG_DIR=$(test_folder)
+    pg_start "$PG_DIR"
+    DATABASE=postgres sql "create table t (id int primary key)"
+    postgres_liar relations 300
+    pg_tool pg-cdc -q --name p -t public.t --until now --state-dir "$DIR" --ack=stdout || fail "$(cat "$DIR/err")"
+    spawn bash -c "ulimit -v 2000000; exec pg-cdc -v --name p -t public.t --heartbeat 0.1 --state-dir '$DIR' --ack=stdout 'postgresql://postgres@127.0.0.1:$PORT/postgres' >'$DIR/lines' 2>'$DIR/err'"
+    local pid=$SPAWNED
+    for id in 1 2 3; do
+        DATABASE=postgres sql "insert into t values ($id)"
+        wait_until grep -q "\"after\":{\"id\":$id}" "$DIR/lines"
+        wait_until eval '[ "$(grep -c "connecting anew: many tables" "$DIR/err")" -ge '$id' ]'
+    done
+    kill -TERM "$pid"
+    status_of "$pid"
+    is "rows, each once" "1 2 3" "$(jq -r 'select(.op == "c") | .after.id' "$DIR/lines" | xargs)"
+    not grep -q 'trying again' "$DIR/err"
+    end_thief
+    postgres_liar relations 1100
+    DATABASE=postgres sql "insert into t values (4)"
+    pg_tool pg-cdc -q --name p -t public.t --until now --state-dir "$DIR" --ack=stdout || status=$?
+    is "exit status" 76 $status || { cat "$DIR/err"; return 1; }
+    grep -q 'describes tables without an end' "$DIR/err"
+}
+
 @test "PostgreSQL: the session that exports a slot's snapshot ends too early: the next attempt reads the rows" {
     PG_DIR=$(test_folder)
     pg_start "$PG_DIR"

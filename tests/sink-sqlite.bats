@@ -292,6 +292,26 @@ users() { schema id id:integer name:text big:text; }
     is "rows, the trigger refuses one" "1|a" "$(q 'select id, name from t')"
 }
 
+@test "names: the same with other escapes, between two runs and in one, are the same" {
+    SOURCE_NAME=quelle-ü SCHEMA=café TABLE=größe
+    rows_of() { change c "{\"é\":$1}" null "{\"é\":$1,\"ß\":\"v$1\"}"; commit; }
+    { schema é é:integer ß:text; rows_of 1; } >"$IN"
+    sink
+    { schema é é:integer ß:text; rows_of 2; change u '{"é":1}' '{"é":1}' '{"é":1}' '["ß"]'; commit; } >"$DIR/plain"
+    ascii <"$DIR/plain" >"$IN"
+    grep -q 'gr\\u00f6\\u00dfe' "$IN"
+    rows_of 3 >>"$IN"
+    rows_of 4 >"$DIR/plain"
+    ascii <"$DIR/plain" >>"$IN"
+    sink
+    is rows $'1|v1\n2|v2\n3|v3\n4|v4' "$(q 'select * from "größe" order by 1')"
+    is "owner and position" 1,1 "$(q 'select (select count(*) from cdc_tables), (select count(*) from cdc_offsets)' | tr '|' ,)"
+    # A position is that of the source, however its name is spelled.
+    rows_of 5 >>"$IN"
+    sink
+    is "once" 5 "$(q 'select count(*) from "größe"')"
+}
+
 @test "names: a table called as one of SQLite's table-valued functions" {
     { TABLE=json_each schema id id:integer; TABLE=json_each change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
     sink
@@ -580,23 +600,20 @@ teardown() { end_spawned; }
     SEQ=100
     more 1 "$(maria '1\/a:3306' 0-1-55 b.000007 1000)"
     sink
-    more 2 "$(maria '1\/b:3307' 0-1-56 b.000007 1000)"
+    more 2 "$(maria '1\/a:3306' 0-1-56 b.000007 1000)"
     sink
     more 3 "$(maria '2\/c:3306' 7-2-1,0-2-57 x.000001 500)"
     sink
-    is "another address; a replica in its place" "1 2 3" "$(ids)"
+    is "a replica in its place" "1 2 3" "$(ids)"
     more 4 "$(maria '1\/d:3306' 0-1-12 b.000009 1100)"
     another 1/d:3306 2/c:3306
-    more 4 "$(maria '2\/d:3306' 7-2-5,0-2-90 x.000001 501)"
-    another 2/d:3306 2/c:3306
-    more 4 "$(maria '2\/d:3306' 0-2-90 x.000002 501)"
-    another 2/d:3306 2/c:3306
-    more 4 "$(maria '2\/d:3306' 7-2-5,0-2-90 x.000002 499)"
+    # All of it is higher: only a source that has looked into the log keeps the name.
+    more 4 "$(maria '2\/d:3306' 7-2-5,0-2-90 x.000002 501)"
     another 2/d:3306 2/c:3306
     is "nothing of foreign ones" "1 2 3" "$(ids)"
-    more 4 "$(maria '2\/d:3306' 7-2-5,0-2-90 x.000002 501)"
+    more 4 "$(maria '2\/c:3306' 7-2-5,0-2-90 x.000002 501)"
     sink
-    is "the same log under another address" "1 2 3 4" "$(ids)"
+    is "the same log" "1 2 3 4" "$(ids)"
 }
 
 @test "re-deliveries that were dropped are told at the end, with a warning when there was nothing else" {
@@ -711,6 +728,31 @@ teardown() { end_spawned; }
     is "files" '["a"]["b"]' "$(jq -c '.offsets|keys' "$DIR/a.offset" "$DIR/b.offset" | tr -d '\n')"
     part b 320 | of b
     is rows "200 300 320" "$(q 'select id from tb order by id' | paste -sd' ')"
+}
+
+@test "an offset file that was removed is made anew from the database, with its own pipeline's position, before the first line" {
+    part() { SOURCE_NAME=$1 TABLE=t$1 SEQ=$2; schema id id:integer; change c "{\"id\":$2}" null "{\"id\":$2}"; commit; }
+    of() { t cdc-sink-sqlite -q --offset-file "$1" "$DB"; }
+    cd "$DIR"
+    part a 200 | of a.offset
+    part b 210 | of "$DIR/b.offset"
+    rm a.offset
+    of "$DIR/a.offset" </dev/null
+    is "one of two" '{"a":200}' "$(jq -c '.offsets | map_values(.seq)' a.offset)"
+    rm b.offset
+    mkdir elsewhere
+    of elsewhere/c.offset </dev/null
+    is "not those that other files have, or may have" '{}' "$(jq -c .offsets elsewhere/c.offset)"
+    # The whole copy in another place, without its offset file.
+    mkdir moved
+    part b 220 >"$IN"
+    t cdc-sink-sqlite -q "$DIR/one.db" <"$IN"
+    mv one.db moved/
+    rm one.db.offset
+    t cdc-sink-sqlite -q moved/one.db </dev/null
+    is "the only one" '{"b":220}' "$(jq -c '.offsets | map_values(.seq)' moved/one.db.offset)"
+    t cdc-sink-sqlite -q moved/one.db <"$IN"
+    is "nothing twice" 1 "$(sqlite3 moved/one.db 'select count(*) from tb')"
 }
 
 @test "values by what they are and what a domain is made of, not by the name of the type" {

@@ -82,11 +82,16 @@ static bool half_matches(const char *half, size_t n, struct cdc_span text)
     return n > 1 && quoted(half) == n ? quoted_is(half, n, text) : cdc_pattern_matches(half, n, text);
 }
 
+/* The first dot: "shop.*" is every table of shop. A table with a dot in its name is matched by the second half
+ * ("shop.a.b"), but a schema with one only in quotes, or by * or ?. */
+static const char *dot_of(const char *pattern)
+{
+    return strchr(pattern + quoted(pattern), '.');
+}
+
 bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, struct cdc_span table)
 {
-    /* The first dot: "shop.*" is every table of shop. A table with a dot in its name is matched by the second half
-     * ("shop.a.b"), but a schema with one only in quotes, or by * or ?. */
-    const char *dot = strchr(pattern + quoted(pattern), '.');
+    const char *dot = dot_of(pattern);
 
     if (dot == NULL)
         return half_matches(pattern, strlen(pattern), table);
@@ -108,6 +113,20 @@ size_t cdc_pattern_prefix(const char *text, bool *is_name)
     }
     *is_name &= text[n] == ':';
     return text[n] == ':' ? n : SIZE_MAX;
+}
+
+bool cdc_pattern_matches_some_of(const char *pattern, struct cdc_span schema)
+{
+    const char *dot = dot_of(pattern);
+
+    return dot == NULL || half_matches(pattern, (size_t)(dot - pattern), schema);
+}
+
+bool cdc_pattern_matches_all_of(const char *pattern, struct cdc_span schema)
+{
+    const char *dot = dot_of(pattern), *table = dot == NULL ? pattern : dot + 1;
+
+    return *table != '\0' && table[strspn(table, "*")] == '\0' && cdc_pattern_matches_some_of(pattern, schema);
 }
 
 void cdc_pattern_append_quoted(struct cdc_buf *out, const char *name)

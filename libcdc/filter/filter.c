@@ -134,21 +134,6 @@ static bool has_name(const struct name_list *list, struct cdc_span raw)
     return false;
 }
 
-/* Both as they stand in a line: of any two of them one may have escapes that the other has not. */
-static bool is_same_name(struct cdc_span a, struct cdc_span b)
-{
-    struct cdc_buf text = CDC_BUF_INIT;
-
-    if (cdc_span_equal(a, b))
-        return true;
-    if (memchr(a.p, '\\', a.n) == NULL)
-        return b.n > a.n && cdc_json_raw_is(b, a);
-    cdc_json_unescape(&text, a);
-    bool same = cdc_json_raw_is(b, cdc_span(text.data, text.len));
-    cdc_buf_free(&text);
-    return same;
-}
-
 /* A schema line names the key's columns in key_columns, a change has them in key. */
 static bool in_key(const struct cdc_event *event, struct cdc_span raw)
 {
@@ -158,13 +143,13 @@ static bool in_key(const struct cdc_event *event, struct cdc_span raw)
     if (event->op == CDC_OP_SCHEMA) {
         cdc_json_iter_begin(&iter, event->key_columns);
         while (cdc_json_next_element(&iter, &value))
-            if (cdc_json_type(value) == CDC_JSON_STRING && is_same_name(cdc_json_string_raw(value), raw))
+            if (cdc_json_type(value) == CDC_JSON_STRING && cdc_json_raw_equal(cdc_json_string_raw(value), raw))
                 return true;
         return false;
     }
     cdc_json_iter_begin(&iter, event->key);
     while (cdc_json_next_member(&iter, &name, &value))
-        if (is_same_name(name, raw))
+        if (cdc_json_raw_equal(name, raw))
             return true;
     return false;
 }
@@ -452,7 +437,7 @@ static void pass_commit(struct count *count, const struct cdc_event *event, stru
 
 static bool is_count_of(const struct cdc_filter *filter, size_t i, const struct cdc_event *event)
 {
-    return i < filter->n_counts && cdc_span_equal(filter->counts[i].name, event->name);
+    return i < filter->n_counts && cdc_json_raw_equal(filter->counts[i].name, event->name);
 }
 
 /* That of the event's source; NULL without memory. */

@@ -29,6 +29,8 @@ struct cdc_offset_file {
     char *path; /* NULL: in memory */
     char *tool;
     int lock_fd;
+    bool is_new; /* there was none when it was opened */
+    bool there;
     struct entry *entries;
     size_t count;
 };
@@ -302,29 +304,52 @@ int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offse
 
 /* -- the own file ---------------------------------------------------------- */
 
-static int lock(struct cdc_offset_file *file, struct cdc_error *error)
+/* RETURNS NEW; NULL without memory. */
+static char *lock_path(const struct cdc_offset_file *file)
 {
     size_t size = strlen(file->path) + 6;
     char *path = malloc(size);
 
+    if (path != NULL)
+        snprintf(path, size, "%s.lock", file->path);
+    return path;
+}
+
+/* Whoever removes it (cdc_offset_file_free) has it locked: a lock on a file that has no name any more is none. */
+static bool is_removed(int fd, const char *path)
+{
+    struct stat held, named;
+
+    return fstat(fd, &held) == 0 &&
+           (stat(path, &named) != 0 || named.st_ino != held.st_ino || named.st_dev != held.st_dev);
+}
+
+static int lock(struct cdc_offset_file *file, struct cdc_error *error)
+{
+    char *path = lock_path(file);
+    int result = 0;
+
     if (path == NULL)
         return cdc_error_memory(error);
-    snprintf(path, size, "%s.lock", file->path);
-    /* A file of its own: the offset file is replaced, and a lock goes with the inode. */
-    file->lock_fd = cdc_file_open(path, O_RDWR | O_CREAT, 0600, "lock file", error);
-    int result = 0;
-    if (file->lock_fd < 0) {
-        result = -1;
-        /* flock and not fcntl: the lock ends with the process however that ends, and not when some other descriptor of
-     * the file is closed. The lock file is never removed: a second process could lock the removed one, and a third
-     * one a new file of the same name. */
-    } else if (flock(file->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        result = errno == EWOULDBLOCK
-                     ? cdc_error_set(error, CDC_EXIT_TEMPORARY, "offset file \"%s\" is in use by another process",
-                                     file->path)
-                     : cdc_error_set(error, CDC_EXIT_IO, "unable to lock \"%s\": %s", path, strerror(errno));
-        cdc_error_hint(error, "another copy of this pipeline is running; stop it first, or let it work");
-    }
+    do {
+        if (file->lock_fd >= 0)
+            close(file->lock_fd);
+        /* A file of its own: the offset file is replaced, and a lock goes with the inode. */
+        file->lock_fd = cdc_file_open(path, O_RDWR | O_CREAT, 0600, "lock file", error);
+        if (file->lock_fd < 0) {
+            result = -1;
+            /* flock and not fcntl: the lock ends with the process however that ends, and not when some other
+             * descriptor of the file is closed. */
+        } else if (flock(file->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+            result = errno == EWOULDBLOCK
+                         ? cdc_error_set(error, CDC_EXIT_TEMPORARY, "offset file \"%s\" is in use by another process",
+                                         file->path)
+                         : cdc_error_set(error, CDC_EXIT_IO, "unable to lock \"%s\": %s", path, strerror(errno));
+            cdc_error_hint(error, "another copy of this pipeline is running; stop it first, or let it work");
+            close(file->lock_fd); /* not ours: it is not for us to remove */
+            file->lock_fd = -1;
+        }
+    } while (result == 0 && is_removed(file->lock_fd, path));
     free(path);
     return result;
 }
@@ -393,9 +418,10 @@ struct cdc_offset_file *cdc_offset_file_open(const char *path, const char *tool,
         if (root != NULL) {
             result = read_entries(file, root, text, error);
             free(text);
-            /* Created at once: a source that looks for its sinks before the first line must find that there is one. */
+            file->there = true;
         } else if (missing) {
-            result = cdc_offset_file_save(file, error);
+            file->is_new = true;
+            result = 0;
         }
         json_decref(root);
     }
@@ -414,8 +440,14 @@ void cdc_offset_file_free(struct cdc_offset_file *file)
         free(file->entries[i].name);
         cdc_offset_free(&file->entries[i].offset);
     }
-    if (file->lock_fd >= 0)
+    if (file->lock_fd >= 0) {
+        /* Of a start that was refused nothing stays. */
+        char *path = file->is_new && !file->there ? lock_path(file) : NULL;
+        if (path != NULL)
+            unlink(path);
+        free(path);
         close(file->lock_fd);
+    }
     free(file->entries);
     free(file->tool);
     free(file->path);
@@ -575,7 +607,21 @@ int cdc_offset_file_save(struct cdc_offset_file *file, struct cdc_error *error)
     else
         result = cdc_file_replace(file->path, text.data, text.len, 0600, true, error);
     cdc_buf_free(&text);
+    file->there |= result == 0;
     return result;
+}
+
+bool cdc_offset_file_is_new(const struct cdc_offset_file *file)
+{
+    return file->is_new;
+}
+
+void cdc_offset_file_withdraw(struct cdc_offset_file *file)
+{
+    if (!file->is_new || !file->there)
+        return;
+    unlink(file->path);
+    file->there = false;
 }
 
 char *cdc_state_path(const char *dir, const char *tool, const char *name)

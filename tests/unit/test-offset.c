@@ -60,8 +60,22 @@ static void test_file(void)
     struct cdc_offset offset;
     struct stat status;
 
-    check(open_status("a.offset", "cdc-sink-a") == 0 && access(path_of("a.offset"), F_OK) == 0,
-          "a file is made at once");
+    check(open_status("a.offset", "cdc-sink-a") == 0 && access(path_of("a.offset"), F_OK) != 0 &&
+              access(path_of("a.offset.lock"), F_OK) != 0,
+          "what was opened and never saved leaves nothing");
+    struct cdc_offset_file *made = cdc_offset_file_open(path_of("a.offset"), "cdc-sink-a", &error);
+    check(made != NULL && cdc_offset_file_is_new(made) && cdc_offset_file_save(made, &error) == 0 &&
+              access(path_of("a.offset"), F_OK) == 0,
+          "a new file is made by a save");
+    cdc_offset_file_withdraw(made);
+    check(access(path_of("a.offset"), F_OK) != 0, "and withdrawn");
+    check(cdc_offset_file_save(made, &error) == 0, "and made again");
+    cdc_offset_file_free(made);
+    made = cdc_offset_file_open(path_of("a.offset"), "cdc-sink-a", &error);
+    check(made != NULL && !cdc_offset_file_is_new(made), "now there is one");
+    cdc_offset_file_withdraw(made);
+    check(access(path_of("a.offset"), F_OK) == 0, "which is not taken away");
+    cdc_offset_file_free(made);
     check(cdc_offset_read(path_of("a.offset"), "shop", &offset, &error) == 0, "an empty file confirms nothing");
     store("a.offset", "cdc-sink-a", "0A");
     check(cdc_offset_read(path_of("a.offset"), "shop", &offset, &error) == 1 && strcmp(offset.pos, "0A") == 0 &&
@@ -249,7 +263,9 @@ static void test_acks(void)
     store("cdc-sink-b.offset", "cdc-sink-b", "0B");
     check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "0A") == 0,
           "a change is seen");
-    check(open_status("cdc-sink-c.offset", "cdc-sink-c") == 0, "a new sink");
+    struct cdc_offset_file *third = cdc_offset_file_open(path_of("cdc-sink-c.offset"), "cdc-sink-c", &error);
+    check(third != NULL && cdc_offset_file_save(third, &error) == 0, "a new sink");
+    cdc_offset_file_free(third);
     check(cdc_acks_read(acks, &offset, &error) == 0 && offset == NULL, "a sink without a position confirms nothing");
     store("cdc-sink-c.offset", "cdc-sink-c", "0C");
     check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "0A") == 0,

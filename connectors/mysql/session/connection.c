@@ -300,10 +300,23 @@ static MYSQL *login(const struct my_session_settings *settings, const struct my_
     return NULL;
 }
 
-/* MySQL from 8.0.30 on may be told not to show the primary keys that it makes, which the log has all the same. MariaDB and
- * older releases take what it says of that for a comment. */
-static const char setup[] = "SET SESSION time_zone = '+00:00', sql_mode = '', wait_timeout = 86400"
-                            "/*!80030 , show_gipk_in_create_table_and_information_schema = ON */";
+/* Settings of the server's and its init_connect are those of new sessions; none of them may change what our statements mean,
+ * what they find, or the bytes of an answer:
+ *     time_zone               TIMESTAMP values are printed in the session's zone, and logged in UTC
+ *     sql_mode                ANSI_QUOTES and NO_BACKSLASH_ESCAPES: quotes would be others
+ *     character_set_*         names with other than ASCII characters: init_connect = 'SET NAMES latin1'
+ *     sql_select_limit        an answer would be truncated without a word
+ *     autocommit              a question would see what was there at the first one
+ *     completion_type         RELEASE: COMMIT and ROLLBACK would end the session
+ *     system_versioning_asof  (MariaDB 10.3) tables with versions would be as they were then
+ *     show_gipk_...           (MySQL 8.0.30) the log has the primary keys that it makes all the same
+ * Both read comments of their own versions only. */
+static const char setup[] =
+    "SET SESSION time_zone = '+00:00', sql_mode = '', wait_timeout = 86400, character_set_client = utf8mb4, "
+    "character_set_connection = utf8mb4, character_set_results = utf8mb4, sql_select_limit = 18446744073709551615, "
+    "sql_big_selects = 1, autocommit = 1, completion_type = 'NO_CHAIN'"
+    "/*M!100304 , system_versioning_asof = DEFAULT */"
+    "/*!80030 , show_gipk_in_create_table_and_information_schema = ON */";
 
 static MYSQL *connect_to(const struct my_session_settings *settings, const struct my_url *url, struct cdc_error *error)
 {
@@ -311,8 +324,6 @@ static MYSQL *connect_to(const struct my_session_settings *settings, const struc
     struct attempt attempt = {.begun = false};
     while (!mysql && !error->status)
         mysql = login(settings, url, &attempt, error);
-    /* UTC, since TIMESTAMP values are printed in the session's zone and logged in UTC; no sql_mode, or ANSI_QUOTES
-     * and NO_BACKSLASH_ESCAPES would change what our statements mean. */
     if (!mysql || (check_tls(mysql, attempt.mode, error) == 0 &&
                    my_session_execute(mysql, setup, "cannot set up the session", error) == 0))
         return mysql;

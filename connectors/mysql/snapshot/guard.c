@@ -131,7 +131,6 @@ static int set_up(MYSQL *mysql, struct cdc_error *error)
     /* A key may have a date like 2020-02-31 in it, of a time with another sql_mode; it ends a chunk all the same. */
     if (my_session_execute(mysql,
                            "SET SESSION net_write_timeout = 86400, wait_timeout = 31536000, lock_wait_timeout = 50, "
-                           "sql_select_limit = 18446744073709551615, sql_big_selects = 1, "
                            "sql_mode = 'ALLOW_INVALID_DATES'",
                            "cannot set up the session", error) < 0)
         return -1;
