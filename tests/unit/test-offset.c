@@ -54,6 +54,9 @@ static int open_status(const char *name, const char *tool)
     return error.status;
 }
 
+#define FIRST "\"format\":1,\"tool\":\"cdc-sink-a\""
+#define FILE_OF(entry) "{" FIRST ",\"offsets\":{\"x\":" entry "}}"
+
 static void test_file(void)
 {
     struct cdc_error error = {0};
@@ -87,17 +90,41 @@ static void test_file(void)
     check(held != NULL && open_status("a.offset", "cdc-sink-a") == CDC_EXIT_TEMPORARY, "a second holder is refused");
     cdc_offset_file_free(held);
     check(open_status("a.offset", "cdc-sink-b") == CDC_EXIT_CONFIG, "a foreign file is refused");
-    static const char *const damaged[] = {
-        "",
-        "{",
-        "[]",
-        "{\"format\":1}",
-        "{\"format\":2,\"tool\":\"cdc-sink-a\",\"offsets\":{}}",
-        "{\"format\":1,\"tool\":\"cdc-sink-a\",\"offsets\":{\"x\":{\"pos\":1,\"seq\":1}}}"};
+    static const char *const damaged[] = {"",
+                                          "{",
+                                          "[]",
+                                          "{\"format\":1}",
+                                          "{\"format\":2,\"tool\":\"cdc-sink-a\",\"offsets\":{}}",
+                                          "{\"format\":0,\"tool\":\"cdc-sink-a\",\"offsets\":{}}",
+                                          "{\"format\":\"1\",\"tool\":\"cdc-sink-a\",\"offsets\":{}}",
+                                          "{\"tool\":\"cdc-sink-a\",\"offsets\":{}}",
+                                          "{\"format\":1,\"tool\":1,\"offsets\":{}}",
+                                          "{\"format\":1,\"offsets\":{}}",
+                                          "{\"format\":1,\"tool\":\"cdc-sink-a\",\"offsets\":[]}",
+                                          "{\"format\":1,\"tool\":\"cdc-sink-a\"}",
+                                          FILE_OF("{\"pos\":1,\"seq\":1}"),
+                                          FILE_OF("{\"seq\":1}"),
+                                          FILE_OF("{\"pos\":\"0A\"}"),
+                                          FILE_OF("{\"pos\":\"0A\",\"seq\":-1}"),
+                                          FILE_OF("{\"pos\":\"0A\",\"seq\":1.0}"),
+                                          FILE_OF("{\"pos\":\"0A\",\"seq\":\"1\"}"),
+                                          FILE_OF("{\"pos\":\"0A\",\"pos\":\"0B\",\"seq\":1}"),
+                                          FILE_OF("[]")};
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
+        struct cdc_error why = {0};
         write_file("d.offset", damaged[i]);
         check(open_status("d.offset", "cdc-sink-a") == CDC_EXIT_CONFIG, "a damaged file is refused");
+        check(cdc_offset_read(path_of("d.offset"), "x", &offset, &why) == -1 && why.status == CDC_EXIT_CONFIG,
+              "and as an acknowledgement");
     }
+    /* The same JSON in another shape, as an editor leaves it. */
+    write_file("d.offset",
+               "\n {\n  " FIRST
+               ",\n  \"offsets\": {\n    \"x\": {\"pos\": \"0A\",\n \"seq\": 0, \"source\": {\n\"lsn\": 1}}}}\n\n");
+    check(cdc_offset_read(path_of("d.offset"), "x", &offset, &error) == 1 && strcmp(offset.pos, "0A") == 0 &&
+              offset.seq == 0 && strcmp(offset.source, "{\"lsn\":1}") == 0 && offset.state == NULL,
+          "white space is no damage");
+    cdc_offset_free(&offset);
     unlink(path_of("d.offset"));
 }
 

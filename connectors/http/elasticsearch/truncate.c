@@ -133,7 +133,7 @@ static struct cdc_span scroll_body(struct es_sink *sink, const char *more)
 {
     sink->rest.len = 0;
     cdc_buf_printf(&sink->rest, "{%s\"scroll_id\":", more);
-    cdc_buf_span(&sink->rest, cdc_span(sink->scratch.data, sink->scratch.len));
+    cdc_buf_append_buf(&sink->rest, &sink->scratch);
     cdc_buf_byte(&sink->rest, '}');
     return cdc_span(sink->rest.data, sink->rest.len);
 }

@@ -168,7 +168,7 @@ static void line_head(struct pgoutput *decoder, struct pg_table *table, char op,
     cdc_buf_hex(out, tx->ordinal, 10);
     cdc_buf_lit(out, ".1");
     cdc_buf_append_buf(out, &tx->numbers);
-    cdc_buf_append(out, head->data, head->len);
+    cdc_buf_append_buf(out, head);
     cdc_buf_append_buf(out, &tx->source_tail);
     tx->events++;
     decoder->counts.changes++;
