@@ -402,6 +402,18 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immedia
     is rows "1 2" "$(q 'select id from t' | xargs)"
 }
 
+@test "a schema line that SQLite cannot take stores the transactions before it, as the one before it says" {
+    local bad
+    for bad in "id id:integer v:text V:text" "'' rowid:integer oid:integer _rowid_:integer"; do
+        rm -f "$DB"*
+        { schema id id:integer v:text; commit; TABLE=u schema id id:integer; TABLE=u change c '{"id":1}' null '{"id":1}'; commit; eval "schema $bad"; } >"$IN"
+        run -78 sink
+        is rows 1 "$(q 'select id from u')"
+        is "columns of the other table" "id v" "$(q "select name from pragma_table_info('t')" | xargs)"
+        is position "$(jq -r 'select(.op == "commit").pos' "$IN" | tail -1)" "$(jq -r .offsets.n.pos "$DB.offset")"
+    done
+}
+
 @test "a schema line that cannot be used obeys --on-error" {
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; users | sed 's/"name":"id"/"nome":"id"/'; commit; } >"$IN"
     run -65 sink

@@ -86,6 +86,8 @@ sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, stru
 /* -- table.c -- */
 extern const struct cdc_target_ops lite_target_ops;
 void lite_table_release(struct cdc_table *source); /* for cdc_tables_init */
+/* For struct cdc_tables. CONFIG for columns that SQLite cannot have beside each other. */
+int lite_table_check(const struct cdc_table *definition, struct cdc_error *error);
 /* Takes a schema line in; the database changes with the first row after it, so that an old schema line that is delivered
  * again changes nothing. */
 int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error);
