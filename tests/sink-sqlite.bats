@@ -325,6 +325,20 @@ users() { schema id id:integer name:text big:text; }
     [[ $stderr == *'without "columns"'* ]]
 }
 
+@test "names: another --table-name makes no second table without the rows of the first: exit 78" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$DIR/one"
+    { users; change c '{"id":2}' null '{"id":2,"name":"c","big":"d"}'; commit; } >"$DIR/two"
+    cp "$DIR/one" "$IN"
+    sink
+    cp "$DIR/two" "$IN"
+    run -78 --separate-stderr sink --table-name '{schema}_{table}'
+    [[ $stderr == *'are in table "t"'*'"public_t" now'* ]] || fail "$stderr"
+    is tables t "$(q "select group_concat(table_name) from cdc_tables")"
+    is position "$(jq -r 'select(.op == "commit").pos' "$DIR/one")" "$(jq -r .offsets.n.pos "$DB.offset")"
+    sink
+    is rows $'1|a\n2|c' "$(q 'select id, name from t order by id')"
+}
+
 @test "names: a truncate of another table of that name empties nothing, in this run and in a later one" {
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; SCHEMA=staging line t '"x":1'; commit; } >"$IN"
     run -78 --separate-stderr sink

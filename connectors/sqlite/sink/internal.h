@@ -68,6 +68,9 @@ int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file
 /* For struct cdc_target_ops; context is the sink. */
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);
 int lite_state_claim(void *context, const char *target, const struct cdc_table_id *owner, struct cdc_error *error);
+/* Before a table is made for that source table: CONFIG when its rows are in one of another name. */
+int lite_state_check_new(struct lite_sink *sink, const char *target, const struct cdc_table_id *id,
+                         struct cdc_error *error);
 
 /* -- sql.c -- */
 /* Begins the transaction, unless one is open. */

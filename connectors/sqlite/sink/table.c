@@ -303,6 +303,8 @@ static int look(struct lite_sink *sink, struct lite_table *table, struct cdc_err
         return cdc_error_hint(error, "bring it back; or remove %s and its offset file, and take a new snapshot",
                               sink->db.path);
     }
+    if (!there && lite_state_check_new(sink, table->source.target, &table->source.id, error) != 0)
+        return -1;
     table->pending = there;
     table->missing = !there;
     sink->missing |= !there;
