@@ -317,6 +317,14 @@ server_again() {
     elastic
     is "refreshed again where a shard failed" 2 "$(log 'select(.path | contains("_refresh")).path' | wc -l)"
     [[ $(pos) == *99999999* ]]
+    rm "$DIR/o"
+    # The scroll has moved on past a page whose answer is lost: nobody may ask for the next one, libcurl neither.
+    server_again '200 {"_shards":{"failed":0}}' "$page" 'bulk 200 200' close 200 \
+        '200 {"_shards":{"failed":0}}' "${page/\"s\"/\"t\"}" 'bulk 200 200' '200 {"_scroll_id":"t"}'
+    elastic
+    is "begun again after a lost page" '"s" end "s" "t" end "t"' \
+        "$(log 'select(.path | contains("_search/scroll")) | (if .method == "DELETE" then "end " else "" end) + (.body | fromjson.scroll_id | tojson)' | xargs -d '\n')"
+    [[ $(pos) == *99999999* ]]
 }
 
 @test "_bulk: items are asked for only when some were not taken" {
