@@ -667,6 +667,21 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     is "a new copy" 1 "$(docs | wc -l)"
 }
 
+@test "another --index makes no second index without the documents of the first: exit 78" {
+    server
+    { users; change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    elastic
+    local stored
+    stored=$(pos)
+    { users; change c '{"id":2}' null '{"id":2}'; commit; } >"$IN"
+    run -78 --separate-stderr elastic --index 'v2-{table}'
+    [[ $stderr == *"are in index \"$SCHEMA-t\""*'"v2-t" now'* ]] || fail "$stderr"
+    is position "$stored" "$(pos)"
+    is requests 1 "$(requests)"
+    elastic
+    is requests 2 "$(requests)"
+}
+
 @test "indexes that are looked at: many tables in one batch, an alias, a torn file of ids, an answer without sense" {
     server
     for i in $(seq 25); do
