@@ -660,6 +660,10 @@ purge_all() {
     says no_such_database
     URL="mysql://cdc:x@127.0.0.1:1/"
     exits 69 binlog --until now --retry-max 1
+    says 'unable to connect to 127\.0\.0\.1:1: '
+    URL="mysql://cdc:x@localhost/?socket=$DIR/none"
+    exits 69 binlog --until now --retry-max 1
+    says "unable to connect to $DIR/none: "
     msql "create user plain_$NAME@'%' identified by 'plain'"
     URL="mysql://plain_$NAME:plain@127.0.0.1:$(cat "$(mysql_dir)/port")/"
     exits 77 binlog --until now --retry-max 1
