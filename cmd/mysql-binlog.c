@@ -178,7 +178,7 @@ static int take_files(struct values *v, struct cdc_option_list operands, struct 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     struct values *v = program->values;
-    if (source_program_check_login(&v->common, error) < 0)
+    if (source_program_check_options(&v->common, error) < 0)
         return -1;
     if (v->schema_from && v->files.count == 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--schema-from is for --file");

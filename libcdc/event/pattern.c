@@ -46,8 +46,9 @@ static bool is_quote(char c)
     return c == '"' || c == '`';
 }
 
-/* The length of a half that stands in quotes, these included; 0: it does not. */
-static size_t quoted(const char *half)
+/* The length of a half that stands in quotes, these included; 0: it does not. end: what may come after it, besides the
+ * end of the text. */
+static size_t quoted_before(const char *half, const char *end)
 {
     size_t i = 1;
 
@@ -55,10 +56,15 @@ static size_t quoted(const char *half)
         return 0;
     for (; half[i] != '\0'; i++) {
         if (half[i] == half[0] && half[i + 1] != half[0])
-            return half[i + 1] == '.' || half[i + 1] == '\0' ? i + 1 : 0;
+            return strchr(end, half[i + 1]) != NULL ? i + 1 : 0; /* it finds the NUL as well */
         i += half[i] == half[0];
     }
     return 0;
+}
+
+static size_t quoted(const char *half)
+{
+    return quoted_before(half, ".");
 }
 
 /* What is between the quotes, a doubled one as one, and nothing of it a wildcard. */
@@ -90,6 +96,23 @@ bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, stru
     if (dot == NULL)
         return half_matches(pattern, strlen(pattern), table);
     return half_matches(pattern, (size_t)(dot - pattern), schema) && half_matches(dot + 1, strlen(dot + 1), table);
+}
+
+size_t cdc_pattern_prefix(const char *text, bool *is_name)
+{
+    size_t half = 0, n = 0;
+
+    *is_name = true;
+    for (;;) {
+        size_t in_quotes = quoted_before(text + half, ".:");
+        n = half + (in_quotes > 0 ? in_quotes : strcspn(text + half, ".:"));
+        *is_name &= in_quotes > 0 || strcspn(text + half, "*?") >= n - half;
+        if (text[n] != '.')
+            break;
+        half = n + 1;
+    }
+    *is_name &= text[n] == ':';
+    return text[n] == ':' ? n : SIZE_MAX;
 }
 
 bool cdc_pattern_matches_some_of(const char *pattern, struct cdc_span schema)

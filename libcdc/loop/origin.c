@@ -15,7 +15,7 @@ static bool differs(struct cdc_span a, struct cdc_span b, const char *name)
     struct cdc_span one = cdc_json_member_raw(a, name), other = cdc_json_member_raw(b, name);
 
     /* Older lines do not say it, nor do those that a stage has made smaller. */
-    return one.n > 0 && other.n > 0 && !cdc_span_equal(one, other);
+    return one.n > 0 && other.n > 0 && !cdc_json_raw_equal(one, other);
 }
 
 /* Does b name a server whose transactions a has? Then it has replaced that one: "fb7d...:1-20,07a1...:1-3". */

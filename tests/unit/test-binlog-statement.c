@@ -15,7 +15,8 @@ static void parse_statement(const char *sql)
     start();
     put_text(sql);
     struct cdc_bytes cursor = whole();
-    my_statement_parse(&statement, cdc_span((const char *)cursor.p, cdc_bytes_left(&cursor)));
+    check(my_statement_parse(&statement, cdc_span((const char *)cursor.p, cdc_bytes_left(&cursor)), NULL) == 0,
+          "parsed");
 }
 
 static void check_kind(enum my_statement_kind kind, const char *const *texts)

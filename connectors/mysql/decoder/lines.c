@@ -24,7 +24,7 @@ void my_line_begin_change(struct my_decoder *decoder, const struct cdc_buf *sour
     cdc_buf_hex(out, ordinal, 10);
     cdc_buf_lit(out, ".1");
     cdc_buf_append_buf(out, &transaction->numbers);
-    cdc_buf_append(out, source->data, source->len);
+    cdc_buf_append_buf(out, source);
     cdc_buf_append_buf(out, &decoder->event_tail);
     cdc_buf_u64(out, row);
     cdc_buf_lit(out, ",\"snapshot\":\"false\"}");

@@ -17,6 +17,7 @@ static void ddl_line(struct my_decoder *decoder, const struct my_event_query *qu
 {
     struct cdc_buf head = CDC_BUF_INIT;
     char *db = cdc_span_copy(query->db);
+    out->failed |= db == NULL;
     my_table_source_head(&head, decoder->flavor, decoder->settings.pipeline, db && *db ? db : NULL, NULL);
     free(db);
     my_line_begin_change(decoder, &head, "ddl", ++decoder->transaction.ordinal, 0, out);
@@ -143,10 +144,10 @@ int my_query_decode(struct my_decoder *decoder, const struct my_event_header *he
     struct my_statement statement = {0};
     if (my_event_query_parse(header, body, &decoder->query_scratch, &query, error) < 0)
         return -1;
-    my_statement_parse(&statement, query.sql);
+    int result = my_statement_parse(&statement, query.sql, error);
     if (!decoder->transaction.open) /* servers without GTIDs */
         my_transaction_open(decoder, header, NULL);
-    int result = run_statement(decoder, &query, &statement, out, error);
+    result = result == 0 ? run_statement(decoder, &query, &statement, out, error) : result;
     my_statement_free(&statement);
     return result;
 }

@@ -160,7 +160,7 @@ static enum my_statement_kind classify(struct my_lexer *lexer, struct my_stateme
     return changes_rows(&first) ? MY_STATEMENT_DML : MY_STATEMENT_DDL;
 }
 
-void my_statement_parse(struct my_statement *statement, struct cdc_span sql)
+int my_statement_parse(struct my_statement *statement, struct cdc_span sql, struct cdc_error *error)
 {
     struct my_lexer lexer = my_lexer_of(sql);
     statement->xid = cdc_span(NULL, 0);
@@ -168,6 +168,7 @@ void my_statement_parse(struct my_statement *statement, struct cdc_span sql)
     while (my_lexer_skip_set_statement(&lexer))
         ;
     statement->kind = classify(&lexer, statement);
+    return statement->db.failed || statement->table.failed ? cdc_error_memory(error) : 0;
 }
 
 void my_statement_free(struct my_statement *statement)
