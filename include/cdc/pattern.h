@@ -10,6 +10,9 @@
 
 /* Case matters. schema may be empty. */
 bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, struct cdc_span table);
+/* Can it match a table of that schema; and every one of them ("shop.*", "*")? */
+bool cdc_pattern_matches_schema(const char *pattern, struct cdc_span schema);
+bool cdc_pattern_matches_whole_schema(const char *pattern, struct cdc_span schema);
 /* Appends the name in quotes, as the half of a pattern that matches it alone. */
 void cdc_pattern_append_quoted(struct cdc_buf *out, const char *name);
 /* One wildcard pattern against one text. */

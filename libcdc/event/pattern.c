@@ -76,11 +76,31 @@ static bool half_matches(const char *half, size_t n, struct cdc_span text)
     return n > 1 && quoted(half) == n ? quoted_is(half, n, text) : cdc_pattern_matches(half, n, text);
 }
 
+/* The first dot, as below. */
+static const char *dot_of(const char *pattern)
+{
+    return strchr(pattern + quoted(pattern), '.');
+}
+
+bool cdc_pattern_matches_schema(const char *pattern, struct cdc_span schema)
+{
+    const char *dot = dot_of(pattern);
+
+    return dot == NULL || half_matches(pattern, (size_t)(dot - pattern), schema);
+}
+
+bool cdc_pattern_matches_whole_schema(const char *pattern, struct cdc_span schema)
+{
+    const char *dot = dot_of(pattern);
+
+    return strcmp(dot != NULL ? dot + 1 : pattern, "*") == 0 && cdc_pattern_matches_schema(pattern, schema);
+}
+
 bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, struct cdc_span table)
 {
     /* The first dot: "shop.*" is every table of shop. A table with a dot in its name is matched by the second half
      * ("shop.a.b"), but a schema with one only in quotes, or by * or ?. */
-    const char *dot = strchr(pattern + quoted(pattern), '.');
+    const char *dot = dot_of(pattern);
 
     if (dot == NULL)
         return half_matches(pattern, strlen(pattern), table);

@@ -54,6 +54,17 @@ bool cdc_selection_has(const struct cdc_selection *selection, struct cdc_span sc
     return !any_matches(selection, &selection->exclude, schema, table);
 }
 
+bool cdc_selection_has_schema(const struct cdc_selection *selection, struct cdc_span schema)
+{
+    bool has = selection->include.count == 0;
+
+    for (size_t i = 0; !has && i < selection->include.count; i++)
+        has = cdc_pattern_matches_schema(selection->include.items[i], schema);
+    for (size_t i = 0; has && i < selection->exclude.count; i++)
+        has = !cdc_pattern_matches_whole_schema(selection->exclude.items[i], schema);
+    return has;
+}
+
 bool cdc_selection_has_table(const struct cdc_selection *selection, const char *schema, const char *table)
 {
     return cdc_selection_has(selection, cdc_span_text(schema), cdc_span_text(table));
