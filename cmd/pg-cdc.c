@@ -65,7 +65,8 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
                                                 .heartbeat = v->common.heartbeat,
                                                 .until = v->until,
                                                 .max_events = v->common.max_events,
-                                                .start = &run->start};
+                                                .start = &run->start,
+                                                .acks = run->positions.acks};
     return pg_stream_new(&settings, &run->metrics, &run->program->log, error);
 }
 

@@ -828,3 +828,33 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
     openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=stranger" -keyout "$DIR/key2" -out "$DIR/stranger" 2>/dev/null
     SSL_CERT_FILE=$DIR/ca run -78 webhook --retry-max 0 --ca "$DIR/stranger"
 }
+
+@test "elasticsearch: an index that takes no document at all is exit 78 and no refused line, also with --on-error=skip" {
+    local index=$SCHEMA-t
+    { users; change c '{"id":1}' null '{"id":1,"name":"n1","big":"b1"}'; commit; } >"$IN"
+    elastic
+    { users; change c '{"id":2}' null '{"id":2,"name":"n2","big":"b2"}'; commit; } >"$IN"
+    curl -fsS -XPOST "$OPENSEARCH_URL/$index/_close" >/dev/null
+    local before
+    before=$(pos)
+    for action in stop skip; do
+        run -78 --separate-stderr elastic --on-error=$action
+        [[ $stderr == *"index \"$index\" takes no document: index_closed_exception"* ]]
+        is "$action: the position" "$before" "$(pos)"
+    done
+    cp "$IN" "$DIR/row"
+    { users; line t '"x":1'; commit; } >"$IN" # read, not written
+    run -78 --separate-stderr elastic --on-error=skip
+    [[ $stderr == *"index, which is closed"* ]]
+    { users; change u '{"id":1}' null '{"id":1,"name":"n2"}' '["big"]'; commit; } >"$IN"
+    run -78 --separate-stderr elastic --on-error=skip
+    [[ $stderr == *"index \"$index\" is closed"* ]]
+    curl -fsS -XPOST "$OPENSEARCH_URL/$index/_open?wait_for_active_shards=1" >/dev/null
+    cp "$DIR/row" "$IN"
+    curl -fsS -XPUT "$OPENSEARCH_URL/$index/_settings" -H 'Content-Type: application/json' -d '{"index.default_pipeline":"nowhere"}' >/dev/null
+    run -78 --separate-stderr elastic --on-error=skip
+    [[ $stderr == *"pipeline with id [nowhere] does not exist"* ]]
+    curl -fsS -XPUT "$OPENSEARCH_URL/$index/_settings" -H 'Content-Type: application/json' -d '{"index.default_pipeline":null}' >/dev/null
+    elastic --on-error=skip
+    is documents "1 2" "$(docs | jq -r '.[0]' | xargs)"
+}

@@ -76,6 +76,7 @@ int cdc_acks_passed(struct cdc_acks *acks, const char *pos, struct cdc_error *er
 size_t cdc_acks_count(const struct cdc_acks *acks);
 /* What one of them had then; NULL when nothing. BORROWED until the next read. */
 const struct cdc_offset *cdc_acks_offset(const struct cdc_acks *acks, size_t index);
+const char *cdc_acks_path(const struct cdc_acks *acks, size_t index); /* its file. BORROWED as well */
 
 /* -- a state folder: libcdc/position/offset.c -- */
 /* DIR/TOOL[-NAME].offset: where --state-dir puts a file. name may be NULL. RETURNS NEW (free). */

@@ -337,6 +337,16 @@ static int read_key(struct cdc_table *table, const struct cdc_event *event, stru
     return 0;
 }
 
+static int read_definition(const struct cdc_tables *tables, struct cdc_table *read, const struct cdc_event *event,
+                           struct cdc_error *error)
+{
+    if (read_columns(read, event, error) != 0 || read_key(read, event, error) != 0)
+        return -1;
+    if (tables->need_whole && !read->whole)
+        return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\", or without those of the key");
+    return 0;
+}
+
 struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_event *event, struct cdc_error *error)
 {
     /* Read into a struct of its own first: a damaged schema line leaves the definition that the rows so far were
@@ -345,7 +355,7 @@ struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_
 
     if (table == NULL)
         return NULL;
-    if (read_columns(&read, event, error) != 0 || read_key(&read, event, error) != 0) {
+    if (read_definition(tables, &read, event, error) != 0) {
         free_columns(read.columns, read.n_columns);
         free(read.key);
         return NULL;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "libcdc/filter/internal.h"
+#include <cdc/pattern.h>
 
 /* Change lines of a source since its last commit line. */
 struct count {
@@ -53,17 +54,30 @@ static int parse_ops(struct cdc_filter *filter, const char *list, struct cdc_err
     }
 }
 
-static int check_form(const char *option, const struct cdc_option_list *list, bool assignment, struct cdc_error *error)
+enum form { FORM_COLUMNS, FORM_RENAME_COLUMN, FORM_RENAME_TABLE };
+
+static bool has_form(const char *item, enum form form)
+{
+    bool is_name;
+    size_t prefix = form == FORM_RENAME_TABLE ? SIZE_MAX : cdc_pattern_prefix(item, &is_name);
+    const char *rest = prefix == SIZE_MAX ? item : item + prefix + 1, *equals = strchr(rest, '=');
+
+    if (prefix == 0 || (prefix != SIZE_MAX && prefix >= FILTER_PATTERN_MAX) || rest[0] == '\0')
+        return false;
+    return form == FORM_COLUMNS ||
+           (equals != NULL && equals != rest && equals[1] != '\0' && strchr(equals + 1, '=') == NULL);
+}
+
+static int check_form(const char *option, const struct cdc_option_list *list, enum form form, struct cdc_error *error)
 {
     for (size_t i = 0; i < list->count; i++) {
-        const char *item = list->items[i], *colon = strchr(item, ':'), *equals = strchr(item, '=');
-        bool ok = item[0] != '\0' && (colon == NULL || (colon != item && colon[1] != '\0'));
-        if (assignment)
-            ok = ok && equals != NULL && equals != item && equals[1] != '\0' && equals[-1] != ':' &&
-                 strchr(equals + 1, '=') == NULL;
-        if (!ok)
+        const char *item = list->items[i];
+        /* What is written into lines must be UTF-8, and what is not would match no name. */
+        if (!cdc_utf8_valid(item, strlen(item)))
+            return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not valid UTF-8", option, item);
+        if (!has_form(item, form))
             return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not of the form %s", option, item,
-                                 assignment ? "OLD=NEW" : "[TABLE:]COLUMN,COLUMN");
+                                 form == FORM_COLUMNS ? "[TABLE:]COLUMN,COLUMN" : "OLD=NEW");
     }
     return 0;
 }
@@ -74,11 +88,11 @@ static int take_settings(struct cdc_filter *filter, const struct cdc_filter_sett
     for (size_t i = 0; i < settings->ops.count; i++)
         if (parse_ops(filter, settings->ops.items[i], error) != 0)
             return -1;
-    if (check_form("--columns", &settings->keep_columns, false, error) != 0 ||
-        check_form("--drop-columns", &settings->drop_columns, false, error) != 0 ||
-        check_form("--rename", &settings->rename_tables, true, error) != 0)
+    if (check_form("--columns", &settings->keep_columns, FORM_COLUMNS, error) != 0 ||
+        check_form("--drop-columns", &settings->drop_columns, FORM_COLUMNS, error) != 0 ||
+        check_form("--rename", &settings->rename_tables, FORM_RENAME_TABLE, error) != 0)
         return -1;
-    return check_form("--rename-column", &settings->rename_columns, true, error);
+    return check_form("--rename-column", &settings->rename_columns, FORM_RENAME_COLUMN, error);
 }
 
 struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, struct cdc_error *error)
@@ -402,13 +416,11 @@ static void append_line(uint64_t passed, struct cdc_buf *out, const struct plan 
 /* A statement is in no table, but in a database: it passes with one that has selected tables, or may have. */
 static bool is_of_no_selected_table(const struct cdc_filter *filter, const struct cdc_event *event)
 {
-    struct cdc_buf db = CDC_BUF_INIT;
-
     if (event->op != CDC_OP_DDL || event->db.n == 0)
         return false;
-    cdc_json_unescape(&db, event->db);
-    bool selected = cdc_selection_has_schema(&filter->settings.selection, cdc_span(db.data, db.len));
-    cdc_buf_free(&db);
+    char *db = cdc_json_text(event->db, NULL);
+    bool selected = db == NULL || cdc_selection_has_some_of(&filter->settings.selection, db);
+    free(db);
     return !selected;
 }
 

@@ -8,6 +8,9 @@
 /* The lists of settings that name tables. */
 enum table_list { LIST_TABLE, LIST_EXCLUDE, LIST_COLUMNS, LIST_DROP, LIST_RENAME, LIST_RENAME_COLUMN, LISTS };
 
+/* Bytes of a pattern before a list of columns, with its NUL: more than two names of any database in quotes. */
+#define FILTER_PATTERN_MAX 1024
+
 struct name_list {
     struct cdc_span *names; /* BORROWED from the settings' strings */
     size_t n;

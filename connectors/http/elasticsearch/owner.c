@@ -372,5 +372,10 @@ int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, str
         return 0;
     if (outcome == HTTP_ANSWERED && (status == 403 || status == 405))
         return not_kept(sink, table->target, status) == 0 ? 1 : -1;
+    /* Its name or number is not allowed there. */
+    if (outcome == HTTP_ANSWERED && status == 400)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" cannot be made: HTTP status 400: %.*s",
+                             table->target, (int)(sink->client->response.len < 300 ? sink->client->response.len : 300),
+                             sink->client->response.len > 0 ? sink->client->response.data : "");
     return http_client_check(sink->client, outcome, status, error) == 0 ? 1 : -1;
 }

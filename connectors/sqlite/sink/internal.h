@@ -62,7 +62,8 @@ struct lite_sink {
 /* Creates them. CONFIG when a newer version of this tool wrote them. */
 int lite_state_open(struct lite_sink *sink, struct cdc_error *error);
 void lite_state_free(struct lite_sink *sink);
-/* Those that have moved since the database was asked or written. */
+/* Those that have moved since the database was asked or written. TEMPORARY when somebody else has moved one of them there
+ * since: the transaction in hand is then not to be committed. */
 int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error);
 /* For struct cdc_target_ops; context is the sink. */
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);

@@ -139,6 +139,42 @@ static bool has_moved(const struct lite_sink *sink, const char *name, const char
     return position == NULL || strcmp(position->pos, pos) != 0;
 }
 
+/* One database may be given to two copies of a pipeline, each with an offset file of its own: their lines are the same, and a
+ * row without a key would be stored twice. What one of them stored meanwhile is seen here, in the transaction that would
+ * store it again. */
+static int check_unmoved(struct lite_sink *sink, sqlite3_stmt *statement, const char *name, struct cdc_error *error)
+{
+    const struct lite_position *known = position_of(sink, name);
+
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    const char *pos = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    bool same = pos != NULL ? known != NULL && strcmp(known->pos, pos) == 0 : known == NULL;
+    sqlite3_reset(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return lite_database_error(&sink->db, code, "cannot read cdc_offsets", error);
+    if (same)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                  "%s: another process has changed the position of source \"%s\" in it; nothing is stored twice",
+                  sink->db.path, name);
+    return cdc_error_hint(error, "end one of the two pipelines: in one database a source has one sink");
+}
+
+static int check_all_unmoved(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
+{
+    sqlite3_stmt *statement = lite_database_prepare(&sink->db, "SELECT pos FROM cdc_offsets WHERE name = ?1", error);
+    int result = statement != NULL ? 0 : -1;
+
+    for (size_t i = 0; result == 0 && i < cdc_offset_file_count(offsets); i++) {
+        const char *name = cdc_offset_file_name(offsets, i);
+        if (has_moved(sink, name, cdc_offset_file_get(offsets, name)->pos))
+            result = check_unmoved(sink, statement, name, error);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
 /* -- which offset file a position is in -----------------------------------------------
  *
  * Kept in cdc_meta, so that an offset file that was removed is made anew with the positions that were in it, and not with
@@ -191,9 +227,8 @@ static bool is_ours(const struct cdc_offset_file *offsets, const char *noted, bo
     if (!cdc_offset_file_is_new(offsets) || path == NULL)
         return false;
     char *whole = absolute(path);
-    bool ours = noted != NULL && whole != NULL && strcmp(noted, whole) == 0
-                    ? true
-                    : alone && (noted == NULL || access(noted, F_OK) != 0);
+    bool was_in_it = noted != NULL && whole != NULL && strcmp(noted, whole) == 0;
+    bool ours = was_in_it || (alone && (noted == NULL || access(noted, F_OK) != 0));
     free(whole);
     return ours;
 }
@@ -205,8 +240,10 @@ int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file
         error);
     int code = SQLITE_DONE;
 
-    if (statement == NULL)
+    if (statement == NULL || check_all_unmoved(sink, offsets, error) != 0) {
+        sqlite3_finalize(statement);
         return -1;
+    }
     for (size_t i = 0; i < cdc_offset_file_count(offsets) && code == SQLITE_DONE; i++) {
         const char *name = cdc_offset_file_name(offsets, i);
         const struct cdc_offset *offset = cdc_offset_file_get(offsets, name);

@@ -308,8 +308,6 @@ int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, str
     struct lite_table *table = (struct lite_table *)cdc_tables_define(&sink->tables, event, error);
     size_t before = table != NULL ? table->number : 0;
 
-    if (table != NULL && !table->source.whole)
-        return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\", or without those of the key");
     if (table == NULL || prepare_definition(table, error) != 0)
         return -1;
     table->number = ++sink->tables_described; /* rows that wait have the columns of this definition */
