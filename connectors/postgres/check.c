@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define MAX_TABLES_NAMED 50
+#define PATIENCE_MS 3000 /* with tables that somebody holds locked */
 
 struct check {
     const struct pg_settings *settings;
@@ -73,8 +74,9 @@ static void say(struct check *check, enum weight weight, const char *text, const
 /* What could not be asked, or was answered with an error, is itself a finding. */
 static void fail(struct check *check, const char *what, const struct cdc_error *error)
 {
-    find(check,
-         error->status >= CDC_EXIT_PERMISSION && error->status <= CDC_EXIT_LOST ? error->status : CDC_EXIT_CONFIG);
+    bool told =
+        error->status == CDC_EXIT_TEMPORARY || (error->status >= CDC_EXIT_PERMISSION && error->status <= CDC_EXIT_LOST);
+    find(check, told ? error->status : CDC_EXIT_CONFIG);
     cdc_log_write(check->log, CDC_LOG_ERROR, "%s%s%s%s", what, error->text, *error->hint ? "; " : "", error->hint);
 }
 
@@ -388,7 +390,7 @@ static void check_tables(struct check *check, bool publication)
 {
     struct cdc_error error = {0};
     struct pg_catalog catalog;
-    int result = pg_catalog_read(check->sql, check->settings->publication, &catalog, &error);
+    int result = pg_catalog_read(check->sql, check->settings->publication, PATIENCE_MS, &catalog, &error);
     const struct pg_gaps gaps = {.settings = check->settings,
                                  .catalog = &catalog,
                                  .published = publication,

@@ -3,6 +3,7 @@
 #include "connectors/postgres/snapshot/internal.h"
 
 #include "connectors/postgres/schema/describe.h"
+#include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
 
@@ -35,7 +36,7 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
 int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
 {
     struct pg_catalog catalog;
-    int result = pg_catalog_read(run->sql, run->pg->publication, &catalog, error);
+    int result = pg_catalog_read(run->sql, run->pg->publication, PG_LOCKS_PATIENCE_MS, &catalog, error);
     if (result == 0) {
         run->tables = calloc(catalog.n + 1, sizeof *run->tables);
         result = run->tables ? 0 : cdc_error_memory(error);
