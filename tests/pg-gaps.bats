@@ -190,6 +190,23 @@ ended() { local status=0; status_of "$SPAWNED" || status=$?; is "status" "$1" "$
     stream 0 -t "$NAME.t"
 }
 
+@test "ALTER ROLE SET role: the right to replicate is that of who logs in, those on tables are the other one's" {
+    sql "create role $ROLE login replication; create role acts_$NAME nologin; grant acts_$NAME to $ROLE; alter role $ROLE set role acts_$NAME
+        ; grant create on database $DATABASE to acts_$NAME; grant usage on schema $NAME to acts_$NAME; create table $NAME.t (id int primary key); alter table $NAME.t owner to acts_$NAME"
+    local url
+    url=$(pg_url "$DATABASE" "$ROLE")
+    ends 0 pg-cdc --check --name "$NAME" -t "$NAME.t" "$url"
+    says "ok: role may replicate: $ROLE"
+    ends 0 pg-cdc --name "$NAME" -t "$NAME.t" --until now "$url"
+    drop_slots
+    sql "alter role $ROLE noreplication; alter role acts_$NAME replication; drop publication cdc_$NAME; revoke create on database $DATABASE from acts_$NAME"
+    ends 77 pg-cdc --name "$NAME" -t "$NAME.t" --until now "$url"
+    ends 78 pg-cdc --check --name "$NAME" -t "$NAME.t" "$url"
+    says "error: the role may not replicate: ALTER ROLE \"$ROLE\" REPLICATION"
+    says "GRANT CREATE ON DATABASE \"$DATABASE\" TO \"acts_$NAME\""
+    sql "drop owned by acts_$NAME cascade; drop role acts_$NAME"
+}
+
 # Functions of the server look at the catalogs of this moment, a query at those of its begin. So the query is made to wait in
 # its middle: the server's list of the publication opens a table that somebody holds locked.
 waits_for_lock() { [ "$(sql "select count(*) from pg_locks where not granted and relation = '$NAME.held'::regclass")" -gt 0 ]; }

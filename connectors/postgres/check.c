@@ -6,9 +6,11 @@
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/schema/publication.h"
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/slot.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_TABLES_NAMED 50
@@ -19,6 +21,7 @@ struct check {
     const struct cdc_log *log;
     PGconn *sql;
     PGconn *replication; /* NULL: refused */
+    char *role;          /* whose rights on tables count */
     const struct pg_check_known *known;
     struct pg_slot slot;
     bool resumes; /* a position is stored */
@@ -127,7 +130,7 @@ static const char server_sql[] =
     "WHERE slot_name = $1)) < current_setting('max_wal_senders')::int AS has_senders, "
     "current_setting('max_wal_senders') AS senders, coalesce((SELECT rolsuper OR rolreplication FROM pg_roles WHERE "
     "rolname "
-    "= current_user), false) AS may_replicate, current_user AS role, "
+    "= session_user), false) AS may_replicate, session_user AS role, "
     "current_setting('max_slot_wal_keep_size') = '-1' AS keeps_all, current_setting('max_slot_wal_keep_size') AS keeps";
 static const struct finding server_findings[] = {
     {"is_logical", "wal_level", STOPS, "wal_level is %d: ALTER SYSTEM SET wal_level = logical; and restart the server",
@@ -217,9 +220,9 @@ static void check_may_create(struct check *check)
             "publication %p does not exist, and --no-create forbids to make it: CREATE PUBLICATION %p FOR ...;", NULL);
     else if (!may) {
         cdc_error_set(&error, CDC_EXIT_PERMISSION, "role \"%s\" may not create publication \"%s\" in database \"%s\"",
-                      PQuser(check->sql), check->settings->publication, PQdb(check->sql));
+                      check->role, check->settings->publication, PQdb(check->sql));
         cdc_error_hint(&error, "GRANT CREATE ON DATABASE \"%s\" TO \"%s\"; or let a superuser create it",
-                       PQdb(check->sql), PQuser(check->sql));
+                       PQdb(check->sql), check->role);
         fail(check, "", &error);
     } else {
         say(check, TELLS, "publication %p does not exist: the first start creates it", NULL);
@@ -263,7 +266,7 @@ static bool lacks_right(const struct check *check, const struct pg_catalog_table
                         struct cdc_error *error)
 {
     const struct pg_settings *settings = check->settings;
-    const char *role = PQuser(check->sql);
+    const char *role = check->role;
     if (table->kind != 'r' && table->kind != 'p')
         return false;
     if (check->known->reads_rows && (table->listed || !publication) && (!table->readable || table->hidden)) {
@@ -423,12 +426,15 @@ int pg_check(struct pg_settings *settings, const struct pg_check_known *known, c
                           .sql = pg_connect(settings, false, error),
                           .resumes = known->start.kind != CDC_START_FIRST};
     int result = check.sql ? pg_names_fill(settings, check.sql, error) : -1;
+    if (result == 0)
+        result = (check.role = pg_names_acting_role(check.sql, error)) ? 0 : -1;
     if (result == 0) {
         judge_row(&check, server_sql, settings->slot, server_findings, COUNT(server_findings));
         check_walsender(&check);
         check_slot(&check);
         check_tables(&check, check_publication(&check));
     }
+    free(check.role);
     PQfinish(check.replication);
     PQfinish(check.sql);
     if (result < 0 || check.problems == 0)

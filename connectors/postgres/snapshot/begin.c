@@ -148,13 +148,17 @@ static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc
 static int unreadable(struct snapshot_run *run, const char *schema, const char *table, bool hidden,
                       struct cdc_error *error)
 {
-    cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" may not read %stable %s.%s", PQuser(run->sql),
+    char *role = pg_names_acting_role(run->sql, error);
+    if (!role)
+        return -1;
+    cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" may not read %stable %s.%s", role,
                   hidden ? "all rows of " : "", schema, table);
-    return cdc_error_hint(
-        error,
-        hidden ? "row level security hides rows from it: ALTER ROLE \"%s\" BYPASSRLS; or exclude the table"
-               : "GRANT SELECT on the table and USAGE on its schema to \"%s\", or exclude the table",
-        PQuser(run->sql));
+    cdc_error_hint(error,
+                   hidden ? "row level security hides rows from it: ALTER ROLE \"%s\" BYPASSRLS; or exclude the table"
+                          : "GRANT SELECT on the table and USAGE on its schema to \"%s\", or exclude the table",
+                   role);
+    free(role);
+    return -1;
 }
 
 /* What the role may not read is found before a slot is made that nobody would use. */

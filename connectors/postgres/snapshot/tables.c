@@ -28,7 +28,8 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
     run->progress.estimate += found->estimate;
     if (!entry->table->has_key)
         cdc_log_write(run->log, CDC_LOG_WARNING,
-                      "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice",
+                      "table %s.%s has no key: should the snapshot begin again, its rows come again, after a line "
+                      "that empties it (\"op\":\"t\")",
                       found->schema, found->name);
     return found->unlike ? pg_catalog_refuse(found->schema, found->name, &found->key, found->unlike, error) : 0;
 }
