@@ -153,6 +153,23 @@ lies() {
     grep -q 'no end' "$DIR/err"
 }
 
+# bats test_tags=only:mariadb
+@test "MySQL: a row with a value that its type cannot have ends the copy with 76, and is not written" {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    msql "create database days; create table days.d (id int primary key, at date); insert into days.d values (1, '2026-10-20'), (2, '2026-11-21')"
+    local how status
+    for how in nothing month; do
+        liar $how
+        status=0
+        t cdc-snapshot -q --name days --retry-max 0 --state-dir "$DIR/state-$how" "mysql://cdc:$MYSQL_PASSWORD@127.0.0.1:$PORT/days" >"$DIR/out" 2>"$DIR/err" || status=$?
+        end_thief
+        [ $how = month ] || { is "exit status" 0 $status && is rows 2 "$(grep -c '"op":"r"' "$DIR/out")" || { cat "$DIR/err"; return 1; }; }
+    done
+    is "exit status" 76 $status || { cat "$DIR/err"; return 1; }
+    grep -q 'table days\.d: column at' "$DIR/err"
+    is "row 2" "" "$(jq -c 'select(.op == "r" and .key.id == 2)' "$DIR/out")"
+}
+
 # postgres_liar HOW [NUMBER]: the same before the PostgreSQL server in $PG_DIR.
 postgres_liar() {
     rm -rf "$DIR/liar"

@@ -35,8 +35,9 @@ struct pg_relations {
 
 struct pg_transaction {
     bool open;
-    bool seen; /* by the snapshot: its row changes are omitted */
-    bool read; /* before, by the position: nothing of it is written */
+    bool seen;   /* by the snapshot: its row changes are omitted */
+    bool needed; /* all the same, by a sink that did not take that snapshot */
+    bool read;   /* before, by the position: nothing of it is written */
     uint64_t final_lsn, ordinal, events;
     int64_t ts_ms;
     uint32_t xid;
@@ -54,6 +55,8 @@ struct pgoutput {
     struct pg_relations relations;
     struct pg_transaction tx;
     struct pg_visible visible;
+    uint64_t needed_from;        /* from there on a sink needs what the snapshot has seen, too; UINT64_MAX: none does */
+    char needed_by[512];         /* its offset file */
     struct pg_cell *cells[2];    /* new row, old row */
     struct cdc_buf converted[2]; /* their texts, where they come in another encoding */
     struct pg_last last;         /* transaction that was written, or that the position was after */

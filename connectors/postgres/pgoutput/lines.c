@@ -13,6 +13,7 @@ void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms,
     struct cdc_buf pos = {head, 0, sizeof head, false};
     tx->open = true;
     tx->seen = pg_visible_has(&decoder->visible, final_lsn, xid);
+    tx->needed = tx->seen && final_lsn >= decoder->needed_from;
     tx->read = false;
     tx->final_lsn = final_lsn;
     tx->ts_ms = ts_ms;
@@ -93,7 +94,8 @@ void pg_last_read(struct pg_last *last, const char *pos, struct cdc_span source)
         pos = text;
         ts = object;
     }
-    if (ts.p && pg_pos_is_commit(pos, &last->begin, &last->end) &&
+    /* A message that belongs to no transaction has a commit line of its own, of one byte: no record is that short. */
+    if (ts.p && pg_pos_is_commit(pos, &last->begin, &last->end) && last->end - last->begin > 1 &&
         cdc_json_int64(cdc_json_member(ts, "ts_ms"), &last->ts_ms))
         last->kind = PG_LAST_COMMIT;
 }
@@ -166,7 +168,7 @@ static void line_head(struct pgoutput *decoder, struct pg_table *table, char op,
     cdc_buf_hex(out, tx->ordinal, 10);
     cdc_buf_lit(out, ".1");
     cdc_buf_append_buf(out, &tx->numbers);
-    cdc_buf_append(out, head->data, head->len);
+    cdc_buf_append_buf(out, head);
     cdc_buf_append_buf(out, &tx->source_tail);
     tx->events++;
     decoder->counts.changes++;

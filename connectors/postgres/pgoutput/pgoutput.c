@@ -124,6 +124,18 @@ static int read_row(struct pgoutput *decoder, struct cdc_bytes *bytes, const str
     return decoder->converted[which].failed ? cdc_error_memory(error) : 0;
 }
 
+/* One line cannot be there for one sink, and not for another. */
+static int needed_change(const struct pgoutput *decoder, const struct pg_table *table, struct cdc_error *error)
+{
+    cdc_error_set(
+        error, CDC_EXIT_CONFIG,
+        "table \"%s\".\"%s\": the snapshot that was taken again has seen changes that the sink of \"%s\" has not: it "
+        "was in the log already, and its copy would lack them",
+        table->schema, table->name, decoder->needed_by);
+    return cdc_error_hint(error, "remove that offset file and the copy of its sink, and start again with cdc-snapshot: "
+                                 "this sink then takes the snapshot with the others");
+}
+
 /* The table of a change. Counts the change: excluded ones too, so that a pos does not depend on -t. */
 static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, struct cdc_error *error)
 {
@@ -136,6 +148,10 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
     if (table && table->unsure_until != 0 &&
         pg_relations_settle(&decoder->settings, table, decoder->tx.final_lsn, error) < 0)
         return NULL;
+    if (table && table->selected && decoder->tx.needed) {
+        needed_change(decoder, table, error);
+        return NULL;
+    }
     return table;
 }
 
@@ -361,6 +377,7 @@ struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct c
         return NULL;
     }
     decoder->settings = *settings;
+    decoder->needed_from = UINT64_MAX;
     if (settings->table_bytes == 0)
         decoder->settings.table_bytes = TABLE_BYTES;
     pg_source_head(&decoder->source_head, settings->pipeline, settings->database);
@@ -403,6 +420,12 @@ void pgoutput_set_server(struct pgoutput *decoder, const char *system_id, int64_
 int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, struct cdc_error *error)
 {
     return pg_visible_parse(&decoder->visible, read_at, error);
+}
+
+void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *offset_file)
+{
+    decoder->needed_from = offset_file ? lsn : UINT64_MAX;
+    snprintf(decoder->needed_by, sizeof decoder->needed_by, "%s", offset_file ? offset_file : "");
 }
 
 void pgoutput_free(struct pgoutput *decoder)

@@ -56,6 +56,9 @@ bool pgoutput_is_expecting(const struct pgoutput *decoder);
 /* Row changes of transactions that a snapshot has seen are omitted (their commit lines stay): read_at as in visible.h,
  * or {NULL, 0}. */
 int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, struct cdc_error *error);
+/* One sink, of this offset file, did not take that snapshot, since it was in the log already, up to lsn. What is omitted after
+ * that would be missing in its copy: a row change that is both is an error (CONFIG). NULL: there is no such sink. */
+void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *offset_file);
 /* Decodes the payload of one XLogData message; appends whole lines. Unknown messages and bad lengths are errors
  * (PROTOCOL). So is, as CONFIG, an insert of which the log has a part only: see decode_insert. */
 int pgoutput_decode(struct pgoutput *decoder, const char *data, size_t n, struct cdc_buf *out, struct cdc_error *error);
