@@ -49,6 +49,7 @@ void pg_stream_free(struct pg_stream *stream)
     drop_temporary(stream);
     PQfinish(stream->sql);
     pgoutput_free(stream->decoder);
+    pg_encoding_free(&stream->encoding);
     cdc_buf_free(&stream->identity_json);
     pg_watch_clear(&stream->watch);
     free(stream);
