@@ -24,6 +24,7 @@ setup() {
         echo '{"op":"brand-new","pos":"22","seq":22,"source":{"schema":"app","table":"users"},"after":{"secret":1}}'
     } >"$IN"
 }
+teardown() { end_spawned; }
 POS=0
 row() {
     POS=$((POS + 1))
@@ -324,4 +325,19 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     echo '{"op":"c","pos":"1","seq":1,"source":{"schema":"a","table":"secret"},"source":{"schema":"b"},"after":{"id":1}}' >"$IN"
     filter -T secret
     is lines 1 "$(wc -l <"$DIR/out")"
+}
+
+@test "an output file that is removed while it is written: exit 74, since nobody has the lines" {
+    mkfifo "$DIR/fifo"
+    spawn_line "cdc-filter <'$DIR/fifo' >'$DIR/out' 2>'$DIR/err'"
+    exec 9>"$DIR/fifo"
+    head -6 "$IN" >&9
+    wait_for_lines "$DIR/out" 6
+    rm "$DIR/out"
+    tail -n +7 "$IN" >&9
+    exec 9>&-
+    local status=0
+    status_of "$SPAWNED" || status=$?
+    is status 74 "$status"
+    grep -q 'the output file was removed' "$DIR/err"
 }

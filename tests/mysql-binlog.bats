@@ -1103,6 +1103,10 @@ END
     is "table" "Odd \"name\", ü \\ '" "$(jq -r 'select(.op == "c") | .source.table' "$DIR/out")"
     is "row" '{"Key \"a\"":1,"v,1":2,"é`x":3}' "$(lines 'select(.op == "c") | .after')"
     is "type" "int" "$(jq -r 'select(.op == "schema") | .columns[1].type' "$DIR/out" | sed 's/(.*//')"
+    # MariaDB knows a JSON column by its constraint, which has the name.
+    msql 'create table j (id int primary key, `a``b` json); insert into j values (1, "{}")'
+    read_all
+    is "JSON" '{"id":1,"a`b":{}}' "$(lines 'select(.op == "c") | .after')"
 }
 
 @test "a table without a key; a key of several columns; a unique key of NOT NULL columns" {

@@ -549,3 +549,19 @@ EOF
     read_all
     is rows 1000 "$(lines 'select(.op == "c") | .key.id' | sort -u | wc -l)"
 }
+
+@test "an output file that is removed while it is written confirms nothing: exit 74, and the rows come with the next start" {
+    table
+    begin
+    spawn_line "exec pg-cdc --name '$NAME' -t '$NAME.*' '$URL' >>'$DIR/gone' 2>'$DIR/err'"
+    sql "insert into $NAME.t values (1, 'a')"
+    wait_for_match "$DIR/gone" '"op":"commit"'
+    rm "$DIR/gone"
+    sql "insert into $NAME.t values (2, 'b')"
+    local status=0
+    status_of "$SPAWNED" || status=$?
+    is status 74 "$status"
+    grep -q 'the output file was removed' "$DIR/err"
+    read_all
+    is "rows that come" 2 "$(lines 'select(.op == "c") | .after.id' | tail -1)"
+}

@@ -3,7 +3,7 @@
 # Whose log a position lies in: a server that was set back, promoted or exchanged, a copy that a sink has not stored yet.
 # Each test runs in a subshell, and PG_DIR is read by lib/postgres.bash.
 # shellcheck disable=SC2030,SC2031,SC2034,SC2046,SC2154
-# takes: 40 s
+# takes: 60 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/postgres
@@ -374,4 +374,33 @@ both() { # the lines of one run, in FILE, into both copies
     run read_log "$OTHER" --retry-max 1 --offset-file "$DIR/own"
     is "exit status" 0 "$status" || fail "$(cat "$DIR/err")"
     is "lines, each once" "y 1" "$(jq -r 'select(.op == "m") | .message.content' "$DIR/out") $(jq -r 'select(.op == "c") | .after.id' "$DIR/out")"
+}
+
+@test "a standby without what a first start makes: --check has it, and a start waits for a primary, saying so" {
+    other_server
+    local primary=$OTHER standby version
+    version=$(on "$primary" "show server_version_num")
+    standby=$(test_folder)
+    OTHERS+=("$standby")
+    [ "$(id -u)" != 0 ] || chown postgres: "$standby"
+    on "$primary" "checkpoint"
+    (cd "$standby" && as_postgres "$(pg_bin)/pg_basebackup" -h "$primary" -U postgres -D "$standby/data" -R -c fast)
+    sed -i "s#unix_socket_directories = .*#unix_socket_directories = '$standby'#" "$standby/data/postgresql.conf"
+    pg_up "$standby"
+    local url
+    url=$(PG_DIR=$standby pg_url postgres)
+    check_is() { # TOOL STATUS TEXT
+        run t "$1" --check --name p "$url"
+        is "$1 --check: $3" "$2" "$status" || fail "$output"
+        [ -z "$3" ] || [[ $output == *"$3"* ]] || fail "it does not say '$3': $output"
+    }
+    check_is pg-cdc 78 "no publication can be made"
+    check_is cdc-snapshot 78 "no publication can be made"
+    run t cdc-snapshot --name p --retry-max 1 --offset-file "$DIR/snapshot" "$url"
+    is "status of the snapshot" 69 "$status" || fail "$output"
+    [[ $output == *'is a standby, and has no publication "cdc_p"'*target_session_attrs=primary* ]] || fail "it does not say so: $output"
+    on "$primary" "create publication cdc_p for table t"
+    wait_until eval '[ "$(on "$standby" "select count(*) from pg_publication")" = 1 ]'
+    check_is pg-cdc 78 "no slot can be made"
+    if [ "$version" -lt 160000 ]; then check_is cdc-snapshot 78 "no slot can be made"; else check_is cdc-snapshot 0 ""; fi
 }

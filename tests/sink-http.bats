@@ -858,3 +858,15 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
     elastic --on-error=skip
     is documents "1 2" "$(docs | jq -r '.[0]' | xargs)"
 }
+
+@test "a peer that speaks no HTTP, or an odd one, is exit 76 and confirms nothing" {
+    local answer
+    three >"$IN"
+    for answer in 'raw hello' 'raw HTTP/1.1 099 Odd' 'raw HTTP/9.9 200 OK'; do
+        rm -f "$DIR/o"
+        server_again "$answer"
+        run -76 --separate-stderr webhook
+        [[ $stderr == *"is that of an HTTP server"* ]]
+        is "offset after $answer" "" "$(pos)"
+    done
+}

@@ -462,7 +462,8 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immedia
         cp "$file" "$DIR/before"
         run -78 --separate-stderr t cdc-sink-sqlite --on-error dead-letter --dead-letter "$file" "$DB" <"$IN"
         [[ $stderr == *"no dead-letter file"* ]]
-        cmp "$file" "$DIR/before"
+        # An offset file is written at each start, with the time.
+        cmp <(sed 's/"time":"[^"]*"//' "$file") <(sed 's/"time":"[^"]*"//' "$DIR/before")
     done
 }
 

@@ -3,6 +3,7 @@
 #include "connectors/mysql/mysql.h"
 #include "connectors/mysql/schema/cascades.h"
 #include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/schema/logged.h"
 #include "connectors/mysql/schema/unmatched.h"
 #include "connectors/mysql/session/grants.h"
 #include "connectors/mysql/session/session.h"
@@ -40,18 +41,6 @@ static void finding(struct check *check, enum cdc_log_level level, const char *c
     va_end(arguments);
     check->problems += level == CDC_LOG_ERROR;
     cdc_log_write(check->log, level, "%s (hint: %s)", text, cure);
-}
-
-/* NULL when the question could not be asked: itself a finding. */
-static MYSQL_RES *ask(struct check *check, const char *sql)
-{
-    struct cdc_error error = {0};
-    MYSQL_RES *result = my_session_query(check->mysql, sql, "cannot check", &error);
-    if (result)
-        return result;
-    check->problems++;
-    cdc_log_write(check->log, CDC_LOG_ERROR, "%s", error.text);
-    return NULL;
 }
 
 /* RETURNS NEW; "" where the server has no such variable; NULL where it cannot be asked. */
@@ -137,35 +126,11 @@ static void check_retention(struct check *check)
                 "the log is kept for %lld s: a pipe that stands still for longer loses its position", (long long)kept);
 }
 
-static void check_filters(struct check *check)
+static void check_logged(struct check *check)
 {
-    MYSQL_RES *result = ask(check, is_since(check, 80200) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS");
-    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
-    if (row && mysql_num_fields(result) >= 4 && ((row[2] && *row[2]) || (row[3] && *row[3])))
-        finding(check, CDC_LOG_ERROR,
-                "take them out of the server's configuration, or read only databases that are logged",
-                "binlog_do_db or binlog_ignore_db leave changes out of the log");
-    mysql_free_result(result);
-}
-
-/* A replica logs what it replicates only when told so. */
-static void check_replica(struct check *check)
-{
-    struct cdc_error ignored = {0}; /* who may not ask is no replica's user */
-    MYSQL_RES *result = my_session_query(
-        check->mysql, is_since(check, 80022) ? "SHOW REPLICA STATUS" : "SHOW SLAVE STATUS", "", &ignored);
-    bool replica = result && mysql_num_rows(result) > 0;
-    mysql_free_result(result);
-    char *logged = variable(check, "log_slave_updates");
-    if (logged && !*logged) {
-        free(logged);
-        logged = variable(check, "log_replica_updates");
-    }
-    if (replica && logged && strcasecmp(logged, "ON") != 0)
-        finding(check, CDC_LOG_ERROR,
-                "put log_replica_updates (log_slave_updates) into its configuration, and start it again",
-                "the server is a replica and does not log what it replicates");
-    free(logged);
+    struct cdc_error error = {0};
+    if (my_logged_check(check->mysql, &check->server, &check->selection, &error) < 0)
+        finding(check, CDC_LOG_ERROR, error.hint[0] ? error.hint : "see the message", "%s", error.text);
 }
 
 /* Documents are put together again from the old row, when it has them. */
@@ -352,7 +317,7 @@ static void check_tables(struct check *check)
 /* -- all of it ----------------------------------------------------------------------------- */
 
 static void (*const checks[])(struct check *) = {
-    check_settings,     check_privileges, check_retention, check_filters, check_replica,
+    check_settings,     check_privileges, check_retention, check_logged,
     check_partial_json, check_replica_id, check_cascades,  check_tables,
 };
 

@@ -248,6 +248,18 @@ static bool check_publication(struct check *check)
     return false;
 }
 
+/* What the first start makes is made on the primary. Only a snapshot makes its slot on a standby, since 16. */
+static void check_standby(struct check *check, bool publication)
+{
+    bool may_make_slot = check->known->reads_rows && PQserverVersion(check->sql) >= 160000;
+    if (!pg_is_standby(check->sql) || (publication && (check->slot.exists || may_make_slot)))
+        return;
+    say(check, STOPS,
+        publication ? "the server is a standby, where no slot can be made: connect to its primary"
+                    : "the server is a standby, where no publication can be made: connect to its primary",
+        NULL);
+}
+
 /* -- tables ------------------------------------------------------------------------------- */
 
 static void take_gap(void *context, enum pg_gap_weight weight, const char *what, const char *cure)
@@ -299,6 +311,17 @@ static bool is_refused(const struct pg_catalog_table *table)
     return table->persistence == 'p' && !pg_key_allows_changes(&table->key);
 }
 
+/* A generated column is in the way: another cure. */
+static bool is_unsent(const struct pg_catalog_table *table)
+{
+    return is_refused(table) && table->key.unsent;
+}
+
+static bool is_unsent_refused(const struct pg_catalog_table *table)
+{
+    return is_refused(table) && table->key.unsent_refused;
+}
+
 static bool has_hole(const struct pg_catalog_table *table)
 {
     return table->hole != NULL;
@@ -321,6 +344,11 @@ static const struct {
     enum weight weight;
     const char *text;
 } table_findings[] = {
+    {is_unsent_refused, false, STOPS,
+     "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a replica identity without generated "
+     "columns, or make a publication with publish_generated_columns = stored"},
+    {is_unsent, false, STOPS,
+     "%t %d: UPDATE and DELETE come without what identifies their rows. ALTER TABLE %t REPLICA IDENTITY FULL;"},
     {is_refused, false, STOPS,
      "%t %d: once published the server refuses UPDATE and DELETE on it. Give it a primary key (not a deferrable one), "
      "or "
@@ -339,7 +367,7 @@ static bool check_table(struct check *check, const struct pg_catalog_table *tabl
     for (size_t i = 0; is_covered(check, table, publication) && i < COUNT(table_findings); i++) {
         if (!is_real(table) || !table_findings[i].applies(table) || (table_findings[i].of_publication && !publication))
             continue;
-        bool allowed = table_findings[i].applies == is_refused && check->settings->allow_refused;
+        bool allowed = is_refused(table) && check->settings->allow_refused;
         say(check, allowed ? WARNS : table_findings[i].weight, table_findings[i].text, &subject);
         return true;
     }
@@ -432,7 +460,9 @@ int pg_check(struct pg_settings *settings, const struct pg_check_known *known, c
         judge_row(&check, server_sql, settings->slot, server_findings, COUNT(server_findings));
         check_walsender(&check);
         check_slot(&check);
-        check_tables(&check, check_publication(&check));
+        bool publication = check_publication(&check);
+        check_standby(&check, publication);
+        check_tables(&check, publication);
     }
     free(check.role);
     PQfinish(check.replication);

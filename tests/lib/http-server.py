@@ -10,7 +10,7 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                STATUS [HEADER=VALUE]... [BODY] (a BODY of the form `x*N` is N
                times that letter), or `close` (the connection is cut
                without an answer), `cut` (cut inside the answer), `slow` (never
-               answers), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
+               answers), `raw TEXT` (TEXT without any HTTP, and cut), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
                items; the last one is repeated), or `bulk*N STATUS...` for a
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
@@ -100,6 +100,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "1000")
             self.end_headers()
             self.wfile.write(b"{")
+            self.close_connection = True
+        elif words[0] == "raw":
+            self.wfile.write(" ".join(words[1:]).encode() + b"\r\n\r\n")
             self.close_connection = True
         elif words[0] == "slow":
             threading.Event().wait()

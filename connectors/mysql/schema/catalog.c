@@ -94,14 +94,21 @@ static int read_constraints(MYSQL *sql, enum my_flavor flavor, const struct my_t
     return clauses->failed ? cdc_error_memory(error) : 0;
 }
 
+/* json_valid(`a``b`) of a column a`b. */
 static bool is_json(const struct row *row, const struct cdc_buf *clauses)
 {
-    char expected[300]; /* a name has 64 characters, of 4 bytes at most */
-    int n = strcmp(row->type, "longtext") == 0 ? snprintf(expected, sizeof expected, "json_valid(`%s`)", row->name) : 0;
-    for (size_t at = 0; n > 0 && at < clauses->len; at += strlen(clauses->data + at) + 1)
-        if (strcmp(clauses->data + at, expected) == 0)
-            return true;
-    return false;
+    struct cdc_buf expected = CDC_BUF_INIT;
+    bool found = false;
+    if (clauses->len == 0 || strcmp(row->type, "longtext") != 0)
+        return false;
+    cdc_buf_lit(&expected, "json_valid(");
+    my_session_append_identifier(&expected, row->name);
+    cdc_buf_lit(&expected, ")");
+    cdc_buf_byte(&expected, '\0');
+    for (size_t at = 0; !expected.failed && !found && at < clauses->len; at += strlen(clauses->data + at) + 1)
+        found = strcmp(clauses->data + at, expected.data) == 0;
+    cdc_buf_free(&expected);
+    return found;
 }
 
 static struct row row_of(MYSQL_ROW fields, const struct cdc_buf *clauses)

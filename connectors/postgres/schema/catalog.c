@@ -86,6 +86,8 @@ void pg_key_facts_read(struct pg_answer *row, struct pg_key_facts *facts)
     facts->primary_exists = pg_answer_true(row, "primary_exists");
     facts->primary_is_immediate = pg_answer_true(row, "primary_is_immediate");
     facts->index_exists = pg_answer_true(row, "index_exists");
+    facts->unsent = pg_answer_true(row, "unsent");
+    facts->unsent_refused = facts->unsent && pg_answer_true(row, "is_18");
 }
 
 static void read_table(struct pg_answer *row, struct pg_catalog_table *table)

@@ -405,3 +405,9 @@ PGconn *pg_connect_unless_full(const struct pg_settings *settings, bool *full, s
     *full = outcome.full;
     return connection;
 }
+
+bool pg_is_standby(const PGconn *connection)
+{
+    const char *standby = PQparameterStatus(connection, "in_hot_standby");
+    return standby && strcmp(standby, "on") == 0;
+}

@@ -30,5 +30,7 @@ struct pg_settings {
 PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error);
 /* A plain one. *full: there is none left for us (UNAVAILABLE), but the server is at work. RETURNS NEW */
 PGconn *pg_connect_unless_full(const struct pg_settings *settings, bool *full, struct cdc_error *error);
+/* Is the server a standby? As it said when it was connected, or since. */
+bool pg_is_standby(const PGconn *connection);
 
 #endif
