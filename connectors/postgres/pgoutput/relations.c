@@ -134,7 +134,7 @@ static int read_column(const struct pg_relations *relations, const struct pg_enc
     char oid_text[16];
     snprintf(oid_text, sizeof oid_text, "%lu", (unsigned long)column->type_oid);
     column->type_name = strdup(named && named->name ? named->name : oid_text);
-    column->name = pg_encoding_name(encoding, name);
+    column->name = pg_encoding_name(encoding, name, error);
     return column->name && column->type_name ? 0 : cdc_error_memory(error);
 }
 
@@ -159,8 +159,8 @@ static int read_relation(const struct pg_relations *relations, const struct pg_e
     size_t n = (size_t)cdc_bytes_be(bytes, 2);
     if (bytes->bad || n > MAX_COLUMNS || replica_identity == '\0' || !strchr("dnfi", replica_identity))
         return pg_message_malformed(error, "Relation");
-    table->schema = pg_encoding_name(encoding, *schema ? schema : "pg_catalog");
-    table->name = pg_encoding_name(encoding, name);
+    table->schema = pg_encoding_name(encoding, *schema ? schema : "pg_catalog", error);
+    table->name = pg_encoding_name(encoding, name, error);
     table->columns = calloc(n ? n : 1, sizeof *table->columns);
     if (!table->schema || !table->name || !table->columns)
         return cdc_error_memory(error);

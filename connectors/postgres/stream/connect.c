@@ -71,7 +71,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
         return 0;
     }
     const struct pg_settings *pg = stream->pg;
-    int converts = is_ascii(pg->publication) ? pg_encoding_ask(stream->sql, &stream->encoding, error) : 0;
+    int converts = is_ascii(pg->publication) ? pg_encoding_ask(stream->sql, pg, &stream->encoding, error) : 0;
     if (converts < 0)
         return -1;
     stream->converts = converts > 0;
