@@ -229,6 +229,15 @@ static int keep(struct pg_relations *relations, struct pg_table *table, struct c
     return 0;
 }
 
+static void tell_renamed(const struct pg_relations *relations, const struct pgoutput_settings *settings,
+                         const struct pg_table *table)
+{
+    const struct pg_table *before = relations->n_slots ? relations->slots[slot_of(relations, table->oid)] : NULL;
+    if (before && settings->renamed && (before->selected || table->selected) &&
+        (strcmp(before->schema, table->schema) != 0 || strcmp(before->name, table->name) != 0))
+        settings->renamed(settings->describe_context, before, table);
+}
+
 int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
                                  struct cdc_bytes *bytes, struct cdc_error *error)
 {
@@ -236,8 +245,11 @@ int pg_relations_decode_relation(struct pg_relations *relations, const struct pg
     if (!table)
         return cdc_error_memory(error);
     if (read_relation(relations, settings->encoding, bytes, table, error) == 0 &&
-        complete_relation(settings, table, error) == 0 && keep(relations, table, error) == 0)
-        return 0;
+        complete_relation(settings, table, error) == 0) {
+        tell_renamed(relations, settings, table);
+        if (keep(relations, table, error) == 0)
+            return 0;
+    }
     pg_table_free(table);
     return -1;
 }
