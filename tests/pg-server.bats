@@ -193,41 +193,6 @@ set_slot_back() {
     refused 'left timeline 1 before the position'
 }
 
-@test "a failover with a slot that the standby copies: waited for until the promotion, then each row once" {
-    [ "$(sql 'show server_version_num')" -ge 170000 ] || skip "no slot is copied before 17"
-    other_server
-    local primary=$OTHER standby follower i
-    standby=$(test_folder)
-    OTHERS+=("$standby")
-    [ "$(id -u)" != 0 ] || chown postgres: "$standby"
-    on "$primary" "select pg_create_physical_replication_slot('copies', true)" >/dev/null
-    (cd "$standby" && as_postgres "$(pg_bin)/pg_basebackup" -h "$primary" -U postgres -D "$standby/data" -R -c fast -S copies)
-    sed -i "s#unix_socket_directories = .*#unix_socket_directories = '$standby'#" "$standby/data/postgresql.conf"
-    printf '%s\n' "hot_standby_feedback = on" "primary_conninfo = 'host=$primary user=postgres dbname=postgres'" >>"$standby/data/postgresql.auto.conf"
-    pg_up "$standby"
-    on "$primary" "create publication cdc_p for table t"
-    on "$primary" "select pg_create_logical_replication_slot('cdc_p', 'pgoutput', false, false, true)" >/dev/null
-    spawn_line "exec pg-cdc --name p --heartbeat 1 --offset-file '$DIR/own' 'postgresql:///postgres?host=$primary,$standby&user=postgres' >'$DIR/out' 2>'$DIR/err'"
-    follower=$SPAWNED
-    on "$primary" "insert into t values (1, 'before')"
-    wait_for_match "$DIR/out" '"id":1,'
-    # The standby takes a copy that has caught up with its own log.
-    copied() {
-        on "$primary" "checkpoint; select pg_log_standby_snapshot()" >/dev/null
-        on "$standby" "select pg_sync_replication_slots()" >/dev/null
-        [ "$(on "$standby" "select synced and not temporary from pg_replication_slots where slot_name = 'cdc_p'")" = t ]
-    }
-    wait_until copied
-    pg_down "$primary"
-    wait_for_match "$DIR/err" 'is a standby, and its slot "cdc_p" is only a copy'
-    on "$standby" "select pg_promote()" >/dev/null
-    on "$standby" "insert into t values (2, 'after')"
-    wait_for_match "$DIR/out" '"id":2,'
-    kill -TERM "$follower"
-    status_of "$follower"
-    is "rows" "1 2" "$(jq -r 'select(.op == "c").after.id' "$DIR/out" | xargs)"
-}
-
 @test "a position that the sinks have is in our own file, too: without their files it is no first start" {
     sql "create table $NAME.t (id int primary key, v text)"
     local line="pg-cdc --name $NAME -t '$NAME.*' --until now --state-dir '$STATE' '$URL' 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
