@@ -153,7 +153,7 @@ $(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_O
 
 # Unit tests: one program a file in tests/unit, linked with the library and the pure decoders and readers.
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ) $(BUILD)/connectors/http/elasticsearch/answer.o
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ) $(addprefix $(BUILD)/connectors/http/elasticsearch/,answer.o document.o)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS)
 # Without fortification, which would turn its own calls into those that it stands for; never with a sanitizer.

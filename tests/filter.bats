@@ -141,6 +141,18 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     is numbers "a 1 b 2" "$(jq -r 'select(.op == "commit") | .source.name, .events' "$DIR/out" | xargs)"
 }
 
+@test "names of sources and tables with other escapes are the same" {
+    {
+        row c größe '"key":{"id":1},"before":null,"after":{"id":1,"ß":2}' | sed 's/"name":"n"/"name":"ü"/'
+        row c orders '"key":{"id":1},"before":null,"after":{"id":1}' | sed 's/"name":"n"/"name":"ü"/'
+        row c größe '"key":{"id":2},"before":null,"after":{"id":2,"ß":2}' | sed 's/"name":"n"/"name":"ü"/' | jq -ac .
+        commit 3 | sed 's/"name":"n"/"name":"ü"/' | jq -ac .
+    } >"$IN"
+    filter -t 'app.größe' --drop-columns 'größe:ß' --rename größe=sizes
+    is "rows and their number" "sizes 1,sizes 2,2" "$(jq -r 'if .op == "commit" then .events else "\(.source.table) \(.after | .id)" end' "$DIR/out" | paste -sd,)"
+    not grep -qE 'ß|u00df' "$DIR/out"
+}
+
 @test "--rename renames table and schema, and nothing else" {
     filter --rename app.users=public.people
     is "lines" "$(wc -l <"$IN")" "$(wc -l <"$DIR/out")"
@@ -247,6 +259,31 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     done
     filter --drop-columns 'user?:secrets' --drop-columns nowhere --drop-columns app.users:secret
     not grep -q '"secret":"s' "$DIR/out"
+}
+
+@test "a table in quotes may have a colon, a dot or a wildcard in its name: its columns are dropped, none of another" {
+    local name
+    for name in 'a:b' 'a.b' 'a*b' ':'; do
+        row schema "$name" '"columns":[{"name":"id","type":"integer"},{"name":"secret","type":"text"},{"name":"old","type":"text"}],"key_columns":["id"]' >"$IN"
+        row c "$name" '"key":{"id":1},"before":null,"after":{"id":1,"secret":"hidden","old":"o"}' >>"$IN"
+        row c axb '"key":{"id":1},"before":null,"after":{"id":1,"secret":"seen","old":"o"}' >>"$IN"
+        filter --drop-columns "\"$name\":secret" --rename-column "app.\"$name\":old=new"
+        is "$name" '{"id":1,"new":"o"} {"id":1,"secret":"seen","old":"o"}' "$(jq -c 'select(.op == "c") | .after' "$DIR/out" | xargs -d '\n')"
+        filter --columns "\`$name\`:old" -t "\"$name\""
+        is "$name kept" '{"id":1,"old":"o"}' "$(jq -c 'select(.op == "c") | .after' "$DIR/out")"
+        run -78 --separate-stderr t cdc-filter --drop-columns "\"$name\":secrets" <"$IN" # it names this very table
+        [[ $stderr == *'has no column "secrets"'* ]]
+    done
+}
+
+@test "settings that are not UTF-8 would make lines that no reader takes: exit 64" {
+    local option
+    for option in --rename=users --rename-column=name --drop-columns --columns; do
+        run -64 --separate-stderr t cdc-filter "$option=x"$'\xff' <"$IN"
+        is "$option" "" "$output"
+        [[ $stderr == *"is not valid UTF-8"* ]]
+    done
+    run -64 t cdc-filter --drop-columns "$(printf 'x%.0s' {1..1100}):secret" <"$IN"
 }
 
 @test "key columns stay, however their names are spelled, and in --columns as well" {

@@ -153,6 +153,23 @@ lies() {
     grep -q 'no end' "$DIR/err"
 }
 
+# bats test_tags=only:mariadb
+@test "MySQL: a row with a value that its type cannot have ends the copy with 76, and is not written" {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    msql "create database days; create table days.d (id int primary key, at date); insert into days.d values (1, '2026-10-20'), (2, '2026-11-21')"
+    local how status
+    for how in nothing month; do
+        liar $how
+        status=0
+        t cdc-snapshot -q --name days --retry-max 0 --state-dir "$DIR/state-$how" "mysql://cdc:$MYSQL_PASSWORD@127.0.0.1:$PORT/days" >"$DIR/out" 2>"$DIR/err" || status=$?
+        end_thief
+        [ $how = month ] || { is "exit status" 0 $status && is rows 2 "$(grep -c '"op":"r"' "$DIR/out")" || { cat "$DIR/err"; return 1; }; }
+    done
+    is "exit status" 76 $status || { cat "$DIR/err"; return 1; }
+    grep -q 'table days\.d: column at' "$DIR/err"
+    is "row 2" "" "$(jq -c 'select(.op == "r" and .key.id == 2)' "$DIR/out")"
+}
+
 # postgres_liar HOW [NUMBER]: the same before the PostgreSQL server in $PG_DIR.
 postgres_liar() {
     rm -rf "$DIR/liar"
@@ -190,6 +207,32 @@ pg_tool() { (ulimit -v 2000000 && exec timeout 60 "$@" "postgresql://postgres@12
         is "exit status, a COPY for answer $how" 76 $status || { cat "$DIR/err"; return 1; }
         end_thief
     done
+}
+
+@test "PostgreSQL: tables without an end are forgotten between transactions, and refused inside one" {
+    local status=0
+    PG_DIR=$(test_folder)
+    pg_start "$PG_DIR"
+    DATABASE=postgres sql "create table t (id int primary key)"
+    postgres_liar relations 300
+    pg_tool pg-cdc -q --name p -t public.t --until now --state-dir "$DIR" --ack=stdout || fail "$(cat "$DIR/err")"
+    spawn bash -c "ulimit -v 2000000; exec pg-cdc -v --name p -t public.t --heartbeat 0.1 --state-dir '$DIR' --ack=stdout 'postgresql://postgres@127.0.0.1:$PORT/postgres' >'$DIR/lines' 2>'$DIR/err'"
+    local pid=$SPAWNED
+    for id in 1 2 3; do
+        DATABASE=postgres sql "insert into t values ($id)"
+        wait_until grep -q "\"after\":{\"id\":$id}" "$DIR/lines"
+        wait_until eval '[ "$(grep -c "connecting anew: many tables" "$DIR/err")" -ge '$id' ]'
+    done
+    kill -TERM "$pid"
+    status_of "$pid"
+    is "rows, each once" "1 2 3" "$(jq -r 'select(.op == "c") | .after.id' "$DIR/lines" | xargs)"
+    not grep -q 'trying again' "$DIR/err"
+    end_thief
+    postgres_liar relations 1100
+    DATABASE=postgres sql "insert into t values (4)"
+    pg_tool pg-cdc -q --name p -t public.t --until now --state-dir "$DIR" --ack=stdout || status=$?
+    is "exit status" 76 $status || { cat "$DIR/err"; return 1; }
+    grep -q 'describes tables without an end' "$DIR/err"
 }
 
 @test "PostgreSQL: the session that exports a slot's snapshot ends too early: the next attempt reads the rows" {

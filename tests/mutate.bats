@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # tests/mutate itself: it must see what a test notices, and what none does.
 # A small tree of the same shape, with a suite that knows one function well and one not at all.
-# takes: 20 s
+# takes: 50 s
 # shellcheck disable=SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
@@ -24,33 +24,52 @@ int base_less(int a, int b)
 {
     return a < b;
 }
+
+/* Before the end by a signal. */
+int base_killed(int a)
+{
+    return a == 2;
+}
+
+/* Never called. */
+int base_never(int a)
+{
+    return a * 2;
+}
 END
     cat >"$TREE/libcdc/base/main.c" <<'END'
+#include <signal.h>
 int base_sum(int a, int b);
 int base_less(int a, int b);
+int base_killed(int a);
 
 int main(int argc, char **argv)
 {
     (void)argv;
+    if (argc > 1)
+        return base_killed(argc) ? raise(SIGKILL) : 0;
     return base_sum(argc, 4) == 5 && (base_less(argc, 2) || 1) ? 0 : 1;
 }
 END
     cat >"$TREE/Makefile" <<'END'
-all unit: build/base
-build/base: build/libcdc/base/base.o build/libcdc/base/main.o
-	$(CC) -o $@ $^
-build/%.o: %.c
+BUILD = build
+all unit: $(BUILD)/base
+$(BUILD)/base: $(BUILD)/libcdc/base/base.o $(BUILD)/libcdc/base/main.o
+	$(CC) $(LDFLAGS) -o $@ $^
+$(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c -o $@ $<
 END
     # shellcheck disable=SC2016
-    printf '%s\n' '@test "the sum" {' '    "$CDC_BUILD/base"' '}' >"$TREE/tests/unit.bats"
+    more_tests "the sum" '"$CDC_BUILD/base"'
 }
+# more_tests NAME BODY. bats takes a line that begins as a test's does for one of this suite, wherever it stands.
+more_tests() { printf '@%s "%s" {\n    %s\n}\n' test "$1" "$2" >>"$TREE/tests/unit.bats"; }
 # As runner.bats has it: nothing of the suite around it is known inside.
 mutate() {
-    env -i HOME=/tmp TMPDIR="$BATS_TEST_TMPDIR/tmp" CDC_SUITE_DIR="$BATS_TEST_TMPDIR/tmp" \
+    env -i HOME=/tmp TMPDIR="$BATS_TEST_TMPDIR/tmp" CDC_CACHE="$BATS_TEST_TMPDIR/cache" CDC_SUITE_DIR="$BATS_TEST_TMPDIR/tmp" \
         PATH="$(tr : '\n' <<<"$PATH" | grep -v bats-core | paste -sd:)" \
-        timeout -k 5 60 "$CDC_ROOT/tests/mutate" --root "$TREE" --suites unit "$@"
+        timeout -k 5 120 "$CDC_ROOT/tests/mutate" --root "$TREE" --suites unit "$@"
 }
 # edit FROM TO: a diff of base.c, named by its number.
 edit() {
@@ -103,13 +122,44 @@ says() { grep -qE -- "$1" <<<"$output" || { echo "$output"; fail "nothing says '
 }
 
 @test "a test that fails without an edit has noticed nothing" {
-    printf '%s\n' '@test "red" {' false '}' >>"$TREE/tests/unit.bats"
+    # shellcheck disable=SC2016
+    more_tests red '"$CDC_BUILD/base"; false'
     edit 'a < b' 'a <= b' less
     edit 'a + b' 'a - b' sum
     run -1 mutate --patch "$BATS_TEST_TMPDIR"/{sum,less}
     says '^set aside: unit fails without an edit: red$'
     says '^NOT NOTICED .*a <= b'
     last_line "1 passed, 1 failed"
+}
+
+@test "a test that fails once and not again has noticed nothing" {
+    # It fails the first time with an edit.
+    more_tests "now and then" '"$CDC_BUILD/base"; [[ $CDC_BUILD != */build ]] || ! mkdir "'"$BATS_TEST_TMPDIR/seen"'"'
+    edit 'a < b' 'a <= b' less
+    run -1 mutate --patch "$BATS_TEST_TMPDIR/less"
+    says '^# failed once, and not again: unit: now and then$'
+    says '^NOT NOTICED .*a <= b'
+    last_line "0 passed, 1 failed"
+}
+
+@test "only tests that reach an edit run, whatever their environment and their end" {
+    more_tests "killed (by a signal)" "run env -i \"\$CDC_BUILD/base\" x; [ \"\$status\" = 137 ]"
+    # Each tells that it ran with an edit.
+    sed -i "s|^@test.*|&\n    [[ \$CDC_BUILD != */build ]] \|\| echo \"\$BATS_TEST_DESCRIPTION\" >>'$BATS_TEST_TMPDIR/ran'|" "$TREE/tests/unit.bats"
+    edit 'a == 2' 'a == 3' killed
+    edit 'a < b' 'a <= b' less
+    edit 'a [*] 2' 'a * 3' never
+    run -0 mutate --patch "$BATS_TEST_TMPDIR/killed"
+    says '^ +unit: killed \(by a signal\)$'
+    not grep -q sum "$BATS_TEST_TMPDIR/ran"
+    rm "$BATS_TEST_TMPDIR/ran"
+    run -1 mutate --patch "$BATS_TEST_TMPDIR"/{less,never}
+    says '^ +1 tests reach it'
+    says '^ +no test reaches it'
+    is "ran" "the sum" "$(cat "$BATS_TEST_TMPDIR/ran")"
+    last_line "0 passed, 2 failed"
+    # What the suites reach was asked once.
+    not grep -q '^running unit' <<<"$output"
 }
 
 @test "nothing tried is not good" {

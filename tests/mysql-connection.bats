@@ -36,6 +36,8 @@ setup() {
 }
 teardown() {
     kill -CONT "$(cat "$(mysql_dir)/pid")"
+    msql "set global init_connect = ''"
+    ! mysql_is_mariadb || msql "set global system_versioning_asof = default"
     mysql_test_teardown
 }
 
@@ -218,6 +220,38 @@ recorded() { echo "$1" | sed "s/127.0.0.1:[0-9]*/127.0.0.1:$(cat "$DIR/port")/";
     says "max_user_connections"
     msql "set sql_log_bin = 0; alter user limited@'%' with max_user_connections 0"
     rows_arrive "$(url limited "")"
+}
+
+# -- settings
+
+# both NAME: what a snapshot and the log say of the test's tables, as $DIR/NAME.
+both() {
+    t cdc-snapshot -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/$1.snapshot" "$URL" >"$DIR/$1.all" 2>"$DIR/err" || { cat "$DIR/err"; return 1; }
+    t mysql-binlog -q --name "$NAME" -t "$NAME.*" --start "$PLACE" --until now --heartbeat 0 --offset-file "$DIR/$1.log" "$URL" >>"$DIR/$1.all" 2>"$DIR/err" ||
+        { cat "$DIR/err"; return 1; }
+    lines 'select(.op | IN("schema", "r", "c", "u")) | [.op, .source.table, .key, .before, .after, .columns]' "$DIR/$1.all" >"$DIR/$1"
+}
+@test "what the server sets for each new session changes no line: charset, limits, transactions, versions" {
+    local PLACE setting LIMIT=20
+    PLACE=$(log_place)
+    msql 'create table `größe` (id int primary key, `名` json, e enum("ä", "名"), t timestamp null); create table v (id int primary key, a int)'
+    ! mysql_is_mariadb || msql 'alter table v add system versioning'
+    msql 'insert into `größe` values (1, "[1]", "名", "2024-01-02 03:04:05"), (2, "{}", "ä", null), (3, null, null, null); insert into v values (1, 1), (2, 2); update v set a = 3 where id = 2'
+    both plain
+    is "rows of snapshot and log" "5 5" "$(grep -c '^."r"' "$DIR/plain") $(grep -c '^."c"' "$DIR/plain")"
+    # Those of accounts without SUPER begin with this.
+    for setting in "set names latin1, sql_select_limit = 1, completion_type = 1" \
+        "set character_set_results = latin1, autocommit = 0, completion_type = 2, sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'"; do
+        msql "set global init_connect = \"$setting\""
+        both other || fail "$setting"
+        diff "$DIR/plain" "$DIR/other" || fail "$setting"
+        rm "$DIR"/other*
+    done
+    msql "set global init_connect = ''"
+    mysql_is_mariadb || return 0
+    msql "set global system_versioning_asof = '2020-01-01 00:00:00'"
+    both other
+    diff "$DIR/plain" "$DIR/other"
 }
 
 # -- signals

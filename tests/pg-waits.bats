@@ -59,6 +59,77 @@ waits_for_lock() { [ "$(on "select count(*) from pg_locks where not granted")" !
     [[ $output == *"no answer from 127.0.0.1 within 1 s"* ]] || fail "$output"
 }
 
+# names: a library for LD_PRELOAD, $DIR/names.so. never.test is not answered; many.test has three addresses: one that is
+# silent, one that refuses, one with a server.
+names() {
+    cat >"$DIR/names.c" <<'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+typedef int look_up(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+    static const char *const addresses[] = {"127.0.0.2", "127.0.0.3", "127.0.0.1"};
+    look_up *real = (look_up *)dlsym(RTLD_NEXT, "getaddrinfo");
+    struct addrinfo **end = result;
+    while (node && strcmp(node, "never.test") == 0)
+        pause();
+    if (!node || strcmp(node, "many.test") != 0)
+        return real(node, service, hints, result);
+    for (int i = 0; i < 3; i++) {
+        int status = real(addresses[i], service, hints, end);
+        if (status != 0)
+            return status;
+        while (*end)
+            end = &(*end)->ai_next;
+    }
+    return 0;
+}
+C
+    cc -shared -fPIC -o "$DIR/names.so" "$DIR/names.c" -ldl
+}
+
+@test "a name that no name server answers for: a signal ends the wait" {
+    names
+    local status=0
+    spawn env LD_PRELOAD="$DIR/names.so" bash -c "exec pg-cdc --ack=stdout 'postgresql://u@never.test/d' >'$DIR/out' 2>'$DIR/err'"
+    wait_until grep -q 'SigCgt:.*[1-9a-f]' "/proc/$SPAWNED/status"
+    wait_until eval '[ "$(ls "/proc/$SPAWNED/task" | wc -l)" = 2 ]'
+    kill -TERM "$SPAWNED"
+    status_of "$SPAWNED" || status=$?
+    is "exit status, stopped before anything was read" 0 "$status"
+    status=0
+    spawn env LD_PRELOAD="$DIR/names.so" bash -c "exec cdc-snapshot --retry-max 0 --state-dir '$STATE' 'postgresql://u@$SLOT.invalid,never.test/d' >'$DIR/out' 2>'$DIR/err'"
+    wait_until eval '[ "$(ls "/proc/$SPAWNED/task" | wc -l)" = 2 ]'
+    kill -TERM "$SPAWNED"
+    status_of "$SPAWNED" || status=$?
+    is "exit status of a snapshot" 75 "$status"
+    run -69 t pg-cdc --ack=stdout --retry-max 0 "postgresql://u@$SLOT.invalid/d"
+    [[ $output == *"could not translate host name \"$SLOT.invalid\" to address"* ]] || fail "$output"
+}
+
+@test "several addresses of one name: each has its own time, and each is tried; the name stays" {
+    names
+    mkdir "$DIR/liar"
+    spawn python3 "$LIB/postgres-liar.py" "$DIR/liar" "$CDC_PG_DIR/.s.PGSQL.5432" nothing
+    wait_until test -s "$DIR/liar/port"
+    local port
+    port=$(cat "$DIR/liar/port")
+    spawn_line "exec python3 -c 'import socket, time; s = socket.socket(); s.bind((\"127.0.0.2\", $port)); s.listen(50); print(1, flush=True); time.sleep(600)' >'$DIR/silent'"
+    wait_until test -s "$DIR/silent"
+    sql "create table $NAME.t (id int primary key)"
+    LD_PRELOAD="$DIR/names.so" t pg-cdc --name "$NAME" -t "$NAME.t" --retry-max 0 --until now "postgresql://postgres@many.test:$port/$DATABASE?connect_timeout=1" >"$DIR/out"
+    is "lines" 1 "$(wc -l <"$DIR/out")"
+    # A service file names the hosts, too; .pgpass goes by the name.
+    printf '[s]\nhost=%s.invalid,many.test\nport=1,%s\nuser=with_password\ndbname=%s\nconnect_timeout=1\n' "$SLOT" "$port" "$DATABASE" >"$DIR/service"
+    (umask 077 && echo "many.test:$port:*:with_password:right" >"$DIR/pgpass")
+    run -0 env LD_PRELOAD="$DIR/names.so" PGSERVICEFILE="$DIR/service" PGPASSFILE="$DIR/pgpass" timeout 60 pg-cdc --check --name "$NAME" -t "$NAME.t" service=s
+    sed -i 's/^many/other/' "$DIR/pgpass"
+    run -77 env LD_PRELOAD="$DIR/names.so" PGSERVICEFILE="$DIR/service" PGPASSFILE="$DIR/pgpass" timeout 60 pg-cdc --check --name "$NAME" -t "$NAME.t" service=s
+}
+
 @test "a wait for a lock is said after a signal, gives statistics, and ends at once with the second signal" {
     other_server
     hold

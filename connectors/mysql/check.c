@@ -319,6 +319,12 @@ static void check_table(void *context, const struct my_catalog_table *table)
             "table %s.%s: the user may not SELECT all of it: cdc-snapshot refuses it, and types of its columns come as "
             "the log has them",
             table->db, table->name);
+    if (table->partitioned && !check->snapshot)
+        finding(
+            check, CDC_LOG_WARNING, "delete the rows first, and give --allow-unlogged; or exclude it with -T",
+            "table %s.%s is partitioned: ALTER TABLE ... DROP, TRUNCATE or EXCHANGE PARTITION changes rows that are "
+            "not in the log, and stops the reader",
+            table->db, table->name);
     if (table->omits)
         finding(check, CDC_LOG_WARNING, "let the copy compute them",
                 "table %s.%s: its generated columns are in no line, for MariaDB does not log what becomes of them",

@@ -299,11 +299,6 @@ static bool has_hole(const struct pg_catalog_table *table)
     return table->hole != NULL;
 }
 
-static bool has_partial_inserts(const struct pg_catalog_table *table)
-{
-    return table->filter && table->toasts && !table->key.inserts_only;
-}
-
 static bool is_columnless(const struct pg_catalog_table *table)
 {
     return table->columnless && table->persistence == 'p';
@@ -329,9 +324,6 @@ static const struct {
     {has_hole, true, STOPS,
      "publication %p has a %d for %t: the server refuses UPDATE and DELETE on it. The replica identity must have the "
      "columns of the filter, and the list the columns of the replica identity"},
-    {has_partial_inserts, true, WARNS,
-     "%t has a row filter: a row that an UPDATE moves into it comes without the large values that the UPDATE did not "
-     "change. ALTER TABLE %t REPLICA IDENTITY FULL; makes it whole"},
 };
 
 /* True when there is something to say. */

@@ -5,6 +5,9 @@
 
 #include <cdc/filter.h>
 
+/* Bytes of a pattern before a list of columns, with its NUL: more than two names of any database in quotes. */
+#define FILTER_PATTERN_MAX 1024
+
 struct name_list {
     struct cdc_span *names; /* BORROWED from the settings' strings */
     size_t n;

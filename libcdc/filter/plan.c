@@ -10,26 +10,25 @@
 /* The part of "[TABLE:]rest" after the table, when it applies to this table, else NULL. */
 static const char *applies(const char *item, struct cdc_span schema, struct cdc_span table)
 {
-    const char *colon = strchr(item, ':');
-    char pattern[512];
+    char pattern[FILTER_PATTERN_MAX];
+    bool is_name;
+    size_t n = cdc_pattern_prefix(item, &is_name);
 
     /* Without a table: for all of them. */
-    if (colon == NULL)
+    if (n == SIZE_MAX)
         return item;
-    size_t n = (size_t)(colon - item);
-    /* Longer than two names of any database. */
-    if (n >= sizeof pattern)
-        return NULL;
-    memcpy(pattern, item, n);
+    memcpy(pattern, item, n); /* filter.c has looked at its length */
     pattern[n] = '\0';
-    return cdc_pattern_matches_table(pattern, schema, table) ? colon + 1 : NULL;
+    return cdc_pattern_matches_table(pattern, schema, table) ? item + n + 1 : NULL;
 }
 
 /* "people:ssn" says that people has such a column, "*:ssn" and "ssn" do not. */
 static bool names_table(const char *item)
 {
-    size_t n = strcspn(item, ":*?");
-    return item[n] == ':';
+    bool is_name;
+
+    (void)cdc_pattern_prefix(item, &is_name);
+    return is_name;
 }
 
 static int add_name(struct name_list *list, struct cdc_span name)

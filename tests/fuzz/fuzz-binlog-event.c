@@ -50,7 +50,7 @@ static void touch_span(struct cdc_span span)
 
 static void one_statement(struct cdc_span sql)
 {
-    my_statement_parse(&statement, sql);
+    my_statement_parse(&statement, sql, NULL);
     touch_span(statement.xid);
     my_statement_is_of_accounts(sql);
     if (statement.kind != MY_STATEMENT_TRUNCATE)

@@ -3,7 +3,7 @@
 """mysql-liar.py FOLDER PORT HOW [NUMBER]: passes connections on to the server at PORT, but for one answer.
 
 HOW: nothing; nulls (each value of the NUMBER-th answer with rows is NULL), narrow (it has one column), empty (no rows), endless
-(its rows never end). The port that it listens on is in FOLDER/port, the number of answers so far in FOLDER/answers."""
+(its rows never end); month (in the rows of prepared statements, 2026-11-21 is in month 13). The port that it listens on is in FOLDER/port, the number of answers so far in FOLDER/answers."""
 import os
 import socket
 import struct
@@ -33,10 +33,10 @@ def packet(number, body):
 
 
 def greeting(body):
-    """Without TLS and compression, and with an EOF packet after the columns."""
+    """Without TLS and compression, with an EOF packet after the columns, and without MariaDB's own capabilities."""
     at = body.index(b"\0", 1) + 1 + 4 + 8 + 1
     low, character_set, status, high = struct.unpack("<HBHH", body[at : at + 7])
-    return body[:at] + struct.pack("<HBHH", low & ~0x820, character_set, status, high & ~0x100) + body[at + 7 :]
+    return body[:at] + struct.pack("<HBHH", low & ~0x820, character_set, status, high & ~0x100) + body[at + 7 : at + 14] + b"\0\0\0\0" + body[at + 18 :]
 
 
 def lie(client, columns, rows):
@@ -64,7 +64,7 @@ def answer(client, server, number, body):
         answers += 1
         mine = answers == wanted
         write("answers", answers)
-    columns = [receive(server)[1] for _ in range(body[0])]
+    columns = [receive(server)[1] for _ in range(body[0])]  # fewer than 251
     end, rows = receive(server)[1], []
     while True:
         _, last = receive(server)
@@ -73,6 +73,8 @@ def answer(client, server, number, body):
         rows.append(last)
     if mine:
         columns, rows = lie(client, columns, rows)
+    if how == "month":
+        rows = [row.replace(b"\xea\x07\x0b\x15", b"\xea\x07\x0d\x15") for row in rows]
     parts = [bytes([len(columns)]), *columns, end, *rows, last]
     client.sendall(b"".join(packet(i + 1, part) for i, part in enumerate(parts)))
 
@@ -91,10 +93,19 @@ def serve(client):
         while True:
             number, command = receive(tool)
             upstream.sendall(packet(number, command))
+            if command[:1] == b"\x19":  # a statement is closed: no answer
+                continue
             if command[:1] == b"\x12":  # a dump: events up to the end
                 while data := server.read1(65536):
                     client.sendall(data)
-            answer(client, server, *receive(server))
+            number, body = receive(server)
+            if command[:1] == b"\x16" and body[:1] == b"\0":  # prepared: parameters and columns, each with an EOF packet after them
+                parts = [(number, body)]
+                for n in struct.unpack("<HH", body[5:9])[::-1]:
+                    parts += [receive(server) for _ in range(n + 1 if n else 0)]
+                client.sendall(b"".join(packet(*part) for part in parts))
+                continue
+            answer(client, server, number, body)
     except (OSError, EOFError):
         pass
     client.close()

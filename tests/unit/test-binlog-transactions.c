@@ -7,6 +7,7 @@
 #include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/value/flavor.h"
 #include "tests/unit/binlog-events.h"
+#include "tests/unit/no-memory.h"
 
 /* -- transactions that are undone -- */
 
@@ -32,7 +33,8 @@ static void put_gtid(uint8_t flags, uint8_t more_flags)
 /* A log, a letter an event: R a row, D a statement, E COMMIT, X ROLLBACK, G another transaction; others a SAVEPOINT of that
  * name or, after '<', ROLLBACK TO it. */
 static const char *log_start;
-static bool ahead; /* may the decoder look ahead? */
+static bool ahead;                /* may the decoder look ahead? */
+static size_t reaches = SIZE_MAX; /* how many events the log has then */
 
 /* The next event, in body; its type. */
 static uint8_t put_next(const char **log)
@@ -59,7 +61,8 @@ static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes
     int result = 0;
     (void)context;
     (void)bytes;
-    for (const char *p = log_start; *p && result == 0;) {
+    size_t n = 0;
+    for (const char *p = log_start; *p && result == 0 && n++ < reaches;) {
         struct my_event_header header = {.type = put_next(&p)};
         result = visit(visitor, &header, whole(), from, error);
     }
@@ -69,7 +72,7 @@ static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes
 static struct my_decoder *new_decoder(void)
 {
     struct my_decoder_settings settings = {
-        .pipeline = "p", .flavor = MY_FLAVOR_MARIADB, .look_ahead = ahead ? look_ahead : NULL};
+        .pipeline = "p", .flavor = MY_FLAVOR_MARIADB, .allow_unlogged = true, .look_ahead = ahead ? look_ahead : NULL};
     struct my_coord coord = {"binlog.000001", 4};
     struct my_decoder *decoder = my_decoder_new(&settings, NULL);
     if (!decoder || my_decoder_start(decoder, 1, "", &coord, NULL) < 0)
@@ -184,6 +187,14 @@ static void test_look_ahead(void)
     savepoints_stop("BsRsR<s");
     savepoints_stop("BsRDR<s");
     savepoints_stop("BDX");
+    /* The log ends, for now, before the rollback: nothing is known of it, and lines are out. */
+    reaches = 3001;
+    savepoints_leave("BsR", 3001);
+    savepoints_stop("BsR<s");
+    savepoints_stop("BsRX");
+    reaches = 0;
+    savepoints_stop("BsR<s");
+    reaches = SIZE_MAX;
     ahead = false;
     savepoints_stop("BX");
     savepoints_stop("BsR<s");
@@ -250,8 +261,8 @@ static int roll_back_row(bool rollback)
 static void test_rollback(void)
 {
     struct cdc_error error = {0};
-    check(roll_back(false, NULL) == 0 && strstr(text.data, "{\"op\":\"ddl\"") &&
-              strstr(text.data, "{\"op\":\"commit\"") && strstr(text.data, "\"events\":1}"),
+    check(roll_back(false, NULL) == 0 && strstr(text.data, "{\"op\":\"ddl\"") && strstr(text.data, "{\"op\":\"t\"") &&
+              strstr(text.data, "{\"op\":\"commit\"") && strstr(text.data, "\"events\":2}"),
           "a statement stays when its transaction is rolled back");
     check(roll_back(true, &error) == -1 && error.status == CDC_EXIT_CONFIG && !strstr(text.data, "{\"op\":\"c\""),
           "a statement and a row before a rollback are an error, and the row does not go out");
@@ -483,6 +494,86 @@ static void test_accounts(void)
         check(shown(plain[i]) == 1, plain[i]);
 }
 
+/* -- without memory -- */
+
+/* The event in body, as decode() does it. */
+static int take(struct my_decoder *decoder, uint8_t type, struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_buf content = CDC_BUF_INIT;
+    cdc_buf_append(&content, body.data, body.len);
+    build(type, content.data, content.len, 0, false);
+    cdc_buf_free(&content);
+    memory_begin();
+    int result = my_decoder_take(decoder, (const uint8_t *)body.data, body.len, out, error);
+    memory_end();
+    return result;
+}
+
+static int take_statement(struct my_decoder *decoder, const char *sql, struct cdc_buf *out, struct cdc_error *error)
+{
+    put_query("", "d", sql);
+    return take(decoder, MY_EVENT_QUERY, out, error);
+}
+
+static int take_row(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
+{
+    start();
+    put_hex("12000000000001000164000174000103000004020161080100"); /* a is the key */
+    if (take(decoder, MY_EVENT_TABLE_MAP, out, error) < 0)
+        return -1;
+    start();
+    put_hex("120000000000010001ff00050000000006000000");
+    return take(decoder, MY_EVENT_WRITE_ROWS_V1, out, error);
+}
+
+static int begin(struct my_decoder *decoder, uint8_t flags, struct cdc_buf *out, struct cdc_error *error)
+{
+    put_gtid(flags, 0);
+    return take(decoder, MY_EVENT_MARIADB_GTID, out, error);
+}
+
+/* Rows and savepoints, an ALTER, an emptied table, a transaction that is rolled back, a new file of the log. */
+static int statements_of_all_kinds(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
+{
+    if (begin(decoder, MY_GTID_TRANSACTIONAL, out, error) < 0 || take_row(decoder, out, error) < 0 ||
+        take_statement(decoder, "SAVEPOINT `a`", out, error) < 0 || take_row(decoder, out, error) < 0 ||
+        take_statement(decoder, "ROLLBACK TO `a`", out, error) < 0 || take_row(decoder, out, error) < 0 ||
+        take_statement(decoder, "COMMIT", out, error) < 0)
+        return -1;
+    if (begin(decoder, MY_GTID_STANDALONE | MY_GTID_DDL, out, error) < 0 ||
+        take_statement(decoder, "ALTER TABLE t ADD b INT", out, error) < 0 ||
+        begin(decoder, MY_GTID_STANDALONE | MY_GTID_DDL, out, error) < 0 ||
+        take_statement(decoder, "TRUNCATE TABLE u", out, error) < 0)
+        return -1;
+    start();
+    put(4, 8);
+    put_text("binlog.000002");
+    if (take(decoder, MY_EVENT_ROTATE, out, error) < 0 || begin(decoder, MY_GTID_TRANSACTIONAL, out, error) < 0 ||
+        take_row(decoder, out, error) < 0)
+        return -1;
+    return take_statement(decoder, "ROLLBACK", out, error);
+}
+
+static int log_of_all_kinds(struct cdc_buf *out, struct cdc_error *error)
+{
+    struct my_decoder_settings settings = {.pipeline = "p", .flavor = MY_FLAVOR_MARIADB};
+    struct my_coord coord = {"binlog.000001", 4};
+    memory_begin();
+    struct my_decoder *decoder = my_decoder_new(&settings, error);
+    int result = decoder ? my_decoder_start(decoder, 1, "0-1-75", &coord, error) : -1;
+    memory_end();
+    result = result < 0 ? -1 : statements_of_all_kinds(decoder, out, error);
+    if (result == 0 && !out->failed) {
+        const struct cdc_offset *boundary = my_decoder_boundary(decoder);
+        if (boundary == NULL) /* it is not confirmed: the lines come again */
+            result = cdc_error_memory(error);
+        else
+            cdc_buf_printf(out, "%s %lld %s", boundary->pos, (long long)boundary->seq, boundary->source);
+    }
+    my_decoder_free(decoder);
+    return result;
+}
+
 int main(void)
 {
     test_null_key();
@@ -496,5 +587,6 @@ int main(void)
     test_alter();
     test_truncate_charset();
     test_truncate_lower_case();
+    failures += memory_sweep("a log of all kinds", log_of_all_kinds) != 0;
     return finish();
 }

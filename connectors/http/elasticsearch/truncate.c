@@ -21,7 +21,10 @@ static enum step take_result(const char *index, const struct es_result *result, 
         return GO_ON;
     if (result->verdict == ES_AGAIN)
         return BEGIN_AGAIN;
-    cdc_error_set(error, result->verdict == ES_FORBIDDEN ? CDC_EXIT_PERMISSION : CDC_EXIT_PROTOCOL,
+    cdc_error_set(error,
+                  result->verdict == ES_FORBIDDEN  ? CDC_EXIT_PERMISSION
+                  : result->verdict == ES_UNUSABLE ? CDC_EXIT_CONFIG
+                                                   : CDC_EXIT_PROTOCOL,
                   "index \"%s\": cannot delete: %s", index, result->reason);
     return FAILED;
 }
@@ -118,6 +121,10 @@ static enum step ask(struct es_sink *sink, const char *path, struct cdc_span bod
                                   "index_not_found_exception")
                    ? FINISHED
                    : BEGIN_AGAIN;
+    if (outcome == HTTP_ANSWERED && status == 400 &&
+        es_answer_is_error(cdc_span(sink->client->response.data, sink->client->response.len), "index_closed_exception"))
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "a TRUNCATE cannot empty its index, which is closed (%s)", path),
+               FAILED;
     return http_client_check(sink->client, outcome, status, error) == 0 ? GO_ON : FAILED;
 }
 
@@ -126,7 +133,7 @@ static struct cdc_span scroll_body(struct es_sink *sink, const char *more)
 {
     sink->rest.len = 0;
     cdc_buf_printf(&sink->rest, "{%s\"scroll_id\":", more);
-    cdc_buf_span(&sink->rest, cdc_span(sink->scratch.data, sink->scratch.len));
+    cdc_buf_append_buf(&sink->rest, &sink->scratch);
     cdc_buf_byte(&sink->rest, '}');
     return cdc_span(sink->rest.data, sink->rest.len);
 }

@@ -37,8 +37,8 @@ struct my_statement {
  * table cannot be read is a DDL. ALTER is DDL. Statements inside of BEGIN and COMMIT
  * that are DDL by name (CREATE TEMPORARY TABLE) are DDL. A text of nothing but comments is a DDL. MariaDB's SET
  * STATEMENT ... FOR is what follows FOR. sql: as in the event, ASCII-compatible. statement: {0} before its first
- * use, then used again. */
-void my_statement_parse(struct my_statement *statement, struct cdc_span sql);
+ * use, then used again; to be freed in any case. -1: out of memory, since a TRUNCATE would pass for a DDL then. */
+int my_statement_parse(struct my_statement *statement, struct cdc_span sql, struct cdc_error *error);
 void my_statement_free(struct my_statement *statement);
 /* Is it about accounts, or may it carry a secret for another reason: an event or a routine with a statement on accounts in
  * it, a table's CONNECTION? In doubt it is. */

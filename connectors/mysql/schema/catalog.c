@@ -393,10 +393,10 @@ enum my_engine my_catalog_engine(const char *engine)
 
 MYSQL_RES *my_catalog_list(MYSQL *sql, struct cdc_error *error)
 {
-    return my_session_query(
-        sql,
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, ''), IFNULL(CREATE_TIME, '')" FROM_TABLES IN_ORDER,
-        "cannot list the tables", error);
+    return my_session_query(sql,
+                            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, ''), IFNULL(CREATE_TIME, ''), "
+                            "IFNULL(CREATE_OPTIONS, '')" FROM_TABLES IN_ORDER,
+                            "cannot list the tables", error);
 }
 
 MYSQL_RES *my_catalog_list_names(MYSQL *sql, struct cdc_error *error)
@@ -487,6 +487,7 @@ int my_catalog_each(MYSQL *sql, enum my_flavor flavor, my_catalog_visit *visit, 
         if (!row[0] || !row[1])
             continue;
         struct my_catalog_table table = {.db = row[0], .name = row[1], .engine = text_of(row[3])};
+        table.partitioned = mysql_num_fields(tables) > 5 && strstr(text_of(row[5]), "partitioned");
         take_columns(&table, columns, &next, flavor);
         visit(context, &table);
     }

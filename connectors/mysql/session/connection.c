@@ -300,18 +300,26 @@ static MYSQL *login(const struct my_session_settings *settings, const struct my_
     return NULL;
 }
 
-/* What the server's settings, or its init_connect, may have made of the session, and what our questions need of it: names
- * in UTF-8, also where the server does not take the client's charset (skip-character-set-client-handshake); whole answers,
- * however long they take; no transaction that stays open or ends the session (autocommit, completion_type); UTC, since
- * TIMESTAMP values are printed in the session's zone and logged in UTC; no sql_mode, or ANSI_QUOTES and
- * NO_BACKSLASH_ESCAPES would change what our statements mean. MySQL from 8.0.30 on may be told not to show the primary keys
- * that it makes, which the log has all the same. To MariaDB, what is said to MySQL of these releases is a comment. */
+/* Settings of the server's and its init_connect are those of new sessions; none of them may change what our statements mean,
+ * what they find, or the bytes of an answer:
+ *     time_zone               TIMESTAMP values are printed in the session's zone, and logged in UTC
+ *     sql_mode                ANSI_QUOTES and NO_BACKSLASH_ESCAPES: quotes would be others
+ *     character_set_*         names with other than ASCII characters: init_connect = 'SET NAMES latin1', or a server that
+ *                             does not take the client's charset (skip-character-set-client-handshake)
+ *     sql_select_limit        an answer would be truncated without a word
+ *     max_statement_time      (MariaDB; MySQL: max_execution_time) a long answer would be an error
+ *     autocommit              a question would see what was there at the first one
+ *     completion_type         RELEASE: COMMIT and ROLLBACK would end the session
+ *     system_versioning_asof  (MariaDB 10.3) tables with versions would be as they were then
+ *     show_gipk_...           (MySQL 8.0.30) the log has the primary keys that it makes all the same
+ * Both read comments of their own versions only. */
 static const char setup[] =
     "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time_zone = '+00:00', SESSION sql_mode = '', "
-    "SESSION wait_timeout = 86400, SESSION autocommit = 1, SESSION completion_type = 0, SESSION sql_big_selects = 1, "
-    "SESSION sql_select_limit = 18446744073709551615 /*M!100101 , SESSION max_statement_time = 0*/"
-    "/*!50708 , SESSION max_execution_time = 0*//*!80030 , SESSION show_gipk_in_create_table_and_information_schema = "
-    "ON */";
+    "SESSION wait_timeout = 86400, SESSION autocommit = 1, SESSION completion_type = 'NO_CHAIN', "
+    "SESSION sql_big_selects = 1, SESSION sql_select_limit = 18446744073709551615"
+    "/*M!100101 , SESSION max_statement_time = 0*//*M!100304 , SESSION system_versioning_asof = DEFAULT*/"
+    "/*!50708 , SESSION max_execution_time = 0*/"
+    "/*!80030 , SESSION show_gipk_in_create_table_and_information_schema = ON*/";
 
 static MYSQL *connect_to(const struct my_session_settings *settings, const struct my_url *url, struct cdc_error *error)
 {

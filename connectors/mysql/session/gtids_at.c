@@ -32,9 +32,11 @@ static int gather_statement(struct gathering *gathering, const struct my_event_h
     struct my_statement statement = {0};
     if (my_event_query_parse(header, body, &gathering->scratch, &query, error) < 0)
         return -1;
-    my_statement_parse(&statement, query.sql);
+    int parsed = my_statement_parse(&statement, query.sql, error);
     enum my_statement_kind kind = statement.kind;
     my_statement_free(&statement);
+    if (parsed < 0)
+        return -1;
     if (kind == MY_STATEMENT_BEGIN || kind == MY_STATEMENT_XA_START)
         gathering->begun = true;
     bool end = kind == MY_STATEMENT_COMMIT || kind == MY_STATEMENT_ROLLBACK || !gathering->begun;

@@ -57,7 +57,7 @@ void my_checkpoints_append(struct cdc_buf *out, const struct my_checkpoints *che
 {
     for (size_t i = 0; i < checkpoints->n; i++) {
         cdc_buf_byte(out, i ? ',' : '[');
-        cdc_buf_append(out, checkpoints->items[i].json.data, checkpoints->items[i].json.len);
+        cdc_buf_append_buf(out, &checkpoints->items[i].json);
     }
     cdc_buf_byte(out, ']');
 }

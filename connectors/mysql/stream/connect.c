@@ -57,6 +57,7 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
                                                  .flavor = stream->session.server.flavor,
                                                  .value_format = s->value_format,
                                                  .selection = s->selection,
+                                                 .allow_unlogged = s->allow_unlogged,
                                                  .describe = describe,
                                                  .look_ahead = look_ahead,
                                                  .altered = altered,

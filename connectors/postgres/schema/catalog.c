@@ -24,6 +24,13 @@
              "SELECT * FROM pg_partition_ancestors(c.oid) WITH ORDINALITY) x ON x.relid = pr.prrelid "                 \
              "WHERE pp.pubname = $1 AND (pp.pubupdate OR pp.pubdelete) AND (pp.pubviaroot OR x.relid = c.oid) "        \
              "ORDER BY x.up DESC LIMIT 1) e WHERE c.relkind = 'r')"
+/* Has c a column that is published and may be kept outside of the row (TOAST), which old rows do not carry? Those of the
+ * replica identity they do. A table whose rows are always short has no place for such values, and none of them. */
+#define PARTIAL_SQL                                                                                                    \
+    "(p.filter IS NOT NULL AND c.relreplident <> 'f' AND (c.relkind = 'p' OR c.reltoastrelid <> 0) AND EXISTS "        \
+    "(SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attlen = "   \
+    "-1 AND a.attstorage <> 'p' AND a.attname = ANY (p.columns) AND a.attname <> ALL (coalesce(" PG_IDENTITY_NAMES(    \
+        "c") ", '{}'))))"
 /* Every table that can be published, and those that cannot but look like it (foreign tables, materialized views:
  * --check names them). The publication's own list first, and MATERIALIZED: asking for it table by table would be
  * slow, since pg_publication_tables lists them all each time. It has names only, hence the joins back to pg_class.
@@ -52,9 +59,7 @@
                  "c") " t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                                         \
                       "ELSE greatest(c.reltuples, 0) END::int8 AS estimate, "                                          \
                       "p.filter, p.columns, coalesce(p.lists_columns, false) AS lists_columns, " hole                  \
-                      " AS hole, c.relreplident <> 'f' AND EXISTS (SELECT 1 FROM pg_attribute a WHERE "                \
-                      "a.attrelid = c.oid AND a.attnum > 0 "                                                           \
-                      "AND NOT a.attisdropped AND a.attlen = -1 AND a.attstorage <> 'p') AS toasts, NOT EXISTS "       \
+                      " AS hole, " PARTIAL_SQL " AS partial, NOT EXISTS "                                              \
                       "(SELECT 1 FROM "                                                                                \
                       "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                                      \
                       "AND NOT a.attisdropped) AS columnless, (SELECT min(h.inhrelid::regclass::text) FROM "           \
@@ -103,7 +108,7 @@ static void read_table(struct pg_answer *row, struct pg_catalog_table *table)
     table->columns = pg_answer_text_or_null(row, "columns");
     table->lists_columns = pg_answer_true(row, "lists_columns");
     table->hole = pg_answer_text_or_null(row, "hole");
-    table->toasts = pg_answer_true(row, "toasts");
+    table->partial = pg_answer_true(row, "partial");
     table->columnless = pg_answer_true(row, "columnless");
     table->detaching = pg_answer_text_or_null(row, "detaching");
     table->unlike = pg_answer_text_or_null(row, "unlike");

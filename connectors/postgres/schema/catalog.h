@@ -26,7 +26,8 @@ struct pg_catalog_table {
     /* What of the publication makes the server refuse UPDATE or DELETE on this table, in words: `row filter by column x`,
      * which is not of the replica identity; NULL: nothing. */
     const char *hole;
-    bool toasts;           /* old rows come without large values: it has such columns, and not REPLICA IDENTITY FULL */
+    bool
+        partial; /* it has a row filter, and a row that an UPDATE moves into that would come without its large values */
     bool columnless;       /* it has no column: sinks may know no such table */
     const char *detaching; /* a partition of it whose DETACH ... CONCURRENTLY was broken off; NULL */
     /* Of a partitioned table: a partition whose old rows lack what its own replica identity promises. The server

@@ -137,6 +137,13 @@ static void find_published(const struct pg_gaps *gaps, const struct pg_catalog_t
     if (table->listed && table->lists_columns)
         say(gaps, PG_GAP_WARNS, "publication %p has a list of columns for %t: the others are never seen",
             "BEGIN; ALTER PUBLICATION %p DROP TABLE %t; ALTER PUBLICATION %p ADD TABLE %t; COMMIT;", &subject);
+    /* A copy would have NULL for them, and nothing would ever correct it. */
+    if (table->listed && table->partial && !table->key.inserts_only)
+        say(gaps, PG_GAP_STOPS,
+            "publication %p has a condition for the rows of %t: one that an UPDATE moves into it would come without "
+            "the large "
+            "values (TOAST) that the UPDATE did not change",
+            "ALTER TABLE %t REPLICA IDENTITY FULL;", &subject);
     if (table->listed && table->filter)
         say(gaps, PG_GAP_WARNS, "publication %p has a condition for the rows of %t: others are never seen",
             "BEGIN; ALTER PUBLICATION %p DROP TABLE %t; ALTER PUBLICATION %p ADD TABLE %t; COMMIT;", &subject);

@@ -268,12 +268,22 @@ static void hint_publication(const struct pg_stream *stream, struct cdc_error *e
         stream->pg->publication);
 }
 
+/* "requested WAL segment ... has already been removed": the code is that of any file that is missing, pgoutput's own
+ * while its package is exchanged for instance; the words may be in any language. */
+static bool log_is_removed(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+    return state && function && strcmp(state, "58P01") == 0 &&
+           (strcmp(function, "WalSndSegmentOpen") == 0 || strcmp(function, "wal_segment_open") == 0);
+}
+
 /* What the walsender said. Its words for an invalidated slot differ from version to
  * version: the slot is asked. */
 int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-    bool removed = state && strcmp(state, "58P01") == 0;
+    bool removed = state && log_is_removed(result);
     if (state && (removed || strcmp(state, "55000") == 0 || strcmp(state, "42704") == 0) &&
         (slot_is_lost(stream) || removed))
         return pg_start_lost(stream->pg->slot, "has lost its log: it was invalidated or dropped", error);
@@ -354,6 +364,19 @@ static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
     return pg_bounds_now(stream->sql, &stream->until_lsn, error);
 }
 
+/* Sinks that were started together with us have told by now what they have. */
+static int find_needed(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct cdc_acks *acks = stream->settings.acks;
+    const struct cdc_offset *smallest;
+    uint64_t lsn = 0;
+    if (acks && cdc_acks_read(acks, &smallest, error) < 0)
+        return -1;
+    int sink = pg_start_needed(&stream->start, acks, &lsn);
+    pgoutput_set_needed(stream->decoder, lsn, sink < 0 ? NULL : cdc_acks_path(acks, (size_t)sink));
+    return 0;
+}
+
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
     if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
@@ -361,7 +384,7 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     stream->replication = pg_connect(stream->pg, true, error);
     if (!stream->replication || identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
         pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0)
+        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || find_needed(stream, error) < 0)
         return -1;
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
     pgoutput_expect(stream->decoder, &stream->start.last, stream->start.from,

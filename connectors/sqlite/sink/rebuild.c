@@ -105,7 +105,7 @@ static int make_new(struct lite_sink *sink, const struct lite_table *table, cons
     struct cdc_buf *sql = &sink->db.sql;
 
     cdc_buf_lit(sql, "CREATE TABLE " NEW_TABLE " (");
-    cdc_buf_append(sql, definitions->data, definitions->len);
+    cdc_buf_append_buf(sql, definitions);
     lite_sql_append_key(sql, table);
     return lite_database_exec_made(&sink->db, error);
 }
@@ -117,9 +117,9 @@ static int move_rows(struct lite_sink *sink, const struct lite_table *table, con
 
     /* REPLACE: under a new key two old rows may be one. */
     cdc_buf_lit(sql, "INSERT OR REPLACE INTO " NEW_TABLE " (");
-    cdc_buf_append(sql, names->data, names->len);
+    cdc_buf_append_buf(sql, names);
     cdc_buf_lit(sql, ") SELECT ");
-    cdc_buf_append(sql, names->data, names->len);
+    cdc_buf_append_buf(sql, names);
     cdc_buf_lit(sql, " FROM ");
     lite_database_quote(sql, table->source.target);
     if (lite_database_exec_made(&sink->db, error) != 0)

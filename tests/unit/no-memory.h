@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* What becomes of a program's work when there is no memory at one place, for each place in turn. Included by one file of a
+ * program, whose calls of the C library it takes; those of libraries are theirs to test. */
+#ifndef NO_MEMORY_H
+#define NO_MEMORY_H
+
+#include <cdc/buf.h>
+#include <cdc/error.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static long memory_calls, memory_fails_at; /* 0: never */
+static bool memory_counts;                 /* only between memory_begin() and memory_end() */
+
+/* Around the calls that are tested; what a test itself takes always succeeds. */
+static inline void memory_begin(void)
+{
+    memory_counts = true;
+}
+
+static inline void memory_end(void)
+{
+    memory_counts = false;
+}
+
+/* Sanitizers have a malloc of their own. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define MEMORY_CAN_FAIL true
+
+extern char __executable_start, etext;
+
+static bool memory_fails(const void *caller)
+{
+    uintptr_t at = (uintptr_t)caller;
+    if (!memory_counts || at < (uintptr_t)&__executable_start || at >= (uintptr_t)&etext ||
+        ++memory_calls != memory_fails_at)
+        return false;
+    errno = ENOMEM;
+    return true;
+}
+
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *old, size_t n);
+
+void *malloc(size_t n)
+{
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *old, size_t n)
+{
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_realloc(old, n);
+}
+
+/* These take memory inside the C library. */
+char *strndup(const char *from, size_t n)
+{
+    if (memory_fails(__builtin_return_address(0)))
+        return NULL;
+    n = strnlen(from, n);
+    char *made = __libc_malloc(n + 1);
+    if (made == NULL)
+        abort();
+    memcpy(made, from, n);
+    made[n] = '\0';
+    return made;
+}
+
+char *strdup(const char *from)
+{
+    if (memory_fails(__builtin_return_address(0)))
+        return NULL;
+    size_t n = strlen(from) + 1;
+    char *made = __libc_malloc(n);
+    if (made == NULL)
+        abort();
+    return memcpy(made, from, n);
+}
+#else
+#define MEMORY_CAN_FAIL false
+#endif
+
+/* Does some work from its beginning, and appends to out what came of it. 0 or -1 with an error, as the functions that it tests. */
+typedef int memory_scenario(struct cdc_buf *out, struct cdc_error *error);
+
+/* Without memory at a place, the work is done all the same, or it is an error of its own status and what was written until then
+ * is the beginning of what would have been. Returns how many places were wrong; prints each. */
+static inline size_t memory_sweep(const char *what, memory_scenario *scenario)
+{
+    struct cdc_buf whole = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    size_t wrong = 0;
+    long places;
+
+    memory_calls = memory_fails_at = 0;
+    if (scenario(&whole, &error) != 0 || whole.len == 0) {
+        printf("not ok - %s: %s\n", what, error.text);
+        cdc_buf_free(&whole);
+        return 1;
+    }
+    places = memory_calls;
+    for (long place = 1; place <= places; place++) {
+        struct cdc_buf out = CDC_BUF_INIT;
+        memset(&error, 0, sizeof error);
+        memory_calls = 0;
+        memory_fails_at = place;
+        int result = scenario(&out, &error);
+        memory_fails_at = 0;
+        memory_end();
+        bool begins = out.len <= whole.len && (out.len == 0 || memcmp(out.data, whole.data, out.len) == 0);
+        bool good = result == 0 && !out.failed ? out.len == whole.len && begins
+                                               : (out.failed || (error.status == CDC_EXIT_INTERNAL && begins));
+        if (!good) {
+            wrong++;
+            printf("not ok - %s: no memory at place %ld of %ld: result %d, status %d %s, %zu of %zu bytes%s\n", what,
+                   place, places, result, error.status, error.text, out.len, whole.len, begins ? "" : ", and others");
+        }
+        cdc_buf_free(&out);
+    }
+    if (wrong == 0 && places > 0)
+        printf("ok - %s: no memory at any of %ld places\n", what, places);
+    if (places == 0 && MEMORY_CAN_FAIL) {
+        printf("not ok - %s: takes no memory\n", what);
+        wrong++;
+    }
+    cdc_buf_free(&whole);
+    return wrong;
+}
+
+#endif
