@@ -137,6 +137,18 @@ ended() { local status=0; status_of "$SPAWNED" || status=$?; is "status" "$1" "$
     ended 0
 }
 
+@test "a table that is renamed while it is read, into the selection or out of it: said, and the rows come under its name" {
+    sql "create table $NAME.t (id int primary key); create table $NAME.swapped (id int primary key); create table $NAME.gone (id int primary key)"
+    stream 0 -t "$NAME.*" -T '*.hidden'
+    sql "insert into $NAME.t values (1)"
+    sql "begin; alter table $NAME.t rename to old; alter table $NAME.swapped rename to t; insert into $NAME.t values (2); insert into $NAME.old values (3); commit"
+    sql "insert into $NAME.gone values (4); alter table $NAME.gone rename to hidden; insert into $NAME.hidden values (5); alter table $NAME.hidden rename to back; insert into $NAME.back values (6); analyze $NAME.back; insert into $NAME.back values (7)"
+    stream 0 -t "$NAME.*" -T '*.hidden'
+    is "rows" "t 1 t 2 old 3 gone 4 back 6 back 7" "$(rows)"
+    is "warnings" "$(printf '%s\n' "t old rows of before stay" "gone hidden it is not selected" "hidden back what changed under the")" \
+        "$(sed -nE 's/.*warning: table "[^"]*"."([^"]*)" was renamed to "[^"]*"."([^"]*)": (([^ ]+ ){3}[^ ]+).*/\1 \2 \3/p' "$DIR/err")"
+}
+
 @test "a table that is made in a schema which -t has as a whole: captured from its first row" {
     since_15
     sql "create table $NAME.a (id int primary key)"

@@ -259,6 +259,15 @@ static void forget_types(struct pg_relations *relations)
     relations->n_types = 0;
 }
 
+static void tell_renamed(const struct pg_relations *relations, const struct pgoutput_settings *settings,
+                         const struct pg_table *table)
+{
+    const struct pg_table *before = relations->n_slots ? relations->slots[slot_of(relations, table->oid)] : NULL;
+    if (before && settings->renamed && (before->selected || table->selected) &&
+        (strcmp(before->schema, table->schema) != 0 || strcmp(before->name, table->name) != 0))
+        settings->renamed(settings->describe_context, before, table);
+}
+
 int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
                                  struct cdc_bytes *bytes, struct cdc_error *error)
 {
@@ -267,8 +276,10 @@ int pg_relations_decode_relation(struct pg_relations *relations, const struct pg
         return cdc_error_memory(error);
     int status = read_relation(relations, settings->encoding, bytes, table, error);
     forget_types(relations);
-    if (status == 0 && complete_relation(settings, table, error) == 0)
+    if (status == 0 && complete_relation(settings, table, error) == 0) {
+        tell_renamed(relations, settings, table);
         return keep(relations, settings, table, error);
+    }
     pg_table_free(table);
     return -1;
 }

@@ -138,7 +138,10 @@ static void find_kind(const struct pg_gaps *gaps, const struct pg_catalog_table 
         say(gaps, PG_GAP_WARNS, "%t is a materialized view: its changes are not in the log and never seen",
             "select its tables", &subject);
     else if (asked && table->persistence == 'u')
-        say(gaps, PG_GAP_WARNS, "%t is unlogged: its changes are not in the log and never seen",
+        say(gaps, PG_GAP_WARNS,
+            "%t is unlogged: its changes are not in the log and never seen, nor are the rows that it has when it "
+            "becomes "
+            "logged",
             "ALTER TABLE %t SET LOGGED;", &subject);
 }
 
