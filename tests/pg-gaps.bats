@@ -222,7 +222,7 @@ ended() { local status=0; status_of "$SPAWNED" || status=$?; is "status" "$1" "$
 # Functions of the server look at the catalogs of this moment, a query at those of its begin. So the query is made to wait in
 # its middle: the server's list of the publication opens a table that somebody holds locked (older ones list without opening).
 waits_for_lock() { [ "$(sql "select count(*) from pg_locks where not granted and relation = '$NAME.held'::regclass")" -gt 0 ]; }
-# bats test_tags=only:postgresql-16
+# bats test_tags=only:postgresql-17
 @test "a table that is dropped while the tables are listed is none, and no fault of the server" {
     local session tool status=0
     sql "create table $NAME.held (id int primary key); create table $NAME.p (id int primary key) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (9); create table $NAME.q (id int primary key); create publication cdc_$NAME for table $NAME.held"
