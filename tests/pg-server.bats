@@ -404,3 +404,49 @@ both() { # the lines of one run, in FILE, into both copies
     check_is pg-cdc 78 "no slot can be made"
     if [ "$version" -lt 160000 ]; then check_is cdc-snapshot 78 "no slot can be made"; else check_is cdc-snapshot 0 ""; fi
 }
+
+# Since 16 a standby has slots of its own, and its walsenders go on when it is promoted.
+@test "a standby is promoted while it is read: what is written from there on is of its new timeline, and the next start goes on" {
+    other_server
+    local primary=$OTHER standby pid
+    [ "$(on "$primary" "show server_version_num")" -ge 160000 ] || skip "a standby has no logical slots before 16"
+    on "$primary" "create publication cdc_p for table t; select pg_create_physical_replication_slot('s')" >/dev/null
+    standby=$(test_folder)
+    OTHERS+=("$standby")
+    [ "$(id -u)" != 0 ] || chown postgres: "$standby"
+    pg_down "$primary"
+    cp -a "$primary/data" "$standby/data"
+    as_postgres touch "$standby/data/standby.signal"
+    {
+        echo "unix_socket_directories = '$standby'"
+        echo "primary_conninfo = 'host=$primary user=postgres'"
+        echo "primary_slot_name = 's'"
+        echo "hot_standby_feedback = on"
+    } >>"$standby/data/postgresql.conf"
+    pg_up "$primary"
+    pg_up "$standby"
+    on "$standby" "select pg_create_logical_replication_slot('cdc_p', 'pgoutput')" >"$DIR/slot" &
+    pid=$!
+    # the slot begins where the primary logs what runs
+    wait_until eval 'on "$primary" "select pg_log_standby_snapshot()" >/dev/null; [ -s "$DIR/slot" ]'
+    wait "$pid"
+    spawn pg-cdc --name p --heartbeat 1 --offset-file "$DIR/own" "$(PG_DIR=$standby pg_url postgres)" >"$DIR/out" 2>"$DIR/err"
+    pid=$SPAWNED
+    on "$primary" "insert into t values (1, 'primary')"
+    wait_for_match "$DIR/out" '"v":"primary"'
+    on "$standby" "select pg_promote()" >/dev/null
+    on "$standby" "insert into t values (2, 'promoted')"
+    wait_for_match "$DIR/out" '"v":"promoted"'
+    # nothing is written any more, and the position is of the new timeline all the same
+    wait_for_match "$DIR/out" '"timeline":2'
+    wait_for_match "$DIR/own" '"timeline":2.*"timeline":2'
+    kill -TERM "$pid"
+    status_of "$pid"
+    on "$standby" "insert into t values (3, 'later')"
+    run read_log "$standby" --offset-file "$DIR/own"
+    is "exit status" 0 "$status" || fail "$(cat "$DIR/err")"
+    is "rows" "primary promoted later" "$(jq -r 'select(.op == "c") | .after.v' "$DIR/out" | paste -sd ' ')"
+    # the old primary, of the same system, has gone another way
+    run read_log "$primary" --retry-max 1 --offset-file "$DIR/own"
+    [ "$status" = 79 ] || fail "exit status $status: $(cat "$DIR/err")"
+}

@@ -191,6 +191,30 @@ C
     status_of "$pid"
 }
 
+@test "a snapshot killed while its slot is made: the next one waits for that, and the copy is the source" {
+    other_server "max_prepared_transactions = 2"
+    on "begin; insert into t values (9000, 'p'); prepare transaction 'old'"
+    spawn cdc-snapshot --name p -t public.t --state-dir "$DIR/s" "$OTHER_URL" >"$DIR/lines" 2>"$DIR/err"
+    local pid=$SPAWNED
+    wait_until eval '[ "$(on "select count(*) from pg_replication_slots where active and confirmed_flush_lsn is null")" = 1 ]'
+    kill -KILL "$pid"
+    run status_of "$pid"
+    # the server goes on making the slot
+    is "slots" 1 "$(on "select count(*) from pg_replication_slots where active")"
+    local status=0
+    t cdc-snapshot --name p -t public.t --state-dir "$DIR/s" --retry-max 1 "$OTHER_URL" >"$DIR/lines" 2>"$DIR/err" || status=$?
+    is "exit status" 75 "$status" || fail "$(cat "$DIR/err")"
+    is "lines" "" "$(cat "$DIR/lines")"
+    grep -q 'slot "cdc_p" is still being made for a run before this one' "$DIR/err" || fail "$(cat "$DIR/err")"
+    on "insert into t values (9001, 'between')"
+    on "commit prepared 'old'"
+    wait_until eval '[ "$(on "select count(*) from pg_replication_slots where active")" = 0 ]'
+    on "insert into t values (9002, 'later')"
+    t bash -o pipefail -c "{ cdc-snapshot --name p -t public.t --state-dir '$DIR/s' '$OTHER_URL' && pg-cdc --until now --name p -t public.t --state-dir '$DIR/s' '$OTHER_URL'; } 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$DIR/s' '$DIR/copy.db' 2>>'$DIR/err'" || fail "$(cat "$DIR/err")"
+    is "copy" "$(on "select id || ' ' || v from t order by id" | sha256sum)" "$(sqlite3 "$DIR/copy.db" "select id || ' ' || v from t order by id" | sha256sum)"
+    is "of then" "p,between,later" "$(sqlite3 "$DIR/copy.db" "select v from t where id >= 9000 order by id" | paste -sd,)"
+}
+
 @test "a new slot says that it waits for a prepared transaction" {
     other_server "max_prepared_transactions = 2"
     on "begin; insert into t values (9000, 'p'); prepare transaction 'forgotten'"
