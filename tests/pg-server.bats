@@ -450,3 +450,37 @@ both() { # the lines of one run, in FILE, into both copies
     run read_log "$primary" --retry-max 1 --offset-file "$DIR/own"
     [ "$status" = 79 ] || fail "exit status $status: $(cat "$DIR/err")"
 }
+
+# Lines of a transaction are with the reader when the server goes; the one that comes up has never had that transaction.
+@test "a server set back while a transaction is on its way: no part of it stays, and what came instead is in the copy" {
+    other_server
+    local url line sink pid
+    url=$(PG_DIR=$OTHER pg_url postgres)
+    line="pg-cdc --name p --state-dir '$STATE' --heartbeat 1"
+    sink="cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
+    t bash -c "$line --until now '$url' 2>>'$DIR/err' | $sink"
+    on "$OTHER" "insert into t values (1, 'before')"
+    t bash -c "$line --until now '$url' 2>>'$DIR/err' | $sink"
+    is "stored" before "$(sqlite3 "$DIR/copy.db" 'select v from t')"
+    pg_down "$OTHER"
+    as_postgres cp -a "$OTHER/data" "$OTHER/older"
+    pg_up "$OTHER"
+    spawn_line "$line '$url' 2>>'$DIR/err' | { head -c 300000; touch '$DIR/part'; until [ -e '$DIR/go' ]; do sleep 0.05; done; cat; } | $sink"
+    pid=$SPAWNED
+    wait_until slot_active_on "$OTHER"
+    on "$OTHER" "insert into t select g, repeat('B', 400) from generate_series(100, 20000) g"
+    wait_until [ -e "$DIR/part" ]
+    pg_down "$OTHER" immediate
+    as_postgres rm -r "$OTHER/data"
+    as_postgres mv "$OTHER/older" "$OTHER/data"
+    pg_up "$OTHER"
+    on "$OTHER" "insert into t values (2, 'instead')"
+    touch "$DIR/go"
+    status=0
+    status_of "$pid" || status=$?
+    is "exit status" 75 "$status" || fail "$(cat "$DIR/err")"
+    grep -q 'error: the connection broke inside the transaction at .* and the server does not have it any more' "$DIR/err" || fail "$(cat "$DIR/err")"
+    t bash -c "$line --until now '$url' 2>>'$DIR/err' | $sink"
+    is "copy" "1 before,2 instead" "$(sqlite3 "$DIR/copy.db" "select id || ' ' || v from t order by id limit 5" | paste -sd,)"
+}
+slot_active_on() { [ "$(on "$1" "select count(*) from pg_replication_slots where active")" = 1 ]; }

@@ -198,7 +198,7 @@ C
     local pid=$SPAWNED
     wait_until eval '[ "$(on "select count(*) from pg_replication_slots where active and confirmed_flush_lsn is null")" = 1 ]'
     kill -KILL "$pid"
-    run status_of "$pid"
+    wait_until gone "$pid"
     # the server goes on making the slot
     is "slots" 1 "$(on "select count(*) from pg_replication_slots where active")"
     local status=0

@@ -202,8 +202,8 @@ static void follow_timeline(struct pg_stream *stream)
         return;
     PGresult *result = pg_query_rows(
         stream->sql,
-        "SELECT pg_is_in_recovery() AS standby, CASE WHEN pg_is_in_recovery() THEN greatest((SELECT received_tli FROM "
-        "pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint())) ELSE ('x' || "
+        "SELECT pg_is_in_recovery() AS standby, CASE WHEN pg_is_in_recovery() THEN greatest((SELECT timeline_id FROM "
+        "pg_control_checkpoint()), (SELECT min_recovery_end_timeline FROM pg_control_recovery())) ELSE ('x' || "
         "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END AS timeline",
         0, NULL, what, &ignored);
     struct pg_answer row = {.result = result};
