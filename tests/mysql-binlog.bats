@@ -953,6 +953,14 @@ EOF
     MYSQL_SERVER=lower MYSQL_DATABASE='' msql 'create database Db; create table Db.Tab (id int primary key); insert into DB.TAB values (1); truncate table Db.TAB'
     t mysql-binlog -q -t db.tab --start oldest --until now "$(mysql_url lower)" >"$DIR/out"
     is "lines" "c db.tab t db.tab" "$(jq -r 'select(.op | IN("c", "t")) | "\(.op) \(.source.db).\(.source.table)"' "$DIR/out" | xargs)"
+    # Letters of all alphabets that have two cases: İ and the Kelvin sign become i and k, and Ⱥ, Ꙁ, Ⱡ have one only at these servers.
+    local names=(ÄÖÜßéÞ ĀĒİĹŸŽ ƁƎǄǅǶȘ ΆΈΌΏΣϢ ЀЖЯѢӁӸ ԱՖ ḀẠỸ ἈὨᾼῌῼ ΩKÅ ⅧⒶＡＺ ȺꙀⱠ 日本)
+    MYSQL_SERVER=lower MYSQL_DATABASE='' msql "create database Ñandú; $(printf 'create table Ñandú.`%s` (id int primary key);' "${names[@]}")
+        $(printf 'insert into Ñandú.`%s` values (1); truncate table Ñandú.`%s`;' $(printf '%s %s ' $(paste <(printf '%s\n' "${names[@]}") <(printf '%s\n' "${names[@]}"))))"
+    t mysql-binlog -q -t 'ñandú.*' --start oldest --until now "$(mysql_url lower)" >"$DIR/out"
+    jq -r 'select(.op == "c") | .source.db + "." + .source.table' "$DIR/out" >"$DIR/rows"
+    is "tables" "${#names[@]}" "$(wc -l <"$DIR/rows")"
+    diff "$DIR/rows" <(jq -r 'select(.op == "t") | .source.db + "." + .source.table' "$DIR/out")
     mysql_stop lower
 }
 
