@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* cdc-sink-http: change events from stdin to a search index or a webhook. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "connectors/http/http.h"
 #include "cmd/program/options.h"
@@ -76,25 +78,63 @@ static enum http_mode mode_of(const struct options *options)
     return strcmp(options->format, "ndjson") == 0 ? HTTP_MODE_NDJSON : HTTP_MODE_ARRAY;
 }
 
+/* What is there without an offset file is of a copy that was given up: nothing of it belongs to this one. */
+static int begin_anew(const char *path, struct cdc_error *error)
+{
+    if (path == NULL || unlink(path) == 0 || errno == ENOENT)
+        return 0;
+    return cdc_error_set(error, CDC_EXIT_IO, "unable to remove \"%s\": %s", path, strerror(errno));
+}
+
+/* Files beside the offset file. Without one there are none: a restart takes in everything again. */
+struct beside {
+    char *key_changes, *index_ids;
+};
+
+static int name_beside(struct beside *beside, const struct cdc_offset_file *offsets, struct cdc_error *error)
+{
+    const char *path = cdc_offset_file_path(offsets);
+
+    if (program_beside(&beside->key_changes, path, ".moves", error) != 0 ||
+        program_beside(&beside->index_ids, path, ".indexes", error) != 0)
+        return -1;
+    if (!cdc_offset_file_is_new(offsets))
+        return 0;
+    return begin_anew(beside->key_changes, error) == 0 ? begin_anew(beside->index_ids, error) : -1;
+}
+
+/* A first start that was refused leaves nothing behind. */
+static void close_beside(struct beside *beside, const struct cdc_offset_file *offsets)
+{
+    struct cdc_error ignored = {0};
+
+    if (offsets != NULL && beside->index_ids != NULL && cdc_offset_file_is_new(offsets) &&
+        access(cdc_offset_file_path(offsets), F_OK) != 0) {
+        (void)begin_anew(beside->key_changes, &ignored);
+        (void)begin_anew(beside->index_ids, &ignored);
+    }
+    free(beside->key_changes);
+    free(beside->index_ids);
+}
+
 static int run_with(struct program *program, const struct options *options, struct http_settings *settings,
                     struct cdc_error *error)
 {
     struct cdc_offset_file *offsets = sink_program_open_offsets(program, &options->sink, NULL, error);
+    struct beside beside = {NULL, NULL};
     struct http_sink *sink = NULL;
-    char *journal = NULL;
     int result = -1;
 
-    /* The journal of key changes (key_changes.h). Without an offset file there is none: a restart takes in everything
-     * again. */
-    if (offsets != NULL && program_beside(&journal, cdc_offset_file_path(offsets), ".moves", error) == 0) {
-        settings->key_changes_path = journal;
+    if (offsets != NULL && name_beside(&beside, offsets, error) == 0) {
+        settings->key_changes_path = beside.key_changes;
+        settings->index_ids_path = beside.index_ids;
         sink = http_sink_open(settings, error);
     }
     if (sink != NULL)
         result = sink_program_loop(program, &options->sink, offsets, &http_sink_ops, sink, error);
     http_sink_free(sink);
+    close_beside(&beside, offsets);
     cdc_offset_file_free(offsets);
-    free(journal);
     return result;
 }
 

@@ -173,7 +173,7 @@ static int run_url(struct program *program, const char *url, struct cdc_error *e
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     const struct values *v = program->values;
-    if (source_program_check_login(&v->common, error) < 0)
+    if (source_program_check_options(&v->common, error) < 0)
         return -1;
     char *url = source_program_take_url(operands, error);
     int result = url ? run_url(program, url, error) : -1;

@@ -15,7 +15,7 @@ struct values {
     struct source_options common;
     struct cdc_option_list files;
     const char *start, *until, *defaults_file, *schema_from;
-    bool check;
+    bool check, allow_unlogged;
     int64_t server_id;
 };
 
@@ -28,6 +28,7 @@ static const struct cdc_option option_table[] = {
     OPTION_INTEGER(0, "server-id", AT(server_id), "N", "among the server's replicas (default: a hash)", 1, UINT32_MAX),
     OPTION_TEXT("defaults-file", AT(defaults_file), "FILE", "option file with user, password, host ..."),
     OPTION_LOGIN_PATH(AT(common.login_path)),
+    OPTION_FLAG(0, "allow-unlogged", AT(allow_unlogged), "go on where DDL changes rows that are not in the log"),
     OPTION_HEADING("Instead of reading"),
     OPTION_FLAG(0, "check", AT(check), "say what would stop the pipe or lose rows"),
     OPTION_HEADING("Position"),
@@ -78,6 +79,7 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
         .server_id = (uint32_t)v->server_id,
         .xa_folder = context->xa_folder,
         .schema_file = context->schema_file,
+        .allow_unlogged = v->allow_unlogged,
         .acks = run->positions.acks,
     };
     return my_stream_new(&settings, &run->metrics, &run->program->log, error);
@@ -110,6 +112,7 @@ static int run_files(struct program *program, const struct values *v, const char
                                               .selection = v->common.selection,
                                               .value_format = source_options_format(&v->common),
                                               .max_events = v->common.max_events,
+                                              .allow_unlogged = v->allow_unlogged,
                                               .output_fd = STDOUT_FILENO,
                                               .schema_from = schema_from ? &server : NULL};
     int result = my_file_run(&settings, &program->control, &metrics, &program->log, error);
@@ -175,7 +178,7 @@ static int take_files(struct values *v, struct cdc_option_list operands, struct 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     struct values *v = program->values;
-    if (source_program_check_login(&v->common, error) < 0)
+    if (source_program_check_options(&v->common, error) < 0)
         return -1;
     if (v->schema_from && v->files.count == 0)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--schema-from is for --file");

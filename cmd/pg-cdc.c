@@ -65,7 +65,8 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
                                                 .heartbeat = v->common.heartbeat,
                                                 .until = v->until,
                                                 .max_events = v->common.max_events,
-                                                .start = &run->start};
+                                                .start = &run->start,
+                                                .acks = run->positions.acks};
     return pg_stream_new(&settings, &run->metrics, &run->program->log, error);
 }
 
@@ -117,7 +118,7 @@ static int act(struct program *program, const struct values *v, struct pg_settin
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     const struct values *v = program->values;
-    if (check_usage(v, error) < 0)
+    if (source_program_check_options(&v->common, error) < 0 || check_usage(v, error) < 0)
         return -1;
     char *url = source_program_take_url(operands, error);
     if (!url)

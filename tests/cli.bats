@@ -223,6 +223,35 @@ END
     is "rows" 1,2 "$(sqlite3 "$DIR/a.db" 'select group_concat(id) from t')"
 }
 
+@test "a file or a folder without a name is a usage error; a start that is refused leaves nothing behind" {
+    local tool url option before
+    for tool in "${TOOLS[@]}"; do
+        case $tool in
+        cdc-filter) continue ;;
+        cdc-sink-sqlite) url=$DIR/e.db ;;
+        cdc-sink-http) url='--webhook http://127.0.0.1:1/' ;;
+        pg-cdc) url='--name n postgresql://127.0.0.1:1/d' ;;
+        *) url='--name n mysql://127.0.0.1:1/d' ;;
+        esac
+        for option in --offset-file --state-dir; do
+            # shellcheck disable=SC2086
+            run -64 --separate-stderr t $tool --retry-max 0 $option '' $url </dev/null
+            [[ $stderr == *"$option needs the name of a"* ]] || fail "$tool: $stderr"
+        done
+    done
+    not test -e "$DIR/e.db"
+    mkdir "$DIR/empty"
+    # No destination can have a table without a name.
+    sed 's/"table":"[a-z]*"/"table":""/' <<<"$SCHEMA" >"$DIR/in"
+    for tool in "cdc-sink-sqlite $DIR/r.db" "cdc-sink-http --elasticsearch --index {table} http://127.0.0.1:1/"; do
+        for option in "--state-dir $DIR/empty/s" "--offset-file $DIR/empty/o"; do
+            # shellcheck disable=SC2086
+            run -78 --separate-stderr t $tool $option --retry-max 0 <"$DIR/in"
+            is "left by $tool" "" "$(find "$DIR/empty" -mindepth 1)"
+        done
+    done
+}
+
 @test "bad lines: exit 65 and the line's number" {
     local bad
     head -c 4000 /dev/zero | tr '\0' '[' >"$DIR/brackets"

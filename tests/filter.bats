@@ -24,6 +24,7 @@ setup() {
         echo '{"op":"brand-new","pos":"22","seq":22,"source":{"schema":"app","table":"users"},"after":{"secret":1}}'
     } >"$IN"
 }
+teardown() { end_spawned; }
 POS=0
 row() {
     POS=$((POS + 1))
@@ -141,6 +142,18 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     is numbers "a 1 b 2" "$(jq -r 'select(.op == "commit") | .source.name, .events' "$DIR/out" | xargs)"
 }
 
+@test "names of sources and tables with other escapes are the same" {
+    {
+        row c größe '"key":{"id":1},"before":null,"after":{"id":1,"ß":2}' | sed 's/"name":"n"/"name":"ü"/'
+        row c orders '"key":{"id":1},"before":null,"after":{"id":1}' | sed 's/"name":"n"/"name":"ü"/'
+        row c größe '"key":{"id":2},"before":null,"after":{"id":2,"ß":2}' | sed 's/"name":"n"/"name":"ü"/' | jq -ac .
+        commit 3 | sed 's/"name":"n"/"name":"ü"/' | jq -ac .
+    } >"$IN"
+    filter -t 'app.größe' --drop-columns 'größe:ß' --rename größe=sizes
+    is "rows and their number" "sizes 1,sizes 2,2" "$(jq -r 'if .op == "commit" then .events else "\(.source.table) \(.after | .id)" end' "$DIR/out" | paste -sd,)"
+    not grep -qE 'ß|u00df' "$DIR/out"
+}
+
 @test "--rename renames table and schema, and nothing else" {
     filter --rename app.users=public.people
     is "lines" "$(wc -l <"$IN")" "$(wc -l <"$DIR/out")"
@@ -249,6 +262,67 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     not grep -q '"secret":"s' "$DIR/out"
 }
 
+@test "a table that is named and does not come is said, once, at the end and with the statistics" {
+    t cdc-filter -t users -t ordesr -T 'app.o*' -T none --drop-columns usres:secret --drop-columns secret --columns 'users:id,name' \
+        --rename a=b --rename app.users=x --rename-column 'ghost:a=b' <"$IN" >"$DIR/out" 2>"$DIR/err"
+    is "one warning" "cdc-filter: warning: no table of this run is the one that is named by -t 'ordesr', -T 'none', --drop-columns 'usres:secret', --rename 'a=b', --rename-column 'ghost:a=b'" "$(cat "$DIR/err")"
+    t cdc-filter -t 'app.*' -T orders --drop-columns '*:secret' --drop-columns nothing <"$IN" >"$DIR/out" 2>"$DIR/err"
+    is "nothing to say" "" "$(cat "$DIR/err")"
+    commit 0 >"$DIR/idle"
+    t cdc-filter -t 'nothing' <"$DIR/idle" >"$DIR/out" 2>"$DIR/err"
+    is "no table has come" "" "$(cat "$DIR/err")"
+    mkfifo "$DIR/fifo"
+    spawn_line "exec timeout 60 cdc-filter -t nothing <'$DIR/fifo' >'$DIR/out' 2>'$DIR/err'"
+    exec 7>"$DIR/fifo"
+    cat "$IN" >&7
+    wait_for_lines "$DIR/out" 4
+    pkill -USR1 -g "$SPAWNED" -x cdc-filter
+    wait_for_match "$DIR/err" "warning: no table of this run is the one that is named by -t 'nothing'"
+    exec 7>&-
+    status_of "$SPAWNED"
+}
+
+@test "ddl lines obey the selection by their database" {
+    ddl() { printf '{"op":"ddl","pos":"%02d","seq":1,"source":{"connector":"mysql","name":"n"%s},"ddl":"x","db":"%s"}\n' "$1" "${2:+,\"db\":\"$2\"}" "$2"; }
+    { ddl 1 shop; ddl 2 staging; ddl 3 ''; ddl 4 'sh\u006fp'; } >"$IN"
+    passed() { filter "$@" && jq -r .pos "$DIR/out" | xargs; }
+    is "all" "01 02 03 04" "$(passed)"
+    is "of a schema" "01 03 04" "$(passed -q -t 'shop.*')"
+    is "of one table of it" "01 03 04" "$(passed -t shop.orders)"
+    is "a table of any schema" "01 02 03 04" "$(passed -t orders)"
+    is "a schema left out" "01 03 04" "$(passed -T 'staging.*')"
+    is "a table left out" "01 02 03 04" "$(passed -T staging.orders)"
+    is "a quoted one" "02 03" "$(passed -t '"staging".*')"
+    { ddl 1 shop; ddl 2 staging; commit 2; } >"$IN"
+    filter -t 'shop.*'
+    is "counted" 1 "$(jq 'select(.op == "commit").events' "$DIR/out")"
+}
+
+@test "a table in quotes may have a colon, a dot or a wildcard in its name: its columns are dropped, none of another" {
+    local name
+    for name in 'a:b' 'a.b' 'a*b' ':'; do
+        row schema "$name" '"columns":[{"name":"id","type":"integer"},{"name":"secret","type":"text"},{"name":"old","type":"text"}],"key_columns":["id"]' >"$IN"
+        row c "$name" '"key":{"id":1},"before":null,"after":{"id":1,"secret":"hidden","old":"o"}' >>"$IN"
+        row c axb '"key":{"id":1},"before":null,"after":{"id":1,"secret":"seen","old":"o"}' >>"$IN"
+        filter --drop-columns "\"$name\":secret" --rename-column "app.\"$name\":old=new"
+        is "$name" '{"id":1,"new":"o"} {"id":1,"secret":"seen","old":"o"}' "$(jq -c 'select(.op == "c") | .after' "$DIR/out" | xargs -d '\n')"
+        filter --columns "\`$name\`:old" -t "\"$name\""
+        is "$name kept" '{"id":1,"old":"o"}' "$(jq -c 'select(.op == "c") | .after' "$DIR/out")"
+        run -78 --separate-stderr t cdc-filter --drop-columns "\"$name\":secrets" <"$IN" # it names this very table
+        [[ $stderr == *'has no column "secrets"'* ]]
+    done
+}
+
+@test "settings that are not UTF-8 would make lines that no reader takes: exit 64" {
+    local option
+    for option in --rename=users --rename-column=name --drop-columns --columns; do
+        run -64 --separate-stderr t cdc-filter "$option=x"$'\xff' <"$IN"
+        is "$option" "" "$output"
+        [[ $stderr == *"is not valid UTF-8"* ]]
+    done
+    run -64 t cdc-filter --drop-columns "$(printf 'x%.0s' {1..1100}):secret" <"$IN"
+}
+
 @test "key columns stay, however their names are spelled, and in --columns as well" {
     row c users '"key":{"id":7},"before":null,"after":{"\u0069d":7,"name":"n","secret":"s"}' >"$IN"
     row c users '"key":{"\u0069d":7},"before":null,"after":{"id":7,"name":"n","secret":"s"}' >>"$IN"
@@ -287,4 +361,19 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     echo '{"op":"c","pos":"1","seq":1,"source":{"schema":"a","table":"secret"},"source":{"schema":"b"},"after":{"id":1}}' >"$IN"
     filter -T secret
     is lines 1 "$(wc -l <"$DIR/out")"
+}
+
+@test "an output file that is removed while it is written: exit 74, since nobody has the lines" {
+    mkfifo "$DIR/fifo"
+    spawn_line "cdc-filter <'$DIR/fifo' >'$DIR/out' 2>'$DIR/err'"
+    exec 9>"$DIR/fifo"
+    head -6 "$IN" >&9
+    wait_for_lines "$DIR/out" 6
+    rm "$DIR/out"
+    tail -n +7 "$IN" >&9
+    exec 9>&-
+    local status=0
+    status_of "$SPAWNED" || status=$?
+    is status 74 "$status"
+    grep -q 'the output file was removed' "$DIR/err"
 }

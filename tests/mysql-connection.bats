@@ -36,6 +36,8 @@ setup() {
 }
 teardown() {
     kill -CONT "$(cat "$(mysql_dir)/pid")"
+    msql "set global init_connect = ''"
+    ! mysql_is_mariadb || msql "set global system_versioning_asof = default"
     mysql_test_teardown
 }
 
@@ -218,6 +220,78 @@ recorded() { echo "$1" | sed "s/127.0.0.1:[0-9]*/127.0.0.1:$(cat "$DIR/port")/";
     says "max_user_connections"
     msql "set sql_log_bin = 0; alter user limited@'%' with max_user_connections 0"
     rows_arrive "$(url limited "")"
+}
+
+# -- settings
+
+# both NAME: what a snapshot and the log say of the test's tables, as $DIR/NAME.
+both() {
+    t cdc-snapshot -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/$1.snapshot" "$URL" >"$DIR/$1.all" 2>"$DIR/err" || { cat "$DIR/err"; return 1; }
+    t mysql-binlog -q --name "$NAME" -t "$NAME.*" --start "$PLACE" --until now --heartbeat 0 --offset-file "$DIR/$1.log" "$URL" >>"$DIR/$1.all" 2>"$DIR/err" ||
+        { cat "$DIR/err"; return 1; }
+    lines 'select(.op | IN("schema", "r", "c", "u")) | [.op, .source.table, .key, .before, .after, .columns]' "$DIR/$1.all" >"$DIR/$1"
+}
+@test "what the server sets for each new session changes no line: charset, limits, transactions, versions" {
+    local PLACE setting LIMIT=20
+    PLACE=$(log_place)
+    msql 'create table `größe` (id int primary key, `名` json, e enum("ä", "名"), t timestamp null); create table v (id int primary key, a int)'
+    ! mysql_is_mariadb || msql 'alter table v add system versioning'
+    msql 'insert into `größe` values (1, "[1]", "名", "2024-01-02 03:04:05"), (2, "{}", "ä", null), (3, null, null, null); insert into v values (1, 1), (2, 2); update v set a = 3 where id = 2'
+    both plain
+    is "rows of snapshot and log" "5 5" "$(grep -c '^."r"' "$DIR/plain") $(grep -c '^."c"' "$DIR/plain")"
+    # Those of accounts without SUPER begin with this.
+    for setting in "set names latin1, sql_select_limit = 1, completion_type = 1" \
+        "set character_set_results = latin1, autocommit = 0, completion_type = 2, sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'"; do
+        msql "set global init_connect = \"$setting\""
+        both other || fail "$setting"
+        diff "$DIR/plain" "$DIR/other" || fail "$setting"
+        rm "$DIR"/other*
+    done
+    msql "set global init_connect = ''"
+    mysql_is_mariadb || return 0
+    msql "set global system_versioning_asof = '2020-01-01 00:00:00'"
+    both other
+    diff "$DIR/plain" "$DIR/other"
+}
+
+@test "changes that the server leaves out of its log: exit 78 before the first line, and the cure" {
+    local database native='' out=--skip-log-slave-updates
+    # From 9.6 on MySQL logs what cascades change, unless it is told to leave that to InnoDB.
+    if ! mysql_is_mariadb; then out=--skip-log-replica-updates; ! mysql_since 90600 || native=--innodb-native-foreign-keys=ON; fi
+    local MYSQL_DATABASE='' MYSQL_SERVER URL
+    mysql_start filtered "$out" --binlog-do-db=shop ${native:+"$native"}
+    MYSQL_SERVER=filtered
+    URL=$(mysql_url)
+    for database in shop shopping; do
+        msql "create database $database; create table $database.t (id int primary key)"
+    done
+    exits 0 t mysql-binlog -t 'shop.*' --start oldest --until now --offset-file "$DIR/1" "$URL" >"$DIR/out" 2>"$DIR/err"
+    exits 0 t cdc-snapshot -t 'shop.*' --offset-file "$DIR/2" "$URL" >"$DIR/out" 2>"$DIR/err"
+    exits 0 t mysql-binlog --check -t 'shop.*' "$URL" 2>"$DIR/err"
+    msql 'create table shop.p (id int primary key); create table shop.c (id int primary key, p int, foreign key (p) references shop.p (id) on delete cascade)'
+    exits 78 t mysql-binlog --check -t 'shop.*' "$URL" 2>"$DIR/err"
+    says 'table shop.c: the server does not log the rows that this changes'
+    # All that there is: all that is logged.
+    exits 0 t mysql-binlog --start oldest --until now --offset-file "$DIR/3" "$URL" >"$DIR/out" 2>"$DIR/err"
+    says 'warning: table shopping.t is selected, and binlog_do_db leaves'
+    for database in 'shop*.*' 'shopping.t'; do
+        left_out 'table shopping.t is selected, and binlog_do_db leaves' -t "$database"
+    done
+    mysql_replicate filtered main
+    left_out 'is a replica and does not log what it replicates' -t 'shop.*'
+    mysql_stop filtered
+}
+# left_out TEXT OPTION...: neither tool begins, and --check says the same.
+left_out() {
+    local text=$1 tool
+    shift
+    for tool in mysql-binlog cdc-snapshot; do
+        is "exit status of $tool" 78 "$(t "$tool" "$@" --offset-file "$DIR/$tool" "$URL" >"$DIR/out" 2>"$DIR/err"; echo $?)"
+        is "lines of $tool" 0 "$(wc -l <"$DIR/out")"
+        says "error: .*$text.*hint"
+    done
+    is "exit status of --check" 78 "$(t mysql-binlog --check "$@" "$URL" 2>"$DIR/err"; echo $?)"
+    says "error: .*$text.*hint"
 }
 
 # -- signals

@@ -3,7 +3,7 @@
 # Whose log a position lies in: a server that was set back, promoted or exchanged, a copy that a sink has not stored yet.
 # Each test runs in a subshell, and PG_DIR is read by lib/postgres.bash.
 # shellcheck disable=SC2030,SC2031,SC2034,SC2046,SC2154
-# takes: 40 s
+# takes: 60 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/postgres
@@ -207,6 +207,22 @@ set_slot_back() {
     is "status" 79 "$status"
 }
 
+@test "the offset file of an SQLite sink was removed: its database has the position, and the line goes on" {
+    sql "create table $NAME.t (id int primary key)"
+    local line="pg-cdc --name $NAME -t '$NAME.*' --until now --state-dir '$STATE' '$URL' 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
+    local i
+    for i in 1 2 3; do
+        sql "insert into $NAME.t values ($i)"
+        t bash -o pipefail -c "$line"
+        rm "$STATE"/cdc-sink-sqlite.offset*
+    done
+    t bash -o pipefail -c "$line"
+    is rows "2 3" "$(sqlite3 "$DIR/copy.db" 'select id from t' | xargs)"
+    rm "$STATE"/cdc-sink-sqlite.offset*
+    run t bash -o pipefail -c "${line/|/>'$DIR/out'; echo \$?; false |}"
+    is "a start without the sink is refused" 79 "${lines[0]}"
+}
+
 @test "two names that make one slot: the second is refused, by start, check and drop; a publication of before is nobody's" {
     sql "create table $NAME.t (id int primary key)"
     sql "create table $NAME.\"t'\\\" (id int primary key)"
@@ -220,6 +236,8 @@ set_slot_back() {
         run -78 t pg-cdc --name "$second" -t "$NAME.t" $action "$URL"
         [[ $output == *"those of the pipeline \"$first\", not of \"$second\""* ]] || fail "$output"
     done
+    run -78 t pg-cdc --name "$second" -t "$NAME.t" --state-dir "$DIR/refused" "$URL"
+    not test -e "$DIR/refused"
     t pg-cdc --name "$first" -t "$NAME.t" --until now "$URL" >"$DIR/out"
     is "changes" 1 "$(grep -c '"op":"c"' "$DIR/out")"
     t pg-cdc --name "$second" --slot cdc_own_$NAME --publication cdc_a_$NAME -t "$NAME.t" --until now "$URL" >"$DIR/out"
@@ -282,4 +300,107 @@ pending() { [ "$(on "$OTHER" "select count(*) from pg_inherits where inhdetachpe
     t cdc-sink-sqlite --state-dir "$STATE" "$DIR/copy.db" <"$DIR/lines" 2>>"$DIR/err"
     is "rows" "1 TWO,2 ONE" "$(sqlite3 "$DIR/copy.db" "select id || ' ' || substr(big, 1, 3) from t order by id" | paste -sd,)"
     is "keyless" once "$(sqlite3 "$DIR/copy.db" 'select v from keyless' | paste -sd,)"
+}
+
+# Two sinks, and all of it killed when one was in the log and the other had stored nothing. The snapshot is taken again for the
+# second. What it has seen is no more for the second sink, and still is for the first.
+both() { # the lines of one run, in FILE, into both copies
+    local sink
+    for sink in a b; do t cdc-sink-sqlite --offset-file "$STATE/cdc-sink-$sink.offset" "$DIR/$sink.db" <"$1" 2>>"$DIR/err"; done
+}
+@test "a snapshot is taken again, and one of two sinks is in the log already: nothing is omitted from its copy in silence" {
+    local sink line="{ cdc-snapshot $(source_options) && exec pg-cdc --until now $(source_options); } 2>>'$DIR/err'"
+    local rows="select 't', id, v from t union all select 'keyless', 0, v from keyless order by 1, 2, 3"
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b'), (3, 'c');
+         create table $NAME.keyless (v text); insert into $NAME.keyless values ('one'); alter table $NAME.keyless replica identity full"
+    for sink in a b; do t cdc-sink-sqlite --offset-file "$STATE/cdc-sink-$sink.offset" "$DIR/$sink.db" </dev/null 2>>"$DIR/err" || true; done
+    t bash -o pipefail -c "{ cdc-snapshot $(source_options) && psql -Xqc \"insert into $NAME.t values (4, 'log')\" '$URL' && exec pg-cdc --until now $(source_options); } 2>>'$DIR/err' | cat >'$DIR/first'"
+    t cdc-sink-sqlite --offset-file "$STATE/cdc-sink-a.offset" "$DIR/a.db" <"$DIR/first" 2>>"$DIR/err"
+    # Nothing has changed since: nothing is omitted that the first sink needs.
+    run t bash -o pipefail -c "$line | cat >'$DIR/second'"
+    is "status without a change" 0 "$status" || fail "$(cat "$DIR/err")"
+    sql "insert into $NAME.t values (5, 'between'); update $NAME.t set v = 'B' where id = 2; delete from $NAME.t where id = 3; insert into $NAME.keyless values ('two')"
+    run t bash -o pipefail -c "$line | cat >'$DIR/third'"
+    is "status" 78 "$status"
+    grep -q "has seen changes that the sink of \"$STATE/cdc-sink-a.offset\" has not" "$DIR/err" || fail "it does not say so: $(cat "$DIR/err")"
+    both "$DIR/third"
+    # The cure that it names.
+    rm "$STATE/cdc-sink-a.offset" "$DIR/a.db"
+    t cdc-sink-sqlite --offset-file "$STATE/cdc-sink-a.offset" "$DIR/a.db" </dev/null 2>>"$DIR/err" || true
+    run t bash -o pipefail -c "$line | cat >'$DIR/fourth'"
+    is "status after the cure" 0 "$status" || fail "$(cat "$DIR/err")"
+    both "$DIR/fourth"
+    for sink in a b; do is "copy $sink" "$(sql "set search_path = $NAME; $rows")" "$(sqlite3 "$DIR/$sink.db" "$rows")"; done
+}
+
+@test "a file that the server lacks for a moment is no lost log; a removed segment of its log is" {
+    other_server
+    read_log "$OTHER" --offset-file "$DIR/own"
+    on "$OTHER" "insert into t values (1, 'a')"
+    read_log "$OTHER" --offset-file "$DIR/own"
+    on "$OTHER" "insert into t values (2, 'b')"
+    # The output plugin is not to be found, as while the server's package is exchanged.
+    on "$OTHER" "alter system set dynamic_library_path = '/nonexistent'"
+    on "$OTHER" "select pg_reload_conf()" >/dev/null
+    wait_until eval '[ "$(on "$OTHER" "show dynamic_library_path")" = /nonexistent ]'
+    run read_log "$OTHER" --retry-max 1 --offset-file "$DIR/own"
+    is "exit status" 69 "$status" || fail "$(cat "$DIR/err")"
+    grep -q 'could not access file "pgoutput"' "$DIR/err" || fail "it does not say so: $(cat "$DIR/err")"
+    on "$OTHER" "alter system reset dynamic_library_path"
+    on "$OTHER" "select pg_reload_conf()" >/dev/null
+    wait_until eval '[ "$(on "$OTHER" "show dynamic_library_path")" != /nonexistent ]'
+    read_log "$OTHER" --offset-file "$DIR/own" || fail "$(cat "$DIR/err")"
+    is "rows, each once" "1 2" "$(jq -r 'select(.op == "c") | .after.id' "$DIR/out" | xargs)"
+    local segment
+    segment=$(on "$OTHER" "select pg_walfile_name(restart_lsn) from pg_replication_slots")
+    on "$OTHER" "insert into t values (3, 'c'); select pg_switch_wal()" >/dev/null
+    on "$OTHER" "insert into t values (4, 'd')"
+    rm "$OTHER/data/pg_wal/$segment"
+    run read_log "$OTHER" --retry-max 1 --offset-file "$DIR/own"
+    refused 'has lost its log'
+}
+
+@test "a message of no transaction is no transaction that is missed after a crash of the server" {
+    other_server
+    on "$OTHER" "create publication cdc_p for table t"
+    on "$OTHER" "select pg_create_logical_replication_slot('cdc_p', 'pgoutput')" >/dev/null
+    on "$OTHER" "checkpoint"
+    as_postgres cp "$OTHER/data/pg_replslot/cdc_p/state" "$OTHER/slot-state"
+    on "$OTHER" "select pg_logical_emit_message(false, 'x', 'y')" >/dev/null
+    read_log "$OTHER" --max-events 1 --offset-file "$DIR/own"
+    is "position" commit "$(tail -1 "$DIR/out" | jq -r .op)"
+    set_slot_back "$OTHER"
+    on "$OTHER" "insert into t values (1, 'a')"
+    run read_log "$OTHER" --retry-max 1 --offset-file "$DIR/own"
+    is "exit status" 0 "$status" || fail "$(cat "$DIR/err")"
+    is "lines, each once" "y 1" "$(jq -r 'select(.op == "m") | .message.content' "$DIR/out") $(jq -r 'select(.op == "c") | .after.id' "$DIR/out")"
+}
+
+@test "a standby without what a first start makes: --check has it, and a start waits for a primary, saying so" {
+    other_server
+    local primary=$OTHER standby version
+    version=$(on "$primary" "show server_version_num")
+    standby=$(test_folder)
+    OTHERS+=("$standby")
+    [ "$(id -u)" != 0 ] || chown postgres: "$standby"
+    on "$primary" "checkpoint"
+    (cd "$standby" && as_postgres "$(pg_bin)/pg_basebackup" -h "$primary" -U postgres -D "$standby/data" -R -c fast)
+    sed -i "s#unix_socket_directories = .*#unix_socket_directories = '$standby'#" "$standby/data/postgresql.conf"
+    pg_up "$standby"
+    local url
+    url=$(PG_DIR=$standby pg_url postgres)
+    check_is() { # TOOL STATUS TEXT
+        run t "$1" --check --name p "$url"
+        is "$1 --check: $3" "$2" "$status" || fail "$output"
+        [ -z "$3" ] || [[ $output == *"$3"* ]] || fail "it does not say '$3': $output"
+    }
+    check_is pg-cdc 78 "no publication can be made"
+    check_is cdc-snapshot 78 "no publication can be made"
+    run t cdc-snapshot --name p --retry-max 1 --offset-file "$DIR/snapshot" "$url"
+    is "status of the snapshot" 69 "$status" || fail "$output"
+    [[ $output == *'is a standby, and has no publication "cdc_p"'*target_session_attrs=primary* ]] || fail "it does not say so: $output"
+    on "$primary" "create publication cdc_p for table t"
+    wait_until eval '[ "$(on "$standby" "select count(*) from pg_publication")" = 1 ]'
+    check_is pg-cdc 78 "no slot can be made"
+    if [ "$version" -lt 160000 ]; then check_is cdc-snapshot 78 "no slot can be made"; else check_is cdc-snapshot 0 ""; fi
 }

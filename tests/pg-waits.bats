@@ -39,11 +39,12 @@ freeze() {
     kill -STOP "${FROZEN[@]}"
 }
 thaw() { [ ${#FROZEN[@]} = 0 ] || kill -CONT "${FROZEN[@]}"; FROZEN=(); }
-# A session that holds a lock until it is ended.
+# hold [TABLE]: a session that holds a lock until it is ended.
 hold() {
-    PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "begin; lock table t in access exclusive mode; select pg_sleep(600)"
+    PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "begin; lock table ${1:-t} in access exclusive mode; select pg_sleep(600)"
     HOLDER=$SPAWNED
-    wait_until eval '[ "$(on "select count(*) from pg_locks where mode = '"'AccessExclusiveLock'"' and granted and relation = '"'t'::regclass"'")" = 1 ]'
+    HELD=${1:-t}
+    wait_until eval '[ "$(on "select count(*) from pg_locks where mode = '"'AccessExclusiveLock'"' and granted and relation = '"'\$HELD'::regclass"'")" = 1 ]'
 }
 waits_for_lock() { [ "$(on "select count(*) from pg_locks where not granted")" != 0 ]; }
 
@@ -57,6 +58,77 @@ waits_for_lock() { [ "$(on "select count(*) from pg_locks where not granted")" !
     is "lines" 1 "$(wc -l <"$DIR/out")"
     run -69 t pg-cdc --name "$NAME" -t "$NAME.t" --retry-max 0 --until now "host=127.0.0.1,127.0.0.1 port=$(cat "$DIR/port") user=postgres dbname=$DATABASE connect_timeout=1"
     [[ $output == *"no answer from 127.0.0.1 within 1 s"* ]] || fail "$output"
+}
+
+# names: a library for LD_PRELOAD, $DIR/names.so. never.test is not answered; many.test has three addresses: one that is
+# silent, one that refuses, one with a server.
+names() {
+    cat >"$DIR/names.c" <<'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+typedef int look_up(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+    static const char *const addresses[] = {"127.0.0.2", "127.0.0.3", "127.0.0.1"};
+    look_up *real = (look_up *)dlsym(RTLD_NEXT, "getaddrinfo");
+    struct addrinfo **end = result;
+    while (node && strcmp(node, "never.test") == 0)
+        pause();
+    if (!node || strcmp(node, "many.test") != 0)
+        return real(node, service, hints, result);
+    for (int i = 0; i < 3; i++) {
+        int status = real(addresses[i], service, hints, end);
+        if (status != 0)
+            return status;
+        while (*end)
+            end = &(*end)->ai_next;
+    }
+    return 0;
+}
+C
+    cc -shared -fPIC -o "$DIR/names.so" "$DIR/names.c" -ldl
+}
+
+@test "a name that no name server answers for: a signal ends the wait" {
+    names
+    local status=0
+    spawn env LD_PRELOAD="$DIR/names.so" bash -c "exec pg-cdc --ack=stdout 'postgresql://u@never.test/d' >'$DIR/out' 2>'$DIR/err'"
+    wait_until grep -q 'SigCgt:.*[1-9a-f]' "/proc/$SPAWNED/status"
+    wait_until eval '[ "$(ls "/proc/$SPAWNED/task" | wc -l)" = 2 ]'
+    kill -TERM "$SPAWNED"
+    status_of "$SPAWNED" || status=$?
+    is "exit status, stopped before anything was read" 0 "$status"
+    status=0
+    spawn env LD_PRELOAD="$DIR/names.so" bash -c "exec cdc-snapshot --retry-max 0 --state-dir '$STATE' 'postgresql://u@$SLOT.invalid,never.test/d' >'$DIR/out' 2>'$DIR/err'"
+    wait_until eval '[ "$(ls "/proc/$SPAWNED/task" | wc -l)" = 2 ]'
+    kill -TERM "$SPAWNED"
+    status_of "$SPAWNED" || status=$?
+    is "exit status of a snapshot" 75 "$status"
+    run -69 t pg-cdc --ack=stdout --retry-max 0 "postgresql://u@$SLOT.invalid/d"
+    [[ $output == *"could not translate host name \"$SLOT.invalid\" to address"* ]] || fail "$output"
+}
+
+@test "several addresses of one name: each has its own time, and each is tried; the name stays" {
+    names
+    mkdir "$DIR/liar"
+    spawn python3 "$LIB/postgres-liar.py" "$DIR/liar" "$CDC_PG_DIR/.s.PGSQL.5432" nothing
+    wait_until test -s "$DIR/liar/port"
+    local port
+    port=$(cat "$DIR/liar/port")
+    spawn_line "exec python3 -c 'import socket, time; s = socket.socket(); s.bind((\"127.0.0.2\", $port)); s.listen(50); print(1, flush=True); time.sleep(600)' >'$DIR/silent'"
+    wait_until test -s "$DIR/silent"
+    sql "create table $NAME.t (id int primary key)"
+    LD_PRELOAD="$DIR/names.so" t pg-cdc --name "$NAME" -t "$NAME.t" --retry-max 0 --until now "postgresql://postgres@many.test:$port/$DATABASE?connect_timeout=1" >"$DIR/out"
+    is "lines" 1 "$(wc -l <"$DIR/out")"
+    # A service file names the hosts, too; .pgpass goes by the name.
+    printf '[s]\nhost=%s.invalid,many.test\nport=1,%s\nuser=with_password\ndbname=%s\nconnect_timeout=1\n' "$SLOT" "$port" "$DATABASE" >"$DIR/service"
+    (umask 077 && echo "many.test:$port:*:with_password:right" >"$DIR/pgpass")
+    run -0 env LD_PRELOAD="$DIR/names.so" PGSERVICEFILE="$DIR/service" PGPASSFILE="$DIR/pgpass" timeout 60 pg-cdc --check --name "$NAME" -t "$NAME.t" service=s
+    sed -i 's/^many/other/' "$DIR/pgpass"
+    run -77 env LD_PRELOAD="$DIR/names.so" PGSERVICEFILE="$DIR/service" PGPASSFILE="$DIR/pgpass" timeout 60 pg-cdc --check --name "$NAME" -t "$NAME.t" service=s
 }
 
 @test "a wait for a lock is said after a signal, gives statistics, and ends at once with the second signal" {
@@ -78,10 +150,65 @@ waits_for_lock() { [ "$(on "select count(*) from pg_locks where not granted")" !
     is "what is left behind" 0 "$(on "select count(*) from pg_replication_slots")"
 }
 
+# holds_table MODE SQL...: a session of this suite's server with a lock on the table t; let_go ends it. Its pid in $HOLDER.
+holds_table() {
+    mkfifo "$DIR/holder"
+    sql_file <"$DIR/holder" >"$DIR/holder.out" 2>&1 3>&- &
+    SESSION=$!
+    exec 4>"$DIR/holder"
+    echo "begin; lock table $NAME.t in $1 mode; select pg_backend_pid();" >&4
+    wait_until test -s "$DIR/holder.out"
+    HOLDER=$(cat "$DIR/holder.out")
+}
+let_go() {
+    echo "rollback;" '\q' >&4 # what was spawned meanwhile has the other end open, too
+    exec 4>&-
+    rm "$DIR/holder" "$DIR/holder.out"
+    wait "$SESSION"
+}
+
+@test "a start beside a table that is locked: not without a word of whom, and it goes on when that one ends" {
+    local pid status=0 mode
+    sql "create table $NAME.t (id int primary key); create publication cdc_$NAME for table $NAME.t"
+    holds_table "access exclusive"
+    t pg-cdc --check --name "$NAME" -t "$NAME.*" "$URL" 2>"$DIR/check" || status=$?
+    if [ "$(sql 'show server_version_num')" -ge 160000 ]; then # older ones list the tables without opening them
+        is "exit status of --check" 75 $status
+        grep -q "error: cannot list the tables: table $NAME.t is locked by pid $HOLDER (postgres, idle in transaction, for " "$DIR/check" || fail "$(cat "$DIR/check")"
+        spawn pg-cdc --name "$NAME" -t "$NAME.t" --heartbeat 0.1 "$URL" >"$DIR/out" 2>"$DIR/err"
+        pid=$SPAWNED
+        wait_for_match "$DIR/err" "cannot list the tables: table $NAME.t is locked by pid $HOLDER .*trying again"
+        status=0
+        t cdc-snapshot --retry-max 0 --name "$NAME" -t "$NAME.t" --state-dir "$STATE" "$URL" 2>"$DIR/snapshot" || status=$?
+        is "exit status of a snapshot" 75 $status
+        grep -q "table $NAME.t is locked by pid $HOLDER" "$DIR/snapshot" || fail "$(cat "$DIR/snapshot")"
+        let_go
+        wait_for_match "$DIR/err" 'created slot'
+        sql "insert into $NAME.t values (1)"
+        wait_for_match "$DIR/out" '"after":{"id":1}'
+        kill -TERM "$pid"
+        status_of "$pid"
+        drop_slots
+    else
+        is "exit status of --check" 0 $status
+        let_go
+    fi
+    # To be published, the table must not be locked by a CREATE INDEX CONCURRENTLY either.
+    sql "drop publication cdc_$NAME"
+    holds_table "share update exclusive"
+    status=0
+    t pg-cdc --retry-max 0 --name "$NAME" -t "$NAME.t" --until now "$URL" 2>"$DIR/err" >"$DIR/out" || status=$?
+    is "exit status" 75 $status
+    grep -q "cannot create the publication: table $NAME.t is locked by pid $HOLDER" "$DIR/err" || fail "$(cat "$DIR/err")"
+    is "publications left behind" 0 "$(sql "select count(*) from pg_publication where pubname = 'cdc_$NAME'")"
+    let_go
+    t pg-cdc --retry-max 0 --name "$NAME" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+}
+
 @test "a server that hangs inside a question or a table's rows is not waited for: 69; one with a lock to wait for is" {
     other_server
     on "create publication cdc_p for table t"
-    hold
+    hold pg_publication # for tables nobody waits that long
     spawn cdc-snapshot --retry-max 0 --name p --offset-file "$DIR/o" "$OTHER_URL&connect_timeout=1" 2>"$DIR/err" >"$DIR/out"
     local pid=$SPAWNED status=0
     wait_until waits_for_lock
@@ -140,6 +267,8 @@ waits_for_lock() { [ "$(on "select count(*) from pg_locks where not granted")" !
     sql "insert into $NAME.t values (1)"
     wait_for_match "$DIR/out" '"id":1'
     sql "alter role low_$NAME connection limit 0; select pg_terminate_backend(pid) from pg_stat_activity where usename = 'low_$NAME' and backend_type = 'client backend'" >/dev/null
+    run -69 t pg-cdc --name "$NAME" --retry-max 0 --until now "host=$CDC_PG_DIR dbname=$DATABASE user=low_$NAME"
+    [[ $output == *"too many connections"* ]] || fail "$output"
     # Longer than a server that shuts down is given.
     pause_ms 5000
     sql "insert into $NAME.t values (2)"
@@ -168,7 +297,7 @@ goes_on_beside_lock() {
     PGOPTIONS="-c client_connection_check_interval=200" PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -Xq -d "$DATABASE" -c "begin; lock table $NAME.$1 in access exclusive mode; select pg_sleep(600)"
     wait_until eval '[ "$(sql "select count(*) from pg_locks where granted and mode = '"'AccessExclusiveLock'"' and relation = '"'$NAME.$1'"'::regclass")" = 1 ]'
     sql "create table $NAME.new_$1 (id int primary key)"
-    wait_until eval '[ "$(sql "select count(*) from pg_locks where not granted")" != 0 ] || [ "$(sql "select count(*) from pg_stat_activity where query ~ '"'pg_publication_tables|lock_timeout'"' and pid <> pg_backend_pid()")" != 0 ]'
+    wait_until eval '[ "$(sql "select count(*) from pg_locks where not granted")" != 0 ] || [ "$(sql "select count(*) from pg_stat_activity where query ~ '"'pg_publication_tables|lock_timeout|pubtruncate'"' and pid <> pg_backend_pid()")" != 0 ]'
     sql "insert into $NAME.t values (default, 'beside $1'); insert into $NAME.new_$1 values (1)"
     wait_until has_row "beside $1"
     wait_until grep -q "\"table\":\"new_$1\"" "$DIR/out"

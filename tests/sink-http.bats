@@ -144,7 +144,7 @@ server_again() {
     webhook
     is "lines taken" "1 2 3" "$(log 'select(.answer | startswith("200")) | .body | fromjson | .after.id' | xargs)"
     for pair in 500=69 302=78 401=77 422=65; do
-        rm "$DIR/o"
+        rm -f "$DIR/o"
         server_again "${pair%=*} x*2000000"
         run "-${pair#*=}" webhook --retry-max 0
         is "offset after ${pair%=*}" "" "$(pos)"
@@ -388,6 +388,12 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     { echo '{"name":"n","po'; cat "$DIR/journal"; } >"$DIR/o.moves"
     run -78 --separate-stderr elastic
     [[ $stderr == *damaged* ]]
+    # A copy that was given up: a new one has no use for what the old one knew.
+    sed 's/"B"/"of the old copy"/' "$DIR/journal" >"$DIR/o.moves"
+    rm "$DIR/o"
+    server_again "$absent" '200 {"docs":[{"found":true,"_version":1,"_source":{"id":1,"big":"new"}}]}'
+    elastic
+    is "the new copy's document" new "$(jq -r 'select(.path | startswith("/_bulk")).body' "$DIR/http/log" | jq -r '.big // empty')"
 }
 
 @test "two tables of one name are seen at a truncate as well" {
@@ -565,6 +571,20 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     is "documents" 2 "$(count)"
 }
 
+@test "OpenSearch: names with other escapes, between two runs and in one, are the same" {
+    SOURCE_NAME=quelle-ü SCHEMA=esc$BATS_TEST_NUMBER TABLE=größe
+    rows_of() { change c "{\"é\":\"k$1ä\"}" null "{\"é\":\"k$1ä\",\"big\":\"v$1\"}"; commit; }
+    ids() { opensearch_rows "$SCHEMA-gr*" '.big' | sort | xargs; }
+    { schema é é:text big:text; rows_of 1; } >"$IN"
+    elastic
+    { schema é é:text big:text; change u '{"é":"k2ä"}' '{"é":"k1ä"}' '{"é":"k2ä"}' '["big"]'; commit; rows_of 3; } >"$DIR/plain"
+    ascii <"$DIR/plain" >"$IN"
+    rows_of 4 >>"$IN"
+    elastic
+    is "documents" "v1 v3 v4" "$(ids)"
+    is positions 1 "$(jq '.offsets | length' "$DIR/o")"
+}
+
 @test "an index whose mapping may not be seen or changed: a warning, the rows arrive; an answer that makes no sense is 76" {
     server
     echo 'no json' >"$DIR/http/mapping"
@@ -601,6 +621,90 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     elastic
     is "owner of one that nobody had" t "$(jq -r '.[].mappings._meta.cdc.table' "$DIR/http/mapping")"
     is requests 1 "$(requests)"
+}
+
+@test "OpenSearch: an index that was deleted is not made anew, half empty: 78 at a start and while the sink runs" {
+    local api=$OPENSEARCH_URL/$SCHEMA-t
+    one() { users; change c "{\"id\":$1}" null "{\"id\":$1,\"name\":\"again\"}"; commit; }
+    there() { curl -sS -o "$DIR/got" -w '%{http_code}' "$api"; }
+    three >"$IN"
+    elastic
+    cp "$DIR/o" "$DIR/stored"
+    one 4 >"$IN"
+    curl -sSf -XDELETE "$api" >/dev/null
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"index \"$SCHEMA-t\" is gone, with the documents"*"take a new snapshot"* ]]
+    is "not made" 404 "$(there)"
+    # Made by somebody else meanwhile, or by a request of another program.
+    curl -sSf -XPUT "$api" >/dev/null
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"is not the one that this sink has filled"* ]]
+    cmp "$DIR/o" "$DIR/stored"
+    # A copy of the old one, made with its mapping, is a restored index.
+    curl -sSf -XDELETE "$api" >/dev/null
+    curl -sSf -XPUT "$api" -H 'Content-Type: application/json' -d "{\"mappings\":{\"_meta\":{\"cdc\":{\"name\":\"$SOURCE_NAME\",\"db\":\"d\",\"schema\":\"$SCHEMA\",\"table\":\"t\"}}}}" >/dev/null
+    elastic
+    is documents 1 "$(docs | wc -l)"
+    # While it runs: the request makes it anew, and it is looked at before the offset moves.
+    mkfifo "$DIR/fifo"
+    IN=$DIR/fifo
+    elastic 2>"$DIR/err" 3>&- &
+    local sink=$! status=0
+    exec 7>"$DIR/fifo"
+    SEQ=1000
+    one 5 >&7
+    wait_until grep -q 00001000 "$DIR/o"
+    curl -sSf -XDELETE "$api" >/dev/null
+    SEQ=2000
+    one 6 >&7
+    exec 7>&-
+    wait $sink || status=$?
+    is "exit status" 78 $status
+    grep -q 'is not the one that this sink has filled' "$DIR/err"
+    is "offset" 1000 "$(jq '.offsets[].seq' "$DIR/o")"
+    # Both are given up: a new copy.
+    rm "$DIR/o"
+    curl -sSf -XDELETE "$api" >/dev/null
+    IN=$DIR/in
+    one 7 >"$IN"
+    elastic
+    is "a new copy" 1 "$(docs | wc -l)"
+}
+
+@test "indexes that are looked at: many tables in one batch, an alias, a torn file of ids, an answer without sense" {
+    server
+    for i in $(seq 25); do
+        TABLE=table-with-a-name-that-is-so-long-that-not-all-of-them-go-into-the-first-line-of-one-request-$i
+        schema id id:integer
+        change c '{"id":1}' null '{"id":1}'
+    done >"$IN"
+    commit >>"$IN"
+    elastic
+    is "ids" 25 "$(wc -l <"$DIR/o.indexes")"
+    is "each once" 25 "$(jq -r .index "$DIR/o.indexes" | sort -u | wc -l)"
+    printf '{"index":"half' >>"$DIR/o.indexes"
+    { TABLE=table-with-a-name-that-is-so-long-that-not-all-of-them-go-into-the-first-line-of-one-request-7; schema id id:integer; change d '{"id":1}' '{"id":1}' null; commit; } >"$IN"
+    elastic
+    is "the torn line is gone" 25 "$(jq -r .index "$DIR/o.indexes" | wc -l)"
+    echo other >"$DIR/http/uuid"
+    SEQ=900
+    { TABLE=table-with-a-name-that-is-so-long-that-not-all-of-them-go-into-the-first-line-of-one-request-7; schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    elastic
+    is "another id, and the owner in it" other "$(jq -r .uuid "$DIR/o.indexes" | tail -1)"
+    # An alias i: the answer has another name.
+    echo '{"i":{"mappings":{"_meta":{"cdc":{"name":"'"$SOURCE_NAME"'","db":"d","schema":"'"$SCHEMA"'","table":"table-with-a-name-that-is-so-long-that-not-all-of-them-go-into-the-first-line-of-one-request-7"}}}}}' >"$DIR/http/mapping"
+    SEQ=950
+    { TABLE=table-with-a-name-that-is-so-long-that-not-all-of-them-go-into-the-first-line-of-one-request-7; schema id id:integer; change c '{"id":2}' null '{"id":2}'; commit; } >"$IN"
+    elastic
+    echo '{"i":{"mappings":{}}}' >"$DIR/http/mapping"
+    echo third >"$DIR/http/uuid"
+    SEQ=990
+    { TABLE=table-with-a-name-that-is-so-long-that-not-all-of-them-go-into-the-first-line-of-one-request-7; schema id id:integer; change c '{"id":3}' null '{"id":3}'; commit; } >"$IN"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"is not the one that this sink has filled"* ]]
+    sed -i '3s/.*/{"index":7}/' "$DIR/o.indexes"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *damaged* ]]
 }
 
 @test "a moved row whose new document is refused: stopped, the old one is there; skipped, it goes, also where that is put off" {
@@ -735,4 +839,46 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
     [[ $output == *"$DIR/none"* ]] || fail "names no file: $output"
     openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=stranger" -keyout "$DIR/key2" -out "$DIR/stranger" 2>/dev/null
     SSL_CERT_FILE=$DIR/ca run -78 webhook --retry-max 0 --ca "$DIR/stranger"
+}
+
+@test "elasticsearch: an index that takes no document at all is exit 78 and no refused line, also with --on-error=skip" {
+    local index=$SCHEMA-t
+    { users; change c '{"id":1}' null '{"id":1,"name":"n1","big":"b1"}'; commit; } >"$IN"
+    elastic
+    { users; change c '{"id":2}' null '{"id":2,"name":"n2","big":"b2"}'; commit; } >"$IN"
+    curl -fsS -XPOST "$OPENSEARCH_URL/$index/_close" >/dev/null
+    local before
+    before=$(pos)
+    for action in stop skip; do
+        run -78 --separate-stderr elastic --on-error=$action
+        [[ $stderr == *"index \"$index\" takes no document: index_closed_exception"* ]]
+        is "$action: the position" "$before" "$(pos)"
+    done
+    cp "$IN" "$DIR/row"
+    { users; line t '"x":1'; commit; } >"$IN" # read, not written
+    run -78 --separate-stderr elastic --on-error=skip
+    [[ $stderr == *"index, which is closed"* ]]
+    { users; change u '{"id":1}' null '{"id":1,"name":"n2"}' '["big"]'; commit; } >"$IN"
+    run -78 --separate-stderr elastic --on-error=skip
+    [[ $stderr == *"index \"$index\" is closed"* ]]
+    curl -fsS -XPOST "$OPENSEARCH_URL/$index/_open?wait_for_active_shards=1" >/dev/null
+    cp "$DIR/row" "$IN"
+    curl -fsS -XPUT "$OPENSEARCH_URL/$index/_settings" -H 'Content-Type: application/json' -d '{"index.default_pipeline":"nowhere"}' >/dev/null
+    run -78 --separate-stderr elastic --on-error=skip
+    [[ $stderr == *"pipeline with id [nowhere] does not exist"* ]]
+    curl -fsS -XPUT "$OPENSEARCH_URL/$index/_settings" -H 'Content-Type: application/json' -d '{"index.default_pipeline":null}' >/dev/null
+    elastic --on-error=skip
+    is documents "1 2" "$(docs | jq -r '.[0]' | xargs)"
+}
+
+@test "a peer that speaks no HTTP, or an odd one, is exit 76 and confirms nothing" {
+    local answer
+    three >"$IN"
+    for answer in 'raw hello' 'raw HTTP/1.1 099 Odd' 'raw HTTP/9.9 200 OK'; do
+        rm -f "$DIR/o"
+        server_again "$answer"
+        run -76 --separate-stderr webhook
+        [[ $stderr == *"is that of an HTTP server"* ]]
+        is "offset after $answer" "" "$(pos)"
+    done
 }

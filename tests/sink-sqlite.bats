@@ -292,6 +292,26 @@ users() { schema id id:integer name:text big:text; }
     is "rows, the trigger refuses one" "1|a" "$(q 'select id, name from t')"
 }
 
+@test "names: the same with other escapes, between two runs and in one, are the same" {
+    SOURCE_NAME=quelle-ü SCHEMA=café TABLE=größe
+    rows_of() { change c "{\"é\":$1}" null "{\"é\":$1,\"ß\":\"v$1\"}"; commit; }
+    { schema é é:integer ß:text; rows_of 1; } >"$IN"
+    sink
+    { schema é é:integer ß:text; rows_of 2; change u '{"é":1}' '{"é":1}' '{"é":1}' '["ß"]'; commit; } >"$DIR/plain"
+    ascii <"$DIR/plain" >"$IN"
+    grep -q 'gr\\u00f6\\u00dfe' "$IN"
+    rows_of 3 >>"$IN"
+    rows_of 4 >"$DIR/plain"
+    ascii <"$DIR/plain" >>"$IN"
+    sink
+    is rows $'1|v1\n2|v2\n3|v3\n4|v4' "$(q 'select * from "größe" order by 1')"
+    is "owner and position" 1,1 "$(q 'select (select count(*) from cdc_tables), (select count(*) from cdc_offsets)' | tr '|' ,)"
+    # A position is that of the source, however its name is spelled.
+    rows_of 5 >>"$IN"
+    sink
+    is "once" 5 "$(q 'select count(*) from "größe"')"
+}
+
 @test "names: a table called as one of SQLite's table-valued functions" {
     { TABLE=json_each schema id id:integer; TABLE=json_each change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
     sink
@@ -442,7 +462,8 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immedia
         cp "$file" "$DIR/before"
         run -78 --separate-stderr t cdc-sink-sqlite --on-error dead-letter --dead-letter "$file" "$DB" <"$IN"
         [[ $stderr == *"no dead-letter file"* ]]
-        cmp "$file" "$DIR/before"
+        # An offset file is written at each start, with the time.
+        cmp <(sed 's/"time":"[^"]*"//' "$file") <(sed 's/"time":"[^"]*"//' "$DIR/before")
     done
 }
 
@@ -580,23 +601,20 @@ teardown() { end_spawned; }
     SEQ=100
     more 1 "$(maria '1\/a:3306' 0-1-55 b.000007 1000)"
     sink
-    more 2 "$(maria '1\/b:3307' 0-1-56 b.000007 1000)"
+    more 2 "$(maria '1\/a:3306' 0-1-56 b.000007 1000)"
     sink
     more 3 "$(maria '2\/c:3306' 7-2-1,0-2-57 x.000001 500)"
     sink
-    is "another address; a replica in its place" "1 2 3" "$(ids)"
+    is "a replica in its place" "1 2 3" "$(ids)"
     more 4 "$(maria '1\/d:3306' 0-1-12 b.000009 1100)"
     another 1/d:3306 2/c:3306
-    more 4 "$(maria '2\/d:3306' 7-2-5,0-2-90 x.000001 501)"
-    another 2/d:3306 2/c:3306
-    more 4 "$(maria '2\/d:3306' 0-2-90 x.000002 501)"
-    another 2/d:3306 2/c:3306
-    more 4 "$(maria '2\/d:3306' 7-2-5,0-2-90 x.000002 499)"
+    # All of it is higher: only a source that has looked into the log keeps the name.
+    more 4 "$(maria '2\/d:3306' 7-2-5,0-2-90 x.000002 501)"
     another 2/d:3306 2/c:3306
     is "nothing of foreign ones" "1 2 3" "$(ids)"
-    more 4 "$(maria '2\/d:3306' 7-2-5,0-2-90 x.000002 501)"
+    more 4 "$(maria '2\/c:3306' 7-2-5,0-2-90 x.000002 501)"
     sink
-    is "the same log under another address" "1 2 3 4" "$(ids)"
+    is "the same log" "1 2 3 4" "$(ids)"
 }
 
 @test "re-deliveries that were dropped are told at the end, with a warning when there was nothing else" {
@@ -713,6 +731,31 @@ teardown() { end_spawned; }
     is rows "200 300 320" "$(q 'select id from tb order by id' | paste -sd' ')"
 }
 
+@test "an offset file that was removed is made anew from the database, with its own pipeline's position, before the first line" {
+    part() { SOURCE_NAME=$1 TABLE=t$1 SEQ=$2; schema id id:integer; change c "{\"id\":$2}" null "{\"id\":$2}"; commit; }
+    of() { t cdc-sink-sqlite -q --offset-file "$1" "$DB"; }
+    cd "$DIR"
+    part a 200 | of a.offset
+    part b 210 | of "$DIR/b.offset"
+    rm a.offset
+    of "$DIR/a.offset" </dev/null
+    is "one of two" '{"a":200}' "$(jq -c '.offsets | map_values(.seq)' a.offset)"
+    rm b.offset
+    mkdir elsewhere
+    of elsewhere/c.offset </dev/null
+    is "not those that other files have, or may have" '{}' "$(jq -c .offsets elsewhere/c.offset)"
+    # The whole copy in another place, without its offset file.
+    mkdir moved
+    part b 220 >"$IN"
+    t cdc-sink-sqlite -q "$DIR/one.db" <"$IN"
+    mv one.db moved/
+    rm one.db.offset
+    t cdc-sink-sqlite -q moved/one.db </dev/null
+    is "the only one" '{"b":220}' "$(jq -c '.offsets | map_values(.seq)' moved/one.db.offset)"
+    t cdc-sink-sqlite -q moved/one.db <"$IN"
+    is "nothing twice" 1 "$(sqlite3 moved/one.db 'select count(*) from tb')"
+}
+
 @test "values by what they are and what a domain is made of, not by the name of the type" {
     {
         schema id id:integer b:'bit(1)' b8:'bit(8)' y:yesno n:qty w:photo p:'bit(1)' c:'varbinary(9) /*M!100301 COMPRESSED*/' f:ratio |
@@ -777,4 +820,97 @@ teardown() { end_spawned; }
     } >"$IN"
     sink
     is rows "7|1|8" "$(q 'select * from t')"
+}
+
+# One row of a table without a key, in a transaction of its own.
+keyless_row() { change c null null "{\"a\":\"$1\"}"; commit; }
+# stored_at_least N: so many rows are in the database.
+stored_at_least() { [ "$(q 'select count(*) from t' 2>/dev/null || echo 0)" -ge "$1" ]; }
+
+@test "two sinks of one source with one database, each with its own offset file: no row comes twice, the later one exits 75" {
+    mkfifo "$DIR/one" "$DIR/two"
+    { schema '' a:text; keyless_row first; } >"$DIR/a"
+    keyless_row second >"$DIR/b"
+    cat "$DIR/a" "$DIR/b" >"$DIR/both"
+    spawn_line "cdc-sink-sqlite --offset-file '$DIR/o1' '$DB' <'$DIR/one'"
+    local one=$SPAWNED
+    exec 8>"$DIR/one"
+    spawn_line "cdc-sink-sqlite --offset-file '$DIR/o2' '$DB' <'$DIR/two' 2>'$DIR/err'"
+    local two=$SPAWNED status=
+    exec 9>"$DIR/two"
+    head -1 "$DIR/a" >&9
+    has_asked() { kill -USR1 "$(member "$two" cdc-sink-sqlite)" && grep -q 'lines in 1,' "$DIR/err"; }
+    wait_until test -s "$DIR/o2" # it takes signals
+    wait_until has_asked         # it has asked the database, which has nothing yet
+    cat "$DIR/a" >&8
+    wait_until stored_at_least 1
+    cat "$DIR/both" >&9
+    exec 9>&-
+    status_of "$two" || status=$?
+    is "exit status" 75 "${status:-0}"
+    [[ $(cat "$DIR/err") == *"another process has changed the position of source \"n\""* ]]
+    cat "$DIR/b" >&8
+    exec 8>&-
+    status_of "$one"
+    is rows $'first\nsecond' "$(q 'select a from t order by rowid')"
+    # Started again, it takes what the other one has stored for stored.
+    cp "$DIR/both" "$IN"
+    sink --offset-file "$DIR/o2"
+    is "rows after a restart" $'first\nsecond' "$(q 'select a from t order by rowid')"
+}
+
+@test "a database that is removed or replaced while its sink runs: exit 78, and nothing more is confirmed" {
+    local how before status
+    for how in 'rm DB DB-wal DB-shm' 'mv DB DB.old'; do
+        rm -f "$DB"* "$DIR/fifo"
+        mkfifo "$DIR/fifo"
+        { schema '' a:text; keyless_row first; } >"$DIR/a"
+        keyless_row second >"$DIR/b"
+        spawn_line "cdc-sink-sqlite '$DB' <'$DIR/fifo' 2>'$DIR/err'"
+        exec 9>"$DIR/fifo"
+        cat "$DIR/a" >&9
+        wait_until stored_at_least 1
+        wait_for_match "$DB.offset" '"lines":1'
+        before=$(jq -r .offsets.n.pos "$DB.offset")
+        eval "${how//DB/\"$DB\"}"
+        cat "$DIR/b" >&9
+        exec 9>&-
+        status=0
+        status_of "$SPAWNED" || status=$?
+        is "$how: exit status" 78 "$status"
+        [[ $(cat "$DIR/err") == *"was removed or replaced while it was in use"* ]]
+        is "$how: the position" "$before" "$(jq -r .offsets.n.pos "$DB.offset")"
+    done
+}
+
+@test "a schema line that lacks columns and is skipped changes nothing: rows go where the one before it says" {
+    {
+        schema id id:integer a:text b:text
+        change c '{"id":1}' null '{"id":1,"a":"a1","b":"b1"}'
+        line schema '"key_columns":["b","a","id"]'
+        change c '{"id":2}' null '{"id":2,"a":"a2","b":"b2"}'
+        line schema "\"key_columns\":[$(printf '"k%d",' {1..200})\"id\"]"
+        change c '{"id":3}' null '{"id":3,"a":"a3","b":"b3"}'
+        line schema '"columns":[{"name":"id","type":"integer"}],"key_columns":["other"]'
+        change u '{"id":1}' null '{"id":1,"a":"a4","b":"b4"}'
+        commit
+    } >"$IN"
+    run -0 --separate-stderr sink --on-error=skip
+    is skipped 3 "$(grep -c 'schema line without "columns"' <<<"$stderr")"
+    is rows $'1|a4|b4\n2|a2|b2\n3|a3|b3' "$(q 'select id, a, b from t order by id')"
+}
+
+@test "dead letters: a file that is removed while the sink runs is made anew, and gets the next ones" {
+    mkfifo "$DIR/fifo"
+    spawn_line "cdc-sink-sqlite --on-error=dead-letter --dead-letter '$DIR/dead' '$DB' <'$DIR/fifo' 2>'$DIR/err'"
+    exec 9>"$DIR/fifo"
+    { users; change c '{"id":1}' null '{"id":1,"other":1}'; commit; } >&9
+    wait_for_match "$DB.offset" '"lines":1'
+    is letters 1 "$(wc -l <"$DIR/dead")"
+    rm "$DIR/dead"
+    { change c '{"id":2}' null '{"id":2,"other":1}'; change c '{"id":3}' null '{"id":3,"name":"a"}'; commit; } >&9
+    exec 9>&-
+    status_of "$SPAWNED"
+    is "letter" '{"id":2}' "$(jq -r .line "$DIR/dead" | jq -c .key)"
+    is rows 3 "$(q 'select id from t')"
 }

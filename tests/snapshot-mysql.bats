@@ -26,6 +26,7 @@ setup() {
 }
 teardown() {
     end_spawned
+    MYSQL_SERVER=main MYSQL_DATABASE='' msql "set global init_connect = '', global binlog_row_metadata = FULL"
     [ -z "${NAME:-}" ] || MYSQL_SERVER=main MYSQL_DATABASE='' msql "drop database if exists $NAME"
 }
 
@@ -515,6 +516,23 @@ open_gate() { : >"$DIR/gate"; }
     open_gate
     status_of "$SPAWNED" 30 || fail "the snapshot: $(cat "$DIR/err")"
     not says "trying again"
+}
+
+@test "no setting of the server or its init_connect changes a name, truncates an answer or ends a session" {
+    local setting
+    # The stream, too, asks for the columns then.
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = MINIMAL"
+    msql "create table \`größe\` (a varchar(9), b int, \`é\` varchar(9), primary key (a, b)) character set utf8mb4; insert into \`größe\` values ('ä', 1, '日'), ('ä', 2, 'x')"
+    for setting in "names latin1" "completion_type = 2" "max_join_size = 1"; do
+        : >"$DIR/err"
+        rm -f "$STATE"/* "$COPY"*
+        MYSQL_DATABASE='' msql "set global init_connect = 'set $setting'"
+        { snapshot --retry-max 1 && msql "insert into \`größe\` values ('ü', 1, '$setting')" && binlog --until now --retry-max 1; } | sink || { cat "$DIR/err"; return 1; }
+        MYSQL_DATABASE='' msql "set global init_connect = ''"
+        not says "error|trying again"
+        same_as_source "a, b, \`é\`" "\`größe\`"
+        msql "delete from \`größe\` where a = 'ü'"
+    done
 }
 
 @test "a prepared XA transaction: the snapshot waits for its end" {

@@ -189,6 +189,42 @@ P
     is "emptied while one of two rows with a key waited" "3|last" "$(q 'select * from e')"
 }
 
+@test "SQLite: a schema line among keys that move through each other: the rows that wait stay, with the columns that it has" {
+    rows() { q 'select * from t order by id'; }
+    shift_of() { change u "{\"id\":$(($1 + 1))}" "{\"id\":$1,\"rowid\":\"r$1\"$2}" "{\"id\":$(($1 + 1)),\"rowid\":\"r$1\"$2}"; }
+    {
+        schema id id:integer rowid:text gone:text
+        for i in 1 2 3; do change c "{\"id\":$i}" null "{\"id\":$i,\"rowid\":\"r$i\",\"gone\":\"g\"}"; done
+        commit
+        shift_of 1 ',"gone":"g"'
+        schema id id:integer rowid:text gone:text
+        shift_of 2 ',"gone":"g"'
+        shift_of 3 ',"gone":"g"'
+        commit
+    } >"$IN"
+    sink
+    is "the same columns again" $'2|r1|g\n3|r2|g\n4|r3|g' "$(rows)"
+    {
+        schema id id:integer rowid:text gone:text
+        change u '{"id":3}' '{"id":2,"rowid":"r1","gone":"g"}' '{"id":3,"rowid":"r1","gone":"g"}'
+        schema id new:integer id:bigint rowid:text
+        change u '{"id":4}' '{"new":null,"id":3,"rowid":"r2"}' '{"new":5,"id":4,"rowid":"r2"}'
+        change d '{"id":4}' '{"new":null,"id":4,"rowid":"r3"}' null
+        commit
+    } >"$IN"
+    sink
+    is "others, in another order" $'3|r1|\n4|r2|5' "$(q 'select id, "rowid", "new" from t order by id')"
+    {
+        schema id id:integer rowid:text
+        change u '{"id":4}' '{"id":3,"rowid":"r1"}' '{"id":4,"rowid":"r1"}'
+        schema '' id:integer rowid:text
+        change d null '{"id":4,"rowid":"r2"}' null
+        commit
+    } >"$IN"
+    run -78 --separate-stderr sink
+    is "the key is gone: nothing of the transaction" $'3|r1\n4|r2' "$(q 'select id, "rowid" from t order by id')"
+}
+
 @test "SQLite: a line that is refused is not applied in part: the moved row, RAISE(FAIL), as the first of its transaction" {
     {
         schema id id:integer n:integer

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cdc/file.h>
@@ -221,6 +222,9 @@ static int parse_and_run(struct program *program, struct cdc_error *error)
         result = show_version(program, error);
     else
         result = install_signals(program, error) == 0 ? program->run(program, operands, error) : -1;
+    /* A start that was refused has made no file in it. */
+    if (program->made_folder != NULL)
+        rmdir(program->made_folder);
     free(operands.items);
     return result;
 }
@@ -273,6 +277,25 @@ const char *program_default(const char *value, const char *variable, const char 
     value = getenv(variable);
     /* An empty variable counts as unset: `CDC_STATE_DIR= pg-cdc` means no folder. */
     return value != NULL && value[0] != '\0' ? value : fallback;
+}
+
+int program_check_places(const char *offset_file, const char *state_dir, struct cdc_error *error)
+{
+    if (offset_file != NULL && offset_file[0] == '\0')
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--offset-file needs the name of a file");
+    if (state_dir != NULL && state_dir[0] == '\0')
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--state-dir needs the name of a folder");
+    return 0;
+}
+
+int program_make_folder(struct program *program, const char *path, struct cdc_error *error)
+{
+    /* 0700: offset files name hosts and tables. Whichever tool of the pipeline starts first makes the folder. */
+    if (mkdir(path, 0700) == 0)
+        program->made_folder = path;
+    else if (errno != EEXIST)
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to make folder \"%s\": %s", path, strerror(errno));
+    return 0;
 }
 
 int program_beside(char **result, const char *path, const char *suffix, struct cdc_error *error)

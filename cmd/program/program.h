@@ -25,6 +25,7 @@ struct program {
     struct cdc_log log;
     struct cdc_control control;
     const char *metrics_file; /* --metrics-file */
+    const char *made_folder;  /* what run made for its files: it goes again when it is left empty */
     int argc;
     char **argv; /* copies: what may be secret is wiped from the originals (secrets.h) */
 };
@@ -34,6 +35,12 @@ int program_main(struct program *program, int argc, char **argv);
 
 /* An environment variable as default: value if set, else getenv(variable), else fallback. */
 const char *program_default(const char *value, const char *variable, const char *fallback);
+
+/* USAGE for a name that is empty, as of a variable that a script has not set. Both may be NULL. */
+int program_check_places(const char *offset_file, const char *state_dir, struct cdc_error *error);
+
+/* Makes the folder unless it is there. BORROWS path for the life of the program. */
+int program_make_folder(struct program *program, const char *path, struct cdc_error *error);
 
 /* The path of a file beside another one: path and suffix. *result RETURNS NEW (free); NULL where path is NULL. 0 or -1.
  */

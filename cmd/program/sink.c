@@ -42,14 +42,6 @@ void sink_options_init(struct sink_options *options)
     };
 }
 
-static int make_folder(const char *path, struct cdc_error *error)
-{
-    /* 0700: offset files name hosts and tables. Whichever tool of the pipeline starts first makes the folder. */
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return cdc_error_set(error, CDC_EXIT_IO, "unable to make folder \"%s\": %s", path, strerror(errno));
-    return 0;
-}
-
 /* Before any file is made: a usage error leaves nothing behind. */
 static int check(const struct sink_options *options, struct cdc_error *error)
 {
@@ -58,7 +50,7 @@ static int check(const struct sink_options *options, struct cdc_error *error)
     /* Either alone would be a surprise: a file that never gets a line, or refused lines that are nowhere. */
     if (dead_letter != (options->dead_letter != NULL))
         return cdc_error_set(error, CDC_EXIT_USAGE, "--on-error=dead-letter and --dead-letter FILE go together");
-    return 0;
+    return program_check_places(options->offset_file, options->state_dir, error);
 }
 
 /* --offset-file names the file; --state-dir a folder where the source looks for its sinks; else the sink's own default. */
@@ -72,7 +64,7 @@ struct cdc_offset_file *sink_program_open_offsets(struct program *program, const
     if (options->offset_file != NULL)
         return cdc_offset_file_open(options->offset_file, program->name, error);
     if (dir != NULL) {
-        if (make_folder(dir, error) != 0)
+        if (program_make_folder(program, dir, error) != 0)
             return NULL;
         /* Without the pipeline's name: a sink learns it from the lines only, and may take the lines of several. */
         char *path = cdc_state_path(dir, program->name, NULL);

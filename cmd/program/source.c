@@ -43,8 +43,10 @@ struct cdc_value_format source_options_format(const struct source_options *optio
                                      .decimal_as_number = strcmp(options->decimal, "number") == 0};
 }
 
-int source_program_check_login(const struct source_options *options, struct cdc_error *error)
+int source_program_check_options(const struct source_options *options, struct cdc_error *error)
 {
+    if (program_check_places(options->offset_file, options->state_dir, error) < 0)
+        return -1;
     if (!options->login_path)
         return 0;
     cdc_error_set(error, CDC_EXIT_USAGE, "--login-path is not read here: give --defaults-file FILE");
@@ -121,8 +123,8 @@ static int open_offsets(struct program *program, const struct source_options *op
         return open_in_folder(program, ".", name, p, error);
     else if (!p->state_dir)
         p->offsets = cdc_offset_file_memory(program->name, error);
-    else if (mkdir(p->state_dir, 0700) != 0 && errno != EEXIST)
-        return cdc_error_set(error, CDC_EXIT_IO, "unable to make folder \"%s\": %s", p->state_dir, strerror(errno));
+    else if (program_make_folder(program, p->state_dir, error) < 0)
+        return -1;
     else
         return open_in_folder(program, p->state_dir, name, p, error);
     return p->offsets ? 0 : -1;
@@ -250,15 +252,47 @@ static int run_stream(struct source_run *run, const struct source_options *optio
     return result;
 }
 
+/* Sinks of the same pipeline start at this moment. One whose file was removed may find its position in its destination
+ * (cdc-sink-sqlite), and tells it before its first line; without, the start would be refused as one that loses rows. */
+#define SINKS_MS 5000
+#define LOOK_MS 20
+
+/* 0; 1: a signal came. -1. */
+static int wait_for_sinks(struct program *program, const struct source_positions *p, const char *name,
+                          struct cdc_error *error)
+{
+    const struct cdc_offset *own = cdc_offset_file_get(p->offsets, name), *acked = NULL;
+    int64_t end = cdc_clock_ms() + SINKS_MS;
+    bool told = false;
+
+    if (!p->acks || !own || own->pos[0] == '\0' || !(stdout_is(S_IFIFO) || stdout_is(S_IFSOCK)))
+        return 0;
+    for (;;) {
+        if (cdc_acks_read(p->acks, &acked, error) < 0)
+            return -1;
+        if (acked || cdc_clock_ms() >= end)
+            return 0;
+        if (!told)
+            cdc_log_write(&program->log, CDC_LOG_INFO, "a sink has no position yet: waiting %d s for it",
+                          SINKS_MS / 1000);
+        told = true;
+        if (cdc_retry_wait(LOOK_MS, &program->control, "a sink's position"))
+            return 1;
+    }
+}
+
 int source_program_stream(struct program *program, const struct source_options *options, const char *name,
                           enum source_keep keep, const struct source_kind *kind, void *context, struct cdc_error *error)
 {
     struct source_run run = {.program = program, .name = name, .metrics = {.lag_bytes = -1, .lag_ms = -1}};
     struct source_positions *p = &run.positions;
     int result = source_program_open(program, options, name, keep, p, error);
+    int stopped = result == 0 ? wait_for_sinks(program, p, name, error) : 0;
     if (result == 0)
+        result = stopped < 0 ? -1 : 0;
+    if (result == 0 && stopped == 0)
         result = cdc_start_decide(&run.start, p->offsets, p->acks, p->state_dir, name, error);
-    if (result == 0)
+    if (result == 0 && stopped == 0)
         result = run_stream(&run, options, kind, context, error);
     /* After the stream: the connector BORROWS what the start has (visible, own). */
     cdc_start_free(&run.start);

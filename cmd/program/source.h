@@ -28,8 +28,8 @@ void source_options_init(struct source_options *options); /* defaults */
 void source_options_free(struct source_options *options);
 struct cdc_value_format source_options_format(const struct source_options *options);
 
-/* USAGE for --login-path: its file hides passwords from the eye only, and nothing that is linked reads it. */
-int source_program_check_login(const struct source_options *options, struct cdc_error *error);
+/* USAGE for files and folders without a name, and for --login-path: its file hides passwords from the eye only, and nothing that is linked reads it. */
+int source_program_check_options(const struct source_options *options, struct cdc_error *error);
 /* Copies an argument that is a URL. RETURNS NEW (source_program_free_url). */
 char *source_program_copy_url(const char *given, struct cdc_error *error);
 /* Frees such a copy, and leaves no password in memory. NULL: nothing happens. */

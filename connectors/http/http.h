@@ -14,6 +14,7 @@ struct http_settings {
     const char *index; /* pattern with {db} {schema} {table} {name} */
     int64_t batch_bytes, batch_events;
     const char *key_changes_path; /* journal of rows that changed their key; NULL: none that lasts */
+    const char *index_ids_path;   /* which indexes were filled; NULL: none that lasts */
 };
 
 struct http_sink;

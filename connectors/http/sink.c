@@ -22,7 +22,7 @@ static int open_destination(struct http_sink *sink, const struct http_settings *
 {
     size_t lines = settings->batch_events < LINES_MAX ? (size_t)settings->batch_events : LINES_MAX;
     size_t bytes = (size_t)settings->batch_bytes;
-    struct es_settings index = {settings->index, lines, bytes, settings->key_changes_path};
+    struct es_settings index = {settings->index, lines, bytes, settings->key_changes_path, settings->index_ids_path};
 
     switch (settings->mode) {
     case HTTP_MODE_ELASTICSEARCH: sink->index = es_sink_open(&sink->client, &index, error); break;
@@ -104,10 +104,7 @@ static int deliver(void *context, const struct cdc_offset_file *offsets, struct 
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "what was not sent comes again");
     if (flush(sink, error) != 0)
         return -1;
-    /* Only now: before the flush, a crash would still need the journal of key changes. */
-    if (sink->index != NULL)
-        es_sink_delivered(sink->index, offsets);
-    return 0;
+    return sink->index != NULL ? es_sink_delivered(sink->index, offsets, error) : 0;
 }
 
 /* No discard: a transaction that is truncated comes again, and having a part of it early does no harm. */

@@ -3,6 +3,7 @@
 #include "connectors/mysql/mysql.h"
 #include "connectors/mysql/schema/cascades.h"
 #include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/schema/logged.h"
 #include "connectors/mysql/schema/unmatched.h"
 #include "connectors/mysql/session/grants.h"
 #include "connectors/mysql/session/session.h"
@@ -40,18 +41,6 @@ static void finding(struct check *check, enum cdc_log_level level, const char *c
     va_end(arguments);
     check->problems += level == CDC_LOG_ERROR;
     cdc_log_write(check->log, level, "%s (hint: %s)", text, cure);
-}
-
-/* NULL when the question could not be asked: itself a finding. */
-static MYSQL_RES *ask(struct check *check, const char *sql)
-{
-    struct cdc_error error = {0};
-    MYSQL_RES *result = my_session_query(check->mysql, sql, "cannot check", &error);
-    if (result)
-        return result;
-    check->problems++;
-    cdc_log_write(check->log, CDC_LOG_ERROR, "%s", error.text);
-    return NULL;
 }
 
 /* RETURNS NEW; "" where the server has no such variable; NULL where it cannot be asked. */
@@ -137,35 +126,11 @@ static void check_retention(struct check *check)
                 "the log is kept for %lld s: a pipe that stands still for longer loses its position", (long long)kept);
 }
 
-static void check_filters(struct check *check)
+static void check_logged(struct check *check)
 {
-    MYSQL_RES *result = ask(check, is_since(check, 80200) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS");
-    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
-    if (row && mysql_num_fields(result) >= 4 && ((row[2] && *row[2]) || (row[3] && *row[3])))
-        finding(check, CDC_LOG_ERROR,
-                "take them out of the server's configuration, or read only databases that are logged",
-                "binlog_do_db or binlog_ignore_db leave changes out of the log");
-    mysql_free_result(result);
-}
-
-/* A replica logs what it replicates only when told so. */
-static void check_replica(struct check *check)
-{
-    struct cdc_error ignored = {0}; /* who may not ask is no replica's user */
-    MYSQL_RES *result = my_session_query(
-        check->mysql, is_since(check, 80022) ? "SHOW REPLICA STATUS" : "SHOW SLAVE STATUS", "", &ignored);
-    bool replica = result && mysql_num_rows(result) > 0;
-    mysql_free_result(result);
-    char *logged = variable(check, "log_slave_updates");
-    if (logged && !*logged) {
-        free(logged);
-        logged = variable(check, "log_replica_updates");
-    }
-    if (replica && logged && strcasecmp(logged, "ON") != 0)
-        finding(check, CDC_LOG_ERROR,
-                "put log_replica_updates (log_slave_updates) into its configuration, and start it again",
-                "the server is a replica and does not log what it replicates");
-    free(logged);
+    struct cdc_error error = {0};
+    if (my_logged_check(check->mysql, &check->server, &check->selection, &error) < 0)
+        finding(check, CDC_LOG_ERROR, error.hint[0] ? error.hint : "see the message", "%s", error.text);
 }
 
 /* Documents are put together again from the old row, when it has them. */
@@ -269,6 +234,7 @@ static void check_cascades(struct check *check)
 struct tables {
     struct check *check;
     int selected, keyless;
+    struct cdc_buf readable; /* `"d"."t"`, in backticks, each with a NUL: selected, with no column known to be hidden */
 };
 
 /* The first ones, and how many there are in all is said at the end. */
@@ -295,6 +261,37 @@ static void check_engine(struct check *check, const struct my_catalog_table *tab
                 table->has_key ? "binlog_row_image is not FULL" : "the table has no key");
 }
 
+static void hidden_columns(struct check *check, const char *db, const char *name)
+{
+    finding(
+        check, check->snapshot ? CDC_LOG_ERROR : CDC_LOG_WARNING,
+        "GRANT SELECT on the whole table to the user, or exclude it with -T",
+        "table %s%s%s: the user may not SELECT all of it: cdc-snapshot refuses it, and types of its columns come as "
+        "the log has them",
+        db, *db ? "." : "", name);
+}
+
+/* A column that the user may not read is not in information_schema: the last ones leave no gap there. The server refuses all
+ * columns then, as it does to the snapshot. */
+static void check_last_columns(struct check *check, const struct cdc_buf *names)
+{
+    static const char quick[] = "SET SESSION lock_wait_timeout = 1"; /* who holds a table locked is no finding */
+    struct cdc_error ignored = {0};
+    if (my_session_execute(check->mysql, quick, "", &ignored) < 0)
+        return;
+    for (const char *name = names->data; name && name < names->data + names->len; name += strlen(name) + 1) {
+        struct cdc_buf sql = CDC_BUF_INIT;
+        cdc_buf_lit(&sql, "SELECT * FROM ");
+        cdc_buf_text(&sql, name);
+        cdc_buf_append(&sql, " LIMIT 0", sizeof " LIMIT 0");
+        cdc_error_clear(&ignored);
+        if (!sql.failed && my_session_execute(check->mysql, sql.data, "", &ignored) < 0 &&
+            ignored.status == CDC_EXIT_PERMISSION)
+            hidden_columns(check, "", name);
+        cdc_buf_free(&sql);
+    }
+}
+
 static void check_table(void *context, const struct my_catalog_table *table)
 {
     struct tables *tables = context;
@@ -313,11 +310,16 @@ static void check_table(void *context, const struct my_catalog_table *table)
                 "table %s.%s has no key: sinks cannot find its rows again", table->db, table->name);
     check_engine(check, table);
     if (table->hidden)
+        hidden_columns(check, table->db, table->name);
+    else
+        my_session_append_table(&tables->readable, table->db, table->name);
+    if (!table->hidden)
+        cdc_buf_byte(&tables->readable, '\0');
+    if (table->partitioned && !check->snapshot)
         finding(
-            check, check->snapshot ? CDC_LOG_ERROR : CDC_LOG_WARNING,
-            "GRANT SELECT on the whole table to the user, or exclude it with -T",
-            "table %s.%s: the user may not SELECT all of it: cdc-snapshot refuses it, and types of its columns come as "
-            "the log has them",
+            check, CDC_LOG_WARNING, "delete the rows first, and give --allow-unlogged; or exclude it with -T",
+            "table %s.%s is partitioned: ALTER TABLE ... DROP, TRUNCATE or EXCHANGE PARTITION changes rows that are "
+            "not in the log, and stops the reader",
             table->db, table->name);
     if (table->omits)
         finding(check, CDC_LOG_WARNING, "let the copy compute them",
@@ -341,12 +343,14 @@ static void check_tables(struct check *check)
     else
         cdc_log_write(check->log, CDC_LOG_INFO, "ok: %d table%s selected, %d without a key", tables.selected,
                       tables.selected == 1 ? "" : "s", tables.keyless);
+    check_last_columns(check, &tables.readable);
+    cdc_buf_free(&tables.readable);
 }
 
 /* -- all of it ----------------------------------------------------------------------------- */
 
 static void (*const checks[])(struct check *) = {
-    check_settings,     check_privileges, check_retention, check_filters, check_replica,
+    check_settings,     check_privileges, check_retention, check_logged,
     check_partial_json, check_replica_id, check_cascades,  check_tables,
 };
 

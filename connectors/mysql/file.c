@@ -302,6 +302,7 @@ static int open_reading(struct reading *reading, struct cdc_error *error)
     const struct my_decoder_settings decoder_settings = {.pipeline = settings->name,
                                                          .value_format = settings->value_format,
                                                          .selection = settings->selection,
+                                                         .allow_unlogged = settings->allow_unlogged,
                                                          .describe = describe,
                                                          .look_ahead = look_ahead,
                                                          .context = reading,

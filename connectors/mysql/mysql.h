@@ -33,6 +33,7 @@ struct my_file_settings {
     struct cdc_selection selection;
     struct cdc_value_format value_format;
     int64_t max_events;
+    bool allow_unlogged; /* see decoder.h */
     int output_fd;
     /* A server that still has the tables as they were, for columns that the files do not name; NULL: none */
     const struct my_session_settings *schema_from;

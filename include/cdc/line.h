@@ -69,7 +69,7 @@ int cdc_writer_drain(struct cdc_writer *writer, const struct cdc_control *contro
  * signal came, before all was out; -1. */
 int cdc_writer_finish(struct cdc_writer *writer, const struct cdc_control *control, int64_t ms,
                       struct cdc_error *error);
-/* fsync where stdout is a regular file; else nothing. */
+/* fsync where stdout is a regular file; else nothing. IO also when that file has been removed since cdc_writer_new. */
 int cdc_writer_sync(struct cdc_writer *writer, struct cdc_error *error);
 
 #endif

@@ -26,9 +26,9 @@ int cdc_offset_copy(struct cdc_offset *target, const struct cdc_offset *from, st
 
 struct cdc_offset_file;
 
-/* Opens, locks (PATH.lock) and reads PATH; a missing file is an empty one and is created
- * at once (sinks exist for their source before the first line). Errors: TEMPORARY when another process
- * holds it; CONFIG when damaged, of another tool or a newer format; IO. RETURNS NEW. */
+/* Opens, locks (PATH.lock) and reads PATH; a missing file is an empty one, and is made by the first save: a start that is
+ * refused before that leaves nothing behind. Errors: TEMPORARY when another process holds it; CONFIG when damaged, of
+ * another tool or a newer format; IO. RETURNS NEW. */
 struct cdc_offset_file *cdc_offset_file_open(const char *path, const char *tool, struct cdc_error *error);
 /* The same without a file: kept in memory only. RETURNS NEW. */
 struct cdc_offset_file *cdc_offset_file_memory(const char *tool, struct cdc_error *error);
@@ -48,6 +48,11 @@ int cdc_offset_file_know(struct cdc_offset_file *file, const char *name, const s
 bool cdc_offset_file_owns(const struct cdc_offset_file *file, const char *name);
 /* Writes the file durably: temporary file, fsync, rename, fsync of the folder. */
 int cdc_offset_file_save(struct cdc_offset_file *file, struct cdc_error *error);
+/* Was there no such file when it was opened? Then this is a first start, or what the file spoke of was given up: what lies
+ * beside it is of another copy. */
+bool cdc_offset_file_is_new(const struct cdc_offset_file *file);
+/* Removes a file that was made since it was opened, for a start that was refused before anything was stored. */
+void cdc_offset_file_withdraw(struct cdc_offset_file *file);
 /* NULL for one in memory. */
 const char *cdc_offset_file_path(const struct cdc_offset_file *file);
 
@@ -71,6 +76,7 @@ int cdc_acks_passed(struct cdc_acks *acks, const char *pos, struct cdc_error *er
 size_t cdc_acks_count(const struct cdc_acks *acks);
 /* What one of them had then; NULL when nothing. BORROWED until the next read. */
 const struct cdc_offset *cdc_acks_offset(const struct cdc_acks *acks, size_t index);
+const char *cdc_acks_path(const struct cdc_acks *acks, size_t index); /* its file. BORROWED as well */
 
 /* -- a state folder: libcdc/position/offset.c -- */
 /* DIR/TOOL[-NAME].offset: where --state-dir puts a file. name may be NULL. RETURNS NEW (free). */

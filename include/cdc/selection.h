@@ -14,6 +14,8 @@ struct cdc_selection {
 
 /* schema may be empty; for MySQL it is the database. */
 bool cdc_selection_has(const struct cdc_selection *selection, struct cdc_span schema, struct cdc_span table);
+/* Could a table of that schema be selected? */
+bool cdc_selection_has_some_of(const struct cdc_selection *selection, const char *schema);
 /* One pattern, of include or exclude. */
 bool cdc_selection_matches(const struct cdc_selection *selection, const char *pattern, struct cdc_span schema,
                            struct cdc_span table);

@@ -33,6 +33,8 @@ struct cdc_table {
 struct cdc_tables {
     struct cdc_table **items; /* in the order of their first lines */
     size_t n;
+    bool
+        need_whole; /* set by a sink that needs all columns of a table: a schema line without them is not a sound one */
     /* table.c's own */
     size_t size, n_buckets;
     void (*release)(struct cdc_table *table);

@@ -8,8 +8,8 @@
 
 #include <cdc/event.h>
 
-/* A source table, by what its lines say in `source`: the text between the quotes, escapes as they stand; "" where a
- * line has no such member (MySQL has no schema). */
+/* A source table, by what its lines say in `source`, unescaped, so that a stage which spells a name in another way makes
+ * no other table of it; "" where a line has no such member (MySQL has no schema). */
 struct cdc_table_id {
     char *name, *db, *schema, *table;
 };

@@ -46,8 +46,9 @@ static bool is_quote(char c)
     return c == '"' || c == '`';
 }
 
-/* The length of a half that stands in quotes, these included; 0: it does not. */
-static size_t quoted(const char *half)
+/* The length of a half that stands in quotes, these included; 0: it does not. end: what may come after it, besides the
+ * end of the text. */
+static size_t quoted_before(const char *half, const char *end)
 {
     size_t i = 1;
 
@@ -55,10 +56,15 @@ static size_t quoted(const char *half)
         return 0;
     for (; half[i] != '\0'; i++) {
         if (half[i] == half[0] && half[i + 1] != half[0])
-            return half[i + 1] == '.' || half[i + 1] == '\0' ? i + 1 : 0;
+            return strchr(end, half[i + 1]) != NULL ? i + 1 : 0; /* it finds the NUL as well */
         i += half[i] == half[0];
     }
     return 0;
+}
+
+static size_t quoted(const char *half)
+{
+    return quoted_before(half, ".");
 }
 
 /* What is between the quotes, a doubled one as one, and nothing of it a wildcard. */
@@ -76,15 +82,51 @@ static bool half_matches(const char *half, size_t n, struct cdc_span text)
     return n > 1 && quoted(half) == n ? quoted_is(half, n, text) : cdc_pattern_matches(half, n, text);
 }
 
+/* The first dot: "shop.*" is every table of shop. A table with a dot in its name is matched by the second half
+ * ("shop.a.b"), but a schema with one only in quotes, or by * or ?. */
+static const char *dot_of(const char *pattern)
+{
+    return strchr(pattern + quoted(pattern), '.');
+}
+
 bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, struct cdc_span table)
 {
-    /* The first dot: "shop.*" is every table of shop. A table with a dot in its name is matched by the second half
-     * ("shop.a.b"), but a schema with one only in quotes, or by * or ?. */
-    const char *dot = strchr(pattern + quoted(pattern), '.');
+    const char *dot = dot_of(pattern);
 
     if (dot == NULL)
         return half_matches(pattern, strlen(pattern), table);
     return half_matches(pattern, (size_t)(dot - pattern), schema) && half_matches(dot + 1, strlen(dot + 1), table);
+}
+
+size_t cdc_pattern_prefix(const char *text, bool *is_name)
+{
+    size_t half = 0, n = 0;
+
+    *is_name = true;
+    for (;;) {
+        size_t in_quotes = quoted_before(text + half, ".:");
+        n = half + (in_quotes > 0 ? in_quotes : strcspn(text + half, ".:"));
+        *is_name &= in_quotes > 0 || strcspn(text + half, "*?") >= n - half;
+        if (text[n] != '.')
+            break;
+        half = n + 1;
+    }
+    *is_name &= text[n] == ':';
+    return text[n] == ':' ? n : SIZE_MAX;
+}
+
+bool cdc_pattern_matches_some_of(const char *pattern, struct cdc_span schema)
+{
+    const char *dot = dot_of(pattern);
+
+    return dot == NULL || half_matches(pattern, (size_t)(dot - pattern), schema);
+}
+
+bool cdc_pattern_matches_all_of(const char *pattern, struct cdc_span schema)
+{
+    const char *dot = dot_of(pattern), *table = dot == NULL ? pattern : dot + 1;
+
+    return *table != '\0' && table[strspn(table, "*")] == '\0' && cdc_pattern_matches_some_of(pattern, schema);
 }
 
 void cdc_pattern_append_quoted(struct cdc_buf *out, const char *name)

@@ -59,6 +59,32 @@ bool cdc_selection_has_table(const struct cdc_selection *selection, const char *
     return cdc_selection_has(selection, cdc_span_text(schema), cdc_span_text(table));
 }
 
+/* Without memory: yes, as above. */
+static bool asks(bool ask(const char *, struct cdc_span), const char *pattern, const char *schema, bool any_case)
+{
+    if (!any_case)
+        return ask(pattern, cdc_span_text(schema));
+
+    char *p = lower(pattern, strlen(pattern)), *s = lower(schema, strlen(schema));
+    bool yes = p == NULL || s == NULL || ask(p, cdc_span_text(s));
+
+    free(p);
+    free(s);
+    return yes;
+}
+
+bool cdc_selection_has_some_of(const struct cdc_selection *selection, const char *schema)
+{
+    const struct cdc_option_list *include = &selection->include, *exclude = &selection->exclude;
+    bool some = include->count == 0;
+
+    for (size_t i = 0; i < include->count; i++)
+        some |= asks(cdc_pattern_matches_some_of, include->items[i], schema, selection->any_case);
+    for (size_t i = 0; i < exclude->count; i++)
+        some &= !asks(cdc_pattern_matches_all_of, exclude->items[i], schema, selection->any_case);
+    return some;
+}
+
 static int copy_list(struct cdc_option_list *copy, const struct cdc_option_list *list, struct cdc_error *error)
 {
     for (size_t i = 0; i < list->count; i++)

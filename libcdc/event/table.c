@@ -55,24 +55,42 @@ void cdc_tables_free(struct cdc_tables *tables)
 static bool is_table(const struct cdc_table *table, const struct cdc_event *event)
 {
     /* The table's name first: it differs most often. */
-    return cdc_span_is(event->table, table->id.table) && cdc_span_is(event->schema, table->id.schema) &&
-           cdc_span_is(event->db, table->id.db) && cdc_span_is(event->name, table->id.name);
+    return cdc_json_raw_is(event->table, cdc_span_text(table->id.table)) &&
+           cdc_json_raw_is(event->schema, cdc_span_text(table->id.schema)) &&
+           cdc_json_raw_is(event->db, cdc_span_text(table->id.db)) &&
+           cdc_json_raw_is(event->name, cdc_span_text(table->id.name));
 }
 
 /* 0xff is no byte of UTF-8: it keeps the parts apart. */
-static uint64_t hash_parts(struct cdc_span name, struct cdc_span db, struct cdc_span schema, struct cdc_span table)
-{
-    uint64_t hash = cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, table), 0xff);
-
-    hash = cdc_hash_byte(cdc_hash_span(hash, schema), 0xff);
-    hash = cdc_hash_byte(cdc_hash_span(hash, db), 0xff);
-    return cdc_hash_span(hash, name);
-}
-
 static uint64_t hash_of_id(const struct cdc_table_id *id)
 {
-    return hash_parts(cdc_span_text(id->name), cdc_span_text(id->db), cdc_span_text(id->schema),
-                      cdc_span_text(id->table));
+    uint64_t hash = cdc_hash_byte(cdc_hash_text(CDC_HASH_INIT, id->table), 0xff);
+
+    hash = cdc_hash_byte(cdc_hash_text(hash, id->schema), 0xff);
+    hash = cdc_hash_byte(cdc_hash_text(hash, id->db), 0xff);
+    return cdc_hash_text(hash, id->name);
+}
+
+/* The hash of the unescaped text, whatever its spelling in the line. */
+static uint64_t hash_raw(uint64_t hash, struct cdc_span raw)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    if (raw.n == 0 || memchr(raw.p, '\\', raw.n) == NULL)
+        return cdc_hash_span(hash, raw);
+    cdc_json_unescape(&text, raw);
+    hash = cdc_hash_bytes(hash, text.data, text.len);
+    cdc_buf_free(&text);
+    return hash;
+}
+
+static uint64_t hash_of_event(const struct cdc_event *event)
+{
+    uint64_t hash = cdc_hash_byte(hash_raw(CDC_HASH_INIT, event->table), 0xff);
+
+    hash = cdc_hash_byte(hash_raw(hash, event->schema), 0xff);
+    hash = cdc_hash_byte(hash_raw(hash, event->db), 0xff);
+    return hash_raw(hash, event->name);
 }
 
 /* The low bits choose a bucket: fold the high ones into them. */
@@ -115,8 +133,7 @@ static struct cdc_table *find(const struct cdc_tables *tables, const struct cdc_
     /* No buckets yet, and none to divide by. */
     if (tables->n == 0)
         return NULL;
-    uint64_t hash = hash_parts(event->name, event->db, event->schema, event->table);
-    struct cdc_table *table = tables->by_source[bucket_of(tables, hash)];
+    struct cdc_table *table = tables->by_source[bucket_of(tables, hash_of_event(event))];
     while (table != NULL && !is_table(table, event))
         table = table->next_source;
     return table;
@@ -155,6 +172,19 @@ static char *copy_part(struct cdc_span part)
     return cdc_span_copy(part.p != NULL ? part : cdc_span("", 0));
 }
 
+/* A part of an id. The server's own names have no NUL; what comes after one would not count. */
+static int take_part(char **part, struct cdc_span raw, struct cdc_error *error)
+{
+    size_t n;
+
+    *part = cdc_json_text(raw.p != NULL ? raw : cdc_span("", 0), &n);
+    if (*part == NULL)
+        return cdc_error_memory(error);
+    if (strlen(*part) != n)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "a name in \"source\" holds a NUL byte");
+    return 0;
+}
+
 static int fill(struct cdc_tables *tables, struct cdc_table *table, const struct cdc_event *event,
                 struct cdc_error *error)
 {
@@ -163,14 +193,14 @@ static int fill(struct cdc_tables *tables, struct cdc_table *table, const struct
 
     cdc_buf_byte(&target, '\0');
     table->target = target.data;
-    table->id = (struct cdc_table_id){copy_part(event->name), copy_part(event->db), copy_part(event->schema),
-                                      copy_part(event->table)};
     if (result != 0)
         return -1;
-    if (target.failed || table->id.name == NULL || table->id.db == NULL || table->id.schema == NULL ||
-        table->id.table == NULL)
+    if (target.failed)
         return cdc_error_memory(error);
-    return 0;
+    return take_part(&table->id.name, event->name, error) == 0 && take_part(&table->id.db, event->db, error) == 0 &&
+                   take_part(&table->id.schema, event->schema, error) == 0
+               ? take_part(&table->id.table, event->table, error)
+               : -1;
 }
 
 static struct cdc_table *add(struct cdc_tables *tables, const struct cdc_event *event, struct cdc_error *error)
@@ -307,6 +337,16 @@ static int read_key(struct cdc_table *table, const struct cdc_event *event, stru
     return 0;
 }
 
+static int read_definition(const struct cdc_tables *tables, struct cdc_table *read, const struct cdc_event *event,
+                           struct cdc_error *error)
+{
+    if (read_columns(read, event, error) != 0 || read_key(read, event, error) != 0)
+        return -1;
+    if (tables->need_whole && !read->whole)
+        return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\", or without those of the key");
+    return 0;
+}
+
 struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_event *event, struct cdc_error *error)
 {
     /* Read into a struct of its own first: a damaged schema line leaves the definition that the rows so far were
@@ -315,7 +355,7 @@ struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_
 
     if (table == NULL)
         return NULL;
-    if (read_columns(&read, event, error) != 0 || read_key(&read, event, error) != 0) {
+    if (read_definition(tables, &read, event, error) != 0) {
         free_columns(read.columns, read.n_columns);
         free(read.key);
         return NULL;

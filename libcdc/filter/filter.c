@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "libcdc/filter/internal.h"
+#include <cdc/pattern.h>
 
 /* Change lines of a source since its last commit line. */
 struct count {
@@ -53,17 +54,30 @@ static int parse_ops(struct cdc_filter *filter, const char *list, struct cdc_err
     }
 }
 
-static int check_form(const char *option, const struct cdc_option_list *list, bool assignment, struct cdc_error *error)
+enum form { FORM_COLUMNS, FORM_RENAME_COLUMN, FORM_RENAME_TABLE };
+
+static bool has_form(const char *item, enum form form)
+{
+    bool is_name;
+    size_t prefix = form == FORM_RENAME_TABLE ? SIZE_MAX : cdc_pattern_prefix(item, &is_name);
+    const char *rest = prefix == SIZE_MAX ? item : item + prefix + 1, *equals = strchr(rest, '=');
+
+    if (prefix == 0 || (prefix != SIZE_MAX && prefix >= FILTER_PATTERN_MAX) || rest[0] == '\0')
+        return false;
+    return form == FORM_COLUMNS ||
+           (equals != NULL && equals != rest && equals[1] != '\0' && strchr(equals + 1, '=') == NULL);
+}
+
+static int check_form(const char *option, const struct cdc_option_list *list, enum form form, struct cdc_error *error)
 {
     for (size_t i = 0; i < list->count; i++) {
-        const char *item = list->items[i], *colon = strchr(item, ':'), *equals = strchr(item, '=');
-        bool ok = item[0] != '\0' && (colon == NULL || (colon != item && colon[1] != '\0'));
-        if (assignment)
-            ok = ok && equals != NULL && equals != item && equals[1] != '\0' && equals[-1] != ':' &&
-                 strchr(equals + 1, '=') == NULL;
-        if (!ok)
+        const char *item = list->items[i];
+        /* What is written into lines must be UTF-8, and what is not would match no name. */
+        if (!cdc_utf8_valid(item, strlen(item)))
+            return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not valid UTF-8", option, item);
+        if (!has_form(item, form))
             return cdc_error_set(error, CDC_EXIT_USAGE, "%s: \"%s\" is not of the form %s", option, item,
-                                 assignment ? "OLD=NEW" : "[TABLE:]COLUMN,COLUMN");
+                                 form == FORM_COLUMNS ? "[TABLE:]COLUMN,COLUMN" : "OLD=NEW");
     }
     return 0;
 }
@@ -74,11 +88,11 @@ static int take_settings(struct cdc_filter *filter, const struct cdc_filter_sett
     for (size_t i = 0; i < settings->ops.count; i++)
         if (parse_ops(filter, settings->ops.items[i], error) != 0)
             return -1;
-    if (check_form("--columns", &settings->keep_columns, false, error) != 0 ||
-        check_form("--drop-columns", &settings->drop_columns, false, error) != 0 ||
-        check_form("--rename", &settings->rename_tables, true, error) != 0)
+    if (check_form("--columns", &settings->keep_columns, FORM_COLUMNS, error) != 0 ||
+        check_form("--drop-columns", &settings->drop_columns, FORM_COLUMNS, error) != 0 ||
+        check_form("--rename", &settings->rename_tables, FORM_RENAME_TABLE, error) != 0)
         return -1;
-    return check_form("--rename-column", &settings->rename_columns, true, error);
+    return check_form("--rename-column", &settings->rename_columns, FORM_RENAME_COLUMN, error);
 }
 
 struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, struct cdc_error *error)
@@ -90,11 +104,13 @@ struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, st
         return NULL;
     }
     filter->plans.settings = &filter->settings;
-    if (take_settings(filter, settings, error) != 0) {
-        cdc_filter_free(filter);
-        return NULL;
+    if (take_settings(filter, settings, error) == 0) {
+        if (plans_init(&filter->plans) == 0)
+            return filter;
+        cdc_error_memory(error);
     }
-    return filter;
+    cdc_filter_free(filter);
+    return NULL;
 }
 
 void cdc_filter_free(struct cdc_filter *filter)
@@ -120,21 +136,6 @@ static bool has_name(const struct name_list *list, struct cdc_span raw)
     return false;
 }
 
-/* Both as they stand in a line: of any two of them one may have escapes that the other has not. */
-static bool is_same_name(struct cdc_span a, struct cdc_span b)
-{
-    struct cdc_buf text = CDC_BUF_INIT;
-
-    if (cdc_span_equal(a, b))
-        return true;
-    if (memchr(a.p, '\\', a.n) == NULL)
-        return b.n > a.n && cdc_json_raw_is(b, a);
-    cdc_json_unescape(&text, a);
-    bool same = cdc_json_raw_is(b, cdc_span(text.data, text.len));
-    cdc_buf_free(&text);
-    return same;
-}
-
 /* A schema line names the key's columns in key_columns, a change has them in key. */
 static bool in_key(const struct cdc_event *event, struct cdc_span raw)
 {
@@ -144,13 +145,13 @@ static bool in_key(const struct cdc_event *event, struct cdc_span raw)
     if (event->op == CDC_OP_SCHEMA) {
         cdc_json_iter_begin(&iter, event->key_columns);
         while (cdc_json_next_element(&iter, &value))
-            if (cdc_json_type(value) == CDC_JSON_STRING && is_same_name(cdc_json_string_raw(value), raw))
+            if (cdc_json_type(value) == CDC_JSON_STRING && cdc_json_raw_equal(cdc_json_string_raw(value), raw))
                 return true;
         return false;
     }
     cdc_json_iter_begin(&iter, event->key);
     while (cdc_json_next_member(&iter, &name, &value))
-        if (is_same_name(name, raw))
+        if (cdc_json_raw_equal(name, raw))
             return true;
     return false;
 }
@@ -412,9 +413,22 @@ static void append_line(uint64_t passed, struct cdc_buf *out, const struct plan 
     cdc_buf_byte(out, '\n');
 }
 
-static bool passes(const struct cdc_filter *filter, const struct plan *plan, enum cdc_op op)
+/* A statement is in no table, but in a database: it passes with one that has selected tables, or may have. */
+static bool is_of_no_selected_table(const struct cdc_filter *filter, const struct cdc_event *event)
 {
-    if (plan != NULL && !plan->selected)
+    if (event->op != CDC_OP_DDL || event->db.n == 0)
+        return false;
+    char *db = cdc_json_text(event->db, NULL);
+    bool selected = db == NULL || cdc_selection_has_some_of(&filter->settings.selection, db);
+    free(db);
+    return !selected;
+}
+
+static bool passes(const struct cdc_filter *filter, const struct plan *plan, const struct cdc_event *event)
+{
+    enum cdc_op op = event->op;
+
+    if (plan != NULL ? !plan->selected : is_of_no_selected_table(filter, event))
         return false;
     return op == CDC_OP_SCHEMA || !filter->ops_limited || filter->ops[op];
 }
@@ -438,7 +452,7 @@ static void pass_commit(struct count *count, const struct cdc_event *event, stru
 
 static bool is_count_of(const struct cdc_filter *filter, size_t i, const struct cdc_event *event)
 {
-    return i < filter->n_counts && cdc_span_equal(filter->counts[i].name, event->name);
+    return i < filter->n_counts && cdc_json_raw_equal(filter->counts[i].name, event->name);
 }
 
 /* That of the event's source; NULL without memory. */
@@ -484,7 +498,7 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
     }
     if (event->table.p != NULL && (plan = plans_find(&filter->plans, event, error)) == NULL)
         return -1;
-    if (!passes(filter, plan, event->op)) {
+    if (!passes(filter, plan, event)) {
         /* A schema line is counted by nobody. */
         count->dropped |= event->op != CDC_OP_SCHEMA;
         return 0;
@@ -499,4 +513,19 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
     append_line(0, out, plan, event, edits, n);
     count->passed += event->op != CDC_OP_SCHEMA;
     return out->failed ? cdc_error_memory(error) : 1;
+}
+
+size_t cdc_filter_unmatched(const struct cdc_filter *filter, struct cdc_buf *out)
+{
+    static const char *const options[LISTS] = {
+        "-t", "-T", "--columns", "--drop-columns", "--rename", "--rename-column"};
+    size_t n = 0;
+
+    for (int i = 0; filter->plans.n > 0 && i < LISTS; i++) {
+        const struct cdc_option_list *list = plans_list(&filter->plans, (enum table_list)i);
+        for (size_t k = 0; k < list->count; k++)
+            if (!filter->plans.used[i][k])
+                cdc_buf_printf(out, "%s%s '%s'", n++ == 0 ? "" : ", ", options[i], list->items[k]);
+    }
+    return n;
 }

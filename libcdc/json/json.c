@@ -272,6 +272,20 @@ bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text)
     return at == text.n;
 }
 
+bool cdc_json_raw_equal(struct cdc_span a, struct cdc_span b)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+
+    if (cdc_span_equal(a, b))
+        return true;
+    if (a.n == 0 || memchr(a.p, '\\', a.n) == NULL)
+        return b.n > a.n && cdc_json_raw_is(b, a);
+    cdc_json_unescape(&text, a);
+    bool same = !text.failed && cdc_json_raw_is(b, cdc_span(text.data, text.len));
+    cdc_buf_free(&text);
+    return same;
+}
+
 bool cdc_json_int64(struct cdc_span value, int64_t *result)
 {
     uint64_t v = 0;

@@ -27,6 +27,7 @@
 struct cdc_writer {
     int fd, own_fd; /* own_fd: our own description of the same pipe, or -1 */
     bool file, pipe;
+    bool has_name; /* the file; a temporary one may have none from the start */
     struct cdc_buf buf;
     size_t start; /* of what is not written yet */
     uint64_t written;
@@ -93,6 +94,7 @@ struct cdc_writer *cdc_writer_new(int fd, struct cdc_error *error)
         return NULL;
     }
     writer->file = S_ISREG(status.st_mode);
+    writer->has_name = status.st_nlink > 0;
     if (writer->file && remove_partial_line(writer, status.st_size, error) != 0) {
         free(writer);
         return NULL;
@@ -248,12 +250,18 @@ int cdc_writer_finish(struct cdc_writer *writer, const struct cdc_control *contr
     }
 }
 
-/* Only a regular file: what a pipe has taken is the business of who reads it. */
+/* Only a regular file: what a pipe has taken is the business of who reads it. A file that was removed meanwhile takes all
+ * that is written, and is gone when we close it. */
 int cdc_writer_sync(struct cdc_writer *writer, struct cdc_error *error)
 {
+    struct stat status;
+
     if (!writer->file)
         return 0;
-    if (fsync(writer->fd) != 0)
+    if (fsync(writer->fd) != 0 || fstat(writer->fd, &status) != 0)
         return cdc_error_set(error, CDC_EXIT_IO, "unable to make the output durable: %s", strerror(errno));
-    return 0;
+    if (!writer->has_name || status.st_nlink > 0)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_IO, "the output file was removed while it was written");
+    return cdc_error_hint(error, "start again: what was not stored comes again");
 }

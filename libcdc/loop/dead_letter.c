@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libcdc/loop/internal.h"
@@ -63,6 +64,38 @@ static int repair_end(struct dead_letter *file, struct cdc_error *error)
     return 0;
 }
 
+static int open_file(struct dead_letter *file, struct cdc_error *error)
+{
+    /* Appended to: lines of earlier runs are still somebody's work. Not locked, since the sink's offset file is.
+     * 0600, as it holds rows. */
+    file->fd = cdc_file_open(file->path, O_RDWR | O_CREAT | O_APPEND, 0600, "dead-letter file", error);
+    if (file->fd < 0)
+        return -1;
+    /* The folder too: a file that is new would be gone after a power cut, with what the offset has passed over. */
+    if (cdc_file_sync_folder(file->path) != 0)
+        return io_error(file, error);
+    return refuse_foreign(file, error) == 0 ? repair_end(file, error) : -1;
+}
+
+/* Whoever has worked through the letters may remove their file while we run: the next ones go into a new one. Those that
+ * went with it before they were durable come again, since the offset has not passed over them. */
+static int check_removed(struct dead_letter *file, struct cdc_error *error)
+{
+    struct stat status;
+
+    if (fstat(file->fd, &status) != 0)
+        return io_error(file, error);
+    if (status.st_nlink > 0)
+        return 0;
+    if (file->dirty) {
+        cdc_error_set(error, CDC_EXIT_IO, "dead-letter file \"%s\" was removed with lines that are not stored yet",
+                      file->path);
+        return cdc_error_hint(error, "start again: they come again");
+    }
+    close(file->fd);
+    return open_file(file, error);
+}
+
 int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_error *error)
 {
     *result = NULL;
@@ -73,13 +106,7 @@ int dead_letter_open(struct dead_letter **result, const char *path, struct cdc_e
         free(file);
         return cdc_error_memory(error);
     }
-    /* Appended to: lines of earlier runs are still somebody's work. Not locked, since the sink's offset file is.
-     * 0600, as it holds rows. */
-    file->fd = cdc_file_open(path, O_RDWR | O_CREAT | O_APPEND, 0600, "dead-letter file", error);
-    /* The folder too: a file that is new would be gone after a power cut, with what the offset has passed over. */
-    if (file->fd >= 0 && cdc_file_sync_folder(path) != 0)
-        io_error(file, error);
-    else if (file->fd >= 0 && refuse_foreign(file, error) == 0 && repair_end(file, error) == 0)
+    if (open_file(file, error) == 0)
         return *result = file, 0;
     dead_letter_close(file);
     return -1;
@@ -101,6 +128,8 @@ int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char
     cdc_buf_lit(&file->buf, "}\n");
     if (file->buf.failed)
         return cdc_error_memory(error);
+    if (check_removed(file, error) != 0)
+        return -1;
     /* Written at once, so that `tail -f` shows it; durable with dead_letter_sync, once for a whole delivery. */
     if (cdc_file_write(file->fd, file->buf.data, file->buf.len) != 0)
         return io_error(file, error);
@@ -112,6 +141,8 @@ int dead_letter_sync(struct dead_letter *file, struct cdc_error *error)
 {
     if (file == NULL || !file->dirty)
         return 0;
+    if (check_removed(file, error) != 0)
+        return -1;
     if (fsync(file->fd) != 0)
         return io_error(file, error);
     file->dirty = false;

@@ -15,7 +15,7 @@ static bool differs(struct cdc_span a, struct cdc_span b, const char *name)
     struct cdc_span one = cdc_json_member_raw(a, name), other = cdc_json_member_raw(b, name);
 
     /* Older lines do not say it, nor do those that a stage has made smaller. */
-    return one.n > 0 && other.n > 0 && !cdc_span_equal(one, other);
+    return one.n > 0 && other.n > 0 && !cdc_json_raw_equal(one, other);
 }
 
 /* Does b name a server whose transactions a has? Then it has replaced that one: "fb7d...:1-20,07a1...:1-3". */
@@ -69,33 +69,19 @@ static bool reaches(struct cdc_span set, unsigned long long domain, unsigned lon
     return false;
 }
 
-/* Transactions of a domain are numbered upwards, on whichever server. all: it goes on in each domain; else in one of them,
- * since a replica may have written the domains' transactions in another order. */
-static bool goes_on(struct cdc_span before, struct cdc_span after, bool all)
+/* Transactions of a domain are numbered upwards, on whichever server. In one domain is enough, since a replica may have written
+ * the domains' transactions in another order. */
+static bool goes_on(struct cdc_span before, struct cdc_span after)
 {
     unsigned long long domain, number;
-    bool found = true;
+    bool any = false;
 
     while (take_gtid(&before, &domain, &number)) {
-        found = reaches(after, domain, number);
-        if (found != all)
-            break;
+        any = true;
+        if (reaches(after, domain, number))
+            return true;
     }
-    return found;
-}
-
-/* Can b be of the same log as a, which was written before it? Names of files count upwards, "binlog.000009". */
-static bool is_later_in_log(struct cdc_span a, struct cdc_span b)
-{
-    struct cdc_span file = cdc_json_member_raw(a, "file"), later = cdc_json_member_raw(b, "file");
-    int64_t created = 0, later_created = 0;
-
-    if (!cdc_json_int64(cdc_json_member(a, "file_created"), &created) ||
-        !cdc_json_int64(cdc_json_member(b, "file_created"), &later_created))
-        created = later_created = 0;
-    if (cdc_span_equal(file, later))
-        return created == later_created;
-    return created <= later_created && (later.n > file.n || (later.n == file.n && memcmp(later.p, file.p, file.n) > 0));
+    return !any;
 }
 
 static bool same_server_id(struct cdc_span a, struct cdc_span b)
@@ -107,15 +93,15 @@ static bool same_server_id(struct cdc_span a, struct cdc_span b)
 }
 
 /* b comes after a. A MariaDB is named by its server_id and the address that it had when its log was first read: "1/db-a:3306".
- * A replica that took its place has another server_id and goes on with its transactions; under another address it is the
- * same server when it goes on with its log. */
+ * A replica that took its place has another server_id and goes on with its transactions. Under another address a source that
+ * goes on from its position looks into the log, and keeps the name where that is the same: another name under one server_id
+ * is another server, or nobody has looked. */
 static bool is_another_mariadb(struct cdc_span a, struct cdc_span b)
 {
     if (!cdc_span_is(cdc_json_member_raw(b, "connector"), "mariadb") || !differs(a, b, "server_uuid"))
         return false;
-    bool same = same_server_id(cdc_json_member_raw(a, "server_uuid"), cdc_json_member_raw(b, "server_uuid"));
-    bool on = goes_on(cdc_json_member_raw(a, "gtids"), cdc_json_member_raw(b, "gtids"), same);
-    return !on || (same && !is_later_in_log(a, b));
+    return same_server_id(cdc_json_member_raw(a, "server_uuid"), cdc_json_member_raw(b, "server_uuid")) ||
+           !goes_on(cdc_json_member_raw(a, "gtids"), cdc_json_member_raw(b, "gtids"));
 }
 
 /* -- all ------------------------------------------------------------------------------------------ */

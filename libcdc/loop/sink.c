@@ -36,6 +36,7 @@ struct cdc_sink_loop {
     bool reported_unknown, finished, delivery_failed;
     bool leaving;  /* a change was left for the next run: so is all that comes after it */
     bool in_event; /* the destination failed within a line, and may have done a part of it */
+    bool stored;   /* the destination has something of this run, or may have */
     struct held_lines held;
     bool mixing; /* too many were held: sources are taken in as the lines come */
     struct loop_report report;
@@ -50,7 +51,7 @@ static int deliver(struct cdc_sink_loop *loop, struct cdc_error *error)
 {
     if (streams_set_offsets(&loop->streams, &loop->metrics.seq, error) != 0)
         return -1;
-    loop->delivery_failed = true;
+    loop->delivery_failed = loop->stored = true;
     if (dead_letter_sync(loop->dead_letter, error) != 0 || loop->ops->deliver(loop->sink, loop->offsets, error) != 0 ||
         dead_letter_sync(loop->dead_letter, error) != 0 || cdc_offset_file_save(loop->offsets, error) != 0)
         return -1;
@@ -166,6 +167,7 @@ static int take_change(struct cdc_sink_loop *loop, struct sink_stream *stream, c
         return 0;
     if (hand_over(loop, event, error) != 0 || stream_remember(stream, event, error) != 0)
         return -1;
+    loop->stored |= loop->ops->discard == NULL; /* a part may be out before the delivery */
     stream->open_lines++;
     stream->lines++;
     loop->run_changes++;
@@ -440,6 +442,24 @@ static void report_dropped(const struct cdc_sink_loop *loop)
                       all ? "; a snapshot taken anew needs another --name or an empty destination" : "");
 }
 
+/* A source that looks for its sinks before the first line must find that there is one. */
+static int show_that_we_are_there(struct cdc_sink_loop *loop, struct cdc_error *error)
+{
+    return cdc_offset_file_is_new(loop->offsets) ? cdc_offset_file_save(loop->offsets, error) : 0;
+}
+
+/* A first start that is refused leaves nothing behind: the next one is a first start, too. */
+static void withdraw_if_refused(struct cdc_sink_loop *loop, int result, const struct cdc_error *error)
+{
+    bool refused =
+        result != 0 && error != NULL && (error->status == CDC_EXIT_CONFIG || error->status == CDC_EXIT_USAGE);
+
+    for (size_t i = 0; refused && i < cdc_offset_file_count(loop->offsets); i++)
+        refused = !cdc_offset_file_owns(loop->offsets, cdc_offset_file_name(loop->offsets, i));
+    if (refused && !loop->stored)
+        cdc_offset_file_withdraw(loop->offsets);
+}
+
 int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_sink_settings *settings,
                  struct cdc_offset_file *offsets, struct cdc_control *control, const struct cdc_log *log,
                  struct cdc_error *error)
@@ -467,8 +487,10 @@ int cdc_sink_run(const struct cdc_sink_ops *ops, void *sink, const struct cdc_si
     control->context = &loop.report;
     *context = (struct cdc_sink_context){settings, control, log, &loop.metrics, &loop};
     loop.reader = cdc_line_reader_new(settings->input_fd, settings->max_line, error);
-    if (loop.reader != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0)
+    if (loop.reader != NULL && dead_letter_open(&loop.dead_letter, settings->dead_letter, error) == 0 &&
+        show_that_we_are_there(&loop, error) == 0)
         result = run(&loop, error);
+    withdraw_if_refused(&loop, result, error);
     /* An error without a text is none to speak of (the reader of the output is gone), and stays. */
     if (result != 0 && control->stop && cdc_error_is_transient(error) && error->text[0] != '\0') {
         /* Asked to stop while the destination was away: nothing is lost, the lines come again. */

@@ -53,7 +53,7 @@ static struct sink_stream *add_stream(struct streams *streams, struct cdc_span r
 struct sink_stream *streams_find(struct streams *streams, struct cdc_span raw_name, struct cdc_error *error)
 {
     for (size_t i = 0; i < streams->n; i++)
-        if (cdc_span_equal(cdc_span(streams->items[i].raw_name.data, streams->items[i].raw_name.len), raw_name))
+        if (cdc_json_raw_equal(cdc_span(streams->items[i].raw_name.data, streams->items[i].raw_name.len), raw_name))
             return &streams->items[i];
     return add_stream(streams, raw_name, error);
 }

@@ -184,3 +184,8 @@ const struct cdc_offset *cdc_acks_offset(const struct cdc_acks *acks, size_t ind
 {
     return acks->acks[index].offset.pos != NULL ? &acks->acks[index].offset : NULL;
 }
+
+const char *cdc_acks_path(const struct cdc_acks *acks, size_t index)
+{
+    return acks->acks[index].path;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Offset files: read once, locked, replaced atomically. jansson reads and checks them, since a person may have edited one;
- * source and state are copied as bytes, since a number in them may have more digits than any C type. */
+ * source and state are copied as bytes, and jansson does not see them: they are what lines brought, where a number may have
+ * more digits than any C type, a text a NUL, and a name may come twice. What was written must be readable again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -28,6 +29,8 @@ struct cdc_offset_file {
     char *path; /* NULL: in memory */
     char *tool;
     int lock_fd;
+    bool is_new; /* there was none when it was opened */
+    bool there;
     struct entry *entries;
     size_t count;
 };
@@ -140,20 +143,83 @@ static char *read_file(const char *path, size_t *n, bool *missing, struct cdc_er
     return text;
 }
 
+static void append_raw_member(struct cdc_buf *out, struct cdc_span name, struct cdc_span value)
+{
+    if (out->data[out->len - 1] != '{')
+        cdc_buf_byte(out, ',');
+    cdc_buf_byte(out, '"');
+    cdc_buf_span(out, name);
+    cdc_buf_lit(out, "\":");
+    cdc_buf_span(out, value);
+}
+
+static bool is_copied(struct cdc_span name)
+{
+    return cdc_json_raw_is(name, cdc_span_text("source")) || cdc_json_raw_is(name, cdc_span_text("state"));
+}
+
+/* Appends an object; `depth` levels down, source and state are empty. */
+static void append_without_copied(struct cdc_buf *out, struct cdc_span object, unsigned depth)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span name, value;
+
+    cdc_buf_byte(out, '{');
+    cdc_json_iter_begin(&iter, object);
+    while (!out->failed && cdc_json_next_member(&iter, &name, &value)) {
+        bool is_object = cdc_json_type(value) == CDC_JSON_OBJECT, enter = is_object && depth > 0;
+        if (is_object && depth == 0 && is_copied(name))
+            value = cdc_span("{}", 2);
+        append_raw_member(out, name, enter ? cdc_span(NULL, 0) : value);
+        if (enter)
+            append_without_copied(out, value, depth - 1);
+    }
+    cdc_buf_byte(out, '}');
+}
+
+static struct cdc_span trim(struct cdc_span text)
+{
+    while (text.n > 0 && (unsigned char)*text.p <= ' ')
+        text = cdc_span(text.p + 1, text.n - 1);
+    while (text.n > 0 && (unsigned char)text.p[text.n - 1] <= ' ')
+        text.n--;
+    return text;
+}
+
+/* The tree of a file's text, with source and state empty. RETURNS NEW; NULL with the error. */
+static json_t *parse(const char *path, struct cdc_span text, struct cdc_error *error)
+{
+    struct cdc_error fault = {0};
+    struct cdc_buf plain = CDC_BUF_INIT;
+    json_error_t why;
+    json_t *root = NULL;
+
+    if (cdc_json_validate(text.p, text.n, &fault) != 0)
+        return damaged(path, fault.text, error), NULL;
+    append_without_copied(&plain, trim(text), 2); /* the file, "offsets", an entry */
+    if (plain.failed) {
+        cdc_error_memory(error);
+    } else {
+        /* Two entries of one name: one of them would silently be the wrong one. */
+        root = json_loadb(plain.data, plain.len, JSON_REJECT_DUPLICATES, &why);
+        if (root == NULL)
+            damaged(path, why.text, error);
+    }
+    cdc_buf_free(&plain);
+    return root;
+}
+
 /* The parsed root of an offset file, and its text (both RETURN NEW); NULL on error or, with *missing, when there is no file.
  * The text is needed besides, since what the lines brought is copied out of it byte for byte. */
 static json_t *load(const char *path, char **text, bool *missing, struct cdc_error *error)
 {
-    json_error_t why;
     size_t n;
 
     *text = read_file(path, &n, missing, error);
     if (*text == NULL)
         return NULL;
-    /* Two entries of one name: one of them would silently be the wrong one. */
-    json_t *root = json_loadb(*text, n, JSON_REJECT_DUPLICATES, &why);
+    json_t *root = parse(path, cdc_span(*text, n), error);
     if (root == NULL) {
-        damaged(path, why.text, error);
         free(*text);
         return NULL;
     }
@@ -213,13 +279,7 @@ static int read_entry(const char *path, const json_t *value, struct cdc_span tex
 /* The entry's text; the file's text is valid JSON. */
 static struct cdc_span entry_text(const char *text, const char *name)
 {
-    struct cdc_span file = cdc_span_text(text);
-    while (file.n > 0 && *file.p != '{') /* white space before it */
-        file = cdc_span(file.p + 1, file.n - 1);
-    /* After the last bracket there is the line feed that we write. */
-    while (file.n > 0 && file.p[file.n - 1] != '}')
-        file.n--;
-    return cdc_json_member(cdc_json_member(file, "offsets"), name);
+    return cdc_json_member(cdc_json_member(trim(cdc_span_text(text)), "offsets"), name);
 }
 
 int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offset, struct cdc_error *error)
@@ -244,29 +304,52 @@ int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offse
 
 /* -- the own file ---------------------------------------------------------- */
 
-static int lock(struct cdc_offset_file *file, struct cdc_error *error)
+/* RETURNS NEW; NULL without memory. */
+static char *lock_path(const struct cdc_offset_file *file)
 {
     size_t size = strlen(file->path) + 6;
     char *path = malloc(size);
 
+    if (path != NULL)
+        snprintf(path, size, "%s.lock", file->path);
+    return path;
+}
+
+/* Whoever removes it (cdc_offset_file_free) has it locked: a lock on a file that has no name any more is none. */
+static bool is_removed(int fd, const char *path)
+{
+    struct stat held, named;
+
+    return fstat(fd, &held) == 0 &&
+           (stat(path, &named) != 0 || named.st_ino != held.st_ino || named.st_dev != held.st_dev);
+}
+
+static int lock(struct cdc_offset_file *file, struct cdc_error *error)
+{
+    char *path = lock_path(file);
+    int result = 0;
+
     if (path == NULL)
         return cdc_error_memory(error);
-    snprintf(path, size, "%s.lock", file->path);
-    /* A file of its own: the offset file is replaced, and a lock goes with the inode. */
-    file->lock_fd = cdc_file_open(path, O_RDWR | O_CREAT, 0600, "lock file", error);
-    int result = 0;
-    if (file->lock_fd < 0) {
-        result = -1;
-        /* flock and not fcntl: the lock ends with the process however that ends, and not when some other descriptor of
-     * the file is closed. The lock file is never removed: a second process could lock the removed one, and a third
-     * one a new file of the same name. */
-    } else if (flock(file->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        result = errno == EWOULDBLOCK
-                     ? cdc_error_set(error, CDC_EXIT_TEMPORARY, "offset file \"%s\" is in use by another process",
-                                     file->path)
-                     : cdc_error_set(error, CDC_EXIT_IO, "unable to lock \"%s\": %s", path, strerror(errno));
-        cdc_error_hint(error, "another copy of this pipeline is running; stop it first, or let it work");
-    }
+    do {
+        if (file->lock_fd >= 0)
+            close(file->lock_fd);
+        /* A file of its own: the offset file is replaced, and a lock goes with the inode. */
+        file->lock_fd = cdc_file_open(path, O_RDWR | O_CREAT, 0600, "lock file", error);
+        if (file->lock_fd < 0) {
+            result = -1;
+            /* flock and not fcntl: the lock ends with the process however that ends, and not when some other
+             * descriptor of the file is closed. */
+        } else if (flock(file->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+            result = errno == EWOULDBLOCK
+                         ? cdc_error_set(error, CDC_EXIT_TEMPORARY, "offset file \"%s\" is in use by another process",
+                                         file->path)
+                         : cdc_error_set(error, CDC_EXIT_IO, "unable to lock \"%s\": %s", path, strerror(errno));
+            cdc_error_hint(error, "another copy of this pipeline is running; stop it first, or let it work");
+            close(file->lock_fd); /* not ours: it is not for us to remove */
+            file->lock_fd = -1;
+        }
+    } while (result == 0 && is_removed(file->lock_fd, path));
     free(path);
     return result;
 }
@@ -335,9 +418,10 @@ struct cdc_offset_file *cdc_offset_file_open(const char *path, const char *tool,
         if (root != NULL) {
             result = read_entries(file, root, text, error);
             free(text);
-            /* Created at once: a source that looks for its sinks before the first line must find that there is one. */
+            file->there = true;
         } else if (missing) {
-            result = cdc_offset_file_save(file, error);
+            file->is_new = true;
+            result = 0;
         }
         json_decref(root);
     }
@@ -356,8 +440,14 @@ void cdc_offset_file_free(struct cdc_offset_file *file)
         free(file->entries[i].name);
         cdc_offset_free(&file->entries[i].offset);
     }
-    if (file->lock_fd >= 0)
+    if (file->lock_fd >= 0) {
+        /* Of a start that was refused nothing stays. */
+        char *path = file->is_new && !file->there ? lock_path(file) : NULL;
+        if (path != NULL)
+            unlink(path);
+        free(path);
         close(file->lock_fd);
+    }
     free(file->entries);
     free(file->tool);
     free(file->path);
@@ -517,7 +607,21 @@ int cdc_offset_file_save(struct cdc_offset_file *file, struct cdc_error *error)
     else
         result = cdc_file_replace(file->path, text.data, text.len, 0600, true, error);
     cdc_buf_free(&text);
+    file->there |= result == 0;
     return result;
+}
+
+bool cdc_offset_file_is_new(const struct cdc_offset_file *file)
+{
+    return file->is_new;
+}
+
+void cdc_offset_file_withdraw(struct cdc_offset_file *file)
+{
+    if (!file->is_new || !file->there)
+        return;
+    unlink(file->path);
+    file->there = false;
 }
 
 char *cdc_state_path(const char *dir, const char *tool, const char *name)

@@ -44,7 +44,9 @@ int cdc_start_lost_sink(const char *name, struct cdc_error *error)
     cdc_error_set(error, CDC_EXIT_LOST,
                   "a sink of \"%s\" has no position, but the source has confirmed changes before: it would miss them",
                   name);
-    return cdc_error_hint(error, "restore the sink's offset file, or take a new snapshot");
+    return cdc_error_hint(error,
+                          "start the sink, if its destination keeps the position (cdc-sink-sqlite), or restore its "
+                          "offset file; else take a new snapshot");
 }
 
 /* The sinks' smallest position, else our own. It may be behind our own: a sink that was restored from a backup needs

@@ -10,14 +10,15 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                STATUS [HEADER=VALUE]... [BODY] (a BODY of the form `x*N` is N
                times that letter), or `close` (the connection is cut
                without an answer), `cut` (cut inside the answer), `slow` (never
-               answers), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
+               answers), `raw TEXT` (TEXT without any HTTP, and cut), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
                items; the last one is repeated), or `bulk*N STATUS...` for a
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
-GET and PUT of /INDEX/_mapping, and PUT of /INDEX, take no line of the script and are not in the log: GET is
-                       answered with FOLDER/mapping, or 404 where there is none, PUT writes that file for INDEX; with
-                       the status in FOLDER/mapping-status where that is there. A PUT of /INDEX with FOLDER/made there
-                       makes that the mapping, as if somebody else had made the index a moment ago.
+GET and PUT of /INDEX/_mapping, PUT of /INDEX and GET of /INDEX,... for ids take no line of the script and are not in the
+                       log: GET is answered with what FOLDER/mapping has for INDEX (all of it has the alias i), or 404,
+                       PUT writes it there; with the status in FOLDER/mapping-status where that is there. A PUT of /INDEX
+                       with FOLDER/made there makes that the mapping, as if somebody else had made the index a moment
+                       ago. The id of an index is `id`, or what FOLDER/uuid has.
 Without a script each _bulk is answered with 200 for each item."""
 import json
 import os
@@ -100,6 +101,9 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"{")
             self.close_connection = True
+        elif words[0] == "raw":
+            self.wfile.write(" ".join(words[1:]).encode() + b"\r\n\r\n")
+            self.close_connection = True
         elif words[0] == "slow":
             threading.Event().wait()
         elif words[0].startswith("bulk"):
@@ -123,23 +127,50 @@ class Handler(BaseHTTPRequestHandler):
                 os.rename(os.path.join(folder, "made"), path)
                 self.answer(400, (), b'{"error":{"type":"resource_already_exists_exception"},"status":400}')
                 return
-            with open(path, "w", encoding="utf-8") as file:
-                json.dump({index: json.loads(body)}, file)
-            self.answer(200, (), b'{"acknowledged":true}')
+            self.keep(path, index, json.loads(body))
         elif self.command == "PUT":
-            with open(path, "w", encoding="utf-8") as file:
-                json.dump({index: {"mappings": json.loads(body)}}, file)
-            self.answer(200, (), b'{"acknowledged":true}')
-        elif os.path.exists(path):
+            self.keep(path, index, {"mappings": json.loads(body)})
+        else:
+            self.tell(path, index)
+
+    def keep(self, path, index, value):
+        known = {}
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                known = json.load(file)
+        known.pop("i", None) if isinstance(known, dict) else None
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({**(known if isinstance(known, dict) else {}), index: value}, file)
+        self.answer(200, (), b'{"acknowledged":true}')
+
+    def tell(self, path, names):
+        text = b""
+        if os.path.exists(path):
             with open(path, "rb") as file:
-                self.answer(200, (), file.read())
+                text = file.read()
+        try:
+            known = json.loads(text)
+        except ValueError:
+            known = None
+        if isinstance(known, dict) and known and "i" not in known:
+            known = {name: known[name] for name in names.split(",") if name in known}
+            text = json.dumps(known).encode() if known else b""
+        if text and "settings.index.uuid" in self.path and isinstance(known, dict):
+            uuid = "id"
+            if os.path.exists(os.path.join(folder, "uuid")):
+                with open(os.path.join(folder, "uuid"), encoding="utf-8") as file:
+                    uuid = file.read().strip()
+            text = json.dumps({name: {**value, "settings": {"index": {"uuid": uuid}}} for name, value in known.items()
+                               if isinstance(value, dict)}).encode()
+        if text:
+            self.answer(200, (), text)
         else:
             self.answer(404, (), b'{"error":{"type":"index_not_found_exception"},"status":404}')
 
     def handle_request(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if "/_mapping" in self.path or self.command == "PUT":
-            self.mapping(self.path.split("/")[1], body)
+        if "/_mapping" in self.path or self.command == "PUT" or "settings.index.uuid" in self.path:
+            self.mapping(self.path.split("/")[1].split("?")[0], body)
             return
         step = next_step()
         record = {"method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()},

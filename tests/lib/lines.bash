@@ -13,6 +13,8 @@ line() {
     printf '{"op":"%s","pos":"%08d.%08d","seq":%d,"ts_ms":1,"source":{"connector":"postgresql","name":"%s","db":"d","schema":"%s","table":"%s","ts_ms":1,"txId":5,"lsn":%d,"snapshot":"false"},%s}\n' \
         "$1" $SEQ $POS $SEQ "$SOURCE_NAME" "${SCHEMA:-public}" "$TABLE" $SEQ "$2"
 }
+# ascii: the same lines with every other spelling of what is not ASCII, as `jq -a` and many others print them.
+ascii() { jq -ac .; }
 # schema KEYS NAME:TYPE...: KEYS are comma-joined.
 schema() {
     local keys=$1 columns='' key list=''

@@ -51,7 +51,8 @@ traffic_done() {
 ddl() { (flock 9; msql "$1" 9>&-) 9>>"$DIR/server.lock"; }
 restart_between() { (flock 9; MYSQL_DATABASE='' mysql_restart 9>&-) 9>>"$DIR/server.lock"; }
 # DDL between the traffic. What a statement does to rows that are there is not in the log: an update of all of them is, and of
-# a partition that goes its rows go before.
+# a partition that goes its rows go before: so the source may go on where one
+# is renamed or dropped.
 ddl_traffic() {
     local i copied
     for ((i = 1; i <= ${1:-3}; i++)); do
@@ -78,7 +79,7 @@ ddl_traffic() {
 full_line() {
     local options="--name $1 -t '$NAME.*' --state-dir '$2' '$URL'" state=$2
     shift 2
-    echo "{ cdc-snapshot --chunk-rows 500 $options && exec mysql-binlog --heartbeat 1 $options; } 2>>'$DIR/err' | cdc-filter -t '$NAME.*' 2>>'$DIR/err' | $* --state-dir '$state' 2>>'$DIR/err'"
+    echo "{ cdc-snapshot --chunk-rows 500 $options && exec mysql-binlog --allow-unlogged --heartbeat 1 $options; } 2>>'$DIR/err' | cdc-filter -t '$NAME.*' 2>>'$DIR/err' | $* --state-dir '$state' 2>>'$DIR/err'"
 }
 sqlite_line() { full_line "$NAME" "$STATE" cdc-sink-sqlite "'$COPY'"; }
 # Its own pipeline, besides the other.

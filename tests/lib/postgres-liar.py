@@ -5,9 +5,10 @@
 HOW: nothing; rows (after the NUMBER-th description of rows they never end), thin (all of them NULLs), results (one after the other, each complete), notices,
 settings (other names, each with a value), notifications, copy (a COPY that nobody asked for); or no-fork (each connection gets
 the error of a server that cannot start a process for it), greeting (a login with notices that never end), cut-export (the session that has made a slot ends before anybody takes its
-snapshot). Or, instead of the answer to the NUMBER-th command: error; cut (the connection is closed). The port that it listens on
-is in FOLDER/port, the number of answers and of commands so far in FOLDER/answers and FOLDER/commands, the text of the one
-that had none in FOLDER/refused."""
+snapshot), relations (after the first table that the stream describes NUMBER others, each of a megabyte). Or, instead of the
+answer to the NUMBER-th command: error; cut (the connection is closed). The port that it listens on is in FOLDER/port, the number
+of answers so far in FOLDER/answers, that of commands in FOLDER/commands, and the text of the one that had no true answer in
+FOLDER/refused."""
 import os
 import socket
 import struct
@@ -112,7 +113,7 @@ def serve(client):
             client.sendall(message(b"R", struct.pack(">I", 0)))
         while how == "greeting":
             client.sendall(message(b"N", b"SWARNING\0C01000\0M" + b"x" * 20000 + b"\0\0") * 10)
-        exported = False
+        exported = described = False
         threading.Thread(target=forward, args=(tool, client, upstream), daemon=True).start()
         while len(head := server.read(5)) == 5:
             body = server.read(struct.unpack(">I", head[1:])[0] - 4)
@@ -130,6 +131,11 @@ def serve(client):
                     lie(client, body)
                     continue
             client.sendall(head + body)
+            if how == "relations" and head[:1] == b"d" and body[:1] == b"w" and body[25:26] == b"R" and not described:
+                described = True
+                for oid in range(100000, 100000 + wanted):
+                    relation = b"R" + struct.pack(">I", oid) + b"others\0" + b"x" * 1000000 + b"\0d\0\0"
+                    client.sendall(message(b"d", body[:25] + relation))
     except (OSError, EOFError, struct.error):
         pass
     client.close()

@@ -115,7 +115,16 @@ class Source:
             one, other = self.random.sample(rows, 2)
             first, second = other["k"], one["k"]
             self.update(means, one, first)
+            if r < .935:
+                self.describe(means)
             self.update(means, other, second)
+        elif r >= .97:
+            self.describe(means)
+
+    def describe(self, means):
+        """The schema line once more: it changes nothing, also inside a transaction."""
+        described = schema(means)
+        self.line("schema", means, {k: described[k] for k in ("columns", "key_columns")})
 
     def settle(self):
         """The constraint is looked at: no two rows have one key."""

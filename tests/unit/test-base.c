@@ -25,6 +25,34 @@ static bool matches(const char *pattern, const char *text)
     return cdc_pattern_matches(pattern, strlen(pattern), cdc_span_text(text));
 }
 
+/* The pattern before a list: its length, and whether it names a table. */
+static void has_prefix(const char *text, size_t wanted, bool wanted_name)
+{
+    bool is_name;
+    size_t n = cdc_pattern_prefix(text, &is_name);
+
+    check(n == wanted && is_name == wanted_name, text);
+}
+
+static void test_pattern_prefix(void)
+{
+    has_prefix("a", SIZE_MAX, false);
+    has_prefix("a.b", SIZE_MAX, false);
+    has_prefix("", SIZE_MAX, false);
+    has_prefix("a:x", 1, true);
+    has_prefix(":x", 0, true);
+    has_prefix("s.a:x", 3, true);
+    has_prefix("s.*:x", 3, false);
+    has_prefix("?.a:x", 3, false);
+    has_prefix("s.a:*", 3, true);
+    has_prefix("\"a:b\":x", 5, true);
+    has_prefix("\"a*\":x", 4, true);
+    has_prefix("`s:1`.\"a\"\":b\":x:y", 13, true);
+    has_prefix("\"a:b", 2, true); /* no end: a quote like any other sign */
+    has_prefix("\"a\"b:c", 4, true);
+    has_prefix("\"a:b\"", SIZE_MAX, false);
+}
+
 static void test_pattern(void)
 {
     check(matches("t?r", "t\xc3\xbcr") && matches("???", "a\xe2\x82\xac\xf0\x9f\x98\x80"), "? is one character");
@@ -134,6 +162,7 @@ static void test_long_lines(void)
 int main(void)
 {
     test_pattern();
+    test_pattern_prefix();
     test_time();
     test_options();
     test_error();

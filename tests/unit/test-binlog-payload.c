@@ -106,6 +106,57 @@ static int payload_in_parts(size_t step)
     return result;
 }
 
+/* Large events are passed over. */
+static int payload_without_large(size_t step)
+{
+    const uint8_t *p = (const uint8_t *)body.data, *end = p + body.len, *data;
+    size_t n, size, first = body.len < 40 + step ? body.len : 40 + step;
+    text.len = 0;
+    int result = my_payload_open(payload, (struct cdc_bytes){p, p + first, false}, body.len, first == body.len, NULL);
+    p += first;
+    for (result = result == 0 ? 1 : -1; result > 0;) {
+        result = my_payload_large(payload, &data, &n, &size, NULL);
+        if (result == 1) {
+            cdc_buf_printf(&text, "(%u:%zu of %zu) ", data[4], n, size);
+            my_payload_pass(payload);
+            continue;
+        }
+        if (result == 0)
+            result = my_payload_next(payload, &data, &n, NULL);
+        if (result == MY_PAYLOAD_WANTS) {
+            n = (size_t)(end - p) < step ? (size_t)(end - p) : step;
+            my_payload_feed(payload, (struct cdc_bytes){p, p + n, false}, n == 0);
+            p += n;
+        } else if (result == 1) {
+            cdc_buf_printf(&text, "%u:%zu ", data[4], n);
+        }
+    }
+    return result;
+}
+
+static void test_payload_passes(void)
+{
+    static const uint64_t ways[] = {0, 255};
+    struct cdc_buf events = CDC_BUF_INIT;
+    payload = my_payload_new(NULL);
+    append_event(&events, MY_EVENT_QUERY, 60);
+    append_event(&events, MY_EVENT_WRITE_ROWS, 900000);
+    append_event(&events, MY_EVENT_WRITE_ROWS, (uint32_t)MY_EVENT_PART);
+    append_event(&events, MY_EVENT_WRITE_ROWS, (uint32_t)MY_EVENT_PART + 1);
+    append_event(&events, MY_EVENT_XID, 27);
+    for (size_t way = 0; way < 2; way++)
+        for (size_t step = 7; step < 2000000; step = step * 5 + 1) {
+            put_payload(&events, ways[way], 0);
+            check(payload_without_large(step) == 0, "a payload without its large events");
+            check_text("the others", text_of(&text),
+                       "2:60 (30:262144 of 900000) 30:262144 (30:262144 of 262145) 16:27 ");
+            put_payload(&events, ways[way], 1);
+            check(payload_without_large(step) == -1, "one that holds less than it says");
+        }
+    cdc_buf_free(&events);
+    my_payload_free(payload);
+}
+
 static void test_payload_in_parts(void)
 {
     struct cdc_buf events = CDC_BUF_INIT;
@@ -238,6 +289,7 @@ int main(void)
 {
     test_payload();
     test_payload_in_parts();
+    test_payload_passes();
     test_parts();
     return finish();
 }

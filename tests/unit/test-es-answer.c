@@ -19,7 +19,7 @@ static void check(bool ok, const char *what)
 /* What an answer says, a word an item; "error" when it makes no sense. */
 static void read_bulk(struct cdc_span text, bool was_delete, char *out)
 {
-    static const char *const words[] = {"done ", "again ", "refused ", "no-index ", "forbidden "};
+    static const char *const words[] = {"done ", "again ", "refused ", "no-index ", "unusable ", "forbidden "};
     struct cdc_error error = {0};
     struct es_answer items;
     struct es_result result;
@@ -38,7 +38,7 @@ static void read_mget(struct cdc_span text, bool unused, char *out)
     struct cdc_error error = {0};
     struct cdc_json_iter documents;
     struct es_document document;
-    static const char *const words[] = {"found", "absent ", "hidden ", "unreadable ", "forbidden "};
+    static const char *const words[] = {"found", "absent ", "hidden ", "unreadable ", "forbidden ", "closed "};
 
     (void)unused;
     *out = '\0';
@@ -125,6 +125,21 @@ static void test_bulk(void)
          "{\"items\":[{\"index\":{\"status\":403,\"error\":{\"type\":\"cluster_block_exception\"}}},{\"index\":{"
          "\"status\":403,\"error\":{\"type\":[1]}}},{\"index\":{\"status\":400,\"error\":[1]}}]}",
          false, "again forbidden refused ");
+#define ITEM(type, reason) "{\"index\":{\"status\":400,\"error\":{\"type\":\"" type "\",\"reason\":\"" reason "\"}}}"
+    says(read_bulk,
+         "{\"items\":[" ITEM(
+             "index_closed_exception",
+             "closed") "," ITEM("illegal_argument_exception",
+                                "no write index is defined for alias [a]") "," ITEM("illegal_argument_exception",
+                                                                                    "pipeline with id [p] does not "
+                                                                                    "exist") "," ITEM("validation_"
+                                                                                                      "exception",
+                                                                                                      "shards") "]}",
+         false, "unusable unusable unusable unusable ");
+    says(read_bulk,
+         "{\"items\":[" ITEM("mapper_parsing_exception", "failed to parse") "," ITEM(
+             "illegal_argument_exception", "Limit of total fields [1000] has been exceeded") "]}",
+         false, "refused refused ");
     static const char *const bad[] = {"",
                                       "x",
                                       "[]",

@@ -95,6 +95,20 @@ static void test_errors(void)
     check(cdc_writer_sync(writer, &error) == 0, "only files are synced");
     cdc_writer_free(writer);
     close(fd);
+    /* Removed while it is written; one that never had a name is somebody's own affair. */
+    char other[] = "/tmp/cdc-unit-line-XXXXXX";
+    for (int named = 1; named >= 0; named--) {
+        error = (struct cdc_error){0};
+        strcpy(strrchr(other, '-'), "-XXXXXX");
+        fd = mkostemp(other, O_CLOEXEC);
+        check(fd >= 0 && (named || unlink(other) == 0), "a file");
+        writer = writer_of(fd, "x\n");
+        check(cdc_writer_flush(writer, &error) == 0 && cdc_writer_sync(writer, &error) == 0, "it is there");
+        check(!named || unlink(other) == 0, "it is removed");
+        check(cdc_writer_sync(writer, &error) == -named && (error.status == CDC_EXIT_IO) == named, "no longer stored");
+        cdc_writer_free(writer);
+        close(fd);
+    }
     int ends[2];
     error = (struct cdc_error){0};
     check(pipe2(ends, O_CLOEXEC) == 0, "a pipe");

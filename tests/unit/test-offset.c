@@ -63,8 +63,22 @@ static void test_file(void)
     struct cdc_offset offset;
     struct stat status;
 
-    check(open_status("a.offset", "cdc-sink-a") == 0 && access(path_of("a.offset"), F_OK) == 0,
-          "a file is made at once");
+    check(open_status("a.offset", "cdc-sink-a") == 0 && access(path_of("a.offset"), F_OK) != 0 &&
+              access(path_of("a.offset.lock"), F_OK) != 0,
+          "what was opened and never saved leaves nothing");
+    struct cdc_offset_file *made = cdc_offset_file_open(path_of("a.offset"), "cdc-sink-a", &error);
+    check(made != NULL && cdc_offset_file_is_new(made) && cdc_offset_file_save(made, &error) == 0 &&
+              access(path_of("a.offset"), F_OK) == 0,
+          "a new file is made by a save");
+    cdc_offset_file_withdraw(made);
+    check(access(path_of("a.offset"), F_OK) != 0, "and withdrawn");
+    check(cdc_offset_file_save(made, &error) == 0, "and made again");
+    cdc_offset_file_free(made);
+    made = cdc_offset_file_open(path_of("a.offset"), "cdc-sink-a", &error);
+    check(made != NULL && !cdc_offset_file_is_new(made), "now there is one");
+    cdc_offset_file_withdraw(made);
+    check(access(path_of("a.offset"), F_OK) == 0, "which is not taken away");
+    cdc_offset_file_free(made);
     check(cdc_offset_read(path_of("a.offset"), "shop", &offset, &error) == 0, "an empty file confirms nothing");
     store("a.offset", "cdc-sink-a", "0A");
     check(cdc_offset_read(path_of("a.offset"), "shop", &offset, &error) == 1 && strcmp(offset.pos, "0A") == 0 &&
@@ -112,6 +126,43 @@ static void test_file(void)
           "white space is no damage");
     cdc_offset_free(&offset);
     unlink(path_of("d.offset"));
+}
+
+/* What lines brought is not ours to judge: whatever JSON it is, it is written and read again as it came. */
+static void test_any_source(void)
+{
+    static const char *const sources[] = {
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":\"\\u0000\",\"\\u0000\":1}",
+        "{\"lsn\":18446744073709551616,\"r\":1e999}",
+        "{\"state\":{\"source\":{\"pos\":1}},\"offsets\":{\"n\":1,\"n\":2}}",
+    };
+    struct cdc_error error = {0};
+    struct cdc_offset read;
+
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        struct cdc_offset offset = {(char *)(uintptr_t) "0A", 5, 7, (char *)(uintptr_t)sources[i],
+                                    (char *)(uintptr_t)sources[i]};
+        struct cdc_offset_file *file = cdc_offset_file_open(path_of("s.offset"), "t", &error);
+        check(file != NULL && cdc_offset_file_set(file, "shop", &offset, &error) == 0 &&
+                  cdc_offset_file_save(file, &error) == 0,
+              "any source is stored");
+        cdc_offset_file_free(file);
+        check(open_status("s.offset", "t") == 0, "and its file opened again");
+        bool got = cdc_offset_read(path_of("s.offset"), "shop", &read, &error) == 1;
+        check(got && strcmp(read.source, sources[i]) == 0 && strcmp(read.state, sources[i]) == 0, "it is as it came");
+        if (got)
+            cdc_offset_free(&read);
+        unlink(path_of("s.offset"));
+    }
+    write_file("s.offset", "{\"format\":1,\"tool\":\"t\",\"offsets\":{\"n\":{\"pos\":\"1\",\"seq\":1},"
+                           "\"n\":{\"pos\":\"2\",\"seq\":2}}}");
+    check(open_status("s.offset", "t") == CDC_EXIT_CONFIG, "two entries of one name are refused");
+    write_file("s.offset",
+               " {\"format\":1, \"tool\":\"t\",\n \"offsets\": {\"n\": {\"pos\":\"1\",\"seq\":1,\"state\":{} ,"
+               "\"state\":{}}}}\n");
+    check(open_status("s.offset", "t") == CDC_EXIT_CONFIG, "and so are two states");
+    unlink(path_of("s.offset"));
 }
 
 /* Positions that a destination has and this file has not are known, and written by whoever moved them. */
@@ -239,7 +290,9 @@ static void test_acks(void)
     store("cdc-sink-b.offset", "cdc-sink-b", "0B");
     check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "0A") == 0,
           "a change is seen");
-    check(open_status("cdc-sink-c.offset", "cdc-sink-c") == 0, "a new sink");
+    struct cdc_offset_file *third = cdc_offset_file_open(path_of("cdc-sink-c.offset"), "cdc-sink-c", &error);
+    check(third != NULL && cdc_offset_file_save(third, &error) == 0, "a new sink");
+    cdc_offset_file_free(third);
     check(cdc_acks_read(acks, &offset, &error) == 0 && offset == NULL, "a sink without a position confirms nothing");
     store("cdc-sink-c.offset", "cdc-sink-c", "0C");
     check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "0A") == 0,
@@ -259,6 +312,7 @@ int main(void)
     if (mkdtemp(dir) == NULL)
         return 1;
     test_file();
+    test_any_source();
     test_known();
     test_copy();
     test_names();

@@ -55,11 +55,12 @@ static void check_statuses(void)
         const char *state;
         int status;
     } states[] = {
-        {"53300", CDC_EXIT_TEMPORARY},   {"57P03", CDC_EXIT_UNAVAILABLE}, {"57P01", CDC_EXIT_UNAVAILABLE},
+        {"53300", CDC_EXIT_UNAVAILABLE}, {"57P03", CDC_EXIT_UNAVAILABLE}, {"57P01", CDC_EXIT_UNAVAILABLE},
         {"55P03", CDC_EXIT_UNAVAILABLE}, {"55006", CDC_EXIT_UNAVAILABLE}, {"25006", CDC_EXIT_UNAVAILABLE},
         {"XX000", CDC_EXIT_UNAVAILABLE}, {"ZZ999", CDC_EXIT_UNAVAILABLE}, {"42P01", CDC_EXIT_TEMPORARY},
         {"28P01", CDC_EXIT_PERMISSION},  {"42501", CDC_EXIT_PERMISSION},  {"3D000", CDC_EXIT_CONFIG},
-        {"55000", CDC_EXIT_CONFIG},      {"53400", CDC_EXIT_CONFIG},      {"42704", CDC_EXIT_CONFIG},
+        {"55000", CDC_EXIT_CONFIG},      {"54000", CDC_EXIT_CONFIG},      {"53400", CDC_EXIT_CONFIG},
+        {"42704", CDC_EXIT_CONFIG},
     };
     for (size_t i = 0; i < sizeof states / sizeof *states; i++)
         check(pg_query_status(states[i].state) == states[i].status, states[i].state);

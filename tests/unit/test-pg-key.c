@@ -17,30 +17,33 @@ static void check(bool good, const char *what, const char *detail)
 /* Columns a, b, c: marks is which of them are of the replica identity, primary which of the primary key. */
 static const struct {
     struct pg_key_facts
-        facts; /* identity, partitioned, primary exists, is immediate, index exists, incomplete, inserts only */
+        facts; /* identity, partitioned, primary exists, is immediate, index exists, incomplete, inserts only, unsent, refused */
     const char *marks, *primary;
     enum pg_key_kind kind;
     const char *key;
     bool changes;
     const char *what;
 } cases[] = {
-    {{'d', 0, 1, 1, 0, 0, 0}, "a", "a", PG_KEY_PRIMARY, "a", true, "the primary key"},
-    {{'d', 0, 1, 0, 0, 0, 0}, "", "a", PG_KEY_NONE, "", false, "a deferrable primary key"},
-    {{'d', 0, 0, 0, 0, 0, 0}, "", "", PG_KEY_NONE, "", false, "no primary key"},
-    {{'d', 0, 1, 1, 0, 1, 0}, "a", "ab", PG_KEY_NONE, "", true, "half a primary key"},
-    {{'d', 1, 0, 0, 0, 0, 0}, "", "", PG_KEY_NONE, "", true, "a partitioned table: its partitions say"},
-    {{'n', 0, 1, 1, 0, 0, 0}, "", "a", PG_KEY_PRIMARY, "a", false, "nothing, with a primary key"},
-    {{'n', 0, 1, 0, 0, 0, 0}, "", "a", PG_KEY_NONE, "", false, "nothing, with a deferrable primary key"},
-    {{'f', 0, 1, 1, 0, 0, 0}, "abc", "ac", PG_KEY_PRIMARY, "ac", true, "full, with a primary key"},
-    {{'f', 0, 1, 0, 0, 0, 0}, "abc", "a", PG_KEY_FULL, "", true, "full, with a deferrable primary key"},
-    {{'f', 0, 0, 0, 0, 0, 0}, "abc", "", PG_KEY_FULL, "", true, "full, without a key"},
-    {{'f', 0, 1, 1, 0, 1, 0}, "abc", "ab", PG_KEY_FULL, "", true, "full, with half a primary key"},
-    {{'i', 0, 1, 1, 1, 0, 0}, "bc", "a", PG_KEY_INDEX, "bc", true, "an index, not the primary key"},
-    {{'i', 0, 1, 0, 1, 0, 0}, "b", "a", PG_KEY_INDEX, "b", true, "an index beside a deferrable primary key"},
-    {{'i', 0, 1, 1, 0, 0, 0}, "", "a", PG_KEY_PRIMARY, "a", false, "a dropped index, with a primary key"},
-    {{'i', 0, 0, 0, 0, 0, 0}, "", "", PG_KEY_NONE, "", false, "a dropped index"},
-    {{'i', 0, 1, 1, 1, 1, 0}, "b", "a", PG_KEY_NONE, "", true, "half an index"},
-    {{'d', 0, 1, 0, 0, 0, 1}, "", "a", PG_KEY_NONE, "", true, "a deferrable primary key, and inserts only"},
+    {{'d', 0, 1, 1, 0, 0, 0, 0, 0}, "a", "a", PG_KEY_PRIMARY, "a", true, "the primary key"},
+    {{'d', 0, 1, 0, 0, 0, 0, 0, 0}, "", "a", PG_KEY_NONE, "", false, "a deferrable primary key"},
+    {{'d', 0, 0, 0, 0, 0, 0, 0, 0}, "", "", PG_KEY_NONE, "", false, "no primary key"},
+    {{'d', 0, 1, 1, 0, 1, 0, 0, 0}, "a", "ab", PG_KEY_NONE, "", true, "half a primary key"},
+    {{'d', 1, 0, 0, 0, 0, 0, 0, 0}, "", "", PG_KEY_NONE, "", true, "a partitioned table: its partitions say"},
+    {{'n', 0, 1, 1, 0, 0, 0, 0, 0}, "", "a", PG_KEY_PRIMARY, "a", false, "nothing, with a primary key"},
+    {{'n', 0, 1, 0, 0, 0, 0, 0, 0}, "", "a", PG_KEY_NONE, "", false, "nothing, with a deferrable primary key"},
+    {{'f', 0, 1, 1, 0, 0, 0, 0, 0}, "abc", "ac", PG_KEY_PRIMARY, "ac", true, "full, with a primary key"},
+    {{'f', 0, 1, 0, 0, 0, 0, 0, 0}, "abc", "a", PG_KEY_FULL, "", true, "full, with a deferrable primary key"},
+    {{'f', 0, 0, 0, 0, 0, 0, 0, 0}, "abc", "", PG_KEY_FULL, "", true, "full, without a key"},
+    {{'f', 0, 1, 1, 0, 1, 0, 0, 0}, "abc", "ab", PG_KEY_FULL, "", true, "full, with half a primary key"},
+    {{'i', 0, 1, 1, 1, 0, 0, 0, 0}, "bc", "a", PG_KEY_INDEX, "bc", true, "an index, not the primary key"},
+    {{'i', 0, 1, 0, 1, 0, 0, 0, 0}, "b", "a", PG_KEY_INDEX, "b", true, "an index beside a deferrable primary key"},
+    {{'i', 0, 1, 1, 0, 0, 0, 0, 0}, "", "a", PG_KEY_PRIMARY, "a", false, "a dropped index, with a primary key"},
+    {{'i', 0, 0, 0, 0, 0, 0, 0, 0}, "", "", PG_KEY_NONE, "", false, "a dropped index"},
+    {{'i', 0, 1, 1, 1, 1, 0, 0, 0}, "b", "a", PG_KEY_NONE, "", true, "half an index"},
+    {{'d', 0, 1, 0, 0, 0, 1, 0, 0}, "", "a", PG_KEY_NONE, "", true, "a deferrable primary key, and inserts only"},
+    {{'d', 0, 1, 1, 0, 1, 0, 1, 0}, "a", "ab", PG_KEY_NONE, "", false, "a primary key with a generated column"},
+    {{'f', 0, 1, 1, 0, 0, 0, 1, 1}, "abc", "a", PG_KEY_PRIMARY, "a", false, "full, and a generated column, since 18"},
+    {{'d', 0, 1, 1, 0, 1, 1, 1, 0}, "a", "ab", PG_KEY_NONE, "", true, "a generated column, and inserts only"},
 };
 
 static void test_key(void)
@@ -71,7 +74,8 @@ static void test_values_of_key(void)
     } rows[] = {{"ttn", true}, {"ttu", true}, {"tnt", false}, {"tut", false}, {"ntt", false}};
     struct pg_column columns[3] = {{.name = "a", .identity = true}, {.name = "b", .identity = true}, {.name = "c"}};
     struct pg_table table = {.columns = columns, .n_columns = 3, .schema = "s", .name = "t"};
-    pg_key_settle(&table, &(struct pg_key_facts){'d', false, true, true, false, false, false});
+    pg_key_settle(
+        &table, &(struct pg_key_facts){.replica_identity = 'd', .primary_exists = true, .primary_is_immediate = true});
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct pg_cell cells[3] = {
             {"1", 1, rows[i].kinds[0], false}, {"2", 1, rows[i].kinds[1], false}, {"3", 1, rows[i].kinds[2], false}};

@@ -4,7 +4,9 @@
 #include "connectors/postgres/stream/internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int failures;
 
@@ -31,6 +33,35 @@ static bool seen_is(const char *expected, char *visible, const struct cdc_offset
     return expected ? cdc_span_is(start.read_at, expected) : start.read_at.p == NULL;
 }
 
+/* A folder with one sink's file; the sink that pg_start_needed finds for a snapshot of SEEN, and up to where it is. */
+static bool needs_is(int expected, uint64_t expected_lsn, const char *pos, const char *source)
+{
+    char folder[] = "/tmp/cdc-unit-XXXXXX", path[64];
+    const struct cdc_offset *smallest;
+    struct pg_start start = {.read_at = cdc_span_text(SEEN)};
+    uint64_t lsn = 0;
+    int found = -2;
+    if (!mkdtemp(folder))
+        return false;
+    snprintf(path, sizeof path, "%s/cdc-sink-x.offset", folder);
+    FILE *file = fopen(path, "w");
+    if (file) {
+        fprintf(file,
+                "{\"format\":1,\"tool\":\"cdc-sink-x\",\"time\":\"\",\"offsets\":{\"p\":{\"pos\":\"%s\",\"seq\":1,"
+                "\"lines\":0,"
+                "\"source\":%s}}}\n",
+                pos, source);
+        fclose(file);
+    }
+    struct cdc_acks *acks = cdc_acks_new("p", NULL, 0, folder, NULL);
+    if (acks && cdc_acks_read(acks, &smallest, NULL) == 0)
+        found = pg_start_needed(&start, acks, &lsn);
+    cdc_acks_free(acks);
+    unlink(path);
+    rmdir(folder);
+    return found == expected && (found < 0 || lsn == expected_lsn);
+}
+
 int main(void)
 {
     char seen[] = SEEN;
@@ -47,5 +78,10 @@ int main(void)
     check(seen_is(OLDER, NULL, &older, false), "no snapshot's file: what the position says");
     check(seen_is(OLDER, seen, &logged, false), "a boundary of the log says it itself");
     check(seen_is(NULL, seen, &passed, true), "and after the log has passed it, there is none");
+    check(needs_is(0, 0x160, logged.pos, "{}"), "a sink in the log, without the snapshot");
+    check(needs_is(0, 0x160, logged.pos, logged.source), "one that has taken an older attempt");
+    check(needs_is(-1, 0, logged.pos, "{\"read_at\":{ \"xids\": \"9:9:\", \"lsn\": \"0/300\" }}"),
+          "one that has taken this one, written anew by a stage");
+    check(needs_is(-1, 0, first.pos, "{}"), "one that is not in the log yet");
     return failures != 0;
 }

@@ -121,11 +121,14 @@ static void last_is(const char *pos, const char *source, int kind, uint64_t begi
 static void test_last(void)
 {
     static const char commit[] = "0000000000000150.FFFFFFFFFF.0000000000000160";
+    static const char message[] = "000000000000015F.FFFFFFFFFF.0000000000000160";
     static const char heartbeat[] = "0000000000000300.0000000000.h00000001";
     static const char snapshot[] = "0000000000000300.0000000000.a0001.000000000001";
     last_is(commit, "{\"ts_ms\":77}", PG_LAST_COMMIT, 0x150, 77);
     last_is(commit, "{}", PG_LAST_UNKNOWN, 0, 0);
     last_is(commit, NULL, PG_LAST_UNKNOWN, 0, 0);
+    last_is(message, "{\"ts_ms\":77}", PG_LAST_UNKNOWN, 0, 0);
+    last_is(message, "{\"ts_ms\":77,\"last\":null}", PG_LAST_NONE, 0, 0);
     last_is(heartbeat, "{\"ts_ms\":77}", PG_LAST_UNKNOWN, 0, 0);
     last_is(heartbeat, "{\"ts_ms\":77,\"last\":null}", PG_LAST_NONE, 0, 0);
     last_is(heartbeat, "{\"ts_ms\":77,\"last\":{\"pos\":\"0000000000000150.FFFFFFFFFF.0000000000000160\",\"ts_ms\":5}}",

@@ -537,6 +537,59 @@ static void test_many_tables(void)
           "a thousand tables", "", "");
 }
 
+/* What a server describes without end is forgotten between transactions, and refused inside one. */
+static void test_memory(void)
+{
+    struct cdc_error error = {0};
+    static const char *list[1] = {"other.*"};
+    struct pgoutput_settings settings = {.pipeline = "shop", .database = "d", .table_bytes = 100000};
+    settings.selection.exclude = (struct cdc_option_list){list, 1};
+    pgoutput_free(decoder);
+    decoder = pgoutput_new(&settings, &error);
+    lines.len = 0;
+    begin_message(FINAL);
+    must_feed();
+    for (int i = 0; i < 10000; i++) {
+        relation_message(1, "public", "t", 'd', "id*:23,v:25");
+        must_feed();
+    }
+    check(!pgoutput_is_full(decoder), "one table, described again and again", "full", "not full");
+    uint32_t oid = 2;
+    for (; oid < 10000 && !pgoutput_is_full(decoder); oid++) {
+        relation_message(oid, "public", "t", 'd', "id*:23,v:25");
+        must_feed();
+    }
+    check(oid > 50 && oid < 1000, "full after some tables", "none, or without an end", "some hundred");
+    change_message('I', oid - 1, 0, NULL, "t1|n");
+    must_feed();
+    check(pgoutput_counts_of(decoder)->changes == 1, "the transaction goes on", "", "");
+    while (oid < 100000 && feed(&error) == 0)
+        relation_message(++oid, "other", "t", 'd', "id*:23,v:25");
+    check(error.status == CDC_EXIT_PROTOCOL && oid > 1000 && oid < 10000, "tables without an end", error.text,
+          "a protocol error");
+    pgoutput_reset(decoder);
+    check(!pgoutput_is_full(decoder), "forgotten by the next connection", "full", "not full");
+    error = (struct cdc_error){0};
+    for (oid = 1; oid < 10000 && error.status == 0; oid++) {
+        start('Y');
+        put(20000 + oid, 4);
+        put_string("public");
+        put_string("mood");
+        if (oid % 1000 == 0)
+            relation_message(1, "public", "t", 'd', "id*:23");
+        (void)feed(&error);
+    }
+    check(oid == 10000, "types of one table after the other", error.text, "taken");
+    for (; oid < 20000 && error.status == 0; oid++) {
+        start('Y');
+        put(20000 + oid, 4);
+        put_string("public");
+        put_string("mood");
+        (void)feed(&error);
+    }
+    check(error.status == CDC_EXIT_PROTOCOL && oid < 12000, "types without an end", error.text, "a protocol error");
+}
+
 /* -- without memory -- */
 
 /* One message into out; 0 or -1. */
@@ -596,6 +649,7 @@ int main(void)
     test_malformed();
     test_describe();
     test_many_tables();
+    test_memory();
     failures += memory_sweep("changes of all kinds", changes_of_all_kinds) != 0;
     pgoutput_free(decoder);
     cdc_buf_free(&message);

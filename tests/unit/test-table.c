@@ -127,6 +127,29 @@ static void test_owners_of_a_run(void)
     cdc_tables_free(&tables);
 }
 
+/* A stage may print the same name with other escapes, in one run or from one run to the next. */
+static void test_spelling(void)
+{
+    struct destination destination = {NULL, {NULL, NULL, NULL, NULL}, 0};
+    struct cdc_tables tables;
+    struct cdc_error error = {0};
+
+    cdc_tables_init(&tables, sizeof(struct cdc_table), NULL, &durable, &destination);
+    struct cdc_table *a = find(&tables, "c", "caf\\u00e9", "orders", 0);
+    check(strcmp(a->id.schema, "café") == 0, "names are unescaped");
+    check(cdc_tables_claim(&tables, a, &error) == 0, "claimed");
+    check(find(&tables, "u", "caf\xc3\xa9", "orders", 0) == a, "found under another spelling");
+    find(&tables, "u", "other", "", CDC_EXIT_CONFIG); /* another line between them */
+    check(find(&tables, "u", "caf\\u00E9", "orders", 0) == a && tables.n == 1, "and a third one");
+    find(&tables, "u", "a\\u0000b", "orders", CDC_EXIT_CONFIG);
+    cdc_tables_free(&tables);
+    cdc_tables_init(&tables, sizeof(struct cdc_table), NULL, &durable, &destination);
+    check(find(&tables, "t", "caf\xc3\xa9", "orders", 0)->owned, "the owner of a run before");
+    cdc_tables_free(&tables);
+    free(destination.name);
+    cdc_table_id_free(&destination.owner);
+}
+
 static void test_many(void)
 {
     struct cdc_tables tables;
@@ -201,6 +224,7 @@ int main(void)
 {
     test_owners();
     test_owners_of_a_run();
+    test_spelling();
     test_many();
     test_definitions();
     if (failures == 0)

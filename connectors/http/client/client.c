@@ -224,8 +224,11 @@ static int lasting_error(struct http_client *client, CURLcode code, struct cdc_e
     case CURLE_OUT_OF_MEMORY: return cdc_error_memory(error);
     case CURLE_ABORTED_BY_CALLBACK:
         return cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped in the middle of a request");
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: return cdc_error_set(error, CDC_EXIT_USAGE, "%s: %s", client->peer.shown, why);
+    /* The URL is one of http or https (url.c): it is the peer that speaks something else. */
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: %s", client->peer.shown, why);
+        return cdc_error_hint(error, "check that the URL is that of an HTTP server");
+    case CURLE_URL_MALFORMAT: return cdc_error_set(error, CDC_EXIT_USAGE, "%s: %s", client->peer.shown, why);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:

@@ -69,6 +69,24 @@ bool es_answer_all_taken(const struct es_answer *items)
     return json_is_false(json_object_get(items->tree, "errors"));
 }
 
+/* Status 400 is said of a document that does not fit, and of an index that takes none at all: to count those as refused lines
+ * would lose them all under --on-error=skip. */
+static bool is_of_the_index(const struct es_result *result)
+{
+    static const char *const types[] = {"index_closed_exception", "routing_missing_exception", "validation_exception",
+                                        "invalid_index_name_exception"};
+    static const char *const reasons[] = {"no write index is defined for alias", "pipeline with id [",
+                                          "only write ops with an op_type of create are allowed in data streams"};
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(result->type, types[i]) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        if (strncmp(result->reason, reasons[i], strlen(reasons[i])) == 0)
+            return true;
+    return false;
+}
+
 static enum es_verdict judge(const struct es_result *result, bool was_delete)
 {
     int64_t status = result->status;
@@ -85,7 +103,9 @@ static enum es_verdict judge(const struct es_result *result, bool was_delete)
     if (status == 403) /* a block (disk full) goes away, a missing privilege does not */
         return strcmp(result->type, "cluster_block_exception") == 0 ? ES_AGAIN : ES_FORBIDDEN;
     /* 404 for an index action can only be the index. */
-    return status == 404 ? ES_NO_INDEX : ES_REFUSED;
+    if (status == 404)
+        return ES_NO_INDEX;
+    return is_of_the_index(result) ? ES_UNUSABLE : ES_REFUSED;
 }
 
 int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_result *result, struct cdc_error *error)
@@ -157,6 +177,8 @@ static enum es_document_state state_of_error(const char *type)
 {
     if (strcmp(type, "index_not_found_exception") == 0)
         return ES_ABSENT;
+    if (strcmp(type, "index_closed_exception") == 0)
+        return ES_CLOSED;
     /* A shard that is moving, a circuit breaker ...: in time it can be read. */
     return strcmp(type, "security_exception") == 0 ? ES_NOT_ALLOWED : ES_UNREADABLE;
 }

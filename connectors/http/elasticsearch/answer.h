@@ -26,6 +26,7 @@ enum es_verdict {
     ES_AGAIN,    /* not now */
     ES_REFUSED,  /* never: the document is at fault */
     ES_NO_INDEX, /* it does not exist and is not created */
+    ES_UNUSABLE, /* never, whatever the document: the index is closed, say */
     ES_FORBIDDEN
 };
 struct es_result {
@@ -45,10 +46,11 @@ int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_re
 /* -- _mget -- */
 enum es_document_state {
     ES_FOUND,
-    ES_ABSENT,     /* no such document, or no such index */
-    ES_HIDDEN,     /* the index keeps no source, or no version of ours */
-    ES_UNREADABLE, /* not now */
-    ES_NOT_ALLOWED /* to read it */
+    ES_ABSENT,      /* no such document, or no such index */
+    ES_HIDDEN,      /* the index keeps no source, or no version of ours */
+    ES_UNREADABLE,  /* not now */
+    ES_NOT_ALLOWED, /* to read it */
+    ES_CLOSED       /* the whole index, until somebody opens it */
 };
 struct es_document {
     enum es_document_state state;

@@ -29,7 +29,8 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
     sink->body_limit = settings->most_bytes;
     cdc_tables_init(&sink->tables, sizeof(struct es_table), NULL, &target_ops, sink);
     if (es_index_check_pattern(settings->index, error) == 0 && es_batch_init(&sink->batch, settings, error) == 0 &&
-        (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL)
+        (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL &&
+        (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL)
         return sink;
     es_sink_free(sink);
     return NULL;
@@ -42,6 +43,8 @@ void es_sink_free(struct es_sink *sink)
     cdc_tables_free(&sink->tables);
     es_batch_free(&sink->batch);
     es_key_changes_free(sink->key_changes);
+    es_index_ids_free(sink->index_ids);
+    free(sink->touched);
     cdc_buf_free(&sink->body);
     cdc_buf_free(&sink->scratch);
     cdc_buf_free(&sink->rest);
@@ -63,9 +66,30 @@ int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
     return result;
 }
 
-void es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offsets)
+int es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
 {
+    if (es_owner_verify(sink, error) != 0 || es_index_ids_sync(sink->index_ids, error) != 0)
+        return -1;
+    /* Only now: a crash before would still need the journal of key changes. */
     es_key_changes_delivered(sink->key_changes, offsets);
+    return 0;
+}
+
+static int touch(struct es_sink *sink, struct es_table *table, struct cdc_error *error)
+{
+    if (table->touched)
+        return 0;
+    if (sink->n_touched == sink->touched_cap) {
+        size_t cap = sink->touched_cap == 0 ? 16 : 2 * sink->touched_cap;
+        struct es_table **more = realloc(sink->touched, cap * sizeof *more);
+        if (more == NULL)
+            return cdc_error_memory(error);
+        sink->touched = more;
+        sink->touched_cap = cap;
+    }
+    sink->touched[sink->n_touched++] = table;
+    table->touched = true;
+    return 0;
 }
 
 /* -- rows ------------------------------------------------------------------------- */
@@ -215,13 +239,15 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
         return HTTP_TAKEN_NOT_YET;
     if (((struct es_table *)table)->no_index && make_index(sink, table, event, error) != 0)
         return HTTP_TAKEN_FAILED;
+    if (touch(sink, (struct es_table *)table, error) != 0)
+        return HTTP_TAKEN_FAILED;
     if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
                      error) != 0)
         return HTTP_TAKEN_FAILED;
     return http_batch_is_full(&batch->lines) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }
 
-static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_event *event, const struct cdc_table *table,
+static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_event *event, struct cdc_table *table,
                                      struct cdc_error *error)
 {
     int result;
@@ -232,6 +258,8 @@ static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_even
         result = cdc_sink_reject(sink->client->context, event->line, "the line has no \"seq\"", error);
     else
         result = es_truncate_index(sink, table->target, event->seq, error);
+    if (result == 0 && !((struct es_table *)table)->no_index)
+        result = touch(sink, (struct es_table *)table, error);
     return result == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
 }
 

@@ -11,6 +11,7 @@ struct es_settings {
     const char *index;             /* pattern with {db} {schema} {table} {name} */
     size_t most_lines, most_bytes; /* of a batch */
     const char *key_changes_path;  /* journal (key_changes.h); NULL: none that lasts */
+    const char *index_ids_path;    /* which indexes were filled (index_ids.h); NULL: none that lasts */
 };
 
 struct es_sink;
@@ -21,7 +22,7 @@ void es_sink_free(struct es_sink *sink);
 enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error);
 /* Sends what is in the batch and empties it. */
 int es_sink_flush(struct es_sink *sink, struct cdc_error *error);
-/* Everything up to these offsets is in the index; they are about to be saved. */
-void es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offsets);
+/* Everything up to these offsets is in the index, which is looked at once more; they are about to be saved. */
+int es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error);
 
 #endif

@@ -6,6 +6,7 @@
 #include <cdc/table.h>
 
 #include "connectors/http/elasticsearch/elasticsearch.h"
+#include "connectors/http/elasticsearch/index_ids.h"
 #include "connectors/http/elasticsearch/key_changes.h"
 
 /* Was all taken? Twenty bytes say so for ten thousand items. Which were not is asked with the same request again, since
@@ -87,6 +88,9 @@ struct es_sink {
     size_t body_limit; /* lowered when the peer says 413 */
     bool ask_items;    /* the last request had items that were not taken: the next is likely to have some, too */
     struct es_key_changes *key_changes;
+    struct es_index_ids *index_ids;
+    struct es_table **touched; /* have got documents since the last delivery */
+    size_t n_touched, touched_cap;
     uint64_t without_base;
     bool told_lack, told_not_kept;
     bool no_index; /* the one that was to be claimed last is not there */
@@ -94,6 +98,7 @@ struct es_sink {
 struct es_table {
     struct cdc_table source; /* must be first */
     bool no_index;           /* its index is not there yet: made before its first document */
+    bool touched;
 };
 
 /* -- owner.c: for struct cdc_target_ops; context is the sink -- */
@@ -102,6 +107,9 @@ int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, 
 int es_owner_claim(void *context, const char *index, const struct cdc_table_id *id, struct cdc_error *error);
 /* Makes the index, owned by the table. 1: made, 0: somebody else has made it meanwhile, -1. */
 int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, struct cdc_error *error);
+
+/* Before the offsets move: the indexes of those that were touched are there still, and the same. CONFIG when not. */
+int es_owner_verify(struct es_sink *sink, struct cdc_error *error);
 
 /* -- merge.c: columns that the log did not carry, from the documents that the index has -- */
 bool es_merge_needs_base(const struct es_item *item);

@@ -51,9 +51,10 @@ static int failure(const struct es_key_changes *changes, const char *what, struc
     return cdc_error_hint(error, "make room, or check the disk, and start again");
 }
 
-static uint64_t hash_of(struct cdc_span name, struct cdc_span pos)
+/* By pos alone: a source's name may be spelled in another way when the line comes again, pos is plain. */
+static uint64_t hash_of(struct cdc_span pos)
 {
-    return cdc_hash_span(cdc_hash_byte(cdc_hash_span(CDC_HASH_INIT, name), 0xff), pos);
+    return cdc_hash_span(CDC_HASH_INIT, pos);
 }
 
 /* Remembers pos as the newest of its source: lines come in order. */
@@ -111,7 +112,7 @@ static int load_line(struct es_key_changes *changes, struct cdc_span name, struc
         changes->entries = more;
         changes->cap = cap;
     }
-    changes->entries[changes->n++] = (struct entry){hash_of(name, pos), place};
+    changes->entries[changes->n++] = (struct entry){hash_of(pos), place};
     return note(changes, name, pos, error);
 }
 
@@ -252,7 +253,7 @@ int es_key_changes_read(struct es_key_changes *changes, uint64_t place, struct c
 int es_key_changes_find(struct es_key_changes *changes, struct cdc_span name, struct cdc_span pos, struct cdc_buf *out,
                         struct cdc_error *error)
 {
-    struct entry wanted = {hash_of(name, pos), 0};
+    struct entry wanted = {hash_of(pos), 0};
     struct cdc_buf line = CDC_BUF_INIT;
     int result = 0;
 
@@ -269,7 +270,7 @@ int es_key_changes_find(struct es_key_changes *changes, struct cdc_span name, st
             break;
         }
         struct cdc_span text = cdc_span(line.data, line.len);
-        if (cdc_span_equal(cdc_json_member_raw(text, "name"), name) &&
+        if (cdc_json_raw_equal(cdc_json_member_raw(text, "name"), name) &&
             cdc_span_equal(cdc_json_member_raw(text, "pos"), pos)) {
             cdc_buf_span(out, cdc_json_member(text, "rest"));
             result = 1;

@@ -73,6 +73,9 @@ static int take_document(struct es_item *item, const struct es_document *documen
                       document->reason);
         return cdc_error_hint(error, "columns that the log omits are taken from the index: give the user the "
                                      "privilege to read it, or set REPLICA IDENTITY FULL");
+    case ES_CLOSED:
+        cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" is closed", item->table->target);
+        return cdc_error_hint(error, "open it, and start again");
     case ES_HIDDEN: break;
     }
     cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" gives documents back without _source or _version",

@@ -12,11 +12,10 @@
 #include "connectors/http/elasticsearch/answer.h"
 #include "connectors/http/elasticsearch/internal.h"
 
-/* Raw texts of lines are kept as texts: the server writes escapes in its own way. */
-static void append_member(struct cdc_buf *out, const char *mark, const char *name, const char *raw)
+static void append_member(struct cdc_buf *out, const char *mark, const char *name, const char *text)
 {
     cdc_buf_printf(out, "%s\"%s\":", mark, name);
-    cdc_json_append_text(out, raw, strlen(raw));
+    cdc_json_append_text(out, text, strlen(text));
 }
 
 static char *member_text(struct cdc_span object, const char *name)
@@ -36,6 +35,15 @@ static int read_owner(struct cdc_span object, struct cdc_table_id *owner, struct
                : cdc_error_memory(error);
 }
 
+static struct cdc_span object_member(struct cdc_span object, const char *name)
+{
+    struct cdc_span value = {NULL, 0};
+
+    if (object.p != NULL && cdc_json_type(object) == CDC_JSON_OBJECT)
+        value = cdc_json_member(object, name);
+    return value.p != NULL && cdc_json_type(value) == CDC_JSON_OBJECT ? value : cdc_span(NULL, 0);
+}
+
 /* The `_meta` of the first index of an answer (an alias has several) that says whose it is, or of any. p NULL: none. */
 static struct cdc_span find_meta(struct cdc_span body)
 {
@@ -45,15 +53,10 @@ static struct cdc_span find_meta(struct cdc_span body)
     if (cdc_json_type(body) != CDC_JSON_OBJECT)
         return found;
     for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, &name, &index);) {
-        struct cdc_span mappings = {NULL, 0}, meta = {NULL, 0};
-        if (cdc_json_type(index) == CDC_JSON_OBJECT)
-            mappings = cdc_json_member(index, "mappings");
-        if (mappings.p != NULL && cdc_json_type(mappings) == CDC_JSON_OBJECT)
-            meta = cdc_json_member(mappings, "_meta");
-        if (meta.p == NULL || cdc_json_type(meta) != CDC_JSON_OBJECT)
+        struct cdc_span meta = object_member(object_member(index, "mappings"), "_meta");
+        if (meta.p == NULL)
             continue;
-        struct cdc_span cdc = cdc_json_member(meta, "cdc");
-        if (cdc.p != NULL && cdc_json_type(cdc) == CDC_JSON_OBJECT)
+        if (object_member(meta, "cdc").p != NULL)
             return meta;
         found = meta;
     }
@@ -110,18 +113,185 @@ static struct cdc_span response_of(const struct es_sink *sink)
     return body;
 }
 
+/* -- is it still the index that was filled? ------------------------------------------------ */
+
+static int is_gone(const char *index, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" is gone, with the documents that were stored in it", index);
+    return cdc_error_hint(error, "restore it, or remove this sink's offset file and take a new snapshot");
+}
+
+/* One that we did not make has no owner in it: a request to a deleted index makes it again, without a word. */
+static int is_another(const char *index, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "index \"%s\" is not the one that this sink has filled: that was deleted, and it was made anew",
+                  index);
+    return cdc_error_hint(error, "restore it; or delete it, remove this sink's offset file and take a new snapshot");
+}
+
+static bool part_is(struct cdc_span cdc, const char *name, const char *text)
+{
+    struct cdc_span raw = cdc_json_member_raw(cdc, name);
+    return raw.p != NULL && cdc_json_raw_is(raw, cdc_span_text(text));
+}
+
+static bool is_owner(struct cdc_span cdc, const struct cdc_table_id *id)
+{
+    return cdc.p != NULL && part_is(cdc, "name", id->name) && part_is(cdc, "db", id->db) &&
+           part_is(cdc, "schema", id->schema) && part_is(cdc, "table", id->table);
+}
+
+/* found: what the server says of the index, or of one with that alias. With the owner in it, it is a copy of the old one that
+ * was made with care; else it is the one that we know. id: the owner; NULL: there is none in it. */
+static int compare_index(struct es_sink *sink, const char *index, struct cdc_span found, const struct cdc_table_id *id,
+                         struct cdc_error *error)
+{
+    struct cdc_span cdc = object_member(object_member(object_member(found, "mappings"), "_meta"), "cdc");
+    struct cdc_span uuid = cdc_json_member_raw(object_member(object_member(found, "settings"), "index"), "uuid");
+    const char *known = es_index_ids_get(sink->index_ids, index);
+
+    if (uuid.p == NULL)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer about index \"%s\" has no uuid", index);
+    if (known != NULL && cdc_span_is(uuid, known))
+        return 0;
+    if (id == NULL || !is_owner(cdc, id))
+        return is_another(index, error);
+    return es_index_ids_note(sink->index_ids, index, uuid, error);
+}
+
+/* Asks for several indexes (names with commas). 1: the answer lies in the client's response, 0: none of them is there, or it
+ * may not be seen (*seen false), -1. */
+static int ask_ids(struct es_sink *sink, struct cdc_span names, bool *seen, struct cdc_error *error)
+{
+    struct http_request request = {.method = "GET", .content_type = "application/json"};
+    struct cdc_buf path = CDC_BUF_INIT;
+    struct cdc_error why = {0};
+    long status = 0;
+    int result = -1;
+
+    *seen = true;
+    cdc_buf_byte(&path, '/');
+    cdc_buf_span(&path, names);
+    cdc_buf_lit(&path, "?ignore_unavailable=true&filter_path=*.mappings._meta.cdc,*.settings.index.uuid");
+    cdc_buf_byte(&path, '\0');
+    if (path.failed) {
+        cdc_buf_free(&path);
+        return cdc_error_memory(error);
+    }
+    request.path = path.data;
+    enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+    if (outcome == HTTP_ANSWERED && status == 404) {
+        result = 0;
+    } else if (outcome == HTTP_ANSWERED && (status == 403 || status == 405)) {
+        *seen = false;
+        result = 0;
+    } else if (http_client_check(sink->client, outcome, status, error) == 0) {
+        result = 1;
+        if (cdc_json_validate(sink->client->response.data, sink->client->response.len, &why) != 0)
+            result = cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer about indexes is no JSON: %s", why.text);
+    }
+    cdc_buf_free(&path);
+    return result;
+}
+
+/* Of an alias, which has the names of its indexes in the answer: the first that has our owner, or the first. */
+static struct cdc_span choose(struct cdc_span body, const struct cdc_table_id *id)
+{
+    struct cdc_json_iter indexes;
+    struct cdc_span name, index, first = {NULL, 0};
+
+    if (cdc_json_type(body) != CDC_JSON_OBJECT)
+        return first;
+    for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, &name, &index);) {
+        if (first.p == NULL)
+            first = index;
+        if (id != NULL && is_owner(object_member(object_member(object_member(index, "mappings"), "_meta"), "cdc"), id))
+            return index;
+    }
+    return first;
+}
+
+/* 0: the same index, or it may not be looked at; -1. */
+static int verify_one(struct es_sink *sink, const char *index, const struct cdc_table_id *id, struct cdc_error *error)
+{
+    bool seen;
+    int there = ask_ids(sink, cdc_span_text(index), &seen, error);
+
+    if (there < 0)
+        return -1;
+    if (!seen)
+        return not_kept(sink, index, 403);
+    struct cdc_span found = there == 1 ? choose(response_of(sink), id) : cdc_span(NULL, 0);
+    return found.p == NULL ? is_gone(index, error) : compare_index(sink, index, found, id, error);
+}
+
+#define NAMES_MAX 2000 /* bytes: servers take a first line of 4096 */
+
+/* From tables `from` on, as many as go into one request; *to is the first that did not. Those that the answer does not have
+ * by their own name are asked for alone. */
+static int verify_some(struct es_sink *sink, size_t from, size_t *to, struct cdc_error *error)
+{
+    struct cdc_buf names = CDC_BUF_INIT;
+    bool seen;
+    size_t i = from;
+
+    for (; i < sink->n_touched && (i == from || names.len < NAMES_MAX); i++) {
+        if (i > from)
+            cdc_buf_byte(&names, ',');
+        cdc_buf_text(&names, sink->touched[i]->source.target);
+    }
+    *to = i;
+    int result = names.failed ? cdc_error_memory(error) : ask_ids(sink, cdc_span(names.data, names.len), &seen, error);
+    cdc_buf_free(&names);
+    if (result < 0)
+        return -1;
+    if (!seen)
+        return not_kept(sink, sink->touched[from]->source.target, 403);
+    for (size_t k = from; k < i; k++) {
+        const struct cdc_table *table = &sink->touched[k]->source;
+        struct cdc_span found = result == 1 ? object_member(response_of(sink), table->target) : cdc_span(NULL, 0);
+        if (found.p == NULL) /* later: the answer in hand is needed still */
+            continue;
+        if (compare_index(sink, table->target, found, &table->id, error) != 0)
+            return -1;
+        sink->touched[k]->touched = false;
+    }
+    return 0;
+}
+
+int es_owner_verify(struct es_sink *sink, struct cdc_error *error)
+{
+    for (size_t from = 0, to; from < sink->n_touched && !sink->told_not_kept; from = to) {
+        if (verify_some(sink, from, &to, error) != 0)
+            return -1;
+        for (size_t i = from; i < to; i++)
+            if (sink->touched[i]->touched && !sink->told_not_kept &&
+                verify_one(sink, sink->touched[i]->source.target, &sink->touched[i]->source.id, error) != 0)
+                return -1;
+    }
+    for (size_t i = 0; i < sink->n_touched; i++)
+        sink->touched[i]->touched = false;
+    sink->n_touched = 0;
+    return 0;
+}
+
+/* -- the owner ---------------------------------------------------------------------------- */
+
 int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, struct cdc_error *error)
 {
     struct es_sink *sink = context;
     bool seen;
     int there = ask(sink, index, &seen, error);
 
-    if (there <= 0)
-        return there;
-    struct cdc_span meta = find_meta(response_of(sink)), cdc = {NULL, 0};
-    if (meta.p != NULL)
-        cdc = cdc_json_member(meta, "cdc");
-    return cdc.p != NULL && cdc_json_type(cdc) == CDC_JSON_OBJECT ? read_owner(cdc, owner, error) : 0;
+    if (there < 0)
+        return -1;
+    if (there == 0)
+        return seen && es_index_ids_get(sink->index_ids, index) != NULL ? is_gone(index, error) : 0;
+    struct cdc_span cdc = object_member(find_meta(response_of(sink)), "cdc");
+    if (cdc.p != NULL)
+        return read_owner(cdc, owner, error);
+    return es_index_ids_get(sink->index_ids, index) != NULL ? verify_one(sink, index, NULL, error) : 0;
 }
 
 /* Appends the members of a mapping that make id the owner, and keep what else is in meta. */
@@ -202,5 +372,10 @@ int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, str
         return 0;
     if (outcome == HTTP_ANSWERED && (status == 403 || status == 405))
         return not_kept(sink, table->target, status) == 0 ? 1 : -1;
+    /* Its name or number is not allowed there. */
+    if (outcome == HTTP_ANSWERED && status == 400)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" cannot be made: HTTP status 400: %.*s",
+                             table->target, (int)(sink->client->response.len < 300 ? sink->client->response.len : 300),
+                             sink->client->response.len > 0 ? sink->client->response.data : "");
     return http_client_check(sink->client, outcome, status, error) == 0 ? 1 : -1;
 }

@@ -164,6 +164,10 @@ static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, 
     case ES_NO_INDEX:
         cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" does not exist and is not created", item->table->target);
         return cdc_error_hint(error, "create it, or allow action.auto_create_index");
+    case ES_UNUSABLE:
+        cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" takes no document: %.80s: %.300s", item->table->target,
+                      result.type, result.reason);
+        return cdc_error_hint(error, "open it, or correct its settings; nothing is skipped for this");
     case ES_FORBIDDEN: break;
     }
     cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to write: %s", item->table->target,

@@ -21,7 +21,10 @@ static enum step take_result(const char *index, const struct es_result *result, 
         return GO_ON;
     if (result->verdict == ES_AGAIN)
         return BEGIN_AGAIN;
-    cdc_error_set(error, result->verdict == ES_FORBIDDEN ? CDC_EXIT_PERMISSION : CDC_EXIT_PROTOCOL,
+    cdc_error_set(error,
+                  result->verdict == ES_FORBIDDEN  ? CDC_EXIT_PERMISSION
+                  : result->verdict == ES_UNUSABLE ? CDC_EXIT_CONFIG
+                                                   : CDC_EXIT_PROTOCOL,
                   "index \"%s\": cannot delete: %s", index, result->reason);
     return FAILED;
 }
@@ -118,6 +121,10 @@ static enum step ask(struct es_sink *sink, const char *path, struct cdc_span bod
                                   "index_not_found_exception")
                    ? FINISHED
                    : BEGIN_AGAIN;
+    if (outcome == HTTP_ANSWERED && status == 400 &&
+        es_answer_is_error(cdc_span(sink->client->response.data, sink->client->response.len), "index_closed_exception"))
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "a TRUNCATE cannot empty its index, which is closed (%s)", path),
+               FAILED;
     return http_client_check(sink->client, outcome, status, error) == 0 ? GO_ON : FAILED;
 }
 

@@ -37,6 +37,7 @@ struct my_decoder_settings {
     enum my_flavor flavor; /* of the server; of a file: found in it */
     struct cdc_value_format value_format;
     struct cdc_selection selection; /* which tables are written */
+    bool allow_unlogged;            /* go on where a DDL statement changes rows and no line tells, with a warning */
     /* Completes a table whose TABLE_MAP came: names, key, type names, nullable, generated, as far as the log does not
      * have them. coord: where the event ends. May be NULL. 0 or -1: CONFIG when they cannot be known for sure. */
     int (*describe)(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error);
@@ -78,7 +79,7 @@ void my_decoder_set_checksums(struct my_decoder *decoder, bool checksums);
 void my_decoder_set_heartbeats(struct my_decoder *decoder, uint32_t heartbeats);
 /* Takes one event as it came; data is BORROWED until my_decoder_more has returned 0. Appends whole lines. 1: there
  * is more inside of it, call my_decoder_more; 0; -1: PROTOCOL damaged or unknown, CONFIG what cannot be decoded
- * (changes as statements, columns without names), LOST changes that are not in the log; and what the callbacks
+ * (changes as statements, or DDL that changes rows; columns without names), LOST changes that are not in the log; and what the callbacks
  * return.
  *
  * A TRANSACTION_PAYLOAD that is larger than MY_DECODER_PART may come in parts. my_decoder_take takes the first

@@ -8,11 +8,18 @@
 /* next_position has 32 bits, and within a file it only falls when they overflow, from which the upper bits are
  * known: ff ff ff f0 and then 00 00 00 1f are 4294967280 and 4294967327. Events that are not of the file tell
  * nothing of it. */
+static bool is_of_file(const struct my_event_header *header)
+{
+    return !(header->flags & (MY_EVENT_FLAG_ARTIFICIAL | MY_EVENT_FLAG_RELAY_LOG)) && header->next_position != 0 &&
+           header->type != MY_EVENT_ROTATE && header->type != MY_EVENT_HEARTBEAT &&
+           header->type != MY_EVENT_HEARTBEAT_V2;
+}
+
 static void advance(struct my_decoder *decoder, const struct my_event_header *header)
 {
-    if ((header->flags & (MY_EVENT_FLAG_ARTIFICIAL | MY_EVENT_FLAG_RELAY_LOG)) || header->next_position == 0 ||
-        header->type == MY_EVENT_ROTATE || header->type == MY_EVENT_HEARTBEAT || header->type == MY_EVENT_HEARTBEAT_V2)
+    if (!is_of_file(header))
         return;
+    decoder->seal.sum = 0;
     uint64_t next = (decoder->coord.position & ~UINT64_C(0xFFFFFFFF)) | header->next_position;
     if (next < decoder->coord.position)
         next += UINT64_C(1) << 32;
@@ -40,6 +47,15 @@ static void advance_over(struct my_decoder *decoder, const struct my_event_heade
     /* The server may have omitted events before this one: the end tells the beginning. */
     decoder->event_position =
         decoder->coord.position >= before + header->size ? decoder->coord.position - header->size : before;
+}
+
+/* Not of a FORMAT_DESCRIPTION: the server changes it when the file is complete. */
+static void seal_event(struct my_decoder *decoder, const struct my_event_header *header, const uint8_t *data, size_t n)
+{
+    if (!is_of_file(header) || !decoder->format.checksums)
+        return;
+    struct cdc_bytes sum = {data + n - 4, data + n, false};
+    decoder->seal = (struct my_seal){decoder->event_position, (uint32_t)cdc_bytes_le(&sum, 4)};
 }
 
 /* data may be no more than the first part of the event. */
@@ -86,6 +102,7 @@ int my_decoder_take(struct my_decoder *decoder, const uint8_t *data, size_t n, s
         return set_flavor(decoder, error);
     }
     advance_over(decoder, &header);
+    seal_event(decoder, &header, data, n);
     return my_dispatch_event(decoder, &header, body, out, error);
 }
 
@@ -100,11 +117,32 @@ static int decode_inner(struct my_decoder *decoder, const uint8_t *data, size_t 
     return my_dispatch_event(decoder, &header, body, out, error) < 0 ? -1 : 1;
 }
 
+/* A large event of rows that no line is to have. 1: it is passed over; 0: there is none; MY_PAYLOAD_WANTS; -1. */
+static int pass_large(struct my_decoder *decoder, struct cdc_error *error)
+{
+    struct my_event_header header;
+    const uint8_t *data;
+    size_t n, size;
+    int got = my_payload_large(decoder->payload, &data, &n, &size, error);
+    if (got != 1)
+        return got;
+    if (my_event_header_begin(data, n, &header, error) < 0)
+        return -1;
+    const struct cdc_bytes body = {data + MY_EVENT_HEADER_SIZE, data + n, false};
+    if (!my_rows_pass(decoder, &header, body, size - n))
+        return 0;
+    my_payload_pass(decoder->payload);
+    return 1;
+}
+
 static int next_of_payload(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
 {
     const uint8_t *data;
     size_t n;
-    int got = my_payload_next(decoder->payload, &data, &n, error);
+    int got = pass_large(decoder, error);
+    if (got != 0)
+        return got;
+    got = my_payload_next(decoder->payload, &data, &n, error);
     if (got == MY_PAYLOAD_WANTS)
         return got;
     if (got <= 0) {

@@ -3,6 +3,7 @@
  *
  *     input.c -> dispatch.c -> transactions.c                        GTID, XID
  *                           -> query.c -> savepoints.c, prepared.c   BEGIN, COMMIT, SAVEPOINT, XA, DDL
+ *                                      -> unlogged.c                 DDL that changes rows
  *                           -> tables.c -> table.c, metadata.c       TABLE_MAP
  *                           -> rows.c -> image.c                     rows
  *     all of these -> lines.c, schema_line.c
@@ -87,8 +88,14 @@ struct my_decoder {
      * these. */
     struct my_coord gtids_coord;
     uint32_t gtids_file_created; /* when that file was begun; 0: not known */
-    struct my_gtid_set *gtids;   /* the complete transactions */
-    uint64_t number;             /* C of the open transaction, or of the last one */
+    /* The last event before `coord`, and before `gtids_coord`: where it begins, and its checksum (0: it has none). Another
+     * log may have the same names and GTIDs, but not this event there: it has the time in it. */
+    struct my_seal {
+        uint64_t position;
+        uint32_t sum;
+    } seal, gtids_seal;
+    struct my_gtid_set *gtids; /* the complete transactions */
+    uint64_t number;           /* C of the open transaction, or of the last one */
     struct my_numbering numbering;
 
     /* The tables by id: open addressing, the size is a power of two. */
@@ -153,6 +160,8 @@ int my_tables_take_map(struct my_decoder *decoder, struct cdc_bytes body, struct
 /* A DDL statement: the tables that it names are described anew when they come again, even with the same id (the server
  * counts them from 1 again when it starts). */
 void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql);
+/* The next row of that table comes after a new schema line: it is another table now. */
+void my_tables_forget_schema_of(struct my_decoder *decoder, const char *db, const char *name);
 /* Schema lines of the open transaction after that ordinal are undone: they will be written again. */
 void my_tables_forget_schemas(struct my_decoder *decoder, uint64_t ordinal);
 
@@ -213,11 +222,31 @@ void my_line_heartbeat(struct my_decoder *decoder, int64_t now_ms, struct cdc_bu
 int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
                    struct cdc_buf *out, struct cdc_error *error);
 
+/* body: the beginning of an event's, without the last `omitted` bytes. Is it one of rows that no line is to
+ * have? Then it was taken; else it is to be taken as a whole. */
+bool my_rows_pass(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
+                  size_t omitted);
+
 /* -- query.c: 1 as my_dispatch_event */
 int my_query_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
                     struct cdc_buf *out, struct cdc_error *error);
 /* CONFIG: which rows a logged statement changes, only the server could find out. Always -1. */
 int my_query_refuse(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error);
+
+/* -- unlogged.c */
+/* The table that a statement names (db may be empty: the session's), as TABLE_MAP has it: *db and *table RETURN NEW (free in
+ * any case). */
+int my_unlogged_table(const struct my_decoder *decoder, const struct my_event_query *query, struct cdc_span named_db,
+                      struct cdc_span named_table, char **db, char **table, struct cdc_error *error);
+/* Before a DDL statement's lines. CONFIG: it changes rows of a selected table, and no line can tell, unless the settings
+ * allow that: then *untold. */
+int my_unlogged_look(struct my_decoder *decoder, const struct my_event_query *query, bool *untold,
+                     struct cdc_error *error);
+/* After its `ddl` line: a `t` line for each selected table that it leaves without a row. */
+int my_unlogged_lines(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out,
+                      struct cdc_error *error);
+/* {"op":"t",...} */
+void my_unlogged_truncate_line(struct my_decoder *decoder, const char *db, const char *table, struct cdc_buf *out);
 
 /* -- prepared.c: 1 as my_dispatch_event */
 /* The rows that follow are an XA transaction's: they are kept in a file. CONFIG when there is nowhere to keep them. */

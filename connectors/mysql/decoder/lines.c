@@ -79,6 +79,11 @@ void my_line_begin_event(struct my_decoder *decoder)
 
 static void advance_gtids_coord(struct my_decoder *decoder)
 {
+    /* A TRANSACTION_PAYLOAD has its checksum at its end, which has come when a transaction ends in it. */
+    const struct my_event_parts *parts = &decoder->parts;
+    if (decoder->in_payload)
+        decoder->seal = (struct my_seal){decoder->event_position, parts->checksums ? parts->sum : 0};
+    decoder->gtids_seal = decoder->seal;
     decoder->gtids_coord = decoder->coord;
     decoder->gtids_file_created = decoder->format.created;
 }
@@ -100,7 +105,8 @@ static void keep_boundary(struct my_decoder *decoder, struct cdc_span pos, struc
 /* The common part of commit and heartbeat lines: up to and with source. pos is appended already, from pos_at on.
  * Both are kept as the boundary, from which reading may begin again:
  *     "source":{"connector":"mysql","name":"p","ts_ms":...,"gtid":"fb7d...:20","server_id":1,"file":"binlog.000001",
- *     "pos":461,"row":0,"snapshot":"false","gtids":"fb7d...:1-20","server_uuid":"fb7d...","file_created":1704164000} */
+ *     "pos":461,"row":0,"snapshot":"false","gtids":"fb7d...:1-20","server_uuid":"fb7d...","file_created":1704164000,
+ *     "event":430,"event_sum":2893011} */
 static void boundary_line(struct my_decoder *decoder, struct cdc_buf *out, size_t pos_at, int64_t ts_ms)
 {
     size_t pos_n = out->len - pos_at;
@@ -125,6 +131,12 @@ static void boundary_line(struct my_decoder *decoder, struct cdc_buf *out, size_
     if (decoder->gtids_file_created) {
         cdc_buf_lit(out, ",\"file_created\":");
         cdc_buf_u64(out, decoder->gtids_file_created);
+    }
+    if (decoder->gtids_seal.sum) {
+        cdc_buf_lit(out, ",\"event\":");
+        cdc_buf_u64(out, decoder->gtids_seal.position);
+        cdc_buf_lit(out, ",\"event_sum\":");
+        cdc_buf_u64(out, decoder->gtids_seal.sum);
     }
     my_numbering_append(out, &decoder->numbering);
     cdc_buf_byte(out, '}');

@@ -29,30 +29,13 @@ static void ddl_line(struct my_decoder *decoder, const struct my_event_query *qu
     cdc_buf_lit(out, "}\n");
 }
 
-/* The name as TABLE_MAP has it: in lower case where the server stores names so. RETURNS NEW */
-static char *name_of_rows(const struct my_decoder *decoder, struct cdc_span name)
-{
-    char *copy = cdc_span_copy(name);
-    for (char *p = copy; p && *p && decoder->lower_case; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p - 'A' + 'a');
-    return copy;
-}
-
 /* The table of a TRUNCATE or CREATE TABLE. 1: it is selected, and *db and *table RETURN NEW (free in any case); 0; -1. */
 static int table_of(const struct my_decoder *decoder, const struct my_event_query *query,
                     const struct my_statement *statement, char **db, char **table, struct cdc_error *error)
 {
-    *db = *table = NULL;
-    if ((statement->db.len > 0 && !cdc_utf8_valid(statement->db.data, statement->db.len)) ||
-        !cdc_utf8_valid(statement->table.data, statement->table.len))
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
-                             "%s at %llu: a statement is about a table whose name is no valid text",
-                             decoder->coord.file, (unsigned long long)decoder->event_position);
-    *db = name_of_rows(decoder, statement->db.len ? cdc_span(statement->db.data, statement->db.len) : query->db);
-    *table = name_of_rows(decoder, cdc_span(statement->table.data, statement->table.len));
-    if (!*db || !*table)
-        return cdc_error_memory(error);
+    if (my_unlogged_table(decoder, query, cdc_span(statement->db.data, statement->db.len),
+                          cdc_span(statement->table.data, statement->table.len), db, table, error) < 0)
+        return -1;
     return cdc_selection_has_table(&decoder->settings.selection, *db, *table);
 }
 
@@ -60,18 +43,26 @@ static int table_of(const struct my_decoder *decoder, const struct my_event_quer
 static int truncate_line(struct my_decoder *decoder, const struct my_event_query *query,
                          const struct my_statement *statement, struct cdc_buf *out, struct cdc_error *error)
 {
-    struct cdc_buf head = CDC_BUF_INIT;
     char *db, *table;
     int selected = table_of(decoder, query, statement, &db, &table, error);
-    if (selected > 0) {
-        my_table_source_head(&head, decoder->flavor, decoder->settings.pipeline, db, table);
-        my_line_begin_change(decoder, &head, "t", ++decoder->transaction.ordinal, 0, out);
-        cdc_buf_lit(out, "}\n");
-    }
-    cdc_buf_free(&head);
+    if (selected > 0)
+        my_unlogged_truncate_line(decoder, db, table, out);
     free(db);
     free(table);
     return selected < 0 ? -1 : 0;
+}
+
+/* What it does to tables, and to their rows. */
+static int alter_tables(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out,
+                        struct cdc_error *error)
+{
+    bool untold;
+    if (my_unlogged_look(decoder, query, &untold, error) < 0)
+        return -1;
+    my_tables_altered(decoder, my_statement_text(query, &decoder->statement_text));
+    if (!my_statement_is_of_accounts(query->sql))
+        ddl_line(decoder, query, out);
+    return untold ? 0 : my_unlogged_lines(decoder, query, out, error);
 }
 
 static int data_definition(struct my_decoder *decoder, const struct my_event_query *query,
@@ -79,13 +70,14 @@ static int data_definition(struct my_decoder *decoder, const struct my_event_que
 {
     my_line_begin_event(decoder);
     decoder->transaction.statements++;
-    if (statement->kind != MY_STATEMENT_TRUNCATE && my_gtid_is_done(&decoder->transaction.gtid))
-        my_tables_altered(decoder, my_statement_text(query, &decoder->statement_text));
-    /* Statements on accounts carry secrets, and say nothing of any table. */
-    if (!my_statement_is_of_accounts(query->sql) && my_gtid_is_done(&decoder->transaction.gtid))
-        ddl_line(decoder, query, out);
-    if (statement->kind == MY_STATEMENT_TRUNCATE && truncate_line(decoder, query, statement, out, error) < 0)
-        return -1;
+    if (my_gtid_is_done(&decoder->transaction.gtid)) {
+        bool truncates = statement->kind == MY_STATEMENT_TRUNCATE;
+        if (truncates)
+            ddl_line(decoder, query, out);
+        if (truncates ? truncate_line(decoder, query, statement, out, error) < 0
+                      : alter_tables(decoder, query, out, error) < 0)
+            return -1;
+    }
     /* MariaDB flags a statement that is a transaction by itself; in MySQL there is no BEGIN before it. */
     bool alone = decoder->transaction.gtid.kind == MY_GTID_OF_MARIADB
                      ? (decoder->transaction.gtid.flags & MY_GTID_STANDALONE) != 0

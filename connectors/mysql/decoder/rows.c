@@ -238,24 +238,51 @@ static int room_for_cells(struct my_decoder *decoder, size_t n, struct cdc_error
     return 0;
 }
 
+/* The table of the rows; NULL: there are none, or *error says what is wrong. */
+static struct my_table *table_of(struct my_decoder *decoder, const struct my_rows_event *rows, struct cdc_error *error)
+{
+    struct my_table *table = decoder->last && decoder->last->id == rows->table_id
+                                 ? decoder->last
+                                 : decoder->tables[my_tables_slot(decoder, rows->table_id)];
+    decoder->last = table;
+    if (!table && rows->table_id == NO_TABLE && rows->size == 0)
+        return NULL;
+    if (!table || !decoder->transaction.open)
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "rows of a table that the log did not describe (%s at %llu)",
+                      decoder->coord.file, (unsigned long long)decoder->event_position);
+    else if (rows->n_columns != table->n_columns)
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "rows of table %s.%s have %zu columns, the table has %zu", table->db,
+                      table->name, rows->n_columns, table->n_columns);
+    else
+        return table;
+    return NULL;
+}
+
+bool my_rows_pass(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
+                  size_t omitted)
+{
+    struct my_rows_event rows;
+    struct cdc_error own = {0};
+    if (!my_rows_event_is(header) || my_rows_event_open(header, body, &rows, &own) < 0)
+        return false; /* the whole event tells more */
+    struct my_table *table = rows.packed ? NULL : table_of(decoder, &rows, &own);
+    if (!table || table->selected)
+        return false;
+    decoder->transaction.ordinal += rows.size + omitted + 1;
+    decoder->transaction.bytes += header->size;
+    return true;
+}
+
 int my_rows_decode(struct my_decoder *decoder, const struct my_event_header *header, struct cdc_bytes body,
                    struct cdc_buf *out, struct cdc_error *error)
 {
     struct my_rows_event rows;
+    struct cdc_error own = {0};
     if (my_rows_event_open(header, body, &rows, error) < 0)
         return -1;
-    struct my_table *table = decoder->last && decoder->last->id == rows.table_id
-                                 ? decoder->last
-                                 : decoder->tables[my_tables_slot(decoder, rows.table_id)];
-    decoder->last = table;
-    if (!table && rows.table_id == NO_TABLE && rows.size == 0)
-        return 0;
-    if (!table || !decoder->transaction.open)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "rows of a table that the log did not describe (%s at %llu)",
-                             decoder->coord.file, (unsigned long long)decoder->event_position);
-    if (rows.n_columns != table->n_columns)
-        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "rows of table %s.%s have %zu columns, the table has %zu",
-                             table->db, table->name, rows.n_columns, table->n_columns);
+    struct my_table *table = table_of(decoder, &rows, error ? error : &own);
+    if (!table)
+        return (error ? error : &own)->status ? -1 : 0;
     /* Ordinals must not depend on what -t selects, but rows of other tables are not read to be counted. A row takes
      * a byte at least, so the bytes of the event are as many ordinals as it can need. */
     uint64_t ordinal = decoder->transaction.ordinal;

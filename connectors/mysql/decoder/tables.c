@@ -150,6 +150,15 @@ void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql)
         decoder->settings.altered(decoder->settings.context, sql);
 }
 
+void my_tables_forget_schema_of(struct my_decoder *decoder, const char *db, const char *name)
+{
+    for (size_t i = 0; i < decoder->n_slots; i++) {
+        struct my_table *table = decoder->tables[i];
+        if (table && strcmp(table->db, db) == 0 && strcmp(table->name, name) == 0)
+            table->schema_written = false;
+    }
+}
+
 void my_tables_forget_schemas(struct my_decoder *decoder, uint64_t ordinal)
 {
     for (size_t i = 0; i < decoder->n_slots; i++) {

@@ -55,7 +55,7 @@ void my_event_append_hex(struct cdc_buf *out, const uint8_t *p, size_t n)
 
 /* -- header, checksum ------------------------------------------------------- */
 
-static int read_header(const uint8_t *data, size_t n, struct my_event_header *header, struct cdc_error *error)
+int my_event_header_begin(const uint8_t *data, size_t n, struct my_event_header *header, struct cdc_error *error)
 {
     struct cdc_bytes cursor = {data, data + n, false};
     header->timestamp = (uint32_t)cdc_bytes_le(&cursor, 4);
@@ -71,7 +71,7 @@ static int read_header(const uint8_t *data, size_t n, struct my_event_header *he
 
 int my_event_header_parse(const uint8_t *data, size_t n, struct my_event_header *header, struct cdc_error *error)
 {
-    if (read_header(data, n, header, error) < 0)
+    if (my_event_header_begin(data, n, header, error) < 0)
         return -1;
     if (header->size != n)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL,
@@ -159,7 +159,7 @@ int my_event_parts_begin(struct my_event_parts *parts, const struct my_event_for
                          size_t n, struct cdc_bytes *body, struct cdc_error *error)
 {
     *parts = (struct my_event_parts){.checksums = format->checksums};
-    if (read_header(data, n, &parts->header, error) < 0)
+    if (my_event_header_begin(data, n, &parts->header, error) < 0)
         return -1;
     if (parts->header.size < n || parts->header.type == MY_EVENT_FORMAT ||
         parts->header.size < MY_EVENT_HEADER_SIZE + (parts->checksums ? CHECKSUM_SIZE : 0))

@@ -93,6 +93,8 @@ struct my_event_format {
 /* MySQL, no checksums: set checksums as agreed with the server before its first (artificial) ROTATE is read. */
 void my_event_format_default(struct my_event_format *format);
 
+/* Reads the header of an event of which data[0..n) is the beginning. PROTOCOL when it is too short for that. */
+int my_event_header_begin(const uint8_t *data, size_t n, struct my_event_header *header, struct cdc_error *error);
 /* Reads the header of the event data[0..n); n must be its whole size. PROTOCOL when it is truncated or damaged. */
 int my_event_header_parse(const uint8_t *data, size_t n, struct my_event_header *header, struct cdc_error *error);
 /* The body between header and checksum; the CRC32 (over header and body) is verified where the format has them (a
@@ -128,7 +130,9 @@ struct my_event_query {
     uint16_t error_code;
     struct cdc_span db, sql; /* in UTF-8, where the text is valid in the client's charset */
     uint16_t charset;        /* collation id of sql, 0 when not said */
+    uint64_t sql_mode;       /* of the session; 0 when not said */
 };
+#define MY_SQL_MODE_NO_BACKSLASH_ESCAPES (UINT64_C(1) << 20)
 /* QUERY, and QUERY_COMPRESSED of MariaDB (unpacked into scratch, replacing what it holds; sql may BORROW from it). */
 int my_event_query_parse(const struct my_event_header *header, struct cdc_bytes body, struct cdc_buf *scratch,
                          struct my_event_query *query, struct cdc_error *error);

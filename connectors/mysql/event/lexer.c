@@ -93,7 +93,7 @@ static struct cdc_span quoted(struct my_lexer *lexer, char quote)
 {
     const char *start = lexer->p;
     for (; lexer->p < lexer->end; lexer->p++) {
-        if (*lexer->p == '\\' && quote != '`' && left(lexer) > 1)
+        if (*lexer->p == '\\' && quote != '`' && !lexer->plain_backslash && left(lexer) > 1)
             lexer->p++;
         else if (*lexer->p == quote && (left(lexer) == 1 || lexer->p[1] != quote))
             return cdc_span(start, (size_t)(lexer->p++ - start));
@@ -157,6 +157,41 @@ bool my_lexer_take(struct my_lexer *lexer, const char *word)
         return false;
     *lexer = ahead;
     return true;
+}
+
+/* A doubled quote is one. */
+static void unquote(struct cdc_buf *out, struct cdc_span text, char quote)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        cdc_buf_byte(out, text.p[i]);
+        i += text.p[i] == quote;
+    }
+}
+
+bool my_lexer_take_name(struct my_lexer *lexer, struct cdc_buf *name)
+{
+    struct my_token token = my_lexer_next(lexer);
+    name->len = 0;
+    if (token.kind == MY_TOKEN_WORD)
+        cdc_buf_span(name, token.text);
+    else if (token.kind == MY_TOKEN_QUOTED || token.kind == MY_TOKEN_DOUBLE)
+        unquote(name, token.text, *token.start);
+    return name->len != 0 && !name->failed && !lexer->broken;
+}
+
+bool my_lexer_take_table(struct my_lexer *lexer, struct cdc_buf *db, struct cdc_buf *table)
+{
+    db->len = 0;
+    if (!my_lexer_take_name(lexer, table))
+        return false;
+    struct my_token token = my_lexer_peek(lexer);
+    if (!my_token_is_symbol(&token, '.'))
+        return true;
+    struct cdc_buf first = *table;
+    *table = *db;
+    *db = first;
+    my_lexer_next(lexer);
+    return my_lexer_take_name(lexer, table);
 }
 
 bool my_lexer_skip_set_statement(struct my_lexer *lexer)

@@ -23,9 +23,10 @@ struct my_token {
 
 struct my_lexer {
     const char *p, *end;
-    bool executable; /* inside of an executable comment */
-    bool unsure;     /* came past one that some servers take for a comment */
-    bool broken;     /* a string or comment did not end */
+    bool executable;      /* inside of an executable comment */
+    bool unsure;          /* came past one that some servers take for a comment */
+    bool broken;          /* a string or comment did not end */
+    bool plain_backslash; /* in a string it is a character as any other: MY_SQL_MODE_NO_BACKSLASH_ESCAPES */
 };
 
 /* sql is BORROWED, as are the tokens' texts. */
@@ -35,6 +36,10 @@ struct my_token my_lexer_next(struct my_lexer *lexer);
 struct my_token my_lexer_peek(const struct my_lexer *lexer);
 /* Reads over the next word if it is that one (lower case). */
 bool my_lexer_take(struct my_lexer *lexer, const char *word);
+/* The next name, without its quotes. False: what follows is none. */
+bool my_lexer_take_name(struct my_lexer *lexer, struct cdc_buf *name);
+/* [db.]table; db is empty when not said. */
+bool my_lexer_take_table(struct my_lexer *lexer, struct cdc_buf *db, struct cdc_buf *table);
 /* Reads over MariaDB's SET STATEMENT a = 1, b = (...) FOR, if that is what follows: the statement is what stands
  * after it. */
 bool my_lexer_skip_set_statement(struct my_lexer *lexer);

@@ -24,6 +24,7 @@ struct my_payload {
     uint64_t unpacked;           /* so far */
     struct cdc_buf out;          /* from at on: not taken yet */
     size_t at;
+    size_t passing; /* bytes of an event that nobody wants */
 };
 
 static int damaged(struct cdc_error *error, const char *how)
@@ -122,7 +123,7 @@ int my_payload_open(struct my_payload *payload, struct cdc_bytes part, uint64_t 
 {
     struct payload_header header;
     payload->open = false;
-    payload->out.len = payload->at = 0;
+    payload->out.len = payload->at = payload->passing = 0;
     cdc_buf_shrink(&payload->out, KEPT);
     if (read_header(&part, size, &header, error) < 0)
         return -1;
@@ -237,9 +238,28 @@ static size_t event_size(const uint8_t *header, struct cdc_error *error)
     return 0;
 }
 
+/* What is left of an event that nobody wants. 1, MY_PAYLOAD_WANTS, -1. */
+static int finish_passing(struct my_payload *payload, struct cdc_error *error)
+{
+    struct cdc_buf *out = &payload->out;
+    for (;;) {
+        size_t there = out->len - payload->at, taken = there < payload->passing ? there : payload->passing;
+        payload->at += taken;
+        payload->passing -= taken;
+        if (payload->passing == 0)
+            return 1;
+        out->len = payload->at = 0;
+        int result = unpack_some(payload, error);
+        if (result != 1)
+            return result != 0 ? result : damaged(error, "an event in it is truncated");
+    }
+}
+
 static int next_event(struct my_payload *payload, const uint8_t **data, size_t *n, struct cdc_error *error)
 {
-    int result = fill(payload, MY_EVENT_HEADER_SIZE, error);
+    int result = finish_passing(payload, error);
+    if (result == 1)
+        result = fill(payload, MY_EVENT_HEADER_SIZE, error);
     if (result < 0 || result == MY_PAYLOAD_WANTS)
         return result;
     if (result == 0 && payload->out.len == payload->at)
@@ -266,4 +286,30 @@ int my_payload_next(struct my_payload *payload, const uint8_t **data, size_t *n,
     int result = next_event(payload, data, n, error);
     payload->open = result > 0;
     return result;
+}
+
+int my_payload_large(struct my_payload *payload, const uint8_t **data, size_t *n, size_t *size, struct cdc_error *error)
+{
+    if (!payload->open)
+        return 0;
+    int result = finish_passing(payload, error);
+    if (result == 1)
+        result = fill(payload, MY_EVENT_HEADER_SIZE, error);
+    if (result != 1)
+        return result; /* 0: my_payload_next says what that means */
+    *size = event_size((const uint8_t *)payload->out.data + payload->at, error);
+    if (*size == 0)
+        return -1;
+    if (*size <= MY_EVENT_PART)
+        return 0;
+    result = fill(payload, MY_EVENT_PART, error);
+    *data = (const uint8_t *)payload->out.data + payload->at;
+    *n = MY_EVENT_PART;
+    return result;
+}
+
+void my_payload_pass(struct my_payload *payload)
+{
+    struct cdc_error ignored = {0};
+    payload->passing = event_size((const uint8_t *)payload->out.data + payload->at, &ignored);
 }

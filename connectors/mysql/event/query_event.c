@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* QUERY: a statement, with the session's variables that it depends on. Of these only the client's charset matters
- * here, but nothing tells how long a variable is, so that the lengths of all are listed (mysql-server's
+/* QUERY: a statement, with the session's variables that it depends on. Of these only the client's charset and the
+ * SQL mode matter here, but nothing tells how long a variable is, so that the lengths of all are listed (mysql-server's
  * statement_events.h; MariaDB's log_event.h). */
 #include "connectors/mysql/event/internal.h"
 #include "connectors/mysql/event/compressed_body.h"
@@ -82,7 +82,7 @@ static int query_variables(struct cdc_bytes cursor, struct my_event_query *query
         case Q_FLAGS2:
         case Q_AUTO_INCREMENT:
         case Q_MASTER_DATA_WRITTEN: cdc_bytes_take(&cursor, 4); break;
-        case Q_SQL_MODE:
+        case Q_SQL_MODE: query->sql_mode = cdc_bytes_le(&cursor, 8); break;
         case Q_TABLE_MAP_FOR_UPDATE:
         case Q_DDL_LOGGED_WITH_XID:
         case Q_MARIADB_XID: cdc_bytes_take(&cursor, 8); break;

@@ -32,6 +32,11 @@ static const struct layout layouts[256] = {
     [MY_EVENT_MARIADB_DELETE_ROWS_COMPRESSED] = LAYOUT(DELETE, .extra = true, .compressed = true),
 };
 
+bool my_rows_event_is(const struct my_event_header *header)
+{
+    return layouts[header->type].known;
+}
+
 /* Version 2: partitions and the like, after a length that counts itself. None of it says what a row holds. */
 static void skip_extra(struct cdc_bytes *body)
 {

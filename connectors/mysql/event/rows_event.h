@@ -26,6 +26,8 @@ struct my_rows_event {
                                      scratch, replacing what it holds */
     uint64_t size;                /* of them, unpacked */
 };
+/* Is it one? */
+bool my_rows_event_is(const struct my_event_header *header);
 /* Without unpacking, so that rows which nobody wants take no memory: one of a gigabyte may come in an event of a megabyte.
  * 0 or -1: PROTOCOL. */
 int my_rows_event_open(const struct my_event_header *header, struct cdc_bytes body, struct my_rows_event *rows,

@@ -53,46 +53,11 @@ static enum my_statement_kind xa(struct my_lexer *lexer, struct cdc_span *xid)
 
 /* -- TRUNCATE ---------------------------------------------------------------------- */
 
-/* A doubled quote is one. */
-static void unquote(struct cdc_buf *out, struct cdc_span text, char quote)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        cdc_buf_byte(out, text.p[i]);
-        i += text.p[i] == quote;
-    }
-}
-
-static bool take_name(struct my_lexer *lexer, struct cdc_buf *name)
-{
-    struct my_token token = my_lexer_next(lexer);
-    name->len = 0;
-    if (token.kind == MY_TOKEN_WORD)
-        cdc_buf_span(name, token.text);
-    else if (token.kind == MY_TOKEN_QUOTED || token.kind == MY_TOKEN_DOUBLE)
-        unquote(name, token.text, *token.start);
-    return name->len != 0 && !name->failed && !lexer->broken;
-}
-
-/* [db.]table */
-static bool take_table(struct my_lexer *lexer, struct cdc_buf *db, struct cdc_buf *table)
-{
-    if (!take_name(lexer, table))
-        return false;
-    struct my_token token = my_lexer_peek(lexer);
-    if (!my_token_is_symbol(&token, '.'))
-        return true;
-    struct cdc_buf first = *table;
-    *table = *db;
-    *db = first;
-    my_lexer_next(lexer);
-    return take_name(lexer, table);
-}
-
 /* The table, then nothing that could belong to the name (MariaDB knows WAIT and NOWAIT, DROP and REUSE STORAGE). */
 static enum my_statement_kind truncate_of(struct my_lexer *lexer, struct my_statement *statement)
 {
     my_lexer_take(lexer, "table");
-    bool taken = take_table(lexer, &statement->db, &statement->table);
+    bool taken = my_lexer_take_table(lexer, &statement->db, &statement->table);
     struct my_token token = my_lexer_peek(lexer);
     if (taken && (token.kind == MY_TOKEN_END || token.kind == MY_TOKEN_WORD || my_token_is_symbol(&token, ';')))
         return MY_STATEMENT_TRUNCATE;
@@ -125,7 +90,7 @@ static enum my_statement_kind create_of(struct my_lexer *lexer, struct my_statem
         my_lexer_take(lexer, "not");
         my_lexer_take(lexer, "exists");
     }
-    if (take_table(lexer, &statement->db, &statement->table) && has_query(lexer))
+    if (my_lexer_take_table(lexer, &statement->db, &statement->table) && has_query(lexer))
         return MY_STATEMENT_CREATE_SELECT;
     statement->db.len = statement->table.len = 0;
     return MY_STATEMENT_DDL;
@@ -153,7 +118,7 @@ static bool analyzes_tables(struct my_lexer *lexer)
 
 static enum my_statement_kind savepoint(struct my_lexer *lexer, struct cdc_buf *name)
 {
-    if (!take_name(lexer, name))
+    if (!my_lexer_take_name(lexer, name))
         name->len = 0;
     return MY_STATEMENT_SAVEPOINT;
 }
@@ -164,7 +129,7 @@ static enum my_statement_kind rollback(struct my_lexer *lexer, struct cdc_buf *s
     if (!my_lexer_take(lexer, "to"))
         return MY_STATEMENT_ROLLBACK;
     my_lexer_take(lexer, "savepoint");
-    if (!take_name(lexer, savepoint))
+    if (!my_lexer_take_name(lexer, savepoint))
         savepoint->len = 0;
     return MY_STATEMENT_ROLLBACK_TO;
 }

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define MAX_TABLES_NAMED 50
 #define NATIVE_CASCADES 90600 /* from this MySQL on, the rows that cascades change are logged */
@@ -38,11 +39,22 @@ static char *cascade_in(char *text)
     return NULL;
 }
 
+/* innodb_native_foreign_keys=ON brings the old way back; it is off by default. */
+static bool are_logged(MYSQL *mysql, const struct my_server *server)
+{
+    struct cdc_error ignored = {0};
+    if (server->flavor != MY_FLAVOR_MYSQL || server->version < NATIVE_CASCADES)
+        return false;
+    char *native = my_server_variable(mysql, "innodb_native_foreign_keys", &ignored);
+    bool logged = !native || strcasecmp(native, "ON") != 0;
+    free(native);
+    return logged;
+}
+
 int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
                      const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error)
 {
-    /* innodb_native_foreign_keys=1 brings the old way back there; it is off by default. */
-    if (server->flavor == MY_FLAVOR_MYSQL && server->version >= NATIVE_CASCADES)
+    if (are_logged(mysql, server))
         return 0;
     MYSQL_RES *result = my_catalog_list_names(mysql, error);
     if (!result)

@@ -94,14 +94,21 @@ static int read_constraints(MYSQL *sql, enum my_flavor flavor, const struct my_t
     return clauses->failed ? cdc_error_memory(error) : 0;
 }
 
+/* json_valid(`a``b`) of a column a`b. */
 static bool is_json(const struct row *row, const struct cdc_buf *clauses)
 {
-    char expected[300]; /* a name has 64 characters, of 4 bytes at most */
-    int n = strcmp(row->type, "longtext") == 0 ? snprintf(expected, sizeof expected, "json_valid(`%s`)", row->name) : 0;
-    for (size_t at = 0; n > 0 && at < clauses->len; at += strlen(clauses->data + at) + 1)
-        if (strcmp(clauses->data + at, expected) == 0)
-            return true;
-    return false;
+    struct cdc_buf expected = CDC_BUF_INIT;
+    bool found = false;
+    if (clauses->len == 0 || strcmp(row->type, "longtext") != 0)
+        return false;
+    cdc_buf_lit(&expected, "json_valid(");
+    my_session_append_identifier(&expected, row->name);
+    cdc_buf_lit(&expected, ")");
+    cdc_buf_byte(&expected, '\0');
+    for (size_t at = 0; !expected.failed && !found && at < clauses->len; at += strlen(clauses->data + at) + 1)
+        found = strcmp(clauses->data + at, expected.data) == 0;
+    cdc_buf_free(&expected);
+    return found;
 }
 
 static struct row row_of(MYSQL_ROW fields, const struct cdc_buf *clauses)
@@ -393,10 +400,10 @@ enum my_engine my_catalog_engine(const char *engine)
 
 MYSQL_RES *my_catalog_list(MYSQL *sql, struct cdc_error *error)
 {
-    return my_session_query(
-        sql,
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, ''), IFNULL(CREATE_TIME, '')" FROM_TABLES IN_ORDER,
-        "cannot list the tables", error);
+    return my_session_query(sql,
+                            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE, ''), IFNULL(CREATE_TIME, ''), "
+                            "IFNULL(CREATE_OPTIONS, '')" FROM_TABLES IN_ORDER,
+                            "cannot list the tables", error);
 }
 
 MYSQL_RES *my_catalog_list_names(MYSQL *sql, struct cdc_error *error)
@@ -487,6 +494,7 @@ int my_catalog_each(MYSQL *sql, enum my_flavor flavor, my_catalog_visit *visit, 
         if (!row[0] || !row[1])
             continue;
         struct my_catalog_table table = {.db = row[0], .name = row[1], .engine = text_of(row[3])};
+        table.partitioned = mysql_num_fields(tables) > 5 && strstr(text_of(row[5]), "partitioned");
         take_columns(&table, columns, &next, flavor);
         visit(context, &table);
     }

@@ -26,7 +26,8 @@ int my_catalog_make(MYSQL *sql, enum my_flavor flavor, struct my_table *table, s
 int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table *table, struct cdc_error *error);
 
 /* All tables that the user may see, with an engine; those of information_schema and performance_schema are none. A row
- * has TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, ENGINE, CREATE_TIME; the order is that of the names' bytes. RETURNS NEW */
+ * has TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, ENGINE, CREATE_TIME, CREATE_OPTIONS; the
+ * order is that of the names' bytes. RETURNS NEW */
 MYSQL_RES *my_catalog_list(MYSQL *sql, struct cdc_error *error);
 /* The first two only: for the others the server opens each table. RETURNS NEW */
 MYSQL_RES *my_catalog_list_names(MYSQL *sql, struct cdc_error *error);
@@ -42,7 +43,8 @@ struct my_catalog_table {
     bool has_key;
     bool omits;                   /* columns that lines omit (my_column_is_omitted) */
     bool versions_by_transaction; /* MariaDB: a period of two BIGINT columns */
-    bool hidden;                  /* the user may not SELECT all columns */
+    bool partitioned;
+    bool hidden; /* the user may not SELECT all columns */
 };
 /* What a snapshot can make of an engine's tables. */
 enum my_engine {

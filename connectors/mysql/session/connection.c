@@ -15,6 +15,7 @@
 
 #define CONNECT_SECONDS 10
 #define READ_SECONDS 60 /* a dump has heartbeats every second: silence means that the server is gone */
+#define DEFAULT_PORT 3306
 
 /* -- TLS ------------------------------------------------------------------------------------ */
 
@@ -224,14 +225,25 @@ static void fixed_options(MYSQL *mysql, const struct my_session_settings *settin
     my_wait_options(mysql);
 }
 
+/* "unable to connect to 10.0.0.7:3307", or to the socket: from the URL, or the option file, or where the library looks. */
+static void name_peer(MYSQL *mysql, const struct my_url *url, char *what, size_t size)
+{
+    const char *host = url->host ? url->host : mysql->options.host;
+    const char *socket = url->socket ? url->socket : mysql->options.unix_socket;
+    unsigned port = url->port ? url->port : mysql->options.port;
+    bool brackets = host && strchr(host, ':');
+    if (is_unix_socket(mysql, url))
+        snprintf(what, size, "unable to connect to %.150s", socket ? socket : "the server's socket");
+    else
+        snprintf(what, size, "unable to connect to %s%.150s%s:%u", brackets ? "[" : "", host ? host : "localhost",
+                 brackets ? "]" : "", port ? port : DEFAULT_PORT);
+}
+
 static int login_error(MYSQL *mysql, const struct my_url *url, struct cdc_error *error)
 {
     char what[200];
     unsigned number = mysql_errno(mysql);
-    snprintf(what, sizeof what, "unable to connect to %.120s",
-             url->host     ? url->host
-             : url->socket ? url->socket
-                           : "the server");
+    name_peer(mysql, url, what, sizeof what);
     if (number == CR_SSL_CONNECTION_ERROR && strstr(mysql_error(mysql), "not support")) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", what, mysql_error(mysql));
         return cdc_error_hint(error, "set up TLS at the server, or say ssl-mode=PREFERRED");
@@ -300,10 +312,26 @@ static MYSQL *login(const struct my_session_settings *settings, const struct my_
     return NULL;
 }
 
-/* MySQL from 8.0.30 on may be told not to show the primary keys that it makes, which the log has all the same. MariaDB and
- * older releases take what it says of that for a comment. */
-static const char setup[] = "SET SESSION time_zone = '+00:00', sql_mode = '', wait_timeout = 86400"
-                            "/*!80030 , show_gipk_in_create_table_and_information_schema = ON */";
+/* Settings of the server's and its init_connect are those of new sessions; none of them may change what our statements mean,
+ * what they find, or the bytes of an answer:
+ *     time_zone               TIMESTAMP values are printed in the session's zone, and logged in UTC
+ *     sql_mode                ANSI_QUOTES and NO_BACKSLASH_ESCAPES: quotes would be others
+ *     character_set_*         names with other than ASCII characters: init_connect = 'SET NAMES latin1', or a server that
+ *                             does not take the client's charset (skip-character-set-client-handshake)
+ *     sql_select_limit        an answer would be truncated without a word
+ *     max_statement_time      (MariaDB; MySQL: max_execution_time) a long answer would be an error
+ *     autocommit              a question would see what was there at the first one
+ *     completion_type         RELEASE: COMMIT and ROLLBACK would end the session
+ *     system_versioning_asof  (MariaDB 10.3) tables with versions would be as they were then
+ *     show_gipk_...           (MySQL 8.0.30) the log has the primary keys that it makes all the same
+ * Both read comments of their own versions only. */
+static const char setup[] =
+    "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time_zone = '+00:00', SESSION sql_mode = '', "
+    "SESSION wait_timeout = 86400, SESSION autocommit = 1, SESSION completion_type = 'NO_CHAIN', "
+    "SESSION sql_big_selects = 1, SESSION sql_select_limit = 18446744073709551615"
+    "/*M!100101 , SESSION max_statement_time = 0*//*M!100304 , SESSION system_versioning_asof = DEFAULT*/"
+    "/*!50708 , SESSION max_execution_time = 0*/"
+    "/*!80030 , SESSION show_gipk_in_create_table_and_information_schema = ON*/";
 
 static MYSQL *connect_to(const struct my_session_settings *settings, const struct my_url *url, struct cdc_error *error)
 {
@@ -311,8 +339,6 @@ static MYSQL *connect_to(const struct my_session_settings *settings, const struc
     struct attempt attempt = {.begun = false};
     while (!mysql && !error->status)
         mysql = login(settings, url, &attempt, error);
-    /* UTC, since TIMESTAMP values are printed in the session's zone and logged in UTC; no sql_mode, or ANSI_QUOTES
-     * and NO_BACKSLASH_ESCAPES would change what our statements mean. */
     if (!mysql || (check_tls(mysql, attempt.mode, error) == 0 &&
                    my_session_execute(mysql, setup, "cannot set up the session", error) == 0))
         return mysql;

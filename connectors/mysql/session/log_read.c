@@ -12,6 +12,7 @@ struct reading {
     struct my_event_format format;
     struct my_event_parts parts; /* of a TRANSACTION_PAYLOAD */
     struct my_coord coord;
+    uint32_t sum; /* of the event at hand; 0: it has none */
     my_log_visit *visit;
     void *context;
 };
@@ -41,6 +42,7 @@ static int take_payload(struct reading *reading, const struct my_wire_part *part
         return 0;
     if (parts->header.next_position != 0)
         reading->coord.position = parts->header.next_position;
+    reading->sum = parts->checksums ? parts->sum : 0;
     return reading->visit(reading->context, &parts->header, (struct cdc_bytes){0}, &reading->coord, error);
 }
 
@@ -62,6 +64,8 @@ static int take_event(struct reading *reading, const struct my_wire_part *part, 
         reading->coord.position = header.next_position;
     if (header.type == MY_EVENT_FORMAT)
         return my_event_format_parse(&header, body, &reading->format, error);
+    struct cdc_bytes sum = {part->data + part->n - 4, part->data + part->n, false};
+    reading->sum = reading->format.checksums ? (uint32_t)cdc_bytes_le(&sum, 4) : 0;
     return reading->visit(reading->context, &header, body, &reading->coord, error);
 }
 
@@ -198,4 +202,39 @@ int my_log_file_created(MYSQL *mysql, const struct my_server *server, uint32_t r
         result = take_events(&reading, mysql, &to, &fault, error);
     *created = reading.format.created;
     return result;
+}
+
+struct event_sum {
+    const struct reading *reading;
+    const struct my_coord *to;
+    uint32_t sum;
+};
+
+/* The first one that is of the file. */
+static int note_sum(void *context, const struct my_event_header *header, struct cdc_bytes body,
+                    const struct my_coord *coord, struct cdc_error *error)
+{
+    struct event_sum *found = context;
+    (void)body, (void)error;
+    if ((header->flags & MY_EVENT_FLAG_ARTIFICIAL) || header->next_position == 0 ||
+        header->type == MY_EVENT_HEARTBEAT || header->type == MY_EVENT_HEARTBEAT_V2)
+        return 0;
+    if (my_coord_compare(coord, found->to) == 0)
+        found->sum = found->reading->sum;
+    return MY_LOG_ENOUGH;
+}
+
+int my_log_event_sum(struct my_session *session, const struct my_coord *from, const struct my_coord *to, uint32_t *sum,
+                     struct cdc_error *error)
+{
+    struct event_sum found = {.to = to};
+    struct reading reading = {.coord = *from, .visit = note_sum, .context = &found};
+    struct cdc_error own = {0};
+    found.reading = &reading;
+    int result = read_all(session, &reading, "", to, &own);
+    *sum = result == 0 ? found.sum : 0;
+    if (result == 0 || own.status == CDC_EXIT_LOST || own.status == CDC_EXIT_PROTOCOL)
+        return 0; /* in the middle of an event the server stops, or what it sends is none */
+    *error = own;
+    return -1;
 }

@@ -26,6 +26,10 @@ int my_log_gtids_at(struct my_session *session, const struct my_coord *coord, ch
  * other use then. */
 int my_log_file_created(MYSQL *mysql, const struct my_server *server, uint32_t replica_id, const char *file,
                         uint32_t *created, struct cdc_error *error);
+/* The checksum of the event that begins at `from` and ends at `to`, in the same file; 0 where no such event stands there, or it
+ * has none. */
+int my_log_event_sum(struct my_session *session, const struct my_coord *from, const struct my_coord *to, uint32_t *sum,
+                     struct cdc_error *error);
 /* The number for such a dump: another one than the stream's, which the server would end else. */
 uint32_t my_log_replica_id(const struct my_session *session);
 

@@ -116,26 +116,23 @@ static void allow_silence(MYSQL *mysql)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
 }
 
-/* No setting of the server may truncate a result, change its bytes, or end the session because its reader is slow. */
+/* No setting of the server may end the session because its reader is slow, or refuse what its tables hold. */
 static int set_up(MYSQL *mysql, struct cdc_error *error)
 {
     enum my_flavor flavor;
     if (my_server_flavor(mysql, &flavor, error) < 0)
         return -1;
-    bool mariadb = flavor == MY_FLAVOR_MARIADB;
     /* Sessions that hold tables are idle for as long as the rows of others take. MariaDB has a limit for each kind of
      * transaction; it ends the session, and with it what the session holds. */
-    const char *limits = mariadb ? "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0, "
-                                   "idle_readonly_transaction_timeout = 0, idle_write_transaction_timeout = 0"
-                                 : "SET SESSION max_execution_time = 0";
+    static const char limits[] = "SET SESSION idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0, "
+                                 "idle_write_transaction_timeout = 0";
     /* A key may have a date like 2020-02-31 in it, of a time with another sql_mode; it ends a chunk all the same. */
     if (my_session_execute(mysql,
                            "SET SESSION net_write_timeout = 86400, wait_timeout = 31536000, lock_wait_timeout = 50, "
-                           "sql_select_limit = 18446744073709551615, sql_big_selects = 1, "
                            "sql_mode = 'ALLOW_INVALID_DATES'",
                            "cannot set up the session", error) < 0)
         return -1;
-    return my_session_execute(mysql, limits, "cannot set up the session", error);
+    return flavor == MY_FLAVOR_MARIADB ? my_session_execute(mysql, limits, "cannot set up the session", error) : 0;
 }
 
 MYSQL *my_guard_connect(struct my_guard *guard, const struct my_session_settings *settings, struct cdc_error *error)

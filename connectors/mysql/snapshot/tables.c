@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables of the snapshot: found, held, described. */
 #include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/schema/logged.h"
 #include "connectors/mysql/schema/unmatched.h"
 #include "connectors/mysql/session/grants.h"
 #include "connectors/mysql/snapshot/internal.h"
@@ -130,6 +131,20 @@ static int no_table(const char *pattern, struct cdc_error *error)
     return cdc_error_hint(error, "a pattern is database.table with * and ?, and case matters; the user needs SELECT");
 }
 
+/* What comes after the rows would not come. */
+static int check_logged(struct my_snapshot *run, const struct cdc_selection *selection, struct cdc_error *error)
+{
+    struct cdc_error found = {0};
+    if (my_logged_check(run->sql, &run->server, selection, &found) == 0)
+        return 0;
+    if (found.status == CDC_EXIT_CONFIG && !run->settings->named) {
+        cdc_log_write(run->log, CDC_LOG_WARNING, "%s (hint: %s)", found.text, found.hint);
+        return 0;
+    }
+    *error = found;
+    return -1;
+}
+
 /* The log has rows of all tables, the server's catalog shows only those that the user has a privilege on. So where none is
  * seen, there may be some: a snapshot of none is one only where the user would see them. */
 static int check_seen(struct my_snapshot *run, struct cdc_error *error)
@@ -141,6 +156,8 @@ static int check_seen(struct my_snapshot *run, struct cdc_error *error)
     selection.any_case = run->server.lower_case_names;
     int selected = my_unmatched_report(run->sql, &selection, run->log, &exact, error);
     int status = selected < 0 ? -1 : my_grants_read(run->sql, &grants, error);
+    if (status == 0)
+        status = check_logged(run, &selection, error);
     if (status == 0 && run->n_tables == 0 && !my_grants_have_somewhere(&grants, "SELECT")) {
         cdc_error_set(error, CDC_EXIT_PERMISSION, "the user may not SELECT, so that it sees no table");
         status = cdc_error_hint(error, "GRANT SELECT on the tables to the user");

@@ -3,6 +3,7 @@
 #include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/schema/cascades.h"
 #include "connectors/mysql/schema/catalog.h"
+#include "connectors/mysql/schema/logged.h"
 #include "connectors/mysql/schema/unmatched.h"
 #include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/session/wait.h"
@@ -57,6 +58,7 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
                                                  .flavor = stream->session.server.flavor,
                                                  .value_format = s->value_format,
                                                  .selection = s->selection,
+                                                 .allow_unlogged = s->allow_unlogged,
                                                  .describe = describe,
                                                  .look_ahead = look_ahead,
                                                  .altered = altered,
@@ -133,11 +135,30 @@ static void warn(struct my_stream *stream)
                                &ignored);
 }
 
+/* Before the first line. One who asks for all that there is, gets all that is logged. */
+static int check_logged(struct my_stream *stream, struct cdc_error *error)
+{
+    const struct cdc_selection *selection = &stream->settings.selection;
+    struct cdc_error found = {0};
+    MYSQL *sql = stream->has_start ? NULL : my_session_sql(&stream->session, error);
+    if (!sql)
+        return stream->has_start ? 0 : -1;
+    if (my_logged_check(sql, &stream->session.server, selection, &found) == 0)
+        return 0;
+    if (found.status == CDC_EXIT_CONFIG && selection->include.count == 0) {
+        cdc_log_write(stream->log, CDC_LOG_WARNING, "%s (hint: %s)", found.text, found.hint);
+        return 0;
+    }
+    *error = found;
+    return -1;
+}
+
 static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     if (my_session_read_server(&stream->session, error) < 0 || my_start_find(stream, from, error) < 0 ||
         my_bounds_settle(&stream->bounds, &stream->session, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        begin_schema(stream, from != NULL, error) < 0 || start_dump(stream, error) < 0) {
+        check_logged(stream, error) < 0 || begin_schema(stream, from != NULL, error) < 0 ||
+        start_dump(stream, error) < 0) {
         my_stream_disconnect(stream);
         return -1;
     }

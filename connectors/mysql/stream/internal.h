@@ -21,6 +21,7 @@ struct my_start {
     struct my_coord coord;         /* never after the GTIDs */
     char server_uuid[128];         /* whose log the coordinates are of; "" when not known */
     int64_t file_created;          /* of coord's file, as it says itself; 0 when not known */
+    int64_t event, event_sum;      /* of the last event before coord: where it begins, its checksum; 0 when not known */
     struct my_numbering numbering; /* of what follows */
 };
 

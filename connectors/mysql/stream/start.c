@@ -58,6 +58,9 @@ static int start_from(struct my_start *start, const struct cdc_offset *from, str
     cdc_json_int64(cdc_json_member(source, "pos"), &position);
     start->file_created = 0;
     cdc_json_int64(cdc_json_member(source, "file_created"), &start->file_created);
+    start->event = start->event_sum = 0;
+    cdc_json_int64(cdc_json_member(source, "event"), &start->event);
+    cdc_json_int64(cdc_json_member(source, "event_sum"), &start->event_sum);
     start->coord.position = position > 0 ? (uint64_t)position : 4;
     if (!copy_member(source, "file", start->coord.file, sizeof start->coord.file) ||
         !copy_member(source, "server_uuid", start->server_uuid, sizeof start->server_uuid))
@@ -113,6 +116,7 @@ static int start_fresh(struct my_stream *stream, struct cdc_error *error)
     stream->announce = true;
     free(start->gtids);
     start->gtids = NULL;
+    start->event = start->event_sum = 0;
     start->number = (uint64_t)cdc_clock_wall_ms() * 1000;
     start->numbering.n = 0;
     snprintf(start->server_uuid, sizeof start->server_uuid, "%s", stream->session.server.uuid);

@@ -53,10 +53,30 @@ static int same_file(struct my_stream *stream, struct cdc_error *error)
     return created == 0 || created == start->file_created;
 }
 
+/* Does the event that we read last stand there still? A server that was set back to a copy of itself goes on in the same file,
+ * with the same GTIDs, and other transactions. */
+static int check_last_event(struct my_stream *stream, struct cdc_error *error)
+{
+    const struct my_start *start = &stream->start;
+    struct my_coord from = start->coord;
+    uint32_t sum = 0;
+    if (start->event_sum == 0 || start->event < 4 || start->event >= UINT32_MAX ||
+        (uint64_t)start->event >= start->coord.position)
+        return 0;
+    from.position = (uint64_t)start->event;
+    if (my_log_event_sum(&stream->session, &from, &start->coord, &sum, error) < 0)
+        return -1;
+    return sum == start->event_sum ? 0
+                                   : my_start_lost(error, "another event is in its place: the server was set back to a "
+                                                          "copy, its log was reset, or it is another server");
+}
+
 static int check_same_file(struct my_stream *stream, struct cdc_error *error)
 {
     int same = same_file(stream, error);
-    return same < 0 ? -1 : same ? 0 : my_start_lost(error, "its file was begun anew: the log was reset");
+    if (same < 0)
+        return -1;
+    return same ? check_last_event(stream, error) : my_start_lost(error, "its file was begun anew: the log was reset");
 }
 
 /* Names of log files come again after a RESET. */
@@ -96,7 +116,7 @@ static int other_transactions(struct cdc_error *error)
 
 /* MariaDB numbers its transactions from 1 again after a RESET, and knows a GTID that came again from the first one no
  * more than we do. The coordinates tell: a file of that name, begun in that second, with the same transactions up to there.
- * 1: they are ours; 0: the file was purged, and the server says whether anything is missing; -1 and LOST: another log. */
+ * 1: they are ours; 0: the file was purged; -1 and LOST: another log. */
 static int compare_mariadb_log(struct my_stream *stream, struct cdc_error *error)
 {
     const struct my_start *start = &stream->start;
@@ -117,6 +137,34 @@ static int compare_mariadb_log(struct my_stream *stream, struct cdc_error *error
     return same < 0 ? -1 : same ? 1 : other_transactions(error);
 }
 
+/* The position's file was purged. What is left of the log begins with the very transactions that we have, or it is not ours: one
+ * with fewer never had our position in an earlier file, and in one with more some are missing. A foreign log may begin so by
+ * chance; nothing can tell that any more. 0; -1 and LOST. */
+static int compare_purged_log(struct my_stream *stream, struct cdc_error *error)
+{
+    struct my_coord oldest;
+    char *gtids = NULL;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    if (!sql || my_server_oldest(sql, &stream->session.server, &oldest, &gtids, error) < 0)
+        return -1;
+    free(gtids);
+    gtids = NULL;
+    if (my_log_gtids_at(&stream->session, &oldest, &gtids, error) < 0)
+        return -1;
+    int same = same_gtids(stream, gtids, error);
+    free(gtids);
+    if (same < 0)
+        return -1;
+    if (!same)
+        return my_start_lost(error,
+                             "its file was purged, and the log begins with other transactions than those that follow "
+                             "it: some are missing, or it is another log");
+    cdc_log_write(stream->log, CDC_LOG_WARNING,
+                  "the position's file %s was purged: that this is the same log, its GTIDs alone tell",
+                  stream->start.coord.file);
+    return 0;
+}
+
 /* A MariaDB names itself server_id/host:port, and comes back under another name when it moves or its container is made
  * anew:     3/db-a:3306     and then     3/db-b:3306
  * Those that replicate from each other have different server_ids. So one with the same is that server, where its log is ours,
@@ -128,8 +176,10 @@ static int recognize_mariadb(struct my_stream *stream, struct cdc_error *error)
     if (!start->coord.file[0] || strncmp(start->server_uuid, server->uuid, strcspn(server->uuid, "/") + 1) != 0)
         return 0; /* another server: it looks for the GTID itself */
     int same = compare_mariadb_log(stream, error);
-    if (same <= 0 || strcmp(start->server_uuid, server->uuid) == 0)
-        return same < 0 ? -1 : 0;
+    if (same < 0 || (same == 0 && compare_purged_log(stream, error) < 0))
+        return -1;
+    if (strcmp(start->server_uuid, server->uuid) == 0)
+        return 0;
     cdc_log_write(stream->log, CDC_LOG_INFO, "the log is that of server %s, which is %s now", start->server_uuid,
                   server->uuid);
     snprintf(server->uuid, sizeof server->uuid, "%s", start->server_uuid);

@@ -26,6 +26,7 @@ struct my_stream_settings {
     uint32_t server_id;      /* 0: made of host and name */
     const char *xa_folder;   /* see decoder.h; NULL */
     const char *schema_file; /* see history.h; NULL */
+    bool allow_unlogged;     /* see decoder.h */
     struct cdc_acks *acks;   /* what the sinks have stored; NULL. BORROWED */
 };
 /* USAGE when text is none of what first may be. */

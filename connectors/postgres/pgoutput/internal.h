@@ -11,7 +11,8 @@
 #include <cdc/bytes.h>
 #include <string.h>
 
-#define MAX_COLUMNS 1664               /* of a row, for the server */
+#define MAX_COLUMNS 1664 /* of a row, for the server */
+#define TABLE_BYTES ((size_t)256 << 20)
 #define EPOCH_MS INT64_C(946684800000) /* 2000-01-01 in ms since 1970 */
 
 /* What a Type message said of an oid that is not built in. */
@@ -25,15 +26,18 @@ struct pg_named_type {
 struct pg_relations {
     struct pg_table **slots; /* open addressing by oid; the size is a power of two */
     size_t n_slots, n;
+    size_t bytes;          /* of the tables, roughly */
     struct pg_table *last; /* the table of the last change */
+    /* Of the next Relation message: the server sends those of its columns before each one. */
     struct pg_named_type *types;
     size_t n_types, types_cap;
 };
 
 struct pg_transaction {
     bool open;
-    bool seen; /* by the snapshot: its row changes are omitted */
-    bool read; /* before, by the position: nothing of it is written */
+    bool seen;   /* by the snapshot: its row changes are omitted */
+    bool needed; /* all the same, by a sink that did not take that snapshot */
+    bool read;   /* before, by the position: nothing of it is written */
     uint64_t final_lsn, ordinal, events;
     int64_t ts_ms;
     uint32_t xid;
@@ -51,6 +55,8 @@ struct pgoutput {
     struct pg_relations relations;
     struct pg_transaction tx;
     struct pg_visible visible;
+    uint64_t needed_from;        /* from there on a sink needs what the snapshot has seen, too; UINT64_MAX: none does */
+    char needed_by[512];         /* its offset file */
     struct pg_cell *cells[2];    /* new row, old row */
     struct cdc_buf converted[2]; /* their texts, where they come in another encoding */
     struct pg_last last;         /* transaction that was written, or that the position was after */

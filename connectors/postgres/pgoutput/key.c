@@ -37,8 +37,8 @@ enum pg_key_kind pg_key_settle(struct pg_table *table, const struct pg_key_facts
 
 bool pg_key_allows_changes(const struct pg_key_facts *facts)
 {
-    if (facts->inserts_only)
-        return true;
+    if (facts->inserts_only || facts->unsent)
+        return facts->inserts_only;
     switch (facts->replica_identity) {
     case 'f': return true;
     /* Changes of a partitioned table are made in its partitions, whose own identities the server looks at. */
@@ -50,10 +50,28 @@ bool pg_key_allows_changes(const struct pg_key_facts *facts)
 
 const char *pg_key_refusal(const struct pg_key_facts *facts)
 {
+    if (facts->unsent)
+        return facts->replica_identity == 'f' ? "has REPLICA IDENTITY FULL, and a generated column that is not sent"
+                                              : "has a generated column that is not sent in its replica identity";
     if (facts->replica_identity == 'n')
         return "has REPLICA IDENTITY NOTHING";
     if (facts->replica_identity == 'i')
         return "has lost the index of its replica identity";
     return facts->primary_exists ? "has a deferrable primary key, which is no replica identity"
                                  : "has no primary key and no replica identity";
+}
+
+const char *pg_key_outcome(const struct pg_key_facts *facts)
+{
+    return facts->unsent && !facts->unsent_refused ? "UPDATE and DELETE come without what identifies their rows"
+                                                   : "once published the server would refuse UPDATE and DELETE on it";
+}
+
+const char *pg_key_cure(const struct pg_key_facts *facts)
+{
+    if (!facts->unsent_refused)
+        return "REPLICA IDENTITY FULL;";
+    return facts->replica_identity == 'f' && facts->primary_is_immediate
+               ? "REPLICA IDENTITY DEFAULT;"
+               : "REPLICA IDENTITY USING INDEX ...; one without a generated column";
 }

@@ -13,6 +13,7 @@ void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms,
     struct cdc_buf pos = {head, 0, sizeof head, false};
     tx->open = true;
     tx->seen = pg_visible_has(&decoder->visible, final_lsn, xid);
+    tx->needed = tx->seen && final_lsn >= decoder->needed_from;
     tx->read = false;
     tx->final_lsn = final_lsn;
     tx->ts_ms = ts_ms;
@@ -93,7 +94,8 @@ void pg_last_read(struct pg_last *last, const char *pos, struct cdc_span source)
         pos = text;
         ts = object;
     }
-    if (ts.p && pg_pos_is_commit(pos, &last->begin, &last->end) &&
+    /* A message that belongs to no transaction has a commit line of its own, of one byte: no record is that short. */
+    if (ts.p && pg_pos_is_commit(pos, &last->begin, &last->end) && last->end - last->begin > 1 &&
         cdc_json_int64(cdc_json_member(ts, "ts_ms"), &last->ts_ms))
         last->kind = PG_LAST_COMMIT;
 }
@@ -190,8 +192,8 @@ static inline void key(struct pgoutput *decoder, const struct pg_table *table, c
 }
 
 /* A value of some 2 kB and more is kept outside the row (TOAST), and when an UPDATE does not touch it the log has no
- * copy. The line omits it and names it here: to write null would erase it in every sink. True when there is one. */
-static bool append_unchanged(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells)
+ * copy. The line omits it and names it here: to write null would erase it in every sink. */
+static void append_unchanged(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells)
 {
     bool any = false;
     for (size_t i = 0; i < table->n_columns; i++) {
@@ -203,7 +205,6 @@ static bool append_unchanged(struct cdc_buf *out, const struct pg_table *table, 
     }
     if (any)
         cdc_buf_byte(out, ']');
-    return any;
 }
 
 void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out)
@@ -213,11 +214,6 @@ void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cd
     key(decoder, table, cells, out);
     cdc_buf_lit(out, ",\"before\":null,\"after\":");
     row(decoder, table, cells, PG_ROW_ALL, out);
-    if (append_unchanged(out, table, cells)) {
-        struct pgoutput_counts *counts = &decoder->counts;
-        if (counts->partial_inserts++ == 0)
-            snprintf(counts->partial_table, sizeof counts->partial_table, "\"%s\".\"%s\"", table->schema, table->name);
-    }
     pg_row_append_json_null(out, table, cells, "json_null");
     cdc_buf_lit(out, "}\n");
 }

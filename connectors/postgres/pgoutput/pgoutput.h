@@ -21,7 +21,10 @@ struct pgoutput_settings {
      * table->unsure_until on. When the catalog's columns differ
      * (older Relation), only what matches by name is taken. 0 or -1 */
     int (*describe)(void *context, struct pg_table *table, struct cdc_error *error);
-    void *describe_context;
+    /* A table has another name than before in this stream, under which it is, or was, selected; may be NULL. */
+    void (*renamed)(void *context, const struct pg_table *before, const struct pg_table *now);
+    void *describe_context; /* of both */
+    size_t table_bytes;     /* of memory, see pgoutput_is_full; 0: 256 MiB */
 };
 struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct cdc_error *error); /* RETURNS NEW */
 void pgoutput_free(struct pgoutput *decoder);
@@ -55,10 +58,18 @@ bool pgoutput_is_expecting(const struct pgoutput *decoder);
 /* Row changes of transactions that a snapshot has seen are omitted (their commit lines stay): read_at as in visible.h,
  * or {NULL, 0}. */
 int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, struct cdc_error *error);
+/* One sink, of this offset file, did not take that snapshot, since it was in the log already, up to lsn. What is omitted after
+ * that would be missing in its copy: a row change that is both is an error (CONFIG). NULL: there is no such sink. */
+void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *offset_file);
 /* Decodes the payload of one XLogData message; appends whole lines. Unknown messages and bad lengths are errors
- * (PROTOCOL). */
+ * (PROTOCOL). So is, as CONFIG, an insert of which the log has a part only: see decode_insert. */
 int pgoutput_decode(struct pgoutput *decoder, const char *data, size_t n, struct cdc_buf *out, struct cdc_error *error);
 bool pgoutput_in_transaction(const struct pgoutput *decoder);
+/* So many tables have been described (table_bytes) that the next boundary should be the last one of this connection.
+ * The server describes a table once a connection, and never says that it was dropped: where partitions come and go, what is
+ * known of them would grow for ever. In the next connection it describes again what is still in use. One transaction may
+ * take four times as much; beyond that is PROTOCOL. */
+bool pgoutput_is_full(const struct pgoutput *decoder);
 /* After a commit line (or the commit line of a non-transactional message): the boundary; NULL before the first.
  * BORROWED until the next decode. */
 const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder);
@@ -67,10 +78,6 @@ void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *
 struct pgoutput_counts {
     uint64_t changes, commits, lines;
     struct pg_value_counts values;
-    /* Inserts whose row the log has only in part: an UPDATE moved it into the publication's row filter, and did not touch
-     * its large values. The first of their tables, "schema"."name"; "" without one. */
-    uint64_t partial_inserts;
-    char partial_table[160];
 };
 const struct pgoutput_counts *pgoutput_counts_of(const struct pgoutput *decoder);
 

@@ -95,6 +95,8 @@ int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *b
     size_t i = 0;
     while (i < relations->n_types && relations->types[i].oid != oid)
         i++;
+    if (i == MAX_COLUMNS)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server describes more types than a table can have");
     if (i == relations->types_cap) {
         size_t cap = relations->types_cap ? relations->types_cap * 2 : 16;
         struct pg_named_type *types = realloc(relations->types, cap * sizeof *types);
@@ -132,7 +134,7 @@ static int read_column(const struct pg_relations *relations, const struct pg_enc
     char oid_text[16];
     snprintf(oid_text, sizeof oid_text, "%lu", (unsigned long)column->type_oid);
     column->type_name = strdup(named && named->name ? named->name : oid_text);
-    column->name = pg_encoding_name(encoding, name);
+    column->name = pg_encoding_name(encoding, name, error);
     return column->name && column->type_name ? 0 : cdc_error_memory(error);
 }
 
@@ -157,8 +159,8 @@ static int read_relation(const struct pg_relations *relations, const struct pg_e
     size_t n = (size_t)cdc_bytes_be(bytes, 2);
     if (bytes->bad || n > MAX_COLUMNS || replica_identity == '\0' || !strchr("dnfi", replica_identity))
         return pg_message_malformed(error, "Relation");
-    table->schema = pg_encoding_name(encoding, *schema ? schema : "pg_catalog");
-    table->name = pg_encoding_name(encoding, name);
+    table->schema = pg_encoding_name(encoding, *schema ? schema : "pg_catalog", error);
+    table->name = pg_encoding_name(encoding, name, error);
     table->columns = calloc(n ? n : 1, sizeof *table->columns);
     if (!table->schema || !table->name || !table->columns)
         return cdc_error_memory(error);
@@ -192,8 +194,10 @@ static bool same_schema(const struct pg_table *a, const struct pg_table *b)
 static int complete_relation(const struct pgoutput_settings *settings, struct pg_table *table, struct cdc_error *error)
 {
     table->selected = cdc_selection_has_table(&settings->selection, table->schema, table->name);
-    if (!table->selected)
+    if (!table->selected) {
+        pg_table_drop_columns(table);
         return 0;
+    }
     if (settings->describe && settings->describe(settings->describe_context, table, error) < 0)
         return -1;
     return pg_table_prepare(table, settings->pipeline, settings->database, error);
@@ -211,22 +215,57 @@ int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_tabl
     return 0;
 }
 
+static size_t bytes_of(const struct pg_table *table)
+{
+    size_t n = sizeof *table + strlen(table->schema) + strlen(table->name) + table->source_head.cap;
+    for (size_t i = 0; i < table->n_columns; i++) {
+        const struct pg_column *column = &table->columns[i];
+        n += sizeof *column + strlen(column->name) + strlen(column->type_name) + column->name_json.cap;
+        n += column->base_type_name ? strlen(column->base_type_name) : 0;
+    }
+    return n;
+}
+
 /* Replaces what was known of the table wholesale: a Relation is sent at its first use and after any DDL (and
  * ANALYZE, TRUNCATE ...), and each describes the table in full. Where it reads the same no second schema line is
- * due. */
-static int keep(struct pg_relations *relations, struct pg_table *table, struct cdc_error *error)
+ * due. TAKES table. */
+static int keep(struct pg_relations *relations, const struct pgoutput_settings *settings, struct pg_table *table,
+                struct cdc_error *error)
 {
-    if (relations->n * 2 >= relations->n_slots && grow_tables(relations, error) < 0)
+    if (relations->n * 2 >= relations->n_slots && grow_tables(relations, error) < 0) {
+        pg_table_free(table);
         return -1;
+    }
     struct pg_table **slot = &relations->slots[slot_of(relations, table->oid)];
     if (*slot)
         table->schema_written = (*slot)->schema_written && same_schema(*slot, table);
     else
         relations->n++;
+    table->bytes = bytes_of(table);
+    relations->bytes += table->bytes - (*slot ? (*slot)->bytes : 0);
     pg_table_free(*slot);
     *slot = table;
     relations->last = NULL;
-    return 0;
+    return relations->bytes > settings->table_bytes * 4
+               ? cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                               "the server describes tables without an end (%zu in a transaction)", relations->n)
+               : 0;
+}
+
+static void forget_types(struct pg_relations *relations)
+{
+    for (size_t i = 0; i < relations->n_types; i++)
+        free(relations->types[i].name);
+    relations->n_types = 0;
+}
+
+static void tell_renamed(const struct pg_relations *relations, const struct pgoutput_settings *settings,
+                         const struct pg_table *table)
+{
+    const struct pg_table *before = relations->n_slots ? relations->slots[slot_of(relations, table->oid)] : NULL;
+    if (before && settings->renamed && (before->selected || table->selected) &&
+        (strcmp(before->schema, table->schema) != 0 || strcmp(before->name, table->name) != 0))
+        settings->renamed(settings->describe_context, before, table);
 }
 
 int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
@@ -235,9 +274,12 @@ int pg_relations_decode_relation(struct pg_relations *relations, const struct pg
     struct pg_table *table = calloc(1, sizeof *table);
     if (!table)
         return cdc_error_memory(error);
-    if (read_relation(relations, settings->encoding, bytes, table, error) == 0 &&
-        complete_relation(settings, table, error) == 0 && keep(relations, table, error) == 0)
-        return 0;
+    int status = read_relation(relations, settings->encoding, bytes, table, error);
+    forget_types(relations);
+    if (status == 0 && complete_relation(settings, table, error) == 0) {
+        tell_renamed(relations, settings, table);
+        return keep(relations, settings, table, error);
+    }
     pg_table_free(table);
     return -1;
 }
@@ -248,9 +290,8 @@ void pg_relations_clear(struct pg_relations *relations)
         pg_table_free(relations->slots[i]);
         relations->slots[i] = NULL;
     }
-    for (size_t i = 0; i < relations->n_types; i++)
-        free(relations->types[i].name);
-    relations->n = relations->n_types = 0;
+    forget_types(relations);
+    relations->n = relations->bytes = 0;
     relations->last = NULL;
 }
 

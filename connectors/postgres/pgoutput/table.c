@@ -9,6 +9,15 @@ void pg_table_free(struct pg_table *table)
 {
     if (!table)
         return;
+    pg_table_drop_columns(table);
+    free(table->schema);
+    free(table->name);
+    cdc_buf_free(&table->source_head);
+    free(table);
+}
+
+void pg_table_drop_columns(struct pg_table *table)
+{
     for (size_t i = 0; i < table->n_columns; i++) {
         free(table->columns[i].name);
         free(table->columns[i].type_name);
@@ -16,10 +25,8 @@ void pg_table_free(struct pg_table *table)
         cdc_buf_free(&table->columns[i].name_json);
     }
     free(table->columns);
-    free(table->schema);
-    free(table->name);
-    cdc_buf_free(&table->source_head);
-    free(table);
+    table->columns = NULL;
+    table->n_columns = 0;
 }
 
 /* Arrays of enums, domains and extension types: format_type() says "mood[]". */

@@ -37,10 +37,13 @@ struct pg_table {
     bool has_json;              /* some column is json or jsonb */
     bool selected;              /* by -t / -T */
     bool schema_written;        /* in this run */
+    size_t bytes;               /* of memory, roughly (relations.c) */
     struct cdc_buf source_head; /* `{"connector":"postgresql","name":..,"db":..,"schema":..,"table":..` without closing
                                    brace, ready */
 };
 void pg_table_free(struct pg_table *table);
+/* What is not selected needs no columns. */
+void pg_table_drop_columns(struct pg_table *table);
 /* Once names, identities and key_facts are set: settles which columns are the key, recognises arrays of other than
  * built-in types by their name, and builds name_json and source_head. 0 or -1 */
 int pg_table_prepare(struct pg_table *table, const char *pipeline, const char *database, struct cdc_error *error);

@@ -3,6 +3,7 @@
 #include "connectors/postgres/schema/catalog.h"
 
 #include "connectors/postgres/schema/internal.h"
+#include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/query.h"
 
 #include <stdlib.h>
@@ -24,6 +25,13 @@
              "SELECT * FROM pg_partition_ancestors(c.oid) WITH ORDINALITY) x ON x.relid = pr.prrelid "                 \
              "WHERE pp.pubname = $1 AND (pp.pubupdate OR pp.pubdelete) AND (pp.pubviaroot OR x.relid = c.oid) "        \
              "ORDER BY x.up DESC LIMIT 1) e WHERE c.relkind = 'r')"
+/* Has c a column that is published and may be kept outside of the row (TOAST), which old rows do not carry? Those of the
+ * replica identity they do. A table whose rows are always short has no place for such values, and none of them. */
+#define PARTIAL_SQL                                                                                                    \
+    "(p.filter IS NOT NULL AND c.relreplident <> 'f' AND (c.relkind = 'p' OR c.reltoastrelid <> 0) AND EXISTS "        \
+    "(SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attlen = "   \
+    "-1 AND a.attstorage <> 'p' AND a.attname = ANY (p.columns) AND a.attname <> ALL (coalesce(" PG_IDENTITY_NAMES(    \
+        "c") ", '{}'))))"
 /* Every table that can be published, and those that cannot but look like it (foreign tables, materialized views:
  * --check names them). The publication's own list first, and MATERIALIZED: asking for it table by table would be
  * slow, since pg_publication_tables lists them all each time. It has names only, hence the joins back to pg_class.
@@ -52,9 +60,7 @@
                  "c") " t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                                         \
                       "ELSE greatest(c.reltuples, 0) END::int8 AS estimate, "                                          \
                       "p.filter, p.columns, coalesce(p.lists_columns, false) AS lists_columns, " hole                  \
-                      " AS hole, c.relreplident <> 'f' AND EXISTS (SELECT 1 FROM pg_attribute a WHERE "                \
-                      "a.attrelid = c.oid AND a.attnum > 0 "                                                           \
-                      "AND NOT a.attisdropped AND a.attlen = -1 AND a.attstorage <> 'p') AS toasts, NOT EXISTS "       \
+                      " AS hole, " PARTIAL_SQL " AS partial, NOT EXISTS "                                              \
                       "(SELECT 1 FROM "                                                                                \
                       "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                                      \
                       "AND NOT a.attisdropped) AS columnless, (SELECT min(h.inhrelid::regclass::text) FROM "           \
@@ -80,6 +86,8 @@ void pg_key_facts_read(struct pg_answer *row, struct pg_key_facts *facts)
     facts->primary_exists = pg_answer_true(row, "primary_exists");
     facts->primary_is_immediate = pg_answer_true(row, "primary_is_immediate");
     facts->index_exists = pg_answer_true(row, "index_exists");
+    facts->unsent = pg_answer_true(row, "unsent");
+    facts->unsent_refused = facts->unsent && pg_answer_true(row, "is_18");
 }
 
 static void read_table(struct pg_answer *row, struct pg_catalog_table *table)
@@ -103,7 +111,7 @@ static void read_table(struct pg_answer *row, struct pg_catalog_table *table)
     table->columns = pg_answer_text_or_null(row, "columns");
     table->lists_columns = pg_answer_true(row, "lists_columns");
     table->hole = pg_answer_text_or_null(row, "hole");
-    table->toasts = pg_answer_true(row, "toasts");
+    table->partial = pg_answer_true(row, "partial");
     table->columnless = pg_answer_true(row, "columnless");
     table->detaching = pg_answer_text_or_null(row, "detaching");
     table->unlike = pg_answer_text_or_null(row, "unlike");
@@ -117,16 +125,18 @@ static bool is_gone(struct pg_answer *row)
     return !pg_answer_text_or_null(row, "readable");
 }
 
-int pg_catalog_read(PGconn *sql, const char *publication, struct pg_catalog *catalog, struct cdc_error *error)
+int pg_catalog_read(PGconn *sql, const char *publication, int patience_ms, struct pg_catalog *catalog,
+                    struct cdc_error *error)
 {
     static const char what[] = "cannot list the tables";
+    const struct pg_locks locks = {PG_LOCKS_READ, patience_ms};
     bool v15 = PQserverVersion(sql) >= 150000;
     *catalog = (struct pg_catalog){0};
-    catalog->result = pg_query_rows(
-        sql,
+    catalog->result = pg_locks_query(
+        sql, &locks,
         v15 ? TABLES_SQL("t.rowfilter AS filter, t.attnames AS columns, " LISTS_COLUMNS, HOLE_SQL)
             : TABLES_SQL("NULL::text AS filter, NULL::name[] AS columns, false AS lists_columns", "NULL::text"),
-        1, &publication, what, error);
+        1, &publication, PGRES_TUPLES_OK, what, error);
     if (!catalog->result)
         return -1;
     /* The fields stay texts of the result: thousands of tables would else be as many small allocations. */

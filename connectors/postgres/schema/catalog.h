@@ -26,7 +26,8 @@ struct pg_catalog_table {
     /* What of the publication makes the server refuse UPDATE or DELETE on this table, in words: `row filter by column x`,
      * which is not of the replica identity; NULL: nothing. */
     const char *hole;
-    bool toasts;           /* old rows come without large values: it has such columns, and not REPLICA IDENTITY FULL */
+    bool
+        partial; /* it has a row filter, and a row that an UPDATE moves into that would come without its large values */
     bool columnless;       /* it has no column: sinks may know no such table */
     const char *detaching; /* a partition of it whose DETACH ... CONCURRENTLY was broken off; NULL */
     /* Of a partitioned table: a partition whose old rows lack what its own replica identity promises. The server
@@ -39,8 +40,10 @@ struct pg_catalog {
     struct pg_catalog_table *tables;
     size_t n;
 };
-/* By schema and name. publication may be missing. catalog is to be freed in any case. */
-int pg_catalog_read(PGconn *sql, const char *publication, struct pg_catalog *catalog, struct cdc_error *error);
+/* By schema and name. publication may be missing. catalog is to be freed in any case. TEMPORARY when tables are locked for
+ * longer than patience_ms (locks.h); a transaction is rolled back then. */
+int pg_catalog_read(PGconn *sql, const char *publication, int patience_ms, struct pg_catalog *catalog,
+                    struct cdc_error *error);
 void pg_catalog_free(struct pg_catalog *catalog);
 
 /* Do the changes of the table concern us, under its own name or its root's? */

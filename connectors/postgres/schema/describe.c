@@ -96,27 +96,39 @@ static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *err
 #define OF_INDEX(condition)                                                                                            \
     "coalesce((SELECT true FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (" PG_INDEX_COLUMNS(            \
         "i") ") AND " condition "), false)"
-/* Was the primary key of c made before all that slot $3 still sends? So it was when its transaction is older than the
+/* Was row r of a catalog made before all that slot $3 still sends? So it was when its transaction is older than the
  * slot's catalog_xmin: all below that had ended where the slot begins. (What looks younger than now is older than two
- * thousand million transactions.) Or it was made with the table. now_at: the key, as it is seen here, is there for
- * every transaction that commits from there on. */
+ * thousand million transactions.) Or it was made with the table. */
+#define IS_OLD(r)                                                                                                      \
+    "age(" r ".xmin) < 0 OR " r ".xmin = (SELECT t.xmin FROM pg_type t WHERE t.oid = c.reltype) OR age(" r             \
+    ".xmin) > (SELECT age(s.catalog_xmin) FROM pg_replication_slots s WHERE s.slot_name = $3)"
+/* Of the primary key of c. now_at: the key, as it is seen here, is there for every transaction that commits from there
+ * on. */
 #define PRIMARY_OF_C "FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'p'"
 #define AGE_OF_KEY                                                                                                     \
-    "coalesce((SELECT age(o.xmin) < 0 OR o.xmin = (SELECT t.xmin FROM pg_type t WHERE t.oid = c.reltype) "             \
-    "OR age(o.xmin) > (SELECT age(s.catalog_xmin) FROM pg_replication_slots s WHERE s.slot_name = $3) " PRIMARY_OF_C   \
-    "), true) AS is_old, coalesce((SELECT o.xmin::text::int8 " PRIMARY_OF_C "), 0) AS made_by, "                       \
-    "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END AS now_at"
+    "coalesce((SELECT " IS_OLD("o") " " PRIMARY_OF_C                                                                   \
+                                    "), true) AS is_old, coalesce((SELECT o.xmin::text::int8 " PRIMARY_OF_C            \
+                                    "), 0) AS made_by, "                                                               \
+                                    "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "                \
+                                    "pg_current_wal_insert_lsn() END AS now_at"
 /* One row a column; one with a NULL name for a table without columns; none for a table that is gone. omitted: the
  * publication never sends it. */
 #define RELATION_SQL(omitted)                                                                                          \
     "SELECT c.*, " AGE_OF_KEY ",  a.attname AS name, coalesce(a.attnotnull, false) AS not_null, "                      \
-    "coalesce(a.attgenerated <> '', false) AS generated, " OF_INDEX("i.indisprimary") " AS \"primary\", " OF_INDEX(    \
-        PG_INDEX_IDENTIFIES(                                                                                           \
-            "c",                                                                                                       \
-            "i")) " AS identity, coalesce(a.attgenerated <> '', false) OR " omitted                                    \
-                  " AS omitted FROM (SELECT c.oid, c.relreplident, c.reltype, " PG_KEY_FACTS_SQL                       \
-                  " FROM pg_class c WHERE c.oid = $2::oid "                                                            \
-                  "OFFSET 0) c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+    "coalesce(a.attgenerated <> '', false) AS generated, coalesce(" IS_OLD("a") ", true) AS same_name, " OF_INDEX(     \
+        "i.indisprimary") " AS \"primary\", " OF_INDEX(PG_INDEX_IDENTIFIES("c", "i")) " AS identity, "                 \
+                                                                                      "coalesce(a.attgenerated <> "    \
+                                                                                      "'', false) OR " omitted         \
+                                                                                      " AS omitted FROM (SELECT "      \
+                                                                                      "c.oid, c.relreplident, "        \
+                                                                                      "c.reltype, " PG_KEY_FACTS_SQL   \
+                                                                                      " FROM pg_class c WHERE c.oid "  \
+                                                                                      "= $2::oid "                     \
+                                                                                      "OFFSET 0) c LEFT JOIN "         \
+                                                                                      "pg_attribute a ON a.attrelid "  \
+                                                                                      "= c.oid AND a.attnum > 0 AND "  \
+                                                                                      "NOT a.attisdropped "            \
+                                                                                      "ORDER BY a.attnum"
 /* By the column list that publication $1 has for the table; 14 has none. */
 #define NOT_LISTED                                                                                                     \
     "EXISTS (SELECT 1 FROM pg_publication_rel pr JOIN pg_publication pp ON pp.oid = pr.prpubid "                       \
@@ -140,21 +152,57 @@ static bool lacks_column(struct pg_answer *row, bool marked)
     return marked ? pg_answer_true(row, "identity") && pg_answer_true(row, "omitted") : pg_answer_true(row, "primary");
 }
 
+/* The columns of today beside those of the message, which have nothing but their names in common. */
+struct match {
+    size_t found;
+    bool in_order;
+    bool renamed; /* perhaps: a column of the primary key is another row of the catalog than it was then */
+};
+
+/* Example: a table (a, b) with the key a loses b, and then a is renamed to b. The log still has rows of before: today's key b is
+ * not their b. */
+static bool is_that_key(const struct match *match, const struct pg_table *table)
+{
+    return !match->renamed || (match->in_order && match->found == table->n_columns);
+}
+
 /* FULL and NOTHING: old rows come whole or not at all, so that a table whose key is not certain can do without.
  * Example: a table with FULL and without a key had two equal rows, lost one, and then got a primary key. Under that key
  * the log's older lines would write one row, and delete it. */
-static void take_primary(struct pg_answer *row, const struct pg_key_facts *today, struct pg_table *table)
+static void take_primary(struct pg_answer *row, const struct pg_key_facts *today, const struct match *match,
+                         struct pg_table *table)
 {
     bool old = pg_answer_true(row, "is_old");
     uint64_t now_at = pg_answer_lsn(row, "now_at");
     uint32_t made_by = (uint32_t)pg_answer_int(row, "made_by");
     /* Asked again when the log has come to where that same key was seen. */
     bool reached = table->unsure_until != 0 && table->unsure_key == made_by;
-    bool sure = !today->primary_is_immediate || old || reached;
+    bool sure = !today->primary_is_immediate || ((old || reached) && is_that_key(match, table));
     table->unsure_until = sure ? 0 : now_at;
     table->unsure_key = made_by;
     table->key_facts.primary_exists = today->primary_exists;
     table->key_facts.primary_is_immediate = today->primary_is_immediate && sure;
+}
+
+static void read_columns_of_today(struct pg_answer *row, struct pg_table *table, bool marked, struct match *match)
+{
+    const struct pg_column *before = NULL;
+    for (; row->row < PQntuples(row->result); row->row++) {
+        const char *name = pg_answer_text_or_null(row, "name");
+        struct pg_column *column = name ? find_column(table, name) : NULL;
+        bool primary = pg_answer_true(row, "primary");
+        match->renamed = match->renamed || (primary && !pg_answer_true(row, "same_name"));
+        if (!column) {
+            table->key_facts.incomplete = table->key_facts.incomplete || lacks_column(row, marked);
+            continue;
+        }
+        match->found++;
+        match->in_order = match->in_order && (!before || column > before);
+        before = column;
+        column->nullable = !pg_answer_true(row, "not_null");
+        column->generated = pg_answer_true(row, "generated");
+        column->primary = primary;
+    }
 }
 
 static int read_relation(struct pg_answer *row, struct pg_table *table, struct cdc_error *error)
@@ -167,19 +215,11 @@ static int read_relation(struct pg_answer *row, struct pg_table *table, struct c
      * columns. */
     facts->partitioned = today.partitioned;
     facts->incomplete = false;
+    struct match match = {.in_order = true};
+    read_columns_of_today(row, table, marked, &match);
+    row->row = 0;
     if (!marked)
-        take_primary(row, &today, table);
-    for (; row->row < PQntuples(row->result); row->row++) {
-        const char *name = pg_answer_text_or_null(row, "name");
-        struct pg_column *column = name ? find_column(table, name) : NULL;
-        if (!column) {
-            facts->incomplete = facts->incomplete || lacks_column(row, marked);
-            continue;
-        }
-        column->nullable = !pg_answer_true(row, "not_null");
-        column->generated = pg_answer_true(row, "generated");
-        column->primary = pg_answer_true(row, "primary");
-    }
+        take_primary(row, &today, &match, table);
     if (row->bad)
         return pg_answer_good(row, what, error);
     return unlike ? pg_catalog_refuse(table->schema, table->name, facts, unlike, error) : 0;

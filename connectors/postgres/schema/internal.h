@@ -32,11 +32,26 @@
 /* Does publication $1 (which may be missing) send neither UPDATE nor DELETE? Then no old row ever comes. */
 #define PG_INSERTS_ONLY "EXISTS (SELECT 1 FROM pg_publication WHERE pubname = $1 AND NOT pubupdate AND NOT pubdelete)"
 
+/* Has the replica identity of c, a table, a generated column that publication $1 (which may be missing) does not send? For the
+ * server FULL has all of them, since 18; before it never sent one and did not mind. (to_jsonb: columns of pg_publication that
+ * older servers lack.) Where there is a list of columns that one says it: HOLE_SQL. */
+#define PG_IS_18 "current_setting('server_version_num')::int >= 180000"
+#define PG_UNSENT_SQL                                                                                                  \
+    "c.relkind = 'r' AND NOT " PG_INSERTS_ONLY " AND EXISTS (SELECT 1 FROM pg_attribute ga WHERE "                     \
+    "ga.attrelid = c.oid AND ga.attnum > 0 AND NOT ga.attisdropped AND ga.attgenerated <> '' AND (ga.attgenerated "    \
+    "<> 's' OR (SELECT to_jsonb(gp) ->> 'pubgencols' FROM pg_publication gp WHERE gp.pubname = $1) IS DISTINCT FROM "  \
+    "'s') AND CASE c.relreplident WHEN 'f' THEN " PG_IS_18 " ELSE ga.attname = ANY (" PG_IDENTITY_NAMES(               \
+        "c") "::name[]) END "                                                                                          \
+             "AND NOT EXISTS (SELECT 1 FROM pg_publication_rel gr JOIN pg_publication gp ON gp.oid = gr.prpubid "      \
+             "WHERE "                                                                                                  \
+             "gp.pubname = $1 AND gr.prrelid = c.oid AND to_jsonb(gr) ->> 'prattrs' IS NOT NULL))"
+
 /* struct pg_key_facts of c, a row of pg_class, and `unlike` (catalog.h): of the partitions whose UPDATE the server takes,
  * one whose old rows lack a column of the identity of c. */
 #define PG_KEY_FACTS_SQL                                                                                               \
     PG_INSERTS_ONLY                                                                                                    \
-    " AS inserts_only, c.relreplident AS replica_identity, c.relkind = 'p' AS partitioned, "                           \
+    " AS inserts_only, " PG_UNSENT_SQL " AS unsent, " PG_IS_18                                                         \
+    " AS is_18, c.relreplident AS replica_identity, c.relkind = 'p' AS partitioned, "                                  \
     "EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS primary_exists, "                \
     "EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary "                                    \
     "AND " PG_INDEX_COUNTS(                                                                                            \

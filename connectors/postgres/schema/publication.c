@@ -4,6 +4,7 @@
 
 #include "connectors/postgres/schema/catalog.h"
 #include "connectors/postgres/schema/gaps.h"
+#include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
@@ -116,6 +117,12 @@ static int find_gaps(PGconn *sql, const struct pg_settings *settings, const stru
     return verdict.stops > 0 ? -1 : 0;
 }
 
+/* The server takes UPDATE and DELETE, and the log lacks what identifies their rows. */
+static bool comes_unnamed(const struct pg_catalog_table *table)
+{
+    return table->key.unsent && !table->key.unsent_refused;
+}
+
 /* Whoever made the publication may not have noticed yet. */
 static void warn_holes(const struct pg_catalog *catalog, const struct pg_settings *settings, const struct cdc_log *log)
 {
@@ -126,9 +133,10 @@ static void warn_holes(const struct pg_catalog *catalog, const struct pg_setting
         if ((!refused && !table->hole) || !pg_catalog_is_meant(table, settings))
             continue;
         n++;
-        cdc_log_write(log, CDC_LOG_WARNING, "table \"%s\".\"%s\" %s%s: the server refuses UPDATE and DELETE on it",
-                      table->schema, table->name, refused ? "" : "is published with a ",
-                      refused ? pg_key_refusal(&table->key) : table->hole);
+        cdc_log_write(log, CDC_LOG_WARNING, "table \"%s\".\"%s\" %s%s: %s", table->schema, table->name,
+                      refused ? "" : "is published with a ", refused ? pg_key_refusal(&table->key) : table->hole,
+                      refused && comes_unnamed(table) ? pg_key_outcome(&table->key)
+                                                      : "the server refuses UPDATE and DELETE on it");
     }
 }
 
@@ -185,12 +193,10 @@ static int refuse(const struct plan *plan, struct cdc_error *error)
     char others[48] = "";
     if (n > 1)
         snprintf(others, sizeof others, " (%d tables in all, --check names them)", n);
-    cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "table \"%s\".\"%s\" %s: once published the server would refuse UPDATE and DELETE on it%s",
-                  first->schema, first->name, pg_key_refusal(&first->key), others);
-    return cdc_error_hint(
-        error, "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; or exclude it (-T), or give --allow-refused",
-        first->schema, first->name);
+    cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\".\"%s\" %s: %s%s", first->schema, first->name,
+                  pg_key_refusal(&first->key), pg_key_outcome(&first->key), others);
+    return cdc_error_hint(error, "ALTER TABLE \"%s\".\"%s\" %s or exclude it (-T), or give --allow-refused",
+                          first->schema, first->name, pg_key_cure(&first->key));
 }
 
 static void warn_refused(const struct plan *plan, const struct cdc_log *log)
@@ -201,11 +207,11 @@ static void warn_refused(const struct plan *plan, const struct cdc_log *log)
         if (!is_refused(plan, table))
             continue;
         n++;
-        cdc_log_write(
-            log, CDC_LOG_WARNING,
-            "table \"%s\".\"%s\" %s: now that it is published the server refuses UPDATE and DELETE on it. ALTER TABLE "
-            "\"%s\".\"%s\" REPLICA IDENTITY FULL;",
-            table->schema, table->name, pg_key_refusal(&table->key), table->schema, table->name);
+        cdc_log_write(log, CDC_LOG_WARNING, "table \"%s\".\"%s\" %s: %s. ALTER TABLE \"%s\".\"%s\" %s", table->schema,
+                      table->name, pg_key_refusal(&table->key),
+                      comes_unnamed(table) ? pg_key_outcome(&table->key)
+                                           : "now that it is published the server refuses UPDATE and DELETE on it",
+                      table->schema, table->name, pg_key_cure(&table->key));
     }
 }
 
@@ -299,11 +305,18 @@ static int nothing_to_publish(const struct pg_settings *settings, struct cdc_err
 
 static int run_statement(const struct plan *plan, const char *text, struct cdc_error *error)
 {
-    struct cdc_error ignored = {0};
-    if (pg_query_run(plan->sql, text, "cannot create the publication", error) == 0)
+    /* A CREATE INDEX CONCURRENTLY, which may take hours, holds a lock that this has to wait for. */
+    const struct pg_locks locks = {PG_LOCKS_PUBLISH, PG_LOCKS_PATIENCE_MS};
+    struct cdc_error own = {0};
+    PGresult *result =
+        pg_locks_query(plan->sql, &locks, text, 0, NULL, PGRES_COMMAND_OK, "cannot create the publication", &own);
+    PQclear(result);
+    if (result)
         return 0;
-    /* The statements stand in one explicit transaction, which the error leaves open and aborted. */
-    (void)pg_query_run(plan->sql, "ROLLBACK", "cannot roll back", &ignored);
+    if (error && error->status == 0)
+        *error = own;
+    if (own.status == CDC_EXIT_TEMPORARY)
+        return -1;
     return cdc_error_hint(
         error, "let the tables' owner (with CREATE on the database) or a superuser create publication \"%s\"",
         plan->settings->publication);
@@ -334,13 +347,24 @@ static void append_comment(const struct plan *plan, struct cdc_buf *out)
     cdc_buf_free(&comment);
 }
 
+/* As for a slot that is missing there: of several hosts the primary may be away for a moment. */
+static int refuse_standby(const struct plan *plan, struct cdc_error *error)
+{
+    if (!pg_is_standby(plan->sql))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "host %s is a standby, and has no publication \"%s\"", PQhost(plan->sql),
+                  plan->settings->publication);
+    return cdc_error_hint(error,
+                          "create the publication on its primary, or add target_session_attrs=primary to the URL");
+}
+
 static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     plan->all = may_be_all(plan);
     const char *superuser = PQparameterStatus(plan->sql, "is_superuser");
     plan->schemas = superuser && strcmp(superuser, "on") == 0 && takes_schemas(plan);
-    if (refuse(plan, error) < 0)
+    if (refuse_standby(plan, error) < 0 || refuse(plan, error) < 0)
         return -1;
     /* One transaction: were we killed between the two statements, --drop would find a publication without our mark
      * and leave it for ever. */
@@ -389,7 +413,7 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool 
     }
     struct pg_catalog catalog;
     struct plan plan = {.sql = sql, .settings = settings, .catalog = &catalog};
-    int status = pg_catalog_read(sql, settings->publication, &catalog, error);
+    int status = pg_catalog_read(sql, settings->publication, PG_LOCKS_PATIENCE_MS, &catalog, error);
     if (status == 0)
         status = ensure(&plan, exists, first, log, error);
     pg_catalog_free(&catalog);

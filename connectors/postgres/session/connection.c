@@ -2,6 +2,7 @@
 /* Connections to PostgreSQL. */
 #include "connectors/postgres/session/connection.h"
 
+#include "connectors/postgres/session/hosts.h"
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/wait.h"
 #include "connectors/postgres/session/watch.h"
@@ -65,79 +66,10 @@ static int parse_url(const char *url, PQconninfoOption **options, struct cdc_err
     return result;
 }
 
-/* -- several hosts -- */
-
-/* libpq tries one host after the other where they refuse, but waits for one that is silent: in its own blocking calls for
- * connect_timeout, else for ever. So a host that was silent is taken from the list, and the others are tried. */
-enum { HOST, ADDRESS, PORT, N_LISTS };
-struct hosts {
-    bool known; /* else they are those of the URL, the environment, the service */
-    struct cdc_buf list[N_LISTS];
-};
-
-static void free_hosts(struct hosts *hosts)
-{
-    for (size_t i = 0; i < N_LISTS; i++)
-        cdc_buf_free(&hosts->list[i]);
-    hosts->known = false;
-}
-
-static size_t n_items(const char *list)
-{
-    size_t n = list && *list;
-    for (; list && *list; list++)
-        n += *list == ',';
-    return n;
-}
-
-static struct cdc_span item(const char *list, size_t i)
-{
-    for (; list && i > 0; i--) {
-        list = strchr(list, ',');
-        list = list ? list + 1 : NULL;
-    }
-    return list ? cdc_span(list, strcspn(list, ",")) : cdc_span("", 0);
-}
-
-static bool is_item(const char *list, size_t i, const char *text)
-{
-    return n_items(list) == 0 || cdc_span_is(item(list, n_items(list) == 1 ? 0 : i), text);
-}
-
-static void append_without(struct cdc_buf *out, const char *list, size_t i)
-{
-    size_t n = n_items(list);
-    for (size_t j = 0, said = 0; j < n; j++) {
-        if (j == i && n > 1)
-            continue;
-        if (said++ > 0)
-            cdc_buf_byte(out, ',');
-        cdc_buf_span(out, item(list, j));
-    }
-    cdc_buf_byte(out, '\0');
-}
-
-/* hosts becomes those of connection without the one that it is at. False: it is the last one. */
-static bool next_hosts(PGconn *connection, struct hosts *hosts)
-{
-    PQconninfoOption *options = PQconninfo(connection);
-    const char *lists[N_LISTS] = {option_value(options, "host"), option_value(options, "hostaddr"),
-                                  option_value(options, "port")};
-    size_t n = n_items(lists[ADDRESS]) > n_items(lists[HOST]) ? n_items(lists[ADDRESS]) : n_items(lists[HOST]), i = 0;
-    while (i + 1 < n &&
-           !((!lists[HOST] || is_item(lists[HOST], i, PQhost(connection))) &&
-             is_item(lists[ADDRESS], i, PQhostaddr(connection)) && is_item(lists[PORT], i, PQport(connection))))
-        i++;
-    free_hosts(hosts);
-    for (size_t j = 0; n > 1 && j < N_LISTS; j++)
-        append_without(&hosts->list[j], lists[j] ? lists[j] : "", i);
-    PQconninfoFree(options);
-    hosts->known = n > 1 && !hosts->list[HOST].failed && !hosts->list[ADDRESS].failed && !hosts->list[PORT].failed;
-    return hosts->known;
-}
+/* -- one go through the hosts -- */
 
 struct parameters {
-    const char *keyword[16], *value[16];
+    const char *keyword[20], *value[20];
     size_t n;
 };
 
@@ -150,7 +82,7 @@ static void add_parameter(struct parameters *parameters, const char *keyword, co
 /* libpq takes the last value of a keyword. So what stands before the URL is a default that it overrides, and what
  * stands after it is ours: a client_encoding in the URL would change the text of every value. */
 static void fill_parameters(struct parameters *p, const struct pg_settings *settings, bool replication,
-                            const struct hosts *hosts)
+                            const struct pg_hosts *hosts)
 {
     /* A server that vanished (power, a firewall that forgot the connection) sends nothing, not even a reset: 10 s +
      * 3 * 5 s without an answer end the connection. tcp_user_timeout (ms) does so while data of ours is
@@ -165,9 +97,9 @@ static void fill_parameters(struct parameters *p, const struct pg_settings *sett
     if (settings->url && *settings->url)
         add_parameter(p, "dbname", settings->url);
     if (hosts->known) {
-        add_parameter(p, "host", hosts->list[HOST].data);
-        add_parameter(p, "hostaddr", hosts->list[ADDRESS].data);
-        add_parameter(p, "port", hosts->list[PORT].data);
+        add_parameter(p, "host", hosts->list[PG_HOST].data);
+        add_parameter(p, "hostaddr", hosts->list[PG_ADDRESS].data);
+        add_parameter(p, "port", hosts->list[PG_PORT].data);
     }
     add_parameter(p, "client_encoding", "UTF8");
     if (replication)
@@ -197,6 +129,7 @@ static const char *find_sqlstate(const char *message, char state[6])
 struct outcome {
     bool silent;   /* the host that it was at did not answer in time */
     bool answered; /* a server refused */
+    bool full;     /* for it has no connection left for us */
 };
 
 static bool starts_with(const char *text, const char *prefix)
@@ -210,6 +143,7 @@ static int connect_error(PGconn *connection, struct outcome *outcome, struct cdc
     char state[6] = "";
     const char *at = find_sqlstate(message, state);
     outcome->answered = at != NULL;
+    outcome->full = at && strcmp(state, "53300") == 0;
     int status = at ? pg_query_status(state) : CDC_EXIT_UNAVAILABLE;
     if (!at && PQconnectionNeedsPassword(connection))
         status = CDC_EXIT_PERMISSION;
@@ -353,7 +287,7 @@ static bool has_no_encoding(PGconn *connection)
 }
 
 /* One go through the hosts. NULL only without memory. */
-static PGconn *start(const struct pg_settings *settings, bool replication, const struct hosts *hosts, bool watched,
+static PGconn *start(const struct pg_settings *settings, bool replication, const struct pg_hosts *hosts, bool watched,
                      struct outcome *outcome, struct cdc_error *error)
 {
     struct parameters parameters = {.n = 0};
@@ -376,27 +310,47 @@ static PGconn *start(const struct pg_settings *settings, bool replication, const
     return connection;
 }
 
+/* What URL, environment and service file come to, only libpq knows. It tells of a connection, also of one that has failed
+ * before anything was asked or sent: this one has an sslmode that there is none. A connection whose options cannot be read
+ * has no hosts; the real one has the error. */
+static int find_hosts(const struct pg_settings *settings, bool replication, struct pg_hosts *hosts,
+                      struct cdc_error *error)
+{
+    struct parameters parameters = {.n = 0};
+    fill_parameters(&parameters, settings, replication, hosts);
+    parameters.n--;
+    add_parameter(&parameters, "sslmode", "none, to be told the hosts");
+    add_parameter(&parameters, NULL, NULL);
+    PGconn *connection = PQconnectStartParams(parameters.keyword, parameters.value, 1);
+    PQconninfoOption *options = PQconninfo(connection);
+    int status = connection ? pg_hosts_find(hosts, options, settings->control, error) : cdc_error_memory(error);
+    PQconninfoFree(options);
+    PQfinish(connection);
+    return status;
+}
+
 /* Tries the hosts. RETURNS NEW, with error->status 0; else NULL. */
 static PGconn *open_any(const struct pg_settings *settings, bool replication, struct outcome *outcome,
                         struct cdc_error *error)
 {
     PQconninfoOption *url = NULL, *env = PQconndefaults();
-    struct hosts hosts = {.known = false};
+    struct pg_hosts hosts = {.known = false};
     struct cdc_error own = {0};
     PGconn *connection = NULL;
-    bool again = parse_url(settings->url ? settings->url : "", &url, &own) == 0;
+    bool again = parse_url(settings->url ? settings->url : "", &url, &own) == 0 &&
+                 find_hosts(settings, replication, &hosts, &own) == 0;
     bool watched = !user_value(url, env, "require_auth");
     *outcome = (struct outcome){0};
     while (again) {
         cdc_error_clear(&own);
         connection = start(settings, replication, &hosts, watched, outcome, &own);
-        again = connection && outcome->silent && next_hosts(connection, &hosts);
+        again = connection && outcome->silent && pg_hosts_next(&hosts, connection);
         if (connection && own.status != 0) {
             PQfinish(connection);
             connection = NULL;
         }
     }
-    free_hosts(&hosts);
+    pg_hosts_free(&hosts);
     PQconninfoFree(url);
     PQconninfoFree(env);
     if (own.status != 0 && error && error->status == 0)
@@ -428,12 +382,32 @@ static int prepare(PGconn *connection, const struct pg_settings *settings, struc
                : 0;
 }
 
-PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error)
+static PGconn *open_prepared(const struct pg_settings *settings, bool replication, struct outcome *outcome,
+                             struct cdc_error *error)
 {
-    struct outcome outcome;
-    PGconn *connection = open_any(settings, replication, &outcome, error);
+    PGconn *connection = open_any(settings, replication, outcome, error);
     if (!connection || prepare(connection, settings, error) == 0)
         return connection;
     PQfinish(connection);
     return NULL;
+}
+
+PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error)
+{
+    struct outcome outcome;
+    return open_prepared(settings, replication, &outcome, error);
+}
+
+PGconn *pg_connect_unless_full(const struct pg_settings *settings, bool *full, struct cdc_error *error)
+{
+    struct outcome outcome;
+    PGconn *connection = open_prepared(settings, false, &outcome, error);
+    *full = outcome.full;
+    return connection;
+}
+
+bool pg_is_standby(const PGconn *connection)
+{
+    const char *standby = PQparameterStatus(connection, "in_hot_standby");
+    return standby && strcmp(standby, "on") == 0;
 }

@@ -27,10 +27,11 @@ void pg_query_clean(struct cdc_buf *out, const char *message, size_t n)
 }
 
 /* What a person must fix: text of ours that the server does not take (22, 42), a database that is not there (3D), a server
- * that is not set up for it (0A, 53400, 55000), what else stands in the way of a command (2B, 34, 3B, 3F). */
+ * that is not set up for it (0A, 53400, 55000), a row beyond its limits (54), what else stands in the way of a command
+ * (2B, 34, 3B, 3F). */
 static bool is_configuration(const char *sqlstate)
 {
-    static const char *const prefixes[] = {"0A", "22", "2B", "2F", "3D", "42", "53400", "55000", "55P02"};
+    static const char *const prefixes[] = {"0A", "22", "2B", "2F", "3D", "42", "53400", "54", "55000", "55P02"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (strncmp(sqlstate, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
@@ -47,8 +48,8 @@ int pg_query_status(const char *sqlstate)
          * we just lost (55006), a lock that is held (55P03), a deadlock (40), a table that somebody changed between two
          * questions (42P01 and the like). So is what nobody has thought of: it is told with its code. */
     } map[] = {{"28", CDC_EXIT_PERMISSION},   {"42501", CDC_EXIT_PERMISSION}, {"08P01", CDC_EXIT_PROTOCOL},
-               {"53300", CDC_EXIT_TEMPORARY}, {"57014", CDC_EXIT_TEMPORARY},  {"42P01", CDC_EXIT_TEMPORARY},
-               {"42703", CDC_EXIT_TEMPORARY}, {"42809", CDC_EXIT_TEMPORARY},  {"3F000", CDC_EXIT_TEMPORARY}};
+               {"57014", CDC_EXIT_TEMPORARY}, {"42P01", CDC_EXIT_TEMPORARY},  {"42703", CDC_EXIT_TEMPORARY},
+               {"42809", CDC_EXIT_TEMPORARY}, {"3F000", CDC_EXIT_TEMPORARY}};
     for (size_t i = 0; i < sizeof map / sizeof *map; i++)
         if (strncmp(sqlstate, map[i].prefix, strlen(map[i].prefix)) == 0)
             return map[i].status;
@@ -82,6 +83,9 @@ int pg_query_fail(PGconn *sql, const PGresult *result, const char *what, struct 
                   state ? " (SQLSTATE " : "", state ? state : "", state ? ")" : "");
     if (hint)
         cdc_error_hint(error, "%s", hint);
+    else if (state && strncmp(state, "54", 2) == 0)
+        cdc_error_hint(error,
+                       "is a row longer than 1 GB as text? Shorten it, or exclude its table from the publication");
     cdc_buf_free(&message);
     return -1;
 }

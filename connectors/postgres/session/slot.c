@@ -36,12 +36,12 @@ static int check_kind(PGconn *sql, const char *name, struct pg_answer *row, stru
 }
 
 /* A physical slot has neither plugin nor database, one that nobody reads no pid, one that is lost no positions.
- * wal_status and two_phase are there since 13 and 14, invalidation_reason (18 invalidates idle slots, too) since 17.
+ * wal_status and two_phase are there since 13 and 14, invalidation_reason (18 invalidates idle slots, too) and synced since 17.
  * The columns are asked, not the text of an error: that differs from version to version. */
-#define SLOT_SQL(lost)                                                                                                 \
+#define SLOT_SQL(lost, synced)                                                                                         \
     "SELECT coalesce(plugin, '') AS plugin, coalesce(database, '') AS database, active, "                              \
     "coalesce(active_pid, 0) AS pid, coalesce(confirmed_flush_lsn, '0/0') AS confirmed, "                              \
-    "coalesce(restart_lsn, '0/0') AS restart, coalesce(" lost ", false) AS lost, two_phase "                           \
+    "coalesce(restart_lsn, '0/0') AS restart, coalesce(" lost ", false) AS lost, " synced " AS synced, two_phase "     \
     "FROM pg_replication_slots WHERE slot_name = $1"
 
 int pg_slot_read(PGconn *sql, const char *name, struct pg_slot *slot, struct cdc_error *error)
@@ -50,8 +50,8 @@ int pg_slot_read(PGconn *sql, const char *name, struct pg_slot *slot, struct cdc
     memset(slot, 0, sizeof *slot);
     PGresult *result = pg_query_rows(sql,
                                      PQserverVersion(sql) >= 170000
-                                         ? SLOT_SQL("wal_status = 'lost' OR invalidation_reason IS NOT NULL")
-                                         : SLOT_SQL("wal_status = 'lost'"),
+                                         ? SLOT_SQL("wal_status = 'lost' OR invalidation_reason IS NOT NULL", "synced")
+                                         : SLOT_SQL("wal_status = 'lost'", "false"),
                                      1, &name, what, error);
     if (!result)
         return -1;
@@ -64,6 +64,7 @@ int pg_slot_read(PGconn *sql, const char *name, struct pg_slot *slot, struct cdc
         slot->confirmed_flush = pg_answer_lsn(&row, "confirmed");
         slot->restart_lsn = pg_answer_lsn(&row, "restart");
         slot->lost = pg_answer_true(&row, "lost");
+        slot->synced = pg_answer_true(&row, "synced");
         status = pg_answer_good(&row, what, error);
         if (status == 0)
             status = check_kind(sql, name, &row, error);

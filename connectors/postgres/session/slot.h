@@ -7,6 +7,7 @@
 
 struct pg_slot {
     bool exists, active, lost;
+    bool synced; /* copied from the primary, now or before a promotion (17 and later) */
     uint64_t confirmed_flush, restart_lsn;
     int active_pid;
 };

@@ -53,6 +53,17 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_describe_relation(stream->sql, stream->pg, table, error);
 }
 
+/* A copy goes by names, the publication by tables. */
+static void renamed(void *context, const struct pg_table *before, const struct pg_table *now)
+{
+    struct pg_stream *stream = context;
+    const char *meaning = !now->selected ? "it is not selected under that name, and its changes are not seen any more"
+                          : !before->selected ? "what changed under the old name was not seen: take a new snapshot"
+                                              : "rows of before stay under the old name in a copy: take a new snapshot";
+    cdc_log_write(stream->log, CDC_LOG_WARNING, "table \"%s\".\"%s\" was renamed to \"%s\".\"%s\": %s", before->schema,
+                  before->name, now->schema, now->name, meaning);
+}
+
 /* Names in a command of a session that does not convert must be in the database's own encoding. */
 static bool is_ascii(const char *text)
 {
@@ -71,7 +82,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
         return 0;
     }
     const struct pg_settings *pg = stream->pg;
-    int converts = is_ascii(pg->publication) ? pg_encoding_ask(stream->sql, &stream->encoding, error) : 0;
+    int converts = is_ascii(pg->publication) ? pg_encoding_ask(stream->sql, pg, &stream->encoding, error) : 0;
     if (converts < 0)
         return -1;
     stream->converts = converts > 0;
@@ -81,6 +92,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
                                          .selection = pg->selection,
                                          .encoding = stream->converts ? &stream->encoding : NULL,
                                          .describe = describe,
+                                         .renamed = renamed,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);
     return stream->decoder ? 0 : -1;
@@ -156,8 +168,9 @@ static int make_slot(struct pg_stream *stream, struct cdc_error *error)
     return 0;
 }
 
-/* Of several hosts the primary may be away for a moment: what its standby lacks is not lost. */
-static int refuse_standby(struct pg_stream *stream, struct cdc_error *error)
+/* Of several hosts the primary may be away for a moment: what its standby lacks is not lost. A slot that the standby
+ * copies from its primary cannot be read before the standby is promoted. */
+static int refuse_standby(struct pg_stream *stream, const struct pg_slot *slot, struct cdc_error *error)
 {
     static const char what[] = "cannot ask whether the server is a standby";
     PGresult *result = pg_query_rows(stream->sql, "SELECT pg_is_in_recovery() AS standby", 0, NULL, what, error);
@@ -169,8 +182,10 @@ static int refuse_standby(struct pg_stream *stream, struct cdc_error *error)
     PQclear(result);
     if (status < 0 || !standby)
         return status;
-    cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "host %s is a standby, and has no slot \"%s\"", PQhost(stream->sql),
-                  stream->pg->slot);
+    cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                  slot->exists ? "host %s is a standby, and its slot \"%s\" is only a copy of the primary's"
+                               : "host %s is a standby, and has no slot \"%s\"",
+                  PQhost(stream->sql), stream->pg->slot);
     return cdc_error_hint(error, "add target_session_attrs=primary to the URL");
 }
 
@@ -178,7 +193,8 @@ static int prepare_slot(struct pg_stream *stream, struct cdc_error *error)
 {
     const struct pg_settings *pg = stream->pg;
     struct pg_slot slot;
-    if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0 || (!slot.exists && refuse_standby(stream, error) < 0) ||
+    if (pg_slot_read(stream->sql, pg->slot, &slot, error) < 0 ||
+        ((!slot.exists || slot.synced) && refuse_standby(stream, &slot, error) < 0) ||
         pg_start_check(&stream->start, pg->slot, &slot, error) < 0)
         return -1;
     /* Often it is our own: a walsender whose connection broke notices only after wal_sender_timeout. So it is tried
@@ -252,12 +268,22 @@ static void hint_publication(const struct pg_stream *stream, struct cdc_error *e
         stream->pg->publication);
 }
 
+/* "requested WAL segment ... has already been removed": the code is that of any file that is missing, pgoutput's own
+ * while its package is exchanged for instance; the words may be in any language. */
+static bool log_is_removed(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+    return state && function && strcmp(state, "58P01") == 0 &&
+           (strcmp(function, "WalSndSegmentOpen") == 0 || strcmp(function, "wal_segment_open") == 0);
+}
+
 /* What the walsender said. Its words for an invalidated slot differ from version to
  * version: the slot is asked. */
 int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-    bool removed = state && strcmp(state, "58P01") == 0;
+    bool removed = state && log_is_removed(result);
     if (state && (removed || strcmp(state, "55000") == 0 || strcmp(state, "42704") == 0) &&
         (slot_is_lost(stream) || removed))
         return pg_start_lost(stream->pg->slot, "has lost its log: it was invalidated or dropped", error);
@@ -338,6 +364,19 @@ static int resolve_until(struct pg_stream *stream, struct cdc_error *error)
     return pg_bounds_now(stream->sql, &stream->until_lsn, error);
 }
 
+/* Sinks that were started together with us have told by now what they have. */
+static int find_needed(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct cdc_acks *acks = stream->settings.acks;
+    const struct cdc_offset *smallest;
+    uint64_t lsn = 0;
+    if (acks && cdc_acks_read(acks, &smallest, error) < 0)
+        return -1;
+    int sink = pg_start_needed(&stream->start, acks, &lsn);
+    pgoutput_set_needed(stream->decoder, lsn, sink < 0 ? NULL : cdc_acks_path(acks, (size_t)sink));
+    return 0;
+}
+
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
     if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
@@ -345,7 +384,7 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     stream->replication = pg_connect(stream->pg, true, error);
     if (!stream->replication || identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
         pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0)
+        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || find_needed(stream, error) < 0)
         return -1;
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
     pgoutput_expect(stream->decoder, &stream->start.last, stream->start.from,

@@ -73,8 +73,7 @@ struct pg_stream {
     int64_t until_ms;             /* --until TIME; 0: none */
     uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
     bool ended;
-    bool told_silent;    /* and at work */
-    bool warned_partial; /* of inserts that are not whole */
+    bool told_silent; /* and at work */
 };
 
 /* -- start.c -- */
@@ -85,6 +84,9 @@ int pg_start_read(struct pg_start *start, const struct cdc_start *decided, bool 
                   struct cdc_error *error);
 /* Has the server still what the start needs? LOST when it has not. Decides where the server is to begin. */
 int pg_start_check(struct pg_start *start, const char *name, const struct pg_slot *slot, struct cdc_error *error);
+/* A sink that is in the log, but not by way of what the snapshot of start->read_at has seen: what is omitted for that
+ * snapshot's sake after *lsn, it would lack. Returns its index, that of the first one; -1: there is none. */
+int pg_start_needed(const struct pg_start *start, const struct cdc_acks *acks, uint64_t *lsn);
 /* The error for a slot that is no more what a position was taken from. Returns -1. */
 int pg_start_lost(const char *slot, const char *why, struct cdc_error *error);
 

@@ -47,6 +47,36 @@ int pg_start_read(struct pg_start *start, const struct cdc_start *decided, bool 
     return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source", from->pos);
 }
 
+/* The same snapshot? A stage between may have written the object anew, with blanks for instance. */
+static bool same_read_at(struct cdc_span a, struct cdc_span b)
+{
+    return a.p && b.p && cdc_span_equal(cdc_json_member_raw(a, "lsn"), cdc_json_member_raw(b, "lsn")) &&
+           cdc_span_equal(cdc_json_member_raw(a, "xids"), cdc_json_member_raw(b, "xids"));
+}
+
+/* Example: two sinks. One has stored the snapshot and the first transactions, the other nothing, when all is killed. The
+ * snapshot is taken again, for the second sink; the first drops its lines, as they come before where it is. Then the log
+ * begins again. A transaction between where the first sink is and the second snapshot is in the rows that the second has, and
+ * must not come to it once more; to the first it must. */
+int pg_start_needed(const struct pg_start *start, const struct cdc_acks *acks, uint64_t *lsn)
+{
+    int found = -1;
+    for (size_t i = 0; acks && start->read_at.p && i < cdc_acks_count(acks); i++) {
+        const struct cdc_offset *offset = cdc_acks_offset(acks, i);
+        uint64_t at;
+        unsigned attempt;
+        if (!offset || pg_pos_is_snapshot(offset->pos, &attempt) || !pg_pos_restart_lsn(offset->pos, &at))
+            continue;
+        struct cdc_span source = cdc_span_text(offset->source);
+        struct cdc_span read_at = source.p ? cdc_json_member(source, "read_at") : source;
+        if ((found >= 0 && at >= *lsn) || same_read_at(read_at, start->read_at))
+            continue;
+        found = (int)i;
+        *lsn = at;
+    }
+    return found;
+}
+
 /* A slot before our position is nothing unusual: a server that crashed has kept its state of the last checkpoint, and we
  * may have been killed before we told it. But one that was set back to an older copy of its files has such a slot, too,
  * and where its log has grown past our position since then, nothing else shows. So the server begins at the newest

@@ -49,6 +49,7 @@ void pg_stream_free(struct pg_stream *stream)
     drop_temporary(stream);
     PQfinish(stream->sql);
     pgoutput_free(stream->decoder);
+    pg_encoding_free(&stream->encoding);
     cdc_buf_free(&stream->identity_json);
     pg_watch_clear(&stream->watch);
     free(stream);
@@ -70,21 +71,6 @@ static void end_if_reached(struct pg_stream *stream)
     if (stream->settings.max_events > 0 &&
         pgoutput_counts_of(stream->decoder)->changes >= (uint64_t)stream->settings.max_events)
         stream->ended = true;
-}
-
-/* Once a run: sinks have no value of it before that they could keep. */
-static void warn_partial(struct pg_stream *stream)
-{
-    const struct pgoutput_counts *counts = pgoutput_counts_of(stream->decoder);
-    if (counts->partial_inserts == 0 || stream->warned_partial)
-        return;
-    stream->warned_partial = true;
-    cdc_log_write(
-        stream->log, CDC_LOG_WARNING,
-        "table %s: an UPDATE moved a row into the publication's row filter, and the log lacks the large values "
-        "that it did not change: the line names them in \"unchanged\", and copies lack them. ALTER TABLE %s "
-        "REPLICA IDENTITY FULL; makes the next ones whole, a new snapshot the others",
-        counts->partial_table, counts->partial_table);
 }
 
 static void update_metrics(struct pg_stream *stream)
@@ -292,7 +278,6 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
     if (more > 0 && out->len != before)
         stream->last_receive = stream->last_line = cdc_clock_ms();
     update_metrics(stream);
-    warn_partial(stream);
     if (more < 0)
         return CDC_SOURCE_ERROR;
     return stream->ended ? CDC_SOURCE_END : more > 0 ? CDC_SOURCE_MORE : CDC_SOURCE_IDLE;
@@ -330,10 +315,40 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
         return 0;
     pg_stream_close_sql(stream);
     struct cdc_error refused = {0};
-    /* One that has no connection left (75) is at work, and this one goes on. */
-    if (pg_stream_ensure_sql(stream, &refused) < 0 && refused.status == CDC_EXIT_UNAVAILABLE)
+    bool full = false;
+    stream->sql = pg_connect_unless_full(stream->pg, &full, &refused);
+    if (!stream->sql && !full && refused.status == CDC_EXIT_UNAVAILABLE)
         stream->leave_at = now + LEAVE_MS;
     return 0;
+}
+
+static const struct cdc_offset *stream_boundary(void *source)
+{
+    struct pg_stream *stream = source;
+    const struct cdc_offset *boundary = stream->decoder ? pgoutput_boundary(stream->decoder) : NULL;
+    if (!boundary)
+        return NULL;
+    stream->boundary = *boundary;
+    stream->boundary.state = stream->identity_json.data;
+    return &stream->boundary;
+}
+
+static bool stream_between(void *source)
+{
+    struct pg_stream *stream = source;
+    return !stream->decoder || !pgoutput_in_transaction(stream->decoder);
+}
+
+/* Between transactions: the connection is left for another one, that has the server describe anew what is still in use. */
+static int renew(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct cdc_offset from = {0};
+    int status = cdc_offset_copy(&from, stream_boundary(stream), error);
+    cdc_log_write(stream->log, CDC_LOG_DEBUG, "connecting anew: many tables have been described in this connection");
+    if (status == 0)
+        status = pg_stream_connect(stream, &from, error);
+    cdc_offset_free(&from);
+    return status;
 }
 
 static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
@@ -342,6 +357,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
     int64_t now = cdc_clock_ms();
     if (!stream->replication || !stream->copying)
         return 0;
+    if (pgoutput_is_full(stream->decoder) && stream_between(stream) && stream_boundary(stream) && !stream->ended)
+        return renew(stream, error);
     if (blocked)
         stream->last_receive = now; /* we do not listen: silence means nothing */
     else if (now - stream->last_receive > stream->silent_ms && pg_stream_check_walsender(stream, error) < 0)
@@ -374,23 +391,6 @@ static int stream_confirm(void *source, const struct cdc_offset *offset, struct 
     if (stream->reply_due || cdc_clock_ms() - stream->last_status >= REPLY_MS)
         return pg_status_send(stream, false, error);
     return 0;
-}
-
-static const struct cdc_offset *stream_boundary(void *source)
-{
-    struct pg_stream *stream = source;
-    const struct cdc_offset *boundary = stream->decoder ? pgoutput_boundary(stream->decoder) : NULL;
-    if (!boundary)
-        return NULL;
-    stream->boundary = *boundary;
-    stream->boundary.state = stream->identity_json.data;
-    return &stream->boundary;
-}
-
-static bool stream_between(void *source)
-{
-    struct pg_stream *stream = source;
-    return !stream->decoder || !pgoutput_in_transaction(stream->decoder);
 }
 
 const struct cdc_source_ops pg_stream_ops = {

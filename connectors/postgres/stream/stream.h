@@ -16,6 +16,7 @@ struct pg_stream_settings {
     const char *until;                  /* "now", an LSN "X/Y", or an RFC 3339 time; NULL */
     int64_t max_events;                 /* 0: never */
     const struct cdc_start *start;      /* where the pipeline begins. BORROWED, as all of these are */
+    struct cdc_acks *acks;              /* what the sinks have stored; NULL */
 };
 /* until as above: *lsn or *ms (since 1970) is set, neither for now and NULL. USAGE when it is none of these. */
 int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_error *error);

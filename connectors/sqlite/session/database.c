@@ -341,6 +341,17 @@ int lite_database_begin(struct lite_database *database, const struct lite_patien
     return 0;
 }
 
+/* A file that was removed stays what SQLite writes to until it is closed, and is gone then, whatever was committed. */
+static int check_in_place(struct lite_database *database, struct cdc_error *error)
+{
+    int moved = 0;
+
+    if (sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s was removed or replaced while it was in use", database->path);
+    return cdc_error_hint(error, "bring it back; or remove it and its offset file, and take a new snapshot");
+}
+
 int lite_database_commit(struct lite_database *database, struct cdc_error *error)
 {
     int code = sqlite3_exec(database->handle, "COMMIT", NULL, NULL, NULL);
@@ -348,7 +359,7 @@ int lite_database_commit(struct lite_database *database, struct cdc_error *error
     if (code != SQLITE_OK)
         return lite_database_error(database, code, "cannot commit", error);
     database->in_transaction = false;
-    return 0;
+    return check_in_place(database, error);
 }
 
 void lite_database_roll_back(struct lite_database *database)

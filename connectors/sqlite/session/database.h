@@ -51,6 +51,7 @@ int lite_database_number(struct lite_database *database, const char *sql, int64_
 /* Begins a transaction that has the write lock already. UNAVAILABLE when it stays locked, TEMPORARY when the wait was
  * ended by a signal. */
 int lite_database_begin(struct lite_database *database, const struct lite_patience *patience, struct cdc_error *error);
+/* CONFIG also when it is committed, but to a file that is no longer at the path: nobody will find it there. */
 int lite_database_commit(struct lite_database *database, struct cdc_error *error);
 void lite_database_roll_back(struct lite_database *database);
 /* CONFIG: SQLite is in no transaction any more, though we are: a trigger with RAISE(ROLLBACK) has ended it. Always -1. */

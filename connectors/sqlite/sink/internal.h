@@ -39,6 +39,7 @@ struct lite_table {
 
 struct lite_position {
     char *name, *pos;
+    bool noted; /* the database knows by this run which offset file it is in */
 };
 
 struct lite_sink {
@@ -61,7 +62,8 @@ struct lite_sink {
 /* Creates them. CONFIG when a newer version of this tool wrote them. */
 int lite_state_open(struct lite_sink *sink, struct cdc_error *error);
 void lite_state_free(struct lite_sink *sink);
-/* Those that have moved since the database was asked or written. */
+/* Those that have moved since the database was asked or written. TEMPORARY when somebody else has moved one of them there
+ * since: the transaction in hand is then not to be committed. */
 int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error);
 /* For struct cdc_target_ops; context is the sink. */
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);
@@ -74,8 +76,10 @@ int lite_sql_begin(struct lite_sink *sink, struct cdc_error *error);
 const char *lite_sql_declared(const struct lite_table *table, size_t column);
 /* Appends the end of a CREATE TABLE: `, PRIMARY KEY ("a", "b"))`, or the bracket alone where there is no key. */
 void lite_sql_append_key(struct cdc_buf *sql, const struct lite_table *table);
-/* Appends the name of the table's waiting rows (waiting.c). */
+/* Appends the name of the table's waiting rows (waiting.c), and that of a column there: those of the table with a letter in
+ * front, so that none hides the rowid. */
 void lite_sql_append_waiting(struct cdc_buf *sql, const struct lite_table *table);
+void lite_sql_append_waiting_column(struct cdc_buf *sql, const char *column);
 /* PRAGMA table_info of a table or view: a row a column, none when there is no such table. RETURNS NEW. */
 sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, struct cdc_error *error);
 
@@ -139,6 +143,8 @@ int lite_statement_refuse(struct lite_outcome *outcome, const char *table, const
 /* -- waiting.c: two rows with one key inside a transaction -- */
 /* Before each line: in another transaction nothing waits. */
 void lite_waiting_begin_line(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event);
+/* After a schema line: the rows that wait get the columns of the new definition. before: the number of the old one. */
+int lite_waiting_redefine(struct lite_sink *sink, struct lite_table *table, size_t before, struct cdc_error *error);
 /* The row of that key waits from now on; it stays where it is, for the caller to replace or delete. */
 int lite_waiting_add(struct lite_sink *sink, struct lite_table *table, const struct cdc_span *key,
                      struct lite_outcome *outcome, struct cdc_error *error);

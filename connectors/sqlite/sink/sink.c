@@ -34,6 +34,7 @@ struct lite_sink *lite_sink_open(const struct lite_settings *settings, struct cd
     sink->settings = settings;
     sink->schema_version = -1;
     cdc_tables_init(&sink->tables, sizeof(struct lite_table), lite_table_release, &lite_target_ops, sink);
+    sink->tables.need_whole = true;
     if (lite_fts_check(settings, error) != 0 || open_database(sink, error) != 0) {
         lite_sink_free(sink);
         return NULL;

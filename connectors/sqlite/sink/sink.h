@@ -24,7 +24,8 @@ extern const struct cdc_sink_ops lite_sink_ops;
 struct lite_sink *lite_sink_open(const struct lite_settings *settings, struct cdc_error *error);
 void lite_sink_free(struct lite_sink *sink);
 /* The database knows better than the offset file: its entries replace those of the file, which is saved;
- * what other pipelines have moved is known and stays theirs. CONFIG when
+ * what other pipelines have moved is known and stays theirs. A new file gets the positions that were in the one of that
+ * name, for the source to find before the first line. CONFIG when
  * the file is ahead of the database (deleted, or restored from a backup): going on would leave a gap. */
 int lite_sink_sync_offsets(struct lite_sink *sink, struct cdc_offset_file *offsets, struct cdc_error *error);
 

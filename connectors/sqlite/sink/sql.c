@@ -43,3 +43,14 @@ void lite_sql_append_waiting(struct cdc_buf *sql, const struct lite_table *table
 {
     cdc_buf_printf(sql, "temp.cdc_waiting_%zu", table->number);
 }
+
+void lite_sql_append_waiting_column(struct cdc_buf *sql, const char *column)
+{
+    cdc_buf_lit(sql, "\"c");
+    for (; *column != '\0'; column++) {
+        if (*column == '"')
+            cdc_buf_byte(sql, '"');
+        cdc_buf_byte(sql, *column);
+    }
+    cdc_buf_byte(sql, '"');
+}

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What the sink keeps in the database beside the rows: offsets, who owns a table, numbers of its own. All of it moves
  * in the transaction of the rows. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "connectors/sqlite/sink/internal.h"
 
@@ -117,7 +119,7 @@ static int keep_position(struct lite_sink *sink, const char *name, const char *p
         struct lite_position *positions = realloc(sink->positions, (sink->n_positions + 1) * sizeof *positions);
         if (positions != NULL) {
             sink->positions = positions;
-            positions[sink->n_positions] = (struct lite_position){strdup(name), NULL};
+            positions[sink->n_positions] = (struct lite_position){strdup(name), NULL, false};
             if (positions[sink->n_positions].name != NULL)
                 position = &positions[sink->n_positions++];
         }
@@ -137,6 +139,100 @@ static bool has_moved(const struct lite_sink *sink, const char *name, const char
     return position == NULL || strcmp(position->pos, pos) != 0;
 }
 
+/* One database may be given to two copies of a pipeline, each with an offset file of its own: their lines are the same, and a
+ * row without a key would be stored twice. What one of them stored meanwhile is seen here, in the transaction that would
+ * store it again. */
+static int check_unmoved(struct lite_sink *sink, sqlite3_stmt *statement, const char *name, struct cdc_error *error)
+{
+    const struct lite_position *known = position_of(sink, name);
+
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    const char *pos = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    bool same = pos != NULL ? known != NULL && strcmp(known->pos, pos) == 0 : known == NULL;
+    sqlite3_reset(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return lite_database_error(&sink->db, code, "cannot read cdc_offsets", error);
+    if (same)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                  "%s: another process has changed the position of source \"%s\" in it; nothing is stored twice",
+                  sink->db.path, name);
+    return cdc_error_hint(error, "end one of the two pipelines: in one database a source has one sink");
+}
+
+static int check_all_unmoved(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
+{
+    sqlite3_stmt *statement = lite_database_prepare(&sink->db, "SELECT pos FROM cdc_offsets WHERE name = ?1", error);
+    int result = statement != NULL ? 0 : -1;
+
+    for (size_t i = 0; result == 0 && i < cdc_offset_file_count(offsets); i++) {
+        const char *name = cdc_offset_file_name(offsets, i);
+        if (has_moved(sink, name, cdc_offset_file_get(offsets, name)->pos))
+            result = check_unmoved(sink, statement, name, error);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* -- which offset file a position is in -----------------------------------------------
+ *
+ * Kept in cdc_meta, so that an offset file that was removed is made anew with the positions that were in it, and not with
+ * those of another pipeline with the same database. */
+
+#define FILE_KEY "'offset_file:' || "
+
+/* The path from the root; the file itself need not be there. RETURNS NEW; NULL where it cannot be told. */
+static char *absolute(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+    char *real = folder != NULL ? realpath(folder, NULL) : NULL, *result = NULL;
+
+    if (real != NULL && asprintf(&result, "%s/%s", real, slash != NULL ? slash + 1 : path) < 0)
+        result = NULL;
+    free(folder);
+    free(real);
+    return result;
+}
+
+static int note_file(struct lite_sink *sink, struct lite_position *position, const char *path, struct cdc_error *error)
+{
+    char *whole = path != NULL && !position->noted ? absolute(path) : NULL;
+    int code = SQLITE_DONE;
+
+    position->noted = true;
+    if (whole == NULL)
+        return 0;
+    sqlite3_stmt *statement =
+        lite_database_prepare(&sink->db, "INSERT OR REPLACE INTO cdc_meta VALUES(" FILE_KEY "?1, ?2)", error);
+    if (statement != NULL) {
+        sqlite3_bind_text(statement, 1, position->name, -1, SQLITE_STATIC);
+        sqlite3_bind_text(statement, 2, whole, -1, SQLITE_STATIC);
+        code = sqlite3_step(statement);
+        sqlite3_finalize(statement);
+    }
+    free(whole);
+    if (statement == NULL)
+        return -1;
+    return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot store the offset", error);
+}
+
+/* Is the position one that our new, empty file is to have? noted: the file that it was in; alone: the database has no other.
+ * A file that is somewhere still is another pipeline's. */
+static bool is_ours(const struct cdc_offset_file *offsets, const char *noted, bool alone)
+{
+    const char *path = cdc_offset_file_path(offsets);
+
+    if (!cdc_offset_file_is_new(offsets) || path == NULL)
+        return false;
+    char *whole = absolute(path);
+    bool was_in_it = noted != NULL && whole != NULL && strcmp(noted, whole) == 0;
+    bool ours = was_in_it || (alone && (noted == NULL || access(noted, F_OK) != 0));
+    free(whole);
+    return ours;
+}
+
 int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
 {
     sqlite3_stmt *statement = lite_database_prepare(
@@ -144,8 +240,10 @@ int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file
         error);
     int code = SQLITE_DONE;
 
-    if (statement == NULL)
+    if (statement == NULL || check_all_unmoved(sink, offsets, error) != 0) {
+        sqlite3_finalize(statement);
         return -1;
+    }
     for (size_t i = 0; i < cdc_offset_file_count(offsets) && code == SQLITE_DONE; i++) {
         const char *name = cdc_offset_file_name(offsets, i);
         const struct cdc_offset *offset = cdc_offset_file_get(offsets, name);
@@ -159,7 +257,9 @@ int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file
         bind_text_or_null(statement, 6, offset->state);
         code = sqlite3_step(statement);
         sqlite3_reset(statement);
-        if (code == SQLITE_DONE && keep_position(sink, name, offset->pos, error) != 0) {
+        if (code == SQLITE_DONE &&
+            (keep_position(sink, name, offset->pos, error) != 0 ||
+             note_file(sink, position_of(sink, name), cdc_offset_file_path(offsets), error) != 0)) {
             sqlite3_finalize(statement);
             return -1;
         }
@@ -198,12 +298,14 @@ static int take_offset(struct lite_sink *sink, sqlite3_stmt *statement, struct c
     struct cdc_offset offset = {column_copy(statement, 1), sqlite3_column_int64(statement, 2),
                                 (uint64_t)sqlite3_column_int64(statement, 3), column_copy(statement, 4),
                                 column_copy(statement, 5)};
+    bool ours =
+        is_ours(offsets, (const char *)sqlite3_column_text(statement, 6), sqlite3_column_int(statement, 7) == 1);
     int result = -1;
 
     if (name == NULL || offset.pos == NULL)
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: damaged row in cdc_offsets", sink->db.path);
     else if (check_ahead(sink, offsets, name, offset.pos, error) == 0)
-        result = cdc_offset_file_know(offsets, name, &offset, error) != 0 ||
+        result = (ours ? cdc_offset_file_set : cdc_offset_file_know)(offsets, name, &offset, error) != 0 ||
                          keep_position(sink, name, offset.pos, error) != 0
                      ? -1
                      : 0;
@@ -233,8 +335,11 @@ int lite_sink_sync_offsets(struct lite_sink *sink, struct cdc_offset_file *offse
 {
     if (check_known(sink, offsets, error) != 0)
         return -1;
-    sqlite3_stmt *statement =
-        lite_database_prepare(&sink->db, "SELECT name, pos, seq, lines, source, state FROM cdc_offsets", error);
+    sqlite3_stmt *statement = lite_database_prepare(
+        &sink->db,
+        "SELECT name, pos, seq, lines, source, state, (SELECT value FROM cdc_meta WHERE key = " FILE_KEY "name), "
+        "(SELECT count(*) FROM cdc_offsets) FROM cdc_offsets",
+        error);
     if (statement == NULL)
         return -1;
     int code, result = 0;
@@ -242,5 +347,6 @@ int lite_sink_sync_offsets(struct lite_sink *sink, struct cdc_offset_file *offse
         result = code == SQLITE_ROW ? take_offset(sink, statement, offsets, error)
                                     : lite_database_error(&sink->db, code, "cannot read cdc_offsets", error);
     sqlite3_finalize(statement);
-    return result == 0 ? cdc_offset_file_save(offsets, error) : -1;
+    /* A new file is made by the loop. */
+    return result == 0 && !cdc_offset_file_is_new(offsets) ? cdc_offset_file_save(offsets, error) : result;
 }

@@ -12,7 +12,7 @@
 static void append_column(struct cdc_buf *sql, const struct lite_table *table, bool waiting, size_t column)
 {
     if (waiting)
-        cdc_buf_printf(sql, "c%zu", column);
+        lite_sql_append_waiting_column(sql, table->source.columns[column].name);
     else
         lite_database_quote(sql, table->source.columns[column].name);
 }

@@ -306,14 +306,12 @@ static int look(struct lite_sink *sink, struct lite_table *table, struct cdc_err
 int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
 {
     struct lite_table *table = (struct lite_table *)cdc_tables_define(&sink->tables, event, error);
+    size_t before = table != NULL ? table->number : 0;
 
-    if (table != NULL && !table->source.whole)
-        return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\", or without those of the key");
     if (table == NULL || prepare_definition(table, error) != 0)
         return -1;
     table->number = ++sink->tables_described; /* rows that wait have the columns of this definition */
-    table->waiting = 0;
-    return look(sink, table, error);
+    return lite_waiting_redefine(sink, table, before, error) == 0 ? look(sink, table, error) : -1;
 }
 
 int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)

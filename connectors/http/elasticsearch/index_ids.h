@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Which indexes have documents of this copy, by the id (uuid) that the server gave each: a file beside the offset file. One that
+ * is deleted while the position stays would be made anew by the next request, half empty, and nothing in it would say so. */
+#ifndef ES_INDEX_IDS_H
+#define ES_INDEX_IDS_H
+
+#include <cdc/buf.h>
+#include <cdc/error.h>
+
+struct es_index_ids;
+
+/* path NULL: kept for this run only. CONFIG when the file is damaged. RETURNS NEW. */
+struct es_index_ids *es_index_ids_open(const char *path, struct cdc_error *error);
+void es_index_ids_free(struct es_index_ids *ids);
+/* The id of that index; NULL: no document of this copy is in it. BORROWED until the next note. */
+const char *es_index_ids_get(const struct es_index_ids *ids, const char *index);
+/* Keeps it, durable after es_index_ids_sync. */
+int es_index_ids_note(struct es_index_ids *ids, const char *index, struct cdc_span id, struct cdc_error *error);
+int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* DDL statements that change the rows of selected tables. What happened to them is nowhere in the log, so either a line can
+ * say it exactly (a table has no row any more), or reading stops there: going on would leave a copy that differs, and nobody
+ * would know. */
+#include "connectors/mysql/decoder/internal.h"
+#include "connectors/mysql/event/effect.h"
+
+#include <cdc/bytes.h>
+#include <cdc/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct unlogged {
+    struct my_decoder *decoder;
+    const struct my_event_query *query;
+    struct cdc_buf *out;
+    bool untold; /* the statement has an effect that no line tells, and reading goes on */
+};
+
+/* The name as TABLE_MAP has it: in lower case where the server stores names so. RETURNS NEW */
+static char *name_of_rows(const struct my_decoder *decoder, struct cdc_span name)
+{
+    char *copy = cdc_span_copy(name);
+    for (char *p = copy; p && *p && decoder->lower_case; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p - 'A' + 'a');
+    return copy;
+}
+
+int my_unlogged_table(const struct my_decoder *decoder, const struct my_event_query *query, struct cdc_span named_db,
+                      struct cdc_span named_table, char **db, char **table, struct cdc_error *error)
+{
+    *db = *table = NULL;
+    if (!cdc_utf8_valid(named_db.p, named_db.n) || !cdc_utf8_valid(named_table.p, named_table.n))
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL,
+                             "%s at %llu: a statement is about a table whose name is no valid text",
+                             decoder->coord.file, (unsigned long long)decoder->event_position);
+    *db = name_of_rows(decoder, named_db.n ? named_db : query->db);
+    *table = name_of_rows(decoder, named_table);
+    return *db && *table ? 0 : cdc_error_memory(error);
+}
+
+/* "binlog.000002 at 1234: ALTER TABLE ... DROP PARTITION removed rows of shop.t" */
+static void describe(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
+                     const char *table, char *text, size_t size)
+{
+    snprintf(text, size, "%s at %llu: %s %s%s%s", decoder->coord.file, (unsigned long long)decoder->event_position,
+             effect->what, effect->kind == MY_EFFECT_UNREADABLE ? "a table whose name cannot be read" : db,
+             *table ? "." : "", table);
+}
+
+static int refuse(struct unlogged *unlogged, const struct my_effect *effect, const char *db, const char *table,
+                  struct cdc_error *error)
+{
+    char text[2048], pattern[512] = "";
+    const struct my_decoder *decoder = unlogged->decoder;
+    describe(decoder, effect, db, table, text, sizeof text);
+    unlogged->untold = true;
+    if (decoder->settings.allow_unlogged && decoder->settings.log)
+        cdc_log_write(decoder->settings.log, CDC_LOG_WARNING,
+                      "%s: no line tells which, and copies keep what they have (hint: take a new snapshot)", text);
+    if (decoder->settings.allow_unlogged)
+        return 0;
+    if (effect->kind != MY_EFFECT_UNREADABLE)
+        snprintf(pattern, sizeof pattern, ", or exclude it (-T '%s.%s')", db, *table ? table : "*");
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s: the log does not have these rows, so no line can tell", text);
+    return cdc_error_hint(error, "take a new snapshot%s; --allow-unlogged goes on, and leaves copies as they are",
+                          pattern);
+}
+
+/* The copies may be right or not: a text says what a column is now, not what it was. */
+static void warn_of_values(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
+                           const char *table)
+{
+    char text[2048];
+    describe(decoder, effect, db, table, text, sizeof text);
+    if (decoder->settings.log)
+        cdc_log_write(decoder->settings.log, CDC_LOG_WARNING,
+                      "%s that were there: no line tells (hint: where it did, take a new snapshot)", text);
+}
+
+/* 1: the effect is on something selected, and *db and *table RETURN NEW (free in any case); 0; -1. */
+static int concerns(const struct unlogged *unlogged, const struct my_effect *effect, char **db, char **table,
+                    struct cdc_error *error)
+{
+    const struct my_decoder *decoder = unlogged->decoder;
+    const struct cdc_selection *selection = &decoder->settings.selection;
+    if (my_unlogged_table(decoder, unlogged->query, effect->db, effect->table, db, table, error) < 0)
+        return -1;
+    switch (effect->kind) {
+    case MY_EFFECT_UNREADABLE: return 1;
+    case MY_EFFECT_DATABASE: return cdc_selection_has_some_of(selection, *db);
+    default: return cdc_selection_has_table(selection, *db, *table);
+    }
+}
+
+static int look(void *context, const struct my_effect *effect, struct cdc_error *error)
+{
+    struct unlogged *unlogged = context;
+    char *db, *table;
+    int result = 0, concerned = concerns(unlogged, effect, &db, &table, error);
+    if (concerned > 0 && effect->kind == MY_EFFECT_VALUES)
+        warn_of_values(unlogged->decoder, effect, db, table);
+    else if (concerned > 0 && effect->kind != MY_EFFECT_EMPTIES)
+        result = refuse(unlogged, effect, db, table, error);
+    free(db);
+    free(table);
+    return concerned < 0 ? -1 : result;
+}
+
+int my_unlogged_look(struct my_decoder *decoder, const struct my_event_query *query, bool *untold,
+                     struct cdc_error *error)
+{
+    struct unlogged unlogged = {.decoder = decoder, .query = query};
+    int result = my_effects_of(query, look, &unlogged, error);
+    *untold = unlogged.untold;
+    return result;
+}
+
+static int empty(void *context, const struct my_effect *effect, struct cdc_error *error)
+{
+    struct unlogged *unlogged = context;
+    char *db, *table;
+    if (effect->kind != MY_EFFECT_EMPTIES)
+        return 0;
+    int concerned = concerns(unlogged, effect, &db, &table, error);
+    if (concerned > 0) {
+        my_unlogged_truncate_line(unlogged->decoder, db, table, unlogged->out);
+        my_tables_forget_schema_of(unlogged->decoder, db, table);
+    }
+    free(db);
+    free(table);
+    return concerned < 0 ? -1 : 0;
+}
+
+int my_unlogged_lines(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out,
+                      struct cdc_error *error)
+{
+    struct unlogged unlogged = {.decoder = decoder, .query = query, .out = out};
+    return my_effects_of(query, empty, &unlogged, error);
+}
+
+void my_unlogged_truncate_line(struct my_decoder *decoder, const char *db, const char *table, struct cdc_buf *out)
+{
+    struct cdc_buf head = CDC_BUF_INIT;
+    my_table_source_head(&head, decoder->flavor, decoder->settings.pipeline, db, table);
+    my_line_begin_change(decoder, &head, "t", ++decoder->transaction.ordinal, 0, out);
+    cdc_buf_lit(out, "}\n");
+    cdc_buf_free(&head);
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/* What a DDL statement does to rows, as far as its text says. */
+#include "connectors/mysql/event/effect.h"
+#include "connectors/mysql/event/lexer_internal.h"
+
+struct reader {
+    struct my_lexer lexer;
+    my_effect_visit *visit;
+    void *context;
+    struct cdc_buf db, table;             /* that the statement is about */
+    struct cdc_buf other_db, other_table; /* that it names besides */
+};
+
+static int tell(struct reader *reader, enum my_effect_kind kind, const char *what, struct cdc_error *error)
+{
+    const struct my_effect effect = {
+        kind, what, {reader->db.data, reader->db.len}, {reader->table.data, reader->table.len}};
+    return reader->visit(reader->context, &effect, error);
+}
+
+static int tell_other(struct reader *reader, const char *what, struct cdc_error *error)
+{
+    const struct my_effect effect = {MY_EFFECT_ROWS,
+                                     what,
+                                     {reader->other_db.data, reader->other_db.len},
+                                     {reader->other_table.data, reader->other_table.len}};
+    return reader->visit(reader->context, &effect, error);
+}
+
+static int unreadable(struct reader *reader, struct cdc_error *error)
+{
+    if (reader->db.failed || reader->table.failed || reader->other_db.failed || reader->other_table.failed)
+        return cdc_error_memory(error);
+    const struct my_effect effect = {.kind = MY_EFFECT_UNREADABLE, .what = "a statement changed rows of"};
+    return reader->visit(reader->context, &effect, error);
+}
+
+static bool take(struct reader *reader, const char *word)
+{
+    return my_lexer_take(&reader->lexer, word);
+}
+
+static bool take_symbol(struct reader *reader, char c)
+{
+    struct my_token token = my_lexer_peek(&reader->lexer);
+    if (!my_token_is_symbol(&token, c))
+        return false;
+    my_lexer_next(&reader->lexer);
+    return true;
+}
+
+static bool take_table(struct reader *reader)
+{
+    return my_lexer_take_table(&reader->lexer, &reader->db, &reader->table);
+}
+
+static bool take_other(struct reader *reader)
+{
+    return my_lexer_take_table(&reader->lexer, &reader->other_db, &reader->other_table);
+}
+
+static void skip_if_exists(struct reader *reader)
+{
+    if (take(reader, "if")) {
+        take(reader, "not");
+        take(reader, "exists");
+    }
+}
+
+/* MariaDB: how long to wait for the table's lock. */
+static void skip_wait(struct reader *reader)
+{
+    if (take(reader, "wait"))
+        my_lexer_next(&reader->lexer);
+    else
+        take(reader, "nowait");
+}
+
+/* -- ALTER TABLE: one of the things to do, up to the next comma -------------------------------------- */
+
+/* EXCHANGE PARTITION p WITH TABLE x */
+static int exchange(struct reader *reader, struct cdc_error *error)
+{
+    static const char what[] = "ALTER TABLE ... EXCHANGE PARTITION exchanged rows of";
+    my_lexer_take_name(&reader->lexer, &reader->other_table);
+    if (!take(reader, "with") || !take(reader, "table") || !take_other(reader))
+        return unreadable(reader, error);
+    return tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, what, error);
+}
+
+/* MariaDB: CONVERT PARTITION p TO TABLE x, CONVERT TABLE x TO PARTITION p; CONVERT TO CHARACTER SET is another matter. */
+static int convert(struct reader *reader, struct cdc_error *error)
+{
+    static const char what[] = "ALTER TABLE ... CONVERT PARTITION moved rows into or out of";
+    if (take(reader, "to"))
+        return 0;
+    bool readable = take(reader, "table")
+                        ? take_other(reader)
+                        : take(reader, "partition") && my_lexer_take_name(&reader->lexer, &reader->other_table) &&
+                              take(reader, "to") && take(reader, "table") && take_other(reader);
+    if (!readable)
+        return unreadable(reader, error);
+    return tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, what, error);
+}
+
+/* What stood under the old name is gone there, and under the new one there was nothing. */
+static int renamed(struct reader *reader, const char *what, struct cdc_error *error)
+{
+    return tell(reader, MY_EFFECT_EMPTIES, what, error) < 0 ? -1 : tell_other(reader, what, error);
+}
+
+/* RENAME [TO | AS | =] x, but not RENAME COLUMN, INDEX, KEY, which are reserved words. */
+static int rename_to(struct reader *reader, struct cdc_error *error)
+{
+    if (take(reader, "column") || take(reader, "index") || take(reader, "key"))
+        return 0;
+    if (!take(reader, "to") && !take(reader, "as"))
+        take_symbol(reader, '=');
+    return take_other(reader) ? renamed(reader, "ALTER TABLE ... RENAME gave other rows to", error)
+                              : unreadable(reader, error);
+}
+
+/* Reads no more than it must: what is left of it is read by finish. */
+static int change_rows(struct reader *reader, struct cdc_error *error)
+{
+    struct my_lexer start = reader->lexer;
+    if (take(reader, "drop") && take(reader, "partition"))
+        return tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... DROP PARTITION removed rows of", error);
+    reader->lexer = start;
+    if (take(reader, "truncate") && take(reader, "partition"))
+        return tell(reader, take(reader, "all") ? MY_EFFECT_EMPTIES : MY_EFFECT_ROWS,
+                    "ALTER TABLE ... TRUNCATE PARTITION removed rows of", error);
+    if (take(reader, "exchange") && take(reader, "partition"))
+        return exchange(reader, error);
+    if (take(reader, "convert"))
+        return convert(reader, error);
+    if (take(reader, "discard"))
+        return tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... DISCARD TABLESPACE removed rows of", error);
+    if (take(reader, "import"))
+        return tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... IMPORT TABLESPACE brought rows into", error);
+    return take(reader, "rename") ? rename_to(reader, error) : 0;
+}
+
+/* ADD [COLUMN], and not ADD INDEX and the like, whose words are reserved but for the last ones. */
+static bool adds_columns(struct reader *reader)
+{
+    static const char *const others[] = {"index",      "key",     "unique", "primary",   "fulltext", "spatial",
+                                         "constraint", "foreign", "check",  "partition", "period",   "system"};
+    struct my_lexer start = reader->lexer;
+    bool adds = take(reader, "add");
+    for (size_t i = 0; adds && i < sizeof others / sizeof *others; i++)
+        adds = !take(reader, others[i]);
+    reader->lexer = start;
+    return adds;
+}
+
+/* Does a column with that word in its definition have a value in rows that are there? */
+static bool gives_value(const struct my_token *token, const struct my_token *next)
+{
+    return (my_token_is(token, "not") && my_token_is(next, "null")) ||
+           (my_token_is(token, "default") && !my_token_is(next, "null")) || my_token_is(token, "auto_increment") ||
+           my_token_is(token, "as");
+}
+
+/* ENGINE = BLACKHOLE keeps no row. */
+static bool loses_rows(struct my_lexer lexer)
+{
+    struct my_token token = my_lexer_next(&lexer);
+    if (my_token_is_symbol(&token, '='))
+        token = my_lexer_next(&lexer);
+    return token.text.n == strlen("blackhole") && my_lexer_same_name(token.text.p, cdc_span_text("blackhole"));
+}
+
+/* Up to the comma, or the end. 1: another one follows; 0; -1. *values: it gave rows other values. */
+static int finish(struct reader *reader, bool *values, struct cdc_error *error)
+{
+    bool adds = adds_columns(reader);
+    int depth = 0;
+    for (struct my_token token = my_lexer_next(&reader->lexer); token.kind != MY_TOKEN_END;
+         token = my_lexer_next(&reader->lexer)) {
+        struct my_token next = my_lexer_peek(&reader->lexer);
+        depth += my_token_is_symbol(&token, '(') - my_token_is_symbol(&token, ')');
+        if (depth == 0 && my_token_is_symbol(&token, ','))
+            return 1;
+        *values |= adds && gives_value(&token, &next);
+        if (depth == 0 && my_token_is(&token, "engine") && loses_rows(reader->lexer) &&
+            tell(reader, MY_EFFECT_EMPTIES, "ALTER TABLE ... ENGINE=BLACKHOLE removed rows of", error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int alter(struct reader *reader, struct cdc_error *error)
+{
+    bool values = false;
+    int more = 1;
+    while (take(reader, "online") || take(reader, "offline"))
+        ;
+    bool ignores = take(reader, "ignore");
+    if (!take(reader, "table"))
+        return 0;
+    skip_if_exists(reader);
+    if (!take_table(reader))
+        return unreadable(reader, error);
+    skip_wait(reader);
+    if (ignores && tell(reader, MY_EFFECT_ROWS, "ALTER IGNORE TABLE may have removed rows of", error) < 0)
+        return -1;
+    while (more > 0) {
+        struct my_token first = my_lexer_peek(&reader->lexer);
+        values |= my_token_is(&first, "modify") || my_token_is(&first, "change");
+        more = change_rows(reader, error) < 0 ? -1 : finish(reader, &values, error);
+    }
+    if (more < 0 || !values)
+        return more;
+    return tell(reader, MY_EFFECT_VALUES, "ALTER TABLE may have changed values in rows of", error);
+}
+
+/* -- the other statements ------------------------------------------------------------------------------ */
+
+static int drop_tables(struct reader *reader, struct cdc_error *error)
+{
+    skip_if_exists(reader);
+    do {
+        if (!take_table(reader))
+            return unreadable(reader, error);
+        if (tell(reader, MY_EFFECT_EMPTIES, "DROP TABLE removed", error) < 0)
+            return -1;
+    } while (take_symbol(reader, ','));
+    return 0;
+}
+
+static int drop(struct reader *reader, struct cdc_error *error)
+{
+    if (take(reader, "table") || take(reader, "tables"))
+        return drop_tables(reader, error);
+    if (!take(reader, "database") && !take(reader, "schema"))
+        return 0;
+    skip_if_exists(reader);
+    if (!my_lexer_take_name(&reader->lexer, &reader->db))
+        return unreadable(reader, error);
+    return tell(reader, MY_EFFECT_DATABASE, "DROP DATABASE removed the tables of", error);
+}
+
+/* One after the other: RENAME TABLE a TO tmp, b TO a, tmp TO b */
+static int rename_tables(struct reader *reader, struct cdc_error *error)
+{
+    if (!take(reader, "table") && !take(reader, "tables"))
+        return 0;
+    skip_if_exists(reader);
+    do {
+        bool readable = take_table(reader);
+        skip_wait(reader);
+        if (!readable || !take(reader, "to") || !take_other(reader))
+            return unreadable(reader, error);
+        if (renamed(reader, "RENAME TABLE gave other rows to", error) < 0)
+            return -1;
+    } while (take_symbol(reader, ','));
+    return 0;
+}
+
+/* CREATE OR REPLACE TABLE: a table of before is dropped. */
+static int create(struct reader *reader, struct cdc_error *error)
+{
+    if (!take(reader, "or") || !take(reader, "replace") || !take(reader, "table"))
+        return 0;
+    skip_if_exists(reader);
+    return take_table(reader) ? tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE TABLE removed rows of", error)
+                              : unreadable(reader, error);
+}
+
+int my_effects_of(const struct my_event_query *query, my_effect_visit *visit, void *context, struct cdc_error *error)
+{
+    struct reader reader = {.lexer = my_lexer_of(query->sql), .visit = visit, .context = context};
+    int result = 0;
+    reader.lexer.plain_backslash = (query->sql_mode & MY_SQL_MODE_NO_BACKSLASH_ESCAPES) != 0;
+    while (my_lexer_skip_set_statement(&reader.lexer))
+        ;
+    if (take(&reader, "alter"))
+        result = alter(&reader, error);
+    else if (take(&reader, "drop"))
+        result = drop(&reader, error);
+    else if (take(&reader, "rename"))
+        result = rename_tables(&reader, error);
+    else if (take(&reader, "create"))
+        result = create(&reader, error);
+    cdc_buf_free(&reader.db);
+    cdc_buf_free(&reader.table);
+    cdc_buf_free(&reader.other_db);
+    cdc_buf_free(&reader.other_table);
+    return result;
+}

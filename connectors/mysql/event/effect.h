@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* What a DDL statement does to rows. The log has no rows of it, only the text:
+ *     ALTER TABLE t DROP PARTITION p      some rows of t are gone, the text does not say which
+ *     RENAME TABLE t TO old, new TO t     other rows are in t
+ *     DROP TABLE t                        no row is in t
+ * TRUNCATE TABLE is not among them (see statement.h). */
+#ifndef MY_EFFECT_H
+#define MY_EFFECT_H
+
+#include "connectors/mysql/event/event.h"
+
+#include <cdc/buf.h>
+#include <cdc/error.h>
+
+enum my_effect_kind {
+    MY_EFFECT_EMPTIES,   /* no row is left under that name */
+    MY_EFFECT_ROWS,      /* rows came or went, and nothing says which */
+    MY_EFFECT_VALUES,    /* rows that are there may have other values */
+    MY_EFFECT_DATABASE,  /* the tables of db are gone; table is empty */
+    MY_EFFECT_UNREADABLE /* the statement is about tables, and their names cannot be read; both are empty */
+};
+struct my_effect {
+    enum my_effect_kind kind;
+    const char *what;          /* for messages: "ALTER TABLE ... DROP PARTITION removed rows of" */
+    struct cdc_span db, table; /* unquoted, BORROWED; db empty when not said */
+};
+/* 0: go on; -1. */
+typedef int my_effect_visit(void *context, const struct my_effect *effect, struct cdc_error *error);
+/* Calls visit for each effect of the statement, in their order. Of a temporary table, which nobody else sees, there is
+ * none where the statement says so; ALTER and RENAME do not. 0, or -1: what visit returned, MEMORY. */
+int my_effects_of(const struct my_event_query *query, my_effect_visit *visit, void *context, struct cdc_error *error);
+
+#endif

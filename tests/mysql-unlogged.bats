@@ -1,0 +1,187 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Statements that change rows, and leave none of them in the log: a line says exactly what happened, or the stream stops
+# before it and says on which table. What came before has been written, and nothing after it.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/mysql
+load lib/mysql-helpers
+
+setup_file() {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    mysql_start
+}
+teardown_file() { mysql_end; }
+setup() {
+    mysql_test_setup
+    msql "create table t (id int primary key, v int) partition by range (id) (partition p0 values less than (10), partition p1 values less than (20));
+          create table marker (id int primary key)"
+}
+teardown() {
+    mysql_test_teardown
+    MYSQL_DATABASE='' msql "drop database if exists ${NAME}x"
+}
+
+# stops TABLE WHAT SQL [OPTION...]: 78 at the statement. The row before it is there, the row after it is not, also when it is
+# started again; --allow-unlogged goes on with a warning, and so does the stream that does not read the table.
+stops() {
+    local table=$1 what=$2 sql=$3
+    shift 3
+    begin
+    msql "insert into marker values (1)"
+    msql "$sql"
+    msql "insert into marker values (2)"
+    : >"$DIR/out"
+    exits 78 binlog --offset-file "$DIR/p" --until now "$@"
+    is "rows before it ($sql)" 1 "$(marked)"
+    says "$what"
+    says "$table"
+    says "-T '$table'"
+    says 'take a new snapshot'
+    cp "$DIR/p" "$DIR/p2"
+    exits 78 binlog --offset-file "$DIR/p" --until now "$@"
+    is "rows before it, twice ($sql)" 1 "$(marked)"
+    binlog --offset-file "$DIR/p" --until now "$@" -T "$table" || { cat "$DIR/err"; return 1; }
+    is "rows without the table ($sql)" "1 2" "$(marked)"
+    is "warnings ($sql)" "" "$(grep -i "$what" "$DIR/err" || true)"
+    : >"$DIR/out"
+    binlog --offset-file "$DIR/p2" --until now "$@" --allow-unlogged || { cat "$DIR/err"; return 1; }
+    is "rows ($sql)" "1 2" "$(marked)"
+    is "t lines ($sql)" "" "$(emptied)"
+    grep -qi "warning: .*$what.*$table" "$DIR/err" || fail "no warning: $(cat "$DIR/err")"
+    msql "delete from marker"
+}
+marked() { jq -r 'select(.op == "c" and .source.table == "marker") | .after.id' "$DIR/out" | sort -u | xargs; } # what came before a stop may come twice
+emptied() { jq -r 'select(.op == "t") | .source.table' "$DIR/out" | xargs; }
+
+@test "partitions that are truncated, dropped and exchanged: exit 78, the statement and the table" {
+    msql "insert into t values (1, 1), (11, 1); create table other (id int primary key, v int); insert into other values (2, 2);
+          create database ${NAME}x; create table ${NAME}x.other like other"
+    stops "$NAME.t" 'TRUNCATE PARTITION' "alter table t truncate partition p0"
+    stops "$NAME.t" 'DROP PARTITION' "set names latin1; ALTER /* x */ TABLE \`$NAME\` . \`t\` DROP PARTITION p0"
+    msql "alter table t reorganize partition p1 into (partition p0 values less than (10), partition p1 values less than (20))"
+    stops "$NAME.t" 'EXCHANGE PARTITION' "alter table t exchange partition p0 with table other" -T "$NAME.other"
+    stops "$NAME.other" 'EXCHANGE PARTITION' "alter table t exchange partition p0 with table other" -T "$NAME.t"
+    stops "$NAME.t" 'EXCHANGE PARTITION' "alter table t exchange partition p0 with table ${NAME}x.other"
+}
+
+# bats test_tags=only:mariadb
+@test "MariaDB: partitions that become tables, tables that become partitions, ALTER IGNORE, statements with settings" {
+    mysql_since 100700 || skip "it cannot convert partitions"
+    msql "insert into t values (1, 1), (11, 1); create table dup (id int primary key, v int); insert into dup values (1, 1), (2, 1)"
+    stops "$NAME.t" 'CONVERT PARTITION' "alter table t convert partition p0 to table was" -T "$NAME.was"
+    msql "alter table t partition by range (id) (partition p0 values less than (15), partition p1 values less than (20))"
+    stops "$NAME.was2" 'CONVERT PARTITION' "alter table t convert partition p1 to table was2" -T "$NAME.t"
+    stops "$NAME.t" 'CONVERT PARTITION' "alter table t convert table was2 to partition p1 values less than (20)" -T "$NAME.was2"
+    stops "$NAME.dup" 'ALTER IGNORE' "set statement max_statement_time = 100 for alter ignore table dup add unique (v)"
+    stops "$NAME.dup2" 'RENAME TABLE' "rename tables if exists dup wait 5 to dup2, dup3 to dup4" -T "$NAME.dup4"
+}
+
+@test "tables that are renamed into the selection, or changed for each other: exit 78" {
+    msql "create table a (id int primary key); create table b (id int primary key); insert into a values (1); insert into b values (2);
+          create database ${NAME}x; create table ${NAME}x.c (id int primary key)"
+    stops "$NAME.d" 'RENAME TABLE' "rename table ${NAME}x.c to d"
+    stops "$NAME.a" 'RENAME TABLE' "rename table a to ${NAME}x.tmp, b to a, ${NAME}x.tmp to b" -T "$NAME.b"
+    stops "$NAME.b" 'RENAME TABLE' "rename table a to ${NAME}x.tmp, b to a, ${NAME}x.tmp to b" -T "$NAME.a"
+    stops "$NAME.e" 'RENAME' "alter table d add v int, rename e"
+    stops "$NAME.f" 'RENAME' "alter table e rename as \`f\`"
+}
+
+@test "tablespaces that are discarded and imported: exit 78" {
+    msql "create table a (id int primary key) engine=InnoDB; insert into a values (1)"
+    stops "$NAME.a" 'DISCARD TABLESPACE' "alter table a discard tablespace"
+}
+
+@test "a database that is dropped: exit 78 where its tables may be selected, and not where they are not" {
+    msql "create database ${NAME}x; create table ${NAME}x.a (id int primary key); insert into ${NAME}x.a values (1)"
+    stops "${NAME}x.*" 'DROP DATABASE' "drop database ${NAME}x" -t "${NAME}x.*"
+    msql "create database ${NAME}x"
+    begin
+    msql "drop database ${NAME}x; insert into marker values (3)"
+    read_all
+    is "rows" 3 "$(marked)"
+}
+
+@test "a table that is dropped, made again, replaced or renamed out of the selection: its t line, in its place" {
+    msql "create table a (id int primary key, v int); create table b (id int primary key); create database ${NAME}x"
+    begin
+    msql "insert into a values (1, 1); drop table a; create table a (id int primary key, v int); insert into a values (2, 2);
+          drop table if exists $NAME.a, b, nothing_there restrict;
+          create table a (id varchar(10) primary key); insert into a values ('three'); rename table a to ${NAME}x.a;
+          create temporary table marker (id int); drop table marker; create temporary table marker (id int); drop temporary table marker;
+          create table c like marker; alter table c rename ${NAME}x.c; alter table t truncate partition all"
+    read_all
+    diff <(jq -r 'select(.op | IN("c", "t", "schema")) | "\(.op) \(.source.table)\(if .after then " \(.after.id)" else "" end)"' "$DIR/out") - <<'EOF'
+schema a
+c a 1
+t a
+schema a
+c a 2
+t a
+t b
+t nothing_there
+schema a
+c a three
+t a
+t c
+t t
+EOF
+    ordered "$DIR/out"
+    is "last line" commit "$(jq -r 'select(.op != "heartbeat") | .op' "$DIR/out" | tail -1)"
+}
+
+# bats test_tags=only:mariadb
+@test "MariaDB: CREATE OR REPLACE TABLE, also with rows: what was there goes first" {
+    msql "create table a (id int primary key)"
+    begin
+    msql "insert into a values (1); create or replace table a (id int primary key, v int); insert into a values (2, 2);
+          create or replace table a as select 3 as id"
+    read_all
+    is "lines" "c1 t c2 t c3" "$(jq -r 'select(.op | IN("c", "t")) | .op + (.after.id // "" | tostring)' "$DIR/out" | xargs)"
+}
+
+@test "a copy goes on through a table that is dropped and made again" {
+    msql "insert into t values (1, 1), (11, 1)"
+    line() {
+        { t cdc-snapshot --state-dir "$STATE" "$URL$NAME" && t mysql-binlog --until now --state-dir "$STATE" "$URL$NAME"; } 2>"$DIR/err" |
+            t cdc-sink-sqlite --state-dir "$STATE" "$DIR/copy.db" 2>"$DIR/err2" || { cat "$DIR/err" "$DIR/err2"; return 1; }
+    }
+    line
+    is "before" "1 11" "$(sqlite3 "$DIR/copy.db" 'select id from t order by id' | xargs)"
+    msql "drop table t; create table t (id int primary key, v int, w int); insert into t values (2, 2, 2)"
+    line
+    is "after" "2|2|2" "$(sqlite3 "$DIR/copy.db" 'select id, v, w from t order by id' | xargs)"
+}
+
+@test "an ALTER that may change values of rows that are there: a warning with the table; others have none" {
+    msql "create table a (id int primary key, v int)"
+    begin
+    msql "alter table a add column w int not null default 7; alter table a modify v bigint; alter table a add (x int default 1, y int)"
+    msql "alter table t add column w int, add index (w), comment 'it is not null, and default 1'; alter table t rename index w to w2; alter table t drop index w2"
+    read_all
+    is "warnings" 3 "$(grep -c "warning: .*ALTER TABLE .* $NAME\\.a " "$DIR/err")"
+    is "of the other table" "" "$(grep "$NAME\\.t" "$DIR/err" || true)"
+}
+
+@test "--check names partitioned tables" {
+    binlog --check || { cat "$DIR/err"; return 1; }
+    grep -q "warning: table $NAME\.t is partitioned: .*--allow-unlogged" "$DIR/err" || fail "$(cat "$DIR/err")"
+    not grep -q "$NAME\.marker is partitioned" "$DIR/err"
+}
+
+@test "--file stops as the stream does, and so does a string with a backslash that is none" {
+    msql "create table a (id int primary key)"
+    begin
+    msql "set sql_mode = 'no_backslash_escapes'; alter table a add v varchar(10) default '\\\\', rename to b; insert into b values (1, 'x')"
+    : >"$DIR/out"
+    exits 78 binlog --offset-file "$DIR/p" --until now
+    says "RENAME .* $NAME\\.b"
+    is "rows" "" "$(ids)"
+    local file files=()
+    for file in "$(mysql_dir)"/data/binlog.0*; do files+=(--file "$file"); done
+    local status=0
+    t mysql-binlog "${files[@]}" -t "$NAME.*" >"$DIR/out" 2>"$DIR/err" || status=$?
+    is "exit status of --file" 78 "$status"
+    says "RENAME .* $NAME\\.b"
+}
