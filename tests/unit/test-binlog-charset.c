@@ -144,6 +144,12 @@ static void borders(void)
         const char *want; /* NULL: not valid */
     } texts[] = {{"utf32", "\x00\x10\xff\xff", 4, "\xf4\x8f\xbf\xbf"},
                  {"utf32", "\x00\x11\x00\x00", 4, NULL},
+                 {"utf32", "\x00\x00\x00\x7f", 4, "\x7f"},
+                 {"utf32", "\x00\x00\x00\x80", 4, "\xc2\x80"},
+                 {"utf32", "\x00\x00\x07\xff", 4, "\xdf\xbf"},
+                 {"utf32", "\x00\x00\x08\x00", 4, "\xe0\xa0\x80"},
+                 {"utf32", "\x00\x00\xff\xff", 4, "\xef\xbf\xbf"},
+                 {"utf32", "\x00\x01\x00\x00", 4, "\xf0\x90\x80\x80"},
                  {"utf32", "\x00\x00\xd7\xff", 4, "\xed\x9f\xbf"},
                  {"utf32", "\x00\x00\xd8\x00", 4, NULL},
                  {"utf32", "\x00\x00\xdf\xff", 4, NULL},

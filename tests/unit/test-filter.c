@@ -217,8 +217,36 @@ static int filter_all(struct cdc_buf *out, struct cdc_error *error)
     return filter == NULL || result < 0 ? -1 : 0;
 }
 
+/* A line is at its end wherever the buffer grows: within the new name of the table, too. */
+static int filter_lengths(struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_filter_settings settings = {.rename_tables = LIST("app.t=west.other_table_with_a_long_name")};
+    struct cdc_filter *filter = cdc_filter_new(&settings, error);
+    struct cdc_buf line = CDC_BUF_INIT;
+    char text[400];
+    int result = 0;
+
+    for (int n = 100; result >= 0 && n < 240; n += 5) {
+        snprintf(text, sizeof text,
+                 "{\"op\":\"c\",\"pos\":\"1\",\"seq\":1,\"pad\":\"%0*d\",\"source\":{\"name\":\"n\",\"schema\":\"app\","
+                 "\"table\":\"t\"},"
+                 "\"after\":{\"id\":1}}",
+                 n, 0);
+        cdc_buf_free(&line);
+        memory_begin();
+        result = filter_line(filter, text, &line, error);
+        memory_end();
+        if (result == 1)
+            cdc_buf_append_buf(out, &line);
+    }
+    cdc_buf_free(&line);
+    cdc_filter_free(filter);
+    return result < 0 ? -1 : 0;
+}
+
 int main(void)
 {
+    failures += memory_sweep("lines of all lengths", filter_lengths) != 0;
     failures += memory_sweep("filter", filter_all) != 0;
     test_columns();
     test_selection();
