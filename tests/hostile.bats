@@ -54,6 +54,12 @@ binlog() { exits "$1" mysql-binlog -q --retry-max 0 --start now --until now "mys
     done
 }
 
+@test "MySQL: an ssl-mode that there is not: nobody is asked for anything" {
+    thief mysql_clear_password
+    binlog 64 '?ssl-mode=sometimes'
+    is "what was sent" "" "$(cat "$DIR/record")"
+}
+
 @test "MySQL without TLS: an RSA key of one's own wraps the password, one from the wire where that was asked for" {
     local plugin
     openssl genrsa -out "$DIR/own" 2048 2>/dev/null
