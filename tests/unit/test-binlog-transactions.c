@@ -359,6 +359,28 @@ static void test_positions(void)
     check(result == 0, "two rows");
 }
 
+/* Rows of a table that was not described, and rows outside of a transaction: there is no line that would be right for them. */
+static void test_rows_of_nothing(void)
+{
+    for (int open = 0; open < 2; open++) {
+        struct my_decoder *decoder = new_decoder();
+        struct cdc_error error = {0};
+        int result = 0;
+        if (open) {
+            put_gtid(MY_GTID_TRANSACTIONAL, 0);
+            result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+        } else {
+            result = decode_map(decoder);
+        }
+        start();
+        put_hex("120000000000010001ff0005000000");
+        check(result == 0 && decode(decoder, MY_EVENT_WRITE_ROWS_V1, &error) < 0 && error.status == CDC_EXIT_PROTOCOL &&
+                  text.len == 0,
+              open ? "rows without a table" : "rows without a transaction");
+        my_decoder_free(decoder);
+    }
+}
+
 /* No two lines share a pos, however short the rows are: those of a table with NULLs only take a byte each. */
 static void test_short_rows(void)
 {
@@ -606,6 +628,7 @@ int main(void)
     test_null_key();
     test_positions();
     test_short_rows();
+    test_rows_of_nothing();
     test_file_names();
     test_numbers();
     test_accounts();
