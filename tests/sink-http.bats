@@ -421,6 +421,18 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     server_again 'max 50'
     run -65 --separate-stderr elastic
     [[ $stderr == *413* ]]
+    # Not the first of its request.
+    rm -f "$DIR/o"
+    server_again 'max 250'
+    {
+        schema id id:integer name:text
+        change c '{"id":1}' null '{"id":1,"name":"a"}'
+        change c '{"id":2}' null "{\"id\":2,\"name\":\"$(printf '%0400d' 0)\"}"
+        commit
+    } >"$IN"
+    run -65 --separate-stderr elastic
+    [[ $stderr == *"too large for the index"* ]]
+    is "ids taken" 1 "$(jq -r 'select(.body | length <= 250) | .body' "$DIR/http/log" | jq -r '.index._id // empty' | sort -u | xargs)"
 }
 
 @test "OpenSearch: inserts, updates, deletes, key changes, delivered twice, with seq as version" {
