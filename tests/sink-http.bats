@@ -84,7 +84,7 @@ docs() {
 @test "webhook: 429 with Retry-After, 503, cut connections: sent again until taken, nothing confirmed before" {
     server
     three >"$IN"
-    script '429 Retry-After=2' 503 close cut 500 200
+    script '429 Retry-After=2' 503 close close 500 200
     local start=$SECONDS
     LIMIT=60 webhook
     [ $((SECONDS - start)) -ge 2 ]
@@ -149,6 +149,21 @@ server_again() {
         run "-${pair#*=}" webhook --retry-max 0
         is "offset after ${pair%=*}" "" "$(pos)"
     done
+}
+
+@test "webhook: the status counts though the body has no end, stops, or breaks off" {
+    server
+    three >"$IN"
+    script 'endless 200' 'stuck 204' cut
+    webhook --timeout 1 --retry-max 0
+    is "lines, each sent once" "1 2 3" "$(log '.body | fromjson | .after.id' | xargs)"
+    [[ $(pos) == *99999999* ]]
+    rm -f "$DIR/o"
+    server_again 'endless 503' 'stuck 503' 200 'endless 422'
+    run -65 --separate-stderr webhook --timeout 1
+    [[ $stderr == *"HTTP status 422: xxx"* ]]
+    is "lines" "1 1 1 2" "$(log '.body | fromjson | .after.id' | xargs)"
+    is "offset" "" "$(pos)"
 }
 
 @test "webhook: too large a batch is halved" {

@@ -9,8 +9,9 @@ FOLDER/log     gets one JSON object a request: method, path, headers, body, answ
 FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each is
                STATUS [HEADER=VALUE]... [BODY] (a BODY of the form `x*N` is N
                times that letter), or `close` (the connection is cut
-               without an answer), `cut` (cut inside the answer), `slow` (never
-               answers), `raw TEXT` (TEXT without any HTTP, and cut), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
+               without an answer), `cut` (cut inside the answer),
+               `slow` (never answers), `endless STATUS` (a body without an
+               end), `stuck STATUS` (a body that stops in its middle), `raw TEXT` (TEXT without any HTTP, and cut), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
                items; the last one is repeated), or `bulk*N STATUS...` for a
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
@@ -101,6 +102,14 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"{")
             self.close_connection = True
+        elif words[0] in ("endless", "stuck"):
+            self.close_connection = True
+            self.send_response(int(words[1]))
+            self.end_headers()
+            self.wfile.write(b"x" * 1000)
+            while words[0] == "endless":  # until the client has had enough
+                self.wfile.write(b"x" * 100000)
+            self.rfile.read(1)
         elif words[0] == "raw":
             self.wfile.write(" ".join(words[1:]).encode() + b"\r\n\r\n")
             self.close_connection = True
