@@ -411,6 +411,45 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     is "the new copy's document" new "$(jq -r 'select(.path | startswith("/_bulk")).body' "$DIR/http/log" | jq -r '.big // empty')"
 }
 
+@test "the journal of key changes, or the file of index ids, that is removed while the sink runs: exit 74, nothing is sent that needs it" {
+    local absent='200 {"docs":[{"found":false}]}' found='200 {"docs":[{"found":true,"_version":1,"_source":{"id":1,"big":"B"}}]}'
+    local sink status=0
+    move() { users; change u "{\"id\":$2}" "{\"id\":$1}" "{\"id\":$2,\"name\":\"x\"}" '["big"]'; commit; }
+    server
+    script "$absent" "$found" 'bulk 200' 'bulk 200' "$absent" "$found"
+    mkfifo "$DIR/fifo"
+    IN=$DIR/fifo
+    elastic 2>"$DIR/err" 3>&- &
+    sink=$!
+    exec 7>"$DIR/fifo"
+    move 1 2 >&7
+    wait_until grep -q "$SOURCE_NAME" "$DIR/o"
+    cp "$DIR/o" "$DIR/stored"
+    rm "$DIR/o.moves"
+    move 2 3 >&7
+    exec 7>&-
+    wait $sink || status=$?
+    is "exit status" 74 $status
+    grep -q 'journal of key changes ".*o.moves" was removed' "$DIR/err"
+    is "requests" 6 "$(requests)"
+    cmp "$DIR/o" "$DIR/stored"
+
+    SEQ=500 status=0
+    elastic 2>"$DIR/err" 3>&- &
+    sink=$!
+    exec 7>"$DIR/fifo"
+    { users; change c '{"id":8}' null '{"id":8}'; commit; } >&7
+    wait_until grep -q '"seq":500' "$DIR/o"
+    cp "$DIR/o" "$DIR/stored"
+    rm "$DIR/o.indexes"
+    { TABLE=other; users; change c '{"id":9}' null '{"id":9}'; commit; } >&7
+    exec 7>&-
+    wait $sink || status=$?
+    is "exit status" 74 $status
+    grep -q 'file of index ids ".*o.indexes" was removed' "$DIR/err"
+    cmp "$DIR/o" "$DIR/stored"
+}
+
 @test "two tables of one name are seen at a truncate as well" {
     server
     { three; SCHEMA=other line t '"x":1'; commit; } >"$IN"
