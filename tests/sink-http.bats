@@ -713,6 +713,16 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     is "a new copy" 1 "$(docs | wc -l)"
 }
 
+@test "indexes that are looked at: one request a delivery for all of them, for nothing but the ids once those are known" {
+    server
+    row_of() { TABLE=$1; schema id id:integer; change c '{"id":1}' null '{"id":1}'; }
+    for _ in 1 2 3; do row_of a; row_of b; row_of c; commit; done >"$IN"
+    elastic --batch-events 3
+    is "by name, with the owner" "$SCHEMA-a $SCHEMA-b $SCHEMA-c" "$(sed -n 's,^/\([^?/]*\)?.*mappings._meta.*,\1,p' "$DIR/http/looks" | xargs)"
+    is "then ids alone" "$SCHEMA-a,$SCHEMA-b,$SCHEMA-c $SCHEMA-a,$SCHEMA-b,$SCHEMA-c" "$(sed -n 's,^/\([^?/]*\)/_settings/index.uuid?.*,\1,p' "$DIR/http/looks" | xargs)"
+    is "no more" 5 "$(grep -c . "$DIR/http/looks")"
+}
+
 @test "indexes that are looked at: many tables in one batch, an alias, a torn file of ids, an answer without sense" {
     server
     for i in $(seq 25); do

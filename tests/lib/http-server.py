@@ -16,7 +16,7 @@ FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each i
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
 GET and PUT of /INDEX/_mapping, PUT of /INDEX and GET of /INDEX,... for ids take no line of the script and are not in the
-                       log: GET is answered with what FOLDER/mapping has for INDEX (all of it has the alias i), or 404,
+                       log (the paths of GET for ids are in FOLDER/looks): GET is answered with what FOLDER/mapping has for INDEX (all of it has the alias i), or 404,
                        PUT writes it there; with the status in FOLDER/mapping-status where that is there. A PUT of /INDEX
                        with FOLDER/made there makes that the mapping, as if somebody else had made the index a moment
                        ago. The id of an index is `id`, or what FOLDER/uuid has.
@@ -154,6 +154,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def tell(self, path, names):
         text = b""
+        if "settings.index.uuid" in self.path:
+            with open(os.path.join(folder, "looks"), "a", encoding="utf-8") as file:
+                file.write(self.path + "\n")
         if os.path.exists(path):
             with open(path, "rb") as file:
                 text = file.read()
