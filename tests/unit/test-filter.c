@@ -135,10 +135,11 @@ static void test_commit(void)
     struct cdc_filter_settings settings = {.ops = LIST("c,u,d,r,t")};
     settings.selection = (struct cdc_selection){.include = LIST("app.t")};
     struct cdc_filter *filter = cdc_filter_new(&settings, &error);
-    static const char other[] = "{\"op\":\"c\",\"pos\":\"1\",\"seq\":1,\"source\":{\"name\":\"n\",\"schema\":\"app\","
+    static const char truncate[] =
+        "{\"op\":\"t\",\"pos\":\"1.1\",\"seq\":1,\"source\":{\"name\":\"n\",\"schema\":\"app\",\"table\":\"t\"}}";
+    static const char other[] = "{\"op\":\"c\",\"pos\":\"1.2\",\"seq\":1,\"source\":{\"name\":\"n\",\"schema\":\"app\","
                                 "\"table\":\"u\"},\"after\":{}}";
-    static const char *const input[] = {HEAD("c") "\"after\":{}}", HEAD("schema") "\"columns\":[]}",
-                                        HEAD("t") "\"key\":null}", other};
+    static const char *const input[] = {HEAD("c") "\"after\":{}}", HEAD("schema") "\"columns\":[]}", truncate, other};
     for (int turn = 0; turn < 2; turn++) {
         for (size_t i = 0; i < sizeof input / sizeof input[0]; i++)
             check(filter_line(filter, input[i], &out, &error) == (i < 3), input[i]);

@@ -551,6 +551,10 @@ static enum cdc_source_result read_breaks(struct fake *fake, struct cdc_buf *out
         commit(fake, out, 3);
         return CDC_SOURCE_MORE;
     case 3: return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "broken"); /* its lines are in the buffer */
+    case 4: /* after a transaction that was read whole in the same turn */
+        rows(fake, out, 1);
+        commit(fake, out, 4);
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "broken");
     default: return CDC_SOURCE_END;
     }
 }
@@ -568,10 +572,11 @@ static void test_reconnect(void)
               (void *)fake.diary.data,
           "the start is told once the server has taken the connection");
     check(says(&fake, "disconnect connect(p3)"), "after what is written, not after what is confirmed");
+    check(says(&fake, "disconnect connect(p4)"), "also after what the last turn has read");
     check(!says(&fake, "confirm(p2) unsaved disconnect connect(p2) confirm(p2)"), "and only once");
     take(&fake);
     check(fake.taken == fake.appended, "lines of the broken connection arrive once");
-    check(fake.metrics.errors == 2 && fake.metrics.retries == 3, "counted");
+    check(fake.metrics.errors == 3 && fake.metrics.retries == 4, "counted");
     finish(&fake);
     prepare(&fake, "no attempts left", CDC_CONFIRM_WRITTEN);
     fake.refusals = 1;
