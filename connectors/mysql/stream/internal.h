@@ -24,6 +24,7 @@ struct my_start {
     int64_t event, event_sum;      /* of the last event before coord: where it begins, its checksum; 0 when not known */
     struct my_numbering numbering; /* of what follows */
     bool after_refusal;            /* the dump before met a transaction without a GTID */
+    struct my_temporaries temporaries; /* that sessions have there; owned */
 };
 
 /* Where reading ends (--until). */
