@@ -799,7 +799,7 @@ teardown() { end_spawned; }
 
 @test "values that SQLite would take for others: 007 into integers and doubles, an object that is not only base64" {
     local line
-    for line in '"n":"007"' '"n":" 7"' '"n":"1e3"' '"f":"007"' '"f":"1e400"' '"n":1.5' '"w":"AP8"' '"w":5'; do
+    for line in '"n":"007"' '"n":" 7"' '"n":"1e3"' '"f":"007"' '"f":"1e400"' '"f":true' '"n":1.5' '"w":"AP8"' '"w":5'; do
         rm -f "$DB"*
         {
             schema id id:integer n:integer f:'double precision' w:bytea

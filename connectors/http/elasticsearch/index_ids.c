@@ -139,6 +139,8 @@ int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error)
 
     if (ids->pending.len == 0)
         return 0;
+    if (cdc_file_check_there(ids->fd, ids->path, "file of index ids", error) != 0)
+        return -1;
     while (done < ids->pending.len) {
         ssize_t n = pwrite(ids->fd, ids->pending.data + done, ids->pending.len - done, (off_t)(ids->size + done));
         if (n < 0 && errno == EINTR)
