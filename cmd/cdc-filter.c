@@ -41,6 +41,17 @@ static int filter_event(void *filter, const struct cdc_event *event, struct cdc_
     return cdc_filter_event(filter, event, out, error);
 }
 
+/* A misspelt -t is an empty copy, a misspelt --drop-columns lets through what must not leave. */
+static void report(void *filter, const struct cdc_log *log)
+{
+    struct cdc_buf names = CDC_BUF_INIT;
+
+    if (cdc_filter_unmatched(filter, &names) > 0 && !names.failed)
+        cdc_log_write(log, CDC_LOG_WARNING, "no table of this run is the one that is named by %.*s", (int)names.len,
+                      names.data);
+    cdc_buf_free(&names);
+}
+
 static void free_settings(struct cdc_filter_settings *settings)
 {
     cdc_selection_free(&settings->selection);
@@ -53,7 +64,7 @@ static void free_settings(struct cdc_filter_settings *settings)
 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
-    static const struct cdc_stage_ops ops = {filter_event};
+    static const struct cdc_stage_ops ops = {filter_event, report};
     const struct options *options = program->values;
     const struct cdc_stage_settings settings = {
         .input_fd = STDIN_FILENO,

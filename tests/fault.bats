@@ -15,8 +15,14 @@ setup() {
 }
 teardown() {
     pg_test_teardown
-    [ -z "${OTHER:-}" ] || { pg_down "$OTHER" immediate || true; rm -rf "$OTHER"; }
+    [ -z "${OTHER:-}" ] || OTHERS+=("$OTHER")
+    for OTHER in "${OTHERS[@]}"; do
+        pg_down "$OTHER" immediate || true
+        rm -rf "$OTHER"
+    done
 }
+OTHERS=()
+on() { PG_DIR=$1 DATABASE=postgres sql "$2"; }
 
 # pg-cdc with this test's names; output in $DIR/out (appended), messages in $DIR/err.
 stream() { t pg-cdc --name "$NAME" -t "$NAME.*" --offset-file "$DIR/p" "$@" "$URL" >>"$DIR/out" 2>"$DIR/err"; }
@@ -388,4 +394,41 @@ begin() { snapshot; insert 1 10; stream --until now; is "rows" 10 "$(rows)"; }
 {"id":103,"n":3}
 END
     [ "$(grep -c '"op":"schema"' "$DIR/out")" -ge 4 ]
+}
+
+# bats test_tags=only:postgresql-17
+@test "a failover with a slot that the standby copies: waited for until the promotion, then each row once" {
+    local primary standby follower
+    primary=$(test_folder)
+    standby=$(test_folder)
+    OTHERS+=("$primary" "$standby")
+    pg_start "$primary"
+    on "$primary" "create table t (id int primary key, v text)"
+    [ "$(id -u)" != 0 ] || chown postgres: "$standby"
+    on "$primary" "select pg_create_physical_replication_slot('copies', true)" >/dev/null
+    (cd "$standby" && as_postgres "$(pg_bin)/pg_basebackup" -h "$primary" -U postgres -D "$standby/data" -R -c fast -S copies)
+    sed -i "s#unix_socket_directories = .*#unix_socket_directories = '$standby'#" "$standby/data/postgresql.conf"
+    printf '%s\n' "hot_standby_feedback = on" "primary_conninfo = 'host=$primary user=postgres dbname=postgres'" >>"$standby/data/postgresql.auto.conf"
+    pg_up "$standby"
+    on "$primary" "create publication cdc_p for table t"
+    on "$primary" "select pg_create_logical_replication_slot('cdc_p', 'pgoutput', false, false, true)" >/dev/null
+    spawn_line "exec pg-cdc --name p --heartbeat 1 --offset-file '$DIR/own' 'postgresql:///postgres?host=$primary,$standby&user=postgres' >'$DIR/out' 2>'$DIR/err'"
+    follower=$SPAWNED
+    on "$primary" "insert into t values (1, 'before')"
+    wait_for_match "$DIR/out" '"id":1,'
+    # The standby takes a copy that has caught up with its own log.
+    copied() {
+        on "$primary" "checkpoint; select pg_log_standby_snapshot()" >/dev/null
+        on "$standby" "select pg_sync_replication_slots()" >/dev/null
+        [ "$(on "$standby" "select synced and not temporary from pg_replication_slots where slot_name = 'cdc_p'")" = t ]
+    }
+    wait_until copied
+    pg_down "$primary"
+    wait_for_match "$DIR/err" 'is a standby, and its slot "cdc_p" is only a copy'
+    on "$standby" "select pg_promote()" >/dev/null
+    on "$standby" "insert into t values (2, 'after')"
+    wait_for_match "$DIR/out" '"id":2,'
+    kill -TERM "$follower"
+    status_of "$follower"
+    is "rows" "1 2" "$(jq -r 'select(.op == "c").after.id' "$DIR/out" | xargs)"
 }

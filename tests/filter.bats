@@ -262,6 +262,42 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     not grep -q '"secret":"s' "$DIR/out"
 }
 
+@test "a table that is named and does not come is said, once, at the end and with the statistics" {
+    t cdc-filter -t users -t ordesr -T 'app.o*' -T none --drop-columns usres:secret --drop-columns secret --columns 'users:id,name' \
+        --rename a=b --rename app.users=x --rename-column 'ghost:a=b' <"$IN" >"$DIR/out" 2>"$DIR/err"
+    is "one warning" "cdc-filter: warning: no table of this run is the one that is named by -t 'ordesr', -T 'none', --drop-columns 'usres:secret', --rename 'a=b', --rename-column 'ghost:a=b'" "$(cat "$DIR/err")"
+    t cdc-filter -t 'app.*' -T orders --drop-columns '*:secret' --drop-columns nothing <"$IN" >"$DIR/out" 2>"$DIR/err"
+    is "nothing to say" "" "$(cat "$DIR/err")"
+    commit 0 >"$DIR/idle"
+    t cdc-filter -t 'nothing' <"$DIR/idle" >"$DIR/out" 2>"$DIR/err"
+    is "no table has come" "" "$(cat "$DIR/err")"
+    mkfifo "$DIR/fifo"
+    spawn_line "exec timeout 60 cdc-filter -t nothing <'$DIR/fifo' >'$DIR/out' 2>'$DIR/err'"
+    exec 7>"$DIR/fifo"
+    cat "$IN" >&7
+    wait_for_lines "$DIR/out" 4
+    pkill -USR1 -g "$SPAWNED" -x cdc-filter
+    wait_for_match "$DIR/err" "warning: no table of this run is the one that is named by -t 'nothing'"
+    exec 7>&-
+    status_of "$SPAWNED"
+}
+
+@test "ddl lines obey the selection by their database" {
+    ddl() { printf '{"op":"ddl","pos":"%02d","seq":1,"source":{"connector":"mysql","name":"n"%s},"ddl":"x","db":"%s"}\n' "$1" "${2:+,\"db\":\"$2\"}" "$2"; }
+    { ddl 1 shop; ddl 2 staging; ddl 3 ''; ddl 4 'sh\u006fp'; } >"$IN"
+    passed() { filter "$@" && jq -r .pos "$DIR/out" | xargs; }
+    is "all" "01 02 03 04" "$(passed)"
+    is "of a schema" "01 03 04" "$(passed -q -t 'shop.*')"
+    is "of one table of it" "01 03 04" "$(passed -t shop.orders)"
+    is "a table of any schema" "01 02 03 04" "$(passed -t orders)"
+    is "a schema left out" "01 03 04" "$(passed -T 'staging.*')"
+    is "a table left out" "01 02 03 04" "$(passed -T staging.orders)"
+    is "a quoted one" "02 03" "$(passed -t '"staging".*')"
+    { ddl 1 shop; ddl 2 staging; commit 2; } >"$IN"
+    filter -t 'shop.*'
+    is "counted" 1 "$(jq 'select(.op == "commit").events' "$DIR/out")"
+}
+
 @test "a table in quotes may have a colon, a dot or a wildcard in its name: its columns are dropped, none of another" {
     local name
     for name in 'a:b' 'a.b' 'a*b' ':'; do

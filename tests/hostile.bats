@@ -78,9 +78,9 @@ binlog() { exits "$1" mysql-binlog -q --retry-max 0 --start now --until now "mys
     thief infile
     mkdir "$DIR/home"
     printf '[client]\nlocal-infile=1\n' >"$DIR/home/.my.cnf"
-    HOME=$DIR/home binlog 69
+    HOME=$DIR/home binlog 76
     not grep -q . "$DIR/record"
-    binlog 69
+    binlog 76
     not grep -q . "$DIR/record"
 }
 
@@ -137,8 +137,40 @@ lies() {
         n=$(cat "$DIR/liar/answers")
         [ "$n" -gt 5 ] || fail "only $n answers"
         end_thief
-        for how in nulls narrow empty; do lies $tool $how "$n"; done
+        for how in nulls narrow empty damaged; do lies $tool $how "$n"; done
     done
+}
+
+# bats test_tags=only:mariadb
+@test "MySQL: an answer that is empty is no reset of the log, and after one that is damaged nobody waits: never 79, and 76" {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    local number status url
+    url="mysql://cdc:$MYSQL_PASSWORD@127.0.0.1"
+    resume() { LIMIT=30 t mysql-binlog -q --retry-max 0 --name resumed --offset-file "$DIR/p" --until now "$url:$PORT/shop" >"$DIR/out" 2>"$DIR/err"; }
+    PORT=$(cat "$(mysql_dir)/port")
+    resume
+    cp "$DIR/p" "$DIR/kept"
+    msql "insert into shop.t values (3, 'z')"
+    for ((number = 1; number <= 22; number++)); do
+        cp "$DIR/kept" "$DIR/p"
+        liar empty "$number"
+        status=0
+        resume || status=$?
+        [[ $status =~ ^(0|76|78)$ ]] || fail "answer $number, empty: exit status $status: $(cat "$DIR/err")"
+        end_thief
+    done
+    # The columns of a table are asked for between START TRANSACTION and ROLLBACK.
+    for ((number = 18; number <= 20; number++)); do
+        cp "$DIR/kept" "$DIR/p"
+        rm -f "$DIR/p.schema"
+        liar damaged "$number"
+        status=0
+        resume || status=$?
+        [[ $status =~ ^(0|76)$ ]] || fail "answer $number, damaged: exit status $status: $(cat "$DIR/err")"
+        [ $status = 0 ] || grep -o "cannot read the columns of a table: the server's answer cannot be read" "$DIR/err" >>"$DIR/asked" || true
+        end_thief
+    done
+    [ -s "$DIR/asked" ] || fail "no answer on columns was damaged"
 }
 
 # bats test_tags=only:mariadb

@@ -660,6 +660,10 @@ purge_all() {
     says no_such_database
     URL="mysql://cdc:x@127.0.0.1:1/"
     exits 69 binlog --until now --retry-max 1
+    says 'unable to connect to 127\.0\.0\.1:1: '
+    URL="mysql://cdc:x@localhost/?socket=$DIR/none"
+    exits 69 binlog --until now --retry-max 1
+    says "unable to connect to $DIR/none: "
     msql "create user plain_$NAME@'%' identified by 'plain'"
     URL="mysql://plain_$NAME:plain@127.0.0.1:$(cat "$(mysql_dir)/port")/"
     exits 77 binlog --until now --retry-max 1
@@ -699,6 +703,7 @@ purge_all() {
     ! mysql_is_mariadb || msql "revoke replication master admin on *.* from cdc@'%'"
 }
 
+check_snapshot() { t cdc-snapshot --check "$URL" 2>"$DIR/err" || { local status=$?; sed -i 's/^cdc-snapshot:/mysql-binlog:/' "$DIR/err"; return $status; }; }
 @test "--check: REPLICATION SLAVE by its whole name, and tables that the user may not SELECT" {
     local user=limited_$BATS_SUITE_TEST_NUMBER monitor='replication client' other='replication client'
     ! mysql_is_mariadb || monitor='binlog monitor' other='replication slave admin'
@@ -712,6 +717,13 @@ purge_all() {
     exits 0 binlog --check
     says "ok: the user may read the log"
     not grep -q "may not SELECT" "$DIR/err"
+    # The last column leaves no gap in information_schema.
+    msql "set sql_log_bin = 0; revoke select on t from $user@'%'; grant select (id) on t to $user@'%'"
+    exits 0 binlog --check
+    says "warning: table .*t\`?: the user may not SELECT all of it"
+    URL+=$NAME
+    exits 78 check_snapshot
+    says "error: table .*t\`?: the user may not SELECT all of it"
     msql "set sql_log_bin = 0; drop user $user@'%'"
 }
 

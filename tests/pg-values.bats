@@ -51,6 +51,33 @@ EOF
     diff <(lines 'select(.op == "c") | .after') <(lines 'select(.op == "r") | .after' "$DIR/rows")
 }
 
+@test "characters that Unicode lacks, of encodings with several bytes each: base64, counted, in snapshot and stream" {
+    local encoding lacking
+    for lacking in euc_jp:375:376 euc_kr:311:241 euc_cn:375:376 euc_tw:376:376; do
+        encoding=${lacking%%:*}
+        lacking=${lacking#*:}
+        lacking="\\${lacking%:*}\\${lacking#*:}"
+        other_database "$encoding"
+        in_encoding UTF8 'create table t (id int primary key, "中" text, a text[])'
+        : >"$DIR/out"
+        begin
+        in_encoding UTF8 "insert into t values (1, 'a中文b', '{中,x}')"
+        # Of the character set's form, without a character in it.
+        in_encoding SQL_ASCII "insert into t values (2, E'x$lacking', null), (3, 'after', null)"
+        read_all
+        diff - <(lines 'select(.op == "c") | .after') <<EOF
+{"id":1,"中":"a中文b","a":["中","x"]}
+{"id":2,"中":{"base64":"$(printf "x$lacking" | base64)"},"a":null}
+{"id":3,"中":"after","a":null}
+EOF
+        grep -q '^pg-cdc: warning: 1 text' "$DIR/err"
+        rm -f "$DIR"/s.offset*
+        snapshot
+        diff <(lines 'select(.op == "c") | .after') <(lines 'select(.op == "r") | .after' "$DIR/rows")
+        drop_slots
+    done
+}
+
 @test "a database in SQL_ASCII: what is UTF-8 is text, the rest base64" {
     other_database sql_ascii
     in_encoding SQL_ASCII 'create table t (id int primary key, v text, j json, a text[])'

@@ -39,11 +39,12 @@ freeze() {
     kill -STOP "${FROZEN[@]}"
 }
 thaw() { [ ${#FROZEN[@]} = 0 ] || kill -CONT "${FROZEN[@]}"; FROZEN=(); }
-# A session that holds a lock until it is ended.
+# hold [TABLE]: a session that holds a lock until it is ended.
 hold() {
-    PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "begin; lock table t in access exclusive mode; select pg_sleep(600)"
+    PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "begin; lock table ${1:-t} in access exclusive mode; select pg_sleep(600)"
     HOLDER=$SPAWNED
-    wait_until eval '[ "$(on "select count(*) from pg_locks where mode = '"'AccessExclusiveLock'"' and granted and relation = '"'t'::regclass"'")" = 1 ]'
+    HELD=${1:-t}
+    wait_until eval '[ "$(on "select count(*) from pg_locks where mode = '"'AccessExclusiveLock'"' and granted and relation = '"'\$HELD'::regclass"'")" = 1 ]'
 }
 waits_for_lock() { [ "$(on "select count(*) from pg_locks where not granted")" != 0 ]; }
 
@@ -149,10 +150,65 @@ C
     is "what is left behind" 0 "$(on "select count(*) from pg_replication_slots")"
 }
 
+# holds_table MODE SQL...: a session of this suite's server with a lock on the table t; let_go ends it. Its pid in $HOLDER.
+holds_table() {
+    mkfifo "$DIR/holder"
+    sql_file <"$DIR/holder" >"$DIR/holder.out" 2>&1 3>&- &
+    SESSION=$!
+    exec 4>"$DIR/holder"
+    echo "begin; lock table $NAME.t in $1 mode; select pg_backend_pid();" >&4
+    wait_until test -s "$DIR/holder.out"
+    HOLDER=$(cat "$DIR/holder.out")
+}
+let_go() {
+    echo "rollback;" '\q' >&4 # what was spawned meanwhile has the other end open, too
+    exec 4>&-
+    rm "$DIR/holder" "$DIR/holder.out"
+    wait "$SESSION"
+}
+
+@test "a start beside a table that is locked: not without a word of whom, and it goes on when that one ends" {
+    local pid status=0 mode
+    sql "create table $NAME.t (id int primary key); create publication cdc_$NAME for table $NAME.t"
+    holds_table "access exclusive"
+    t pg-cdc --check --name "$NAME" -t "$NAME.*" "$URL" 2>"$DIR/check" || status=$?
+    if [ "$(sql 'show server_version_num')" -ge 160000 ]; then # older ones list the tables without opening them
+        is "exit status of --check" 75 $status
+        grep -q "error: cannot list the tables: table $NAME.t is locked by pid $HOLDER (postgres, idle in transaction, for " "$DIR/check" || fail "$(cat "$DIR/check")"
+        spawn pg-cdc --name "$NAME" -t "$NAME.t" --heartbeat 0.1 "$URL" >"$DIR/out" 2>"$DIR/err"
+        pid=$SPAWNED
+        wait_for_match "$DIR/err" "cannot list the tables: table $NAME.t is locked by pid $HOLDER .*trying again"
+        status=0
+        t cdc-snapshot --retry-max 0 --name "$NAME" -t "$NAME.t" --state-dir "$STATE" "$URL" 2>"$DIR/snapshot" || status=$?
+        is "exit status of a snapshot" 75 $status
+        grep -q "table $NAME.t is locked by pid $HOLDER" "$DIR/snapshot" || fail "$(cat "$DIR/snapshot")"
+        let_go
+        wait_for_match "$DIR/err" 'created slot'
+        sql "insert into $NAME.t values (1)"
+        wait_for_match "$DIR/out" '"after":{"id":1}'
+        kill -TERM "$pid"
+        status_of "$pid"
+        drop_slots
+    else
+        is "exit status of --check" 0 $status
+        let_go
+    fi
+    # To be published, the table must not be locked by a CREATE INDEX CONCURRENTLY either.
+    sql "drop publication cdc_$NAME"
+    holds_table "share update exclusive"
+    status=0
+    t pg-cdc --retry-max 0 --name "$NAME" -t "$NAME.t" --until now "$URL" 2>"$DIR/err" >"$DIR/out" || status=$?
+    is "exit status" 75 $status
+    grep -q "cannot create the publication: table $NAME.t is locked by pid $HOLDER" "$DIR/err" || fail "$(cat "$DIR/err")"
+    is "publications left behind" 0 "$(sql "select count(*) from pg_publication where pubname = 'cdc_$NAME'")"
+    let_go
+    t pg-cdc --retry-max 0 --name "$NAME" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+}
+
 @test "a server that hangs inside a question or a table's rows is not waited for: 69; one with a lock to wait for is" {
     other_server
     on "create publication cdc_p for table t"
-    hold
+    hold pg_publication # for tables nobody waits that long
     spawn cdc-snapshot --retry-max 0 --name p --offset-file "$DIR/o" "$OTHER_URL&connect_timeout=1" 2>"$DIR/err" >"$DIR/out"
     local pid=$SPAWNED status=0
     wait_until waits_for_lock
@@ -256,6 +312,8 @@ C
     sql "insert into $NAME.t values (1)"
     wait_for_match "$DIR/out" '"id":1'
     sql "alter role low_$NAME connection limit 0; select pg_terminate_backend(pid) from pg_stat_activity where usename = 'low_$NAME' and backend_type = 'client backend'" >/dev/null
+    run -69 t pg-cdc --name "$NAME" --retry-max 0 --until now "host=$CDC_PG_DIR dbname=$DATABASE user=low_$NAME"
+    [[ $output == *"too many connections"* ]] || fail "$output"
     # Longer than a server that shuts down is given.
     pause_ms 5000
     sql "insert into $NAME.t values (2)"
@@ -284,7 +342,7 @@ goes_on_beside_lock() {
     PGOPTIONS="-c client_connection_check_interval=200" PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -Xq -d "$DATABASE" -c "begin; lock table $NAME.$1 in access exclusive mode; select pg_sleep(600)"
     wait_until eval '[ "$(sql "select count(*) from pg_locks where granted and mode = '"'AccessExclusiveLock'"' and relation = '"'$NAME.$1'"'::regclass")" = 1 ]'
     sql "create table $NAME.new_$1 (id int primary key)"
-    wait_until eval '[ "$(sql "select count(*) from pg_locks where not granted")" != 0 ] || [ "$(sql "select count(*) from pg_stat_activity where query ~ '"'pg_publication_tables|lock_timeout'"' and pid <> pg_backend_pid()")" != 0 ]'
+    wait_until eval '[ "$(sql "select count(*) from pg_locks where not granted")" != 0 ] || [ "$(sql "select count(*) from pg_stat_activity where query ~ '"'pg_publication_tables|lock_timeout|pubtruncate'"' and pid <> pg_backend_pid()")" != 0 ]'
     sql "insert into $NAME.t values (default, 'beside $1'); insert into $NAME.new_$1 values (1)"
     wait_until has_row "beside $1"
     wait_until grep -q "\"table\":\"new_$1\"" "$DIR/out"

@@ -234,6 +234,7 @@ static void check_cascades(struct check *check)
 struct tables {
     struct check *check;
     int selected, keyless;
+    struct cdc_buf readable; /* `"d"."t"`, in backticks, each with a NUL: selected, with no column known to be hidden */
 };
 
 /* The first ones, and how many there are in all is said at the end. */
@@ -260,6 +261,37 @@ static void check_engine(struct check *check, const struct my_catalog_table *tab
                 table->has_key ? "binlog_row_image is not FULL" : "the table has no key");
 }
 
+static void hidden_columns(struct check *check, const char *db, const char *name)
+{
+    finding(
+        check, check->snapshot ? CDC_LOG_ERROR : CDC_LOG_WARNING,
+        "GRANT SELECT on the whole table to the user, or exclude it with -T",
+        "table %s%s%s: the user may not SELECT all of it: cdc-snapshot refuses it, and types of its columns come as "
+        "the log has them",
+        db, *db ? "." : "", name);
+}
+
+/* A column that the user may not read is not in information_schema: the last ones leave no gap there. The server refuses all
+ * columns then, as it does to the snapshot. */
+static void check_last_columns(struct check *check, const struct cdc_buf *names)
+{
+    static const char quick[] = "SET SESSION lock_wait_timeout = 1"; /* who holds a table locked is no finding */
+    struct cdc_error ignored = {0};
+    if (my_session_execute(check->mysql, quick, "", &ignored) < 0)
+        return;
+    for (const char *name = names->data; name && name < names->data + names->len; name += strlen(name) + 1) {
+        struct cdc_buf sql = CDC_BUF_INIT;
+        cdc_buf_lit(&sql, "SELECT * FROM ");
+        cdc_buf_text(&sql, name);
+        cdc_buf_append(&sql, " LIMIT 0", sizeof " LIMIT 0");
+        cdc_error_clear(&ignored);
+        if (!sql.failed && my_session_execute(check->mysql, sql.data, "", &ignored) < 0 &&
+            ignored.status == CDC_EXIT_PERMISSION)
+            hidden_columns(check, "", name);
+        cdc_buf_free(&sql);
+    }
+}
+
 static void check_table(void *context, const struct my_catalog_table *table)
 {
     struct tables *tables = context;
@@ -278,12 +310,11 @@ static void check_table(void *context, const struct my_catalog_table *table)
                 "table %s.%s has no key: sinks cannot find its rows again", table->db, table->name);
     check_engine(check, table);
     if (table->hidden)
-        finding(
-            check, check->snapshot ? CDC_LOG_ERROR : CDC_LOG_WARNING,
-            "GRANT SELECT on the whole table to the user, or exclude it with -T",
-            "table %s.%s: the user may not SELECT all of it: cdc-snapshot refuses it, and types of its columns come as "
-            "the log has them",
-            table->db, table->name);
+        hidden_columns(check, table->db, table->name);
+    else
+        my_session_append_table(&tables->readable, table->db, table->name);
+    if (!table->hidden)
+        cdc_buf_byte(&tables->readable, '\0');
     if (table->partitioned && !check->snapshot)
         finding(
             check, CDC_LOG_WARNING, "delete the rows first, and give --allow-unlogged; or exclude it with -T",
@@ -312,6 +343,8 @@ static void check_tables(struct check *check)
     else
         cdc_log_write(check->log, CDC_LOG_INFO, "ok: %d table%s selected, %d without a key", tables.selected,
                       tables.selected == 1 ? "" : "s", tables.keyless);
+    check_last_columns(check, &tables.readable);
+    cdc_buf_free(&tables.readable);
 }
 
 /* -- all of it ----------------------------------------------------------------------------- */

@@ -6,18 +6,22 @@
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/schema/publication.h"
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/slot.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_TABLES_NAMED 50
+#define PATIENCE_MS 3000 /* with tables that somebody holds locked */
 
 struct check {
     const struct pg_settings *settings;
     const struct cdc_log *log;
     PGconn *sql;
     PGconn *replication; /* NULL: refused */
+    char *role;          /* whose rights on tables count */
     const struct pg_check_known *known;
     struct pg_slot slot;
     bool resumes; /* a position is stored */
@@ -73,8 +77,9 @@ static void say(struct check *check, enum weight weight, const char *text, const
 /* What could not be asked, or was answered with an error, is itself a finding. */
 static void fail(struct check *check, const char *what, const struct cdc_error *error)
 {
-    find(check,
-         error->status >= CDC_EXIT_PERMISSION && error->status <= CDC_EXIT_LOST ? error->status : CDC_EXIT_CONFIG);
+    bool told =
+        error->status == CDC_EXIT_TEMPORARY || (error->status >= CDC_EXIT_PERMISSION && error->status <= CDC_EXIT_LOST);
+    find(check, told ? error->status : CDC_EXIT_CONFIG);
     cdc_log_write(check->log, CDC_LOG_ERROR, "%s%s%s%s", what, error->text, *error->hint ? "; " : "", error->hint);
 }
 
@@ -125,7 +130,7 @@ static const char server_sql[] =
     "WHERE slot_name = $1)) < current_setting('max_wal_senders')::int AS has_senders, "
     "current_setting('max_wal_senders') AS senders, coalesce((SELECT rolsuper OR rolreplication FROM pg_roles WHERE "
     "rolname "
-    "= current_user), false) AS may_replicate, current_user AS role, "
+    "= session_user), false) AS may_replicate, session_user AS role, "
     "current_setting('max_slot_wal_keep_size') = '-1' AS keeps_all, current_setting('max_slot_wal_keep_size') AS keeps";
 static const struct finding server_findings[] = {
     {"is_logical", "wal_level", STOPS, "wal_level is %d: ALTER SYSTEM SET wal_level = logical; and restart the server",
@@ -215,9 +220,9 @@ static void check_may_create(struct check *check)
             "publication %p does not exist, and --no-create forbids to make it: CREATE PUBLICATION %p FOR ...;", NULL);
     else if (!may) {
         cdc_error_set(&error, CDC_EXIT_PERMISSION, "role \"%s\" may not create publication \"%s\" in database \"%s\"",
-                      PQuser(check->sql), check->settings->publication, PQdb(check->sql));
+                      check->role, check->settings->publication, PQdb(check->sql));
         cdc_error_hint(&error, "GRANT CREATE ON DATABASE \"%s\" TO \"%s\"; or let a superuser create it",
-                       PQdb(check->sql), PQuser(check->sql));
+                       PQdb(check->sql), check->role);
         fail(check, "", &error);
     } else {
         say(check, TELLS, "publication %p does not exist: the first start creates it", NULL);
@@ -273,7 +278,7 @@ static bool lacks_right(const struct check *check, const struct pg_catalog_table
                         struct cdc_error *error)
 {
     const struct pg_settings *settings = check->settings;
-    const char *role = PQuser(check->sql);
+    const char *role = check->role;
     if (table->kind != 'r' && table->kind != 'p')
         return false;
     if (check->known->reads_rows && (table->listed || !publication) && (!table->readable || table->hidden)) {
@@ -416,7 +421,7 @@ static void check_tables(struct check *check, bool publication)
 {
     struct cdc_error error = {0};
     struct pg_catalog catalog;
-    int result = pg_catalog_read(check->sql, check->settings->publication, &catalog, &error);
+    int result = pg_catalog_read(check->sql, check->settings->publication, PATIENCE_MS, &catalog, &error);
     const struct pg_gaps gaps = {.settings = check->settings,
                                  .catalog = &catalog,
                                  .published = publication,
@@ -449,6 +454,8 @@ int pg_check(struct pg_settings *settings, const struct pg_check_known *known, c
                           .sql = pg_connect(settings, false, error),
                           .resumes = known->start.kind != CDC_START_FIRST};
     int result = check.sql ? pg_names_fill(settings, check.sql, error) : -1;
+    if (result == 0)
+        result = (check.role = pg_names_acting_role(check.sql, error)) ? 0 : -1;
     if (result == 0) {
         judge_row(&check, server_sql, settings->slot, server_findings, COUNT(server_findings));
         check_walsender(&check);
@@ -457,6 +464,7 @@ int pg_check(struct pg_settings *settings, const struct pg_check_known *known, c
         check_standby(&check, publication);
         check_tables(&check, publication);
     }
+    free(check.role);
     PQfinish(check.replication);
     PQfinish(check.sql);
     if (result < 0 || check.problems == 0)

@@ -13,6 +13,8 @@ struct cdc_stage_ops {
      * for it is taken back. With DATA the line is refused, and skip_errors decides; any other error ends the run. The
      * event's bytes are valid during the call only. */
     int (*event)(void *stage, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
+    /* With the statistics that SIGUSR1 asks for, and at the end: what else is to be said. May be NULL. */
+    void (*report)(void *stage, const struct cdc_log *log);
 };
 
 struct cdc_stage_settings {

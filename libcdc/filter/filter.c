@@ -104,11 +104,13 @@ struct cdc_filter *cdc_filter_new(const struct cdc_filter_settings *settings, st
         return NULL;
     }
     filter->plans.settings = &filter->settings;
-    if (take_settings(filter, settings, error) != 0) {
-        cdc_filter_free(filter);
-        return NULL;
+    if (take_settings(filter, settings, error) == 0) {
+        if (plans_init(&filter->plans) == 0)
+            return filter;
+        cdc_error_memory(error);
     }
-    return filter;
+    cdc_filter_free(filter);
+    return NULL;
 }
 
 void cdc_filter_free(struct cdc_filter *filter)
@@ -411,9 +413,22 @@ static void append_line(uint64_t passed, struct cdc_buf *out, const struct plan 
     cdc_buf_byte(out, '\n');
 }
 
-static bool passes(const struct cdc_filter *filter, const struct plan *plan, enum cdc_op op)
+/* A statement is in no table, but in a database: it passes with one that has selected tables, or may have. */
+static bool is_of_no_selected_table(const struct cdc_filter *filter, const struct cdc_event *event)
 {
-    if (plan != NULL && !plan->selected)
+    if (event->op != CDC_OP_DDL || event->db.n == 0)
+        return false;
+    char *db = cdc_json_text(event->db, NULL);
+    bool selected = db == NULL || cdc_selection_has_some_of(&filter->settings.selection, db);
+    free(db);
+    return !selected;
+}
+
+static bool passes(const struct cdc_filter *filter, const struct plan *plan, const struct cdc_event *event)
+{
+    enum cdc_op op = event->op;
+
+    if (plan != NULL ? !plan->selected : is_of_no_selected_table(filter, event))
         return false;
     return op == CDC_OP_SCHEMA || !filter->ops_limited || filter->ops[op];
 }
@@ -483,7 +498,7 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
     }
     if (event->table.p != NULL && (plan = plans_find(&filter->plans, event, error)) == NULL)
         return -1;
-    if (!passes(filter, plan, event->op)) {
+    if (!passes(filter, plan, event)) {
         /* A schema line is counted by nobody. */
         count->dropped |= event->op != CDC_OP_SCHEMA;
         return 0;
@@ -498,4 +513,19 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
     append_line(0, out, plan, event, edits, n);
     count->passed += event->op != CDC_OP_SCHEMA;
     return out->failed ? cdc_error_memory(error) : 1;
+}
+
+size_t cdc_filter_unmatched(const struct cdc_filter *filter, struct cdc_buf *out)
+{
+    static const char *const options[LISTS] = {
+        "-t", "-T", "--columns", "--drop-columns", "--rename", "--rename-column"};
+    size_t n = 0;
+
+    for (int i = 0; filter->plans.n > 0 && i < LISTS; i++) {
+        const struct cdc_option_list *list = plans_list(&filter->plans, (enum table_list)i);
+        for (size_t k = 0; k < list->count; k++)
+            if (!filter->plans.used[i][k])
+                cdc_buf_printf(out, "%s%s '%s'", n++ == 0 ? "" : ", ", options[i], list->items[k]);
+    }
+    return n;
 }

@@ -5,6 +5,9 @@
 
 #include <cdc/filter.h>
 
+/* The lists of settings that name tables. */
+enum table_list { LIST_TABLE, LIST_EXCLUDE, LIST_COLUMNS, LIST_DROP, LIST_RENAME, LIST_RENAME_COLUMN, LISTS };
+
 /* Bytes of a pattern before a list of columns, with its NUL: more than two names of any database in quotes. */
 #define FILTER_PATTERN_MAX 1024
 
@@ -36,7 +39,11 @@ struct plans {
     struct plan **slots; /* NULL: free */
     size_t n, capacity;  /* a power of two */
     struct plan *last;   /* lines of one table come in runs */
+    bool *used[LISTS];   /* of each item: a table has come that it names */
 };
+/* Room for `used`. 0 or -1 without memory. */
+int plans_init(struct plans *plans);
+const struct cdc_option_list *plans_list(const struct plans *plans, enum table_list which);
 /* The plan of the event's table, made at its first line. BORROWED; NULL without memory, or CONFIG when --rename gives the
  * table the name that another one has. */
 struct plan *plans_find(struct plans *plans, const struct cdc_event *event, struct cdc_error *error);

@@ -66,20 +66,24 @@ static int add_rename(struct plan *plan, const char *text)
     return 0;
 }
 
-/* "schema.table=schema.table", the schema optional on both sides. */
+/* Is the table the left side of "schema.table=schema.table", the schema optional on both sides? Names, not patterns: two tables
+ * renamed to one would become one at the destination. */
+static bool is_renamed(const char *text, struct cdc_span schema, struct cdc_span table)
+{
+    struct cdc_span from = cdc_span(text, (size_t)(strchr(text, '=') - text));
+    const char *dot = memchr(from.p, '.', from.n);
+
+    if (dot == NULL)
+        return cdc_span_equal(from, table);
+    return cdc_span_equal(cdc_span(from.p, (size_t)(dot - from.p)), schema) &&
+           cdc_span_equal(cdc_span(dot + 1, from.n - (size_t)(dot + 1 - from.p)), table);
+}
+
 static int plan_table_rename(struct plan *plan, const char *text, struct cdc_span schema, struct cdc_span table)
 {
-    const char *equals = strchr(text, '='), *to = equals + 1;
-    struct cdc_span from = cdc_span(text, (size_t)(equals - text));
-    const char *dot = memchr(from.p, '.', from.n), *to_dot = strchr(to, '.');
+    const char *to = strchr(text, '=') + 1, *to_dot = strchr(to, '.');
 
-    if (dot != NULL) {
-        /* Names, not patterns: two tables renamed to one would become one at the destination. */
-        if (!cdc_span_equal(cdc_span(from.p, (size_t)(dot - from.p)), schema))
-            return 0;
-        from = cdc_span(dot + 1, from.n - (size_t)(dot + 1 - from.p));
-    }
-    if (!cdc_span_equal(from, table))
+    if (!is_renamed(text, schema, table))
         return 0;
     /* Several renames of one table: the last one counts. */
     free(plan->new_schema);
@@ -105,6 +109,44 @@ static int add_lists(struct plan *plan, struct name_list *list, const struct cdc
 static int want_renamed(struct plan *plan, const char *item)
 {
     return names_table(item) ? add_name(&plan->wanted, plan->renames[plan->n_renames - 1].from) : 0;
+}
+
+/* -- which settings name any table ------------------------------------------------ */
+
+const struct cdc_option_list *plans_list(const struct plans *plans, enum table_list which)
+{
+    const struct cdc_filter_settings *s = plans->settings;
+    const struct cdc_option_list *const lists[LISTS] = {&s->selection.include, &s->selection.exclude,
+                                                        &s->keep_columns,      &s->drop_columns,
+                                                        &s->rename_tables,     &s->rename_columns};
+
+    return lists[which];
+}
+
+int plans_init(struct plans *plans)
+{
+    for (int i = 0; i < LISTS; i++)
+        if ((plans->used[i] = calloc(plans_list(plans, (enum table_list)i)->count + 1, sizeof(bool))) == NULL)
+            return -1;
+    return 0;
+}
+
+static bool names(const struct cdc_filter_settings *s, enum table_list which, const char *item, const struct plan *plan)
+{
+    if (which == LIST_TABLE || which == LIST_EXCLUDE)
+        return cdc_selection_matches(&s->selection, item, plan->plain_schema, plan->plain_table);
+    if (which == LIST_RENAME)
+        return is_renamed(item, plan->plain_schema, plan->plain_table);
+    return applies(item, plan->plain_schema, plan->plain_table) != NULL;
+}
+
+static void mark_used(struct plans *plans, const struct plan *plan)
+{
+    for (int i = 0; i < LISTS; i++) {
+        const struct cdc_option_list *list = plans_list(plans, (enum table_list)i);
+        for (size_t k = 0; k < list->count; k++)
+            plans->used[i][k] = plans->used[i][k] || names(plans->settings, (enum table_list)i, list->items[k], plan);
+    }
 }
 
 /* schema and table: unescaped. */
@@ -280,6 +322,7 @@ struct plan *plans_find(struct plans *plans, const struct cdc_event *event, stru
         }
         *slot = plan;
         plans->n++;
+        mark_used(plans, plan);
     }
     plans->last = *slot;
     return *slot;
@@ -290,4 +333,6 @@ void plans_free(struct plans *plans)
     for (size_t i = 0; i < plans->capacity; i++)
         free_plan(plans->slots[i]);
     free(plans->slots);
+    for (int i = 0; i < LISTS; i++)
+        free(plans->used[i]);
 }

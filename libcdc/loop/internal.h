@@ -20,8 +20,10 @@ struct loop_report {
     struct cdc_control *control;
     const struct cdc_log *log;
     int64_t next_save;
-    int64_t stop_seen; /* when a signal to stop was first noticed; 0: not yet */
-    char told[128];    /* what a stop was said to wait for */
+    int64_t stop_seen;                                    /* when a signal to stop was first noticed; 0: not yet */
+    char told[128];                                       /* what a stop was said to wait for */
+    void (*more)(void *stage, const struct cdc_log *log); /* said with the statistics; NULL: nothing */
+    void *stage;
 };
 /* Called once a turn: statistics that SIGUSR1 asked for, and the metrics file every 5 s (or when last). */
 void loop_report_turn(struct loop_report *report, bool last);

@@ -28,6 +28,8 @@ void loop_report_statistics(const struct loop_report *report)
     if (!line.failed)
         cdc_log_write(report->log, CDC_LOG_INFO, "%.*s", (int)line.len, line.data);
     cdc_buf_free(&line);
+    if (report->more != NULL)
+        report->more(report->stage, report->log);
 }
 
 void loop_report_turn(struct loop_report *report, bool last)

@@ -158,7 +158,9 @@ int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc
                                        .name = "",
                                        .metrics = &loop.metrics,
                                        .control = control,
-                                       .log = log};
+                                       .log = log,
+                                       .more = ops->report,
+                                       .stage = stage};
     control->waiting = loop_report_waiting;
     /* cppcheck-suppress autoVariables ; for as long as the loop runs */
     control->context = &loop.report;
@@ -169,6 +171,8 @@ int cdc_stage_run(const struct cdc_stage_ops *ops, void *stage, const struct cdc
     }
     control->waiting = NULL;
     loop_report_turn(&loop.report, true);
+    if (ops->report != NULL)
+        ops->report(stage, log);
     cdc_writer_free(loop.writer);
     cdc_line_reader_free(loop.reader);
     return result;

@@ -3,7 +3,9 @@
 """mysql-liar.py FOLDER PORT HOW [NUMBER]: passes connections on to the server at PORT, but for one answer.
 
 HOW: nothing; nulls (each value of the NUMBER-th answer with rows is NULL), narrow (it has one column), empty (no rows), endless
-(its rows never end); month (in the rows of prepared statements, 2026-11-21 is in month 13). The port that it listens on is in FOLDER/port, the number of answers so far in FOLDER/answers."""
+(its rows never end), damaged (its first row is none, and then nothing comes any more); month (in the rows of prepared
+statements, 2026-11-21 is in month 13). The port that it listens on is in FOLDER/port, the number of answers so far in
+FOLDER/answers."""
 import os
 import socket
 import struct
@@ -46,6 +48,14 @@ def lie(client, columns, rows):
         while True:
             client.sendall(packet(number, row))
             number += 1
+    if how == "damaged":
+        client.sendall(packet(1, bytes([len(columns)])))
+        for number, column in enumerate(columns, 2):
+            client.sendall(packet(number, column))
+        client.sendall(packet(len(columns) + 2, b"\xfe\0\0\2\0") + packet(len(columns) + 3, b"\xfd\xff\xff\xff" + b"x"))
+        while client.recv(65536):
+            pass
+        raise EOFError
     if how == "nulls":
         rows = [b"\xfb" * len(columns) for _ in rows]
     elif how == "narrow":

@@ -15,6 +15,7 @@
 
 #define CONNECT_SECONDS 10
 #define READ_SECONDS 60 /* a dump has heartbeats every second: silence means that the server is gone */
+#define DEFAULT_PORT 3306
 
 /* -- TLS ------------------------------------------------------------------------------------ */
 
@@ -224,14 +225,25 @@ static void fixed_options(MYSQL *mysql, const struct my_session_settings *settin
     my_wait_options(mysql);
 }
 
+/* "unable to connect to 10.0.0.7:3307", or to the socket: from the URL, or the option file, or where the library looks. */
+static void name_peer(MYSQL *mysql, const struct my_url *url, char *what, size_t size)
+{
+    const char *host = url->host ? url->host : mysql->options.host;
+    const char *socket = url->socket ? url->socket : mysql->options.unix_socket;
+    unsigned port = url->port ? url->port : mysql->options.port;
+    bool brackets = host && strchr(host, ':');
+    if (is_unix_socket(mysql, url))
+        snprintf(what, size, "unable to connect to %.150s", socket ? socket : "the server's socket");
+    else
+        snprintf(what, size, "unable to connect to %s%.150s%s:%u", brackets ? "[" : "", host ? host : "localhost",
+                 brackets ? "]" : "", port ? port : DEFAULT_PORT);
+}
+
 static int login_error(MYSQL *mysql, const struct my_url *url, struct cdc_error *error)
 {
     char what[200];
     unsigned number = mysql_errno(mysql);
-    snprintf(what, sizeof what, "unable to connect to %.120s",
-             url->host     ? url->host
-             : url->socket ? url->socket
-                           : "the server");
+    name_peer(mysql, url, what, sizeof what);
     if (number == CR_SSL_CONNECTION_ERROR && strstr(mysql_error(mysql), "not support")) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", what, mysql_error(mysql));
         return cdc_error_hint(error, "set up TLS at the server, or say ssl-mode=PREFERRED");

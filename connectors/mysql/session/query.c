@@ -2,6 +2,7 @@
 /* Statements on a connection, and names and texts in them. */
 #include "connectors/mysql/session/session.h"
 
+#include <errmsg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -48,6 +49,19 @@ static bool has_lengths(MYSQL_ROW row, const unsigned long *lengths, unsigned n)
     return true;
 }
 
+/* After an answer that the library cannot read, nobody knows where the next one begins: a statement would wait for what may never
+ * come. */
+static int unreadable(MYSQL *mysql, const char *what, struct cdc_error *error)
+{
+    unsigned number = mysql_errno(mysql);
+    if (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR)
+        shutdown(mysql_get_socket(mysql), SHUT_RDWR);
+    if (number == CR_UNKNOWN_ERROR || number == CR_MALFORMED_PACKET)
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: the server's answer cannot be read (%s)", what,
+                             mysql_error(mysql));
+    return my_session_error(mysql, what, error);
+}
+
 /* Reads all rows. On errors the connection is of no more use: what the server still sends is not read. */
 static int keep_rows(MYSQL *mysql, MYSQL_RES *result, MYSQL_DATA *data, const char *what, struct cdc_error *error)
 {
@@ -68,14 +82,14 @@ static int keep_rows(MYSQL *mysql, MYSQL_RES *result, MYSQL_DATA *data, const ch
         return n == 0 ? cdc_error_memory(error)
                       : cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: the server's answer has no end", what);
     }
-    return mysql_errno(mysql) ? my_session_error(mysql, what, error) : 0;
+    return mysql_errno(mysql) ? unreadable(mysql, what, error) : 0;
 }
 
 MYSQL_RES *my_session_store(MYSQL *mysql, const char *what, struct cdc_error *error)
 {
     MYSQL_RES *result = mysql_use_result(mysql);
     if (!result && mysql_errno(mysql) != 0)
-        my_session_error(mysql, what, error);
+        unreadable(mysql, what, error);
     if (!result)
         return NULL;
     MYSQL_DATA *data = calloc(1, sizeof *data);
@@ -95,7 +109,7 @@ MYSQL_RES *my_session_store(MYSQL *mysql, const char *what, struct cdc_error *er
 MYSQL_RES *my_session_query(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)
 {
     if (mysql_query(mysql, sql) != 0) {
-        my_session_error(mysql, what, error);
+        unreadable(mysql, what, error);
         return NULL;
     }
     return my_session_store(mysql, what, error);
@@ -104,7 +118,7 @@ MYSQL_RES *my_session_query(MYSQL *mysql, const char *sql, const char *what, str
 int my_session_execute(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error)
 {
     if (mysql_query(mysql, sql) != 0)
-        return my_session_error(mysql, what, error);
+        return unreadable(mysql, what, error);
     MYSQL_RES *result = my_session_store(mysql, what, error);
     mysql_free_result(result);
     return error->status ? -1 : 0;
@@ -117,6 +131,8 @@ char *my_session_value(MYSQL *mysql, const char *sql, const char *what, struct c
     char *value = row && row[0] ? strdup(row[0]) : NULL;
     if (row && row[0] && !value)
         cdc_error_memory(error);
+    if (!row && error->status == 0)
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: the server's answer is empty", what);
     mysql_free_result(result);
     return value;
 }

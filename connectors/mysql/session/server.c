@@ -100,8 +100,10 @@ int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *err
                      ? my_server_variable(mysql, "server_uuid", error)
                      : my_session_value(mysql, "SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)",
                                         "cannot ask which server it is", error);
-    if (!uuid)
+    if (!uuid || !*uuid) {
+        free(uuid);
         return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not tell which it is");
+    }
     snprintf(server->uuid, sizeof server->uuid, "%s", uuid);
     free(uuid);
     return 0;
@@ -239,6 +241,10 @@ int my_server_find(MYSQL *mysql, const struct my_coord *coord, enum my_standing 
     if (!result)
         return -1;
     *standing = MY_STANDS_NOWHERE;
+    if (mysql_num_rows(result) == 0) {
+        mysql_free_result(result);
+        return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server lists no file of its log");
+    }
     for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL; first = false) {
         if (!row[0] || !row[1]) {
             mysql_free_result(result);

@@ -50,7 +50,8 @@ MYSQL_RES *my_session_query(MYSQL *mysql, const char *sql, const char *what, str
  * NULL as above. Freed with mysql_free_result. */
 MYSQL_RES *my_session_store(MYSQL *mysql, const char *what, struct cdc_error *error);
 int my_session_execute(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);
-/* One value, or NULL when there is none (no row, NULL, error). RETURNS NEW (free). */
+/* One value, or NULL when it is NULL, or on errors: a question for a value is answered with a row, and one without is PROTOCOL.
+ * RETURNS NEW (free). */
 char *my_session_value(MYSQL *mysql, const char *sql, const char *what, struct cdc_error *error);
 /* Appends `name`, quoted. */
 void my_session_append_identifier(struct cdc_buf *out, const char *name);

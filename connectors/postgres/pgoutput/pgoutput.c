@@ -150,9 +150,8 @@ static int read_row(struct pgoutput *decoder, struct cdc_bytes *bytes, const str
 {
     if (read_tuple(bytes, table, decoder->cells[which], error) < 0)
         return -1;
-    pg_encoding_convert_row(decoder->settings.encoding, &decoder->converted[which], decoder->cells[which],
-                            table->n_columns);
-    return decoder->converted[which].failed ? cdc_error_memory(error) : 0;
+    return pg_encoding_convert_row(decoder->settings.encoding, &decoder->converted[which], decoder->cells[which],
+                                   table->n_columns, error);
 }
 
 /* One line cannot be there for one sink, and not for another. */
@@ -345,9 +344,9 @@ static int decode_message(struct pgoutput *decoder, struct cdc_bytes *bytes, str
         if (check_torn(decoder, error) < 0)
             return -1;
     }
-    char *name = pg_encoding_name(decoder->settings.encoding, prefix);
+    char *name = pg_encoding_name(decoder->settings.encoding, prefix, error);
     if (!name)
-        return cdc_error_memory(error);
+        return -1;
     pg_lines_message(decoder, name, content, n, flags == 1, out);
     free(name);
     if (alone)

@@ -21,8 +21,10 @@ struct pgoutput_settings {
      * table->unsure_until on. When the catalog's columns differ
      * (older Relation), only what matches by name is taken. 0 or -1 */
     int (*describe)(void *context, struct pg_table *table, struct cdc_error *error);
-    void *describe_context;
-    size_t table_bytes; /* of memory, see pgoutput_is_full; 0: 256 MiB */
+    /* A table has another name than before in this stream, under which it is, or was, selected; may be NULL. */
+    void (*renamed)(void *context, const struct pg_table *before, const struct pg_table *now);
+    void *describe_context; /* of both */
+    size_t table_bytes;     /* of memory, see pgoutput_is_full; 0: 256 MiB */
 };
 struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct cdc_error *error); /* RETURNS NEW */
 void pgoutput_free(struct pgoutput *decoder);

@@ -134,7 +134,7 @@ static int read_column(const struct pg_relations *relations, const struct pg_enc
     char oid_text[16];
     snprintf(oid_text, sizeof oid_text, "%lu", (unsigned long)column->type_oid);
     column->type_name = strdup(named && named->name ? named->name : oid_text);
-    column->name = pg_encoding_name(encoding, name);
+    column->name = pg_encoding_name(encoding, name, error);
     return column->name && column->type_name ? 0 : cdc_error_memory(error);
 }
 
@@ -159,8 +159,8 @@ static int read_relation(const struct pg_relations *relations, const struct pg_e
     size_t n = (size_t)cdc_bytes_be(bytes, 2);
     if (bytes->bad || n > MAX_COLUMNS || replica_identity == '\0' || !strchr("dnfi", replica_identity))
         return pg_message_malformed(error, "Relation");
-    table->schema = pg_encoding_name(encoding, *schema ? schema : "pg_catalog");
-    table->name = pg_encoding_name(encoding, name);
+    table->schema = pg_encoding_name(encoding, *schema ? schema : "pg_catalog", error);
+    table->name = pg_encoding_name(encoding, name, error);
     table->columns = calloc(n ? n : 1, sizeof *table->columns);
     if (!table->schema || !table->name || !table->columns)
         return cdc_error_memory(error);
@@ -259,6 +259,15 @@ static void forget_types(struct pg_relations *relations)
     relations->n_types = 0;
 }
 
+static void tell_renamed(const struct pg_relations *relations, const struct pgoutput_settings *settings,
+                         const struct pg_table *table)
+{
+    const struct pg_table *before = relations->n_slots ? relations->slots[slot_of(relations, table->oid)] : NULL;
+    if (before && settings->renamed && (before->selected || table->selected) &&
+        (strcmp(before->schema, table->schema) != 0 || strcmp(before->name, table->name) != 0))
+        settings->renamed(settings->describe_context, before, table);
+}
+
 int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
                                  struct cdc_bytes *bytes, struct cdc_error *error)
 {
@@ -267,8 +276,10 @@ int pg_relations_decode_relation(struct pg_relations *relations, const struct pg
         return cdc_error_memory(error);
     int status = read_relation(relations, settings->encoding, bytes, table, error);
     forget_types(relations);
-    if (status == 0 && complete_relation(settings, table, error) == 0)
+    if (status == 0 && complete_relation(settings, table, error) == 0) {
+        tell_renamed(relations, settings, table);
         return keep(relations, settings, table, error);
+    }
     pg_table_free(table);
     return -1;
 }

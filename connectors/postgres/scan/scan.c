@@ -112,10 +112,8 @@ static int split(struct pg_scan *scan, size_t n, struct cdc_error *error)
     }
     /* p stands one after the tab that would follow the last field: at end + 1, or fields are missing or too many. A
      * table without columns has empty rows. */
-    if (found == table->n_columns && (p == end + 1 || (found == 0 && n == 0))) {
-        pg_encoding_convert_row(scan->encoding, &scan->converted, scan->cells, found);
-        return scan->converted.failed ? cdc_error_memory(error) : 0;
-    }
+    if (found == table->n_columns && (p == end + 1 || (found == 0 && n == 0)))
+        return pg_encoding_convert_row(scan->encoding, &scan->converted, scan->cells, found, error);
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "table %s.%s: the server sent a row with another number of columns",
                          table->schema, table->name);
 }

@@ -3,6 +3,7 @@
 #include "connectors/postgres/schema/catalog.h"
 
 #include "connectors/postgres/schema/internal.h"
+#include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/query.h"
 
 #include <stdlib.h>
@@ -124,16 +125,18 @@ static bool is_gone(struct pg_answer *row)
     return !pg_answer_text_or_null(row, "readable");
 }
 
-int pg_catalog_read(PGconn *sql, const char *publication, struct pg_catalog *catalog, struct cdc_error *error)
+int pg_catalog_read(PGconn *sql, const char *publication, int patience_ms, struct pg_catalog *catalog,
+                    struct cdc_error *error)
 {
     static const char what[] = "cannot list the tables";
+    const struct pg_locks locks = {PG_LOCKS_READ, patience_ms};
     bool v15 = PQserverVersion(sql) >= 150000;
     *catalog = (struct pg_catalog){0};
-    catalog->result = pg_query_rows(
-        sql,
+    catalog->result = pg_locks_query(
+        sql, &locks,
         v15 ? TABLES_SQL("t.rowfilter AS filter, t.attnames AS columns, " LISTS_COLUMNS, HOLE_SQL)
             : TABLES_SQL("NULL::text AS filter, NULL::name[] AS columns, false AS lists_columns", "NULL::text"),
-        1, &publication, what, error);
+        1, &publication, PGRES_TUPLES_OK, what, error);
     if (!catalog->result)
         return -1;
     /* The fields stay texts of the result: thousands of tables would else be as many small allocations. */

@@ -40,8 +40,10 @@ struct pg_catalog {
     struct pg_catalog_table *tables;
     size_t n;
 };
-/* By schema and name. publication may be missing. catalog is to be freed in any case. */
-int pg_catalog_read(PGconn *sql, const char *publication, struct pg_catalog *catalog, struct cdc_error *error);
+/* By schema and name. publication may be missing. catalog is to be freed in any case. TEMPORARY when tables are locked for
+ * longer than patience_ms (locks.h); a transaction is rolled back then. */
+int pg_catalog_read(PGconn *sql, const char *publication, int patience_ms, struct pg_catalog *catalog,
+                    struct cdc_error *error);
 void pg_catalog_free(struct pg_catalog *catalog);
 
 /* Do the changes of the table concern us, under its own name or its root's? */

@@ -73,6 +73,26 @@ static bool matches_any(const struct pg_gaps *gaps, const char *pattern)
     return false;
 }
 
+static void append_patterns(struct cdc_buf *out, const char *option, const struct cdc_option_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        cdc_buf_printf(out, "%s%s %s", out->len > 0 ? " " : "", option, list->items[i]);
+}
+
+/* By -t and -T as they were given; without one there is no table at all. */
+static void find_nothing(const struct pg_gaps *gaps)
+{
+    struct cdc_buf patterns = CDC_BUF_INIT;
+    append_patterns(&patterns, "-t", &gaps->settings->selection.include);
+    append_patterns(&patterns, "-T", &gaps->settings->selection.exclude);
+    bool any = patterns.len > 0;
+    cdc_buf_byte(&patterns, '\0');
+    say(gaps, gaps->first ? PG_GAP_STOPS : PG_GAP_WARNS, any ? "no table is selected by %d" : "no table is selected",
+        "fix -t and -T (schema.table), or create the tables first",
+        &(struct subject){.text = patterns.failed ? "the patterns" : patterns.data});
+    cdc_buf_free(&patterns);
+}
+
 static void find_patterns(const struct pg_gaps *gaps)
 {
     const struct cdc_option_list *include = &gaps->settings->selection.include;
@@ -80,8 +100,7 @@ static void find_patterns(const struct pg_gaps *gaps)
     for (size_t i = 0; i < gaps->catalog->n; i++)
         n += pg_catalog_is_meant(&gaps->catalog->tables[i], gaps->settings);
     if (n == 0 && (include->count > 0 || gaps->catalog->n > 0))
-        say(gaps, gaps->first ? PG_GAP_STOPS : PG_GAP_WARNS, "no table is selected",
-            "fix -t and -T (schema.table), or create the tables first", &(struct subject){0});
+        find_nothing(gaps);
     for (size_t i = 0; n > 0 && i < include->count; i++)
         if (!matches_any(gaps, include->items[i]))
             say(gaps, PG_GAP_WARNS, "-t %d matches no table", "fix it, or create the table",
@@ -119,7 +138,10 @@ static void find_kind(const struct pg_gaps *gaps, const struct pg_catalog_table 
         say(gaps, PG_GAP_WARNS, "%t is a materialized view: its changes are not in the log and never seen",
             "select its tables", &subject);
     else if (asked && table->persistence == 'u')
-        say(gaps, PG_GAP_WARNS, "%t is unlogged: its changes are not in the log and never seen",
+        say(gaps, PG_GAP_WARNS,
+            "%t is unlogged: its changes are not in the log and never seen, nor are the rows that it has when it "
+            "becomes "
+            "logged",
             "ALTER TABLE %t SET LOGGED;", &subject);
 }
 

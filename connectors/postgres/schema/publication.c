@@ -4,6 +4,7 @@
 
 #include "connectors/postgres/schema/catalog.h"
 #include "connectors/postgres/schema/gaps.h"
+#include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
@@ -304,11 +305,18 @@ static int nothing_to_publish(const struct pg_settings *settings, struct cdc_err
 
 static int run_statement(const struct plan *plan, const char *text, struct cdc_error *error)
 {
-    struct cdc_error ignored = {0};
-    if (pg_query_run(plan->sql, text, "cannot create the publication", error) == 0)
+    /* A CREATE INDEX CONCURRENTLY, which may take hours, holds a lock that this has to wait for. */
+    const struct pg_locks locks = {PG_LOCKS_PUBLISH, PG_LOCKS_PATIENCE_MS};
+    struct cdc_error own = {0};
+    PGresult *result =
+        pg_locks_query(plan->sql, &locks, text, 0, NULL, PGRES_COMMAND_OK, "cannot create the publication", &own);
+    PQclear(result);
+    if (result)
         return 0;
-    /* The statements stand in one explicit transaction, which the error leaves open and aborted. */
-    (void)pg_query_run(plan->sql, "ROLLBACK", "cannot roll back", &ignored);
+    if (error && error->status == 0)
+        *error = own;
+    if (own.status == CDC_EXIT_TEMPORARY)
+        return -1;
     return cdc_error_hint(
         error, "let the tables' owner (with CREATE on the database) or a superuser create publication \"%s\"",
         plan->settings->publication);
@@ -405,7 +413,7 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool 
     }
     struct pg_catalog catalog;
     struct plan plan = {.sql = sql, .settings = settings, .catalog = &catalog};
-    int status = pg_catalog_read(sql, settings->publication, &catalog, error);
+    int status = pg_catalog_read(sql, settings->publication, PG_LOCKS_PATIENCE_MS, &catalog, error);
     if (status == 0)
         status = ensure(&plan, exists, first, log, error);
     pg_catalog_free(&catalog);

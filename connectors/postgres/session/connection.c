@@ -129,6 +129,7 @@ static const char *find_sqlstate(const char *message, char state[6])
 struct outcome {
     bool silent;   /* the host that it was at did not answer in time */
     bool answered; /* a server refused */
+    bool full;     /* for it has no connection left for us */
 };
 
 static bool starts_with(const char *text, const char *prefix)
@@ -142,6 +143,7 @@ static int connect_error(PGconn *connection, struct outcome *outcome, struct cdc
     char state[6] = "";
     const char *at = find_sqlstate(message, state);
     outcome->answered = at != NULL;
+    outcome->full = at && strcmp(state, "53300") == 0;
     int status = at ? pg_query_status(state) : CDC_EXIT_UNAVAILABLE;
     if (!at && PQconnectionNeedsPassword(connection))
         status = CDC_EXIT_PERMISSION;
@@ -380,14 +382,28 @@ static int prepare(PGconn *connection, const struct pg_settings *settings, struc
                : 0;
 }
 
-PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error)
+static PGconn *open_prepared(const struct pg_settings *settings, bool replication, struct outcome *outcome,
+                             struct cdc_error *error)
 {
-    struct outcome outcome;
-    PGconn *connection = open_any(settings, replication, &outcome, error);
+    PGconn *connection = open_any(settings, replication, outcome, error);
     if (!connection || prepare(connection, settings, error) == 0)
         return connection;
     PQfinish(connection);
     return NULL;
+}
+
+PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error)
+{
+    struct outcome outcome;
+    return open_prepared(settings, replication, &outcome, error);
+}
+
+PGconn *pg_connect_unless_full(const struct pg_settings *settings, bool *full, struct cdc_error *error)
+{
+    struct outcome outcome;
+    PGconn *connection = open_prepared(settings, false, &outcome, error);
+    *full = outcome.full;
+    return connection;
 }
 
 bool pg_is_standby(const PGconn *connection)

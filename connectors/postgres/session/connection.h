@@ -28,6 +28,8 @@ struct pg_settings {
  * wrong password or a missing privilege, CONFIG for a database that does not exist, UNAVAILABLE else. The password
  * appears in no error. RETURNS NEW (PQfinish). */
 PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error);
+/* A plain one. *full: there is none left for us (UNAVAILABLE), but the server is at work. RETURNS NEW */
+PGconn *pg_connect_unless_full(const struct pg_settings *settings, bool *full, struct cdc_error *error);
 /* Is the server a standby? As it said when it was connected, or since. */
 bool pg_is_standby(const PGconn *connection);
 

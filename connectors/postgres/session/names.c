@@ -65,6 +65,16 @@ int pg_names_publication_exists(PGconn *sql, const char *name, struct cdc_error 
     return exists;
 }
 
+char *pg_names_acting_role(PGconn *sql, struct cdc_error *error)
+{
+    PGresult *result = pg_query_rows(sql, "SELECT current_user", 0, NULL, "cannot ask for the role", error);
+    char *role = result && PQntuples(result) == 1 && PQnfields(result) == 1 ? strdup(PQgetvalue(result, 0, 0)) : NULL;
+    PQclear(result);
+    if (!role)
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "cannot ask for the role: the server gave no answer to it");
+    return role;
+}
+
 int pg_names_fill(struct pg_settings *settings, PGconn *sql, struct cdc_error *error)
 {
     char slot[64], own[64];

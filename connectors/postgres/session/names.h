@@ -19,4 +19,8 @@ int pg_names_resolve(struct pg_settings *settings, int64_t retry_max, struct cdc
 /* 1, 0, or -1 */
 int pg_names_publication_exists(PGconn *sql, const char *publication, struct cdc_error *error);
 
+/* The role whose rights on tables and databases count: ALTER ROLE ... SET role makes it another one than that which logged
+ * in (PQuser), whose right to replicate counts. RETURNS NEW; NULL on errors. */
+char *pg_names_acting_role(PGconn *sql, struct cdc_error *error);
+
 #endif

@@ -48,8 +48,8 @@ int pg_query_status(const char *sqlstate)
          * we just lost (55006), a lock that is held (55P03), a deadlock (40), a table that somebody changed between two
          * questions (42P01 and the like). So is what nobody has thought of: it is told with its code. */
     } map[] = {{"28", CDC_EXIT_PERMISSION},   {"42501", CDC_EXIT_PERMISSION}, {"08P01", CDC_EXIT_PROTOCOL},
-               {"53300", CDC_EXIT_TEMPORARY}, {"57014", CDC_EXIT_TEMPORARY},  {"42P01", CDC_EXIT_TEMPORARY},
-               {"42703", CDC_EXIT_TEMPORARY}, {"42809", CDC_EXIT_TEMPORARY},  {"3F000", CDC_EXIT_TEMPORARY}};
+               {"57014", CDC_EXIT_TEMPORARY}, {"42P01", CDC_EXIT_TEMPORARY},  {"42703", CDC_EXIT_TEMPORARY},
+               {"42809", CDC_EXIT_TEMPORARY}, {"3F000", CDC_EXIT_TEMPORARY}};
     for (size_t i = 0; i < sizeof map / sizeof *map; i++)
         if (strncmp(sqlstate, map[i].prefix, strlen(map[i].prefix)) == 0)
             return map[i].status;

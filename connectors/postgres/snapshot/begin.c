@@ -3,6 +3,8 @@
 #include "connectors/postgres/snapshot/internal.h"
 
 #include "connectors/postgres/pgoutput/position.h"
+#include "connectors/postgres/schema/catalog.h"
+#include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/schema/publication.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/names.h"
@@ -143,42 +145,34 @@ static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc
     return begin(run, snapshot, error);
 }
 
-/* What the role may not read is found before a slot is made that nobody would use. */
-static const char unreadable_sql[] =
-    "SELECT n.nspname AS schema, c.relname AS name, row_security_active(c.oid) AS hidden FROM pg_publication_tables p "
-    "JOIN "
-    "pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename "
-    "WHERE p.pubname = $1 AND (row_security_active(c.oid) OR NOT has_schema_privilege(n.oid, 'USAGE') "
-    "OR NOT has_table_privilege(c.oid, 'SELECT')) ORDER BY 1, 2";
-
 static int unreadable(struct snapshot_run *run, const char *schema, const char *table, bool hidden,
                       struct cdc_error *error)
 {
-    cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" may not read %stable %s.%s", PQuser(run->sql),
+    char *role = pg_names_acting_role(run->sql, error);
+    if (!role)
+        return -1;
+    cdc_error_set(error, CDC_EXIT_PERMISSION, "role \"%s\" may not read %stable %s.%s", role,
                   hidden ? "all rows of " : "", schema, table);
-    return cdc_error_hint(
-        error,
-        hidden ? "row level security hides rows from it: ALTER ROLE \"%s\" BYPASSRLS; or exclude the table"
-               : "GRANT SELECT on the table and USAGE on its schema to \"%s\", or exclude the table",
-        PQuser(run->sql));
+    cdc_error_hint(error,
+                   hidden ? "row level security hides rows from it: ALTER ROLE \"%s\" BYPASSRLS; or exclude the table"
+                          : "GRANT SELECT on the table and USAGE on its schema to \"%s\", or exclude the table",
+                   role);
+    free(role);
+    return -1;
 }
 
+/* What the role may not read is found before a slot is made that nobody would use. */
 static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
 {
-    static const char what[] = "cannot check the privileges";
-    const char *values[1] = {run->pg->publication};
-    PGresult *result = pg_query_rows(run->sql, unreadable_sql, 1, values, what, error);
-    if (!result)
-        return -1;
-    int status = 0;
-    for (struct pg_answer row = {.result = result}; status == 0 && row.row < PQntuples(result); row.row++) {
-        const char *schema = pg_answer_text(&row, "schema"), *table = pg_answer_text(&row, "name");
-        bool hidden = pg_answer_true(&row, "hidden");
-        status = pg_answer_good(&row, what, error);
-        if (status == 0 && cdc_selection_has_table(&run->pg->selection, schema, table))
-            status = unreadable(run, schema, table, hidden, error);
+    struct pg_catalog catalog;
+    int status = pg_catalog_read(run->sql, run->pg->publication, PG_LOCKS_PATIENCE_MS, &catalog, error);
+    for (size_t i = 0; status == 0 && i < catalog.n; i++) {
+        const struct pg_catalog_table *table = &catalog.tables[i];
+        if (table->listed && (table->hidden || !table->readable) &&
+            cdc_selection_has_table(&run->pg->selection, table->schema, table->name))
+            status = unreadable(run, table->schema, table->name, table->hidden, error);
     }
-    PQclear(result);
+    pg_catalog_free(&catalog);
     return status;
 }
 

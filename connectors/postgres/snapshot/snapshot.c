@@ -111,7 +111,7 @@ static int attempt(struct snapshot_run *run, struct cdc_error *error)
     pg_source_head(&run->source_head, run->pg->name, PQdb(run->sql));
     if (run->source_head.failed)
         return cdc_error_memory(error);
-    int converts = pg_encoding_ask(run->sql, &run->encoding, error);
+    int converts = pg_encoding_ask(run->sql, run->pg, &run->encoding, error);
     run->converts = converts > 0;
     if (converts < 0 || pg_snapshot_begin_any(run, error) < 0 || pg_snapshot_list_tables(run, error) < 0 ||
         pg_snapshot_lock_tables(run, error) < 0 || copy_all(run, error) < 0)
@@ -128,6 +128,7 @@ static void run_free(struct snapshot_run *run)
     free(run->tables);
     cdc_buf_free(&run->fixed);
     cdc_buf_free(&run->source_head);
+    pg_encoding_free(&run->encoding);
     PQfinish(run->sql);
     cdc_writer_free(run->writer);
     pg_snapshot_state_clear(&run->state);

@@ -3,6 +3,7 @@
 #include "connectors/postgres/snapshot/internal.h"
 
 #include "connectors/postgres/schema/describe.h"
+#include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
 
@@ -27,7 +28,8 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
     run->progress.estimate += found->estimate;
     if (!entry->table->has_key)
         cdc_log_write(run->log, CDC_LOG_WARNING,
-                      "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice",
+                      "table %s.%s has no key: should the snapshot begin again, its rows come again, after a line "
+                      "that empties it (\"op\":\"t\")",
                       found->schema, found->name);
     return found->unlike ? pg_catalog_refuse(found->schema, found->name, &found->key, found->unlike, error) : 0;
 }
@@ -35,7 +37,7 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
 int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
 {
     struct pg_catalog catalog;
-    int result = pg_catalog_read(run->sql, run->pg->publication, &catalog, error);
+    int result = pg_catalog_read(run->sql, run->pg->publication, PG_LOCKS_PATIENCE_MS, &catalog, error);
     if (result == 0) {
         run->tables = calloc(catalog.n + 1, sizeof *run->tables);
         result = run->tables ? 0 : cdc_error_memory(error);

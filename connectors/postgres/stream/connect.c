@@ -53,6 +53,17 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_describe_relation(stream->sql, stream->pg, table, error);
 }
 
+/* A copy goes by names, the publication by tables. */
+static void renamed(void *context, const struct pg_table *before, const struct pg_table *now)
+{
+    struct pg_stream *stream = context;
+    const char *meaning = !now->selected ? "it is not selected under that name, and its changes are not seen any more"
+                          : !before->selected ? "what changed under the old name was not seen: take a new snapshot"
+                                              : "rows of before stay under the old name in a copy: take a new snapshot";
+    cdc_log_write(stream->log, CDC_LOG_WARNING, "table \"%s\".\"%s\" was renamed to \"%s\".\"%s\": %s", before->schema,
+                  before->name, now->schema, now->name, meaning);
+}
+
 /* Names in a command of a session that does not convert must be in the database's own encoding. */
 static bool is_ascii(const char *text)
 {
@@ -71,7 +82,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
         return 0;
     }
     const struct pg_settings *pg = stream->pg;
-    int converts = is_ascii(pg->publication) ? pg_encoding_ask(stream->sql, &stream->encoding, error) : 0;
+    int converts = is_ascii(pg->publication) ? pg_encoding_ask(stream->sql, pg, &stream->encoding, error) : 0;
     if (converts < 0)
         return -1;
     stream->converts = converts > 0;
@@ -81,6 +92,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
                                          .selection = pg->selection,
                                          .encoding = stream->converts ? &stream->encoding : NULL,
                                          .describe = describe,
+                                         .renamed = renamed,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);
     return stream->decoder ? 0 : -1;

@@ -49,6 +49,7 @@ void pg_stream_free(struct pg_stream *stream)
     drop_temporary(stream);
     PQfinish(stream->sql);
     pgoutput_free(stream->decoder);
+    pg_encoding_free(&stream->encoding);
     cdc_buf_free(&stream->identity_json);
     pg_watch_clear(&stream->watch);
     free(stream);
@@ -316,8 +317,9 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
         return 0;
     pg_stream_close_sql(stream);
     struct cdc_error refused = {0};
-    /* One that has no connection left (75) is at work, and this one goes on. */
-    if (pg_stream_ensure_sql(stream, &refused) < 0 && refused.status == CDC_EXIT_UNAVAILABLE)
+    bool full = false;
+    stream->sql = pg_connect_unless_full(stream->pg, &full, &refused);
+    if (!stream->sql && !full && refused.status == CDC_EXIT_UNAVAILABLE)
         stream->leave_at = now + LEAVE_MS;
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "connectors/postgres/stream/internal.h"
 
 #include "connectors/postgres/schema/gaps.h"
+#include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/wait.h"
@@ -16,11 +17,8 @@
 #include <string.h>
 
 #define LOOK_MS 1000
-#define LOOK_SHARE 20 /* of the time, a slow question may take one part */
-/* The server's list of a publication's tables waits for whoever holds one of them locked, and the stream waits for the
- * list: not for long. It is asked for again. */
-#define PATIENCE "SET lock_timeout = 200"
-#define PATIENT "SET lock_timeout = 0"
+#define LOOK_SHARE 20   /* of the time, a slow question may take one part */
+#define PATIENCE_MS 200 /* with tables that somebody holds locked: the lines wait meanwhile. It is asked again */
 
 /* Tables by name, kind and schema (not temporary ones, which come and go all the time, and are never seen); the publication's
  * own row; its lists. */
@@ -107,17 +105,13 @@ static int look_at_tables(struct pg_stream *stream, struct cdc_error *error)
     struct cdc_error found = {0}, failed = {0};
     struct pg_look look = {.stream = stream, .error = &found};
     struct pg_catalog catalog;
-    int result = stream->watch.looked ? pg_query_run(stream->sql, PATIENCE, "cannot look at the tables", &failed) : 0;
-    catalog = (struct pg_catalog){0};
-    if (result == 0)
-        result = pg_catalog_read(stream->sql, stream->pg->publication, &catalog, &failed);
+    int patience = stream->watch.looked ? PATIENCE_MS : PG_LOCKS_PATIENCE_MS;
+    int result = pg_catalog_read(stream->sql, stream->pg->publication, patience, &catalog, &failed);
     const struct pg_gaps gaps = {
         .settings = stream->pg, .catalog = &catalog, .published = true, .all = true, .say = take_gap, .context = &look};
     if (result == 0)
         result = pg_gaps_find(&gaps, stream->sql, &failed);
     pg_catalog_free(&catalog);
-    if (stream->watch.looked && pg_query_run(stream->sql, PATIENT, "cannot look at the tables", &failed) < 0)
-        leave_session(stream);
     if (result < 0 || look.failed) { /* asked again; a server that is gone shows elsewhere */
         free(look.said);
         free(stream->watch.seen);
