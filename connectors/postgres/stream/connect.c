@@ -364,6 +364,7 @@ static int identify(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     stream->on_standby = pg_is_standby(stream->replication);
     stream->timeline_due = false;
+    stream->new_timeline = 0;
     if (!start->has_position)
         return 0;
     return pg_identity_check(stream->replication, &stream->identity, start->source, start->state, start->lsn, error);

@@ -73,9 +73,10 @@ struct pg_stream {
     int64_t until_ms;             /* --until TIME; 0: none */
     uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
     bool ended;
-    bool told_silent;  /* and at work */
-    bool on_standby;   /* which may be promoted */
-    bool timeline_due; /* a boundary that has the new one */
+    bool told_silent;     /* and at work */
+    bool on_standby;      /* which may be promoted */
+    int32_t new_timeline; /* that its log goes on on, as the last look has found; 0 */
+    bool timeline_due;    /* a boundary that has it */
 };
 
 /* -- start.c -- */

@@ -353,6 +353,17 @@ static int renew(struct pg_stream *stream, struct cdc_error *error)
     return status;
 }
 
+/* Of a standby that was promoted, as pg_watch_tick has found. */
+static int take_timeline(struct pg_stream *stream, struct cdc_error *error)
+{
+    int32_t timeline = stream->new_timeline;
+    stream->new_timeline = 0;
+    if (timeline == 0)
+        return 0;
+    stream->timeline_due = true;
+    return pg_stream_set_timeline(stream, timeline, error);
+}
+
 static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
@@ -365,7 +376,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         stream->last_receive = now; /* we do not listen: silence means nothing */
     else if (now - stream->last_receive > stream->silent_ms && pg_stream_check_walsender(stream, error) < 0)
         return -1;
-    if (watch_shutdown(stream, now, error) < 0 || pg_watch_tick(stream, now, error) < 0)
+    if (watch_shutdown(stream, now, error) < 0 || pg_watch_tick(stream, now, error) < 0 ||
+        take_timeline(stream, error) < 0)
         return -1;
     if (!blocked)
         maybe_heartbeat(stream, out, now);

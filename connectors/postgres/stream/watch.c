@@ -208,8 +208,8 @@ static void follow_timeline(struct pg_stream *stream)
     if (!good) /* asked again */
         return;
     stream->on_standby = standby;
-    if (timeline > stream->identity.timeline && pg_stream_set_timeline(stream, (int32_t)timeline, &ignored) == 0)
-        stream->timeline_due = true;
+    if (timeline > stream->identity.timeline)
+        stream->new_timeline = (int32_t)timeline;
 }
 
 int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error)
