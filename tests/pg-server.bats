@@ -406,10 +406,10 @@ both() { # the lines of one run, in FILE, into both copies
 }
 
 # Since 16 a standby has slots of its own, and its walsenders go on when it is promoted.
+# bats test_tags=only:postgresql-17
 @test "a standby is promoted while it is read: what is written from there on is of its new timeline, and the next start goes on" {
     other_server
     local primary=$OTHER standby pid
-    [ "$(on "$primary" "show server_version_num")" -ge 160000 ] || skip "a standby has no logical slots before 16"
     on "$primary" "create publication cdc_p for table t; select pg_create_physical_replication_slot('s')" >/dev/null
     standby=$(test_folder)
     OTHERS+=("$standby")
