@@ -16,6 +16,7 @@ struct pg_settings {
     struct cdc_selection selection;
     bool publication_by_name; /* it was derived from name, not given */
     bool no_create, temporary;
+    bool allow_republished; /* go on with tables that were out of the publication for a while */
     bool allow_refused; /* publish tables whose UPDATE and DELETE the server then refuses */
     struct cdc_value_format format;
     const char *tool;

@@ -149,7 +149,7 @@ static int prepare_publication(struct pg_stream *stream, bool create, struct cdc
         snprintf(
             own.hint, sizeof own.hint, "%s",
             "the slot is older than any publication made now: create the publication by hand only if nothing changed "
-            "since, else run pg-cdc --drop and take a new snapshot");
+            "since (and give --allow-republished), else run pg-cdc --drop and take a new snapshot");
     if (error && error->status == 0)
         *error = own;
     return -1;
@@ -345,11 +345,6 @@ static int identify(struct pg_stream *stream, struct cdc_error *error)
     const struct pg_start *start = &stream->start;
     if (pg_identity_read(stream->replication, stream->pg->slot, &stream->identity, error) < 0)
         return -1;
-    stream->identity_json.len = 0;
-    pg_identity_json(&stream->identity_json, &stream->identity);
-    cdc_buf_byte(&stream->identity_json, '\0');
-    if (stream->identity_json.failed)
-        return cdc_error_memory(error);
     if (!start->has_position)
         return 0;
     return pg_identity_check(stream->replication, &stream->identity, start->source, start->state, start->lsn, error);
@@ -383,7 +378,8 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
         return -1;
     stream->replication = pg_connect(stream->pg, true, error);
     if (!stream->replication || identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
-        pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
+        pg_stream_look_at_members(stream, error) < 0 || pg_watch_begin(stream, error) < 0 ||
+        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || find_needed(stream, error) < 0)
         return -1;
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);

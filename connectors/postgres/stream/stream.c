@@ -50,7 +50,8 @@ void pg_stream_free(struct pg_stream *stream)
     PQfinish(stream->sql);
     pgoutput_free(stream->decoder);
     pg_encoding_free(&stream->encoding);
-    cdc_buf_free(&stream->identity_json);
+    cdc_buf_free(&stream->state_json);
+    pg_members_free(&stream->members);
     pg_watch_clear(&stream->watch);
     free(stream);
 }
@@ -329,8 +330,14 @@ static const struct cdc_offset *stream_boundary(void *source)
     if (!boundary)
         return NULL;
     stream->boundary = *boundary;
-    stream->boundary.state = stream->identity_json.data;
+    stream->boundary.state = stream->state_json.data;
     return &stream->boundary;
+}
+
+static const char *stream_state(void *source)
+{
+    struct pg_stream *stream = source;
+    return stream->state_json.data;
 }
 
 static bool stream_between(void *source)
@@ -402,4 +409,5 @@ const struct cdc_source_ops pg_stream_ops = {
     .confirm = stream_confirm,
     .boundary = stream_boundary,
     .between = stream_between,
+    .state = stream_state,
 };
