@@ -60,15 +60,15 @@ ack_of() { jq -c 'select(.op == "commit" or .op == "heartbeat") | {format: 1, to
     on "$OTHER" "insert into t values (1, 'before the copy')"
     read_log "$OTHER" --offset-file "$DIR/own"
     pg_down "$OTHER"
-    as_postgres cp -a "$OTHER/data" "$OTHER/copy"
+    (as_postgres cp -a "$OTHER/data" "$OTHER/copy")
     pg_up "$OTHER"
     on "$OTHER" "insert into t select g, repeat('lost', 200) from generate_series(2, 400) g"
     read_log "$OTHER" --offset-file "$DIR/own"
     is "rows" 400 "$(grep -c '"op":"c"' "$DIR/out")"
     ack_of "$DIR/out" >"$DIR/sink"
     pg_down "$OTHER"
-    as_postgres rm -rf "$OTHER/data"
-    as_postgres mv "$OTHER/copy" "$OTHER/data"
+    (as_postgres rm -rf "$OTHER/data")
+    (as_postgres mv "$OTHER/copy" "$OTHER/data")
     pg_up "$OTHER"
     on "$OTHER" "insert into t values (1001, 'after the copy')"
     local before
@@ -94,14 +94,14 @@ ack_of() { jq -c 'select(.op == "commit" or .op == "heartbeat") | {format: 1, to
 set_slot_back() {
     local slot=$1/data/pg_replslot/cdc_p
     pg_down "$1" immediate
-    as_postgres cp "$1/slot-state" "$slot/state"
+    (as_postgres cp "$1/slot-state" "$slot/state")
     pg_up "$1"
 }
 @test "a server that crashed and has forgotten what it was told: the lines go on, after a commit and after a heartbeat" {
     other_server
     read_log "$OTHER" --offset-file "$DIR/own"
     on "$OTHER" "checkpoint"
-    as_postgres cp "$OTHER/data/pg_replslot/cdc_p/state" "$OTHER/slot-state"
+    (as_postgres cp "$OTHER/data/pg_replslot/cdc_p/state" "$OTHER/slot-state")
     on "$OTHER" "insert into t values (1, 'a'); select pg_logical_emit_message(false, 'x', 'y')" >/dev/null
     on "$OTHER" "insert into t values (2, 'b')"
     read_log "$OTHER" --offset-file "$DIR/own"
@@ -125,28 +125,21 @@ set_slot_back() {
 @test "a slot that was read before without a position kept: the server crashes before the next change, and the lines go on" {
     other_server
     read_log "$OTHER"
-    local before after status=0 round
-    # The server writes a slot now and then by itself, and forgets nothing in the crash: then once more.
-    for round in 11 12 13 14 15; do
-        : >"$DIR/out"
-        on "$OTHER" "checkpoint"
-        on "$OTHER" "insert into t values ($round, 'read, and confirmed after the checkpoint')"
-        read_log "$OTHER"
-        is "rows" 1 "$(grep -c '"op":"c"' "$DIR/out")"
-        before=$(confirmed_of "$OTHER")
-        spawn pg-cdc --name p --heartbeat 0.1 "$(PG_DIR=$OTHER pg_url postgres)" >"$DIR/out" 2>"$DIR/err"
-        wait_until grep -q '"op":"heartbeat"' "$DIR/out"
-        # Stopped, or it would have told the server again before we look.
-        kill -STOP "$SPAWNED"
-        pg_down "$OTHER" immediate
-        pg_up "$OTHER"
-        after=$(confirmed_of "$OTHER")
-        kill -CONT "$SPAWNED"
-        [ "$after" = "$before" ] || break
-        kill -TERM "$SPAWNED"
-        status_of "$SPAWNED" || true
-    done
-    [ "$after" != "$before" ]
+    local before status=0
+    on "$OTHER" "checkpoint"
+    (as_postgres cp "$OTHER/data/pg_replslot/cdc_p/state" "$OTHER/slot-state")
+    on "$OTHER" "insert into t values (1, 'read, and confirmed after the checkpoint')"
+    read_log "$OTHER"
+    is "rows" 1 "$(grep -c '"op":"c"' "$DIR/out")"
+    before=$(confirmed_of "$OTHER")
+    spawn pg-cdc --name p --heartbeat 0.1 "$(PG_DIR=$OTHER pg_url postgres)" >"$DIR/out" 2>"$DIR/err"
+    wait_until grep -q '"op":"heartbeat"' "$DIR/out"
+    # Stopped, or it would have told the server again before we look. What the server writes of a slot between two checkpoints
+    # differs from release to release.
+    kill -STOP "$SPAWNED"
+    set_slot_back "$OTHER"
+    [ "$(confirmed_of "$OTHER")" != "$before" ]
+    kill -CONT "$SPAWNED"
     on "$OTHER" "insert into t values (2, 'after the crash')"
     wait_until grep -q 'after the crash' "$DIR/out" || fail "$(cat "$DIR/err")"
     kill -TERM "$SPAWNED"
@@ -365,7 +358,7 @@ both() { # the lines of one run, in FILE, into both copies
     on "$OTHER" "create publication cdc_p for table t"
     on "$OTHER" "select pg_create_logical_replication_slot('cdc_p', 'pgoutput')" >/dev/null
     on "$OTHER" "checkpoint"
-    as_postgres cp "$OTHER/data/pg_replslot/cdc_p/state" "$OTHER/slot-state"
+    (as_postgres cp "$OTHER/data/pg_replslot/cdc_p/state" "$OTHER/slot-state")
     on "$OTHER" "select pg_logical_emit_message(false, 'x', 'y')" >/dev/null
     read_log "$OTHER" --max-events 1 --offset-file "$DIR/own"
     is "position" commit "$(tail -1 "$DIR/out" | jq -r .op)"
