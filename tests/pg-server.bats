@@ -241,6 +241,29 @@ set_slot_back() {
     is "publications" 0 "$(sql "select count(*) from pg_publication")"
 }
 
+@test "two names that make one slot, with a publication of their own: told apart, or refused" {
+    sql "create table $NAME.t (id int primary key); create publication own for table $NAME.t"
+    local first="a_$NAME" second="a-$NAME" action
+    t pg-cdc --name "$first" --publication own -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    sql "insert into $NAME.t values (1)"
+    for action in --until=now --check --drop; do
+        run -78 t pg-cdc --name "$second" --publication own -t "$NAME.t" $action "$URL"
+        [[ $output == *"slot \"cdc_a_$NAME\" may be that of another pipeline"*"--slot"* ]] || fail "$output"
+    done
+    run -78 t cdc-snapshot --name "$second" --publication own -t "$NAME.t" "$URL"
+    t pg-cdc --name "$first" --publication own -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    is "changes" 1 "$(grep -c '"op":"c"' "$DIR/out")"
+    t pg-cdc --name "$second" --slot cdc_other_$NAME --publication own -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    t pg-cdc --name "$first" --publication own --drop "$URL"
+    # The other way round: the second has the names by default, and is known by them.
+    t pg-cdc --name "$second" -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    run -78 t pg-cdc --name "$first" --publication own -t "$NAME.t" --until now "$URL"
+    [[ $output == *"slot \"cdc_a_$NAME\" is that of the pipeline \"$second\", not of \"$first\""* ]] || fail "$output"
+    t pg-cdc --name "$second" --publication own -t "$NAME.t" --until now "$URL" >"$DIR/out"
+    t pg-cdc --name "$second" --drop "$URL"
+    sql "drop publication own"
+}
+
 pending() { [ "$(on "$OTHER" "select count(*) from pg_inherits where inhdetachpending")" = 1 ]; }
 # The walsender of all versions crashes at a change of such a partition, and the server with it.
 @test "a partition left half detached: refused before it crashes the server; a place that crashes it each time ends the retries" {

@@ -14,7 +14,7 @@ struct pg_settings {
     const char *url;                 /* libpq URI or key=value text; "" for the environment alone */
     char *name, *slot, *publication; /* OWNED: names.h sets, resolves and frees them */
     struct cdc_selection selection;
-    bool publication_by_name; /* it was derived from name, not given */
+    bool publication_by_name, slot_by_name; /* derived from name, not given; slot_by_name: and no temporary one */
     bool no_create, temporary;
     bool allow_republished; /* go on with tables that were out of the publication for a while */
     bool allow_refused; /* publish tables whose UPDATE and DELETE the server then refuses */
