@@ -392,6 +392,27 @@ both() { # the lines of one run, in FILE, into both copies
     is "lines, each once" "y 1" "$(jq -r 'select(.op == "m") | .message.content' "$DIR/out") $(jq -r 'select(.op == "c") | .after.id' "$DIR/out")"
 }
 
+# Existing connections to the primary live on, new ones go to the next host.
+@test "several hosts: what the walsender of one says is never judged by the catalogs of another" {
+    other_server
+    local primary=$OTHER standby status=0
+    standby=$(test_folder)
+    OTHERS+=("$standby")
+    [ "$(id -u)" != 0 ] || chown postgres: "$standby"
+    (cd "$standby" && as_postgres "$(pg_bin)/pg_basebackup" -h "$primary" -U postgres -D "$standby/data" -R -c fast)
+    sed -i "s#unix_socket_directories = .*#unix_socket_directories = '$standby'#" "$standby/data/postgresql.conf"
+    pg_up "$standby"
+    spawn pg-cdc --name p -v --heartbeat 0.1 --retry-max 2 --offset-file "$DIR/own" "postgresql:///postgres?host=$primary,$standby&user=postgres" >"$DIR/out" 2>"$DIR/err"
+    wait_until grep -q '"op":"heartbeat"' "$DIR/out"
+    mkdir "$primary/hidden"
+    mv "$primary"/.s.PGSQL.* "$primary/hidden"
+    on "$primary/hidden" "select pg_terminate_backend(active_pid) from pg_replication_slots where active" >/dev/null
+    status_of "$SPAWNED" || status=$?
+    mv "$primary"/hidden/.s.PGSQL.* "$primary"
+    is "exit status" 69 "$status" || fail "$(cat "$DIR/err")"
+    grep -q "host $standby is a standby, and has no slot" "$DIR/err" || fail "$(cat "$DIR/err")"
+}
+
 @test "a standby without what a first start makes: --check has it, and a start waits for a primary, saying so" {
     other_server
     local primary=$OTHER standby version

@@ -30,7 +30,7 @@ int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error)
     if (stream->sql && PQstatus(stream->sql) == CONNECTION_OK)
         return 0;
     PQfinish(stream->sql);
-    stream->sql = pg_connect(stream->pg, false, error);
+    stream->sql = pg_connect_beside(stream->pg, stream->replication, NULL, error);
     return stream->sql ? 0 : -1;
 }
 
@@ -372,14 +372,34 @@ static int find_needed(struct pg_stream *stream, struct cdc_error *error)
     return 0;
 }
 
+/* Example: the plain session is on a primary that was shut off from its standbys, and the next host of the URL is the new
+ * primary. What the walsender there says must not be judged by the catalogs and slots of the old one. */
+static int join_session(struct pg_stream *stream, struct cdc_error *error)
+{
+    int same = pg_identity_same(stream->sql, stream->replication, error);
+    if (same != 0)
+        return same < 0 ? -1 : 0;
+    cdc_log_write(stream->log, CDC_LOG_DEBUG, "the plain session follows the replication connection to host %s",
+                  PQhost(stream->replication));
+    pg_stream_close_sql(stream);
+    if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
+        return -1;
+    same = pg_identity_same(stream->sql, stream->replication, error);
+    if (same != 0)
+        return same < 0 ? -1 : 0;
+    return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                         "the two connections to host %s are to two servers: does a proxy spread them?",
+                         PQhost(stream->replication));
+}
+
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
     if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
         return -1;
     stream->replication = pg_connect(stream->pg, true, error);
-    if (!stream->replication || identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
-        pg_stream_look_at_members(stream, error) < 0 || pg_watch_begin(stream, error) < 0 ||
-        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
+    if (!stream->replication || join_session(stream, error) < 0 || identify(stream, error) < 0 ||
+        prepare_slot(stream, error) < 0 || pg_stream_look_at_members(stream, error) < 0 ||
+        pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || find_needed(stream, error) < 0)
         return -1;
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);

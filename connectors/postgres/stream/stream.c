@@ -317,7 +317,7 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
     pg_stream_close_sql(stream);
     struct cdc_error refused = {0};
     bool full = false;
-    stream->sql = pg_connect_unless_full(stream->pg, &full, &refused);
+    stream->sql = pg_connect_beside(stream->pg, stream->replication, &full, &refused);
     if (!stream->sql && !full && refused.status == CDC_EXIT_UNAVAILABLE)
         stream->leave_at = now + LEAVE_MS;
     return 0;
