@@ -334,12 +334,6 @@ static const struct cdc_offset *stream_boundary(void *source)
     return &stream->boundary;
 }
 
-static const char *stream_state(void *source)
-{
-    struct pg_stream *stream = source;
-    return stream->state_json.data;
-}
-
 static bool stream_between(void *source)
 {
     struct pg_stream *stream = source;
@@ -409,5 +403,4 @@ const struct cdc_source_ops pg_stream_ops = {
     .confirm = stream_confirm,
     .boundary = stream_boundary,
     .between = stream_between,
-    .state = stream_state,
 };
