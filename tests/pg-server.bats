@@ -392,6 +392,29 @@ both() { # the lines of one run, in FILE, into both copies
     is "lines, each once" "y 1" "$(jq -r 'select(.op == "m") | .message.content' "$DIR/out") $(jq -r 'select(.op == "c") | .after.id' "$DIR/out")"
 }
 
+# What a slot's decoding begins with is kept in a file; a value of more than 512 MB would do as well, and takes long.
+@test "a place that the server cannot decode, each time with an error: the retries end, with what it says" {
+    other_server
+    read_log "$OTHER" --offset-file "$DIR/own"
+    # Without a transaction that runs there the server begins anew, and does not need the file.
+    PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "begin; select pg_current_xact_id()" -c "select pg_sleep(600)"
+    wait_until eval '[ "$(on "$OTHER" "select count(*) from pg_stat_activity where backend_xid is not null")" = 1 ]'
+    on "$OTHER" "checkpoint"
+    on "$OTHER" "insert into t values (1, 'a')"
+    read_log "$OTHER" --offset-file "$DIR/own"
+    on "$OTHER" "insert into t values (2, 'b')"
+    local file n=0
+    for file in "$OTHER"/data/pg_logical/snapshots/*.snap; do
+        printf 'damaged.' | dd of="$file" conv=notrunc status=none
+        n=$((n + 1))
+    done
+    [ "$n" -gt 0 ]
+    run -78 read_log "$OTHER" --offset-file "$DIR/own"
+    grep -qE 'failed 4 times in a row at the position [0-9A-F/]+, each time so: .*SQLSTATE XX' "$DIR/err" || fail "$(cat "$DIR/err")"
+    is "tried again" 4 "$(grep -c 'SQLSTATE XX.*trying again' "$DIR/err")" || fail "$(cat "$DIR/err")"
+    is "rows" "1" "$(jq -r 'select(.op == "c") | .after.id' "$DIR/out" | xargs)"
+}
+
 # Existing connections to the primary live on, new ones go to the next host.
 @test "several hosts: what the walsender of one says is never judged by the catalogs of another" {
     other_server

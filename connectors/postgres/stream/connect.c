@@ -278,6 +278,17 @@ static bool log_is_removed(const PGresult *result)
            (strcmp(function, "WalSndSegmentOpen") == 0 || strcmp(function, "wal_segment_open") == 0);
 }
 
+/* Classes of errors that another attempt may not meet: connection, rollback, resources, state, an operator, the system's
+ * files; tables that somebody is changing. */
+static bool passes(const char *state)
+{
+    static const char *const classes[] = {"08", "25", "40", "42", "53", "55", "57", "58"};
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (strncmp(state, classes[i], 2) == 0)
+            return true;
+    return false;
+}
+
 /* What the walsender said. Its words for an invalidated slot differ from version to
  * version: the slot is asked. */
 int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error)
@@ -287,9 +298,14 @@ int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char 
     if (state && (removed || strcmp(state, "55000") == 0 || strcmp(state, "42704") == 0) &&
         (slot_is_lost(stream) || removed))
         return pg_start_lost(stream->pg->slot, "has lost its log: it was invalidated or dropped", error);
-    pg_query_fail(stream->replication, result, what, error);
+    struct cdc_error own = {0};
+    pg_query_fail(stream->replication, result, what, &own);
     if (state && strcmp(state, "42704") == 0)
-        hint_publication(stream, error);
+        hint_publication(stream, &own);
+    if (state && !passes(state))
+        stream->broken = own;
+    if (error && error->status == 0)
+        *error = own;
     return -1;
 }
 
@@ -408,21 +424,36 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     return start_replication(stream, error);
 }
 
+/* The server decodes what is there, and cannot: it will say so for ever. */
+static int fails_each_time(const struct pg_stream *stream, const char *position, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "the server failed %d times in a row at the position %s, each time so: %s",
+                  stream->breaks + 1, position, stream->broken.text);
+    return cdc_error_hint(error,
+                          "look into the server's log for what it cannot read (a value of more than 512 MB, a "
+                          "damaged file); to pass it over, exclude its table from the publication or shorten the "
+                          "value, and take a new snapshot");
+}
+
 /* A server that closes the connection without a word, at one place again and again, will do so for ever: its walsender
  * crashes at what is there, and takes the server with it. (One is known: changes of a partition that was half
- * detached.) */
+ * detached.) The same where it has an error at one place: a bytea of more than 512 MB, which it takes and cannot send
+ * ("invalid memory alloc request size"), however long it takes to come to it. */
 static int check_breaks(struct pg_stream *stream, struct cdc_error *error)
 {
     char position[24];
-    bool soon = stream->closed && cdc_clock_ms() - stream->began < SOON_MS;
+    bool failed = stream->broken.status != 0;
+    bool counts = failed || (stream->closed && cdc_clock_ms() - stream->began < SOON_MS);
     if (stream->began == 0)
         return 0; /* it was not even reached */
-    stream->breaks = soon && stream->start.lsn == stream->broke_at ? stream->breaks + 1 : 0;
+    stream->breaks = counts && stream->start.lsn == stream->broke_at ? stream->breaks + 1 : 0;
     stream->broke_at = stream->start.lsn;
     stream->began = 0;
     if (stream->breaks < MAX_BREAKS)
         return 0;
     pg_lsn_format(position, stream->start.lsn);
+    if (failed)
+        return fails_each_time(stream, position, error);
     cdc_error_set(error, CDC_EXIT_PROTOCOL,
                   "the server closed the connection without a word %d times in a row, at the position %s",
                   stream->breaks + 1, position);
@@ -445,6 +476,7 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
     stream->started = stream->copying = true;
     stream->began = cdc_clock_ms();
     stream->closed = false;
+    cdc_error_clear(&stream->broken);
     stream->wal_end = stream->boundary_lsn = stream->start.lsn;
     /* The new walsender knows nothing of what we said to the old one. */
     stream->reported_flush = 0;

@@ -58,6 +58,7 @@ struct pg_stream {
     struct pg_start start;      /* of this connection */
     int64_t began;              /* when it began to stream, and was not looked at since; 0 */
     bool closed;                /* and broke without a word of the server */
+    struct cdc_error broken;    /* or with an error that another attempt will meet, too */
     uint64_t broke_at;          /* where the connections before it began */
     int breaks;                 /* so often in a row, each soon after it had begun */
     uint64_t flush;             /* what confirm() gave; never falls */
