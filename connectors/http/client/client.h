@@ -26,7 +26,7 @@ struct http_request {
     size_t response_limit;       /* most bytes of the answer; 0: the usual */
     bool drop_rest;              /* the answer is of interest for messages only: what is beyond the limit is read and
                                     dropped, and is no HTTP_TOO_LONG */
-    bool once;                   /* no retry: HTTP_NOT_NOW instead */
+    bool once;                   /* sent once, over a connection of its own: HTTP_NOT_NOW in place of a retry */
 };
 
 struct http_client {

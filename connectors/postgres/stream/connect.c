@@ -359,8 +359,11 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
 static int identify(struct pg_stream *stream, struct cdc_error *error)
 {
     const struct pg_start *start = &stream->start;
-    if (pg_identity_read(stream->replication, stream->pg->slot, &stream->identity, error) < 0)
+    if (pg_identity_read(stream->replication, stream->pg->slot, &stream->identity, error) < 0 ||
+        pg_stream_write_state(stream, error) < 0)
         return -1;
+    stream->on_standby = pg_is_standby(stream->replication);
+    stream->timeline_due = false;
     if (!start->has_position)
         return 0;
     return pg_identity_check(stream->replication, &stream->identity, start->source, start->state, start->lsn, error);

@@ -2,8 +2,7 @@
 /* What is kept beside a position: which server's log it lies in, and what the publication had. */
 #include "connectors/postgres/stream/internal.h"
 
-/* The identity's object, and in it what the publication has. */
-static int write_state(struct pg_stream *stream, struct cdc_error *error)
+int pg_stream_write_state(struct pg_stream *stream, struct cdc_error *error)
 {
     struct cdc_buf *out = &stream->state_json;
     out->len = 0;
@@ -26,5 +25,13 @@ int pg_stream_look_at_members(struct pg_stream *stream, struct cdc_error *error)
     if (pg_members_update(&stream->members, stream->sql, stream->pg, before, stream->log, error) < 0)
         return -1;
     stream->start.members = (struct cdc_span){NULL, 0};
-    return write_state(stream, error);
+    return pg_stream_write_state(stream, error);
+}
+
+int pg_stream_set_timeline(struct pg_stream *stream, int32_t timeline, struct cdc_error *error)
+{
+    stream->identity.timeline = timeline;
+    pgoutput_set_server(stream->decoder, stream->identity.system_identifier, timeline);
+    cdc_log_write(stream->log, CDC_LOG_INFO, "the server's log goes on on timeline %ld", (long)timeline);
+    return pg_stream_write_state(stream, error);
 }
