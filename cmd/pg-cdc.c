@@ -15,7 +15,7 @@
 struct values {
     struct source_options common;
     const char *slot, *publication, *until;
-    bool no_create, allow_refused, drop, temporary, check;
+    bool no_create, allow_refused, allow_republished, drop, temporary, check;
 };
 
 #define AT(member) offsetof(struct values, member)
@@ -26,6 +26,7 @@ static const struct cdc_option option_table[] = {
     OPTION_TEXT("publication", AT(publication), "NAME", "publication (default cdc_NAME)"),
     OPTION_FLAG(0, "no-create", AT(no_create), "create neither slot nor publication"),
     OPTION_FLAG(0, "allow-refused", AT(allow_refused), "publish tables whose UPDATE the server will refuse"),
+    OPTION_FLAG(0, "allow-republished", AT(allow_republished), "go on where tables were out of the publication"),
     OPTION_FLAG(0, "temporary", AT(temporary), "a look: slot gone at the end, nothing kept"),
     OPTION_HEADING("Instead of reading"),
     OPTION_FLAG(0, "check", AT(check), "say what would stop the pipe or lose rows"),
@@ -127,6 +128,7 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
                                    .selection = v->common.selection,
                                    .no_create = v->no_create,
                                    .allow_refused = v->allow_refused,
+                                   .allow_republished = v->allow_republished,
                                    .temporary = v->temporary,
                                    .format = source_options_format(&v->common),
                                    .tool = program->name,

@@ -158,6 +158,15 @@ EOF
     is "what domains are made of" '["integer",null,null,"integer[]"]' "$(lines 'select(.op == "schema") | .columns | map(.base_type)')"
 }
 
+@test "arrays whose elements are arrays by way of a domain" {
+    sql "create type $NAME.mood as enum ('sad', 'happy'); create domain $NAME.list as int[]; create domain $NAME.lists as $NAME.list[]; create domain $NAME.moods as $NAME.mood[]
+         ; create table $NAME.t (id int primary key, a $NAME.list[], b $NAME.lists[], c $NAME.moods[], d $NAME.lists)"
+    begin
+    sql "insert into $NAME.t values (1, array['{1,2}', null, '{{3},{4}}']::$NAME.list[], array[array['{5}']::$NAME.lists], array['{sad,NULL}']::$NAME.moods[], array['{6}', '{}']::$NAME.lists)"
+    read_all
+    is "values" '{"id":1,"a":[[1,2],null,[[3],[4]]],"b":[[[5]]],"c":[["sad",null]],"d":[[6],[]]}' "$(lines 'select(.op == "c") | .after')"
+}
+
 @test "JSON's null is no NULL: named in the lines of snapshot and stream, and a text in a copy" {
     sql "create table $NAME.t (id int primary key, a jsonb not null, b json, c jsonb[])"
     sql "alter table $NAME.t replica identity full"

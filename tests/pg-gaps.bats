@@ -121,6 +121,81 @@ ended() { local status=0; status_of "$SPAWNED" || status=$?; is "status" "$1" "$
     is "rows" "a 1 b 1" "$(rows lines)"
 }
 
+# lines STATUS OPTION...: the rest of the log, with a position kept.
+lines() { stream "$1" --offset-file "$DIR/o" "${@:2}"; }
+away_and_back() { sql "alter publication cdc_$NAME drop table $NAME.b"; sql "insert into $NAME.b values ($1)"; sql "alter publication cdc_$NAME add table $NAME.b"; }
+
+@test "a table that was out of the publication while nobody read: the start refuses it; what is new, or was there all the time, goes on" {
+    sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create table $NAME.d (id int primary key)"
+    sql "create publication cdc_$NAME for table $NAME.a, $NAME.b"
+    lines 0
+    sql "insert into $NAME.b values (1)"
+    lines 0
+    away_and_back 2
+    sql "alter publication cdc_$NAME add table $NAME.d; insert into $NAME.d values (3)"
+    lines 78
+    says "table \"$NAME\".\"b\" was taken out of publication \"cdc_$NAME\", and added again: .*not seen .*--allow-republished"
+    lines 0 -T "$NAME.b"
+    is "rows" "d 3" "$(rows)"
+    lines 78
+    check 78 --offset-file "$DIR/o"
+    says 'table .*"b" was taken out'
+    check 0 --offset-file "$DIR/o" --allow-republished
+    sql "insert into $NAME.b values (4)"
+    lines 0 --allow-republished
+    says "warning: table .*\"b\" was taken out"
+    is "rows" "b 4" "$(rows)"
+    lines 0
+    # Away in one run, back in another one.
+    sql "alter publication cdc_$NAME drop table $NAME.b; insert into $NAME.a values (5)"
+    lines 0
+    sql "insert into $NAME.b values (6); alter publication cdc_$NAME add table $NAME.b; insert into $NAME.a values (7)"
+    lines 78
+}
+
+@test "a publication that was made again, or was another one for a while, while nobody read: the start refuses" {
+    sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for table $NAME.a, $NAME.b"
+    lines 0
+    sql "insert into $NAME.a values (1)"
+    lines 0
+    sql "alter publication cdc_$NAME set (publish = 'insert')"
+    sql "alter publication cdc_$NAME set (publish = 'insert, update, delete, truncate')"
+    lines 78
+    says "publication \"cdc_$NAME\" was altered to what it was before"
+    lines 0 --allow-republished
+    sql "begin; drop publication cdc_$NAME; create publication cdc_$NAME for table $NAME.a, $NAME.b; commit; insert into $NAME.a values (2)"
+    lines 78
+    says "publication \"cdc_$NAME\" was dropped, and made again"
+    lines 0 --allow-republished
+    is "rows" "a 2" "$(rows)"
+}
+
+@test "a table that was out of the publication between the snapshot and the stream, or in a running stream: exit 78" {
+    sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for table $NAME.a, $NAME.b"
+    ends 0 cdc-snapshot --name "$NAME" --state-dir "$DIR/state" "$URL"
+    away_and_back 1
+    ends 78 pg-cdc --name "$NAME" --state-dir "$DIR/state" --ack stdout --until now "$URL"
+    says "\"b\" was taken out"
+    follow "-t '$NAME.*'"
+    # Too fast for the looks at the catalogs to see it away.
+    sql "alter publication cdc_$NAME drop table $NAME.b; insert into $NAME.b values (2); alter publication cdc_$NAME add table $NAME.b"
+    ended 78
+    says "\"b\" was taken out"
+}
+
+@test "a schema that was out of the publication while nobody read" {
+    since_15
+    sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for tables in schema $NAME"
+    lines 0
+    sql "insert into $NAME.a values (1)"
+    lines 0
+    sql "alter publication cdc_$NAME drop tables in schema $NAME"
+    sql "insert into $NAME.a values (2)"
+    sql "alter publication cdc_$NAME add tables in schema $NAME"
+    lines 78
+    says "schema \"$NAME\" was taken out"
+}
+
 @test "a table leaves the publication, or is made and not in it, and -t has a pattern: said, and the others go on" {
     sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for table $NAME.a, $NAME.b"
     follow "-t '$NAME.*'"

@@ -192,6 +192,19 @@ let_go() {
     else
         is "exit status of --check" 0 $status
         let_go
+        # A snapshot locks it against rewrites. Its slot is made already: that would wait for the transaction, too.
+        status=0
+        t cdc-snapshot --retry-max 0 --name "$NAME" -t "$NAME.t" --state-dir "$STATE" "$URL" 2>"$DIR/snapshot" >/dev/full || status=$?
+        is "exit status of a first attempt" 74 $status
+        holds_table "access exclusive"
+        status=0
+        t cdc-snapshot --retry-max 0 --name "$NAME" -t "$NAME.t" --state-dir "$STATE" "$URL" 2>"$DIR/snapshot" >"$DIR/out" || status=$?
+        is "exit status of a snapshot" 75 $status
+        grep -q "cannot lock a table against changes of its form: table $NAME.t is locked by pid $HOLDER (postgres, idle in transaction" "$DIR/snapshot" || fail "$(cat "$DIR/snapshot")"
+        let_go
+        t cdc-snapshot --retry-max 0 --name "$NAME" -t "$NAME.t" --state-dir "$STATE" "$URL" 2>"$DIR/snapshot" >"$DIR/out"
+        grep -q '"op":"commit"' "$DIR/out"
+        drop_slots
     fi
     # To be published, the table must not be locked by a CREATE INDEX CONCURRENTLY either.
     sql "drop publication cdc_$NAME"

@@ -176,8 +176,8 @@ static void check_walsender(struct check *check)
 static bool check_position(struct check *check)
 {
     struct cdc_error error = check->known->error;
-    if (error.status == 0 &&
-        pg_stream_preflight(check->replication, check->settings, &check->known->start, &check->slot, &error) == 0)
+    if (error.status == 0 && pg_stream_preflight(check->sql, check->replication, check->settings, &check->known->start,
+                                                 &check->slot, &error) == 0)
         return true;
     fail(check, "", &error);
     return false;

@@ -23,11 +23,16 @@ enum pg_kind {
     PG_INTERVAL,
     PG_ARRAY
 };
+#define PG_NESTED_MAX 3
 struct pg_type {
     enum pg_kind kind;
-    enum pg_kind element; /* of PG_ARRAY */
+    enum pg_kind element; /* of PG_ARRAY; of the innermost one, where nested */
     char delimiter;       /* of PG_ARRAY: ',' (';' for box) */
     bool bounds;          /* of PG_ARRAY: one that does not begin at 1 is its text; of a column of the key */
+    /* Of PG_ARRAY: its elements are values of an array type themselves, by way of a domain (int[] of a domain that is int[]),
+     * so many levels, and their delimiters. {{1,2}} has two dimensions of one array; {"{1,2}"} is an array of such arrays. */
+    uint8_t nested;
+    char nested_delimiters[PG_NESTED_MAX];
 };
 /* By type oid alone: built-in types and their arrays; unknown ones are PG_TEXT. */
 struct pg_type pg_type_of(uint32_t oid);

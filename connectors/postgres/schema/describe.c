@@ -14,31 +14,40 @@ static const char what[] = "cannot look a table up in the catalogs";
 /* -- types -- */
 
 /* One row a column, in order: type name, base type of a domain with its name (NULL where it is no domain), element type
- * of an array (its base), delimiter. A domain may be made of a domain, and an array's elements may be one: hence the
- * two recursions, b down to a column's base type, e down to its elements'. Values are written like those of the base.
- * typsubscript and typlen tell arrays from the types of fixed length that one may index, too (point, name). */
+ * of an array (its base), delimiters. A domain may be made of a domain, and an array's elements may be one, of an array for
+ * instance: hence the two recursions, b down to a column's base type, e down to what is no array any more, with a delimiter for
+ * each array on the way. Values are written like those of the base. typsubscript and typlen tell arrays from the types of fixed
+ * length that one may index, too (point, name). */
+#define IS_ARRAY "y.typsubscript = 'array_subscript_handler'::regproc AND y.typlen = -1"
 #define TYPES_SQL                                                                                                      \
     "WITH RECURSIVE c AS (SELECT t, m, o FROM unnest($1::oid[], $2::int4[]) WITH "                                     \
     "ORDINALITY u(t, m, o)), "                                                                                         \
     "b AS (SELECT o, t AS base FROM c UNION ALL SELECT o, y.typbasetype FROM b "                                       \
     "JOIN pg_type y ON y.oid = b.base WHERE y.typtype = 'd'), "                                                        \
-    "d AS (SELECT b.o, y.oid AS base, CASE WHEN y.typsubscript = "                                                     \
-    "'array_subscript_handler'::regproc "                                                                              \
-    "AND y.typlen = -1 THEN y.typelem ELSE 0 END AS elem, y.typdelim FROM b JOIN "                                     \
-    "pg_type y ON y.oid = b.base "                                                                                     \
-    "WHERE y.typtype <> 'd'), "                                                                                        \
-    "e AS (SELECT o, elem FROM d UNION ALL SELECT e.o, y.typbasetype FROM e "                                          \
-    "JOIN pg_type y ON y.oid = e.elem WHERE y.typtype = 'd') "                                                         \
+    "d AS (SELECT b.o, y.oid AS base FROM b JOIN pg_type y ON y.oid = b.base WHERE y.typtype <> 'd'), "                \
+    "e AS (SELECT o, base AS t, ''::text AS delimiters, 0 AS step FROM d UNION ALL SELECT e.o, CASE y.typtype WHEN "   \
+    "'d' THEN y.typbasetype ELSE y.typelem END, e.delimiters || CASE y.typtype WHEN 'd' THEN '' ELSE "                 \
+    "y.typdelim::text END, e.step + 1 FROM e JOIN pg_type y ON y.oid = e.t WHERE y.typtype = 'd' OR (" IS_ARRAY ")), " \
+    "l AS (SELECT DISTINCT ON (o) o, t, delimiters FROM e ORDER BY o, step DESC) "                                     \
     "SELECT coalesce(format_type(c.t, c.m), '') AS name, CASE WHEN d.base <> c.t THEN format_type(d.base, NULL) END "  \
-    "AS base_name, coalesce(d.base, 0) AS base, coalesce((SELECT e.elem FROM e "                                       \
-    "LEFT JOIN pg_type y "                                                                                             \
-    "ON y.oid = e.elem WHERE e.o = c.o AND y.typtype IS DISTINCT FROM 'd' LIMIT 1), "                                  \
-    "0) AS element, coalesce(d.typdelim, ',') AS delimiter FROM c LEFT JOIN d ON d.o = c.o ORDER BY c.o"
+    "AS base_name, coalesce(d.base, 0) AS base, CASE WHEN l.delimiters <> '' THEN l.t ELSE 0 END AS element, "         \
+    "coalesce(l.delimiters, '') AS delimiters FROM c LEFT JOIN d ON d.o = c.o LEFT JOIN l ON l.o = c.o ORDER BY c.o"
+
+static struct pg_type array_of(uint32_t element, const char *delimiters)
+{
+    struct pg_type type = {.kind = PG_ARRAY, .element = pg_type_of(element).kind, .delimiter = delimiters[0]};
+    size_t nested = strlen(delimiters) - 1;
+    if (nested > PG_NESTED_MAX) /* the elements stay the texts that they are */
+        return (struct pg_type){.kind = PG_ARRAY, .element = PG_TEXT, .delimiter = delimiters[0]};
+    type.nested = (uint8_t)nested;
+    memcpy(type.nested_delimiters, delimiters + 1, nested);
+    return type;
+}
 
 static int read_type(struct pg_answer *row, struct pg_column *column, struct cdc_error *error)
 {
     uint32_t base = (uint32_t)pg_answer_int(row, "base"), element = (uint32_t)pg_answer_int(row, "element");
-    char delimiter = pg_answer_char(row, "delimiter");
+    const char *delimiters = pg_answer_text(row, "delimiters");
     const char *name = pg_answer_text(row, "name"), *base_name = pg_answer_text_or_null(row, "base_name");
     if (pg_answer_good(row, what, error) < 0)
         return -1;
@@ -53,8 +62,8 @@ static int read_type(struct pg_answer *row, struct pg_column *column, struct cdc
     column->type = pg_type_of(base);
     /* An array type that is not built in: of enums, domains, an extension. Of enums the elements are texts; of a
      * domain over int4 they are numbers. */
-    if (column->type.kind == PG_TEXT && element != 0)
-        column->type = (struct pg_type){.kind = PG_ARRAY, .element = pg_type_of(element).kind, .delimiter = delimiter};
+    if (column->type.kind == PG_TEXT && *delimiters)
+        column->type = array_of(element, delimiters);
     return column->type_name ? 0 : cdc_error_memory(error);
 }
 

@@ -46,24 +46,49 @@ static int read_comment(PGconn *sql, const char *name, char **comment, struct cd
     return exists;
 }
 
-/* The names a-b and a_b make the same slot and publication, cdc_a_b, and one would take the other's changes. */
+static int foreign(const char *owner, const struct pg_settings *settings, struct cdc_error *error)
+{
+    if (settings->publication_by_name)
+        cdc_error_set(error, CDC_EXIT_CONFIG,
+                      "slot \"%s\" and publication \"%s\" are those of the pipeline \"%s\", not of \"%s\"",
+                      settings->slot, settings->publication, owner, settings->name);
+    else
+        cdc_error_set(error, CDC_EXIT_CONFIG, "slot \"%s\" is that of the pipeline \"%s\", not of \"%s\"",
+                      settings->slot, owner, settings->name);
+    return cdc_error_hint(error, "give another --name, or --slot and --publication of its own");
+}
+
+/* Does the slot's name show all of the pipeline's, so that no other name leads to it? */
+static bool shows_name(const struct pg_settings *settings)
+{
+    return strncmp(settings->slot, "cdc_", 4) == 0 && strcmp(settings->slot + 4, settings->name) == 0;
+}
+
+/* One would take the other's changes. */
 static int check_owner(const char *comment, const struct pg_settings *settings, struct cdc_error *error)
 {
     size_t n = strlen(COMMENT_FOR);
-    if (!settings->publication_by_name || strncmp(comment, COMMENT_FOR, n) != 0 ||
-        strcmp(comment + n, settings->name) == 0)
+    if (comment && strncmp(comment, COMMENT_FOR, n) == 0)
+        return strcmp(comment + n, settings->name) == 0 ? 0 : foreign(comment + n, settings, error);
+    if (settings->publication_by_name || shows_name(settings))
         return 0;
     cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "slot \"%s\" and publication \"%s\" are those of the pipeline \"%s\", not of \"%s\"", settings->slot,
-                  settings->publication, comment + n, settings->name);
-    return cdc_error_hint(error, "give another --name, or --slot and --publication of its own");
+                  "slot \"%s\" may be that of another pipeline: more names than \"%s\" lead to it, and nothing says "
+                  "whose it is",
+                  settings->slot, settings->name);
+    return cdc_error_hint(error, "give --slot beside --publication (--slot %s where it is this pipeline's)",
+                          settings->slot);
 }
 
 int pg_publication_check_owner(PGconn *sql, const struct pg_settings *settings, struct cdc_error *error)
 {
-    char *comment;
-    int exists = read_comment(sql, settings->publication, &comment, error);
-    int status = exists > 0 ? check_owner(comment, settings, error) : exists;
+    char *comment = NULL;
+    if (!settings->publication_by_name && !settings->slot_by_name)
+        return 0;
+    const char *place = settings->slot_by_name ? settings->slot : settings->publication;
+    int status = read_comment(sql, place, &comment, error);
+    if (status >= 0)
+        status = check_owner(comment, settings, error);
     free(comment);
     return status;
 }
@@ -402,7 +427,7 @@ int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool 
                           const struct cdc_log *log, struct cdc_error *error)
 {
     int exists = pg_names_publication_exists(sql, settings->publication, error);
-    if (exists < 0 || (exists > 0 && pg_publication_check_owner(sql, settings, error) < 0))
+    if (exists < 0 || pg_publication_check_owner(sql, settings, error) < 0)
         return -1;
     /* A slot decodes with the catalogs as they were at each change: a publication made after the slot is unknown to
      * the older part of its log. There the server ends the stream with an error (18: omits the changes). */

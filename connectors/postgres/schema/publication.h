@@ -11,8 +11,10 @@
  * them, and where a new publication would make the server refuse somebody's UPDATE (unless allow_refused). */
 int pg_publication_ensure(PGconn *sql, const struct pg_settings *settings, bool may_create, bool first,
                           const struct cdc_log *log, struct cdc_error *error);
-/* CONFIG when a publication of that name was made for another pipeline: the names a-b and a_b lead to the same one. 0
- * or -1 */
+/* Whose slot is it? The names a-b and a_b lead to the same one, cdc_a_b, and a slot has no place for a word of its owner: that
+ * stands with the publication of that name, if it was made by pg_publication_ensure. CONFIG when it is another pipeline; and for
+ * a name that the slot's does not show whole, where that publication has no word of it and another one is used (--publication),
+ * so that nothing tells the two apart. 0 or -1 */
 int pg_publication_check_owner(PGconn *sql, const struct pg_settings *settings, struct cdc_error *error);
 /* Removes the publication if it was made by pg_publication_ensure, else leaves it and says so. */
 int pg_publication_drop(PGconn *sql, const char *name, const struct cdc_log *log, struct cdc_error *error);

@@ -329,16 +329,16 @@ static int find_hosts(const struct pg_settings *settings, bool replication, stru
     return status;
 }
 
-/* Tries the hosts. RETURNS NEW, with error->status 0; else NULL. */
-static PGconn *open_any(const struct pg_settings *settings, bool replication, struct outcome *outcome,
-                        struct cdc_error *error)
+/* Tries the hosts, or that of beside alone. RETURNS NEW, with error->status 0; else NULL. */
+static PGconn *open_any(const struct pg_settings *settings, bool replication, const PGconn *beside,
+                        struct outcome *outcome, struct cdc_error *error)
 {
     PQconninfoOption *url = NULL, *env = PQconndefaults();
     struct pg_hosts hosts = {.known = false};
     struct cdc_error own = {0};
     PGconn *connection = NULL;
     bool again = parse_url(settings->url ? settings->url : "", &url, &own) == 0 &&
-                 find_hosts(settings, replication, &hosts, &own) == 0;
+                 (beside ? pg_hosts_at(&hosts, beside, &own) : find_hosts(settings, replication, &hosts, &own)) == 0;
     bool watched = !user_value(url, env, "require_auth");
     *outcome = (struct outcome){0};
     while (again) {
@@ -364,7 +364,7 @@ static bool answers(const void *context)
     const struct pg_settings *settings = context;
     struct cdc_error ignored = {0};
     struct outcome outcome;
-    PGconn *connection = open_any(settings, false, &outcome, &ignored);
+    PGconn *connection = open_any(settings, false, NULL, &outcome, &ignored);
     bool there = connection != NULL || outcome.answered;
     PQfinish(connection);
     return there;
@@ -382,10 +382,10 @@ static int prepare(PGconn *connection, const struct pg_settings *settings, struc
                : 0;
 }
 
-static PGconn *open_prepared(const struct pg_settings *settings, bool replication, struct outcome *outcome,
-                             struct cdc_error *error)
+static PGconn *open_prepared(const struct pg_settings *settings, bool replication, const PGconn *beside,
+                             struct outcome *outcome, struct cdc_error *error)
 {
-    PGconn *connection = open_any(settings, replication, outcome, error);
+    PGconn *connection = open_any(settings, replication, beside, outcome, error);
     if (!connection || prepare(connection, settings, error) == 0)
         return connection;
     PQfinish(connection);
@@ -395,14 +395,15 @@ static PGconn *open_prepared(const struct pg_settings *settings, bool replicatio
 PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error)
 {
     struct outcome outcome;
-    return open_prepared(settings, replication, &outcome, error);
+    return open_prepared(settings, replication, NULL, &outcome, error);
 }
 
-PGconn *pg_connect_unless_full(const struct pg_settings *settings, bool *full, struct cdc_error *error)
+PGconn *pg_connect_beside(const struct pg_settings *settings, const PGconn *beside, bool *full, struct cdc_error *error)
 {
     struct outcome outcome;
-    PGconn *connection = open_prepared(settings, false, &outcome, error);
-    *full = outcome.full;
+    PGconn *connection = open_prepared(settings, false, beside, &outcome, error);
+    if (full)
+        *full = outcome.full;
     return connection;
 }
 

@@ -14,9 +14,10 @@ struct pg_settings {
     const char *url;                 /* libpq URI or key=value text; "" for the environment alone */
     char *name, *slot, *publication; /* OWNED: names.h sets, resolves and frees them */
     struct cdc_selection selection;
-    bool publication_by_name; /* it was derived from name, not given */
+    bool publication_by_name, slot_by_name; /* derived from name, not given; slot_by_name: and no temporary one */
     bool no_create, temporary;
-    bool allow_refused; /* publish tables whose UPDATE and DELETE the server then refuses */
+    bool allow_republished; /* go on with tables that were out of the publication for a while */
+    bool allow_refused;     /* publish tables whose UPDATE and DELETE the server then refuses */
     struct cdc_value_format format;
     const char *tool;
     /* While a long wait lasts (a slot waits for running transactions): who hears of it, and what ends it. Both may be NULL. */
@@ -28,8 +29,10 @@ struct pg_settings {
  * wrong password or a missing privilege, CONFIG for a database that does not exist, UNAVAILABLE else. The password
  * appears in no error. RETURNS NEW (PQfinish). */
 PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error);
-/* A plain one. *full: there is none left for us (UNAVAILABLE), but the server is at work. RETURNS NEW */
-PGconn *pg_connect_unless_full(const struct pg_settings *settings, bool *full, struct cdc_error *error);
+/* A plain one, at the host of several that another connection is at; beside may be NULL, and may be broken. *full: there is
+ * none left for us (UNAVAILABLE), but the server is at work; may be NULL. RETURNS NEW */
+PGconn *pg_connect_beside(const struct pg_settings *settings, const PGconn *beside, bool *full,
+                          struct cdc_error *error);
 /* Is the server a standby? As it said when it was connected, or since. */
 bool pg_is_standby(const PGconn *connection);
 

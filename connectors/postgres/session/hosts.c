@@ -130,6 +130,20 @@ int pg_hosts_find(struct pg_hosts *hosts, const PQconninfoOption *options, const
     return -1;
 }
 
+int pg_hosts_at(struct pg_hosts *hosts, const PGconn *connection, struct cdc_error *error)
+{
+    const char *const parts[PG_HOST_LISTS] = {PQhost(connection), PQhostaddr(connection), PQport(connection)};
+    pg_hosts_free(hosts);
+    for (size_t i = 0; i < PG_HOST_LISTS; i++) {
+        cdc_buf_text(&hosts->list[i], parts[i] ? parts[i] : "");
+        cdc_buf_byte(&hosts->list[i], '\0');
+        if (hosts->list[i].failed)
+            return cdc_error_memory(error);
+    }
+    hosts->known = true;
+    return 0;
+}
+
 /* -- the next one -- */
 
 static bool is_at(const char *list, size_t i, const char *text)

@@ -22,6 +22,8 @@ struct pg_hosts {
  * another one. 0 or -1: UNAVAILABLE, TEMPORARY as in lookup.h. */
 int pg_hosts_find(struct pg_hosts *hosts, const PQconninfoOption *options, const struct cdc_control *control,
                   struct cdc_error *error);
+/* hosts becomes the one that connection is at, or was. 0 or -1 */
+int pg_hosts_at(struct pg_hosts *hosts, const PGconn *connection, struct cdc_error *error);
 /* hosts becomes those of connection without the one that it is at. False: it is the last one. */
 bool pg_hosts_next(struct pg_hosts *hosts, PGconn *connection);
 void pg_hosts_free(struct pg_hosts *hosts);

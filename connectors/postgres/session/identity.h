@@ -15,6 +15,9 @@ struct pg_identity { /* what a position belongs to */
     char database[64];
 };
 int pg_identity_read(PGconn *replication, const char *slot, struct pg_identity *identity, struct cdc_error *error);
+/* Are the two connections to one server? Addresses do not tell where a proxy, or an address that moves, stands between. 1, 0, or
+ * -1 when one of them could not be asked. */
+int pg_identity_same(PGconn *a, PGconn *b, struct cdc_error *error);
 /* As a JSON object for an offset's `state`. */
 void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity);
 /* Is the position lsn in the log of this server? source: the source object of the line that it was taken from, which names

@@ -86,6 +86,8 @@ int pg_names_fill(struct pg_settings *settings, PGconn *sql, struct cdc_error *e
      * its own, which is dropped at the end. The slot is its own in any case: a slot has one reader. */
     if (!settings->publication) /* else it was given, or is here from the last time */
         settings->publication_by_name = !settings->temporary;
+    if (!settings->slot)
+        settings->slot_by_name = !settings->temporary;
     int shared = settings->temporary && !settings->publication ? pg_names_publication_exists(sql, slot, error) : 1;
     if (shared < 0 || copy(&settings->publication, shared ? slot : own, error) < 0 ||
         copy(&settings->slot, settings->temporary ? own : slot, error) < 0)

@@ -5,6 +5,7 @@
 #include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/schema/catalog.h"
 #include "connectors/postgres/schema/locks.h"
+#include "connectors/postgres/schema/members.h"
 #include "connectors/postgres/schema/publication.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/names.h"
@@ -33,6 +34,17 @@ static int keep_read_at(struct snapshot_run *run, struct pg_answer *row, struct 
         return cdc_error_memory(error);
     }
     run->state.read_at = json.data;
+    return 0;
+}
+
+/* What the publication has, as of the snapshot: the stream compares (members.h). */
+static int keep_members(struct snapshot_run *run, struct cdc_error *error)
+{
+    struct pg_members members = {CDC_BUF_INIT};
+    if (pg_members_update(&members, run->sql, run->pg, (struct cdc_span){NULL, 0}, run->log, error) < 0)
+        return -1;
+    free(run->state.publication);
+    run->state.publication = members.json.data;
     return 0;
 }
 
@@ -185,7 +197,8 @@ static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
                       run->pg->slot);
         return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
     }
-    if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_privileges(run, error) < 0)
+    if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_privileges(run, error) < 0 ||
+        keep_members(run, error) < 0)
         return -1;
     PGconn *replication = pg_connect(run->pg, true, error);
     if (!replication)
@@ -262,7 +275,8 @@ static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, st
      * delivered. */
     if (slot->confirmed_flush > state->attempt.origin)
         return lost(run, "has been read past the snapshot's position", error);
-    if (check_publication(run, error) < 0 || check_identity(run, error) < 0 || begin(run, NULL, error) < 0)
+    if (check_publication(run, error) < 0 || check_identity(run, error) < 0 || begin(run, NULL, error) < 0 ||
+        keep_members(run, error) < 0)
         return -1;
     if (begin_attempt(run, error) < 0)
         return -1;

@@ -18,6 +18,7 @@ struct snapshot_state {
     bool has_point;
     struct cdc_attempt attempt; /* its origin is X, the slot's consistent point */
     char *identity;             /* JSON object */
+    char *publication;          /* what it had for the last attempt: JSON object (members.h), or NULL */
     char *read_at;              /* of the last attempt: JSON object (visible.h), or NULL for one that read at X */
 };
 

@@ -13,6 +13,7 @@ void pg_snapshot_state_clear(struct snapshot_state *state)
     cdc_attempt_clear(&state->attempt);
     free(state->identity);
     free(state->read_at);
+    free(state->publication);
     memset(state, 0, sizeof *state);
 }
 
@@ -36,6 +37,7 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     state->creating = cdc_span_is(cdc_json_member(object, "creating"), "true");
     state->identity = copy_member(object, "identity");
     state->read_at = copy_member(object, "read_at");
+    state->publication = copy_member(object, "publication");
     state->has_point = point && pg_lsn_parse(point, &state->attempt.origin);
     good = good && state->has_point == (point != NULL) && (!state->attempt.finished || state->has_point);
     free(point);
@@ -63,6 +65,8 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
     }
     if (state->read_at)
         cdc_buf_printf(out, ",\"read_at\":%s", state->read_at);
+    if (state->publication)
+        cdc_buf_printf(out, ",\"publication\":%s", state->publication);
     cdc_attempt_append(out, &state->attempt);
     cdc_buf_byte(out, '\0');
 }

@@ -93,11 +93,16 @@ static int lock(struct snapshot_run *run, const struct snapshot_table *entry, st
     cdc_buf_text(&text, entry->source.partitioned ? "LOCK TABLE " : "LOCK TABLE ONLY ");
     pg_query_table(&text, entry->table->schema, entry->table->name);
     cdc_buf_append(&text, " IN ACCESS SHARE MODE", sizeof " IN ACCESS SHARE MODE");
-    int result = text.failed
-                     ? cdc_error_memory(error)
-                     : pg_snapshot_execute(run, text.data, "cannot lock a table against changes of its form", error);
+    const struct pg_locks locks = {PG_LOCKS_READ, PG_LOCKS_PATIENCE_MS};
+    PGresult *result = NULL;
+    if (text.failed)
+        cdc_error_memory(error);
+    else
+        result = pg_locks_query(run->sql, &locks, text.data, 0, NULL, PGRES_COMMAND_OK,
+                                "cannot lock a table against changes of its form", error);
+    PQclear(result);
     cdc_buf_free(&text);
-    return result;
+    return result ? 0 : -1;
 }
 
 int pg_snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error)

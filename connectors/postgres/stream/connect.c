@@ -30,7 +30,7 @@ int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error)
     if (stream->sql && PQstatus(stream->sql) == CONNECTION_OK)
         return 0;
     PQfinish(stream->sql);
-    stream->sql = pg_connect(stream->pg, false, error);
+    stream->sql = pg_connect_beside(stream->pg, stream->replication, NULL, error);
     return stream->sql ? 0 : -1;
 }
 
@@ -149,7 +149,7 @@ static int prepare_publication(struct pg_stream *stream, bool create, struct cdc
         snprintf(
             own.hint, sizeof own.hint, "%s",
             "the slot is older than any publication made now: create the publication by hand only if nothing changed "
-            "since, else run pg-cdc --drop and take a new snapshot");
+            "since (and give --allow-republished), else run pg-cdc --drop and take a new snapshot");
     if (error && error->status == 0)
         *error = own;
     return -1;
@@ -278,6 +278,17 @@ static bool log_is_removed(const PGresult *result)
            (strcmp(function, "WalSndSegmentOpen") == 0 || strcmp(function, "wal_segment_open") == 0);
 }
 
+/* Classes of errors that another attempt may not meet: connection, rollback, resources, state, an operator, the system's
+ * files; tables that somebody is changing. */
+static bool passes(const char *state)
+{
+    static const char *const classes[] = {"08", "25", "40", "42", "53", "55", "57", "58"};
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (strncmp(state, classes[i], 2) == 0)
+            return true;
+    return false;
+}
+
 /* What the walsender said. Its words for an invalidated slot differ from version to
  * version: the slot is asked. */
 int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char *what, struct cdc_error *error)
@@ -287,9 +298,14 @@ int pg_stream_fail(struct pg_stream *stream, const PGresult *result, const char 
     if (state && (removed || strcmp(state, "55000") == 0 || strcmp(state, "42704") == 0) &&
         (slot_is_lost(stream) || removed))
         return pg_start_lost(stream->pg->slot, "has lost its log: it was invalidated or dropped", error);
-    pg_query_fail(stream->replication, result, what, error);
+    struct cdc_error own = {0};
+    pg_query_fail(stream->replication, result, what, &own);
     if (state && strcmp(state, "42704") == 0)
-        hint_publication(stream, error);
+        hint_publication(stream, &own);
+    if (state && !passes(state))
+        stream->broken = own;
+    if (error && error->status == 0)
+        *error = own;
     return -1;
 }
 
@@ -340,27 +356,11 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     return status;
 }
 
-static int keep_identity(struct pg_stream *stream, struct cdc_error *error)
-{
-    stream->identity_json.len = 0;
-    pg_identity_json(&stream->identity_json, &stream->identity);
-    cdc_buf_byte(&stream->identity_json, '\0');
-    return stream->identity_json.failed ? cdc_error_memory(error) : 0;
-}
-
-int pg_stream_set_timeline(struct pg_stream *stream, int32_t timeline, struct cdc_error *error)
-{
-    stream->identity.timeline = timeline;
-    pgoutput_set_server(stream->decoder, stream->identity.system_identifier, timeline);
-    cdc_log_write(stream->log, CDC_LOG_INFO, "the server's log goes on on timeline %ld", (long)timeline);
-    return keep_identity(stream, error);
-}
-
 static int identify(struct pg_stream *stream, struct cdc_error *error)
 {
     const struct pg_start *start = &stream->start;
     if (pg_identity_read(stream->replication, stream->pg->slot, &stream->identity, error) < 0 ||
-        keep_identity(stream, error) < 0)
+        pg_stream_write_state(stream, error) < 0)
         return -1;
     stream->on_standby = pg_is_standby(stream->replication);
     stream->timeline_due = false;
@@ -392,12 +392,33 @@ static int find_needed(struct pg_stream *stream, struct cdc_error *error)
     return 0;
 }
 
+/* Example: the plain session is on a primary that was shut off from its standbys, and the next host of the URL is the new
+ * primary. What the walsender there says must not be judged by the catalogs and slots of the old one. */
+static int join_session(struct pg_stream *stream, struct cdc_error *error)
+{
+    int same = pg_identity_same(stream->sql, stream->replication, error);
+    if (same != 0)
+        return same < 0 ? -1 : 0;
+    cdc_log_write(stream->log, CDC_LOG_DEBUG, "the plain session follows the replication connection to host %s",
+                  PQhost(stream->replication));
+    pg_stream_close_sql(stream);
+    if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
+        return -1;
+    same = pg_identity_same(stream->sql, stream->replication, error);
+    if (same != 0)
+        return same < 0 ? -1 : 0;
+    return cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                         "the two connections to host %s are to two servers: does a proxy spread them?",
+                         PQhost(stream->replication));
+}
+
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
     if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
         return -1;
     stream->replication = pg_connect(stream->pg, true, error);
-    if (!stream->replication || identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
+    if (!stream->replication || join_session(stream, error) < 0 || identify(stream, error) < 0 ||
+        prepare_slot(stream, error) < 0 || pg_stream_look_at_members(stream, error) < 0 ||
         pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || find_needed(stream, error) < 0)
         return -1;
@@ -407,21 +428,36 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     return start_replication(stream, error);
 }
 
+/* The server decodes what is there, and cannot: it will say so for ever. */
+static int fails_each_time(const struct pg_stream *stream, const char *position, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "the server failed %d times in a row at the position %s, each time so: %s",
+                  stream->breaks + 1, position, stream->broken.text);
+    return cdc_error_hint(error,
+                          "look into the server's log for what it cannot read (a value of more than 512 MB, a "
+                          "damaged file); to pass it over, exclude its table from the publication or shorten the "
+                          "value, and take a new snapshot");
+}
+
 /* A server that closes the connection without a word, at one place again and again, will do so for ever: its walsender
  * crashes at what is there, and takes the server with it. (One is known: changes of a partition that was half
- * detached.) */
+ * detached.) The same where it has an error at one place: a bytea of more than 512 MB, which it takes and cannot send
+ * ("invalid memory alloc request size"), however long it takes to come to it. */
 static int check_breaks(struct pg_stream *stream, struct cdc_error *error)
 {
     char position[24];
-    bool soon = stream->closed && cdc_clock_ms() - stream->began < SOON_MS;
+    bool failed = stream->broken.status != 0;
+    bool counts = failed || (stream->closed && cdc_clock_ms() - stream->began < SOON_MS);
     if (stream->began == 0)
         return 0; /* it was not even reached */
-    stream->breaks = soon && stream->start.lsn == stream->broke_at ? stream->breaks + 1 : 0;
+    stream->breaks = counts && stream->start.lsn == stream->broke_at ? stream->breaks + 1 : 0;
     stream->broke_at = stream->start.lsn;
     stream->began = 0;
     if (stream->breaks < MAX_BREAKS)
         return 0;
     pg_lsn_format(position, stream->start.lsn);
+    if (failed)
+        return fails_each_time(stream, position, error);
     cdc_error_set(error, CDC_EXIT_PROTOCOL,
                   "the server closed the connection without a word %d times in a row, at the position %s",
                   stream->breaks + 1, position);
@@ -444,6 +480,7 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
     stream->started = stream->copying = true;
     stream->began = cdc_clock_ms();
     stream->closed = false;
+    cdc_error_clear(&stream->broken);
     stream->wal_end = stream->boundary_lsn = stream->start.lsn;
     /* The new walsender knows nothing of what we said to the old one. */
     stream->reported_flush = 0;

@@ -4,6 +4,7 @@
 #define PG_STREAM_INTERNAL_H
 
 #include "connectors/postgres/pgoutput/pgoutput.h"
+#include "connectors/postgres/schema/members.h"
 #include "connectors/postgres/session/encoding.h"
 #include "connectors/postgres/session/identity.h"
 #include "connectors/postgres/session/slot.h"
@@ -20,6 +21,7 @@ struct pg_start {
     bool has_position; /* and we know up to where: */
     uint64_t lsn;      /* nothing below is of interest; 0: wherever the slot is */
     struct cdc_span source, state; /* what the position belongs to (identity.h). BORROWED, while connecting */
+    struct cdc_span members;       /* what the publication had then (members.h). BORROWED, while connecting */
     struct pg_last last;           /* the newest transaction before lsn */
     uint64_t from;                 /* where the server is to begin: lsn, or before it to see that the log is the same */
     struct cdc_span
@@ -46,18 +48,20 @@ struct pg_stream {
     bool converts; /* the texts of rows, from: */
     struct pg_encoding encoding;
     struct pg_identity identity;
-    struct cdc_buf identity_json; /* NUL-terminated */
-    struct cdc_offset boundary;   /* the decoder's, with our state */
-    bool started;                 /* once in this run: from then on nothing is created */
-    bool made_publication;        /* by a --temporary run */
-    bool copying;                 /* between START_REPLICATION and the end of the copy */
-    struct cdc_error skipped;     /* the server passed over changes */
-    struct pg_start start;        /* of this connection */
-    int64_t began;                /* when it began to stream, and was not looked at since; 0 */
-    bool closed;                  /* and broke without a word of the server */
-    uint64_t broke_at;            /* where the connections before it began */
-    int breaks;                   /* so often in a row, each soon after it had begun */
-    uint64_t flush;               /* what confirm() gave; never falls */
+    struct pg_members members;  /* what the publication has, as of the last look */
+    struct cdc_buf state_json;  /* identity and members. NUL-terminated */
+    struct cdc_offset boundary; /* the decoder's, with our state */
+    bool started;               /* once in this run: from then on nothing is created */
+    bool made_publication;      /* by a --temporary run */
+    bool copying;               /* between START_REPLICATION and the end of the copy */
+    struct cdc_error skipped;   /* the server passed over changes */
+    struct pg_start start;      /* of this connection */
+    int64_t began;              /* when it began to stream, and was not looked at since; 0 */
+    bool closed;                /* and broke without a word of the server */
+    struct cdc_error broken;    /* or with an error that another attempt will meet, too */
+    uint64_t broke_at;          /* where the connections before it began */
+    int breaks;                 /* so often in a row, each soon after it had begun */
+    uint64_t flush;             /* what confirm() gave; never falls */
     uint64_t reported_flush;
     uint64_t wal_end;      /* of the newest keepalive: all before it has been received */
     uint64_t boundary_lsn; /* where replication would start again after the boundary */
@@ -108,6 +112,14 @@ int pg_status_send(struct pg_stream *stream, bool request, struct cdc_error *err
 int pg_status_broken(struct pg_stream *stream, struct cdc_error *error);
 /* Ends the copy politely, and the connection: an operation of the source loop. */
 void pg_status_disconnect(void *source);
+
+/* -- state.c -- */
+
+/* Makes state_json anew: the identity's object, and in it what the publication has. */
+int pg_stream_write_state(struct pg_stream *stream, struct cdc_error *error);
+/* What the publication has now, beside what it had when it was looked at last, in this run or before. CONFIG when changes may
+ * have passed by (members.h). */
+int pg_stream_look_at_members(struct pg_stream *stream, struct cdc_error *error);
 
 /* -- watch.c -- */
 

@@ -39,6 +39,7 @@ int pg_start_read(struct pg_start *start, const struct cdc_start *decided, bool 
     }
     start->source = cdc_span_text(from->source);
     start->state = cdc_span_text(from->state);
+    start->members = cdc_json_member(start->state, "publication");
     if (from == &decided->from && decided->kind == CDC_START_SNAPSHOT)
         start->state = cdc_json_member(start->state, "identity");
     pg_last_read(&start->last, from->pos, start->source);

@@ -50,7 +50,8 @@ void pg_stream_free(struct pg_stream *stream)
     PQfinish(stream->sql);
     pgoutput_free(stream->decoder);
     pg_encoding_free(&stream->encoding);
-    cdc_buf_free(&stream->identity_json);
+    cdc_buf_free(&stream->state_json);
+    pg_members_free(&stream->members);
     pg_watch_clear(&stream->watch);
     free(stream);
 }
@@ -318,7 +319,7 @@ static int watch_shutdown(struct pg_stream *stream, int64_t now, struct cdc_erro
     pg_stream_close_sql(stream);
     struct cdc_error refused = {0};
     bool full = false;
-    stream->sql = pg_connect_unless_full(stream->pg, &full, &refused);
+    stream->sql = pg_connect_beside(stream->pg, stream->replication, &full, &refused);
     if (!stream->sql && !full && refused.status == CDC_EXIT_UNAVAILABLE)
         stream->leave_at = now + LEAVE_MS;
     return 0;
@@ -331,7 +332,7 @@ static const struct cdc_offset *stream_boundary(void *source)
     if (!boundary)
         return NULL;
     stream->boundary = *boundary;
-    stream->boundary.state = stream->identity_json.data;
+    stream->boundary.state = stream->state_json.data;
     return &stream->boundary;
 }
 

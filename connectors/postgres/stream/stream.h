@@ -26,7 +26,7 @@ void pg_stream_free(struct pg_stream *stream);
 /* For --check: would a start from what was decided be refused? LOST as the start itself has it. replication may be NULL:
  * then whose log it is is not asked. */
 struct pg_slot;
-int pg_stream_preflight(PGconn *replication, const struct pg_settings *pg, const struct cdc_start *decided,
+int pg_stream_preflight(PGconn *sql, PGconn *replication, const struct pg_settings *pg, const struct cdc_start *decided,
                         const struct pg_slot *slot, struct cdc_error *error);
 
 #endif

@@ -26,7 +26,8 @@
     "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashtext(concat(relname, ' ', relnamespace, relkind, "    \
     "relpersistence, relispartition))::bigint)) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') "       \
     "AND relpersistence <> 't'), "                                                                                     \
-    "(SELECT p::text FROM pg_catalog.pg_publication p WHERE pubname = %s), (SELECT concat(count(*), ' ', "             \
+    "(SELECT concat(p.xmin, p::text) FROM pg_catalog.pg_publication p WHERE pubname = %s), (SELECT concat(count(*), "  \
+    "' ', "                                                                                                            \
     "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas ")"
 
 static char *make_question(PGconn *sql, const char *publication)
@@ -99,7 +100,8 @@ static void take_gap(void *context, enum pg_gap_weight weight, const char *what,
     }
 }
 
-/* The tables as they are now. The first look only remembers: the start has said what there was to say. */
+/* The tables as they are now, and whether one of them was away since the last look. The first look only remembers: the start
+ * has said what there was to say. */
 static int look_at_tables(struct pg_stream *stream, struct cdc_error *error)
 {
     struct cdc_error found = {0}, failed = {0};
@@ -122,6 +124,12 @@ static int look_at_tables(struct pg_stream *stream, struct cdc_error *error)
     stream->watch.said = look.said;
     stream->watch.n_said = look.n;
     stream->watch.looked = true;
+    /* Where the server could not be asked it is asked again, as above. */
+    if (found.status == 0 && pg_stream_look_at_members(stream, &found) < 0 && cdc_error_is_transient(&found)) {
+        free(stream->watch.seen);
+        stream->watch.seen = NULL;
+        return 0;
+    }
     if (found.status == 0)
         return 0;
     if (error && error->status == 0)

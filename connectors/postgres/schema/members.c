@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* What of the selected tables the publication has, and since when. */
+#include "connectors/postgres/schema/members.h"
+
+#include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/query.h"
+
+#include <cdc/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One table ('t') or schema ('s') of the publication. */
+struct member {
+    char kind;
+    uint32_t of;  /* its oid */
+    uint32_t row; /* the oid of its row in pg_publication_rel or pg_publication_namespace */
+};
+struct members {
+    struct member *items;
+    size_t n, capacity;
+    uint32_t publication; /* its oid; 0: there is none, or it is not known */
+    char row[24], is[64]; /* the transaction that wrote its row; its owner, and what it publishes */
+};
+
+static void clear(struct members *members)
+{
+    free(members->items);
+    *members = (struct members){0};
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct member *a = left, *b = right;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    return a->of < b->of ? -1 : a->of > b->of;
+}
+
+static const struct member *find(const struct members *members, const struct member *member)
+{
+    return members->n == 0 ? NULL : bsearch(member, members->items, members->n, sizeof *member, compare);
+}
+
+static int add(struct members *members, struct member member, struct cdc_error *error)
+{
+    if (members->n == members->capacity) {
+        size_t capacity = members->capacity ? members->capacity * 2 : 16;
+        struct member *items = realloc(members->items, capacity * sizeof *items);
+        if (!items)
+            return cdc_error_memory(error);
+        members->items = items;
+        members->capacity = capacity;
+    }
+    members->items[members->n++] = member;
+    return 0;
+}
+
+/* -- as JSON -- */
+
+static int parse(struct members *members, struct cdc_span json, struct cdc_error *error)
+{
+    int64_t oid = 0;
+    if (!json.p || cdc_json_type(json) != CDC_JSON_OBJECT || !cdc_json_int64(cdc_json_member(json, "oid"), &oid) ||
+        !cdc_json_member_copy(json, "row", members->row, sizeof members->row) ||
+        !cdc_json_member_copy(json, "is", members->is, sizeof members->is))
+        return 0;
+    char *has = cdc_json_member_text(json, "has");
+    if (!has)
+        return 0;
+    members->publication = (uint32_t)oid;
+    int status = 0, n = 0;
+    struct member member;
+    for (const char *at = has; status == 0 && sscanf(at, " %c%u:%u%n", &member.kind, &member.of, &member.row, &n) == 3;
+         at += n)
+        status = add(members, member, error);
+    free(has);
+    if (members->n > 0)
+        qsort(members->items, members->n, sizeof *members->items, compare);
+    return status;
+}
+
+static void append_member(struct cdc_buf *out, const struct member *member, bool first)
+{
+    cdc_buf_printf(out, "%s%c%lu:%lu", first ? "" : " ", member->kind, (unsigned long)member->of,
+                   (unsigned long)member->row);
+}
+
+/* Those of now, and those of before that have left. */
+static void append(struct cdc_buf *out, const struct members *now, const struct members *before)
+{
+    size_t n = 0;
+    cdc_buf_printf(out, "{\"oid\":%lu,\"row\":\"%s\",\"is\":\"%s\",\"has\":\"", (unsigned long)now->publication,
+                   now->row, now->is);
+    for (size_t i = 0; i < now->n; i++)
+        append_member(out, &now->items[i], n++ == 0);
+    for (size_t i = 0; i < before->n; i++)
+        if (!find(now, &before->items[i]))
+            append_member(out, &before->items[i], n++ == 0);
+    cdc_buf_append(out, "\"}", 3);
+}
+
+/* -- as the catalogs have them -- */
+
+/* Of a schema each of its tables, for the selection. Without an entry at all there is one row of NULLs. */
+#define MEMBERS_SQL(schemas)                                                                                           \
+    "SELECT p.oid AS publication, p.xmin::text AS written, concat_ws(' ', p.pubowner, p.puballtables, p.pubinsert, "   \
+    "p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot) AS is, p.pubviaroot AS via_root, e.kind, e.of, e.row, "    \
+    "n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned, rn.nspname AS root_schema, "              \
+    "r.relname AS root FROM pg_publication p LEFT JOIN (SELECT 't' AS kind, prpubid AS pub, prrelid AS of, "           \
+    "oid AS row, prrelid AS relid FROM pg_publication_rel" schemas ") e ON e.pub = p.oid "                             \
+    "LEFT JOIN pg_class c ON c.oid = e.relid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace "                      \
+    "LEFT JOIN pg_class r ON c.relispartition AND r.oid = (SELECT a.relid FROM pg_partition_ancestors(c.oid) "         \
+    "WITH ORDINALITY a(relid, up) ORDER BY a.up DESC LIMIT 1) LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "   \
+    "WHERE p.pubname = $1 ORDER BY e.kind, e.of"
+#define SCHEMAS                                                                                                        \
+    " UNION ALL SELECT 's', s.pnpubid, s.pnnspid, s.oid, t.oid FROM pg_publication_namespace s JOIN pg_class t ON "    \
+    "t.relnamespace = s.pnnspid AND t.relkind IN ('r', 'p') AND t.relpersistence = 'p'"
+
+struct question {
+    const struct pg_settings *settings;
+    const struct members *before;
+    struct members now;
+    struct cdc_buf found; /* the first that was out of the publication, in words; NUL-terminated */
+    const char *cure;
+};
+
+/* Without publish_via_partition_root a partitioned table stands for its partitions, of which some may be selected. */
+static bool is_meant(struct pg_answer *row, const struct pg_settings *settings)
+{
+    const char *root = pg_answer_text_or_null(row, "root"), *root_schema = pg_answer_text_or_null(row, "root_schema");
+    return cdc_selection_has_table(&settings->selection, pg_answer_text(row, "schema"), pg_answer_text(row, "name")) ||
+           (root && root_schema && cdc_selection_has_table(&settings->selection, root_schema, root)) ||
+           (pg_answer_true(row, "partitioned") && !pg_answer_true(row, "via_root"));
+}
+
+static void take_other(struct question *question, struct pg_answer *row, char kind)
+{
+    if (question->found.len > 0)
+        return;
+    cdc_buf_text(&question->found, kind == 's' ? "schema " : "table ");
+    if (kind == 's')
+        pg_query_identifier(&question->found, pg_answer_text(row, "schema"));
+    else
+        pg_query_table(&question->found, pg_answer_text(row, "schema"), pg_answer_text(row, "name"));
+    cdc_buf_printf(&question->found, " was taken out of publication \"%s\", and added again",
+                   question->settings->publication);
+    cdc_buf_byte(&question->found, '\0');
+}
+
+static int take_member(struct question *question, struct pg_answer *row, struct cdc_error *error)
+{
+    const char *kind = pg_answer_text_or_null(row, "kind");
+    if (!kind || !is_meant(row, question->settings))
+        return 0;
+    struct member member = {*kind, (uint32_t)pg_answer_int(row, "of"), (uint32_t)pg_answer_int(row, "row")};
+    struct members *now = &question->now;
+    if (now->n > 0 && compare(&now->items[now->n - 1], &member) == 0)
+        return 0; /* another table of that schema */
+    const struct member *before = find(question->before, &member);
+    if (before && before->row != member.row)
+        take_other(question, row, member.kind);
+    return add(now, member, error);
+}
+
+static void take_publication(struct question *question, struct pg_answer *row)
+{
+    struct members *now = &question->now;
+    const struct members *before = question->before;
+    now->publication = (uint32_t)pg_answer_int(row, "publication");
+    snprintf(now->row, sizeof now->row, "%s", pg_answer_text(row, "written"));
+    snprintf(now->is, sizeof now->is, "%s", pg_answer_text(row, "is"));
+    if (before->publication == 0 || now->publication == 0)
+        return;
+    /* What it does not publish now is said elsewhere (gaps.h). Its owner is the first word of `is`. */
+    if (before->publication != now->publication)
+        cdc_buf_printf(&question->found, "publication \"%s\" was dropped, and made again",
+                       question->settings->publication);
+    else if (strcmp(before->row, now->row) != 0 && strcmp(before->is, now->is) == 0)
+        cdc_buf_printf(&question->found,
+                       "publication \"%s\" was altered to what it was before: it may have been another one meanwhile",
+                       question->settings->publication);
+    if (question->found.len > 0)
+        cdc_buf_byte(&question->found, '\0');
+}
+
+static int ask(struct question *question, PGconn *sql, struct cdc_error *error)
+{
+    static const char what[] = "cannot look at the publication's tables";
+    PGresult *result = pg_query_rows(sql, PQserverVersion(sql) >= 150000 ? MEMBERS_SQL(SCHEMAS) : MEMBERS_SQL(""), 1,
+                                     (const char *const[]){question->settings->publication}, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    int status = 0;
+    if (PQntuples(result) > 0)
+        take_publication(question, &row);
+    /* A table that is dropped while we ask has no name. */
+    for (; status == 0 && row.row < PQntuples(result); row.row++)
+        if (pg_answer_text_or_null(&row, "name"))
+            status = take_member(question, &row, error);
+    PQclear(result);
+    return status < 0 ? -1 : pg_answer_good(&row, what, error);
+}
+
+static int judge(const struct question *question, const struct cdc_log *log, struct cdc_error *error)
+{
+    static const char meaning[] = "what changed meanwhile was not seen";
+    if (question->found.len == 0)
+        return 0;
+    if (question->settings->allow_republished) {
+        cdc_log_write(log, CDC_LOG_WARNING, "%s: %s", question->found.data, meaning);
+        return 0;
+    }
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", question->found.data, meaning);
+    return cdc_error_hint(error, "take a new snapshot (run pg-cdc --drop, remove the offset files of the pipeline, and "
+                                 "begin with cdc-snapshot); or, if nothing changed meanwhile (it was one "
+                                 "transaction), give --allow-republished once");
+}
+
+void pg_members_free(struct pg_members *members)
+{
+    cdc_buf_free(&members->json);
+}
+
+int pg_members_update(struct pg_members *members, PGconn *sql, const struct pg_settings *settings,
+                      struct cdc_span before, const struct cdc_log *log, struct cdc_error *error)
+{
+    struct members seen = {0};
+    struct question question = {.settings = settings, .before = &seen};
+    struct cdc_buf json = CDC_BUF_INIT;
+    int status = parse(&seen, before, error);
+    if (status == 0)
+        status = ask(&question, sql, error);
+    if (status == 0 && question.now.publication != 0)
+        append(&json, &question.now, &seen);
+    if (status == 0 && (json.failed || question.found.failed))
+        status = cdc_error_memory(error);
+    if (status == 0)
+        status = judge(&question, log, error);
+    if (status == 0 && json.data) {
+        cdc_buf_free(&members->json);
+        members->json = json;
+    } else {
+        cdc_buf_free(&json);
+    }
+    cdc_buf_free(&question.found);
+    clear(&question.now);
+    clear(&seen);
+    return status;
+}
