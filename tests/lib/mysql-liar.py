@@ -66,7 +66,7 @@ def lie(client, columns, rows):
     return columns, rows
 
 
-def answer(client, server, number, body):
+def answer(client, server, command, number, body):
     global answers
     if body[:1] in (b"\0", b"\xff"):
         client.sendall(packet(number, body))
@@ -74,6 +74,8 @@ def answer(client, server, number, body):
     with lock:
         answers += 1
         mine = answers == wanted
+        with open(f"{folder}/questions", "ab") as file:
+            file.write(b" ".join(command[1:].split()) + b"\n")
         write("answers", answers)
     columns = [receive(server)[1] for _ in range(body[0])]  # fewer than 251
     end, rows = receive(server)[1], []
@@ -131,7 +133,7 @@ def serve(client):
                     parts += [receive(server) for _ in range(n + 1 if n else 0)]
                 client.sendall(b"".join(packet(*part) for part in parts))
                 continue
-            answer(client, server, number, body)
+            answer(client, server, command, number, body)
     except (OSError, EOFError):
         pass
     client.close()

@@ -51,6 +51,7 @@ void my_stream_free(struct my_stream *stream)
     my_decoder_free(stream->decoder);
     my_schema_free(stream->schema);
     free(stream->start.gtids);
+    my_temporaries_clear(&stream->start.temporaries);
     free(stream);
 }
 
