@@ -52,6 +52,11 @@ static void report(void *filter, const struct cdc_log *log)
     cdc_buf_free(&names);
 }
 
+static void skipped(void *filter)
+{
+    cdc_filter_skipped(filter);
+}
+
 static void free_settings(struct cdc_filter_settings *settings)
 {
     cdc_selection_free(&settings->selection);
@@ -64,7 +69,7 @@ static void free_settings(struct cdc_filter_settings *settings)
 
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
-    static const struct cdc_stage_ops ops = {filter_event, report};
+    static const struct cdc_stage_ops ops = {filter_event, report, skipped};
     const struct options *options = program->values;
     const struct cdc_stage_settings settings = {
         .input_fd = STDIN_FILENO,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "connectors/http/http.h"
@@ -78,10 +79,19 @@ static enum http_mode mode_of(const struct options *options)
     return strcmp(options->format, "ndjson") == 0 ? HTTP_MODE_NDJSON : HTTP_MODE_ARRAY;
 }
 
-/* What is there without an offset file is of a copy that was given up: nothing of it belongs to this one. */
+/* What is there without an offset file is of a copy that was given up: nothing of it belongs to this one. A link, a FIFO or a
+ * folder is no file of ours, and it is not for us to remove. */
 static int begin_anew(const char *path, struct cdc_error *error)
 {
-    if (path == NULL || unlink(path) == 0 || errno == ENOENT)
+    struct stat status;
+
+    if (path == NULL)
+        return 0;
+    if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "\"%s\" is in the way: it is no regular file", path);
+        return cdc_error_hint(error, "remove it, or give another --offset-file");
+    }
+    if (unlink(path) == 0 || errno == ENOENT)
         return 0;
     return cdc_error_set(error, CDC_EXIT_IO, "unable to remove \"%s\": %s", path, strerror(errno));
 }

@@ -131,11 +131,17 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
 @test "the lines of several sources in turns: each commit line has the number of its own source's" {
     of() { sed "s/\"name\":\"n\"/\"name\":\"$1\"/"; }
     {
+        POS=$((POS + 1)) # the pipe has a shell of its own
         row c users '"key":{"id":1},"before":null,"after":{"id":1}' | of a
+        POS=$((POS + 1))
         row c users '"key":{"id":1},"before":null,"after":{"id":1}' | of b
+        POS=$((POS + 1))
         row c orders '"key":{"id":1},"before":null,"after":{"id":1}' | of b
+        POS=$((POS + 1))
         row c users '"key":{"id":2},"before":null,"after":{"id":2}' | of b
+        POS=$((POS + 1))
         commit 1 | of a
+        POS=$((POS + 1))
         commit 3 | of b
     } >"$IN"
     filter -T orders
@@ -144,9 +150,13 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
 
 @test "names of sources and tables with other escapes are the same" {
     {
+        POS=$((POS + 1))
         row c größe '"key":{"id":1},"before":null,"after":{"id":1,"ß":2}' | sed 's/"name":"n"/"name":"ü"/'
+        POS=$((POS + 1))
         row c orders '"key":{"id":1},"before":null,"after":{"id":1}' | sed 's/"name":"n"/"name":"ü"/'
+        POS=$((POS + 1))
         row c größe '"key":{"id":2},"before":null,"after":{"id":2,"ß":2}' | sed 's/"name":"n"/"name":"ü"/' | jq -ac .
+        POS=$((POS + 1))
         commit 3 | sed 's/"name":"n"/"name":"ü"/' | jq -ac .
     } >"$IN"
     filter -t 'app.größe' --drop-columns 'größe:ß' --rename größe=sizes
@@ -184,6 +194,54 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     filter --rename-column users:id=uid
     is "key" '{"uid":1}' "$(jq -c 'select(.op == "d") | .key' "$DIR/out")"
     is "key columns" '["uid"]' "$(jq -c 'select(.op == "schema" and .source.table == "users") | .key_columns' "$DIR/out")"
+}
+
+@test "events: a transaction that begins again after a reconnect counts once, a skipped line does not count" {
+    local after='"key":{"id":1},"before":null,"after":{"id":1}'
+    {
+        row c users "$after"
+        row c orders "$after"
+        row c users "$after"
+        POS=0
+        row c users "$after"
+        row c orders "$after"
+        row c users "$after"
+        row c users "$after"
+        commit 4
+        # The reader had all of it, and gets it once more with the next one.
+        POS=0
+        for _ in 1 2 3 4; do row c users "$after"; done
+        commit 4
+        row c users "$after"
+        POS=5
+        row c users "$after"
+        row c users "$after"
+        commit 2
+    } >"$IN"
+    filter -T orders
+    is "of a filter that drops some" "3 4 2" "$(jq 'select(.op == "commit").events' "$DIR/out" | xargs)"
+    filter
+    cmp "$IN" "$DIR/out"
+
+    POS=0
+    {
+        row c users "$after"
+        row c users "$after" | cut -c 1-100
+        row c orders "$after"
+        commit 3
+        row c users "$after"
+        commit 1
+    } >"$IN"
+    filter -q --on-error=skip
+    is "without the skipped one" "2 1" "$(jq 'select(.op == "commit").events' "$DIR/out" | xargs)"
+    POS=0
+    {
+        row c users "$after" | tr -d :
+        row c orders "$after"
+        commit 2
+    } >"$IN"
+    filter -q --on-error=skip
+    is "the first one of all" 1 "$(jq 'select(.op == "commit").events' "$DIR/out" | xargs)"
 }
 
 @test "--on-error=skip goes on behind a bad line, and counts it" {

@@ -54,6 +54,12 @@ binlog() { exits "$1" mysql-binlog -q --retry-max 0 --start now --until now "mys
     done
 }
 
+@test "MySQL: an ssl-mode that there is not: nobody is asked for anything" {
+    thief mysql_clear_password
+    binlog 64 '?ssl-mode=sometimes'
+    is "what was sent" "" "$(cat "$DIR/record")"
+}
+
 @test "MySQL without TLS: an RSA key of one's own wraps the password, one from the wire where that was asked for" {
     local plugin
     openssl genrsa -out "$DIR/own" 2048 2>/dev/null
@@ -283,6 +289,9 @@ pg_tool() { (ulimit -v 2000000 && exec timeout 60 "$@" "postgresql://postgres@12
     pg_tool cdc-snapshot --name p --retry-max 3 --state-dir "$DIR" || fail "$(cat "$DIR/err")"
     grep -q 'trying again' "$DIR/err"
     is "rows" "1 2" "$(jq -r 'select(.op == "r") | .after.id' "$DIR/out" | xargs)"
+    # In a run that is not quiet, what it says of them is so.
+    grep -q 'is written: 2 rows of 1 table' "$DIR/err" || fail "$(cat "$DIR/err")"
+    not grep -q 'is empty' "$DIR/err"
 }
 
 @test "PostgreSQL: a server without memory for a process passes by itself, one that never ends its greeting does not" {

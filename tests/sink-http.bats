@@ -84,7 +84,7 @@ docs() {
 @test "webhook: 429 with Retry-After, 503, cut connections: sent again until taken, nothing confirmed before" {
     server
     three >"$IN"
-    script '429 Retry-After=2' 503 close cut 500 200
+    script '429 Retry-After=2' 503 close close 500 200
     local start=$SECONDS
     LIMIT=60 webhook
     [ $((SECONDS - start)) -ge 2 ]
@@ -149,6 +149,21 @@ server_again() {
         run "-${pair#*=}" webhook --retry-max 0
         is "offset after ${pair%=*}" "" "$(pos)"
     done
+}
+
+@test "webhook: the status counts though the body has no end, stops, or breaks off" {
+    server
+    three >"$IN"
+    script 'endless 200' 'stuck 204' cut
+    webhook --timeout 1 --retry-max 0
+    is "lines, each sent once" "1 2 3" "$(log '.body | fromjson | .after.id' | xargs)"
+    [[ $(pos) == *99999999* ]]
+    rm -f "$DIR/o"
+    server_again 'endless 503' 'stuck 503' 200 'endless 422'
+    run -65 --separate-stderr webhook --timeout 1
+    [[ $stderr == *"HTTP status 422: xxx"* ]]
+    is "lines" "1 1 1 2" "$(log '.body | fromjson | .after.id' | xargs)"
+    is "offset" "" "$(pos)"
 }
 
 @test "webhook: too large a batch is halved" {
@@ -317,6 +332,14 @@ server_again() {
     elastic
     is "refreshed again where a shard failed" 2 "$(log 'select(.path | contains("_refresh")).path' | wc -l)"
     [[ $(pos) == *99999999* ]]
+    rm "$DIR/o"
+    # The scroll has moved on past a page whose answer is lost: nobody may ask for the next one, libcurl neither.
+    server_again '200 {"_shards":{"failed":0}}' "$page" 'bulk 200 200' close 200 \
+        '200 {"_shards":{"failed":0}}' "${page/\"s\"/\"t\"}" 'bulk 200 200' '200 {"_scroll_id":"t"}'
+    elastic
+    is "begun again after a lost page" '"s" end "s" "t" end "t"' \
+        "$(log 'select(.path | contains("_search/scroll")) | (if .method == "DELETE" then "end " else "" end) + (.body | fromjson.scroll_id | tojson)' | xargs -d '\n')"
+    [[ $(pos) == *99999999* ]]
 }
 
 @test "_bulk: items are asked for only when some were not taken" {
@@ -396,6 +419,45 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     is "the new copy's document" new "$(jq -r 'select(.path | startswith("/_bulk")).body' "$DIR/http/log" | jq -r '.big // empty')"
 }
 
+@test "the journal of key changes, or the file of index ids, that is removed while the sink runs: exit 74, nothing is sent that needs it" {
+    local absent='200 {"docs":[{"found":false}]}' found='200 {"docs":[{"found":true,"_version":1,"_source":{"id":1,"big":"B"}}]}'
+    local sink status=0
+    move() { users; change u "{\"id\":$2}" "{\"id\":$1}" "{\"id\":$2,\"name\":\"x\"}" '["big"]'; commit; }
+    server
+    script "$absent" "$found" 'bulk 200' 'bulk 200' "$absent" "$found"
+    mkfifo "$DIR/fifo"
+    IN=$DIR/fifo
+    elastic 2>"$DIR/err" 3>&- &
+    sink=$!
+    exec 7>"$DIR/fifo"
+    move 1 2 >&7
+    wait_until grep -q "$SOURCE_NAME" "$DIR/o"
+    cp "$DIR/o" "$DIR/stored"
+    rm "$DIR/o.moves"
+    move 2 3 >&7
+    exec 7>&-
+    wait $sink || status=$?
+    is "exit status" 74 $status
+    grep -q 'journal of key changes ".*o.moves" was removed' "$DIR/err"
+    is "requests" 6 "$(requests)"
+    cmp "$DIR/o" "$DIR/stored"
+
+    SEQ=500 status=0
+    elastic 2>"$DIR/err" 3>&- &
+    sink=$!
+    exec 7>"$DIR/fifo"
+    { users; change c '{"id":8}' null '{"id":8}'; commit; } >&7
+    wait_until grep -q '"seq":500' "$DIR/o"
+    cp "$DIR/o" "$DIR/stored"
+    rm "$DIR/o.indexes"
+    { TABLE=other; users; change c '{"id":9}' null '{"id":9}'; commit; } >&7
+    exec 7>&-
+    wait $sink || status=$?
+    is "exit status" 74 $status
+    grep -q 'file of index ids ".*o.indexes" was removed' "$DIR/err"
+    cmp "$DIR/o" "$DIR/stored"
+}
+
 @test "two tables of one name are seen at a truncate as well" {
     server
     { three; SCHEMA=other line t '"x":1'; commit; } >"$IN"
@@ -413,6 +475,18 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     server_again 'max 50'
     run -65 --separate-stderr elastic
     [[ $stderr == *413* ]]
+    # Not the first of its request.
+    rm -f "$DIR/o"
+    server_again 'max 250'
+    {
+        schema id id:integer name:text
+        change c '{"id":1}' null '{"id":1,"name":"a"}'
+        change c '{"id":2}' null "{\"id\":2,\"name\":\"$(printf '%0400d' 0)\"}"
+        commit
+    } >"$IN"
+    run -65 --separate-stderr elastic
+    [[ $stderr == *"too large for the index"* ]]
+    is "ids taken" 1 "$(jq -r 'select(.body | length <= 250) | .body' "$DIR/http/log" | jq -r '.index._id // empty' | sort -u | xargs)"
 }
 
 @test "OpenSearch: inserts, updates, deletes, key changes, delivered twice, with seq as version" {
@@ -657,6 +731,31 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     one 7 >"$IN"
     elastic
     is "a new copy" 1 "$(docs | wc -l)"
+}
+
+@test "another --index makes no second index without the documents of the first: exit 78" {
+    server
+    { users; change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    elastic
+    local stored
+    stored=$(pos)
+    { users; change c '{"id":2}' null '{"id":2}'; commit; } >"$IN"
+    run -78 --separate-stderr elastic --index 'v2-{table}'
+    [[ $stderr == *"are in index \"$SCHEMA-t\""*'"v2-t" now'* ]] || fail "$stderr"
+    is position "$stored" "$(pos)"
+    is requests 1 "$(requests)"
+    elastic
+    is requests 2 "$(requests)"
+}
+
+@test "indexes that are looked at: one request a delivery for all of them, for nothing but the ids once those are known" {
+    server
+    row_of() { TABLE=$1; schema id id:integer; change c '{"id":1}' null '{"id":1}'; }
+    for _ in 1 2 3; do row_of a; row_of b; row_of c; commit; done >"$IN"
+    elastic --batch-events 3
+    is "by name, with the owner" "$SCHEMA-a $SCHEMA-b $SCHEMA-c" "$(sed -n 's,^/\([^?/]*\)?.*mappings._meta.*,\1,p' "$DIR/http/looks" | xargs)"
+    is "then ids alone" "$SCHEMA-a,$SCHEMA-b,$SCHEMA-c $SCHEMA-a,$SCHEMA-b,$SCHEMA-c" "$(sed -n 's,^/\([^?/]*\)/_settings/index.uuid?.*,\1,p' "$DIR/http/looks" | xargs)"
+    is "no more" 5 "$(grep -c . "$DIR/http/looks")"
 }
 
 @test "indexes that are looked at: many tables in one batch, an alias, a torn file of ids, an answer without sense" {

@@ -128,6 +128,35 @@ P
     is "sources with a position" c "$(jq -r '.offsets | keys[]' "$DB.offset" | xargs)"
 }
 
+@test "SQLite: a refused line, and one that waited of another server: what was complete before both is stored with its position" {
+    from() { SOURCE_NAME=$1 TABLE=$1; }
+    server() { sed "s/\"db\":\"d\"/&,\"system_id\":\"$1\"/"; }
+    # two REFUSED: a's transaction is complete, b's is open, and a line of a waits for it: then b's REFUSED.
+    two() {
+        for source in a b; do from $source; schema id,note id:integer note:text; done
+        from a; change c '{"id":1,"note":"a"}' null '{"id":1,"note":"a"}'
+        commit | server 111; tx
+        from b; change c '{"id":1,"note":"b"}' null '{"id":1,"note":"b"}'
+        from a; commit | server 222
+        from b; change c '{"id":2}' null "$1"
+        commit | server 111
+    }
+    two '{"id":2,"note":"b","no":"such column"}' >"$IN"
+    run -65 --separate-stderr sink
+    is "rows" 1 "$(q 'select count(*) from a')"
+    is "sources with a position" a "$(jq -r '.offsets | keys[]' "$DB.offset" | xargs)"
+    # A trigger ends the whole transaction: neither the rows nor the position.
+    rm "$DB"*
+    { from b; schema id,note id:integer note:text; commit | server 111; } >"$IN"
+    sink
+    q "create trigger never before insert on b when new.note = 'never' begin select raise(rollback, 'never'); end"
+    tx
+    two '{"id":2,"note":"never"}' >"$IN"
+    run -78 --separate-stderr sink
+    is "tables" 0 "$(q "select count(*) from sqlite_master where name = 'a'")"
+    is "sources with a position" b "$(jq -r '.offsets | keys[]' "$DB.offset" | xargs)"
+}
+
 @test "SQLite: random transactions that a snapshot has read already" {
     transactions again full deferred mysql >"$IN"
     sink -q
@@ -319,9 +348,10 @@ P
 
 @test "OpenSearch: random transactions" {
     local table tables=(default full mysql minimal)
-    SEEDS=$((SEEDS / 3 + 1))
+    SEEDS=$((SEEDS / 6 + 1))
     transactions lines "${tables[@]}" >"$IN"
-    t cdc-sink-http -q --elasticsearch --index 'random-{table}' --offset-file "$DIR/o" "$OPENSEARCH_URL" <"$IN"
+    # Some of the transactions in one request, and most in several.
+    t cdc-sink-http -q --elasticsearch --index 'random-{table}' --batch-events 7 --offset-file "$DIR/o" "$OPENSEARCH_URL" <"$IN"
     for table in "${tables[@]}"; do opensearch_rows "random-$table" "[\"$table\", .]"; done |
         python3 -c '
 import json, sys
@@ -356,4 +386,56 @@ for table, row in map(json.loads, sys.stdin):
     } >"$IN"
     elastic
     is "swapped, replaced" '[2,"r2"] [3,"r1"] [4,"new"]' "$(all)"
+}
+
+@test "OpenSearch: keys that move through each other, over several requests or with equal rows: refused before a document is lost" {
+    elastic() { t cdc-sink-http -q --elasticsearch --index '{table}' --offset-file "$DIR/$TABLE" "$@" "$OPENSEARCH_URL" <"$IN"; }
+    all() { opensearch_rows "$TABLE" '[.id, .name]' | sort | paste -sd' '; }
+    rows_of() { schema id id:integer name:text; for i in 1 2 3; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"$1$i\"}"; done; commit; }
+    move() { change u "{\"id\":$2}" "{\"id\":$1,\"name\":\"$3\"}" "{\"id\":$2,\"name\":\"$3\"}"; }
+    refused() { # LINE ID [OPTION...]
+        cp "$DIR/$TABLE" "$DIR/stored"
+        run -78 --separate-stderr elastic "${@:3}"
+        [[ $stderr == *"line $1: index \"$TABLE\": two rows have the _id \"$2\" inside one transaction"*DEFERRABLE* ]] || fail "$stderr"
+        cmp "$DIR/stored" "$DIR/$TABLE"
+    }
+    TABLE=split
+    rows_of r >"$IN"
+    elastic
+    { schema id id:integer name:text; move 1 2 r1; move 2 3 r2; move 3 4 r3; commit; } >"$IN"
+    refused 3 2 --batch-events 1
+    is "two documents of three rows, and the third where it was" '[2,"r1"] [3,"r3"]' "$(all)"
+    elastic # in one request the lines themselves say it
+    is "shifted" '[2,"r1"] [3,"r2"] [4,"r3"]' "$(all)"
+    { schema id id:integer name:text; move 2 9 r1; move 9 10 r1; change d '{"id":10}' '{"id":10,"name":"r1"}' null; move 3 2 r2; commit; } >"$IN"
+    elastic --batch-events 1 # each key is always unique
+    is "moved one after the other" '[2,"r2"] [4,"r3"]' "$(all)"
+
+    TABLE=equal
+    { schema id id:integer name:text; for i in 1 2; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"same\"}"; done; commit; } >"$IN"
+    elastic
+    { schema id id:integer name:text; move 1 2 same; move 2 3 same; commit; } >"$IN"
+    refused 3 2
+    is "both are there" '[1,"same"] [2,"same"]' "$(all)"
+    # Always unique: left first, or never there.
+    {
+        schema id id:integer name:text
+        move 2 3 same
+        move 1 2 same
+        move 2 4 same
+        change c '{"id":7}' null '{"id":7,"name":"same"}'
+        move 7 8 same
+        change u '{"id":8}' '{"id":8,"name":"same"}' '{"id":8,"name":"same"}'
+        change d '{"id":8}' '{"id":8,"name":"same"}' null
+        commit
+    } >"$IN"
+    elastic
+    is "moved one after the other" '[3,"same"] [4,"same"]' "$(all)"
+
+    TABLE=nothing-but-a-key
+    { schema id id:integer; for i in 1 2; do change c "{\"id\":$i}" null "{\"id\":$i}"; done; commit; } >"$IN"
+    elastic
+    { schema id id:integer; for i in 1 2; do change u "{\"id\":$((i + 1))}" "{\"id\":$i}" "{\"id\":$((i + 1))}"; done; commit; } >"$IN"
+    refused 3 2
+    is "both are there" '[1,null] [2,null]' "$(all)"
 }

@@ -18,6 +18,9 @@ int cdc_file_write(int fd, const void *data, size_t n);
  * where it leads, and a FIFO would block for ever. flags: as of open(2). what: "lock file", for the message. The descriptor,
  * or -1 with PERMISSION, CONFIG (a link, a FIFO) or IO, and errno (ENOENT: there is none). */
 int cdc_file_open(const char *path, int flags, unsigned mode, const char *what, struct cdc_error *error);
+/* Has the file that fd is open on a name still? What is written to one that was removed is gone with the process. 0, or -1
+ * with IO. path, what: for the message. */
+int cdc_file_check_there(int fd, const char *path, const char *what, struct cdc_error *error);
 /* Makes a file anew for writing, in place of whatever has that name. The descriptor, or -1 with errno. */
 int cdc_file_create(const char *path, unsigned mode);
 /* A name, of a file that is new or was renamed, is durable only once the folder that holds it is. 0, or -1 with errno. */

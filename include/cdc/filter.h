@@ -30,6 +30,8 @@ void cdc_filter_free(struct cdc_filter *filter);
  * The `events` of a commit line becomes the number of lines that passed. */
 int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
                      struct cdc_error *error);
+/* A line was passed over that cdc_filter_event has not seen, or has refused: from here on each `events` is counted anew. */
+void cdc_filter_skipped(struct cdc_filter *filter);
 /* Appends the settings that name a table, or a pattern, of which no line has come so far: "-t 'ordesr', --rename 'a=b'".
  * Returns how many; 0 before the first table. */
 size_t cdc_filter_unmatched(const struct cdc_filter *filter, struct cdc_buf *out);

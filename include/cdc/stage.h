@@ -15,6 +15,8 @@ struct cdc_stage_ops {
     int (*event)(void *stage, const struct cdc_event *event, struct cdc_buf *out, struct cdc_error *error);
     /* With the statistics that SIGUSR1 asks for, and at the end: what else is to be said. May be NULL. */
     void (*report)(void *stage, const struct cdc_log *log);
+    /* A line was passed over (skip_errors): one that is no event, or that `event` has refused. May be NULL. */
+    void (*skipped)(void *stage);
 };
 
 struct cdc_stage_settings {

@@ -55,6 +55,16 @@ int cdc_file_open(const char *path, int flags, unsigned mode, const char *what, 
     return -1;
 }
 
+int cdc_file_check_there(int fd, const char *path, const char *what, struct cdc_error *error)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) == 0 && status.st_nlink > 0)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_IO, "%s \"%s\" was removed while it was in use", what, path);
+    return cdc_error_hint(error, "leave it where it is, and start again");
+}
+
 /* What has the name already goes, and is not written to: a rest of ours, or what somebody has planted in a folder that
  * others may write to (a link, a FIFO, a file that he can read). */
 int cdc_file_create(const char *path, unsigned mode)

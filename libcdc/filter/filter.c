@@ -13,7 +13,8 @@
 
 /* Change lines of a source since its last commit line. */
 struct count {
-    struct cdc_span name; /* as it stands in the lines; owned */
+    struct cdc_span name;  /* as it stands in the lines; owned */
+    struct cdc_buf newest; /* pos of the last one, empty: none */
     uint64_t passed;
     bool dropped;
 };
@@ -26,6 +27,7 @@ struct cdc_filter {
     struct plans plans;
     struct count *counts; /* one a source: their lines may come in turns */
     size_t n_counts, last_count;
+    bool lost; /* lines that are in no count were passed over */
 };
 
 /* -- settings ------------------------------------------------------------------ */
@@ -118,8 +120,10 @@ void cdc_filter_free(struct cdc_filter *filter)
     if (filter == NULL)
         return;
     plans_free(&filter->plans);
-    for (size_t i = 0; i < filter->n_counts; i++)
+    for (size_t i = 0; i < filter->n_counts; i++) {
         free((char *)filter->counts[i].name.p);
+        cdc_buf_free(&filter->counts[i].newest);
+    }
     free(filter->counts);
     free(filter);
 }
@@ -436,18 +440,35 @@ static bool passes(const struct cdc_filter *filter, const struct plan *plan, con
 /* "events" must be what the sink gets to see, or it would take the transaction for incomplete: of a commit line with
  * "events":5, two of whose lines were dropped, "events":3 leaves. A commit whose lines all passed is copied byte for
  * byte. */
-static void pass_commit(struct count *count, const struct cdc_event *event, struct cdc_buf *out)
+static void pass_commit(const struct cdc_filter *filter, struct count *count, const struct cdc_event *event,
+                        struct cdc_buf *out)
 {
     struct edit edits[1];
     size_t n = 0;
 
-    if (count->dropped)
+    if (count->dropped || filter->lost)
         add_edit(edits, &n, event->events, EDIT_EVENTS, NULL);
     append_line(count->passed, out, NULL, event, edits, n);
     if (event->op == CDC_OP_COMMIT) {
+        count->passed = count->newest.len = 0;
+        count->dropped = false;
+    }
+}
+
+/* A change line that passes, or does not. One that does not come after the one before begins the transaction again: the source
+ * has a new connection, and the lines of the old one are not to be counted twice. */
+static void note_change(struct count *count, const struct cdc_event *event, bool passed)
+{
+    if (event->op == CDC_OP_SCHEMA) /* counted by nobody */
+        return;
+    if (count->newest.len > 0 && cdc_span_compare(event->pos, cdc_span(count->newest.data, count->newest.len)) <= 0) {
         count->passed = 0;
         count->dropped = false;
     }
+    count->newest.len = 0;
+    cdc_buf_span(&count->newest, event->pos);
+    count->passed += passed;
+    count->dropped |= !passed;
 }
 
 static bool is_count_of(const struct cdc_filter *filter, size_t i, const struct cdc_event *event)
@@ -471,7 +492,7 @@ static struct count *count_of(struct cdc_filter *filter, const struct cdc_event 
             cdc_error_memory(error);
             return NULL;
         }
-        counts[filter->n_counts++] = (struct count){{name, event->name.n}, 0, false};
+        counts[filter->n_counts++] = (struct count){.name = {name, event->name.n}};
     }
     filter->last_count = i;
     return &filter->counts[i];
@@ -493,15 +514,14 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
     if (count == NULL)
         return -1;
     if (event->op == CDC_OP_COMMIT || event->op == CDC_OP_HEARTBEAT) {
-        pass_commit(count, event, out);
+        pass_commit(filter, count, event, out);
         return out->failed ? cdc_error_memory(error) : 1;
     }
     if (event->table.p != NULL && (plan = plans_find(&filter->plans, event, error)) == NULL)
         return -1;
     if (!passes(filter, plan, event)) {
-        /* A schema line is counted by nobody. */
-        count->dropped |= event->op != CDC_OP_SCHEMA;
-        return 0;
+        note_change(count, event, false);
+        return count->newest.failed ? cdc_error_memory(error) : 0;
     }
     if (plan != NULL) {
         if (event->op == CDC_OP_SCHEMA &&
@@ -511,8 +531,13 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
         n = collect_edits(edits, plan, event);
     }
     append_line(0, out, plan, event, edits, n);
-    count->passed += event->op != CDC_OP_SCHEMA;
-    return out->failed ? cdc_error_memory(error) : 1;
+    note_change(count, event, true);
+    return out->failed || count->newest.failed ? cdc_error_memory(error) : 1;
+}
+
+void cdc_filter_skipped(struct cdc_filter *filter)
+{
+    filter->lost = true;
 }
 
 size_t cdc_filter_unmatched(const struct cdc_filter *filter, struct cdc_buf *out)

@@ -311,6 +311,16 @@ static bool must_wait(const struct source_loop *loop, bool asked, enum cdc_sourc
     return asked ? got == CDC_SOURCE_IDLE : blocked;
 }
 
+/* An error in a turn that has read transactions before it: their lines are whole and stay in the buffer, so that a new
+ * connection goes on after them, and whoever writes the rest confirms them. Always -1. */
+static int leave_stream(struct source_loop *loop)
+{
+    struct cdc_error ignored = {0};
+
+    (void)note_boundary(loop, &ignored); /* without memory for it, the lines come again */
+    return -1;
+}
+
 /* One connection's life. 0: end reached or stopped; -1: error. */
 static int stream(struct source_loop *loop, struct cdc_error *error)
 {
@@ -334,7 +344,7 @@ static int stream(struct source_loop *loop, struct cdc_error *error)
                 cdc_retry_success(&loop->retry);
         }
         if (got == CDC_SOURCE_ERROR || out->failed || tick(loop, blocked, error) != 0)
-            return out->failed ? cdc_error_memory(error) : -1;
+            return out->failed ? cdc_error_memory(error) : leave_stream(loop);
         /* After tick, which may have appended a heartbeat, and before the flush: candidate.end counts what is still
          * in the buffer. */
         if (note_boundary(loop, error) != 0)

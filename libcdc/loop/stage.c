@@ -35,6 +35,8 @@ static int refuse(struct stage_loop *loop, const char *reason, struct cdc_error 
         return cdc_error_set(error, CDC_EXIT_DATA, "line %llu at byte offset %llu of the input: %s", number, offset,
                              reason);
     loop->metrics.skipped++;
+    if (loop->ops->skipped != NULL)
+        loop->ops->skipped(loop->stage);
     cdc_log_write(loop->log, CDC_LOG_WARNING, "line %llu at byte offset %llu skipped: %s", number, offset, reason);
     return 0;
 }

@@ -9,13 +9,14 @@ FOLDER/log     gets one JSON object a request: method, path, headers, body, answ
 FOLDER/script  one answer a line, taken in turn; after the last one: 200. Each is
                STATUS [HEADER=VALUE]... [BODY] (a BODY of the form `x*N` is N
                times that letter), or `close` (the connection is cut
-               without an answer), `cut` (cut inside the answer), `slow` (never
-               answers), `raw TEXT` (TEXT without any HTTP, and cut), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
+               without an answer), `cut` (cut inside the answer),
+               `slow` (never answers), `endless STATUS` (a body without an
+               end), `stuck STATUS` (a body that stops in its middle), `raw TEXT` (TEXT without any HTTP, and cut), `bulk STATUS[:TYPE]...` (an answer to _bulk with these
                items; the last one is repeated), or `bulk*N STATUS...` for a
                wrong number of items. A line `max SIZE` makes it answer 413
                to everything longer, from then on.
 GET and PUT of /INDEX/_mapping, PUT of /INDEX and GET of /INDEX,... for ids take no line of the script and are not in the
-                       log: GET is answered with what FOLDER/mapping has for INDEX (all of it has the alias i), or 404,
+                       log (the paths of GET for ids are in FOLDER/looks): GET is answered with what FOLDER/mapping has for INDEX (all of it has the alias i), or 404,
                        PUT writes it there; with the status in FOLDER/mapping-status where that is there. A PUT of /INDEX
                        with FOLDER/made there makes that the mapping, as if somebody else had made the index a moment
                        ago. The id of an index is `id`, or what FOLDER/uuid has.
@@ -24,7 +25,7 @@ import json
 import os
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 folder = sys.argv[1]
 script = []
@@ -101,6 +102,14 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"{")
             self.close_connection = True
+        elif words[0] in ("endless", "stuck"):
+            self.close_connection = True
+            self.send_response(int(words[1]))
+            self.end_headers()
+            self.wfile.write(b"x" * 1000)
+            while words[0] == "endless":  # until the client has had enough
+                self.wfile.write(b"x" * 100000)
+            self.rfile.read(1)
         elif words[0] == "raw":
             self.wfile.write(" ".join(words[1:]).encode() + b"\r\n\r\n")
             self.close_connection = True
@@ -145,6 +154,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def tell(self, path, names):
         text = b""
+        if "settings.index.uuid" in self.path:
+            with open(os.path.join(folder, "looks"), "a", encoding="utf-8") as file:
+                file.write(self.path + "\n")
         if os.path.exists(path):
             with open(path, "rb") as file:
                 text = file.read()
@@ -185,7 +197,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Server(HTTPServer):
+class Server(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def handle_error(self, request, client_address):

@@ -259,6 +259,35 @@ static void test_not_before_written(void)
     finish(&fake);
 }
 
+static enum cdc_source_result read_all(struct fake *fake, struct cdc_buf *out, struct cdc_error *error)
+{
+    (void)error;
+    rows(fake, out, 3 * MIB);
+    commit(fake, out, 1);
+    return CDC_SOURCE_END;
+}
+
+/* Two signals; a third one for a loop that does not leave after them. */
+static void tick_signals(struct fake *fake, struct cdc_buf *out)
+{
+    (void)out;
+    fake->control.stop = late(fake) ? 3 : fake->ticks < 2 ? 1 : 2;
+}
+
+static void test_second_signal_at_the_end(void)
+{
+    struct fake fake;
+    prepare(&fake, "two signals at the end, the reader takes nothing", CDC_CONFIRM_WRITTEN);
+    fake.silent_reader = true;
+    fake.read = read_all;
+    fake.tick = tick_signals;
+    check(run(&fake) == -1 && fake.error.status == CDC_EXIT_TEMPORARY, "not exit 0");
+    check(fake.control.stop == 2, "it leaves at once");
+    check(strstr(fake.error.text, "bytes were not written") != NULL, fake.error.text);
+    check(!says(&fake, "confirm"), "nothing is confirmed");
+    finish(&fake);
+}
+
 static void *take_all(void *argument)
 {
     struct fake *fake = argument;
@@ -522,6 +551,10 @@ static enum cdc_source_result read_breaks(struct fake *fake, struct cdc_buf *out
         commit(fake, out, 3);
         return CDC_SOURCE_MORE;
     case 3: return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "broken"); /* its lines are in the buffer */
+    case 4: /* after a transaction that was read whole in the same turn */
+        rows(fake, out, 1);
+        commit(fake, out, 4);
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "broken");
     default: return CDC_SOURCE_END;
     }
 }
@@ -539,10 +572,11 @@ static void test_reconnect(void)
               (void *)fake.diary.data,
           "the start is told once the server has taken the connection");
     check(says(&fake, "disconnect connect(p3)"), "after what is written, not after what is confirmed");
+    check(says(&fake, "disconnect connect(p4)"), "also after what the last turn has read");
     check(!says(&fake, "confirm(p2) unsaved disconnect connect(p2) confirm(p2)"), "and only once");
     take(&fake);
     check(fake.taken == fake.appended, "lines of the broken connection arrive once");
-    check(fake.metrics.errors == 2 && fake.metrics.retries == 3, "counted");
+    check(fake.metrics.errors == 3 && fake.metrics.retries == 4, "counted");
     finish(&fake);
     prepare(&fake, "no attempts left", CDC_CONFIRM_WRITTEN);
     fake.refusals = 1;
@@ -704,11 +738,21 @@ static void test_no_memory(void)
 }
 
 /* Most of the time is spent waiting, so they run side by side: each with a folder of its own. */
-static void (*const tests[])(void) = {test_not_before_written, test_rest_at_error, test_while_never_empty,
-                                      test_not_each_boundary,  test_sinks_decide,  test_slower_sink,
-                                      test_start_is_told,      test_reconnect,     test_stop,
-                                      test_stop_while_away,    test_idle_exit,     test_reader_goes,
-                                      test_confirm_fails,      test_no_memory};
+static void (*const tests[])(void) = {test_second_signal_at_the_end,
+                                      test_not_before_written,
+                                      test_rest_at_error,
+                                      test_while_never_empty,
+                                      test_not_each_boundary,
+                                      test_sinks_decide,
+                                      test_slower_sink,
+                                      test_start_is_told,
+                                      test_reconnect,
+                                      test_stop,
+                                      test_stop_while_away,
+                                      test_idle_exit,
+                                      test_reader_goes,
+                                      test_confirm_fails,
+                                      test_no_memory};
 #define TESTS (sizeof tests / sizeof *tests)
 
 static void run_test(void (*test)(void))

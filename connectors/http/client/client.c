@@ -27,12 +27,21 @@ static size_t take_response(char *data, size_t size, size_t n, void *context)
 
     n *= size;
     room -= client->response.len;
-    if (n > room && !client->request->drop_rest) {
-        client->too_long = true;
-        return 0; /* libcurl ends the transfer */
-    }
-    cdc_buf_append(&client->response, data, n < room ? n : room);
-    return client->response.failed ? 0 : n;
+    client->too_long = n > room;
+    if (!client->too_long || client->request->begin_suffices)
+        cdc_buf_append(&client->response, data, client->too_long ? room : n);
+    /* 0: libcurl ends the transfer, and closes the connection. */
+    return client->too_long || client->response.failed ? 0 : n;
+}
+
+/* A line of the header, or of the one of an answer before it (100 Continue). */
+static size_t take_header(char *data, size_t size, size_t n, void *context)
+{
+    struct http_client *client = context;
+
+    n *= size;
+    client->header_whole = n == 2 && memcmp(data, "\r\n", 2) == 0;
+    return n;
 }
 
 static int set_options(struct http_client *client)
@@ -53,6 +62,8 @@ static int set_options(struct http_client *client)
     bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->curl_error);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_response);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, client);
+    bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, client);
     /* A name server that does not answer must not hold us when we leave. */
     bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "cdc-sink-http");
@@ -185,9 +196,12 @@ static int attempt(struct http_client *client, const struct http_request *reques
     }
     client->response.len = 0;
     client->request = request;
-    client->too_long = false;
+    client->too_long = client->header_whole = false;
     client->curl_error[0] = '\0';
     curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)(client->timeout * 1000));
+    /* On a connection that it has kept, and that is closed without an answer, libcurl sends a request a second time by itself:
+     * for all it knows the peer has never seen it. */
+    curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
     curl_easy_setopt(client->easy, CURLOPT_URL, client->url.data);
     curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers);
     /* libcurl does not copy the body: it stays where it is until curl_easy_perform returns. */
@@ -283,6 +297,13 @@ static void be_patient(struct http_client *client)
                   client->peer.shown, client->timeout);
 }
 
+/* A status is an answer, however long the rest; where nothing but the status matters, also when the rest never ends. */
+static bool is_answered(const struct http_client *client, const struct http_request *request, CURLcode code,
+                        long status)
+{
+    return code == CURLE_OK || client->too_long || (request->begin_suffices && client->header_whole && status >= 200);
+}
+
 enum http_outcome http_client_send(struct http_client *client, const struct http_request *request, long *status,
                                    struct cdc_error *error)
 {
@@ -293,16 +314,16 @@ enum http_outcome http_client_send(struct http_client *client, const struct http
         char why[400];
         if (attempt(client, request, &code, status, error) != 0)
             return HTTP_GAVE_UP;
-        bool answered = code == CURLE_OK || client->too_long; /* a status is one, however long the rest */
+        bool answered = is_answered(client, request, code, *status);
         if (answered && !is_overload(*status)) {
             if (client->retry.attempts > 0)
                 cdc_log_write(client->context->log, CDC_LOG_INFO, "%s answers again", client->peer.shown);
             client->context->metrics->bytes_out += request->body.n;
-            return client->too_long ? HTTP_TOO_LONG : HTTP_ANSWERED;
+            return client->too_long && !request->begin_suffices ? HTTP_TOO_LONG : HTTP_ANSWERED;
         }
         if (!answered && lasting_error(client, code, error) != 0)
             return HTTP_GAVE_UP;
-        if (code == CURLE_OPERATION_TIMEDOUT)
+        if (!answered && code == CURLE_OPERATION_TIMEDOUT)
             be_patient(client);
         if (request->once)
             return HTTP_NOT_NOW;

@@ -24,9 +24,9 @@ struct http_request {
     struct cdc_span body;
     const char *more_headers[2]; /* NULL where absent */
     size_t response_limit;       /* most bytes of the answer; 0: the usual */
-    bool drop_rest;              /* the answer is of interest for messages only: what is beyond the limit is read and
-                                    dropped, and is no HTTP_TOO_LONG */
-    bool once;                   /* no retry: HTTP_NOT_NOW instead */
+    bool begin_suffices; /* the status says all: with a whole header the answer counts, though its body is longer
+                                    than the limit, does not end in time, or breaks off. The connection is closed then. */
+    bool once;           /* sent once, over a connection of its own: HTTP_NOT_NOW in place of a retry */
 };
 
 struct http_client {
@@ -38,7 +38,7 @@ struct http_client {
     double timeout;      /* of the next request */
     char waits_for[260]; /* "http://... to answer" */
     const struct http_request *request;
-    bool too_long;
+    bool too_long, header_whole;
     struct cdc_buf url;
     struct cdc_retry retry; /* of the request in hand */
     char curl_error[256];

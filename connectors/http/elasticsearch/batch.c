@@ -71,10 +71,16 @@ const struct es_item *es_batch_writer(const struct es_batch *batch, const struct
     return item->table == table && cdc_span_equal(es_batch_id(batch, item), id) ? item : NULL;
 }
 
+bool es_batch_has_vacated(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
+{
+    return slot_of(batch, hash(table, id))->vacated;
+}
+
 static void see(struct es_batch *batch, const struct cdc_table *table, struct cdc_span id, size_t writer)
 {
     uint64_t h = hash(table, id);
-    *slot_of(batch, h) = (struct es_seen){h, writer};
+    struct es_seen *slot = slot_of(batch, h);
+    *slot = (struct es_seen){h, writer, slot->vacated || writer == 0};
 }
 
 int es_batch_add(struct es_batch *batch, struct cdc_span line, uint64_t number, const struct es_item *item,

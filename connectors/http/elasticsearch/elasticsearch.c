@@ -54,10 +54,11 @@ void es_sink_free(struct es_sink *sink)
 int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
 {
     struct cdc_buf *response = &sink->client->response;
-    int result = es_send_batch(sink, error);
+    int result = es_twice_check(sink, error) == 0 ? es_send_batch(sink, error) : -1;
 
     /* After a failure as well: what was not sent comes again in a later run, since no delivery confirms it now
      * (sink.c). */
+    sink->n_batches++;
     es_batch_clear(&sink->batch);
     sink->body.len = sink->rest.len = response->len = 0;
     cdc_buf_shrink(&sink->body, HTTP_BATCH_KEEP);
@@ -158,34 +159,9 @@ static const char *read_row(struct es_sink *sink, const struct cdc_event *event,
     if (event->op == CDC_OP_UPDATE && !append_old_id(sink, event, item))
         return "the key in \"before\" is incomplete";
     /* With REPLICA IDENTITY FULL, before has the values of the unchanged columns: the index need not be asked. */
+    item->arrived = event->op != CDC_OP_UPDATE || item->old_n > 0;
     item->kind = lacking && !es_document_has_all(event->unchanged, event->before) ? ES_MERGE : ES_INDEX;
     return NULL;
-}
-
-/* Has another row of this transaction taken the id that the event's row leaves? Under a key that is unique only at the end of
- * a transaction (DEFERRABLE), `UPDATE t SET id = id + 1` moves 1 to 2 while 2 is still there, and then 2 to 3: what is under
- * 2 by then must stay. Whole old rows tell the two apart, and where there are such keys old rows are whole. */
-static bool is_taken(struct es_sink *sink, const struct cdc_event *event, const struct cdc_table *table,
-                     struct cdc_span id)
-{
-    const struct es_item *writer = es_batch_writer(&sink->batch, table, id);
-    struct cdc_event other;
-    struct cdc_error ignored = {0};
-    struct cdc_json_iter iter;
-    struct cdc_span name, value;
-
-    if (writer == NULL || cdc_json_is_null(event->before))
-        return false;
-    struct cdc_span line = http_batch_line(&sink->batch.lines, (size_t)(writer - sink->batch.items));
-    if (cdc_event_parse(&other, line.p, line.n, &ignored) != 0 || other.seq != event->seq ||
-        cdc_json_is_null(other.after))
-        return false;
-    for (cdc_json_iter_begin(&iter, event->before); cdc_json_next_member(&iter, &name, &value);) {
-        struct cdc_span there = es_document_member(other.after, name);
-        if (there.p != NULL && !cdc_span_equal(there, value))
-            return true;
-    }
-    return false;
 }
 
 /* The index belongs to the table from its first line on, whatever that is. */
@@ -227,9 +203,9 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     if (why != NULL)
         return cdc_sink_reject(sink->client->context, event->line, why, error) == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
     struct cdc_span id = {sink->scratch.data, item.id_n}, old = {sink->scratch.data + item.id_n, item.old_n};
-    if (item.kind == ES_DELETE && is_taken(sink, event, table, id))
+    if (item.kind == ES_DELETE && es_twice_is_taken(sink, event, &item, id))
         return HTTP_TAKEN;
-    if (item.kind == ES_INDEX && old.n > 0 && is_taken(sink, event, table, old))
+    if (item.kind == ES_INDEX && old.n > 0 && es_twice_is_taken(sink, event, &item, old))
         old.n = item.old_n = 0;
     /* A merge reads the index: what the batch has for these ids must be there first. */
     if (item.kind == ES_MERGE &&
@@ -244,6 +220,7 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
                      error) != 0)
         return HTTP_TAKEN_FAILED;
+    es_twice_note(sink, event, &item);
     return http_batch_is_full(&batch->lines) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }
 

@@ -50,13 +50,16 @@ struct es_item {
     int64_t base_version;
     bool base_read;
     bool base_old; /* a moved row is not there under its new _id: look under the old one */
-    enum { ES_SENT_NOTHING, ES_SENT_INDEX, ES_SENT_DELETE } sent; /* in the request in hand */
-    bool written;                                                 /* its document has been sent, and was not refused */
-    bool refused;                                                 /* it was told */
+    bool arrived;  /* the row has not been under this _id before: inserted, or moved */
+    enum es_look { ES_NO_LOOK, ES_LOOK_SAME, ES_LOOK_OTHER } look; /* before it leaves its old _id (twice.c) */
+    enum { ES_SENT_NOTHING, ES_SENT_INDEX, ES_SENT_DELETE } sent;  /* in the request in hand */
+    bool written;                                                  /* its document has been sent, and was not refused */
+    bool refused;                                                  /* it was told */
 };
 struct es_seen {
     uint64_t hash; /* 0: empty */
     size_t writer; /* the newest item that has it as its new id, plus 1; 0: the newest one leaves it */
+    bool vacated;  /* an item has left it */
 };
 struct es_batch {
     struct http_batch lines;
@@ -64,6 +67,7 @@ struct es_batch {
     struct cdc_buf ids;
     struct es_seen *seen; /* open-addressing set of ids, n_seen slots */
     size_t n_seen;
+    bool looking; /* documents are read for `look` */
 };
 int es_batch_init(struct es_batch *batch, const struct es_settings *settings, struct cdc_error *error);
 void es_batch_free(struct es_batch *batch);
@@ -75,6 +79,8 @@ struct cdc_span es_batch_id(const struct es_batch *batch, const struct es_item *
 struct cdc_span es_batch_old_id(const struct es_batch *batch, const struct es_item *item);
 /* The newest item of the batch if it wrote a document under that id, else NULL. */
 const struct es_item *es_batch_writer(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
+/* Has an item of the batch left that id? */
+bool es_batch_has_vacated(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
 /* Was that id put into the batch? (It may say yes wrongly, seldom.) */
 bool es_batch_has_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
 
@@ -89,6 +95,7 @@ struct es_sink {
     bool ask_items;    /* the last request had items that were not taken: the next is likely to have some, too */
     struct es_key_changes *key_changes;
     struct es_index_ids *index_ids;
+    uint64_t n_batches;        /* sent so far */
     struct es_table **touched; /* have got documents since the last delivery */
     size_t n_touched, touched_cap;
     uint64_t without_base;
@@ -99,6 +106,8 @@ struct es_table {
     struct cdc_table source; /* must be first */
     bool no_index;           /* its index is not there yet: made before its first document */
     bool touched;
+    int64_t written_seq; /* of the newest row that is written; the first batch that has one of that seq */
+    uint64_t written_batch;
 };
 
 /* -- owner.c: for struct cdc_target_ops; context is the sink -- */
@@ -112,13 +121,21 @@ int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, str
 int es_owner_verify(struct es_sink *sink, struct cdc_error *error);
 
 /* -- merge.c: columns that the log did not carry, from the documents that the index has -- */
-bool es_merge_needs_base(const struct es_item *item);
+bool es_merge_needs_base(const struct es_batch *batch, const struct es_item *item);
 /* Reads the documents for the next items that need one; they stay in the client's response until the next request. */
 int es_merge_fetch(struct es_sink *sink, size_t from, struct cdc_error *error);
 /* What fetch read of items from `from` on is gone. */
 void es_merge_forget(struct es_batch *batch, size_t from);
 /* The columns that the line lacks, into sink->rest. 1: here they are, 0: nothing is to be written, -1. */
 int es_merge_rest(struct es_sink *sink, struct es_item *item, const struct cdc_event *event, struct cdc_error *error);
+
+/* -- twice.c: two rows that have one key for a while -- */
+/* Has another row of this transaction taken the id that the event's row leaves? Sets item->look where the batch cannot tell. */
+bool es_twice_is_taken(struct es_sink *sink, const struct cdc_event *event, struct es_item *item, struct cdc_span id);
+/* A row of that item is written. */
+void es_twice_note(struct es_sink *sink, const struct cdc_event *event, const struct es_item *item);
+/* Before the batch is sent. CONFIG where a document would be lost. */
+int es_twice_check(struct es_sink *sink, struct cdc_error *error);
 
 /* -- send.c -- */
 int es_send_batch(struct es_sink *sink, struct cdc_error *error);

@@ -36,6 +36,7 @@ struct highest { /* the newest line kept for a source */
 struct es_key_changes {
     int fd;
     char *path;
+    bool lasts; /* path is its name */
     uint64_t size;
     struct cdc_buf pending; /* after size, not written yet */
     struct entry *entries;
@@ -49,6 +50,12 @@ static int failure(const struct es_key_changes *changes, const char *what, struc
 {
     cdc_error_set(error, CDC_EXIT_IO, "%s: cannot %s: %s", changes->path, what, strerror(errno));
     return cdc_error_hint(error, "make room, or check the disk, and start again");
+}
+
+/* The one without a name is meant to have none. */
+static int check_there(const struct es_key_changes *changes, struct cdc_error *error)
+{
+    return changes->lasts ? cdc_file_check_there(changes->fd, changes->path, "journal of key changes", error) : 0;
 }
 
 /* By pos alone: a source's name may be spelled in another way when the line comes again, pos is plain. */
@@ -185,6 +192,7 @@ struct es_key_changes *es_key_changes_open(const char *path, struct cdc_error *e
         cdc_error_memory(error);
         return NULL;
     }
+    changes->lasts = path != NULL;
     changes->fd = path != NULL ? cdc_file_open(path, O_RDWR | O_CREAT, 0600, "journal of key changes", error)
                                : mkostemp(nameless, O_CLOEXEC);
     if (changes->fd < 0) {
@@ -303,6 +311,8 @@ int es_key_changes_sync(struct es_key_changes *changes, struct cdc_error *error)
 
     if (changes->pending.len == 0)
         return 0;
+    if (check_there(changes, error) != 0)
+        return -1;
     while (done < changes->pending.len) {
         ssize_t n = pwrite(changes->fd, changes->pending.data + done, changes->pending.len - done,
                            (off_t)(changes->size + done));

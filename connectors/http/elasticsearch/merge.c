@@ -15,8 +15,10 @@
 #define MGET_LIMIT ((size_t)4 << 20)
 #define NO_LIMIT ((size_t)1 << 30)
 
-bool es_merge_needs_base(const struct es_item *item)
+bool es_merge_needs_base(const struct es_batch *batch, const struct es_item *item)
 {
+    if (batch->looking)
+        return item->look != ES_NO_LOOK && !item->base_read;
     /* place: the columns are in the journal already, read in an earlier attempt at this batch. */
     return item->kind == ES_MERGE && !item->base_read && item->place == 0;
 }
@@ -32,12 +34,13 @@ static size_t build_mget(struct es_sink *sink, size_t from, size_t most)
     cdc_buf_lit(body, "{\"docs\":[");
     for (size_t i = from; i < batch->lines.n && n < most; i++) {
         const struct es_item *item = &batch->items[i];
-        if (!es_merge_needs_base(item))
+        if (!es_merge_needs_base(batch, item))
             continue;
         cdc_buf_text(body, n++ == 0 ? "{\"_index\":\"" : ",{\"_index\":\"");
         cdc_buf_text(body, item->table->target);
         cdc_buf_lit(body, "\",\"_id\":");
-        struct cdc_span id = item->base_old ? es_batch_old_id(batch, item) : es_batch_id(batch, item);
+        bool old = batch->looking ? item->old_n > 0 : item->base_old;
+        struct cdc_span id = old ? es_batch_old_id(batch, item) : es_batch_id(batch, item);
         cdc_json_append_string(body, id.p, id.n);
         cdc_buf_byte(body, '}');
     }
@@ -57,7 +60,8 @@ static int no_document(struct es_item *item)
 }
 
 /* 0, 1 to try again, -1. */
-static int take_document(struct es_item *item, const struct es_document *document, struct cdc_error *error)
+static int take_document(const struct es_batch *batch, struct es_item *item, const struct es_document *document,
+                         struct cdc_error *error)
 {
     item->base = cdc_span(NULL, 0);
     item->base_read = true;
@@ -66,9 +70,11 @@ static int take_document(struct es_item *item, const struct es_document *documen
         item->base = document->source;
         item->base_version = document->version;
         return 0;
-    case ES_ABSENT: return no_document(item);
+    case ES_ABSENT: return batch->looking ? 0 : no_document(item);
     case ES_UNREADABLE: return 1;
     case ES_NOT_ALLOWED:
+        if (batch->looking) /* whoever may only write is not asked for more */
+            return 0;
         cdc_error_set(error, CDC_EXIT_PERMISSION, "index \"%s\": not allowed to read: %s", item->table->target,
                       document->reason);
         return cdc_error_hint(error, "columns that the log omits are taken from the index: give the user the "
@@ -76,7 +82,10 @@ static int take_document(struct es_item *item, const struct es_document *documen
     case ES_CLOSED:
         cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" is closed", item->table->target);
         return cdc_error_hint(error, "open it, and start again");
-    case ES_HIDDEN: break;
+    case ES_HIDDEN:
+        if (batch->looking)
+            return 0;
+        break;
     }
     cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" gives documents back without _source or _version",
                   item->table->target);
@@ -95,11 +104,11 @@ static int take_documents(struct es_sink *sink, size_t from, size_t n, struct cd
         return -1;
     for (size_t i = from; (got = es_answer_next_document(&documents, &document, error)) == 1; i++, n--) {
         /* The same items in the same order as in build_mget. */
-        while (i < sink->batch.lines.n && !es_merge_needs_base(&sink->batch.items[i]))
+        while (i < sink->batch.lines.n && !es_merge_needs_base(&sink->batch, &sink->batch.items[i]))
             i++;
         if (n == 0 || i == sink->batch.lines.n)
             break;
-        int result = take_document(&sink->batch.items[i], &document, error);
+        int result = take_document(&sink->batch, &sink->batch.items[i], &document, error);
         if (result != 0)
             return result;
     }

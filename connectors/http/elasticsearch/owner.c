@@ -18,6 +18,16 @@ static void append_member(struct cdc_buf *out, const char *mark, const char *nam
     cdc_json_append_text(out, text, strlen(text));
 }
 
+/* Appends {"name":"shop","db":...}: a source table. */
+static void append_id(struct cdc_buf *out, const struct cdc_table_id *id)
+{
+    append_member(out, "{", "name", id->name);
+    append_member(out, ",", "db", id->db);
+    append_member(out, ",", "schema", id->schema);
+    append_member(out, ",", "table", id->table);
+    cdc_buf_byte(out, '}');
+}
+
 static char *member_text(struct cdc_span object, const char *name)
 {
     struct cdc_span raw = cdc_json_member_raw(object, name);
@@ -157,12 +167,22 @@ static int compare_index(struct es_sink *sink, const char *index, struct cdc_spa
         return 0;
     if (id == NULL || !is_owner(cdc, id))
         return is_another(index, error);
-    return es_index_ids_note(sink->index_ids, index, uuid, error);
+    struct cdc_buf source = CDC_BUF_INIT;
+    append_id(&source, id);
+    cdc_buf_byte(&source, '\0');
+    int result =
+        source.failed ? cdc_error_memory(error) : es_index_ids_note(sink->index_ids, index, uuid, source.data, error);
+    cdc_buf_free(&source);
+    return result;
 }
+
+/* The id alone, which costs the server little, however many fields a mapping has; and with the owner. */
+#define IDS "/_settings/index.uuid?ignore_unavailable=true&filter_path=*.settings.index.uuid"
+#define IDS_AND_OWNERS "?ignore_unavailable=true&filter_path=*.mappings._meta.cdc,*.settings.index.uuid"
 
 /* Asks for several indexes (names with commas). 1: the answer lies in the client's response, 0: none of them is there, or it
  * may not be seen (*seen false), -1. */
-static int ask_ids(struct es_sink *sink, struct cdc_span names, bool *seen, struct cdc_error *error)
+static int ask_ids(struct es_sink *sink, struct cdc_span names, const char *what, bool *seen, struct cdc_error *error)
 {
     struct http_request request = {.method = "GET", .content_type = "application/json"};
     struct cdc_buf path = CDC_BUF_INIT;
@@ -173,7 +193,7 @@ static int ask_ids(struct es_sink *sink, struct cdc_span names, bool *seen, stru
     *seen = true;
     cdc_buf_byte(&path, '/');
     cdc_buf_span(&path, names);
-    cdc_buf_lit(&path, "?ignore_unavailable=true&filter_path=*.mappings._meta.cdc,*.settings.index.uuid");
+    cdc_buf_text(&path, what);
     cdc_buf_byte(&path, '\0');
     if (path.failed) {
         cdc_buf_free(&path);
@@ -216,7 +236,7 @@ static struct cdc_span choose(struct cdc_span body, const struct cdc_table_id *i
 static int verify_one(struct es_sink *sink, const char *index, const struct cdc_table_id *id, struct cdc_error *error)
 {
     bool seen;
-    int there = ask_ids(sink, cdc_span_text(index), &seen, error);
+    int there = ask_ids(sink, cdc_span_text(index), IDS_AND_OWNERS, &seen, error);
 
     if (there < 0)
         return -1;
@@ -228,42 +248,53 @@ static int verify_one(struct es_sink *sink, const char *index, const struct cdc_
 
 #define NAMES_MAX 2000 /* bytes: servers take a first line of 4096 */
 
-/* From tables `from` on, as many as go into one request; *to is the first that did not. Those that the answer does not have
- * by their own name are asked for alone. */
-static int verify_some(struct es_sink *sink, size_t from, size_t *to, struct cdc_error *error)
+/* Is that index in an answer about ids? By any name: of an alias, the answer has those of its indexes. */
+static bool has_id(struct cdc_span body, const char *id)
+{
+    struct cdc_json_iter indexes;
+    struct cdc_span name, index;
+
+    if (cdc_json_type(body) != CDC_JSON_OBJECT)
+        return false;
+    for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, &name, &index);) {
+        struct cdc_span uuid = cdc_json_member_raw(object_member(object_member(index, "settings"), "index"), "uuid");
+        if (uuid.p != NULL && cdc_span_is(uuid, id))
+            return true;
+    }
+    return false;
+}
+
+/* From tables `from` on, as many as go into one request; *to is the first that did not. Those whose index is not in the answer,
+ * or not known yet, stay touched. */
+static int verify_known(struct es_sink *sink, size_t from, size_t *to, struct cdc_error *error)
 {
     struct cdc_buf names = CDC_BUF_INIT;
     bool seen;
     size_t i = from;
 
     for (; i < sink->n_touched && (i == from || names.len < NAMES_MAX); i++) {
-        if (i > from)
+        if (es_index_ids_get(sink->index_ids, sink->touched[i]->source.target) == NULL)
+            continue;
+        if (names.len > 0)
             cdc_buf_byte(&names, ',');
         cdc_buf_text(&names, sink->touched[i]->source.target);
     }
     *to = i;
-    int result = names.failed ? cdc_error_memory(error) : ask_ids(sink, cdc_span(names.data, names.len), &seen, error);
+    int result = names.failed     ? cdc_error_memory(error)
+                 : names.len == 0 ? 0
+                                  : ask_ids(sink, cdc_span(names.data, names.len), IDS, &seen, error);
     cdc_buf_free(&names);
-    if (result < 0)
-        return -1;
-    if (!seen)
-        return not_kept(sink, sink->touched[from]->source.target, 403);
-    for (size_t k = from; k < i; k++) {
-        const struct cdc_table *table = &sink->touched[k]->source;
-        struct cdc_span found = result == 1 ? object_member(response_of(sink), table->target) : cdc_span(NULL, 0);
-        if (found.p == NULL) /* later: the answer in hand is needed still */
-            continue;
-        if (compare_index(sink, table->target, found, &table->id, error) != 0)
-            return -1;
-        sink->touched[k]->touched = false;
+    for (size_t k = from; result == 1 && k < i; k++) {
+        const char *id = es_index_ids_get(sink->index_ids, sink->touched[k]->source.target);
+        sink->touched[k]->touched = id == NULL || !has_id(response_of(sink), id);
     }
-    return 0;
+    return result < 0 ? -1 : 0;
 }
 
 int es_owner_verify(struct es_sink *sink, struct cdc_error *error)
 {
     for (size_t from = 0, to; from < sink->n_touched && !sink->told_not_kept; from = to) {
-        if (verify_some(sink, from, &to, error) != 0)
+        if (verify_known(sink, from, &to, error) != 0)
             return -1;
         for (size_t i = from; i < to; i++)
             if (sink->touched[i]->touched && !sink->told_not_kept &&
@@ -311,11 +342,9 @@ static void append_meta(struct cdc_buf *body, struct cdc_span meta, const struct
             cdc_buf_span(body, value);
             cdc_buf_byte(body, ',');
         }
-    append_member(body, "\"cdc\":{", "name", id->name);
-    append_member(body, ",", "db", id->db);
-    append_member(body, ",", "schema", id->schema);
-    append_member(body, ",", "table", id->table);
-    cdc_buf_lit(body, "}}}");
+    cdc_buf_lit(body, "\"cdc\":");
+    append_id(body, id);
+    cdc_buf_lit(body, "}}");
 }
 
 static enum http_outcome put(struct es_sink *sink, const char *path, long *status, struct cdc_error *error)
@@ -328,13 +357,38 @@ static enum http_outcome put(struct es_sink *sink, const char *path, long *statu
     return http_client_send(sink->client, &request, status, error);
 }
 
+/* CONFIG when the documents of the table are in an index of another name. */
+static int check_home(const struct es_sink *sink, const char *index, const struct cdc_table_id *id,
+                      struct cdc_error *error)
+{
+    struct cdc_buf source = CDC_BUF_INIT;
+    int result = 0;
+
+    append_id(&source, id);
+    cdc_buf_byte(&source, '\0');
+    const char *home = source.failed ? NULL : es_index_ids_home(sink->index_ids, source.data);
+    if (source.failed) {
+        result = cdc_error_memory(error);
+    } else if (home != NULL && strcmp(home, index) != 0) {
+        cdc_error_set(
+            error, CDC_EXIT_CONFIG,
+            "the documents of %s.%s.%s (source \"%s\") are in index \"%s\"; by --index it is \"%s\" now, which "
+            "would lack them",
+            id->db, id->schema, id->table, id->name, home, index);
+        result = cdc_error_hint(error,
+                                "use the name that it had; or remove this sink's offset file, and take a new snapshot");
+    }
+    cdc_buf_free(&source);
+    return result;
+}
+
 int es_owner_claim(void *context, const char *index, const struct cdc_table_id *id, struct cdc_error *error)
 {
     struct es_sink *sink = context;
     char path[300];
     long status = 0;
     bool seen;
-    int there = ask(sink, index, &seen, error);
+    int there = check_home(sink, index, id, error) == 0 ? ask(sink, index, &seen, error) : -1;
 
     if (there < 0)
         return -1;

@@ -38,7 +38,7 @@ static int append_merge(struct es_sink *sink, size_t index, const struct cdc_eve
 {
     struct es_item *item = &sink->batch.items[index];
 
-    while (es_merge_needs_base(item)) /* twice at the most: under the new _id, under the old one */
+    while (es_merge_needs_base(&sink->batch, item)) /* twice at the most: under the new _id, under the old one */
         if (es_merge_fetch(sink, index, error) != 0)
             return -1;
     int found = es_merge_rest(sink, item, event, error);

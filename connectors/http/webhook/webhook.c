@@ -113,7 +113,7 @@ static int post(struct http_webhook *webhook, size_t from, size_t to, long *stat
         .content_type = webhook->format == HTTP_WEBHOOK_NDJSON ? "application/x-ndjson" : "application/json",
         .body = body_of(webhook, from, to),
         .response_limit = ANSWER_KEEP,
-        .drop_rest = true,
+        .begin_suffices = true,
     };
 
     if (append_id(webhook, from, to, error) != 0)

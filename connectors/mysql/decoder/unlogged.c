@@ -4,6 +4,7 @@
  * would know. */
 #include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/event/effect.h"
+#include "connectors/mysql/value/name_case.h"
 
 #include <cdc/bytes.h>
 #include <cdc/json.h>
@@ -23,11 +24,15 @@ struct unlogged {
 /* The name as TABLE_MAP has it: in lower case where the server stores names so. RETURNS NEW */
 static char *name_of_rows(const struct my_decoder *decoder, struct cdc_span name)
 {
-    char *copy = cdc_span_copy(name);
-    for (char *p = copy; p && *p && decoder->lower_case; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p - 'A' + 'a');
-    return copy;
+    struct cdc_buf lower = CDC_BUF_INIT;
+    if (!decoder->lower_case)
+        return cdc_span_copy(name);
+    my_name_append_lower(&lower, name);
+    cdc_buf_byte(&lower, '\0');
+    if (!lower.failed)
+        return lower.data;
+    cdc_buf_free(&lower);
+    return NULL;
 }
 
 int my_unlogged_table(const struct my_decoder *decoder, const struct my_event_query *query, struct cdc_span named_db,
