@@ -23,11 +23,8 @@ struct my_start {
     int64_t file_created;          /* of coord's file, as it says itself; 0 when not known */
     int64_t event, event_sum;      /* of the last event before coord: where it begins, its checksum; 0 when not known */
     struct my_numbering numbering; /* of what follows */
-<<<<<<< HEAD
     bool after_refusal;            /* the dump before met a transaction without a GTID */
-=======
     struct my_temporaries temporaries; /* that sessions have there; owned */
->>>>>>> m3
 };
 
 /* Where reading ends (--until). */
