@@ -54,6 +54,16 @@ same_values() {
     [ -s "$DIR/r" ]
 }
 
+@test "a table that the server cannot open: 78 with its name, and the copy of the others" {
+    msql "create table good (id int primary key); insert into good values (1); create table x (id int) engine = myisam; create table merged (id int) engine = merge union = (x); drop table x"
+    local status=0
+    LIMIT=60 t cdc-snapshot --state-dir "$STATE" --ack=stdout "$URL" >"$DIR/out" 2>"$DIR/err" || status=$?
+    is "exit status" 78 $status || { cat "$DIR/err"; return 1; }
+    grep -q "table $NAME\.merged" "$DIR/err" || fail "$(cat "$DIR/err")"
+    snapshot --ack=stdout -T "$NAME.merged" >"$DIR/out"
+    is "rows" '{"id":1}' "$(jq -c 'select(.op == "r") | .after' "$DIR/out")"
+}
+
 # bats test_tags=only:mariadb
 @test "YEAR(2): the digits that the server prints" {
     msql "set sql_mode = ''; create table t (h int, id int primary key, y year(2), y4 year); insert into t values (0, 1, 93, 1993), (0, 2, 0, 0), (0, 3, '00', '2000'), (0, 4, 70, 1970), (0, 5, 69, 2069), (0, 6, null, null), (0, 7, '0000', '0000'), (0, 8, 2155, 2155), (0, 9, 1, 1901)"

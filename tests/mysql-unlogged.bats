@@ -33,13 +33,13 @@ stops() {
     msql "$sql"
     msql "insert into marker values (2)"
     : >"$DIR/out"
+    cp "$DIR/p" "$DIR/p2"
     exits 78 binlog --offset-file "$DIR/p" --until now "$@"
     is "rows before it ($sql)" 1 "$(marked)"
     says "$what"
     says "$table"
     says "-T '$table'"
     says 'take a new snapshot'
-    cp "$DIR/p" "$DIR/p2"
     exits 78 binlog --offset-file "$DIR/p" --until now "$@"
     is "rows before it, twice ($sql)" 1 "$(marked)"
     binlog --offset-file "$DIR/p" --until now "$@" -T "$table" || { cat "$DIR/err"; return 1; }
