@@ -159,8 +159,9 @@ lies() {
         [[ $status =~ ^(0|76|78)$ ]] || fail "answer $number, empty: exit status $status: $(cat "$DIR/err")"
         end_thief
     done
-    # The columns of a table are asked for between START TRANSACTION and ROLLBACK.
-    for ((number = 18; number <= 20; number++)); do
+    # The columns of a table are asked for between START TRANSACTION and ROLLBACK; how many answers come before depends on the server.
+    for ((number = 18; number <= 24; number++)); do
+        [ ! -s "$DIR/asked" ] || break
         cp "$DIR/kept" "$DIR/p"
         rm -f "$DIR/p.schema"
         liar damaged "$number"
