@@ -98,6 +98,11 @@ cdc-sink-sqlite one two
 cdc-sink-sqlite --batch-events=0 $DIR/a.db
 cdc-sink-sqlite --batch-events=x $DIR/a.db
 cdc-sink-sqlite --fts=nocolumns $DIR/a.db
+cdc-sink-sqlite --fts=t:a, $DIR/a.db
+cdc-sink-sqlite --fts=t:a,,b $DIR/a.db
+cdc-sink-sqlite --fts=t: $DIR/a.db
+cdc-sink-sqlite --fts=t:,a $DIR/a.db
+cdc-sink-sqlite --fts=:a $DIR/a.db
 cdc-sink-sqlite --on-error=dead-letter $DIR/a.db
 cdc-sink-http http://127.0.0.1:9/
 cdc-sink-http --webhook

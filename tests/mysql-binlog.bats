@@ -596,6 +596,56 @@ purge_all() {
     is "rows" 2 "$(ids)"
 }
 
+# bats test_tags=only:mysql
+@test "transactions without GTIDs, from while gtid_mode was not ON: each row, or exit 78 and the cure, never a gap" {
+    on_other
+    table
+    begin
+    insert 1 1
+    read_all
+    modes() { local mode; for mode; do msql "set global gtid_mode = $mode"; done; }
+    # It came and went while nobody read: the server's dump by GTID begins after that file.
+    modes ON_PERMISSIVE OFF_PERMISSIVE
+    insert 2 2
+    modes ON_PERMISSIVE ON
+    insert 3 3
+    : >"$DIR/out"
+    local status=0 again=0
+    binlog --offset-file "$DIR/p" --until now || status=$?
+    cp "$DIR/err" "$DIR/err1"
+    binlog --offset-file "$DIR/p" --until now || again=$?
+    modes ON_PERMISSIVE
+    is "exits" "78 78" "$status $again"
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+    cp "$DIR/err1" "$DIR/err"
+    says 'anonymous transaction'
+    says 'gtid_mode = ON_PERMISSIVE'
+    read_all
+    is "rows" "2 3" "$(ids)"
+    # A file that has one before the position, too, is no obstacle.
+    msql "set gtid_next = 'ANONYMOUS'; insert into t values (4, 'v')"
+    insert 5 5
+    read_all
+    modes ON
+    insert 6 6
+    read_all
+    is "rows" 6 "$(ids)"
+    # While it is read: the dump ends at the first one, and the next one is by file and offset.
+    : >"$DIR/out"
+    follow
+    insert 7 7
+    wait_until has_rows 1
+    modes ON_PERMISSIVE OFF_PERMISSIVE
+    insert 8 9
+    wait_until has_rows 3
+    modes ON_PERMISSIVE ON
+    insert 10 10
+    wait_until has_rows 4
+    follow_end
+    is "rows" "7 8 9 10" "$(ids)"
+    ordered "$DIR/out"
+}
+
 # bats test_tags=only:mariadb
 @test "MariaDB: the position's file was purged: the same transactions before what is left go on, with a warning; a log with fewer is another one" {
     on_other
@@ -915,6 +965,14 @@ EOF
     MYSQL_SERVER=lower MYSQL_DATABASE='' msql 'create database Db; create table Db.Tab (id int primary key); insert into DB.TAB values (1); truncate table Db.TAB'
     t mysql-binlog -q -t db.tab --start oldest --until now "$(mysql_url lower)" >"$DIR/out"
     is "lines" "c db.tab t db.tab" "$(jq -r 'select(.op | IN("c", "t")) | "\(.op) \(.source.db).\(.source.table)"' "$DIR/out" | xargs)"
+    # Letters of all alphabets that have two cases: İ and the Kelvin sign become i and k, and Ⱥ, Ꙁ, Ⱡ have one only at these servers.
+    local names=(ÄÖÜßéÞ ĀĒİĹŸŽ ƁƎǄǅǶȘ ΆΈΌΏΣϢ ЀЖЯѢӁӸ ԱՖ ḀẠỸ ἈὨᾼῌῼ ΩKÅ ⅧⒶＡＺ ȺꙀⱠ 日本)
+    MYSQL_SERVER=lower MYSQL_DATABASE='' msql "create database Ñandú; $(printf 'create table Ñandú.`%s` (id int primary key);' "${names[@]}")
+        $(printf 'insert into Ñandú.`%s` values (1); truncate table Ñandú.`%s`;' $(printf '%s %s ' $(paste <(printf '%s\n' "${names[@]}") <(printf '%s\n' "${names[@]}"))))"
+    t mysql-binlog -q -t 'ñandú.*' --start oldest --until now "$(mysql_url lower)" >"$DIR/out"
+    jq -r 'select(.op == "c") | .source.db + "." + .source.table' "$DIR/out" >"$DIR/rows"
+    is "tables" "${#names[@]}" "$(wc -l <"$DIR/rows")"
+    diff "$DIR/rows" <(jq -r 'select(.op == "t") | .source.db + "." + .source.table' "$DIR/out")
     mysql_stop lower
 }
 

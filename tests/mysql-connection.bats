@@ -89,6 +89,7 @@ refused() {
     rows_arrive "$(url secure "ssl-mode=VERIFY_CA&ssl-ca=$CA")"
     rows_arrive "$(url secure "ssl-mode=VERIFY_IDENTITY&ssl-ca=$CA")"
     refused 77 "$(url secure "ssl-mode=DISABLED$KEY")"
+    refused 64 "$(url secure "ssl-mode=sometimes")"
 }
 
 @test "TLS: a certificate of another authority, or of another host: no connection, exit 78" {

@@ -49,6 +49,8 @@ all_types() {
 @test "every type, where the log does not name columns: binlog_row_metadata MINIMAL and NO_LOG" {
     local metadata
     for metadata in MINIMAL $(! mysql_is_mariadb || echo NO_LOG); do
+        # Reading on would stop at the DROP.
+        rm -f "$DIR/p"*
         msql "set global binlog_row_metadata = $metadata; drop database $NAME; create database $NAME"
         TYPES_NAMED=0 all_types
     done

@@ -131,6 +131,69 @@ EOF
     is "last line" commit "$(jq -r 'select(.op != "heartbeat") | .op' "$DIR/out" | tail -1)"
 }
 
+# A session that stays: session_begin, session SQL (returns when it is done), session_end.
+session_begin() {
+    mkfifo "$DIR/sql"
+    spawn bash -c "exec mariadb --no-defaults -N --unbuffered --force --socket='$(mysql_dir)/socket' -uroot '$NAME' <'$DIR/sql' >'$DIR/done' 2>&1"
+    exec 7>"$DIR/sql"
+    SESSION=0
+}
+session() {
+    echo "$1; select 'done $((++SESSION))';" >&7
+    wait_until grep -q "^done $SESSION\$" "$DIR/done"
+}
+session_end() { exec 7>&-; }
+
+@test "a temporary table with the name of a selected one: truncated, changed, renamed, dropped, over restarts of the reader and of the server" {
+    msql "create table a (id int primary key); create table b (id int primary key); insert into a values (1); insert into b values (1)"
+    begin
+    session_begin
+    session "set session binlog_format = statement; create temporary table a as select * from a"
+    read_all
+    is "after it was made" "" "$(emptied)"
+    session "truncate table a; alter table a add v int not null default 1; alter table a rename b, add w int not null default 2"
+    read_all
+    is "t lines" "" "$(emptied)"
+    not grep -q warning "$DIR/err"
+    session "truncate $NAME.b; truncate a"
+    read_all
+    is "the base table, which is no longer hidden" a "$(emptied)"
+    session "alter table b rename a; drop table a; truncate a"
+    read_all
+    is "after it was dropped" a "$(emptied)"
+    session "create temporary table a (id int)"
+    read_all
+    mysql_kill
+    session_end
+    mysql_restart
+    for ((i = 0; i < 30; i++)); do msql "do 0"; done # thread ids come again
+    msql "set session binlog_format = statement; create temporary table x (id int); truncate a"
+    read_all
+    is "after the server was killed" a "$(emptied)"
+    ordered "$DIR/out"
+}
+
+@test "a base table that is truncated beside temporary tables: its t line" {
+    msql "create table b (id int primary key)"
+    printf '%s\n' 'delimiter //' "create procedure p() begin create temporary table if not exists x (id int); insert into x values (1); insert into b values (1); truncate table b; drop temporary table x; end//" | msql
+    begin
+    msql "call p()"
+    msql "set session binlog_format = statement; create temporary table x (id int); create temporary table ${NAME}.t (id int); truncate table b; truncate table t"
+    read_all
+    is "t lines" "b b" "$(emptied)"
+}
+
+# bats test_tags=only:mariadb
+@test "MariaDB: RENAME TABLE of a temporary table leaves the selected one alone" {
+    begin
+    msql "set session binlog_format = statement; create temporary table w (id int); rename table w to w2, w2 to t; truncate t; rename table t to w"
+    msql "insert into marker values (2)"
+    read_all
+    is "rows" 2 "$(marked)"
+    is "t lines" "" "$(emptied)"
+    not grep -q warning "$DIR/err"
+}
+
 # bats test_tags=only:mariadb
 @test "MariaDB: CREATE OR REPLACE TABLE, also with rows: what was there goes first" {
     msql "create table a (id int primary key)"

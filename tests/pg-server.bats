@@ -404,3 +404,83 @@ both() { # the lines of one run, in FILE, into both copies
     check_is pg-cdc 78 "no slot can be made"
     if [ "$version" -lt 160000 ]; then check_is cdc-snapshot 78 "no slot can be made"; else check_is cdc-snapshot 0 ""; fi
 }
+
+# Since 16 a standby has slots of its own, and its walsenders go on when it is promoted.
+@test "a standby is promoted while it is read: what is written from there on is of its new timeline, and the next start goes on" {
+    other_server
+    local primary=$OTHER standby pid
+    [ "$(on "$primary" "show server_version_num")" -ge 160000 ] || skip "a standby has no logical slots before 16"
+    on "$primary" "create publication cdc_p for table t; select pg_create_physical_replication_slot('s')" >/dev/null
+    standby=$(test_folder)
+    OTHERS+=("$standby")
+    [ "$(id -u)" != 0 ] || chown postgres: "$standby"
+    pg_down "$primary"
+    cp -a "$primary/data" "$standby/data"
+    as_postgres touch "$standby/data/standby.signal"
+    {
+        echo "unix_socket_directories = '$standby'"
+        echo "primary_conninfo = 'host=$primary user=postgres'"
+        echo "primary_slot_name = 's'"
+        echo "hot_standby_feedback = on"
+    } >>"$standby/data/postgresql.conf"
+    pg_up "$primary"
+    pg_up "$standby"
+    on "$standby" "select pg_create_logical_replication_slot('cdc_p', 'pgoutput')" >"$DIR/slot" &
+    pid=$!
+    # the slot begins where the primary logs what runs
+    wait_until eval 'on "$primary" "select pg_log_standby_snapshot()" >/dev/null; [ -s "$DIR/slot" ]'
+    wait "$pid"
+    spawn pg-cdc --name p --heartbeat 1 --offset-file "$DIR/own" "$(PG_DIR=$standby pg_url postgres)" >"$DIR/out" 2>"$DIR/err"
+    pid=$SPAWNED
+    on "$primary" "insert into t values (1, 'primary')"
+    wait_for_match "$DIR/out" '"v":"primary"'
+    on "$standby" "select pg_promote()" >/dev/null
+    on "$standby" "insert into t values (2, 'promoted')"
+    wait_for_match "$DIR/out" '"v":"promoted"'
+    # nothing is written any more, and the position is of the new timeline all the same
+    wait_for_match "$DIR/out" '"timeline":2'
+    wait_for_match "$DIR/own" '"timeline":2.*"timeline":2'
+    kill -TERM "$pid"
+    status_of "$pid"
+    on "$standby" "insert into t values (3, 'later')"
+    run read_log "$standby" --offset-file "$DIR/own"
+    is "exit status" 0 "$status" || fail "$(cat "$DIR/err")"
+    is "rows" "primary promoted later" "$(jq -r 'select(.op == "c") | .after.v' "$DIR/out" | paste -sd ' ')"
+    # the old primary, of the same system, has gone another way
+    run read_log "$primary" --retry-max 1 --offset-file "$DIR/own"
+    [ "$status" = 79 ] || fail "exit status $status: $(cat "$DIR/err")"
+}
+
+# Lines of a transaction are with the reader when the server goes; the one that comes up has never had that transaction.
+@test "a server set back while a transaction is on its way: no part of it stays, and what came instead is in the copy" {
+    other_server
+    local url line sink pid
+    url=$(PG_DIR=$OTHER pg_url postgres)
+    line="pg-cdc --name p --state-dir '$STATE' --heartbeat 1"
+    sink="cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
+    t bash -c "$line --until now '$url' 2>>'$DIR/err' | $sink"
+    on "$OTHER" "insert into t values (1, 'before')"
+    t bash -c "$line --until now '$url' 2>>'$DIR/err' | $sink"
+    is "stored" before "$(sqlite3 "$DIR/copy.db" 'select v from t')"
+    pg_down "$OTHER"
+    as_postgres cp -a "$OTHER/data" "$OTHER/older"
+    pg_up "$OTHER"
+    spawn_line "$line '$url' 2>>'$DIR/err' | { head -c 300000; touch '$DIR/part'; until [ -e '$DIR/go' ]; do sleep 0.05; done; cat; } | $sink"
+    pid=$SPAWNED
+    wait_until slot_active_on "$OTHER"
+    on "$OTHER" "insert into t select g, repeat('B', 400) from generate_series(100, 20000) g"
+    wait_until [ -e "$DIR/part" ]
+    pg_down "$OTHER" immediate
+    as_postgres rm -r "$OTHER/data"
+    as_postgres mv "$OTHER/older" "$OTHER/data"
+    pg_up "$OTHER"
+    on "$OTHER" "insert into t values (2, 'instead')"
+    touch "$DIR/go"
+    status=0
+    status_of "$pid" || status=$?
+    is "exit status" 75 "$status" || fail "$(cat "$DIR/err")"
+    grep -q 'error: the connection broke inside the transaction at .* and the server does not have it any more' "$DIR/err" || fail "$(cat "$DIR/err")"
+    t bash -c "$line --until now '$url' 2>>'$DIR/err' | $sink"
+    is "copy" "1 before,2 instead" "$(sqlite3 "$DIR/copy.db" "select id || ' ' || v from t order by id limit 5" | paste -sd,)"
+}
+slot_active_on() { [ "$(on "$1" "select count(*) from pg_replication_slots where active")" = 1 ]; }

@@ -247,6 +247,51 @@ let_go() {
     status_of "$pid"
 }
 
+@test "a snapshot killed while its slot is made: the next one waits for that, and the copy is the source" {
+    other_server "max_prepared_transactions = 2"
+    on "begin; insert into t values (9000, 'p'); prepare transaction 'old'"
+    spawn cdc-snapshot --name p -t public.t --state-dir "$DIR/s" "$OTHER_URL" >"$DIR/lines" 2>"$DIR/err"
+    local pid=$SPAWNED
+    wait_until eval '[ "$(on "select count(*) from pg_replication_slots where active and confirmed_flush_lsn is null")" = 1 ]'
+    kill -KILL "$pid"
+    wait_until gone "$pid"
+    # the server goes on making the slot
+    is "slots" 1 "$(on "select count(*) from pg_replication_slots where active")"
+    local status=0
+    t cdc-snapshot --name p -t public.t --state-dir "$DIR/s" --retry-max 1 "$OTHER_URL" >"$DIR/lines" 2>"$DIR/err" || status=$?
+    is "exit status" 75 "$status" || fail "$(cat "$DIR/err")"
+    is "lines" "" "$(cat "$DIR/lines")"
+    grep -q 'slot "cdc_p" is still being made for a run before this one' "$DIR/err" || fail "$(cat "$DIR/err")"
+    on "insert into t values (9001, 'between')"
+    on "commit prepared 'old'"
+    wait_until eval '[ "$(on "select count(*) from pg_replication_slots where active")" = 0 ]'
+    on "insert into t values (9002, 'later')"
+    t bash -o pipefail -c "{ cdc-snapshot --name p -t public.t --state-dir '$DIR/s' '$OTHER_URL' && pg-cdc --until now --name p -t public.t --state-dir '$DIR/s' '$OTHER_URL'; } 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$DIR/s' '$DIR/copy.db' 2>>'$DIR/err'" || fail "$(cat "$DIR/err")"
+    is "copy" "$(on "select id || ' ' || v from t order by id" | sha256sum)" "$(sqlite3 "$DIR/copy.db" "select id || ' ' || v from t order by id" | sha256sum)"
+    is "of then" "p,between,later" "$(sqlite3 "$DIR/copy.db" "select v from t where id >= 9000 order by id" | paste -sd,)"
+}
+
+# As tools do that change a table beside the application: a new one is filled, and takes the name.
+@test "a table that another one takes the name of, while the snapshot waits for a lock: the snapshot begins again" {
+    other_server
+    on "create table a (id int primary key); create table u (id int primary key, v text); insert into u values (1, 'old'); create table u_new (like u including all); create publication cdc_p for all tables"
+    local line="cdc-snapshot --name p -t public.a -t public.u --state-dir '$DIR/s' '$OTHER_URL'"
+    # the slot is there after a first attempt that was broken off: it would wait for the lock, too
+    run t bash -c "$line 2>>'$DIR/err' | head -n 1 | cdc-sink-sqlite --state-dir '$DIR/s' '$DIR/copy.db'"
+    PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "begin; lock table a in access exclusive mode; select pg_sleep(600)"
+    wait_until eval '[ "$(on "select count(*) from pg_locks where mode = '"'AccessExclusiveLock'"' and granted and relation = '"'a'::regclass"'")" = 1 ]'
+    spawn_line "$line 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$DIR/s' '$DIR/copy.db' 2>>'$DIR/err'"
+    local pid=$SPAWNED
+    wait_until waits_for_lock
+    on "insert into u_new select id, 'new' from u; alter table u rename to u_old; alter table u_new rename to u"
+    on "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid()" >/dev/null
+    status=0
+    status_of "$pid" || status=$?
+    is "exit status" 0 "$status" || fail "$(cat "$DIR/err")"
+    is "copy" "1 new" "$(sqlite3 "$DIR/copy.db" "select id || ' ' || v from u")" || fail "$(cat "$DIR/err")"
+    grep -q 'table public.u was rewritten, renamed or dropped since the snapshot was taken' "$DIR/err" || fail "$(cat "$DIR/err")"
+}
+
 @test "a new slot says that it waits for a prepared transaction" {
     other_server "max_prepared_transactions = 2"
     on "begin; insert into t values (9000, 'p'); prepare transaction 'forgotten'"

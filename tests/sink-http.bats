@@ -332,6 +332,14 @@ server_again() {
     elastic
     is "refreshed again where a shard failed" 2 "$(log 'select(.path | contains("_refresh")).path' | wc -l)"
     [[ $(pos) == *99999999* ]]
+    rm "$DIR/o"
+    # The scroll has moved on past a page whose answer is lost: nobody may ask for the next one, libcurl neither.
+    server_again '200 {"_shards":{"failed":0}}' "$page" 'bulk 200 200' close 200 \
+        '200 {"_shards":{"failed":0}}' "${page/\"s\"/\"t\"}" 'bulk 200 200' '200 {"_scroll_id":"t"}'
+    elastic
+    is "begun again after a lost page" '"s" end "s" "t" end "t"' \
+        "$(log 'select(.path | contains("_search/scroll")) | (if .method == "DELETE" then "end " else "" end) + (.body | fromjson.scroll_id | tojson)' | xargs -d '\n')"
+    [[ $(pos) == *99999999* ]]
 }
 
 @test "_bulk: items are asked for only when some were not taken" {
@@ -467,6 +475,18 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     server_again 'max 50'
     run -65 --separate-stderr elastic
     [[ $stderr == *413* ]]
+    # Not the first of its request.
+    rm -f "$DIR/o"
+    server_again 'max 250'
+    {
+        schema id id:integer name:text
+        change c '{"id":1}' null '{"id":1,"name":"a"}'
+        change c '{"id":2}' null "{\"id\":2,\"name\":\"$(printf '%0400d' 0)\"}"
+        commit
+    } >"$IN"
+    run -65 --separate-stderr elastic
+    [[ $stderr == *"too large for the index"* ]]
+    is "ids taken" 1 "$(jq -r 'select(.body | length <= 250) | .body' "$DIR/http/log" | jq -r '.index._id // empty' | sort -u | xargs)"
 }
 
 @test "OpenSearch: inserts, updates, deletes, key changes, delivered twice, with seq as version" {
@@ -711,6 +731,21 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     one 7 >"$IN"
     elastic
     is "a new copy" 1 "$(docs | wc -l)"
+}
+
+@test "another --index makes no second index without the documents of the first: exit 78" {
+    server
+    { users; change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    elastic
+    local stored
+    stored=$(pos)
+    { users; change c '{"id":2}' null '{"id":2}'; commit; } >"$IN"
+    run -78 --separate-stderr elastic --index 'v2-{table}'
+    [[ $stderr == *"are in index \"$SCHEMA-t\""*'"v2-t" now'* ]] || fail "$stderr"
+    is position "$stored" "$(pos)"
+    is requests 1 "$(requests)"
+    elastic
+    is requests 2 "$(requests)"
 }
 
 @test "indexes that are looked at: one request a delivery for all of them, for nothing but the ids once those are known" {

@@ -325,6 +325,20 @@ users() { schema id id:integer name:text big:text; }
     [[ $stderr == *'without "columns"'* ]]
 }
 
+@test "names: another --table-name makes no second table without the rows of the first: exit 78" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$DIR/one"
+    { users; change c '{"id":2}' null '{"id":2,"name":"c","big":"d"}'; commit; } >"$DIR/two"
+    cp "$DIR/one" "$IN"
+    sink
+    cp "$DIR/two" "$IN"
+    run -78 --separate-stderr sink --table-name '{schema}_{table}'
+    [[ $stderr == *'are in table "t"'*'"public_t" now'* ]] || fail "$stderr"
+    is tables t "$(q "select group_concat(table_name) from cdc_tables")"
+    is position "$(jq -r 'select(.op == "commit").pos' "$DIR/one")" "$(jq -r .offsets.n.pos "$DB.offset")"
+    sink
+    is rows $'1|a\n2|c' "$(q 'select id, name from t order by id')"
+}
+
 @test "names: a truncate of another table of that name empties nothing, in this run and in a later one" {
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; SCHEMA=staging line t '"x":1'; commit; } >"$IN"
     run -78 --separate-stderr sink
@@ -400,6 +414,18 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immedia
     sed -i 's/cdc_meta/other/' "$IN"
     sink
     is rows "1 2" "$(q 'select id from t' | xargs)"
+}
+
+@test "a schema line that SQLite cannot take stores the transactions before it, as the one before it says" {
+    local bad
+    for bad in "id id:integer v:text V:text" "'' rowid:integer oid:integer _rowid_:integer"; do
+        rm -f "$DB"*
+        { schema id id:integer v:text; commit; TABLE=u schema id id:integer; TABLE=u change c '{"id":1}' null '{"id":1}'; commit; eval "schema $bad"; } >"$IN"
+        run -78 sink
+        is rows 1 "$(q 'select id from u')"
+        is "columns of the other table" "id v" "$(q "select name from pragma_table_info('t')" | xargs)"
+        is position "$(jq -r 'select(.op == "commit").pos' "$IN" | tail -1)" "$(jq -r .offsets.n.pos "$DB.offset")"
+    done
 }
 
 @test "a schema line that cannot be used obeys --on-error" {
@@ -773,7 +799,7 @@ teardown() { end_spawned; }
 
 @test "values that SQLite would take for others: 007 into integers and doubles, an object that is not only base64" {
     local line
-    for line in '"n":"007"' '"n":" 7"' '"n":"1e3"' '"f":"007"' '"f":"1e400"' '"n":1.5' '"w":"AP8"' '"w":5'; do
+    for line in '"n":"007"' '"n":" 7"' '"n":"1e3"' '"f":"007"' '"f":"1e400"' '"f":true' '"n":1.5' '"w":"AP8"' '"w":5'; do
         rm -f "$DB"*
         {
             schema id id:integer n:integer f:'double precision' w:bytea

@@ -128,6 +128,35 @@ P
     is "sources with a position" c "$(jq -r '.offsets | keys[]' "$DB.offset" | xargs)"
 }
 
+@test "SQLite: a refused line, and one that waited of another server: what was complete before both is stored with its position" {
+    from() { SOURCE_NAME=$1 TABLE=$1; }
+    server() { sed "s/\"db\":\"d\"/&,\"system_id\":\"$1\"/"; }
+    # two REFUSED: a's transaction is complete, b's is open, and a line of a waits for it: then b's REFUSED.
+    two() {
+        for source in a b; do from $source; schema id,note id:integer note:text; done
+        from a; change c '{"id":1,"note":"a"}' null '{"id":1,"note":"a"}'
+        commit | server 111; tx
+        from b; change c '{"id":1,"note":"b"}' null '{"id":1,"note":"b"}'
+        from a; commit | server 222
+        from b; change c '{"id":2}' null "$1"
+        commit | server 111
+    }
+    two '{"id":2,"note":"b","no":"such column"}' >"$IN"
+    run -65 --separate-stderr sink
+    is "rows" 1 "$(q 'select count(*) from a')"
+    is "sources with a position" a "$(jq -r '.offsets | keys[]' "$DB.offset" | xargs)"
+    # A trigger ends the whole transaction: neither the rows nor the position.
+    rm "$DB"*
+    { from b; schema id,note id:integer note:text; commit | server 111; } >"$IN"
+    sink
+    q "create trigger never before insert on b when new.note = 'never' begin select raise(rollback, 'never'); end"
+    tx
+    two '{"id":2,"note":"never"}' >"$IN"
+    run -78 --separate-stderr sink
+    is "tables" 0 "$(q "select count(*) from sqlite_master where name = 'a'")"
+    is "sources with a position" b "$(jq -r '.offsets | keys[]' "$DB.offset" | xargs)"
+}
+
 @test "SQLite: random transactions that a snapshot has read already" {
     transactions again full deferred mysql >"$IN"
     sink -q

@@ -308,6 +308,10 @@ static void check_table(void *context, const struct my_catalog_table *table)
     if (!table->has_key && is_named(&tables->keyless))
         finding(check, CDC_LOG_WARNING, "ALTER TABLE ... ADD PRIMARY KEY",
                 "table %s.%s has no key: sinks cannot find its rows again", table->db, table->name);
+    if (table->ambiguous_key)
+        finding(check, CDC_LOG_ERROR, "give that label a name, or exclude the table with -T",
+                "table %s.%s: a column of its key has a label '', which reads like a value that is none of its labels",
+                table->db, table->name);
     check_engine(check, table);
     if (table->hidden)
         hidden_columns(check, table->db, table->name);

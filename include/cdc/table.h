@@ -35,6 +35,8 @@ struct cdc_tables {
     size_t n;
     bool
         need_whole; /* set by a sink that needs all columns of a table: a schema line without them is not a sound one */
+    /* Set by a sink that cannot take every definition; may be NULL. Of `definition` there are target, columns and key. */
+    int (*check)(const struct cdc_table *definition, struct cdc_error *error);
     /* table.c's own */
     size_t size, n_buckets;
     void (*release)(struct cdc_table *table);
@@ -51,8 +53,8 @@ void cdc_tables_free(struct cdc_tables *tables);
 /* The event's table, a new one at its first line of whatever kind: BORROWED. NULL: out of memory, no name at the
  * destination, or (CONFIG) the name belongs to another table. Once `owned` it is not looked at again. */
 struct cdc_table *cdc_tables_of(struct cdc_tables *tables, const struct cdc_event *event, struct cdc_error *error);
-/* The same, with columns and key taken from the event, a schema line. DATA when it is not a sound one; the table then
- * stays as it was. */
+/* The same, with columns and key taken from the event, a schema line. DATA when it is not a sound one, or
+ * what check says; the table then stays as it was. */
 struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_event *event, struct cdc_error *error);
 /* The table becomes the owner of its target, durably where the destination can. */
 int cdc_tables_claim(struct cdc_tables *tables, struct cdc_table *table, struct cdc_error *error);

@@ -344,7 +344,7 @@ static int read_definition(const struct cdc_tables *tables, struct cdc_table *re
         return -1;
     if (tables->need_whole && !read->whole)
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\", or without those of the key");
-    return 0;
+    return tables->check != NULL ? tables->check(read, error) : 0;
 }
 
 struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_event *event, struct cdc_error *error)
@@ -355,6 +355,7 @@ struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_
 
     if (table == NULL)
         return NULL;
+    read.target = table->target; /* BORROWED, for messages */
     if (read_definition(tables, &read, event, error) != 0) {
         free_columns(read.columns, read.n_columns);
         free(read.key);

@@ -25,7 +25,7 @@ import json
 import os
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 folder = sys.argv[1]
 script = []
@@ -197,7 +197,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Server(HTTPServer):
+class Server(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def handle_error(self, request, client_address):

@@ -4,8 +4,9 @@
 
 HOW: nothing; nulls (each value of the NUMBER-th answer with rows is NULL), narrow (it has one column), empty (no rows), endless
 (its rows never end), damaged (its first row is none, and then nothing comes any more); month (in the rows of prepared
-statements, 2026-11-21 is in month 13). The port that it listens on is in FOLDER/port, the number of answers so far in
-FOLDER/answers."""
+statements, 2026-11-21 is in month 13). Or, instead of the answer to the NUMBER-th command: error; cut (the connection is
+closed). The port that it listens on is in FOLDER/port, the number of answers so far in FOLDER/answers, that of commands in
+FOLDER/commands, and the text of the one that had no true answer in FOLDER/refused."""
 import os
 import socket
 import struct
@@ -14,7 +15,7 @@ import threading
 
 folder, port, how = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 wanted = int(sys.argv[4]) if len(sys.argv) > 4 else 0
-answers, lock = 0, threading.Lock()
+answers, commands, lock = 0, 0, threading.Lock()
 
 
 def write(name, text):
@@ -65,7 +66,7 @@ def lie(client, columns, rows):
     return columns, rows
 
 
-def answer(client, server, number, body):
+def answer(client, server, command, number, body):
     global answers
     if body[:1] in (b"\0", b"\xff"):
         client.sendall(packet(number, body))
@@ -73,6 +74,8 @@ def answer(client, server, number, body):
     with lock:
         answers += 1
         mine = answers == wanted
+        with open(f"{folder}/questions", "ab") as file:
+            file.write(b" ".join(command[1:].split()) + b"\n")
         write("answers", answers)
     columns = [receive(server)[1] for _ in range(body[0])]  # fewer than 251
     end, rows = receive(server)[1], []
@@ -89,6 +92,15 @@ def answer(client, server, number, body):
     client.sendall(b"".join(packet(i + 1, part) for i, part in enumerate(parts)))
 
 
+def is_due():
+    """Is this the command that has no true answer?"""
+    global commands
+    with lock:
+        commands += 1
+        write("commands", commands)
+        return commands == wanted and how in ("error", "cut")
+
+
 def serve(client):
     upstream = socket.create_connection(("127.0.0.1", port))
     tool, server = client.makefile("rb"), upstream.makefile("rb")
@@ -102,6 +114,12 @@ def serve(client):
             client.sendall(packet(number, body))
         while True:
             number, command = receive(tool)
+            if command[:1] not in (b"\x01", b"\x19") and is_due():  # the end, and of a statement, have no answer
+                write("refused", command[1:].decode("utf-8", "replace"))
+                if how == "cut":
+                    raise EOFError
+                client.sendall(packet(1, b"\xff" + struct.pack("<H", 1105) + b"#HY000a lie"))
+                continue
             upstream.sendall(packet(number, command))
             if command[:1] == b"\x19":  # a statement is closed: no answer
                 continue
@@ -115,7 +133,7 @@ def serve(client):
                     parts += [receive(server) for _ in range(n + 1 if n else 0)]
                 client.sendall(b"".join(packet(*part) for part in parts))
                 continue
-            answer(client, server, number, body)
+            answer(client, server, command, number, body)
     except (OSError, EOFError):
         pass
     client.close()
@@ -124,6 +142,7 @@ def serve(client):
 
 listener = socket.create_server(("127.0.0.1", 0))
 write("answers", 0)
+write("commands", 0)
 write("port", listener.getsockname()[1])
 while True:
     threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()

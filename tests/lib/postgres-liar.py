@@ -5,8 +5,10 @@
 HOW: nothing; rows (after the NUMBER-th description of rows they never end), thin (all of them NULLs), results (one after the other, each complete), notices,
 settings (other names, each with a value), notifications, copy (a COPY that nobody asked for); or no-fork (each connection gets
 the error of a server that cannot start a process for it), greeting (a login with notices that never end), cut-export (the session that has made a slot ends before anybody takes its
-snapshot), relations (after the first table that the stream describes NUMBER others, each of a megabyte). The port that it listens on is in
-FOLDER/port, the number of answers so far in FOLDER/answers."""
+snapshot), relations (after the first table that the stream describes NUMBER others, each of a megabyte). Or, instead of the
+answer to the NUMBER-th command: error; cut (the connection is closed). The port that it listens on is in FOLDER/port, the number
+of answers so far in FOLDER/answers, that of commands in FOLDER/commands, and the text of the one that had no true answer in
+FOLDER/refused."""
 import os
 import socket
 import struct
@@ -15,7 +17,7 @@ import threading
 
 folder, path, how = sys.argv[1:4]
 wanted = int(sys.argv[4]) if len(sys.argv) > 4 else 0
-answers, lock = 0, threading.Lock()
+answers, commands, lock = 0, 0, threading.Lock()
 
 
 def write(name, text):
@@ -64,12 +66,35 @@ def startup(client, upstream):
         return
 
 
-def forward(stream, upstream):
+def is_due():
+    """Is this the command that has no true answer?"""
+    global commands
+    with lock:
+        commands += 1
+        write("commands", commands)
+        return commands == wanted and how in ("error", "cut")
+
+
+def forward(stream, client, upstream):
     try:
-        while data := stream.read1(65536):
-            upstream.sendall(data)
+        while len(head := stream.read(5)) == 5:
+            body = stream.read(struct.unpack(">I", head[1:])[0] - 4)
+            if head[:1] not in (b"Q", b"P") or not is_due():
+                upstream.sendall(head + body)
+                continue
+            write("refused", body.strip(b"\0").decode("utf-8", "replace"))
+            while how == "error" and head[:1] == b"P":  # what belongs to it, up to Sync
+                head = stream.read(5)
+                stream.read(struct.unpack(">I", head[1:])[0] - 4)
+                if head[:1] == b"S":
+                    break
+                head = b"P"
+            if how == "cut":
+                client.shutdown(socket.SHUT_RDWR)
+                break
+            client.sendall(message(b"E", b"SERROR\0CXX000\0Ma lie\0\0") + message(b"Z", b"I"))
         upstream.shutdown(socket.SHUT_WR)
-    except OSError:
+    except (OSError, struct.error):
         pass
 
 
@@ -89,7 +114,7 @@ def serve(client):
         while how == "greeting":
             client.sendall(message(b"N", b"SWARNING\0C01000\0M" + b"x" * 20000 + b"\0\0") * 10)
         exported = described = False
-        threading.Thread(target=forward, args=(tool, upstream), daemon=True).start()
+        threading.Thread(target=forward, args=(tool, client, upstream), daemon=True).start()
         while len(head := server.read(5)) == 5:
             body = server.read(struct.unpack(">I", head[1:])[0] - 4)
             if how == "cut-export" and head[:1] == b"T" and b"snapshot_name\0" in body:
@@ -102,7 +127,7 @@ def serve(client):
                     answers += 1
                     mine = answers == wanted
                     write("answers", answers)
-                if mine and how != "nothing":
+                if mine and how not in ("nothing", "error", "cut"):
                     lie(client, body)
                     continue
             client.sendall(head + body)
@@ -119,6 +144,7 @@ def serve(client):
 
 listener = socket.create_server(("127.0.0.1", 0))
 write("answers", 0)
+write("commands", 0)
 write("port", listener.getsockname()[1])
 while True:
     threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()

@@ -135,8 +135,54 @@ static void threads_agree(const char *name)
     cdc_buf_free(&want);
 }
 
+/* What of UTF-16 and UTF-32 is a character, at each border. */
+static void borders(void)
+{
+    static const struct {
+        const char *charset, *bytes;
+        size_t n;
+        const char *want; /* NULL: not valid */
+    } texts[] = {{"utf32", "\x00\x10\xff\xff", 4, "\xf4\x8f\xbf\xbf"},
+                 {"utf32", "\x00\x11\x00\x00", 4, NULL},
+                 {"utf32", "\x00\x00\x00\x7f", 4, "\x7f"},
+                 {"utf32", "\x00\x00\x00\x80", 4, "\xc2\x80"},
+                 {"utf32", "\x00\x00\x07\xff", 4, "\xdf\xbf"},
+                 {"utf32", "\x00\x00\x08\x00", 4, "\xe0\xa0\x80"},
+                 {"utf32", "\x00\x00\xff\xff", 4, "\xef\xbf\xbf"},
+                 {"utf32", "\x00\x01\x00\x00", 4, "\xf0\x90\x80\x80"},
+                 {"utf32", "\x00\x00\xd7\xff", 4, "\xed\x9f\xbf"},
+                 {"utf32", "\x00\x00\xd8\x00", 4, NULL},
+                 {"utf32", "\x00\x00\xdf\xff", 4, NULL},
+                 {"utf32", "\x00\x00\xe0\x00", 4, "\xee\x80\x80"},
+                 {"utf32", "\x00\x00\x00", 3, NULL},
+                 {"utf16", "\xdb\xff\xdf\xff", 4, "\xf4\x8f\xbf\xbf"},
+                 {"utf16", "\xd8\x00\xdc\x00", 4, "\xf0\x90\x80\x80"},
+                 {"utf16", "\xd8\x00", 2, NULL},
+                 {"utf16", "\xdc\x00\xd8\x00", 4, NULL},
+                 {"utf16", "\xd8\x00\xe0\x00", 4, NULL},
+                 {"utf16", "\xe0\x00", 2, "\xee\x80\x80"},
+                 {"utf16le", "\xff\xdb\xff\xdf", 4, "\xf4\x8f\xbf\xbf"},
+                 {"ucs2", "\xff\xff", 2, "\xef\xbf\xbf"},
+                 {"ucs2", "\xff", 1, NULL},
+                 {"utf8mb4", "\xf4\x8f\xbf\xbf", 4, "\xf4\x8f\xbf\xbf"},
+                 {"utf8mb4", "\xf4\x90\x80\x80", 4, NULL},
+                 {"utf8mb4", "\xed\xa0\x80", 3, NULL}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct cdc_buf out = CDC_BUF_INIT;
+        bool valid =
+            my_charset_convert(&out, my_charset_named(texts[i].charset), (const uint8_t *)texts[i].bytes, texts[i].n);
+        bool good = texts[i].want == NULL ? !valid : valid && cdc_span_is(cdc_span(out.data, out.len), texts[i].want);
+        if (!good)
+            printf("not ok - %s, text %zu: %s %.*s\n", texts[i].charset, i, valid ? "valid" : "not valid", (int)out.len,
+                   out.data);
+        failures += !good;
+        cdc_buf_free(&out);
+    }
+}
+
 int main(void)
 {
+    borders();
     static const char *const several_bytes[] = {"sjis",    "cp932",   "ujis",    "eucjpms", "gb2312", "gbk",
                                                 "gb18030", "big5",    "euckr",   "ucs2",    "utf16",  "utf16le",
                                                 "utf32",   "utf8mb3", "utf8mb4", "latin1",  "swe7"};

@@ -174,6 +174,15 @@ static void test_heartbeat(void)
     check_truncated("heartbeat v2, truncated", heartbeat_v2_body, NULL, 0);
     check_event_truncated(MY_EVENT_HEARTBEAT_V2);
     start();
+    put_hex("0101610202050000"); /* a position of one byte, and one more */
+    check(heartbeat_v2_body(whole(), NULL) < 0, "a position that is longer than a number");
+    start();
+    put_hex("01010102010400");
+    check(heartbeat_v2_body(whole(), NULL) == 0, "a file and a position");
+    start();
+    put_hex("0102610002010400");
+    check(heartbeat_v2_body(whole(), NULL) < 0, "a NUL in the file's name");
+    start();
     put_hex("0101610201040300");
     struct cdc_error error = {0};
     check(heartbeat_v2_body(whole(), &error) < 0 && strstr(error.text, "3"), "a field that is not known");

@@ -9,6 +9,7 @@
 #include "connectors/mysql/value/flavor.h"
 
 #include <stdio.h>
+#include <zlib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -171,6 +172,49 @@ static void test_spoilt(struct cdc_span token)
     free(bytes);
 }
 
+/* The file with another text in place of the first `from`, and the sum that is right for it. */
+static void rewrite(const struct cdc_buf *good, const char *from, const char *to)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    const char *end = memrchr(good->data, '\n', good->len - 1), *at = memmem(good->data, good->len, from, strlen(from));
+    check(at != NULL && end != NULL && at < end, from);
+    if (at == NULL || end == NULL)
+        return;
+    cdc_buf_append(&text, good->data, (size_t)(at - good->data));
+    cdc_buf_text(&text, to);
+    cdc_buf_append(&text, at + strlen(from), (size_t)(end + 1 - at) - strlen(from));
+    cdc_buf_printf(&text, "{\"crc32\":%lu}\n", crc32_z(0, (const Bytef *)text.data, text.len));
+    FILE *file = fopen(path, "w");
+    check(file != NULL && fwrite(text.data, 1, text.len, file) == text.len && fclose(file) == 0, "rewritten");
+    cdc_buf_free(&text);
+}
+
+/* Whole, and yet not what we write: a newer program's, another pipeline's, edited by hand. */
+static void test_foreign(struct cdc_span token)
+{
+    static const char *const edits[][2] = {{"\"format\":1", "\"format\":2"}, {"\"format\":1", "\"format\":\"1\""},
+                                           {"mysql-binlog", "pg-cdc"},       {"\"name\":\"n\"", "\"name\":\"m\""},
+                                           {"\"generation\"", "\"g\""},      {"\"number\":", "\"number\":-"},
+                                           {"\"number\"", "\"n\""},          {"\"position\":", "\"position\":-"},
+                                           {"\"position\"", "\"p\""},        {"\"file\"", "\"f\""}};
+    struct cdc_buf good = CDC_BUF_INIT;
+    char bytes[4096];
+    FILE *file = fopen(path, "r");
+    for (size_t n; file != NULL && (n = fread(bytes, 1, sizeof bytes, file)) > 0;)
+        cdc_buf_append(&good, bytes, n);
+    if (file != NULL)
+        fclose(file);
+    rewrite(&good, "\"format\":1", "\"format\": 1");
+    check(status_of("n", "s", token) == 1, "a blank is no damage");
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        rewrite(&good, edits[i][0], edits[i][1]);
+        check(status_of("n", "s", token) == CDC_EXIT_CONFIG, edits[i][1]);
+    }
+    rewrite(&good, "\"format\":1", "\"format\":1");
+    check(status_of("n", "s", token) == 1, "as it was");
+    cdc_buf_free(&good);
+}
+
 static void test_file(void)
 {
     struct cdc_error error = {0};
@@ -205,6 +249,7 @@ static void test_file(void)
           "nor one of another beginning");
     check(status_of("n", "other", token) == 0, "nor one of another server");
     check(status_of("m", "s", token) == CDC_EXIT_CONFIG, "one of another pipeline is an error");
+    test_foreign(token);
     test_spoilt(token);
     my_history_free(history);
     unlink(path);

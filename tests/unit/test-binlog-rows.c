@@ -275,6 +275,13 @@ static void test_row_key(void)
     check(facts.listed && !facts.row_end && !facts.told && my_row_key_has(&facts), "PRI");
     facts = my_row_key_listed("PRI", "ROW END");
     check(facts.listed && facts.row_end && !my_row_key_has(&facts), "PRI of a row's end");
+    check(my_row_key_is_ambiguous("enum('x','')") && my_row_key_is_ambiguous("set('')") &&
+              my_row_key_is_ambiguous("enum('it''s','\\\\','')") && my_row_key_is_ambiguous("enum('''','','x')"),
+          "a label ''");
+    check(!my_row_key_is_ambiguous("enum('''')") && !my_row_key_is_ambiguous("enum('x',''',''')") &&
+              !my_row_key_is_ambiguous("set('a','b')") && !my_row_key_is_ambiguous("varchar(10)") &&
+              !my_row_key_is_ambiguous("enum('\\'',''',','x')") && !my_row_key_is_ambiguous("enum('x"),
+          "no label ''");
     facts = my_row_key_listed("UNI", NULL);
     check(!facts.listed && !my_row_key_has(&facts), "UNI");
     facts = my_row_key_listed(NULL, NULL);

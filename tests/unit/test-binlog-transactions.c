@@ -359,6 +359,55 @@ static void test_positions(void)
     check(result == 0, "two rows");
 }
 
+/* Rows of a table that was not described, and rows outside of a transaction: there is no line that would be right for them. */
+static void test_rows_of_nothing(void)
+{
+    for (int open = 0; open < 2; open++) {
+        struct my_decoder *decoder = new_decoder();
+        struct cdc_error error = {0};
+        int result = 0;
+        if (open) {
+            put_gtid(MY_GTID_TRANSACTIONAL, 0);
+            result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+        } else {
+            result = decode_map(decoder);
+        }
+        start();
+        put_hex("120000000000010001ff0005000000");
+        check(result == 0 && decode(decoder, MY_EVENT_WRITE_ROWS_V1, &error) < 0 && error.status == CDC_EXIT_PROTOCOL &&
+                  text.len == 0,
+              open ? "rows without a table" : "rows without a transaction");
+        my_decoder_free(decoder);
+    }
+}
+
+/* No two lines share a pos, however short the rows are: those of a table with NULLs only take a byte each. */
+static void test_short_rows(void)
+{
+    struct my_decoder *decoder = new_decoder();
+    put_gtid(MY_GTID_TRANSACTIONAL, 0);
+    int result = decode(decoder, MY_EVENT_MARIADB_GTID, NULL);
+    for (int i = 0; i < 3; i++) {
+        result = result == 0 ? decode_map(decoder) : result;
+        start();
+        put_hex("120000000000010001ff010101"); /* three rows, each of them a bitmap that says NULL */
+        result = result == 0 ? decode(decoder, MY_EVENT_WRITE_ROWS_V1, NULL) : result;
+    }
+    put_query("", "d", "COMMIT");
+    result = result == 0 ? decode(decoder, MY_EVENT_QUERY, NULL) : result;
+    my_decoder_free(decoder);
+    cdc_buf_byte(&text, '\0');
+    const char *before = "";
+    size_t lines = 0, out_of_order = 0;
+    for (const char *p = text.data; (p = strstr(p, "\"pos\":\"")) != NULL; lines++) {
+        p += 7;
+        out_of_order += strncmp(before, p, 29) >= 0; /* 16 digits, a point, 10 digits, ".1" */
+        before = p;
+        p = strchr(p, '\n');
+    }
+    check(result == 0 && lines == 11 && out_of_order == 0, "each row has a pos of its own, after those before it");
+}
+
 /* The name of the next file: n letters, and bytes after them. Its result. */
 static int rotate(size_t n, const char *more, size_t n_more)
 {
@@ -578,6 +627,8 @@ int main(void)
 {
     test_null_key();
     test_positions();
+    test_short_rows();
+    test_rows_of_nothing();
     test_file_names();
     test_numbers();
     test_accounts();

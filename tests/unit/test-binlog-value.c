@@ -137,6 +137,12 @@ static void test_decimals(void)
     mysql(MY_TYPE_DECIMAL, 65, "e33b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff3b9ac9ff",
           "\"99999999999999999999999999999999999999999999999999999999999999999\"");
     mysql(MY_TYPE_DECIMAL, 2, "ff", NULL); /* 127 in two digits */
+    /* A group of nine digits, nine and two after the point: each at its last value, and one more. */
+    mysql(MY_TYPE_DECIMAL, 20 | 11 << 8, "bb9ac9ff3b9ac9ff63", "\"999999999.99999999999\"");
+    mysql(MY_TYPE_DECIMAL, 20 | 11 << 8, "bb9aca003b9ac9ff63", NULL);
+    mysql(MY_TYPE_DECIMAL, 20 | 11 << 8, "bb9ac9ff3b9aca0063", NULL);
+    mysql(MY_TYPE_DECIMAL, 20 | 11 << 8, "bb9ac9ff3b9ac9ff64", NULL);
+    mysql(MY_TYPE_DECIMAL, 27 | 18 << 8, "bb9ac9ffffffffff3b9ac9ff", NULL);
     struct my_column column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_DECIMAL, 14 | 4 << 8, NULL, NULL);
     value_with(&column, &other, "7ef204c72dfb2d", "-1234567890.1234");
     my_column_free(&column);

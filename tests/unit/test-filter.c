@@ -6,6 +6,8 @@
 
 #include <cdc/filter.h>
 
+#include "tests/unit/no-memory.h"
+
 static int failures;
 
 static void check(bool ok, const char *what)
@@ -186,8 +188,67 @@ static void test_many_tables(void)
     cdc_buf_free(&out);
 }
 
+/* Every kind of edit, and lines that pass as they are. */
+static int filter_all(struct cdc_buf *out, struct cdc_error *error)
+{
+    static const char *const lines[] = {
+        HEAD("schema") "\"columns\":[" COLUMN("id") "," COLUMN("a") "," COLUMN("b") "],\"key_columns\":[\"id\"]}",
+        HEAD("u") "\"key\":{\"id\":1},\"before\":{\"id\":1,\"a\":2,\"b\":3},\"after\":{\"id\":1,\"b\":3},"
+                  "\"unchanged\":[\"a\"],\"json_null\":[\"b\"]}",
+        HEAD("d") "\"key\":{\"id\":1},\"before\":null,\"after\":null}", HEAD("?") "\"x\":1}",
+        "{\"op\":\"commit\",\"pos\":\"2\",\"seq\":1,\"source\":{\"name\":\"n\"},\"events\":2}"};
+    struct cdc_filter_settings settings = {
+        .drop_columns = LIST("app.t:a"), .rename_columns = LIST("t:b=\"c\""), .rename_tables = LIST("app.t=west.u")};
+    struct cdc_buf line = CDC_BUF_INIT;
+    int result = 0;
+
+    memory_begin();
+    struct cdc_filter *filter = cdc_filter_new(&settings, error);
+    memory_end();
+    for (size_t i = 0; filter != NULL && result >= 0 && i < sizeof lines / sizeof *lines; i++) {
+        cdc_buf_free(&line);
+        memory_begin();
+        result = filter_line(filter, lines[i], &line, error);
+        memory_end();
+        if (result == 1)
+            cdc_buf_append_buf(out, &line);
+    }
+    cdc_buf_free(&line);
+    cdc_filter_free(filter);
+    return filter == NULL || result < 0 ? -1 : 0;
+}
+
+/* A line is at its end wherever the buffer grows: within the new name of the table, too. */
+static int filter_lengths(struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_filter_settings settings = {.rename_tables = LIST("app.t=west.other_table_with_a_long_name")};
+    struct cdc_filter *filter = cdc_filter_new(&settings, error);
+    struct cdc_buf line = CDC_BUF_INIT;
+    char text[400];
+    int result = 0;
+
+    for (int n = 100; result >= 0 && n < 240; n += 5) {
+        snprintf(text, sizeof text,
+                 "{\"op\":\"c\",\"pos\":\"1\",\"seq\":1,\"pad\":\"%0*d\",\"source\":{\"name\":\"n\",\"schema\":\"app\","
+                 "\"table\":\"t\"},"
+                 "\"after\":{\"id\":1}}",
+                 n, 0);
+        cdc_buf_free(&line);
+        memory_begin();
+        result = filter_line(filter, text, &line, error);
+        memory_end();
+        if (result == 1)
+            cdc_buf_append_buf(out, &line);
+    }
+    cdc_buf_free(&line);
+    cdc_filter_free(filter);
+    return result < 0 ? -1 : 0;
+}
+
 int main(void)
 {
+    failures += memory_sweep("lines of all lengths", filter_lengths) != 0;
+    failures += memory_sweep("filter", filter_all) != 0;
     test_columns();
     test_selection();
     test_commit();

@@ -7,6 +7,8 @@
 
 #include <cdc/offset.h>
 
+#include "tests/unit/no-memory.h"
+
 static int failures;
 static char dir[] = "/tmp/cdc-unit-XXXXXX";
 
@@ -307,10 +309,58 @@ static void test_acks(void)
     cdc_acks_free(acks);
 }
 
+static void append_offset(struct cdc_buf *out, const char *name, const struct cdc_offset *offset)
+{
+    cdc_buf_printf(out, "%s %s %lld %llu %s %s\n", name, offset->pos, (long long)offset->seq,
+                   (unsigned long long)offset->lines, offset->source ? offset->source : "-",
+                   offset->state ? offset->state : "-");
+}
+
+/* Two positions are stored, read again by their owner, by a source as acknowledgements, and one is moved. */
+static int store_all(struct cdc_buf *out, struct cdc_error *error)
+{
+    struct cdc_offset a = {(char *)(uintptr_t) "0A", 5, 7, (char *)(uintptr_t) "{\"lsn\":1}",
+                           (char *)(uintptr_t) "{\"s\":[]}"};
+    struct cdc_offset b = {(char *)(uintptr_t) "0B", 6, 8, NULL, NULL};
+    struct cdc_offset read = {0};
+    const struct cdc_offset *acked = NULL;
+    char path[128];
+
+    snprintf(path, sizeof path, "%s", path_of("n.offset"));
+    unlink(path);
+    memory_begin();
+    struct cdc_offset_file *file = cdc_offset_file_open(path, "t", error), *again = NULL;
+    struct cdc_acks *acks = NULL;
+    int result = file != NULL && cdc_offset_file_set(file, "a", &a, error) == 0 &&
+                         cdc_offset_file_know(file, "b", &b, error) == 0 &&
+                         cdc_offset_file_set(file, "b", &b, error) == 0 && cdc_offset_file_save(file, error) == 0
+                     ? 0
+                     : -1;
+    cdc_offset_file_free(file);
+    if (result == 0 && (again = cdc_offset_file_open(path, "t", error)) == NULL)
+        result = -1;
+    if (result == 0 && cdc_offset_read(path, "a", &read, error) != 1)
+        result = -1;
+    if (result == 0 && ((acks = cdc_acks_new("b", (const char *const[]){path}, 1, NULL, error)) == NULL ||
+                        cdc_acks_read(acks, &acked, error) != 0))
+        result = -1;
+    memory_end();
+    if (result == 0) {
+        append_offset(out, "a", &read);
+        append_offset(out, "b", cdc_offset_file_get(again, "b"));
+        append_offset(out, "acked", acked);
+    }
+    cdc_offset_free(&read);
+    cdc_offset_file_free(again);
+    cdc_acks_free(acks);
+    return result;
+}
+
 int main(void)
 {
     if (mkdtemp(dir) == NULL)
         return 1;
+    failures += memory_sweep("offset files", store_all) != 0;
     test_file();
     test_any_source();
     test_known();

@@ -538,6 +538,57 @@ static void test_many_tables(void)
 }
 
 /* What a server describes without end is forgotten between transactions, and refused inside one. */
+/* The first lines of a transaction, and the connection breaks. */
+static void break_inside(void)
+{
+    fresh(NULL);
+    begin_with(1, 'd', "id*:23");
+    change_message('I', 1, 0, NULL, "t1");
+    must_feed();
+    pgoutput_reset(decoder);
+}
+
+static void expect_gone(const char *what, int result, const struct cdc_error *error)
+{
+    check(result < 0 && error->status == CDC_EXIT_IO, what, error->text, "an input or output error");
+}
+
+static void test_torn(void)
+{
+    struct cdc_error error = {0};
+    break_inside();
+    check(pgoutput_reached(decoder, FINAL, &error) == 0, "the server has not come to it yet", error.text, "");
+    begin_message(FINAL);
+    must_feed();
+    pgoutput_reset(decoder); /* before its first change */
+    expect_gone("it began again, and was not there at a third time", pgoutput_reached(decoder, END, &error), &error);
+    begin_message(FINAL);
+    must_feed();
+    commit_message(FINAL, END);
+    must_feed();
+    error = (struct cdc_error){0};
+    check(pgoutput_reached(decoder, END, &error) == 0, "it came again, whole", error.text, "");
+
+    static const uint64_t others[] = {FINAL - 0x100, FINAL + 0x100};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        break_inside();
+        error = (struct cdc_error){0};
+        begin_message(others[i]);
+        expect_gone("another transaction in its place", feed(&error), &error);
+    }
+    break_inside();
+    error = (struct cdc_error){0};
+    logical_message(0, FINAL - 0x100, "x", 1);
+    expect_gone("a message in its place", feed(&error), &error);
+
+    fresh(NULL);
+    begin_message(FINAL);
+    must_feed();
+    pgoutput_reset(decoder);
+    begin_message(FINAL + 0x100);
+    must_feed(); /* of the one before the reader has no line */
+}
+
 static void test_memory(void)
 {
     struct cdc_error error = {0};
@@ -649,6 +700,7 @@ int main(void)
     test_malformed();
     test_describe();
     test_many_tables();
+    test_torn();
     test_memory();
     failures += memory_sweep("changes of all kinds", changes_of_all_kinds) != 0;
     pgoutput_free(decoder);

@@ -259,6 +259,35 @@ static void test_not_before_written(void)
     finish(&fake);
 }
 
+static enum cdc_source_result read_all(struct fake *fake, struct cdc_buf *out, struct cdc_error *error)
+{
+    (void)error;
+    rows(fake, out, 3 * MIB);
+    commit(fake, out, 1);
+    return CDC_SOURCE_END;
+}
+
+/* Two signals; a third one for a loop that does not leave after them. */
+static void tick_signals(struct fake *fake, struct cdc_buf *out)
+{
+    (void)out;
+    fake->control.stop = late(fake) ? 3 : fake->ticks < 2 ? 1 : 2;
+}
+
+static void test_second_signal_at_the_end(void)
+{
+    struct fake fake;
+    prepare(&fake, "two signals at the end, the reader takes nothing", CDC_CONFIRM_WRITTEN);
+    fake.silent_reader = true;
+    fake.read = read_all;
+    fake.tick = tick_signals;
+    check(run(&fake) == -1 && fake.error.status == CDC_EXIT_TEMPORARY, "not exit 0");
+    check(fake.control.stop == 2, "it leaves at once");
+    check(strstr(fake.error.text, "bytes were not written") != NULL, fake.error.text);
+    check(!says(&fake, "confirm"), "nothing is confirmed");
+    finish(&fake);
+}
+
 static void *take_all(void *argument)
 {
     struct fake *fake = argument;
@@ -709,11 +738,21 @@ static void test_no_memory(void)
 }
 
 /* Most of the time is spent waiting, so they run side by side: each with a folder of its own. */
-static void (*const tests[])(void) = {test_not_before_written, test_rest_at_error, test_while_never_empty,
-                                      test_not_each_boundary,  test_sinks_decide,  test_slower_sink,
-                                      test_start_is_told,      test_reconnect,     test_stop,
-                                      test_stop_while_away,    test_idle_exit,     test_reader_goes,
-                                      test_confirm_fails,      test_no_memory};
+static void (*const tests[])(void) = {test_second_signal_at_the_end,
+                                      test_not_before_written,
+                                      test_rest_at_error,
+                                      test_while_never_empty,
+                                      test_not_each_boundary,
+                                      test_sinks_decide,
+                                      test_slower_sink,
+                                      test_start_is_told,
+                                      test_reconnect,
+                                      test_stop,
+                                      test_stop_while_away,
+                                      test_idle_exit,
+                                      test_reader_goes,
+                                      test_confirm_fails,
+                                      test_no_memory};
 #define TESTS (sizeof tests / sizeof *tests)
 
 static void run_test(void (*test)(void))

@@ -6,6 +6,8 @@
 
 #include <cdc/table.h>
 
+#include "tests/unit/no-memory.h"
+
 static int failures;
 
 static void check(bool ok, const char *what)
@@ -220,8 +222,43 @@ static void test_definitions(void)
     cdc_tables_free(&tables);
 }
 
+/* Two tables, their descriptions, and who owns them. */
+static int describe_all(struct cdc_buf *out, struct cdc_error *error)
+{
+    struct destination destination = {NULL, {NULL, NULL, NULL, NULL}, 0};
+    struct cdc_tables tables;
+    int result = 0;
+
+    cdc_tables_init(&tables, sizeof(struct cdc_table), NULL, &durable, &destination);
+    for (int i = 0; result == 0 && i < 3; i++) {
+        struct cdc_event line =
+            i < 2 ? event("schema", "s", i == 0 ? "t" : "u",
+                          ",\"columns\":[{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\\u0062\",\"generated\":true}],"
+                          "\"key_columns\":[\"bb\",\"x\"]")
+                  : event("c", "s", "t", "");
+        memory_begin();
+        struct cdc_table *table =
+            i < 2 ? cdc_tables_define(&tables, &line, error) : cdc_tables_of(&tables, &line, error);
+        result = table == NULL ? -1 : 0;
+        if (i == 2 && table != NULL)
+            result = cdc_tables_claim(&tables, table, error);
+        memory_end();
+        for (size_t k = 0; table != NULL && result == 0 && k < table->n_columns; k++)
+            cdc_buf_printf(out, "%s.%s %s %d %d\n", table->id.table, table->columns[k].name, table->columns[k].type,
+                           table->columns[k].generated, table->columns[k].key);
+        if (table != NULL && result == 0)
+            cdc_buf_printf(out, "%s %zu %zu %d %d\n", table->target, table->key[0], table->n_key, table->whole,
+                           table->owned);
+    }
+    cdc_tables_free(&tables);
+    free(destination.name);
+    cdc_table_id_free(&destination.owner);
+    return result;
+}
+
 int main(void)
 {
+    failures += memory_sweep("tables", describe_all) != 0;
     test_owners();
     test_owners_of_a_run();
     test_spelling();

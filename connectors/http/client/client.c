@@ -199,6 +199,9 @@ static int attempt(struct http_client *client, const struct http_request *reques
     client->too_long = client->header_whole = false;
     client->curl_error[0] = '\0';
     curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)(client->timeout * 1000));
+    /* On a connection that it has kept, and that is closed without an answer, libcurl sends a request a second time by itself:
+     * for all it knows the peer has never seen it. */
+    curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
     curl_easy_setopt(client->easy, CURLOPT_URL, client->url.data);
     curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers);
     /* libcurl does not copy the body: it stays where it is until curl_easy_perform returns. */

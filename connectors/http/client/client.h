@@ -26,7 +26,7 @@ struct http_request {
     size_t response_limit;       /* most bytes of the answer; 0: the usual */
     bool begin_suffices; /* the status says all: with a whole header the answer counts, though its body is longer
                                     than the limit, does not end in time, or breaks off. The connection is closed then. */
-    bool once;           /* no retry: HTTP_NOT_NOW instead */
+    bool once;           /* sent once, over a connection of its own: HTTP_NOT_NOW in place of a retry */
 };
 
 struct http_client {

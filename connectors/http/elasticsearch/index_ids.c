@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The file is only ever appended to, a line an index; of two lines for one index the later counts:
  *
- *   {"index":"shop-orders","uuid":"dJ3vXo1vQ1e2Zp0xNq8k9A"}
+ *   {"index":"shop-orders","uuid":"dJ3vXo1vQ1e2Zp0xNq8k9A","source":{"name":"shop","db":"shop","schema":"public","table":"orders"}}
  *
  * Killed before the sync, the offset has not moved: the documents come again, and the line with them. */
 #include <errno.h>
@@ -15,10 +15,16 @@
 #include <cdc/json.h>
 #include <cdc/line.h>
 
-#define LONGEST_LINE 4096 /* a name has 255 bytes, an id 22 */
+#define LONGEST_LINE                                                                                                   \
+    ((size_t)1 << 20) /* a name of an index has 255 bytes, an id 22; a source's name may have any length */
 
 struct entry {
-    char *index, *id;
+    char *key, *value;
+};
+
+struct map {
+    struct entry *slots; /* open addressing, n_slots a power of two, at most half full */
+    size_t n, n_slots;
 };
 
 struct es_index_ids {
@@ -26,8 +32,8 @@ struct es_index_ids {
     char *path;
     uint64_t size;
     struct cdc_buf pending; /* after size, not written yet */
-    struct entry *slots;    /* open addressing, n_slots a power of two, at most half full */
-    size_t n, n_slots;
+    struct map ids;         /* by index */
+    struct map homes;       /* the index, by source table */
 };
 
 static int failure(const struct es_index_ids *ids, const char *what, struct cdc_error *error)
@@ -36,68 +42,95 @@ static int failure(const struct es_index_ids *ids, const char *what, struct cdc_
     return cdc_error_hint(error, "make room, or check the disk, and start again");
 }
 
-static struct entry *slot_of(const struct es_index_ids *ids, const char *index)
-{
-    size_t i = cdc_hash_fold(cdc_hash_text(CDC_HASH_INIT, index));
+/* -- a map ----------------------------------------------------------------------------- */
 
-    while (ids->slots[i & (ids->n_slots - 1)].index != NULL &&
-           strcmp(ids->slots[i & (ids->n_slots - 1)].index, index) != 0)
+static struct entry *slot_of(const struct map *map, const char *key)
+{
+    size_t i = cdc_hash_fold(cdc_hash_text(CDC_HASH_INIT, key));
+
+    while (map->slots[i & (map->n_slots - 1)].key != NULL && strcmp(map->slots[i & (map->n_slots - 1)].key, key) != 0)
         i++;
-    return &ids->slots[i & (ids->n_slots - 1)];
+    return &map->slots[i & (map->n_slots - 1)];
 }
 
-static int grow(struct es_index_ids *ids, struct cdc_error *error)
+static int grow(struct map *map, struct cdc_error *error)
 {
-    struct entry *old = ids->slots;
-    size_t n = ids->n_slots, wanted = n == 0 ? 64 : 2 * n;
+    struct entry *old = map->slots;
+    size_t n = map->n_slots, wanted = n == 0 ? 64 : 2 * n;
 
-    if (2 * ids->n < n)
+    if (2 * map->n < n)
         return 0;
-    if ((ids->slots = calloc(wanted, sizeof *old)) == NULL) {
-        ids->slots = old;
+    if ((map->slots = calloc(wanted, sizeof *old)) == NULL) {
+        map->slots = old;
         return cdc_error_memory(error);
     }
-    ids->n_slots = wanted;
+    map->n_slots = wanted;
     for (size_t i = 0; i < n; i++)
-        if (old[i].index != NULL)
-            *slot_of(ids, old[i].index) = old[i];
+        if (old[i].key != NULL)
+            *slot_of(map, old[i].key) = old[i];
     free(old);
     return 0;
 }
 
 /* TAKES both texts, which may be NULL: no memory. */
-static int put(struct es_index_ids *ids, char *index, char *id, struct cdc_error *error)
+static int put(struct map *map, char *key, char *value, struct cdc_error *error)
 {
-    if (index == NULL || id == NULL || grow(ids, error) != 0) {
-        free(index);
-        free(id);
+    if (key == NULL || value == NULL || grow(map, error) != 0) {
+        free(key);
+        free(value);
         return cdc_error_memory(error);
     }
-    struct entry *entry = slot_of(ids, index);
-    ids->n += entry->index == NULL;
-    free(entry->index);
-    free(entry->id);
-    *entry = (struct entry){index, id};
+    struct entry *entry = slot_of(map, key);
+    map->n += entry->key == NULL;
+    free(entry->key);
+    free(entry->value);
+    *entry = (struct entry){key, value};
     return 0;
 }
 
-const char *es_index_ids_get(const struct es_index_ids *ids, const char *index)
+static const char *get(const struct map *map, const char *key)
 {
-    return ids->n > 0 ? slot_of(ids, index)->id : NULL;
+    return map->n > 0 ? slot_of(map, key)->value : NULL;
 }
 
-int es_index_ids_note(struct es_index_ids *ids, const char *index, struct cdc_span id, struct cdc_error *error)
+static void free_map(struct map *map)
+{
+    for (size_t i = 0; i < map->n_slots; i++) {
+        free(map->slots[i].key);
+        free(map->slots[i].value);
+    }
+    free(map->slots);
+}
+
+/* -- what is asked --------------------------------------------------------------------- */
+
+const char *es_index_ids_get(const struct es_index_ids *ids, const char *index)
+{
+    return get(&ids->ids, index);
+}
+
+const char *es_index_ids_home(const struct es_index_ids *ids, const char *source)
+{
+    return get(&ids->homes, source);
+}
+
+int es_index_ids_note(struct es_index_ids *ids, const char *index, struct cdc_span id, const char *source,
+                      struct cdc_error *error)
 {
     if (ids->fd >= 0) {
         cdc_buf_lit(&ids->pending, "{\"index\":");
         cdc_json_append_text(&ids->pending, index, strlen(index));
         cdc_buf_lit(&ids->pending, ",\"uuid\":");
         cdc_json_append_text(&ids->pending, id.p, id.n);
+        cdc_buf_lit(&ids->pending, ",\"source\":");
+        cdc_buf_text(&ids->pending, source);
         cdc_buf_lit(&ids->pending, "}\n");
         if (ids->pending.failed)
             return cdc_error_memory(error);
     }
-    return put(ids, strdup(index), cdc_span_copy(id), error);
+    return put(&ids->ids, strdup(index), cdc_span_copy(id), error) == 0
+               ? put(&ids->homes, strdup(source), strdup(index), error)
+               : -1;
 }
 
 int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error)
@@ -127,12 +160,15 @@ int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error)
 
 static int load_line(struct es_index_ids *ids, struct cdc_span line, struct cdc_error *error)
 {
-    struct cdc_span index, id;
+    struct cdc_span index, id, source;
 
     if (cdc_json_validate(line.p, line.n, NULL) != 0 || (index = cdc_json_member_raw(line, "index")).p == NULL ||
         (id = cdc_json_member_raw(line, "uuid")).p == NULL)
         return 1;
-    return put(ids, cdc_json_text(index, NULL), cdc_json_text(id, NULL), error);
+    if (put(&ids->ids, cdc_json_text(index, NULL), cdc_json_text(id, NULL), error) != 0)
+        return -1;
+    source = cdc_json_member(line, "source");
+    return source.p == NULL ? 0 : put(&ids->homes, cdc_span_copy(source), cdc_json_text(index, NULL), error);
 }
 
 /* A tail that a power cut left was never relied on: it is NUL bytes, or has no end. */
@@ -194,11 +230,8 @@ void es_index_ids_free(struct es_index_ids *ids)
         return;
     if (ids->fd >= 0)
         close(ids->fd);
-    for (size_t i = 0; i < ids->n_slots; i++) {
-        free(ids->slots[i].index);
-        free(ids->slots[i].id);
-    }
-    free(ids->slots);
+    free_map(&ids->ids);
+    free_map(&ids->homes);
     cdc_buf_free(&ids->pending);
     free(ids->path);
     free(ids);

@@ -14,8 +14,11 @@ struct es_index_ids *es_index_ids_open(const char *path, struct cdc_error *error
 void es_index_ids_free(struct es_index_ids *ids);
 /* The id of that index; NULL: no document of this copy is in it. BORROWED until the next note. */
 const char *es_index_ids_get(const struct es_index_ids *ids, const char *index);
-/* Keeps it, durable after es_index_ids_sync. */
-int es_index_ids_note(struct es_index_ids *ids, const char *index, struct cdc_span id, struct cdc_error *error);
+/* The index that has the documents of that source table; NULL: none is known. source: as it was given to note. BORROWED, too. */
+const char *es_index_ids_home(const struct es_index_ids *ids, const char *source);
+/* Keeps the id, and whose documents are in the index, durable after es_index_ids_sync. source: a JSON object. */
+int es_index_ids_note(struct es_index_ids *ids, const char *index, struct cdc_span id, const char *source,
+                      struct cdc_error *error);
 int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error);
 
 #endif

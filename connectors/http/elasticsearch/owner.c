@@ -18,6 +18,16 @@ static void append_member(struct cdc_buf *out, const char *mark, const char *nam
     cdc_json_append_text(out, text, strlen(text));
 }
 
+/* Appends {"name":"shop","db":...}: a source table. */
+static void append_id(struct cdc_buf *out, const struct cdc_table_id *id)
+{
+    append_member(out, "{", "name", id->name);
+    append_member(out, ",", "db", id->db);
+    append_member(out, ",", "schema", id->schema);
+    append_member(out, ",", "table", id->table);
+    cdc_buf_byte(out, '}');
+}
+
 static char *member_text(struct cdc_span object, const char *name)
 {
     struct cdc_span raw = cdc_json_member_raw(object, name);
@@ -157,7 +167,13 @@ static int compare_index(struct es_sink *sink, const char *index, struct cdc_spa
         return 0;
     if (id == NULL || !is_owner(cdc, id))
         return is_another(index, error);
-    return es_index_ids_note(sink->index_ids, index, uuid, error);
+    struct cdc_buf source = CDC_BUF_INIT;
+    append_id(&source, id);
+    cdc_buf_byte(&source, '\0');
+    int result =
+        source.failed ? cdc_error_memory(error) : es_index_ids_note(sink->index_ids, index, uuid, source.data, error);
+    cdc_buf_free(&source);
+    return result;
 }
 
 /* The id alone, which costs the server little, however many fields a mapping has; and with the owner. */
@@ -326,11 +342,9 @@ static void append_meta(struct cdc_buf *body, struct cdc_span meta, const struct
             cdc_buf_span(body, value);
             cdc_buf_byte(body, ',');
         }
-    append_member(body, "\"cdc\":{", "name", id->name);
-    append_member(body, ",", "db", id->db);
-    append_member(body, ",", "schema", id->schema);
-    append_member(body, ",", "table", id->table);
-    cdc_buf_lit(body, "}}}");
+    cdc_buf_lit(body, "\"cdc\":");
+    append_id(body, id);
+    cdc_buf_lit(body, "}}");
 }
 
 static enum http_outcome put(struct es_sink *sink, const char *path, long *status, struct cdc_error *error)
@@ -343,13 +357,38 @@ static enum http_outcome put(struct es_sink *sink, const char *path, long *statu
     return http_client_send(sink->client, &request, status, error);
 }
 
+/* CONFIG when the documents of the table are in an index of another name. */
+static int check_home(const struct es_sink *sink, const char *index, const struct cdc_table_id *id,
+                      struct cdc_error *error)
+{
+    struct cdc_buf source = CDC_BUF_INIT;
+    int result = 0;
+
+    append_id(&source, id);
+    cdc_buf_byte(&source, '\0');
+    const char *home = source.failed ? NULL : es_index_ids_home(sink->index_ids, source.data);
+    if (source.failed) {
+        result = cdc_error_memory(error);
+    } else if (home != NULL && strcmp(home, index) != 0) {
+        cdc_error_set(
+            error, CDC_EXIT_CONFIG,
+            "the documents of %s.%s.%s (source \"%s\") are in index \"%s\"; by --index it is \"%s\" now, which "
+            "would lack them",
+            id->db, id->schema, id->table, id->name, home, index);
+        result = cdc_error_hint(error,
+                                "use the name that it had; or remove this sink's offset file, and take a new snapshot");
+    }
+    cdc_buf_free(&source);
+    return result;
+}
+
 int es_owner_claim(void *context, const char *index, const struct cdc_table_id *id, struct cdc_error *error)
 {
     struct es_sink *sink = context;
     char path[300];
     long status = 0;
     bool seen;
-    int there = ask(sink, index, &seen, error);
+    int there = check_home(sink, index, id, error) == 0 ? ask(sink, index, &seen, error) : -1;
 
     if (there < 0)
         return -1;

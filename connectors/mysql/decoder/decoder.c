@@ -49,6 +49,8 @@ void my_decoder_free(struct my_decoder *decoder)
     free(decoder->savepoints);
     free(decoder->undone);
     cdc_buf_free(&decoder->event_tail);
+    cdc_buf_free(&decoder->of_temporary);
+    my_temporaries_clear(&decoder->temporaries);
     cdc_buf_free(&decoder->boundary_pos);
     cdc_buf_free(&decoder->boundary_source);
     free(decoder);
@@ -101,6 +103,12 @@ void my_decoder_set_by_gtid(struct my_decoder *decoder, bool by_gtid)
 void my_decoder_set_numbering(struct my_decoder *decoder, const struct my_numbering *numbering)
 {
     decoder->numbering = *numbering;
+}
+
+int my_decoder_set_temporaries(struct my_decoder *decoder, const struct my_temporaries *temporaries,
+                               struct cdc_error *error)
+{
+    return my_temporaries_copy(&decoder->temporaries, temporaries, error);
 }
 
 void my_decoder_set_lower_case(struct my_decoder *decoder, bool lower_case)

@@ -18,6 +18,7 @@
 #include "connectors/mysql/decoder/numbering.h"
 #include "connectors/mysql/decoder/position.h"
 #include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/decoder/temporary.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
 #include "connectors/mysql/event/gtid_set.h"
@@ -59,7 +60,8 @@ struct my_decoder;
 struct my_decoder *my_decoder_new(const struct my_decoder_settings *settings, struct cdc_error *error);
 void my_decoder_free(struct my_decoder *decoder);
 /* A new connection: number is C of the last complete transaction, gtids the set complete with it (BORROWED text; may
- * be NULL or ""), coord where reading begins. Tables and any open transaction are forgotten. CONFIG when gtids is no
+ * be NULL or ""), coord where reading begins. Tables and any open transaction are forgotten, temporary tables of sessions
+ * are not. CONFIG when gtids is no
  * set, IO for the files of prepared transactions. */
 int my_decoder_start(struct my_decoder *decoder, uint64_t number, const char *gtids, const struct my_coord *coord,
                      struct cdc_error *error);
@@ -68,6 +70,9 @@ int my_decoder_start(struct my_decoder *decoder, uint64_t number, const char *gt
 void my_decoder_set_by_gtid(struct my_decoder *decoder, bool by_gtid);
 /* After my_decoder_start: how transactions after the start are numbered (else one by one). */
 void my_decoder_set_numbering(struct my_decoder *decoder, const struct my_numbering *numbering);
+/* The same: which temporary tables sessions have there, instead of those that are known. 0 or -1: MEMORY. */
+int my_decoder_set_temporaries(struct my_decoder *decoder, const struct my_temporaries *temporaries,
+                               struct cdc_error *error);
 /* As the settings say, or the last FORMAT_DESCRIPTION. */
 enum my_flavor my_decoder_flavor(const struct my_decoder *decoder);
 /* The sinks have stored everything up to transaction number. */

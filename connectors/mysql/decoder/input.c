@@ -98,6 +98,8 @@ int my_decoder_take(struct my_decoder *decoder, const uint8_t *data, size_t n, s
     if (header.type == MY_EVENT_FORMAT) {
         if (my_event_format_parse(&header, body, &decoder->format, error) < 0)
             return -1;
+        if (decoder->format.server_began)
+            my_temporaries_clear(&decoder->temporaries);
         advance(decoder, &header);
         return set_flavor(decoder, error);
     }

@@ -18,6 +18,7 @@
 #include "connectors/mysql/decoder/image.h"
 #include "connectors/mysql/decoder/numbering.h"
 #include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/decoder/temporary.h"
 #include "connectors/mysql/decoder/xa.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
@@ -97,6 +98,7 @@ struct my_decoder {
     struct my_gtid_set *gtids; /* the complete transactions */
     uint64_t number;           /* C of the open transaction, or of the last one */
     struct my_numbering numbering;
+    struct my_temporaries temporaries; /* of sessions */
 
     /* The tables by id: open addressing, the size is a power of two. */
     struct my_table **tables;
@@ -127,6 +129,7 @@ struct my_decoder {
     struct cdc_buf query_scratch, statement_text, rows_scratch;
     struct cdc_buf json_null[2]; /* as my_image_note_json_null, of before and after */
     struct cdc_buf event_tail;   /* see lines.c */
+    struct cdc_buf of_temporary; /* see unlogged.c */
 
     /* What others ask for. */
     struct my_counts counts;
@@ -245,6 +248,9 @@ int my_unlogged_look(struct my_decoder *decoder, const struct my_event_query *qu
 /* After its `ddl` line: a `t` line for each selected table that it leaves without a row. */
 int my_unlogged_lines(struct my_decoder *decoder, const struct my_event_query *query, struct cdc_buf *out,
                       struct cdc_error *error);
+/* Does a statement that names that table mean the session's temporary table of that name? */
+bool my_unlogged_is_temporary(const struct my_decoder *decoder, const struct my_event_query *query, const char *db,
+                              const char *table);
 /* {"op":"t",...} */
 void my_unlogged_truncate_line(struct my_decoder *decoder, const char *db, const char *table, struct cdc_buf *out);
 

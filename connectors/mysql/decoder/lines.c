@@ -139,6 +139,7 @@ static void boundary_line(struct my_decoder *decoder, struct cdc_buf *out, size_
         cdc_buf_u64(out, decoder->gtids_seal.sum);
     }
     my_numbering_append(out, &decoder->numbering);
+    my_temporaries_append(out, &decoder->temporaries);
     cdc_buf_byte(out, '}');
     decoder->counts.lines++;
     if (!out->failed)

@@ -45,7 +45,7 @@ static int truncate_line(struct my_decoder *decoder, const struct my_event_query
 {
     char *db, *table;
     int selected = table_of(decoder, query, statement, &db, &table, error);
-    if (selected > 0)
+    if (selected > 0 && !(query->thread_specific && my_unlogged_is_temporary(decoder, query, db, table)))
         my_unlogged_truncate_line(decoder, db, table, out);
     free(db);
     free(table);

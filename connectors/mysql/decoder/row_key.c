@@ -16,6 +16,25 @@ struct my_row_key_facts my_row_key_listed(const char *column_key, const char *ge
                                      .row_end = generation_expression && strcmp(generation_expression, "ROW END") == 0};
 }
 
+/* The labels are written as SQL has them: 'it''s', 'a\\b'. */
+bool my_row_key_is_ambiguous(const char *column_type)
+{
+    const char *p = column_type;
+    if (strncmp(p, "enum(", 5) != 0 && strncmp(p, "set(", 4) != 0)
+        return false;
+    p = strchr(p, '(') + 1;
+    while (*p == '\'') {
+        const char *label = ++p;
+        while (*p && (*p != '\'' || p[1] == '\''))
+            p += (*p == '\'' || *p == '\\') && p[1] ? 2 : 1;
+        if (*p == '\'' && p == label)
+            return true;
+        p += *p == '\'';
+        p += *p == ',';
+    }
+    return false;
+}
+
 void my_row_key_settle(struct my_table *table)
 {
     table->has_key = false;

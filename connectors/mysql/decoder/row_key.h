@@ -23,6 +23,9 @@
  *   - The end of a row's time does not count. MariaDB adds it to each unique key of a system-versioned table, since rows of
  *     the past stay there, but lines tell of the current rows only (hidden.c), which are unique without it. Where it was
  *     all of the key, the table has none.
+ *   - One of ENUM or SET has no label '': enum('x','') prints its second label as '', and so it prints what is none of its
+ *     labels (the number 0, which the server takes without a strict sql_mode). Two rows would have one key. Such a table is
+ *     refused by all three.
  *   - None is ever NULL: rows.c refuses an image where one is. */
 #ifndef MY_ROW_KEY_H
 #define MY_ROW_KEY_H
@@ -42,6 +45,8 @@ struct my_row_key_facts {
 bool my_row_key_has(const struct my_row_key_facts *facts);
 /* What the catalog says: COLUMN_KEY and GENERATION_EXPRESSION of information_schema.COLUMNS; NULL is NULL. */
 struct my_row_key_facts my_row_key_listed(const char *column_key, const char *generation_expression);
+/* COLUMN_TYPE: is it of ENUM or SET, with a label ''? */
+bool my_row_key_is_ambiguous(const char *column_type);
 /* Sets each column's key, and the table's has_key. Once row_end is known; nothing else sets them. */
 void my_row_key_settle(struct my_table *table);
 

@@ -73,6 +73,26 @@ static int prepare_column(struct my_column *column, enum my_flavor flavor, struc
     return column->name_json.failed ? cdc_error_memory(error) : 0;
 }
 
+static bool is_ambiguous(const struct my_column *column)
+{
+    for (size_t i = 0; i < column->n_labels; i++)
+        if (column->labels[i][0] == '\0')
+            return true;
+    return column->n_labels == 0 && my_row_key_is_ambiguous(column->type_name);
+}
+
+static int check_key(const struct my_table *table, const struct my_column *column, struct cdc_error *error)
+{
+    if (!column->key || !is_ambiguous(column))
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "table %.100s.%.100s: column %.64s of its key has a label '', which reads like a value that is none "
+                  "of its labels: two rows could have one key",
+                  table->db, table->name, column->name);
+    return cdc_error_hint(error, "give that label a name, or exclude the table (-T '%.100s.%.100s')", table->db,
+                          table->name);
+}
+
 int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *pipeline, struct cdc_error *error)
 {
     if (my_table_hide(table, flavor, error) < 0)
@@ -89,6 +109,8 @@ int my_table_prepare(struct my_table *table, enum my_flavor flavor, const char *
         if (prepare_column(column, flavor, error) < 0) {
             return cdc_error_prefix(error, "table %.100s.%.100s, column %.64s", table->db, table->name, column->name);
         }
+        if (check_key(table, column, error) < 0)
+            return -1;
     }
     table->source_head.len = 0;
     my_table_source_head(&table->source_head, flavor, pipeline, table->db, table->name);

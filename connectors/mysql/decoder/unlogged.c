@@ -4,6 +4,7 @@
  * would know. */
 #include "connectors/mysql/decoder/internal.h"
 #include "connectors/mysql/event/effect.h"
+#include "connectors/mysql/value/name_case.h"
 
 #include <cdc/bytes.h>
 #include <cdc/json.h>
@@ -15,17 +16,23 @@ struct unlogged {
     struct my_decoder *decoder;
     const struct my_event_query *query;
     struct cdc_buf *out;
+    bool alters_temporary;
+    size_t at;   /* number of the effect, in the order of the statement */
     bool untold; /* the statement has an effect that no line tells, and reading goes on */
 };
 
 /* The name as TABLE_MAP has it: in lower case where the server stores names so. RETURNS NEW */
 static char *name_of_rows(const struct my_decoder *decoder, struct cdc_span name)
 {
-    char *copy = cdc_span_copy(name);
-    for (char *p = copy; p && *p && decoder->lower_case; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p - 'A' + 'a');
-    return copy;
+    struct cdc_buf lower = CDC_BUF_INIT;
+    if (!decoder->lower_case)
+        return cdc_span_copy(name);
+    my_name_append_lower(&lower, name);
+    cdc_buf_byte(&lower, '\0');
+    if (!lower.failed)
+        return lower.data;
+    cdc_buf_free(&lower);
+    return NULL;
 }
 
 int my_unlogged_table(const struct my_decoder *decoder, const struct my_event_query *query, struct cdc_span named_db,
@@ -80,6 +87,72 @@ static void warn_of_values(const struct my_decoder *decoder, const struct my_eff
                       "%s that were there: no line tells (hint: where it did, take a new snapshot)", text);
 }
 
+/* -- temporary tables ------------------------------------------------------------------------------------ */
+
+static struct my_temporary_owner owner_of(const struct my_event_query *query)
+{
+    return (struct my_temporary_owner){query->server_id, query->thread_id};
+}
+
+bool my_unlogged_is_temporary(const struct my_decoder *decoder, const struct my_event_query *query, const char *db,
+                              const char *table)
+{
+    return my_temporaries_has(&decoder->temporaries, owner_of(query), db, table);
+}
+
+/* ALTER tells by its flag that it may be of a temporary table. RENAME TABLE has none: MariaDB's takes the temporary table first,
+ * MySQL's knows none. */
+static bool may_be_of_temporary(const struct unlogged *unlogged, const struct my_effect *effect)
+{
+    switch (effect->by) {
+    case MY_EFFECT_BY_ALTER: return unlogged->query->thread_specific;
+    case MY_EFFECT_BY_RENAME: return unlogged->decoder->flavor == MY_FLAVOR_MARIADB;
+    default: return false;
+    }
+}
+
+static int rename_temporary(struct unlogged *unlogged, const struct my_effect *effect, const char *db,
+                            const char *table, struct cdc_error *error)
+{
+    char *new_db, *new_table;
+    struct my_temporaries *temporaries = &unlogged->decoder->temporaries;
+    int result =
+        my_unlogged_table(unlogged->decoder, unlogged->query, effect->db, effect->table, &new_db, &new_table, error);
+    if (result == 0) {
+        my_temporaries_remove(temporaries, owner_of(unlogged->query), db, table);
+        result = my_temporaries_add(temporaries, owner_of(unlogged->query), new_db, new_table, error);
+    }
+    free(new_db);
+    free(new_table);
+    return result;
+}
+
+/* 1: the effect is one on a temporary table, of which the list is kept; 0; -1. */
+static int take_temporary(struct unlogged *unlogged, const struct my_effect *effect, struct cdc_error *error)
+{
+    char *db, *table;
+    struct my_temporaries *temporaries = &unlogged->decoder->temporaries;
+    const struct my_temporary_owner owner = owner_of(unlogged->query);
+    bool made = effect->kind == MY_EFFECT_MADE, dropped = effect->kind == MY_EFFECT_DROPPED;
+    if (!made && !dropped && (temporaries->n == 0 || !may_be_of_temporary(unlogged, effect)))
+        return 0;
+    int result =
+        my_unlogged_table(unlogged->decoder, unlogged->query, effect->subject_db, effect->subject, &db, &table, error);
+    bool known = result == 0 && (unlogged->alters_temporary || my_temporaries_has(temporaries, owner, db, table));
+    unlogged->alters_temporary = known && effect->by == MY_EFFECT_BY_ALTER; /* also once it has another name */
+    if (result == 0 && made && unlogged->query->error_code == 0)            /* of one that failed, nothing is left */
+        result = my_temporaries_add(temporaries, owner, db, table, error);
+    else if (known && dropped)
+        my_temporaries_remove(temporaries, owner, db, table);
+    else if (known && effect->renames)
+        result = rename_temporary(unlogged, effect, db, table, error);
+    free(db);
+    free(table);
+    return result < 0 ? -1 : made || dropped || known;
+}
+
+/* -- all of them ------------------------------------------------------------------------------------------- */
+
 /* 1: the effect is on something selected, and *db and *table RETURN NEW (free in any case); 0; -1. */
 static int concerns(const struct unlogged *unlogged, const struct my_effect *effect, char **db, char **table,
                     struct cdc_error *error)
@@ -98,7 +171,12 @@ static int concerns(const struct unlogged *unlogged, const struct my_effect *eff
 static int look(void *context, const struct my_effect *effect, struct cdc_error *error)
 {
     struct unlogged *unlogged = context;
+    struct cdc_buf *of_temporary = &unlogged->decoder->of_temporary;
     char *db, *table;
+    int temporary = take_temporary(unlogged, effect, error);
+    cdc_buf_byte(of_temporary, temporary > 0);
+    if (temporary != 0)
+        return temporary < 0 ? -1 : 0;
     int result = 0, concerned = concerns(unlogged, effect, &db, &table, error);
     if (concerned > 0 && effect->kind == MY_EFFECT_VALUES)
         warn_of_values(unlogged->decoder, effect, db, table);
@@ -113,16 +191,18 @@ int my_unlogged_look(struct my_decoder *decoder, const struct my_event_query *qu
                      struct cdc_error *error)
 {
     struct unlogged unlogged = {.decoder = decoder, .query = query};
+    decoder->of_temporary.len = 0;
     int result = my_effects_of(query, look, &unlogged, error);
     *untold = unlogged.untold;
-    return result;
+    return decoder->of_temporary.failed ? cdc_error_memory(error) : result;
 }
 
 static int empty(void *context, const struct my_effect *effect, struct cdc_error *error)
 {
     struct unlogged *unlogged = context;
     char *db, *table;
-    if (effect->kind != MY_EFFECT_EMPTIES)
+    bool temporary = unlogged->decoder->of_temporary.data[unlogged->at++];
+    if (effect->kind != MY_EFFECT_EMPTIES || temporary)
         return 0;
     int concerned = concerns(unlogged, effect, &db, &table, error);
     if (concerned > 0) {

@@ -7,23 +7,29 @@ struct reader {
     struct my_lexer lexer;
     my_effect_visit *visit;
     void *context;
+    enum my_effect_statement by;
     struct cdc_buf db, table;             /* that the statement is about */
     struct cdc_buf other_db, other_table; /* that it names besides */
 };
 
 static int tell(struct reader *reader, enum my_effect_kind kind, const char *what, struct cdc_error *error)
 {
+    const struct cdc_span db = {reader->db.data, reader->db.len}, table = {reader->table.data, reader->table.len};
     const struct my_effect effect = {
-        kind, what, {reader->db.data, reader->db.len}, {reader->table.data, reader->table.len}};
+        .kind = kind, .by = reader->by, .what = what, .db = db, .table = table, .subject_db = db, .subject = table};
     return reader->visit(reader->context, &effect, error);
 }
 
-static int tell_other(struct reader *reader, const char *what, struct cdc_error *error)
+static int tell_other(struct reader *reader, bool renames, const char *what, struct cdc_error *error)
 {
-    const struct my_effect effect = {MY_EFFECT_ROWS,
-                                     what,
-                                     {reader->other_db.data, reader->other_db.len},
-                                     {reader->other_table.data, reader->other_table.len}};
+    const struct my_effect effect = {.kind = MY_EFFECT_ROWS,
+                                     .by = reader->by,
+                                     .renames = renames,
+                                     .what = what,
+                                     .db = {reader->other_db.data, reader->other_db.len},
+                                     .table = {reader->other_table.data, reader->other_table.len},
+                                     .subject_db = {reader->db.data, reader->db.len},
+                                     .subject = {reader->table.data, reader->table.len}};
     return reader->visit(reader->context, &effect, error);
 }
 
@@ -85,7 +91,7 @@ static int exchange(struct reader *reader, struct cdc_error *error)
     my_lexer_take_name(&reader->lexer, &reader->other_table);
     if (!take(reader, "with") || !take(reader, "table") || !take_other(reader))
         return unreadable(reader, error);
-    return tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, what, error);
+    return tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, false, what, error);
 }
 
 /* MariaDB: CONVERT PARTITION p TO TABLE x, CONVERT TABLE x TO PARTITION p; CONVERT TO CHARACTER SET is another matter. */
@@ -100,13 +106,13 @@ static int convert(struct reader *reader, struct cdc_error *error)
                               take(reader, "to") && take(reader, "table") && take_other(reader);
     if (!readable)
         return unreadable(reader, error);
-    return tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, what, error);
+    return tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, false, what, error);
 }
 
 /* What stood under the old name is gone there, and under the new one there was nothing. */
 static int renamed(struct reader *reader, const char *what, struct cdc_error *error)
 {
-    return tell(reader, MY_EFFECT_EMPTIES, what, error) < 0 ? -1 : tell_other(reader, what, error);
+    return tell(reader, MY_EFFECT_EMPTIES, what, error) < 0 ? -1 : tell_other(reader, true, what, error);
 }
 
 /* RENAME [TO | AS | =] x, but not RENAME COLUMN, INDEX, KEY, which are reserved words. */
@@ -194,6 +200,7 @@ static int alter(struct reader *reader, struct cdc_error *error)
 {
     bool values = false;
     int more = 1;
+    reader->by = MY_EFFECT_BY_ALTER;
     while (take(reader, "online") || take(reader, "offline"))
         ;
     bool ignores = take(reader, "ignore");
@@ -217,13 +224,13 @@ static int alter(struct reader *reader, struct cdc_error *error)
 
 /* -- the other statements ------------------------------------------------------------------------------ */
 
-static int drop_tables(struct reader *reader, struct cdc_error *error)
+static int drop_tables(struct reader *reader, enum my_effect_kind kind, struct cdc_error *error)
 {
     skip_if_exists(reader);
     do {
         if (!take_table(reader))
             return unreadable(reader, error);
-        if (tell(reader, MY_EFFECT_EMPTIES, "DROP TABLE removed", error) < 0)
+        if (tell(reader, kind, "DROP TABLE removed", error) < 0)
             return -1;
     } while (take_symbol(reader, ','));
     return 0;
@@ -231,8 +238,9 @@ static int drop_tables(struct reader *reader, struct cdc_error *error)
 
 static int drop(struct reader *reader, struct cdc_error *error)
 {
+    bool temporary = take(reader, "temporary");
     if (take(reader, "table") || take(reader, "tables"))
-        return drop_tables(reader, error);
+        return drop_tables(reader, temporary ? MY_EFFECT_DROPPED : MY_EFFECT_EMPTIES, error);
     if (!take(reader, "database") && !take(reader, "schema"))
         return 0;
     skip_if_exists(reader);
@@ -247,6 +255,7 @@ static int rename_tables(struct reader *reader, struct cdc_error *error)
     if (!take(reader, "table") && !take(reader, "tables"))
         return 0;
     skip_if_exists(reader);
+    reader->by = MY_EFFECT_BY_RENAME;
     do {
         bool readable = take_table(reader);
         skip_wait(reader);
@@ -261,9 +270,14 @@ static int rename_tables(struct reader *reader, struct cdc_error *error)
 /* CREATE OR REPLACE TABLE: a table of before is dropped. */
 static int create(struct reader *reader, struct cdc_error *error)
 {
-    if (!take(reader, "or") || !take(reader, "replace") || !take(reader, "table"))
+    bool replaces = take(reader, "or") && take(reader, "replace");
+    bool temporary = take(reader, "temporary");
+    if ((!replaces && !temporary) || !take(reader, "table"))
         return 0;
     skip_if_exists(reader);
+    if (temporary)
+        return take_table(reader) ? tell(reader, MY_EFFECT_MADE, "CREATE TEMPORARY TABLE made", error)
+                                  : unreadable(reader, error);
     return take_table(reader) ? tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE TABLE removed rows of", error)
                               : unreadable(reader, error);
 }

@@ -221,7 +221,7 @@ int my_event_format_parse(const struct my_event_header *header, struct cdc_bytes
 {
     unsigned version = (unsigned)cdc_bytes_le(&body, 2);
     struct cdc_span text = my_event_span(&body, 50);
-    cdc_bytes_le(&body, 4); /* when the server, not the file, began; mostly 0 */
+    uint64_t server_began = cdc_bytes_le(&body, 4); /* 0 in a file that goes on from another one */
     unsigned header_size = (unsigned)cdc_bytes_le(&body, 1);
     size_t n = cdc_bytes_left(&body);
     if (body.bad || n < 1 || n > sizeof format->post_header)
@@ -229,7 +229,8 @@ int my_event_format_parse(const struct my_event_header *header, struct cdc_bytes
     if (version != 4 || header_size != MY_EVENT_HEADER_SIZE)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the binary log has version %u, header size %u: not known",
                              version, header_size);
-    struct my_event_format found = {.created = header->timestamp};
+    struct my_event_format found = {.created = header->timestamp,
+                                    .server_began = server_began != 0 && !(header->flags & MY_EVENT_FLAG_RELAY_LOG)};
     memcpy(found.server_version, text.p, text.n);
     /* MariaDB's version can be set to any text; its own types of events tell too. */
     bool mariadb = strstr(found.server_version, "MariaDB") || n > MY_EVENT_MARIADB_GTID;

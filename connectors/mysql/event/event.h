@@ -68,6 +68,7 @@ enum my_event_type {
     MY_EVENT_MARIADB_UPDATE_ROWS_COMPRESSED = 170,
     MY_EVENT_MARIADB_DELETE_ROWS_COMPRESSED = 171
 };
+#define MY_EVENT_FLAG_THREAD_SPECIFIC 0x04
 #define MY_EVENT_FLAG_ARTIFICIAL 0x20 /* made for the connection, not of the file: a ROTATE says where reading begins */
 #define MY_EVENT_FLAG_RELAY_LOG 0x40  /* of a relay log itself: its position is one there */
 #define MY_EVENT_FLAG_IGNORABLE 0x80  /* who does not know the type may skip it */
@@ -87,6 +88,7 @@ struct my_event_format {
     enum my_flavor flavor;
     char server_version[51];
     uint32_t created;         /* of the event's header: when the file was begun; may be 0 in artificial ones */
+    bool server_began;        /* with this file: sessions of before are gone, and their temporary tables */
     bool checksums;           /* each event ends in a CRC32 */
     uint8_t post_header[256]; /* by event type; 0: the server does not write that type */
 };
@@ -126,7 +128,8 @@ struct my_event_rotate {
 int my_event_rotate_parse(struct cdc_bytes body, struct my_event_rotate *rotate, struct cdc_error *error);
 
 struct my_event_query {
-    uint32_t thread_id;
+    uint32_t server_id, thread_id; /* the session */
+    bool thread_specific;          /* it uses temporary tables, or belongs to what does */
     uint16_t error_code;
     struct cdc_span db, sql; /* in UTF-8, where the text is valid in the client's charset */
     uint16_t charset;        /* collation id of sql, 0 when not said */

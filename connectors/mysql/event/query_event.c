@@ -137,7 +137,9 @@ static int query_to_utf8(struct my_event_query *query, struct cdc_buf *scratch, 
 int my_event_query_parse(const struct my_event_header *header, struct cdc_bytes body, struct cdc_buf *scratch,
                          struct my_event_query *query, struct cdc_error *error)
 {
-    *query = (struct my_event_query){.thread_id = (uint32_t)cdc_bytes_le(&body, 4)};
+    *query = (struct my_event_query){.server_id = header->server_id,
+                                     .thread_id = (uint32_t)cdc_bytes_le(&body, 4),
+                                     .thread_specific = (header->flags & MY_EVENT_FLAG_THREAD_SPECIFIC) != 0};
     cdc_bytes_le(&body, 4); /* how long it took */
     size_t db_n = (size_t)cdc_bytes_le(&body, 1);
     query->error_code = (uint16_t)cdc_bytes_le(&body, 2);

@@ -461,6 +461,7 @@ static void add_column(struct my_catalog_table *table, const struct row *row, en
 {
     const struct my_column column = {.generated = row->generated, .period = row->period};
     table->has_key |= my_row_key_has(&row->key);
+    table->ambiguous_key |= my_row_key_has(&row->key) && my_row_key_is_ambiguous(text_of(row->type));
     table->omits |= my_column_is_omitted(&column, flavor);
     table->versions_by_transaction |= row->key.row_end && is(row->base_type, "bigint");
     /* What may not be read is not shown, or shown with other privileges. */

@@ -41,6 +41,7 @@ struct my_catalog_table {
     const char *db, *name, *engine; /* BORROWED */
     uint64_t n_columns;
     bool has_key;
+    bool ambiguous_key;           /* see my_row_key_is_ambiguous */
     bool omits;                   /* columns that lines omit (my_column_is_omitted) */
     bool versions_by_transaction; /* MariaDB: a period of two BIGINT columns */
     bool partitioned;

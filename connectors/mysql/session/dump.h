@@ -27,6 +27,7 @@ enum my_dump_fault {
     MY_DUMP_LOST,         /* what was asked for is not in the log */
     MY_DUMP_SAME_ID,      /* another reader came with our number */
     MY_DUMP_TORN_FILE,    /* a file of the log ends inside an event, as a crash leaves it */
+    MY_DUMP_ANONYMOUS,    /* MySQL: a transaction without a GTID follows the GTIDs that were asked for */
     MY_DUMP_GTID_MISSING, /* MariaDB: a file of the log does not have the GTID that its list promises */
 };
 enum my_dump_fault my_dump_fault_of(unsigned number, const char *text);

@@ -20,6 +20,8 @@ enum my_dump_fault my_dump_fault_of(unsigned number, const char *text)
         return MY_DUMP_SAME_ID;
     if (strstr(text, "truncated in the middle of event"))
         return MY_DUMP_TORN_FILE;
+    if (strstr(text, "anonymous transaction"))
+        return MY_DUMP_ANONYMOUS;
     /* A file that is listed, and cannot be opened now: not one that was purged, of which they say "could not find". */
     if (strstr(text, "Could not open log file"))
         return MY_DUMP_NO_FAULT;
@@ -98,6 +100,11 @@ static int dump_error(enum my_dump_fault fault, const char *text, const char *wh
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: another reader of the log has our server id%s%s", what,
                       text ? ": " : "", text ? text : "");
         return cdc_error_hint(error, "is this pipeline running twice? Else give one of them its own --server-id");
+    }
+    if (fault == MY_DUMP_ANONYMOUS) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", what, text);
+        return cdc_error_hint(error, "transactions without GTIDs are read while gtid_mode is less than ON: SET GLOBAL "
+                                     "gtid_mode = ON_PERMISSIVE; until the tool has read them");
     }
     cdc_error_set(error, CDC_EXIT_LOST, "%s: %s", what, text);
     return cdc_error_hint(error, "the position is not in the server's log any more: take a new snapshot");

@@ -164,7 +164,7 @@ int my_log_read(struct my_session *session, const struct my_coord *from, const s
                 void *context, struct my_coord *end, struct cdc_error *error)
 {
     struct reading reading = {.coord = *from, .visit = visit, .context = context};
-    if (my_coord_compare(from, to) >= 0)
+    if (to && my_coord_compare(from, to) >= 0)
         return 0;
     int result = read_all(session, &reading, "", to, error);
     if (end)

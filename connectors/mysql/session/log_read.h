@@ -13,7 +13,7 @@
  * FORMAT_DESCRIPTION and ROTATE, with the coordinates of its end; of a TRANSACTION_PAYLOAD the header only. A file of MariaDB
  * that a crash has torn is passed over. */
 
-/* From some coordinates to others, or until visit has seen enough. end: where reading ended; may be NULL. */
+/* From some coordinates to others (NULL: to the end that the log has now), or until visit has seen enough. end: where reading ended; may be NULL. */
 int my_log_read(struct my_session *session, const struct my_coord *from, const struct my_coord *to, my_log_visit *visit,
                 void *context, struct my_coord *end, struct cdc_error *error);
 /* What follows these GTIDs, up to the end that the log has now. */

@@ -76,6 +76,8 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
     my_decoder_set_lower_case(stream->decoder, stream->session.server.lower_case_names);
     if (my_decoder_start(stream->decoder, stream->start.number, stream->start.gtids, &stream->start.coord, error) < 0)
         return -1;
+    if (my_decoder_set_temporaries(stream->decoder, &stream->start.temporaries, error) < 0)
+        return -1;
     my_decoder_set_numbering(stream->decoder, &stream->start.numbering);
     my_decoder_set_by_gtid(stream->decoder, my_start_by_gtid(stream));
     my_decoder_set_checksums(stream->decoder, stream->session.server.checksums);

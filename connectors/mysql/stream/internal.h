@@ -23,6 +23,8 @@ struct my_start {
     int64_t file_created;          /* of coord's file, as it says itself; 0 when not known */
     int64_t event, event_sum;      /* of the last event before coord: where it begins, its checksum; 0 when not known */
     struct my_numbering numbering; /* of what follows */
+    bool after_refusal;            /* the dump before met a transaction without a GTID */
+    struct my_temporaries temporaries; /* that sessions have there; owned */
 };
 
 /* Where reading ends (--until). */
@@ -54,7 +56,8 @@ struct my_stream {
     uint64_t truncated; /* a transaction that had lines out and no end when a connection broke; 0 */
     struct my_bounds bounds;
     struct my_torn_file torn;
-    bool more; /* the decoder holds a payload */
+    bool refused; /* the last dump met a transaction without a GTID */
+    bool more;    /* the decoder holds a payload */
     bool ended, received;
     struct cdc_error late; /* told once the lines before it were taken */
     struct cdc_offset boundary;
@@ -80,6 +83,14 @@ int my_start_verify(struct my_stream *stream, struct cdc_error *error);
 int my_start_leave_old_coord(struct my_stream *stream, struct cdc_error *error);
 /* The error, with what to do: always -1. */
 int my_start_lost(struct cdc_error *error, const char *why);
+
+/* -- anonymous.c: transactions without GTIDs at a MySQL server that is read by GTIDs -- */
+/* Does none of them come between the start, whose coordinates are this server's, and the next one with a GTID? CONFIG when one
+ * does. */
+int my_anonymous_check(struct my_stream *stream, struct cdc_error *error);
+/* The dump met one: the next connection may find another gtid_mode, and then reads by coordinates. The error is one to try again
+ * after, once. Always -1. */
+int my_anonymous_refused(struct my_stream *stream, struct cdc_error *error);
 
 /* -- failover.c: the log goes on at another server -- */
 /* Once the start is settled and the server has it: stream->start.numbering. IO: the transaction that was truncated cannot

@@ -55,6 +55,8 @@ static int start_from(struct my_start *start, const struct cdc_offset *from, str
     start->heartbeats = my_pos_counter(from->pos);
     if (!my_numbering_read(source, &start->numbering))
         return cdc_error_set(error, CDC_EXIT_CONFIG, "the source of position '%.80s' is damaged", from->pos);
+    if (my_temporaries_read(&start->temporaries, source, error) < 0)
+        return cdc_error_prefix(error, "'%.80s'", from->pos);
     cdc_json_int64(cdc_json_member(source, "pos"), &position);
     start->file_created = 0;
     cdc_json_int64(cdc_json_member(source, "file_created"), &start->file_created);
@@ -119,6 +121,7 @@ static int start_fresh(struct my_stream *stream, struct cdc_error *error)
     start->event = start->event_sum = 0;
     start->number = (uint64_t)cdc_clock_wall_ms() * 1000;
     start->numbering.n = 0;
+    my_temporaries_clear(&start->temporaries);
     snprintf(start->server_uuid, sizeof start->server_uuid, "%s", stream->session.server.uuid);
     if (strcmp(text, "now") == 0)
         return start_at_end(stream, error);

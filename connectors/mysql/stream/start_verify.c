@@ -186,24 +186,35 @@ static int recognize_mariadb(struct my_stream *stream, struct cdc_error *error)
     return 0;
 }
 
+/* A file that has transactions without GTIDs before our position, too, is not sent from its beginning while gtid_mode is ON. */
+static int compare_mysql_log(struct my_stream *stream, struct cdc_error *error)
+{
+    const struct my_start *start = &stream->start;
+    char *gtids = NULL;
+    if (my_log_gtids_at(&stream->session, &start->coord, &gtids, error) < 0) {
+        if (error->status != CDC_EXIT_CONFIG)
+            return -1;
+        cdc_error_clear(error);
+        return 0;
+    }
+    int known = is_subset(stream, gtids, start->gtids, error);
+    free(gtids);
+    return known < 0 ? -1 : known ? 0 : other_transactions(error);
+}
+
 /* A RESET numbers transactions anew, too: what the same server has before our coordinates must be known to us. Looked at
  * where that is not long; in any case the file must be the one that it was. */
 static int check_mysql_coord(struct my_stream *stream, struct cdc_error *error)
 {
     const struct my_start *start = &stream->start;
-    char *gtids = NULL;
     int found = start->coord.file[0] ? find_coord(stream, error) : 0;
     if (found <= 0)
         return found;
     if (check_same_file(stream, error) < 0)
         return -1;
-    if (start->coord.position > LOOK_BACK)
-        return 0;
-    if (my_log_gtids_at(&stream->session, &start->coord, &gtids, error) < 0)
+    if (my_anonymous_check(stream, error) < 0)
         return -1;
-    int known = is_subset(stream, gtids, start->gtids, error);
-    free(gtids);
-    return known < 0 ? -1 : known ? 0 : other_transactions(error);
+    return start->coord.position > LOOK_BACK ? 0 : compare_mysql_log(stream, error);
 }
 
 static int check_mysql_gtids(struct my_stream *stream, struct cdc_error *error)
@@ -229,12 +240,21 @@ bool my_start_by_gtid(const struct my_stream *stream)
     return stream->session.server.gtid && (stream->start.gtids[0] != '\0' || !stream->start.coord.file[0]);
 }
 
-int my_start_verify(struct my_stream *stream, struct cdc_error *error)
+static int verify(struct my_stream *stream, struct cdc_error *error)
 {
     if (!my_start_by_gtid(stream))
         return check_file(stream, error);
     return stream->session.server.flavor == MY_FLAVOR_MYSQL ? check_mysql_gtids(stream, error)
                                                             : recognize_mariadb(stream, error);
+}
+
+int my_start_verify(struct my_stream *stream, struct cdc_error *error)
+{
+    if (verify(stream, error) < 0)
+        return -1;
+    stream->start.after_refusal = stream->refused;
+    stream->refused = false;
+    return 0;
 }
 
 /* File and offset of another server say nothing here. A snapshot of MariaDB does not tell whose they are: the GTIDs do. */

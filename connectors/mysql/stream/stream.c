@@ -51,6 +51,7 @@ void my_stream_free(struct my_stream *stream)
     my_decoder_free(stream->decoder);
     my_schema_free(stream->schema);
     free(stream->start.gtids);
+    my_temporaries_clear(&stream->start.temporaries);
     free(stream);
 }
 
@@ -124,6 +125,8 @@ static int take_event(struct my_stream *stream, struct cdc_buf *out, struct cdc_
         stream->ended = stream->bounds.given && !stream->more;
         return stream->ended ? 1 : cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "the server ended the stream");
     }
+    if (got < 0 && my_packets_fault(stream->packets) == MY_DUMP_ANONYMOUS)
+        return my_anonymous_refused(stream, error);
     if (got <= 0)
         return got == 0 ? 0 : my_torn_file_avoid(stream, error);
     stream->received = true;

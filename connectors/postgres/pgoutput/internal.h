@@ -47,6 +47,14 @@ struct pg_transaction {
     struct cdc_buf source_tail; /* `,"ts_ms":N,"txId":N,"lsn":N,"snapshot":"false"}` */
 };
 
+/* A transaction of which the reader has a part, since the connection broke inside it. */
+struct pg_torn {
+    bool due; /* it has not come again yet */
+    uint64_t final_lsn;
+    int64_t ts_ms;
+    uint32_t xid;
+};
+
 struct pgoutput {
     struct pgoutput_settings settings;
     struct cdc_buf source_head; /* of lines without a table */
@@ -54,6 +62,7 @@ struct pgoutput {
     int64_t timeline;
     struct pg_relations relations;
     struct pg_transaction tx;
+    struct pg_torn torn;
     struct pg_visible visible;
     uint64_t needed_from;        /* from there on a sink needs what the snapshot has seen, too; UINT64_MAX: none does */
     char needed_by[512];         /* its offset file */

@@ -21,8 +21,38 @@ static int other_log(const struct pgoutput *decoder, struct cdc_error *error)
                                  "offset files of the pipeline, and begin with cdc-snapshot)");
 }
 
+/* Example: the primary is lost while a large transaction is on its way, and the standby that takes its place never had the
+ * commit. The reader has lines of it, and what comes next would pass for their rest, or for what follows it. Not LOST: all
+ * up to the transaction is in the log. Not UNAVAILABLE: in this run the reader cannot be told; with the end of the input he
+ * drops what has no commit line. */
+static int torn_is_gone(const struct pgoutput *decoder, struct cdc_error *error)
+{
+    char position[24];
+    pg_lsn_format(position, decoder->torn.final_lsn);
+    cdc_error_set(error, CDC_EXIT_IO,
+                  "the connection broke inside the transaction at %s, and the server does not have it any more: it was "
+                  "set back, or is another one",
+                  position);
+    return cdc_error_hint(error,
+                          "start the same pipeline again: its sinks drop the part that they have, and go on with "
+                          "what the server has");
+}
+
+/* Is the transaction that begins the one that the reader has a part of? It comes before all others. */
+static int check_torn(const struct pgoutput *decoder, struct cdc_error *error)
+{
+    const struct pg_transaction *tx = &decoder->tx;
+    const struct pg_torn *torn = &decoder->torn;
+    if (!torn->due || tx->read ||
+        (tx->final_lsn == torn->final_lsn && tx->ts_ms == torn->ts_ms && tx->xid == torn->xid))
+        return 0;
+    return torn_is_gone(decoder, error);
+}
+
 int pgoutput_reached(struct pgoutput *decoder, uint64_t lsn, struct cdc_error *error)
 {
+    if (decoder->torn.due && !decoder->tx.open && lsn > decoder->torn.final_lsn)
+        return torn_is_gone(decoder, error);
     if (lsn < decoder->expected_until)
         return 0;
     if (decoder->last_is_due)
@@ -58,7 +88,7 @@ static int decode_begin(struct pgoutput *decoder, struct cdc_bytes *bytes, struc
     if (decoder->tx.open)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server began a transaction inside another one");
     pg_lines_begin(decoder, final_lsn, ts / 1000 + EPOCH_MS, xid);
-    return take_expected(decoder, error);
+    return take_expected(decoder, error) < 0 ? -1 : check_torn(decoder, error);
 }
 
 static int decode_commit(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
@@ -79,6 +109,7 @@ static int decode_commit(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
         return end_lsn == decoder->last.end ? 0 : other_log(decoder, error);
     }
     decoder->last = (struct pg_last){PG_LAST_COMMIT, commit_lsn, end_lsn, decoder->tx.ts_ms};
+    decoder->torn.due = false;
     pg_lines_commit(decoder, end_lsn, out);
     return 0;
 }
@@ -308,8 +339,11 @@ static int decode_message(struct pgoutput *decoder, struct cdc_bytes *bytes, str
         return 0;
     if (alone && pgoutput_reached(decoder, lsn, error) < 0)
         return -1;
-    if (alone)
+    if (alone) {
         pg_lines_begin(decoder, lsn - 1, cdc_clock_wall_ms(), 0);
+        if (check_torn(decoder, error) < 0)
+            return -1;
+    }
     char *name = pg_encoding_name(decoder->settings.encoding, prefix, error);
     if (!name)
         return -1;
@@ -394,7 +428,10 @@ struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct c
  * Relation messages come anew in each connection. */
 void pgoutput_reset(struct pgoutput *decoder)
 {
+    const struct pg_transaction *tx = &decoder->tx;
     pg_relations_clear(&decoder->relations);
+    if (tx->open && tx->events > 0)
+        decoder->torn = (struct pg_torn){true, tx->final_lsn, tx->ts_ms, tx->xid};
     decoder->tx.open = false;
 }
 

@@ -28,7 +28,8 @@ struct pgoutput_settings {
 };
 struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct cdc_error *error); /* RETURNS NEW */
 void pgoutput_free(struct pgoutput *decoder);
-/* Forgets relations and any open transaction: a new connection. */
+/* Forgets relations and any open transaction: a new connection. One of which lines were written must be the first that comes
+ * anew; another one in its place is an error (IO). */
 void pgoutput_reset(struct pgoutput *decoder);
 /* Which server writes the log (session/identity.h): commit and heartbeat lines say so from now on. To be set once
  * connected: a standby that was promoted meanwhile has another timeline. */
@@ -51,7 +52,8 @@ void pg_last_read(struct pg_last *last, const char *pos, struct cdc_span source)
  * position, where the server sends the log from an earlier one, `from`, on: until then nothing but `last` may come, which
  * leaves no line; 0: the server begins at the position itself. */
 void pgoutput_expect(struct pgoutput *decoder, const struct pg_last *last, uint64_t from, uint64_t until);
-/* The server has sent all of its log up to lsn. LOST when the expected transaction was not in it. 0 or -1 */
+/* The server has sent all of its log up to lsn. LOST when the expected transaction was not in it, IO
+ * when one of which lines were written was not. 0 or -1 */
 int pgoutput_reached(struct pgoutput *decoder, uint64_t lsn, struct cdc_error *error);
 /* Is there still something to come that is known? Then nothing may be confirmed. */
 bool pgoutput_is_expecting(const struct pgoutput *decoder);

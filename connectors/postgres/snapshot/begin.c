@@ -230,15 +230,30 @@ static int check_identity(struct snapshot_run *run, struct cdc_error *error)
     return result < 0 ? -1 : state_set_identity(run, error);
 }
 
+/* Killed between making the slot and storing X. Unread, the slot is confirmed up to X; but only once it is made. The server
+ * goes on making it after we are gone, for as long as an old transaction runs, and then drops it or keeps it:
+ *      kill -9 of the first run, its walsender waits   active, confirmed up to nothing
+ *      rows read now, at a position before X           what changes until X would be in neither rows nor log */
+static int take_point(struct snapshot_run *run, const struct pg_slot *slot, struct cdc_error *error)
+{
+    struct snapshot_state *state = &run->state;
+    if (slot->active || slot->confirmed_flush == 0) {
+        cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" is still being made for a run before this one, by pid %d",
+                      run->pg->slot, slot->active_pid);
+        return cdc_error_hint(error, "it waits for older transactions to end; so does this run");
+    }
+    state->attempt.origin = slot->confirmed_flush;
+    state->has_point = true;
+    state->attempt.number = 0;
+    return 0;
+}
+
 /* The slot is there already, by an earlier attempt: same X, newer snapshot. */
 static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;
-    if (!state->has_point) { /* killed between making the slot and storing X: unread, it is confirmed up to X */
-        state->attempt.origin = slot->confirmed_flush;
-        state->has_point = true;
-        state->attempt.number = 0;
-    }
+    if (!state->has_point && take_point(run, slot, error) < 0)
+        return -1;
     if (!slot->exists)
         return lost(run, "does not exist any more", error);
     if (slot->lost)

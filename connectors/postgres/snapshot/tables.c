@@ -58,13 +58,17 @@ int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
  * rows again. So all tables are locked, lightly (ACCESS SHARE: reads and writes go on, rewrites wait), and none may
  * have been rewritten between the snapshot and its lock. pg_class is read with the transaction's snapshot, and shows
  * the file of then; pg_relation_filenode() looks into the server's cache, and shows that of now. They differ after a
- * rewrite; of a dropped table the function gives NULL. */
+ * rewrite; of a dropped table the function gives NULL.
+ * Locked and read is what bears the name now. Where another table has taken it meanwhile (a copy that was filled beside the
+ * application, and renamed), the snapshot need not see that one's rows, and the log has them under the name of before. */
 static const char rewritten_sql[] =
     "WITH o AS (SELECT unnest($1::oid[]) AS oid), r AS (SELECT oid FROM o UNION SELECT t.relid FROM o, "
     "pg_partition_tree(o.oid) t) "
     "SELECT n.nspname AS schema, c.relname AS name FROM r JOIN pg_class c ON c.oid = r.oid JOIN pg_namespace n ON "
     "n.oid = c.relnamespace "
-    "WHERE c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid) LIMIT 1";
+    "WHERE (c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)) OR (c.oid IN (SELECT oid "
+    "FROM "
+    "o) AND to_regclass(format('%I.%I', n.nspname, c.relname))::oid IS DISTINCT FROM c.oid) LIMIT 1";
 
 static int check_rewritten(struct snapshot_run *run, const char *oids, struct cdc_error *error)
 {
@@ -74,7 +78,8 @@ static int check_rewritten(struct snapshot_run *run, const char *oids, struct cd
     int status = 0;
     if (PQntuples(result) != 0) {
         struct pg_answer row = {.result = result};
-        cdc_error_set(error, CDC_EXIT_TEMPORARY, "table %s.%s was rewritten or dropped since the snapshot was taken",
+        cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                      "table %s.%s was rewritten, renamed or dropped since the snapshot was taken",
                       pg_answer_text(&row, "schema"), pg_answer_text(&row, "name"));
         status = cdc_error_hint(error, "the snapshot begins again");
     }

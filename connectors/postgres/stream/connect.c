@@ -340,16 +340,30 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     return status;
 }
 
-static int identify(struct pg_stream *stream, struct cdc_error *error)
+static int keep_identity(struct pg_stream *stream, struct cdc_error *error)
 {
-    const struct pg_start *start = &stream->start;
-    if (pg_identity_read(stream->replication, stream->pg->slot, &stream->identity, error) < 0)
-        return -1;
     stream->identity_json.len = 0;
     pg_identity_json(&stream->identity_json, &stream->identity);
     cdc_buf_byte(&stream->identity_json, '\0');
-    if (stream->identity_json.failed)
-        return cdc_error_memory(error);
+    return stream->identity_json.failed ? cdc_error_memory(error) : 0;
+}
+
+int pg_stream_set_timeline(struct pg_stream *stream, int32_t timeline, struct cdc_error *error)
+{
+    stream->identity.timeline = timeline;
+    pgoutput_set_server(stream->decoder, stream->identity.system_identifier, timeline);
+    cdc_log_write(stream->log, CDC_LOG_INFO, "the server's log goes on on timeline %ld", (long)timeline);
+    return keep_identity(stream, error);
+}
+
+static int identify(struct pg_stream *stream, struct cdc_error *error)
+{
+    const struct pg_start *start = &stream->start;
+    if (pg_identity_read(stream->replication, stream->pg->slot, &stream->identity, error) < 0 ||
+        keep_identity(stream, error) < 0)
+        return -1;
+    stream->on_standby = pg_is_standby(stream->replication);
+    stream->timeline_due = false;
     if (!start->has_position)
         return 0;
     return pg_identity_check(stream->replication, &stream->identity, start->source, start->state, start->lsn, error);

@@ -73,7 +73,9 @@ struct pg_stream {
     int64_t until_ms;             /* --until TIME; 0: none */
     uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
     bool ended;
-    bool told_silent; /* and at work */
+    bool told_silent;  /* and at work */
+    bool on_standby;   /* which may be promoted */
+    bool timeline_due; /* a boundary that has the new one */
 };
 
 /* -- start.c -- */
@@ -111,7 +113,7 @@ void pg_status_disconnect(void *source);
 /* Looks for the first time in this run: what comes later is new. */
 int pg_watch_begin(struct pg_stream *stream, struct cdc_error *error);
 /* Says what has left the stream's view since; CONFIG for a table that -t names. Never waits for the server, but where the
- * catalogs have changed. */
+ * catalogs have changed. Of a standby it asks for the timeline, too. */
 int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error);
 void pg_watch_clear(struct pg_watch *watch);
 
@@ -121,6 +123,9 @@ void pg_watch_clear(struct pg_watch *watch);
  * transaction of which the publication sends nothing (with wal_sender_timeout = 0, or some minor releases); whoever leaves it
  * then finds the same transaction at the next connection, and never gets past it. 0, or UNAVAILABLE. */
 int pg_stream_check_walsender(struct pg_stream *stream, struct cdc_error *error);
+
+/* The server's log goes on on this timeline: boundaries have it from here on. */
+int pg_stream_set_timeline(struct pg_stream *stream, int32_t timeline, struct cdc_error *error);
 
 /* The plain session beside the replication connection: made when it is needed. */
 int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error);

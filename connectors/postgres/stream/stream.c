@@ -101,6 +101,7 @@ static void heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now
     uint64_t lsn = stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn;
     if (lsn == 0)
         return; /* nothing is known yet */
+    stream->timeline_due = false;
     pgoutput_heartbeat(stream->decoder, lsn, out);
     stream->last_line = now;
     stream->server_asked = false;
@@ -110,7 +111,8 @@ static void heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now
 /* wal_end of a keepalive lies after everything received and before everything still to
  * come: between transactions it is a boundary. It is offered when the time for it has
  * come, when the server waits (a shutdown does, for the flush position to reach its end),
- * and when the end of the run may lie there. */
+ * when the end of the run may lie there, and after a standby was promoted: the newest boundary may lie on the new
+ * timeline and bear the old one's number. */
 static void maybe_heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now)
 {
     if (stream->ended || !idle_between(stream) || pgoutput_is_expecting(stream->decoder))
@@ -118,7 +120,7 @@ static void maybe_heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64
     bool moved = stream->wal_end > stream->boundary_lsn;
     int64_t quiet = now - stream->last_line;
     if ((stream->settings.heartbeat > 0 && quiet >= (int64_t)(stream->settings.heartbeat * 1000)) ||
-        (moved && stream->server_asked && quiet >= 1000) ||
+        stream->timeline_due || (moved && stream->server_asked && quiet >= 1000) ||
         (moved && stream->until_lsn != 0 && stream->wal_end >= stream->until_lsn))
         heartbeat(stream, out, now);
 }

@@ -7,6 +7,7 @@
 
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/schema/locks.h"
+#include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/wait.h"
 
@@ -180,6 +181,37 @@ static bool take_results(struct pg_stream *stream)
     return false;
 }
 
+/* -- a standby -- */
+
+/* A walsender of a standby goes on when that is promoted, or follows another primary: the log is the same one, on a new
+ * timeline. What is written from there on must bear its number, or the next start would take it for a position beyond the
+ * fork, on the timeline that was left:
+ *      timeline 1 ... 0/14FFC40 | 0/14FFE00 timeline 2
+ * (In recovery the number may be known a while later; it is never too great.) */
+static void follow_timeline(struct pg_stream *stream)
+{
+    static const char what[] = "cannot ask for the timeline";
+    struct cdc_error ignored = {0};
+    if (!stream->on_standby || !stream->sql)
+        return;
+    PGresult *result = pg_query_rows(
+        stream->sql,
+        "SELECT pg_is_in_recovery() AS standby, CASE WHEN pg_is_in_recovery() THEN greatest((SELECT timeline_id FROM "
+        "pg_control_checkpoint()), (SELECT min_recovery_end_timeline FROM pg_control_recovery())) ELSE ('x' || "
+        "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END AS timeline",
+        0, NULL, what, &ignored);
+    struct pg_answer row = {.result = result};
+    bool standby = result && pg_answer_true(&row, "standby");
+    int64_t timeline = result ? pg_answer_int(&row, "timeline") : 0;
+    bool good = result && pg_answer_good(&row, what, &ignored) == 0;
+    PQclear(result);
+    if (!good) /* asked again */
+        return;
+    stream->on_standby = standby;
+    if (timeline > stream->identity.timeline && pg_stream_set_timeline(stream, (int32_t)timeline, &ignored) == 0)
+        stream->timeline_due = true;
+}
+
 int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error)
 {
     struct pg_watch *watch = &stream->watch;
@@ -201,6 +233,7 @@ int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error
     /* Most of it is the wait for the next tick, unless the server is slow. */
     int64_t took = now - watch->asked_at, began = cdc_clock_ms();
     int result = changed ? look_at_tables(stream, error) : 0;
+    follow_timeline(stream);
     int64_t looked = cdc_clock_ms();
     took = (took > LOOK_MS ? took : 0) + (looked - began);
     watch->due = looked + (took * LOOK_SHARE > LOOK_MS ? took * LOOK_SHARE : LOOK_MS);

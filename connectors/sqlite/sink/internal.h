@@ -68,6 +68,9 @@ int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file
 /* For struct cdc_target_ops; context is the sink. */
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);
 int lite_state_claim(void *context, const char *target, const struct cdc_table_id *owner, struct cdc_error *error);
+/* Before a table is made for that source table: CONFIG when its rows are in one of another name. */
+int lite_state_check_new(struct lite_sink *sink, const char *target, const struct cdc_table_id *id,
+                         struct cdc_error *error);
 
 /* -- sql.c -- */
 /* Begins the transaction, unless one is open. */
@@ -86,6 +89,8 @@ sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, stru
 /* -- table.c -- */
 extern const struct cdc_target_ops lite_target_ops;
 void lite_table_release(struct cdc_table *source); /* for cdc_tables_init */
+/* For struct cdc_tables. CONFIG for columns that SQLite cannot have beside each other. */
+int lite_table_check(const struct cdc_table *definition, struct cdc_error *error);
 /* Takes a schema line in; the database changes with the first row after it, so that an old schema line that is delivered
  * again changes nothing. */
 int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error);

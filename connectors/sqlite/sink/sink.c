@@ -35,6 +35,7 @@ struct lite_sink *lite_sink_open(const struct lite_settings *settings, struct cd
     sink->schema_version = -1;
     cdc_tables_init(&sink->tables, sizeof(struct lite_table), lite_table_release, &lite_target_ops, sink);
     sink->tables.need_whole = true;
+    sink->tables.check = lite_table_check;
     if (lite_fts_check(settings, error) != 0 || open_database(sink, error) != 0) {
         lite_sink_free(sink);
         return NULL;
@@ -148,13 +149,13 @@ static void discard(void *context)
     }
     cdc_tables_recheck(&sink->tables);
     sink->schema_version = -1;
-    /* With a boundary there is something complete that must not be lost: a trigger may have ended the transaction. */
-    sink->lost = sink->has_boundary;
     sink->transaction++;
-    if (sink->has_boundary &&
-        sqlite3_exec(sink->db.handle, "ROLLBACK TO complete; RELEASE complete", NULL, NULL, NULL) == SQLITE_OK) {
-        sink->has_boundary = sink->lost = false;
-        return; /* what came before the savepoint is still to be delivered */
+    if (sink->has_boundary) {
+        /* It stays open: what waited for another source is taken in now, and may have to be taken back as well, before it
+         * has set a boundary of its own. */
+        if (sqlite3_exec(sink->db.handle, "ROLLBACK TO complete", NULL, NULL, NULL) == SQLITE_OK)
+            return;        /* what came before the savepoint is still to be delivered */
+        sink->lost = true; /* for good: a trigger has ended the transaction */
     }
     lite_database_roll_back(&sink->db);
     sink->has_boundary = false;

@@ -14,6 +14,7 @@ static const char *const own_tables[] = {
     "CREATE TABLE IF NOT EXISTS cdc_tables(table_name TEXT PRIMARY KEY COLLATE NOCASE, name TEXT NOT NULL, db TEXT NOT "
     "NULL,"
     " schema TEXT NOT NULL, source_table TEXT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS cdc_tables_source ON cdc_tables(source_table, schema, db, name)",
     "CREATE TABLE IF NOT EXISTS cdc_meta(key TEXT PRIMARY KEY, value)",
 };
 
@@ -80,6 +81,42 @@ int lite_state_claim(void *context, const char *target, const struct cdc_table_i
     int code = sqlite3_step(statement);
     sqlite3_finalize(statement);
     return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot write cdc_tables", error);
+}
+
+static int is_elsewhere(struct lite_sink *sink, const char *target, const char *there, const struct cdc_table_id *id,
+                        struct cdc_error *error)
+{
+    cdc_error_set(
+        error, CDC_EXIT_CONFIG,
+        "%s: the rows of %s.%s.%s (source \"%s\") are in table \"%s\"; by --table-name it is \"%s\" now, which "
+        "would lack them",
+        sink->db.path, id->db, id->schema, id->table, id->name, there, target);
+    return cdc_error_hint(error, "use the name that it had; or remove %s and its offset file, and take a new snapshot",
+                          sink->db.path);
+}
+
+int lite_state_check_new(struct lite_sink *sink, const char *target, const struct cdc_table_id *id,
+                         struct cdc_error *error)
+{
+    const char *const parts[] = {id->table, id->schema, id->db, id->name, target};
+    sqlite3_stmt *statement = lite_database_prepare(
+        &sink->db,
+        "SELECT table_name FROM cdc_tables WHERE source_table = ?1 AND schema = ?2 AND db = ?3 AND name = ?4 AND "
+        "table_name <> ?5",
+        error);
+    int result = 0;
+
+    if (statement == NULL)
+        return -1;
+    for (int i = 0; i < 5; i++)
+        sqlite3_bind_text(statement, i + 1, parts[i], -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        result = is_elsewhere(sink, target, (const char *)sqlite3_column_text(statement, 0), id, error);
+    else if (code != SQLITE_DONE)
+        result = lite_database_error(&sink->db, code, "cannot read cdc_tables", error);
+    sqlite3_finalize(statement);
+    return result;
 }
 
 /* -- offsets ---------------------------------------------------------------------- */

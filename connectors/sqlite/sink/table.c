@@ -125,18 +125,30 @@ static int check_columns(const struct cdc_table *source, struct cdc_error *error
 
 /* A column of the source may be called rowid, and then means that column. SQLite has three names for it; all three
  * taken, the rowid cannot be reached. */
-static const char *visible_rowid(const struct lite_table *table)
+static const char *visible_rowid(const struct cdc_table *source)
 {
     static const char *const names[] = {"rowid", "_rowid_", "oid"};
 
     for (size_t i = 0; i < 3; i++) {
         bool hidden = false;
-        for (size_t j = 0; j < table->source.n_columns; j++)
-            hidden |= sqlite3_stricmp(table->source.columns[j].name, names[i]) == 0;
+        for (size_t j = 0; j < source->n_columns; j++)
+            hidden |= sqlite3_stricmp(source->columns[j].name, names[i]) == 0;
         if (!hidden)
             return names[i];
     }
     return NULL;
+}
+
+/* Before the definition is taken over: what is complete is still to be stored with the one before it. */
+int lite_table_check(const struct cdc_table *definition, struct cdc_error *error)
+{
+    if (check_columns(definition, error) != 0)
+        return -1;
+    /* Without a key, rows are changed by their rowid (rows.c). */
+    if (definition->n_key == 0 && visible_rowid(definition) == NULL)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no key, and its columns hide SQLite's rowid",
+                             definition->target);
+    return 0;
 }
 
 /* What the definition asks for: kinds of values, room for the values of a row. */
@@ -146,14 +158,8 @@ static int prepare_definition(struct lite_table *table, struct cdc_error *error)
     size_t n = source->n_columns;
 
     free_definition(table);
-    if (check_columns(source, error) != 0)
-        return -1;
     table->mask_n = (n + 7) / 8;
-    table->rowid = visible_rowid(table);
-    /* Without a key, rows are changed by their rowid (rows.c). */
-    if (table->rowid == NULL && source->n_key == 0)
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no key, and its columns hide SQLite's rowid",
-                             source->target);
+    table->rowid = visible_rowid(source);
     table->kinds = calloc(n, sizeof *table->kinds);
     /* After, before, old key, new key: one block each for spans and for masks. */
     table->after = calloc(4 * n, sizeof *table->after);
@@ -297,6 +303,8 @@ static int look(struct lite_sink *sink, struct lite_table *table, struct cdc_err
         return cdc_error_hint(error, "bring it back; or remove %s and its offset file, and take a new snapshot",
                               sink->db.path);
     }
+    if (!there && lite_state_check_new(sink, table->source.target, &table->source.id, error) != 0)
+        return -1;
     table->pending = there;
     table->missing = !there;
     sink->missing |= !there;
