@@ -377,7 +377,7 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     is type application/vnd.acme+json "$(log '.headers["content-type"]' | sort -u)"
     is path "/hook?token=topsecret" "$(log .path | sort -u)"
     rm -f "$DIR/o"
-    server_again slow slow
+    server_again slow slow # one for each attempt
     URL="$URL/hook?token=topsecret"
     run -69 --separate-stderr webhook --timeout 0.2 --retry-max 1
     [[ $stderr == *'gets 0.4 s from now on'* && $stderr != *topsecret* ]]

@@ -432,6 +432,15 @@ for table, row in map(json.loads, sys.stdin):
     elastic
     is "moved one after the other" '[3,"same"] [4,"same"]' "$(all)"
 
+    TABLE=newest
+    rows_of r >"$IN"
+    elastic
+    { schema id id:integer name:text; change c '{"id":5}' null '{"id":5,"name":"stays"}'; move 1 5 r1; move 5 6 r1; commit; } >"$IN"
+    refused 4 5
+    is "nothing is lost" '[1,"r1"] [2,"r2"] [3,"r3"]' "$(all)"
+    { schema id id:integer name:text; move 1 2 r1; move 2 6 r1; commit; } >"$IN"
+    refused 3 2
+
     TABLE=nothing-but-a-key
     { schema id id:integer; for i in 1 2; do change c "{\"id\":$i}" null "{\"id\":$i}"; done; commit; } >"$IN"
     elastic

@@ -71,16 +71,31 @@ const struct es_item *es_batch_writer(const struct es_batch *batch, const struct
     return item->table == table && cdc_span_equal(es_batch_id(batch, item), id) ? item : NULL;
 }
 
-bool es_batch_has_vacated(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
+struct es_seen *es_batch_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
 {
-    return slot_of(batch, hash(table, id))->vacated;
+    return slot_of(batch, hash(table, id));
 }
 
-static void see(struct es_batch *batch, const struct cdc_table *table, struct cdc_span id, size_t writer)
+static void see_left(struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
 {
     uint64_t h = hash(table, id);
+    *slot_of(batch, h) = (struct es_seen){.hash = h, .vacated = true};
+}
+
+static void see_written(struct es_batch *batch, const struct es_item *item, struct cdc_span id, size_t writer)
+{
+    uint64_t h = hash(item->table, id);
     struct es_seen *slot = slot_of(batch, h);
-    *slot = (struct es_seen){h, writer, slot->vacated || writer == 0};
+    /* At the end of a transaction one row has a key. */
+    bool same = slot->writer != 0 && batch->items[slot->writer - 1].seq == item->seq;
+    uint8_t rows = slot->writer == 0 ? 0 : same ? slot->rows : 1;
+    bool counts = item->arrived ? rows < UINT8_MAX : rows == 0;
+
+    *slot = (struct es_seen){.hash = h,
+                             .writer = (uint32_t)writer,
+                             .rows = counts ? rows + 1 : rows,
+                             .arrived = item->arrived || (same && slot->arrived),
+                             .vacated = slot->vacated};
 }
 
 int es_batch_add(struct es_batch *batch, struct cdc_span line, uint64_t number, const struct es_item *item,
@@ -96,9 +111,11 @@ int es_batch_add(struct es_batch *batch, struct cdc_span line, uint64_t number, 
     if (batch->ids.failed)
         return cdc_error_memory(error);
     if (item->old_n > 0)
-        see(batch, item->table, cdc_span(ids + item->id_n, item->old_n), 0);
-    /* http_batch_add has counted it already, so that its number is what a slot keeps: the index plus 1. */
-    see(batch, item->table, cdc_span(ids, item->id_n), item->kind == ES_DELETE ? 0 : batch->lines.n);
+        see_left(batch, item->table, cdc_span(ids + item->id_n, item->old_n));
+    if (item->kind == ES_DELETE)
+        see_left(batch, item->table, cdc_span(ids, item->id_n));
+    else /* http_batch_add has counted it already, so that its number is what a slot keeps: the index plus 1. */
+        see_written(batch, item, cdc_span(ids, item->id_n), batch->lines.n);
     return 0;
 }
 

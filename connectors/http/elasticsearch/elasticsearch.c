@@ -195,7 +195,7 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
                                 struct cdc_error *error)
 {
     struct es_batch *batch = &sink->batch;
-    struct es_item item = {.kind = ES_INDEX, .table = table};
+    struct es_item item = {.kind = ES_INDEX, .table = table, .seq = event->seq};
     const char *why = read_row(sink, event, &item);
 
     if (sink->scratch.failed || sink->rest.failed)

@@ -51,15 +51,19 @@ struct es_item {
     bool base_read;
     bool base_old; /* a moved row is not there under its new _id: look under the old one */
     bool arrived;  /* the row has not been under this _id before: inserted, or moved */
-    enum es_look { ES_NO_LOOK, ES_LOOK_SAME, ES_LOOK_OTHER } look; /* before it leaves its old _id (twice.c) */
-    enum { ES_SENT_NOTHING, ES_SENT_INDEX, ES_SENT_DELETE } sent;  /* in the request in hand */
-    bool written;                                                  /* its document has been sent, and was not refused */
-    bool refused;                                                  /* it was told */
+    int64_t seq;   /* of its line */
+    /* Before it leaves its old _id (twice.c): a document of the transaction, of before it, or it is known to be one of two. */
+    enum es_look { ES_NO_LOOK, ES_LOOK_OTHER, ES_LOOK_OLDER, ES_IS_TWICE } look;
+    enum { ES_SENT_NOTHING, ES_SENT_INDEX, ES_SENT_DELETE } sent; /* in the request in hand */
+    bool written;                                                 /* its document has been sent, and was not refused */
+    bool refused;                                                 /* it was told */
 };
 struct es_seen {
-    uint64_t hash; /* 0: empty */
-    size_t writer; /* the newest item that has it as its new id, plus 1; 0: the newest one leaves it */
-    bool vacated;  /* an item has left it */
+    uint64_t hash;   /* 0: empty */
+    uint32_t writer; /* the newest item that has it as its new id, plus 1; 0: the newest one leaves it */
+    uint8_t rows;    /* that are known to have it at once, inside the transaction of the writer */
+    bool arrived;    /* one of them in that transaction */
+    bool vacated;    /* an item has left it */
 };
 struct es_batch {
     struct http_batch lines;
@@ -79,8 +83,8 @@ struct cdc_span es_batch_id(const struct es_batch *batch, const struct es_item *
 struct cdc_span es_batch_old_id(const struct es_batch *batch, const struct es_item *item);
 /* The newest item of the batch if it wrote a document under that id, else NULL. */
 const struct es_item *es_batch_writer(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
-/* Has an item of the batch left that id? */
-bool es_batch_has_vacated(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
+/* What is known of an id; with hash 0 nothing. BORROWED until the next es_batch_add. */
+struct es_seen *es_batch_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
 /* Was that id put into the batch? (It may say yes wrongly, seldom.) */
 bool es_batch_has_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
 

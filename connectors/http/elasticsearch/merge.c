@@ -18,7 +18,7 @@
 bool es_merge_needs_base(const struct es_batch *batch, const struct es_item *item)
 {
     if (batch->looking)
-        return item->look != ES_NO_LOOK && !item->base_read;
+        return (item->look == ES_LOOK_OTHER || item->look == ES_LOOK_OLDER) && !item->base_read;
     /* place: the columns are in the journal already, read in an earlier attempt at this batch. */
     return item->kind == ES_MERGE && !item->base_read && item->place == 0;
 }

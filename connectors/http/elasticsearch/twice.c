@@ -3,13 +3,14 @@
  * (DEFERRABLE), `UPDATE t SET id = id + 1` moves 1 to 2 while 2 is still there, and then 2 to 3: what is under 2 by then must
  * stay. Whole old rows tell the two apart, and where there are such keys old rows are whole:
  *
- *   both in one batch, with other values    the lines say it: nothing is deleted
- *   in two requests, with other values      the index has a document of this very transaction that is not the old row
- *   both in one batch, with equal values    the index has the old row still, though another one has arrived
+ *   in one batch, with other values than those of the newest   the lines say it: nothing is deleted
+ *   in one batch, and the newest one leaves again              what the document was is not known any more
+ *   the newest one leaves, and the other was there before      the index has an older document still
+ *   in two requests, with other values                         the index has one of this very transaction that is not the old row
  *
- * The last two are looked for in the index, and refused. With a key that is always unique they do not come up, and hardly any
- * row is looked for: one that was written by this transaction, and is left by it in another request, or with the values that it
- * arrived with. MySQL and MariaDB have no other keys. */
+ * All but the first are refused, before the request that would lose a document. With a key that is always unique they do not
+ * come up, and hardly any row is looked for in the index: one that was written by this transaction, and is left by it in another
+ * request, or as it arrived. MySQL and MariaDB have no other keys. */
 #include "connectors/http/elasticsearch/internal.h"
 
 /* Has object another value for a member of row? */
@@ -67,11 +68,13 @@ bool es_twice_is_taken(struct es_sink *sink, const struct cdc_event *event, stru
     if (cdc_event_parse(&other, line.p, line.n, &ignored) != 0 || other.seq != event->seq ||
         cdc_json_is_null(other.after))
         return false;
-    if (differs(event->before, other.after))
+    struct es_seen *seen = es_batch_seen(&sink->batch, item->table, id);
+    if (differs(event->before, other.after)) {
+        seen->rows -= seen->rows > 0;
         return true;
-    if (writer->arrived && !es_batch_has_vacated(&sink->batch, item->table, id) && has_other_keys(event) &&
-        is_whole(item->table, event))
-        item->look = ES_LOOK_SAME;
+    }
+    if (has_other_keys(event) && is_whole(item->table, event))
+        item->look = seen->rows > 1 ? ES_IS_TWICE : seen->arrived && !seen->vacated ? ES_LOOK_OLDER : ES_NO_LOOK;
     return false;
 }
 
@@ -106,12 +109,14 @@ static int check(struct es_sink *sink, size_t index, struct cdc_error *error)
     struct cdc_span line = http_batch_line(&sink->batch.lines, index);
     struct cdc_event event;
 
+    if (item->look == ES_IS_TWICE)
+        return refuse(sink, index, error);
     if (item->base.p == NULL)
         return 0;
     if (cdc_event_parse(&event, line.p, line.n, error) != 0) /* it was parsed before */
         return -1;
     bool twice = item->look == ES_LOOK_OTHER ? item->base_version == event.seq && differs(event.before, item->base)
-                                             : item->base_version < event.seq && !differs(event.before, item->base);
+                                             : item->base_version < event.seq;
     return twice ? refuse(sink, index, error) : 0;
 }
 
