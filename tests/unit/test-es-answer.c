@@ -127,14 +127,13 @@ static void test_bulk(void)
          false, "again forbidden refused ");
 #define ITEM(type, reason) "{\"index\":{\"status\":400,\"error\":{\"type\":\"" type "\",\"reason\":\"" reason "\"}}}"
     says(read_bulk,
-         "{\"items\":[" ITEM(
-             "index_closed_exception",
-             "closed") "," ITEM("illegal_argument_exception",
-                                "no write index is defined for alias [a]") "," ITEM("illegal_argument_exception",
-                                                                                    "pipeline with id [p] does not "
-                                                                                    "exist") "," ITEM("validation_"
-                                                                                                      "exception",
-                                                                                                      "shards") "]}",
+         "{\"items\":[" ITEM("index_closed_exception", "closed") "," ITEM(
+             "illegal_argument_exception",
+             "no write index is defined for alias [a]") "," ITEM("illegal_argument_exception",
+                                                                 "pipeline with id [p] does not "
+                                                                 "exist") "," ITEM("validation_"
+                                                                                   "exception",
+                                                                                   "shards") "]}",
          false, "unusable unusable unusable unusable ");
     says(read_bulk,
          "{\"items\":[" ITEM("mapper_parsing_exception", "failed to parse") "," ITEM(
