@@ -211,6 +211,8 @@ set_slot_back() {
     done
     t bash -o pipefail -c "$line"
     is rows "2 3" "$(sqlite3 "$DIR/copy.db" 'select id from t' | xargs)"
+    # A source may end before its sink has told anything; with the file there it takes over the position as it starts.
+    t bash -o pipefail -c "$line"
     rm "$STATE"/cdc-sink-sqlite.offset*
     run t bash -o pipefail -c "${line/|/>'$DIR/out'; echo \$?; false |}"
     is "a start without the sink is refused" 79 "${lines[0]}"
