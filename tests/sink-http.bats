@@ -154,7 +154,7 @@ server_again() {
 @test "webhook: the status counts though the body has no end, stops, or breaks off" {
     server
     three >"$IN"
-    script 'endless 200' 'stuck 204' cut
+    script 'endless 200' 'stuck 201' cut # 204 has no body
     webhook --timeout 1 --retry-max 0
     is "lines, each sent once" "1 2 3" "$(log '.body | fromjson | .after.id' | xargs)"
     [[ $(pos) == *99999999* ]]
