@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Every command that a tool sends to a server, in turn, has an error for an answer, or none, since the connection is cut: there
 # is an exit status for it, and the same command line started again has all rows.
-# takes: 150 s
+# takes: 70 s
 # shellcheck disable=SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
@@ -88,7 +88,7 @@ one() {
 after() { :; }
 # all TOOL: each command, four at a time.
 all() {
-    local n how number
+    local n how number day=$(($(date +%s) / 86400))
     liar "$DIR/$1" nothing
     "$1" all "$DIR/$1" >"$DIR/$1/out" 2>"$DIR/$1/err" || [ "$1" = check ] || fail "$(cat "$DIR/$1/err")"
     end_liar
@@ -97,8 +97,8 @@ all() {
     [ "$n" -gt 5 ] || fail "only $n commands"
     for how in error cut; do
         for ((number = 1; number <= n; number++)); do
-            # Each command has one of both, or with CDC_ANSWERS_ALL=1 both.
-            [ "${CDC_ANSWERS_ALL:-0}" = 1 ] || [ $((number % 2)) = "$([ $how = error ] && echo 1 || echo 0)" ] || continue
+            # A sixth of them, each day another one; with CDC_ANSWERS_ALL=1 all.
+            [ "${CDC_ANSWERS_ALL:-0}" = 1 ] || [ $(((number + day + ${#how}) % 6)) = 0 ] || continue
             while [ "$(jobs -rp | wc -l)" -ge 4 ]; do wait -n || true; done
             one "$1" $how $number >"$DIR/said.$1.$how.$number" 2>&1 &
         done
