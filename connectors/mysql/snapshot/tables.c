@@ -72,7 +72,8 @@ static void warn(struct my_snapshot *run, const struct my_snapshot_table *source
     my_table_report_omits(table, &run->omits_reported, run->log);
     if (!table->has_key)
         cdc_log_write(run->log, CDC_LOG_WARNING,
-                      "table %s.%s has no key: should the snapshot begin again, its rows are delivered twice",
+                      "table %s.%s has no key: should the snapshot begin again, its rows come again, after a line "
+                      "that empties it (\"op\":\"t\")",
                       table->db, table->name);
     if (!source->frozen)
         cdc_log_write(run->log, CDC_LOG_WARNING,
