@@ -45,7 +45,7 @@ static inline unsigned utf8_sequence(const unsigned char *p, const unsigned char
 
 bool cdc_utf8_valid(const char *text, size_t n)
 {
-    const unsigned char *p = (const unsigned char *)text, *end = p + n;
+    const unsigned char *p = (const unsigned char *)text, *end = n > 0 ? p + n : p; /* text may be NULL then */
 
     while (p < end) {
         /* 8 bytes at once: none with its highest bit set, so all of them ASCII. */
