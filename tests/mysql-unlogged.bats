@@ -242,7 +242,7 @@ session_end() { exec 7>&-; }
     says "RENAME .* $NAME\\.b"
     is "rows" "" "$(ids)"
     local file files=()
-    for file in "$(mysql_dir)"/data/binlog.0*; do files+=(--file "$file"); done
+    for file in "$(mysql_dir)"/data/binlog.0?????; do files+=(--file "$file"); done
     local status=0
     t mysql-binlog "${files[@]}" -t "$NAME.*" >"$DIR/out" 2>"$DIR/err" || status=$?
     is "exit status of --file" 78 "$status"
