@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # The crash test: traffic, kills, and the comparison afterwards.
 
-CRASH_ROWS=${CDC_CRASH_ROWS:-20000}
-CRASH_KILLS=${CDC_CRASH_KILLS:-20}
+CRASH_ROWS=${CDC_CRASH_ROWS:-15000}
+CRASH_KILLS=${CDC_CRASH_KILLS:-12}
 CRASH_SEED=${CDC_CRASH_SEED:-4711}
 SHARED_ROWS=$((CRASH_ROWS / 8 > 2000 ? CRASH_ROWS / 8 : 2000))
 

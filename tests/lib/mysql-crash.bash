@@ -3,7 +3,7 @@
 # The crash test of MySQL and MariaDB: traffic, kills, and the comparison afterwards.
 
 CRASH_ROWS=${CDC_CRASH_ROWS:-8000}
-CRASH_KILLS=${CDC_CRASH_KILLS:-8} # of each process of each line
+CRASH_KILLS=${CDC_CRASH_KILLS:-6} # of each process of each line
 CRASH_SEED=${CDC_CRASH_SEED:-4711}
 SHARED_ROWS=$((CRASH_ROWS / 8 > 1000 ? CRASH_ROWS / 8 : 1000))
 TRAFFIC_MS=${CDC_TRAFFIC_MS:-35000}
