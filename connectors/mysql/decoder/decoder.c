@@ -147,6 +147,11 @@ const struct cdc_offset *my_decoder_boundary(const struct my_decoder *decoder)
     return decoder->has_boundary ? &decoder->boundary : NULL;
 }
 
+void my_decoder_forget_boundary(struct my_decoder *decoder)
+{
+    decoder->has_boundary = false;
+}
+
 const struct my_coord *my_decoder_coord(const struct my_decoder *decoder)
 {
     return &decoder->coord;

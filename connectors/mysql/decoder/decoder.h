@@ -102,6 +102,9 @@ bool my_decoder_in_transaction(const struct my_decoder *decoder);
 uint64_t my_decoder_truncated(const struct my_decoder *decoder);
 /* After a commit line or a heartbeat: the boundary, NULL before the first. BORROWED until the next call. */
 const struct cdc_offset *my_decoder_boundary(const struct my_decoder *decoder);
+/* Lines that were appended are taken back: until another transaction has ended there is no boundary, or what they said would
+ * be passed over. */
+void my_decoder_forget_boundary(struct my_decoder *decoder);
 /* Appends a heartbeat line (only between transactions) and makes it the boundary. */
 void my_decoder_heartbeat(struct my_decoder *decoder, int64_t now_ms, struct cdc_buf *out);
 const struct my_coord *my_decoder_coord(const struct my_decoder *decoder);

@@ -185,6 +185,7 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
         got = -1;
     if (save_schema(stream, got < 0, error) < 0) {
         out->len = before;
+        my_decoder_forget_boundary(stream->decoder);
         got = -1;
     }
     if (stream->received)
