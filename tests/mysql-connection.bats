@@ -204,6 +204,22 @@ fingerprint() { openssl x509 -in "$1" -noout -fingerprint -sha1 | sed 's/.*=//';
     # Nobody's cache of passwords has made that easy: the server was just started.
     is "the password on the wire" 0 "$(grep -c "$MYSQL_PASSWORD" "$DIR/record")"
 }
+# MySQL's accounts want caching_sha2_password, and for that its certificate is tried to be verified first.
+# bats test_tags=only:mariadb
+@test "PREFERRED breaks no connection off: at a server whose certificate nobody knows, and at one without TLS" {
+    aborted() { msql -N "select variable_value from information_schema.global_status where variable_name = 'Aborted_connects'"; }
+    local before
+    msql "create table t (id int primary key, v text)"
+    before=$(aborted)
+    rows_arrive "$(url cdc "ssl-mode=PREFERRED")"
+    is "connections broken off, with TLS" "$before" "$(aborted)"
+    MYSQL_DATABASE='' mysql_restart other --skip-ssl
+    MYSQL_SERVER=other
+    MYSQL_DATABASE='' msql "create database $NAME; create table $NAME.t (id int primary key, v text)"
+    before=$(aborted)
+    rows_arrive "$(url cdc "ssl-mode=PREFERRED")"
+    is "connections broken off, without TLS" "$before" "$(aborted)"
+}
 record_clients() {
     : >"$DIR/record"
     spawn python3 "$LIB/tcp-record.py" "$DIR/port" "$DIR/record" "$(cat "$(mysql_dir)/port")"

@@ -6,6 +6,7 @@
 
 #include <errmsg.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +22,13 @@
 
 enum mode { MODE_DISABLED, MODE_PREFERRED, MODE_REQUIRED, MODE_VERIFIED };
 
-/* What is tried, the most first: with a certificate that can be verified, with any, without TLS. */
-enum tls { TLS_OFF, TLS_ON, TLS_VERIFIED };
+/* What is tried: without TLS; where the server has it, and with nothing that gives the password away where it has not;
+ * with any certificate; with one that can be verified. */
+enum tls { TLS_OFF, TLS_SCRAMBLE, TLS_ON, TLS_VERIFIED };
+
+/* The server wants a password that a scramble does not prove (MySQL's caching_sha2_password): the next connection of this
+ * process does not offer one first. */
+static atomic_bool scramble_refused;
 
 static int read_mode(const struct my_url *url, enum mode *mode, struct cdc_error *error)
 {
@@ -56,11 +62,26 @@ static enum mode strengthen(enum mode mode, MYSQL *mysql)
 }
 
 /* The library asks for TLS where it is told to, and goes on without it where the server has none; but then it hands out the
- * password as it is (caching_sha2_password, up to 3.3.20 at least), unless the certificate was to be verified. So that is
- * tried first, whatever is asked for: it fails before anything secret is sent. What to try after that; false: nothing. */
+ * password as it is (caching_sha2_password, up to 3.3.20 at least), unless the certificate was to be verified. So PREFERRED
+ * offers at first only what no stranger can use, which is all that MariaDB asks for by default: one connection, whatever TLS
+ * the server has. Otherwise it is tried with verification, whatever is asked for: that fails before anything secret is sent,
+ * but a server without TLS, or with a certificate of its own, notes a broken handshake. */
+static enum tls first_tls(enum mode mode)
+{
+    if (mode == MODE_DISABLED)
+        return TLS_OFF;
+    return mode == MODE_PREFERRED && !atomic_load(&scramble_refused) ? TLS_SCRAMBLE : TLS_VERIFIED;
+}
+
+/* What to try after that failed; false: nothing. */
 static bool next_tls(enum mode mode, unsigned number, const char *text, enum tls *tls)
 {
     bool has_none = strstr(text, "not support") != NULL;
+    if (*tls == TLS_SCRAMBLE && number == CR_PLUGIN_NOT_ALLOWED) {
+        atomic_store(&scramble_refused, true);
+        *tls = TLS_VERIFIED;
+        return true;
+    }
     if (*tls != TLS_VERIFIED || number != CR_SSL_CONNECTION_ERROR || mode == MODE_VERIFIED ||
         (has_none && mode != MODE_PREFERRED))
         return false;
@@ -138,17 +159,18 @@ static int check_key_file(const char *path, struct cdc_error *error)
 
 static int password_options(MYSQL *mysql, const struct my_url *url, enum tls tls, struct cdc_error *error)
 {
+    static const char scrambles[] = "mysql_native_password,client_ed25519,parsec,auth_gssapi_client",
+                      with_key[] = "mysql_native_password,client_ed25519,parsec,auth_gssapi_client,"
+                                   "caching_sha2_password,sha256_password";
     const char *key = NULL;
     if (url->public_key)
         mysql_options(mysql, MYSQL_SERVER_PUBLIC_KEY, url->public_key);
     mysql_get_option(mysql, MYSQL_SERVER_PUBLIC_KEY, &key);
     if (key && !url->get_public_key && check_key_file(key, error) < 0)
         return -1;
-    if (tls == TLS_OFF && !is_unix_socket(mysql, url))
+    if (tls <= TLS_SCRAMBLE && !is_unix_socket(mysql, url))
         mysql_options(mysql, MARIADB_OPT_RESTRICTED_AUTH,
-                      key || url->get_public_key ? "mysql_native_password,client_ed25519,parsec,auth_gssapi_client,"
-                                                   "caching_sha2_password,sha256_password"
-                                                 : "mysql_native_password,client_ed25519,parsec,auth_gssapi_client");
+                      tls == TLS_OFF && (key || url->get_public_key) ? with_key : scrambles);
     return 0;
 }
 
@@ -278,7 +300,7 @@ static int prepare(MYSQL *mysql, const struct my_session_settings *settings, con
         return -1;
     attempt->mode = strengthen(attempt->mode, mysql);
     if (!attempt->begun)
-        attempt->tls = attempt->mode == MODE_DISABLED ? TLS_OFF : TLS_VERIFIED;
+        attempt->tls = first_tls(attempt->mode);
     attempt->begun = true;
     fixed_options(mysql, settings);
     tls_options(mysql, url, attempt->mode, attempt->tls);
