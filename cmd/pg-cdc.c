@@ -91,7 +91,7 @@ static int check(struct program *program, const struct values *v, struct pg_sett
     struct pg_check_known known = {.start = {.kind = CDC_START_FIRST}};
     /* What keeps it from being decided is a finding, beside the others. */
     if (source_program_look(program, &v->common, settings->name, SOURCE_KEEP_IF_GIVEN, &p, &known.error) == 0)
-        (void)cdc_start_decide(&known.start, p.offsets, p.acks, p.state_dir, settings->name, &known.error);
+        (void)cdc_start_decide(&known.start, p.offsets, p.acks, p.state_dir, settings->name, -1, &known.error);
     int result = pg_check(settings, &known, &program->log, error);
     cdc_start_free(&known.start);
     source_program_close(&p);

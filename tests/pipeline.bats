@@ -339,6 +339,22 @@ walsender() { sql "select active_pid from pg_replication_slots where slot_name =
     stop_line
 }
 
+@test "a stream alone after a snapshot that ended with its pipe: exit 75, no position moves, and the whole line has every row" {
+    table_of 3000
+    : | cdc-sink-sqlite --state-dir "$STATE" "$COPY" 2>>"$DIR/err"
+    t bash -o pipefail -c "cdc-snapshot $(source_options) 2>>'$DIR/err' | head -n 20 | cat >/dev/null; cdc-snapshot $(source_options) 2>>'$DIR/err' | cat >/dev/null"
+    sql "insert into $NAME.t values (10001, 'new', null)"
+    local alone="pg-cdc --until now $(source_options) 2>>'$DIR/err'"
+    run -75 timeout 60 bash -o pipefail -c "$alone | cdc-sink-sqlite --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
+    is "the sink's position" null "$(jq ".offsets[\"$NAME\"]" "$STATE/cdc-sink-sqlite.offset")"
+    t bash -o pipefail -c "{ cdc-snapshot $(source_options) 2>>'$DIR/err' && $alone; } | cdc-sink-sqlite --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
+    copy_equals_source
+    # Stored: now it is taken up by any pipe.
+    sql "delete from $NAME.t where id <= 10"
+    t bash -o pipefail -c "$alone | cdc-sink-sqlite --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
+    copy_equals_source
+}
+
 @test "a snapshot stopped by SIGTERM half way does not pass for a finished one" {
     table_of 50000 200
     SNAPSHOT_EXTRA="--chunk-rows 50"

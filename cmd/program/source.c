@@ -291,7 +291,7 @@ int source_program_stream(struct program *program, const struct source_options *
     if (result == 0)
         result = stopped < 0 ? -1 : 0;
     if (result == 0 && stopped == 0)
-        result = cdc_start_decide(&run.start, p->offsets, p->acks, p->state_dir, name, error);
+        result = cdc_start_decide(&run.start, p->offsets, p->acks, p->state_dir, name, STDOUT_FILENO, error);
     if (result == 0 && stopped == 0)
         result = run_stream(&run, options, kind, context, error);
     /* After the stream: the connector BORROWS what the start has (visible, own). */

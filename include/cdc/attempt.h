@@ -6,8 +6,9 @@
  *   attempt 1   ...a0001.000000000001   ...a0001.000000000002   (connection lost)
  *   attempt 2   ...a0002.000000000001   ...a0002.000000000002   ...a0002.000000000003   the last commit: written
  *
- * Written is not stored: only when the sinks have passed the last commit is the snapshot finished. What a connector
- * needs besides stands in the same object of the offset file's state. */
+ * Written is not stored: only when the sinks have passed the last commit is the snapshot finished. Until then a stream
+ * may begin where its lines come after them, in the same pipe (start.h). What a connector needs besides stands in the
+ * same object of the offset file's state. */
 #ifndef CDC_ATTEMPT_H
 #define CDC_ATTEMPT_H
 
@@ -17,24 +18,31 @@
 /* Attempts have four hexadecimal digits in pos. */
 #define CDC_ATTEMPT_MAX 0xFFFFu
 
+/* "DEV:INO" of a pipe or socket, in hexadecimal. */
+#define CDC_OUTPUT_SIZE 40
+
 struct cdc_attempt {
-    uint64_t origin; /* where snapshot and log meet, as the connector counts; seq of all its lines */
-    unsigned number; /* of the last one that began to write; 0: none yet */
-    char *written;   /* pos of the last commit of a whole attempt; NULL: none is whole */
-    bool finished;   /* and stored */
+    uint64_t origin;              /* where snapshot and log meet, as the connector counts; seq of all its lines */
+    unsigned number;              /* of the last one that began to write; 0: none yet */
+    char *written;                /* pos of the last commit of a whole attempt; NULL: none is whole */
+    bool finished;                /* and stored */
+    char output[CDC_OUTPUT_SIZE]; /* the pipe that it was written into; "": a file, which keeps it, or not known */
 };
 
 void cdc_attempt_clear(struct cdc_attempt *attempt);
-/* Takes "attempt", "written" and "finished" out of the state; the origin is the connector's to read. To be cleared in
+/* Takes "attempt", "written", "finished" and "output" out of the state; the origin is the connector's to read. To be cleared in
  * any case. false when they are damaged, or with errno ENOMEM. */
 bool cdc_attempt_read(struct cdc_attempt *attempt, struct cdc_span state);
-/* Appends ,"written":"...","finished":false} which ends the state; "attempt" and what the connector has go before. */
+/* Appends ,"written":"...","output":"...","finished":false} which ends the state; "attempt" and what the connector has go before. */
 void cdc_attempt_append(struct cdc_buf *out, const struct cdc_attempt *attempt);
 /* Counts a further attempt, and forgets what an older one has written. It is to be saved before its first line, or two
  * attempts could share a pos. 0, or -1 with CONFIG when there were too many; hint: what the user can do then. */
 int cdc_attempt_begin(struct cdc_attempt *attempt, const char *name, const char *hint, struct cdc_error *error);
-/* All rows are written, up to the commit line of that pos; without acks (NULL) they count as stored, too. */
-int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, const struct cdc_acks *acks, struct cdc_error *error);
+/* All rows are written into output_fd, up to the commit line of that pos; without acks (NULL) they count as stored, too. */
+int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, int output_fd, const struct cdc_acks *acks,
+                    struct cdc_error *error);
+/* What tells a pipe or socket from others, as long as it is open; "" for what keeps its lines, and for -1. */
+void cdc_attempt_output(int fd, char output[CDC_OUTPUT_SIZE]);
 /* Is the snapshot of the pipeline `name` finished? Reports it through log. 1: it was; 2: it is since this call (to be
  * saved); 0: no; -1. */
 int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const char *name, const struct cdc_log *log,

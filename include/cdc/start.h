@@ -22,11 +22,13 @@ struct cdc_start {
 };
 
 /* acks: NULL where what is written counts as stored. state_dir: where cdc-snapshot of the pipeline `name` may have left
- * its file; NULL: nowhere. *start is to be freed in any case (cdc_start_free). 0, or -1: CONFIG when a snapshot was
- * begun and is not complete: after half of one, the sinks would move past the other half for ever; LOST when a sink has
- * no position, but an earlier run has confirmed changes, which that sink will never see. */
+ * its file; NULL: nowhere. output_fd: where the stream will write; -1: nowhere, it is only asked. *start is to be freed
+ * in any case (cdc_start_free). 0, or -1: CONFIG when a snapshot was begun and is not complete: after half of one, the
+ * sinks would move past the other half for ever; TEMPORARY when it is complete, but went into another pipe, and its
+ * sinks have not stored it: it may have ended with that pipe; LOST when a sink has no position, but an earlier run has
+ * confirmed changes, which that sink will never see. */
 int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own, struct cdc_acks *acks,
-                     const char *state_dir, const char *name, struct cdc_error *error);
+                     const char *state_dir, const char *name, int output_fd, struct cdc_error *error);
 /* LOST: the sink without a position, as above. Always -1. */
 int cdc_start_lost_sink(const char *name, struct cdc_error *error);
 void cdc_start_free(struct cdc_start *start); /* the members, not the struct */

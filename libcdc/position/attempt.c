@@ -5,7 +5,10 @@
  *   while rows are written               "attempt":3, no "written": attempt 4 begins at the first row
  *   after the last commit was written    "written":"...": no further attempt, only the sinks are waited for
  *   after the sinks have stored it       "finished":true, or the acks say so: nothing is left to do */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <cdc/attempt.h>
 #include <cdc/json.h>
@@ -32,6 +35,7 @@ bool cdc_attempt_read(struct cdc_attempt *attempt, struct cdc_span state)
     if (number.p != NULL && (!cdc_json_int64(number, &value) || value < 0 || value > (int64_t)CDC_ATTEMPT_MAX))
         return false;
     attempt->number = (unsigned)value;
+    (void)cdc_json_member_copy(state, "output", attempt->output, sizeof attempt->output);
     return true;
 }
 
@@ -40,6 +44,8 @@ void cdc_attempt_append(struct cdc_buf *out, const struct cdc_attempt *attempt)
     if (attempt->written != NULL) {
         cdc_buf_lit(out, ",\"written\":");
         cdc_json_append_text(out, attempt->written, strlen(attempt->written));
+        if (attempt->output[0] != '\0')
+            cdc_buf_printf(out, ",\"output\":\"%s\"", attempt->output);
     }
     cdc_buf_text(out, attempt->finished ? ",\"finished\":true}" : ",\"finished\":false}");
 }
@@ -58,8 +64,19 @@ int cdc_attempt_begin(struct cdc_attempt *attempt, const char *name, const char 
     return 0;
 }
 
-int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, const struct cdc_acks *acks, struct cdc_error *error)
+void cdc_attempt_output(int fd, char output[CDC_OUTPUT_SIZE])
 {
+    struct stat file;
+
+    output[0] = '\0';
+    if (fd >= 0 && fstat(fd, &file) == 0 && (S_ISFIFO(file.st_mode) || S_ISSOCK(file.st_mode)))
+        (void)snprintf(output, CDC_OUTPUT_SIZE, "%" PRIx64 ":%" PRIx64, (uint64_t)file.st_dev, (uint64_t)file.st_ino);
+}
+
+int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, int output_fd, const struct cdc_acks *acks,
+                    struct cdc_error *error)
+{
+    cdc_attempt_output(output_fd, attempt->output);
     free(attempt->written);
     attempt->written = strdup(pos);
     /* Nobody to wait for: with --ack=stdout, written is stored. */

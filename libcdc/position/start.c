@@ -7,6 +7,7 @@
  *   nothing                         the very first start */
 #include <stdlib.h>
 
+#include <cdc/attempt.h>
 #include <cdc/json.h>
 #include <cdc/start.h>
 
@@ -15,12 +16,37 @@ static int check_complete(const struct cdc_offset *snapshot, const char *name, s
 {
     struct cdc_span state = cdc_span_text(snapshot->state);
 
-    /* "written" without "finished" is enough: the stream may begin while the sinks still take in the last rows, since
-     * its lines come after them in the same pipe. */
+    /* "written" without "finished" is enough: the stream may begin while the sinks still take in the last rows, where
+     * its lines come after them in the same pipe (check_pipe). */
     if (cdc_span_is(cdc_json_member(state, "finished"), "true") || cdc_json_member(state, "written").p != NULL)
         return 0;
     cdc_error_set(error, CDC_EXIT_CONFIG, "the snapshot of \"%s\" was begun and is not complete", name);
     return cdc_error_hint(error, "run cdc-snapshot with the same arguments to its end first");
+}
+
+/* An example of what must not be: a line is killed while its sink still has the last rows of the snapshot before it, and
+ * the source alone is started again. What it writes would move the sink's position past rows that it never had. */
+static int check_pipe(const struct cdc_offset *snapshot, const struct cdc_offset *own, struct cdc_acks *acks,
+                      const char *name, int output_fd, struct cdc_error *error)
+{
+    struct cdc_attempt attempt = {.written = NULL};
+    char ours[CDC_OUTPUT_SIZE];
+    int stored = 1;
+
+    cdc_attempt_output(output_fd, ours);
+    if (!cdc_attempt_read(&attempt, cdc_span_text(snapshot->state)))
+        stored = cdc_error_memory(error); /* cdc-snapshot wrote the file: it is whole */
+    else if (acks != NULL && output_fd >= 0 && !attempt.finished && attempt.output[0] != '\0' &&
+             strcmp(attempt.output, ours) != 0 && (own->pos == NULL || strcmp(own->pos, attempt.written) < 0))
+        stored = cdc_acks_passed(acks, attempt.written, error);
+    cdc_attempt_clear(&attempt);
+    if (stored != 0)
+        return stored < 0 ? -1 : 0;
+    cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                  "the rows of the snapshot of \"%s\" went into another pipe, and not all sinks have stored them",
+                  name);
+    return cdc_error_hint(error, "run cdc-snapshot before it with the same arguments, into the same pipe: it reads "
+                                 "them again where they are not stored");
 }
 
 /* 1 when there is one, and *snapshot is to be freed; 0; -1. */
@@ -75,7 +101,7 @@ static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const c
 }
 
 int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own, struct cdc_acks *acks,
-                     const char *state_dir, const char *name, struct cdc_error *error)
+                     const char *state_dir, const char *name, int output_fd, struct cdc_error *error)
 {
     const struct cdc_offset *entry = cdc_offset_file_get(own, name);
     struct cdc_offset snapshot = {.pos = NULL};
@@ -91,6 +117,8 @@ int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own,
     /* A file that was created and never saved to has "pos":"", which is no position. */
     if (result == 0 && entry != NULL && entry->pos[0] != '\0')
         result = cdc_offset_copy(&start->own, entry, error);
+    if (result == 0 && found > 0)
+        result = check_pipe(&snapshot, &start->own, acks, name, output_fd, error);
     if (result == 0)
         result = decide_stored(start, acks, name, error);
     if (result == 0 && found > 0 && start->kind == CDC_START_FIRST) {

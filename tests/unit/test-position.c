@@ -8,6 +8,7 @@
 #include <cdc/attempt.h>
 #include <cdc/pos.h>
 #include <cdc/start.h>
+#include <fcntl.h>
 
 static int failures;
 static char dir[] = "/tmp/cdc-unit-XXXXXX";
@@ -51,7 +52,8 @@ static void test_attempt(void)
     struct cdc_offset_file *file = cdc_offset_file_memory("t", &error);
     struct cdc_buf state = CDC_BUF_INIT;
     check(cdc_attempt_begin(&attempt, "shop", "", &error) == 0 && attempt.number == 1, "a first attempt");
-    check(cdc_attempt_end(&attempt, "p9", NULL, &error) == 0 && attempt.finished, "without acks, written is stored");
+    check(cdc_attempt_end(&attempt, "p9", -1, NULL, &error) == 0 && attempt.finished,
+          "without acks, written is stored");
     cdc_buf_printf(&state, "{\"attempt\":%u", attempt.number);
     cdc_attempt_append(&state, &attempt);
     cdc_buf_byte(&state, '\0');
@@ -102,6 +104,8 @@ static void forget(const char *tool)
     free(path);
 }
 
+static int output_fd = -1; /* of the stream that is to begin */
+
 /* kind: of the start that is decided, or -1; status: of the error then. from: its pos, NULL: none. */
 static void decides(const char *own, bool with_acks, int kind, int status, const char *from, const char *what)
 {
@@ -112,7 +116,7 @@ static void decides(const char *own, bool with_acks, int kind, int status, const
     struct cdc_acks *acks = with_acks ? cdc_acks_new("shop", NULL, 0, dir, &error) : NULL;
     if (own != NULL)
         check(cdc_offset_file_set(file, "shop", &offset, &error) == 0, "own offset");
-    int result = cdc_start_decide(&start, file, acks, dir, "shop", &error);
+    int result = cdc_start_decide(&start, file, acks, dir, "shop", output_fd, &error);
     if (kind < 0)
         check(result < 0 && error.status == status, what);
     else
@@ -149,6 +153,56 @@ static void test_start(void)
     forget("cdc-snapshot");
 }
 
+/* The pipe of a snapshot's rows may have ended before its sinks had them. */
+static void test_output(void)
+{
+    char state[200], output[CDC_OUTPUT_SIZE], none[CDC_OUTPUT_SIZE];
+    int ours[2], other[2], file = open(dir, O_RDONLY | O_CLOEXEC);
+    struct cdc_attempt attempt = {.written = NULL};
+    struct cdc_error error = {0};
+    struct cdc_buf made = CDC_BUF_INIT;
+
+    check(pipe(ours) == 0 && pipe(other) == 0 && file >= 0, "pipes");
+    cdc_attempt_output(file, none);
+    check(none[0] == '\0', "no pipe");
+    check(cdc_attempt_begin(&attempt, "shop", "", &error) == 0, "an attempt");
+    struct cdc_acks *acks = cdc_acks_new("shop", NULL, 0, dir, &error);
+    check(cdc_attempt_end(&attempt, "p4", ours[1], acks, &error) == 0 && !attempt.finished, "written, not stored");
+    cdc_acks_free(acks);
+    cdc_attempt_output(ours[1], output);
+    check(output[0] != '\0' && strcmp(attempt.output, output) == 0, "the pipe is kept");
+    cdc_buf_lit(&made, "{\"attempt\":1");
+    cdc_attempt_append(&made, &attempt);
+    cdc_buf_byte(&made, '\0');
+    snprintf(state, sizeof state, "%s", made.data);
+    check(cdc_attempt_read(&attempt, cdc_span_text(state)) && strcmp(attempt.output, output) == 0, "and read again");
+    cdc_attempt_clear(&attempt);
+    cdc_buf_free(&made);
+
+    store("cdc-snapshot", "p4", state);
+    store("cdc-sink-sqlite", "p3", NULL);
+    output_fd = other[1];
+    decides(NULL, true, -1, CDC_EXIT_TEMPORARY, NULL, "another pipe, and the sink has not all of it");
+    decides("p3", true, -1, CDC_EXIT_TEMPORARY, NULL, "a run that has confirmed some of it");
+    decides("p5", true, CDC_START_RESUME, 0, "p3", "a run that has confirmed all of it");
+    decides(NULL, false, CDC_START_SNAPSHOT, 0, "p4", "written is stored");
+    output_fd = ours[1];
+    decides(NULL, true, CDC_START_RESUME, 0, "p3", "the same pipe");
+    output_fd = file;
+    decides(NULL, true, -1, CDC_EXIT_TEMPORARY, NULL, "a file");
+    output_fd = -1;
+    decides(NULL, true, CDC_START_RESUME, 0, "p3", "it is only asked");
+    output_fd = other[1];
+    store("cdc-sink-sqlite", "p4", NULL);
+    decides(NULL, true, CDC_START_RESUME, 0, "p4", "the sink has all of it");
+    forget("cdc-snapshot");
+    close(file);
+    for (size_t i = 0; i < 2; i++) {
+        close(ours[i]);
+        close(other[i]);
+    }
+}
+
 int main(void)
 {
     char command[64];
@@ -157,6 +211,7 @@ int main(void)
     test_pos();
     test_attempt();
     test_start();
+    test_output();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");
     if (failures == 0)

@@ -28,7 +28,7 @@ static int copy_all(struct my_snapshot *run, struct cdc_error *error)
 static int written(struct my_snapshot *run, struct cdc_error *error)
 {
     struct my_snapshot_state *state = &run->state;
-    if (cdc_attempt_end(&state->attempt, run->last_pos, run->acks, error) < 0)
+    if (cdc_attempt_end(&state->attempt, run->last_pos, run->settings->output_fd, run->acks, error) < 0)
         return -1;
     my_checkpoints_drop_but(&state->checkpoints, NULL);
     run->metrics->seq = (int64_t)state->attempt.origin;

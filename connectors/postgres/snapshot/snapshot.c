@@ -88,7 +88,7 @@ static int copy_all(struct snapshot_run *run, struct cdc_error *error)
 static int written(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;
-    if (cdc_attempt_end(&state->attempt, run->last_pos, run->acks, error) < 0)
+    if (cdc_attempt_end(&state->attempt, run->last_pos, run->settings->output_fd, run->acks, error) < 0)
         return -1;
     run->metrics->seq = (int64_t)state->attempt.origin;
     if (pg_snapshot_state_save(run, error) < 0)
