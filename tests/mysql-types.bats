@@ -359,3 +359,24 @@ EOF
         says 'digits|mysql56_temporal_format'
     fi
 }
+
+# bats test_tags=only:mariadb
+@test "a fraction of the first second of 1970 is no zero date: in new types, and in those of before MySQL 5.6" {
+    local format
+    for format in ON OFF; do
+        msql "set global mysql56_temporal_format = $format"
+        msql "create or replace table t (id int primary key, t timestamp(6) null, u timestamp(1) null)"
+        rm -f "$DIR/p"*
+        begin
+        msql "set time_zone = '+00:00'; insert into t values (1, '1970-01-01 00:00:00.000001', '1970-01-01 00:00:00.5'), (2, 0, 0), (3, '1970-01-01 00:00:01', null)"
+        t cdc-snapshot -q --name "$NAME" -t "$NAME.*" --offset-file "$DIR/s.$format" --ack stdout "$URL" >"$DIR/rows" 2>"$DIR/err"
+        binlog --offset-file "$DIR/p" --until now
+        msql 'set global mysql56_temporal_format = ON'
+        diff <(jq -c 'select(.op == "r") | .after' "$DIR/rows") - <<'EOF'
+{"id":1,"t":"1970-01-01T00:00:00.000001Z","u":"1970-01-01T00:00:00.5Z"}
+{"id":2,"t":"0000-00-00 00:00:00.000000","u":"0000-00-00 00:00:00.0"}
+{"id":3,"t":"1970-01-01T00:00:01.000000Z","u":null}
+EOF
+        diff <(jq -c 'select(.op == "r") | .after' "$DIR/rows") <(lines 'select(.op == "c") | .after')
+    done
+}

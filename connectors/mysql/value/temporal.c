@@ -103,10 +103,12 @@ void my_value_append_time(struct cdc_buf *out, enum my_kind kind, const struct m
 /* -- bytes to struct my_time ---------------------------------------------------------------------- */
 
 /* Seconds since 1970 (at most 32 bits) as a date of the Gregorian calendar, the year begun in March (H. Hinnant,
- * "chrono-compatible low-level date algorithms", civil_from_days). 0 is the zero date. */
-static void from_seconds(struct my_time *time, uint32_t seconds)
+ * "chrono-compatible low-level date algorithms", civil_from_days). 0 without a fraction is the zero date; MariaDB stores
+ * the rest of the first second, too. */
+static void from_seconds(struct my_time *time, uint32_t seconds, uint32_t microsecond)
 {
-    if (seconds == 0)
+    time->microsecond = microsecond;
+    if (seconds == 0 && microsecond == 0)
         return;
     uint32_t days = seconds / 86400 + 719468, clock = seconds % 86400;
     uint32_t era = days / 146097, day = days % 146097;
@@ -270,12 +272,11 @@ static enum my_kind from_old(struct my_time *time, uint8_t type, const uint8_t *
         return MY_KIND_DATETIME;
     }
     if (decimals == 0) {
-        from_seconds(time, (uint32_t)cdc_little_endian(p, 4));
+        from_seconds(time, (uint32_t)cdc_little_endian(p, 4), 0);
     } else { /* the fraction counts units of its last digit here */
-        from_seconds(time, (uint32_t)cdc_big_endian(p, 4));
         uint64_t fraction = cdc_big_endian(p + 4, n - 4);
-        time->microsecond = /* powers[6]: out of range, refused below */
-            fraction < powers[decimals] ? (uint32_t)fraction * powers[6 - decimals] : powers[6];
+        from_seconds(time, (uint32_t)cdc_big_endian(p, 4), /* powers[6]: out of range, refused below */
+                     fraction < powers[decimals] ? (uint32_t)fraction * powers[6 - decimals] : powers[6]);
     }
     return MY_KIND_TIMESTAMP;
 }
@@ -297,10 +298,7 @@ int my_temporal_append(struct cdc_buf *out, const struct my_column *column, cons
     case MY_TYPE_DATE: from_date(&time, p); break;
     case MY_TYPE_TIME2: from_time2(&time, p, decimals); break;
     case MY_TYPE_DATETIME2: from_datetime2(&time, p, decimals); break;
-    case MY_TYPE_TIMESTAMP2:
-        from_seconds(&time, (uint32_t)cdc_big_endian(p, 4));
-        time.microsecond = fraction_of(p + 4, decimals);
-        break;
+    case MY_TYPE_TIMESTAMP2: from_seconds(&time, (uint32_t)cdc_big_endian(p, 4), fraction_of(p + 4, decimals)); break;
     default: kind = from_old(&time, column->type, p, n, decimals);
     }
     if (!in_range(kind, &time))
