@@ -428,6 +428,43 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immedia
     done
 }
 
+@test "a table that cannot be made: the transactions before its schema line are stored, with and without rows of it" {
+    local before many
+    t cdc-sink-sqlite "$DB" </dev/null
+    q 'create table mine(a); create index taken on mine(a); create table u_fts(a)'
+    cp "$DB" "$DIR/empty.db"
+    many=$(printf 'c%d:text ' {1..2000})
+    cannot() { # WHY TABLE COLUMNS [OPTIONS]
+        local with_row
+        for with_row in true false; do
+            cp "$DIR/empty.db" "$DB"
+            rm -f "$DB"-* "$DB.offset"
+            {
+                users
+                change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'
+                commit
+            } >"$IN"
+            before=$(jq -r 'select(.op == "commit").pos' "$IN")
+            {
+                eval "TABLE=$2 schema id id:integer $3"
+                ! $with_row || TABLE=$2 change c '{"id":1}' null '{"id":1}'
+                commit
+            } >>"$IN"
+            run -78 --separate-stderr sink "${@:4}"
+            [[ $stderr == *"$1"* ]] || fail "$stderr"
+            is "rows before it" 1 "$(q 'select id from t')"
+            is position "$before" "$(jq -r .offsets.n.pos "$DB.offset")"
+        done
+    }
+    cannot 'holds an index "TAKEN"' TAKEN ''
+    cannot '2001 columns, and SQLite takes 2000' u "$many"
+    cannot 'has no column "nope"' u '' --fts u:nope
+    cannot 'FTS5 keeps the name of column "RANK"' u RANK:text --fts u:RANK
+    cannot 'FTS5 keeps the name of column "v_FTS"' v v_FTS:text --fts v:v_FTS
+    cannot 'table "u_fts" that is none of ours' u name:text --fts u:name
+    run -64 sink --fts u:name,Name
+}
+
 @test "a schema line that cannot be used obeys --on-error" {
     { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; users | sed 's/"name":"id"/"nome":"id"/'; commit; } >"$IN"
     run -65 sink

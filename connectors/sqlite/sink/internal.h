@@ -83,14 +83,16 @@ void lite_sql_append_key(struct cdc_buf *sql, const struct lite_table *table);
  * front, so that none hides the rowid. */
 void lite_sql_append_waiting(struct cdc_buf *sql, const struct lite_table *table);
 void lite_sql_append_waiting_column(struct cdc_buf *sql, const char *column);
+/* A name of the rowid that no column of the definition hides; NULL: they hide it. */
+const char *lite_sql_rowid(const struct cdc_table *definition);
 /* PRAGMA table_info of a table or view: a row a column, none when there is no such table. RETURNS NEW. */
 sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, struct cdc_error *error);
 
 /* -- table.c -- */
 extern const struct cdc_target_ops lite_target_ops;
 void lite_table_release(struct cdc_table *source); /* for cdc_tables_init */
-/* For struct cdc_tables. CONFIG for columns that SQLite cannot have beside each other. */
-int lite_table_check(const struct cdc_table *definition, struct cdc_error *error);
+/* For struct cdc_tables. CONFIG for columns that SQLite cannot have beside each other, or not so many, or no index of. */
+int lite_table_check(void *sink, const struct cdc_table *definition, struct cdc_error *error);
 /* Takes a schema line in; the database changes with the first row after it, so that an old schema line that is delivered
  * again changes nothing. */
 int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error);
@@ -106,6 +108,11 @@ int lite_rebuild_table(struct lite_sink *sink, struct lite_table *table, struct 
 
 /* -- fts.c -- */
 int lite_fts_check(const struct lite_settings *settings, struct cdc_error *error);
+/* Can the index that --fts asks for be made of such a table? CONFIG when not: said at the schema line, before anything is
+ * stored by it. */
+int lite_fts_check_columns(const struct lite_sink *sink, const struct cdc_table *definition, struct cdc_error *error);
+/* CONFIG when a table of somebody else has the name that the index would have. */
+int lite_fts_check_name(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
 int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
 /* Fills TABLE_fts again, when there is one. */
 int lite_fts_rebuild(struct lite_sink *sink, const char *table, struct cdc_error *error);
