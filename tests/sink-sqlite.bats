@@ -204,6 +204,47 @@ users() { schema id id:integer name:text big:text; }
     is type text "$(q "select typeof(code) from t where code = '007'")"
 }
 
+@test "a table that is made anew keeps what somebody has added to it: columns as declared, and the rows' ids" {
+    {
+        schema id id:text n:integer v:text
+        for i in 1 2 3 4; do change c "{\"id\":\"k$i\"}" null "{\"id\":\"k$i\",\"n\":$i,\"v\":\"word$i\"}"; done
+        change d '{"id":"k1"}' '{"id":"k1"}' null
+        commit
+    } >"$IN"
+    sink
+    q "alter table t add column twice int generated always as (n * 2) virtual;
+       alter table t add column [odd, (name] text not null default ',)' collate nocase /* a comment, with ( */;
+       alter table t add column \"q\"\"q\" int check (\"q\"\"q\" <> ')') default 3;
+       create index by_twice on t(twice);
+       update t set [odd, (name] = 'mine' where id = 'k3';
+       create virtual table words using fts5(v, content='t');
+       insert into words(words) values ('rebuild')"
+    {
+        schema id id:text n:text v:text
+        change c '{"id":"k5"}' null '{"id":"k5","n":"5","v":"word5"}'
+        commit
+    } >"$IN"
+    sink
+    is "types of n" text "$(q 'select distinct typeof(n) from t')"
+    is rows $'2|k2|2|4|,)|3\n3|k3|3|6|mine|3\n4|k4|4|8|,)|3\n5|k5|5|10|,)|3' "$(q 'select rowid, id, n, twice, [odd, (name], "q""q" from t')"
+    is "found by the index of somebody's own" k3 "$(q "select id from t where rowid in (select rowid from words where words match 'word3')")"
+    is "by the other one" k4 "$(q "select id from t indexed by by_twice where twice = 8")"
+    is "its collation" k3 "$(q "select id from t where [odd, (name] = 'MINE'")"
+    # Another key: the same, until the key is the rowid.
+    {
+        schema id,n id:text n:text v:text
+        change c '{"id":"k6","n":"6"}' null '{"id":"k6","n":"6","v":"word6"}'
+        commit
+        schema n id:text n:integer v:text
+        change c '{"n":70}' null '{"id":"k7","n":70,"v":"word7"}'
+        commit
+    } >"$IN"
+    sink --batch-events 1 --max-events 1
+    is "ids" '2 3 4 5 6' "$(q 'select rowid from t' | xargs)"
+    sink
+    is "ids that are the key" '2|k2 3|k3 4|k4 5|k5 6|k6 70|k7' "$(q 'select rowid, id from t' | xargs)"
+}
+
 @test "--fts: the index follows inserts, updates, key changes, deletes, truncate and VACUUM" {
     {
         schema code code:text title:text price:integer

@@ -102,8 +102,14 @@ int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct c
 int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error);
 void lite_table_forget_statements(struct lite_table *table);
 
+/* -- declaration.c -- */
+/* The declaration of a column, its name included, in the text of a CREATE TABLE; of no bytes where it has none. BORROWED. */
+struct cdc_span lite_declaration_of(const char *sql, const char *column);
+
 /* -- rebuild.c -- */
-/* Makes the table anew with the wanted key and types and copies its rows, its indexes and triggers. */
+/* Makes the table anew with the wanted key and types and copies its rows, its indexes and triggers. Columns that somebody has
+ * added stay as they were declared, and rows keep their rowid, which what somebody has built on the table may go by (an index
+ * of FTS5, say), unless the new key is the rowid. */
 int lite_rebuild_table(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 
 /* -- fts.c -- */
