@@ -423,6 +423,35 @@ users() { schema id id:integer name:text big:text; }
     run -78 sink
 }
 
+# Root may write everywhere: without its capabilities it obeys modes as others do.
+obeying() { if [ "$(id -u)" = 0 ]; then exec setpriv --bounding-set=-all "$@"; else exec "$@"; fi; }
+@test "a folder that may not be written, or not any more: exit 77; the next run goes on" {
+    local status=0 pid
+    mkdir "$DIR/state"
+    mkfifo "$DIR/pipe"
+    (obeying cdc-sink-sqlite --state-dir "$DIR/state" "$DB" <"$DIR/pipe" 2>"$DIR/err") 3>&- &
+    pid=$!
+    exec 9>"$DIR/pipe"
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >&9
+    wait_until grep -q '"lines":1' "$DIR/state/cdc-sink-sqlite.offset"
+    chmod 555 "$DIR/state"
+    tx
+    { change c '{"id":2}' null '{"id":2,"name":"a","big":"b"}'; commit; } >&9
+    exec 9>&-
+    wait "$pid" || status=$?
+    is "exit status" 77 "$status" || fail "$(cat "$DIR/err")"
+    is "the file's lines" 1 "$(jq .offsets.n.lines "$DIR/state/cdc-sink-sqlite.offset")"
+    chmod 755 "$DIR/state"
+    t cdc-sink-sqlite --state-dir "$DIR/state" "$DB" </dev/null
+    is "the file's lines, from the database" 2 "$(jq .offsets.n.lines "$DIR/state/cdc-sink-sqlite.offset")"
+    mkdir -m 555 "$DIR/fixed"
+    for options in "--state-dir '$DIR/fixed/new'" "--state-dir '$DIR/fixed'" "--on-error dead-letter --dead-letter '$DIR/fixed/dead'"; do
+        status=0
+        (eval "obeying cdc-sink-sqlite $options '$DIR/b.db'" </dev/null 2>"$DIR/err") || status=$?
+        is "exit status with $options" 77 "$status" || fail "$(cat "$DIR/err")"
+    done
+}
+
 @test "a bad file, a missing folder, a locked database, a full disk" {
     users >"$IN"
     head -c 8192 /dev/urandom >"$DIR/noise.db"
