@@ -841,6 +841,13 @@ teardown() { end_spawned; }
     run -0 --separate-stderr sink
     is "nowhere" 2 "$(q 'select count(*) from t where id > 1 and big is null')"
     is "told once" 1 "$(grep -c 'table "t": a row to update was not there' <<<"$stderr")"
+    {
+        schema id id:bigint name:text big:text
+        for i in -9223372036854775808 9223372036854775807; do change u "{\"id\":$i}" "{\"id\":$i,\"name\":\"a\",\"big\":\"old\"}" "{\"id\":$i,\"name\":\"b\"}" '["big"]'; done
+        commit
+    } >"$IN"
+    sink
+    is "the least and the greatest key" $'-9223372036854775808|b|old\n9223372036854775807|b|old' "$(q 'select * from t where abs(id / 2) > 9 order by id')"
 }
 
 @test "two pipelines with one database: each moves its own position, in the database and in its file" {
