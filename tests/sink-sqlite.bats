@@ -663,6 +663,26 @@ teardown() { end_spawned; }
     is "an empty table takes the key" "b|row b|1" "$(q 'select * from t')"
 }
 
+@test "a new key that several of the rows have: exit 78, no row is lost" {
+    local type
+    for type in text integer; do # by themselves, and by the type that comes with the key
+        rm -f "$DB"*
+        {
+            schema id id:integer code:text
+            change c '{"id":1}' null '{"id":1,"code":"5"}'
+            change c '{"id":2}' null "{\"id\":2,\"code\":\"$([ $type = text ] || echo 0)5\"}"
+            commit
+            schema code id:integer code:$type
+            change c '{"code":"9"}' null '{"code":"9","id":3}'
+            commit
+        } >"$IN"
+        run -78 --separate-stderr sink
+        [[ $stderr == *'"t" has a new key'*'one and the same'*'new snapshot'* ]] || fail "$stderr"
+        is rows "1 2" "$(q 'select id from t' | xargs)"
+        is key id "$(q "select name from pragma_table_info('t') where pk")"
+    done
+}
+
 @test "--fts names a table as the source does: database and table where there are no schemas" {
     { schema id id:integer a:text; change c '{"id":1}' null '{"id":1,"a":"red lamp"}'; commit; } | sed 's/"schema":"public",//' >"$IN"
     sink --fts d.t:a

@@ -121,6 +121,16 @@ static int collect_dependents(struct lite_sink *sink, const struct lite_table *t
     return out->failed ? cdc_error_memory(error) : 0;
 }
 
+/* A statement at the source has changed rows without a line for each. */
+static int key_does_not_fit(const struct lite_sink *sink, const struct lite_table *table, const char *why,
+                            struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has a new key at the source, and %s", table->source.target,
+                  why);
+    return cdc_error_hint(error, "read the table again: remove %s and its offset file, and take a new snapshot",
+                          sink->db.path);
+}
+
 /* Rows that lack a column of the new key: no later line would find them, and SQLite would give them ids of its own. */
 static int check_keys(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
 {
@@ -146,11 +156,7 @@ static int check_keys(struct lite_sink *sink, const struct lite_table *table, st
         return 0;
     if (code != SQLITE_ROW)
         return lite_database_error(&sink->db, code, "cannot read the rows", error);
-    cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "table \"%s\" has a new key at the source, and rows that are here already lack a column of it",
-                  table->source.target);
-    return cdc_error_hint(error, "read the table again: remove %s and its offset file, and take a new snapshot",
-                          sink->db.path);
+    return key_does_not_fit(sink, table, "rows that are here already lack a column of it", error);
 }
 
 static int make_new(struct lite_sink *sink, const struct lite_table *table, const struct cdc_buf *definitions,
@@ -188,20 +194,34 @@ static void append_copied(struct cdc_buf *sql, const char *rowid, const struct p
     cdc_buf_append_buf(sql, &parts->names);
 }
 
-static int move_rows(struct lite_sink *sink, const struct lite_table *table, const struct parts *parts,
+/* Rows that are one under the new key are no reason to lose one of them. */
+static int copy_rows(struct lite_sink *sink, const struct lite_table *table, const struct parts *parts,
                      struct cdc_error *error)
 {
     struct cdc_buf *sql = &sink->db.sql;
     const char *rowid = rowid_to_copy(sink, table, parts);
 
-    /* REPLACE: under a new key two old rows may be one. */
-    cdc_buf_lit(sql, "INSERT OR REPLACE INTO " NEW_TABLE " (");
+    cdc_buf_lit(sql, "INSERT INTO " NEW_TABLE " (");
     append_copied(sql, rowid, parts);
     cdc_buf_lit(sql, ") SELECT ");
     append_copied(sql, rowid, parts);
     cdc_buf_lit(sql, " FROM ");
     lite_database_quote(sql, table->source.target);
-    if (lite_database_exec_made(&sink->db, error) != 0)
+    if (lite_database_exec_made(&sink->db, error) == 0)
+        return 0;
+    int code = sqlite3_extended_errcode(sink->db.handle);
+    if (code != SQLITE_CONSTRAINT_PRIMARYKEY && code != SQLITE_CONSTRAINT_UNIQUE)
+        return -1;
+    cdc_error_clear(error); /* what SQLite says names a table that nobody knows */
+    return key_does_not_fit(sink, table, "several of the rows that are here already have one and the same", error);
+}
+
+static int move_rows(struct lite_sink *sink, const struct lite_table *table, const struct parts *parts,
+                     struct cdc_error *error)
+{
+    struct cdc_buf *sql = &sink->db.sql;
+
+    if (copy_rows(sink, table, parts, error) != 0)
         return -1;
     cdc_buf_lit(sql, "DROP TABLE ");
     lite_database_quote(sql, table->source.target);
