@@ -160,7 +160,7 @@ static void append_table_sql(struct cdc_buf *sql, const struct lite_table *table
 }
 
 /* 1: there with these columns, 0: not there, 2: there with others. */
-static int compare_index(struct lite_sink *sink, const struct lite_table *table, const char *columns,
+static int compare_table(struct lite_sink *sink, const struct lite_table *table, const char *columns,
                          struct cdc_error *error)
 {
     sqlite3_stmt *statement = lite_database_prepare(
@@ -186,6 +186,37 @@ static int compare_index(struct lite_sink *sink, const struct lite_table *table,
     }
     sqlite3_finalize(statement);
     return result;
+}
+
+/* 1: all three are there, 0, -1. */
+static int has_triggers(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    sqlite3_stmt *statement = lite_database_prepare(
+        &sink->db,
+        "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND (name = ?1 || "
+        "'_fts_insert' COLLATE NOCASE OR name = ?1 || '_fts_delete' COLLATE NOCASE OR name = ?1 || '_fts_update' "
+        "COLLATE NOCASE)",
+        error);
+
+    if (statement == NULL)
+        return -1;
+    sqlite3_bind_text(statement, 1, table->source.target, -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    int n = code == SQLITE_ROW ? sqlite3_column_int(statement, 0) : 0;
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? n == 3 : lite_database_error(&sink->db, code, "cannot read the schema", error);
+}
+
+/* The same of the whole index; 2 as well where somebody has removed a trigger: it may have missed changes. */
+static int compare_index(struct lite_sink *sink, const struct lite_table *table, const char *columns,
+                         struct cdc_error *error)
+{
+    int there = compare_table(sink, table, columns, error), whole;
+
+    if (there != 1)
+        return there;
+    whole = has_triggers(sink, table, error);
+    return whole < 0 ? -1 : whole ? 1 : 2;
 }
 
 static int drop_index(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
@@ -301,7 +332,8 @@ int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, stru
         return -1;
     if (there == 1)
         return 0;
-    if (there == 2 && drop_index(sink, table, error) != 0)
+    /* Of an index that somebody has removed the triggers stay. */
+    if (drop_index(sink, table, error) != 0)
         return -1;
     sink->db.sql.len = 0;
     append_table_sql(&sink->db.sql, table, columns);
