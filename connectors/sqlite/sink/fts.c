@@ -140,7 +140,7 @@ int lite_fts_check_columns(const struct lite_sink *sink, const struct cdc_table 
                                      ? "--fts: table \"%s\": FTS5 keeps the name of column \"%.*s\" for itself"
                                      : "--fts: table \"%s\" has no column \"%.*s\"",
                                  definition->target, (int)name.n, name.p);
-    if (lite_sql_rowid(definition) == NULL)
+    if (lite_rowid_visible(definition) == NULL)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: the columns of table \"%s\" hide SQLite's rowid",
                              definition->target);
     return 0;

@@ -83,8 +83,6 @@ void lite_sql_append_key(struct cdc_buf *sql, const struct lite_table *table);
  * front, so that none hides the rowid. */
 void lite_sql_append_waiting(struct cdc_buf *sql, const struct lite_table *table);
 void lite_sql_append_waiting_column(struct cdc_buf *sql, const char *column);
-/* A name of the rowid that no column of the definition hides; NULL: they hide it. */
-const char *lite_sql_rowid(const struct cdc_table *definition);
 /* PRAGMA table_info of a table or view: a row a column, none when there is no such table. RETURNS NEW. */
 sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, struct cdc_error *error);
 
@@ -101,6 +99,12 @@ int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct c
 /* Before a delivery: makes the tables that have had no row. */
 int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error);
 void lite_table_forget_statements(struct lite_table *table);
+
+/* -- rowid.c -- */
+#define LITE_ROWID_NAMES 3
+extern const char *const lite_rowid_names[LITE_ROWID_NAMES];
+/* A name of the rowid that no column of the definition hides; NULL: they hide it. */
+const char *lite_rowid_visible(const struct cdc_table *definition);
 
 /* -- declaration.c -- */
 /* The declaration of a column, its name included, in the text of a CREATE TABLE; of no bytes where it has none. BORROWED. */

@@ -10,13 +10,11 @@
 
 /* What the new table is made of, and what is copied into it. */
 struct parts {
-    struct cdc_buf definitions; /* `"a" TYPE, "b" TYPE`, in the database's order */
-    struct cdc_buf names;       /* `"a", "b"`, without those that are computed */
-    struct cdc_buf dependents;  /* SQL of indexes and triggers, one NUL-terminated text after the other */
-    bool hides[3];              /* a column has that name of the rowid */
+    struct cdc_buf definitions;   /* `"a" TYPE, "b" TYPE`, in the database's order */
+    struct cdc_buf names;         /* `"a", "b"`, without those that are computed */
+    struct cdc_buf dependents;    /* SQL of indexes and triggers, one NUL-terminated text after the other */
+    bool hides[LITE_ROWID_NAMES]; /* a column has that name of the rowid */
 };
-
-static const char *const rowid_names[] = {"rowid", "_rowid_", "oid"};
 
 /* The text of its CREATE TABLE. RETURNS NEW; NULL with the error. */
 static char *table_sql(struct lite_sink *sink, const char *table, struct cdc_error *error)
@@ -67,8 +65,8 @@ static void take_column(struct parts *parts, const struct lite_table *table, sql
     const char *name = (const char *)sqlite3_column_text(info, 1);
 
     append_definition(&parts->definitions, table, info, sql);
-    for (size_t i = 0; i < 3; i++)
-        parts->hides[i] |= sqlite3_stricmp(name, rowid_names[i]) == 0;
+    for (size_t i = 0; i < LITE_ROWID_NAMES; i++)
+        parts->hides[i] |= sqlite3_stricmp(name, lite_rowid_names[i]) == 0;
     if (sqlite3_column_int(info, 6) != 0) /* GENERATED: SQLite computes it */
         return;
     cdc_buf_text(&parts->names, parts->names.len > 0 ? ", " : "");
@@ -179,11 +177,12 @@ static const char *rowid_to_copy(const struct lite_sink *sink, const struct lite
 
     if (table->source.n_key == 1 && strcmp(lite_sql_declared(table, table->source.key[0]), "INTEGER") == 0)
         return NULL;
-    while (i < 3 && parts->hides[i])
+    while (i < LITE_ROWID_NAMES && parts->hides[i])
         i++;
-    return i < 3 && sqlite3_table_column_metadata(sink->db.handle, "main", table->source.target, rowid_names[i], NULL,
-                                                  NULL, NULL, NULL, NULL) == SQLITE_OK
-               ? rowid_names[i]
+    return i < LITE_ROWID_NAMES &&
+                   sqlite3_table_column_metadata(sink->db.handle, "main", table->source.target, lite_rowid_names[i],
+                                                 NULL, NULL, NULL, NULL, NULL) == SQLITE_OK
+               ? lite_rowid_names[i]
                : NULL;
 }
 

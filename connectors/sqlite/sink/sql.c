@@ -16,22 +16,6 @@ int lite_sql_begin(struct lite_sink *sink, struct cdc_error *error)
     return lite_fts_after_vacuum(sink, error);
 }
 
-/* A column of the source may be called rowid, and then means that column. SQLite has three names for it; all three
- * taken, the rowid cannot be reached. */
-const char *lite_sql_rowid(const struct cdc_table *definition)
-{
-    static const char *const names[] = {"rowid", "_rowid_", "oid"};
-
-    for (size_t i = 0; i < 3; i++) {
-        bool hidden = false;
-        for (size_t j = 0; j < definition->n_columns; j++)
-            hidden |= sqlite3_stricmp(definition->columns[j].name, names[i]) == 0;
-        if (!hidden)
-            return names[i];
-    }
-    return NULL;
-}
-
 sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, struct cdc_error *error)
 {
     sink->db.sql.len = 0;

@@ -138,7 +138,7 @@ int lite_table_check(void *context, const struct cdc_table *definition, struct c
     if (check_columns(definition, error) != 0)
         return -1;
     /* Without a key, rows are changed by their rowid (rows.c). */
-    if (definition->n_key == 0 && lite_sql_rowid(definition) == NULL)
+    if (definition->n_key == 0 && lite_rowid_visible(definition) == NULL)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no key, and its columns hide SQLite's rowid",
                              definition->target);
     return lite_fts_check_columns(sink, definition, error);
@@ -152,7 +152,7 @@ static int prepare_definition(struct lite_table *table, struct cdc_error *error)
 
     free_definition(table);
     table->mask_n = (n + 7) / 8;
-    table->rowid = lite_sql_rowid(source);
+    table->rowid = lite_rowid_visible(source);
     table->kinds = calloc(n, sizeof *table->kinds);
     /* After, before, old key, new key: one block each for spans and for masks. */
     table->after = calloc(4 * n, sizeof *table->after);
