@@ -700,6 +700,37 @@ teardown() { end_spawned; }
     done
 }
 
+@test "--fts: a name that is no table's is told at the end of each run with a table, others are not" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$IN"
+    fts() { run -0 --separate-stderr sink --fts T:name --fts public.t:name --fts d.t:name; }
+    fts
+    is told "T:name d.t:name" "$(grep -o 'fts=[^ ]* names no table' <<<"$stderr" | sed 's/fts=\([^ ]*\).*/\1/' | xargs)"
+    { TABLE=u schema id id:integer; TABLE=u change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    fts
+    is "told, of a table of before" "T:name d.t:name" "$(grep -o 'fts=[^ ]* names no table' <<<"$stderr" | sed 's/fts=\([^ ]*\).*/\1/' | xargs)"
+    : >"$IN"
+    fts
+    [[ $stderr != *'names no table'* ]]
+}
+
+@test "--fts of a column that came later: the schema line of before, delivered again without a row, stops nothing" {
+    {
+        schema id id:integer
+        change c '{"id":1}' null '{"id":1}'
+        commit
+    } >"$IN"
+    cp "$IN" "$DIR/before"
+    sink
+    {
+        cat "$DIR/before"
+        schema id id:integer v:text
+        change c '{"id":2}' null '{"id":2,"v":"lamp"}'
+        commit
+    } >"$IN"
+    sink --fts t:v
+    is found 2 "$(q "select rowid from t_fts where t_fts match 'lamp'")"
+}
+
 @test "--fts names a table as the source does: database and table where there are no schemas" {
     { schema id id:integer a:text; change c '{"id":1}' null '{"id":1,"a":"red lamp"}'; commit; } | sed 's/"schema":"public",//' >"$IN"
     sink --fts d.t:a

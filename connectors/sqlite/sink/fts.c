@@ -36,7 +36,7 @@ static bool names_twice(const char *columns)
     return false;
 }
 
-int lite_fts_check(const struct lite_settings *settings, struct cdc_error *error)
+int lite_fts_check_settings(const struct lite_settings *settings, struct cdc_error *error)
 {
     for (size_t i = 0; i < settings->fts.count; i++) {
         const char *spec = settings->fts.items[i], *colon = strrchr(spec, ':');
@@ -126,13 +126,10 @@ static bool is_reserved(const struct cdc_table *source, struct cdc_span name)
             sqlite3_strnicmp(name.p + n, "_fts", 4) == 0);
 }
 
-int lite_fts_check_columns(const struct lite_sink *sink, const struct cdc_table *definition, struct cdc_error *error)
+static int check_columns(const struct cdc_table *definition, const char *columns, struct cdc_error *error)
 {
-    const char *columns = spec_of(sink, definition);
     struct cdc_span name;
 
-    if (columns == NULL)
-        return 0;
     while (next_column(&columns, &name))
         if (!is_column(definition, name) || is_reserved(definition, name))
             return cdc_error_set(error, CDC_EXIT_CONFIG,
@@ -314,11 +311,14 @@ static int fill(struct lite_sink *sink, const char *table, struct cdc_error *err
     return lite_database_exec_made(&sink->db, error);
 }
 
-int lite_fts_check_name(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+int lite_fts_check(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
 {
     const char *columns = spec_of(sink, &table->source);
 
-    return columns == NULL || compare_index(sink, table, columns, error) >= 0 ? 0 : -1;
+    if (columns == NULL)
+        return 0;
+    return check_columns(&table->source, columns, error) == 0 && compare_index(sink, table, columns, error) >= 0 ? 0
+                                                                                                                 : -1;
 }
 
 int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
@@ -328,7 +328,7 @@ int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, stru
 
     if (columns == NULL)
         return 0;
-    if ((there = compare_index(sink, table, columns, error)) < 0)
+    if (check_columns(&table->source, columns, error) != 0 || (there = compare_index(sink, table, columns, error)) < 0)
         return -1;
     if (there == 1)
         return 0;
@@ -405,4 +405,31 @@ int lite_fts_remember(struct lite_sink *sink, struct cdc_error *error)
     sink->db.sql.len = 0;
     cdc_buf_printf(&sink->db.sql, "INSERT OR REPLACE INTO cdc_meta VALUES('schema_version', %lld)", (long long)now);
     return lite_database_exec_made(&sink->db, error);
+}
+
+/* -- names that are no table's ---------------------------------------------------- */
+
+/* By the names that spec_of takes. true where it cannot be told. */
+static bool names_a_table(struct lite_sink *sink, struct cdc_span name)
+{
+    sqlite3_stmt *statement = lite_database_prepare(&sink->db,
+                                                    "SELECT 1 FROM cdc_tables WHERE table_name = ?1 COLLATE BINARY OR "
+                                                    "source_table = ?1 OR iif(schema = '', db, schema) || '.' || "
+                                                    "source_table = ?1",
+                                                    NULL);
+
+    if (statement == NULL)
+        return true;
+    sqlite3_bind_text(statement, 1, name.p, (int)name.n, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return code != SQLITE_DONE;
+}
+
+void lite_fts_report(struct lite_sink *sink)
+{
+    for (size_t i = 0; i < sink->settings->fts.count; i++)
+        if (!names_a_table(sink, spec_table(sink->settings->fts.items[i])))
+            cdc_log_write(sink->db.log, CDC_LOG_WARNING, "--fts=%s names no table that is in %s",
+                          sink->settings->fts.items[i], sink->db.path);
 }

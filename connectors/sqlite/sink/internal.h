@@ -89,7 +89,7 @@ sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, stru
 /* -- table.c -- */
 extern const struct cdc_target_ops lite_target_ops;
 void lite_table_release(struct cdc_table *source); /* for cdc_tables_init */
-/* For struct cdc_tables. CONFIG for columns that SQLite cannot have beside each other, or not so many, or no index of. */
+/* For struct cdc_tables. CONFIG for columns that SQLite cannot have beside each other, or not so many. */
 int lite_table_check(void *sink, const struct cdc_table *definition, struct cdc_error *error);
 /* Takes a schema line in; the database changes with the first row after it, so that an old schema line that is delivered
  * again changes nothing. */
@@ -117,12 +117,11 @@ struct cdc_span lite_declaration_of(const char *sql, const char *column);
 int lite_rebuild_table(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 
 /* -- fts.c -- */
-int lite_fts_check(const struct lite_settings *settings, struct cdc_error *error);
-/* Can the index that --fts asks for be made of such a table? CONFIG when not: said at the schema line, before anything is
- * stored by it. */
-int lite_fts_check_columns(const struct lite_sink *sink, const struct cdc_table *definition, struct cdc_error *error);
-/* CONFIG when a table of somebody else has the name that the index would have. */
-int lite_fts_check_name(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
+int lite_fts_check_settings(const struct lite_settings *settings, struct cdc_error *error);
+/* Can the index that --fts asks for be made of the table's columns, under its name? CONFIG when not. */
+int lite_fts_check(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
+/* Warns of each --fts that names no table of the database: of a typo no index comes. */
+void lite_fts_report(struct lite_sink *sink);
 int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
 /* Fills TABLE_fts again, when there is one. */
 int lite_fts_rebuild(struct lite_sink *sink, const char *table, struct cdc_error *error);

@@ -141,7 +141,7 @@ int lite_table_check(void *context, const struct cdc_table *definition, struct c
     if (definition->n_key == 0 && lite_rowid_visible(definition) == NULL)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no key, and its columns hide SQLite's rowid",
                              definition->target);
-    return lite_fts_check_columns(sink, definition, error);
+    return 0;
 }
 
 /* What the definition asks for: kinds of values, room for the values of a row. */
@@ -300,7 +300,7 @@ static int check_can_be_made(struct lite_sink *sink, const struct lite_table *ta
     const char *target = table->source.target;
 
     return lite_state_check_new(sink, target, &table->source.id, error) == 0 && check_no_index(sink, target, error) == 0
-               ? lite_fts_check_name(sink, table, error)
+               ? lite_fts_check(sink, table, error)
                : -1;
 }
 
