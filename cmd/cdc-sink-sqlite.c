@@ -37,6 +37,8 @@ static int run_with(struct program *program, const struct options *options, cons
      * offset file, it is ahead of the file, and lines that it has would be applied again. */
     if (sink != NULL && lite_sink_sync_offsets(sink, offsets, error) == 0)
         result = sink_program_loop(program, &options->sink, offsets, &lite_sink_ops, sink, error);
+    if (result == 0)
+        lite_sink_report(sink);
     lite_sink_free(sink);
     cdc_offset_file_free(offsets);
     return result;

@@ -204,6 +204,47 @@ users() { schema id id:integer name:text big:text; }
     is type text "$(q "select typeof(code) from t where code = '007'")"
 }
 
+@test "a table that is made anew keeps what somebody has added to it: columns as declared, and the rows' ids" {
+    {
+        schema id id:text n:integer v:text
+        for i in 1 2 3 4; do change c "{\"id\":\"k$i\"}" null "{\"id\":\"k$i\",\"n\":$i,\"v\":\"word$i\"}"; done
+        change d '{"id":"k1"}' '{"id":"k1"}' null
+        commit
+    } >"$IN"
+    sink
+    q "alter table t add column twice int generated always as (n * 2) virtual;
+       alter table t add column [odd, (name] text not null default ',)' collate nocase /* a comment, with ( */;
+       alter table t add column \"q\"\"q\" int check (\"q\"\"q\" <> ')') default 3;
+       create index by_twice on t(twice);
+       update t set [odd, (name] = 'mine' where id = 'k3';
+       create virtual table words using fts5(v, content='t');
+       insert into words(words) values ('rebuild')"
+    {
+        schema id id:text n:text v:text
+        change c '{"id":"k5"}' null '{"id":"k5","n":"5","v":"word5"}'
+        commit
+    } >"$IN"
+    sink
+    is "types of n" text "$(q 'select distinct typeof(n) from t')"
+    is rows $'2|k2|2|4|,)|3\n3|k3|3|6|mine|3\n4|k4|4|8|,)|3\n5|k5|5|10|,)|3' "$(q 'select rowid, id, n, twice, [odd, (name], "q""q" from t')"
+    is "found by the index of somebody's own" k3 "$(q "select id from t where rowid in (select rowid from words where words match 'word3')")"
+    is "by the other one" k4 "$(q "select id from t indexed by by_twice where twice = 8")"
+    is "its collation" k3 "$(q "select id from t where [odd, (name] = 'MINE'")"
+    # Another key: the same, until the key is the rowid.
+    {
+        schema id,n id:text n:text v:text
+        change c '{"id":"k6","n":"6"}' null '{"id":"k6","n":"6","v":"word6"}'
+        commit
+        schema n id:text n:integer v:text
+        change c '{"n":70}' null '{"id":"k7","n":70,"v":"word7"}'
+        commit
+    } >"$IN"
+    sink --batch-events 1 --max-events 1
+    is "ids" '2 3 4 5 6' "$(q 'select rowid from t' | xargs)"
+    sink
+    is "ids that are the key" '2|k2 3|k3 4|k4 5|k5 6|k6 70|k7' "$(q 'select rowid, id from t' | xargs)"
+}
+
 @test "--fts: the index follows inserts, updates, key changes, deletes, truncate and VACUUM" {
     {
         schema code code:text title:text price:integer
@@ -382,6 +423,35 @@ users() { schema id id:integer name:text big:text; }
     run -78 sink
 }
 
+# Root may write everywhere: without its capabilities it obeys modes as others do.
+obeying() { if [ "$(id -u)" = 0 ]; then exec setpriv --bounding-set=-all "$@"; else exec "$@"; fi; }
+@test "a folder that may not be written, or not any more: exit 77; the next run goes on" {
+    local status=0 pid
+    mkdir "$DIR/state"
+    mkfifo "$DIR/pipe"
+    (obeying cdc-sink-sqlite --state-dir "$DIR/state" "$DB" <"$DIR/pipe" 2>"$DIR/err") 3>&- &
+    pid=$!
+    exec 9>"$DIR/pipe"
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >&9
+    wait_until grep -q '"lines":1' "$DIR/state/cdc-sink-sqlite.offset"
+    chmod 555 "$DIR/state"
+    tx
+    { change c '{"id":2}' null '{"id":2,"name":"a","big":"b"}'; commit; } >&9
+    exec 9>&-
+    wait "$pid" || status=$?
+    is "exit status" 77 "$status" || fail "$(cat "$DIR/err")"
+    is "the file's lines" 1 "$(jq .offsets.n.lines "$DIR/state/cdc-sink-sqlite.offset")"
+    chmod 755 "$DIR/state"
+    t cdc-sink-sqlite --state-dir "$DIR/state" "$DB" </dev/null
+    is "the file's lines, from the database" 2 "$(jq .offsets.n.lines "$DIR/state/cdc-sink-sqlite.offset")"
+    mkdir -m 555 "$DIR/fixed"
+    for options in "--state-dir '$DIR/fixed/new'" "--state-dir '$DIR/fixed'" "--on-error dead-letter --dead-letter '$DIR/fixed/dead'"; do
+        status=0
+        (eval "obeying cdc-sink-sqlite $options '$DIR/b.db'" </dev/null 2>"$DIR/err") || status=$?
+        is "exit status with $options" 77 "$status" || fail "$(cat "$DIR/err")"
+    done
+}
+
 @test "a bad file, a missing folder, a locked database, a full disk" {
     users >"$IN"
     head -c 8192 /dev/urandom >"$DIR/noise.db"
@@ -426,6 +496,43 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immedia
         is "columns of the other table" "id v" "$(q "select name from pragma_table_info('t')" | xargs)"
         is position "$(jq -r 'select(.op == "commit").pos' "$IN" | tail -1)" "$(jq -r .offsets.n.pos "$DB.offset")"
     done
+}
+
+@test "a table that cannot be made: the transactions before its schema line are stored, with and without rows of it" {
+    local before many
+    t cdc-sink-sqlite "$DB" </dev/null
+    q 'create table mine(a); create index taken on mine(a); create table u_fts(a)'
+    cp "$DB" "$DIR/empty.db"
+    many=$(printf 'c%d:text ' {1..2000})
+    cannot() { # WHY TABLE COLUMNS [OPTIONS]
+        local with_row
+        for with_row in true false; do
+            cp "$DIR/empty.db" "$DB"
+            rm -f "$DB"-* "$DB.offset"
+            {
+                users
+                change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'
+                commit
+            } >"$IN"
+            before=$(jq -r 'select(.op == "commit").pos' "$IN")
+            {
+                eval "TABLE=$2 schema id id:integer $3"
+                ! $with_row || TABLE=$2 change c '{"id":1}' null '{"id":1}'
+                commit
+            } >>"$IN"
+            run -78 --separate-stderr sink "${@:4}"
+            [[ $stderr == *"$1"* ]] || fail "$stderr"
+            is "rows before it" 1 "$(q 'select id from t')"
+            is position "$before" "$(jq -r .offsets.n.pos "$DB.offset")"
+        done
+    }
+    cannot 'holds an index "TAKEN"' TAKEN ''
+    cannot '2001 columns, and SQLite takes 2000' u "$many"
+    cannot 'has no column "nope"' u '' --fts u:nope
+    cannot 'FTS5 keeps the name of column "RANK"' u RANK:text --fts u:RANK
+    cannot 'FTS5 keeps the name of column "v_FTS"' v v_FTS:text --fts v:v_FTS
+    cannot 'table "u_fts" that is none of ours' u name:text --fts u:name
+    run -64 sink --fts u:name,Name
 }
 
 @test "a schema line that cannot be used obeys --on-error" {
@@ -554,6 +661,74 @@ teardown() { end_spawned; }
     q 'delete from t'
     sink
     is "an empty table takes the key" "b|row b|1" "$(q 'select * from t')"
+}
+
+@test "a new key that several of the rows have: exit 78, no row is lost" {
+    local type
+    for type in text integer; do # by themselves, and by the type that comes with the key
+        rm -f "$DB"*
+        {
+            schema id id:integer code:text
+            change c '{"id":1}' null '{"id":1,"code":"5"}'
+            change c '{"id":2}' null "{\"id\":2,\"code\":\"$([ $type = text ] || echo 0)5\"}"
+            commit
+            schema code id:integer code:$type
+            change c '{"code":"9"}' null '{"code":"9","id":3}'
+            commit
+        } >"$IN"
+        run -78 --separate-stderr sink
+        [[ $stderr == *'"t" has a new key'*'one and the same'*'new snapshot'* ]] || fail "$stderr"
+        is rows "1 2" "$(q 'select id from t' | xargs)"
+        is key id "$(q "select name from pragma_table_info('t') where pk")"
+    done
+}
+
+@test "--fts: an index, or a trigger of it, that somebody has removed is made anew and filled" {
+    local n=0 gone
+    for gone in none 'drop trigger t_fts_insert' 'drop trigger t_fts_update' 'drop trigger t_fts_delete' 'drop table t_fts'; do
+        n=$((n + 1))
+        [ $n = 1 ] || q "$gone"
+        q "update t set v = 'touched' where id = 'k1'" 2>/dev/null || true # the index misses it, or there is none
+        {
+            schema id id:text v:text
+            change c "{\"id\":\"k$n\"}" null "{\"id\":\"k$n\",\"v\":\"word$n\"}"
+            commit
+        } >"$IN"
+        sink --fts t:v
+        is "found after $gone" "k$n" "$(q "select id from t where rowid in (select rowid from t_fts where t_fts match 'word$n')")"
+        q "insert into t_fts(t_fts, rank) values('integrity-check', 1)"
+    done
+}
+
+@test "--fts: a name that is no table's is told at the end of each run with a table, others are not" {
+    { users; change c '{"id":1}' null '{"id":1,"name":"a","big":"b"}'; commit; } >"$IN"
+    fts() { run -0 --separate-stderr sink --fts T:name --fts public.t:name --fts d.t:name; }
+    fts
+    is told "T:name d.t:name" "$(grep -o 'fts=[^ ]* names no table' <<<"$stderr" | sed 's/fts=\([^ ]*\).*/\1/' | xargs)"
+    { TABLE=u schema id id:integer; TABLE=u change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    fts
+    is "told, of a table of before" "T:name d.t:name" "$(grep -o 'fts=[^ ]* names no table' <<<"$stderr" | sed 's/fts=\([^ ]*\).*/\1/' | xargs)"
+    : >"$IN"
+    fts
+    [[ $stderr != *'names no table'* ]]
+}
+
+@test "--fts of a column that came later: the schema line of before, delivered again without a row, stops nothing" {
+    {
+        schema id id:integer
+        change c '{"id":1}' null '{"id":1}'
+        commit
+    } >"$IN"
+    cp "$IN" "$DIR/before"
+    sink
+    {
+        cat "$DIR/before"
+        schema id id:integer v:text
+        change c '{"id":2}' null '{"id":2,"v":"lamp"}'
+        commit
+    } >"$IN"
+    sink --fts t:v
+    is found 2 "$(q "select rowid from t_fts where t_fts match 'lamp'")"
 }
 
 @test "--fts names a table as the source does: database and table where there are no schemas" {
@@ -734,6 +909,13 @@ teardown() { end_spawned; }
     run -0 --separate-stderr sink
     is "nowhere" 2 "$(q 'select count(*) from t where id > 1 and big is null')"
     is "told once" 1 "$(grep -c 'table "t": a row to update was not there' <<<"$stderr")"
+    {
+        schema id id:bigint name:text big:text
+        for i in -9223372036854775808 9223372036854775807; do change u "{\"id\":$i}" "{\"id\":$i,\"name\":\"a\",\"big\":\"old\"}" "{\"id\":$i,\"name\":\"b\"}" '["big"]'; done
+        commit
+    } >"$IN"
+    sink
+    is "the least and the greatest key" $'-9223372036854775808|b|old\n9223372036854775807|b|old' "$(q 'select * from t where abs(id / 2) > 9 order by id')"
 }
 
 @test "two pipelines with one database: each moves its own position, in the database and in its file" {

@@ -294,7 +294,7 @@ int program_make_folder(struct program *program, const char *path, struct cdc_er
     if (mkdir(path, 0700) == 0)
         program->made_folder = path;
     else if (errno != EEXIST)
-        return cdc_error_set(error, CDC_EXIT_IO, "unable to make folder \"%s\": %s", path, strerror(errno));
+        return cdc_error_set(error, cdc_file_exit_of(errno), "unable to make folder \"%s\": %s", path, strerror(errno));
     return 0;
 }
 

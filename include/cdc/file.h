@@ -7,9 +7,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* The exit status of an error of a file: PERMISSION for what a person must change (EACCES, EPERM, and EROFS, a file system that
+ * is mounted for reading alone), else IO, which may pass by itself: a full disk, a broken one, no descriptor left. */
+int cdc_file_exit_of(int number);
 /* Replaces path by the n bytes: writes PATH.tmp beside it with that mode (0600), and renames it, so that a reader sees
  * the old file or the new one, never half of it. durable: with fsync of file and folder, so that it holds after a power
- * cut too. 0, or -1 with IO; the old file is there still. */
+ * cut too. 0, or -1 with PERMISSION or IO; the old file is there still. */
 int cdc_file_replace(const char *path, const void *data, size_t n, unsigned mode, bool durable,
                      struct cdc_error *error);
 /* Writes all n bytes to a descriptor that blocks. 0, or -1 with errno. */

@@ -35,8 +35,9 @@ struct cdc_tables {
     size_t n;
     bool
         need_whole; /* set by a sink that needs all columns of a table: a schema line without them is not a sound one */
-    /* Set by a sink that cannot take every definition; may be NULL. Of `definition` there are target, columns and key. */
-    int (*check)(const struct cdc_table *definition, struct cdc_error *error);
+    /* Set by a sink that cannot take every definition; may be NULL. Of `definition` there are id, target,
+     * columns and key. */
+    int (*check)(void *sink, const struct cdc_table *definition, struct cdc_error *error);
     /* table.c's own */
     size_t size, n_buckets;
     void (*release)(struct cdc_table *table);

@@ -344,7 +344,7 @@ static int read_definition(const struct cdc_tables *tables, struct cdc_table *re
         return -1;
     if (tables->need_whole && !read->whole)
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line without \"columns\", or without those of the key");
-    return tables->check != NULL ? tables->check(read, error) : 0;
+    return tables->check != NULL ? tables->check(tables->sink, read, error) : 0;
 }
 
 struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_event *event, struct cdc_error *error)
@@ -355,7 +355,8 @@ struct cdc_table *cdc_tables_define(struct cdc_tables *tables, const struct cdc_
 
     if (table == NULL)
         return NULL;
-    read.target = table->target; /* BORROWED, for messages */
+    read.id = table->id; /* BORROWED, as is the next one: for the check, and for messages */
+    read.target = table->target;
     if (read_definition(tables, &read, event, error) != 0) {
         free_columns(read.columns, read.n_columns);
         free(read.key);

@@ -13,39 +13,6 @@ static struct cdc_span spec_table(const char *spec)
     return cdc_span(spec, (size_t)(strrchr(spec, ':') - spec));
 }
 
-int lite_fts_check(const struct lite_settings *settings, struct cdc_error *error)
-{
-    for (size_t i = 0; i < settings->fts.count; i++) {
-        const char *spec = settings->fts.items[i], *colon = strrchr(spec, ':');
-        bool bad = colon == NULL || colon == spec || colon[1] == '\0' || colon[1] == ',';
-        for (const char *p = colon; !bad && *p != '\0'; p++)
-            bad = *p == ',' && (p[1] == ',' || p[1] == '\0');
-        if (bad)
-            return cdc_error_set(error, CDC_EXIT_USAGE, "--fts=%s: TABLE:COLUMN[,COLUMN...] is expected", spec);
-        for (size_t j = 0; j < i; j++)
-            if (cdc_span_equal(spec_table(settings->fts.items[j]), spec_table(spec)))
-                return cdc_error_set(error, CDC_EXIT_USAGE, "--fts=%s: the table has an --fts already", spec);
-    }
-    return 0;
-}
-
-/* The columns text of the --fts that names the table, by its name in SQLite or at the source. */
-static const char *spec_of(const struct lite_sink *sink, const struct lite_table *table)
-{
-    const struct cdc_table_id *id = &table->source.id;
-
-    for (size_t i = 0; i < sink->settings->fts.count; i++) {
-        struct cdc_span name = spec_table(sink->settings->fts.items[i]);
-        const char *schema_name = id->schema[0] != '\0' ? id->schema : id->db; /* MySQL has databases alone */
-        size_t schema = strlen(schema_name);
-        if (cdc_span_is(name, table->source.target) || cdc_span_is(name, id->table) ||
-            (name.n == schema + 1 + strlen(id->table) && memcmp(name.p, schema_name, schema) == 0 &&
-             name.p[schema] == '.' && memcmp(name.p + schema + 1, id->table, name.n - schema - 1) == 0))
-            return name.p + name.n + 1;
-    }
-    return NULL;
-}
-
 static bool next_column(const char **columns, struct cdc_span *name)
 {
     const char *p = *columns;
@@ -55,6 +22,53 @@ static bool next_column(const char **columns, struct cdc_span *name)
     *name = cdc_span(p, n);
     *columns = p[n] == ',' ? p + n + 1 : p + n;
     return true;
+}
+
+/* FTS5 takes no two columns of one name, whatever their case. */
+static bool names_twice(const char *columns)
+{
+    struct cdc_span one, other;
+
+    while (next_column(&columns, &one))
+        for (const char *rest = columns; next_column(&rest, &other);)
+            if (one.n == other.n && sqlite3_strnicmp(one.p, other.p, (int)one.n) == 0)
+                return true;
+    return false;
+}
+
+int lite_fts_check_settings(const struct lite_settings *settings, struct cdc_error *error)
+{
+    for (size_t i = 0; i < settings->fts.count; i++) {
+        const char *spec = settings->fts.items[i], *colon = strrchr(spec, ':');
+        bool bad = colon == NULL || colon == spec || colon[1] == '\0' || colon[1] == ',';
+        for (const char *p = colon; !bad && *p != '\0'; p++)
+            bad = *p == ',' && (p[1] == ',' || p[1] == '\0');
+        if (bad)
+            return cdc_error_set(error, CDC_EXIT_USAGE, "--fts=%s: TABLE:COLUMN[,COLUMN...] is expected", spec);
+        if (names_twice(colon + 1))
+            return cdc_error_set(error, CDC_EXIT_USAGE, "--fts=%s: a column is named twice", spec);
+        for (size_t j = 0; j < i; j++)
+            if (cdc_span_equal(spec_table(settings->fts.items[j]), spec_table(spec)))
+                return cdc_error_set(error, CDC_EXIT_USAGE, "--fts=%s: the table has an --fts already", spec);
+    }
+    return 0;
+}
+
+/* The columns text of the --fts that names the table, by its name in SQLite or at the source. */
+static const char *spec_of(const struct lite_sink *sink, const struct cdc_table *source)
+{
+    const struct cdc_table_id *id = &source->id;
+
+    for (size_t i = 0; i < sink->settings->fts.count; i++) {
+        struct cdc_span name = spec_table(sink->settings->fts.items[i]);
+        const char *schema_name = id->schema[0] != '\0' ? id->schema : id->db; /* MySQL has databases alone */
+        size_t schema = strlen(schema_name);
+        if (cdc_span_is(name, source->target) || cdc_span_is(name, id->table) ||
+            (name.n == schema + 1 + strlen(id->table) && memcmp(name.p, schema_name, schema) == 0 &&
+             name.p[schema] == '.' && memcmp(name.p + schema + 1, id->table, name.n - schema - 1) == 0))
+            return name.p + name.n + 1;
+    }
+    return NULL;
 }
 
 static void append_column(struct cdc_buf *sql, const char *prefix, struct cdc_span name)
@@ -93,21 +107,39 @@ static void append_name(struct cdc_buf *sql, const char *table, const char *suff
     cdc_buf_byte(sql, '"');
 }
 
-static int check_columns(const struct lite_table *table, const char *columns, struct cdc_error *error)
+static bool is_column(const struct cdc_table *source, struct cdc_span name)
+{
+    for (size_t i = 0; i < source->n_columns; i++)
+        if (cdc_span_is(name, source->columns[i].name))
+            return true;
+    return false;
+}
+
+/* FTS5 has columns of its own by these names, whatever their case: the last one is called as the index is. */
+static bool is_reserved(const struct cdc_table *source, struct cdc_span name)
+{
+    size_t n = strlen(source->target);
+
+    return (name.n == 4 && sqlite3_strnicmp(name.p, "rank", 4) == 0) ||
+           (name.n == 5 && sqlite3_strnicmp(name.p, "rowid", 5) == 0) ||
+           (name.n == n + 4 && sqlite3_strnicmp(name.p, source->target, (int)n) == 0 &&
+            sqlite3_strnicmp(name.p + n, "_fts", 4) == 0);
+}
+
+static int check_columns(const struct cdc_table *definition, const char *columns, struct cdc_error *error)
 {
     struct cdc_span name;
 
-    while (next_column(&columns, &name)) {
-        size_t i = 0;
-        while (i < table->source.n_columns && !cdc_span_is(name, table->source.columns[i].name))
-            i++;
-        if (i == table->source.n_columns)
-            return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: table \"%s\" has no column \"%.*s\"",
-                                 table->source.target, (int)name.n, name.p);
-    }
-    if (table->rowid == NULL)
+    while (next_column(&columns, &name))
+        if (!is_column(definition, name) || is_reserved(definition, name))
+            return cdc_error_set(error, CDC_EXIT_CONFIG,
+                                 is_column(definition, name)
+                                     ? "--fts: table \"%s\": FTS5 keeps the name of column \"%.*s\" for itself"
+                                     : "--fts: table \"%s\" has no column \"%.*s\"",
+                                 definition->target, (int)name.n, name.p);
+    if (lite_rowid_visible(definition) == NULL)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: the columns of table \"%s\" hide SQLite's rowid",
-                             table->source.target);
+                             definition->target);
     return 0;
 }
 
@@ -125,7 +157,7 @@ static void append_table_sql(struct cdc_buf *sql, const struct lite_table *table
 }
 
 /* 1: there with these columns, 0: not there, 2: there with others. */
-static int compare_index(struct lite_sink *sink, const struct lite_table *table, const char *columns,
+static int compare_table(struct lite_sink *sink, const struct lite_table *table, const char *columns,
                          struct cdc_error *error)
 {
     sqlite3_stmt *statement = lite_database_prepare(
@@ -151,6 +183,37 @@ static int compare_index(struct lite_sink *sink, const struct lite_table *table,
     }
     sqlite3_finalize(statement);
     return result;
+}
+
+/* 1: all three are there, 0, -1. */
+static int has_triggers(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    sqlite3_stmt *statement = lite_database_prepare(
+        &sink->db,
+        "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND (name = ?1 || "
+        "'_fts_insert' COLLATE NOCASE OR name = ?1 || '_fts_delete' COLLATE NOCASE OR name = ?1 || '_fts_update' "
+        "COLLATE NOCASE)",
+        error);
+
+    if (statement == NULL)
+        return -1;
+    sqlite3_bind_text(statement, 1, table->source.target, -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    int n = code == SQLITE_ROW ? sqlite3_column_int(statement, 0) : 0;
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? n == 3 : lite_database_error(&sink->db, code, "cannot read the schema", error);
+}
+
+/* The same of the whole index; 2 as well where somebody has removed a trigger: it may have missed changes. */
+static int compare_index(struct lite_sink *sink, const struct lite_table *table, const char *columns,
+                         struct cdc_error *error)
+{
+    int there = compare_table(sink, table, columns, error), whole;
+
+    if (there != 1)
+        return there;
+    whole = has_triggers(sink, table, error);
+    return whole < 0 ? -1 : whole ? 1 : 2;
 }
 
 static int drop_index(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
@@ -248,18 +311,29 @@ static int fill(struct lite_sink *sink, const char *table, struct cdc_error *err
     return lite_database_exec_made(&sink->db, error);
 }
 
+int lite_fts_check(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    const char *columns = spec_of(sink, &table->source);
+
+    if (columns == NULL)
+        return 0;
+    return check_columns(&table->source, columns, error) == 0 && compare_index(sink, table, columns, error) >= 0 ? 0
+                                                                                                                 : -1;
+}
+
 int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
 {
-    const char *columns = spec_of(sink, table);
+    const char *columns = spec_of(sink, &table->source);
     int there;
 
     if (columns == NULL)
         return 0;
-    if (check_columns(table, columns, error) != 0 || (there = compare_index(sink, table, columns, error)) < 0)
+    if (check_columns(&table->source, columns, error) != 0 || (there = compare_index(sink, table, columns, error)) < 0)
         return -1;
     if (there == 1)
         return 0;
-    if (there == 2 && drop_index(sink, table, error) != 0)
+    /* Of an index that somebody has removed the triggers stay. */
+    if (drop_index(sink, table, error) != 0)
         return -1;
     sink->db.sql.len = 0;
     append_table_sql(&sink->db.sql, table, columns);
@@ -331,4 +405,31 @@ int lite_fts_remember(struct lite_sink *sink, struct cdc_error *error)
     sink->db.sql.len = 0;
     cdc_buf_printf(&sink->db.sql, "INSERT OR REPLACE INTO cdc_meta VALUES('schema_version', %lld)", (long long)now);
     return lite_database_exec_made(&sink->db, error);
+}
+
+/* -- names that are no table's ---------------------------------------------------- */
+
+/* By the names that spec_of takes. true where it cannot be told. */
+static bool names_a_table(struct lite_sink *sink, struct cdc_span name)
+{
+    sqlite3_stmt *statement = lite_database_prepare(&sink->db,
+                                                    "SELECT 1 FROM cdc_tables WHERE table_name = ?1 COLLATE BINARY OR "
+                                                    "source_table = ?1 OR iif(schema = '', db, schema) || '.' || "
+                                                    "source_table = ?1",
+                                                    NULL);
+
+    if (statement == NULL)
+        return true;
+    sqlite3_bind_text(statement, 1, name.p, (int)name.n, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return code != SQLITE_DONE;
+}
+
+void lite_fts_report(struct lite_sink *sink)
+{
+    for (size_t i = 0; i < sink->settings->fts.count; i++)
+        if (!names_a_table(sink, spec_table(sink->settings->fts.items[i])))
+            cdc_log_write(sink->db.log, CDC_LOG_WARNING, "--fts=%s names no table that is in %s",
+                          sink->settings->fts.items[i], sink->db.path);
 }

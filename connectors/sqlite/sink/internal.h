@@ -89,8 +89,8 @@ sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, stru
 /* -- table.c -- */
 extern const struct cdc_target_ops lite_target_ops;
 void lite_table_release(struct cdc_table *source); /* for cdc_tables_init */
-/* For struct cdc_tables. CONFIG for columns that SQLite cannot have beside each other. */
-int lite_table_check(const struct cdc_table *definition, struct cdc_error *error);
+/* For struct cdc_tables. CONFIG for columns that SQLite cannot have beside each other, or not so many. */
+int lite_table_check(void *sink, const struct cdc_table *definition, struct cdc_error *error);
 /* Takes a schema line in; the database changes with the first row after it, so that an old schema line that is delivered
  * again changes nothing. */
 int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error);
@@ -100,12 +100,28 @@ int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct c
 int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error);
 void lite_table_forget_statements(struct lite_table *table);
 
+/* -- rowid.c -- */
+#define LITE_ROWID_NAMES 3
+extern const char *const lite_rowid_names[LITE_ROWID_NAMES];
+/* A name of the rowid that no column of the definition hides; NULL: they hide it. */
+const char *lite_rowid_visible(const struct cdc_table *definition);
+
+/* -- declaration.c -- */
+/* The declaration of a column, its name included, in the text of a CREATE TABLE; of no bytes where it has none. BORROWED. */
+struct cdc_span lite_declaration_of(const char *sql, const char *column);
+
 /* -- rebuild.c -- */
-/* Makes the table anew with the wanted key and types and copies its rows, its indexes and triggers. */
+/* Makes the table anew with the wanted key and types and copies its rows, its indexes and triggers. Columns that somebody has
+ * added stay as they were declared, and rows keep their rowid, which what somebody has built on the table may go by (an index
+ * of FTS5, say), unless the new key is the rowid. */
 int lite_rebuild_table(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 
 /* -- fts.c -- */
-int lite_fts_check(const struct lite_settings *settings, struct cdc_error *error);
+int lite_fts_check_settings(const struct lite_settings *settings, struct cdc_error *error);
+/* Can the index that --fts asks for be made of the table's columns, under its name? CONFIG when not. */
+int lite_fts_check(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
+/* Warns of each --fts that names no table of the database: of a typo no index comes. */
+void lite_fts_report(struct lite_sink *sink);
 int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
 /* Fills TABLE_fts again, when there is one. */
 int lite_fts_rebuild(struct lite_sink *sink, const char *table, struct cdc_error *error);

@@ -272,6 +272,17 @@ static int complete_new(struct lite_sink *sink, struct lite_table *table, const 
     return 0;
 }
 
+/* A rowid that the row of the line has not: none of ours is the least one, unless it is the key. */
+static int64_t rowid_of_none(const struct lite_table *table)
+{
+    struct cdc_span key = table->source.n_key == 1 ? table->after[table->source.key[0]] : cdc_span(NULL, 0);
+    int64_t number;
+
+    if (cdc_json_type(key) == CDC_JSON_STRING)
+        key = cdc_json_string_raw(key);
+    return cdc_json_int64(key, &number) && number == INT64_MIN ? INT64_MAX : INT64_MIN;
+}
+
 static int update_in_place(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
                            struct lite_outcome *outcome, struct cdc_error *error)
 {
@@ -279,12 +290,15 @@ static int update_in_place(struct lite_sink *sink, struct lite_table *table, con
         return -1;
     if (outcome->rows > 0)
         return 0;
-    /* Only an insert sets it, and no rowid of ours is the least one. */
-    sqlite3_set_last_insert_rowid(sink->db.handle, INT64_MIN);
+    if (event->unchanged.p == NULL)
+        return lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error);
+    /* Only an insert sets it. */
+    int64_t none = rowid_of_none(table);
+    sqlite3_set_last_insert_rowid(sink->db.handle, none);
     if (lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error) != 0)
         return -1;
-    bool is_new = sqlite3_last_insert_rowid(sink->db.handle) != INT64_MIN;
-    return is_new && event->unchanged.p != NULL ? complete_new(sink, table, event, outcome, error) : 0;
+    bool is_new = sqlite3_last_insert_rowid(sink->db.handle) != none;
+    return is_new ? complete_new(sink, table, event, outcome, error) : 0;
 }
 
 /* A column of the key is never NULL at the source: such a line is at fault, and under a NULL SQLite would invent an id, or

@@ -36,7 +36,7 @@ struct lite_sink *lite_sink_open(const struct lite_settings *settings, struct cd
     cdc_tables_init(&sink->tables, sizeof(struct lite_table), lite_table_release, &lite_target_ops, sink);
     sink->tables.need_whole = true;
     sink->tables.check = lite_table_check;
-    if (lite_fts_check(settings, error) != 0 || open_database(sink, error) != 0) {
+    if (lite_fts_check_settings(settings, error) != 0 || open_database(sink, error) != 0) {
         lite_sink_free(sink);
         return NULL;
     }
@@ -52,6 +52,12 @@ void lite_sink_free(struct lite_sink *sink)
     lite_state_free(sink);
     cdc_buf_free(&sink->scratch);
     free(sink);
+}
+
+void lite_sink_report(struct lite_sink *sink)
+{
+    if (sink->tables_described > 0 && !sink->db.in_transaction)
+        lite_fts_report(sink);
 }
 
 /* The table may be one that this run has no schema line for: its name and its owner suffice. */

@@ -22,6 +22,8 @@ struct lite_settings {
 extern const struct cdc_sink_ops lite_sink_ops;
 /* BORROWS settings. RETURNS NEW. */
 struct lite_sink *lite_sink_open(const struct lite_settings *settings, struct cdc_error *error);
+/* At the end of a run that came to its end: warns of settings that name no table, when a table has come. */
+void lite_sink_report(struct lite_sink *sink);
 void lite_sink_free(struct lite_sink *sink);
 /* The database knows better than the offset file: its entries replace those of the file, which is saved;
  * what other pipelines have moved is known and stays theirs. A new file gets the positions that were in the one of that

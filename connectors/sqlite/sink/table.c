@@ -123,29 +123,22 @@ static int check_columns(const struct cdc_table *source, struct cdc_error *error
     return 0;
 }
 
-/* A column of the source may be called rowid, and then means that column. SQLite has three names for it; all three
- * taken, the rowid cannot be reached. */
-static const char *visible_rowid(const struct cdc_table *source)
-{
-    static const char *const names[] = {"rowid", "_rowid_", "oid"};
-
-    for (size_t i = 0; i < 3; i++) {
-        bool hidden = false;
-        for (size_t j = 0; j < source->n_columns; j++)
-            hidden |= sqlite3_stricmp(source->columns[j].name, names[i]) == 0;
-        if (!hidden)
-            return names[i];
-    }
-    return NULL;
-}
-
 /* Before the definition is taken over: what is complete is still to be stored with the one before it. */
-int lite_table_check(const struct cdc_table *definition, struct cdc_error *error)
+int lite_table_check(void *context, const struct cdc_table *definition, struct cdc_error *error)
 {
+    const struct lite_sink *sink = context;
+    int limit = sqlite3_limit(sink->db.handle, SQLITE_LIMIT_COLUMN, -1);
+
+    if (definition->n_columns > (size_t)limit) {
+        cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has %zu columns, and SQLite takes %d at most",
+                      definition->target, definition->n_columns, limit);
+        return cdc_error_hint(error,
+                              "leave some out with cdc-filter --columns or --drop-columns, or the table with -T");
+    }
     if (check_columns(definition, error) != 0)
         return -1;
     /* Without a key, rows are changed by their rowid (rows.c). */
-    if (definition->n_key == 0 && visible_rowid(definition) == NULL)
+    if (definition->n_key == 0 && lite_rowid_visible(definition) == NULL)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no key, and its columns hide SQLite's rowid",
                              definition->target);
     return 0;
@@ -159,7 +152,7 @@ static int prepare_definition(struct lite_table *table, struct cdc_error *error)
 
     free_definition(table);
     table->mask_n = (n + 7) / 8;
-    table->rowid = visible_rowid(source);
+    table->rowid = lite_rowid_visible(source);
     table->kinds = calloc(n, sizeof *table->kinds);
     /* After, before, old key, new key: one block each for spans and for masks. */
     table->after = calloc(4 * n, sizeof *table->after);
@@ -285,11 +278,38 @@ static int apply(struct lite_sink *sink, struct lite_table *table, struct cdc_er
     return result;
 }
 
+/* Tables and indexes share their names in SQLite: somebody may have an index on another table that is called so. Found by
+ * the hash of names as well. */
+static int check_no_index(struct lite_sink *sink, const char *name, struct cdc_error *error)
+{
+    sink->db.sql.len = 0;
+    cdc_buf_lit(&sink->db.sql, "PRAGMA index_info(");
+    lite_database_quote(&sink->db.sql, name);
+    cdc_buf_byte(&sink->db.sql, ')');
+    int there = gives_a_row(sink, lite_database_prepare_made(&sink->db, false, error), error);
+    if (there <= 0)
+        return there;
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s holds an index \"%s\", and a table cannot be called so beside it",
+                  sink->db.path, name);
+    return cdc_error_hint(error, "give the index another name, or the table with --table-name");
+}
+
+/* What would make it fail is found here: at the schema line, the transactions before it can still be stored. */
+static int check_can_be_made(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    const char *target = table->source.target;
+
+    return lite_state_check_new(sink, target, &table->source.id, error) == 0 && check_no_index(sink, target, error) == 0
+               ? lite_fts_check(sink, table, error)
+               : -1;
+}
+
 /* Made with its first row, or with the next delivery: for a schema line alone no write lock is held. */
 static int look(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
     int there = exists(sink, table->source.target, error);
 
+    table->missing = false; /* where it cannot be made, no delivery is to try it again */
     if (there < 0)
         return -1;
     if (there && !table->source.owned) {
@@ -303,7 +323,7 @@ static int look(struct lite_sink *sink, struct lite_table *table, struct cdc_err
         return cdc_error_hint(error, "bring it back; or remove %s and its offset file, and take a new snapshot",
                               sink->db.path);
     }
-    if (!there && lite_state_check_new(sink, table->source.target, &table->source.id, error) != 0)
+    if (!there && check_can_be_made(sink, table, error) != 0)
         return -1;
     table->pending = there;
     table->missing = !there;
@@ -330,9 +350,11 @@ int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct c
         /* Another one of that name may have been made since the schema line. */
         if (look(sink, table, error) != 0)
             return -1;
-        if (table->missing && create(sink, table, error) != 0)
+        bool missing = table->missing;
+        table->missing =
+            false; /* of what cannot be made nothing is tried again: what is complete is still to be stored */
+        if (missing && create(sink, table, error) != 0)
             return -1;
-        table->missing = false;
     }
     return table->pending ? apply(sink, table, error) : 0;
 }
