@@ -302,6 +302,20 @@ int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offse
     return result;
 }
 
+int cdc_offset_read_tool(const char *path, char **tool, struct cdc_error *error)
+{
+    bool missing;
+    char *text;
+    json_t *root = load(path, &text, &missing, error);
+
+    if (root == NULL)
+        return missing ? 0 : -1;
+    *tool = strdup(json_string_value(json_object_get(root, "tool")));
+    json_decref(root);
+    free(text);
+    return *tool != NULL ? 1 : cdc_error_memory(error);
+}
+
 /* -- the own file ---------------------------------------------------------- */
 
 /* RETURNS NEW; NULL without memory. */
