@@ -733,6 +733,66 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     is "a new copy" 1 "$(docs | wc -l)"
 }
 
+@test "the owner may not be kept in a mapping, but the index may be looked at: that it is deleted is seen all the same" {
+    server
+    echo "{\"$SCHEMA-t\":{\"mappings\":{}}}" >"$DIR/http/mapping"
+    echo PUT 403 >"$DIR/http/mapping-status"
+    three >"$IN"
+    run -0 --separate-stderr elastic
+    [[ $stderr == *"cannot be kept in its mapping"* ]]
+    local stored
+    stored=$(pos)
+    rm "$DIR/http/mapping"
+    { users; change c '{"id":4}' null '{"id":4}'; commit; } >"$IN"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"index \"$SCHEMA-t\" is gone"* ]]
+    is position "$stored" "$(pos)"
+}
+
+@test "OpenSearch: an alias of several indexes, as a rollover makes it, is exit 78 and moves no position" {
+    curl -fsS -XPUT "$OPENSEARCH_URL/$SCHEMA-000001" -H 'Content-Type: application/json' -d "{\"aliases\":{\"$SCHEMA-t\":{\"is_write_index\":true}}}" >/dev/null
+    three >"$IN"
+    elastic
+    local stored
+    stored=$(pos)
+    curl -fsS -XPOST "$OPENSEARCH_URL/$SCHEMA-t/_rollover" >/dev/null
+    { users; change d '{"id":2}' '{"id":2}' null; commit; } >"$IN"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"index \"$SCHEMA-t\" is an alias of several indexes"* ]]
+    is position "$stored" "$(pos)"
+    curl -fsS -XDELETE "$OPENSEARCH_URL/$SCHEMA-000002" >/dev/null
+    curl -fsS "$OPENSEARCH_URL/_aliases" -H 'Content-Type: application/json' -d "{\"actions\":[{\"add\":{\"index\":\"$SCHEMA-000001\",\"alias\":\"$SCHEMA-t\",\"is_write_index\":true}}]}" >/dev/null
+    elastic
+    is documents "1 3" "$(docs | jq -r '.[0]' | xargs)"
+}
+
+block() { curl -fsS -XPUT "$OPENSEARCH_URL/_cluster/settings" -H 'Content-Type: application/json' -d "{\"persistent\":{\"cluster.blocks.$1\":$2}}" >/dev/null; }
+# blocked BLOCK: the sink waits as long as the cluster has that block.
+blocked() {
+    block "$1" true
+    elastic 2>"$DIR/err" 3>&- &
+    local sink=$! status=0
+    wait_for_match "$DIR/err" 'trying again in' || status=1
+    block "$1" null
+    [ $status = 0 ] || fail "$(cat "$DIR/err")"
+    wait $sink || status=$?
+    is "exit status under $1" 0 $status
+    not grep -q 'cannot be kept' "$DIR/err"
+    grep -q 'blocked by' "$DIR/err"
+}
+@test "OpenSearch: a block of the cluster is waited for, and is no missing privilege" {
+    three >"$IN"
+    blocked create_index
+    is owner "t" "$(curl -fsS "$OPENSEARCH_URL/$SCHEMA-t/_mapping" | jq -r '.[].mappings._meta.cdc.table')"
+    is documents 3 "$(docs | wc -l)"
+    { users; change c '{"id":4}' null '{"id":4}'; commit; } >"$IN"
+    blocked read_only
+    is documents 4 "$(docs | wc -l)"
+    { users; line t '"x":1'; commit; } >"$IN"
+    blocked read_only
+    is documents 0 "$(docs | wc -l)"
+}
+
 @test "another --index makes no second index without the documents of the first: exit 78" {
     server
     { users; change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"

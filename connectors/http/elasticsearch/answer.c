@@ -87,6 +87,15 @@ static bool is_of_the_index(const struct es_result *result)
     return false;
 }
 
+/* cluster_block_exception, index_create_block_exception. */
+static bool is_block(const char *type)
+{
+    static const char end[] = "_block_exception";
+    size_t n = strlen(type);
+
+    return n >= sizeof end - 1 && strcmp(type + n - (sizeof end - 1), end) == 0;
+}
+
 static enum es_verdict judge(const struct es_result *result, bool was_delete)
 {
     int64_t status = result->status;
@@ -101,7 +110,7 @@ static enum es_verdict judge(const struct es_result *result, bool was_delete)
     if (status == 429 || status >= 500)
         return ES_AGAIN;
     if (status == 403) /* a block (disk full) goes away, a missing privilege does not */
-        return strcmp(result->type, "cluster_block_exception") == 0 ? ES_AGAIN : ES_FORBIDDEN;
+        return is_block(result->type) ? ES_AGAIN : ES_FORBIDDEN;
     /* 404 for an index action can only be the index. */
     if (status == 404)
         return ES_NO_INDEX;
@@ -267,6 +276,18 @@ bool es_answer_is_error(struct cdc_span body, const char *type)
     json_t *tree = load(body, "the request", &ignored);
     bool result = strcmp(text_of(json_object_get(tree, "error"), "type"), type) == 0;
 
+    json_decref(tree);
+    return result;
+}
+
+bool es_answer_is_block(struct cdc_span body, char *why, size_t size)
+{
+    struct cdc_error ignored = {0};
+    json_t *tree = load(body, "the request", &ignored);
+    const json_t *error = json_object_get(tree, "error");
+    bool result = is_block(text_of(error, "type"));
+
+    snprintf(why, size, "%s", text_of(error, "reason"));
     json_decref(tree);
     return result;
 }

@@ -76,6 +76,9 @@ int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_erro
 /* Does it say that a shard failed? Any body will do. */
 bool es_answer_shard_failed(struct cdc_span body);
 
+/* Does it say that the index or the cluster is blocked? Then why has the reason. Any body will do. */
+bool es_answer_is_block(struct cdc_span body, char *why, size_t size);
+
 /* Is that an error of that type? Any body will do. */
 bool es_answer_is_error(struct cdc_span body, const char *type);
 

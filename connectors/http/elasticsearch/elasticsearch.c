@@ -169,10 +169,12 @@ static int claim(struct es_sink *sink, struct cdc_table *table, struct cdc_error
 {
     if (table->owned)
         return 0;
-    sink->no_index = false;
+    sink->no_index = sink->hidden = sink->ownerless = false;
     if (cdc_tables_claim(&sink->tables, table, error) != 0)
         return -1;
     ((struct es_table *)table)->no_index = sink->no_index;
+    ((struct es_table *)table)->hidden = sink->hidden;
+    ((struct es_table *)table)->ownerless = sink->ownerless;
     return 0;
 }
 
@@ -180,11 +182,13 @@ static int claim(struct es_sink *sink, struct cdc_table *table, struct cdc_error
 static int make_index(struct es_sink *sink, struct cdc_table *table, const struct cdc_event *event,
                       struct cdc_error *error)
 {
+    sink->ownerless = false;
     int made = es_owner_make_index(sink, table, error);
 
     if (made < 0)
         return -1;
     ((struct es_table *)table)->no_index = false;
+    ((struct es_table *)table)->ownerless = sink->ownerless;
     if (made == 1)
         return 0;
     table->owned = false;

@@ -96,6 +96,7 @@ struct es_sink {
     struct es_batch batch;
     struct cdc_buf body, scratch, rest;
     size_t body_limit; /* lowered when the peer says 413 */
+    char not_now[500]; /* why the newest item that is to be sent again was not taken */
     bool ask_items;    /* the last request had items that were not taken: the next is likely to have some, too */
     struct es_key_changes *key_changes;
     struct es_index_ids *index_ids;
@@ -104,15 +105,23 @@ struct es_sink {
     size_t n_touched, touched_cap;
     uint64_t without_base;
     bool told_lack, told_not_kept;
-    bool no_index; /* the one that was to be claimed last is not there */
+    /* Of the index that was to be claimed last: it is not there; its mapping may not be seen; or not be changed. */
+    bool no_index, hidden, ownerless;
 };
 struct es_table {
     struct cdc_table source; /* must be first */
     bool no_index;           /* its index is not there yet: made before its first document */
+    bool hidden;             /* it may not be looked at */
+    bool ownerless;          /* nothing can be kept in its mapping */
     bool touched;
     int64_t written_seq; /* of the newest row that is written; the first batch that has one of that seq */
     uint64_t written_batch;
 };
+
+/* -- request.c -- */
+/* As http_client_send, and sent again as long as the server answers that the index or the cluster is blocked. */
+enum http_outcome es_request_send(struct es_sink *sink, const struct http_request *request, long *status,
+                                  struct cdc_error *error);
 
 /* -- owner.c: for struct cdc_target_ops; context is the sink -- */
 int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, struct cdc_error *error);

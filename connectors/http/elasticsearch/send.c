@@ -159,7 +159,10 @@ static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, 
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too few items");
     switch (result.verdict) {
     case ES_DONE: return 0;
-    case ES_AGAIN: return 1;
+    case ES_AGAIN:
+        snprintf(sink->not_now, sizeof sink->not_now, "index \"%.100s\" does not take a document now: %.80s: %.250s",
+                 item->table->target, result.type, result.reason);
+        return 1;
     case ES_REFUSED: return refuse(sink, index, &result, error);
     case ES_NO_INDEX:
         cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" does not exist and is not created", item->table->target);
@@ -247,7 +250,7 @@ static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, stru
             .body = cdc_span(sink->body.data, sink->body.len),
         };
         long status = 0;
-        enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+        enum http_outcome outcome = es_request_send(sink, &request, &status, error);
 
         if (outcome != HTTP_GAVE_UP && status == 413)
             return too_large(sink, from, to, next, error);
@@ -263,7 +266,7 @@ static int send_pass(struct es_sink *sink, append_function *append, struct cdc_e
     struct cdc_retry retry;
     size_t from = 0, to = 0, next;
 
-    /* Items that are not taken though the request is; http_client_send counts its own attempts. */
+    /* Items that are not taken though the request is; es_request_send counts its own attempts. */
     cdc_retry_init(&retry, sink->client->context->settings->retry_max);
     while (from < sink->batch.lines.n) {
         if (build(sink, append, from, &to, error) != 0)
@@ -279,7 +282,7 @@ static int send_pass(struct es_sink *sink, append_function *append, struct cdc_e
         /* One item taken is progress. */
         if (next > from)
             cdc_retry_success(&retry);
-        if (next < to && !smaller && http_client_wait(sink->client, &retry, 0, "an item is not taken now", error) != 0)
+        if (next < to && !smaller && http_client_wait(sink->client, &retry, 0, sink->not_now, error) != 0)
             return -1;
         from = next;
     }
