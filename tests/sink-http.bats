@@ -125,6 +125,13 @@ server_again() {
     run -65 --separate-stderr webhook
     [[ $stderr == *422* ]]
     is "offset" "" "$(pos)"
+    local code
+    for code in 402 406 411 415 421 426 431 451; do # of the request: each line would get it
+        server_again $code
+        run -78 --separate-stderr webhook --on-error=skip
+        [[ $stderr == *"HTTP status $code"* ]]
+        is "offset after $code" "" "$(pos)"
+    done
     server_again 200 422
     webhook --on-error=dead-letter --dead-letter "$DIR/dead"
     grep -q 'n2' "$DIR/dead"
@@ -164,6 +171,18 @@ server_again() {
     [[ $stderr == *"HTTP status 422: xxx"* ]]
     is "lines" "1 1 1 2" "$(log '.body | fromjson | .after.id' | xargs)"
     is "offset" "" "$(pos)"
+}
+
+@test "webhook: a batch has lines of one source, so that its id says all that is in it" {
+    server
+    from() { SOURCE_NAME=$1 SEQ=$2; users; change c "{\"id\":$2}" null "{\"id\":$2}"; commit; }
+    { from a 100; from b 100; from a 200; } >"$IN"
+    t cdc-sink-http --webhook --format ndjson "$URL" <"$IN"
+    { from a 100; from b 100; from b 150; from a 200; from a 300; } >"$IN"
+    t cdc-sink-http --webhook --format ndjson "$URL" <"$IN"
+    is "each id has the same lines" "" "$(log '[.headers["webhook-id"], .body] | @json' | sort -u | jq -r '.[0]' | uniq -d)"
+    is "lines, in order" "100 100 200 100 100 150 200 300" "$(log .body | grep . | jq .after.id | xargs)"
+    is "one source each" "" "$(log '.body | [split("\n")[] | select(. != "") | fromjson.source.name] | unique | select(length > 1) | @json')"
 }
 
 @test "webhook: too large a batch is halved" {
@@ -791,6 +810,25 @@ blocked() {
     { users; line t '"x":1'; commit; } >"$IN"
     blocked read_only
     is documents 0 "$(docs | wc -l)"
+}
+
+@test "OpenSearch: lines that are older than the documents of another copy are told" {
+    SEQ=100000
+    three >"$IN"
+    run -0 --separate-stderr elastic
+    SEQ=200000
+    { users; for name in w x; do change u '{"id":1}' null "{\"id\":1,\"name\":\"$name\"}"; commit; done; } >"$IN"
+    cp "$DIR/o" "$DIR/before"
+    elastic
+    cp "$DIR/before" "$DIR/o"
+    run -0 --separate-stderr elastic # both come again, and the older one has no effect: nothing to be told
+    not grep -q 'newer version' <<<"$stderr"
+    rm "$DIR/o"
+    SEQ=1000
+    { three; three; } >"$IN"
+    run -0 --separate-stderr elastic --batch-events 3
+    [[ $stderr == *"index \"$SCHEMA-t\": 3 lines were not written"*"up to 200010, and the position has 1000"* ]] || fail "$stderr"
+    is "documents as they were" "x n2 n3" "$(docs | jq -r '.[2].name' | xargs)"
 }
 
 @test "another --index makes no second index without the documents of the first: exit 78" {

@@ -3,6 +3,7 @@
  * that the index does not have, a wrong ES_AGAIN stops the pipeline for ever, a wrong ES_REFUSED throws a good line
  * away. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "connectors/http/elasticsearch/answer.h"
 
@@ -117,6 +118,17 @@ static enum es_verdict judge(const struct es_result *result, bool was_delete)
     return is_of_the_index(result) ? ES_UNUSABLE : ES_REFUSED;
 }
 
+/* [7]: version conflict, current version [12] is higher than the one provided [7]. 0 where it does not say which. */
+static int64_t newer_version(const struct es_result *result)
+{
+    static const char begin[] = "current version [";
+    const char *p = strstr(result->reason, begin);
+
+    if (result->status != 409)
+        return -1;
+    return p != NULL ? strtoll(p + sizeof begin - 1, NULL, 10) : 0;
+}
+
 int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_result *result, struct cdc_error *error)
 {
     const json_t *item = next_element(items);
@@ -131,6 +143,7 @@ int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_re
     *result = (struct es_result){
         .status = json_integer_value(status), .type = text_of(why, "type"), .reason = text_of(why, "reason")};
     result->verdict = judge(result, was_delete);
+    result->newer = newer_version(result);
     return 1;
 }
 

@@ -67,10 +67,38 @@ int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
     return result;
 }
 
+/* After a crash lines come again that the index has in a newer state, until the position has passed what was written before it.
+ * Beyond that a version is not ours: the index was filled by another copy, or is written to by somebody else, and lines
+ * are without effect for as long as their seq is lower. */
+static void tell_newer(struct es_sink *sink, const struct cdc_offset_file *offsets)
+{
+    const struct cdc_offset *offset =
+        sink->newer.n > 0 ? cdc_offset_file_get(offsets, sink->newer.table->id.name) : NULL;
+
+    if (offset == NULL)
+        return;
+    if (sink->newer.version <= offset->seq) {
+        sink->newer.n = sink->newer.times = 0;
+        return;
+    }
+    /* Said at 1, 2, 4, 8 ... deliveries. */
+    sink->newer.times++;
+    if ((sink->newer.times & (sink->newer.times - 1)) == 0)
+        cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
+                      "index \"%s\": %llu lines were not written, since their documents have a newer version (up to "
+                      "%lld, and the "
+                      "position has %lld); unless they come again after a crash, the index has the documents of "
+                      "another copy: delete "
+                      "it and the offset file, and take a new snapshot",
+                      sink->newer.table->target, (unsigned long long)sink->newer.n, (long long)sink->newer.version,
+                      (long long)offset->seq);
+}
+
 int es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
 {
     if (es_owner_verify(sink, error) != 0 || es_index_ids_sync(sink->index_ids, error) != 0)
         return -1;
+    tell_newer(sink, offsets);
     /* Only now: a crash before would still need the journal of key changes. */
     es_key_changes_delivered(sink->key_changes, offsets);
     return 0;

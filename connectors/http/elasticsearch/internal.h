@@ -104,6 +104,11 @@ struct es_sink {
     struct es_table **touched; /* have got documents since the last delivery */
     size_t n_touched, touched_cap;
     uint64_t without_base;
+    struct { /* documents that the index has in a newer state than the lines for them */
+        uint64_t n, times;
+        int64_t version; /* the highest one, and of what */
+        const struct cdc_table *table;
+    } newer;
     bool told_lack, told_not_kept;
     /* Of the index that was to be claimed last: it is not there; its mapping may not be seen; or not be changed. */
     bool no_index, hidden, ownerless;

@@ -144,6 +144,16 @@ static int refuse(struct es_sink *sink, size_t index, const struct es_result *re
     return reject(sink, index, reason, error);
 }
 
+static void note_newer(struct es_sink *sink, const struct es_item *item, int64_t version)
+{
+    if (version < 0)
+        return;
+    if (sink->newer.n++ > 0 && version <= sink->newer.version)
+        return;
+    sink->newer.version = version;
+    sink->newer.table = item->table;
+}
+
 /* One item's answer. 0: settled, 1: the item must be sent again, -1. */
 static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, struct cdc_error *error)
 {
@@ -158,7 +168,7 @@ static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, 
     if (got == 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too few items");
     switch (result.verdict) {
-    case ES_DONE: return 0;
+    case ES_DONE: return note_newer(sink, item, result.newer), 0;
     case ES_AGAIN:
         snprintf(sink->not_now, sizeof sink->not_now, "index \"%.100s\" does not take a document now: %.80s: %.250s",
                  item->table->target, result.type, result.reason);
