@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include <cdc/file.h>
 #include <cdc/offset.h>
 
 struct ack {
@@ -140,8 +141,8 @@ static int scan_folder(struct cdc_acks *acks, struct cdc_error *error)
 
     if (folder == NULL)
         return errno == ENOENT ? 0
-                               : cdc_error_set(error, CDC_EXIT_IO, "unable to read state folder \"%s\": %s", acks->dir,
-                                               strerror(errno));
+                               : cdc_error_set(error, cdc_file_exit(errno), "unable to read state folder \"%s\": %s",
+                                               acks->dir, strerror(errno));
     while (result == 0 && (item = readdir(folder)) != NULL) {
         char path[4096];
         if (!ends_in(item->d_name, ".offset"))
@@ -162,7 +163,8 @@ static int read_one(struct cdc_acks *acks, struct ack *ack, struct cdc_error *er
 
     if (stat(ack->path, &status) != 0) {
         if (errno != ENOENT)
-            return cdc_error_set(error, CDC_EXIT_IO, "unable to look at \"%s\": %s", ack->path, strerror(errno));
+            return cdc_error_set(error, cdc_file_exit(errno), "unable to look at \"%s\": %s", ack->path,
+                                 strerror(errno));
         cdc_offset_free(&ack->offset);
         ack->inode = 0;
         return 0;

@@ -110,8 +110,7 @@ static char *read_file(const char *path, size_t *n, bool *missing, struct cdc_er
         return NULL;
     }
     if (fd < 0 || fstat(fd, &status) != 0) {
-        cdc_error_set(error, errno == EACCES ? CDC_EXIT_PERMISSION : CDC_EXIT_IO,
-                      "unable to open offset file \"%s\": %s", path, strerror(errno));
+        cdc_error_set(error, cdc_file_exit(errno), "unable to open offset file \"%s\": %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return NULL;
