@@ -140,8 +140,13 @@ int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_re
     const json_t *status = json_object_get(action, "status"), *why = json_object_get(action, "error");
     if (!json_is_integer(status))
         return senseless("_bulk has an item without a status", error);
-    *result = (struct es_result){
-        .status = json_integer_value(status), .type = text_of(why, "type"), .reason = text_of(why, "reason")};
+    const json_t *id = json_object_get(action, "_id");
+    *result = (struct es_result){.status = json_integer_value(status),
+                                 .type = text_of(why, "type"),
+                                 .reason = text_of(why, "reason"),
+                                 .id = cdc_span(json_string_value(id), json_string_length(id)),
+                                 .index = json_string_value(json_object_get(action, "_index")),
+                                 .dropped = strcmp(text_of(action, "result"), "noop") == 0};
     result->verdict = judge(result, was_delete);
     result->newer = newer_version(result);
     return 1;

@@ -34,6 +34,10 @@ struct es_result {
     int64_t status;
     const char *type, *reason; /* of the error, "" when absent */
     int64_t newer;             /* the version that the index has, newer than ours; -1: no such conflict */
+    /* Where it was written, which an ingest pipeline may have changed; p and index NULL where that was not asked for. */
+    struct cdc_span id;
+    const char *index;
+    bool dropped; /* a pipeline did not let it in: that counts as success */
 };
 /* How much an answer says: the peer was asked for `errors` alone, or for items as well. */
 enum es_bulk_answer { ES_BULK_BAD = -1, ES_BULK_ITEMS, ES_BULK_ALL_TAKEN, ES_BULK_SOME_NOT_TAKEN };

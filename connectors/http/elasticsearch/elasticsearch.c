@@ -14,6 +14,11 @@ static const struct cdc_target_ops target_ops = {
     .claim = es_owner_claim,
 };
 
+static void release(struct cdc_table *table)
+{
+    free(((struct es_table *)table)->place);
+}
+
 /* -- lifetime -------------------------------------------------------------------- */
 
 struct es_sink *es_sink_open(struct http_client *client, const struct es_settings *settings, struct cdc_error *error)
@@ -27,7 +32,7 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
     sink->client = client;
     sink->index = settings->index;
     sink->body_limit = settings->most_bytes;
-    cdc_tables_init(&sink->tables, sizeof(struct es_table), NULL, &target_ops, sink);
+    cdc_tables_init(&sink->tables, sizeof(struct es_table), release, &target_ops, sink);
     if (es_index_check_pattern(settings->index, error) == 0 && es_batch_init(&sink->batch, settings, error) == 0 &&
         (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL &&
         (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL)
@@ -58,7 +63,11 @@ int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
 
     /* After a failure as well: what was not sent comes again in a later run, since no delivery confirms it now
      * (sink.c). */
+    /* Inside a large transaction: most of it need not be watched. */
+    if (result == 0 && sink->watch && sink->n_watched++ > 0)
+        result = es_owner_look(sink, error);
     sink->n_batches++;
+    sink->watch = false;
     es_batch_clear(&sink->batch);
     sink->body.len = sink->rest.len = response->len = 0;
     cdc_buf_shrink(&sink->body, HTTP_BATCH_KEEP);
@@ -98,6 +107,7 @@ int es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offset
 {
     if (es_owner_verify(sink, error) != 0 || es_index_ids_sync(sink->index_ids, error) != 0)
         return -1;
+    sink->n_watched = 0;
     tell_newer(sink, offsets);
     /* Only now: a crash before would still need the journal of key changes. */
     es_key_changes_delivered(sink->key_changes, offsets);
@@ -252,6 +262,7 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
                      error) != 0)
         return HTTP_TAKEN_FAILED;
+    sink->watch |= es_places_watched((struct es_table *)table);
     es_twice_note(sink, event, &item);
     return http_batch_is_full(&batch->lines) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }

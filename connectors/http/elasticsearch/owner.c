@@ -124,6 +124,11 @@ static struct cdc_span response_of(const struct es_sink *sink)
     return body;
 }
 
+static struct cdc_span settings_of(struct cdc_span index)
+{
+    return object_member(object_member(index, "settings"), "index");
+}
+
 /* -- is it still the index that was filled? ------------------------------------------------ */
 
 static int is_gone(const char *index, struct cdc_error *error)
@@ -159,7 +164,7 @@ static int compare_index(struct es_sink *sink, const char *index, struct cdc_spa
                          bool ownerless, struct cdc_error *error)
 {
     struct cdc_span cdc = object_member(object_member(object_member(found, "mappings"), "_meta"), "cdc");
-    struct cdc_span uuid = cdc_json_member_raw(object_member(object_member(found, "settings"), "index"), "uuid");
+    struct cdc_span uuid = cdc_json_member_raw(settings_of(found), "uuid");
     const char *known = es_index_ids_get(sink->index_ids, index);
 
     if (uuid.p == NULL)
@@ -178,8 +183,9 @@ static int compare_index(struct es_sink *sink, const char *index, struct cdc_spa
 }
 
 /* The id alone, which costs the server little, however many fields a mapping has; and with the owner. */
-#define IDS "/_settings/index.uuid?ignore_unavailable=true&filter_path=*.settings.index.uuid"
-#define IDS_AND_OWNERS "?ignore_unavailable=true&filter_path=*.mappings._meta.cdc,*.settings.index.uuid"
+#define SETTINGS "*.settings.index.uuid,*.settings.index.*_pipeline"
+#define IDS "/_settings/index.uuid,index.*_pipeline?ignore_unavailable=true&filter_path=" SETTINGS
+#define IDS_AND_OWNERS "?ignore_unavailable=true&filter_path=*.mappings._meta.cdc," SETTINGS
 
 /* Asks for several indexes (names with commas). 1: the answer lies in the client's response, 0: none of them is there, or it
  * may not be seen (*seen false), -1. */
@@ -217,15 +223,15 @@ static int ask_ids(struct es_sink *sink, struct cdc_span names, const char *what
 }
 
 /* The index itself, or the one of an alias, whose name the answer does not have. p NULL: none. */
-static struct cdc_span choose(struct cdc_span body)
+static struct cdc_span choose(struct cdc_span body, struct cdc_span *name)
 {
     struct cdc_json_iter indexes;
-    struct cdc_span name, index = {NULL, 0};
+    struct cdc_span index = {NULL, 0};
 
     if (cdc_json_type(body) != CDC_JSON_OBJECT)
         return index;
     cdc_json_iter_begin(&indexes, body);
-    return cdc_json_next_member(&indexes, &name, &index) ? index : cdc_span(NULL, 0);
+    return cdc_json_next_member(&indexes, name, &index) ? index : cdc_span(NULL, 0);
 }
 
 static size_t count_members(struct cdc_span body)
@@ -252,11 +258,11 @@ static int is_several(const char *index, struct cdc_error *error)
     return cdc_error_hint(error, "let the alias lead to one index that has all documents, without a rollover");
 }
 
-/* 0: the same index, or it may not be looked at (sink->hidden); -1. */
-static int verify_one(struct es_sink *sink, const char *index, const struct cdc_table_id *id, bool ownerless,
-                      struct cdc_error *error)
+/* table: whose it is; NULL: there is no owner in it. 0: the same index, or it may not be looked at (sink->hidden); -1. */
+static int verify_one(struct es_sink *sink, const char *index, struct es_table *table, struct cdc_error *error)
 {
     bool seen;
+    struct cdc_span name = {NULL, 0};
     int there = ask_ids(sink, cdc_span_text(index), IDS_AND_OWNERS, &seen, error);
 
     if (there < 0)
@@ -266,26 +272,46 @@ static int verify_one(struct es_sink *sink, const char *index, const struct cdc_
         return not_kept(sink, index, 403);
     if (there == 1 && count_members(response_of(sink)) > 1)
         return is_several(index, error);
-    struct cdc_span found = there == 1 ? choose(response_of(sink)) : cdc_span(NULL, 0);
-    return found.p == NULL ? is_gone(index, error) : compare_index(sink, index, found, id, ownerless, error);
+    struct cdc_span found = there == 1 ? choose(response_of(sink), &name) : cdc_span(NULL, 0);
+    if (found.p == NULL)
+        return is_gone(index, error);
+    if (table == NULL)
+        return compare_index(sink, index, found, NULL, false, error);
+    return compare_index(sink, index, found, &table->source.id, table->ownerless, error) == 0
+               ? es_places_learn(table, name, settings_of(found), error)
+               : -1;
 }
 
 #define NAMES_MAX 2000 /* bytes: servers take a first line of 4096 */
 
-/* Is that index in an answer about ids? By any name: of an alias, the answer has those of its indexes. */
-static bool has_id(struct cdc_span body, const char *id)
+/* The name and the settings of the index with that id in an answer about ids: of an alias, the answer has the name of its
+ * index. false: it is not there. */
+static bool find_id(struct cdc_span body, const char *id, struct cdc_span *name, struct cdc_span *settings)
 {
     struct cdc_json_iter indexes;
-    struct cdc_span name, index;
+    struct cdc_span index;
 
     if (cdc_json_type(body) != CDC_JSON_OBJECT)
         return false;
-    for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, &name, &index);) {
-        struct cdc_span uuid = cdc_json_member_raw(object_member(object_member(index, "settings"), "index"), "uuid");
+    for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, name, &index);) {
+        *settings = settings_of(index);
+        struct cdc_span uuid = cdc_json_member_raw(*settings, "uuid");
         if (uuid.p != NULL && cdc_span_is(uuid, id))
             return true;
     }
     return false;
+}
+
+/* The answer about several indexes says that the table's is the one that we know: it is done with then. 0 or -1. */
+static int take_known(struct es_sink *sink, struct es_table *table, struct cdc_error *error)
+{
+    const char *id = es_index_ids_get(sink->index_ids, table->source.target);
+    struct cdc_span name, settings;
+
+    if (id == NULL || !find_id(response_of(sink), id, &name, &settings))
+        return 0;
+    table->touched = false;
+    return es_places_learn(table, name, settings, error);
 }
 
 /* From tables `from` on, as many as go into one request; *to is the first that did not. Those whose index is not in the answer,
@@ -310,11 +336,31 @@ static int verify_known(struct es_sink *sink, size_t from, size_t *to, struct cd
                               : ask_ids(sink, cdc_span(names.data, names.len), IDS, &seen, error);
     cdc_buf_free(&names);
     bool one_each = result == 1 && count_members(response_of(sink)) <= n;
-    for (size_t k = from; one_each && k < i; k++) {
-        const char *id = es_index_ids_get(sink->index_ids, sink->touched[k]->source.target);
-        sink->touched[k]->touched = id == NULL || !has_id(response_of(sink), id);
-    }
+    for (size_t k = from; one_each && k < i; k++)
+        if (take_known(sink, sink->touched[k], error) != 0)
+            return -1;
     return result < 0 ? -1 : 0;
+}
+
+static int verify_table(struct es_sink *sink, struct es_table *table, struct cdc_error *error)
+{
+    if (table->hidden)
+        return 0;
+    if (verify_one(sink, table->source.target, table, error) != 0)
+        return -1;
+    table->hidden = sink->hidden;
+    return 0;
+}
+
+int es_owner_look(struct es_sink *sink, struct cdc_error *error)
+{
+    for (size_t i = 0; i < sink->n_touched; i++) {
+        struct es_table *table = sink->touched[i];
+        if (!table->looked_at && verify_table(sink, table, error) != 0)
+            return -1;
+        table->looked_at = true; /* as far as it may be */
+    }
+    return 0;
 }
 
 int es_owner_verify(struct es_sink *sink, struct cdc_error *error)
@@ -322,17 +368,14 @@ int es_owner_verify(struct es_sink *sink, struct cdc_error *error)
     for (size_t from = 0, to; from < sink->n_touched; from = to) {
         if (verify_known(sink, from, &to, error) != 0)
             return -1;
-        for (size_t i = from; i < to; i++) {
-            struct es_table *table = sink->touched[i];
-            if (!table->touched || table->hidden)
-                continue;
-            if (verify_one(sink, table->source.target, &table->source.id, table->ownerless, error) != 0)
+        for (size_t i = from; i < to; i++)
+            if (sink->touched[i]->touched && verify_table(sink, sink->touched[i], error) != 0)
                 return -1;
-            table->hidden = sink->hidden;
-        }
     }
-    for (size_t i = 0; i < sink->n_touched; i++)
+    for (size_t i = 0; i < sink->n_touched; i++) {
         sink->touched[i]->touched = false;
+        sink->touched[i]->looked_at = true;
+    }
     sink->n_touched = 0;
     return 0;
 }
@@ -352,7 +395,7 @@ int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, 
     struct cdc_span cdc = object_member(find_meta(response_of(sink)), "cdc");
     if (cdc.p != NULL)
         return read_owner(cdc, owner, error);
-    return es_index_ids_get(sink->index_ids, index) != NULL ? verify_one(sink, index, NULL, false, error) : 0;
+    return es_index_ids_get(sink->index_ids, index) != NULL ? verify_one(sink, index, NULL, error) : 0;
 }
 
 /* Appends the members of a mapping that make id the owner, and keep what else is in meta. */

@@ -154,6 +154,19 @@ static void note_newer(struct es_sink *sink, const struct es_item *item, int64_t
     sink->newer.table = item->table;
 }
 
+static int settle_done(struct es_sink *sink, size_t index, struct es_result *result, struct cdc_error *error)
+{
+    int dropped = es_places_check(&sink->batch, &sink->batch.items[index], result, error);
+
+    if (dropped > 0) {
+        result->type = "dropped";
+        result->reason = "an ingest pipeline of the index does not let the document in";
+        return refuse(sink, index, result, error);
+    }
+    note_newer(sink, &sink->batch.items[index], result->newer);
+    return dropped;
+}
+
 /* One item's answer. 0: settled, 1: the item must be sent again, -1. */
 static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, struct cdc_error *error)
 {
@@ -168,7 +181,7 @@ static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, 
     if (got == 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too few items");
     switch (result.verdict) {
-    case ES_DONE: return note_newer(sink, item, result.newer), 0;
+    case ES_DONE: return settle_done(sink, index, &result, error);
     case ES_AGAIN:
         snprintf(sink->not_now, sizeof sink->not_now, "index \"%.100s\" does not take a document now: %.80s: %.250s",
                  item->table->target, result.type, result.reason);
@@ -222,9 +235,10 @@ static int take_answer(struct es_sink *sink, size_t from, size_t to, size_t *nex
         break;
     case ES_BULK_ALL_TAKEN: *next = to; break;
     case ES_BULK_SOME_NOT_TAKEN:
-        result = sink->ask_items ? cdc_error_set(error, CDC_EXIT_PROTOCOL,
-                                                 "the answer to _bulk does not say which items were not taken")
-                                 : 1;
+        result =
+            sink->ask_items || sink->watch
+                ? cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk does not say which items were not taken")
+                : 1;
         sink->ask_items = true;
         break;
     case ES_BULK_BAD: result = -1; break;
@@ -255,7 +269,9 @@ static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, stru
     do {
         struct http_request request = {
             .method = "POST",
-            .path = sink->ask_items ? ES_BULK_ITEMS_PATH : ES_BULK_PATH,
+            .path = sink->watch       ? ES_BULK_PLACES_PATH
+                    : sink->ask_items ? ES_BULK_ITEMS_PATH
+                                      : ES_BULK_PATH,
             .content_type = "application/x-ndjson",
             .body = cdc_span(sink->body.data, sink->body.len),
         };
