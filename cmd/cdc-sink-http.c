@@ -95,7 +95,7 @@ static int begin_anew(const char *path, struct cdc_error *error)
     }
     if (unlink(path) == 0 || errno == ENOENT)
         return 0;
-    return cdc_error_set(error, cdc_file_exit_of(errno), "unable to remove \"%s\": %s", path, strerror(errno));
+    return cdc_error_set(error, cdc_file_exit(errno), "unable to remove \"%s\": %s", path, strerror(errno));
 }
 
 /* Files beside the offset file. Without one there are none: a restart takes in everything again. */

@@ -187,6 +187,30 @@ END
     [[ $output == "cdc-filter: "* ]]
 }
 
+@test "places that cannot be right are exit 78, a missing right is 77, a file that may not grow is 74" {
+    printf '%s\n%s\n' "$EVENT" "$COMMIT" >"$DIR/in"
+    local sink="cdc-sink-sqlite $DIR/a.db --offset-file" line open=$DIR/open closed=$DIR/closed
+    for line in "$sink $DIR/none/o" "$sink $DIR/in/o" "$sink $DIR/$(printf 'x%.0s' {1..300})" "cdc-sink-sqlite $DIR/a.db --state-dir $DIR/none/state" \
+        "cdc-sink-sqlite $DIR/a.db --state-dir $DIR/in" "cdc-sink-sqlite $DIR/a.db --on-error=dead-letter --dead-letter $DIR/none/dead"; do
+        run -78 --separate-stderr t bash -c "$line <$DIR/in"
+        [[ $stderr == *"$DIR/"* ]] || fail "$line: $stderr"
+    done
+    run -74 --separate-stderr bash -c "ulimit -f 1; yes '$EVENT' | head -1000 | timeout 30 cdc-filter >$DIR/out"
+    [[ $stderr == *"File too large"* ]]
+    [ "$(id -u)" = 0 ] || skip "the rest needs root"
+    # The lock is there from better days, and the folder is closed since.
+    mkdir -m 755 "$closed"
+    touch "$closed/o.lock"
+    chown nobody "$closed/o.lock"
+    mkdir -m 777 "$open"
+    install -m 755 "$BIN/cdc-sink-sqlite" "$open/sink"
+    chmod a+rx "$DIR" "$DIR/.." "$DIR/../.." "$DIR/../../.." 2>/dev/null
+    for line in "--offset-file $closed/o" "--state-dir $closed/state"; do
+        run -77 --separate-stderr t setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups env "LD_LIBRARY_PATH=$BIN/.." "$open/sink" "$open/a.db" $line <"$DIR/in"
+        [[ $stderr == *"$closed/"*"Permission denied"* ]] || fail "$line: $stderr"
+    done
+}
+
 @test "a reader that goes away: exit 74, without a word" {
     yes "$EVENT" | head -200000 >"$DIR/in"
     t bash -c 'cdc-filter <"$0" 2>"$1" | head -3 >"$2"; exit "${PIPESTATUS[0]}"' "$DIR/in" "$DIR/err" "$DIR/out" || status=$?

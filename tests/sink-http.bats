@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # cdc-sink-http: webhooks and _bulk against a server that misbehaves on demand, and against a real OpenSearch.
-# takes: 30 s
+# takes: 45 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/lines
@@ -125,6 +125,13 @@ server_again() {
     run -65 --separate-stderr webhook
     [[ $stderr == *422* ]]
     is "offset" "" "$(pos)"
+    local code
+    for code in 402 411 415 431; do # of the request: each line would get it
+        server_again $code
+        run -78 --separate-stderr webhook --on-error=skip
+        [[ $stderr == *"HTTP status $code"* ]]
+        is "offset after $code" "" "$(pos)"
+    done
     server_again 200 422
     webhook --on-error=dead-letter --dead-letter "$DIR/dead"
     grep -q 'n2' "$DIR/dead"
@@ -164,6 +171,18 @@ server_again() {
     [[ $stderr == *"HTTP status 422: xxx"* ]]
     is "lines" "1 1 1 2" "$(log '.body | fromjson | .after.id' | xargs)"
     is "offset" "" "$(pos)"
+}
+
+@test "webhook: a batch has lines of one source, so that its id says all that is in it" {
+    server
+    from() { SOURCE_NAME=$1 SEQ=$2; users; change c "{\"id\":$2}" null "{\"id\":$2}"; commit; }
+    { from a 100; from b 100; from a 200; } >"$IN"
+    t cdc-sink-http --webhook --format ndjson "$URL" <"$IN"
+    { from a 100; from b 100; from b 150; from a 200; from a 300; } >"$IN"
+    t cdc-sink-http --webhook --format ndjson "$URL" <"$IN"
+    is "each id has the same lines" "" "$(log '[.headers["webhook-id"], .body] | @json' | sort -u | jq -r '.[0]' | uniq -d)"
+    is "lines, in order" "100 100 200 100 100 150 200 300" "$(log .body | grep . | jq .after.id | xargs)"
+    is "one source each" "" "$(log '.body | [split("\n")[] | select(. != "") | fromjson.source.name] | unique | select(length > 1) | @json')"
 }
 
 @test "webhook: too large a batch is halved" {
@@ -264,13 +283,13 @@ server_again() {
     script 'bulk 409:version_conflict_engine_exception 404'
     elastic
     [[ $(pos) == *99999999* ]]
-    for answer in 'bulk*1 200' 'bulk*3 200' '200 nonsense' '200 {}' '200 {"items":[{}]}' '200 {"items":[{"index":{}},{"delete":{}}]}' '200 {"items":{}}' 418; do
+    for answer in 'bulk*1 200' 'bulk*3 200' '200 nonsense' '200 {}' '200 {"items":[{}]}' '200 {"items":[{"index":{}},{"delete":{}}]}' '200 {"items":{}}' 400; do
         rm -f "$DIR/o"
         server_again "$answer"
         run -76 elastic
         is "offset after $answer" "" "$(pos)"
     done
-    for pair in 'bulk 403:security_exception=77' 'bulk 404:index_not_found_exception 404=78' 401=77 404=78 302=78; do
+    for pair in 'bulk 403:security_exception=77' 'bulk 404:index_not_found_exception 404=78' 401=77 404=78 418=78 302=78; do
         rm -f "$DIR/o"
         server_again "${pair%=*}"
         run elastic
@@ -344,18 +363,52 @@ server_again() {
 
 @test "_bulk: items are asked for only when some were not taken" {
     server
-    three >"$IN"
-    script '200 {"errors":true}' 'bulk 200 429:es_rejected_execution_exception 200' '200 {"errors":false}'
-    elastic
-    is "what was asked" "errors
+    { three; three; } >"$IN"
+    script 'bulk 200' '200 {"errors":true}' 'bulk 200 429:es_rejected_execution_exception 200' '200 {"errors":false}'
+    elastic --batch-events 3
+    is "what was asked" "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*._index,items.*._id,items.*.result
+errors
 errors,items.*.status,items.*.error.type,items.*.error.reason
 errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | ltrimstr("/_bulk?filter_path=")')"
-    is "the same request" 1 "$(log .body | head -12 | sed '/^$/d' | jq -r '.index._id // empty' | xargs -n3 | sort -u | wc -l)"
+    is "the same request" 1 "$(log 'select(.answer != "bulk 200") | .body' | head -12 | sed '/^$/d' | jq -r '.index._id // empty' | xargs -n3 | sort -u | wc -l)"
     [[ $(pos) == *99999999* ]]
     rm "$DIR/o"
-    server_again '200 {"errors":true}' '200 {"errors":true}'
+    server_again '200 {"errors":true}'
     run -76 elastic
     is offset "" "$(pos)"
+}
+
+pipeline() { curl -fsS -XPUT "$OPENSEARCH_URL/_ingest/pipeline/$SCHEMA" -H 'Content-Type: application/json' -d "{\"processors\":[$1]}" >/dev/null; }
+# with_pipeline PROCESSOR: an empty index and no position, with a pipeline of it.
+with_pipeline() {
+    rm -f "$DIR/o"
+    pipeline "$1"
+    curl -sS -XDELETE "$OPENSEARCH_URL/$SCHEMA-*" >/dev/null
+    curl -fsS -XPUT "$OPENSEARCH_URL/$SCHEMA-t" -H 'Content-Type: application/json' -d "{\"settings\":{\"index.default_pipeline\":\"$SCHEMA\"}}" >/dev/null
+}
+@test "OpenSearch: an ingest pipeline may change fields; another _id or index is exit 78, a dropped document a refused line" {
+    three >"$IN"
+    with_pipeline '{"set":{"field":"name","value":"same"}}'
+    elastic
+    is "changed fields" "1 same 2 same 3 same" "$(docs | jq -r '.[0], .[2].name' | xargs)"
+    with_pipeline '{"set":{"field":"_id","value":"one"}}'
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"index \"$SCHEMA-t\": an ingest pipeline writes its documents under another _id"* ]]
+    is "position" "" "$(pos)"
+    with_pipeline "{\"set\":{\"field\":\"_index\",\"value\":\"$SCHEMA-u\"}}"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"an ingest pipeline writes its documents to another index"* ]]
+    is "position" "" "$(pos)"
+    with_pipeline '{"drop":{"if":"ctx.id == 2"}}'
+    run -65 --separate-stderr elastic
+    [[ $stderr == *"line 3: "*"an ingest pipeline of the index does not let the document in"* ]]
+    elastic --on-error=dead-letter --dead-letter "$DIR/dead"
+    is "documents without it" "1 3" "$(docs | jq -r '.[0]' | xargs)"
+    is "dead letters" 1 "$(grep -c . "$DIR/dead")"
+    # In a later delivery, and of another run.
+    { users; change u '{"id":3}' null '{"id":3,"name":"x"}'; commit; change c '{"id":2}' null '{"id":2,"name":"again"}'; commit; } >"$IN"
+    run -65 --separate-stderr elastic --batch-events 1
+    is "stored before it" x "$(docs | jq -r 'select(.[0] == "3")[2].name')"
 }
 
 @test "a refusal names the line of the input, webhook and _bulk" {
@@ -733,6 +786,85 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     is "a new copy" 1 "$(docs | wc -l)"
 }
 
+@test "the owner may not be kept in a mapping, but the index may be looked at: that it is deleted is seen all the same" {
+    server
+    echo "{\"$SCHEMA-t\":{\"mappings\":{}}}" >"$DIR/http/mapping"
+    echo PUT 403 >"$DIR/http/mapping-status"
+    three >"$IN"
+    run -0 --separate-stderr elastic
+    [[ $stderr == *"cannot be kept in its mapping"* ]]
+    local stored
+    stored=$(pos)
+    rm "$DIR/http/mapping"
+    { users; change c '{"id":4}' null '{"id":4}'; commit; } >"$IN"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"index \"$SCHEMA-t\" is gone"* ]]
+    is position "$stored" "$(pos)"
+}
+
+@test "OpenSearch: an alias of several indexes, as a rollover makes it, is exit 78 and moves no position" {
+    curl -fsS -XPUT "$OPENSEARCH_URL/$SCHEMA-000001" -H 'Content-Type: application/json' -d "{\"aliases\":{\"$SCHEMA-t\":{\"is_write_index\":true}}}" >/dev/null
+    three >"$IN"
+    elastic
+    local stored
+    stored=$(pos)
+    curl -fsS -XPOST "$OPENSEARCH_URL/$SCHEMA-t/_rollover" >/dev/null
+    { users; change d '{"id":2}' '{"id":2}' null; commit; } >"$IN"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"index \"$SCHEMA-t\" is an alias of several indexes"* ]]
+    is position "$stored" "$(pos)"
+    curl -fsS -XDELETE "$OPENSEARCH_URL/$SCHEMA-000002" >/dev/null
+    curl -fsS "$OPENSEARCH_URL/_aliases" -H 'Content-Type: application/json' -d "{\"actions\":[{\"add\":{\"index\":\"$SCHEMA-000001\",\"alias\":\"$SCHEMA-t\",\"is_write_index\":true}}]}" >/dev/null
+    elastic
+    is documents "1 3" "$(docs | jq -r '.[0]' | xargs)"
+}
+
+block() { curl -fsS -XPUT "$OPENSEARCH_URL/_cluster/settings" -H 'Content-Type: application/json' -d "{\"persistent\":{\"cluster.blocks.$1\":$2}}" >/dev/null; }
+# blocked BLOCK: the sink waits as long as the cluster has that block.
+blocked() {
+    block "$1" true
+    elastic 2>"$DIR/err" 3>&- &
+    local sink=$! status=0
+    wait_for_match "$DIR/err" 'trying again in' || status=1
+    block "$1" null
+    [ $status = 0 ] || fail "$(cat "$DIR/err")"
+    wait $sink || status=$?
+    is "exit status under $1" 0 $status
+    not grep -q 'cannot be kept' "$DIR/err"
+    grep -q 'blocked by' "$DIR/err"
+}
+@test "OpenSearch: a block of the cluster is waited for, and is no missing privilege" {
+    three >"$IN"
+    blocked create_index
+    is owner "t" "$(curl -fsS "$OPENSEARCH_URL/$SCHEMA-t/_mapping" | jq -r '.[].mappings._meta.cdc.table')"
+    is documents 3 "$(docs | wc -l)"
+    { users; change c '{"id":4}' null '{"id":4}'; commit; } >"$IN"
+    blocked read_only
+    is documents 4 "$(docs | wc -l)"
+    { users; line t '"x":1'; commit; } >"$IN"
+    blocked read_only
+    is documents 0 "$(docs | wc -l)"
+}
+
+@test "OpenSearch: lines that are older than the documents of another copy are told" {
+    SEQ=100000
+    three >"$IN"
+    run -0 --separate-stderr elastic
+    SEQ=200000
+    { users; for name in w x; do change u '{"id":1}' null "{\"id\":1,\"name\":\"$name\"}"; commit; done; } >"$IN"
+    cp "$DIR/o" "$DIR/before"
+    elastic
+    cp "$DIR/before" "$DIR/o"
+    run -0 --separate-stderr elastic # both come again, and the older one has no effect: nothing to be told
+    not grep -q 'newer version' <<<"$stderr"
+    rm "$DIR/o"
+    SEQ=1000
+    { three; three; } >"$IN"
+    run -0 --separate-stderr elastic --batch-events 3
+    [[ $stderr == *"index \"$SCHEMA-t\": 3 lines were not written"*"up to 200010, and the position has 1000"* ]] || fail "$stderr"
+    is "documents as they were" "x n2 n3" "$(docs | jq -r '.[2].name' | xargs)"
+}
+
 @test "another --index makes no second index without the documents of the first: exit 78" {
     server
     { users; change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
@@ -754,7 +886,7 @@ errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | l
     for _ in 1 2 3; do row_of a; row_of b; row_of c; commit; done >"$IN"
     elastic --batch-events 3
     is "by name, with the owner" "$SCHEMA-a $SCHEMA-b $SCHEMA-c" "$(sed -n 's,^/\([^?/]*\)?.*mappings._meta.*,\1,p' "$DIR/http/looks" | xargs)"
-    is "then ids alone" "$SCHEMA-a,$SCHEMA-b,$SCHEMA-c $SCHEMA-a,$SCHEMA-b,$SCHEMA-c" "$(sed -n 's,^/\([^?/]*\)/_settings/index.uuid?.*,\1,p' "$DIR/http/looks" | xargs)"
+    is "then ids alone" "$SCHEMA-a,$SCHEMA-b,$SCHEMA-c $SCHEMA-a,$SCHEMA-b,$SCHEMA-c" "$(sed -n 's;^/\([^?/]*\)/_settings/index.uuid,index.\*_pipeline?.*;\1;p' "$DIR/http/looks" | xargs)"
     is "no more" 5 "$(grep -c . "$DIR/http/looks")"
 }
 

@@ -171,3 +171,17 @@ c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute("begin immedia
     wait_until test -s "$DIR/status"
     is status 75 "$(cat "$DIR/status")"
 }
+
+bytes_in_7() { python3 -c 'import fcntl, struct, termios; print(struct.unpack("i", fcntl.ioctl(7, termios.FIONREAD, b"0000"))[0])'; }
+messages_are_stuck() { [ "$(bytes_in_7)" -gt 60000 ]; }
+ends_by_term() { kill -TERM "$1" 2>/dev/null; [ -s "$DIR/status" ]; }
+@test "messages that nobody reads: a second signal" {
+    mkfifo "$DIR/messages"
+    exec 7<>"$DIR/messages"
+    seq -f 'no line %g' 3000 >"$DIR/bad"
+    spawn bash -c "cdc-filter --on-error=skip <$DIR/bad >/dev/null 2>$DIR/messages; echo \$? >$DIR/status"
+    wait_until messages_are_stuck
+    wait_until ends_by_term "$(member "$SPAWNED" cdc-filter)"
+    is status 0 "$(cat "$DIR/status")"
+    exec 7>&-
+}

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include <cdc/json.h>
 #include <cdc/retry.h>
 #include <cdc/version.h>
+
+#define LOOK_MS 100 /* how soon a second signal is seen */
 
 struct common_options {
     bool help, version, verbose, quiet;
@@ -36,6 +39,9 @@ static const struct cdc_option common_table[] = {
 };
 
 /* -- messages --------------------------------------------------------------- */
+
+/* Of the process; NULL until its signals are caught. */
+static struct cdc_control *controlled;
 
 /* The log's callback has no state of its own (context is NULL): a process has one stderr. */
 static struct {
@@ -63,9 +69,25 @@ static void append_escaped(struct cdc_buf *out, const char *text)
     }
 }
 
+/* A terminal that was stopped, or a pipe whose reader does nothing, takes no more: a message waits for it, but not once a second
+ * signal has come. A failed poll leaves it to the write. */
+static bool stderr_takes_more(void)
+{
+    struct pollfd poller = {STDERR_FILENO, POLLOUT, 0};
+    int n;
+
+    do {
+        bool leave = controlled != NULL && controlled->stop >= 2;
+        n = poll(&poller, 1, leave ? 0 : LOOK_MS);
+        if (n == 0 && leave)
+            return false;
+    } while (n == 0 || (n < 0 && errno == EINTR));
+    return true;
+}
+
 static void write_stderr(const struct cdc_buf *line)
 {
-    if (line->failed)
+    if (line->failed || !stderr_takes_more())
         return;
     ssize_t n = write(STDERR_FILENO, line->data, line->len); /* one write: lines of several tools do not mix */
     (void)n;
@@ -98,7 +120,6 @@ static void write_message(void *context, enum cdc_log_level level, const char *m
 
 /* -- signals ------------------------------------------------------------------ */
 
-static struct cdc_control *controlled;
 static int wake_pipe[2] = {-1, -1}, notice_pipe[2] = {-1, -1};
 
 /* The handlers only count, and write a byte into a pipe that never blocks: every poll of a loop has its other end.
@@ -263,6 +284,9 @@ int program_main(struct program *program, int argc, char **argv)
     program->log = (struct cdc_log){write_message, NULL};
     program->control = (struct cdc_control){.wake_fd = -1, .notice_fd = -1};
     catch_signal(SIGPIPE, SIG_IGN);
+    catch_signal(
+        SIGXFSZ,
+        SIG_IGN); /* a file that may not grow (ulimit -f) is EFBIG where it happens, as a full disk is an error */
     if (parse_and_run(program, &error) == 0)
         return CDC_EXIT_OK;
     show_error(program, &error);
@@ -294,7 +318,7 @@ int program_make_folder(struct program *program, const char *path, struct cdc_er
     if (mkdir(path, 0700) == 0)
         program->made_folder = path;
     else if (errno != EEXIST)
-        return cdc_error_set(error, cdc_file_exit_of(errno), "unable to make folder \"%s\": %s", path, strerror(errno));
+        return cdc_error_set(error, cdc_file_exit(errno), "unable to make folder \"%s\": %s", path, strerror(errno));
     return 0;
 }
 

@@ -215,7 +215,7 @@ static int read_file(struct reading *reading, const char *path, struct cdc_error
         return -1;
     reading->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (reading->fd < 0)
-        return cdc_error_set(error, cdc_file_exit_of(errno), "unable to open file %s: %s", path, strerror(errno));
+        return cdc_error_set(error, cdc_file_exit(errno), "unable to open file %s: %s", path, strerror(errno));
     int result = read_magic(reading, error) < 0 ? -1 : read_events(reading, error);
     close(reading->fd);
     return result;

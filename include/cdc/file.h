@@ -7,19 +7,20 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* The exit status of an error of a file: PERMISSION for what a person must change (EACCES, EPERM, and EROFS, a file system that
- * is mounted for reading alone), else IO, which may pass by itself: a full disk, a broken one, no descriptor left. */
-int cdc_file_exit_of(int number);
+/* The exit status for an errno of opening, making or renaming a file: PERMISSION, also for a
+ * file system that is mounted for reading alone; CONFIG where the path cannot be right (its folder
+ * is not there, say), so that trying again is of no use; else IO, such as a full disk. */
+int cdc_file_exit(int number);
 /* Replaces path by the n bytes: writes PATH.tmp beside it with that mode (0600), and renames it, so that a reader sees
  * the old file or the new one, never half of it. durable: with fsync of file and folder, so that it holds after a power
- * cut too. 0, or -1 with PERMISSION or IO; the old file is there still. */
+ * cut too. 0, or -1 (cdc_file_exit); the old file is there still. */
 int cdc_file_replace(const char *path, const void *data, size_t n, unsigned mode, bool durable,
                      struct cdc_error *error);
 /* Writes all n bytes to a descriptor that blocks. 0, or -1 with errno. */
 int cdc_file_write(int fd, const void *data, size_t n);
 /* Opens a file of ours: a regular one and no link, since in a folder that others may write to a link would have us write
  * where it leads, and a FIFO would block for ever. flags: as of open(2). what: "lock file", for the message. The descriptor,
- * or -1 with PERMISSION, CONFIG (a link, a FIFO) or IO, and errno (ENOENT: there is none). */
+ * or -1 with CONFIG (a link, a FIFO) or as cdc_file_exit has it, and errno (ENOENT: there is none). */
 int cdc_file_open(const char *path, int flags, unsigned mode, const char *what, struct cdc_error *error);
 /* Has the file that fd is open on a name still? What is written to one that was removed is gone with the process. 0, or -1
  * with IO. path, what: for the message. */

@@ -59,10 +59,13 @@ const char *cdc_offset_file_path(const struct cdc_offset_file *file);
 /* Reads somebody else's offset file without locking. Returns 1 and fills *offset (cdc_offset_free) when it has a
  * non-empty pos for name; 0 when the file or the entry does not exist; -1 when it is damaged. */
 int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offset, struct cdc_error *error);
+/* Whose offset file is it? 1: *tool (RETURNS NEW; free); 0: there is none; -1: it is damaged, or is no offset file. */
+int cdc_offset_read_tool(const char *path, char **tool, struct cdc_error *error);
 
 /* -- acknowledgements: libcdc/position/acks.c -- */
 struct cdc_acks; /* what the sinks of one source have stored */
-/* files: n paths; state_dir: also every offset file of a sink (tool "cdc-sink-*") in it; may be NULL. RETURNS NEW. */
+/* files: n paths; state_dir: also every offset file of a sink (*.offset, of a tool "cdc-sink-*") in it; may be NULL.
+ * RETURNS NEW. */
 struct cdc_acks *cdc_acks_new(const char *name, const char *const *files, size_t n, const char *state_dir,
                               struct cdc_error *error);
 void cdc_acks_free(struct cdc_acks *acks);

@@ -17,9 +17,19 @@
 
 #include <cdc/file.h>
 
-int cdc_file_exit_of(int number)
+int cdc_file_exit(int number)
 {
-    return number == EACCES || number == EPERM || number == EROFS ? CDC_EXIT_PERMISSION : CDC_EXIT_IO;
+    switch (number) {
+    case EACCES:
+    case EPERM:
+    case EROFS: return CDC_EXIT_PERMISSION;
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG: return CDC_EXIT_CONFIG;
+    default: return CDC_EXIT_IO;
+    }
 }
 
 int cdc_file_write(int fd, const void *data, size_t n)
@@ -50,7 +60,7 @@ int cdc_file_open(const char *path, int flags, unsigned mode, const char *what, 
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s \"%s\" is %s", what, path,
                       saved == ELOOP && fd < 0 ? "a symbolic link, which is not followed" : "no regular file");
     else
-        cdc_error_set(error, cdc_file_exit_of(saved), "unable to open %s \"%s\": %s", what, path, strerror(saved));
+        cdc_error_set(error, cdc_file_exit(saved), "unable to open %s \"%s\": %s", what, path, strerror(saved));
     if (fd >= 0) {
         close(fd);
         saved = EINVAL;
@@ -125,10 +135,9 @@ int cdc_file_replace(const char *path, const void *data, size_t n, unsigned mode
     snprintf(temporary, size, "%s.tmp", path);
     if (write_file(temporary, data, n, mode, durable) != 0)
         /* PATH.tmp beside PATH, not in /tmp: a rename works within one file system only. */
-        result =
-            cdc_error_set(error, cdc_file_exit_of(errno), "unable to write \"%s\": %s", temporary, strerror(errno));
+        result = cdc_error_set(error, cdc_file_exit(errno), "unable to write \"%s\": %s", temporary, strerror(errno));
     else if (rename(temporary, path) != 0 || (durable && cdc_file_sync_folder(path) != 0))
-        result = cdc_error_set(error, cdc_file_exit_of(errno), "unable to replace \"%s\": %s", path, strerror(errno));
+        result = cdc_error_set(error, cdc_file_exit(errno), "unable to replace \"%s\": %s", path, strerror(errno));
     free(temporary);
     return result;
 }

@@ -26,7 +26,7 @@ static const char begin[] = "{\"reason\":";
 
 static int io_error(const struct dead_letter *file, struct cdc_error *error)
 {
-    return cdc_error_set(error, cdc_file_exit_of(errno), "unable to write dead-letter file \"%s\": %s", file->path,
+    return cdc_error_set(error, cdc_file_exit(errno), "unable to write dead-letter file \"%s\": %s", file->path,
                          strerror(errno));
 }
 

@@ -26,6 +26,8 @@ struct cdc_acks {
     char *name, *dir;
     struct ack *acks;
     size_t count;
+    char **others; /* offset files in dir that are of sources */
+    size_t n_others;
 };
 
 /* A path stays in the list once it was seen, even if its file goes: a sink whose file was removed has no position, so
@@ -72,17 +74,62 @@ void cdc_acks_free(struct cdc_acks *acks)
         cdc_offset_free(&acks->acks[i].offset);
         free(acks->acks[i].path);
     }
+    for (size_t i = 0; i < acks->n_others; i++)
+        free(acks->others[i]);
+    free(acks->others);
     free(acks->acks);
     free(acks->name);
     free(acks->dir);
     free(acks);
 }
 
-/* The folder holds the offset files of all tools of the pipeline: what the source itself or a snapshot has is no ack. */
-static bool is_sink_file(const char *name)
+static bool ends_in(const char *name, const char *end)
 {
-    size_t n = strlen(name);
-    return strncmp(name, "cdc-sink-", 9) == 0 && n > 7 && strcmp(name + n - 7, ".offset") == 0;
+    size_t n = strlen(name), m = strlen(end);
+    return n > m && strcmp(name + n - m, end) == 0;
+}
+
+static bool is_known(const struct cdc_acks *acks, const char *path)
+{
+    for (size_t i = 0; i < acks->count; i++)
+        if (strcmp(acks->acks[i].path, path) == 0)
+            return true;
+    for (size_t i = 0; i < acks->n_others; i++)
+        if (strcmp(acks->others[i], path) == 0)
+            return true;
+    return false;
+}
+
+/* Read once: a file stays the tool's that made it (offset.c), and a source replaces its own five times a second. */
+static int add_other(struct cdc_acks *acks, const char *path)
+{
+    char **grown = realloc(acks->others, (acks->n_others + 1) * sizeof *grown);
+    if (grown == NULL)
+        return -1;
+    acks->others = grown;
+    if ((grown[acks->n_others] = strdup(path)) == NULL)
+        return -1;
+    acks->n_others++;
+    return 0;
+}
+
+/* The folder holds the offset files of all tools of the pipeline: what the source itself or a snapshot has is no ack. Whose
+ * a file is stands in it, since --offset-file gives it any name: with two sinks of one kind,
+ *
+ *   cdc-sink-http.offset, search.offset     "tool":"cdc-sink-http"     both count
+ *   pg-cdc-shop.offset                      "tool":"pg-cdc"            does not */
+static int consider(struct cdc_acks *acks, const char *path, struct cdc_error *error)
+{
+    char *tool;
+
+    if (is_known(acks, path))
+        return 0;
+    int found = cdc_offset_read_tool(path, &tool, error);
+    if (found <= 0)
+        return found; /* gone since the folder was read */
+    int added = strncmp(tool, "cdc-sink-", 9) == 0 ? add_path(acks, path) : add_other(acks, path);
+    free(tool);
+    return added == 0 ? 0 : cdc_error_memory(error);
 }
 
 /* Sinks that came up since: their files are looked for at every read. */
@@ -94,16 +141,16 @@ static int scan_folder(struct cdc_acks *acks, struct cdc_error *error)
 
     if (folder == NULL)
         return errno == ENOENT ? 0
-                               : cdc_error_set(error, cdc_file_exit_of(errno), "unable to read state folder \"%s\": %s",
+                               : cdc_error_set(error, cdc_file_exit(errno), "unable to read state folder \"%s\": %s",
                                                acks->dir, strerror(errno));
     while (result == 0 && (item = readdir(folder)) != NULL) {
         char path[4096];
-        if (!is_sink_file(item->d_name))
+        if (!ends_in(item->d_name, ".offset"))
             continue;
         if ((size_t)snprintf(path, sizeof path, "%s/%s", acks->dir, item->d_name) >= sizeof path)
             result = cdc_error_set(error, CDC_EXIT_CONFIG, "state folder \"%s\": the path is too long", acks->dir);
-        else if (add_path(acks, path) != 0)
-            result = cdc_error_memory(error);
+        else
+            result = consider(acks, path, error);
     }
     closedir(folder);
     return result;
@@ -116,7 +163,7 @@ static int read_one(struct cdc_acks *acks, struct ack *ack, struct cdc_error *er
 
     if (stat(ack->path, &status) != 0) {
         if (errno != ENOENT)
-            return cdc_error_set(error, cdc_file_exit_of(errno), "unable to look at \"%s\": %s", ack->path,
+            return cdc_error_set(error, cdc_file_exit(errno), "unable to look at \"%s\": %s", ack->path,
                                  strerror(errno));
         cdc_offset_free(&ack->offset);
         ack->inode = 0;

@@ -110,8 +110,7 @@ static char *read_file(const char *path, size_t *n, bool *missing, struct cdc_er
         return NULL;
     }
     if (fd < 0 || fstat(fd, &status) != 0) {
-        cdc_error_set(error, cdc_file_exit_of(errno),
-                      "unable to open offset file \"%s\": %s", path, strerror(errno));
+        cdc_error_set(error, cdc_file_exit(errno), "unable to open offset file \"%s\": %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return NULL;
@@ -300,6 +299,20 @@ int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offse
         result = 0;
     }
     return result;
+}
+
+int cdc_offset_read_tool(const char *path, char **tool, struct cdc_error *error)
+{
+    bool missing;
+    char *text;
+    json_t *root = load(path, &text, &missing, error);
+
+    if (root == NULL)
+        return missing ? 0 : -1;
+    *tool = strdup(json_string_value(json_object_get(root, "tool")));
+    json_decref(root);
+    free(text);
+    return *tool != NULL ? 1 : cdc_error_memory(error);
 }
 
 /* -- the own file ---------------------------------------------------------- */

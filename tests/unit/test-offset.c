@@ -278,6 +278,41 @@ static void test_acks_stay(void)
     unlink(present);
 }
 
+/* --offset-file gives a sink's file any name: whose it is stands in it. */
+static void test_acks_by_tool(void)
+{
+    struct cdc_error error = {0};
+    const struct cdc_offset *offset;
+    char folder[128];
+    snprintf(folder, sizeof folder, "%s", path_of("state"));
+    check(mkdir(folder, 0700) == 0, "a folder");
+    store("state/cdc-sink-a.offset", "cdc-sink-a", "0A");
+    store("state/second.offset", "cdc-sink-a", "05");
+    store("state/mine.offset", "pg-cdc", "01");
+    struct cdc_acks *acks = cdc_acks_new("shop", NULL, 0, folder, &error);
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "05") == 0 &&
+              cdc_acks_count(acks) == 2,
+          "a sink's file of another name counts, a source's does not");
+    store("state/second.offset", "cdc-sink-a", "06");
+    store("state/mine.offset", "pg-cdc", "02");
+    check(cdc_acks_read(acks, &offset, &error) == 0 && offset != NULL && strcmp(offset->pos, "06") == 0,
+          "and is read again");
+    write_file("state/third.offset", "{\"format\":1,");
+    check(cdc_acks_read(acks, &offset, &error) != 0 && error.status == CDC_EXIT_CONFIG,
+          "one that may be a sink's is not passed over");
+    cdc_acks_free(acks);
+    const char *const names[] = {"cdc-sink-a", "second", "mine"};
+    for (size_t i = 0; i < 3; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "state/%s.offset", names[i]);
+        unlink(path_of(name));
+        snprintf(name, sizeof name, "state/%s.offset.lock", names[i]);
+        unlink(path_of(name));
+    }
+    unlink(path_of("state/third.offset"));
+    rmdir(folder);
+}
+
 static void test_acks(void)
 {
     struct cdc_error error = {0};
@@ -367,6 +402,7 @@ int main(void)
     test_copy();
     test_names();
     test_acks_stay();
+    test_acks_by_tool();
     char from[128];
     snprintf(from, sizeof from, "%s", path_of("a.offset"));
     check(rename(from, path_of("cdc-sink-a.offset")) == 0, "renamed");

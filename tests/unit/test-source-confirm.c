@@ -713,7 +713,7 @@ static void test_confirm_fails(void)
                 sink_has("cdc-sink-a", "p1");
             fake.read = read_file_goes;
             fake.confirm_status = status;
-            check(run(&fake) == -1 && fake.error.status == (status != 0 ? status : CDC_EXIT_IO), "ends with why");
+            check(run(&fake) == -1 && fake.error.status == (status != 0 ? status : CDC_EXIT_CONFIG), "ends with why");
             check(says(&fake, "confirm") == (status != 0), "told only when saved");
             finish(&fake);
         }

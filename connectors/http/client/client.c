@@ -358,9 +358,10 @@ int http_client_refused(struct http_client *client, long status, struct cdc_erro
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: HTTP status %ld: redirects are not followed", url, status);
         return cdc_error_hint(error, "give the URL that it leads to");
     }
-    if (status == 404 || status == 405 || status == 410) {
+    /* 404, 405, 410, 415 ...: of the request. Those of its content come from a peer that is another than the URL promises. */
+    if (status >= 400 && status < 500 && status != 400 && status != 409 && status != 413 && status != 422) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: HTTP status %ld: %s", url, status, text);
-        return cdc_error_hint(error, "check the URL");
+        return cdc_error_hint(error, "check the URL, and what it takes (--format, --header)");
     }
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "%s: HTTP status %ld: %s", url, status, text);
 }

@@ -3,6 +3,7 @@
  * that the index does not have, a wrong ES_AGAIN stops the pipeline for ever, a wrong ES_REFUSED throws a good line
  * away. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "connectors/http/elasticsearch/answer.h"
 
@@ -87,6 +88,15 @@ static bool is_of_the_index(const struct es_result *result)
     return false;
 }
 
+/* cluster_block_exception, index_create_block_exception. */
+static bool is_block(const char *type)
+{
+    static const char end[] = "_block_exception";
+    size_t n = strlen(type);
+
+    return n >= sizeof end - 1 && strcmp(type + n - (sizeof end - 1), end) == 0;
+}
+
 static enum es_verdict judge(const struct es_result *result, bool was_delete)
 {
     int64_t status = result->status;
@@ -101,11 +111,22 @@ static enum es_verdict judge(const struct es_result *result, bool was_delete)
     if (status == 429 || status >= 500)
         return ES_AGAIN;
     if (status == 403) /* a block (disk full) goes away, a missing privilege does not */
-        return strcmp(result->type, "cluster_block_exception") == 0 ? ES_AGAIN : ES_FORBIDDEN;
+        return is_block(result->type) ? ES_AGAIN : ES_FORBIDDEN;
     /* 404 for an index action can only be the index. */
     if (status == 404)
         return ES_NO_INDEX;
     return is_of_the_index(result) ? ES_UNUSABLE : ES_REFUSED;
+}
+
+/* [7]: version conflict, current version [12] is higher than the one provided [7]. 0 where it does not say which. */
+static int64_t newer_version(const struct es_result *result)
+{
+    static const char begin[] = "current version [";
+    const char *p = strstr(result->reason, begin);
+
+    if (result->status != 409)
+        return -1;
+    return p != NULL ? strtoll(p + sizeof begin - 1, NULL, 10) : 0;
 }
 
 int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_result *result, struct cdc_error *error)
@@ -119,9 +140,15 @@ int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_re
     const json_t *status = json_object_get(action, "status"), *why = json_object_get(action, "error");
     if (!json_is_integer(status))
         return senseless("_bulk has an item without a status", error);
-    *result = (struct es_result){
-        .status = json_integer_value(status), .type = text_of(why, "type"), .reason = text_of(why, "reason")};
+    const json_t *id = json_object_get(action, "_id");
+    *result = (struct es_result){.status = json_integer_value(status),
+                                 .type = text_of(why, "type"),
+                                 .reason = text_of(why, "reason"),
+                                 .id = cdc_span(json_string_value(id), json_string_length(id)),
+                                 .index = json_string_value(json_object_get(action, "_index")),
+                                 .dropped = strcmp(text_of(action, "result"), "noop") == 0};
     result->verdict = judge(result, was_delete);
+    result->newer = newer_version(result);
     return 1;
 }
 
@@ -267,6 +294,18 @@ bool es_answer_is_error(struct cdc_span body, const char *type)
     json_t *tree = load(body, "the request", &ignored);
     bool result = strcmp(text_of(json_object_get(tree, "error"), "type"), type) == 0;
 
+    json_decref(tree);
+    return result;
+}
+
+bool es_answer_is_block(struct cdc_span body, char *why, size_t size)
+{
+    struct cdc_error ignored = {0};
+    json_t *tree = load(body, "the request", &ignored);
+    const json_t *error = json_object_get(tree, "error");
+    bool result = is_block(text_of(error, "type"));
+
+    snprintf(why, size, "%s", text_of(error, "reason"));
     json_decref(tree);
     return result;
 }

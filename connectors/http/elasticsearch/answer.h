@@ -33,6 +33,11 @@ struct es_result {
     enum es_verdict verdict;
     int64_t status;
     const char *type, *reason; /* of the error, "" when absent */
+    int64_t newer;             /* the version that the index has, newer than ours; -1: no such conflict */
+    /* Where it was written, which an ingest pipeline may have changed; p and index NULL where that was not asked for. */
+    struct cdc_span id;
+    const char *index;
+    bool dropped; /* a pipeline did not let it in: that counts as success */
 };
 /* How much an answer says: the peer was asked for `errors` alone, or for items as well. */
 enum es_bulk_answer { ES_BULK_BAD = -1, ES_BULK_ITEMS, ES_BULK_ALL_TAKEN, ES_BULK_SOME_NOT_TAKEN };
@@ -75,6 +80,9 @@ int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_erro
 
 /* Does it say that a shard failed? Any body will do. */
 bool es_answer_shard_failed(struct cdc_span body);
+
+/* Does it say that the index or the cluster is blocked? Then why has the reason. Any body will do. */
+bool es_answer_is_block(struct cdc_span body, char *why, size_t size);
 
 /* Is that an error of that type? Any body will do. */
 bool es_answer_is_error(struct cdc_span body, const char *type);

@@ -14,6 +14,11 @@ static const struct cdc_target_ops target_ops = {
     .claim = es_owner_claim,
 };
 
+static void release(struct cdc_table *table)
+{
+    free(((struct es_table *)table)->place);
+}
+
 /* -- lifetime -------------------------------------------------------------------- */
 
 struct es_sink *es_sink_open(struct http_client *client, const struct es_settings *settings, struct cdc_error *error)
@@ -27,7 +32,7 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
     sink->client = client;
     sink->index = settings->index;
     sink->body_limit = settings->most_bytes;
-    cdc_tables_init(&sink->tables, sizeof(struct es_table), NULL, &target_ops, sink);
+    cdc_tables_init(&sink->tables, sizeof(struct es_table), release, &target_ops, sink);
     if (es_index_check_pattern(settings->index, error) == 0 && es_batch_init(&sink->batch, settings, error) == 0 &&
         (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL &&
         (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL)
@@ -58,7 +63,11 @@ int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
 
     /* After a failure as well: what was not sent comes again in a later run, since no delivery confirms it now
      * (sink.c). */
+    /* Inside a large transaction: most of it need not be watched. */
+    if (result == 0 && sink->watch && sink->n_watched++ > 0)
+        result = es_owner_look(sink, error);
     sink->n_batches++;
+    sink->watch = false;
     es_batch_clear(&sink->batch);
     sink->body.len = sink->rest.len = response->len = 0;
     cdc_buf_shrink(&sink->body, HTTP_BATCH_KEEP);
@@ -67,10 +76,39 @@ int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
     return result;
 }
 
+/* After a crash lines come again that the index has in a newer state, until the position has passed what was written before it.
+ * Beyond that a version is not ours: the index was filled by another copy, or is written to by somebody else, and lines
+ * are without effect for as long as their seq is lower. */
+static void tell_newer(struct es_sink *sink, const struct cdc_offset_file *offsets)
+{
+    const struct cdc_offset *offset =
+        sink->newer.n > 0 ? cdc_offset_file_get(offsets, sink->newer.table->id.name) : NULL;
+
+    if (offset == NULL)
+        return;
+    if (sink->newer.version <= offset->seq) {
+        sink->newer.n = sink->newer.times = 0;
+        return;
+    }
+    /* Said at 1, 2, 4, 8 ... deliveries. */
+    sink->newer.times++;
+    if ((sink->newer.times & (sink->newer.times - 1)) == 0)
+        cdc_log_write(sink->client->context->log, CDC_LOG_WARNING,
+                      "index \"%s\": %llu lines were not written, since their documents have a newer version (up to "
+                      "%lld, and the "
+                      "position has %lld); unless they come again after a crash, the index has the documents of "
+                      "another copy: delete "
+                      "it and the offset file, and take a new snapshot",
+                      sink->newer.table->target, (unsigned long long)sink->newer.n, (long long)sink->newer.version,
+                      (long long)offset->seq);
+}
+
 int es_sink_delivered(struct es_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
 {
     if (es_owner_verify(sink, error) != 0 || es_index_ids_sync(sink->index_ids, error) != 0)
         return -1;
+    sink->n_watched = 0;
+    tell_newer(sink, offsets);
     /* Only now: a crash before would still need the journal of key changes. */
     es_key_changes_delivered(sink->key_changes, offsets);
     return 0;
@@ -169,10 +207,12 @@ static int claim(struct es_sink *sink, struct cdc_table *table, struct cdc_error
 {
     if (table->owned)
         return 0;
-    sink->no_index = false;
+    sink->no_index = sink->hidden = sink->ownerless = false;
     if (cdc_tables_claim(&sink->tables, table, error) != 0)
         return -1;
     ((struct es_table *)table)->no_index = sink->no_index;
+    ((struct es_table *)table)->hidden = sink->hidden;
+    ((struct es_table *)table)->ownerless = sink->ownerless;
     return 0;
 }
 
@@ -180,11 +220,13 @@ static int claim(struct es_sink *sink, struct cdc_table *table, struct cdc_error
 static int make_index(struct es_sink *sink, struct cdc_table *table, const struct cdc_event *event,
                       struct cdc_error *error)
 {
+    sink->ownerless = false;
     int made = es_owner_make_index(sink, table, error);
 
     if (made < 0)
         return -1;
     ((struct es_table *)table)->no_index = false;
+    ((struct es_table *)table)->ownerless = sink->ownerless;
     if (made == 1)
         return 0;
     table->owned = false;
@@ -220,6 +262,7 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
                      error) != 0)
         return HTTP_TAKEN_FAILED;
+    sink->watch |= es_places_watched((struct es_table *)table);
     es_twice_note(sink, event, &item);
     return http_batch_is_full(&batch->lines) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }

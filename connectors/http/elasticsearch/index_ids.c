@@ -38,7 +38,7 @@ struct es_index_ids {
 
 static int failure(const struct es_index_ids *ids, const char *what, struct cdc_error *error)
 {
-    cdc_error_set(error, cdc_file_exit_of(errno), "%s: cannot %s: %s", ids->path, what, strerror(errno));
+    cdc_error_set(error, cdc_file_exit(errno), "%s: cannot %s: %s", ids->path, what, strerror(errno));
     return cdc_error_hint(error, "make room, or check the disk, and start again");
 }
 

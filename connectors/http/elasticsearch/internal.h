@@ -5,6 +5,7 @@
 
 #include <cdc/table.h>
 
+#include "connectors/http/elasticsearch/answer.h"
 #include "connectors/http/elasticsearch/elasticsearch.h"
 #include "connectors/http/elasticsearch/index_ids.h"
 #include "connectors/http/elasticsearch/key_changes.h"
@@ -13,6 +14,8 @@
  * versions make that harmless. */
 #define ES_BULK_PATH "/_bulk?filter_path=errors"
 #define ES_BULK_ITEMS_PATH ES_BULK_PATH ",items.*.status,items.*.error.type,items.*.error.reason"
+/* And what became of them, of indexes with an ingest pipeline, or of which that is not known yet. */
+#define ES_BULK_PLACES_PATH ES_BULK_ITEMS_PATH ",items.*._index,items.*._id,items.*.result"
 
 /* -- index.c: names of indexes -- */
 int es_index_check_pattern(const char *pattern, struct cdc_error *error);
@@ -96,6 +99,9 @@ struct es_sink {
     struct es_batch batch;
     struct cdc_buf body, scratch, rest;
     size_t body_limit; /* lowered when the peer says 413 */
+    bool watch;        /* the batch has a row of a table that is to be watched */
+    size_t n_watched;  /* such batches since the last delivery */
+    char not_now[500]; /* why the newest item that is to be sent again was not taken */
     bool ask_items;    /* the last request had items that were not taken: the next is likely to have some, too */
     struct es_key_changes *key_changes;
     struct es_index_ids *index_ids;
@@ -103,16 +109,31 @@ struct es_sink {
     struct es_table **touched; /* have got documents since the last delivery */
     size_t n_touched, touched_cap;
     uint64_t without_base;
+    struct { /* documents that the index has in a newer state than the lines for them */
+        uint64_t n, times;
+        int64_t version; /* the highest one, and of what */
+        const struct cdc_table *table;
+    } newer;
     bool told_lack, told_not_kept;
-    bool no_index; /* the one that was to be claimed last is not there */
+    /* Of the index that was to be claimed last: it is not there; its mapping may not be seen; or not be changed. */
+    bool no_index, hidden, ownerless;
 };
 struct es_table {
     struct cdc_table source; /* must be first */
     bool no_index;           /* its index is not there yet: made before its first document */
+    bool hidden;             /* it may not be looked at */
+    bool ownerless;          /* nothing can be kept in its mapping */
     bool touched;
-    int64_t written_seq; /* of the newest row that is written; the first batch that has one of that seq */
+    bool looked_at, pipeline; /* its settings are known in this run; it has an ingest pipeline */
+    char *place;              /* the index that its documents are said to be in: that of an alias; NULL: not known */
+    int64_t written_seq;      /* of the newest row that is written; the first batch that has one of that seq */
     uint64_t written_batch;
 };
+
+/* -- request.c -- */
+/* As http_client_send, and sent again as long as the server answers that the index or the cluster is blocked. */
+enum http_outcome es_request_send(struct es_sink *sink, const struct http_request *request, long *status,
+                                  struct cdc_error *error);
 
 /* -- owner.c: for struct cdc_target_ops; context is the sink -- */
 int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, struct cdc_error *error);
@@ -123,6 +144,9 @@ int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, str
 
 /* Before the offsets move: the indexes of those that were touched are there still, and the same. CONFIG when not. */
 int es_owner_verify(struct es_sink *sink, struct cdc_error *error);
+
+/* The settings of those that were touched are learned, where they are not known yet. 0 or -1. */
+int es_owner_look(struct es_sink *sink, struct cdc_error *error);
 
 /* -- merge.c: columns that the log did not carry, from the documents that the index has -- */
 bool es_merge_needs_base(const struct es_batch *batch, const struct es_item *item);
@@ -140,6 +164,16 @@ bool es_twice_is_taken(struct es_sink *sink, const struct cdc_event *event, stru
 void es_twice_note(struct es_sink *sink, const struct cdc_event *event, const struct es_item *item);
 /* Before the batch is sent. CONFIG where a document would be lost. */
 int es_twice_check(struct es_sink *sink, struct cdc_error *error);
+
+/* -- places.c: what an ingest pipeline makes of documents -- */
+/* Are the answers for its rows to tell where the documents are? */
+bool es_places_watched(const struct es_table *table);
+/* The answer to an item that was taken. 0; 1: it was dropped; CONFIG where another document was written than the line's. */
+int es_places_check(const struct es_batch *batch, const struct es_item *item, const struct es_result *result,
+                    struct cdc_error *error);
+/* Its index has that name and those settings. CONFIG where its documents were written elsewhere. */
+int es_places_learn(struct es_table *table, struct cdc_span raw_name, struct cdc_span settings,
+                    struct cdc_error *error);
 
 /* -- send.c -- */
 int es_send_batch(struct es_sink *sink, struct cdc_error *error);

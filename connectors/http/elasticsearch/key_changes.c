@@ -48,7 +48,7 @@ struct es_key_changes {
 
 static int failure(const struct es_key_changes *changes, const char *what, struct cdc_error *error)
 {
-    cdc_error_set(error, cdc_file_exit_of(errno), "%s: cannot %s: %s", changes->path, what, strerror(errno));
+    cdc_error_set(error, cdc_file_exit(errno), "%s: cannot %s: %s", changes->path, what, strerror(errno));
     return cdc_error_hint(error, "make room, or check the disk, and start again");
 }
 

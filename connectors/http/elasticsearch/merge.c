@@ -145,7 +145,7 @@ int es_merge_fetch(struct es_sink *sink, size_t from, struct cdc_error *error)
         };
         if (sink->scratch.failed)
             return cdc_error_memory(error);
-        enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+        enum http_outcome outcome = es_request_send(sink, &request, &status, error);
         result = 1;
         if (outcome == HTTP_TOO_LONG && status == 200 && most > 1)
             most /= 2; /* large documents: fewer at a time */

@@ -81,7 +81,7 @@ static int not_kept(struct es_sink *sink, const char *index, long status)
             "index \"%s\": whose it is cannot be kept in its mapping (HTTP status %ld): two source tables with one "
             "index are seen within this run only; give the user the right to read and change mappings (said once)",
             index, status);
-    sink->told_not_kept = true;
+    sink->told_not_kept = sink->ownerless = true;
     return 0;
 }
 
@@ -96,12 +96,13 @@ static int ask(struct es_sink *sink, const char *index, bool *seen, struct cdc_e
     /* A name of an index has at most 255 bytes (index.c). */
     snprintf(path, sizeof path, "/%s/_mapping?filter_path=*.mappings._meta", index);
     request.path = path;
-    enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
     *seen = true;
     if (outcome == HTTP_ANSWERED && status == 404)
         return 0;
     if (outcome == HTTP_ANSWERED && (status == 403 || status == 405)) {
         *seen = false;
+        sink->hidden = true;
         return not_kept(sink, index, status);
     }
     if (http_client_check(sink->client, outcome, status, error) != 0)
@@ -121,6 +122,11 @@ static struct cdc_span response_of(const struct es_sink *sink)
     while (body.n > 0 && (unsigned char)body.p[body.n - 1] <= ' ')
         body.n--;
     return body;
+}
+
+static struct cdc_span settings_of(struct cdc_span index)
+{
+    return object_member(object_member(index, "settings"), "index");
 }
 
 /* -- is it still the index that was filled? ------------------------------------------------ */
@@ -153,19 +159,19 @@ static bool is_owner(struct cdc_span cdc, const struct cdc_table_id *id)
 }
 
 /* found: what the server says of the index, or of one with that alias. With the owner in it, it is a copy of the old one that
- * was made with care; else it is the one that we know. id: the owner; NULL: there is none in it. */
+ * was made with care; else it is the one that we know. id: the owner; NULL: there is none in it. ownerless: none can be kept. */
 static int compare_index(struct es_sink *sink, const char *index, struct cdc_span found, const struct cdc_table_id *id,
-                         struct cdc_error *error)
+                         bool ownerless, struct cdc_error *error)
 {
     struct cdc_span cdc = object_member(object_member(object_member(found, "mappings"), "_meta"), "cdc");
-    struct cdc_span uuid = cdc_json_member_raw(object_member(object_member(found, "settings"), "index"), "uuid");
+    struct cdc_span uuid = cdc_json_member_raw(settings_of(found), "uuid");
     const char *known = es_index_ids_get(sink->index_ids, index);
 
     if (uuid.p == NULL)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer about index \"%s\" has no uuid", index);
     if (known != NULL && cdc_span_is(uuid, known))
         return 0;
-    if (id == NULL || !is_owner(cdc, id))
+    if (id == NULL || (!is_owner(cdc, id) && (!ownerless || known != NULL)))
         return is_another(index, error);
     struct cdc_buf source = CDC_BUF_INIT;
     append_id(&source, id);
@@ -177,8 +183,9 @@ static int compare_index(struct es_sink *sink, const char *index, struct cdc_spa
 }
 
 /* The id alone, which costs the server little, however many fields a mapping has; and with the owner. */
-#define IDS "/_settings/index.uuid?ignore_unavailable=true&filter_path=*.settings.index.uuid"
-#define IDS_AND_OWNERS "?ignore_unavailable=true&filter_path=*.mappings._meta.cdc,*.settings.index.uuid"
+#define SETTINGS "*.settings.index.uuid,*.settings.index.*_pipeline"
+#define IDS "/_settings/index.uuid,index.*_pipeline?ignore_unavailable=true&filter_path=" SETTINGS
+#define IDS_AND_OWNERS "?ignore_unavailable=true&filter_path=*.mappings._meta.cdc," SETTINGS
 
 /* Asks for several indexes (names with commas). 1: the answer lies in the client's response, 0: none of them is there, or it
  * may not be seen (*seen false), -1. */
@@ -200,7 +207,7 @@ static int ask_ids(struct es_sink *sink, struct cdc_span names, const char *what
         return cdc_error_memory(error);
     }
     request.path = path.data;
-    enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
     if (outcome == HTTP_ANSWERED && status == 404) {
         result = 0;
     } else if (outcome == HTTP_ANSWERED && (status == 403 || status == 405)) {
@@ -215,94 +222,160 @@ static int ask_ids(struct es_sink *sink, struct cdc_span names, const char *what
     return result;
 }
 
-/* Of an alias, which has the names of its indexes in the answer: the first that has our owner, or the first. */
-static struct cdc_span choose(struct cdc_span body, const struct cdc_table_id *id)
+/* The index itself, or the one of an alias, whose name the answer does not have. p NULL: none. */
+static struct cdc_span choose(struct cdc_span body, struct cdc_span *name)
 {
     struct cdc_json_iter indexes;
-    struct cdc_span name, index, first = {NULL, 0};
+    struct cdc_span index = {NULL, 0};
 
     if (cdc_json_type(body) != CDC_JSON_OBJECT)
-        return first;
-    for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, &name, &index);) {
-        if (first.p == NULL)
-            first = index;
-        if (id != NULL && is_owner(object_member(object_member(object_member(index, "mappings"), "_meta"), "cdc"), id))
-            return index;
-    }
-    return first;
+        return index;
+    cdc_json_iter_begin(&indexes, body);
+    return cdc_json_next_member(&indexes, name, &index) ? index : cdc_span(NULL, 0);
 }
 
-/* 0: the same index, or it may not be looked at; -1. */
-static int verify_one(struct es_sink *sink, const char *index, const struct cdc_table_id *id, struct cdc_error *error)
+static size_t count_members(struct cdc_span body)
+{
+    struct cdc_json_iter indexes;
+    struct cdc_span name, index;
+    size_t n = 0;
+
+    if (cdc_json_type(body) != CDC_JSON_OBJECT)
+        return 0;
+    for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, &name, &index);)
+        n++;
+    return n;
+}
+
+/* A rollover makes an alias so. Rows are written to the newest index; a delete or a new state of a row leaves the document that an
+ * older one has. */
+static int is_several(const char *index, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "index \"%s\" is an alias of several indexes: what changes is written to one of them, and the others "
+                  "keep the old documents",
+                  index);
+    return cdc_error_hint(error, "let the alias lead to one index that has all documents, without a rollover");
+}
+
+/* table: whose it is; NULL: there is no owner in it. 0: the same index, or it may not be looked at (sink->hidden); -1. */
+static int verify_one(struct es_sink *sink, const char *index, struct es_table *table, struct cdc_error *error)
 {
     bool seen;
+    struct cdc_span name = {NULL, 0};
     int there = ask_ids(sink, cdc_span_text(index), IDS_AND_OWNERS, &seen, error);
 
     if (there < 0)
         return -1;
+    sink->hidden = !seen;
     if (!seen)
         return not_kept(sink, index, 403);
-    struct cdc_span found = there == 1 ? choose(response_of(sink), id) : cdc_span(NULL, 0);
-    return found.p == NULL ? is_gone(index, error) : compare_index(sink, index, found, id, error);
+    if (there == 1 && count_members(response_of(sink)) > 1)
+        return is_several(index, error);
+    struct cdc_span found = there == 1 ? choose(response_of(sink), &name) : cdc_span(NULL, 0);
+    if (found.p == NULL)
+        return is_gone(index, error);
+    if (table == NULL)
+        return compare_index(sink, index, found, NULL, false, error);
+    return compare_index(sink, index, found, &table->source.id, table->ownerless, error) == 0
+               ? es_places_learn(table, name, settings_of(found), error)
+               : -1;
 }
 
 #define NAMES_MAX 2000 /* bytes: servers take a first line of 4096 */
 
-/* Is that index in an answer about ids? By any name: of an alias, the answer has those of its indexes. */
-static bool has_id(struct cdc_span body, const char *id)
+/* The name and the settings of the index with that id in an answer about ids: of an alias, the answer has the name of its
+ * index. false: it is not there. */
+static bool find_id(struct cdc_span body, const char *id, struct cdc_span *name, struct cdc_span *settings)
 {
     struct cdc_json_iter indexes;
-    struct cdc_span name, index;
+    struct cdc_span index;
 
     if (cdc_json_type(body) != CDC_JSON_OBJECT)
         return false;
-    for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, &name, &index);) {
-        struct cdc_span uuid = cdc_json_member_raw(object_member(object_member(index, "settings"), "index"), "uuid");
+    for (cdc_json_iter_begin(&indexes, body); cdc_json_next_member(&indexes, name, &index);) {
+        *settings = settings_of(index);
+        struct cdc_span uuid = cdc_json_member_raw(*settings, "uuid");
         if (uuid.p != NULL && cdc_span_is(uuid, id))
             return true;
     }
     return false;
 }
 
+/* The answer about several indexes says that the table's is the one that we know: it is done with then. 0 or -1. */
+static int take_known(struct es_sink *sink, struct es_table *table, struct cdc_error *error)
+{
+    const char *id = es_index_ids_get(sink->index_ids, table->source.target);
+    struct cdc_span name, settings;
+
+    if (id == NULL || !find_id(response_of(sink), id, &name, &settings))
+        return 0;
+    table->touched = false;
+    return es_places_learn(table, name, settings, error);
+}
+
 /* From tables `from` on, as many as go into one request; *to is the first that did not. Those whose index is not in the answer,
- * or not known yet, stay touched. */
+ * or not known yet, stay touched; so do all of them where one is an alias of several. */
 static int verify_known(struct es_sink *sink, size_t from, size_t *to, struct cdc_error *error)
 {
     struct cdc_buf names = CDC_BUF_INIT;
     bool seen;
-    size_t i = from;
+    size_t i = from, n = 0;
 
     for (; i < sink->n_touched && (i == from || names.len < NAMES_MAX); i++) {
-        if (es_index_ids_get(sink->index_ids, sink->touched[i]->source.target) == NULL)
+        const struct es_table *table = sink->touched[i];
+        if (table->hidden || es_index_ids_get(sink->index_ids, table->source.target) == NULL)
             continue;
-        if (names.len > 0)
+        if (n++ > 0)
             cdc_buf_byte(&names, ',');
-        cdc_buf_text(&names, sink->touched[i]->source.target);
+        cdc_buf_text(&names, table->source.target);
     }
     *to = i;
-    int result = names.failed     ? cdc_error_memory(error)
-                 : names.len == 0 ? 0
-                                  : ask_ids(sink, cdc_span(names.data, names.len), IDS, &seen, error);
+    int result = names.failed ? cdc_error_memory(error)
+                 : n == 0     ? 0
+                              : ask_ids(sink, cdc_span(names.data, names.len), IDS, &seen, error);
     cdc_buf_free(&names);
-    for (size_t k = from; result == 1 && k < i; k++) {
-        const char *id = es_index_ids_get(sink->index_ids, sink->touched[k]->source.target);
-        sink->touched[k]->touched = id == NULL || !has_id(response_of(sink), id);
-    }
+    bool one_each = result == 1 && count_members(response_of(sink)) <= n;
+    for (size_t k = from; one_each && k < i; k++)
+        if (take_known(sink, sink->touched[k], error) != 0)
+            return -1;
     return result < 0 ? -1 : 0;
+}
+
+static int verify_table(struct es_sink *sink, struct es_table *table, struct cdc_error *error)
+{
+    if (table->hidden)
+        return 0;
+    if (verify_one(sink, table->source.target, table, error) != 0)
+        return -1;
+    table->hidden = sink->hidden;
+    return 0;
+}
+
+int es_owner_look(struct es_sink *sink, struct cdc_error *error)
+{
+    for (size_t i = 0; i < sink->n_touched; i++) {
+        struct es_table *table = sink->touched[i];
+        if (!table->looked_at && verify_table(sink, table, error) != 0)
+            return -1;
+        table->looked_at = true; /* as far as it may be */
+    }
+    return 0;
 }
 
 int es_owner_verify(struct es_sink *sink, struct cdc_error *error)
 {
-    for (size_t from = 0, to; from < sink->n_touched && !sink->told_not_kept; from = to) {
+    for (size_t from = 0, to; from < sink->n_touched; from = to) {
         if (verify_known(sink, from, &to, error) != 0)
             return -1;
         for (size_t i = from; i < to; i++)
-            if (sink->touched[i]->touched && !sink->told_not_kept &&
-                verify_one(sink, sink->touched[i]->source.target, &sink->touched[i]->source.id, error) != 0)
+            if (sink->touched[i]->touched && verify_table(sink, sink->touched[i], error) != 0)
                 return -1;
     }
-    for (size_t i = 0; i < sink->n_touched; i++)
+    for (size_t i = 0; i < sink->n_touched; i++) {
         sink->touched[i]->touched = false;
+        sink->touched[i]->looked_at = true;
+    }
     sink->n_touched = 0;
     return 0;
 }
@@ -354,7 +427,7 @@ static enum http_outcome put(struct es_sink *sink, const char *path, long *statu
                                    .content_type = "application/json",
                                    .body = cdc_span(sink->rest.data, sink->rest.len)};
 
-    return http_client_send(sink->client, &request, status, error);
+    return es_request_send(sink, &request, status, error);
 }
 
 /* CONFIG when the documents of the table are in an index of another name. */

@@ -144,6 +144,29 @@ static int refuse(struct es_sink *sink, size_t index, const struct es_result *re
     return reject(sink, index, reason, error);
 }
 
+static void note_newer(struct es_sink *sink, const struct es_item *item, int64_t version)
+{
+    if (version < 0)
+        return;
+    if (sink->newer.n++ > 0 && version <= sink->newer.version)
+        return;
+    sink->newer.version = version;
+    sink->newer.table = item->table;
+}
+
+static int settle_done(struct es_sink *sink, size_t index, struct es_result *result, struct cdc_error *error)
+{
+    int dropped = es_places_check(&sink->batch, &sink->batch.items[index], result, error);
+
+    if (dropped > 0) {
+        result->type = "dropped";
+        result->reason = "an ingest pipeline of the index does not let the document in";
+        return refuse(sink, index, result, error);
+    }
+    note_newer(sink, &sink->batch.items[index], result->newer);
+    return dropped;
+}
+
 /* One item's answer. 0: settled, 1: the item must be sent again, -1. */
 static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, struct cdc_error *error)
 {
@@ -158,8 +181,11 @@ static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, 
     if (got == 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too few items");
     switch (result.verdict) {
-    case ES_DONE: return 0;
-    case ES_AGAIN: return 1;
+    case ES_DONE: return settle_done(sink, index, &result, error);
+    case ES_AGAIN:
+        snprintf(sink->not_now, sizeof sink->not_now, "index \"%.100s\" does not take a document now: %.80s: %.250s",
+                 item->table->target, result.type, result.reason);
+        return 1;
     case ES_REFUSED: return refuse(sink, index, &result, error);
     case ES_NO_INDEX:
         cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" does not exist and is not created", item->table->target);
@@ -209,9 +235,10 @@ static int take_answer(struct es_sink *sink, size_t from, size_t to, size_t *nex
         break;
     case ES_BULK_ALL_TAKEN: *next = to; break;
     case ES_BULK_SOME_NOT_TAKEN:
-        result = sink->ask_items ? cdc_error_set(error, CDC_EXIT_PROTOCOL,
-                                                 "the answer to _bulk does not say which items were not taken")
-                                 : 1;
+        result =
+            sink->ask_items || sink->watch
+                ? cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk does not say which items were not taken")
+                : 1;
         sink->ask_items = true;
         break;
     case ES_BULK_BAD: result = -1; break;
@@ -242,12 +269,14 @@ static int post(struct es_sink *sink, size_t from, size_t to, size_t *next, stru
     do {
         struct http_request request = {
             .method = "POST",
-            .path = sink->ask_items ? ES_BULK_ITEMS_PATH : ES_BULK_PATH,
+            .path = sink->watch       ? ES_BULK_PLACES_PATH
+                    : sink->ask_items ? ES_BULK_ITEMS_PATH
+                                      : ES_BULK_PATH,
             .content_type = "application/x-ndjson",
             .body = cdc_span(sink->body.data, sink->body.len),
         };
         long status = 0;
-        enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+        enum http_outcome outcome = es_request_send(sink, &request, &status, error);
 
         if (outcome != HTTP_GAVE_UP && status == 413)
             return too_large(sink, from, to, next, error);
@@ -263,7 +292,7 @@ static int send_pass(struct es_sink *sink, append_function *append, struct cdc_e
     struct cdc_retry retry;
     size_t from = 0, to = 0, next;
 
-    /* Items that are not taken though the request is; http_client_send counts its own attempts. */
+    /* Items that are not taken though the request is; es_request_send counts its own attempts. */
     cdc_retry_init(&retry, sink->client->context->settings->retry_max);
     while (from < sink->batch.lines.n) {
         if (build(sink, append, from, &to, error) != 0)
@@ -279,7 +308,7 @@ static int send_pass(struct es_sink *sink, append_function *append, struct cdc_e
         /* One item taken is progress. */
         if (next > from)
             cdc_retry_success(&retry);
-        if (next < to && !smaller && http_client_wait(sink->client, &retry, 0, "an item is not taken now", error) != 0)
+        if (next < to && !smaller && http_client_wait(sink->client, &retry, 0, sink->not_now, error) != 0)
             return -1;
         from = next;
     }

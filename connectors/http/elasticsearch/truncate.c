@@ -62,7 +62,7 @@ static enum step post_deletes(struct es_sink *sink, const char *index, size_t n,
         .body = cdc_span(sink->body.data, sink->body.len),
     };
     long status = 0;
-    enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
 
     if (http_client_check(sink->client, outcome, status, error) != 0)
         return FAILED;
@@ -111,7 +111,7 @@ static enum step ask(struct es_sink *sink, const char *path, struct cdc_span bod
     struct http_request request = {
         .method = "POST", .path = path, .content_type = "application/json", .body = body, .once = true};
     long status = 0;
-    enum http_outcome outcome = http_client_send(sink->client, &request, &status, error);
+    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
 
     if (outcome == HTTP_NOT_NOW)
         return BEGIN_AGAIN;
@@ -176,7 +176,7 @@ static void end_scroll(struct es_sink *sink)
         return;
     request.body = scroll_body(sink, "");
     if (!sink->rest.failed)
-        (void)http_client_send(sink->client, &request, &status, &ignored);
+        (void)es_request_send(sink, &request, &status, &ignored);
 }
 
 int es_truncate_index(struct es_sink *sink, const char *index, int64_t seq, struct cdc_error *error)

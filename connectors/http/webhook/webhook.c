@@ -17,6 +17,7 @@ struct http_webhook {
     enum http_webhook_format format;
     struct http_batch batch;
     struct cdc_buf body, id;
+    struct cdc_buf name; /* the source of the batch */
 };
 
 struct http_webhook *http_webhook_open(struct http_client *client, enum http_webhook_format format, size_t most_lines,
@@ -43,6 +44,7 @@ void http_webhook_free(struct http_webhook *webhook)
     http_batch_free(&webhook->batch);
     cdc_buf_free(&webhook->body);
     cdc_buf_free(&webhook->id);
+    cdc_buf_free(&webhook->name);
     free(webhook);
 }
 
@@ -60,7 +62,8 @@ static void append_escaped(struct cdc_buf *out, struct cdc_span text)
 }
 
 /* The same lines have the same id, whenever they are sent; other lines never do. So a batch is named by its first and
- * its last line: after a restart it may begin at the same line and end at another. */
+ * its last line: after a restart it may begin at the same line and end at another. What is between them is always the same,
+ * as all are of one source: two sources come together in another way after a restart. */
 static int append_id(struct http_webhook *webhook, size_t from, size_t to, struct cdc_error *error)
 {
     struct cdc_event event;
@@ -126,12 +129,12 @@ static int post(struct http_webhook *webhook, size_t from, size_t to, long *stat
     return http_client_send(webhook->client, &request, status, error) == HTTP_ANSWERED ? 0 : -1;
 }
 
-/* Statuses that say nothing about a line: with a wrong URL or password, every line would be refused one by one, and
- * with --on-error=skip all would be lost. What is left of 4xx is about the content: 400, 409, 413, 422 ... */
-static bool is_for_good(long status)
+/* Statuses about the content: bad, in conflict with something, too large, senseless. All others say nothing about a line: with
+ * a wrong URL, password or content type (415), every line would be refused one by one, and with --on-error=skip all would be
+ * lost. */
+static bool is_of_the_line(long status)
 {
-    return status < 400 || status >= 500 || status == 401 || status == 403 || status == 404 || status == 405 ||
-           status == 407 || status == 410;
+    return status == 400 || status == 409 || status == 413 || status == 422;
 }
 
 static int refuse(struct http_webhook *webhook, size_t index, long status, struct cdc_error *error)
@@ -158,7 +161,7 @@ static int send_all(struct http_webhook *webhook, struct cdc_error *error)
         if (status >= 200 && status < 300) {
             from += count;
             count = webhook->batch.n - from;
-        } else if (is_for_good(status)) {
+        } else if (!is_of_the_line(status)) {
             return http_client_refused(webhook->client, status, error);
         } else if (count > 1) {
             count /= 2; /* too large, or one of the lines is at fault: halves find out which */
@@ -182,6 +185,18 @@ int http_webhook_flush(struct http_webhook *webhook, struct cdc_error *error)
     return result;
 }
 
+/* Is the line of another source than the batch? 0, 1, -1. */
+static int is_of_another(struct http_webhook *webhook, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_buf *name = &webhook->name;
+
+    if (webhook->batch.n > 0)
+        return cdc_json_raw_equal(cdc_span(name->data, name->len), event->name) ? 0 : 1;
+    name->len = 0;
+    cdc_buf_span(name, event->name);
+    return name->failed ? cdc_error_memory(error) : 0;
+}
+
 enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cdc_event *event, struct cdc_error *error)
 {
     struct http_batch *batch = &webhook->batch;
@@ -189,7 +204,10 @@ enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cd
     /* Schema and DDL lines describe; a webhook gets what happened to rows, and messages. */
     if (!cdc_event_has_row(event) && event->op != CDC_OP_TRUNCATE && event->op != CDC_OP_MESSAGE)
         return HTTP_TAKEN;
-    if (http_batch_lacks_room(batch, event->line))
+    int another = is_of_another(webhook, event, error);
+    if (another < 0)
+        return HTTP_TAKEN_FAILED;
+    if (another || http_batch_lacks_room(batch, event->line))
         return HTTP_TAKEN_NOT_YET;
     if (http_batch_add(batch, event->line, cdc_sink_line_number(webhook->client->context), error) != 0)
         return HTTP_TAKEN_FAILED;

@@ -81,7 +81,7 @@ void my_xa_abandon(struct my_xa *xa)
 
 static int io_error(const char *what, const char *path, struct cdc_error *error)
 {
-    return cdc_error_set(error, cdc_file_exit_of(errno), "unable to %s file %s: %s", what, path, strerror(errno));
+    return cdc_error_set(error, cdc_file_exit(errno), "unable to %s file %s: %s", what, path, strerror(errno));
 }
 
 /* folder/name; RETURNS NEW. */

@@ -91,7 +91,7 @@ static int search_file(struct my_files_schema *schema, const char *path, size_t 
 {
     FILE *in = fopen(path, "re");
     if (!in)
-        return cdc_error_set(error, cdc_file_exit_of(errno), "unable to open file %s: %s", path, strerror(errno));
+        return cdc_error_set(error, cdc_file_exit(errno), "unable to open file %s: %s", path, strerror(errno));
     int result = 0;
     if (fseeko(in, 4, SEEK_SET) != 0)
         result = cdc_error_set(error, CDC_EXIT_USAGE, "%s cannot be read twice, as --schema-from needs", path);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* An ingest pipeline of the index (index.default_pipeline, index.final_pipeline) sees each document before it is written. It may
+ * add and change fields; but what it drops, gives another _id or sends to another index counts as taken, and is not where the
+ * next change of the row, or its delete, looks for it:
+ *
+ *   {"index":{"_index":"shop-orders-2026","_id":"7","result":"created","status":201}}      not shop-orders
+ *   {"index":{"_index":"shop-orders","_id":"7","_version":-3,"result":"noop","status":200}} dropped
+ *
+ * So the answers say it, item by item, where there is a pipeline, and in the first delivery of each table, since only then
+ * it is known whether there is one. */
+#include <stdlib.h>
+
+#include "connectors/http/elasticsearch/internal.h"
+
+bool es_places_watched(const struct es_table *table)
+{
+    return !table->looked_at || table->pipeline;
+}
+
+static int is_elsewhere(const struct es_table *table, const char *what, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\": an ingest pipeline writes its documents %s",
+                  table->source.target, what);
+    return cdc_error_hint(error,
+                          "take that out of the pipeline, and start again: it must leave _id and _index as they are");
+}
+
+int es_places_check(const struct es_batch *batch, const struct es_item *item, const struct es_result *result,
+                    struct cdc_error *error)
+{
+    struct es_table *table = (struct es_table *)item->table;
+
+    if (item->sent != ES_SENT_INDEX || result->status >= 300)
+        return 0;
+    if (result->dropped)
+        return 1;
+    if (result->id.p != NULL && !cdc_span_equal(result->id, es_batch_id(batch, item)))
+        return is_elsewhere(table, "under another _id", error);
+    if (result->index == NULL || (table->place != NULL && strcmp(result->index, table->place) == 0))
+        return 0;
+    if (table->place != NULL)
+        return is_elsewhere(table, "to more than one index", error);
+    table->place = strdup(result->index);
+    return table->place != NULL ? 0 : cdc_error_memory(error);
+}
+
+static bool is_set(struct cdc_span index, const char *name)
+{
+    struct cdc_span value = cdc_json_member_raw(index, name);
+    return value.n > 0 && !cdc_span_is(value, "_none");
+}
+
+int es_places_learn(struct es_table *table, struct cdc_span raw_name, struct cdc_span settings, struct cdc_error *error)
+{
+    table->looked_at = true;
+    table->pipeline = is_set(settings, "default_pipeline") || is_set(settings, "final_pipeline");
+    if (table->place != NULL && !cdc_json_raw_is(raw_name, cdc_span_text(table->place)))
+        return is_elsewhere(table, "to another index", error);
+    return 0;
+}
