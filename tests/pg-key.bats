@@ -135,6 +135,41 @@ partitioned() { sql "create table $NAME.p (a int not null, b int not null, c tex
     grep -q "partition $NAME.p_1 is another one" "$DIR/stream.err"
 }
 
+# What --check and the stream say of such a partition is to be done, and the log of before still comes.
+@test "a partition that was given the table's FULL after its rows had changed: no value is lost" {
+    sql "create table $NAME.p (a int primary key, c text, big text, w text not null) partition by range (a); alter table $NAME.p replica identity full"
+    stream
+    sql "create table $NAME.p_1 partition of $NAME.p for values from (0) to (100); alter table $NAME.p_1 alter big set storage external;
+         insert into $NAME.p select i, 'c', repeat(chr(96 + i), 5000), 'w' from generate_series(1, 4) i"
+    sql "update $NAME.p set a = 11 where a = 1; update $NAME.p set c = 'new' where a = 2; delete from $NAME.p where a = 3; update $NAME.p set a = 14, big = 'short' where a = 4"
+    run -78 stream
+    sql "alter table $NAME.p_1 replica identity full; update $NAME.p set c = null where a = 14"
+    stream || fail "$(cat "$DIR/stream.err")"
+    is "lines" "$(printf '%s\n' \
+        'u {"a":11} {"a":1} {"a":11,"c":"c","w":"w"} ["big"]' \
+        'u {"a":2} null {"a":2,"c":"new","w":"w"} ["big"]' \
+        'd {"a":3} {"a":3} null null' \
+        'u {"a":14} {"a":4} {"a":14,"c":"c","big":"short","w":"w"} null' \
+        'u {"a":14} {"a":14,"c":"c","big":"short","w":"w"} {"a":14,"c":null,"big":"short","w":"w"} null')" \
+        "$(jq -r 'select(.op == "u" or .op == "d") | "\(.op) \(.key) \(.before) \(.after) \(.unchanged)"' "$DIR/stream")"
+}
+@test "a partition of a table without a key, given FULL after its rows had changed: refused" {
+    local change
+    for change in "update $NAME.p set v = 'new'" "update $NAME.p set a = 2" "delete from $NAME.p"; do
+        sql "create table $NAME.p (a int, c text not null, v text) partition by range (a); alter table $NAME.p replica identity full"
+        stream
+        sql "create table $NAME.p_1 partition of $NAME.p for values from (0) to (100); alter table $NAME.p_1 add primary key (a); insert into $NAME.p values (1, 'x', 'y')"
+        sql "$change"
+        sql "alter table $NAME.p_1 replica identity full"
+        run -78 stream
+        grep -q "table \"$NAME\".\"p\" has no key, and the log has a change without the old row" "$DIR/stream.err" || fail "$change: $(cat "$DIR/stream.err")"
+        is "lines of $change" "c" "$(jq -r 'select(.source.table and .op != "schema") | .op' "$DIR/stream")"
+        t pg-cdc --drop --name "$NAME" "$URL" 2>>"$DIR/stream.err"
+        rm -f "$STATE"/*
+        sql "drop table $NAME.p"
+    done
+}
+
 # The log does not say what the primary key is where the whole old row is the identity.
 @test "a primary key that is younger than the change is not its key; from where it is certain on it is" {
     sql "create table $NAME.late (id int, v text); alter table $NAME.late replica identity full;

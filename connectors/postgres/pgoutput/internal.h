@@ -116,13 +116,29 @@ int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_tabl
 void pg_relations_clear(struct pg_relations *relations);
 void pg_relations_free(struct pg_relations *relations);
 
+/* -- old rows -- */
+
+/* As the messages name them, but for the short one. In all but the whole one the other columns are written as NULL, and are
+ * not. */
+enum pg_old_kind {
+    PG_OLD_NONE = 0,
+    PG_OLD_IDENTITY = 'K', /* the columns of the replica identity */
+    PG_OLD_WHOLE = 'O',
+    PG_OLD_SHORT = 's' /* came as whole, and is not: the columns of the key */
+};
+
+static inline bool pg_old_has(char kind, const struct pg_column *column)
+{
+    return kind == PG_OLD_WHOLE || (kind == PG_OLD_SHORT ? column->key : column->identity);
+}
+
 /* -- lines (lines.c) -- */
 
 void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms, uint32_t xid);
 /* Appends the commit line, which is a boundary. */
 void pg_lines_commit(struct pgoutput *decoder, uint64_t end_lsn, struct cdc_buf *out);
 void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out);
-/* old_kind: 'K', 'O', or '\0' without an old row. */
+/* old_kind: an enum pg_old_kind */
 void pg_lines_update(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out);
 void pg_lines_delete(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out);
 void pg_lines_truncate(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out);

@@ -233,13 +233,47 @@ static int decode_insert(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
     return 0;
 }
 
-/* What the new row omits and the old one has. A 'K' row speaks of identity columns only: the others in it are
- * written as NULL and are not. */
+/* Changes of a partition come under the name of the table above it, and where that one has FULL the server calls their old
+ * rows whole. It logs them by the partition's own identity, which may be another one (a new partition has DEFAULT):
+ *      UPDATE t SET id = 11      O (10, NULL, NULL)  N (11, x, u)
+ * The tables of now do not show it: whoever is told of such a partition sets FULL there, and the log of before still comes. But
+ * a value that an UPDATE did not touch was not NULL, nor was that of a column that must not be. new_row: NULL for a delete. */
+static bool is_short(const struct pg_table *table, const struct pg_cell *old_row, const struct pg_cell *new_row)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (old_row[i].kind == 'n' && (table->columns[i].never_null || (new_row && new_row[i].kind == 'u')))
+            return true;
+    return false;
+}
+
+static int no_old_row(const struct pg_table *table, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "table \"%s\".\"%s\" has no key, and the log has a change without the old row: when it was made the "
+                  "replica identity of its partition was another one than that of the table",
+                  table->schema, table->name);
+    return cdc_error_hint(error, "take a new snapshot (run pg-cdc --drop, remove the offset files of the pipeline, and "
+                                 "begin with cdc-snapshot)");
+}
+
+/* What the old row says, which came as *kind (PG_OLD_NONE where none came). 0, or -1 where the row cannot be told from others. */
+static int judge_old(const struct pg_table *table, const struct pg_cell *old_row, const struct pg_cell *new_row,
+                     char *kind, struct cdc_error *error)
+{
+    bool full = table->key_facts.replica_identity == 'f';
+    if (full && *kind == PG_OLD_WHOLE && is_short(table, old_row, new_row))
+        *kind = PG_OLD_SHORT;
+    if (full && *kind != PG_OLD_WHOLE && !table->has_key)
+        return no_old_row(table, error);
+    return *kind == PG_OLD_NONE ? 0 : pg_row_check_key(table, old_row, error);
+}
+
+/* What the new row omits and the old one has. */
 static void fill_unchanged(const struct pg_table *table, struct pg_cell *new_row, const struct pg_cell *old_row,
                            char old_kind)
 {
     for (size_t i = 0; i < table->n_columns; i++)
-        if (new_row[i].kind == 'u' && (old_kind == 'O' || table->columns[i].identity))
+        if (new_row[i].kind == 'u' && pg_old_has(old_kind, &table->columns[i]))
             new_row[i] = old_row[i];
 }
 
@@ -251,8 +285,8 @@ static int decode_update(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
         return -1;
     if (!is_wanted(decoder, table))
         return 0;
-    char old_kind = '\0', kind = (char)cdc_bytes_be(bytes, 1);
-    if (kind == 'K' || kind == 'O') {
+    char old_kind = PG_OLD_NONE, kind = (char)cdc_bytes_be(bytes, 1);
+    if (kind == PG_OLD_IDENTITY || kind == PG_OLD_WHOLE) {
         old_kind = kind;
         if (read_row(decoder, bytes, table, OLD_ROW, error) < 0)
             return -1;
@@ -261,6 +295,8 @@ static int decode_update(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
     if (kind != 'N')
         return pg_message_malformed(error, "Update");
     if (read_row(decoder, bytes, table, NEW_ROW, error) < 0 || pg_message_finished(bytes, "Update", error) < 0)
+        return -1;
+    if (judge_old(table, decoder->cells[1], decoder->cells[0], &old_kind, error) < 0)
         return -1;
     if (old_kind)
         fill_unchanged(table, decoder->cells[0], decoder->cells[1], old_kind);
@@ -288,11 +324,11 @@ static int decode_delete(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
         return 0;
     struct pg_cell *cells = decoder->cells[1];
     char kind = (char)cdc_bytes_be(bytes, 1);
-    if (kind != 'O' && !(kind == 'K' && has_identity(table)))
+    if (kind != PG_OLD_WHOLE && !(kind == PG_OLD_IDENTITY && has_identity(table)))
         return pg_message_malformed(error, "Delete");
     if (read_row(decoder, bytes, table, OLD_ROW, error) < 0 || pg_message_finished(bytes, "Delete", error) < 0)
         return -1;
-    if (pg_row_check_key(table, cells, error) < 0)
+    if (judge_old(table, cells, NULL, &kind, error) < 0)
         return -1;
     pg_lines_delete(decoder, table, kind, out);
     return 0;

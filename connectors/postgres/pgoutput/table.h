@@ -21,6 +21,7 @@ struct pg_column {
     bool primary;         /* of the primary key, by today's catalogs */
     bool key;             /* part of key (key.h) */
     bool nullable, generated;
+    bool never_null; /* not nullable, and so it was for every change that is still sent */
 };
 struct pg_table {
     uint32_t oid;

@@ -209,6 +209,7 @@ static void read_columns_of_today(struct pg_answer *row, struct pg_table *table,
         match->in_order = match->in_order && (!before || column > before);
         before = column;
         column->nullable = !pg_answer_true(row, "not_null");
+        column->never_null = !column->nullable && pg_answer_true(row, "same_name");
         column->generated = pg_answer_true(row, "generated");
         column->primary = primary;
     }
