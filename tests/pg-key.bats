@@ -335,3 +335,15 @@ partitioned() { sql "create table $NAME.p (a int not null, b int not null, c tex
     is "nullable" 'gone:id,v|b old:v|a,b kept:v|id' \
         "$(jq -r 'select(.op == "schema") | .source.table + ":" + ([.columns[] | select(.nullable) | .name] | join(",")) + "|" + (.key_columns | join(","))' "$DIR/stream" | xargs)"
 }
+
+@test "a column that is NOT NULL for new rows alone is nullable" {
+    [ "$(sql 'show server_version_num')" -ge 180000 ] || skip "since 18"
+    sql "create table $NAME.t (id int primary key, v text, w text not null, x text not null); insert into $NAME.t values (1, null, 'w', 'x'), (2, 'v', 'w', 'x'); alter table $NAME.t add constraint v_not_null not null v not valid"
+    snapshot
+    sql "update $NAME.t set w = 'new' where id = 2"
+    stream
+    is "nullable" "v v" "$(jq -r 'select(.op == "schema") | [.columns[] | select(.nullable) | .name] | join(",")' "$DIR/snapshot" "$DIR/stream" | xargs)"
+    sql "update $NAME.t set v = 'v'; alter table $NAME.t validate constraint v_not_null"
+    stream
+    is "nullable, once all rows are valid" "" "$(jq -r 'select(.op == "schema") | [.columns[] | select(.nullable) | .name] | join(",")' "$DIR/stream" | xargs)"
+}

@@ -120,10 +120,16 @@ static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *err
                                     "), 0) AS made_by, "                                                               \
                                     "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "                \
                                     "pg_current_wal_insert_lsn() END AS now_at"
+/* Has no row that a change still tells of NULL in a? The row of the constraint (since 18) tells when it was validated. */
+#define NEVER_NULL                                                                                                     \
+    PG_NOT_NULL " AND (" IS_OLD(                                                                                       \
+        "a") ") AND NOT EXISTS (SELECT 1 FROM pg_constraint nn WHERE nn.conrelid = "                                   \
+             "a.attrelid AND nn.contype = 'n' AND a.attnum = ANY (nn.conkey) AND NOT (" IS_OLD("nn") "))"
 /* One row a column; one with a NULL name for a table without columns; none for a table that is gone. omitted: the
  * publication never sends it. */
 #define RELATION_SQL(omitted)                                                                                          \
-    "SELECT c.*, " AGE_OF_KEY ",  a.attname AS name, coalesce(a.attnotnull, false) AS not_null, "                      \
+    "SELECT c.*, " AGE_OF_KEY ",  a.attname AS name, coalesce(" PG_NOT_NULL                                            \
+    ", false) AS not_null, coalesce(" NEVER_NULL ", false) AS never_null, "                                            \
     "coalesce(a.attgenerated <> '', false) AS generated, coalesce(" IS_OLD("a") ", true) AS same_name, " OF_INDEX(     \
         "i.indisprimary") " AS \"primary\", " OF_INDEX(PG_INDEX_IDENTIFIES("c", "i")) " AS identity, "                 \
                                                                                       "coalesce(a.attgenerated <> "    \
@@ -209,7 +215,7 @@ static void read_columns_of_today(struct pg_answer *row, struct pg_table *table,
         match->in_order = match->in_order && (!before || column > before);
         before = column;
         column->nullable = !pg_answer_true(row, "not_null");
-        column->never_null = !column->nullable && pg_answer_true(row, "same_name");
+        column->never_null = pg_answer_true(row, "never_null");
         column->generated = pg_answer_true(row, "generated");
         column->primary = primary;
     }
@@ -262,7 +268,7 @@ int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct
  * would drop a column that was there. */
 static const char columns_sql[] =
     "SELECT a.attname AS name, a.atttypid AS type, a.atttypmod AS typmod, a.attgenerated <> '' AS generated, "
-    "NOT a.attnotnull AS nullable, c.relreplident = 'f' OR " OF_INDEX(PG_INDEX_IDENTIFIES(
+    "NOT " PG_NOT_NULL " AS nullable, c.relreplident = 'f' OR " OF_INDEX(PG_INDEX_IDENTIFIES(
         "c", "i")) " AS identity, " OF_INDEX("i.indisprimary") " AS \"primary\", CASE WHEN $2::name[] IS NULL THEN "
                                                                "a.attgenerated = '' ELSE "
                                                                "a.attname = ANY ($2::name[]) AND (a.attgenerated = '' "
