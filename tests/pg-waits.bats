@@ -317,6 +317,23 @@ meanwhile() {
     grep -q 'table public.u got a partition that has rows since the snapshot was taken' "$DIR/err" || fail "$(cat "$DIR/err")"
 }
 
+# The commit is in the log, and nobody sees it before the standby has it.
+@test "a table that is made in a commit which waits for a synchronous standby: its key and types are waited for" {
+    other_server "synchronous_standby_names = 'nobody'" "synchronous_commit = local"
+    spawn pg-cdc --name p -t 'public.*' --ack stdout "$OTHER_URL" 2>"$DIR/err" >"$DIR/out"
+    local pid=$SPAWNED
+    wait_for_match "$DIR/err" 'created slot'
+    PGHOST=$OTHER PGUSER=postgres PGOPTIONS='-c synchronous_commit=on' spawn psql -Xq -d postgres -c "begin; create domain n as int; create table made (id int primary key, a n[], b int not null); alter table made replica identity full; insert into made values (1, '{1,2}', 3); commit" 2>/dev/null
+    looks() { grep -q '"op":"c"' "$DIR/out" || [ "$(on "select count(*) from pg_stat_activity where query like '% AS now_at%' and pid <> pg_backend_pid()")" != 0 ]; }
+    wait_until looks
+    on "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'" >/dev/null
+    wait_for_match "$DIR/out" '"op":"commit"'
+    kill -TERM "$pid"
+    status_of "$pid"
+    is "columns" 'id:false a:true b:false key id' "$(jq -r 'select(.op == "schema") | ([.columns[] | "\(.name):\(.nullable)"] | join(" ")) + " key " + (.key_columns | join(","))' "$DIR/out")"
+    is "line" '{"id":1} {"id":1,"a":[1,2],"b":3}' "$(jq -r 'select(.op == "c") | "\(.key) \(.after)"' "$DIR/out")"
+}
+
 @test "a new slot says that it waits for a prepared transaction" {
     other_server "max_prepared_transactions = 2"
     on "begin; insert into t values (9000, 'p'); prepare transaction 'forgotten'"

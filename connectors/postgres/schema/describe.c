@@ -5,6 +5,7 @@
 #include "connectors/postgres/schema/internal.h"
 #include "connectors/postgres/session/query.h"
 
+#include <cdc/retry.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,13 +242,10 @@ static int read_relation(struct pg_answer *row, struct pg_table *table, struct c
     return unlike ? pg_catalog_refuse(table->schema, table->name, facts, unlike, error) : 0;
 }
 
-int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct pg_table *table,
-                         struct cdc_error *error)
+/* 1: described; 0: there is no such table; -1 */
+static int ask_relation(PGconn *sql, const char *const values[3], struct pg_table *table, struct cdc_error *error)
 {
-    char oid[16];
-    const char *values[3] = {settings->publication, oid, settings->slot};
     bool v15 = PQserverVersion(sql) >= 150000;
-    snprintf(oid, sizeof oid, "%lu", (unsigned long)table->oid);
     if (read_types(sql, table, error) < 0)
         return -1;
     PGresult *result =
@@ -255,10 +253,48 @@ int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
-    /* A table that was dropped since is written with what the log knows: types by their oids, marks of the key. */
-    int status = PQntuples(result) == 0 ? 0 : read_relation(&row, table, error);
+    int status = PQntuples(result) == 0 ? 0 : read_relation(&row, table, error) < 0 ? -1 : 1;
     PQclear(result);
     return status;
+}
+
+/* Is somebody making it (or dropping it)? 1 0 -1 */
+static int is_held(PGconn *sql, const char *oid, struct cdc_error *error)
+{
+    PGresult *result = pg_query_rows(
+        sql,
+        "SELECT count(*) > 0 AS held FROM pg_locks WHERE locktype = 'relation' AND relation = $1::oid AND database = "
+        "(SELECT oid FROM pg_database WHERE datname = current_database()) AND mode = 'AccessExclusiveLock' AND granted",
+        1, &oid, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    bool held = pg_answer_true(&row, "held");
+    int status = pg_answer_good(&row, what, error);
+    PQclear(result);
+    return status < 0 ? -1 : held;
+}
+
+enum { UNSEEN_MS = 5000, UNSEEN_STEP_MS = 20 };
+
+/* A commit is in the log before others see it: with synchronous standbys for as long as these take to confirm it. A table that
+ * was made in such a transaction is not in the catalogs yet, but is locked until then; who asks after the lock is gone sees it.
+ * One that was dropped since is written with what the log knows: types by their oids, marks of the key. */
+int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct pg_table *table,
+                         struct cdc_error *error)
+{
+    char oid[16];
+    const char *values[3] = {settings->publication, oid, settings->slot};
+    snprintf(oid, sizeof oid, "%lu", (unsigned long)table->oid);
+    int found = ask_relation(sql, values, table, error);
+    for (int waited = 0; found == 0 && waited < UNSEEN_MS; waited += UNSEEN_STEP_MS) {
+        int held = is_held(sql, oid, error);
+        if (held < 0 || (found = ask_relation(sql, values, table, error)) < 0)
+            return -1;
+        if (!held || found || cdc_retry_wait(UNSEEN_STEP_MS, settings->control, "a commit that others do not see yet"))
+            break;
+    }
+    return found < 0 ? -1 : 0;
 }
 
 /* -- a table of the publication -- */
