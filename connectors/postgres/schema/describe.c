@@ -239,7 +239,7 @@ static int read_relation(struct pg_answer *row, struct pg_table *table, struct c
         take_primary(row, &today, &match, table);
     if (row->bad)
         return pg_answer_good(row, what, error);
-    return unlike ? pg_catalog_refuse(table->schema, table->name, facts, unlike, error) : 0;
+    return unlike ? pg_catalog_refuse(table->schema, table->name, facts, unlike, true, error) : 0;
 }
 
 /* 1: described; 0: there is no such table; -1 */

@@ -31,7 +31,7 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
                       "table %s.%s has no key: should the snapshot begin again, its rows come again, after a line "
                       "that empties it (\"op\":\"t\")",
                       found->schema, found->name);
-    return found->unlike ? pg_catalog_refuse(found->schema, found->name, &found->key, found->unlike, error) : 0;
+    return found->unlike ? pg_catalog_refuse(found->schema, found->name, &found->key, found->unlike, false, error) : 0;
 }
 
 int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
