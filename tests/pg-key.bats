@@ -137,6 +137,25 @@ partitioned() { sql "create table $NAME.p (a int not null, b int not null, c tex
     check
     is "status of the check" 78 "$CHECKED"
 }
+@test "a key that was changed in a partition of another identity: refused, also once the partition has the table's" {
+    local identity
+    for identity in default full; do
+        sql "create table $NAME.p (a int primary key, c text not null) partition by range (a); alter table $NAME.p replica identity $identity;
+             create table $NAME.p_1 partition of $NAME.p for values from (0) to (100); create table $NAME.p_2 partition of $NAME.p for values from (100) to (200);
+             alter table $NAME.p_1 replica identity $identity; alter table $NAME.p_2 replica identity $identity"
+        stream
+        sql "insert into $NAME.p values (1, 'x'), (101, 'y'); update $NAME.p set a = 102, c = 'z' where a = 101"
+        sql "create unique index p_c on $NAME.p_1 (c); alter table $NAME.p_1 replica identity using index p_c; insert into $NAME.p values (3, 'w')"
+        sql "$([ $identity = full ] && echo "update $NAME.p set c = 'y' where a = 102;") update $NAME.p set a = 2 where a = 1"
+        sql "alter table $NAME.p_1 replica identity full; update $NAME.p set c = 'late' where a = 3"
+        run -78 stream
+        grep -q 'the log has a change without the old row: when it was made the replica identity of some partition was another one' "$DIR/stream.err" || fail "$(cat "$DIR/stream.err")"
+        is "keys" "$([ $identity = full ] && echo 'c1 c101 u102 c3 u102' || echo 'c1 c101 u102 c3')" "$(jq -r 'select(.key) | .op + (.key.a | tostring)' "$DIR/stream" | xargs)"
+        t pg-cdc --drop --name "$NAME" "$URL" 2>>"$DIR/stream.err"
+        rm -f "$STATE"/*
+        sql "drop table $NAME.p"
+    done
+}
 
 # What --check and the stream say of such a partition is to be done, and the log of before still comes.
 @test "a partition that was given the table's FULL after its rows had changed: no value is lost" {

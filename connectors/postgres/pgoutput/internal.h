@@ -28,6 +28,8 @@ struct pg_relations {
     size_t n_slots, n;
     size_t bytes;          /* of the tables, roughly */
     struct pg_table *last; /* the table of the last change */
+    uint32_t described[2]; /* by the messages since the last change: the one before the last, and the last; 0: none */
+    bool is_unlike;        /* the last one, beside the one before */
     /* Of the next Relation message: the server sends those of its columns before each one. */
     struct pg_named_type *types;
     size_t n_types, types_cap;
@@ -107,6 +109,8 @@ static inline int pg_message_finished(const struct cdc_bytes *bytes, const char 
 
 /* The table of a change, or NULL with PROTOCOL when no Relation message described it. */
 struct pg_table *pg_relations_find(struct pg_relations *relations, uint32_t oid, struct cdc_error *error);
+/* To be called at each change, of the table that it names. */
+void pg_relations_changed(struct pg_relations *relations, struct pg_table *table);
 int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *bytes, struct cdc_error *error);
 int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
                                  struct cdc_bytes *bytes, struct cdc_error *error);

@@ -166,7 +166,7 @@ static int needed_change(const struct pgoutput *decoder, const struct pg_table *
                                  "this sink then takes the snapshot with the others");
 }
 
-/* The table of a change. Counts the change: excluded ones too, so that a pos does not depend on -t. */
+/* The table of a truncate, and of a change. Counts the change: excluded ones too, so that a pos does not depend on -t. */
 static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, struct cdc_error *error)
 {
     if (!decoder->tx.open) {
@@ -182,6 +182,14 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
         needed_change(decoder, table, error);
         return NULL;
     }
+    return table;
+}
+
+static struct pg_table *row_table(struct pgoutput *decoder, uint32_t oid, struct cdc_error *error)
+{
+    struct pg_table *table = change_table(decoder, oid, error);
+    if (table && decoder->relations.described[1] != 0)
+        pg_relations_changed(&decoder->relations, table);
     return table;
 }
 
@@ -217,7 +225,7 @@ static int check_whole(const struct pg_table *table, const struct pg_cell *cells
 static int decode_insert(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
                          struct cdc_error *error)
 {
-    struct pg_table *table = change_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
+    struct pg_table *table = row_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
     if (!table)
         return -1;
     if (!is_wanted(decoder, table))
@@ -249,9 +257,10 @@ static bool is_short(const struct pg_table *table, const struct pg_cell *old_row
 static int no_old_row(const struct pg_table *table, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "table \"%s\".\"%s\" has no key, and the log has a change without the old row: when it was made the "
-                  "replica identity of its partition was another one than that of the table",
-                  table->schema, table->name);
+                  "table \"%s\".\"%s\"%s the log has a change without the old row: when it was made the "
+                  "replica identity of %s partition was another one than that of the table",
+                  table->schema, table->name, table->has_key ? ":" : " has no key, and",
+                  table->has_key ? "some" : "its");
     return cdc_error_hint(error, "take a new snapshot (run pg-cdc --drop, remove the offset files of the pipeline, and "
                                  "begin with cdc-snapshot)");
 }
@@ -264,6 +273,9 @@ static int judge_old(const struct pg_table *table, const struct pg_cell *old_row
     if (full && *kind == PG_OLD_WHOLE && is_short(table, old_row, new_row))
         *kind = PG_OLD_SHORT;
     if (full && *kind != PG_OLD_WHOLE && !table->has_key)
+        return no_old_row(table, error);
+    /* The key of the partition's own identity did not change; what is the key of the table may have. */
+    if (table->n_unlike > 0 && *kind == PG_OLD_NONE)
         return no_old_row(table, error);
     return *kind == PG_OLD_NONE ? 0 : pg_row_check_key(table, old_row, error);
 }
@@ -280,7 +292,7 @@ static void fill_unchanged(const struct pg_table *table, struct pg_cell *new_row
 static int decode_update(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
                          struct cdc_error *error)
 {
-    struct pg_table *table = change_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
+    struct pg_table *table = row_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
     if (!table)
         return -1;
     if (!is_wanted(decoder, table))
@@ -317,7 +329,7 @@ static bool has_identity(const struct pg_table *table)
 static int decode_delete(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
                          struct cdc_error *error)
 {
-    struct pg_table *table = change_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
+    struct pg_table *table = row_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
     if (!table)
         return -1;
     if (!is_wanted(decoder, table))
@@ -341,6 +353,7 @@ static int decode_truncate(struct pgoutput *decoder, struct cdc_bytes *bytes, st
     cdc_bytes_take(bytes, 1); /* CASCADE, RESTART IDENTITY: its tables are listed */
     if (bytes->bad || cdc_bytes_left(bytes) != (size_t)n * 4)
         return pg_message_malformed(error, "Truncate");
+    decoder->relations.described[0] = decoder->relations.described[1] = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct pg_table *table = change_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
         if (!table)
