@@ -284,25 +284,54 @@ let_go() {
     is "of then" "p,between,later" "$(sqlite3 "$DIR/copy.db" "select v from t where id >= 9000 order by id" | paste -sd,)"
 }
 
-# As tools do that change a table beside the application: a new one is filled, and takes the name.
-@test "a table that another one takes the name of, while the snapshot waits for a lock: the snapshot begins again" {
-    other_server
-    on "create table a (id int primary key); create table u (id int primary key, v text); insert into u values (1, 'old'); create table u_new (like u including all); create publication cdc_p for all tables"
-    local line="cdc-snapshot --name p -t public.a -t public.u --state-dir '$DIR/s' '$OTHER_URL'"
+# meanwhile STATEMENTS: a snapshot of a and u, whose transaction is there when they are run, and its locks are not.
+meanwhile() {
+    local line="cdc-snapshot --name p -t public.a -t public.u --state-dir '$DIR/s' '$OTHER_URL'" pid status=0
     # the slot is there after a first attempt that was broken off: it would wait for the lock, too
     run t bash -c "$line 2>>'$DIR/err' | head -n 1 | cdc-sink-sqlite --state-dir '$DIR/s' '$DIR/copy.db'"
     PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "begin; lock table a in access exclusive mode; select pg_sleep(600)"
     wait_until eval '[ "$(on "select count(*) from pg_locks where mode = '"'AccessExclusiveLock'"' and granted and relation = '"'a'::regclass"'")" = 1 ]'
     spawn_line "$line 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$DIR/s' '$DIR/copy.db' 2>>'$DIR/err'"
-    local pid=$SPAWNED
+    pid=$SPAWNED
     wait_until waits_for_lock
-    on "insert into u_new select id, 'new' from u; alter table u rename to u_old; alter table u_new rename to u"
+    on "$1"
     on "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid()" >/dev/null
-    status=0
     status_of "$pid" || status=$?
     is "exit status" 0 "$status" || fail "$(cat "$DIR/err")"
+}
+
+# As tools do that change a table beside the application: a new one is filled, and takes the name.
+@test "a table that another one takes the name of, while the snapshot waits for a lock: the snapshot begins again" {
+    other_server
+    on "create table a (id int primary key); create table u (id int primary key, v text); insert into u values (1, 'old'); create table u_new (like u including all); create publication cdc_p for all tables"
+    meanwhile "insert into u_new select id, 'new' from u; alter table u rename to u_old; alter table u_new rename to u"
     is "copy" "1 new" "$(sqlite3 "$DIR/copy.db" "select id || ' ' || v from u")" || fail "$(cat "$DIR/err")"
     grep -q 'table public.u was rewritten, renamed or dropped since the snapshot was taken' "$DIR/err" || fail "$(cat "$DIR/err")"
+}
+
+@test "rows that are moved from one partition to a new one, while the snapshot waits for a lock: the snapshot begins again" {
+    other_server
+    on "create table a (id int primary key); create table u (id int primary key, v text) partition by range (id); create table u_1 partition of u for values from (0) to (100); insert into u values (1, 'one'), (2, 'two'); create publication cdc_p for table a, u with (publish_via_partition_root)"
+    meanwhile "begin; alter table u detach partition u_1; create table u_2 (like u including all); insert into u_2 select * from u_1; drop table u_1; alter table u attach partition u_2 for values from (0) to (100); commit"
+    is "copy" "1 one,2 two" "$(sqlite3 "$DIR/copy.db" "select id || ' ' || v from u order by id" | paste -sd,)" || fail "$(cat "$DIR/err")"
+    grep -q 'table public.u got a partition that has rows since the snapshot was taken' "$DIR/err" || fail "$(cat "$DIR/err")"
+}
+
+# The commit is in the log, and nobody sees it before the standby has it.
+@test "a table that is made in a commit which waits for a synchronous standby: its key and types are waited for" {
+    other_server "synchronous_standby_names = 'nobody'" "synchronous_commit = local"
+    spawn pg-cdc --name p -t 'public.*' --ack stdout "$OTHER_URL" 2>"$DIR/err" >"$DIR/out"
+    local pid=$SPAWNED
+    wait_for_match "$DIR/err" 'created slot'
+    PGHOST=$OTHER PGUSER=postgres PGOPTIONS='-c synchronous_commit=on' spawn psql -Xq -d postgres -c "begin; create domain n as int; create table made (id int primary key, a n[], b int not null); alter table made replica identity full; insert into made values (1, '{1,2}', 3); commit" 2>/dev/null
+    looks() { grep -q '"op":"c"' "$DIR/out" || [ "$(on "select count(*) from pg_stat_activity where query like '% AS now_at%' and pid <> pg_backend_pid()")" != 0 ]; }
+    wait_until looks
+    on "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'" >/dev/null
+    wait_for_match "$DIR/out" '"op":"commit"'
+    kill -TERM "$pid"
+    status_of "$pid"
+    is "columns" 'id:false a:true b:false key id' "$(jq -r 'select(.op == "schema") | ([.columns[] | "\(.name):\(.nullable)"] | join(" ")) + " key " + (.key_columns | join(","))' "$DIR/out")"
+    is "line" '{"id":1} {"id":1,"a":[1,2],"b":3}' "$(jq -r 'select(.op == "c") | "\(.key) \(.after)"' "$DIR/out")"
 }
 
 @test "a new slot says that it waits for a prepared transaction" {

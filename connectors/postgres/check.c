@@ -377,7 +377,7 @@ static bool check_table(struct check *check, const struct pg_catalog_table *tabl
     }
     if (!table->unlike || !table->via_root)
         return false;
-    pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, &error);
+    pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, false, &error);
     fail(check, "", &error);
     return true;
 }

@@ -163,12 +163,17 @@ static void expect(const char *what, const char *want)
     lines.len = 0;
 }
 
-static void expect_error(const char *what)
+static void expect_refusal(const char *what, int status)
 {
     struct cdc_error error = {0};
     size_t before = lines.len;
     int result = feed(&error);
-    check(result < 0 && error.status == CDC_EXIT_PROTOCOL && lines.len == before, what, error.text, "a protocol error");
+    check(result < 0 && error.status == status && lines.len == before, what, error.text, "an error, and no line");
+}
+
+static void expect_error(const char *what)
+{
+    expect_refusal(what, CDC_EXIT_PROTOCOL);
 }
 
 static void begin_with(uint32_t oid, char identity, const char *columns)
@@ -308,6 +313,10 @@ static void test_full(void)
     change_message('D', 1, 'O', "t1|n", NULL);
     must_feed();
     expect_changes("FULL: delete", HEAD("d", "02") ",\"before\":{\"id\":1,\"big\":null},\"after\":null}\n");
+    change_message('U', 1, 'O', "t1|n", "t2|u");
+    expect_refusal("FULL: an old row that cannot be whole, and no key", CDC_EXIT_CONFIG);
+    change_message('U', 1, 0, NULL, "t2|u");
+    expect_refusal("FULL: no old row, and no key", CDC_EXIT_CONFIG);
 }
 
 static void test_delete(void)

@@ -28,6 +28,8 @@ struct pg_relations {
     size_t n_slots, n;
     size_t bytes;          /* of the tables, roughly */
     struct pg_table *last; /* the table of the last change */
+    uint32_t described[2]; /* by the messages since the last change: the one before the last, and the last; 0: none */
+    bool is_unlike;        /* the last one, beside the one before */
     /* Of the next Relation message: the server sends those of its columns before each one. */
     struct pg_named_type *types;
     size_t n_types, types_cap;
@@ -107,6 +109,8 @@ static inline int pg_message_finished(const struct cdc_bytes *bytes, const char 
 
 /* The table of a change, or NULL with PROTOCOL when no Relation message described it. */
 struct pg_table *pg_relations_find(struct pg_relations *relations, uint32_t oid, struct cdc_error *error);
+/* To be called at each change, of the table that it names. */
+void pg_relations_changed(struct pg_relations *relations, struct pg_table *table);
 int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *bytes, struct cdc_error *error);
 int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
                                  struct cdc_bytes *bytes, struct cdc_error *error);
@@ -116,13 +120,29 @@ int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_tabl
 void pg_relations_clear(struct pg_relations *relations);
 void pg_relations_free(struct pg_relations *relations);
 
+/* -- old rows -- */
+
+/* As the messages name them, but for the short one. In all but the whole one the other columns are written as NULL, and are
+ * not. */
+enum pg_old_kind {
+    PG_OLD_NONE = 0,
+    PG_OLD_IDENTITY = 'K', /* the columns of the replica identity */
+    PG_OLD_WHOLE = 'O',
+    PG_OLD_SHORT = 's' /* came as whole, and is not: the columns of the key */
+};
+
+static inline bool pg_old_has(char kind, const struct pg_column *column)
+{
+    return kind == PG_OLD_WHOLE || (kind == PG_OLD_SHORT ? column->key : column->identity);
+}
+
 /* -- lines (lines.c) -- */
 
 void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms, uint32_t xid);
 /* Appends the commit line, which is a boundary. */
 void pg_lines_commit(struct pgoutput *decoder, uint64_t end_lsn, struct cdc_buf *out);
 void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out);
-/* old_kind: 'K', 'O', or '\0' without an old row. */
+/* old_kind: an enum pg_old_kind */
 void pg_lines_update(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out);
 void pg_lines_delete(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out);
 void pg_lines_truncate(struct pgoutput *decoder, struct pg_table *table, struct cdc_buf *out);

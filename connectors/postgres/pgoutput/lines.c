@@ -219,25 +219,31 @@ void pg_lines_insert(struct pgoutput *decoder, struct pg_table *table, struct cd
 }
 
 /* Same bytes: text forms of equal values are equal, since one session writes both. */
-static bool same_identity(const struct pg_table *table, const struct pg_cell *a, const struct pg_cell *b)
+static bool same_identity(const struct pg_table *table, const struct pg_cell *a, const struct pg_cell *b, char old_kind)
 {
     for (size_t i = 0; i < table->n_columns; i++)
-        if (table->columns[i].identity &&
+        if (pg_old_has(old_kind, &table->columns[i]) &&
             (a[i].kind != b[i].kind || a[i].n != b[i].n || (a[i].n != 0 && memcmp(a[i].p, b[i].p, a[i].n) != 0)))
             return false;
     return true;
+}
+
+static enum pg_row_part part_of(char old_kind)
+{
+    return old_kind == PG_OLD_WHOLE ? PG_ROW_ALL : old_kind == PG_OLD_SHORT ? PG_ROW_KEY : PG_ROW_IDENTITY;
 }
 
 void pg_lines_update(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out)
 {
     const struct pg_cell *new_row = decoder->cells[0], *old_row = decoder->cells[1];
     /* A long key is sent even when it is the same. */
-    bool has_before = old_kind == 'O' || (old_kind == 'K' && !same_identity(table, new_row, old_row));
+    bool has_before =
+        old_kind != PG_OLD_NONE && (old_kind == PG_OLD_WHOLE || !same_identity(table, new_row, old_row, old_kind));
     line_head(decoder, table, 'u', out);
     key(decoder, table, new_row, out);
     cdc_buf_lit(out, ",\"before\":");
     if (has_before)
-        row(decoder, table, old_row, old_kind == 'K' ? PG_ROW_IDENTITY : PG_ROW_ALL, out);
+        row(decoder, table, old_row, part_of(old_kind), out);
     else
         cdc_buf_lit(out, "null");
     cdc_buf_lit(out, ",\"after\":");
@@ -255,7 +261,7 @@ void pg_lines_delete(struct pgoutput *decoder, struct pg_table *table, char old_
     line_head(decoder, table, 'd', out);
     key(decoder, table, cells, out);
     cdc_buf_lit(out, ",\"before\":");
-    row(decoder, table, cells, old_kind == 'K' ? PG_ROW_IDENTITY : PG_ROW_ALL, out);
+    row(decoder, table, cells, part_of(old_kind), out);
     cdc_buf_lit(out, ",\"after\":null");
     pg_row_append_json_null(out, table, cells, "json_null");
     cdc_buf_lit(out, "}\n");

@@ -166,7 +166,7 @@ static int needed_change(const struct pgoutput *decoder, const struct pg_table *
                                  "this sink then takes the snapshot with the others");
 }
 
-/* The table of a change. Counts the change: excluded ones too, so that a pos does not depend on -t. */
+/* The table of a truncate, and of a change. Counts the change: excluded ones too, so that a pos does not depend on -t. */
 static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, struct cdc_error *error)
 {
     if (!decoder->tx.open) {
@@ -182,6 +182,14 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
         needed_change(decoder, table, error);
         return NULL;
     }
+    return table;
+}
+
+static struct pg_table *row_table(struct pgoutput *decoder, uint32_t oid, struct cdc_error *error)
+{
+    struct pg_table *table = change_table(decoder, oid, error);
+    if (table && decoder->relations.described[1] != 0)
+        pg_relations_changed(&decoder->relations, table);
     return table;
 }
 
@@ -217,7 +225,7 @@ static int check_whole(const struct pg_table *table, const struct pg_cell *cells
 static int decode_insert(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
                          struct cdc_error *error)
 {
-    struct pg_table *table = change_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
+    struct pg_table *table = row_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
     if (!table)
         return -1;
     if (!is_wanted(decoder, table))
@@ -233,26 +241,64 @@ static int decode_insert(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
     return 0;
 }
 
-/* What the new row omits and the old one has. A 'K' row speaks of identity columns only: the others in it are
- * written as NULL and are not. */
+/* Changes of a partition come under the name of the table above it, and where that one has FULL the server calls their old
+ * rows whole. It logs them by the partition's own identity, which may be another one (a new partition has DEFAULT):
+ *      UPDATE t SET id = 11      O (10, NULL, NULL)  N (11, x, u)
+ * The tables of now do not show it: whoever is told of such a partition sets FULL there, and the log of before still comes. But
+ * a value that an UPDATE did not touch was not NULL, nor was that of a column that must not be. new_row: NULL for a delete. */
+static bool is_short(const struct pg_table *table, const struct pg_cell *old_row, const struct pg_cell *new_row)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (old_row[i].kind == 'n' && (table->columns[i].never_null || (new_row && new_row[i].kind == 'u')))
+            return true;
+    return false;
+}
+
+static int no_old_row(const struct pg_table *table, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "table \"%s\".\"%s\"%s the log has a change without the old row: when it was made the "
+                  "replica identity of %s partition was another one than that of the table",
+                  table->schema, table->name, table->has_key ? ":" : " has no key, and",
+                  table->has_key ? "some" : "its");
+    return cdc_error_hint(error, "take a new snapshot (run pg-cdc --drop, remove the offset files of the pipeline, and "
+                                 "begin with cdc-snapshot)");
+}
+
+/* What the old row says, which came as *kind (PG_OLD_NONE where none came). 0, or -1 where the row cannot be told from others. */
+static int judge_old(const struct pg_table *table, const struct pg_cell *old_row, const struct pg_cell *new_row,
+                     char *kind, struct cdc_error *error)
+{
+    bool full = table->key_facts.replica_identity == 'f';
+    if (full && *kind == PG_OLD_WHOLE && is_short(table, old_row, new_row))
+        *kind = PG_OLD_SHORT;
+    if (full && *kind != PG_OLD_WHOLE && !table->has_key)
+        return no_old_row(table, error);
+    /* The key of the partition's own identity did not change; what is the key of the table may have. */
+    if (table->n_unlike > 0 && *kind == PG_OLD_NONE)
+        return no_old_row(table, error);
+    return *kind == PG_OLD_NONE ? 0 : pg_row_check_key(table, old_row, error);
+}
+
+/* What the new row omits and the old one has. */
 static void fill_unchanged(const struct pg_table *table, struct pg_cell *new_row, const struct pg_cell *old_row,
                            char old_kind)
 {
     for (size_t i = 0; i < table->n_columns; i++)
-        if (new_row[i].kind == 'u' && (old_kind == 'O' || table->columns[i].identity))
+        if (new_row[i].kind == 'u' && pg_old_has(old_kind, &table->columns[i]))
             new_row[i] = old_row[i];
 }
 
 static int decode_update(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
                          struct cdc_error *error)
 {
-    struct pg_table *table = change_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
+    struct pg_table *table = row_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
     if (!table)
         return -1;
     if (!is_wanted(decoder, table))
         return 0;
-    char old_kind = '\0', kind = (char)cdc_bytes_be(bytes, 1);
-    if (kind == 'K' || kind == 'O') {
+    char old_kind = PG_OLD_NONE, kind = (char)cdc_bytes_be(bytes, 1);
+    if (kind == PG_OLD_IDENTITY || kind == PG_OLD_WHOLE) {
         old_kind = kind;
         if (read_row(decoder, bytes, table, OLD_ROW, error) < 0)
             return -1;
@@ -261,6 +307,8 @@ static int decode_update(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
     if (kind != 'N')
         return pg_message_malformed(error, "Update");
     if (read_row(decoder, bytes, table, NEW_ROW, error) < 0 || pg_message_finished(bytes, "Update", error) < 0)
+        return -1;
+    if (judge_old(table, decoder->cells[1], decoder->cells[0], &old_kind, error) < 0)
         return -1;
     if (old_kind)
         fill_unchanged(table, decoder->cells[0], decoder->cells[1], old_kind);
@@ -281,18 +329,18 @@ static bool has_identity(const struct pg_table *table)
 static int decode_delete(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
                          struct cdc_error *error)
 {
-    struct pg_table *table = change_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
+    struct pg_table *table = row_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
     if (!table)
         return -1;
     if (!is_wanted(decoder, table))
         return 0;
     struct pg_cell *cells = decoder->cells[1];
     char kind = (char)cdc_bytes_be(bytes, 1);
-    if (kind != 'O' && !(kind == 'K' && has_identity(table)))
+    if (kind != PG_OLD_WHOLE && !(kind == PG_OLD_IDENTITY && has_identity(table)))
         return pg_message_malformed(error, "Delete");
     if (read_row(decoder, bytes, table, OLD_ROW, error) < 0 || pg_message_finished(bytes, "Delete", error) < 0)
         return -1;
-    if (pg_row_check_key(table, cells, error) < 0)
+    if (judge_old(table, cells, NULL, &kind, error) < 0)
         return -1;
     pg_lines_delete(decoder, table, kind, out);
     return 0;
@@ -305,6 +353,7 @@ static int decode_truncate(struct pgoutput *decoder, struct cdc_bytes *bytes, st
     cdc_bytes_take(bytes, 1); /* CASCADE, RESTART IDENTITY: its tables are listed */
     if (bytes->bad || cdc_bytes_left(bytes) != (size_t)n * 4)
         return pg_message_malformed(error, "Truncate");
+    decoder->relations.described[0] = decoder->relations.described[1] = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct pg_table *table = change_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
         if (!table)

@@ -237,10 +237,13 @@ static int keep(struct pg_relations *relations, const struct pgoutput_settings *
         return -1;
     }
     struct pg_table **slot = &relations->slots[slot_of(relations, table->oid)];
-    if (*slot)
+    if (*slot) {
         table->schema_written = (*slot)->schema_written && same_schema(*slot, table);
-    else
+        table->n_unlike = (*slot)->n_unlike;
+        table->unlike_of = (*slot)->unlike_of;
+    } else {
         relations->n++;
+    }
     table->bytes = bytes_of(table);
     relations->bytes += table->bytes - (*slot ? (*slot)->bytes : 0);
     pg_table_free(*slot);
@@ -250,6 +253,55 @@ static int keep(struct pg_relations *relations, const struct pgoutput_settings *
                ? cdc_error_set(error, CDC_EXIT_PROTOCOL,
                                "the server describes tables without an end (%zu in a transaction)", relations->n)
                : 0;
+}
+
+static struct pg_table *look_up(const struct pg_relations *relations, uint32_t oid)
+{
+    return relations->n_slots ? relations->slots[slot_of(relations, oid)] : NULL;
+}
+
+/* Would old rows of `partition` lack some of the key of `table`? */
+static bool lacks_key(const struct pg_table *partition, const struct pg_table *table)
+{
+    for (size_t i = 0; i < table->key_end && partition->key_facts.replica_identity != 'f'; i++) {
+        bool marked = !table->columns[i].key;
+        for (size_t j = 0; j < partition->n_columns && !marked; j++)
+            marked = partition->columns[j].identity && strcmp(partition->columns[j].name, table->columns[i].name) == 0;
+        if (!marked)
+            return true;
+    }
+    return false;
+}
+
+static void note_described(struct pg_relations *relations, const struct pg_table *table)
+{
+    relations->described[0] = relations->described[1];
+    relations->described[1] = table->oid;
+    const struct pg_table *before = relations->described[0] ? look_up(relations, relations->described[0]) : NULL;
+    relations->is_unlike = before && before->selected && lacks_key(table, before);
+}
+
+static void count_unlike(const struct pg_relations *relations, struct pg_table *partition, uint32_t table, bool unlike)
+{
+    struct pg_table *before = partition->unlike_of ? look_up(relations, partition->unlike_of) : NULL;
+    if (before)
+        before->n_unlike--;
+    partition->unlike_of = unlike ? table : 0;
+    if (unlike)
+        look_up(relations, table)->n_unlike++;
+}
+
+/* Before the first change of a partition that comes as another table's the server describes both, that table first:
+ *      R t   R t_1   U t ...
+ * Two tables are described without a change of the first by TRUNCATE only, whose message names both (and does not call this). */
+void pg_relations_changed(struct pg_relations *relations, struct pg_table *table)
+{
+    struct pg_table *partition = relations->described[0] == table->oid && relations->described[1] != table->oid
+                                     ? look_up(relations, relations->described[1])
+                                     : NULL;
+    if (partition)
+        count_unlike(relations, partition, table->oid, relations->is_unlike);
+    relations->described[0] = relations->described[1] = 0;
 }
 
 static void forget_types(struct pg_relations *relations)
@@ -276,6 +328,8 @@ int pg_relations_decode_relation(struct pg_relations *relations, const struct pg
         return cdc_error_memory(error);
     int status = read_relation(relations, settings->encoding, bytes, table, error);
     forget_types(relations);
+    if (status == 0)
+        note_described(relations, table);
     if (status == 0 && complete_relation(settings, table, error) == 0) {
         tell_renamed(relations, settings, table);
         return keep(relations, settings, table, error);
@@ -293,6 +347,7 @@ void pg_relations_clear(struct pg_relations *relations)
     forget_types(relations);
     relations->n = relations->bytes = 0;
     relations->last = NULL;
+    relations->described[0] = relations->described[1] = 0;
 }
 
 void pg_relations_free(struct pg_relations *relations)

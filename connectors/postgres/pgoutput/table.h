@@ -21,6 +21,7 @@ struct pg_column {
     bool primary;         /* of the primary key, by today's catalogs */
     bool key;             /* part of key (key.h) */
     bool nullable, generated;
+    bool never_null; /* not nullable, and so it was for every change that is still sent */
 };
 struct pg_table {
     uint32_t oid;
@@ -32,6 +33,9 @@ struct pg_table {
      * none up to this LSN, from where on it is certain. 0: the key is that of the change. */
     uint64_t unsure_until;
     uint32_t unsure_key; /* the transaction that made it */
+    /* Partitions whose changes come as this table's, and whose old rows may lack its key, by the log itself (relations.c). */
+    size_t n_unlike;
+    uint32_t unlike_of; /* of such a partition: that table; 0: it is none */
     bool has_key;
     size_t key_end;             /* after the last column of the key */
     bool has_json;              /* some column is json or jsonb */

@@ -176,16 +176,21 @@ bool pg_catalog_misses(const struct pg_catalog_table *table, const struct pg_set
 }
 
 int pg_catalog_refuse(const char *schema, const char *name, const struct pg_key_facts *facts, const char *unlike,
-                      struct cdc_error *error)
+                      bool read, struct cdc_error *error)
 {
     struct pg_key_facts own = *facts;
+    const char *then = read && pg_key_is_marked(facts)
+                           ? " and, if a row of it was changed meanwhile, take a new snapshot "
+                             "(run pg-cdc --drop, remove the offset files of the pipeline, "
+                             "and begin with cdc-snapshot)"
+                           : "";
     own.partitioned = false; /* by its own identity, not by its partitions' */
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "\"%s\".\"%s\": the replica identity of its partition %s is another one: old rows would come without "
                   "what identifies them",
                   schema, name, unlike);
     if (pg_key_allows_changes(&own))
-        return cdc_error_hint(error, "ALTER TABLE %s REPLICA IDENTITY FULL;", unlike);
+        return cdc_error_hint(error, "ALTER TABLE %s REPLICA IDENTITY FULL;%s", unlike, then);
     return cdc_error_hint(error,
                           "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; and the same for each of its partitions",
                           schema, name);

@@ -51,9 +51,11 @@ bool pg_catalog_is_meant(const struct pg_catalog_table *table, const struct pg_s
 /* Changes of a partition carry the name of its root or its own, as the publication says. Is it the other one that
  * the user selected? Then nothing is seen. */
 bool pg_catalog_misses(const struct pg_catalog_table *table, const struct pg_settings *settings);
-/* The error for a table with an `unlike` partition. Returns -1. */
+/* The error for a table with an `unlike` partition. read: its changes are being read already, and those of before the cure
+ * stay in the log. Under FULL they show that they are short, or are told by the key (pgoutput.c); else a key may have changed
+ * without a trace. Returns -1. */
 int pg_catalog_refuse(const char *schema, const char *name, const struct pg_key_facts *facts, const char *unlike,
-                      struct cdc_error *error);
+                      bool read, struct cdc_error *error);
 
 /* CONFIG where changes of a partition that is half detached would come under the name of its root: the walsender crashes
  * at them, and the server with it (PostgreSQL 14 to 18). 0 or -1 */

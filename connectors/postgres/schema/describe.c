@@ -5,6 +5,7 @@
 #include "connectors/postgres/schema/internal.h"
 #include "connectors/postgres/session/query.h"
 
+#include <cdc/retry.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,10 +121,16 @@ static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *err
                                     "), 0) AS made_by, "                                                               \
                                     "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "                \
                                     "pg_current_wal_insert_lsn() END AS now_at"
+/* Has no row that a change still tells of NULL in a? The row of the constraint (since 18) tells when it was validated. */
+#define NEVER_NULL                                                                                                     \
+    PG_NOT_NULL " AND (" IS_OLD(                                                                                       \
+        "a") ") AND NOT EXISTS (SELECT 1 FROM pg_constraint nn WHERE nn.conrelid = "                                   \
+             "a.attrelid AND nn.contype = 'n' AND a.attnum = ANY (nn.conkey) AND NOT (" IS_OLD("nn") "))"
 /* One row a column; one with a NULL name for a table without columns; none for a table that is gone. omitted: the
  * publication never sends it. */
 #define RELATION_SQL(omitted)                                                                                          \
-    "SELECT c.*, " AGE_OF_KEY ",  a.attname AS name, coalesce(a.attnotnull, false) AS not_null, "                      \
+    "SELECT c.*, " AGE_OF_KEY ",  a.attname AS name, coalesce(" PG_NOT_NULL                                            \
+    ", false) AS not_null, coalesce(" NEVER_NULL ", false) AS never_null, "                                            \
     "coalesce(a.attgenerated <> '', false) AS generated, coalesce(" IS_OLD("a") ", true) AS same_name, " OF_INDEX(     \
         "i.indisprimary") " AS \"primary\", " OF_INDEX(PG_INDEX_IDENTIFIES("c", "i")) " AS identity, "                 \
                                                                                       "coalesce(a.attgenerated <> "    \
@@ -209,6 +216,7 @@ static void read_columns_of_today(struct pg_answer *row, struct pg_table *table,
         match->in_order = match->in_order && (!before || column > before);
         before = column;
         column->nullable = !pg_answer_true(row, "not_null");
+        column->never_null = pg_answer_true(row, "never_null");
         column->generated = pg_answer_true(row, "generated");
         column->primary = primary;
     }
@@ -231,16 +239,13 @@ static int read_relation(struct pg_answer *row, struct pg_table *table, struct c
         take_primary(row, &today, &match, table);
     if (row->bad)
         return pg_answer_good(row, what, error);
-    return unlike ? pg_catalog_refuse(table->schema, table->name, facts, unlike, error) : 0;
+    return unlike ? pg_catalog_refuse(table->schema, table->name, facts, unlike, true, error) : 0;
 }
 
-int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct pg_table *table,
-                         struct cdc_error *error)
+/* 1: described; 0: there is no such table; -1 */
+static int ask_relation(PGconn *sql, const char *const values[3], struct pg_table *table, struct cdc_error *error)
 {
-    char oid[16];
-    const char *values[3] = {settings->publication, oid, settings->slot};
     bool v15 = PQserverVersion(sql) >= 150000;
-    snprintf(oid, sizeof oid, "%lu", (unsigned long)table->oid);
     if (read_types(sql, table, error) < 0)
         return -1;
     PGresult *result =
@@ -248,10 +253,48 @@ int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
-    /* A table that was dropped since is written with what the log knows: types by their oids, marks of the key. */
-    int status = PQntuples(result) == 0 ? 0 : read_relation(&row, table, error);
+    int status = PQntuples(result) == 0 ? 0 : read_relation(&row, table, error) < 0 ? -1 : 1;
     PQclear(result);
     return status;
+}
+
+/* Is somebody making it (or dropping it)? 1 0 -1 */
+static int is_held(PGconn *sql, const char *oid, struct cdc_error *error)
+{
+    PGresult *result = pg_query_rows(
+        sql,
+        "SELECT count(*) > 0 AS held FROM pg_locks WHERE locktype = 'relation' AND relation = $1::oid AND database = "
+        "(SELECT oid FROM pg_database WHERE datname = current_database()) AND mode = 'AccessExclusiveLock' AND granted",
+        1, &oid, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    bool held = pg_answer_true(&row, "held");
+    int status = pg_answer_good(&row, what, error);
+    PQclear(result);
+    return status < 0 ? -1 : held;
+}
+
+enum { UNSEEN_MS = 5000, UNSEEN_STEP_MS = 20 };
+
+/* A commit is in the log before others see it: with synchronous standbys for as long as these take to confirm it. A table that
+ * was made in such a transaction is not in the catalogs yet, but is locked until then; who asks after the lock is gone sees it.
+ * One that was dropped since is written with what the log knows: types by their oids, marks of the key. */
+int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct pg_table *table,
+                         struct cdc_error *error)
+{
+    char oid[16];
+    const char *values[3] = {settings->publication, oid, settings->slot};
+    snprintf(oid, sizeof oid, "%lu", (unsigned long)table->oid);
+    int found = ask_relation(sql, values, table, error);
+    for (int waited = 0; found == 0 && waited < UNSEEN_MS; waited += UNSEEN_STEP_MS) {
+        int held = is_held(sql, oid, error);
+        if (held < 0 || (found = ask_relation(sql, values, table, error)) < 0)
+            return -1;
+        if (!held || found || cdc_retry_wait(UNSEEN_STEP_MS, settings->control, "a commit that others do not see yet"))
+            break;
+    }
+    return found < 0 ? -1 : 0;
 }
 
 /* -- a table of the publication -- */
@@ -261,7 +304,7 @@ int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct
  * would drop a column that was there. */
 static const char columns_sql[] =
     "SELECT a.attname AS name, a.atttypid AS type, a.atttypmod AS typmod, a.attgenerated <> '' AS generated, "
-    "NOT a.attnotnull AS nullable, c.relreplident = 'f' OR " OF_INDEX(PG_INDEX_IDENTIFIES(
+    "NOT " PG_NOT_NULL " AS nullable, c.relreplident = 'f' OR " OF_INDEX(PG_INDEX_IDENTIFIES(
         "c", "i")) " AS identity, " OF_INDEX("i.indisprimary") " AS \"primary\", CASE WHEN $2::name[] IS NULL THEN "
                                                                "a.attgenerated = '' ELSE "
                                                                "a.attname = ANY ($2::name[]) AND (a.attgenerated = '' "

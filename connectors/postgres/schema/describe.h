@@ -8,7 +8,8 @@
 
 /* Completes a table that a Relation message described: names of types, nullability, generated columns, and what the
  * message does not say of the key. They are today's catalogs, the message may be older: types are asked for by the
- * message's own oids, the rest is taken by name. CONFIG when rows would come without what identifies them. */
+ * message's own oids, the rest is taken by name. Waits, some seconds at most, for a table whose commit others do not see yet.
+ * CONFIG when rows would come without what identifies them. */
 int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct pg_table *table,
                          struct cdc_error *error);
 /* A table of the publication as the catalogs have it, to read its rows; pg_table_prepare makes it ready for lines.

@@ -22,6 +22,11 @@
     "(SELECT array_agg(ka.attname) FROM pg_index ki JOIN pg_attribute ka ON ka.attrelid = ki.indrelid AND ka.attnum "  \
     "= ANY (" PG_INDEX_COLUMNS("ki") ") WHERE ki.indrelid = " c ".oid AND " PG_INDEX_IDENTIFIES(c, "ki") ")"
 
+/* Has no row NULL in column a? Since 18 a column may be NOT NULL for what is written from now on alone (NOT VALID). */
+#define PG_NOT_NULL                                                                                                    \
+    "(a.attnotnull AND NOT EXISTS (SELECT 1 FROM pg_constraint nn WHERE nn.conrelid = a.attrelid AND nn.contype = "    \
+    "'n' AND NOT nn.convalidated AND a.attnum = ANY (nn.conkey)))"
+
 /* The partitions of c, with c itself: relid, isleaf. pg_partition_tree() would wait for whoever holds one of them locked, a
  * migration for instance, and all that asks us would wait with it. */
 #define PG_PARTITIONS_OF(c)                                                                                            \

@@ -165,13 +165,14 @@ static void warn_holes(const struct pg_catalog *catalog, const struct pg_setting
     }
 }
 
-static int refuse_unlike(const struct pg_catalog *catalog, const struct pg_settings *settings, struct cdc_error *error)
+static int refuse_unlike(const struct pg_catalog *catalog, const struct pg_settings *settings, bool first,
+                         struct cdc_error *error)
 {
     for (size_t i = 0; i < catalog->n; i++) {
         const struct pg_catalog_table *table = &catalog->tables[i];
         if (table->unlike && table->via_root &&
             cdc_selection_has_table(&settings->selection, table->schema, table->name))
-            return pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, error);
+            return pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, !first, error);
     }
     return 0;
 }
@@ -414,7 +415,7 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
 static int ensure(struct plan *plan, bool exists, bool first, const struct cdc_log *log, struct cdc_error *error)
 {
     if (pg_catalog_refuse_detaching(plan->catalog, plan->settings, error) < 0 ||
-        refuse_unlike(plan->catalog, plan->settings, error) < 0)
+        refuse_unlike(plan->catalog, plan->settings, first, error) < 0)
         return -1;
     if (find_gaps(plan->sql, plan->settings, plan->catalog, exists, first, log, error) < 0)
         return -1;

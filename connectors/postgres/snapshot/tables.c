@@ -31,7 +31,7 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
                       "table %s.%s has no key: should the snapshot begin again, its rows come again, after a line "
                       "that empties it (\"op\":\"t\")",
                       found->schema, found->name);
-    return found->unlike ? pg_catalog_refuse(found->schema, found->name, &found->key, found->unlike, error) : 0;
+    return found->unlike ? pg_catalog_refuse(found->schema, found->name, &found->key, found->unlike, false, error) : 0;
 }
 
 int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
@@ -60,15 +60,23 @@ int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
  * the file of then; pg_relation_filenode() looks into the server's cache, and shows that of now. They differ after a
  * rewrite; of a dropped table the function gives NULL.
  * Locked and read is what bears the name now. Where another table has taken it meanwhile (a copy that was filled beside the
- * application, and renamed), the snapshot need not see that one's rows, and the log has them under the name of before. */
+ * application, and renamed), the snapshot need not see that one's rows, and the log has them under the name of before.
+ * So it is with partitions: those of now are read, whatever the snapshot sees of pg_inherits, and one that was filled before it
+ * was attached (rows moved from an old partition to a new one) would look empty. One without rows, as is made for tomorrow,
+ * hides nothing. */
 static const char rewritten_sql[] =
-    "WITH o AS (SELECT unnest($1::oid[]) AS oid), r AS (SELECT oid FROM o UNION SELECT t.relid FROM o, "
-    "pg_partition_tree(o.oid) t) "
-    "SELECT n.nspname AS schema, c.relname AS name FROM r JOIN pg_class c ON c.oid = r.oid JOIN pg_namespace n ON "
-    "n.oid = c.relnamespace "
-    "WHERE (c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid)) OR (c.oid IN (SELECT oid "
-    "FROM "
-    "o) AND to_regclass(format('%I.%I', n.nspname, c.relname))::oid IS DISTINCT FROM c.oid) LIMIT 1";
+    "WITH RECURSIVE o AS (SELECT unnest($1::oid[]) AS oid), "
+    "now AS (SELECT o.oid AS root, t.relid FROM o, pg_partition_tree(o.oid) t), "
+    "r AS (SELECT oid FROM o UNION SELECT relid FROM now), "
+    "before AS (SELECT oid AS relid FROM o UNION SELECT h.inhrelid FROM before JOIN pg_inherits h ON h.inhparent = "
+    "before.relid), "
+    "f AS (SELECT c.oid, 'was rewritten, renamed or dropped' AS what FROM r JOIN pg_class c ON c.oid = r.oid JOIN "
+    "pg_namespace n ON n.oid = c.relnamespace WHERE (c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM "
+    "pg_relation_filenode(c.oid)) OR (c.oid IN (SELECT oid FROM o) AND to_regclass(format('%I.%I', n.nspname, "
+    "c.relname))::oid IS DISTINCT FROM c.oid) UNION ALL SELECT root, 'got a partition that has rows' FROM now WHERE "
+    "relid NOT IN (SELECT relid FROM before) AND pg_relation_size(relid) > 0) "
+    "SELECT n.nspname AS schema, c.relname AS name, f.what FROM f JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n "
+    "ON n.oid = c.relnamespace LIMIT 1";
 
 static int check_rewritten(struct snapshot_run *run, const char *oids, struct cdc_error *error)
 {
@@ -78,9 +86,8 @@ static int check_rewritten(struct snapshot_run *run, const char *oids, struct cd
     int status = 0;
     if (PQntuples(result) != 0) {
         struct pg_answer row = {.result = result};
-        cdc_error_set(error, CDC_EXIT_TEMPORARY,
-                      "table %s.%s was rewritten, renamed or dropped since the snapshot was taken",
-                      pg_answer_text(&row, "schema"), pg_answer_text(&row, "name"));
+        cdc_error_set(error, CDC_EXIT_TEMPORARY, "table %s.%s %s since the snapshot was taken",
+                      pg_answer_text(&row, "schema"), pg_answer_text(&row, "name"), pg_answer_text(&row, "what"));
         status = cdc_error_hint(error, "the snapshot begins again");
     }
     PQclear(result);
