@@ -428,12 +428,12 @@ exits() {
     [[ $stderr == *": error: "*"$word"* ]] || fail "$*: $stderr"
 }
 
-@test "mysql-binlog without a server: no server 69, files that are none 74 and 65, state 75 and 78" {
+@test "mysql-binlog without a server: no server 69, files that are none 78 and 65, state 75 and 78" {
     [[ " ${TOOLS[*]} " == *" mysql-binlog "* ]] || skip "not in this build"
     exits 69 127.0.0.1 mysql-binlog --retry-max 0 mysql://cdc@127.0.0.1:9/shop
     exits 69 127.0.0.1 mysql-binlog --check mysql://cdc@127.0.0.1:9/shop
     exits 69 no.such.host.invalid mysql-binlog --retry-max 0 mysql://cdc@no.such.host.invalid/shop
-    exits 74 "$DIR/missing" mysql-binlog --file "$DIR/missing"
+    exits 78 "$DIR/missing" mysql-binlog --file "$DIR/missing"
     exits 74 "$DIR" mysql-binlog --file "$DIR"
     echo 'no binary log' >"$DIR/text"
     exits 65 "$DIR/text" mysql-binlog --file "$DIR/text"
