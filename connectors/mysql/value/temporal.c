@@ -103,10 +103,11 @@ void my_value_append_time(struct cdc_buf *out, enum my_kind kind, const struct m
 /* -- bytes to struct my_time ---------------------------------------------------------------------- */
 
 /* Seconds since 1970 (at most 32 bits) as a date of the Gregorian calendar, the year begun in March (H. Hinnant,
- * "chrono-compatible low-level date algorithms", civil_from_days). 0 is the zero date. */
+ * "chrono-compatible low-level date algorithms", civil_from_days). 0 without a fraction, which is set already, is the zero
+ * date; with one it is within the first second of 1970, in MariaDB. */
 static void from_seconds(struct my_time *time, uint32_t seconds)
 {
-    if (seconds == 0)
+    if (seconds == 0 && time->microsecond == 0)
         return;
     uint32_t days = seconds / 86400 + 719468, clock = seconds % 86400;
     uint32_t era = days / 146097, day = days % 146097;
@@ -272,10 +273,10 @@ static enum my_kind from_old(struct my_time *time, uint8_t type, const uint8_t *
     if (decimals == 0) {
         from_seconds(time, (uint32_t)cdc_little_endian(p, 4));
     } else { /* the fraction counts units of its last digit here */
-        from_seconds(time, (uint32_t)cdc_big_endian(p, 4));
         uint64_t fraction = cdc_big_endian(p + 4, n - 4);
         time->microsecond = /* powers[6]: out of range, refused below */
             fraction < powers[decimals] ? (uint32_t)fraction * powers[6 - decimals] : powers[6];
+        from_seconds(time, (uint32_t)cdc_big_endian(p, 4));
     }
     return MY_KIND_TIMESTAMP;
 }
@@ -298,8 +299,8 @@ int my_temporal_append(struct cdc_buf *out, const struct my_column *column, cons
     case MY_TYPE_TIME2: from_time2(&time, p, decimals); break;
     case MY_TYPE_DATETIME2: from_datetime2(&time, p, decimals); break;
     case MY_TYPE_TIMESTAMP2:
-        from_seconds(&time, (uint32_t)cdc_big_endian(p, 4));
         time.microsecond = fraction_of(p + 4, decimals);
+        from_seconds(&time, (uint32_t)cdc_big_endian(p, 4));
         break;
     default: kind = from_old(&time, column->type, p, n, decimals);
     }
