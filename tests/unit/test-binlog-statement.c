@@ -250,6 +250,7 @@ static void test_effects(void)
         {"ALTER TABLE t IMPORT PARTITION p TABLESPACE", "rows t"},
         {"ALTER TABLE t ENGINE=InnoDB", ""},
         {"ALTER TABLE t COMMENT='x' ENGINE 'BlackHole'", "empties t"},
+        {"ALTER TABLE t CHANGE engine blackhole INT, DROP COLUMN engine", "values t"},
         {"ALTER TABLE t RENAME u", "empties t, rows u"},
         {"ALTER TABLE t ADD i INT, RENAME TO d.u", "empties t, rows d.u"},
         {"ALTER TABLE t RENAME = u", "empties t, rows u"},

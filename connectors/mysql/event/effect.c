@@ -197,7 +197,8 @@ static bool loses_rows(struct my_lexer lexer)
 /* Up to the comma, or the end. 1: another one follows; 0; -1. *values: it gave rows other values. */
 static int finish(struct reader *reader, bool *values, struct cdc_error *error)
 {
-    bool adds = adds_columns(reader);
+    struct my_token first = my_lexer_peek(&reader->lexer);
+    bool adds = adds_columns(reader), names = my_token_is(&first, "change"); /* CHANGE engine blackhole INT */
     int depth = 0;
     for (struct my_token token = my_lexer_next(&reader->lexer); token.kind != MY_TOKEN_END;
          token = my_lexer_next(&reader->lexer)) {
@@ -206,7 +207,7 @@ static int finish(struct reader *reader, bool *values, struct cdc_error *error)
         if (depth == 0 && my_token_is_symbol(&token, ','))
             return 1;
         *values |= adds && gives_value(&token, &next);
-        if (depth == 0 && my_token_is(&token, "engine") && loses_rows(reader->lexer) &&
+        if (depth == 0 && !names && my_token_is(&token, "engine") && loses_rows(reader->lexer) &&
             tell(reader, MY_EFFECT_EMPTIES, "ALTER TABLE ... ENGINE=BLACKHOLE removed rows of", error) < 0)
             return -1;
     }
