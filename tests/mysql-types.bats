@@ -121,6 +121,51 @@ all_types() {
 EOF
 }
 
+# MariaDB's JSON is a text: ALTER TABLE ... CONVERT TO CHARACTER SET takes it along.
+# bats test_tags=only:mariadb
+@test "MariaDB: JSON in another charset is JSON, in the log and in the snapshot" {
+    local charset n=0 want='{"a":"é"} [1] "ж" null'
+    msql "create table docs (id int primary key, j json); create table other like docs;
+          insert into docs values (1, '{\"a\": \"é\"}'), (2, '[1]'), (3, '\"ж\"'), (4, 'null')"
+    begin
+    for charset in utf16 ucs2 utf32 cp1251 gbk utf8mb3; do
+        msql "create table $charset (id int primary key, j longtext character set $charset check (json_valid(j)));
+              insert ignore into $charset select * from docs"
+    done
+    msql "insert into other values (1, '{\"a\": \"é\"}'); alter table other convert to character set latin1; update other set id = 2"
+    read_all
+    lines 'select(.op == "c" and (.source.table | IN("docs", "other") | not)) | [.source.table, .after.id, .after.j, .json_null]' | sort >"$DIR/log"
+    is "values" 24 "$(wc -l <"$DIR/log")"
+    is "in utf16" "$want" "$(jq -c 'select(.[0] == "utf16")[2]' "$DIR/log" | xargs -d '\n')"
+    is "those in Cyrillic" '"ж"' "$(jq -c 'select(.[0] == "cp1251" and .[1] == 3)[2]' "$DIR/log")"
+    is "converted" '{"a":"é"}' "$(lines 'select(.op == "u") | .before.j, .after.j' | sort -u)"
+    t cdc-snapshot --state-dir "$STATE" "$URL$NAME" -T "$NAME.docs" -T "$NAME.other" 2>/dev/null |
+        jq -c 'select(.op == "r") | [.source.table, .after.id, .after.j, .json_null]' | sort | diff "$DIR/log" -
+}
+
+# bats test_tags=only:mariadb
+@test "MariaDB: labels that are bytes and no text: base64 from log and snapshot, and 78 where only information_schema has them" {
+    begin
+    msql "create table bin (id int primary key, e enum('a', x'ff') character set binary, s set(x'fe', 'q', 'r') character set binary);
+          insert into bin values (1, 2, 3), (2, 1, 6), (3, 'a', 1)"
+    read_all
+    says '3 texts .* base64'
+    lines 'select(.op == "c") | [.after.e, .after.s]' >"$DIR/log"
+    diff "$DIR/log" - <<'EOF'
+[{"base64":"/w=="},{"base64":"/ixx"}]
+["a","q,r"]
+["a",{"base64":"/g=="}]
+EOF
+    t cdc-snapshot --state-dir "$STATE" "$URL$NAME" 2>/dev/null | jq -c 'select(.op == "r") | [.after.e, .after.s]' | diff "$DIR/log" -
+    rm -f "$DIR/p"*
+    msql "set global binlog_row_metadata = MINIMAL"
+    begin
+    msql "update bin set s = 2"
+    msql "set global binlog_row_metadata = FULL"
+    exits 78 binlog --offset-file "$DIR/p" --until now
+    says "table $NAME.bin .*as '\?'"
+}
+
 @test "--int64=string and --decimal=number" {
     msql "create table t (id int primary key, b bigint, u bigint unsigned, d decimal(40,3), f double)"
     begin

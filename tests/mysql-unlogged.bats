@@ -204,6 +204,40 @@ session_end() { exec 7>&-; }
     is "lines" "c1 t c2 t c3" "$(jq -r 'select(.op | IN("c", "t")) | .op + (.after.id // "" | tostring)' "$DIR/out" | xargs)"
 }
 
+# bats test_tags=only:mariadb
+@test "MariaDB: .t is a table of the current database, and CREATE OR REPLACE SEQUENCE removes a table of that name" {
+    msql "create table a (id int primary key)"
+    begin
+    msql 'insert into a values (1); truncate table .a; insert into a values (2); truncate . `a`; insert into a values (3);
+          create or replace sequence a; do nextval(a)'
+    read_all
+    is "lines" "c1 t c2 t c3 t" "$(jq -r 'select(.op | IN("c", "t")) | .op + (.after.id // "" | tostring)' "$DIR/out" | xargs)"
+}
+
+@test "names and strings as the session's SQL mode reads them: a name that ends in a backslash, a default that is one" {
+    begin
+    # The client reads backslashes in its own way: char(92).
+    msql "set sql_mode = 'ansi_quotes'; set @name = concat('\"a', char(92), '\"');
+          set @s = concat('create table ', @name, ' (id int primary key)'); prepare s from @s; execute s;
+          set @s = concat('insert into ', @name, ' values (1)'); prepare s from @s; execute s;
+          set @s = concat('truncate table ', @name); prepare s from @s; execute s;
+          set @s = concat('insert into ', @name, ' values (2)'); prepare s from @s; execute s;
+          set @s = concat('drop table ', @name); prepare s from @s; execute s;
+          set sql_mode = 'no_backslash_escapes';
+          set @s = concat('create table b (id int primary key, v char default ''', char(92), ''', w char(10) default '' select '')');
+          prepare s from @s; execute s; insert into b values (3, 'v', 'w')"
+    read_all
+    is "lines" 'c:a\1 t:a\ c:a\2 t:a\ c:b3' "$(jq -r 'select(.op | IN("c", "t")) | .op + ":" + .source.table + (.after.id // "" | tostring)' "$DIR/out" | xargs -d '\n')"
+}
+
+@test "ALTER TABLE ... RENAME to the name that it has: no line, and the stream goes on" {
+    msql "create table a (id int primary key)"
+    begin
+    msql "insert into a values (1); alter table a rename to a; alter table $NAME.a rename a, comment 'x'; insert into a values (2)"
+    read_all
+    is "lines" "c1 c2" "$(jq -r 'select(.op | IN("c", "t")) | .op + (.after.id // "" | tostring)' "$DIR/out" | xargs)"
+}
+
 @test "a copy goes on through a table that is dropped and made again" {
     msql "insert into t values (1, 1), (11, 1)"
     line() {

@@ -151,6 +151,7 @@ keys_of() { jq -c "select(.op == \"$1\") | [.source.table, .key]" "$2" | sort; }
     is "labels" "it's c'd,é" "$(jq -r 'select(.source.table == "labels" and .key.id == 2) | .after | .a + " " + .b' "$DIR/snapshot")"
     is "bit(1)" true "$(jq -c 'select(.source.table == "bits" and .key.id == 1) | .after.a' "$DIR/snapshot")"
     is "latin1" "é€ü" "$(jq -r 'select(.source.table == "texts" and .key.id == 1) | .after.c' "$DIR/snapshot")"
+    ! mysql_is_mariadb || is "the first second of 1970" 1970-01-01T00:00:00.9Z "$(jq -r 'select(.source.table == "epoch" and .key.id == 1) | .after.b' "$DIR/log")"
     is "invisible" 5 "$(jq -r 'select(.source.table == "gen" and .key.id == 1) | .after.d' "$DIR/snapshot")"
     { mysql_is_mariadb && mysql_since 100700; } || return 0
     is "uuid" 123e4567-e89b-12d3-a456-426655440000 "$(jq -r 'select(.source.table == "own" and .key.id == 1) | .after.a' "$DIR/snapshot")"

@@ -50,7 +50,8 @@ static void touch_span(struct cdc_span span)
 
 static void one_statement(struct cdc_span sql)
 {
-    my_statement_parse(&statement, sql, NULL);
+    const struct my_event_query query = {.sql = sql, .sql_mode = sql.n % 2 ? MY_SQL_MODE_ANSI_QUOTES : 0};
+    my_statement_parse(&statement, &query, NULL);
     touch_span(statement.xid);
     my_statement_is_of_accounts(sql);
     if (statement.kind != MY_STATEMENT_TRUNCATE)

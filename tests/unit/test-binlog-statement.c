@@ -10,13 +10,19 @@
 
 static struct my_statement statement;
 
-static void parse_statement(const char *sql)
+static void parse_with_mode(uint64_t sql_mode, const char *sql)
 {
     start();
     put_text(sql);
     struct cdc_bytes cursor = whole();
-    check(my_statement_parse(&statement, cdc_span((const char *)cursor.p, cdc_bytes_left(&cursor)), NULL) == 0,
-          "parsed");
+    const struct my_event_query query = {.sql = cdc_span((const char *)cursor.p, cdc_bytes_left(&cursor)),
+                                         .sql_mode = sql_mode};
+    check(my_statement_parse(&statement, &query, NULL) == 0, "parsed");
+}
+
+static void parse_statement(const char *sql)
+{
+    parse_with_mode(0, sql);
 }
 
 static void check_kind(enum my_statement_kind kind, const char *const *texts)
@@ -74,6 +80,17 @@ static void check_truncate(const char *sql, const char *db, const char *table)
     check_text("its table", text_of(&statement.table), table);
 }
 
+/* Where a string ends depends on the session. */
+static void test_sql_mode(void)
+{
+    static const char *const with_query = "CREATE TABLE t (c CHAR DEFAULT '\\') SELECT 'x' c";
+    static const char *const without = "CREATE TABLE t (c CHAR DEFAULT '\\', d CHAR(8) DEFAULT ' SELECT ')";
+    parse_with_mode(MY_SQL_MODE_NO_BACKSLASH_ESCAPES, with_query);
+    check(statement.kind == MY_STATEMENT_CREATE_SELECT, with_query);
+    parse_with_mode(MY_SQL_MODE_NO_BACKSLASH_ESCAPES, without);
+    check(statement.kind == MY_STATEMENT_DDL, without);
+}
+
 static void test_truncate(void)
 {
     check_truncate("TRUNCATE t", "", "t");
@@ -85,10 +102,15 @@ static void test_truncate(void)
     check_truncate("TRUNCATE \"a\".\"b\"\"c\"", "a", "b\"c");
     check_truncate("TRUNCATE `table`", "", "table");
     check_truncate("TRUNCATE TABLE db.1t", "db", "1t");
+    check_truncate("TRUNCATE TABLE .t", "", "t"); /* MariaDB */
+    check_truncate("TRUNCATE . `t`", "", "t");
     check_truncate("TRUNCATE t WAIT 5", "", "t");
     check_truncate("TRUNCATE t DROP STORAGE", "", "t");
     check_truncate("TRUNCATE \xc3\xa4$_.t", "\xc3\xa4$_", "t");
     check_truncate("SET STATEMENT max_statement_time=1 FOR TRUNCATE t", "", "t");
+    parse_with_mode(MY_SQL_MODE_ANSI_QUOTES, "TRUNCATE TABLE \"a\\\"");
+    check(statement.kind == MY_STATEMENT_TRUNCATE, "a name that ends in a backslash");
+    check_text("its name", cdc_span(statement.table.data, statement.table.len), "a\\");
     parse_statement("DROP TABLE t");
     check(statement.db.len == 0 && statement.table.len == 0, "nothing is left of the one before");
 }
@@ -205,7 +227,7 @@ static int note_effect(void *context, const struct my_effect *effect, struct cdc
 static void check_effect(uint64_t sql_mode, const char *sql, const char *effects)
 {
     static struct cdc_buf out;
-    const struct my_event_query query = {.sql = cdc_span_text(sql), .sql_mode = sql_mode};
+    const struct my_event_query query = {.sql = cdc_span_text(sql), .db = cdc_span_text("d"), .sql_mode = sql_mode};
     out.len = 0;
     check(my_effects_of(&query, note_effect, &out, NULL) == 0, sql);
     check_text(sql, cdc_span(out.data, out.len), effects);
@@ -228,9 +250,14 @@ static void test_effects(void)
         {"ALTER TABLE t IMPORT PARTITION p TABLESPACE", "rows t"},
         {"ALTER TABLE t ENGINE=InnoDB", ""},
         {"ALTER TABLE t COMMENT='x' ENGINE 'BlackHole'", "empties t"},
+        {"ALTER TABLE t CHANGE engine blackhole INT, DROP COLUMN engine", "values t"},
         {"ALTER TABLE t RENAME u", "empties t, rows u"},
         {"ALTER TABLE t ADD i INT, RENAME TO d.u", "empties t, rows d.u"},
         {"ALTER TABLE t RENAME = u", "empties t, rows u"},
+        {"ALTER TABLE t RENAME TO t", ""},
+        {"ALTER TABLE d.t RENAME TO t", ""},
+        {"ALTER TABLE e.t RENAME TO t", "empties e.t, rows t"},
+        {"ALTER TABLE .t RENAME .u", "empties t, rows u"},
         {"ALTER TABLE t RENAME COLUMN a TO b, RENAME INDEX a TO b, RENAME KEY c TO d", ""},
         {"ALTER TABLE t ADD PARTITION (PARTITION p VALUES LESS THAN (9)), ADD INDEX (a), DROP COLUMN b", ""},
         {"ALTER TABLE t DROP `partition`, COALESCE PARTITION 2", ""},
@@ -253,7 +280,13 @@ static void test_effects(void)
         {"RENAME USER a TO b", ""},
         {"SET STATEMENT x=1 FOR RENAME TABLE a TO b", "empties a, rows b"},
         {"CREATE OR REPLACE TABLE t (i INT)", "empties t"},
+        {"CREATE OR REPLACE SEQUENCE d.t START 5", "empties d.t"},
+        {"CREATE OR REPLACE VIEW t AS SELECT 1", ""},
         {"CREATE OR REPLACE TEMPORARY TABLE t (i INT)", "made t"},
+        {"CREATE TEMPORARY SEQUENCE t", ""},
+        {"TRUNCATE TABLE t", ""},
+        {"TRUNCATE 't'", "unreadable"},
+        {"TRUNCATE TABLE t (a)", "unreadable"},
         {"CREATE TABLE IF NOT EXISTS t (i INT)", ""},
         {"RENAME TABLE 'a' TO b", "unreadable"},
         {"ALTER TABLE t ADD c CHAR DEFAULT '\\', RENAME TO u -- '", "values t"},
@@ -262,12 +295,14 @@ static void test_effects(void)
         check_effect(0, pairs[i][0], pairs[i][1]);
     check_effect(MY_SQL_MODE_NO_BACKSLASH_ESCAPES, "ALTER TABLE t ADD c CHAR DEFAULT '\\', RENAME TO u -- '",
                  "empties t, rows u, values t");
+    check_effect(MY_SQL_MODE_ANSI_QUOTES, "DROP TABLE \"a\\\", \"b\"", "empties a\\, empties b");
 }
 
 int main(void)
 {
     test_statements();
     test_secrets();
+    test_sql_mode();
     test_truncate();
     test_effects();
     test_xid();

@@ -35,6 +35,7 @@ static void test_times(void)
     mysql(MY_TYPE_TIMESTAMP2, 0, "00000000", "\"0000-00-00 00:00:00\"");
     mysql(MY_TYPE_TIMESTAMP2, 4, "000000000000", "\"0000-00-00 00:00:00.0000\"");
     mysql(MY_TYPE_TIMESTAMP2, 4, "00000001ffff", NULL);
+    value(MY_FLAVOR_MARIADB, MY_TYPE_TIMESTAMP2, 2, NULL, "timestamp(2)", "0000000032", "\"1970-01-01T00:00:00.50Z\"");
     mysql(MY_TYPE_TIME, 0, "25d8ff", "\"-01:02:03\"");
     mysql(MY_TYPE_DATETIME, 0, "457c178468120000", "\"2024-01-02T03:04:05\"");
     mysql(MY_TYPE_TIMESTAMP, 0, "257d9365", "\"2024-01-02T03:04:05Z\"");

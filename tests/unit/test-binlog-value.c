@@ -251,6 +251,12 @@ static void test_lists(void)
     value_with(&column, &plain, "04", "\"\xc3\xbc\"");
     value_with(&column, &plain, "08", NULL);
     my_column_free(&column);
+    static const char *const bytes[] = {"\xfe", "q"};
+    column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_SET, 1, "binary", NULL);
+    set_labels(&column, 2, bytes);
+    value_with(&column, &plain, "03", "{\"base64\":\"/ixx\"}");
+    value_with(&column, &plain, "02", "\"q\"");
+    my_column_free(&column);
     column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_SET, 8, "latin1", NULL);
     static const char *many[64];
     for (size_t i = 0; i < 64; i++)
@@ -262,6 +268,10 @@ static void test_lists(void)
 
 static void test_mariadb_types(void)
 {
+    value(MY_FLAVOR_MARIADB, MY_TYPE_BLOB, 4, "latin1", "json", "070000005b22e9222c315d", "[\"\xc3\xa9\",1]");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_BLOB, 4, "utf16", "json", "06000000005b0031005d", "[1]");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_BLOB, 4, "utf16", "json", "03000000005b00", "{\"base64\":\"AFsA\"}");
+    value(MY_FLAVOR_MARIADB, MY_TYPE_BLOB, 4, "utf16", "json", "00000000", "\"\"");
     value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "uuid", "0e550e8400e29b41d4a71644665544",
           "\"550e8400-e29b-41d4-a716-446655440000\"");
     value(MY_FLAVOR_MARIADB, MY_TYPE_STRING, 16, "binary", "uuid", "00", "\"00000000-0000-0000-0000-000000000000\"");

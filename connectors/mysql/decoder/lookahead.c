@@ -110,7 +110,7 @@ static int see_event(void *context, const struct my_event_header *header, struct
         return 0;
     if (my_event_query_parse(header, body, &outlook->decoder->query_scratch, &query, error) < 0)
         return -1;
-    int result = my_statement_parse(&statement, query.sql, error);
+    int result = my_statement_parse(&statement, &query, error);
     result = result == 0 ? see_statement(outlook, &statement, error) : result;
     my_statement_free(&statement);
     return result;

@@ -144,7 +144,7 @@ int my_query_decode(struct my_decoder *decoder, const struct my_event_header *he
     struct my_statement statement = {0};
     if (my_event_query_parse(header, body, &decoder->query_scratch, &query, error) < 0)
         return -1;
-    int result = my_statement_parse(&statement, query.sql, error);
+    int result = my_statement_parse(&statement, &query, error);
     if (!decoder->transaction.open) /* servers without GTIDs */
         my_transaction_open(decoder, header, NULL);
     result = result == 0 ? run_statement(decoder, &query, &statement, out, error) : result;

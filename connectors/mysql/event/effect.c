@@ -2,9 +2,11 @@
 /* What a DDL statement does to rows, as far as its text says. */
 #include "connectors/mysql/event/effect.h"
 #include "connectors/mysql/event/lexer_internal.h"
+#include "connectors/mysql/event/statement.h"
 
 struct reader {
     struct my_lexer lexer;
+    const struct my_event_query *query;
     my_effect_visit *visit;
     void *context;
     enum my_effect_statement by;
@@ -109,9 +111,24 @@ static int convert(struct reader *reader, struct cdc_error *error)
     return tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, false, what, error);
 }
 
+static struct cdc_span db_of(const struct reader *reader, const struct cdc_buf *db)
+{
+    return db->len != 0 ? cdc_span(db->data, db->len) : reader->query->db;
+}
+
+/* ALTER TABLE t RENAME TO t */
+static bool keeps_name(const struct reader *reader)
+{
+    return cdc_span_compare(db_of(reader, &reader->db), db_of(reader, &reader->other_db)) == 0 &&
+           cdc_span_compare(cdc_span(reader->table.data, reader->table.len),
+                            cdc_span(reader->other_table.data, reader->other_table.len)) == 0;
+}
+
 /* What stood under the old name is gone there, and under the new one there was nothing. */
 static int renamed(struct reader *reader, const char *what, struct cdc_error *error)
 {
+    if (keeps_name(reader))
+        return 0;
     return tell(reader, MY_EFFECT_EMPTIES, what, error) < 0 ? -1 : tell_other(reader, true, what, error);
 }
 
@@ -180,7 +197,8 @@ static bool loses_rows(struct my_lexer lexer)
 /* Up to the comma, or the end. 1: another one follows; 0; -1. *values: it gave rows other values. */
 static int finish(struct reader *reader, bool *values, struct cdc_error *error)
 {
-    bool adds = adds_columns(reader);
+    struct my_token first = my_lexer_peek(&reader->lexer);
+    bool adds = adds_columns(reader), names = my_token_is(&first, "change"); /* CHANGE engine blackhole INT */
     int depth = 0;
     for (struct my_token token = my_lexer_next(&reader->lexer); token.kind != MY_TOKEN_END;
          token = my_lexer_next(&reader->lexer)) {
@@ -189,7 +207,7 @@ static int finish(struct reader *reader, bool *values, struct cdc_error *error)
         if (depth == 0 && my_token_is_symbol(&token, ','))
             return 1;
         *values |= adds && gives_value(&token, &next);
-        if (depth == 0 && my_token_is(&token, "engine") && loses_rows(reader->lexer) &&
+        if (depth == 0 && !names && my_token_is(&token, "engine") && loses_rows(reader->lexer) &&
             tell(reader, MY_EFFECT_EMPTIES, "ALTER TABLE ... ENGINE=BLACKHOLE removed rows of", error) < 0)
             return -1;
     }
@@ -267,26 +285,35 @@ static int rename_tables(struct reader *reader, struct cdc_error *error)
     return 0;
 }
 
-/* CREATE OR REPLACE TABLE: a table of before is dropped. */
+/* CREATE OR REPLACE TABLE: a table of before is dropped, as by CREATE OR REPLACE SEQUENCE. */
 static int create(struct reader *reader, struct cdc_error *error)
 {
     bool replaces = take(reader, "or") && take(reader, "replace");
     bool temporary = take(reader, "temporary");
-    if ((!replaces && !temporary) || !take(reader, "table"))
+    if ((!replaces && !temporary) || (!take(reader, "table") && (temporary || !take(reader, "sequence"))))
         return 0;
     skip_if_exists(reader);
     if (temporary)
         return take_table(reader) ? tell(reader, MY_EFFECT_MADE, "CREATE TEMPORARY TABLE made", error)
                                   : unreadable(reader, error);
-    return take_table(reader) ? tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE TABLE removed rows of", error)
+    return take_table(reader) ? tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE removed rows of", error)
                               : unreadable(reader, error);
+}
+
+/* One that can be read is none of the statements here. */
+static int truncate_table(struct reader *reader, struct cdc_error *error)
+{
+    struct my_statement statement = {0};
+    int result = my_statement_parse(&statement, reader->query, error);
+    bool read = statement.kind == MY_STATEMENT_TRUNCATE;
+    my_statement_free(&statement);
+    return result < 0 || read ? result : unreadable(reader, error);
 }
 
 int my_effects_of(const struct my_event_query *query, my_effect_visit *visit, void *context, struct cdc_error *error)
 {
-    struct reader reader = {.lexer = my_lexer_of(query->sql), .visit = visit, .context = context};
+    struct reader reader = {.lexer = my_lexer_of_query(query), .query = query, .visit = visit, .context = context};
     int result = 0;
-    reader.lexer.plain_backslash = (query->sql_mode & MY_SQL_MODE_NO_BACKSLASH_ESCAPES) != 0;
     while (my_lexer_skip_set_statement(&reader.lexer))
         ;
     if (take(&reader, "alter"))
@@ -297,6 +324,8 @@ int my_effects_of(const struct my_event_query *query, my_effect_visit *visit, vo
         result = rename_tables(&reader, error);
     else if (take(&reader, "create"))
         result = create(&reader, error);
+    else if (take(&reader, "truncate"))
+        result = truncate_table(&reader, error);
     cdc_buf_free(&reader.db);
     cdc_buf_free(&reader.table);
     cdc_buf_free(&reader.other_db);

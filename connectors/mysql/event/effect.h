@@ -3,7 +3,7 @@
  *     ALTER TABLE t DROP PARTITION p      some rows of t are gone, the text does not say which
  *     RENAME TABLE t TO old, new TO t     other rows are in t
  *     DROP TABLE t                        no row is in t
- * TRUNCATE TABLE is not among them (see statement.h). */
+ * TRUNCATE TABLE is not among them (see statement.h), unless its table cannot be read. */
 #ifndef MY_EFFECT_H
 #define MY_EFFECT_H
 

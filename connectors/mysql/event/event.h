@@ -135,6 +135,7 @@ struct my_event_query {
     uint16_t charset;        /* collation id of sql, 0 when not said */
     uint64_t sql_mode;       /* of the session; 0 when not said */
 };
+#define MY_SQL_MODE_ANSI_QUOTES (UINT64_C(1) << 2)
 #define MY_SQL_MODE_NO_BACKSLASH_ESCAPES (UINT64_C(1) << 20)
 /* QUERY, and QUERY_COMPRESSED of MariaDB (unpacked into scratch, replacing what it holds; sql may BORROW from it). */
 int my_event_query_parse(const struct my_event_header *header, struct cdc_bytes body, struct cdc_buf *scratch,

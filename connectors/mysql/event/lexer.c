@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* The lexical structure of SQL ("MySQL Reference Manual: Language Structure", which MariaDB shares), as far as it
- * does not depend on the session: where it does (SQL mode, charset), the callers ask for both readings. */
+ * does not depend on the session: where it does (SQL mode, charset), the callers say how, or ask for both readings. */
 #include "connectors/mysql/event/lexer_internal.h"
 
 struct my_lexer my_lexer_of(struct cdc_span sql)
 {
     const char *start = sql.n != 0 ? sql.p : "";
     return (struct my_lexer){.p = start, .end = start + sql.n};
+}
+
+struct my_lexer my_lexer_of_query(const struct my_event_query *query)
+{
+    struct my_lexer lexer = my_lexer_of(query->sql);
+    lexer.plain_backslash = (query->sql_mode & MY_SQL_MODE_NO_BACKSLASH_ESCAPES) != 0;
+    lexer.names_in_double = (query->sql_mode & MY_SQL_MODE_ANSI_QUOTES) != 0;
+    return lexer;
 }
 
 static bool is_space(char c)
@@ -88,12 +96,13 @@ static void skip_blank(struct my_lexer *lexer)
 }
 
 /* lexer->p is after the opening quote. Returns what is between the quotes, as it stands: a doubled quote is part of it,
- * and after a backslash (not in backticks) anything. */
+ * and after a backslash in a string anything. */
 static struct cdc_span quoted(struct my_lexer *lexer, char quote)
 {
     const char *start = lexer->p;
+    bool name = quote == '`' || (quote == '"' && lexer->names_in_double);
     for (; lexer->p < lexer->end; lexer->p++) {
-        if (*lexer->p == '\\' && quote != '`' && !lexer->plain_backslash && left(lexer) > 1)
+        if (*lexer->p == '\\' && !name && !lexer->plain_backslash && left(lexer) > 1)
             lexer->p++;
         else if (*lexer->p == quote && (left(lexer) == 1 || lexer->p[1] != quote))
             return cdc_span(start, (size_t)(lexer->p++ - start));
@@ -181,10 +190,15 @@ bool my_lexer_take_name(struct my_lexer *lexer, struct cdc_buf *name)
 
 bool my_lexer_take_table(struct my_lexer *lexer, struct cdc_buf *db, struct cdc_buf *table)
 {
+    struct my_token token = my_lexer_peek(lexer);
     db->len = 0;
+    if (my_token_is_symbol(&token, '.')) {
+        my_lexer_next(lexer);
+        return my_lexer_take_name(lexer, table);
+    }
     if (!my_lexer_take_name(lexer, table))
         return false;
-    struct my_token token = my_lexer_peek(lexer);
+    token = my_lexer_peek(lexer);
     if (!my_token_is_symbol(&token, '.'))
         return true;
     struct cdc_buf first = *table;

@@ -4,6 +4,8 @@
 #ifndef MY_LEXER_INTERNAL_H
 #define MY_LEXER_INTERNAL_H
 
+#include "connectors/mysql/event/event.h"
+
 #include <cdc/buf.h>
 
 enum my_token_kind {
@@ -27,10 +29,13 @@ struct my_lexer {
     bool unsure;          /* came past one that some servers take for a comment */
     bool broken;          /* a string or comment did not end */
     bool plain_backslash; /* in a string it is a character as any other: MY_SQL_MODE_NO_BACKSLASH_ESCAPES */
+    bool names_in_double; /* "a\" is the name a\, not a string that goes on: MY_SQL_MODE_ANSI_QUOTES */
 };
 
 /* sql is BORROWED, as are the tokens' texts. */
 struct my_lexer my_lexer_of(struct cdc_span sql);
+/* The same, with the session's SQL mode. */
+struct my_lexer my_lexer_of_query(const struct my_event_query *query);
 /* Reads over white space and comments, and returns what follows, MY_TOKEN_END at the end. */
 struct my_token my_lexer_next(struct my_lexer *lexer);
 struct my_token my_lexer_peek(const struct my_lexer *lexer);
@@ -38,7 +43,7 @@ struct my_token my_lexer_peek(const struct my_lexer *lexer);
 bool my_lexer_take(struct my_lexer *lexer, const char *word);
 /* The next name, without its quotes. False: what follows is none. */
 bool my_lexer_take_name(struct my_lexer *lexer, struct cdc_buf *name);
-/* [db.]table; db is empty when not said. */
+/* [db.]table, or MariaDB's .table; db is empty when not said. */
 bool my_lexer_take_table(struct my_lexer *lexer, struct cdc_buf *db, struct cdc_buf *table);
 /* Reads over MariaDB's SET STATEMENT a = 1, b = (...) FOR, if that is what follows: the statement is what stands
  * after it. */

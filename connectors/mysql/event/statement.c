@@ -160,9 +160,9 @@ static enum my_statement_kind classify(struct my_lexer *lexer, struct my_stateme
     return changes_rows(&first) ? MY_STATEMENT_DML : MY_STATEMENT_DDL;
 }
 
-int my_statement_parse(struct my_statement *statement, struct cdc_span sql, struct cdc_error *error)
+int my_statement_parse(struct my_statement *statement, const struct my_event_query *query, struct cdc_error *error)
 {
-    struct my_lexer lexer = my_lexer_of(sql);
+    struct my_lexer lexer = my_lexer_of_query(query);
     statement->xid = cdc_span(NULL, 0);
     statement->db.len = statement->table.len = 0;
     while (my_lexer_skip_set_statement(&lexer))

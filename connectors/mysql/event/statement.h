@@ -34,11 +34,11 @@ struct my_statement {
                                  savepoint, empty when it cannot be read. Freed by my_statement_free */
 };
 /* Leading white space and comments are skipped, the inside of executable comments counts as text. A TRUNCATE whose
- * table cannot be read is a DDL. ALTER is DDL. Statements inside of BEGIN and COMMIT
+ * table cannot be read is a DDL, whose effect (effect.h) is UNREADABLE. ALTER is DDL. Statements inside of BEGIN and COMMIT
  * that are DDL by name (CREATE TEMPORARY TABLE) are DDL. A text of nothing but comments is a DDL. MariaDB's SET
- * STATEMENT ... FOR is what follows FOR. sql: as in the event, ASCII-compatible. statement: {0} before its first
+ * STATEMENT ... FOR is what follows FOR. query: its sql is ASCII-compatible. statement: {0} before its first
  * use, then used again; to be freed in any case. -1: out of memory, since a TRUNCATE would pass for a DDL then. */
-int my_statement_parse(struct my_statement *statement, struct cdc_span sql, struct cdc_error *error);
+int my_statement_parse(struct my_statement *statement, const struct my_event_query *query, struct cdc_error *error);
 void my_statement_free(struct my_statement *statement);
 /* Is it about accounts, or may it carry a secret for another reason: an event or a routine with a statement on accounts in
  * it, a table's CONNECTION? In doubt it is. */

@@ -185,7 +185,7 @@ static int append_other(struct cdc_buf *out, const struct my_column *column, con
     case MY_KIND_ENUM:
     case MY_KIND_SET: append_labels(out, column, cell, unconvertible); return 0;
     case MY_KIND_JSON: append_json(out, (const char *)cell->p, cell->n, unconvertible); return 0;
-    case MY_KIND_JSON_TEXT: my_value_append_json(out, (const char *)cell->p, cell->n, unconvertible); return 0;
+    case MY_KIND_JSON_TEXT: my_value_append_json_text(out, column, cell->p, cell->n, unconvertible); return 0;
     case MY_KIND_GEOMETRY:
         /* Four bytes of SRID, then WKB. */
         if (cell->n != 0 && cell->n < 4)

@@ -179,10 +179,11 @@ static bool is_number(const struct my_column *column)
            column->type == MY_TYPE_FLOAT || column->type == MY_TYPE_DOUBLE;
 }
 
-/* information_schema is in utf8mb3: a question mark in a label may be one, or a character that this has not. */
+/* information_schema is in utf8mb3: a question mark in a label may be one, or a character that this has not, or a byte of
+ * a binary label that is no text. */
 static bool may_hide(const char *type, const struct my_charset *charset)
 {
-    static const char *const wide[] = {"utf8mb4", "utf16", "utf16le", "utf32", "gb18030"};
+    static const char *const wide[] = {"utf8mb4", "utf16", "utf16le", "utf32", "gb18030", "binary"};
     if (!strchr(type, '?'))
         return false;
     for (size_t i = 0; charset && i < sizeof wide / sizeof *wide; i++)
@@ -211,7 +212,9 @@ static const char *difference(const struct my_table *table, const struct my_colu
     if (column->charset && charset && column->charset != charset)
         return "they have other charsets there";
     if (label && column->n_labels == 0 && may_hide(kept->type, charset))
-        return "information_schema shows each character beyond the basic plane of a label as '?'";
+        return "information_schema shows each character beyond the basic plane of a label, and each byte of it that is "
+               "no "
+               "text, as '?'";
     return NULL;
 }
 

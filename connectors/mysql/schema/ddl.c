@@ -46,7 +46,7 @@ int my_ddl_take(struct my_ddl_list *list, const struct my_event_header *header, 
     struct my_statement statement = {0};
     if (my_event_query_parse(header, body, &list->scratch, &query, error) < 0)
         return -1;
-    int parsed = my_statement_parse(&statement, query.sql, error);
+    int parsed = my_statement_parse(&statement, &query, error);
     bool ddl = statement.kind == MY_STATEMENT_DDL || statement.kind == MY_STATEMENT_CREATE_SELECT;
     my_statement_free(&statement);
     if (parsed < 0)

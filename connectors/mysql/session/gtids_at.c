@@ -32,7 +32,7 @@ static int gather_statement(struct gathering *gathering, const struct my_event_h
     struct my_statement statement = {0};
     if (my_event_query_parse(header, body, &gathering->scratch, &query, error) < 0)
         return -1;
-    int parsed = my_statement_parse(&statement, query.sql, error);
+    int parsed = my_statement_parse(&statement, &query, error);
     enum my_statement_kind kind = statement.kind;
     my_statement_free(&statement);
     if (parsed < 0)

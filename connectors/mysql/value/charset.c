@@ -117,6 +117,11 @@ bool my_charset_is_binary(const struct my_charset *charset)
     return charset->form == FORM_BINARY;
 }
 
+bool my_charset_is_utf8(const struct my_charset *charset)
+{
+    return charset == NULL || charset->form == FORM_UTF8 || charset->form == FORM_BINARY;
+}
+
 /* -- conversion ----------------------------------------------------------------- */
 
 /* c as UTF-8 (RFC 3629); returns its end. */
@@ -436,7 +441,7 @@ void my_charset_append(struct cdc_buf *out, const struct my_charset *charset, co
             return;
         }
     }
-    if (charset == NULL || charset->form == FORM_UTF8 || charset->form == FORM_BINARY) {
+    if (my_charset_is_utf8(charset)) {
         if (!cdc_json_append_text(out, (const char *)p, n))
             ++*unconvertible;
     } else {

@@ -15,6 +15,8 @@ const struct my_charset *my_charset_named(const char *name);
 const char *my_charset_name(const struct my_charset *charset);
 unsigned my_charset_longest(const struct my_charset *charset); /* bytes of one character, 1..4 */
 bool my_charset_is_binary(const struct my_charset *charset);
+/* Its bytes are UTF-8 as they are, if they are valid; also of NULL, and of binary. */
+bool my_charset_is_utf8(const struct my_charset *charset);
 /* Appends the bytes as a JSON string in UTF-8; bytes that are not valid in the charset as {"base64":"..."}, counted in
  * *unconvertible. charset NULL: unknown, valid UTF-8 as a string, else base64. */
 void my_charset_append(struct cdc_buf *out, const struct my_charset *charset, const uint8_t *p, size_t n,

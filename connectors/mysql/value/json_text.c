@@ -35,3 +35,20 @@ void my_value_append_json(struct cdc_buf *out, const char *text, size_t n, uint6
     else
         my_charset_append(out, NULL, (const uint8_t *)text, n, unconvertible);
 }
+
+/* MariaDB's JSON is a LONGTEXT, and ALTER TABLE ... CONVERT TO CHARACTER SET takes it along: "é" is 22 e9 22 in latin1. */
+void my_value_append_json_text(struct cdc_buf *out, const struct my_column *column, const uint8_t *bytes, size_t n,
+                               uint64_t *unconvertible)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    if (my_charset_is_utf8(column->charset)) {
+        my_value_append_json(out, (const char *)bytes, n, unconvertible);
+        return;
+    }
+    if (!my_charset_convert(&text, column->charset, bytes, n))
+        my_charset_append(out, column->charset, bytes, n, unconvertible);
+    else if (!text.failed)
+        my_value_append_json(out, n ? text.data : "", text.len, unconvertible);
+    out->failed |= text.failed;
+    cdc_buf_free(&text);
+}

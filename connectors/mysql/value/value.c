@@ -74,9 +74,9 @@ static int append_decimal(struct cdc_buf *out, const struct my_column *column, c
 
 /* An ENUM is the number of its label, from 1 on. */
 static int append_label(struct cdc_buf *out, const struct my_column *column, const uint8_t *p, size_t n,
-                        struct cdc_error *error)
+                        uint64_t *unconvertible, struct cdc_error *error)
 {
-    uint64_t number = cdc_little_endian(p, n), invalid = 0;
+    uint64_t number = cdc_little_endian(p, n);
     if (number == 0) { /* what the server stores for a value that is none of the list */
         cdc_buf_lit(out, "\"\"");
         return 0;
@@ -84,15 +84,33 @@ static int append_label(struct cdc_buf *out, const struct my_column *column, con
     if (number > column->n_labels)
         return my_column_damaged(column, error, "an ENUM value beyond its list");
     const char *label = column->labels[number - 1];
-    my_charset_append(out, NULL, (const uint8_t *)label, strlen(label), &invalid);
+    my_charset_append(out, NULL, (const uint8_t *)label, strlen(label), unconvertible);
     return 0;
+}
+
+/* The labels of those bits, one after the other: bytes that are no UTF-8 are base64 as a whole. */
+static void append_joined(struct cdc_buf *out, const struct my_column *column, uint64_t bits, uint64_t *unconvertible)
+{
+    struct cdc_buf text = CDC_BUF_INIT;
+    for (size_t i = 0; i < 64 && bits >> i != 0; i++) {
+        if (!(bits >> i & 1))
+            continue;
+        cdc_buf_text(&text, text.len ? "," : "");
+        cdc_buf_text(&text, column->labels[i]);
+    }
+    if (text.failed)
+        out->failed = true;
+    else
+        my_charset_append(out, NULL, (const uint8_t *)text.data, text.len, unconvertible);
+    cdc_buf_free(&text);
 }
 
 /* A SET is a bit for each label: 05 of set('a','b','c') is "a,c". */
 static int append_labels(struct cdc_buf *out, const struct my_column *column, const uint8_t *p, size_t n,
-                         struct cdc_error *error)
+                         uint64_t *unconvertible, struct cdc_error *error)
 {
     uint64_t bits = cdc_little_endian(p, n), invalid = 0;
+    size_t begin = out->len;
     bool first = true;
     if (column->n_labels < 64 && bits >> column->n_labels != 0)
         return my_column_damaged(column, error, "a SET value beyond its list");
@@ -108,8 +126,11 @@ static int append_labels(struct cdc_buf *out, const struct my_column *column, co
         my_charset_append(out, NULL, (const uint8_t *)label, strlen(label), &invalid);
         if (out->failed)
             return 0;
-        if (invalid != 0)
-            return my_column_damaged(column, error, "a label that is not UTF-8");
+        if (invalid != 0) {
+            out->len = begin;
+            append_joined(out, column, bits, unconvertible);
+            return 0;
+        }
         /* one string of all of them: without the quotes of each */
         memmove(out->data + start, out->data + start + 1, out->len - start - 2);
         out->len -= 2;
@@ -253,9 +274,9 @@ static int append_other(struct cdc_buf *out, const struct my_column *column, con
     switch (column->kind) {
     case MY_KIND_BIT: my_value_append_bits(out, p, n, column->length); return 0;
     case MY_KIND_YEAR: cdc_buf_u64(out, column->length == 2 ? *p % 100u : *p == 0 ? 0 : 1900u + *p); return 0;
-    case MY_KIND_ENUM: return append_label(out, column, p, n, error);
-    case MY_KIND_SET: return append_labels(out, column, p, n, error);
-    case MY_KIND_JSON_TEXT: my_value_append_json(out, (const char *)p, n, unconvertible); return 0;
+    case MY_KIND_ENUM: return append_label(out, column, p, n, unconvertible, error);
+    case MY_KIND_SET: return append_labels(out, column, p, n, unconvertible, error);
+    case MY_KIND_JSON_TEXT: my_value_append_json_text(out, column, p, n, unconvertible); return 0;
     case MY_KIND_GEOMETRY:
         if (n != 0 && n < 4)
             return my_column_damaged(column, error, "a geometry without its SRID");

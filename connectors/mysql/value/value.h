@@ -62,5 +62,8 @@ void my_value_append_binary(struct cdc_buf *out, const uint8_t *bytes, size_t n)
 /* JSON as the server prints it ({"a": 1}), on one line without white space: the very bytes that my_value_append writes
  * for the binary form. What is no JSON, or too deep for readers of lines, becomes a string. */
 void my_value_append_json(struct cdc_buf *out, const char *text, size_t n, uint64_t *unconvertible);
+/* The same for the bytes of a column of kind JSON_TEXT, which are in its charset. */
+void my_value_append_json_text(struct cdc_buf *out, const struct my_column *column, const uint8_t *bytes, size_t n,
+                               uint64_t *unconvertible);
 
 #endif
