@@ -177,7 +177,7 @@ static bool check_position(struct check *check)
 {
     struct cdc_error error = check->known->error;
     if (error.status == 0 && pg_stream_preflight(check->sql, check->replication, check->settings, &check->known->start,
-                                                 &check->slot, &error) == 0)
+                                                 check->known->acks, &check->slot, &error) == 0)
         return true;
     fail(check, "", &error);
     return false;

@@ -598,6 +598,84 @@ static void test_torn(void)
     must_feed(); /* of the one before the reader has no line */
 }
 
+static void expect_lost(const char *what, int result, const struct cdc_error *error)
+{
+    check(result < 0 && error->status == CDC_EXIT_LOST, what, error->text, "a lost position");
+}
+
+/* A sink that is after the begin of the lines, at `until`, and its newest transaction there. */
+static void fresh_beside(enum pg_last_kind kind, uint64_t begin, uint64_t until)
+{
+    struct cdc_error error = {0};
+    const struct pg_last last = {kind, begin, begin + 0x30, INT64_C(1646684800123)};
+    fresh(NULL);
+    check(pgoutput_add_ahead(decoder, &last, FINAL - 0x1000, until, "one.offset", &error) == 0, "a sink", error.text,
+          "");
+}
+
+static void test_ahead(void)
+{
+    struct cdc_error error = {0};
+    fresh_beside(PG_LAST_COMMIT, FINAL, END);
+    begin_message(FINAL - 0x100);
+    must_feed(); /* it has this one as well */
+    commit_message(FINAL - 0x100, FINAL - 0x80);
+    must_feed();
+    begin_message(FINAL);
+    must_feed();
+    commit_message(FINAL, END);
+    must_feed();
+    begin_message(END);
+    must_feed();
+    check(pgoutput_counts_of(decoder)->commits == 2, "what the sink has comes, and then the rest", "", "");
+
+    fresh_beside(PG_LAST_COMMIT, FINAL, END);
+    begin_message(END);
+    expect_lost("its newest transaction did not come", feed(&error), &error);
+    error = (struct cdc_error){0};
+    fresh_beside(PG_LAST_COMMIT, FINAL, END);
+    expect_lost("the log is past its newest transaction", pgoutput_reached(decoder, END, &error), &error);
+    error = (struct cdc_error){0};
+    fresh_beside(PG_LAST_COMMIT, FINAL - 0x800, END);
+    begin_message(FINAL);
+    expect_lost("a transaction after its newest one, before where it is", feed(&error), &error);
+    error = (struct cdc_error){0};
+    fresh_beside(PG_LAST_NONE, 0, END);
+    begin_message(FINAL);
+    expect_lost("a transaction before where it is, and it has none", feed(&error), &error);
+    error = (struct cdc_error){0};
+    fresh_beside(PG_LAST_COMMIT, FINAL - 0x2000, END);
+    check(pgoutput_reached(decoder, END, &error) == 0, "its newest one is before the begin", error.text, "");
+    fresh_beside(PG_LAST_UNKNOWN, 0, END);
+    begin_message(FINAL);
+    must_feed();
+    fresh_beside(PG_LAST_COMMIT, FINAL, END);
+    pgoutput_reset(decoder);
+    begin_message(END);
+    must_feed(); /* another connection, that has other sinks */
+}
+
+/* Of FINAL's id: a snapshot that has seen it end, and whose position is at `at`. */
+static int begin_seen(const char *at, const char *xids, struct cdc_error *error)
+{
+    char json[96];
+    fresh(NULL);
+    snprintf(json, sizeof json, "{\"lsn\":\"%s\",\"xids\":\"%s\"}", at, xids);
+    *error = (struct cdc_error){0};
+    check(pgoutput_set_visible(decoder, cdc_span_text(json), error) == 0, "read_at", error->text, "");
+    begin_message(FINAL);
+    return feed(error);
+}
+
+static void test_visible_of_another_log(void)
+{
+    struct cdc_error error;
+    check(begin_seen("0/1994769", "900:900:", &error) == 0, "seen, and before the position", error.text, "");
+    expect_lost("seen, and not before the position", begin_seen("0/1994768", "900:900:", &error), &error);
+    check(begin_seen("0/1994768", "700:900:742", &error) == 0, "it was running", error.text, "");
+    check(begin_seen("0/1994768", "700:700:", &error) == 0, "it came later", error.text, "");
+}
+
 static void test_memory(void)
 {
     struct cdc_error error = {0};
@@ -710,6 +788,8 @@ int main(void)
     test_describe();
     test_many_tables();
     test_torn();
+    test_ahead();
+    test_visible_of_another_log();
     test_memory();
     failures += memory_sweep("changes of all kinds", changes_of_all_kinds) != 0;
     pgoutput_free(decoder);

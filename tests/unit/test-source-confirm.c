@@ -388,12 +388,14 @@ static void test_not_each_boundary(void)
 
 /* -- what sinks have -- */
 
+static const char *sink_source = "{\"of\":\"sink\"}";
+
 static void sink_has(const char *tool, const char *pos)
 {
     struct cdc_error error = {0};
     char *path = cdc_state_path(dir, tool, NULL);
     struct cdc_offset_file *file = cdc_offset_file_open(path, tool, &error);
-    struct cdc_offset offset = {(char *)(uintptr_t)pos, 5, 7, (char *)(uintptr_t) "{\"of\":\"sink\"}", NULL};
+    struct cdc_offset offset = {(char *)(uintptr_t)pos, 5, 7, (char *)(uintptr_t)sink_source, NULL};
     check(file != NULL && (pos == NULL || cdc_offset_file_set(file, "shop", &offset, &error) == 0) &&
               cdc_offset_file_save(file, &error) == 0,
           "a sink stores its position");
@@ -461,6 +463,51 @@ static enum cdc_source_result read_end(struct fake *fake, struct cdc_buf *out, s
     (void)error;
     commit(fake, out, 5);
     return CDC_SOURCE_END;
+}
+
+static enum cdc_source_result read_twice(struct fake *fake, struct cdc_buf *out, struct cdc_error *error)
+{
+    (void)error;
+    if (fake->turn == 1)
+        commit(fake, out, 3);
+    if (fake->ticks == 6)
+        commit(fake, out, 5);
+    check(fake->ticks >= 6 || !says(fake, "confirm"), "not before it was read");
+    return says(fake, "confirm(p4)") ? CDC_SOURCE_END : CDC_SOURCE_IDLE;
+}
+
+static void test_before_it_was_read(void)
+{
+    struct fake fake;
+    prepare_acks(&fake, "a sink's position that is after what was read");
+    sink_has("cdc-sink-a", "p4");
+    fake.read = read_twice;
+    check(run(&fake) == 0, fake.error.text);
+    diary_is(&fake, "connect() confirm(p4) disconnect ");
+    finish(&fake);
+}
+
+static enum cdc_source_result read_of_our_server(struct fake *fake, struct cdc_buf *out, struct cdc_error *error)
+{
+    enum cdc_source_result result = read_twice(fake, out, error);
+    fake->boundary.source = (char *)(uintptr_t) "{\"connector\":\"postgresql\",\"system_id\":\"1\"}";
+    return result;
+}
+
+static void test_sink_of_another_server(void)
+{
+    struct fake fake;
+    prepare_acks(&fake, "a sink with another server's position");
+    sink_source = "{\"connector\":\"postgresql\",\"system_id\":\"2\"}";
+    sink_has("cdc-sink-a", "p2");
+    sink_source = "{\"of\":\"sink\"}";
+    sink_has("cdc-sink-b", "p1");
+    fake.read = read_of_our_server;
+    check(run(&fake) == -1 && fake.error.status == CDC_EXIT_CONFIG, "a matter of configuration");
+    check(strstr(fake.error.text, "cdc-sink-a.offset\": lines of source \"shop\" come from another server") != NULL,
+          fake.error.text);
+    check(!says(&fake, "confirm"), "nothing is confirmed");
+    finish(&fake);
 }
 
 static void test_slower_sink(void)
@@ -744,6 +791,8 @@ static void (*const tests[])(void) = {test_second_signal_at_the_end,
                                       test_while_never_empty,
                                       test_not_each_boundary,
                                       test_sinks_decide,
+                                      test_before_it_was_read,
+                                      test_sink_of_another_server,
                                       test_slower_sink,
                                       test_start_is_told,
                                       test_reconnect,

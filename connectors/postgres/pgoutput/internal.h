@@ -57,6 +57,14 @@ struct pg_torn {
     uint32_t xid;
 };
 
+/* A sink that is after the place where the lines begin (ahead.c). */
+struct pg_ahead {
+    struct pg_last last;
+    uint64_t until; /* its position */
+    bool due;       /* `last` has not come yet */
+    char offset_file[512];
+};
+
 struct pgoutput {
     struct pgoutput_settings settings;
     struct cdc_buf source_head; /* of lines without a table */
@@ -73,6 +81,8 @@ struct pgoutput {
     struct pg_last last;         /* transaction that was written, or that the position was after */
     uint64_t expected_until;     /* 0: nothing is expected */
     bool last_is_due;            /* `last` has not come yet */
+    struct pg_ahead *ahead;      /* forgotten once the log has passed them */
+    size_t n_ahead;
     struct pgoutput_counts counts;
     bool has_boundary;
     struct cdc_offset boundary; /* its texts are in the two buffers */
@@ -104,6 +114,15 @@ static inline int pg_message_finished(const struct cdc_bytes *bytes, const char 
 {
     return bytes->bad || bytes->p != bytes->end ? pg_message_malformed(error, what) : 0;
 }
+
+/* -- ahead.c -- */
+
+/* What to do about a log that is another one. Always -1. */
+int pg_hint_new_snapshot(struct cdc_error *error);
+
+/* The open transaction, or all of the log up to lsn: is it what the sinks that are ahead have? 0, or LOST. */
+int pg_ahead_begin(struct pgoutput *decoder, struct cdc_error *error);
+int pg_ahead_reached(struct pgoutput *decoder, uint64_t lsn, struct cdc_error *error);
 
 /* -- tables (relations.c) -- */
 

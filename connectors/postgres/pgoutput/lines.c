@@ -146,6 +146,9 @@ void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *
     pg_pos_heartbeat(out, lsn, ++decoder->heartbeats);
     boundary_line(decoder, out, pos_at, lsn, cdc_clock_wall_ms(), 0, lsn);
     cdc_buf_lit(out, "}\n");
+    /* Passed: of no use to any transaction that comes. */
+    if (decoder->visible.json && lsn >= decoder->visible.lsn)
+        pg_visible_clear(&decoder->visible);
 }
 
 /* `{"op":"c","pos":"...","seq":N,"ts_ms":N,"source":{...}`, and the schema line before it where it is due. */

@@ -8,17 +8,16 @@
 
 /* -- transactions ---------------------------------------------------------- */
 
-static int other_log(const struct pgoutput *decoder, struct cdc_error *error)
+static int other_log(uint64_t before, struct cdc_error *error)
 {
     char position[24];
-    pg_lsn_format(position, decoder->expected_until);
+    pg_lsn_format(position, before);
     cdc_error_set(
         error, CDC_EXIT_LOST,
         "the server's log before the position %s has other transactions than those that were read: it was set "
         "back to a state before them, and written to since",
         position);
-    return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
-                                 "offset files of the pipeline, and begin with cdc-snapshot)");
+    return pg_hint_new_snapshot(error);
 }
 
 /* Example: the primary is lost while a large transaction is on its way, and the standby that takes its place never had the
@@ -53,10 +52,12 @@ int pgoutput_reached(struct pgoutput *decoder, uint64_t lsn, struct cdc_error *e
 {
     if (decoder->torn.due && !decoder->tx.open && lsn > decoder->torn.final_lsn)
         return torn_is_gone(decoder, error);
+    if (!decoder->tx.open && pg_ahead_reached(decoder, lsn, error) < 0)
+        return -1;
     if (lsn < decoder->expected_until)
         return 0;
     if (decoder->last_is_due)
-        return other_log(decoder, error);
+        return other_log(decoder->expected_until, error);
     decoder->expected_until = 0;
     return 0;
 }
@@ -70,10 +71,24 @@ static int take_expected(struct pgoutput *decoder, struct cdc_error *error)
     if (tx->final_lsn >= decoder->expected_until)
         return pgoutput_reached(decoder, tx->final_lsn, error);
     if (!decoder->last_is_due || tx->final_lsn != decoder->last.begin || tx->ts_ms != decoder->last.ts_ms)
-        return other_log(decoder, error);
+        return other_log(decoder->expected_until, error);
     decoder->last_is_due = false;
     tx->read = true;
     return 0;
+}
+
+/* What the snapshot has seen end had its commit record before visible.lsn. One that has it there or later is of another log:
+ * the server was set back, and gives the ids that the snapshot knows to other transactions, which were omitted so far. Only the
+ * first transaction is asked, since ids wrap. */
+static int check_visible(struct pgoutput *decoder, struct cdc_error *error)
+{
+    struct pg_visible *visible = &decoder->visible;
+    if (!visible->json || decoder->tx.final_lsn < visible->lsn)
+        return 0;
+    bool ended = pg_visible_ended(visible, decoder->tx.xid);
+    uint64_t lsn = visible->lsn;
+    pg_visible_clear(visible);
+    return ended ? other_log(lsn, error) : 0;
 }
 
 static int decode_begin(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_error *error)
@@ -88,7 +103,9 @@ static int decode_begin(struct pgoutput *decoder, struct cdc_bytes *bytes, struc
     if (decoder->tx.open)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server began a transaction inside another one");
     pg_lines_begin(decoder, final_lsn, ts / 1000 + EPOCH_MS, xid);
-    return take_expected(decoder, error) < 0 ? -1 : check_torn(decoder, error);
+    if (take_expected(decoder, error) < 0 || check_torn(decoder, error) < 0 || check_visible(decoder, error) < 0)
+        return -1;
+    return decoder->tx.read ? 0 : pg_ahead_begin(decoder, error);
 }
 
 static int decode_commit(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
@@ -106,7 +123,7 @@ static int decode_commit(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
                              "the server sent a Commit that does not belong to the open transaction");
     if (decoder->tx.read) {
         decoder->tx.open = false;
-        return end_lsn == decoder->last.end ? 0 : other_log(decoder, error);
+        return end_lsn == decoder->last.end ? 0 : other_log(decoder->expected_until, error);
     }
     decoder->last = (struct pg_last){PG_LAST_COMMIT, commit_lsn, end_lsn, decoder->tx.ts_ms};
     decoder->torn.due = false;
@@ -482,6 +499,7 @@ void pgoutput_reset(struct pgoutput *decoder)
     if (tx->open && tx->events > 0)
         decoder->torn = (struct pg_torn){true, tx->final_lsn, tx->ts_ms, tx->xid};
     decoder->tx.open = false;
+    decoder->n_ahead = 0;
 }
 
 void pgoutput_expect(struct pgoutput *decoder, const struct pg_last *last, uint64_t from, uint64_t until)
@@ -519,6 +537,7 @@ void pgoutput_free(struct pgoutput *decoder)
         return;
     pg_relations_free(&decoder->relations);
     pg_visible_clear(&decoder->visible);
+    free(decoder->ahead);
     free(decoder->cells[0]);
     free(decoder->cells[1]);
     cdc_buf_free(&decoder->converted[0]);

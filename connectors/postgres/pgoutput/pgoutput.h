@@ -52,13 +52,18 @@ void pg_last_read(struct pg_last *last, const char *pos, struct cdc_span source)
  * position, where the server sends the log from an earlier one, `from`, on: until then nothing but `last` may come, which
  * leaves no line; 0: the server begins at the position itself. */
 void pgoutput_expect(struct pgoutput *decoder, const struct pg_last *last, uint64_t from, uint64_t until);
-/* The server has sent all of its log up to lsn. LOST when the expected transaction was not in it, IO
+/* The server has sent all of its log up to lsn. LOST when the expected transaction was not in it, or one that a sink has, IO
  * when one of which lines were written was not. 0 or -1 */
 int pgoutput_reached(struct pgoutput *decoder, uint64_t lsn, struct cdc_error *error);
+/* A sink that is in the log after the place where the lines begin, at `until`, with its newest transaction before that. It drops
+ * all lines up to there, so the log must have that transaction, and none after it: LOST from the decoder otherwise. from: where
+ * the server begins. Forgotten by pgoutput_reset. */
+int pgoutput_add_ahead(struct pgoutput *decoder, const struct pg_last *last, uint64_t from, uint64_t until,
+                       const char *offset_file, struct cdc_error *error);
 /* Is there still something to come that is known? Then nothing may be confirmed. */
 bool pgoutput_is_expecting(const struct pgoutput *decoder);
 /* Row changes of transactions that a snapshot has seen are omitted (their commit lines stay): read_at as in visible.h,
- * or {NULL, 0}. */
+ * or {NULL, 0}. LOST from the decoder where the log shows that it is not the one that the snapshot has seen. */
 int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, struct cdc_error *error);
 /* One sink, of this offset file, did not take that snapshot, since it was in the log already, up to lsn. What is omitted after
  * that would be missing in its copy: a row change that is both is an error (CONFIG). NULL: there is no such sink. */

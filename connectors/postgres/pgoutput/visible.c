@@ -71,13 +71,8 @@ void pg_visible_clear(struct pg_visible *visible)
     memset(visible, 0, sizeof *visible);
 }
 
-bool pg_visible_has(const struct pg_visible *visible, uint64_t commit_lsn, uint32_t xid)
+bool pg_visible_ended(const struct pg_visible *visible, uint32_t xid)
 {
-    /* The position was asked for after the snapshot was taken: what committed from there on, the snapshot cannot
-     * have seen. Before it both are possible, and the ids decide: a commit record is written a moment before others
-     * see the transaction as ended, so an LSN alone would call some rows seen that were not, and lose them. */
-    if (!visible->json || commit_lsn >= visible->lsn)
-        return false;
     /* A Begin message has the low half of the id only (it wraps after 2^32 transactions). The server keeps all ids
      * that are in use within 2^31 of each other, so of all that end in these 32 bits it is the one nearest to xmax. */
     uint64_t full = visible->xmax + (int64_t)(int32_t)(xid - (uint32_t)visible->xmax);
@@ -87,4 +82,12 @@ bool pg_visible_has(const struct pg_visible *visible, uint64_t commit_lsn, uint3
         if (visible->running[i] == full)
             return false;
     return true;
+}
+
+bool pg_visible_has(const struct pg_visible *visible, uint64_t commit_lsn, uint32_t xid)
+{
+    /* The position was asked for after the snapshot was taken: what committed from there on, the snapshot cannot
+     * have seen. Before it both are possible, and the ids decide: a commit record is written a moment before others
+     * see the transaction as ended, so an LSN alone would call some rows seen that were not, and lose them. */
+    return visible->json && commit_lsn < visible->lsn && pg_visible_ended(visible, xid);
 }

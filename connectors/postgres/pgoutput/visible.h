@@ -21,6 +21,9 @@ struct pg_visible {
 /* Replaces the content; json.p NULL or JSON null: nothing was seen. CONFIG when damaged. */
 int pg_visible_parse(struct pg_visible *visible, struct cdc_span json, struct cdc_error *error);
 void pg_visible_clear(struct pg_visible *visible);
+/* Had the transaction of this id ended for the snapshot? */
+bool pg_visible_ended(const struct pg_visible *visible, uint32_t xid);
+/* Has the snapshot seen it? */
 bool pg_visible_has(const struct pg_visible *visible, uint64_t commit_lsn, uint32_t xid);
 
 #endif

@@ -3,6 +3,7 @@
 #include "connectors/postgres/session/identity.h"
 
 #include "connectors/postgres/pgoutput/position.h"
+#include "connectors/postgres/pgoutput/visible.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
 
@@ -184,4 +185,50 @@ int pg_identity_check(PGconn *replication, const struct pg_identity *identity, s
         check_timeline(replication, identity->timeline, old, lsn, error) < 0)
         return -1;
     return check_end(replication, identity, lsn, error);
+}
+
+/* Ids are given once, and never again: a server that has not come to those that the snapshot has seen was set back. */
+static int check_ids(PGconn *sql, const struct pg_visible *visible, struct cdc_error *error)
+{
+    static const char what[] = "cannot ask for the newest transaction";
+    char position[24];
+    PGresult *result =
+        pg_query_rows(sql, "SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next, pg_is_in_recovery() AS standby", 0,
+                      NULL, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    bool standby = pg_answer_true(&row, "standby");
+    uint64_t next = (uint64_t)pg_answer_int(&row, "next");
+    PQclear(result);
+    if (pg_answer_good(&row, what, error) < 0)
+        return -1;
+    if (standby || next >= visible->xmax)
+        return 0;
+    pg_lsn_format(position, visible->lsn);
+    cdc_error_set(error, CDC_EXIT_LOST,
+                  "the snapshot has seen transactions before the position %s that the server does not have: it was set "
+                  "back to a state before them",
+                  position);
+    return hint_lost(error);
+}
+
+int pg_identity_check_log(PGconn *sql, PGconn *replication, const struct pg_identity *identity, struct cdc_span source,
+                          struct cdc_span state, struct cdc_span read_at, uint64_t lsn, struct cdc_error *error)
+{
+    struct pg_visible visible = {.json = NULL};
+    int status = pg_visible_parse(&visible, read_at, error);
+    if (status == 0)
+        status = pg_identity_check(replication, identity, source, state, visible.lsn > lsn ? visible.lsn : lsn, error);
+    if (status == 0 && visible.json)
+        status = check_ids(sql, &visible, error);
+    pg_visible_clear(&visible);
+    return status;
+}
+
+bool pg_identity_is_foreign(struct cdc_span source, struct cdc_span state)
+{
+    struct cdc_span none = {NULL, 0}, timeline;
+    struct cdc_span theirs = named_system(source, none, &timeline), ours = named_system(none, state, &timeline);
+    return theirs.p && ours.p && !cdc_span_equal(theirs, ours);
 }

@@ -26,5 +26,11 @@ void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity);
  * the end of the log: the server was set back. UNAVAILABLE for the last on a standby, which may still get there. */
 int pg_identity_check(PGconn *replication, const struct pg_identity *identity, struct cdc_span source,
                       struct cdc_span state, uint64_t lsn, struct cdc_error *error);
+/* The same for a position whose copy has rows of a snapshot beside it: read_at (pgoutput/visible.h, or {NULL, 0}) is what that has
+ * seen of the log after the position, so up to there the log must be the same one, too. sql: a plain session with the server. */
+int pg_identity_check_log(PGconn *sql, PGconn *replication, const struct pg_identity *identity, struct cdc_span source,
+                          struct cdc_span state, struct cdc_span read_at, uint64_t lsn, struct cdc_error *error);
+/* Has a sink's position been given by another server than that of `state`? Where one of them does not say, it was not. */
+bool pg_identity_is_foreign(struct cdc_span source, struct cdc_span state);
 
 #endif

@@ -237,8 +237,9 @@ static int check_identity(struct snapshot_run *run, struct cdc_error *error)
         return -1;
     int result = pg_identity_read(replication, run->pg->slot, &run->identity, error);
     if (result == 0)
-        result = pg_identity_check(replication, &run->identity, (struct cdc_span){NULL, 0},
-                                   cdc_span_text(run->state.identity), run->state.attempt.origin, error);
+        result = pg_identity_check_log(run->sql, replication, &run->identity, (struct cdc_span){NULL, 0},
+                                       cdc_span_text(run->state.identity), cdc_span_text(run->state.read_at),
+                                       run->state.attempt.origin, error);
     PQfinish(replication);
     return result < 0 ? -1 : state_set_identity(run, error);
 }

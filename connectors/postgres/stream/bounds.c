@@ -9,6 +9,9 @@
 #include <poll.h>
 #include <string.h>
 
+#define TRIES 8
+#define TRY_MS 100
+
 int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_error *error)
 {
     *lsn = 0;
@@ -29,29 +32,42 @@ static uint64_t without_page_header(uint64_t lsn)
     return in_page == 24 || (in_page == 40 && (lsn & 0xFFFFF) == 40) ? lsn - in_page : lsn;
 }
 
-/* With synchronous_commit=off a commit is visible before it is flushed, and only flushed WAL is streamed. So flush
- * is to catch up with insert: the WAL writer does so every 200 ms (wal_writer_delay), eight times 100 ms are its
- * time. */
-int pg_bounds_now(PGconn *sql, uint64_t *lsn, struct cdc_error *error)
+static int read_ends(PGconn *sql, uint64_t *flushed, uint64_t *inserted, int64_t *delay_ms, struct cdc_error *error)
 {
     static const char what[] = "cannot ask for the end of the log";
-    for (int tries = 0;; tries++) {
-        PGresult *result =
-            pg_query_rows(sql,
-                          "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "
-                          "pg_current_wal_flush_lsn() END AS flushed, CASE WHEN pg_is_in_recovery() "
-                          "THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END AS inserted",
-                          0, NULL, what, error);
-        if (!result)
+    PGresult *result = pg_query_rows(sql,
+                                     "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "
+                                     "pg_current_wal_flush_lsn() END AS flushed, CASE WHEN pg_is_in_recovery() "
+                                     "THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END AS inserted, "
+                                     "(SELECT setting FROM pg_settings WHERE name = 'wal_writer_delay') AS delay",
+                                     0, NULL, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    *flushed = without_page_header(pg_answer_lsn(&row, "flushed"));
+    *inserted = without_page_header(pg_answer_lsn(&row, "inserted"));
+    *delay_ms = pg_answer_int(&row, "delay");
+    PQclear(result);
+    return pg_answer_good(&row, what, error);
+}
+
+/* With synchronous_commit=off a commit is visible before it is flushed, and only flushed WAL is streamed. So flush is to catch
+ * up with what is inserted now. The WAL writer does so for commits within three times wal_writer_delay (200 ms), what is of no
+ * commit may wait longer. So after 800 ms flush is the end. Where the delay is a longer one, what is inserted is: the stream
+ * waits for it. */
+int pg_bounds_now(PGconn *sql, uint64_t *lsn, struct cdc_error *error)
+{
+    uint64_t inserted = 0, later;
+    int64_t delay_ms;
+    for (int tries = 0; tries <= TRIES; tries++) {
+        if (tries > 0)
+            poll(NULL, 0, TRY_MS);
+        if (read_ends(sql, lsn, tries == 0 ? &inserted : &later, &delay_ms, error) < 0)
             return -1;
-        struct pg_answer row = {.result = result};
-        *lsn = without_page_header(pg_answer_lsn(&row, "flushed"));
-        uint64_t inserted = without_page_header(pg_answer_lsn(&row, "inserted"));
-        PQclear(result);
-        if (pg_answer_good(&row, what, error) < 0)
-            return -1;
-        if (*lsn >= inserted || tries >= 8)
+        if (*lsn >= inserted)
             return 0;
-        poll(NULL, 0, 100);
     }
+    if (delay_ms * 3 > (int64_t)TRIES * TRY_MS)
+        *lsn = inserted;
+    return 0;
 }

@@ -163,6 +163,7 @@ static int make_slot(struct pg_stream *stream, struct cdc_error *error)
     if (pg_slot_create(stream->replication, pg, &point, NULL, error) < 0)
         return -1;
     pg_lsn_format(text, point);
+    stream->slot_at = point;
     cdc_log_write(stream->log, CDC_LOG_INFO, "created %sslot \"%s\" at %s", pg->temporary ? "temporary " : "", pg->slot,
                   text);
     return 0;
@@ -206,6 +207,7 @@ static int prepare_slot(struct pg_stream *stream, struct cdc_error *error)
         return missing_slot(pg, error);
     if (prepare_publication(stream, !slot.exists, error) < 0)
         return -1;
+    stream->slot_at = slot.confirmed_flush;
     return slot.exists ? 0 : make_slot(stream, error);
 }
 
@@ -356,6 +358,20 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     return status;
 }
 
+/* Between the look at the slot and START_REPLICATION the catalogs are read, which waits for locks. Another reader of the slot may
+ * have moved it meanwhile (a second copy of the pipeline, pg_replication_slot_advance), and the server begins after what that one
+ * has taken, without a word. From now on the slot is ours, and nobody moves it: the next connection sees what became of it. */
+static int check_unmoved(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct pg_slot slot;
+    if (pg_slot_read(stream->sql, stream->pg->slot, &slot, error) < 0)
+        return -1;
+    if (slot.exists && slot.confirmed_flush == stream->slot_at)
+        return 0;
+    return cdc_error_set(error, CDC_EXIT_TEMPORARY, "slot \"%s\" was moved by somebody else while we connected",
+                         stream->pg->slot);
+}
+
 static int identify(struct pg_stream *stream, struct cdc_error *error)
 {
     const struct pg_start *start = &stream->start;
@@ -367,7 +383,8 @@ static int identify(struct pg_stream *stream, struct cdc_error *error)
     stream->new_timeline = 0;
     if (!start->has_position)
         return 0;
-    return pg_identity_check(stream->replication, &stream->identity, start->source, start->state, start->lsn, error);
+    return pg_identity_check_log(stream->sql, stream->replication, &stream->identity, start->source, start->state,
+                                 start->read_at, start->lsn, error);
 }
 
 /* At the first connection only: `now` is when the run began, however often it connects. */
@@ -420,7 +437,8 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     if (!stream->replication || join_session(stream, error) < 0 || identify(stream, error) < 0 ||
         prepare_slot(stream, error) < 0 || pg_stream_look_at_members(stream, error) < 0 ||
         pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || find_needed(stream, error) < 0)
+        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || find_needed(stream, error) < 0 ||
+        pg_sinks_check(stream, error) < 0)
         return -1;
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
     pgoutput_expect(stream->decoder, &stream->start.last, stream->start.from,
@@ -477,10 +495,17 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
         pg_stream_close_sql(stream);
         return -1;
     }
-    stream->started = stream->copying = true;
     stream->began = cdc_clock_ms();
     stream->closed = false;
     cdc_error_clear(&stream->broken);
+    if (check_unmoved(stream, error) < 0) {
+        /* A server that crashes at what comes first takes this session with it (check_breaks). */
+        stream->closed = PQstatus(stream->sql) != CONNECTION_OK;
+        pg_status_disconnect(stream);
+        pg_stream_close_sql(stream);
+        return -1;
+    }
+    stream->started = stream->copying = true;
     stream->wal_end = stream->boundary_lsn = stream->start.lsn;
     /* The new walsender knows nothing of what we said to the old one. */
     stream->reported_flush = 0;

@@ -56,6 +56,7 @@ struct pg_stream {
     bool copying;               /* between START_REPLICATION and the end of the copy */
     struct cdc_error skipped;   /* the server passed over changes */
     struct pg_start start;      /* of this connection */
+    uint64_t slot_at;           /* where the slot stood when that was checked */
     int64_t began;              /* when it began to stream, and was not looked at since; 0 */
     bool closed;                /* and broke without a word of the server */
     struct cdc_error broken;    /* or with an error that another attempt will meet, too */
@@ -96,6 +97,15 @@ int pg_start_check(struct pg_start *start, const char *name, const struct pg_slo
 int pg_start_needed(const struct pg_start *start, const struct cdc_acks *acks, uint64_t *lsn);
 /* The error for a slot that is no more what a position was taken from. Returns -1. */
 int pg_start_lost(const char *slot, const char *why, struct cdc_error *error);
+
+/* -- sinks.c -- */
+
+/* The sinks' positions as last read: is the log of this server the one that each of them has? The smallest position is not
+ * enough: a sink that is after it drops what comes up to where it is. LOST, naming its offset file. acks: may be NULL. */
+int pg_sinks_identify(const struct cdc_acks *acks, PGconn *replication, const struct pg_identity *identity,
+                      struct cdc_error *error);
+/* The same before START_REPLICATION; what only the log can show comes from the decoder (pgoutput_add_ahead). */
+int pg_sinks_check(struct pg_stream *stream, struct cdc_error *error);
 
 /* -- bounds.c -- */
 

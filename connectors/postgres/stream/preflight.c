@@ -11,7 +11,7 @@ static int check_members(PGconn *sql, const struct pg_settings *pg, struct cdc_s
 }
 
 int pg_stream_preflight(PGconn *sql, PGconn *replication, const struct pg_settings *pg, const struct cdc_start *decided,
-                        const struct pg_slot *slot, struct cdc_error *error)
+                        const struct cdc_acks *acks, const struct pg_slot *slot, struct cdc_error *error)
 {
     struct pg_start start;
     struct pg_identity identity;
@@ -19,9 +19,13 @@ int pg_stream_preflight(PGconn *sql, PGconn *replication, const struct pg_settin
     if (pg_start_read(&start, decided, false, from, error) < 0 || pg_start_check(&start, pg->slot, slot, error) < 0 ||
         check_members(sql, pg, start.members, error) < 0)
         return -1;
-    if (!start.has_position || !replication)
+    if (!replication)
         return 0;
-    if (pg_identity_read(replication, pg->slot, &identity, error) < 0)
+    if (pg_identity_read(replication, pg->slot, &identity, error) < 0 ||
+        pg_sinks_identify(acks, replication, &identity, error) < 0)
         return -1;
-    return pg_identity_check(replication, &identity, start.source, start.state, start.lsn, error);
+    if (!start.has_position)
+        return 0;
+    return pg_identity_check_log(sql, replication, &identity, start.source, start.state, start.read_at, start.lsn,
+                                 error);
 }

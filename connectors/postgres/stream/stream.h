@@ -23,10 +23,10 @@ int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_erro
 struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struct cdc_metrics *metrics,
                                 const struct cdc_log *log, struct cdc_error *error);
 void pg_stream_free(struct pg_stream *stream);
-/* For --check: would a start from what was decided be refused? LOST as the start itself has it. replication may be NULL:
- * then whose log it is is not asked. */
+/* For --check: would a start from what was decided be refused? LOST as the start itself has it. acks: what the
+ * sinks have stored, as last read; NULL. replication may be NULL: then whose log it is is not asked. */
 struct pg_slot;
 int pg_stream_preflight(PGconn *sql, PGconn *replication, const struct pg_settings *pg, const struct cdc_start *decided,
-                        const struct pg_slot *slot, struct cdc_error *error);
+                        const struct cdc_acks *acks, const struct pg_slot *slot, struct cdc_error *error);
 
 #endif
