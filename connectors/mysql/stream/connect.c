@@ -91,7 +91,7 @@ static int start_dump(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_session *session = &stream->session;
     const struct my_start *start = &stream->start;
-    MYSQL *mysql = my_session_connect(&session->settings, error);
+    MYSQL *mysql = my_session_beside(session, error);
     if (!mysql)
         return -1;
     const struct my_coord *from = my_torn_file_take(stream);
