@@ -1251,6 +1251,49 @@ for line in open(sys.argv[1], encoding="utf-8"):
     is "rows up to a commit" 4 "$(jq -r 'select(.op | length == 1) | .op' "$DIR/some" | wc -l)"
 }
 
+@test "--file: a file that was copied while it was written, and then the next one: exit 65, what came before is good" {
+    local size
+    on_other
+    reset_log
+    table
+    insert 1 2
+    size=$(log_place)
+    insert 3 4
+    msql 'flush binary logs'
+    insert 5 6
+    mapfile -t files < <(log_files)
+    head -c "${size#*:}" "$(log_file "${files[0]}")" >"$DIR/${files[0]}"
+    cp "$(log_file "${files[1]}")" "$DIR/${files[1]}"
+    t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$DIR/${files[0]}" >"$DIR/out" 2>"$DIR/err"
+    is "rows of the truncated file" "1 2" "$(ids)"
+    exits 65 t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$DIR/${files[0]}" "$DIR/${files[1]}" >"$DIR/out" 2>"$DIR/err"
+    is "rows up to the gap" "1 2" "$(ids)"
+    says "${files[1]} does not go on where ${files[0]} ends.*$(log_gtids | sed 's/[-0-9]*$//')"
+    is "the last line" '"commit"' "$(tail -1 "$DIR/out" | jq -c .op)"
+    # The whole first file, and both go together.
+    t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$(log_file "${files[0]}")" "$DIR/${files[1]}" >"$DIR/out" 2>"$DIR/err"
+    is "all rows" "$(echo {1..6})" "$(ids)"
+}
+
+@test "--file of an encrypted log: exit 65, it says so; from the server its rows come" {
+    mysql_is_mariadb || skip "MySQL keeps its key elsewhere"
+    local secret
+    secret=$(head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n')
+    on_other
+    echo "1;$secret" >"$(mysql_dir)/keys"
+    chmod 644 "$(mysql_dir)/keys"
+    mysql_restart other --plugin-load-add=file_key_management --file-key-management-filename="$(mysql_dir)/keys" --encrypt-binlog=1
+    table
+    begin
+    insert 1 3
+    read_all
+    is "rows from the server" "1 2 3" "$(ids)"
+    exits 65 t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$(log_file "$(log_files | tail -1)")" >"$DIR/out" 2>"$DIR/err"
+    says "is encrypted.*read from the server"
+    [ ! -s "$DIR/out" ]
+    mysql_restart other --encrypt-binlog=0
+}
+
 @test "--file on garbage, nothing, a folder: 65 or 74, with its name" {
     local status
     : >"$DIR/empty"
