@@ -175,7 +175,7 @@ int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
 {
     struct my_stream *stream = source;
     my_stream_disconnect(stream);
-    stream->more = false;
+    stream->more = stream->placed = false;
     my_wait_report(true);
     int result = connect_and_begin(stream, from, error);
     my_wait_report(false);
