@@ -3,10 +3,10 @@
  * nothing of it was committed, and the log goes on in the next file; the server ends a dump there with an error. And the next
  * file's list of GTIDs may be one of long before: then the server looks for ours in the wrong file, and misses it.
  *
- * A GTID that stands in the log twice is the other reason to begin elsewhere (below).
- *
  * The same fault meets the second dumps that look something up; session/log_read.c passes it there. Which fault it is,
- * session/error.c reads out of the server's text. */
+ * session/error.c reads out of the server's text.
+ *
+ * A GTID that stands in the log twice is the other reason to begin elsewhere. */
 #include "connectors/mysql/stream/internal.h"
 
 #include <string.h>
