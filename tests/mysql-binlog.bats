@@ -596,6 +596,29 @@ purge_all() {
     is "rows" 2 "$(ids)"
 }
 
+# bats test_tags=only:mariadb
+@test "MariaDB: a GTID that stands in the log twice: what lies between the two does not come again" {
+    local last n
+    on_other
+    msql "create table t (id int)"
+    begin
+    msql "insert into t values (1)"
+    msql "insert into t values (2)"
+    last=$(log_gtids)
+    last=${last##*-}
+    # As mysqlbinlog does, where its output is written to the server again.
+    msql "set gtid_seq_no = $((last - 1)); insert into t values (3)"
+    for n in 4 5 6; do
+        binlog --offset-file "$DIR/p" --until now
+        msql "insert into t values ($n)"
+    done
+    binlog --offset-file "$DIR/p" --until now
+    binlog --offset-file "$DIR/p" --until now
+    is "rows, each once" "$(echo {1..6})" "$(ids)"
+    ordered "$DIR/out"
+    reset_log
+}
+
 # bats test_tags=only:mysql
 @test "transactions without GTIDs, from while gtid_mode was not ON: each row, or exit 78 and the cure, never a gap" {
     on_other
@@ -1249,6 +1272,49 @@ for line in open(sys.argv[1], encoding="utf-8"):
     diff <(jq -c 'select(.source.file == "'"${files[1]}"'") | [.op, .source, .before, .after]' "$DIR/files") <(jq -c '[.op, .source, .before, .after]' "$DIR/second")
     t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$(log_file "${files[1]}")" --max-events 2 >"$DIR/some" 2>"$DIR/err"
     is "rows up to a commit" 4 "$(jq -r 'select(.op | length == 1) | .op' "$DIR/some" | wc -l)"
+}
+
+@test "--file: a file that was copied while it was written, and then the next one: exit 65, what came before is good" {
+    local size
+    on_other
+    reset_log
+    table
+    insert 1 2
+    size=$(log_place)
+    insert 3 4
+    msql 'flush binary logs'
+    insert 5 6
+    mapfile -t files < <(log_files)
+    head -c "${size#*:}" "$(log_file "${files[0]}")" >"$DIR/${files[0]}"
+    cp "$(log_file "${files[1]}")" "$DIR/${files[1]}"
+    t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$DIR/${files[0]}" >"$DIR/out" 2>"$DIR/err"
+    is "rows of the truncated file" "1 2" "$(ids)"
+    exits 65 t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$DIR/${files[0]}" "$DIR/${files[1]}" >"$DIR/out" 2>"$DIR/err"
+    is "rows up to the gap" "1 2" "$(ids)"
+    says "${files[1]} does not go on where ${files[0]} ends.*$(log_gtids | sed 's/[-0-9]*$//')"
+    is "the last line" '"commit"' "$(tail -1 "$DIR/out" | jq -c .op)"
+    # The whole first file, and both go together.
+    t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$(log_file "${files[0]}")" "$DIR/${files[1]}" >"$DIR/out" 2>"$DIR/err"
+    is "all rows" "$(echo {1..6})" "$(ids)"
+}
+
+# bats test_tags=only:mariadb
+@test "--file of an encrypted log: exit 65, it says so; from the server its rows come" {
+    local secret
+    secret=$(head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n')
+    on_other
+    echo "1;$secret" >"$(mysql_dir)/keys"
+    chmod 644 "$(mysql_dir)/keys"
+    mysql_restart other --plugin-load-add=file_key_management --file-key-management-filename="$(mysql_dir)/keys" --encrypt-binlog=1
+    table
+    begin
+    insert 1 3
+    read_all
+    is "rows from the server" "1 2 3" "$(ids)"
+    exits 65 t mysql-binlog --name "$NAME" -t "$NAME.*" --file "$(log_file "$(log_files | tail -1)")" >"$DIR/out" 2>"$DIR/err"
+    says "is encrypted.*read from the server"
+    [ ! -s "$DIR/out" ]
+    mysql_restart other --encrypt-binlog=0
 }
 
 @test "--file on garbage, nothing, a folder: 65 or 74, with its name" {

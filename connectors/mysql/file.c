@@ -44,7 +44,8 @@ struct reading {
     int fd;
     struct cdc_buf buf; /* of the file; used up to `at` */
     size_t at;
-    bool end; /* of the file: buf has its last bytes */
+    uint64_t events; /* of the file, so far */
+    bool end;        /* of the file: buf has its last bytes */
 };
 
 static size_t event_size(const uint8_t *header)
@@ -116,12 +117,68 @@ static const uint8_t *take(struct reading *reading, size_t n, struct cdc_error *
     return (const uint8_t *)reading->buf.data + reading->at - n;
 }
 
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static int does_not_go_on(const struct reading *reading, const struct my_gtid_set *set, struct cdc_error *error)
+{
+    struct cdc_buf gtids = CDC_BUF_INIT;
+    my_gtid_set_append(&gtids, set);
+    cdc_buf_byte(&gtids, '\0');
+    cdc_error_set(
+        error, CDC_EXIT_DATA,
+        "file %.200s does not go on where %.200s ends: transactions up to \"%.200s\" come before it, and not all "
+        "of them were read",
+        reading->path, name_of(reading->settings->files[reading->file - 1]), gtids.failed ? "" : gtids.data);
+    cdc_buf_free(&gtids);
+    return cdc_error_hint(error,
+                          "the file before it is truncated (was it copied while it was written?), or files between "
+                          "are left out");
+}
+
+/* PREVIOUS_GTIDS or GTID_LIST at the head of a file: what the server had logged before it, and so what the files before it
+ * must have brought. A copy of a file that was still being written ends too early, maybe between two transactions. */
+static int check_goes_on(struct reading *reading, const uint8_t *data, size_t n, struct cdc_error *error)
+{
+    struct my_event_header header;
+    struct cdc_bytes body;
+    if (my_decoder_body(reading->decoder, data, n, &header, &body, error) < 0)
+        return at_coord(reading, error);
+    struct my_gtid_set *set = my_gtid_set_new(my_decoder_flavor(reading->decoder), error);
+    int result = set ? my_gtid_set_decode(set, body, error) : -1;
+    if (result < 0)
+        at_coord(reading, error);
+    else if (!my_gtid_set_includes(my_decoder_gtids(reading->decoder), set))
+        result = does_not_go_on(reading, set, error);
+    my_gtid_set_free(set);
+    return result;
+}
+
+/* Before an event is decoded, of which data has the n bytes of its first part: what is the file's affair. */
+static int check_event(struct reading *reading, const uint8_t *data, size_t n, struct cdc_error *error)
+{
+    uint8_t type = data[TYPE_AT];
+    /* In a relay log others come first, and lists are those of another server's files. */
+    bool at_head = reading->events++ == 1;
+    if (type == MY_EVENT_MARIADB_START_ENCRYPTION) {
+        cdc_error_set(error, CDC_EXIT_DATA, "file %s is encrypted", reading->path);
+        return cdc_error_hint(error, "an encrypted log is read from the server");
+    }
+    bool list = type == MY_EVENT_PREVIOUS_GTIDS || type == MY_EVENT_MARIADB_GTID_LIST;
+    return list && at_head && reading->file > 0 ? check_goes_on(reading, data, n, error) : 0;
+}
+
 /* An event of n bytes, of which the first part is decoded at once, and the others when the decoder asks for them: so a
  * compressed transaction of any size needs memory for one part. */
 static int decode_event(struct reading *reading, size_t n, size_t part, struct cdc_error *error)
 {
     struct cdc_buf *out = cdc_writer_buf(reading->writer);
     const uint8_t *data = take(reading, part, error);
+    if (data && check_event(reading, data, part, error) < 0)
+        return -1;
     int more = data ? my_decoder_take(reading->decoder, data, part, out, error) : -1;
     while (more > 0) {
         more = my_decoder_more(reading->decoder, out, error);
@@ -210,6 +267,7 @@ static int read_file(struct reading *reading, const char *path, struct cdc_error
 {
     reading->path = path;
     reading->at = reading->buf.len = 0;
+    reading->events = 0;
     reading->end = false;
     if (start_decoder(reading, error) < 0)
         return -1;
@@ -339,12 +397,6 @@ static int read_files(struct reading *reading, struct cdc_error *error)
     if (result == 0 && my_decoder_in_transaction(reading->decoder))
         cdc_log_write(reading->log, CDC_LOG_WARNING, "the last transaction in the files has no end");
     return result;
-}
-
-static const char *name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
 }
 
 /* The number in binlog.000007, and where it begins; NULL: the name has none. */

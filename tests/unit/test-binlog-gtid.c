@@ -389,6 +389,47 @@ static void test_set_mariadb(void)
     check_text("the last of a domain is the newest", set_text(), "0-2-4");
 }
 
+/* Has all what part has? */
+static bool includes(enum my_flavor flavor, const char *all, const char *part)
+{
+    struct my_gtid_set *other = my_gtid_set_new(flavor, NULL);
+    fresh_set(flavor);
+    check(my_gtid_set_parse(set, cdc_span_text(all), NULL) == 0, all);
+    check(my_gtid_set_parse(other, cdc_span_text(part), NULL) == 0, part);
+    bool result = my_gtid_set_includes(set, other);
+    my_gtid_set_free(other);
+    return result;
+}
+
+static void test_set_includes(void)
+{
+    static const struct {
+        enum my_flavor flavor;
+        bool includes;
+        const char *all, *part;
+    } cases[] = {
+        {MY_FLAVOR_MYSQL, true, A ":1-5", A ":1-5"},
+        {MY_FLAVOR_MYSQL, true, A ":1-5:8-10", A ":2:4-5:8-9"},
+        {MY_FLAVOR_MYSQL, true, A ":1-5," B ":1", B ":1"},
+        {MY_FLAVOR_MYSQL, true, A ":1-5", ""},
+        {MY_FLAVOR_MYSQL, true, "", ""},
+        {MY_FLAVOR_MYSQL, false, "", A ":1"},
+        {MY_FLAVOR_MYSQL, false, A ":1-5", A ":1-6"},
+        {MY_FLAVOR_MYSQL, false, A ":1-5:8-10", A ":4-8"},
+        {MY_FLAVOR_MYSQL, false, A ":1-5:8-10", A ":1-5:7-10"},
+        {MY_FLAVOR_MYSQL, false, A ":1-5", A ":1-5," B ":1"},
+        {MY_FLAVOR_MYSQL, false, A ":1-5", A ":t:1-5"},
+        {MY_FLAVOR_MARIADB, true, "0-1-5,7-1-3", "0-1-5,7-1-3"},
+        {MY_FLAVOR_MARIADB, true, "0-1-5,7-1-3", "0-2-4"},
+        {MY_FLAVOR_MARIADB, true, "0-1-5", ""},
+        {MY_FLAVOR_MARIADB, false, "0-1-5,7-1-3", "0-1-6,7-1-3"},
+        {MY_FLAVOR_MARIADB, false, "0-1-5", "0-1-5,7-1-3"},
+        {MY_FLAVOR_MARIADB, false, "", "0-1-1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check(includes(cases[i].flavor, cases[i].all, cases[i].part) == cases[i].includes, cases[i].part);
+}
+
 static int set_body(struct cdc_bytes cursor, struct cdc_error *error)
 {
     return my_gtid_set_decode(set, cursor, error);
@@ -443,6 +484,7 @@ int main(void)
     test_set_add();
     test_set_random();
     test_set_mariadb();
+    test_set_includes();
     test_set_binary();
     my_gtid_set_free(set);
     return finish();

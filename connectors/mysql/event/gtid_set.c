@@ -290,3 +290,36 @@ bool my_gtid_set_equal(const struct my_gtid_set *a, const struct my_gtid_set *b)
     }
     return true;
 }
+
+static bool includes_source(const struct my_gtid_set *all, const struct my_gtid_source *part)
+{
+    size_t at = source_at(all, part->uuid, part->tag);
+    if (at == all->n || compare(&all->sources[at], part->uuid, part->tag) != 0)
+        return part->n == 0;
+    const struct my_gtid_source *source = &all->sources[at];
+    size_t here = 0;
+    for (size_t i = 0; i < part->n; i++) {
+        while (here < source->n && source->intervals[here].end < part->intervals[i].end)
+            here++;
+        if (here == source->n || source->intervals[here].start > part->intervals[i].start)
+            return false;
+    }
+    return true;
+}
+
+static bool includes_domain(const struct my_gtid_set *all, const struct my_gtid_domain *part)
+{
+    size_t at = domain_at(all, part->id);
+    return at < all->n && all->domains[at].id == part->id && part->number <= all->domains[at].number;
+}
+
+bool my_gtid_set_includes(const struct my_gtid_set *all, const struct my_gtid_set *part)
+{
+    if (all->flavor != part->flavor)
+        return false;
+    for (size_t i = 0; i < part->n; i++)
+        if (all->flavor == MY_FLAVOR_MYSQL ? !includes_source(all, &part->sources[i])
+                                           : !includes_domain(all, &part->domains[i]))
+            return false;
+    return true;
+}

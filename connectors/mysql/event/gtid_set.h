@@ -28,6 +28,8 @@ bool my_gtid_set_equal(const struct my_gtid_set *a, const struct my_gtid_set *b)
 /* MariaDB: is part what is left of all where the server has forgotten domains (FLUSH BINARY LOGS DELETE_DOMAIN_ID)? One at least
  * must be left. 0-1-5 is that of 0-1-5,7-1-3. */
 bool my_gtid_set_is_rest(const struct my_gtid_set *all, const struct my_gtid_set *part);
+/* Has all what part has? MariaDB: domain by domain, none of part's is newer. */
+bool my_gtid_set_includes(const struct my_gtid_set *all, const struct my_gtid_set *part);
 /* Appends the binary form that COM_BINLOG_DUMP_GTID takes and PREVIOUS_GTIDS has (MySQL), or that of GTID_LIST
  * (MariaDB). */
 void my_gtid_set_encode(struct cdc_buf *out, const struct my_gtid_set *set);

@@ -104,7 +104,7 @@ uint32_t my_log_replica_id(const struct my_session *session)
 static int dump(struct my_session *session, struct reading *reading, const struct my_dump_request *request,
                 const struct my_coord *to, enum my_dump_fault *fault, struct cdc_error *error)
 {
-    MYSQL *mysql = my_session_connect(&session->settings, error);
+    MYSQL *mysql = my_session_beside(session, error);
     *fault = MY_DUMP_NO_FAULT;
     if (!mysql)
         return -1;
@@ -118,7 +118,7 @@ static int dump(struct my_session *session, struct reading *reading, const struc
 /* On a connection of its own: the caller may be using the session's. */
 static int next_file(struct my_session *session, const char *file, struct my_coord *next, struct cdc_error *error)
 {
-    MYSQL *mysql = my_session_connect(&session->settings, error);
+    MYSQL *mysql = my_session_beside(session, error);
     int result = mysql ? my_server_next_file(mysql, file, next, error) : -1;
     if (mysql)
         mysql_close(mysql);

@@ -80,6 +80,37 @@ static int check_log(MYSQL *mysql, struct cdc_error *error)
     return row < 0 ? -1 : 0;
 }
 
+char *my_server_name(MYSQL *mysql, enum my_flavor flavor, struct cdc_error *error)
+{
+    char *name = flavor == MY_FLAVOR_MYSQL
+                     ? my_server_variable(mysql, "server_uuid", error)
+                     : my_session_value(mysql, "SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)",
+                                        "cannot ask which server it is", error);
+    if (name && *name)
+        return name;
+    free(name);
+    if (!error->status)
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not tell which it is");
+    return NULL;
+}
+
+int my_server_check_name(MYSQL *mysql, enum my_flavor flavor, const char *name, struct cdc_error *error)
+{
+    char *own = my_server_name(mysql, flavor, error);
+    if (!own)
+        return -1;
+    int result = 0;
+    if (strcmp(own, name) != 0) {
+        cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "another server answers than a moment ago: %.120s instead of %.120s",
+                      own, name);
+        result =
+            cdc_error_hint(error, "where the URL leads to several servers, name one of them, or have the balancer keep "
+                                  "all connections at one");
+    }
+    free(own);
+    return result;
+}
+
 int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *error)
 {
     memset(server, 0, sizeof *server);
@@ -96,16 +127,12 @@ int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *err
     server->checksums = unchecked == 0;
     server->full_metadata = full > 0;
     server->gtid = gtid > 0;
-    char *uuid = server->flavor == MY_FLAVOR_MYSQL
-                     ? my_server_variable(mysql, "server_uuid", error)
-                     : my_session_value(mysql, "SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)",
-                                        "cannot ask which server it is", error);
-    if (!uuid || !*uuid) {
-        free(uuid);
-        return error->status ? -1 : cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not tell which it is");
-    }
-    snprintf(server->uuid, sizeof server->uuid, "%s", uuid);
-    free(uuid);
+    char *name = my_server_name(mysql, server->flavor, error);
+    if (!name)
+        return -1;
+    snprintf(server->uuid, sizeof server->uuid, "%s", name);
+    snprintf(server->own_name, sizeof server->own_name, "%s", name);
+    free(name);
     return 0;
 }
 

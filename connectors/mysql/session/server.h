@@ -11,15 +11,21 @@
 
 struct my_server {
     enum my_flavor flavor;
-    unsigned version; /* 80404, 101106 */
-    char uuid[128];   /* server_uuid; MariaDB has none: server_id/hostname:port, or what it was when its log began
+    unsigned version;   /* 80404, 101106 */
+    char uuid[128];     /* server_uuid; MariaDB has none: server_id/hostname:port, or what it was when its log began
                          to be read */
-    bool gtid;        /* MariaDB: always; MySQL: gtid_mode ON */
+    char own_name[128]; /* the same as the server says it now */
+    bool gtid;          /* MariaDB: always; MySQL: gtid_mode ON */
     bool full_metadata;
     bool checksums;        /* its events end in a CRC32 */
     bool lower_case_names; /* lower_case_table_names=1: rows come under names in lower case, statements as typed */
 };
 int my_server_flavor(MYSQL *mysql, enum my_flavor *flavor, struct cdc_error *error);
+/* Which server answers: its server_uuid, or server_id/hostname:port of MariaDB. RETURNS NEW (free); NULL on errors. */
+char *my_server_name(MYSQL *mysql, enum my_flavor flavor, struct cdc_error *error);
+/* A further connection: UNAVAILABLE when it leads to another server than the one of that name. A URL may do so: a balancer, a
+ * host with several addresses, an address that has just moved. What one server says then holds for nothing of the other's. */
+int my_server_check_name(MYSQL *mysql, enum my_flavor flavor, const char *name, struct cdc_error *error);
 /* Asks what it is; CONFIG when its log cannot be read (off, statement format ...), with the cure. */
 int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *error);
 /* A global variable's value; "" when the server has none of that name. RETURNS NEW (free); NULL on errors. */

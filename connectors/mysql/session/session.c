@@ -11,17 +11,28 @@ void my_session_init(struct my_session *session, const struct my_session_setting
     session->replica_id = replica_id;
 }
 
+MYSQL *my_session_beside(const struct my_session *session, struct cdc_error *error)
+{
+    const struct my_server *server = &session->server;
+    MYSQL *mysql = my_session_connect(&session->settings, error);
+    if (!mysql || !server->own_name[0] || my_server_check_name(mysql, server->flavor, server->own_name, error) == 0)
+        return mysql;
+    mysql_close(mysql);
+    return NULL;
+}
+
 MYSQL *my_session_sql(struct my_session *session, struct cdc_error *error)
 {
     if (session->sql && mysql_ping(session->sql) == 0)
         return session->sql;
     my_session_close(session);
-    session->sql = my_session_connect(&session->settings, error);
+    session->sql = my_session_beside(session, error);
     return session->sql;
 }
 
 int my_session_read_server(struct my_session *session, struct cdc_error *error)
 {
+    session->server.own_name[0] = '\0';
     MYSQL *sql = my_session_sql(session, error);
     return sql ? my_server_read(sql, &session->server, error) : -1;
 }

@@ -32,8 +32,12 @@ struct my_session {
 /* Connects to nothing yet. */
 void my_session_init(struct my_session *session, const struct my_session_settings *settings, uint32_t replica_id);
 /* The connection, alive now: made at the first call, and again after it was lost. So nobody keeps it: what was set up on it
- * (a transaction, a variable) may be gone at the next call. BORROWED; NULL on errors. */
+ * (a transaction, a variable) may be gone at the next call. It stays with the server that my_session_read_server has found:
+ * UNAVAILABLE when another one answers. BORROWED; NULL on errors. */
 MYSQL *my_session_sql(struct my_session *session, struct cdc_error *error);
+/* One more connection, to the server that my_session_read_server has found: UNAVAILABLE when it leads to another one.
+ * RETURNS NEW (mysql_close). */
+MYSQL *my_session_beside(const struct my_session *session, struct cdc_error *error);
 /* Asks again what the server is: it may be another one after a failover. */
 int my_session_read_server(struct my_session *session, struct cdc_error *error);
 /* Ends the connection; the next my_session_sql makes a new one. */

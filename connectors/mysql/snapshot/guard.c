@@ -24,6 +24,7 @@ struct my_guard {
         MYSQL *mysql; /* NULL: free */
         int fd;
     } * sessions;
+    char *server; /* that the first of them is of; owned */
     int wake_fd, end_fd;
 };
 
@@ -83,6 +84,7 @@ void my_guard_free(struct my_guard *guard)
     close(guard->end_fd);
     pthread_mutex_destroy(&guard->lock);
     free(guard->sessions);
+    free(guard->server);
     free(guard);
 }
 
@@ -116,11 +118,24 @@ static void allow_silence(MYSQL *mysql)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
 }
 
+/* What one session finds holds for the rows of another only at the same server. */
+static int stay_at_server(struct my_guard *guard, MYSQL *mysql, enum my_flavor flavor, struct cdc_error *error)
+{
+    pthread_mutex_lock(&guard->lock);
+    const char *name = guard->server;
+    if (!name)
+        guard->server = my_server_name(mysql, flavor, error);
+    pthread_mutex_unlock(&guard->lock);
+    if (!name)
+        return error->status ? -1 : 0;
+    return my_server_check_name(mysql, flavor, name, error);
+}
+
 /* No setting of the server may end the session because its reader is slow, or refuse what its tables hold. */
-static int set_up(MYSQL *mysql, struct cdc_error *error)
+static int set_up(struct my_guard *guard, MYSQL *mysql, struct cdc_error *error)
 {
     enum my_flavor flavor;
-    if (my_server_flavor(mysql, &flavor, error) < 0)
+    if (my_server_flavor(mysql, &flavor, error) < 0 || stay_at_server(guard, mysql, flavor, error) < 0)
         return -1;
     /* Sessions that hold tables are idle for as long as the rows of others take. MariaDB has a limit for each kind of
      * transaction; it ends the session, and with it what the session holds. */
@@ -142,7 +157,7 @@ MYSQL *my_guard_connect(struct my_guard *guard, const struct my_session_settings
         return NULL;
     watch(guard, NULL, mysql);
     allow_silence(mysql);
-    if (set_up(mysql, error) == 0)
+    if (set_up(guard, mysql, error) == 0)
         return mysql;
     my_guard_close(guard, mysql);
     return NULL;

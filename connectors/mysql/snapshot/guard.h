@@ -16,7 +16,7 @@ struct my_guard *my_guard_new(int wake_fd, size_t sessions, struct cdc_error *er
 void my_guard_free(struct my_guard *guard);
 /* Shuts all connections down, as a signal does: whoever waits gets an error, and so do those that connect later. */
 void my_guard_interrupt(struct my_guard *guard);
-/* Connects, and sets up what long reading needs. Any thread. RETURNS NEW (my_guard_close) */
+/* Connects, and sets up what long reading needs; UNAVAILABLE when it leads to another server than the first session. Any thread. RETURNS NEW (my_guard_close) */
 MYSQL *my_guard_connect(struct my_guard *guard, const struct my_session_settings *settings, struct cdc_error *error);
 /* Rows that wait unread are not waited for. NULL is no session. */
 void my_guard_close(struct my_guard *guard, MYSQL *mysql);

@@ -91,7 +91,7 @@ static int start_dump(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_session *session = &stream->session;
     const struct my_start *start = &stream->start;
-    MYSQL *mysql = my_session_connect(&session->settings, error);
+    MYSQL *mysql = my_session_beside(session, error);
     if (!mysql)
         return -1;
     const struct my_coord *from = my_torn_file_take(stream);
@@ -175,7 +175,7 @@ int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
 {
     struct my_stream *stream = source;
     my_stream_disconnect(stream);
-    stream->more = false;
+    stream->more = stream->placed = false;
     my_wait_report(true);
     int result = connect_and_begin(stream, from, error);
     my_wait_report(false);

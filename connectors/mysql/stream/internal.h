@@ -59,6 +59,7 @@ struct my_stream {
     bool refused; /* the last dump met a transaction without a GTID */
     bool more;    /* the decoder holds a payload */
     bool ended, received;
+    bool placed;           /* the dump's first transaction was seen */
     struct cdc_error late; /* told once the lines before it were taken */
     struct cdc_offset boundary;
     int64_t last_receive, last_line;
@@ -105,6 +106,9 @@ int my_start_find(struct my_stream *stream, const struct cdc_offset *from, struc
 /* The dump broke: is there another way into what follows? Then the next one takes it, and the error becomes one to try
  * again after. Always -1. */
 int my_torn_file_avoid(struct my_stream *stream, struct cdc_error *error);
+/* The dump's first transaction is at hand: is it one from before the start? Then the next dump begins at the start's coordinates,
+ * and the error is one to try again after. 0 or -1. */
+int my_torn_file_check_first(struct my_stream *stream, struct cdc_error *error);
 /* Where the dump that is made now begins instead of at stream->start; NULL: nowhere else. */
 const struct my_coord *my_torn_file_take(struct my_stream *stream);
 

@@ -42,7 +42,7 @@ static int same_file(struct my_stream *stream, struct cdc_error *error)
     uint32_t created = 0;
     if (start->file_created == 0)
         return 1;
-    MYSQL *dump = my_session_connect(&stream->session.settings, error);
+    MYSQL *dump = my_session_beside(&stream->session, error);
     int result = dump ? my_log_file_created(dump, &stream->session.server, my_log_replica_id(&stream->session),
                                             start->coord.file, &created, error)
                       : -1;

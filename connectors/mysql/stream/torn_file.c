@@ -4,7 +4,9 @@
  * file's list of GTIDs may be one of long before: then the server looks for ours in the wrong file, and misses it.
  *
  * The same fault meets the second dumps that look something up; session/log_read.c passes it there. Which fault it is,
- * session/error.c reads out of the server's text. */
+ * session/error.c reads out of the server's text.
+ *
+ * A GTID that stands in the log twice is the other reason to begin elsewhere. */
 #include "connectors/mysql/stream/internal.h"
 
 #include <string.h>
@@ -63,4 +65,24 @@ const struct my_coord *my_torn_file_take(struct my_stream *stream)
     torn->taken_number = torn->next_number;
     torn->next.file[0] = '\0';
     return fits ? &torn->taken : NULL;
+}
+
+/* MariaDB takes the first transaction that has the GTID, and there may be two of it: a session sets gtid_seq_no back, or what
+ * mysqlbinlog has printed is written to the server again.
+ *     0-1-3   0-1-4   0-1-5   0-1-3 |        the position is after the second one; a dump by GTIDs sends 4, 5 and 3 again */
+int my_torn_file_check_first(struct my_stream *stream, struct cdc_error *error)
+{
+    const struct my_start *start = &stream->start;
+    struct my_torn_file *torn = &stream->torn;
+    bool by_gtid =
+        stream->session.server.flavor == MY_FLAVOR_MARIADB && my_start_by_gtid(stream) && !torn->taken.file[0];
+    if (!by_gtid || !start->coord.file[0] || start->coord.position > UINT32_MAX ||
+        my_coord_compare(my_decoder_coord(stream->decoder), &start->coord) > 0)
+        return 0;
+    torn->next = start->coord;
+    torn->next_number = start->number;
+    return cdc_error_set(
+        error, CDC_EXIT_UNAVAILABLE,
+        "the server has GTID %s twice in its log, and begins after the first: reading begins at %s:%llu", start->gtids,
+        start->coord.file, (unsigned long long)start->coord.position);
 }
