@@ -84,6 +84,11 @@ static bool is_sink_file(const char *name)
     return strncmp(name, "cdc-sink-", 9) == 0 && n > 7 && strcmp(name + n - 7, ".offset") == 0;
 }
 
+static int unreadable(const struct cdc_acks *acks, struct cdc_error *error)
+{
+    return cdc_error_set(error, CDC_EXIT_IO, "unable to read state folder \"%s\": %s", acks->dir, strerror(errno));
+}
+
 /* Sinks that came up since: their files are looked for at every read. */
 static int scan_folder(struct cdc_acks *acks, struct cdc_error *error)
 {
@@ -92,10 +97,8 @@ static int scan_folder(struct cdc_acks *acks, struct cdc_error *error)
     int result = 0;
 
     if (folder == NULL)
-        return errno == ENOENT ? 0
-                               : cdc_error_set(error, CDC_EXIT_IO, "unable to read state folder \"%s\": %s", acks->dir,
-                                               strerror(errno));
-    while (result == 0 && (item = readdir(folder)) != NULL) {
+        return errno == ENOENT ? 0 : unreadable(acks, error);
+    while (result == 0 && (errno = 0, item = readdir(folder)) != NULL) {
         char path[4096];
         if (!is_sink_file(item->d_name))
             continue;
@@ -104,6 +107,9 @@ static int scan_folder(struct cdc_acks *acks, struct cdc_error *error)
         else if (add_path(acks, path) != 0)
             result = cdc_error_memory(error);
     }
+    /* A sink that is not seen would lose what is confirmed without it. */
+    if (result == 0 && errno != 0)
+        result = unreadable(acks, error);
     closedir(folder);
     return result;
 }

@@ -377,7 +377,7 @@ int main(void)
     make_first();
     first_fts = false;
     more_lines();
-    failures += calls_sweep(&(struct calls_case){"changes", begin, run, is_done, NULL}) != 0;
+    failures += calls_sweep(&(struct calls_case){"changes", begin, run, is_done, run_once}) != 0;
     first_fts = true;
     on_error = "skip";
     some_bad_lines();
