@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A part of an argument: text[from..to). */
+/* A part of an argument: text[from..to). from is never 0: what is before the secret tells it from the same bytes elsewhere. */
 struct secret {
     const char *text; /* the copy */
     size_t from, to;
@@ -116,8 +116,7 @@ void secrets_redact(struct cdc_buf *out, const char *message)
     for (size_t at = 0; message[at];) {
         size_t n = 0;
         for (size_t k = 0; k < known.n && n == 0; k++)
-            /* A secret that begins an argument would have no context, and a short one would match everywhere. */
-            if (!stands_here(&known.items[k], message, at, &n) || (known.items[k].from == 0 && n < 8))
+            if (!stands_here(&known.items[k], message, at, &n))
                 n = 0;
         if (n > 0)
             cdc_buf_lit(out, "***");
