@@ -21,11 +21,11 @@ static bool disk_is_slow; /* where nothing is asked of the disk but that it is q
 #if MEMORY_CAN_FAIL
 
 /* Is it this call that fails? Then with that errno. */
-static bool call_fails(const void *caller, int number)
+static bool call_fails(const void *caller, int code)
 {
     if (!calls_fail || !memory_fails(caller))
         return false;
-    errno = number;
+    errno = code;
     return true;
 }
 

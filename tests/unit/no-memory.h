@@ -14,7 +14,7 @@
 #include <string.h>
 
 static long memory_calls, memory_fails_at; /* 0: never */
-static bool memory_counts;                 /* only between memory_begin() and memory_end() */
+static _Thread_local bool memory_counts;   /* only between memory_begin() and memory_end(), and in that thread */
 
 /* Around the calls that are tested; what a test itself takes always succeeds. */
 static inline void memory_begin(void)

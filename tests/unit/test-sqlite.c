@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "connectors/sqlite/sqlite.h"
+#include "tests/unit/event-lines.h"
 #include "tests/unit/failing-calls.h"
 
 static int failures;
@@ -43,45 +44,17 @@ LITE(sqlite3_bind_blob64, int, (sqlite3_stmt * s, int i, const void *t, sqlite3_
 LITE(sqlite3_bind_double, int, (sqlite3_stmt * s, int i, double n), (s, i, n), SQLITE_NOMEM)
 #endif
 
-/* -- lines ---------------------------------------------------------------------------- */
+/* -- lines -- */
 
-static struct cdc_buf input;
-static unsigned transaction, number;
-
-static void line(const char *op, const char *table, const char *members)
-{
-    cdc_buf_printf(
-        &input,
-        "{\"op\":\"%s\",\"pos\":\"%08u.%08u\",\"seq\":%u,\"source\":{\"connector\":\"postgresql\",\"name\":\"n\","
-        "\"db\":\"d\",\"schema\":\"public\",\"table\":\"%s\"},%s}\n",
-        op, transaction, ++number, transaction, table, members);
-}
-
-static void commit(void)
-{
-    cdc_buf_printf(
-        &input,
-        "{\"op\":\"commit\",\"pos\":\"%08u.99999999\",\"seq\":%u,\"source\":{\"connector\":\"postgresql\",\"name\":"
-        "\"n\",\"system_id\":\"1\"},\"events\":%u}\n",
-        transaction, transaction, number);
-    transaction++;
-    number = 0;
-}
-
-#define COLUMN(name, type) "{\"name\":\"" name "\",\"type\":\"" type "\",\"nullable\":true,\"generated\":false}"
-#define SCHEMA(columns, key) "\"columns\":[" columns "],\"key_columns\":[" key "]"
 #define T_SCHEMA                                                                                                       \
     SCHEMA(COLUMN("id", "integer") "," COLUMN("name", "text") "," COLUMN("big", "text") "," COLUMN(                    \
                "x", "double precision") "," COLUMN("b", "bytea") "," COLUMN("j", "jsonb"),                             \
            "\"id\"")
-#define ROW(key, before, after) "\"key\":" key ",\"before\":" before ",\"after\":" after
 
 /* What is there before the work. */
 static void first_lines(void)
 {
-    input.len = 0;
-    transaction = 100;
-    number = 0;
+    begin_lines(100);
     line("schema", "t", T_SCHEMA);
     for (int i = 1; i <= 4; i++) {
         char members[256];
@@ -110,9 +83,7 @@ static void first_lines(void)
 /* Each kind of change, a key that moves through others, tables that are made, extended and made anew. */
 static void more_lines(void)
 {
-    input.len = 0;
-    transaction = 200;
-    number = 0;
+    begin_lines(200);
     line("schema", "t", T_SCHEMA);
     line("schema", "keyless", SCHEMA(COLUMN("a", "integer") "," COLUMN("b", "text"), ""));
     line("c", "t",
@@ -347,9 +318,7 @@ static bool first_is_done(void)
 /* Of few lines: each has a savepoint of its own here, and one is refused. */
 static void some_bad_lines(void)
 {
-    input.len = 0;
-    transaction = 200;
-    number = 0;
+    begin_lines(200);
     line("schema", "t", T_SCHEMA);
     line("c", "t", ROW("{\"id\":5}", "null", "{\"id\":5,\"name\":\"n5\"}"));
     line("c", "t", ROW("{\"id\":7}", "null", "{\"id\":7,\"x\":\"1.5\"}"));
