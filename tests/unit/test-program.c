@@ -6,6 +6,7 @@
 #include "cmd/program/secrets.h"
 #include "cmd/program/source.h"
 #include "tests/unit/failing-calls.h"
+#include "tests/unit/guarded.h"
 
 static int failures;
 static char dir[] = "/tmp/cdc-unit-XXXXXX";
@@ -71,7 +72,7 @@ static char **copy_arguments(void)
 static void redacts(const char *message, const char *expected)
 {
     struct cdc_buf out = CDC_BUF_INIT;
-    secrets_redact(&out, message);
+    secrets_redact(&out, guarded_begin(message));
     check(!out.failed && strcmp(out.data, expected) == 0, message);
     if (strcmp(out.data, expected) != 0)
         printf("  wanted  %s\n  got     %s\n", expected, out.data);
