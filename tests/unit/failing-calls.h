@@ -190,6 +190,11 @@ static inline size_t calls_sweep(const struct calls_case *one)
         printf("not ok - %s: without a fault: %s\n", one->what, error.text);
         return 1;
     }
+    size_t leaked = memory_leaked();
+    if (leaked > 0) {
+        printf("not ok - %s: without a fault: %zu leaks\n", one->what, leaked);
+        wrong++;
+    }
     long places = memory_calls;
     for (long place = 1; place <= places; place++) {
         one->begin();
@@ -199,6 +204,10 @@ static inline size_t calls_sweep(const struct calls_case *one)
         if (!good)
             printf("not ok - %s: call %ld of %ld fails: result %d, status %d %s\n", one->what, place, places, result,
                    error.status, error.text);
+        if ((leaked = memory_leaked()) > 0) {
+            printf("not ok - %s: call %ld of %ld fails: %zu leaks\n", one->what, place, places, leaked);
+            good = false;
+        }
         struct cdc_error again;
         bool repaired = calls_run(one->repair != NULL ? one->repair : one->run, 0, &again) == 0 && one->is_done();
         if (!repaired)
