@@ -102,7 +102,7 @@ static bool offset_is_moved(void)
 
 #define OFFSET(tool, pos, more)                                                                                        \
     "{\"format\":1,\"tool\":\"" tool "\",\"offsets\":{\"shop\":{\"pos\":\"" pos "\",\"seq\":4,\"lines\":2" more "}}}"  \
-                                                                                                                "\n"
+    "\n"
 static char began[256];
 
 static void begin_start(void)

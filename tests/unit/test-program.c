@@ -89,6 +89,9 @@ static void test_secrets(void)
         if (strcmp(argv[i], arguments[i].shown) != 0)
             printf("  wanted  %s\n  got     %s\n", arguments[i].shown, argv[i]);
     }
+    for (size_t i = 0; i < N_ARGUMENTS; i++)
+        free(argv[i]);
+    free(argv);
     redacts("no secret", "no secret");
     redacts("", "");
     redacts("to postgresql://u:pw@h/db: refused", "to postgresql://u:***@h/db: refused");
