@@ -148,6 +148,8 @@ static void test_error(void)
     char text[sizeof error.text + 8];
     size_t n = 0;
 
+    cdc_error_prefix(&error, "x");
+    check(error.status == 0 && error.text[0] == '\0', "no error, no text");
     static const char *const characters[] = {"\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
     for (int shift = 0; shift < 12; shift++) {
         const char *character = characters[shift / 4];

@@ -318,6 +318,21 @@ static bool figures_are_there(void)
            (status.st_mode & 07777) == 0644;
 }
 
+/* A file that was made, and no line stored since: that is no position. */
+static void test_no_position(void)
+{
+    struct cdc_error error = {0};
+    struct cdc_offset none = {(char *)(uintptr_t) "", 0, 0, NULL, NULL};
+    struct cdc_start start = {0};
+    struct cdc_offset_file *own = cdc_offset_file_memory("pg-cdc", &error);
+    check(cdc_offset_file_set(own, "shop", &none, &error) == 0 &&
+              cdc_start_decide(&start, own, NULL, NULL, "shop", &error) == 0 && start.kind == CDC_START_FIRST &&
+              start.own.pos == NULL,
+          "a first start");
+    cdc_start_free(&start);
+    cdc_offset_file_free(own);
+}
+
 int main(void)
 {
     static const struct calls_case cases[] = {
@@ -334,6 +349,7 @@ int main(void)
     if (mkdtemp(dir) == NULL)
         return 1;
     umask(077);
+    test_no_position();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         failures += calls_sweep(&cases[i]) != 0;
     char command[64];
