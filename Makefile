@@ -151,11 +151,11 @@ $(BUILD)/bin/cdc-sink-sqlite: $(BUILD)/cmd/cdc-sink-sqlite.o $(PROGRAM_OBJ) $(SI
 $(BUILD)/bin/cdc-sink-http: $(BUILD)/cmd/cdc-sink-http.o $(PROGRAM_OBJ) $(SINK_OBJ) $(HTTP_OBJ) $(LIB)
 	$(LINK) $(shell $(PKG_CONFIG) --libs libcurl) $(LIB_LIBS)
 
-# Unit tests: one program a file in tests/unit, linked with the library and the pure decoders and readers.
+# Unit tests: one program a file in tests/unit, linked with the library, the connectors, and what the programs share.
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ) $(addprefix $(BUILD)/connectors/http/elasticsearch/,answer.o document.o)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB) $(PG_OBJ) $(MYSQL_OBJ) $(SQLITE_OBJ) $(PROGRAM_OBJ) $(SOURCE_OBJ) $(HTTP_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(shell $(PKG_CONFIG) --libs libpq sqlite3 libcurl 2>/dev/null) $(MYSQL_LIBS) $(LIB_LIBS)
 # Without fortification, which would turn its own calls into those that it stands for; never with a sanitizer.
 $(BUILD)/tests/faults.so: tests/lib/faults.c $(BUILD)/flags
 	@mkdir -p $(@D)

@@ -8,6 +8,7 @@ bats_require_minimum_version 1.8.0
 load lib/common
 
 setup() {
+    MORE=()
     TREE=$BATS_TEST_TMPDIR/tree
     mkdir -p "$TREE/libcdc/base" "$TREE/tests/lib" "$BATS_TEST_TMPDIR/tmp"
     cp "$CDC_ROOT/tests/run" "$TREE/tests/"
@@ -67,7 +68,7 @@ END
 more_tests() { printf '@%s "%s" {\n    %s\n}\n' test "$1" "$2" >>"$TREE/tests/unit.bats"; }
 # As runner.bats has it: nothing of the suite around it is known inside.
 mutate() {
-    env -i HOME=/tmp TMPDIR="$BATS_TEST_TMPDIR/tmp" CDC_CACHE="$BATS_TEST_TMPDIR/cache" CDC_SUITE_DIR="$BATS_TEST_TMPDIR/tmp" \
+    env -i "${MORE[@]}" HOME=/tmp TMPDIR="$BATS_TEST_TMPDIR/tmp" CDC_CACHE="$BATS_TEST_TMPDIR/cache" CDC_SUITE_DIR="$BATS_TEST_TMPDIR/tmp" \
         PATH="$(tr : '\n' <<<"$PATH" | grep -v bats-core | paste -sd:)" \
         timeout -k 5 120 "$CDC_ROOT/tests/mutate" --root "$TREE" --suites unit "$@"
 }
@@ -160,6 +161,17 @@ says() { grep -qE -- "$1" <<<"$output" || { echo "$output"; fail "nothing says '
     last_line "0 passed, 2 failed"
     # What the suites reach was asked once.
     not grep -q '^running unit' <<<"$output"
+}
+
+@test "a cache of objects changes nothing" {
+    command -v ccache >/dev/null || skip "no ccache"
+    MORE=(CC="ccache cc" CCACHE_DIR="$BATS_TEST_TMPDIR/ccache" CCACHE_NOHASHDIR=1)
+    edit 'a + b' 'a - b' sum
+    for _ in 1 2; do # each in a folder of its own; the second time, all is in the cache
+        rm -rf "$BATS_TEST_TMPDIR/cache"
+        run -0 mutate --patch "$BATS_TEST_TMPDIR/sum"
+        last_line "1 passed, 0 failed"
+    done
 }
 
 @test "nothing tried is not good" {

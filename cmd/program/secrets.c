@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A part of an argument: text[from..to). */
+/* A part of an argument: text[from..to). from is never 0: what is before the secret tells it from the same bytes elsewhere. */
 struct secret {
     const char *text; /* the copy */
     size_t from, to;
@@ -102,13 +102,12 @@ static size_t common(const char *a, const char *b, size_t most)
     return n;
 }
 
-/* Does the argument stand here, up to its secret and on? *n: bytes of the message that are the secret. */
-static bool stands_here(const struct secret *secret, const char *message, size_t at, size_t *n)
+/* Does the argument stand here, up to its secret and on? How many bytes of the message are the secret; 0: none. */
+static size_t secret_here(const struct secret *secret, const char *message, size_t at)
 {
     if (at < secret->from || common(message + at - secret->from, secret->text, secret->from) < secret->from)
-        return false;
-    *n = common(message + at, secret->text + secret->from, secret->to - secret->from);
-    return *n > 0;
+        return 0;
+    return common(message + at, secret->text + secret->from, secret->to - secret->from);
 }
 
 void secrets_redact(struct cdc_buf *out, const char *message)
@@ -116,9 +115,7 @@ void secrets_redact(struct cdc_buf *out, const char *message)
     for (size_t at = 0; message[at];) {
         size_t n = 0;
         for (size_t k = 0; k < known.n && n == 0; k++)
-            /* A secret that begins an argument would have no context, and a short one would match everywhere. */
-            if (!stands_here(&known.items[k], message, at, &n) || (known.items[k].from == 0 && n < 8))
-                n = 0;
+            n = secret_here(&known.items[k], message, at);
         if (n > 0)
             cdc_buf_lit(out, "***");
         else

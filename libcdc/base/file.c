@@ -51,21 +51,19 @@ int cdc_file_open(const char *path, int flags, unsigned mode, const char *what, 
     struct stat file;
     /* O_NONBLOCK: to open a FIFO waits for its other end. */
     int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode);
+    bool known = fd >= 0 && fstat(fd, &file) == 0;
     int saved = errno;
-    bool regular = fd >= 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
-    if (regular)
+    if (known && S_ISREG(file.st_mode))
         return fd;
     /* ELOOP: a link; ENXIO: a FIFO or socket; EISDIR. */
-    if (fd >= 0 || saved == ELOOP || saved == ENXIO || saved == EISDIR)
+    if (known || saved == ELOOP || saved == ENXIO || saved == EISDIR)
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s \"%s\" is %s", what, path,
-                      saved == ELOOP && fd < 0 ? "a symbolic link, which is not followed" : "no regular file");
+                      !known && saved == ELOOP ? "a symbolic link, which is not followed" : "no regular file");
     else
         cdc_error_set(error, cdc_file_exit(saved), "unable to open %s \"%s\": %s", what, path, strerror(saved));
-    if (fd >= 0) {
+    if (fd >= 0)
         close(fd);
-        saved = EINVAL;
-    }
-    errno = saved;
+    errno = known ? EINVAL : saved;
     return -1;
 }
 

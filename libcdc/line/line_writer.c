@@ -34,15 +34,22 @@ struct cdc_writer {
     size_t removed; /* bytes of a partial last line */
 };
 
-/* Is the text of that many bytes at `at` one JSON value? Then nothing is missing of it but its LF. */
-static bool is_whole(int fd, off_t at, off_t n)
+/* Are the n bytes at `at` the beginning of an object? Not what is one JSON value: nothing is missing of it but its LF. 1, 0;
+ * -1 where they cannot be read. */
+static int is_torn_line(int fd, off_t at, off_t n)
 {
-    char *text = n <= (off_t)CDC_LINE_MAX_DEFAULT ? malloc((size_t)n) : NULL;
-    bool whole =
-        text != NULL && pread(fd, text, (size_t)n, at) == (ssize_t)n && cdc_json_validate(text, (size_t)n, NULL) == 0;
+    char first;
 
+    if (pread(fd, &first, 1, at) != 1)
+        return -1;
+    if (first != '{' || n > (off_t)CDC_LINE_MAX_DEFAULT)
+        return first == '{';
+    char *text = malloc((size_t)n);
+    int result = text != NULL && pread(fd, text, (size_t)n, at) == (ssize_t)n
+                     ? cdc_json_validate(text, (size_t)n, NULL) != 0
+                     : -1;
     free(text);
-    return whole;
+    return result;
 }
 
 /* `>> file` after a kill: the file may end inside a line. It was never confirmed and comes again; what is left of it
@@ -50,25 +57,29 @@ static bool is_whole(int fd, off_t at, off_t n)
  * a line of ours, gets the LF that it lacks. */
 static int remove_partial_line(struct cdc_writer *writer, off_t size, struct cdc_error *error)
 {
-    char path[32], first = 0, last = 0;
-    int fd = writer->fd, flags = fcntl(fd, F_GETFL);
+    char path[32];
+    int fd = writer->fd, flags = fcntl(fd, F_GETFL), torn = 0;
 
     /* Without O_APPEND (`> file`, or `1<>file`) the place where we write need not be the end of the file. */
     if (size == 0 || flags < 0 || (flags & O_APPEND) == 0)
         return 0;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int reader = open(path, O_RDONLY | O_CLOEXEC);
-    if (reader < 0)
-        return 0; /* a file that we may write and not read: its end stays unknown */
+    if (reader < 0 && (errno == EACCES || errno == EPERM || errno == ENOENT))
+        return 0; /* a file that we may write and not read, or no /proc: its end stays unknown */
     /* `killed while writing` looks like this: ...}\n{"op":"c","pos":"00000000016B3 and no LF. */
-    off_t end = pread(reader, &last, 1, size - 1) == 1 && last == '\n' ? size : cdc_file_last_line_end(reader, size);
-    bool torn = end >= 0 && end < size;
-    bool remove = torn && pread(reader, &first, 1, end) == 1 && first == '{' && !is_whole(reader, end, size - end);
-    close(reader);
-    if (remove ? ftruncate(fd, end) != 0 : torn && cdc_file_write(fd, "\n", 1) != 0)
+    off_t end = reader >= 0 ? cdc_file_last_line_end(reader, size) : -1;
+    if (end >= 0 && end < size)
+        torn = is_torn_line(reader, end, size - end);
+    int saved = errno;
+    if (reader >= 0)
+        close(reader);
+    errno = saved;
+    /* What cannot be read may be half a line, which the next one would be glued to. */
+    if (end < 0 || torn < 0 || (torn ? ftruncate(fd, end) != 0 : end < size && cdc_file_write(fd, "\n", 1) != 0))
         return cdc_error_set(error, CDC_EXIT_IO, "unable to repair the partial last line of the output: %s",
                              strerror(errno));
-    writer->removed = remove ? (size_t)(size - end) : 0;
+    writer->removed = torn ? (size_t)(size - end) : 0;
     return 0;
 }
 

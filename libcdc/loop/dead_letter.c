@@ -49,16 +49,15 @@ static int refuse_foreign(const struct dead_letter *file, struct cdc_error *erro
  * somebody else wrote, gets one. */
 static int repair_end(struct dead_letter *file, struct cdc_error *error)
 {
-    char head[BEGIN_N], last = '\n';
-    off_t size = lseek(file->fd, 0, SEEK_END), end;
+    char head[BEGIN_N];
+    off_t size = lseek(file->fd, 0, SEEK_END), end = size < 0 ? -1 : cdc_file_last_line_end(file->fd, size);
+    ssize_t n = end < 0 ? -1 : pread(file->fd, head, sizeof head, end);
 
-    if (size <= 0 || (pread(file->fd, &last, 1, size - 1) == 1 && last == '\n'))
-        return size < 0 ? io_error(file, error) : 0;
-    end = cdc_file_last_line_end(file->fd, size);
-    if (end < 0)
+    if (n < 0)
         return io_error(file, error);
-    bool ours =
-        pread(file->fd, head, sizeof head, end) == (ssize_t)sizeof head && memcmp(head, begin, sizeof head) == 0;
+    if (end == size)
+        return 0;
+    bool ours = n == (ssize_t)sizeof head && memcmp(head, begin, sizeof head) == 0;
     if (ours ? ftruncate(file->fd, end) != 0 : cdc_file_write(file->fd, "\n", 1) != 0)
         return io_error(file, error);
     return 0;

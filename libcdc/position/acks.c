@@ -132,6 +132,12 @@ static int consider(struct cdc_acks *acks, const char *path, struct cdc_error *e
     return added == 0 ? 0 : cdc_error_memory(error);
 }
 
+static int unreadable(const struct cdc_acks *acks, struct cdc_error *error)
+{
+    return cdc_error_set(error, cdc_file_exit(errno), "unable to read state folder \"%s\": %s", acks->dir,
+                         strerror(errno));
+}
+
 /* Sinks that came up since: their files are looked for at every read. */
 static int scan_folder(struct cdc_acks *acks, struct cdc_error *error)
 {
@@ -140,10 +146,8 @@ static int scan_folder(struct cdc_acks *acks, struct cdc_error *error)
     int result = 0;
 
     if (folder == NULL)
-        return errno == ENOENT ? 0
-                               : cdc_error_set(error, cdc_file_exit(errno), "unable to read state folder \"%s\": %s",
-                                               acks->dir, strerror(errno));
-    while (result == 0 && (item = readdir(folder)) != NULL) {
+        return errno == ENOENT ? 0 : unreadable(acks, error);
+    while (result == 0 && (errno = 0, item = readdir(folder)) != NULL) {
         char path[4096];
         if (!ends_in(item->d_name, ".offset"))
             continue;
@@ -152,6 +156,9 @@ static int scan_folder(struct cdc_acks *acks, struct cdc_error *error)
         else
             result = consider(acks, path, error);
     }
+    /* A sink that is not seen would lose what is confirmed without it. */
+    if (result == 0 && errno != 0)
+        result = unreadable(acks, error);
     closedir(folder);
     return result;
 }

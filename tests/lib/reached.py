@@ -147,6 +147,9 @@ class Reached:
         if said is not None:
             return said
         tables = self.tables()  # now: a suite may build it again, without marks
+        unknown = self.without_lines(tables)
+        if unknown:
+            return "no line is known of " + " ".join(unknown)
         self.say("running %s to see what they reach" % " ".join(suites))
         programs = self.programs() if "unit" in suites else []
         times = {"unit": [(name, self.run_program(folder, name)) for name in programs]}
@@ -185,8 +188,10 @@ class Reached:
         command = ["cc", "-O2", "-fPIC", "-fvisibility=hidden", "-D_GNU_SOURCE", "-DREACHED_FOLDER=\"%s\"" % folder, "-c", "-o", runtime,
                    os.path.join(HERE, "reached.c")]
         make = ["make", "-s", "-j%d" % self.jobs, "--no-print-directory", "BUILD=marked", "CFLAGS=" + FLAGS, "LDFLAGS=" + runtime, "HARDENING=", "all", "unit"]
+        # A cache of objects may give one that was compiled in another folder, whose lines would be those of no source of ours.
+        environment = dict(self.environment, CCACHE_DISABLE="1")
         for step in (command, make):
-            result = subprocess.run(step, cwd=self.tree, env=self.environment, capture_output=True, text=True, errors="replace")
+            result = subprocess.run(step, cwd=self.tree, env=environment, capture_output=True, text=True, errors="replace")
             if result.returncode != 0:
                 return "the tree does not build with marks: " + (result.stderr.strip().splitlines() or ["no word why"])[-1]
         library = os.path.join(self.tree, "marked", "libcdc.a")
@@ -241,6 +246,19 @@ class Reached:
                 if os.access(path, os.X_OK) and not os.path.islink(path) and (".so" not in name or name.startswith("libcdc")):
                     found[name] = blocks(path, self.tree)
         return found
+
+    def without_lines(self, tables):
+        """Built sources that have a function and of which no line is known: nothing would seem to reach their edits."""
+        known = {source for table in tables.values() for places in table.values() for source, _ in places}
+        marked = os.path.join(self.tree, "marked")
+        built = [os.path.relpath(os.path.join(base, name), marked)[:-2] + ".c" for base, _, names in os.walk(marked) for name in names if name.endswith(".o")]
+        result = []
+        for source in sorted(set(built) - known):
+            path = os.path.join(self.tree, source)
+            if source.startswith(("libcdc/", "connectors/", "cmd/")) and os.path.exists(path):
+                with open(path, encoding="utf-8") as file:
+                    result += [source] if re.search(r"\)\n\{", file.read()) else []
+        return result
 
     def read(self, folder, tables):
         """{(suite, number of the test or name of the unit program): {(source, line)}}, and "code": all lines that have some."""

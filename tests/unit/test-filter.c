@@ -245,8 +245,36 @@ static int filter_lengths(struct cdc_buf *out, struct cdc_error *error)
     return result < 0 ? -1 : 0;
 }
 
+/* Each list has its form; one item that has not is wrong usage. */
+static void refuses(struct cdc_filter_settings settings, const char *what)
+{
+    struct cdc_error error = {0};
+    struct cdc_filter *filter = cdc_filter_new(&settings, &error);
+    check(filter == NULL && error.status == CDC_EXIT_USAGE, what);
+    cdc_filter_free(filter);
+}
+
+static void test_forms(void)
+{
+    static const char *const columns[] = {"", ":a", "t:", "a\xff"};
+    static const char *const pairs[] = {"a", "=b", "a=", "a=b=c", "", "a=\xff"};
+
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+        refuses((struct cdc_filter_settings){.keep_columns = LIST("a", columns[i])}, columns[i]);
+        refuses((struct cdc_filter_settings){.drop_columns = LIST("a", columns[i])}, columns[i]);
+    }
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        refuses((struct cdc_filter_settings){.rename_tables = LIST("a=b", pairs[i])}, pairs[i]);
+        refuses((struct cdc_filter_settings){.rename_columns = LIST("a=b", pairs[i])}, pairs[i]);
+    }
+    refuses((struct cdc_filter_settings){.rename_columns = LIST("t:a")}, "t:a");
+    refuses((struct cdc_filter_settings){.ops = LIST("c", "c,x")}, "an op");
+    refuses((struct cdc_filter_settings){.ops = LIST("")}, "no op");
+}
+
 int main(void)
 {
+    test_forms();
     failures += memory_sweep("lines of all lengths", filter_lengths) != 0;
     failures += memory_sweep("filter", filter_all) != 0;
     test_columns();

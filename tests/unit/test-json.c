@@ -269,6 +269,22 @@ static void parses(const char *line, struct cdc_event *e)
     check(cdc_event_parse(e, line, strlen(line), &error) == 0 && error.status == 0, line);
 }
 
+/* Of two wrong members the first is told, and where it is. */
+static void test_wrong_member(void)
+{
+    static const char *const lines[][2] = {
+        {"{\"op\":\"c\",\"source\":{\"table\":1}}", "source: field \"table\""},
+        {"{\"op\":\"c\",\"seq\":\"x\",\"source\":{\"table\":1}}", "field \"seq\""},
+        {"{\"op\":\"c\",\"source\":{\"db\":1,\"table\":1},\"seq\":\"x\"}", "source: field \"db\""}};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct cdc_event e;
+        struct cdc_error error = {0};
+        check(cdc_event_parse(&e, lines[i][0], strlen(lines[i][0]), &error) != 0 &&
+                  strncmp(error.text, lines[i][1], strlen(lines[i][1])) == 0,
+              error.text);
+    }
+}
+
 /* What a later version may write, and what stands for nothing. */
 static void test_odd_events(void)
 {
@@ -326,6 +342,7 @@ static void test_message(void)
 int main(void)
 {
     test_odd_events();
+    test_wrong_member();
     test_utf8();
     test_message();
     test_grammar();

@@ -739,8 +739,7 @@ static int take(struct cdc_buf *out, struct cdc_error *error)
     return result < 0 ? -1 : 0;
 }
 
-/* Two tables, one of them with a value of each kind that is put together, and all changes that there are. */
-static int changes_of_all_kinds(struct cdc_buf *out, struct cdc_error *error)
+static int feed_all_kinds(struct cdc_buf *out, struct cdc_error *error)
 {
     struct pgoutput_settings settings = {.pipeline = "shop", .database = "d"};
     int result = 0;
@@ -769,6 +768,15 @@ static int changes_of_all_kinds(struct cdc_buf *out, struct cdc_error *error)
         return cdc_error_memory(error); /* what is not known as a boundary is not confirmed: the lines come again */
     if (result == 0 && !out->failed)
         cdc_buf_printf(out, "%s %lld %s", boundary->pos, (long long)boundary->seq, boundary->source);
+    return result;
+}
+
+/* Two tables, one of them with a value of each kind that is put together, and all changes that there are. */
+static int changes_of_all_kinds(struct cdc_buf *out, struct cdc_error *error)
+{
+    int result = feed_all_kinds(out, error);
+    pgoutput_free(decoder);
+    decoder = NULL;
     return result;
 }
 

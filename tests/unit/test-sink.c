@@ -8,6 +8,8 @@
 
 #include <cdc/sink.h>
 
+#include "tests/unit/failing-calls.h"
+
 static int failures;
 static char dir[] = "/tmp/cdc-unit-XXXXXX";
 static const char *test_name;
@@ -397,6 +399,116 @@ static void test_destination_fails(void)
     diary_is(&fake, "e5 ");
 }
 
+/* -- any one call fails: a destination that keeps what it was told to keep -- */
+
+static struct {
+    struct cdc_sink_context context;
+    char taken[128], stored[512]; /* "1 2 1' ", positions */
+    size_t boundary;
+} keeper;
+
+static int keeper_event(void *sink, const struct cdc_event *event, struct cdc_error *error)
+{
+    size_t n = strlen(keeper.taken);
+    (void)sink;
+    if (n + 16 > sizeof keeper.taken)
+        return cdc_error_set(error, CDC_EXIT_CONFIG, "too many lines");
+    snprintf(keeper.taken + n, 16, "%.*s%s ", (int)event->pos.n, event->pos.p,
+             cdc_span_is(event->name, "west") ? "'" : "");
+    return 0;
+}
+
+static int keeper_deliver(void *sink, const struct cdc_offset_file *offsets, struct cdc_error *error)
+{
+    (void)sink, (void)offsets, (void)error;
+    size_t n = strlen(keeper.stored);
+    snprintf(keeper.stored + n, sizeof keeper.stored - n, "%s", keeper.taken);
+    keeper.taken[0] = '\0';
+    keeper.boundary = 0;
+    return 0;
+}
+
+static void keeper_discard(void *sink)
+{
+    (void)sink;
+    keeper.taken[keeper.boundary] = '\0';
+}
+
+static int keeper_boundary(void *sink, struct cdc_error *error)
+{
+    (void)sink, (void)error;
+    keeper.boundary = strlen(keeper.taken);
+    return 0;
+}
+
+static const struct cdc_sink_ops keeper_ops = {keeper_event, keeper_deliver, keeper_discard, keeper_boundary};
+
+static void begin_keeper(void)
+{
+    memset(&keeper, 0, sizeof keeper);
+    forget();
+    unlink(path_of("dead"));
+}
+
+static int run_keeper(struct cdc_error *error)
+{
+    static char dead[64];
+    struct fake fake;
+    struct cdc_log log = {0};
+
+    prepare(&fake, "any one call fails");
+    script(&fake, "c1 c1' k2 c2' k3' ! c3 c4 k5 c6 k7");
+    write_input(&fake);
+    snprintf(dead, sizeof dead, "%s/dead", dir);
+    fake.settings.batch_events = 3;
+    fake.settings.on_error = "dead-letter";
+    fake.settings.dead_letter = dead;
+    fake.settings.input_fd = (int)syscall(SYS_openat, AT_FDCWD, path_of("input"), O_RDONLY | O_CLOEXEC);
+    keeper.taken[0] = '\0'; /* of a run that has ended */
+    keeper.boundary = 0;
+    memory_begin();
+    struct cdc_offset_file *file = cdc_offset_file_open(path_of("sink.offset"), "cdc-sink-t", error);
+    int result =
+        file != NULL ? cdc_sink_run(&keeper_ops, &keeper, &fake.settings, file, &fake.control, &log, error) : -1;
+    cdc_offset_file_free(file);
+    memory_end();
+    close(fake.settings.input_fd);
+    cdc_buf_free(&fake.input);
+    return result;
+}
+
+/* Each line of a source, in their order the last time that they came. */
+static bool is_kept(void)
+{
+    static const char *const wanted[] = {"1 ", "3 ", "4 ", "6 ", NULL, "1' ", "2' ", NULL};
+    const char *at = keeper.stored;
+    char letter[1024] = "";
+    bool good = true;
+
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        const char *last = NULL;
+        if (wanted[i] == NULL) {
+            at = keeper.stored;
+            continue;
+        }
+        for (const char *p = keeper.stored; (p = strstr(p, wanted[i])) != NULL; p++)
+            last = p;
+        good = good && last != NULL && last >= at;
+        at = last != NULL ? last : at;
+    }
+    FILE *file = fopen(path_of("dead"), "r");
+    good =
+        good && file != NULL && fgets(letter, sizeof letter, file) != NULL && strstr(letter, "{\\\"op\\\":}") != NULL;
+    if (file != NULL)
+        fclose(file);
+    if (!good)
+        printf("# stored %s, dead %s\n", keeper.stored, letter);
+    int before = failures;
+    stored_is("east", "7 3 4");
+    stored_is("west", "3 1 2");
+    return good && failures == before;
+}
+
 int main(void)
 {
     if (mkdtemp(dir) == NULL)
@@ -408,6 +520,7 @@ int main(void)
     test_origin();
     test_bad_lines();
     test_destination_fails();
+    failures += calls_sweep(&(struct calls_case){"the sink loop", begin_keeper, run_keeper, is_kept, NULL}) != 0;
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");

@@ -8,6 +8,8 @@
 
 #include <cdc/stage.h>
 
+#include "tests/unit/failing-calls.h"
+
 static int failures;
 static char dir[] = "/tmp/cdc-unit-XXXXXX";
 
@@ -94,6 +96,46 @@ static void leaves(struct fake fake, bool skip, const char *words, const char *e
     close(settings.output_fd);
 }
 
+/* -- any one call fails -- */
+
+static void begin_stage(void)
+{
+    char in[64];
+    snprintf(in, sizeof in, "%s/in", dir);
+    write_input(in, "a b none twice C d");
+}
+
+static int run_stage(struct cdc_error *error)
+{
+    static const struct cdc_stage_ops ops = {.event = fake_event};
+    struct fake fake = {.control = {.wake_fd = -1, .notice_fd = -1}};
+    struct cdc_log log = {0};
+    char in[64], out[64];
+    snprintf(in, sizeof in, "%s/in", dir);
+    snprintf(out, sizeof out, "%s/out", dir);
+    struct cdc_stage_settings settings = {
+        .tool = "t",
+        .input_fd = (int)syscall(SYS_openat, AT_FDCWD, in, O_RDONLY | O_CLOEXEC),
+        .output_fd = (int)syscall(SYS_openat, AT_FDCWD, out, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
+        .max_line = 1000};
+    memory_begin();
+    int result = cdc_stage_run(&ops, &fake, &settings, &fake.control, &log, error);
+    memory_end();
+    close(settings.input_fd);
+    close(settings.output_fd);
+    return result;
+}
+
+static bool is_passed_on(void)
+{
+    char out[64], got[512] = {0};
+    snprintf(out, sizeof out, "%s/out", dir);
+    FILE *file = fopen(out, "r");
+    if (file != NULL)
+        got[fread(got, 1, sizeof got - 1, file)] = '\0', fclose(file);
+    return strcmp(got, "a\nb\ntwice\ntwice\nC\nd\n") == 0;
+}
+
 int main(void)
 {
     char command[64];
@@ -115,6 +157,7 @@ int main(void)
     }
     leaves((struct fake){.stop_at = "b"}, false, "a b c D e F", "a\nb\nc\nD\n", 0, "");
     leaves((struct fake){.stop_at = "B"}, false, "a B c D", "a\nB\n", 0, "");
+    failures += calls_sweep(&(struct calls_case){"a stage", begin_stage, run_stage, is_passed_on, NULL}) != 0;
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");
     if (failures == 0)

@@ -51,7 +51,8 @@ static bool append_part(struct cdc_buf *out, struct cdc_span value, bool documen
         else
             cdc_buf_byte(out, c);
     }
-    return !scratch->failed;
+    out->failed |= scratch->failed; /* no memory, and not a key that lacks something */
+    return true;
 }
 
 static bool append_parts(const struct cdc_table *table, struct cdc_span key, struct cdc_buf *out)

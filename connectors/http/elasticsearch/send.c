@@ -201,7 +201,7 @@ static int settle(struct es_sink *sink, size_t index, struct es_answer *answer, 
     return cdc_error_hint(error, "give the user the privilege to index and delete");
 }
 
-/* Items from..to: *next is the first that must be sent again, or to. What comes after it is sent again with it, so that
+/* Items from..to: *next, which is to, becomes the first that must be sent again. What comes after it is sent again with it, so that
  * no item overtakes another of the same _id; versions make that harmless. */
 static int settle_all(struct es_sink *sink, struct es_answer *answer, size_t from, size_t to, size_t *next,
                       struct cdc_error *error)
@@ -215,7 +215,6 @@ static int settle_all(struct es_sink *sink, struct es_answer *answer, size_t fro
         if (result == 1)
             return *next = i, 0;
     }
-    *next = to;
     if (es_answer_next_result(answer, false, &extra, error) != 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the answer to _bulk has too many items");
     return 0;
@@ -233,7 +232,7 @@ static int take_answer(struct es_sink *sink, size_t from, size_t to, size_t *nex
         result = settle_all(sink, &answer, from, to, next, error);
         sink->ask_items &= !es_answer_all_taken(&answer);
         break;
-    case ES_BULK_ALL_TAKEN: *next = to; break;
+    case ES_BULK_ALL_TAKEN: break;
     case ES_BULK_SOME_NOT_TAKEN:
         result =
             sink->ask_items || sink->watch
@@ -258,7 +257,6 @@ static int too_large(struct es_sink *sink, size_t from, size_t to, size_t *next,
                       sink->body.len);
         return *next = from, 0;
     }
-    *next = to;
     return reject(sink, from, "the document is too large for the index (HTTP status 413)", error);
 }
 

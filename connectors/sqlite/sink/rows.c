@@ -81,23 +81,28 @@ static bool key_changed(struct lite_sink *sink, const struct lite_table *table)
     return false;
 }
 
+/* After a refusal: is it for a row that has the new key already? That is seen from what is there, since a unique index of the
+ * user's may speak first. false: the refusal stands, or, where outcome has none, the database could not be asked. */
+static bool key_is_taken(struct lite_sink *sink, struct lite_table *table, struct lite_outcome *outcome,
+                         struct cdc_error *error)
+{
+    struct lite_outcome first = *outcome;
+
+    *outcome = (struct lite_outcome){0, false, ""};
+    int result = lite_statement_run(sink, table, LITE_FIND_KEY, table->new_key, outcome, error);
+    bool taken = result == 0 && outcome->rows > 0;
+    if (!taken && (result == 0 || outcome->refused))
+        *outcome = first;
+    return taken;
+}
+
 /* The row of `after` arrives under its key. Where a row has that key already, that one waits (waiting.c). */
 static int land(struct lite_sink *sink, struct lite_table *table, struct lite_outcome *outcome, struct cdc_error *error)
 {
-    struct lite_outcome first;
-
     if (lite_statement_run(sink, table, LITE_INSERT, NULL, outcome, error) == 0)
         return 0;
-    if (!outcome->refused)
+    if (!outcome->refused || !key_is_taken(sink, table, outcome, error))
         return -1;
-    /* For what reason it was refused is seen from what is there: a unique index of the user's may speak first. */
-    first = *outcome;
-    *outcome = (struct lite_outcome){0, false, ""};
-    if (lite_statement_run(sink, table, LITE_FIND_KEY, table->new_key, outcome, error) != 0 || outcome->rows == 0) {
-        if (outcome->refused || outcome->rows == 0)
-            *outcome = first;
-        return -1;
-    }
     return lite_waiting_add(sink, table, table->new_key, outcome, error) != 0
                ? -1
                : lite_statement_run(sink, table, LITE_UPSERT, NULL, outcome, error);
@@ -108,19 +113,10 @@ static int land(struct lite_sink *sink, struct lite_table *table, struct lite_ou
 static int rename_row(struct lite_sink *sink, struct lite_table *table, struct lite_outcome *outcome,
                       struct cdc_error *error)
 {
-    struct lite_outcome first;
-
     if (lite_statement_run(sink, table, LITE_UPDATE_KEY, table->old_key, outcome, error) == 0)
         return 0;
-    if (!outcome->refused)
+    if (!outcome->refused || !key_is_taken(sink, table, outcome, error))
         return -1;
-    first = *outcome;
-    *outcome = (struct lite_outcome){0, false, ""};
-    if (lite_statement_run(sink, table, LITE_FIND_KEY, table->new_key, outcome, error) != 0 || outcome->rows == 0) {
-        if (outcome->refused || outcome->rows == 0)
-            *outcome = first;
-        return -1;
-    }
     if (lite_waiting_add(sink, table, table->new_key, outcome, error) != 0 ||
         lite_statement_run(sink, table, LITE_DELETE_KEY, table->new_key, outcome, error) != 0)
         return -1;

@@ -307,10 +307,13 @@ int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file
     return code == SQLITE_DONE ? 0 : -1;
 }
 
-static char *column_copy(sqlite3_stmt *statement, int index)
+/* A copy of the text in *copy, NULL where it is NULL. false: no memory. */
+static bool column_copy(sqlite3_stmt *statement, int index, char **copy)
 {
     const char *text = (const char *)sqlite3_column_text(statement, index);
-    return text != NULL ? strdup(text) : NULL;
+
+    *copy = text != NULL ? strdup(text) : NULL;
+    return *copy != NULL || sqlite3_column_type(statement, index) == SQLITE_NULL;
 }
 
 /* A file ahead of its database has confirmed to the source what is not stored here. */
@@ -331,15 +334,20 @@ static int check_ahead(struct lite_sink *sink, const struct cdc_offset_file *off
 static int take_offset(struct lite_sink *sink, sqlite3_stmt *statement, struct cdc_offset_file *offsets,
                        struct cdc_error *error)
 {
-    char *name = column_copy(statement, 0);
-    struct cdc_offset offset = {column_copy(statement, 1), sqlite3_column_int64(statement, 2),
-                                (uint64_t)sqlite3_column_int64(statement, 3), column_copy(statement, 4),
-                                column_copy(statement, 5)};
+    char *name;
+    struct cdc_offset offset = {.seq = sqlite3_column_int64(statement, 2),
+                                .lines = (uint64_t)sqlite3_column_int64(statement, 3)};
+    bool whole = column_copy(statement, 0, &name);
+    whole &= column_copy(statement, 1, &offset.pos);
+    whole &= column_copy(statement, 4, &offset.source);
+    whole &= column_copy(statement, 5, &offset.state);
     bool ours =
         is_ours(offsets, (const char *)sqlite3_column_text(statement, 6), sqlite3_column_int(statement, 7) == 1);
     int result = -1;
 
-    if (name == NULL || offset.pos == NULL)
+    if (!whole)
+        cdc_error_memory(error);
+    else if (name == NULL || offset.pos == NULL)
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: damaged row in cdc_offsets", sink->db.path);
     else if (check_ahead(sink, offsets, name, offset.pos, error) == 0)
         result = (ours ? cdc_offset_file_set : cdc_offset_file_know)(offsets, name, &offset, error) != 0 ||
@@ -360,8 +368,11 @@ static int check_known(struct lite_sink *sink, const struct cdc_offset_file *off
     for (size_t i = 0; result == 0 && i < cdc_offset_file_count(offsets); i++) {
         const char *name = cdc_offset_file_name(offsets, i);
         sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-        if (sqlite3_step(statement) == SQLITE_DONE)
+        int code = sqlite3_step(statement);
+        if (code == SQLITE_DONE)
             result = check_ahead(sink, offsets, name, "", error);
+        else if (code != SQLITE_ROW)
+            result = lite_database_error(&sink->db, code, "cannot read cdc_offsets", error);
         sqlite3_reset(statement);
     }
     sqlite3_finalize(statement);

@@ -1,0 +1,746 @@
+/* SPDX-License-Identifier: MIT */
+/* The sink of HTTP, from its lines to the documents of an index and to a webhook, where any one call fails, and any one request:
+ * against a server in this program, which knows as much of an index as the sink asks for. */
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "connectors/http/http.h"
+#include "tests/unit/event-lines.h"
+#include "tests/unit/failing-calls.h"
+
+static int failures;
+static char dir[] = "/tmp/cdc-unit-XXXXXX";
+
+static void check(bool ok, const char *what)
+{
+    if (!ok) {
+        printf("not ok - %s\n", what);
+        failures++;
+    }
+}
+
+#if MEMORY_CAN_FAIL
+/* What is left of libcurl's own memory is its own to test. */
+#define CURL_NULL(name, type, parameters, arguments)                                                                   \
+    type name parameters                                                                                               \
+    {                                                                                                                  \
+        static type(*call) parameters;                                                                                 \
+        if (call == NULL)                                                                                              \
+            *(void **)&call = true_call(#name);                                                                        \
+        return FAILS(ENOMEM) ? NULL : call arguments;                                                                  \
+    }
+CURL_NULL(curl_easy_init, CURL *, (void), ())
+CURL_NULL(curl_multi_init, CURLM *, (void), ())
+CURL_NULL(curl_url, CURLU *, (void), ())
+CURL_NULL(curl_slist_append, struct curl_slist *, (struct curl_slist * list, const char *text), (list, text))
+#endif
+
+/* -- the server ------------------------------------------------------------------------ */
+
+/* What goes wrong with one request. */
+enum trouble {
+    NO_TROUBLE,
+    BUSY,        /* 503, and it is not done */
+    TOO_MANY,    /* 429 */
+    NO_ANSWER,   /* closed, and it is not done */
+    LOST_ANSWER, /* it is done, and closed */
+    HALF_ANSWER, /* it is done, and its answer ends too early, though it is as long as it says */
+    ITEM_BUSY,   /* the first item, document or shard cannot be reached now */
+    LAST_BUSY,   /* the last one */
+    TOO_LARGE,   /* 413 */
+    TROUBLES
+};
+
+static struct {
+    pthread_mutex_t lock;
+    int fd, port;
+    json_t *indexes; /* {"t":{"uuid":"t-1","meta":{...},"docs":{"1":{"version":5,"source":{...}|null}}}} */
+    unsigned made;   /* indexes so far */
+    bool scrolled;
+    unsigned requests, trouble_at;
+    enum trouble trouble;
+    struct cdc_buf posts;   /* bodies of the webhook, each with its id */
+    const char *refuse;     /* a body with that text is refused */
+    char authorization[64]; /* of the last request */
+    char extra[64];
+} server = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+struct exchange {
+    char method[8], path[512], id[256];
+    char *body;
+    size_t n;
+    int status;
+    json_t *answer; /* NULL: of no bytes */
+    enum trouble trouble;
+};
+
+static json_t *error_of(const char *type)
+{
+    return json_pack("{s:{s:s,s:s}}", "error", "type", type, "reason", "so");
+}
+
+static json_t *index_of(const char *name, bool make)
+{
+    char uuid[32];
+    json_t *index = json_object_get(server.indexes, name);
+    if (index == NULL && make) {
+        snprintf(uuid, sizeof uuid, "%s-%u", name, ++server.made);
+        index = json_pack("{s:s,s:{},s:{}}", "uuid", uuid, "meta", "docs");
+        json_object_set_new(server.indexes, name, index);
+    }
+    return index;
+}
+
+/* One action: its status. */
+static int act(const json_t *action, const char *what, json_t *source)
+{
+    const char *id = json_string_value(json_object_get(action, "_id"));
+    json_int_t version = json_integer_value(json_object_get(action, "version"));
+    json_t *index = index_of(json_string_value(json_object_get(action, "_index")), true);
+    json_t *docs = json_object_get(index, "docs"), *doc = json_object_get(docs, id);
+    bool there = doc != NULL && json_is_object(json_object_get(doc, "source"));
+
+    check(strcmp(json_string_value(json_object_get(action, "version_type")), "external_gte") == 0,
+          "each action has its version");
+    if (doc != NULL && json_integer_value(json_object_get(doc, "version")) > version)
+        return 409;
+    doc = json_pack("{s:I,s:o}", "version", version, "source",
+                    strcmp(what, "index") == 0 ? json_incref(source) : json_null());
+    json_object_set_new(docs, id, doc);
+    return strcmp(what, "index") == 0 ? (there ? 200 : 201) : there ? 200 : 404;
+}
+
+static json_t *item_of(const char *what, int status)
+{
+    return status < 300 || status == 404
+               ? json_pack("{s:{s:i}}", what, "status", status)
+               : json_pack("{s:{s:i,s:{s:s,s:s}}}", what, "status", status, "error", "type",
+                           status == 409 ? "version_conflict_engine_exception" : "busy", "reason", "so");
+}
+
+static void bulk(struct exchange *e)
+{
+    json_t *items = json_array();
+    bool errors = false;
+    size_t n = 0, all = 0;
+
+    for (char *p = e->body; *p != '\0'; p++)
+        all += strncmp(p, "\"version_type\"", 14) == 0;
+    for (char *p = e->body, *lf; (lf = strchr(p, '\n')) != NULL; p = lf + 1) {
+        json_t *head = json_loadb(p, (size_t)(lf - p), 0, NULL), *source = NULL, *action;
+        const char *what;
+        check(json_object_size(head) == 1, "an action");
+        what = json_object_iter_key(json_object_iter(head));
+        action = json_object_iter_value(json_object_iter(head));
+        if (strcmp(what, "index") == 0) {
+            p = lf + 1;
+            lf = strchr(p, '\n');
+            check(lf != NULL, "a document follows");
+            source = json_loadb(p, (size_t)(lf - p), JSON_REJECT_DUPLICATES, NULL);
+            check(json_is_object(source), "a document is an object");
+        }
+        bool busy = (e->trouble == ITEM_BUSY && n == 0) || (e->trouble == LAST_BUSY && n + 1 == all);
+        int status = busy ? 429 : act(action, what, source);
+        n++;
+        errors |= status >= 300 && status != 404;
+        json_array_append_new(items, item_of(what, status));
+        json_decref(source);
+        json_decref(head);
+    }
+    e->answer = json_pack("{s:b}", "errors", errors);
+    if (strstr(e->path, "items") != NULL)
+        json_object_set(e->answer, "items", items);
+    json_decref(items);
+}
+
+static void mget(struct exchange *e)
+{
+    json_t *request = json_loadb(e->body, e->n, 0, NULL), *list = json_object_get(request, "docs"), *one,
+           *docs = json_array();
+    size_t i, n = json_array_size(list);
+
+    json_array_foreach(list, i, one)
+    {
+        json_t *index = index_of(json_string_value(json_object_get(one, "_index")), false);
+        const char *id = json_string_value(json_object_get(one, "_id"));
+        json_t *doc = json_object_get(json_object_get(index, "docs"), id), *source = json_object_get(doc, "source");
+        json_t *answer = (e->trouble == ITEM_BUSY && i == 0) || (e->trouble == LAST_BUSY && i + 1 == n)
+                             ? error_of("no_shard_available_action_exception")
+                         : index == NULL          ? error_of("index_not_found_exception")
+                         : json_is_object(source) ? json_pack("{s:b,s:O,s:O}", "found", 1, "_version",
+                                                              json_object_get(doc, "version"), "_source", source)
+                                                  : json_pack("{s:b}", "found", 0);
+        json_array_append_new(docs, answer);
+    }
+    e->answer = json_pack("{s:o}", "docs", docs);
+    json_decref(request);
+}
+
+static void page(struct exchange *e, json_t *index)
+{
+    json_t *hits = json_array(), *doc;
+    const char *id;
+
+    if (index != NULL)
+        json_object_foreach(json_object_get(index, "docs"), id, doc) if (json_is_object(json_object_get(doc, "source")))
+            json_array_append_new(hits, json_pack("{s:s}", "_id", id));
+    bool failed = e->trouble == ITEM_BUSY || e->trouble == LAST_BUSY;
+    server.scrolled = true;
+    e->answer = json_pack("{s:s,s:b,s:{s:i}}", "_scroll_id", "scroll", "timed_out", 0, "_shards", "failed", failed);
+    if (json_array_size(hits) > 0)
+        json_object_set_new(e->answer, "hits", json_pack("{s:O}", "hits", hits));
+    json_decref(hits);
+}
+
+/* GET /a,b?..., /a/_mapping, /a/_settings/... */
+static void describe(struct exchange *e, char *names, bool tolerant)
+{
+    e->answer = json_object();
+    for (char *name = strtok(names, ","); name != NULL; name = strtok(NULL, ",")) {
+        json_t *index = index_of(name, false), *meta = json_object_get(index, "meta");
+        if (index == NULL) {
+            if (!tolerant)
+                e->status = 404;
+            continue;
+        }
+        json_object_set_new(e->answer, name,
+                            json_pack("{s:{s:O},s:{s:{s:O}}}", "mappings", "_meta", meta, "settings", "index", "uuid",
+                                      json_object_get(index, "uuid")));
+    }
+}
+
+static void put(struct exchange *e, const char *name, bool mapping)
+{
+    json_t *body = json_loadb(e->body, e->n, 0, NULL), *index = index_of(name, false);
+    const json_t *mappings = mapping ? body : json_object_get(body, "mappings");
+
+    if (!mapping && index != NULL) {
+        e->status = 400;
+        e->answer = error_of("resource_already_exists_exception");
+    } else {
+        json_object_set(index_of(name, true), "meta", json_object_get(mappings, "_meta"));
+        e->answer = json_pack("{s:b}", "acknowledged", 1);
+    }
+    json_decref(body);
+}
+
+static void hook(struct exchange *e)
+{
+    if (server.refuse != NULL && strstr(e->body, server.refuse) != NULL) {
+        e->status = 422;
+        return;
+    }
+    cdc_buf_printf(&server.posts, "%s %.*s\n", e->id, (int)e->n, e->body);
+    e->status = 204;
+}
+
+static void handle(struct exchange *e)
+{
+    char *path = e->path + 1, *slash, *query = strchr(path, '?');
+
+    e->status = 200;
+    if (strcmp(path, "hook") == 0)
+        return hook(e);
+    if (strncmp(path, "_bulk", 5) == 0)
+        return bulk(e);
+    if (strcmp(path, "_mget") == 0)
+        return mget(e);
+    if (strncmp(path, "_search/scroll", 14) == 0) {
+        if (strcmp(e->method, "DELETE") != 0)
+            page(e, NULL);
+        else
+            server.scrolled = false;
+        return;
+    }
+    if (query != NULL)
+        *query = '\0';
+    if ((slash = strchr(path, '/')) != NULL)
+        *slash++ = '\0';
+    if (strcmp(e->method, "PUT") == 0)
+        put(e, path, slash != NULL);
+    else if (strcmp(e->method, "GET") == 0)
+        describe(e, path, slash == NULL || strncmp(slash, "_settings", 9) == 0);
+    else if (index_of(path, false) == NULL)
+        e->status = 404, e->answer = error_of("index_not_found_exception");
+    else if (strcmp(slash, "_refresh") == 0)
+        e->answer = json_pack("{s:{s:i}}", "_shards", "failed", e->trouble == ITEM_BUSY || e->trouble == LAST_BUSY);
+    else
+        page(e, index_of(path, false));
+}
+
+static void header_of(const char *head, const char *name, char *out, size_t size)
+{
+    const char *found = strcasestr(head, name);
+    out[0] = '\0';
+    if (found != NULL)
+        snprintf(out, size, "%.*s", (int)strcspn(found + strlen(name), "\r\n"), found + strlen(name));
+}
+
+static bool receive(int fd, struct exchange *e, struct cdc_buf *in)
+{
+    char length[32], *end = NULL;
+
+    while (cdc_buf_room(in, 65536)) {
+        ssize_t n = recv(fd, in->data + in->len, 65535, 0);
+        if (n <= 0)
+            return false;
+        in->len += (size_t)n;
+        in->data[in->len] = '\0';
+        if ((end = strstr(in->data, "\r\n\r\n")) == NULL)
+            continue;
+        header_of(in->data, "\r\nContent-Length: ", length, sizeof length);
+        e->body = end + 4;
+        e->n = strtoul(length, NULL, 10);
+        if (in->len >= (size_t)(e->body - in->data) + e->n)
+            break;
+    }
+    header_of(in->data, "\r\nwebhook-id: ", e->id, sizeof e->id);
+    header_of(in->data, "\r\nAuthorization: ", server.authorization, sizeof server.authorization);
+    header_of(in->data, "\r\nX-Extra: ", server.extra, sizeof server.extra);
+    return sscanf(in->data, "%7s %511s", e->method, e->path) == 2;
+}
+
+static void answer(int fd, struct exchange *e)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    char *text = e->answer != NULL ? json_dumps(e->answer, JSON_COMPACT) : NULL;
+    size_t n = text != NULL ? strlen(text) : 0;
+
+    if (e->trouble == HALF_ANSWER)
+        n /= 2;
+    cdc_buf_printf(
+        &out, "HTTP/1.1 %d x\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%.*s",
+        e->status, n, (int)n, text != NULL ? text : "");
+    if (e->trouble != NO_ANSWER && e->trouble != LOST_ANSWER)
+        (void)!send(fd, out.data, out.len, MSG_NOSIGNAL);
+    cdc_buf_free(&out);
+    free(text);
+    json_decref(e->answer);
+}
+
+static void *serve(void *unused)
+{
+    (void)unused;
+    for (int fd; (fd = accept(server.fd, NULL, NULL)) >= 0; close(fd)) {
+        struct cdc_buf in = CDC_BUF_INIT;
+        struct exchange e = {.status = 200};
+        pthread_mutex_lock(&server.lock);
+        if (receive(fd, &e, &in)) {
+            e.trouble = ++server.requests == server.trouble_at ? server.trouble : NO_TROUBLE;
+            if (e.trouble == BUSY || e.trouble == TOO_MANY || e.trouble == TOO_LARGE)
+                e.status = e.trouble == BUSY ? 503 : e.trouble == TOO_MANY ? 429 : 413;
+            else if (e.trouble != NO_ANSWER)
+                handle(&e);
+            answer(fd, &e);
+        }
+        cdc_buf_free(&in);
+        pthread_mutex_unlock(&server.lock);
+    }
+    return NULL;
+}
+
+static void start_server(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof address;
+    pthread_t thread;
+
+    server.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check(bind(server.fd, (struct sockaddr *)&address, n) == 0 && listen(server.fd, 16) == 0 &&
+              getsockname(server.fd, (struct sockaddr *)&address, &n) == 0,
+          "a server");
+    server.port = ntohs(address.sin_port);
+    check(pthread_create(&thread, NULL, serve, NULL) == 0, "its thread");
+}
+
+/* -- a run ------------------------------------------------------------------------------- */
+
+static const char *path_of(const char *name)
+{
+    static char path[4][64];
+    static unsigned next;
+    char *one = path[next++ % 4];
+    snprintf(one, sizeof path[0], "%s/%s", dir, name);
+    return one;
+}
+
+static enum http_mode mode = HTTP_MODE_ELASTICSEARCH;
+static const char *on_error = "stop";
+
+static int deliver(struct cdc_error *error)
+{
+    FILE *file = fopen(path_of("input"), "w");
+    check(file != NULL && fwrite(input.data, 1, input.len, file) == input.len && fclose(file) == 0,
+          "the lines are written");
+    struct cdc_control control = {.wake_fd = -1, .notice_fd = -1};
+    struct cdc_log log = {0};
+    char text[128], journal[64], ids[64];
+    const char *headers[] = {"X-Extra: yes"};
+    snprintf(text, sizeof text, "http://me:s%%40cret@127.0.0.1:%d%s", server.port,
+             mode == HTTP_MODE_ELASTICSEARCH ? "" : "/hook");
+    snprintf(journal, sizeof journal, "%s", path_of("o.moves"));
+    snprintf(ids, sizeof ids, "%s", path_of("o.indexes"));
+    struct cdc_sink_settings loop = {.input_fd =
+                                         (int)syscall(SYS_openat, AT_FDCWD, path_of("input"), O_RDONLY | O_CLOEXEC),
+                                     .max_line = 1 << 20,
+                                     .batch_events = 4,
+                                     .batch_ms = 100000,
+                                     .on_error = on_error,
+                                     .retry_max = 2,
+                                     .tool = "cdc-sink-http"};
+    struct http_url url = {.local = false};
+    struct http_sink *sink = NULL;
+    int result = -1;
+
+    memory_begin();
+    struct cdc_offset_file *offsets = cdc_offset_file_open(path_of("o"), "cdc-sink-http", error);
+    if (offsets != NULL && http_url_split(text, &url, error) == 0) {
+        struct http_settings settings = {.mode = mode,
+                                         .peer = {.url = url.clean,
+                                                  .shown = url.shown,
+                                                  .user = url.user,
+                                                  .password = url.password,
+                                                  .headers = {headers, 1},
+                                                  .local = url.local,
+                                                  .timeout = 30},
+                                         .index = "{table}",
+                                         .batch_bytes = 100000,
+                                         .batch_events = 3,
+                                         .key_changes_path = journal,
+                                         .index_ids_path = ids};
+        if (settings.peer.url[strlen(settings.peer.url) - 1] == '/')
+            url.clean[strlen(url.clean) - 1] = '\0';
+        sink = http_sink_open(&settings, error);
+        if (sink != NULL)
+            result = cdc_sink_run(&http_sink_ops, sink, &loop, offsets, &control, &log, error);
+    }
+    http_sink_free(sink);
+    http_url_free(&url);
+    cdc_offset_file_free(offsets);
+    memory_end();
+    close(loop.input_fd);
+    return result;
+}
+
+/* -- an index ---------------------------------------------------------------------------- */
+
+#define T_SCHEMA SCHEMA(COLUMN("id", "integer") "," COLUMN("name", "text") "," COLUMN("big", "text"), "\"id\"")
+
+static json_t *first_indexes;
+static struct cdc_buf first_files[3];
+static const char *const files[3] = {"o", "o.moves", "o.indexes"};
+
+static void first_lines(void)
+{
+    begin_lines(100);
+    line("schema", "t", T_SCHEMA);
+    for (int i = 1; i <= 5; i++) {
+        char members[256];
+        snprintf(members, sizeof members, ROW("{\"id\":%d}", "null", "{\"id\":%d,\"name\":\"n%d\",\"big\":\"b%d\"}"), i,
+                 i, i, i);
+        line("c", "t", members);
+    }
+    line("schema", "g", SCHEMA(COLUMN("id", "integer"), "\"id\""));
+    line("c", "g", ROW("{\"id\":1}", "null", "{\"id\":1}"));
+    line("c", "g", ROW("{\"id\":2}", "null", "{\"id\":2}"));
+    commit();
+}
+
+/* Changes of each kind; columns that the log omits are taken from the documents, also of rows that change their key twice. */
+static void more_lines(void)
+{
+    begin_lines(200);
+    line("schema", "t", T_SCHEMA);
+    line("c", "t", ROW("{\"id\":6}", "null", "{\"id\":6,\"name\":\"n6\",\"big\":\"b6\"}"));
+    line("u", "t", ROW("{\"id\":1}", "null", "{\"id\":1,\"name\":\"again\"}") ",\"unchanged\":[\"big\"]");
+    line("u", "t", ROW("{\"id\":12}", "{\"id\":2}", "{\"id\":12,\"name\":\"moved\"}") ",\"unchanged\":[\"big\"]");
+    line("u", "t", ROW("{\"id\":22}", "{\"id\":12}", "{\"id\":22,\"name\":\"twice\"}") ",\"unchanged\":[\"big\"]");
+    line("d", "t", ROW("{\"id\":3}", "{\"id\":3}", "null"));
+    line("u", "t",
+         ROW("{\"id\":14}", "{\"id\":4,\"name\":\"n4\",\"big\":\"b4\"}",
+             "{\"id\":14,\"name\":\"full\"}") ",\"unchanged\":[\"big\"]");
+    line("u", "t", ROW("{\"id\":3}", "{\"id\":5}", "{\"id\":3,\"name\":\"n5\",\"big\":\"new\"}"));
+    commit();
+    line("schema", "g", SCHEMA(COLUMN("id", "integer"), "\"id\""));
+    line("t", "g", "\"key\":null");
+    line("c", "g", ROW("{\"id\":3}", "null", "{\"id\":3}"));
+    commit();
+    line("schema", "new", SCHEMA(COLUMN("a", "text") "," COLUMN("b", "integer"), "\"a\",\"b\""));
+    line("c", "new", ROW("{\"a\":\"x,y\",\"b\":7}", "null", "{\"a\":\"x,y\",\"b\":7}"));
+    line("u", "new", ROW("{\"a\":\"x,y\",\"b\":7}", "null", "{\"a\":\"x,y\",\"b\":7}"));
+    commit();
+}
+
+static void read_file(const char *name, struct cdc_buf *content)
+{
+    FILE *file = fopen(path_of(name), "r");
+    for (int c; file != NULL && (c = getc(file)) != EOF;)
+        cdc_buf_byte(content, (char)c);
+    if (file != NULL)
+        fclose(file);
+}
+
+static void write_file(const char *name, const struct cdc_buf *content)
+{
+    unlink(path_of(name));
+    FILE *file = content->cap > 0 ? fopen(path_of(name), "w") : NULL;
+    if (file != NULL && content->len > 0)
+        check(fwrite(content->data, 1, content->len, file) == content->len, name);
+    if (file != NULL)
+        fclose(file);
+}
+
+static void begin(void)
+{
+    pthread_mutex_lock(&server.lock);
+    json_decref(server.indexes);
+    server.indexes = json_deep_copy(first_indexes);
+    server.requests = server.made = 0;
+    server.posts.len = 0;
+    server.scrolled = false;
+    pthread_mutex_unlock(&server.lock);
+    for (int i = 0; i < 3; i++)
+        write_file(files[i], &first_files[i]);
+}
+
+static void append_content(struct cdc_buf *out)
+{
+    const char *name, *id;
+    json_t *index, *doc;
+    struct cdc_offset offset = {0};
+    struct cdc_error error = {0};
+
+    json_object_foreach(server.indexes, name, index)
+    {
+        char *meta = json_dumps(json_object_get(index, "meta"), JSON_COMPACT | JSON_SORT_KEYS);
+        cdc_buf_printf(out, "%s %s\n", name, meta);
+        free(meta);
+        for (int i = 0; i < 30; i++) {
+            char key[8];
+            snprintf(key, sizeof key, "%d", i);
+            if ((doc = json_object_get(json_object_get(index, "docs"), key)) == NULL ||
+                !json_is_object(json_object_get(doc, "source")))
+                continue;
+            char *text = json_dumps(doc, JSON_COMPACT | JSON_SORT_KEYS);
+            cdc_buf_printf(out, "  %s %s\n", key, text);
+            free(text);
+        }
+        json_object_foreach(json_object_get(index, "docs"), id, doc) if (atoi(id) == 0)
+        {
+            char *text = json_dumps(doc, JSON_COMPACT | JSON_SORT_KEYS);
+            cdc_buf_printf(out, "  %s %s\n", id, text);
+            free(text);
+        }
+    }
+    if (cdc_offset_read(path_of("o"), "n", &offset, &error) == 1)
+        cdc_buf_printf(out, "offset %s %d\n", offset.pos, (int)offset.lines);
+    cdc_offset_free(&offset);
+}
+
+/* By hand: what the lines above come to. */
+static const char expected[] = "t {\"cdc\":{\"db\":\"d\",\"name\":\"n\",\"schema\":\"public\",\"table\":\"t\"}}\n"
+                               "  1 {\"source\":{\"big\":\"b1\",\"id\":1,\"name\":\"again\"},\"version\":200}\n"
+                               "  3 {\"source\":{\"big\":\"new\",\"id\":3,\"name\":\"n5\"},\"version\":200}\n"
+                               "  6 {\"source\":{\"big\":\"b6\",\"id\":6,\"name\":\"n6\"},\"version\":200}\n"
+                               "  14 {\"source\":{\"big\":\"b4\",\"id\":14,\"name\":\"full\"},\"version\":200}\n"
+                               "  22 {\"source\":{\"big\":\"b2\",\"id\":22,\"name\":\"twice\"},\"version\":200}\n"
+                               "g {\"cdc\":{\"db\":\"d\",\"name\":\"n\",\"schema\":\"public\",\"table\":\"g\"}}\n"
+                               "  3 {\"source\":{\"id\":3},\"version\":201}\n"
+                               "new {\"cdc\":{\"db\":\"d\",\"name\":\"n\",\"schema\":\"public\",\"table\":\"new\"}}\n"
+                               "  x%2Cy,7 {\"source\":{\"a\":\"x,y\",\"b\":7},\"version\":202}\n"
+                               "offset 00000202.99999999 18\n";
+
+static bool is_done(void)
+{
+    struct cdc_buf found = CDC_BUF_INIT;
+    pthread_mutex_lock(&server.lock);
+    append_content(&found);
+    bool same = cdc_span_is(cdc_span(found.data, found.len), expected);
+    if (!same)
+        printf("# found\n%.*s", (int)found.len, found.data);
+    if (strcmp(server.authorization, "Basic bWU6c0BjcmV0") != 0 || strcmp(server.extra, "yes") != 0)
+        same = false, printf("# %s, %s\n", server.authorization, server.extra);
+    pthread_mutex_unlock(&server.lock);
+    cdc_buf_free(&found);
+    return same;
+}
+
+static bool first_is_done(void)
+{
+    return json_object_size(json_object_get(json_object_get(server.indexes, "t"), "docs")) == 5 &&
+           json_object_size(json_object_get(json_object_get(server.indexes, "g"), "docs")) == 2;
+}
+
+/* -- any one request goes wrong ------------------------------------------------------------ */
+
+static void sweep_requests(const char *what, const bool *troubles, bool done(void))
+{
+    struct cdc_error error = {0};
+    unsigned wrong = 0, tried = 0;
+
+    begin();
+    check(deliver(&error) == 0 && done() && !server.scrolled, what);
+    unsigned n = server.requests;
+    for (int trouble = 1; trouble < TROUBLES; trouble++)
+        for (unsigned at = 1; troubles[trouble] && at <= n; at++) {
+            begin();
+            server.trouble = (enum trouble)trouble;
+            server.trouble_at = at;
+            memset(&error, 0, sizeof error);
+            int result = deliver(&error);
+            bool good = result == 0              ? error.status == 0 && done()
+                        : trouble == HALF_ANSWER ? error.status == CDC_EXIT_PROTOCOL
+                                                 : passes_by(error.status);
+            server.trouble_at = 0;
+            struct cdc_error again = {0};
+            bool repaired = deliver(&again) == 0 && done();
+            tried++;
+            wrong += !good || !repaired;
+            if (!good || !repaired)
+                printf("not ok - %s: request %u of %u, trouble %d: result %d, status %d %s; again: %s\n", what, at, n,
+                       trouble, result, error.status, error.text, again.text);
+        }
+    failures += wrong != 0;
+    if (wrong == 0)
+        printf("ok - %s: any of %u requests may fail (%u times)\n", what, n, tried);
+}
+
+static void test_index(void)
+{
+    static const bool troubles[TROUBLES] = {
+        [BUSY] = true,        [TOO_MANY] = true,  [NO_ANSWER] = true, [LOST_ANSWER] = true,
+        [HALF_ANSWER] = true, [ITEM_BUSY] = true, [LAST_BUSY] = true};
+    struct cdc_error error = {0};
+
+    mode = HTTP_MODE_ELASTICSEARCH;
+    first_indexes = json_object();
+    first_lines();
+    failures += calls_sweep(&(struct calls_case){"new indexes", begin, deliver, first_is_done, NULL}) != 0;
+    begin();
+    check(deliver(&error) == 0 && first_is_done(), "the first lines");
+    json_decref(first_indexes);
+    first_indexes = json_deep_copy(server.indexes);
+    for (int i = 0; i < 3; i++)
+        read_file(files[i], &first_files[i]);
+    more_lines();
+    failures += calls_sweep(&(struct calls_case){"an index", begin, deliver, is_done, NULL}) != 0;
+    sweep_requests("an index", troubles, is_done);
+}
+
+/* -- a webhook -------------------------------------------------------------------------------- */
+
+/* Each change, in the order in which they came last. */
+static bool posts_are_there(void)
+{
+    const char *at = server.posts.data, *end = at + server.posts.len;
+    for (int i = 1; i <= 7; i++) {
+        char text[32];
+        const char *found = NULL;
+        snprintf(text, sizeof text, "\"n%d\"", i);
+        for (const char *p = at; p < end && (p = memmem(p, (size_t)(end - p), text, strlen(text))) != NULL; p++)
+            found = p;
+        if (i == 4 && server.refuse != NULL ? found != NULL : found == NULL) {
+            printf("# %s is not there as it should be: %.*s\n", text, (int)server.posts.len, server.posts.data);
+            return false;
+        }
+        at = found != NULL ? found : at;
+    }
+    return server.posts.data[server.posts.len - 1] == '\n';
+}
+
+static const char *posts;
+static bool posts_are(void)
+{
+    bool same = cdc_span_is(cdc_span(server.posts.data, server.posts.len), posts);
+    if (!same)
+        printf("# wanted\n%s# found\n%.*s", posts, (int)server.posts.len, server.posts.data);
+    return same;
+}
+
+static void hook_lines(void)
+{
+    begin_lines(300);
+    line("schema", "t", SCHEMA(COLUMN("id", "integer"), "\"id\""));
+    for (int i = 1; i <= 7; i++) {
+        char members[64];
+        snprintf(members, sizeof members, "\"after\":{\"v\":\"n%d\"}", i);
+        line("c", "t", members);
+        if (i == 5)
+            commit();
+    }
+    commit();
+}
+
+static void test_webhook(void)
+{
+    static const bool troubles[TROUBLES] = {[BUSY] = true, [TOO_MANY] = true, [NO_ANSWER] = true, [LOST_ANSWER] = true};
+    static const bool too_large[TROUBLES] = {[TOO_LARGE] = true};
+    struct cdc_error error = {0};
+
+    for (int i = 0; i < 3; i++)
+        cdc_buf_free(&first_files[i]);
+    hook_lines();
+    for (int i = 0; i < 3; i++) {
+        mode = i == 0 ? HTTP_MODE_EVENT : i == 1 ? HTTP_MODE_NDJSON : HTTP_MODE_ARRAY;
+        sweep_requests(i == 0   ? "a webhook"
+                       : i == 1 ? "a webhook of lines"
+                                : "a webhook of arrays",
+                       troubles, posts_are_there);
+        if (mode != HTTP_MODE_EVENT)
+            sweep_requests("a webhook that takes less", too_large, posts_are_there);
+        /* One line that it does not take, and the others with it. */
+        server.refuse = "n4";
+        on_error = "skip";
+        begin();
+        check(deliver(&error) == 0 && posts_are_there(), "all but a refused line");
+        on_error = "stop";
+        begin();
+        error = (struct cdc_error){0};
+        check(deliver(&error) != 0 && error.status == CDC_EXIT_DATA &&
+                  memmem(server.posts.data, server.posts.len, "n5", 2) == NULL,
+              "a refused line, and nothing after it");
+        server.refuse = NULL;
+    }
+    failures += calls_sweep(&(struct calls_case){"a webhook of arrays", begin, deliver, posts_are_there, NULL}) != 0;
+    begin_lines(7);
+    line("c", "t", "\"after\":{\"v\":\"n1\"}");
+    line("m", "t", "\"after\":{\"v\":\"n%\"}");
+    commit();
+#define HOOKED(op, n, what)                                                                                            \
+    "{\"op\":\"" op "\",\"pos\":\"00000007.0000000" n                                                                  \
+    "\",\"seq\":7,\"source\":{\"connector\":\"postgresql\",\"name\":\"n\",\"db\":\"d\",\"schema\":\"public\","         \
+    "\"table\":\"t\"},"                                                                                                \
+    "\"after\":{\"v\":\"" what "\"}}"
+    posts = "n/00000007.00000001..00000007.00000002 [" HOOKED("c", "1", "n1") "," HOOKED("m", "2", "n%") "]\n";
+    begin();
+    check(deliver(&error) == 0 && posts_are(), "an array, and its id");
+    mode = HTTP_MODE_NDJSON;
+    posts = "n/00000007.00000001..00000007.00000002 " HOOKED("c", "1", "n1") "\n" HOOKED("m", "2", "n%") "\n\n";
+    begin();
+    check(deliver(&error) == 0 && posts_are(), "lines, and their id");
+    mode = HTTP_MODE_EVENT;
+    posts = "n/00000007.00000001 " HOOKED("c", "1", "n1") "\nn/00000007.00000002 " HOOKED("m", "2", "n%") "\n";
+    begin();
+    check(deliver(&error) == 0 && posts_are(), "one each, and its id");
+}
+
+int main(void)
+{
+    if (mkdtemp(dir) == NULL)
+        return 1;
+    disk_is_slow = true;
+    start_server();
+    test_index();
+    test_webhook();
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    check(system(command) == 0, "cleaned up");
+    if (failures == 0)
+        printf("ok - HTTP\n");
+    return failures != 0;
+}
