@@ -410,7 +410,7 @@ static inline size_t fake_sweep(const char *what, memory_scenario *scenario)
             int result = scenario(&out, &error);
             bool struck = fake.met >= at, same = out.len == whole.len;
             bool begins = out.len <= whole.len && (out.len == 0 || memcmp(out.data, whole.data, out.len) == 0);
-            bool good = result == 0 ? same && begins && (fake.tolerated || !struck)
+            bool good = result == 0 ? same && begins && (fake.tolerated || !struck) && error.status == 0
                                     : begins && error.status != 0 && error.status != CDC_EXIT_INTERNAL;
             if (!good) {
                 wrong++;

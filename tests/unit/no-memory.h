@@ -94,8 +94,8 @@ char *strdup(const char *from)
 /* Does some work from its beginning, and appends to out what came of it. 0 or -1 with an error, as the functions that it tests. */
 typedef int memory_scenario(struct cdc_buf *out, struct cdc_error *error);
 
-/* Without memory at a place, the work is done all the same, or it is an error of its own status and what was written until then
- * is the beginning of what would have been. Returns how many places were wrong; prints each. */
+/* Without memory at a place, the work is done all the same and no error is set, or it is an error of its own status and what was
+ * written until then is the beginning of what would have been. Returns how many places were wrong; prints each. */
 static inline size_t memory_sweep(const char *what, memory_scenario *scenario)
 {
     struct cdc_buf whole = CDC_BUF_INIT;
@@ -121,7 +121,8 @@ static inline size_t memory_sweep(const char *what, memory_scenario *scenario)
         bool begins = out.len <= whole.len && (out.len == 0 || memcmp(out.data, whole.data, out.len) == 0);
         bool no_memory = error.status == CDC_EXIT_INTERNAL ||
                          (error.status == CDC_EXIT_IO && strstr(error.text, strerror(ENOMEM)) != NULL);
-        bool good = result == 0 && !out.failed ? out.len == whole.len && begins : (out.failed || (no_memory && begins));
+        bool good = result == 0 && !out.failed ? out.len == whole.len && begins && error.status == 0
+                                               : (out.failed || (no_memory && begins));
         if (!good) {
             wrong++;
             printf("not ok - %s: no memory at place %ld of %ld: result %d, status %d %s, %zu of %zu bytes%s\n", what,
