@@ -185,8 +185,11 @@ class Reached:
         command = ["cc", "-O2", "-fPIC", "-fvisibility=hidden", "-D_GNU_SOURCE", "-DREACHED_FOLDER=\"%s\"" % folder, "-c", "-o", runtime,
                    os.path.join(HERE, "reached.c")]
         make = ["make", "-s", "-j%d" % self.jobs, "--no-print-directory", "BUILD=marked", "CFLAGS=" + FLAGS, "LDFLAGS=" + runtime, "HARDENING=", "all", "unit"]
+        # A cache of objects that does not look at the folder (ccache: hash_dir = false) would give some of another tree, whose
+        # lines are known by other names.
+        environment = {**self.environment, "CCACHE_HASHDIR": "true"}
         for step in (command, make):
-            result = subprocess.run(step, cwd=self.tree, env=self.environment, capture_output=True, text=True, errors="replace")
+            result = subprocess.run(step, cwd=self.tree, env=environment, capture_output=True, text=True, errors="replace")
             if result.returncode != 0:
                 return "the tree does not build with marks: " + (result.stderr.strip().splitlines() or ["no word why"])[-1]
         library = os.path.join(self.tree, "marked", "libcdc.a")
