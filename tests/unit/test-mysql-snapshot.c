@@ -789,6 +789,24 @@ static void test_rows(void)
                   strstr(error.text, "table d.t: the server sent a row that cannot be read"),
               "a row that is none");
     }
+    /* 2026-13-21 */
+    static const uint8_t month_13[] = {0, 0, 1, 0, 0, 0, 4, 0xea, 7, 13, 21};
+    static const struct fake_packet no_date[] = {{month_13, sizeof month_13}};
+    static const unsigned date_types[] = {MYSQL_TYPE_LONG, MYSQL_TYPE_DATETIME};
+    static const struct fake_answer dated[] = {
+        A("information_schema.COLUMNS", 15,
+          "id|int|int(11)|~|~|~|10|0|~|NO|PRI||~|select|1\nv|datetime|datetime|~|~|~|~|~|0|YES|||~|select|2"),
+        A(NULL, 0, NULL)};
+    use(mariadb);
+    fake.first = dated;
+    fake.rows = no_date;
+    fake.n_rows = 1;
+    fake.types = date_types;
+    error.status = 0;
+    check(first_attempt(&out, &error) < 0 &&
+              strcmp(error.text, "table d.t: column v: the server sent a value that its type cannot have") == 0,
+          "a value that is none");
+    fake.first = NULL;
     use(mariadb);
     fake.types = other_types;
     error.status = 0;

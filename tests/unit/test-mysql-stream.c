@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The stream of a server that is a table of answers, and has a log of a few events: its lines, and what becomes of it when one
  * command, answer, packet or allocation fails, or an answer is another one. */
+#include "connectors/mysql/decoder/table.h"
+#include "connectors/mysql/schema/files.h"
+#include "connectors/mysql/session/log_read.h"
 #include "connectors/mysql/stream/stream.h"
 #include "tests/unit/binlog-events.h"
 #include "tests/unit/fake-mysql.h"
@@ -132,6 +135,7 @@ static const struct cdc_log log_to = {.write = keep_message};
     "0,\"gtids\":\"0-1-5\",\"server_uuid\":\"1/host:3306\",\"file_created\":1700000000}"
 #define POS "0006450000000000.FFFFFFFFFF"
 static const char *source = SOURCE, *first;
+static const char *schema_file;
 static bool tells_boundary; /* without memory for it there is none, and reading begins again at the one before */
 
 static int read_all(struct my_stream *stream, struct cdc_buf *out, struct cdc_error *error)
@@ -163,6 +167,7 @@ static int stream(struct cdc_buf *out, struct cdc_error *error)
         .selection = {.include = {.items = pattern, .count = 1}},
         .start = &decided,
         .first = first,
+        .schema_file = schema_file,
         .until = "now"};
     fake.answers = server;
     fake.dump = dump;
@@ -530,9 +535,180 @@ static const struct other others[] = {
     {NULL, NULL, {A("'log_bin'", 2, "log_bin|OFF")}, CDC_EXIT_CONFIG, "the server writes no binary log"},
 };
 
+/* Columns that cannot be kept: nothing is read. */
+static void test_kept(void)
+{
+    static const struct fake_answer ambiguous[] = {A("UNION SELECT", 2, "d|t"), A(NULL, 0, NULL)};
+    struct cdc_buf out = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    make_log(false);
+    fake.first = ambiguous;
+    schema_file = "/nowhere/at/all";
+    check(stream(&out, &error) < 0 && error.status == CDC_EXIT_IO && !has(&fake.said, "net_write_timeout"),
+          "columns that cannot be kept");
+    schema_file = NULL;
+    fake.first = NULL;
+    cdc_buf_free(&out);
+}
+
+/* -- which GTIDs are complete at coordinates ------------------------------------------------------------- */
+
+#define SID "3e11fa4771ca11e19e33c80aa9429562"
+
+static void add_gtid(uint64_t number, uint32_t end)
+{
+    start();
+    put(0, 1);
+    put_hex(SID);
+    put(number, 8);
+    add_event(MY_EVENT_GTID, end, 0);
+}
+
+static void add_query(const char *sql, uint32_t end)
+{
+    put_query("", "d", sql);
+    add_event(MY_EVENT_QUERY, end, 0);
+}
+
+/* 1 to 3 at the head, 4 a transaction, 5 a DDL statement, 6 two statements without an end yet. */
+static void make_mysql_log(void)
+{
+    n_dump = 0;
+    add_format("8.0.35");
+    start();
+    put(1, 8);
+    put_hex(SID);
+    put(1, 8);
+    put(1, 8);
+    put(4, 8);
+    add_event(MY_EVENT_PREVIOUS_GTIDS, 300, 0);
+    add_gtid(4, 350);
+    add_query("BEGIN", 400);
+    add_query("SAVEPOINT a", 420);
+    start();
+    put(42, 8);
+    add_event(MY_EVENT_XID, 450, 0);
+    add_gtid(5, 500);
+    add_query("alter table t add x int", 550);
+    add_gtid(6, 600);
+    add_query("BEGIN", 650);
+    add_query("ROLLBACK", 700);
+}
+
+static void gtids_are(const char *what, uint64_t position, bool gtid_mode, const char *want)
+{
+    struct my_session session;
+    const struct my_session_settings settings = {.url = "mysql://u:p@127.0.0.1/d?ssl-mode=DISABLED",
+                                                 .tool = "mysql-binlog"};
+    const struct my_coord coord = {"b.000007", position};
+    struct cdc_error error = {0};
+    struct cdc_buf got = CDC_BUF_INIT;
+    char *gtids = NULL;
+    fake.answers = server;
+    fake.dump = dump;
+    fake.n_dump = n_dump;
+    memset(fake_sessions, 0, sizeof fake_sessions);
+    my_session_init(&session, &settings, 7);
+    session.server = (struct my_server){.flavor = MY_FLAVOR_MYSQL, .gtid = gtid_mode};
+    if (my_log_gtids_at(&session, &coord, &gtids, &error) < 0)
+        cdc_buf_printf(&got, "%d %s", error.status, error.text);
+    else
+        cdc_buf_text(&got, gtids);
+    check_text(what, text_of(&got), want);
+    free(gtids);
+    cdc_buf_free(&got);
+    my_session_close(&session);
+}
+
+static void test_gtids_at(void)
+{
+    make_mysql_log();
+    gtids_are("at the head", 4, true, UUID ":1-3");
+    gtids_are("before a transaction", 300, true, UUID ":1-3");
+    gtids_are("after its GTID", 350, true, "79 b.000007:350 is not where a transaction begins");
+    gtids_are("inside of it", 420, true, "79 b.000007:420 is not where a transaction begins");
+    gtids_are("at its end", 450, true, UUID ":1-4");
+    gtids_are("after a DDL statement", 550, true, UUID ":1-5");
+    gtids_are("inside of an event", 549, true, "79 b.000007:549 is not where a transaction begins");
+    gtids_are("after a rollback", 700, true, UUID ":1-6");
+    gtids_are("without GTIDs", 549, false, "");
+    gtids_are("beyond what the protocol has", UINT64_C(1) << 32, true, "");
+}
+
+/* -- columns for files -------------------------------------------------------------------------------------- */
+
+static void show_column(struct cdc_buf *out, const struct my_column *column)
+{
+    cdc_buf_printf(out, "%s %s", column->name ? column->name : "", column->type_name ? column->type_name : "");
+}
+
+static void column_of(const char *what, struct my_files_schema *schema, enum my_flavor flavor, uint64_t offset,
+                      const struct fake_answer *other, const char *want)
+{
+    struct my_column column = {.type = MY_TYPE_LONG};
+    struct my_table table = {.db = "d", .name = "t", .columns = &column, .n_columns = 1};
+    struct cdc_error error = {0};
+    struct cdc_buf got = CDC_BUF_INIT;
+    fake.first = other;
+    if (my_files_schema_complete(schema, flavor, 0, offset, &table, &error) < 0)
+        cdc_buf_printf(&got, "%d %s|%s", error.status, strstr(error.text, ": ") ? strstr(error.text, ": ") : "",
+                       error.hint[0] ? "hint" : "");
+    else
+        show_column(&got, &column);
+    fake.first = NULL;
+    check_text(what, text_of(&got), want);
+    free(column.name);
+    free(column.type_name);
+    cdc_buf_free(&got);
+}
+
+static void test_files(void)
+{
+    static const struct fake_answer none[] = {A("FROM information_schema.COLUMNS", 15, ""), A(NULL, 0, NULL)};
+    static const struct fake_answer other[] = {
+        A("FROM information_schema.COLUMNS", 15, "a|bigint|bigint(20)|~|~|~|10|0|~|NO|PRI||~|select|1"),
+        A(NULL, 0, NULL)};
+    const struct my_session_settings settings = {.url = "mysql://u:p@127.0.0.1/d?ssl-mode=DISABLED",
+                                                 .tool = "mysql-binlog"};
+    char path[] = "/tmp/cdc-unit-XXXXXX";
+    const char *const files[] = {path};
+    struct cdc_error error = {0};
+    FILE *file = fdopen(mkstemp(path), "w");
+    uint64_t end = 4;
+    make_mysql_log();
+    fwrite("\xfe"
+           "bin",
+           1, 4, file);
+    for (size_t i = 0; i < n_dump; i++) {
+        fwrite(dump[i].data + 1, 1, dump[i].n - 1, file);
+        end += i < 8 ? dump[i].n - 1 : 0; /* with the ALTER TABLE */
+    }
+    fclose(file);
+    fake.answers = server;
+    memset(fake_sessions, 0, sizeof fake_sessions);
+    struct my_files_schema *schema = my_files_schema_new(&settings, files, 1, &error);
+    check(schema != NULL, "the statements of a file");
+    if (schema) {
+        column_of("after the statement", schema, MY_FLAVOR_MARIADB, end, NULL, "a int(11)");
+        column_of("before it", schema, MY_FLAVOR_MARIADB, end - 1, NULL,
+                  "78 : a later statement in the files changes it|hint");
+        column_of("no such table", schema, MY_FLAVOR_MARIADB, end, none,
+                  "78 : the server has no such table, or does not show it|hint");
+        column_of("another kind of server", schema, MY_FLAVOR_MYSQL, end, NULL,
+                  "78 : the files are of MySQL and the server is MariaDB, or the other way round|hint");
+        column_of("other columns", schema, MY_FLAVOR_MARIADB, end, other, "78 : they have other types there|hint");
+    }
+    my_files_schema_free(schema);
+    unlink(path);
+    check(!my_files_schema_new(&settings, files, 1, &error) && error.status == CDC_EXIT_IO, "no file");
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
+    test_gtids_at();
+    test_files();
+    test_kept();
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
         test_run(&runs[i]);
     make_log(true);
