@@ -133,8 +133,9 @@ static int ddl_of_latin1(struct cdc_buf *out, struct cdc_error *error)
     const struct my_coord coord = at(100);
     struct my_ddl_list list = {0};
     put_query("04080008000800", "d", "alter table caf\xe9 add x int");
+    struct cdc_bytes content = whole();
     memory_begin();
-    int result = my_ddl_take(&list, &header, whole(), &coord, error);
+    int result = my_ddl_take(&list, &header, content, &coord, error);
     memory_end();
     if (result == 0)
         cdc_buf_text(out, named(&list, "caf\xc3\xa9", 0) ? "named" : "not named");
