@@ -9,10 +9,13 @@
 #include "tests/unit/fake-mysql.h"
 
 #include <cdc/start.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* -- the log -- */
 
@@ -535,7 +538,17 @@ static const struct other others[] = {
     {NULL, NULL, {A("'log_bin'", 2, "log_bin|OFF")}, CDC_EXIT_CONFIG, "the server writes no binary log"},
 };
 
-/* Columns that cannot be kept: nothing is read. */
+static unsigned renames, rename_fails_at; /* 0: never */
+int rename(const char *from, const char *to)
+{
+    if (++renames == rename_fails_at) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_rename, from, to);
+}
+
+/* Columns that cannot be kept: nothing is read, or no line of what follows goes out. */
 static void test_kept(void)
 {
     static const struct fake_answer ambiguous[] = {A("UNION SELECT", 2, "d|t"), A(NULL, 0, NULL)};
@@ -546,6 +559,25 @@ static void test_kept(void)
     schema_file = "/nowhere/at/all";
     check(stream(&out, &error) < 0 && error.status == CDC_EXIT_IO && !has(&fake.said, "net_write_timeout"),
           "columns that cannot be kept");
+    char folder[] = "/tmp/cdc-unit-XXXXXX", path[64];
+    snprintf(path, sizeof path, "%s/columns", mkdtemp(folder) ? folder : "/nowhere");
+    schema_file = path;
+    renames = rename_fails_at = 0;
+    error = (struct cdc_error){0};
+    check(stream(&out, &error) == 0, "columns that are kept");
+    unsigned all = renames;
+    check(all > 0, "they are kept");
+    for (unsigned at = 1; at <= all; at++) {
+        out.len = 0;
+        error = (struct cdc_error){0};
+        unlink(path);
+        renames = 0;
+        rename_fails_at = at;
+        check(stream(&out, &error) < 0 && error.status == CDC_EXIT_IO, "a file that cannot be replaced");
+    }
+    rename_fails_at = 0;
+    unlink(path);
+    rmdir(folder);
     schema_file = NULL;
     fake.first = NULL;
     cdc_buf_free(&out);
