@@ -121,7 +121,7 @@ static int run_start(struct cdc_error *error)
     memory_begin();
     struct cdc_offset_file *own = cdc_offset_file_open(path_of("pg-cdc-shop.offset"), "pg-cdc", error);
     struct cdc_acks *acks = own != NULL ? cdc_acks_new("shop", NULL, 0, dir, error) : NULL;
-    int result = acks != NULL ? cdc_start_decide(&start, own, acks, dir, "shop", error) : -1;
+    int result = acks != NULL ? cdc_start_decide(&start, own, acks, dir, "shop", -1, error) : -1;
     memory_end();
     if (result == 0)
         snprintf(began, sizeof began, "%d %s %s %s own %s sinks %d visible %s", (int)start.kind, start.from.pos,

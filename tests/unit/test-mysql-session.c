@@ -5,7 +5,9 @@
 #include "connectors/mysql/schema/ddl.h"
 #include "connectors/mysql/session/dump.h"
 #include "connectors/mysql/session/session.h"
+#include "connectors/mysql/session/url.h"
 #include "tests/unit/binlog-events.h"
+#include "tests/unit/no-memory.h"
 
 #include <string.h>
 
@@ -124,11 +126,121 @@ static void test_ddl(void)
     my_ddl_free(&list);
 }
 
+/* A statement of a session in latin1, whose table is named in UTF-8 here. */
+static int ddl_of_latin1(struct cdc_buf *out, struct cdc_error *error)
+{
+    const struct my_event_header header = {.type = MY_EVENT_QUERY};
+    const struct my_coord coord = at(100);
+    struct my_ddl_list list = {0};
+    put_query("04080008000800", "d", "alter table caf\xe9 add x int");
+    struct cdc_bytes content = whole();
+    memory_begin();
+    int result = my_ddl_take(&list, &header, content, &coord, error);
+    memory_end();
+    if (result == 0)
+        cdc_buf_text(out, named(&list, "caf\xc3\xa9", 0) ? "named" : "not named");
+    my_ddl_free(&list);
+    return result;
+}
+
+/* -- URLs ----------------------------------------------------------------------------------------- */
+
+static struct cdc_buf shown;
+
+static void show(const char *name, const char *value)
+{
+    if (value)
+        cdc_buf_printf(&shown, "%s=%s;", name, value);
+}
+
+/* The members of a URL that are given; or the error. */
+static void url_is(const char *url_text, const char *want)
+{
+    struct my_url url;
+    struct cdc_error error = {0};
+    shown.len = 0;
+    if (my_url_parse(&url, url_text, &error) < 0) {
+        cdc_buf_printf(&shown, "%d %s", error.status, error.text);
+    } else {
+        show("user", url.user);
+        show("password", url.password);
+        show("host", url.host);
+        if (url.port)
+            cdc_buf_printf(&shown, "port=%u;", url.port);
+        show("db", url.db);
+        show("socket", url.socket);
+        show("ssl-mode", url.ssl_mode);
+        show("ssl-ca", url.ssl_ca);
+        show("ssl-cert", url.ssl_cert);
+        show("ssl-key", url.ssl_key);
+        show("key", url.public_key);
+        if (url.get_public_key)
+            show("get-key", "true");
+    }
+    my_url_free(&url);
+    check_text(url_text, text_of(&shown), want);
+}
+
+static void test_urls(void)
+{
+#define NO_PORT "64 the URL's port is no number from 1 to 65535"
+#define NO_ESCAPE "64 the URL holds a damaged % escape"
+    url_is("mysql://", "");
+    url_is("mysql:///", "");
+    url_is("mysql://:3307", "port=3307;");
+    url_is("mysql://@h", "host=h;");
+    url_is("mysql://:p@h", "password=p;host=h;");
+    url_is("mysql://u:@h", "user=u;password=;host=h;");
+    url_is("mariadb://u:p:q@r@h:65535/d/e?", "user=u;password=p:q@r;host=h;port=65535;db=d/e;");
+    url_is("mysql://u%40%2f:%3a%41@h%2E/%64", "user=u@/;password=:A;host=h.;db=d;");
+    url_is("mysql://[::1]", "host=::1;");
+    url_is("mysql://[::1]:1/d", "host=::1;port=1;db=d;");
+    url_is("mysql://[::1", "64 the URL's host has no closing bracket");
+    url_is("mysql://h:", NO_PORT);
+    url_is("mysql://h:0", NO_PORT);
+    url_is("mysql://h:65536", NO_PORT);
+    url_is("mysql://h:99999999999", NO_PORT);
+    url_is("mysql://h:3307x", NO_PORT);
+    url_is("mysql://h:/", NO_PORT);
+    url_is("mysql://%4", NO_ESCAPE);
+    url_is("mysql://h/%", NO_ESCAPE);
+    url_is("mysql://%4g@h", NO_ESCAPE);
+    url_is("mysql://%g4@h", NO_ESCAPE);
+    url_is("mysql://u:%00@h", NO_ESCAPE);
+    url_is("mysql://u%0a%10@h", "user=u\n\x10;host=h;");
+    url_is("mysql://h?socket=/"
+           "s&&ssl-mode=REQUIRED&ssl-ca=a&ssl-cert=b&ssl-key=c&server-public-key-path=k&get-server-public-key=TRUE",
+           "host=h;socket=/s;ssl-mode=REQUIRED;ssl-ca=a;ssl-cert=b;ssl-key=c;key=k;get-key=true;");
+    url_is("mysql:///d?get-server-public-key=0&ssl-ca=a&ssl-ca=b", "db=d;ssl-ca=b;");
+    url_is("mysql:///d?get-server-public-key=1&get-server-public-key=false", "db=d;");
+    url_is("mysql:///d?get-server-public-key=yes", "64 get-server-public-key in the URL is neither true nor false");
+    url_is("mysql:///d?ssl", "64 the URL has a parameter that is not known");
+    url_is("mysql:///d?ssl-cax=a", "64 the URL has a parameter that is not known");
+    url_is("mysql:///d?=a", "64 the URL has a parameter that is not known");
+    url_is("postgresql://h/d", "64 the URL does not begin with mysql:// or mariadb://");
+    cdc_buf_free(&shown);
+}
+
+static int parse_url(struct cdc_buf *out, struct cdc_error *error)
+{
+    struct my_url url;
+    memory_begin();
+    int result = my_url_parse(&url, "mysql://u:p@[::1]:1/d?socket=/s&ssl-ca=a", error);
+    memory_end();
+    if (result == 0)
+        cdc_buf_text(out, url.ssl_ca);
+    my_url_free(&url);
+    return result;
+}
+
 int main(void)
 {
+    test_urls();
+    failures += (int)memory_sweep("a URL", parse_url);
+    failures += (int)memory_sweep("a statement in another charset", ddl_of_latin1);
     test_ddl();
     test_order();
     test_parse();
     test_faults();
-    return failures ? 1 : 0;
+    return finish();
 }

@@ -177,11 +177,12 @@ void my_statement_free(struct my_statement *statement)
     cdc_buf_free(&statement->table);
 }
 
-struct cdc_span my_statement_text(const struct my_event_query *query, struct cdc_buf *text)
+int my_statement_text(const struct my_event_query *query, struct cdc_buf *text, struct cdc_span *sql,
+                      struct cdc_error *error)
 {
     const struct my_charset *charset = query->charset ? my_charset_of(query->charset) : NULL;
     text->len = 0;
-    if (my_charset_convert(text, charset, (const uint8_t *)query->sql.p, query->sql.n) && !text->failed)
-        return cdc_span(text->data, text->len);
-    return query->sql;
+    bool converted = my_charset_convert(text, charset, (const uint8_t *)query->sql.p, query->sql.n);
+    *sql = converted ? cdc_span(text->data, text->len) : query->sql;
+    return text->failed ? cdc_error_memory(error) : 0;
 }

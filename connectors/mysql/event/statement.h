@@ -46,7 +46,9 @@ bool my_statement_is_of_accounts(struct cdc_span sql);
 /* Does an identifier of that name (case-insensitive, quoted or not) stand anywhere in the text outside of strings and
  * comments (executable comments count)? May be true too often, is never false wrongly. */
 bool my_statement_names(struct cdc_span sql, struct cdc_span name);
-/* The statement in UTF-8, in text (whose content it replaces); where it cannot be converted, as it is. BORROWED. */
-struct cdc_span my_statement_text(const struct my_event_query *query, struct cdc_buf *text);
+/* *sql: the statement in UTF-8, in text (whose content it replaces); where it cannot be converted, as it is. BORROWED. -1: out of
+ * memory, since names in another charset would be those of other tables. */
+int my_statement_text(const struct my_event_query *query, struct cdc_buf *text, struct cdc_span *sql,
+                      struct cdc_error *error);
 
 #endif

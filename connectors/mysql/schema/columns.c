@@ -3,6 +3,7 @@
 #include "connectors/mysql/schema/columns.h"
 
 #include <cdc/json.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,12 +46,13 @@ static char *text_of(struct cdc_span value)
     return raw.p ? cdc_json_text(raw, NULL) : NULL;
 }
 
-/* To be freed in any case. */
+/* To be freed in any case. False, with errno ENOMEM, without memory. */
 static bool kept_parse(struct kept *kept, struct cdc_span column)
 {
     struct cdc_json_iter iter;
     struct cdc_span parts[4];
     memset(kept, 0, sizeof *kept);
+    errno = 0;
     if (cdc_json_type(column) != CDC_JSON_ARRAY)
         return false;
     cdc_json_iter_begin(&iter, column);
@@ -286,8 +288,9 @@ static int complete(struct my_table *table, struct my_column *column, struct kep
     return label && column->n_labels == 0 ? take_labels(column, column->type_name, error) : 0;
 }
 
-/* 1, and *n of them fit; 0: they do not, *why says in what. */
-static int compare_listed(struct cdc_span columns, const struct my_table *table, size_t *n, const char **why)
+/* 1, and *n of them fit; 0: they do not, *why says in what; -1. */
+static int compare_listed(struct cdc_span columns, const struct my_table *table, size_t *n, const char **why,
+                          struct cdc_error *error)
 {
     struct cdc_json_iter iter;
     struct cdc_span value;
@@ -295,11 +298,14 @@ static int compare_listed(struct cdc_span columns, const struct my_table *table,
     *n = 0;
     cdc_json_iter_begin(&iter, columns);
     for (; !*why && cdc_json_next_element(&iter, &value); ++*n) {
-        struct kept kept = {0};
-        *why = *n >= table->n_columns      ? "it has fewer of them there"
-               : !kept_parse(&kept, value) ? "they cannot be kept as text"
-                                           : difference(table, &table->columns[*n], &kept);
+        struct kept kept;
+        bool parsed = kept_parse(&kept, value), no_memory = !parsed && errno == ENOMEM;
+        *why = *n >= table->n_columns ? "it has fewer of them there"
+               : !parsed              ? "they cannot be kept as text"
+                                      : difference(table, &table->columns[*n], &kept);
         kept_free(&kept);
+        if (no_memory)
+            return cdc_error_memory(error);
     }
     return *why == NULL;
 }
@@ -336,10 +342,11 @@ int my_columns_apply(struct cdc_span columns, struct my_table *table, enum my_fl
                      struct cdc_error *error)
 {
     size_t n;
-    if (!compare_listed(columns, table, &n, why))
-        return 0;
+    int fits = compare_listed(columns, table, &n, why, error);
+    if (fits <= 0)
+        return fits;
     /* The names of those that are hidden depend on the others': where the log has neither, these come first. */
-    int fits = table->has_names ? check_rest(table, n, flavor, why, error) : 1;
+    fits = table->has_names ? check_rest(table, n, flavor, why, error) : 1;
     if (fits > 0)
         fits = complete_listed(columns, table, error);
     return fits > 0 && !table->has_names ? check_rest(table, n, flavor, why, error) : fits;

@@ -21,17 +21,16 @@ static int keep(struct my_ddl_list *list, const struct my_event_query *query, co
 {
     /* In UTF-8, as names are kept: the statement came in the charset of its session. */
     struct cdc_buf text = CDC_BUF_INIT;
-    struct cdc_span sql = my_statement_text(query, &text);
-    if (list->bytes + sql.n > BYTES_MAX) {
-        cdc_buf_free(&text);
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "there are more DDL statements in the log than can be searched");
-    }
-    char *copy = cdc_span_copy(sql);
+    struct cdc_span sql;
+    int status = my_statement_text(query, &text, &sql, error);
+    if (status == 0 && list->bytes + sql.n > BYTES_MAX)
+        status = cdc_error_set(error, CDC_EXIT_CONFIG, "there are more DDL statements in the log than can be searched");
+    char *copy = status == 0 ? cdc_span_copy(sql) : NULL;
     struct my_ddl *items = copy ? realloc(list->items, (list->n + 1) * sizeof *items) : NULL;
     cdc_buf_free(&text);
     if (!items) {
         free(copy);
-        return cdc_error_memory(error);
+        return status < 0 ? -1 : cdc_error_memory(error);
     }
     list->items = items;
     list->bytes += sql.n;

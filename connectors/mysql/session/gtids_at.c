@@ -13,6 +13,7 @@ struct gathering {
     struct my_gtid_set *set;
     struct my_gtid gtid; /* of the transaction that is open */
     bool open, begun;
+    bool head; /* only what stands at the head of the file is asked for */
     struct cdc_buf scratch;
 };
 
@@ -48,8 +49,13 @@ static int gather(void *context, const struct my_event_header *header, struct cd
 {
     struct gathering *gathering = context;
     (void)coord;
+    if (gathering->head && header->type != MY_EVENT_PREVIOUS_GTIDS)
+        return MY_LOG_ENOUGH;
     switch (header->type) {
-    case MY_EVENT_PREVIOUS_GTIDS: return my_gtid_set_decode(gathering->set, body, error);
+    case MY_EVENT_PREVIOUS_GTIDS:
+        if (my_gtid_set_decode(gathering->set, body, error) < 0)
+            return -1;
+        return gathering->head ? MY_LOG_ENOUGH : 0;
     case MY_EVENT_GTID:
     case MY_EVENT_GTID_TAGGED:
     case MY_EVENT_ANONYMOUS_GTID:
@@ -69,13 +75,13 @@ static int read_to(struct my_session *session, const struct my_coord *coord, cha
 {
     struct my_coord head = *coord;
     struct cdc_buf text = CDC_BUF_INIT;
-    struct gathering gathering = {.set = my_gtid_set_new(MY_FLAVOR_MYSQL, error)};
+    struct gathering gathering = {.set = my_gtid_set_new(MY_FLAVOR_MYSQL, error), .head = coord->position <= 4};
     head.position = 4;
-    /* One event more when they are the head itself: its set is the answer. */
-    struct my_coord to = *coord, end = head;
-    to.position = to.position > 4 ? to.position : 5;
-    int result = gathering.set ? my_log_read(session, &head, &to, gather, &gathering, &end, error) : -1;
-    if (result == 0 && coord->position > 4 && (gathering.open || my_coord_compare(&end, coord) != 0))
+    struct my_coord end = head;
+    /* The first event, FORMAT_DESCRIPTION, ends after the head; the set comes after it. */
+    const struct my_coord *to = gathering.head ? NULL : coord;
+    int result = gathering.set ? my_log_read(session, &head, to, gather, &gathering, &end, error) : -1;
+    if (result == 0 && !gathering.head && (gathering.open || my_coord_compare(&end, coord) != 0))
         result = cdc_error_set(error, CDC_EXIT_LOST, "%s:%llu is not where a transaction begins", coord->file,
                                (unsigned long long)coord->position);
     if (result == 0) {

@@ -49,6 +49,8 @@ bool my_checkpoints_read(struct my_checkpoints *checkpoints, struct cdc_span arr
         struct my_checkpoint *checkpoint = my_checkpoints_add(checkpoints);
         memcpy(checkpoint->pos, pos.p, pos.n);
         cdc_buf_append(&checkpoint->json, object.p, object.n);
+        if (checkpoint->json.failed) /* errno says why */
+            return false;
     }
     return true;
 }

@@ -74,10 +74,12 @@ int my_resume_keep(struct my_worker *worker, const struct my_key_value *key, str
     struct my_snapshot *run = worker->run;
     if (!run->whole_images) /* no further attempt can be made */
         return 0;
+    if (key && key->parts.failed)
+        return cdc_error_memory(error);
     struct my_checkpoint *checkpoint = my_checkpoints_add(&run->state.checkpoints);
     memcpy(checkpoint->pos, run->last_pos, sizeof checkpoint->pos);
     checkpoint_json(&checkpoint->json, run, worker->chunk.table, key);
-    if (checkpoint->json.failed || (key && key->parts.failed))
+    if (checkpoint->json.failed)
         return cdc_error_memory(error);
     /* Lines first, then the checkpoint that says they are there. Killed between the two, the one before counts, and
      * some rows come twice, with higher positions. */

@@ -345,14 +345,14 @@ static int start_replication(struct pg_stream *stream, struct cdc_error *error)
     cdc_buf_byte(&command, '\0');
     stream->skipped = (struct cdc_error){0};
     PQsetNoticeReceiver(stream->replication, notice, stream);
+    int status = command.failed ? cdc_error_memory(error) : 0;
     PGresult *result =
-        command.failed ? NULL
-                       : pg_query_result(stream->replication, command.data, 0, NULL, "cannot start replication", error);
+        status == 0 ? pg_query_result(stream->replication, command.data, 0, NULL, "cannot start replication", error)
+                    : NULL;
     cdc_buf_free(&command);
-    int status = 0;
-    if (PQresultStatus(result) != PGRES_COPY_BOTH)
+    if (status == 0 && PQresultStatus(result) != PGRES_COPY_BOTH)
         status = pg_stream_fail(stream, result, "cannot start replication", error);
-    else if (PQsetnonblocking(stream->replication, 1) != 0)
+    else if (status == 0 && PQsetnonblocking(stream->replication, 1) != 0)
         status = cdc_error_set(error, CDC_EXIT_INTERNAL, "cannot make the connection non-blocking");
     PQclear(result);
     return status;
