@@ -326,7 +326,7 @@ static void test_no_position(void)
     struct cdc_start start = {0};
     struct cdc_offset_file *own = cdc_offset_file_memory("pg-cdc", &error);
     check(cdc_offset_file_set(own, "shop", &none, &error) == 0 &&
-              cdc_start_decide(&start, own, NULL, NULL, "shop", &error) == 0 && start.kind == CDC_START_FIRST &&
+              cdc_start_decide(&start, own, NULL, NULL, "shop", -1, &error) == 0 && start.kind == CDC_START_FIRST &&
               start.own.pos == NULL,
           "a first start");
     cdc_start_free(&start);
