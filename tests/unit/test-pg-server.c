@@ -68,7 +68,7 @@ static const struct fake_answer for_snapshot[] = {
     {"WITH RECURSIVE c AS", TYPES, false},
     {"LOCK TABLE ONLY \"public\".\"t\" IN ACCESS SHARE MODE", NULL, false},
     {"LOCK TABLE ONLY \"public\".\"u\" IN ACCESS SHARE MODE", NULL, false},
-    {"IS DISTINCT FROM pg_relation_filenode", "schema|name", false},
+    {"IS DISTINCT FROM pg_relation_filenode", "schema|name|what", false},
     {"COPY \"public\".\"t\"", "COPY t", false},
     {"COPY \"public\".\"u\"", "COPY u", false},
     {"COMMIT", NULL, false},
@@ -96,7 +96,7 @@ static const struct fake_answer for_stream[] = {
     {"AS missing FROM pg_publication", "missing\n", true},
     {"SELECT p.oid AS publication", MEMBERS, true},
     {"AS standby", "standby\nf", false},
-    {"AS flushed", "flushed|inserted\n0/1543F48|0/1543F48", false},
+    {"AS flushed", "flushed|inserted|delay\n0/1543F48|0/1543F48|200", false},
     {"START_REPLICATION SLOT \"cdc_p\" LOGICAL 0/1543DD0 (proto_version '1', publication_names '\"cdc_p\"', messages "
      "'true')",
      "COPY log", false},
@@ -447,8 +447,8 @@ static const struct run {
      "1 SET lock_timeout = 10000\n"
      "1 LOCK TABLE ONLY \"public\".\"u\" IN ACCESS SHARE MODE\n"
      "1 SET lock_timeout = 0\n"
-     "1 WITH o AS (SELECT unnest($1::oid[]) AS oid), r AS (SELECT oid FROM o ... , c.relname))::oid IS DISTINCT FROM "
-     "c.oid) LIMIT 1\n"
+     "1 WITH RECURSIVE o AS (SELECT unnest($1::oid[]) AS oid), now AS (SELEC ... N pg_namespace n ON n.oid = "
+     "c.relnamespace LIMIT 1\n"
      "1 {16384,16391}\n"
      "1 COPY \"public\".\"t\" (\"id\",\"v\") TO STDOUT\n"
      "1 COPY \"public\".\"u\" (\"a\",\"b\") TO STDOUT\n"
@@ -564,8 +564,8 @@ static const struct run {
      "1 SET lock_timeout = 10000\n"
      "1 LOCK TABLE ONLY \"public\".\"u\" IN ACCESS SHARE MODE\n"
      "1 SET lock_timeout = 0\n"
-     "1 WITH o AS (SELECT unnest($1::oid[]) AS oid), r AS (SELECT oid FROM o ... , c.relname))::oid IS DISTINCT FROM "
-     "c.oid) LIMIT 1\n"
+     "1 WITH RECURSIVE o AS (SELECT unnest($1::oid[]) AS oid), now AS (SELEC ... N pg_namespace n ON n.oid = "
+     "c.relnamespace LIMIT 1\n"
      "1 {16384,16391}\n"
      "1 COPY \"public\".\"t\" (\"id\",\"v\") TO STDOUT\n"
      "1 COPY \"public\".\"u\" (\"a\",\"b\") TO STDOUT\n"
@@ -650,8 +650,8 @@ static const struct run {
      "1 SELECT p.oid AS publication, p.xmin::text AS written, concat_ws(' ', ... mespace WHERE p.pubname = $1 ORDER BY "
      "e.kind, e.of\n"
      "1 cdc_p\n"
-     "1 SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() E ... ) ELSE pg_current_wal_insert_lsn() "
-     "END AS inserted\n"
+     "1 SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() E ... settings WHERE name = "
+     "'wal_writer_delay') AS delay\n"
      "2 START_REPLICATION SLOT \"cdc_p\" LOGICAL 0/1543DD0 (proto_version '1', publication_names '\"cdc_p\"', messages "
      "'true')\n"
      "1 WITH RECURSIVE c AS (SELECT t, m, o FROM unnest($1::oid[], $2::int4[ ... ON d.o = c.o LEFT JOIN l ON l.o = c.o "
@@ -823,9 +823,9 @@ static const struct other others[] = {
      CDC_EXIT_PROTOCOL,
      "lacks what it was asked for"},
     {first_attempt,
-     {A("IS DISTINCT FROM pg_relation_filenode", "schema|name\npublic|t")},
+     {A("IS DISTINCT FROM pg_relation_filenode", "schema|name|what\npublic|t|was rewritten")},
      CDC_EXIT_TEMPORARY,
-     "table public.t was rewritten, renamed or dropped since the snapshot was taken"},
+     "table public.t was rewritten since the snapshot was taken"},
     {first_attempt,
      {A("LOCK TABLE", "!42P01 gone")},
      CDC_EXIT_TEMPORARY,
@@ -924,7 +924,7 @@ static const struct other others[] = {
      CDC_EXIT_CONFIG,
      "cdc_p"},
     {stream,
-     {A("AS flushed", "flushed|inserted\nx|0/1543F48")},
+     {A("AS flushed", "flushed|inserted|delay\nx|0/1543F48|200")},
      CDC_EXIT_PROTOCOL,
      "cannot ask for the end of the log"},
     {stream, {A("AS missing FROM pg_publication", "missing\ndelete")}, 0, "delete"},
