@@ -42,7 +42,8 @@ static void check(bool good, const char *what)
 #define COLUMNS "name|type|typmod|generated|nullable|identity|primary|published\n"
 #define RELATION                                                                                                       \
     "oid|relreplident|reltype|inserts_only|unsent|is_18|replica_identity|partitioned|primary_exists|primary_is_"       \
-    "immediate|index_exists|unlike|is_old|made_by|now_at|name|not_null|generated|same_name|primary|identity|omitted\n"
+    "immediate|index_exists|unlike|is_old|made_by|now_at|name|not_null|never_null|generated|same_name|primary|"        \
+    "identity|omitted\n"
 #define SYSTEM "systemid|timeline|xlogpos|dbname\n7712519040855319821|1|0/1543F48|postgres"
 #define TYPES "name|base_name|base|element|delimiters\ninteger|~|23|0|\ntext|~|25|0|"
 
@@ -104,12 +105,13 @@ static const struct fake_answer for_stream[] = {
     /* asked again on another session */
     {"WITH RECURSIVE c AS", TYPES, true},
     {"SELECT c.*",
-     RELATION "16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/1543F48|id|t|f|t|t|t|f\n16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/"
-              "1543F48|v|f|f|t|f|f|f",
+     RELATION
+     "16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/1543F48|id|t|t|f|t|t|t|f\n16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/"
+     "1543F48|v|f|f|f|t|f|f|f",
      true},
     {"SELECT c.*",
-     RELATION "16391|d|16393|f|f|f|d|f|f|f|f|~|t|0|0/1543F48|a|f|f|t|f|f|f\n16391|d|16393|f|f|f|d|f|f|f|f|~|t|0|0/"
-              "1543F48|b|f|f|t|f|f|f",
+     RELATION "16391|d|16393|f|f|f|d|f|f|f|f|~|t|0|0/1543F48|a|f|f|f|t|f|f|f\n16391|d|16393|f|f|f|d|f|f|f|f|~|t|0|0/"
+              "1543F48|b|f|f|f|t|f|f|f",
      true},
     {NULL, NULL, false}};
 
@@ -654,6 +656,9 @@ static const struct run {
      "'wal_writer_delay') AS delay\n"
      "2 START_REPLICATION SLOT \"cdc_p\" LOGICAL 0/1543DD0 (proto_version '1', publication_names '\"cdc_p\"', messages "
      "'true')\n"
+     "1 SELECT coalesce(plugin, '') AS plugin, coalesce(database, '') AS dat ... ase FROM pg_replication_slots WHERE "
+     "slot_name = $1\n"
+     "1 cdc_p\n"
      "1 WITH RECURSIVE c AS (SELECT t, m, o FROM unnest($1::oid[], $2::int4[ ... ON d.o = c.o LEFT JOIN l ON l.o = c.o "
      "ORDER BY c.o\n"
      "1 {23,25}\n"
@@ -960,7 +965,7 @@ static const struct other others[] = {
      CDC_EXIT_UNAVAILABLE,
      "it is waited for until it has the position"},
     {stream,
-     {A("SELECT c.*", RELATION "16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/1543F48|id|t|f|t|t|t|f")},
+     {A("SELECT c.*", RELATION "16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/1543F48|id|t|t|f|t|t|t|f")},
      0,
      "\"name\":\"v\""},
 };
