@@ -74,7 +74,8 @@ static int need(struct reading *reading, size_t n, struct cdc_error *error)
             return cdc_error_memory(error);
         ssize_t got = read(reading->fd, reading->buf.data + reading->buf.len, reading->buf.cap - reading->buf.len);
         if (got < 0 && errno != EINTR)
-            return cdc_error_set(error, CDC_EXIT_IO, "unable to read file %s: %s", reading->path, strerror(errno));
+            return cdc_error_set(error, cdc_file_exit(errno), "unable to read file %s: %s", reading->path,
+                                 strerror(errno));
         reading->end = got == 0;
         reading->buf.len += got > 0 ? (size_t)got : 0;
     }

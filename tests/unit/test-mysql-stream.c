@@ -744,6 +744,9 @@ static void test_files(void)
     my_files_schema_free(schema);
     unlink(path);
     check(!my_files_schema_new(&settings, files, 1, &error) && error.status == CDC_EXIT_CONFIG, "no file");
+    error = (struct cdc_error){0};
+    check(!my_files_schema_new(&settings, (const char *const[]){"/tmp"}, 1, &error) && error.status == CDC_EXIT_CONFIG,
+          "a folder");
 }
 
 int main(void)

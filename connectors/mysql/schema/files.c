@@ -97,6 +97,8 @@ static int search_file(struct my_files_schema *schema, const char *path, size_t 
         result = cdc_error_set(error, CDC_EXIT_USAGE, "%s cannot be read twice, as --schema-from needs", path);
     else if (search_events(schema, in, file, error) < 0)
         result = cdc_error_prefix(error, "file %.400s", path);
+    else if (ferror(in)) /* the next reading may have no error, and statements would be missing without a word */
+        result = cdc_error_set(error, cdc_file_exit(errno), "unable to read file %s: %s", path, strerror(errno));
     fclose(in);
     return result;
 }
