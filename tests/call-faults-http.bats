@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Each read, write, sync, rename, open, connect and malloc of cdc-sink-http goes wrong once, in turn; then it is killed there, and
 # the power goes. A real OpenSearch, and a webhook.
-# takes: 80 s
+# takes: 60 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common

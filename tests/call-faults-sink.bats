@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Each read, write, sync, rename, open, connect and malloc of a sink and of cdc-filter goes wrong once, in turn: the exit status
 # says what it may, and started again, the copy is equal. Killed there, with a power cut after it: the same.
-# takes: 60 s
+# takes: 20 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common

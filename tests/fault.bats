@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What goes wrong outside: servers that end, slots that vanish, files that are
 # damaged, rights that are missing. Each has its exit status, and loses nothing.
-# takes: 35 s
+# takes: 40 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/postgres

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Who may include and call whom (tests/floors.rooms): of this tree, and that what is forbidden would be found.
+# takes: 15 s
 bats_require_minimum_version 1.8.0
 load lib/common
 

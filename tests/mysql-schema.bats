@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # mysql-binlog where the log does not name columns (binlog_row_metadata as the servers have it by default): every value has
 # the name that its column had when it was logged, or the program stops.
+# takes: 20 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common

@@ -3,7 +3,7 @@
 # pg-cdc against a real server: every line that it writes, when it ends, and
 # what it confirms. What goes wrong outside is in fault.bats.
 # Each test runs in a subshell, and PG_DIR is read by lib/postgres.bash.
-# takes: 35 s
+# takes: 45 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common

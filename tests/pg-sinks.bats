@@ -4,7 +4,7 @@
 # moves meanwhile.
 # Each test runs in a subshell, and PG_DIR is read by lib/postgres.bash.
 # shellcheck disable=SC2030,SC2031,SC2034,SC2046,SC2154
-# takes: 40 s
+# takes: 30 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/postgres

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Waits for a PostgreSQL server: who is silent, who is only slow, and what ends the wait.
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
-# takes: 60 s
+# takes: 75 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/postgres

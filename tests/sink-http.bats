@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # cdc-sink-http: webhooks and _bulk against a server that misbehaves on demand, and against a real OpenSearch.
-# takes: 45 s
+# takes: 90 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/lines

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # cdc-sink-sqlite: rows exact, each change once, schema changes, full-text index, faults.
+# takes: 30 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/lines

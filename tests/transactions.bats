@@ -4,6 +4,7 @@
 # the cases that it was written for, one by one.
 #
 #   CDC_TEST_SEEDS=20000 tests/run tests/transactions.bats     more of them; CDC_TEST_SEED=7 is the first
+# takes: 30 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/lines

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Signals while a tool waits, and while it never has to: they are obeyed, and statistics, metrics and a word on what is
 # waited for come from any wait.
-# takes: 40 s
+# takes: 20 s
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/lines
