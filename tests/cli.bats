@@ -434,7 +434,7 @@ exits() {
     exits 69 127.0.0.1 mysql-binlog --check mysql://cdc@127.0.0.1:9/shop
     exits 69 no.such.host.invalid mysql-binlog --retry-max 0 mysql://cdc@no.such.host.invalid/shop
     exits 78 "$DIR/missing" mysql-binlog --file "$DIR/missing"
-    exits 74 "$DIR" mysql-binlog --file "$DIR"
+    exits 78 "$DIR" mysql-binlog --file "$DIR"
     echo 'no binary log' >"$DIR/text"
     exits 65 "$DIR/text" mysql-binlog --file "$DIR/text"
     printf '\376bin\1\2\3' >"$DIR/cut"
