@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Each read, write, sync, rename, open, connect and malloc of pg-cdc and of cdc-snapshot goes wrong once, in turn; then it is
 # killed there, and the power goes. What must hold: the exit status, whole lines, every row there in the end.
-# takes: 120 s
+# takes: 75 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
