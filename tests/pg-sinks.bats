@@ -8,6 +8,7 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/postgres
+load lib/mysql
 
 setup_file() { create_database; }
 teardown_file() { drop_database; }
@@ -109,6 +110,101 @@ one_is_ahead() {
     read_log "$COPY"
     store two
     is "the other copy" "" "$(ids two)"
+}
+
+# both_hosts FIRST SECOND [OPTION]
+both_hosts() { echo "postgresql:///postgres?host=$1,$2&user=postgres${3:-}"; }
+# A standby of $OTHER's was promoted, $COPY; the copies go on with it, and the old primary runs beside it.
+old_primary_is_back() {
+    other_server "$@"
+    read_log "$OTHER"
+    on "$OTHER" "insert into t values (1, 'both')"
+    read_log "$OTHER"
+    store one two
+    copy_server "$OTHER"
+    promote_copy
+    on "$COPY" "insert into t values (2, 'of the new primary')"
+    read_log "$COPY"
+    store one two
+    on "$COPY" "insert into t values (3, 'later')"
+    on "$OTHER" "insert into t values (4, 'of the old one')"
+}
+# read_hosts URL ARGUMENT...: as read_log
+read_hosts() {
+    local url=$1
+    shift
+    t pg-cdc --name p -t public.t --until now --heartbeat 0 --offset-file "$DIR/own" --ack "$DIR/one.offset" --ack "$DIR/two.offset" "$@" "$url" >"$DIR/lines" 2>"$DIR/err"
+}
+
+@test "an old primary on its old timeline is the first of the hosts: the one that has the position is read" {
+    old_primary_is_back
+    read_hosts "$(both_hosts "$OTHER" "$COPY")"
+    grep -q "host $OTHER: .* belongs to timeline 2, .*; the other hosts are tried" "$DIR/err"
+    store one two
+    is "copies" "1 2 3 / 1 2 3" "$(ids one) / $(ids two)"
+    on "$COPY" "insert into t values (5, 'the other way round')"
+    read_hosts "$(both_hosts "$COPY" "$OTHER" "&target_session_attrs=primary")"
+    store one
+    on "$COPY" "insert into t values (6, 'and with the attribute')"
+    read_hosts "$(both_hosts "$OTHER" "$COPY" "&target_session_attrs=primary")"
+    store one two
+    is "copies" "1 2 3 5 6 / 1 2 3 5 6" "$(ids one) / $(ids two)"
+}
+
+@test "hosts that lack the position: 79 when all of them say so, not while one cannot be asked; addresses of a name are one host" {
+    local port third
+    port=$(mysql_free_port)
+    export PGPORT=$port
+    old_primary_is_back "port = $port"
+    # Two of the same: the old primary, and what it was copied to before.
+    third=$(test_folder)
+    OTHERS+=("$third")
+    pg_down "$OTHER"
+    pg_down "$COPY"
+    [ "$(id -u)" != 0 ] || chown postgres: "$third"
+    (as_postgres cp -a "$OTHER/data" "$third/data")
+    sed -i "s#unix_socket_directories = .*#unix_socket_directories = '$third'#" "$third/data/postgresql.conf"
+    sed -i "s#^listen_addresses.*#listen_addresses = '127.0.0.1'#" "$OTHER/data/postgresql.conf"
+    pg_up "$third"
+    run read_hosts "$(both_hosts "$OTHER" "$third" "&port=$port")" --retry-max 1
+    refused 'timeline 2.*of the other hosts|cannot connect' 69
+    pg_up "$OTHER"
+    run read_hosts "$(both_hosts "$OTHER" "$third" "&port=$port")"
+    refused 'belongs to timeline 2, the server is on timeline 1'
+    run read_hosts "$(both_hosts "$third" "$COPY" "&port=$port")" --retry-max 1
+    refused 'belongs to timeline 2, .*; of the other hosts: .*cannot connect' 69
+    # As the addresses ::1 and 127.0.0.1 of localhost are, of which only one listens.
+    run read_hosts "postgresql://postgres@/postgres?host=db,db&hostaddr=127.0.0.1,127.0.0.2&port=$port"
+    refused 'belongs to timeline 2, the server is on timeline 1'
+    run read_hosts "postgresql://postgres@/postgres?host=db,db,$COPY&hostaddr=127.0.0.2,127.0.0.1,&port=$port" --retry-max 1
+    refused 'of the other hosts: .*cannot connect' 69
+    pg_up "$COPY" || true
+    is "lines" 0 "$(wc -l <"$DIR/lines")"
+}
+
+@test "a standby takes over that lacks what was written and not stored: 74, and the next start goes on from what the sinks have" {
+    local pid
+    other_server
+    read_log "$OTHER"
+    on "$OTHER" "insert into t values (1, 'both')"
+    read_log "$OTHER"
+    store one two
+    copy_server "$OTHER"
+    spawn_line "exec timeout $DEADLINE pg-cdc --name p -t public.t --heartbeat 0 --offset-file '$DIR/own' --ack '$DIR/one.offset' --ack '$DIR/two.offset' '$(both_hosts "$OTHER" "$COPY")' >'$DIR/lines' 2>'$DIR/err'"
+    pid=$SPAWNED
+    on "$OTHER" "insert into t values (2, 'the standby never had it')"
+    wait_for_match "$DIR/lines" '"commit"'
+    pg_down "$OTHER" immediate
+    promote_copy
+    on "$COPY" "insert into t values (11, 'new')"
+    status=0
+    status_of "$pid" || status=$?
+    refused 'not in the server.s log any more: .*left timeline 1 before' 74
+    run grep -c '"new"' "$DIR/lines"
+    is "lines of the new primary" 0 "$output"
+    read_hosts "$(both_hosts "$OTHER" "$COPY")"
+    store one two
+    is "copies" "1 11 / 1 11" "$(ids one) / $(ids two)"
 }
 
 @test "one of two sinks is ahead, and the log is the same: each has each row once" {

@@ -389,6 +389,35 @@ for table, row in map(json.loads, sys.stdin):
     is "swapped, replaced" '[2,"r2"] [3,"r1"] [4,"new"]' "$(all)"
 }
 
+@test "OpenSearch: a transaction over several requests that moves a row to the key that another one has left comes again after a crash" {
+    elastic() { t cdc-sink-http -q --elasticsearch --index '{table}' --offset-file "$DIR/$TABLE" "$@" "$OPENSEARCH_URL" <"$IN"; }
+    all() { opensearch_rows "$TABLE" '[.id, .name]' | sort | paste -sd' '; }
+    move() { change u "{\"id\":$2}" "{\"id\":$1,\"name\":\"$3\"}" "{\"id\":$2,\"name\":\"$3\"}"; }
+    local file n
+    TABLE=again
+    { schema id id:integer name:text; for i in 4 5 6; do change c "{\"id\":$i}" null "{\"id\":$i,\"name\":\"r$i\"}"; done; commit; } >"$IN"
+    elastic
+    for file in "$DIR/$TABLE"*; do cp "$file" "$DIR/before-${file##*/}"; done
+    {
+        schema id id:integer name:text
+        move 4 14 r4
+        move 5 4 r5
+        change d '{"id":6}' '{"id":6,"name":"r6"}' null
+        change c '{"id":6}' null '{"id":6,"name":"new"}'
+        move 4 24 r5
+        change c '{"id":4}' null '{"id":4,"name":"last"}'
+        commit
+    } >"$IN"
+    elastic --batch-events 1
+    is "once" '[14,"r4"] [24,"r5"] [4,"last"] [6,"new"]' "$(all)"
+    # The offset was not stored.
+    for n in 1 2; do
+        for file in "$DIR/before-$TABLE"*; do cp "$file" "$DIR/${file##*/before-}"; done
+        elastic --batch-events $n
+        is "again, $n in a request" '[14,"r4"] [24,"r5"] [4,"last"] [6,"new"]' "$(all)"
+    done
+}
+
 @test "OpenSearch: keys that move through each other, over several requests or with equal rows: refused before a document is lost" {
     elastic() { t cdc-sink-http -q --elasticsearch --index '{table}' --offset-file "$DIR/$TABLE" "$@" "$OPENSEARCH_URL" <"$IN"; }
     all() { opensearch_rows "$TABLE" '[.id, .name]' | sort | paste -sd' '; }

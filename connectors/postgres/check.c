@@ -375,9 +375,12 @@ static bool check_table(struct check *check, const struct pg_catalog_table *tabl
         fail(check, "", &error);
         return true;
     }
-    if (!table->unlike || !table->via_root)
+    if (table->nullable_key && !table->under_root && is_covered(check, table, publication))
+        pg_catalog_refuse_nullable(table, &error);
+    else if (table->unlike && table->via_root)
+        pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, false, &error);
+    else
         return false;
-    pg_catalog_refuse(table->schema, table->name, &table->key, table->unlike, false, &error);
     fail(check, "", &error);
     return true;
 }

@@ -58,7 +58,7 @@ void cdc_json_unescape(struct cdc_buf *out, struct cdc_span raw);
 char *cdc_json_text(struct cdc_span raw, size_t *n);
 /* Does raw, once unescaped, equal text? */
 bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text);
-/* Are two such texts the same once unescaped? A stage before us may print "caf\u00e9" for "café". Without memory: not. */
+/* Are two such texts the same once unescaped? A stage before us may print "caf\u00e9" for "café". */
 bool cdc_json_raw_equal(struct cdc_span a, struct cdc_span b);
 /* Integer value; false if it is not one or does not fit. */
 bool cdc_json_int64(struct cdc_span value, int64_t *result);

@@ -12,7 +12,17 @@ static size_t character(struct cdc_span text, size_t i)
     return n;
 }
 
-bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text)
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool same(char a, char b, bool any_case)
+{
+    return a == b || (any_case && lower(a) == lower(b));
+}
+
+static bool matches(const char *pattern, size_t n, struct cdc_span text, bool any_case)
 {
     /* Greedy with one step back: after a mismatch only the last * needs to take one byte more, since what an earlier
      * one took can be no better. *b against "aab": * takes nothing, then "a", then "aa", and b fits. No recursion, at
@@ -26,7 +36,7 @@ bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text)
         } else if (at < n && pattern[at] == '?') {
             at++;
             i += character(text, i);
-        } else if (at < n && pattern[at] == text.p[i]) {
+        } else if (at < n && same(pattern[at], text.p[i], any_case)) {
             at++;
             i++;
         } else if (star != SIZE_MAX) {
@@ -39,6 +49,11 @@ bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text)
     while (at < n && pattern[at] == '*')
         at++;
     return at == n;
+}
+
+bool cdc_pattern_matches(const char *pattern, size_t n, struct cdc_span text)
+{
+    return matches(pattern, n, text, false);
 }
 
 static bool is_quote(char c)
@@ -68,18 +83,18 @@ static size_t quoted(const char *half)
 }
 
 /* What is between the quotes, a doubled one as one, and nothing of it a wildcard. */
-static bool quoted_is(const char *half, size_t n, struct cdc_span text)
+static bool quoted_is(const char *half, size_t n, struct cdc_span text, bool any_case)
 {
     size_t at = 1, i = 0;
 
-    for (; at < n - 1 && i < text.n && half[at] == text.p[i]; i++)
+    for (; at < n - 1 && i < text.n && same(half[at], text.p[i], any_case); i++)
         at += half[at] == half[0] ? 2 : 1;
     return at == n - 1 && i == text.n;
 }
 
-static bool half_matches(const char *half, size_t n, struct cdc_span text)
+static bool half_matches(const char *half, size_t n, struct cdc_span text, bool any_case)
 {
-    return n > 1 && quoted(half) == n ? quoted_is(half, n, text) : cdc_pattern_matches(half, n, text);
+    return n > 1 && quoted(half) == n ? quoted_is(half, n, text, any_case) : matches(half, n, text, any_case);
 }
 
 /* The first dot: "shop.*" is every table of shop. A table with a dot in its name is matched by the second half
@@ -89,13 +104,14 @@ static const char *dot_of(const char *pattern)
     return strchr(pattern + quoted(pattern), '.');
 }
 
-bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, struct cdc_span table)
+bool cdc_pattern_matches_table(const char *pattern, struct cdc_span schema, struct cdc_span table, bool any_case)
 {
     const char *dot = dot_of(pattern);
 
     if (dot == NULL)
-        return half_matches(pattern, strlen(pattern), table);
-    return half_matches(pattern, (size_t)(dot - pattern), schema) && half_matches(dot + 1, strlen(dot + 1), table);
+        return half_matches(pattern, strlen(pattern), table, any_case);
+    return half_matches(pattern, (size_t)(dot - pattern), schema, any_case) &&
+           half_matches(dot + 1, strlen(dot + 1), table, any_case);
 }
 
 size_t cdc_pattern_prefix(const char *text, bool *is_name)
@@ -115,18 +131,19 @@ size_t cdc_pattern_prefix(const char *text, bool *is_name)
     return text[n] == ':' ? n : SIZE_MAX;
 }
 
-bool cdc_pattern_matches_some_of(const char *pattern, struct cdc_span schema)
+bool cdc_pattern_matches_some_of(const char *pattern, struct cdc_span schema, bool any_case)
 {
     const char *dot = dot_of(pattern);
 
-    return dot == NULL || half_matches(pattern, (size_t)(dot - pattern), schema);
+    return dot == NULL || half_matches(pattern, (size_t)(dot - pattern), schema, any_case);
 }
 
-bool cdc_pattern_matches_all_of(const char *pattern, struct cdc_span schema)
+bool cdc_pattern_matches_all_of(const char *pattern, struct cdc_span schema, bool any_case)
 {
     const char *dot = dot_of(pattern), *table = dot == NULL ? pattern : dot + 1;
 
-    return *table != '\0' && table[strspn(table, "*")] == '\0' && cdc_pattern_matches_some_of(pattern, schema);
+    return *table != '\0' && table[strspn(table, "*")] == '\0' &&
+           cdc_pattern_matches_some_of(pattern, schema, any_case);
 }
 
 void cdc_pattern_append_quoted(struct cdc_buf *out, const char *name)

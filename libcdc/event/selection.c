@@ -2,40 +2,14 @@
 /* Which tables. Everybody asks here, sources, snapshot and filter, so that -t means the same everywhere: a table that
  * the snapshot took and the stream did not would be frozen at the destination. */
 #include <stdlib.h>
-#include <string.h>
 
 #include <cdc/pattern.h>
 #include <cdc/selection.h>
 
-static char *lower(const char *text, size_t n)
-{
-    char *copy = malloc(n + 1);
-
-    for (size_t i = 0; copy != NULL && i < n; i++)
-        copy[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a') : text[i];
-    if (copy != NULL)
-        copy[n] = '\0';
-    return copy;
-}
-
-/* Without memory a table is read rather than omitted. */
-static bool matches_in_any_case(const char *pattern, struct cdc_span schema, struct cdc_span table)
-{
-    char *p = lower(pattern, strlen(pattern)), *s = lower(schema.p, schema.n), *t = lower(table.p, table.n);
-    bool matches =
-        p == NULL || s == NULL || t == NULL || cdc_pattern_matches_table(p, cdc_span_text(s), cdc_span_text(t));
-
-    free(p);
-    free(s);
-    free(t);
-    return matches;
-}
-
 bool cdc_selection_matches(const struct cdc_selection *selection, const char *pattern, struct cdc_span schema,
                            struct cdc_span table)
 {
-    return selection->any_case ? matches_in_any_case(pattern, schema, table)
-                               : cdc_pattern_matches_table(pattern, schema, table);
+    return cdc_pattern_matches_table(pattern, schema, table, selection->any_case);
 }
 
 static bool any_matches(const struct cdc_selection *selection, const struct cdc_option_list *patterns,
@@ -59,29 +33,15 @@ bool cdc_selection_has_table(const struct cdc_selection *selection, const char *
     return cdc_selection_has(selection, cdc_span_text(schema), cdc_span_text(table));
 }
 
-/* Without memory: yes, as above. */
-static bool asks(bool ask(const char *, struct cdc_span), const char *pattern, const char *schema, bool any_case)
-{
-    if (!any_case)
-        return ask(pattern, cdc_span_text(schema));
-
-    char *p = lower(pattern, strlen(pattern)), *s = lower(schema, strlen(schema));
-    bool yes = p == NULL || s == NULL || ask(p, cdc_span_text(s));
-
-    free(p);
-    free(s);
-    return yes;
-}
-
 bool cdc_selection_has_some_of(const struct cdc_selection *selection, const char *schema)
 {
     const struct cdc_option_list *include = &selection->include, *exclude = &selection->exclude;
     bool some = include->count == 0;
 
     for (size_t i = 0; i < include->count; i++)
-        some |= asks(cdc_pattern_matches_some_of, include->items[i], schema, selection->any_case);
+        some |= cdc_pattern_matches_some_of(include->items[i], cdc_span_text(schema), selection->any_case);
     for (size_t i = 0; i < exclude->count; i++)
-        some &= !asks(cdc_pattern_matches_all_of, exclude->items[i], schema, selection->any_case);
+        some &= !cdc_pattern_matches_all_of(exclude->items[i], cdc_span_text(schema), selection->any_case);
     return some;
 }
 

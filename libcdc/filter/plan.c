@@ -19,7 +19,7 @@ static const char *applies(const char *item, struct cdc_span schema, struct cdc_
         return item;
     memcpy(pattern, item, n); /* filter.c has looked at its length */
     pattern[n] = '\0';
-    return cdc_pattern_matches_table(pattern, schema, table) ? item + n + 1 : NULL;
+    return cdc_pattern_matches_table(pattern, schema, table, false) ? item + n + 1 : NULL;
 }
 
 /* "people:ssn" says that people has such a column, "*:ssn" and "ssn" do not. */

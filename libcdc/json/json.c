@@ -272,18 +272,45 @@ bool cdc_json_raw_is(struct cdc_span raw, struct cdc_span text)
     return at == text.n;
 }
 
+/* A text with escapes, read piece by piece: a byte, or what an escape stands for. */
+struct pieces {
+    const char *p, *end;
+    char bytes[4];
+    size_t at, n;
+};
+
+static bool next_byte(struct pieces *pieces, char *byte)
+{
+    if (pieces->at == pieces->n) {
+        if (pieces->p == pieces->end)
+            return false;
+        pieces->at = 0;
+        pieces->n = 1;
+        pieces->bytes[0] = *pieces->p;
+        pieces->p += *pieces->p == '\\' ? decode_escape(pieces->p, pieces->bytes, &pieces->n) : 1;
+    }
+    *byte = pieces->bytes[pieces->at++];
+    return true;
+}
+
 bool cdc_json_raw_equal(struct cdc_span a, struct cdc_span b)
 {
-    struct cdc_buf text = CDC_BUF_INIT;
+    struct pieces one = {.p = a.p, .end = a.p + a.n}, other = {.p = b.p, .end = b.p + b.n};
+    char x = 0, y = 0;
 
     if (cdc_span_equal(a, b))
         return true;
     if (a.n == 0 || memchr(a.p, '\\', a.n) == NULL)
         return b.n > a.n && cdc_json_raw_is(b, a);
-    cdc_json_unescape(&text, a);
-    bool same = !text.failed && cdc_json_raw_is(b, cdc_span(text.data, text.len));
-    cdc_buf_free(&text);
-    return same;
+    for (;;) {
+        bool more = next_byte(&one, &x);
+        if (next_byte(&other, &y) != more)
+            return false;
+        if (!more)
+            return true;
+        if (x != y)
+            return false;
+    }
 }
 
 bool cdc_json_int64(struct cdc_span value, int64_t *result)

@@ -54,6 +54,8 @@ static void test_statements(void)
          "CREATE TABLE t (i INT, `select` INT COMMENT 'select') PARTITION BY LIST (i) (PARTITION p VALUES IN (1))",
          "CREATE TABLE t (i INT) PARTITION BY RANGE (i) (PARTITION p VALUES LESS THAN (1))", "CREATE TABLE t LIKE s",
          "CREATE TABLE `t` (\n `i` int) START TRANSACTION", "CREATE VIEW v AS SELECT 1",
+         "CREATE TABLE t (i INT REFERENCES d.table (id))", "CREATE TABLE d.select (i INT REFERENCES `d`.values(i))",
+         "CREATE TABLE t (i INT DEFAULT 1., FOREIGN KEY (i) REFERENCES \"d\" .table (id))",
          "CREATE TABLE t /* SELECT */ (i INT)", "ALTER TABLE t TRUNCATE PARTITION p", "DROP TABLE t",
          "RENAME TABLE a TO b", "GRANT ALL ON *.* TO x", "FLUSH TABLES", "ANALYZE TABLE t", "ANALYZE LOCAL TABLE t",
          "beginning", "`BEGIN`", "'BEGIN'", "SET PASSWORD = 'x'", "SET STATEMENT a=1 FOR ALTER TABLE t ADD i INT",
@@ -63,7 +65,9 @@ static void test_statements(void)
          "create or replace table if not exists d.t (i int primary key) as select i from s",
          "CREATE TABLE t AS WITH x AS (SELECT 1) SELECT * FROM x", "CREATE TABLE t TABLE s",
          "CREATE TABLE t VALUES ROW(1)", "CREATE TABLE t (i INT) VALUES (1)", "CREATE TABLE t (SELECT 1)",
-         "SET STATEMENT a=1 FOR CREATE TABLE t IGNORE SELECT 1");
+         "SET STATEMENT a=1 FOR CREATE TABLE t IGNORE SELECT 1", "CREATE TABLE t AUTO_INCREMENT=1. SELECT 1",
+         "CREATE TABLE t AUTO_INCREMENT=1.SELECT 1", "CREATE TABLE d.table SELECT d.values FROM d.select",
+         "CREATE TABLE t (i INT REFERENCES d.table (i)) SELECT 1");
     KIND(DML, "INSERT INTO t VALUES (1)", "update t set a = 1", "/* TRUNCATE t */ DELETE FROM t",
          "REPLACE t VALUES (1)", "LOAD DATA INFILE 'x' INTO TABLE t", "CALL p()", "DO f()", "SELECT f()",
          "WITH x AS (SELECT 1) DELETE FROM t", "/*!50001 INSERT */ INTO t VALUES (1)", "(SELECT f())",

@@ -6,6 +6,7 @@
 #include <cdc/sha256.h>
 
 #include "connectors/http/elasticsearch/internal.h"
+#include "tests/unit/no-memory.h"
 
 static int failures;
 
@@ -135,8 +136,29 @@ static void documents(void)
     cdc_buf_free(&out);
 }
 
+/* A member is found whatever memory there is: without it a row would pass for one with the key alone. */
+static void members(void)
+{
+    static const char *const names[] = {"caf\\u00e9", "café", "ca\\u0066\\u00e9", "\\ud83d\\ude00", "😀", "\\n"};
+    struct cdc_span object =
+        cdc_span_text("{\"cafe\":0,\"caf\\u00E9\":1,\"\\uD83D\\uDE00\":2,\"\\u000a\":3,\"caf\\u00e9s\":4}");
+
+    for (memory_fails_at = 0; memory_fails_at <= 3; memory_fails_at++)
+        for (int i = 0; i < 6; i++) {
+            memory_calls = 0;
+            memory_begin();
+            struct cdc_span found = es_document_member(object, cdc_span_text(names[i])),
+                            none_there = es_document_member(object, cdc_span_text("caf\\u00e8"));
+            memory_end();
+            is(names[i], found, i < 3 ? "1" : i < 5 ? "2" : "3");
+            is("no such member", none_there, "");
+        }
+    memory_fails_at = 0;
+}
+
 int main(void)
 {
+    members();
     ids();
     documents();
     return failures > 0;

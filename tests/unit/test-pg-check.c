@@ -10,37 +10,17 @@ static size_t failures;
 
 static const struct {
     const char *name, *usual;
-} facts[] = {{"oid", "16384"},
-             {"schema", "public"},
-             {"name", NULL},
-             {"root_schema", "~"},
-             {"root", "~"},
-             {"kind", "r"},
-             {"persistence", "p"},
-             {"listed", "t"},
-             {"published", "t"},
-             {"via_root", "t"},
-             {"under_root", "f"},
-             {"owned", "t"},
-             {"readable", "t"},
-             {"hidden", "f"},
-             {"estimate", "0"},
-             {"filter", "~"},
-             {"columns", "{id}"},
-             {"lists_columns", "f"},
-             {"hole", "~"},
-             {"partial", "f"},
-             {"columnless", "f"},
-             {"detaching", "~"},
-             {"inserts_only", "f"},
-             {"unsent", "f"},
-             {"is_18", "f"},
-             {"replica_identity", "d"},
-             {"partitioned", "f"},
-             {"primary_exists", "t"},
-             {"primary_is_immediate", "t"},
-             {"index_exists", "f"},
-             {"unlike", "~"}};
+} facts[] = {{"oid", "16384"},      {"schema", "public"},    {"name", NULL},
+             {"root_schema", "~"},  {"root", "~"},           {"kind", "r"},
+             {"persistence", "p"},  {"listed", "t"},         {"published", "t"},
+             {"via_root", "t"},     {"under_root", "f"},     {"owned", "t"},
+             {"readable", "t"},     {"hidden", "f"},         {"estimate", "0"},
+             {"filter", "~"},       {"columns", "{id}"},     {"lists_columns", "f"},
+             {"hole", "~"},         {"partial", "f"},        {"columnless", "f"},
+             {"detaching", "~"},    {"nullable_key", "~"},   {"inserts_only", "f"},
+             {"unsent", "f"},       {"is_18", "f"},          {"replica_identity", "d"},
+             {"partitioned", "f"},  {"primary_exists", "t"}, {"primary_is_immediate", "t"},
+             {"index_exists", "f"}, {"unlike", "~"}};
 #define N_FACTS (sizeof facts / sizeof *facts)
 
 /* name=value of a table's text; its first word is the name. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include <cdc/selection.h>
 #include <cdc/table.h>
 
 #include "tests/unit/no-memory.h"
@@ -283,9 +284,35 @@ static int describe_all(struct cdc_buf *out, struct cdc_error *error)
     return result;
 }
 
+/* Whatever the server's names are like, and without memory: the same tables. */
+static void test_selection(void)
+{
+    const char *include[] = {"Shop.*", "\"My.Db\".*", "Käse.T?"}, *exclude[] = {"shop.SECRET*", "other.*"};
+    const struct cdc_selection selection = {{include, 3}, {exclude, 2}, true};
+
+    for (memory_fails_at = 0; memory_fails_at <= 4; memory_fails_at++) {
+        memory_calls = 0;
+        memory_begin();
+        bool has = cdc_selection_has_table(&selection, "shop", "Orders") &&
+                   cdc_selection_has_table(&selection, "SHOP", "orders") &&
+                   cdc_selection_has_table(&selection, "my.db", "t") &&
+                   cdc_selection_has_table(&selection, "kÄse", "tü") == false &&
+                   cdc_selection_has_table(&selection, "KäSE", "tü");
+        bool lacks = !cdc_selection_has_table(&selection, "shop", "Secrets") &&
+                     !cdc_selection_has_table(&selection, "Other", "t") &&
+                     !cdc_selection_has_table(&selection, "my_db", "t");
+        bool some = cdc_selection_has_some_of(&selection, "SHOP") && !cdc_selection_has_some_of(&selection, "OTHER");
+        memory_end();
+        check(has && lacks, "selected in any case");
+        check(some, "schemas in any case");
+    }
+    memory_fails_at = 0;
+}
+
 int main(void)
 {
     failures += memory_sweep("tables", describe_all) != 0;
+    test_selection();
     test_owners();
     test_owners_of_a_run();
     test_spelling();

@@ -36,8 +36,7 @@ void es_batch_clear(struct es_batch *batch)
     cdc_buf_shrink(&batch->ids, HTTP_BATCH_KEEP);
 }
 
-/* Never 0, which is an empty slot. */
-static uint64_t hash(const struct cdc_table *table, struct cdc_span id)
+uint64_t es_batch_hash(const struct cdc_table *table, struct cdc_span id)
 {
     /* By table: the _id 1 is in every index. */
     uint64_t h = cdc_hash_span((uint64_t)(uintptr_t)table ^ CDC_HASH_INIT, id);
@@ -58,12 +57,12 @@ static struct es_seen *slot_of(const struct es_batch *batch, uint64_t h)
 
 bool es_batch_has_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
 {
-    return slot_of(batch, hash(table, id))->hash != 0;
+    return slot_of(batch, es_batch_hash(table, id))->hash != 0;
 }
 
 const struct es_item *es_batch_writer(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
 {
-    const struct es_seen *slot = slot_of(batch, hash(table, id));
+    const struct es_seen *slot = slot_of(batch, es_batch_hash(table, id));
 
     if (slot->writer == 0)
         return NULL;
@@ -73,18 +72,18 @@ const struct es_item *es_batch_writer(const struct es_batch *batch, const struct
 
 struct es_seen *es_batch_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
 {
-    return slot_of(batch, hash(table, id));
+    return slot_of(batch, es_batch_hash(table, id));
 }
 
 static void see_left(struct es_batch *batch, const struct cdc_table *table, struct cdc_span id)
 {
-    uint64_t h = hash(table, id);
+    uint64_t h = es_batch_hash(table, id);
     *slot_of(batch, h) = (struct es_seen){.hash = h, .vacated = true};
 }
 
 static void see_written(struct es_batch *batch, const struct es_item *item, struct cdc_span id, size_t writer)
 {
-    uint64_t h = hash(item->table, id);
+    uint64_t h = es_batch_hash(item->table, id);
     struct es_seen *slot = slot_of(batch, h);
     /* At the end of a transaction one row has a key. */
     bool same = slot->writer != 0 && batch->items[slot->writer - 1].seq == item->seq;

@@ -139,18 +139,12 @@ struct cdc_span es_document_member(struct cdc_span object, struct cdc_span raw)
 {
     struct cdc_span found = {NULL, 0}, name, value;
     struct cdc_json_iter iter;
-    struct cdc_buf text = CDC_BUF_INIT;
 
     if (cdc_json_is_null(object) || cdc_json_type(object) != CDC_JSON_OBJECT)
         return found;
-    /* raw itself may have escapes, since it is a name out of the same line; nearly never. */
-    bool escaped = memchr(raw.p, '\\', raw.n) != NULL;
-    if (escaped)
-        cdc_json_unescape(&text, raw);
     for (cdc_json_iter_begin(&iter, object); cdc_json_next_member(&iter, &name, &value);)
-        if (cdc_span_equal(name, raw) || cdc_json_raw_is(name, escaped ? cdc_span(text.data, text.len) : raw))
+        if (cdc_json_raw_equal(name, raw))
             found = value;
-    cdc_buf_free(&text);
     return found;
 }
 

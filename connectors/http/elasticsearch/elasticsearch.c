@@ -34,6 +34,7 @@ struct es_sink *es_sink_open(struct http_client *client, const struct es_setting
     sink->body_limit = settings->most_bytes;
     cdc_tables_init(&sink->tables, sizeof(struct es_table), release, &target_ops, sink);
     if (es_index_check_pattern(settings->index, error) == 0 && es_batch_init(&sink->batch, settings, error) == 0 &&
+        es_written_init(&sink->written, error) == 0 &&
         (sink->key_changes = es_key_changes_open(settings->key_changes_path, error)) != NULL &&
         (sink->index_ids = es_index_ids_open(settings->index_ids_path, error)) != NULL)
         return sink;
@@ -47,6 +48,7 @@ void es_sink_free(struct es_sink *sink)
         return;
     cdc_tables_free(&sink->tables);
     es_batch_free(&sink->batch);
+    es_written_free(&sink->written);
     es_key_changes_free(sink->key_changes);
     es_index_ids_free(sink->index_ids);
     free(sink->touched);
@@ -66,7 +68,7 @@ int es_sink_flush(struct es_sink *sink, struct cdc_error *error)
     /* Inside a large transaction: most of it need not be watched. */
     if (result == 0 && sink->watch && sink->n_watched++ > 0)
         result = es_owner_look(sink, error);
-    sink->n_batches++;
+    es_written_note(&sink->written, &sink->batch);
     sink->watch = false;
     es_batch_clear(&sink->batch);
     sink->body.len = sink->rest.len = response->len = 0;
@@ -263,7 +265,6 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
                      error) != 0)
         return HTTP_TAKEN_FAILED;
     sink->watch |= es_places_watched((struct es_table *)table);
-    es_twice_note(sink, event, &item);
     return http_batch_is_full(&batch->lines) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }
 

@@ -88,8 +88,25 @@ struct cdc_span es_batch_old_id(const struct es_batch *batch, const struct es_it
 const struct es_item *es_batch_writer(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
 /* What is known of an id; with hash 0 nothing. BORROWED until the next es_batch_add. */
 struct es_seen *es_batch_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
+/* What an id of that table's index has in the set: never 0. */
+uint64_t es_batch_hash(const struct cdc_table *table, struct cdc_span id);
 /* Was that id put into the batch? (It may say yes wrongly, seldom.) */
 bool es_batch_has_seen(const struct es_batch *batch, const struct cdc_table *table, struct cdc_span id);
+
+/* -- written.c: ids that the open transaction has written in requests before this one -- */
+#define ES_WRITTEN_PAGES 256
+struct es_written {
+    uint8_t *bits;
+    uint64_t seed;
+    int64_t seq;                  /* of the transaction */
+    bool pages[ES_WRITTEN_PAGES]; /* those that are not empty */
+};
+int es_written_init(struct es_written *written, struct cdc_error *error);
+void es_written_free(struct es_written *written);
+/* The batch was sent: its last transaction may go on in the next one. */
+void es_written_note(struct es_written *written, const struct es_batch *batch);
+/* Has the transaction of that seq written it? (It may say yes wrongly, seldom.) */
+bool es_written_has(const struct es_written *written, const struct cdc_table *table, struct cdc_span id, int64_t seq);
 
 /* -- the sink -- */
 struct es_sink {
@@ -105,7 +122,7 @@ struct es_sink {
     bool ask_items;    /* the last request had items that were not taken: the next is likely to have some, too */
     struct es_key_changes *key_changes;
     struct es_index_ids *index_ids;
-    uint64_t n_batches;        /* sent so far */
+    struct es_written written;
     struct es_table **touched; /* have got documents since the last delivery */
     size_t n_touched, touched_cap;
     uint64_t without_base;
@@ -126,8 +143,6 @@ struct es_table {
     bool touched;
     bool looked_at, pipeline; /* its settings are known in this run; it has an ingest pipeline */
     char *place;              /* the index that its documents are said to be in: that of an alias; NULL: not known */
-    int64_t written_seq;      /* of the newest row that is written; the first batch that has one of that seq */
-    uint64_t written_batch;
 };
 
 /* -- request.c -- */
@@ -160,8 +175,6 @@ int es_merge_rest(struct es_sink *sink, struct es_item *item, const struct cdc_e
 /* -- twice.c: two rows that have one key for a while -- */
 /* Has another row of this transaction taken the id that the event's row leaves? Sets item->look where the batch cannot tell. */
 bool es_twice_is_taken(struct es_sink *sink, const struct cdc_event *event, struct es_item *item, struct cdc_span id);
-/* A row of that item is written. */
-void es_twice_note(struct es_sink *sink, const struct cdc_event *event, const struct es_item *item);
 /* Before the batch is sent. CONFIG where a document would be lost. */
 int es_twice_check(struct es_sink *sink, struct cdc_error *error);
 

@@ -8,6 +8,10 @@
  *   the newest one leaves, and the other was there before      the index has an older document still
  *   in two requests, with other values                         the index has one of this very transaction that is not the old row
  *
+ * The last one only where this run has written the id, in a request before: lines that come again after a crash find what a later
+ * line of theirs has written. 4 becomes 14, then 5 becomes 4, all was sent, and the offset was not stored: under 4 is what was 5
+ * when the first of the two comes again. It is deleted, and written again by the second.
+ *
  * All but the first are refused, before the request that would lose a document. With a key that is always unique they do not
  * come up, and hardly any row is looked for in the index: one that was written by this transaction, and is left by it in another
  * request, or as it arrived. MySQL and MariaDB have no other keys. */
@@ -45,11 +49,6 @@ static bool has_other_keys(const struct cdc_event *event)
     return !cdc_span_is(connector, "mysql") && !cdc_span_is(connector, "mariadb");
 }
 
-static bool was_written_before(const struct es_sink *sink, const struct es_table *table, int64_t seq)
-{
-    return table->written_seq == seq && table->written_batch > 0 && table->written_batch != sink->n_batches + 1;
-}
-
 bool es_twice_is_taken(struct es_sink *sink, const struct cdc_event *event, struct es_item *item, struct cdc_span id)
 {
     const struct es_item *writer = es_batch_writer(&sink->batch, item->table, id);
@@ -59,7 +58,7 @@ bool es_twice_is_taken(struct es_sink *sink, const struct cdc_event *event, stru
     if (cdc_json_is_null(event->before))
         return false;
     if (writer == NULL) {
-        if (was_written_before(sink, (const struct es_table *)item->table, event->seq) && has_other_keys(event) &&
+        if (es_written_has(&sink->written, item->table, id, event->seq) && has_other_keys(event) &&
             !es_batch_has_seen(&sink->batch, item->table, id) && is_whole(item->table, event))
             item->look = ES_LOOK_OTHER;
         return false;
@@ -76,16 +75,6 @@ bool es_twice_is_taken(struct es_sink *sink, const struct cdc_event *event, stru
     if (has_other_keys(event) && is_whole(item->table, event))
         item->look = seen->rows > 1 ? ES_IS_TWICE : seen->arrived && !seen->vacated ? ES_LOOK_OLDER : ES_NO_LOOK;
     return false;
-}
-
-void es_twice_note(struct es_sink *sink, const struct cdc_event *event, const struct es_item *item)
-{
-    struct es_table *table = (struct es_table *)item->table;
-
-    if (item->kind == ES_DELETE || (table->written_seq == event->seq && table->written_batch > 0))
-        return;
-    table->written_seq = event->seq;
-    table->written_batch = sink->n_batches + 1;
 }
 
 static int refuse(struct es_sink *sink, size_t index, struct cdc_error *error)

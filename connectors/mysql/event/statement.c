@@ -67,17 +67,34 @@ static enum my_statement_kind truncate_of(struct my_lexer *lexer, struct my_stat
 
 /* -- CREATE TABLE ... SELECT --------------------------------------------------------------- */
 
+/* Part of a number, as 1 in AUTO_INCREMENT=1. */
+static bool is_digits(const struct my_token *token)
+{
+    size_t i = 0;
+    while (i < token->text.n && my_lexer_is_digit(token->text.p[i]))
+        i++;
+    return token->kind == MY_TOKEN_WORD && i == token->text.n;
+}
+
 /* Does a query follow? SELECT, VALUES (1) or ROW(1), and MySQL's TABLE t are reserved words, which no name is written like
- * without quotes; but a partition has VALUES LESS THAN (1), or IN (1). */
+ * without quotes, but for one right after a dot: REFERENCES d.table (id). A partition has VALUES LESS THAN (1), or IN (1). */
 static bool has_query(struct my_lexer *lexer)
 {
-    for (struct my_token token = my_lexer_next(lexer); token.kind != MY_TOKEN_END; token = my_lexer_next(lexer)) {
+    struct my_token before = {.kind = MY_TOKEN_END}, token = before;
+    for (;;) {
+        bool of_number = is_digits(&before), after_dot = my_token_is_symbol(&token, '.');
+        const char *at = lexer->p;
+        before = token;
+        token = my_lexer_next(lexer);
+        if (token.kind == MY_TOKEN_END)
+            return false;
+        if (after_dot && !of_number && token.start == at)
+            continue;
         struct my_token next = my_lexer_peek(lexer);
         if (my_token_is(&token, "select") || my_token_is(&token, "table") ||
             (my_token_is(&token, "values") && (my_token_is(&next, "row") || my_token_is_symbol(&next, '('))))
             return true;
     }
-    return false;
 }
 
 static enum my_statement_kind create_of(struct my_lexer *lexer, struct my_statement *statement)

@@ -32,6 +32,11 @@
     "(SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attlen = "   \
     "-1 AND a.attstorage <> 'p' AND a.attname = ANY (p.columns) AND a.attname <> ALL (coalesce(" PG_IDENTITY_NAMES(    \
         "c") ", '{}'))))"
+/* A column of the replica identity's index that rows may have NULL in: since 18 such an index takes a column whose NOT NULL is not
+ * validated. */
+#define NULLABLE_KEY_SQL                                                                                               \
+    "CASE WHEN c.relreplident = 'i' THEN (SELECT min(a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND "     \
+    "a.attname = ANY (" PG_IDENTITY_NAMES("c") "::name[]) AND NOT " PG_NOT_NULL ") END"
 /* Every table that can be published, and those that cannot but look like it (foreign tables, materialized views:
  * --check names them). The publication's own list first, and MATERIALIZED: asking for it table by table would be
  * slow, since pg_publication_tables lists them all each time. It has names only, hence the joins back to pg_class.
@@ -66,7 +71,7 @@
                       "AND NOT a.attisdropped) AS columnless, (SELECT min(h.inhrelid::regclass::text) FROM "           \
                       "pg_inherits h "                                                                                 \
                       "WHERE h.inhparent = c.oid AND h.inhdetachpending AND c.relkind = 'p') AS "                      \
-                      "detaching, " PG_KEY_FACTS_SQL " "                                                               \
+                      "detaching, " NULLABLE_KEY_SQL " AS nullable_key, " PG_KEY_FACTS_SQL " "                         \
                       "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN p ON p.oid = c.oid "    \
                       "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "                 \
                       "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                          \
@@ -114,6 +119,7 @@ static void read_table(struct pg_answer *row, struct pg_catalog_table *table)
     table->partial = pg_answer_true(row, "partial");
     table->columnless = pg_answer_true(row, "columnless");
     table->detaching = pg_answer_text_or_null(row, "detaching");
+    table->nullable_key = pg_answer_text_or_null(row, "nullable_key");
     table->unlike = pg_answer_text_or_null(row, "unlike");
     pg_key_facts_read(row, &table->key);
 }
@@ -194,6 +200,18 @@ int pg_catalog_refuse(const char *schema, const char *name, const struct pg_key_
     return cdc_error_hint(error,
                           "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; and the same for each of its partitions",
                           schema, name);
+}
+
+int pg_catalog_refuse_nullable(const struct pg_catalog_table *table, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "\"%s\".\"%s\": rows may have NULL in the column \"%s\" of its replica identity, whose NOT NULL is "
+                  "not validated: such a row has no key",
+                  table->schema, table->name, table->nullable_key);
+    return cdc_error_hint(error,
+                          "ALTER TABLE \"%s\".\"%s\" ALTER \"%s\" SET NOT NULL; once no row has NULL in it; or REPLICA "
+                          "IDENTITY FULL; or exclude the table",
+                          table->schema, table->name, table->nullable_key);
 }
 
 int pg_catalog_refuse_detaching(const struct pg_catalog *catalog, const struct pg_settings *settings,

@@ -34,6 +34,7 @@ struct pg_catalog_table {
      * describes rows by the partitioned table, and takes old rows by the partition: root FULL over a partition with its
      * key only gives whole rows of NULLs. NULL: all fit. */
     const char *unlike;
+    const char *nullable_key; /* a column of the replica identity that may be NULL; NULL: there is none */
 };
 struct pg_catalog {
     PGresult *result; /* all texts point into it */
@@ -56,6 +57,9 @@ bool pg_catalog_misses(const struct pg_catalog_table *table, const struct pg_set
  * without a trace. Returns -1. */
 int pg_catalog_refuse(const char *schema, const char *name, const struct pg_key_facts *facts, const char *unlike,
                       bool read, struct cdc_error *error);
+
+/* The error for a table with nullable_key. Returns -1. */
+int pg_catalog_refuse_nullable(const struct pg_catalog_table *table, struct cdc_error *error);
 
 /* CONFIG where changes of a partition that is half detached would come under the name of its root: the walsender crashes
  * at them, and the server with it (PostgreSQL 14 to 18). 0 or -1 */

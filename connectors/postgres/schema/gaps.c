@@ -58,7 +58,7 @@ static bool is_named(const struct pg_gaps *gaps, const char *schema, const char 
     const struct cdc_option_list *include = &gaps->settings->selection.include;
     for (size_t i = 0; i < include->count; i++)
         if (is_exact(include->items[i]) &&
-            cdc_pattern_matches_table(include->items[i], cdc_span_text(schema), cdc_span_text(name)))
+            cdc_pattern_matches_table(include->items[i], cdc_span_text(schema), cdc_span_text(name), false))
             return true;
     return false;
 }
@@ -67,7 +67,7 @@ static bool matches_any(const struct pg_gaps *gaps, const char *pattern)
 {
     for (size_t i = 0; i < gaps->catalog->n; i++) {
         const struct pg_catalog_table *table = &gaps->catalog->tables[i];
-        if (cdc_pattern_matches_table(pattern, cdc_span_text(table->schema), cdc_span_text(table->name)))
+        if (cdc_pattern_matches_table(pattern, cdc_span_text(table->schema), cdc_span_text(table->name), false))
             return true;
     }
     return false;

@@ -177,6 +177,19 @@ static int refuse_unlike(const struct pg_catalog *catalog, const struct pg_setti
     return 0;
 }
 
+/* exists: the publication does, and says which tables are meant. */
+static int refuse_nullable(const struct pg_catalog *catalog, const struct pg_settings *settings, bool exists,
+                           struct cdc_error *error)
+{
+    for (size_t i = 0; i < catalog->n; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        if (table->nullable_key && is_permanent(table) && (table->published || !exists) && !table->under_root &&
+            cdc_selection_has_table(&settings->selection, table->schema, table->name))
+            return pg_catalog_refuse_nullable(table, error);
+    }
+    return 0;
+}
+
 /* -- one to be made -- */
 
 struct plan {
@@ -415,7 +428,8 @@ static int create(struct plan *plan, const struct cdc_log *log, struct cdc_error
 static int ensure(struct plan *plan, bool exists, bool first, const struct cdc_log *log, struct cdc_error *error)
 {
     if (pg_catalog_refuse_detaching(plan->catalog, plan->settings, error) < 0 ||
-        refuse_unlike(plan->catalog, plan->settings, first, error) < 0)
+        refuse_unlike(plan->catalog, plan->settings, first, error) < 0 ||
+        refuse_nullable(plan->catalog, plan->settings, exists, error) < 0)
         return -1;
     if (find_gaps(plan->sql, plan->settings, plan->catalog, exists, first, log, error) < 0)
         return -1;

@@ -96,6 +96,8 @@ static void fill_parameters(struct parameters *p, const struct pg_settings *sett
     add_parameter(p, "fallback_application_name", settings->tool);
     if (settings->url && *settings->url)
         add_parameter(p, "dbname", settings->url);
+    if (hosts->primary)
+        add_parameter(p, "target_session_attrs", "any");
     if (hosts->known) {
         add_parameter(p, "host", hosts->list[PG_HOST].data);
         add_parameter(p, "hostaddr", hosts->list[PG_ADDRESS].data);
@@ -329,16 +331,25 @@ static int find_hosts(const struct pg_settings *settings, bool replication, stru
     return status;
 }
 
-/* Tries the hosts, or that of beside alone. RETURNS NEW, with error->status 0; else NULL. */
+/* The hosts to try: those of among, where it knows some, or that of beside. Either may be NULL. */
+static int choose_hosts(const struct pg_settings *settings, bool replication, const PGconn *beside,
+                        const struct pg_hosts *among, struct pg_hosts *hosts, struct cdc_error *error)
+{
+    if (among && among->known)
+        return pg_hosts_copy(hosts, among, error);
+    return beside ? pg_hosts_at(hosts, beside, error) : find_hosts(settings, replication, hosts, error);
+}
+
+/* Tries them. RETURNS NEW, with error->status 0; else NULL. */
 static PGconn *open_any(const struct pg_settings *settings, bool replication, const PGconn *beside,
-                        struct outcome *outcome, struct cdc_error *error)
+                        const struct pg_hosts *among, struct outcome *outcome, struct cdc_error *error)
 {
     PQconninfoOption *url = NULL, *env = PQconndefaults();
     struct pg_hosts hosts = {.known = false};
     struct cdc_error own = {0};
     PGconn *connection = NULL;
     bool again = parse_url(settings->url ? settings->url : "", &url, &own) == 0 &&
-                 (beside ? pg_hosts_at(&hosts, beside, &own) : find_hosts(settings, replication, &hosts, &own)) == 0;
+                 choose_hosts(settings, replication, beside, among, &hosts, &own) == 0;
     bool watched = !user_value(url, env, "require_auth");
     *outcome = (struct outcome){0};
     while (again) {
@@ -364,7 +375,7 @@ static bool answers(const void *context)
     const struct pg_settings *settings = context;
     struct cdc_error ignored = {0};
     struct outcome outcome;
-    PGconn *connection = open_any(settings, false, NULL, &outcome, &ignored);
+    PGconn *connection = open_any(settings, false, NULL, NULL, &outcome, &ignored);
     bool there = connection != NULL || outcome.answered;
     PQfinish(connection);
     return there;
@@ -383,9 +394,9 @@ static int prepare(PGconn *connection, const struct pg_settings *settings, struc
 }
 
 static PGconn *open_prepared(const struct pg_settings *settings, bool replication, const PGconn *beside,
-                             struct outcome *outcome, struct cdc_error *error)
+                             const struct pg_hosts *among, struct outcome *outcome, struct cdc_error *error)
 {
-    PGconn *connection = open_any(settings, replication, beside, outcome, error);
+    PGconn *connection = open_any(settings, replication, beside, among, outcome, error);
     if (!connection || prepare(connection, settings, error) == 0)
         return connection;
     PQfinish(connection);
@@ -394,14 +405,20 @@ static PGconn *open_prepared(const struct pg_settings *settings, bool replicatio
 
 PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error)
 {
+    return pg_connect_among(settings, replication, NULL, error);
+}
+
+PGconn *pg_connect_among(const struct pg_settings *settings, bool replication, const struct pg_hosts *hosts,
+                         struct cdc_error *error)
+{
     struct outcome outcome;
-    return open_prepared(settings, replication, NULL, &outcome, error);
+    return open_prepared(settings, replication, NULL, hosts, &outcome, error);
 }
 
 PGconn *pg_connect_beside(const struct pg_settings *settings, const PGconn *beside, bool *full, struct cdc_error *error)
 {
     struct outcome outcome;
-    PGconn *connection = open_prepared(settings, false, beside, &outcome, error);
+    PGconn *connection = open_prepared(settings, false, beside, NULL, &outcome, error);
     if (full)
         *full = outcome.full;
     return connection;

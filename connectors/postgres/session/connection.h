@@ -29,6 +29,11 @@ struct pg_settings {
  * wrong password or a missing privilege, CONFIG for a database that does not exist, UNAVAILABLE else. The password
  * appears in no error. RETURNS NEW (PQfinish). */
 PGconn *pg_connect(const struct pg_settings *settings, bool replication, struct cdc_error *error);
+/* The same at some hosts of the URL alone, where hosts->known. Whether one is a standby is not asked then, though the URL wants a
+ * primary: the caller looks. RETURNS NEW. */
+struct pg_hosts;
+PGconn *pg_connect_among(const struct pg_settings *settings, bool replication, const struct pg_hosts *hosts,
+                         struct cdc_error *error);
 /* A plain one, at the host of several that another connection is at; beside may be NULL, and may be broken. *full: there is
  * none left for us (UNAVAILABLE), but the server is at work; may be NULL. RETURNS NEW */
 PGconn *pg_connect_beside(const struct pg_settings *settings, const PGconn *beside, bool *full,

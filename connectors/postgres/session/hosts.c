@@ -11,7 +11,7 @@ void pg_hosts_free(struct pg_hosts *hosts)
 {
     for (size_t i = 0; i < PG_HOST_LISTS; i++)
         cdc_buf_free(&hosts->list[i]);
-    hosts->known = false;
+    hosts->known = hosts->primary = false;
 }
 
 /* -- lists with commas, as libpq has them -- */
@@ -144,43 +144,101 @@ int pg_hosts_at(struct pg_hosts *hosts, const PGconn *connection, struct cdc_err
     return 0;
 }
 
+int pg_hosts_copy(struct pg_hosts *copy, const struct pg_hosts *hosts, struct cdc_error *error)
+{
+    pg_hosts_free(copy);
+    for (size_t i = 0; i < PG_HOST_LISTS; i++) {
+        cdc_buf_append_buf(&copy->list[i], &hosts->list[i]);
+        if (copy->list[i].failed)
+            return cdc_error_memory(error);
+    }
+    copy->known = hosts->known;
+    copy->primary = hosts->primary;
+    return 0;
+}
+
 /* -- the next one -- */
 
 static bool is_at(const char *list, size_t i, const char *text)
 {
-    return n_items(list) == 0 || cdc_span_is(item_or_only(list, i), text);
+    struct cdc_span found = item_or_only(list, i);
+    return found.n == 0 || cdc_span_is(found, text); /* what is not said is the default */
 }
 
-static void append_without(struct cdc_buf *out, const char *list, size_t i)
+/* The lists without those of the places that are given up. */
+static void keep(struct pg_hosts *hosts, const char *const lists[PG_HOST_LISTS], const bool *given_up, size_t n)
 {
-    size_t n = n_items(list);
-    for (size_t j = 0, said = 0; j < n; j++) {
-        if (j == i && n > 1)
-            continue;
-        if (said++ > 0)
-            cdc_buf_byte(out, ',');
-        cdc_buf_span(out, item(list, j));
+    size_t kept = 0;
+    for (size_t i = 0; i < PG_HOST_LISTS; i++)
+        hosts->list[i].len = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!given_up[i])
+            add(hosts, &kept, item(lists[PG_HOST], i), item(lists[PG_ADDRESS], i), item_or_only(lists[PG_PORT], i));
+    for (size_t i = 0; i < PG_HOST_LISTS; i++)
+        cdc_buf_byte(&hosts->list[i], '\0');
+}
+
+/* Where in the lists the connection is; the last place where none fits. */
+static size_t find_place(const char *const lists[PG_HOST_LISTS], size_t n, const PGconn *connection)
+{
+    size_t i = 0;
+    while (i + 1 < n &&
+           !(is_at(lists[PG_HOST], i, PQhost(connection)) && is_at(lists[PG_ADDRESS], i, PQhostaddr(connection)) &&
+             is_at(lists[PG_PORT], i, PQport(connection))))
+        i++;
+    return i;
+}
+
+/* Has place i the same host as place at: a name that both have, or one address? */
+static bool is_same_host(const char *const lists[PG_HOST_LISTS], size_t i, size_t at)
+{
+    struct cdc_span name = item(lists[PG_HOST], at);
+    return cdc_span_equal(item(lists[PG_HOST], i), name) &&
+           (name.n > 0 || cdc_span_equal(item(lists[PG_ADDRESS], i), item(lists[PG_ADDRESS], at))) &&
+           cdc_span_equal(item_or_only(lists[PG_PORT], i), item_or_only(lists[PG_PORT], at));
+}
+
+static bool asks_for_primary(const PQconninfoOption *options)
+{
+    for (; options && options->keyword; options++)
+        if (strcmp(options->keyword, "target_session_attrs") == 0)
+            return options->val && (strcmp(options->val, "primary") == 0 || strcmp(options->val, "read-write") == 0);
+    return false;
+}
+
+/* whole: with all addresses of its host. 1, 0: nothing is left; -1 */
+static int give_up(struct pg_hosts *hosts, PGconn *connection, bool whole, struct cdc_error *error)
+{
+    PQconninfoOption *options = PQconninfo(connection);
+    const char *lists[PG_HOST_LISTS] = {NULL};
+    read_lists(options, lists);
+    size_t n = n_hosts(lists), at = find_place(lists, n, connection), left = 0;
+    bool *given_up = calloc(n + 1, sizeof *given_up);
+    for (size_t i = 0; given_up && i < n; i++) {
+        given_up[i] = i == at || (whole && is_same_host(lists, i, at));
+        left += !given_up[i];
     }
-    cdc_buf_byte(out, '\0');
+    hosts->primary |= asks_for_primary(options);
+    if (given_up)
+        keep(hosts, lists, given_up, n);
+    bool failed = !options || !given_up;
+    for (size_t i = 0; i < PG_HOST_LISTS; i++)
+        failed |= hosts->list[i].failed;
+    free(given_up);
+    PQconninfoFree(options);
+    hosts->known = left > 0 && !failed;
+    return failed ? cdc_error_memory(error) : left > 0;
 }
 
 /* libpq tries one host after the other where they refuse, but waits for one that is silent: in its own blocking calls for
  * connect_timeout, else for ever. So a host that was silent is taken from the list, and the others are tried. */
 bool pg_hosts_next(struct pg_hosts *hosts, PGconn *connection)
 {
-    PQconninfoOption *options = PQconninfo(connection);
-    const char *lists[PG_HOST_LISTS] = {NULL};
-    read_lists(options, lists);
-    size_t n = n_hosts(lists), i = 0;
-    while (i + 1 < n &&
-           !((n_items(lists[PG_HOST]) == 0 || is_at(lists[PG_HOST], i, PQhost(connection))) &&
-             is_at(lists[PG_ADDRESS], i, PQhostaddr(connection)) && is_at(lists[PG_PORT], i, PQport(connection))))
-        i++;
-    pg_hosts_free(hosts);
-    for (size_t j = 0; n > 1 && j < PG_HOST_LISTS; j++)
-        append_without(&hosts->list[j], lists[j] ? lists[j] : "", i);
-    PQconninfoFree(options);
-    hosts->known =
-        n > 1 && !hosts->list[PG_HOST].failed && !hosts->list[PG_ADDRESS].failed && !hosts->list[PG_PORT].failed;
-    return hosts->known;
+    struct cdc_error ignored = {0};
+    return give_up(hosts, connection, false, &ignored) > 0;
+}
+
+int pg_hosts_others(struct pg_hosts *hosts, PGconn *connection, struct cdc_error *error)
+{
+    return give_up(hosts, connection, true, error);
 }

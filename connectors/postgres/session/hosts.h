@@ -17,6 +17,7 @@ enum { PG_HOST, PG_ADDRESS, PG_PORT, PG_HOST_LISTS };
 struct pg_hosts {
     bool known; /* else they are those of the URL, the environment, the service: a socket in the file system */
     struct cdc_buf list[PG_HOST_LISTS];
+    bool primary; /* target_session_attrs asks for one (pg_hosts_others) */
 };
 /* From the options that a connection would have (PQconninfo). A host whose name is not known is left out as long as there is
  * another one. 0 or -1: UNAVAILABLE, TEMPORARY as in lookup.h. */
@@ -24,8 +25,12 @@ int pg_hosts_find(struct pg_hosts *hosts, const PQconninfoOption *options, const
                   struct cdc_error *error);
 /* hosts becomes the one that connection is at, or was. 0 or -1 */
 int pg_hosts_at(struct pg_hosts *hosts, const PGconn *connection, struct cdc_error *error);
+int pg_hosts_copy(struct pg_hosts *copy, const struct pg_hosts *hosts, struct cdc_error *error);
 /* hosts becomes those of connection without the one that it is at. False: it is the last one. */
 bool pg_hosts_next(struct pg_hosts *hosts, PGconn *connection);
+/* hosts becomes those of the list that connection, or the one before it, had, but for all addresses of the host that it is at:
+ * a name with several of them, as localhost has ::1 and 127.0.0.1, is one host. 1; 0: it is the last one; -1 */
+int pg_hosts_others(struct pg_hosts *hosts, PGconn *connection, struct cdc_error *error);
 void pg_hosts_free(struct pg_hosts *hosts);
 
 #endif

@@ -31,6 +31,8 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
                       "table %s.%s has no key: should the snapshot begin again, its rows come again, after a line "
                       "that empties it (\"op\":\"t\")",
                       found->schema, found->name);
+    if (found->nullable_key)
+        return pg_catalog_refuse_nullable(found, error);
     return found->unlike ? pg_catalog_refuse(found->schema, found->name, &found->key, found->unlike, false, error) : 0;
 }
 

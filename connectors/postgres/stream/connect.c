@@ -10,6 +10,7 @@
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
 
+#include <cdc/json.h>
 #include <cdc/retry.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +31,8 @@ int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error)
     if (stream->sql && PQstatus(stream->sql) == CONNECTION_OK)
         return 0;
     PQfinish(stream->sql);
-    stream->sql = pg_connect_beside(stream->pg, stream->replication, NULL, error);
+    stream->sql = stream->replication ? pg_connect_beside(stream->pg, stream->replication, NULL, error)
+                                      : pg_connect_among(stream->pg, false, &stream->hosts, error);
     return stream->sql ? 0 : -1;
 }
 
@@ -372,6 +374,15 @@ static int check_unmoved(struct pg_stream *stream, struct cdc_error *error)
                          stream->pg->slot);
 }
 
+/* Could this server go on from what the sinks have stored? */
+static bool sinks_are_here(struct pg_stream *stream)
+{
+    struct cdc_error ignored = {0};
+    const struct cdc_offset *smallest = NULL;
+    return stream->settings.acks && cdc_acks_read(stream->settings.acks, &smallest, &ignored) == 0 && smallest &&
+           pg_sinks_identify(stream->settings.acks, stream->replication, &stream->identity, &ignored) == 0;
+}
+
 static int identify(struct pg_stream *stream, struct cdc_error *error)
 {
     const struct pg_start *start = &stream->start;
@@ -381,10 +392,17 @@ static int identify(struct pg_stream *stream, struct cdc_error *error)
     stream->on_standby = pg_is_standby(stream->replication);
     stream->timeline_due = false;
     stream->new_timeline = 0;
-    if (!start->has_position)
+    if (!start->has_position ||
+        pg_identity_check_log(stream->sql, stream->replication, &stream->identity, start->source, start->state,
+                              start->read_at, start->lsn, error) == 0)
         return 0;
-    return pg_identity_check_log(stream->sql, stream->replication, &stream->identity, start->source, start->state,
-                                 start->read_at, start->lsn, error);
+    if (stream->started && sinks_are_here(stream)) {
+        int64_t timeline;
+        stream->stored_is_here = true;
+        stream->moved_on |= start->source.p && cdc_json_int64(cdc_json_member(start->source, "timeline"), &timeline) &&
+                            timeline < stream->identity.timeline;
+    }
+    return -1;
 }
 
 /* At the first connection only: `now` is when the run began, however often it connects. */
@@ -429,14 +447,31 @@ static int join_session(struct pg_stream *stream, struct cdc_error *error)
                          PQhost(stream->replication));
 }
 
+/* Another host of the list has said that the position is lost. A standby without our slot does not have it either, nor when it is
+ * promoted; one with it is waited for, unless the user wants to read from standbys. */
+static int check_other_host(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct pg_slot slot;
+    if (!stream->hosts.known || !pg_is_standby(stream->sql))
+        return 0;
+    if (pg_slot_read(stream->sql, stream->pg->slot, &slot, error) < 0)
+        return -1;
+    if (!slot.exists || slot.lost)
+        return pg_start_lost(stream->pg->slot, "is not on the standby either", error);
+    return stream->hosts.primary ? cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
+                                                 "host %s is a standby, whose turn may come", PQhost(stream->sql))
+                                 : 0;
+}
+
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
     if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
         return -1;
-    stream->replication = pg_connect(stream->pg, true, error);
-    if (!stream->replication || join_session(stream, error) < 0 || identify(stream, error) < 0 ||
-        prepare_slot(stream, error) < 0 || pg_stream_look_at_members(stream, error) < 0 ||
-        pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
+    stream->replication = pg_connect_among(stream->pg, true, &stream->hosts, error);
+    if (!stream->replication || check_other_host(stream, error) < 0 || join_session(stream, error) < 0 ||
+        identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
+        pg_stream_look_at_members(stream, error) < 0 || pg_watch_begin(stream, error) < 0 ||
+        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || find_needed(stream, error) < 0 ||
         pg_sinks_check(stream, error) < 0)
         return -1;
@@ -483,6 +518,60 @@ static int check_breaks(struct pg_stream *stream, struct cdc_error *error)
                                  "cause; to pass it over, take a new snapshot");
 }
 
+/* The hosts of the list that remain when the one that was tried has lost the position. 1; 0: there is none; -1 */
+static int next_hosts(struct pg_stream *stream, const struct cdc_error *lost, struct cdc_error *error)
+{
+    if (!stream->sql)
+        return 0;
+    int more = pg_hosts_others(&stream->hosts, stream->sql, error);
+    if (more > 0)
+        cdc_log_write(stream->log, CDC_LOG_INFO, "host %s: %s; the other hosts are tried", PQhost(stream->sql),
+                      lost->text);
+    return more;
+}
+
+/* No host has what was read last, or one that has taken over has not, and the old primary is away. Where no sink has stored that far, the next start goes on from what they have: not LOST, and as
+ * with a transaction that broke off, not UNAVAILABLE, since in this run the reader cannot be told that lines are no more. */
+static void all_lost(const struct pg_stream *stream, const struct cdc_error *lost, struct cdc_error *error)
+{
+    if (!stream->stored_is_here) {
+        *error = *lost;
+        return;
+    }
+    cdc_error_set(error, CDC_EXIT_IO, "what was written last is not in the server's log any more: %s", lost->text);
+    cdc_error_hint(error, "start the same pipeline again: it goes on from what its sinks have stored, unless they "
+                          "have stored that as well");
+}
+
+/* Example: the standby db2 was promoted, and the old primary db1, the first of the list, comes back on its old timeline. It does
+ * not have the position, and db2 has. LOST only when all of them say so: while one cannot be asked, it may have it. */
+static int try_hosts(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct cdc_error lost = {0}, own = {0};
+    int more = 1, status = -1;
+    pg_hosts_free(&stream->hosts);
+    stream->stored_is_here = stream->moved_on = false;
+    while (more > 0 && (status = open_connections(stream, &own)) < 0) {
+        more = 0;
+        if (own.status == CDC_EXIT_LOST) {
+            const struct cdc_error said = own;
+            lost = lost.status ? lost : said;
+            cdc_error_clear(&own);
+            more = next_hosts(stream, &said, &own);
+        }
+        pg_status_disconnect(stream);
+        pg_stream_close_sql(stream);
+    }
+    if (status < 0 && (own.status == 0 || (stream->moved_on && cdc_error_is_transient(&own)))) {
+        cdc_error_clear(&own);
+        all_lost(stream, &lost, &own);
+    } else if (status < 0 && lost.status != 0)
+        cdc_error_prefix(&own, "%s; of the other hosts", lost.text);
+    if (status < 0 && error && error->status == 0)
+        *error = own;
+    return status;
+}
+
 int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error)
 {
     struct pg_stream *stream = source;
@@ -490,11 +579,8 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
     if (pg_start_read(&stream->start, stream->settings.start, stream->started, from, error) < 0 ||
         check_breaks(stream, error) < 0)
         return -1;
-    if (open_connections(stream, error) < 0) {
-        pg_status_disconnect(stream);
-        pg_stream_close_sql(stream);
+    if (try_hosts(stream, error) < 0)
         return -1;
-    }
     stream->began = cdc_clock_ms();
     stream->closed = false;
     cdc_error_clear(&stream->broken);

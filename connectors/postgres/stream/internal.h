@@ -6,6 +6,7 @@
 #include "connectors/postgres/pgoutput/pgoutput.h"
 #include "connectors/postgres/schema/members.h"
 #include "connectors/postgres/session/encoding.h"
+#include "connectors/postgres/session/hosts.h"
 #include "connectors/postgres/session/identity.h"
 #include "connectors/postgres/session/slot.h"
 #include "connectors/postgres/stream/stream.h"
@@ -44,6 +45,7 @@ struct pg_stream {
     struct cdc_metrics *metrics;
     const struct cdc_log *log;
     PGconn *sql, *replication;
+    struct pg_hosts hosts; /* where to connect, once others of the URL have said that the position is lost */
     struct pgoutput *decoder;
     bool converts; /* the texts of rows, from: */
     struct pg_encoding encoding;
@@ -51,6 +53,8 @@ struct pg_stream {
     struct pg_members members;  /* what the publication has, as of the last look */
     struct cdc_buf state_json;  /* identity and members. NUL-terminated */
     struct cdc_offset boundary; /* the decoder's, with our state */
+    bool stored_is_here;        /* a host that lacks the boundary has what the sinks have stored */
+    bool moved_on;              /* and is on a newer timeline: it has taken over */
     bool started;               /* once in this run: from then on nothing is created */
     bool made_publication;      /* by a --temporary run */
     bool copying;               /* between START_REPLICATION and the end of the copy */

@@ -50,6 +50,7 @@ void pg_stream_free(struct pg_stream *stream)
     PQfinish(stream->sql);
     pgoutput_free(stream->decoder);
     pg_encoding_free(&stream->encoding);
+    pg_hosts_free(&stream->hosts);
     cdc_buf_free(&stream->state_json);
     pg_members_free(&stream->members);
     pg_watch_clear(&stream->watch);
