@@ -91,12 +91,12 @@ static int is_another_key(const struct cdc_table *table, const char *before, str
 int es_identity_check(struct es_sink *sink, struct es_table *table, struct cdc_error *error)
 {
     const struct cdc_table *source = &table->source;
-    const char *before = table->identity != NULL ? table->identity
-                         : table->emptied        ? NULL
-                                                 : es_index_ids_identity(sink->index_ids, source->target);
+    const char *before = table->identity;
 
     if (source->n_key == 0) /* no schema line has said it */
         return 0;
+    if (before == NULL && !table->emptied)
+        before = es_index_ids_identity(sink->index_ids, source->target);
     if (before != NULL && !gives_same_ids(before, source))
         return is_another_key(source, before, error);
     char *now = describe(source);
