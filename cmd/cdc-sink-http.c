@@ -115,6 +115,27 @@ static int name_beside(struct beside *beside, const struct cdc_offset_file *offs
     return begin_anew(beside->key_changes, error) == 0 ? begin_anew(beside->index_ids, error) : -1;
 }
 
+static bool has_position(const struct cdc_offset_file *offsets)
+{
+    for (size_t i = 0; i < cdc_offset_file_count(offsets); i++)
+        if (cdc_offset_file_get(offsets, cdc_offset_file_name(offsets, i))->pos[0] != '\0')
+            return true;
+    return false;
+}
+
+/* Made with the first start for an index. A position without it is that of a webhook, for instance: indexes would be made, and
+ * lack all that came before. */
+static int check_index_ids(const struct cdc_offset_file *offsets, const char *path, struct cdc_error *error)
+{
+    if (path == NULL || !has_position(offsets) || access(path, F_OK) == 0 || errno != ENOENT)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "offset file \"%s\" has a position, and no index was filled up to it: \"%s\" is missing",
+                  cdc_offset_file_path(offsets), path);
+    return cdc_error_hint(error, "bring that back; or, if the position is that of a webhook, give another "
+                                 "--offset-file, and take a new snapshot");
+}
+
 /* A first start that was refused leaves nothing behind. */
 static void close_beside(struct beside *beside, const struct cdc_offset_file *offsets)
 {
@@ -137,7 +158,8 @@ static int run_with(struct program *program, const struct options *options, stru
     struct http_sink *sink = NULL;
     int result = -1;
 
-    if (offsets != NULL && name_beside(&beside, offsets, error) == 0) {
+    if (offsets != NULL && name_beside(&beside, offsets, error) == 0 &&
+        (!options->elasticsearch || check_index_ids(offsets, beside.index_ids, error) == 0)) {
         settings->key_changes_path = beside.key_changes;
         settings->index_ids_path = beside.index_ids;
         sink = http_sink_open(settings, error);

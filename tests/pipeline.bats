@@ -412,3 +412,27 @@ has_rows() { [ "$(sqlite3 -readonly "$COPY" 'select count(*) > 0 from t' 2>/dev/
     stop_line
     is "rows of both" "311 311" "$(sqlite3 "$DIR/a.db" 'select count(*) from t') $(sqlite3 "$DIR/b.db" 'select count(*) from t')"
 }
+
+@test "a slot that is lost: the new snapshot over the old copy is exit 78, and without that copy it is the source again" {
+    local line
+    line="{ cdc-snapshot $(source_options) && exec pg-cdc --until now $(source_options); } | cdc-sink-sqlite --state-dir '$STATE' '$COPY'"
+    rows() { copy 'select id, v from t union all select a, null from keyless order by 1' | xargs; }
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b'), (3, 'c')"
+    sql "create table $NAME.keyless (a int); alter table $NAME.keyless replica identity full; insert into $NAME.keyless values (10), (11)"
+    t bash -o pipefail -c "$line" 2>"$DIR/err"
+    t pg-cdc --drop --name "$NAME" "$URL" 2>>"$DIR/err"
+    sql "delete from $NAME.t where id = 2; delete from $NAME.keyless where a = 10; insert into $NAME.t values (4, 'd')"
+    run -79 --separate-stderr t bash -o pipefail -c "$line"
+    [[ $stderr == *"remove the offset files of the pipeline and the copies"* ]]
+    # The half of it.
+    rm "$STATE"/*.offset
+    run -78 --separate-stderr t bash -o pipefail -c "$line"
+    [[ $stderr == *"$COPY has the rows of an earlier snapshot"* ]]
+    is "the old copy" '1|a 2|b 3|c 10| 11|' "$(rows)"
+    rm -f "$COPY"* "$STATE/cdc-sink-sqlite.offset"
+    t bash -o pipefail -c "$line" 2>>"$DIR/err"
+    is "the new one" '1|a 3|c 4|d 11|' "$(rows)"
+    sql "insert into $NAME.t values (5, 'e')"
+    t bash -o pipefail -c "$line" 2>>"$DIR/err"
+    is "and on" '1|a 3|c 4|d 5|e 11|' "$(rows)"
+}

@@ -886,7 +886,7 @@ blocked() {
     for _ in 1 2 3; do row_of a; row_of b; row_of c; commit; done >"$IN"
     elastic --batch-events 3
     is "by name, with the owner" "$SCHEMA-a $SCHEMA-b $SCHEMA-c" "$(sed -n 's,^/\([^?/]*\)?.*mappings._meta.*,\1,p' "$DIR/http/looks" | xargs)"
-    is "then ids alone" "$SCHEMA-a,$SCHEMA-b,$SCHEMA-c $SCHEMA-a,$SCHEMA-b,$SCHEMA-c" "$(sed -n 's;^/\([^?/]*\)/_settings/index.uuid,index.\*_pipeline?.*;\1;p' "$DIR/http/looks" | xargs)"
+    is "then ids alone" "$SCHEMA-a,$SCHEMA-b,$SCHEMA-c $SCHEMA-a,$SCHEMA-b,$SCHEMA-c" "$(sed -n 's;^/\([^?/]*\)/_settings/index.uuid,index.\*_pipeline,index.translog.durability?.*;\1;p' "$DIR/http/looks" | xargs)"
     is "no more" 5 "$(grep -c . "$DIR/http/looks")"
 }
 
@@ -899,12 +899,13 @@ blocked() {
     done >"$IN"
     commit >>"$IN"
     elastic
-    is "ids" 25 "$(wc -l <"$DIR/o.indexes")"
+    is "ids" 25 "$(grep -c '"source"' "$DIR/o.indexes")"
+    is "what ids are made of" '{"key":["id"],"columns":["id"]}' "$(jq -c '.identity // empty' "$DIR/o.indexes" | sort -u)"
     is "each once" 25 "$(jq -r .index "$DIR/o.indexes" | sort -u | wc -l)"
     printf '{"index":"half' >>"$DIR/o.indexes"
     { TABLE=table-with-a-name-that-is-so-long-that-not-all-of-them-go-into-the-first-line-of-one-request-7; schema id id:integer; change d '{"id":1}' '{"id":1}' null; commit; } >"$IN"
     elastic
-    is "the torn line is gone" 25 "$(jq -r .index "$DIR/o.indexes" | wc -l)"
+    is "the torn line is gone" 50 "$(jq -r .index "$DIR/o.indexes" | wc -l)"
     echo other >"$DIR/http/uuid"
     SEQ=900
     { TABLE=table-with-a-name-that-is-so-long-that-not-all-of-them-go-into-the-first-line-of-one-request-7; schema id id:integer; change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
@@ -1100,4 +1101,91 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
         [[ $stderr == *"is that of an HTTP server"* ]]
         is "offset after $answer" "" "$(pos)"
     done
+}
+
+@test "OpenSearch: another primary key at the source is exit 78, in one run or the next; another name of its column is none" {
+    local key=0
+    documents() { docs | jq -c '[.[0], .[2]]'; }
+    { schema id id:integer code:text; change c '{"id":1}' null '{"id":1,"code":"a"}'; change c '{"id":2}' null '{"id":2,"code":"b"}'; commit; } >"$IN"
+    elastic
+    cp "$DIR/o" "$DIR/stored"
+    documents >"$DIR/before"
+    tx
+    { schema code id:integer code:text; change d '{"code":"b"}' '{"code":"b"}' null; commit; } >"$IN"
+    run -78 --separate-stderr elastic
+    [[ $stderr == *"has a new key at the source"*'["id"]'*"take a new snapshot"* ]]
+    # Beside others, and in the order of the columns.
+    { schema id,code id:integer code:text; change u '{"id":1,"code":"a"}' null '{"id":1,"code":"a"}'; commit; } >"$IN"
+    run -78 elastic
+    documents | cmp "$DIR/before"
+    is position "$(jq -c .offsets "$DIR/stored")" "$(jq -c .offsets "$DIR/o")"
+    # A column that was not there before, or is there no more, has taken the place of the other.
+    for names in ident id; do
+        tx
+        { schema $names $names:integer code:text more:text; change u "{\"$names\":1}" null "{\"$names\":1,\"code\":\"$names\"}"; commit; } >"$IN"
+        elastic
+        is "under the same id" "[\"1\",{\"$names\":1,\"code\":\"$names\"}]" "$(documents | head -1)"
+    done
+    # Not where the new one was there: id is gone, and code is the key.
+    tx
+    { schema code code:text more:text; change u '{"code":"id"}' null '{"code":"id","more":"x"}'; commit; } >"$IN"
+    run -78 elastic
+    # In one run, what is complete before it is stored.
+    TABLE=u
+    tx
+    { schema id id:integer code:text; change c '{"id":1}' null '{"id":1,"code":"a"}'; commit; schema code id:integer code:text; change d '{"code":"a"}' '{"code":"a"}' null; commit; } >"$IN"
+    run -78 elastic
+    is "rows of the table" 1 "$(opensearch_rows "$SCHEMA-u" .id)"
+}
+
+@test "OpenSearch: an index that a TRUNCATE has emptied takes another key, also when lines come again after a crash" {
+    { schema id id:integer code:text; change c '{"id":1}' null '{"id":1,"code":"a"}'; commit; } >"$DIR/old"
+    { schema id id:integer code:text; change c '{"id":2}' null '{"id":2,"code":"b"}'; line t '"x":1'; schema code id:integer code:text; change c '{"code":"c"}' null '{"id":3,"code":"c"}'; commit; } >"$DIR/new"
+    { schema code id:integer code:text; change u '{"code":"c"}' null '{"id":4,"code":"c"}'; commit; } >"$DIR/more"
+    cp "$DIR/old" "$IN"
+    elastic
+    cp "$DIR/o" "$DIR/stored"
+    cp "$DIR/new" "$IN"
+    elastic
+    cp "$DIR/stored" "$DIR/o"
+    elastic
+    is rows '["c",3]' "$(docs | jq -c '[.[0], .[2].id]')"
+    cp "$DIR/o" "$DIR/stored"
+    cp "$DIR/more" "$IN"
+    elastic
+    cp "$DIR/stored" "$DIR/o"
+    elastic
+    is "rows then" '["c",4]' "$(docs | jq -c '[.[0], .[2].id]')"
+    tx
+    { schema id id:integer code:text; change c '{"id":5}' null '{"id":5,"code":"e"}'; commit; } >"$IN"
+    run -78 elastic
+}
+
+@test "OpenSearch: with index.translog.durability async the index is flushed before the position moves" {
+    local index
+    for index in t:async other:ASYNC; do
+        curl -sS -XPUT "$OPENSEARCH_URL/$SCHEMA-${index%:*}" -H 'Content-Type: application/json' -d '{"settings":{"index.translog.durability":"'"${index#*:}"'","index.translog.sync_interval":"1h"}}' >/dev/null
+    done
+    durable() { curl -sS "$OPENSEARCH_URL/$SCHEMA-$1/_stats?level=shards" | jq -c "[.indices[].shards[][] | select(.routing.primary) | .seq_no | .max_seq_no, .local_checkpoint]"; }
+    { for TABLE in t other; do schema id id:integer; change c '{"id":1}' null '{"id":1}'; done; commit; } >"$IN"
+    elastic
+    is "of the one" '[0,0]' "$(durable t)"
+    is "of the other" '[0,0]' "$(durable other)"
+    tx
+    { schema id id:integer; change d '{"id":1}' '{"id":1}' null; commit; } >"$IN"
+    elastic
+    is "after another run" '[1,1]' "$(durable other)"
+}
+
+@test "a position of a webhook is none of an index: exit 78, and no index is made" {
+    { users; change c '{"id":1}' null '{"id":1}'; commit; } >"$IN"
+    server
+    webhook
+    cp "$DIR/o" "$DIR/stored"
+    tx
+    { users; change c '{"id":2}' null '{"id":2}'; commit; } >"$IN"
+    run -78 --separate-stderr t cdc-sink-http --elasticsearch --offset-file "$DIR/o" "$OPENSEARCH_URL" <"$IN"
+    [[ $stderr == *"has a position, and no index was filled up to it"* ]]
+    cmp "$DIR/o" "$DIR/stored"
+    is "no index" 404 "$(curl -s -o /dev/null -w '%{http_code}' "$OPENSEARCH_URL/$SCHEMA-t")"
 }

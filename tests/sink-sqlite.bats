@@ -1123,3 +1123,93 @@ stored_at_least() { [ "$(q 'select count(*) from t' 2>/dev/null || echo 0)" -ge 
     is "letter" '{"id":2}' "$(jq -r .line "$DIR/dead" | jq -c .key)"
     is rows 3 "$(q 'select id from t')"
 }
+
+# The positions of hand-written lines as those of a snapshot, or of the log: snapshot_at NUMBER, log_at NUMBER.
+snapshot_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.0000000000.a0001.%012d\"", n, NR)); print }'; }
+log_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.%010d.1\"", n, NR)); print }'; }
+
+@test "a snapshot that is taken anew over an older copy: exit 78 before its first row, and the copy stays as it is" {
+    local first=0000000004C1E2C8 log=0000000004C1E430 anew=0000000005000000
+    { schema '' a:text; change r null null '{"a":"1"}'; change r null null '{"a":"2"}'; commit; } | snapshot_at $first >"$IN"
+    head -2 "$IN" >"$DIR/part"
+    cp "$IN" "$DIR/snapshot"
+    { cat "$DIR/snapshot"; { schema '' a:text; change d null '{"a":"1"}' null; commit; } | log_at $log; } >"$IN"
+    sink
+    is rows 2 "$(q 'select a from t')"
+    # What comes again of the same snapshot is known.
+    sink
+    cp "$DIR/snapshot" "$IN"
+    sink
+    is "rows, after the same lines again" 2 "$(q 'select a from t')"
+    { schema '' a:text; change r null null '{"a":"2"}'; commit; } | snapshot_at $anew >"$IN"
+    for offset_file in kept removed; do
+        [ $offset_file = kept ] || rm "$DB.offset"
+        run -78 --separate-stderr sink
+        [[ $stderr == *"$DB has the rows of an earlier snapshot of source \"n\""*"remove $DB and its offset file"* ]]
+        is "rows, offset file $offset_file" 2 "$(q 'select a from t')"
+        is "position, offset file $offset_file" $log "$(q 'select substr(pos, 1, 16) from cdc_offsets')"
+    done
+    # Of a table without rows the schema line alone says it.
+    schema '' a:text | snapshot_at $anew >"$IN"
+    run -78 sink
+    rm -f "$DB"*
+    { schema '' a:text; change r null null '{"a":"2"}'; commit; } | snapshot_at $anew >"$IN"
+    sink
+    is "rows, without the old copy" 2 "$(q 'select a from t')"
+}
+
+@test "a snapshot in several batches and runs, and further attempts at it, is one snapshot" {
+    local n=0000000004C1E2C8
+    { schema id id:integer; for i in 1 2 3; do change r "{\"id\":$i}" null "{\"id\":$i}"; commit; done; } | snapshot_at $n >"$DIR/all"
+    head -3 "$DIR/all" >"$IN"
+    sink
+    cp "$DIR/all" "$IN"
+    sink --batch-events 1
+    sed 's/a0001/a0002/' "$DIR/all" >"$IN"
+    change r '{"id":4}' null '{"id":4}' | snapshot_at $n | sed 's/a0001/a0003/' >>"$IN"
+    commit | snapshot_at $n | sed 's/a0001.0*1/a0003.000000000002/' >>"$IN"
+    sink
+    is rows '1 2 3 4' "$(q 'select id from t' | xargs)"
+}
+
+@test "a column called rowid that the source has dropped is still in the copy: it is not taken for the rowid" {
+    local row
+    {
+        schema '' a:integer rowid:integer note:text
+        for row in 1 2 3; do change c null null "{\"a\":$row,\"rowid\":7,\"note\":\"word$row\"}"; done
+        commit
+    } >"$IN"
+    sink --fts t:note
+    tx
+    {
+        schema '' a:integer note:text
+        change c null null '{"a":4,"note":"word4"}'
+        change u null '{"a":4,"note":"word4"}' '{"a":40,"note":"word40"}'
+        change u null '{"a":1,"note":"word1"}' '{"a":10,"note":"word10"}'
+        change d null '{"a":2,"note":"word2"}' null
+        commit
+    } >"$IN"
+    run -0 --separate-stderr sink --fts t:note
+    not grep -q "not found" <<<"$stderr"
+    is rows '3|7|word3 10|7|word10 40||word40' "$(q 'select a, rowid, note from t order by a' | xargs)"
+    is found 10 "$(q "select a from t where _rowid_ in (select rowid from t_fts where t_fts match 'word10')")"
+    is "not found" '' "$(q "select rowid from t_fts where t_fts match 'word1 OR word2'")"
+    # All three names.
+    q 'alter table t add column oid'
+    q 'alter table t add column _rowid_'
+    tx
+    { schema '' a:integer note:text; change d null '{"a":3,"note":"word3"}' null; commit; } >"$IN"
+    run -78 --separate-stderr sink
+    [[ $stderr == *"hide SQLite's rowid"* ]]
+}
+
+@test "somebody's own FTS5 index without a table, called as ours would be, is left alone" {
+    { schema id id:integer v:text; change c '{"id":1}' null '{"id":1,"v":"a"}'; commit; } >"$IN"
+    sink
+    q "create virtual table t_fts using fts5(a, content=''); insert into t_fts values ('mine')"
+    tx
+    { schema id id:integer v:text w:text; change c '{"id":2}' null '{"id":2,"v":"b","w":"c"}'; commit; } >"$IN"
+    sink
+    is rows '1|a| 2|b|c' "$(q 'select id, v, w from t' | xargs)"
+    is "found there" 1 "$(q "select rowid from t_fts where t_fts match 'mine'")"
+}

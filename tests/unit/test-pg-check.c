@@ -330,7 +330,8 @@ static const struct run runs[] = {
      {S("pgoutput|postgres|f|0|0/1543DD0|0/1543D98|t|f|f")},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#error: slot \"cdc_p\" was invalidated by the server: its log is gone; changes may be missing: take a new "
-     "snapshot (run pg-cdc --drop, remove the offset files of the pipeline, and begin with cdc-snapshot)\n"
+     "snapshot (run pg-cdc --drop, remove the offset files of the pipeline and the copies, and begin with "
+     "cdc-snapshot)\n"
      "-#0: 0  ()\n"
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
@@ -396,7 +397,8 @@ static const struct run runs[] = {
      {NO_SLOT},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#error: slot \"cdc_p\" is gone, and a position to go on from exists; changes may be missing: take a new "
-     "snapshot (run pg-cdc --drop, remove the offset files of the pipeline, and begin with cdc-snapshot)\n"
+     "snapshot (run pg-cdc --drop, remove the offset files of the pipeline and the copies, and begin with "
+     "cdc-snapshot)\n"
      "-#0: 0  ()\n"
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
@@ -409,7 +411,7 @@ static const struct run runs[] = {
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#error: slot \"cdc_p\" was confirmed up to 0/1543DD1, beyond our position 0/1543DD0: it was made anew, or "
      "somebody else reads it; changes may be missing: take a new snapshot (run pg-cdc --drop, remove the offset files "
-     "of the pipeline, and begin with cdc-snapshot)\n"
+     "of the pipeline and the copies, and begin with cdc-snapshot)\n"
      "-#0: 0  ()\n"
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "-1 SELECT p.oid AS publication, p.xmin::text AS wri ... mespace WHERE p.pubname = $1 ORDER BY e.kind, e.of\n"
@@ -421,7 +423,7 @@ static const struct run runs[] = {
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#error: the position belongs to another server (system identifier 7712519040855319821, this one is "
      "7712519040855319822); changes may be missing: take a new snapshot (run pg-cdc --drop, remove the offset files of "
-     "the pipeline, and begin with cdc-snapshot)\n"
+     "the pipeline and the copies, and begin with cdc-snapshot)\n"
      "-#0: 0  ()\n"
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"},
     {"resumes",
@@ -430,7 +432,7 @@ static const struct run runs[] = {
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "+#error: the server's log ends at 0/1543DCF, before the position 0/1543DD0: the server was set back to a state "
      "before it; changes may be missing: take a new snapshot (run pg-cdc --drop, remove the offset files of the "
-     "pipeline, and begin with cdc-snapshot)\n"
+     "pipeline and the copies, and begin with cdc-snapshot)\n"
      "-#0: 0  ()\n"
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"
      "+2 SELECT pg_is_in_recovery() AS standby\n"},

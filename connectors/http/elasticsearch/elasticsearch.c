@@ -17,6 +17,7 @@ static const struct cdc_target_ops target_ops = {
 static void release(struct cdc_table *table)
 {
     free(((struct es_table *)table)->place);
+    free(((struct es_table *)table)->identity);
 }
 
 /* -- lifetime -------------------------------------------------------------------- */
@@ -257,6 +258,8 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
         return HTTP_TAKEN_NOT_YET;
     if (http_batch_lacks_room(&batch->lines, event->line))
         return HTTP_TAKEN_NOT_YET;
+    if (!((struct es_table *)table)->identified && es_identity_check(sink, (struct es_table *)table, error) != 0)
+        return HTTP_TAKEN_FAILED;
     if (((struct es_table *)table)->no_index && make_index(sink, table, event, error) != 0)
         return HTTP_TAKEN_FAILED;
     if (touch(sink, (struct es_table *)table, error) != 0)
@@ -279,6 +282,8 @@ static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_even
         result = cdc_sink_reject(sink->client->context, event->line, "the line has no \"seq\"", error);
     else
         result = es_truncate_index(sink, table->target, event->seq, error);
+    if (result == 0 && event->has_seq)
+        es_identity_forget((struct es_table *)table);
     if (result == 0 && !((struct es_table *)table)->no_index)
         result = touch(sink, (struct es_table *)table, error);
     return result == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
@@ -297,7 +302,9 @@ enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *even
                                                          : cdc_tables_of(&sink->tables, event, error);
     if (table == NULL || claim(sink, table, error) != 0)
         return HTTP_TAKEN_FAILED;
-    if (event->op == CDC_OP_SCHEMA)
+    if (event->op == CDC_OP_SCHEMA) {
+        ((struct es_table *)table)->identified = false;
         return HTTP_TAKEN;
+    }
     return is_row ? take_row(sink, event, table, error) : take_truncate(sink, event, table, error);
 }

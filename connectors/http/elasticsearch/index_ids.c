@@ -3,6 +3,8 @@
  *
  *   {"index":"shop-orders","uuid":"dJ3vXo1vQ1e2Zp0xNq8k9A","source":{"name":"shop","db":"shop","schema":"public","table":"orders"}}
  *
+ *   {"index":"shop-orders","uuid":"dJ3vXo1vQ1e2Zp0xNq8k9A","identity":{"key":["id"],"columns":["id","note"]}}
+ *
  * Killed before the sync, the offset has not moved: the documents come again, and the line with them. */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +18,7 @@
 #include <cdc/line.h>
 
 #define LONGEST_LINE                                                                                                   \
-    ((size_t)1 << 20) /* a name of an index has 255 bytes, an id 22; a source's name may have any length */
+    ((size_t)16 << 20) /* of an identity, the names of all columns; a source's name may have any length */
 
 struct entry {
     char *key, *value;
@@ -34,6 +36,7 @@ struct es_index_ids {
     struct cdc_buf pending; /* after size, not written yet */
     struct map ids;         /* by index */
     struct map homes;       /* the index, by source table */
+    struct map identities;  /* by index; "null": none */
 };
 
 static int failure(const struct es_index_ids *ids, const char *what, struct cdc_error *error)
@@ -114,12 +117,17 @@ const char *es_index_ids_home(const struct es_index_ids *ids, const char *source
     return get(&ids->homes, source);
 }
 
+static void append_text(struct cdc_buf *out, const char *name, const char *text)
+{
+    cdc_buf_text(out, name);
+    cdc_json_append_text(out, text, strlen(text));
+}
+
 int es_index_ids_note(struct es_index_ids *ids, const char *index, struct cdc_span id, const char *source,
                       struct cdc_error *error)
 {
     if (ids->fd >= 0) {
-        cdc_buf_lit(&ids->pending, "{\"index\":");
-        cdc_json_append_text(&ids->pending, index, strlen(index));
+        append_text(&ids->pending, "{\"index\":", index);
         cdc_buf_lit(&ids->pending, ",\"uuid\":");
         cdc_json_append_text(&ids->pending, id.p, id.n);
         cdc_buf_lit(&ids->pending, ",\"source\":");
@@ -131,6 +139,29 @@ int es_index_ids_note(struct es_index_ids *ids, const char *index, struct cdc_sp
     return put(&ids->ids, strdup(index), cdc_span_copy(id), error) == 0
                ? put(&ids->homes, strdup(source), strdup(index), error)
                : -1;
+}
+
+const char *es_index_ids_identity(const struct es_index_ids *ids, const char *index)
+{
+    const char *identity = get(&ids->identities, index);
+    return identity != NULL && *identity == '{' ? identity : NULL;
+}
+
+int es_index_ids_note_identity(struct es_index_ids *ids, const char *index, const char *identity,
+                               struct cdc_error *error)
+{
+    const char *id = es_index_ids_get(ids, index), *text = identity != NULL ? identity : "null";
+
+    if (ids->fd >= 0 && id != NULL) {
+        append_text(&ids->pending, "{\"index\":", index);
+        append_text(&ids->pending, ",\"uuid\":", id);
+        cdc_buf_lit(&ids->pending, ",\"identity\":");
+        cdc_buf_text(&ids->pending, text);
+        cdc_buf_lit(&ids->pending, "}\n");
+        if (ids->pending.failed)
+            return cdc_error_memory(error);
+    }
+    return put(&ids->identities, strdup(index), strdup(text), error);
 }
 
 int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error)
@@ -160,12 +191,15 @@ int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error)
 
 static int load_line(struct es_index_ids *ids, struct cdc_span line, struct cdc_error *error)
 {
-    struct cdc_span index, id, source;
+    struct cdc_span index, id, source, identity;
 
     if (cdc_json_validate(line.p, line.n, NULL) != 0 || (index = cdc_json_member_raw(line, "index")).p == NULL ||
         (id = cdc_json_member_raw(line, "uuid")).p == NULL)
         return 1;
     if (put(&ids->ids, cdc_json_text(index, NULL), cdc_json_text(id, NULL), error) != 0)
+        return -1;
+    identity = cdc_json_member(line, "identity");
+    if (identity.p != NULL && put(&ids->identities, cdc_json_text(index, NULL), cdc_span_copy(identity), error) != 0)
         return -1;
     source = cdc_json_member(line, "source");
     return source.p == NULL ? 0 : put(&ids->homes, cdc_span_copy(source), cdc_json_text(index, NULL), error);
@@ -232,6 +266,7 @@ void es_index_ids_free(struct es_index_ids *ids)
         close(ids->fd);
     free_map(&ids->ids);
     free_map(&ids->homes);
+    free_map(&ids->identities);
     cdc_buf_free(&ids->pending);
     free(ids->path);
     free(ids);

@@ -19,6 +19,11 @@ const char *es_index_ids_home(const struct es_index_ids *ids, const char *source
 /* Keeps the id, and whose documents are in the index, durable after es_index_ids_sync. source: a JSON object. */
 int es_index_ids_note(struct es_index_ids *ids, const char *index, struct cdc_span id, const char *source,
                       struct cdc_error *error);
+/* Of what columns the ids in that index are (identity.c), a JSON object; NULL: it is not known. BORROWED, too. */
+const char *es_index_ids_identity(const struct es_index_ids *ids, const char *index);
+/* identity NULL: no more. Kept as the id is; for this run only where the index has none. */
+int es_index_ids_note_identity(struct es_index_ids *ids, const char *index, const char *identity,
+                               struct cdc_error *error);
 int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error);
 
 #endif

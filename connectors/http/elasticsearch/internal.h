@@ -142,7 +142,11 @@ struct es_table {
     bool ownerless;          /* nothing can be kept in its mapping */
     bool touched;
     bool looked_at, pipeline; /* its settings are known in this run; it has an ingest pipeline */
+    bool lazy;                /* it has what it took in memory only, for a while */
     char *place;              /* the index that its documents are said to be in: that of an alias; NULL: not known */
+    char *identity;           /* of the rows of this run (identity.c); NULL: it has none */
+    bool identified;          /* it is that of the definition in hand */
+    bool emptied;             /* since the last delivery, by a TRUNCATE */
 };
 
 /* -- request.c -- */
@@ -187,6 +191,14 @@ int es_places_check(const struct es_batch *batch, const struct es_item *item, co
 /* Its index has that name and those settings. CONFIG where its documents were written elsewhere. */
 int es_places_learn(struct es_table *table, struct cdc_span raw_name, struct cdc_span settings,
                     struct cdc_error *error);
+
+/* -- identity.c: the columns of which ids are made -- */
+/* Before a row, unless table->identified. CONFIG when the documents that the index has have ids of other columns. */
+int es_identity_check(struct es_sink *sink, struct es_table *table, struct cdc_error *error);
+/* The index was emptied. */
+void es_identity_forget(struct es_table *table);
+/* Before the offsets move: keeps it beside the index's id. */
+int es_identity_note(struct es_sink *sink, struct es_table *table, struct cdc_error *error);
 
 /* -- send.c -- */
 int es_send_batch(struct es_sink *sink, struct cdc_error *error);

@@ -183,8 +183,9 @@ static int compare_index(struct es_sink *sink, const char *index, struct cdc_spa
 }
 
 /* The id alone, which costs the server little, however many fields a mapping has; and with the owner. */
-#define SETTINGS "*.settings.index.uuid,*.settings.index.*_pipeline"
-#define IDS "/_settings/index.uuid,index.*_pipeline?ignore_unavailable=true&filter_path=" SETTINGS
+#define SETTINGS "*.settings.index.uuid,*.settings.index.*_pipeline,*.settings.index.translog.durability"
+#define IDS                                                                                                            \
+    "/_settings/index.uuid,index.*_pipeline,index.translog.durability?ignore_unavailable=true&filter_path=" SETTINGS
 #define IDS_AND_OWNERS "?ignore_unavailable=true&filter_path=*.mappings._meta.cdc," SETTINGS
 
 /* Asks for several indexes (names with commas). 1: the answer lies in the client's response, 0: none of them is there, or it
@@ -363,6 +364,34 @@ int es_owner_look(struct es_sink *sink, struct cdc_error *error)
     return 0;
 }
 
+/* With index.translog.durability async, an index has what it took in memory alone for some seconds: what is confirmed would go
+ * with a server that is killed. */
+static int make_durable(struct es_sink *sink, const struct es_table *table, struct cdc_error *error)
+{
+    struct http_request request = {.method = "POST", .content_type = "application/json"};
+    struct cdc_retry retry;
+    char path[300];
+    long status = 0;
+
+    snprintf(path, sizeof path, "/%s/_flush?filter_path=_shards.failed", table->source.target);
+    request.path = path;
+    cdc_retry_init(&retry, sink->client->context->settings->retry_max);
+    for (;;) {
+        enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+        if (http_client_check(sink->client, outcome, status, error) != 0) {
+            if (error != NULL)
+                error->hint[0] = '\0';
+            return cdc_error_hint(error,
+                                  "the index has index.translog.durability async: set it to request, or give the user "
+                                  "the right to flush");
+        }
+        if (!es_answer_shard_failed(response_of(sink)))
+            return 0;
+        if (http_client_wait(sink->client, &retry, 0, "an index cannot be flushed now", error) != 0)
+            return -1;
+    }
+}
+
 int es_owner_verify(struct es_sink *sink, struct cdc_error *error)
 {
     for (size_t from = 0, to; from < sink->n_touched; from = to) {
@@ -372,7 +401,12 @@ int es_owner_verify(struct es_sink *sink, struct cdc_error *error)
             if (sink->touched[i]->touched && verify_table(sink, sink->touched[i], error) != 0)
                 return -1;
     }
+    for (size_t i = 0; i < sink->n_touched; i++)
+        if (sink->touched[i]->lazy && make_durable(sink, sink->touched[i], error) != 0)
+            return -1;
     for (size_t i = 0; i < sink->n_touched; i++) {
+        if (es_identity_note(sink, sink->touched[i], error) != 0)
+            return -1;
         sink->touched[i]->touched = false;
         sink->touched[i]->looked_at = true;
     }

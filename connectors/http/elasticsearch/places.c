@@ -9,6 +9,7 @@
  * So the answers say it, item by item, where there is a pipeline, and in the first delivery of each table, since only then
  * it is known whether there is one. */
 #include <stdlib.h>
+#include <strings.h>
 
 #include "connectors/http/elasticsearch/internal.h"
 
@@ -50,10 +51,20 @@ static bool is_set(struct cdc_span index, const char *name)
     return value.n > 0 && !cdc_span_is(value, "_none");
 }
 
+/* {"uuid":"...","translog":{"durability":"ASYNC"}} */
+static bool is_lazy(struct cdc_span index)
+{
+    struct cdc_span translog = cdc_json_member(index, "translog");
+    struct cdc_span value =
+        cdc_json_type(translog) == CDC_JSON_OBJECT ? cdc_json_member_raw(translog, "durability") : cdc_span(NULL, 0);
+    return value.n == 5 && strncasecmp(value.p, "async", 5) == 0;
+}
+
 int es_places_learn(struct es_table *table, struct cdc_span raw_name, struct cdc_span settings, struct cdc_error *error)
 {
     table->looked_at = true;
     table->pipeline = is_set(settings, "default_pipeline") || is_set(settings, "final_pipeline");
+    table->lazy = is_lazy(settings);
     if (table->place != NULL && !cdc_json_raw_is(raw_name, cdc_span_text(table->place)))
         return is_elsewhere(table, "to another index", error);
     return 0;

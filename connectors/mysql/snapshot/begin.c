@@ -106,7 +106,7 @@ static int need_whole_images(const struct my_snapshot *run, struct cdc_error *er
                   run->settings->name);
     return cdc_error_hint(error,
                           "start anew: SET GLOBAL binlog_row_image = FULL; (sessions must reconnect), remove the "
-                          "offset files of the pipeline and the copy, and start again");
+                          "offset files of the pipeline and the copies, and start again");
 }
 
 /* RETURNS NEW */

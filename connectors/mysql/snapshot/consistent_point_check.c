@@ -9,7 +9,8 @@
 static int lost(const struct my_snapshot *run, const char *why, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_LOST, "the snapshot of \"%s\" cannot be completed: %s", run->settings->name, why);
-    return cdc_error_hint(error, "take a new one: remove the offset files of the pipeline, and start again");
+    return cdc_error_hint(error,
+                          "take a new one: remove the offset files of the pipeline and the copies, and start again");
 }
 
 /* After a RESET a file of the same name begins, and transactions are numbered from 1 again. */

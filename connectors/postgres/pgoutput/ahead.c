@@ -31,7 +31,7 @@ int pgoutput_add_ahead(struct pgoutput *decoder, const struct pg_last *last, uin
 int pg_hint_new_snapshot(struct cdc_error *error)
 {
     return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
-                                 "offset files of the pipeline, and begin with cdc-snapshot)");
+                                 "offset files of the pipeline and the copies, and begin with cdc-snapshot)");
 }
 
 static int other_log(const struct pg_ahead *ahead, struct cdc_error *error)

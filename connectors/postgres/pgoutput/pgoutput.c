@@ -233,7 +233,7 @@ static int check_whole(const struct pg_table *table, const struct pg_cell *cells
         return cdc_error_hint(
             error,
             "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY FULL; and take a new snapshot (run pg-cdc --drop, "
-            "remove the offset files of the pipeline, and begin with cdc-snapshot)",
+            "remove the offset files of the pipeline and the copies, and begin with cdc-snapshot)",
             table->schema, table->name);
     }
     return 0;
@@ -278,8 +278,9 @@ static int no_old_row(const struct pg_table *table, struct cdc_error *error)
                   "replica identity of %s partition was another one than that of the table",
                   table->schema, table->name, table->has_key ? ":" : " has no key, and",
                   table->has_key ? "some" : "its");
-    return cdc_error_hint(error, "take a new snapshot (run pg-cdc --drop, remove the offset files of the pipeline, and "
-                                 "begin with cdc-snapshot)");
+    return cdc_error_hint(
+        error, "take a new snapshot (run pg-cdc --drop, remove the offset files of the pipeline and the copies, and "
+               "begin with cdc-snapshot)");
 }
 
 /* What the old row says, which came as *kind (PG_OLD_NONE where none came). 0, or -1 where the row cannot be told from others. */

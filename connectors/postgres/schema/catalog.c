@@ -187,7 +187,7 @@ int pg_catalog_refuse(const char *schema, const char *name, const struct pg_key_
     struct pg_key_facts own = *facts;
     const char *then = read && pg_key_is_marked(facts)
                            ? " and, if a row of it was changed meanwhile, take a new snapshot "
-                             "(run pg-cdc --drop, remove the offset files of the pipeline, "
+                             "(run pg-cdc --drop, remove the offset files of the pipeline and the copies, "
                              "and begin with cdc-snapshot)"
                            : "";
     own.partitioned = false; /* by its own identity, not by its partitions' */

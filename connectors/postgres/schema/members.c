@@ -213,9 +213,10 @@ static int judge(const struct question *question, const struct cdc_log *log, str
         return 0;
     }
     cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", question->found.data, meaning);
-    return cdc_error_hint(error, "take a new snapshot (run pg-cdc --drop, remove the offset files of the pipeline, and "
-                                 "begin with cdc-snapshot); or, if nothing changed meanwhile (it was one "
-                                 "transaction), give --allow-republished once");
+    return cdc_error_hint(
+        error, "take a new snapshot (run pg-cdc --drop, remove the offset files of the pipeline and the copies, and "
+               "begin with cdc-snapshot); or, if nothing changed meanwhile (it was one "
+               "transaction), give --allow-republished once");
 }
 
 void pg_members_free(struct pg_members *members)

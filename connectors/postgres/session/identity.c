@@ -71,7 +71,7 @@ void pg_identity_json(struct cdc_buf *out, const struct pg_identity *identity)
 static int hint_lost(struct cdc_error *error)
 {
     return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
-                                 "offset files of the pipeline, and begin with cdc-snapshot)");
+                                 "offset files of the pipeline and the copies, and begin with cdc-snapshot)");
 }
 
 /* Where the server's history left timeline `old`: 1 and *lsn; 0 when it never was on it. The history of timeline 3

@@ -215,7 +215,8 @@ static int lost(struct snapshot_run *run, const char *why, struct cdc_error *err
     cdc_error_set(error, CDC_EXIT_LOST, "slot \"%s\" %s: the snapshot that was begun at %s cannot be completed",
                   run->pg->slot, why, text);
     return cdc_error_hint(
-        error, "take a new one: run pg-cdc --drop, remove the offset files of the pipeline, and start again");
+        error,
+        "take a new one: run pg-cdc --drop, remove the offset files of the pipeline and the copies, and start again");
 }
 
 /* A publication made now would not do: the log since X is decoded with the catalogs of its time, which had none. */
@@ -226,8 +227,8 @@ static int check_publication(struct snapshot_run *run, struct cdc_error *error)
         return exists < 0 ? -1 : 0;
     cdc_error_set(error, CDC_EXIT_LOST, "publication \"%s\" is gone: the log since the snapshot began cannot be read",
                   run->pg->publication);
-    return cdc_error_hint(
-        error, "take a new snapshot: run pg-cdc --drop, remove the offset files of the pipeline, and start again");
+    return cdc_error_hint(error, "take a new snapshot: run pg-cdc --drop, remove the offset files of the pipeline and "
+                                 "the copies, and start again");
 }
 
 static int check_identity(struct snapshot_run *run, struct cdc_error *error)
@@ -295,7 +296,7 @@ static int foreign_slot(struct snapshot_run *run, struct cdc_error *error)
                   run->pg->slot, path ? path : "(none)");
     return cdc_error_hint(
         error, "name the right file (--offset-file, --state-dir); or, for a new snapshot, run pg-cdc --drop, "
-               "remove the offset files of the pipeline, and start again");
+               "remove the offset files of the pipeline and the copies, and start again");
 }
 
 int pg_snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error)

@@ -11,7 +11,7 @@ int pg_start_lost(const char *slot, const char *why, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_LOST, "slot \"%s\" %s", slot, why);
     return cdc_error_hint(error, "changes may be missing: take a new snapshot (run pg-cdc --drop, remove the "
-                                 "offset files of the pipeline, and begin with cdc-snapshot)");
+                                 "offset files of the pipeline and the copies, and begin with cdc-snapshot)");
 }
 
 /* What a snapshot has seen of the log. Its own state knows: the position in a sink's file may be of an older attempt, since

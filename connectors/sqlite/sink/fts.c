@@ -126,8 +126,9 @@ static bool is_reserved(const struct cdc_table *source, struct cdc_span name)
             sqlite3_strnicmp(name.p + n, "_fts", 4) == 0);
 }
 
-static int check_columns(const struct cdc_table *definition, const char *columns, struct cdc_error *error)
+static int check_columns(const struct lite_table *table, const char *columns, struct cdc_error *error)
 {
+    const struct cdc_table *definition = &table->source;
     struct cdc_span name;
 
     while (next_column(&columns, &name))
@@ -137,7 +138,7 @@ static int check_columns(const struct cdc_table *definition, const char *columns
                                      ? "--fts: table \"%s\": FTS5 keeps the name of column \"%.*s\" for itself"
                                      : "--fts: table \"%s\" has no column \"%.*s\"",
                                  definition->target, (int)name.n, name.p);
-    if (lite_rowid_visible(definition) == NULL)
+    if (table->rowid == NULL)
         return cdc_error_set(error, CDC_EXIT_CONFIG, "--fts: the columns of table \"%s\" hide SQLite's rowid",
                              definition->target);
     return 0;
@@ -317,8 +318,7 @@ int lite_fts_check(struct lite_sink *sink, const struct lite_table *table, struc
 
     if (columns == NULL)
         return 0;
-    return check_columns(&table->source, columns, error) == 0 && compare_index(sink, table, columns, error) >= 0 ? 0
-                                                                                                                 : -1;
+    return check_columns(table, columns, error) == 0 && compare_index(sink, table, columns, error) >= 0 ? 0 : -1;
 }
 
 int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
@@ -328,7 +328,7 @@ int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, stru
 
     if (columns == NULL)
         return 0;
-    if (check_columns(&table->source, columns, error) != 0 || (there = compare_index(sink, table, columns, error)) < 0)
+    if (check_columns(table, columns, error) != 0 || (there = compare_index(sink, table, columns, error)) < 0)
         return -1;
     if (there == 1)
         return 0;
@@ -343,13 +343,15 @@ int lite_fts_ensure(struct lite_sink *sink, const struct lite_table *table, stru
     return fill(sink, table->source.target, error);
 }
 
-/* The names of the tables that have an index of ours, one NUL-terminated text after the other; only: NULL for all. */
+/* The names of the tables that have an index to be filled again, one NUL-terminated text after the other; only: NULL for
+ * all. One of somebody's own without a table (content='') has nothing to be filled from. */
 static int indexed_tables(struct lite_sink *sink, const char *only, struct cdc_buf *out, struct cdc_error *error)
 {
     sqlite3_stmt *statement = lite_database_prepare(
         &sink->db,
         "SELECT t.table_name FROM cdc_tables t JOIN sqlite_master m ON m.name = t.table_name || '_fts' COLLATE NOCASE"
-        " WHERE m.sql LIKE '%USING fts5(%content=%' AND (?1 IS NULL OR t.table_name = ?1)",
+        " WHERE m.sql LIKE '%USING fts5(%content=%' AND m.sql NOT LIKE '%content=''''%' AND m.sql NOT LIKE "
+        "'%content=\"\"%' AND (?1 IS NULL OR t.table_name = ?1)",
         error);
     int code;
 

@@ -3,6 +3,7 @@
 #ifndef LITE_INTERNAL_H
 #define LITE_INTERNAL_H
 
+#include <cdc/pos.h>
 #include <cdc/table.h>
 
 #include "connectors/sqlite/session/database.h"
@@ -30,6 +31,7 @@ struct lite_table {
     uint64_t waiting;        /* rows that wait (waiting.c), in the transaction of the two below */
     int64_t seq;
     uint64_t transaction;
+    char snapshot[CDC_POS_NUMBER_DIGITS]; /* how the positions of the snapshot begin that was looked at last */
     /* of the event in hand, per column */
     struct cdc_span *after, *before, *old_key, *new_key;
     unsigned char *after_mask, *before_mask, *key_mask;
@@ -65,6 +67,10 @@ void lite_state_free(struct lite_sink *sink);
 /* Those that have moved since the database was asked or written. TEMPORARY when somebody else has moved one of them there
  * since: the transaction in hand is then not to be committed. */
 int lite_state_save_offsets(struct lite_sink *sink, const struct cdc_offset_file *offsets, struct cdc_error *error);
+/* Before a row or schema line of a snapshot. CONFIG when what is stored of its source comes from another snapshot: rows that have gone since
+ * would stay, and those without a key would be there twice. */
+int lite_state_check_snapshot(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                              struct cdc_error *error);
 /* For struct cdc_target_ops; context is the sink. */
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);
 int lite_state_claim(void *context, const char *target, const struct cdc_table_id *owner, struct cdc_error *error);
@@ -105,6 +111,9 @@ void lite_table_forget_statements(struct lite_table *table);
 extern const char *const lite_rowid_names[LITE_ROWID_NAMES];
 /* A name of the rowid that no column of the definition hides; NULL: they hide it. */
 const char *lite_rowid_visible(const struct cdc_table *definition);
+/* Sets table->rowid to one that no column of the table in the database hides, where a column that the source has dropped is
+ * still: `UPDATE ... WHERE rowid=` would mean that column. CONFIG when they hide all, and the table has no key. */
+int lite_rowid_choose(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 
 /* -- declaration.c -- */
 /* The declaration of a column, its name included, in the text of a CREATE TABLE; of no bytes where it has none. BORROWED. */

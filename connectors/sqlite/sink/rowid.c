@@ -16,3 +16,41 @@ const char *lite_rowid_visible(const struct cdc_table *definition)
     }
     return NULL;
 }
+
+/* The names of the rowid that columns of the table in the database hide. */
+static int find_hidden(struct lite_sink *sink, const char *table, bool hidden[LITE_ROWID_NAMES],
+                       struct cdc_error *error)
+{
+    int code = SQLITE_ERROR;
+
+    sink->db.sql.len = 0;
+    cdc_buf_lit(&sink->db.sql, "PRAGMA table_xinfo(");
+    lite_database_quote(&sink->db.sql, table);
+    cdc_buf_byte(&sink->db.sql, ')');
+    sqlite3_stmt *info = lite_database_prepare_made(&sink->db, false, error);
+    if (info == NULL)
+        return -1;
+    while ((code = sqlite3_step(info)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(info, 1);
+        for (size_t i = 0; name != NULL && i < LITE_ROWID_NAMES; i++)
+            hidden[i] |= sqlite3_stricmp(name, lite_rowid_names[i]) == 0;
+    }
+    sqlite3_finalize(info);
+    return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot read the columns", error);
+}
+
+int lite_rowid_choose(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    bool hidden[LITE_ROWID_NAMES] = {false, false, false};
+
+    if (find_hidden(sink, table->source.target, hidden, error) != 0)
+        return -1;
+    table->rowid = NULL;
+    for (size_t i = 0; table->rowid == NULL && i < LITE_ROWID_NAMES; i++)
+        if (!hidden[i])
+            table->rowid = lite_rowid_names[i];
+    if (table->rowid != NULL || table->source.n_key > 0)
+        return 0;
+    return cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\" has no key, and its columns in %s hide SQLite's rowid",
+                         table->source.target, sink->db.path);
+}

@@ -88,7 +88,8 @@ static int row(struct lite_sink *sink, const struct cdc_event *event, struct cdc
         return cdc_sink_reject(&sink->context, event->line,
                                "a row before the schema line of its table: the stream must keep its schema lines",
                                error);
-    if (lite_sql_begin(sink, error) != 0 || lite_table_settle(sink, table, error) != 0)
+    if ((event->op == CDC_OP_READ && lite_state_check_snapshot(sink, table, event, error) != 0) ||
+        lite_sql_begin(sink, error) != 0 || lite_table_settle(sink, table, error) != 0)
         return -1;
     return lite_rows_apply(sink, table, event, error);
 }

@@ -176,6 +176,41 @@ static bool has_moved(const struct lite_sink *sink, const char *name, const char
     return position == NULL || strcmp(position->pos, pos) != 0;
 }
 
+/* Positions of a snapshot, in all of its attempts, begin with the place in the log from which the stream goes on:
+ *
+ *   0000000004C1E2C8.0000000000.a0001.000000000002     a row, of the first attempt
+ *   0000000004C1E430.0000000001.1                      stored: the copy has come further, by the log
+ *   000000000479A980.0000000000.a0001.000000000002     a row of a snapshot that was taken anew
+ *
+ * What comes again of the same snapshot, once something of the log is stored, is before that. */
+int lite_state_check_snapshot(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                              struct cdc_error *error)
+{
+    uint64_t number, ordinal;
+
+    if (event->pos.n < CDC_POS_NUMBER_DIGITS || memcmp(table->snapshot, event->pos.p, CDC_POS_NUMBER_DIGITS) == 0)
+        return 0;
+    const struct lite_position *stored = position_of(sink, table->source.id.name);
+    char *pos = cdc_span_copy(event->pos);
+    const char *tail = pos != NULL ? cdc_pos_parse(pos, &number, &ordinal) : "";
+    bool of_ours = tail != NULL && *tail == 'a'; /* rows of other tools begin as they like */
+    bool of_another = of_ours && stored != NULL && cdc_pos_parse(stored->pos, &number, &ordinal) != NULL &&
+                      memcmp(stored->pos, pos, CDC_POS_NUMBER_DIGITS) < 0;
+    bool no_memory = pos == NULL;
+
+    free(pos);
+    if (no_memory)
+        return cdc_error_memory(error);
+    if (!of_another) {
+        memcpy(table->snapshot, event->pos.p, CDC_POS_NUMBER_DIGITS);
+        return 0;
+    }
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "%s has the rows of an earlier snapshot of source \"%s\": those that have gone since would stay",
+                  sink->db.path, table->source.id.name);
+    return cdc_error_hint(error, "remove %s and its offset file, and start again", sink->db.path);
+}
+
 /* One database may be given to two copies of a pipeline, each with an offset file of its own: their lines are the same, and a
  * row without a key would be stored twice. What one of them stored meanwhile is seen here, in the transaction that would
  * store it again. */

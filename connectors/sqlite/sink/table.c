@@ -273,6 +273,8 @@ static int apply(struct lite_sink *sink, struct lite_table *table, struct cdc_er
         result = !difference.rebuild ? 0 : lite_rebuild_table(sink, table, error);
     free(difference.there);
     if (result == 0)
+        result = lite_rowid_choose(sink, table, error);
+    if (result == 0)
         result = lite_fts_ensure(sink, table, error);
     table->pending = result != 0;
     return result;
@@ -336,7 +338,8 @@ int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, str
     struct lite_table *table = (struct lite_table *)cdc_tables_define(&sink->tables, event, error);
     size_t before = table != NULL ? table->number : 0;
 
-    if (table == NULL || prepare_definition(table, error) != 0)
+    if (table == NULL || lite_state_check_snapshot(sink, table, event, error) != 0 ||
+        prepare_definition(table, error) != 0)
         return -1;
     table->number = ++sink->tables_described; /* rows that wait have the columns of this definition */
     return lite_waiting_redefine(sink, table, before, error) == 0 ? look(sink, table, error) : -1;
