@@ -624,6 +624,44 @@ purge_all() {
     reset_log
 }
 
+# The server keeps a file as long as a dump that has ended just now is at it.
+purged_to() { msql "purge binary logs to '$1'" 2>/dev/null; [ "$(log_files | head -1)" = "$1" ]; }
+# bats test_tags=only:mariadb
+@test "MariaDB: a GTID that stands in the log twice, the second time in a later file: what lies between is not lost" {
+    local last
+    on_other
+    msql "create table t (id int)"
+    begin
+    last=$(log_gtids)
+    last=${last##*-}
+    msql "insert into t values (1)"
+    msql "insert into t values (2)"
+    read_all
+    is "rows" "1 2" "$(ids)"
+    cp "$DIR/p" "$DIR/before"
+    msql "insert into t values (3)"
+    msql "set gtid_seq_no = $((last + 1)); insert into t values (4)"
+    msql "flush binary logs"
+    msql "set gtid_seq_no = $((last + 2)); insert into t values (5)"
+    msql "insert into t values (6)"
+    read_all
+    is "rows, each once" "3 4 5 6" "$(ids)"
+    # The position's file is gone, and what follows it is there.
+    begin
+    last=$(log_gtids)
+    last=${last##*-}
+    msql "flush binary logs"
+    msql "insert into t values (7)"
+    msql "set gtid_seq_no = $((last - 1)); insert into t values (8)"
+    msql "flush binary logs"
+    msql "set gtid_seq_no = $last; insert into t values (9)"
+    wait_until purged_to "$(log_files | tail -2 | head -1)"
+    read_all
+    says "was purged"
+    is "rows, each once" "7 8 9" "$(ids)"
+    reset_log
+}
+
 # bats test_tags=only:mysql
 @test "transactions without GTIDs, from while gtid_mode was not ON: each row, or exit 78 and the cure, never a gap" {
     on_other

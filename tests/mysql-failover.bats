@@ -310,3 +310,86 @@ turn() { echo "$1 $2" >"$DIR/turn.tmp" && mv "$DIR/turn.tmp" "$DIR/turn"; }
     done
     [ "$finished" -ge 2 ]
 }
+
+# galera FOLDER NODE PORT CLUSTER OPTION...: the options of a node of a Galera cluster, which is reached at that port.
+galera() {
+    local provider=$1 node=$2 port=$3 cluster=$4
+    shift 4
+    printf '%s\n' --wsrep-on=ON --wsrep-provider="$provider" --wsrep-cluster-name="$NAME" --wsrep-node-name="$node" \
+        --wsrep-node-address="127.0.0.1:$port" --wsrep-cluster-address="gcomm://$cluster" --innodb-autoinc-lock-mode=2 --wsrep-sst-method=rsync \
+        --wsrep-provider-options="base_port=$port;gmcast.listen_addr=tcp://127.0.0.1:$port;ist.recv_addr=127.0.0.1:$((port + 1))" "$@"
+}
+node_is_ready() { [ "$(MYSQL_SERVER=$1 MYSQL_DATABASE='' msql -N "show status like 'wsrep_ready'" 2>/dev/null | cut -f2)" = ON ]; }
+# A cluster of nodes one and two, with the same rows; OPTION...: of both.
+galera_start() {
+    local provider port dir options MYSQL_DATABASE=''
+    provider=/usr/lib/galera/libgalera_smm.so
+    [ -e "$(mysql_tree)$provider" ] && [ -x "$(mysql_tree)/usr/bin/rsync" ] || skip "no Galera here, or no rsync"
+    port=$(mysql_free_port)
+    mapfile -t options < <(galera "$provider" one "$port" "" "$@")
+    mysql_start one "${options[@]}" --wsrep-new-cluster
+    MYSQL_SERVER=one msql "create database $NAME; create table $NAME.t (id int primary key)"
+    mysql_stop one
+    dir=$(mysql_dir two)
+    mkdir "$dir"
+    cp -a "$(mysql_dir one)/." "$dir"
+    rm -f "$dir"/data/binlog.* "$dir/data/gvwstate.dat" "$dir/socket"
+    mysql_free_port >"$dir/port"
+    mysql_options "$dir" >"$dir/options"
+    galera "$provider" two "$(mysql_free_port)" "127.0.0.1:$port" "$@" >>"$dir/options"
+    sed -i 's/^safe_to_bootstrap:.*/safe_to_bootstrap: 1/' "$(mysql_dir one)/data/grastate.dat"
+    mysql_up one
+    mysql_up two
+    wait_until node_is_ready one
+    wait_until node_is_ready two
+}
+# Rows that both nodes write, and have.
+galera_insert() {
+    local MYSQL_SERVER id
+    for id; do
+        MYSQL_SERVER=one msql "insert into t values ($id)"
+        MYSQL_SERVER=two msql "insert into t values ($((id + 100)))"
+    done
+    MYSQL_SERVER=one wait_until galera_has "$((id + 100))"
+}
+galera_has() { [ "$(msql -N "select count(*) from t where id = $1")" = 1 ]; }
+
+# bats test_tags=only:mariadb
+@test "Galera where each node has GTIDs of its own: another node is exit 79, not a gap; --check says so" {
+    galera_start
+    MYSQL_SERVER=one
+    URL=$(mysql_url one)
+    begin
+    galera_insert 1 2 3
+    read_all
+    is "rows" "1 101 2 102 3 103" "$(ids)"
+    galera_insert 4 5 6
+    URL=$(mysql_url two)
+    : >"$DIR/out"
+    exits 79 binlog --offset-file "$DIR/p" --until now
+    says 'wsrep_gtid_mode'
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+    binlog --check || cat "$DIR/err"
+    says 'warning: wsrep_gtid_mode is OFF'
+    URL=$(mysql_url one)
+    read_all
+    is "rows" "4 104 5 105 6 106" "$(ids)"
+}
+
+# bats test_tags=only:mariadb
+@test "Galera with wsrep_gtid_mode: it goes on at another node, also of the same server_id" {
+    galera_start --wsrep-gtid-mode=ON --wsrep-gtid-domain-id=7 --server-id=5
+    MYSQL_SERVER=one
+    URL=$(mysql_url one)
+    begin
+    galera_insert 1 2 3
+    read_all
+    is "rows" "1 101 2 102 3 103" "$(ids)"
+    galera_insert 4 5 6
+    URL=$(mysql_url two)
+    binlog --check
+    not grep -q 'wsrep' "$DIR/err"
+    read_all
+    says "goes on at another server"
+    is "rows" "4 104 5 105 6 106" "$(ids)"
+}

@@ -113,6 +113,19 @@ static void check_settings(struct check *check)
         check_setting(check, &settings[i]);
 }
 
+static void check_cluster(struct check *check)
+{
+    struct cdc_error ignored = {0};
+    enum my_cluster cluster = MY_CLUSTER_NONE;
+    if (check->server.flavor == MY_FLAVOR_MARIADB && my_server_cluster(check->mysql, &cluster, &ignored) == 0 &&
+        cluster == MY_CLUSTER_OWN_GTIDS)
+        finding(check, CDC_LOG_WARNING,
+                "SET GLOBAL wsrep_gtid_mode = ON; and in the configuration, on all nodes, with one "
+                "wsrep_gtid_domain_id",
+                "wsrep_gtid_mode is OFF: each node of the Galera cluster has GTIDs of its own, and a position of one "
+                "is of no use at another");
+}
+
 static void check_retention(struct check *check)
 {
     int64_t seconds = number_of(check, "binlog_expire_logs_seconds"), days = number_of(check, "expire_logs_days");
@@ -354,8 +367,8 @@ static void check_tables(struct check *check)
 /* -- all of it ----------------------------------------------------------------------------- */
 
 static void (*const checks[])(struct check *) = {
-    check_settings,     check_privileges, check_retention, check_logged,
-    check_partial_json, check_replica_id, check_cascades,  check_tables,
+    check_settings,     check_cluster,    check_privileges, check_retention, check_logged,
+    check_partial_json, check_replica_id, check_cascades,   check_tables,
 };
 
 int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection, bool snapshot,

@@ -251,6 +251,13 @@ static void test_lists(void)
     value_with(&column, &plain, "04", "\"\xc3\xbc\"");
     value_with(&column, &plain, "08", NULL);
     my_column_free(&column);
+    static const char *const with_none[] = {"", "b", "c"}; /* as the servers print them */
+    column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_SET, 1, "latin1", NULL);
+    set_labels(&column, 3, with_none);
+    value_with(&column, &plain, "01", "\"\"");
+    value_with(&column, &plain, "03", "\"b\"");
+    value_with(&column, &plain, "07", "\"b,c\"");
+    my_column_free(&column);
     static const char *const bytes[] = {"\xfe", "q"};
     column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_SET, 1, "binary", NULL);
     set_labels(&column, 2, bytes);

@@ -63,7 +63,7 @@ static void test_faults(void)
         {1236,
          "The binlog on the master is missing the GTID 0-1-5 requested by the slave (even though a subsequent sequence "
          "number does exist), and GTID strict mode is enabled",
-         MY_DUMP_GTID_MISSING, CDC_EXIT_LOST},
+         MY_DUMP_LOST, CDC_EXIT_LOST},
         {1236, "Cannot replicate anonymous transaction when AUTO_POSITION = 1, at file ./b.000012, position 286.",
          MY_DUMP_ANONYMOUS, CDC_EXIT_CONFIG},
         {1236, "A slave with the same server_uuid/server_id as this slave has connected to the master", MY_DUMP_SAME_ID,

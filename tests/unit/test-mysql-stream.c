@@ -106,6 +106,7 @@ static const struct fake_answer server[] = {
     {"@@GLOBAL.gtid_executed", 1, "\n", false},
     {"innodb_native_foreign_keys", 2, "", true},
     {"'log_slave_updates'", 2, "log_slave_updates|ON", true},
+    {"'wsrep_on'", 2, "wsrep_on|OFF", false},
     {"SET ", 0, NULL, false},
     {"START TRANSACTION", 0, NULL, false},
     {"ROLLBACK", 0, NULL, true},
@@ -263,11 +264,11 @@ static const struct run {
              "3 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time_zone = '+ ... "
              "gipk_in_create_table_and_information_schema = ON*/\n"
              "3 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
-             "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NON ... ore_duplicates = 0, "
-             "@slave_connect_state = '0-1-5'\n"
+             "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NON ... lica_uuid = "
+             "'b0e79e64-0000-4000-8000-0000b0e79e64'\n"
              "3 SET SESSION net_write_timeout = 86400\n"
              "3 dump from coordinates\n"
-             "3 040000000100649ee7b0\n"
+             "3 370200000100649ee7b0622e303030303037\n"
              "1 SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE ... ABLE_SCHEMA AS BINARY), "
              "CAST(TABLE_NAME AS BINARY)\n"
              "1 SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE ... ABLE_SCHEMA AS BINARY), "
@@ -341,11 +342,11 @@ static const struct run {
              "3 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time_zone = '+ ... "
              "gipk_in_create_table_and_information_schema = ON*/\n"
              "3 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
-             "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NON ... ore_duplicates = 0, "
-             "@slave_connect_state = '0-1-5'\n"
+             "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NON ... lica_uuid = "
+             "'b0e79e64-0000-4000-8000-0000b0e79e64'\n"
              "3 SET SESSION net_write_timeout = 86400\n"
              "3 dump from coordinates\n"
-             "3 040000000100649ee7b0\n"
+             "3 370200000100649ee7b0622e303030303037\n"
              "1 SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE ... ABLE_SCHEMA AS BINARY), "
              "CAST(TABLE_NAME AS BINARY)\n"
              "1 SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE ... ABLE_SCHEMA AS BINARY), "
@@ -491,6 +492,48 @@ static const struct other others[] = {
      {A("nothing", 0, NULL)},
      0,
      "the log goes on at another server (1/host:3306 instead of 2/other:3306)"},
+    {SOURCE_OF("b.000007", "567", "0-1-5", "1/other:3306", "1700000001"),
+     NULL,
+     {A("nothing", 0, NULL)},
+     CDC_EXIT_LOST,
+     "its file was begun anew: the log was reset"},
+    /* nodes of Galera: with GTIDs of their own, and with the cluster's */
+    {SOURCE_OF("b.000007", "567", "0-1-5", "2/other:3306", "1700000000"),
+     NULL,
+     {A("'wsrep_on'", 2, "wsrep_on|ON"), A("'wsrep_gtid_mode'", 2, "wsrep_gtid_mode|OFF")},
+     CDC_EXIT_LOST,
+     "the position is of server 2/other:3306, and this is 1/host:3306"},
+    {SOURCE_OF("b.000007", "567", "0-1-5", "2/other:3306", "1700000000"),
+     NULL,
+     {A("'wsrep_on'", 2, "wsrep_on|ON"), A("'wsrep_gtid_mode'", 2, "wsrep_gtid_mode|ON")},
+     0,
+     "the log goes on at another server (1/host:3306 instead of 2/other:3306)"},
+    {SOURCE_OF("b.000007", "567", "0-1-5", "1/other:3306", "1700000001"),
+     NULL,
+     {A("'wsrep_on'", 2, "wsrep_on|ON"), A("'wsrep_gtid_mode'", 2, "wsrep_gtid_mode|OFF")},
+     CDC_EXIT_LOST,
+     "its file was begun anew: the log was reset"},
+    {SOURCE_OF("b.000007", "567", "0-1-5", "1/other:3306", "1700000001"),
+     NULL,
+     {A("'wsrep_on'", 2, "wsrep_on|ON"), A("'wsrep_gtid_mode'", 2, "wsrep_gtid_mode|ON")},
+     0,
+     "the log goes on at another server (1/host:3306 instead of 1/other:3306)"},
+    {SOURCE_OF("b.000007", "567", "0-1-5", "1/host:3306", "1700000001"),
+     NULL,
+     {A("'wsrep_on'", 2, "wsrep_on|ON"), A("'wsrep_gtid_mode'", 2, "wsrep_gtid_mode|ON")},
+     CDC_EXIT_LOST,
+     "its file was begun anew: the log was reset"},
+    {SOURCE_OF("b.000007", "567", "0-1-5", "1/other:3306", "1700000001"),
+     NULL,
+     {A("'wsrep_on'", 2, "!1045 no")},
+     CDC_EXIT_PERMISSION,
+     "cannot read the server's settings: no"},
+    /* the position's file was purged: what is left is read from its head */
+    {NULL,
+     NULL,
+     {A("SHOW BINARY LOGS", 2, "b.000008|100")},
+     0,
+     "\n2 dump from coordinates\n2 040000000100649ee7b0622e303030303038"},
     {SOURCE_OF("b.000007", "567", "0-1-x", "1/host:3306", "1700000000"),
      NULL,
      {A("nothing", 0, NULL)},

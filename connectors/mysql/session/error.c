@@ -25,7 +25,7 @@ enum my_dump_fault my_dump_fault_of(unsigned number, const char *text)
     /* A file that is listed, and cannot be opened now: not one that was purged, of which they say "could not find". */
     if (strstr(text, "Could not open log file"))
         return MY_DUMP_NO_FAULT;
-    return strstr(text, "is missing the GTID") ? MY_DUMP_GTID_MISSING : MY_DUMP_LOST;
+    return MY_DUMP_LOST;
 }
 
 /* What passes by itself is UNAVAILABLE, and tried again: limits of connections, shutdowns, broken connections, locks; and so is

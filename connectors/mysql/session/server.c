@@ -111,6 +111,15 @@ int my_server_check_name(MYSQL *mysql, enum my_flavor flavor, const char *name, 
     return result;
 }
 
+/* A MariaDB that is built with Galera has its variables, too, when it is in no cluster. */
+int my_server_cluster(MYSQL *mysql, enum my_cluster *cluster, struct cdc_error *error)
+{
+    int on = variable_is(mysql, "wsrep_on", "ON", error);
+    int same = on > 0 ? variable_is(mysql, "wsrep_gtid_mode", "ON", error) : 0;
+    *cluster = on <= 0 ? MY_CLUSTER_NONE : same > 0 ? MY_CLUSTER_SAME_GTIDS : MY_CLUSTER_OWN_GTIDS;
+    return on < 0 || same < 0 ? -1 : 0;
+}
+
 int my_server_read(MYSQL *mysql, struct my_server *server, struct cdc_error *error)
 {
     memset(server, 0, sizeof *server);

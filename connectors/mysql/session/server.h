@@ -21,6 +21,13 @@ struct my_server {
     bool lower_case_names; /* lower_case_table_names=1: rows come under names in lower case, statements as typed */
 };
 int my_server_flavor(MYSQL *mysql, enum my_flavor *flavor, struct cdc_error *error);
+/* MariaDB: is it a node of a Galera cluster? */
+enum my_cluster {
+    MY_CLUSTER_NONE,
+    MY_CLUSTER_OWN_GTIDS, /* wsrep_gtid_mode is OFF: on each node a transaction has another GTID */
+    MY_CLUSTER_SAME_GTIDS
+};
+int my_server_cluster(MYSQL *mysql, enum my_cluster *cluster, struct cdc_error *error);
 /* Which server answers: its server_uuid, or server_id/hostname:port of MariaDB. RETURNS NEW (free); NULL on errors. */
 char *my_server_name(MYSQL *mysql, enum my_flavor flavor, struct cdc_error *error);
 /* A further connection: UNAVAILABLE when it leads to another server than the one of that name. A URL may do so: a balancer, a

@@ -87,6 +87,17 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
 
 /* -- the dump ------------------------------------------------------------------------------------- */
 
+/* Where the coordinates are known to be ours, MariaDB is not asked by GTIDs. It looks for the first transaction that has the
+ * GTID, in the newest file whose list has none that is newer. A session may have set gtid_seq_no back, or what mysqlbinlog had
+ * printed was written to the server again; and after a crash a list may be one of long before:
+ *     0-1-3   0-1-4 | 0-1-5   0-1-3   (next file)   0-1-4   0-1-6        the position is after the first 0-1-4; a dump by GTIDs
+ *                                                                       begins after the second one */
+static bool begins_at_coord(const struct my_stream *stream)
+{
+    const struct my_start *start = &stream->start;
+    return !my_start_by_gtid(stream) || (start->coord_stands && start->coord.position <= UINT32_MAX);
+}
+
 static int start_dump(struct my_stream *stream, struct cdc_error *error)
 {
     struct my_session *session = &stream->session;
@@ -95,7 +106,7 @@ static int start_dump(struct my_stream *stream, struct cdc_error *error)
     if (!mysql)
         return -1;
     const struct my_coord *from = my_torn_file_take(stream);
-    if (!from && !my_start_by_gtid(stream))
+    if (!from && begins_at_coord(stream))
         from = &start->coord;
     const struct my_dump_request request = {
         .from = from, .gtids = start->gtids, .as_replica = true, .to_end = stream->bounds.in_log};
@@ -175,7 +186,7 @@ int my_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
 {
     struct my_stream *stream = source;
     my_stream_disconnect(stream);
-    stream->more = stream->placed = false;
+    stream->more = false;
     my_wait_report(true);
     int result = connect_and_begin(stream, from, error);
     my_wait_report(false);

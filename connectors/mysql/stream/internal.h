@@ -19,6 +19,7 @@ struct my_start {
     uint32_t heartbeats;           /* that were written after it */
     char *gtids;                   /* complete with it; owned; "" when not known */
     struct my_coord coord;         /* never after the GTIDs */
+    bool coord_stands;             /* MariaDB: coord is a place of this server's log, where the GTIDs are complete */
     char server_uuid[128];         /* whose log the coordinates are of; "" when not known */
     int64_t file_created;          /* of coord's file, as it says itself; 0 when not known */
     int64_t event, event_sum;      /* of the last event before coord: where it begins, its checksum; 0 when not known */
@@ -59,7 +60,6 @@ struct my_stream {
     bool refused; /* the last dump met a transaction without a GTID */
     bool more;    /* the decoder holds a payload */
     bool ended, received;
-    bool placed;           /* the dump's first transaction was seen */
     struct cdc_error late; /* told once the lines before it were taken */
     struct cdc_offset boundary;
     int64_t last_receive, last_line;
@@ -106,9 +106,6 @@ int my_start_find(struct my_stream *stream, const struct cdc_offset *from, struc
 /* The dump broke: is there another way into what follows? Then the next one takes it, and the error becomes one to try
  * again after. Always -1. */
 int my_torn_file_avoid(struct my_stream *stream, struct cdc_error *error);
-/* The dump's first transaction is at hand: is it one from before the start? Then the next dump begins at the start's coordinates,
- * and the error is one to try again after. 0 or -1. */
-int my_torn_file_check_first(struct my_stream *stream, struct cdc_error *error);
 /* Where the dump that is made now begins instead of at stream->start; NULL: nowhere else. */
 const struct my_coord *my_torn_file_take(struct my_stream *stream);
 

@@ -139,9 +139,10 @@ static int compare_mariadb_log(struct my_stream *stream, struct cdc_error *error
 
 /* The position's file was purged. What is left of the log begins with the very transactions that we have, or it is not ours: one
  * with fewer never had our position in an earlier file, and in one with more some are missing. A foreign log may begin so by
- * chance; nothing can tell that any more. 0; -1 and LOST. */
+ * chance; nothing can tell that any more. 0, and reading begins at its head; -1 and LOST. */
 static int compare_purged_log(struct my_stream *stream, struct cdc_error *error)
 {
+    struct my_start *start = &stream->start;
     struct my_coord oldest;
     char *gtids = NULL;
     MYSQL *sql = my_session_sql(&stream->session, error);
@@ -161,8 +162,60 @@ static int compare_purged_log(struct my_stream *stream, struct cdc_error *error)
                              "it: some are missing, or it is another log");
     cdc_log_write(stream->log, CDC_LOG_WARNING,
                   "the position's file %s was purged: that this is the same log, its GTIDs alone tell",
-                  stream->start.coord.file);
+                  start->coord.file);
+    start->coord = oldest;
+    start->file_created = start->event = start->event_sum = 0;
     return 0;
+}
+
+static int find_cluster(struct my_stream *stream, enum my_cluster *cluster, struct cdc_error *error)
+{
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    return sql ? my_server_cluster(sql, cluster, error) : -1;
+}
+
+/* A node of a Galera cluster numbers the transactions of the cluster by itself where wsrep_gtid_mode is OFF, which is the default:
+ *     one node    0-1-5 a   0-2-6 b   0-2-7 c
+ *     another     0-1-3 a   0-2-4 b   0-2-5 c   0-1-6 d        what follows 0-1-5 is not found here, or is d alone */
+static int check_other_server(struct my_stream *stream, struct cdc_error *error)
+{
+    enum my_cluster cluster = MY_CLUSTER_NONE;
+    if (stream->start.server_uuid[0] && find_cluster(stream, &cluster, error) < 0)
+        return -1;
+    if (cluster != MY_CLUSTER_OWN_GTIDS)
+        return 0; /* it looks for the GTID itself */
+    cdc_error_set(
+        error, CDC_EXIT_LOST,
+        "the position is of server %s, and this is %s, a node of a Galera cluster whose wsrep_gtid_mode is OFF: "
+        "each node has its own GTIDs",
+        stream->start.server_uuid, stream->session.server.uuid);
+    return cdc_error_hint(error,
+                          "go on at the node that was read before; or take a new snapshot (remove the pipeline's "
+                          "offset files, and begin with cdc-snapshot), once all nodes have wsrep_gtid_mode = ON");
+}
+
+/* With wsrep_gtid_mode all nodes of a Galera cluster may have the same server_id: a log that is not ours is then another node's,
+ * which looks for the GTID itself. */
+static int pass_other_node(struct my_stream *stream, struct cdc_error *error)
+{
+    enum my_cluster cluster;
+    struct cdc_error other = {0};
+    if (error->status != CDC_EXIT_LOST || strcmp(stream->start.server_uuid, stream->session.server.uuid) == 0)
+        return -1;
+    if (find_cluster(stream, &cluster, &other) < 0) {
+        *error = other;
+        return -1;
+    }
+    if (cluster != MY_CLUSTER_SAME_GTIDS)
+        return -1;
+    cdc_error_clear(error);
+    return 0;
+}
+
+static int compare_log(struct my_stream *stream, struct cdc_error *error)
+{
+    int same = compare_mariadb_log(stream, error);
+    return same != 0 ? same : compare_purged_log(stream, error);
 }
 
 /* A MariaDB names itself server_id/host:port, and comes back under another name when it moves or its container is made
@@ -174,10 +227,10 @@ static int recognize_mariadb(struct my_stream *stream, struct cdc_error *error)
     struct my_start *start = &stream->start;
     struct my_server *server = &stream->session.server;
     if (!start->coord.file[0] || strncmp(start->server_uuid, server->uuid, strcspn(server->uuid, "/") + 1) != 0)
-        return 0; /* another server: it looks for the GTID itself */
-    int same = compare_mariadb_log(stream, error);
-    if (same < 0 || (same == 0 && compare_purged_log(stream, error) < 0))
-        return -1;
+        return check_other_server(stream, error);
+    if (compare_log(stream, error) < 0)
+        return pass_other_node(stream, error);
+    start->coord_stands = true;
     if (strcmp(start->server_uuid, server->uuid) == 0)
         return 0;
     cdc_log_write(stream->log, CDC_LOG_INFO, "the log is that of server %s, which is %s now", start->server_uuid,
@@ -250,6 +303,7 @@ static int verify(struct my_stream *stream, struct cdc_error *error)
 
 int my_start_verify(struct my_stream *stream, struct cdc_error *error)
 {
+    stream->start.coord_stands = false;
     if (verify(stream, error) < 0)
         return -1;
     stream->start.after_refusal = stream->refused;
@@ -275,5 +329,6 @@ int my_start_leave_old_coord(struct my_stream *stream, struct cdc_error *error)
         return cdc_error_set(error, gone.status, "%s", gone.text);
     if (same == 0)
         memset(&start->coord, 0, sizeof start->coord);
+    start->coord_stands = same > 0;
     return same < 0 ? -1 : 0;
 }

@@ -106,11 +106,6 @@ static int take_part(struct my_stream *stream, const struct my_wire_part *part, 
     int more = part->first ? my_decoder_take(stream->decoder, part->data, part->n, out, error)
                            : my_decoder_take_part(stream->decoder, part->data, part->n, error);
     stream->more = more > 0;
-    if (more == 0 && part->data[4] == MY_EVENT_MARIADB_GTID && !stream->placed) {
-        stream->placed = true;
-        if (my_torn_file_check_first(stream, error) < 0)
-            return -1;
-    }
     if (more == 0 && part->data[4] == MY_EVENT_HEARTBEAT && take_heartbeat(stream, part, error) < 0)
         return -1;
     return more < 0 ? -1 : 1;

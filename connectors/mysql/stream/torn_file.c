@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What a crash of MariaDB leaves in its log. The file that was written ends inside a transaction, maybe inside an event:
- * nothing of it was committed, and the log goes on in the next file; the server ends a dump there with an error. And the next
- * file's list of GTIDs may be one of long before: then the server looks for ours in the wrong file, and misses it.
+ * nothing of it was committed, and the log goes on in the next file; the server ends a dump there with an error.
  *
  * The same fault meets the second dumps that look something up; session/log_read.c passes it there. Which fault it is,
- * session/error.c reads out of the server's text.
- *
- * A GTID that stands in the log twice is the other reason to begin elsewhere. */
+ * session/error.c reads out of the server's text. */
 #include "connectors/mysql/stream/internal.h"
 
 #include <string.h>
@@ -19,18 +16,14 @@ static uint64_t complete_number(const struct my_stream *stream)
     return boundary && my_pos_number(boundary->pos, &number) ? number : stream->start.number;
 }
 
-/* Where the log goes on after the fault of this dump; no file: it has none of the kinds that can be passed. */
-static int find_resume_coord(struct my_stream *stream, uint64_t number, struct my_coord *to, struct cdc_error *error)
+/* Where the log goes on after the fault of this dump; no file: it is none that can be passed. */
+static int find_resume_coord(struct my_stream *stream, struct my_coord *to, struct cdc_error *error)
 {
-    enum my_dump_fault fault = my_packets_fault(stream->packets);
     memset(to, 0, sizeof *to);
-    if (fault == MY_DUMP_TORN_FILE) {
-        MYSQL *sql = my_session_sql(&stream->session, error);
-        return sql ? my_server_next_file(sql, my_decoder_coord(stream->decoder)->file, to, error) : -1;
-    }
-    if (fault == MY_DUMP_GTID_MISSING && number == stream->start.number)
-        *to = stream->start.coord; /* its GTIDs were compared with ours */
-    return 0;
+    if (my_packets_fault(stream->packets) != MY_DUMP_TORN_FILE)
+        return 0;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    return sql ? my_server_next_file(sql, my_decoder_coord(stream->decoder)->file, to, error) : -1;
 }
 
 int my_torn_file_avoid(struct my_stream *stream, struct cdc_error *error)
@@ -41,7 +34,7 @@ int my_torn_file_avoid(struct my_stream *stream, struct cdc_error *error)
     uint64_t number = complete_number(stream);
     if (stream->session.server.flavor != MY_FLAVOR_MARIADB)
         return -1;
-    if (find_resume_coord(stream, number, &to, &other) < 0) {
+    if (find_resume_coord(stream, &to, &other) < 0) {
         *error = other;
         return -1;
     }
@@ -65,24 +58,4 @@ const struct my_coord *my_torn_file_take(struct my_stream *stream)
     torn->taken_number = torn->next_number;
     torn->next.file[0] = '\0';
     return fits ? &torn->taken : NULL;
-}
-
-/* MariaDB takes the first transaction that has the GTID, and there may be two of it: a session sets gtid_seq_no back, or what
- * mysqlbinlog has printed is written to the server again.
- *     0-1-3   0-1-4   0-1-5   0-1-3 |        the position is after the second one; a dump by GTIDs sends 4, 5 and 3 again */
-int my_torn_file_check_first(struct my_stream *stream, struct cdc_error *error)
-{
-    const struct my_start *start = &stream->start;
-    struct my_torn_file *torn = &stream->torn;
-    bool by_gtid =
-        stream->session.server.flavor == MY_FLAVOR_MARIADB && my_start_by_gtid(stream) && !torn->taken.file[0];
-    if (!by_gtid || !start->coord.file[0] || start->coord.position > UINT32_MAX ||
-        my_coord_compare(my_decoder_coord(stream->decoder), &start->coord) > 0)
-        return 0;
-    torn->next = start->coord;
-    torn->next_number = start->number;
-    return cdc_error_set(
-        error, CDC_EXIT_UNAVAILABLE,
-        "the server has GTID %s twice in its log, and begins after the first: reading begins at %s:%llu", start->gtids,
-        start->coord.file, (unsigned long long)start->coord.position);
 }

@@ -105,22 +105,21 @@ static void append_joined(struct cdc_buf *out, const struct my_column *column, u
     cdc_buf_free(&text);
 }
 
-/* A SET is a bit for each label: 05 of set('a','b','c') is "a,c". */
+/* A SET is a bit for each label: 05 of set('a','b','c') is "a,c". The server puts no comma after nothing: 03 of set('','b') is
+ * "b". */
 static int append_labels(struct cdc_buf *out, const struct my_column *column, const uint8_t *p, size_t n,
                          uint64_t *unconvertible, struct cdc_error *error)
 {
     uint64_t bits = cdc_little_endian(p, n), invalid = 0;
     size_t begin = out->len;
-    bool first = true;
     if (column->n_labels < 64 && bits >> column->n_labels != 0)
         return my_column_damaged(column, error, "a SET value beyond its list");
     cdc_buf_byte(out, '"');
     for (size_t i = 0; i < 64 && bits >> i != 0; i++) {
         if (!(bits >> i & 1))
             continue;
-        if (!first)
+        if (out->len != begin + 1)
             cdc_buf_byte(out, ',');
-        first = false;
         const char *label = column->labels[i];
         size_t start = out->len;
         my_charset_append(out, NULL, (const uint8_t *)label, strlen(label), &invalid);
