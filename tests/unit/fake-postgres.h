@@ -41,6 +41,7 @@ static struct {
     const char *encoding, *superuser, *standby;
     enum fake_fault fault;
     unsigned fault_at, met;
+    int unsent; /* what PQflush says */
     bool may_fail, tolerated;
     char struck[61]; /* the command */
 } fake = {.version = 150000, .encoding = "UTF8", .superuser = "on", .standby = "off"};
@@ -433,7 +434,7 @@ int PQputCopyEnd(PGconn *connection, const char *error)
 }
 int PQflush(PGconn *connection)
 {
-    return connection->broken ? -1 : 0;
+    return connection->broken ? -1 : fake.unsent;
 }
 char *PQescapeLiteral(PGconn *connection, const char *text, size_t n)
 {
