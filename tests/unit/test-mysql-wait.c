@@ -38,13 +38,14 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     return 0;
 }
 
-int poll(struct pollfd *fds, nfds_t n, int ms)
+/* Under a name of its own: of poll's a compiler knows that it reads nothing. */
+int our_poll(struct pollfd *fds, nfds_t n, int ms) __asm__("poll");
+int our_poll(struct pollfd *fds, nfds_t n, int ms)
 {
     if (n != 2)
         return (int)syscall(SYS_poll, fds, n, ms);
-    const volatile struct pollfd *given = fds;
-    for (nfds_t i = 0; i < n; i++)
-        asked[i] = (struct pollfd){given[i].fd, given[i].events, 0};
+    asked[0] = fds[0];
+    asked[1] = fds[1];
     if (n_waits < 8)
         waits[n_waits] = ms;
     n_waits++;
