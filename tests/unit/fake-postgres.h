@@ -41,7 +41,9 @@ static struct {
     const char *encoding, *superuser, *standby;
     enum fake_fault fault;
     unsigned fault_at, met;
-    int unsent; /* what PQflush says */
+    int unsent;       /* what PQflush says */
+    unsigned busy_at; /* that connection is busy */
+    int busy;         /* as often */
     bool may_fail, tolerated;
     char struck[61]; /* the command */
 } fake = {.version = 150000, .encoding = "UTF8", .superuser = "on", .standby = "off"};
@@ -365,8 +367,7 @@ int PQsendQueryParams(PGconn *connection, const char *sql, int n, const Oid *typ
 
 int PQisBusy(PGconn *connection)
 {
-    (void)connection;
-    return 0;
+    return connection->number == fake.busy_at && fake.busy > 0 ? fake.busy-- : 0;
 }
 int PQconsumeInput(PGconn *connection)
 {

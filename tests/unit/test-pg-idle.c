@@ -12,11 +12,12 @@ static size_t failures;
 
 /* -- the clock -- */
 
-#define WALL_AT_0 1795710000000 /* ms, since 1970 */
-static int64_t now_ms;
+#define WALL_AT_0 1795710000000   /* ms, since 1970 */
+static int64_t now_ms, each_look; /* each_look: at the clock takes that long */
 
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
+    now_ms += clock == CLOCK_MONOTONIC ? each_look : 0;
     int64_t ms = now_ms + (clock == CLOCK_MONOTONIC ? 1000000 : WALL_AT_0);
     *now = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     return 0;
@@ -219,6 +220,26 @@ static bool step(const struct script *script, const char *word, size_t n, struct
         fake.first = script->answers;
     } else if (IS("unsent")) {
         fake.unsent = 1;
+    } else if (IS("slow") || IS("quick")) {
+        each_look = IS("slow") ? 20 : 0;
+    } else if (IS("busy") || IS("free")) {
+        fake.busy_at = 1;
+        fake.busy = IS("busy") ? 1 << 20 : 0;
+    } else if (IS("reconnect")) {
+        struct cdc_offset from = {0};
+        const struct cdc_offset *boundary = pg_stream_ops.boundary(made);
+        if (boundary && cdc_offset_copy(&from, boundary, error) < 0)
+            abort();
+        const struct fake_answer *first = fake.first;
+        fake.first = while_connecting;
+        queued = 0;
+        ((struct fake_message *)copies[0].messages)[0] = (struct fake_message){NULL, 0};
+        pg_stream_ops.disconnect(made);
+        ((struct fake_message *)copies[0].messages)[0] = (struct fake_message){NULL, 1};
+        result = pg_stream_ops.connect(made, boundary ? &from : NULL, error);
+        cdc_buf_printf(&trace, "%ld reconnect: %d\n", (long)now_ms, result);
+        fake.first = first;
+        cdc_offset_free(&from);
     } else if (IS("sent")) {
         fake.unsent = 0;
     } else if (IS("session-breaks") || IS("connects-no-more")) {
@@ -280,7 +301,9 @@ static void play(const struct script *script)
     fake.first = while_connecting;
     fake.copies = copies;
     fake.connections = fake.open = 0;
-    fake.unsent = 0;
+    fake.unsent = fake.busy = 0;
+    each_look = 0;
+    pattern[0] = opts(script, "exact") ? "public.t" : "public.*";
     fake.fault = FAKE_SOUND;
     fake.standby = opts(script, "standby") ? "on" : "off";
     memset(fake.given, 0, sizeof fake.given);
@@ -317,7 +340,8 @@ static void play(const struct script *script)
             cdc_buf_printf(&trace, "%d %s\n", error.status, error.text);
         cdc_buf_printf(&trace, "lag %ld bytes, %ld ms\n", (long)metrics.lag_bytes, (long)metrics.lag_ms);
         fake.fault = FAKE_SOUND;
-        fake.unsent = 0;
+        fake.unsent = fake.busy = 0;
+        each_look = 0;
         ((struct fake_message *)copies[0].messages)[queued] =
             (struct fake_message){NULL, 0}; /* the server ends the copy */
         pg_stream_ops.disconnect(made);
@@ -1149,6 +1173,161 @@ static const struct script scripts[] = {
      "  says 1 SELECT pg_is_in_recovery() AS standby,\n"
      "lag 0 bytes, 0 ms\n"
      "  status r 0 0 0 at 1000\n"},
+    {"exact",
+     "tick tick answers +1000 tick tick",
+     {A("hashtext", "concat_ws\n2"), A("WITH p AS MATERIALIZED", TABLE_T("f"))},
+     "0 tick: 0\n"
+     "  status r 0 0 0 at 0\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "0 tick: 0\n"
+     "  says 1 SET lock_timeout = 200\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "1000 tick: 0\n"
+     "  status r 0 0 0 at 1000\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "1000 tick: -1\n"
+     "  says 1 SET lock_timeout = 200\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "78 \"public\".\"t\" is not in publication \"cdc_p\": its changes are not seen\n"
+     "lag 0 bytes, 0 ms\n"
+     "  status r 0 0 0 at 1000\n"},
+    /* a server that takes its time */
+    {"",
+     "tick busy +1000 tick +4000 tick free tick +99999 tick +1 tick",
+     {},
+     "0 tick: 0\n"
+     "  status r 0 0 0 at 0\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "1000 tick: 0\n"
+     "  status r 0 0 0 at 1000\n"
+     "5000 tick: 0\n"
+     "  status r 0 0 0 at 5000\n"
+     "5000 tick: 0\n"
+     "  says 1 SET lock_timeout = 200\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  log: the server has sent nothing for 104 s, and is at work: a large transaction of tables that are not "
+     "published?\n"
+     "104999 tick: 0\n"
+     "  status r 0 0 0 at 104999, a reply is asked for\n"
+     "  says 1 SELECT coalesce(plugin, '') AS plugin,\n"
+     "105000 tick: 0\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "lag 0 bytes, 0 ms\n"
+     "  status r 0 0 0 at 105000\n"},
+    {"",
+     "tick busy +900 tick free tick +1000 tick",
+     {},
+     "0 tick: 0\n"
+     "  status r 0 0 0 at 0\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "900 tick: 0\n"
+     "900 tick: 0\n"
+     "  says 1 SET lock_timeout = 200\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "1900 tick: 0\n"
+     "  status r 0 0 0 at 1900\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "lag 0 bytes, 0 ms\n"
+     "  status r 0 0 0 at 1900\n"},
+    {"",
+     "tick slow tick quick +1000 tick +1000 tick +1000 tick",
+     {},
+     "0 tick: 0\n"
+     "  status r 0 0 0 at 0\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "260 tick: 0\n"
+     "  says 1 SET lock_timeout = 200\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "1260 tick: 0\n"
+     "  status r 0 0 0 at 1260\n"
+     "2260 tick: 0\n"
+     "  status r 0 0 0 at 2260\n"
+     "3260 tick: 0\n"
+     "  status r 0 0 0 at 3260\n"
+     "lag 0 bytes, 0 ms\n"
+     "  status r 0 0 0 at 3260\n"},
+    /* another connection */
+    {"",
+     "B4000 C read +100 confirm reconnect +1 tick +99 tick state",
+     {},
+     "0 read: idle\n"
+     "  line \"op\":\"commit\" \"pos\":\"0000000000004000.FFFFFFFFFF.0000000000004030\" \"ts_ms\":1795710000000 "
+     "\"timeline\":1\n"
+     "100 confirm 0000000000004000.FFFFFFFFFF.0000000000004030: 0\n"
+     "  status r 4030 4030 4030 at 100\n"
+     "100 reconnect: 0\n"
+     "  status r 4030 4030 4030 at 100\n"
+     "  says 1 SELECT current_setting('wal_level') AS\n"
+     "  says 3 connects for replication\n"
+     "  says 3 SET statement_timeout = 0; SET lock_ti\n"
+     "  says 1 SELECT concat_ws(' ', pg_postmaster_st\n"
+     "  says 3 SELECT concat_ws(' ', pg_postmaster_st\n"
+     "  says 3 IDENTIFY_SYSTEM\n"
+     "  says 1 SELECT coalesce(plugin, '') AS plugin,\n"
+     "  says 1 SELECT 1 FROM pg_publication WHERE pub\n"
+     "  says 1 SELECT coalesce(obj_description(oid, '\n"
+     "  says 1 SET lock_timeout = 10000\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 3 START_REPLICATION SLOT \"cdc_p\" LOGICAL\n"
+     "  says 1 SELECT coalesce(plugin, '') AS plugin,\n"
+     "101 tick: 0\n"
+     "  status r 0 0 0 at 101\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "200 tick: 0\n"
+     "  says 1 SET lock_timeout = 200\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "200 state: 1 events 1, between 1, boundary 0000000000004000.FFFFFFFFFF.0000000000004030\n"
+     "lag 0 bytes, 0 ms\n"
+     "  status r 0 0 0 at 200\n"},
+    {"heartbeat=1",
+     "k3000! read +1000 tick confirm reconnect read +999 tick +1 tick",
+     {},
+     "0 read: idle\n"
+     "  status r 0 0 0 at 0\n"
+     "1000 tick: 0\n"
+     "  line \"op\":\"heartbeat\" \"pos\":\"0000000000003000.0000000000.h00000001\" \"ts_ms\":1795710001000 "
+     "\"timeline\":1\n"
+     "  status r 0 0 0 at 1000\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "1000 confirm 0000000000003000.0000000000.h00000001: 0\n"
+     "1000 reconnect: 0\n"
+     "  status r 3000 3000 3000 at 1000\n"
+     "  says 1 SELECT current_setting('wal_level') AS\n"
+     "  says 3 connects for replication\n"
+     "  says 3 SET statement_timeout = 0; SET lock_ti\n"
+     "  says 1 SELECT concat_ws(' ', pg_postmaster_st\n"
+     "  says 3 SELECT concat_ws(' ', pg_postmaster_st\n"
+     "  says 3 IDENTIFY_SYSTEM\n"
+     "  says 1 SELECT coalesce(plugin, '') AS plugin,\n"
+     "  says 1 SELECT 1 FROM pg_publication WHERE pub\n"
+     "  says 1 SELECT coalesce(obj_description(oid, '\n"
+     "  says 1 SET lock_timeout = 10000\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "  says 3 START_REPLICATION SLOT \"cdc_p\" LOGICAL\n"
+     "  says 1 SELECT coalesce(plugin, '') AS plugin,\n"
+     "1000 read: idle\n"
+     "1999 tick: 0\n"
+     "  status r 3000 3000 3000 at 1999\n"
+     "2000 tick: 0\n"
+     "  line \"op\":\"heartbeat\" \"pos\":\"0000000000003000.0000000000.h00000002\" \"ts_ms\":1795710002000 "
+     "\"timeline\":1\n"
+     "lag 0 bytes, 0 ms\n"
+     "  status r 3000 3000 3000 at 2000\n"},
 };
 
 int main(void)
