@@ -162,7 +162,7 @@ static void test_quotes(void)
 {
     struct cdc_buf out = CDC_BUF_INIT;
     pg_query_table(&out, "a\"b\"", "c.d");
-    check(out.len == 15 && memcmp(out.data, "\"a\"\"b\"\"\".\"c.d\"", 15) == 0, "quotes in a name");
+    check(out.len == 14 && memcmp(out.data, "\"a\"\"b\"\"\".\"c.d\"", 14) == 0, "quotes in a name");
     cdc_buf_free(&out);
 }
 
