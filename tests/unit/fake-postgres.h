@@ -41,6 +41,9 @@ static struct {
     const char *encoding, *superuser, *standby;
     enum fake_fault fault;
     unsigned fault_at, met;
+    int unsent;       /* what PQflush says */
+    unsigned busy_at; /* that connection is busy */
+    int busy;         /* as often */
     bool may_fail, tolerated;
     char struck[61]; /* the command */
 } fake = {.version = 150000, .encoding = "UTF8", .superuser = "on", .standby = "off"};
@@ -364,8 +367,7 @@ int PQsendQueryParams(PGconn *connection, const char *sql, int n, const Oid *typ
 
 int PQisBusy(PGconn *connection)
 {
-    (void)connection;
-    return 0;
+    return connection->number == fake.busy_at && fake.busy > 0 ? fake.busy-- : 0;
 }
 int PQconsumeInput(PGconn *connection)
 {
@@ -433,7 +435,7 @@ int PQputCopyEnd(PGconn *connection, const char *error)
 }
 int PQflush(PGconn *connection)
 {
-    return connection->broken ? -1 : 0;
+    return connection->broken ? -1 : fake.unsent;
 }
 char *PQescapeLiteral(PGconn *connection, const char *text, size_t n)
 {

@@ -245,6 +245,47 @@ static const char all_variables[] = "83010800e000"       /* MariaDB's collations
                                     "0cfe"
                                     "ff"; /* too many databases, filling */
 
+/* After each of them the next one is found, and without a byte of its own it is damaged. */
+static void test_each_variable(void)
+{
+    static const char *const variables[] = {"0000000000",
+                                            "010000000000000000",
+                                            "020373746400",
+                                            "0300010001",
+                                            "0503555443",
+                                            "0603737464",
+                                            "070000",
+                                            "080000",
+                                            "090000000000000000",
+                                            "0a00000000",
+                                            "0b01750168",
+                                            "0c0261006200",
+                                            "0d010203",
+                                            "1001",
+                                            "110000000000000000",
+                                            "12ff00",
+                                            "1301",
+                                            "1401",
+                                            "80010203",
+                                            "810000000000000000",
+                                            "8200",
+                                            "82040000000000000000",
+                                            "82080000000000000000",
+                                            "83010800e000",
+                                            "042d002d00e000",
+                                            "830208002d00e000e000"};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        struct my_event_query query;
+        char one[64];
+        snprintf(one, sizeof one, "%s042d002d00e000", variables[i]);
+        put_query(one, "", "COMMIT");
+        check(query_type(MY_EVENT_QUERY, &query, NULL) == 0 && query.charset == 45, variables[i]);
+        snprintf(one, sizeof one, "%.*s", (int)strlen(variables[i]) - 2, variables[i]);
+        put_query(one, "", "COMMIT");
+        check(query_type(MY_EVENT_QUERY, &query, NULL) < 0, "without its last byte");
+    }
+}
+
 static void test_query(void)
 {
     struct my_event_query query;
@@ -262,6 +303,7 @@ static void test_query(void)
     check(query_type(MY_EVENT_QUERY, &query, NULL) == 0 && query.charset == 45 && query.db.n == 0,
           "all status variables, in any order");
     check_text("and the text after them", query.sql, "COMMIT");
+    test_each_variable();
     put_query("042d002d00e00015", "", "COMMIT");
     check(query_type(MY_EVENT_QUERY, &query, NULL) == 0 && query.charset == 45,
           "one that is not known ends the reading");

@@ -2,7 +2,28 @@
 /* Dates, times and fractions of seconds in MySQL's and MariaDB's binary log, as text. */
 #include "binlog-values.h"
 
+#include "connectors/mysql/value/internal.h"
+
 #include <time.h>
+
+/* Of a JSON document: what its eight bytes are. */
+static void test_packed(void)
+{
+    static const enum my_kind kinds[] = {MY_KIND_TIME, MY_KIND_DATE, MY_KIND_DATETIME};
+    static const int64_t none[] = {INT64_MIN, INT64_MIN + 1, INT64_MAX};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t j = 0; j < 3; j++) {
+            struct cdc_buf out = CDC_BUF_INIT;
+            check(!my_temporal_append_packed(&out, kinds[i], none[j]) && out.len == 0, "bytes that are no time", "",
+                  "");
+            cdc_buf_free(&out);
+        }
+    struct cdc_buf out = CDC_BUF_INIT;
+    check(my_temporal_append_packed(&out, MY_KIND_TIME, -(((int64_t)1 << 12 | 2 << 6 | 3) << 24 | 4)) &&
+              out.len == 16 && memcmp(out.data, "-01:02:03.000004", 16) == 0,
+          "a negative time", "", "");
+    cdc_buf_free(&out);
+}
 
 static void test_times(void)
 {
@@ -127,6 +148,7 @@ static void test_old_fractions(void)
 
 int main(void)
 {
+    test_packed();
     test_times();
     test_old_times();
     test_calendar();

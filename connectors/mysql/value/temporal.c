@@ -311,10 +311,8 @@ int my_temporal_append(struct cdc_buf *out, const struct my_column *column, cons
 bool my_temporal_append_packed(struct cdc_buf *out, enum my_kind kind, int64_t packed)
 {
     struct my_time time = {0};
-    if (packed == INT64_MIN)
-        return false;
     time.negative = packed < 0;
-    uint64_t all = packed < 0 ? (uint64_t)-packed : (uint64_t)packed;
+    uint64_t all = packed < 0 ? -(uint64_t)packed : (uint64_t)packed;
     time.microsecond = (uint32_t)(all & 0xffffff);
     if (kind == MY_KIND_TIME)
         from_packed_clock(&time, all >> 24);

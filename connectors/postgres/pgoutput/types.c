@@ -392,7 +392,7 @@ static bool bare_element(struct array *array, struct cdc_buf *out)
             return false;
         p++;
     }
-    if (p == start || p >= array->end)
+    if (p == start)
         return false;
     array->p = p;
     if (p - start != 4 || memcmp(start, "NULL", 4) != 0)
