@@ -73,7 +73,7 @@ static void append_escaped(struct cdc_buf *out, const char *text)
  * signal has come. A failed poll leaves it to the write. */
 static bool stderr_takes_more(void)
 {
-    struct pollfd poller = {STDERR_FILENO, POLLOUT, 0};
+    struct pollfd poller = {.fd = STDERR_FILENO, .events = POLLOUT};
     int n;
 
     do {
@@ -282,7 +282,6 @@ int program_main(struct program *program, int argc, char **argv)
     program->argc = argc;
     program->argv = arguments;
     program->log = (struct cdc_log){write_message, NULL};
-    program->control = (struct cdc_control){.wake_fd = -1, .notice_fd = -1};
     catch_signal(SIGPIPE, SIG_IGN);
     catch_signal(
         SIGXFSZ,

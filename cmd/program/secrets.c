@@ -21,8 +21,7 @@ static struct {
 
 static void keep(const char *text, const char *from, const char *to)
 {
-    if (from < to)
-        known.items[known.n++] = (struct secret){text, (size_t)(from - text), (size_t)(to - text)};
+    known.items[known.n++] = (struct secret){text, (size_t)(from - text), (size_t)(to - text)};
 }
 
 /* http://host/path: a path may be the secret of a webhook, a query the token. The host stays, unless a password, which may

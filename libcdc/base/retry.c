@@ -70,9 +70,9 @@ static enum waited wait_for(int64_t ms, const struct cdc_control *control, int r
         int64_t left = until - cdc_clock_ms();
         /* Nothing is asked of the pipe: POLLERR, its reader is gone, comes unasked. notice_fd is emptied by
          * control->waiting; without that it would stay readable. */
-        struct pollfd pollers[3] = {{control->wake_fd, POLLIN, 0},
+        struct pollfd pollers[3] = {{.fd = control->wake_fd, .events = POLLIN},
                                     {reader_fd, 0, 0},
-                                    {control->waiting != NULL ? control->notice_fd : -1, POLLIN, 0}};
+                                    {.fd = control->waiting != NULL ? control->notice_fd : -1, .events = POLLIN}};
         if (left <= 0)
             return TIME_IS_OVER;
         if (control->stop)

@@ -275,8 +275,7 @@ static int read_column(struct cdc_column *column, struct cdc_span object, struct
         return cdc_error_set(error, CDC_EXIT_DATA, "schema line: a column has no name");
     if (name_column(column, name, base.n > 0 ? base : cdc_json_member_raw(object, "type"), error) != 0)
         return -1;
-    struct cdc_span generated = cdc_json_member(object, "generated");
-    column->generated = generated.p != NULL && cdc_span_is(generated, "true");
+    column->generated = cdc_span_is(cdc_json_member(object, "generated"), "true");
     return 0;
 }
 

@@ -69,7 +69,7 @@ static int make_room(struct cdc_line_reader *reader, struct cdc_error *error)
 /* Reads once without blocking. 1: something came; 0: nothing now; -1: error. Sets end. */
 static int fill(struct cdc_line_reader *reader, struct cdc_error *error)
 {
-    struct pollfd poller = {reader->fd, POLLIN, 0};
+    struct pollfd poller = {.fd = reader->fd, .events = POLLIN};
 
     if (make_room(reader, error) != 0)
         return -1;
@@ -146,7 +146,7 @@ enum cdc_line_result cdc_line_reader_next(struct cdc_line_reader *reader, struct
 
 void cdc_line_reader_wait(struct cdc_line_reader *reader, int wake_fd, int timeout_ms)
 {
-    struct pollfd pollers[2] = {{reader->fd, POLLIN, 0}, {wake_fd, POLLIN, 0}};
+    struct pollfd pollers[2] = {{.fd = reader->fd, .events = POLLIN}, {.fd = wake_fd, .events = POLLIN}};
     (void)poll(pollers, wake_fd >= 0 ? 2 : 1, timeout_ms);
 }
 

@@ -202,7 +202,7 @@ int cdc_writer_flush(struct cdc_writer *writer, struct cdc_error *error)
         size_t n = write_limit(writer, writer->buf.len - writer->start);
         /* A descriptor that may block: asked first. A file never makes us wait for a reader. */
         if (writer->own_fd < 0 && !writer->file) {
-            struct pollfd poller = {writer->fd, POLLOUT, 0};
+            struct pollfd poller = {.fd = writer->fd, .events = POLLOUT};
             if (poll(&poller, 1, 0) <= 0)
                 break;
         }
@@ -231,7 +231,8 @@ int cdc_writer_drain(struct cdc_writer *writer, const struct cdc_control *contro
             return -1;
         if (cdc_writer_pending(writer) == 0)
             return 0;
-        struct pollfd pollers[2] = {{cdc_writer_fd(writer), POLLOUT, 0}, {wake_fd, POLLIN, 0}};
+        struct pollfd pollers[2] = {{.fd = cdc_writer_fd(writer), .events = POLLOUT},
+                                    {.fd = wake_fd, .events = POLLIN}};
         int ready = poll(pollers, wake_fd >= 0 ? 2 : 1, LOOK_MS);
         cdc_control_waiting(control, "the reader of the output");
         /* Both ready: writing goes first, since a wake_fd that stays readable would keep us from ever writing the
@@ -256,7 +257,7 @@ int cdc_writer_finish(struct cdc_writer *writer, const struct cdc_control *contr
             return 1;
         cdc_control_waiting(control, "the reader of the output");
         /* A signal handler sets control->stop, and need not end the poll. */
-        struct pollfd poller = {cdc_writer_fd(writer), POLLOUT, 0};
+        struct pollfd poller = {.fd = cdc_writer_fd(writer), .events = POLLOUT};
         (void)poll(&poller, 1, (int)(left < LOOK_MS ? left : LOOK_MS));
     }
 }

@@ -275,9 +275,9 @@ static void wait_for_work(struct source_loop *loop, bool blocked)
     pollers[n++] = (struct pollfd){cdc_writer_fd(loop->writer), cdc_writer_pending(loop->writer) > 0 ? POLLOUT : 0, 0};
     /* Once it has stopped us, wake_fd stays readable, and no poll would wait. */
     if (loop->control->stop == 0 && loop->control->wake_fd >= 0)
-        pollers[n++] = (struct pollfd){loop->control->wake_fd, POLLIN, 0};
+        pollers[n++] = (struct pollfd){.fd = loop->control->wake_fd, .events = POLLIN};
     if (loop->control->notice_fd >= 0)
-        pollers[n++] = (struct pollfd){loop->control->notice_fd, POLLIN, 0};
+        pollers[n++] = (struct pollfd){.fd = loop->control->notice_fd, .events = POLLIN};
     (void)poll(pollers, n, poll_timeout(loop));
 }
 

@@ -18,7 +18,8 @@
 static bool calls_fail;   /* these as well, and not only memory */
 static bool disk_is_slow; /* where nothing is asked of the disk but that it is quick: a sync is counted, and not done */
 
-static bool calls_shorten; /* each write and read does half of what it is asked for */
+static int descriptors_kept; /* what runs have opened and not closed */
+static bool calls_shorten;   /* each write and read does half of what it is asked for */
 
 #if MEMORY_CAN_FAIL
 
@@ -171,6 +172,16 @@ struct calls_case {
     int (*repair)(struct cdc_error *error); /* the work once more; NULL: run */
 };
 
+/* How many descriptors are open, of those that a test comes to. Not sockets: a test's own server closes them when it likes. */
+static inline int descriptors_open(void)
+{
+    struct stat status;
+    int n = 0;
+    for (int fd = 0; fd < 64; fd++)
+        n += fstat(fd, &status) == 0 && !S_ISSOCK(status.st_mode);
+    return n;
+}
+
 /* What a fault that passes by may end with: peer gone, no memory, input or output error, try again. */
 static inline bool passes_by(int status)
 {
@@ -184,10 +195,12 @@ static inline int calls_run(int run(struct cdc_error *error), long place, struct
     memory_calls = 0;
     memory_fails_at = place;
     calls_fail = true;
+    int before = descriptors_open();
     int result = run(error);
     memory_end();
     calls_fail = false;
     memory_fails_at = 0;
+    descriptors_kept += descriptors_open() - before;
     return result;
 }
 
@@ -241,6 +254,11 @@ static inline size_t calls_sweep(const struct calls_case *one)
     }
     if (places == 0 && MEMORY_CAN_FAIL) {
         printf("not ok - %s: makes no call\n", one->what);
+        wrong++;
+    }
+    if (descriptors_kept != 0) {
+        printf("not ok - %s: %d descriptors stay open\n", one->what, descriptors_kept);
+        descriptors_kept = 0;
         wrong++;
     }
     if (wrong == 0)

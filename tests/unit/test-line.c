@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cdc/line.h>
+#include <cdc/snapshot.h>
 
 static int failures;
 static char path[] = "/tmp/cdc-unit-XXXXXX";
@@ -155,6 +157,33 @@ static void test_full_pipe(void)
     close(ends[1]);
 }
 
+/* A snapshot ends, maybe by a signal, with a reader that is slower: it gets all of it. */
+static void test_end_of_snapshot(int stop)
+{
+    enum { SIZE = 3 << 20 };
+    struct cdc_control control = {.stop = stop, .wake_fd = -1, .notice_fd = -1};
+    static char block[65536];
+    int ends[2], status = -1;
+    check(pipe2(ends, O_CLOEXEC) == 0, "a pipe");
+    pid_t pid = fork();
+    if (pid == 0) {
+        ssize_t n, all = 0;
+        close(ends[1]);
+        while ((n = read(ends[0], block, sizeof block)) > 0)
+            all += n;
+        _exit(all == SIZE ? 0 : 1);
+    }
+    close(ends[0]);
+    struct cdc_writer *writer = writer_of(ends[1], "");
+    for (size_t i = 0; i < SIZE / sizeof block; i++)
+        cdc_buf_append(cdc_writer_buf(writer), block, sizeof block);
+    cdc_snapshot_finish_output(writer, &control);
+    check(cdc_writer_pending(writer) == 0, "nothing waits any more");
+    cdc_writer_free(writer);
+    close(ends[1]);
+    check(waitpid(pid, &status, 0) == pid && status == 0, "all is there");
+}
+
 /* -- reader -- */
 
 static enum cdc_line_result next(struct cdc_line_reader *reader, struct cdc_span *line)
@@ -256,6 +285,8 @@ int main(void)
     test_end_of_file();
     test_errors();
     test_full_pipe();
+    test_end_of_snapshot(0);
+    test_end_of_snapshot(1);
     test_longest(10);
     test_longest(4096);
     test_longest(300000); /* more than one read */

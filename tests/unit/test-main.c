@@ -75,12 +75,16 @@ static const struct cdc_option more_options[] = {
     "  -V, --version               show the version\n\n"                                                               \
     "Exit status: 0 64; see tool(1).\n"
 
+/* What holds while a tool runs. A condition that does not is written into the output. */
+#define HOLDS(condition) ((condition) ? (void)0 : (void)!syscall(SYS_write, 1, #condition "\n", strlen(#condition) + 1))
+
 static int run_output(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     char line[256];
     int n = snprintf(line, sizeof line, "%s %d %zu %s %s\n", values.text != NULL ? values.text : "-", values.more,
                      operands.count, operands.count > 0 ? operands.items[operands.count - 1] : "-",
                      program->metrics_file != NULL ? program->metrics_file : "-");
+    HOLDS(program->control.wake_fd > 2 && program->control.notice_fd > 2);
     if (syscall(SYS_write, 1, line, n) != n)
         return cdc_error_set(error, CDC_EXIT_IO, "no output");
     return 0;
@@ -138,9 +142,6 @@ static int run_folder(struct program *program, struct cdc_option_list operands, 
     int fd = (int)syscall(SYS_openat, AT_FDCWD, name, O_CREAT | O_WRONLY, 0600);
     return fd < 0 || program_make_folder(program, path[3], error) != 0 ? -1 : 0;
 }
-
-/* What holds while a tool runs. A condition that does not is written into the output. */
-#define HOLDS(condition) ((condition) ? (void)0 : (void)!syscall(SYS_write, 1, #condition "\n", strlen(#condition) + 1))
 
 static short readable(int fd)
 {

@@ -343,6 +343,30 @@ static void test_stream(void)
     failures += calls_sweep(&(struct calls_case){"a stream without files", begin, run_stream, is_streamed, NULL}) != 0;
 }
 
+/* A sink that has no position yet is waited for, where a pipeline has begun before; not once a signal has come. */
+static void test_wait(void)
+{
+    struct cdc_error error = {0};
+    int ends[2], kept = dup(1);
+
+    begin();
+    write_file("cdc-sink-a.offset", "{\"format\":1,\"tool\":\"cdc-sink-a\",\"offsets\":{}}\n");
+    write_file("cdc-sink-b.offset", "{\"format\":1,\"tool\":\"cdc-sink-b\",\"offsets\":{}}\n");
+    options.state_dir = state;
+    program.control.stop = 1;
+    from[0] = '\0';
+    fflush(stdout);
+    check(pipe(ends) == 0 && dup2(ends[1], 1) == 1, "a pipe");
+    int result = source_program_stream(&program, &options, "shop", SOURCE_KEEP_IF_GIVEN, &kind, NULL, &error);
+    dup2(kept, 1);
+    check(result == 0 && error.status == 0 && from[0] == '\0' && opened == 0, "nothing begins after a signal");
+    program.control.stop = 0;
+    options.state_dir = NULL;
+    close(kept);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void test_urls(void)
 {
     const char *operands[] = {"mysql://u:p@h", "b"};
@@ -382,6 +406,7 @@ int main(void)
     test_urls();
     test_positions();
     test_stream();
+    test_wait();
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");

@@ -399,6 +399,29 @@ static void test_destination_fails(void)
     diary_is(&fake, "e5 ");
 }
 
+/* The input pauses, and nobody has closed it: what is complete is stored then, and nothing is taken for a line. */
+static void test_pause(void)
+{
+    struct fake fake;
+    struct cdc_log log = {0};
+    int ends[2];
+
+    forget();
+    prepare(&fake, "the input pauses");
+    script(&fake, "c1 c2 k3");
+    check(pipe(ends) == 0 && write(ends[1], fake.input.data, fake.input.len) == (ssize_t)fake.input.len, "a pipe");
+    fake.file = cdc_offset_file_open(path_of("sink.offset"), "cdc-sink-t", &fake.error);
+    fake.settings.input_fd = ends[0];
+    fake.settings.idle_exit = 0.01;
+    (void)cdc_sink_run(&ops, &fake, &fake.settings, fake.file, &fake.control, &log, &fake.error);
+    cdc_offset_file_free(fake.file);
+    close(ends[0]);
+    close(ends[1]);
+    cdc_buf_free(&fake.input);
+    diary_is(&fake, "e1 e2 D(3) ");
+    stored_is("east", "3 1 2");
+}
+
 /* -- any one call fails: a destination that keeps what it was told to keep -- */
 
 static struct {
@@ -457,7 +480,7 @@ static int run_keeper(struct cdc_error *error)
     struct cdc_log log = {0};
 
     prepare(&fake, "any one call fails");
-    script(&fake, "c1 c1' k2 c2' k3' ! c3 c4 k5 c6 k7");
+    script(&fake, "c1 c1' k2 c2' k3' ! c3 c4 k5 c6 k7 c80 c85 c88 n89 k9");
     write_input(&fake);
     snprintf(dead, sizeof dead, "%s/dead", dir);
     fake.settings.batch_events = 3;
@@ -480,7 +503,7 @@ static int run_keeper(struct cdc_error *error)
 /* Each line of a source, in their order the last time that they came. */
 static bool is_kept(void)
 {
-    static const char *const wanted[] = {"1 ", "3 ", "4 ", "6 ", NULL, "1' ", "2' ", NULL};
+    static const char *const wanted[] = {"1 ", "3 ", "4 ", "6 ", "80 ", "85 ", "88 ", "89 ", NULL, "1' ", "2' ", NULL};
     const char *at = keeper.stored;
     char letter[1024] = "";
     bool good = true;
@@ -504,7 +527,7 @@ static bool is_kept(void)
     if (!good)
         printf("# stored %s, dead %s\n", keeper.stored, letter);
     int before = failures;
-    stored_is("east", "7 3 4");
+    stored_is("east", "9 5 8");
     stored_is("west", "3 1 2");
     return good && failures == before;
 }
@@ -520,6 +543,7 @@ int main(void)
     test_origin();
     test_bad_lines();
     test_destination_fails();
+    test_pause();
     failures += calls_sweep(&(struct calls_case){"the sink loop", begin_keeper, run_keeper, is_kept, NULL}) != 0;
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", dir);

@@ -214,7 +214,8 @@ static void test_definitions(void)
 
     cdc_tables_init(&tables, sizeof(struct cdc_table), NULL, &forgetful, NULL);
     define(&tables,
-           ",\"columns\":[{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\\u0062\",\"generated\":true}],"
+           ",\"columns\":[{\"name\":\"a\",\"type\":\"int\",\"generated\":false},"
+           "{\"name\":\"b\\u0062\",\"generated\":true}],"
            "\"key_columns\":[\"bb\",\"a\"]",
            0);
     const struct cdc_table *table = tables.items[0];

@@ -164,8 +164,8 @@ static CURLcode perform(struct http_client *client)
     int running = 1, left;
 
     while (failed == CURLM_OK && control->stop < 2) {
-        struct curl_waitfd waitfds[2] = {{control->stop ? -1 : control->wake_fd, CURL_WAIT_POLLIN, 0},
-                                         {control->notice_fd, CURL_WAIT_POLLIN, 0}};
+        struct curl_waitfd waitfds[2] = {{.fd = control->stop ? -1 : control->wake_fd, .events = CURL_WAIT_POLLIN},
+                                         {.fd = control->notice_fd, .events = CURL_WAIT_POLLIN}};
         failed = curl_multi_perform(client->multi, &running);
         if (failed != CURLM_OK || running == 0)
             break;

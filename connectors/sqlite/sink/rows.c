@@ -62,21 +62,16 @@ static bool take_key(const struct lite_table *table, const struct cdc_span *span
 /* -- the kinds of change ------------------------------------------------------------- */
 
 /* The same text, whatever the escapes: a stage before us may have printed one of two equal keys anew. */
-static bool same_value(struct lite_sink *sink, struct cdc_span a, struct cdc_span b)
+static bool same_value(struct cdc_span a, struct cdc_span b)
 {
-    if (cdc_span_equal(a, b))
-        return true;
-    if (cdc_json_type(a) != CDC_JSON_STRING || cdc_json_type(b) != CDC_JSON_STRING)
-        return false;
-    sink->scratch.len = 0;
-    cdc_json_unescape(&sink->scratch, cdc_json_string_raw(a));
-    return cdc_json_raw_is(cdc_json_string_raw(b), cdc_span(sink->scratch.data, sink->scratch.len));
+    return cdc_span_equal(a, b) || (cdc_json_type(a) == CDC_JSON_STRING && cdc_json_type(b) == CDC_JSON_STRING &&
+                                    cdc_json_raw_equal(cdc_json_string_raw(a), cdc_json_string_raw(b)));
 }
 
-static bool key_changed(struct lite_sink *sink, const struct lite_table *table)
+static bool key_changed(const struct lite_table *table)
 {
     for (size_t i = 0; i < table->source.n_key; i++)
-        if (!same_value(sink, table->old_key[i], table->new_key[i]))
+        if (!same_value(table->old_key[i], table->new_key[i]))
             return true;
     return false;
 }
@@ -327,7 +322,7 @@ static int change(struct lite_sink *sink, struct lite_table *table, const struct
         return delete_by_key(sink, table, outcome, error);
     }
     if (take_key(table, table->before, table->before_mask, table->old_key) &&
-        take_key(table, table->after, table->after_mask, table->new_key) && key_changed(sink, table))
+        take_key(table, table->after, table->after_mask, table->new_key) && key_changed(table))
         return move(sink, table, event, outcome, error);
     return update_in_place(sink, table, event, outcome, error);
 }
