@@ -38,9 +38,9 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 #define SYSTEM "systemid|timeline|xlogpos|dbname\n7712519040855319821|1|0/2000000|postgres"
 
 static struct fake_answer usual[] = {
-    {"AS timeline", NULL, false}, /* as the script has it */
+    {"AS timeline", NULL, false}, /* as the script has it: this, and the next one */
+    {"wal_level", NULL, false},
     {"SET statement_timeout", NULL, false},
-    {"wal_level", "wal_level|timeout\nlogical|60000", false},
     {"pg_postmaster_start_time", "started\nx", false},
     {"IDENTIFY_SYSTEM", SYSTEM, false},
     {"FROM pg_replication_slots WHERE slot_name", SLOT "pgoutput|postgres|t|1002|0/1000|0/1000|f|f|f", false},
@@ -297,6 +297,9 @@ static void play(const struct script *script)
     now_ms = 0;
     queued = sent_seen = said_seen = 0;
     trace.len = fake.said.len = fake.sent.len = 0;
+    usual[1].rows = opts(script, "timeout=2000") ? "wal_level|timeout\nlogical|2000"
+                    : opts(script, "timeout=0")  ? "wal_level|timeout\nlogical|0"
+                                                 : "wal_level|timeout\nlogical|60000";
     usual[0].rows = opts(script, "standby") ? "standby|timeline\nt|1" : "standby|timeline\nf|1";
     fake.answers = usual;
     fake.first = while_connecting;
@@ -1345,6 +1348,51 @@ static const struct script scripts[] = {
      "0 state: 1 events 1, between 1, boundary none\n"
      "lag 0 bytes, 0 ms\n"
      "  status r 0 0 0 at 0\n"},
+    /* how long the server waits for us */
+    {"timeout=2000",
+     "tick +499 tick +1 tick +3500 tick +1 tick",
+     {},
+     "0 tick: 0\n"
+     "  status r 0 0 0 at 0\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "499 tick: 0\n"
+     "  says 1 SET lock_timeout = 200\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "500 tick: 0\n"
+     "  status r 0 0 0 at 500\n"
+     "4000 tick: 0\n"
+     "  status r 0 0 0 at 4000\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "  log: the server has sent nothing for 4 s, and is at work: a large transaction of tables that are not "
+     "published?\n"
+     "4001 tick: 0\n"
+     "  says 1 SELECT coalesce(plugin, '') AS plugin,\n"
+     "lag 0 bytes, 0 ms\n"
+     "  status r 0 0 0 at 4001\n"},
+    {"timeout=0",
+     "tick +999 tick +1 tick +59000 tick +1 tick",
+     {},
+     "0 tick: 0\n"
+     "  status r 0 0 0 at 0\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "999 tick: 0\n"
+     "  says 1 SET lock_timeout = 200\n"
+     "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
+     "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
+     "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
+     "1000 tick: 0\n"
+     "  status r 0 0 0 at 1000\n"
+     "60000 tick: 0\n"
+     "  status r 0 0 0 at 60000, a reply is asked for\n"
+     "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
+     "  log: the server has sent nothing for 60 s, and is at work: a large transaction of tables that are not "
+     "published?\n"
+     "60001 tick: 0\n"
+     "  says 1 SELECT coalesce(plugin, '') AS plugin,\n"
+     "lag 0 bytes, 0 ms\n"
+     "  status r 0 0 0 at 60001\n"},
 };
 
 int main(void)
