@@ -234,6 +234,28 @@ away_and_back() { sql "alter publication cdc_$NAME drop table $NAME.b"; sql "ins
     not grep -q "new.*was not in publication" "$DIR/err"
 }
 
+@test "rows that come and go with a name are told: tables made in another one's place, dropped, moved; partitions attached, detached, dropped" {
+    since_15
+    sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create table $NAME.e (id int primary key); create table $NAME.f (id int primary key); insert into $NAME.a values (1); insert into $NAME.b values (1)"
+    sql "create table $NAME.p (id int primary key) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); create table $NAME.p2 partition of $NAME.p for values from (10) to (20); create table $NAME.q (id int primary key)"
+    follow "-t '$NAME.*'"
+    sql "begin; drop table $NAME.a; create table $NAME.a (id int primary key); insert into $NAME.a values (2); commit"
+    sql "alter table $NAME.b rename to b_old; create table $NAME.b (id int primary key); insert into $NAME.b values (2)"
+    sql "drop table $NAME.e; alter table $NAME.f set schema public"
+    wait_for_match "$DIR/err" "warning: table \"$NAME\".\"a\" was dropped, and another one made in its place: a copy keeps the rows"
+    wait_for_match "$DIR/err" "warning: table \"$NAME\".\"b\" was renamed, and another one has its name: a copy keeps"
+    wait_for_match "$DIR/err" "warning: table \"$NAME\".\"e\" was dropped: a copy keeps its rows"
+    wait_for_match "$DIR/err" "warning: table \"$NAME\".\"f\" has another name now, .*not seen any more"
+    sql "alter table $NAME.p detach partition $NAME.p1; drop table $NAME.p2; alter table $NAME.p attach partition $NAME.q for values from (20) to (30); create table $NAME.later partition of $NAME.p for values from (30) to (40)"
+    wait_for_match "$DIR/err" "warning: \"$NAME\".\"p1\" is no partition of \"$NAME\".\"p\" any more: a copy keeps its rows"
+    wait_for_match "$DIR/err" "warning: partition \"$NAME\".\"p2\" of \"$NAME\".\"p\" was dropped: a copy keeps its rows"
+    wait_for_match "$DIR/err" "warning: \"$NAME\".\"q\" has become a partition of \"$NAME\".\"p\": rows that it had are in no line"
+    sql "insert into $NAME.p values (31); drop table public.f"
+    wait_for_match "$DIR/lines" '"id":31'
+    is "rows" "a 2 b 2 p 31" "$(rows lines)"
+    is "of what is new" 0 "$(grep -c later "$DIR/err")"
+}
+
 @test "a schema that was out of the publication while nobody read" {
     since_15
     sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for tables in schema $NAME"
