@@ -163,7 +163,7 @@ slot_of() { on "$OTHER" "select confirmed_flush_lsn from pg_replication_slots"; 
     mv "$DIR/new" "$DIR/one.offset"
     status=0
     status_of "$pid" || status=$?
-    refused 'the sink of ".*/one.offset": lines of source "p" come from another server' 78
+    refused 'the sink of ".*/one.offset" has the lines of another server' 78
     is "the slot" "$before" "$(slot_of)"
     not test -s "$DIR/own"
     # A new sink gets all.

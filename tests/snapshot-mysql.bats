@@ -343,6 +343,36 @@ half_stored() { [ "$(jq -r ".offsets[\"$NAME\"].lines // 0" "$STATE/cdc-sink-sql
     says "is finished already"
 }
 
+@test "a sink's file with another server's position does not finish a snapshot, written whole or in part: 78; with it removed all rows come" {
+    rows 100
+    silent_sink
+    snapshot >"$DIR/lost"
+    # Another server, whose log is begun later under the same name, with the same server_id.
+    MYSQL_DATABASE='' mysql_start other --server-id=1
+    MYSQL_SERVER=other MYSQL_DATABASE='' msql "create database $NAME; create table $NAME.t (id int primary key, v varchar(20))"
+    foreign() { t mysql-binlog --name "$NAME" --offset-file "$DIR/p" --ack "$DIR/foreign" --heartbeat 0 --until now "$@" "$(mysql_url other)$NAME" 2>>"$DIR/err" | t cdc-sink-sqlite --offset-file "$DIR/foreign" "$DIR/foreign.db" 2>>"$DIR/err"; }
+    foreign --start now
+    MYSQL_SERVER=other msql "insert into t values (1, 'of the other')"
+    foreign
+    [[ $(jq -r ".offsets[\"$NAME\"].pos" "$DIR/foreign") > $(state .pos) ]]
+    cp "$DIR/foreign" "$STATE/cdc-sink-sqlite.offset"
+    exits 78 snapshot
+    says "the sink of .*cdc-sink-sqlite.offset. has the lines of another server"
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+    # A sink that has stored half of it, and no last line: nothing of what the checkpoints say is there.
+    jq -c ".offsets[\"$NAME\"].state |= del(.written)" "$STATE/cdc-snapshot-$NAME.offset" >"$DIR/new"
+    cp "$DIR/new" "$STATE/cdc-snapshot-$NAME.offset"
+    exits 78 snapshot
+    says "has the lines of another server"
+    rm "$STATE/cdc-sink-sqlite.offset"
+    silent_sink
+    snapshot | sink
+    same_as_source "id, v, filler"
+    exits 0 snapshot
+    says "is stored and finished"
+    mysql_stop other
+}
+
 @test "a later attempt: without the log since the first one 79, without whole images 78" {
     rows 10
     silent_sink

@@ -43,10 +43,11 @@ int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, int output_fd,
                     struct cdc_error *error);
 /* What tells a pipe or socket from others, as long as it is open; "" for what keeps its lines, and for -1. */
 void cdc_attempt_output(int fd, char output[CDC_OUTPUT_SIZE]);
-/* Is the snapshot of the pipeline `name` finished? Reports it through log. 1: it was; 2: it is since this call (to be
- * saved); 0: no; -1. */
-int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const char *name, const struct cdc_log *log,
-                      struct cdc_error *error);
+/* Is the snapshot of the pipeline `name` finished? Reports it through log. kept: the pos that is saved, and a source object that
+ * names the server of the attempts (NULL: there was none); a sink that has another server's lines is CONFIG, whatever its position.
+ * 1: it was; 2: it is since this call (to be saved); 0: no; -1. */
+int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const struct cdc_offset *kept,
+                      const char *name, const struct cdc_log *log, struct cdc_error *error);
 /* Saves it durably. kept: state, an object as above; source and lines; and as pos the one before the attempt's first
  * line, which stands there until all is written (not empty once there is an origin, so that a stream knows of the
  * snapshot). */

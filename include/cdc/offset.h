@@ -73,13 +73,23 @@ void cdc_acks_free(struct cdc_acks *acks);
  * when a file of the list does not exist or has no position yet, or no sink is there. 0 or -1. */
 int cdc_acks_read(struct cdc_acks *acks, const struct cdc_offset **offset, struct cdc_error *error);
 /* Written is not stored: have all of them passed pos? Without acks (NULL) what is written counts as stored; nothing
- * (pos NULL) is not. Reads all again. 1, 0, or -1. */
+ * (pos NULL) is not. Whose positions they are is not asked (cdc_acks_check_origin). Reads all again. 1, 0, or -1. */
 int cdc_acks_passed(struct cdc_acks *acks, const char *pos, struct cdc_error *error);
 /* Number of files seen at the last read. */
 size_t cdc_acks_count(const struct cdc_acks *acks);
 /* What one of them had then; NULL when nothing. BORROWED until the next read. */
 const struct cdc_offset *cdc_acks_offset(const struct cdc_acks *acks, size_t index);
 const char *cdc_acks_path(const struct cdc_acks *acks, size_t index); /* its file. BORROWED as well */
+
+/* -- whose positions they are: libcdc/position/origin.c -- */
+/* known, source: `source` objects of two lines of that name, those of boundaries say most; the second is the later one, but
+ * `again`, when it was stored before. CONFIG when they are of two servers. */
+int cdc_origin_check(const char *name, struct cdc_span known, struct cdc_span source, bool again,
+                     struct cdc_error *error);
+/* Are the sinks' positions, as last read, of the server of ours->source, at ours->pos? Where one of them does not say, it is.
+ * acks, ours->source: may be NULL. CONFIG, naming the file, when it is another server's. */
+int cdc_acks_check_origin(const struct cdc_acks *acks, const char *name, const struct cdc_offset *ours,
+                          struct cdc_error *error);
 
 /* -- a state folder: libcdc/position/offset.c -- */
 /* DIR/TOOL[-NAME].offset: where --state-dir puts a file. name may be NULL. RETURNS NEW (free). */

@@ -39,11 +39,6 @@ void loop_report_statistics(const struct loop_report *report);
  * signal. *deadline: 0 at first. True when it is time to leave. */
 bool stop_is_due(const struct cdc_control *control, int64_t *deadline);
 
-/* -- origin.c -- */
-/* known, source: `source` objects of two lines of that name, those of boundaries say most; the second is the later one, but
- * `again`, when it was stored before. CONFIG when they are of two servers. */
-int origin_check(const char *name, struct cdc_span known, struct cdc_span source, bool again, struct cdc_error *error);
-
 /* -- dead_letter.c: a file of refused lines, one JSON object each: {"reason":"...","line":"..."}; NULL where a file is
  * expected: there is none, and nothing is written -- */
 struct dead_letter;

@@ -136,22 +136,6 @@ static int confirm_written(struct source_loop *loop, struct cdc_error *error)
     return result;
 }
 
-/* A file of a name that another server had before, of a copy that was taken from there for instance, has positions that say
- * nothing of our log: what is confirmed by them no sink has. */
-static int check_origins(const struct source_loop *loop, struct cdc_error *error)
-{
-    const struct cdc_offset *ours = &loop->resume;
-
-    for (size_t i = 0; ours->source != NULL && i < cdc_acks_count(loop->acks); i++) {
-        const struct cdc_offset *theirs = cdc_acks_offset(loop->acks, i);
-        if (theirs != NULL && theirs->source != NULL &&
-            origin_check(loop->settings->name, cdc_span_text(theirs->source), cdc_span_text(ours->source),
-                         after(theirs, ours), error) != 0)
-            return cdc_error_prefix(error, "the sink of \"%s\"", cdc_acks_path(loop->acks, i));
-    }
-    return 0;
-}
-
 /* What was not read in this run, nor stored before it, waits until it was: only then is it known to be of this log. */
 static bool was_read(const struct source_loop *loop, const struct cdc_offset *acked)
 {
@@ -171,7 +155,7 @@ static int confirm_acked(struct source_loop *loop, int64_t now, struct cdc_error
     /* Those that begin with the pipeline may come up later than the source, but not in a later run. */
     if (loop->settings->start->sinks > 0 && cdc_acks_count(loop->acks) > loop->settings->start->sinks)
         return cdc_start_lost_sink(loop->settings->name, error);
-    if (check_origins(loop, error) != 0)
+    if (cdc_acks_check_origin(loop->acks, loop->settings->name, &loop->resume, error) != 0)
         return -1;
     if (acked != NULL)
         return was_read(loop, acked) ? confirm(loop, acked, error) : 0;

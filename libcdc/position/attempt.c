@@ -84,13 +84,18 @@ int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, int output_fd,
     return attempt->written != NULL ? 0 : cdc_error_memory(error);
 }
 
-int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const char *name, const struct cdc_log *log,
-                      struct cdc_error *error)
+int cdc_attempt_check(struct cdc_attempt *attempt, struct cdc_acks *acks, const struct cdc_offset *kept,
+                      const char *name, const struct cdc_log *log, struct cdc_error *error)
 {
+    const struct cdc_offset *ignored;
+
     if (attempt->finished) {
         cdc_log_write(log, CDC_LOG_INFO, "the snapshot of \"%s\" is finished already", name);
         return 1;
     }
+    if (acks != NULL &&
+        (cdc_acks_read(acks, &ignored, error) != 0 || cdc_acks_check_origin(acks, name, kept, error) != 0))
+        return -1;
     int stored = cdc_acks_passed(acks, attempt->written, error);
     if (stored <= 0)
         return stored;

@@ -393,7 +393,7 @@ static void test_selection(void)
 static void origin(const char *known, const char *source, bool again, bool good)
 {
     struct cdc_error error = {0};
-    int result = origin_check("shop", cdc_span_text(known), cdc_span_text(source), again, &error);
+    int result = cdc_origin_check("shop", cdc_span_text(known), cdc_span_text(source), again, &error);
     check((result == 0) == good && error.status == (good ? 0 : CDC_EXIT_CONFIG), source);
 }
 

@@ -45,6 +45,27 @@ static void test_pos(void)
 
 /* -- attempts -- */
 
+/* Is it finished? One sink is there, after all of it, with a line of server b. */
+static int attempt_of(struct cdc_attempt *attempt, const char *source, struct cdc_error *error)
+{
+    const struct cdc_offset stored = {
+        .pos = (char *)(uintptr_t) "pz",
+        .source = (char *)(uintptr_t) "{\"connector\":\"mysql\",\"server_uuid\":\"b\",\"gtids\":\"b:1-9\"}"};
+    const struct cdc_offset kept = {.pos = attempt->written, .source = (char *)(uintptr_t)source};
+    char *path = cdc_state_path(dir, "cdc-sink-a", NULL);
+    struct cdc_offset_file *file = cdc_offset_file_open(path, "cdc-sink-a", error);
+    struct cdc_acks *acks = cdc_acks_new("shop", NULL, 0, dir, error);
+    int result = -2;
+    if (file != NULL && acks != NULL && cdc_offset_file_set(file, "shop", &stored, error) == 0 &&
+        cdc_offset_file_save(file, error) == 0)
+        result = cdc_attempt_check(attempt, acks, &kept, "shop", NULL, error);
+    cdc_acks_free(acks);
+    cdc_offset_file_free(file);
+    unlink(path);
+    free(path);
+    return result;
+}
+
 static void test_attempt(void)
 {
     struct cdc_error error = {0};
@@ -65,7 +86,17 @@ static void test_attempt(void)
     check(cdc_attempt_save(&attempt, file, "shop", &kept, &error) == 0, "it is saved");
     const struct cdc_offset *saved = cdc_offset_file_get(file, "shop");
     check(saved != NULL && strcmp(saved->pos, "p9") == 0 && saved->seq == 42, "by the pos that was written");
-    check(cdc_attempt_check(&again, NULL, "shop", NULL, &error) == 1, "it was finished before");
+    check(cdc_attempt_check(&again, NULL, &kept, "shop", NULL, &error) == 1, "it was finished before");
+    again.finished = false;
+    check(attempt_of(&again, "{\"connector\":\"mysql\",\"server_uuid\":\"a\",\"gtids\":\"a:1\"}", &error) < 0 &&
+              error.status == CDC_EXIT_CONFIG && strstr(error.text, "has the lines of another server") != NULL,
+          "a sink that has another server's lines has stored nothing of ours");
+    cdc_error_clear(&error);
+    check(!again.finished && attempt_of(&again, NULL, &error) == 2 && again.finished,
+          "where the server is not known, it has");
+    again.finished = false;
+    check(attempt_of(&again, "{\"connector\":\"mysql\",\"server_uuid\":\"b\",\"gtids\":\"b:1\"}", &error) == 2,
+          "and where it is the same");
     check(cdc_attempt_begin(&again, "shop", "", &error) == 0 && again.written == NULL && again.number == 2,
           "a further attempt forgets what was written");
     again.number = CDC_ATTEMPT_MAX;

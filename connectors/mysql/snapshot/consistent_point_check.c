@@ -76,8 +76,7 @@ int my_consistent_point_check(struct my_snapshot *run, struct cdc_error *error)
 {
     const struct my_consistent_point *from = &run->state.from;
     bool mariadb = run->server.flavor == MY_FLAVOR_MARIADB;
-    /* MariaDB's name is 1/host:3306, MySQL's a UUID. */
-    if (mariadb != (from->server_uuid[0] == '\0' || strchr(from->server_uuid, '/') != NULL))
+    if (mariadb != my_consistent_point_is_mariadb(from))
         return lost(run, "its first attempt was at another kind of server", error);
     if (mariadb)
         return check_mariadb(run, error);

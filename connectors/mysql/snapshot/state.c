@@ -14,6 +14,11 @@ void my_snapshot_state_clear(struct my_snapshot_state *state)
     memset(state, 0, sizeof *state);
 }
 
+bool my_consistent_point_is_mariadb(const struct my_consistent_point *from)
+{
+    return from->server_uuid[0] == '\0' || strchr(from->server_uuid, '/') != NULL;
+}
+
 static bool read_point(struct my_consistent_point *from, struct cdc_span object)
 {
     int64_t position = -1, server_id = -1, created = 0; /* older versions did not write the last one */
@@ -105,9 +110,27 @@ int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error)
     return result;
 }
 
+/* The source object of a line, as far as it names the server. */
+static void append_server(struct cdc_buf *out, const struct my_consistent_point *from)
+{
+    cdc_buf_text(out, my_consistent_point_is_mariadb(from) ? "{\"connector\":\"mariadb\"" : "{\"connector\":\"mysql\"");
+    my_snapshot_append_member(out, ",\"gtids\":", from->gtids);
+    if (from->server_uuid[0])
+        my_snapshot_append_member(out, ",\"server_uuid\":", from->server_uuid);
+    cdc_buf_append(out, "}", sizeof "}");
+}
+
 int my_snapshot_state_is_finished(struct my_snapshot *run, struct cdc_error *error)
 {
-    int result = cdc_attempt_check(&run->state.attempt, run->acks, run->settings->name, run->log, error);
+    const struct cdc_offset *entry = cdc_offset_file_get(run->offsets, run->settings->name);
+    struct cdc_buf source = CDC_BUF_INIT;
+    if (run->state.has_start)
+        append_server(&source, &run->state.from);
+    struct cdc_offset kept = {.pos = entry ? entry->pos : "", .source = source.data};
+    int result = source.failed
+                     ? cdc_error_memory(error)
+                     : cdc_attempt_check(&run->state.attempt, run->acks, &kept, run->settings->name, run->log, error);
+    cdc_buf_free(&source);
     if (result == 2)
         return my_snapshot_state_save(run, error) < 0 ? -1 : 1;
     return result;

@@ -19,6 +19,9 @@ struct my_consistent_point {
     uint32_t server_id;
 };
 
+/* MariaDB's name is 1/host:3306, MySQL's a UUID. */
+bool my_consistent_point_is_mariadb(const struct my_consistent_point *from);
+
 struct my_snapshot_state {
     bool has_start;
     struct cdc_attempt attempt; /* its origin is X, the wall clock in microseconds at the first attempt */

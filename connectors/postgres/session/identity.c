@@ -251,10 +251,3 @@ int pg_identity_check_log(PGconn *sql, PGconn *replication, const struct pg_iden
     pg_visible_clear(&visible);
     return status;
 }
-
-bool pg_identity_is_foreign(struct cdc_span source, struct cdc_span state)
-{
-    struct cdc_span none = {NULL, 0}, timeline;
-    struct cdc_span theirs = named_system(source, none, &timeline), ours = named_system(none, state, &timeline);
-    return theirs.p && ours.p && !cdc_span_equal(theirs, ours);
-}

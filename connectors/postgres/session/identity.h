@@ -30,7 +30,5 @@ int pg_identity_check(PGconn *replication, const struct pg_identity *identity, s
  * seen of the log after the position, so up to there the log must be the same one, too. sql: a plain session with the server. */
 int pg_identity_check_log(PGconn *sql, PGconn *replication, const struct pg_identity *identity, struct cdc_span source,
                           struct cdc_span state, struct cdc_span read_at, uint64_t lsn, struct cdc_error *error);
-/* Has a sink's position been given by another server than that of `state`? Where one of them does not say, it was not. */
-bool pg_identity_is_foreign(struct cdc_span source, struct cdc_span state);
 
 #endif

@@ -89,31 +89,26 @@ int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
     return result;
 }
 
-/* A copy that was filled from another server has positions of that one's log. They may be after our last line, which no sink has
- * stored for all that: the snapshot would pass for finished, and whoever then exchanged the copy would never get its rows. */
-static int check_sinks(struct snapshot_run *run, struct cdc_error *error)
+/* The source object of a line, as far as it names the server. */
+static void append_server(struct cdc_buf *out, const char *identity)
 {
-    const struct cdc_offset *ignored;
-    struct cdc_span ours = cdc_span_text(run->state.identity);
-    if (run->acks && cdc_acks_read(run->acks, &ignored, error) < 0)
-        return -1;
-    for (size_t i = 0; run->acks && i < cdc_acks_count(run->acks); i++) {
-        const struct cdc_offset *offset = cdc_acks_offset(run->acks, i);
-        if (!offset || !pg_identity_is_foreign(cdc_span_text(offset->source), ours))
-            continue;
-        cdc_error_set(error, CDC_EXIT_CONFIG,
-                      "the sink of \"%s\" has the lines of another server under the name \"%s\"",
-                      cdc_acks_path(run->acks, i), run->pg->name);
-        return cdc_error_hint(error, "give each source a --name of its own, or remove that copy and its offset file");
-    }
-    return 0;
+    struct cdc_span system = cdc_json_member(cdc_span_text(identity), "system_identifier");
+    cdc_buf_lit(out, "{\"connector\":\"postgresql\",\"system_id\":");
+    cdc_buf_span(out, system);
+    cdc_buf_append(out, "}", sizeof "}");
 }
 
 int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error)
 {
-    if (check_sinks(run, error) < 0)
-        return -1;
-    int result = cdc_attempt_check(&run->state.attempt, run->acks, run->pg->name, run->log, error);
+    const struct cdc_offset *entry = cdc_offset_file_get(run->offsets, run->pg->name);
+    struct cdc_buf source = CDC_BUF_INIT;
+    if (run->state.identity)
+        append_server(&source, run->state.identity);
+    struct cdc_offset kept = {.pos = entry ? entry->pos : "", .source = source.data};
+    int result = source.failed
+                     ? cdc_error_memory(error)
+                     : cdc_attempt_check(&run->state.attempt, run->acks, &kept, run->pg->name, run->log, error);
+    cdc_buf_free(&source);
     if (result == 2)
         return pg_snapshot_state_save(run, error) < 0 ? -1 : 1;
     return result;

@@ -5,10 +5,11 @@
  *   {"connector":"postgresql",...,"system_id":"7561..."}
  *   {"connector":"mysql",...,"gtids":"fb7d...:1-20","server_uuid":"fb7d..."}
  *   {"connector":"mariadb",...,"file":"binlog.000007",...,"gtids":"0-1-55","server_uuid":"1/db-a:3306","file_created":17...} */
-#include "libcdc/loop/internal.h"
-
 #include <stdio.h>
 #include <string.h>
+
+#include <cdc/json.h>
+#include <cdc/offset.h>
 
 static bool differs(struct cdc_span a, struct cdc_span b, const char *name)
 {
@@ -106,13 +107,20 @@ static bool is_another_mariadb(struct cdc_span a, struct cdc_span b)
 
 /* -- all ------------------------------------------------------------------------------------------ */
 
-int origin_check(const char *name, struct cdc_span known, struct cdc_span source, bool again, struct cdc_error *error)
+/* The member that tells them apart, or NULL. The second is the later one, but `again`. */
+static const char *told_apart_by(struct cdc_span known, struct cdc_span source, bool again)
 {
-    const char *by = differs(known, source, "connector")           ? "connector"
-                     : differs(known, source, "system_id")         ? "system_id"
-                     : is_another_mysql(known, source)             ? "server_uuid"
-                     : !again && is_another_mariadb(known, source) ? "server_uuid"
-                                                                   : NULL;
+    return differs(known, source, "connector")           ? "connector"
+           : differs(known, source, "system_id")         ? "system_id"
+           : is_another_mysql(known, source)             ? "server_uuid"
+           : !again && is_another_mariadb(known, source) ? "server_uuid"
+                                                         : NULL;
+}
+
+int cdc_origin_check(const char *name, struct cdc_span known, struct cdc_span source, bool again,
+                     struct cdc_error *error)
+{
+    const char *by = told_apart_by(known, source, again);
 
     if (by == NULL)
         return 0;
@@ -123,4 +131,36 @@ int origin_check(const char *name, struct cdc_span known, struct cdc_span source
     return cdc_error_hint(error,
                           "give each source a --name of its own; if this server has taken the other's place, remove "
                           "the copy and its offset file, and take a new snapshot");
+}
+
+/* A copy that was filled from another server has that one's positions, which say nothing of our log: by them no sink has
+ * stored anything of ours. */
+static int check_ack(const struct cdc_offset *theirs, const char *path, const char *name, const struct cdc_offset *ours,
+                     struct cdc_error *error)
+{
+    struct cdc_span their_source = cdc_span_text(theirs->source), our_source = cdc_span_text(ours->source);
+    const char *by = strcmp(theirs->pos, ours->pos) > 0 ? told_apart_by(our_source, their_source, false)
+                                                        : told_apart_by(their_source, our_source, false);
+
+    if (by == NULL)
+        return 0;
+    struct cdc_span one = cdc_json_member_raw(their_source, by), other = cdc_json_member_raw(our_source, by);
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "the sink of \"%s\" has the lines of another server under the name \"%s\" (%s %.*s, not %.*s)", path,
+                  name, by, (int)one.n, one.p, (int)other.n, other.p);
+    return cdc_error_hint(error,
+                          "give each source a --name of its own, or remove that copy and its offset file; if this "
+                          "server has taken the other's place, take a new snapshot then");
+}
+
+int cdc_acks_check_origin(const struct cdc_acks *acks, const char *name, const struct cdc_offset *ours,
+                          struct cdc_error *error)
+{
+    for (size_t i = 0; acks != NULL && ours->source != NULL && i < cdc_acks_count(acks); i++) {
+        const struct cdc_offset *theirs = cdc_acks_offset(acks, i);
+        if (theirs != NULL && theirs->source != NULL &&
+            check_ack(theirs, cdc_acks_path(acks, i), name, ours, error) != 0)
+            return -1;
+    }
+    return 0;
 }
