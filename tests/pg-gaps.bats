@@ -183,6 +183,79 @@ away_and_back() { sql "alter publication cdc_$NAME drop table $NAME.b"; sql "ins
     says "\"b\" was taken out"
 }
 
+@test "a table that was out of the publication after sinks had stored the snapshot, before the stream ever ran, or after a run without changes" {
+    sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for table $NAME.a, $NAME.b"
+    piped() { { t "$@" --name "$NAME" --state-dir "$STATE" "$URL" 2>"$DIR/err" || echo $? >"$DIR/ended"; } | t cdc-sink-sqlite --state-dir "$STATE" "$DIR/copy.db" 2>>"$DIR/sink.err"; }
+    piped cdc-snapshot
+    away_and_back 1
+    piped pg-cdc --until now --heartbeat 0
+    is "status" 78 "$(cat "$DIR/ended")"
+    says "\"b\" was taken out"
+    rm "$DIR/ended"
+    piped pg-cdc --until now --heartbeat 0 --allow-republished
+    not test -e "$DIR/ended"
+    away_and_back 2
+    piped pg-cdc --until now --heartbeat 0
+    is "status" 78 "$(cat "$DIR/ended")"
+    says "\"b\" was taken out"
+}
+
+@test "changes of partitions get the other name, while nobody read: the start refuses it; without partitions nothing is said" {
+    sql "create table $NAME.p (id int primary key) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); create table $NAME.a (id int primary key)"
+    sql "create publication cdc_$NAME for table $NAME.p, $NAME.a with (publish_via_partition_root = true)"
+    lines 0
+    sql "insert into $NAME.p values (1)"
+    lines 0
+    is "rows" "p 1" "$(rows)"
+    sql "alter publication cdc_$NAME set (publish_via_partition_root = false); insert into $NAME.p values (2)"
+    check 78 --offset-file "$DIR/o"
+    lines 78
+    says "publish_via_partition_root.*changes of \"$NAME\".\"p\" come under the names of its partitions.*--allow-republished"
+    is "lines" 0 "$(wc -l <"$DIR/out")"
+    lines 0 --allow-republished
+    is "rows" "p1 2" "$(rows)"
+    lines 0
+    sql "alter publication cdc_$NAME set (publish_via_partition_root = true); insert into $NAME.p values (3)"
+    lines 78
+    says "changes of \"$NAME\".\"p\" come under that name"
+    lines 0 -t "$NAME.a"
+}
+
+@test "a table comes into the publication: that its rows of before are in no line is said, but not of one that was made with it" {
+    sql "create table $NAME.a (id int primary key); create publication cdc_$NAME for table $NAME.a"
+    follow "-t '$NAME.*'"
+    sql "create table $NAME.b (id int primary key); insert into $NAME.b values (1)"
+    wait_for_match "$DIR/err" 'warning: .*"b" is not in publication .*ADD TABLE .*; and, if it has rows by then, take a new snapshot'
+    sql "create table $NAME.new (id int primary key); alter publication cdc_$NAME add table $NAME.new; insert into $NAME.new values (1)"
+    sql "alter publication cdc_$NAME add table $NAME.b; insert into $NAME.b values (2)"
+    wait_for_match "$DIR/err" "warning: table \"$NAME\".\"b\" was not in publication .*rows that it had are in no line"
+    wait_for_match "$DIR/lines" '"table":"b"'
+    is "rows" "new 1 b 2" "$(rows lines)"
+    not grep -q "new.*was not in publication" "$DIR/err"
+}
+
+@test "rows that come and go with a name are told: tables made in another one's place, dropped, moved; partitions attached, detached, dropped" {
+    since_15
+    sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create table $NAME.e (id int primary key); create table $NAME.f (id int primary key); insert into $NAME.a values (1); insert into $NAME.b values (1)"
+    sql "create table $NAME.p (id int primary key) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); create table $NAME.p2 partition of $NAME.p for values from (10) to (20); create table $NAME.q (id int primary key)"
+    follow "-t '$NAME.*'"
+    sql "begin; drop table $NAME.a; create table $NAME.a (id int primary key); insert into $NAME.a values (2); commit"
+    sql "alter table $NAME.b rename to b_old; create table $NAME.b (id int primary key); insert into $NAME.b values (2)"
+    sql "drop table $NAME.e; alter table $NAME.f set schema public"
+    wait_for_match "$DIR/err" "warning: table \"$NAME\".\"a\" was dropped, and another one made in its place: a copy keeps the rows"
+    wait_for_match "$DIR/err" "warning: table \"$NAME\".\"b\" was renamed, and another one has its name: a copy keeps"
+    wait_for_match "$DIR/err" "warning: table \"$NAME\".\"e\" was dropped: a copy keeps its rows"
+    wait_for_match "$DIR/err" "warning: table \"$NAME\".\"f\" has another name now, .*not seen any more"
+    sql "alter table $NAME.p detach partition $NAME.p1; drop table $NAME.p2; alter table $NAME.p attach partition $NAME.q for values from (20) to (30); create table $NAME.later partition of $NAME.p for values from (30) to (40)"
+    wait_for_match "$DIR/err" "warning: \"$NAME\".\"p1\" is no partition of \"$NAME\".\"p\" any more: a copy keeps its rows"
+    wait_for_match "$DIR/err" "warning: partition \"$NAME\".\"p2\" of \"$NAME\".\"p\" was dropped: a copy keeps its rows"
+    wait_for_match "$DIR/err" "warning: \"$NAME\".\"q\" has become a partition of \"$NAME\".\"p\": rows that it had are in no line"
+    sql "insert into $NAME.p values (31); drop table public.f"
+    wait_for_match "$DIR/lines" '"id":31'
+    is "rows" "a 2 b 2 p 31" "$(rows lines)"
+    is "of what is new" 0 "$(grep -c later "$DIR/err")"
+}
+
 @test "a schema that was out of the publication while nobody read" {
     since_15
     sql "create table $NAME.a (id int primary key); create table $NAME.b (id int primary key); create publication cdc_$NAME for tables in schema $NAME"

@@ -349,6 +349,26 @@ go_on() { t pg-cdc --name p -t public.t --state-dir "$STATE" --until now --heart
     is "lines" 0 "$(wc -l <"$DIR/lines")"
 }
 
+@test "a snapshot that was taken again while the log is not on the disk yet: no server that was set back" {
+    other_server "wal_writer_delay = 10s" "wal_writer_flush_after = 1GB" "checkpoint_timeout = 1h"
+    on "$OTHER" "insert into t values (1, 'a'), (2, 'b')"
+    set -o pipefail
+    line() {
+        t cdc-snapshot --name p -t public.t --state-dir "$STATE" "$(url_of "$OTHER")" 2>>"$DIR/err" &&
+            t pg-cdc --name p -t public.t --state-dir "$STATE" "$@" --heartbeat 0 "$(url_of "$OTHER")" 2>>"$DIR/err"
+    }
+    t cdc-snapshot --name p -t public.t --state-dir "$STATE" "$(url_of "$OTHER")" 2>>"$DIR/err" | cat >/dev/null
+    PGHOST=$OTHER PGUSER=postgres spawn psql -Xq -d postgres -c "begin" -c "insert into t select g, repeat('x', 50) from generate_series(10, 2000) g" -c "select pg_sleep(600)"
+    wait_until eval '[ "$(on "$OTHER" "select count(*) from pg_stat_activity where query like '"'select pg_sleep%'"'")" = 1 ]'
+    is "in memory only" t "$(on "$OTHER" "select pg_current_wal_insert_lsn() - pg_current_wal_flush_lsn() > 8192")"
+    line --idle-exit 1 | t cdc-sink-sqlite --state-dir "$STATE" "$DIR/one.db"
+    is "attempt" 2 "$(jq '.offsets.p.state.attempt' "$STATE/cdc-snapshot-p.offset")"
+    is "rows" "1 2" "$(ids one)"
+    on "$OTHER" "insert into t values (3, 'c')"
+    line --until now | t cdc-sink-sqlite --state-dir "$STATE" "$DIR/one.db"
+    is "rows" "1 2 3" "$(ids one)"
+}
+
 @test "--until now with synchronous_commit=off and a slow WAL writer: what was visible comes" {
     other_server "wal_writer_delay = 4s" "synchronous_commit = off"
     t pg-cdc --name p --until now --offset-file "$DIR/own" "$(url_of "$OTHER")" >/dev/null 2>"$DIR/err"

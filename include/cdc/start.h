@@ -17,6 +17,7 @@ struct cdc_start {
     struct cdc_offset from; /* RESUME: the smallest position of the sinks, without acks our own; SNAPSHOT: the
                                snapshot's; FIRST: pos is NULL */
     struct cdc_offset own;  /* what our own offset file has, with the state in it; pos is NULL when it has nothing */
+    char *snapshot;         /* the state of the snapshot, a JSON object; NULL: there is none in the folder */
     char *visible; /* what the snapshot has seen of the log: the "read_at" of its state, a JSON object; NULL: none */
     size_t sinks;  /* number of sinks, of which the source knows that it has confirmed changes to them; 0: none */
 };

@@ -113,7 +113,11 @@ int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own,
     struct cdc_span visible = cdc_json_member(cdc_span_text(snapshot.state), "read_at");
     if (visible.p != NULL)
         start->visible = cdc_span_copy(visible);
-    int result = visible.p != NULL && start->visible == NULL ? cdc_error_memory(error) : 0;
+    if (snapshot.state != NULL)
+        start->snapshot = strdup(snapshot.state);
+    int result = (visible.p != NULL && start->visible == NULL) || (snapshot.state != NULL && start->snapshot == NULL)
+                     ? cdc_error_memory(error)
+                     : 0;
     /* A file that was created and never saved to has "pos":"", which is no position. */
     if (result == 0 && entry != NULL && entry->pos[0] != '\0')
         result = cdc_offset_copy(&start->own, entry, error);
@@ -135,5 +139,6 @@ void cdc_start_free(struct cdc_start *start)
     cdc_offset_free(&start->from);
     cdc_offset_free(&start->own);
     free(start->visible);
-    start->visible = NULL;
+    free(start->snapshot);
+    start->visible = start->snapshot = NULL;
 }

@@ -103,35 +103,52 @@ static void append(struct cdc_buf *out, const struct members *now, const struct 
 /* -- as the catalogs have them -- */
 
 /* Of a schema each of its tables, for the selection. Without an entry at all there is one row of NULLs. */
-#define MEMBERS_SQL(schemas)                                                                                           \
+#define MEMBERS_SQL(schemas, since_18)                                                                                 \
     "SELECT p.oid AS publication, p.xmin::text AS written, concat_ws(' ', p.pubowner, p.puballtables, p.pubinsert, "   \
-    "p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot) AS is, p.pubviaroot AS via_root, e.kind, e.of, e.row, "    \
-    "n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned, rn.nspname AS root_schema, "              \
-    "r.relname AS root FROM pg_publication p LEFT JOIN (SELECT 't' AS kind, prpubid AS pub, prrelid AS of, "           \
-    "oid AS row, prrelid AS relid FROM pg_publication_rel" schemas ") e ON e.pub = p.oid "                             \
+    "p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot" since_18 ") AS is, p.pubviaroot AS via_root, e.kind, "     \
+    "e.of, e.row, n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned, rn.nspname AS root_schema, " \
+    "r.relname AS root, EXISTS (SELECT 1 FROM pg_type y WHERE y.oid = c.reltype AND y.xmin = e.by) AS made_with "      \
+    "FROM pg_publication p LEFT JOIN (SELECT 't' AS kind, prpubid AS pub, prrelid AS of, "                             \
+    "oid AS row, prrelid AS relid, xmin AS by FROM pg_publication_rel" schemas ") e ON e.pub = p.oid "                 \
     "LEFT JOIN pg_class c ON c.oid = e.relid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace "                      \
     "LEFT JOIN pg_class r ON c.relispartition AND r.oid = (SELECT a.relid FROM pg_partition_ancestors(c.oid) "         \
     "WITH ORDINALITY a(relid, up) ORDER BY a.up DESC LIMIT 1) LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "   \
     "WHERE p.pubname = $1 ORDER BY e.kind, e.of"
 #define SCHEMAS                                                                                                        \
-    " UNION ALL SELECT 's', s.pnpubid, s.pnnspid, s.oid, t.oid FROM pg_publication_namespace s JOIN pg_class t ON "    \
+    " UNION ALL SELECT 's', s.pnpubid, s.pnnspid, s.oid, t.oid, s.xmin FROM pg_publication_namespace s JOIN pg_class " \
+    "t ON "                                                                                                            \
     "t.relnamespace = s.pnnspid AND t.relkind IN ('r', 'p') AND t.relpersistence = 'p'"
+
+#define SINCE_18 ", p.pubgencols"
+/* Each partition that comes under the name of a partitioned table with publish_via_partition_root, and under its own without. */
+#define PARTITIONS_SQL(schemas)                                                                                        \
+    "SELECT rn.nspname AS root_schema, r.relname AS root, n.nspname AS schema, c.relname AS name FROM "                \
+    "pg_publication p JOIN pg_class r ON r.relkind = 'p' AND r.relpersistence = 'p' AND (p.puballtables OR r.oid IN "  \
+    "(SELECT prrelid FROM pg_publication_rel WHERE prpubid = p.oid)" schemas ") JOIN pg_namespace rn ON rn.oid = "     \
+    "r.relnamespace CROSS JOIN pg_partition_tree(r.oid) t JOIN pg_class c ON c.oid = t.relid AND t.isleaf AND "        \
+    "c.oid <> r.oid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = $1 ORDER BY 1, 2, 3, 4"
+#define OF_SCHEMAS " OR r.relnamespace IN (SELECT pnnspid FROM pg_publication_namespace WHERE pnpubid = p.oid)"
 
 struct question {
     const struct pg_settings *settings;
+    const struct cdc_log *log;
     const struct members *before;
     struct members now;
     struct cdc_buf found; /* the first that was out of the publication, in words; NUL-terminated */
-    const char *cure;
+    bool renames;         /* what was found is another name for what changes */
 };
+
+static bool is_selected(struct pg_answer *row, const struct pg_settings *settings)
+{
+    const char *root = pg_answer_text_or_null(row, "root"), *root_schema = pg_answer_text_or_null(row, "root_schema");
+    return cdc_selection_has_table(&settings->selection, pg_answer_text(row, "schema"), pg_answer_text(row, "name")) ||
+           (root && root_schema && cdc_selection_has_table(&settings->selection, root_schema, root));
+}
 
 /* Without publish_via_partition_root a partitioned table stands for its partitions, of which some may be selected. */
 static bool is_meant(struct pg_answer *row, const struct pg_settings *settings)
 {
-    const char *root = pg_answer_text_or_null(row, "root"), *root_schema = pg_answer_text_or_null(row, "root_schema");
-    return cdc_selection_has_table(&settings->selection, pg_answer_text(row, "schema"), pg_answer_text(row, "name")) ||
-           (root && root_schema && cdc_selection_has_table(&settings->selection, root_schema, root)) ||
-           (pg_answer_true(row, "partitioned") && !pg_answer_true(row, "via_root"));
+    return is_selected(row, settings) || (pg_answer_true(row, "partitioned") && !pg_answer_true(row, "via_root"));
 }
 
 static void take_other(struct question *question, struct pg_answer *row, char kind)
@@ -148,6 +165,25 @@ static void take_other(struct question *question, struct pg_answer *row, char ki
     cdc_buf_byte(&question->found, '\0');
 }
 
+/* The table, or the first one of the schema. What was published when it was made has no rows of before. */
+static void tell_new(const struct question *question, struct pg_answer *row, char kind)
+{
+    struct cdc_buf table = CDC_BUF_INIT;
+    if (question->before->publication == 0 || pg_answer_true(row, "made_with"))
+        return;
+    if (kind == 's')
+        pg_query_identifier(&table, pg_answer_text(row, "schema"));
+    else
+        pg_query_table(&table, pg_answer_text(row, "schema"), pg_answer_text(row, "name"));
+    cdc_buf_byte(&table, '\0');
+    cdc_log_write(question->log, CDC_LOG_WARNING,
+                  "%s %s was not in publication \"%s\" before, or not selected: rows that %s are in no line, "
+                  "and a copy lacks them; if there are any, take a new snapshot",
+                  kind == 's' ? "schema" : "table", table.failed ? "" : table.data, question->settings->publication,
+                  kind == 's' ? "its tables had" : "it had");
+    cdc_buf_free(&table);
+}
+
 static int take_member(struct question *question, struct pg_answer *row, struct cdc_error *error)
 {
     const char *kind = pg_answer_text_or_null(row, "kind");
@@ -160,6 +196,8 @@ static int take_member(struct question *question, struct pg_answer *row, struct 
     const struct member *before = find(question->before, &member);
     if (before && before->row != member.row)
         take_other(question, row, member.kind);
+    if (!before)
+        tell_new(question, row, member.kind);
     return add(now, member, error);
 }
 
@@ -184,11 +222,59 @@ static void take_publication(struct question *question, struct pg_answer *row)
         cdc_buf_byte(&question->found, '\0');
 }
 
+static const char what[] = "cannot look at the publication's tables";
+
+/* The seventh word of `is`: t or f. */
+static char via_root_of(const struct members *members)
+{
+    const char *at = members->is;
+    for (int i = 0; i < 6 && at; i++) {
+        at = strchr(at, ' ');
+        at = at ? at + 1 : NULL;
+    }
+    return at ? *at : '\0';
+}
+
+/* Example: a copy has a table orders, of rows that came under that name. From now on their changes come as those of orders_2026
+ * and orders_2027, and leave it as it is. */
+static int find_renamed(struct question *question, PGconn *sql, struct cdc_error *error)
+{
+    char before = via_root_of(question->before), now = via_root_of(&question->now);
+    if (question->found.len > 0 || !before || !now || before == now)
+        return 0;
+    PGresult *result =
+        pg_query_rows(sql, PQserverVersion(sql) >= 150000 ? PARTITIONS_SQL(OF_SCHEMAS) : PARTITIONS_SQL(""), 1,
+                      (const char *const[]){question->settings->publication}, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    for (; row.row < PQntuples(result) && question->found.len == 0; row.row++) {
+        if (!is_selected(&row, question->settings))
+            continue;
+        question->renames = true;
+        cdc_buf_printf(&question->found, "publication \"%s\" was altered (publish_via_partition_root): changes of ",
+                       question->settings->publication);
+        pg_query_table(&question->found, pg_answer_text(&row, "root_schema"), pg_answer_text(&row, "root"));
+        cdc_buf_text(&question->found,
+                     now == 't' ? " come under that name" : " come under the names of its partitions");
+        cdc_buf_byte(&question->found, '\0');
+    }
+    PQclear(result);
+    return pg_answer_good(&row, what, error);
+}
+
+static const char *members_sql(PGconn *sql)
+{
+    int version = PQserverVersion(sql);
+    return version >= 180000   ? MEMBERS_SQL(SCHEMAS, SINCE_18)
+           : version >= 150000 ? MEMBERS_SQL(SCHEMAS, "")
+                               : MEMBERS_SQL("", "");
+}
+
 static int ask(struct question *question, PGconn *sql, struct cdc_error *error)
 {
-    static const char what[] = "cannot look at the publication's tables";
-    PGresult *result = pg_query_rows(sql, PQserverVersion(sql) >= 150000 ? MEMBERS_SQL(SCHEMAS) : MEMBERS_SQL(""), 1,
-                                     (const char *const[]){question->settings->publication}, what, error);
+    PGresult *result =
+        pg_query_rows(sql, members_sql(sql), 1, (const char *const[]){question->settings->publication}, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
@@ -200,12 +286,15 @@ static int ask(struct question *question, PGconn *sql, struct cdc_error *error)
         if (pg_answer_text_or_null(&row, "name"))
             status = take_member(question, &row, error);
     PQclear(result);
-    return status < 0 ? -1 : pg_answer_good(&row, what, error);
+    if (status < 0 || pg_answer_good(&row, what, error) < 0)
+        return -1;
+    return find_renamed(question, sql, error);
 }
 
 static int judge(const struct question *question, const struct cdc_log *log, struct cdc_error *error)
 {
-    static const char meaning[] = "what changed meanwhile was not seen";
+    const char *meaning = question->renames ? "a copy keeps the rows of before under the other name"
+                                            : "what changed meanwhile was not seen";
     if (question->found.len == 0)
         return 0;
     if (question->settings->allow_republished) {
@@ -214,9 +303,10 @@ static int judge(const struct question *question, const struct cdc_log *log, str
     }
     cdc_error_set(error, CDC_EXIT_CONFIG, "%s: %s", question->found.data, meaning);
     return cdc_error_hint(
-        error, "take a new snapshot (run pg-cdc --drop, remove the offset files of the pipeline and the copies, and "
-               "begin with cdc-snapshot); or, if nothing changed meanwhile (it was one "
-               "transaction), give --allow-republished once");
+        error,
+        "take a new snapshot (run pg-cdc --drop, remove the offset files of the pipeline and the copies, and "
+        "begin with cdc-snapshot); or, %s, give --allow-republished once",
+        question->renames ? "if that is meant" : "if nothing changed meanwhile (it was one transaction)");
 }
 
 void pg_members_free(struct pg_members *members)
@@ -228,7 +318,7 @@ int pg_members_update(struct pg_members *members, PGconn *sql, const struct pg_s
                       struct cdc_span before, const struct cdc_log *log, struct cdc_error *error)
 {
     struct members seen = {0};
-    struct question question = {.settings = settings, .before = &seen};
+    struct question question = {.settings = settings, .log = log, .before = &seen};
     struct cdc_buf json = CDC_BUF_INIT;
     int status = parse(&seen, before, error);
     if (status == 0)

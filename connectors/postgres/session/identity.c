@@ -187,23 +187,33 @@ int pg_identity_check(PGconn *replication, const struct pg_identity *identity, s
     return check_end(replication, identity, lsn, error);
 }
 
-/* Ids are given once, and never again: a server that has not come to those that the snapshot has seen was set back. */
-static int check_ids(PGconn *sql, const struct pg_visible *visible, struct cdc_error *error)
+/* What a snapshot may have seen: more than is on the disk. */
+struct newest {
+    uint64_t next;     /* transaction, of those to come */
+    uint64_t inserted; /* where the log ends in memory; 0 on a standby */
+};
+
+static int read_newest(PGconn *sql, struct newest *newest, struct cdc_error *error)
 {
     static const char what[] = "cannot ask for the newest transaction";
-    char position[24];
-    PGresult *result =
-        pg_query_rows(sql, "SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next, pg_is_in_recovery() AS standby", 0,
-                      NULL, what, error);
+    PGresult *result = pg_query_rows(sql,
+                                     "SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next, CASE WHEN "
+                                     "pg_is_in_recovery() THEN '0/0' ELSE pg_current_wal_insert_lsn() END AS inserted",
+                                     0, NULL, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
-    bool standby = pg_answer_true(&row, "standby");
-    uint64_t next = (uint64_t)pg_answer_int(&row, "next");
+    newest->next = (uint64_t)pg_answer_int(&row, "next");
+    newest->inserted = pg_answer_lsn(&row, "inserted");
     PQclear(result);
-    if (pg_answer_good(&row, what, error) < 0)
-        return -1;
-    if (standby || next >= visible->xmax)
+    return pg_answer_good(&row, what, error);
+}
+
+/* Ids are given once, and never again: a server that has not come to those that the snapshot has seen was set back. */
+static int check_ids(const struct pg_visible *visible, const struct newest *newest, struct cdc_error *error)
+{
+    char position[24];
+    if (newest->inserted == 0 || newest->next >= visible->xmax)
         return 0;
     pg_lsn_format(position, visible->lsn);
     cdc_error_set(error, CDC_EXIT_LOST,
@@ -213,15 +223,31 @@ static int check_ids(PGconn *sql, const struct pg_visible *visible, struct cdc_e
     return hint_lost(error);
 }
 
+/* The position of a snapshot is where the log ended in memory, which is on the disk a moment later (wal_writer_delay), or after
+ * the next commit. */
+static int check_seen(PGconn *sql, PGconn *replication, const struct pg_identity *identity, struct cdc_span source,
+                      struct cdc_span state, const struct pg_visible *visible, struct cdc_error *error)
+{
+    struct pg_identity in_memory = *identity;
+    struct newest newest;
+    if (read_newest(sql, &newest, error) < 0)
+        return -1;
+    if (newest.inserted > in_memory.end)
+        in_memory.end = newest.inserted;
+    if (pg_identity_check(replication, &in_memory, source, state, visible->lsn, error) < 0)
+        return -1;
+    return check_ids(visible, &newest, error);
+}
+
 int pg_identity_check_log(PGconn *sql, PGconn *replication, const struct pg_identity *identity, struct cdc_span source,
                           struct cdc_span state, struct cdc_span read_at, uint64_t lsn, struct cdc_error *error)
 {
     struct pg_visible visible = {.json = NULL};
     int status = pg_visible_parse(&visible, read_at, error);
     if (status == 0)
-        status = pg_identity_check(replication, identity, source, state, visible.lsn > lsn ? visible.lsn : lsn, error);
+        status = pg_identity_check(replication, identity, source, state, lsn, error);
     if (status == 0 && visible.json)
-        status = check_ids(sql, &visible, error);
+        status = check_seen(sql, replication, identity, source, state, &visible, error);
     pg_visible_clear(&visible);
     return status;
 }

@@ -4,6 +4,7 @@
 #define PG_STREAM_INTERNAL_H
 
 #include "connectors/postgres/pgoutput/pgoutput.h"
+#include "connectors/postgres/schema/catalog.h"
 #include "connectors/postgres/schema/members.h"
 #include "connectors/postgres/session/encoding.h"
 #include "connectors/postgres/session/hosts.h"
@@ -29,8 +30,15 @@ struct pg_start {
         read_at; /* what a snapshot has seen of the log from here on (visible.h). BORROWED, while connecting */
 };
 
+/* Tables, as the last look has found them (moves.c). */
+struct pg_moves {
+    struct pg_seen *items; /* by oid */
+    size_t n;
+};
+
 /* The catalogs, as far as they decide what is seen (watch.c). */
 struct pg_watch {
+    struct pg_moves moves;
     char *question, *seen; /* its last answer */
     uint64_t *said;        /* hashes of what the last look has found */
     size_t n_said;
@@ -134,6 +142,14 @@ int pg_stream_write_state(struct pg_stream *stream, struct cdc_error *error);
 /* What the publication has now, beside what it had when it was looked at last, in this run or before. CONFIG when changes may
  * have passed by (members.h). */
 int pg_stream_look_at_members(struct pg_stream *stream, struct cdc_error *error);
+
+/* -- moves.c -- */
+
+/* Says which rows have come or gone since the last look without a line, with a table's name: tables dropped, made in another
+ * one's place, renamed out of sight, partitions attached and detached. 0, or -1 without memory. */
+int pg_moves_look(struct pg_moves *moves, const struct pg_catalog *catalog, const struct pg_settings *settings,
+                  const struct cdc_log *log, struct cdc_error *error);
+void pg_moves_clear(struct pg_moves *moves);
 
 /* -- watch.c -- */
 

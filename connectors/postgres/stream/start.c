@@ -25,6 +25,15 @@ static struct cdc_span read_at_of(const struct cdc_start *decided, const struct 
     return from && from->source ? cdc_json_member(cdc_span_text(from->source), "read_at") : (struct cdc_span){NULL, 0};
 }
 
+/* What the publication had when it was looked at last: a position that is a sink's has nothing of it beside it. */
+static struct cdc_span members_of(const struct cdc_start *decided, struct cdc_span state)
+{
+    struct cdc_span members = cdc_json_member(state, "publication");
+    if (!members.p && decided->snapshot)
+        members = cdc_json_member(cdc_span_text(decided->snapshot), "publication");
+    return members;
+}
+
 int pg_start_read(struct pg_start *start, const struct cdc_start *decided, bool started, const struct cdc_offset *from,
                   struct cdc_error *error)
 {
@@ -39,7 +48,7 @@ int pg_start_read(struct pg_start *start, const struct cdc_start *decided, bool 
     }
     start->source = cdc_span_text(from->source);
     start->state = cdc_span_text(from->state);
-    start->members = cdc_json_member(start->state, "publication");
+    start->members = members_of(decided, start->state);
     if (from == &decided->from && decided->kind == CDC_START_SNAPSHOT)
         start->state = cdc_json_member(start->state, "identity");
     pg_last_read(&start->last, from->pos, start->source);

@@ -337,6 +337,13 @@ static const struct cdc_offset *stream_boundary(void *source)
     return &stream->boundary;
 }
 
+/* Sinks have a position before the first boundary of the log: that of the snapshot. */
+static const char *stream_state(void *source)
+{
+    const struct pg_stream *stream = source;
+    return stream->state_json.data;
+}
+
 static bool stream_between(void *source)
 {
     struct pg_stream *stream = source;
@@ -417,5 +424,6 @@ const struct cdc_source_ops pg_stream_ops = {
     .tick = stream_tick,
     .confirm = stream_confirm,
     .boundary = stream_boundary,
+    .state = stream_state,
     .between = stream_between,
 };

@@ -23,7 +23,8 @@
 /* Tables by name, kind and schema (not temporary ones, which come and go all the time, and are never seen); the publication's
  * own row; its lists. */
 #define FINGERPRINT_SQL(schemas)                                                                                       \
-    "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashtext(concat(relname, ' ', relnamespace, relkind, "    \
+    "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashtext(concat(relname, ' ', oid, ' ', relnamespace, "   \
+    "relkind, "                                                                                                        \
     "relpersistence, relispartition))::bigint)) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') "       \
     "AND relpersistence <> 't'), "                                                                                     \
     "(SELECT concat(p.xmin, p::text) FROM pg_catalog.pg_publication p WHERE pubname = %s), (SELECT concat(count(*), "  \
@@ -113,6 +114,8 @@ static int look_at_tables(struct pg_stream *stream, struct cdc_error *error)
         .settings = stream->pg, .catalog = &catalog, .published = true, .all = true, .say = take_gap, .context = &look};
     if (result == 0)
         result = pg_gaps_find(&gaps, stream->sql, &failed);
+    if (result == 0)
+        result = pg_moves_look(&stream->watch.moves, &catalog, stream->pg, stream->log, &failed);
     pg_catalog_free(&catalog);
     if (result < 0 || look.failed) { /* asked again; a server that is gone shows elsewhere */
         free(look.said);
@@ -258,5 +261,6 @@ void pg_watch_clear(struct pg_watch *watch)
     free(watch->question);
     free(watch->seen);
     free(watch->said);
+    pg_moves_clear(&watch->moves);
     *watch = (struct pg_watch){0};
 }
