@@ -22,6 +22,9 @@ static int descriptors_kept; /* what runs have opened and not closed */
 static bool calls_shorten;   /* each write and read does half of what it is asked for */
 
 #if MEMORY_CAN_FAIL
+#ifdef __clang__ /* it sees the definitions of the C library's headers, which check sizes, in place of these */
+#pragma clang diagnostic ignored "-Wstatic-in-inline"
+#endif
 
 /* Not static: where the C library's own read() is an inline function (_FORTIFY_SOURCE), clang takes ours for one too, and such
  * may not call what is static. */

@@ -145,6 +145,18 @@ static void test_strings(void)
         all[i] = (char)i;
     for (size_t n = 0; n <= sizeof all; n++)
         check(round_trip(all, n) && round_trip(all + sizeof all - n, n), "strings survive escaping");
+    for (char c = 1; c < 0x20; c++) {
+        char wanted[16];
+        const char *shorter = strchr("\bb\tt\nn\ff\rr", c);
+        if (shorter != NULL)
+            snprintf(wanted, sizeof wanted, "\"\\%c\"", shorter[1]);
+        else
+            snprintf(wanted, sizeof wanted, "\"\\u%04x\"", c);
+        out.len = 0;
+        cdc_json_append_string(&out, &c, 1);
+        check(cdc_span_is(cdc_span(out.data, out.len), wanted), "the shortest spelling of a control character");
+    }
+    out.len = 0;
     check(!cdc_json_append_text(&out, "\xff\x00", 2), "bytes that are no text are told apart");
     check(cdc_span_equal(cdc_span(out.data, out.len), cdc_span_text("{\"base64\":\"/wA=\"}")), "and given as base64");
     out.len = 0;
