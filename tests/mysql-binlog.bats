@@ -49,7 +49,7 @@ has_rows() { [ "$(rows)" -ge "$1" ]; }
     grep -q "create table t" "$DIR/out"
 }
 
-@test "--start FILE:POSITION and --start GTIDS: what lies behind it" {
+@test "--start FILE:POSITION and --start GTIDS: what comes after it" {
     table
     insert 1 2
     place=$(log_place) gtids=$(log_gtids)
@@ -63,6 +63,11 @@ has_rows() { [ "$(rows)" -ge "$1" ]; }
     is "ids by GTIDs" "3 4 5 6" "$(ids)"
     mv "$DIR/out" "$DIR/by-gtids"
     diff <(changes "$DIR/by-place") <(changes "$DIR/by-gtids")
+    # The head of a file: what is in the files before it counts as read, also where the server is asked by GTIDs.
+    binlog --start "$(log_files | tail -1):4" --until now
+    is "ids from the head of a file" "5 6" "$(ids)"
+    is "GTIDs before and after them" "$(lines 'select(.op == "commit") | .source.gtids' "$DIR/by-gtids" | tail -2)" \
+        "$(lines 'select(.op | IN("commit", "heartbeat")) | .source.gtids' | sed -n '1p;$p')"
 }
 
 @test "--start and --until that are none: exit 64, before anything is read" {

@@ -10,6 +10,7 @@
 #include <cdc/line.h>
 
 #define READ_SIZE ((size_t)256 << 10)
+#define KEEP_SIZE ((size_t)1 << 20) /* what the buffer keeps after an unusually long line */
 
 struct cdc_line_reader {
     int fd;
@@ -55,7 +56,7 @@ static int make_room(struct cdc_line_reader *reader, struct cdc_error *error)
         reader->start = 0;
     }
     if (rest == 0)
-        cdc_buf_shrink(&reader->buf, READ_SIZE * 4);
+        cdc_buf_shrink(&reader->buf, KEEP_SIZE);
     /* At least as much again as is there of the line: reads grow with it, so that a long line costs a few moves and
      * not one for each 256 KiB. */
     size_t want = rest > READ_SIZE ? rest : READ_SIZE;

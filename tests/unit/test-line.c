@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Lines in and out: where a line ends, the longest one, and what the end of an output file becomes. */
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,6 +208,44 @@ static void test_too_long_at_end(void)
     close(ends[0]);
 }
 
+/* Bytes that malloc has given out; 0 where it is another one's. */
+static size_t in_use(void)
+{
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+#else
+    return 0;
+#endif
+}
+
+/* A line of that size comes in and goes out: once it is through, neither side keeps its memory. */
+static void test_memory(size_t size)
+{
+    struct cdc_error error = {0};
+    struct cdc_span line;
+    char *text = malloc(size + 7);
+    size_t before = in_use();
+
+    memset(text, 'x', size);
+    memcpy(text + size, "\nshort\n", 7);
+    write_file(text, size + 7);
+    int fd = open(path, O_RDWR | O_CLOEXEC), out = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    struct cdc_line_reader *reader = cdc_line_reader_new(fd, size, &error);
+    struct cdc_writer *writer = cdc_writer_new(out, &error);
+    check(next(reader, &line) == CDC_LINE_OK && line.n == size, "a long line");
+    cdc_buf_span(cdc_writer_buf(writer), line);
+    check(in_use() == 0 || in_use() > before + 2 * size, "it is in memory twice");
+    check(cdc_writer_flush(writer, &error) == 0 && cdc_writer_pending(writer) == 0, "it is out");
+    check(next(reader, &line) == CDC_LINE_OK && line.n == 5, "another one");
+    check(next(reader, &line) == CDC_LINE_END && in_use() <= before + (3 << 20), "its memory is given back");
+    cdc_line_reader_free(reader);
+    cdc_writer_free(writer);
+    close(fd);
+    close(out);
+    free(text);
+}
+
 int main(void)
 {
     int fd = mkstemp(path);
@@ -221,6 +260,7 @@ int main(void)
     test_longest(4096);
     test_longest(300000); /* more than one read */
     test_too_long_at_end();
+    test_memory(8 << 20);
     unlink(path);
     if (failures == 0)
         printf("ok - lines\n");

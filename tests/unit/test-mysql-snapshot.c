@@ -270,13 +270,16 @@ static void check_said(const char *what, const char *want)
     cdc_buf_free(&got);
 }
 
-/* How every session begins, with the two limits on idle ones that only MariaDB has. */
-#define OPENED(session)                                                                                                \
+/* How every session begins: is it the server of the first one? And two limits on idle ones that only MariaDB has. */
+#define OPENED(session, asks)                                                                                          \
     session                                                                                                            \
         " connects\n" session " SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time ... "                       \
         "eate_table_and_information_schema = ON*/\n" session " SHOW GLOBAL VARIABLES LIKE 'gtid_domain_id'\n" session  \
+        " " asks "\n" session                                                                                          \
         " SET SESSION net_write_timeout = 86400, wait_timeout = 3153 ... t = 50, sql_mode = 'ALLOW_INVALID_DATES'\n"
-#define MARIADB_SETS(session)                                                                                          \
+#define OPENED_MYSQL(session) OPENED(session, "SHOW GLOBAL VARIABLES LIKE 'server_uuid'")
+#define OPENED_MARIADB(session)                                                                                        \
+    OPENED(session, "SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)")                                        \
     session " SET SESSION idle_transaction_timeout = 0, idle_readonly_tr ...  = 0, idle_write_transaction_timeout = "  \
             "0\n"
 
@@ -308,7 +311,7 @@ static void test_said(void)
     check(first_attempt(&out, &error) == 0 && cdc_span_is(cdc_span(out.data, out.len), lines), "a snapshot of MariaDB");
     check_said(
         "what is said for it",
-        OPENED("1") MARIADB_SETS(
+        OPENED_MARIADB(
             "1") "1 SELECT VERSION()\n"
                  "1 SHOW GLOBAL VARIABLES LIKE 'gtid_domain_id'\n"
                  "1 SHOW GLOBAL VARIABLES LIKE 'log_bin'\n"
@@ -318,7 +321,7 @@ static void test_said(void)
                  "1 SHOW GLOBAL VARIABLES LIKE 'lower_case_table_names'\n"
                  "1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
                  "1 SELECT @@GLOBAL.binlog_row_image\n"
-                 "1 SELECT @@GLOBAL.server_id\n" OPENED("2") MARIADB_SETS(
+                 "1 SELECT @@GLOBAL.server_id\n" OPENED_MARIADB(
                      "2") "2 SET SESSION character_set_results = NULL\n"
                           "2 SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ\n"
                           "1 ROLLBACK\n"
@@ -345,7 +348,7 @@ static void test_said(void)
                           "2 ROLLBACK\n"
                           "2 START TRANSACTION WITH CONSISTENT SNAPSHOT\n"
                           "2 SHOW SESSION STATUS LIKE 'binlog\\_snapshot\\_%'\n"
-                          "2 SELECT BINLOG_GTID_POS('b.000007', 567)\n" OPENED("3") MARIADB_SETS(
+                          "2 SELECT BINLOG_GTID_POS('b.000007', 567)\n" OPENED_MARIADB(
                               "3") "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE', "
                                    "@mariadb_slave_capability = 4\n"
                                    "3 dump from coordinates\n"
@@ -361,113 +364,115 @@ static void test_said(void)
                                    "2 prepare SELECT `id`,`v` FROM `d`.`t` FORCE INDEX (PRIMARY) ORDER BY `id`\n");
     use(mysql_keyless);
     check(first_attempt(&out, &error) == 0, "a snapshot of MySQL under a lock");
-    check_said("what is said for it",
-               OPENED("1") "1 SELECT VERSION()\n"
-                           "1 SHOW GLOBAL VARIABLES LIKE 'gtid_domain_id'\n"
-                           "1 SHOW GLOBAL VARIABLES LIKE 'log_bin'\n"
-                           "1 SHOW GLOBAL VARIABLES LIKE 'binlog_format'\n"
-                           "1 SHOW GLOBAL VARIABLES LIKE 'binlog_row_metadata'\n"
-                           "1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
-                           "1 SHOW GLOBAL VARIABLES LIKE 'binlog_checksum'\n"
-                           "1 SHOW GLOBAL VARIABLES LIKE 'lower_case_table_names'\n"
-                           "1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
-                           "1 SELECT @@GLOBAL.binlog_row_image\n"
-                           "1 SELECT @@GLOBAL.server_id\n" OPENED(
-                               "2") "2 SET SESSION character_set_results = NULL\n"
-                                    "2 SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ\n"
-                                    "1 ROLLBACK\n"
-                                    "1 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED\n"
-                                    "1 START TRANSACTION\n"
-                                    "1 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE ... A AS BINARY), "
-                                    "CAST(TABLE_NAME AS BINARY)\n"
-                                    "1 SELECT * FROM `d`.`t` LIMIT 0\n"
-                                    "1 SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_ ... BLE_NAME = 't' "
-                                    "ORDER BY ORDINAL_POSITION\n"
-                                    "1 SELECT COLUMN_NAME, COLLATION, SUB_PART FROM information_s ... X_NAME = "
-                                    "'PRIMARY' ORDER BY SEQ_IN_INDEX\n"
-                                    "1 SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TA ... A AS BINARY), "
-                                    "CAST(TABLE_NAME AS BINARY)\n"
-                                    "1 SHOW GRANTS\n"
-                                    "1 SHOW GLOBAL VARIABLES LIKE 'log_slave_updates'\n"
-                                    "1 SHOW MASTER STATUS\n"
-                                    "1 SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVI ... ELECT' AND "
-                                    "DATABASE() LIKE TABLE_SCHEMA)\n"
-                                    "1 SHOW GLOBAL STATUS LIKE 'Com\\_xa\\_prepare'\n"
-                                    "1 XA RECOVER\n"
-                                    "1 SELECT JSON_UNQUOTE(JSON_EXTRACT(LOCAL, '$.binary_log_file ... ion') FROM "
-                                    "performance_schema.log_status\n" OPENED(
-                                        "3") "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = "
-                                             "'NONE', @mariadb_slave_capability = 4\n"
-                                             "3 dump from coordinates\n"
-                                             "3 040000000100649ee790622e303030303037\n"
-                                             "1 SELECT JSON_UNQUOTE(JSON_EXTRACT(LOCAL, '$.binary_log_file ... ion') "
-                                             "FROM performance_schema.log_status\n" OPENED(
-                                                 "4") "4 SET SESSION lock_wait_timeout = 5\n"
-                                                      "4 FLUSH TABLES WITH READ LOCK\n"
-                                                      "1 SELECT JSON_UNQUOTE(JSON_EXTRACT(LOCAL, '$.binary_log_file "
-                                                      "... ion') FROM performance_schema.log_status\n"
-                                                      "1 SELECT @@GLOBAL.gtid_executed\n"
-                                                      "2 ROLLBACK\n"
-                                                      "2 START TRANSACTION WITH CONSISTENT SNAPSHOT\n"
-                                                      "1 SHOW GLOBAL STATUS LIKE 'Com\\_xa\\_prepare'\n"
-                                                      "1 XA RECOVER\n"
-                                                      "2 SET SESSION lock_wait_timeout = 5\n"
-                                                      "2 SELECT * FROM `d`.`t` LIMIT 0\n"
-                                                      "2 SET SESSION lock_wait_timeout = 50\n"
-                                                      "1 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE "
-                                                      "... A AS BINARY), CAST(TABLE_NAME AS BINARY)\n"
-                                                      "1 SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)\n"
-                                                      "2 prepare SELECT `a`,`b` FROM `d`.`t`\n");
+    check_said(
+        "what is said for it",
+        OPENED_MYSQL("1") "1 SELECT VERSION()\n"
+                          "1 SHOW GLOBAL VARIABLES LIKE 'gtid_domain_id'\n"
+                          "1 SHOW GLOBAL VARIABLES LIKE 'log_bin'\n"
+                          "1 SHOW GLOBAL VARIABLES LIKE 'binlog_format'\n"
+                          "1 SHOW GLOBAL VARIABLES LIKE 'binlog_row_metadata'\n"
+                          "1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
+                          "1 SHOW GLOBAL VARIABLES LIKE 'binlog_checksum'\n"
+                          "1 SHOW GLOBAL VARIABLES LIKE 'lower_case_table_names'\n"
+                          "1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+                          "1 SELECT @@GLOBAL.binlog_row_image\n"
+                          "1 SELECT @@GLOBAL.server_id\n" OPENED_MYSQL(
+                              "2") "2 SET SESSION character_set_results = NULL\n"
+                                   "2 SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ\n"
+                                   "1 ROLLBACK\n"
+                                   "1 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED\n"
+                                   "1 START TRANSACTION\n"
+                                   "1 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE ... A AS BINARY), "
+                                   "CAST(TABLE_NAME AS BINARY)\n"
+                                   "1 SELECT * FROM `d`.`t` LIMIT 0\n"
+                                   "1 SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_ ... BLE_NAME = 't' "
+                                   "ORDER BY ORDINAL_POSITION\n"
+                                   "1 SELECT COLUMN_NAME, COLLATION, SUB_PART FROM information_s ... X_NAME = "
+                                   "'PRIMARY' ORDER BY SEQ_IN_INDEX\n"
+                                   "1 SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TA ... A AS BINARY), "
+                                   "CAST(TABLE_NAME AS BINARY)\n"
+                                   "1 SHOW GRANTS\n"
+                                   "1 SHOW GLOBAL VARIABLES LIKE 'log_slave_updates'\n"
+                                   "1 SHOW MASTER STATUS\n"
+                                   "1 SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVI ... ELECT' AND "
+                                   "DATABASE() LIKE TABLE_SCHEMA)\n"
+                                   "1 SHOW GLOBAL STATUS LIKE 'Com\\_xa\\_prepare'\n"
+                                   "1 XA RECOVER\n"
+                                   "1 SELECT JSON_UNQUOTE(JSON_EXTRACT(LOCAL, '$.binary_log_file ... ion') FROM "
+                                   "performance_schema.log_status\n" OPENED_MYSQL(
+                                       "3") "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = "
+                                            "'NONE', @mariadb_slave_capability = 4\n"
+                                            "3 dump from coordinates\n"
+                                            "3 040000000100649ee790622e303030303037\n"
+                                            "1 SELECT JSON_UNQUOTE(JSON_EXTRACT(LOCAL, '$.binary_log_file ... ion') "
+                                            "FROM performance_schema.log_status\n" OPENED_MYSQL(
+                                                "4") "4 SET SESSION lock_wait_timeout = 5\n"
+                                                     "4 FLUSH TABLES WITH READ LOCK\n"
+                                                     "1 SELECT JSON_UNQUOTE(JSON_EXTRACT(LOCAL, '$.binary_log_file "
+                                                     "... ion') FROM performance_schema.log_status\n"
+                                                     "1 SELECT @@GLOBAL.gtid_executed\n"
+                                                     "2 ROLLBACK\n"
+                                                     "2 START TRANSACTION WITH CONSISTENT SNAPSHOT\n"
+                                                     "1 SHOW GLOBAL STATUS LIKE 'Com\\_xa\\_prepare'\n"
+                                                     "1 XA RECOVER\n"
+                                                     "2 SET SESSION lock_wait_timeout = 5\n"
+                                                     "2 SELECT * FROM `d`.`t` LIMIT 0\n"
+                                                     "2 SET SESSION lock_wait_timeout = 50\n"
+                                                     "1 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE "
+                                                     "... A AS BINARY), CAST(TABLE_NAME AS BINARY)\n"
+                                                     "1 SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)\n"
+                                                     "2 prepare SELECT `a`,`b` FROM `d`.`t`\n");
     use(mysql_with_gtids);
     check(second_attempt(&out, &error) == 0, "a second attempt");
     check_said(
         "what is said for it",
-        OPENED("1") "1 SELECT VERSION()\n"
-                    "1 SHOW GLOBAL VARIABLES LIKE 'gtid_domain_id'\n"
-                    "1 SHOW GLOBAL VARIABLES LIKE 'log_bin'\n"
-                    "1 SHOW GLOBAL VARIABLES LIKE 'binlog_format'\n"
-                    "1 SHOW GLOBAL VARIABLES LIKE 'binlog_row_metadata'\n"
-                    "1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
-                    "1 SHOW GLOBAL VARIABLES LIKE 'binlog_checksum'\n"
-                    "1 SHOW GLOBAL VARIABLES LIKE 'lower_case_table_names'\n"
-                    "1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
-                    "1 SELECT @@GLOBAL.binlog_row_image\n" OPENED(
-                        "2") "2 SET SESSION character_set_results = NULL\n"
-                             "2 SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ\n"
-                             "1 ROLLBACK\n"
-                             "1 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED\n"
-                             "1 START TRANSACTION\n"
-                             "1 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE ... A AS BINARY), "
-                             "CAST(TABLE_NAME AS BINARY)\n"
-                             "1 SELECT * FROM `d`.`t` LIMIT 0\n"
-                             "1 SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_ ... BLE_NAME = 't' ORDER BY "
-                             "ORDINAL_POSITION\n"
-                             "1 SELECT COLUMN_NAME, COLLATION, SUB_PART FROM information_s ... X_NAME = 'PRIMARY' "
-                             "ORDER BY SEQ_IN_INDEX\n"
-                             "1 SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TA ... A AS BINARY), "
-                             "CAST(TABLE_NAME AS BINARY)\n"
-                             "1 SHOW GRANTS\n"
-                             "1 SHOW GLOBAL VARIABLES LIKE 'log_slave_updates'\n"
-                             "1 SHOW MASTER STATUS\n"
-                             "1 SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVI ... ELECT' AND DATABASE() "
-                             "LIKE TABLE_SCHEMA)\n"
-                             "1 SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5')\n"
-                             "1 SELECT GTID_SUBSET('3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5', "
-                             "@@GLOBAL.gtid_executed)\n" OPENED(
-                                 "3") "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE', "
-                                      "@mariadb_slave_capability = 4\n"
-                                      "3 dump from coordinates\n"
-                                      "3 040000000100649ee790622e303030303037\n"
-                                      "2 ROLLBACK\n"
-                                      "2 START TRANSACTION WITH CONSISTENT SNAPSHOT\n"
-                                      "2 SET SESSION lock_wait_timeout = 5\n"
-                                      "2 SELECT * FROM `d`.`t` LIMIT 0\n"
-                                      "2 SET SESSION lock_wait_timeout = 50\n"
-                                      "1 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE ... A AS BINARY), "
-                                      "CAST(TABLE_NAME AS BINARY)\n"
-                                      "1 SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)\n"
-                                      "2 prepare SELECT `id`,`v` FROM `d`.`t` FORCE INDEX (PRIMARY) WHERE (`id` > 1) "
-                                      "ORDER BY `id`\n");
+        OPENED_MYSQL(
+            "1") "1 SELECT VERSION()\n"
+                 "1 SHOW GLOBAL VARIABLES LIKE 'gtid_domain_id'\n"
+                 "1 SHOW GLOBAL VARIABLES LIKE 'log_bin'\n"
+                 "1 SHOW GLOBAL VARIABLES LIKE 'binlog_format'\n"
+                 "1 SHOW GLOBAL VARIABLES LIKE 'binlog_row_metadata'\n"
+                 "1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
+                 "1 SHOW GLOBAL VARIABLES LIKE 'binlog_checksum'\n"
+                 "1 SHOW GLOBAL VARIABLES LIKE 'lower_case_table_names'\n"
+                 "1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+                 "1 SELECT @@GLOBAL.binlog_row_image\n" OPENED_MYSQL(
+                     "2") "2 SET SESSION character_set_results = NULL\n"
+                          "2 SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ\n"
+                          "1 ROLLBACK\n"
+                          "1 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED\n"
+                          "1 START TRANSACTION\n"
+                          "1 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE ... A AS BINARY), "
+                          "CAST(TABLE_NAME AS BINARY)\n"
+                          "1 SELECT * FROM `d`.`t` LIMIT 0\n"
+                          "1 SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_ ... BLE_NAME = 't' ORDER BY "
+                          "ORDINAL_POSITION\n"
+                          "1 SELECT COLUMN_NAME, COLLATION, SUB_PART FROM information_s ... X_NAME = 'PRIMARY' "
+                          "ORDER BY SEQ_IN_INDEX\n"
+                          "1 SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TA ... A AS BINARY), "
+                          "CAST(TABLE_NAME AS BINARY)\n"
+                          "1 SHOW GRANTS\n"
+                          "1 SHOW GLOBAL VARIABLES LIKE 'log_slave_updates'\n"
+                          "1 SHOW MASTER STATUS\n"
+                          "1 SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVI ... ELECT' AND DATABASE() "
+                          "LIKE TABLE_SCHEMA)\n"
+                          "1 SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5')\n"
+                          "1 SELECT GTID_SUBSET('3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5', "
+                          "@@GLOBAL.gtid_executed)\n" OPENED_MYSQL(
+                              "3") "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE', "
+                                   "@mariadb_slave_capability = 4\n"
+                                   "3 dump from coordinates\n"
+                                   "3 040000000100649ee790622e303030303037\n"
+                                   "2 ROLLBACK\n"
+                                   "2 START TRANSACTION WITH CONSISTENT SNAPSHOT\n"
+                                   "2 SET SESSION lock_wait_timeout = 5\n"
+                                   "2 SELECT * FROM `d`.`t` LIMIT 0\n"
+                                   "2 SET SESSION lock_wait_timeout = 50\n"
+                                   "1 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, IFNULL(ENGINE ... A AS BINARY), "
+                                   "CAST(TABLE_NAME AS BINARY)\n"
+                                   "1 SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)\n"
+                                   "2 prepare SELECT `id`,`v` FROM `d`.`t` FORCE INDEX (PRIMARY) WHERE (`id` > 1) "
+                                   "ORDER BY `id`\n");
     cdc_buf_free(&out);
 }
 
@@ -514,6 +519,14 @@ static const struct other first[] = {
     {mariadb, {A("CONCAT(@@server_id", 1, "~")}, CDC_EXIT_PROTOCOL, "does not tell which it is"},
     {mariadb, {A("CONCAT(@@server_id", 1, "")}, CDC_EXIT_PROTOCOL, "answer is empty"},
     {mysql_with_gtids, {A("'server_uuid'", 2, "")}, CDC_EXIT_PROTOCOL, "does not tell which it is"},
+    {mariadb,
+     {A("CONCAT(@@server_id", 1, "?/host:3306")},
+     CDC_EXIT_UNAVAILABLE,
+     "another server answers than a moment ago"},
+    {mysql_with_gtids,
+     {A("'server_uuid'", 2, "server_uuid|?")},
+     CDC_EXIT_UNAVAILABLE,
+     "another server answers than a moment ago"},
     {mariadb,
      {A("binlog_row_image", 1, "~")},
      CDC_EXIT_PROTOCOL,

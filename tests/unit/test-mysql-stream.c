@@ -245,6 +245,7 @@ static const struct run {
              "2 connects\n"
              "2 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time_zone = '+ ... "
              "gipk_in_create_table_and_information_schema = ON*/\n"
+             "2 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
              "2 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE', @mariadb_slave_capability = 4\n"
              "2 dump from coordinates\n"
              "2 040000000100649ee7f0622e303030303037\n"
@@ -261,6 +262,7 @@ static const struct run {
              "3 connects\n"
              "3 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time_zone = '+ ... "
              "gipk_in_create_table_and_information_schema = ON*/\n"
+             "3 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
              "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NON ... ore_duplicates = 0, "
              "@slave_connect_state = '0-1-5'\n"
              "3 SET SESSION net_write_timeout = 86400\n"
@@ -284,6 +286,7 @@ static const struct run {
              "4 connects\n"
              "4 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time_zone = '+ ... "
              "gipk_in_create_table_and_information_schema = ON*/\n"
+             "4 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
              "4 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE', @mariadb_slave_capability = 4\n"
              "4 dump from coordinates\n"
              "4 940200000100649ee7f0622e303030303037\n"},
@@ -320,6 +323,7 @@ static const struct run {
              "2 connects\n"
              "2 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time_zone = '+ ... "
              "gipk_in_create_table_and_information_schema = ON*/\n"
+             "2 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
              "2 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE', @mariadb_slave_capability = 4\n"
              "2 dump from coordinates\n"
              "2 040000000100649ee7f0622e303030303037\n"
@@ -336,6 +340,7 @@ static const struct run {
              "3 connects\n"
              "3 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time_zone = '+ ... "
              "gipk_in_create_table_and_information_schema = ON*/\n"
+             "3 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
              "3 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NON ... ore_duplicates = 0, "
              "@slave_connect_state = '0-1-5'\n"
              "3 SET SESSION net_write_timeout = 86400\n"
@@ -359,6 +364,7 @@ static const struct run {
              "4 connects\n"
              "4 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION time_zone = '+ ... "
              "gipk_in_create_table_and_information_schema = ON*/\n"
+             "4 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
              "4 SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE', @mariadb_slave_capability = 4\n"
              "4 dump from coordinates\n"
              "4 940200000100649ee7f0622e303030303037\n"}};
@@ -536,6 +542,11 @@ static const struct other others[] = {
      CDC_EXIT_CONFIG,
      "does not log what it replicates"},
     {NULL, NULL, {A("'log_bin'", 2, "log_bin|OFF")}, CDC_EXIT_CONFIG, "the server writes no binary log"},
+    {NULL,
+     NULL,
+     {A("CONCAT(@@server_id", 1, "?/host:3306")},
+     CDC_EXIT_UNAVAILABLE,
+     "another server answers than a moment ago"},
 };
 
 static unsigned renames, rename_fails_at; /* 0: never */
@@ -557,7 +568,7 @@ static void test_kept(void)
     make_log(false);
     fake.first = ambiguous;
     schema_file = "/nowhere/at/all";
-    check(stream(&out, &error) < 0 && error.status == CDC_EXIT_IO && !has(&fake.said, "net_write_timeout"),
+    check(stream(&out, &error) < 0 && error.status == CDC_EXIT_CONFIG && !has(&fake.said, "net_write_timeout"),
           "columns that cannot be kept");
     char folder[] = "/tmp/cdc-unit-XXXXXX", path[64];
     snprintf(path, sizeof path, "%s/columns", mkdtemp(folder) ? folder : "/nowhere");
@@ -732,7 +743,7 @@ static void test_files(void)
     }
     my_files_schema_free(schema);
     unlink(path);
-    check(!my_files_schema_new(&settings, files, 1, &error) && error.status == CDC_EXIT_IO, "no file");
+    check(!my_files_schema_new(&settings, files, 1, &error) && error.status == CDC_EXIT_CONFIG, "no file");
 }
 
 int main(void)

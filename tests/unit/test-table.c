@@ -153,6 +153,33 @@ static void test_spelling(void)
     cdc_table_id_free(&destination.owner);
 }
 
+/* Whichever part of a name holds a NUL: what comes after it would not count, and two tables would be one. */
+static void test_nul(void)
+{
+    static const char *const names[] = {"name", "db", "schema", "table"};
+    char line[200];
+
+    for (size_t bad = 0; bad < 4; bad++) {
+        struct cdc_buf text = CDC_BUF_INIT;
+        struct cdc_event parsed;
+        struct cdc_error error = {0};
+        struct cdc_tables tables;
+        for (size_t i = 0; i < 4; i++)
+            cdc_buf_printf(&text, ",\"%s\":\"a%s\"", names[i], i == bad ? "\\u0000b" : "");
+        snprintf(line, sizeof line, "{\"op\":\"c\",\"pos\":\"1\",\"source\":{%s}}", text.data + 1);
+        check(cdc_event_parse(&parsed, line, strlen(line), &error) == 0, "it is a line");
+        cdc_tables_init(&tables, sizeof(struct cdc_table), NULL, &forgetful, NULL);
+        for (int again = 0; again < 2; again++) {
+            error = (struct cdc_error){0};
+            check(cdc_tables_of(&tables, &parsed, &error) == NULL && error.status == CDC_EXIT_CONFIG &&
+                      strstr(error.text, "NUL") != NULL && tables.n == 0,
+                  line);
+        }
+        cdc_tables_free(&tables);
+        cdc_buf_free(&text);
+    }
+}
+
 static void test_many(void)
 {
     struct cdc_tables tables;
@@ -289,6 +316,7 @@ int main(void)
     test_owners();
     test_owners_of_a_run();
     test_spelling();
+    test_nul();
     test_many();
     test_definitions();
     if (failures == 0)
