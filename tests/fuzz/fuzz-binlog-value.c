@@ -60,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                     18, 19, 140, 141, 242, 245, 245, 246, 247, 248, 252, 254, 255, 245, 246};
     static const char *const names[] = {NULL,   "uuid", "inet6",       "inet4",        "json",    "vector(3)",
                                         "blob", "text", "datetime(3)", "timestamp(6)", "time(1)", "datetime"};
-    static char *labels[] = {"a", "b\"", "\xc3\xbc", "d", "e", "f", "g", "h", "i"};
+    static struct cdc_span labels[] = {{"a", 1}, {"b\"", 2}, {"\xc3\xbc", 2}, {"d", 1},  {"e", 1},
+                                       {"f", 1}, {"g", 1},   {"h", 1},        {"\0i", 2}};
     if (size < 7)
         return 0;
     unsigned collation = (data[1] | (unsigned)data[2] << 8) % 3400;

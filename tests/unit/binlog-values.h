@@ -73,7 +73,7 @@ static inline void set_labels(struct my_column *column, size_t n, const char *co
     if (!column->labels)
         exit(1);
     for (size_t i = 0; i < n; i++)
-        column->labels[i] = cdc_span_copy(cdc_span_text(labels[i]));
+        column->labels[i] = cdc_span(cdc_span_copy(cdc_span_text(labels[i])), strlen(labels[i]));
     column->n_labels = n;
 }
 

@@ -258,6 +258,18 @@ static void test_lists(void)
     value_with(&column, &plain, "03", "\"b\"");
     value_with(&column, &plain, "07", "\"b,c\"");
     my_column_free(&column);
+    /* Of a table that was in utf16, and converted. */
+    column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_SET, 1, "utf8mb4", NULL);
+    set_labels(&column, 3, labels);
+    memcpy((char *)(uintptr_t)column.labels[1].p, "\0b", 2);
+    value_with(&column, &plain, "02", "\"\\u0000b\"");
+    value_with(&column, &plain, "07", "\"a,\\u0000b,\xc3\xbc\"");
+    my_column_free(&column);
+    column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_ENUM, 1, "utf8mb4", NULL);
+    set_labels(&column, 3, labels);
+    memcpy((char *)(uintptr_t)column.labels[1].p, "\0b", 2);
+    value_with(&column, &plain, "02", "\"\\u0000b\"");
+    my_column_free(&column);
     static const char *const bytes[] = {"\xfe", "q"};
     column = column_of(MY_FLAVOR_MYSQL, MY_TYPE_SET, 1, "binary", NULL);
     set_labels(&column, 2, bytes);

@@ -1021,6 +1021,18 @@ static const struct run runs[] = {
      "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
     {"", "t kind=p detaching=public.t1 via_root=f", {}, ""},
     {"",
+     "t replica_identity=i index_exists=t nullable_key=id",
+     {},
+     "-#info: ok: 1 table selected, 0 with findings\n"
+     "-#0: 0  ()\n"
+     "+#error: \"public\".\"t\": rows may have NULL in the column \"id\" of its replica identity, whose NOT NULL is "
+     "not "
+     "validated: such a row has no key; ALTER TABLE \"public\".\"t\" ALTER \"id\" SET NOT NULL; once no row has NULL "
+     "in "
+     "it; or REPLICA IDENTITY FULL; or exclude the table\n"
+     "+#info: 1 table selected, 1 with findings\n"
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"},
+    {"",
      "t kind=p via_root=f; t1 root=t root_schema=public via_root=f",
      {},
      "-#info: ok: 1 table selected, 0 with findings\n"

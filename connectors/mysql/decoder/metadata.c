@@ -233,26 +233,16 @@ static int read_names(struct my_table *table, struct cdc_bytes *cursor, struct c
     return 0;
 }
 
-/* One label, from the column's charset; bytes that are not valid in it stay as they are. NULL: see error. RETURNS
- * NEW */
-static char *take_label(const struct my_column *column, struct cdc_span raw, struct cdc_error *error)
+/* One label, from the column's charset; bytes that are not valid in it stay as they are. It may have a NUL in it: after CONVERT TO
+ * CHARACTER SET from utf16 the server keeps the bytes of a label as they were, 00 61 for a. */
+static int take_label(struct my_column *column, struct cdc_span raw, struct cdc_error *error)
 {
     struct cdc_buf text = CDC_BUF_INIT;
     if (!my_charset_convert(&text, column->charset, (const uint8_t *)raw.p, raw.n)) {
         text.len = 0;
         cdc_buf_append(&text, raw.p, raw.n);
     }
-    bool has_nul = text.len > 0 && memchr(text.data, '\0', text.len) != NULL;
-    cdc_buf_byte(&text, '\0');
-    if (!text.failed && !has_nul)
-        return text.data;
-    cdc_buf_free(&text);
-    if (has_nul)
-        cdc_error_set(error, CDC_EXIT_CONFIG,
-                      "a label of an ENUM or SET column has a NUL in it, which has no meaning here");
-    else
-        cdc_error_memory(error);
-    return NULL;
+    return my_column_add_label(column, &text, error);
 }
 
 /* The first releases of MySQL 8.0 do not tell the charset of labels, and without it their bytes may mean anything: the
@@ -282,11 +272,9 @@ static int read_labels(struct my_table *table, uint8_t type, struct cdc_bytes *c
         column->labels = calloc((size_t)n + 1, sizeof *column->labels);
         if (!column->labels)
             return cdc_error_memory(error);
-        for (; column->n_labels < n; column->n_labels++) {
-            column->labels[column->n_labels] = take_label(column, read_string(cursor), error);
-            if (!column->labels[column->n_labels])
+        while (column->n_labels < n)
+            if (take_label(column, read_string(cursor), error) < 0)
                 return -1;
-        }
     }
     return 0;
 }

@@ -76,7 +76,7 @@ static int prepare_column(struct my_column *column, enum my_flavor flavor, struc
 static bool is_ambiguous(const struct my_column *column)
 {
     for (size_t i = 0; i < column->n_labels; i++)
-        if (column->labels[i][0] == '\0')
+        if (column->labels[i].n == 0)
             return true;
     return column->n_labels == 0 && my_row_key_is_ambiguous(column->type_name);
 }

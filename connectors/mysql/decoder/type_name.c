@@ -3,15 +3,16 @@
  * server knows (a display width, that a string is a uuid) comes from information_schema. */
 #include "connectors/mysql/decoder/internal.h"
 
-/* ('a','it''s') */
+/* ('a','it''s'); a NUL as the server prints it, \0 */
 static void name_labels(struct cdc_buf *out, const struct my_column *column)
 {
     for (size_t i = 0; i < column->n_labels; i++) {
         cdc_buf_text(out, i ? ",'" : "('");
-        for (const char *p = column->labels[i]; *p; p++) {
-            if (*p == '\'')
-                cdc_buf_byte(out, '\'');
-            cdc_buf_byte(out, *p);
+        for (size_t j = 0; j < column->labels[i].n; j++) {
+            char c = column->labels[i].p[j];
+            if (c == '\'' || c == '\0')
+                cdc_buf_byte(out, c == '\'' ? '\'' : '\\');
+            cdc_buf_byte(out, c == '\0' ? '0' : c);
         }
         cdc_buf_byte(out, '\'');
     }

@@ -244,24 +244,17 @@ static int take_labels(struct my_column *column, const char *type, struct cdc_er
     const char *p = strchr(type, '(');
     while (p && (*p == '(' || *p == ',') && p[1] == '\'') {
         struct cdc_buf label = CDC_BUF_INIT;
-        bool has_nul = false;
         for (p += 2; *p && !(p[0] == '\'' && p[1] != '\''); p++) {
-            char c = label_byte(&p);
-            has_nul |= c == '\0';
-            cdc_buf_byte(&label, c);
+            cdc_buf_byte(&label, label_byte(&p));
         }
-        cdc_buf_byte(&label, '\0');
-        char **labels = realloc(column->labels, (column->n_labels + 1) * sizeof *labels);
-        if (!labels || label.failed) {
-            column->labels = labels ? labels : column->labels;
+        struct cdc_span *labels = realloc(column->labels, (column->n_labels + 1) * sizeof *labels);
+        if (!labels) {
             cdc_buf_free(&label);
             return cdc_error_memory(error);
         }
         column->labels = labels;
-        labels[column->n_labels++] = label.data;
-        if (has_nul)
-            return cdc_error_set(error, CDC_EXIT_CONFIG,
-                                 "a label of an ENUM or SET column has a NUL in it, which has no meaning here");
+        if (my_column_add_label(column, &label, error) < 0)
+            return -1;
         p += *p == '\'';
     }
     return 0;

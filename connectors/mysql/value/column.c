@@ -21,13 +21,24 @@ int my_column_damaged(const struct my_column *column, struct cdc_error *error, c
     return cdc_error_set(error, CDC_EXIT_PROTOCOL, "column %s: %s", column->name == NULL ? "?" : column->name, why);
 }
 
+int my_column_add_label(struct my_column *column, struct cdc_buf *text, struct cdc_error *error)
+{
+    cdc_buf_byte(text, '\0'); /* so that there is something, also of an empty one */
+    if (text->failed) {
+        cdc_buf_free(text);
+        return cdc_error_memory(error);
+    }
+    column->labels[column->n_labels++] = cdc_span(text->data, text->len - 1);
+    return 0;
+}
+
 void my_column_free(struct my_column *column)
 {
     free(column->name);
     free(column->type_name);
     cdc_buf_free(&column->name_json);
     for (size_t i = 0; i < column->n_labels; i++)
-        free(column->labels[i]);
+        free((void *)(uintptr_t)column->labels[i].p);
     free(column->labels);
     *column = (struct my_column){0};
 }

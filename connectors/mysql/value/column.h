@@ -80,7 +80,7 @@ struct my_column {
                                              of YEAR: digits */
     uint8_t precision;                /* of DECIMAL */
     int8_t decimals;                  /* scale, or digits of a second; -1: not known */
-    char **labels;                    /* of ENUM and SET, UTF-8, owned */
+    struct cdc_span *labels;          /* of ENUM and SET, UTF-8, owned; a NUL is a byte as any */
     size_t n_labels;
     char *type_name; /* as the database names it, owned */
     bool nullable, generated, invisible;
@@ -94,6 +94,8 @@ struct my_column {
     uint16_t fixed_size; /* bytes of every value; 0: not known */
 };
 
+/* Appends a label to labels, which has room for it. text: TAKES. 0, or -1 without memory. */
+int my_column_add_label(struct my_column *column, struct cdc_buf *text, struct cdc_error *error);
 /* Frees the members, not the struct, and makes it {0}. */
 void my_column_free(struct my_column *column);
 /* From type, metadata, charset and type_name: kind, length, precision, decimals, length_size, fixed_size. type_name

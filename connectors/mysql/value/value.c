@@ -83,8 +83,8 @@ static int append_label(struct cdc_buf *out, const struct my_column *column, con
     }
     if (number > column->n_labels)
         return my_column_damaged(column, error, "an ENUM value beyond its list");
-    const char *label = column->labels[number - 1];
-    my_charset_append(out, NULL, (const uint8_t *)label, strlen(label), unconvertible);
+    struct cdc_span label = column->labels[number - 1];
+    my_charset_append(out, NULL, (const uint8_t *)label.p, label.n, unconvertible);
     return 0;
 }
 
@@ -96,7 +96,7 @@ static void append_joined(struct cdc_buf *out, const struct my_column *column, u
         if (!(bits >> i & 1))
             continue;
         cdc_buf_text(&text, text.len ? "," : "");
-        cdc_buf_text(&text, column->labels[i]);
+        cdc_buf_span(&text, column->labels[i]);
     }
     if (text.failed)
         out->failed = true;
@@ -120,9 +120,9 @@ static int append_labels(struct cdc_buf *out, const struct my_column *column, co
             continue;
         if (out->len != begin + 1)
             cdc_buf_byte(out, ',');
-        const char *label = column->labels[i];
+        struct cdc_span label = column->labels[i];
         size_t start = out->len;
-        my_charset_append(out, NULL, (const uint8_t *)label, strlen(label), &invalid);
+        my_charset_append(out, NULL, (const uint8_t *)label.p, label.n, &invalid);
         if (out->failed)
             return 0;
         if (invalid != 0) {
