@@ -168,6 +168,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'sync_binlog'\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'innodb_flush_log_at_trx_commit'\n"
+     "+1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "+1 SHOW GRANTS\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'binlog_expire_logs_seconds'\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'expire_logs_days'\n"
@@ -191,6 +192,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW SLAVE HOSTS\n"
      "+1 SHOW REPLICAS\n"},
     {"mysql9",
@@ -199,6 +201,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW MASTER STATUS\n"
      "+1 SHOW BINARY LOG STATUS\n"
      "-1 SHOW SLAVE HOSTS\n"
@@ -214,7 +217,7 @@ static const struct run runs[] = {
      "+#-1: 69 unable to connect to 127.0.0.1:3306: refused by the test ()\n"
      "-1 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SE ... gipk_in_create_table_and_information_schema = ON*/\n"
      "-1 SELECT VERSION()\n"
-     "-31 more\n"},
+     "-32 more\n"},
     /* settings */
     {"",
      {V("log_bin", "OFF"), V("binlog_format", "MIXED"), V("binlog_row_image", "MINIMAL")},
@@ -252,6 +255,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW SLAVE HOSTS\n"
      "+1 SHOW REPLICAS\n"},
     {"",
@@ -353,6 +357,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW SLAVE HOSTS\n"
      "+1 SHOW REPLICAS\n"},
     {"eight",
@@ -375,6 +380,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW SLAVE HOSTS\n"
      "+1 SHOW REPLICAS\n"},
     {"mysql8",
@@ -382,13 +388,15 @@ static const struct run runs[] = {
      "+#info: ok: gtid_mode is ON\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
-     "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"},
+     "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"},
     {"mysql8",
      {A("VERSION()", 1, "8.0.22")},
      "+#info: ok: gtid_mode is ON\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW SLAVE HOSTS\n"
      "+1 SHOW REPLICAS\n"},
     {"",
@@ -414,6 +422,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW SLAVE HOSTS\n"
      "+1 SHOW REPLICAS\n"},
     {"",
@@ -434,6 +443,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW SLAVE HOSTS\n"
      "+1 SHOW REPLICAS\n"},
     {"mysql8",
@@ -442,6 +452,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW SLAVE HOSTS\n"
      "+1 SHOW REPLICAS\n"},
     {"", {A("SHOW GRANTS", 1, "GRANT REPLICATION REPLICA, BINLOG MONITOR ON *.* TO u")}, ""},
@@ -522,6 +533,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW SLAVE HOSTS\n"
      "+1 SHOW REPLICAS\n"},
     {"",
@@ -663,6 +675,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW MASTER STATUS\n"
      "+1 SHOW BINARY LOG STATUS\n"
      "-1 SHOW SLAVE HOSTS\n"
@@ -676,6 +689,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW MASTER STATUS\n"
      "+1 SHOW BINARY LOG STATUS\n"
      "-1 SHOW SLAVE HOSTS\n"
@@ -693,6 +707,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW MASTER STATUS\n"
      "+1 SHOW BINARY LOG STATUS\n"
      "-1 SHOW SLAVE HOSTS\n"
@@ -708,6 +723,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW MASTER STATUS\n"
      "+1 SHOW BINARY LOG STATUS\n"
      "-1 SHOW SLAVE HOSTS\n"
@@ -718,6 +734,7 @@ static const struct run runs[] = {
      "+1 SHOW GLOBAL VARIABLES LIKE 'gtid_mode'\n"
      "-1 SELECT CONCAT(@@server_id, '/', @@hostname, ':', @@port)\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'server_uuid'\n"
+     "-1 SHOW GLOBAL VARIABLES LIKE 'wsrep_on'\n"
      "-1 SHOW MASTER STATUS\n"
      "+1 SHOW BINARY LOG STATUS\n"
      "-1 SHOW SLAVE HOSTS\n"
