@@ -504,7 +504,8 @@ static void test_sink_of_another_server(void)
     sink_has("cdc-sink-b", "p1");
     fake.read = read_of_our_server;
     check(run(&fake) == -1 && fake.error.status == CDC_EXIT_CONFIG, "a matter of configuration");
-    check(strstr(fake.error.text, "cdc-sink-a.offset\" has the lines of another server under the name \"shop\"") != NULL,
+    check(strstr(fake.error.text, "cdc-sink-a.offset\" has the lines of another server under the name \"shop\"") !=
+              NULL,
           fake.error.text);
     check(!says(&fake, "confirm"), "nothing is confirmed");
     finish(&fake);
