@@ -208,7 +208,8 @@ int stream_check_origin(struct sink_stream *stream, const struct cdc_event *even
     if (boundary ? stream->boundary_checked && !again && is_same_server(stream, event->source) : stream->line_checked)
         return 0;
     stream->line_checked = true;
-    if (known.n > 0 && event->source.n > 0 && cdc_origin_check(stream->name.data, known, event->source, again, error) != 0)
+    if (known.n > 0 && event->source.n > 0 &&
+        cdc_origin_check(stream->name.data, known, event->source, again, error) != 0)
         return -1;
     if (!boundary || again)
         return 0;

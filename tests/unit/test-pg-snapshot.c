@@ -10,8 +10,8 @@
 
 #define UNPUBLISHED                                                                                                    \
     CATALOG                                                                                                            \
-        "16384|public|t|~|~|r|p|f|f|t|f|t|t|f|0|~|~|f|~|f|f|~|~|f|f|f|d|f|t|t|f|~\n16391|public|u|~|~|r|p|f|f|t|f|"    \
-        "t|t|f|0|~|~|f|~|f|f|~|~|f|f|f|d|f|f|f|f|~"
+    "16384|public|t|~|~|r|p|f|f|t|f|t|t|f|0|~|~|f|~|f|f|~|~|f|f|f|d|f|t|t|f|~\n16391|public|u|~|~|r|p|f|f|t|f|"        \
+    "t|t|f|0|~|~|f|~|f|f|~|~|f|f|f|d|f|f|f|f|~"
 #define COLUMNS "name|type|typmod|generated|nullable|identity|primary|published\n"
 static const struct fake_answer for_snapshot[] = {
     {"SET statement_timeout", NULL, false},
