@@ -322,9 +322,7 @@ galera() {
 node_is_ready() { [ "$(MYSQL_SERVER=$1 MYSQL_DATABASE='' msql -N "show status like 'wsrep_ready'" 2>/dev/null | cut -f2)" = ON ]; }
 # A cluster of nodes one and two, with the same rows; OPTION...: of both.
 galera_start() {
-    local provider port dir options MYSQL_DATABASE=''
-    provider=/usr/lib/galera/libgalera_smm.so
-    [ -e "$(mysql_tree)$provider" ] && [ -x "$(mysql_tree)/usr/bin/rsync" ] || skip "no Galera here, or no rsync"
+    local provider=/usr/lib/galera/libgalera_smm.so port dir options MYSQL_DATABASE=''
     port=$(mysql_free_port)
     mapfile -t options < <(galera "$provider" one "$port" "" "$@")
     mysql_start one "${options[@]}" --wsrep-new-cluster
@@ -354,7 +352,7 @@ galera_insert() {
 }
 galera_has() { [ "$(msql -N "select count(*) from t where id = $1")" = 1 ]; }
 
-# bats test_tags=only:mariadb
+# bats test_tags=only:galera
 @test "Galera where each node has GTIDs of its own: another node is exit 79, not a gap; --check says so" {
     galera_start
     MYSQL_SERVER=one
@@ -376,7 +374,7 @@ galera_has() { [ "$(msql -N "select count(*) from t where id = $1")" = 1 ]; }
     is "rows" "4 104 5 105 6 106" "$(ids)"
 }
 
-# bats test_tags=only:mariadb
+# bats test_tags=only:galera
 @test "Galera with wsrep_gtid_mode: it goes on at another node, also of the same server_id" {
     galera_start --wsrep-gtid-mode=ON --wsrep-gtid-domain-id=7 --server-id=5
     MYSQL_SERVER=one
