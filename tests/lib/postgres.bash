@@ -22,7 +22,7 @@ pg_bin() {
 # PostgreSQL refuses to run as root.
 as_postgres() {
     if [ -n "${CDC_PG_TREE:-}" ]; then
-        in_tree "$CDC_PG_TREE" "$(id -u postgres):$(id -g postgres)" "$@"
+        (in_tree "$CDC_PG_TREE" "$(id -u postgres):$(id -g postgres)" "$@") # it replaces the shell
     elif [ "$(id -u)" = 0 ]; then
         setpriv --reuid=postgres --regid=postgres --clear-groups "$@"
     else
