@@ -80,9 +80,9 @@ beside() {
     beside locks 'lock instance for backup; do sleep(0.05); flush tables with read lock; do sleep(0.1); unlock tables; unlock instance; do sleep(0.05)'
 }
 
+# bats test_tags=only:mariadb
 @test "a dump with --single-transaction and the log's position beside the snapshot, and tables locked by name" {
     command -v mariadb-dump >/dev/null || skip "no mariadb-dump"
-    mysql_is_mariadb || skip "the dump is MariaDB's"
     local dumps
     # shellcheck disable=SC2016
     spawn bash -c 'while [ ! -e "$1/stop" ]; do mariadb-dump --no-defaults --socket="$2" --user=root --single-transaction --master-data=2 --flush-logs "$3" >"$1/dump" 2>>"$1/dump.err" && echo >>"$1/dump.done"; done' dumping "$DIR" "$(mysql_dir)/socket" "$NAME"

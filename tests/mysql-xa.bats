@@ -174,7 +174,8 @@ xa_traffic() {
     SPAWNED_ALL+=("$traffic")
     for i in $(seq 12); do
         pause_ms $((i * 37 % 200 + 30))
-        kill -KILL "$(member "$SPAWNED" mysql-binlog)" || true
+        wait_until has_member "$SPAWNED" mysql-binlog
+        kill -KILL "$(member "$SPAWNED" mysql-binlog)"
         status_of "$SPAWNED" 2>/dev/null || true
         spawn_line "$line"
     done
