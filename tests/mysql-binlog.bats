@@ -1341,7 +1341,7 @@ for line in open(sys.argv[1], encoding="utf-8"):
     is "all rows" "$(echo {1..6})" "$(ids)"
 }
 
-# bats test_tags=only:mariadb
+# bats test_tags=only:mariadb-server
 @test "--file of an encrypted log: exit 65, it says so; from the server its rows come" {
     local secret
     secret=$(head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n')

@@ -352,7 +352,7 @@ galera_insert() {
 }
 galera_has() { [ "$(msql -N "select count(*) from t where id = $1")" = 1 ]; }
 
-# bats test_tags=only:galera
+# bats test_tags=only:mariadb-server
 @test "Galera where each node has GTIDs of its own: another node is exit 79, not a gap; --check says so" {
     galera_start
     MYSQL_SERVER=one
@@ -374,7 +374,7 @@ galera_has() { [ "$(msql -N "select count(*) from t where id = $1")" = 1 ]; }
     is "rows" "4 104 5 105 6 106" "$(ids)"
 }
 
-# bats test_tags=only:galera
+# bats test_tags=only:mariadb-server
 @test "Galera with wsrep_gtid_mode: it goes on at another node, also of the same server_id" {
     galera_start --wsrep-gtid-mode=ON --wsrep-gtid-domain-id=7 --server-id=5
     MYSQL_SERVER=one
