@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <ma_pvio.h>
 #include <mysql.h>
+#include <pthread.h>
 
 /* To statements that have this in them: rows, with | between values, a line each, and ~ for NULL, and ? for a number that is
  * another one each time; or an error, "!1045 denied"; NULL: no rows belong to it. The first that fits counts. may_fail: the
@@ -50,12 +51,31 @@ struct fake_session {
     bool dumps;
 } fake_sessions[16];
 
-static struct fake_session *fake_session(const MYSQL *mysql)
+/* A thread may read a dump while another one connects. */
+static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Under the lock. */
+static struct fake_session *fake_session_of(const MYSQL *mysql)
 {
     for (size_t i = 0; i < sizeof fake_sessions / sizeof *fake_sessions; i++)
         if (fake_sessions[i].mysql == mysql)
             return &fake_sessions[i];
     abort();
+}
+
+static struct fake_session *fake_session(const MYSQL *mysql)
+{
+    pthread_mutex_lock(&fake_lock);
+    struct fake_session *session = fake_session_of(mysql);
+    pthread_mutex_unlock(&fake_lock);
+    return session;
+}
+
+static void fake_set_session(const MYSQL *of, struct fake_session to)
+{
+    pthread_mutex_lock(&fake_lock);
+    *fake_session_of(of) = to;
+    pthread_mutex_unlock(&fake_lock);
 }
 
 /* Not of the memory that is tested. */
@@ -74,11 +94,13 @@ static void fake_say(unsigned session, const char *what)
 {
     bool counts = memory_counts;
     memory_counts = false;
+    pthread_mutex_lock(&fake_lock);
     cdc_buf_printf(&fake.said, "%u %s\n", session, what);
+    pthread_mutex_unlock(&fake_lock);
     memory_counts = counts;
 }
 
-static bool fake_due(unsigned kind)
+static bool fake_strikes(unsigned kind)
 {
     if (fake.fault != kind || ++fake.met != fake.fault_at)
         return false;
@@ -87,6 +109,14 @@ static bool fake_due(unsigned kind)
     last = last ? last + 1 : fake.said.data;
     snprintf(fake_struck, sizeof fake_struck, "%.*s", (int)(fake.said.data + fake.said.len - last - 1), last);
     return true;
+}
+
+static bool fake_due(unsigned kind)
+{
+    pthread_mutex_lock(&fake_lock);
+    bool due = fake_strikes(kind);
+    pthread_mutex_unlock(&fake_lock);
+    return due;
 }
 
 static int fake_error(MYSQL *mysql, unsigned number, const char *message)
@@ -146,7 +176,7 @@ MYSQL *mysql_real_connect(MYSQL *mysql, const char *host, const char *user, cons
         fake_methods = *mysql->methods;
         fake_methods.db_command = fake_db_command;
     }
-    *fake_session(NULL) = (struct fake_session){.mysql = mysql, .number = fake.sessions};
+    fake_set_session(NULL, (struct fake_session){.mysql = mysql, .number = fake.sessions});
     mysql->methods = &fake_methods;
     mysql->net.pvio = &fake_pvio;
     return mysql;
@@ -158,7 +188,7 @@ void mysql_close(MYSQL *mysql)
     if (!close_it)
         *(void **)&close_it = dlsym(RTLD_NEXT, "mysql_close");
     if (mysql->net.pvio) {
-        fake_session(mysql)->mysql = NULL;
+        fake_set_session(mysql, (struct fake_session){.mysql = NULL});
         mysql->net.pvio = NULL;
         mysql->methods = (struct st_mariadb_methods *)fake_true_methods;
     }

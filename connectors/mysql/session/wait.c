@@ -97,6 +97,7 @@ void my_wait_options(MYSQL *mysql)
 struct question {
     char *host;
     int done_fd, status;
+    atomic_bool done; /* orders the answer before who reads it; to C, a descriptor does not */
     atomic_int owners;
 };
 
@@ -118,6 +119,7 @@ static void *look_up(void *context)
     question->status = getaddrinfo(question->host, NULL, &hints, &found);
     if (question->status == 0)
         freeaddrinfo(found);
+    atomic_store(&question->done, true);
     (void)eventfd_write(question->done_fd, 1);
     question_leave(question);
     return NULL;
@@ -161,7 +163,7 @@ int my_wait_lookup(const char *host, struct cdc_error *error)
     if (wait_for(question->done_fd, POLLIN, -1, "the name server") < 0)
         status = cdc_error_set(error, CDC_EXIT_UNAVAILABLE,
                                "unable to connect to %.120s: stopped while its name was looked up", host);
-    else if (question->status != 0)
+    else if (atomic_load(&question->done) && question->status != 0)
         status = cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "unable to connect to %.120s: %s", host,
                                gai_strerror(question->status));
     question_leave(question);

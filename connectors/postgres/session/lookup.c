@@ -16,6 +16,7 @@ struct question {
     char *host;
     struct addrinfo *found;
     int done_fd, status;
+    atomic_bool done; /* orders the answer before who reads it; to C, a descriptor does not */
     atomic_int owners;
 };
 
@@ -36,6 +37,7 @@ static void *look_up(void *context)
     struct question *question = context;
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     question->status = getaddrinfo(question->host, NULL, &hints, &question->found);
+    atomic_store(&question->done, true);
     (void)eventfd_write(question->done_fd, 1);
     leave(question);
     return NULL;
@@ -70,7 +72,7 @@ static int wait_for(const struct question *question, const struct cdc_control *c
                             {control && control->waiting ? control->notice_fd : -1, POLLIN, 0}};
     for (;;) {
         int n = poll(fds, 3, 1000);
-        if (n > 0 && fds[0].revents)
+        if (n > 0 && fds[0].revents && atomic_load(&question->done))
             return 0;
         if (control)
             cdc_control_waiting(control, "the name server");
