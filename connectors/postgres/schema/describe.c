@@ -246,8 +246,6 @@ static int read_relation(struct pg_answer *row, struct pg_table *table, struct c
 static int ask_relation(PGconn *sql, const char *const values[3], struct pg_table *table, struct cdc_error *error)
 {
     bool v15 = PQserverVersion(sql) >= 150000;
-    if (read_types(sql, table, error) < 0)
-        return -1;
     PGresult *result =
         pg_query_rows(sql, v15 ? RELATION_SQL(NOT_LISTED) : RELATION_SQL("$1::text IS NULL"), 3, values, what, error);
     if (!result)
@@ -255,7 +253,8 @@ static int ask_relation(PGconn *sql, const char *const values[3], struct pg_tabl
     struct pg_answer row = {.result = result};
     int status = PQntuples(result) == 0 ? 0 : read_relation(&row, table, error) < 0 ? -1 : 1;
     PQclear(result);
-    return status;
+    /* After it: who sees the table sees types that were made with it. */
+    return status < 0 || read_types(sql, table, error) < 0 ? -1 : status;
 }
 
 /* Is somebody making it (or dropping it)? 1 0 -1 */
