@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* The exit status for an errno of opening, making or renaming a file: PERMISSION, also for a
- * file system that is mounted for reading alone; CONFIG where the path cannot be right (its folder
- * is not there, say), so that trying again is of no use; else IO, such as a full disk. */
+/* The exit status for an errno of opening, making or renaming a file: PERMISSION, also for a file system that is mounted for
+ * reading alone; CONFIG where the path cannot be right (its folder is not there, say), so that trying again is of no use; else
+ * IO, such as a full disk. */
 int cdc_file_exit(int number);
 /* Replaces path by the n bytes: writes PATH.tmp beside it with that mode (0600), and renames it, so that a reader sees
  * the old file or the new one, never half of it. durable: with fsync of file and folder, so that it holds after a power

@@ -5,6 +5,7 @@
  *   our own file                    where nobody acknowledges
  *   the snapshot's position         only while there is neither: with rows but no stream yet
  *   nothing                         the very first start */
+#include <errno.h>
 #include <stdlib.h>
 
 #include <cdc/attempt.h>
@@ -34,8 +35,11 @@ static int check_pipe(const struct cdc_offset *snapshot, const struct cdc_offset
     int stored = 1;
 
     cdc_attempt_output(output_fd, ours);
+    errno = 0;
     if (!cdc_attempt_read(&attempt, cdc_span_text(snapshot->state)))
-        stored = cdc_error_memory(error); /* cdc-snapshot wrote the file: it is whole */
+        stored = errno == ENOMEM ? cdc_error_memory(error)
+                                 : cdc_error_set(error, CDC_EXIT_CONFIG,
+                                                 "the state that cdc-snapshot keeps of \"%s\" is damaged", name);
     else if (acks != NULL && output_fd >= 0 && !attempt.finished && attempt.output[0] != '\0' &&
              strcmp(attempt.output, ours) != 0 && (own->pos == NULL || strcmp(own->pos, attempt.written) < 0))
         stored = cdc_acks_passed(acks, attempt.written, error);

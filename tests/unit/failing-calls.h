@@ -15,7 +15,7 @@
 
 #include "tests/unit/no-memory.h"
 
-static bool calls_fail;   /* these as well, and not only memory */
+static bool calls_fail; /* these as well, and not only memory */
 /* Where nothing is asked of the disk but that it is quick: a sync is counted, and not done. Not all programs set it. */
 __attribute__((unused)) static bool disk_is_slow;
 

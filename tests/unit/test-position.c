@@ -221,6 +221,9 @@ static void test_output(void)
     decides(NULL, true, CDC_START_RESUME, 0, "p3", "the same pipe");
     output_fd = file;
     decides(NULL, true, -1, CDC_EXIT_TEMPORARY, NULL, "a file");
+    store("cdc-snapshot", "p4", "{\"attempt\":-1,\"written\":\"p4\",\"finished\":false}");
+    decides(NULL, true, -1, CDC_EXIT_CONFIG, NULL, "a damaged state");
+    store("cdc-snapshot", "p4", state);
     output_fd = -1;
     decides(NULL, true, CDC_START_RESUME, 0, "p3", "it is only asked");
     output_fd = other[1];

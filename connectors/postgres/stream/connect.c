@@ -530,8 +530,9 @@ static int next_hosts(struct pg_stream *stream, const struct cdc_error *lost, st
     return more;
 }
 
-/* No host has what was read last, or one that has taken over has not, and the old primary is away. Where no sink has stored that far, the next start goes on from what they have: not LOST, and as
- * with a transaction that broke off, not UNAVAILABLE, since in this run the reader cannot be told that lines are no more. */
+/* No host has what was read last, or one that has taken over has not, and the old primary is away. Where no sink has stored
+ * that far, the next start goes on from what they have: not LOST, and as with a transaction that broke off, not UNAVAILABLE,
+ * since in this run the reader cannot be told that lines are no more. */
 static void all_lost(const struct pg_stream *stream, const struct cdc_error *lost, struct cdc_error *error)
 {
     if (!stream->stored_is_here) {
