@@ -319,12 +319,16 @@ static PGresult *ask(PGconn *sql, const struct pg_settings *settings, const stru
     return result;
 }
 
-/* Names that are no text in the database's encoding are refused where they are read (table.c). */
-static struct cdc_span form_of(struct pg_answer *row)
+/* Compact, as it comes back from an offset file. Names that are no text in the database's encoding are refused where they are read
+ * (table.c). */
+static struct cdc_span form_of(struct pg_answer *row, struct cdc_buf *out)
 {
     struct cdc_error ignored = {0};
     struct cdc_span is = cdc_span_text(pg_answer_text(row, "is"));
-    return cdc_json_validate(is.p, is.n, &ignored) == 0 ? is : (struct cdc_span){NULL, 0};
+    out->len = 0;
+    if (cdc_json_validate(is.p, is.n, &ignored) == 0)
+        cdc_json_append_compact(out, is);
+    return out->len > 0 && !out->failed ? cdc_span(out->data, out->len) : (struct cdc_span){NULL, 0};
 }
 
 /* What the look itself says, besides the tables. */
@@ -357,6 +361,7 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
 {
     PGresult *result = ask(sql, settings, catalog, only, error);
     struct pg_answer row = {.result = result};
+    struct cdc_buf form = CDC_BUF_INIT;
     int status = result ? 0 : -1;
     uint64_t at = 0;
     if (status == 0 && PQntuples(result) > 0) {
@@ -373,11 +378,12 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
     }
     for (; status == 0 && row.row < PQntuples(result); row.row++) {
         const char *name = pg_answer_text_or_null(&row, "name");
-        struct cdc_span is = name ? form_of(&row) : (struct cdc_span){NULL, 0};
+        struct cdc_span is = name ? form_of(&row, &form) : (struct cdc_span){NULL, 0};
         struct pg_shape *shape = is.p ? ensure(shapes, pg_answer_text(&row, "schema"), name, error) : NULL;
         if (is.p)
             status = shape ? set(shape, is, at, false, error) : -1;
     }
+    cdc_buf_free(&form);
     PQclear(result);
     return status < 0 ? -1 : pg_answer_good(&row, what, error);
 }
@@ -390,6 +396,7 @@ struct looking {
     struct pg_visible before; /* what had ended by the look before */
     const char *publication;  /* what was done to it, so that all tables are stale; NULL */
     uint64_t at;
+    struct cdc_buf form;
 };
 
 static bool is_since(const struct looking *looking, int64_t xid)
@@ -497,7 +504,7 @@ static int judge(struct looking *looking, struct pg_shape *shape, struct cdc_spa
 static int take_table(struct looking *looking, struct pg_answer *row, bool first, struct cdc_error *error)
 {
     const char *name = pg_answer_text_or_null(row, "name"), *schema = pg_answer_text_or_null(row, "schema");
-    struct cdc_span is = name ? form_of(row) : (struct cdc_span){NULL, 0};
+    struct cdc_span is = name ? form_of(row, &looking->form) : (struct cdc_span){NULL, 0};
     if (!name || !schema || !is.p)
         return 0;
     struct pg_shape *shape = find(looking->shapes, schema, name);
@@ -600,6 +607,7 @@ int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *loo
     }
     PQclear(result);
     pg_visible_clear(&looking.before);
+    cdc_buf_free(&looking.form);
     return status;
 }
 
