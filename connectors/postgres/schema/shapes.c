@@ -421,7 +421,7 @@ static int ask_birth(const struct looking *looking, uint32_t table, struct birth
     PGresult *result = pg_locks_query(
         looking->look->sql, &locks,
         "SELECT l.relkind = 'p' OR pg_relation_size(l.oid) = 0 AS empty, coalesce(h.xmin = m.xmin AND "
-        "h.cmin::text::int8 - m.cmin::text::int8 BETWEEN 0 AND 1, false) AS made_there, " NUMBER("m.xmin") 
+        "h.cmin::text::int8 - m.cmin::text::int8 BETWEEN 0 AND 2, false) AS made_there, " NUMBER("m.xmin") 
         " AS made FROM pg_class l JOIN pg_attribute m ON m.attrelid = l.oid AND m.attnum = -6 LEFT JOIN pg_inherits h "
         "ON h.inhrelid = l.oid WHERE l.oid = $1::oid",
         1, (const char *const[]){oid}, PGRES_TUPLES_OK, what, error);

@@ -16,6 +16,7 @@
 #define STREAM "pg-cdc"
 #define ENDING_MS 60000
 #define ENDING_STEP_MS 100
+#define FIRST_XID "3"
 
 static char *copy_member(struct cdc_span object, const char *name)
 {
@@ -53,40 +54,46 @@ static int take_boundary(struct snapshot_run *run, struct cdc_error *error)
  * has read up to W, the rows that are read here must have. So transactions that run now are waited for, unless it shows that they
  * do not end at this moment. What a role may not see of others is NULL. */
 static const char ending_sql[] =
-    "SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next, current_setting('synchronous_standby_names') <> '' AND "
-    "(EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep') OR EXISTS (SELECT 1 FROM pg_locks l LEFT JOIN "
+    "SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next, current_setting('synchronous_standby_names') <> '' AS waits, "
+    "EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep') OR EXISTS (SELECT 1 FROM pg_locks l LEFT JOIN "
     "pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted "
-    "AND l.pid <> pg_backend_pid() AND a.state IS NULL AND age(l.transactionid) >= age(($1)::xid))) AS ending";
+    "AND l.pid <> pg_backend_pid() AND a.state IS NULL AND age(l.transactionid) > age($1::text::xid)) AS ending";
 
-static int ask_ending(struct snapshot_run *run, char next[24], bool *ending, struct cdc_error *error)
+struct ending {
+    char next[24]; /* the first transaction that had not begun at the first look */
+    bool waits, ending;
+};
+
+static int ask_ending(struct snapshot_run *run, struct ending *at, struct cdc_error *error)
 {
     static const char what[] = "cannot ask for transactions that are about to end";
-    PGresult *result = pg_query_rows(run->sql, ending_sql, 1, (const char *const[]){next}, what, error);
+    PGresult *result = pg_query_rows(run->sql, ending_sql, 1, (const char *const[]){at->next}, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
-    *ending = pg_answer_true(&row, "ending");
-    if (next[0] == '0')
-        snprintf(next, 24, "%lu", (unsigned long)(uint32_t)pg_answer_int(&row, "next"));
+    at->waits = pg_answer_true(&row, "waits");
+    at->ending = pg_answer_true(&row, "ending");
+    if (strcmp(at->next, FIRST_XID) == 0)
+        snprintf(at->next, sizeof at->next, "%lu", (unsigned long)(uint32_t)pg_answer_int(&row, "next"));
     PQclear(result);
     return pg_answer_good(&row, what, error);
 }
 
 static int wait_for_commits(struct snapshot_run *run, struct cdc_error *error)
 {
-    char next[24] = "0";
-    bool ending = false;
-    for (int waited = 0;; waited += ENDING_STEP_MS) {
-        if (ask_ending(run, next, &ending, error) < 0)
+    struct ending at = {.next = FIRST_XID};
+    /* The first answer only says which transactions count; one that begins to wait at that moment is seen by the second. */
+    for (int tries = 0; tries * ENDING_STEP_MS < ENDING_MS; tries++) {
+        if (ask_ending(run, &at, error) < 0)
             return -1;
-        if (!ending)
+        if (!at.waits || (tries > 0 && !at.ending))
             return 0;
-        if (waited >= ENDING_MS)
-            return cdc_error_set(error, CDC_EXIT_TEMPORARY,
-                                 "transactions wait for a synchronous standby: what they have written cannot be read yet");
         if (cdc_retry_wait(ENDING_STEP_MS, run->control, "transactions that a synchronous standby has not confirmed"))
             return cdc_snapshot_stopped(error);
     }
+    cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                  "transactions wait for a synchronous standby: what they have written cannot be read yet");
+    return cdc_error_hint(error, "a role that is a member of pg_read_all_stats sees which do, and waits for these alone");
 }
 
 static int begin_round(struct snapshot_run *run, const struct cdc_stale *mark, uint64_t lsn, struct cdc_round **round,

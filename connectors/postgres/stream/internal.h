@@ -53,6 +53,7 @@ struct pg_heal {
     bool on;                 /* the pipeline has a snapshot, and cdc-snapshot can read them again */
     bool begun;              /* in this run */
     struct pg_shapes shapes; /* of all tables, as they were seen last */
+    struct cdc_buf known;    /* the same as JSON, as it is kept */
     size_t looks;            /* at them, in this run */
     struct cdc_stale mark;   /* those that are stale; at: W */
     uint64_t stop_at;        /* W; 0: none is stale */

@@ -27,6 +27,7 @@ void pg_heal_clear(struct pg_heal *heal)
 {
     pg_shapes_clear(&heal->shapes);
     cdc_stale_clear(&heal->mark);
+    cdc_buf_free(&heal->known);
 }
 
 /* -- W -- */
@@ -108,7 +109,18 @@ static int add(void *context, const char *schema, const char *name, const char *
     if (stream->decoder)
         pgoutput_set_stale(stream->decoder, schema, name);
     heal->unsaved = true;
-    return heal->stop_at == 0 ? set_stop(stream, least_after_all(stream), error) : 0;
+    return 0;
+}
+
+/* W, once something is stale: not before where the log was when we looked. What has come by then is delivered, and who changes
+ * tables all day does not keep the stream at one place. */
+static int plan(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct pg_heal *heal = &stream->heal;
+    if (heal->mark.n == 0 || heal->stop_at != 0)
+        return 0;
+    uint64_t least = least_after_all(stream);
+    return set_stop(stream, heal->shapes.at > least ? heal->shapes.at : least, error);
 }
 
 /* The position stays as it is: it is the sinks' to move. Without sinks (what is written is stored) the end of the run saves it, with
@@ -148,7 +160,7 @@ int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, str
     if (pg_shapes_compare(&stream->heal.shapes, &look, error) < 0)
         return -1;
     stream->heal.looks++;
-    return 0;
+    return plan(stream, error);
 }
 
 /* -- the start -- */
@@ -257,11 +269,6 @@ int pg_heal_rounds(struct pg_stream *stream, struct cdc_error *error)
 
 /* -- the log shows a table of another form -- */
 
-static int add_relation(struct pg_stream *stream, struct pg_table *table, const char *why, struct cdc_error *error)
-{
-    return add(stream, table->schema, table->name, why, error);
-}
-
 /* A commit is in the log before others see it (synchronous standbys): what it changed is locked until then. */
 static int look_until_seen(struct pg_stream *stream, struct pg_table *table, uint64_t lsn, struct cdc_error *error)
 {
@@ -295,7 +302,7 @@ int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cd
         const char *why = unseen                                  ? "its form has changed"
                           : !pg_shapes_has(&heal->shapes, table) ? "another table was there under its name"
                                                                   : NULL;
-        if (why && add_relation(stream, table, why, error) < 0)
+        if (why && (add(stream, table->schema, table->name, why, error) < 0 || plan(stream, error) < 0))
             return -1;
         if (save_if_due(stream, error) < 0)
             return -1;

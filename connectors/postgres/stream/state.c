@@ -2,6 +2,28 @@
 /* What is kept beside a position: which server's log it lies in, what the publication had, the tables' form, and what is stale. */
 #include "connectors/postgres/stream/internal.h"
 
+/* The tables' form, and those that are stale. Without sinks to ask, what is written is stored: then a mark says that all up to it is
+ * written, and until then what has changed is not known, so that the next start finds it again. */
+static void append_forms(struct pg_stream *stream, struct cdc_buf *out)
+{
+    struct pg_heal *heal = &stream->heal;
+    bool marks = stream->settings.acks || heal->done, keeps = !marks && heal->mark.n > 0;
+    if (!heal->shapes.known || out->len == 0)
+        return;
+    if (!keeps) {
+        heal->known.len = 0;
+        pg_shapes_append(&heal->known, &heal->shapes, false);
+    }
+    out->len--; /* the brace */
+    if (heal->known.len > 0) {
+        cdc_buf_lit(out, ",\"shapes\":");
+        cdc_buf_append_buf(out, &heal->known);
+    }
+    if (marks)
+        cdc_stale_append(out, &heal->mark);
+    cdc_buf_byte(out, '}');
+}
+
 int pg_stream_write_state(struct pg_stream *stream, struct cdc_error *error)
 {
     struct cdc_buf *out = &stream->state_json;
@@ -13,15 +35,7 @@ int pg_stream_write_state(struct pg_stream *stream, struct cdc_error *error)
         cdc_buf_text(out, stream->members.json.data);
         cdc_buf_byte(out, '}');
     }
-    if (stream->heal.shapes.known && out->len > 0) {
-        out->len--;
-        cdc_buf_lit(out, ",\"shapes\":");
-        pg_shapes_append(out, &stream->heal.shapes, false);
-        /* Without sinks to ask what is written is stored: the mark says then that all up to it is written. */
-        if (stream->settings.acks || stream->heal.done)
-            cdc_stale_append(out, &stream->heal.mark);
-        cdc_buf_byte(out, '}');
-    }
+    append_forms(stream, out);
     cdc_buf_byte(out, '\0');
     stream->boundary.state = out->data;
     return out->failed ? cdc_error_memory(error) : 0;

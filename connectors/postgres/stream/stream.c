@@ -68,7 +68,8 @@ static bool idle_between(const struct pg_stream *stream)
 
 static void end_if_reached(struct pg_stream *stream)
 {
-    if (pgoutput_is_expecting(stream->decoder))
+    /* Tables are stale: the run ends at W, wherever its end was to be. */
+    if (pgoutput_is_expecting(stream->decoder) || stream->heal.stop_at != 0)
         return;
     if (stream->until_lsn != 0 && stream->boundary_lsn >= stream->until_lsn)
         stream->ended = true;
