@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* TRUNCATE: the ids of all documents are read, and deleted with the event's
- * version. Not _delete_by_query: it leaves tombstones one version above the
- * documents', so that rows inserted later in the same transaction, or
- * delivered again, would be taken for older ones and dropped. */
+/* Documents that go, page by page: all of an index (TRUNCATE), or those that the read of a table has not written (reread.c).
+ * Ids and versions are read, and deletes sent with a version of ours. Not _delete_by_query: it leaves tombstones one
+ * version above the documents', so that rows inserted later in the same transaction, or delivered again, would be taken
+ * for older ones and dropped. */
 #include <stdio.h>
 
 #include "connectors/http/elasticsearch/answer.h"
 #include "connectors/http/elasticsearch/internal.h"
 
-#define PAGE "{\"size\":2000,\"_source\":false,\"query\":{\"match_all\":{}},\"sort\":[\"_doc\"]}"
-#define FILTER "filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._id"
+#define PAGE                                                                                                           \
+    "{\"size\":2000,\"_source\":false,\"version\":true,\"seq_no_primary_term\":true,\"query\":{\"match_all\":{}},"     \
+    "\"sort\":[\"_doc\"]}"
+#define FILTER                                                                                                         \
+    "filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._id,hits.hits._version,hits.hits._seq_no,"              \
+    "hits.hits._primary_term"
+#define GRACE_MS 5000 /* that a sweep goes on after a signal, as the loop does for a transaction */
 
 /* What a step came to. */
 enum step { FAILED = -1, FINISHED, GO_ON, BEGIN_AGAIN };
@@ -69,11 +74,24 @@ static enum step post_deletes(struct es_sink *sink, const char *index, size_t n,
     return take_results(sink, index, n, error);
 }
 
-/* The page's scroll id goes to sink->scratch, deletes of its n documents to sink->body. */
-static enum step read_page(struct es_sink *sink, struct es_page *page, const char *index, int64_t seq, size_t *n,
+/* The version that the delete of a document gets; -1: it stays. */
+static int64_t version_to_go(const struct es_sweep *sweep, const struct es_hit *hit)
+{
+    if (sweep->all)
+        return sweep->seq;
+    if (hit->version < sweep->seq)
+        return sweep->seq - 1; /* should it be written anew meanwhile, that stays */
+    return hit->version == sweep->seq && hit->mark.term <= sweep->mark.term && hit->mark.number <= sweep->mark.number
+               ? sweep->seq
+               : -1;
+}
+
+/* The page's scroll id goes to sink->scratch, deletes of *n of its documents to sink->body. */
+static enum step read_page(struct es_sink *sink, struct es_page *page, const struct es_sweep *sweep, size_t *n,
                            struct cdc_error *error)
 {
-    struct cdc_span id;
+    struct es_hit hit;
+    size_t hits = 0;
     int got;
 
     /* Kept also where the page is not whole: the scroll is to be ended. */
@@ -81,17 +99,22 @@ static enum step read_page(struct es_sink *sink, struct es_page *page, const cha
         cdc_json_append_string(&sink->scratch, page->scroll, strlen(page->scroll));
     if (!page->whole)
         return BEGIN_AGAIN;
-    for (*n = 0; (got = es_answer_next_id(page, &id, error)) == 1; (*n)++)
-        es_document_action(&sink->body, "delete", index, id, seq); /* any document's id, also one of somebody else */
+    for (*n = 0; (got = es_answer_next_hit(page, !sweep->all, &hit, error)) == 1; hits++) {
+        int64_t version = version_to_go(sweep, &hit);
+        if (version < 0)
+            continue;
+        es_document_action(&sink->body, "delete", sweep->index, hit.id, version); /* also one of somebody else */
+        (*n)++;
+    }
     if (got < 0)
         return FAILED;
     if (sink->body.failed || sink->scratch.failed)
         return cdc_error_memory(error), FAILED;
-    return *n == 0 ? FINISHED : GO_ON;
+    return hits == 0 ? FINISHED : GO_ON;
 }
 
-/* Deletes the documents of a page, which lies in the client's response. */
-static enum step take_page(struct es_sink *sink, const char *index, int64_t seq, struct cdc_error *error)
+/* Deletes those documents of a page, which lies in the client's response, that are to go. */
+static enum step take_page(struct es_sink *sink, struct es_sweep *sweep, struct cdc_error *error)
 {
     struct es_page page;
     struct cdc_span body = {sink->client->response.data, sink->client->response.len};
@@ -100,31 +123,32 @@ static enum step take_page(struct es_sink *sink, const char *index, int64_t seq,
 
     sink->scratch.len = sink->body.len = 0;
     if (es_answer_page(&page, body, error) == 0)
-        step = read_page(sink, &page, index, seq, &n, error);
+        step = read_page(sink, &page, sweep, &n, error);
     es_answer_close(&page.hits);
-    return step == GO_ON ? post_deletes(sink, index, n, error) : step;
+    if (step != GO_ON || n == 0)
+        return step;
+    step = post_deletes(sink, sweep->index, n, error);
+    sweep->gone += step == GO_ON ? n : 0;
+    return step;
 }
 
 /* A page whose answer was lost is not asked for again: the scroll has moved on. All begins again instead. */
-static enum step ask(struct es_sink *sink, const char *path, struct cdc_span body, struct cdc_error *error)
+static enum step ask(struct es_sink *sink, const char *index, const char *path, struct cdc_span body,
+                     struct cdc_error *error)
 {
     struct http_request request = {
         .method = "POST", .path = path, .content_type = "application/json", .body = body, .once = true};
     long status = 0;
     enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+    struct cdc_span answer = {sink->client->response.data, sink->client->response.len};
 
     if (outcome == HTTP_NOT_NOW)
         return BEGIN_AGAIN;
     /* No such index: nothing to delete; or the scroll is over its time. Only the type tells them apart. */
     if (outcome == HTTP_ANSWERED && status == 404)
-        return es_answer_is_error(cdc_span(sink->client->response.data, sink->client->response.len),
-                                  "index_not_found_exception")
-                   ? FINISHED
-                   : BEGIN_AGAIN;
-    if (outcome == HTTP_ANSWERED && status == 400 &&
-        es_answer_is_error(cdc_span(sink->client->response.data, sink->client->response.len), "index_closed_exception"))
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "a TRUNCATE cannot empty its index, which is closed (%s)", path),
-               FAILED;
+        return es_answer_is_error(answer, "index_not_found_exception") ? FINISHED : BEGIN_AGAIN;
+    if (outcome == HTTP_ANSWERED && status == 400 && es_answer_is_error(answer, "index_closed_exception"))
+        return es_request_closed(index, error), FAILED;
     return http_client_check(sink->client, outcome, status, error) == 0 ? GO_ON : FAILED;
 }
 
@@ -138,28 +162,50 @@ static struct cdc_span scroll_body(struct es_sink *sink, const char *more)
     return cdc_span(sink->rest.data, sink->rest.len);
 }
 
-static enum step delete_all(struct es_sink *sink, const char *index, int64_t seq, struct cdc_error *error)
+/* Asked to stop: it is done with within the grace time, or begins again with the line, which comes again. */
+static int check_stop(const struct es_sink *sink, struct es_sweep *sweep, struct cdc_error *error)
 {
-    char path[400];
+    const struct cdc_control *control = sink->client->context->control;
+
+    cdc_control_waiting(control, "documents that are to be deleted");
+    if (!control->stop)
+        return 0;
+    if (sweep->deadline == 0)
+        sweep->deadline = cdc_clock_ms() + GRACE_MS;
+    return control->stop < 2 && cdc_clock_ms() < sweep->deadline
+               ? 0
+               : cdc_error_set(error, CDC_EXIT_TEMPORARY, "index \"%s\": some documents are still to be deleted",
+                               sweep->index);
+}
+
+static enum step delete_all(struct es_sink *sink, struct es_sweep *sweep, struct cdc_retry *retry,
+                            struct cdc_error *error)
+{
+    char path[600], shard[40] = "";
     enum step step;
 
-    /* A search sees only what was there at the last refresh: documents that were indexed a moment ago would survive
-     * the TRUNCATE. A name of an index has at most 255 bytes (index.c), so the path fits. */
-    snprintf(path, sizeof path, "/%s/_refresh?filter_path=_shards.failed", index);
-    if ((step = ask(sink, path, cdc_span(NULL, 0), error)) != GO_ON)
-        return step;
-    if (es_answer_shard_failed(cdc_span(sink->client->response.data, sink->client->response.len)))
-        return BEGIN_AGAIN;
-    snprintf(path, sizeof path, "/%s/_search?scroll=5m&" FILTER, index);
-    step = ask(sink, path, cdc_span(PAGE, sizeof PAGE - 1), error);
+    /* A search sees only what was there at the last refresh: documents that were indexed a moment ago would survive. */
+    int there = es_request_on_shards(sink, sweep->index, "_refresh", error);
+    if (there <= 0)
+        return there == 0 ? FINISHED : FAILED;
+    if (sweep->shard >= 0)
+        snprintf(shard, sizeof shard, "preference=_shards:%d&", sweep->shard);
+    /* A name of an index has at most 255 bytes (index.c), so the path fits. */
+    snprintf(path, sizeof path, "/%s/_search?scroll=5m&%s" FILTER, sweep->index, shard);
+    step = ask(sink, sweep->index, path, cdc_span(PAGE, sizeof PAGE - 1), error);
     while (step == GO_ON) {
+        uint64_t before = sweep->gone;
         /* The scroll keeps the state of its beginning: deleting while it runs makes it skip nothing. */
-        step = take_page(sink, index, seq, error);
+        step = take_page(sink, sweep, error);
         if (step != GO_ON)
             break;
+        if (sweep->gone > before)
+            cdc_retry_success(retry);
+        if (check_stop(sink, sweep, error) != 0)
+            return FAILED;
         struct cdc_span body = scroll_body(sink, "\"scroll\":\"5m\",");
-        step =
-            !sink->rest.failed ? ask(sink, "/_search/scroll?" FILTER, body, error) : (cdc_error_memory(error), FAILED);
+        step = !sink->rest.failed ? ask(sink, sweep->index, "/_search/scroll?" FILTER, body, error)
+                                  : (cdc_error_memory(error), FAILED);
     }
     return step;
 }
@@ -179,7 +225,7 @@ static void end_scroll(struct es_sink *sink)
         (void)es_request_send(sink, &request, &status, &ignored);
 }
 
-int es_truncate_index(struct es_sink *sink, const char *index, int64_t seq, struct cdc_error *error)
+int es_sweep_index(struct es_sink *sink, struct es_sweep *sweep, struct cdc_error *error)
 {
     struct cdc_retry retry;
     enum step step;
@@ -188,11 +234,11 @@ int es_truncate_index(struct es_sink *sink, const char *index, int64_t seq, stru
     do {
         /* Begun again from the first page: what was deleted before is not there any more. */
         sink->scratch.len = 0; /* no scroll yet */
-        step = delete_all(sink, index, seq, error);
+        step = delete_all(sink, sweep, &retry, error);
         /* After a failure as well: a cluster allows 500 of them, and each holds what was deleted since. */
         end_scroll(sink);
         if (step == BEGIN_AGAIN &&
-            http_client_wait(sink->client, &retry, 0, "the index cannot be emptied now", error) != 0)
+            http_client_wait(sink->client, &retry, 0, "documents cannot be deleted now", error) != 0)
             return -1;
     } while (step == BEGIN_AGAIN);
     return step == FINISHED ? 0 : -1;
