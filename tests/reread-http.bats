@@ -29,7 +29,8 @@ server() {
 }
 # server_again ANSWER...: the next ones, of a server that was not asked yet
 server_again() {
-    if [ -n "${URL:-}" ]; then end_spawned; rm -rf "$DIR/http"; fi
+    end_spawned || true
+    rm -rf "$DIR/http"
     mkdir -p "$DIR/http"
     printf '%s\n' "$@" >"$DIR/http/script"
     # Whose the index is, and that it is there.
@@ -38,6 +39,8 @@ server_again() {
 }
 log() { jq -r "$1" "$DIR/http/log"; }
 elastic() { t cdc-sink-http --elasticsearch --offset-file "$DIR/o" "$@" "${URL:-$OPENSEARCH_URL}" <"$IN"; }
+# The same in the background, SPAWNED, which has no other standard input.
+spawn_elastic() { spawn bash -c 'exec "${@:2}" <"$1"' - "$IN" cdc-sink-http --elasticsearch --offset-file "$DIR/o" "$@" "${URL:-$OPENSEARCH_URL}"; }
 pos() { jq -r ".offsets[\"$SOURCE_NAME\"].pos // \"\"" "$DIR/o"; }
 put() { curl -sSf -XPUT "$OPENSEARCH_URL/$1" -H 'Content-Type: application/json' -d "$2" >/dev/null; }
 shards() { put "$SCHEMA-t" "{\"settings\":{\"number_of_shards\":$1}}"; }
@@ -94,7 +97,7 @@ the_end() { READ=end items; }
     { reread; items; many r 3001 8000 new; POS=10080000; chunk; many r 8001 10000 new; POS=20000000; the_end; commit; } >"$IN"
     local ms status=1
     for ms in 200 400 700 1000 1500; do
-        spawn cdc-sink-http -q --elasticsearch --batch-events 500 --batch-bytes 200K --offset-file "$DIR/o" "$OPENSEARCH_URL" <"$IN"
+        spawn_elastic -q --batch-events 500 --batch-bytes 200K
         pause_ms "$ms"
         kill -KILL "$SPAWNED" 2>/dev/null || true
         wait "$SPAWNED" || true
@@ -196,4 +199,140 @@ for row in sys.stdin: print(sys.argv[1], json.dumps(json.loads(row), sort_keys=T
     elastic -q --on-error=dead-letter --dead-letter "$DIR/dead"
     is "passed over" "1=5 4=5" "$(rows)"
     is "in the dead letters" 1 "$(jq -c 'select(.line | contains("none"))' "$DIR/dead" | wc -l)"
+}
+
+@test "which documents go, and with which versions; an answer that is not that of a delete of its own ends the run, and confirms nothing" {
+    local shard='200 {"_shards":{"total":1,"failed":0},"hits":{"hits":[{"_seq_no":5,"_primary_term":2}]}}' end='200 {"_scroll_id":"s"}' refreshed='200 {"_shards":{"failed":0}}' page
+    hit() { printf '{"_id":"%s","_version":%d,"_primary_term":%d,"_seq_no":%d}' "$@"; }
+    page="200 {\"_scroll_id\":\"s\",\"hits\":{\"hits\":[$(hit older 99 1 9),$(hit attempt 100 2 5),$(hit new 100 2 6),$(hit failover 100 3 1),$(hit newer 101 1 1)]}}"
+    { reread; items; the_end; commit; } >"$IN"
+    server_again "$refreshed" "$shard" "$shard" "$refreshed" "$page" 'bulk 200' "$end"
+    elastic
+    is deletes 'older 99 external_gte, attempt 100 external_gte' \
+        "$(log 'select(.path | startswith("/_bulk")).body' | jq -r '.delete | "\(._id) \(.version) \(.version_type)"' | paste -sd, | sed 's/,/, /')"
+    is "the scroll is ended" '{"scroll_id":"s"}' "$(log 'select(.method == "DELETE").body')"
+    [[ $(pos) == *99999999* ]]
+    rm "$DIR/o"
+    # Not there any more, or written anew; not now, and so from the first page on.
+    server_again "$refreshed" "$shard" "$shard" "$refreshed" "$page" 'bulk 404 409' "$end"
+    elastic
+    [[ $(pos) == *99999999* ]]
+    rm "$DIR/o"
+    server_again "$refreshed" "$shard" "$shard" "$refreshed" "$page" 'bulk 200 429' 200 "$refreshed" "$page" 'bulk 200' "$end"
+    elastic
+    is "refreshed each time" 3 "$(log 'select(.path | contains("_refresh")).path' | wc -l)"
+    [[ $(pos) == *99999999* ]]
+    # What the begin asks of a shard that does not answer now is asked again.
+    rm "$DIR/o"
+    server_again '200 {"_shards":{"failed":1}}' "$refreshed" '200 {"_shards":{"total":1,"failed":1}}' "$shard" '200 {"timed_out":true,"_shards":{"total":1,"failed":0}}' "$shard" \
+        "$refreshed" "$page" 'bulk 200' "$end"
+    elastic
+    [[ $(pos) == *99999999* ]]
+    local answer
+    for answer in 'bulk*1 200=76' 'bulk*3 200=76' '200 {"errors":false}=76' 'bulk 400:mapper_parsing_exception=76' 'bulk 403:security_exception=77' 'bulk 400:index_closed_exception=78'; do
+        rm -f "$DIR/o"
+        server_again "$refreshed" "$shard" "$shard" "$refreshed" "$page" "${answer%=*}"
+        run elastic
+        is "status after $answer" "${answer##*=}" "$status"
+        is "offset after $answer" "" "$(pos)"
+    done
+    for page in '200 {"_scroll_id":"s","hits":{"hits":[{"_id":"1"}]}}' '200 {"_scroll_id":"s","hits":{"hits":[{"_id":"1","_version":7}]}}'; do
+        server_again "$refreshed" "$shard" "$shard" "$refreshed" "$page"
+        run -76 elastic
+        is "offset after $page" "" "$(pos)"
+    done
+    for answer in '200 {}=76' '200 []=76' '200 {"_shards":{"total":0,"failed":0}}=76' '403 no=77'; do
+        server_again "$refreshed" "${answer%=*}"
+        run elastic
+        is "status after the begin's $answer" "${answer##*=}" "$status"
+        is "offset after the begin's $answer" "" "$(pos)"
+    done
+    server_again '400 {"error":{"type":"index_closed_exception"}}'
+    run -78 elastic
+    is "offset of a closed index" "" "$(pos)"
+}
+
+@test "an end without its begin, and an index that may not be looked at" {
+    old 1 2 3 >"$IN"
+    elastic
+    # A stage before us has dropped the t line.
+    { items; have r new 2; the_end; commit; } >"$IN"
+    elastic
+    is "by the versions alone" "2=new" "$(rows)"
+    unset URL
+    local shard='200 {"_shards":{"total":1,"failed":0},"hits":{"hits":[{"_seq_no":5,"_primary_term":1}]}}'
+    SEQ=100
+    { reread; items; the_end; commit; } >"$IN"
+    rm "$DIR"/o*
+    server_again 200 "$shard" "$shard" 200 '200 {"_scroll_id":"s","hits":{"hits":[{"_id":"a","_version":100,"_primary_term":1,"_seq_no":5}]}}' 'bulk 200' '200 {"_scroll_id":"s"}'
+    echo 403 >"$DIR/http/mapping-status"
+    elastic
+    is "of an attempt before" a "$(log 'select(.path | startswith("/_bulk")).body' | jq -r '.delete._id')"
+}
+
+@test "another index under the alias, copied while the table is read: none of its documents is taken for one of an attempt before" {
+    local meta
+    meta="{\"cdc\":{\"name\":\"$SOURCE_NAME\",\"db\":\"d\",\"schema\":\"$SCHEMA\",\"table\":\"t\"}}"
+    for i in 1 2; do put "$SCHEMA-t-$i" "{\"settings\":{\"number_of_shards\":1},\"mappings\":{\"_meta\":$meta}}"; done
+    alias() { curl -sSf -XPOST "$OPENSEARCH_URL/_aliases" -H 'Content-Type: application/json' -d "{\"actions\":[$1]}" >/dev/null; }
+    alias "{\"add\":{\"index\":\"$SCHEMA-t-1\",\"alias\":\"$SCHEMA-t\"}}"
+    { old {1..9}; again first {1..9}; chunk; again second {1..6}; chunk; } >"$IN"
+    elastic
+    refresh t-1
+    curl -sSf -XPOST "$OPENSEARCH_URL/_reindex?refresh=true" -H 'Content-Type: application/json' \
+        -d "{\"source\":{\"index\":\"$SCHEMA-t-1\"},\"dest\":{\"index\":\"$SCHEMA-t-2\",\"version_type\":\"external\"}}" >/dev/null
+    alias "{\"remove\":{\"index\":\"$SCHEMA-t-1\",\"alias\":\"$SCHEMA-t\"}},{\"add\":{\"index\":\"$SCHEMA-t-2\",\"alias\":\"$SCHEMA-t\"}}"
+    { have r second 7; the_end; commit; } >"$IN"
+    elastic
+    [[ $(rows) == "1=second 2=second 3=second 4=second 5=second 6=second 7=second"* ]] || fail "$(rows)"
+    # An alias of several: as for any other line.
+    alias "{\"add\":{\"index\":\"$SCHEMA-t-1\",\"alias\":\"$SCHEMA-t\",\"is_write_index\":true}}"
+    local before
+    before=$(pos)
+    { again third 1; the_end; commit; } >"$IN"
+    run -78 elastic
+    is position "$before" "$(pos)"
+}
+
+@test "with index.translog.durability async, what was deleted at the end is made durable before the position moves" {
+    put "$SCHEMA-t" '{"settings":{"number_of_shards":1,"index.translog.durability":"async","index.translog.sync_interval":"1h"}}'
+    old 1 2 >"$IN"
+    elastic
+    { reread; items; have r new 1; chunk; } >"$IN"
+    elastic
+    { the_end; commit; } >"$IN"
+    elastic
+    is "two documents, one written again, and a delete" '[3,3]' \
+        "$(curl -sSf "$OPENSEARCH_URL/$SCHEMA-t/_stats?level=shards" | jq -c '[.indices[].shards[][] | select(.routing.primary) | .seq_no | .max_seq_no, .local_checkpoint]')"
+}
+
+@test "SIGTERM while documents are looked for: it leaves after five seconds at the latest, and the position does not move" {
+    local page i
+    page='200 {"_scroll_id":"s","hits":{"hits":[{"_id":"1","_version":999,"_primary_term":1,"_seq_no":9}]}}'
+    { reread; items; the_end; commit; } >"$IN"
+    server_again 200 '200 {"_shards":{"total":1,"failed":0}}' '200 {"_shards":{"total":1,"failed":0}}' 200
+    # An index without an end.
+    for ((i = 0; i < 3000; i++)); do echo "$page"; done >>"$DIR/http/script"
+    spawn_elastic
+    local sink=$SPAWNED
+    wait_until -t 10 file_matches "$DIR/http/log" '_search/scroll'
+    kill -TERM "$sink"
+    status_of "$sink" 20
+    is "offset" "" "$(pos)"
+}
+
+@test "webhook: the lines around the rows are sent as they are, the one after them alone, and an id says what is in a request" {
+    server
+    { again new 1 2; the_end; commit; items; have c later 3; commit; have c later 4; commit; } >"$IN"
+    t cdc-sink-http --webhook --format=ndjson --offset-file "$DIR/o" "$URL" <"$IN"
+    is requests "t:begin r r;schema:end;c c" "$(log .body | sed 's/^$/;/' | jq -Rr 'if . == ";" then . else fromjson | .op + (if .read then ":" + .read else "" end) end' | paste -sd' ' | sed 's/ *; */;/g; s/;$//')"
+    is "as they are" "$(grep -E '"op":"[trc]"|"read"' "$IN")" "$(log .body | grep .)"
+    # From the rows of 3 on, whose transaction was stored.
+    head -n 9 "$IN" >"$DIR/some"
+    for lines in "$IN" "$DIR/some"; do
+        rm -f "$DIR/o"
+        t cdc-sink-http --webhook --format=ndjson --batch-events 3 --offset-file "$DIR/o" "$URL" <"$lines"
+    done
+    t cdc-sink-http --webhook --format=ndjson --batch-events 3 --offset-file "$DIR/o" "$URL" <"$IN"
+    is "each id has the same lines" "" "$(log '[.headers["webhook-id"], .body] | @json' | sort -u | jq -r '.[0]' | uniq -d)"
 }

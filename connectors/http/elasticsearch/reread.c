@@ -63,7 +63,7 @@ static int append_shards(struct es_sink *sink, const char *index, struct cdc_buf
     if (there == 1)
         there = ask_newest(sink, index, -1, &newest, error);
     int64_t shards = there == 1 ? newest.shards : 0;
-    if (shards > SHARDS_MAX)
+    if (there == 1 && (shards < 1 || shards > SHARDS_MAX))
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "index \"%s\" is said to have %lld shards", index,
                              (long long)shards);
     cdc_buf_byte(out, '[');
