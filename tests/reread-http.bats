@@ -213,6 +213,11 @@ for row in sys.stdin: print(sys.argv[1], json.dumps(json.loads(row), sort_keys=T
     is "the scroll is ended" '{"scroll_id":"s"}' "$(log 'select(.method == "DELETE").body')"
     [[ $(pos) == *99999999* ]]
     rm "$DIR/o"
+    # In requests of the size that is allowed.
+    server_again "$refreshed" "$shard" "$shard" "$refreshed" "$page" 'bulk 200' 'bulk 200' "$end"
+    elastic --batch-bytes 10
+    is "a delete each" "older attempt" "$(log 'select(.path | startswith("/_bulk")).body' | jq -r '.delete._id' | xargs)"
+    rm "$DIR/o"
     # Not there any more, or written anew; not now, and so from the first page on.
     server_again "$refreshed" "$shard" "$shard" "$refreshed" "$page" 'bulk 404 409' "$end"
     elastic

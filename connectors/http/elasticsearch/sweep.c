@@ -58,7 +58,7 @@ static enum step take_results(struct es_sink *sink, const char *index, size_t n,
 }
 
 /* Deletes the n documents of sink->body. */
-static enum step post_deletes(struct es_sink *sink, const char *index, size_t n, struct cdc_error *error)
+static enum step post_deletes(struct es_sink *sink, struct es_sweep *sweep, size_t n, struct cdc_error *error)
 {
     struct http_request request = {
         .method = "POST",
@@ -67,11 +67,15 @@ static enum step post_deletes(struct es_sink *sink, const char *index, size_t n,
         .body = cdc_span(sink->body.data, sink->body.len),
     };
     long status = 0;
-    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
 
+    if (sink->body.failed)
+        return cdc_error_memory(error), FAILED;
+    enum http_outcome outcome = es_request_send(sink, &request, &status, error);
     if (http_client_check(sink->client, outcome, status, error) != 0)
         return FAILED;
-    return take_results(sink, index, n, error);
+    enum step step = take_results(sink, sweep->index, n, error);
+    sweep->gone += step == GO_ON ? n : 0;
+    return step;
 }
 
 /* The version that the delete of a document gets; -1: it stays. */
@@ -86,49 +90,51 @@ static int64_t version_to_go(const struct es_sweep *sweep, const struct es_hit *
                : -1;
 }
 
-/* The page's scroll id goes to sink->scratch, deletes of *n of its documents to sink->body. */
-static enum step read_page(struct es_sink *sink, struct es_page *page, const struct es_sweep *sweep, size_t *n,
-                           struct cdc_error *error)
+/* Deletes those documents of a page that are to go, in requests that are no larger than others. */
+static enum step delete_hits(struct es_sink *sink, struct es_page *page, struct es_sweep *sweep,
+                             struct cdc_error *error)
 {
     struct es_hit hit;
-    size_t hits = 0;
+    enum step step = FINISHED; /* a page without hits is the last one */
+    size_t n = 0;
     int got;
 
-    /* Kept also where the page is not whole: the scroll is to be ended. */
-    if (page->scroll != NULL)
-        cdc_json_append_string(&sink->scratch, page->scroll, strlen(page->scroll));
-    if (!page->whole)
-        return BEGIN_AGAIN;
-    for (*n = 0; (got = es_answer_next_hit(page, !sweep->all, &hit, error)) == 1; hits++) {
+    sink->body.len = 0;
+    while ((got = es_answer_next_hit(page, !sweep->all, &hit, error)) == 1) {
         int64_t version = version_to_go(sweep, &hit);
+        step = GO_ON;
         if (version < 0)
             continue;
         es_document_action(&sink->body, "delete", sweep->index, hit.id, version); /* also one of somebody else */
-        (*n)++;
+        n++;
+        if (sink->body.len < sink->body_limit)
+            continue;
+        if ((step = post_deletes(sink, sweep, n, error)) != GO_ON)
+            return step;
+        n = sink->body.len = 0;
     }
     if (got < 0)
         return FAILED;
-    if (sink->body.failed || sink->scratch.failed)
-        return cdc_error_memory(error), FAILED;
-    return hits == 0 ? FINISHED : GO_ON;
+    return n > 0 ? post_deletes(sink, sweep, n, error) : step;
 }
 
-/* Deletes those documents of a page, which lies in the client's response, that are to go. */
+/* The page lies in the client's response; its scroll id goes to sink->scratch. */
 static enum step take_page(struct es_sink *sink, struct es_sweep *sweep, struct cdc_error *error)
 {
     struct es_page page;
     struct cdc_span body = {sink->client->response.data, sink->client->response.len};
     enum step step = FAILED;
-    size_t n = 0;
 
-    sink->scratch.len = sink->body.len = 0;
-    if (es_answer_page(&page, body, error) == 0)
-        step = read_page(sink, &page, sweep, &n, error);
+    sink->scratch.len = 0;
+    if (es_answer_page(&page, body, error) == 0) {
+        /* Kept also where the page is not whole: the scroll is to be ended. */
+        if (page.scroll != NULL)
+            cdc_json_append_string(&sink->scratch, page.scroll, strlen(page.scroll));
+        step = sink->scratch.failed ? (cdc_error_memory(error), FAILED)
+               : page.whole         ? delete_hits(sink, &page, sweep, error)
+                                    : BEGIN_AGAIN;
+    }
     es_answer_close(&page.hits);
-    if (step != GO_ON || n == 0)
-        return step;
-    step = post_deletes(sink, sweep->index, n, error);
-    sweep->gone += step == GO_ON ? n : 0;
     return step;
 }
 
