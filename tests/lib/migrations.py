@@ -122,8 +122,15 @@ def migration(server, model, rng):
     options = ["add", "add default", "add default", "harmless", "recreate", "swap", "truncate"]
     if some and len(columns) > 1:
         options += ["drop", "rename", "retype", "drop and add", "rekey", "default", "two"]
+    if name == "p1":
+        options = [o for o in options if o not in ("recreate", "swap", "rekey")] + ["partitions"] * 4
     what = rng.choice(options)
     add = f"alter table {table} add column {new} {sql_type(server, kind)}"
+    if what == "partitions":
+        part = rng.choice(["p1_low", "p1_high"])
+        bounds = "from (minvalue) to (200)" if part == "p1_low" else "from (200) to (maxvalue)"
+        meanwhile = rng.choice([f"update app.{part} set id = id", f"delete from app.{part} where id % 3 = 0", f"truncate app.{part}", "select 1"])
+        return what, [f"alter table app.p1 detach partition app.{part}", meanwhile, f"alter table app.p1 attach partition app.{part} for values {bounds}"], {}
     if what == "add":
         return what, [add], {name: columns + [(new, kind)]}
     if what == "add default":
@@ -303,6 +310,12 @@ def settle(line, server, folder, model, seconds):
 def prepare(server, model, rng):
     if server.postgres:
         server.run("create schema app")
+        for statement in ("create table app.p1 (id int primary key, c1 text, c2 int) partition by range (id)",
+                          "create table app.p1_low partition of app.p1 for values from (minvalue) to (200)",
+                          "create table app.p1_high partition of app.p1 for values from (200) to (maxvalue)",
+                          "insert into app.p1 select i, 'row ' || i, i from generate_series(1, 390, 7) i"):
+            server.run(statement)
+        model.tables["p1"] = [("c1", "text"), ("c2", "int")]
     for name in ("t1", "t2", "t3", "t4"):
         statements, kinds = make(server, name, rng)
         for statement in statements:
