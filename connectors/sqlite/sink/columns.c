@@ -118,9 +118,10 @@ static int drop_or_clear(struct lite_sink *sink, const struct lite_table *table,
     if ((sqlite3_errcode(sink->db.handle) & 0xff) != SQLITE_ERROR)
         return -1;
     cdc_error_clear(error);
-    cdc_log_write(sink->db.log, CDC_LOG_WARNING,
-                  "table \"%s\": column \"%s\" is gone at the source; it stays, as NULL, since something here uses it: %s",
-                  table->source.target, name, sqlite3_errmsg(sink->db.handle));
+    cdc_log_write(
+        sink->db.log, CDC_LOG_WARNING,
+        "table \"%s\": column \"%s\" is gone at the source; it stays, as NULL, since something here uses it: %s",
+        table->source.target, name, sqlite3_errmsg(sink->db.handle));
     cdc_buf_lit(sql, "ROLLBACK TO gone; RELEASE gone; UPDATE ");
     lite_database_quote(sql, table->source.target);
     cdc_buf_lit(sql, " SET ");

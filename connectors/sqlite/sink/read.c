@@ -18,9 +18,9 @@
 
 #include "connectors/sqlite/sink/internal.h"
 
-const char *const lite_read_table =
-    "CREATE TABLE IF NOT EXISTS cdc_reads(table_name TEXT PRIMARY KEY COLLATE NOCASE, state TEXT NOT NULL, pos TEXT NOT "
-    "NULL, number INTEGER NOT NULL, is_new INTEGER NOT NULL)";
+const char *const lite_read_table = "CREATE TABLE IF NOT EXISTS cdc_reads(table_name TEXT PRIMARY KEY COLLATE NOCASE, "
+                                    "state TEXT NOT NULL, pos TEXT NOT "
+                                    "NULL, number INTEGER NOT NULL, is_new INTEGER NOT NULL)";
 
 void lite_read_forget(struct lite_table *table)
 {
@@ -182,10 +182,11 @@ static int end_without_begin(const struct lite_sink *sink, const struct lite_tab
     if ((table->read_pos != NULL && cdc_span_compare(event->pos, cdc_span_text(table->read_pos)) <= 0) ||
         lite_state_is_stored(sink, table->source.id.name, event->pos))
         return 0;
-    cdc_error_set(error, CDC_EXIT_CONFIG,
-                  "table \"%s\" was read again, and the line that begins its read (op t) did not come: rows that are gone "
-                  "at the source would stay",
-                  table->source.target);
+    cdc_error_set(
+        error, CDC_EXIT_CONFIG,
+        "table \"%s\" was read again, and the line that begins its read (op t) did not come: rows that are gone "
+        "at the source would stay",
+        table->source.target);
     return cdc_error_hint(error, "keep the lines with op t in all stages before, and start the same line again");
 }
 
@@ -209,10 +210,11 @@ int lite_read_break_off(struct lite_sink *sink, struct lite_table *table, bool e
         note(sink, table, kept ? "broken" : "ended", cdc_span_text(table->read_pos), 0, error) != 0)
         return -1;
     if (kept)
-        cdc_log_write(sink->db.log, CDC_LOG_WARNING,
-                      "table \"%s\": the log goes on before its read has ended; what was read is dropped, and rows may be "
-                      "old until the table is read again",
-                      table->source.target);
+        cdc_log_write(
+            sink->db.log, CDC_LOG_WARNING,
+            "table \"%s\": the log goes on before its read has ended; what was read is dropped, and rows may be "
+            "old until the table is read again",
+            table->source.target);
     sink->missing |= table->missing;
     if (!table->read_new)
         return 0;

@@ -217,9 +217,9 @@ static int needs_pieces(struct lite_sink *sink, const struct lite_table *table, 
     sink->db.sql.len = 0;
     cdc_buf_lit(&sink->db.sql, "SELECT EXISTS (SELECT 1 FROM ");
     lite_database_quote(&sink->db.sql, table->source.target);
-    cdc_buf_printf(&sink->db.sql,
-                   " LIMIT 1 OFFSET %d) AND EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ",
-                   PIECE);
+    cdc_buf_printf(
+        &sink->db.sql,
+        " LIMIT 1 OFFSET %d) AND EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ", PIECE);
     lite_database_quote_text(&sink->db.sql, table->source.target);
     cdc_buf_lit(&sink->db.sql, " COLLATE NOCASE)");
     sqlite3_stmt *statement = lite_database_prepare_made(&sink->db, false, error);

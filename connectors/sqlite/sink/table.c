@@ -307,7 +307,8 @@ int lite_table_fit(struct lite_sink *sink, struct lite_table *table, struct cdc_
     lite_table_forget_statements(table);
     if (difference.there == NULL)
         cdc_error_memory(error);
-    else if (compare(sink, table, table->source.target, &difference, error) == 0 && add_columns(sink, table, difference.there, error) == 0)
+    else if (compare(sink, table, table->source.target, &difference, error) == 0 &&
+             add_columns(sink, table, difference.there, error) == 0)
         result = !difference.rebuild ? 0 : lite_rebuild_table(sink, table, error);
     free(difference.there);
     if (result == 0)
