@@ -361,6 +361,13 @@ EOF
     { read_begin; users; rows r n 1 2; commit; } >"$IN"
     sink
     is "table t" 0 "$(q "select count(*) from sqlite_master where name = 't'")"
+    # The end of the input takes back what came after the last whole part: it is still one that is read.
+    { tx; read_begin; commit; users; rows r n 1 2; } >"$IN"
+    run -75 sink
+    is "table t" 0 "$(q "select count(*) from sqlite_master where name = 't'")"
+    { read_begin; users; rows r n 1 2; commit; } >"$IN"
+    sink
+    is "table t" 0 "$(q "select count(*) from sqlite_master where name = 't'")"
     # Another source table of that name, in a line of any kind.
     SCHEMA=other
     for kind in 'read_begin' 'line t "\"x\":1"' 'users'; do

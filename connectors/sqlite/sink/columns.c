@@ -9,9 +9,6 @@
 
 #include "connectors/sqlite/sink/internal.h"
 
-const char *const lite_columns_table =
-    "CREATE TABLE IF NOT EXISTS cdc_columns(table_name TEXT PRIMARY KEY COLLATE NOCASE, names TEXT NOT NULL)";
-
 /* Appends the list that is kept, a JSON array; nothing where there is none. */
 static int read_names(struct lite_sink *sink, const char *target, struct cdc_buf *out, struct cdc_error *error)
 {

@@ -33,7 +33,7 @@ struct lite_table {
     int64_t seq;
     uint64_t transaction;
     char snapshot[CDC_POS_NUMBER_DIGITS]; /* how the positions of the snapshot begin that was looked at last */
-    /* of its reading again (read.c) */
+    /* of its reading again (reads.c) */
     bool read_known;           /* the rest is what the database says */
     bool read_new;             /* the table was not there when the read began */
     bool side_fits;            /* it is there, with the columns of the definition */
@@ -68,7 +68,7 @@ struct lite_sink {
     struct cdc_buf scratch; /* decoded values of one event */
 };
 
-/* -- state.c: the tables cdc_offsets, cdc_tables, cdc_meta; cdc_reads is read.c's, cdc_columns is columns.c's -- */
+/* -- state.c: the tables cdc_offsets, cdc_tables, cdc_meta; cdc_reads is of reads.c, cdc_columns of columns.c -- */
 /* Creates them. CONFIG when a newer version of this tool wrote them. */
 int lite_state_open(struct lite_sink *sink, struct cdc_error *error);
 void lite_state_free(struct lite_sink *sink);
@@ -161,21 +161,28 @@ struct cdc_span lite_declaration_of(const char *sql, const char *column);
 int lite_rebuild_table(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 
 /* -- columns.c: which columns of a table come from the source, in cdc_columns; the others are somebody's own -- */
-extern const char *const lite_columns_table;
 /* Those of the definition do from now on. */
 int lite_columns_remember(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
 /* When a table was read again: those that the source does not have any more are dropped, or NULL where something uses them,
  * which is told. */
 int lite_columns_drop_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
 
-/* -- read.c: a table that is read again -- */
-extern const char *const lite_read_table;
+/* -- reads.c: what the database keeps of tables that are read again, in cdc_reads -- */
 /* Fills the table's members on reads from the database, once in a run and after each discard. */
-int lite_read_look(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
-static inline bool lite_read_is_open(const struct lite_table *table)
+int lite_reads_look(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+/* Forgets what the table knows of its reads. */
+void lite_reads_forget(struct lite_table *table);
+/* Its read is in that state ("open", "ended", "broken") from now on; number, of an open one, names its side. */
+int lite_reads_note(struct lite_sink *sink, struct lite_table *table, const char *state, struct cdc_span pos,
+                    int64_t number, struct cdc_error *error);
+/* At the start: warns of tables whose reads were broken off. */
+int lite_reads_report(struct lite_sink *sink, struct cdc_error *error);
+static inline bool lite_reads_is_open(const struct lite_table *table)
 {
     return table->side[0] != '\0';
 }
+
+/* -- read.c: a table that is read again -- */
 /* The line that begins a read. CONFIG when a table of that name is there and not ours. */
 int lite_read_begin(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
                     struct cdc_error *error);
@@ -188,10 +195,6 @@ int lite_read_end(struct lite_sink *sink, struct lite_table *table, const struct
 /* The log has changes of the table though its read has not ended: what was read is dropped. emptied: nothing of the table is to be
  * kept, so that no old row stays. */
 int lite_read_break_off(struct lite_sink *sink, struct lite_table *table, bool emptied, struct cdc_error *error);
-/* Forgets what the table knows of its reads. */
-void lite_read_forget(struct lite_table *table);
-/* At the start: warns of tables whose reads were broken off. */
-int lite_read_report(struct lite_sink *sink, struct cdc_error *error);
 
 /* -- replace.c -- */
 /* The rows of the table become those of its side, in the form of the definition. In a transaction. */

@@ -27,7 +27,7 @@ sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, stru
 
 void lite_sql_append_table(struct cdc_buf *sql, const struct lite_table *table)
 {
-    lite_database_quote(sql, lite_read_is_open(table) ? table->side : table->source.target);
+    lite_database_quote(sql, lite_reads_is_open(table) ? table->side : table->source.target);
 }
 
 void lite_sql_append_columns(struct cdc_buf *sql, const struct lite_table *table)

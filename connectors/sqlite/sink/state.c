@@ -16,8 +16,11 @@ static const char *const own_tables[] = {
     " schema TEXT NOT NULL, source_table TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS cdc_tables_source ON cdc_tables(source_table, schema, db, name)",
     "CREATE TABLE IF NOT EXISTS cdc_meta(key TEXT PRIMARY KEY, value)",
+    "CREATE TABLE IF NOT EXISTS cdc_reads(table_name TEXT PRIMARY KEY COLLATE NOCASE, state TEXT NOT NULL, pos TEXT "
+    "NOT "
+    "NULL, number INTEGER NOT NULL, is_new INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS cdc_columns(table_name TEXT PRIMARY KEY COLLATE NOCASE, names TEXT NOT NULL)",
 };
-static const char *const *const more_tables[] = {&lite_read_table, &lite_columns_table};
 
 int lite_state_open(struct lite_sink *sink, struct cdc_error *error)
 {
@@ -25,9 +28,6 @@ int lite_state_open(struct lite_sink *sink, struct cdc_error *error)
 
     for (size_t i = 0; i < sizeof own_tables / sizeof own_tables[0]; i++)
         if (lite_database_exec(&sink->db, own_tables[i], error) != 0)
-            return -1;
-    for (size_t i = 0; i < sizeof more_tables / sizeof more_tables[0]; i++)
-        if (lite_database_exec(&sink->db, *more_tables[i], error) != 0)
             return -1;
     if (lite_database_number(&sink->db, "SELECT count(*) FROM cdc_meta WHERE key = 'format' AND value > 1", &newer,
                              error) != 0)

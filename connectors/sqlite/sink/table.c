@@ -33,7 +33,7 @@ static void free_definition(struct lite_table *table)
 void lite_table_release(struct cdc_table *source)
 {
     free_definition((struct lite_table *)source);
-    lite_read_forget((struct lite_table *)source);
+    lite_reads_forget((struct lite_table *)source);
 }
 
 /* -- names ---------------------------------------------------------------------- */
@@ -265,7 +265,7 @@ enum lite_fit lite_table_compare(struct lite_sink *sink, const struct lite_table
 /* Unless it is read again: the rows that it then gets have it. */
 static void warn_added(const struct lite_sink *sink, const struct lite_table *table, const char *column)
 {
-    if (lite_read_is_open(table))
+    if (lite_reads_is_open(table))
         cdc_log_write(sink->db.log, CDC_LOG_INFO, "table \"%s\": new column \"%s\"", table->source.target, column);
     else
         cdc_log_write(
@@ -355,7 +355,7 @@ int lite_table_is_foreign(const struct lite_sink *sink, const struct lite_table 
 /* Made with its first row, or with the next delivery: for a schema line alone no write lock is held. */
 static int look(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
-    bool is_read = lite_read_is_open(table);
+    bool is_read = lite_reads_is_open(table);
     int there = lite_table_exists(sink, table->source.target, error);
 
     table->missing = false; /* where it cannot be made, no delivery is to try it again */
@@ -383,15 +383,13 @@ int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, str
     size_t before = table != NULL ? table->number : 0;
 
     /* A read that begins and ends leaves nothing of an earlier snapshot. */
-    if (table == NULL || lite_read_look(sink, table, error) != 0 ||
-        (!lite_read_is_open(table) && lite_state_check_snapshot(sink, table, event, error) != 0) ||
+    if (table == NULL || lite_reads_look(sink, table, error) != 0 ||
+        (!lite_reads_is_open(table) && lite_state_check_snapshot(sink, table, event, error) != 0) ||
         prepare_definition(table, error) != 0)
         return -1;
     table->side_fits = false;
     table->number = ++sink->tables_described; /* rows that wait have the columns of this definition */
-    if (lite_waiting_redefine(sink, table, before, error) != 0 || look(sink, table, error) != 0)
-        return -1;
-    return cdc_span_is(event->read, "end") ? lite_read_end(sink, table, event, error) : 0;
+    return lite_waiting_redefine(sink, table, before, error) == 0 ? look(sink, table, error) : -1;
 }
 
 int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
@@ -411,6 +409,12 @@ int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct c
     return table->pending ? lite_table_fit(sink, table, error) : 0;
 }
 
+/* One that is read for the first time appears with its rows. */
+static int settle_missing(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    return lite_reads_is_open(table) ? 0 : lite_table_settle(sink, table, error);
+}
+
 int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error)
 {
     if (!sink->missing)
@@ -418,8 +422,7 @@ int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error)
     sink->missing = false;
     for (size_t i = 0; i < sink->tables.n; i++) {
         struct lite_table *table = (struct lite_table *)sink->tables.items[i];
-        /* One that is read for the first time appears with its rows. */
-        if (table->missing && !lite_read_is_open(table) && lite_table_settle(sink, table, error) != 0)
+        if (table->missing && (lite_reads_look(sink, table, error) != 0 || settle_missing(sink, table, error) != 0))
             return -1;
     }
     sink->missing = false;
