@@ -182,6 +182,8 @@ static void discard(void *context)
     for (size_t i = 0; i < sink->tables.n; i++) {
         struct lite_table *table = (struct lite_table *)sink->tables.items[i];
         lite_table_forget_statements(table);
+        /* The next delivery makes no table for a schema line of a read that is taken back. */
+        table->missing &= !lite_reads_is_open(table);
         lite_reads_forget(table);
         table->pending = true;
     }
