@@ -21,6 +21,7 @@
 #include "connectors/mysql/decoder/temporary.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/value/column.h"
 #include "connectors/mysql/value/flavor.h"
@@ -51,7 +52,16 @@ struct my_decoder_settings {
     /* A DDL statement was read (UTF-8, where it can be): tables that it names may have other columns from here on.
      * May be NULL. */
     void (*altered)(void *context, struct cdc_span sql);
-    void *context;             /* of all three */
+    /* What belongs to a copy that is kept of the tables, and read again where lines cannot tell what became of it
+     * (cdc/stale.h). All three may be NULL.
+     * begins: a transaction begins at those coordinates; gtid as gtid.h says. 0 or -1.
+     * is_omitted: is nothing to be told of the table in that transaction, rows and DDL alike?
+     * stale: rows of the table may be others from the transaction at hand on, and no line tells; why: for people. More tables may
+     * follow before an error ends reading, which means nothing itself. 0 or -1. */
+    int (*begins)(void *context, const struct my_gtid *gtid, const struct my_coord *coord, struct cdc_error *error);
+    bool (*is_omitted)(void *context, const char *db, const char *table);
+    int (*stale)(void *context, const char *db, const char *table, const char *why, struct cdc_error *error);
+    void *context;             /* of all of them */
     const char *xa_folder;     /* where prepared XA transactions wait for their end; NULL: they are an error */
     const struct cdc_log *log; /* for what the reader of the lines must know; may be NULL */
 };
@@ -105,6 +115,8 @@ const struct cdc_offset *my_decoder_boundary(const struct my_decoder *decoder);
 /* Lines that were appended are taken back: until another transaction has ended there is no boundary, or what they said would
  * be passed over. */
 void my_decoder_forget_boundary(struct my_decoder *decoder);
+/* What is_omitted says of the table may be another from here on: it is looked at again when it comes, and described anew. */
+void my_decoder_forget_table(struct my_decoder *decoder, const char *db, const char *table);
 /* Appends a heartbeat line (only between transactions) and makes it the boundary. */
 void my_decoder_heartbeat(struct my_decoder *decoder, int64_t now_ms, struct cdc_buf *out);
 const struct my_coord *my_decoder_coord(const struct my_decoder *decoder);

@@ -163,6 +163,11 @@ int my_tables_take_map(struct my_decoder *decoder, struct cdc_bytes body, struct
 /* A DDL statement: the tables that it names are described anew when they come again, even with the same id (the server
  * counts them from 1 again when it starts). */
 void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql);
+/* Is nothing to be told of the table in the transaction at hand? */
+bool my_tables_is_omitted(const struct my_decoder *decoder, const char *db, const char *name);
+/* Its rows are stale from here on, and somebody takes note of that: always -1. */
+int my_tables_mark_stale(const struct my_decoder *decoder, const char *db, const char *name, const char *why,
+                         struct cdc_error *error);
 /* The next row of that table comes after a new schema line: it is another table now. */
 void my_tables_forget_schema_of(struct my_decoder *decoder, const char *db, const char *name);
 /* Schema lines of the open transaction after that ordinal are undone: they will be written again. */
@@ -173,7 +178,8 @@ void my_tables_forget_schemas(struct my_decoder *decoder, uint64_t ordinal);
 int my_transaction_begin(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid,
                          struct cdc_buf *out, struct cdc_error *error);
 /* No more than that; gtid may be NULL. */
-void my_transaction_open(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid);
+int my_transaction_open(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid,
+                        struct cdc_error *error);
 /* COMMIT. */
 int my_transaction_end(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error);
 /* The transaction is rolled back, or breaks off: what is buffered of it goes. False: lines are out already, or there

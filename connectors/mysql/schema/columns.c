@@ -194,6 +194,9 @@ static bool may_hide(const char *type, const struct my_charset *charset)
     return charset == NULL;
 }
 
+const char my_columns_hidden_label[] =
+    "information_schema shows each character beyond the basic plane of a label, and each byte of it that is no text, as '?'";
+
 /* What is wrong; NULL when nothing is. */
 static const char *difference(const struct my_table *table, const struct my_column *column, const struct kept *kept)
 {
@@ -214,9 +217,7 @@ static const char *difference(const struct my_table *table, const struct my_colu
     if (column->charset && charset && column->charset != charset)
         return "they have other charsets there";
     if (label && column->n_labels == 0 && may_hide(kept->type, charset))
-        return "information_schema shows each character beyond the basic plane of a label, and each byte of it that is "
-               "no "
-               "text, as '?'";
+        return my_columns_hidden_label;
     return NULL;
 }
 

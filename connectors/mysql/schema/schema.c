@@ -38,10 +38,14 @@ static const struct my_server *server_of(const struct my_schema *schema)
 }
 
 /* MySQL's log with FULL metadata says all that matters for rows. */
+bool my_schema_is_needed(const struct my_server *server)
+{
+    return !server->full_metadata || server->flavor == MY_FLAVOR_MARIADB;
+}
+
 static bool is_needed(const struct my_schema *schema)
 {
-    const struct my_server *server = server_of(schema);
-    return !server->full_metadata || server->flavor == MY_FLAVOR_MARIADB;
+    return my_schema_is_needed(server_of(schema));
 }
 
 /* -- where reading begins ------------------------------------------------------------------------ */
@@ -140,6 +144,20 @@ void my_schema_altered(struct my_schema *schema, struct cdc_span sql, struct my_
 {
     my_history_alter(schema->history, sql, point);
     schema->prefetch = is_needed(schema);
+}
+
+bool my_schema_is_curable(const struct my_schema *schema)
+{
+    return schema->curable;
+}
+
+int my_schema_know(struct my_schema *schema, const char *db, const char *table, struct my_point point,
+                   struct cdc_span columns, struct cdc_error *error)
+{
+    struct cdc_span known = my_history_find(schema->history, db, table, point);
+    if (known.p && cdc_span_equal(known, columns))
+        return 0;
+    return my_history_add(schema->history, db, table, point, columns, error);
 }
 
 int my_schema_save(struct my_schema *schema, const struct my_coord *coord, struct my_point point,
