@@ -3,7 +3,7 @@
  *
  *     input.c -> dispatch.c -> transactions.c                        GTID, XID
  *                           -> query.c -> savepoints.c, prepared.c   BEGIN, COMMIT, SAVEPOINT, XA, DDL
- *                                      -> unlogged.c                 DDL that changes rows
+ *                                      -> unlogged.c, copies.c       DDL that changes rows
  *                           -> tables.c -> table.c, metadata.c       TABLE_MAP
  *                           -> rows.c -> image.c                     rows
  *     all of these -> lines.c, schema_line.c
@@ -163,11 +163,6 @@ int my_tables_take_map(struct my_decoder *decoder, struct cdc_bytes body, struct
 /* A DDL statement: the tables that it names are described anew when they come again, even with the same id (the server
  * counts them from 1 again when it starts). */
 void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql);
-/* Is nothing to be told of the table in the transaction at hand? */
-bool my_tables_is_omitted(const struct my_decoder *decoder, const char *db, const char *name);
-/* Its rows are stale from here on, and somebody takes note of that: always -1. */
-int my_tables_mark_stale(const struct my_decoder *decoder, const char *db, const char *name, const char *why,
-                         struct cdc_error *error);
 /* The next row of that table comes after a new schema line: it is another table now. */
 void my_tables_forget_schema_of(struct my_decoder *decoder, const char *db, const char *name);
 /* Schema lines of the open transaction after that ordinal are undone: they will be written again. */
@@ -259,6 +254,29 @@ bool my_unlogged_is_temporary(const struct my_decoder *decoder, const struct my_
                               const char *table);
 /* {"op":"t",...} */
 void my_unlogged_truncate_line(struct my_decoder *decoder, const char *db, const char *table, struct cdc_buf *out);
+
+/* -- copies.c: what a copy that is kept of the tables must be told (struct my_copy_ops) */
+/* The names of a statement's tables that its effects make stale. Begins as {0}; my_copies_free_notes. */
+struct my_copies_notes {
+    struct my_copies_note *items;
+    size_t n;
+};
+/* Is one kept, and read again where lines cannot tell? */
+bool my_copies_are_kept(const struct my_decoder *decoder);
+/* Is nothing to be told of the table in the transaction at hand? */
+bool my_copies_omit(const struct my_decoder *decoder, const char *db, const char *table);
+/* It is stale from here on: always -1. */
+int my_copies_mark(const struct my_decoder *decoder, const char *db, const char *table, const char *why,
+                   struct cdc_error *error);
+/* Takes an effect on that table, which is selected. */
+struct my_effect;
+int my_copies_see(const struct my_decoder *decoder, const struct my_event_query *query, const struct my_effect *effect,
+                  const char *db, const char *table, struct my_copies_notes *notes, struct cdc_error *error);
+/* All effects were seen: -1 where a table is stale. */
+int my_copies_end(const struct my_decoder *decoder, const struct my_copies_notes *notes, struct cdc_error *error);
+void my_copies_free_notes(struct my_copies_notes *notes);
+/* A TABLE_MAP describes a table anew: what a sink knows of it, by `old`, which lines were written of, does not fit any more. */
+const char *my_copies_difference(const struct my_table *old, const struct my_table *table);
 
 /* -- prepared.c: 1 as my_dispatch_event */
 /* The rows that follow are an XA transaction's: they are kept in a file. CONFIG when there is nowhere to keep them. */

@@ -46,7 +46,7 @@ static int truncate_line(struct my_decoder *decoder, const struct my_event_query
     char *db, *table;
     int selected = table_of(decoder, query, statement, &db, &table, error);
     bool temporary = selected > 0 && query->thread_specific && my_unlogged_is_temporary(decoder, query, db, table);
-    if (selected > 0 && my_tables_is_omitted(decoder, db, table))
+    if (selected > 0 && my_copies_omit(decoder, db, table))
         decoder->transaction.ordinal++;
     else if (selected > 0 && !temporary)
         my_unlogged_truncate_line(decoder, db, table, out);
@@ -108,9 +108,9 @@ static int create_select(struct my_decoder *decoder, const struct my_event_query
 {
     char *db, *table;
     int selected = table_of(decoder, query, statement, &db, &table, error);
-    if (selected > 0 && !my_tables_is_omitted(decoder, db, table))
-        selected = decoder->settings.stale && !decoder->settings.allow_unlogged
-                       ? my_tables_mark_stale(decoder, db, table, "CREATE TABLE ... SELECT was logged without rows", error)
+    if (selected > 0 && !my_copies_omit(decoder, db, table))
+        selected = my_copies_are_kept(decoder)
+                       ? my_copies_mark(decoder, db, table, "CREATE TABLE ... SELECT was logged without rows", error)
                        : my_query_refuse(decoder, query->sql, error);
     free(db);
     free(table);

@@ -82,39 +82,16 @@ static int make_room(struct my_decoder *decoder, struct cdc_error *error)
     return decoder->n_tables * 4 < decoder->n_slots ? 0 : my_tables_resize(decoder, decoder->n_slots * 2, error);
 }
 
-static size_t count_key(const struct my_table *table)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < table->n_columns; i++)
-        n += table->columns[i].key;
-    return n;
-}
-
-static bool has_in_key(const struct my_table *table, const char *name)
-{
-    for (size_t i = 0; i < table->n_columns; i++)
-        if (table->columns[i].key && strcmp(table->columns[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-/* By the names of its columns, as sinks know it. */
-static bool same_key(const struct my_table *a, const struct my_table *b)
-{
-    for (size_t i = 0; i < a->n_columns; i++)
-        if (a->columns[i].key && !has_in_key(b, a->columns[i].name))
-            return false;
-    return count_key(a) == count_key(b);
-}
-
 /* A new id for a name (every DDL gives one) replaces the old entry: there are as many entries as tables, and
  * work tables that come and go do not pile up. */
 static int keep_table(struct my_decoder *decoder, struct my_table *table, struct cdc_error *error)
 {
     struct my_table **old = named(decoder, table);
     decoder->last = NULL;
-    if (old && (*old)->schema_written && table->selected && decoder->settings.stale && !same_key(*old, table))
-        return my_tables_mark_stale(decoder, table->db, table->name, "its key is another one", error);
+    bool known = old && (*old)->schema_written && table->selected;
+    const char *why = known && my_copies_are_kept(decoder) ? my_copies_difference(*old, table) : NULL;
+    if (why)
+        return my_copies_mark(decoder, table->db, table->name, why, error);
     if (old) {
         table->schema_number = (*old)->schema_number;
         table->schema_ordinal = (*old)->schema_ordinal;
@@ -137,20 +114,6 @@ static int keep_table(struct my_decoder *decoder, struct my_table *table, struct
     return 0;
 }
 
-bool my_tables_is_omitted(const struct my_decoder *decoder, const char *db, const char *name)
-{
-    const struct my_decoder_settings *settings = &decoder->settings;
-    return settings->is_omitted && settings->is_omitted(settings->context, db, name);
-}
-
-int my_tables_mark_stale(const struct my_decoder *decoder, const char *db, const char *name, const char *why,
-                         struct cdc_error *error)
-{
-    if (decoder->settings.stale(decoder->settings.context, db, name, why, error) < 0)
-        return -1;
-    return cdc_error_set(error, CDC_EXIT_TEMPORARY, "table %s.%s is to be read again: %s", db, name, why);
-}
-
 void my_decoder_forget_table(struct my_decoder *decoder, const char *db, const char *table)
 {
     for (size_t i = 0; i < decoder->n_slots; i++) {
@@ -167,7 +130,7 @@ static int complete_table(struct my_decoder *decoder, struct my_table *table, st
 {
     const struct my_decoder_settings *settings = &decoder->settings;
     table->selected = cdc_selection_has_table(&settings->selection, table->db, table->name) &&
-                      !my_tables_is_omitted(decoder, table->db, table->name);
+                      !my_copies_omit(decoder, table->db, table->name);
     if (!table->selected)
         return 0;
     if (settings->describe && settings->describe(settings->context, table, &decoder->coord, error) < 0)

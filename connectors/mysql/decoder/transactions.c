@@ -15,10 +15,10 @@ static int tell_begin(const struct my_decoder *decoder, struct cdc_error *error)
 {
     const struct my_decoder_settings *settings = &decoder->settings;
     struct my_coord coord = decoder->coord;
-    if (!settings->begins)
+    if (!settings->copy)
         return 0;
     coord.position = decoder->event_position;
-    return settings->begins(settings->context, &decoder->transaction.gtid, &coord, error);
+    return settings->copy->begins(settings->context, &decoder->transaction.gtid, &coord, error);
 }
 
 int my_transaction_open(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid,

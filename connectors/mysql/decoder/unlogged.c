@@ -12,12 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A table that the statement makes stale, unless what comes later in it leaves no row under that name. */
-struct note {
-    char *db, *table;
-    const char *what; /* as in struct my_effect; NULL: no row is left */
-};
-
 struct unlogged {
     struct my_decoder *decoder;
     const struct my_event_query *query;
@@ -25,8 +19,8 @@ struct unlogged {
     bool alters_temporary;
     size_t at;   /* number of the effect, in the order of the statement */
     bool untold; /* the statement has an effect that no line tells, and reading goes on */
-    struct note *notes;
-    size_t n_notes;
+    bool warned; /* that values may be others */
+    struct my_copies_notes notes;
 };
 
 /* The name as TABLE_MAP has it: in lower case where the server stores names so. RETURNS NEW */
@@ -176,65 +170,29 @@ static int concerns(const struct unlogged *unlogged, const struct my_effect *eff
     }
 }
 
-/* -- stale tables -------------------------------------------------------------------------------------------- */
-
-/* Where a copy is kept, the table is read again; else reading stops, or goes on with a warning. Which table cannot be read, and
- * which tables a database had, nobody could say. */
-static bool makes_stale(const struct unlogged *unlogged, const struct my_effect *effect)
-{
-    const struct my_decoder_settings *settings = &unlogged->decoder->settings;
-    return settings->stale && !settings->allow_unlogged && effect->kind != MY_EFFECT_UNREADABLE &&
-           effect->kind != MY_EFFECT_DATABASE;
-}
-
-/* The newest effect counts: of
- *     RENAME TABLE a TO tmp, b TO a, tmp TO b
- * a and b are stale, and there is no tmp after it. TAKES *db and *table where it needs them. */
-static int note(struct unlogged *unlogged, const struct my_effect *effect, char **db, char **table,
+/* Where no copy is kept that could be read again. */
+static int tell(struct unlogged *unlogged, const struct my_effect *effect, const char *db, const char *table,
                 struct cdc_error *error)
 {
-    const char *what = effect->kind == MY_EFFECT_EMPTIES ? NULL : effect->what;
-    for (size_t i = 0; i < unlogged->n_notes; i++) {
-        struct note *known = &unlogged->notes[i];
-        if (strcmp(known->table, *table) != 0 || strcmp(known->db, *db) != 0)
-            continue;
-        known->what = what;
+    switch (effect->kind) {
+    case MY_EFFECT_EMPTIES:
+    case MY_EFFECT_KEYS:
+    case MY_EFFECT_COLUMN_ADDED:
+    case MY_EFFECT_COLUMN_DROPPED: return 0;
+    case MY_EFFECT_VALUES:
+    case MY_EFFECT_COLUMN_CHANGED:
+        if (!unlogged->warned)
+            warn_of_values(unlogged->decoder, effect, db, table);
+        unlogged->warned = true;
         return 0;
+    default: return refuse(unlogged, effect, db, table, error);
     }
-    struct note *notes = what ? realloc(unlogged->notes, (unlogged->n_notes + 1) * sizeof *notes) : NULL;
-    if (!notes)
-        return what ? cdc_error_memory(error) : 0;
-    unlogged->notes = notes;
-    notes[unlogged->n_notes++] = (struct note){*db, *table, what};
-    *db = *table = NULL;
-    return 0;
 }
 
-/* -1 where there is any. */
-static int mark_noted(const struct unlogged *unlogged, struct cdc_error *error)
+/* Which table is meant, or which ones a database had, nobody could say: no reading would put that right. */
+static bool is_of_table(const struct my_effect *effect)
 {
-    const struct my_decoder *decoder = unlogged->decoder;
-    char why[800];
-    bool any = false;
-    for (size_t i = 0; i < unlogged->n_notes; i++) {
-        const struct note *noted = &unlogged->notes[i];
-        if (!noted->what)
-            continue;
-        any = true;
-        snprintf(why, sizeof why, "%s at %llu: %s it", decoder->coord.file, (unsigned long long)decoder->event_position,
-                 noted->what);
-        (void)my_tables_mark_stale(decoder, noted->db, noted->table, why, error);
-    }
-    return any ? -1 : 0;
-}
-
-static void free_notes(struct unlogged *unlogged)
-{
-    for (size_t i = 0; i < unlogged->n_notes; i++) {
-        free(unlogged->notes[i].db);
-        free(unlogged->notes[i].table);
-    }
-    free(unlogged->notes);
+    return effect->kind != MY_EFFECT_UNREADABLE && effect->kind != MY_EFFECT_DATABASE;
 }
 
 static int look(void *context, const struct my_effect *effect, struct cdc_error *error)
@@ -247,15 +205,10 @@ static int look(void *context, const struct my_effect *effect, struct cdc_error 
     if (temporary != 0)
         return temporary < 0 ? -1 : 0;
     int result = 0, concerned = concerns(unlogged, effect, &db, &table, error);
-    bool omitted = concerned > 0 && my_tables_is_omitted(unlogged->decoder, db, table);
-    if (omitted)
-        result = 0;
-    else if (concerned > 0 && makes_stale(unlogged, effect))
-        result = note(unlogged, effect, &db, &table, error);
-    else if (concerned > 0 && effect->kind == MY_EFFECT_VALUES)
-        warn_of_values(unlogged->decoder, effect, db, table);
-    else if (concerned > 0 && effect->kind != MY_EFFECT_EMPTIES)
-        result = refuse(unlogged, effect, db, table, error);
+    if (concerned > 0)
+        result = my_copies_are_kept(unlogged->decoder) && is_of_table(effect)
+                     ? my_copies_see(unlogged->decoder, unlogged->query, effect, db, table, &unlogged->notes, error)
+                     : tell(unlogged, effect, db, table, error);
     free(db);
     free(table);
     return concerned < 0 ? -1 : result;
@@ -268,8 +221,8 @@ int my_unlogged_look(struct my_decoder *decoder, const struct my_event_query *qu
     decoder->of_temporary.len = 0;
     int result = my_effects_of(query, look, &unlogged, error);
     if (result == 0)
-        result = mark_noted(&unlogged, error);
-    free_notes(&unlogged);
+        result = my_copies_end(decoder, &unlogged.notes, error);
+    my_copies_free_notes(&unlogged.notes);
     *untold = unlogged.untold;
     return decoder->of_temporary.failed ? cdc_error_memory(error) : result;
 }
@@ -282,7 +235,7 @@ static int empty(void *context, const struct my_effect *effect, struct cdc_error
     if (effect->kind != MY_EFFECT_EMPTIES || temporary)
         return 0;
     int concerned = concerns(unlogged, effect, &db, &table, error);
-    if (concerned > 0 && my_tables_is_omitted(unlogged->decoder, db, table)) {
+    if (concerned > 0 && my_copies_omit(unlogged->decoder, db, table)) {
         unlogged->decoder->transaction.ordinal++; /* as with the line: those after it keep theirs */
     } else if (concerned > 0) {
         my_unlogged_truncate_line(unlogged->decoder, db, table, unlogged->out);

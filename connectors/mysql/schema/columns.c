@@ -345,3 +345,21 @@ int my_columns_apply(struct cdc_span columns, struct my_table *table, enum my_fl
         fits = complete_listed(columns, table, error);
     return fits > 0 && !table->has_names ? check_rest(table, n, flavor, why, error) : fits;
 }
+
+char *my_columns_type_of(struct cdc_span columns, const char *name, bool *nullable)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span value;
+    char *type = NULL;
+    cdc_json_iter_begin(&iter, columns);
+    while (!type && cdc_json_next_element(&iter, &value)) {
+        struct kept kept;
+        if (kept_parse(&kept, value) && strcasecmp(kept.name, name) == 0) {
+            type = kept.type;
+            kept.type = NULL;
+            *nullable = (kept.flags & MY_COLUMNS_NULLABLE) != 0;
+        }
+        kept_free(&kept);
+    }
+    return type;
+}

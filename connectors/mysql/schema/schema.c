@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* When what is known of columns is taken from the file, ended, and written. */
 #include "connectors/mysql/schema/schema.h"
+#include "connectors/mysql/schema/columns.h"
 #include "connectors/mysql/schema/internal.h"
 
 #include <stdlib.h>
@@ -158,6 +159,13 @@ int my_schema_know(struct my_schema *schema, const char *db, const char *table, 
     if (known.p && cdc_span_equal(known, columns))
         return 0;
     return my_history_add(schema->history, db, table, point, columns, error);
+}
+
+char *my_schema_type_of(const struct my_schema *schema, const char *db, const char *table, const char *column,
+                        struct my_point point, bool *nullable)
+{
+    struct cdc_span kept = my_history_find(schema->history, db, table, point);
+    return kept.p ? my_columns_type_of(kept, column, nullable) : NULL;
 }
 
 int my_schema_save(struct my_schema *schema, const struct my_coord *coord, struct my_point point,

@@ -75,9 +75,7 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
                                                  .describe = describe,
                                                  .look_ahead = look_ahead,
                                                  .altered = altered,
-                                                 .begins = my_stale_begins,
-                                                 .is_omitted = my_stale_is_omitted,
-                                                 .stale = my_stale_is_kept(stream) ? my_stale_take : NULL,
+                                                 .copy = my_stale_is_kept(stream) ? &my_stale_copy : NULL,
                                                  .context = stream,
                                                  .xa_folder = s->xa_folder,
                                                  .log = stream->log};

@@ -51,7 +51,9 @@ struct my_stale {
     bool reached;           /* open.at */
     struct my_round *rounds; /* that the log has not passed */
     size_t n_rounds;
-    struct cdc_buf state; /* of the offset file */
+    struct cdc_buf dropped; /* columns that the copy may have and the tables have not: "db\0table\0column\0" ... */
+    bool changed;           /* dropped, since it was saved */
+    struct cdc_buf state;   /* of the offset file */
 };
 
 /* What has been read again, and what of the log that has seen. */
@@ -131,10 +133,11 @@ int my_stale_open(struct my_stream *stream, struct cdc_error *error);
 void my_stale_close(struct my_stream *stream);
 /* stream->start is found: what of the log after it have rounds seen? LOST: more than this server has. */
 int my_stale_connect(struct my_stream *stream, struct cdc_error *error);
-/* Of struct my_decoder_settings. */
-int my_stale_begins(void *source, const struct my_gtid *gtid, const struct my_coord *coord, struct cdc_error *error);
-bool my_stale_is_omitted(void *source, const char *db, const char *table);
+extern const struct my_copy_ops my_stale_copy; /* for the decoder */
+/* The table is stale from the transaction at hand on. */
 int my_stale_take(void *source, const char *db, const char *table, const char *why, struct cdc_error *error);
+/* What the decoder has told since is durable: before its lines go out. */
+int my_stale_save(struct my_stream *stream, struct cdc_error *error);
 /* Between transactions: ends the run where all that is to come before a round has come. May append a heartbeat. */
 void my_stale_look(struct my_stream *stream, struct cdc_buf *out);
 /* What the offset file keeps; schema: what the schema has for it, or NULL. BORROWED until the next call. */

@@ -6,6 +6,7 @@
  * The run ends after 41 with the mark t at 41. cdc-snapshot reads t, and sees 42 and 43 in it. The next run reads from 42 on, tells
  * nothing of t up to 43, and all of u. If a sink has not stored 41 (it was killed), the run after the mark sends it again, without t,
  * and ends there once more. */
+#include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/stream/internal.h"
 
 #include <cdc/json.h>
@@ -67,11 +68,93 @@ static void append_schema(struct cdc_buf *out, const struct my_stream *stream, c
     cdc_buf_span(out, token.p ? token : cdc_span_text("null"));
 }
 
+/* -- columns that the copy may have, and the tables have not any more -------------------------------------
+ *
+ *     alter table t drop c      the copy may keep its values
+ *     alter table t add c int   NULL at the server: only reading t again puts that right */
+
+enum { DROPPED_MAX = 1 << 20 }; /* bytes; above that any column counts as one of them */
+
+/* The next of the list; false at its end. */
+static bool next_dropped(const struct cdc_buf *list, const char **at, const char *names[3])
+{
+    const char *p = *at ? *at : list->data;
+    if (list->len == 0 || p == list->data + list->len)
+        return false;
+    for (int i = 0; i < 3; i++, p += strlen(p) + 1)
+        names[i] = p;
+    *at = p;
+    return true;
+}
+
+static bool is_dropped(const struct my_stale *stale, const char *db, const char *table, const char *column)
+{
+    const char *at = NULL, *names[3];
+    while (next_dropped(&stale->dropped, &at, names))
+        if (strcmp(names[2], column) == 0 && strcmp(names[1], table) == 0 && strcmp(names[0], db) == 0)
+            return true;
+    return false;
+}
+
+static bool was_dropped(void *source, const char *db, const char *table, const char *column)
+{
+    const struct my_stream *stream = source;
+    return stream->stale.dropped.len >= DROPPED_MAX || is_dropped(&stream->stale, db, table, column);
+}
+
+static int drop_column(void *source, const char *db, const char *table, const char *column, struct cdc_error *error)
+{
+    struct my_stream *stream = source;
+    struct my_stale *stale = &stream->stale;
+    if (was_dropped(source, db, table, column))
+        return 0;
+    cdc_buf_append(&stale->dropped, db, strlen(db) + 1);
+    cdc_buf_append(&stale->dropped, table, strlen(table) + 1);
+    cdc_buf_append(&stale->dropped, column, strlen(column) + 1);
+    stale->changed = true;
+    return stale->dropped.failed ? cdc_error_memory(error) : 0;
+}
+
+/* ,"dropped":[["d","t","c"],...] */
+static void append_dropped(struct cdc_buf *out, const struct my_stale *stale)
+{
+    const char *at = NULL, *names[3], *separator = ",\"dropped\":[[";
+    bool any = false;
+    for (; next_dropped(&stale->dropped, &at, names); separator = ",[", any = true)
+        for (int i = 0; i < 3; i++) {
+            cdc_buf_text(out, i == 0 ? separator : ",");
+            cdc_json_append_text(out, names[i], strlen(names[i]));
+            cdc_buf_text(out, i == 2 ? "]" : "");
+        }
+    cdc_buf_text(out, any ? "]" : "");
+}
+
+static int read_dropped(struct my_stale *stale, struct cdc_span state, struct cdc_error *error)
+{
+    struct cdc_span list = state.p ? cdc_json_member(state, "dropped") : state, item, name;
+    struct cdc_json_iter items, names;
+    cdc_json_iter_begin(&items, list.p ? list : cdc_span_text("[]"));
+    while (cdc_json_next_element(&items, &item)) {
+        int n = 0;
+        cdc_json_iter_begin(&names, item);
+        for (; cdc_json_next_element(&names, &name) && cdc_json_string_raw(name).p; n++) {
+            cdc_json_unescape(&stale->dropped, cdc_json_string_raw(name));
+            cdc_buf_byte(&stale->dropped, '\0');
+        }
+        if (n != 3)
+            return cdc_error_set(error, CDC_EXIT_CONFIG, "\"dropped\" of the pipeline's state is damaged");
+    }
+    return stale->dropped.failed ? cdc_error_memory(error) : 0;
+}
+
+/* -- the state ----------------------------------------------------------------------------------------- */
+
 static const char *compose(struct my_stream *stream, const char *schema, const struct cdc_stale *mark)
 {
     struct cdc_buf *state = &stream->stale.state;
     state->len = 0;
     append_schema(state, stream, schema);
+    append_dropped(state, &stream->stale);
     cdc_stale_append(state, mark);
     cdc_buf_append(state, "}", 2);
     return state->failed ? NULL : state->data;
@@ -79,7 +162,8 @@ static const char *compose(struct my_stream *stream, const char *schema, const s
 
 const char *my_stale_state(struct my_stream *stream, const char *schema)
 {
-    if (!my_stale_is_kept(stream) || (!schema && stream->stale.open.n == 0))
+    const struct my_stale *stale = &stream->stale;
+    if (!my_stale_is_kept(stream) || (!schema && stale->open.n == 0 && stale->dropped.len == 0))
         return schema;
     return compose(stream, schema, &stream->stale.open);
 }
@@ -106,6 +190,14 @@ static int save(struct my_stream *stream, const struct cdc_stale *mark, struct c
     return result == 0 ? cdc_offset_file_save(offsets, error) : -1;
 }
 
+int my_stale_save(struct my_stream *stream, struct cdc_error *error)
+{
+    if (!stream->stale.changed)
+        return 0;
+    stream->stale.changed = false;
+    return save(stream, &stream->stale.open, error);
+}
+
 static int copy_mark(struct cdc_stale *mark, const struct cdc_stale *from, struct cdc_error *error)
 {
     for (size_t i = 0; i < from->n; i++)
@@ -128,7 +220,12 @@ int my_stale_open(struct my_stream *stream, struct cdc_error *error)
 {
     struct cdc_stale *open = &stream->stale.open;
     const struct cdc_stale *found = &stream->settings.start->stale;
-    if (!my_stale_is_kept(stream) || found->n == 0)
+    const struct cdc_offset *entry = cdc_offset_file_get(stream->settings.offsets, stream->settings.name);
+    if (!my_stale_is_kept(stream))
+        return 0;
+    if (read_dropped(&stream->stale, cdc_span_text(entry ? entry->state : NULL), error) < 0)
+        return -1;
+    if (found->n == 0)
         return 0;
     if (copy_mark(open, found, error) < 0 || set_at(open, found->at, error) < 0 ||
         pass_sinks(stream, open, error) < 0 || save(stream, open, error) < 0)
@@ -146,12 +243,13 @@ void my_stale_close(struct my_stream *stream)
         my_read_at_free(&stale->rounds[--stale->n_rounds].at);
     free(stale->rounds);
     stale->rounds = NULL;
+    cdc_buf_free(&stale->dropped);
     cdc_buf_free(&stale->state);
 }
 
 /* -- what is to be told ------------------------------------------------------------------------------ */
 
-bool my_stale_is_omitted(void *source, const char *db, const char *table)
+static bool is_omitted(void *source, const char *db, const char *table)
 {
     const struct my_stream *stream = source;
     const struct my_stale *stale = &stream->stale;
@@ -281,7 +379,7 @@ static int turn(struct my_stream *stream, struct my_round *round, struct cdc_err
     return 0;
 }
 
-int my_stale_begins(void *source, const struct my_gtid *gtid, const struct my_coord *coord, struct cdc_error *error)
+static int begins(void *source, const struct my_gtid *gtid, const struct my_coord *coord, struct cdc_error *error)
 {
     struct my_stream *stream = source;
     for (size_t i = 0; i < stream->stale.n_rounds; i++) {
@@ -297,6 +395,30 @@ int my_stale_begins(void *source, const struct my_gtid *gtid, const struct my_co
     }
     return 0;
 }
+
+/* -- keys and types -------------------------------------------------------------------------------------- */
+
+/* Whatever came between: one that lost its primary key since has a statement of its own for that. */
+static int keeps_key(void *source, const char *db, const char *table, struct cdc_error *error)
+{
+    struct my_stream *stream = source;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    return sql ? my_catalog_keeps_key(sql, db, table, error) : -1;
+}
+
+static char *type_of(void *source, const char *db, const char *table, const char *column, bool *nullable)
+{
+    struct my_stream *stream = source;
+    return my_schema_type_of(stream->schema, db, table, column, my_decoder_point(stream->decoder), nullable);
+}
+
+const struct my_copy_ops my_stale_copy = {.begins = begins,
+                                          .is_omitted = is_omitted,
+                                          .stale = my_stale_take,
+                                          .drop_column = drop_column,
+                                          .was_dropped = was_dropped,
+                                          .keeps_key = keeps_key,
+                                          .type_of = type_of};
 
 /* -- the end of the run ---------------------------------------------------------------------------------- */
 

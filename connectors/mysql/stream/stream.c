@@ -220,7 +220,7 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
         got = put_off(stream, error);
     if (got >= 0 && (got == 0 || stream->ended) && prefetch_schema(stream, error) < 0)
         got = -1;
-    if (save_schema(stream, got < 0, error) < 0) {
+    if (save_schema(stream, got < 0, error) < 0 || my_stale_save(stream, error) < 0) {
         out->len = before;
         my_decoder_forget_boundary(stream->decoder);
         got = -1;
