@@ -99,7 +99,7 @@ static const struct my_column *find_column(const struct my_decoder *decoder, con
         if (!known || !known->selected || strcmp(known->name, table) != 0 || strcmp(known->db, db) != 0)
             continue;
         for (size_t c = 0; c < known->n_columns; c++)
-            if (known->columns[c].listed && strcasecmp(known->columns[c].name, name) == 0)
+            if (known->columns[c].name && strcasecmp(known->columns[c].name, name) == 0)
                 return &known->columns[c];
     }
     return NULL;

@@ -223,9 +223,9 @@ int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table 
 int my_catalog_keeps_key(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
 {
     static const char head[] =
-        "SELECT COUNT(*), SUM(COLUMN_KEY = 'PRI' AND (SELECT COUNT(*) FROM information_schema.TABLE_CONSTRAINTS c WHERE "
-        "c.TABLE_SCHEMA = k.TABLE_SCHEMA AND c.TABLE_NAME = k.TABLE_NAME AND CONSTRAINT_TYPE = 'PRIMARY KEY') > 0) FROM "
-        "information_schema.COLUMNS k WHERE TABLE_SCHEMA = ";
+        "SELECT COUNT(*), SUM((SELECT COUNT(*) FROM information_schema.STATISTICS s WHERE s.TABLE_SCHEMA = "
+        "k.TABLE_SCHEMA AND s.TABLE_NAME = k.TABLE_NAME AND s.INDEX_NAME = 'PRIMARY')) FROM information_schema.COLUMNS k "
+        "WHERE TABLE_SCHEMA = ";
     char *both[] = {strdup(db), strdup(name)};
     const struct my_table table = {.db = both[0], .name = both[1]};
     MYSQL_RES *result = NULL;
