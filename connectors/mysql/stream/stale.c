@@ -422,12 +422,12 @@ const struct my_copy_ops my_stale_copy = {.begins = begins,
 
 /* -- the end of the run ---------------------------------------------------------------------------------- */
 
-/* Of the lines that are written, or were before the run. */
+/* Of the lines that are written, or were before the run: a heartbeat right after a round has a smaller position than that. */
 static const char *boundary_of(const struct my_stream *stream)
 {
     const struct cdc_offset *boundary = stream->decoder ? my_decoder_boundary(stream->decoder) : NULL;
-    const char *start = stream->settings.start->from.pos;
-    return boundary ? boundary->pos : start ? start : "";
+    const char *start = stream->settings.start->from.pos ? stream->settings.start->from.pos : "";
+    return boundary && strcmp(boundary->pos, start) > 0 ? boundary->pos : start;
 }
 
 /* A heartbeat is enough where no transaction is needed to get there. */
@@ -460,6 +460,20 @@ void my_stale_look(struct my_stream *stream, struct cdc_buf *out)
     stream->ended |= stream->stale.reached;
 }
 
+/* A mark where a round was read already is another one, after it: else that would be its answer. Of the transaction after a round,
+ * another table may be found stale, before any other boundary. */
+static int pass_rounds(const struct my_stream *stream, struct cdc_stale *mark, struct cdc_error *error)
+{
+    const struct cdc_rounds *rounds = &stream->settings.start->rounds;
+    for (size_t i = 0; i < rounds->n; i++) {
+        const struct cdc_round *round = &rounds->items[i];
+        if (round->attempt.written && strcmp(round->of.at, mark->at) == 0 &&
+            strcmp(round->attempt.written, mark->at) > 0 && set_at(mark, round->attempt.written, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int my_stale_end(void *source, struct cdc_error *error)
 {
     struct my_stream *stream = source;
@@ -468,6 +482,9 @@ int my_stale_end(void *source, struct cdc_error *error)
         return stale->reached ? cdc_stale_stop(&stale->open, error) : 0;
     const char *pos = boundary_of(stream);
     if ((!stale->open.at || strcmp(pos, stale->open.at) > 0) && set_at(&stale->open, pos, error) < 0)
+        return -1;
+    bool fresh = stale->open.n == 0;
+    if (fresh && pass_rounds(stream, &stale->open, error) < 0)
         return -1;
     if (copy_mark(&stale->open, &stale->found, error) < 0 || pass_sinks(stream, &stale->open, error) < 0 ||
         save(stream, &stale->open, error) < 0)
