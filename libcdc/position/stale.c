@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include <cdc/json.h>
+#include <cdc/pos.h>
 #include <cdc/stale.h>
 
 /* More than that are told as one: an old sink that lacks them reads the tables of all of them. */
@@ -349,6 +350,37 @@ static int is_stored(const struct cdc_round *round, struct cdc_acks *acks, struc
     return cdc_acks_passed(acks, round->attempt.written, error);
 }
 
+/* Is it the position of a round's line? Those begin with r after the head, in all connectors. */
+static bool is_of_round(const char *pos)
+{
+    uint64_t number, ordinal;
+    const char *tail = cdc_pos_parse(pos, &number, &ordinal);
+
+    return tail != NULL && ordinal == 0 && tail[0] == 'r';
+}
+
+/* The largest position of the sinks that is in the log, as last read; NULL: there is none. */
+static const char *foremost(const struct cdc_acks *acks)
+{
+    const char *largest = NULL;
+
+    for (size_t i = 0; acks != NULL && i < cdc_acks_count(acks); i++) {
+        const struct cdc_offset *offset = cdc_acks_offset(acks, i);
+        if (offset != NULL && !is_of_round(offset->pos) && (largest == NULL || strcmp(offset->pos, largest) > 0))
+            largest = offset->pos;
+    }
+    return largest;
+}
+
+/* Example: one of two sinks was restored from a backup, and the other is far ahead. A round before where that one is would be
+ * dropped by it, and so would be what the log then omits. So the round is read where the foremost sink is, or later. */
+static bool is_passed(const struct cdc_acks *acks, const char *at)
+{
+    const char *largest = foremost(acks);
+
+    return largest != NULL && strcmp(largest, at) > 0;
+}
+
 int cdc_rounds_due(const struct cdc_rounds *rounds, const struct cdc_stale *mark, struct cdc_acks *acks,
                    struct cdc_error *error)
 {
@@ -358,7 +390,7 @@ int cdc_rounds_due(const struct cdc_rounds *rounds, const struct cdc_stale *mark
     if (mark->n == 0 || mark->at == NULL || stored > 0)
         return CDC_ROUND_NONE;
     int passed = stored < 0 ? -1 : cdc_acks_passed(acks, mark->at, error);
-    return passed < 0 ? -1 : passed > 0 ? CDC_ROUND_DUE : CDC_ROUND_EARLY;
+    return passed < 0 ? -1 : passed > 0 && !is_passed(acks, mark->at) ? CDC_ROUND_DUE : CDC_ROUND_EARLY;
 }
 
 /* The two oldest become one, whose rows a sink has when it has those of the newer one. */
@@ -441,6 +473,8 @@ int cdc_rounds_reopen(const struct cdc_rounds *rounds, struct cdc_stale *mark, s
                                : add_all(&settled, &round->of, error);
     }
     cdc_stale_clear(&settled);
+    if (result == 0 && mark->n > 0 && foremost(acks) != NULL)
+        result = later_of(mark, foremost(acks), error);
     return result;
 }
 
