@@ -183,3 +183,148 @@ table_statements() {
     stale "insert into t values (5, 50, 5); alter table t change b x int; insert into t values (6, 60, 6); alter table t modify x int first; insert into t values (70, 7, 700);
            insert into u values (1, 1, 1); alter table u drop b; insert into u values (2, 2); alter table u drop a; insert into u values (3)" t u
 }
+
+# The line again and again, as a supervisor starts it, in the background; errors of it in $DIR/err.
+loop_start() {
+    : >"$DIR/err"
+    rm -f "$DIR/stop"
+    echo 'LINE=$1; DIR=$2; while [ ! -f "$DIR/stop" ]; do bash -o pipefail -c "$LINE"; status=$?; echo "$status" >>"$DIR/ends"; case $status in 0 | 69 | 74 | 75 | 137 | 143) sleep 0.1 ;; *) exit "$status" ;; esac; done' >"$DIR/loop"
+    spawn bash "$DIR/loop" "$(line)" "$DIR"
+    LOOP=$SPAWNED
+}
+loop_end() {
+    touch "$DIR/stop"
+    wait_until -t 120 loop_stopped || { tail -20 "$DIR/err"; return 1; }
+}
+loop_stopped() {
+    local pid
+    pid=$(member "$LOOP" mysql-binlog)
+    [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
+    gone "$LOOP"
+}
+marked() { [ "$(copy 'select v from marker' 2>/dev/null)" = "$1" ]; }
+caught_up() {
+    MARK=$((${MARK:-0} + 1))
+    msql "replace into marker values (1, $MARK)"
+    wait_until -t 180 marked $MARK || { tail -20 "$DIR/err"; cat "$DIR/ends"; return 1; }
+}
+# Clients that write to t and u until $DIR/quiet is there.
+writers() {
+    local client
+    cat >"$DIR/writer" <<'END'
+CLIENT=$1 DIR=$2; shift 2
+n=0
+while [ ! -f "$DIR/quiet" ]; do
+    n=$((n + 1)) k=$(((n * 7 + CLIENT) % 300))
+    echo "begin; insert into t (id, a) values ($k, $n) on duplicate key update a = $n; update u set b = $n where id % 50 = $((k % 50)); commit; delete from t where id = $(((k * 3) % 300)); insert ignore into u (id, b) values ($k, $n);"
+    [ $((n % 20)) != 0 ] || echo "do sleep(0.05);"
+done | mariadb --force "$@" >/dev/null 2>&1
+END
+    rm -f "$DIR/quiet"
+    WRITERS=()
+    for client in 1 2; do
+        spawn bash "$DIR/writer" $client "$DIR" --no-defaults --socket="$(mysql_dir)/socket" --user=root "$NAME"
+        WRITERS+=("$SPAWNED")
+    done
+}
+writers_end() {
+    touch "$DIR/quiet"
+    wait_until -t 120 gone "${WRITERS[0]}"
+    wait_until -t 120 gone "${WRITERS[1]}"
+}
+traffic_tables() {
+    msql "create table t (id int primary key, a int); insert into t select n, n from $(numbers 1 300); create table marker (id int primary key, v int);
+          create table u (id int primary key, b int); insert into u select n, n from $(numbers 1 300)"
+}
+
+@test "statements under writers, the line started again and again, its programs killed: the copy ends equal" {
+    local i victim
+    traffic_tables
+    SNAPSHOT_OPTIONS='--chunk-rows 20'
+    writers
+    loop_start
+    caught_up
+    for ((i = 0; i < 8; i++)); do
+        msql "alter table t add column c$i int not null default $i; update t set c$i = 100 where id % 10 = $i"
+        msql "alter table u add column d$i varchar(20) default 'd$i', drop column if exists d$((i - 1))" 2>/dev/null || msql "alter table u add column d$i varchar(20) default 'd$i'"
+        case $((i % 4)) in 0) victim=cdc-snapshot ;; 1) victim=cdc-sink-sqlite ;; 2) victim=mysql-binlog ;; *) victim='' ;; esac
+        [ -z "$victim" ] || ! wait_until -t 5 has_member "$LOOP" "$victim" 2>/dev/null || { pause_ms $((i * 13 % 60)); kill -KILL "$(member "$LOOP" "$victim")" 2>/dev/null || true; }
+        pause_ms 300
+    done
+    writers_end
+    caught_up
+    equal t u other
+    not grep -qvE '^(0|69|74|75|137|143)$' "$DIR/ends"
+    [ "$(grep -c 75 "$DIR/ends")" -ge 4 ]
+    loop_end
+}
+
+@test "the way of online schema changes: a shadow table, triggers, a swap of names, under writers" {
+    traffic_tables
+    writers
+    loop_start
+    caught_up
+    msql "create table _t_new like t; alter table _t_new add column c int not null default 5, add column big varchar(50)"
+    msql "create trigger t_ins after insert on t for each row replace into _t_new (id, a) values (new.id, new.a);
+          create trigger t_upd after update on t for each row replace into _t_new (id, a) values (new.id, new.a);
+          create trigger t_del after delete on t for each row delete ignore from _t_new where id = old.id"
+    msql "insert ignore into _t_new (id, a) select id, a from t where id <= 150 lock in share mode"
+    msql "insert ignore into _t_new (id, a) select id, a from t where id > 150 lock in share mode"
+    msql "rename table t to _t_old, _t_new to t; drop table _t_old"
+    pause_ms 300
+    writers_end
+    caught_up
+    equal t u
+    is "the new columns" 1 "$(copy "select count(distinct c) from t")"
+    loop_end
+}
+
+@test "a sink that is set back to a backup of before a round, the other one ahead: both end equal" {
+    local i a b=$DIR/b.db
+    two() { line --until now | sed "s#| cdc-sink-sqlite#| tee >(cdc-sink-sqlite -q --state-dir '$STATE' --offset-file '$STATE/b.offset' '$b' 2>>'$DIR/err') | cdc-sink-sqlite#"; }
+    b_pos() { jq -r ".offsets[\"$NAME\"].pos" "$STATE/$1" 2>/dev/null; }
+    together() { [ "$(b_pos b.offset)" = "$(b_pos cdc-sink-sqlite.offset)" ]; }
+    both() {
+        for ((i = 0; i < 12; i++)); do
+            local status=0
+            t bash -o pipefail -c "$(two)" || status=$?
+            wait_until -t 20 together || true
+            [ $status != 0 ] || ! together || return 0
+        done
+        cat "$DIR/err"
+        fail "they do not come together"
+    }
+    msql "create table t (id int primary key, a int); insert into t values (1, 1), (2, 2)"
+    both
+    equal t other
+    cp "$b" "$DIR/backup.db"
+    cp "$STATE/b.offset" "$DIR/backup.offset"
+    msql "insert into t values (3, 3); alter table t add c int not null default 7; insert into t values (4, 4, 4); insert into other (v) values (1)"
+    both
+    equal t other
+    msql "update t set c = 8 where id = 4; insert into t values (5, 5, 5); insert into other (v) values (2)"
+    both
+    cp "$DIR/backup.db" "$b"
+    rm -f "$b-wal" "$b-shm"
+    cp "$DIR/backup.offset" "$STATE/b.offset"
+    msql "delete from t where id = 5; update t set c = 9 where id = 1; insert into other (v) values (3)"
+    both
+    equal t other
+    a=$COPY COPY=$b
+    equal t other
+    COPY=$a
+}
+
+@test "a mark that nobody answers: the stream writes nothing and says what is missing" {
+    msql "create table t (id int primary key, a int); insert into t values (1, 1)"
+    runs
+    msql "alter table t add c int default 7; insert into other (v) values (1)"
+    run_line 75
+    local status=0
+    t mysql-binlog --name "$NAME" -t "$NAME.*" --state-dir "$STATE" --until now "$URL" >"$DIR/out" 2>"$DIR/err" || status=$?
+    is "exit status" 75 "$status"
+    is "lines" "" "$(cat "$DIR/out")"
+    grep -q "table $NAME.t (.*ADD COLUMN.*cdc-snapshot" "$DIR/err" || { cat "$DIR/err"; return 1; }
+    runs
+    equal t other
+}
