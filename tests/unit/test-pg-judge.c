@@ -26,6 +26,12 @@ static void check(const char *what, const char *got, const char *want)
     ",\"cols\":" columns ",\"parts\":" parts "}"
 #define WITH(columns) TABLE("16384", "16384", "10", "700", "16400", "[\"id\"]", columns, "null")
 #define REWRITTEN(columns) TABLE("16384", "17000", "10", "700", "16400", "[\"id\"]", columns, "null")
+#define TOASTED(toast, columns)                                                                                        \
+    "{\"oid\":16384,\"file\":" toast ",\"toast\":" toast ",\"owner\":10,\"named\":700,\"by\":16400,\"key\":[\"id\"],\"cols\":"   \
+    columns "}"
+#define VACUUMED                                                                                                       \
+    "{\"oid\":16384,\"file\":17000,\"toast\":16390,\"owner\":10,\"named\":700,\"by\":16400,\"key\":[\"id\"],\"cols\":[[1,"      \
+    "\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,710,0]]}"
 #define ROOT(parts) TABLE("16384", "0", "10", "700", "16400", "[\"id\"]", COLUMNS, parts)
 #define BEFORE WITH(COLUMNS)
 
@@ -79,6 +85,14 @@ static const struct example examples[] = {
     {"a default, NOT NULL: another row of the catalog", BEFORE,
      WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0]]"), ""},
     {"VACUUM FULL, CLUSTER, TRUNCATE", BEFORE, REWRITTEN(COLUMNS), ""},
+    {"VACUUM FULL, and changes that write no row", TOASTED("16390", COLUMNS), VACUUMED, ""},
+    {"SET LOGGED", TOASTED("16390", COLUMNS), TOASTED("17000", COLUMNS), "its rows were written anew"},
+    {"USING, in a table with large values", TOASTED("16390", COLUMNS),
+     TOASTED("17000", "[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0]]"),
+     "column v was written anew"},
+    {"the first column that may be large", BEFORE,
+     "{\"oid\":16384,\"file\":16384,\"toast\":17000,\"owner\":10,\"named\":700,\"by\":16400,\"key\":[\"id\"],\"cols\":" COLUMNS "}",
+     ""},
     {"another table", BEFORE, TABLE("17000", "17000", "10", "710", "16400", "[\"id\"]", COLUMNS, "null"),
      "another table has its name"},
     {"taken out and added again", BEFORE, TABLE("16384", "16384", "10", "700", "17000", "[\"id\"]", COLUMNS, "null"),
@@ -94,6 +108,8 @@ static const struct example examples[] = {
      ""},
     {"a partition truncated", ROOT("[[16390,16390,700],[16391,16391,700]]"),
      ROOT("[[16390,17000,700],[16391,16391,700]]"), ""},
+    {"a partition whose rows were written", ROOT("[[16390,16390,700,16392],[16391,16391,700,16393]]"),
+     ROOT("[[16390,17000,700,17003],[16391,16391,700,16393]]"), "its rows were written anew"},
     {"a partition without rows, or made as one", ROOT("[[16390,16390,700]]"),
      ROOT("[[16390,16390,700],[16399,16399,710]]"), ""},
     {"a partition with rows", ROOT("[[16390,16390,700]]"), ROOT("[[16390,16390,700],[20001,20001,710]]"),

@@ -240,7 +240,7 @@ void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool 
 #define PARTS_OF_C                                                                                                     \
     "(WITH RECURSIVE h AS (SELECT i.inhrelid, i.xmin AS by FROM pg_inherits i WHERE i.inhparent = c.oid AND NOT "      \
     "i.inhdetachpending UNION ALL SELECT i.inhrelid, i.xmin FROM h JOIN pg_inherits i ON i.inhparent = h.inhrelid "    \
-    "WHERE NOT i.inhdetachpending) SELECT h.inhrelid, h.by, l.relfilenode AS file FROM h JOIN pg_class l ON l.oid = "  \
+    "WHERE NOT i.inhdetachpending) SELECT h.inhrelid, h.by, l.relfilenode AS file, l.reltoastrelid AS toast FROM h JOIN pg_class l ON l.oid = "  \
     "h.inhrelid)"
 #define KEY_OF_C                                                                                                       \
     "(SELECT json_agg(ka.attname ORDER BY ka.attnum) FROM pg_index ki JOIN pg_attribute ka ON ka.attrelid = "          \
@@ -258,10 +258,10 @@ void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool 
     "(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END) AS "    \
     "at, t.* FROM pg_publication p LEFT JOIN LATERAL (SELECT n.nspname AS schema, c.relname AS name, " NUMBER(         \
         "c.oid") " AS oid, " NUMBER("m.xmin") " AS made, " NUMBER("y.xmin") " AS named, coalesce(b.by, 0) AS by, "     \
-    "c.relispartition AS is_part, json_build_object('oid', " NUMBER("c.oid") ", 'file', " NUMBER("c.relfilenode")      \
-    ", 'owner', " NUMBER("c.relowner") ", 'named', " NUMBER("y.xmin") ", 'by', coalesce(b.oid, 0), 'key', " KEY_OF_C   \
+    "c.relispartition AS is_part, c.relfilenode = c.oid AS first_file, json_build_object('oid', " NUMBER("c.oid") ", 'file', " NUMBER("c.relfilenode")      \
+    ", 'toast', " NUMBER("c.reltoastrelid") ", 'owner', " NUMBER("c.relowner") ", 'named', " NUMBER("y.xmin") ", 'by', coalesce(b.oid, 0), 'key', " KEY_OF_C   \
     ", 'cols', " COLUMNS_OF_C(listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN (SELECT "                  \
-    "json_agg(json_build_array(" NUMBER("t.inhrelid") ", " NUMBER("t.file") ", " NUMBER("t.by") ") ORDER BY "          \
+    "json_agg(json_build_array(" NUMBER("t.inhrelid") ", " NUMBER("t.file") ", " NUMBER("t.by") ", " NUMBER("t.toast") ") ORDER BY "          \
     "t.inhrelid) FROM " PARTS_OF_C " t) END)::text AS is FROM pg_class c JOIN pg_namespace n ON n.oid = "              \
     "c.relnamespace LEFT JOIN pg_type y ON y.oid = c.reltype LEFT JOIN pg_attribute m ON m.attrelid = c.oid AND "      \
     "m.attnum = -6 LEFT JOIN LATERAL (SELECT q.oid, q.by FROM (SELECT CASE WHEN r.prrelid = c.oid THEN 0 ELSE 1 END "  \
@@ -397,21 +397,22 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
 struct looking {
     const struct pg_shapes_look *look;
     struct pg_shapes *shapes;
-    struct pg_visible before; /* what had ended by the look before */
+    struct pg_visible before, now; /* what had ended by the look before, and by this one */
     const char *publication;  /* what was done to it, so that all tables are stale; NULL */
     uint64_t at;
     struct cdc_buf form;
 };
 
+/* Ids wrap: of what is very old the half that the catalogs keep may look like one to come. */
 static bool is_since(const struct looking *looking, int64_t xid)
 {
-    return !pg_visible_ended(&looking->before, (uint32_t)xid);
+    return !pg_visible_ended(&looking->before, (uint32_t)xid) && pg_visible_ended(&looking->now, (uint32_t)xid);
 }
 
 /* What the catalogs and the file say of a table now. */
 struct birth {
     bool empty;      /* no row was ever written into its file */
-    bool made_there; /* as a partition, by one statement */
+    bool made_there; /* as a partition, by one statement, and its rows are in the file that it was made with */
     int64_t made;    /* by that transaction */
 };
 
@@ -424,7 +425,7 @@ static int ask_birth(const struct looking *looking, uint32_t table, struct birth
     snprintf(oid, sizeof oid, "%lu", (unsigned long)table);
     PGresult *result = pg_locks_query(
         looking->look->sql, &locks,
-        "SELECT l.relkind = 'p' OR pg_relation_size(l.oid) = 0 AS empty, coalesce(h.xmin = m.xmin AND "
+        "SELECT l.relkind = 'p' OR pg_relation_size(l.oid) = 0 AS empty, coalesce(l.relfilenode = l.oid AND h.xmin = m.xmin AND "
         "h.cmin::text::int8 - m.cmin::text::int8 BETWEEN 0 AND 2, false) AS made_there, " NUMBER("m.xmin") 
         " AS made FROM pg_class l JOIN pg_attribute m ON m.attrelid = l.oid AND m.attnum = -6 LEFT JOIN pg_inherits h "
         "ON h.inhrelid = l.oid WHERE l.oid = $1::oid",
@@ -451,12 +452,14 @@ static int is_new_part(void *context, uint32_t partition, struct cdc_error *erro
 }
 
 /* A name that was not there: has the log all its rows? So it has where the table was made since the last look, under that name, and
- * published by what was there before it. 1 0 -1 */
+ * published by what was there before it; not where it was made UNLOGGED, filled, and then SET LOGGED, which gives it another file.
+ * 1 0 -1 */
 static int is_whole(struct looking *looking, struct pg_answer *row, struct cdc_span is, struct cdc_error *error)
 {
     static const struct cdc_span nothing = {"{}", 2};
     int64_t made = pg_answer_int(row, "made"), by = pg_answer_int(row, "by");
-    bool since = is_since(looking, made) && pg_answer_int(row, "named") == made && (by == 0 || !is_since(looking, by));
+    bool since = is_since(looking, made) && pg_answer_int(row, "named") == made && (by == 0 || !is_since(looking, by)) &&
+                 pg_answer_true(row, "first_file");
     const struct pg_judge judge = {nothing, is, true, is_new_part, looking};
     struct birth birth;
     if (cdc_json_type(cdc_json_member(is, "parts")) == CDC_JSON_ARRAY) {
@@ -577,14 +580,11 @@ static int leave_missing(struct looking *looking, const PGresult *result, struct
     return status;
 }
 
-static int parse_before(struct looking *looking, struct cdc_error *error)
+static int parse_xids(struct pg_visible *visible, const char *xids, struct cdc_error *error)
 {
     struct cdc_buf json = CDC_BUF_INIT;
-    if (!looking->shapes->known)
-        return 0;
-    cdc_buf_printf(&json, "{\"lsn\":\"0/0\",\"xids\":\"%s\"}", looking->shapes->xids);
-    int status = json.failed ? cdc_error_memory(error)
-                             : pg_visible_parse(&looking->before, cdc_span(json.data, json.len), error);
+    cdc_buf_printf(&json, "{\"lsn\":\"0/0\",\"xids\":\"%s\"}", xids);
+    int status = json.failed ? cdc_error_memory(error) : pg_visible_parse(visible, cdc_span(json.data, json.len), error);
     cdc_buf_free(&json);
     return status;
 }
@@ -593,12 +593,13 @@ int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *loo
 {
     struct looking looking = {.look = look, .shapes = shapes};
     bool first = !shapes->known;
-    if (parse_before(&looking, error) < 0)
-        return -1;
     PGresult *result = ask(look->sql, look->settings, look->catalog, NULL, error);
     struct pg_answer row = {.result = result};
-    int status = result ? 0 : -1;
-    if (status == 0 && PQntuples(result) > 0) {
+    bool any = result && PQntuples(result) > 0;
+    int status = !result ? -1 : any ? parse_xids(&looking.now, pg_answer_text(&row, "xids"), error) : 0;
+    if (status == 0 && !first)
+        status = parse_xids(&looking.before, shapes->xids, error);
+    if (status == 0 && any) {
         looking.at = pg_answer_lsn(&row, "at");
         if (!first && !look->settings->allow_republished)
             looking.publication = pg_judge_publication(shapes->publication, pg_answer_text(&row, "publication"));
@@ -613,6 +614,7 @@ int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *loo
     }
     PQclear(result);
     pg_visible_clear(&looking.before);
+    pg_visible_clear(&looking.now);
     cdc_buf_free(&looking.form);
     return status;
 }
