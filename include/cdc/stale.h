@@ -58,7 +58,7 @@ int cdc_rounds_read(struct cdc_rounds *rounds, struct cdc_span state, struct cdc
 void cdc_rounds_append(struct cdc_buf *out, const struct cdc_rounds *rounds);
 enum cdc_round_due {
     CDC_ROUND_NONE,  /* no mark, or one whose round is stored */
-    CDC_ROUND_EARLY, /* some sink is before W: the stream goes first */
+    CDC_ROUND_EARLY, /* some sink is before W, or after it: the stream goes first */
     CDC_ROUND_DUE
 };
 /* What is there to do about the mark? -1 on errors. acks: NULL where what is written counts as stored. */
@@ -69,7 +69,8 @@ int cdc_rounds_due(const struct cdc_rounds *rounds, const struct cdc_stale *mark
 struct cdc_round *cdc_rounds_begin(struct cdc_rounds *rounds, const struct cdc_stale *mark, uint64_t origin,
                                    const char *name, const char *hint, struct cdc_error *error);
 /* The mark as a start of the stream finds it (start.h does it): what its own state says, unless that is answered, and the tables of
- * each round that some sink has not stored and no newer round has read. The stream ends at the first boundary at or after mark->at.
+ * each round that some sink has not stored and no newer round has read. The stream ends at the first boundary at or after mark->at, which
+ * is no sink's position in the log before that: a sink that is ahead would drop the round, and miss what the log then omits.
  * Whoever starts must save it before the first line: with lines that come later, such a sink passes the round without its rows.
  * acks as above. */
 int cdc_rounds_reopen(const struct cdc_rounds *rounds, struct cdc_stale *mark, struct cdc_acks *acks,

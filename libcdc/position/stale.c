@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include <cdc/json.h>
+#include <cdc/pos.h>
 #include <cdc/stale.h>
 
 /* More than that are told as one: an old sink that lacks them reads the tables of all of them. */
@@ -332,22 +333,64 @@ static struct cdc_round *find(const struct cdc_rounds *rounds, const char *at)
     return NULL;
 }
 
+/* The round that has read all tables of the mark; NULL: there is none, or one of them was added since. */
+static struct cdc_round *find_answer(const struct cdc_rounds *rounds, const struct cdc_stale *mark)
+{
+    struct cdc_round *round = find(rounds, mark->at);
+
+    for (size_t i = 0; round != NULL && i < mark->n; i++)
+        if (!cdc_stale_has(&round->of, mark->tables[i].db, mark->tables[i].schema, mark->tables[i].table))
+            return NULL;
+    return round;
+}
+
 /* By position, whatever "finished" says: a sink may have been set back since. 1, 0 or -1 */
 static int is_stored(const struct cdc_round *round, struct cdc_acks *acks, struct cdc_error *error)
 {
     return cdc_acks_passed(acks, round->attempt.written, error);
 }
 
+/* Is it the position of a round's line? Those begin with r after the head, in all connectors. */
+static bool is_of_round(const char *pos)
+{
+    uint64_t number, ordinal;
+    const char *tail = cdc_pos_parse(pos, &number, &ordinal);
+
+    return tail != NULL && ordinal == 0 && tail[0] == 'r';
+}
+
+/* The largest position of the sinks that is in the log, as last read; NULL: there is none. */
+static const char *foremost(const struct cdc_acks *acks)
+{
+    const char *largest = NULL;
+
+    for (size_t i = 0; acks != NULL && i < cdc_acks_count(acks); i++) {
+        const struct cdc_offset *offset = cdc_acks_offset(acks, i);
+        if (offset != NULL && !is_of_round(offset->pos) && (largest == NULL || strcmp(offset->pos, largest) > 0))
+            largest = offset->pos;
+    }
+    return largest;
+}
+
+/* Example: one of two sinks was restored from a backup, and the other is far ahead. A round before where that one is would be
+ * dropped by it, and so would be what the log then omits. So the round is read where the foremost sink is, or later. */
+static bool is_passed(const struct cdc_acks *acks, const char *at)
+{
+    const char *largest = foremost(acks);
+
+    return largest != NULL && strcmp(largest, at) > 0;
+}
+
 int cdc_rounds_due(const struct cdc_rounds *rounds, const struct cdc_stale *mark, struct cdc_acks *acks,
                    struct cdc_error *error)
 {
-    const struct cdc_round *round = find(rounds, mark->at);
+    const struct cdc_round *round = find_answer(rounds, mark);
     int stored = round != NULL ? is_stored(round, acks, error) : 0;
 
     if (mark->n == 0 || mark->at == NULL || stored > 0)
         return CDC_ROUND_NONE;
     int passed = stored < 0 ? -1 : cdc_acks_passed(acks, mark->at, error);
-    return passed < 0 ? -1 : passed > 0 ? CDC_ROUND_DUE : CDC_ROUND_EARLY;
+    return passed < 0 ? -1 : passed > 0 && !is_passed(acks, mark->at) ? CDC_ROUND_DUE : CDC_ROUND_EARLY;
 }
 
 /* The two oldest become one, whose rows a sink has when it has those of the newer one. */
@@ -416,7 +459,7 @@ static int reopen(struct cdc_stale *mark, const struct cdc_round *round, const s
 int cdc_rounds_reopen(const struct cdc_rounds *rounds, struct cdc_stale *mark, struct cdc_acks *acks,
                       struct cdc_error *error)
 {
-    const struct cdc_round *answer = find(rounds, mark->at);
+    const struct cdc_round *answer = find_answer(rounds, mark);
     struct cdc_stale settled = {.at = NULL};
     int stored = answer != NULL ? is_stored(answer, acks, error) : 0, result = stored < 0 ? -1 : 0;
 
@@ -430,6 +473,8 @@ int cdc_rounds_reopen(const struct cdc_rounds *rounds, struct cdc_stale *mark, s
                                : add_all(&settled, &round->of, error);
     }
     cdc_stale_clear(&settled);
+    if (result == 0 && mark->n > 0 && foremost(acks) != NULL)
+        result = later_of(mark, foremost(acks), error);
     return result;
 }
 

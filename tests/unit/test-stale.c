@@ -56,6 +56,13 @@ static void finds(const char *at, const char *tables, const char *what)
     free(path);
 }
 
+static void unlink_sink(const char *tool)
+{
+    char *path = cdc_state_path(dir, tool, NULL);
+    check(path != NULL && unlink(path) == 0, "a sink leaves");
+    free(path);
+}
+
 static enum cdc_round_due due_with(const struct cdc_rounds *rounds)
 {
     struct cdc_error error = {0};
@@ -138,11 +145,15 @@ static void test_life(void)
     end(round, "m5r2");
     keep_rounds(&rounds);
     finds("m5", "t1 t2", "written, not stored");
-    store("cdc-sink-sqlite", "m5r1", NULL);
-    finds("m5", "t1 t2", "half of it is stored");
     store("cdc-sink-sqlite", "m5r2", NULL);
     finds("", "", "stored");
     check(due_with(&rounds) == CDC_ROUND_NONE, "and done");
+    char *more = mark_of("m5", (const char *const[]){"t1", "t2", "t9", NULL});
+    store("pg-cdc", "m5", more);
+    finds("m5", "t1 t2 t9", "a table that was added to the mark since");
+    check(due_with(&rounds) == CDC_ROUND_DUE, "was not read");
+    free(more);
+    store("pg-cdc", "m5", mark);
     struct cdc_rounds again = {.items = NULL};
     char *state = NULL;
     struct cdc_buf text = CDC_BUF_INIT;
@@ -235,6 +246,44 @@ static void test_damaged(void)
     check(cdc_stale_read(&stale, cdc_span_text("{\"stale\":null}"), &error) == 0 && stale.n == 0, "null is none");
 }
 
+/* Of two sinks one was set back: the round must come where the other one has not passed yet. */
+static void test_ahead(void)
+{
+    static const char at[] = "0000000000000005.0000000000.h00000001",
+                      round_end[] = "0000000000000005.0000000000.r0001.2",
+                      half[] = "0000000000000005.0000000000.r0001.1", later[] = "0000000000000009.FFFFFFFFFF.0",
+                      before[] = "0000000000000004.FFFFFFFFFF.0";
+    struct cdc_rounds rounds = {.items = NULL};
+    char *mark = mark_of(at, (const char *const[]){"t1", NULL});
+
+    store("pg-cdc", at, mark);
+    store("cdc-sink-sqlite", at, NULL);
+    store("cdc-sink-http", at, NULL);
+    end(begin(&rounds), round_end);
+    keep_rounds(&rounds);
+    store("cdc-sink-http", half, NULL);
+    finds(at, "t1", "one of two has stored half of the round");
+    store("cdc-sink-http", round_end, NULL);
+    finds(at, "t1", "one of two has stored the round");
+    check(due_with(&rounds) == CDC_ROUND_DUE, "the other one needs it");
+    store("cdc-sink-sqlite", round_end, NULL);
+    finds("", "", "both have");
+    store("pg-cdc", later, "{\"slot\":\"x\"}");
+    store("cdc-sink-http", later, NULL);
+    store("cdc-sink-sqlite", before, NULL);
+    finds(later, "t1", "one was set back, the other is ahead");
+    free(mark);
+    mark = mark_of(at, (const char *const[]){"t1", NULL});
+    store("pg-cdc", at, mark);
+    store("cdc-sink-sqlite", at, NULL);
+    finds(later, "t1", "a mark before the foremost sink");
+    struct cdc_rounds none = {.items = NULL};
+    check(due_with(&none) == CDC_ROUND_EARLY, "is not to be answered there");
+    free(mark);
+    cdc_rounds_clear(&rounds);
+    unlink_sink("cdc-sink-http");
+}
+
 int main(void)
 {
     char command[64];
@@ -242,6 +291,7 @@ int main(void)
         return 1;
     test_life();
     test_many();
+    test_ahead();
     test_damaged();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");
