@@ -355,6 +355,36 @@ walsender() { sql "select active_pid from pg_replication_slots where slot_name =
     copy_equals_source
 }
 
+# sink_lines NAME...: the whole line into copies of these names, each with an offset file of its own.
+sink_lines() {
+    local name sinks='cat >/dev/null'
+    for name in "$@"; do sinks="tee >(cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/$name.offset' '$DIR/$name.db' 2>>'$DIR/err') | $sinks"; done
+    echo "{ cdc-snapshot $(source_options) 2>>'$DIR/err' && exec pg-cdc --until now $(source_options) 2>>'$DIR/err'; } | $sinks"
+}
+@test "a snapshot that is finished, and a sink that has come since: exit 79, not a copy without its rows" {
+    table_of 100
+    local i
+    # The second run sees that it is stored.
+    for i in 1 2; do t bash -o pipefail -c "cdc-snapshot $(source_options) 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/one.offset' '$DIR/one.db' 2>>'$DIR/err'"; done
+    grep -q "is stored and finished" "$DIR/err"
+    sql "insert into $NAME.t values (10001, 'new', null)"
+    cp -r "$STATE" "$DIR/kept"
+    run -79 timeout 60 bash -o pipefail -c "$(sink_lines one two)"
+    grep -Eq "error: the snapshot of .$NAME. is over, and a sink has not stored its rows|has no position, but rows" "$DIR/err"
+    is "rows that came to the second" "" "$(sqlite3 "$DIR/two.db" 'select count(*) from t' 2>/dev/null || true)"
+    # Another one in its place.
+    rm -r "$STATE" "$DIR"/two.db*
+    mv "$DIR/kept" "$STATE"
+    mv "$STATE/one.offset" "$DIR/one.offset"
+    run -79 timeout 60 bash -o pipefail -c "$(sink_lines two)"
+    is "rows that came to it" "" "$(sqlite3 "$DIR/two.db" 'select count(*) from t' 2>/dev/null || true)"
+    # The one that has stored it goes on.
+    rm -f "$STATE"/two.offset* "$DIR"/two.db*
+    mv "$DIR/one.offset" "$STATE/one.offset"
+    t bash -o pipefail -c "$(sink_lines one)"
+    is "its rows" 101 "$(sqlite3 "$DIR/one.db" 'select count(*) from t')"
+}
+
 @test "a snapshot stopped by SIGTERM half way does not pass for a finished one" {
     table_of 50000 200
     SNAPSHOT_EXTRA="--chunk-rows 50"

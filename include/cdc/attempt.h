@@ -26,7 +26,7 @@ struct cdc_attempt {
     unsigned number;              /* of the last one that began to write; 0: none yet */
     char *written;                /* pos of the last commit of a whole attempt; NULL: none is whole */
     bool finished;                /* and stored */
-    char output[CDC_OUTPUT_SIZE]; /* the pipe that it was written into; "": a file, which keeps it, or not known */
+    char output[CDC_OUTPUT_SIZE]; /* the pipe to sinks that it was written into; "": a file, which keeps it, or none */
 };
 
 void cdc_attempt_clear(struct cdc_attempt *attempt);

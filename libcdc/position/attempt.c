@@ -76,10 +76,10 @@ void cdc_attempt_output(int fd, char output[CDC_OUTPUT_SIZE])
 int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, int output_fd, const struct cdc_acks *acks,
                     struct cdc_error *error)
 {
-    cdc_attempt_output(output_fd, attempt->output);
+    /* Nobody to wait for: with --ack=stdout, written is stored, wherever the reader puts it. */
+    cdc_attempt_output(acks != NULL ? output_fd : -1, attempt->output);
     free(attempt->written);
     attempt->written = strdup(pos);
-    /* Nobody to wait for: with --ack=stdout, written is stored. */
     attempt->finished = acks == NULL;
     return attempt->written != NULL ? 0 : cdc_error_memory(error);
 }

@@ -135,7 +135,8 @@ static void forget(const char *tool)
     free(path);
 }
 
-static int output_fd = -1; /* of the stream that is to begin */
+static int output_fd = -1;   /* of the stream that is to begin */
+static size_t sinks_decided; /* of the start that was decided last */
 
 /* kind: of the start that is decided, or -1; status: of the error then. from: its pos, NULL: none. */
 static void decides(const char *own, bool with_acks, int kind, int status, const char *from, const char *what)
@@ -156,8 +157,20 @@ static void decides(const char *own, bool with_acks, int kind, int status, const
               what);
     if (kind == CDC_START_RESUME && own != NULL)
         check(start.from.state != NULL && strcmp(start.from.state, "{\"s\":1}") == 0, "our own state stays");
+    sinks_decided = start.sinks;
     cdc_start_free(&start);
     cdc_acks_free(acks);
+    cdc_offset_file_free(file);
+}
+
+static void needs_sinks(const char *own, bool expected, const char *what)
+{
+    struct cdc_error error = {0};
+    struct cdc_offset offset = {.pos = (char *)(uintptr_t)own};
+    struct cdc_offset_file *file = cdc_offset_file_memory("pg-cdc", &error);
+    if (own != NULL)
+        check(cdc_offset_file_set(file, "shop", &offset, &error) == 0, "own offset");
+    check(cdc_start_needs_sinks(file, dir, "shop", output_fd, &error) == expected, what);
     cdc_offset_file_free(file);
 }
 
@@ -215,10 +228,13 @@ static void test_output(void)
     output_fd = other[1];
     decides(NULL, true, -1, CDC_EXIT_TEMPORARY, NULL, "another pipe, and the sink has not all of it");
     decides("p3", true, -1, CDC_EXIT_TEMPORARY, NULL, "a run that has confirmed some of it");
-    decides("p5", true, CDC_START_RESUME, 0, "p3", "a run that has confirmed all of it");
+    decides("p5", true, -1, CDC_EXIT_LOST, NULL, "a run that has confirmed all of it, which the sink lacks");
+    needs_sinks(NULL, true, "the sinks are to have all of it");
     decides(NULL, false, CDC_START_SNAPSHOT, 0, "p4", "written is stored");
     output_fd = ours[1];
     decides(NULL, true, CDC_START_RESUME, 0, "p3", "the same pipe");
+    needs_sinks(NULL, false, "what is in it comes to each sink");
+    needs_sinks("p1", true, "but not what was confirmed before");
     output_fd = file;
     decides(NULL, true, -1, CDC_EXIT_TEMPORARY, NULL, "a file");
     store("cdc-snapshot", "p4", "{\"attempt\":-1,\"written\":\"p4\",\"finished\":false}");
@@ -229,6 +245,23 @@ static void test_output(void)
     output_fd = other[1];
     store("cdc-sink-sqlite", "p4", NULL);
     decides(NULL, true, CDC_START_RESUME, 0, "p4", "the sink has all of it");
+    check(sinks_decided == 1, "and another sink would be one too many");
+
+    char *end = strstr(state, "\"finished\":false");
+    check(end != NULL, "the state's end");
+    if (end != NULL)
+        snprintf(end, sizeof state - (size_t)(end - state), "\"finished\":true}");
+    store("cdc-snapshot", "p4", state);
+    decides(NULL, true, CDC_START_RESUME, 0, "p4", "finished, by the sink that has it");
+    check(sinks_decided == 1, "and by no other");
+    store("cdc-sink-http", "", NULL);
+    decides(NULL, true, -1, CDC_EXIT_LOST, NULL, "finished, and a second sink has nothing of it");
+    forget("cdc-sink-http");
+    forget("cdc-sink-sqlite");
+    decides(NULL, true, -1, CDC_EXIT_LOST, NULL, "finished, and the sink that had it is gone");
+    store("cdc-snapshot", "p4", "{\"attempt\":1,\"written\":\"p4\",\"finished\":true}");
+    decides(NULL, true, CDC_START_SNAPSHOT, 0, "p4", "written into a file, which gives it to any sink");
+    needs_sinks(NULL, false, "and to those that come");
     forget("cdc-snapshot");
     close(file);
     for (size_t i = 0; i < 2; i++) {
