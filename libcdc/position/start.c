@@ -129,12 +129,31 @@ int cdc_start_lost_sink(const char *name, struct cdc_error *error)
                           "offset file; else take a new snapshot");
 }
 
+/* The sink has a part of the rows, and the rest is in the pipe: of an older attempt maybe, which began at another place. */
+static bool is_within(const struct cdc_offset *acked, const struct cdc_offset *snapshot)
+{
+    return snapshot->pos != NULL && snapshot->source != NULL && strcmp(acked->pos, snapshot->pos) < 0;
+}
+
+/* Where the log goes on after the rows, the snapshot's own file says; the position stays the sink's. */
+static int take_source(struct cdc_offset *from, const struct cdc_offset *snapshot, struct cdc_error *error)
+{
+    char *source = strdup(snapshot->source);
+
+    if (source == NULL)
+        return cdc_error_memory(error);
+    free(from->source);
+    from->source = source;
+    return 0;
+}
+
 /* The sinks' smallest position, else our own. It may be behind our own: a sink that was restored from a backup needs
  * lines again that were confirmed to the database long ago. Only the database knows whether it still has them; if
  * not, the connector says so (LOST). An example of what must not be taken for a first start: two sinks, one offset
  * file was removed. That sink has no position, so there is no smallest one; but our own file shows that changes were
  * confirmed, which that sink will never see. */
-static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const char *name, struct cdc_error *error)
+static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const struct cdc_offset *snapshot,
+                         const char *name, struct cdc_error *error)
 {
     const struct cdc_offset *acked = NULL;
     bool has_own = start->own.pos != NULL;
@@ -151,7 +170,11 @@ static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const c
     /* First all of our own, then the sinks' over it: the state is ours, and a sink's file has none. */
     if (has_own && cdc_offset_copy(&start->from, &start->own, error) != 0)
         return -1;
-    return acked != NULL ? cdc_offset_copy(&start->from, acked, error) : 0; /* our own state stays in it */
+    if (acked == NULL)
+        return 0;
+    if (cdc_offset_copy(&start->from, acked, error) != 0) /* our own state stays in it */
+        return -1;
+    return is_within(acked, snapshot) ? take_source(&start->from, snapshot, error) : 0;
 }
 
 int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own, struct cdc_acks *acks,
@@ -178,7 +201,7 @@ int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own,
     if (result == 0 && found > 0)
         result = check_pipe(start, &snapshot, acks, name, output_fd, error);
     if (result == 0)
-        result = decide_stored(start, acks, name, error);
+        result = decide_stored(start, acks, &snapshot, name, error);
     if (result == 0 && found > 0 && start->kind == CDC_START_FIRST) {
         start->kind = CDC_START_SNAPSHOT;
         start->from = snapshot;

@@ -113,19 +113,25 @@ static void test_attempt(void)
 
 /* -- where a source begins -- */
 
-static void store(const char *tool, const char *pos, const char *state)
+static void store_source(const char *tool, const char *pos, const char *state, const char *source)
 {
     struct cdc_error error = {0};
     bool sink = strncmp(tool, "cdc-sink", 8) == 0;
     char *path = cdc_state_path(dir, tool, sink ? NULL : "shop");
     unlink(path);
     struct cdc_offset_file *file = cdc_offset_file_open(path, tool, &error);
-    struct cdc_offset offset = {.pos = (char *)(uintptr_t)pos, .state = (char *)(uintptr_t)state};
+    struct cdc_offset offset = {
+        .pos = (char *)(uintptr_t)pos, .state = (char *)(uintptr_t)state, .source = (char *)(uintptr_t)source};
     check(file != NULL && (*pos == '\0' || cdc_offset_file_set(file, "shop", &offset, &error) == 0) &&
               cdc_offset_file_save(file, &error) == 0,
           "an offset file is made");
     cdc_offset_file_free(file);
     free(path);
+}
+
+static void store(const char *tool, const char *pos, const char *state)
+{
+    store_source(tool, pos, state, NULL);
 }
 
 static void forget(const char *tool)
@@ -137,6 +143,7 @@ static void forget(const char *tool)
 
 static int output_fd = -1;   /* of the stream that is to begin */
 static size_t sinks_decided; /* of the start that was decided last */
+static char source_decided[64];
 
 /* kind: of the start that is decided, or -1; status: of the error then. from: its pos, NULL: none. */
 static void decides(const char *own, bool with_acks, int kind, int status, const char *from, const char *what)
@@ -158,6 +165,8 @@ static void decides(const char *own, bool with_acks, int kind, int status, const
     if (kind == CDC_START_RESUME && own != NULL)
         check(start.from.state != NULL && strcmp(start.from.state, "{\"s\":1}") == 0, "our own state stays");
     sinks_decided = start.sinks;
+    snprintf(source_decided, sizeof source_decided, "%s",
+             result == 0 && start.from.source != NULL ? start.from.source : "");
     cdc_start_free(&start);
     cdc_acks_free(acks);
     cdc_offset_file_free(file);
@@ -234,6 +243,15 @@ static void test_output(void)
     output_fd = ours[1];
     decides(NULL, true, CDC_START_RESUME, 0, "p3", "the same pipe");
     needs_sinks(NULL, false, "what is in it comes to each sink");
+    store_source("cdc-snapshot", "p4", state, "{\"file\":\"b.2\"}");
+    store_source("cdc-sink-sqlite", "p3", NULL, "{\"file\":\"b.1\"}");
+    decides(NULL, true, CDC_START_RESUME, 0, "p3", "in the pipe is the rest of the rows");
+    check(strcmp(source_decided, "{\"file\":\"b.2\"}") == 0, "which the log goes on from");
+    store_source("cdc-sink-sqlite", "p5", NULL, "{\"file\":\"b.1\"}");
+    decides(NULL, true, CDC_START_RESUME, 0, "p5", "after them");
+    check(strcmp(source_decided, "{\"file\":\"b.1\"}") == 0, "the sink has come from there");
+    store("cdc-snapshot", "p4", state);
+    store("cdc-sink-sqlite", "p3", NULL);
     needs_sinks("p1", true, "but not what was confirmed before");
     output_fd = file;
     decides(NULL, true, -1, CDC_EXIT_TEMPORARY, NULL, "a file");
