@@ -372,6 +372,28 @@ walsender() { sql "select active_pid from pg_replication_slots where slot_name =
     copy_equals_source
 }
 
+@test "a pipe with a name, whose reader was killed: a stream alone is exit 75, and the whole line has every row" {
+    table_of 100
+    mkfifo "$DIR/pipe"
+    : | cdc-sink-sqlite --state-dir "$STATE" "$COPY" 2>>"$DIR/err"
+    spawn_line "exec sleep 60 <'$DIR/pipe'"
+    # So few rows that the pipe holds them all.
+    t cdc-snapshot --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL" >"$DIR/pipe" 2>>"$DIR/err"
+    kill -KILL "$SPAWNED"
+    wait "$SPAWNED" || true
+    sql "insert into $NAME.t values (10001, 'new', null)"
+    sink_of_pipe() { spawn_line "exec cdc-sink-sqlite --state-dir '$STATE' '$COPY' <'$DIR/pipe' 2>>'$DIR/err'"; }
+    local alone="pg-cdc --until now $(source_options) 2>>'$DIR/err'"
+    sink_of_pipe
+    run -75 timeout 60 bash -c "$alone >'$DIR/pipe'"
+    status_of "$SPAWNED" || fail "the sink: $(cat "$DIR/err")"
+    is "the sink's position" null "$(jq ".offsets[\"$NAME\"]" "$STATE/cdc-sink-sqlite.offset")"
+    sink_of_pipe
+    t bash -c "{ cdc-snapshot $(source_options) 2>>'$DIR/err' && exec $alone; } >'$DIR/pipe'"
+    status_of "$SPAWNED"
+    copy_equals_source
+}
+
 # sink_lines NAME...: the whole line into copies of these names, each with an offset file of its own.
 sink_lines() {
     local name sinks='cat >/dev/null'

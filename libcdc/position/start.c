@@ -42,10 +42,7 @@ static int read_attempt(struct cdc_attempt *attempt, const struct cdc_offset *sn
  * took it (--ack=stdout) gives it to the sinks himself. */
 static bool went_elsewhere(const struct cdc_attempt *attempt, int output_fd)
 {
-    char ours[CDC_OUTPUT_SIZE];
-
-    cdc_attempt_output(output_fd, ours);
-    return output_fd >= 0 && attempt->output[0] != '\0' && strcmp(attempt->output, ours) != 0;
+    return output_fd >= 0 && attempt->output[0] != '\0' && !cdc_attempt_is_output(attempt->output, output_fd);
 }
 
 static int not_stored(bool over, const char *name, struct cdc_error *error)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cdc/attempt.h>
@@ -209,7 +210,7 @@ static void test_start(void)
 /* The pipe of a snapshot's rows may have ended before its sinks had them. */
 static void test_output(void)
 {
-    char state[200], output[CDC_OUTPUT_SIZE], none[CDC_OUTPUT_SIZE];
+    char state[400], output[CDC_OUTPUT_SIZE], none[CDC_OUTPUT_SIZE];
     int ours[2], other[2], file = open(dir, O_RDONLY | O_CLOEXEC);
     struct cdc_attempt attempt = {.written = NULL};
     struct cdc_error error = {0};
@@ -288,6 +289,55 @@ static void test_output(void)
     }
 }
 
+/* In a child process, whose parent we are. */
+static bool is_output_in_child(const char *output, int fd)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(cdc_attempt_is_output(output, fd));
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+/* Of a child process, as cdc-snapshot is one of the shell that becomes pg-cdc. */
+static void output_of_child(int fd, char output[CDC_OUTPUT_SIZE])
+{
+    int ends[2], status;
+    check(pipe(ends) == 0, "a pipe");
+    pid_t child = fork();
+    if (child == 0) {
+        cdc_attempt_output(fd, output);
+        _exit(write(ends[1], output, CDC_OUTPUT_SIZE) != CDC_OUTPUT_SIZE);
+    }
+    check(child > 0 && read(ends[0], output, CDC_OUTPUT_SIZE) == CDC_OUTPUT_SIZE && waitpid(child, &status, 0) == child,
+          "a child");
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void test_named_pipe(void)
+{
+    char path[64], output[CDC_OUTPUT_SIZE], childs[CDC_OUTPUT_SIZE];
+    int unnamed[2];
+    snprintf(path, sizeof path, "%s/fifo", dir);
+    check(mkfifo(path, 0600) == 0 && pipe(unnamed) == 0, "pipes");
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    cdc_attempt_output(fd, output);
+    output_of_child(fd, childs);
+    check(strcmp(output, childs) != 0, "a pipe with a name is told by who has opened it");
+    check(cdc_attempt_is_output(output, fd), "a sibling of ours");
+    check(cdc_attempt_is_output(childs, fd), "a shell that has become us");
+    check(is_output_in_child(childs, fd), "a child after a child");
+    check(!is_output_in_child(output, fd), "another one's run, of the same name");
+    check(!cdc_attempt_is_output(output, unnamed[1]), "another pipe");
+    cdc_attempt_output(unnamed[1], output);
+    output_of_child(unnamed[1], childs);
+    check(strcmp(output, childs) == 0 && is_output_in_child(output, unnamed[1]), "without a name it is told by itself");
+    close(fd);
+    close(unnamed[0]);
+    close(unnamed[1]);
+}
+
 int main(void)
 {
     char command[64];
@@ -297,6 +347,7 @@ int main(void)
     test_attempt();
     test_start();
     test_output();
+    test_named_pipe();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");
     if (failures == 0)
