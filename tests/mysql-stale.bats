@@ -328,3 +328,37 @@ traffic_tables() {
     runs
     equal t other
 }
+
+@test "a failover between mark and read, and one between read and log: the copy ends equal" {
+    local i
+    for i in 1 2; do
+        MYSQL_DATABASE='' mysql_start "old$i" --binlog-row-metadata="$(least)"
+        MYSQL_DATABASE='' mysql_start "new$i" --binlog-row-metadata="$(least)"
+        MYSQL_DATABASE='' mysql_replicate "new$i" "old$i"
+        MYSQL_SERVER=old$i
+        URL=$(mysql_url)
+        rm -rf "$STATE" "$COPY"
+        mkdir "$STATE"
+        MYSQL_DATABASE='' msql "create database $NAME"
+        msql "create table other (id int auto_increment primary key, v int); create table t (id int primary key, a int); insert into t values (1, 1), (2, 2)"
+        runs
+        msql "insert into other (v) values (1); alter table t add c int not null default 7; insert into t values (3, 3, 3); insert into other (v) values (2)"
+        run_line 75
+        if [ $i = 2 ]; then
+            msql "update t set c = 8 where id = 1; insert into other (v) values (3)"
+            t cdc-snapshot --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL" 2>"$DIR/err" | t cdc-sink-sqlite -q --state-dir "$STATE" "$COPY"
+        fi
+        msql "update t set a = 20 where id = 2; insert into other (v) values (4); create table last (id int primary key)"
+        MYSQL_SERVER=new$i wait_until -t 60 there last
+        mysql_kill "old$i"
+        MYSQL_SERVER=new$i
+        mysql_promote "new$i"
+        URL=$(mysql_url)
+        msql "delete from t where id = 3; insert into t values (4, 4, 4); alter table t add d int default 5; insert into other (v) values (5)"
+        runs
+        equal t other
+        MYSQL_DATABASE='' mysql_stop "new$i"
+    done
+    MYSQL_SERVER=main
+}
+there() { msql -N "select count(*) from information_schema.tables where table_schema = '$NAME' and table_name = '$1'" | grep -qx 1; }

@@ -58,7 +58,6 @@ struct my_stale {
 
 /* What has been read again, and what of the log that has seen. */
 struct my_round {
-    const struct cdc_stale *tables; /* BORROWED */
     struct my_read_at at;
     bool here;    /* `at` is of the server that is read */
     bool is_seen; /* the transaction at hand */
