@@ -243,6 +243,7 @@ void my_stale_close(struct my_stream *stream)
         my_read_at_free(&stale->rounds[--stale->n_rounds].at);
     free(stale->rounds);
     stale->rounds = NULL;
+    cdc_offset_free(&stale->end);
     cdc_buf_free(&stale->dropped);
     cdc_buf_free(&stale->state);
 }
@@ -253,7 +254,8 @@ static bool is_omitted(void *source, const char *db, const char *table)
 {
     const struct my_stream *stream = source;
     const struct my_stale *stale = &stream->stale;
-    if (stale->open.n > 0 && cdc_stale_has(&stale->open, db, "", table))
+    if (cdc_stale_has(&stale->open, db, "", table) ||
+        (stale->looking_on && cdc_stale_has(&stale->found, db, "", table)))
         return true;
     for (size_t i = 0; i < stale->n_rounds; i++)
         if (stale->rounds[i].is_seen && cdc_stale_has(&stale->rounds[i].at.tables, db, "", table))
@@ -426,6 +428,8 @@ const struct my_copy_ops my_stale_copy = {.begins = begins,
 static const char *boundary_of(const struct my_stream *stream)
 {
     const struct cdc_offset *boundary = stream->decoder ? my_decoder_boundary(stream->decoder) : NULL;
+    if (stream->stale.found.n > 0)
+        boundary = stream->stale.end.pos ? &stream->stale.end : NULL;
     const char *start = stream->settings.start->from.pos ? stream->settings.start->from.pos : "";
     return boundary && strcmp(boundary->pos, start) > 0 ? boundary->pos : start;
 }
