@@ -241,22 +241,55 @@ partitioned() { sql "create table $NAME.p (a int not null, b int not null, c tex
     is "and its schema line before" '["id"]' "$(jq -c 'select(.op == "schema") | .key_columns' "$DIR/live" | tail -1)"
 }
 
+# Both write the row of the constraint anew, and no key is younger for it.
+@test "a primary key whose index is made anew, or that gets another name, stays the key" {
+    local table
+    for table in indexed named; do sql "create table $NAME.$table (id int, v text, constraint ${table}_key primary key (id)); alter table $NAME.$table replica identity full"; done
+    stream
+    for table in indexed named; do sql "insert into $NAME.$table values (1, 'a'), (2, 'b')"; done
+    sql "reindex index concurrently $NAME.indexed_key"
+    sql "alter table $NAME.named rename constraint named_key to other_key"
+    for table in indexed named; do sql "update $NAME.$table set v = 'c' where id = 1; delete from $NAME.$table where id = 2"; done
+    stream || fail "$(cat "$DIR/stream.err")"
+    is "keys" "indexed:id named:id" "$(keys_of "$DIR/stream" cud | xargs)"
+    is "of schema lines" "indexed:id named:id" "$(schema_keys "$DIR/stream" | xargs)"
+}
+
+# The name is that of the table's row type, too, whose row is written anew.
+@test "a primary key that is made together with a new name of the table is younger than the rows of before" {
+    sql "create table $NAME.twins (id int, v text); alter table $NAME.twins replica identity full; insert into $NAME.twins values (1, 'a')"
+    t bash -o pipefail -c "{ cdc-snapshot $(source_options) && exec pg-cdc --until now $(source_options); } 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
+    sql "insert into $NAME.twins values (2, 'b'), (2, 'b'); delete from $NAME.twins where ctid = (select max(ctid) from $NAME.twins)"
+    sql "begin; alter table $NAME.twins rename to other; alter table $NAME.other rename to twins; alter table $NAME.twins add primary key (id); commit"
+    t bash -o pipefail -c "pg-cdc --until now $(source_options) 2>>'$DIR/err' | tee '$DIR/stream' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'" || fail "$(cat "$DIR/err")"
+    is "keys" "twins:-" "$(keys_of "$DIR/stream" cud | xargs)"
+    is "copy" "1 a,2 b" "$(sqlite3 -separator ' ' "$DIR/copy.db" "select id, v from twins order by id" | paste -sd,)"
+}
+
 # The catalogs of today know the key's column by the name of today, the log has those of then.
 @test "columns that were renamed since: no other column is taken for the key, and the copy has every row" {
     local table
     for table in swapped dropped; do
         sql "create table $NAME.$table (id int primary key, ref int, v text); alter table $NAME.$table replica identity full; insert into $NAME.$table values (100, 7, 'old')"
     done
+    # The key takes the name of a column that was before it, and a new column that of the key.
+    for table in behind amid; do
+        sql "create table $NAME.$table (v text, ref int, id int primary key); alter table $NAME.$table replica identity full; insert into $NAME.$table values ('old', 7, 100)"
+    done
+    sql "create table $NAME.at_once (id int primary key, ref int, v text); alter table $NAME.at_once replica identity full; insert into $NAME.at_once values (100, 7, 'old')"
     sql "create table $NAME.wider (id int primary key); alter table $NAME.wider replica identity full"
     t bash -o pipefail -c "{ cdc-snapshot $(source_options) && exec pg-cdc --until now $(source_options); } 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
-    for table in swapped dropped; do sql "insert into $NAME.$table values (1, 7, 'a'), (2, 7, 'b'); update $NAME.$table set v = 'c' where id = 1"; done
+    for table in swapped dropped behind amid at_once; do sql "insert into $NAME.$table (id, ref, v) values (1, 7, 'a'), (2, 7, 'b'); update $NAME.$table set v = 'c' where id = 1"; done
     sql "insert into $NAME.wider values (1)"
     sql "alter table $NAME.swapped rename id to x; alter table $NAME.swapped rename ref to id; alter table $NAME.swapped rename x to ref;
          alter table $NAME.dropped drop column ref; alter table $NAME.dropped rename id to ref;
+         alter table $NAME.behind drop column ref; alter table $NAME.behind rename id to ref; alter table $NAME.behind add id int;
+         alter table $NAME.amid rename ref to x; alter table $NAME.amid rename id to ref; alter table $NAME.amid add id int;
          alter table $NAME.wider alter id set statistics 10, add w int"
+    sql "begin; alter table $NAME.at_once rename to other; alter table $NAME.other rename to at_once; alter table $NAME.at_once drop column ref; alter table $NAME.at_once rename id to ref; commit"
     t bash -o pipefail -c "pg-cdc --until now $(source_options) 2>>'$DIR/err' | tee '$DIR/stream' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'" || fail "$(cat "$DIR/err")"
-    is "keys" "dropped:- swapped:- wider:id" "$(keys_of "$DIR/stream" cud | xargs)"
-    for table in swapped dropped; do
+    is "keys" "amid:- at_once:- behind:- dropped:- swapped:- wider:id" "$(keys_of "$DIR/stream" cud | xargs)"
+    for table in swapped dropped behind amid at_once; do
         is "copy of $table" "1 7 c,2 7 b,100 7 old" "$(sqlite3 -separator ' ' "$DIR/copy.db" "select id, ref, v from $table order by id" | paste -sd,)"
     done
     # From where the names are those of today on, the key is certain again.
