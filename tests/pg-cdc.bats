@@ -409,6 +409,38 @@ write_ack() {
     whole_lines "$DIR/out"
 }
 
+lag() { sed -n "s/^cdc_lag_$1{.*} //p" "$DIR/metrics"; }
+lags() { [ -s "$DIR/metrics" ] && [ "$(lag bytes)" -ge "$1" ] && [ "$(lag milliseconds)" -ge "$2" ]; }
+no_lag() { [ -s "$DIR/metrics" ] && [ "$(lag bytes)" = 0 ] && [ "$(lag milliseconds)" = 0 ]; }
+
+@test "the lag grows while the reader stands still, and while the server is away; then there is none again" {
+    OTHER=$(test_folder)
+    PG_DIR=$OTHER
+    pg_start "$OTHER"
+    DATABASE=postgres
+    URL=$(pg_url postgres)
+    sql "create table t (id int primary key, v text)"
+    spawn_line "pg-cdc --name '$NAME' --ack stdout --state-dir '$STATE' --heartbeat 1 --metrics-file '$DIR/metrics' '$URL' 2>'$DIR/err' | cat >'$DIR/out'"
+    wait_until slot_active "$SLOT"
+    sql "insert into t values (0, 'first')"
+    wait_for_match "$DIR/out" '"id":0'
+    wait_until no_lag
+    kill -STOP "$(member "$SPAWNED" cat)"
+    sql "insert into t select i, repeat('x', 500) from generate_series(1, 20000) i"
+    wait_until lags 10000000 3000
+    kill -CONT "$(member "$SPAWNED" cat)"
+    wait_for_match "$DIR/out" '"id":20000'
+    wait_until no_lag
+    pg_down "$OTHER" immediate
+    wait_until lags 0 3000
+    pg_up "$OTHER"
+    sql "insert into t values (-1, 'last')"
+    wait_for_match "$DIR/out" '"id":-1'
+    wait_until no_lag
+    kill -TERM "$(member "$SPAWNED" pg-cdc)"
+    status_of "$SPAWNED"
+}
+
 @test "an idle slot moves on with the rest of the server, and lets it shut down at once" {
     OTHER=$(test_folder)
     PG_DIR=$OTHER

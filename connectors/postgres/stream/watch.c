@@ -5,6 +5,7 @@
  * that does not answer must hold up neither the lines nor a signal. */
 #include "connectors/postgres/stream/internal.h"
 
+#include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/answer.h"
@@ -29,7 +30,8 @@
     "AND relpersistence <> 't'), "                                                                                     \
     "(SELECT concat(p.xmin, p::text) FROM pg_catalog.pg_publication p WHERE pubname = %s), (SELECT concat(count(*), "  \
     "' ', "                                                                                                            \
-    "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas ")"
+    "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas "), CASE WHEN "                    \
+    "pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END AS server_end"
 
 static char *make_question(PGconn *sql, const char *publication)
 {
@@ -168,6 +170,10 @@ static bool take_answer(struct pg_stream *stream, PGresult *result)
         return false;
     }
     const char *seen = PQgetvalue(result, 0, 0);
+    int at = PQfnumber(result, "server_end");
+    uint64_t end;
+    if (at >= 0 && !PQgetisnull(result, 0, at) && pg_lsn_parse(PQgetvalue(result, 0, at), &end))
+        stream->server_end = pg_bounds_without_header(end);
     if (watch->seen && strcmp(watch->seen, seen) == 0)
         return false;
     free(watch->seen);
