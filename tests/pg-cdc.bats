@@ -8,6 +8,7 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/postgres
+load lib/mysql # a free port
 
 setup_file() { create_database; }
 teardown_file() { drop_database; }
@@ -568,6 +569,33 @@ EOF
     run -64 --separate-stderr t pg-cdc mysql://localhost/x
     run -64 --separate-stderr t pg-cdc "postgresql://user:pa@ss@host/db"
     [[ $stderr != *pa@ss* && $stderr != *ss@host* ]]
+}
+
+@test "encryption that cannot be had as the URL asks for it: exit 78, but not where another host may have it" {
+    local port url others
+    OTHER=$(test_folder)
+    port=$(mysql_free_port)
+    url=postgresql://postgres@127.0.0.1:$port/postgres
+    others=postgresql://postgres@127.0.0.1:1,127.0.0.1:$port/postgres
+    pg_start "$OTHER" "listen_addresses = '127.0.0.1'" "port = $port"
+    asks() { run "-$1" --separate-stderr t pg-cdc --name "$NAME" --retry-max 0 --ack stdout --until now "$2"; }
+    asks 78 "$url?sslmode=require"
+    asks 78 "$url?sslmode=prefer&channel_binding=require"
+    asks 69 "$others?sslmode=require"
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=elsewhere -keyout "$OTHER/data/server.key" -out "$OTHER/data/server.crt" 2>/dev/null
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=stranger -keyout "$DIR/stranger.key" -out "$DIR/stranger.crt" 2>/dev/null
+    cp "$OTHER/data/server.crt" "$DIR/own.crt"
+    chmod 600 "$OTHER/data/server.key"
+    [ "$(id -u)" != 0 ] || chown postgres: "$OTHER/data/server.key" "$OTHER/data/server.crt"
+    echo "ssl = on" >>"$OTHER/data/postgresql.conf"
+    pg_down "$OTHER"
+    pg_up "$OTHER"
+    asks 78 "$url?sslmode=verify-ca&sslrootcert=$DIR/stranger.crt"
+    [[ $stderr == *certificate* ]]
+    asks 78 "$url?sslmode=verify-full&sslrootcert=$DIR/own.crt"
+    asks 78 "$url?sslmode=verify-ca&sslrootcert=$DIR/none.crt"
+    asks 0 "$url?sslmode=verify-ca&sslrootcert=$DIR/own.crt"
+    asks 69 "$others?sslmode=verify-full&sslrootcert=$DIR/own.crt"
 }
 
 @test "a second SIGTERM while the reader takes nothing: it leaves at once, not with 0, and all comes again" {
