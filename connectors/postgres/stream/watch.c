@@ -24,7 +24,8 @@
 /* Tables, by the transactions that wrote their rows of the catalog and those of their columns (not temporary ones, which come and
  * go all the time, and are never seen); names of schemas; keys; the publication's own row; its lists. */
 #define FINGERPRINT_SQL(schemas)                                                                                       \
-    "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashint8(oid::int8 * 4294967296 + xmin::text::int8)), ' ', "\
+    "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashint8(oid::int8 * 4294967296 + xmin::text::int8)), ' " \
+    "', "                                                                                                              \
     "sum(hashtext(concat(relname, ' ', oid, ' ', relnamespace, relkind, relpersistence, relispartition)))) FROM "      \
     "pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') AND relpersistence <> 't'), (SELECT concat(count(*), "  \
     "' ', sum(hashint8(a.attrelid::int8 * 4294967296 + a.xmin::text::int8))) FROM pg_catalog.pg_attribute a JOIN "     \
