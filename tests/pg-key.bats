@@ -255,15 +255,36 @@ partitioned() { sql "create table $NAME.p (a int not null, b int not null, c tex
     is "of schema lines" "indexed:id named:id" "$(schema_keys "$DIR/stream" | xargs)"
 }
 
+renamed_and_back() { echo "alter table $NAME.$1 rename to other; alter table $NAME.other rename to $1"; }
+# What a reader has who begins with nothing, in the order of the lines: of a table without a key all rows, of one with a key the last
+# of each.
+ids_of() { jq -rs --arg table "$2" '[.[] | select(.source.table == $table and .op == "c")] | if .[0].key then [group_by(.key)[] | last] else . end | map(.after.id) | sort | map(tostring) | join(" ")' "$1"; }
+
 # The name is that of the table's row type, too, whose row is written anew.
-@test "a primary key that is made together with a new name of the table is younger than the rows of before" {
-    sql "create table $NAME.twins (id int, v text); alter table $NAME.twins replica identity full; insert into $NAME.twins values (1, 'a')"
-    t bash -o pipefail -c "{ cdc-snapshot $(source_options) && exec pg-cdc --until now $(source_options); } 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
-    sql "insert into $NAME.twins values (2, 'b'), (2, 'b'); delete from $NAME.twins where ctid = (select max(ctid) from $NAME.twins)"
-    sql "begin; alter table $NAME.twins rename to other; alter table $NAME.other rename to twins; alter table $NAME.twins add primary key (id); commit"
-    t bash -o pipefail -c "pg-cdc --until now $(source_options) 2>>'$DIR/err' | tee '$DIR/stream' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'" || fail "$(cat "$DIR/err")"
-    is "keys" "twins:-" "$(keys_of "$DIR/stream" cud | xargs)"
-    is "copy" "1 a,2 b" "$(sqlite3 -separator ' ' "$DIR/copy.db" "select id, v from twins order by id" | paste -sd,)"
+@test "a key, or a name of its column, that is made together with a new name of the table is younger than the rows of before" {
+    sql "create table $NAME.twins (id int, v text); alter table $NAME.twins replica identity full"
+    sql "create table $NAME.named (id int primary key, ref int, v text); alter table $NAME.named replica identity full"
+    stream
+    sql "insert into $NAME.twins values (1, 'a'), (2, 'b'), (2, 'b'); insert into $NAME.named values (1, 7, 'a'), (2, 7, 'b')"
+    sql "delete from $NAME.twins where ctid = (select max(ctid) from $NAME.twins)"
+    sql "begin; $(renamed_and_back twins); alter table $NAME.twins add primary key (id); commit"
+    sql "begin; $(renamed_and_back named); alter table $NAME.named drop column ref; alter table $NAME.named rename id to ref; commit"
+    stream || fail "$(cat "$DIR/stream.err")"
+    is "keys" "named:- twins:-" "$(keys_of "$DIR/stream" cud | xargs)"
+    is "rows" "1 2,1 2 2" "$(ids_of "$DIR/stream" named),$(ids_of "$DIR/stream" twins)"
+}
+
+# In order, and all found: no proof that the columns are those of then.
+@test "a key whose column takes the name of one before it, while a new column takes its own" {
+    local table
+    for table in behind amid; do sql "create table $NAME.$table (v text, ref int, id int primary key); alter table $NAME.$table replica identity full"; done
+    stream
+    for table in behind amid; do sql "insert into $NAME.$table values ('a', 7, 1), ('b', 7, 2)"; done
+    sql "alter table $NAME.behind drop column ref; alter table $NAME.behind rename id to ref; alter table $NAME.behind add id int;
+         alter table $NAME.amid rename ref to x; alter table $NAME.amid rename id to ref; alter table $NAME.amid add id int"
+    stream || fail "$(cat "$DIR/stream.err")"
+    is "keys" "amid:- behind:-" "$(keys_of "$DIR/stream" cud | xargs)"
+    for table in behind amid; do is "rows of $table" "1 2" "$(ids_of "$DIR/stream" $table)"; done
 }
 
 # The catalogs of today know the key's column by the name of today, the log has those of then.
@@ -272,24 +293,16 @@ partitioned() { sql "create table $NAME.p (a int not null, b int not null, c tex
     for table in swapped dropped; do
         sql "create table $NAME.$table (id int primary key, ref int, v text); alter table $NAME.$table replica identity full; insert into $NAME.$table values (100, 7, 'old')"
     done
-    # The key takes the name of a column that was before it, and a new column that of the key.
-    for table in behind amid; do
-        sql "create table $NAME.$table (v text, ref int, id int primary key); alter table $NAME.$table replica identity full; insert into $NAME.$table values ('old', 7, 100)"
-    done
-    sql "create table $NAME.at_once (id int primary key, ref int, v text); alter table $NAME.at_once replica identity full; insert into $NAME.at_once values (100, 7, 'old')"
     sql "create table $NAME.wider (id int primary key); alter table $NAME.wider replica identity full"
     t bash -o pipefail -c "{ cdc-snapshot $(source_options) && exec pg-cdc --until now $(source_options); } 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'"
-    for table in swapped dropped behind amid at_once; do sql "insert into $NAME.$table (id, ref, v) values (1, 7, 'a'), (2, 7, 'b'); update $NAME.$table set v = 'c' where id = 1"; done
+    for table in swapped dropped; do sql "insert into $NAME.$table values (1, 7, 'a'), (2, 7, 'b'); update $NAME.$table set v = 'c' where id = 1"; done
     sql "insert into $NAME.wider values (1)"
     sql "alter table $NAME.swapped rename id to x; alter table $NAME.swapped rename ref to id; alter table $NAME.swapped rename x to ref;
          alter table $NAME.dropped drop column ref; alter table $NAME.dropped rename id to ref;
-         alter table $NAME.behind drop column ref; alter table $NAME.behind rename id to ref; alter table $NAME.behind add id int;
-         alter table $NAME.amid rename ref to x; alter table $NAME.amid rename id to ref; alter table $NAME.amid add id int;
          alter table $NAME.wider alter id set statistics 10, add w int"
-    sql "begin; alter table $NAME.at_once rename to other; alter table $NAME.other rename to at_once; alter table $NAME.at_once drop column ref; alter table $NAME.at_once rename id to ref; commit"
     t bash -o pipefail -c "pg-cdc --until now $(source_options) 2>>'$DIR/err' | tee '$DIR/stream' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'" || fail "$(cat "$DIR/err")"
-    is "keys" "amid:- at_once:- behind:- dropped:- swapped:- wider:id" "$(keys_of "$DIR/stream" cud | xargs)"
-    for table in swapped dropped behind amid at_once; do
+    is "keys" "dropped:- swapped:- wider:id" "$(keys_of "$DIR/stream" cud | xargs)"
+    for table in swapped dropped; do
         is "copy of $table" "1 7 c,2 7 b,100 7 old" "$(sqlite3 -separator ' ' "$DIR/copy.db" "select id, ref, v from $table order by id" | paste -sd,)"
     done
     # From where the names are those of today on, the key is certain again.
