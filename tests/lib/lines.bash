@@ -23,6 +23,12 @@ schema() {
     for key; do columns+=",{\"name\":\"${key%%:*}\",\"type\":\"${key#*:}\",\"nullable\":true,\"generated\":false}"; done
     line schema "\"columns\":[${columns#,}],\"key_columns\":[${list#,}]"
 }
+# The lines that begin and end the read of a table; the second has the columns, as schema.
+read_begin() { line t '"read":"begin"'; }
+read_end() {
+    schema "$@" | sed 's/}$/,"read":"end"}/'
+    POS=$((POS + 1)) # the pipe has counted in a process of its own
+}
 # change OP KEY BEFORE AFTER [UNCHANGED]
 change() { line "$1" "\"key\":$2,\"before\":$3,\"after\":$4${5:+,\"unchanged\":$5}"; }
 commit() {
