@@ -165,7 +165,8 @@ the_end() { columns_end $ITEMS; }
                 ;;
         esac
         cp "$file" "$IN"
-        elastic -q --batch-events $((1 + RANDOM % 40))
+        # It may end within an attempt.
+        elastic -q --batch-events $((1 + RANDOM % 40)) || [ $? -eq 75 ]
         [[ $file != *.lost ]] || cp "$DIR/stored" "$DIR/o"
     done
     # Twice in a row, as where a source is set back: the lines before the position are dropped, but for those of schemas.
