@@ -76,6 +76,24 @@ static int refuse(struct unlogged *unlogged, const struct my_effect *effect, con
                           pattern);
 }
 
+/* MySQL from 9.6 on changes child rows itself, and logs them. */
+static bool logs_cascades(const struct my_decoder *decoder)
+{
+    unsigned major = 0, minor = 0;
+    return decoder->flavor == MY_FLAVOR_MYSQL && sscanf(decoder->format.server_version, "%u.%u", &major, &minor) == 2 &&
+           (major > 9 || (major == 9 && minor >= 6));
+}
+
+static void warn_of_cascades(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
+                             const char *table)
+{
+    char text[2048];
+    describe(decoder, effect, db, table, text, sizeof text);
+    if (decoder->settings.log && !logs_cascades(decoder))
+        cdc_log_write(decoder->settings.log, CDC_LOG_WARNING,
+                      "%s (hint: delete and update child rows in the application or by triggers)", text);
+}
+
 /* The copies may be right or not: a text says what a column is now, not what it was. */
 static void warn_of_values(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
                            const char *table)
@@ -180,6 +198,8 @@ static int look(void *context, const struct my_effect *effect, struct cdc_error 
     int result = 0, concerned = concerns(unlogged, effect, &db, &table, error);
     if (concerned > 0 && effect->kind == MY_EFFECT_VALUES)
         warn_of_values(unlogged->decoder, effect, db, table);
+    else if (concerned > 0 && effect->kind == MY_EFFECT_CASCADES)
+        warn_of_cascades(unlogged->decoder, effect, db, table);
     else if (concerned > 0 && effect->kind != MY_EFFECT_EMPTIES)
         result = refuse(unlogged, effect, db, table, error);
     free(db);

@@ -84,6 +84,26 @@ static void skip_wait(struct reader *reader)
         take(reader, "nowait");
 }
 
+/* Does a foreign key in the rest of the statement change rows by itself? ON DELETE CASCADE, ON UPDATE SET NULL; but not
+ * ON UPDATE CURRENT_TIMESTAMP, ON DELETE RESTRICT. */
+static bool cascades(struct my_lexer lexer)
+{
+    for (struct my_token token = my_lexer_next(&lexer); token.kind != MY_TOKEN_END; token = my_lexer_next(&lexer)) {
+        if (!my_token_is(&token, "on") || !(my_lexer_take(&lexer, "delete") || my_lexer_take(&lexer, "update")))
+            continue;
+        if (my_lexer_take(&lexer, "cascade") ||
+            (my_lexer_take(&lexer, "set") && (my_lexer_take(&lexer, "null") || my_lexer_take(&lexer, "default"))))
+            return true;
+    }
+    return false;
+}
+
+static int tell_cascades(struct reader *reader, struct cdc_error *error)
+{
+    static const char what[] = "a foreign key whose changes of rows are not logged was given to";
+    return cascades(reader->lexer) ? tell(reader, MY_EFFECT_CASCADES, what, error) : 0;
+}
+
 /* -- ALTER TABLE: one of the things to do, up to the next comma -------------------------------------- */
 
 /* EXCHANGE PARTITION p WITH TABLE x */
@@ -214,6 +234,24 @@ static int finish(struct reader *reader, bool *values, struct cdc_error *error)
     return 0;
 }
 
+/* Without a strict sql_mode, CONVERT TO CHARACTER SET makes question marks of what the new one does not have, and ADD PRIMARY
+ * KEY zeros and empty strings of NULLs. */
+static bool converts(const struct reader *reader)
+{
+    struct my_lexer lexer = reader->lexer;
+    if (reader->query->sql_mode & MY_SQL_MODE_STRICT)
+        return false;
+    if (my_lexer_take(&lexer, "convert"))
+        return my_lexer_take(&lexer, "to");
+    if (!my_lexer_take(&lexer, "add"))
+        return false;
+    bool named = my_lexer_take(&lexer, "constraint");
+    const struct my_token name = my_lexer_peek(&lexer);
+    if (named && !my_token_is(&name, "primary"))
+        my_lexer_next(&lexer);
+    return my_lexer_take(&lexer, "primary");
+}
+
 static int alter(struct reader *reader, struct cdc_error *error)
 {
     bool values = false;
@@ -228,11 +266,13 @@ static int alter(struct reader *reader, struct cdc_error *error)
     if (!take_table(reader))
         return unreadable(reader, error);
     skip_wait(reader);
+    if (tell_cascades(reader, error) < 0)
+        return -1;
     if (ignores && tell(reader, MY_EFFECT_ROWS, "ALTER IGNORE TABLE may have removed rows of", error) < 0)
         return -1;
     while (more > 0) {
         struct my_token first = my_lexer_peek(&reader->lexer);
-        values |= my_token_is(&first, "modify") || my_token_is(&first, "change");
+        values |= my_token_is(&first, "modify") || my_token_is(&first, "change") || converts(reader);
         more = change_rows(reader, error) < 0 ? -1 : finish(reader, &values, error);
     }
     if (more < 0 || !values)
@@ -290,14 +330,16 @@ static int create(struct reader *reader, struct cdc_error *error)
 {
     bool replaces = take(reader, "or") && take(reader, "replace");
     bool temporary = take(reader, "temporary");
-    if ((!replaces && !temporary) || (!take(reader, "table") && (temporary || !take(reader, "sequence"))))
+    if (!take(reader, "table") && (temporary || !replaces || !take(reader, "sequence")))
         return 0;
     skip_if_exists(reader);
+    if (!take_table(reader))
+        return replaces || temporary ? unreadable(reader, error) : 0;
     if (temporary)
-        return take_table(reader) ? tell(reader, MY_EFFECT_MADE, "CREATE TEMPORARY TABLE made", error)
-                                  : unreadable(reader, error);
-    return take_table(reader) ? tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE removed rows of", error)
-                              : unreadable(reader, error);
+        return tell(reader, MY_EFFECT_MADE, "CREATE TEMPORARY TABLE made", error);
+    if (replaces && tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE removed rows of", error) < 0)
+        return -1;
+    return tell_cascades(reader, error);
 }
 
 /* One that can be read is none of the statements here. */

@@ -13,11 +13,12 @@
 #include <cdc/error.h>
 
 enum my_effect_kind {
-    MY_EFFECT_EMPTIES,   /* no row is left under that name */
-    MY_EFFECT_ROWS,      /* rows came or went, and nothing says which */
-    MY_EFFECT_VALUES,    /* rows that are there may have other values */
-    MY_EFFECT_MADE,      /* a temporary table */
-    MY_EFFECT_DROPPED,   /* a temporary table */
+    MY_EFFECT_EMPTIES,  /* no row is left under that name */
+    MY_EFFECT_ROWS,     /* rows came or went, and nothing says which */
+    MY_EFFECT_VALUES,   /* rows that are there may have other values */
+    MY_EFFECT_CASCADES, /* a foreign key of the table may change its rows from here on: ON DELETE CASCADE and the like */
+    MY_EFFECT_MADE,     /* a temporary table */
+    MY_EFFECT_DROPPED,  /* a temporary table */
     MY_EFFECT_DATABASE,  /* the tables of db are gone; table is empty */
     MY_EFFECT_UNREADABLE /* the statement is about tables, and their names cannot be read; both are empty */
 };
