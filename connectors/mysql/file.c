@@ -34,6 +34,14 @@ enum { TYPE_AT = 4, SIZE_AT = 9, FLAGS_AT = 17 };
 /* Of FORMAT_DESCRIPTION, after the header, 2 bytes and 50: when the server began; 0 in a file that goes on from another. */
 enum { BEGAN_AT = MY_EVENT_HEADER_SIZE + 52 };
 
+/* What a file says at its head. */
+struct head {
+    struct my_gtid_set *set; /* of the transactions before it, owned; NULL: it does not say */
+    uint32_t created;        /* when it was begun */
+    uint64_t commits;        /* that were read until then */
+    bool anonymous;          /* transactions without GTIDs were in it */
+};
+
 struct reading {
     const struct my_file_settings *settings;
     struct cdc_control *control;
@@ -47,14 +55,16 @@ struct reading {
     int fd;
     struct cdc_buf buf; /* of the file; used up to `at` */
     size_t at;
-    uint64_t events;  /* of the file, so far */
-    bool end;         /* of the file: buf has its last bytes */
-    bool relay;       /* it is a relay log */
-    bool in_use;      /* its head says that it is not complete */
-    bool closed;      /* its last event says that it is, and that another one follows */
-    bool anonymous;   /* it has transactions without GTIDs */
-    bool doubtful;    /* the file before may lack its end */
-    uint64_t carried; /* number of the transaction, from 1, that began in an earlier file; 0: none */
+    uint64_t events;         /* of the file, so far */
+    bool end;                /* of the file: buf has its last bytes */
+    bool relay;              /* it is a relay log */
+    bool in_use;             /* its head says that it is not complete */
+    bool closed;             /* its last event says that it is, and that another one follows */
+    bool anonymous;          /* it has transactions without GTIDs */
+    bool doubtful;           /* the file before may lack its end */
+    uint32_t created;        /* when it was begun */
+    struct head head_before; /* of the last one that has such a list */
+    uint64_t carried;        /* number of the transaction, from 1, that began in an earlier file; 0: none */
 };
 
 static size_t event_size(const uint8_t *header)
@@ -149,6 +159,33 @@ static int does_not_go_on(const struct reading *reading, const struct my_gtid_se
                           "are left out");
 }
 
+static int comes_before(const struct reading *reading, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_DATA, "file %.200s is not one that follows %.200s: it is of before, or the same",
+                  reading->path, name_of(reading->settings->files[reading->file - 1]));
+    return cdc_error_hint(error, "give the files of the log in their order, each once");
+}
+
+/* set: at the head of this file. Files under names of their own may come in any order, or twice. An older one has an older time,
+ * and fewer transactions before it; where clock or transactions were set back, only one of both is so. */
+static bool is_of_before(const struct reading *reading, const struct my_gtid_set *set)
+{
+    const struct head *before = &reading->head_before;
+    if (!before->set || reading->created > before->created)
+        return false;
+    if (!my_gtid_set_includes(set, before->set))
+        return true;
+    bool brought = my_decoder_counts(reading->decoder)->commits > before->commits && !before->anonymous;
+    return brought && reading->created == before->created && my_gtid_set_equal(set, before->set);
+}
+
+/* TAKES set. */
+static void keep_head(struct reading *reading, struct my_gtid_set *set)
+{
+    my_gtid_set_free(reading->head_before.set);
+    reading->head_before = (struct head){set, reading->created, my_decoder_counts(reading->decoder)->commits, false};
+}
+
 /* PREVIOUS_GTIDS or GTID_LIST at the head of a file: what the server had logged before it, and so what the files before it
  * must have brought. A copy of a file that was still being written ends too early, maybe between two transactions. */
 static int check_goes_on(struct reading *reading, const uint8_t *data, size_t n, struct cdc_error *error)
@@ -161,9 +198,14 @@ static int check_goes_on(struct reading *reading, const uint8_t *data, size_t n,
     int result = set ? my_gtid_set_decode(set, body, error) : -1;
     if (result < 0)
         at_coord(reading, error);
-    else if (!my_gtid_set_includes(my_decoder_gtids(reading->decoder), set))
+    else if (is_of_before(reading, set))
+        result = comes_before(reading, error);
+    else if (reading->file > 0 && !my_gtid_set_includes(my_decoder_gtids(reading->decoder), set))
         result = does_not_go_on(reading, set, error);
-    my_gtid_set_free(set);
+    if (result < 0)
+        my_gtid_set_free(set);
+    else
+        keep_head(reading, set);
     return result;
 }
 
@@ -199,9 +241,11 @@ static void note_event(struct reading *reading, const uint8_t *data)
     if (reading->events == 0) {
         reading->in_use = flags & MY_EVENT_FLAG_IN_USE;
         reading->relay = flags & MY_EVENT_FLAG_RELAY_LOG;
+        reading->created = (uint32_t)cdc_little_endian(data, 4);
     }
     reading->closed = type == MY_EVENT_STOP || (type == MY_EVENT_ROTATE && !(flags & MY_EVENT_FLAG_ARTIFICIAL));
     reading->anonymous |= type == MY_EVENT_ANONYMOUS_GTID;
+    reading->head_before.anonymous |= reading->anonymous;
 }
 
 /* Before an event is decoded, of which data has the n bytes of its first part: what is the file's affair. */
@@ -218,7 +262,7 @@ static int check_event(struct reading *reading, const uint8_t *data, size_t n, s
         return cdc_error_hint(error, "an encrypted log is read from the server");
     }
     bool list = type == MY_EVENT_PREVIOUS_GTIDS || type == MY_EVENT_MARIADB_GTID_LIST;
-    return list && at_head && reading->file > 0 ? check_goes_on(reading, data, n, error) : 0;
+    return list && at_head ? check_goes_on(reading, data, n, error) : 0;
 }
 
 /* An event of n bytes, of which the first part is decoded at once, and the others when the decoder asks for them: so a
@@ -534,6 +578,7 @@ int my_file_run(const struct my_file_settings *settings, struct cdc_control *con
     cdc_writer_free(reading.writer);
     my_decoder_free(reading.decoder);
     my_files_schema_free(reading.schema);
+    my_gtid_set_free(reading.head_before.set);
     cdc_buf_free(&reading.buf);
     return result;
 }
