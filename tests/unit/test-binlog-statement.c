@@ -216,7 +216,8 @@ static void test_secrets(void)
 
 static int note_effect(void *context, const struct my_effect *effect, struct cdc_error *error)
 {
-    static const char *const kinds[] = {"empties", "rows", "values", "made", "dropped", "database", "unreadable"};
+    static const char *const kinds[] = {"empties", "rows",    "values",   "cascades",
+                                        "made",    "dropped", "database", "unreadable"};
     struct cdc_buf *out = context;
     (void)error;
     cdc_buf_text(out, out->len ? ", " : "");
@@ -249,7 +250,11 @@ static void test_effects(void)
         {"ALTER TABLE t EXCHANGE PARTITION `p` WITH TABLE e.x WITHOUT VALIDATION", "rows t, rows e.x"},
         {"ALTER TABLE t CONVERT PARTITION p TO TABLE x", "rows t, rows x"},
         {"ALTER TABLE t CONVERT TABLE x TO PARTITION p VALUES LESS THAN (9)", "rows t, rows x"},
-        {"ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", ""},
+        {"ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", "values t"},
+        {"ALTER TABLE t ADD PRIMARY KEY (a)", "values t"},
+        {"ALTER TABLE t DROP PRIMARY KEY, ADD CONSTRAINT `primary` PRIMARY KEY (a)", "values t"},
+        {"ALTER TABLE t ADD CONSTRAINT PRIMARY KEY USING BTREE (a)", "values t"},
+        {"ALTER TABLE t DROP PRIMARY KEY, ADD CONSTRAINT u UNIQUE (a), ADD KEY (b)", ""},
         {"ALTER TABLE t DISCARD TABLESPACE", "rows t"},
         {"ALTER TABLE t IMPORT PARTITION p TABLESPACE", "rows t"},
         {"ALTER TABLE t ENGINE=InnoDB", ""},
@@ -292,6 +297,16 @@ static void test_effects(void)
         {"TRUNCATE 't'", "unreadable"},
         {"TRUNCATE TABLE t (a)", "unreadable"},
         {"CREATE TABLE IF NOT EXISTS t (i INT)", ""},
+        {"CREATE TABLE IF NOT EXISTS d.t (i INT REFERENCES p (i) ON UPDATE RESTRICT ON DELETE CASCADE)",
+         "cascades d.t"},
+        {"CREATE TABLE t (a TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, FOREIGN KEY (b) REFERENCES p (b) ON DELETE NO "
+         "ACTION)",
+         ""},
+        {"CREATE OR REPLACE TABLE t (i INT, FOREIGN KEY (i) REFERENCES p (i) ON DELETE SET NULL)",
+         "empties t, cascades t"},
+        {"ALTER TABLE t ADD FOREIGN KEY (i) REFERENCES p (i) ON UPDATE SET DEFAULT", "cascades t"},
+        {"ALTER TABLE t COMMENT 'on delete cascade', ADD FOREIGN KEY (i) REFERENCES p (i) ON DELETE RESTRICT", ""},
+        {"CREATE TABLE 't' (i INT REFERENCES p (i) ON DELETE CASCADE)", ""},
         {"RENAME TABLE 'a' TO b", "unreadable"},
         {"ALTER TABLE t ADD c CHAR DEFAULT '\\', RENAME TO u -- '", "values t"},
     };
@@ -299,6 +314,10 @@ static void test_effects(void)
         check_effect(0, pairs[i][0], pairs[i][1]);
     check_effect(MY_SQL_MODE_NO_BACKSLASH_ESCAPES, "ALTER TABLE t ADD c CHAR DEFAULT '\\', RENAME TO u -- '",
                  "empties t, rows u, values t");
+    for (uint64_t strict = MY_SQL_MODE_STRICT & ~(MY_SQL_MODE_STRICT << 1); strict & MY_SQL_MODE_STRICT; strict <<= 1) {
+        check_effect(strict, "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4, ADD PRIMARY KEY (a)", "");
+        check_effect(strict, "ALTER TABLE t MODIFY c INT", "values t");
+    }
     check_effect(MY_SQL_MODE_ANSI_QUOTES, "DROP TABLE \"a\\\", \"b\"", "empties a\\, empties b");
 }
 
