@@ -1077,7 +1077,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$IN" cdc-sink-ht
     cp "$IN" "$DIR/row"
     { users; line t '"x":1'; commit; } >"$IN" # read, not written
     run -78 --separate-stderr elastic --on-error=skip
-    [[ $stderr == *"index, which is closed"* ]]
+    [[ $stderr == *"index \"$SCHEMA-t\" is closed"* ]]
     { users; change u '{"id":1}' null '{"id":1,"name":"n2"}' '["big"]'; commit; } >"$IN"
     run -78 --separate-stderr elastic --on-error=skip
     [[ $stderr == *"index \"$index\" is closed"* ]]

@@ -1124,6 +1124,27 @@ stored_at_least() { [ "$(q 'select count(*) from t' 2>/dev/null || echo 0)" -ge 
     is rows 3 "$(q 'select id from t')"
 }
 
+@test "dead letters: a file that is renamed while the sink runs keeps what it has, and the next ones go where they are looked for" {
+    mkfifo "$DIR/fifo"
+    spawn_line "cdc-sink-sqlite --on-error=dead-letter --dead-letter '$DIR/dead' '$DB' <'$DIR/fifo' 2>'$DIR/err'"
+    exec 9>"$DIR/fifo"
+    { users; change c '{"id":1}' null '{"id":1,"other":1}'; commit; } >&9
+    wait_for_match "$DB.offset" '"lines":1'
+    mv "$DIR/dead" "$DIR/dead.1"
+    { change c '{"id":2}' null '{"id":2,"other":1}'; commit; } >&9
+    wait_for_match "$DB.offset" '"lines":2'
+    # logrotate makes the new one itself.
+    mv "$DIR/dead" "$DIR/dead.2"
+    : >"$DIR/dead"
+    { change c '{"id":3}' null '{"id":3,"other":1}'; change c '{"id":4}' null '{"id":4,"name":"a"}'; commit; } >&9
+    exec 9>&-
+    status_of "$SPAWNED"
+    for number in .1:1 .2:2 :3; do
+        is "letter of dead${number%:*}" "{\"id\":${number#*:}}" "$(jq -r .line "$DIR/dead${number%:*}" | jq -c .key)"
+    done
+    is rows 4 "$(q 'select id from t')"
+}
+
 # The positions of hand-written lines as those of a snapshot, or of the log: snapshot_at NUMBER, log_at NUMBER.
 snapshot_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.0000000000.a0001.%012d\"", n, NR)); print }'; }
 log_at() { awk -v n="$1" '{ sub(/"pos":"[0-9.]*"/, sprintf("\"pos\":\"%s.%010d.1\"", n, NR)); print }'; }

@@ -27,6 +27,7 @@ void cdc_filter_free(struct cdc_filter *filter);
 /* Appends the line with its LF to out, changed or not, or drops it: 1 passed, 0 dropped, -1 error (CONFIG when two
  * columns would get one name, or a table lacks a column that the settings name). commit, heartbeat and schema lines of
  * kept tables, and lines with an unknown op always pass; ddl lines of databases in which no table can be selected do not. Columns of the key are never dropped: sinks find rows by them.
+ * The t line before the rows of a table that is read again, and the schema line after them (`read`), pass where op r does.
  * The `events` of a commit line becomes the number of lines that passed. */
 int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, struct cdc_buf *out,
                      struct cdc_error *error);

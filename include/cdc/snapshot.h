@@ -27,6 +27,11 @@ void cdc_snapshot_finish_output(struct cdc_writer *writer, const struct cdc_cont
 /* Writes all that waits; -1 when a signal came (cdc_snapshot_stopped) or the output failed. */
 int cdc_snapshot_drain(struct cdc_writer *writer, const struct cdc_control *control, struct cdc_error *error);
 
+/* Waits until all sinks have stored pos, or (TEMPORARY) a signal comes or the reader of the output is gone; now and then says what
+ * it waits for. acks: NULL where what is written counts as stored. All is written (cdc_snapshot_drain). */
+int cdc_snapshot_wait_stored(const struct cdc_writer *writer, struct cdc_control *control, struct cdc_acks *acks,
+                             const char *pos, const struct cdc_log *log, struct cdc_error *error);
+
 /* Set all but next; BORROWS. */
 struct cdc_snapshot_progress {
     const struct cdc_log *log;

@@ -5,6 +5,7 @@
 #define CDC_START_H
 
 #include <cdc/offset.h>
+#include <cdc/stale.h>
 
 enum cdc_start_kind {
     CDC_START_FIRST, /* no part of the pipeline has a position: slot and the like may be created, now and never again */
@@ -19,7 +20,11 @@ struct cdc_start {
     struct cdc_offset own;  /* what our own offset file has, with the state in it; pos is NULL when it has nothing */
     char *snapshot;         /* the state of the snapshot, a JSON object; NULL: there is none in the folder */
     char *visible; /* what the snapshot has seen of the log: the "read_at" of its state, a JSON object; NULL: none */
-    size_t sinks;  /* number of sinks, of which the source knows that it has confirmed changes to them; 0: none */
+    /* Tables that are stale (stale.h), none: stale.n is 0. To be saved before the first line; with sinks that have all passed
+     * stale.at nothing is to be written at all: cdc-snapshot is next. */
+    struct cdc_stale stale;
+    struct cdc_rounds rounds; /* what cdc-snapshot has read again since the snapshot: what of the log it has seen */
+    size_t sinks; /* number of sinks, of which the source knows that it has confirmed changes to them; 0: none */
 };
 
 /* acks: NULL where what is written counts as stored. state_dir: where cdc-snapshot of the pipeline `name` may have left

@@ -77,6 +77,7 @@ static const struct field line_fields[] = {
     FIELD("key_columns", key_columns, WANT_ARRAY),
     FIELD("message", message, WANT_ANY),
     FIELD("events", events, WANT_COUNT),
+    FIELD("read", read, WANT_STRING),
 };
 static const struct field source_fields[] = {
     FIELD("connector", connector, WANT_STRING),

@@ -428,9 +428,17 @@ static bool is_of_no_selected_table(const struct cdc_filter *filter, const struc
     return !selected;
 }
 
+/* The line before or after the rows of a table that is read again. They go with these rows: to a sink that had the end and no row,
+ * every document would be one of before. */
+static bool is_of_a_read(const struct cdc_event *event)
+{
+    return (event->op == CDC_OP_TRUNCATE && cdc_span_is(event->read, "begin")) ||
+           (event->op == CDC_OP_SCHEMA && cdc_span_is(event->read, "end"));
+}
+
 static bool passes(const struct cdc_filter *filter, const struct plan *plan, const struct cdc_event *event)
 {
-    enum cdc_op op = event->op;
+    enum cdc_op op = is_of_a_read(event) ? CDC_OP_READ : event->op;
 
     if (plan != NULL ? !plan->selected : is_of_no_selected_table(filter, event))
         return false;

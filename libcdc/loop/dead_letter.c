@@ -78,19 +78,30 @@ static int open_file(struct dead_letter *file, struct cdc_error *error)
 
 /* Whoever has worked through the letters may remove their file while we run: the next ones go into a new one. Those that
  * went with it before they were durable come again, since the offset has not passed over them. */
-static int check_removed(struct dead_letter *file, struct cdc_error *error)
+static int check_removed(const struct dead_letter *file, const struct stat *ours, struct cdc_error *error)
 {
-    struct stat status;
-
-    if (fstat(file->fd, &status) != 0)
-        return io_error(file, error);
-    if (status.st_nlink > 0)
+    if (ours->st_nlink > 0 || !file->dirty)
         return 0;
-    if (file->dirty) {
-        cdc_error_set(error, CDC_EXIT_IO, "dead-letter file \"%s\" was removed with lines that are not stored yet",
-                      file->path);
-        return cdc_error_hint(error, "start again: they come again");
-    }
+    cdc_error_set(error, CDC_EXIT_IO, "dead-letter file \"%s\" was removed with lines that are not stored yet",
+                  file->path);
+    return cdc_error_hint(error, "start again: they come again");
+}
+
+/* Or rename it, as logrotate does. Those that are in it stay there; the next ones go where the user looks for them. */
+static int follow_path(struct dead_letter *file, struct cdc_error *error)
+{
+    struct stat ours, named;
+
+    if (fstat(file->fd, &ours) != 0)
+        return io_error(file, error);
+    bool same = stat(file->path, &named) == 0 && named.st_dev == ours.st_dev && named.st_ino == ours.st_ino;
+    if (same && ours.st_nlink > 0)
+        return 0;
+    if (check_removed(file, &ours, error) != 0)
+        return -1;
+    if (file->dirty && fsync(file->fd) != 0)
+        return io_error(file, error);
+    file->dirty = false;
     close(file->fd);
     return open_file(file, error);
 }
@@ -127,7 +138,7 @@ int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char
     cdc_buf_lit(&file->buf, "}\n");
     if (file->buf.failed)
         return cdc_error_memory(error);
-    if (check_removed(file, error) != 0)
+    if (follow_path(file, error) != 0)
         return -1;
     /* Written at once, so that `tail -f` shows it; durable with dead_letter_sync, once for a whole delivery. */
     if (cdc_file_write(file->fd, file->buf.data, file->buf.len) != 0)
@@ -138,12 +149,14 @@ int dead_letter_write(struct dead_letter *file, struct cdc_span line, const char
 
 int dead_letter_sync(struct dead_letter *file, struct cdc_error *error)
 {
+    struct stat ours;
+
     if (file == NULL || !file->dirty)
         return 0;
-    if (check_removed(file, error) != 0)
-        return -1;
-    if (fsync(file->fd) != 0)
+    if (fstat(file->fd, &ours) != 0 || fsync(file->fd) != 0)
         return io_error(file, error);
+    if (check_removed(file, &ours, error) != 0)
+        return -1;
     file->dirty = false;
     return 0;
 }

@@ -7,8 +7,12 @@
 
 #include <cdc/exit.h>
 #include <cdc/retry.h>
+#include <poll.h>
 #include <string.h>
 
+#define LOOK_MS 20 /* at the files of the sinks */
+#define SAY_FIRST_MS 2000
+#define SAY_AGAIN_MS 30000
 #define STOP_MS 5000 /* for a slow reader to take the rest of a line after a signal */
 
 int cdc_snapshot_stopped(struct cdc_error *error)
@@ -31,6 +35,33 @@ int cdc_snapshot_drain(struct cdc_writer *writer, const struct cdc_control *cont
      * test a fast reader would keep the snapshot from ever noticing it. */
     int result = cdc_writer_drain(writer, control, error);
     return result == 1 || (result == 0 && control->stop) ? cdc_snapshot_stopped(error) : result;
+}
+
+static bool reader_is_gone(const struct cdc_writer *writer)
+{
+    /* POLLERR comes unasked. */
+    struct pollfd reader = {cdc_writer_is_pipe(writer) ? cdc_writer_fd(writer) : -1, 0, 0};
+
+    return poll(&reader, 1, 0) > 0 && reader.revents != 0;
+}
+
+int cdc_snapshot_wait_stored(const struct cdc_writer *writer, struct cdc_control *control, struct cdc_acks *acks,
+                             const char *pos, const struct cdc_log *log, struct cdc_error *error)
+{
+    int64_t next = cdc_clock_ms() + SAY_FIRST_MS;
+    int stored;
+
+    while ((stored = cdc_acks_passed(acks, pos, error)) == 0) {
+        if (reader_is_gone(writer))
+            return cdc_error_set(error, CDC_EXIT_IO, "%s", "");
+        if (cdc_retry_wait(LOOK_MS, control, "the sinks to store what was read"))
+            return cdc_snapshot_stopped(error);
+        if (cdc_clock_ms() < next)
+            continue;
+        cdc_log_write(log, CDC_LOG_INFO, "waiting for the sinks to store what was read");
+        next = cdc_clock_ms() + SAY_AGAIN_MS;
+    }
+    return stored < 0 ? -1 : 0;
 }
 
 static void show(const struct cdc_snapshot_progress *progress, const char *schema, const char *table, int64_t now)

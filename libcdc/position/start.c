@@ -104,6 +104,17 @@ static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const c
     return acked != NULL ? cdc_offset_copy(&start->from, acked, error) : 0; /* our own state stays in it */
 }
 
+/* Only where there is a snapshot has anybody rows that may be stale. */
+static int find_stale(struct cdc_start *start, struct cdc_acks *acks, struct cdc_error *error)
+{
+    if (start->snapshot == NULL)
+        return 0;
+    if (cdc_rounds_read(&start->rounds, cdc_span_text(start->snapshot), error) != 0 ||
+        cdc_stale_read(&start->stale, cdc_span_text(start->own.state), error) != 0)
+        return -1;
+    return cdc_rounds_reopen(&start->rounds, &start->stale, acks, error);
+}
+
 int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own, struct cdc_acks *acks,
                      const char *state_dir, const char *name, int output_fd, struct cdc_error *error)
 {
@@ -129,6 +140,8 @@ int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own,
         result = check_pipe(&snapshot, &start->own, acks, name, output_fd, error);
     if (result == 0)
         result = decide_stored(start, acks, name, error);
+    if (result == 0)
+        result = find_stale(start, acks, error);
     if (result == 0 && found > 0 && start->kind == CDC_START_FIRST) {
         start->kind = CDC_START_SNAPSHOT;
         start->from = snapshot;
@@ -142,6 +155,8 @@ void cdc_start_free(struct cdc_start *start)
 {
     cdc_offset_free(&start->from);
     cdc_offset_free(&start->own);
+    cdc_stale_clear(&start->stale);
+    cdc_rounds_clear(&start->rounds);
     free(start->visible);
     free(start->snapshot);
     start->visible = start->snapshot = NULL;

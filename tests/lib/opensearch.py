@@ -3,8 +3,11 @@
 """Reads an OpenSearch index.
 
 opensearch.py URL rows INDEX          every document's _source, one a line
-opensearch.py URL search INDEX WORDS  the sources of the ten best hits"""
+opensearch.py URL search INDEX WORDS  the sources of the ten best hits
+opensearch.py URL watch INDEX FOLDER  searches all the while, until FOLDER/enough is there: FOLDER/looks gets the number of documents
+                                      that each search has found, one a line"""
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -25,8 +28,19 @@ def emit(answer):
     return len(hits)
 
 
+def watch(url, index, folder):
+    with open(os.path.join(folder, "looks"), "w", encoding="ascii", buffering=1) as looks:
+        while not os.path.exists(os.path.join(folder, "enough")):
+            call(f"{url}/{index}/_refresh", {})
+            answer = call(f"{url}/{index}/_search", {"size": 0, "track_total_hits": True})
+            looks.write(f"{answer['hits']['total']['value']}\n")
+
+
 def main():
     url, action, index = sys.argv[1].rstrip("/"), sys.argv[2], sys.argv[3]
+    if action == "watch":
+        watch(url, index, sys.argv[4])
+        return
     call(f"{url}/{index}/_refresh", {})
     if action == "search":
         emit(call(f"{url}/{index}/_search", {"query": {"query_string": {"query": sys.argv[4], "default_operator": "AND"}}}))

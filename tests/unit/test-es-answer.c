@@ -53,21 +53,38 @@ static void read_mget(struct cdc_span text, bool unused, char *out)
         strcpy(out, error.status == CDC_EXIT_PROTOCOL ? "error" : "another error");
 }
 
-static void read_page(struct cdc_span text, bool unused, char *out)
+/* versions: they are asked for as well. */
+static void read_page(struct cdc_span text, bool versions, char *out)
 {
     struct cdc_error error = {0};
     struct es_page page;
-    struct cdc_span id;
+    struct es_hit hit;
 
-    (void)unused;
     *out = '\0';
     if (es_answer_page(&page, text, &error) == 0) {
         sprintf(out, "%s %s ", page.whole ? "whole" : "partial", page.scroll != NULL ? page.scroll : "");
-        while (es_answer_next_id(&page, &id, &error) == 1)
-            sprintf(out + strlen(out), "%.*s ", (int)id.n, id.p);
+        while (es_answer_next_hit(&page, versions, &hit, &error) == 1) {
+            sprintf(out + strlen(out), "%.*s ", (int)hit.id.n, hit.id.p);
+            if (versions)
+                sprintf(out + strlen(out) - 1, ":%lld:%lld:%lld ", (long long)hit.version, (long long)hit.mark.term,
+                        (long long)hit.mark.number);
+        }
     }
     es_answer_close(&page.hits);
     if (error.status != 0)
+        strcpy(out, error.status == CDC_EXIT_PROTOCOL ? "error" : "another error");
+}
+
+static void read_newest(struct cdc_span text, bool unused, char *out)
+{
+    struct cdc_error error = {0};
+    struct es_newest newest;
+
+    (void)unused;
+    if (es_answer_newest(&newest, text, &error) == 0)
+        sprintf(out, "%s %lld %lld:%lld", newest.whole ? "whole" : "partial", (long long)newest.shards,
+                (long long)newest.mark.term, (long long)newest.mark.number);
+    else
         strcpy(out, error.status == CDC_EXIT_PROTOCOL ? "error" : "another error");
 }
 
@@ -210,11 +227,49 @@ static void test_page(void)
         "{\"_scroll_id\":\"s\",\"timed_out\":false,\"_shards\":{\"failed\":0},\"hits\":{\"hits\":[{\"_id\":\"a\"}]}}");
 }
 
+static void test_versions(void)
+{
+#define HITS(members) "{\"_scroll_id\":\"s\",\"hits\":{\"hits\":[{\"_id\":\"a\"" members "}]}}"
+    says(read_page, HITS(",\"_version\":7,\"_seq_no\":0,\"_primary_term\":1"), true, "whole s a:7:1:0 ");
+    static const char *const bad[] = {HITS(""),
+                                      HITS(",\"_version\":7,\"_seq_no\":0"),
+                                      HITS(",\"_version\":7,\"_primary_term\":1"),
+                                      HITS(",\"_seq_no\":0,\"_primary_term\":1"),
+                                      HITS(",\"_version\":\"7\",\"_seq_no\":0,\"_primary_term\":1"),
+                                      HITS(",\"_version\":7,\"_seq_no\":-2,\"_primary_term\":1")};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        says(read_page, bad[i], true, "error");
+        says(read_page, bad[i], false, "whole s a ");
+    }
+}
+
+static void test_newest(void)
+{
+#define SHARDS(more) "{\"timed_out\":false,\"_shards\":{\"total\":3,\"failed\":0}" more "}"
+    static const char one[] = SHARDS(",\"hits\":{\"hits\":[{\"_seq_no\":9,\"_primary_term\":2}]}");
+    says(read_newest, SHARDS(""), false, "whole 3 -1:-1");
+    says(read_newest, one, false, "whole 3 2:9");
+    says(read_newest, "{\"timed_out\":true,\"_shards\":{\"total\":1,\"failed\":0}}", false, "partial 1 -1:-1");
+    says(read_newest, "{\"_shards\":{\"total\":1,\"failed\":1}}", false, "partial 1 -1:-1");
+    static const char *const bad[] = {"{}",
+                                      "[]",
+                                      "{\"_shards\":{\"total\":1}}",
+                                      "{\"_shards\":{\"failed\":0}}",
+                                      "{\"_shards\":{\"total\":\"1\",\"failed\":0}}",
+                                      SHARDS(",\"hits\":{\"hits\":[{\"_seq_no\":9}]}"),
+                                      SHARDS(",\"hits\":{\"hits\":[[1]]}")};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        says(read_newest, bad[i], false, "error");
+    deform(read_newest, one);
+}
+
 int main(void)
 {
     test_bulk();
     test_mget();
     test_page();
+    test_versions();
+    test_newest();
     if (failures == 0)
         printf("ok - es-answer\n");
     return failures != 0;

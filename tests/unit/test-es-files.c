@@ -408,6 +408,10 @@ static void test_ids(void)
     }
     /* The later of two lines counts. */
     struct es_index_ids *ids = es_index_ids_open(path, &error);
+    check(es_index_ids_read(ids, "i7") == NULL && es_index_ids_note_read(ids, "i7", "{\"seq\":1}", &error) == 0 &&
+              es_index_ids_note_read(ids, "i7", "{\"seq\":2}", &error) == 0 &&
+              es_index_ids_note_read(ids, "unseen", "{\"seq\":3}", &error) == 0,
+          "where a read began");
     check(es_index_ids_note(ids, "i7", s("new"), "{\"table\":\"t\\n8\"}", &error) == 0 &&
               es_index_ids_sync(ids, &error) == 0,
           "noted again");
@@ -416,6 +420,9 @@ static void test_ids(void)
     check(strcmp(es_index_ids_get(ids, "i7"), "new") == 0 && strcmp(es_index_ids_get(ids, "i8"), "u8") == 0 &&
               strcmp(es_index_ids_home(ids, "{\"table\":\"t\\n8\"}"), "i7") == 0,
           "the later one counts");
+    check(strcmp(es_index_ids_read(ids, "i7"), "{\"seq\":2}") == 0 && es_index_ids_read(ids, "i8") == NULL &&
+              strcmp(es_index_ids_read(ids, "unseen"), "{\"seq\":3}") == 0 && es_index_ids_get(ids, "unseen") == NULL,
+          "the later begin of a read, also in an index whose id is not known");
     es_index_ids_free(ids);
     check(read_file(text, sizeof text) > 1000, "all of it is in the file");
     ids = es_index_ids_open(NULL, &error);

@@ -128,6 +128,29 @@ static void test_selection(void)
             "\"key\":null,\"before\":null,\"after\":{\"a\":1}}");
 }
 
+/* The lines around the rows of a table that is read again go with these rows. */
+static void test_reads(void)
+{
+    static const char begin[] = HEAD("t") "\"read\":\"begin\"}", truncate[] = HEAD("t") "\"x\":1}";
+#define ENDING(key) HEAD("schema") "\"columns\":[" COLUMN(key) "],\"key_columns\":[\"" key "\"],\"read\":\"end\"}"
+    struct cdc_filter_settings settings = {.ops = LIST("c,u,d,r")};
+    becomes(&settings, begin, begin);
+    becomes(&settings, ENDING("id"), ENDING("id"));
+    becomes(&settings, truncate, NULL);
+    settings.ops = (struct cdc_option_list)LIST("c,u,d,t");
+    becomes(&settings, begin, NULL);
+    becomes(&settings, ENDING("id"), NULL);
+    becomes(&settings, truncate, truncate);
+    becomes(&settings, HEAD("schema") "\"columns\":[]}", HEAD("schema") "\"columns\":[]}");
+    struct cdc_filter_settings other = {.selection = {.include = LIST("app.u")}};
+    becomes(&other, begin, NULL);
+    becomes(&other, ENDING("id"), NULL);
+    struct cdc_filter_settings rename = {.rename_columns = LIST("id=no")};
+    becomes(&rename, begin, begin);
+    becomes(&rename, ENDING("id"), ENDING("no"));
+#undef ENDING
+}
+
 static void test_commit(void)
 {
     struct cdc_error error = {0};
@@ -279,6 +302,7 @@ int main(void)
     failures += memory_sweep("filter", filter_all) != 0;
     test_columns();
     test_selection();
+    test_reads();
     test_commit();
     test_many_tables();
     if (failures == 0)

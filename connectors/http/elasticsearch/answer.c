@@ -266,16 +266,47 @@ int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error 
     return 0;
 }
 
-int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_error *error)
+/* A number of ours: never negative. false: it is none. */
+static bool number_of(const json_t *object, const char *name, int64_t *number)
 {
-    const json_t *hit = next_element(&page->hits), *text = json_object_get(hit, "_id");
+    const json_t *value = json_object_get(object, name);
 
-    if (hit == NULL)
+    *number = json_is_integer(value) ? json_integer_value(value) : -1;
+    return *number >= 0;
+}
+
+int es_answer_next_hit(struct es_page *page, bool whole, struct es_hit *hit, struct cdc_error *error)
+{
+    const json_t *object = next_element(&page->hits), *text = json_object_get(object, "_id");
+
+    if (object == NULL)
         return 0;
     if (!json_is_string(text))
         return senseless("_search has a hit without \"_id\"", error);
-    *id = cdc_span(json_string_value(text), json_string_length(text));
-    return 1;
+    hit->id = cdc_span(json_string_value(text), json_string_length(text));
+    bool all = number_of(object, "_version", &hit->version);
+    all &= number_of(object, "_seq_no", &hit->mark.number);
+    all &= number_of(object, "_primary_term", &hit->mark.term);
+    return all || !whole ? 1
+                         : senseless("_search has a hit without \"_version\", \"_seq_no\" or \"_primary_term\"", error);
+}
+
+int es_answer_newest(struct es_newest *newest, struct cdc_span body, struct cdc_error *error)
+{
+    struct es_answer answer;
+
+    *newest = (struct es_newest){.mark = {-1, -1}};
+    if (open_answer(&answer, body, "_search", error) != 0)
+        return -1;
+    const json_t *shards = json_object_get(answer.tree, "_shards"),
+                 *hit = json_array_get(json_object_get(json_object_get(answer.tree, "hits"), "hits"), 0);
+    int64_t failed = -1;
+    bool sound = number_of(shards, "total", &newest->shards) && number_of(shards, "failed", &failed);
+    newest->whole = failed == 0 && !json_is_true(json_object_get(answer.tree, "timed_out"));
+    if (sound && hit != NULL)
+        sound = number_of(hit, "_seq_no", &newest->mark.number) && number_of(hit, "_primary_term", &newest->mark.term);
+    es_answer_close(&answer);
+    return sound ? 0 : senseless("_search does not say how many shards there are, or what is in them", error);
 }
 
 bool es_answer_shard_failed(struct cdc_span body)

@@ -75,8 +75,25 @@ struct es_page {
 };
 /* Closed by es_answer_close(&page->hits). */
 int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error *error);
-/* 1: *id is the next one, 0: no more, -1. */
-int es_answer_next_id(struct es_page *page, struct cdc_span *id, struct cdc_error *error);
+/* Which write of a shard a document is of: within a shard both only grow. */
+struct es_mark {
+    int64_t term, number; /* -1: of none */
+};
+struct es_hit {
+    struct cdc_span id; /* BORROWED from the page */
+    int64_t version;    /* -1: it does not say */
+    struct es_mark mark;
+};
+/* 1: *hit is the next one, 0: no more, -1. whole: it must have all members, and not the id alone. */
+int es_answer_next_hit(struct es_page *page, bool whole, struct es_hit *hit, struct cdc_error *error);
+
+/* -- _search for the document of the newest write -- */
+struct es_newest {
+    bool whole;          /* as of a page */
+    int64_t shards;      /* that were asked */
+    struct es_mark mark; /* of the first hit */
+};
+int es_answer_newest(struct es_newest *newest, struct cdc_span body, struct cdc_error *error);
 
 /* Does it say that a shard failed? Any body will do. */
 bool es_answer_shard_failed(struct cdc_span body);

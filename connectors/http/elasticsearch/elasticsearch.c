@@ -271,22 +271,53 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     return http_batch_is_full(&batch->lines) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }
 
-static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_event *event, struct cdc_table *table,
+static int empty(struct es_sink *sink, struct es_table *table, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct es_sweep all = {.index = table->source.target, .seq = event->seq, .all = true, .shard = -1};
+
+    if (es_sweep_index(sink, &all, error) != 0)
+        return -1;
+    es_identity_forget(table);
+    return 0;
+}
+
+/* A TRUNCATE, or the begin of a snapshot or of a read that comes again. */
+static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_event *event, struct es_table *table,
                                      struct cdc_error *error)
 {
     int result;
 
-    if (sink->batch.lines.n > 0) /* what came before goes first */
-        return HTTP_TAKEN_NOT_YET;
     if (!event->has_seq)
         result = cdc_sink_reject(sink->client->context, event->line, "the line has no \"seq\"", error);
+    else if (cdc_span_is(event->read, "begin"))
+        result = es_reread_begin(sink, table, event, error);
     else
-        result = es_truncate_index(sink, table->target, event->seq, error);
-    if (result == 0 && event->has_seq)
-        es_identity_forget((struct es_table *)table);
-    if (result == 0 && !((struct es_table *)table)->no_index)
-        result = touch(sink, (struct es_table *)table, error);
+        result = empty(sink, table, event, error);
+    if (result == 0 && !table->no_index)
+        result = touch(sink, table, error);
     return result == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
+}
+
+static enum http_taken take_schema(struct es_sink *sink, const struct cdc_event *event, struct es_table *table,
+                                   struct cdc_error *error)
+{
+    table->identified = false;
+    if (!cdc_span_is(event->read, "end"))
+        return HTTP_TAKEN;
+    if (!event->has_seq) {
+        cdc_error_set(error, CDC_EXIT_DATA, "the line has no \"seq\"");
+        return HTTP_TAKEN_FAILED;
+    }
+    if (es_reread_end(sink, table, event, error) != 0)
+        return HTTP_TAKEN_FAILED;
+    /* What was deleted is made durable before the position moves, as documents are. */
+    return table->no_index || touch(sink, table, error) == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
+}
+
+/* Is it about all documents of an index? Then what came before goes first. */
+static bool is_of_all_documents(const struct cdc_event *event)
+{
+    return event->op == CDC_OP_TRUNCATE || (event->op == CDC_OP_SCHEMA && cdc_span_is(event->read, "end"));
 }
 
 enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error)
@@ -298,13 +329,13 @@ enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *even
         return HTTP_TAKEN_FAILED;
     if (!is_row && event->op != CDC_OP_TRUNCATE && event->op != CDC_OP_SCHEMA)
         return HTTP_TAKEN;
+    if (sink->batch.lines.n > 0 && is_of_all_documents(event))
+        return HTTP_TAKEN_NOT_YET;
     struct cdc_table *table = event->op == CDC_OP_SCHEMA ? cdc_tables_define(&sink->tables, event, error)
                                                          : cdc_tables_of(&sink->tables, event, error);
     if (table == NULL || claim(sink, table, error) != 0)
         return HTTP_TAKEN_FAILED;
-    if (event->op == CDC_OP_SCHEMA) {
-        ((struct es_table *)table)->identified = false;
-        return HTTP_TAKEN;
-    }
-    return is_row ? take_row(sink, event, table, error) : take_truncate(sink, event, table, error);
+    if (event->op == CDC_OP_SCHEMA)
+        return take_schema(sink, event, (struct es_table *)table, error);
+    return is_row ? take_row(sink, event, table, error) : take_truncate(sink, event, (struct es_table *)table, error);
 }

@@ -24,6 +24,9 @@ const char *es_index_ids_identity(const struct es_index_ids *ids, const char *in
 /* identity NULL: no more. Kept as the id is; for this run only where the index has none. */
 int es_index_ids_note_identity(struct es_index_ids *ids, const char *index, const char *identity,
                                struct cdc_error *error);
+/* Where the newest read of its table began in that index (reread.c), a JSON object; NULL: none has. BORROWED, too. */
+const char *es_index_ids_read(const struct es_index_ids *ids, const char *index);
+int es_index_ids_note_read(struct es_index_ids *ids, const char *index, const char *read, struct cdc_error *error);
 int es_index_ids_sync(struct es_index_ids *ids, struct cdc_error *error);
 
 #endif

@@ -154,6 +154,11 @@ struct es_table {
 enum http_outcome es_request_send(struct es_sink *sink, const struct http_request *request, long *status,
                                   struct cdc_error *error);
 
+/* The request ("_refresh", "_flush") to all shards of an index. 1: each of them did it, 0: there is no such index, -1. */
+int es_request_on_shards(struct es_sink *sink, const char *index, const char *what, struct cdc_error *error);
+/* The error of a closed index. Always -1. */
+int es_request_closed(const char *index, struct cdc_error *error);
+
 /* -- owner.c: for struct cdc_target_ops; context is the sink -- */
 int es_owner_read(void *context, const char *index, struct cdc_table_id *owner, struct cdc_error *error);
 /* An index that is not there yet sets sink->no_index. */
@@ -163,6 +168,9 @@ int es_owner_make_index(struct es_sink *sink, const struct cdc_table *table, str
 
 /* Before the offsets move: the indexes of those that were touched are there still, and the same. CONFIG when not. */
 int es_owner_verify(struct es_sink *sink, struct cdc_error *error);
+
+/* The same for one of them, now: its id is known then, unless it may not be seen (table->hidden). */
+int es_owner_verify_table(struct es_sink *sink, struct es_table *table, struct cdc_error *error);
 
 /* The settings of those that were touched are learned, where they are not known yet. 0 or -1. */
 int es_owner_look(struct es_sink *sink, struct cdc_error *error);
@@ -203,7 +211,24 @@ int es_identity_note(struct es_sink *sink, struct es_table *table, struct cdc_er
 /* -- send.c -- */
 int es_send_batch(struct es_sink *sink, struct cdc_error *error);
 
-/* -- truncate.c -- */
-int es_truncate_index(struct es_sink *sink, const char *index, int64_t seq, struct cdc_error *error);
+/* -- sweep.c: documents that go -- */
+struct es_sweep {
+    const char *index;
+    int64_t seq;
+    bool all;            /* whatever their version; else those with a smaller one than seq, and some with that one: */
+    struct es_mark mark; /* those that were not written after it */
+    int shard;           /* of that shard alone, since marks are of one; -1: of all */
+    uint64_t gone;       /* how many were deleted */
+    int64_t deadline;    /* sweep.c's own */
+};
+/* Deletes them, with versions that let nothing newer go, and adds how many to sweep->gone. */
+int es_sweep_index(struct es_sink *sink, struct es_sweep *sweep, struct cdc_error *error);
+
+/* -- reread.c: a table that is read again -- */
+/* The line before its rows. */
+int es_reread_begin(struct es_sink *sink, struct es_table *table, const struct cdc_event *event,
+                    struct cdc_error *error);
+/* The line after its rows: all of them are in the index. Documents that are not of this read go. */
+int es_reread_end(struct es_sink *sink, struct es_table *table, const struct cdc_event *event, struct cdc_error *error);
 
 #endif

@@ -343,7 +343,7 @@ static int verify_known(struct es_sink *sink, size_t from, size_t *to, struct cd
     return result < 0 ? -1 : 0;
 }
 
-static int verify_table(struct es_sink *sink, struct es_table *table, struct cdc_error *error)
+int es_owner_verify_table(struct es_sink *sink, struct es_table *table, struct cdc_error *error)
 {
     if (table->hidden)
         return 0;
@@ -357,7 +357,7 @@ int es_owner_look(struct es_sink *sink, struct cdc_error *error)
 {
     for (size_t i = 0; i < sink->n_touched; i++) {
         struct es_table *table = sink->touched[i];
-        if (!table->looked_at && verify_table(sink, table, error) != 0)
+        if (!table->looked_at && es_owner_verify_table(sink, table, error) != 0)
             return -1;
         table->looked_at = true; /* as far as it may be */
     }
@@ -368,28 +368,12 @@ int es_owner_look(struct es_sink *sink, struct cdc_error *error)
  * with a server that is killed. */
 static int make_durable(struct es_sink *sink, const struct es_table *table, struct cdc_error *error)
 {
-    struct http_request request = {.method = "POST", .content_type = "application/json"};
-    struct cdc_retry retry;
-    char path[300];
-    long status = 0;
-
-    snprintf(path, sizeof path, "/%s/_flush?filter_path=_shards.failed", table->source.target);
-    request.path = path;
-    cdc_retry_init(&retry, sink->client->context->settings->retry_max);
-    for (;;) {
-        enum http_outcome outcome = es_request_send(sink, &request, &status, error);
-        if (http_client_check(sink->client, outcome, status, error) != 0) {
-            if (error != NULL)
-                error->hint[0] = '\0';
-            return cdc_error_hint(error,
-                                  "the index has index.translog.durability async: set it to request, or give the user "
-                                  "the right to flush");
-        }
-        if (!es_answer_shard_failed(response_of(sink)))
-            return 0;
-        if (http_client_wait(sink->client, &retry, 0, "an index cannot be flushed now", error) != 0)
-            return -1;
-    }
+    if (es_request_on_shards(sink, table->source.target, "_flush", error) >= 0)
+        return 0;
+    if (error != NULL)
+        error->hint[0] = '\0';
+    return cdc_error_hint(error, "the index has index.translog.durability async: set it to request, or give the user "
+                                 "the right to flush");
 }
 
 int es_owner_verify(struct es_sink *sink, struct cdc_error *error)
@@ -398,7 +382,7 @@ int es_owner_verify(struct es_sink *sink, struct cdc_error *error)
         if (verify_known(sink, from, &to, error) != 0)
             return -1;
         for (size_t i = from; i < to; i++)
-            if (sink->touched[i]->touched && verify_table(sink, sink->touched[i], error) != 0)
+            if (sink->touched[i]->touched && es_owner_verify_table(sink, sink->touched[i], error) != 0)
                 return -1;
     }
     for (size_t i = 0; i < sink->n_touched; i++)

@@ -26,3 +26,36 @@ enum http_outcome es_request_send(struct es_sink *sink, const struct http_reques
             return HTTP_GAVE_UP;
     }
 }
+
+int es_request_closed(const char *index, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "index \"%s\" is closed", index);
+    return cdc_error_hint(error, "open it, and start again");
+}
+
+int es_request_on_shards(struct es_sink *sink, const char *index, const char *what, struct cdc_error *error)
+{
+    struct http_request request = {.method = "POST", .content_type = "application/json"};
+    struct cdc_retry retry;
+    char path[300];
+    long status = 0;
+
+    /* A name of an index has at most 255 bytes (index.c). */
+    snprintf(path, sizeof path, "/%s/%s?filter_path=_shards.failed", index, what);
+    request.path = path;
+    cdc_retry_init(&retry, sink->client->context->settings->retry_max);
+    for (;;) {
+        enum http_outcome outcome = es_request_send(sink, &request, &status, error);
+        struct cdc_span body = {sink->client->response.data, sink->client->response.len};
+        if (outcome == HTTP_ANSWERED && status == 404)
+            return 0;
+        if (outcome == HTTP_ANSWERED && status == 400 && es_answer_is_error(body, "index_closed_exception"))
+            return es_request_closed(index, error);
+        if (http_client_check(sink->client, outcome, status, error) != 0)
+            return -1;
+        if (!es_answer_shard_failed(body))
+            return 1;
+        if (http_client_wait(sink->client, &retry, 0, "a shard of the index does not answer now", error) != 0)
+            return -1;
+    }
+}

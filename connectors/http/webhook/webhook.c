@@ -197,13 +197,23 @@ static int is_of_another(struct http_webhook *webhook, const struct cdc_event *e
     return name->failed ? cdc_error_memory(error) : 0;
 }
 
+/* All rows of a table that was read again are there. Such a line comes again when all others that do are dropped (cdc/sink.h): it
+ * goes alone, as a batch with it would have the id of another one. */
+static bool is_end_of_read(const struct cdc_event *event)
+{
+    return event->op == CDC_OP_SCHEMA && cdc_span_is(event->read, "end");
+}
+
 enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cdc_event *event, struct cdc_error *error)
 {
     struct http_batch *batch = &webhook->batch;
+    bool alone = is_end_of_read(event);
 
     /* Schema and DDL lines describe; a webhook gets what happened to rows, and messages. */
-    if (!cdc_event_has_row(event) && event->op != CDC_OP_TRUNCATE && event->op != CDC_OP_MESSAGE)
+    if (!cdc_event_has_row(event) && event->op != CDC_OP_TRUNCATE && event->op != CDC_OP_MESSAGE && !alone)
         return HTTP_TAKEN;
+    if (alone && batch->n > 0)
+        return HTTP_TAKEN_NOT_YET;
     int another = is_of_another(webhook, event, error);
     if (another < 0)
         return HTTP_TAKEN_FAILED;
@@ -211,5 +221,5 @@ enum http_taken http_webhook_event(struct http_webhook *webhook, const struct cd
         return HTTP_TAKEN_NOT_YET;
     if (http_batch_add(batch, event->line, cdc_sink_line_number(webhook->client->context), error) != 0)
         return HTTP_TAKEN_FAILED;
-    return http_batch_is_full(batch) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
+    return alone || http_batch_is_full(batch) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }

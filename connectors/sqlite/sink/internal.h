@@ -11,6 +11,7 @@
 #include "connectors/sqlite/sink/sink.h"
 
 #define LITE_SHAPES 16
+#define LITE_SIDE_SIZE 40
 /* A statement for one set of columns. */
 struct lite_shape {
     int what; /* enum lite_what */
@@ -32,6 +33,12 @@ struct lite_table {
     int64_t seq;
     uint64_t transaction;
     char snapshot[CDC_POS_NUMBER_DIGITS]; /* how the positions of the snapshot begin that was looked at last */
+    /* of its reading again (reads.c) */
+    bool read_known;           /* the rest is what the database says */
+    bool read_new;             /* the table was not there when the read began */
+    bool side_fits;            /* it is there, with the columns of the definition */
+    char side[LITE_SIDE_SIZE]; /* the table that an open read fills; "": none is open */
+    char *read_pos;            /* where the open read began, or the last one ended; NULL: there was none */
     /* of the event in hand, per column */
     struct cdc_span *after, *before, *old_key, *new_key;
     unsigned char *after_mask, *before_mask, *key_mask;
@@ -56,11 +63,12 @@ struct lite_sink {
     uint64_t transaction; /* counts boundaries and deliveries: no transaction goes over one */
     bool missing;         /* some table is */
     size_t tables_described;
+    int64_t n_reads; /* tables that were read again, or are being; -1: unknown */
     struct cdc_tables tables;
     struct cdc_buf scratch; /* decoded values of one event */
 };
 
-/* -- state.c: the tables cdc_offsets, cdc_tables, cdc_meta -- */
+/* -- state.c: the tables cdc_offsets, cdc_tables, cdc_meta; cdc_reads is of reads.c, cdc_columns of columns.c -- */
 /* Creates them. CONFIG when a newer version of this tool wrote them. */
 int lite_state_open(struct lite_sink *sink, struct cdc_error *error);
 void lite_state_free(struct lite_sink *sink);
@@ -74,6 +82,10 @@ int lite_state_check_snapshot(struct lite_sink *sink, struct lite_table *table, 
 /* For struct cdc_target_ops; context is the sink. */
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);
 int lite_state_claim(void *context, const char *target, const struct cdc_table_id *owner, struct cdc_error *error);
+/* Nobody owns the name any more. */
+int lite_state_unclaim(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+/* Does the database have all lines of the source up to that position? */
+bool lite_state_is_stored(const struct lite_sink *sink, const char *name, struct cdc_span pos);
 /* Before a table is made for that source table: CONFIG when its rows are in one of another name. */
 int lite_state_check_new(struct lite_sink *sink, const char *target, const struct cdc_table_id *id,
                          struct cdc_error *error);
@@ -81,6 +93,12 @@ int lite_state_check_new(struct lite_sink *sink, const char *target, const struc
 /* -- sql.c -- */
 /* Begins the transaction, unless one is open. */
 int lite_sql_begin(struct lite_sink *sink, struct cdc_error *error);
+/* Appends the name of the table that statements on rows are for: while it is read again, that of the rows so far. */
+void lite_sql_append_table(struct cdc_buf *sql, const struct lite_table *table);
+/* Appends `"a", "b"`, all columns of the definition. */
+void lite_sql_append_columns(struct cdc_buf *sql, const struct lite_table *table);
+/* Runs a statement of one parameter, a text, and no rows. TAKES the statement; NULL: there is an error already. */
+int lite_sql_run(struct lite_sink *sink, sqlite3_stmt *statement, const char *text, struct cdc_error *error);
 /* What a column is declared as. */
 const char *lite_sql_declared(const struct lite_table *table, size_t column);
 /* Appends the end of a CREATE TABLE: `, PRIMARY KEY ("a", "b"))`, or the bracket alone where there is no key. */
@@ -104,6 +122,23 @@ int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, str
 int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 /* Before a delivery: makes the tables that have had no row. */
 int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error);
+/* 1 when a table or view of that name is there, 0, -1. */
+int lite_table_exists(struct lite_sink *sink, const char *name, struct cdc_error *error);
+/* CONFIG: a table of that name is there, and not ours. Always -1. */
+int lite_table_is_foreign(const struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
+/* Makes a table of that name as the definition says. */
+int lite_table_make(struct lite_sink *sink, const struct lite_table *table, const char *name, struct cdc_error *error);
+/* How a table in the database fits the definition. */
+enum lite_fit {
+    LITE_FIT_ERROR = -1,
+    LITE_FIT_NOT,  /* it has another key, or no key */
+    LITE_FIT_KEY,  /* the same key; other columns or types */
+    LITE_FIT_WHOLE /* the same columns and the same key, if there is one */
+};
+enum lite_fit lite_table_compare(struct lite_sink *sink, const struct lite_table *table, const char *name,
+                                 struct cdc_error *error);
+/* Makes the table in the database, which is there, fit its definition. */
+int lite_table_fit(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 void lite_table_forget_statements(struct lite_table *table);
 
 /* -- rowid.c -- */
@@ -124,6 +159,46 @@ struct cdc_span lite_declaration_of(const char *sql, const char *column);
  * added stay as they were declared, and rows keep their rowid, which what somebody has built on the table may go by (an index
  * of FTS5, say), unless the new key is the rowid. */
 int lite_rebuild_table(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+
+/* -- columns.c: which columns of a table come from the source, in cdc_columns; the others are somebody's own -- */
+/* Those of the definition do from now on. */
+int lite_columns_remember(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
+/* When a table was read again: those that the source does not have any more are dropped, or NULL where something uses them,
+ * which is told. */
+int lite_columns_drop_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
+
+/* -- reads.c: what the database keeps of tables that are read again, in cdc_reads -- */
+/* Fills the table's members on reads from the database, once in a run and after each discard. */
+int lite_reads_look(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+/* Forgets what the table knows of its reads. */
+void lite_reads_forget(struct lite_table *table);
+/* Its read is in that state ("open", "ended", "broken") from now on; number, of an open one, names its side. */
+int lite_reads_note(struct lite_sink *sink, struct lite_table *table, const char *state, struct cdc_span pos,
+                    int64_t number, struct cdc_error *error);
+/* At the start: warns of tables whose reads were broken off. */
+int lite_reads_report(struct lite_sink *sink, struct cdc_error *error);
+static inline bool lite_reads_is_open(const struct lite_table *table)
+{
+    return table->side[0] != '\0';
+}
+
+/* -- read.c: a table that is read again -- */
+/* The line that begins a read. CONFIG when a table of that name is there and not ours. */
+int lite_read_begin(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                    struct cdc_error *error);
+/* Before a row of an open read. TEMPORARY when the rows so far have other columns. */
+int lite_read_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
+/* The line that ends a read, which the table has been defined by: its rows are replaced. CONFIG when the line that began it
+ * is missing. */
+int lite_read_end(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                  struct cdc_error *error);
+/* The log has changes of the table though its read has not ended: what was read is dropped. emptied: nothing of the table is to be
+ * kept, so that no old row stays. */
+int lite_read_break_off(struct lite_sink *sink, struct lite_table *table, bool emptied, struct cdc_error *error);
+
+/* -- replace.c -- */
+/* The rows of the table become those of its side, in the form of the definition. In a transaction. */
+int lite_replace_rows(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 
 /* -- fts.c -- */
 int lite_fts_check_settings(const struct lite_settings *settings, struct cdc_error *error);

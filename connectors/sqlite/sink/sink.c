@@ -32,11 +32,12 @@ struct lite_sink *lite_sink_open(const struct lite_settings *settings, struct cd
         return NULL;
     }
     sink->settings = settings;
-    sink->schema_version = -1;
+    sink->schema_version = sink->n_reads = -1;
     cdc_tables_init(&sink->tables, sizeof(struct lite_table), lite_table_release, &lite_target_ops, sink);
     sink->tables.need_whole = true;
     sink->tables.check = lite_table_check;
-    if (lite_fts_check_settings(settings, error) != 0 || open_database(sink, error) != 0) {
+    if (lite_fts_check_settings(settings, error) != 0 || open_database(sink, error) != 0 ||
+        lite_reads_report(sink, error) != 0) {
         lite_sink_free(sink);
         return NULL;
     }
@@ -63,19 +64,32 @@ void lite_sink_report(struct lite_sink *sink)
 /* The table may be one that this run has no schema line for: its name and its owner suffice. */
 static int empty_table(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
 {
-    struct cdc_table *source = cdc_tables_of(&sink->tables, event, error);
+    struct lite_table *table = (struct lite_table *)cdc_tables_of(&sink->tables, event, error);
 
-    if (source == NULL)
+    if (table == NULL || lite_reads_look(sink, table, error) != 0)
         return -1;
-    ((struct lite_table *)source)->waiting = 0; /* rows that wait are of the table as well */
-    if (!source->owned)                         /* nothing of it is here */
+    table->waiting = 0; /* rows that wait are of the table as well */
+    if (cdc_span_is(event->read, "begin"))
+        return lite_read_begin(sink, table, event, error);
+    if (lite_reads_is_open(table) && lite_read_break_off(sink, table, true, error) != 0)
+        return -1;
+    if (!table->source.owned) /* nothing of it is here */
         return 0;
     if (lite_sql_begin(sink, error) != 0)
         return -1;
     sink->db.sql.len = 0;
     cdc_buf_lit(&sink->db.sql, "DELETE FROM ");
-    lite_database_quote(&sink->db.sql, source->target);
+    lite_database_quote(&sink->db.sql, table->source.target);
     return lite_database_exec_made(&sink->db, error);
+}
+
+/* A row of an open read waits in a table of its own. */
+static int read_row(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                    struct cdc_error *error)
+{
+    return lite_sql_begin(sink, error) == 0 && lite_read_settle(sink, table, error) == 0
+               ? lite_rows_apply(sink, table, event, error)
+               : -1;
 }
 
 static int row(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
@@ -88,10 +102,26 @@ static int row(struct lite_sink *sink, const struct cdc_event *event, struct cdc
         return cdc_sink_reject(&sink->context, event->line,
                                "a row before the schema line of its table: the stream must keep its schema lines",
                                error);
+    if (lite_reads_look(sink, table, error) != 0)
+        return -1;
+    if (lite_reads_is_open(table) && event->op == CDC_OP_READ)
+        return read_row(sink, table, event, error);
+    if (lite_reads_is_open(table) && lite_read_break_off(sink, table, false, error) != 0)
+        return -1;
     if ((event->op == CDC_OP_READ && lite_state_check_snapshot(sink, table, event, error) != 0) ||
         lite_sql_begin(sink, error) != 0 || lite_table_settle(sink, table, error) != 0)
         return -1;
     return lite_rows_apply(sink, table, event, error);
+}
+
+static int define_table(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
+{
+    if (lite_table_define(sink, event, error) != 0)
+        return -1;
+    if (!cdc_span_is(event->read, "end"))
+        return 0;
+    struct lite_table *table = (struct lite_table *)cdc_tables_of(&sink->tables, event, error);
+    return table != NULL ? lite_read_end(sink, table, event, error) : -1;
 }
 
 static int event_op(void *context, const struct cdc_event *event, struct cdc_error *error)
@@ -102,7 +132,7 @@ static int event_op(void *context, const struct cdc_event *event, struct cdc_err
     if (cdc_event_has_row(event))
         result = row(sink, event, error);
     else if (event->op == CDC_OP_SCHEMA)
-        result = lite_table_define(sink, event, error);
+        result = define_table(sink, event, error);
     else if (event->op == CDC_OP_TRUNCATE)
         result = empty_table(sink, event, error);
     if (sink->scratch.cap > SCRATCH_KEEP) {
@@ -152,10 +182,13 @@ static void discard(void *context)
     for (size_t i = 0; i < sink->tables.n; i++) {
         struct lite_table *table = (struct lite_table *)sink->tables.items[i];
         lite_table_forget_statements(table);
+        /* The next delivery makes no table for a schema line of a read that is taken back. */
+        table->missing &= !lite_reads_is_open(table);
+        lite_reads_forget(table);
         table->pending = true;
     }
     cdc_tables_recheck(&sink->tables);
-    sink->schema_version = -1;
+    sink->schema_version = sink->n_reads = -1;
     sink->transaction++;
     if (sink->has_boundary) {
         /* It stays open: what waited for another source is taken in now, and may have to be taken back as well, before it

@@ -25,6 +25,29 @@ sqlite3_stmt *lite_sql_table_info(struct lite_sink *sink, const char *name, stru
     return lite_database_prepare_made(&sink->db, false, error);
 }
 
+void lite_sql_append_table(struct cdc_buf *sql, const struct lite_table *table)
+{
+    lite_database_quote(sql, lite_reads_is_open(table) ? table->side : table->source.target);
+}
+
+void lite_sql_append_columns(struct cdc_buf *sql, const struct lite_table *table)
+{
+    for (size_t i = 0; i < table->source.n_columns; i++) {
+        cdc_buf_text(sql, i > 0 ? ", " : "");
+        lite_database_quote(sql, table->source.columns[i].name);
+    }
+}
+
+int lite_sql_run(struct lite_sink *sink, sqlite3_stmt *statement, const char *text, struct cdc_error *error)
+{
+    if (statement == NULL)
+        return -1;
+    sqlite3_bind_text(statement, 1, text, -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot write the state", error);
+}
+
 const char *lite_sql_declared(const struct lite_table *table, size_t column)
 {
     return lite_value_declared(table->kinds[column], table->source.columns[column].key && table->source.n_key == 1);

@@ -16,6 +16,10 @@ static const char *const own_tables[] = {
     " schema TEXT NOT NULL, source_table TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS cdc_tables_source ON cdc_tables(source_table, schema, db, name)",
     "CREATE TABLE IF NOT EXISTS cdc_meta(key TEXT PRIMARY KEY, value)",
+    "CREATE TABLE IF NOT EXISTS cdc_reads(table_name TEXT PRIMARY KEY COLLATE NOCASE, state TEXT NOT NULL, pos TEXT "
+    "NOT "
+    "NULL, number INTEGER NOT NULL, is_new INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS cdc_columns(table_name TEXT PRIMARY KEY COLLATE NOCASE, names TEXT NOT NULL)",
 };
 
 int lite_state_open(struct lite_sink *sink, struct cdc_error *error)
@@ -83,6 +87,13 @@ int lite_state_claim(void *context, const char *target, const struct cdc_table_i
     return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot write cdc_tables", error);
 }
 
+int lite_state_unclaim(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    table->source.owned = false;
+    return lite_sql_run(sink, lite_database_prepare(&sink->db, "DELETE FROM cdc_tables WHERE table_name = ?1", error),
+                        table->source.target, error);
+}
+
 static int is_elsewhere(struct lite_sink *sink, const char *target, const char *there, const struct cdc_table_id *id,
                         struct cdc_error *error)
 {
@@ -144,6 +155,12 @@ static struct lite_position *position_of(const struct lite_sink *sink, const cha
         if (strcmp(sink->positions[i].name, name) == 0)
             return &sink->positions[i];
     return NULL;
+}
+
+bool lite_state_is_stored(const struct lite_sink *sink, const char *name, struct cdc_span pos)
+{
+    const struct lite_position *position = position_of(sink, name);
+    return position != NULL && cdc_span_compare(pos, cdc_span_text(position->pos)) <= 0;
 }
 
 /* The position of that name is the one that the database has: it is written when it has moved on. */

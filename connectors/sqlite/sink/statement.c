@@ -22,7 +22,7 @@ static void append_table(struct cdc_buf *sql, const struct lite_table *table, bo
     if (waiting)
         lite_sql_append_waiting(sql, table);
     else
-        lite_database_quote(sql, table->source.target);
+        lite_sql_append_table(sql, table);
 }
 
 static void append_columns(struct cdc_buf *sql, const struct lite_table *table, bool waiting)
@@ -117,7 +117,8 @@ static void append_insert(struct cdc_buf *sql, const struct lite_table *table)
     size_t parameter = 0;
 
     cdc_buf_lit(sql, "INSERT INTO ");
-    lite_database_quote(sql, table->source.target);
+    lite_sql_append_table(sql, table);
+    cdc_buf_lit(sql, " AS cdc_here"); /* or a table that is called excluded would hide the row that comes */
     for (size_t i = 0; i < table->source.n_columns; i++) {
         if (!lite_mask_has(mask, i))
             continue;

@@ -33,6 +33,7 @@ static void free_definition(struct lite_table *table)
 void lite_table_release(struct cdc_table *source)
 {
     free_definition((struct lite_table *)source);
+    lite_reads_forget((struct lite_table *)source);
 }
 
 /* -- names ---------------------------------------------------------------------- */
@@ -88,7 +89,7 @@ static int gives_a_row(struct lite_sink *sink, sqlite3_stmt *statement, struct c
 /* 1 when a table or view of that name exists. A look through sqlite_master takes longer with every table, so two others
  * come first: mostly it is a table, which SQLite finds by a hash of its names, or there is nothing. But it also tells
  * columns of table-valued functions (json_each), which are in the way of no table. */
-static int exists(struct lite_sink *sink, const char *name, struct cdc_error *error)
+int lite_table_exists(struct lite_sink *sink, const char *name, struct cdc_error *error)
 {
     if (sqlite3_table_column_metadata(sink->db.handle, "main", name, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK)
         return 1;
@@ -171,13 +172,13 @@ static int prepare_definition(struct lite_table *table, struct cdc_error *error)
 
 /* -- the database ------------------------------------------------------------------- */
 
-static int create(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+int lite_table_make(struct lite_sink *sink, const struct lite_table *table, const char *name, struct cdc_error *error)
 {
     struct cdc_buf *sql = &sink->db.sql;
 
     sql->len = 0;
     cdc_buf_lit(sql, "CREATE TABLE ");
-    lite_database_quote(sql, table->source.target);
+    lite_database_quote(sql, name);
     for (size_t i = 0; i < table->source.n_columns; i++) {
         cdc_buf_text(sql, i == 0 ? " (" : ", ");
         lite_database_quote(sql, table->source.columns[i].name);
@@ -185,7 +186,13 @@ static int create(struct lite_sink *sink, struct lite_table *table, struct cdc_e
         cdc_buf_text(sql, lite_sql_declared(table, i));
     }
     lite_sql_append_key(sql, table);
-    if (lite_database_exec_made(&sink->db, error) != 0 || cdc_tables_claim(&sink->tables, &table->source, error) != 0)
+    return lite_database_exec_made(&sink->db, error);
+}
+
+static int create(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    if (lite_table_make(sink, table, table->source.target, error) != 0 ||
+        cdc_tables_claim(&sink->tables, &table->source, error) != 0 || lite_columns_remember(sink, table, error) != 0)
         return -1;
     cdc_log_write(sink->db.log, CDC_LOG_INFO, "created table \"%s\" in %s", table->source.target, sink->db.path);
     return lite_fts_ensure(sink, table, error);
@@ -196,7 +203,9 @@ struct difference {
     bool rebuild;
     unsigned char *there; /* a byte per wanted column */
     size_t keys_there;    /* key columns of the database's table */
-    size_t keys_same;     /* of them, those at the same place of the wanted key */
+    size_t keys_same;     /* of them, those at the same place of the wanted key, with the same type */
+    size_t columns;       /* columns of the database's table */
+    size_t columns_same;  /* of them, those that are wanted */
 };
 
 static void compare_column(const struct lite_table *table, sqlite3_stmt *info, struct difference *difference)
@@ -205,25 +214,27 @@ static void compare_column(const struct lite_table *table, sqlite3_stmt *info, s
     const char *type = (const char *)sqlite3_column_text(info, 2);
     int place = sqlite3_column_int(info, 5);
 
+    difference->columns++;
     difference->keys_there += place > 0;
     for (size_t i = 0; i < table->source.n_columns; i++) {
         const struct cdc_column *column = &table->source.columns[i];
         if (sqlite3_stricmp(column->name, name) != 0)
             continue;
         difference->there[i] = 1;
-        if (sqlite3_stricmp(type, lite_sql_declared(table, i)) != 0)
-            difference->rebuild = true;
-        if (place > 0 && (size_t)place <= table->source.n_key && table->source.key[place - 1] == i)
+        difference->columns_same++;
+        bool same_type = sqlite3_stricmp(type, lite_sql_declared(table, i)) == 0;
+        difference->rebuild |= !same_type;
+        if (same_type && place > 0 && (size_t)place <= table->source.n_key && table->source.key[place - 1] == i)
             difference->keys_same++;
     }
 }
 
-static int compare(struct lite_sink *sink, const struct lite_table *table, struct difference *difference,
-                   struct cdc_error *error)
+static int compare(struct lite_sink *sink, const struct lite_table *table, const char *name,
+                   struct difference *difference, struct cdc_error *error)
 {
     int code = SQLITE_ROW;
 
-    sqlite3_stmt *info = lite_sql_table_info(sink, table->source.target, error);
+    sqlite3_stmt *info = lite_sql_table_info(sink, name, error);
     if (info == NULL)
         return -1;
     while ((code = sqlite3_step(info)) == SQLITE_ROW)
@@ -235,13 +246,45 @@ static int compare(struct lite_sink *sink, const struct lite_table *table, struc
     return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot read the columns", error);
 }
 
+enum lite_fit lite_table_compare(struct lite_sink *sink, const struct lite_table *table, const char *name,
+                                 struct cdc_error *error)
+{
+    struct difference difference = {.there = calloc(table->source.n_columns, 1)};
+    int result = difference.there != NULL ? compare(sink, table, name, &difference, error) : cdc_error_memory(error);
+
+    free(difference.there);
+    if (result != 0)
+        return LITE_FIT_ERROR;
+    if (!difference.rebuild && difference.columns == difference.columns_same &&
+        difference.columns == table->source.n_columns)
+        return LITE_FIT_WHOLE;
+    bool same_key = difference.keys_there == difference.keys_same && difference.keys_same == table->source.n_key;
+    return same_key && table->source.n_key > 0 ? LITE_FIT_KEY : LITE_FIT_NOT;
+}
+
+/* Unless it is read again: the rows that it then gets have it. */
+static void warn_added(const struct lite_sink *sink, const struct lite_table *table, const char *column)
+{
+    if (lite_reads_is_open(table))
+        cdc_log_write(sink->db.log, CDC_LOG_INFO, "table \"%s\": new column \"%s\"", table->source.target, column);
+    else
+        cdc_log_write(
+            sink->db.log, CDC_LOG_WARNING,
+            "table \"%s\": new column \"%s\" is NULL in the rows that are here already, until they change at the "
+            "source or a new snapshot is taken",
+            table->source.target, column);
+}
+
 static int add_columns(struct lite_sink *sink, const struct lite_table *table, const unsigned char *there,
                        struct cdc_error *error)
 {
+    bool added = false;
+
     for (size_t i = 0; i < table->source.n_columns; i++) {
         const struct cdc_column *column = &table->source.columns[i];
         if (there[i])
             continue;
+        added = true;
         cdc_buf_lit(&sink->db.sql, "ALTER TABLE ");
         lite_database_quote(&sink->db.sql, table->source.target);
         cdc_buf_lit(&sink->db.sql, " ADD COLUMN ");
@@ -251,25 +294,21 @@ static int add_columns(struct lite_sink *sink, const struct lite_table *table, c
         cdc_buf_text(&sink->db.sql, lite_value_declared(table->kinds[i], false));
         if (lite_database_exec_made(&sink->db, error) != 0)
             return -1;
-        cdc_log_write(
-            sink->db.log, CDC_LOG_WARNING,
-            "table \"%s\": new column \"%s\" is NULL in the rows that are here already, until they change at the "
-            "source or a new snapshot is taken",
-            table->source.target, column->name);
+        warn_added(sink, table, column->name);
     }
-    return 0;
+    return added ? lite_columns_remember(sink, table, error) : 0;
 }
 
-/* Makes the table in the database fit its definition. */
-static int apply(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+int lite_table_fit(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
-    struct difference difference = {false, calloc(table->source.n_columns, 1), 0, 0};
+    struct difference difference = {.there = calloc(table->source.n_columns, 1)};
     int result = -1;
 
     lite_table_forget_statements(table);
     if (difference.there == NULL)
         cdc_error_memory(error);
-    else if (compare(sink, table, &difference, error) == 0 && add_columns(sink, table, difference.there, error) == 0)
+    else if (compare(sink, table, table->source.target, &difference, error) == 0 &&
+             add_columns(sink, table, difference.there, error) == 0)
         result = !difference.rebuild ? 0 : lite_rebuild_table(sink, table, error);
     free(difference.there);
     if (result == 0)
@@ -306,20 +345,25 @@ static int check_can_be_made(struct lite_sink *sink, const struct lite_table *ta
                : -1;
 }
 
+int lite_table_is_foreign(const struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_CONFIG, "%s holds a table \"%s\" that is none of ours", sink->db.path,
+                  table->source.target);
+    return cdc_error_hint(error, "choose another name with --table-name, or another database file");
+}
+
 /* Made with its first row, or with the next delivery: for a schema line alone no write lock is held. */
 static int look(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
 {
-    int there = exists(sink, table->source.target, error);
+    bool is_read = lite_reads_is_open(table);
+    int there = lite_table_exists(sink, table->source.target, error);
 
     table->missing = false; /* where it cannot be made, no delivery is to try it again */
     if (there < 0)
         return -1;
-    if (there && !table->source.owned) {
-        cdc_error_set(error, CDC_EXIT_CONFIG, "%s holds a table \"%s\" that is none of ours", sink->db.path,
-                      table->source.target);
-        return cdc_error_hint(error, "choose another name with --table-name, or another database file");
-    }
-    if (!there && table->source.owned) {
+    if (there && (!table->source.owned || (is_read && table->read_new)))
+        return lite_table_is_foreign(sink, table, error);
+    if (!there && table->source.owned && !is_read) {
         cdc_error_set(error, CDC_EXIT_CONFIG, "%s: table \"%s\" is gone, with the rows that were stored in it",
                       sink->db.path, table->source.target);
         return cdc_error_hint(error, "bring it back; or remove %s and its offset file, and take a new snapshot",
@@ -338,9 +382,12 @@ int lite_table_define(struct lite_sink *sink, const struct cdc_event *event, str
     struct lite_table *table = (struct lite_table *)cdc_tables_define(&sink->tables, event, error);
     size_t before = table != NULL ? table->number : 0;
 
-    if (table == NULL || lite_state_check_snapshot(sink, table, event, error) != 0 ||
+    /* A read that begins and ends leaves nothing of an earlier snapshot. */
+    if (table == NULL || lite_reads_look(sink, table, error) != 0 ||
+        (!lite_reads_is_open(table) && lite_state_check_snapshot(sink, table, event, error) != 0) ||
         prepare_definition(table, error) != 0)
         return -1;
+    table->side_fits = false;
     table->number = ++sink->tables_described; /* rows that wait have the columns of this definition */
     return lite_waiting_redefine(sink, table, before, error) == 0 ? look(sink, table, error) : -1;
 }
@@ -359,7 +406,13 @@ int lite_table_settle(struct lite_sink *sink, struct lite_table *table, struct c
         if (missing && create(sink, table, error) != 0)
             return -1;
     }
-    return table->pending ? apply(sink, table, error) : 0;
+    return table->pending ? lite_table_fit(sink, table, error) : 0;
+}
+
+/* One that is read for the first time appears with its rows. */
+static int settle_missing(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    return lite_reads_is_open(table) ? 0 : lite_table_settle(sink, table, error);
 }
 
 int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error)
@@ -369,7 +422,7 @@ int lite_table_settle_all(struct lite_sink *sink, struct cdc_error *error)
     sink->missing = false;
     for (size_t i = 0; i < sink->tables.n; i++) {
         struct lite_table *table = (struct lite_table *)sink->tables.items[i];
-        if (table->missing && lite_table_settle(sink, table, error) != 0)
+        if (table->missing && (lite_reads_look(sink, table, error) != 0 || settle_missing(sink, table, error) != 0))
             return -1;
     }
     sink->missing = false;

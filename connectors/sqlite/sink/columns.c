@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* Which columns of a table come from the source. A column that the source has dropped stays in the copy, and nobody can tell
+ * from the table alone whether it was one of the source's or is one that somebody has added to the copy:
+ *
+ *   CREATE TABLE "t" ("id" INTEGER, "old" TEXT, note TEXT, PRIMARY KEY ("id"))     cdc_columns: ["id","old"]
+ *
+ * When the table is read again without old, that column goes with the old rows; note stays. */
+#include <stdlib.h>
+
+#include "connectors/sqlite/sink/internal.h"
+
+/* Appends the list that is kept, a JSON array; nothing where there is none. */
+static int read_names(struct lite_sink *sink, const char *target, struct cdc_buf *out, struct cdc_error *error)
+{
+    sqlite3_stmt *statement =
+        lite_database_prepare(&sink->db, "SELECT names FROM cdc_columns WHERE table_name = ?1", error);
+
+    if (statement == NULL)
+        return -1;
+    sqlite3_bind_text(statement, 1, target, -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    const char *names = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    if (names != NULL && cdc_json_validate(names, strlen(names), NULL) == 0)
+        cdc_buf_text(out, names);
+    sqlite3_finalize(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return lite_database_error(&sink->db, code, "cannot read cdc_columns", error);
+    return out->failed ? cdc_error_memory(error) : 0;
+}
+
+static bool is_there(const struct lite_sink *sink, const char *table, const char *column)
+{
+    return sqlite3_table_column_metadata(sink->db.handle, "main", table, column, NULL, NULL, NULL, NULL, NULL) ==
+           SQLITE_OK;
+}
+
+static bool is_wanted(const struct lite_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->source.n_columns; i++)
+        if (sqlite3_stricmp(table->source.columns[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The next name of the list that the source does not have any more, and the table still has. RETURNS NEW; NULL at the end, or
+ * with *failed. */
+static char *next_gone(const struct lite_sink *sink, const struct lite_table *table, struct cdc_json_iter *iter,
+                       bool *failed)
+{
+    struct cdc_span item;
+
+    while (cdc_json_next_element(iter, &item)) {
+        struct cdc_span raw = cdc_json_string_raw(item);
+        char *name = raw.p != NULL ? cdc_json_text(raw, NULL) : NULL;
+        *failed |= raw.p != NULL && name == NULL;
+        if (name != NULL && !is_wanted(table, name) && is_there(sink, table->source.target, name))
+            return name;
+        free(name);
+    }
+    return NULL;
+}
+
+static void append_name(struct cdc_buf *out, const char *name)
+{
+    cdc_buf_byte(out, out->len > 0 ? ',' : '[');
+    cdc_json_append_string(out, name, strlen(name));
+}
+
+static int write_names(struct lite_sink *sink, const char *target, struct cdc_buf *names, struct cdc_error *error)
+{
+    cdc_buf_lit(names, "]\0");
+    if (names->failed)
+        return cdc_error_memory(error);
+    sqlite3_stmt *statement =
+        lite_database_prepare(&sink->db, "INSERT OR REPLACE INTO cdc_columns VALUES(?1, ?2)", error);
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 2, names->data, -1, SQLITE_STATIC);
+    return lite_sql_run(sink, statement, target, error);
+}
+
+int lite_columns_remember(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    struct cdc_buf old = CDC_BUF_INIT, names = CDC_BUF_INIT;
+    struct cdc_json_iter iter;
+    bool failed = false;
+    int result = read_names(sink, table->source.target, &old, error);
+
+    for (size_t i = 0; i < table->source.n_columns; i++)
+        append_name(&names, table->source.columns[i].name);
+    cdc_json_iter_begin(&iter, cdc_span(old.data, old.len));
+    for (char *name; result == 0 && (name = next_gone(sink, table, &iter, &failed)) != NULL; free(name))
+        append_name(&names, name);
+    if (result == 0)
+        result = failed ? cdc_error_memory(error) : write_names(sink, table->source.target, &names, error);
+    cdc_buf_free(&old);
+    cdc_buf_free(&names);
+    return result;
+}
+
+/* An index, a trigger or a view of somebody's may name it, and SQLite drops no such column. */
+static int drop_or_clear(struct lite_sink *sink, const struct lite_table *table, const char *name,
+                         struct cdc_error *error)
+{
+    struct cdc_buf *sql = &sink->db.sql;
+
+    sql->len = 0;
+    cdc_buf_lit(sql, "ALTER TABLE ");
+    lite_database_quote(sql, table->source.target);
+    cdc_buf_lit(sql, " DROP COLUMN ");
+    lite_database_quote(sql, name);
+    if (lite_database_exec(&sink->db, "SAVEPOINT gone", error) != 0)
+        return -1;
+    if (lite_database_exec_made(&sink->db, error) == 0)
+        return lite_database_exec(&sink->db, "RELEASE gone", error);
+    if ((sqlite3_errcode(sink->db.handle) & 0xff) != SQLITE_ERROR)
+        return -1;
+    cdc_error_clear(error);
+    cdc_log_write(
+        sink->db.log, CDC_LOG_WARNING,
+        "table \"%s\": column \"%s\" is gone at the source; it stays, as NULL, since something here uses it: %s",
+        table->source.target, name, sqlite3_errmsg(sink->db.handle));
+    cdc_buf_lit(sql, "ROLLBACK TO gone; RELEASE gone; UPDATE ");
+    lite_database_quote(sql, table->source.target);
+    cdc_buf_lit(sql, " SET ");
+    lite_database_quote(sql, name);
+    cdc_buf_lit(sql, "=NULL WHERE ");
+    lite_database_quote(sql, name);
+    cdc_buf_lit(sql, " IS NOT NULL");
+    return lite_database_exec_made(&sink->db, error);
+}
+
+int lite_columns_drop_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    struct cdc_buf old = CDC_BUF_INIT;
+    struct cdc_json_iter iter;
+    bool failed = false;
+    int result = read_names(sink, table->source.target, &old, error);
+
+    cdc_json_iter_begin(&iter, cdc_span(old.data, old.len));
+    for (char *name; result == 0 && (name = next_gone(sink, table, &iter, &failed)) != NULL; free(name))
+        result = drop_or_clear(sink, table, name, error);
+    cdc_buf_free(&old);
+    if (result != 0 || failed)
+        return failed ? cdc_error_memory(error) : -1;
+    return lite_columns_remember(sink, table, error);
+}

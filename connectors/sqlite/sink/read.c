@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* A table that is read again. Between two lines come all of its rows, in any number of deliveries and runs:
+ *
+ *   {"op":"t",...,"read":"begin"}         a row in cdc_reads: the table's name belongs to it from here on
+ *   {"op":"schema",...}                   the form of the rows that come
+ *   {"op":"r",...} {"op":"commit",...}    into the table cdc_read_7, beside the one that readers see as it was
+ *   {"op":"schema",...,"read":"end"}      its rows replace the others in one transaction (replace.c), and it goes
+ *
+ * All of it moves in the transaction of the offset, so that a kill at any place leaves the old table, a part of the read, and
+ * the offset that belongs to that part. An attempt that begins again drops what the one before has read. */
+#include "connectors/sqlite/sink/internal.h"
+
+static int drop_side(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    lite_table_forget_statements(table); /* they are for it */
+    table->side_fits = false;
+    sink->db.sql.len = 0;
+    cdc_buf_lit(&sink->db.sql, "DROP TABLE IF EXISTS ");
+    lite_database_quote(&sink->db.sql, table->side);
+    return lite_database_exec_made(&sink->db, error);
+}
+
+int lite_read_begin(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                    struct cdc_error *error)
+{
+    bool again = lite_reads_is_open(table);
+    int there = lite_table_exists(sink, table->source.target, error);
+    int64_t last;
+
+    if (there < 0)
+        return -1;
+    if (there && (!table->source.owned || (again && table->read_new)))
+        return lite_table_is_foreign(sink, table, error);
+    if (lite_sql_begin(sink, error) != 0 || (again && drop_side(sink, table, error) != 0) ||
+        lite_database_number(&sink->db, "SELECT max(number) FROM cdc_reads", &last, error) != 0)
+        return -1;
+    table->read_new = !there;
+    lite_table_forget_statements(table); /* they are for the table that readers see */
+    if (lite_reads_note(sink, table, "open", event->pos, last + 1, error) != 0)
+        return -1;
+    cdc_log_write(sink->db.log, CDC_LOG_DEBUG, "table \"%s\" is being read again", table->source.target);
+    return cdc_tables_claim(&sink->tables, &table->source, error);
+}
+
+int lite_read_settle(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    if (table->side_fits)
+        return 0;
+    if (sqlite3_table_column_metadata(sink->db.handle, "main", table->side, NULL, NULL, NULL, NULL, NULL, NULL) !=
+        SQLITE_OK) {
+        if (lite_table_make(sink, table, table->side, error) != 0)
+            return -1;
+        table->side_fits = true;
+        return 0;
+    }
+    enum lite_fit fit = lite_table_compare(sink, table, table->side, error);
+    if (fit == LITE_FIT_ERROR)
+        return -1;
+    table->side_fits = fit == LITE_FIT_WHOLE;
+    if (table->side_fits)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_TEMPORARY, "table \"%s\" has other columns now than when its read began",
+                  table->source.target);
+    return cdc_error_hint(error, "start the same line again: the read begins again");
+}
+
+/* One that comes again has been done; the one that ends an earlier attempt counts no more. */
+static int end_without_begin(const struct lite_sink *sink, const struct lite_table *table,
+                             const struct cdc_event *event, struct cdc_error *error)
+{
+    if ((table->read_pos != NULL && cdc_span_compare(event->pos, cdc_span_text(table->read_pos)) <= 0) ||
+        lite_state_is_stored(sink, table->source.id.name, event->pos))
+        return 0;
+    cdc_error_set(
+        error, CDC_EXIT_CONFIG,
+        "table \"%s\" was read again, and the line that begins its read (op t) did not come: rows that are gone "
+        "at the source would stay",
+        table->source.target);
+    return cdc_error_hint(error, "keep the lines with op t in all stages before, and start the same line again");
+}
+
+int lite_read_end(struct lite_sink *sink, struct lite_table *table, const struct cdc_event *event,
+                  struct cdc_error *error)
+{
+    if (!lite_reads_is_open(table) || cdc_span_compare(event->pos, cdc_span_text(table->read_pos)) <= 0)
+        return end_without_begin(sink, table, event, error);
+    if (lite_sql_begin(sink, error) != 0 || lite_read_settle(sink, table, error) != 0 ||
+        lite_replace_rows(sink, table, error) != 0 || drop_side(sink, table, error) != 0)
+        return -1;
+    table->read_new = false;
+    return lite_reads_note(sink, table, "ended", event->pos, 0, error);
+}
+
+int lite_read_break_off(struct lite_sink *sink, struct lite_table *table, bool emptied, struct cdc_error *error)
+{
+    bool kept = !emptied && !table->read_new;
+
+    if (lite_sql_begin(sink, error) != 0 || drop_side(sink, table, error) != 0 ||
+        lite_reads_note(sink, table, kept ? "broken" : "ended", cdc_span_text(table->read_pos), 0, error) != 0)
+        return -1;
+    if (kept)
+        cdc_log_write(
+            sink->db.log, CDC_LOG_WARNING,
+            "table \"%s\": the log goes on before its read has ended; what was read is dropped, and rows may be "
+            "old until the table is read again",
+            table->source.target);
+    sink->missing |= table->missing;
+    if (!table->read_new)
+        return 0;
+    table->read_new = false;
+    return lite_state_unclaim(sink, table, error);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/* The rows of a table are replaced by those that were read, in the transaction in hand. Of a table with the same key only what
+ * differs is changed:
+ *
+ *   here          read          done
+ *   1 a note      1 a           nothing: column, rowid and what somebody has noted there stay
+ *   2 b           2 c           an update
+ *   3 d                         a delete
+ *                 4 e           an insert
+ *
+ * so that triggers of somebody's see the changes there are, and full-text indexes follow. With another key, or none, no row here
+ * can be told to be one of those read: all go, and all come. In pieces, as SQLite keeps what a statement with triggers is
+ * going to delete in memory. */
+#include "connectors/sqlite/sink/internal.h"
+
+#define PIECE 2000
+
+/* -- pieces ------------------------------------------------------------------------ */
+
+/* A statement for rows of one table after the other: with the first and the last rowid of a piece as its parameters; without a name
+ * for the rowid it has none, and is for all rows at once. */
+struct pieces {
+    const char *table, *rowid;
+    sqlite3_stmt *statement;
+};
+
+/* Appends ` WHERE "t".rowid BETWEEN ?1 AND ?2`. */
+static void append_piece(struct cdc_buf *sql, const struct pieces *pieces)
+{
+    cdc_buf_lit(sql, " WHERE ");
+    if (pieces->rowid == NULL) {
+        cdc_buf_byte(sql, '1');
+        return;
+    }
+    lite_database_quote(sql, pieces->table);
+    cdc_buf_printf(sql, ".%s BETWEEN ?1 AND ?2", pieces->rowid);
+}
+
+static sqlite3_stmt *prepare_last(struct lite_sink *sink, const struct pieces *pieces, struct cdc_error *error)
+{
+    struct cdc_buf *sql = &sink->db.sql;
+
+    sql->len = 0;
+    cdc_buf_printf(sql, "SELECT max(last) FROM (SELECT %s AS last FROM ", pieces->rowid);
+    lite_database_quote(sql, pieces->table);
+    cdc_buf_printf(sql, " WHERE %s >= ?1 ORDER BY %s LIMIT %d)", pieces->rowid, pieces->rowid, PIECE);
+    return lite_database_prepare_made(&sink->db, true, error);
+}
+
+/* A trigger of somebody's may end the whole transaction. */
+static int step(struct lite_sink *sink, const struct lite_table *table, sqlite3_stmt *statement,
+                struct cdc_error *error)
+{
+    int code = sqlite3_step(statement);
+
+    if (code != SQLITE_DONE && code != SQLITE_ROW) {
+        lite_database_error(&sink->db, code, table->source.target, error);
+        if (sqlite3_get_autocommit(sink->db.handle)) {
+            cdc_error_clear(error);
+            lite_database_lost_transaction(&sink->db, table->source.target, error);
+        }
+        return -1;
+    }
+    return 0;
+}
+
+static int check_stop(const struct lite_sink *sink, struct cdc_error *error)
+{
+    const struct cdc_control *control = sink->context.control;
+
+    if (control->stop)
+        cdc_control_waiting(control, "the rows of a table to be replaced");
+    return control->stop < 2
+               ? 0
+               : cdc_error_set(error, CDC_EXIT_TEMPORARY, "stopped while the rows of a table were replaced");
+}
+
+static int run_pieces(struct lite_sink *sink, const struct lite_table *table, const struct pieces *pieces,
+                      sqlite3_stmt *last, struct cdc_error *error)
+{
+    for (int64_t from = INT64_MIN, to;; from = to + 1) {
+        sqlite3_bind_int64(last, 1, from);
+        if (check_stop(sink, error) != 0 || step(sink, table, last, error) != 0)
+            return -1;
+        bool more = sqlite3_column_type(last, 0) != SQLITE_NULL;
+        to = sqlite3_column_int64(last, 0);
+        sqlite3_reset(last);
+        if (!more)
+            return 0;
+        sqlite3_bind_int64(pieces->statement, 1, from);
+        sqlite3_bind_int64(pieces->statement, 2, to);
+        if (step(sink, table, pieces->statement, error) != 0)
+            return -1;
+        sqlite3_reset(pieces->statement);
+        if (to == INT64_MAX)
+            return 0;
+    }
+}
+
+/* Runs what is in db.sql. */
+static int run(struct lite_sink *sink, const struct lite_table *table, struct pieces *pieces, struct cdc_error *error)
+{
+    int result = -1;
+
+    pieces->statement = lite_database_prepare_made(&sink->db, true, error);
+    if (pieces->statement != NULL && pieces->rowid == NULL) {
+        result = step(sink, table, pieces->statement, error);
+    } else if (pieces->statement != NULL) {
+        sqlite3_stmt *last = prepare_last(sink, pieces, error);
+        result = last != NULL ? run_pieces(sink, table, pieces, last, error) : -1;
+        sqlite3_finalize(last);
+    }
+    sqlite3_finalize(pieces->statement);
+    return result;
+}
+
+static struct pieces pieces_here(const struct lite_table *table)
+{
+    return (struct pieces){table->source.target, table->rowid, NULL};
+}
+
+static struct pieces pieces_read(const struct lite_table *table)
+{
+    return (struct pieces){table->side, lite_rowid_visible(&table->source), NULL};
+}
+
+/* -- what differs -------------------------------------------------------------------- */
+
+static int delete_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    struct pieces pieces = pieces_here(table);
+    struct cdc_buf *sql = &sink->db.sql;
+
+    sql->len = 0;
+    cdc_buf_lit(sql, "DELETE FROM ");
+    lite_database_quote(sql, table->source.target);
+    append_piece(sql, &pieces);
+    cdc_buf_printf(sql, " AND NOT EXISTS (SELECT 1 FROM %s WHERE ", table->side);
+    for (size_t i = 0; i < table->source.n_key; i++) {
+        const char *name = table->source.columns[table->source.key[i]].name;
+        cdc_buf_printf(sql, "%s%s.", i > 0 ? " AND " : "", table->side);
+        lite_database_quote(sql, name);
+        cdc_buf_byte(sql, '=');
+        lite_database_quote(sql, table->source.target);
+        cdc_buf_byte(sql, '.');
+        lite_database_quote(sql, name);
+    }
+    cdc_buf_byte(sql, ')');
+    return run(sink, table, &pieces, error);
+}
+
+/* Appends `"id", "a"` of one or all columns, each after prefix: those that are no key alone, or all. */
+static size_t append_others(struct cdc_buf *sql, const struct lite_table *table, const char *prefix)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < table->source.n_columns; i++)
+        if (!table->source.columns[i].key) {
+            cdc_buf_printf(sql, "%s%s", n++ > 0 ? ", " : "", prefix);
+            lite_database_quote(sql, table->source.columns[i].name);
+        }
+    return n;
+}
+
+/* Where the key is here already: the other columns become those that were read, unless they are the same. One comparison of two
+ * rows and not a chain of ORs, which would be too deep for SQLite. */
+static void append_update(struct cdc_buf *sql, const struct lite_table *table)
+{
+    cdc_buf_lit(sql, " ON CONFLICT (");
+    for (size_t i = 0; i < table->source.n_key; i++) {
+        cdc_buf_text(sql, i > 0 ? ", " : "");
+        lite_database_quote(sql, table->source.columns[table->source.key[i]].name);
+    }
+    if (table->source.n_key == table->source.n_columns) {
+        cdc_buf_lit(sql, ") DO NOTHING");
+        return;
+    }
+    cdc_buf_lit(sql, ") DO UPDATE SET (");
+    append_others(sql, table, "");
+    cdc_buf_lit(sql, ")=(");
+    append_others(sql, table, "excluded.");
+    cdc_buf_lit(sql, ") WHERE (");
+    append_others(sql, table, "cdc_here.");
+    cdc_buf_lit(sql, ") IS NOT (");
+    append_others(sql, table, "excluded.");
+    cdc_buf_byte(sql, ')');
+}
+
+/* With an alias, or a table that is called excluded would hide the rows that come. */
+static int insert_read(struct lite_sink *sink, const struct lite_table *table, bool update, struct cdc_error *error)
+{
+    struct pieces pieces = pieces_read(table);
+    struct cdc_buf *sql = &sink->db.sql;
+
+    sql->len = 0;
+    cdc_buf_lit(sql, "INSERT INTO ");
+    lite_database_quote(sql, table->source.target);
+    cdc_buf_lit(sql, " AS cdc_here (");
+    lite_sql_append_columns(sql, table);
+    cdc_buf_lit(sql, ") SELECT ");
+    lite_sql_append_columns(sql, table);
+    cdc_buf_printf(sql, " FROM %s", table->side);
+    append_piece(sql, &pieces);
+    if (update)
+        append_update(sql, table);
+    return run(sink, table, &pieces, error);
+}
+
+/* -- the whole -------------------------------------------------------------------------- */
+
+/* 1, 0, -1: has the table more rows than one piece, and triggers? The second is asked only then: it takes longer with every
+ * table of the database. */
+static int needs_pieces(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error)
+{
+    int64_t more;
+
+    sink->db.sql.len = 0;
+    cdc_buf_lit(&sink->db.sql, "SELECT EXISTS (SELECT 1 FROM ");
+    lite_database_quote(&sink->db.sql, table->source.target);
+    cdc_buf_printf(
+        &sink->db.sql,
+        " LIMIT 1 OFFSET %d) AND EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ", PIECE);
+    lite_database_quote_text(&sink->db.sql, table->source.target);
+    cdc_buf_lit(&sink->db.sql, " COLLATE NOCASE)");
+    sqlite3_stmt *statement = lite_database_prepare_made(&sink->db, false, error);
+    if (statement == NULL)
+        return -1;
+    int code = sqlite3_step(statement);
+    more = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? more != 0 : lite_database_error(&sink->db, code, "cannot read the schema", error);
+}
+
+static int empty(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    struct pieces pieces = pieces_here(table);
+    int in_pieces = needs_pieces(sink, table, error);
+
+    if (in_pieces < 0)
+        return -1;
+    if (!in_pieces)
+        pieces.rowid = NULL;
+    sink->db.sql.len = 0;
+    cdc_buf_lit(&sink->db.sql, "DELETE FROM ");
+    lite_database_quote(&sink->db.sql, table->source.target);
+    if (in_pieces)
+        append_piece(&sink->db.sql, &pieces);
+    return run(sink, table, &pieces, error);
+}
+
+/* The form comes first, so that a column which is gone takes no old value along. */
+static int change_form(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    return lite_table_fit(sink, table, error) == 0 && lite_columns_drop_gone(sink, table, error) == 0
+               ? lite_rowid_choose(sink, table, error)
+               : -1;
+}
+
+static int replace_all(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    return lite_rowid_choose(sink, table, error) == 0 && empty(sink, table, error) == 0 &&
+                   change_form(sink, table, error) == 0
+               ? insert_read(sink, table, false, error)
+               : -1;
+}
+
+/* A unique index of somebody's may be in the way of rows that exchange their values: then all go first. */
+static int replace_by_key(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    if (lite_database_exec(&sink->db, "SAVEPOINT rows_here", error) != 0)
+        return -1;
+    if (change_form(sink, table, error) == 0 && delete_gone(sink, table, error) == 0 &&
+        insert_read(sink, table, true, error) == 0)
+        return lite_database_exec(&sink->db, "RELEASE rows_here", error);
+    if ((sqlite3_errcode(sink->db.handle) & 0xff) != SQLITE_CONSTRAINT || !sink->db.in_transaction)
+        return -1;
+    cdc_error_clear(error);
+    lite_table_forget_statements(table);
+    return lite_database_exec(&sink->db, "ROLLBACK TO rows_here; RELEASE rows_here", error) == 0
+               ? replace_all(sink, table, error)
+               : -1;
+}
+
+/* The table appears with its rows; a full-text index is filled once they are there. */
+static int make_whole(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    struct cdc_buf *sql = &sink->db.sql;
+
+    if (lite_table_make(sink, table, table->source.target, error) != 0 ||
+        cdc_tables_claim(&sink->tables, &table->source, error) != 0 || lite_columns_remember(sink, table, error) != 0)
+        return -1;
+    sql->len = 0;
+    cdc_buf_lit(sql, "INSERT INTO ");
+    lite_database_quote(sql, table->source.target);
+    cdc_buf_printf(sql, " SELECT * FROM %s", table->side); /* SQLite copies whole pages */
+    if (lite_database_exec_made(&sink->db, error) != 0 || lite_rowid_choose(sink, table, error) != 0)
+        return -1;
+    cdc_log_write(sink->db.log, CDC_LOG_INFO, "created table \"%s\" in %s", table->source.target, sink->db.path);
+    return lite_fts_ensure(sink, table, error);
+}
+
+static int replace(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    int there = lite_table_exists(sink, table->source.target, error);
+
+    if (there <= 0)
+        return there < 0 ? -1 : make_whole(sink, table, error);
+    if (table->read_new)
+        return lite_table_is_foreign(sink, table, error);
+    enum lite_fit fit = lite_table_compare(sink, table, table->source.target, error);
+    if (fit == LITE_FIT_ERROR)
+        return -1;
+    return fit == LITE_FIT_NOT || table->source.n_key == 0 ? replace_all(sink, table, error)
+                                                           : replace_by_key(sink, table, error);
+}
+
+int lite_replace_rows(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)
+{
+    cdc_log_write(sink->db.log, CDC_LOG_INFO, "table \"%s\" was read again: its rows are replaced",
+                  table->source.target);
+    if (replace(sink, table, error) != 0)
+        return -1;
+    table->pending = table->missing = false;
+    return 0;
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* Marks of stale tables, and rounds: what a start finds after each place where a pipeline may be killed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cdc/stale.h>
+#include <cdc/start.h>
+
+static int failures;
+static char dir[] = "/tmp/cdc-unit-XXXXXX";
+
+static void check(bool ok, const char *what)
+{
+    if (!ok) {
+        printf("not ok - %s\n", what);
+        failures++;
+    }
+}
+
+static void store(const char *tool, const char *pos, const char *state)
+{
+    struct cdc_error error = {0};
+    const struct cdc_offset offset = {.pos = (char *)(uintptr_t)pos, .state = (char *)(uintptr_t)state};
+    const char *name = strncmp(tool, "cdc-sink", 8) == 0 ? NULL : "shop";
+    char *path = cdc_state_path(dir, tool, name);
+    struct cdc_offset_file *file = cdc_offset_file_open(path, tool, &error);
+    check(file != NULL && cdc_offset_file_set(file, "shop", &offset, &error) == 0 &&
+              cdc_offset_file_save(file, &error) == 0,
+          error.text);
+    cdc_offset_file_free(file);
+    free(path);
+}
+
+/* "t1 t2" of the tables that a start finds stale, and from where on. */
+static void finds(const char *at, const char *tables, const char *what)
+{
+    struct cdc_error error = {0};
+    struct cdc_start start;
+    struct cdc_buf found = CDC_BUF_INIT;
+    char *path = cdc_state_path(dir, "pg-cdc", "shop");
+    struct cdc_offset_file *own = cdc_offset_file_open(path, "pg-cdc", &error);
+    struct cdc_acks *acks = cdc_acks_new("shop", NULL, 0, dir, &error);
+    check(cdc_start_decide(&start, own, acks, dir, "shop", -1, &error) == 0, error.text);
+    for (size_t i = 0; i < start.stale.n; i++)
+        cdc_buf_printf(&found, "%s%s", i > 0 ? " " : "", start.stale.tables[i].table);
+    cdc_buf_byte(&found, '\0');
+    bool same = strcmp(found.data, tables) == 0 && strcmp(start.stale.at ? start.stale.at : "", at) == 0;
+    if (!same)
+        printf("%s: \"%s\" from %s\n", what, found.data, start.stale.at ? start.stale.at : "(none)");
+    check(same, what);
+    cdc_buf_free(&found);
+    cdc_start_free(&start);
+    cdc_acks_free(acks);
+    cdc_offset_file_free(own);
+    free(path);
+}
+
+static void unlink_sink(const char *tool)
+{
+    char *path = cdc_state_path(dir, tool, NULL);
+    check(path != NULL && unlink(path) == 0, "a sink leaves");
+    free(path);
+}
+
+static enum cdc_round_due due_with(const struct cdc_rounds *rounds)
+{
+    struct cdc_error error = {0};
+    struct cdc_stale mark = {.at = NULL};
+    struct cdc_acks *acks = cdc_acks_new("shop", NULL, 0, dir, &error);
+    check(cdc_stale_load(&mark, dir, "pg-cdc", "shop", &error) == 0, error.text);
+    int due = cdc_rounds_due(rounds, &mark, acks, &error);
+    check(due >= 0, error.text);
+    cdc_acks_free(acks);
+    cdc_stale_clear(&mark);
+    return (enum cdc_round_due)due;
+}
+
+static void keep_rounds(const struct cdc_rounds *rounds)
+{
+    struct cdc_buf state = CDC_BUF_INIT;
+    cdc_buf_lit(&state, "{\"attempt\":1,\"written\":\"a1\",\"finished\":true");
+    cdc_rounds_append(&state, rounds);
+    cdc_buf_append(&state, "}", 2);
+    store("cdc-snapshot", "a1", state.data);
+    cdc_buf_free(&state);
+}
+
+static struct cdc_round *begin(struct cdc_rounds *rounds)
+{
+    struct cdc_error error = {0};
+    struct cdc_stale mark = {.at = NULL};
+    check(cdc_stale_load(&mark, dir, "pg-cdc", "shop", &error) == 0, error.text);
+    struct cdc_round *round = cdc_rounds_begin(rounds, &mark, 7, "shop", "", &error);
+    check(round != NULL, error.text);
+    cdc_stale_clear(&mark);
+    return round;
+}
+
+static void end(struct cdc_round *round, const char *pos)
+{
+    struct cdc_error error = {0};
+    struct cdc_acks *acks = cdc_acks_new("shop", NULL, 0, dir, &error);
+    check(cdc_attempt_end(&round->attempt, pos, -1, acks, &error) == 0, error.text);
+    cdc_acks_free(acks);
+}
+
+static char *mark_of(const char *at, const char *const *tables)
+{
+    struct cdc_error error = {0};
+    struct cdc_stale stale = {.at = strdup(at)};
+    struct cdc_buf state = CDC_BUF_INIT;
+    for (; *tables; tables++)
+        check(cdc_stale_add(&stale, "db", "public", *tables, "a \"reason\"", &error) == 0, error.text);
+    cdc_buf_lit(&state, "{\"slot\":\"x\"");
+    cdc_stale_append(&state, &stale);
+    cdc_buf_append(&state, "}", 2);
+    cdc_stale_clear(&stale);
+    return state.data;
+}
+
+static void test_life(void)
+{
+    struct cdc_rounds rounds = {.items = NULL};
+    struct cdc_error error = {0};
+    char *mark = mark_of("m5", (const char *const[]){"t2", "t1", "t2", NULL});
+
+    store("cdc-snapshot", "a1", "{\"attempt\":1,\"written\":\"a1\",\"finished\":true}");
+    store("cdc-sink-sqlite", "m3", NULL);
+    store("pg-cdc", "m3", "{\"slot\":\"x\"}");
+    finds("", "", "nothing is stale");
+    check(due_with(&rounds) == CDC_ROUND_NONE, "nothing to read");
+    store("pg-cdc", "m5", mark);
+    finds("m5", "t1 t2", "a mark");
+    check(due_with(&rounds) == CDC_ROUND_EARLY, "the sink is not there yet");
+    store("cdc-sink-sqlite", "m5", NULL);
+    check(due_with(&rounds) == CDC_ROUND_DUE, "the sink is there");
+    struct cdc_round *round = begin(&rounds);
+    keep_rounds(&rounds);
+    finds("m5", "t1 t2", "killed within a round");
+    check(due_with(&rounds) == CDC_ROUND_DUE, "it is read again");
+    round = begin(&rounds);
+    check(rounds.n == 1 && round->attempt.number == 2, "as a further attempt");
+    round->read_at = strdup("{\"lsn\":\"0/1\"}");
+    end(round, "m5r2");
+    keep_rounds(&rounds);
+    finds("m5", "t1 t2", "written, not stored");
+    store("cdc-sink-sqlite", "m5r2", NULL);
+    finds("", "", "stored");
+    check(due_with(&rounds) == CDC_ROUND_NONE, "and done");
+    struct cdc_rounds again = {.items = NULL};
+    char *state = NULL;
+    struct cdc_buf text = CDC_BUF_INIT;
+    cdc_buf_lit(&text, "{\"x\":1");
+    cdc_rounds_append(&text, &rounds);
+    cdc_buf_append(&text, "}", 2);
+    check(cdc_rounds_read(&again, cdc_span_text(text.data), &error) == 0 && again.n == 1 &&
+              strcmp(again.items[0].read_at, "{\"lsn\":\"0/1\"}") == 0 && again.items[0].attempt.number == 2 &&
+              again.items[0].attempt.origin == 7 && again.items[0].of.n == 2,
+          "what is kept is read again");
+    cdc_rounds_clear(&again);
+    cdc_buf_free(&text);
+    free(state);
+
+    store("pg-cdc", "m9", "{\"slot\":\"x\"}");
+    store("cdc-sink-sqlite", "m4", NULL);
+    finds("m5", "t1 t2", "a sink from a backup of before the round");
+    free(mark);
+    mark = mark_of("m7", (const char *const[]){"t1", "t2", "t3", NULL});
+    store("pg-cdc", "m7", mark);
+    store("cdc-sink-sqlite", "m7", NULL);
+    end(begin(&rounds), "m7r1");
+    keep_rounds(&rounds);
+    finds("m7", "t1 t2 t3", "another round");
+    store("cdc-sink-sqlite", "m7r1", NULL);
+    finds("", "", "is stored");
+
+    /* A round that nobody ever wrote to its end is settled by a newer one of the same tables. */
+    free(mark);
+    mark = mark_of("m8", (const char *const[]){"t1", NULL});
+    store("pg-cdc", "m8", mark);
+    begin(&rounds);
+    free(mark);
+    mark = mark_of("m9", (const char *const[]){"t1", NULL});
+    store("pg-cdc", "m9", mark);
+    end(begin(&rounds), "m9r1");
+    keep_rounds(&rounds);
+    store("cdc-sink-sqlite", "m9r1", NULL);
+    finds("", "", "an abandoned round");
+    free(mark);
+    cdc_rounds_clear(&rounds);
+}
+
+/* A list without end would be one of state; what is left out of it must not be forgotten. */
+static void test_many(void)
+{
+    struct cdc_rounds rounds = {.items = NULL};
+    char at[16], table[16], written[16];
+    for (int i = 0; i < 100; i++) {
+        snprintf(at, sizeof at, "n%03d", i);
+        snprintf(table, sizeof table, "t%03d", i);
+        snprintf(written, sizeof written, "n%03dr", i);
+        char *mark = mark_of(at, (const char *const[]){table, NULL});
+        store("pg-cdc", at, mark);
+        end(begin(&rounds), written);
+        free(mark);
+    }
+    check(rounds.n == 64 && rounds.items[0].of.n == 37, "the oldest are one");
+    keep_rounds(&rounds);
+    store("pg-cdc", "n099", "{\"slot\":\"x\"}");
+    store("cdc-sink-sqlite", "n097r", NULL);
+    finds("n099", "t098 t099", "a sink that lacks the last two");
+    cdc_rounds_clear(&rounds);
+}
+
+static void test_damaged(void)
+{
+    static const char *const states[] = {"{\"stale\":1}",
+                                         "{\"stale\":{}}",
+                                         "{\"stale\":{\"at\":\"\",\"tables\":[{\"table\":\"t\"}]}}",
+                                         "{\"stale\":{\"at\":\"x\",\"tables\":[]}}",
+                                         "{\"stale\":{\"at\":\"x\",\"tables\":[{\"table\":1}]}}",
+                                         "{\"stale\":{\"at\":\"x\",\"tables\":[{\"db\":\"d\"}]}}",
+                                         "{\"stale\":{\"at\":\"x\",\"tables\":[7]}}"};
+    static const char *const rounds[] = {"{\"again\":{}}", "{\"again\":[1]}",
+                                         "{\"again\":[{\"at\":\"x\",\"tables\":[{\"table\":\"t\"}],\"attempt\":1}]}"};
+    struct cdc_error error = {0};
+    struct cdc_stale stale = {.at = NULL};
+    struct cdc_rounds list = {.items = NULL};
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        check(cdc_stale_read(&stale, cdc_span_text(states[i]), &error) < 0 && error.status == CDC_EXIT_CONFIG,
+              states[i]);
+        cdc_error_clear(&error);
+    }
+    for (size_t i = 0; i < sizeof rounds / sizeof rounds[0]; i++) {
+        check(cdc_rounds_read(&list, cdc_span_text(rounds[i]), &error) < 0 && error.status == CDC_EXIT_CONFIG,
+              rounds[i]);
+        cdc_error_clear(&error);
+    }
+    check(cdc_stale_read(&stale, cdc_span_text("{\"stale\":null}"), &error) == 0 && stale.n == 0, "null is none");
+}
+
+/* Of two sinks one was set back: the round must come where the other one has not passed yet. */
+static void test_ahead(void)
+{
+    static const char at[] = "0000000000000005.0000000000.h00000001",
+                      round_end[] = "0000000000000005.0000000000.r0001.2",
+                      half[] = "0000000000000005.0000000000.r0001.1", later[] = "0000000000000009.FFFFFFFFFF.0",
+                      before[] = "0000000000000004.FFFFFFFFFF.0";
+    struct cdc_rounds rounds = {.items = NULL};
+    char *mark = mark_of(at, (const char *const[]){"t1", NULL});
+
+    store("pg-cdc", at, mark);
+    store("cdc-sink-sqlite", at, NULL);
+    store("cdc-sink-http", at, NULL);
+    end(begin(&rounds), round_end);
+    keep_rounds(&rounds);
+    store("cdc-sink-http", half, NULL);
+    finds(at, "t1", "one of two has stored half of the round");
+    store("cdc-sink-http", round_end, NULL);
+    finds(at, "t1", "one of two has stored the round");
+    check(due_with(&rounds) == CDC_ROUND_DUE, "the other one needs it");
+    store("cdc-sink-sqlite", round_end, NULL);
+    finds("", "", "both have");
+    store("pg-cdc", later, "{\"slot\":\"x\"}");
+    store("cdc-sink-http", later, NULL);
+    store("cdc-sink-sqlite", before, NULL);
+    finds(later, "t1", "one was set back, the other is ahead");
+    free(mark);
+    mark = mark_of(at, (const char *const[]){"t1", NULL});
+    store("pg-cdc", at, mark);
+    store("cdc-sink-sqlite", at, NULL);
+    finds(later, "t1", "a mark before the foremost sink");
+    struct cdc_rounds none = {.items = NULL};
+    check(due_with(&none) == CDC_ROUND_EARLY, "is not to be answered there");
+    free(mark);
+    cdc_rounds_clear(&rounds);
+    unlink_sink("cdc-sink-http");
+}
+
+int main(void)
+{
+    char command[64];
+    if (mkdtemp(dir) == NULL)
+        return 1;
+    test_life();
+    test_many();
+    test_ahead();
+    test_damaged();
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    check(system(command) == 0, "cleaned up");
+    if (failures == 0)
+        printf("ok - stale tables: marks, rounds, what a start finds\n");
+    return failures != 0;
+}
