@@ -218,7 +218,7 @@ static const struct run runs[] = {
      "+#-1: 69 unable to connect to 127.0.0.1:3306: refused by the test ()\n"
      "-1 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SE ... gipk_in_create_table_and_information_schema = ON*/\n"
      "-1 SELECT VERSION()\n"
-     "-32 more\n"},
+     "-33 more\n"},
     /* settings */
     {"",
      {V("log_bin", "OFF"), V("binlog_format", "MIXED"), V("binlog_row_image", "MINIMAL")},
