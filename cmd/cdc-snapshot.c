@@ -114,7 +114,7 @@ static int check(struct program *program, const struct cdc_database *kind, void 
 static int run_kind(struct program *program, const struct cdc_database *kind, void *database, struct cdc_error *error)
 {
     const struct values *v = program->values;
-    const struct cdc_snapshot_settings settings = {v->chunk_rows, shows_progress(v), STDOUT_FILENO};
+    struct cdc_snapshot_settings settings = {v->chunk_rows, shows_progress(v), STDOUT_FILENO, NULL};
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     struct cdc_retry retry;
     struct source_positions positions;
@@ -129,6 +129,7 @@ static int run_kind(struct program *program, const struct cdc_database *kind, vo
     /* The attempts at the rows are counted anew. */
     cdc_retry_success(&retry);
     int result = source_program_open(program, &v->common, name, SOURCE_KEEP_HERE, &positions, error);
+    settings.state_dir = positions.state_dir;
     if (result == 0) {
         result = make_attempts(program, kind, database, &settings, &positions, &retry, &metrics, error);
         source_program_report(program, &metrics);

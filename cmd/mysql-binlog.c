@@ -81,6 +81,7 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
         .schema_file = context->schema_file,
         .allow_unlogged = v->allow_unlogged,
         .acks = run->positions.acks,
+        .offsets = run->positions.offsets,
     };
     return my_stream_new(&settings, &run->metrics, &run->program->log, error);
 }

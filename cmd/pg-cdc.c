@@ -67,7 +67,9 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
                                                 .until = v->until,
                                                 .max_events = v->common.max_events,
                                                 .start = &run->start,
-                                                .acks = run->positions.acks};
+                                                .acks = run->positions.acks,
+                                                .offsets =
+                                                    v->common.offset_file ? NULL : run->positions.offsets};
     return pg_stream_new(&settings, &run->metrics, &run->program->log, error);
 }
 

@@ -259,13 +259,6 @@ session_end() { exec 7>&-; }
     read_all
     is "warnings" 3 "$(grep -c "warning: .*ALTER TABLE .* $NAME\\.a " "$DIR/err")"
     is "of the other table" "" "$(grep "$NAME\\.t" "$DIR/err" || true)"
-    # What a character set does not have, and NULLs of a key, are replaced where sql_mode lets them.
-    begin
-    msql "create table c (id int, v varchar(10) character set utf8mb4); insert into c values (1, 'ж')"
-    msql "set sql_mode = ''; alter table c convert to character set latin1; alter table c add primary key (id)"
-    read_all
-    is "the text by now" "?" "$(msql -N "select v from c")"
-    is "warnings" 2 "$(grep -c "warning: .*ALTER TABLE .* $NAME\\.c " "$DIR/err")"
 }
 
 @test "a foreign key with CASCADE that is made while it runs: a warning with the table, where the server does not log what it changes" {

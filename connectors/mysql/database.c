@@ -76,7 +76,8 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
                                              .chunk_rows = settings->chunk_rows,
                                              .jobs = (size_t)given->jobs,
                                              .progress = settings->progress,
-                                             .output_fd = settings->output_fd};
+                                             .output_fd = settings->output_fd,
+                                             .state_dir = settings->state_dir};
     return my_snapshot_run(&run, offsets, acks, given->control, metrics, given->log, error);
 }
 

@@ -62,7 +62,8 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
     const struct pg_snapshot_settings run = {.settings = &database->settings,
                                              .chunk_rows = settings->chunk_rows,
                                              .progress = settings->progress,
-                                             .output_fd = settings->output_fd};
+                                             .output_fd = settings->output_fd,
+                                             .state_dir = settings->state_dir};
     return pg_snapshot_run(&run, offsets, acks, database->given->control, metrics, database->given->log, error);
 }
 

@@ -17,6 +17,7 @@ struct cdc_snapshot_settings {
     int64_t chunk_rows; /* a commit line after so many rows */
     bool progress;      /* shown once a second */
     int output_fd;
+    const char *state_dir; /* where the stream of the pipeline may have left a mark (stale.h); NULL: nowhere */
 };
 
 /* Sets the error of a snapshot that a signal ended: TEMPORARY, since success would let the next program go on without

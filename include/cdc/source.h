@@ -37,6 +37,9 @@ struct cdc_source_ops {
     /* What the connector keeps beside a position (cdc_offset.state) where no boundary tells it yet: from connect on it goes
      * with the place where reading began. BORROWED; NULL: nothing. May be NULL itself. */
     const char *(*state)(void *source);
+    /* After END, once all lines are written: 0, or -1 and why the run ends so all the same (tables are stale, stale.h). May be
+     * NULL itself. */
+    int (*end)(void *source, struct cdc_error *error);
 };
 
 enum cdc_confirm_mode {

@@ -50,6 +50,7 @@ struct source_loop {
     int64_t connected; /* when the connection was made */
     struct loop_report report;
     bool start_confirmed; /* the position that the run starts at is in our own file, and told */
+    bool ended;           /* the source said so: END */
 };
 
 static int copy_text(char **target, const char *text)
@@ -369,7 +370,8 @@ static int stream(struct source_loop *loop, struct cdc_error *error)
             return -1;
         loop->metrics->bytes_out = cdc_writer_written(loop->writer);
         loop_report_turn(&loop->report, false);
-        if (got == CDC_SOURCE_END || idle_too_long(loop))
+        loop->ended = got == CDC_SOURCE_END;
+        if (loop->ended || idle_too_long(loop))
             return 0;
         if (must_wait(loop, !blocked, got))
             wait_for_work(loop, cdc_writer_pending(loop->writer) >= HIGH_WATER);
@@ -451,7 +453,10 @@ static int run(struct source_loop *loop, struct cdc_error *error)
         }
         if (result == 0)
             result = drain(loop, error);
-        if (result == 0 || !cdc_error_is_transient(error)) {
+        bool ended = result == 0 && loop->ended && loop->ops->end != NULL;
+        if (ended)
+            result = loop->ops->end(loop->source, error);
+        if (result == 0 || ended || !cdc_error_is_transient(error)) {
             if (result != 0 && !cdc_writer_buf(loop->writer)->failed)
                 write_rest(loop);
             loop->ops->disconnect(loop->source);

@@ -333,6 +333,17 @@ static struct cdc_round *find(const struct cdc_rounds *rounds, const char *at)
     return NULL;
 }
 
+/* The round that has read all tables of the mark; NULL: there is none, or one of them was added since. */
+static struct cdc_round *find_answer(const struct cdc_rounds *rounds, const struct cdc_stale *mark)
+{
+    struct cdc_round *round = find(rounds, mark->at);
+
+    for (size_t i = 0; round != NULL && i < mark->n; i++)
+        if (!cdc_stale_has(&round->of, mark->tables[i].db, mark->tables[i].schema, mark->tables[i].table))
+            return NULL;
+    return round;
+}
+
 /* By position, whatever "finished" says: a sink may have been set back since. 1, 0 or -1 */
 static int is_stored(const struct cdc_round *round, struct cdc_acks *acks, struct cdc_error *error)
 {
@@ -373,7 +384,7 @@ static bool is_passed(const struct cdc_acks *acks, const char *at)
 int cdc_rounds_due(const struct cdc_rounds *rounds, const struct cdc_stale *mark, struct cdc_acks *acks,
                    struct cdc_error *error)
 {
-    const struct cdc_round *round = find(rounds, mark->at);
+    const struct cdc_round *round = find_answer(rounds, mark);
     int stored = round != NULL ? is_stored(round, acks, error) : 0;
 
     if (mark->n == 0 || mark->at == NULL || stored > 0)
@@ -448,7 +459,7 @@ static int reopen(struct cdc_stale *mark, const struct cdc_round *round, const s
 int cdc_rounds_reopen(const struct cdc_rounds *rounds, struct cdc_stale *mark, struct cdc_acks *acks,
                       struct cdc_error *error)
 {
-    const struct cdc_round *answer = find(rounds, mark->at);
+    const struct cdc_round *answer = find_answer(rounds, mark);
     struct cdc_stale settled = {.at = NULL};
     int stored = answer != NULL ? is_stored(answer, acks, error) : 0, result = stored < 0 ? -1 : 0;
 

@@ -105,12 +105,14 @@ static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const c
 }
 
 /* Only where there is a snapshot has anybody rows that may be stale. */
-static int find_stale(struct cdc_start *start, struct cdc_acks *acks, struct cdc_error *error)
+static int find_stale(struct cdc_start *start, const struct cdc_offset *entry, struct cdc_acks *acks,
+                      struct cdc_error *error)
 {
     if (start->snapshot == NULL)
         return 0;
+    /* Of an entry without a position, too: a stream that has confirmed nothing yet may have left its mark. */
     if (cdc_rounds_read(&start->rounds, cdc_span_text(start->snapshot), error) != 0 ||
-        cdc_stale_read(&start->stale, cdc_span_text(start->own.state), error) != 0)
+        cdc_stale_read(&start->stale, cdc_span_text(entry != NULL ? entry->state : NULL), error) != 0)
         return -1;
     return cdc_rounds_reopen(&start->rounds, &start->stale, acks, error);
 }
@@ -141,7 +143,7 @@ int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own,
     if (result == 0)
         result = decide_stored(start, acks, name, error);
     if (result == 0)
-        result = find_stale(start, acks, error);
+        result = find_stale(start, entry, acks, error);
     if (result == 0 && found > 0 && start->kind == CDC_START_FIRST) {
         start->kind = CDC_START_SNAPSHOT;
         start->from = snapshot;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What kind of statement a text is, and which names stand in it. */
 #include "connectors/mysql/event/effect.h"
+#include "connectors/mysql/event/retype.h"
 #include "connectors/mysql/event/statement.h"
 #include "tests/unit/binlog-events.h"
 
@@ -216,8 +217,8 @@ static void test_secrets(void)
 
 static int note_effect(void *context, const struct my_effect *effect, struct cdc_error *error)
 {
-    static const char *const kinds[] = {"empties", "rows",    "values",   "cascades",
-                                        "made",    "dropped", "database", "unreadable"};
+    static const char *const kinds[] = {"empties", "rows", "values",  "keys",     "adds",       "drops",
+                                        "changes", "made", "dropped", "database", "unreadable", "cascades"};
     struct cdc_buf *out = context;
     (void)error;
     cdc_buf_text(out, out->len ? ", " : "");
@@ -226,6 +227,8 @@ static int note_effect(void *context, const struct my_effect *effect, struct cdc
     cdc_buf_span(out, effect->db);
     cdc_buf_text(out, effect->db.n && effect->table.n ? "." : "");
     cdc_buf_span(out, effect->table);
+    cdc_buf_text(out, effect->column.n ? "." : "");
+    cdc_buf_span(out, effect->column);
     return 0;
 }
 
@@ -251,31 +254,51 @@ static void test_effects(void)
         {"ALTER TABLE t CONVERT PARTITION p TO TABLE x", "rows t, rows x"},
         {"ALTER TABLE t CONVERT TABLE x TO PARTITION p VALUES LESS THAN (9)", "rows t, rows x"},
         {"ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", "values t"},
-        {"ALTER TABLE t ADD PRIMARY KEY (a)", "values t"},
-        {"ALTER TABLE t DROP PRIMARY KEY, ADD CONSTRAINT `primary` PRIMARY KEY (a)", "values t"},
-        {"ALTER TABLE t ADD CONSTRAINT PRIMARY KEY USING BTREE (a)", "values t"},
-        {"ALTER TABLE t DROP PRIMARY KEY, ADD CONSTRAINT u UNIQUE (a), ADD KEY (b)", ""},
         {"ALTER TABLE t DISCARD TABLESPACE", "rows t"},
         {"ALTER TABLE t IMPORT PARTITION p TABLESPACE", "rows t"},
         {"ALTER TABLE t ENGINE=InnoDB", ""},
         {"ALTER TABLE t COMMENT='x' ENGINE 'BlackHole'", "empties t"},
-        {"ALTER TABLE t CHANGE engine blackhole INT, DROP COLUMN engine", "values t"},
+        {"ALTER TABLE t CHANGE engine blackhole INT, DROP COLUMN engine",
+         "drops t.engine, values t, changes t.engine, drops t.engine"},
+        {"ALTER TABLE t ENGINE=Federated", "rows t"},
         {"ALTER TABLE t RENAME u", "empties t, rows u"},
-        {"ALTER TABLE t ADD i INT, RENAME TO d.u", "empties t, rows d.u"},
+        {"ALTER TABLE t ADD i INT, RENAME TO d.u", "adds t.i, empties t, rows d.u"},
         {"ALTER TABLE t RENAME = u", "empties t, rows u"},
         {"ALTER TABLE t RENAME TO t", ""},
         {"ALTER TABLE d.t RENAME TO t", ""},
         {"ALTER TABLE e.t RENAME TO t", "empties e.t, rows t"},
         {"ALTER TABLE .t RENAME .u", "empties t, rows u"},
-        {"ALTER TABLE t RENAME COLUMN a TO b, RENAME INDEX a TO b, RENAME KEY c TO d", ""},
-        {"ALTER TABLE t ADD PARTITION (PARTITION p VALUES LESS THAN (9)), ADD INDEX (a), DROP COLUMN b", ""},
-        {"ALTER TABLE t DROP `partition`, COALESCE PARTITION 2", ""},
+        {"ALTER TABLE t RENAME COLUMN a TO b, RENAME INDEX a TO b, RENAME KEY c TO d", "drops t.a, values t"},
+        {"ALTER TABLE t ADD PARTITION (PARTITION p VALUES LESS THAN (9)), ADD INDEX (a), DROP COLUMN b", "drops t.b"},
+        {"ALTER TABLE t DROP `partition`, COALESCE PARTITION 2", "drops t.partition"},
         {"ALTER TABLE t REORGANIZE PARTITION p INTO (PARTITION q VALUES LESS THAN (3))", ""},
-        {"ALTER TABLE t ADD c INT, ADD d INT DEFAULT NULL COMMENT 'not null, default 1'", ""},
-        {"ALTER TABLE t ADD (c INT, d INT NOT NULL)", "values t"},
-        {"ALTER TABLE t ADD COLUMN c INT DEFAULT 7, ADD d INT AUTO_INCREMENT", "values t"},
-        {"ALTER TABLE t MODIFY c INT", "values t"},
-        {"ALTER TABLE t CHANGE c d INT, RENAME u", "empties t, rows u, values t"},
+        {"ALTER TABLE t ADD c INT, ADD d INT DEFAULT NULL COMMENT 'not null, default 1'", "adds t.c, adds t.d"},
+        {"ALTER TABLE t ADD (c INT, d INT NOT NULL)", "adds t.c, values t"},
+        {"ALTER TABLE t ADD COLUMN c INT DEFAULT 7, ADD d INT AUTO_INCREMENT", "values t, values t"},
+        {"ALTER TABLE t ADD c TIMESTAMP, ADD d TIMESTAMP NULL, ADD e TIMESTAMP NOT NULL",
+         "values t, adds t.d, values t"},
+        {"ALTER TABLE t ADD c INT GENERATED ALWAYS AS (a + 1) STORED, ADD d SERIAL", "values t, values t"},
+        {"ALTER TABLE t ADD c INT CHECK (c IS NOT NULL) FIRST, ADD COLUMN IF NOT EXISTS `d``e` INT AFTER c",
+         "adds t.c, adds t.d`e"},
+        {"ALTER TABLE t ADD id INT PRIMARY KEY, ADD c INT UNIQUE KEY, ADD PRIMARY KEY (a)",
+         "values t, adds t.c, values t"},
+        {"ALTER TABLE t ADD CONSTRAINT x UNIQUE (a), ADD CONSTRAINT FOREIGN KEY (a) REFERENCES u (a), ADD CHECK (a > "
+         "0)",
+         "keys t"},
+        {"ALTER TABLE t ADD (c INT, UNIQUE KEY (c), d INT)", "adds t.c, keys t, adds t.d"},
+        {"ALTER TABLE t DROP PRIMARY KEY, DROP INDEX a, DROP FOREIGN KEY b, DROP CONSTRAINT c",
+         "values t, keys t, keys t"},
+        {"ALTER TABLE t DROP c, ADD c INT", "drops t.c, adds t.c"},
+        {"ALTER TABLE t ALTER c SET DEFAULT 1, ALTER INDEX i INVISIBLE, AUTO_INCREMENT 9, ORDER BY a", ""},
+        {"CREATE UNIQUE INDEX i ON d.t (a)", "keys d.t"},
+        {"CREATE INDEX i ON t (a)", ""},
+        {"CREATE OR REPLACE INDEX i ON t (a)", "keys t"},
+        {"DROP INDEX `PRIMARY` ON t", "keys t"},
+        {"ALTER TABLE t MODIFY c INT", "changes t.c"},
+        {"ALTER TABLE t MODIFY COLUMN IF EXISTS c INT PRIMARY KEY, MODIFY d INT UNIQUE",
+         "values t, keys t, changes t.d"},
+        {"ALTER TABLE t CHANGE c C BIGINT", "changes t.c"},
+        {"ALTER TABLE t CHANGE c d INT, RENAME u", "drops t.c, values t, changes t.c, empties t, rows u"},
         {"DROP TABLE t", "empties t"},
         {"DROP TABLES IF EXISTS `d`.`t`,u /* generated by server */", "empties d.t, empties u"},
         {"DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `t`,d.`u`", "dropped t, dropped d.u"},
@@ -304,8 +327,6 @@ static void test_effects(void)
          ""},
         {"CREATE OR REPLACE TABLE t (i INT, FOREIGN KEY (i) REFERENCES p (i) ON DELETE SET NULL)",
          "empties t, cascades t"},
-        {"ALTER TABLE t ADD FOREIGN KEY (i) REFERENCES p (i) ON UPDATE SET DEFAULT", "cascades t"},
-        {"ALTER TABLE t COMMENT 'on delete cascade', ADD FOREIGN KEY (i) REFERENCES p (i) ON DELETE RESTRICT", ""},
         {"CREATE TABLE 't' (i INT REFERENCES p (i) ON DELETE CASCADE)", ""},
         {"RENAME TABLE 'a' TO b", "unreadable"},
         {"ALTER TABLE t ADD c CHAR DEFAULT '\\', RENAME TO u -- '", "values t"},
@@ -313,16 +334,73 @@ static void test_effects(void)
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         check_effect(0, pairs[i][0], pairs[i][1]);
     check_effect(MY_SQL_MODE_NO_BACKSLASH_ESCAPES, "ALTER TABLE t ADD c CHAR DEFAULT '\\', RENAME TO u -- '",
-                 "empties t, rows u, values t");
-    for (uint64_t strict = MY_SQL_MODE_STRICT & ~(MY_SQL_MODE_STRICT << 1); strict & MY_SQL_MODE_STRICT; strict <<= 1) {
-        check_effect(strict, "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4, ADD PRIMARY KEY (a)", "");
-        check_effect(strict, "ALTER TABLE t MODIFY c INT", "values t");
-    }
+                 "values t, empties t, rows u");
     check_effect(MY_SQL_MODE_ANSI_QUOTES, "DROP TABLE \"a\\\", \"b\"", "empties a\\, empties b");
+}
+
+/* -- columns that have another definition -- */
+
+static void test_retype(void)
+{
+    static const struct {
+        const char *type, *definition;
+        bool nullable, keeps, keeps_strict;
+    } cases[] = {
+        {"int", "INT", true, true, true},
+        {"int(11)", "BIGINT COMMENT 'x'", true, true, true},
+        {"int(11) unsigned", "int unsigned not null", false, true, true},
+        {"int(11)", "int not null", true, false, true},
+        {"int", "SMALLINT", true, false, true},
+        {"int", "INT UNSIGNED", true, false, true},
+        {"int", "INT ZEROFILL", true, false, false},
+        {"int", "INT NOT NULL AUTO_INCREMENT", false, false, false},
+        {"int", "INT GENERATED ALWAYS AS (a) STORED", true, false, false},
+        {"int", "VARCHAR(20)", true, false, false},
+        {"varchar(20)", "VARCHAR(20)", true, false, true},
+        {"varchar(20)", "varchar(50) CHARACTER SET latin1 DEFAULT 'x'", true, false, true},
+        {"varchar(20)", "varchar(50) CHARACTER SET binary", true, false, false},
+        {"varchar(20)", "VARCHAR(10)", true, false, false},
+        {"varchar(20)", "CHAR(20)", true, false, false},
+        {"varchar(20)", "TINYTEXT", true, false, true},
+        {"varchar(200)", "TINYTEXT", true, false, false},
+        {"text", "MEDIUMTEXT", true, false, true},
+        {"mediumtext", "TEXT", true, false, false},
+        {"text", "TEXT(9)", true, false, false},
+        {"varbinary(9)", "VARBINARY(10)", true, true, true},
+        {"varbinary(9)", "VARBINARY(8)", true, false, false},
+        {"varbinary(200)", "BLOB", true, true, true},
+        {"binary(4)", "BINARY(5)", true, false, false},
+        {"decimal(9,2)", "DECIMAL(12,2)", true, true, true},
+        {"decimal(9,2)", "NUMERIC(12,3)", true, false, false},
+        {"decimal(10,0)", "DEC", true, true, true},
+        {"enum('a','b')", "ENUM('a', 'b', 'c')", true, true, true},
+        {"enum('a','b')", "ENUM('b', 'a')", true, false, false},
+        {"set('a')", "ENUM('a')", true, false, false},
+        {"datetime(3)", "DATETIME(3)", true, true, true},
+        {"datetime", "DATETIME(3)", true, false, false},
+        {"timestamp", "TIMESTAMP", true, false, false},
+        {"timestamp", "TIMESTAMP NULL", true, true, true},
+        {"float", "DOUBLE", true, false, false},
+        {"double", "DOUBLE PRECISION", true, false, false},
+        {"json", "JSON", true, true, true},
+        {"bit(3)", "BIT(4)", true, false, false},
+        {"type 77", "type 77", true, false, false},
+        {"", "", true, false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct my_event_query query = {.sql = cdc_span_text(cases[i].definition)};
+        bool keeps = my_retype_keeps_values(cases[i].type, cases[i].nullable, &query, query.sql);
+        query.sql_mode = UINT64_C(1) << 21;
+        bool keeps_strict = my_retype_keeps_values(cases[i].type, cases[i].nullable, &query, query.sql);
+        if (keeps != cases[i].keeps || keeps_strict != cases[i].keeps_strict)
+            printf("# %s to %s: %d, %d\n", cases[i].type, cases[i].definition, keeps, keeps_strict);
+        check(keeps == cases[i].keeps && keeps_strict == cases[i].keeps_strict, cases[i].definition);
+    }
 }
 
 int main(void)
 {
+    test_retype();
     test_statements();
     test_secrets();
     test_sql_mode();

@@ -437,6 +437,10 @@ static void test_numbers(void)
 {
     uint64_t number;
     check(my_pos_number("0000000000000002.FFFFFFFFFF.0", &number) && number == 2, "the number of a pos");
+    check(my_pos_number("0000000000000002.0000000000.a0001.000001.0000000001", &number) && number == 2,
+          "a snapshot's: it is complete before the transaction that follows");
+    check(my_pos_number("0000000000000002.0000000000.r0001.000001.0000000001", &number) && number == 1,
+          "a round's: so is the transaction before");
     check(my_pos_number("7FFFFFFFFFFFFFFF.0000000001.1", &number) && number == INT64_MAX, "the largest one");
     check(!my_pos_number("8000000000000000.0000000001.1", &number) && !my_pos_number("", &number) &&
               !my_pos_number("0000000000000002", &number) && !my_pos_number("0000000000000002-", &number) &&

@@ -52,6 +52,7 @@ static void begin(size_t n_workers)
                                .turned = PTHREAD_COND_INITIALIZER,
                                .next = {.number = 1, .first = true},
                                .turn = 1,
+                               .point = &run.state.from,
                                .writer = cdc_writer_new(fd, &error),
                                .progress = {.control = &control, .metrics = &metrics}};
     for (size_t i = 0; i < 3; i++)

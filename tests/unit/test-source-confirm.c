@@ -158,7 +158,7 @@ static bool fake_between(void *source)
 }
 
 static const struct cdc_source_ops ops = {fake_connect, fake_disconnect, fake_descriptor, fake_read, fake_tick,
-                                          fake_confirm, fake_boundary,   fake_between,    NULL};
+                                          fake_confirm, fake_boundary,   fake_between,    NULL,      NULL};
 
 /* -- what a script does -- */
 

@@ -148,6 +148,12 @@ static void test_life(void)
     store("cdc-sink-sqlite", "m5r2", NULL);
     finds("", "", "stored");
     check(due_with(&rounds) == CDC_ROUND_NONE, "and done");
+    char *more = mark_of("m5", (const char *const[]){"t1", "t2", "t9", NULL});
+    store("pg-cdc", "m5", more);
+    finds("m5", "t1 t2 t9", "a table that was added to the mark since");
+    check(due_with(&rounds) == CDC_ROUND_DUE, "was not read");
+    free(more);
+    store("pg-cdc", "m5", mark);
     struct cdc_rounds again = {.items = NULL};
     char *state = NULL;
     struct cdc_buf text = CDC_BUF_INIT;

@@ -21,6 +21,7 @@
 #include "connectors/mysql/decoder/temporary.h"
 #include "connectors/mysql/event/coord.h"
 #include "connectors/mysql/event/event.h"
+#include "connectors/mysql/event/gtid.h"
 #include "connectors/mysql/event/gtid_set.h"
 #include "connectors/mysql/value/column.h"
 #include "connectors/mysql/value/flavor.h"
@@ -32,6 +33,25 @@
 #include <cdc/offset.h>
 #include <cdc/selection.h>
 #include <cdc/value_format.h>
+
+/* What there is to know of a copy that is kept of the tables. Where lines cannot tell what became of its rows, it is read again
+ * (cdc/stale.h). db and table as TABLE_MAP has them. All return 0 or -1 if nothing else is said. */
+struct my_copy_ops {
+    /* A transaction begins at those coordinates; what is_omitted says may be another from here on. */
+    int (*begins)(void *context, const struct my_gtid *gtid, const struct my_coord *coord, struct cdc_error *error);
+    /* Is nothing to be told of the table in that transaction, rows and DDL alike? */
+    bool (*is_omitted)(void *context, const char *db, const char *table);
+    /* Its rows may be others from the transaction at hand on, and no line tells; why: for people. More tables may follow before an
+     * error ends reading, which means nothing itself. */
+    int (*stale)(void *context, const char *db, const char *table, const char *why, struct cdc_error *error);
+    /* The copy may keep a column of that name (in lower case) which the table has not any more. */
+    int (*drop_column)(void *context, const char *db, const char *table, const char *column, struct cdc_error *error);
+    bool (*was_dropped)(void *context, const char *db, const char *table, const char *column);
+    /* Its indexes have changed, but no primary key: is its key the same all the same? 1, 0, -1. */
+    int (*keeps_key)(void *context, const char *db, const char *table, struct cdc_error *error);
+    /* The type of a column before the transaction at hand, as information_schema had it, to be freed; NULL: not known. */
+    char *(*type_of)(void *context, const char *db, const char *table, const char *column, bool *nullable);
+};
 
 struct my_decoder_settings {
     const char *pipeline;
@@ -51,7 +71,8 @@ struct my_decoder_settings {
     /* A DDL statement was read (UTF-8, where it can be): tables that it names may have other columns from here on.
      * May be NULL. */
     void (*altered)(void *context, struct cdc_span sql);
-    void *context;             /* of all three */
+    const struct my_copy_ops *copy; /* NULL: none is kept */
+    void *context;             /* of all of them */
     const char *xa_folder;     /* where prepared XA transactions wait for their end; NULL: they are an error */
     const struct cdc_log *log; /* for what the reader of the lines must know; may be NULL */
 };
@@ -111,6 +132,8 @@ const struct cdc_offset *my_decoder_boundary(const struct my_decoder *decoder);
 /* Lines that were appended are taken back: until another transaction has ended there is no boundary, or what they said would
  * be passed over. */
 void my_decoder_forget_boundary(struct my_decoder *decoder);
+/* What is_omitted says of the table may be another from here on: it is looked at again when it comes, and described anew. */
+void my_decoder_forget_table(struct my_decoder *decoder, const char *db, const char *table);
 /* Appends a heartbeat line (only between transactions) and makes it the boundary. */
 void my_decoder_heartbeat(struct my_decoder *decoder, int64_t now_ms, struct cdc_buf *out);
 const struct my_coord *my_decoder_coord(const struct my_decoder *decoder);

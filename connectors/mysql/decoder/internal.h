@@ -3,7 +3,7 @@
  *
  *     input.c -> dispatch.c -> transactions.c                        GTID, XID
  *                           -> query.c -> savepoints.c, prepared.c   BEGIN, COMMIT, SAVEPOINT, XA, DDL
- *                                      -> unlogged.c                 DDL that changes rows
+ *                                      -> unlogged.c, copies.c       DDL that changes rows
  *                           -> tables.c -> table.c, metadata.c       TABLE_MAP
  *                           -> rows.c -> image.c                     rows
  *     all of these -> lines.c, schema_line.c
@@ -173,7 +173,8 @@ void my_tables_forget_schemas(struct my_decoder *decoder, uint64_t ordinal);
 int my_transaction_begin(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid,
                          struct cdc_buf *out, struct cdc_error *error);
 /* No more than that; gtid may be NULL. */
-void my_transaction_open(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid);
+int my_transaction_open(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid,
+                        struct cdc_error *error);
 /* COMMIT. */
 int my_transaction_end(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error);
 /* The transaction is rolled back, or breaks off: what is buffered of it goes. False: lines are out already, or there
@@ -253,6 +254,29 @@ bool my_unlogged_is_temporary(const struct my_decoder *decoder, const struct my_
                               const char *table);
 /* {"op":"t",...} */
 void my_unlogged_truncate_line(struct my_decoder *decoder, const char *db, const char *table, struct cdc_buf *out);
+
+/* -- copies.c: what a copy that is kept of the tables must be told (struct my_copy_ops) */
+/* The names of a statement's tables that its effects make stale. Begins as {0}; my_copies_free_notes. */
+struct my_copies_notes {
+    struct my_copies_note *items;
+    size_t n;
+};
+/* Is one kept, and read again where lines cannot tell? */
+bool my_copies_are_kept(const struct my_decoder *decoder);
+/* Is nothing to be told of the table in the transaction at hand? */
+bool my_copies_omit(const struct my_decoder *decoder, const char *db, const char *table);
+/* It is stale from here on: always -1. */
+int my_copies_mark(const struct my_decoder *decoder, const char *db, const char *table, const char *why,
+                   struct cdc_error *error);
+/* Takes an effect on that table, which is selected. */
+struct my_effect;
+int my_copies_see(const struct my_decoder *decoder, const struct my_event_query *query, const struct my_effect *effect,
+                  const char *db, const char *table, struct my_copies_notes *notes, struct cdc_error *error);
+/* All effects were seen: -1 where a table is stale. */
+int my_copies_end(const struct my_decoder *decoder, const struct my_copies_notes *notes, struct cdc_error *error);
+void my_copies_free_notes(struct my_copies_notes *notes);
+/* A TABLE_MAP describes a table anew: what a sink knows of it, by `old`, which lines were written of, does not fit any more. */
+const char *my_copies_difference(const struct my_table *old, const struct my_table *table);
 
 /* -- prepared.c: 1 as my_dispatch_event */
 /* The rows that follow are an XA transaction's: they are kept in a file. CONFIG when there is nowhere to keep them. */

@@ -8,15 +8,25 @@
 
 enum { ATTEMPT_DIGITS = 4, CHUNK_DIGITS = 6, LINE_DIGITS = 10, COUNTER_DIGITS = 8 };
 
-void my_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t chunk, uint64_t line)
+static void read_line(struct cdc_buf *out, char kind, uint64_t number, unsigned attempt, uint64_t chunk, uint64_t line)
 {
     cdc_pos_head(out, number, 0);
-    cdc_buf_byte(out, 'a');
+    cdc_buf_byte(out, kind);
     cdc_buf_hex(out, attempt, ATTEMPT_DIGITS);
     cdc_buf_byte(out, '.');
     cdc_buf_hex(out, chunk, CHUNK_DIGITS);
     cdc_buf_byte(out, '.');
     cdc_buf_hex(out, line, LINE_DIGITS);
+}
+
+void my_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t chunk, uint64_t line)
+{
+    read_line(out, 'a', number, attempt, chunk, line);
+}
+
+void my_pos_round(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t chunk, uint64_t line)
+{
+    read_line(out, 'r', number, attempt, chunk, line);
 }
 
 void my_pos_schema(struct cdc_buf *out, uint64_t number, uint64_t ordinal)
@@ -52,5 +62,10 @@ uint32_t my_pos_counter(const char *pos)
 
 bool my_pos_number(const char *pos, uint64_t *number)
 {
-    return cdc_pos_hex(pos, CDC_POS_NUMBER_DIGITS, number) && pos[CDC_POS_NUMBER_DIGITS] == '.' && *number <= INT64_MAX;
+    uint64_t ignored;
+    if (!cdc_pos_hex(pos, CDC_POS_NUMBER_DIGITS, number) || pos[CDC_POS_NUMBER_DIGITS] != '.' || *number > INT64_MAX)
+        return false;
+    const char *tail = cdc_pos_parse(pos, &ignored, &ignored);
+    *number -= tail && *tail == 'r' && *number > 0; /* a round comes before the transaction that it shares the number with */
+    return true;
 }

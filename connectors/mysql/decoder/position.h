@@ -8,6 +8,7 @@
  * it. At another server it goes on as numbering.h says. seq is C.
  *
  *     snapshot line  CCCCCCCCCCCCCCCC.0000000000.aAAAA.KKKKKK.RRRRRRRRRR   A: attempt, K: chunk, R: its line
+ *     line of a round  CCCCCCCCCCCCCCCC.0000000000.rAAAA.KKKKKK.RRRRRRRRRR   (cdc/stale.h) C: of the transaction after it; so is seq
  *     schema line    CCCCCCCCCCCCCCCC.OOOOOOOOOO.0                    O: ordinal of the next change
  *     change         CCCCCCCCCCCCCCCC.OOOOOOOOOO.1                    O: grows within the transaction, whatever -t selects
  *     commit         CCCCCCCCCCCCCCCC.FFFFFFFFFF.0
@@ -27,11 +28,13 @@
 
 /* Each appends a pos; number: C. */
 void my_pos_snapshot(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t chunk, uint64_t line);
+void my_pos_round(struct cdc_buf *out, uint64_t number, unsigned attempt, uint64_t chunk, uint64_t line);
 void my_pos_schema(struct cdc_buf *out, uint64_t number, uint64_t ordinal);
 void my_pos_change(struct cdc_buf *out, uint64_t number, uint64_t ordinal);
 void my_pos_commit(struct cdc_buf *out, uint64_t number);
 void my_pos_heartbeat(struct cdc_buf *out, uint64_t number, uint32_t counter);
-/* C of a pos, which ends in NUL; false when pos is none of ours. */
+/* Number of the last transaction that is complete at a pos, which ends in NUL (inside of a transaction: of that one);
+ * false when pos is none of ours. */
 bool my_pos_number(const char *pos, uint64_t *number);
 
 /* A heartbeat's counter; 0 for other lines. */

@@ -45,7 +45,10 @@ static int truncate_line(struct my_decoder *decoder, const struct my_event_query
 {
     char *db, *table;
     int selected = table_of(decoder, query, statement, &db, &table, error);
-    if (selected > 0 && !(query->thread_specific && my_unlogged_is_temporary(decoder, query, db, table)))
+    bool temporary = selected > 0 && query->thread_specific && my_unlogged_is_temporary(decoder, query, db, table);
+    if (selected > 0 && my_copies_omit(decoder, db, table))
+        decoder->transaction.ordinal++;
+    else if (selected > 0 && !temporary)
         my_unlogged_truncate_line(decoder, db, table, out);
     free(db);
     free(table);
@@ -105,10 +108,14 @@ static int create_select(struct my_decoder *decoder, const struct my_event_query
 {
     char *db, *table;
     int selected = table_of(decoder, query, statement, &db, &table, error);
+    if (selected > 0 && !my_copies_omit(decoder, db, table))
+        selected = my_copies_are_kept(decoder)
+                       ? my_copies_mark(decoder, db, table, "CREATE TABLE ... SELECT was logged without rows", error)
+                       : my_query_refuse(decoder, query->sql, error);
     free(db);
     free(table);
-    if (selected != 0)
-        return selected < 0 ? -1 : my_query_refuse(decoder, query->sql, error);
+    if (selected < 0)
+        return -1;
     return data_definition(decoder, query, statement, out, error);
 }
 
@@ -147,8 +154,8 @@ int my_query_decode(struct my_decoder *decoder, const struct my_event_header *he
     if (my_event_query_parse(header, body, &decoder->query_scratch, &query, error) < 0)
         return -1;
     int result = my_statement_parse(&statement, &query, error);
-    if (!decoder->transaction.open) /* servers without GTIDs */
-        my_transaction_open(decoder, header, NULL);
+    if (result == 0 && !decoder->transaction.open) /* servers without GTIDs */
+        result = my_transaction_open(decoder, header, NULL, error);
     result = result == 0 ? run_statement(decoder, &query, &statement, out, error) : result;
     my_statement_free(&statement);
     return result;

@@ -88,6 +88,10 @@ static int keep_table(struct my_decoder *decoder, struct my_table *table, struct
 {
     struct my_table **old = named(decoder, table);
     decoder->last = NULL;
+    bool known = old && (*old)->schema_written && table->selected;
+    const char *why = known && my_copies_are_kept(decoder) ? my_copies_difference(*old, table) : NULL;
+    if (why)
+        return my_copies_mark(decoder, table->db, table->name, why, error);
     if (old) {
         table->schema_number = (*old)->schema_number;
         table->schema_ordinal = (*old)->schema_ordinal;
@@ -110,11 +114,23 @@ static int keep_table(struct my_decoder *decoder, struct my_table *table, struct
     return 0;
 }
 
+void my_decoder_forget_table(struct my_decoder *decoder, const char *db, const char *table)
+{
+    for (size_t i = 0; i < decoder->n_slots; i++) {
+        struct my_table *known = decoder->tables[i];
+        if (!known || strcmp(known->db, db) != 0 || strcmp(known->name, table) != 0)
+            continue;
+        known->body.len = 0;
+        known->schema_written = false;
+    }
+}
+
 /* A table that is not selected needs no names: it is kept, so that its rows are known for what they are. */
 static int complete_table(struct my_decoder *decoder, struct my_table *table, struct cdc_error *error)
 {
     const struct my_decoder_settings *settings = &decoder->settings;
-    table->selected = cdc_selection_has_table(&settings->selection, table->db, table->name);
+    table->selected = cdc_selection_has_table(&settings->selection, table->db, table->name) &&
+                      !my_copies_omit(decoder, table->db, table->name);
     if (!table->selected)
         return 0;
     if (settings->describe && settings->describe(settings->context, table, &decoder->coord, error) < 0)

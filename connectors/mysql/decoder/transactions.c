@@ -11,7 +11,18 @@
 
 #include <string.h>
 
-void my_transaction_open(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid)
+static int tell_begin(const struct my_decoder *decoder, struct cdc_error *error)
+{
+    const struct my_decoder_settings *settings = &decoder->settings;
+    struct my_coord coord = decoder->coord;
+    if (!settings->copy)
+        return 0;
+    coord.position = decoder->event_position;
+    return settings->copy->begins(settings->context, &decoder->transaction.gtid, &coord, error);
+}
+
+int my_transaction_open(struct my_decoder *decoder, const struct my_event_header *header, const struct my_gtid *gtid,
+                        struct cdc_error *error)
 {
     struct my_transaction *transaction = &decoder->transaction;
     char head[17 + 16];
@@ -39,6 +50,7 @@ void my_transaction_open(struct my_decoder *decoder, const struct my_event_heade
     cdc_buf_lit(&transaction->numbers, ",\"ts_ms\":");
     cdc_buf_i64(&transaction->numbers, transaction->ts_ms);
     cdc_buf_lit(&transaction->numbers, ",\"source\":");
+    return tell_begin(decoder, error);
 }
 
 int my_transaction_end(struct my_decoder *decoder, struct cdc_buf *out, struct cdc_error *error)
@@ -72,8 +84,7 @@ int my_transaction_begin(struct my_decoder *decoder, const struct my_event_heade
                              decoder->coord.file, (unsigned long long)decoder->event_position);
     if (decoder->transaction.open && my_transaction_end(decoder, out, error) < 0)
         return -1;
-    my_transaction_open(decoder, header, gtid);
-    return 0;
+    return my_transaction_open(decoder, header, gtid, error);
 }
 
 /* Those that are of the log, and not of the lines, stay. */

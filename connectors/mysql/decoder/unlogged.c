@@ -19,6 +19,8 @@ struct unlogged {
     bool alters_temporary;
     size_t at;   /* number of the effect, in the order of the statement */
     bool untold; /* the statement has an effect that no line tells, and reading goes on */
+    bool warned; /* that values may be others */
+    struct my_copies_notes notes;
 };
 
 /* The name as TABLE_MAP has it: in lower case where the server stores names so. RETURNS NEW */
@@ -74,24 +76,6 @@ static int refuse(struct unlogged *unlogged, const struct my_effect *effect, con
     cdc_error_set(error, CDC_EXIT_CONFIG, "%s: the log does not have these rows, so no line can tell", text);
     return cdc_error_hint(error, "take a new snapshot%s; --allow-unlogged goes on, and leaves copies as they are",
                           pattern);
-}
-
-/* MySQL from 9.6 on changes child rows itself, and logs them. */
-static bool logs_cascades(const struct my_decoder *decoder)
-{
-    unsigned major = 0, minor = 0;
-    return decoder->flavor == MY_FLAVOR_MYSQL && sscanf(decoder->format.server_version, "%u.%u", &major, &minor) == 2 &&
-           (major > 9 || (major == 9 && minor >= 6));
-}
-
-static void warn_of_cascades(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
-                             const char *table)
-{
-    char text[2048];
-    describe(decoder, effect, db, table, text, sizeof text);
-    if (decoder->settings.log && !logs_cascades(decoder))
-        cdc_log_write(decoder->settings.log, CDC_LOG_WARNING,
-                      "%s (hint: delete and update child rows in the application or by triggers)", text);
 }
 
 /* The copies may be right or not: a text says what a column is now, not what it was. */
@@ -186,6 +170,49 @@ static int concerns(const struct unlogged *unlogged, const struct my_effect *eff
     }
 }
 
+/* Where no copy is kept that could be read again. */
+static int tell(struct unlogged *unlogged, const struct my_effect *effect, const char *db, const char *table,
+                struct cdc_error *error)
+{
+    switch (effect->kind) {
+    case MY_EFFECT_EMPTIES:
+    case MY_EFFECT_KEYS:
+    case MY_EFFECT_COLUMN_ADDED:
+    case MY_EFFECT_COLUMN_DROPPED: return 0;
+    case MY_EFFECT_VALUES:
+    case MY_EFFECT_COLUMN_CHANGED:
+        if (!unlogged->warned)
+            warn_of_values(unlogged->decoder, effect, db, table);
+        unlogged->warned = true;
+        return 0;
+    default: return refuse(unlogged, effect, db, table, error);
+    }
+}
+
+/* Which table is meant, or which ones a database had, nobody could say: no reading would put that right. */
+/* MySQL from 9.6 on changes child rows itself, and logs them. */
+static bool logs_cascades(const struct my_decoder *decoder)
+{
+    unsigned major = 0, minor = 0;
+    return decoder->flavor == MY_FLAVOR_MYSQL && sscanf(decoder->format.server_version, "%u.%u", &major, &minor) == 2 &&
+           (major > 9 || (major == 9 && minor >= 6));
+}
+
+static void warn_of_cascades(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
+                             const char *table)
+{
+    char text[2048];
+    describe(decoder, effect, db, table, text, sizeof text);
+    if (decoder->settings.log && !logs_cascades(decoder))
+        cdc_log_write(decoder->settings.log, CDC_LOG_WARNING,
+                      "%s (hint: delete and update child rows in the application or by triggers)", text);
+}
+
+static bool is_of_table(const struct my_effect *effect)
+{
+    return effect->kind != MY_EFFECT_UNREADABLE && effect->kind != MY_EFFECT_DATABASE;
+}
+
 static int look(void *context, const struct my_effect *effect, struct cdc_error *error)
 {
     struct unlogged *unlogged = context;
@@ -196,12 +223,12 @@ static int look(void *context, const struct my_effect *effect, struct cdc_error 
     if (temporary != 0)
         return temporary < 0 ? -1 : 0;
     int result = 0, concerned = concerns(unlogged, effect, &db, &table, error);
-    if (concerned > 0 && effect->kind == MY_EFFECT_VALUES)
-        warn_of_values(unlogged->decoder, effect, db, table);
-    else if (concerned > 0 && effect->kind == MY_EFFECT_CASCADES)
+    if (concerned > 0 && effect->kind == MY_EFFECT_CASCADES)
         warn_of_cascades(unlogged->decoder, effect, db, table);
-    else if (concerned > 0 && effect->kind != MY_EFFECT_EMPTIES)
-        result = refuse(unlogged, effect, db, table, error);
+    else if (concerned > 0)
+        result = my_copies_are_kept(unlogged->decoder) && is_of_table(effect)
+                     ? my_copies_see(unlogged->decoder, unlogged->query, effect, db, table, &unlogged->notes, error)
+                     : tell(unlogged, effect, db, table, error);
     free(db);
     free(table);
     return concerned < 0 ? -1 : result;
@@ -213,6 +240,9 @@ int my_unlogged_look(struct my_decoder *decoder, const struct my_event_query *qu
     struct unlogged unlogged = {.decoder = decoder, .query = query};
     decoder->of_temporary.len = 0;
     int result = my_effects_of(query, look, &unlogged, error);
+    if (result == 0)
+        result = my_copies_end(decoder, &unlogged.notes, error);
+    my_copies_free_notes(&unlogged.notes);
     *untold = unlogged.untold;
     return decoder->of_temporary.failed ? cdc_error_memory(error) : result;
 }
@@ -225,7 +255,9 @@ static int empty(void *context, const struct my_effect *effect, struct cdc_error
     if (effect->kind != MY_EFFECT_EMPTIES || temporary)
         return 0;
     int concerned = concerns(unlogged, effect, &db, &table, error);
-    if (concerned > 0) {
+    if (concerned > 0 && my_copies_omit(unlogged->decoder, db, table)) {
+        unlogged->decoder->transaction.ordinal++; /* as with the line: those after it keep theirs */
+    } else if (concerned > 0) {
         my_unlogged_truncate_line(unlogged->decoder, db, table, unlogged->out);
         my_tables_forget_schema_of(unlogged->decoder, db, table);
     }

@@ -1,41 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /* What a DDL statement does to rows, as far as its text says. */
-#include "connectors/mysql/event/effect.h"
-#include "connectors/mysql/event/lexer_internal.h"
+#include "connectors/mysql/event/effect_internal.h"
 #include "connectors/mysql/event/statement.h"
 
-struct reader {
-    struct my_lexer lexer;
-    const struct my_event_query *query;
-    my_effect_visit *visit;
-    void *context;
-    enum my_effect_statement by;
-    struct cdc_buf db, table;             /* that the statement is about */
-    struct cdc_buf other_db, other_table; /* that it names besides */
-};
-
-static int tell(struct reader *reader, enum my_effect_kind kind, const char *what, struct cdc_error *error)
+static int hand_over(struct my_effect_reader *reader, struct my_effect *effect, struct cdc_error *error)
 {
-    const struct cdc_span db = {reader->db.data, reader->db.len}, table = {reader->table.data, reader->table.len};
-    const struct my_effect effect = {
-        .kind = kind, .by = reader->by, .what = what, .db = db, .table = table, .subject_db = db, .subject = table};
-    return reader->visit(reader->context, &effect, error);
+    effect->by = reader->by;
+    effect->subject_db = cdc_span(reader->db.data, reader->db.len);
+    effect->subject = cdc_span(reader->table.data, reader->table.len);
+    return reader->visit(reader->context, effect, error);
 }
 
-static int tell_other(struct reader *reader, bool renames, const char *what, struct cdc_error *error)
+int my_effect_tell(struct my_effect_reader *reader, enum my_effect_kind kind, const char *what, struct cdc_error *error)
 {
-    const struct my_effect effect = {.kind = MY_EFFECT_ROWS,
-                                     .by = reader->by,
-                                     .renames = renames,
-                                     .what = what,
-                                     .db = {reader->other_db.data, reader->other_db.len},
-                                     .table = {reader->other_table.data, reader->other_table.len},
-                                     .subject_db = {reader->db.data, reader->db.len},
-                                     .subject = {reader->table.data, reader->table.len}};
-    return reader->visit(reader->context, &effect, error);
+    struct my_effect effect = {.kind = kind,
+                               .what = what,
+                               .db = {reader->db.data, reader->db.len},
+                               .table = {reader->table.data, reader->table.len}};
+    return hand_over(reader, &effect, error);
 }
 
-static int unreadable(struct reader *reader, struct cdc_error *error)
+int my_effect_tell_column(struct my_effect_reader *reader, enum my_effect_kind kind, const char *what,
+                          struct cdc_span definition, struct cdc_error *error)
+{
+    struct my_effect effect = {.kind = kind,
+                               .what = what,
+                               .db = {reader->db.data, reader->db.len},
+                               .table = {reader->table.data, reader->table.len},
+                               .column = {reader->column.data, reader->column.len},
+                               .definition = definition};
+    return hand_over(reader, &effect, error);
+}
+
+static int tell_other(struct my_effect_reader *reader, bool renames, const char *what, struct cdc_error *error)
+{
+    struct my_effect effect = {.kind = MY_EFFECT_ROWS,
+                               .renames = renames,
+                               .what = what,
+                               .db = {reader->other_db.data, reader->other_db.len},
+                               .table = {reader->other_table.data, reader->other_table.len}};
+    return hand_over(reader, &effect, error);
+}
+
+static int unreadable(struct my_effect_reader *reader, struct cdc_error *error)
 {
     if (reader->db.failed || reader->table.failed || reader->other_db.failed || reader->other_table.failed)
         return cdc_error_memory(error);
@@ -43,12 +50,12 @@ static int unreadable(struct reader *reader, struct cdc_error *error)
     return reader->visit(reader->context, &effect, error);
 }
 
-static bool take(struct reader *reader, const char *word)
+static bool take(struct my_effect_reader *reader, const char *word)
 {
     return my_lexer_take(&reader->lexer, word);
 }
 
-static bool take_symbol(struct reader *reader, char c)
+static bool take_symbol(struct my_effect_reader *reader, char c)
 {
     struct my_token token = my_lexer_peek(&reader->lexer);
     if (!my_token_is_symbol(&token, c))
@@ -57,17 +64,17 @@ static bool take_symbol(struct reader *reader, char c)
     return true;
 }
 
-static bool take_table(struct reader *reader)
+static bool take_table(struct my_effect_reader *reader)
 {
     return my_lexer_take_table(&reader->lexer, &reader->db, &reader->table);
 }
 
-static bool take_other(struct reader *reader)
+static bool take_other(struct my_effect_reader *reader)
 {
     return my_lexer_take_table(&reader->lexer, &reader->other_db, &reader->other_table);
 }
 
-static void skip_if_exists(struct reader *reader)
+static void skip_if_exists(struct my_effect_reader *reader)
 {
     if (take(reader, "if")) {
         take(reader, "not");
@@ -76,7 +83,7 @@ static void skip_if_exists(struct reader *reader)
 }
 
 /* MariaDB: how long to wait for the table's lock. */
-static void skip_wait(struct reader *reader)
+static void skip_wait(struct my_effect_reader *reader)
 {
     if (take(reader, "wait"))
         my_lexer_next(&reader->lexer);
@@ -98,26 +105,26 @@ static bool cascades(struct my_lexer lexer)
     return false;
 }
 
-static int tell_cascades(struct reader *reader, struct cdc_error *error)
+static int tell_cascades(struct my_effect_reader *reader, struct cdc_error *error)
 {
     static const char what[] = "a foreign key whose changes of rows are not logged was given to";
-    return cascades(reader->lexer) ? tell(reader, MY_EFFECT_CASCADES, what, error) : 0;
+    return cascades(reader->lexer) ? my_effect_tell(reader, MY_EFFECT_CASCADES, what, error) : 0;
 }
 
 /* -- ALTER TABLE: one of the things to do, up to the next comma -------------------------------------- */
 
 /* EXCHANGE PARTITION p WITH TABLE x */
-static int exchange(struct reader *reader, struct cdc_error *error)
+static int exchange(struct my_effect_reader *reader, struct cdc_error *error)
 {
     static const char what[] = "ALTER TABLE ... EXCHANGE PARTITION exchanged rows of";
     my_lexer_take_name(&reader->lexer, &reader->other_table);
     if (!take(reader, "with") || !take(reader, "table") || !take_other(reader))
         return unreadable(reader, error);
-    return tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, false, what, error);
+    return my_effect_tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, false, what, error);
 }
 
 /* MariaDB: CONVERT PARTITION p TO TABLE x, CONVERT TABLE x TO PARTITION p; CONVERT TO CHARACTER SET is another matter. */
-static int convert(struct reader *reader, struct cdc_error *error)
+static int convert(struct my_effect_reader *reader, struct cdc_error *error)
 {
     static const char what[] = "ALTER TABLE ... CONVERT PARTITION moved rows into or out of";
     if (take(reader, "to"))
@@ -128,16 +135,16 @@ static int convert(struct reader *reader, struct cdc_error *error)
                               take(reader, "to") && take(reader, "table") && take_other(reader);
     if (!readable)
         return unreadable(reader, error);
-    return tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, false, what, error);
+    return my_effect_tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, false, what, error);
 }
 
-static struct cdc_span db_of(const struct reader *reader, const struct cdc_buf *db)
+static struct cdc_span db_of(const struct my_effect_reader *reader, const struct cdc_buf *db)
 {
     return db->len != 0 ? cdc_span(db->data, db->len) : reader->query->db;
 }
 
 /* ALTER TABLE t RENAME TO t */
-static bool keeps_name(const struct reader *reader)
+static bool keeps_name(const struct my_effect_reader *reader)
 {
     return cdc_span_compare(db_of(reader, &reader->db), db_of(reader, &reader->other_db)) == 0 &&
            cdc_span_compare(cdc_span(reader->table.data, reader->table.len),
@@ -145,15 +152,15 @@ static bool keeps_name(const struct reader *reader)
 }
 
 /* What stood under the old name is gone there, and under the new one there was nothing. */
-static int renamed(struct reader *reader, const char *what, struct cdc_error *error)
+static int renamed(struct my_effect_reader *reader, const char *what, struct cdc_error *error)
 {
     if (keeps_name(reader))
         return 0;
-    return tell(reader, MY_EFFECT_EMPTIES, what, error) < 0 ? -1 : tell_other(reader, true, what, error);
+    return my_effect_tell(reader, MY_EFFECT_EMPTIES, what, error) < 0 ? -1 : tell_other(reader, true, what, error);
 }
 
 /* RENAME [TO | AS | =] x, but not RENAME COLUMN, INDEX, KEY, which are reserved words. */
-static int rename_to(struct reader *reader, struct cdc_error *error)
+static int rename_to(struct my_effect_reader *reader, struct cdc_error *error)
 {
     if (take(reader, "column") || take(reader, "index") || take(reader, "key"))
         return 0;
@@ -164,97 +171,61 @@ static int rename_to(struct reader *reader, struct cdc_error *error)
 }
 
 /* Reads no more than it must: what is left of it is read by finish. */
-static int change_rows(struct reader *reader, struct cdc_error *error)
+static int change_rows(struct my_effect_reader *reader, struct cdc_error *error)
 {
     struct my_lexer start = reader->lexer;
     if (take(reader, "drop") && take(reader, "partition"))
-        return tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... DROP PARTITION removed rows of", error);
+        return my_effect_tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... DROP PARTITION removed rows of", error);
     reader->lexer = start;
     if (take(reader, "truncate") && take(reader, "partition"))
-        return tell(reader, take(reader, "all") ? MY_EFFECT_EMPTIES : MY_EFFECT_ROWS,
-                    "ALTER TABLE ... TRUNCATE PARTITION removed rows of", error);
+        return my_effect_tell(reader, take(reader, "all") ? MY_EFFECT_EMPTIES : MY_EFFECT_ROWS,
+                              "ALTER TABLE ... TRUNCATE PARTITION removed rows of", error);
     if (take(reader, "exchange") && take(reader, "partition"))
         return exchange(reader, error);
     if (take(reader, "convert"))
         return convert(reader, error);
     if (take(reader, "discard"))
-        return tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... DISCARD TABLESPACE removed rows of", error);
+        return my_effect_tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... DISCARD TABLESPACE removed rows of", error);
     if (take(reader, "import"))
-        return tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... IMPORT TABLESPACE brought rows into", error);
+        return my_effect_tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... IMPORT TABLESPACE brought rows into", error);
     return take(reader, "rename") ? rename_to(reader, error) : 0;
 }
 
-/* ADD [COLUMN], and not ADD INDEX and the like, whose words are reserved but for the last ones. */
-static bool adds_columns(struct reader *reader)
+/* What becomes of the rows with another engine: BLACKHOLE keeps none; of some others they are somewhere else. */
+static int set_engine(struct my_effect_reader *reader, struct my_lexer lexer, struct cdc_error *error)
 {
-    static const char *const others[] = {"index",      "key",     "unique", "primary",   "fulltext", "spatial",
-                                         "constraint", "foreign", "check",  "partition", "period",   "system"};
-    struct my_lexer start = reader->lexer;
-    bool adds = take(reader, "add");
-    for (size_t i = 0; adds && i < sizeof others / sizeof *others; i++)
-        adds = !take(reader, others[i]);
-    reader->lexer = start;
-    return adds;
-}
-
-/* Does a column with that word in its definition have a value in rows that are there? */
-static bool gives_value(const struct my_token *token, const struct my_token *next)
-{
-    return (my_token_is(token, "not") && my_token_is(next, "null")) ||
-           (my_token_is(token, "default") && !my_token_is(next, "null")) || my_token_is(token, "auto_increment") ||
-           my_token_is(token, "as");
-}
-
-/* ENGINE = BLACKHOLE keeps no row. */
-static bool loses_rows(struct my_lexer lexer)
-{
+    static const char *const elsewhere[] = {"federated", "federatedx", "connect", "spider",
+                                            "merge",     "mrg_myisam", "sphinx",  "oqgraph"};
     struct my_token token = my_lexer_next(&lexer);
     if (my_token_is_symbol(&token, '='))
         token = my_lexer_next(&lexer);
-    return token.text.n == strlen("blackhole") && my_lexer_same_name(token.text.p, cdc_span_text("blackhole"));
+    if (token.text.n == strlen("blackhole") && my_lexer_same_name(token.text.p, cdc_span_text("blackhole")))
+        return my_effect_tell(reader, MY_EFFECT_EMPTIES, "ALTER TABLE ... ENGINE=BLACKHOLE removed rows of", error);
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (token.text.n == strlen(elsewhere[i]) && my_lexer_same_name(token.text.p, cdc_span_text(elsewhere[i])))
+            return my_effect_tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... ENGINE gave other rows to", error);
+    return 0;
 }
 
-/* Up to the comma, or the end. 1: another one follows; 0; -1. *values: it gave rows other values. */
-static int finish(struct reader *reader, bool *values, struct cdc_error *error)
+/* Up to the comma, or the end. 1: another one follows; 0; -1. */
+static int finish(struct my_effect_reader *reader, struct cdc_error *error)
 {
     struct my_token first = my_lexer_peek(&reader->lexer);
-    bool adds = adds_columns(reader), names = my_token_is(&first, "change"); /* CHANGE engine blackhole INT */
+    bool names = my_token_is(&first, "change"); /* CHANGE engine blackhole INT */
     int depth = 0;
     for (struct my_token token = my_lexer_next(&reader->lexer); token.kind != MY_TOKEN_END;
          token = my_lexer_next(&reader->lexer)) {
-        struct my_token next = my_lexer_peek(&reader->lexer);
         depth += my_token_is_symbol(&token, '(') - my_token_is_symbol(&token, ')');
         if (depth == 0 && my_token_is_symbol(&token, ','))
             return 1;
-        *values |= adds && gives_value(&token, &next);
-        if (depth == 0 && !names && my_token_is(&token, "engine") && loses_rows(reader->lexer) &&
-            tell(reader, MY_EFFECT_EMPTIES, "ALTER TABLE ... ENGINE=BLACKHOLE removed rows of", error) < 0)
+        if (depth == 0 && !names && my_token_is(&token, "engine") && set_engine(reader, reader->lexer, error) < 0)
             return -1;
     }
     return 0;
 }
 
-/* Without a strict sql_mode, CONVERT TO CHARACTER SET makes question marks of what the new one does not have, and ADD PRIMARY
- * KEY zeros and empty strings of NULLs. */
-static bool converts(const struct reader *reader)
+static int alter(struct my_effect_reader *reader, struct cdc_error *error)
 {
-    struct my_lexer lexer = reader->lexer;
-    if (reader->query->sql_mode & MY_SQL_MODE_STRICT)
-        return false;
-    if (my_lexer_take(&lexer, "convert"))
-        return my_lexer_take(&lexer, "to");
-    if (!my_lexer_take(&lexer, "add"))
-        return false;
-    bool named = my_lexer_take(&lexer, "constraint");
-    const struct my_token name = my_lexer_peek(&lexer);
-    if (named && !my_token_is(&name, "primary"))
-        my_lexer_next(&lexer);
-    return my_lexer_take(&lexer, "primary");
-}
-
-static int alter(struct reader *reader, struct cdc_error *error)
-{
-    bool values = false;
     int more = 1;
     reader->by = MY_EFFECT_BY_ALTER;
     while (take(reader, "online") || take(reader, "offline"))
@@ -268,34 +239,49 @@ static int alter(struct reader *reader, struct cdc_error *error)
     skip_wait(reader);
     if (tell_cascades(reader, error) < 0)
         return -1;
-    if (ignores && tell(reader, MY_EFFECT_ROWS, "ALTER IGNORE TABLE may have removed rows of", error) < 0)
+    if (ignores && my_effect_tell(reader, MY_EFFECT_ROWS, "ALTER IGNORE TABLE may have removed rows of", error) < 0)
         return -1;
     while (more > 0) {
-        struct my_token first = my_lexer_peek(&reader->lexer);
-        values |= my_token_is(&first, "modify") || my_token_is(&first, "change") || converts(reader);
-        more = change_rows(reader, error) < 0 ? -1 : finish(reader, &values, error);
+        more = my_effect_of_columns(reader, error);
+        if (more == 0)
+            more = change_rows(reader, error) < 0 ? -1 : 0;
+        if (more == 0)
+            more = finish(reader, error);
     }
-    if (more < 0 || !values)
-        return more;
-    return tell(reader, MY_EFFECT_VALUES, "ALTER TABLE may have changed values in rows of", error);
+    return more;
 }
 
 /* -- the other statements ------------------------------------------------------------------------------ */
 
-static int drop_tables(struct reader *reader, enum my_effect_kind kind, struct cdc_error *error)
+static int drop_tables(struct my_effect_reader *reader, enum my_effect_kind kind, struct cdc_error *error)
 {
     skip_if_exists(reader);
     do {
         if (!take_table(reader))
             return unreadable(reader, error);
-        if (tell(reader, kind, "DROP TABLE removed", error) < 0)
+        if (my_effect_tell(reader, kind, "DROP TABLE removed", error) < 0)
             return -1;
     } while (take_symbol(reader, ','));
     return 0;
 }
 
-static int drop(struct reader *reader, struct cdc_error *error)
+/* [UNIQUE] INDEX i ON t: a key may come or go. */
+static int change_index(struct my_effect_reader *reader, struct cdc_error *error)
 {
+    struct my_token token = my_lexer_next(&reader->lexer);
+    while (token.kind != MY_TOKEN_END && !my_token_is(&token, "on"))
+        token = my_lexer_next(&reader->lexer);
+    if (token.kind == MY_TOKEN_END || !take_table(reader))
+        return 0;
+    reader->by = MY_EFFECT_BY_ALTER;
+    return my_effect_tell(reader, MY_EFFECT_KEYS, "a statement on an index may have changed the key of", error);
+}
+
+static int drop(struct my_effect_reader *reader, struct cdc_error *error)
+{
+    bool online = take(reader, "online") || take(reader, "offline");
+    if (take(reader, "index") || online)
+        return change_index(reader, error);
     bool temporary = take(reader, "temporary");
     if (take(reader, "table") || take(reader, "tables"))
         return drop_tables(reader, temporary ? MY_EFFECT_DROPPED : MY_EFFECT_EMPTIES, error);
@@ -304,11 +290,11 @@ static int drop(struct reader *reader, struct cdc_error *error)
     skip_if_exists(reader);
     if (!my_lexer_take_name(&reader->lexer, &reader->db))
         return unreadable(reader, error);
-    return tell(reader, MY_EFFECT_DATABASE, "DROP DATABASE removed the tables of", error);
+    return my_effect_tell(reader, MY_EFFECT_DATABASE, "DROP DATABASE removed the tables of", error);
 }
 
 /* One after the other: RENAME TABLE a TO tmp, b TO a, tmp TO b */
-static int rename_tables(struct reader *reader, struct cdc_error *error)
+static int rename_tables(struct my_effect_reader *reader, struct cdc_error *error)
 {
     if (!take(reader, "table") && !take(reader, "tables"))
         return 0;
@@ -326,9 +312,13 @@ static int rename_tables(struct reader *reader, struct cdc_error *error)
 }
 
 /* CREATE OR REPLACE TABLE: a table of before is dropped, as by CREATE OR REPLACE SEQUENCE. */
-static int create(struct reader *reader, struct cdc_error *error)
+static int create(struct my_effect_reader *reader, struct cdc_error *error)
 {
     bool replaces = take(reader, "or") && take(reader, "replace");
+    while (take(reader, "online") || take(reader, "offline"))
+        ;
+    if (take(reader, "unique") || (replaces && take(reader, "index")))
+        return change_index(reader, error);
     bool temporary = take(reader, "temporary");
     if (!take(reader, "table") && (temporary || !replaces || !take(reader, "sequence")))
         return 0;
@@ -336,14 +326,14 @@ static int create(struct reader *reader, struct cdc_error *error)
     if (!take_table(reader))
         return replaces || temporary ? unreadable(reader, error) : 0;
     if (temporary)
-        return tell(reader, MY_EFFECT_MADE, "CREATE TEMPORARY TABLE made", error);
-    if (replaces && tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE removed rows of", error) < 0)
+        return my_effect_tell(reader, MY_EFFECT_MADE, "CREATE TEMPORARY TABLE made", error);
+    if (replaces && my_effect_tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE removed rows of", error) < 0)
         return -1;
     return tell_cascades(reader, error);
 }
 
 /* One that can be read is none of the statements here. */
-static int truncate_table(struct reader *reader, struct cdc_error *error)
+static int truncate_table(struct my_effect_reader *reader, struct cdc_error *error)
 {
     struct my_statement statement = {0};
     int result = my_statement_parse(&statement, reader->query, error);
@@ -354,7 +344,8 @@ static int truncate_table(struct reader *reader, struct cdc_error *error)
 
 int my_effects_of(const struct my_event_query *query, my_effect_visit *visit, void *context, struct cdc_error *error)
 {
-    struct reader reader = {.lexer = my_lexer_of_query(query), .query = query, .visit = visit, .context = context};
+    struct my_effect_reader reader = {
+        .lexer = my_lexer_of_query(query), .query = query, .visit = visit, .context = context};
     int result = 0;
     while (my_lexer_skip_set_statement(&reader.lexer))
         ;
@@ -372,5 +363,7 @@ int my_effects_of(const struct my_event_query *query, my_effect_visit *visit, vo
     cdc_buf_free(&reader.table);
     cdc_buf_free(&reader.other_db);
     cdc_buf_free(&reader.other_table);
+    cdc_buf_free(&reader.column);
+    cdc_buf_free(&reader.other_column);
     return result;
 }

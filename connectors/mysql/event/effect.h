@@ -13,14 +13,18 @@
 #include <cdc/error.h>
 
 enum my_effect_kind {
-    MY_EFFECT_EMPTIES,  /* no row is left under that name */
-    MY_EFFECT_ROWS,     /* rows came or went, and nothing says which */
-    MY_EFFECT_VALUES,   /* rows that are there may have other values */
-    MY_EFFECT_CASCADES, /* a foreign key of the table may change its rows from here on: ON DELETE CASCADE and the like */
-    MY_EFFECT_MADE,     /* a temporary table */
-    MY_EFFECT_DROPPED,  /* a temporary table */
-    MY_EFFECT_DATABASE,  /* the tables of db are gone; table is empty */
-    MY_EFFECT_UNREADABLE /* the statement is about tables, and their names cannot be read; both are empty */
+    MY_EFFECT_EMPTIES,        /* no row is left under that name */
+    MY_EFFECT_ROWS,           /* rows came or went, and nothing says which */
+    MY_EFFECT_VALUES,         /* rows that are there may have other values, or another key */
+    MY_EFFECT_KEYS,           /* the table has other indexes: one of them may be its key */
+    MY_EFFECT_COLUMN_ADDED,   /* all rows have NULL in it */
+    MY_EFFECT_COLUMN_DROPPED, /* or renamed */
+    MY_EFFECT_COLUMN_CHANGED, /* it has another definition, and may have other values */
+    MY_EFFECT_MADE,           /* a temporary table */
+    MY_EFFECT_DROPPED,        /* a temporary table */
+    MY_EFFECT_DATABASE,       /* the tables of db are gone; table is empty */
+    MY_EFFECT_UNREADABLE,     /* the statement is about tables, and their names cannot be read; both are empty */
+    MY_EFFECT_CASCADES        /* a foreign key may change its rows from here on: ON DELETE CASCADE and the like */
 };
 enum my_effect_statement {
     MY_EFFECT_BY_OTHER, /* which of a temporary table says so: see MADE and DROPPED; what it says else is of others */
@@ -33,6 +37,8 @@ struct my_effect {
     bool renames;                        /* what was `subject` is named `table` from here on */
     const char *what;                    /* for messages: "ALTER TABLE ... DROP PARTITION removed rows of" */
     struct cdc_span db, table;           /* unquoted, BORROWED; db empty when not said */
+    struct cdc_span column;              /* of the last three: unquoted, BORROWED */
+    struct cdc_span definition;          /* CHANGED: what follows the name, as it stands in the text */
     struct cdc_span subject_db, subject; /* the table that is altered or renamed; of other statements as db and table */
 };
 /* 0: go on; -1. */

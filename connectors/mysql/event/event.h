@@ -138,7 +138,6 @@ struct my_event_query {
 };
 #define MY_SQL_MODE_ANSI_QUOTES (UINT64_C(1) << 2)
 #define MY_SQL_MODE_NO_BACKSLASH_ESCAPES (UINT64_C(1) << 20)
-#define MY_SQL_MODE_STRICT (UINT64_C(3) << 21) /* STRICT_TRANS_TABLES, STRICT_ALL_TABLES */
 /* QUERY, and QUERY_COMPRESSED of MariaDB (unpacked into scratch, replacing what it holds; sql may BORROW from it). */
 int my_event_query_parse(const struct my_event_header *header, struct cdc_bytes body, struct cdc_buf *scratch,
                          struct my_event_query *query, struct cdc_error *error);

@@ -220,6 +220,27 @@ int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table 
     return result ? 0 : -1;
 }
 
+int my_catalog_keeps_key(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
+{
+    static const char head[] =
+        "SELECT COUNT(*), SUM((SELECT COUNT(*) FROM information_schema.STATISTICS s WHERE s.TABLE_SCHEMA = "
+        "k.TABLE_SCHEMA AND s.TABLE_NAME = k.TABLE_NAME AND s.INDEX_NAME = 'PRIMARY')) FROM information_schema.COLUMNS k "
+        "WHERE TABLE_SCHEMA = ";
+    char *both[] = {strdup(db), strdup(name)};
+    const struct my_table table = {.db = both[0], .name = both[1]};
+    MYSQL_RES *result = NULL;
+    if (both[0] && both[1])
+        result = my_catalog_query(sql, head, "", &table, error);
+    else
+        cdc_error_memory(error);
+    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
+    bool keeps = row && (is(row[0], "0") || number_of(row[1]) > 0);
+    mysql_free_result(result);
+    free(both[0]);
+    free(both[1]);
+    return result ? keeps : -1;
+}
+
 /* -- of a table that no log was read of ------------------------------------------------------------ */
 
 /* information_schema's DATA_TYPE, and the type and metadata that TABLE_MAP has for it: so a column of a snapshot is

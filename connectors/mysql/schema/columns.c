@@ -194,6 +194,9 @@ static bool may_hide(const char *type, const struct my_charset *charset)
     return charset == NULL;
 }
 
+const char my_columns_hidden_label[] =
+    "information_schema shows each character beyond the basic plane of a label, and each byte of it that is no text, as '?'";
+
 /* What is wrong; NULL when nothing is. */
 static const char *difference(const struct my_table *table, const struct my_column *column, const struct kept *kept)
 {
@@ -214,9 +217,7 @@ static const char *difference(const struct my_table *table, const struct my_colu
     if (column->charset && charset && column->charset != charset)
         return "they have other charsets there";
     if (label && column->n_labels == 0 && may_hide(kept->type, charset))
-        return "information_schema shows each character beyond the basic plane of a label, and each byte of it that is "
-               "no "
-               "text, as '?'";
+        return my_columns_hidden_label;
     return NULL;
 }
 
@@ -343,4 +344,22 @@ int my_columns_apply(struct cdc_span columns, struct my_table *table, enum my_fl
     if (fits > 0)
         fits = complete_listed(columns, table, error);
     return fits > 0 && !table->has_names ? check_rest(table, n, flavor, why, error) : fits;
+}
+
+char *my_columns_type_of(struct cdc_span columns, const char *name, bool *nullable)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span value;
+    char *type = NULL;
+    cdc_json_iter_begin(&iter, columns);
+    while (!type && cdc_json_next_element(&iter, &value)) {
+        struct kept kept;
+        if (kept_parse(&kept, value) && strcasecmp(kept.name, name) == 0) {
+            type = kept.type;
+            kept.type = NULL;
+            *nullable = (kept.flags & MY_COLUMNS_NULLABLE) != 0;
+        }
+        kept_free(&kept);
+    }
+    return type;
 }

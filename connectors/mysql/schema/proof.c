@@ -154,6 +154,7 @@ static int apply(struct my_schema *schema, struct my_table *table, struct cdc_sp
 {
     const char *why;
     int fits = my_columns_apply(columns, table, schema->settings.session->server.flavor, &why, error);
+    schema->curable &= fits != 0 || why != my_columns_hidden_label;
     return fits < 0 ? -1 : fits ? 0 : unknown(table, why, error);
 }
 
@@ -184,6 +185,7 @@ int my_schema_at(struct my_schema *schema, struct my_table *table, const struct 
 {
     struct cdc_span kept = my_history_find(schema->history, table->db, table->name, point);
     struct cdc_buf columns = CDC_BUF_INIT;
+    schema->curable = true;
     if (kept.p)
         return apply(schema, table, kept, error);
     int result = prove(schema, table, coord, &columns, error);

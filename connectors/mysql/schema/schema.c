@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* When what is known of columns is taken from the file, ended, and written. */
 #include "connectors/mysql/schema/schema.h"
+#include "connectors/mysql/schema/columns.h"
 #include "connectors/mysql/schema/internal.h"
 
 #include <stdlib.h>
@@ -38,10 +39,14 @@ static const struct my_server *server_of(const struct my_schema *schema)
 }
 
 /* MySQL's log with FULL metadata says all that matters for rows. */
+bool my_schema_is_needed(const struct my_server *server)
+{
+    return !server->full_metadata || server->flavor == MY_FLAVOR_MARIADB;
+}
+
 static bool is_needed(const struct my_schema *schema)
 {
-    const struct my_server *server = server_of(schema);
-    return !server->full_metadata || server->flavor == MY_FLAVOR_MARIADB;
+    return my_schema_is_needed(server_of(schema));
 }
 
 /* -- where reading begins ------------------------------------------------------------------------ */
@@ -140,6 +145,27 @@ void my_schema_altered(struct my_schema *schema, struct cdc_span sql, struct my_
 {
     my_history_alter(schema->history, sql, point);
     schema->prefetch = is_needed(schema);
+}
+
+bool my_schema_is_curable(const struct my_schema *schema)
+{
+    return schema->curable;
+}
+
+int my_schema_know(struct my_schema *schema, const char *db, const char *table, struct my_point point,
+                   struct cdc_span columns, struct cdc_error *error)
+{
+    struct cdc_span known = my_history_find(schema->history, db, table, point);
+    if (known.p && cdc_span_equal(known, columns))
+        return 0;
+    return my_history_add(schema->history, db, table, point, columns, error);
+}
+
+char *my_schema_type_of(const struct my_schema *schema, const char *db, const char *table, const char *column,
+                        struct my_point point, bool *nullable)
+{
+    struct cdc_span kept = my_history_find(schema->history, db, table, point);
+    return kept.p ? my_columns_type_of(kept, column, nullable) : NULL;
 }
 
 int my_schema_save(struct my_schema *schema, const struct my_coord *coord, struct my_point point,

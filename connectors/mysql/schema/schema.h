@@ -42,6 +42,16 @@ int my_schema_begin(struct my_schema *schema, const struct my_schema_start *star
 /* Completes a table whose TABLE_MAP stands there. CONFIG: its columns cannot be known for sure. */
 int my_schema_at(struct my_schema *schema, struct my_table *table, const struct my_coord *coord, struct my_point point,
                  struct cdc_error *error);
+/* After such an error: would they be known after a point of the log at which the table was read anew (my_schema_know)? */
+bool my_schema_is_curable(const struct my_schema *schema);
+/* From that point on the table has these columns (columns.h). */
+int my_schema_know(struct my_schema *schema, const char *db, const char *table, struct my_point point,
+                   struct cdc_span columns, struct cdc_error *error);
+/* The type of a column at that point, as information_schema had it: RETURNS NEW; NULL where it is not kept. */
+char *my_schema_type_of(const struct my_schema *schema, const char *db, const char *table, const char *column,
+                        struct my_point point, bool *nullable);
+/* Does the log leave open what is known of columns, so that they must be kept? */
+bool my_schema_is_needed(const struct my_server *server);
 /* The same for one whose columns the log names: what else there is to know of them, as far as it is known. CONFIG: it is
  * not, and the rows cannot be read without it (see my_table_is_ambiguous). */
 int my_schema_describe(struct my_schema *schema, struct my_table *table, const struct my_coord *coord,

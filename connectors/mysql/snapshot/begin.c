@@ -63,7 +63,7 @@ static int start_first(struct my_snapshot *run, struct cdc_error *error)
 
 static int start(struct my_snapshot *run, struct cdc_error *error)
 {
-    if (!run->state.has_start)
+    if (!run->state.has_start || run->again)
         return start_first(run, error);
     return my_consistent_point_check(run, error) < 0 ? -1 : my_workers_start_transactions(run, error);
 }
@@ -127,12 +127,12 @@ static int read_server(struct my_snapshot *run, struct cdc_error *error)
         return -1;
     run->whole_images = strcasecmp(image, "FULL") == 0 || strcasecmp(image, "FULL_NODUP") == 0;
     free(image);
-    if (run->state.has_start)
+    if (run->state.has_start && !run->again)
         return need_whole_images(run, error);
     char *id = read_setting(run, "SELECT @@GLOBAL.server_id", error);
     if (!id)
         return -1;
-    run->state.from.server_id = (uint32_t)strtoul(id, NULL, 10);
+    run->point->server_id = (uint32_t)strtoul(id, NULL, 10);
     free(id);
     return 0;
 }
@@ -153,6 +153,8 @@ static int read_clock(struct my_snapshot *run, struct cdc_error *error)
 static int begin_attempt(struct my_snapshot *run, struct cdc_error *error)
 {
     struct my_snapshot_state *state = &run->state;
+    if (run->again)
+        return my_again_begin(run, error);
     if (cdc_attempt_begin(&state->attempt, run->settings->name, "remove the pipeline's offset files, and begin anew",
                           error) < 0)
         return -1;

@@ -45,15 +45,15 @@ static int keep_gtids(struct my_snapshot *run, const char *text, struct cdc_erro
     char *gtids = my_consistent_point_canonical(run->server.flavor, text, error);
     if (!gtids)
         return -1;
-    free(run->state.from.gtids);
-    run->state.from.gtids = gtids;
+    free(run->point->gtids);
+    run->point->gtids = gtids;
     return 0;
 }
 
 static int keep_coord(struct my_snapshot *run, const char *file, size_t n, const char *position,
                       struct cdc_error *error)
 {
-    struct my_coord *coord = &run->state.from.coord;
+    struct my_coord *coord = &run->point->coord;
     if (n == 0 || n >= sizeof coord->file)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server gives no proper name of its log file");
     memcpy(coord->file, file, n);
@@ -112,7 +112,7 @@ int my_consistent_point_file_created(struct my_snapshot *run, const char *file, 
  * position then belongs to a file that was begun later. */
 static int read_file_and_coord(struct my_snapshot *run, struct cdc_error *error)
 {
-    struct my_consistent_point *from = &run->state.from;
+    struct my_consistent_point *from = run->point;
     for (;;) {
         const struct my_coord before = from->coord;
         int found = read_log_status(run, error);
@@ -145,18 +145,19 @@ static int read_executed(struct my_snapshot *run, struct cdc_error *error)
 
 static void report(const struct my_snapshot *run, const char *way)
 {
-    const struct my_consistent_point *from = &run->state.from;
+    const struct my_consistent_point *from = run->point;
     char where[560] = "";
     struct cdc_buf text = {where, 0, sizeof where, false};
     if (from->coord.file[0])
         cdc_buf_printf(&text, "%s:%llu, ", from->coord.file, (unsigned long long)from->coord.position);
     cdc_buf_byte(&text, '\0');
-    cdc_log_write(run->log, CDC_LOG_INFO, "the log goes on from %sGTIDs \"%.400s\" (%s)", where, from->gtids, way);
+    cdc_log_write(run->log, CDC_LOG_INFO, "%s %sGTIDs \"%.400s\" (%s)",
+                  run->again ? "rows are read at" : "the log goes on from", where, from->gtids, way);
 }
 
 static int read_coord(struct my_snapshot *run, struct cdc_error *error)
 {
-    struct my_consistent_point *from = &run->state.from;
+    struct my_consistent_point *from = run->point;
     memcpy(from->server_uuid, run->server.uuid, sizeof from->server_uuid);
     int found = read_file_and_coord(run, error);
     if (found < 0)
@@ -270,10 +271,10 @@ static int read_snapshot_coord(struct my_snapshot *run, MYSQL *mysql, struct cdc
 static int read_snapshot_gtids(struct my_snapshot *run, struct cdc_error *error)
 {
     char *gtids;
-    int found = my_server_gtids_at(run->workers[0].mysql, &run->state.from.coord, &gtids, error);
+    int found = my_server_gtids_at(run->workers[0].mysql, &run->point->coord, &gtids, error);
     if (found == 0)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server knows no GTIDs at %s:%llu of its log",
-                             run->state.from.coord.file, (unsigned long long)run->state.from.coord.position);
+                             run->point->coord.file, (unsigned long long)run->point->coord.position);
     int status = found > 0 ? keep_gtids(run, gtids, error) : -1;
     free(gtids);
     return status;
@@ -288,12 +289,12 @@ static int start_together(struct my_snapshot *run, struct cdc_error *error)
     /* Transactions began one after another, the first worker's first. Its point is the oldest, and from there the
      * log has all that the others see more; so it is read last, and stays. */
     for (size_t i = run->n_workers; i-- > 0;) {
-        struct my_coord before = run->state.from.coord;
+        struct my_coord before = run->point->coord;
         if (read_snapshot_coord(run, run->workers[i].mysql, error) < 0)
             return -1;
         if (i + 1 < run->n_workers)
-            together = together && before.position == run->state.from.coord.position &&
-                       strcmp(before.file, run->state.from.coord.file) == 0;
+            together = together && before.position == run->point->coord.position &&
+                       strcmp(before.file, run->point->coord.file) == 0;
     }
     return together;
 }
@@ -313,7 +314,7 @@ static int find_mariadb(struct my_snapshot *run, struct cdc_error *error)
             "has no key: one reads alone");
         my_workers_close(run, 1);
     }
-    struct my_consistent_point *from = &run->state.from;
+    struct my_consistent_point *from = run->point;
     memcpy(from->server_uuid, run->server.uuid, sizeof from->server_uuid);
     if (read_snapshot_gtids(run, error) < 0 ||
         my_consistent_point_file_created(run, from->coord.file, &from->file_created, error) < 0)

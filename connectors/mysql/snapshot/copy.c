@@ -56,9 +56,12 @@ static int begin_lines(struct my_worker *worker, struct cdc_error *error)
 {
     const struct my_chunk *chunk = &worker->chunk;
     worker->line = worker->events = 0;
+    const struct my_snapshot *run = worker->run;
+    if (chunk->first && run->again)
+        my_lines_add_truncate(worker);
     if (chunk->first)
-        my_lines_add_schema(worker);
-    if (chunk->first && worker->run->state.attempt.number > 1 && chunk->range.after.n == 0)
+        my_lines_add_schema(worker, false);
+    if (chunk->first && !run->again && run->state.attempt.number > 1 && chunk->range.after.n == 0)
         my_lines_add_truncate(worker);
     my_lines_begin_rows(worker);
     return worker->row_head.failed ? cdc_error_memory(error) : 0;
@@ -69,6 +72,8 @@ int my_copy_chunk(struct my_worker *worker, struct cdc_error *error)
     const struct my_chunk *chunk = &worker->chunk;
     if (begin_lines(worker, error) < 0 || copy_rows(worker, error) < 0 || my_turns_wait(worker, error) < 0)
         return -1;
+    if (chunk->last && worker->run->again)
+        my_lines_add_schema(worker, true);
     /* Each chunk ends in a commit line: sinks may store what they have, and a checkpoint needs one to stand at. */
     if (worker->events > 0 || chunk->last)
         my_lines_add_commit(worker, false);

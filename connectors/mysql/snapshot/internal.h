@@ -6,6 +6,7 @@
  *                  (consistent_point.c), finds where an attempt before was (resume.c)
  *     workers.c    each worker: claims a key range (chunk.c), copies it (copy.c) as lines (lines.c), writes those when it
  *                  is its turn (turns.c), and keeps a checkpoint now and then (resume.c)
+ *     again.c      tables of a copy that is complete, read again
  *     state.c      what the offset file keeps of all that */
 #ifndef MY_SNAPSHOT_INTERNAL_H
 #define MY_SNAPSHOT_INTERNAL_H
@@ -25,6 +26,7 @@
 #include <cdc/metrics.h>
 #include <cdc/offset.h>
 #include <cdc/snapshot.h>
+#include <cdc/stale.h>
 #include <pthread.h>
 
 enum { MY_OTHER_SESSIONS = 3 }; /* besides the workers': the questions', the lock's, the log's */
@@ -68,6 +70,8 @@ struct my_snapshot {
     struct cdc_metrics *metrics;
     const struct cdc_log *log;
     struct my_snapshot_state state;
+    struct my_again *again;            /* NULL: the first copy */
+    struct my_consistent_point *point; /* of this copy */
     struct my_server server;
     struct my_guard *guard;
     MYSQL *sql; /* keeps the tables from being altered, and answers questions */
@@ -97,6 +101,17 @@ struct my_snapshot {
     struct cdc_snapshot_progress progress;
 };
 
+/* Tables that are read again, after the copy is complete: a round (cdc/stale.h). Each attempt reads them as they are then, from a
+ * point of its own on. */
+struct my_again {
+    struct cdc_stale mark;
+    struct my_consistent_point point;
+    uint64_t origin;   /* number of the transaction that follows; seq of all lines */
+    unsigned attempt;  /* once it has begun */
+    char *source;      /* of the boundary that all sinks have: where the log goes on */
+    struct cdc_buf gone; /* the tables that are no more: "db\0table\0" ... */
+};
+
 static inline const struct my_snapshot_table *my_worker_table(const struct my_worker *worker)
 {
     return &worker->run->tables[worker->chunk.table];
@@ -111,6 +126,17 @@ static inline void my_snapshot_append_member(struct cdc_buf *out, const char *na
 /* -- begin.c -- */
 /* Up to the first row: all that is decided before is durable. */
 int my_snapshot_begin(struct my_snapshot *run, struct cdc_error *error);
+
+/* -- again.c -- */
+/* The copy is complete: are there tables to be read again, and all sinks where that may be? 1: run->again has them; 0; -1. */
+int my_again_open(struct my_snapshot *run, struct cdc_error *error);
+void my_again_close(struct my_snapshot *run);
+/* Finds those that are no more. PERMISSION where that cannot be told from one that may not be read. */
+int my_again_find_gone(struct my_snapshot *run, struct cdc_error *error);
+/* A further attempt, durable when it returns. TEMPORARY: the server's log ends before what the sinks have. */
+int my_again_begin(struct my_snapshot *run, struct cdc_error *error);
+/* All is written: returns once all sinks have stored it. */
+int my_again_end(struct my_snapshot *run, struct cdc_error *error);
 
 /* -- tables.c -- */
 /* Appends the names of the tables that are selected now. */
@@ -153,9 +179,13 @@ int my_chunk_claim(struct my_worker *worker, struct cdc_error *error);
 int my_copy_chunk(struct my_worker *worker, struct cdc_error *error);
 
 /* -- lines.c: to the worker's lines -- */
-void my_lines_add_schema(struct my_worker *worker);
-/* Attempts before this one may have left rows that are no more: the copy begins empty. */
+/* end: that of a table's read in a round. */
+void my_lines_add_schema(struct my_worker *worker, bool end);
+/* Attempts before this one may have left rows that are no more: the copy begins empty. In a round it is where the table's read
+ * begins. */
 void my_lines_add_truncate(struct my_worker *worker);
+/* That table is no more. */
+void my_lines_add_gone(struct my_worker *worker, const char *db, const char *table);
 /* What the lines of the table's rows have in common. */
 void my_lines_begin_rows(struct my_worker *worker);
 int my_lines_add_row(struct my_worker *worker, const struct my_cell *cells, struct cdc_error *error);

@@ -7,7 +7,7 @@
 
 int my_lines_begin(struct my_snapshot *run, struct cdc_error *error)
 {
-    const struct my_consistent_point *from = &run->state.from;
+    const struct my_consistent_point *from = run->point;
     struct cdc_buf *tail = &run->source_tail;
     tail->len = 0;
     cdc_buf_printf(tail, ",\"ts_ms\":%lld,\"server_id\":%u,\"file\":", (long long)run->ts_ms,
@@ -17,9 +17,23 @@ int my_lines_begin(struct my_snapshot *run, struct cdc_error *error)
     return tail->failed ? cdc_error_memory(error) : 0;
 }
 
+/* The source of the boundary that the sinks have, but for "snapshot". */
+static void append_boundary(struct cdc_buf *out, const char *source, const char *snapshot)
+{
+    struct cdc_span whole = cdc_span_text(source), value = cdc_json_member(whole, "snapshot");
+    size_t before = value.p ? (size_t)(value.p - whole.p) : whole.n - 1;
+    cdc_buf_append(out, whole.p, before);
+    my_snapshot_append_member(out, value.p ? "" : ",\"snapshot\":", snapshot);
+    cdc_buf_append(out, whole.p + before + value.n, whole.n - before - value.n);
+}
+
 void my_lines_append_source(struct cdc_buf *out, const struct my_snapshot *run, const char *snapshot)
 {
-    const struct my_consistent_point *from = &run->state.from;
+    if (run->again) {
+        append_boundary(out, run->again->source, snapshot);
+        return;
+    }
+    const struct my_consistent_point *from = run->point;
     my_table_source_head(out, run->server.flavor, run->settings->name, NULL, NULL);
     cdc_buf_append_buf(out, &run->source_tail);
     my_snapshot_append_member(out, "", snapshot);
@@ -31,12 +45,21 @@ void my_lines_append_source(struct cdc_buf *out, const struct my_snapshot *run, 
     cdc_buf_byte(out, '}');
 }
 
+static uint64_t origin_of(const struct my_snapshot *run)
+{
+    return run->again ? run->again->origin : run->state.attempt.origin;
+}
+
 /* -- lines --------------------------------------------------------------------------------- */
 
 static void append_pos(struct my_worker *worker, struct cdc_buf *out)
 {
-    const struct my_snapshot_state *state = &worker->run->state;
-    my_pos_snapshot(out, state->attempt.origin, state->attempt.number, worker->chunk.number, ++worker->line);
+    const struct cdc_attempt *attempt = &worker->run->state.attempt;
+    const struct my_again *again = worker->run->again;
+    if (again)
+        my_pos_round(out, again->origin, again->attempt, worker->chunk.number, ++worker->line);
+    else
+        my_pos_snapshot(out, attempt->origin, attempt->number, worker->chunk.number, ++worker->line);
 }
 
 static const struct my_table *table_of(const struct my_worker *worker)
@@ -47,13 +70,13 @@ static const struct my_table *table_of(const struct my_worker *worker)
 static void append_numbers(const struct my_snapshot *run, struct cdc_buf *out)
 {
     cdc_buf_lit(out, "\",\"seq\":");
-    cdc_buf_u64(out, run->state.attempt.origin);
+    cdc_buf_u64(out, origin_of(run));
     cdc_buf_lit(out, ",\"ts_ms\":");
     cdc_buf_i64(out, run->ts_ms);
     cdc_buf_lit(out, ",\"source\":");
 }
 
-void my_lines_add_schema(struct my_worker *worker)
+void my_lines_add_schema(struct my_worker *worker, bool end)
 {
     const struct my_snapshot *run = worker->run;
     char text[64];
@@ -62,9 +85,13 @@ void my_lines_add_schema(struct my_worker *worker)
     worker->row_head.len = 0;
     cdc_buf_append_buf(&worker->row_head, &run->source_tail);
     cdc_buf_lit(&worker->row_head, "\"true\"}");
-    my_table_schema_line(&worker->lines, table_of(worker), cdc_span(text, pos.len), run->state.attempt.origin,
-                         run->ts_ms, cdc_span(worker->row_head.data, worker->row_head.len));
+    my_table_schema_line(&worker->lines, table_of(worker), cdc_span(text, pos.len), origin_of(run), run->ts_ms,
+                         cdc_span(worker->row_head.data, worker->row_head.len));
     worker->n_lines++;
+    if (!end || worker->lines.failed)
+        return;
+    worker->lines.len -= 2;
+    cdc_buf_lit(&worker->lines, ",\"read\":\"end\"}\n");
 }
 
 void my_lines_add_commit(struct my_worker *worker, bool last)
@@ -104,7 +131,21 @@ void my_lines_add_truncate(struct my_worker *worker)
     cdc_buf_lit(out, "{\"op\":\"t\",\"pos\":\"");
     append_pos(worker, out);
     append_table_head(worker, out);
-    cdc_buf_lit(out, "}\n");
+    cdc_buf_text(out, worker->run->again ? ",\"read\":\"begin\"}\n" : "}\n");
+    worker->events++;
+    worker->n_lines++;
+}
+
+void my_lines_add_gone(struct my_worker *worker, const char *db, const char *table)
+{
+    const struct my_snapshot *run = worker->run;
+    struct cdc_buf *out = &worker->lines;
+    cdc_buf_lit(out, "{\"op\":\"t\",\"pos\":\"");
+    append_pos(worker, out);
+    append_numbers(run, out);
+    my_table_source_head(out, run->server.flavor, run->settings->name, db, table);
+    cdc_buf_append_buf(out, &run->source_tail);
+    cdc_buf_lit(out, "\"true\"}}\n");
     worker->events++;
     worker->n_lines++;
 }

@@ -12,7 +12,7 @@
 
 bool my_resume_is_due(const struct my_snapshot *run)
 {
-    return cdc_clock_ms() - run->saved >= CHECKPOINT_MS;
+    return !run->again && cdc_clock_ms() - run->saved >= CHECKPOINT_MS;
 }
 
 /* -- what the order was ------------------------------------------------------------------------ */
@@ -145,6 +145,8 @@ int my_resume_begin(struct my_snapshot *run, struct cdc_error *error)
     size_t i = all->n;
     int stored = 0;
     run->next = (struct my_chunk){.number = 1, .first = true};
+    if (run->again) /* all of it, as it is now */
+        return 0;
     /* The latest that every sink has stored: rows after it may be in a pipe that is gone. That they are our server's positions
      * the run's begin has seen (my_snapshot_state_is_finished). */
     while (i > 0 && (stored = cdc_acks_passed(run->acks, all->items[i - 1].pos, error)) == 0)

@@ -18,16 +18,38 @@ static int end_lines(struct my_snapshot *run, struct cdc_error *error)
     return my_turns_write(worker, error) < 0 ? -1 : cdc_writer_sync(run->writer, error);
 }
 
+/* Before all others. */
+static int write_gone(struct my_snapshot *run, struct cdc_error *error)
+{
+    struct my_worker *worker = &run->workers[0];
+    const struct cdc_buf *gone = &run->again->gone;
+    worker->chunk.number = 0;
+    worker->chunk.table = run->n_tables;
+    worker->line = worker->events = 0;
+    for (const char *db = gone->data; gone->len > 0 && db < gone->data + gone->len;) {
+        const char *table = db + strlen(db) + 1;
+        my_lines_add_gone(worker, db, table);
+        db = table + strlen(table) + 1;
+    }
+    if (worker->events > 0)
+        my_lines_add_commit(worker, false);
+    return my_turns_write(worker, error);
+}
+
 static int copy_all(struct my_snapshot *run, struct cdc_error *error)
 {
     run->progress.began = run->saved = cdc_clock_ms();
     run->progress.next = run->progress.began + 1000;
+    if (run->again && write_gone(run, error) < 0)
+        return -1;
     return my_workers_run(run, error) < 0 ? -1 : end_lines(run, error);
 }
 
 static int written(struct my_snapshot *run, struct cdc_error *error)
 {
     struct my_snapshot_state *state = &run->state;
+    if (run->again)
+        return my_again_end(run, error);
     if (cdc_attempt_end(&state->attempt, run->last_pos, run->settings->output_fd, run->acks, error) < 0)
         return -1;
     my_checkpoints_drop_but(&state->checkpoints, NULL);
@@ -70,6 +92,7 @@ static void run_free(struct my_snapshot *run)
     cdc_buf_free(&run->names);
     cdc_buf_free(&run->source_tail);
     cdc_writer_free(run->writer);
+    my_again_close(run);
     my_snapshot_state_clear(&run->state);
 }
 
@@ -86,13 +109,19 @@ int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offs
         .log = log,
         .progress = {.log = log, .control = control, .metrics = metrics, .show = settings->progress},
     };
+    run.point = &run.state.from;
     pthread_mutex_init(&run.claims, NULL);
     pthread_mutex_init(&run.turns, NULL);
     pthread_cond_init(&run.turned, NULL);
     int result = my_snapshot_state_read(&run, error);
     if (result == 0)
         result = my_snapshot_state_is_finished(&run, error);
-    if (result == 0) {
+    bool due = result == 0;
+    if (result > 0) {
+        result = my_again_open(&run, error);
+        due = result > 0;
+    }
+    if (due) {
         run.writer = cdc_writer_new(settings->output_fd, error);
         result = run.writer ? attempt(&run, error) : -1;
         if (result < 0)

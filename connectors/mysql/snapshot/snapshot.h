@@ -24,6 +24,7 @@ struct my_snapshot_settings {
     size_t jobs;        /* sessions that read; at least 1 */
     bool progress;
     int output_fd;
+    const char *state_dir; /* where mysql-binlog may have left a mark (cdc/stale.h); NULL: nowhere */
 };
 /* Does the whole snapshot unless it is finished. offsets: its own file; acks: NULL where what is written is stored. */
 int my_snapshot_run(const struct my_snapshot_settings *settings, struct cdc_offset_file *offsets, struct cdc_acks *acks,

@@ -9,6 +9,7 @@
 void my_snapshot_state_clear(struct my_snapshot_state *state)
 {
     cdc_attempt_clear(&state->attempt);
+    cdc_rounds_clear(&state->rounds);
     free(state->from.gtids);
     my_checkpoints_drop_but(&state->checkpoints, NULL);
     memset(state, 0, sizeof *state);
@@ -55,7 +56,7 @@ int my_snapshot_state_read(struct my_snapshot *run, struct cdc_error *error)
         return 0;
     errno = 0;
     if (offset->state && read_state(&run->state, cdc_span_text(offset->state)))
-        return 0;
+        return cdc_rounds_read(&run->state.rounds, cdc_span_text(offset->state), error);
     if (errno == ENOMEM)
         return cdc_error_memory(error);
     cdc_error_set(error, CDC_EXIT_CONFIG,
@@ -83,6 +84,7 @@ static void state_json(struct cdc_buf *out, const struct my_snapshot_state *stat
         cdc_buf_lit(out, ",\"points\":");
         my_checkpoints_append(out, &state->checkpoints);
     }
+    cdc_rounds_append(out, &state->rounds);
     cdc_attempt_append(out, &state->attempt);
     cdc_buf_byte(out, '\0');
 }
@@ -96,12 +98,13 @@ int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error)
     my_pos_snapshot(&pos, state->attempt.origin, state->attempt.number, 0, 0);
     cdc_buf_byte(&pos, '\0');
     state_json(&json, state);
-    if (run->source_tail.len > 0 && state->attempt.written) { /* mysql-binlog starts from it when there are no acks */
+    if (run->source_tail.len > 0 && state->attempt.written && !run->again) { /* mysql-binlog starts from it when there are no acks */
         my_lines_append_source(&source, run, "last");
         cdc_buf_byte(&source, '\0');
     }
+    const struct cdc_offset *entry = run->again ? cdc_offset_file_get(run->offsets, run->settings->name) : NULL;
     const struct cdc_offset kept = {
-        .pos = start, .lines = run->progress.rows, .source = source.data, .state = json.data};
+        .pos = start, .lines = entry ? entry->lines : run->progress.rows, .source = source.data, .state = json.data};
     int result = json.failed || source.failed
                      ? cdc_error_memory(error)
                      : cdc_attempt_save(&state->attempt, run->offsets, run->settings->name, &kept, error);

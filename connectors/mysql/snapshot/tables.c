@@ -13,7 +13,8 @@ static bool is_selected(const struct my_snapshot *run, MYSQL_ROW row)
 {
     struct cdc_selection selection = run->settings->selection;
     selection.any_case = run->server.lower_case_names;
-    return row[0] && row[1] && cdc_selection_has_table(&selection, row[0], row[1]);
+    return row[0] && row[1] && cdc_selection_has_table(&selection, row[0], row[1]) &&
+           (!run->again || cdc_stale_has(&run->again->mark, row[0], "", row[1]));
 }
 
 static void append_names(struct cdc_buf *names, MYSQL_ROW row)
@@ -70,7 +71,7 @@ static void warn(struct my_snapshot *run, const struct my_snapshot_table *source
 {
     const struct my_table *table = source->table;
     my_table_report_omits(table, &run->omits_reported, run->log);
-    if (!table->has_key)
+    if (!table->has_key && !run->again)
         cdc_log_write(run->log, CDC_LOG_WARNING,
                       "table %s.%s has no key: should the snapshot begin again, its rows come again, after a line "
                       "that empties it (\"op\":\"t\")",
@@ -239,6 +240,8 @@ int my_snapshot_tables_hold(struct my_snapshot *run, struct cdc_error *error)
             return -1;
         warn(run, &run->tables[i]);
     }
+    if (run->again)
+        return my_again_find_gone(run, error);
     return check_seen(run, error) < 0 ? -1 : warn_of_hidden(run, error);
 }
 

@@ -14,6 +14,18 @@
 
 /* -- what the decoder asks for -------------------------------------------------------------------- */
 
+/* A copy that is kept can have it read again: its columns are known after that. Always -1. */
+static int unprovable(struct my_stream *stream, const struct my_table *table, struct cdc_error *error)
+{
+    const struct cdc_error why = *error;
+    if (!my_stale_is_kept(stream) || why.status != CDC_EXIT_CONFIG || !my_schema_is_curable(stream->schema))
+        return -1;
+    cdc_error_clear(error);
+    if (my_stale_take(stream, table->db, table->name, why.text, error) < 0)
+        return -1;
+    return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s", why.text);
+}
+
 static int describe(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error)
 {
     struct my_stream *stream = context;
@@ -24,8 +36,9 @@ static int describe(void *context, struct my_table *table, const struct my_coord
     if (table->sequence)
         return 0;
     const struct my_point point = my_decoder_point(stream->decoder);
-    return table->has_names ? my_schema_describe(stream->schema, table, coord, point, error)
-                            : my_schema_at(stream->schema, table, coord, point, error);
+    int result = table->has_names ? my_schema_describe(stream->schema, table, coord, point, error)
+                                  : my_schema_at(stream->schema, table, coord, point, error);
+    return result < 0 ? unprovable(stream, table, error) : 0;
 }
 
 static void altered(void *context, struct cdc_span sql)
@@ -62,6 +75,7 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
                                                  .describe = describe,
                                                  .look_ahead = look_ahead,
                                                  .altered = altered,
+                                                 .copy = my_stale_is_kept(stream) ? &my_stale_copy : NULL,
                                                  .context = stream,
                                                  .xa_folder = s->xa_folder,
                                                  .log = stream->log};
@@ -170,6 +184,7 @@ static int check_logged(struct my_stream *stream, struct cdc_error *error)
 static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     if (my_session_read_server(&stream->session, error) < 0 || my_start_find(stream, from, error) < 0 ||
+        my_stale_connect(stream, error) < 0 ||
         my_bounds_settle(&stream->bounds, &stream->session, error) < 0 || ensure_decoder(stream, error) < 0 ||
         check_logged(stream, error) < 0 || begin_schema(stream, from != NULL, error) < 0 ||
         start_dump(stream, error) < 0) {

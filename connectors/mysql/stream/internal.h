@@ -4,6 +4,7 @@
 #define MY_STREAM_INTERNAL_H
 
 #include "connectors/mysql/decoder/decoder.h"
+#include "connectors/mysql/schema/read_at.h"
 #include "connectors/mysql/schema/schema.h"
 #include "connectors/mysql/session/packets.h"
 #include "connectors/mysql/session/session.h"
@@ -43,6 +44,27 @@ struct my_torn_file {
     uint64_t next_number, taken_number;
 };
 
+/* Tables that are read again (cdc/stale.h). */
+struct my_stale {
+    struct cdc_stale open;  /* as the run found them: nothing is told of them until it ends, at the first boundary from open.at on */
+    struct cdc_stale found; /* in this run, which ends there */
+    bool reached;           /* open.at */
+    struct my_round *rounds; /* that the log has not passed */
+    size_t n_rounds;
+    struct cdc_buf dropped; /* columns that the copy may have and the tables have not: "db\0table\0column\0" ... */
+    bool changed;           /* dropped, since it was saved */
+    struct cdc_buf state;   /* of the offset file */
+};
+
+/* What has been read again, and what of the log that has seen. */
+struct my_round {
+    const struct cdc_stale *tables; /* BORROWED */
+    struct my_read_at at;
+    bool here;    /* `at` is of the server that is read */
+    bool is_seen; /* the transaction at hand */
+    bool passed;  /* nothing that comes is */
+};
+
 struct my_stream {
     struct my_stream_settings settings;
     struct cdc_metrics *metrics;
@@ -57,6 +79,7 @@ struct my_stream {
     uint64_t truncated; /* a transaction that had lines out and no end when a connection broke; 0 */
     struct my_bounds bounds;
     struct my_torn_file torn;
+    struct my_stale stale;
     bool refused; /* the last dump met a transaction without a GTID */
     bool more;    /* the decoder holds a payload */
     bool ended, received;
@@ -101,6 +124,26 @@ int my_failover_number(struct my_stream *stream, struct cdc_error *error);
 /* -- start.c -- */
 /* Settles stream->start, and checks that the server has what comes after it: LOST when not. */
 int my_start_find(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error);
+
+/* -- stale.c -- */
+/* Is a copy kept of the tables, which cdc-snapshot reads again where they are stale? */
+bool my_stale_is_kept(const struct my_stream *stream);
+/* Before anything is read: what the start has found is durable. TEMPORARY: all sinks are where it is to be read. */
+int my_stale_open(struct my_stream *stream, struct cdc_error *error);
+void my_stale_close(struct my_stream *stream);
+/* stream->start is found: what of the log after it have rounds seen? LOST: more than this server has. */
+int my_stale_connect(struct my_stream *stream, struct cdc_error *error);
+extern const struct my_copy_ops my_stale_copy; /* for the decoder */
+/* The table is stale from the transaction at hand on. */
+int my_stale_take(void *source, const char *db, const char *table, const char *why, struct cdc_error *error);
+/* What the decoder has told since is durable: before its lines go out. */
+int my_stale_save(struct my_stream *stream, struct cdc_error *error);
+/* Between transactions: ends the run where all that is to come before a round has come. May append a heartbeat. */
+void my_stale_look(struct my_stream *stream, struct cdc_buf *out);
+/* What the offset file keeps; schema: what the schema has for it, or NULL. BORROWED until the next call. */
+const char *my_stale_state(struct my_stream *stream, const char *schema);
+/* Of struct cdc_source_ops. */
+int my_stale_end(void *source, struct cdc_error *error);
 
 /* -- torn_file.c -- */
 /* The dump broke: is there another way into what follows? Then the next one takes it, and the error becomes one to try

@@ -37,7 +37,7 @@ struct my_stream *my_stream_new(const struct my_stream_settings *settings, struc
     };
     stream->schema = my_schema_new(&schema_settings, error);
     if (stream->schema && my_bounds_parse(&stream->bounds, settings->until, error) == 0 &&
-        (!settings->first || my_start_check(settings->first, error) == 0))
+        (!settings->first || my_start_check(settings->first, error) == 0) && my_stale_open(stream, error) == 0)
         return stream;
     my_stream_free(stream);
     return NULL;
@@ -50,6 +50,7 @@ void my_stream_free(struct my_stream *stream)
     my_stream_disconnect(stream);
     my_decoder_free(stream->decoder);
     my_schema_free(stream->schema);
+    my_stale_close(stream);
     free(stream->start.gtids);
     my_temporaries_clear(&stream->start.temporaries);
     free(stream);
@@ -158,11 +159,50 @@ static int put_off(struct my_stream *stream, struct cdc_error *error)
     return 1;
 }
 
+static bool stream_between(void *source)
+{
+    struct my_stream *stream = source;
+    return !stream->decoder || (!stream->more && !my_decoder_in_transaction(stream->decoder));
+}
+
+/* A table was found to be stale within the transaction at hand, which no line is to be of. Where some are written already, the
+ * sinks drop what is not whole. whole: out->len after the transaction before. */
+static int end_before(struct my_stream *stream, struct cdc_buf *out, size_t whole, struct cdc_error *error)
+{
+    if (stream->stale.found.n == 0 || error->status != CDC_EXIT_TEMPORARY)
+        return -1;
+    cdc_error_clear(error);
+    if (whole < out->len)
+        out->len = whole;
+    stream->ended = true;
+    stream->more = false;
+    return 1;
+}
+
+/* 1: there is more; 0; -1. */
+static int take_events(struct my_stream *stream, struct cdc_buf *out, size_t limit, struct cdc_error *error)
+{
+    size_t whole = stream_between(stream) ? out->len : SIZE_MAX;
+    int got = 1;
+    while (got == 1 && !stream->ended && out->len < limit) {
+        got = take_event(stream, out, error);
+        if (got < 0)
+            got = end_before(stream, out, whole, error);
+        if (got != 1 || stream->more || stream->ended)
+            continue;
+        end_if_reached(stream);
+        my_stale_look(stream, out);
+        if (stream_between(stream))
+            whole = out->len;
+    }
+    return got;
+}
+
 static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, size_t limit, struct cdc_error *error)
 {
     struct my_stream *stream = source;
     size_t before = out->len;
-    int got = 1;
+    int got;
     if (stream->late.status != 0) {
         *error = stream->late;
         cdc_error_clear(&stream->late);
@@ -174,16 +214,13 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
         stream->announce = false;
         my_decoder_heartbeat(stream->decoder, cdc_clock_wall_ms(), out);
     }
-    while (got == 1 && !stream->ended && out->len < limit) {
-        got = take_event(stream, out, error);
-        if (got == 1 && !stream->more && !stream->ended)
-            end_if_reached(stream);
-    }
+    my_stale_look(stream, out);
+    got = take_events(stream, out, limit, error);
     if (got < 0 && stream->torn.next.file[0] && out->len != before)
         got = put_off(stream, error);
     if (got >= 0 && (got == 0 || stream->ended) && prefetch_schema(stream, error) < 0)
         got = -1;
-    if (save_schema(stream, got < 0, error) < 0) {
+    if (save_schema(stream, got < 0, error) < 0 || my_stale_save(stream, error) < 0) {
         out->len = before;
         my_decoder_forget_boundary(stream->decoder);
         got = -1;
@@ -205,12 +242,6 @@ static int stream_descriptor(void *source, short *events)
     struct my_stream *stream = source;
     *events = POLLIN;
     return stream->packets ? my_packets_descriptor(stream->packets) : -1;
-}
-
-static bool stream_between(void *source)
-{
-    struct my_stream *stream = source;
-    return !stream->decoder || (!stream->more && !my_decoder_in_transaction(stream->decoder));
 }
 
 static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct cdc_error *error)
@@ -251,7 +282,7 @@ static const struct cdc_offset *stream_boundary(void *source)
     if (!boundary)
         return NULL;
     stream->boundary = *boundary;
-    stream->boundary.state = my_schema_state(stream->schema);
+    stream->boundary.state = (char *)(uintptr_t)my_stale_state(stream, my_schema_state(stream->schema)); /* BORROWED */
     return &stream->boundary;
 }
 
@@ -260,7 +291,7 @@ static const char *stream_state(void *source)
 {
     struct my_stream *stream = source;
     bool same = strcmp(stream->start.server_uuid, stream->session.server.uuid) == 0;
-    return stream->decoder && same ? my_schema_state(stream->schema) : NULL;
+    return stream->decoder ? my_stale_state(stream, same ? my_schema_state(stream->schema) : NULL) : NULL;
 }
 
 const struct cdc_source_ops my_stream_ops = {
@@ -273,4 +304,5 @@ const struct cdc_source_ops my_stream_ops = {
     .boundary = stream_boundary,
     .between = stream_between,
     .state = stream_state,
+    .end = my_stale_end,
 };

@@ -28,6 +28,7 @@ struct my_stream_settings {
     const char *schema_file; /* see history.h; NULL */
     bool allow_unlogged;     /* see decoder.h */
     struct cdc_acks *acks;   /* what the sinks have stored; NULL. BORROWED */
+    struct cdc_offset_file *offsets; /* the stream's own, for marks (cdc/stale.h). BORROWED */
 };
 /* USAGE when text is none of what first may be. */
 int my_start_check(const char *text, struct cdc_error *error);

@@ -40,6 +40,7 @@ struct pg_transaction {
     bool seen;   /* by the snapshot: its row changes are omitted */
     bool needed; /* all the same, by a sink that did not take that snapshot */
     bool read;   /* before, by the position: nothing of it is written */
+    uint64_t rounds; /* that have seen it, by their bits: changes of their tables are omitted */
     uint64_t final_lsn, ordinal, events;
     int64_t ts_ms;
     uint32_t xid;
@@ -65,6 +66,13 @@ struct pg_ahead {
     char offset_file[512];
 };
 
+/* A round: what was read again of some tables (cdc/stale.h). */
+struct pg_round {
+    const struct cdc_stale *tables; /* BORROWED */
+    uint64_t from;                  /* its place in the log */
+    struct pg_visible visible;
+};
+
 struct pgoutput {
     struct pgoutput_settings settings;
     struct cdc_buf source_head; /* of lines without a table */
@@ -74,6 +82,8 @@ struct pgoutput {
     struct pg_transaction tx;
     struct pg_torn torn;
     struct pg_visible visible;
+    struct pg_round *rounds; /* not more than 64 */
+    size_t n_rounds;
     uint64_t needed_from;        /* from there on a sink needs what the snapshot has seen, too; UINT64_MAX: none does */
     char needed_by[512];         /* its offset file */
     struct pg_cell *cells[2];    /* new row, old row */
@@ -124,6 +134,16 @@ int pg_hint_new_snapshot(struct cdc_error *error);
 int pg_ahead_begin(struct pgoutput *decoder, struct cdc_error *error);
 int pg_ahead_reached(struct pgoutput *decoder, uint64_t lsn, struct cdc_error *error);
 
+/* -- rounds.c -- */
+
+/* The open transaction, for the rounds that it may have been seen by. 0, or LOST when the log is not the one that was read. */
+int pg_rounds_begin(struct pgoutput *decoder, struct cdc_error *error);
+/* Which rounds have read this table? */
+uint64_t pg_rounds_of(const struct pgoutput *decoder, const struct pg_table *table);
+void pg_rounds_free(struct pgoutput *decoder);
+/* What to do about a log that is another one than before that position. Always -1. */
+int pg_other_log(uint64_t before, struct cdc_error *error);
+
 /* -- tables (relations.c) -- */
 
 /* The table of a change, or NULL with PROTOCOL when no Relation message described it. */
@@ -131,11 +151,12 @@ struct pg_table *pg_relations_find(struct pg_relations *relations, uint32_t oid,
 /* To be called at each change, of the table that it names. */
 void pg_relations_changed(struct pg_relations *relations, struct pg_table *table);
 int pg_relations_decode_type(struct pg_relations *relations, struct cdc_bytes *bytes, struct cdc_error *error);
-int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
-                                 struct cdc_bytes *bytes, struct cdc_error *error);
+int pg_relations_decode_relation(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_error *error);
 /* The key of a table that was not certain before (unsure_until), for a transaction whose commit record is at lsn. */
 int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_table *table, uint64_t lsn,
                         struct cdc_error *error);
+/* All tables of that name. */
+void pg_relations_set_stale(struct pg_relations *relations, const char *schema, const char *name);
 void pg_relations_clear(struct pg_relations *relations);
 void pg_relations_free(struct pg_relations *relations);
 

@@ -8,7 +8,7 @@
 
 /* -- transactions ---------------------------------------------------------- */
 
-static int other_log(uint64_t before, struct cdc_error *error)
+int pg_other_log(uint64_t before, struct cdc_error *error)
 {
     char position[24];
     pg_lsn_format(position, before);
@@ -57,7 +57,7 @@ int pgoutput_reached(struct pgoutput *decoder, uint64_t lsn, struct cdc_error *e
     if (lsn < decoder->expected_until)
         return 0;
     if (decoder->last_is_due)
-        return other_log(decoder->expected_until, error);
+        return pg_other_log(decoder->expected_until, error);
     decoder->expected_until = 0;
     return 0;
 }
@@ -71,7 +71,7 @@ static int take_expected(struct pgoutput *decoder, struct cdc_error *error)
     if (tx->final_lsn >= decoder->expected_until)
         return pgoutput_reached(decoder, tx->final_lsn, error);
     if (!decoder->last_is_due || tx->final_lsn != decoder->last.begin || tx->ts_ms != decoder->last.ts_ms)
-        return other_log(decoder->expected_until, error);
+        return pg_other_log(decoder->expected_until, error);
     decoder->last_is_due = false;
     tx->read = true;
     return 0;
@@ -88,7 +88,7 @@ static int check_visible(struct pgoutput *decoder, struct cdc_error *error)
     bool ended = pg_visible_ended(visible, decoder->tx.xid);
     uint64_t lsn = visible->lsn;
     pg_visible_clear(visible);
-    return ended ? other_log(lsn, error) : 0;
+    return ended ? pg_other_log(lsn, error) : 0;
 }
 
 static int decode_begin(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_error *error)
@@ -103,7 +103,8 @@ static int decode_begin(struct pgoutput *decoder, struct cdc_bytes *bytes, struc
     if (decoder->tx.open)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server began a transaction inside another one");
     pg_lines_begin(decoder, final_lsn, ts / 1000 + EPOCH_MS, xid);
-    if (take_expected(decoder, error) < 0 || check_torn(decoder, error) < 0 || check_visible(decoder, error) < 0)
+    if (take_expected(decoder, error) < 0 || check_torn(decoder, error) < 0 || check_visible(decoder, error) < 0 ||
+        pg_rounds_begin(decoder, error) < 0)
         return -1;
     return decoder->tx.read ? 0 : pg_ahead_begin(decoder, error);
 }
@@ -123,7 +124,7 @@ static int decode_commit(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
                              "the server sent a Commit that does not belong to the open transaction");
     if (decoder->tx.read) {
         decoder->tx.open = false;
-        return end_lsn == decoder->last.end ? 0 : other_log(decoder->expected_until, error);
+        return end_lsn == decoder->last.end ? 0 : pg_other_log(decoder->expected_until, error);
     }
     decoder->last = (struct pg_last){PG_LAST_COMMIT, commit_lsn, end_lsn, decoder->tx.ts_ms};
     decoder->torn.due = false;
@@ -192,10 +193,10 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
     }
     decoder->tx.ordinal++;
     struct pg_table *table = pg_relations_find(&decoder->relations, oid, error);
-    if (table && table->unsure_until != 0 &&
+    if (table && table->unsure_until != 0 && !table->stale &&
         pg_relations_settle(&decoder->settings, table, decoder->tx.final_lsn, error) < 0)
         return NULL;
-    if (table && table->selected && decoder->tx.needed) {
+    if (table && table->selected && !table->stale && decoder->tx.needed) {
         needed_change(decoder, table, error);
         return NULL;
     }
@@ -212,7 +213,8 @@ static struct pg_table *row_table(struct pgoutput *decoder, uint32_t oid, struct
 
 static bool is_wanted(const struct pgoutput *decoder, const struct pg_table *table)
 {
-    return table->selected && !decoder->tx.seen && !decoder->tx.read;
+    return table->selected && !table->stale && !decoder->tx.seen && !decoder->tx.read &&
+           (decoder->tx.rounds & table->rounds) == 0;
 }
 
 /* An UPDATE that moves a row into the publication's row filter comes as an insert, and where it did not touch a large value
@@ -445,7 +447,7 @@ static int decode(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_
     case 'D': return decode_delete(decoder, bytes, out, error);
     case 'B': return decode_begin(decoder, bytes, error);
     case 'C': return decode_commit(decoder, bytes, out, error);
-    case 'R': return pg_relations_decode_relation(&decoder->relations, &decoder->settings, bytes, error);
+    case 'R': return pg_relations_decode_relation(decoder, bytes, error);
     case 'Y': return pg_relations_decode_type(&decoder->relations, bytes, error);
     case 'T': return decode_truncate(decoder, bytes, out, error);
     case 'M': return decode_message(decoder, bytes, out, error);
@@ -532,10 +534,16 @@ void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *off
     snprintf(decoder->needed_by, sizeof decoder->needed_by, "%s", offset_file ? offset_file : "");
 }
 
+void pgoutput_set_stale(struct pgoutput *decoder, const char *schema, const char *name)
+{
+    pg_relations_set_stale(&decoder->relations, schema, name);
+}
+
 void pgoutput_free(struct pgoutput *decoder)
 {
     if (!decoder)
         return;
+    pg_rounds_free(decoder);
     pg_relations_free(&decoder->relations);
     pg_visible_clear(&decoder->visible);
     free(decoder->ahead);
@@ -559,6 +567,11 @@ bool pgoutput_is_full(const struct pgoutput *decoder)
 bool pgoutput_in_transaction(const struct pgoutput *decoder)
 {
     return decoder->tx.open;
+}
+
+uint64_t pgoutput_transaction(const struct pgoutput *decoder)
+{
+    return decoder->tx.open ? decoder->tx.final_lsn : 0;
 }
 
 const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder)

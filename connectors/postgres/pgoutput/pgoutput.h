@@ -8,6 +8,7 @@
 
 #include <cdc/offset.h>
 #include <cdc/selection.h>
+#include <cdc/stale.h>
 
 struct pgoutput;
 struct pg_encoding;
@@ -17,7 +18,7 @@ struct pgoutput_settings {
     struct cdc_selection selection;
     const struct pg_encoding *encoding; /* in which the texts come; NULL: in UTF-8. BORROWED */
     /* Completes a table that a Relation message described (type names, nullable, generated, primary key) from the
-     * catalogs; may be NULL in tests. Called once per Relation message, and once more at the first transaction from
+     * catalogs, or says that it is stale, and needs nothing; may be NULL in tests. Called once per Relation message, and once more at the first transaction from
      * table->unsure_until on. When the catalog's columns differ
      * (older Relation), only what matches by name is taken. 0 or -1 */
     int (*describe)(void *context, struct pg_table *table, struct cdc_error *error);
@@ -65,6 +66,13 @@ bool pgoutput_is_expecting(const struct pgoutput *decoder);
 /* Row changes of transactions that a snapshot has seen are omitted (their commit lines stay): read_at as in visible.h,
  * or {NULL, 0}. LOST from the decoder where the log shows that it is not the one that the snapshot has seen. */
 int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, struct cdc_error *error);
+/* Row changes of the tables that a round has read are omitted in transactions that it has seen, from the round's place in the log
+ * on; the rounds' read_at is as above. Those that had seen nothing after `from`, where the lines begin, are over. BORROWED until
+ * the next call; NULL: none. */
+int pgoutput_set_rounds(struct pgoutput *decoder, const struct cdc_rounds *rounds, uint64_t from,
+                        struct cdc_error *error);
+/* A table that will be read again: its changes are omitted from now on. */
+void pgoutput_set_stale(struct pgoutput *decoder, const char *schema, const char *name);
 /* One sink, of this offset file, did not take that snapshot, since it was in the log already, up to lsn. What is omitted after
  * that would be missing in its copy: a row change that is both is an error (CONFIG). NULL: there is no such sink. */
 void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *offset_file);
@@ -77,11 +85,15 @@ bool pgoutput_in_transaction(const struct pgoutput *decoder);
  * known of them would grow for ever. In the next connection it describes again what is still in use. One transaction may
  * take four times as much; beyond that is PROTOCOL. */
 bool pgoutput_is_full(const struct pgoutput *decoder);
+/* The start of the commit record of the open transaction; 0: none is. */
+uint64_t pgoutput_transaction(const struct pgoutput *decoder);
 /* After a commit line (or the commit line of a non-transactional message): the boundary; NULL before the first.
  * BORROWED until the next decode. */
 const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder);
 /* Appends a heartbeat line at lsn (only between transactions) and makes it the boundary. */
 void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out);
+/* The same as the boundary where a run ends, known before it is reached: its number is 0, which no other heartbeat has. */
+void pgoutput_stop(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out);
 struct pgoutput_counts {
     uint64_t changes, commits, lines;
     struct pg_value_counts values;

@@ -9,13 +9,23 @@
 
 enum { LSN_DIGITS = 16, ATTEMPT_DIGITS = 4, ROW_DIGITS = 12, COUNTER_DIGITS = 8 };
 
-void pg_pos_snapshot(struct cdc_buf *out, uint64_t consistent_point, unsigned attempt, uint64_t row)
+static void append_row(struct cdc_buf *out, uint64_t lsn, char kind, unsigned attempt, uint64_t row)
 {
-    cdc_pos_head(out, consistent_point, 0);
-    cdc_buf_byte(out, 'a');
+    cdc_pos_head(out, lsn, 0);
+    cdc_buf_byte(out, kind);
     cdc_buf_hex(out, attempt, ATTEMPT_DIGITS);
     cdc_buf_byte(out, '.');
     cdc_buf_hex(out, row, ROW_DIGITS);
+}
+
+void pg_pos_snapshot(struct cdc_buf *out, uint64_t consistent_point, unsigned attempt, uint64_t row)
+{
+    append_row(out, consistent_point, 'a', attempt, row);
+}
+
+void pg_pos_round(struct cdc_buf *out, uint64_t lsn, unsigned attempt, uint64_t row)
+{
+    append_row(out, lsn, 'r', attempt, row);
 }
 
 void pg_pos_heartbeat(struct cdc_buf *out, uint64_t lsn, uint32_t counter)
@@ -43,10 +53,10 @@ void pg_pos_commit(struct cdc_buf *out, uint64_t final_lsn, uint64_t end_lsn)
     cdc_buf_hex(out, end_lsn, LSN_DIGITS);
 }
 
-static bool get_snapshot_tail(const char *tail, uint64_t *attempt)
+static bool get_row_tail(const char *tail, char kind, uint64_t *attempt)
 {
     uint64_t row;
-    return strlen(tail) == 1 + ATTEMPT_DIGITS + 1 + ROW_DIGITS && tail[0] == 'a' &&
+    return strlen(tail) == 1 + ATTEMPT_DIGITS + 1 + ROW_DIGITS && tail[0] == kind &&
            cdc_pos_hex(tail + 1, ATTEMPT_DIGITS, attempt) && tail[1 + ATTEMPT_DIGITS] == '.' &&
            cdc_pos_hex(tail + 2 + ATTEMPT_DIGITS, ROW_DIGITS, &row);
 }
@@ -65,8 +75,8 @@ bool pg_pos_restart_lsn(const char *pos, uint64_t *lsn)
         return true;
     if (ordinal == 0 && tail[0] == 'h')
         return strlen(tail) == 1 + COUNTER_DIGITS && cdc_pos_hex(tail + 1, COUNTER_DIGITS, &value);
-    if (ordinal == 0 && tail[0] == 'a')
-        return get_snapshot_tail(tail, &value);
+    if (ordinal == 0 && (tail[0] == 'a' || tail[0] == 'r'))
+        return get_row_tail(tail, tail[0], &value);
     if (ordinal != CDC_POS_LAST_ORDINAL || strlen(tail) != LSN_DIGITS || !cdc_pos_hex(tail, LSN_DIGITS, &value))
         return false;
     *lsn = value;
@@ -84,10 +94,17 @@ bool pg_pos_is_snapshot(const char *pos, unsigned *attempt)
 {
     uint64_t lsn, ordinal, value;
     const char *tail = cdc_pos_parse(pos, &lsn, &ordinal);
-    if (!tail || ordinal != 0 || !get_snapshot_tail(tail, &value))
+    if (!tail || ordinal != 0 || !get_row_tail(tail, 'a', &value))
         return false;
     *attempt = (unsigned)value;
     return true;
+}
+
+bool pg_pos_is_round(const char *pos)
+{
+    uint64_t lsn, ordinal, value;
+    const char *tail = cdc_pos_parse(pos, &lsn, &ordinal);
+    return tail && ordinal == 0 && get_row_tail(tail, 'r', &value);
 }
 
 bool pg_lsn_parse(const char *text, uint64_t *lsn)

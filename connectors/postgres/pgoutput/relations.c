@@ -200,7 +200,9 @@ static int complete_relation(const struct pgoutput_settings *settings, struct pg
     }
     if (settings->describe && settings->describe(settings->describe_context, table, error) < 0)
         return -1;
-    return pg_table_prepare(table, settings->pipeline, settings->database, error);
+    if (table->stale)
+        pg_table_drop_columns(table);
+    return table->stale ? 0 : pg_table_prepare(table, settings->pipeline, settings->database, error);
 }
 
 int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_table *table, uint64_t lsn,
@@ -320,9 +322,10 @@ static void tell_renamed(const struct pg_relations *relations, const struct pgou
         settings->renamed(settings->describe_context, before, table);
 }
 
-int pg_relations_decode_relation(struct pg_relations *relations, const struct pgoutput_settings *settings,
-                                 struct cdc_bytes *bytes, struct cdc_error *error)
+int pg_relations_decode_relation(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_error *error)
 {
+    struct pg_relations *relations = &decoder->relations;
+    const struct pgoutput_settings *settings = &decoder->settings;
     struct pg_table *table = calloc(1, sizeof *table);
     if (!table)
         return cdc_error_memory(error);
@@ -331,11 +334,21 @@ int pg_relations_decode_relation(struct pg_relations *relations, const struct pg
     if (status == 0)
         note_described(relations, table);
     if (status == 0 && complete_relation(settings, table, error) == 0) {
+        table->rounds = pg_rounds_of(decoder, table);
         tell_renamed(relations, settings, table);
         return keep(relations, settings, table, error);
     }
     pg_table_free(table);
     return -1;
+}
+
+void pg_relations_set_stale(struct pg_relations *relations, const char *schema, const char *name)
+{
+    for (size_t i = 0; i < relations->n_slots; i++) {
+        struct pg_table *table = relations->slots[i];
+        if (table && strcmp(table->schema, schema) == 0 && strcmp(table->name, name) == 0)
+            table->stale = true;
+    }
 }
 
 void pg_relations_clear(struct pg_relations *relations)

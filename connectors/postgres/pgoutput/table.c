@@ -161,10 +161,10 @@ static void append_columns(struct cdc_buf *out, const struct pg_table *table)
     cdc_buf_byte(out, ']');
 }
 
-/* "XXXXXXXXXXXXXXXX.0000000000.a...": a snapshot's. */
+/* "XXXXXXXXXXXXXXXX.0000000000.a...": a snapshot's; r: a round's. */
 static bool of_snapshot(struct cdc_span pos)
 {
-    return pos.n > 28 && pos.p[28] == 'a';
+    return pos.n > 28 && (pos.p[28] == 'a' || pos.p[28] == 'r');
 }
 
 void pg_table_schema_line(struct cdc_buf *out, const struct pg_table *table, struct cdc_span pos, uint64_t seq,

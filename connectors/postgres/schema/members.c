@@ -169,7 +169,7 @@ static void take_other(struct question *question, struct pg_answer *row, char ki
 static void tell_new(const struct question *question, struct pg_answer *row, char kind)
 {
     struct cdc_buf table = CDC_BUF_INIT;
-    if (question->before->publication == 0 || pg_answer_true(row, "made_with"))
+    if (!question->log || question->before->publication == 0 || pg_answer_true(row, "made_with"))
         return;
     if (kind == 's')
         pg_query_identifier(&table, pg_answer_text(row, "schema"));
@@ -295,7 +295,7 @@ static int judge(const struct question *question, const struct cdc_log *log, str
 {
     const char *meaning = question->renames ? "a copy keeps the rows of before under the other name"
                                             : "what changed meanwhile was not seen";
-    if (question->found.len == 0)
+    if (question->found.len == 0 || !log)
         return 0;
     if (question->settings->allow_republished) {
         cdc_log_write(log, CDC_LOG_WARNING, "%s: %s", question->found.data, meaning);

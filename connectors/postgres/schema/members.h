@@ -19,7 +19,7 @@ struct pg_members {
 void pg_members_free(struct pg_members *members);
 /* As they are now, where `before` (as above, or {NULL, 0}: not known) is what was seen last; *members becomes both. CONFIG when
  * changes may have passed by between the two, unless settings->allow_republished: then it is said, and members is as now.
- * members is what it was on errors. */
+ * members is what it was on errors. log: NULL where somebody else judges (shapes.h), and nothing is said. */
 int pg_members_update(struct pg_members *members, PGconn *sql, const struct pg_settings *settings,
                       struct cdc_span before, const struct cdc_log *log, struct cdc_error *error);
 

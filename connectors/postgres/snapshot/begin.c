@@ -19,12 +19,12 @@
 /* A snapshot of its own sees more than the slot's consistent point X: transactions between X and now, which the log
  * from X on brings again. What it saw is kept (visible.h), so that the stream can omit them: a table without a key
  * would get their rows twice. A standby has no position to give; there they do come twice. */
-static int keep_read_at(struct snapshot_run *run, struct pg_answer *row, struct cdc_error *error)
+static int keep_read_at(char **read_at, struct pg_answer *row, struct cdc_error *error)
 {
     struct cdc_buf json = CDC_BUF_INIT;
     const char *lsn = pg_answer_text_or_null(row, "lsn");
-    free(run->state.read_at);
-    run->state.read_at = NULL;
+    free(*read_at);
+    *read_at = NULL;
     if (!lsn)
         return 0;
     cdc_buf_printf(&json, "{\"lsn\":\"%s\",\"xids\":\"%s\"}", lsn, pg_answer_text(row, "xids"));
@@ -33,7 +33,7 @@ static int keep_read_at(struct snapshot_run *run, struct pg_answer *row, struct 
         cdc_buf_free(&json);
         return cdc_error_memory(error);
     }
-    run->state.read_at = json.data;
+    *read_at = json.data;
     return 0;
 }
 
@@ -74,7 +74,7 @@ static int import_snapshot(struct snapshot_run *run, const char *snapshot, struc
 /* Reads happen in one transaction. snapshot: the one that was exported with the slot; NULL: what is there now. It is
  * to be imported before any query: the first one takes a snapshot of its own. row_security = off makes a policy that
  * hides rows an error. */
-static int begin(struct snapshot_run *run, const char *snapshot, struct cdc_error *error)
+static int begin(struct snapshot_run *run, const char *snapshot, char **read_at, struct cdc_error *error)
 {
     static const char opening[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off";
     static const char what[] = "cannot read the server's clock";
@@ -94,7 +94,7 @@ static int begin(struct snapshot_run *run, const char *snapshot, struct cdc_erro
         return -1;
     struct pg_answer row = {.result = result};
     run->ts_ms = pg_answer_int(&row, "now");
-    int status = snapshot ? 0 : keep_read_at(run, &row, error);
+    int status = snapshot ? 0 : keep_read_at(read_at, &row, error);
     if (status == 0)
         status = pg_answer_good(&row, what, error);
     PQclear(result);
@@ -154,7 +154,7 @@ static int create_slot(struct snapshot_run *run, PGconn *replication, struct cdc
     cdc_log_write(run->log, CDC_LOG_INFO, "created slot \"%s\" at %s", run->pg->slot, text);
     if (begin_attempt(run, error) < 0) /* X is durable before the first row */
         return -1;
-    return begin(run, snapshot, error);
+    return begin(run, snapshot, NULL, error);
 }
 
 static int unreadable(struct snapshot_run *run, const char *schema, const char *table, bool hidden,
@@ -231,18 +231,20 @@ static int check_publication(struct snapshot_run *run, struct cdc_error *error)
                                  "the copies, and start again");
 }
 
-static int check_identity(struct snapshot_run *run, struct cdc_error *error)
+static int check_identity(struct snapshot_run *run, uint64_t lsn, struct cdc_error *error)
 {
     PGconn *replication = pg_connect(run->pg, true, error);
     if (!replication)
         return -1;
     int result = pg_identity_read(replication, run->pg->slot, &run->identity, error);
+    /* A later place of the log may be on a later timeline, and says so itself. */
+    struct cdc_span boundary = cdc_span_text(run->of.boundary);
+    const char *read_at = run->of.boundary ? run->of.read_at : run->state.read_at;
     if (result == 0)
-        result = pg_identity_check_log(run->sql, replication, &run->identity, (struct cdc_span){NULL, 0},
-                                       cdc_span_text(run->state.identity), cdc_span_text(run->state.read_at),
-                                       run->state.attempt.origin, error);
+        result = pg_identity_check_log(run->sql, replication, &run->identity, boundary,
+                                       cdc_span_text(run->state.identity), cdc_span_text(read_at), lsn, error);
     PQfinish(replication);
-    return result < 0 ? -1 : state_set_identity(run, error);
+    return result < 0 || run->of.boundary ? result : state_set_identity(run, error);
 }
 
 /* Killed between making the slot and storing X. Unread, the slot is confirmed up to X; but only once it is made. The server
@@ -263,22 +265,32 @@ static int take_point(struct snapshot_run *run, const struct pg_slot *slot, stru
     return 0;
 }
 
-/* The slot is there already, by an earlier attempt: same X, newer snapshot. */
-static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, struct cdc_error *error)
+int pg_snapshot_check_log(struct snapshot_run *run, const struct pg_slot *slot, uint64_t lsn, struct cdc_error *error)
 {
-    struct snapshot_state *state = &run->state;
-    if (!state->has_point && take_point(run, slot, error) < 0)
-        return -1;
     if (!slot->exists)
         return lost(run, "does not exist any more", error);
     if (slot->lost)
         return lost(run, "was invalidated by the server", error);
     /* The log between X and there is gone, and with it what became of the rows that an earlier attempt has
      * delivered. */
-    if (slot->confirmed_flush > state->attempt.origin)
+    if (slot->confirmed_flush > lsn)
         return lost(run, "has been read past the snapshot's position", error);
-    if (check_publication(run, error) < 0 || check_identity(run, error) < 0 || begin(run, NULL, error) < 0 ||
-        keep_members(run, error) < 0)
+    return check_publication(run, error) < 0 || check_identity(run, lsn, error) < 0 ? -1 : 0;
+}
+
+int pg_snapshot_begin_reading(struct snapshot_run *run, char **read_at, struct cdc_error *error)
+{
+    return begin(run, NULL, read_at, error);
+}
+
+/* The slot is there already, by an earlier attempt: same X, newer snapshot. */
+static int next_attempt(struct snapshot_run *run, const struct pg_slot *slot, struct cdc_error *error)
+{
+    struct snapshot_state *state = &run->state;
+    if (!state->has_point && take_point(run, slot, error) < 0)
+        return -1;
+    if (pg_snapshot_check_log(run, slot, state->attempt.origin, error) < 0 ||
+        begin(run, NULL, &state->read_at, error) < 0 || keep_members(run, error) < 0)
         return -1;
     if (begin_attempt(run, error) < 0)
         return -1;

@@ -6,11 +6,15 @@
 #include "connectors/postgres/scan/scan.h"
 #include "connectors/postgres/session/encoding.h"
 #include "connectors/postgres/session/identity.h"
+#include "connectors/postgres/session/slot.h"
 #include "connectors/postgres/session/wait.h"
 #include "connectors/postgres/snapshot/snapshot.h"
 
+#include "connectors/postgres/schema/shapes.h"
+
 #include <cdc/attempt.h>
 #include <cdc/snapshot.h>
+#include <cdc/stale.h>
 
 /* What the offset file keeps. */
 struct snapshot_state {
@@ -20,12 +24,24 @@ struct snapshot_state {
     char *identity;             /* JSON object */
     char *publication;          /* what it had for the last attempt: JSON object (members.h), or NULL */
     char *read_at;              /* of the last attempt: JSON object (visible.h), or NULL for one that read at X */
+    struct pg_shapes shapes;    /* of the tables, as they were read last */
+    struct cdc_rounds rounds;   /* tables that were read again since */
 };
 
 struct snapshot_table {
     struct pg_table *table;
     struct pg_scan_source source;
     char *filter; /* of rows, SQL, or NULL */
+};
+
+/* An attempt, at all tables or at those of a round (again.c). */
+struct snapshot_lines {
+    uint64_t origin; /* seq of all its lines */
+    unsigned number;
+    bool again;                  /* a round's */
+    const struct cdc_stale *only; /* its tables; NULL: all */
+    char *boundary;              /* of a round: the source object of the line where the stream has ended; NULL: not known */
+    char *read_at, *last;        /* of that: for a stream that begins after the round. JSON, or NULL */
 };
 
 struct snapshot_run {
@@ -37,9 +53,11 @@ struct snapshot_run {
     struct cdc_metrics *metrics;
     const struct cdc_log *log;
     struct snapshot_state state;
+    struct snapshot_lines of;
     struct pg_identity identity;
     PGconn *sql;
     struct pg_wait wait;       /* on sql */
+    bool stream_began;         /* it has a position */
     const struct pg_table *at; /* the table that is read */
     bool converts;             /* the texts of rows, from: */
     struct pg_encoding encoding;
@@ -74,13 +92,27 @@ int pg_snapshot_execute(struct snapshot_run *run, const char *text, const char *
 
 /* -- begin.c -- */
 int pg_snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error);
+/* Are slot, publication and log still those of the position lsn, where an attempt began? LOST when they are not. */
+int pg_snapshot_check_log(struct snapshot_run *run, const struct pg_slot *slot, uint64_t lsn, struct cdc_error *error);
+/* Begins the transaction that the rows are read in. *read_at becomes what it sees of the log. */
+int pg_snapshot_begin_reading(struct snapshot_run *run, char **read_at, struct cdc_error *error);
+
+/* -- snapshot.c -- */
+/* What all attempts begin with, and how they go on once their transaction has begun. */
+int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error);
+int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error);
+
+/* -- again.c -- */
+/* Reads stale tables again, where the stream has marked some, and all sinks are where it ended. */
+int pg_snapshot_again(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- tables.c -- */
 int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error);
 int pg_snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- lines.c -- */
-void pg_snapshot_schema_line(struct snapshot_run *run, const struct pg_table *table);
+/* end: all rows of a table that was read again are there. */
+void pg_snapshot_schema_line(struct snapshot_run *run, const struct pg_table *table, bool end);
 /* Attempts before this one may have left rows that are no more: the copy begins empty. */
 void pg_snapshot_truncate_line(struct snapshot_run *run, const struct pg_table *table);
 /* What the lines of a table's rows share. */

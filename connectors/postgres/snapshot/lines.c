@@ -7,26 +7,43 @@
 /* All lines count, schema and commit lines too: no two have the same pos. */
 static void append_pos(struct snapshot_run *run, struct cdc_buf *out)
 {
-    pg_pos_snapshot(out, run->state.attempt.origin, run->state.attempt.number, ++run->lines);
+    if (run->of.again)
+        pg_pos_round(out, run->of.origin, run->of.number, ++run->lines);
+    else
+        pg_pos_snapshot(out, run->of.origin, run->of.number, ++run->lines);
 }
 
-void pg_snapshot_schema_line(struct snapshot_run *run, const struct pg_table *table)
+void pg_snapshot_schema_line(struct snapshot_run *run, const struct pg_table *table, bool end)
 {
     char text[64];
-    struct cdc_buf pos = {text, 0, sizeof text, false};
+    struct cdc_buf pos = {text, 0, sizeof text, false}, *out = cdc_writer_buf(run->writer);
     append_pos(run, &pos);
-    pg_table_schema_line(cdc_writer_buf(run->writer), table, cdc_span(text, pos.len), run->state.attempt.origin,
-                         run->ts_ms);
+    pg_table_schema_line(out, table, cdc_span(text, pos.len), run->of.origin, run->ts_ms);
+    if (end && !out->failed) {
+        out->len -= 2; /* the closing brace, and the line's end */
+        cdc_buf_lit(out, ",\"read\":\"end\"}\n");
+    }
     run->metrics->lines_out++;
 }
 
 static void numbers(struct snapshot_run *run, struct cdc_buf *out)
 {
     cdc_buf_lit(out, "\",\"seq\":");
-    cdc_buf_u64(out, run->state.attempt.origin);
+    cdc_buf_u64(out, run->of.origin);
     cdc_buf_lit(out, ",\"ts_ms\":");
     cdc_buf_i64(out, run->ts_ms);
     cdc_buf_lit(out, ",\"source\":");
+}
+
+/* Into the object that ends out. */
+static void append_member(struct cdc_buf *out, const char *name, const char *value)
+{
+    if (!value || out->failed)
+        return;
+    out->len--; /* the closing brace */
+    cdc_buf_text(out, name);
+    cdc_buf_text(out, value);
+    cdc_buf_byte(out, '}');
 }
 
 void pg_snapshot_commit_line(struct snapshot_run *run, bool last)
@@ -39,15 +56,11 @@ void pg_snapshot_commit_line(struct snapshot_run *run, bool last)
     cdc_buf_text(out, run->last_pos);
     numbers(run, out);
     cdc_buf_append_buf(out, &run->source_head);
-    pg_source_tail(out, run->ts_ms, 0, run->state.attempt.origin, last ? "last" : "true");
+    pg_source_tail(out, run->ts_ms, 0, run->of.origin, last ? "last" : "true");
     pg_source_server(out, run->identity.system_identifier, run->identity.timeline);
     /* A stream that begins after this line finds here what the snapshot has seen of the log. */
-    if (run->state.read_at && !out->failed) {
-        out->len--; /* the closing brace */
-        cdc_buf_lit(out, ",\"read_at\":");
-        cdc_buf_text(out, run->state.read_at);
-        cdc_buf_byte(out, '}');
-    }
+    append_member(out, ",\"read_at\":", run->of.again ? run->of.read_at : run->state.read_at);
+    append_member(out, ",\"last\":", run->of.last);
     cdc_buf_lit(out, ",\"events\":");
     cdc_buf_u64(out, run->chunk);
     cdc_buf_lit(out, "}\n");
@@ -63,8 +76,8 @@ void pg_snapshot_truncate_line(struct snapshot_run *run, const struct pg_table *
     append_pos(run, out);
     numbers(run, out);
     cdc_buf_append_buf(out, &table->source_head);
-    pg_source_tail(out, run->ts_ms, 0, run->state.attempt.origin, "true");
-    cdc_buf_lit(out, "}\n");
+    pg_source_tail(out, run->ts_ms, 0, run->of.origin, "true");
+    cdc_buf_text(out, run->of.again ? ",\"read\":\"begin\"}\n" : "}\n");
     run->chunk++;
     run->metrics->lines_out++;
 }
@@ -76,7 +89,7 @@ void pg_snapshot_prepare_rows(struct snapshot_run *run, const struct pg_table *t
     fixed->len = 0;
     numbers(run, fixed);
     cdc_buf_append_buf(fixed, &table->source_head);
-    pg_source_tail(fixed, run->ts_ms, 0, run->state.attempt.origin, "true");
+    pg_source_tail(fixed, run->ts_ms, 0, run->of.origin, "true");
     cdc_buf_text(fixed, table->has_key ? ",\"key\":" : ",\"before\":null,\"after\":");
 }
 

@@ -51,8 +51,10 @@ static int read_table(struct snapshot_run *run, const struct snapshot_table *sou
     run->at = table;
     pg_scan_statement(&text, &source->source, NULL);
     pg_snapshot_prepare_rows(run, table);
-    pg_snapshot_schema_line(run, table);
-    if (run->state.attempt.number > 1)
+    if (run->of.again)
+        pg_snapshot_truncate_line(run, table);
+    pg_snapshot_schema_line(run, table, false);
+    if (!run->of.again && run->of.number > 1)
         pg_snapshot_truncate_line(run, table);
     PGresult *result = NULL;
     if (text.failed || run->fixed.failed)
@@ -65,6 +67,8 @@ static int read_table(struct snapshot_run *run, const struct snapshot_table *sou
     PQclear(result);
     if (read_rows(run, &source->source, error) < 0 || pg_snapshot_finish_command(run, what, error) < 0)
         return -1;
+    if (run->of.again)
+        pg_snapshot_schema_line(run, table, true);
     pg_snapshot_commit_line(run, false);
     return 0;
 }
@@ -103,7 +107,7 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     return 0;
 }
 
-static int attempt(struct snapshot_run *run, struct cdc_error *error)
+int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error)
 {
     run->sql = pg_connect(run->pg, false, error);
     if (!run->sql)
@@ -113,10 +117,38 @@ static int attempt(struct snapshot_run *run, struct cdc_error *error)
         return cdc_error_memory(error);
     int converts = pg_encoding_ask(run->sql, run->pg, &run->encoding, error);
     run->converts = converts > 0;
-    if (converts < 0 || pg_snapshot_begin_any(run, error) < 0 || pg_snapshot_list_tables(run, error) < 0 ||
-        pg_snapshot_lock_tables(run, error) < 0 || copy_all(run, error) < 0)
+    return converts < 0 ? -1 : 0;
+}
+
+int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error)
+{
+    return pg_snapshot_lock_tables(run, error) < 0 || copy_all(run, error) < 0 ? -1 : 0;
+}
+
+/* The tables' form is saved with the attempt's number, before its first line. */
+static int attempt(struct snapshot_run *run, struct cdc_error *error)
+{
+    if (pg_snapshot_connect(run, error) < 0 || pg_snapshot_begin_any(run, error) < 0)
+        return -1;
+    run->of.origin = run->state.attempt.origin;
+    run->of.number = run->state.attempt.number;
+    if (pg_snapshot_list_tables(run, error) < 0 || pg_snapshot_state_save(run, error) < 0 ||
+        pg_snapshot_read_tables(run, error) < 0)
         return -1;
     return written(run, error);
+}
+
+/* 1, 0 or -1 */
+static int has_stream_begun(const struct pg_snapshot_settings *settings, struct cdc_error *error)
+{
+    struct cdc_offset offset = {.pos = NULL};
+    if (!settings->state_dir)
+        return 0;
+    char *path = cdc_state_path(settings->state_dir, "pg-cdc", settings->settings->name);
+    int found = path ? cdc_offset_read(path, settings->settings->name, &offset, error) : cdc_error_memory(error);
+    cdc_offset_free(&offset);
+    free(path);
+    return found;
 }
 
 static void run_free(struct snapshot_run *run)
@@ -128,6 +160,9 @@ static void run_free(struct snapshot_run *run)
     free(run->tables);
     cdc_buf_free(&run->fixed);
     cdc_buf_free(&run->source_head);
+    free(run->of.boundary);
+    free(run->of.read_at);
+    free(run->of.last);
     pg_encoding_free(&run->encoding);
     PQfinish(run->sql);
     cdc_writer_free(run->writer);
@@ -155,12 +190,18 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
     int result = pg_snapshot_state_read(&run, error);
     if (result == 0)
         result = pg_snapshot_check_finished(&run, error);
-    if (result == 0) {
+    int begun = result == 0 ? has_stream_begun(settings, error) : 0;
+    run.stream_began = begun > 0;
+    if (begun < 0)
+        result = -1;
+    if (result == 0)
         run.writer = cdc_writer_new(settings->output_fd, error);
+    if (result == 0)
         result = run.writer ? attempt(&run, error) : -1;
-        if (run.writer)
-            cdc_snapshot_finish_output(run.writer, control);
-    }
+    else if (result > 0)
+        result = pg_snapshot_again(&run, error);
+    if (run.writer)
+        cdc_snapshot_finish_output(run.writer, control);
     run_free(&run);
     return result < 0 ? -1 : 0;
 }

@@ -13,6 +13,7 @@ struct pg_snapshot_settings {
     int64_t chunk_rows;                 /* rows between commit lines */
     bool progress;                      /* stderr is a terminal */
     int output_fd;
+    const char *state_dir; /* where the stream may have left a mark (cdc/stale.h); NULL */
 };
 /* Does the whole snapshot unless it is finished. offsets: its own file; acks: NULL where what is written is stored. */
 int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offset_file *offsets, struct cdc_acks *acks,

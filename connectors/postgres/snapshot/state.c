@@ -14,6 +14,8 @@ void pg_snapshot_state_clear(struct snapshot_state *state)
     free(state->identity);
     free(state->read_at);
     free(state->publication);
+    pg_shapes_clear(&state->shapes);
+    cdc_rounds_clear(&state->rounds);
     memset(state, 0, sizeof *state);
 }
 
@@ -43,6 +45,9 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     free(point);
     if (errno == ENOMEM)
         return cdc_error_memory(error);
+    if (good && (cdc_rounds_read(&state->rounds, object, error) < 0 ||
+                 pg_shapes_read(&state->shapes, cdc_json_member(object, "shapes"), (struct cdc_span){NULL, 0}, error) < 0))
+        return cdc_error_prefix(error, "offset file %s", cdc_offset_file_path(run->offsets));
     if (good)
         return 0;
     return cdc_error_set(error, CDC_EXIT_CONFIG, "offset file %s: the state of the snapshot \"%s\" is damaged",
@@ -67,6 +72,11 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
         cdc_buf_printf(out, ",\"read_at\":%s", state->read_at);
     if (state->publication)
         cdc_buf_printf(out, ",\"publication\":%s", state->publication);
+    if (state->shapes.known) {
+        cdc_buf_lit(out, ",\"shapes\":");
+        pg_shapes_append(out, &state->shapes, true);
+    }
+    cdc_rounds_append(out, &state->rounds);
     cdc_attempt_append(out, &state->attempt);
     cdc_buf_byte(out, '\0');
 }

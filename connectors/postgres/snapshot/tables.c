@@ -36,6 +36,24 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
     return found->unlike ? pg_catalog_refuse(found->schema, found->name, &found->key, found->unlike, false, error) : 0;
 }
 
+static bool is_meant(const struct snapshot_run *run, const struct pg_catalog_table *table)
+{
+    return table->listed && cdc_selection_has_table(&run->pg->selection, table->schema, table->name) &&
+           (!run->of.only || cdc_stale_has(run->of.only, PQdb(run->sql), table->schema, table->name));
+}
+
+/* The stream compares with it what it finds (shapes.h). Where it has begun already, for a sink that has taken an attempt before
+ * this one, tables stay as they were read for that sink: the older form shows more. */
+static int keep_shapes(struct snapshot_run *run, const struct pg_catalog *catalog, struct cdc_error *error)
+{
+    struct pg_shapes *shapes = &run->state.shapes;
+    if (!run->of.again && run->stream_began && shapes->known)
+        return 0;
+    if (!run->of.again)
+        pg_shapes_clear(shapes);
+    return pg_shapes_take(shapes, run->sql, run->pg, catalog, run->of.only, error);
+}
+
 int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
 {
     struct pg_catalog catalog;
@@ -45,10 +63,13 @@ int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
         result = run->tables ? 0 : cdc_error_memory(error);
     }
     for (size_t i = 0; result == 0 && i < catalog.n; i++)
-        if (catalog.tables[i].listed &&
-            cdc_selection_has_table(&run->pg->selection, catalog.tables[i].schema, catalog.tables[i].name))
+        if (is_meant(run, &catalog.tables[i]))
             result = add_table(run, &catalog.tables[i], error);
+    if (result == 0)
+        result = keep_shapes(run, &catalog, error);
     pg_catalog_free(&catalog);
+    if (run->of.again)
+        return result;
     if (result == 0 && run->n_tables == 0)
         cdc_log_write(run->log, CDC_LOG_WARNING,
                       "publication \"%s\" has no table that is selected: the snapshot is empty", run->pg->publication);

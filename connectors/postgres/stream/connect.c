@@ -41,9 +41,9 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
 {
     struct pg_stream *stream = context;
     struct cdc_error first = {0};
-    if (pg_stream_ensure_sql(stream, error) < 0)
+    if (pg_heal_relation(stream, table, error) < 0 || (!table->stale && pg_stream_ensure_sql(stream, error) < 0))
         return -1;
-    if (pg_describe_relation(stream->sql, stream->pg, table, &first) == 0)
+    if (table->stale || pg_describe_relation(stream->sql, stream->pg, table, &first) == 0)
         return 0;
     if (!cdc_error_is_transient(&first)) {
         if (error)
@@ -59,7 +59,8 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
 static void renamed(void *context, const struct pg_table *before, const struct pg_table *now)
 {
     struct pg_stream *stream = context;
-    const char *meaning = !now->selected ? "it is not selected under that name, and its changes are not seen any more"
+    const char *meaning = stream->heal.on && now->selected ? "rows of before stay under the old name in a copy"
+                          : !now->selected ? "it is not selected under that name, and its changes are not seen any more"
                           : !before->selected ? "what changed under the old name was not seen: take a new snapshot"
                                               : "rows of before stay under the old name in a copy: take a new snapshot";
     cdc_log_write(stream->log, CDC_LOG_WARNING, "table \"%s\".\"%s\" was renamed to \"%s\".\"%s\": %s", before->schema,
@@ -470,9 +471,10 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     stream->replication = pg_connect_among(stream->pg, true, &stream->hosts, error);
     if (!stream->replication || check_other_host(stream, error) < 0 || join_session(stream, error) < 0 ||
         identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
-        pg_stream_look_at_members(stream, error) < 0 || pg_watch_begin(stream, error) < 0 ||
+        pg_stream_look_at_members(stream, error) < 0 || pg_heal_begin(stream, error) < 0 || pg_watch_begin(stream, error) < 0 ||
         resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || find_needed(stream, error) < 0 ||
+        pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || pg_heal_rounds(stream, error) < 0 ||
+        find_needed(stream, error) < 0 ||
         pg_sinks_check(stream, error) < 0)
         return -1;
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
@@ -593,6 +595,7 @@ int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_er
         return -1;
     }
     stream->started = stream->copying = true;
+    stream->ended = stream->ended || stream->heal.done;
     stream->wal_end = stream->boundary_lsn = stream->start.lsn;
     /* The new walsender knows nothing of what we said to the old one. */
     stream->reported_flush = 0;

@@ -6,6 +6,7 @@
 #include "connectors/postgres/pgoutput/pgoutput.h"
 #include "connectors/postgres/schema/catalog.h"
 #include "connectors/postgres/schema/members.h"
+#include "connectors/postgres/schema/shapes.h"
 #include "connectors/postgres/session/encoding.h"
 #include "connectors/postgres/session/hosts.h"
 #include "connectors/postgres/session/identity.h"
@@ -47,6 +48,21 @@ struct pg_watch {
     int64_t due, asked_at;
 };
 
+/* Tables whose rows of before are not the source's any more (stale.c, cdc/stale.h). */
+struct pg_heal {
+    bool on;                 /* the pipeline has a snapshot, and cdc-snapshot can read them again */
+    bool begun;              /* in this run */
+    struct pg_shapes shapes; /* of all tables, as they were seen last */
+    struct cdc_buf known;    /* the same as JSON, as it is kept */
+    size_t looks;            /* at them, in this run */
+    struct cdc_stale mark;   /* those that are stale; at: W */
+    uint64_t stop_at;        /* W; 0: none is stale */
+    bool done;               /* all up to W is written: the run ends, TEMPORARY */
+    bool unsaved;            /* the mark, or some of it */
+    uint64_t after_round;    /* the position of the last line that the sinks have is a round's, of this LSN; 0 */
+    int64_t moved;           /* when the log was made to go on to W last */
+};
+
 struct pg_stream {
     struct pg_stream_settings settings;
     const struct pg_settings *pg;
@@ -86,6 +102,7 @@ struct pg_stream {
     int64_t silent_ms;     /* silence after which it is asked whether the walsender is there */
     int64_t last_status, last_request, last_receive, last_line;
     struct pg_watch watch;
+    struct pg_heal heal;
     int64_t last_watch, leave_at; /* leave_at: 0, or when to leave a server that shuts down */
     int64_t until_ms;             /* --until TIME; 0: none */
     uint64_t until_lsn;           /* --until LSN or now; 0: none yet */
@@ -143,12 +160,34 @@ int pg_stream_write_state(struct pg_stream *stream, struct cdc_error *error);
  * have passed by (members.h). */
 int pg_stream_look_at_members(struct pg_stream *stream, struct cdc_error *error);
 
+/* -- stale.c -- */
+
+/* Once, with the first connection: what the pipeline knows of its tables, and which of them are stale already. */
+int pg_heal_begin(struct pg_stream *stream, struct cdc_error *error);
+void pg_heal_clear(struct pg_heal *heal);
+/* A look at the catalogs: what of the tables has changed since the last one. */
+int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, struct cdc_error *error);
+/* A Relation message: sets table->stale where rows of before are not of that form. Looks at the catalogs when it must. */
+int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error);
+/* What the rounds have seen of the log, to the decoder; the log must be the one that they have seen. */
+int pg_heal_rounds(struct pg_stream *stream, struct cdc_error *error);
+/* The boundary W is due: all before lsn has come, and no transaction is open. Appends it, and the run is over. */
+bool pg_heal_is_due(const struct pg_stream *stream, uint64_t lsn);
+void pg_heal_stop(struct pg_stream *stream, struct cdc_buf *out, int64_t now);
+/* A message that begins a transaction after W? Its LSN, else 0. */
+uint64_t pg_heal_after(const struct pg_stream *stream, const char *payload, size_t n);
+/* Saves what is stale before lines after it leave, and sees to it that the log comes to W. */
+int pg_heal_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error);
+/* The end of the run: an operation of the source loop. */
+int pg_heal_end(void *source, struct cdc_error *error);
+
 /* -- moves.c -- */
 
 /* Says which rows have come or gone since the last look without a line, with a table's name: tables dropped, made in another
- * one's place, renamed out of sight, partitions attached and detached. 0, or -1 without memory. */
+ * one's place, renamed out of sight, partitions attached and detached; heals: only what nobody will read again. 0, or -1 without
+ * memory. */
 int pg_moves_look(struct pg_moves *moves, const struct pg_catalog *catalog, const struct pg_settings *settings,
-                  const struct cdc_log *log, struct cdc_error *error);
+                  bool heals, const struct cdc_log *log, struct cdc_error *error);
 void pg_moves_clear(struct pg_moves *moves);
 
 /* -- watch.c -- */
@@ -158,6 +197,8 @@ int pg_watch_begin(struct pg_stream *stream, struct cdc_error *error);
 /* Says what has left the stream's view since; CONFIG for a table that -t names. Never waits for the server, but where the
  * catalogs have changed. Of a standby it asks for the timeline, too. */
 int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error);
+/* Looks at the tables now. Where the server cannot be asked it is as if nothing had changed, and is asked again. */
+int pg_watch_look(struct pg_stream *stream, struct cdc_error *error);
 void pg_watch_clear(struct pg_watch *watch);
 
 /* -- connect.c -- */

@@ -90,8 +90,11 @@ static bool take(struct pg_moves *moves, const struct pg_catalog *catalog, const
 
 #define NEW_SNAPSHOT "; take a new snapshot if there are any"
 
-static void tell_gone(const struct pg_seen *before, const struct pg_moves *now, const struct cdc_log *log)
+/* heals: what can be read again will be (cdc/stale.h). */
+static void tell_gone(const struct pg_seen *before, const struct pg_moves *now, bool heals, const struct cdc_log *log)
 {
+    if (heals && (before->root || has_name(now, before->name)))
+        return;
     if (has_name(now, before->name))
         cdc_log_write(log, CDC_LOG_WARNING,
                       "table %s was dropped, and another one made in its place: a copy keeps the rows of the first "
@@ -104,11 +107,15 @@ static void tell_gone(const struct pg_seen *before, const struct pg_moves *now, 
                       before->text, before->root_text);
 }
 
-static void tell_before(const struct pg_seen *before, const struct pg_moves *now, const struct cdc_log *log)
+static void tell_before(const struct pg_seen *before, const struct pg_moves *now, bool heals,
+                        const struct cdc_log *log)
 {
     const struct pg_seen *same = find(now, before->oid);
+    bool other_root = same && before->root && before->root != same->root;
     if (!same)
-        tell_gone(before, now, log);
+        tell_gone(before, now, heals, log);
+    else if (heals && (other_root || has_name(now, before->name)))
+        return;
     else if (before->root && before->root != same->root)
         cdc_log_write(log, CDC_LOG_WARNING, "%s is no partition of %s any more: a copy keeps its rows" NEW_SNAPSHOT,
                       before->text, before->root_text);
@@ -125,7 +132,7 @@ static void tell_before(const struct pg_seen *before, const struct pg_moves *now
 }
 
 int pg_moves_look(struct pg_moves *moves, const struct pg_catalog *catalog, const struct pg_settings *settings,
-                  const struct cdc_log *log, struct cdc_error *error)
+                  bool heals, const struct cdc_log *log, struct cdc_error *error)
 {
     struct pg_moves now = {0};
     if (!take(&now, catalog, settings)) {
@@ -134,8 +141,8 @@ int pg_moves_look(struct pg_moves *moves, const struct pg_catalog *catalog, cons
     }
     for (size_t i = 0; i < moves->n; i++)
         if (moves->items[i].text)
-            tell_before(&moves->items[i], &now, log);
-    for (size_t i = 0; i < now.n; i++) {
+            tell_before(&moves->items[i], &now, heals, log);
+    for (size_t i = 0; !heals && i < now.n; i++) {
         const struct pg_seen *seen = &now.items[i], *before = find(moves, seen->oid);
         if (seen->root_text && before && before->root != seen->root)
             cdc_log_write(log, CDC_LOG_WARNING,

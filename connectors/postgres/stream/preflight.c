@@ -2,10 +2,12 @@
 /* What a start would find out before its first byte, for --check. */
 #include "connectors/postgres/stream/internal.h"
 
-static int check_members(PGconn *sql, const struct pg_settings *pg, struct cdc_span before, struct cdc_error *error)
+/* heals: what a copy lacks is read again. */
+static int check_members(PGconn *sql, const struct pg_settings *pg, struct cdc_span before, bool heals,
+                         struct cdc_error *error)
 {
     struct pg_members members = {CDC_BUF_INIT};
-    int status = pg_members_update(&members, sql, pg, before, pg->log, error);
+    int status = pg_members_update(&members, sql, pg, before, heals ? NULL : pg->log, error);
     pg_members_free(&members);
     return status;
 }
@@ -17,7 +19,7 @@ int pg_stream_preflight(PGconn *sql, PGconn *replication, const struct pg_settin
     struct pg_identity identity;
     const struct cdc_offset *from = decided->kind != CDC_START_FIRST && decided->from.pos ? &decided->from : NULL;
     if (pg_start_read(&start, decided, false, from, error) < 0 || pg_start_check(&start, pg->slot, slot, error) < 0 ||
-        check_members(sql, pg, start.members, error) < 0)
+        check_members(sql, pg, start.members, decided->snapshot != NULL, error) < 0)
         return -1;
     if (!replication)
         return 0;

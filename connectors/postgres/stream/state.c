@@ -1,6 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* What is kept beside a position: which server's log it lies in, and what the publication had. */
+/* What is kept beside a position: which server's log it lies in, what the publication had, the tables' form, and what is stale. */
 #include "connectors/postgres/stream/internal.h"
+
+/* The tables' form, and those that are stale. Without sinks to ask, what is written is stored: then a mark says that all up to it is
+ * written, and until then what has changed is not known, so that the next start finds it again. */
+static void append_forms(struct pg_stream *stream, struct cdc_buf *out)
+{
+    struct pg_heal *heal = &stream->heal;
+    bool marks = stream->settings.acks || heal->done, keeps = !marks && heal->mark.n > 0;
+    if (!heal->shapes.known || out->len == 0)
+        return;
+    if (!keeps) {
+        heal->known.len = 0;
+        pg_shapes_append(&heal->known, &heal->shapes, false);
+    }
+    out->len--; /* the brace */
+    if (heal->known.len > 0) {
+        cdc_buf_lit(out, ",\"shapes\":");
+        cdc_buf_append_buf(out, &heal->known);
+    }
+    if (marks)
+        cdc_stale_append(out, &heal->mark);
+    cdc_buf_byte(out, '}');
+}
 
 int pg_stream_write_state(struct pg_stream *stream, struct cdc_error *error)
 {
@@ -13,6 +35,7 @@ int pg_stream_write_state(struct pg_stream *stream, struct cdc_error *error)
         cdc_buf_text(out, stream->members.json.data);
         cdc_buf_byte(out, '}');
     }
+    append_forms(stream, out);
     cdc_buf_byte(out, '\0');
     stream->boundary.state = out->data;
     return out->failed ? cdc_error_memory(error) : 0;
@@ -22,7 +45,8 @@ int pg_stream_look_at_members(struct pg_stream *stream, struct cdc_error *error)
 {
     const char *known = stream->members.json.data;
     struct cdc_span before = known ? cdc_span_text(known) : stream->start.members;
-    if (pg_members_update(&stream->members, stream->sql, stream->pg, before, stream->log, error) < 0)
+    if (pg_members_update(&stream->members, stream->sql, stream->pg, before,
+                          stream->heal.on ? NULL : stream->log, error) < 0)
         return -1;
     stream->start.members = (struct cdc_span){NULL, 0};
     return pg_stream_write_state(stream, error);

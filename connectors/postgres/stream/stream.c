@@ -28,6 +28,7 @@ struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struc
     stream->log = log;
     stream->status_ms = STATUS_MS;
     stream->silent_ms = SILENT_MS;
+    stream->heal.on = settings->offsets && settings->start && settings->start->snapshot;
     if (pg_until_parse(settings->until, &stream->until_lsn, &stream->until_ms, error) == 0)
         return stream;
     pg_stream_free(stream);
@@ -54,6 +55,7 @@ void pg_stream_free(struct pg_stream *stream)
     cdc_buf_free(&stream->state_json);
     pg_members_free(&stream->members);
     pg_watch_clear(&stream->watch);
+    pg_heal_clear(&stream->heal);
     free(stream);
 }
 
@@ -66,7 +68,8 @@ static bool idle_between(const struct pg_stream *stream)
 
 static void end_if_reached(struct pg_stream *stream)
 {
-    if (pgoutput_is_expecting(stream->decoder))
+    /* Tables are stale: the run ends at W, wherever its end was to be. */
+    if (pgoutput_is_expecting(stream->decoder) || stream->heal.stop_at != 0)
         return;
     if (stream->until_lsn != 0 && stream->boundary_lsn >= stream->until_lsn)
         stream->ended = true;
@@ -101,8 +104,8 @@ static void boundary_moved(struct pg_stream *stream)
 static void heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64_t now)
 {
     uint64_t lsn = stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn;
-    if (lsn == 0)
-        return; /* nothing is known yet */
+    if (lsn <= stream->heal.after_round)
+        return; /* nothing is known yet; or it would sort before the lines that were read again there */
     stream->timeline_due = false;
     pgoutput_heartbeat(stream->decoder, lsn, out);
     stream->last_line = now;
@@ -119,6 +122,10 @@ static void maybe_heartbeat(struct pg_stream *stream, struct cdc_buf *out, int64
 {
     if (stream->ended || !idle_between(stream) || pgoutput_is_expecting(stream->decoder))
         return;
+    if (pg_heal_is_due(stream, stream->wal_end > stream->boundary_lsn ? stream->wal_end : stream->boundary_lsn)) {
+        pg_heal_stop(stream, out, now);
+        return;
+    }
     bool moved = stream->wal_end > stream->boundary_lsn;
     int64_t quiet = now - stream->last_line;
     if ((stream->settings.heartbeat > 0 && quiet >= (int64_t)(stream->settings.heartbeat * 1000)) ||
@@ -170,6 +177,13 @@ static int xlog_data(struct pg_stream *stream, const char *data, int n, struct c
      * one COPY share theirs. So wal_end is taken from keepalives only. */
     const char *payload = data + 25;
     size_t length = (size_t)n - 25;
+    uint64_t after = pg_heal_after(stream, payload, length);
+    if (after != 0) {
+        if (pgoutput_reached(stream->decoder, after, error) < 0)
+            return -1;
+        pg_heal_stop(stream, out, cdc_clock_ms());
+        return 0;
+    }
     if (pgoutput_decode(stream->decoder, payload, length, out, error) < 0)
         return -1;
     if (payload[0] == 'C') {
@@ -276,6 +290,8 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
 {
     struct pg_stream *stream = source;
     size_t before = out->len;
+    if (stream->heal.done)
+        return CDC_SOURCE_END;
     int more = read_messages(stream, out, limit, error);
     if (more == 0 && drained(stream, out, before, error) < 0)
         more = -1;
@@ -386,7 +402,7 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
     else if (now - stream->last_receive > stream->silent_ms && pg_stream_check_walsender(stream, error) < 0)
         return -1;
     if (watch_shutdown(stream, now, error) < 0 || pg_watch_tick(stream, now, error) < 0 ||
-        take_timeline(stream, error) < 0)
+        take_timeline(stream, error) < 0 || pg_heal_tick(stream, now, error) < 0)
         return -1;
     if (!blocked)
         maybe_heartbeat(stream, out, now);
@@ -394,7 +410,7 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         return -1;
     /* Sent also while the output is blocked and nothing is read: a full pipe must not cost the connection. */
     bool request = now - stream->last_request >= REQUEST_MS ||
-                   ((stream->settings.until || pgoutput_is_expecting(stream->decoder)) && !blocked &&
+                   ((stream->settings.until || stream->heal.stop_at || pgoutput_is_expecting(stream->decoder)) && !blocked &&
                     now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
         ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))
@@ -426,4 +442,5 @@ const struct cdc_source_ops pg_stream_ops = {
     .boundary = stream_boundary,
     .state = stream_state,
     .between = stream_between,
+    .end = pg_heal_end,
 };

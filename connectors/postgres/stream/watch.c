@@ -20,13 +20,18 @@
 #define LOOK_SHARE 20   /* of the time, a slow question may take one part */
 #define PATIENCE_MS 200 /* with tables that somebody holds locked: the lines wait meanwhile. It is asked again */
 
-/* Tables by name, kind and schema (not temporary ones, which come and go all the time, and are never seen); the publication's
- * own row; its lists. */
+/* Tables, by the transactions that wrote their rows of the catalog and those of their columns (not temporary ones, which come and
+ * go all the time, and are never seen); names of schemas; keys; the publication's own row; its lists. */
 #define FINGERPRINT_SQL(schemas)                                                                                       \
-    "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashtext(concat(relname, ' ', oid, ' ', relnamespace, "   \
-    "relkind, "                                                                                                        \
-    "relpersistence, relispartition))::bigint)) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') "       \
-    "AND relpersistence <> 't'), "                                                                                     \
+    "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashint8(oid::int8 * 4294967296 + xmin::text::int8)), ' ', "\
+    "sum(hashtext(concat(relname, ' ', oid, ' ', relnamespace, relkind, relpersistence, relispartition)))) FROM "      \
+    "pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') AND relpersistence <> 't'), (SELECT concat(count(*), "  \
+    "' ', sum(hashint8(a.attrelid::int8 * 4294967296 + a.xmin::text::int8))) FROM pg_catalog.pg_attribute a JOIN "     \
+    "pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'p') AND "                  \
+    "c.relpersistence = 'p' AND c.oid >= 16384), (SELECT sum(hashtext(concat(nspname, oid))) FROM "                    \
+    "pg_catalog.pg_namespace WHERE nspname !~ '^pg_'), (SELECT concat(count(*), ' ', "                                 \
+    "sum(hashtext(concat(indexrelid, ' ', xmin)))) FROM pg_catalog.pg_index WHERE indrelid >= 16384 AND "              \
+    "(indisprimary OR indisreplident)), "                                                                              \
     "(SELECT concat(p.xmin, p::text) FROM pg_catalog.pg_publication p WHERE pubname = %s), (SELECT concat(count(*), "  \
     "' ', "                                                                                                            \
     "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas ")"
@@ -103,7 +108,7 @@ static void take_gap(void *context, enum pg_gap_weight weight, const char *what,
 
 /* The tables as they are now, and whether one of them was away since the last look. The first look only remembers: the start
  * has said what there was to say. */
-static int look_at_tables(struct pg_stream *stream, struct cdc_error *error)
+int pg_watch_look(struct pg_stream *stream, struct cdc_error *error)
 {
     struct cdc_error found = {0}, failed = {0};
     struct pg_look look = {.stream = stream, .error = &found};
@@ -111,12 +116,19 @@ static int look_at_tables(struct pg_stream *stream, struct cdc_error *error)
     int patience = stream->watch.looked ? PATIENCE_MS : PG_LOCKS_PATIENCE_MS;
     int result = pg_catalog_read(stream->sql, stream->pg->publication, patience, &catalog, &failed);
     const struct pg_gaps gaps = {
-        .settings = stream->pg, .catalog = &catalog, .published = true, .all = true, .say = take_gap, .context = &look};
+        .settings = stream->pg, .catalog = &catalog, .published = true, .all = true, .heals = stream->heal.on,
+        .say = take_gap, .context = &look};
     if (result == 0)
         result = pg_gaps_find(&gaps, stream->sql, &failed);
     if (result == 0)
-        result = pg_moves_look(&stream->watch.moves, &catalog, stream->pg, stream->log, &failed);
+        result = pg_moves_look(&stream->watch.moves, &catalog, stream->pg, stream->heal.on, stream->log, &failed);
+    if (result == 0 && stream->heal.on)
+        result = pg_heal_look(stream, &catalog, &failed);
     pg_catalog_free(&catalog);
+    if (result < 0 && !cdc_error_is_transient(&failed) && !stream->watch.failed) {
+        cdc_log_write(stream->log, CDC_LOG_WARNING, "%s (said once)", failed.text);
+        stream->watch.failed = true;
+    }
     if (result < 0 || look.failed) { /* asked again; a server that is gone shows elsewhere */
         free(look.said);
         free(stream->watch.seen);
@@ -243,7 +255,7 @@ int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error
     watch->asked = false;
     /* Most of it is the wait for the next tick, unless the server is slow. */
     int64_t took = now - watch->asked_at, began = cdc_clock_ms();
-    int result = changed ? look_at_tables(stream, error) : 0;
+    int result = changed ? pg_watch_look(stream, error) : 0;
     follow_timeline(stream);
     int64_t looked = cdc_clock_ms();
     took = (took > LOOK_MS ? took : 0) + (looked - began);
@@ -253,7 +265,7 @@ int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error
 
 int pg_watch_begin(struct pg_stream *stream, struct cdc_error *error)
 {
-    return stream->watch.looked ? 0 : look_at_tables(stream, error);
+    return stream->watch.looked ? 0 : pg_watch_look(stream, error);
 }
 
 void pg_watch_clear(struct pg_watch *watch)

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* What becomes of a copy that is kept of the tables. Where a statement changes its rows and no line could say how, its table is marked,
+ * and reading ends before the transaction; where nothing changes in rows that are there, it goes on. */
+#include "connectors/mysql/decoder/internal.h"
+#include "connectors/mysql/event/effect.h"
+#include "connectors/mysql/event/retype.h"
+#include "connectors/mysql/value/name_case.h"
+
+#include <cdc/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A table of the statement, unless what comes later in it leaves no row under that name. */
+struct my_copies_note {
+    char *db, *table;
+    char *column;     /* that is added: it may be one that was dropped before; NULL */
+    const char *what; /* as in struct my_effect; NULL: no row is left */
+};
+
+bool my_copies_are_kept(const struct my_decoder *decoder)
+{
+    return decoder->settings.copy && !decoder->settings.allow_unlogged;
+}
+
+bool my_copies_omit(const struct my_decoder *decoder, const char *db, const char *table)
+{
+    const struct my_decoder_settings *settings = &decoder->settings;
+    return settings->copy && settings->copy->is_omitted(settings->context, db, table);
+}
+
+int my_copies_mark(const struct my_decoder *decoder, const char *db, const char *table, const char *why,
+                   struct cdc_error *error)
+{
+    if (decoder->settings.copy->stale(decoder->settings.context, db, table, why, error) < 0)
+        return -1;
+    return cdc_error_set(error, CDC_EXIT_TEMPORARY, "table %s.%s is to be read again: %s", db, table, why);
+}
+
+/* -- the effects of a statement ------------------------------------------------------------------------ */
+
+/* In lower case, as nobody tells columns apart by it. RETURNS NEW; NULL without memory. */
+static char *column_name(struct cdc_span name)
+{
+    struct cdc_buf lower = CDC_BUF_INIT;
+    if (!cdc_utf8_valid(name.p, name.n))
+        return strdup("");
+    my_name_append_lower(&lower, name);
+    cdc_buf_byte(&lower, '\0');
+    if (!lower.failed)
+        return lower.data;
+    cdc_buf_free(&lower);
+    return NULL;
+}
+
+static bool is_of(const struct my_copies_note *note, const char *db, const char *table)
+{
+    return strcmp(note->table, table) == 0 && strcmp(note->db, db) == 0;
+}
+
+static int add_note(struct my_copies_notes *notes, const char *db, const char *table, const struct my_effect *effect,
+                    struct cdc_error *error)
+{
+    bool adds = effect->kind == MY_EFFECT_COLUMN_ADDED;
+    struct my_copies_note *items = realloc(notes->items, (notes->n + 1) * sizeof *items);
+    if (!items)
+        return cdc_error_memory(error);
+    notes->items = items;
+    struct my_copies_note *note = &items[notes->n++];
+    *note = (struct my_copies_note){strdup(db), strdup(table), adds ? column_name(effect->column) : NULL, effect->what};
+    return note->db && note->table && (note->column || !adds) ? 0 : cdc_error_memory(error);
+}
+
+/* The newest effect counts: of
+ *     RENAME TABLE a TO tmp, b TO a, tmp TO b
+ * a and b are stale, and there is no tmp after it. */
+static void forget_notes(struct my_copies_notes *notes, const char *db, const char *table)
+{
+    for (size_t i = 0; i < notes->n; i++)
+        if (is_of(&notes->items[i], db, table))
+            notes->items[i].what = NULL;
+}
+
+static int drop_column(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
+                       const char *table, struct cdc_error *error)
+{
+    char *column = column_name(effect->column);
+    int result = column ? decoder->settings.copy->drop_column(decoder->settings.context, db, table, column, error)
+                        : cdc_error_memory(error);
+    free(column);
+    return result;
+}
+
+static const struct my_column *find_column(const struct my_decoder *decoder, const char *db, const char *table,
+                                           const char *name)
+{
+    for (size_t i = 0; i < decoder->n_slots; i++) {
+        const struct my_table *known = decoder->tables[i];
+        if (!known || !known->selected || strcmp(known->name, table) != 0 || strcmp(known->db, db) != 0)
+            continue;
+        for (size_t c = 0; c < known->n_columns; c++)
+            if (known->columns[c].name && strcasecmp(known->columns[c].name, name) == 0)
+                return &known->columns[c];
+    }
+    return NULL;
+}
+
+/* By its last row, or what is kept of the table. */
+static bool keeps_values(const struct my_decoder *decoder, const struct my_event_query *query,
+                         const struct my_effect *effect, const char *db, const char *table)
+{
+    char *name = cdc_span_copy(effect->column), *type = NULL;
+    const struct my_column *column = name ? find_column(decoder, db, table, name) : NULL;
+    bool nullable = column && column->nullable;
+    if (column)
+        type = strdup(column->type_name);
+    else if (name)
+        type = decoder->settings.copy->type_of(decoder->settings.context, db, table, name, &nullable);
+    bool keeps = type && my_retype_keeps_values(type, nullable, query, effect->definition);
+    free(name);
+    free(type);
+    return keeps;
+}
+
+/* 1: no row that is there is another one; 0; -1. */
+static int is_harmless(const struct my_decoder *decoder, const struct my_event_query *query,
+                       const struct my_effect *effect, const char *db, const char *table, struct cdc_error *error)
+{
+    switch (effect->kind) {
+    case MY_EFFECT_KEYS: return decoder->settings.copy->keeps_key(decoder->settings.context, db, table, error);
+    case MY_EFFECT_COLUMN_CHANGED: return keeps_values(decoder, query, effect, db, table);
+    default: return 0;
+    }
+}
+
+int my_copies_see(const struct my_decoder *decoder, const struct my_event_query *query, const struct my_effect *effect,
+                  const char *db, const char *table, struct my_copies_notes *notes, struct cdc_error *error)
+{
+    if (effect->kind == MY_EFFECT_COLUMN_DROPPED) /* also of one that is read again: the copy keeps what it had */
+        return drop_column(decoder, effect, db, table, error);
+    if (my_copies_omit(decoder, db, table))
+        return 0;
+    if (effect->kind == MY_EFFECT_EMPTIES)
+        forget_notes(notes, db, table);
+    if (effect->kind == MY_EFFECT_EMPTIES || effect->kind == MY_EFFECT_MADE || effect->kind == MY_EFFECT_DROPPED)
+        return 0;
+    int harmless = is_harmless(decoder, query, effect, db, table, error);
+    return harmless != 0 ? (harmless < 0 ? -1 : 0) : add_note(notes, db, table, effect, error);
+}
+
+static bool is_stale(const struct my_decoder *decoder, const struct my_copies_note *note)
+{
+    const struct my_decoder_settings *settings = &decoder->settings;
+    return note->what &&
+           (!note->column || settings->copy->was_dropped(settings->context, note->db, note->table, note->column));
+}
+
+int my_copies_end(const struct my_decoder *decoder, const struct my_copies_notes *notes, struct cdc_error *error)
+{
+    char why[800];
+    bool any = false;
+    for (size_t i = 0; i < notes->n; i++) {
+        const struct my_copies_note *note = &notes->items[i];
+        if (!is_stale(decoder, note))
+            continue;
+        any = true;
+        snprintf(why, sizeof why, "%s at %llu: %s it", decoder->coord.file, (unsigned long long)decoder->event_position,
+                 note->what);
+        (void)my_copies_mark(decoder, note->db, note->table, why, error);
+    }
+    return any ? -1 : 0;
+}
+
+void my_copies_free_notes(struct my_copies_notes *notes)
+{
+    for (size_t i = 0; i < notes->n; i++) {
+        free(notes->items[i].db);
+        free(notes->items[i].table);
+        free(notes->items[i].column);
+    }
+    free(notes->items);
+    *notes = (struct my_copies_notes){NULL, 0};
+}
+
+/* -- what a row shows ------------------------------------------------------------------------------------ */
+
+static const struct my_column *named(const struct my_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (!table->columns[i].hidden && strcmp(table->columns[i].name, name) == 0)
+            return &table->columns[i];
+    return NULL;
+}
+
+static size_t count_key(const struct my_table *table)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < table->n_columns; i++)
+        n += table->columns[i].key;
+    return n;
+}
+
+const char *my_copies_difference(const struct my_table *old, const struct my_table *table)
+{
+    bool same_key = count_key(old) == count_key(table);
+    for (size_t i = 0; i < old->n_columns; i++) {
+        const struct my_column *before = &old->columns[i], *column = before->hidden ? NULL : named(table, before->name);
+        same_key = same_key && (!before->key || (column && column->key));
+        if (column && column->kind != before->kind)
+            return "a column of it has another type";
+    }
+    return same_key ? NULL : "its key is another one";
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* A statement whose effects are told: what effect.c and alter.c share. Nobody outside this room includes this. */
+#ifndef MY_EFFECT_INTERNAL_H
+#define MY_EFFECT_INTERNAL_H
+
+#include "connectors/mysql/event/effect.h"
+#include "connectors/mysql/event/lexer_internal.h"
+
+struct my_effect_reader {
+    struct my_lexer lexer;
+    const struct my_event_query *query;
+    my_effect_visit *visit;
+    void *context;
+    enum my_effect_statement by;
+    struct cdc_buf db, table;             /* that the statement is about */
+    struct cdc_buf other_db, other_table; /* that it names besides */
+    struct cdc_buf column, other_column;
+};
+
+/* Of the table that the statement is about. */
+int my_effect_tell(struct my_effect_reader *reader, enum my_effect_kind kind, const char *what,
+                   struct cdc_error *error);
+/* Of reader->column; definition: see struct my_effect. */
+int my_effect_tell_column(struct my_effect_reader *reader, enum my_effect_kind kind, const char *what,
+                          struct cdc_span definition, struct cdc_error *error);
+
+/* -- alter.c -- */
+/* Tells what the part of an ALTER TABLE that comes next does to columns and keys. The lexer stays where it is. */
+int my_effect_of_columns(struct my_effect_reader *reader, struct cdc_error *error);
+
+#endif

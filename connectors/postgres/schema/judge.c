@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* A table before, and now. An example of each kind:
+ *
+ *   ALTER TABLE t ADD c int                       a column more: NULL in all rows of before, as in a copy
+ *   ALTER TABLE t ADD c int DEFAULT 7             the catalog keeps 7 for the rows that are there ("missing")
+ *   ALTER TABLE t ADD c int DEFAULT random()      the rows are written anew, into another file
+ *   ALTER TABLE t ALTER c TYPE text               (c was varchar) the same texts in the same file
+ *   ALTER TABLE t ALTER c TYPE int USING c + 1    another file, and another row of the catalog for c
+ *   VACUUM FULL t, TRUNCATE t                     another file alone */
+#include "connectors/postgres/schema/judge.h"
+
+#include <cdc/json.h>
+#include <string.h>
+
+#define TEXT_OID 25
+#define VARCHAR_OID 1043
+
+/* [1,"id",23,-1,750,0]: its number, name, type with its modifier, the transaction that wrote its row of the catalog, and whether
+ * the catalog has a value for rows that were there before it. */
+struct column {
+    int64_t number, type, typmod, by, missing;
+    struct cdc_span name; /* raw */
+};
+
+static int64_t next_number(struct cdc_json_iter *iter)
+{
+    struct cdc_span value;
+    int64_t number = 0;
+    if (cdc_json_next_element(iter, &value))
+        (void)cdc_json_int64(value, &number);
+    return number;
+}
+
+static bool next_column(struct cdc_json_iter *columns, struct column *column)
+{
+    struct cdc_span item, name = {NULL, 0};
+    struct cdc_json_iter fields;
+    if (!cdc_json_next_element(columns, &item))
+        return false;
+    cdc_json_iter_begin(&fields, item);
+    column->number = next_number(&fields);
+    (void)cdc_json_next_element(&fields, &name);
+    column->name = cdc_json_string_raw(name);
+    column->type = next_number(&fields);
+    column->typmod = next_number(&fields);
+    column->by = next_number(&fields);
+    column->missing = next_number(&fields);
+    return true;
+}
+
+/* By name; with name {NULL, 0} by number. */
+static bool find_column(struct cdc_span object, struct cdc_span name, int64_t number, struct column *found)
+{
+    struct cdc_json_iter columns;
+    cdc_json_iter_begin(&columns, cdc_json_member(object, "cols"));
+    while (next_column(&columns, found))
+        if (name.p ? cdc_json_raw_equal(found->name, name) : found->number == number)
+            return true;
+    return false;
+}
+
+static bool differs(const struct pg_judge *judge, const char *member)
+{
+    return !cdc_span_equal(cdc_json_member(judge->before, member), cdc_json_member(judge->now, member));
+}
+
+/* -- partitions, of a table under whose name their changes come -- */
+
+/* [16390,16390,751]: a partition, its file, the transaction that attached it. */
+struct part {
+    int64_t oid, file, by;
+};
+
+static bool next_part(struct cdc_json_iter *parts, struct part *part)
+{
+    struct cdc_span item;
+    struct cdc_json_iter fields;
+    if (!cdc_json_next_element(parts, &item))
+        return false;
+    cdc_json_iter_begin(&fields, item);
+    part->oid = next_number(&fields);
+    part->file = next_number(&fields);
+    part->by = next_number(&fields);
+    return true;
+}
+
+static void begin_parts(struct cdc_json_iter *parts, struct cdc_span object)
+{
+    cdc_json_iter_begin(parts, cdc_json_member(object, "parts"));
+}
+
+/* Both lists go by oid: goes on in `parts` up to the one of that oid. */
+static bool seek_part(struct cdc_json_iter *parts, struct part *at, bool *more, int64_t oid)
+{
+    while (*more && at->oid < oid)
+        *more = next_part(parts, at);
+    return *more && at->oid == oid;
+}
+
+static bool parts_rewritten(const struct pg_judge *judge)
+{
+    struct cdc_json_iter before, now;
+    struct part old = {0}, part;
+    begin_parts(&before, judge->before);
+    begin_parts(&now, judge->now);
+    bool more = next_part(&before, &old);
+    while (next_part(&now, &part))
+        if (seek_part(&before, &old, &more, part.oid) && old.file != part.file)
+            return true;
+    return false;
+}
+
+/* One that was there is not any more, or was away meanwhile. */
+static bool parts_left(const struct pg_judge *judge)
+{
+    struct cdc_json_iter before, now;
+    struct part part = {0}, old;
+    begin_parts(&before, judge->before);
+    begin_parts(&now, judge->now);
+    bool more = next_part(&now, &part);
+    while (next_part(&before, &old))
+        if (!seek_part(&now, &part, &more, old.oid) || old.by != part.by)
+            return true;
+    return false;
+}
+
+int pg_judge_parts(const struct pg_judge *judge, struct cdc_error *error)
+{
+    struct cdc_json_iter before, now;
+    struct part old = {0}, part;
+    begin_parts(&before, judge->before);
+    begin_parts(&now, judge->now);
+    bool more = next_part(&before, &old);
+    while (next_part(&now, &part)) {
+        if (seek_part(&before, &old, &more, part.oid))
+            continue;
+        int is_new = judge->is_new(judge->context, (uint32_t)part.oid, error);
+        if (is_new <= 0)
+            return is_new < 0 ? -1 : 1;
+    }
+    return 0;
+}
+
+/* -- columns -- */
+
+/* Does each value read as it did? Where the file is the same it is the same bytes; with another type the server may write them in
+ * another way. */
+static bool same_values(const struct column *before, const struct column *now, bool rewritten)
+{
+    if (before->type == now->type && before->typmod == now->typmod)
+        return !rewritten || before->by == now->by;
+    bool texts = (before->type == TEXT_OID || before->type == VARCHAR_OID) &&
+                 (now->type == TEXT_OID || now->type == VARCHAR_OID);
+    return !rewritten && (texts || before->type == now->type);
+}
+
+/* NULL: rows of before have in it what a copy has. */
+static const char *judge_column(const struct pg_judge *judge, const struct column *now, bool rewritten)
+{
+    struct column before;
+    if (!find_column(judge->before, now->name, 0, &before)) {
+        struct column renamed;
+        if (find_column(judge->before, (struct cdc_span){NULL, 0}, now->number, &renamed))
+            return "was renamed";
+        return now->missing || rewritten ? "was added with a value for the rows that are there" : NULL;
+    }
+    if (before.number != now->number)
+        return "was dropped and added again, or renamed";
+    if (same_values(&before, now, rewritten))
+        return NULL;
+    return before.type != now->type || before.typmod != now->typmod ? "has another type" : "was written anew";
+}
+
+static bool judge_columns(const struct pg_judge *judge, struct cdc_buf *why)
+{
+    bool rewritten = differs(judge, "file") || parts_rewritten(judge);
+    struct cdc_json_iter columns;
+    struct column column;
+    cdc_json_iter_begin(&columns, cdc_json_member(judge->now, "cols"));
+    while (next_column(&columns, &column)) {
+        const char *what = judge_column(judge, &column, rewritten);
+        if (!what)
+            continue;
+        cdc_buf_lit(why, "column ");
+        cdc_json_unescape(why, column.name);
+        cdc_buf_byte(why, ' ');
+        cdc_buf_text(why, what);
+        return true;
+    }
+    return false;
+}
+
+/* -- all of it -- */
+
+/* Any name changes the row of its type, and so does its owner. */
+static bool was_renamed(const struct pg_judge *judge)
+{
+    return differs(judge, "named") && !differs(judge, "owner");
+}
+
+static const char *judge_table(const struct pg_judge *judge)
+{
+    if (differs(judge, "oid"))
+        return "another table has its name";
+    if (!judge->republished && differs(judge, "by"))
+        return "it was taken out of the publication and added again, or published in another way";
+    if (was_renamed(judge))
+        return "it was renamed, and renamed back";
+    if (differs(judge, "key"))
+        return "it has another key";
+    return parts_left(judge) ? "a partition was detached or dropped" : NULL;
+}
+
+int pg_judge(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error)
+{
+    const char *what = judge_table(judge);
+    int came = what ? 0 : pg_judge_parts(judge, error);
+    if (came < 0)
+        return -1;
+    if (came > 0)
+        what = "a partition that has rows was attached";
+    if (what)
+        cdc_buf_text(why, what);
+    bool stale = what || judge_columns(judge, why);
+    cdc_buf_byte(why, '\0');
+    return stale;
+}
+
+/* -- the publication -- */
+
+/* The words of "OID ROW OWNER ALL INSERT UPDATE DELETE TRUNCATE VIA_ROOT ...", from 0. */
+static struct cdc_span word(const char *text, int index)
+{
+    for (; index > 0 && *text; index--) {
+        text += strcspn(text, " ");
+        text += *text == ' ';
+    }
+    return cdc_span(text, strcspn(text, " "));
+}
+
+static const char *rest(const char *text, int index)
+{
+    return word(text, index).p;
+}
+
+const char *pg_judge_publication(const char *before, const char *now)
+{
+    enum { OID, ROW, OWNER, FIRST_OPERATION = 4, LAST_OPERATION = 7 };
+    if (!cdc_span_equal(word(before, OID), word(now, OID)))
+        return "its publication was made again";
+    if (cdc_span_equal(word(before, ROW), word(now, ROW)))
+        return NULL;
+    for (int i = FIRST_OPERATION; i <= LAST_OPERATION; i++)
+        if (cdc_span_is(word(before, i), "f") && cdc_span_is(word(now, i), "t"))
+            return "its publication did not publish all operations before";
+    return strcmp(rest(before, OWNER), rest(now, OWNER)) == 0
+               ? "its publication was altered to what it was before, and may have been another one meanwhile"
+               : NULL;
+}

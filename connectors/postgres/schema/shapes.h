@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* The form of each table that is read, as it was seen last: so that a change of it which changes rows of before is found, while
+ * the stream runs and at its next start, though the log has no line of it. */
+#ifndef PG_SHAPES_H
+#define PG_SHAPES_H
+
+#include "connectors/postgres/pgoutput/table.h"
+#include "connectors/postgres/schema/catalog.h"
+
+/* One table by the name under which its changes come. */
+struct pg_shape {
+    char *schema, *name;
+    char *is;     /* a JSON object, as SHAPES_SQL makes it */
+    uint32_t oid; /* 0: of one that was there once under this name */
+    uint64_t at;  /* where the log was when this was seen */
+    bool own;     /* it is not as the snapshot has it */
+};
+/* As JSON, in the snapshot's state (all of them, as of when they were read) and in the stream's (what has changed since):
+ *      {"publication":"16390 751 t t t t f","xids":"750:760:755","at":"0/16B3748","tables":[{"schema":"public","table":"t",
+ *       "at":"0/16B3748","is":{"oid":16385,"file":16385,...}}]}
+ * Those that have left stay in it, without "is": should the name come again, it is another table. */
+struct pg_shapes {
+    struct pg_shape *items; /* by schema and name */
+    size_t n, capacity;
+    char *publication; /* its row in the catalog, and what it publishes; NULL: not known */
+    char *xids;        /* what had ended by the last look (pg_current_snapshot) */
+    uint64_t at;       /* of the last look */
+    bool known;        /* something has been looked at */
+    bool own;          /* the last look is not the snapshot's */
+};
+void pg_shapes_clear(struct pg_shapes *shapes);
+/* Both may be {NULL, 0}. Of a table that both have, the newer one counts. CONFIG when they are damaged. */
+int pg_shapes_read(struct pg_shapes *shapes, struct cdc_span snapshot, struct cdc_span stream, struct cdc_error *error);
+/* Appends the object. all: for a snapshot; else only what is not as the snapshot has it. */
+void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool all);
+
+/* Takes a table whose rows in a copy are not the source's any more. 0 or -1 */
+typedef int pg_shapes_stale(void *context, const char *schema, const char *name, const char *why,
+                            struct cdc_error *error);
+struct pg_shapes_look {
+    PGconn *sql;
+    const struct pg_settings *settings;
+    const struct pg_catalog *catalog;
+    pg_shapes_stale *stale;
+    void *context;
+};
+/* Compares with what is there now. What is stale stays as it was seen before, until it has been read again; all else is as now.
+ * Where nothing is known, all is taken as it is. */
+int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *look, struct cdc_error *error);
+/* The same for rows that are read in this transaction: all is taken as it is. only: these tables; NULL: all that are selected. */
+struct cdc_stale;
+int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settings *settings,
+                   const struct pg_catalog *catalog, const struct cdc_stale *only, struct cdc_error *error);
+
+/* The table that a change of a transaction at lsn has: is it another one, or has it another form, than was seen last, before that
+ * transaction? A table that was never seen is none. */
+bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
+/* Is it this table? After a look: if not, it is one that was there meanwhile. */
+bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table);
+
+#endif
