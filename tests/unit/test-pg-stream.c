@@ -219,7 +219,7 @@ static const struct run runs[] = {
      "ORDER BY c.o\n"
      "1 {23,25}\n"
      "1 {-1,-1}\n"
-     "1 SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashtext(con ... gint) FROM "
+     "1 SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashint8(oid ... gint) FROM "
      "pg_catalog.pg_publication_namespace n))\n"
      "1 SET lock_timeout = 200\n"
      "1 WITH p AS MATERIALIZED (SELECT c.oid, t.rowfilter AS filter, t.attna ...  n.nspname <> 'information_schema')) "
