@@ -62,6 +62,26 @@ static void skip_wait(struct my_effect_reader *reader)
         take(reader, "nowait");
 }
 
+/* Does a foreign key in the rest of the statement change rows by itself? ON DELETE CASCADE, ON UPDATE SET NULL; but not
+ * ON UPDATE CURRENT_TIMESTAMP, ON DELETE RESTRICT. */
+static bool cascades(struct my_lexer lexer)
+{
+    for (struct my_token token = my_lexer_next(&lexer); token.kind != MY_TOKEN_END; token = my_lexer_next(&lexer)) {
+        if (!my_token_is(&token, "on") || !(my_lexer_take(&lexer, "delete") || my_lexer_take(&lexer, "update")))
+            continue;
+        if (my_lexer_take(&lexer, "cascade") ||
+            (my_lexer_take(&lexer, "set") && (my_lexer_take(&lexer, "null") || my_lexer_take(&lexer, "default"))))
+            return true;
+    }
+    return false;
+}
+
+static int tell_cascades(struct my_effect_reader *reader, struct cdc_error *error)
+{
+    static const char what[] = "a foreign key whose changes of rows are not logged was given to";
+    return cascades(reader->lexer) ? my_effect_tell(reader, MY_EFFECT_CASCADES, what, error) : 0;
+}
+
 /* -- ALTER TABLE: one of the things to do, up to the next comma -------------------------------------- */
 
 /* EXCHANGE PARTITION p WITH TABLE x */
@@ -188,6 +208,8 @@ static int alter(struct my_effect_reader *reader, struct cdc_error *error)
     if (!take_table(reader))
         return unreadable(reader, error);
     skip_wait(reader);
+    if (tell_cascades(reader, error) < 0)
+        return -1;
     if (ignores && my_effect_tell(reader, MY_EFFECT_ROWS, "ALTER IGNORE TABLE may have removed rows of", error) < 0)
         return -1;
     while (more > 0) {
@@ -269,14 +291,16 @@ static int create(struct my_effect_reader *reader, struct cdc_error *error)
     if (take(reader, "unique") || (replaces && take(reader, "index")))
         return change_index(reader, error);
     bool temporary = take(reader, "temporary");
-    if ((!replaces && !temporary) || (!take(reader, "table") && (temporary || !take(reader, "sequence"))))
+    if (!take(reader, "table") && (temporary || !replaces || !take(reader, "sequence")))
         return 0;
     skip_if_exists(reader);
+    if (!take_table(reader))
+        return replaces || temporary ? unreadable(reader, error) : 0;
     if (temporary)
-        return take_table(reader) ? my_effect_tell(reader, MY_EFFECT_MADE, "CREATE TEMPORARY TABLE made", error)
-                                  : unreadable(reader, error);
-    return take_table(reader) ? my_effect_tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE removed rows of", error)
-                              : unreadable(reader, error);
+        return my_effect_tell(reader, MY_EFFECT_MADE, "CREATE TEMPORARY TABLE made", error);
+    if (replaces && my_effect_tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE removed rows of", error) < 0)
+        return -1;
+    return tell_cascades(reader, error);
 }
 
 /* One that can be read is none of the statements here. */

@@ -162,14 +162,15 @@ static void warn(struct my_stream *stream)
                                &ignored);
 }
 
-/* Before the first line. One who asks for all that there is, gets all that is logged. */
+/* Before the first line, and whenever the server may have been started with other settings. One who asks for all that there
+ * is, gets all that is logged. */
 static int check_logged(struct my_stream *stream, struct cdc_error *error)
 {
     const struct cdc_selection *selection = &stream->settings.selection;
     struct cdc_error found = {0};
-    MYSQL *sql = stream->has_start ? NULL : my_session_sql(&stream->session, error);
+    MYSQL *sql = my_session_sql(&stream->session, error);
     if (!sql)
-        return stream->has_start ? 0 : -1;
+        return -1;
     if (my_logged_check(sql, &stream->session.server, selection, &found) == 0)
         return 0;
     if (found.status == CDC_EXIT_CONFIG && selection->include.count == 0) {

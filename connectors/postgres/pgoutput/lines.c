@@ -140,16 +140,26 @@ void pg_lines_commit(struct pgoutput *decoder, uint64_t end_lsn, struct cdc_buf 
     tx->open = false;
 }
 
-void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out)
+static void heartbeat(struct pgoutput *decoder, uint64_t lsn, uint32_t number, struct cdc_buf *out)
 {
     cdc_buf_lit(out, "{\"op\":\"heartbeat\",\"pos\":\"");
     size_t pos_at = out->len;
-    pg_pos_heartbeat(out, lsn, ++decoder->heartbeats);
+    pg_pos_heartbeat(out, lsn, number);
     boundary_line(decoder, out, pos_at, lsn, cdc_clock_wall_ms(), 0, lsn);
     cdc_buf_lit(out, "}\n");
     /* Passed: of no use to any transaction that comes. */
     if (decoder->visible.json && lsn >= decoder->visible.lsn)
         pg_visible_clear(&decoder->visible);
+}
+
+void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out)
+{
+    heartbeat(decoder, lsn, ++decoder->heartbeats, out);
+}
+
+void pgoutput_stop(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out)
+{
+    heartbeat(decoder, lsn, 0, out);
 }
 
 /* `{"op":"c","pos":"...","seq":N,"ts_ms":N,"source":{...}`, and the schema line before it where it is due. */

@@ -92,6 +92,8 @@ uint64_t pgoutput_transaction(const struct pgoutput *decoder);
 const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder);
 /* Appends a heartbeat line at lsn (only between transactions) and makes it the boundary. */
 void pgoutput_heartbeat(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out);
+/* The same as the boundary where a run ends, known before it is reached: its number is 0, which no other heartbeat has. */
+void pgoutput_stop(struct pgoutput *decoder, uint64_t lsn, struct cdc_buf *out);
 struct pgoutput_counts {
     uint64_t changes, commits, lines;
     struct pg_value_counts values;

@@ -165,20 +165,23 @@ int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, str
 
 /* -- the start -- */
 
-/* A sink that has passed W, in the log and not by the round that is read at W, would drop that round's lines. */
-static bool some_sink_is_after(const struct pg_stream *stream, const char *at)
+/* Is it a place where a run of ours has ended, or would have? Then no sink has passed it in the log. Where the start has put in the
+ * position of the foremost sink (cdc_rounds_reopen) W is to come after that. */
+static bool is_stop(const struct pg_stream *stream, const char *at, uint64_t lsn)
 {
     const struct cdc_acks *acks = stream->settings.acks;
-    uint64_t lsn, stop;
-    (void)pg_pos_restart_lsn(at, &stop);
+    char text[64];
+    struct cdc_buf pos = {text, 0, sizeof text, false};
+    pg_pos_heartbeat(&pos, lsn, 0);
+    cdc_buf_byte(&pos, '\0');
+    if (strcmp(at, text) != 0)
+        return false;
     for (size_t i = 0; acks && i < cdc_acks_count(acks); i++) {
         const struct cdc_offset *offset = cdc_acks_offset(acks, i);
-        if (!offset || strcmp(offset->pos, at) <= 0 || !pg_pos_restart_lsn(offset->pos, &lsn))
-            continue;
-        if (lsn > stop || (lsn == stop && strchr("hr", offset->pos[28]) == NULL))
-            return true;
+        if (offset && strcmp(offset->pos, at) > 0 && !pg_pos_is_round(offset->pos))
+            return false;
     }
-    return false;
+    return true;
 }
 
 static int take_mark(struct pg_stream *stream, struct cdc_error *error)
@@ -197,7 +200,7 @@ static int take_mark(struct pg_stream *stream, struct cdc_error *error)
     if (!start->stale.at || !pg_pos_restart_lsn(start->stale.at, &lsn))
         return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source",
                              start->stale.at ? start->stale.at : "");
-    if (some_sink_is_after(stream, start->stale.at))
+    if (!is_stop(stream, start->stale.at, lsn))
         return set_stop(stream, least_after_all(stream), error);
     int passed = cdc_acks_passed(stream->settings.acks, start->stale.at, error);
     if (passed < 0 || set_stop(stream, lsn, error) < 0)
@@ -320,7 +323,7 @@ bool pg_heal_is_due(const struct pg_stream *stream, uint64_t lsn)
 
 void pg_heal_stop(struct pg_stream *stream, struct cdc_buf *out, int64_t now)
 {
-    pgoutput_heartbeat(stream->decoder, stream->heal.stop_at, out);
+    pgoutput_stop(stream->decoder, stream->heal.stop_at, out);
     stream->last_line = now;
     stream->boundary_lsn = stream->heal.stop_at;
     stream->heal.done = stream->ended = true;
