@@ -220,9 +220,9 @@ int my_stale_open(struct my_stream *stream, struct cdc_error *error)
 {
     struct cdc_stale *open = &stream->stale.open;
     const struct cdc_stale *found = &stream->settings.start->stale;
-    const struct cdc_offset *entry = cdc_offset_file_get(stream->settings.offsets, stream->settings.name);
     if (!my_stale_is_kept(stream))
         return 0;
+    const struct cdc_offset *entry = cdc_offset_file_get(stream->settings.offsets, stream->settings.name);
     if (read_dropped(&stream->stale, cdc_span_text(entry ? entry->state : NULL), error) < 0)
         return -1;
     if (found->n == 0)
