@@ -242,8 +242,10 @@ static int change_index(struct my_effect_reader *reader, struct cdc_error *error
     struct my_token token = my_lexer_next(&reader->lexer);
     while (token.kind != MY_TOKEN_END && !my_token_is(&token, "on"))
         token = my_lexer_next(&reader->lexer);
-    if (token.kind == MY_TOKEN_END || !take_table(reader))
+    if (token.kind == MY_TOKEN_END)
         return 0;
+    if (!take_table(reader))
+        return reader->db.failed || reader->table.failed ? cdc_error_memory(error) : 0;
     reader->by = MY_EFFECT_BY_ALTER;
     return my_effect_tell(reader, MY_EFFECT_KEYS, "a statement on an index may have changed the key of", error);
 }
