@@ -366,10 +366,10 @@ server_again() {
     { three; three; } >"$IN"
     script 'bulk 200' '200 {"errors":true}' 'bulk 200 429:es_rejected_execution_exception 200' '200 {"errors":false}'
     elastic --batch-events 3
-    is "what was asked" "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*._index,items.*._id,items.*.result
+    is "what was asked" "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard,items.*._index,items.*._id,items.*.result
 errors
-errors,items.*.status,items.*.error.type,items.*.error.reason
-errors,items.*.status,items.*.error.type,items.*.error.reason" "$(log '.path | ltrimstr("/_bulk?filter_path=")')"
+errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard
+errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard" "$(log '.path | ltrimstr("/_bulk?filter_path=")')"
     is "the same request" 1 "$(log 'select(.answer != "bulk 200") | .body' | head -12 | sed '/^$/d' | jq -r '.index._id // empty' | xargs -n3 | sort -u | wc -l)"
     [[ $(pos) == *99999999* ]]
     rm "$DIR/o"

@@ -15,13 +15,13 @@ line() {
 }
 # ascii: the same lines with every other spelling of what is not ASCII, as `jq -a` and many others print them.
 ascii() { jq -ac .; }
-# schema KEYS NAME:TYPE...: KEYS are comma-joined. With READ=end before it, the line after the rows of a table that was read again.
+# schema KEYS NAME:TYPE...: KEYS are comma-joined.
 schema() {
     local keys=$1 columns='' key list=''
     shift
     for key in ${keys//,/ }; do list+=",\"$key\""; done
     for key; do columns+=",{\"name\":\"${key%%:*}\",\"type\":\"${key#*:}\",\"nullable\":true,\"generated\":false}"; done
-    line schema "\"columns\":[${columns#,}],\"key_columns\":[${list#,}]${READ:+,\"read\":\"$READ\"}"
+    line schema "\"columns\":[${columns#,}],\"key_columns\":[${list#,}]"
 }
 # The lines that begin and end the read of a table; the second has the columns, as schema.
 read_begin() { line t '"read":"begin"'; }
@@ -31,9 +31,6 @@ read_end() {
 }
 # change OP KEY BEFORE AFTER [UNCHANGED]
 change() { line "$1" "\"key\":$2,\"before\":$3,\"after\":$4${5:+,\"unchanged\":$5}"; }
-# The line before the rows of a table that is read again; and the end of some of them, all of which have one seq.
-reread() { line t '"read":"begin"'; }
-chunk() { line commit '"events":1'; }
 commit() {
     POS=$((POS + 1))
     printf '{"op":"commit","pos":"%08d.99999999.%d","seq":%d,"ts_ms":1,"source":{"connector":"postgresql","name":"%s","db":"d","ts_ms":1,"txId":5,"lsn":%d,"snapshot":"false"},"events":%d}\n' $SEQ $POS $SEQ "$SOURCE_NAME" $SEQ $POS

@@ -561,12 +561,33 @@ static void test_others(void)
     fake.superuser = "on";
 }
 
+/* A line's pos has no digits for more attempts: two of them would have the same ones. */
+static void test_last_attempt(void)
+{
+    const char *kept = state;
+    state = "{\"identity\":" IDENTITY ",\"consistent_point\":\"0/1543DD0\",\"attempt\":65535,\"publication\":" HAD
+            ",\"written\":null,\"finished\":false}";
+    check_other(&(struct other){second_attempt,
+                                {A("nothing", NULL)},
+                                CDC_EXIT_CONFIG,
+                                "65535 attempts at the snapshot of \"p\" have failed"},
+                again);
+    struct cdc_error error = {0};
+    struct cdc_buf out = CDC_BUF_INIT;
+    fake.first = again;
+    check(second_attempt(&out, &error) < 0 && out.len == 0, "no attempt after the last one");
+    fake.first = NULL;
+    cdc_buf_free(&out);
+    state = kept;
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
         test_run(&runs[i]);
     test_others();
+    test_last_attempt();
     cdc_buf_free(&logged);
     cdc_buf_free(&fake.said);
     cdc_buf_free(&fake.sent);

@@ -2,6 +2,7 @@
 /* Answers of an index server. In the meaning of a status lies whether a row is lost: a wrong ES_DONE confirms a line
  * that the index does not have, a wrong ES_AGAIN stops the pipeline for ever, a wrong ES_REFUSED throws a good line
  * away. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,6 +47,15 @@ static const char *text_of(const json_t *object, const char *name)
 static const json_t *next_element(struct es_answer *answer)
 {
     return json_array_get(answer->list, answer->next++);
+}
+
+/* A number that is never negative; -1 and false: it is none. */
+static bool number_of(const json_t *object, const char *name, int64_t *number)
+{
+    const json_t *value = json_object_get(object, name);
+
+    *number = json_is_integer(value) ? json_integer_value(value) : -1;
+    return *number >= 0;
 }
 
 /* -- _bulk ------------------------------------------------------------------------- */
@@ -129,6 +139,16 @@ static int64_t newer_version(const struct es_result *result)
     return p != NULL ? strtoll(p + sizeof begin - 1, NULL, 10) : 0;
 }
 
+/* "2" */
+static int shard_of(const json_t *why)
+{
+    const char *text = text_of(why, "shard");
+    char *end;
+    long number = strtol(text, &end, 10);
+
+    return *text != '\0' && *end == '\0' && number >= 0 && number < INT_MAX ? (int)number : -1;
+}
+
 int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_result *result, struct cdc_error *error)
 {
     const json_t *item = next_element(items);
@@ -149,6 +169,7 @@ int es_answer_next_result(struct es_answer *items, bool was_delete, struct es_re
                                  .dropped = strcmp(text_of(action, "result"), "noop") == 0};
     result->verdict = judge(result, was_delete);
     result->newer = newer_version(result);
+    result->shard = shard_of(why);
     return 1;
 }
 
@@ -224,6 +245,8 @@ static int read_envelope(const json_t *envelope, struct es_document *document, s
     if (!json_is_boolean(found))
         return senseless("_mget has a document without \"found\"", error);
     document->version = json_integer_value(version);
+    number_of(envelope, "_seq_no", &document->mark.number);
+    number_of(envelope, "_primary_term", &document->mark.term);
     document->state = json_is_false(found)                                                             ? ES_ABSENT
                       : cdc_json_type(document->source) == CDC_JSON_OBJECT && json_is_integer(version) ? ES_FOUND
                                                                                                        : ES_HIDDEN;
@@ -264,15 +287,6 @@ int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error 
         return senseless("_search has \"hits\" of another type", error);
     page->hits.list = list;
     return 0;
-}
-
-/* A number of ours: never negative. false: it is none. */
-static bool number_of(const json_t *object, const char *name, int64_t *number)
-{
-    const json_t *value = json_object_get(object, name);
-
-    *number = json_is_integer(value) ? json_integer_value(value) : -1;
-    return *number >= 0;
 }
 
 int es_answer_next_hit(struct es_page *page, bool whole, struct es_hit *hit, struct cdc_error *error)

@@ -20,6 +20,11 @@ struct es_answer {
 };
 void es_answer_close(struct es_answer *answer);
 
+/* Which write of a shard a document is of: within a shard both only grow. */
+struct es_mark {
+    int64_t term, number; /* -1: of none */
+};
+
 /* -- _bulk: HTTP 200 says nothing, each item has a status -- */
 enum es_verdict {
     ES_DONE,     /* the index has it, or something newer */
@@ -38,6 +43,7 @@ struct es_result {
     struct cdc_span id;
     const char *index;
     bool dropped; /* a pipeline did not let it in: that counts as success */
+    int shard;    /* of the error; -1: it does not say */
 };
 /* How much an answer says: the peer was asked for `errors` alone, or for items as well. */
 enum es_bulk_answer { ES_BULK_BAD = -1, ES_BULK_ITEMS, ES_BULK_ALL_TAKEN, ES_BULK_SOME_NOT_TAKEN };
@@ -61,7 +67,8 @@ struct es_document {
     enum es_document_state state;
     struct cdc_span source; /* of ES_FOUND: an object, in the answer */
     int64_t version;
-    char reason[200]; /* of an error */
+    struct es_mark mark; /* of the newest write of it */
+    char reason[200];    /* of an error */
 };
 int es_answer_mget(struct cdc_json_iter *documents, struct cdc_span body, struct cdc_error *error);
 /* 1: *document is the next one, 0: no more, -1. */
@@ -75,10 +82,6 @@ struct es_page {
 };
 /* Closed by es_answer_close(&page->hits). */
 int es_answer_page(struct es_page *page, struct cdc_span body, struct cdc_error *error);
-/* Which write of a shard a document is of: within a shard both only grow. */
-struct es_mark {
-    int64_t term, number; /* -1: of none */
-};
 struct es_hit {
     struct cdc_span id; /* BORROWED from the page */
     int64_t version;    /* -1: it does not say */

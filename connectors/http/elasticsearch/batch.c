@@ -32,6 +32,7 @@ void es_batch_clear(struct es_batch *batch)
     if (batch->lines.n > 0)
         memset(batch->seen, 0, batch->n_seen * sizeof *batch->seen);
     http_batch_clear(&batch->lines);
+    batch->reads = false;
     batch->ids.len = 0;
     cdc_buf_shrink(&batch->ids, HTTP_BATCH_KEEP);
 }

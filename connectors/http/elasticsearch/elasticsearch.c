@@ -247,6 +247,9 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
         return cdc_error_memory(error), HTTP_TAKEN_FAILED;
     if (why != NULL)
         return cdc_sink_reject(sink->client->context, event->line, why, error) == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
+    /* A row may have to go over a newer document, after the batch was sent: not after a later line of it. */
+    if (batch->reads && event->op != CDC_OP_READ)
+        return HTTP_TAKEN_NOT_YET;
     struct cdc_span id = {sink->scratch.data, item.id_n}, old = {sink->scratch.data + item.id_n, item.old_n};
     if (item.kind == ES_DELETE && es_twice_is_taken(sink, event, &item, id))
         return HTTP_TAKEN;
@@ -267,6 +270,7 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
                      error) != 0)
         return HTTP_TAKEN_FAILED;
+    batch->reads |= event->op == CDC_OP_READ;
     sink->watch |= es_places_watched((struct es_table *)table);
     return http_batch_is_full(&batch->lines) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }
@@ -281,7 +285,13 @@ static int empty(struct es_sink *sink, struct es_table *table, const struct cdc_
     return 0;
 }
 
-/* A TRUNCATE, or the begin of a snapshot or of a read that comes again. */
+static bool is_of_snapshot(const struct cdc_event *event)
+{
+    return event->snapshot.p != NULL && cdc_json_type(event->snapshot) == CDC_JSON_STRING &&
+           !cdc_span_is(event->snapshot, "\"false\"");
+}
+
+/* A TRUNCATE, or the begin of a table in an attempt at a snapshot, or in a read that comes again. */
 static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_event *event, struct es_table *table,
                                      struct cdc_error *error)
 {
@@ -289,7 +299,7 @@ static enum http_taken take_truncate(struct es_sink *sink, const struct cdc_even
 
     if (!event->has_seq)
         result = cdc_sink_reject(sink->client->context, event->line, "the line has no \"seq\"", error);
-    else if (cdc_span_is(event->read, "begin"))
+    else if (cdc_span_is(event->read, "begin") || is_of_snapshot(event))
         result = es_reread_begin(sink, table, event, error);
     else
         result = empty(sink, table, event, error);

@@ -13,7 +13,7 @@
 /* Was all taken? Twenty bytes say so for ten thousand items. Which were not is asked with the same request again, since
  * versions make that harmless. */
 #define ES_BULK_PATH "/_bulk?filter_path=errors"
-#define ES_BULK_ITEMS_PATH ES_BULK_PATH ",items.*.status,items.*.error.type,items.*.error.reason"
+#define ES_BULK_ITEMS_PATH ES_BULK_PATH ",items.*.status,items.*.error.type,items.*.error.reason,items.*.error.shard"
 /* And what became of them, of indexes with an ingest pipeline, or of which that is not known yet. */
 #define ES_BULK_PLACES_PATH ES_BULK_ITEMS_PATH ",items.*._index,items.*._id,items.*.result"
 
@@ -60,6 +60,11 @@ struct es_item {
     enum { ES_SENT_NOTHING, ES_SENT_INDEX, ES_SENT_DELETE } sent; /* in the request in hand */
     bool written;                                                 /* its document has been sent, and was not refused */
     bool refused;                                                 /* it was told */
+    /* A row of a read has met a newer document (reread.c): in that shard, of that version (0: it is not known). */
+    bool behind;
+    int shard;
+    int64_t newer;
+    int64_t version; /* that it is sent with, to go over that document; 0: its seq */
 };
 struct es_seen {
     uint64_t hash;   /* 0: empty */
@@ -75,6 +80,7 @@ struct es_batch {
     struct es_seen *seen; /* open-addressing set of ids, n_seen slots */
     size_t n_seen;
     bool looking; /* documents are read for `look` */
+    bool reads;   /* it has lines with op r */
 };
 int es_batch_init(struct es_batch *batch, const struct es_settings *settings, struct cdc_error *error);
 void es_batch_free(struct es_batch *batch);
@@ -119,6 +125,7 @@ struct es_sink {
     bool watch;        /* the batch has a row of a table that is to be watched */
     size_t n_watched;  /* such batches since the last delivery */
     char not_now[500]; /* why the newest item that is to be sent again was not taken */
+    bool behind;       /* some item of the batch is */
     bool ask_items;    /* the last request had items that were not taken: the next is likely to have some, too */
     struct es_key_changes *key_changes;
     struct es_index_ids *index_ids;
@@ -215,20 +222,26 @@ int es_send_batch(struct es_sink *sink, struct cdc_error *error);
 struct es_sweep {
     const char *index;
     int64_t seq;
-    bool all;            /* whatever their version; else those with a smaller one than seq, and some with that one: */
-    struct es_mark mark; /* those that were not written after it */
+    bool all;            /* unless they are newer; else those of before: with a smaller version, or: */
+    struct es_mark mark; /* not written after it, whatever their version */
     int shard;           /* of that shard alone, since marks are of one; -1: of all */
     uint64_t gone;       /* how many were deleted */
     int64_t deadline;    /* sweep.c's own */
 };
+/* Is that write the mark's, or one before it? */
+bool es_mark_is_before(struct es_mark write, struct es_mark mark);
 /* Deletes them, with versions that let nothing newer go, and adds how many to sweep->gone. */
 int es_sweep_index(struct es_sink *sink, struct es_sweep *sweep, struct cdc_error *error);
 
-/* -- reread.c: a table that is read again -- */
-/* The line before its rows. */
+/* -- reread.c: a table that is read anew -- */
+/* The line before its rows. Without `read` its documents go now, since no line will say that the rows are all there. */
 int es_reread_begin(struct es_sink *sink, struct es_table *table, const struct cdc_event *event,
                     struct cdc_error *error);
 /* The line after its rows: all of them are in the index. Documents that are not of this read go. */
 int es_reread_end(struct es_sink *sink, struct es_table *table, const struct cdc_event *event, struct cdc_error *error);
+/* An item met a newer document: is it a row of a read that has begun? Then that may be one of before. */
+bool es_reread_has_row(const struct es_sink *sink, size_t index);
+/* The documents that rows have met are looked at: a row that goes over one gets its version. */
+int es_reread_look(struct es_sink *sink, struct cdc_error *error);
 
 #endif

@@ -15,16 +15,20 @@
 #include "connectors/http/elasticsearch/answer.h"
 #include "connectors/http/elasticsearch/internal.h"
 
+#define BEHIND_MAX 10
+
 /* -- the body of a request -------------------------------------------------------- */
 
 static void append_index(struct es_sink *sink, struct es_item *item, const struct cdc_event *event,
                          struct cdc_span rest)
 {
-    es_document_action(&sink->body, "index", item->table->target, es_batch_id(&sink->batch, item), event->seq);
+    es_document_action(&sink->body, "index", item->table->target, es_batch_id(&sink->batch, item),
+                       item->version > 0 ? item->version : event->seq);
     es_document_join(&sink->body, event->after, rest);
     cdc_buf_byte(&sink->body, '\n');
     item->sent = ES_SENT_INDEX;
     item->written = true;
+    item->behind = false;
 }
 
 static void append_delete(struct es_sink *sink, struct es_item *item, struct cdc_span id, int64_t seq)
@@ -42,6 +46,8 @@ static int append_merge(struct es_sink *sink, size_t index, const struct cdc_eve
         if (es_merge_fetch(sink, index, error) != 0)
             return -1;
     int found = es_merge_rest(sink, item, event, error);
+    if (found == 1 && sink->rest.failed) /* it is no object then, and may have no bytes at all */
+        return cdc_error_memory(error);
     if (found == 1)
         append_index(sink, item, event, cdc_span(sink->rest.data, sink->rest.len));
     return found < 0 ? -1 : 0;
@@ -89,6 +95,12 @@ static int append_old_id(struct es_sink *sink, size_t index, struct cdc_error *e
         return -1;
     append_delete(sink, item, old, event.seq);
     return 0;
+}
+
+/* The rows that go over a newer document. */
+static int append_over(struct es_sink *sink, size_t index, struct cdc_error *error)
+{
+    return sink->batch.items[index].version > 0 ? append_item(sink, index, error) : 0;
 }
 
 /* Fills the body with items from `from` on; *to is the first that is not in it. */
@@ -156,14 +168,22 @@ static void note_newer(struct es_sink *sink, const struct es_item *item, int64_t
 
 static int settle_done(struct es_sink *sink, size_t index, struct es_result *result, struct cdc_error *error)
 {
-    int dropped = es_places_check(&sink->batch, &sink->batch.items[index], result, error);
+    struct es_item *item = &sink->batch.items[index];
+
+    if (result->newer >= 0 && item->sent == ES_SENT_INDEX && es_reread_has_row(sink, index)) {
+        item->behind = sink->behind = true;
+        item->shard = result->shard;
+        item->newer = result->newer;
+        return 0;
+    }
+    int dropped = es_places_check(&sink->batch, item, result, error);
 
     if (dropped > 0) {
         result->type = "dropped";
         result->reason = "an ingest pipeline of the index does not let the document in";
         return refuse(sink, index, result, error);
     }
-    note_newer(sink, &sink->batch.items[index], result->newer);
+    note_newer(sink, item, result->newer);
     return dropped;
 }
 
@@ -315,5 +335,17 @@ static int send_pass(struct es_sink *sink, append_function *append, struct cdc_e
 
 int es_send_batch(struct es_sink *sink, struct cdc_error *error)
 {
-    return send_pass(sink, append_item, error) == 0 ? send_pass(sink, append_old_id, error) : -1;
+    sink->behind = false;
+    if (send_pass(sink, append_item, error) != 0)
+        return -1;
+    /* Nobody else writes these documents: once is enough. */
+    for (int times = 0; sink->behind; times++) {
+        if (times == BEHIND_MAX)
+            return cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                                 "documents of a table that is read again are written by somebody else meanwhile");
+        sink->behind = false;
+        if (es_reread_look(sink, error) != 0 || send_pass(sink, append_over, error) != 0)
+            return -1;
+    }
+    return send_pass(sink, append_old_id, error);
 }

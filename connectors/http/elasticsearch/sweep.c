@@ -78,6 +78,11 @@ static enum step post_deletes(struct es_sink *sink, struct es_sweep *sweep, size
     return step;
 }
 
+bool es_mark_is_before(struct es_mark write, struct es_mark mark)
+{
+    return write.term <= mark.term && write.number <= mark.number;
+}
+
 /* The version that the delete of a document gets; -1: it stays. */
 static int64_t version_to_go(const struct es_sweep *sweep, const struct es_hit *hit)
 {
@@ -85,9 +90,7 @@ static int64_t version_to_go(const struct es_sweep *sweep, const struct es_hit *
         return sweep->seq;
     if (hit->version < sweep->seq)
         return sweep->seq - 1; /* should it be written anew meanwhile, that stays */
-    return hit->version == sweep->seq && hit->mark.term <= sweep->mark.term && hit->mark.number <= sweep->mark.number
-               ? sweep->seq
-               : -1;
+    return es_mark_is_before(hit->mark, sweep->mark) ? hit->version : -1;
 }
 
 /* Deletes those documents of a page that are to go, in requests that are no larger than others. */

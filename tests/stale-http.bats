@@ -1,0 +1,99 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Tables of PostgreSQL whose rows change without a line in the log, in an OpenSearch index: the whole line under a supervisor, killed in
+# the middle, while others write and others search.
+# takes: 60 s
+# shellcheck disable=SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/postgres
+load lib/opensearch
+
+setup_file() {
+    create_database
+    opensearch_start
+    export OPENSEARCH_URL OPENSEARCH_PID OPENSEARCH_DIR
+}
+teardown_file() {
+    opensearch_stop
+    drop_database
+}
+setup() { pg_test_setup; }
+teardown() {
+    touch "$DIR/stop" "$DIR/enough"
+    pg_test_teardown
+}
+
+# supervise LINE: starts it again after what passes by itself. $DIR/ends has the statuses, $DIR/failed one of another kind.
+supervise() {
+    echo "$1" >"$DIR/line"
+    # shellcheck disable=SC2016
+    spawn bash -c 'while [ ! -e "$0/stop" ]; do
+        bash -o pipefail -c "$(cat "$0/line")" 2>>"$0/err" 3>&-
+        status=$?
+        echo "$status" >>"$0/ends"
+        case $status in 0 | 69 | 74 | 75 | 137 | 143) ;; *) echo "$status" >"$0/failed"; exit ;; esac
+        sleep 0.05
+    done' "$DIR"
+    SUPERVISOR=$SPAWNED
+}
+write_all_the_time() {
+    # shellcheck disable=SC2016
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'i=1000; while [ ! -e "$0/quiet" ]; do i=$((i + 1)); echo "${1//NN/$i}"; sleep 0.02; done |
+        psql -XqAt -d "$2" >/dev/null 2>"$0/traffic.err"' "$DIR" "$1" "$DATABASE"
+    TRAFFIC=$SPAWNED
+}
+quiet() {
+    touch "$DIR/quiet"
+    wait_until gone "$TRAFFIC"
+}
+rows_at() { sql "select to_jsonb(t)::text from $NAME.$1 t" | jq -cS . | LC_ALL=C sort; }
+rows_in_index() { opensearch_rows "$NAME-$1" . 2>/dev/null | jq -cS . | LC_ALL=C sort; }
+same() { [ ! -e "$DIR/failed" ] || return 1; [ "$(rows_at "$1")" = "$(rows_in_index "$1")" ]; }
+equal() {
+    wait_until -t 90 same "$1" 2>/dev/null || {
+        diff <(rows_at "$1") <(rows_in_index "$1") | head -20 >&2
+        head -30 "$DIR/err" >&2; for f in "$STATE"/*.offset; do echo "$f" >&2; cat "$f" >&2; done; cat "$DIR/ends" | uniq -c >&2
+        fail "$1 differs"
+    }
+}
+reads_again() { tail -n +"$1" "$DIR/err" | grep -q "reading .* again"; }
+
+@test "kill -9 of each process while a table is read again: the index ends as the source, and no search found it emptied" {
+    local victim i from
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, repeat('x', 100) from generate_series(1, 8000) g; create table $NAME.u (id int primary key, v text)"
+    SNAPSHOT_EXTRA="--chunk-rows 500"
+    supervise "$(full_line "cdc-sink-http --elasticsearch --batch-events 200 --state-dir '$STATE' $OPENSEARCH_URL")"
+    equal t
+    spawn python3 "$LIB/opensearch.py" "$OPENSEARCH_URL" watch "$NAME-t" "$DIR"
+    local searcher=$SPAWNED
+    write_all_the_time "insert into $NAME.t values (NN + 100000, 'new'); update $NAME.t set v = 'NN' where id = NN; delete from $NAME.t where id = NN + 100000 - 100; insert into $NAME.u values (NN, 'u');"
+    for victim in cdc-sink-http cdc-snapshot cdc-sink-http pg-cdc; do
+        from=$(($(wc -l <"$DIR/err") + 1))
+        sql "alter table $NAME.t add c_${victim//-/_}_$RANDOM int default $RANDOM"
+        wait_until -t 60 reads_again "$from"
+        for i in $(pgrep -g "$SUPERVISOR" -x "${victim:0:15}"); do kill -KILL "$i" 2>/dev/null || true; done
+    done
+    quiet
+    equal t
+    equal u
+    not test -e "$DIR/failed"
+    touch "$DIR/enough" "$DIR/stop"
+    wait_until gone "$searcher"
+    [ "$(sort -n "$DIR/looks" | head -1)" -ge 8000 ] || fail "a search found $(sort -n "$DIR/looks" | head -1) documents"
+}
+
+@test "another key, a table made anew, and one without rows: the documents are those of the source, and the log goes on" {
+    sql "create table $NAME.k (id int primary key, code text not null, v text); create table $NAME.m (id int primary key, v text); create table $NAME.e (id int primary key, v text)
+        ; insert into $NAME.k select g, 'c' || g, 'row' from generate_series(1, 50) g; insert into $NAME.m select g, 'row' from generate_series(1, 50) g; insert into $NAME.e select g, 'row' from generate_series(1, 50) g"
+    supervise "$(full_line "cdc-sink-http --elasticsearch --state-dir '$STATE' $OPENSEARCH_URL")"
+    for table in k m e; do equal $table; done
+    sql "alter table $NAME.k drop constraint k_pkey, add primary key (code); update $NAME.k set v = 'after' where id = 7; delete from $NAME.k where id = 8"
+    sql "drop table $NAME.m; create table $NAME.m (id int primary key, v text, w int); insert into $NAME.m values (1, 'other', 1), (99, 'new', 2)"
+    sql "drop table $NAME.e; create table $NAME.e (id int primary key, v text)"
+    for table in k m e; do equal $table; done
+    sql "update $NAME.k set id = 1000 where code = 'c9'; insert into $NAME.m values (2, 'x', 3); insert into $NAME.e values (1, 'y')"
+    for table in k m e; do equal $table; done
+    not test -e "$DIR/failed"
+    touch "$DIR/stop"
+}
