@@ -239,7 +239,7 @@ static const char *judge_table(const struct pg_judge *judge)
     return parts_left(judge) ? "a partition was detached or dropped" : NULL;
 }
 
-int pg_judge(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error)
+int pg_judge_table(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error)
 {
     const char *what = judge_table(judge);
     int came = what ? 0 : pg_judge_parts(judge, error);
