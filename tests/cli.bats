@@ -216,6 +216,23 @@ END
     done
 }
 
+@test "a sink's offset file that a source with that state folder does not find: a warning" {
+    mkdir -p "$DIR/s" "$DIR/other"
+    cd "$DIR" || return 1
+    local file
+    unseen() { grep -c "is not one that a source finds in state folder" "$DIR/err" || true; }
+    for file in s/a.offset "$DIR/s/b.offset" ./other/../s/c.offset; do
+        t cdc-sink-sqlite --state-dir "$DIR/s" --offset-file "$file" "$DIR/copy.db" </dev/null 2>"$DIR/err"
+        is "warnings of $file" 0 "$(unseen)"
+    done
+    for file in s/a a.offset other/a.offset "$DIR/other/b.offset"; do
+        CDC_STATE_DIR=$DIR/s t cdc-sink-sqlite --offset-file "$file" "$DIR/copy.db" </dev/null 2>"$DIR/err"
+        is "warnings of $file" 1 "$(unseen)"
+    done
+    t cdc-sink-sqlite --offset-file a "$DIR/copy.db" </dev/null 2>"$DIR/err"
+    is "warnings without a folder" 0 "$(unseen)"
+}
+
 @test "a reader that goes away: exit 74, without a word" {
     yes "$EVENT" | head -200000 >"$DIR/in"
     t bash -c 'cdc-filter <"$0" 2>"$1" | head -3 >"$2"; exit "${PIPESTATUS[0]}"' "$DIR/in" "$DIR/err" "$DIR/out" || status=$?

@@ -299,6 +299,22 @@ both() {
     left_out 'is a replica and does not log what it replicates' -t 'shop.*'
     mysql_stop filtered
 }
+
+@test "a server that comes back, and leaves a database out of its log from then on: exit 78, not silence" {
+    local MYSQL_DATABASE='' MYSQL_SERVER=forgetful URL status=0
+    mysql_start forgetful
+    URL=$(mysql_url)
+    msql 'create database shop; create table shop.t (id int primary key)'
+    spawn_line "exec mysql-binlog -t 'shop.*' --start oldest --offset-file '$DIR/p' '$URL' >'$DIR/out' 2>'$DIR/err'"
+    msql 'insert into shop.t values (1)'
+    wait_for_match "$DIR/out" '"after":\{"id":1\}'
+    mysql_restart forgetful --binlog-ignore-db=shop
+    msql 'insert into shop.t values (2)'
+    status_of "$SPAWNED" || status=$?
+    is "exit status" 78 "$status"
+    says 'error: table shop.t is selected, and binlog_ignore_db leaves its changes out of the log'
+    mysql_stop forgetful
+}
 # left_out TEXT OPTION...: neither tool begins, and --check says the same.
 left_out() {
     local text=$1 tool

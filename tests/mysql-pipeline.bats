@@ -208,7 +208,28 @@ rows_of_source() { msql -N "$1"; }
     sh -c "$added" </dev/null
     status_of "$GROUP" || status=$?
     is "exit status" 79 "$status"
-    grep -q 'has no position, but the source has confirmed changes before' "$DIR/err" || fail "no message: $(tail -3 "$DIR/err")"
+    grep -q 'has no position, but rows or changes were confirmed before' "$DIR/err" || fail "no message: $(tail -3 "$DIR/err")"
+}
+
+@test "killed when one of two sinks has stored something and the other nothing: exit 79, and no gap in the first" {
+    msql "create table a (id int primary key)"
+    local one="cdc-sink-sqlite --state-dir '$STATE' '$DIR/one.db' 2>>'$DIR/err'" two="cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/two.offset' '$DIR/two.db' 2>>'$DIR/err'"
+    local stream="mysql-binlog --state-dir '$STATE' --heartbeat 1 '$URL' 2>>'$DIR/err'"
+    sh -c "$two" </dev/null # which hangs then
+    spawn_line "$stream | $one"
+    wait_for_match "$STATE/cdc-sink-sqlite.offset" '"pos":"[0-9A-F]'
+    msql "insert into a values (1)"
+    stored() { [ "$(sqlite3 -cmd '.timeout 30000' "$DIR/one.db" 'select count(*) from a' 2>/dev/null)" = "$1" ]; }
+    wait_until stored 1
+    kill -KILL -- "-$SPAWNED"
+    wait "$SPAWNED" || true
+    msql "insert into a values (2)"
+    run -79 timeout 60 bash -o pipefail -c "${stream/mysql-binlog/mysql-binlog --until now} | tee >($two) | $one"
+    grep -q "the sink of .*cdc-sink-sqlite.offset. has a position, and another one of .* has none" "$DIR/err"
+    # Without the second one it goes on where it was.
+    rm -f "$STATE"/two.offset*
+    t bash -o pipefail -c "${stream/mysql-binlog/mysql-binlog --until now} | $one"
+    is "rows" 2 "$(sqlite3 "$DIR/one.db" 'select count(*) from a')"
 }
 
 @test "rotations and a restart of the server under traffic: the line comes back by itself, the copy ends equal" {

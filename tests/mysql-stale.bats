@@ -8,96 +8,15 @@ bats_require_minimum_version 1.8.0
 load lib/common
 load lib/mysql
 load lib/mysql-helpers
+load lib/mysql-stale
 
-least() { if mysql_is_mariadb; then echo NO_LOG; else echo MINIMAL; fi; }
 setup_file() {
     mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
     mysql_start --binlog-row-metadata="$(least)"
 }
 teardown_file() { mysql_end; }
-setup() {
-    mysql_test_setup
-    COPY=$DIR/copy.db
-    msql "create table other (id int auto_increment primary key, v int)"
-}
-teardown() {
-    mysql_test_teardown
-    MYSQL_DATABASE='' msql "set global binlog_row_metadata = $(least)"
-}
-
-# The line, as users have it; OPTIONS are the stream's.
-line() {
-    local options="--name $NAME -t '$NAME.*' --state-dir '$STATE'"
-    echo "{ cdc-snapshot $options $SNAPSHOT_OPTIONS '$URL' && exec mysql-binlog --heartbeat 1 $options $* '$URL'; } 2>>'$DIR/err' | cdc-sink-sqlite -q --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
-}
-# run STATUS...: one run up to the end of the log each, with that exit status.
-run_line() {
-    local expected status
-    for expected in "$@"; do
-        status=0
-        : >"$DIR/err"
-        t bash -o pipefail -c "$(line --until now)" || status=$?
-        is "exit status" "$expected" "$status" || { cat "$DIR/err"; return 1; }
-    done
-}
-copy() { sqlite3 -cmd '.timeout 30000' "$COPY" "$1"; }
-columns_of() { msql -N "select group_concat(column_name order by ordinal_position) from information_schema.columns where table_schema = '$NAME' and table_name = '$1' and not ($(omitted))"; }
-# MariaDB's generated columns are in no line.
-omitted() { if mysql_is_mariadb; then echo "extra like '%GENERATED%' and generation_expression not like 'ROW %'"; else echo false; fi; }
-# equal TABLE...: the copy has the rows of the source.
-equal() {
-    local table columns
-    for table in "$@"; do
-        columns=$(columns_of "$table")
-        msql -N "select concat_ws('|', $(quoted "$columns")) from $table" | LC_ALL=C sort >"$DIR/source.$table"
-        copy "select $(cell "$columns" "$table") from \"$table\"" | LC_ALL=C sort >"$DIR/copy.$table"
-        diff "$DIR/source.$table" "$DIR/copy.$table" >"$DIR/report" || { head -20 "$DIR/report"; fail "$table: the copy differs"; }
-    done
-}
-quoted() { tr ',' '\n' <<<"$1" | sed "s/.*/ifnull(\`&\`, '-')/" | paste -sd,; }
-# A column without a value may not be there yet: no row has shown it.
-cell() {
-    local column cells=() has
-    has=$(copy "select name from pragma_table_info('$2')")
-    for column in ${1//,/ }; do
-        if grep -qx "$column" <<<"$has"; then cells+=("ifnull(\"$column\", '-')"); else cells+=("'-'"); fi
-    done
-    local IFS='~'
-    sed "s/~/ || '|' || /g" <<<"${cells[*]}"
-}
-has_mark() { jq -e ".offsets[\"$NAME\"].state.stale" "$STATE/mysql-binlog-$NAME.offset" >/dev/null; }
-
-# runs: the line as a supervisor starts it, until it has read the log to its end; RUNS: how many it took, 1 without a round.
-runs() {
-    local status n=0
-    while :; do
-        status=0
-        : >"$DIR/err"
-        t bash -o pipefail -c "$(line --until now)" || status=$?
-        n=$((n + 1))
-        [ "$status" = 75 ] || break
-        [ $n -lt 9 ] || { cat "$DIR/err"; fail "it does not come to an end"; return 1; }
-    done
-    is "exit status" 0 "$status" || { cat "$DIR/err"; return 1; }
-    RUNS=$n
-}
-# stale SQL TABLE...: rows of another table before the statement, and after it; a round, and all is equal.
-stale() {
-    local sql=$1
-    shift
-    note "$sql"
-    msql "insert into other (v) values (1); $sql; insert into other (v) values (2)" || return 1
-    runs && [ "$RUNS" -gt 1 ] && equal other "$@" || { echo "after: $sql" >&2; return 1; }
-}
-# harmless SQL TABLE...: one run does, but where the log does not name columns and what they were cannot be proved any more.
-harmless() {
-    local sql=$1
-    shift
-    note "$sql"
-    msql "insert into other (v) values (1); $sql; insert into other (v) values (2)" || return 1
-    runs && { [ "$METADATA" != FULL ] || is "runs" 1 "$RUNS"; } && equal other "$@" || { echo "after: $sql" >&2; return 1; }
-}
-note() { echo "# $1" >>"$DIR/notes"; }
+setup() { stale_test_setup; }
+teardown() { stale_test_teardown; }
 
 @test "a column with a default: the run ends before the statement, the next one has the values" {
     msql "create table t (id int primary key, a int); insert into t values (1, 1), (2, 2); insert into other values (1, 1)"
@@ -176,143 +95,26 @@ table_statements() {
 @test "tables that are swapped, renamed into the selection, dropped and made again, and partitions" { table_statements FULL; }
 @test "tables, where the log does not name columns" { table_statements "$(least)"; }
 
+@test "a migration of several tables: one round reads them all, also where a transaction has rows of tables that cannot be described" {
+    local i
+    for i in 1 2 3 4 5; do msql "create table t$i (id int primary key, a int); insert into t$i values (1, 1), (2, 2)"; done
+    runs
+    msql "insert into t1 values (3, 3); insert into t2 values (3, 3);
+          begin; insert into t1 values (4, 4); insert into t2 values (4, 4); insert into other (v) select n from $(numbers 1 3000); commit;
+          alter table t1 drop a; alter table t2 drop a; insert into t1 values (5); insert into other (v) values (1);
+          alter table t3 add b int default 3; update t3 set a = 9; alter table t4 add b int default 4; insert into t4 values (3, 3, 3);
+          alter table t1 add b int default 1; alter table t2 add b int default 2; alter table t5 add b int default 5; insert into other (v) values (2)"
+    runs
+    is "runs" 2 "$RUNS"
+    equal t1 t2 t3 t4 t5 other
+}
+
 @test "columns that the log does not name: two statements while nobody reads" {
     msql "create table t (id int primary key, a int, b int); insert into t values (1, 1, 1); create table u like t"
     runs
     stale "insert into t values (2, 2, 2); alter table t drop a; insert into t values (3, 3); alter table t add c int after id; insert into t values (4, 40, 4)" t u
     stale "insert into t values (5, 50, 5); alter table t change b x int; insert into t values (6, 60, 6); alter table t modify x int first; insert into t values (70, 7, 700);
            insert into u values (1, 1, 1); alter table u drop b; insert into u values (2, 2); alter table u drop a; insert into u values (3)" t u
-}
-
-# The line again and again, as a supervisor starts it, in the background; errors of it in $DIR/err.
-loop_start() {
-    : >"$DIR/err"
-    rm -f "$DIR/stop"
-    echo 'LINE=$1; DIR=$2; while [ ! -f "$DIR/stop" ]; do bash -o pipefail -c "$LINE"; status=$?; echo "$status" >>"$DIR/ends"; case $status in 0 | 69 | 74 | 75 | 137 | 143) sleep 0.1 ;; *) exit "$status" ;; esac; done' >"$DIR/loop"
-    spawn bash "$DIR/loop" "$(line)" "$DIR"
-    LOOP=$SPAWNED
-}
-loop_end() {
-    touch "$DIR/stop"
-    wait_until -t 120 loop_stopped || { tail -20 "$DIR/err"; return 1; }
-}
-loop_stopped() {
-    local pid
-    pid=$(member "$LOOP" mysql-binlog)
-    [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
-    gone "$LOOP"
-}
-marked() { [ "$(copy 'select v from marker' 2>/dev/null)" = "$1" ]; }
-caught_up() {
-    MARK=$((${MARK:-0} + 1))
-    msql "replace into marker values (1, $MARK)"
-    wait_until -t 180 marked $MARK || { tail -20 "$DIR/err"; cat "$DIR/ends"; return 1; }
-}
-# Clients that write to t and u until $DIR/quiet is there.
-writers() {
-    local client
-    cat >"$DIR/writer" <<'END'
-CLIENT=$1 DIR=$2; shift 2
-n=0
-while [ ! -f "$DIR/quiet" ]; do
-    n=$((n + 1)) k=$(((n * 7 + CLIENT) % 300))
-    echo "begin; insert into t (id, a) values ($k, $n) on duplicate key update a = $n; update u set b = $n where id % 50 = $((k % 50)); commit; delete from t where id = $(((k * 3) % 300)); insert ignore into u (id, b) values ($k, $n);"
-    [ $((n % 20)) != 0 ] || echo "do sleep(0.05);"
-done | mariadb --force "$@" >/dev/null 2>&1
-END
-    rm -f "$DIR/quiet"
-    WRITERS=()
-    for client in 1 2; do
-        spawn bash "$DIR/writer" $client "$DIR" --no-defaults --socket="$(mysql_dir)/socket" --user=root "$NAME"
-        WRITERS+=("$SPAWNED")
-    done
-}
-writers_end() {
-    touch "$DIR/quiet"
-    wait_until -t 120 gone "${WRITERS[0]}"
-    wait_until -t 120 gone "${WRITERS[1]}"
-}
-traffic_tables() {
-    msql "create table t (id int primary key, a int); insert into t select n, n from $(numbers 1 300); create table marker (id int primary key, v int);
-          create table u (id int primary key, b int); insert into u select n, n from $(numbers 1 300)"
-}
-
-@test "statements under writers, the line started again and again, its programs killed: the copy ends equal" {
-    local i victim
-    traffic_tables
-    SNAPSHOT_OPTIONS='--chunk-rows 20'
-    writers
-    loop_start
-    caught_up
-    for ((i = 0; i < 8; i++)); do
-        msql "alter table t add column c$i int not null default $i; update t set c$i = 100 where id % 10 = $i"
-        msql "alter table u add column d$i varchar(20) default 'd$i', drop column if exists d$((i - 1))" 2>/dev/null || msql "alter table u add column d$i varchar(20) default 'd$i'"
-        case $((i % 4)) in 0) victim=cdc-snapshot ;; 1) victim=cdc-sink-sqlite ;; 2) victim=mysql-binlog ;; *) victim='' ;; esac
-        [ -z "$victim" ] || ! wait_until -t 5 has_member "$LOOP" "$victim" 2>/dev/null || { pause_ms $((i * 13 % 60)); kill -KILL "$(member "$LOOP" "$victim")" 2>/dev/null || true; }
-        pause_ms 300
-    done
-    writers_end
-    caught_up
-    equal t u other
-    not grep -qvE '^(0|69|74|75|137|143)$' "$DIR/ends"
-    [ "$(grep -c 75 "$DIR/ends")" -ge 4 ]
-    loop_end
-}
-
-@test "the way of online schema changes: a shadow table, triggers, a swap of names, under writers" {
-    traffic_tables
-    writers
-    loop_start
-    caught_up
-    msql "create table _t_new like t; alter table _t_new add column c int not null default 5, add column big varchar(50)"
-    msql "create trigger t_ins after insert on t for each row replace into _t_new (id, a) values (new.id, new.a);
-          create trigger t_upd after update on t for each row replace into _t_new (id, a) values (new.id, new.a);
-          create trigger t_del after delete on t for each row delete ignore from _t_new where id = old.id"
-    msql "insert ignore into _t_new (id, a) select id, a from t where id <= 150 lock in share mode"
-    msql "insert ignore into _t_new (id, a) select id, a from t where id > 150 lock in share mode"
-    msql "rename table t to _t_old, _t_new to t; drop table _t_old"
-    pause_ms 300
-    writers_end
-    caught_up
-    equal t u
-    is "the new columns" 1 "$(copy "select count(distinct c) from t")"
-    loop_end
-}
-
-@test "a sink that is set back to a backup of before a round, the other one ahead: both end equal" {
-    local i a b=$DIR/b.db
-    two() { line --until now | sed "s#| cdc-sink-sqlite#| tee >(cdc-sink-sqlite -q --state-dir '$STATE' --offset-file '$STATE/b.offset' '$b' 2>>'$DIR/err') | cdc-sink-sqlite#"; }
-    b_pos() { jq -r ".offsets[\"$NAME\"].pos" "$STATE/$1" 2>/dev/null; }
-    together() { [ "$(b_pos b.offset)" = "$(b_pos cdc-sink-sqlite.offset)" ]; }
-    both() {
-        for ((i = 0; i < 12; i++)); do
-            local status=0
-            t bash -o pipefail -c "$(two)" || status=$?
-            wait_until -t 20 together || true
-            [ $status != 0 ] || ! together || return 0
-        done
-        cat "$DIR/err"
-        fail "they do not come together"
-    }
-    msql "create table t (id int primary key, a int); insert into t values (1, 1), (2, 2)"
-    both
-    equal t other
-    cp "$b" "$DIR/backup.db"
-    cp "$STATE/b.offset" "$DIR/backup.offset"
-    msql "insert into t values (3, 3); alter table t add c int not null default 7; insert into t values (4, 4, 4); insert into other (v) values (1)"
-    both
-    equal t other
-    msql "update t set c = 8 where id = 4; insert into t values (5, 5, 5); insert into other (v) values (2)"
-    both
-    cp "$DIR/backup.db" "$b"
-    rm -f "$b-wal" "$b-shm"
-    cp "$DIR/backup.offset" "$STATE/b.offset"
-    msql "delete from t where id = 5; update t set c = 9 where id = 1; insert into other (v) values (3)"
-    both
-    equal t other
-    a=$COPY COPY=$b
-    equal t other
-    COPY=$a
 }
 
 @test "a mark that nobody answers: the stream writes nothing and says what is missing" {
@@ -325,6 +127,22 @@ traffic_tables() {
     is "exit status" 75 "$status"
     is "lines" "" "$(cat "$DIR/out")"
     grep -q "table $NAME.t (.*ADD COLUMN.*cdc-snapshot" "$DIR/err" || { cat "$DIR/err"; return 1; }
+    runs
+    equal t other
+}
+
+@test "a statement that comes before the stream has ever run, and one while the first copy is not stored" {
+    msql "create table t (id int primary key, a int); insert into t values (1, 1)"
+    t cdc-snapshot -q --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL" | t cdc-sink-sqlite -q --state-dir "$STATE" "$COPY"
+    msql "alter table t add c int default 7; insert into other (v) values (1)"
+    run_line 75 0
+    equal t other
+    rm -rf "$STATE" "$COPY"
+    mkdir "$STATE"
+    # The rows are lost on their way: the sink has its file by then, and no position.
+    t cdc-sink-sqlite -q --state-dir "$STATE" "$COPY" </dev/null
+    t cdc-snapshot -q --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL" | cat >"$DIR/rows"
+    msql "alter table t add d int default 8; insert into other (v) values (2)"
     runs
     equal t other
 }

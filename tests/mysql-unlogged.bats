@@ -261,6 +261,20 @@ session_end() { exec 7>&-; }
     is "of the other table" "" "$(grep "$NAME\\.t" "$DIR/err" || true)"
 }
 
+@test "a foreign key with CASCADE that is made while it runs: a warning with the table, where the server does not log what it changes" {
+    local expected=1
+    mysql_is_mariadb || ! mysql_since 90600 || expected=0
+    msql "create table p (id int primary key); insert into p values (1)"
+    begin
+    msql "create table a (id int primary key, p int, foreign key (p) references p (id) on delete cascade)"
+    msql "create table b (id int primary key, p int, ts timestamp on update current_timestamp, foreign key (p) references p (id) on delete restrict)"
+    msql "insert into a values (1, 1); delete from p"
+    read_all
+    is "deleted rows of the child" $((1 - expected)) "$(lines 'select(.op == "d" and .source.table == "a")' | wc -l)"
+    is "warnings of it" $expected "$(grep -c "warning: .*a foreign key whose changes of rows are not logged was given to $NAME\\.a " "$DIR/err")"
+    is "of the other table" "" "$(grep "$NAME\\.b" "$DIR/err" || true)"
+}
+
 @test "--check names partitioned tables" {
     binlog --check || { cat "$DIR/err"; return 1; }
     grep -q "warning: table $NAME\.t is partitioned: .*--allow-unlogged" "$DIR/err" || fail "$(cat "$DIR/err")"

@@ -8,6 +8,7 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/postgres
+load lib/mysql # a free port
 
 setup_file() { create_database; }
 teardown_file() { drop_database; }
@@ -409,6 +410,38 @@ write_ack() {
     whole_lines "$DIR/out"
 }
 
+lag() { sed -n "s/^cdc_lag_$1{.*} //p" "$DIR/metrics"; }
+lags() { [ -s "$DIR/metrics" ] && [ "$(lag bytes)" -ge "$1" ] && [ "$(lag milliseconds)" -ge "$2" ]; }
+no_lag() { [ -s "$DIR/metrics" ] && [ "$(lag bytes)" = 0 ] && [ "$(lag milliseconds)" = 0 ]; }
+
+@test "the lag grows while the reader stands still, and while the server is away; then there is none again" {
+    OTHER=$(test_folder)
+    PG_DIR=$OTHER
+    pg_start "$OTHER"
+    DATABASE=postgres
+    URL=$(pg_url postgres)
+    sql "create table t (id int primary key, v text)"
+    spawn_line "pg-cdc --name '$NAME' --ack stdout --state-dir '$STATE' --heartbeat 1 --metrics-file '$DIR/metrics' '$URL' 2>'$DIR/err' | cat >'$DIR/out'"
+    wait_until slot_active "$SLOT"
+    sql "insert into t values (0, 'first')"
+    wait_for_match "$DIR/out" '"id":0'
+    wait_until no_lag
+    kill -STOP "$(member "$SPAWNED" cat)"
+    sql "insert into t select i, repeat('x', 500) from generate_series(1, 20000) i"
+    wait_until lags 5000000 3000 || fail "$(grep ^cdc_lag "$DIR/metrics"; cat "$DIR/err")"
+    kill -CONT "$(member "$SPAWNED" cat)"
+    wait_for_match "$DIR/out" '"id":20000'
+    wait_until no_lag
+    pg_down "$OTHER" immediate
+    wait_until lags 0 3000
+    pg_up "$OTHER"
+    sql "insert into t values (-1, 'last')"
+    wait_for_match "$DIR/out" '"id":-1'
+    wait_until no_lag
+    kill -TERM "$(member "$SPAWNED" pg-cdc)"
+    status_of "$SPAWNED"
+}
+
 @test "an idle slot moves on with the rest of the server, and lets it shut down at once" {
     OTHER=$(test_folder)
     PG_DIR=$OTHER
@@ -536,6 +569,33 @@ EOF
     run -64 --separate-stderr t pg-cdc mysql://localhost/x
     run -64 --separate-stderr t pg-cdc "postgresql://user:pa@ss@host/db"
     [[ $stderr != *pa@ss* && $stderr != *ss@host* ]]
+}
+
+@test "encryption that cannot be had as the URL asks for it: exit 78, but not where another host may have it" {
+    local port url others
+    OTHER=$(test_folder)
+    port=$(mysql_free_port)
+    url=postgresql://postgres@127.0.0.1:$port/postgres
+    others=postgresql://postgres@127.0.0.1:1,127.0.0.1:$port/postgres
+    pg_start "$OTHER" "listen_addresses = '127.0.0.1'" "port = $port"
+    asks() { run "-$1" --separate-stderr t pg-cdc --name "$NAME" --retry-max 0 --ack stdout --until now "$2"; }
+    asks 78 "$url?sslmode=require"
+    asks 78 "$url?sslmode=prefer&channel_binding=require"
+    asks 69 "$others?sslmode=require"
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=elsewhere -keyout "$OTHER/data/server.key" -out "$OTHER/data/server.crt" 2>/dev/null
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=stranger -keyout "$DIR/stranger.key" -out "$DIR/stranger.crt" 2>/dev/null
+    cp "$OTHER/data/server.crt" "$DIR/own.crt"
+    chmod 600 "$OTHER/data/server.key"
+    [ "$(id -u)" != 0 ] || chown postgres: "$OTHER/data/server.key" "$OTHER/data/server.crt"
+    echo "ssl = on" >>"$OTHER/data/postgresql.conf"
+    pg_down "$OTHER"
+    pg_up "$OTHER"
+    asks 78 "$url?sslmode=verify-ca&sslrootcert=$DIR/stranger.crt"
+    [[ $stderr == *certificate* ]]
+    asks 78 "$url?sslmode=verify-full&sslrootcert=$DIR/own.crt"
+    asks 78 "$url?sslmode=verify-ca&sslrootcert=$DIR/none.crt"
+    asks 0 "$url?sslmode=verify-ca&sslrootcert=$DIR/own.crt"
+    asks 69 "$others?sslmode=verify-full&sslrootcert=$DIR/own.crt"
 }
 
 @test "a second SIGTERM while the reader takes nothing: it leaves at once, not with 0, and all comes again" {

@@ -241,6 +241,52 @@ partitioned() { sql "create table $NAME.p (a int not null, b int not null, c tex
     is "and its schema line before" '["id"]' "$(jq -c 'select(.op == "schema") | .key_columns' "$DIR/live" | tail -1)"
 }
 
+# Both write the row of the constraint anew, and no key is younger for it.
+@test "a primary key whose index is made anew, or that gets another name, stays the key" {
+    local table
+    for table in indexed named; do sql "create table $NAME.$table (id int, v text, constraint ${table}_key primary key (id)); alter table $NAME.$table replica identity full"; done
+    stream
+    for table in indexed named; do sql "insert into $NAME.$table values (1, 'a'), (2, 'b')"; done
+    sql "reindex index concurrently $NAME.indexed_key"
+    sql "alter table $NAME.named rename constraint named_key to other_key"
+    for table in indexed named; do sql "update $NAME.$table set v = 'c' where id = 1; delete from $NAME.$table where id = 2"; done
+    stream || fail "$(cat "$DIR/stream.err")"
+    is "keys" "indexed:id named:id" "$(keys_of "$DIR/stream" cud | xargs)"
+    is "of schema lines" "indexed:id named:id" "$(schema_keys "$DIR/stream" | xargs)"
+}
+
+renamed_and_back() { echo "alter table $NAME.$1 rename to other; alter table $NAME.other rename to $1"; }
+# What a reader has who begins with nothing, in the order of the lines: of a table without a key all rows, of one with a key the last
+# of each.
+ids_of() { jq -rs --arg table "$2" '[.[] | select(.source.table == $table and .op == "c")] | if .[0].key then [group_by(.key)[] | last] else . end | map(.after.id) | sort | map(tostring) | join(" ")' "$1"; }
+
+# The name is that of the table's row type, too, whose row is written anew.
+@test "a key, or a name of its column, that is made together with a new name of the table is younger than the rows of before" {
+    sql "create table $NAME.twins (id int, v text); alter table $NAME.twins replica identity full"
+    sql "create table $NAME.named (id int primary key, ref int, v text); alter table $NAME.named replica identity full"
+    stream
+    sql "insert into $NAME.twins values (1, 'a'), (2, 'b'), (2, 'b'); insert into $NAME.named values (1, 7, 'a'), (2, 7, 'b')"
+    sql "delete from $NAME.twins where ctid = (select max(ctid) from $NAME.twins)"
+    sql "begin; $(renamed_and_back twins); alter table $NAME.twins add primary key (id); commit"
+    sql "begin; $(renamed_and_back named); alter table $NAME.named drop column ref; alter table $NAME.named rename id to ref; commit"
+    stream || fail "$(cat "$DIR/stream.err")"
+    is "keys" "named:- twins:-" "$(keys_of "$DIR/stream" cud | xargs)"
+    is "rows" "1 2,1 2 2" "$(ids_of "$DIR/stream" named),$(ids_of "$DIR/stream" twins)"
+}
+
+# In order, and all found: no proof that the columns are those of then.
+@test "a key whose column takes the name of one before it, while a new column takes its own" {
+    local table
+    for table in behind amid; do sql "create table $NAME.$table (v text, ref int, id int primary key); alter table $NAME.$table replica identity full"; done
+    stream
+    for table in behind amid; do sql "insert into $NAME.$table values ('a', 7, 1), ('b', 7, 2)"; done
+    sql "alter table $NAME.behind drop column ref; alter table $NAME.behind rename id to ref; alter table $NAME.behind add id int;
+         alter table $NAME.amid rename ref to x; alter table $NAME.amid rename id to ref; alter table $NAME.amid add id int"
+    stream || fail "$(cat "$DIR/stream.err")"
+    is "keys" "amid:- behind:-" "$(keys_of "$DIR/stream" cud | xargs)"
+    for table in behind amid; do is "rows of $table" "1 2" "$(ids_of "$DIR/stream" $table)"; done
+}
+
 # The catalogs of today know the key's column by the name of today, the log has those of then.
 @test "columns that were renamed since: no other column is taken for the key, and the copy has every row" {
     local table

@@ -291,6 +291,23 @@ walsender() { sql "select active_pid from pg_replication_slots where slot_name =
 
 # What the log leaves out of an update (TOAST that did not change) must come from the very row, not from the one that
 # has its old key by the time the snapshot is read again.
+@test "a snapshot begun again, and a filter that drops truncates: no ghosts, and rows without a key once" {
+    table_of 2000 100
+    sql "create table $NAME.keyless (v text); alter table $NAME.keyless replica identity full; insert into $NAME.keyless select 'k' || i from generate_series(1, 50) i"
+    local rest="cdc-filter --op r,c,u,d | cdc-sink-sqlite --state-dir '$STATE' --batch-events 10 '$COPY' 2>>'$DIR/err'"
+    run t bash -c "cdc-snapshot --chunk-rows 10 $(source_options) 2>>'$DIR/err' | head -n 1500 | $rest"
+    is "rows without a key" 50 "$(copy 'select count(*) from keyless')"
+    [ "$(copy 'select count(*) from t')" -gt 1000 ]
+    sql "delete from $NAME.t where id < 500; delete from $NAME.keyless where v = 'k7'"
+    t bash -o pipefail -c "{ cdc-snapshot $(source_options) 2>>'$DIR/err' && exec pg-cdc --until now $(source_options) 2>>'$DIR/err'; } | $rest"
+    copy_equals_source
+    is "rows without a key" 49 "$(copy 'select count(*) from keyless')"
+    # One of the application's is dropped, as asked for.
+    sql "truncate $NAME.t"
+    t bash -o pipefail -c "pg-cdc --until now $(source_options) 2>>'$DIR/err' | $rest"
+    is "rows" 1501 "$(copy 'select count(*) from t')"
+}
+
 @test "a snapshot begun again: rows that moved meanwhile keep their own unchanged columns" {
     sql "create table $NAME.t (id bigint primary key, v text, filler text); alter table $NAME.t alter filler set storage external;
          create table $NAME.keyless (v text); alter table $NAME.keyless replica identity full;
@@ -353,6 +370,58 @@ walsender() { sql "select active_pid from pg_replication_slots where slot_name =
     sql "delete from $NAME.t where id <= 10"
     t bash -o pipefail -c "$alone | cdc-sink-sqlite --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
     copy_equals_source
+}
+
+@test "a pipe with a name, whose reader was killed: a stream alone is exit 75, and the whole line has every row" {
+    table_of 100
+    mkfifo "$DIR/pipe"
+    : | cdc-sink-sqlite --state-dir "$STATE" "$COPY" 2>>"$DIR/err"
+    spawn_line "exec sleep 60 <'$DIR/pipe'"
+    # So few rows that the pipe holds them all.
+    t cdc-snapshot --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL" >"$DIR/pipe" 2>>"$DIR/err"
+    kill -KILL "$SPAWNED"
+    wait "$SPAWNED" || true
+    sql "insert into $NAME.t values (10001, 'new', null)"
+    sink_of_pipe() { spawn_line "exec cdc-sink-sqlite --state-dir '$STATE' '$COPY' <'$DIR/pipe' 2>>'$DIR/err'"; }
+    local alone="pg-cdc --until now $(source_options) 2>>'$DIR/err'"
+    sink_of_pipe
+    run -75 timeout 60 bash -c "$alone >'$DIR/pipe'"
+    status_of "$SPAWNED" || fail "the sink: $(cat "$DIR/err")"
+    is "the sink's position" null "$(jq ".offsets[\"$NAME\"]" "$STATE/cdc-sink-sqlite.offset")"
+    sink_of_pipe
+    t bash -c "{ cdc-snapshot $(source_options) 2>>'$DIR/err' && exec $alone; } >'$DIR/pipe'"
+    status_of "$SPAWNED"
+    copy_equals_source
+}
+
+# sink_lines NAME...: the whole line into copies of these names, each with an offset file of its own.
+sink_lines() {
+    local name sinks='cat >/dev/null'
+    for name in "$@"; do sinks="tee >(cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/$name.offset' '$DIR/$name.db' 2>>'$DIR/err') | $sinks"; done
+    echo "{ cdc-snapshot $(source_options) 2>>'$DIR/err' && exec pg-cdc --until now $(source_options) 2>>'$DIR/err'; } | $sinks"
+}
+@test "a snapshot that is finished, and a sink that has come since: exit 79, not a copy without its rows" {
+    table_of 100
+    local i
+    # The second run sees that it is stored.
+    for i in 1 2; do t bash -o pipefail -c "cdc-snapshot $(source_options) 2>>'$DIR/err' | cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/one.offset' '$DIR/one.db' 2>>'$DIR/err'"; done
+    grep -q "is stored and finished" "$DIR/err"
+    sql "insert into $NAME.t values (10001, 'new', null)"
+    cp -r "$STATE" "$DIR/kept"
+    run -79 timeout 60 bash -o pipefail -c "$(sink_lines one two)"
+    grep -Eq "error: the snapshot of .$NAME. is over, and a sink has not stored its rows|has no position, but rows" "$DIR/err"
+    is "rows that came to the second" "" "$(sqlite3 "$DIR/two.db" 'select count(*) from t' 2>/dev/null || true)"
+    # Another one in its place.
+    rm -r "$STATE" "$DIR"/two.db*
+    mv "$DIR/kept" "$STATE"
+    mv "$STATE/one.offset" "$DIR/one.offset"
+    run -79 timeout 60 bash -o pipefail -c "$(sink_lines two)"
+    is "rows that came to it" "" "$(sqlite3 "$DIR/two.db" 'select count(*) from t' 2>/dev/null || true)"
+    # The one that has stored it goes on.
+    rm -f "$STATE"/two.offset* "$DIR"/two.db*
+    mv "$DIR/one.offset" "$STATE/one.offset"
+    t bash -o pipefail -c "$(sink_lines one)"
+    is "its rows" 101 "$(sqlite3 "$DIR/one.db" 'select count(*) from t')"
 }
 
 @test "a snapshot stopped by SIGTERM half way does not pass for a finished one" {

@@ -53,6 +53,32 @@ static int check(const struct sink_options *options, struct cdc_error *error)
     return program_check_places(options->offset_file, options->state_dir, error);
 }
 
+static bool same_folder(const char *a, const char *b)
+{
+    struct stat one, other;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* A source with that folder as its state folder takes the files in it by their names (acks.c). One that it does not see holds
+ * nothing back: what this sink has not stored is confirmed by the others, and after a crash it does not come again. */
+static void report_unseen(const struct program *program, const char *path, const char *dir)
+{
+    static const char end[] = ".offset";
+    size_t n = strlen(path), m = sizeof end - 1;
+    char *folder = strdup(path), *slash = folder != NULL ? strrchr(folder, '/') : NULL;
+
+    if (slash != NULL)
+        slash[slash == folder] = '\0';
+    bool there = folder == NULL || same_folder(slash != NULL ? folder : ".", dir);
+    if (!there || n <= m || strcmp(path + n - m, end) != 0)
+        cdc_log_write(&program->log, CDC_LOG_WARNING,
+                      "offset file \"%s\" is not one that a source finds in state folder \"%s\": it does not wait for "
+                      "this sink (hint: give the file a name in that folder that ends in .offset, or give it to the "
+                      "source with --ack)",
+                      path, dir);
+    free(folder);
+}
+
 /* --offset-file names the file; --state-dir a folder where the source looks for its sinks; else the sink's own default. */
 struct cdc_offset_file *sink_program_open_offsets(struct program *program, const struct sink_options *options,
                                                   const char *default_path, struct cdc_error *error)
@@ -61,6 +87,8 @@ struct cdc_offset_file *sink_program_open_offsets(struct program *program, const
 
     if (check(options, error) != 0)
         return NULL;
+    if (options->offset_file != NULL && dir != NULL)
+        report_unseen(program, options->offset_file, dir);
     if (options->offset_file != NULL)
         return cdc_offset_file_open(options->offset_file, program->name, error);
     if (dir != NULL) {

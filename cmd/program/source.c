@@ -261,12 +261,15 @@ static int run_stream(struct source_run *run, const struct source_options *optio
 static int wait_for_sinks(struct program *program, const struct source_positions *p, const char *name,
                           struct cdc_error *error)
 {
-    const struct cdc_offset *own = cdc_offset_file_get(p->offsets, name), *acked = NULL;
+    const struct cdc_offset *acked = NULL;
     int64_t end = cdc_clock_ms() + SINKS_MS;
     bool told = false;
 
-    if (!p->acks || !own || own->pos[0] == '\0' || !(stdout_is(S_IFIFO) || stdout_is(S_IFSOCK)))
+    if (!p->acks || !(stdout_is(S_IFIFO) || stdout_is(S_IFSOCK)))
         return 0;
+    int needed = cdc_start_needs_sinks(p->offsets, p->state_dir, name, STDOUT_FILENO, error);
+    if (needed <= 0)
+        return needed;
     for (;;) {
         if (cdc_acks_read(p->acks, &acked, error) < 0)
             return -1;

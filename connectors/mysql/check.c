@@ -126,17 +126,30 @@ static void check_cluster(struct check *check)
                 "is of no use at another");
 }
 
+/* By size, whatever the time: max_binlog_total_size is MariaDB's since 11.4. Files that a connected reader is at are spared. */
+static bool is_kept_by_size(struct check *check)
+{
+    int64_t bytes = number_of(check, "max_binlog_total_size");
+    if (bytes > 0)
+        finding(check, CDC_LOG_WARNING,
+                "SET GLOBAL max_binlog_total_size = 0; or more than is logged while the pipe may stand still",
+                "the log is kept up to %lld bytes: a pipe that stands still while more is written loses its position",
+                (long long)bytes);
+    return bytes > 0;
+}
+
 static void check_retention(struct check *check)
 {
     int64_t seconds = number_of(check, "binlog_expire_logs_seconds"), days = number_of(check, "expire_logs_days");
     int64_t kept = seconds > 0 ? seconds : days > 0 ? days * DAY_SECONDS : 0;
-    if (kept == 0)
-        cdc_log_write(check->log, CDC_LOG_INFO, "ok: the log is kept until it is purged by hand");
-    else if (kept >= DAY_SECONDS)
-        cdc_log_write(check->log, CDC_LOG_INFO, "ok: the log is kept for %lld days", (long long)(kept / DAY_SECONDS));
-    else
+    bool by_size = is_kept_by_size(check);
+    if (kept != 0 && kept < DAY_SECONDS)
         finding(check, CDC_LOG_WARNING, "SET GLOBAL binlog_expire_logs_seconds = 604800;",
                 "the log is kept for %lld s: a pipe that stands still for longer loses its position", (long long)kept);
+    else if (kept != 0)
+        cdc_log_write(check->log, CDC_LOG_INFO, "ok: the log is kept for %lld days", (long long)(kept / DAY_SECONDS));
+    else if (!by_size)
+        cdc_log_write(check->log, CDC_LOG_INFO, "ok: the log is kept until it is purged by hand");
 }
 
 static void check_logged(struct check *check)

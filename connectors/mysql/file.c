@@ -28,8 +28,19 @@
 #define EVENT_MAX ((size_t)1 << 30) /* max_allowed_packet's limit */
 
 static const uint8_t magic[4] = {0xFE, 'b', 'i', 'n'};
-/* Of an event's header, which begins with four bytes of time: 1 byte of type, 4 of server_id, 4 of the event's size. */
-enum { TYPE_AT = 4, SIZE_AT = 9 };
+/* Of an event's header, which begins with four bytes of time: 1 byte of type, 4 of server_id, 4 of the event's size, 4 of its
+ * end, 2 of flags. */
+enum { TYPE_AT = 4, SIZE_AT = 9, FLAGS_AT = 17 };
+/* Of FORMAT_DESCRIPTION, after the header, 2 bytes and 50: when the server began; 0 in a file that goes on from another. */
+enum { BEGAN_AT = MY_EVENT_HEADER_SIZE + 52 };
+
+/* What a file says at its head. */
+struct head {
+    struct my_gtid_set *set; /* of the transactions before it, owned; NULL: it does not say */
+    uint32_t created;        /* when it was begun */
+    uint64_t commits;        /* that were read until then */
+    bool anonymous;          /* transactions without GTIDs were in it */
+};
 
 struct reading {
     const struct my_file_settings *settings;
@@ -44,8 +55,16 @@ struct reading {
     int fd;
     struct cdc_buf buf; /* of the file; used up to `at` */
     size_t at;
-    uint64_t events; /* of the file, so far */
-    bool end;        /* of the file: buf has its last bytes */
+    uint64_t events;         /* of the file, so far */
+    bool end;                /* of the file: buf has its last bytes */
+    bool relay;              /* it is a relay log */
+    bool in_use;             /* its head says that it is not complete */
+    bool closed;             /* its last event says that it is, and that another one follows */
+    bool anonymous;          /* it has transactions without GTIDs */
+    bool doubtful;           /* the file before may lack its end */
+    uint32_t created;        /* when it was begun */
+    struct head head_before; /* of the last one that has such a list */
+    uint64_t carried;        /* number of the transaction, from 1, that began in an earlier file; 0: none */
 };
 
 static size_t event_size(const uint8_t *header)
@@ -140,6 +159,33 @@ static int does_not_go_on(const struct reading *reading, const struct my_gtid_se
                           "are left out");
 }
 
+static int comes_before(const struct reading *reading, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_DATA, "file %.200s is not one that follows %.200s: it is of before, or the same",
+                  reading->path, name_of(reading->settings->files[reading->file - 1]));
+    return cdc_error_hint(error, "give the files of the log in their order, each once");
+}
+
+/* set: at the head of this file. Files under names of their own may come in any order, or twice. An older one has an older time,
+ * and fewer transactions before it; where clock or transactions were set back, only one of both is so. */
+static bool is_of_before(const struct reading *reading, const struct my_gtid_set *set)
+{
+    const struct head *before = &reading->head_before;
+    if (!before->set || reading->created > before->created)
+        return false;
+    if (!my_gtid_set_includes(set, before->set))
+        return true;
+    bool brought = my_decoder_counts(reading->decoder)->commits > before->commits && !before->anonymous;
+    return brought && reading->created == before->created && my_gtid_set_equal(set, before->set);
+}
+
+/* TAKES set. */
+static void keep_head(struct reading *reading, struct my_gtid_set *set)
+{
+    my_gtid_set_free(reading->head_before.set);
+    reading->head_before = (struct head){set, reading->created, my_decoder_counts(reading->decoder)->commits, false};
+}
+
 /* PREVIOUS_GTIDS or GTID_LIST at the head of a file: what the server had logged before it, and so what the files before it
  * must have brought. A copy of a file that was still being written ends too early, maybe between two transactions. */
 static int check_goes_on(struct reading *reading, const uint8_t *data, size_t n, struct cdc_error *error)
@@ -152,16 +198,63 @@ static int check_goes_on(struct reading *reading, const uint8_t *data, size_t n,
     int result = set ? my_gtid_set_decode(set, body, error) : -1;
     if (result < 0)
         at_coord(reading, error);
-    else if (!my_gtid_set_includes(my_decoder_gtids(reading->decoder), set))
+    else if (is_of_before(reading, set))
+        result = comes_before(reading, error);
+    else if (reading->file > 0 && !my_gtid_set_includes(my_decoder_gtids(reading->decoder), set))
         result = does_not_go_on(reading, set, error);
-    my_gtid_set_free(set);
+    if (result < 0)
+        my_gtid_set_free(set);
+    else
+        keep_head(reading, set);
     return result;
+}
+
+static int ends_too_early(const char *path, const char *how, struct cdc_error *error)
+{
+    cdc_error_set(error, CDC_EXIT_DATA, "file %.400s %s, and another one follows", path, how);
+    return cdc_error_hint(error,
+                          "it is truncated, or was copied while the server wrote it: copy it again, now that it is "
+                          "complete");
+}
+
+/* The file before has no end, and this one begins. A server that only goes on from one to the other has ended the first. One
+ * that was started may have been killed before. */
+static int check_file_before(struct reading *reading, const uint8_t *data, size_t n, struct cdc_error *error)
+{
+    const char *before = reading->settings->files[reading->file - 1];
+    reading->doubtful = false;
+    if (data[TYPE_AT] != MY_EVENT_FORMAT || n < BEGAN_AT + 4 || cdc_little_endian(data + BEGAN_AT, 4) == 0)
+        return ends_too_early(before, "has no end", error);
+    cdc_log_write(
+        reading->log, CDC_LOG_WARNING,
+        "file %.400s has no end, and another one follows: where the server was not killed, it is truncated, and "
+        "changes are missing",
+        before);
+    return 0;
+}
+
+/* What the file's end is judged by. */
+static void note_event(struct reading *reading, const uint8_t *data)
+{
+    uint8_t type = data[TYPE_AT];
+    unsigned flags = (unsigned)cdc_little_endian(data + FLAGS_AT, 2);
+    if (reading->events == 0) {
+        reading->in_use = flags & MY_EVENT_FLAG_IN_USE;
+        reading->relay = flags & MY_EVENT_FLAG_RELAY_LOG;
+        reading->created = (uint32_t)cdc_little_endian(data, 4);
+    }
+    reading->closed = type == MY_EVENT_STOP || (type == MY_EVENT_ROTATE && !(flags & MY_EVENT_FLAG_ARTIFICIAL));
+    reading->anonymous |= type == MY_EVENT_ANONYMOUS_GTID;
+    reading->head_before.anonymous |= reading->anonymous;
 }
 
 /* Before an event is decoded, of which data has the n bytes of its first part: what is the file's affair. */
 static int check_event(struct reading *reading, const uint8_t *data, size_t n, struct cdc_error *error)
 {
     uint8_t type = data[TYPE_AT];
+    note_event(reading, data);
+    if (reading->doubtful && check_file_before(reading, data, n, error) < 0)
+        return -1;
     /* In a relay log others come first, and lists are those of another server's files. */
     bool at_head = reading->events++ == 1;
     if (type == MY_EVENT_MARIADB_START_ENCRYPTION) {
@@ -169,7 +262,7 @@ static int check_event(struct reading *reading, const uint8_t *data, size_t n, s
         return cdc_error_hint(error, "an encrypted log is read from the server");
     }
     bool list = type == MY_EVENT_PREVIOUS_GTIDS || type == MY_EVENT_MARIADB_GTID_LIST;
-    return list && at_head && reading->file > 0 ? check_goes_on(reading, data, n, error) : 0;
+    return list && at_head ? check_goes_on(reading, data, n, error) : 0;
 }
 
 /* An event of n bytes, of which the first part is decoded at once, and the others when the decoder asks for them: so a
@@ -249,28 +342,67 @@ static int read_magic(struct reading *reading, struct cdc_error *error)
 }
 
 /* The numbers of transactions and the GTIDs go on from one file to the next. */
-static int start_decoder(struct reading *reading, struct cdc_error *error)
+static int start_decoder(struct reading *reading, const struct my_coord *coord, struct cdc_error *error)
 {
-    struct my_coord coord = {"", 0};
     struct cdc_buf gtids = CDC_BUF_INIT;
     const struct cdc_offset *boundary = my_decoder_boundary(reading->decoder);
     uint64_t number = boundary ? (uint64_t)boundary->seq : 0;
-    name_coord(reading->path, &coord);
     my_gtid_set_append(&gtids, my_decoder_gtids(reading->decoder));
     cdc_buf_byte(&gtids, '\0');
     int result =
-        gtids.failed ? cdc_error_memory(error) : my_decoder_start(reading->decoder, number, gtids.data, &coord, error);
+        gtids.failed ? cdc_error_memory(error) : my_decoder_start(reading->decoder, number, gtids.data, coord, error);
     cdc_buf_free(&gtids);
     return result;
 }
 
+/* -- from one file to the next -------------------------------------------------------------- */
+
+/* The file ends inside a transaction. A relay log is rotated wherever it is full. MariaDB that was killed leaves one that
+ * was never committed; a truncated copy looks the same, but then the head of the next file lists it (check_goes_on). MySQL
+ * takes such a rest away when it starts. 1: the transaction goes on; 0; -1. */
+static int leave_transaction(struct reading *reading, struct cdc_error *error)
+{
+    if (reading->relay && reading->closed) {
+        reading->carried = my_decoder_counts(reading->decoder)->commits + 1;
+        return 1;
+    }
+    if (reading->relay || my_decoder_flavor(reading->decoder) == MY_FLAVOR_MYSQL)
+        return ends_too_early(reading->path, "ends inside a transaction", error);
+    return my_decoder_break_off(reading->decoder, error) < 0 ? at_coord(reading, error) : 0;
+}
+
+/* Where transactions have no GTIDs, the next file's head does not tell whether some are missing. A server that ends or begins
+ * another file says so at the end of this one, and in its head. */
+static int check_complete(struct reading *reading, struct cdc_error *error)
+{
+    bool listed = !reading->anonymous && !my_gtid_set_is_empty(my_decoder_gtids(reading->decoder));
+    reading->doubtful = !reading->closed && !listed && reading->events > 0;
+    return reading->doubtful && reading->in_use ? ends_too_early(reading->path, "was still open", error) : 0;
+}
+
+/* reading is still that of the file before. 1: a transaction goes on in the next one; 0; -1. */
+static int leave_file(struct reading *reading, struct cdc_error *error)
+{
+    int carries = my_decoder_in_transaction(reading->decoder) ? leave_transaction(reading, error) : 0;
+    if (carries == 0 && check_complete(reading, error) < 0)
+        return -1;
+    return carries;
+}
+
 static int read_file(struct reading *reading, const char *path, struct cdc_error *error)
 {
+    struct my_coord coord = {"", 0};
+    int carries = reading->file > 0 ? leave_file(reading, error) : 0;
+    if (carries < 0)
+        return -1;
     reading->path = path;
     reading->at = reading->buf.len = 0;
     reading->events = 0;
-    reading->end = false;
-    if (start_decoder(reading, error) < 0)
+    reading->end = reading->closed = reading->anonymous = false;
+    name_coord(path, &coord);
+    if (carries > 0)
+        my_decoder_go_on(reading->decoder, &coord);
+    else if (start_decoder(reading, &coord, error) < 0)
         return -1;
     reading->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (reading->fd < 0)
@@ -289,7 +421,9 @@ static off_t taken_up_to(const struct reading *reading)
     return offset < 0 ? -1 : offset - (off_t)(reading->buf.len - reading->at);
 }
 
-/* One event of the file at that offset, for look_ahead: 1; 0: there is no whole one. */
+enum { AT_END = 2 };
+
+/* One event of the file at that offset, for look_ahead: 1; 0: that is enough; AT_END: there is no whole one. */
 static int visit_event(struct reading *reading, off_t *offset, struct cdc_buf *event, my_log_visit *visit,
                        void *visitor, struct cdc_error *error)
 {
@@ -297,17 +431,19 @@ static int visit_event(struct reading *reading, off_t *offset, struct cdc_buf *e
     struct my_event_header header = {0};
     struct cdc_bytes body = {0};
     if (pread(reading->fd, head, sizeof head, *offset) != (ssize_t)sizeof head)
-        return 0;
+        return AT_END;
     size_t n = event_size(head);
     header.type = head[TYPE_AT];
     if (n < MY_EVENT_HEADER_SIZE || n > EVENT_MAX)
+        return AT_END;
+    if (header.type == MY_EVENT_ROTATE && reading->relay) /* the transaction may go on after it */
         return 0;
     if (header.type == MY_EVENT_QUERY || header.type == MY_EVENT_MARIADB_QUERY_COMPRESSED) {
         event->len = 0;
         if (!cdc_buf_room(event, n))
             return cdc_error_memory(error);
         if (pread(reading->fd, event->data, n, *offset) != (ssize_t)n)
-            return 0;
+            return AT_END;
         if (my_decoder_body(reading->decoder, (const uint8_t *)event->data, n, &header, &body, error) < 0)
             return at_coord(reading, error);
     }
@@ -319,16 +455,22 @@ static int visit_event(struct reading *reading, off_t *offset, struct cdc_buf *e
 static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes, my_log_visit *visit, void *visitor,
                       struct cdc_error *error)
 {
+    const struct my_event_header rotate = {.type = MY_EVENT_ROTATE};
     struct reading *reading = context;
     struct cdc_buf event = CDC_BUF_INIT;
     off_t offset = taken_up_to(reading);
-    int result = offset < 0 ? 0 : 1;
+    bool here = reading->carried != my_decoder_counts(reading->decoder)->commits + 1, followed;
+    int result = offset < 0 || !here ? 0 : 1;
     (void)from; /* positions may be those of another server, in a relay log */
     offset -= (off_t)bytes;
-    while (result > 0)
+    while (result == 1)
         result = visit_event(reading, &offset, &event, visit, visitor, error);
     cdc_buf_free(&event);
-    return result;
+    /* Another file follows: this one is as long as it will ever be, and a transaction without an end was never committed. */
+    followed = result == AT_END && !reading->relay && reading->file + 1 < reading->settings->n_files;
+    if (followed && visit(visitor, &rotate, (struct cdc_bytes){0}, my_decoder_coord(reading->decoder), error) < 0)
+        return -1;
+    return result < 0 ? -1 : 0;
 }
 
 static int describe(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error)
@@ -390,7 +532,7 @@ static int read_files(struct reading *reading, struct cdc_error *error)
     const struct my_file_settings *settings = reading->settings;
     struct cdc_error ignored = {0};
     int result = 0;
-    for (; result == 0 && reading->file < settings->n_files && !reading->control->stop; reading->file++)
+    for (; result == 0 && reading->file < settings->n_files && !is_done(reading); reading->file++)
         result = read_file(reading, settings->files[reading->file], error);
     if (finish(reading, result == 0 ? error : &ignored) < 0) /* what came before a fault is good */
         result = -1;
@@ -436,6 +578,7 @@ int my_file_run(const struct my_file_settings *settings, struct cdc_control *con
     cdc_writer_free(reading.writer);
     my_decoder_free(reading.decoder);
     my_files_schema_free(reading.schema);
+    my_gtid_set_free(reading.head_before.set);
     cdc_buf_free(&reading.buf);
     return result;
 }

@@ -18,15 +18,15 @@
 /* Attempts have four hexadecimal digits in pos. */
 #define CDC_ATTEMPT_MAX 0xFFFFu
 
-/* "DEV:INO" of a pipe or socket, in hexadecimal. */
-#define CDC_OUTPUT_SIZE 40
+/* What tells a pipe or socket from others: "DEV:INO", of one with a name "DEV:INO:PID:START". */
+#define CDC_OUTPUT_SIZE 80
 
 struct cdc_attempt {
     uint64_t origin;              /* where snapshot and log meet, as the connector counts; seq of all its lines */
     unsigned number;              /* of the last one that began to write; 0: none yet */
     char *written;                /* pos of the last commit of a whole attempt; NULL: none is whole */
     bool finished;                /* and stored */
-    char output[CDC_OUTPUT_SIZE]; /* the pipe that it was written into; "": a file, which keeps it, or not known */
+    char output[CDC_OUTPUT_SIZE]; /* the pipe to sinks that it was written into; "": a file, which keeps it, or none */
 };
 
 void cdc_attempt_clear(struct cdc_attempt *attempt);
@@ -41,8 +41,11 @@ int cdc_attempt_begin(struct cdc_attempt *attempt, const char *name, const char 
 /* All rows are written into output_fd, up to the commit line of that pos; without acks (NULL) they count as stored, too. */
 int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, int output_fd, const struct cdc_acks *acks,
                     struct cdc_error *error);
-/* What tells a pipe or socket from others, as long as it is open; "" for what keeps its lines, and for -1. */
+/* What tells a pipe or socket from others, as long as it is open; "" for what keeps its lines, and for -1. One with a name
+ * outlives those who open it: to it belongs who has opened it for us and for those after us, our parent process. */
 void cdc_attempt_output(int fd, char output[CDC_OUTPUT_SIZE]);
+/* Is it that one? Of one with a name: opened by our parent, or by a shell that has become this process (exec). */
+bool cdc_attempt_is_output(const char *output, int fd);
 /* Is the snapshot of the pipeline `name` finished? Reports it through log. kept: the pos that is saved, and a source object that
  * names the server of the attempts (NULL: there was none); a sink that has another server's lines is CONFIG, whatever its position.
  * 1: it was; 2: it is since this call (to be saved); 0: no; -1. */

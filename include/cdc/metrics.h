@@ -12,6 +12,7 @@ struct cdc_metrics {
     int64_t seq;       /* of the last confirmed position */
     int64_t lag_bytes; /* -1: unknown */
     int64_t lag_ms;    /* -1: unknown */
+    int64_t lag_since; /* since 1970: lag_ms is counted from then on, as long as it is set; 0 */
 };
 
 /* Appends the exposition text; tool and name become labels. */

@@ -24,17 +24,22 @@ struct cdc_start {
      * stale.at nothing is to be written at all: cdc-snapshot is next. */
     struct cdc_stale stale;
     struct cdc_rounds rounds; /* what cdc-snapshot has read again since the snapshot: what of the log it has seen */
-    size_t sinks; /* number of sinks, of which the source knows that it has confirmed changes to them; 0: none */
+    size_t sinks;             /* number of sinks, of which it is known that they have stored rows or changes; 0: none */
 };
 
 /* acks: NULL where what is written counts as stored. state_dir: where cdc-snapshot of the pipeline `name` may have left
  * its file; NULL: nowhere. output_fd: where the stream will write; -1: nowhere, it is only asked. *start is to be freed
  * in any case (cdc_start_free). 0, or -1: CONFIG when a snapshot was begun and is not complete: after half of one, the
  * sinks would move past the other half for ever; TEMPORARY when it is complete, but went into another pipe, and its
- * sinks have not stored it: it may have ended with that pipe; LOST when a sink has no position, but an earlier run has
- * confirmed changes, which that sink will never see. */
+ * sinks have not stored it: it may have ended with that pipe; LOST when it is finished besides, and a sink has come since
+ * that has not stored it; LOST also when a sink has no position, but an earlier run has confirmed changes, which that sink
+ * will never see. */
 int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own, struct cdc_acks *acks,
                      const char *state_dir, const char *name, int output_fd, struct cdc_error *error);
+/* Would the start be refused as long as a sink has no position? Then those that begin at this moment are worth waiting for.
+ * 1, 0, or -1. */
+int cdc_start_needs_sinks(const struct cdc_offset_file *own, const char *state_dir, const char *name, int output_fd,
+                          struct cdc_error *error);
 /* LOST: the sink without a position, as above. Always -1. */
 int cdc_start_lost_sink(const char *name, struct cdc_error *error);
 void cdc_start_free(struct cdc_start *start); /* the members, not the struct */

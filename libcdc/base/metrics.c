@@ -31,7 +31,7 @@ static const struct {
     COUNTER(json_texts, "JSON documents given as a string because readers would refuse them."),
     GAUGE("cdc_confirmed_seq", seq, "seq of the last confirmed position."),
     GAUGE("cdc_lag_bytes", lag_bytes, "Bytes of log not confirmed yet; -1: unknown."),
-    GAUGE("cdc_lag_milliseconds", lag_ms, "Age of the last confirmed commit; -1: unknown."),
+    GAUGE("cdc_lag_milliseconds", lag_ms, "For so long changes may have waited to be confirmed; -1: unknown."),
 };
 
 /* A label value (Prometheus text format): backslash, quote and line feed are escaped. */

@@ -43,8 +43,11 @@ void loop_report_turn(struct loop_report *report, bool last)
     if (!last && now < report->next_save)
         return;
     report->next_save = now + METRICS_MS;
+    struct cdc_metrics metrics = *report->metrics;
+    if (metrics.lag_since > 0 && (metrics.lag_ms = cdc_clock_wall_ms() - metrics.lag_since) < 0)
+        metrics.lag_ms = 0;
     /* Figures are worth a warning, never a stop. */
-    if (cdc_metrics_save(report->metrics_file, report->metrics, report->tool, report->name, &error) != 0)
+    if (cdc_metrics_save(report->metrics_file, &metrics, report->tool, report->name, &error) != 0)
         cdc_log_write(report->log, CDC_LOG_WARNING, "%s", error.text);
 }
 

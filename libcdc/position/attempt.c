@@ -8,7 +8,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cdc/attempt.h>
 #include <cdc/json.h>
@@ -64,22 +66,71 @@ int cdc_attempt_begin(struct cdc_attempt *attempt, const char *name, const char 
     return 0;
 }
 
-void cdc_attempt_output(int fd, char output[CDC_OUTPUT_SIZE])
+/* An anonymous one is "pipe:[1234]" or "socket:[1234]"; where that cannot be read, it may have a name. */
+static bool may_have_name(int fd)
+{
+    char path[32], target[16];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(path, target, sizeof target);
+    return n < 8 || (memcmp(target, "pipe:[", 6) != 0 && memcmp(target, "socket:[", 8) != 0);
+}
+
+/* When a process began, in ticks since the machine did: the 22nd field of its stat, of which the second, the name in brackets,
+ * may hold anything. 0: not known. */
+static unsigned long long started(pid_t pid)
+{
+    char path[32], text[1024];
+    unsigned long long ticks = 0;
+
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[n] = '\0';
+    const char *p = strrchr(text, ')');
+    for (int field = 2; p != NULL && field < 22; field++)
+        p = strchr(p + 1, ' ');
+    if (p != NULL)
+        ticks = strtoull(p + 1, NULL, 10);
+    return ticks;
+}
+
+static void name_output(int fd, pid_t opener, char output[CDC_OUTPUT_SIZE])
 {
     struct stat file;
 
     output[0] = '\0';
-    if (fd >= 0 && fstat(fd, &file) == 0 && (S_ISFIFO(file.st_mode) || S_ISSOCK(file.st_mode)))
-        (void)snprintf(output, CDC_OUTPUT_SIZE, "%" PRIx64 ":%" PRIx64, (uint64_t)file.st_dev, (uint64_t)file.st_ino);
+    if (fd < 0 || fstat(fd, &file) != 0 || !(S_ISFIFO(file.st_mode) || S_ISSOCK(file.st_mode)))
+        return;
+    int n = snprintf(output, CDC_OUTPUT_SIZE, "%" PRIx64 ":%" PRIx64, (uint64_t)file.st_dev, (uint64_t)file.st_ino);
+    if (may_have_name(fd))
+        (void)snprintf(output + n, CDC_OUTPUT_SIZE - (size_t)n, ":%ld:%llu", (long)opener, started(opener));
+}
+
+void cdc_attempt_output(int fd, char output[CDC_OUTPUT_SIZE])
+{
+    name_output(fd, getppid(), output);
+}
+
+bool cdc_attempt_is_output(const char *output, int fd)
+{
+    char by_parent[CDC_OUTPUT_SIZE], by_us[CDC_OUTPUT_SIZE];
+
+    name_output(fd, getppid(), by_parent);
+    name_output(fd, getpid(), by_us);
+    return strcmp(output, by_parent) == 0 || strcmp(output, by_us) == 0;
 }
 
 int cdc_attempt_end(struct cdc_attempt *attempt, const char *pos, int output_fd, const struct cdc_acks *acks,
                     struct cdc_error *error)
 {
-    cdc_attempt_output(output_fd, attempt->output);
+    /* Nobody to wait for: with --ack=stdout, written is stored, wherever the reader puts it. */
+    cdc_attempt_output(acks != NULL ? output_fd : -1, attempt->output);
     free(attempt->written);
     attempt->written = strdup(pos);
-    /* Nobody to wait for: with --ack=stdout, written is stored. */
     attempt->finished = acks == NULL;
     return attempt->written != NULL ? 0 : cdc_error_memory(error);
 }

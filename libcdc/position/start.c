@@ -25,32 +25,62 @@ static int check_complete(const struct cdc_offset *snapshot, const char *name, s
     return cdc_error_hint(error, "run cdc-snapshot with the same arguments to its end first");
 }
 
-/* An example of what must not be: a line is killed while its sink still has the last rows of the snapshot before it, and
- * the source alone is started again. What it writes would move the sink's position past rows that it never had. */
-static int check_pipe(const struct cdc_offset *snapshot, const struct cdc_offset *own, struct cdc_acks *acks,
-                      const char *name, int output_fd, struct cdc_error *error)
+/* What the snapshot keeps of its attempt; to be cleared in any case. */
+static int read_attempt(struct cdc_attempt *attempt, const struct cdc_offset *snapshot, const char *name,
+                        struct cdc_error *error)
 {
-    struct cdc_attempt attempt = {.written = NULL};
-    char ours[CDC_OUTPUT_SIZE];
-    int stored = 1;
-
-    cdc_attempt_output(output_fd, ours);
+    *attempt = (struct cdc_attempt){.written = NULL};
     errno = 0;
-    if (!cdc_attempt_read(&attempt, cdc_span_text(snapshot->state)))
-        stored = errno == ENOMEM ? cdc_error_memory(error)
-                                 : cdc_error_set(error, CDC_EXIT_CONFIG,
-                                                 "the state that cdc-snapshot keeps of \"%s\" is damaged", name);
-    else if (acks != NULL && output_fd >= 0 && !attempt.finished && attempt.output[0] != '\0' &&
-             strcmp(attempt.output, ours) != 0 && (own->pos == NULL || strcmp(own->pos, attempt.written) < 0))
-        stored = cdc_acks_passed(acks, attempt.written, error);
-    cdc_attempt_clear(&attempt);
-    if (stored != 0)
-        return stored < 0 ? -1 : 0;
+    if (cdc_attempt_read(attempt, cdc_span_text(snapshot->state)))
+        return 0;
+    return errno == ENOMEM
+               ? cdc_error_memory(error)
+               : cdc_error_set(error, CDC_EXIT_CONFIG, "the state that cdc-snapshot keeps of \"%s\" is damaged", name);
+}
+
+/* Did the rows go into another pipe than the one that we shall write into? What went into a file is there still, and whoever
+ * took it (--ack=stdout) gives it to the sinks himself. */
+static bool went_elsewhere(const struct cdc_attempt *attempt, int output_fd)
+{
+    return output_fd >= 0 && attempt->output[0] != '\0' && !cdc_attempt_is_output(attempt->output, output_fd);
+}
+
+static int not_stored(bool over, const char *name, struct cdc_error *error)
+{
+    if (over) {
+        cdc_error_set(error, CDC_EXIT_LOST,
+                      "the snapshot of \"%s\" is over, and a sink has not stored its rows: they would be missing there",
+                      name);
+        return cdc_error_hint(error, "restore that sink's destination and offset file, or take the sink out of the "
+                                     "line; else take a new snapshot");
+    }
     cdc_error_set(error, CDC_EXIT_TEMPORARY,
                   "the rows of the snapshot of \"%s\" went into another pipe, and not all sinks have stored them",
                   name);
     return cdc_error_hint(error, "run cdc-snapshot before it with the same arguments, into the same pipe: it reads "
                                  "them again where they are not stored");
+}
+
+/* Two examples of what must not be. A line is killed while its sink still has the last rows of the snapshot before it, and the
+ * source alone is started again: what it writes would move the sink's position past rows that it never had. And a snapshot is
+ * finished, since its one sink has stored it, and the stream begins with a second sink beside that one, or with another in its
+ * place: none of the rows comes to that. */
+static int check_pipe(struct cdc_start *start, const struct cdc_offset *snapshot, struct cdc_acks *acks,
+                      const char *name, int output_fd, struct cdc_error *error)
+{
+    struct cdc_attempt attempt;
+    int result = read_attempt(&attempt, snapshot, name, error);
+
+    if (result == 0 && acks != NULL && went_elsewhere(&attempt, output_fd)) {
+        const char *own = start->own.pos;
+        bool over =
+            attempt.finished || (own != NULL && strcmp(own, attempt.written) >= 0); /* cdc-snapshot reads no more */
+        int stored = cdc_acks_passed(acks, attempt.written, error);
+        result = stored < 0 ? -1 : stored ? 0 : not_stored(over, name, error);
+        start->sinks = cdc_acks_count(acks);
+    }
+    cdc_attempt_clear(&attempt);
+    return result;
 }
 
 /* 1 when there is one, and *snapshot is to be freed; 0; -1. */
@@ -69,14 +99,49 @@ static int read_snapshot(struct cdc_offset *snapshot, const char *state_dir, con
     return found;
 }
 
+int cdc_start_needs_sinks(const struct cdc_offset_file *own, const char *state_dir, const char *name, int output_fd,
+                          struct cdc_error *error)
+{
+    const struct cdc_offset *entry = cdc_offset_file_get(own, name);
+    struct cdc_offset snapshot = {.pos = NULL};
+    struct cdc_attempt attempt = {.written = NULL};
+
+    if (entry != NULL && entry->pos[0] != '\0')
+        return 1;
+    int result = state_dir != NULL ? read_snapshot(&snapshot, state_dir, name, error) : 0;
+    if (result > 0)
+        result = read_attempt(&attempt, &snapshot, name, error) != 0 ? -1 : went_elsewhere(&attempt, output_fd);
+    cdc_attempt_clear(&attempt);
+    cdc_offset_free(&snapshot);
+    return result;
+}
+
 int cdc_start_lost_sink(const char *name, struct cdc_error *error)
 {
     cdc_error_set(error, CDC_EXIT_LOST,
-                  "a sink of \"%s\" has no position, but the source has confirmed changes before: it would miss them",
+                  "a sink of \"%s\" has no position, but rows or changes were confirmed before: it would miss them",
                   name);
     return cdc_error_hint(error,
                           "start the sink, if its destination keeps the position (cdc-sink-sqlite), or restore its "
                           "offset file; else take a new snapshot");
+}
+
+/* The sink has a part of the rows, and the rest is in the pipe: of an older attempt maybe, which began at another place. */
+static bool is_within(const struct cdc_offset *acked, const struct cdc_offset *snapshot)
+{
+    return snapshot->pos != NULL && snapshot->source != NULL && strcmp(acked->pos, snapshot->pos) < 0;
+}
+
+/* Where the log goes on after the rows, the snapshot's own file says; the position stays the sink's. */
+static int take_source(struct cdc_offset *from, const struct cdc_offset *snapshot, struct cdc_error *error)
+{
+    char *source = strdup(snapshot->source);
+
+    if (source == NULL)
+        return cdc_error_memory(error);
+    free(from->source);
+    from->source = source;
+    return 0;
 }
 
 /* The sinks' smallest position, else our own. It may be behind our own: a sink that was restored from a backup needs
@@ -84,7 +149,8 @@ int cdc_start_lost_sink(const char *name, struct cdc_error *error)
  * not, the connector says so (LOST). An example of what must not be taken for a first start: two sinks, one offset
  * file was removed. That sink has no position, so there is no smallest one; but our own file shows that changes were
  * confirmed, which that sink will never see. */
-static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const char *name, struct cdc_error *error)
+static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const struct cdc_offset *snapshot,
+                         const char *name, struct cdc_error *error)
 {
     const struct cdc_offset *acked = NULL;
     bool has_own = start->own.pos != NULL;
@@ -101,7 +167,11 @@ static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const c
     /* First all of our own, then the sinks' over it: the state is ours, and a sink's file has none. */
     if (has_own && cdc_offset_copy(&start->from, &start->own, error) != 0)
         return -1;
-    return acked != NULL ? cdc_offset_copy(&start->from, acked, error) : 0; /* our own state stays in it */
+    if (acked == NULL)
+        return 0;
+    if (cdc_offset_copy(&start->from, acked, error) != 0) /* our own state stays in it */
+        return -1;
+    return is_within(acked, snapshot) ? take_source(&start->from, snapshot, error) : 0;
 }
 
 /* Only where there is a snapshot has anybody rows that may be stale. */
@@ -139,9 +209,9 @@ int cdc_start_decide(struct cdc_start *start, const struct cdc_offset_file *own,
     if (result == 0 && entry != NULL && entry->pos[0] != '\0')
         result = cdc_offset_copy(&start->own, entry, error);
     if (result == 0 && found > 0)
-        result = check_pipe(&snapshot, &start->own, acks, name, output_fd, error);
+        result = check_pipe(start, &snapshot, acks, name, output_fd, error);
     if (result == 0)
-        result = decide_stored(start, acks, name, error);
+        result = decide_stored(start, acks, &snapshot, name, error);
     if (result == 0)
         result = find_stale(start, entry, acks, error);
     if (result == 0 && found > 0 && start->kind == CDC_START_FIRST) {

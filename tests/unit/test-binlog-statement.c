@@ -217,8 +217,8 @@ static void test_secrets(void)
 
 static int note_effect(void *context, const struct my_effect *effect, struct cdc_error *error)
 {
-    static const char *const kinds[] = {"empties", "rows", "values",  "keys",     "adds",      "drops",
-                                        "changes", "made", "dropped", "database", "unreadable"};
+    static const char *const kinds[] = {"empties", "rows", "values",  "keys",     "adds",       "drops",
+                                        "changes", "made", "dropped", "database", "unreadable", "cascades"};
     struct cdc_buf *out = context;
     (void)error;
     cdc_buf_text(out, out->len ? ", " : "");
@@ -275,13 +275,19 @@ static void test_effects(void)
         {"ALTER TABLE t ADD c INT, ADD d INT DEFAULT NULL COMMENT 'not null, default 1'", "adds t.c, adds t.d"},
         {"ALTER TABLE t ADD (c INT, d INT NOT NULL)", "adds t.c, values t"},
         {"ALTER TABLE t ADD COLUMN c INT DEFAULT 7, ADD d INT AUTO_INCREMENT", "values t, values t"},
-        {"ALTER TABLE t ADD c TIMESTAMP, ADD d TIMESTAMP NULL, ADD e TIMESTAMP NOT NULL", "values t, adds t.d, values t"},
+        {"ALTER TABLE t ADD c TIMESTAMP, ADD d TIMESTAMP NULL, ADD e TIMESTAMP NOT NULL",
+         "values t, adds t.d, values t"},
         {"ALTER TABLE t ADD c INT GENERATED ALWAYS AS (a + 1) STORED, ADD d SERIAL", "values t, values t"},
-        {"ALTER TABLE t ADD c INT CHECK (c IS NOT NULL) FIRST, ADD COLUMN IF NOT EXISTS `d``e` INT AFTER c", "adds t.c, adds t.d`e"},
-        {"ALTER TABLE t ADD id INT PRIMARY KEY, ADD c INT UNIQUE KEY, ADD PRIMARY KEY (a)", "values t, adds t.c, values t"},
-        {"ALTER TABLE t ADD CONSTRAINT x UNIQUE (a), ADD CONSTRAINT FOREIGN KEY (a) REFERENCES u (a), ADD CHECK (a > 0)", "keys t"},
+        {"ALTER TABLE t ADD c INT CHECK (c IS NOT NULL) FIRST, ADD COLUMN IF NOT EXISTS `d``e` INT AFTER c",
+         "adds t.c, adds t.d`e"},
+        {"ALTER TABLE t ADD id INT PRIMARY KEY, ADD c INT UNIQUE KEY, ADD PRIMARY KEY (a)",
+         "values t, adds t.c, values t"},
+        {"ALTER TABLE t ADD CONSTRAINT x UNIQUE (a), ADD CONSTRAINT FOREIGN KEY (a) REFERENCES u (a), ADD CHECK (a > "
+         "0)",
+         "keys t"},
         {"ALTER TABLE t ADD (c INT, UNIQUE KEY (c), d INT)", "adds t.c, keys t, adds t.d"},
-        {"ALTER TABLE t DROP PRIMARY KEY, DROP INDEX a, DROP FOREIGN KEY b, DROP CONSTRAINT c", "values t, keys t, keys t"},
+        {"ALTER TABLE t DROP PRIMARY KEY, DROP INDEX a, DROP FOREIGN KEY b, DROP CONSTRAINT c",
+         "values t, keys t, keys t"},
         {"ALTER TABLE t DROP c, ADD c INT", "drops t.c, adds t.c"},
         {"ALTER TABLE t ALTER c SET DEFAULT 1, ALTER INDEX i INVISIBLE, AUTO_INCREMENT 9, ORDER BY a", ""},
         {"CREATE UNIQUE INDEX i ON d.t (a)", "keys d.t"},
@@ -289,7 +295,8 @@ static void test_effects(void)
         {"CREATE OR REPLACE INDEX i ON t (a)", "keys t"},
         {"DROP INDEX `PRIMARY` ON t", "keys t"},
         {"ALTER TABLE t MODIFY c INT", "changes t.c"},
-        {"ALTER TABLE t MODIFY COLUMN IF EXISTS c INT PRIMARY KEY, MODIFY d INT UNIQUE", "values t, keys t, changes t.d"},
+        {"ALTER TABLE t MODIFY COLUMN IF EXISTS c INT PRIMARY KEY, MODIFY d INT UNIQUE",
+         "values t, keys t, changes t.d"},
         {"ALTER TABLE t CHANGE c C BIGINT", "changes t.c"},
         {"ALTER TABLE t CHANGE c d INT, RENAME u", "drops t.c, values t, changes t.c, empties t, rows u"},
         {"DROP TABLE t", "empties t"},
@@ -313,6 +320,14 @@ static void test_effects(void)
         {"TRUNCATE 't'", "unreadable"},
         {"TRUNCATE TABLE t (a)", "unreadable"},
         {"CREATE TABLE IF NOT EXISTS t (i INT)", ""},
+        {"CREATE TABLE IF NOT EXISTS d.t (i INT REFERENCES p (i) ON UPDATE RESTRICT ON DELETE CASCADE)",
+         "cascades d.t"},
+        {"CREATE TABLE t (a TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, FOREIGN KEY (b) REFERENCES p (b) ON DELETE NO "
+         "ACTION)",
+         ""},
+        {"CREATE OR REPLACE TABLE t (i INT, FOREIGN KEY (i) REFERENCES p (i) ON DELETE SET NULL)",
+         "empties t, cascades t"},
+        {"CREATE TABLE 't' (i INT REFERENCES p (i) ON DELETE CASCADE)", ""},
         {"RENAME TABLE 'a' TO b", "unreadable"},
         {"ALTER TABLE t ADD c CHAR DEFAULT '\\', RENAME TO u -- '", "values t"},
     };

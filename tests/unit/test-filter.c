@@ -98,6 +98,10 @@ static void test_columns(void)
     becomes(&pattern, schema, schema);
 }
 
+#define TRUNCATE(snapshot)                                                                                             \
+    "{\"op\":\"t\",\"pos\":\"1\",\"seq\":1,\"source\":{\"name\":\"n\",\"schema\":\"app\",\"table\":\"t\","             \
+    "\"snapshot\":\"" snapshot "\"}}"
+
 static void test_selection(void)
 {
     static const char row[] = HEAD("c") "\"key\":null,\"before\":null,\"after\":{\"a\":1}}";
@@ -116,6 +120,14 @@ static void test_selection(void)
     becomes(&ops, message, NULL);
     becomes(&ops, HEAD("d") "\"key\":null}", HEAD("d") "\"key\":null}");
     becomes(&ops, HEAD("new") "\"key\":null}", HEAD("new") "\"key\":null}");
+    /* A table whose rows a snapshot reads again is emptied before them. */
+    struct cdc_filter_settings rows = {.ops = LIST("r,c,u,d")}, truncates = {.ops = LIST("t,c,u,d")};
+    becomes(&rows, TRUNCATE("true"), TRUNCATE("true"));
+    becomes(&rows, TRUNCATE("first"), TRUNCATE("first"));
+    becomes(&rows, TRUNCATE("false"), NULL);
+    becomes(&rows, HEAD("t") "\"more\":1}", NULL);
+    becomes(&truncates, TRUNCATE("true"), NULL);
+    becomes(&truncates, TRUNCATE("false"), TRUNCATE("false"));
     struct cdc_filter_settings rename = {.rename_tables = LIST("app.t=west.u", "other=x")};
     becomes(&rename, row,
             "{\"op\":\"c\",\"pos\":\"1\",\"seq\":1,\"source\":{\"name\":\"n\",\"schema\":\"west\",\"table\":\"u\"},"

@@ -172,6 +172,7 @@ static const struct run runs[] = {
      "+1 SHOW GRANTS\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'binlog_expire_logs_seconds'\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'expire_logs_days'\n"
+     "+1 SHOW GLOBAL VARIABLES LIKE 'max_binlog_total_size'\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'log_slave_updates'\n"
      "+1 SHOW MASTER STATUS\n"
      "+1 SHOW GLOBAL VARIABLES LIKE 'binlog_row_value_options'\n"
@@ -217,7 +218,7 @@ static const struct run runs[] = {
      "+#-1: 69 unable to connect to 127.0.0.1:3306: refused by the test ()\n"
      "-1 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SE ... gipk_in_create_table_and_information_schema = ON*/\n"
      "-1 SELECT VERSION()\n"
-     "-32 more\n"},
+     "-33 more\n"},
     /* settings */
     {"",
      {V("log_bin", "OFF"), V("binlog_format", "MIXED"), V("binlog_row_image", "MINIMAL")},
@@ -291,6 +292,17 @@ static const struct run runs[] = {
      "-#info: ok: the log is kept for 30 days\n"
      "+#warning: the log is kept for 1 s: a pipe that stands still for longer loses its position (hint: SET GLOBAL "
      "binlog_expire_logs_seconds = 604800;)\n"},
+    {"",
+     {V("binlog_expire_logs_seconds", "0"), V("max_binlog_total_size", "4096")},
+     "-#info: ok: the log is kept for 30 days\n"
+     "+#warning: the log is kept up to 4096 bytes: a pipe that stands still while more is written loses its position "
+     "(hint: "
+     "SET GLOBAL max_binlog_total_size = 0; or more than is logged while the pipe may stand still)\n"},
+    {"",
+     {V("max_binlog_total_size", "1")},
+     "+#warning: the log is kept up to 1 bytes: a pipe that stands still while more is written loses its position "
+     "(hint: "
+     "SET GLOBAL max_binlog_total_size = 0; or more than is logged while the pipe may stand still)\n"},
     {"",
      {V("binlog_expire_logs_seconds", "0"), A("'expire_logs_days'", 2, "x|10")},
      "-#info: ok: the log is kept for 30 days\n"

@@ -835,6 +835,39 @@ static void test_rows(void)
     cdc_buf_free(&out);
 }
 
+/* A line's pos has no digits for more attempts: two of them would have the same ones. */
+static void test_last_attempt(void)
+{
+    struct cdc_error error = {0};
+    struct cdc_buf out = CDC_BUF_INIT, state = CDC_BUF_INIT;
+    struct cdc_offset_file *file = cdc_offset_file_memory("cdc-snapshot", &error);
+    static const uint8_t bad[] = {0};
+    static const struct fake_packet broken[] = {{row_1, sizeof row_1}, {bad, sizeof bad}};
+    use(mariadb);
+    fake.rows = broken;
+    bool broken_off = attempt(file, &out, &error) < 0;
+    fake.rows = rows;
+    const struct cdc_offset *kept = cdc_offset_file_get(file, "p");
+    const char *number = kept ? strstr(kept->state, "\"attempt\":1,") : NULL;
+    check(broken_off && number, "a first attempt is kept");
+    if (!number)
+        abort();
+    cdc_buf_printf(&state, "%.*s\"attempt\":65535%s", (int)(number - kept->state), kept->state,
+                   number + strlen("\"attempt\":1"));
+    struct cdc_offset changed = *kept;
+    changed.state = state.data;
+    out.len = 0;
+    memset(&error, 0, sizeof error);
+    check(cdc_offset_file_set(file, "p", &changed, &error) == 0 && attempt(file, &out, &error) < 0 &&
+              error.status == CDC_EXIT_CONFIG &&
+              strstr(error.text, "65535 attempts at the snapshot of \"p\" have failed"),
+          "no attempt after the last one");
+    check(out.len == 0 && strcmp(cdc_offset_file_get(file, "p")->state, state.data) == 0, "writes nothing");
+    cdc_offset_file_free(file);
+    cdc_buf_free(&state);
+    cdc_buf_free(&out);
+}
+
 static void test_others(void)
 {
     static const struct other unselected = {mariadb,
@@ -884,6 +917,7 @@ int main(void)
     }
     test_said();
     test_others();
+    test_last_attempt();
     cdc_buf_free(&fake.said);
     cdc_buf_free(&logged);
     return failures ? 1 : 0;

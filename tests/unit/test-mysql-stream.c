@@ -138,7 +138,7 @@ static const struct cdc_log log_to = {.write = keep_message};
     "{\"connector\":\"mariadb\",\"name\":\"p\",\"ts_ms\":1,\"server_id\":7,\"file\":\"b.000007\",\"pos\":567,\"row\":" \
     "0,\"gtids\":\"0-1-5\",\"server_uuid\":\"1/host:3306\",\"file_created\":1700000000}"
 #define POS "0006450000000000.FFFFFFFFFF"
-static const char *source = SOURCE, *first;
+static const char *source = SOURCE, *start_pos = POS, *first;
 static const char *schema_file;
 static bool tells_boundary; /* without memory for it there is none, and reading begins again at the one before */
 
@@ -162,7 +162,7 @@ static int stream(struct cdc_buf *out, struct cdc_error *error)
 {
     static const char *pattern[] = {"d.*"};
     struct cdc_metrics metrics = {0};
-    struct cdc_offset from = {.pos = (char *)POS, .source = (char *)source};
+    struct cdc_offset from = {.pos = (char *)start_pos, .source = (char *)source};
     const struct cdc_start decided = {.kind = first ? CDC_START_FIRST : CDC_START_RESUME,
                                       .from = first ? (struct cdc_offset){0} : from};
     const struct my_stream_settings settings = {
@@ -592,6 +592,20 @@ static const struct other others[] = {
      "another server answers than a moment ago"},
 };
 
+/* The clock was set back since, or the other server's host has an earlier one: numbers go on from the last one all the same. */
+static void test_clock_behind(void)
+{
+    static const struct other moved = {
+        SOURCE_OF("b.000007", "567", "0-1-5", "2/other:3306", "1700000000"),
+        NULL,
+        {A("nothing", 0, NULL)},
+        0,
+        "{\"op\":\"schema\",\"pos\":\"00F0000000000001.0000000001.0\",\"seq\":67553994410557441,"};
+    start_pos = "00F0000000000000.FFFFFFFFFF";
+    check_other(&moved);
+    start_pos = POS;
+}
+
 static unsigned renames, rename_fails_at; /* 0: never */
 int rename(const char *from, const char *to)
 {
@@ -803,6 +817,7 @@ int main(void)
     make_log(true);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         check_other(&others[i]);
+    test_clock_behind();
     cdc_buf_free(&logged);
     cdc_buf_free(&fake.said);
     return finish() || wrong > 0;

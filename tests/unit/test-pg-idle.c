@@ -5,6 +5,7 @@
 #include "tests/unit/difference.h"
 #include "tests/unit/fake-postgres.h"
 
+#include <cdc/retry.h>
 #include <cdc/start.h>
 #include <time.h>
 
@@ -345,7 +346,8 @@ static void play(const struct script *script)
                 break;
         if (error.status != 0)
             cdc_buf_printf(&trace, "%d %s\n", error.status, error.text);
-        cdc_buf_printf(&trace, "lag %ld bytes, %ld ms\n", (long)metrics.lag_bytes, (long)metrics.lag_ms);
+        int64_t lag_ms = metrics.lag_since ? cdc_clock_wall_ms() - metrics.lag_since : metrics.lag_ms;
+        cdc_buf_printf(&trace, "lag %ld bytes, %ld ms\n", (long)metrics.lag_bytes, (long)lag_ms);
         fake.fault = FAKE_SOUND;
         fake.unsent = fake.busy = 0;
         each_look = 0;
@@ -472,7 +474,7 @@ static const struct script scripts[] = {
      "1100 tick: 0\n"
      "  status r 3000 3000 3000 at 1100\n"
      "1100 state: 1 events 1, between 1, boundary 0000000000003000.0000000000.h00000001\n"
-     "lag 0 bytes, 0 ms\n"
+     "lag 33542144 bytes, 100 ms\n"
      "  status r 3000 3000 3000 at 1100\n"},
     {"",
      "k3000 read +5000 tick read state",
@@ -535,7 +537,7 @@ static const struct script scripts[] = {
      "  status r 3000 3000 3000 at 2000\n"
      "  says 1 SELECT concat_ws(' ', (SELECT concat(c\n"
      "2000 confirm 0000000000003000.0000000000.h00000002: 0\n"
-     "lag 0 bytes, 0 ms\n"
+     "lag 33542144 bytes, 1000 ms\n"
      "  status r 3000 3000 3000 at 2000\n"},
     {"heartbeat=1",
      "k3000 read +1000 blocked tick",
@@ -622,7 +624,7 @@ static const struct script scripts[] = {
      "300 confirm 0000000000005000.FFFFFFFFFF.0000000000005030: 0\n"
      "  status r 5030 5030 5030 at 300\n"
      "300 read: idle\n"
-     "lag 16336 bytes, 0 ms\n"
+     "lag 33538000 bytes, 300 ms\n"
      "  status r 5030 5030 5030 at 300\n"},
     {"",
      "B4000 C read k5000! read confirm +100 confirm",
@@ -654,7 +656,7 @@ static const struct script scripts[] = {
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
      "200 tick: 0\n"
-     "lag 0 bytes, 0 ms\n"
+     "lag 33538000 bytes, 100 ms\n"
      "  status r 4030 4030 4030 at 200\n"},
     {"",
      "+1000 tick k5000! read B4000 C read +50 confirm +50 tick",
@@ -675,7 +677,7 @@ static const struct script scripts[] = {
      "  says 1 WITH p AS MATERIALIZED (SELECT c.oid, \n"
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
-     "lag 0 bytes, 0 ms\n"
+     "lag 33538000 bytes, 100 ms\n"
      "  status r 4030 4030 4030 at 1100\n"},
     /* the end */
     {"until=0/3000",
@@ -1297,7 +1299,7 @@ static const struct script scripts[] = {
      "  says 1 SELECT concat_ws(', ', CASE WHEN NOT p\n"
      "  says 1 SELECT p.oid AS publication, p.xmin::t\n"
      "200 state: 1 events 1, between 1, boundary 0000000000004000.FFFFFFFFFF.0000000000004030\n"
-     "lag 0 bytes, 0 ms\n"
+     "lag 33538000 bytes, 200 ms\n"
      "  status r 0 0 0 at 200\n"},
     {"heartbeat=1",
      "k3000! read +1000 tick confirm reconnect read +999 tick +1 tick",
@@ -1333,7 +1335,7 @@ static const struct script scripts[] = {
      "2000 tick: 0\n"
      "  line \"op\":\"heartbeat\" \"pos\":\"0000000000003000.0000000000.h00000002\" \"ts_ms\":1795710002000 "
      "\"timeline\":1\n"
-     "lag 0 bytes, 0 ms\n"
+     "lag 33542144 bytes, 1000 ms\n"
      "  status r 3000 3000 3000 at 2000\n"},
     /* a command cannot have a name that is not ASCII in a session that does not convert */
     {"LATIN1",

@@ -15,6 +15,11 @@
 #define COLUMNS "name|type|typmod|generated|nullable|identity|primary|published\n"
 static const struct fake_answer for_snapshot[] = {
     {"SET statement_timeout", NULL, false},
+    {"AS publication, (SELECT pg_current_snapshot()",
+     "publication|xids|at|schema|name|oid|made|named|by|is_part|is\n"
+     "16396 725 10 f t t t t t|726:726:|0/1543DD8|public|t|16384|720|720|724|f|{\"oid\" : 16384, \"cols\" : []}\n"
+     "16396 725 10 f t t t t t|726:726:|0/1543DD8|public|u|16391|720|720|724|f|{\"oid\" : 16391, \"cols\" : []}",
+     false},
     {"SET client_encoding", NULL, false},
     {"FROM pg_replication_slots WHERE slot_name", SLOT, false},
     {"SELECT 1 FROM pg_publication", "?column?", false},
@@ -105,6 +110,11 @@ static int second_attempt(struct cdc_buf *out, struct cdc_error *error)
 
 /* -- what comes out, and what is said for it -- */
 
+#define SHAPES                                                                                                         \
+    "\"shapes\":{\"publication\":\"16396 725 10 f t t t t t\",\"xids\":\"726:726:\",\"at\":\"0/1543DD8\",\"tables\":[{"      \
+    "\"schema\":\"public\",\"table\":\"t\",\"at\":\"0/1543DD8\",\"is\":{\"oid\":16384,\"cols\":[]}},{\"schema\":"          \
+    "\"public\",\"table\":\"u\",\"at\":\"0/1543DD8\",\"is\":{\"oid\":16391,\"cols\":[]}}]}"
+
 static const struct run runs[] = {
     {"a snapshot", "first", first_attempt,
      "{\"op\":\"schema\",\"pos\":\"0000000001543DD0.0000000000.a0001.000000000001\",\"seq\":22298064,\"ts_ms\":"
@@ -156,7 +166,7 @@ static const struct run runs[] = {
      "{\"identity\":{\"system_identifier\":\"7712519040855319821\",\"timeline\":1,\"database\":\"postgres\",\"slot\":"
      "\"cdc_p\"},\"consistent_point\":\"0/"
      "1543DD0\",\"attempt\":1,\"publication\":{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f t t t t "
-     "t\",\"has\":\"s2200:16397\"},\"written\":\"0000000001543DD0.0000000000.a0001.00000000000B\",\"finished\":true}",
+     "t\",\"has\":\"s2200:16397\"}," SHAPES ",\"written\":\"0000000001543DD0.0000000000.a0001.00000000000B\",\"finished\":true}",
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
@@ -216,6 +226,10 @@ static const struct run runs[] = {
      "ORDER BY c.o\n"
      "1 {23,25}\n"
      "1 {-1,-1}\n"
+     "1 SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.p ...  = ANY ($2::oid[])) t ON true WHERE "
+     "p.pubname = $1\n"
+     "1 cdc_p\n"
+     "1 {16384,16391}\n"
      "1 SET lock_timeout = 10000\n"
      "1 LOCK TABLE ONLY \"public\".\"t\" IN ACCESS SHARE MODE\n"
      "1 SET lock_timeout = 0\n"
@@ -291,7 +305,7 @@ static const struct run runs[] = {
      "{\"identity\":{\"system_identifier\":\"7712519040855319821\",\"timeline\":1,\"database\":\"postgres\",\"slot\":"
      "\"cdc_p\"},\"consistent_point\":\"0/1543DD0\",\"attempt\":2,\"read_at\":{\"lsn\":\"0/"
      "1543DD8\",\"xids\":\"726:726:\"},\"publication\":{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f t t t t "
-     "t\",\"has\":\"s2200:16397\"},\"written\":\"0000000001543DD0.0000000000.a0002.00000000000D\",\"finished\":true}",
+     "t\",\"has\":\"s2200:16397\"}," SHAPES ",\"written\":\"0000000001543DD0.0000000000.a0002.00000000000D\",\"finished\":true}",
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
@@ -333,6 +347,10 @@ static const struct run runs[] = {
      "ORDER BY c.o\n"
      "1 {23,25}\n"
      "1 {-1,-1}\n"
+     "1 SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.p ...  = ANY ($2::oid[])) t ON true WHERE "
+     "p.pubname = $1\n"
+     "1 cdc_p\n"
+     "1 {16384,16391}\n"
      "1 SET lock_timeout = 10000\n"
      "1 LOCK TABLE ONLY \"public\".\"t\" IN ACCESS SHARE MODE\n"
      "1 SET lock_timeout = 0\n"
@@ -543,12 +561,33 @@ static void test_others(void)
     fake.superuser = "on";
 }
 
+/* A line's pos has no digits for more attempts: two of them would have the same ones. */
+static void test_last_attempt(void)
+{
+    const char *kept = state;
+    state = "{\"identity\":" IDENTITY ",\"consistent_point\":\"0/1543DD0\",\"attempt\":65535,\"publication\":" HAD
+            ",\"written\":null,\"finished\":false}";
+    check_other(&(struct other){second_attempt,
+                                {A("nothing", NULL)},
+                                CDC_EXIT_CONFIG,
+                                "65535 attempts at the snapshot of \"p\" have failed"},
+                again);
+    struct cdc_error error = {0};
+    struct cdc_buf out = CDC_BUF_INIT;
+    fake.first = again;
+    check(second_attempt(&out, &error) < 0 && out.len == 0, "no attempt after the last one");
+    fake.first = NULL;
+    cdc_buf_free(&out);
+    state = kept;
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
         test_run(&runs[i]);
     test_others();
+    test_last_attempt();
     cdc_buf_free(&logged);
     cdc_buf_free(&fake.said);
     cdc_buf_free(&fake.sent);

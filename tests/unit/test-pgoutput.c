@@ -676,6 +676,72 @@ static void test_visible_of_another_log(void)
     check(begin_seen("0/1994768", "700:700:", &error) == 0, "it came later", error.text, "");
 }
 
+/* -- tables that were read again -- */
+
+#define HEAD_U                                                                                                         \
+    "{\"op\":\"c\",\"pos\":\"0000000001994768.0000000002.1" NUMBERS SOURCE_DB                                           \
+    ",\"schema\":\"public\",\"table\":\"u\",\"ts_ms\":1646684800123,\"txId\":742,\"lsn\":26822504,"                       \
+    "\"snapshot\":\"false\"}"
+#define OF_T                                                                                                           \
+    HEAD("c", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1}}\n"
+#define OF_U HEAD_U ",\"key\":{\"id\":2},\"before\":null,\"after\":{\"id\":2}}\n"
+
+/* A transaction at FINAL with a row of t and one of u, where t was read again at `at`, and what was read has seen xids up to lsn. */
+static void with_round(const char *what, const char *at, const char *lsn, const char *xids, const char *want)
+{
+    char state[256];
+    struct cdc_rounds rounds = {.items = NULL};
+    struct cdc_error error = {0};
+    snprintf(state, sizeof state,
+             "{\"again\":[{\"at\":\"%s\",\"tables\":[{\"db\":\"d\",\"schema\":\"public\",\"table\":\"t\"}],\"origin\":1,"
+             "\"attempt\":1,\"read_at\":{\"lsn\":\"%s\",\"xids\":\"%s\"},\"finished\":true}]}",
+             at, lsn, xids);
+    fresh(NULL);
+    check(cdc_rounds_read(&rounds, cdc_span_text(state), &error) == 0 &&
+              pgoutput_set_rounds(decoder, &rounds, 1, &error) == 0,
+          "a round", error.text, "");
+    begin_with(1, 'd', "id*:23");
+    change_message('I', 1, 0, NULL, "t1");
+    must_feed();
+    relation_message(2, "public", "u", 'd', "id*:23");
+    must_feed();
+    change_message('I', 2, 0, NULL, "t2");
+    must_feed();
+    expect_changes(what, want);
+    pgoutput_set_rounds(decoder, NULL, 0, &error);
+    cdc_rounds_clear(&rounds);
+}
+
+static void test_rounds(void)
+{
+    with_round("a round: what it has seen of its table is omitted", "0000000001994768.0000000000.h00000000",
+               "0/1994769", "900:900:", OF_U);
+    with_round("a round: one that ran then comes whole", "0000000001994768.0000000000.h00000000", "0/1994769",
+               "700:900:742", OF_T OF_U);
+    with_round("a round: what lies before it comes whole", "0000000001994769.0000000000.h00000000", "0/1994770",
+               "900:900:", OF_T OF_U);
+    with_round("a round: after what it has seen all comes", "0000000001994760.0000000000.h00000000", "0/1994768",
+               "700:700:", OF_T OF_U);
+    fresh(NULL);
+    begin_with(1, 'd', "id*:23");
+    pgoutput_set_stale(decoder, "public", "t");
+    change_message('I', 1, 0, NULL, "t1");
+    must_feed();
+    expect_changes("a table that is to be read again: nothing of it", "");
+    check(pgoutput_transaction(decoder) == FINAL, "the open transaction", "", "");
+}
+
+static void test_stop(void)
+{
+    fresh(NULL);
+    pgoutput_heartbeat(decoder, 0x100, &lines);
+    pgoutput_stop(decoder, 0x200, &lines);
+    const struct cdc_offset *boundary = pgoutput_boundary(decoder);
+    check(boundary && strcmp(boundary->pos, "0000000000000200.0000000000.h00000000") == 0,
+          "the boundary where a run ends is known before", boundary ? boundary->pos : "none",
+          "0000000000000200.0000000000.h00000000");
+}
+
 static void test_memory(void)
 {
     struct cdc_error error = {0};
@@ -798,6 +864,8 @@ int main(void)
     test_torn();
     test_ahead();
     test_visible_of_another_log();
+    test_rounds();
+    test_stop();
     test_memory();
     failures += memory_sweep("changes of all kinds", changes_of_all_kinds) != 0;
     pgoutput_free(decoder);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cdc/attempt.h>
@@ -113,19 +114,25 @@ static void test_attempt(void)
 
 /* -- where a source begins -- */
 
-static void store(const char *tool, const char *pos, const char *state)
+static void store_source(const char *tool, const char *pos, const char *state, const char *source)
 {
     struct cdc_error error = {0};
     bool sink = strncmp(tool, "cdc-sink", 8) == 0;
     char *path = cdc_state_path(dir, tool, sink ? NULL : "shop");
     unlink(path);
     struct cdc_offset_file *file = cdc_offset_file_open(path, tool, &error);
-    struct cdc_offset offset = {.pos = (char *)(uintptr_t)pos, .state = (char *)(uintptr_t)state};
+    struct cdc_offset offset = {
+        .pos = (char *)(uintptr_t)pos, .state = (char *)(uintptr_t)state, .source = (char *)(uintptr_t)source};
     check(file != NULL && (*pos == '\0' || cdc_offset_file_set(file, "shop", &offset, &error) == 0) &&
               cdc_offset_file_save(file, &error) == 0,
           "an offset file is made");
     cdc_offset_file_free(file);
     free(path);
+}
+
+static void store(const char *tool, const char *pos, const char *state)
+{
+    store_source(tool, pos, state, NULL);
 }
 
 static void forget(const char *tool)
@@ -135,7 +142,9 @@ static void forget(const char *tool)
     free(path);
 }
 
-static int output_fd = -1; /* of the stream that is to begin */
+static int output_fd = -1;   /* of the stream that is to begin */
+static size_t sinks_decided; /* of the start that was decided last */
+static char source_decided[64];
 
 /* kind: of the start that is decided, or -1; status: of the error then. from: its pos, NULL: none. */
 static void decides(const char *own, bool with_acks, int kind, int status, const char *from, const char *what)
@@ -156,8 +165,22 @@ static void decides(const char *own, bool with_acks, int kind, int status, const
               what);
     if (kind == CDC_START_RESUME && own != NULL)
         check(start.from.state != NULL && strcmp(start.from.state, "{\"s\":1}") == 0, "our own state stays");
+    sinks_decided = start.sinks;
+    snprintf(source_decided, sizeof source_decided, "%s",
+             result == 0 && start.from.source != NULL ? start.from.source : "");
     cdc_start_free(&start);
     cdc_acks_free(acks);
+    cdc_offset_file_free(file);
+}
+
+static void needs_sinks(const char *own, bool expected, const char *what)
+{
+    struct cdc_error error = {0};
+    struct cdc_offset offset = {.pos = (char *)(uintptr_t)own};
+    struct cdc_offset_file *file = cdc_offset_file_memory("pg-cdc", &error);
+    if (own != NULL)
+        check(cdc_offset_file_set(file, "shop", &offset, &error) == 0, "own offset");
+    check(cdc_start_needs_sinks(file, dir, "shop", output_fd, &error) == expected, what);
     cdc_offset_file_free(file);
 }
 
@@ -187,7 +210,7 @@ static void test_start(void)
 /* The pipe of a snapshot's rows may have ended before its sinks had them. */
 static void test_output(void)
 {
-    char state[200], output[CDC_OUTPUT_SIZE], none[CDC_OUTPUT_SIZE];
+    char state[400], output[CDC_OUTPUT_SIZE], none[CDC_OUTPUT_SIZE];
     int ours[2], other[2], file = open(dir, O_RDONLY | O_CLOEXEC);
     struct cdc_attempt attempt = {.written = NULL};
     struct cdc_error error = {0};
@@ -215,10 +238,22 @@ static void test_output(void)
     output_fd = other[1];
     decides(NULL, true, -1, CDC_EXIT_TEMPORARY, NULL, "another pipe, and the sink has not all of it");
     decides("p3", true, -1, CDC_EXIT_TEMPORARY, NULL, "a run that has confirmed some of it");
-    decides("p5", true, CDC_START_RESUME, 0, "p3", "a run that has confirmed all of it");
+    decides("p5", true, -1, CDC_EXIT_LOST, NULL, "a run that has confirmed all of it, which the sink lacks");
+    needs_sinks(NULL, true, "the sinks are to have all of it");
     decides(NULL, false, CDC_START_SNAPSHOT, 0, "p4", "written is stored");
     output_fd = ours[1];
     decides(NULL, true, CDC_START_RESUME, 0, "p3", "the same pipe");
+    needs_sinks(NULL, false, "what is in it comes to each sink");
+    store_source("cdc-snapshot", "p4", state, "{\"file\":\"b.2\"}");
+    store_source("cdc-sink-sqlite", "p3", NULL, "{\"file\":\"b.1\"}");
+    decides(NULL, true, CDC_START_RESUME, 0, "p3", "in the pipe is the rest of the rows");
+    check(strcmp(source_decided, "{\"file\":\"b.2\"}") == 0, "which the log goes on from");
+    store_source("cdc-sink-sqlite", "p5", NULL, "{\"file\":\"b.1\"}");
+    decides(NULL, true, CDC_START_RESUME, 0, "p5", "after them");
+    check(strcmp(source_decided, "{\"file\":\"b.1\"}") == 0, "the sink has come from there");
+    store("cdc-snapshot", "p4", state);
+    store("cdc-sink-sqlite", "p3", NULL);
+    needs_sinks("p1", true, "but not what was confirmed before");
     output_fd = file;
     decides(NULL, true, -1, CDC_EXIT_TEMPORARY, NULL, "a file");
     store("cdc-snapshot", "p4", "{\"attempt\":-1,\"written\":\"p4\",\"finished\":false}");
@@ -229,12 +264,78 @@ static void test_output(void)
     output_fd = other[1];
     store("cdc-sink-sqlite", "p4", NULL);
     decides(NULL, true, CDC_START_RESUME, 0, "p4", "the sink has all of it");
+    check(sinks_decided == 1, "and another sink would be one too many");
+
+    char *end = strstr(state, "\"finished\":false");
+    check(end != NULL, "the state's end");
+    if (end != NULL)
+        snprintf(end, sizeof state - (size_t)(end - state), "\"finished\":true}");
+    store("cdc-snapshot", "p4", state);
+    decides(NULL, true, CDC_START_RESUME, 0, "p4", "finished, by the sink that has it");
+    check(sinks_decided == 1, "and by no other");
+    store("cdc-sink-http", "", NULL);
+    decides(NULL, true, -1, CDC_EXIT_LOST, NULL, "finished, and a second sink has nothing of it");
+    forget("cdc-sink-http");
+    forget("cdc-sink-sqlite");
+    decides(NULL, true, -1, CDC_EXIT_LOST, NULL, "finished, and the sink that had it is gone");
+    store("cdc-snapshot", "p4", "{\"attempt\":1,\"written\":\"p4\",\"finished\":true}");
+    decides(NULL, true, CDC_START_SNAPSHOT, 0, "p4", "written into a file, which gives it to any sink");
+    needs_sinks(NULL, false, "and to those that come");
     forget("cdc-snapshot");
     close(file);
     for (size_t i = 0; i < 2; i++) {
         close(ours[i]);
         close(other[i]);
     }
+}
+
+/* In a child process, whose parent we are. */
+static bool is_output_in_child(const char *output, int fd)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(cdc_attempt_is_output(output, fd));
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+/* Of a child process, as cdc-snapshot is one of the shell that becomes pg-cdc. */
+static void output_of_child(int fd, char output[CDC_OUTPUT_SIZE])
+{
+    int ends[2], status;
+    check(pipe(ends) == 0, "a pipe");
+    pid_t child = fork();
+    if (child == 0) {
+        cdc_attempt_output(fd, output);
+        _exit(write(ends[1], output, CDC_OUTPUT_SIZE) != CDC_OUTPUT_SIZE);
+    }
+    check(child > 0 && read(ends[0], output, CDC_OUTPUT_SIZE) == CDC_OUTPUT_SIZE && waitpid(child, &status, 0) == child,
+          "a child");
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void test_named_pipe(void)
+{
+    char path[64], output[CDC_OUTPUT_SIZE], childs[CDC_OUTPUT_SIZE];
+    int unnamed[2];
+    snprintf(path, sizeof path, "%s/fifo", dir);
+    check(mkfifo(path, 0600) == 0 && pipe(unnamed) == 0, "pipes");
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    cdc_attempt_output(fd, output);
+    output_of_child(fd, childs);
+    check(strcmp(output, childs) != 0, "a pipe with a name is told by who has opened it");
+    check(cdc_attempt_is_output(output, fd), "a sibling of ours");
+    check(cdc_attempt_is_output(childs, fd), "a shell that has become us");
+    check(is_output_in_child(childs, fd), "a child after a child");
+    check(!is_output_in_child(output, fd), "another one's run, of the same name");
+    check(!cdc_attempt_is_output(output, unnamed[1]), "another pipe");
+    cdc_attempt_output(unnamed[1], output);
+    output_of_child(unnamed[1], childs);
+    check(strcmp(output, childs) == 0 && is_output_in_child(output, unnamed[1]), "without a name it is told by itself");
+    close(fd);
+    close(unnamed[0]);
+    close(unnamed[1]);
 }
 
 int main(void)
@@ -246,6 +347,7 @@ int main(void)
     test_attempt();
     test_start();
     test_output();
+    test_named_pipe();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");
     if (failures == 0)

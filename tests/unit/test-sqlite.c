@@ -351,6 +351,52 @@ static bool bad_are_skipped(void)
     return rows_are("SELECT group_concat(id || coalesce(name, '-')) FROM t", "3:1n1,2n2,4n4,5n5|\n");
 }
 
+/* Two tables are read again: one with an index, whose key has changed, in another form; one with the same key. And one that was not
+ * there, and one whose read the log breaks off. */
+static void some_reads(void)
+{
+#define F_NOW SCHEMA(COLUMN("id", "text") "," COLUMN("word", "text") "," COLUMN("extra", "integer"), "\"word\"")
+#define W_NOW SCHEMA(COLUMN("id", "integer") "," COLUMN("v", "text") "," COLUMN("n", "integer"), "\"id\"")
+    begin_lines(200);
+    line("t", "f", "\"read\":\"begin\"");
+    line("schema", "f", F_NOW);
+    line("r", "f", ROW("{\"word\":\"apple\"}", "null", "{\"id\":\"1\",\"word\":\"apple\",\"extra\":1}"));
+    commit();
+    line("r", "f", ROW("{\"word\":\"cherry\"}", "null", "{\"id\":\"1\",\"word\":\"cherry\",\"extra\":2}"));
+    line("schema", "f", F_NOW ",\"read\":\"end\"");
+    line("t", "w", "\"read\":\"begin\"");
+    line("schema", "w", W_NOW);
+    line("r", "w", ROW("{\"id\":1}", "null", "{\"id\":1,\"v\":\"ghost\",\"n\":0}"));
+    commit();
+    line("t", "w", "\"read\":\"begin\"");
+    line("schema", "w", W_NOW);
+    line("r", "w", ROW("{\"id\":2}", "null", "{\"id\":2,\"v\":\"two\",\"n\":2}"));
+    line("r", "w", ROW("{\"id\":4}", "null", "{\"id\":4,\"v\":\"four\",\"n\":4}"));
+    commit();
+    line("schema", "w", W_NOW ",\"read\":\"end\"");
+    line("t", "u", "\"read\":\"begin\"");
+    line("schema", "u", SCHEMA(COLUMN("id", "integer"), ""));
+    line("r", "u", ROW("null", "null", "{\"id\":1}"));
+    line("schema", "u", SCHEMA(COLUMN("id", "integer"), "") ",\"read\":\"end\"");
+    line("t", "gone", "\"read\":\"begin\"");
+    line("schema", "gone", SCHEMA(COLUMN("id", "integer"), "\"id\""));
+    line("r", "gone", ROW("{\"id\":7}", "null", "{\"id\":7}"));
+    commit();
+    line("c", "gone", ROW("{\"id\":9}", "null", "{\"id\":9}"));
+    commit();
+}
+
+static bool reads_are_done(void)
+{
+    return rows_are("SELECT (SELECT group_concat(id || word || extra) FROM f), (SELECT group_concat(id || v || n) FROM "
+                    "w), (SELECT group_concat(id) FROM u), (SELECT group_concat(id) FROM gone), (SELECT count(*) FROM "
+                    "f_fts WHERE f_fts MATCH 'pear'), (SELECT count(*) FROM f_fts WHERE f_fts MATCH 'cherry'), (SELECT "
+                    "group_concat(name) FROM pragma_table_info('f')), (SELECT count(*) FROM sqlite_master WHERE name "
+                    "GLOB 'cdc_read_*'), (SELECT group_concat(state || table_name) FROM cdc_reads)",
+                    "3:1apple1,1cherry2|3:2two2,4four4|3:1|3:1,9|1:0|1:1|3:id,word,extra|1:0|3:endedf,endedw,endedu,"
+                    "brokengone|\n");
+}
+
 static int run_once(struct cdc_error *error)
 {
     return deliver(input.len, error);
@@ -371,6 +417,9 @@ int main(void)
     first_fts = true;
     some_torn_lines();
     failures += calls_sweep(&(struct calls_case){"a torn transaction", begin, run, torn_are_done, run_once}) != 0;
+    some_reads();
+    failures +=
+        calls_sweep(&(struct calls_case){"tables that are read again", begin, run_once, reads_are_done, NULL}) != 0;
     on_error = "skip";
     some_bad_lines();
     failures += calls_sweep(&(struct calls_case){"bad lines", begin, run_once, bad_are_skipped, NULL}) != 0;

@@ -75,6 +75,23 @@ int my_decoder_start(struct my_decoder *decoder, uint64_t number, const char *gt
     return my_gtid_set_parse(decoder->gtids, cdc_span_text(gtids ? gtids : ""), error);
 }
 
+void my_decoder_go_on(struct my_decoder *decoder, const struct my_coord *coord)
+{
+    decoder->coord = decoder->gtids_coord = *coord;
+    decoder->gtids_file_created = 0;
+    my_event_format_default(&decoder->format);
+}
+
+int my_decoder_break_off(struct my_decoder *decoder, struct cdc_error *error)
+{
+    struct my_transaction *transaction = &decoder->transaction;
+    bool gone = !transaction->open || transaction->discarded || transaction->events == 0;
+    if (!gone && !my_transaction_discard(decoder))
+        return cdc_error_set(error, CDC_EXIT_DATA, "a transaction has no end in the log, and a part of it is written");
+    transaction->open = false;
+    return 0;
+}
+
 void my_decoder_confirm(struct my_decoder *decoder, uint64_t number)
 {
     if (decoder->xa)

@@ -86,6 +86,12 @@ void my_decoder_free(struct my_decoder *decoder);
  * set, IO for the files of prepared transactions. */
 int my_decoder_start(struct my_decoder *decoder, uint64_t number, const char *gtids, const struct my_coord *coord,
                      struct cdc_error *error);
+/* Reading goes on in another file, at coord: the transaction that is open goes on, too, with its tables. A relay log is
+ * rotated wherever it is full, also right before a COMMIT. */
+void my_decoder_go_on(struct my_decoder *decoder, const struct my_coord *coord);
+/* The open transaction has no end in the log, since the server crashed in it: it was never committed, and what is buffered of
+ * it goes. DATA: a part of its lines is out already. */
+int my_decoder_break_off(struct my_decoder *decoder, struct cdc_error *error);
 /* After my_decoder_start: the server finds the coordinates by the GTIDs, and sends other parts of the log before
  * them. */
 void my_decoder_set_by_gtid(struct my_decoder *decoder, bool by_gtid);

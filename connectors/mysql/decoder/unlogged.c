@@ -190,6 +190,24 @@ static int tell(struct unlogged *unlogged, const struct my_effect *effect, const
 }
 
 /* Which table is meant, or which ones a database had, nobody could say: no reading would put that right. */
+/* MySQL from 9.6 on changes child rows itself, and logs them. */
+static bool logs_cascades(const struct my_decoder *decoder)
+{
+    unsigned major = 0, minor = 0;
+    return decoder->flavor == MY_FLAVOR_MYSQL && sscanf(decoder->format.server_version, "%u.%u", &major, &minor) == 2 &&
+           (major > 9 || (major == 9 && minor >= 6));
+}
+
+static void warn_of_cascades(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
+                             const char *table)
+{
+    char text[2048];
+    describe(decoder, effect, db, table, text, sizeof text);
+    if (decoder->settings.log && !logs_cascades(decoder))
+        cdc_log_write(decoder->settings.log, CDC_LOG_WARNING,
+                      "%s (hint: delete and update child rows in the application or by triggers)", text);
+}
+
 static bool is_of_table(const struct my_effect *effect)
 {
     return effect->kind != MY_EFFECT_UNREADABLE && effect->kind != MY_EFFECT_DATABASE;
@@ -205,7 +223,9 @@ static int look(void *context, const struct my_effect *effect, struct cdc_error 
     if (temporary != 0)
         return temporary < 0 ? -1 : 0;
     int result = 0, concerned = concerns(unlogged, effect, &db, &table, error);
-    if (concerned > 0)
+    if (concerned > 0 && effect->kind == MY_EFFECT_CASCADES)
+        warn_of_cascades(unlogged->decoder, effect, db, table);
+    else if (concerned > 0)
         result = my_copies_are_kept(unlogged->decoder) && is_of_table(effect)
                      ? my_copies_see(unlogged->decoder, unlogged->query, effect, db, table, &unlogged->notes, error)
                      : tell(unlogged, effect, db, table, error);
@@ -231,7 +251,11 @@ static int empty(void *context, const struct my_effect *effect, struct cdc_error
 {
     struct unlogged *unlogged = context;
     char *db, *table;
-    bool temporary = unlogged->decoder->of_temporary.data[unlogged->at++];
+    const struct cdc_buf *of_temporary = &unlogged->decoder->of_temporary;
+    /* The same statement has more effects than a moment ago where memory has run out since. */
+    if (unlogged->at >= of_temporary->len)
+        return cdc_error_memory(error);
+    bool temporary = of_temporary->data[unlogged->at++];
     if (effect->kind != MY_EFFECT_EMPTIES || temporary)
         return 0;
     int concerned = concerns(unlogged, effect, &db, &table, error);

@@ -36,6 +36,14 @@ static void skip_if_exists(struct my_effect_reader *reader)
     }
 }
 
+/* 1; 0: no name follows; -1: out of memory. */
+static int take_name(struct my_effect_reader *reader, struct cdc_buf *name, struct cdc_error *error)
+{
+    if (my_lexer_take_name(&reader->lexer, name))
+        return 1;
+    return name->failed ? cdc_error_memory(error) : 0;
+}
+
 /* -- a definition ------------------------------------------------------------------------------------ */
 
 static void read_word(struct definition *definition, const struct my_token *before, const struct my_token *token,
@@ -110,8 +118,9 @@ static int tell_other(struct my_effect_reader *reader, int other, struct cdc_err
 /* TIMESTAMP is NOT NULL by itself where explicit_defaults_for_timestamp is OFF. */
 static int add_column(struct my_effect_reader *reader, struct cdc_error *error)
 {
-    if (!my_lexer_take_name(&reader->lexer, &reader->column))
-        return 0;
+    int named = take_name(reader, &reader->column, error);
+    if (named <= 0)
+        return named;
     const struct definition definition = read_definition(reader);
     bool value =
         definition.value || definition.not_null || definition.generated || (definition.timestamp && !definition.null);
@@ -155,8 +164,9 @@ static int drop(struct my_effect_reader *reader, struct cdc_error *error)
             return 0;
     take(reader, "column");
     skip_if_exists(reader);
-    if (!my_lexer_take_name(&reader->lexer, &reader->column))
-        return 0;
+    int named = take_name(reader, &reader->column, error);
+    if (named <= 0)
+        return named;
     return my_effect_tell_column(reader, MY_EFFECT_COLUMN_DROPPED, "", cdc_span(NULL, 0), error);
 }
 
@@ -172,8 +182,12 @@ static int change(struct my_effect_reader *reader, bool names_twice, struct cdc_
 {
     take(reader, "column");
     skip_if_exists(reader);
-    if (!my_lexer_take_name(&reader->lexer, &reader->column) ||
-        (names_twice && !my_lexer_take_name(&reader->lexer, &reader->other_column)))
+    int named = take_name(reader, &reader->column, error);
+    if (named > 0 && names_twice)
+        named = take_name(reader, &reader->other_column, error);
+    if (named < 0)
+        return -1;
+    if (named == 0)
         return my_effect_tell(reader, MY_EFFECT_VALUES, "ALTER TABLE may have changed values in rows of", error);
     const struct definition definition = read_definition(reader);
     const struct cdc_span old = {reader->column.data, reader->column.len},
@@ -198,8 +212,10 @@ static int look(struct my_effect_reader *reader, struct cdc_error *error)
         return change(reader, false, error);
     if (take(reader, "change"))
         return change(reader, true, error);
-    if (take(reader, "rename") && take(reader, "column"))
-        return my_lexer_take_name(&reader->lexer, &reader->column) ? rename_column(reader, error) : 0;
+    if (take(reader, "rename") && take(reader, "column")) {
+        int named = take_name(reader, &reader->column, error);
+        return named > 0 ? rename_column(reader, error) : named;
+    }
     if (take(reader, "convert") && take(reader, "to"))
         return my_effect_tell(reader, MY_EFFECT_VALUES,
                               "ALTER TABLE ... CONVERT TO CHARACTER SET may have changed texts of", error);

@@ -3,35 +3,6 @@
 #include "connectors/mysql/event/effect_internal.h"
 #include "connectors/mysql/event/statement.h"
 
-static int hand_over(struct my_effect_reader *reader, struct my_effect *effect, struct cdc_error *error)
-{
-    effect->by = reader->by;
-    effect->subject_db = cdc_span(reader->db.data, reader->db.len);
-    effect->subject = cdc_span(reader->table.data, reader->table.len);
-    return reader->visit(reader->context, effect, error);
-}
-
-int my_effect_tell(struct my_effect_reader *reader, enum my_effect_kind kind, const char *what, struct cdc_error *error)
-{
-    struct my_effect effect = {.kind = kind,
-                               .what = what,
-                               .db = {reader->db.data, reader->db.len},
-                               .table = {reader->table.data, reader->table.len}};
-    return hand_over(reader, &effect, error);
-}
-
-int my_effect_tell_column(struct my_effect_reader *reader, enum my_effect_kind kind, const char *what,
-                          struct cdc_span definition, struct cdc_error *error)
-{
-    struct my_effect effect = {.kind = kind,
-                               .what = what,
-                               .db = {reader->db.data, reader->db.len},
-                               .table = {reader->table.data, reader->table.len},
-                               .column = {reader->column.data, reader->column.len},
-                               .definition = definition};
-    return hand_over(reader, &effect, error);
-}
-
 static int tell_other(struct my_effect_reader *reader, bool renames, const char *what, struct cdc_error *error)
 {
     struct my_effect effect = {.kind = MY_EFFECT_ROWS,
@@ -39,7 +10,7 @@ static int tell_other(struct my_effect_reader *reader, bool renames, const char 
                                .what = what,
                                .db = {reader->other_db.data, reader->other_db.len},
                                .table = {reader->other_table.data, reader->other_table.len}};
-    return hand_over(reader, &effect, error);
+    return my_effect_hand_over(reader, &effect, error);
 }
 
 static int unreadable(struct my_effect_reader *reader, struct cdc_error *error)
@@ -89,6 +60,26 @@ static void skip_wait(struct my_effect_reader *reader)
         my_lexer_next(&reader->lexer);
     else
         take(reader, "nowait");
+}
+
+/* Does a foreign key in the rest of the statement change rows by itself? ON DELETE CASCADE, ON UPDATE SET NULL; but not
+ * ON UPDATE CURRENT_TIMESTAMP, ON DELETE RESTRICT. */
+static bool cascades(struct my_lexer lexer)
+{
+    for (struct my_token token = my_lexer_next(&lexer); token.kind != MY_TOKEN_END; token = my_lexer_next(&lexer)) {
+        if (!my_token_is(&token, "on") || !(my_lexer_take(&lexer, "delete") || my_lexer_take(&lexer, "update")))
+            continue;
+        if (my_lexer_take(&lexer, "cascade") ||
+            (my_lexer_take(&lexer, "set") && (my_lexer_take(&lexer, "null") || my_lexer_take(&lexer, "default"))))
+            return true;
+    }
+    return false;
+}
+
+static int tell_cascades(struct my_effect_reader *reader, struct cdc_error *error)
+{
+    static const char what[] = "a foreign key whose changes of rows are not logged was given to";
+    return cascades(reader->lexer) ? my_effect_tell(reader, MY_EFFECT_CASCADES, what, error) : 0;
 }
 
 /* -- ALTER TABLE: one of the things to do, up to the next comma -------------------------------------- */
@@ -217,6 +208,8 @@ static int alter(struct my_effect_reader *reader, struct cdc_error *error)
     if (!take_table(reader))
         return unreadable(reader, error);
     skip_wait(reader);
+    if (tell_cascades(reader, error) < 0)
+        return -1;
     if (ignores && my_effect_tell(reader, MY_EFFECT_ROWS, "ALTER IGNORE TABLE may have removed rows of", error) < 0)
         return -1;
     while (more > 0) {
@@ -249,8 +242,10 @@ static int change_index(struct my_effect_reader *reader, struct cdc_error *error
     struct my_token token = my_lexer_next(&reader->lexer);
     while (token.kind != MY_TOKEN_END && !my_token_is(&token, "on"))
         token = my_lexer_next(&reader->lexer);
-    if (token.kind == MY_TOKEN_END || !take_table(reader))
+    if (token.kind == MY_TOKEN_END)
         return 0;
+    if (!take_table(reader))
+        return reader->db.failed || reader->table.failed ? cdc_error_memory(error) : 0;
     reader->by = MY_EFFECT_BY_ALTER;
     return my_effect_tell(reader, MY_EFFECT_KEYS, "a statement on an index may have changed the key of", error);
 }
@@ -298,14 +293,16 @@ static int create(struct my_effect_reader *reader, struct cdc_error *error)
     if (take(reader, "unique") || (replaces && take(reader, "index")))
         return change_index(reader, error);
     bool temporary = take(reader, "temporary");
-    if ((!replaces && !temporary) || (!take(reader, "table") && (temporary || !take(reader, "sequence"))))
+    if (!take(reader, "table") && (temporary || !replaces || !take(reader, "sequence")))
         return 0;
     skip_if_exists(reader);
+    if (!take_table(reader))
+        return replaces || temporary ? unreadable(reader, error) : 0;
     if (temporary)
-        return take_table(reader) ? my_effect_tell(reader, MY_EFFECT_MADE, "CREATE TEMPORARY TABLE made", error)
-                                  : unreadable(reader, error);
-    return take_table(reader) ? my_effect_tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE removed rows of", error)
-                              : unreadable(reader, error);
+        return my_effect_tell(reader, MY_EFFECT_MADE, "CREATE TEMPORARY TABLE made", error);
+    if (replaces && my_effect_tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE removed rows of", error) < 0)
+        return -1;
+    return tell_cascades(reader, error);
 }
 
 /* One that can be read is none of the statements here. */

@@ -23,7 +23,8 @@ enum my_effect_kind {
     MY_EFFECT_MADE,           /* a temporary table */
     MY_EFFECT_DROPPED,        /* a temporary table */
     MY_EFFECT_DATABASE,       /* the tables of db are gone; table is empty */
-    MY_EFFECT_UNREADABLE      /* the statement is about tables, and their names cannot be read; both are empty */
+    MY_EFFECT_UNREADABLE,     /* the statement is about tables, and their names cannot be read; both are empty */
+    MY_EFFECT_CASCADES        /* a foreign key may change its rows from here on: ON DELETE CASCADE and the like */
 };
 enum my_effect_statement {
     MY_EFFECT_BY_OTHER, /* which of a temporary table says so: see MADE and DROPPED; what it says else is of others */

@@ -17,6 +17,8 @@ struct my_effect_reader {
     struct cdc_buf column, other_column;
 };
 
+/* -- effect_tell.c */
+int my_effect_hand_over(struct my_effect_reader *reader, struct my_effect *effect, struct cdc_error *error);
 /* Of the table that the statement is about. */
 int my_effect_tell(struct my_effect_reader *reader, enum my_effect_kind kind, const char *what,
                    struct cdc_error *error);

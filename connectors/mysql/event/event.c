@@ -12,7 +12,6 @@
 #define CHECKSUM_SIZE 4
 #define CHECKSUM_NONE 0
 #define CHECKSUM_CRC32 1
-#define FLAG_IN_USE 0x01 /* of FORMAT_DESCRIPTION: the file is still open */
 
 int my_event_damaged(struct cdc_error *error, const char *what)
 {
@@ -86,7 +85,7 @@ static uint32_t checksum_of(const struct my_event_header *header, const uint8_t 
     uint8_t head[MY_EVENT_HEADER_SIZE];
     memcpy(head, data, sizeof head);
     if (header->type == MY_EVENT_FORMAT)
-        head[17] &= (uint8_t)~FLAG_IN_USE;
+        head[17] &= (uint8_t)~MY_EVENT_FLAG_IN_USE;
     uLong crc = crc32_z(0, head, sizeof head);
     return (uint32_t)crc32_z(crc, data + sizeof head, n - sizeof head);
 }

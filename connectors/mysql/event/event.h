@@ -68,6 +68,7 @@ enum my_event_type {
     MY_EVENT_MARIADB_UPDATE_ROWS_COMPRESSED = 170,
     MY_EVENT_MARIADB_DELETE_ROWS_COMPRESSED = 171
 };
+#define MY_EVENT_FLAG_IN_USE 0x01 /* of FORMAT_DESCRIPTION: the file is still open; taken away when it is complete */
 #define MY_EVENT_FLAG_THREAD_SPECIFIC 0x04
 #define MY_EVENT_FLAG_ARTIFICIAL 0x20 /* made for the connection, not of the file: a ROTATE says where reading begins */
 #define MY_EVENT_FLAG_RELAY_LOG 0x40  /* of a relay log itself: its position is one there */

@@ -20,13 +20,53 @@ void my_read_at_append(struct cdc_buf *out, const struct my_coord *coord, const 
     cdc_buf_u64(out, coord->position);
     append_member(out, ",\"gtids\":", gtids);
     append_member(out, ",\"server_uuid\":", server_uuid);
+    cdc_buf_lit(out, ",\"tables\":[");
+}
+
+void my_read_at_append_table(struct cdc_buf *out, bool first, const char *db, const char *table,
+                             const struct cdc_buf *columns)
+{
+    append_member(out, first ? "{\"db\":" : ",{\"db\":", db);
+    append_member(out, ",\"table\":", table);
+    if (columns) {
+        cdc_buf_lit(out, ",\"columns\":");
+        cdc_buf_append_buf(out, columns);
+    }
+    cdc_buf_byte(out, '}');
 }
 
 void my_read_at_free(struct my_read_at *at)
 {
     my_gtid_set_free(at->set);
+    cdc_stale_clear(&at->tables);
     free(at->gtids);
     memset(at, 0, sizeof *at);
+}
+
+static int damaged(struct cdc_error *error)
+{
+    return cdc_error_set(error, CDC_EXIT_CONFIG, "\"read_at\" of the snapshot's state is damaged");
+}
+
+static int read_tables(struct my_read_at *at, struct cdc_error *error)
+{
+    struct cdc_json_iter iter;
+    struct cdc_span item;
+    if (cdc_json_type(at->list) != CDC_JSON_ARRAY)
+        return damaged(error);
+    cdc_json_iter_begin(&iter, at->list);
+    while (cdc_json_next_element(&iter, &item)) {
+        errno = 0;
+        char *db = cdc_json_member_text(item, "db"), *table = cdc_json_member_text(item, "table");
+        int result = db && table       ? cdc_stale_add(&at->tables, db, "", table, "", error)
+                     : errno == ENOMEM ? cdc_error_memory(error)
+                                       : damaged(error);
+        free(db);
+        free(table);
+        if (result < 0)
+            return -1;
+    }
+    return 0;
 }
 
 int my_read_at_parse(struct my_read_at *at, struct cdc_span object, enum my_flavor flavor, struct cdc_error *error)
@@ -35,16 +75,18 @@ int my_read_at_parse(struct my_read_at *at, struct cdc_span object, enum my_flav
     memset(at, 0, sizeof *at);
     errno = 0;
     at->gtids = cdc_json_member_text(object, "gtids");
-    at->tables = cdc_json_member(object, "tables");
+    at->list = cdc_json_member(object, "tables");
     if (!at->gtids && errno == ENOMEM)
         return cdc_error_memory(error);
     if (!at->gtids || !cdc_json_int64(cdc_json_member(object, "pos"), &position) || position < 0 ||
         !cdc_json_member_copy(object, "file", at->coord.file, sizeof at->coord.file) ||
         !cdc_json_member_copy(object, "server_uuid", at->server_uuid, sizeof at->server_uuid))
-        return cdc_error_set(error, CDC_EXIT_CONFIG, "\"read_at\" of the snapshot's state is damaged");
+        return damaged(error);
     at->coord.position = (uint64_t)position;
     at->set = my_gtid_set_new(flavor, error);
-    return at->set ? my_gtid_set_parse(at->set, cdc_span_text(at->gtids), error) : -1;
+    if (!at->set || my_gtid_set_parse(at->set, cdc_span_text(at->gtids), error) < 0)
+        return -1;
+    return read_tables(at, error);
 }
 
 /* MySQL's sets name each transaction. MariaDB's numbers may come again, so that they are asked at another server alone. */
@@ -65,9 +107,7 @@ struct cdc_span my_read_at_columns(const struct my_read_at *at, const char *db, 
 {
     struct cdc_json_iter iter;
     struct cdc_span item;
-    if (!at->tables.p)
-        return cdc_span(NULL, 0);
-    cdc_json_iter_begin(&iter, at->tables);
+    cdc_json_iter_begin(&iter, at->list);
     while (cdc_json_next_element(&iter, &item))
         if (cdc_json_member_is(item, "db", db) && cdc_json_member_is(item, "table", table))
             return cdc_json_member(item, "columns");

@@ -211,22 +211,19 @@ static int check_point(const struct my_snapshot *run, struct cdc_error *error)
     return gtids.n > 0 ? check_gtids(run, gtids, error) : 0;
 }
 
-/* `,"tables":[{"db":"d","table":"t","columns":[...]}]` where the log leaves them open. They are held: nobody alters them. */
-static int append_columns(struct my_snapshot *run, struct cdc_buf *out, struct cdc_error *error)
+/* Of those that are there, where the log leaves their columns open. They are held: nobody alters them. */
+static int append_tables(struct my_snapshot *run, struct cdc_buf *out, struct cdc_error *error)
 {
+    const struct cdc_stale *mark = &run->again->mark;
     struct cdc_buf columns = CDC_BUF_INIT;
     int status = 0;
-    cdc_buf_lit(out, ",\"tables\":[");
-    for (size_t i = 0; my_schema_is_needed(&run->server) && status >= 0 && i < run->n_tables; i++) {
-        const struct my_table *table = run->tables[i].table;
-        status = my_catalog_columns(run->sql, run->server.flavor, table, &columns, error);
-        my_snapshot_append_member(out, i > 0 ? ",{\"db\":" : "{\"db\":", table->db);
-        my_snapshot_append_member(out, ",\"table\":", table->name);
-        cdc_buf_lit(out, ",\"columns\":");
-        cdc_buf_append_buf(out, &columns);
-        cdc_buf_byte(out, '}');
+    for (size_t i = 0; status >= 0 && i < mark->n; i++) {
+        struct my_table table = {.db = mark->tables[i].db, .name = mark->tables[i].table};
+        bool named = my_schema_is_needed(&run->server) && is_found(run, &mark->tables[i]);
+        if (named)
+            status = my_catalog_columns(run->sql, run->server.flavor, &table, &columns, error);
+        my_read_at_append_table(out, i == 0, table.db, table.name, named ? &columns : NULL);
     }
-    cdc_buf_lit(out, "]");
     cdc_buf_free(&columns);
     return status < 0 ? -1 : 0;
 }
@@ -235,8 +232,8 @@ static int keep_read_at(struct my_snapshot *run, struct cdc_round *round, struct
 {
     struct cdc_buf text = CDC_BUF_INIT;
     my_read_at_append(&text, &run->point->coord, run->point->gtids, run->point->server_uuid);
-    int result = append_columns(run, &text, error);
-    cdc_buf_append(&text, "}", 2);
+    int result = append_tables(run, &text, error);
+    cdc_buf_append(&text, "]}", 3);
     if (result == 0 && !text.failed) {
         round->read_at = text.data;
         return 0;
@@ -262,15 +259,15 @@ int my_again_begin(struct my_snapshot *run, struct cdc_error *error)
     static const char hint[] = "remove the pipeline's offset files and the copies, and begin anew";
     if (check_point(run, error) < 0)
         return -1;
-    struct cdc_round *round = cdc_rounds_begin(&run->state.rounds, &again->mark, again->origin, run->settings->name, hint, error);
+    struct cdc_round *round =
+        cdc_rounds_begin(&run->state.rounds, &again->mark, again->origin, run->settings->name, hint, error);
     if (!round || keep_read_at(run, round, error) < 0)
         return -1;
     settle_number(&run->state.rounds, round);
     again->attempt = round->attempt.number;
     for (size_t i = 0; i < again->mark.n; i++)
         cdc_log_write(run->log, CDC_LOG_INFO, "table %s.%s is read again%s%s", again->mark.tables[i].db,
-                      again->mark.tables[i].table, again->mark.tables[i].why[0] ? ": " : "",
-                      again->mark.tables[i].why);
+                      again->mark.tables[i].table, again->mark.tables[i].why[0] ? ": " : "", again->mark.tables[i].why);
     return my_snapshot_state_save(run, error);
 }
 

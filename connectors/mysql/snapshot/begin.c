@@ -46,7 +46,27 @@ static int start_once(struct my_snapshot *run, bool *again, struct cdc_error *er
     return 0;
 }
 
-static int start_first(struct my_snapshot *run, struct cdc_error *error)
+/* RETURNS NEW */
+static char *read_setting(struct my_snapshot *run, const char *sql, struct cdc_error *error)
+{
+    char *value = my_session_value(run->sql, sql, "cannot read the server's settings", error);
+    if (!value && !error->status)
+        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not answer: %s", sql);
+    return value;
+}
+
+static int read_server_id(struct my_snapshot *run, struct cdc_error *error)
+{
+    char *id = read_setting(run, "SELECT @@GLOBAL.server_id", error);
+    if (!id)
+        return -1;
+    run->point->server_id = (uint32_t)strtoul(id, NULL, 10);
+    free(id);
+    return 0;
+}
+
+/* At a point of the log that is to be found. */
+static int start_anew(struct my_snapshot *run, struct cdc_error *error)
 {
     bool again = true;
     for (int i = 0; again && i < LOOKS; i++)
@@ -61,11 +81,27 @@ static int start_first(struct my_snapshot *run, struct cdc_error *error)
                           "their changes before it would be in neither rows nor log; let them rest for a moment");
 }
 
+/* Rows that are read again are newer than the point of the first attempt, and the log that is replayed from there makes the
+ * copy the same only where it finds rows by a key. Of a table without one, read after all of
+ *
+ *     insert (7)      it is there twice, by the table and by the log
+ *     delete (8)      of two equal rows the one that is left goes as well
+ *
+ * So with such a table still to read, all are read again, at a point of their own. */
+static int start_again(struct my_snapshot *run, struct cdc_error *error)
+{
+    if (my_consistent_point_check(run, error) < 0 || my_resume_begin(run, error) < 0)
+        return -1;
+    if (!my_resume_reads_keyless(run))
+        return my_workers_start_transactions(run, error);
+    return my_resume_forget(run, error) < 0 || read_server_id(run, error) < 0 ? -1 : start_anew(run, error);
+}
+
 static int start(struct my_snapshot *run, struct cdc_error *error)
 {
-    if (!run->state.has_start || run->again)
-        return start_first(run, error);
-    return my_consistent_point_check(run, error) < 0 ? -1 : my_workers_start_transactions(run, error);
+    if (run->state.has_start && !run->again)
+        return start_again(run, error);
+    return my_resume_begin(run, error) < 0 ? -1 : start_anew(run, error);
 }
 
 /* A table that was made after the tables were listed and before the point was read is in neither. */
@@ -109,15 +145,6 @@ static int need_whole_images(const struct my_snapshot *run, struct cdc_error *er
                           "offset files of the pipeline and the copies, and start again");
 }
 
-/* RETURNS NEW */
-static char *read_setting(struct my_snapshot *run, const char *sql, struct cdc_error *error)
-{
-    char *value = my_session_value(run->sql, sql, "cannot read the server's settings", error);
-    if (!value && !error->status)
-        cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server does not answer: %s", sql);
-    return value;
-}
-
 static int read_server(struct my_snapshot *run, struct cdc_error *error)
 {
     if (my_server_read(run->sql, &run->server, error) < 0)
@@ -127,14 +154,7 @@ static int read_server(struct my_snapshot *run, struct cdc_error *error)
         return -1;
     run->whole_images = strcasecmp(image, "FULL") == 0 || strcasecmp(image, "FULL_NODUP") == 0;
     free(image);
-    if (run->state.has_start && !run->again)
-        return need_whole_images(run, error);
-    char *id = read_setting(run, "SELECT @@GLOBAL.server_id", error);
-    if (!id)
-        return -1;
-    run->point->server_id = (uint32_t)strtoul(id, NULL, 10);
-    free(id);
-    return 0;
+    return run->state.has_start && !run->again ? need_whole_images(run, error) : read_server_id(run, error);
 }
 
 static int read_clock(struct my_snapshot *run, struct cdc_error *error)
@@ -175,7 +195,5 @@ int my_snapshot_begin(struct my_snapshot *run, struct cdc_error *error)
     if (!run->sql || read_server(run, error) < 0 || my_workers_open(run, error) < 0 || hold_and_start(run, error) < 0 ||
         read_clock(run, error) < 0)
         return -1;
-    if (my_lines_begin(run, error) < 0 || my_resume_begin(run, error) < 0)
-        return -1;
-    return begin_attempt(run, error);
+    return my_lines_begin(run, error) < 0 ? -1 : begin_attempt(run, error);
 }

@@ -216,5 +216,10 @@ int my_resume_keep(struct my_worker *worker, const struct my_key_value *key, str
 /* The reading begins after the latest checkpoint that is stored, when what it says still holds; else with the first
  * table. */
 int my_resume_begin(struct my_snapshot *run, struct cdc_error *error);
+/* Is a table without a key among those that are to be read? */
+bool my_resume_reads_keyless(const struct my_snapshot *run);
+/* The reading begins with the first table after all, and at another point of the log. LOST where a sink has come too far for
+ * that. */
+int my_resume_forget(struct my_snapshot *run, struct cdc_error *error);
 
 #endif

@@ -6,6 +6,7 @@
 #include "connectors/mysql/snapshot/internal.h"
 
 #include <cdc/hash.h>
+#include <cdc/pos.h>
 #include <cdc/retry.h>
 
 #define CHECKPOINT_MS 1000 /* between two that are kept: each costs two fsyncs */
@@ -144,6 +145,7 @@ int my_resume_begin(struct my_snapshot *run, struct cdc_error *error)
     struct my_checkpoints *all = &run->state.checkpoints;
     size_t i = all->n;
     int stored = 0;
+    my_range_free(&run->next.range);
     run->next = (struct my_chunk){.number = 1, .first = true};
     if (run->again) /* all of it, as it is now */
         return 0;
@@ -160,5 +162,55 @@ int my_resume_begin(struct my_snapshot *run, struct cdc_error *error)
         checkpoint = NULL;
     }
     my_checkpoints_drop_but(all, checkpoint);
+    return 0;
+}
+
+/* -- reading all again -------------------------------------------------------------------- */
+
+bool my_resume_reads_keyless(const struct my_snapshot *run)
+{
+    for (size_t i = run->next.table; i < run->n_tables; i++)
+        if (!run->tables[i].table->has_key)
+            return true;
+    return false;
+}
+
+/* Its lines are of the log after the first attempt's point; or it has what is before a snapshot of that name. */
+static bool is_in_our_log(const struct my_snapshot *run, const struct cdc_offset *offset)
+{
+    uint64_t number, ordinal;
+    const char *tail = offset ? cdc_pos_parse(offset->pos, &number, &ordinal) : NULL;
+    return tail && number >= run->state.attempt.origin && (ordinal != 0 || *tail != 'a');
+}
+
+/* A sink that is in the log already would miss what is between its place and the new point. */
+static int check_sinks(struct my_snapshot *run, struct cdc_error *error)
+{
+    const struct cdc_offset *ignored;
+    if (run->acks && cdc_acks_read(run->acks, &ignored, error) < 0)
+        return -1;
+    for (size_t i = 0; run->acks && i < cdc_acks_count(run->acks); i++) {
+        if (!is_in_our_log(run, cdc_acks_offset(run->acks, i)))
+            continue;
+        cdc_error_set(error, CDC_EXIT_LOST,
+                      "the snapshot of \"%s\" cannot be completed: tables without a key are to be read again, and the "
+                      "sink of \"%s\" has gone on to the log",
+                      run->settings->name, cdc_acks_path(run->acks, i));
+        return cdc_error_hint(error,
+                              "take a new one: remove the offset files of the pipeline and the copies, and start "
+                              "again");
+    }
+    return 0;
+}
+
+int my_resume_forget(struct my_snapshot *run, struct cdc_error *error)
+{
+    if (check_sinks(run, error) < 0)
+        return -1;
+    my_range_free(&run->next.range);
+    run->next = (struct my_chunk){.number = 1, .first = true};
+    my_checkpoints_drop_but(&run->state.checkpoints, NULL);
+    cdc_log_write(run->log, CDC_LOG_INFO,
+                  "a table without a key is to be read again: all are, as of a new point of the log");
     return 0;
 }

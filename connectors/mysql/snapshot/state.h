@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Where the log goes on after the first attempt: whatever the rows lack comes after it. */
+/* Where the log goes on after the first attempt, or after the last one that read tables without a key: whatever the rows lack
+ * comes after it. */
 struct my_consistent_point {
     struct my_coord coord; /* file "": not known, the GTIDs say it all */
     char *gtids;           /* complete there, as the server prints them; owned; "" without GTIDs */

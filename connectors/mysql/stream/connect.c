@@ -162,14 +162,15 @@ static void warn(struct my_stream *stream)
                                &ignored);
 }
 
-/* Before the first line. One who asks for all that there is, gets all that is logged. */
+/* Before the first line, and whenever the server may have been started with other settings. One who asks for all that there
+ * is, gets all that is logged. */
 static int check_logged(struct my_stream *stream, struct cdc_error *error)
 {
     const struct cdc_selection *selection = &stream->settings.selection;
     struct cdc_error found = {0};
-    MYSQL *sql = stream->has_start ? NULL : my_session_sql(&stream->session, error);
+    MYSQL *sql = my_session_sql(&stream->session, error);
     if (!sql)
-        return stream->has_start ? 0 : -1;
+        return -1;
     if (my_logged_check(sql, &stream->session.server, selection, &found) == 0)
         return 0;
     if (found.status == CDC_EXIT_CONFIG && selection->include.count == 0) {
@@ -183,10 +184,9 @@ static int check_logged(struct my_stream *stream, struct cdc_error *error)
 static int connect_and_begin(struct my_stream *stream, const struct cdc_offset *from, struct cdc_error *error)
 {
     if (my_session_read_server(&stream->session, error) < 0 || my_start_find(stream, from, error) < 0 ||
-        my_stale_connect(stream, error) < 0 ||
-        my_bounds_settle(&stream->bounds, &stream->session, error) < 0 || ensure_decoder(stream, error) < 0 ||
-        check_logged(stream, error) < 0 || begin_schema(stream, from != NULL, error) < 0 ||
-        start_dump(stream, error) < 0) {
+        my_stale_connect(stream, error) < 0 || my_bounds_settle(&stream->bounds, &stream->session, error) < 0 ||
+        ensure_decoder(stream, error) < 0 || check_logged(stream, error) < 0 ||
+        begin_schema(stream, from != NULL, error) < 0 || start_dump(stream, error) < 0) {
         my_stream_disconnect(stream);
         return -1;
     }

@@ -8,6 +8,7 @@
 #include "connectors/mysql/schema/schema.h"
 #include "connectors/mysql/session/packets.h"
 #include "connectors/mysql/session/session.h"
+#include "connectors/mysql/session/wire.h"
 #include "connectors/mysql/stream/stream.h"
 
 #include <cdc/metrics.h>
@@ -46,9 +47,14 @@ struct my_torn_file {
 
 /* Tables that are read again (cdc/stale.h). */
 struct my_stale {
-    struct cdc_stale open;  /* as the run found them: nothing is told of them until it ends, at the first boundary from open.at on */
+    struct cdc_stale
+        open; /* as the run found them: nothing is told of them until it ends, at the first boundary from open.at on */
     struct cdc_stale found; /* in this run, which ends there */
     bool reached;           /* open.at */
+    bool looking_on;        /* for further ones, in what comes after the end of the run */
+    struct cdc_offset end;  /* the boundary where the run ends, as soon as one was found; owned */
+    bool has_part;          /* the event at hand is this one, whole: */
+    struct my_wire_part part;
     struct my_round *rounds; /* that the log has not passed */
     size_t n_rounds;
     struct cdc_buf dropped; /* columns that the copy may have and the tables have not: "db\0table\0column\0" ... */
@@ -58,7 +64,6 @@ struct my_stale {
 
 /* What has been read again, and what of the log that has seen. */
 struct my_round {
-    const struct cdc_stale *tables; /* BORROWED */
     struct my_read_at at;
     bool here;    /* `at` is of the server that is read */
     bool is_seen; /* the transaction at hand */

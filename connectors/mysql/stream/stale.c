@@ -220,9 +220,9 @@ int my_stale_open(struct my_stream *stream, struct cdc_error *error)
 {
     struct cdc_stale *open = &stream->stale.open;
     const struct cdc_stale *found = &stream->settings.start->stale;
-    const struct cdc_offset *entry = cdc_offset_file_get(stream->settings.offsets, stream->settings.name);
     if (!my_stale_is_kept(stream))
         return 0;
+    const struct cdc_offset *entry = cdc_offset_file_get(stream->settings.offsets, stream->settings.name);
     if (read_dropped(&stream->stale, cdc_span_text(entry ? entry->state : NULL), error) < 0)
         return -1;
     if (found->n == 0)
@@ -243,6 +243,7 @@ void my_stale_close(struct my_stream *stream)
         my_read_at_free(&stale->rounds[--stale->n_rounds].at);
     free(stale->rounds);
     stale->rounds = NULL;
+    cdc_offset_free(&stale->end);
     cdc_buf_free(&stale->dropped);
     cdc_buf_free(&stale->state);
 }
@@ -253,10 +254,11 @@ static bool is_omitted(void *source, const char *db, const char *table)
 {
     const struct my_stream *stream = source;
     const struct my_stale *stale = &stream->stale;
-    if (stale->open.n > 0 && cdc_stale_has(&stale->open, db, "", table))
+    if (cdc_stale_has(&stale->open, db, "", table) ||
+        (stale->looking_on && cdc_stale_has(&stale->found, db, "", table)))
         return true;
     for (size_t i = 0; i < stale->n_rounds; i++)
-        if (stale->rounds[i].is_seen && cdc_stale_has(stale->rounds[i].tables, db, "", table))
+        if (stale->rounds[i].is_seen && cdc_stale_has(&stale->rounds[i].at.tables, db, "", table))
             return true;
     return false;
 }
@@ -310,8 +312,8 @@ static int check_end(struct my_stream *stream, MYSQL *sql, const struct my_round
     struct my_gtid_set *set = by_coord ? NULL : my_gtid_set_new(stream->session.server.flavor, error);
     int result = by_coord || (set && my_gtid_set_parse(set, cdc_span_text(gtids), error) == 0) ? 0 : -1;
     free(gtids);
-    if (result == 0 && (by_coord ? my_coord_compare(&end, &round->at.coord) < 0
-                                 : !my_gtid_set_includes(set, round->at.set)))
+    if (result == 0 &&
+        (by_coord ? my_coord_compare(&end, &round->at.coord) < 0 : !my_gtid_set_includes(set, round->at.set)))
         result = lost(error);
     my_gtid_set_free(set);
     return result;
@@ -334,7 +336,7 @@ static int add_round(struct my_stream *stream, const struct cdc_round *from, str
 {
     struct my_stale *stale = &stream->stale;
     struct my_round *round = &stale->rounds[stale->n_rounds];
-    *round = (struct my_round){.tables = &from->of, .is_seen = true};
+    *round = (struct my_round){.is_seen = true};
     if (!from->read_at || !from->attempt.written)
         return 0;
     stale->n_rounds++;
@@ -366,7 +368,7 @@ int my_stale_connect(struct my_stream *stream, struct cdc_error *error)
 /* From this transaction on its tables are what it has read, or, at a server that has them in another order, not yet again. */
 static int turn(struct my_stream *stream, struct my_round *round, struct cdc_error *error)
 {
-    const struct cdc_stale *tables = round->tables;
+    const struct cdc_stale *tables = &round->at.tables;
     for (size_t i = 0; i < tables->n; i++) {
         const struct cdc_stale_table *table = &tables->tables[i];
         struct cdc_span columns = my_read_at_columns(&round->at, table->db, table->table);
@@ -426,6 +428,8 @@ const struct my_copy_ops my_stale_copy = {.begins = begins,
 static const char *boundary_of(const struct my_stream *stream)
 {
     const struct cdc_offset *boundary = stream->decoder ? my_decoder_boundary(stream->decoder) : NULL;
+    if (stream->stale.found.n > 0)
+        boundary = stream->stale.end.pos ? &stream->stale.end : NULL;
     const char *start = stream->settings.start->from.pos ? stream->settings.start->from.pos : "";
     return boundary && strcmp(boundary->pos, start) > 0 ? boundary->pos : start;
 }

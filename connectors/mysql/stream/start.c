@@ -110,6 +110,24 @@ static int start_at_oldest(struct my_stream *stream, struct cdc_error *error)
     return my_log_gtids_at(&stream->session, &start->coord, &start->gtids, error);
 }
 
+/* Two sinks, and a run that is killed when one of them has stored something and the other nothing yet: nothing was confirmed,
+ * so that the next run looks like the first one. Begun anew it would leave a gap in the one, and where the run before began, for
+ * the other, nobody knows any more. (PostgreSQL's slot does.) */
+static int check_nothing_stored(const struct my_stream *stream, struct cdc_error *error)
+{
+    const struct cdc_acks *acks = stream->settings.acks;
+    for (size_t i = 0; acks && i < cdc_acks_count(acks); i++) {
+        if (!cdc_acks_offset(acks, i))
+            continue;
+        cdc_error_set(error, CDC_EXIT_LOST,
+                      "the sink of \"%s\" has a position, and another one of \"%s\" has none: it would miss changes",
+                      cdc_acks_path(acks, i), stream->settings.name);
+        return cdc_error_hint(error, "take the one without a position out of the line, and remove its offset file; or "
+                                     "remove the offset files of the pipeline and the copies, and begin anew");
+    }
+    return 0;
+}
+
 /* The very first start: counting begins at the wall clock, see decoder.h. */
 static int start_fresh(struct my_stream *stream, struct cdc_error *error)
 {
@@ -123,6 +141,8 @@ static int start_fresh(struct my_stream *stream, struct cdc_error *error)
     start->numbering.n = 0;
     my_temporaries_clear(&start->temporaries);
     snprintf(start->server_uuid, sizeof start->server_uuid, "%s", stream->session.server.uuid);
+    if (check_nothing_stored(stream, error) < 0)
+        return -1;
     if (strcmp(text, "now") == 0)
         return start_at_end(stream, error);
     if (strcmp(text, "oldest") == 0)

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEAD_MS 60000 /* silence after which the server is taken for dead: heartbeats come every second */
+#define LOOK_ON_MS 2000    /* for further tables that are stale, after the first one */
+#define LOOK_ON_REST_MS 50 /* without an event: the log has no more */
+#define DEAD_MS 60000      /* silence after which the server is taken for dead: heartbeats come every second */
 
 /* -- life ------------------------------------------------------------------------------ */
 
@@ -107,6 +109,8 @@ static int take_part(struct my_stream *stream, const struct my_wire_part *part, 
     int more = part->first ? my_decoder_take(stream->decoder, part->data, part->n, out, error)
                            : my_decoder_take_part(stream->decoder, part->data, part->n, error);
     stream->more = more > 0;
+    stream->stale.part = *part;
+    stream->stale.has_part = part->first;
     if (more == 0 && part->data[4] == MY_EVENT_HEARTBEAT && take_heartbeat(stream, part, error) < 0)
         return -1;
     return more < 0 ? -1 : 1;
@@ -117,6 +121,7 @@ static int take_event(struct my_stream *stream, struct cdc_buf *out, struct cdc_
 {
     struct my_wire_part part;
     int more = stream->more ? my_decoder_more(stream->decoder, out, error) : MY_PAYLOAD_WANTS;
+    stream->stale.has_part = false;
     if (more != MY_PAYLOAD_WANTS) {
         stream->more = more > 0;
         return more < 0 ? -1 : 1;
@@ -165,18 +170,64 @@ static bool stream_between(void *source)
     return !stream->decoder || (!stream->more && !my_decoder_in_transaction(stream->decoder));
 }
 
+static bool found_stale(const struct my_stream *stream, const struct cdc_error *error)
+{
+    return stream->stale.found.n > 0 && error->status == CDC_EXIT_TEMPORARY;
+}
+
 /* A table was found to be stale within the transaction at hand, which no line is to be of. Where some are written already, the
  * sinks drop what is not whole. whole: out->len after the transaction before. */
 static int end_before(struct my_stream *stream, struct cdc_buf *out, size_t whole, struct cdc_error *error)
 {
-    if (stream->stale.found.n == 0 || error->status != CDC_EXIT_TEMPORARY)
+    if (!found_stale(stream, error))
         return -1;
     cdc_error_clear(error);
     if (whole < out->len)
         out->len = whole;
+    const struct cdc_offset *boundary = my_decoder_boundary(stream->decoder);
+    if (boundary && cdc_offset_copy(&stream->stale.end, boundary, error) < 0)
+        return -1;
     stream->ended = true;
+    stream->stale.has_part &= !stream->more;
     stream->more = false;
     return 1;
+}
+
+/* Where the log goes on already. */
+static bool has_more(struct my_stream *stream)
+{
+    struct pollfd poller = {my_packets_descriptor(stream->packets), POLLIN, 0};
+    return poll(&poller, 1, LOOK_ON_REST_MS) > 0;
+}
+
+/* A migration is seldom one statement: what it makes stale further on is marked with the first table, and read with it, instead of
+ * one run for each. Nothing else of what is read here counts; where it cannot be read, the next run sees it. */
+static void look_on(struct my_stream *stream)
+{
+    struct cdc_buf ignored = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    int64_t end = cdc_clock_ms() + LOOK_ON_MS;
+    const struct cdc_control *control = stream->settings.connection.control;
+    int got = stream->stale.has_part ? 1 : -1;
+    bool again = true; /* the event at hand, now without the table */
+    stream->stale.looking_on = true;
+    while (got >= 0 && cdc_clock_ms() < end && !(control && control->stop) && (got > 0 || has_more(stream))) {
+        const struct my_wire_part part = stream->stale.part;
+        const bool retaken = again;
+        size_t before = stream->stale.found.n;
+        ignored.len = 0;
+        stream->received = false;
+        got = retaken ? take_part(stream, &part, &ignored, &error) : take_event(stream, &ignored, &error);
+        again = got < 0 && !retaken && stream->stale.found.n > before && stream->stale.has_part;
+        if (again) {
+            cdc_error_clear(&error);
+            stream->more = false;
+            got = 1;
+        } else if (got > 0 && !retaken && !stream->received && !stream->more) {
+            break; /* the end of what was asked for (--until) */
+        }
+    }
+    cdc_buf_free(&ignored);
 }
 
 /* 1: there is more; 0; -1. */
@@ -232,6 +283,8 @@ static enum cdc_source_result stream_read(void *source, struct cdc_buf *out, siz
     update_metrics(stream);
     if (got < 0)
         return CDC_SOURCE_ERROR;
+    if (stream->stale.found.n > 0)
+        look_on(stream);
     return stream->ended ? CDC_SOURCE_END : got == 1 ? CDC_SOURCE_MORE : CDC_SOURCE_IDLE;
 }
 
@@ -279,6 +332,8 @@ static const struct cdc_offset *stream_boundary(void *source)
 {
     struct my_stream *stream = source;
     const struct cdc_offset *boundary = stream->decoder ? my_decoder_boundary(stream->decoder) : NULL;
+    if (stream->stale.found.n > 0) /* what comes after it was looked at, and is in no line */
+        boundary = stream->stale.end.pos ? &stream->stale.end : NULL;
     if (!boundary)
         return NULL;
     stream->boundary = *boundary;

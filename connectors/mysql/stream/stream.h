@@ -23,11 +23,11 @@ struct my_stream_settings {
     const char *until;             /* "now", FILE:POSITION, an RFC 3339 time; NULL */
     double heartbeat;
     int64_t max_events;
-    uint32_t server_id;      /* 0: made of host and name */
-    const char *xa_folder;   /* see decoder.h; NULL */
-    const char *schema_file; /* see history.h; NULL */
-    bool allow_unlogged;     /* see decoder.h */
-    struct cdc_acks *acks;   /* what the sinks have stored; NULL. BORROWED */
+    uint32_t server_id;              /* 0: made of host and name */
+    const char *xa_folder;           /* see decoder.h; NULL */
+    const char *schema_file;         /* see history.h; NULL */
+    bool allow_unlogged;             /* see decoder.h */
+    struct cdc_acks *acks;           /* what the sinks have stored; NULL. BORROWED */
     struct cdc_offset_file *offsets; /* the stream's own, for marks (cdc/stale.h). BORROWED */
 };
 /* USAGE when text is none of what first may be. */

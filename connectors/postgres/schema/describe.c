@@ -106,45 +106,67 @@ static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *err
 #define OF_INDEX(condition)                                                                                            \
     "coalesce((SELECT true FROM pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (" PG_INDEX_COLUMNS(            \
         "i") ") AND " condition "), false)"
-/* Was row r of a catalog made before all that slot $3 still sends? So it was when its transaction is older than the
- * slot's catalog_xmin: all below that had ended where the slot begins. (What looks younger than now is older than two
- * thousand million transactions.) Or it was made with the table. */
-#define IS_OLD(r)                                                                                                      \
-    "age(" r ".xmin) < 0 OR " r ".xmin = (SELECT t.xmin FROM pg_type t WHERE t.oid = c.reltype) OR age(" r             \
-    ".xmin) > (SELECT age(s.catalog_xmin) FROM pg_replication_slots s WHERE s.slot_name = $3)"
-/* Of the primary key of c. now_at: the key, as it is seen here, is there for every transaction that commits from there
- * on. */
-#define PRIMARY_OF_C "FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'p'"
+/* Is what transaction x made older than all that slot $3 still sends? So it is when x is older than the slot's catalog_xmin: all
+ * below that had ended where the slot begins. (What looks younger than now is older than two thousand million transactions.)
+ * Or it was made with the table. */
+#define IS_OLD(x)                                                                                                      \
+    "age(" x ") < 0 OR " x                                                                                             \
+    " = " PG_MADE_BY("c") " OR age(" x                                                                                 \
+                          ") > (SELECT age(s.catalog_xmin) FROM pg_replication_slots s WHERE s.slot_name = $3)"
+/* Of the primary key of c, whose own row is written anew when its index is (REINDEX CONCURRENTLY), or when it is renamed: d, that
+ * it needs its columns, stays as it was made. now_at: the key, as it is seen here, is there for every transaction that commits
+ * from there on. */
+#define PRIMARY_OF_C                                                                                                   \
+    "FROM pg_constraint o JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = o.oid AND "          \
+    "d.refclassid = 'pg_class'::regclass AND d.refobjid = o.conrelid AND d.refobjsubid <> 0 "                          \
+    "WHERE o.conrelid = c.oid AND o.contype = 'p' LIMIT 1"
 #define AGE_OF_KEY                                                                                                     \
-    "coalesce((SELECT " IS_OLD("o") " " PRIMARY_OF_C                                                                   \
-                                    "), true) AS is_old, coalesce((SELECT o.xmin::text::int8 " PRIMARY_OF_C            \
-                                    "), 0) AS made_by, "                                                               \
-                                    "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "                \
-                                    "pg_current_wal_insert_lsn() END AS now_at"
+    "coalesce((SELECT " IS_OLD("d.xmin") " " PRIMARY_OF_C "), NOT c.primary_exists) AS is_old, "                       \
+                                         "coalesce((SELECT d.xmin::text::int8 " PRIMARY_OF_C "), 0) AS made_by, "      \
+                                         "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "           \
+                                         "pg_current_wal_insert_lsn() END AS now_at"
 /* Has no row that a change still tells of NULL in a? The row of the constraint (since 18) tells when it was validated. */
 #define NEVER_NULL                                                                                                     \
     PG_NOT_NULL " AND (" IS_OLD(                                                                                       \
-        "a") ") AND NOT EXISTS (SELECT 1 FROM pg_constraint nn WHERE nn.conrelid = "                                   \
-             "a.attrelid AND nn.contype = 'n' AND a.attnum = ANY (nn.conkey) AND NOT (" IS_OLD("nn") "))"
+        "a.xmin") ") AND NOT EXISTS (SELECT 1 FROM pg_constraint nn WHERE nn.conrelid = "                              \
+                  "a.attrelid AND nn.contype = 'n' AND a.attnum = ANY (nn.conkey) AND NOT (" IS_OLD("nn.xmin") "))"
+/* Was a column dropped since? Its row stays, and is of who dropped it. */
+#define LOST_COLUMN                                                                                                    \
+    "EXISTS (SELECT 1 FROM pg_attribute g WHERE g.attrelid = c.oid AND g.attnum > 0 AND g.attisdropped AND "           \
+    "(" IS_OLD("g.xmin") ") IS NOT TRUE)"
 /* One row a column; one with a NULL name for a table without columns; none for a table that is gone. omitted: the
  * publication never sends it. */
 #define RELATION_SQL(omitted)                                                                                          \
-    "SELECT c.*, " AGE_OF_KEY ",  a.attname AS name, coalesce(" PG_NOT_NULL                                            \
+    "SELECT c.*, " AGE_OF_KEY ", " LOST_COLUMN " AS lost_column, a.attname AS name, coalesce(" PG_NOT_NULL             \
     ", false) AS not_null, coalesce(" NEVER_NULL ", false) AS never_null, "                                            \
-    "coalesce(a.attgenerated <> '', false) AS generated, coalesce(" IS_OLD("a") ", true) AS same_name, " OF_INDEX(     \
-        "i.indisprimary") " AS \"primary\", " OF_INDEX(PG_INDEX_IDENTIFIES("c", "i")) " AS identity, "                 \
-                                                                                      "coalesce(a.attgenerated <> "    \
-                                                                                      "'', false) OR " omitted         \
-                                                                                      " AS omitted FROM (SELECT "      \
-                                                                                      "c.oid, c.relreplident, "        \
-                                                                                      "c.reltype, " PG_KEY_FACTS_SQL   \
-                                                                                      " FROM pg_class c WHERE c.oid "  \
-                                                                                      "= $2::oid "                     \
-                                                                                      "OFFSET 0) c LEFT JOIN "         \
-                                                                                      "pg_attribute a ON a.attrelid "  \
-                                                                                      "= c.oid AND a.attnum > 0 AND "  \
-                                                                                      "NOT a.attisdropped "            \
-                                                                                      "ORDER BY a.attnum"
+    "coalesce(a.attgenerated <> '', false) AS generated, coalesce(" IS_OLD(                                            \
+        "a.xmin") ", true) AS "                                                                                        \
+                  "same_name, " OF_INDEX(                                                                              \
+                      "i."                                                                                             \
+                      "indispri"                                                                                       \
+                      "mary") " AS \"primary\", " OF_INDEX(PG_INDEX_IDENTIFIES("c", "i")) " AS identity, "             \
+                                                                                          "coalesce(a."                \
+                                                                                          "attgenerated <> "           \
+                                                                                          "'', false) "                \
+                                                                                          "OR " omitted                \
+                                                                                          " AS omitted FROM "          \
+                                                                                          "(SELECT "                   \
+                                                                                          "c.oid, "                    \
+                                                                                          "c.relreplident, "           \
+                                                                                          "c.reltype,"                 \
+                                                                                          " " PG_KEY_FACTS_SQL         \
+                                                                                          " FROM pg_class c "          \
+                                                                                          "WHERE c.oid "               \
+                                                                                          "= $2::oid "                 \
+                                                                                          "OFFSET 0) c LEFT "          \
+                                                                                          "JOIN "                      \
+                                                                                          "pg_attribute a "            \
+                                                                                          "ON a.attrelid "             \
+                                                                                          "= c.oid AND "               \
+                                                                                          "a.attnum > 0 AND "          \
+                                                                                          "NOT "                       \
+                                                                                          "a.attisdropped "            \
+                                                                                          "ORDER BY a.attnum"
 /* By the column list that publication $1 has for the table; 14 has none. */
 #define NOT_LISTED                                                                                                     \
     "EXISTS (SELECT 1 FROM pg_publication_rel pr JOIN pg_publication pp ON pp.oid = pr.prpubid "                       \
@@ -172,14 +194,21 @@ static bool lacks_column(struct pg_answer *row, bool marked)
 struct match {
     size_t found;
     bool in_order;
-    bool renamed; /* perhaps: a column of the primary key is another row of the catalog than it was then */
+    bool after_other; /* a column of the message comes after one that the message lacks, though it would be sent */
+    bool renamed;     /* perhaps: a column of the primary key is another row of the catalog than it was then */
+    bool added;       /* perhaps: a column of the message is one that came since, and another one had its name then */
 };
 
-/* Example: a table (a, b) with the key a loses b, and then a is renamed to b. The log still has rows of before: today's key b is
- * not their b. */
-static bool is_that_key(const struct match *match, const struct pg_table *table)
+/* Examples, of tables whose key has another name since, that of another column of then:
+ *      then a PK, b      b was dropped, a renamed to b                    now b PK
+ *      then a, b PK      a was dropped, b renamed to a, b added           now a PK, b
+ *      then a, b PK      a was renamed to x, b to a, b added              now x, a PK, b
+ * The log still has rows of before: today's key b is not their b. It is where the columns of then are the first ones of now, and
+ * none was dropped whose name an added one has. */
+static bool is_that_key(const struct match *match, const struct pg_table *table, bool lost_column)
 {
-    return !match->renamed || (match->in_order && match->found == table->n_columns);
+    return !match->renamed || (match->in_order && match->found == table->n_columns && !match->after_other &&
+                               !(match->added && lost_column));
 }
 
 /* FULL and NOTHING: old rows come whole or not at all, so that a table whose key is not certain can do without.
@@ -193,7 +222,8 @@ static void take_primary(struct pg_answer *row, const struct pg_key_facts *today
     uint32_t made_by = (uint32_t)pg_answer_int(row, "made_by");
     /* Asked again when the log has come to where that same key was seen. */
     bool reached = table->unsure_until != 0 && table->unsure_key == made_by;
-    bool sure = !today->primary_is_immediate || ((old || reached) && is_that_key(match, table));
+    bool sure = !today->primary_is_immediate ||
+                ((old || reached) && is_that_key(match, table, pg_answer_true(row, "lost_column")));
     table->unsure_until = sure ? 0 : now_at;
     table->unsure_key = made_by;
     table->key_facts.primary_exists = today->primary_exists;
@@ -203,6 +233,7 @@ static void take_primary(struct pg_answer *row, const struct pg_key_facts *today
 static void read_columns_of_today(struct pg_answer *row, struct pg_table *table, bool marked, struct match *match)
 {
     const struct pg_column *before = NULL;
+    bool other = false;
     for (; row->row < PQntuples(row->result); row->row++) {
         const char *name = pg_answer_text_or_null(row, "name");
         struct pg_column *column = name ? find_column(table, name) : NULL;
@@ -210,8 +241,11 @@ static void read_columns_of_today(struct pg_answer *row, struct pg_table *table,
         match->renamed = match->renamed || (primary && !pg_answer_true(row, "same_name"));
         if (!column) {
             table->key_facts.incomplete = table->key_facts.incomplete || lacks_column(row, marked);
+            other = other || !pg_answer_true(row, "omitted");
             continue;
         }
+        match->after_other = match->after_other || other;
+        match->added = match->added || (!primary && !pg_answer_true(row, "same_name"));
         match->found++;
         match->in_order = match->in_order && (!before || column > before);
         before = column;

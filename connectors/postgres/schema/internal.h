@@ -27,6 +27,12 @@
     "(a.attnotnull AND NOT EXISTS (SELECT 1 FROM pg_constraint nn WHERE nn.conrelid = a.attrelid AND nn.contype = "    \
     "'n' AND NOT nn.convalidated AND a.attnum = ANY (nn.conkey)))"
 
+/* The transaction that made table c. That its row type belongs to it is written then, and never anew: the rows of the table, of
+ * the type and of its columns are, by ALTER TABLE ... OWNER TO or RENAME. */
+#define PG_MADE_BY(c)                                                                                                  \
+    "(SELECT td.xmin FROM pg_depend td WHERE td.classid = 'pg_type'::regclass AND td.objid = " c                       \
+    ".reltype AND td.refclassid = 'pg_class'::regclass AND td.refobjid = " c ".oid AND td.refobjsubid = 0)"
+
 /* The partitions of c, with c itself: relid, isleaf. pg_partition_tree() would wait for whoever holds one of them locked, a
  * migration for instance, and all that asks us would wait with it. */
 #define PG_PARTITIONS_OF(c)                                                                                            \

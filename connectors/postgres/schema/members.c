@@ -2,6 +2,7 @@
 /* What of the selected tables the publication has, and since when. */
 #include "connectors/postgres/schema/members.h"
 
+#include "connectors/postgres/schema/internal.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
 
@@ -107,13 +108,16 @@ static void append(struct cdc_buf *out, const struct members *now, const struct 
     "SELECT p.oid AS publication, p.xmin::text AS written, concat_ws(' ', p.pubowner, p.puballtables, p.pubinsert, "   \
     "p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot" since_18 ") AS is, p.pubviaroot AS via_root, e.kind, "     \
     "e.of, e.row, n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned, rn.nspname AS root_schema, " \
-    "r.relname AS root, EXISTS (SELECT 1 FROM pg_type y WHERE y.oid = c.reltype AND y.xmin = e.by) AS made_with "      \
-    "FROM pg_publication p LEFT JOIN (SELECT 't' AS kind, prpubid AS pub, prrelid AS of, "                             \
-    "oid AS row, prrelid AS relid, xmin AS by FROM pg_publication_rel" schemas ") e ON e.pub = p.oid "                 \
-    "LEFT JOIN pg_class c ON c.oid = e.relid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace "                      \
-    "LEFT JOIN pg_class r ON c.relispartition AND r.oid = (SELECT a.relid FROM pg_partition_ancestors(c.oid) "         \
-    "WITH ORDINALITY a(relid, up) ORDER BY a.up DESC LIMIT 1) LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "   \
-    "WHERE p.pubname = $1 ORDER BY e.kind, e.of"
+    "r.relname AS root, coalesce(" PG_MADE_BY(                                                                         \
+        "c") " = e.by, false) AS made_with "                                                                           \
+             "FROM pg_publication p LEFT JOIN (SELECT 't' AS kind, prpubid AS pub, prrelid AS of, "                    \
+             "oid AS row, prrelid AS relid, xmin AS by FROM pg_publication_rel" schemas ") e ON e.pub = p.oid "        \
+             "LEFT JOIN pg_class c ON c.oid = e.relid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace "             \
+             "LEFT JOIN pg_class r ON c.relispartition AND r.oid = (SELECT a.relid FROM "                              \
+             "pg_partition_ancestors(c.oid) "                                                                          \
+             "WITH ORDINALITY a(relid, up) ORDER BY a.up DESC LIMIT 1) LEFT JOIN pg_namespace rn ON rn.oid = "         \
+             "r.relnamespace "                                                                                         \
+             "WHERE p.pubname = $1 ORDER BY e.kind, e.of"
 #define SCHEMAS                                                                                                        \
     " UNION ALL SELECT 's', s.pnpubid, s.pnnspid, s.oid, t.oid, s.xmin FROM pg_publication_namespace s JOIN pg_class " \
     "t ON "                                                                                                            \

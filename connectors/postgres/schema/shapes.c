@@ -321,14 +321,16 @@ static PGresult *ask(PGconn *sql, const struct pg_settings *settings, const stru
 
 /* Compact, as it comes back from an offset file. Names that are no text in the database's encoding are refused where they are read
  * (table.c). */
-static struct cdc_span form_of(struct pg_answer *row, struct cdc_buf *out)
+static int form_of(struct pg_answer *row, struct cdc_buf *out, struct cdc_span *form, struct cdc_error *error)
 {
     struct cdc_error ignored = {0};
-    struct cdc_span is = cdc_span_text(pg_answer_text(row, "is"));
+    bool named = pg_answer_text_or_null(row, "name") && pg_answer_text_or_null(row, "schema");
+    struct cdc_span is = cdc_span_text(named ? pg_answer_text(row, "is") : "");
     out->len = 0;
     if (cdc_json_validate(is.p, is.n, &ignored) == 0)
         cdc_json_append_compact(out, is);
-    return out->len > 0 && !out->failed ? cdc_span(out->data, out->len) : (struct cdc_span){NULL, 0};
+    *form = out->len > 0 ? cdc_span(out->data, out->len) : (struct cdc_span){NULL, 0};
+    return out->failed ? cdc_error_memory(error) : 0;
 }
 
 /* What the look itself says, besides the tables. */
@@ -377,11 +379,13 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
         shapes->at = before;
     }
     for (; status == 0 && row.row < PQntuples(result); row.row++) {
-        const char *name = pg_answer_text_or_null(&row, "name");
-        struct cdc_span is = name ? form_of(&row, &form) : (struct cdc_span){NULL, 0};
-        struct pg_shape *shape = is.p ? ensure(shapes, pg_answer_text(&row, "schema"), name, error) : NULL;
-        if (is.p)
-            status = shape ? set(shape, is, at, false, error) : -1;
+        struct cdc_span is;
+        status = form_of(&row, &form, &is, error);
+        if (status < 0 || !is.p)
+            continue;
+        struct pg_shape *shape =
+            ensure(shapes, pg_answer_text(&row, "schema"), pg_answer_text(&row, "name"), error);
+        status = shape ? set(shape, is, at, false, error) : -1;
     }
     cdc_buf_free(&form);
     PQclear(result);
@@ -503,10 +507,12 @@ static int judge(struct looking *looking, struct pg_shape *shape, struct cdc_spa
 
 static int take_table(struct looking *looking, struct pg_answer *row, bool first, struct cdc_error *error)
 {
-    const char *name = pg_answer_text_or_null(row, "name"), *schema = pg_answer_text_or_null(row, "schema");
-    struct cdc_span is = name ? form_of(row, &looking->form) : (struct cdc_span){NULL, 0};
-    if (!name || !schema || !is.p)
+    struct cdc_span is;
+    if (form_of(row, &looking->form, &is, error) < 0)
+        return -1;
+    if (!is.p)
         return 0;
+    const char *schema = pg_answer_text(row, "schema"), *name = pg_answer_text(row, "name");
     struct pg_shape *shape = find(looking->shapes, schema, name);
     if (first) {
         shape = ensure(looking->shapes, schema, name, error);

@@ -139,6 +139,59 @@ static bool starts_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/* What libpq says of encryption that cannot be had as the URL asks for it, of certificates and keys, and of what is written in the
+ * URL (fe-connect.c, fe-secure*.c, fe-auth.c): no retry cures that. */
+static const char *const fixed_by_hand[] = {"server does not support SSL",
+                                            "GSSAPI encryption required",
+                                            "support GSSAPI encryption, but it was required",
+                                            "channel binding required",
+                                            "authentication method requirement",
+                                            "certificate verify failed",
+                                            "does not match host name",
+                                            "host name from server certificate",
+                                            "host name must be specified",
+                                            "root certificate file",
+                                            "certificate file",
+                                            "private key",
+                                            "alert unknown ca",
+                                            "alert certificate",
+                                            "alert bad certificate",
+                                            "invalid integer value"};
+
+static bool needs_a_person(const char *text, size_t n)
+{
+    for (size_t i = 0; i < sizeof fixed_by_hand / sizeof *fixed_by_hand; i++)
+        if (memmem(text, n, fixed_by_hand[i], strlen(fixed_by_hand[i])))
+            return true;
+    return false;
+}
+
+/* Of several hosts each that was tried has its line (after such an error libpq tries no other one). One that is away for a moment
+ * may take us when it is back:
+ *      connection to server at "db1" ..., port 5432 failed: Connection refused
+ *      connection to server at "db2" ..., port 5432 failed: server does not support SSL, but SSL was required */
+static bool all_need_a_person(const char *message)
+{
+    static const char begin[] = "connection to server ";
+    const char *at = strstr(message, begin);
+    bool all = at != NULL;
+    while (at && all) {
+        const char *next = strstr(at + sizeof begin - 1, begin);
+        all = needs_a_person(at, next ? (size_t)(next - at) : strlen(at));
+        at = next;
+    }
+    return all;
+}
+
+/* Of libpq's own errors, without a word of a server. */
+static int own_status(PGconn *connection, const char *message)
+{
+    /* About what it was told: the texts are those of fe-connect.c. */
+    if (starts_with(message, "invalid ") || starts_with(message, "definition of service") || all_need_a_person(message))
+        return CDC_EXIT_CONFIG;
+    return PQconnectionNeedsPassword(connection) ? CDC_EXIT_PERMISSION : CDC_EXIT_UNAVAILABLE;
+}
+
 static int connect_error(PGconn *connection, struct outcome *outcome, struct cdc_error *error)
 {
     const char *message = PQerrorMessage(connection);
@@ -146,12 +199,7 @@ static int connect_error(PGconn *connection, struct outcome *outcome, struct cdc
     const char *at = find_sqlstate(message, state);
     outcome->answered = at != NULL;
     outcome->full = at && strcmp(state, "53300") == 0;
-    int status = at ? pg_query_status(state) : CDC_EXIT_UNAVAILABLE;
-    if (!at && PQconnectionNeedsPassword(connection))
-        status = CDC_EXIT_PERMISSION;
-    /* Errors of libpq's own, about what it was told: no retry cures them. The texts are those of fe-connect.c. */
-    if (!at && (starts_with(message, "invalid ") || starts_with(message, "definition of service")))
-        status = CDC_EXIT_CONFIG;
+    int status = at ? pg_query_status(state) : own_status(connection, message);
     struct cdc_buf text = CDC_BUF_INIT;
     if (at) { /* "host …: FATAL:  28P01: text": what stands before and after the state */
         pg_query_clean(&text, message, (size_t)(at - message) + 1);
@@ -167,6 +215,9 @@ static int connect_error(PGconn *connection, struct outcome *outcome, struct cdc
         cdc_error_hint(error, "name an existing database at the end of the URL");
     else if (strcmp(state, "42501") == 0)
         cdc_error_hint(error, "ALTER ROLE \"%s\" REPLICATION;", PQuser(connection));
+    else if (!at && all_need_a_person(message))
+        cdc_error_hint(error, "check what the URL asks of the connection (sslmode, certificates), and the server's "
+                              "certificate");
     else if (status == CDC_EXIT_PERMISSION)
         cdc_error_hint(error, "check user and password (PGPASSWORD, ~/.pgpass) and the server's "
                               "pg_hba.conf");
@@ -352,9 +403,13 @@ static PGconn *open_any(const struct pg_settings *settings, bool replication, co
                  choose_hosts(settings, replication, beside, among, &hosts, &own) == 0;
     bool watched = !user_value(url, env, "require_auth");
     *outcome = (struct outcome){0};
+    bool silent = false; /* a host: it may take us later */
     while (again) {
         cdc_error_clear(&own);
         connection = start(settings, replication, &hosts, watched, outcome, &own);
+        if (silent && !outcome->answered && own.status == CDC_EXIT_CONFIG)
+            own.status = CDC_EXIT_UNAVAILABLE;
+        silent = silent || outcome->silent;
         again = connection && outcome->silent && pg_hosts_next(&hosts, connection);
         if (connection && own.status != 0) {
             PQfinish(connection);

@@ -22,11 +22,11 @@ int pg_until_parse(const char *text, uint64_t *lsn, int64_t *ms, struct cdc_erro
     return cdc_error_hint(error, "for instance 16/B374D848 or 2026-11-21T09:28:42Z");
 }
 
-/* A position just after the header of a page is the end of the page before: no record ends between them. The flush
+/* No record ends between the two. The flush
  * position may stand at 0/2000018 (page 0/2000000, a header of 24 bytes, 40 at the start of a segment) where the
  * last commit ended at 0/2000000: no boundary would ever reach it, and the run never end. To take off a header where
  * a record did end is harmless: that record began on the page before, so no earlier boundary lies in between. */
-static uint64_t without_page_header(uint64_t lsn)
+uint64_t pg_bounds_without_header(uint64_t lsn)
 {
     uint64_t in_page = lsn & 8191;
     return in_page == 24 || (in_page == 40 && (lsn & 0xFFFFF) == 40) ? lsn - in_page : lsn;
@@ -44,8 +44,8 @@ static int read_ends(PGconn *sql, uint64_t *flushed, uint64_t *inserted, int64_t
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
-    *flushed = without_page_header(pg_answer_lsn(&row, "flushed"));
-    *inserted = without_page_header(pg_answer_lsn(&row, "inserted"));
+    *flushed = pg_bounds_without_header(pg_answer_lsn(&row, "flushed"));
+    *inserted = pg_bounds_without_header(pg_answer_lsn(&row, "inserted"));
     *delay_ms = pg_answer_int(&row, "delay");
     PQclear(result);
     return pg_answer_good(&row, what, error);

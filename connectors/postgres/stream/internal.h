@@ -94,6 +94,10 @@ struct pg_stream {
     uint64_t reported_flush;
     uint64_t wal_end;      /* of the newest keepalive: all before it has been received */
     uint64_t boundary_lsn; /* where replication would start again after the boundary */
+    uint64_t commit_lsn;   /* and after the newest transaction that has been read in this connection */
+    uint64_t server_end;   /* of its log, when it was asked last */
+    int64_t flush_ms;      /* the time of what confirm() gave, since 1970; 0: unknown */
+    int64_t level_ms;      /* when all that the server had was confirmed, since 1970; 0 */
     int64_t server_ms;     /* the server's clock at the newest keepalive, since 1970 */
     bool reply_due;        /* the server waits for a status message */
     bool server_asked;     /* and got no new flush position since */
@@ -138,6 +142,8 @@ int pg_sinks_check(struct pg_stream *stream, struct cdc_error *error);
 
 /* -- bounds.c -- */
 
+/* A position just after the header of a page is the end of the page before. */
+uint64_t pg_bounds_without_header(uint64_t lsn);
 /* Everything that is committed now lies before *lsn. */
 int pg_bounds_now(PGconn *sql, uint64_t *lsn, struct cdc_error *error);
 
@@ -151,6 +157,15 @@ int pg_status_send(struct pg_stream *stream, bool request, struct cdc_error *err
 int pg_status_broken(struct pg_stream *stream, struct cdc_error *error);
 /* Ends the copy politely, and the connection: an operation of the source loop. */
 void pg_status_disconnect(void *source);
+
+/* -- lag.c -- */
+
+/* offset is confirmed. */
+void pg_lag_confirmed(struct pg_stream *stream, const struct cdc_offset *offset);
+/* How far the confirmed position is behind the server, for the metrics: at each tick, also while the output is blocked. */
+void pg_lag_measure(struct pg_stream *stream);
+/* The connection has gone: from now on nobody knows what the server has, and the lag grows until it is known again. */
+void pg_lag_unknown(struct pg_stream *stream);
 
 /* -- state.c -- */
 

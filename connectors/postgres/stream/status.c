@@ -99,6 +99,8 @@ void pg_status_disconnect(void *source)
     struct pg_stream *stream = source;
     if (stream->replication && stream->copying && PQstatus(stream->replication) == CONNECTION_OK)
         end_copy(stream);
+    if (stream->copying)
+        pg_lag_unknown(stream);
     stream->copying = false;
     PQfinish(stream->replication);
     stream->replication = NULL;

@@ -88,8 +88,6 @@ static void update_metrics(struct pg_stream *stream)
     stream->metrics->lines_out = counts->lines;
     stream->metrics->unconvertible = counts->values.unconvertible;
     stream->metrics->json_texts = counts->values.json_texts;
-    if (stream->flush > 0)
-        stream->metrics->lag_bytes = stream->wal_end > stream->flush ? (int64_t)(stream->wal_end - stream->flush) : 0;
 }
 
 static void boundary_moved(struct pg_stream *stream)
@@ -165,8 +163,6 @@ static void check_commit_time(struct pg_stream *stream, const char *data, size_t
     int64_t ms = (int64_t)pg_status_i64(data + 18) / 1000 + EPOCH_MS;
     if (stream->until_ms != 0 && ms >= stream->until_ms)
         stream->ended = true;
-    if (stream->metrics)
-        stream->metrics->lag_ms = cdc_clock_wall_ms() - ms;
 }
 
 static int xlog_data(struct pg_stream *stream, const char *data, int n, struct cdc_buf *out, struct cdc_error *error)
@@ -189,8 +185,10 @@ static int xlog_data(struct pg_stream *stream, const char *data, int n, struct c
     if (payload[0] == 'C') {
         check_commit_time(stream, payload, length);
         boundary_moved(stream);
+        stream->commit_lsn = stream->boundary_lsn;
     } else if (payload[0] == 'M' && idle_between(stream)) {
         boundary_moved(stream);
+        stream->commit_lsn = stream->boundary_lsn;
     }
     return 0;
 }
@@ -404,6 +402,7 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
     if (watch_shutdown(stream, now, error) < 0 || pg_watch_tick(stream, now, error) < 0 ||
         take_timeline(stream, error) < 0 || pg_heal_tick(stream, now, error) < 0)
         return -1;
+    pg_lag_measure(stream);
     if (!blocked)
         maybe_heartbeat(stream, out, now);
     if (stream->unsent && pg_status_push(stream, error) < 0)
@@ -425,6 +424,7 @@ static int stream_confirm(void *source, const struct cdc_offset *offset, struct 
     if (!offset->pos || !*offset->pos || !pg_pos_restart_lsn(offset->pos, &lsn) || lsn <= stream->flush)
         return 0;
     stream->flush = lsn;
+    pg_lag_confirmed(stream, offset);
     if (!stream->replication || !stream->copying)
         return 0;
     if (stream->reply_due || cdc_clock_ms() - stream->last_status >= REPLY_MS)

@@ -5,6 +5,7 @@
  * that does not answer must hold up neither the lines nor a signal. */
 #include "connectors/postgres/stream/internal.h"
 
+#include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/session/answer.h"
@@ -23,7 +24,8 @@
 /* Tables, by the transactions that wrote their rows of the catalog and those of their columns (not temporary ones, which come and
  * go all the time, and are never seen); names of schemas; keys; the publication's own row; its lists. */
 #define FINGERPRINT_SQL(schemas)                                                                                       \
-    "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashint8(oid::int8 * 4294967296 + xmin::text::int8)), ' ', "\
+    "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashint8(oid::int8 * 4294967296 + xmin::text::int8)), ' " \
+    "', "                                                                                                              \
     "sum(hashtext(concat(relname, ' ', oid, ' ', relnamespace, relkind, relpersistence, relispartition)))) FROM "      \
     "pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') AND relpersistence <> 't'), (SELECT concat(count(*), "  \
     "' ', sum(hashint8(a.attrelid::int8 * 4294967296 + a.xmin::text::int8))) FROM pg_catalog.pg_attribute a JOIN "     \
@@ -34,7 +36,8 @@
     "(indisprimary OR indisreplident)), "                                                                              \
     "(SELECT concat(p.xmin, p::text) FROM pg_catalog.pg_publication p WHERE pubname = %s), (SELECT concat(count(*), "  \
     "' ', "                                                                                                            \
-    "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas ")"
+    "sum(hashtext(r::text)::bigint)) FROM pg_catalog.pg_publication_rel r)" schemas "), CASE WHEN "                    \
+    "pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END AS server_end"
 
 static char *make_question(PGconn *sql, const char *publication)
 {
@@ -180,6 +183,10 @@ static bool take_answer(struct pg_stream *stream, PGresult *result)
         return false;
     }
     const char *seen = PQgetvalue(result, 0, 0);
+    int at = PQfnumber(result, "server_end");
+    uint64_t end;
+    if (at >= 0 && !PQgetisnull(result, 0, at) && pg_lsn_parse(PQgetvalue(result, 0, at), &end))
+        stream->server_end = pg_bounds_without_header(end);
     if (watch->seen && strcmp(watch->seen, seen) == 0)
         return false;
     free(watch->seen);

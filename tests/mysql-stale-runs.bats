@@ -1,0 +1,149 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Tables that are read again, where programs are killed, sinks are set back, servers change, and rows come without a pause: the copy
+# ends equal all the same.
+# takes: 40 s
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/mysql
+load lib/mysql-helpers
+load lib/mysql-stale
+
+setup_file() {
+    mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
+    mysql_start --binlog-row-metadata="$(least)"
+}
+teardown_file() { mysql_end; }
+setup() { stale_test_setup; }
+teardown() { stale_test_teardown; }
+
+@test "statements under writers, the line started again and again, its programs killed: the copy ends equal" {
+    local i victim
+    traffic_tables
+    SNAPSHOT_OPTIONS='--chunk-rows 20'
+    writers
+    loop_start
+    caught_up
+    for ((i = 0; i < 8; i++)); do
+        msql "alter table t add column c$i int not null default $i; update t set c$i = 100 where id % 10 = $i"
+        msql "alter table u add column d$i varchar(20) default 'd$i', drop column if exists d$((i - 1))" 2>/dev/null || msql "alter table u add column d$i varchar(20) default 'd$i'"
+        case $((i % 4)) in 0) victim=cdc-snapshot ;; 1) victim=cdc-sink-sqlite ;; 2) victim=mysql-binlog ;; *) victim='' ;; esac
+        [ -z "$victim" ] || ! wait_until -t 5 has_member "$LOOP" "$victim" 2>/dev/null || { pause_ms $((i * 13 % 60)); kill -KILL "$(member "$LOOP" "$victim")" 2>/dev/null || true; }
+        pause_ms 300
+    done
+    writers_end
+    caught_up
+    equal t u other
+    not grep -qvE '^(0|69|74|75|137|143)$' "$DIR/ends"
+    [ "$(grep -c 75 "$DIR/ends")" -ge 4 ]
+    loop_end
+}
+
+@test "the way of online schema changes: a shadow table, triggers, a swap of names, under writers" {
+    traffic_tables
+    writers
+    loop_start
+    caught_up
+    msql "create table _t_new like t; alter table _t_new add column c int not null default 5, add column big varchar(50)"
+    msql "create trigger t_ins after insert on t for each row replace into _t_new (id, a) values (new.id, new.a);
+          create trigger t_upd after update on t for each row replace into _t_new (id, a) values (new.id, new.a);
+          create trigger t_del after delete on t for each row delete ignore from _t_new where id = old.id"
+    msql "insert ignore into _t_new (id, a) select id, a from t where id <= 150 lock in share mode"
+    msql "insert ignore into _t_new (id, a) select id, a from t where id > 150 lock in share mode"
+    msql "rename table t to _t_old, _t_new to t; drop table _t_old"
+    pause_ms 300
+    writers_end
+    caught_up
+    equal t u
+    is "the new columns" 1 "$(copy "select count(distinct c) from t")"
+    loop_end
+}
+
+@test "a sink that is set back to a backup of before a round, the other one ahead: both end equal" {
+    local i a b=$DIR/b.db
+    two() { line --until now | sed "s#| cdc-sink-sqlite#| tee >(cdc-sink-sqlite -q --state-dir '$STATE' --offset-file '$STATE/b.offset' '$b' 2>>'$DIR/err') | cdc-sink-sqlite#"; }
+    b_pos() { jq -r ".offsets[\"$NAME\"].pos" "$STATE/$1" 2>/dev/null; }
+    together() { [ "$(b_pos b.offset)" = "$(b_pos cdc-sink-sqlite.offset)" ]; }
+    both() {
+        for ((i = 0; i < 12; i++)); do
+            local status=0
+            t bash -o pipefail -c "$(two)" || status=$?
+            wait_until -t 20 together || true
+            [ $status != 0 ] || ! together || return 0
+        done
+        cat "$DIR/err"
+        fail "they do not come together"
+    }
+    msql "create table t (id int primary key, a int); insert into t values (1, 1), (2, 2)"
+    both
+    equal t other
+    cp "$b" "$DIR/backup.db"
+    cp "$STATE/b.offset" "$DIR/backup.offset"
+    msql "insert into t values (3, 3); alter table t add c int not null default 7; insert into t values (4, 4, 4); insert into other (v) values (1)"
+    both
+    equal t other
+    msql "update t set c = 8 where id = 4; insert into t values (5, 5, 5); insert into other (v) values (2)"
+    both
+    cp "$DIR/backup.db" "$b"
+    rm -f "$b-wal" "$b-shm"
+    cp "$DIR/backup.offset" "$STATE/b.offset"
+    msql "delete from t where id = 5; update t set c = 9 where id = 1; insert into other (v) values (3)"
+    both
+    equal t other
+    a=$COPY COPY=$b
+    equal t other
+    COPY=$a
+}
+
+@test "a failover between mark and read, and one between read and log: the copy ends equal" {
+    local i
+    for i in 1 2; do
+        MYSQL_DATABASE='' mysql_start "old$i" --binlog-row-metadata="$(least)"
+        MYSQL_DATABASE='' mysql_start "new$i" --binlog-row-metadata="$(least)"
+        MYSQL_DATABASE='' mysql_replicate "new$i" "old$i"
+        MYSQL_SERVER=old$i
+        URL=$(mysql_url)
+        rm -rf "$STATE" "$COPY"
+        mkdir "$STATE"
+        MYSQL_DATABASE='' msql "create database $NAME"
+        msql "create table other (id int auto_increment primary key, v int); create table t (id int primary key, a int); insert into t values (1, 1), (2, 2)"
+        runs
+        msql "insert into other (v) values (1); alter table t add c int not null default 7; insert into t values (3, 3, 3); insert into other (v) values (2)"
+        run_line 75
+        if [ $i = 2 ]; then
+            msql "update t set c = 8 where id = 1; insert into other (v) values (3)"
+            t cdc-snapshot --name "$NAME" -t "$NAME.*" --state-dir "$STATE" "$URL" 2>"$DIR/err" | t cdc-sink-sqlite -q --state-dir "$STATE" "$COPY"
+        fi
+        msql "update t set a = 20 where id = 2; insert into other (v) values (4); create table last (id int primary key)"
+        MYSQL_SERVER=new$i wait_until -t 60 there last
+        mysql_kill "old$i"
+        MYSQL_SERVER=new$i
+        mysql_promote "new$i"
+        URL=$(mysql_url)
+        msql "delete from t where id = 3; insert into t values (4, 4, 4); alter table t add d int default 5; insert into other (v) values (5)"
+        runs
+        equal t other
+        MYSQL_DATABASE='' mysql_stop "new$i"
+    done
+    MYSQL_SERVER=main
+}
+there() { msql -N "select count(*) from information_schema.tables where table_schema = '$NAME' and table_name = '$1'" | grep -qx 1; }
+
+@test "row images that are not whole, and no GTIDs: the copy ends equal" {
+    local options=(--binlog-row-image=MINIMAL --binlog-row-metadata=FULL)
+    mysql_is_mariadb || options+=(--gtid-mode=OFF --enforce-gtid-consistency=OFF)
+    MYSQL_DATABASE='' mysql_start plain "${options[@]}"
+    MYSQL_SERVER=plain
+    URL=$(mysql_url)
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "create database $NAME"
+    msql "create table other (id int auto_increment primary key, v int); create table t (id int primary key, a int, b varchar(20)); insert into t values (1, 1, 'one'), (2, 2, 'two');
+          create table k (a int, b int); insert into k values (1, 1), (1, 1)"
+    runs
+    stale "update t set a = 5 where id = 1; alter table t add c int default 7; update t set b = 'x' where id = 2; flush binary logs; update t set c = 8 where id = 1" t
+    stale "insert into k values (2, 2); alter table k add c int default 1; insert into k values (3, 3, 3); delete from k where a = 1 limit 1" k
+    harmless "update t set a = 6 where id = 2; alter table t add d int; update t set d = 1 where id = 2" t k
+    MYSQL_DATABASE='' mysql_stop plain
+    MYSQL_SERVER=main
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* Which changes of a table leave its rows in a copy as they are, and which do not; what the pipeline keeps of tables' forms. */
+#include "connectors/postgres/schema/judge.h"
+#include "connectors/postgres/schema/shapes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int failures;
+
+static void check(const char *what, const char *got, const char *want)
+{
+    bool good = strcmp(got, want) == 0;
+    failures += !good;
+    printf("%sok - %s\n", good ? "" : "not ", what);
+    if (!good)
+        printf("# got '%s', wanted '%s'\n", got, want);
+}
+
+/* -- one table -- */
+
+#define COLUMNS "[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0]]"
+#define TABLE(oid, file, owner, named, by, key, columns, parts)                                                        \
+    "{\"oid\":" oid ",\"file\":" file ",\"owner\":" owner ",\"named\":" named ",\"by\":" by ",\"key\":" key            \
+    ",\"cols\":" columns ",\"parts\":" parts "}"
+#define WITH(columns) TABLE("16384", "16384", "10", "700", "16400", "[\"id\"]", columns, "null")
+#define REWRITTEN(columns) TABLE("16384", "17000", "10", "700", "16400", "[\"id\"]", columns, "null")
+#define ROOT(parts) TABLE("16384", "0", "10", "700", "16400", "[\"id\"]", COLUMNS, parts)
+#define BEFORE WITH(COLUMNS)
+
+/* Partitions from 20000 on have come with rows, those from 30000 on are gone again. */
+static int is_new(void *context, uint32_t partition, struct cdc_error *error)
+{
+    (void)context;
+    if (partition >= 30000)
+        return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "gone");
+    return partition < 20000;
+}
+
+struct example {
+    const char *what, *before, *now, *why; /* why "": nothing is stale */
+};
+
+static const struct example examples[] = {
+    {"the same", BEFORE, BEFORE, ""},
+    {"a column more", BEFORE, WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,"
+                                   "710,0]]"),
+     ""},
+    {"a column more, with a value for the rows that are there", BEFORE,
+     WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,710,1]]"),
+     "column a was added with a value for the rows that are there"},
+    {"a column more, and the rows were written", BEFORE,
+     REWRITTEN("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,710,0]]"),
+     "column a was added with a value for the rows that are there"},
+    {"a column less", BEFORE, WITH("[[1,\"id\",23,-1,700,0],[3,\"n\",1700,393222,700,0]]"), ""},
+    {"a column dropped and added", BEFORE,
+     WITH("[[1,\"id\",23,-1,700,0],[3,\"n\",1700,393222,700,0],[4,\"v\",1043,14,710,0]]"),
+     "column v was dropped and added again, or renamed"},
+    {"a column renamed", BEFORE, WITH("[[1,\"id\",23,-1,700,0],[2,\"w\",1043,14,710,0],[3,\"n\",1700,393222,700,0]]"),
+     "column w was renamed"},
+    {"two columns that take each other's name", BEFORE,
+     WITH("[[1,\"id\",23,-1,700,0],[2,\"n\",1043,14,710,0],[3,\"v\",1700,393222,710,0]]"),
+     "column n was dropped and added again, or renamed"},
+    {"varchar(10) to varchar(20)", BEFORE,
+     WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,24,710,0],[3,\"n\",1700,393222,700,0]]"), ""},
+    {"varchar to text", BEFORE, WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",25,-1,710,0],[3,\"n\",1700,393222,700,0]]"), ""},
+    {"varchar to text USING, which writes the rows", BEFORE,
+     REWRITTEN("[[1,\"id\",23,-1,700,0],[2,\"v\",25,-1,710,0],[3,\"n\",1700,393222,700,0]]"),
+     "column v has another type"},
+    {"the same type USING", BEFORE,
+     REWRITTEN("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0]]"),
+     "column v was written anew"},
+    {"numeric(6,2) to numeric(10,2)", BEFORE,
+     WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,655366,710,0]]"), ""},
+    {"int to oid, of the same bytes", BEFORE,
+     WITH("[[1,\"id\",26,-1,710,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0]]"),
+     "column id has another type"},
+    {"a default, NOT NULL: another row of the catalog", BEFORE,
+     WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0]]"), ""},
+    {"VACUUM FULL, CLUSTER, TRUNCATE", BEFORE, REWRITTEN(COLUMNS), ""},
+    {"another table", BEFORE, TABLE("17000", "17000", "10", "710", "16400", "[\"id\"]", COLUMNS, "null"),
+     "another table has its name"},
+    {"taken out and added again", BEFORE, TABLE("16384", "16384", "10", "700", "17000", "[\"id\"]", COLUMNS, "null"),
+     "it was taken out of the publication and added again, or published in another way"},
+    {"renamed and back", BEFORE, TABLE("16384", "16384", "10", "710", "16400", "[\"id\"]", COLUMNS, "null"),
+     "it was renamed, and renamed back"},
+    {"another owner", BEFORE, TABLE("16384", "16384", "11", "710", "16400", "[\"id\"]", COLUMNS, "null"), ""},
+    {"another key", BEFORE, TABLE("16384", "16384", "10", "700", "16400", "[\"id\",\"v\"]", COLUMNS, "null"),
+     "it has another key"},
+    {"no key any more", BEFORE, TABLE("16384", "16384", "10", "700", "16400", "null", COLUMNS, "null"),
+     "it has another key"},
+    {"the same partitions", ROOT("[[16390,16390,700],[16391,16391,700]]"), ROOT("[[16390,16390,700],[16391,16391,700]]"),
+     ""},
+    {"a partition truncated", ROOT("[[16390,16390,700],[16391,16391,700]]"),
+     ROOT("[[16390,17000,700],[16391,16391,700]]"), ""},
+    {"a partition without rows, or made as one", ROOT("[[16390,16390,700]]"),
+     ROOT("[[16390,16390,700],[16399,16399,710]]"), ""},
+    {"a partition with rows", ROOT("[[16390,16390,700]]"), ROOT("[[16390,16390,700],[20001,20001,710]]"),
+     "a partition that has rows was attached"},
+    {"the first partition, with rows", ROOT("null"), ROOT("[[20001,20001,710]]"),
+     "a partition that has rows was attached"},
+    {"a partition detached", ROOT("[[16390,16390,700],[16391,16391,700]]"), ROOT("[[16391,16391,700]]"),
+     "a partition was detached or dropped"},
+    {"the last partition detached", ROOT("[[16390,16390,700],[16391,16391,700]]"), ROOT("[[16390,16390,700]]"),
+     "a partition was detached or dropped"},
+    {"a partition detached and attached again", ROOT("[[16390,16390,700],[16391,16391,700]]"),
+     ROOT("[[16390,16390,710],[16391,16391,700]]"), "a partition was detached or dropped"},
+    {"a partition that cannot be asked", ROOT("[[16390,16390,700]]"), ROOT("[[16390,16390,700],[30001,30001,710]]"),
+     "error"},
+};
+
+static void judge(const struct example *example)
+{
+    const struct pg_judge question = {cdc_span_text(example->before), cdc_span_text(example->now), false, is_new, NULL};
+    struct cdc_buf why = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    int stale = pg_judge(&question, &why, &error);
+    check(example->what, stale < 0 ? "error" : stale ? why.data : "", example->why);
+    cdc_buf_free(&why);
+}
+
+static void test_republished(void)
+{
+    const char *now = TABLE("16384", "16384", "10", "700", "17000", "[\"id\"]", COLUMNS, "null");
+    const struct pg_judge question = {cdc_span_text(BEFORE), cdc_span_text(now), true, is_new, NULL};
+    struct cdc_buf why = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    check("taken out and added again, and that is known", pg_judge(&question, &why, &error) == 0 ? "" : why.data, "");
+    cdc_buf_free(&why);
+}
+
+/* -- the publication -- */
+
+static void test_publication(void)
+{
+    static const struct example rows[] = {
+        {"publication: the same", "16390 751 10 f t t t t f", "16390 751 10 f t t t t f", ""},
+        {"publication: made again", "16390 751 10 f t t t t f", "16399 751 10 f t t t t f",
+         "its publication was made again"},
+        {"publication: altered to what it was", "16390 751 10 f t t t t f", "16390 760 10 f t t t t f",
+         "its publication was altered to what it was before, and may have been another one meanwhile"},
+        {"publication: less", "16390 751 10 f t t t t f", "16390 760 10 f t f t t f", ""},
+        {"publication: more", "16390 751 10 f t f t t f", "16390 760 10 f t t t t f",
+         "its publication did not publish all operations before"},
+        {"publication: another owner", "16390 751 10 f t t t t f", "16390 760 11 f t t t t f", ""},
+        {"publication: by the root, which is a matter of names", "16390 751 10 f t t t t f", "16390 760 10 f t t t t t",
+         ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *why = pg_judge_publication(rows[i].before, rows[i].now);
+        check(rows[i].what, why ? why : "", rows[i].why);
+    }
+}
+
+/* -- what is kept -- */
+
+#define OF_T(at, is) "{\"schema\":\"public\",\"table\":\"t\",\"at\":\"" at "\"" is "}"
+#define FORMS(at, tables)                                                                                              \
+    "{\"publication\":\"16390 751 10 f t t t t f\",\"xids\":\"750:760:755\",\"at\":\"" at "\",\"tables\":[" tables "]}"
+#define IS(oid) ",\"is\":" TABLE(oid, oid, "10", "700", "16400", "[\"id\"]", COLUMNS, "null")
+
+static void read_both(const char *what, const char *snapshot, const char *stream, bool all, const char *want)
+{
+    struct pg_shapes shapes = {.items = NULL};
+    struct cdc_buf out = CDC_BUF_INIT;
+    struct cdc_error error = {0};
+    if (pg_shapes_read(&shapes, cdc_span_text(snapshot), cdc_span_text(stream), &error) == 0)
+        pg_shapes_append(&out, &shapes, all);
+    else
+        cdc_buf_text(&out, error.text);
+    cdc_buf_byte(&out, '\0');
+    check(what, out.data, want);
+    cdc_buf_free(&out);
+    pg_shapes_clear(&shapes);
+}
+
+static void test_kept(void)
+{
+    read_both("kept: the snapshot's alone", FORMS("0/10", OF_T("0/10", IS("1"))), NULL, true,
+              FORMS("0/10", OF_T("0/10", IS("1"))));
+    read_both("kept: of that the stream keeps nothing", FORMS("0/10", OF_T("0/10", IS("1"))), NULL, false,
+              FORMS("0/10", ""));
+    read_both("kept: the stream has looked again", FORMS("0/10", OF_T("0/10", IS("1"))), FORMS("0/20", ""), false,
+              FORMS("0/20", ""));
+    read_both("kept: the stream has seen a change", FORMS("0/10", OF_T("0/10", IS("1"))),
+              FORMS("0/20", OF_T("0/20", IS("2"))), false, FORMS("0/20", OF_T("0/20", IS("2"))));
+    read_both("kept: the table was read again since", FORMS("0/10", OF_T("0/30", IS("3"))),
+              FORMS("0/20", OF_T("0/20", IS("2"))), false, FORMS("0/20", ""));
+    read_both("kept: it has left", FORMS("0/10", OF_T("0/10", IS("1"))), FORMS("0/20", OF_T("0/20", "")), false,
+              FORMS("0/20", OF_T("0/20", "")));
+    read_both("kept: damaged", FORMS("x", OF_T("0/10", IS("1"))), NULL, true,
+              "\"shapes\" of the pipeline's state is damaged");
+    read_both("kept: a table is damaged", FORMS("0/10", "{\"schema\":\"public\",\"at\":\"0/10\"}"), NULL, true,
+              "\"shapes\" of the pipeline's state is damaged");
+}
+
+/* -- beside the log -- */
+
+static struct pg_column columns[] = {{.name = (char *)"id", .type_oid = 23, .typmod = -1, .identity = true},
+                                     {.name = (char *)"v", .type_oid = 1043, .typmod = 14},
+                                     {.name = (char *)"n", .type_oid = 1700, .typmod = 393222}};
+static const struct pg_table in_log = {.oid = 1,
+                                       .schema = (char *)"public",
+                                       .name = (char *)"t",
+                                       .columns = columns,
+                                       .n_columns = 3,
+                                       .key_facts = {.replica_identity = 'd'}};
+
+static void differs(const char *what, const char *forms, struct pg_table table, uint64_t lsn, bool want)
+{
+    struct pg_shapes shapes = {.items = NULL};
+    struct cdc_error error = {0};
+    if (pg_shapes_read(&shapes, cdc_span_text(forms), (struct cdc_span){NULL, 0}, &error) < 0)
+        abort();
+    check(what, pg_shapes_differ(&shapes, &table, lsn) ? "differs" : "the same", want ? "differs" : "the same");
+    pg_shapes_clear(&shapes);
+}
+
+static void test_log(void)
+{
+    const char *forms = FORMS("0/10", OF_T("0/10", IS("1")));
+    struct pg_table table = in_log;
+    differs("log: the same table", forms, table, 0x20, false);
+    table.name = (char *)"u";
+    differs("log: one that was never seen", forms, table, 0x20, false);
+    table = in_log;
+    table.n_columns = 2;
+    differs("log: a column less", forms, table, 0x20, true);
+    differs("log: a column less, before it was seen", forms, table, 0xF, false);
+    table = in_log;
+    table.oid = 2;
+    differs("log: another table", forms, table, 0x20, true);
+    table = in_log;
+    table.key_facts.replica_identity = 'f';
+    differs("log: marks that are none of a key", forms, table, 0x20, false);
+    columns[1].identity = true;
+    differs("log: another key", forms, in_log, 0x20, true);
+    columns[1].identity = false;
+    columns[1].typmod = 24;
+    differs("log: another length", forms, in_log, 0x20, true);
+    columns[1].typmod = 14;
+    differs("log: a name of a table that has left", FORMS("0/10", OF_T("0/10", "")), in_log, 0x20, true);
+}
+
+int main(void)
+{
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
+        judge(&examples[i]);
+    test_republished();
+    test_publication();
+    test_kept();
+    test_log();
+    return failures != 0;
+}
