@@ -220,19 +220,19 @@ for row in sys.stdin: print(sys.argv[1], json.dumps(json.loads(row), sort_keys=T
 @test "which documents go, and with which versions; an answer that is not that of a delete of its own ends the run, and confirms nothing" {
     local shard='200 {"_shards":{"total":1,"failed":0},"hits":{"hits":[{"_seq_no":5,"_primary_term":2}]}}' end='200 {"_scroll_id":"s"}' refreshed='200 {"_shards":{"failed":0}}' page
     hit() { printf '{"_id":"%s","_version":%d,"_primary_term":%d,"_seq_no":%d}' "$@"; }
-    page="200 {\"_scroll_id\":\"s\",\"hits\":{\"hits\":[$(hit older 99 1 9),$(hit attempt 100 2 5),$(hit new 100 2 6),$(hit failover 100 3 1),$(hit newer 101 1 1)]}}"
+    page="200 {\"_scroll_id\":\"s\",\"hits\":{\"hits\":[$(hit older 99 1 9),$(hit attempt 100 2 5),$(hit new 100 2 6),$(hit failover 100 3 1),$(hit newer 101 1 1),$(hit later 101 2 6)]}}"
     { reread; items; the_end; commit; } >"$IN"
     server_again "$refreshed" "$shard" "$shard" "$refreshed" "$page" 'bulk 200' "$end"
     elastic
-    is deletes 'older 99 external_gte, attempt 100 external_gte' \
-        "$(log 'select(.path | startswith("/_bulk")).body' | jq -r '.delete | "\(._id) \(.version) \(.version_type)"' | paste -sd, | sed 's/,/, /')"
+    is deletes 'older 99 external_gte,attempt 100 external_gte,newer 101 external_gte' \
+        "$(log 'select(.path | startswith("/_bulk")).body' | jq -r '.delete | "\(._id) \(.version) \(.version_type)"' | paste -sd,)"
     is "the scroll is ended" '{"scroll_id":"s"}' "$(log 'select(.method == "DELETE").body')"
     [[ $(pos) == *99999999* ]]
     rm "$DIR/o"
     # In requests of the size that is allowed.
-    server_again "$refreshed" "$shard" "$shard" "$refreshed" "$page" 'bulk 200' 'bulk 200' "$end"
+    server_again "$refreshed" "$shard" "$shard" "$refreshed" "$page" 'bulk 200' 'bulk 200' 'bulk 200' "$end"
     elastic --batch-bytes 10
-    is "a delete each" "older attempt" "$(log 'select(.path | startswith("/_bulk")).body' | jq -r '.delete._id' | xargs)"
+    is "a delete each" "older attempt newer" "$(log 'select(.path | startswith("/_bulk")).body' | jq -r '.delete._id' | xargs)"
     rm "$DIR/o"
     # Not there any more, or written anew; not now, and so from the first page on.
     server_again "$refreshed" "$shard" "$shard" "$refreshed" "$page" 'bulk 404 409' "$end"
@@ -271,6 +271,42 @@ for row in sys.stdin: print(sys.argv[1], json.dumps(json.loads(row), sort_keys=T
     server_again '400 {"error":{"type":"index_closed_exception"}}'
     run -78 elastic
     is "offset of a closed index" "" "$(pos)"
+}
+
+@test "a row that meets a newer document: which one goes over it, with which version, and answers that do not tell" {
+    local shard='200 {"_shards":{"total":1,"failed":0},"hits":{"hits":[{"_seq_no":5,"_primary_term":2}]}}' told reason number answer expected
+    { reread; items; have r new 1; the_end; commit; } >"$IN"
+    # conflict REASON SHARD: the answer to the row
+    conflict() { printf '200 {"errors":true,"items":[{"index":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"%s","shard":"%s"}}}]}' "$@"; }
+    meets() {
+        rm -f "$DIR/o"*
+        server_again 200 "$shard" "$shard" "$@" 200 '200 {"_scroll_id":"s"}'
+    }
+    told='[1]: version conflict, current version [200] is higher than the one provided [100]'
+    while IFS='|' read -r reason number answer expected; do
+        if [ "$expected" = 100 ]; then
+            meets "$(conflict "$reason" "$number")" "200 $answer"
+        else
+            meets "$(conflict "$reason" "$number")" "200 $answer" 'bulk 200'
+        fi
+        run elastic
+        case $expected in
+            7*) is "status after $answer" "$expected" "$status"; is "offset after $answer" "" "$(pos)" ;;
+            *) is "status after $answer" 0 "$status"; is "versions after $answer" "$expected" "$(log 'select(.path | startswith("/_bulk")).body' | grep . | jq -r '.index.version // empty' | xargs)" ;;
+        esac
+    done <<END
+$told|0|{"docs":[{"found":true,"_version":200,"_seq_no":5,"_primary_term":2}]}|100 200
+$told|0|{"docs":[{"found":true,"_version":300,"_seq_no":2,"_primary_term":3}]}|100
+$told|0|{"docs":[{"found":true,"_version":300,"_seq_no":3,"_primary_term":1}]}|100 300
+$told|0|{"docs":[{"found":true,"_version":200,"_seq_no":6,"_primary_term":2}]}|100
+$told|0|{"docs":[{"found":false}]}|100 200
+no version|0|{"docs":[{"found":false}]}|76
+$told||{"docs":[{"found":true,"_version":200,"_seq_no":5,"_primary_term":2}]}|76
+$told|0|{"docs":[]}|76
+$told|0|{"docs":[{"found":1}]}|76
+$told|0|{"docs":[{"error":{"type":"security_exception","reason":"no"}}]}|77
+$told|0|{"docs":[{"error":{"type":"index_closed_exception","reason":"no"}}]}|78
+END
 }
 
 @test "an end without its begin, and an index that may not be looked at" {

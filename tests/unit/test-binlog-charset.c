@@ -180,9 +180,35 @@ static void borders(void)
     }
 }
 
+/* Every byte of swe7, which no table has: ten signs of ASCII are letters, and there is nothing from 7f on. */
+static void swedish(void)
+{
+    static const char signs[] = "@[\\]^`{|}~";
+    static const char *const letters[] = {
+        "\xc3\x89", "\xc3\x84", "\xc3\x96", "\xc3\x85", "\xc3\x9c",  /* E', A:, O:, AA, U: */
+        "\xc3\xa9", "\xc3\xa4", "\xc3\xb6", "\xc3\xa5", "\xc3\xbc"}; /* e', a:, o:, aa, u: */
+    size_t wrong = 0;
+    for (unsigned code = 0; code <= 0xff; code++) {
+        const uint8_t byte = (uint8_t)code;
+        const char *sign = code == 0 ? NULL : strchr(signs, (int)code);
+        struct cdc_buf out = CDC_BUF_INIT;
+        bool valid = my_charset_convert(&out, my_charset_named("swe7"), &byte, 1);
+        bool good = code >= 0x7f ? !valid
+                    : sign       ? valid && cdc_span_is(cdc_span(out.data, out.len), letters[sign - signs])
+                                 : valid && out.len == 1 && out.data[0] == (char)code;
+        if (!good)
+            printf("# swe7: %x is %.*s\n", code, valid ? (int)out.len : 0, out.data);
+        wrong += !good;
+        cdc_buf_free(&out);
+    }
+    printf("%s - swe7\n", wrong == 0 ? "ok" : "not ok");
+    failures += wrong != 0;
+}
+
 int main(void)
 {
     borders();
+    swedish();
     static const char *const several_bytes[] = {"sjis",    "cp932",   "ujis",    "eucjpms", "gb2312", "gbk",
                                                 "gb18030", "big5",    "euckr",   "ucs2",    "utf16",  "utf16le",
                                                 "utf32",   "utf8mb3", "utf8mb4", "latin1",  "swe7"};

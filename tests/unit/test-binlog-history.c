@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/unit/failing-calls.h"
+
 static int failures;
 static char path[] = "/tmp/cdc-unit-XXXXXX";
 static const struct my_history_synced mark = {7, {"binlog.000003", 1234}};
@@ -255,6 +257,51 @@ static void test_file(void)
     unlink(path);
 }
 
+/* -- any one call fails ---------------------------------------------------------------------- */
+
+static char begun_token[64];
+
+static void begin_file(void)
+{
+    struct cdc_error error = {0};
+    struct my_history *history = history_of("n");
+    unlink(path);
+    my_history_begin(history, "s", true, &error);
+    add(history, "t", at(5, 0), "[[\"a\",\"int\",null,2]]");
+    check(my_history_save(history, &mark, &error) == 0, "a file to begin with");
+    snprintf(begun_token, sizeof begun_token, "%s", token_of(history).p);
+    my_history_free(history);
+}
+
+/* What a stream does: it takes the file, reads on, and keeps what it has learned. */
+static int run_file(struct cdc_error *error)
+{
+    struct my_history_synced synced;
+    memory_begin();
+    struct my_history *history = my_history_new(path, "n", error);
+    int result = history ? my_history_load(history, "s", cdc_span_text(begun_token), &synced, error) : -1;
+    if (result > 0) {
+        my_history_alter(history, cdc_span_text("alter table d.t drop column a"), at(7, 2));
+        result = my_history_add(history, "d", "u", at(8, 0), cdc_span_text("[]"), error);
+        result = result == 0 ? my_history_save(history, &mark, error) : -1;
+    }
+    my_history_free(history);
+    memory_end();
+    return result;
+}
+
+static bool file_is_done(void)
+{
+    struct cdc_error error = {0};
+    struct my_history_synced synced;
+    struct my_history *history = history_of("n");
+    bool done = my_history_load(history, "s", cdc_span_text(begun_token), &synced, &error) == 1 &&
+                is(history, "t", at(7, 1), "[[\"a\",\"int\",null,2]]") && is(history, "t", at(7, 2), NULL) &&
+                is(history, "u", at(8, 0), "[]");
+    my_history_free(history);
+    return done;
+}
+
 /* -- fitting ----------------------------------------------------------------------------------- */
 
 static int fits(struct my_column *columns, size_t n, const char *text, bool signs)
@@ -335,6 +382,8 @@ int main(void)
     test_points();
     test_bound();
     test_file();
+    failures += calls_sweep(&(struct calls_case){"a file of columns", begin_file, run_file, file_is_done, NULL}) != 0;
+    unlink(path);
     test_fits();
     return failures != 0;
 }

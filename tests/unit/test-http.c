@@ -678,6 +678,68 @@ static void test_index(void)
     sweep_requests("an index", troubles, is_done);
 }
 
+static void long_key(int i, char key[161])
+{
+    snprintf(key, 161, "%0159d%d", 0, i);
+}
+
+static bool long_keys_are_done(void)
+{
+    bool done = true;
+    for (int i = 1; i <= 3; i++) {
+        char key[161];
+        long_key(i, key);
+        json_t *source = json_object_get(json_object_get(json_object_get(index_of("t", false), "docs"), key), "source");
+        const char *name = json_string_value(json_object_get(source, "name"));
+        const char *big = json_string_value(json_object_get(source, "big"));
+        done = done && name && strcmp(name, "again") == 0 && big && big[0] == 'b' && big[1] == '0' + i;
+    }
+    return done;
+}
+
+static void change_long_keys(void)
+{
+    begin_lines(200);
+    line("schema", "t", T_SCHEMA);
+    for (int i = 1; i <= 3; i++) {
+        char key[161], members[600];
+        long_key(i, key);
+        snprintf(members, sizeof members,
+                 ROW("{\"id\":\"%s\"}", "null", "{\"id\":\"%s\",\"name\":\"again\"}") ",\"unchanged\":[\"big\"]", key,
+                 key);
+        line("u", "t", members);
+    }
+    commit();
+}
+
+/* What asks for the documents is longer than all that was sent before, and takes memory of its own; so do the
+ * columns that the lines lack. */
+static void test_long_keys(void)
+{
+    struct cdc_error error = {0};
+    json_decref(first_indexes);
+    first_indexes = json_object();
+    begin_lines(100);
+    line("schema", "t", T_SCHEMA);
+    for (int i = 1; i <= 3; i++) {
+        char key[161], members[600];
+        long_key(i, key);
+        snprintf(members, sizeof members,
+                 ROW("{\"id\":\"%s\"}", "null", "{\"id\":\"%s\",\"name\":\"n\",\"big\":\"b%d\"}"), key, key, i);
+        line("c", "t", members);
+        cdc_buf_free(&first_files[i - 1]);
+    }
+    commit();
+    begin();
+    check(deliver(&error) == 0, "rows with long keys");
+    json_decref(first_indexes);
+    first_indexes = json_deep_copy(server.indexes);
+    for (int i = 0; i < 3; i++)
+        read_file(files[i], &first_files[i]);
+    change_long_keys();
+    failures += calls_sweep(&(struct calls_case){"long keys", begin, deliver, long_keys_are_done, NULL}) != 0;
+}
+
 /* A peer that takes no more than so many bytes: the documents that fit are there, one that is larger is refused alone. */
 static void test_limit(void)
 {
@@ -914,6 +976,7 @@ int main(void)
     start_server();
     test_batch();
     test_index();
+    test_long_keys();
     test_limit();
     test_random();
     test_webhook();

@@ -46,6 +46,8 @@ static int append_merge(struct es_sink *sink, size_t index, const struct cdc_eve
         if (es_merge_fetch(sink, index, error) != 0)
             return -1;
     int found = es_merge_rest(sink, item, event, error);
+    if (found == 1 && sink->rest.failed) /* it is no object then, and may have no bytes at all */
+        return cdc_error_memory(error);
     if (found == 1)
         append_index(sink, item, event, cdc_span(sink->rest.data, sink->rest.len));
     return found < 0 ? -1 : 0;

@@ -251,7 +251,11 @@ static int empty(void *context, const struct my_effect *effect, struct cdc_error
 {
     struct unlogged *unlogged = context;
     char *db, *table;
-    bool temporary = unlogged->decoder->of_temporary.data[unlogged->at++];
+    const struct cdc_buf *of_temporary = &unlogged->decoder->of_temporary;
+    /* The same statement has more effects than a moment ago where memory has run out since. */
+    if (unlogged->at >= of_temporary->len)
+        return cdc_error_memory(error);
+    bool temporary = of_temporary->data[unlogged->at++];
     if (effect->kind != MY_EFFECT_EMPTIES || temporary)
         return 0;
     int concerned = concerns(unlogged, effect, &db, &table, error);

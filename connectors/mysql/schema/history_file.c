@@ -90,7 +90,9 @@ static int damaged(const struct my_history *history, const char *why, struct cdc
 static int read_whole(const struct my_history *history, int fd, struct cdc_buf *text, struct cdc_error *error)
 {
     struct stat status;
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || (size_t)status.st_size > FILE_MAX_BYTES)
+    if (fstat(fd, &status) != 0)
+        return cdc_error_set(error, CDC_EXIT_IO, "unable to read \"%s\": %s", history->path, strerror(errno));
+    if (!S_ISREG(status.st_mode) || (size_t)status.st_size > FILE_MAX_BYTES)
         return damaged(history, "it is no regular file of a sensible size", error);
     if (!cdc_buf_room(text, (size_t)status.st_size + 1))
         return cdc_error_memory(error);

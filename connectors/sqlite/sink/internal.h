@@ -63,7 +63,7 @@ struct lite_sink {
     uint64_t transaction; /* counts boundaries and deliveries: no transaction goes over one */
     bool missing;         /* some table is */
     size_t tables_described;
-    int64_t n_reads; /* tables that were read again, or are being; -1: unknown */
+    int64_t n_reads; /* 0: no table was ever read again; -1: unknown */
     struct cdc_tables tables;
     struct cdc_buf scratch; /* decoded values of one event */
 };

@@ -98,6 +98,6 @@ int lite_reads_note(struct lite_sink *sink, struct lite_table *table, const char
         sqlite3_bind_int64(statement, 4, number);
         sqlite3_bind_int(statement, 5, table->read_new);
     }
-    sink->n_reads = -1;
+    sink->n_reads = 1; /* at least */
     return lite_sql_run(sink, statement, table->source.target, error);
 }

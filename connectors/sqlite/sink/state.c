@@ -19,6 +19,7 @@ static const char *const own_tables[] = {
     "CREATE TABLE IF NOT EXISTS cdc_reads(table_name TEXT PRIMARY KEY COLLATE NOCASE, state TEXT NOT NULL, pos TEXT "
     "NOT "
     "NULL, number INTEGER NOT NULL, is_new INTEGER NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS cdc_reads_number ON cdc_reads(number)",
     "CREATE TABLE IF NOT EXISTS cdc_columns(table_name TEXT PRIMARY KEY COLLATE NOCASE, names TEXT NOT NULL)",
 };
 
