@@ -21,7 +21,7 @@ teardown() { stale_test_teardown; }
 @test "statements under writers, the line started again and again, its programs killed: the copy ends equal" {
     local i victim
     traffic_tables
-    SNAPSHOT_OPTIONS='--chunk-rows 20'
+    SNAPSHOT_OPTIONS='--chunk-rows 20 -j 3'
     writers
     loop_start
     caught_up

@@ -13,6 +13,7 @@ teardown_file() { drop_database; }
 setup() { pg_test_setup; }
 teardown() {
     touch "$DIR/stop"
+    [ ! -e "$DIR/standby" ] || standby ""
     pg_test_teardown
 }
 since_15() { [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "PostgreSQL 14 has none of it"; }
@@ -173,6 +174,61 @@ form_seen() { [ "$(jq -r '.offsets[].state.shapes.tables[] | select(.table == "t
     not test -e "$DIR/failed"
     stop_supervised
 }
+
+@test "a table that is filled before its rows are in any line: made UNLOGGED, attached, or away from its name" {
+    since_15
+    sql "create table $NAME.a (id int primary key, v text); insert into $NAME.a values (1, 'a'); create table $NAME.b (id int primary key, v text)"
+    supervise "$(copy_line)"
+    equal a "id, v"
+    sql "create unlogged table $NAME.bulk (id int primary key, v text); insert into $NAME.bulk select g, 'bulk' from generate_series(1, 500) g; alter table $NAME.bulk set logged; insert into $NAME.bulk values (1000, 'in the log')"
+    equal bulk "id, v"
+    stop_supervised
+    # Each of it hides from whoever looks only now and then.
+    sql "create unlogged table $NAME.more (id int primary key, v text); insert into $NAME.more values (1, 'more'); alter table $NAME.more set logged"
+    sql "alter table $NAME.a set unlogged; insert into $NAME.a values (2, 'unseen'); alter table $NAME.a set logged; insert into $NAME.a values (3, 'seen')"
+    sql "create schema ${NAME}_x; alter table $NAME.b set schema ${NAME}_x; insert into ${NAME}_x.b values (1, 'unseen'); alter table ${NAME}_x.b set schema $NAME; drop schema ${NAME}_x"
+    supervise "$(copy_line)"
+    equal more "id, v"
+    equal a "id, v"
+    equal b "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
+# Commits wait for a standby of that name from now on.
+standby() {
+    echo "$1" >"$DIR/standby"
+    sql "alter system set synchronous_standby_names = '$1'"
+    sql "select pg_reload_conf()" >/dev/null
+}
+waits_for_standby() { [ "$(sql "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")" = 1 ]; }
+round_waits() { grep -q "reading .* again" "$DIR/err" || has_member "$SUPERVISOR" cdc-snapshot; }
+
+@test "a transaction that the stream has delivered, and that nobody sees yet: it waits for a synchronous standby, and so does the round" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'); create table $NAME.u (id int primary key)"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    stop_supervised
+    sql "alter table $NAME.t add d int default 7"
+    standby nobody
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -XqAt -d "$DATABASE" -c "update $NAME.t set v = 'nobody sees it' where id = 1"
+    local writer=$SPAWNED
+    wait_until waits_for_standby
+    supervise "$(copy_line)"
+    wait_until at_mark
+    # The round would be over by then.
+    wait_until -t 30 round_waits
+    pause_ms 1500
+    is "the copy, meanwhile" "1" "$(rows_copied t id)"
+    is "seen" "a" "$(sql "select v from $NAME.t")"
+    standby ""
+    wait_until gone "$writer"
+    equal t "id, v, d"
+    sql "insert into $NAME.t values (2, 'b', 2)"
+    equal t "id, v, d"
+    stop_supervised
+}
+at_mark() { [ "$(jq -r '.offsets[].state.stale.at // ""' "$STATE/pg-cdc-$NAME.offset")" = "$(jq -r '.offsets[].pos' "$STATE/cdc-sink-sqlite.offset")" ]; }
 is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
 
 @test "partitions under a root: detached, attached with rows, dropped, and made for tomorrow" {

@@ -243,6 +243,10 @@ static void make_heartbeat(struct cdc_buf *out)
 {
     pg_pos_heartbeat(out, 0x1A2B, 3);
 }
+static void make_round(struct cdc_buf *out)
+{
+    pg_pos_round(out, 0x1A2B, 2, 10);
+}
 static void make_schema(struct cdc_buf *out)
 {
     pg_pos_schema(out, 0x1A2B, 7);
@@ -261,6 +265,8 @@ static void test_positions(void)
     static const char *const ordered[] = {"0000000000001A2B.0000000000.a0001.0000000000FF",
                                           "0000000000001A2B.0000000000.a0002.000000000001",
                                           "0000000000001A2B.0000000000.h00000001",
+                                          "0000000000001A2B.0000000000.r0001.00000000000A",
+                                          "0000000000001A2B.0000000000.r0002.000000000001",
                                           "0000000000001A2B.0000000001.0",
                                           "0000000000001A2B.0000000001.1",
                                           "0000000000001A2B.0000000002.1",
@@ -269,6 +275,7 @@ static void test_positions(void)
                                           "0000000000001A5B.0000000001.0"};
     position(make_snapshot, "0000000000001A2B.0000000000.a0002.00000000000A", 0x1A2B);
     position(make_heartbeat, "0000000000001A2B.0000000000.h00000003", 0x1A2B);
+    position(make_round, "0000000000001A2B.0000000000.r0002.00000000000A", 0x1A2B);
     position(make_schema, "0000000000001A2B.0000000007.0", 0x1A2B);
     position(make_change, "0000000000001A2B.0000000007.1", 0x1A2B);
     position(make_commit, "0000000000001A2B.FFFFFFFFFF.0000000000001A5B", 0x1A5B);
@@ -291,6 +298,8 @@ static void test_positions(void)
     unsigned attempt = 0;
     check(pg_pos_is_snapshot(ordered[1], &attempt) && attempt == 2, "a snapshot's pos", "", "");
     check(!pg_pos_is_snapshot(ordered[2], &attempt) && !pg_pos_is_snapshot("x", &attempt), "no snapshot's pos", "", "");
+    check(pg_pos_is_round(ordered[3]) && !pg_pos_is_snapshot(ordered[3], &attempt), "a round's pos", "", "");
+    check(!pg_pos_is_round(ordered[1]) && !pg_pos_is_round(ordered[2]), "no round's pos", "", "");
 }
 
 /* Each kind has a form of its own, and is known by all of it: an ordinal or a tail of another kind makes it foreign. */

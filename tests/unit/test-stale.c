@@ -119,6 +119,20 @@ static char *mark_of(const char *at, const char *const *tables)
     return state.data;
 }
 
+/* The very first transaction of the stream made a table stale: it has no position yet. */
+static void test_first(void)
+{
+    struct cdc_rounds rounds = {.items = NULL};
+    char *mark = mark_of("a1", (const char *const[]){"t1", NULL});
+
+    store("cdc-snapshot", "a1", "{\"attempt\":1,\"written\":\"a1\",\"finished\":true}");
+    store("cdc-sink-sqlite", "a1", NULL);
+    store("pg-cdc", "", mark);
+    finds("a1", "t1", "a mark without a position");
+    check(due_with(&rounds) == CDC_ROUND_DUE, "is found by the snapshot, too");
+    free(mark);
+}
+
 static void test_life(void)
 {
     struct cdc_rounds rounds = {.items = NULL};
@@ -309,6 +323,7 @@ int main(void)
     char command[64];
     if (mkdtemp(dir) == NULL)
         return 1;
+    test_first();
     test_life();
     test_many();
     test_ahead();

@@ -14,7 +14,7 @@ struct pg_judge {
     void *context;
 };
 /* 1: the rows of before are not the source's any more, and why says it, NUL-terminated; 0: they are; -1 on errors of is_new. */
-int pg_judge(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error);
+int pg_judge_table(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error);
 /* Of its partitions alone: has one come with rows? 1 0 -1 */
 int pg_judge_parts(const struct pg_judge *judge, struct cdc_error *error);
 /* Two rows of the publication, as shapes.c writes them: may changes of any table have passed by between the two? NULL: no; else what
