@@ -171,6 +171,33 @@ static const char *judge_column(const struct pg_judge *judge, const struct colum
     return before.type != now->type || before.typmod != now->typmod ? "has another type" : "was written anew";
 }
 
+bool pg_judge_has_column(struct cdc_span form, int64_t number)
+{
+    struct column column;
+    return find_column(form, (struct cdc_span){NULL, 0}, number, &column);
+}
+
+/* The first file of a table has its oid as its name. */
+bool pg_judge_is_rewritten(struct cdc_span form)
+{
+    int64_t oid, file;
+    return cdc_json_int64(cdc_json_member(form, "oid"), &oid) && cdc_json_int64(cdc_json_member(form, "file"), &file) &&
+           file != 0 && file != oid;
+}
+
+bool pg_judge_rewritten_since(struct cdc_span form, int64_t made)
+{
+    struct cdc_json_iter columns;
+    struct column column;
+    if (!pg_judge_is_rewritten(form))
+        return false;
+    cdc_json_iter_begin(&columns, cdc_json_member(form, "cols"));
+    while (next_column(&columns, &column))
+        if (column.by != made)
+            return true;
+    return false;
+}
+
 static bool judge_columns(const struct pg_judge *judge, struct cdc_buf *why)
 {
     bool rewritten = differs(judge, "file") || parts_rewritten(judge);

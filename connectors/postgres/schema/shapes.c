@@ -26,6 +26,7 @@ static void shape_free(struct pg_shape *shape)
     free(shape->schema);
     free(shape->name);
     free(shape->is);
+    free(shape->was);
 }
 
 void pg_shapes_clear(struct pg_shapes *shapes)
@@ -104,10 +105,28 @@ static int set(struct pg_shape *shape, struct cdc_span is, uint64_t at, bool own
     if (is.p && !copy)
         return cdc_error_memory(error);
     free(shape->is);
+    free(shape->was);
     shape->is = copy;
+    shape->was = NULL;
     shape->oid = is.p && cdc_json_int64(cdc_json_member(is, "oid"), &oid) ? (uint32_t)oid : 0;
     shape->at = at;
     shape->own = own;
+    return 0;
+}
+
+/* The same of one whose changes since it was seen last are lines: those may still have its form of before. was {NULL, 0}: it is
+ * new, and all its rows are to come. */
+static int set_followed(struct pg_shape *shape, struct cdc_span was, struct cdc_span is, uint64_t at,
+                        struct cdc_error *error)
+{
+    char *copy = was.p ? cdc_span_copy(was) : strdup("{}");
+    if (!copy)
+        return cdc_error_memory(error);
+    if (set(shape, is, at, true, error) < 0) {
+        free(copy);
+        return -1;
+    }
+    shape->was = copy;
     return 0;
 }
 
@@ -136,16 +155,17 @@ static bool lsn_of(struct cdc_span object, const char *name, uint64_t *lsn)
 
 static int read_table(struct pg_shapes *shapes, struct cdc_span item, bool own, struct cdc_error *error)
 {
-    struct cdc_span is = cdc_json_member(item, "is");
+    struct cdc_span is = cdc_json_member(item, "is"), was = cdc_json_member(item, "was");
     uint64_t at = 0;
     char *schema = cdc_json_member_text(item, "schema"), *name = cdc_json_member_text(item, "table");
     int result = 0;
-    if (!schema || !name || !lsn_of(item, "at", &at) || (is.p && cdc_json_type(is) != CDC_JSON_OBJECT))
+    if (!schema || !name || !lsn_of(item, "at", &at) || (is.p && cdc_json_type(is) != CDC_JSON_OBJECT) ||
+        (was.p && (!is.p || cdc_json_type(was) != CDC_JSON_OBJECT)))
         result = damaged(error);
     struct pg_shape *known = result == 0 ? find(shapes, schema, name) : NULL;
     if (result == 0 && (!known || known->at <= at)) {
         struct pg_shape *shape = ensure(shapes, schema, name, error);
-        result = shape ? set(shape, is, at, own, error) : -1;
+        result = !shape ? -1 : was.p ? set_followed(shape, was, is, at, error) : set(shape, is, at, own, error);
     }
     free(schema);
     free(name);
@@ -226,6 +246,8 @@ void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool 
         append_lsn(out, shape->at);
         cdc_buf_text(out, shape->is ? ",\"is\":" : "");
         cdc_buf_text(out, shape->is ? shape->is : "");
+        cdc_buf_text(out, shape->was ? ",\"was\":" : "");
+        cdc_buf_text(out, shape->was ? shape->was : "");
         cdc_buf_byte(out, '}');
     }
     cdc_buf_lit(out, "]}");
@@ -235,7 +257,8 @@ void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool 
 
 /* A row of the publication for each of the tables $2, or one without a table. made: the transaction that made it, since the rows
  * of the system's columns are never written again. What makes a table part of the publication (by): its own row, one of a table
- * above it, one of a schema, or 0 where it is for all tables. */
+ * above it, one of a schema, or 0 where it is for all tables. as_named: no command after the one that made it (they are numbered in
+ * a transaction) gave it another name. dropped: the columns that are there no more, and the transactions that dropped them. */
 #define NUMBER(value) value "::text::int8"
 #define PARTS_OF_C                                                                                                     \
     "(WITH RECURSIVE h AS (SELECT i.inhrelid, i.xmin AS by FROM pg_inherits i WHERE i.inhparent = c.oid AND NOT "      \
@@ -252,27 +275,50 @@ void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool 
                   " lp JOIN pg_attribute la ON la.attrelid = lp.inhrelid AND la.attname = a.attname), 0) ELSE "        \
                   "a.atthasmissing::int END) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND "     \
                   "a.attnum > 0 AND NOT a.attisdropped AND " listed " AND (a.attgenerated = '' OR " generated "))"
-#define SHAPES_SQL(schemas, listed, generated, since_18)                                                               \
-    "SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, "         \
-    "p.pubtruncate, p.pubviaroot" since_18 ") AS publication, (SELECT pg_current_snapshot()::text) AS xids, "          \
-    "(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END) AS "    \
-    "at, t.* FROM pg_publication p LEFT JOIN LATERAL (SELECT n.nspname AS schema, c.relname AS name, " NUMBER(         \
-        "c.oid") " AS oid, " NUMBER("m.xmin") " AS made, " NUMBER("y.xmin") " AS named, coalesce(b.by, 0) AS by, "     \
-    "c.relispartition AS is_part, json_build_object('oid', " NUMBER("c.oid") ", 'file', " NUMBER("c.relfilenode")      \
-    ", 'owner', " NUMBER("c.relowner") ", 'named', " NUMBER("y.xmin") ", 'by', coalesce(b.oid, 0), 'key', " KEY_OF_C   \
-    ", 'cols', " COLUMNS_OF_C(listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN (SELECT "                  \
-    "json_agg(json_build_array(" NUMBER("t.inhrelid") ", " NUMBER("t.file") ", " NUMBER("t.by") ") ORDER BY "          \
-    "t.inhrelid) FROM " PARTS_OF_C " t) END)::text AS is FROM pg_class c JOIN pg_namespace n ON n.oid = "              \
-    "c.relnamespace LEFT JOIN pg_type y ON y.oid = c.reltype LEFT JOIN pg_attribute m ON m.attrelid = c.oid AND "      \
-    "m.attnum = -6 LEFT JOIN LATERAL (SELECT q.oid, q.by FROM (SELECT CASE WHEN r.prrelid = c.oid THEN 0 ELSE 1 END "  \
-    "AS rank, " NUMBER("r.oid") " AS oid, " NUMBER("r.xmin") " AS by FROM pg_publication_rel r WHERE r.prpubid = "     \
-    "p.oid AND (r.prrelid = c.oid OR (c.relispartition AND r.prrelid IN (SELECT relid FROM "                           \
-    "pg_partition_ancestors(c.oid))))" schemas ") q ORDER BY q.rank, q.oid LIMIT 1) b ON true WHERE c.oid = ANY "      \
-    "($2::oid[])) t ON true WHERE p.pubname = $1"
+#define MADE_OF_C                                                                                                      \
+    "coalesce(y.cmin = m.cmin, false) AS as_named, coalesce((SELECT json_agg(json_build_array(d.attnum, " NUMBER(      \
+        "d.xmin") ")) FROM pg_attribute d WHERE d.attrelid = c.oid AND d.attnum > 0 AND d.attisdropped), "             \
+                  "'[]')::text AS dropped"
+#define SHAPES_SQL(schemas, listed, generated, since_18)                                                                                                                        \
+    "SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, "                                                                  \
+    "p.pubtruncate, p.pubviaroot" since_18 ") AS publication, (SELECT pg_current_snapshot()::text) AS xids, "                                                                   \
+    "(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END) AS "                                                             \
+    "at, t.* FROM pg_publication p LEFT JOIN LATERAL (SELECT n.nspname AS schema, c.relname AS name, " NUMBER("c.oid") " AS oid, " NUMBER("m.xmin") " AS made, " NUMBER(        \
+        "y.xmin") " AS named, coalesce(b.by, 0) AS by, " MADE_OF_C                                                                                                              \
+                  ", c.relispartition AS is_part, json_build_object('oid', " NUMBER("c.oid") ", 'file', " NUMBER("c."                                                           \
+                                                                                                                 "rel"                                                          \
+                                                                                                                 "fil"                                                          \
+                                                                                                                 "eno"                                                          \
+                                                                                                                 "de") ", 'owner', " NUMBER("c.relowner") ", 'named', " NUMBER( \
+                      "y.xmin") ", 'by', coalesce(b.oid, 0), 'key', " KEY_OF_C                                                                                                  \
+                                ", 'cols', " COLUMNS_OF_C(                                                                                                                      \
+                                    listed,                                                                                                                                     \
+                                    generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN (SELECT "                                                                             \
+                                               "json_agg(json_build_array(" NUMBER("t.inhrelid") ", " NUMBER("t.file") ", " NUMBER(                                             \
+                                                   "t.by") ") ORDER BY "                                                                                                        \
+                                                           "t.inhrelid) FROM " PARTS_OF_C                                                                                       \
+                                                           " t) END)::text AS is FROM pg_class c JOIN pg_namespace n "                                                          \
+                                                           "ON n.oid = "                                                                                                        \
+                                                           "c.relnamespace LEFT JOIN pg_type y ON y.oid = c.reltype "                                                           \
+                                                           "LEFT JOIN pg_attribute m ON m.attrelid = c.oid AND "                                                                \
+                                                           "m.attnum = -6 LEFT JOIN LATERAL (SELECT q.oid, q.by FROM "                                                          \
+                                                           "(SELECT CASE WHEN r.prrelid = c.oid THEN 0 ELSE 1 END "                                                             \
+                                                           "AS rank, " NUMBER("r.oid") " AS oid, " NUMBER(                                                                      \
+                                                               "r.xmin") " AS by FROM pg_publication_rel r WHERE "                                                              \
+                                                                         "r.prpubid = "                                                                                         \
+                                                                         "p.oid AND (r.prrelid = c.oid OR "                                                                     \
+                                                                         "(c.relispartition AND r.prrelid IN (SELECT "                                                          \
+                                                                         "relid FROM "                                                                                          \
+                                                                         "pg_partition_ancestors(c.oid))))" schemas                                                             \
+                                                                         ") q ORDER BY q.rank, q.oid LIMIT 1) b ON "                                                            \
+                                                                         "true WHERE c.oid = ANY "                                                                              \
+                                                                         "($2::oid[])) t ON true WHERE p.pubname = $1"
 #define SCHEMAS                                                                                                        \
-    " UNION ALL SELECT 2, " NUMBER("s.oid") ", " NUMBER("s.xmin") " FROM pg_publication_namespace s WHERE s.pnpubid "  \
-    "= p.oid AND (s.pnnspid = c.relnamespace OR (c.relispartition AND s.pnnspid IN (SELECT pc.relnamespace FROM "      \
-    "pg_partition_ancestors(c.oid) pa JOIN pg_class pc ON pc.oid = pa.relid)))"
+    " UNION ALL SELECT 2, " NUMBER("s.oid") ", " NUMBER(                                                               \
+        "s.xmin") " FROM pg_publication_namespace s WHERE s.pnpubid "                                                  \
+                  "= p.oid AND (s.pnnspid = c.relnamespace OR (c.relispartition AND s.pnnspid IN (SELECT "             \
+                  "pc.relnamespace FROM "                                                                              \
+                  "pg_partition_ancestors(c.oid) pa JOIN pg_class pc ON pc.oid = pa.relid)))"
 #define LISTED                                                                                                         \
     "NOT EXISTS (SELECT 1 FROM pg_publication_rel pr WHERE pr.prpubid = p.oid AND pr.prrelid = c.oid AND a.attnum "    \
     "<> ALL (pr.prattrs::int2[]))"
@@ -383,8 +429,7 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
         status = form_of(&row, &form, &is, error);
         if (status < 0 || !is.p)
             continue;
-        struct pg_shape *shape =
-            ensure(shapes, pg_answer_text(&row, "schema"), pg_answer_text(&row, "name"), error);
+        struct pg_shape *shape = ensure(shapes, pg_answer_text(&row, "schema"), pg_answer_text(&row, "name"), error);
         status = shape ? set(shape, is, at, false, error) : -1;
     }
     cdc_buf_free(&form);
@@ -422,13 +467,14 @@ static int ask_birth(const struct looking *looking, uint32_t table, struct birth
     const struct pg_locks locks = {PG_LOCKS_READ, PATIENCE_MS};
     char oid[16];
     snprintf(oid, sizeof oid, "%lu", (unsigned long)table);
-    PGresult *result = pg_locks_query(
-        looking->look->sql, &locks,
-        "SELECT l.relkind = 'p' OR pg_relation_size(l.oid) = 0 AS empty, coalesce(h.xmin = m.xmin AND "
-        "h.cmin::text::int8 - m.cmin::text::int8 BETWEEN 0 AND 2, false) AS made_there, " NUMBER("m.xmin") 
-        " AS made FROM pg_class l JOIN pg_attribute m ON m.attrelid = l.oid AND m.attnum = -6 LEFT JOIN pg_inherits h "
-        "ON h.inhrelid = l.oid WHERE l.oid = $1::oid",
-        1, (const char *const[]){oid}, PGRES_TUPLES_OK, what, error);
+    PGresult *result =
+        pg_locks_query(looking->look->sql, &locks,
+                       "SELECT l.relkind = 'p' OR pg_relation_size(l.oid) = 0 AS empty, coalesce(h.xmin = m.xmin AND "
+                       "h.cmin::text::int8 - m.cmin::text::int8 BETWEEN 0 AND 2, false) AS made_there, " NUMBER(
+                           "m.xmin") " AS made FROM pg_class l JOIN pg_attribute m ON m.attrelid = l.oid AND m.attnum "
+                                     "= -6 LEFT JOIN pg_inherits h "
+                                     "ON h.inhrelid = l.oid WHERE l.oid = $1::oid",
+                       1, (const char *const[]){oid}, PGRES_TUPLES_OK, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
@@ -450,13 +496,32 @@ static int is_new_part(void *context, uint32_t partition, struct cdc_error *erro
     return found <= 0 ? found : birth.empty || (birth.made_there && is_since(looking, birth.made));
 }
 
+/* A column that came and went since the last look: one of its name, now, has none of the values that the lines have. */
+static bool has_come_and_gone(const struct looking *looking, struct pg_answer *row, struct cdc_span was)
+{
+    struct cdc_json_iter dropped, fields;
+    struct cdc_span item, value;
+    int64_t number = 0, by = 0;
+    cdc_json_iter_begin(&dropped, cdc_span_text(pg_answer_text(row, "dropped")));
+    while (cdc_json_next_element(&dropped, &item)) {
+        cdc_json_iter_begin(&fields, item);
+        if (cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &number) &&
+            cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &by) && is_since(looking, by) &&
+            !pg_judge_has_column(was, number))
+            return true;
+    }
+    return false;
+}
+
 /* A name that was not there: has the log all its rows? So it has where the table was made since the last look, under that name, and
- * published by what was there before it. 1 0 -1 */
+ * published by what was there before it; and where no ALTER gave its rows other values. 1 0 -1 */
 static int is_whole(struct looking *looking, struct pg_answer *row, struct cdc_span is, struct cdc_error *error)
 {
     static const struct cdc_span nothing = {"{}", 2};
     int64_t made = pg_answer_int(row, "made"), by = pg_answer_int(row, "by");
-    bool since = is_since(looking, made) && pg_answer_int(row, "named") == made && (by == 0 || !is_since(looking, by));
+    bool since = is_since(looking, made) && pg_answer_int(row, "named") == made && pg_answer_true(row, "as_named") &&
+                 (by == 0 || !is_since(looking, by)) && !has_come_and_gone(looking, row, nothing) &&
+                 !pg_judge_rewritten_since(is, made);
     const struct pg_judge judge = {nothing, is, true, is_new_part, looking};
     struct birth birth;
     if (cdc_json_type(cdc_json_member(is, "parts")) == CDC_JSON_ARRAY) {
@@ -484,10 +549,23 @@ static int take_new(struct looking *looking, struct pg_answer *row, struct cdc_s
     if (whole == 0)
         return say(looking, schema, name, "it was not read before", error);
     struct pg_shape *shape = ensure(looking->shapes, schema, name, error);
-    return shape ? set(shape, is, looking->at, true, error) : -1;
+    return shape ? set_followed(shape, (struct cdc_span){NULL, 0}, is, looking->at, error) : -1;
 }
 
-static int judge(struct looking *looking, struct pg_shape *shape, struct cdc_span is, struct cdc_error *error)
+static int follow(struct looking *looking, struct pg_shape *shape, struct cdc_span is, struct cdc_error *error)
+{
+    char *was = shape->is; /* which set_followed would free */
+    shape->is = NULL;
+    int status = set_followed(shape, cdc_span_text(was), is, looking->at, error);
+    if (status < 0)
+        shape->is = was;
+    else
+        free(was);
+    return status;
+}
+
+static int judge(struct looking *looking, struct pg_answer *row, struct pg_shape *shape, struct cdc_span is,
+                 struct cdc_error *error)
 {
     const struct pg_judge judge = {cdc_span_text(shape->is), is, looking->look->settings->allow_republished,
                                    is_new_part, looking};
@@ -499,8 +577,10 @@ static int judge(struct looking *looking, struct pg_shape *shape, struct cdc_spa
         status = cdc_error_memory(error);
     else if (stale)
         status = say(looking, shape->schema, shape->name, why.data, error);
+    else if (has_come_and_gone(looking, row, judge.before))
+        status = say(looking, shape->schema, shape->name, "a column was added and dropped again", error);
     else
-        status = set(shape, is, looking->at, true, error);
+        status = follow(looking, shape, is, error);
     cdc_buf_free(&why);
     return status;
 }
@@ -524,7 +604,7 @@ static int take_table(struct looking *looking, struct pg_answer *row, bool first
         return say(looking, schema, name, "another table was there under its name, or it was not published", error);
     if (looking->publication)
         return say(looking, schema, name, looking->publication, error);
-    return cdc_span_is(is, shape->is) ? 0 : judge(looking, shape, is, error);
+    return cdc_span_is(is, shape->is) ? 0 : judge(looking, row, shape, is, error);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -619,30 +699,55 @@ int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *loo
 
 /* -- beside a Relation message -- */
 
-static bool same_column(struct cdc_json_iter *columns, const struct pg_column *column)
+/* [number, name, type, modifier, by, missing]. */
+struct form_column {
+    struct cdc_span name; /* raw */
+    int64_t type, typmod, missing;
+};
+
+static bool next_column(struct cdc_json_iter *columns, struct form_column *column)
 {
     struct cdc_span item, name = {NULL, 0}, value;
     struct cdc_json_iter fields;
-    int64_t type = 0, typmod = 0;
+    *column = (struct form_column){.missing = 0};
     if (!cdc_json_next_element(columns, &item))
         return false;
     cdc_json_iter_begin(&fields, item);
-    return cdc_json_next_element(&fields, &value) && cdc_json_next_element(&fields, &name) &&
-           cdc_json_raw_is(cdc_json_string_raw(name), cdc_span_text(column->name)) &&
-           cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &type) &&
-           cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &typmod) &&
-           type == (int64_t)column->type_oid && typmod == column->typmod;
+    bool good = cdc_json_next_element(&fields, &value) && cdc_json_next_element(&fields, &name) &&
+                cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &column->type) &&
+                cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &column->typmod) &&
+                cdc_json_next_element(&fields, &value) && cdc_json_next_element(&fields, &value) &&
+                cdc_json_int64(value, &column->missing);
+    column->name = cdc_json_string_raw(name);
+    return good;
+}
+
+static bool is_column(const struct form_column *is, const struct pg_column *column)
+{
+    return cdc_json_raw_is(is->name, cdc_span_text(column->name)) && is->type == (int64_t)column->type_oid &&
+           is->typmod == column->typmod;
 }
 
 static bool same_columns(struct cdc_span is, const struct pg_table *table)
 {
     struct cdc_json_iter columns;
-    struct cdc_span item;
+    struct form_column column;
     cdc_json_iter_begin(&columns, cdc_json_member(is, "cols"));
     for (size_t i = 0; i < table->n_columns; i++)
-        if (!same_column(&columns, &table->columns[i]))
+        if (!next_column(&columns, &column) || !is_column(&column, &table->columns[i]))
             return false;
-    return !cdc_json_next_element(&columns, &item);
+    return !next_column(&columns, &column);
+}
+
+static bool has_column(struct cdc_span is, const struct pg_column *wanted)
+{
+    struct cdc_json_iter columns;
+    struct form_column column;
+    cdc_json_iter_begin(&columns, cdc_json_member(is, "cols"));
+    while (next_column(&columns, &column))
+        if (is_column(&column, wanted))
+            return true;
+    return false;
 }
 
 /* The key that the log itself marks, in the order of the columns. */
@@ -661,12 +766,53 @@ static bool same_key(struct cdc_span is, const struct pg_table *table)
     return !cdc_json_next_element(&names, &name);
 }
 
+static bool is_table(struct cdc_span is, const struct pg_table *table)
+{
+    int64_t oid;
+    return cdc_json_int64(cdc_json_member(is, "oid"), &oid) && oid == (int64_t)table->oid;
+}
+
+/* Have the rows that come in this form, of a table that was new then, all of their values? Not if a column was added since that has
+ * a value for them. */
+static bool lacks_values(struct cdc_span is, const struct pg_table *table)
+{
+    struct cdc_json_iter columns;
+    struct form_column column;
+    bool rewritten = pg_judge_is_rewritten(is);
+    cdc_json_iter_begin(&columns, cdc_json_member(is, "cols"));
+    while (next_column(&columns, &column)) {
+        bool there = false;
+        for (size_t i = 0; i < table->n_columns && !there; i++)
+            there = is_column(&column, &table->columns[i]);
+        if (!there && (column.missing || rewritten))
+            return true;
+    }
+    return false;
+}
+
+/* A change from between two looks. Between the forms `was` and `is` a table may have had a third one, of which the catalogs show
+ * nothing any more:
+ *      ADD c; INSERT; RENAME c TO d          the line has c, and d of that row is in none
+ *      CREATE t; INSERT; DROP t; CREATE t    another table */
+static bool differs_between(struct cdc_span was, struct cdc_span is, const struct pg_table *table)
+{
+    bool is_new = !cdc_json_member(was, "oid").p;
+    if (!is_table(is, table) && !is_table(was, table))
+        return true;
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (!has_column(is, &table->columns[i]) && !has_column(was, &table->columns[i]))
+            return true;
+    return (!same_key(is, table) && (is_new || !same_key(was, table))) || (is_new && lacks_values(is, table));
+}
+
 bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn)
 {
     const struct pg_shape *shape = find(shapes, table->schema, table->name);
-    if (!shape || lsn < shape->at)
+    if (!shape || (lsn < shape->at && !shape->was))
         return false;
     struct cdc_span is = cdc_span_text(shape->is);
+    if (lsn < shape->at)
+        return differs_between(cdc_span_text(shape->was), is, table);
     return shape->oid != table->oid || !same_columns(is, table) || !same_key(is, table);
 }
 
@@ -674,4 +820,9 @@ bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table)
 {
     const struct pg_shape *shape = find(shapes, table->schema, table->name);
     return shape && shape->oid == table->oid;
+}
+
+bool pg_shapes_lack(const struct pg_shapes *shapes, const struct pg_table *table)
+{
+    return shapes->known && !find(shapes, table->schema, table->name);
 }
