@@ -275,44 +275,76 @@ void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool 
                   " lp JOIN pg_attribute la ON la.attrelid = lp.inhrelid AND la.attname = a.attname), 0) ELSE "        \
                   "a.atthasmissing::int END) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND "     \
                   "a.attnum > 0 AND NOT a.attisdropped AND " listed " AND (a.attgenerated = '' OR " generated "))"
-#define MADE_OF_C                                                                                                      \
-    "coalesce(y.cmin = m.cmin, false) AS as_named, coalesce((SELECT json_agg(json_build_array(d.attnum, " NUMBER(      \
-        "d.xmin") ")) FROM pg_attribute d WHERE d.attrelid = c.oid AND d.attnum > 0 AND d.attisdropped), "             \
-                  "'[]')::text AS dropped"
 #define SHAPES_SQL(schemas, listed, generated, since_18)                                                                                                                        \
     "SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, "                                                                  \
     "p.pubtruncate, p.pubviaroot" since_18 ") AS publication, (SELECT pg_current_snapshot()::text) AS xids, "                                                                   \
     "(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END) AS "                                                             \
-    "at, t.* FROM pg_publication p LEFT JOIN LATERAL (SELECT n.nspname AS schema, c.relname AS name, " NUMBER("c.oid") " AS oid, " NUMBER("m.xmin") " AS made, " NUMBER(        \
-        "y.xmin") " AS named, coalesce(b.by, 0) AS by, " MADE_OF_C                                                                                                              \
-                  ", c.relispartition AS is_part, json_build_object('oid', " NUMBER("c.oid") ", 'file', " NUMBER("c."                                                           \
+    "at, t.* FROM pg_publication p LEFT JOIN LATERAL (SELECT n.nspname AS schema, c.relname AS name, " NUMBER("c.oid") " AS oid, " NUMBER(                                      \
+        "m.xmin") " AS made, " NUMBER("y.xmin") " AS named, coalesce(b.by, 0) AS by, "                                                                                          \
+                                                "c.relispartition AS is_part, coalesce(y.cmin = m.cmin, false) AS "                                                             \
+                                                "as_named, coalesce((SELECT "                                                                                                   \
+                                                "json_agg(json_build_array(d.attnum, d.xmin::text::int8)) FROM "                                                                \
+                                                "pg_attribute d WHERE d.attrelid = c.oid AND "                                                                                  \
+                                                "d.attnum > 0 AND d.attisdropped), '[]')::text AS dropped, "                                                                    \
+                                                "json_build_object('oid', " NUMBER("c.oid") ", 'file', " NUMBER("c."                                                            \
+                                                                                                                "relf"                                                          \
+                                                                                                                "ilen"                                                          \
+                                                                                                                "ode") ", 'owner', " NUMBER("c.relowner") ", 'named', " NUMBER( \
+                                                    "y.xmin") ", 'by', coalesce(b.oid, 0), 'key', " KEY_OF_C                                                                    \
+                                                              ", 'cols', " COLUMNS_OF_C(                                                                                        \
+                                                                  listed,                                                                                                       \
+                                                                  generated) ", 'parts', CASE WHEN c.relkind = 'p' "                                                            \
+                                                                             "THEN (SELECT "                                                                                    \
+                                                                             "json_agg(json_build_array(" NUMBER("t."                                                           \
+                                                                                                                 "inh"                                                          \
                                                                                                                  "rel"                                                          \
-                                                                                                                 "fil"                                                          \
-                                                                                                                 "eno"                                                          \
-                                                                                                                 "de") ", 'owner', " NUMBER("c.relowner") ", 'named', " NUMBER( \
-                      "y.xmin") ", 'by', coalesce(b.oid, 0), 'key', " KEY_OF_C                                                                                                  \
-                                ", 'cols', " COLUMNS_OF_C(                                                                                                                      \
-                                    listed,                                                                                                                                     \
-                                    generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN (SELECT "                                                                             \
-                                               "json_agg(json_build_array(" NUMBER("t.inhrelid") ", " NUMBER("t.file") ", " NUMBER(                                             \
-                                                   "t.by") ") ORDER BY "                                                                                                        \
-                                                           "t.inhrelid) FROM " PARTS_OF_C                                                                                       \
-                                                           " t) END)::text AS is FROM pg_class c JOIN pg_namespace n "                                                          \
-                                                           "ON n.oid = "                                                                                                        \
-                                                           "c.relnamespace LEFT JOIN pg_type y ON y.oid = c.reltype "                                                           \
-                                                           "LEFT JOIN pg_attribute m ON m.attrelid = c.oid AND "                                                                \
-                                                           "m.attnum = -6 LEFT JOIN LATERAL (SELECT q.oid, q.by FROM "                                                          \
-                                                           "(SELECT CASE WHEN r.prrelid = c.oid THEN 0 ELSE 1 END "                                                             \
-                                                           "AS rank, " NUMBER("r.oid") " AS oid, " NUMBER(                                                                      \
-                                                               "r.xmin") " AS by FROM pg_publication_rel r WHERE "                                                              \
-                                                                         "r.prpubid = "                                                                                         \
-                                                                         "p.oid AND (r.prrelid = c.oid OR "                                                                     \
-                                                                         "(c.relispartition AND r.prrelid IN (SELECT "                                                          \
-                                                                         "relid FROM "                                                                                          \
-                                                                         "pg_partition_ancestors(c.oid))))" schemas                                                             \
-                                                                         ") q ORDER BY q.rank, q.oid LIMIT 1) b ON "                                                            \
-                                                                         "true WHERE c.oid = ANY "                                                                              \
-                                                                         "($2::oid[])) t ON true WHERE p.pubname = $1"
+                                                                                                                 "id") ", " NUMBER("t.file") ", " NUMBER(                       \
+                                                                                 "t.by") ") ORDER BY "                                                                          \
+                                                                                         "t.inhrelid) "                                                                         \
+                                                                                         "FROM " PARTS_OF_C                                                                     \
+                                                                                         " t) END)::text AS is FROM "                                                           \
+                                                                                         "pg_class c JOIN "                                                                     \
+                                                                                         "pg_namespace n ON n.oid = "                                                           \
+                                                                                         "c.relnamespace LEFT JOIN "                                                            \
+                                                                                         "pg_type y ON y.oid = "                                                                \
+                                                                                         "c.reltype LEFT JOIN "                                                                 \
+                                                                                         "pg_attribute m ON "                                                                   \
+                                                                                         "m.attrelid = c.oid AND "                                                              \
+                                                                                         "m.attnum = -6 LEFT JOIN "                                                             \
+                                                                                         "LATERAL (SELECT q.oid, "                                                              \
+                                                                                         "q.by FROM (SELECT CASE "                                                              \
+                                                                                         "WHEN r.prrelid = c.oid "                                                              \
+                                                                                         "THEN 0 ELSE 1 END "                                                                   \
+                                                                                         "AS rank, " NUMBER("r.oid") " AS oid, " NUMBER(                                        \
+                                                                                             "r.xmin") " AS by FROM "                                                           \
+                                                                                                       "pg_"                                                                    \
+                                                                                                       "publication_"                                                           \
+                                                                                                       "rel r WHERE "                                                           \
+                                                                                                       "r.prpubid = "                                                           \
+                                                                                                       "p.oid AND "                                                             \
+                                                                                                       "(r.prrelid = "                                                          \
+                                                                                                       "c.oid OR "                                                              \
+                                                                                                       "(c."                                                                    \
+                                                                                                       "relispartitio"                                                          \
+                                                                                                       "n AND "                                                                 \
+                                                                                                       "r.prrelid IN "                                                          \
+                                                                                                       "(SELECT "                                                               \
+                                                                                                       "relid FROM "                                                            \
+                                                                                                       "pg_partition_"                                                          \
+                                                                                                       "ancestors(c."                                                           \
+                                                                                                       "oid)))"                                                                 \
+                                                                                                       ")" schemas                                                              \
+                                                                                                       ") q ORDER BY "                                                          \
+                                                                                                       "q.rank, "                                                               \
+                                                                                                       "q.oid LIMIT "                                                           \
+                                                                                                       "1) b ON true "                                                          \
+                                                                                                       "WHERE c.oid "                                                           \
+                                                                                                       "= ANY "                                                                 \
+                                                                                                       "($2::oid[])) "                                                          \
+                                                                                                       "t ON true "                                                             \
+                                                                                                       "WHERE "                                                                 \
+                                                                                                       "p.pubname = "                                                           \
+                                                                                                       "$1"
 #define SCHEMAS                                                                                                        \
     " UNION ALL SELECT 2, " NUMBER("s.oid") ", " NUMBER(                                                               \
         "s.xmin") " FROM pg_publication_namespace s WHERE s.pnpubid "                                                  \
