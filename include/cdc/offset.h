@@ -59,6 +59,8 @@ const char *cdc_offset_file_path(const struct cdc_offset_file *file);
 /* Reads somebody else's offset file without locking. Returns 1 and fills *offset (cdc_offset_free) when it has a
  * non-empty pos for name; 0 when the file or the entry does not exist; -1 when it is damaged. */
 int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offset, struct cdc_error *error);
+/* The same with an entry whose pos is empty: a stream may have left a mark (stale.h) before it had a position. */
+int cdc_offset_read_entry(const char *path, const char *name, struct cdc_offset *offset, struct cdc_error *error);
 /* Whose offset file is it? 1: *tool (RETURNS NEW; free); 0: there is none; -1: it is damaged, or is no offset file. */
 int cdc_offset_read_tool(const char *path, char **tool, struct cdc_error *error);
 

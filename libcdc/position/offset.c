@@ -281,7 +281,7 @@ static struct cdc_span entry_text(const char *text, const char *name)
     return cdc_json_member(cdc_json_member(trim(cdc_span_text(text)), "offsets"), name);
 }
 
-int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offset, struct cdc_error *error)
+int cdc_offset_read_entry(const char *path, const char *name, struct cdc_offset *offset, struct cdc_error *error)
 {
     bool missing;
     char *text;
@@ -293,6 +293,13 @@ int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offse
     int result = value == NULL ? 0 : read_entry(path, value, entry_text(text, name), offset, error) == 0 ? 1 : -1;
     json_decref(root);
     free(text);
+    return result;
+}
+
+int cdc_offset_read(const char *path, const char *name, struct cdc_offset *offset, struct cdc_error *error)
+{
+    int result = cdc_offset_read_entry(path, name, offset, error);
+
     /* An empty pos is what a sink writes before its first line: it is there, and has stored nothing. */
     if (result == 1 && offset->pos[0] == '\0') {
         cdc_offset_free(offset);

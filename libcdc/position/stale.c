@@ -485,7 +485,7 @@ int cdc_stale_load(struct cdc_stale *stale, const char *state_dir, const char *t
 {
     struct cdc_offset offset = {.pos = NULL};
     char *path = cdc_state_path(state_dir, tool, name);
-    int found = path != NULL ? cdc_offset_read(path, name, &offset, error) : cdc_error_memory(error);
+    int found = path != NULL ? cdc_offset_read_entry(path, name, &offset, error) : cdc_error_memory(error);
 
     cdc_stale_clear(stale);
     if (found > 0)

@@ -13,11 +13,12 @@ stale_test_teardown() {
     MYSQL_DATABASE='' msql "set global binlog_row_metadata = $(least)"
 }
 
-# The line, as users have it; OPTIONS are the stream's.
-line() {
+# The line, as users have it; the arguments are the stream's.
+sink_line() {
     local options="--name $NAME -t '$NAME.*' --state-dir '$STATE'"
     echo "{ cdc-snapshot $options $SNAPSHOT_OPTIONS '$URL' && exec mysql-binlog --heartbeat 1 $options $* '$URL'; } 2>>'$DIR/err' | cdc-sink-sqlite -q --state-dir '$STATE' '$COPY' 2>>'$DIR/err'"
 }
+line() { sink_line "$@"; }
 # run STATUS...: one run up to the end of the log each, with that exit status.
 run_line() {
     local expected status

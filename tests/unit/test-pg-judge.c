@@ -26,6 +26,13 @@ static void check(const char *what, const char *got, const char *want)
     ",\"cols\":" columns ",\"parts\":" parts "}"
 #define WITH(columns) TABLE("16384", "16384", "10", "700", "16400", "[\"id\"]", columns, "null")
 #define REWRITTEN(columns) TABLE("16384", "17000", "10", "700", "16400", "[\"id\"]", columns, "null")
+#define TOASTED(toast, columns)                                                                                        \
+    "{\"oid\":16384,\"file\":" toast ",\"toast\":" toast                                                               \
+    ",\"owner\":10,\"named\":700,\"by\":16400,\"key\":[\"id\"],\"cols\":" columns "}"
+#define VACUUMED                                                                                                       \
+    "{\"oid\":16384,\"file\":17000,\"toast\":16390,\"owner\":10,\"named\":700,\"by\":16400,\"key\":[\"id\"],\"cols\":" \
+    "[[1,"                                                                                                             \
+    "\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,710,0]]}"
 #define ROOT(parts) TABLE("16384", "0", "10", "700", "16400", "[\"id\"]", COLUMNS, parts)
 #define BEFORE WITH(COLUMNS)
 
@@ -44,8 +51,9 @@ struct example {
 
 static const struct example examples[] = {
     {"the same", BEFORE, BEFORE, ""},
-    {"a column more", BEFORE, WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,"
-                                   "710,0]]"),
+    {"a column more", BEFORE,
+     WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,"
+          "710,0]]"),
      ""},
     {"a column more, with a value for the rows that are there", BEFORE,
      WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,710,1]]"),
@@ -79,6 +87,15 @@ static const struct example examples[] = {
     {"a default, NOT NULL: another row of the catalog", BEFORE,
      WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0]]"), ""},
     {"VACUUM FULL, CLUSTER, TRUNCATE", BEFORE, REWRITTEN(COLUMNS), ""},
+    {"VACUUM FULL, and changes that write no row", TOASTED("16390", COLUMNS), VACUUMED, ""},
+    {"SET LOGGED", TOASTED("16390", COLUMNS), TOASTED("17000", COLUMNS), "its rows were written anew"},
+    {"USING, in a table with large values", TOASTED("16390", COLUMNS),
+     TOASTED("17000", "[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,710,0],[3,\"n\",1700,393222,700,0]]"),
+     "column v was written anew"},
+    {"the first column that may be large", BEFORE,
+     "{\"oid\":16384,\"file\":16384,\"toast\":17000,\"owner\":10,\"named\":700,\"by\":16400,\"key\":[\"id\"],"
+     "\"cols\":" COLUMNS "}",
+     ""},
     {"another table", BEFORE, TABLE("17000", "17000", "10", "710", "16400", "[\"id\"]", COLUMNS, "null"),
      "another table has its name"},
     {"taken out and added again", BEFORE, TABLE("16384", "16384", "10", "700", "17000", "[\"id\"]", COLUMNS, "null"),
@@ -90,10 +107,12 @@ static const struct example examples[] = {
      "it has another key"},
     {"no key any more", BEFORE, TABLE("16384", "16384", "10", "700", "16400", "null", COLUMNS, "null"),
      "it has another key"},
-    {"the same partitions", ROOT("[[16390,16390,700],[16391,16391,700]]"), ROOT("[[16390,16390,700],[16391,16391,700]]"),
-     ""},
+    {"the same partitions", ROOT("[[16390,16390,700],[16391,16391,700]]"),
+     ROOT("[[16390,16390,700],[16391,16391,700]]"), ""},
     {"a partition truncated", ROOT("[[16390,16390,700],[16391,16391,700]]"),
      ROOT("[[16390,17000,700],[16391,16391,700]]"), ""},
+    {"a partition whose rows were written", ROOT("[[16390,16390,700,16392],[16391,16391,700,16393]]"),
+     ROOT("[[16390,17000,700,17003],[16391,16391,700,16393]]"), "its rows were written anew"},
     {"a partition without rows, or made as one", ROOT("[[16390,16390,700]]"),
      ROOT("[[16390,16390,700],[16399,16399,710]]"), ""},
     {"a partition with rows", ROOT("[[16390,16390,700]]"), ROOT("[[16390,16390,700],[20001,20001,710]]"),
@@ -115,7 +134,7 @@ static void judge(const struct example *example)
     const struct pg_judge question = {cdc_span_text(example->before), cdc_span_text(example->now), false, is_new, NULL};
     struct cdc_buf why = CDC_BUF_INIT;
     struct cdc_error error = {0};
-    int stale = pg_judge(&question, &why, &error);
+    int stale = pg_judge_table(&question, &why, &error);
     check(example->what, stale < 0 ? "error" : stale ? why.data : "", example->why);
     cdc_buf_free(&why);
 }
@@ -126,7 +145,8 @@ static void test_republished(void)
     const struct pg_judge question = {cdc_span_text(BEFORE), cdc_span_text(now), true, is_new, NULL};
     struct cdc_buf why = CDC_BUF_INIT;
     struct cdc_error error = {0};
-    check("taken out and added again, and that is known", pg_judge(&question, &why, &error) == 0 ? "" : why.data, "");
+    check("taken out and added again, and that is known", pg_judge_table(&question, &why, &error) == 0 ? "" : why.data,
+          "");
     cdc_buf_free(&why);
 }
 
@@ -157,7 +177,8 @@ static void test_publication(void)
 
 #define OF_T(at, is) "{\"schema\":\"public\",\"table\":\"t\",\"at\":\"" at "\"" is "}"
 #define FORMS(at, tables)                                                                                              \
-    "{\"publication\":\"16390 751 10 f t t t t f\",\"xids\":\"750:760:755\",\"at\":\"" at "\",\"tables\":[" tables "]}"
+    "{\"publication\":\"16390 751 10 f t t t t f\",\"xids\":\"750:760:755\",\"at\":\"" at "\",\"tables\":[" tables "]" \
+                                                                                                                   "}"
 #define IS(oid) ",\"is\":" TABLE(oid, oid, "10", "700", "16400", "[\"id\"]", COLUMNS, "null")
 
 static void read_both(const char *what, const char *snapshot, const char *stream, bool all, const char *want)

@@ -16,9 +16,9 @@
 static const struct fake_answer for_snapshot[] = {
     {"SET statement_timeout", NULL, false},
     {"AS publication, (SELECT pg_current_snapshot()",
-     "publication|xids|at|schema|name|oid|made|named|by|is_part|is\n"
-     "16396 725 10 f t t t t t|726:726:|0/1543DD8|public|t|16384|720|720|724|f|{\"oid\" : 16384, \"cols\" : []}\n"
-     "16396 725 10 f t t t t t|726:726:|0/1543DD8|public|u|16391|720|720|724|f|{\"oid\" : 16391, \"cols\" : []}",
+     "publication|xids|at|schema|name|oid|made|named|by|is_part|first_file|is\n"
+     "16396 725 10 f t t t t t|726:726:|0/1543DD8|public|t|16384|720|720|724|f|t|{\"oid\" : 16384, \"cols\" : []}\n"
+     "16396 725 10 f t t t t t|726:726:|0/1543DD8|public|u|16391|720|720|724|f|t|{\"oid\" : 16391, \"cols\" : []}",
      false},
     {"SET client_encoding", NULL, false},
     {"FROM pg_replication_slots WHERE slot_name", SLOT, false},
@@ -111,8 +111,9 @@ static int second_attempt(struct cdc_buf *out, struct cdc_error *error)
 /* -- what comes out, and what is said for it -- */
 
 #define SHAPES                                                                                                         \
-    "\"shapes\":{\"publication\":\"16396 725 10 f t t t t t\",\"xids\":\"726:726:\",\"at\":\"0/1543DD8\",\"tables\":[{"      \
-    "\"schema\":\"public\",\"table\":\"t\",\"at\":\"0/1543DD8\",\"is\":{\"oid\":16384,\"cols\":[]}},{\"schema\":"          \
+    "\"shapes\":{\"publication\":\"16396 725 10 f t t t t "                                                            \
+    "t\",\"xids\":\"726:726:\",\"at\":\"0/1543DD8\",\"tables\":[{"                                                     \
+    "\"schema\":\"public\",\"table\":\"t\",\"at\":\"0/1543DD8\",\"is\":{\"oid\":16384,\"cols\":[]}},{\"schema\":"      \
     "\"public\",\"table\":\"u\",\"at\":\"0/1543DD8\",\"is\":{\"oid\":16391,\"cols\":[]}}]}"
 
 static const struct run runs[] = {
@@ -166,7 +167,8 @@ static const struct run runs[] = {
      "{\"identity\":{\"system_identifier\":\"7712519040855319821\",\"timeline\":1,\"database\":\"postgres\",\"slot\":"
      "\"cdc_p\"},\"consistent_point\":\"0/"
      "1543DD0\",\"attempt\":1,\"publication\":{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f t t t t "
-     "t\",\"has\":\"s2200:16397\"}," SHAPES ",\"written\":\"0000000001543DD0.0000000000.a0001.00000000000B\",\"finished\":true}",
+     "t\",\"has\":\"s2200:16397\"}," SHAPES
+     ",\"written\":\"0000000001543DD0.0000000000.a0001.00000000000B\",\"finished\":true}",
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"
@@ -305,7 +307,8 @@ static const struct run runs[] = {
      "{\"identity\":{\"system_identifier\":\"7712519040855319821\",\"timeline\":1,\"database\":\"postgres\",\"slot\":"
      "\"cdc_p\"},\"consistent_point\":\"0/1543DD0\",\"attempt\":2,\"read_at\":{\"lsn\":\"0/"
      "1543DD8\",\"xids\":\"726:726:\"},\"publication\":{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f t t t t "
-     "t\",\"has\":\"s2200:16397\"}," SHAPES ",\"written\":\"0000000001543DD0.0000000000.a0002.00000000000D\",\"finished\":true}",
+     "t\",\"has\":\"s2200:16397\"}," SHAPES
+     ",\"written\":\"0000000001543DD0.0000000000.a0002.00000000000D\",\"finished\":true}",
      "1 connects\n"
      "1 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transac ... ; SET client_min_messages = warning; "
      "SET jit = off\n"

@@ -119,6 +119,20 @@ static char *mark_of(const char *at, const char *const *tables)
     return state.data;
 }
 
+/* The very first transaction of the stream made a table stale: it has no position yet. */
+static void test_first(void)
+{
+    struct cdc_rounds rounds = {.items = NULL};
+    char *mark = mark_of("a1", (const char *const[]){"t1", NULL});
+
+    store("cdc-snapshot", "a1", "{\"attempt\":1,\"written\":\"a1\",\"finished\":true}");
+    store("cdc-sink-sqlite", "a1", NULL);
+    store("pg-cdc", "", mark);
+    finds("a1", "t1", "a mark without a position");
+    check(due_with(&rounds) == CDC_ROUND_DUE, "is found by the snapshot, too");
+    free(mark);
+}
+
 static void test_life(void)
 {
     struct cdc_rounds rounds = {.items = NULL};
@@ -284,14 +298,36 @@ static void test_ahead(void)
     unlink_sink("cdc-sink-http");
 }
 
+/* A line's pos has no digits for more attempts: two of them would have the same ones. */
+static void test_last_attempt(void)
+{
+    struct cdc_rounds rounds = {.items = NULL};
+    struct cdc_error error = {0};
+    struct cdc_stale mark = {.at = strdup("m5")};
+    check(mark.at && cdc_stale_add(&mark, "db", "public", "t1", "", &error) == 0, "a mark");
+    struct cdc_round *round = cdc_rounds_begin(&rounds, &mark, 7, "shop", "start anew", &error);
+    check(round != NULL && round->attempt.number == 1, "a first attempt");
+    if (round != NULL)
+        round->attempt.number = CDC_ATTEMPT_MAX - 1;
+    round = cdc_rounds_begin(&rounds, &mark, 7, "shop", "start anew", &error);
+    check(round != NULL && round->attempt.number == CDC_ATTEMPT_MAX, "the last one");
+    check(cdc_rounds_begin(&rounds, &mark, 7, "shop", "start anew", &error) == NULL &&
+              error.status == CDC_EXIT_CONFIG && strcmp(error.hint, "start anew") == 0,
+          "and none after it");
+    cdc_rounds_clear(&rounds);
+    cdc_stale_clear(&mark);
+}
+
 int main(void)
 {
     char command[64];
     if (mkdtemp(dir) == NULL)
         return 1;
+    test_first();
     test_life();
     test_many();
     test_ahead();
+    test_last_attempt();
     test_damaged();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");

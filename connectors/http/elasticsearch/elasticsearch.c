@@ -248,7 +248,7 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     if (why != NULL)
         return cdc_sink_reject(sink->client->context, event->line, why, error) == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
     /* A row may have to go over a newer document, after the batch was sent: not after a later line of it. */
-    if (batch->reads && event->op != CDC_OP_READ)
+    if (((struct es_table *)table)->read_in == batch->number && event->op != CDC_OP_READ)
         return HTTP_TAKEN_NOT_YET;
     struct cdc_span id = {sink->scratch.data, item.id_n}, old = {sink->scratch.data + item.id_n, item.old_n};
     if (item.kind == ES_DELETE && es_twice_is_taken(sink, event, &item, id))
@@ -270,7 +270,8 @@ static enum http_taken take_row(struct es_sink *sink, const struct cdc_event *ev
     if (es_batch_add(batch, event->line, cdc_sink_line_number(sink->client->context), &item, sink->scratch.data,
                      error) != 0)
         return HTTP_TAKEN_FAILED;
-    batch->reads |= event->op == CDC_OP_READ;
+    if (event->op == CDC_OP_READ)
+        ((struct es_table *)table)->read_in = batch->number;
     sink->watch |= es_places_watched((struct es_table *)table);
     return http_batch_is_full(&batch->lines) ? HTTP_TAKEN_FULL : HTTP_TAKEN;
 }

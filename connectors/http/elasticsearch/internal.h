@@ -79,8 +79,8 @@ struct es_batch {
     struct cdc_buf ids;
     struct es_seen *seen; /* open-addressing set of ids, n_seen slots */
     size_t n_seen;
-    bool looking; /* documents are read for `look` */
-    bool reads;   /* it has lines with op r */
+    bool looking;    /* documents are read for `look` */
+    uint64_t number; /* of the batch, from 1 */
 };
 int es_batch_init(struct es_batch *batch, const struct es_settings *settings, struct cdc_error *error);
 void es_batch_free(struct es_batch *batch);
@@ -149,6 +149,7 @@ struct es_table {
     bool ownerless;          /* nothing can be kept in its mapping */
     bool touched;
     bool looked_at, pipeline; /* its settings are known in this run; it has an ingest pipeline */
+    uint64_t read_in;         /* the number of the newest batch that has a line of it with op r */
     bool lazy;                /* it has what it took in memory only, for a while */
     char *place;              /* the index that its documents are said to be in: that of an alias; NULL: not known */
     char *identity;           /* of the rows of this run (identity.c); NULL: it has none */

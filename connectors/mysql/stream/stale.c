@@ -16,7 +16,7 @@
 
 bool my_stale_is_kept(const struct my_stream *stream)
 {
-    return stream->settings.start->snapshot != NULL;
+    return stream->settings.start->snapshot != NULL && stream->settings.marks;
 }
 
 /* -- the mark ------------------------------------------------------------------------------------ */
@@ -73,7 +73,7 @@ static void append_schema(struct cdc_buf *out, const struct my_stream *stream, c
  *     alter table t drop c      the copy may keep its values
  *     alter table t add c int   NULL at the server: only reading t again puts that right */
 
-enum { DROPPED_MAX = 1 << 20 }; /* bytes; above that any column counts as one of them */
+enum { DROPPED_MAX = 1 << 16 }; /* bytes; above that any column counts as one of them */
 
 /* The next of the list; false at its end. */
 static bool next_dropped(const struct cdc_buf *list, const char **at, const char *names[3])
@@ -319,6 +319,24 @@ static int check_end(struct my_stream *stream, MYSQL *sql, const struct my_round
     return result;
 }
 
+/* MariaDB: are the same transactions before that place of the log? A server that was set back to a copy of itself goes on with others
+ * in the same file. */
+static int check_place(struct my_stream *stream, MYSQL *sql, const struct my_round *round, struct cdc_error *error)
+{
+    char *gtids = NULL;
+    if (stream->session.server.flavor != MY_FLAVOR_MARIADB ||
+        !my_read_at_by_coord(&round->at, MY_GTID_OF_MARIADB, round->here))
+        return 0;
+    int found = my_server_gtids_at(sql, &round->at.coord, &gtids, error);
+    struct my_gtid_set *set = found > 0 ? my_gtid_set_new(MY_FLAVOR_MARIADB, error) : NULL;
+    int result = found == 0 ? lost(error) : set ? my_gtid_set_parse(set, cdc_span_text(gtids), error) : -1;
+    if (result == 0 && !my_gtid_set_equal(set, round->at.set) && !my_gtid_set_is_rest(round->at.set, set))
+        result = lost(error);
+    my_gtid_set_free(set);
+    free(gtids);
+    return result;
+}
+
 /* The copy has what the round has seen, and the log must go on after it. */
 static int check_server(struct my_stream *stream, const struct my_round *round, struct cdc_error *error)
 {
@@ -326,7 +344,7 @@ static int check_server(struct my_stream *stream, const struct my_round *round, 
     if (!sql)
         return -1;
     if (stream->session.server.flavor == MY_FLAVOR_MARIADB || my_gtid_set_is_empty(round->at.set))
-        return check_end(stream, sql, round, error);
+        return check_end(stream, sql, round, error) < 0 ? -1 : check_place(stream, sql, round, error);
     int known = my_server_is_subset(sql, round->at.gtids, "@@GLOBAL.gtid_executed", error);
     return known < 0 ? -1 : known > 0 ? 0 : lost(error);
 }

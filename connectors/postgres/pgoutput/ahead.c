@@ -34,6 +34,18 @@ int pg_hint_new_snapshot(struct cdc_error *error)
                                  "offset files of the pipeline and the copies, and begin with cdc-snapshot)");
 }
 
+int pg_other_log(uint64_t before, struct cdc_error *error)
+{
+    char position[24];
+    pg_lsn_format(position, before);
+    cdc_error_set(
+        error, CDC_EXIT_LOST,
+        "the server's log before the position %s has other transactions than those that were read: it was set "
+        "back to a state before them, and written to since",
+        position);
+    return pg_hint_new_snapshot(error);
+}
+
 static int other_log(const struct pg_ahead *ahead, struct cdc_error *error)
 {
     char position[24];

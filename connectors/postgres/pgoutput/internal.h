@@ -37,9 +37,9 @@ struct pg_relations {
 
 struct pg_transaction {
     bool open;
-    bool seen;   /* by the snapshot: its row changes are omitted */
-    bool needed; /* all the same, by a sink that did not take that snapshot */
-    bool read;   /* before, by the position: nothing of it is written */
+    bool seen;       /* by the snapshot: its row changes are omitted */
+    bool needed;     /* all the same, by a sink that did not take that snapshot */
+    bool read;       /* before, by the position: nothing of it is written */
     uint64_t rounds; /* that have seen it, by their bits: changes of their tables are omitted */
     uint64_t final_lsn, ordinal, events;
     int64_t ts_ms;
@@ -129,6 +129,8 @@ static inline int pg_message_finished(const struct cdc_bytes *bytes, const char 
 
 /* What to do about a log that is another one. Always -1. */
 int pg_hint_new_snapshot(struct cdc_error *error);
+/* The log before that position is another one. Always -1. */
+int pg_other_log(uint64_t before, struct cdc_error *error);
 
 /* The open transaction, or all of the log up to lsn: is it what the sinks that are ahead have? 0, or LOST. */
 int pg_ahead_begin(struct pgoutput *decoder, struct cdc_error *error);
@@ -141,8 +143,6 @@ int pg_rounds_begin(struct pgoutput *decoder, struct cdc_error *error);
 /* Which rounds have read this table? */
 uint64_t pg_rounds_of(const struct pgoutput *decoder, const struct pg_table *table);
 void pg_rounds_free(struct pgoutput *decoder);
-/* What to do about a log that is another one than before that position. Always -1. */
-int pg_other_log(uint64_t before, struct cdc_error *error);
 
 /* -- tables (relations.c) -- */
 

@@ -8,18 +8,6 @@
 
 /* -- transactions ---------------------------------------------------------- */
 
-int pg_other_log(uint64_t before, struct cdc_error *error)
-{
-    char position[24];
-    pg_lsn_format(position, before);
-    cdc_error_set(
-        error, CDC_EXIT_LOST,
-        "the server's log before the position %s has other transactions than those that were read: it was set "
-        "back to a state before them, and written to since",
-        position);
-    return pg_hint_new_snapshot(error);
-}
-
 /* Example: the primary is lost while a large transaction is on its way, and the standby that takes its place never had the
  * commit. The reader has lines of it, and what comes next would pass for their rest, or for what follows it. Not LOST: all
  * up to the transaction is in the log. Not UNAVAILABLE: in this run the reader cannot be told; with the end of the input he

@@ -152,8 +152,9 @@ static void find_published(const struct pg_gaps *gaps, const struct pg_catalog_t
     bool by_root = table->root && cdc_selection_has_table(&gaps->settings->selection, table->root_schema, table->root);
     if (!table->published && !by_root && asked) /* of a partitioned table it is said once */
         say(gaps, weight_of(gaps, table->schema, table->name), "%t is not in publication %p: its changes are not seen",
-            gaps->first || gaps->heals ? "ALTER PUBLICATION %p ADD TABLE %t;"
-                        : "ALTER PUBLICATION %p ADD TABLE %t; and, if it has rows by then, take a new snapshot",
+            gaps->first || gaps->heals
+                ? "ALTER PUBLICATION %p ADD TABLE %t;"
+                : "ALTER PUBLICATION %p ADD TABLE %t; and, if it has rows by then, take a new snapshot",
             &subject);
     if (table->listed && table->lists_columns)
         say(gaps, PG_GAP_WARNS, "publication %p has a list of columns for %t: the others are never seen",

@@ -6,7 +6,10 @@
  *   ALTER TABLE t ADD c int DEFAULT random()      the rows are written anew, into another file
  *   ALTER TABLE t ALTER c TYPE text               (c was varchar) the same texts in the same file
  *   ALTER TABLE t ALTER c TYPE int USING c + 1    another file, and another row of the catalog for c
- *   VACUUM FULL t, TRUNCATE t                     another file alone */
+ *   VACUUM FULL t, TRUNCATE t                     another file alone
+ *   ALTER TABLE t SET LOGGED                      another file, too; rows that were written before are in no line
+ *
+ * Where large values are kept in a table of their own (TOAST) it tells the two last ones apart: ALTER TABLE makes another one. */
 #include "connectors/postgres/schema/judge.h"
 
 #include <cdc/json.h>
@@ -66,9 +69,9 @@ static bool differs(const struct pg_judge *judge, const char *member)
 
 /* -- partitions, of a table under whose name their changes come -- */
 
-/* [16390,16390,751]: a partition, its file, the transaction that attached it. */
+/* [16390,16390,751,0]: a partition, its file, the transaction that attached it, and its table of large values. */
 struct part {
-    int64_t oid, file, by;
+    int64_t oid, file, by, toast;
 };
 
 static bool next_part(struct cdc_json_iter *parts, struct part *part)
@@ -81,6 +84,7 @@ static bool next_part(struct cdc_json_iter *parts, struct part *part)
     part->oid = next_number(&fields);
     part->file = next_number(&fields);
     part->by = next_number(&fields);
+    part->toast = next_number(&fields);
     return true;
 }
 
@@ -97,17 +101,40 @@ static bool seek_part(struct cdc_json_iter *parts, struct part *at, bool *more, 
     return *more && at->oid == oid;
 }
 
-static bool parts_rewritten(const struct pg_judge *judge)
+/* Were its rows written anew, which only some statements do? */
+enum rewrite { NOT_WRITTEN, MAYBE_WRITTEN, WRITTEN };
+
+static enum rewrite compare_files(const struct part *before, const struct part *now)
+{
+    if (before->toast && now->toast)
+        return before->toast != now->toast ? WRITTEN : NOT_WRITTEN;
+    return before->file != now->file ? MAYBE_WRITTEN : NOT_WRITTEN;
+}
+
+static struct part file_of(struct cdc_span object)
+{
+    struct part part = {0};
+    (void)cdc_json_int64(cdc_json_member(object, "file"), &part.file);
+    (void)cdc_json_int64(cdc_json_member(object, "toast"), &part.toast);
+    return part;
+}
+
+/* The table, and the partitions that are in both. */
+static enum rewrite find_rewrite(const struct pg_judge *judge)
 {
     struct cdc_json_iter before, now;
-    struct part old = {0}, part;
+    struct part old = file_of(judge->before), part = file_of(judge->now);
+    enum rewrite found = compare_files(&old, &part);
     begin_parts(&before, judge->before);
     begin_parts(&now, judge->now);
+    old = (struct part){0};
     bool more = next_part(&before, &old);
-    while (next_part(&now, &part))
-        if (seek_part(&before, &old, &more, part.oid) && old.file != part.file)
-            return true;
-    return false;
+    while (next_part(&now, &part)) {
+        bool both = seek_part(&before, &old, &more, part.oid);
+        enum rewrite one = both ? compare_files(&old, &part) : NOT_WRITTEN;
+        found = one > found ? one : found;
+    }
+    return found;
 }
 
 /* One that was there is not any more, or was away meanwhile. */
@@ -177,35 +204,14 @@ bool pg_judge_has_column(struct cdc_span form, int64_t number)
     return find_column(form, (struct cdc_span){NULL, 0}, number, &column);
 }
 
-/* The first file of a table has its oid as its name. */
-bool pg_judge_is_rewritten(struct cdc_span form)
-{
-    int64_t oid, file;
-    return cdc_json_int64(cdc_json_member(form, "oid"), &oid) && cdc_json_int64(cdc_json_member(form, "file"), &file) &&
-           file != 0 && file != oid;
-}
-
-bool pg_judge_rewritten_since(struct cdc_span form, int64_t made)
-{
-    struct cdc_json_iter columns;
-    struct column column;
-    if (!pg_judge_is_rewritten(form))
-        return false;
-    cdc_json_iter_begin(&columns, cdc_json_member(form, "cols"));
-    while (next_column(&columns, &column))
-        if (column.by != made)
-            return true;
-    return false;
-}
-
 static bool judge_columns(const struct pg_judge *judge, struct cdc_buf *why)
 {
-    bool rewritten = differs(judge, "file") || parts_rewritten(judge);
+    enum rewrite rewrite = find_rewrite(judge);
     struct cdc_json_iter columns;
     struct column column;
     cdc_json_iter_begin(&columns, cdc_json_member(judge->now, "cols"));
     while (next_column(&columns, &column)) {
-        const char *what = judge_column(judge, &column, rewritten);
+        const char *what = judge_column(judge, &column, rewrite != NOT_WRITTEN);
         if (!what)
             continue;
         cdc_buf_lit(why, "column ");
@@ -214,7 +220,8 @@ static bool judge_columns(const struct pg_judge *judge, struct cdc_buf *why)
         cdc_buf_text(why, what);
         return true;
     }
-    return false;
+    cdc_buf_text(why, rewrite == WRITTEN ? "its rows were written anew" : "");
+    return rewrite == WRITTEN;
 }
 
 /* -- all of it -- */
@@ -238,7 +245,7 @@ static const char *judge_table(const struct pg_judge *judge)
     return parts_left(judge) ? "a partition was detached or dropped" : NULL;
 }
 
-int pg_judge(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error)
+int pg_judge_table(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error)
 {
     const char *what = judge_table(judge);
     int came = what ? 0 : pg_judge_parts(judge, error);

@@ -14,14 +14,10 @@ struct pg_judge {
     void *context;
 };
 /* 1: the rows of before are not the source's any more, and why says it, NUL-terminated; 0: they are; -1 on errors of is_new. */
-int pg_judge(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error);
+int pg_judge_table(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error);
 /* Of its partitions alone: has one come with rows? 1 0 -1 */
 int pg_judge_parts(const struct pg_judge *judge, struct cdc_error *error);
 bool pg_judge_has_column(struct cdc_span form, int64_t number);
-/* Is its file not the one that it was made with? Never of a partitioned table. */
-bool pg_judge_is_rewritten(struct cdc_span form);
-/* Did a command that wrote the row of a column in the catalog, after the transaction that made the table, write the rows anew? */
-bool pg_judge_rewritten_since(struct cdc_span form, int64_t made);
 /* Two rows of the publication, as shapes.c writes them: may changes of any table have passed by between the two? NULL: no; else what
  * was done. */
 const char *pg_judge_publication(const char *before, const char *now);

@@ -37,6 +37,18 @@ int pg_shapes_read(struct pg_shapes *shapes, struct cdc_span snapshot, struct cd
 /* Appends the object. all: for a snapshot; else only what is not as the snapshot has it. */
 void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool all);
 
+/* The one of that name; NULL: there is none. */
+struct pg_shape *pg_shapes_find(const struct pg_shapes *shapes, const char *schema, const char *name);
+/* The same, or a new one; NULL without memory. */
+struct pg_shape *pg_shapes_ensure(struct pg_shapes *shapes, const char *schema, const char *name,
+                                  struct cdc_error *error);
+/* is {NULL, 0}: it has left. Copies. */
+int pg_shapes_set(struct pg_shape *shape, struct cdc_span is, uint64_t at, bool own, struct cdc_error *error);
+/* The same of one whose changes since it was seen last are lines: those may still have its form of before. was {NULL, 0}: it is
+ * new, and all its rows are to come. Neither may be the shape's own. */
+int pg_shapes_follow(struct pg_shape *shape, struct cdc_span was, struct cdc_span is, uint64_t at,
+                     struct cdc_error *error);
+
 /* Takes a table whose rows in a copy are not the source's any more. 0 or -1 */
 typedef int pg_shapes_stale(void *context, const char *schema, const char *name, const char *why,
                             struct cdc_error *error);

@@ -54,8 +54,10 @@ static int take_boundary(struct snapshot_run *run, struct cdc_error *error)
  * has read up to W, the rows that are read here must have. So transactions that run now are waited for, unless it shows that they
  * do not end at this moment. What a role may not see of others is NULL. */
 static const char ending_sql[] =
-    "SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next, current_setting('synchronous_standby_names') <> '' AS waits, "
-    "EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep') OR EXISTS (SELECT 1 FROM pg_locks l LEFT JOIN "
+    "SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next, current_setting('synchronous_standby_names') <> '' AS "
+    "waits, "
+    "EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep') OR EXISTS (SELECT 1 FROM pg_locks l LEFT "
+    "JOIN "
     "pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted "
     "AND l.pid <> pg_backend_pid() AND a.state IS NULL AND age(l.transactionid) > age($1::text::xid)) AS ending";
 
@@ -93,7 +95,8 @@ static int wait_for_commits(struct snapshot_run *run, struct cdc_error *error)
     }
     cdc_error_set(error, CDC_EXIT_TEMPORARY,
                   "transactions wait for a synchronous standby: what they have written cannot be read yet");
-    return cdc_error_hint(error, "a role that is a member of pg_read_all_stats sees which do, and waits for these alone");
+    return cdc_error_hint(error,
+                          "a role that is a member of pg_read_all_stats sees which do, and waits for these alone");
 }
 
 static int begin_round(struct snapshot_run *run, const struct cdc_stale *mark, uint64_t lsn, struct cdc_round **round,

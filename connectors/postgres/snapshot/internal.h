@@ -38,10 +38,10 @@ struct snapshot_table {
 struct snapshot_lines {
     uint64_t origin; /* seq of all its lines */
     unsigned number;
-    bool again;                  /* a round's */
+    bool again;                   /* a round's */
     const struct cdc_stale *only; /* its tables; NULL: all */
-    char *boundary;              /* of a round: the source object of the line where the stream has ended; NULL: not known */
-    char *read_at, *last;        /* of that: for a stream that begins after the round. JSON, or NULL */
+    char *boundary;       /* of a round: the source object of the line where the stream has ended; NULL: not known */
+    char *read_at, *last; /* of that: for a stream that begins after the round. JSON, or NULL */
 };
 
 struct snapshot_run {
@@ -97,7 +97,7 @@ int pg_snapshot_check_log(struct snapshot_run *run, const struct pg_slot *slot, 
 /* Begins the transaction that the rows are read in. *read_at becomes what it sees of the log. */
 int pg_snapshot_begin_reading(struct snapshot_run *run, char **read_at, struct cdc_error *error);
 
-/* -- snapshot.c -- */
+/* -- rows.c -- */
 /* What all attempts begin with, and how they go on once their transaction has begun. */
 int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error);
 int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error);

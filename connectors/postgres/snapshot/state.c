@@ -45,8 +45,9 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     free(point);
     if (errno == ENOMEM)
         return cdc_error_memory(error);
-    if (good && (cdc_rounds_read(&state->rounds, object, error) < 0 ||
-                 pg_shapes_read(&state->shapes, cdc_json_member(object, "shapes"), (struct cdc_span){NULL, 0}, error) < 0))
+    if (good &&
+        (cdc_rounds_read(&state->rounds, object, error) < 0 ||
+         pg_shapes_read(&state->shapes, cdc_json_member(object, "shapes"), (struct cdc_span){NULL, 0}, error) < 0))
         return cdc_error_prefix(error, "offset file %s", cdc_offset_file_path(run->offsets));
     if (good)
         return 0;

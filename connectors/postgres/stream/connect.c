@@ -18,23 +18,7 @@
 #define MAX_BREAKS 3  /* after the first */
 #define SOON_MS 20000 /* a connection that lives longer was not broken by where it began */
 
-/* -- the plain session: settings, descriptions -- */
-
-void pg_stream_close_sql(struct pg_stream *stream)
-{
-    PQfinish(stream->sql);
-    stream->sql = NULL;
-}
-
-int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error)
-{
-    if (stream->sql && PQstatus(stream->sql) == CONNECTION_OK)
-        return 0;
-    PQfinish(stream->sql);
-    stream->sql = stream->replication ? pg_connect_beside(stream->pg, stream->replication, NULL, error)
-                                      : pg_connect_among(stream->pg, false, &stream->hosts, error);
-    return stream->sql ? 0 : -1;
-}
+/* -- descriptions -- */
 
 /* Called by the decoder for each Relation message, in the middle of the stream. */
 static int describe(void *context, struct pg_table *table, struct cdc_error *error)
@@ -471,11 +455,10 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
     stream->replication = pg_connect_among(stream->pg, true, &stream->hosts, error);
     if (!stream->replication || check_other_host(stream, error) < 0 || join_session(stream, error) < 0 ||
         identify(stream, error) < 0 || prepare_slot(stream, error) < 0 ||
-        pg_stream_look_at_members(stream, error) < 0 || pg_heal_begin(stream, error) < 0 || pg_watch_begin(stream, error) < 0 ||
-        resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
+        pg_stream_look_at_members(stream, error) < 0 || pg_heal_begin(stream, error) < 0 ||
+        pg_watch_begin(stream, error) < 0 || resolve_until(stream, error) < 0 || ensure_decoder(stream, error) < 0 ||
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || pg_heal_rounds(stream, error) < 0 ||
-        find_needed(stream, error) < 0 ||
-        pg_sinks_check(stream, error) < 0)
+        find_needed(stream, error) < 0 || pg_sinks_check(stream, error) < 0)
         return -1;
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
     pgoutput_expect(stream->decoder, &stream->start.last, stream->start.from,

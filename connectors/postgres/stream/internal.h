@@ -147,6 +147,12 @@ uint64_t pg_bounds_without_header(uint64_t lsn);
 /* Everything that is committed now lies before *lsn. */
 int pg_bounds_now(PGconn *sql, uint64_t *lsn, struct cdc_error *error);
 
+/* -- session.c -- */
+
+/* Made when it is needed. */
+int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error);
+void pg_stream_close_sql(struct pg_stream *stream);
+
 /* -- status.c -- */
 
 /* A message of the walsender has integers in big-endian order. */
@@ -182,7 +188,11 @@ int pg_heal_begin(struct pg_stream *stream, struct cdc_error *error);
 void pg_heal_clear(struct pg_heal *heal);
 /* A look at the catalogs: what of the tables has changed since the last one. */
 int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, struct cdc_error *error);
-/* A Relation message: sets table->stale where rows of before are not of that form. Looks at the catalogs when it must. */
+/* It is stale, as pg_shapes_stale takes it: its changes are omitted from now on. Then W is to be planned, and all of it saved. */
+int pg_heal_add(void *stream, const char *schema, const char *name, const char *why, struct cdc_error *error);
+int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error);
+int pg_heal_save(struct pg_stream *stream, struct cdc_error *error);
+/* A Relation message (form.c): sets table->stale where rows of before are not of that form. Looks at the catalogs when it must. */
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error);
 /* What the rounds have seen of the log, to the decoder; the log must be the one that they have seen. */
 int pg_heal_rounds(struct pg_stream *stream, struct cdc_error *error);
@@ -226,9 +236,6 @@ int pg_stream_check_walsender(struct pg_stream *stream, struct cdc_error *error)
 /* The server's log goes on on this timeline: boundaries have it from here on. */
 int pg_stream_set_timeline(struct pg_stream *stream, int32_t timeline, struct cdc_error *error);
 
-/* The plain session beside the replication connection: made when it is needed. */
-int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error);
-void pg_stream_close_sql(struct pg_stream *stream);
 /* Every check, then START_REPLICATION: an operation of the source loop. */
 int pg_stream_connect(void *source, const struct cdc_offset *from, struct cdc_error *error);
 /* Sets the error for what the walsender said; result may be NULL. Always -1. */

@@ -107,8 +107,7 @@ static void tell_gone(const struct pg_seen *before, const struct pg_moves *now, 
                       before->text, before->root_text);
 }
 
-static void tell_before(const struct pg_seen *before, const struct pg_moves *now, bool heals,
-                        const struct cdc_log *log)
+static void tell_before(const struct pg_seen *before, const struct pg_moves *now, bool heals, const struct cdc_log *log)
 {
     const struct pg_seen *same = find(now, before->oid);
     bool other_root = same && before->root && before->root != same->root;

@@ -11,7 +11,6 @@
 #include "connectors/postgres/stream/internal.h"
 
 #include "connectors/postgres/pgoutput/position.h"
-#include "connectors/postgres/schema/describe.h"
 #include "connectors/postgres/session/query.h"
 
 #include <cdc/json.h>
@@ -19,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNSEEN_MS 5000 /* for a commit that others do not see yet */
-#define UNSEEN_STEP_MS 20
 #define MOVE_MS 1000 /* a log that stands still is made to go on that often */
 
 void pg_heal_clear(struct pg_heal *heal)
@@ -96,7 +93,7 @@ static int set_stop(struct pg_stream *stream, uint64_t lsn, struct cdc_error *er
 
 /* -- what is stale -- */
 
-static int add(void *context, const char *schema, const char *name, const char *why, struct cdc_error *error)
+int pg_heal_add(void *context, const char *schema, const char *name, const char *why, struct cdc_error *error)
 {
     struct pg_stream *stream = context;
     struct pg_heal *heal = &stream->heal;
@@ -114,7 +111,7 @@ static int add(void *context, const char *schema, const char *name, const char *
 
 /* W, once something is stale: not before where the log was when we looked. What has come by then is delivered, and who changes
  * tables all day does not keep the stream at one place. */
-static int plan(struct pg_stream *stream, struct cdc_error *error)
+int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error)
 {
     struct pg_heal *heal = &stream->heal;
     if (heal->mark.n == 0 || heal->stop_at != 0)
@@ -148,7 +145,7 @@ static int save(struct pg_stream *stream, struct cdc_error *error)
     return status < 0 ? -1 : cdc_offset_file_save(offsets, error);
 }
 
-static int save_if_due(struct pg_stream *stream, struct cdc_error *error)
+int pg_heal_save(struct pg_stream *stream, struct cdc_error *error)
 {
     return stream->heal.unsaved ? save(stream, error) : 0;
 }
@@ -156,11 +153,11 @@ static int save_if_due(struct pg_stream *stream, struct cdc_error *error)
 int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, struct cdc_error *error)
 {
     const struct pg_shapes_look look = {
-        .sql = stream->sql, .settings = stream->pg, .catalog = catalog, .stale = add, .context = stream};
+        .sql = stream->sql, .settings = stream->pg, .catalog = catalog, .stale = pg_heal_add, .context = stream};
     if (pg_shapes_compare(&stream->heal.shapes, &look, error) < 0)
         return -1;
     stream->heal.looks++;
-    return plan(stream, error);
+    return pg_heal_plan(stream, error);
 }
 
 /* -- the start -- */
@@ -239,7 +236,7 @@ int pg_heal_begin(struct pg_stream *stream, struct cdc_error *error)
     if (pg_shapes_read(&heal->shapes, cdc_json_member(cdc_span_text(start->snapshot), "shapes"), own, error) < 0)
         return -1;
     pass_rounds(stream);
-    if (take_mark(stream, error) < 0 || save_if_due(stream, error) < 0)
+    if (take_mark(stream, error) < 0 || pg_heal_save(stream, error) < 0)
         return -1;
     heal->begun = true;
     return 0;
@@ -268,67 +265,6 @@ int pg_heal_rounds(struct pg_stream *stream, struct cdc_error *error)
         if (check_round(stream, &rounds->items[i], error) < 0)
             return -1;
     return pgoutput_set_rounds(stream->decoder, rounds, stream->start.lsn, error);
-}
-
-/* -- the log shows a table of another form -- */
-
-/* A commit is in the log before others see it (synchronous standbys): what it changed is locked until then. */
-static int look_until_seen(struct pg_stream *stream, struct pg_table *table, uint64_t lsn, struct cdc_error *error)
-{
-    size_t looks = stream->heal.looks;
-    for (int waited = 0;; waited += UNSEEN_STEP_MS) {
-        if (pg_stream_ensure_sql(stream, error) < 0 || pg_watch_look(stream, error) < 0)
-            return -1;
-        bool looked = stream->heal.looks != looks;
-        if (looked && !pg_shapes_lack(&stream->heal.shapes, table) &&
-            !pg_shapes_differ(&stream->heal.shapes, table, lsn))
-            return 0;
-        int held = looked && waited < UNSEEN_MS ? pg_describe_is_held(stream->sql, table->oid, error) : 0;
-        if (held <= 0)
-            return held < 0 ? -1 : !looked;
-        if (cdc_retry_wait(UNSEEN_STEP_MS, stream->pg->control, "a commit that others do not see yet"))
-            return 0;
-    }
-}
-
-/* A table of which nothing is known, and that the last look could not see yet: is it in the log from its first row on? */
-static bool is_news(const struct pg_heal *heal, const struct pg_table *table, uint64_t lsn)
-{
-    return lsn >= heal->shapes.at && pg_shapes_lack(&heal->shapes, table);
-}
-
-/* After a look. One of which nothing is known then has no copy that could be stale under this name any more: it was dropped since,
- * or has another name. */
-static const char *why_stale(const struct pg_heal *heal, const struct pg_table *table, uint64_t lsn, bool unseen)
-{
-    if (pg_shapes_lack(&heal->shapes, table))
-        return NULL;
-    if (unseen)
-        return "its form has changed";
-    if (!pg_shapes_has(&heal->shapes, table))
-        return "another table was there under its name";
-    return pg_shapes_differ(&heal->shapes, table, lsn) ? "it had another form meanwhile" : NULL;
-}
-
-int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)
-{
-    struct pg_heal *heal = &stream->heal;
-    uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder) : 0;
-    if (!heal->on)
-        return 0;
-    if (!cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name) &&
-        (is_news(heal, table, lsn) || pg_shapes_differ(&heal->shapes, table, lsn))) {
-        int unseen = look_until_seen(stream, table, lsn, error);
-        if (unseen < 0)
-            return -1;
-        const char *why = why_stale(heal, table, lsn, unseen);
-        if (why && (add(stream, table->schema, table->name, why, error) < 0 || plan(stream, error) < 0))
-            return -1;
-        if (save_if_due(stream, error) < 0)
-            return -1;
-    }
-    table->stale = cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name);
-    return 0;
 }
 
 /* -- the end of the run -- */
@@ -366,18 +302,18 @@ static void move_log(struct pg_stream *stream, int64_t now)
 {
     struct pg_heal *heal = &stream->heal;
     struct cdc_error ignored = {0};
-    if (heal->stop_at == 0 || heal->done || stream->wal_end >= heal->stop_at || now - heal->moved < MOVE_MS ||
+    bool can = stream->sql && PQstatus(stream->sql) == CONNECTION_OK;
+    if (!can || heal->stop_at == 0 || heal->done || stream->wal_end >= heal->stop_at || now - heal->moved < MOVE_MS ||
         stream->on_standby)
         return;
     heal->moved = now;
-    if (pg_stream_ensure_sql(stream, &ignored) == 0)
-        PQclear(pg_query_rows(stream->sql, "SELECT pg_current_xact_id()", 0, NULL, "cannot move the log", &ignored));
+    PQclear(pg_query_rows(stream->sql, "SELECT pg_current_xact_id()", 0, NULL, "cannot move the log", &ignored));
 }
 
 int pg_heal_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error)
 {
     move_log(stream, now);
-    return save_if_due(stream, error);
+    return pg_heal_save(stream, error);
 }
 
 int pg_heal_end(void *source, struct cdc_error *error)

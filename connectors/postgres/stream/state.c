@@ -45,8 +45,8 @@ int pg_stream_look_at_members(struct pg_stream *stream, struct cdc_error *error)
 {
     const char *known = stream->members.json.data;
     struct cdc_span before = known ? cdc_span_text(known) : stream->start.members;
-    if (pg_members_update(&stream->members, stream->sql, stream->pg, before,
-                          stream->heal.on ? NULL : stream->log, error) < 0)
+    if (pg_members_update(&stream->members, stream->sql, stream->pg, before, stream->heal.on ? NULL : stream->log,
+                          error) < 0)
         return -1;
     stream->start.members = (struct cdc_span){NULL, 0};
     return pg_stream_write_state(stream, error);

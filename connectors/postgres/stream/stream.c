@@ -409,8 +409,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
         return -1;
     /* Sent also while the output is blocked and nothing is read: a full pipe must not cost the connection. */
     bool request = now - stream->last_request >= REQUEST_MS ||
-                   ((stream->settings.until || stream->heal.stop_at || pgoutput_is_expecting(stream->decoder)) && !blocked &&
-                    now - stream->last_request >= 1000);
+                   ((stream->settings.until || stream->heal.stop_at || pgoutput_is_expecting(stream->decoder)) &&
+                    !blocked && now - stream->last_request >= 1000);
     if (request || now - stream->last_status >= stream->status_ms ||
         ((stream->reply_due || stream->flush > stream->reported_flush) && now - stream->last_status >= REPLY_MS))
         return pg_status_send(stream, request, error);

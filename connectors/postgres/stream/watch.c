@@ -118,9 +118,13 @@ int pg_watch_look(struct pg_stream *stream, struct cdc_error *error)
     struct pg_catalog catalog;
     int patience = stream->watch.looked ? PATIENCE_MS : PG_LOCKS_PATIENCE_MS;
     int result = pg_catalog_read(stream->sql, stream->pg->publication, patience, &catalog, &failed);
-    const struct pg_gaps gaps = {
-        .settings = stream->pg, .catalog = &catalog, .published = true, .all = true, .heals = stream->heal.on,
-        .say = take_gap, .context = &look};
+    const struct pg_gaps gaps = {.settings = stream->pg,
+                                 .catalog = &catalog,
+                                 .published = true,
+                                 .all = true,
+                                 .heals = stream->heal.on,
+                                 .say = take_gap,
+                                 .context = &look};
     if (result == 0)
         result = pg_gaps_find(&gaps, stream->sql, &failed);
     if (result == 0)

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* The plain session beside the replication connection. */
+#include "connectors/postgres/stream/internal.h"
+
+void pg_stream_close_sql(struct pg_stream *stream)
+{
+    PQfinish(stream->sql);
+    stream->sql = NULL;
+}
+
+int pg_stream_ensure_sql(struct pg_stream *stream, struct cdc_error *error)
+{
+    if (stream->sql && PQstatus(stream->sql) == CONNECTION_OK)
+        return 0;
+    PQfinish(stream->sql);
+    stream->sql = stream->replication ? pg_connect_beside(stream->pg, stream->replication, NULL, error)
+                                      : pg_connect_among(stream->pg, false, &stream->hosts, error);
+    return stream->sql ? 0 : -1;
+}
