@@ -7,66 +7,15 @@
 bats_require_minimum_version 1.8.0
 load lib/common
 load lib/postgres
+load lib/pg-stale
 
 setup_file() { create_database; }
 teardown_file() { drop_database; }
 setup() { pg_test_setup; }
 teardown() {
     touch "$DIR/stop"
-    [ ! -e "$DIR/standby" ] || standby ""
     pg_test_teardown
 }
-since_15() { [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "PostgreSQL 14 has none of it"; }
-
-# supervise LINE: starts it again after 69, 74, 75, 0 and kills, as a supervisor does. $DIR/ends has the statuses, $DIR/failed one of
-# another kind.
-supervise() {
-    echo "$1" >"$DIR/line"
-    rm -f "$DIR/stop"
-    # shellcheck disable=SC2016
-    spawn bash -c 'while [ ! -e "$0/stop" ]; do
-        bash -o pipefail -c "$(cat "$0/line")" 2>>"$0/err" 3>&-
-        status=$?
-        echo "$status" >>"$0/ends"
-        case $status in 0 | 69 | 74 | 75 | 137 | 143) ;; *) echo "$status" >"$0/failed"; exit ;; esac
-        sleep 0.05
-    done' "$DIR"
-    SUPERVISOR=$SPAWNED
-}
-copy_line() { full_line "cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"; }
-# Ends the line between two runs of it, or in one.
-stop_supervised() {
-    touch "$DIR/stop"
-    local pid
-    for pid in $(pgrep -g "$SUPERVISOR" -x pg-cdc) $(pgrep -g "$SUPERVISOR" -x cdc-snapshot); do kill -TERM "$pid" 2>/dev/null || true; done
-    wait_until gone "$SUPERVISOR"
-}
-# A second session that writes all the time: the statements of $1, N being another number each time. Some of them fail meanwhile.
-write_all_the_time() {
-    # shellcheck disable=SC2016
-    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'i=1000; while [ ! -e "$0/quiet" ]; do i=$((i + 1)); echo "${1//NN/$i}"; sleep 0.02; done |
-        psql -XqAt -d "$2" >/dev/null 2>"$0/traffic.err"' "$DIR" "$1" "$DATABASE"
-    TRAFFIC=$SPAWNED
-}
-quiet() {
-    touch "$DIR/quiet"
-    wait_until gone "$TRAFFIC"
-}
-rows_at() { sql "select $2 from $NAME.$1 order by 1"; }
-rows_copied() { sqlite3 "${3:-$DIR/copy.db}" "select $2 from $1 order by 1" 2>/dev/null; }
-same() { [ ! -e "$DIR/failed" ] || return 1; [ "$(rows_at "$1" "$2")" = "$(rows_copied "$@")" ]; }
-# equal TABLE COLUMNS [COPY]: at the latest after a while
-equal() {
-    wait_until -t "${WITHIN:-40}" same "$@" 2>/dev/null || {
-        diff <(rows_at "$1" "$2") <(rows_copied "$@") | head -20 >&2
-        tail -30 "$DIR/err" >&2
-        fail "$1 ($2) differs${3:+ in $3}"
-    }
-}
-ends_with_75() { grep -cx 75 "$DIR/ends" 2>/dev/null || echo 0; }
-# How often a table was read again.
-read_again() { grep -c "table \"$NAME\".\"$1\" is to be read again" "$DIR/err"; }
-
 @test "changes of each kind, while others write: the copy ends as the source, and no other table is read again" {
     local i tables="t_const t_volatile t_again t_renamed t_using t_type t_key t_made t_swap t_two u"
     for i in $tables; do
@@ -147,6 +96,8 @@ form_seen() { [ "$(jq -r '.offsets[].state.shapes.tables[] | select(.table == "t
     not grep -q 75 "$DIR/ends"
 }
 
+is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
+
 @test "while nobody reads: tables that are changed, come into the publication, are taken out and added again, get another filter" {
     since_15
     sql "create table $NAME.a (id int primary key, v text); create table $NAME.b (id int primary key, v text); create table $NAME.c (id int primary key, v text)"
@@ -195,42 +146,6 @@ form_seen() { [ "$(jq -r '.offsets[].state.shapes.tables[] | select(.table == "t
     stop_supervised
 }
 
-# Commits wait for a standby of that name from now on.
-standby() {
-    echo "$1" >"$DIR/standby"
-    sql "alter system set synchronous_standby_names = '$1'"
-    sql "select pg_reload_conf()" >/dev/null
-}
-waits_for_standby() { [ "$(sql "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")" = 1 ]; }
-round_waits() { grep -q "reading .* again" "$DIR/err" || has_member "$SUPERVISOR" cdc-snapshot; }
-
-@test "a transaction that the stream has delivered, and that nobody sees yet: it waits for a synchronous standby, and so does the round" {
-    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'); create table $NAME.u (id int primary key)"
-    supervise "$(copy_line)"
-    equal t "id, v"
-    stop_supervised
-    sql "alter table $NAME.t add d int default 7"
-    standby nobody
-    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -XqAt -d "$DATABASE" -c "update $NAME.t set v = 'nobody sees it' where id = 1"
-    local writer=$SPAWNED
-    wait_until waits_for_standby
-    supervise "$(copy_line)"
-    wait_until at_mark
-    # The round would be over by then.
-    wait_until -t 30 round_waits
-    pause_ms 1500
-    is "the copy, meanwhile" "1" "$(rows_copied t id)"
-    is "seen" "a" "$(sql "select v from $NAME.t")"
-    standby ""
-    wait_until gone "$writer"
-    equal t "id, v, d"
-    sql "insert into $NAME.t values (2, 'b', 2)"
-    equal t "id, v, d"
-    stop_supervised
-}
-at_mark() { [ "$(jq -r '.offsets[].state.stale.at // ""' "$STATE/pg-cdc-$NAME.offset")" = "$(jq -r '.offsets[].pos' "$STATE/cdc-sink-sqlite.offset")" ]; }
-is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
-
 @test "partitions under a root: detached, attached with rows, dropped, and made for tomorrow" {
     sql "create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); create table $NAME.p2 partition of $NAME.p for values from (10) to (20); create table $NAME.p3 partition of $NAME.p for values from (20) to (30)"
     sql "insert into $NAME.p select g, 'row ' || g from generate_series(0, 29) g; create table $NAME.q (id int primary key, v text); insert into $NAME.q values (45, 'q')"
@@ -265,118 +180,4 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     sql "alter publication cdc_$NAME set (publish_via_partition_root = true); insert into $NAME.p values (12, 'd')"
     equal p "id, v"
     stop_supervised
-}
-
-reads_again() { has_member "$SUPERVISOR" cdc-snapshot && tail -n +"$1" "$DIR/err" | grep -q "reading .* again"; }
-
-@test "kill -9 of each process in the middle of a round: another attempt, and the copy ends as the source" {
-    local victim i from # each round is found by the messages after this line
-    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, repeat('x', 200) from generate_series(1, 30000) g; create table $NAME.u (id int primary key, v text)"
-    SNAPSHOT_EXTRA="--chunk-rows 500"
-    supervise "$(copy_line)"
-    equal t "id, v"
-    write_all_the_time "insert into $NAME.t values (NN + 100000, 'new'); update $NAME.t set v = 'NN' where id = NN; delete from $NAME.t where id = NN - 100; insert into $NAME.u values (NN, 'u');"
-    for victim in cdc-snapshot cdc-sink-sqlite cdc-snapshot cdc-filter pg-cdc; do
-        from=$(($(wc -l <"$DIR/err") + 1))
-        sql "alter table $NAME.t add c_${victim//-/_}_$RANDOM int default $RANDOM"
-        wait_until -t 30 reads_again "$from"
-        for i in $(pgrep -g "$SUPERVISOR" -x "${victim:0:15}"); do kill -KILL "$i" 2>/dev/null || true; done
-    done
-    quiet
-    WITHIN=60
-    equal t "$(sql "select string_agg(column_name, ', ' order by ordinal_position) from information_schema.columns where table_schema = '$NAME' and table_name = 't'")"
-    equal u "id, v"
-    not test -e "$DIR/failed"
-    stop_supervised
-    # Each row is there once, and so is each column's default.
-    is "rows" "$(sql "select count(*) from $NAME.t")" "$(rows_copied t 'count(*)')"
-}
-
-both_sinks() { full_line "tee >(exec cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/b.offset' '$DIR/b.db') | cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/a.offset' '$DIR/a.db'"; }
-
-@test "two sinks, one of them slow, and one that is set back to before a round" {
-    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row' from generate_series(1, 200) g; create table $NAME.u (id int primary key, v text)"
-    supervise "$(both_sinks)"
-    equal t "id, v" "$DIR/a.db"
-    equal t "id, v" "$DIR/b.db"
-    write_all_the_time "insert into $NAME.t values (NN, 'new'); update $NAME.t set v = 'NN' where id = NN % 200; delete from $NAME.t where id = NN - 30; insert into $NAME.u values (NN, 'u');"
-    sql "alter table $NAME.t add d int default 7"
-    quiet
-    equal t "id, v, d" "$DIR/a.db"
-    equal t "id, v, d" "$DIR/b.db"
-    equal u "id, v" "$DIR/b.db"
-    stop_supervised
-    # The next mark alone: the stream ends at it, and its sinks are there.
-    sql "alter table $NAME.t add e int default 8; insert into $NAME.t values (5000, 'x', 1, 1)"
-    t bash -o pipefail -c "$(both_sinks)" 2>>"$DIR/err" || is "status" 75 $?
-    wait_until both_at_mark
-    cp "$DIR/b.db" "$DIR/b.old.db"
-    cp "$STATE/b.offset" "$DIR/b.old.offset"
-    # The round, and no stream after it.
-    t bash -o pipefail -c "cdc-snapshot $(source_options) | tee >(exec cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/b.offset' '$DIR/b.db') | cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/a.offset' '$DIR/a.db'" 2>>"$DIR/err"
-    equal t "id, v, d, e" "$DIR/a.db"
-    wait_until all_gone "$DIR/b.db"
-    equal t "id, v, d, e" "$DIR/b.db"
-    rm -f "$DIR/b.db"*
-    cp "$DIR/b.old.db" "$DIR/b.db"
-    cp "$DIR/b.old.offset" "$STATE/b.offset"
-    sql "update $NAME.t set v = 'after' where id < 100; delete from $NAME.t where id = 150"
-    supervise "$(both_sinks)"
-    equal t "id, v, d, e" "$DIR/a.db"
-    equal t "id, v, d, e" "$DIR/b.db"
-    sql "insert into $NAME.t values (6000, 'end', 1, 1)"
-    equal t "id, v, d, e" "$DIR/a.db"
-    equal t "id, v, d, e" "$DIR/b.db"
-    not test -e "$DIR/failed"
-    stop_supervised
-}
-all_gone() { [ -z "$(pgrep -f "$1")" ]; }
-both_at_mark() {
-    local at
-    at=$(jq -r '.offsets[].state.stale.at // "none"' "$STATE/pg-cdc-$NAME.offset")
-    [ "$at" != none ] && [ ! "$(jq -r '.offsets[].pos' "$STATE/a.offset")" \< "$at" ] && [ ! "$(jq -r '.offsets[].pos' "$STATE/b.offset")" \< "$at" ]
-}
-
-@test "a table without a key: no row is there twice" {
-    sql "create table $NAME.t (id int, v text); alter table $NAME.t replica identity full; insert into $NAME.t select g, 'row' from generate_series(1, 100) g"
-    supervise "$(copy_line)"
-    equal t "id, v"
-    write_all_the_time "insert into $NAME.t (id, v) values (NN, 'new'); update $NAME.t set v = 'NN' where id = NN - 3; delete from $NAME.t where id = NN - 10;"
-    sql "alter table $NAME.t add d int default 1"
-    wait_until lines_at_least "$DIR/ends" 1
-    sql "alter table $NAME.t add e int default 2"
-    quiet
-    equal t "id, v, d, e"
-    stop_supervised
-}
-
-@test "the lines of a round, and the files: where the stream ended, what was read, and that no stream runs past it alone" {
-    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b'); create table $NAME.u (id int primary key)"
-    local at status=0
-    t bash -o pipefail -c "cdc-snapshot $(source_options) | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err"
-    sql "alter table $NAME.t add d int default 7; insert into $NAME.t values (3, 'c', 7); insert into $NAME.u values (1)"
-    t bash -o pipefail -c "pg-cdc $(source_options) | tee '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err" || status=$?
-    is "status" 75 "$status"
-    grep -q "to be read again: table $NAME.t (column d was added with a value for the rows that are there).*start the same command line again" "$DIR/err" || fail "$(cat "$DIR/err")"
-    whole_lines "$DIR/lines"
-    at=$(jq -r '.offsets[].state.stale.at' "$STATE/pg-cdc-$NAME.offset")
-    is "the last line" heartbeat "$(tail -1 "$DIR/lines" | jq -r .op)"
-    is "at that place" "$at" "$(tail -1 "$DIR/lines" | jq -r .pos)"
-    is "no line has the new form" "" "$(jq -r 'select(.source.table == "t") | .op' "$DIR/lines")"
-    # The stream alone writes nothing more.
-    status=0
-    t bash -o pipefail -c "pg-cdc $(source_options) >'$DIR/nothing'" 2>"$DIR/err" || status=$?
-    is "status" 75 "$status"
-    is "lines" 0 "$(wc -l <"$DIR/nothing")"
-    t bash -o pipefail -c "cdc-snapshot $(source_options) | tee '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err"
-    is "lines" "t:begin schema: r: r: r: schema:end commit: commit:" "$(jq -r '.op + ":" + (.read // "")' "$DIR/lines" | xargs)"
-    is "place" "${at%.h*}.r0001 1" "$(jq -r '.pos[:33]' "$DIR/lines" | sort -u) $(jq -r .seq "$DIR/lines" | sort -u | wc -l)"
-    is "snapshot" "true last" "$(jq -r '.source.snapshot' "$DIR/lines" | sort -ru | xargs)"
-    is "order" "$(jq -r .pos "$DIR/lines")" "$(jq -r .pos "$DIR/lines" | sort)"
-    is "finished" "true 1 t" "$(jq -r '.offsets[].state.again[0] | "\(.finished) \(.attempt) \(.tables[0].table)"' "$STATE/cdc-snapshot-$NAME.offset")"
-    sql "insert into $NAME.t values (4, 'd', 4)"
-    t bash -o pipefail -c "pg-cdc --until now $(source_options) | tee '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err"
-    is "what was read is left out" "4" "$(jq -r 'select(.op == "c" and .source.table == "t") | .after.id' "$DIR/lines" | xargs)"
-    is "mark" null "$(jq -r '.offsets[].state.stale' "$STATE/pg-cdc-$NAME.offset")"
-    equal t "id, v, d"
 }

@@ -72,9 +72,9 @@ struct my_decoder_settings {
      * May be NULL. */
     void (*altered)(void *context, struct cdc_span sql);
     const struct my_copy_ops *copy; /* NULL: none is kept */
-    void *context;             /* of all of them */
-    const char *xa_folder;     /* where prepared XA transactions wait for their end; NULL: they are an error */
-    const struct cdc_log *log; /* for what the reader of the lines must know; may be NULL */
+    void *context;                  /* of all of them */
+    const char *xa_folder;          /* where prepared XA transactions wait for their end; NULL: they are an error */
+    const struct cdc_log *log;      /* for what the reader of the lines must know; may be NULL */
 };
 
 struct my_decoder;

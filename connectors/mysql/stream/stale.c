@@ -16,7 +16,7 @@
 
 bool my_stale_is_kept(const struct my_stream *stream)
 {
-    return stream->settings.start->snapshot != NULL;
+    return stream->settings.start->snapshot != NULL && stream->settings.marks;
 }
 
 /* -- the mark ------------------------------------------------------------------------------------ */
@@ -73,7 +73,7 @@ static void append_schema(struct cdc_buf *out, const struct my_stream *stream, c
  *     alter table t drop c      the copy may keep its values
  *     alter table t add c int   NULL at the server: only reading t again puts that right */
 
-enum { DROPPED_MAX = 1 << 20 }; /* bytes; above that any column counts as one of them */
+enum { DROPPED_MAX = 1 << 16 }; /* bytes; above that any column counts as one of them */
 
 /* The next of the list; false at its end. */
 static bool next_dropped(const struct cdc_buf *list, const char **at, const char *names[3])

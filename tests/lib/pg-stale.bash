@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# A line that is started again as a supervisor does, while tables change their form; its copy beside the source.
+
+since_15() { [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "PostgreSQL 14 has none of it"; }
+
+# supervise LINE: starts it again after 69, 74, 75, 0 and kills, as a supervisor does. $DIR/ends has the statuses, $DIR/failed one of
+# another kind.
+supervise() {
+    echo "$1" >"$DIR/line"
+    rm -f "$DIR/stop"
+    # shellcheck disable=SC2016
+    spawn bash -c 'while [ ! -e "$0/stop" ]; do
+        bash -o pipefail -c "$(cat "$0/line")" 2>>"$0/err" 3>&-
+        status=$?
+        echo "$status" >>"$0/ends"
+        case $status in 0 | 69 | 74 | 75 | 137 | 143) ;; *) echo "$status" >"$0/failed"; exit ;; esac
+        sleep 0.05
+    done' "$DIR"
+    SUPERVISOR=$SPAWNED
+}
+copy_line() { full_line "cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"; }
+# Ends the line between two runs of it, or in one.
+stop_supervised() {
+    touch "$DIR/stop"
+    local pid
+    for pid in $(pgrep -g "$SUPERVISOR" -x pg-cdc) $(pgrep -g "$SUPERVISOR" -x cdc-snapshot); do kill -TERM "$pid" 2>/dev/null || true; done
+    wait_until gone "$SUPERVISOR"
+}
+# A second session that writes all the time: the statements of $1, N being another number each time. Some of them fail meanwhile.
+write_all_the_time() {
+    # shellcheck disable=SC2016
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'i=1000; while [ ! -e "$0/quiet" ]; do i=$((i + 1)); echo "${1//NN/$i}"; sleep 0.02; done |
+        psql -XqAt -d "$2" >/dev/null 2>"$0/traffic.err"' "$DIR" "$1" "$DATABASE"
+    TRAFFIC=$SPAWNED
+}
+quiet() {
+    touch "$DIR/quiet"
+    wait_until gone "$TRAFFIC"
+}
+rows_at() { sql "select $2 from $NAME.$1 order by 1"; }
+rows_copied() { sqlite3 "${3:-$DIR/copy.db}" "select $2 from $1 order by 1" 2>/dev/null; }
+same() { [ ! -e "$DIR/failed" ] || return 1; [ "$(rows_at "$1" "$2")" = "$(rows_copied "$@")" ]; }
+# equal TABLE COLUMNS [COPY]: at the latest after a while
+equal() {
+    wait_until -t "${WITHIN:-40}" same "$@" 2>/dev/null || {
+        diff <(rows_at "$1" "$2") <(rows_copied "$@") | head -20 >&2
+        tail -30 "$DIR/err" >&2
+        fail "$1 ($2) differs${3:+ in $3}"
+    }
+}
+ends_with_75() { grep -cx 75 "$DIR/ends" 2>/dev/null || echo 0; }
+# How often a table was read again.
+read_again() { grep -c "table \"$NAME\".\"$1\" is to be read again" "$DIR/err"; }

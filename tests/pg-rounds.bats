@@ -1,0 +1,167 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Tables that are read again (tests/pg-stale.bats), while processes are killed, sinks are set back, and commits are seen by nobody yet.
+# takes: 60 s
+# shellcheck disable=SC2030,SC2031,SC2034,SC2046,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/postgres
+load lib/pg-stale
+
+setup_file() { create_database; }
+teardown_file() { drop_database; }
+setup() { pg_test_setup; }
+teardown() {
+    touch "$DIR/stop"
+    [ ! -e "$DIR/standby" ] || standby ""
+    pg_test_teardown
+}
+# Commits wait for a standby of that name from now on.
+standby() {
+    echo "$1" >"$DIR/standby"
+    sql "alter system set synchronous_standby_names = '$1'"
+    sql "select pg_reload_conf()" >/dev/null
+}
+waits_for_standby() { [ "$(sql "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")" = 1 ]; }
+round_waits() { grep -q "reading .* again" "$DIR/err" || has_member "$SUPERVISOR" cdc-snapshot; }
+
+@test "a transaction that the stream has delivered, and that nobody sees yet: it waits for a synchronous standby, and so does the round" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'); create table $NAME.u (id int primary key)"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    stop_supervised
+    sql "alter table $NAME.t add d int default 7"
+    standby nobody
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -XqAt -d "$DATABASE" -c "update $NAME.t set v = 'nobody sees it' where id = 1"
+    local writer=$SPAWNED
+    wait_until waits_for_standby
+    supervise "$(copy_line)"
+    wait_until at_mark
+    # The round would be over by then.
+    wait_until -t 30 round_waits
+    pause_ms 1500
+    is "the copy, meanwhile" "1" "$(rows_copied t id)"
+    is "seen" "a" "$(sql "select v from $NAME.t")"
+    standby ""
+    wait_until gone "$writer"
+    equal t "id, v, d"
+    sql "insert into $NAME.t values (2, 'b', 2)"
+    equal t "id, v, d"
+    stop_supervised
+}
+at_mark() { [ "$(jq -r '.offsets[].state.stale.at // ""' "$STATE/pg-cdc-$NAME.offset")" = "$(jq -r '.offsets[].pos' "$STATE/cdc-sink-sqlite.offset")" ]; }
+
+reads_again() { tail -n +"$1" "$DIR/err" | grep -q "reading .* again"; }
+
+@test "kill -9 of each process in the middle of a round: another attempt, and the copy ends as the source" {
+    local victim i from # each round is found by the messages after this line
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, repeat('x', 200) from generate_series(1, 60000) g; create table $NAME.u (id int primary key, v text)"
+    SNAPSHOT_EXTRA="--chunk-rows 500"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    write_all_the_time "insert into $NAME.t values (NN + 100000, 'new'); update $NAME.t set v = 'NN' where id = NN; delete from $NAME.t where id = NN - 100; insert into $NAME.u values (NN, 'u');"
+    for victim in cdc-snapshot cdc-sink-sqlite cdc-snapshot cdc-filter pg-cdc; do
+        from=$(($(wc -l <"$DIR/err") + 1))
+        sql "alter table $NAME.t add c_${victim//-/_}_$RANDOM int default $RANDOM"
+        wait_until -t 30 reads_again "$from"
+        for i in $(pgrep -g "$SUPERVISOR" -x "${victim:0:15}"); do kill -KILL "$i" 2>/dev/null || true; done
+    done
+    quiet
+    WITHIN=60
+    equal t "$(sql "select string_agg(column_name, ', ' order by ordinal_position) from information_schema.columns where table_schema = '$NAME' and table_name = 't'")"
+    equal u "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+    grep -q "another attempt" "$DIR/err" || fail "no kill hit a round: $(cat "$DIR/err")"
+    # Each row is there once, and so is each column's default.
+    is "rows" "$(sql "select count(*) from $NAME.t")" "$(rows_copied t 'count(*)')"
+}
+
+both_sinks() { full_line "tee >(exec cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/b.offset' '$DIR/b.db') | cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/a.offset' '$DIR/a.db'"; }
+
+@test "two sinks, one of them slow, and one that is set back to before a round" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row' from generate_series(1, 200) g; create table $NAME.u (id int primary key, v text)"
+    supervise "$(both_sinks)"
+    equal t "id, v" "$DIR/a.db"
+    equal t "id, v" "$DIR/b.db"
+    write_all_the_time "insert into $NAME.t values (NN, 'new'); update $NAME.t set v = 'NN' where id = NN % 200; delete from $NAME.t where id = NN - 30; insert into $NAME.u values (NN, 'u');"
+    sql "alter table $NAME.t add d int default 7"
+    quiet
+    equal t "id, v, d" "$DIR/a.db"
+    equal t "id, v, d" "$DIR/b.db"
+    equal u "id, v" "$DIR/b.db"
+    stop_supervised
+    # The next mark alone: the stream ends at it, and its sinks are there.
+    sql "alter table $NAME.t add e int default 8; insert into $NAME.t values (5000, 'x', 1, 1)"
+    t bash -o pipefail -c "$(both_sinks)" 2>>"$DIR/err" || is "status" 75 $?
+    wait_until both_at_mark
+    cp "$DIR/b.db" "$DIR/b.old.db"
+    cp "$STATE/b.offset" "$DIR/b.old.offset"
+    # The round, and no stream after it.
+    t bash -o pipefail -c "cdc-snapshot $(source_options) | tee >(exec cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/b.offset' '$DIR/b.db') | cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/a.offset' '$DIR/a.db'" 2>>"$DIR/err"
+    equal t "id, v, d, e" "$DIR/a.db"
+    wait_until all_gone "$DIR/b.db"
+    equal t "id, v, d, e" "$DIR/b.db"
+    rm -f "$DIR/b.db"*
+    cp "$DIR/b.old.db" "$DIR/b.db"
+    cp "$DIR/b.old.offset" "$STATE/b.offset"
+    sql "update $NAME.t set v = 'after' where id < 100; delete from $NAME.t where id = 150"
+    supervise "$(both_sinks)"
+    equal t "id, v, d, e" "$DIR/a.db"
+    equal t "id, v, d, e" "$DIR/b.db"
+    sql "insert into $NAME.t values (6000, 'end', 1, 1)"
+    equal t "id, v, d, e" "$DIR/a.db"
+    equal t "id, v, d, e" "$DIR/b.db"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+all_gone() { [ -z "$(pgrep -f "$1")" ]; }
+both_at_mark() {
+    local at
+    at=$(jq -r '.offsets[].state.stale.at // "none"' "$STATE/pg-cdc-$NAME.offset")
+    [ "$at" != none ] && [ ! "$(jq -r '.offsets[].pos' "$STATE/a.offset")" \< "$at" ] && [ ! "$(jq -r '.offsets[].pos' "$STATE/b.offset")" \< "$at" ]
+}
+
+@test "a table without a key: no row is there twice" {
+    sql "create table $NAME.t (id int, v text); alter table $NAME.t replica identity full; insert into $NAME.t select g, 'row' from generate_series(1, 100) g"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    write_all_the_time "insert into $NAME.t (id, v) values (NN, 'new'); update $NAME.t set v = 'NN' where id = NN - 3; delete from $NAME.t where id = NN - 10;"
+    sql "alter table $NAME.t add d int default 1"
+    wait_until lines_at_least "$DIR/ends" 1
+    sql "alter table $NAME.t add e int default 2"
+    quiet
+    equal t "id, v, d, e"
+    stop_supervised
+}
+
+@test "the lines of a round, and the files: where the stream ended, what was read, and that no stream runs past it alone" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'), (2, 'b'); create table $NAME.u (id int primary key)"
+    local at status=0
+    t bash -o pipefail -c "cdc-snapshot $(source_options) | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err"
+    sql "alter table $NAME.t add d int default 7; insert into $NAME.t values (3, 'c', 7); insert into $NAME.u values (1)"
+    t bash -o pipefail -c "pg-cdc $(source_options) | tee '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err" || status=$?
+    is "status" 75 "$status"
+    grep -q "to be read again: table $NAME.t (column d was added with a value for the rows that are there).*start the same command line again" "$DIR/err" || fail "$(cat "$DIR/err")"
+    whole_lines "$DIR/lines"
+    at=$(jq -r '.offsets[].state.stale.at' "$STATE/pg-cdc-$NAME.offset")
+    is "the last line" heartbeat "$(tail -1 "$DIR/lines" | jq -r .op)"
+    is "at that place" "$at" "$(tail -1 "$DIR/lines" | jq -r .pos)"
+    is "no line has the new form" "" "$(jq -r 'select(.source.table == "t") | .op' "$DIR/lines")"
+    # The stream alone writes nothing more.
+    status=0
+    t bash -o pipefail -c "pg-cdc $(source_options) >'$DIR/nothing'" 2>"$DIR/err" || status=$?
+    is "status" 75 "$status"
+    is "lines" 0 "$(wc -l <"$DIR/nothing")"
+    t bash -o pipefail -c "cdc-snapshot $(source_options) | tee '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err"
+    is "lines" "t:begin schema: r: r: r: schema:end commit: commit:" "$(jq -r '.op + ":" + (.read // "")' "$DIR/lines" | xargs)"
+    is "place" "${at%.h*}.r0001 1" "$(jq -r '.pos[:33]' "$DIR/lines" | sort -u) $(jq -r .seq "$DIR/lines" | sort -u | wc -l)"
+    is "snapshot" "true last" "$(jq -r '.source.snapshot' "$DIR/lines" | sort -ru | xargs)"
+    is "order" "$(jq -r .pos "$DIR/lines")" "$(jq -r .pos "$DIR/lines" | sort)"
+    is "finished" "true 1 t" "$(jq -r '.offsets[].state.again[0] | "\(.finished) \(.attempt) \(.tables[0].table)"' "$STATE/cdc-snapshot-$NAME.offset")"
+    sql "insert into $NAME.t values (4, 'd', 4)"
+    t bash -o pipefail -c "pg-cdc --until now $(source_options) | tee '$DIR/lines' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err"
+    is "what was read is left out" "4" "$(jq -r 'select(.op == "c" and .source.table == "t") | .after.id' "$DIR/lines" | xargs)"
+    is "mark" null "$(jq -r '.offsets[].state.stale' "$STATE/pg-cdc-$NAME.offset")"
+    equal t "id, v, d"
+}
