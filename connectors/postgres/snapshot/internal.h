@@ -106,6 +106,11 @@ int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error);
 /* Reads stale tables again, where the stream has marked some, and all sinks are where it ended. */
 int pg_snapshot_again(struct snapshot_run *run, struct cdc_error *error);
 
+/* -- writers.c -- */
+/* Waits for the transactions that wrote to these tables before the stream saw that they are stale: of what they write the log may
+ * lack a part. TEMPORARY after a while. */
+int pg_snapshot_wait_writers(struct snapshot_run *run, const struct cdc_stale *tables, struct cdc_error *error);
+
 /* -- tables.c -- */
 int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error);
 int pg_snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* Who writes to a table while it comes into the publication. The server decides at each change whether it is published, by the
+ * catalogs as they were then:
+ *
+ *      A: BEGIN; INSERT INTO t ...          not published: no line of it, though A commits after all that follows
+ *      B: ALTER PUBLICATION p ADD TABLE t
+ *      rows of t are read                   they do not show what A has inserted, which has not committed
+ *
+ * So the rows are read once such transactions have ended. Those that began to write after the stream saw the change do not count,
+ * or a table that is always written to could not be read. */
+#include "connectors/postgres/snapshot/internal.h"
+
+#include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/query.h"
+
+#include <cdc/json.h>
+#include <cdc/retry.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WRITERS_MS 60000
+#define WRITERS_STEP_MS 200
+
+/* The first transaction that had not begun at the stream's last look, "" where that is not known. Its state has the texts of
+ * pg_current_snapshot(): xmin:xmax:running. */
+static int look_of(const struct snapshot_run *run, char *xid, size_t size, struct cdc_error *error)
+{
+    struct cdc_offset own = {.pos = NULL};
+    char *path = cdc_state_path(run->settings->state_dir, "pg-cdc", run->pg->name), *xids = NULL;
+    int found = path ? cdc_offset_read(path, run->pg->name, &own, error) : cdc_error_memory(error);
+    uint64_t xmin, xmax;
+    *xid = '\0';
+    if (found > 0 && own.state)
+        xids = cdc_json_member_text(cdc_json_member(cdc_span_text(own.state), "shapes"), "xids");
+    if (xids && sscanf(xids, "%" SCNu64 ":%" SCNu64, &xmin, &xmax) == 2)
+        snprintf(xid, size, "%" PRIu32, (uint32_t)xmax);
+    free(xids);
+    free(path);
+    cdc_offset_free(&own);
+    return found < 0 ? -1 : 0;
+}
+
+static int append_tables(struct cdc_buf *out, const struct cdc_stale *tables, struct cdc_error *error)
+{
+    for (size_t i = 0; i < tables->n; i++) {
+        cdc_buf_text(out, i > 0 ? ",[" : "[[");
+        cdc_json_append_text(out, tables->tables[i].schema, strlen(tables->tables[i].schema));
+        cdc_buf_byte(out, ',');
+        cdc_json_append_text(out, tables->tables[i].table, strlen(tables->tables[i].table));
+        cdc_buf_byte(out, ']');
+    }
+    cdc_buf_text(out, tables->n > 0 ? "]" : "[]");
+    cdc_buf_byte(out, '\0');
+    return out->failed ? cdc_error_memory(error) : 0;
+}
+
+/* A transaction holds what it has written to locked until its end; of a partition that itself, and maybe those above it. */
+static const char writers_sql[] =
+    "WITH named AS (SELECT c.oid FROM json_array_elements($1::json) e JOIN pg_namespace n ON n.nspname = e->>0 JOIN pg_class "
+    "c ON c.relnamespace = n.oid AND c.relname = e->>1), wanted AS (SELECT oid FROM named UNION SELECT t.relid::oid FROM "
+    "named, pg_partition_tree(named.oid) t) SELECT count(DISTINCT l.virtualtransaction) AS n FROM pg_locks l JOIN pg_locks x "
+    "ON x.virtualtransaction = l.virtualtransaction AND x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND "
+    "x.granted AND age(x.transactionid) > age($2::text::xid) WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM "
+    "pg_database WHERE datname = current_database()) AND l.relation IN (SELECT oid FROM wanted) AND l.granted AND l.mode IN "
+    "('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
+
+/* How many there are; -1 */
+static int64_t count_writers(struct snapshot_run *run, const char *tables, const char *xid, struct cdc_error *error)
+{
+    static const char what[] = "cannot ask for transactions that write to tables";
+    PGresult *result = pg_query_rows(run->sql, writers_sql, 2, (const char *const[]){tables, xid}, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    int64_t n = pg_answer_int(&row, "n");
+    PQclear(result);
+    return pg_answer_good(&row, what, error) < 0 ? -1 : n;
+}
+
+static int wait_for(struct snapshot_run *run, const char *tables, const char *xid, struct cdc_error *error)
+{
+    for (int waited = 0; waited < WRITERS_MS; waited += WRITERS_STEP_MS) {
+        int64_t n = count_writers(run, tables, xid, error);
+        if (n <= 0)
+            return n < 0 ? -1 : 0;
+        if (waited == 0)
+            cdc_log_write(run->log, CDC_LOG_INFO,
+                          "waiting for %lld transaction%s that wrote to tables which are to be read again", (long long)n,
+                          n == 1 ? "" : "s");
+        if (cdc_retry_wait(WRITERS_STEP_MS, run->control, "transactions that write to tables which are to be read again"))
+            return cdc_snapshot_stopped(error);
+    }
+    cdc_error_set(error, CDC_EXIT_TEMPORARY,
+                  "transactions are open that wrote to tables before these were to be read again, and what they write may "
+                  "not be in the log");
+    return cdc_error_hint(error, "end them (pg_locks shows who holds a RowExclusiveLock), or let them end: it is tried again");
+}
+
+int pg_snapshot_wait_writers(struct snapshot_run *run, const struct cdc_stale *tables, struct cdc_error *error)
+{
+    char xid[24];
+    struct cdc_buf list = CDC_BUF_INIT;
+    int status = look_of(run, xid, sizeof xid, error);
+    if (status == 0 && *xid)
+        status = append_tables(&list, tables, error) < 0 ? -1 : wait_for(run, list.data, xid, error);
+    cdc_buf_free(&list);
+    return status;
+}
