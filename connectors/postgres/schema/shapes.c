@@ -121,7 +121,9 @@ static int read_table(struct pg_shapes *shapes, struct cdc_span item, bool own, 
     if (!schema || !name || !lsn_of(item, "at", &at) || (is.p && cdc_json_type(is) != CDC_JSON_OBJECT))
         result = damaged(error);
     struct pg_shape *known = result == 0 ? pg_shapes_find(shapes, schema, name) : NULL;
-    if (result == 0 && (!known || known->at <= at)) {
+    /* Seen by both at the same place: it is as the snapshot has it. */
+    bool same = known && known->at == at && known->is && is.p && cdc_span_is(is, known->is);
+    if (result == 0 && !same && (!known || known->at <= at)) {
         struct pg_shape *shape = pg_shapes_ensure(shapes, schema, name, error);
         result = shape ? pg_shapes_set(shape, is, at, own, error) : -1;
     }
@@ -260,6 +262,31 @@ bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *tab
         return false;
     struct cdc_span is = cdc_span_text(shape->is);
     return shape->oid != table->oid || !same_columns(is, table) || !same_key(is, table);
+}
+
+static bool has_column(const struct pg_table *table, struct cdc_span name)
+{
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (cdc_json_raw_is(name, cdc_span_text(table->columns[i].name)))
+            return true;
+    return false;
+}
+
+bool pg_shapes_other_names(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn)
+{
+    const struct pg_shape *shape = pg_shapes_find(shapes, table->schema, table->name);
+    if (!shape || !shape->is || shape->oid != table->oid || (lsn < shape->at && !shape->own))
+        return false;
+    struct cdc_json_iter columns, fields;
+    struct cdc_span item, name = {NULL, 0};
+    size_t both = 0, n = 0;
+    cdc_json_iter_begin(&columns, cdc_json_member(cdc_span_text(shape->is), "cols"));
+    for (; cdc_json_next_element(&columns, &item); n++) {
+        cdc_json_iter_begin(&fields, item);
+        (void)cdc_json_next_element(&fields, &name);
+        both += cdc_json_next_element(&fields, &name) && has_column(table, cdc_json_string_raw(name));
+    }
+    return both < n && both < table->n_columns;
 }
 
 bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table)

@@ -63,6 +63,10 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
 /* The table that a change of a transaction at lsn has: is it another one, or has it another form, than was seen last, before that
  * transaction? A table that was never seen is none. */
 bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
+/* Does the table have a column that is not in the form seen last, and lack one that is? Then a column had another name for a while
+ * (rows have come under it, and those before and after bear the one seen), or one was dropped and another one added, which does not
+ * show. Not of what a snapshot read: that has the rows themselves, whatever was written before it. */
+bool pg_shapes_other_names(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
 /* Is it this table? After a look: if not, it is one that was there meanwhile. */
 bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table);
 

@@ -28,21 +28,36 @@ static int look_until_seen(struct pg_stream *stream, struct pg_table *table, uin
     }
 }
 
-int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)
+/* Why the table is stale, or NULL. The log may have forms that were there between two looks only. */
+static int judge_relation(struct pg_stream *stream, struct pg_table *table, uint64_t lsn, const char **why,
+                          struct cdc_error *error)
 {
     struct pg_heal *heal = &stream->heal;
-    uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder) : 0;
-    if (!heal->on)
-        return 0;
-    if (!cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name) &&
-        pg_shapes_differ(&heal->shapes, table, lsn)) {
+    if (pg_shapes_differ(&heal->shapes, table, lsn)) {
         int unseen = look_until_seen(stream, table, lsn, error);
         if (unseen < 0)
             return -1;
         /* Dropped again since, or the name is another table's by now. */
-        const char *why = unseen                                 ? "its form has changed"
-                          : !pg_shapes_has(&heal->shapes, table) ? "another table was there under its name"
-                                                                 : NULL;
+        *why = unseen                                 ? "its form has changed"
+               : !pg_shapes_has(&heal->shapes, table) ? "another table was there under its name"
+                                                      : NULL;
+    }
+    /* rename a to b; insert ...; rename b to a: the row's value is in b, where nobody looks. What comes once more is stored. */
+    if (!*why && lsn >= stream->start.lsn && pg_shapes_other_names(&heal->shapes, table, lsn))
+        *why = "a column had another name for a while, or is another one";
+    return 0;
+}
+
+int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)
+{
+    struct pg_heal *heal = &stream->heal;
+    uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder) : 0;
+    const char *why = NULL;
+    if (!heal->on)
+        return 0;
+    if (!cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name)) {
+        if (judge_relation(stream, table, lsn, &why, error) < 0)
+            return -1;
         if (why && (pg_heal_add(stream, table->schema, table->name, why, error) < 0 || pg_heal_plan(stream, error) < 0))
             return -1;
         if (pg_heal_save(stream, error) < 0)
