@@ -347,8 +347,16 @@ stored() { is "rows in $1" 3 "$(sqlite3 "$1" 'select count(*) from t')"; }
     sink 78 g
     sink 78 h
     echo bad | exits 78 cdc-sink-sqlite -q --on-error dead-letter --dead-letter dead-fifo i
-    mkfifo j.moves
-    exits 78 cdc-sink-http -q --elasticsearch --retry-max 0 --offset-file j http://127.0.0.1:9 <"$DIR/lines"
+    local file
+    for file in j.moves k.indexes; do
+        mkfifo "$file"
+        exits 78 cdc-sink-http -q --elasticsearch --retry-max 0 --offset-file "${file%.*}" http://127.0.0.1:9 <"$DIR/lines"
+        grep -q "\"$file\" is in the way: it is no regular file" "$DIR/err" || fail "$(cat "$DIR/err")"
+        [ -p "$file" ] || fail "$file is gone"
+    done
+    ln -s "$DIR/victim/profile" l.moves
+    exits 78 cdc-sink-http -q --elasticsearch --retry-max 0 --offset-file l http://127.0.0.1:9 <"$DIR/lines"
+    [ -L l.moves ]
     is "what is in the other folder" profile "$(ls "$DIR/victim")"
 }
 

@@ -115,6 +115,15 @@ says() { grep -qE -- "$1" <<<"$output" || { echo "$output"; fail "nothing says '
     diff -r "$BATS_TEST_TMPDIR/before" "$TREE"
 }
 
+@test "a tree that others change meanwhile: the edits are those of the copy" {
+    # shellcheck disable=SC2016
+    more_tests "somebody works on" '"$CDC_BUILD/base"; rm -f '"'$TREE/libcdc/base/base.c'"
+    edit 'a + b' 'a - b' sum
+    run -0 mutate --patch "$BATS_TEST_TMPDIR/sum"
+    last_line "1 passed, 0 failed"
+    [ ! -e "$TREE/libcdc/base/base.c" ]
+}
+
 @test "edits that are listed as harmless are not drawn" {
     echo 'libcdc/base/base.c: return a < b; => return a <= b;  # nobody asks' >"$TREE/tests/mutate.known"
     run -0 mutate --seed 1 --edits 100 --show

@@ -300,11 +300,15 @@ ids_of() { jq -rs --arg table "$2" '[.[] | select(.source.table == $table and .o
     sql "alter table $NAME.swapped rename id to x; alter table $NAME.swapped rename ref to id; alter table $NAME.swapped rename x to ref;
          alter table $NAME.dropped drop column ref; alter table $NAME.dropped rename id to ref;
          alter table $NAME.wider alter id set statistics 10, add w int"
-    t bash -o pipefail -c "pg-cdc --until now $(source_options) 2>>'$DIR/err' | tee '$DIR/stream' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'" || fail "$(cat "$DIR/err")"
-    is "keys" "dropped:- swapped:- wider:id" "$(keys_of "$DIR/stream" cud | xargs)"
-    for table in swapped dropped; do
-        is "copy of $table" "1 7 c,2 7 b,100 7 old" "$(sqlite3 -separator ' ' "$DIR/copy.db" "select id, ref, v from $table order by id" | paste -sd,)"
+    # The tables are read again: what the log has under the names of then is in the rows.
+    local tries=0 status=75
+    while [ $status = 75 ] && [ $((++tries)) -lt 6 ]; do
+        status=0
+        t bash -o pipefail -c "{ cdc-snapshot $(source_options) && exec pg-cdc --until now $(source_options); } 2>>'$DIR/err' | tee '$DIR/stream' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db' 2>>'$DIR/err'" || status=$?
     done
+    is "status" 0 $status || { cat "$DIR/err"; return 1; }
+    is "copy of swapped" "1 7 c,2 7 b,100 7 old" "$(sqlite3 -separator ' ' "$DIR/copy.db" "select ref, id, v from swapped order by ref" | paste -sd,)"
+    is "copy of dropped" "1 c,2 b,100 old" "$(sqlite3 -separator ' ' "$DIR/copy.db" "select ref, v from dropped order by ref" | paste -sd,)"
     # From where the names are those of today on, the key is certain again.
     sql "insert into $NAME.swapped values (8, 3, 'd'); insert into $NAME.dropped values (3, 'd')"
     t pg-cdc --until now $(eval "printf '%s\n' $(source_options)") >"$DIR/later" 2>>"$DIR/err"

@@ -96,6 +96,81 @@ form_seen() { [ "$(jq -r '.offsets[].state.shapes.tables[] | select(.table == "t
     not grep -q 75 "$DIR/ends"
 }
 
+# Each with rows of before the change: alone, it is what shows that they were not changed in a copy.
+five() { echo "create table $NAME.$1 (id int primary key, x int); insert into $NAME.$1 select g, g from generate_series(1, 5) g"; }
+
+@test "a table that is made, filled and altered in one transaction: the copy has its rows as they are at its end" {
+    supervise "$(sql "create table $NAME.u (id int primary key); insert into $NAME.u values (1)"; copy_line)"
+    equal u id
+    sql "$(five t_add); alter table $NAME.t_add add d int default 7; insert into $NAME.t_add values (6, 6)"
+    sql "$(five t_type); alter table $NAME.t_type alter x type text using 'v' || x; insert into $NAME.t_type values (6, 6)"
+    sql "$(five t_again); alter table $NAME.t_again drop x; alter table $NAME.t_again add x int; insert into $NAME.t_again values (6, 6)"
+    sql "$(five t_column); alter table $NAME.t_column rename x to y; insert into $NAME.t_column values (6, 6)"
+    sql "$(five t_made); drop table $NAME.t_made; create table $NAME.t_made (id int primary key, x int); insert into $NAME.t_made values (6, 6)"
+    sql "$(five t_new); alter table $NAME.t_new rename to t_named; insert into $NAME.t_named values (6, 6)"
+    # Nothing of these is another value.
+    sql "create table $NAME.t_plain (id serial primary key, x int default 5 unique); insert into $NAME.t_plain select g, g from generate_series(1, 5) g; alter table $NAME.t_plain add z text, alter x set not null; create index on $NAME.t_plain (z); insert into $NAME.t_plain values (6, 6, 'z')"
+    equal t_add "id, x, d"
+    equal t_type "id, x"
+    equal t_again "id, x"
+    equal t_column "id, y"
+    equal t_made "id, x"
+    equal t_named "id, x"
+    equal t_plain "id, x, z"
+    is "u" 0 "$(read_again u)"
+    stop_supervised
+}
+
+@test "while nobody reads: tables that are made, filled and altered, and columns that are there in between only" {
+    local i
+    for i in t_between t_twice t_gone; do sql "$(five $i)"; done
+    supervise "$(copy_line)"
+    for i in t_between t_twice t_gone; do equal $i "id, x"; done
+    stop_supervised
+    for i in t_add t_type t_again t_column t_made t_back t_key t_more; do sql "$(five $i)"; done
+    sql "alter table $NAME.t_add add d int default 7"
+    sql "alter table $NAME.t_type alter x type text using 'v' || x"
+    sql "alter table $NAME.t_again drop x"
+    sql "alter table $NAME.t_again add x int"
+    sql "alter table $NAME.t_column rename x to y"
+    sql "drop table $NAME.t_made"
+    sql "create table $NAME.t_made (id int primary key, x int); insert into $NAME.t_made values (6, 6)"
+    sql "alter table $NAME.t_back alter x type text"
+    sql "alter table $NAME.t_back alter x type int using x::int + 1"
+    sql "alter table $NAME.t_key drop constraint t_key_pkey, add primary key (x)"
+    sql "update $NAME.t_key set id = 0"
+    sql "alter table $NAME.t_more add y int"
+    sql "insert into $NAME.t_more values (6, 6, 6)"
+    sql "alter table $NAME.t_between add b int"
+    sql "insert into $NAME.t_between values (6, 6, 6)"
+    sql "alter table $NAME.t_between rename b to y"
+    sql "insert into $NAME.t_between values (7, 7, 7)"
+    sql "alter table $NAME.t_twice add b int"
+    sql "insert into $NAME.t_twice values (6, 6, 6)"
+    sql "alter table $NAME.t_twice drop b"
+    sql "alter table $NAME.t_twice add b int"
+    sql "insert into $NAME.t_gone values (6, 6)"
+    sql "alter table $NAME.t_gone add b int"
+    sql "insert into $NAME.t_gone values (7, 7, 7)"
+    sql "alter table $NAME.t_gone drop x"
+    sql "insert into $NAME.t_gone values (8, 8)"
+    supervise "$(copy_line)"
+    equal t_add "id, x, d"
+    equal t_type "id, x"
+    equal t_again "id, x"
+    equal t_column "id, y"
+    equal t_made "id, x"
+    equal t_back "id, x"
+    equal t_key "id, x"
+    equal t_more "id, x, y"
+    equal t_between "id, x, y"
+    equal t_twice "id, x, b"
+    equal t_gone "id, b"
+    is "t_more" 0 "$(read_again t_more)"
+    is "t_gone" 0 "$(read_again t_gone)"
+    stop_supervised
+}
+
 is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
 
 @test "while nobody reads: tables that are changed, come into the publication, are taken out and added again, get another filter" {

@@ -72,6 +72,11 @@ static size_t event_size(const uint8_t *header)
     return (size_t)cdc_little_endian(header + SIZE_AT, 4);
 }
 
+static int cannot_read(const struct reading *reading, struct cdc_error *error)
+{
+    return cdc_error_set(error, cdc_file_exit(errno), "unable to read file %s: %s", reading->path, strerror(errno));
+}
+
 static int at_coord(struct reading *reading, struct cdc_error *error)
 {
     return cdc_error_prefix(error, "file %.400s at %llu", reading->path,
@@ -93,8 +98,7 @@ static int need(struct reading *reading, size_t n, struct cdc_error *error)
             return cdc_error_memory(error);
         ssize_t got = read(reading->fd, reading->buf.data + reading->buf.len, reading->buf.cap - reading->buf.len);
         if (got < 0 && errno != EINTR)
-            return cdc_error_set(error, cdc_file_exit(errno), "unable to read file %s: %s", reading->path,
-                                 strerror(errno));
+            return cannot_read(reading, error);
         reading->end = got == 0;
         reading->buf.len += got > 0 ? (size_t)got : 0;
     }
@@ -423,6 +427,22 @@ static off_t taken_up_to(const struct reading *reading)
 
 enum { AT_END = 2 };
 
+/* n bytes of the file at that offset: 1; AT_END: it has not so many; -1: a fault of reading is no end, after which a transaction
+ * would count as one that was never committed. */
+static int read_at(const struct reading *reading, off_t offset, void *data, size_t n, struct cdc_error *error)
+{
+    size_t done = 0;
+    while (done < n) {
+        ssize_t got = pread(reading->fd, (char *)data + done, n - done, offset + (off_t)done);
+        if (got < 0 && errno != EINTR)
+            return cannot_read(reading, error);
+        if (got == 0)
+            return AT_END;
+        done += got > 0 ? (size_t)got : 0;
+    }
+    return 1;
+}
+
 /* One event of the file at that offset, for look_ahead: 1; 0: that is enough; AT_END: there is no whole one. */
 static int visit_event(struct reading *reading, off_t *offset, struct cdc_buf *event, my_log_visit *visit,
                        void *visitor, struct cdc_error *error)
@@ -430,8 +450,9 @@ static int visit_event(struct reading *reading, off_t *offset, struct cdc_buf *e
     uint8_t head[MY_EVENT_HEADER_SIZE];
     struct my_event_header header = {0};
     struct cdc_bytes body = {0};
-    if (pread(reading->fd, head, sizeof head, *offset) != (ssize_t)sizeof head)
-        return AT_END;
+    int got = read_at(reading, *offset, head, sizeof head, error);
+    if (got != 1)
+        return got;
     size_t n = event_size(head);
     header.type = head[TYPE_AT];
     if (n < MY_EVENT_HEADER_SIZE || n > EVENT_MAX)
@@ -442,8 +463,8 @@ static int visit_event(struct reading *reading, off_t *offset, struct cdc_buf *e
         event->len = 0;
         if (!cdc_buf_room(event, n))
             return cdc_error_memory(error);
-        if (pread(reading->fd, event->data, n, *offset) != (ssize_t)n)
-            return AT_END;
+        if ((got = read_at(reading, *offset, event->data, n, error)) != 1)
+            return got;
         if (my_decoder_body(reading->decoder, (const uint8_t *)event->data, n, &header, &body, error) < 0)
             return at_coord(reading, error);
     }
@@ -462,6 +483,8 @@ static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes
     bool here = reading->carried != my_decoder_counts(reading->decoder)->commits + 1, followed;
     int result = offset < 0 || !here ? 0 : 1;
     (void)from; /* positions may be those of another server, in a relay log */
+    if (offset < 0 && errno != ESPIPE)
+        return cannot_read(reading, error);
     offset -= (off_t)bytes;
     while (result == 1)
         result = visit_event(reading, &offset, &event, visit, visitor, error);

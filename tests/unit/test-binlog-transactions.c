@@ -627,9 +627,66 @@ static int log_of_all_kinds(struct cdc_buf *out, struct cdc_error *error)
     return result;
 }
 
+/* -- what a table is, once -- */
+
+static unsigned described;
+
+static int count_described(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error)
+{
+    (void)context, (void)table, (void)coord, (void)error;
+    described++;
+    return 0;
+}
+
+/* How often it is asked for when t comes so, after what came before. */
+static void asks(struct my_decoder *decoder, const char *map, unsigned want, const char *what)
+{
+    described = 0;
+    start();
+    put_hex(map);
+    check(decode(decoder, MY_EVENT_TABLE_MAP, NULL) == 0 && described == want, what);
+}
+
+/* A table comes before each of its rows: the server is asked once, and again when it may be another. */
+static void test_described(void)
+{
+    static const char as_it_was[] = "12000000000001000164000174000103000004020161",
+                      other_id[] = "13000000000001000164000174000103000004020161",
+                      other_name[] = "12000000000001000164000175000103000004020161",
+                      other_column[] = "12000000000001000164000174000103000004020162",
+                      longer[] = "120000000000010001640001740001030000040201610c0180";
+    const struct my_decoder_settings settings = {
+        .pipeline = "p", .flavor = MY_FLAVOR_MARIADB, .allow_unlogged = true, .describe = count_described};
+    struct my_coord coord = {"binlog.000001", 4};
+    struct my_decoder *decoder = my_decoder_new(&settings, NULL);
+    check(decoder && my_decoder_start(decoder, 1, "", &coord, NULL) == 0, "a decoder");
+    put_gtid(MY_GTID_TRANSACTIONAL, 0);
+    check(decode(decoder, MY_EVENT_MARIADB_GTID, NULL) == 0, "a transaction");
+    asks(decoder, as_it_was, 1, "a table");
+    asks(decoder, as_it_was, 0, "as it was");
+    asks(decoder, other_name, 1, "another table with its id");
+    asks(decoder, as_it_was, 1, "the first one again");
+    asks(decoder, other_column, 1, "with another column");
+    asks(decoder, longer, 1, "with more that is said of it");
+    asks(decoder, as_it_was, 1, "with less");
+    asks(decoder, other_id, 1, "with another id");
+    asks(decoder, other_id, 0, "and that again");
+    put_query("", "d", "COMMIT");
+    check(decode(decoder, MY_EVENT_QUERY, NULL) == 0, "its end");
+    put_gtid(MY_GTID_STANDALONE | MY_GTID_DDL, 0);
+    check(decode(decoder, MY_EVENT_MARIADB_GTID, NULL) == 0, "a statement");
+    put_query("", "d", "ALTER TABLE t ADD b INT");
+    check(decode(decoder, MY_EVENT_QUERY, NULL) == 0, "that may change it");
+    put_gtid(MY_GTID_TRANSACTIONAL, 0);
+    check(decode(decoder, MY_EVENT_MARIADB_GTID, NULL) == 0, "another transaction");
+    asks(decoder, other_id, 1, "after which it is asked for");
+    my_decoder_free(decoder);
+}
+
 int main(void)
 {
     test_null_key();
+    test_described();
     test_positions();
     test_short_rows();
     test_rows_of_nothing();

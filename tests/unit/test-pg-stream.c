@@ -351,12 +351,68 @@ static void test_others(void)
     test_moved();
 }
 
+/* Connects so many times, of which each ends with the first message; lives: for how many seconds; moved: the position is another
+ * one from that time on. Returns how many connections there were until the stream gave up. */
+static unsigned connections_that_break(unsigned most, int lives, unsigned moved, struct cdc_error *error)
+{
+    const struct fake_answer from_anywhere[] = {A("START_REPLICATION", "COPY log"), A(NULL, NULL)};
+    const struct pg_settings pg = settings_of(for_stream, copies);
+    struct cdc_metrics metrics = {0};
+    struct cdc_offset from = {.pos = "0000000001543DD0.0000000000.a0001.000000000008",
+                              .seq = 22298064,
+                              .state = "{\"system_identifier\":\"7712519040855319821\",\"timeline\":1,\"database\":"
+                                       "\"postgres\",\"slot\":\"cdc_p\",\"publication\":" HAD "}"};
+    const struct cdc_start start = {.kind = CDC_START_RESUME, .from = from, .own = from};
+    const struct pg_stream_settings settings = {.settings = &pg, .start = &start};
+    struct pg_stream *made = pg_stream_new(&settings, &metrics, &log_to, error);
+    struct cdc_buf out = CDC_BUF_INIT;
+    unsigned n = 0;
+    fake.first = from_anywhere;
+    for (memset(error, 0, sizeof *error); n < most; n++) {
+        memset(fake.given, 0, sizeof fake.given);
+        memset(fake_failures, 0, sizeof fake_failures);
+        fake.fault = FAKE_SOUND;
+        if (n == moved)
+            from.pos = "0000000001543DE0.0000000000.a0001.000000000008";
+        if (pg_stream_ops.connect(made, &from, error) < 0)
+            break;
+        seconds += lives;
+        fake.fault = FAKE_NO_MESSAGE;
+        fake.fault_at = 1;
+        fake.met = 0;
+        struct cdc_error broken = {0};
+        check(pg_stream_ops.read(made, &out, 1 << 20, &broken) == CDC_SOURCE_ERROR &&
+                  broken.status == CDC_EXIT_UNAVAILABLE,
+              "a connection that breaks");
+        pg_stream_ops.disconnect(made);
+    }
+    fake.fault = FAKE_SOUND;
+    fake.first = NULL;
+    pg_stream_free(made);
+    cdc_buf_free(&out);
+    return n;
+}
+
+/* A server that crashes at what comes first does so for ever; one that was only started again does not. */
+static void test_breaks(void)
+{
+    struct cdc_error error;
+    check(connections_that_break(9, 0, 9, &error) == 4 && error.status == CDC_EXIT_PROTOCOL &&
+              strstr(error.text, "closed the connection without a word 4 times in a row, at the position 0/1543DD0"),
+          "four connections that end at once, at one position");
+    check(connections_that_break(9, 19, 9, &error) == 4 && error.status == CDC_EXIT_PROTOCOL, "or soon");
+    check(connections_that_break(9, 21, 9, &error) == 9 && error.status == 0, "that live for a while");
+    check(connections_that_break(9, 0, 2, &error) == 5 && error.status == CDC_EXIT_PROTOCOL,
+          "after which it goes on elsewhere");
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
         test_run(&runs[i]);
     test_others();
+    test_breaks();
     cdc_buf_free(&logged);
     cdc_buf_free(&fake.said);
     cdc_buf_free(&fake.sent);

@@ -298,6 +298,26 @@ static void test_ahead(void)
     unlink_sink("cdc-sink-http");
 }
 
+/* A line's pos has no digits for more attempts: two of them would have the same ones. */
+static void test_last_attempt(void)
+{
+    struct cdc_rounds rounds = {.items = NULL};
+    struct cdc_error error = {0};
+    struct cdc_stale mark = {.at = strdup("m5")};
+    check(mark.at && cdc_stale_add(&mark, "db", "public", "t1", "", &error) == 0, "a mark");
+    struct cdc_round *round = cdc_rounds_begin(&rounds, &mark, 7, "shop", "start anew", &error);
+    check(round != NULL && round->attempt.number == 1, "a first attempt");
+    if (round != NULL)
+        round->attempt.number = CDC_ATTEMPT_MAX - 1;
+    round = cdc_rounds_begin(&rounds, &mark, 7, "shop", "start anew", &error);
+    check(round != NULL && round->attempt.number == CDC_ATTEMPT_MAX, "the last one");
+    check(cdc_rounds_begin(&rounds, &mark, 7, "shop", "start anew", &error) == NULL &&
+              error.status == CDC_EXIT_CONFIG && strcmp(error.hint, "start anew") == 0,
+          "and none after it");
+    cdc_rounds_clear(&rounds);
+    cdc_stale_clear(&mark);
+}
+
 int main(void)
 {
     char command[64];
@@ -307,6 +327,7 @@ int main(void)
     test_life();
     test_many();
     test_ahead();
+    test_last_attempt();
     test_damaged();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     check(system(command) == 0, "cleaned up");

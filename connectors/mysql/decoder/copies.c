@@ -91,35 +91,64 @@ static int drop_column(const struct my_decoder *decoder, const struct my_effect 
     return result;
 }
 
+/* *of_log: what is not of the log may be of now, as with MySQL and FULL metadata: enum('z'). */
 static const struct my_column *find_column(const struct my_decoder *decoder, const char *db, const char *table,
-                                           const char *name)
+                                           const char *name, bool *of_log)
 {
     for (size_t i = 0; i < decoder->n_slots; i++) {
         const struct my_table *known = decoder->tables[i];
         if (!known || !known->selected || strcmp(known->name, table) != 0 || strcmp(known->db, db) != 0)
             continue;
         for (size_t c = 0; c < known->n_columns; c++)
-            if (known->columns[c].name && strcasecmp(known->columns[c].name, name) == 0)
+            if (known->columns[c].name && strcasecmp(known->columns[c].name, name) == 0) {
+                *of_log = known->has_names && decoder->flavor == MY_FLAVOR_MYSQL;
                 return &known->columns[c];
+            }
     }
     return NULL;
 }
 
-/* By its last row, or what is kept of the table. */
-static bool keeps_values(const struct my_decoder *decoder, const struct my_event_query *query,
-                         const struct my_effect *effect, const char *db, const char *table)
+/* RETURNS NEW; NULL without memory. */
+static char *type_of_log(const struct my_column *column)
 {
+    struct cdc_buf type = CDC_BUF_INIT;
+    my_type_name_append(&type, column);
+    cdc_buf_byte(&type, '\0');
+    if (!type.failed)
+        return type.data;
+    cdc_buf_free(&type);
+    return NULL;
+}
+
+/* A text may get another charset or collation, on which a generated column may depend: LENGTH(c), c = 'x'. MySQL's are in the
+ * lines, MariaDB's are not. 1, 0, -1 */
+static int is_computed(const struct my_decoder *decoder, const char *db, const char *table, const char *type,
+                       struct cdc_error *error)
+{
+    bool text =
+        strstr(type, "char") || strstr(type, "text") || strncmp(type, "enum", 4) == 0 || strncmp(type, "set", 3) == 0;
+    return decoder->flavor == MY_FLAVOR_MYSQL && text
+               ? decoder->settings.copy->computes(decoder->settings.context, db, table, error)
+               : 0;
+}
+
+/* By its last row, or what is kept of the table. 1, 0, -1 */
+static int keeps_values(const struct my_decoder *decoder, const struct my_event_query *query,
+                        const struct my_effect *effect, const char *db, const char *table, struct cdc_error *error)
+{
+    bool of_log = false;
     char *name = cdc_span_copy(effect->column), *type = NULL;
-    const struct my_column *column = name ? find_column(decoder, db, table, name) : NULL;
+    const struct my_column *column = name ? find_column(decoder, db, table, name, &of_log) : NULL;
     bool nullable = column && column->nullable;
     if (column)
-        type = strdup(column->type_name);
+        type = of_log ? type_of_log(column) : strdup(column->type_name);
     else if (name)
         type = decoder->settings.copy->type_of(decoder->settings.context, db, table, name, &nullable);
-    bool keeps = type && my_retype_keeps_values(type, nullable, query, effect->definition);
+    int keeps = type && my_retype_keeps_values(type, nullable, query, effect->definition);
+    int computed = keeps ? is_computed(decoder, db, table, type, error) : 0;
     free(name);
     free(type);
-    return keeps;
+    return computed < 0 ? -1 : keeps && !computed;
 }
 
 /* 1: no row that is there is another one; 0; -1. */
@@ -128,7 +157,7 @@ static int is_harmless(const struct my_decoder *decoder, const struct my_event_q
 {
     switch (effect->kind) {
     case MY_EFFECT_KEYS: return decoder->settings.copy->keeps_key(decoder->settings.context, db, table, error);
-    case MY_EFFECT_COLUMN_CHANGED: return keeps_values(decoder, query, effect, db, table);
+    case MY_EFFECT_COLUMN_CHANGED: return keeps_values(decoder, query, effect, db, table, error);
     default: return 0;
     }
 }

@@ -49,6 +49,8 @@ struct my_copy_ops {
     bool (*was_dropped)(void *context, const char *db, const char *table, const char *column);
     /* Its indexes have changed, but no primary key: is its key the same all the same? 1, 0, -1. */
     int (*keeps_key)(void *context, const char *db, const char *table, struct cdc_error *error);
+    /* Has it generated columns now? 1, 0, -1. */
+    int (*computes)(void *context, const char *db, const char *table, struct cdc_error *error);
     /* The type of a column before the transaction at hand, as information_schema had it, to be freed; NULL: not known. */
     char *(*type_of)(void *context, const char *db, const char *table, const char *column, bool *nullable);
 };
@@ -72,9 +74,9 @@ struct my_decoder_settings {
      * May be NULL. */
     void (*altered)(void *context, struct cdc_span sql);
     const struct my_copy_ops *copy; /* NULL: none is kept */
-    void *context;             /* of all of them */
-    const char *xa_folder;     /* where prepared XA transactions wait for their end; NULL: they are an error */
-    const struct cdc_log *log; /* for what the reader of the lines must know; may be NULL */
+    void *context;                  /* of all of them */
+    const char *xa_folder;          /* where prepared XA transactions wait for their end; NULL: they are an error */
+    const struct cdc_log *log;      /* for what the reader of the lines must know; may be NULL */
 };
 
 struct my_decoder;

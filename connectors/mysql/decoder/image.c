@@ -24,7 +24,7 @@ static int read_partial(const struct my_table *table, struct cdc_bytes *cursor, 
     cell->p = cdc_bytes_take(cursor, n);
     cell->n = n;
     cell->partial = true;
-    return cell->p ? 0 : damaged(table, error);
+    return cursor->bad ? damaged(table, error) : 0;
 }
 
 /* p..n: the value with its length, as my_value_append wants it. */

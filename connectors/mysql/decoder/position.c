@@ -66,6 +66,7 @@ bool my_pos_number(const char *pos, uint64_t *number)
     if (!cdc_pos_hex(pos, CDC_POS_NUMBER_DIGITS, number) || pos[CDC_POS_NUMBER_DIGITS] != '.' || *number > INT64_MAX)
         return false;
     const char *tail = cdc_pos_parse(pos, &ignored, &ignored);
-    *number -= tail && *tail == 'r' && *number > 0; /* a round comes before the transaction that it shares the number with */
+    *number -=
+        tail && *tail == 'r' && *number > 0; /* a round comes before the transaction that it shares the number with */
     return true;
 }

@@ -220,12 +220,9 @@ int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table 
     return result ? 0 : -1;
 }
 
-int my_catalog_keeps_key(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
+/* What the head asks of a table's columns: the first row. RETURNS NEW (mysql_free_result); NULL on errors. */
+static MYSQL_RES *ask_of(MYSQL *sql, const char *head, const char *db, const char *name, struct cdc_error *error)
 {
-    static const char head[] =
-        "SELECT COUNT(*), SUM((SELECT COUNT(*) FROM information_schema.STATISTICS s WHERE s.TABLE_SCHEMA = "
-        "k.TABLE_SCHEMA AND s.TABLE_NAME = k.TABLE_NAME AND s.INDEX_NAME = 'PRIMARY')) FROM information_schema.COLUMNS k "
-        "WHERE TABLE_SCHEMA = ";
     char *both[] = {strdup(db), strdup(name)};
     const struct my_table table = {.db = both[0], .name = both[1]};
     MYSQL_RES *result = NULL;
@@ -233,12 +230,35 @@ int my_catalog_keeps_key(MYSQL *sql, const char *db, const char *name, struct cd
         result = my_catalog_query(sql, head, "", &table, error);
     else
         cdc_error_memory(error);
+    free(both[0]);
+    free(both[1]);
+    return result;
+}
+
+int my_catalog_keeps_key(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
+{
+    static const char head[] =
+        "SELECT COUNT(*), SUM((SELECT COUNT(*) FROM information_schema.STATISTICS s WHERE s.TABLE_SCHEMA = "
+        "k.TABLE_SCHEMA AND s.TABLE_NAME = k.TABLE_NAME AND s.INDEX_NAME = 'PRIMARY')) FROM information_schema.COLUMNS "
+        "k "
+        "WHERE TABLE_SCHEMA = ";
+    MYSQL_RES *result = ask_of(sql, head, db, name, error);
     MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
     bool keeps = row && (is(row[0], "0") || number_of(row[1]) > 0);
     mysql_free_result(result);
-    free(both[0]);
-    free(both[1]);
     return result ? keeps : -1;
+}
+
+int my_catalog_computes(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
+{
+    static const char head[] =
+        "SELECT COUNT(*), SUM(EXTRA LIKE '%VIRTUAL GENERATED%' OR EXTRA LIKE '%STORED GENERATED%') "
+        "FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ";
+    MYSQL_RES *result = ask_of(sql, head, db, name, error);
+    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
+    bool computes = row && !is(row[0], "0") && number_of(row[1]) > 0;
+    mysql_free_result(result);
+    return result ? computes : -1;
 }
 
 /* -- of a table that no log was read of ------------------------------------------------------------ */

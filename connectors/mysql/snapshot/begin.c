@@ -101,7 +101,10 @@ static int start(struct my_snapshot *run, struct cdc_error *error)
 {
     if (run->state.has_start && !run->again)
         return start_again(run, error);
-    return my_resume_begin(run, error) < 0 ? -1 : start_anew(run, error);
+    if (my_resume_begin(run, error) < 0)
+        return -1;
+    /* Of tables that are read again the log is read already: it has what is prepared, and brings it when that is committed. */
+    return run->again ? my_consistent_point_find(run, error) : start_anew(run, error);
 }
 
 /* A table that was made after the tables were listed and before the point was read is in neither. */

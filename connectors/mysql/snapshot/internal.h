@@ -106,9 +106,9 @@ struct my_snapshot {
 struct my_again {
     struct cdc_stale mark;
     struct my_consistent_point point;
-    uint64_t origin;   /* number of the transaction that follows; seq of all lines */
-    unsigned attempt;  /* once it has begun */
-    char *source;      /* of the boundary that all sinks have: where the log goes on */
+    uint64_t origin;     /* number of the transaction that follows; seq of all lines */
+    unsigned attempt;    /* once it has begun */
+    char *source;        /* of the boundary that all sinks have: where the log goes on */
     struct cdc_buf gone; /* the tables that are no more: "db\0table\0" ... */
 };
 

@@ -98,7 +98,8 @@ int my_snapshot_state_save(struct my_snapshot *run, struct cdc_error *error)
     my_pos_snapshot(&pos, state->attempt.origin, state->attempt.number, 0, 0);
     cdc_buf_byte(&pos, '\0');
     state_json(&json, state);
-    if (run->source_tail.len > 0 && state->attempt.written && !run->again) { /* mysql-binlog starts from it when there are no acks */
+    if (run->source_tail.len > 0 && state->attempt.written &&
+        !run->again) { /* mysql-binlog starts from it when there are no acks */
         my_lines_append_source(&source, run, "last");
         cdc_buf_byte(&source, '\0');
     }

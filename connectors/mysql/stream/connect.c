@@ -56,7 +56,7 @@ static int look_ahead(void *context, const struct my_coord *from, uint64_t bytes
     struct my_stream *stream = context;
     struct my_coord to = *from, end = *from;
     to.position = UINT64_MAX;
-    if (from->position > UINT32_MAX) /* the protocol has no more */
+    if (stream->stale.looking_on || from->position > UINT32_MAX) /* the protocol has no more */
         return 0;
     if (my_log_read(&stream->session, from, &to, visit, visitor, &end, error) < 0)
         return -1;

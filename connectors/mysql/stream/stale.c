@@ -16,7 +16,7 @@
 
 bool my_stale_is_kept(const struct my_stream *stream)
 {
-    return stream->settings.start->snapshot != NULL;
+    return stream->settings.start->snapshot != NULL && stream->settings.marks;
 }
 
 /* -- the mark ------------------------------------------------------------------------------------ */
@@ -73,7 +73,7 @@ static void append_schema(struct cdc_buf *out, const struct my_stream *stream, c
  *     alter table t drop c      the copy may keep its values
  *     alter table t add c int   NULL at the server: only reading t again puts that right */
 
-enum { DROPPED_MAX = 1 << 20 }; /* bytes; above that any column counts as one of them */
+enum { DROPPED_MAX = 1 << 16 }; /* bytes; above that any column counts as one of them */
 
 /* The next of the list; false at its end. */
 static bool next_dropped(const struct cdc_buf *list, const char **at, const char *names[3])
@@ -426,6 +426,13 @@ static int keeps_key(void *source, const char *db, const char *table, struct cdc
     return sql ? my_catalog_keeps_key(sql, db, table, error) : -1;
 }
 
+static int computes(void *source, const char *db, const char *table, struct cdc_error *error)
+{
+    struct my_stream *stream = source;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    return sql ? my_catalog_computes(sql, db, table, error) : -1;
+}
+
 static char *type_of(void *source, const char *db, const char *table, const char *column, bool *nullable)
 {
     struct my_stream *stream = source;
@@ -438,6 +445,7 @@ const struct my_copy_ops my_stale_copy = {.begins = begins,
                                           .drop_column = drop_column,
                                           .was_dropped = was_dropped,
                                           .keeps_key = keeps_key,
+                                          .computes = computes,
                                           .type_of = type_of};
 
 /* -- the end of the run ---------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@ struct my_stream_settings {
     bool allow_unlogged;             /* see decoder.h */
     struct cdc_acks *acks;           /* what the sinks have stored; NULL. BORROWED */
     struct cdc_offset_file *offsets; /* the stream's own, for marks (cdc/stale.h). BORROWED */
+    bool marks;                      /* it lies where cdc-snapshot looks for them */
 };
 /* USAGE when text is none of what first may be. */
 int my_start_check(const char *text, struct cdc_error *error);

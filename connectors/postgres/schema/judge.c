@@ -214,6 +214,12 @@ static const char *judge_column(const struct pg_judge *judge, const struct colum
     return before.type != now->type || before.typmod != now->typmod ? "has another type" : "was written anew";
 }
 
+bool pg_judge_has_column(struct cdc_span form, int64_t number)
+{
+    struct column column;
+    return find_column(form, (struct cdc_span){NULL, 0}, number, &column);
+}
+
 static bool judge_columns(const struct pg_judge *judge, struct cdc_buf *why)
 {
     enum rewrite rewrite = find_rewrite(judge);

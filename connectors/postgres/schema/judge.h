@@ -17,6 +17,7 @@ struct pg_judge {
 int pg_judge_table(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error);
 /* Of its partitions alone: has one come with rows? 1 0 -1 */
 int pg_judge_parts(const struct pg_judge *judge, struct cdc_error *error);
+bool pg_judge_has_column(struct cdc_span form, int64_t number);
 /* Two rows of the publication, as shapes.c writes them: may changes of any table have passed by between the two? NULL: no; else what
  * was done. */
 const char *pg_judge_publication(const char *before, const char *now);

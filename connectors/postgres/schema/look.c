@@ -317,6 +317,53 @@ static int is_new_part(void *context, uint32_t partition, struct cdc_error *erro
     return found <= 0 ? found : birth.empty || (birth.made_there && is_since(looking, birth.made));
 }
 
+/* What was done to a table since the last look of which its form shows nothing. */
+struct history {
+    bool renamed;       /* by a command after the one that made it, which may be one of the same transaction */
+    bool came_and_gone; /* a column: one of its name, now, has none of the values that the lines have */
+};
+
+static bool has_come_and_gone(const struct looking *looking, struct cdc_span dropped, struct cdc_span was)
+{
+    struct cdc_json_iter columns, fields;
+    struct cdc_span item, value;
+    int64_t number = 0, by = 0;
+    cdc_json_iter_begin(&columns, dropped);
+    while (cdc_json_next_element(&columns, &item)) {
+        cdc_json_iter_begin(&fields, item);
+        if (cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &number) &&
+            cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &by) && is_since(looking, by) &&
+            !pg_judge_has_column(was, number))
+            return true;
+    }
+    return false;
+}
+
+/* Commands are numbered in a transaction. was: the form of before. 0, also where the table is gone again; -1 */
+static int ask_history(const struct looking *looking, struct pg_answer *table, struct cdc_span was,
+                       struct history *history, struct cdc_error *error)
+{
+    char oid[24];
+    *history = (struct history){.renamed = false};
+    snprintf(oid, sizeof oid, "%lld", (long long)pg_answer_int(table, "oid"));
+    PGresult *result = pg_query_rows(
+        looking->look->sql,
+        "SELECT y.cmin::text IS DISTINCT FROM m.cmin::text AS renamed, coalesce((SELECT "
+        "json_agg(json_build_array(d.attnum, d.xmin::text::int8)) FROM pg_attribute d WHERE d.attrelid = c.oid AND "
+        "d.attnum > 0 AND d.attisdropped), '[]')::text AS dropped FROM pg_class c LEFT JOIN pg_type y ON y.oid = "
+        "c.reltype LEFT JOIN pg_attribute m ON m.attrelid = c.oid AND m.attnum = -6 WHERE c.oid = $1::oid",
+        1, (const char *const[]){oid}, what, error);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    if (PQntuples(result) > 0)
+        *history = (struct history){
+            pg_answer_true(&row, "renamed"),
+            has_come_and_gone(looking, cdc_span_text(pg_answer_text(&row, "dropped")), was)};
+    PQclear(result);
+    return pg_answer_good(&row, what, error);
+}
+
 /* A name that was not there: has the log all its rows? So it has where the table was made since the last look, under that name, and
  * published by what was there before it; not where it was made UNLOGGED, filled, and then SET LOGGED, which gives it another file.
  * 1 0 -1 */
@@ -332,6 +379,10 @@ static int is_whole(struct looking *looking, struct pg_answer *row, struct cdc_s
         int came = pg_judge_parts(&judge, error);
         return came < 0 ? -1 : !came;
     }
+    struct history history = {.renamed = false};
+    if (since && ask_history(looking, row, nothing, &history, error) < 0)
+        return -1;
+    since = since && !history.renamed && !history.came_and_gone;
     if (since && !pg_answer_true(row, "is_part"))
         return 1;
     int found = ask_birth(looking, (uint32_t)pg_answer_int(row, "oid"), &birth, error);
@@ -353,23 +404,38 @@ static int take_new(struct looking *looking, struct pg_answer *row, struct cdc_s
     if (whole == 0)
         return say(looking, schema, name, "it was not read before", error);
     struct pg_shape *shape = pg_shapes_ensure(looking->shapes, schema, name, error);
-    return shape ? pg_shapes_set(shape, is, looking->at, true, error) : -1;
+    return shape ? pg_shapes_follow(shape, (struct cdc_span){NULL, 0}, is, looking->at, error) : -1;
 }
 
-static int judge(struct looking *looking, struct pg_shape *shape, struct cdc_span is, struct cdc_error *error)
+static int follow(struct looking *looking, struct pg_shape *shape, struct cdc_span is, struct cdc_error *error)
+{
+    char *was = shape->is;
+    shape->is = NULL;
+    int status = pg_shapes_follow(shape, cdc_span_text(was), is, looking->at, error);
+    if (status < 0)
+        shape->is = was;
+    else
+        free(was);
+    return status;
+}
+
+static int judge(struct looking *looking, struct pg_answer *row, struct pg_shape *shape, struct cdc_span is, struct cdc_error *error)
 {
     const struct pg_judge judge = {cdc_span_text(shape->is), is, looking->look->settings->allow_republished,
                                    is_new_part, looking};
     struct cdc_buf why = CDC_BUF_INIT;
+    struct history history;
     int stale = pg_judge_table(&judge, &why, error), status = 0;
-    if (stale < 0)
+    if (stale < 0 || (!stale && ask_history(looking, row, judge.before, &history, error) < 0))
         status = -1;
     else if (stale && why.failed)
         status = cdc_error_memory(error);
     else if (stale)
         status = say(looking, shape->schema, shape->name, why.data, error);
+    else if (history.came_and_gone)
+        status = say(looking, shape->schema, shape->name, "a column was added and dropped again", error);
     else
-        status = pg_shapes_set(shape, is, looking->at, true, error);
+        status = follow(looking, shape, is, error);
     cdc_buf_free(&why);
     return status;
 }
@@ -393,7 +459,7 @@ static int take_table(struct looking *looking, struct pg_answer *row, bool first
         return say(looking, schema, name, "another table was there under its name, or it was not published", error);
     if (looking->publication)
         return say(looking, schema, name, looking->publication, error);
-    return cdc_span_is(is, shape->is) ? 0 : judge(looking, shape, is, error);
+    return cdc_span_is(is, shape->is) ? 0 : judge(looking, row, shape, is, error);
 }
 
 static int compare_names(const void *a, const void *b)

@@ -15,6 +15,7 @@ static void shape_free(struct pg_shape *shape)
     free(shape->schema);
     free(shape->name);
     free(shape->is);
+    free(shape->was);
 }
 
 void pg_shapes_clear(struct pg_shapes *shapes)
@@ -92,10 +93,26 @@ int pg_shapes_set(struct pg_shape *shape, struct cdc_span is, uint64_t at, bool 
     if (is.p && !copy)
         return cdc_error_memory(error);
     free(shape->is);
+    free(shape->was);
     shape->is = copy;
+    shape->was = NULL;
     shape->oid = is.p && cdc_json_int64(cdc_json_member(is, "oid"), &oid) ? (uint32_t)oid : 0;
     shape->at = at;
     shape->own = own;
+    return 0;
+}
+
+int pg_shapes_follow(struct pg_shape *shape, struct cdc_span was, struct cdc_span is, uint64_t at,
+                     struct cdc_error *error)
+{
+    char *copy = was.p ? cdc_span_copy(was) : strdup("{}");
+    if (!copy)
+        return cdc_error_memory(error);
+    if (pg_shapes_set(shape, is, at, true, error) < 0) {
+        free(copy);
+        return -1;
+    }
+    shape->was = copy;
     return 0;
 }
 
@@ -114,18 +131,19 @@ static bool lsn_of(struct cdc_span object, const char *name, uint64_t *lsn)
 
 static int read_table(struct pg_shapes *shapes, struct cdc_span item, bool own, struct cdc_error *error)
 {
-    struct cdc_span is = cdc_json_member(item, "is");
+    struct cdc_span is = cdc_json_member(item, "is"), was = cdc_json_member(item, "was");
     uint64_t at = 0;
     char *schema = cdc_json_member_text(item, "schema"), *name = cdc_json_member_text(item, "table");
     int result = 0;
-    if (!schema || !name || !lsn_of(item, "at", &at) || (is.p && cdc_json_type(is) != CDC_JSON_OBJECT))
+    if (!schema || !name || !lsn_of(item, "at", &at) || (is.p && cdc_json_type(is) != CDC_JSON_OBJECT) ||
+        (was.p && (!is.p || cdc_json_type(was) != CDC_JSON_OBJECT)))
         result = damaged(error);
     struct pg_shape *known = result == 0 ? pg_shapes_find(shapes, schema, name) : NULL;
-    /* Seen by both at the same place: it is as the snapshot has it. */
-    bool same = known && known->at == at && known->is && is.p && cdc_span_is(is, known->is);
-    if (result == 0 && !same && (!known || known->at <= at)) {
+    if (result == 0 && (!known || known->at <= at)) {
         struct pg_shape *shape = pg_shapes_ensure(shapes, schema, name, error);
-        result = shape ? pg_shapes_set(shape, is, at, own, error) : -1;
+        result = !shape  ? -1
+                 : was.p ? pg_shapes_follow(shape, was, is, at, error)
+                         : pg_shapes_set(shape, is, at, own, error);
     }
     free(schema);
     free(name);
@@ -206,6 +224,8 @@ void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool 
         append_lsn(out, shape->at);
         cdc_buf_text(out, shape->is ? ",\"is\":" : "");
         cdc_buf_text(out, shape->is ? shape->is : "");
+        cdc_buf_text(out, shape->was ? ",\"was\":" : "");
+        cdc_buf_text(out, shape->was ? shape->was : "");
         cdc_buf_byte(out, '}');
     }
     cdc_buf_lit(out, "]}");
@@ -213,30 +233,55 @@ void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool 
 
 /* -- beside a Relation message -- */
 
-static bool same_column(struct cdc_json_iter *columns, const struct pg_column *column)
+/* [number, name, type, modifier, by, missing]. */
+struct form_column {
+    struct cdc_span name; /* raw */
+    int64_t type, typmod, missing;
+};
+
+static bool next_column(struct cdc_json_iter *columns, struct form_column *column)
 {
     struct cdc_span item, name = {NULL, 0}, value;
     struct cdc_json_iter fields;
-    int64_t type = 0, typmod = 0;
+    *column = (struct form_column){.missing = 0};
     if (!cdc_json_next_element(columns, &item))
         return false;
     cdc_json_iter_begin(&fields, item);
-    return cdc_json_next_element(&fields, &value) && cdc_json_next_element(&fields, &name) &&
-           cdc_json_raw_is(cdc_json_string_raw(name), cdc_span_text(column->name)) &&
-           cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &type) &&
-           cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &typmod) &&
-           type == (int64_t)column->type_oid && typmod == column->typmod;
+    bool good = cdc_json_next_element(&fields, &value) && cdc_json_next_element(&fields, &name) &&
+                cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &column->type) &&
+                cdc_json_next_element(&fields, &value) && cdc_json_int64(value, &column->typmod) &&
+                cdc_json_next_element(&fields, &value) && cdc_json_next_element(&fields, &value) &&
+                cdc_json_int64(value, &column->missing);
+    column->name = cdc_json_string_raw(name);
+    return good;
+}
+
+static bool is_column(const struct form_column *is, const struct pg_column *column)
+{
+    return cdc_json_raw_is(is->name, cdc_span_text(column->name)) && is->type == (int64_t)column->type_oid &&
+           is->typmod == column->typmod;
 }
 
 static bool same_columns(struct cdc_span is, const struct pg_table *table)
 {
     struct cdc_json_iter columns;
-    struct cdc_span item;
+    struct form_column column;
     cdc_json_iter_begin(&columns, cdc_json_member(is, "cols"));
     for (size_t i = 0; i < table->n_columns; i++)
-        if (!same_column(&columns, &table->columns[i]))
+        if (!next_column(&columns, &column) || !is_column(&column, &table->columns[i]))
             return false;
-    return !cdc_json_next_element(&columns, &item);
+    return !next_column(&columns, &column);
+}
+
+static bool has_column(struct cdc_span is, const struct pg_column *wanted)
+{
+    struct cdc_json_iter columns;
+    struct form_column column;
+    cdc_json_iter_begin(&columns, cdc_json_member(is, "cols"));
+    while (next_column(&columns, &column))
+        if (is_column(&column, wanted))
+            return true;
+    return false;
 }
 
 /* The key that the log itself marks, in the order of the columns. */
@@ -255,42 +300,62 @@ static bool same_key(struct cdc_span is, const struct pg_table *table)
     return !cdc_json_next_element(&names, &name);
 }
 
-bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn)
+static bool is_table(struct cdc_span is, const struct pg_table *table)
 {
-    const struct pg_shape *shape = pg_shapes_find(shapes, table->schema, table->name);
-    if (!shape || lsn < shape->at)
-        return false;
-    struct cdc_span is = cdc_span_text(shape->is);
-    return shape->oid != table->oid || !same_columns(is, table) || !same_key(is, table);
+    int64_t oid;
+    return cdc_json_int64(cdc_json_member(is, "oid"), &oid) && oid == (int64_t)table->oid;
 }
 
-static bool has_column(const struct pg_table *table, struct cdc_span name)
+/* Have the rows that come in this form, of a table that was new then, all of their values? Not if a column was added since that has
+ * a value for them. */
+static bool lacks_values(struct cdc_span is, const struct pg_table *table)
 {
-    for (size_t i = 0; i < table->n_columns; i++)
-        if (cdc_json_raw_is(name, cdc_span_text(table->columns[i].name)))
+    struct cdc_json_iter columns;
+    struct form_column column;
+    cdc_json_iter_begin(&columns, cdc_json_member(is, "cols"));
+    while (next_column(&columns, &column)) {
+        bool there = false;
+        for (size_t i = 0; i < table->n_columns && !there; i++)
+            there = is_column(&column, &table->columns[i]);
+        if (!there && column.missing)
             return true;
+    }
     return false;
 }
 
-bool pg_shapes_other_names(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn)
+/* A change from between two looks. Between the forms `was` and `is` a table may have had a third one, of which the catalogs show
+ * nothing any more:
+ *      ADD c; INSERT; RENAME c TO d          the line has c, and d of that row is in none
+ *      CREATE t; INSERT; DROP t; CREATE t    another table */
+static bool differs_between(struct cdc_span was, struct cdc_span is, const struct pg_table *table)
+{
+    bool is_new = !cdc_json_member(was, "oid").p;
+    if (!is_table(is, table) && !is_table(was, table))
+        return true;
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (!has_column(is, &table->columns[i]) && !has_column(was, &table->columns[i]))
+            return true;
+    return (!same_key(is, table) && (is_new || !same_key(was, table))) || (is_new && lacks_values(is, table));
+}
+
+bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn)
 {
     const struct pg_shape *shape = pg_shapes_find(shapes, table->schema, table->name);
-    if (!shape || !shape->is || shape->oid != table->oid || (lsn < shape->at && !shape->own))
+    if (!shape || (lsn < shape->at && !shape->was))
         return false;
-    struct cdc_json_iter columns, fields;
-    struct cdc_span item, name = {NULL, 0};
-    size_t both = 0, n = 0;
-    cdc_json_iter_begin(&columns, cdc_json_member(cdc_span_text(shape->is), "cols"));
-    for (; cdc_json_next_element(&columns, &item); n++) {
-        cdc_json_iter_begin(&fields, item);
-        (void)cdc_json_next_element(&fields, &name);
-        both += cdc_json_next_element(&fields, &name) && has_column(table, cdc_json_string_raw(name));
-    }
-    return both < n && both < table->n_columns;
+    struct cdc_span is = cdc_span_text(shape->is);
+    if (lsn < shape->at)
+        return differs_between(cdc_span_text(shape->was), is, table);
+    return shape->oid != table->oid || !same_columns(is, table) || !same_key(is, table);
 }
 
 bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table)
 {
     const struct pg_shape *shape = pg_shapes_find(shapes, table->schema, table->name);
     return shape && shape->oid == table->oid;
+}
+
+bool pg_shapes_lack(const struct pg_shapes *shapes, const struct pg_table *table)
+{
+    return shapes->known && !pg_shapes_find(shapes, table->schema, table->name);
 }

@@ -10,7 +10,10 @@
 /* One table by the name under which its changes come. */
 struct pg_shape {
     char *schema, *name;
-    char *is;     /* a JSON object, as SHAPES_SQL makes it */
+    char *is; /* a JSON object, as SHAPES_SQL makes it */
+    char *
+        was; /* the same as it was before that look: changes that are still to come may have either; {}: it was not there;
+                     NULL: not known */
     uint32_t oid; /* 0: of one that was there once under this name */
     uint64_t at;  /* where the log was when this was seen */
     bool own;     /* it is not as the snapshot has it */
@@ -41,6 +44,10 @@ struct pg_shape *pg_shapes_ensure(struct pg_shapes *shapes, const char *schema, 
                                   struct cdc_error *error);
 /* is {NULL, 0}: it has left. Copies. */
 int pg_shapes_set(struct pg_shape *shape, struct cdc_span is, uint64_t at, bool own, struct cdc_error *error);
+/* The same of one whose changes since it was seen last are lines: those may still have its form of before. was {NULL, 0}: it is
+ * new, and all its rows are to come. Neither may be the shape's own. */
+int pg_shapes_follow(struct pg_shape *shape, struct cdc_span was, struct cdc_span is, uint64_t at,
+                     struct cdc_error *error);
 
 /* Takes a table whose rows in a copy are not the source's any more. 0 or -1 */
 typedef int pg_shapes_stale(void *context, const char *schema, const char *name, const char *why,
@@ -61,13 +68,12 @@ int pg_shapes_take(struct pg_shapes *shapes, PGconn *sql, const struct pg_settin
                    const struct pg_catalog *catalog, const struct cdc_stale *only, struct cdc_error *error);
 
 /* The table that a change of a transaction at lsn has: is it another one, or has it another form, than was seen last, before that
- * transaction? A table that was never seen is none. */
+ * transaction; or, in one from before the last look, than any that is known of the time between the looks? A table that was never
+ * seen is none. */
 bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
-/* Does the table have a column that is not in the form seen last, and lack one that is? Then a column had another name for a while
- * (rows have come under it, and those before and after bear the one seen), or one was dropped and another one added, which does not
- * show. Not of what a snapshot read: that has the rows themselves, whatever was written before it. */
-bool pg_shapes_other_names(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn);
 /* Is it this table? After a look: if not, it is one that was there meanwhile. */
 bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table);
+/* Was none of its name ever seen? */
+bool pg_shapes_lack(const struct pg_shapes *shapes, const struct pg_table *table);
 
 #endif

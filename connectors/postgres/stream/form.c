@@ -18,7 +18,8 @@ static int look_until_seen(struct pg_stream *stream, struct pg_table *table, uin
         if (pg_stream_ensure_sql(stream, error) < 0 || pg_watch_look(stream, error) < 0)
             return -1;
         bool looked = stream->heal.looks != looks;
-        if (looked && !pg_shapes_differ(&stream->heal.shapes, table, lsn))
+        if (looked && !pg_shapes_lack(&stream->heal.shapes, table) &&
+            !pg_shapes_differ(&stream->heal.shapes, table, lsn))
             return 0;
         int held = looked && waited < UNSEEN_MS ? pg_describe_is_held(stream->sql, table->oid, error) : 0;
         if (held <= 0)
@@ -28,36 +29,37 @@ static int look_until_seen(struct pg_stream *stream, struct pg_table *table, uin
     }
 }
 
-/* Why the table is stale, or NULL. The log may have forms that were there between two looks only. */
-static int judge_relation(struct pg_stream *stream, struct pg_table *table, uint64_t lsn, const char **why,
-                          struct cdc_error *error)
+/* A table of which nothing is known, and that the last look could not see yet: is it in the log from its first row on? */
+static bool is_news(const struct pg_heal *heal, const struct pg_table *table, uint64_t lsn)
 {
-    struct pg_heal *heal = &stream->heal;
-    if (pg_shapes_differ(&heal->shapes, table, lsn)) {
-        int unseen = look_until_seen(stream, table, lsn, error);
-        if (unseen < 0)
-            return -1;
-        /* Dropped again since, or the name is another table's by now. */
-        *why = unseen                                 ? "its form has changed"
-               : !pg_shapes_has(&heal->shapes, table) ? "another table was there under its name"
-                                                      : NULL;
-    }
-    /* rename a to b; insert ...; rename b to a: the row's value is in b, where nobody looks. What comes once more is stored. */
-    if (!*why && lsn >= stream->start.lsn && pg_shapes_other_names(&heal->shapes, table, lsn))
-        *why = "a column had another name for a while, or is another one";
-    return 0;
+    return lsn >= heal->shapes.at && pg_shapes_lack(&heal->shapes, table);
+}
+
+/* After a look. One of which nothing is known then has no copy that could be stale under this name any more: it was dropped since,
+ * or has another name. */
+static const char *why_stale(const struct pg_heal *heal, const struct pg_table *table, uint64_t lsn, bool unseen)
+{
+    if (pg_shapes_lack(&heal->shapes, table))
+        return NULL;
+    if (unseen)
+        return "its form has changed";
+    if (!pg_shapes_has(&heal->shapes, table))
+        return "another table was there under its name";
+    return pg_shapes_differ(&heal->shapes, table, lsn) ? "it had another form meanwhile" : NULL;
 }
 
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)
 {
     struct pg_heal *heal = &stream->heal;
     uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder) : 0;
-    const char *why = NULL;
     if (!heal->on)
         return 0;
-    if (!cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name)) {
-        if (judge_relation(stream, table, lsn, &why, error) < 0)
+    if (!cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name) &&
+        (is_news(heal, table, lsn) || pg_shapes_differ(&heal->shapes, table, lsn))) {
+        int unseen = look_until_seen(stream, table, lsn, error);
+        if (unseen < 0)
             return -1;
+        const char *why = why_stale(heal, table, lsn, unseen);
         if (why && (pg_heal_add(stream, table->schema, table->name, why, error) < 0 || pg_heal_plan(stream, error) < 0))
             return -1;
         if (pg_heal_save(stream, error) < 0)
