@@ -171,6 +171,16 @@ five() { echo "create table $NAME.$1 (id int primary key, x int); insert into $N
     stop_supervised
 }
 
+@test "a generated column becomes a plain one: rows of before have its values, too" {
+    sql "create table $NAME.t (id int primary key, x int, g int generated always as (x * 2) stored); insert into $NAME.t select g, g from generate_series(1, 5) g"
+    supervise "$(copy_line)"
+    equal t "id, x"
+    sql "alter table $NAME.t alter g drop expression; insert into $NAME.t values (6, 6, 6)"
+    equal t "id, x, g"
+    is "t" 1 "$(read_again t)"
+    stop_supervised
+}
+
 is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
 
 @test "while nobody reads: tables that are changed, come into the publication, are taken out and added again, get another filter" {

@@ -4,6 +4,7 @@
  *   ALTER TABLE t ADD c int                       a column more: NULL in all rows of before, as in a copy
  *   ALTER TABLE t ADD c int DEFAULT 7             the catalog keeps 7 for the rows that are there ("missing")
  *   ALTER TABLE t ADD c int DEFAULT random()      the rows are written anew, into another file
+ *   ALTER TABLE t ALTER c DROP EXPRESSION         c was generated, and not in the lines: its values are those of now
  *   ALTER TABLE t ALTER c TYPE text               (c was varchar) the same texts in the same file
  *   ALTER TABLE t ALTER c TYPE int USING c + 1    another file, and another row of the catalog for c
  *   VACUUM FULL t, TRUNCATE t                     another file alone
@@ -198,6 +199,19 @@ static bool same_values(const struct column *before, const struct column *now, b
     return !rewritten && (texts || before->type == now->type);
 }
 
+/* Was there a column of that number which the publication did not have, or which was generated? Its rows have values. */
+static bool was_unseen(struct cdc_span object, int64_t number)
+{
+    struct cdc_json_iter numbers;
+    struct cdc_span item;
+    int64_t one;
+    cdc_json_iter_begin(&numbers, cdc_json_member(object, "unseen"));
+    while (cdc_json_next_element(&numbers, &item))
+        if (cdc_json_int64(item, &one) && one == number)
+            return true;
+    return false;
+}
+
 /* NULL: rows of before have in it what a copy has. */
 static const char *judge_column(const struct pg_judge *judge, const struct column *now, bool rewritten)
 {
@@ -206,6 +220,8 @@ static const char *judge_column(const struct pg_judge *judge, const struct colum
         struct column renamed;
         if (find_column(judge->before, (struct cdc_span){NULL, 0}, now->number, &renamed))
             return "was renamed";
+        if (was_unseen(judge->before, now->number))
+            return "was not published before";
         return now->missing || rewritten ? "was added with a value for the rows that are there" : NULL;
     }
     if (before.number != now->number)
