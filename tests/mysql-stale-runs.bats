@@ -96,6 +96,33 @@ teardown() { stale_test_teardown; }
     COPY=$a
 }
 
+# tee learns from a line alone that one of its readers is gone.
+@test "two sinks, one of which ends when it has all of a round and has stored none: the line ends, and the next one heals" {
+    local b=$DIR/b.db status=0
+    two() { line --until now | sed "s#| cdc-sink-sqlite#| tee >($1) | cdc-sink-sqlite#"; }
+    real="cdc-sink-sqlite -q --state-dir '$STATE' --offset-file '$STATE/b.offset' '$b' 2>>'$DIR/err'"
+    b_ended() { [ -z "$(pgrep -f "cdc-sink-sqlite.* $b")" ]; }
+    both() {
+        local ended=0
+        t bash -o pipefail -c "$(two "$real")" || ended=$?
+        wait_until b_ended
+        return $ended
+    }
+    msql "create table t (id int primary key, v varchar(10)); insert into t values (1, 'a')"
+    both
+    msql "alter table t add d int not null default 7; insert into t values (2, 'b', 1)"
+    both || is "status" 75 $?
+    has_mark
+    t bash -o pipefail -c "$(two 'timeout 4 cat >/dev/null')" || status=$?
+    not test $status = 124
+    not test $status = 0
+    has_mark
+    both || is "status" 75 $?
+    both
+    equal t
+    COPY=$b equal t
+}
+
 @test "a failover between mark and read, and one between read and log: the copy ends equal" {
     local i
     for i in 1 2; do

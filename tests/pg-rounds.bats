@@ -115,6 +115,29 @@ both_sinks() { full_line "tee >(exec cdc-sink-sqlite --state-dir '$STATE' --offs
     not test -e "$DIR/failed"
     stop_supervised
 }
+
+# tee learns from a line alone that one of its readers is gone.
+@test "two sinks, one of which ends when it has all of a round and has stored none: the line ends, and the next one heals" {
+    local status=0
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a')"
+    supervise "$(both_sinks)"
+    equal t "id, v" "$DIR/b.db"
+    stop_supervised
+    sql "alter table $NAME.t add d int default 7; insert into $NAME.t values (2, 'b', 1)"
+    t bash -o pipefail -c "$(both_sinks)" 2>>"$DIR/err" || is "status" 75 $?
+    wait_until both_at_mark
+    t bash -o pipefail -c "$(full_line "tee >(timeout 4 cat >/dev/null) | cdc-sink-sqlite --state-dir '$STATE' --offset-file '$STATE/a.offset' '$DIR/a.db'")" 2>>"$DIR/err" || status=$?
+    not test $status = 124
+    not test $status = 0
+    not grep -q '"finished":true' <(jq -c '.offsets[].state.again' "$STATE/cdc-snapshot-$NAME.offset")
+    supervise "$(both_sinks)"
+    equal t "id, v, d" "$DIR/a.db"
+    equal t "id, v, d" "$DIR/b.db"
+    sql "insert into $NAME.t values (3, 'c', 1)"
+    equal t "id, v, d" "$DIR/a.db"
+    equal t "id, v, d" "$DIR/b.db"
+    stop_supervised
+}
 all_gone() { [ -z "$(pgrep -f "$1")" ]; }
 both_at_mark() {
     local at

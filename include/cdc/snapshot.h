@@ -29,9 +29,16 @@ void cdc_snapshot_finish_output(struct cdc_writer *writer, const struct cdc_cont
 int cdc_snapshot_drain(struct cdc_writer *writer, const struct cdc_control *control, struct cdc_error *error);
 
 /* Waits until all sinks have stored pos, or (TEMPORARY) a signal comes or the reader of the output is gone; now and then says what
- * it waits for. acks: NULL where what is written counts as stored. All is written (cdc_snapshot_drain). */
+ * it waits for. acks: NULL where what is written counts as stored. All is written (cdc_snapshot_drain).
+ * beat: writes one more commit line, after pos and before whatever comes next, every ten seconds: a reader that passes lines on to
+ * several sinks (tee) learns only from a line that one of them is gone. */
+struct cdc_snapshot_beat {
+    int (*write)(void *context, struct cdc_error *error);
+    void *context;
+};
 int cdc_snapshot_wait_stored(const struct cdc_writer *writer, struct cdc_control *control, struct cdc_acks *acks,
-                             const char *pos, const struct cdc_log *log, struct cdc_error *error);
+                             const char *pos, const struct cdc_snapshot_beat *beat, const struct cdc_log *log,
+                             struct cdc_error *error);
 
 /* Set all but next; BORROWS. */
 struct cdc_snapshot_progress {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define LOOK_MS 20 /* at the files of the sinks */
+#define BEAT_MS 10000
 #define SAY_FIRST_MS 2000
 #define SAY_AGAIN_MS 30000
 #define STOP_MS 5000 /* for a slow reader to take the rest of a line after a signal */
@@ -46,9 +47,10 @@ static bool reader_is_gone(const struct cdc_writer *writer)
 }
 
 int cdc_snapshot_wait_stored(const struct cdc_writer *writer, struct cdc_control *control, struct cdc_acks *acks,
-                             const char *pos, const struct cdc_log *log, struct cdc_error *error)
+                             const char *pos, const struct cdc_snapshot_beat *beat, const struct cdc_log *log,
+                             struct cdc_error *error)
 {
-    int64_t next = cdc_clock_ms() + SAY_FIRST_MS;
+    int64_t next = cdc_clock_ms() + SAY_FIRST_MS, next_beat = cdc_clock_ms() + BEAT_MS;
     int stored;
 
     while ((stored = cdc_acks_passed(acks, pos, error)) == 0) {
@@ -56,6 +58,11 @@ int cdc_snapshot_wait_stored(const struct cdc_writer *writer, struct cdc_control
             return cdc_error_set(error, CDC_EXIT_IO, "%s", "");
         if (cdc_retry_wait(LOOK_MS, control, "the sinks to store what was read"))
             return cdc_snapshot_stopped(error);
+        if (cdc_clock_ms() >= next_beat) {
+            if (beat->write(beat->context, error) != 0)
+                return -1;
+            next_beat = cdc_clock_ms() + BEAT_MS;
+        }
         if (cdc_clock_ms() < next)
             continue;
         cdc_log_write(log, CDC_LOG_INFO, "waiting for the sinks to store what was read");

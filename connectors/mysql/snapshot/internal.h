@@ -110,6 +110,7 @@ struct my_again {
     unsigned attempt;    /* once it has begun */
     char *source;        /* of the boundary that all sinks have: where the log goes on */
     struct cdc_buf gone; /* the tables that are no more: "db\0table\0" ... */
+    uint64_t beats;      /* lines after the last one, while the sinks are waited for; the last one counts */
 };
 
 static inline const struct my_snapshot_table *my_worker_table(const struct my_worker *worker)
