@@ -122,6 +122,47 @@ both_at_mark() {
     [ "$at" != none ] && [ ! "$(jq -r '.offsets[].pos' "$STATE/a.offset")" \< "$at" ] && [ ! "$(jq -r '.offsets[].pos' "$STATE/b.offset")" \< "$at" ]
 }
 
+writes_to() { [ "$(sql "select count(*) from pg_locks where relation = '$NAME.$1'::regclass and mode = 'RowExclusiveLock'")" = 1 ]; }
+waits_for_writers() { grep -q "waiting for 1 transaction that wrote to tables" "$DIR/err"; }
+
+@test "a transaction that wrote to a table before that came into the publication, and commits after it was seen there" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a'); create publication cdc_$NAME for table $NAME.t"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    sql "create table $NAME.n (id int primary key, v text); insert into $NAME.n values (1, 'a'); create table $NAME.other (id int)"
+    mkfifo "$DIR/session" "$DIR/later"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/session" "$DATABASE"
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'exec psql -XqAt -d "$1" <"$0"' "$DIR/later" "$DATABASE"
+    exec 8>"$DIR/session" 9>"$DIR/later"
+    echo "begin; insert into $NAME.n values (2, 'before'); update $NAME.n set v = 'before' where id = 1;" >&8
+    wait_until writes_to n
+    sql "alter publication cdc_$NAME add table $NAME.n"
+    wait_until -t 30 waits_for_writers
+    # Who writes since then does not count.
+    echo "begin; insert into $NAME.n values (4, 'later');" >&9
+    is "the copy, meanwhile" "" "$(rows_copied n id)"
+    echo "insert into $NAME.n values (3, 'after'); commit;" >&8
+    wait_until -t 30 is_copied_to n "1 2 3"
+    echo "commit;" >&9
+    exec 8>&- 9>&-
+    equal n "id, v"
+    stop_supervised
+}
+is_copied_to() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
+
+@test "a quiet server, whose log is at one place while tables are looked at and read: they are read once" {
+    local status=0
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t values (1, 'a')"
+    once() { t bash -o pipefail -c "{ cdc-snapshot $(source_options) && exec pg-cdc --until now $(source_options); } | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>>"$DIR/err"; }
+    once
+    sql "begin; alter table $NAME.t rename v to x; insert into $NAME.t values (2, 'b'); alter table $NAME.t rename x to v; commit"
+    once || status=$?
+    is "status" 75 "$status"
+    once
+    is "rounds" 1 "$(grep -c "reading 1 table of .* again" "$DIR/err")"
+    equal t "id, v"
+}
+
 @test "a table without a key: no row is there twice" {
     sql "create table $NAME.t (id int, v text); alter table $NAME.t replica identity full; insert into $NAME.t select g, 'row' from generate_series(1, 100) g"
     supervise "$(copy_line)"

@@ -4,9 +4,11 @@
  *   ALTER TABLE t ADD c int                       a column more: NULL in all rows of before, as in a copy
  *   ALTER TABLE t ADD c int DEFAULT 7             the catalog keeps 7 for the rows that are there ("missing")
  *   ALTER TABLE t ADD c int DEFAULT random()      the rows are written anew, into another file
+ *   ALTER TABLE t ALTER c DROP EXPRESSION         c was generated, and not in the lines: its values are those of now
  *   ALTER TABLE t ALTER c TYPE text               (c was varchar) the same texts in the same file
  *   ALTER TABLE t ALTER c TYPE int USING c + 1    another file, and another row of the catalog for c
  *   VACUUM FULL t, TRUNCATE t                     another file alone
+ *   TRUNCATE t_2, a partition of t                the same of one of them; where changes come under t's name, not this one
  *   ALTER TABLE t SET LOGGED                      another file, too; rows that were written before are in no line
  *
  * Where large values are kept in a table of their own (TOAST) it tells the two last ones apart: ALTER TABLE makes another one. */
@@ -151,6 +153,22 @@ static bool parts_left(const struct pg_judge *judge)
     return false;
 }
 
+/* TRUNCATE of one partition is in no log that comes under the table's name; it gives that one another file. (VACUUM FULL does so, too,
+ * and cannot be told from it.) TRUNCATE of the table is in the log, and gives all of them another one. */
+static bool some_have_another_file(const struct pg_judge *judge)
+{
+    struct cdc_json_iter before, now;
+    struct part part, old = {0};
+    size_t same = 0, other = 0;
+    begin_parts(&before, judge->before);
+    begin_parts(&now, judge->now);
+    bool more = next_part(&before, &old);
+    while (next_part(&now, &part))
+        if (part.file != 0 && seek_part(&before, &old, &more, part.oid))
+            *(old.file == part.file ? &same : &other) += 1;
+    return same > 0 && other > 0;
+}
+
 int pg_judge_parts(const struct pg_judge *judge, struct cdc_error *error)
 {
     struct cdc_json_iter before, now;
@@ -181,6 +199,19 @@ static bool same_values(const struct column *before, const struct column *now, b
     return !rewritten && (texts || before->type == now->type);
 }
 
+/* Was there a column of that number which the publication did not have, or which was generated? Its rows have values. */
+static bool was_unseen(struct cdc_span object, int64_t number)
+{
+    struct cdc_json_iter numbers;
+    struct cdc_span item;
+    int64_t one;
+    cdc_json_iter_begin(&numbers, cdc_json_member(object, "unseen"));
+    while (cdc_json_next_element(&numbers, &item))
+        if (cdc_json_int64(item, &one) && one == number)
+            return true;
+    return false;
+}
+
 /* NULL: rows of before have in it what a copy has. */
 static const char *judge_column(const struct pg_judge *judge, const struct column *now, bool rewritten)
 {
@@ -189,6 +220,8 @@ static const char *judge_column(const struct pg_judge *judge, const struct colum
         struct column renamed;
         if (find_column(judge->before, (struct cdc_span){NULL, 0}, now->number, &renamed))
             return "was renamed";
+        if (was_unseen(judge->before, now->number))
+            return "was not published before";
         return now->missing || rewritten ? "was added with a value for the rows that are there" : NULL;
     }
     if (before.number != now->number)
@@ -242,7 +275,9 @@ static const char *judge_table(const struct pg_judge *judge)
         return "it was renamed, and renamed back";
     if (differs(judge, "key"))
         return "it has another key";
-    return parts_left(judge) ? "a partition was detached or dropped" : NULL;
+    if (parts_left(judge))
+        return "a partition was detached or dropped";
+    return some_have_another_file(judge) ? "a partition was truncated, or written anew" : NULL;
 }
 
 int pg_judge_table(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error)

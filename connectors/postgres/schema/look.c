@@ -49,6 +49,9 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
                   " lp JOIN pg_attribute la ON la.attrelid = lp.inhrelid AND la.attname = a.attname), 0) ELSE "        \
                   "a.atthasmissing::int END) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND "     \
                   "a.attnum > 0 AND NOT a.attisdropped AND " listed " AND (a.attgenerated = '' OR " generated "))"
+#define UNSEEN_OF_C(listed, generated)                                                                                 \
+    "(SELECT json_agg(a.attnum ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT " \
+    "a.attisdropped AND NOT (" listed " AND (a.attgenerated = '' OR " generated ")))"
 #define SHAPES_SQL(schemas, listed, generated, since_18)                                                                                                                                                                \
     "SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, "                                                                                                          \
     "p.pubtruncate, p.pubviaroot" since_18 ") AS publication, (SELECT pg_current_snapshot()::text) AS xids, "                                                                                                           \
@@ -61,7 +64,7 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
                                                                                                                 "ilen"                                                                                                  \
                                                                                                                 "ode") ", 'toast', " NUMBER("c.reltoastrelid") ", 'owner', " NUMBER("c.relowner") ", 'named', " NUMBER( \
                                                     "y.xmin") ", 'by', coalesce(b.oid, 0), 'key', " KEY_OF_C                                                                                                            \
-                                                              ", 'cols', " COLUMNS_OF_C(                                                                                                                                \
+                                                              ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(                                                                                                                                \
                                                                   listed,                                                                                                                                               \
                                                                   generated) ", 'parts', CASE WHEN c.relkind = 'p' "                                                                                                    \
                                                                              "THEN (SELECT "                                                                                                                            \
