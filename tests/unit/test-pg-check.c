@@ -409,8 +409,9 @@ static const struct run runs[] = {
      "t",
      {S("pgoutput|postgres|f|0|0/1543DD1|0/1543D98|f|f|f")},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
-     "+#error: slot \"cdc_p\" was confirmed up to 0/1543DD1, beyond our position 0/1543DD0: it was made anew, or "
-     "somebody else reads it; changes may be missing: take a new snapshot (run pg-cdc --drop, remove the offset files "
+     "+#error: slot \"cdc_p\" was confirmed up to 0/1543DD1, beyond our position 0/1543DD0: it was made anew, "
+     "somebody else reads it, or a sink or our state was set back to a backup; changes may be missing: take a new "
+     "snapshot (run pg-cdc --drop, remove the offset files "
      "of the pipeline and the copies, and begin with cdc-snapshot)\n"
      "-#0: 0  ()\n"
      "+#-1: 79 1 finding would stop the pipe or lose rows ()\n"

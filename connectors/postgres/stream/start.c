@@ -116,11 +116,12 @@ int pg_start_check(struct pg_start *start, const char *name, const struct pg_slo
      * there, and what lies between is lost. */
     if (!start->has_position || slot->confirmed_flush <= start->lsn)
         return 0;
-    char why[160], confirmed[24], ours[24];
+    char why[240], confirmed[24], ours[24];
     pg_lsn_format(confirmed, slot->confirmed_flush);
     pg_lsn_format(ours, start->lsn);
     snprintf(why, sizeof why,
-             "was confirmed up to %s, beyond our position %s: it was made anew, or somebody else reads it", confirmed,
-             ours);
+             "was confirmed up to %s, beyond our position %s: it was made anew, somebody else reads it, or a sink or "
+             "our state was set back to a backup",
+             confirmed, ours);
     return pg_start_lost(name, why, error);
 }
