@@ -245,7 +245,7 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     stop_supervised
 }
 
-@test "partitions under a root: detached, attached with rows, dropped, and made for tomorrow" {
+@test "partitions under a root: detached, attached with rows, truncated, dropped, and made for tomorrow" {
     sql "create table $NAME.p (id int primary key, v text) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10); create table $NAME.p2 partition of $NAME.p for values from (10) to (20); create table $NAME.p3 partition of $NAME.p for values from (20) to (30)"
     sql "insert into $NAME.p select g, 'row ' || g from generate_series(0, 29) g; create table $NAME.q (id int primary key, v text); insert into $NAME.q values (45, 'q')"
     SOURCE_EXTRA="-T '$NAME.q' -T '$NAME.p_*'"
@@ -259,6 +259,8 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     sql "alter table $NAME.p attach partition $NAME.q for values from (40) to (50); insert into $NAME.p values (41, 'new')"
     equal p "id, v"
     sql "alter table $NAME.p detach partition $NAME.p2; update $NAME.p2 set v = 'away'; alter table $NAME.p attach partition $NAME.p2 for values from (10) to (20)"
+    equal p "id, v"
+    sql "truncate $NAME.p3"
     equal p "id, v"
     sql "drop table $NAME.p3; insert into $NAME.p values (11, 'x') on conflict (id) do update set v = 'x'"
     equal p "id, v"

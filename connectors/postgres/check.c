@@ -405,19 +405,26 @@ static void tell_roots(struct check *check, const struct pg_catalog *catalog)
 static void check_each_table(struct check *check, const struct pg_catalog *catalog, bool publication)
 {
     int n = 0, named = 0;
+    bool covered = publication || check->settings->no_create;
     for (size_t i = 0; i < catalog->n && named < MAX_TABLES_NAMED; i++) {
         const struct pg_catalog_table *table = &catalog->tables[i];
         if (!pg_catalog_is_meant(table, check->settings))
             continue;
         n++;
+        covered |= is_covered(check, table, publication);
         named += check_table(check, table, publication);
     }
     if (named >= MAX_TABLES_NAMED)
         cdc_log_write(check->log, CDC_LOG_WARNING, "more than %d findings on tables: the rest is omitted",
                       MAX_TABLES_NAMED);
+    if (n > 0 && !covered)
+        say(check, STOPS,
+            "the role owns none of the tables, and without -t the first start publishes those that it owns: GRANT it "
+            "the role that owns them, or let a superuser create publication %p",
+            NULL);
     if (n > 0)
-        cdc_log_write(check->log, CDC_LOG_INFO, "%s%d table%s selected, %d with findings", named ? "" : "ok: ", n,
-                      n == 1 ? "" : "s", named);
+        cdc_log_write(check->log, CDC_LOG_INFO, "%s%d table%s selected, %d with findings",
+                      named || !covered ? "" : "ok: ", n, n == 1 ? "" : "s", named);
 }
 
 static void check_tables(struct check *check, bool publication)

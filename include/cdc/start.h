@@ -23,6 +23,7 @@ struct cdc_start {
     /* Tables that are stale (stale.h), none: stale.n is 0. To be saved before the first line; with sinks that have all passed
      * stale.at nothing is to be written at all: cdc-snapshot is next. */
     struct cdc_stale stale;
+    bool heals;               /* tables that become stale can be read again; false: there is no snapshot, or no sink */
     struct cdc_rounds rounds; /* what cdc-snapshot has read again since the snapshot: what of the log it has seen */
     size_t sinks;             /* number of sinks, of which it is known that they have stored rows or changes; 0: none */
 };

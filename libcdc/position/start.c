@@ -174,15 +174,20 @@ static int decide_stored(struct cdc_start *start, struct cdc_acks *acks, const s
     return is_within(acked, snapshot) ? take_source(&start->from, snapshot, error) : 0;
 }
 
-/* Only where there is a snapshot has anybody rows that may be stale. */
+/* Only where there is a snapshot has anybody rows that may be stale, and only where something is confirmed does it ever show that
+ * they were read again: without a sink's file the run would end at the same mark for ever. */
 static int find_stale(struct cdc_start *start, const struct cdc_offset *entry, struct cdc_acks *acks,
                       struct cdc_error *error)
 {
     if (start->snapshot == NULL)
         return 0;
+    start->heals = acks == NULL || cdc_acks_count(acks) > 0;
+    if (cdc_rounds_read(&start->rounds, cdc_span_text(start->snapshot), error) != 0)
+        return -1;
+    if (!start->heals)
+        return 0;
     /* Of an entry without a position, too: a stream that has confirmed nothing yet may have left its mark. */
-    if (cdc_rounds_read(&start->rounds, cdc_span_text(start->snapshot), error) != 0 ||
-        cdc_stale_read(&start->stale, cdc_span_text(entry != NULL ? entry->state : NULL), error) != 0)
+    if (cdc_stale_read(&start->stale, cdc_span_text(entry != NULL ? entry->state : NULL), error) != 0)
         return -1;
     return cdc_rounds_reopen(&start->rounds, &start->stale, acks, error);
 }

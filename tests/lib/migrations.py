@@ -130,6 +130,8 @@ def migration(server, model, rng):
         part = rng.choice(["p1_low", "p1_high"])
         bounds = "from (minvalue) to (200)" if part == "p1_low" else "from (200) to (maxvalue)"
         meanwhile = rng.choice([f"update app.{part} set id = id", f"delete from app.{part} where id % 3 = 0", f"truncate app.{part}", "select 1"])
+        if rng.random() < 0.3:
+            return what, [f"truncate app.{part}"], {}
         return what, [f"alter table app.p1 detach partition app.{part}", meanwhile, f"alter table app.p1 attach partition app.{part} for values {bounds}"], {}
     if what == "add":
         return what, [add], {name: columns + [(new, kind)]}

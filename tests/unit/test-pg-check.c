@@ -813,9 +813,13 @@ static const struct run runs[] = {
      {NO_PUBLICATION, NO_SLOT},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "-#info: ok: publication \"cdc_p\"\n"
-     "-1 more\n"
+     "-3 more\n"
      "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"
      "+#info: publication \"cdc_p\" does not exist: the first start creates it\n"
+     "+#error: the role owns none of the tables, and without -t the first start publishes those that it owns: GRANT it "
+     "the role that owns them, or let a superuser create publication \"cdc_p\"\n"
+     "+#info: 1 table selected, 0 with findings\n"
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},
@@ -976,9 +980,13 @@ static const struct run runs[] = {
      {NO_PUBLICATION, NO_SLOT},
      "-#info: ok: slot \"cdc_p\" keeps WAL from 0/1543D98, confirmed up to 0/1543DD0\n"
      "-#info: ok: publication \"cdc_p\"\n"
-     "-1 more\n"
+     "-3 more\n"
      "+#info: slot \"cdc_p\" does not exist: the first start creates it\n"
      "+#info: publication \"cdc_p\" does not exist: the first start creates it\n"
+     "+#error: the role owns none of the tables, and without -t the first start publishes those that it owns: GRANT it "
+     "the role that owns them, or let a superuser create publication \"cdc_p\"\n"
+     "+#info: 1 table selected, 0 with findings\n"
+     "+#-1: 78 1 finding would stop the pipe or lose rows ()\n"
      "+1 SELECT has_database_privilege(current_database(), 'CREATE') AS may_create\n"
      "-1 SELECT concat_ws(', ', CASE WHEN NOT pubinsert T ...  AS missing FROM pg_publication WHERE pubname = $1\n"
      "-1 cdc_p\n"},

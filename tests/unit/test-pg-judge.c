@@ -110,9 +110,11 @@ static const struct example examples[] = {
     {"the same partitions", ROOT("[[16390,16390,700],[16391,16391,700]]"),
      ROOT("[[16390,16390,700],[16391,16391,700]]"), ""},
     {"a partition truncated", ROOT("[[16390,16390,700],[16391,16391,700]]"),
-     ROOT("[[16390,17000,700],[16391,16391,700]]"), ""},
+     ROOT("[[16390,17000,700],[16391,16391,700]]"), "a partition was truncated, or written anew"},
+    {"all of them truncated, which the log has", ROOT("[[16390,16390,700],[16391,16391,700]]"),
+     ROOT("[[16390,17000,700],[16391,17001,700]]"), ""},
     {"a partition whose rows were written", ROOT("[[16390,16390,700,16392],[16391,16391,700,16393]]"),
-     ROOT("[[16390,17000,700,17003],[16391,16391,700,16393]]"), "its rows were written anew"},
+     ROOT("[[16390,17000,700,17003],[16391,17001,700,16393]]"), "its rows were written anew"},
     {"a partition without rows, or made as one", ROOT("[[16390,16390,700]]"),
      ROOT("[[16390,16390,700],[16399,16399,710]]"), ""},
     {"a partition with rows", ROOT("[[16390,16390,700]]"), ROOT("[[16390,16390,700],[20001,20001,710]]"),
@@ -178,7 +180,7 @@ static void test_publication(void)
 #define OF_T(at, is) "{\"schema\":\"public\",\"table\":\"t\",\"at\":\"" at "\"" is "}"
 #define FORMS(at, tables)                                                                                              \
     "{\"publication\":\"16390 751 10 f t t t t f\",\"xids\":\"750:760:755\",\"at\":\"" at "\",\"tables\":[" tables "]" \
-                                                                                                                   "}"
+    "}"
 #define IS(oid) ",\"is\":" TABLE(oid, oid, "10", "700", "16400", "[\"id\"]", COLUMNS, "null")
 
 static void read_both(const char *what, const char *snapshot, const char *stream, bool all, const char *want)

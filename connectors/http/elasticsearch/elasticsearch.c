@@ -8,7 +8,9 @@
 
 static const struct cdc_target_ops target_ops = {
     .what = "index",
-    .hint = "give them different names with --index, for example {db}-{schema}-{table}",
+    .hint = "for new indexes give them different names with --index, for example {db}-{schema}-{table}; for these "
+            "leave one of "
+            "them out at the source (-T), or give it another name on the way with cdc-filter --rename",
     .name = es_index_name,
     .owner = es_owner_read,
     .claim = es_owner_claim,

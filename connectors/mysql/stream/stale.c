@@ -16,7 +16,7 @@
 
 bool my_stale_is_kept(const struct my_stream *stream)
 {
-    return stream->settings.start->snapshot != NULL && stream->settings.marks;
+    return stream->settings.start->heals && stream->settings.marks;
 }
 
 /* -- the mark ------------------------------------------------------------------------------------ */

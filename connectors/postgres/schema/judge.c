@@ -8,6 +8,7 @@
  *   ALTER TABLE t ALTER c TYPE text               (c was varchar) the same texts in the same file
  *   ALTER TABLE t ALTER c TYPE int USING c + 1    another file, and another row of the catalog for c
  *   VACUUM FULL t, TRUNCATE t                     another file alone
+ *   TRUNCATE t_2, a partition of t                the same of one of them; where changes come under t's name, not this one
  *   ALTER TABLE t SET LOGGED                      another file, too; rows that were written before are in no line
  *
  * Where large values are kept in a table of their own (TOAST) it tells the two last ones apart: ALTER TABLE makes another one. */
@@ -152,6 +153,22 @@ static bool parts_left(const struct pg_judge *judge)
     return false;
 }
 
+/* TRUNCATE of one partition is in no log that comes under the table's name; it gives that one another file. (VACUUM FULL does so, too,
+ * and cannot be told from it.) TRUNCATE of the table is in the log, and gives all of them another one. */
+static bool some_have_another_file(const struct pg_judge *judge)
+{
+    struct cdc_json_iter before, now;
+    struct part part, old = {0};
+    size_t same = 0, other = 0;
+    begin_parts(&before, judge->before);
+    begin_parts(&now, judge->now);
+    bool more = next_part(&before, &old);
+    while (next_part(&now, &part))
+        if (part.file != 0 && seek_part(&before, &old, &more, part.oid))
+            *(old.file == part.file ? &same : &other) += 1;
+    return same > 0 && other > 0;
+}
+
 int pg_judge_parts(const struct pg_judge *judge, struct cdc_error *error)
 {
     struct cdc_json_iter before, now;
@@ -260,7 +277,9 @@ static const char *judge_table(const struct pg_judge *judge)
         return "it was renamed, and renamed back";
     if (differs(judge, "key"))
         return "it has another key";
-    return parts_left(judge) ? "a partition was detached or dropped" : NULL;
+    if (parts_left(judge))
+        return "a partition was detached or dropped";
+    return some_have_another_file(judge) ? "a partition was truncated, or written anew" : NULL;
 }
 
 int pg_judge_table(const struct pg_judge *judge, struct cdc_buf *why, struct cdc_error *error)

@@ -339,7 +339,12 @@ static int nothing_to_publish(const struct pg_settings *settings, struct cdc_err
 {
     cdc_error_set(error, CDC_EXIT_CONFIG, "no table to publish: %s",
                   settings->selection.include.count ? "none matches -t" : "this role owns none");
-    return cdc_error_hint(error, "create the tables first, or fix the patterns (schema.table)");
+    return settings->selection.include.count
+               ? cdc_error_hint(error, "create the tables first, or fix the patterns (schema.table)")
+               : cdc_error_hint(error,
+                                "create the tables first; or GRANT it the role that owns them, or let a superuser "
+                                "create publication \"%s\"",
+                                settings->publication);
 }
 
 static int run_statement(const struct plan *plan, const char *text, struct cdc_error *error)

@@ -135,7 +135,8 @@ static void tell_missing(const struct snapshot_run *run)
                     strcmp(run->tables[j].table->name, wanted->tables[i].table) == 0;
         if (!found)
             cdc_log_write(run->log, CDC_LOG_WARNING,
-                          "table \"%s\".\"%s\" is not there any more, or not published: a copy keeps its rows",
+                          "table \"%s\".\"%s\" is not there any more, not selected, or not published: a copy keeps its "
+                          "rows",
                           wanted->tables[i].schema, wanted->tables[i].table);
     }
 }

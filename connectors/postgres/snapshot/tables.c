@@ -130,6 +130,9 @@ static int lock(struct snapshot_run *run, const struct snapshot_table *entry, st
     else
         result = pg_locks_query(run->sql, &locks, text.data, 0, NULL, PGRES_COMMAND_OK,
                                 "cannot lock a table against changes of its form", error);
+    if (!result && !text.failed && error && error->status == CDC_EXIT_PERMISSION)
+        cdc_error_hint(error, "GRANT SELECT on table %s.%s and USAGE on its schema to the role, or exclude the table",
+                       entry->table->schema, entry->table->name);
     PQclear(result);
     cdc_buf_free(&text);
     return result ? 0 : -1;

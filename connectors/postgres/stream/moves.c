@@ -101,7 +101,9 @@ static void tell_gone(const struct pg_seen *before, const struct pg_moves *now, 
                       "one that the second one lacks" NEW_SNAPSHOT,
                       before->text);
     else if (!before->root)
-        cdc_log_write(log, CDC_LOG_WARNING, "table %s was dropped: a copy keeps its rows", before->text);
+        cdc_log_write(log, CDC_LOG_WARNING,
+                      "table %s was dropped: a copy keeps its rows; drop it there, too, if nobody needs them",
+                      before->text);
     else if (has_name(now, before->root))
         cdc_log_write(log, CDC_LOG_WARNING, "partition %s of %s was dropped: a copy keeps its rows" NEW_SNAPSHOT,
                       before->text, before->root_text);

@@ -28,7 +28,7 @@ struct pg_stream *pg_stream_new(const struct pg_stream_settings *settings, struc
     stream->log = log;
     stream->status_ms = STATUS_MS;
     stream->silent_ms = SILENT_MS;
-    stream->heal.on = settings->offsets && settings->start && settings->start->snapshot;
+    stream->heal.on = settings->offsets && settings->start && settings->start->heals;
     if (pg_until_parse(settings->until, &stream->until_lsn, &stream->until_ms, error) == 0)
         return stream;
     pg_stream_free(stream);

@@ -68,7 +68,9 @@ static int append_name(void *context, const struct cdc_event *event, struct cdc_
 
 const struct cdc_target_ops lite_target_ops = {
     .what = "table",
-    .hint = "give them different names with --table-name, for example {schema}_{table}",
+    .hint =
+        "in a new copy give them different names with --table-name, for example {schema}_{table}; in this one leave "
+        "one of them out at the source (-T), or give it another name on the way with cdc-filter --rename",
     .name = append_name,
     .owner = lite_state_owner,
     .claim = lite_state_claim,
@@ -268,11 +270,11 @@ static void warn_added(const struct lite_sink *sink, const struct lite_table *ta
     if (lite_reads_is_open(table))
         cdc_log_write(sink->db.log, CDC_LOG_INFO, "table \"%s\": new column \"%s\"", table->source.target, column);
     else
-        cdc_log_write(
-            sink->db.log, CDC_LOG_WARNING,
-            "table \"%s\": new column \"%s\" is NULL in the rows that are here already, until they change at the "
-            "source or a new snapshot is taken",
-            table->source.target, column);
+        cdc_log_write(sink->db.log, CDC_LOG_WARNING,
+                      "table \"%s\": new column \"%s\" is NULL in the rows that are here already: where it is not so "
+                      "at the source, "
+                      "they have to change there, or the table is read again",
+                      table->source.target, column);
 }
 
 static int add_columns(struct lite_sink *sink, const struct lite_table *table, const unsigned char *there,
