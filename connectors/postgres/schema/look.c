@@ -467,6 +467,16 @@ static int parse_xids(struct pg_visible *visible, const char *xids, struct cdc_e
     return status;
 }
 
+char *pg_shapes_ended(PGconn *sql, struct cdc_error *error)
+{
+    PGresult *result = pg_query_rows(sql, "SELECT pg_current_snapshot()::text", 0, NULL, what, error);
+    char *xids = result && PQntuples(result) == 1 ? strdup(PQgetvalue(result, 0, 0)) : NULL;
+    if (result && !xids)
+        cdc_error_memory(error);
+    PQclear(result);
+    return xids;
+}
+
 int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *look, struct cdc_error *error)
 {
     struct looking looking = {.look = look, .shapes = shapes};
@@ -476,7 +486,7 @@ int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *loo
     bool any = result && PQntuples(result) > 0;
     int status = !result ? -1 : any ? parse_xids(&looking.now, pg_answer_text(&row, "xids"), error) : 0;
     if (status == 0 && !first)
-        status = parse_xids(&looking.before, shapes->xids, error);
+        status = parse_xids(&looking.before, shapes->began ? shapes->began : shapes->xids, error);
     if (status == 0 && any) {
         looking.at = pg_answer_lsn(&row, "at");
         if (!first && !look->settings->allow_republished)
@@ -489,6 +499,9 @@ int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *loo
         /* The last: where something fails before it, the look is as if it had not been. */
         if (status == 0)
             status = take_look(shapes, &row, true, error);
+        /* A table that was made after the catalog was read is new to the next look. */
+        if (status == 0 && look->xids)
+            status = set_text(&shapes->began, look->xids, error);
     }
     PQclear(result);
     pg_visible_clear(&looking.before);
