@@ -31,7 +31,7 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
 
 /* A row of the publication for each of the tables $2, or one without a table. made: the transaction that made it, since the rows
  * of the system's columns are never written again. What makes a table part of the publication (by): its own row, one of a table
- * above it, one of a schema, or 0 where it is for all tables. */
+ * above it, one of a schema, or 0 where it is for all tables. There may be several of them. */
 #define NUMBER(value) value "::text::int8"
 #define PARTS_OF_C                                                                                                     \
     "(WITH RECURSIVE h AS (SELECT i.inhrelid, i.xmin AS by FROM pg_inherits i WHERE i.inhparent = c.oid AND NOT "      \
@@ -50,87 +50,32 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
                   "a.atthasmissing::int END) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND "     \
                   "a.attnum > 0 AND NOT a.attisdropped AND " listed " AND (a.attgenerated = '' OR " generated "))"
 #define UNSEEN_OF_C(listed, generated)                                                                                 \
-    "(SELECT json_agg(a.attnum ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT " \
-    "a.attisdropped AND NOT (" listed " AND (a.attgenerated = '' OR " generated ")))"
-#define SHAPES_SQL(schemas, listed, generated, since_18)                                                                                                                                                                \
-    "SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, "                                                                                                          \
-    "p.pubtruncate, p.pubviaroot" since_18 ") AS publication, (SELECT pg_current_snapshot()::text) AS xids, "                                                                                                           \
-    "(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END) AS "                                                                                                     \
-    "at, t.* FROM pg_publication p LEFT JOIN LATERAL (SELECT n.nspname AS schema, c.relname AS name, " NUMBER("c.oid") " AS oid, " NUMBER(                                                                              \
-        "m.xmin") " AS made, " NUMBER("y.xmin") " AS named, coalesce(b.by, 0) AS by, "                                                                                                                                  \
-                                                "c.relispartition AS is_part, c.relfilenode = c.oid AS first_file, "                                                                                                    \
-                                                "json_build_object('oid', " NUMBER("c.oid") ", 'file', " NUMBER("c."                                                                                                    \
-                                                                                                                "relf"                                                                                                  \
-                                                                                                                "ilen"                                                                                                  \
-                                                                                                                "ode") ", 'toast', " NUMBER("c.reltoastrelid") ", 'owner', " NUMBER("c.relowner") ", 'named', " NUMBER( \
-                                                    "y.xmin") ", 'by', coalesce(b.oid, 0), 'key', " KEY_OF_C                                                                                                            \
-                                                              ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(                                                                                                                                \
-                                                                  listed,                                                                                                                                               \
-                                                                  generated) ", 'parts', CASE WHEN c.relkind = 'p' "                                                                                                    \
-                                                                             "THEN (SELECT "                                                                                                                            \
-                                                                             "json_agg(json_build_array(" NUMBER("t."                                                                                                   \
-                                                                                                                 "inh"                                                                                                  \
-                                                                                                                 "rel"                                                                                                  \
-                                                                                                                 "id") ", " NUMBER("t.file") ", " NUMBER("t.by") ", " NUMBER(                                           \
-                                                                                 "t.toast") ") ORDER BY "                                                                                                               \
-                                                                                            "t.inhrelid) "                                                                                                              \
-                                                                                            "FROM " PARTS_OF_C                                                                                                          \
-                                                                                            " t) END)::text AS is "                                                                                                     \
-                                                                                            "FROM pg_class c JOIN "                                                                                                     \
-                                                                                            "pg_namespace n ON n.oid "                                                                                                  \
-                                                                                            "= "                                                                                                                        \
-                                                                                            "c.relnamespace LEFT "                                                                                                      \
-                                                                                            "JOIN pg_type y ON y.oid "                                                                                                  \
-                                                                                            "= c.reltype LEFT JOIN "                                                                                                    \
-                                                                                            "pg_attribute m ON "                                                                                                        \
-                                                                                            "m.attrelid = c.oid AND "                                                                                                   \
-                                                                                            "m.attnum = -6 LEFT JOIN "                                                                                                  \
-                                                                                            "LATERAL (SELECT q.oid, "                                                                                                   \
-                                                                                            "q.by FROM (SELECT CASE "                                                                                                   \
-                                                                                            "WHEN r.prrelid = c.oid "                                                                                                   \
-                                                                                            "THEN 0 ELSE 1 END "                                                                                                        \
-                                                                                            "AS rank, " NUMBER("r."                                                                                                     \
-                                                                                                               "oid") " AS oid, " NUMBER(                                                                               \
-                                                                                                "r.xmin") " AS by "                                                                                                     \
-                                                                                                          "FROM "                                                                                                       \
-                                                                                                          "pg_"                                                                                                         \
-                                                                                                          "publicatio"                                                                                                  \
-                                                                                                          "n_rel r "                                                                                                    \
-                                                                                                          "WHERE "                                                                                                      \
-                                                                                                          "r.prpubid "                                                                                                  \
-                                                                                                          "= "                                                                                                          \
-                                                                                                          "p.oid AND "                                                                                                  \
-                                                                                                          "(r."                                                                                                         \
-                                                                                                          "prrelid = "                                                                                                  \
-                                                                                                          "c.oid OR "                                                                                                   \
-                                                                                                          "(c."                                                                                                         \
-                                                                                                          "relisparti"                                                                                                  \
-                                                                                                          "tion AND "                                                                                                   \
-                                                                                                          "r.prrelid "                                                                                                  \
-                                                                                                          "IN "                                                                                                         \
-                                                                                                          "(SELECT "                                                                                                    \
-                                                                                                          "relid "                                                                                                      \
-                                                                                                          "FROM "                                                                                                       \
-                                                                                                          "pg_"                                                                                                         \
-                                                                                                          "partition_"                                                                                                  \
-                                                                                                          "ancestors("                                                                                                  \
-                                                                                                          "c.oid)))"                                                                                                    \
-                                                                                                          ")" schemas                                                                                                   \
-                                                                                                          ") q ORDER "                                                                                                  \
-                                                                                                          "BY "                                                                                                         \
-                                                                                                          "q.rank, "                                                                                                    \
-                                                                                                          "q.oid "                                                                                                      \
-                                                                                                          "LIMIT 1) "                                                                                                   \
-                                                                                                          "b ON true "                                                                                                  \
-                                                                                                          "WHERE "                                                                                                      \
-                                                                                                          "c.oid = "                                                                                                    \
-                                                                                                          "ANY "                                                                                                        \
-                                                                                                          "($2::oid[]"                                                                                                  \
-                                                                                                          ")) t ON "                                                                                                    \
-                                                                                                          "true "                                                                                                       \
-                                                                                                          "WHERE "                                                                                                      \
-                                                                                                          "p.pubname "                                                                                                  \
-                                                                                                          "= $1"
+    "(SELECT json_agg(a.attnum ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND "  \
+    "NOT a.attisdropped AND NOT (" listed " AND (a.attgenerated = '' OR " generated ")))"
+#define PUBLISHED_BY(schemas)                                                                                          \
+    "(SELECT (array_agg(q.oid ORDER BY q.rank, q.oid))[1] AS oid, (array_agg(q.by ORDER BY q.rank, q.oid))[1] AS by, " \
+    "json_agg(q.oid ORDER BY q.rank, q.oid) AS oids FROM (SELECT CASE WHEN r.prrelid = c.oid THEN 0 ELSE 1 END AS "    \
+    "rank, " NUMBER("r.oid") " AS oid, " NUMBER("r.xmin") " AS by FROM pg_publication_rel r WHERE r.prpubid = p.oid "  \
+    "AND (r.prrelid = c.oid OR (c.relispartition AND r.prrelid IN (SELECT relid FROM "                                 \
+    "pg_partition_ancestors(c.oid))))" schemas ") q)"
+#define PARTS_AS_LIST                                                                                                  \
+    "(SELECT json_agg(json_build_array(" NUMBER("t.inhrelid") ", " NUMBER("t.file") ", " NUMBER("t.by")                \
+    ", " NUMBER("t.toast") ") ORDER BY t.inhrelid) FROM " PARTS_OF_C " t)"
+#define FORM_OF_C(listed, generated)                                                                                   \
+    "json_build_object('oid', " NUMBER("c.oid") ", 'file', " NUMBER("c.relfilenode")                                   \
+    ", 'toast', " NUMBER("c.reltoastrelid") ", 'owner', " NUMBER("c.relowner") ", 'named', " NUMBER("y.xmin")          \
+    ", 'by', coalesce(b.oid, 0), 'all', b.oids, 'key', " KEY_OF_C ", 'unseen', " UNSEEN_OF_C(listed, generated)        \
+    ", 'cols', " COLUMNS_OF_C(listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN " PARTS_AS_LIST " END)"
+#define SHAPES_SQL(schemas, listed, generated, since_18)                                                               \
+    "SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, "         \
+    "p.pubtruncate, p.pubviaroot" since_18 ") AS publication, (SELECT pg_current_snapshot()::text) AS xids, "          \
+    "(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END) AS at, "\
+    "t.* FROM pg_publication p LEFT JOIN LATERAL (SELECT n.nspname AS schema, c.relname AS name, "                     \
+    NUMBER("c.oid") " AS oid, " NUMBER("m.xmin") " AS made, " NUMBER("y.xmin") " AS named, coalesce(b.by, 0) AS by, "  \
+    "c.relispartition AS is_part, c.relfilenode = c.oid AS first_file, " FORM_OF_C(listed, generated) "::text AS is "  \
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_type y ON y.oid = c.reltype LEFT JOIN "\
+    "pg_attribute m ON m.attrelid = c.oid AND m.attnum = -6 LEFT JOIN LATERAL " PUBLISHED_BY(schemas)                  \
+    " b ON true WHERE c.oid = ANY ($2::oid[])) t ON true WHERE p.pubname = $1"
 #define SCHEMAS                                                                                                        \
     " UNION ALL SELECT 2, " NUMBER("s.oid") ", " NUMBER(                                                               \
         "s.xmin") " FROM pg_publication_namespace s WHERE s.pnpubid "                                                  \
@@ -522,6 +467,16 @@ static int parse_xids(struct pg_visible *visible, const char *xids, struct cdc_e
     return status;
 }
 
+char *pg_shapes_ended(PGconn *sql, struct cdc_error *error)
+{
+    PGresult *result = pg_query_rows(sql, "SELECT pg_current_snapshot()::text", 0, NULL, what, error);
+    char *xids = result && PQntuples(result) == 1 ? strdup(PQgetvalue(result, 0, 0)) : NULL;
+    if (result && !xids)
+        cdc_error_memory(error);
+    PQclear(result);
+    return xids;
+}
+
 int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *look, struct cdc_error *error)
 {
     struct looking looking = {.look = look, .shapes = shapes};
@@ -531,7 +486,7 @@ int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *loo
     bool any = result && PQntuples(result) > 0;
     int status = !result ? -1 : any ? parse_xids(&looking.now, pg_answer_text(&row, "xids"), error) : 0;
     if (status == 0 && !first)
-        status = parse_xids(&looking.before, shapes->xids, error);
+        status = parse_xids(&looking.before, shapes->began ? shapes->began : shapes->xids, error);
     if (status == 0 && any) {
         looking.at = pg_answer_lsn(&row, "at");
         if (!first && !look->settings->allow_republished)
@@ -544,6 +499,9 @@ int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *loo
         /* The last: where something fails before it, the look is as if it had not been. */
         if (status == 0)
             status = take_look(shapes, &row, true, error);
+        /* A table that was made after the catalog was read is new to the next look. */
+        if (status == 0 && look->xids)
+            status = set_text(&shapes->began, look->xids, error);
     }
     PQclear(result);
     pg_visible_clear(&looking.before);

@@ -25,6 +25,7 @@ void pg_shapes_clear(struct pg_shapes *shapes)
     free(shapes->items);
     free(shapes->publication);
     free(shapes->xids);
+    free(shapes->began);
     *shapes = (struct pg_shapes){.items = NULL};
 }
 
@@ -168,6 +169,8 @@ static int read_list(struct pg_shapes *shapes, struct cdc_span object, bool own,
     if (!shapes->known || shapes->at <= at) {
         free(shapes->publication);
         free(shapes->xids);
+        free(shapes->began);
+        shapes->began = cdc_json_member_text(object, "began");
         shapes->publication = publication;
         shapes->xids = xids;
         shapes->at = at;
@@ -212,6 +215,10 @@ void pg_shapes_append(struct cdc_buf *out, const struct pg_shapes *shapes, bool 
     append_text(out, shapes->publication ? shapes->publication : "");
     cdc_buf_lit(out, ",\"xids\":");
     append_text(out, shapes->xids ? shapes->xids : "");
+    if (shapes->began) {
+        cdc_buf_lit(out, ",\"began\":");
+        append_text(out, shapes->began);
+    }
     append_lsn(out, shapes->at);
     cdc_buf_lit(out, ",\"tables\":[");
     for (size_t i = 0; i < shapes->n; i++) {

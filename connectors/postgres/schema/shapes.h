@@ -27,6 +27,7 @@ struct pg_shapes {
     size_t n, capacity;
     char *publication; /* its row in the catalog, and what it publishes; NULL: not known */
     char *xids;        /* what had ended by the last look (pg_current_snapshot) */
+    char *began;       /* what had ended when the last look began (pg_shapes_ended); NULL: as xids */
     uint64_t at;       /* of the last look */
     bool known;        /* something has been looked at */
     bool own;          /* the last look is not the snapshot's */
@@ -56,9 +57,12 @@ struct pg_shapes_look {
     PGconn *sql;
     const struct pg_settings *settings;
     const struct pg_catalog *catalog;
+    const char *xids; /* what had ended before the catalog was read (pg_shapes_ended); BORROWS */
     pg_shapes_stale *stale;
     void *context;
 };
+/* pg_current_snapshot(): to be asked before the catalog is read that a look goes by. RETURNS NEW, or NULL */
+char *pg_shapes_ended(PGconn *sql, struct cdc_error *error);
 /* Compares with what is there now. What is stale stays as it was seen before, until it has been read again; all else is as now.
  * Where nothing is known, all is taken as it is. */
 int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *look, struct cdc_error *error);

@@ -58,12 +58,17 @@ static int append_tables(struct cdc_buf *out, const struct cdc_stale *tables, st
 
 /* A transaction holds what it has written to locked until its end; of a partition that itself, and maybe those above it. */
 static const char writers_sql[] =
-    "WITH named AS (SELECT c.oid FROM json_array_elements($1::json) e JOIN pg_namespace n ON n.nspname = e->>0 JOIN pg_class "
-    "c ON c.relnamespace = n.oid AND c.relname = e->>1), wanted AS (SELECT oid FROM named UNION SELECT t.relid::oid FROM "
-    "named, pg_partition_tree(named.oid) t) SELECT count(DISTINCT l.virtualtransaction) AS n FROM pg_locks l JOIN pg_locks x "
+    "WITH named AS (SELECT c.oid FROM json_array_elements($1::json) e JOIN pg_namespace n ON n.nspname = e->>0 JOIN "
+    "pg_class "
+    "c ON c.relnamespace = n.oid AND c.relname = e->>1), wanted AS (SELECT oid FROM named UNION SELECT t.relid::oid "
+    "FROM "
+    "named, pg_partition_tree(named.oid) t) SELECT count(DISTINCT l.virtualtransaction) AS n FROM pg_locks l JOIN "
+    "pg_locks x "
     "ON x.virtualtransaction = l.virtualtransaction AND x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND "
-    "x.granted AND age(x.transactionid) > age($2::text::xid) WHERE l.locktype = 'relation' AND l.database = (SELECT oid FROM "
-    "pg_database WHERE datname = current_database()) AND l.relation IN (SELECT oid FROM wanted) AND l.granted AND l.mode IN "
+    "x.granted AND age(x.transactionid) > age($2::text::xid) WHERE l.locktype = 'relation' AND l.database = (SELECT "
+    "oid FROM "
+    "pg_database WHERE datname = current_database()) AND l.relation IN (SELECT oid FROM wanted) AND l.granted AND "
+    "l.mode IN "
     "('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
 
 /* How many there are; -1 */
@@ -87,15 +92,18 @@ static int wait_for(struct snapshot_run *run, const char *tables, const char *xi
             return n < 0 ? -1 : 0;
         if (waited == 0)
             cdc_log_write(run->log, CDC_LOG_INFO,
-                          "waiting for %lld transaction%s that wrote to tables which are to be read again", (long long)n,
-                          n == 1 ? "" : "s");
-        if (cdc_retry_wait(WRITERS_STEP_MS, run->control, "transactions that write to tables which are to be read again"))
+                          "waiting for %lld transaction%s that wrote to tables which are to be read again",
+                          (long long)n, n == 1 ? "" : "s");
+        if (cdc_retry_wait(WRITERS_STEP_MS, run->control,
+                           "transactions that write to tables which are to be read again"))
             return cdc_snapshot_stopped(error);
     }
-    cdc_error_set(error, CDC_EXIT_TEMPORARY,
-                  "transactions are open that wrote to tables before these were to be read again, and what they write may "
-                  "not be in the log");
-    return cdc_error_hint(error, "end them (pg_locks shows who holds a RowExclusiveLock), or let them end: it is tried again");
+    cdc_error_set(
+        error, CDC_EXIT_TEMPORARY,
+        "transactions are open that wrote to tables before these were to be read again, and what they write may "
+        "not be in the log");
+    return cdc_error_hint(error,
+                          "end them (pg_locks shows who holds a RowExclusiveLock), or let them end: it is tried again");
 }
 
 int pg_snapshot_wait_writers(struct snapshot_run *run, const struct cdc_stale *tables, struct cdc_error *error)

@@ -150,10 +150,14 @@ int pg_heal_save(struct pg_stream *stream, struct cdc_error *error)
     return stream->heal.unsaved ? save(stream, error) : 0;
 }
 
-int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, struct cdc_error *error)
+int pg_heal_look(struct pg_stream *stream, const struct pg_catalog *catalog, const char *ended, struct cdc_error *error)
 {
-    const struct pg_shapes_look look = {
-        .sql = stream->sql, .settings = stream->pg, .catalog = catalog, .stale = pg_heal_add, .context = stream};
+    const struct pg_shapes_look look = {.sql = stream->sql,
+                                        .settings = stream->pg,
+                                        .catalog = catalog,
+                                        .xids = ended,
+                                        .stale = pg_heal_add,
+                                        .context = stream};
     if (pg_shapes_compare(&stream->heal.shapes, &look, error) < 0)
         return -1;
     stream->heal.looks++;

@@ -117,7 +117,9 @@ int pg_watch_look(struct pg_stream *stream, struct cdc_error *error)
     struct pg_look look = {.stream = stream, .error = &found};
     struct pg_catalog catalog;
     int patience = stream->watch.looked ? PATIENCE_MS : PG_LOCKS_PATIENCE_MS;
-    int result = pg_catalog_read(stream->sql, stream->pg->publication, patience, &catalog, &failed);
+    char *ended = stream->heal.on ? pg_shapes_ended(stream->sql, &failed) : NULL;
+    bool asked = ended || !stream->heal.on;
+    int result = asked ? pg_catalog_read(stream->sql, stream->pg->publication, patience, &catalog, &failed) : -1;
     const struct pg_gaps gaps = {.settings = stream->pg,
                                  .catalog = &catalog,
                                  .published = true,
@@ -130,8 +132,10 @@ int pg_watch_look(struct pg_stream *stream, struct cdc_error *error)
     if (result == 0)
         result = pg_moves_look(&stream->watch.moves, &catalog, stream->pg, stream->heal.on, stream->log, &failed);
     if (result == 0 && stream->heal.on)
-        result = pg_heal_look(stream, &catalog, &failed);
-    pg_catalog_free(&catalog);
+        result = pg_heal_look(stream, &catalog, ended, &failed);
+    if (asked)
+        pg_catalog_free(&catalog);
+    free(ended);
     if (result < 0 && !cdc_error_is_transient(&failed) && !stream->watch.failed) {
         cdc_log_write(stream->log, CDC_LOG_WARNING, "%s (said once)", failed.text);
         stream->watch.failed = true;
