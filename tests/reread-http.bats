@@ -364,12 +364,12 @@ END
 }
 
 @test "SIGTERM while documents are looked for: it leaves after five seconds at the latest, and the position does not move" {
-    local page i
+    local page
     page='200 {"_scroll_id":"s","hits":{"hits":[{"_id":"1","_version":999,"_primary_term":1,"_seq_no":9}]}}'
     { reread; items; the_end; commit; } >"$IN"
     server_again 200 '200 {"_shards":{"total":1,"failed":0}}' '200 {"_shards":{"total":1,"failed":0}}' 200
     # An index without an end.
-    for ((i = 0; i < 3000; i++)); do echo "$page"; done >>"$DIR/http/script"
+    yes "$page" | head -40000 >>"$DIR/http/script"
     spawn_elastic
     local sink=$SPAWNED
     wait_until -t 10 file_matches "$DIR/http/log" '_search/scroll'
