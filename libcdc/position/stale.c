@@ -90,8 +90,10 @@ static int take(struct cdc_stale *stale, struct cdc_stale_table table, struct cd
         size_t capacity = stale->capacity > 0 ? stale->capacity * 2 : 4;
         struct cdc_stale_table *tables = realloc(stale->tables, capacity * sizeof *tables);
         whole = tables != NULL;
-        stale->tables = whole ? tables : stale->tables;
-        stale->capacity = whole ? capacity : stale->capacity;
+        if (tables != NULL) {
+            stale->tables = tables;
+            stale->capacity = capacity;
+        }
     }
     if (!whole) {
         table_free(&table);

@@ -679,11 +679,10 @@ static void test_visible_of_another_log(void)
 /* -- tables that were read again -- */
 
 #define HEAD_U                                                                                                         \
-    "{\"op\":\"c\",\"pos\":\"0000000001994768.0000000002.1" NUMBERS SOURCE_DB                                           \
-    ",\"schema\":\"public\",\"table\":\"u\",\"ts_ms\":1646684800123,\"txId\":742,\"lsn\":26822504,"                       \
+    "{\"op\":\"c\",\"pos\":\"0000000001994768.0000000002.1" NUMBERS SOURCE_DB                                          \
+    ",\"schema\":\"public\",\"table\":\"u\",\"ts_ms\":1646684800123,\"txId\":742,\"lsn\":26822504,"                    \
     "\"snapshot\":\"false\"}"
-#define OF_T                                                                                                           \
-    HEAD("c", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1}}\n"
+#define OF_T HEAD("c", "01") ",\"key\":{\"id\":1},\"before\":null,\"after\":{\"id\":1}}\n"
 #define OF_U HEAD_U ",\"key\":{\"id\":2},\"before\":null,\"after\":{\"id\":2}}\n"
 
 /* A transaction at FINAL with a row of t and one of u, where t was read again at `at`, and what was read has seen xids up to lsn. */
@@ -692,10 +691,11 @@ static void with_round(const char *what, const char *at, const char *lsn, const 
     char state[256];
     struct cdc_rounds rounds = {.items = NULL};
     struct cdc_error error = {0};
-    snprintf(state, sizeof state,
-             "{\"again\":[{\"at\":\"%s\",\"tables\":[{\"db\":\"d\",\"schema\":\"public\",\"table\":\"t\"}],\"origin\":1,"
-             "\"attempt\":1,\"read_at\":{\"lsn\":\"%s\",\"xids\":\"%s\"},\"finished\":true}]}",
-             at, lsn, xids);
+    snprintf(
+        state, sizeof state,
+        "{\"again\":[{\"at\":\"%s\",\"tables\":[{\"db\":\"d\",\"schema\":\"public\",\"table\":\"t\"}],\"origin\":1,"
+        "\"attempt\":1,\"read_at\":{\"lsn\":\"%s\",\"xids\":\"%s\"},\"finished\":true}]}",
+        at, lsn, xids);
     fresh(NULL);
     check(cdc_rounds_read(&rounds, cdc_span_text(state), &error) == 0 &&
               pgoutput_set_rounds(decoder, &rounds, 1, &error) == 0,

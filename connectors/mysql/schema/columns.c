@@ -194,8 +194,8 @@ static bool may_hide(const char *type, const struct my_charset *charset)
     return charset == NULL;
 }
 
-const char my_columns_hidden_label[] =
-    "information_schema shows each character beyond the basic plane of a label, and each byte of it that is no text, as '?'";
+const char my_columns_hidden_label[] = "information_schema shows each character beyond the basic plane of a label, and "
+                                       "each byte of it that is no text, as '?'";
 
 /* What is wrong; NULL when nothing is. */
 static const char *difference(const struct my_table *table, const struct my_column *column, const struct kept *kept)

@@ -43,7 +43,7 @@ struct my_schema {
     bool searched;
     struct my_coord from, to;
     struct my_ddl_list ddl;
-    bool curable; /* see my_schema_is_curable */
+    bool curable;  /* see my_schema_is_curable */
     bool prefetch; /* there may be tables whose columns are not known */
     int64_t next_prefetch;
 };

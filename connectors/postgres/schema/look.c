@@ -32,7 +32,6 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
 /* A row of the publication for each of the tables $2, or one without a table. made: the transaction that made it, since the rows
  * of the system's columns are never written again. What makes a table part of the publication (by): its own row, one of a table
  * above it, one of a schema, or 0 where it is for all tables. There may be several of them. */
-#define NUMBER(value) value "::text::int8"
 #define PARTS_OF_C                                                                                                     \
     "(WITH RECURSIVE h AS (SELECT i.inhrelid, i.xmin AS by FROM pg_inherits i WHERE i.inhparent = c.oid AND NOT "      \
     "i.inhdetachpending UNION ALL SELECT i.inhrelid, i.xmin FROM h JOIN pg_inherits i ON i.inhparent = h.inhrelid "    \
@@ -44,44 +43,47 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
     "ki.indrelid AND ka.attnum = ANY (" PG_INDEX_COLUMNS("ki") ") WHERE ki.indrelid = c.oid AND " PG_INDEX_COUNTS(     \
         "ki") " AND CASE c.relreplident WHEN 'i' THEN ki.indisreplident ELSE ki.indisprimary END)"
 #define COLUMNS_OF_C(listed, generated)                                                                                \
-    "(SELECT json_agg(json_build_array(a.attnum, a.attname, " NUMBER("a.atttypid") ", a.atttypmod, " NUMBER(           \
-        "a.xmin") ", CASE WHEN c.relkind = 'p' THEN coalesce((SELECT max(la.atthasmissing::int) FROM " PARTS_OF_C      \
-                  " lp JOIN pg_attribute la ON la.attrelid = lp.inhrelid AND la.attname = a.attname), 0) ELSE "        \
-                  "a.atthasmissing::int END) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND "     \
-                  "a.attnum > 0 AND NOT a.attisdropped AND " listed " AND (a.attgenerated = '' OR " generated "))"
+    "(SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::text::int8, a.atttypmod, a.xmin::text::int8, " \
+    "CASE WHEN c.relkind = 'p' THEN coalesce((SELECT max(la.atthasmissing::int) FROM " PARTS_OF_C                      \
+    " lp JOIN pg_attribute la ON la.attrelid = lp.inhrelid AND la.attname = a.attname), 0) ELSE "                      \
+    "a.atthasmissing::int END) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND "                   \
+    "a.attnum > 0 AND NOT a.attisdropped AND " listed " AND (a.attgenerated = '' OR " generated "))"
 #define UNSEEN_OF_C(listed, generated)                                                                                 \
     "(SELECT json_agg(a.attnum ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND "  \
     "NOT a.attisdropped AND NOT (" listed " AND (a.attgenerated = '' OR " generated ")))"
 #define PUBLISHED_BY(schemas)                                                                                          \
     "(SELECT (array_agg(q.oid ORDER BY q.rank, q.oid))[1] AS oid, (array_agg(q.by ORDER BY q.rank, q.oid))[1] AS by, " \
     "json_agg(q.oid ORDER BY q.rank, q.oid) AS oids FROM (SELECT CASE WHEN r.prrelid = c.oid THEN 0 ELSE 1 END AS "    \
-    "rank, " NUMBER("r.oid") " AS oid, " NUMBER("r.xmin") " AS by FROM pg_publication_rel r WHERE r.prpubid = p.oid "  \
+    "rank, r.oid::text::int8 AS oid, r.xmin::text::int8 AS by FROM pg_publication_rel r WHERE r.prpubid = p.oid "      \
     "AND (r.prrelid = c.oid OR (c.relispartition AND r.prrelid IN (SELECT relid FROM "                                 \
     "pg_partition_ancestors(c.oid))))" schemas ") q)"
 #define PARTS_AS_LIST                                                                                                  \
-    "(SELECT json_agg(json_build_array(" NUMBER("t.inhrelid") ", " NUMBER("t.file") ", " NUMBER("t.by")                \
-    ", " NUMBER("t.toast") ") ORDER BY t.inhrelid) FROM " PARTS_OF_C " t)"
+    "(SELECT json_agg(json_build_array(t.inhrelid::text::int8, t.file::text::int8, t.by::text::int8"                   \
+    ", t.toast::text::int8) ORDER BY t.inhrelid) FROM " PARTS_OF_C " t)"
 #define FORM_OF_C(listed, generated)                                                                                   \
-    "json_build_object('oid', " NUMBER("c.oid") ", 'file', " NUMBER("c.relfilenode")                                   \
-    ", 'toast', " NUMBER("c.reltoastrelid") ", 'owner', " NUMBER("c.relowner") ", 'named', " NUMBER("y.xmin")          \
-    ", 'by', coalesce(b.oid, 0), 'all', b.oids, 'key', " KEY_OF_C ", 'unseen', " UNSEEN_OF_C(listed, generated)        \
-    ", 'cols', " COLUMNS_OF_C(listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN " PARTS_AS_LIST " END)"
+    "json_build_object('oid', c.oid::text::int8, 'file', c.relfilenode::text::int8"                                    \
+    ", 'toast', c.reltoastrelid::text::int8, 'owner', c.relowner::text::int8, 'named', y.xmin::text::int8"             \
+    ", 'by', coalesce(b.oid, 0), 'all', b.oids, 'key', " KEY_OF_C                                                      \
+    ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(                                           \
+        listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN " PARTS_AS_LIST " END)"
 #define SHAPES_SQL(schemas, listed, generated, since_18)                                                               \
     "SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, "         \
     "p.pubtruncate, p.pubviaroot" since_18 ") AS publication, (SELECT pg_current_snapshot()::text) AS xids, "          \
-    "(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END) AS at, "\
+    "(SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END) AS "    \
+    "at, "                                                                                                             \
     "t.* FROM pg_publication p LEFT JOIN LATERAL (SELECT n.nspname AS schema, c.relname AS name, "                     \
-    NUMBER("c.oid") " AS oid, " NUMBER("m.xmin") " AS made, " NUMBER("y.xmin") " AS named, coalesce(b.by, 0) AS by, "  \
-    "c.relispartition AS is_part, c.relfilenode = c.oid AS first_file, " FORM_OF_C(listed, generated) "::text AS is "  \
-    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_type y ON y.oid = c.reltype LEFT JOIN "\
-    "pg_attribute m ON m.attrelid = c.oid AND m.attnum = -6 LEFT JOIN LATERAL " PUBLISHED_BY(schemas)                  \
-    " b ON true WHERE c.oid = ANY ($2::oid[])) t ON true WHERE p.pubname = $1"
+    "c.oid::text::int8 AS oid, m.xmin::text::int8 AS made, y.xmin::text::int8 AS named, coalesce(b.by, 0) AS by, "     \
+    "c.relispartition AS is_part, c.relfilenode = c.oid AS first_file, " FORM_OF_C(                                    \
+        listed, generated) "::text AS is "                                                                             \
+                           "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_type y ON "     \
+                           "y.oid = c.reltype LEFT JOIN "                                                              \
+                           "pg_attribute m ON m.attrelid = c.oid AND m.attnum = -6 LEFT JOIN LATERAL " PUBLISHED_BY(   \
+                               schemas) " b ON true WHERE c.oid = ANY ($2::oid[])) t ON true WHERE p.pubname = $1"
 #define SCHEMAS                                                                                                        \
-    " UNION ALL SELECT 2, " NUMBER("s.oid") ", " NUMBER(                                                               \
-        "s.xmin") " FROM pg_publication_namespace s WHERE s.pnpubid "                                                  \
-                  "= p.oid AND (s.pnnspid = c.relnamespace OR (c.relispartition AND s.pnnspid IN (SELECT "             \
-                  "pc.relnamespace FROM "                                                                              \
-                  "pg_partition_ancestors(c.oid) pa JOIN pg_class pc ON pc.oid = pa.relid)))"
+    " UNION ALL SELECT 2, s.oid::text::int8, s.xmin::text::int8 FROM pg_publication_namespace s WHERE s.pnpubid "      \
+    "= p.oid AND (s.pnnspid = c.relnamespace OR (c.relispartition AND s.pnnspid IN (SELECT "                           \
+    "pc.relnamespace FROM "                                                                                            \
+    "pg_partition_ancestors(c.oid) pa JOIN pg_class pc ON pc.oid = pa.relid)))"
 #define LISTED                                                                                                         \
     "NOT EXISTS (SELECT 1 FROM pg_publication_rel pr WHERE pr.prpubid = p.oid AND pr.prrelid = c.oid AND a.attnum "    \
     "<> ALL (pr.prattrs::int2[]))"
@@ -232,15 +234,15 @@ static int ask_birth(const struct looking *looking, uint32_t table, struct birth
     const struct pg_locks locks = {PG_LOCKS_READ, PATIENCE_MS};
     char oid[16];
     snprintf(oid, sizeof oid, "%lu", (unsigned long)table);
-    PGresult *result =
-        pg_locks_query(looking->look->sql, &locks,
-                       "SELECT l.relkind = 'p' OR pg_relation_size(l.oid) = 0 AS empty, coalesce(l.relfilenode = l.oid "
-                       "AND h.xmin = m.xmin AND "
-                       "h.cmin::text::int8 - m.cmin::text::int8 BETWEEN 0 AND 2, false) AS made_there, " NUMBER(
-                           "m.xmin") " AS made FROM pg_class l JOIN pg_attribute m ON m.attrelid = l.oid AND m.attnum "
-                                     "= -6 LEFT JOIN pg_inherits h "
-                                     "ON h.inhrelid = l.oid WHERE l.oid = $1::oid",
-                       1, (const char *const[]){oid}, PGRES_TUPLES_OK, what, error);
+    PGresult *result = pg_locks_query(
+        looking->look->sql, &locks,
+        "SELECT l.relkind = 'p' OR pg_relation_size(l.oid) = 0 AS empty, coalesce(l.relfilenode = l.oid "
+        "AND h.xmin = m.xmin AND "
+        "h.cmin::text::int8 - m.cmin::text::int8 BETWEEN 0 AND 2, false) AS made_there, m.xmin::text::int8 AS made "
+        "FROM pg_class l JOIN pg_attribute m ON m.attrelid = l.oid AND m.attnum "
+        "= -6 LEFT JOIN pg_inherits h "
+        "ON h.inhrelid = l.oid WHERE l.oid = $1::oid",
+        1, (const char *const[]){oid}, PGRES_TUPLES_OK, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
@@ -302,9 +304,8 @@ static int ask_history(const struct looking *looking, struct pg_answer *table, s
         return -1;
     struct pg_answer row = {.result = result};
     if (PQntuples(result) > 0)
-        *history = (struct history){
-            pg_answer_true(&row, "renamed"),
-            has_come_and_gone(looking, cdc_span_text(pg_answer_text(&row, "dropped")), was)};
+        *history = (struct history){pg_answer_true(&row, "renamed"),
+                                    has_come_and_gone(looking, cdc_span_text(pg_answer_text(&row, "dropped")), was)};
     PQclear(result);
     return pg_answer_good(&row, what, error);
 }
@@ -364,7 +365,8 @@ static int follow(struct looking *looking, struct pg_shape *shape, struct cdc_sp
     return status;
 }
 
-static int judge(struct looking *looking, struct pg_answer *row, struct pg_shape *shape, struct cdc_span is, struct cdc_error *error)
+static int judge(struct looking *looking, struct pg_answer *row, struct pg_shape *shape, struct cdc_span is,
+                 struct cdc_error *error)
 {
     const struct pg_judge judge = {cdc_span_text(shape->is), is, looking->look->settings->allow_republished,
                                    is_new_part, looking};

@@ -94,7 +94,7 @@ static int begin(struct snapshot_run *run, const char *snapshot, char **read_at,
         return -1;
     struct pg_answer row = {.result = result};
     run->ts_ms = pg_answer_int(&row, "now");
-    int status = snapshot ? 0 : keep_read_at(read_at, &row, error);
+    int status = read_at ? keep_read_at(read_at, &row, error) : 0;
     if (status == 0)
         status = pg_answer_good(&row, what, error);
     PQclear(result);
