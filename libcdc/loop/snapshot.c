@@ -46,6 +46,17 @@ static bool reader_is_gone(const struct cdc_writer *writer)
     return poll(&reader, 1, 0) > 0 && reader.revents != 0;
 }
 
+/* The offset file of a sink that has not stored pos; NULL: there is none, or no sink. */
+static const char *first_before(const struct cdc_acks *acks, const char *pos)
+{
+    for (size_t i = 0; i < cdc_acks_count(acks); i++) {
+        const struct cdc_offset *offset = cdc_acks_offset(acks, i);
+        if (offset == NULL || strcmp(offset->pos, pos) < 0)
+            return cdc_acks_path(acks, i);
+    }
+    return NULL;
+}
+
 int cdc_snapshot_wait_stored(const struct cdc_writer *writer, struct cdc_control *control, struct cdc_acks *acks,
                              const char *pos, const struct cdc_snapshot_beat *beat, const struct cdc_log *log,
                              struct cdc_error *error)
@@ -65,7 +76,9 @@ int cdc_snapshot_wait_stored(const struct cdc_writer *writer, struct cdc_control
         }
         if (cdc_clock_ms() < next)
             continue;
-        cdc_log_write(log, CDC_LOG_INFO, "waiting for the sinks to store what was read");
+        const char *slow = first_before(acks, pos);
+        cdc_log_write(log, CDC_LOG_INFO, "waiting for the sink%s%s to store what was read", slow != NULL ? " of " : "s",
+                      slow != NULL ? slow : "");
         next = cdc_clock_ms() + SAY_AGAIN_MS;
     }
     return stored < 0 ? -1 : 0;

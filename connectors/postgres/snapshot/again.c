@@ -55,15 +55,14 @@ static int take_boundary(struct snapshot_run *run, struct cdc_error *error)
  * do not end at this moment. What a role may not see of others is NULL. */
 static const char ending_sql[] =
     "SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next, current_setting('synchronous_standby_names') <> '' AS "
-    "waits, "
-    "EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep') OR EXISTS (SELECT 1 FROM pg_locks l LEFT "
-    "JOIN "
-    "pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted "
-    "AND l.pid <> pg_backend_pid() AND a.state IS NULL AND age(l.transactionid) > age($1::text::xid)) AS ending";
+    "waits, EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep') AS ending, EXISTS (SELECT 1 FROM "
+    "pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'transactionid' AND l.mode = "
+    "'ExclusiveLock' AND l.granted AND l.pid <> pg_backend_pid() AND a.state IS NULL AND age(l.transactionid) > "
+    "age($1::text::xid)) AS hidden";
 
 struct ending {
-    char next[24]; /* the first transaction that had not begun at the first look */
-    bool waits, ending;
+    char next[24];      /* the first transaction that had not begun at the first look */
+    bool waits, ending; /* commits wait for standbys, now or at a look before; some do */
 };
 
 static int ask_ending(struct snapshot_run *run, struct ending *at, struct cdc_error *error)
@@ -73,22 +72,25 @@ static int ask_ending(struct snapshot_run *run, struct ending *at, struct cdc_er
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
-    at->waits = pg_answer_true(&row, "waits");
-    at->ending = pg_answer_true(&row, "ending");
+    at->waits |= pg_answer_true(&row, "waits");
+    at->ending = pg_answer_true(&row, "ending") || (at->waits && pg_answer_true(&row, "hidden"));
     if (strcmp(at->next, FIRST_XID) == 0)
         snprintf(at->next, sizeof at->next, "%lu", (unsigned long)(uint32_t)pg_answer_int(&row, "next"));
     PQclear(result);
     return pg_answer_good(&row, what, error);
 }
 
+/* The first answer only says which transactions count; one that begins to wait at that moment is seen by the second. And one that
+ * waits no more ends a moment later (the setting may be gone by then, too): so none is seen twice in a row. */
 static int wait_for_commits(struct snapshot_run *run, struct cdc_error *error)
 {
     struct ending at = {.next = FIRST_XID};
-    /* The first answer only says which transactions count; one that begins to wait at that moment is seen by the second. */
+    int quiet = 0;
     for (int tries = 0; tries * ENDING_STEP_MS < ENDING_MS; tries++) {
         if (ask_ending(run, &at, error) < 0)
             return -1;
-        if (!at.waits || (tries > 0 && !at.ending))
+        quiet = at.ending ? 0 : quiet + 1;
+        if (quiet > 1)
             return 0;
         if (cdc_retry_wait(ENDING_STEP_MS, run->control, "transactions that a synchronous standby has not confirmed"))
             return cdc_snapshot_stopped(error);
