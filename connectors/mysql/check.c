@@ -373,7 +373,9 @@ static void check_tables(struct check *check)
     else
         cdc_log_write(check->log, CDC_LOG_INFO, "ok: %d table%s selected, %d without a key", tables.selected,
                       tables.selected == 1 ? "" : "s", tables.keyless);
-    check_last_columns(check, &tables.readable);
+    /* After an answer that could not be read, what comes next may be the rest of it. */
+    if (error.status == 0)
+        check_last_columns(check, &tables.readable);
     cdc_buf_free(&tables.readable);
 }
 
