@@ -16,7 +16,7 @@ load lib/common
     local source program failed=0
     for source in "$CDC_ROOT"/tests/unit/*.c; do
         program=$CDC_BUILD/tests/unit/$(basename "$source" .c)
-        (cd "$CDC_ROOT" && LIMIT=120 t "$program") >"$BATS_TEST_TMPDIR/out" 2>&1 || {
+        (cd "$CDC_ROOT" && LIMIT=300 t "$program") >"$BATS_TEST_TMPDIR/out" 2>&1 || {
             echo "$(basename "$program") failed:"
             tail -30 "$BATS_TEST_TMPDIR/out"
             failed=1

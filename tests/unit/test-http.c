@@ -419,6 +419,8 @@ static const char *path_of(const char *name)
 static enum http_mode mode = HTTP_MODE_ELASTICSEARCH;
 static const char *on_error = "stop";
 
+static int64_t retries = 2;
+
 static int deliver(struct cdc_error *error)
 {
     FILE *file = fopen(path_of("input"), "w");
@@ -438,7 +440,7 @@ static int deliver(struct cdc_error *error)
                                      .batch_events = 4,
                                      .batch_ms = 100000,
                                      .on_error = on_error,
-                                     .retry_max = 2,
+                                     .retry_max = retries,
                                      .tool = "cdc-sink-http"};
     struct http_url url = {.local = false};
     struct http_sink *sink = NULL;
@@ -642,7 +644,9 @@ static void sweep_requests(const char *what, const bool *troubles, bool done(voi
             server.trouble_at = at;
             server.trouble_until = lasts ? UINT32_MAX : at;
             memset(&error, 0, sizeof error);
+            retries = lasts ? 0 : 2; /* each of them takes its time */
             int result = deliver(&error);
+            retries = 2;
             bool good = result == 0              ? error.status == 0 && done()
                         : trouble == HALF_ANSWER ? error.status == CDC_EXIT_PROTOCOL
                         : trouble == TOO_LARGE /* one document alone, or deletes */
