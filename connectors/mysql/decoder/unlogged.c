@@ -189,7 +189,6 @@ static int tell(struct unlogged *unlogged, const struct my_effect *effect, const
     }
 }
 
-/* Which table is meant, or which ones a database had, nobody could say: no reading would put that right. */
 /* MySQL from 9.6 on changes child rows itself, and logs them. */
 static bool logs_cascades(const struct my_decoder *decoder)
 {
@@ -208,6 +207,7 @@ static void warn_of_cascades(const struct my_decoder *decoder, const struct my_e
                       "%s (hint: delete and update child rows in the application or by triggers)", text);
 }
 
+/* Which table is meant, or which ones a database had, nobody could say: no reading would put that right. */
 static bool is_of_table(const struct my_effect *effect)
 {
     return effect->kind != MY_EFFECT_UNREADABLE && effect->kind != MY_EFFECT_DATABASE;

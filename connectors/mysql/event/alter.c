@@ -14,28 +14,6 @@ struct definition {
     bool not_null, null, value, generated, key, unique, timestamp;
 };
 
-static bool take(struct my_effect_reader *reader, const char *word)
-{
-    return my_lexer_take(&reader->lexer, word);
-}
-
-static bool take_symbol(struct my_effect_reader *reader, char c)
-{
-    struct my_token token = my_lexer_peek(&reader->lexer);
-    if (!my_token_is_symbol(&token, c))
-        return false;
-    my_lexer_next(&reader->lexer);
-    return true;
-}
-
-static void skip_if_exists(struct my_effect_reader *reader)
-{
-    if (take(reader, "if")) {
-        take(reader, "not");
-        take(reader, "exists");
-    }
-}
-
 /* 1; 0: no name follows; -1: out of memory. */
 static int take_name(struct my_effect_reader *reader, struct cdc_buf *name, struct cdc_error *error)
 {
@@ -95,15 +73,15 @@ static int adds_other(struct my_effect_reader *reader)
     static const char *const others[] = {"index", "key",       "fulltext", "spatial", "foreign",
                                          "check", "partition", "period",   "system"};
     struct my_lexer start = reader->lexer;
-    if (take(reader, "constraint")) {
+    if (my_effect_take(reader, "constraint")) {
         struct my_token name = my_lexer_peek(&reader->lexer);
         if (!my_token_is(&name, "primary") && !my_token_is(&name, "unique") && !my_token_is(&name, "foreign") &&
             !my_token_is(&name, "check"))
             my_lexer_next(&reader->lexer);
     }
-    int other = take(reader, "primary") ? 1 : take(reader, "unique") ? 2 : 0;
+    int other = my_effect_take(reader, "primary") ? 1 : my_effect_take(reader, "unique") ? 2 : 0;
     for (size_t i = 0; other == 0 && i < sizeof others / sizeof *others; i++)
-        other = take(reader, others[i]) ? 3 : 0;
+        other = my_effect_take(reader, others[i]) ? 3 : 0;
     reader->lexer = start;
     return other;
 }
@@ -137,16 +115,16 @@ static int add(struct my_effect_reader *reader, struct cdc_error *error)
     int other = adds_other(reader), result = 0;
     if (other != 0)
         return tell_other(reader, other, error);
-    take(reader, "column");
-    skip_if_exists(reader);
-    if (!take_symbol(reader, '('))
+    my_effect_take(reader, "column");
+    my_effect_skip_if_exists(reader);
+    if (!my_effect_take_symbol(reader, '('))
         return add_column(reader, error);
     do {
         other = adds_other(reader);
         result = other ? tell_other(reader, other, error) : add_column(reader, error);
         if (other)
             (void)read_definition(reader);
-    } while (result == 0 && take_symbol(reader, ','));
+    } while (result == 0 && my_effect_take_symbol(reader, ','));
     return result;
 }
 
@@ -155,15 +133,15 @@ static int add(struct my_effect_reader *reader, struct cdc_error *error)
 static int drop(struct my_effect_reader *reader, struct cdc_error *error)
 {
     static const char *const others[] = {"foreign", "check", "partition", "period", "system"};
-    if (take(reader, "primary"))
+    if (my_effect_take(reader, "primary"))
         return my_effect_tell(reader, MY_EFFECT_VALUES, key_changed, error);
-    if (take(reader, "index") || take(reader, "key") || take(reader, "constraint"))
+    if (my_effect_take(reader, "index") || my_effect_take(reader, "key") || my_effect_take(reader, "constraint"))
         return my_effect_tell(reader, MY_EFFECT_KEYS, key_changed, error);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (take(reader, others[i]))
+        if (my_effect_take(reader, others[i]))
             return 0;
-    take(reader, "column");
-    skip_if_exists(reader);
+    my_effect_take(reader, "column");
+    my_effect_skip_if_exists(reader);
     int named = take_name(reader, &reader->column, error);
     if (named <= 0)
         return named;
@@ -180,8 +158,8 @@ static int rename_column(struct my_effect_reader *reader, struct cdc_error *erro
 
 static int change(struct my_effect_reader *reader, bool names_twice, struct cdc_error *error)
 {
-    take(reader, "column");
-    skip_if_exists(reader);
+    my_effect_take(reader, "column");
+    my_effect_skip_if_exists(reader);
     int named = take_name(reader, &reader->column, error);
     if (named > 0 && names_twice)
         named = take_name(reader, &reader->other_column, error);
@@ -204,19 +182,19 @@ static int change(struct my_effect_reader *reader, bool names_twice, struct cdc_
 
 static int look(struct my_effect_reader *reader, struct cdc_error *error)
 {
-    if (take(reader, "add"))
+    if (my_effect_take(reader, "add"))
         return add(reader, error);
-    if (take(reader, "drop"))
+    if (my_effect_take(reader, "drop"))
         return drop(reader, error);
-    if (take(reader, "modify"))
+    if (my_effect_take(reader, "modify"))
         return change(reader, false, error);
-    if (take(reader, "change"))
+    if (my_effect_take(reader, "change"))
         return change(reader, true, error);
-    if (take(reader, "rename") && take(reader, "column")) {
+    if (my_effect_take(reader, "rename") && my_effect_take(reader, "column")) {
         int named = take_name(reader, &reader->column, error);
         return named > 0 ? rename_column(reader, error) : named;
     }
-    if (take(reader, "convert") && take(reader, "to"))
+    if (my_effect_take(reader, "convert") && my_effect_take(reader, "to"))
         return my_effect_tell(reader, MY_EFFECT_VALUES,
                               "ALTER TABLE ... CONVERT TO CHARACTER SET may have changed texts of", error);
     return 0;

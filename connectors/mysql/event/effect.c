@@ -21,20 +21,6 @@ static int unreadable(struct my_effect_reader *reader, struct cdc_error *error)
     return reader->visit(reader->context, &effect, error);
 }
 
-static bool take(struct my_effect_reader *reader, const char *word)
-{
-    return my_lexer_take(&reader->lexer, word);
-}
-
-static bool take_symbol(struct my_effect_reader *reader, char c)
-{
-    struct my_token token = my_lexer_peek(&reader->lexer);
-    if (!my_token_is_symbol(&token, c))
-        return false;
-    my_lexer_next(&reader->lexer);
-    return true;
-}
-
 static bool take_table(struct my_effect_reader *reader)
 {
     return my_lexer_take_table(&reader->lexer, &reader->db, &reader->table);
@@ -45,21 +31,13 @@ static bool take_other(struct my_effect_reader *reader)
     return my_lexer_take_table(&reader->lexer, &reader->other_db, &reader->other_table);
 }
 
-static void skip_if_exists(struct my_effect_reader *reader)
-{
-    if (take(reader, "if")) {
-        take(reader, "not");
-        take(reader, "exists");
-    }
-}
-
 /* MariaDB: how long to wait for the table's lock. */
 static void skip_wait(struct my_effect_reader *reader)
 {
-    if (take(reader, "wait"))
+    if (my_effect_take(reader, "wait"))
         my_lexer_next(&reader->lexer);
     else
-        take(reader, "nowait");
+        my_effect_take(reader, "nowait");
 }
 
 /* Does a foreign key in the rest of the statement change rows by itself? ON DELETE CASCADE, ON UPDATE SET NULL; but not
@@ -89,7 +67,7 @@ static int exchange(struct my_effect_reader *reader, struct cdc_error *error)
 {
     static const char what[] = "ALTER TABLE ... EXCHANGE PARTITION exchanged rows of";
     my_lexer_take_name(&reader->lexer, &reader->other_table);
-    if (!take(reader, "with") || !take(reader, "table") || !take_other(reader))
+    if (!my_effect_take(reader, "with") || !my_effect_take(reader, "table") || !take_other(reader))
         return unreadable(reader, error);
     return my_effect_tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, false, what, error);
 }
@@ -98,12 +76,13 @@ static int exchange(struct my_effect_reader *reader, struct cdc_error *error)
 static int convert(struct my_effect_reader *reader, struct cdc_error *error)
 {
     static const char what[] = "ALTER TABLE ... CONVERT PARTITION moved rows into or out of";
-    if (take(reader, "to"))
+    if (my_effect_take(reader, "to"))
         return 0;
-    bool readable = take(reader, "table")
+    bool readable = my_effect_take(reader, "table")
                         ? take_other(reader)
-                        : take(reader, "partition") && my_lexer_take_name(&reader->lexer, &reader->other_table) &&
-                              take(reader, "to") && take(reader, "table") && take_other(reader);
+                        : my_effect_take(reader, "partition") &&
+                              my_lexer_take_name(&reader->lexer, &reader->other_table) &&
+                              my_effect_take(reader, "to") && my_effect_take(reader, "table") && take_other(reader);
     if (!readable)
         return unreadable(reader, error);
     return my_effect_tell(reader, MY_EFFECT_ROWS, what, error) < 0 ? -1 : tell_other(reader, false, what, error);
@@ -133,10 +112,10 @@ static int renamed(struct my_effect_reader *reader, const char *what, struct cdc
 /* RENAME [TO | AS | =] x, but not RENAME COLUMN, INDEX, KEY, which are reserved words. */
 static int rename_to(struct my_effect_reader *reader, struct cdc_error *error)
 {
-    if (take(reader, "column") || take(reader, "index") || take(reader, "key"))
+    if (my_effect_take(reader, "column") || my_effect_take(reader, "index") || my_effect_take(reader, "key"))
         return 0;
-    if (!take(reader, "to") && !take(reader, "as"))
-        take_symbol(reader, '=');
+    if (!my_effect_take(reader, "to") && !my_effect_take(reader, "as"))
+        my_effect_take_symbol(reader, '=');
     return take_other(reader) ? renamed(reader, "ALTER TABLE ... RENAME gave other rows to", error)
                               : unreadable(reader, error);
 }
@@ -145,21 +124,21 @@ static int rename_to(struct my_effect_reader *reader, struct cdc_error *error)
 static int change_rows(struct my_effect_reader *reader, struct cdc_error *error)
 {
     struct my_lexer start = reader->lexer;
-    if (take(reader, "drop") && take(reader, "partition"))
+    if (my_effect_take(reader, "drop") && my_effect_take(reader, "partition"))
         return my_effect_tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... DROP PARTITION removed rows of", error);
     reader->lexer = start;
-    if (take(reader, "truncate") && take(reader, "partition"))
-        return my_effect_tell(reader, take(reader, "all") ? MY_EFFECT_EMPTIES : MY_EFFECT_ROWS,
+    if (my_effect_take(reader, "truncate") && my_effect_take(reader, "partition"))
+        return my_effect_tell(reader, my_effect_take(reader, "all") ? MY_EFFECT_EMPTIES : MY_EFFECT_ROWS,
                               "ALTER TABLE ... TRUNCATE PARTITION removed rows of", error);
-    if (take(reader, "exchange") && take(reader, "partition"))
+    if (my_effect_take(reader, "exchange") && my_effect_take(reader, "partition"))
         return exchange(reader, error);
-    if (take(reader, "convert"))
+    if (my_effect_take(reader, "convert"))
         return convert(reader, error);
-    if (take(reader, "discard"))
+    if (my_effect_take(reader, "discard"))
         return my_effect_tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... DISCARD TABLESPACE removed rows of", error);
-    if (take(reader, "import"))
+    if (my_effect_take(reader, "import"))
         return my_effect_tell(reader, MY_EFFECT_ROWS, "ALTER TABLE ... IMPORT TABLESPACE brought rows into", error);
-    return take(reader, "rename") ? rename_to(reader, error) : 0;
+    return my_effect_take(reader, "rename") ? rename_to(reader, error) : 0;
 }
 
 /* What becomes of the rows with another engine: BLACKHOLE keeps none; of some others they are somewhere else. */
@@ -199,12 +178,12 @@ static int alter(struct my_effect_reader *reader, struct cdc_error *error)
 {
     int more = 1;
     reader->by = MY_EFFECT_BY_ALTER;
-    while (take(reader, "online") || take(reader, "offline"))
+    while (my_effect_take(reader, "online") || my_effect_take(reader, "offline"))
         ;
-    bool ignores = take(reader, "ignore");
-    if (!take(reader, "table"))
+    bool ignores = my_effect_take(reader, "ignore");
+    if (!my_effect_take(reader, "table"))
         return 0;
-    skip_if_exists(reader);
+    my_effect_skip_if_exists(reader);
     if (!take_table(reader))
         return unreadable(reader, error);
     skip_wait(reader);
@@ -226,13 +205,13 @@ static int alter(struct my_effect_reader *reader, struct cdc_error *error)
 
 static int drop_tables(struct my_effect_reader *reader, enum my_effect_kind kind, struct cdc_error *error)
 {
-    skip_if_exists(reader);
+    my_effect_skip_if_exists(reader);
     do {
         if (!take_table(reader))
             return unreadable(reader, error);
         if (my_effect_tell(reader, kind, "DROP TABLE removed", error) < 0)
             return -1;
-    } while (take_symbol(reader, ','));
+    } while (my_effect_take_symbol(reader, ','));
     return 0;
 }
 
@@ -252,15 +231,15 @@ static int change_index(struct my_effect_reader *reader, struct cdc_error *error
 
 static int drop(struct my_effect_reader *reader, struct cdc_error *error)
 {
-    bool online = take(reader, "online") || take(reader, "offline");
-    if (take(reader, "index") || online)
+    bool online = my_effect_take(reader, "online") || my_effect_take(reader, "offline");
+    if (my_effect_take(reader, "index") || online)
         return change_index(reader, error);
-    bool temporary = take(reader, "temporary");
-    if (take(reader, "table") || take(reader, "tables"))
+    bool temporary = my_effect_take(reader, "temporary");
+    if (my_effect_take(reader, "table") || my_effect_take(reader, "tables"))
         return drop_tables(reader, temporary ? MY_EFFECT_DROPPED : MY_EFFECT_EMPTIES, error);
-    if (!take(reader, "database") && !take(reader, "schema"))
+    if (!my_effect_take(reader, "database") && !my_effect_take(reader, "schema"))
         return 0;
-    skip_if_exists(reader);
+    my_effect_skip_if_exists(reader);
     if (!my_lexer_take_name(&reader->lexer, &reader->db))
         return unreadable(reader, error);
     return my_effect_tell(reader, MY_EFFECT_DATABASE, "DROP DATABASE removed the tables of", error);
@@ -269,33 +248,33 @@ static int drop(struct my_effect_reader *reader, struct cdc_error *error)
 /* One after the other: RENAME TABLE a TO tmp, b TO a, tmp TO b */
 static int rename_tables(struct my_effect_reader *reader, struct cdc_error *error)
 {
-    if (!take(reader, "table") && !take(reader, "tables"))
+    if (!my_effect_take(reader, "table") && !my_effect_take(reader, "tables"))
         return 0;
-    skip_if_exists(reader);
+    my_effect_skip_if_exists(reader);
     reader->by = MY_EFFECT_BY_RENAME;
     do {
         bool readable = take_table(reader);
         skip_wait(reader);
-        if (!readable || !take(reader, "to") || !take_other(reader))
+        if (!readable || !my_effect_take(reader, "to") || !take_other(reader))
             return unreadable(reader, error);
         if (renamed(reader, "RENAME TABLE gave other rows to", error) < 0)
             return -1;
-    } while (take_symbol(reader, ','));
+    } while (my_effect_take_symbol(reader, ','));
     return 0;
 }
 
 /* CREATE OR REPLACE TABLE: a table of before is dropped, as by CREATE OR REPLACE SEQUENCE. */
 static int create(struct my_effect_reader *reader, struct cdc_error *error)
 {
-    bool replaces = take(reader, "or") && take(reader, "replace");
-    while (take(reader, "online") || take(reader, "offline"))
+    bool replaces = my_effect_take(reader, "or") && my_effect_take(reader, "replace");
+    while (my_effect_take(reader, "online") || my_effect_take(reader, "offline"))
         ;
-    if (take(reader, "unique") || (replaces && take(reader, "index")))
+    if (my_effect_take(reader, "unique") || (replaces && my_effect_take(reader, "index")))
         return change_index(reader, error);
-    bool temporary = take(reader, "temporary");
-    if (!take(reader, "table") && (temporary || !replaces || !take(reader, "sequence")))
+    bool temporary = my_effect_take(reader, "temporary");
+    if (!my_effect_take(reader, "table") && (temporary || !replaces || !my_effect_take(reader, "sequence")))
         return 0;
-    skip_if_exists(reader);
+    my_effect_skip_if_exists(reader);
     if (!take_table(reader))
         return replaces || temporary ? unreadable(reader, error) : 0;
     if (temporary)
@@ -322,15 +301,15 @@ int my_effects_of(const struct my_event_query *query, my_effect_visit *visit, vo
     int result = 0;
     while (my_lexer_skip_set_statement(&reader.lexer))
         ;
-    if (take(&reader, "alter"))
+    if (my_effect_take(&reader, "alter"))
         result = alter(&reader, error);
-    else if (take(&reader, "drop"))
+    else if (my_effect_take(&reader, "drop"))
         result = drop(&reader, error);
-    else if (take(&reader, "rename"))
+    else if (my_effect_take(&reader, "rename"))
         result = rename_tables(&reader, error);
-    else if (take(&reader, "create"))
+    else if (my_effect_take(&reader, "create"))
         result = create(&reader, error);
-    else if (take(&reader, "truncate"))
+    else if (my_effect_take(&reader, "truncate"))
         result = truncate_table(&reader, error);
     cdc_buf_free(&reader.db);
     cdc_buf_free(&reader.table);

@@ -17,7 +17,32 @@ struct my_effect_reader {
     struct cdc_buf column, other_column;
 };
 
-/* -- effect_tell.c */
+/* -- words -- */
+
+static inline bool my_effect_take(struct my_effect_reader *reader, const char *word)
+{
+    return my_lexer_take(&reader->lexer, word);
+}
+
+static inline bool my_effect_take_symbol(struct my_effect_reader *reader, char c)
+{
+    struct my_token token = my_lexer_peek(&reader->lexer);
+    if (!my_token_is_symbol(&token, c))
+        return false;
+    my_lexer_next(&reader->lexer);
+    return true;
+}
+
+/* IF EXISTS, IF NOT EXISTS */
+static inline void my_effect_skip_if_exists(struct my_effect_reader *reader)
+{
+    if (my_effect_take(reader, "if")) {
+        my_effect_take(reader, "not");
+        my_effect_take(reader, "exists");
+    }
+}
+
+/* -- effect_tell.c -- */
 int my_effect_hand_over(struct my_effect_reader *reader, struct my_effect *effect, struct cdc_error *error);
 /* Of the table that the statement is about. */
 int my_effect_tell(struct my_effect_reader *reader, enum my_effect_kind kind, const char *what,
