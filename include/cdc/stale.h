@@ -47,7 +47,7 @@ struct cdc_round {
     char *read_at;              /* what it has seen of the log: JSON of the connector's own, or NULL */
 };
 struct cdc_rounds {
-    struct cdc_round *items; /* the newest is the last */
+    struct cdc_round *items; /* the newest is the last; each table is in one of them, the newest that has read it */
     size_t n;
 };
 
@@ -65,7 +65,7 @@ enum cdc_round_due {
 int cdc_rounds_due(const struct cdc_rounds *rounds, const struct cdc_stale *mark, struct cdc_acks *acks,
                    struct cdc_error *error);
 /* A (further) attempt of the round that answers the mark, which is the last one then: BORROWED, to be saved before its first
- * line. NULL on errors. name, hint: as cdc_attempt_begin takes them. */
+ * line. Its attempts have other numbers than those of all rounds with that origin. NULL on errors. name, hint: as cdc_attempt_begin takes them. */
 struct cdc_round *cdc_rounds_begin(struct cdc_rounds *rounds, const struct cdc_stale *mark, uint64_t origin,
                                    const char *name, const char *hint, struct cdc_error *error);
 /* The mark as a start of the stream finds it (start.h does it): what its own state says, unless that is answered, and the tables of

@@ -13,9 +13,6 @@
 #include <cdc/pos.h>
 #include <cdc/stale.h>
 
-/* More than that are told as one: an old sink that lacks them reads the tables of all of them. */
-#define ROUNDS_MAX 64
-
 /* -- marks -- */
 
 static void table_free(struct cdc_stale_table *table)
@@ -395,34 +392,75 @@ int cdc_rounds_due(const struct cdc_rounds *rounds, const struct cdc_stale *mark
     return passed < 0 ? -1 : passed > 0 && !is_passed(acks, mark->at) ? CDC_ROUND_DUE : CDC_ROUND_EARLY;
 }
 
-/* The two oldest become one, whose rows a sink has when it has those of the newer one. */
-static int unite_oldest(struct cdc_rounds *rounds, struct cdc_error *error)
+static void remove_table(struct cdc_stale *stale, const struct cdc_stale_table *table)
 {
-    if (rounds->n < ROUNDS_MAX)
-        return 0;
-    if (add_all(&rounds->items[1].of, &rounds->items[0].of, error) != 0)
-        return -1;
-    round_clear(&rounds->items[0]);
-    rounds->n--;
-    memmove(&rounds->items[0], &rounds->items[1], rounds->n * sizeof rounds->items[0]);
-    return 0;
+    bool there;
+    size_t place = place_of(stale, table, &there);
+
+    if (!there)
+        return;
+    table_free(&stale->tables[place]);
+    memmove(&stale->tables[place], &stale->tables[place + 1], (--stale->n - place) * sizeof *table);
+}
+
+/* A table belongs to the newest round that has it: a sink that lacks an older one lacks that, too, and of the log the newer one has
+ * seen all that the older one had. So the list has no more rounds than there are tables. The newest is the last. */
+static void forget_older(struct cdc_rounds *rounds)
+{
+    const struct cdc_round newest = rounds->items[rounds->n - 1];
+    size_t kept = 0;
+
+    for (size_t i = 0; i + 1 < rounds->n; i++) {
+        struct cdc_round *round = &rounds->items[i];
+        for (size_t j = 0; j < newest.of.n; j++)
+            remove_table(&round->of, &newest.of.tables[j]);
+        if (round->of.n > 0)
+            rounds->items[kept++] = *round;
+        else
+            round_clear(round);
+    }
+    rounds->items[kept++] = newest;
+    rounds->n = kept;
+}
+
+/* The round that answers the mark, at the end of the list. */
+static struct cdc_round *last_round(struct cdc_rounds *rounds, const struct cdc_stale *mark, uint64_t origin,
+                                    struct cdc_error *error)
+{
+    struct cdc_round *round = find(rounds, mark->at);
+
+    if (round != NULL) {
+        const struct cdc_round found = *round;
+        size_t after = (size_t)(&rounds->items[rounds->n - 1] - round);
+        memmove(round, round + 1, after * sizeof *round);
+        rounds->items[rounds->n - 1] = found;
+        return &rounds->items[rounds->n - 1];
+    }
+    round = add_round(rounds, error);
+    if (round == NULL)
+        return NULL;
+    round->of.at = strdup(mark->at);
+    if (round->of.at == NULL) {
+        rounds->n--;
+        cdc_error_memory(error);
+        return NULL;
+    }
+    /* Rounds at one place share the numbers of their attempts, which are in pos. */
+    for (size_t i = 0; i + 1 < rounds->n; i++) {
+        const struct cdc_attempt *other = &rounds->items[i].attempt;
+        if (other->origin == origin && other->number > round->attempt.number)
+            round->attempt.number = other->number;
+    }
+    return round;
 }
 
 struct cdc_round *cdc_rounds_begin(struct cdc_rounds *rounds, const struct cdc_stale *mark, uint64_t origin,
                                    const char *name, const char *hint, struct cdc_error *error)
 {
-    struct cdc_round *round = find(rounds, mark->at);
+    struct cdc_round *round = last_round(rounds, mark, origin, error);
 
-    if (round == NULL) {
-        if (unite_oldest(rounds, error) != 0 || (round = add_round(rounds, error)) == NULL)
-            return NULL;
-        round->of.at = strdup(mark->at);
-        if (round->of.at == NULL) {
-            rounds->n--;
-            cdc_error_memory(error);
-            return NULL;
-        }
-    }
+    if (round == NULL)
+        return NULL;
     round->attempt.origin = origin;
     free(round->read_at);
     round->read_at = NULL;
@@ -430,7 +468,10 @@ struct cdc_round *cdc_rounds_begin(struct cdc_rounds *rounds, const struct cdc_s
         if (cdc_stale_add(&round->of, mark->tables[i].db, mark->tables[i].schema, mark->tables[i].table, "", error) !=
             0)
             return NULL;
-    return cdc_attempt_begin(&round->attempt, name, hint, error) == 0 ? round : NULL;
+    if (cdc_attempt_begin(&round->attempt, name, hint, error) != 0)
+        return NULL;
+    forget_older(rounds);
+    return &rounds->items[rounds->n - 1];
 }
 
 static int later_of(struct cdc_stale *mark, const char *at, struct cdc_error *error)

@@ -225,11 +225,29 @@ static void test_many(void)
         end(begin(&rounds), written);
         free(mark);
     }
-    check(rounds.n == 64 && rounds.items[0].of.n == 37, "the oldest are one");
+    check(rounds.n == 100, "a round for each table");
     keep_rounds(&rounds);
     store("pg-cdc", "n099", "{\"slot\":\"x\"}");
     store("cdc-sink-sqlite", "n097r", NULL);
     finds("n099", "t098 t099", "a sink that lacks the last two");
+    store("cdc-sink-sqlite", "n002r", NULL);
+    cdc_rounds_clear(&rounds);
+    for (int i = 0; i < 200; i++) {
+        snprintf(at, sizeof at, "n%03d", i);
+        snprintf(written, sizeof written, "n%03dr", i);
+        char *mark = mark_of(at, (const char *const[]){"t1", i % 2 ? "t2" : "t3", NULL});
+        store("pg-cdc", at, mark);
+        end(begin(&rounds), written);
+        free(mark);
+    }
+    check(rounds.n == 2 && rounds.items[0].of.n == 1 && rounds.items[1].of.n == 2 &&
+              rounds.items[1].attempt.number == 200,
+          "a table is in the newest round that has it, and each round has a number of its own");
+    keep_rounds(&rounds);
+    store("pg-cdc", "n199", "{\"slot\":\"x\"}");
+    finds("n199", "t1 t2 t3", "a sink that lacks all of them");
+    store("cdc-sink-sqlite", "n198r", NULL);
+    finds("n199", "t1 t2", "a sink that lacks the last one");
     cdc_rounds_clear(&rounds);
 }
 

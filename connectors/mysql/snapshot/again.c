@@ -242,17 +242,6 @@ static int keep_read_at(struct my_snapshot *run, struct cdc_round *round, struct
     return result < 0 ? -1 : cdc_error_memory(error);
 }
 
-/* Rounds at the same place, one after the other, share the numbers of their attempts: 42.0000000000.r0001 is of the first one. */
-static void settle_number(const struct cdc_rounds *rounds, struct cdc_round *round)
-{
-    for (size_t i = 0; i < rounds->n; i++) {
-        const struct cdc_round *other = &rounds->items[i];
-        if (other != round && other->attempt.origin == round->attempt.origin &&
-            other->attempt.number >= round->attempt.number)
-            round->attempt.number = other->attempt.number + 1;
-    }
-}
-
 int my_again_begin(struct my_snapshot *run, struct cdc_error *error)
 {
     struct my_again *again = run->again;
@@ -263,7 +252,6 @@ int my_again_begin(struct my_snapshot *run, struct cdc_error *error)
         cdc_rounds_begin(&run->state.rounds, &again->mark, again->origin, run->settings->name, hint, error);
     if (!round || keep_read_at(run, round, error) < 0)
         return -1;
-    settle_number(&run->state.rounds, round);
     again->attempt = round->attempt.number;
     for (size_t i = 0; i < again->mark.n; i++)
         cdc_log_write(run->log, CDC_LOG_INFO, "table %s.%s is read again%s%s", again->mark.tables[i].db,

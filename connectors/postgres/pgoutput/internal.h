@@ -37,10 +37,9 @@ struct pg_relations {
 
 struct pg_transaction {
     bool open;
-    bool seen;       /* by the snapshot: its row changes are omitted */
-    bool needed;     /* all the same, by a sink that did not take that snapshot */
-    bool read;       /* before, by the position: nothing of it is written */
-    uint64_t rounds; /* that have seen it, by their bits: changes of their tables are omitted */
+    bool seen;   /* by the snapshot: its row changes are omitted */
+    bool needed; /* all the same, by a sink that did not take that snapshot */
+    bool read;   /* before, by the position: nothing of it is written */
     uint64_t final_lsn, ordinal, events;
     int64_t ts_ms;
     uint32_t xid;
@@ -71,6 +70,7 @@ struct pg_round {
     const struct cdc_stale *tables; /* BORROWED */
     uint64_t from;                  /* its place in the log */
     struct pg_visible visible;
+    bool seen; /* the open transaction */
 };
 
 struct pgoutput {
@@ -82,7 +82,7 @@ struct pgoutput {
     struct pg_transaction tx;
     struct pg_torn torn;
     struct pg_visible visible;
-    struct pg_round *rounds; /* not more than 64 */
+    struct pg_round *rounds; /* a table is in one of them */
     size_t n_rounds;
     uint64_t needed_from;        /* from there on a sink needs what the snapshot has seen, too; UINT64_MAX: none does */
     char needed_by[512];         /* its offset file */
@@ -140,8 +140,10 @@ int pg_ahead_reached(struct pgoutput *decoder, uint64_t lsn, struct cdc_error *e
 
 /* The open transaction, for the rounds that it may have been seen by. 0, or LOST when the log is not the one that was read. */
 int pg_rounds_begin(struct pgoutput *decoder, struct cdc_error *error);
-/* Which rounds have read this table? */
-uint64_t pg_rounds_of(const struct pgoutput *decoder, const struct pg_table *table);
+/* The number of the round that has read this table, from 1; 0: none has. */
+size_t pg_rounds_of(const struct pgoutput *decoder, const struct pg_table *table);
+/* Has the round that has read the table seen the open transaction? */
+bool pg_rounds_have(const struct pgoutput *decoder, const struct pg_table *table);
 void pg_rounds_free(struct pgoutput *decoder);
 
 /* -- tables (relations.c) -- */

@@ -15,7 +15,6 @@ void pg_lines_begin(struct pgoutput *decoder, uint64_t final_lsn, int64_t ts_ms,
     tx->seen = pg_visible_has(&decoder->visible, final_lsn, xid);
     tx->needed = tx->seen && final_lsn >= decoder->needed_from;
     tx->read = false;
-    tx->rounds = 0;
     tx->final_lsn = final_lsn;
     tx->ts_ms = ts_ms;
     tx->xid = xid;

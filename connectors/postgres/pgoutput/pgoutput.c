@@ -202,7 +202,7 @@ static struct pg_table *row_table(struct pgoutput *decoder, uint32_t oid, struct
 static bool is_wanted(const struct pgoutput *decoder, const struct pg_table *table)
 {
     return table->selected && !table->stale && !decoder->tx.seen && !decoder->tx.read &&
-           (decoder->tx.rounds & table->rounds) == 0;
+           !pg_rounds_have(decoder, table);
 }
 
 /* An UPDATE that moves a row into the publication's row filter comes as an insert, and where it did not touch a large value

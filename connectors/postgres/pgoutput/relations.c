@@ -334,7 +334,7 @@ int pg_relations_decode_relation(struct pgoutput *decoder, struct cdc_bytes *byt
     if (status == 0)
         note_described(relations, table);
     if (status == 0 && complete_relation(settings, table, error) == 0) {
-        table->rounds = pg_rounds_of(decoder, table);
+        table->round = pg_rounds_of(decoder, table);
         tell_renamed(relations, settings, table);
         return keep(relations, settings, table, error);
     }

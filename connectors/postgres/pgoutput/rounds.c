@@ -9,8 +9,6 @@
 #include <cdc/json.h>
 #include <stdlib.h>
 
-#define MOST 64
-
 void pg_rounds_free(struct pgoutput *decoder)
 {
     for (size_t i = 0; i < decoder->n_rounds; i++)
@@ -33,14 +31,14 @@ static int add(struct pgoutput *decoder, const struct cdc_round *round, struct c
 int pgoutput_set_rounds(struct pgoutput *decoder, const struct cdc_rounds *rounds, uint64_t from,
                         struct cdc_error *error)
 {
-    size_t n = rounds ? rounds->n : 0, first = n > MOST ? n - MOST : 0;
+    size_t n = rounds ? rounds->n : 0;
     pg_rounds_free(decoder);
     if (n == 0)
         return 0;
-    decoder->rounds = calloc(n - first, sizeof *decoder->rounds);
+    decoder->rounds = calloc(n, sizeof *decoder->rounds);
     if (!decoder->rounds)
         return cdc_error_memory(error);
-    for (size_t i = first; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         if (rounds->items[i].read_at && add(decoder, &rounds->items[i], error) < 0)
             return -1;
     for (size_t i = 0; i < decoder->n_rounds; i++)
@@ -63,23 +61,28 @@ int pg_rounds_begin(struct pgoutput *decoder, struct cdc_error *error)
     struct pg_transaction *tx = &decoder->tx;
     for (size_t i = 0; i < decoder->n_rounds; i++) {
         struct pg_round *round = &decoder->rounds[i];
+        round->seen = false;
         if (!round->visible.json || tx->final_lsn < round->from)
             continue;
         if (tx->final_lsn >= round->visible.lsn) {
             if (pass(round, tx, error) < 0)
                 return -1;
-        } else if (pg_visible_has(&round->visible, tx->final_lsn, tx->xid)) {
-            tx->rounds |= UINT64_C(1) << i;
+        } else {
+            round->seen = pg_visible_has(&round->visible, tx->final_lsn, tx->xid);
         }
     }
     return 0;
 }
 
-uint64_t pg_rounds_of(const struct pgoutput *decoder, const struct pg_table *table)
+size_t pg_rounds_of(const struct pgoutput *decoder, const struct pg_table *table)
 {
-    uint64_t rounds = 0;
-    for (size_t i = 0; i < decoder->n_rounds; i++)
-        if (cdc_stale_has(decoder->rounds[i].tables, decoder->settings.database, table->schema, table->name))
-            rounds |= UINT64_C(1) << i;
-    return rounds;
+    for (size_t i = decoder->n_rounds; i > 0; i--)
+        if (cdc_stale_has(decoder->rounds[i - 1].tables, decoder->settings.database, table->schema, table->name))
+            return i;
+    return 0;
+}
+
+bool pg_rounds_have(const struct pgoutput *decoder, const struct pg_table *table)
+{
+    return table->round != 0 && decoder->rounds[table->round - 1].seen;
 }

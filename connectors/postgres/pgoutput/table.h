@@ -41,7 +41,7 @@ struct pg_table {
     bool has_json;              /* some column is json or jsonb */
     bool selected;              /* by -t / -T */
     bool stale;                 /* all of it will be read again, after the lines that come: its changes are omitted */
-    uint64_t rounds;            /* that have read it, by their bits (rounds.c) */
+    size_t round;               /* that has read it (rounds.c); 0: none */
     bool schema_written;        /* in this run */
     size_t bytes;               /* of memory, roughly (relations.c) */
     struct cdc_buf source_head; /* `{"connector":"postgresql","name":..,"db":..,"schema":..,"table":..` without closing
