@@ -266,6 +266,33 @@ static void test_log(void)
     differs("log: a name of a table that has left", FORMS("0/10", OF_T("0/10", "")), in_log, 0x20, true);
 }
 
+/* What ended while a look went on may be in the log before the place that the look names, and was seen by none of it. */
+static void test_saw(void)
+{
+    static const char state[] = "{\"publication\":\"1\",\"xids\":\"760:760:\",\"at\":\"0/10\",\"tables\":[]%s}";
+    static const struct {
+        const char *began;
+        uint32_t xid;
+        bool want;
+    } cases[] = {{"", 759, true},
+                 {"", 760, false},
+                 {",\"began\":\"750:755:752\"", 749, true},
+                 {",\"began\":\"750:755:752\"", 752, false},
+                 {",\"began\":\"750:755:752\"", 753, true},
+                 {",\"began\":\"750:755:752\"", 755, false},
+                 {",\"began\":\"750:755:752\"", 759, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pg_shapes shapes = {.items = NULL};
+        struct cdc_error error = {0};
+        char text[200];
+        snprintf(text, sizeof text, state, cases[i].began);
+        if (pg_shapes_read(&shapes, (struct cdc_span){NULL, 0}, cdc_span_text(text), &error) < 0)
+            abort();
+        check("saw", pg_shapes_saw(&shapes, cases[i].xid) ? "saw" : "did not", cases[i].want ? "saw" : "did not");
+        pg_shapes_clear(&shapes);
+    }
+}
+
 int main(void)
 {
     for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
@@ -274,5 +301,6 @@ int main(void)
     test_publication();
     test_kept();
     test_log();
+    test_saw();
     return failures != 0;
 }

@@ -557,8 +557,9 @@ bool pgoutput_in_transaction(const struct pgoutput *decoder)
     return decoder->tx.open;
 }
 
-uint64_t pgoutput_transaction(const struct pgoutput *decoder)
+uint64_t pgoutput_transaction(const struct pgoutput *decoder, uint32_t *xid)
 {
+    *xid = decoder->tx.open ? decoder->tx.xid : 0;
     return decoder->tx.open ? decoder->tx.final_lsn : 0;
 }
 

@@ -85,8 +85,8 @@ bool pgoutput_in_transaction(const struct pgoutput *decoder);
  * known of them would grow for ever. In the next connection it describes again what is still in use. One transaction may
  * take four times as much; beyond that is PROTOCOL. */
 bool pgoutput_is_full(const struct pgoutput *decoder);
-/* The start of the commit record of the open transaction; 0: none is. */
-uint64_t pgoutput_transaction(const struct pgoutput *decoder);
+/* The start of the commit record of the open transaction; 0: none is. *xid: the low half of its id. */
+uint64_t pgoutput_transaction(const struct pgoutput *decoder, uint32_t *xid);
 /* After a commit line (or the commit line of a non-transactional message): the boundary; NULL before the first.
  * BORROWED until the next decode. */
 const struct cdc_offset *pgoutput_boundary(const struct pgoutput *decoder);

@@ -291,7 +291,7 @@ static int ask_relation(PGconn *sql, const char *const values[3], struct pg_tabl
     return status < 0 || read_types(sql, table, error) < 0 ? -1 : status;
 }
 
-int pg_describe_is_held(PGconn *sql, uint32_t table, struct cdc_error *error)
+static int is_held(PGconn *sql, uint32_t table, struct cdc_error *error)
 {
     char text[16];
     const char *oid = text;
@@ -323,7 +323,7 @@ int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct
     snprintf(oid, sizeof oid, "%lu", (unsigned long)table->oid);
     int found = ask_relation(sql, values, table, error);
     for (int waited = 0; found == 0 && waited < UNSEEN_MS; waited += UNSEEN_STEP_MS) {
-        int held = pg_describe_is_held(sql, table->oid, error);
+        int held = is_held(sql, table->oid, error);
         if (held < 0 || (found = ask_relation(sql, values, table, error)) < 0)
             return -1;
         if (!held || found || cdc_retry_wait(UNSEEN_STEP_MS, settings->control, "a commit that others do not see yet"))

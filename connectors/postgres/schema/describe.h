@@ -17,7 +17,4 @@ int pg_describe_relation(PGconn *sql, const struct pg_settings *settings, struct
 struct pg_table *pg_describe_table(PGconn *sql, const struct pg_catalog_table *source, bool *generated,
                                    struct cdc_error *error);
 
-/* Is somebody making that table, altering or dropping it? 1 0 -1 */
-int pg_describe_is_held(PGconn *sql, uint32_t table, struct cdc_error *error);
-
 #endif

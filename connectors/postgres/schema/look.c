@@ -469,6 +469,16 @@ static int parse_xids(struct pg_visible *visible, const char *xids, struct cdc_e
     return status;
 }
 
+bool pg_shapes_saw(const struct pg_shapes *shapes, uint32_t xid)
+{
+    const char *xids = shapes->began ? shapes->began : shapes->xids;
+    struct pg_visible ended = {.json = NULL};
+    struct cdc_error ignored = {0};
+    bool saw = xids && parse_xids(&ended, xids, &ignored) == 0 && pg_visible_ended(&ended, xid);
+    pg_visible_clear(&ended);
+    return saw;
+}
+
 char *pg_shapes_ended(PGconn *sql, struct cdc_error *error)
 {
     PGresult *result = pg_query_rows(sql, "SELECT pg_current_snapshot()::text", 0, NULL, what, error);

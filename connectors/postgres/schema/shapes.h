@@ -79,5 +79,8 @@ bool pg_shapes_differ(const struct pg_shapes *shapes, const struct pg_table *tab
 bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table);
 /* Was none of its name ever seen? */
 bool pg_shapes_lack(const struct pg_shapes *shapes, const struct pg_table *table);
+/* Could the last look see what this transaction did? Positions do not tell: a look takes a while, and a commit is in the log
+ * before others see it. */
+bool pg_shapes_saw(const struct pg_shapes *shapes, uint32_t xid);
 
 #endif

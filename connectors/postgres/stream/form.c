@@ -3,46 +3,41 @@
  * sinks must not get lines of the new form, for rows of the old one. */
 #include "connectors/postgres/stream/internal.h"
 
-#include "connectors/postgres/schema/describe.h"
-
 #include <cdc/retry.h>
 
 #define UNSEEN_MS 5000 /* for a commit that others do not see yet */
 #define UNSEEN_STEP_MS 20
 
-/* A commit is in the log before others see it (synchronous standbys): what it changed is locked until then. */
-static int look_until_seen(struct pg_stream *stream, struct pg_table *table, uint64_t lsn, struct cdc_error *error)
+/* A commit is in the log before others see it: a moment, or until synchronous standbys have it. What the look then shows is older
+ * than the transaction. 0: it shows what that did; 1: it does not, for all the time that it was given; -1 */
+static int look_until_seen(struct pg_stream *stream, uint32_t xid, struct cdc_error *error)
 {
     size_t looks = stream->heal.looks;
     for (int waited = 0;; waited += UNSEEN_STEP_MS) {
         if (pg_stream_ensure_sql(stream, error) < 0 || pg_watch_look(stream, error) < 0)
             return -1;
-        bool looked = stream->heal.looks != looks;
-        if (looked && !pg_shapes_lack(&stream->heal.shapes, table) &&
-            !pg_shapes_differ(&stream->heal.shapes, table, lsn))
-            return 0;
-        int held = looked && waited < UNSEEN_MS ? pg_describe_is_held(stream->sql, table->oid, error) : 0;
-        if (held <= 0)
-            return held < 0 ? -1 : !looked;
-        if (cdc_retry_wait(UNSEEN_STEP_MS, stream->pg->control, "a commit that others do not see yet"))
+        if (stream->heal.looks == looks || waited >= UNSEEN_MS)
+            return 1;
+        if (pg_shapes_saw(&stream->heal.shapes, xid) ||
+            cdc_retry_wait(UNSEEN_STEP_MS, stream->pg->control, "a commit that others do not see yet"))
             return 0;
     }
 }
 
 /* A table of which nothing is known, and that the last look could not see yet: is it in the log from its first row on? */
-static bool is_news(const struct pg_heal *heal, const struct pg_table *table, uint64_t lsn)
+static bool is_news(const struct pg_heal *heal, const struct pg_table *table, uint32_t xid)
 {
-    return lsn >= heal->shapes.at && pg_shapes_lack(&heal->shapes, table);
+    return pg_shapes_lack(&heal->shapes, table) && !pg_shapes_saw(&heal->shapes, xid);
 }
 
 /* After a look. One of which nothing is known then has no copy that could be stale under this name any more: it was dropped since,
  * or has another name. */
 static const char *why_stale(const struct pg_heal *heal, const struct pg_table *table, uint64_t lsn, bool unseen)
 {
-    if (pg_shapes_lack(&heal->shapes, table))
-        return NULL;
     if (unseen)
         return "its form has changed";
+    if (pg_shapes_lack(&heal->shapes, table))
+        return NULL;
     if (!pg_shapes_has(&heal->shapes, table))
         return "another table was there under its name";
     return pg_shapes_differ(&heal->shapes, table, lsn) ? "it had another form meanwhile" : NULL;
@@ -51,12 +46,13 @@ static const char *why_stale(const struct pg_heal *heal, const struct pg_table *
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)
 {
     struct pg_heal *heal = &stream->heal;
-    uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder) : 0;
+    uint32_t xid = 0;
+    uint64_t lsn = stream->decoder ? pgoutput_transaction(stream->decoder, &xid) : 0;
     if (!heal->on)
         return 0;
     if (!cdc_stale_has(&heal->mark, stream->identity.database, table->schema, table->name) &&
-        (is_news(heal, table, lsn) || pg_shapes_differ(&heal->shapes, table, lsn))) {
-        int unseen = look_until_seen(stream, table, lsn, error);
+        (is_news(heal, table, xid) || pg_shapes_differ(&heal->shapes, table, lsn))) {
+        int unseen = look_until_seen(stream, xid, error);
         if (unseen < 0)
             return -1;
         const char *why = why_stale(heal, table, lsn, unseen);

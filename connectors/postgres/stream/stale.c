@@ -56,7 +56,8 @@ static uint64_t least_after_all(const struct pg_stream *stream)
     const struct cdc_start *start = stream->settings.start;
     const struct cdc_acks *acks = stream->settings.acks;
     const struct cdc_offset *boundary = stream->decoder ? pgoutput_boundary(stream->decoder) : NULL;
-    uint64_t least = stream->wal_end, open = stream->decoder ? pgoutput_transaction(stream->decoder) : 0;
+    uint32_t xid;
+    uint64_t least = stream->wal_end, open = stream->decoder ? pgoutput_transaction(stream->decoder, &xid) : 0;
     if (stream->boundary_lsn > least)
         least = stream->boundary_lsn;
     if (open != 0 && open + 1 > least)
