@@ -29,7 +29,7 @@ teardown() { stale_test_teardown; }
         msql "alter table t add column c$i int not null default $i; update t set c$i = 100 where id % 10 = $i"
         msql "alter table u add column d$i varchar(20) default 'd$i', drop column if exists d$((i - 1))" 2>/dev/null || msql "alter table u add column d$i varchar(20) default 'd$i'"
         case $((i % 4)) in 0) victim=cdc-snapshot ;; 1) victim=cdc-sink-sqlite ;; 2) victim=mysql-binlog ;; *) victim='' ;; esac
-        [ -z "$victim" ] || ! wait_until -t 5 has_member "$LOOP" "$victim" 2>/dev/null || { pause_ms $((i * 13 % 60)); kill -KILL "$(member "$LOOP" "$victim")" 2>/dev/null || true; }
+        [ -z "$victim" ] || ! wait_until -t 5 has_member "$SUPERVISOR" "$victim" 2>/dev/null || { pause_ms $((i * 13 % 60)); kill -KILL "$(member "$SUPERVISOR" "$victim")" 2>/dev/null || true; }
         pause_ms 300
     done
     writers_end

@@ -8,11 +8,11 @@ bats_require_minimum_version 1.8.0
 load lib/common
 load lib/postgres
 load lib/opensearch
+load lib/pg-stale
 
 setup_file() {
     create_database
     opensearch_start
-    export OPENSEARCH_URL OPENSEARCH_PID OPENSEARCH_DIR
 }
 teardown_file() {
     opensearch_stop
@@ -24,29 +24,7 @@ teardown() {
     pg_test_teardown
 }
 
-# supervise LINE: starts it again after what passes by itself. $DIR/ends has the statuses, $DIR/failed one of another kind.
-supervise() {
-    echo "$1" >"$DIR/line"
-    # shellcheck disable=SC2016
-    spawn bash -c 'while [ ! -e "$0/stop" ]; do
-        bash -o pipefail -c "$(cat "$0/line")" 2>>"$0/err" 3>&-
-        status=$?
-        echo "$status" >>"$0/ends"
-        case $status in 0 | 69 | 74 | 75 | 137 | 143) ;; *) echo "$status" >"$0/failed"; exit ;; esac
-        sleep 0.05
-    done' "$DIR"
-    SUPERVISOR=$SPAWNED
-}
-write_all_the_time() {
-    # shellcheck disable=SC2016
-    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn bash -c 'i=1000; while [ ! -e "$0/quiet" ]; do i=$((i + 1)); echo "${1//NN/$i}"; sleep 0.02; done |
-        psql -XqAt -d "$2" >/dev/null 2>"$0/traffic.err"' "$DIR" "$1" "$DATABASE"
-    TRAFFIC=$SPAWNED
-}
-quiet() {
-    touch "$DIR/quiet"
-    wait_until gone "$TRAFFIC"
-}
+# As in pg-stale.bash, of an index.
 rows_at() { sql "select to_jsonb(t)::text from $NAME.$1 t" | jq -cS . | LC_ALL=C sort; }
 rows_in_index() { opensearch_rows "$NAME-$1" . 2>/dev/null | jq -cS . | LC_ALL=C sort; }
 same() { [ ! -e "$DIR/failed" ] || return 1; [ "$(rows_at "$1")" = "$(rows_in_index "$1")" ]; }

@@ -10,10 +10,7 @@ load lib/common
 load lib/lines
 load lib/opensearch
 
-setup_file() {
-    opensearch_start
-    export OPENSEARCH_URL OPENSEARCH_PID OPENSEARCH_DIR
-}
+setup_file() { opensearch_start; }
 teardown_file() { opensearch_stop; }
 setup() {
     DIR=$BATS_TEST_TMPDIR

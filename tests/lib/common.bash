@@ -78,6 +78,14 @@ end_spawned() {
     SPAWNED_ALL=()
     return 0
 }
+# supervise LINE: starts it again and again in the background after what passes by itself, as a supervisor does, until $DIR/stop is
+# there. $DIR/ends has the statuses, $DIR/failed one of another kind, which ends it; $DIR/err the messages.
+supervise() {
+    echo "$1" >"$DIR/line"
+    rm -f "$DIR/stop"
+    spawn bash "$LIB/supervise.bash" "$DIR"
+    SUPERVISOR=$SPAWNED
+}
 # Peak resident memory of process $1, in KiB.
 peak_kib() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status" 2>/dev/null; }
 

@@ -88,13 +88,10 @@ harmless() {
 }
 note() { echo "# $1" >>"$DIR/notes"; }
 
-# The line again and again, as a supervisor starts it, in the background; errors of it in $DIR/err.
+# The line again and again, in the background.
 loop_start() {
     : >"$DIR/err"
-    rm -f "$DIR/stop"
-    echo 'LINE=$1; DIR=$2; while [ ! -f "$DIR/stop" ]; do bash -o pipefail -c "$LINE"; status=$?; echo "$status" >>"$DIR/ends"; case $status in 0 | 69 | 74 | 75 | 137 | 143) sleep 0.1 ;; *) exit "$status" ;; esac; done' >"$DIR/loop"
-    spawn bash "$DIR/loop" "$(line)" "$DIR"
-    LOOP=$SPAWNED
+    supervise "$(line)"
 }
 loop_end() {
     touch "$DIR/stop"
@@ -102,9 +99,9 @@ loop_end() {
 }
 loop_stopped() {
     local pid
-    pid=$(member "$LOOP" mysql-binlog)
+    pid=$(member "$SUPERVISOR" mysql-binlog)
     [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
-    gone "$LOOP"
+    gone "$SUPERVISOR"
 }
 marked() { [ "$(copy 'select v from marker' 2>/dev/null)" = "$1" ]; }
 caught_up() {

@@ -13,6 +13,7 @@ opensearch_start() {
     OPENSEARCH_PID=$!
     wait_until -t 90 opensearch_up || { tail -20 "$OPENSEARCH_DIR/log" >&2; return 1; }
     OPENSEARCH_URL=http://127.0.0.1:$(cat "$OPENSEARCH_DIR/port")
+    export OPENSEARCH_URL OPENSEARCH_PID OPENSEARCH_DIR # from setup_file to the tests
 }
 opensearch_up() { [ -s "$OPENSEARCH_DIR/port" ] || gone "$OPENSEARCH_PID"; }
 opensearch_stop() {

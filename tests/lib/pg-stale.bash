@@ -4,21 +4,6 @@
 
 since_15() { [ "$(sql 'show server_version_num')" -ge 150000 ] || skip "PostgreSQL 14 has none of it"; }
 
-# supervise LINE: starts it again after 69, 74, 75, 0 and kills, as a supervisor does. $DIR/ends has the statuses, $DIR/failed one of
-# another kind.
-supervise() {
-    echo "$1" >"$DIR/line"
-    rm -f "$DIR/stop"
-    # shellcheck disable=SC2016
-    spawn bash -c 'while [ ! -e "$0/stop" ]; do
-        bash -o pipefail -c "$(cat "$0/line")" 2>>"$0/err" 3>&-
-        status=$?
-        echo "$status" >>"$0/ends"
-        case $status in 0 | 69 | 74 | 75 | 137 | 143) ;; *) echo "$status" >"$0/failed"; exit ;; esac
-        sleep 0.05
-    done' "$DIR"
-    SUPERVISOR=$SPAWNED
-}
 copy_line() { full_line "cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"; }
 # Ends the line between two runs of it, or in one.
 stop_supervised() {
