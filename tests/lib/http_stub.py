@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else an answer in two parts waits for the client's delayed acknowledgement, 40 ms
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
