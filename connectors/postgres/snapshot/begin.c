@@ -7,6 +7,7 @@
 #include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/schema/members.h"
 #include "connectors/postgres/schema/publication.h"
+#include "connectors/postgres/schema/where.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
@@ -173,8 +174,8 @@ static int unreadable(struct snapshot_run *run, const char *schema, const char *
     return -1;
 }
 
-/* What the role may not read is found before a slot is made that nobody would use. */
-static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
+/* What the role may not read, and what cannot be read so, is found before a slot is made that nobody would use. */
+static int check_tables(struct snapshot_run *run, struct cdc_error *error)
 {
     struct pg_catalog catalog;
     int status = pg_catalog_read(run->sql, run->pg->publication, PG_LOCKS_PATIENCE_MS, &catalog, error);
@@ -183,7 +184,11 @@ static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
         if (table->listed && (table->hidden || !table->readable) &&
             cdc_selection_has_table(&run->pg->selection, table->schema, table->name))
             status = unreadable(run, table->schema, table->name, table->hidden, error);
+        else if (table->listed && cdc_selection_has_table(&run->pg->selection, table->schema, table->name))
+            status = pg_where_check(run->sql, run->pg, run->settings->where, table, error);
     }
+    if (status == 0)
+        status = pg_where_check_names(run->pg, run->settings->where, &catalog, run->log, error);
     pg_catalog_free(&catalog);
     return status;
 }
@@ -197,7 +202,7 @@ static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
                       run->pg->slot);
         return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
     }
-    if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_privileges(run, error) < 0 ||
+    if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_tables(run, error) < 0 ||
         keep_members(run, error) < 0)
         return -1;
     PGconn *replication = pg_connect(run->pg, true, error);

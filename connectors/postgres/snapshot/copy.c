@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The rows of a chunk, by COPY, as lines; and all chunks of an attempt, or of a round. */
+/* The rows of a chunk, by COPY, as lines. */
 #include "connectors/postgres/snapshot/internal.h"
 
 #include <cdc/retry.h>
@@ -101,28 +101,4 @@ int pg_snapshot_copy_chunk(struct snapshot_worker *worker, struct cdc_error *err
         pg_snapshot_commit_line(worker, false);
     pg_snapshot_measure(worker);
     return pg_snapshot_end_turn(worker, error);
-}
-
-static int copy_all(struct snapshot_run *run, struct cdc_error *error)
-{
-    struct snapshot_worker *first = &run->workers[0];
-    run->progress.began = cdc_clock_ms();
-    run->progress.next = run->progress.began + 1000;
-    if (pg_snapshot_prepare_lines(run, error) < 0 || pg_snapshot_run_workers(run, error) < 0)
-        return -1;
-    /* The very last line, also where no table has a row: the snapshot is finished when sinks have passed it. */
-    first->in_turn = true;
-    pg_snapshot_commit_line(first, true);
-    if (pg_snapshot_execute(first, "COMMIT", "cannot end the snapshot's transaction", error) < 0 ||
-        pg_snapshot_end_turn(first, error) < 0)
-        return -1;
-    return cdc_writer_sync(run->writer, error);
-}
-
-int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error)
-{
-    if (pg_snapshot_lock_tables(run, error) < 0 || pg_snapshot_measure_tables(run, error) < 0 ||
-        pg_snapshot_connect_workers(run, error) < 0)
-        return -1;
-    return copy_all(run, error);
 }

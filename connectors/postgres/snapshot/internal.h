@@ -32,7 +32,7 @@ struct snapshot_state {
 struct snapshot_table {
     struct pg_table *table;
     struct pg_scan_source source;
-    char *filter; /* of rows, SQL, or NULL */
+    char *filter, *where; /* of rows, SQL, or NULL: of the publication, of the user */
     double estimate;
     /* Its files, of all its partitions: all of them are read by ranges of their blocks at once. */
     bool has_blocks; /* that is possible: all are heaps */
@@ -160,11 +160,9 @@ int pg_snapshot_import(struct snapshot_worker *worker, const char *snapshot, str
 /* -- workers.c -- */
 /* What all attempts begin with: the first session. */
 int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error);
-/* The others, which read in the first one's transaction; fewer where the server has not so many left. */
-int pg_snapshot_connect_workers(struct snapshot_run *run, struct cdc_error *error);
 void pg_snapshot_close_workers(struct snapshot_run *run);
-/* Reads all chunks; the workers' threads begin and end in it. */
-int pg_snapshot_run_workers(struct snapshot_run *run, struct cdc_error *error);
+/* How attempts go on once their transaction has begun: all chunks, and the last line. */
+int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- chunk.c -- */
 /* Gives the worker the chunk that is next. 1; 0 when there is none for it; -1. */
@@ -173,8 +171,6 @@ int pg_snapshot_claim(struct snapshot_worker *worker, struct cdc_error *error);
 void pg_snapshot_measure(struct snapshot_worker *worker);
 
 /* -- copy.c -- */
-/* How attempts go on once their transaction has begun. */
-int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error);
 /* Reads the worker's chunk, and writes it. */
 int pg_snapshot_copy_chunk(struct snapshot_worker *worker, struct cdc_error *error);
 

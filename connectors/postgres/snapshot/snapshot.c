@@ -59,6 +59,7 @@ static void run_free(struct snapshot_run *run)
     for (size_t i = 0; i < run->n_tables; i++) {
         pg_table_free(run->tables[i].table);
         free(run->tables[i].filter);
+        free(run->tables[i].where);
         free(run->tables[i].blocks);
     }
     free(run->tables);
