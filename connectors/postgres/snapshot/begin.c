@@ -44,6 +44,8 @@ static int keep_members(struct snapshot_run *run, struct cdc_error *error)
     struct pg_members members = {CDC_BUF_INIT};
     if (pg_members_update(&members, run->sql, run->pg, (struct cdc_span){NULL, 0}, run->log, error) < 0)
         return -1;
+    const char *before = run->state.publication, *now = members.json.data;
+    run->republished = !before || !now || strcmp(before, now) != 0;
     free(run->state.publication);
     run->state.publication = members.json.data;
     return 0;
@@ -95,7 +97,11 @@ static int begin(struct snapshot_run *run, const char *snapshot, char **read_at,
         return -1;
     struct pg_answer row = {.result = result};
     run->ts_ms = pg_answer_int(&row, "now");
-    int status = read_at ? keep_read_at(read_at, &row, error) : 0;
+    free(run->xids);
+    run->xids = strdup(pg_answer_text(&row, "xids"));
+    int status = run->xids ? 0 : cdc_error_memory(error);
+    if (status == 0 && read_at)
+        status = keep_read_at(read_at, &row, error);
     if (status == 0)
         status = pg_answer_good(&row, what, error);
     PQclear(result);
