@@ -108,7 +108,7 @@ killed_snapshot() { # JOBS
 # A line whose snapshot is killed once a part of t is stored.
 killed_in_part() {
     sql "create table $NAME.t (id int primary key, v int, big text); alter table $NAME.t alter big set storage external;
-         insert into $NAME.t select i, 0, case when i < 20 then repeat(md5(i::text), 100) else repeat('x', 300) end from generate_series(1, 30000) i"
+         insert into $NAME.t select i, 0, case when i < 20 or i > 29900 then repeat(md5(i::text), 100) else repeat('x', 300) end from generate_series(1, 30000) i"
     spawn_line "cdc-snapshot --chunk-rows 40 $(source_options) | '$LIB/slow.py' 2e6 | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err"
     wait_until stored_part
     kill -KILL "$(member "$SPAWNED" cdc-snapshot)"
@@ -127,7 +127,11 @@ rest_line() { echo "{ cdc-snapshot --chunk-rows 40 $(source_options) && exec pg-
     killed_in_part
     sql "delete from $NAME.t where id % 1000 = 1; update $NAME.t set v = 1 where id % 1000 = 2; update $NAME.t set id = id + 1000000, big = 'moved' where id % 1000 = 3;
          insert into $NAME.t select 2000000 + i, 5, 'new' from generate_series(1, 100) i; update $NAME.t set v = 2 where id = 4; delete from $NAME.t where id = 6; insert into $NAME.t values (6, 6, 'again')"
+    # Rows of the end move to where others were, without their large values.
+    sql "delete from $NAME.t where id between 20 and 3000"
     sql "vacuum (freeze) $NAME.t"
+    sql "update $NAME.t set v = 9 where id > 29900 and id < 100000"
+    [ "$(sql "select count(*) from $NAME.t where v = 9 and ctid < '(100,0)'")" -gt 50 ]
     sql "insert into $NAME.t select 3000000 + i, 5, 'where others were' from generate_series(1, 30) i"
     supervise "$(rest_line)"
     equal t "id, v, big"

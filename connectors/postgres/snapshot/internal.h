@@ -130,6 +130,7 @@ struct snapshot_run {
     bool republished;           /* the publication has changed since the attempt before */
     bool keeps_parts;           /* what is stored need not be read again by a further attempt, and */
     size_t view;                /* of this attempt */
+    char kept_pos[64];          /* all sinks have stored this, of what is not read again; "": nothing */
     char pos_head[48];          /* of all lines of this attempt: up to their number */
     int64_t ts_ms;
 

@@ -6,7 +6,8 @@
  * (ctid) for life, so long as the table keeps its file. Read in V2 are
  *      from block B on     all versions that V2 sees
  *      before B            those that V2 sees and V1 did not: their xmin had not ended in V1
- * What V2 sees before B and is not read again, V1 saw, and it was read. So each row of V2 was read, as V2 sees it or later
+ * (The second: a row that was read in neither view, since it lay after B and was moved before it by an UPDATE, which came without
+ * its large values.) What V2 sees before B and is not read again, V1 saw, and it was read. So each row of V2 was read, as V2 sees it or later
  * overwritten by that; what is too much are keys of V1 that are gone or have moved by V2. The log therefore brings the table's
  * changes from V1 on (its base), and not only from V2 on: a key that none of these touches is right already; of one that some touch,
  * the last one decides. A change may come without large values (TOAST), and takes those of the row of that key, which are right
@@ -131,16 +132,17 @@ static char *list_sinks(const struct cdc_acks *acks)
 
 int pg_snapshot_parts_check_sinks(struct snapshot_run *run, struct cdc_error *error)
 {
-    const struct cdc_offset *ignored;
+    const struct cdc_offset *acked;
     if (!run->acks || !run->state.parts.sinks)
         return 0;
-    if (cdc_acks_read(run->acks, &ignored, error) < 0)
+    if (cdc_acks_read(run->acks, &acked, error) < 0)
         return -1;
-    if (!pg_snapshot_parts_lack_sink(run))
+    /* A sink that was set back to a backup says so when it begins: a moment after us. */
+    if (acked && strcmp(acked->pos, run->kept_pos) >= 0 && !pg_snapshot_parts_lack_sink(run))
         return 0;
     pg_snapshot_parts_clear(&run->state.parts);
     cdc_error_set(error, CDC_EXIT_TEMPORARY,
-                  "a sink has come that has not the tables which an attempt before has read");
+                  "a sink has come, or was set back, that has not the rows which an attempt before has read");
     cdc_error_hint(error, "the snapshot begins again");
     struct cdc_error ignored_error = {0};
     (void)pg_snapshot_state_save(run, &ignored_error);
@@ -214,6 +216,8 @@ static int keep_part(struct snapshot_run *run, struct snapshot_table *table, str
         return -1;
     kept->items[kept->n - 1].base = table->base = base - 1;
     kept->items[kept->n - 1].edge = table->edge = edge - 1;
+    if (strcmp(part->pos, run->kept_pos) > 0)
+        memcpy(run->kept_pos, part->pos, sizeof run->kept_pos);
     table->skipped = part->whole;
     table->known = part->whole ? 0 : part->upto;
     table->kept = true;
@@ -348,7 +352,7 @@ static int save(struct snapshot_worker *worker, struct cdc_error *error)
         cdc_acks_read(run->acks, &acked, error) < 0)
         return -1;
     drop_old(&run->state.parts, acked ? acked->pos : NULL);
-    if (pg_snapshot_parts_check_sinks(run, error) < 0 || pg_snapshot_state_save(run, error) < 0)
+    if (pg_snapshot_state_save(run, error) < 0)
         return -1;
     run->saved = cdc_clock_ms();
     return 0;
@@ -360,6 +364,8 @@ int pg_snapshot_parts_keep(struct snapshot_worker *worker, struct cdc_error *err
     const struct snapshot_table *table = &run->tables[worker->chunk.table];
     if (!run->keeps_parts || !table->may_keep)
         return 0;
+    if (pg_snapshot_parts_check_sinks(run, error) < 0)
+        return -1;
     bool due = cdc_clock_ms() - run->saved >= SAVE_MS;
     if (!worker->chunk.last && (!due || count_pending(&run->state.parts, table->table) >= PENDING_MAX))
         return 0;

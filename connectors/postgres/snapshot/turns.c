@@ -48,6 +48,7 @@ static int give_numbers(struct snapshot_worker *worker, struct cdc_error *error)
     }
     cdc_buf_append_buf(out, &worker->lines);
     worker->lines.len = worker->n_places = 0;
+    cdc_buf_shrink(&worker->lines, 2 * KEPT_MAX); /* after an unusually long line */
     return out->failed ? cdc_error_memory(error) : 0;
 }
 
