@@ -79,6 +79,8 @@ int my_copy_chunk(struct my_worker *worker, struct cdc_error *error)
         my_lines_add_commit(worker, false);
     if (my_turns_write(worker, error) < 0)
         return -1;
+    if (chunk->last)
+        cdc_snapshot_progress_done(&worker->run->progress, &worker->run->tables[chunk->table].part);
     if (!my_resume_is_due(worker->run))
         return 0;
     return my_resume_keep(worker, chunk->last ? NULL : &chunk->range.upto, error);

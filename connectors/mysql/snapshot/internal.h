@@ -34,7 +34,7 @@ enum { MY_OTHER_SESSIONS = 3 }; /* besides the workers': the questions', the loc
 struct my_snapshot_table {
     struct my_table *table; /* owned */
     struct my_key key;      /* that it is read in the order of */
-    double estimate;        /* rows */
+    struct cdc_snapshot_part part;
     bool frozen;            /* its engine has consistent snapshots */
     char engine[68];        /* its name */
     char created[24];       /* as the server says; "" when it does not */

@@ -22,7 +22,7 @@ struct my_snapshot_settings {
     struct cdc_value_format value_format;
     int64_t chunk_rows; /* rows between commit lines */
     size_t jobs;        /* sessions that read; at least 1 */
-    bool progress;
+    const struct cdc_snapshot_report *progress; /* NULL: not told */
     int output_fd;
     const char *state_dir; /* where mysql-binlog may have left a mark (cdc/stale.h); NULL: nowhere */
 };

@@ -45,7 +45,6 @@ void my_snapshot_tables_free(struct my_snapshot *run)
     run->tables = NULL;
     run->n_tables = 0;
     run->names.len = 0;
-    run->progress.estimate = 0;
 }
 
 /* A statement that reads no row holds the table's definition until the transaction ends: ALTER, TRUNCATE and DROP wait,
@@ -91,11 +90,10 @@ static int add_table(struct my_snapshot *run, MYSQL_ROW row, struct cdc_error *e
         return cdc_error_memory(error);
     table->db = strdup(row[0]);
     table->name = strdup(row[1]);
-    source->estimate = row[2] ? strtod(row[2], NULL) : 0;
+    source->part = (struct cdc_snapshot_part){table->db, table->name, row[2] ? strtod(row[2], NULL) : 0, 0, false};
     snprintf(source->engine, sizeof source->engine, "%s", row[3] ? row[3] : "");
     source->frozen = my_catalog_engine(source->engine) == MY_ENGINE_FROZEN;
     snprintf(source->created, sizeof source->created, "%s", row[4] ? row[4] : "");
-    run->progress.estimate += source->estimate;
     append_names(&run->names, row);
     return table->db && table->name && !run->names.failed ? 0 : cdc_error_memory(error);
 }
