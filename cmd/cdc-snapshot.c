@@ -12,6 +12,7 @@
 #endif
 
 #include <cdc/database.h>
+#include <cdc/table_texts.h>
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -23,12 +24,14 @@ struct values {
     const char *slot, *publication, *progress, *defaults_file;
     bool no_create, allow_refused, check;
     int64_t chunk_rows, jobs;
+    struct cdc_option_list where;
 };
 
 #define AT(member) offsetof(struct values, member)
 static const struct cdc_option option_table[] = {
     OPTION_HEADING("What to read"),
     OPTIONS_TABLES(AT(common.selection.include), AT(common.selection.exclude), AT(common.name), "schema.table"),
+    OPTION_LIST(0, "where", AT(where), "TABLE:CONDITION", "read only rows for which that SQL is true"),
     OPTION_TEXT("slot", AT(slot), "NAME", "PostgreSQL: replication slot (default cdc_NAME)"),
     OPTION_TEXT("publication", AT(publication), "NAME", "PostgreSQL: publication (default cdc_NAME)"),
     OPTION_FLAG(0, "no-create", AT(no_create), "PostgreSQL: create neither of them"),
@@ -151,6 +154,7 @@ static int run_url(struct program *program, const char *url, struct cdc_error *e
                                                    .name = v->common.name,
                                                    .selection = v->common.selection,
                                                    .format = source_options_format(&v->common),
+                                                   .where = v->where,
                                                    .jobs = v->jobs,
                                                    .slot = v->slot,
                                                    .publication = v->publication,
@@ -174,7 +178,8 @@ static int run_url(struct program *program, const char *url, struct cdc_error *e
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     const struct values *v = program->values;
-    if (source_program_check_options(&v->common, error) < 0)
+    if (source_program_check_options(&v->common, error) < 0 ||
+        cdc_table_texts_check("--where", "TABLE:CONDITION", &v->where, error) < 0)
         return -1;
     char *url = source_program_take_url(operands, error);
     int result = url ? run_url(program, url, error) : -1;
@@ -197,5 +202,6 @@ int main(int argc, char **argv)
     source_options_init(&values.common);
     int status = program_main(&program, argc, argv);
     source_options_free(&values.common);
+    free(values.where.items);
     return status;
 }

@@ -13,6 +13,8 @@ struct database {
 
 static int refuse_options(const struct cdc_database_settings *settings, struct cdc_error *error)
 {
+    if (cdc_database_refuse(&my_database, "--where", settings->where.count > 0, error) < 0)
+        return -1;
     if (cdc_database_refuse(&my_database, "--slot", settings->slot != NULL, error) < 0 ||
         cdc_database_refuse(&my_database, "--publication", settings->publication != NULL, error) < 0)
         return -1;

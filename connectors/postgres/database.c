@@ -20,7 +20,8 @@ static void close_database(void *pointer)
 
 static void *open_database(const struct cdc_database_settings *given, struct cdc_error *error)
 {
-    if (cdc_database_refuse(&pg_database, "--defaults-file", given->defaults_file != NULL, error) < 0 ||
+    if (cdc_database_refuse(&pg_database, "--where", given->where.count > 0, error) < 0 ||
+        cdc_database_refuse(&pg_database, "--defaults-file", given->defaults_file != NULL, error) < 0 ||
         cdc_database_refuse(&pg_database, "--jobs", given->jobs > 1, error) < 0)
         return NULL;
     struct database *database = calloc(1, sizeof *database);
