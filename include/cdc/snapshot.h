@@ -19,8 +19,8 @@ struct cdc_snapshot_report {
     void (*rewrite)(void *context, const char *text);
     size_t (*columns)(void *context);
     void *context;
-    const char *metrics_file;  /* kept as --metrics-file says; NULL: none */
-    const char *tool, *name;   /* labels in it */
+    const char *metrics_file; /* kept as --metrics-file says; NULL: none */
+    const char *tool, *name;  /* labels in it */
 };
 
 /* What all databases take. */
@@ -66,7 +66,7 @@ int cdc_snapshot_wait_stored(const struct cdc_writer *writer, struct cdc_control
 struct cdc_snapshot_part {
     const char *schema, *table; /* BORROWED */
     double estimate;            /* rows; 0: not known */
-    double passed;              /* rows that were read, whether a condition let them leave or not, also by an attempt before */
+    double passed; /* rows that were read, whether a condition let them leave or not, also by an attempt before */
     bool done;
 };
 

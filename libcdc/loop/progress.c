@@ -76,7 +76,8 @@ static void sample(struct cdc_snapshot_progress *progress, int64_t now)
     if (now - progress->sampled < SAMPLE_MS)
         return;
     progress->rate = smooth(progress->rate, (progress->passed - progress->sampled_passed) / seconds, seconds, age);
-    progress->byte_rate = smooth(progress->byte_rate, (double)(bytes - progress->sampled_bytes) / seconds, seconds, age);
+    progress->byte_rate =
+        smooth(progress->byte_rate, (double)(bytes - progress->sampled_bytes) / seconds, seconds, age);
     progress->sampled = now;
     progress->sampled_passed = progress->passed;
     progress->sampled_bytes = bytes;
@@ -314,7 +315,8 @@ static bool drop_piece(struct pieces *pieces)
     return worst != NULL;
 }
 
-/* As far as there is room, and then two dots. What is not ASCII may take two columns of a terminal; what steers one is a '?'. */
+/* As far as there is room, and then two dots. What is not ASCII may take two columns of a terminal; what steers one is a
+ * question mark. */
 static void append_name(struct cdc_buf *out, const char *schema, const char *table, size_t room)
 {
     const char *parts[] = {schema, ".", table};
@@ -399,8 +401,11 @@ void cdc_snapshot_look_around(struct cdc_snapshot_progress *progress)
     const struct cdc_snapshot_report *show = progress->show;
     int64_t now = cdc_clock_ms();
 
-    if (progress->writer == NULL)
+    if (progress->writer == NULL) { /* not begun */
+        loop_report_statistics(&(const struct loop_report){
+            .metrics = progress->metrics, .control = progress->control, .log = progress->log});
         return;
+    }
     count(progress);
     sample(progress, now);
     set_metrics(progress);

@@ -35,9 +35,9 @@ struct my_snapshot_table {
     struct my_table *table; /* owned */
     struct my_key key;      /* that it is read in the order of */
     struct cdc_snapshot_part part;
-    bool frozen;            /* its engine has consistent snapshots */
-    char engine[68];        /* its name */
-    char created[24];       /* as the server says; "" when it does not */
+    bool frozen;      /* its engine has consistent snapshots */
+    char engine[68];  /* its name */
+    char created[24]; /* as the server says; "" when it does not */
 };
 
 /* What is read with one statement: a table, or a range of its key. */

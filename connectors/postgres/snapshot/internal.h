@@ -32,6 +32,7 @@ struct snapshot_table {
     struct pg_table *table;
     struct pg_scan_source source;
     char *filter; /* of rows, SQL, or NULL */
+    struct cdc_snapshot_part part;
 };
 
 /* An attempt, at all tables or at those of a round (again.c). */
@@ -56,10 +57,9 @@ struct snapshot_run {
     struct snapshot_lines of;
     struct pg_identity identity;
     PGconn *sql;
-    struct pg_wait wait;       /* on sql */
-    bool stream_began;         /* it has a position */
-    const struct pg_table *at; /* the table that is read */
-    bool converts;             /* the texts of rows, from: */
+    struct pg_wait wait; /* on sql */
+    bool stream_began;   /* it has a position */
+    bool converts;       /* the texts of rows, from: */
     struct pg_encoding encoding;
     struct cdc_writer *writer;
     struct snapshot_table *tables;

@@ -16,8 +16,7 @@ static int take_row(struct snapshot_run *run, const struct pg_scan *scan, struct
         pg_snapshot_commit_line(run, false);
     if (cdc_writer_pending(run->writer) < CDC_SNAPSHOT_FLUSH_BYTES)
         return run->control->stop ? cdc_snapshot_stopped(error) : 0;
-    cdc_snapshot_look_around(&run->progress, run->writer, table->schema, table->name);
-    return cdc_snapshot_drain(run->writer, run->control, error);
+    return cdc_snapshot_write(&run->progress, run->writer, error);
 }
 
 static int read_rows(struct snapshot_run *run, const struct pg_scan_source *source, struct cdc_error *error)
@@ -39,13 +38,13 @@ static int read_rows(struct snapshot_run *run, const struct pg_scan_source *sour
     return result;
 }
 
-static int read_table(struct snapshot_run *run, const struct snapshot_table *source, struct cdc_error *error)
+static int read_table(struct snapshot_run *run, struct snapshot_table *source, struct cdc_error *error)
 {
     const struct pg_table *table = source->table;
     struct cdc_buf text = CDC_BUF_INIT;
     char what[160];
     snprintf(what, sizeof what, "cannot read table %s.%s", table->schema, table->name);
-    run->at = table;
+    cdc_snapshot_progress_at(&run->progress, &source->part);
     pg_scan_statement(&text, &source->source, NULL);
     pg_snapshot_prepare_rows(run, table);
     if (run->of.again)
@@ -67,20 +66,20 @@ static int read_table(struct snapshot_run *run, const struct snapshot_table *sou
     if (run->of.again)
         pg_snapshot_schema_line(run, table, true);
     pg_snapshot_commit_line(run, false);
+    cdc_snapshot_progress_done(&run->progress, &source->part);
     return 0;
 }
 
 static int copy_all(struct snapshot_run *run, struct cdc_error *error)
 {
-    run->progress.began = cdc_clock_ms();
-    run->progress.next = run->progress.began + 1000;
+    cdc_snapshot_progress_begin(&run->progress, run->writer);
     for (size_t i = 0; i < run->n_tables; i++)
         if (read_table(run, &run->tables[i], error) < 0)
             return -1;
     /* The very last line, also where no table has a row: the snapshot is finished when sinks have passed it. */
     pg_snapshot_commit_line(run, true);
     if (pg_snapshot_execute(run, "COMMIT", "cannot end the snapshot's transaction", error) < 0 ||
-        cdc_snapshot_drain(run->writer, run->control, error) < 0)
+        cdc_snapshot_write(&run->progress, run->writer, error) < 0)
         return -1;
     return cdc_writer_sync(run->writer, error);
 }

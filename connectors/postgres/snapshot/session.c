@@ -47,7 +47,7 @@ int pg_snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error)
         {run->control->notice_fd, POLLIN, 0},
     };
     (void)poll(fds, 4, 1000);
-    cdc_snapshot_look_around(&run->progress, run->writer, run->at ? run->at->schema : "", run->at ? run->at->name : "");
+    cdc_snapshot_look_around(&run->progress);
     if (run->control->stop)
         return cdc_snapshot_stopped(error);
     if (!fds[0].revents)

@@ -14,6 +14,7 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     struct snapshot_state *state = &run->state;
     if (cdc_attempt_end(&state->attempt, run->last_pos, run->settings->output_fd, run->acks, error) < 0)
         return -1;
+    cdc_snapshot_progress_end(&run->progress);
     run->metrics->seq = (int64_t)state->attempt.origin;
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;
@@ -55,6 +56,7 @@ static int has_stream_begun(const struct pg_snapshot_settings *settings, struct 
 
 static void run_free(struct snapshot_run *run)
 {
+    cdc_snapshot_progress_end(&run->progress);
     for (size_t i = 0; i < run->n_tables; i++) {
         pg_table_free(run->tables[i].table);
         free(run->tables[i].filter);
@@ -83,11 +85,7 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
         .control = control,
         .metrics = metrics,
         .log = log,
-        .progress = {.log = log,
-                     .control = control,
-                     .metrics = metrics,
-                     .show = settings->progress,
-                     .next = INT64_MAX}, /* until rows are read */
+        .progress = {.log = log, .control = control, .metrics = metrics, .show = settings->progress},
     };
     int result = pg_snapshot_state_read(&run, error);
     if (result == 0)
