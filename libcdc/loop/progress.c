@@ -170,7 +170,7 @@ static void append_short(struct cdc_buf *out, double value, const char *unit)
     for (double limit = *unit != '\0' ? 1000 : 100000; value >= limit && i + 1 < sizeof prefixes / sizeof *prefixes;
          limit = 1000, i++)
         value /= 1000;
-    cdc_buf_printf(out, i > 0 && value < 100 ? "%.1f" : "%.0f", value);
+    cdc_buf_printf(out, i > 0 && value < 10 ? "%.1f" : "%.0f", value);
     cdc_buf_printf(out, "%s%s%s", *unit != '\0' ? " " : "", prefixes[i], unit);
 }
 

@@ -221,21 +221,32 @@ void my_key_append_columns(struct cdc_buf *out, const struct my_key *key)
     }
 }
 
-void my_key_append_range(struct cdc_buf *out, const struct my_key *key, const struct my_key_value *after,
-                         const struct my_key_value *upto)
+static void append_next(struct cdc_buf *out, bool *any)
 {
-    if (key->n == 0)
-        return;
+    cdc_buf_text(out, *any ? " AND " : " WHERE ");
+    *any = true;
+}
+
+void my_key_append_range(struct cdc_buf *out, const struct my_key *key, const struct my_key_value *after,
+                         const struct my_key_value *upto, const char *condition)
+{
+    bool any = false;
     /* Without it a secondary index may be taken, and all its rows sorted before the first one comes. */
-    cdc_buf_text(out, " FORCE INDEX (PRIMARY)");
-    if (after->n > 0) {
-        cdc_buf_text(out, " WHERE ");
+    cdc_buf_text(out, key->n > 0 ? " FORCE INDEX (PRIMARY)" : "");
+    if (key->n > 0 && after->n > 0) {
+        append_next(out, &any);
         append_limit(out, key, " > ", " > ", after);
     }
-    if (upto->n > 0) {
-        cdc_buf_text(out, after->n > 0 ? " AND " : " WHERE ");
+    if (key->n > 0 && upto->n > 0) {
+        append_next(out, &any);
         append_limit(out, key, " < ", " <= ", upto);
     }
-    cdc_buf_text(out, " ORDER BY ");
-    my_key_append_columns(out, key);
+    if (condition) {
+        append_next(out, &any);
+        cdc_buf_text(out, condition);
+    }
+    if (key->n > 0) {
+        cdc_buf_text(out, " ORDER BY ");
+        my_key_append_columns(out, key);
+    }
 }

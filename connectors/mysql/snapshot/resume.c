@@ -24,7 +24,7 @@ static void hash_text(uint64_t *hash, const char *text)
     *hash = cdc_hash_bytes(*hash, text, strlen(text) + 1);
 }
 
-/* Of all that must be as it was: the tables up to this one, and their columns. */
+/* Of all that must be as it was: the tables up to this one, their columns, and which rows are read. */
 static void append_fingerprint(struct cdc_buf *out, const struct my_snapshot *run, size_t last)
 {
     uint64_t hash = CDC_HASH_INIT;
@@ -37,6 +37,8 @@ static void append_fingerprint(struct cdc_buf *out, const struct my_snapshot *ru
             hash_text(&hash, source->table->columns[j].name);
             hash_text(&hash, source->table->columns[j].type_name);
         }
+        if (source->condition)
+            hash_text(&hash, source->condition);
         for (size_t j = 0; j < source->key.n; j++)
             hash_text(&hash, my_key_column(&source->key, j)->name);
     }
