@@ -265,7 +265,7 @@ struct tables {
     struct check *check;
     int selected, keyless;
     struct cdc_buf readable; /* `"d"."t"`, in backticks, each with a NUL: selected, with no column known to be hidden */
-    struct cdc_buf names;    /* "d\0t\0": the same ones, where there are conditions */
+    struct cdc_buf names;    /* "Kd\0t\0": the same ones, where there are conditions; K: "k", they have a key, or "-" */
 };
 
 /* The first ones, and how many there are in all is said at the end. */
@@ -323,9 +323,9 @@ static void check_last_columns(struct check *check, const struct cdc_buf *names)
     }
 }
 
-static void check_condition(struct check *check, const char *db, const char *name)
+static void check_condition(struct check *check, const char *db, const char *name, bool has_key)
 {
-    const struct my_table table = {.db = (char *)(uintptr_t)db, .name = (char *)(uintptr_t)name};
+    const struct my_table table = {.db = (char *)(uintptr_t)db, .name = (char *)(uintptr_t)name, .has_key = has_key};
     struct cdc_error error = {0};
     char *condition = NULL;
     if (my_condition_make(check->mysql, check->where, &check->selection, &table, &condition, &error) < 0)
@@ -347,7 +347,7 @@ static void check_conditions(struct check *check, const struct cdc_buf *names)
         bool found = false;
         for (const char *db = names->data; !found && db && db < names->data + names->len; at = 0) {
             const char *name = db + strlen(db) + 1;
-            found = cdc_table_texts_next(&one, &at, &check->selection, db, name);
+            found = cdc_table_texts_next(&one, &at, &check->selection, db + 1, name);
             db = name + strlen(name) + 1;
         }
         if (!found)
@@ -357,7 +357,7 @@ static void check_conditions(struct check *check, const struct cdc_buf *names)
     }
     for (const char *db = names->data; db && db < names->data + names->len;) {
         const char *name = db + strlen(db) + 1;
-        check_condition(check, db, name);
+        check_condition(check, db + 1, name, *db == 'k');
         db = name + strlen(name) + 1;
     }
 }
@@ -390,6 +390,7 @@ static void check_table(void *context, const struct my_catalog_table *table)
     if (!table->hidden)
         cdc_buf_byte(&tables->readable, '\0');
     if (!table->hidden && check->where && check->where->count > 0) {
+        cdc_buf_byte(&tables->names, table->has_key ? 'k' : '-');
         cdc_buf_append(&tables->names, table->db, strlen(table->db) + 1);
         cdc_buf_append(&tables->names, table->name, strlen(table->name) + 1);
     }

@@ -55,9 +55,22 @@ static int prepare(MYSQL *mysql, const struct my_table *table, const char *text,
  *     in parentheses   SELECT 1 FROM t WHERE (true LIMIT 1\n)    refused */
 static int check(MYSQL *mysql, const struct my_table *table, const char *text, struct cdc_error *error)
 {
-    return prepare(mysql, table, text, " WHERE ", "", error) < 0
+    return prepare(mysql, table, text, " WHERE (", "\n)", error) < 0
                ? -1
-               : prepare(mysql, table, text, " WHERE (", "\n)", error);
+               : prepare(mysql, table, text, " WHERE ", "", error);
+}
+
+/* A row that was not read comes with its next change. Without a key a sink looks for the old row, which is not there, and takes
+ * the new one for none of its own. */
+static int check_key(const struct my_table *table, struct cdc_error *error)
+{
+    if (table->has_key)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "--where of table %.64s.%.64s: the table has no key, and a sink would not find rows that were not "
+                  "read when they change",
+                  table->db, table->name);
+    return cdc_error_hint(error, "ALTER TABLE ... ADD PRIMARY KEY, or read all of its rows");
 }
 
 int my_condition_make(MYSQL *mysql, const struct cdc_option_list *where, const struct cdc_selection *selection,
@@ -68,7 +81,7 @@ int my_condition_make(MYSQL *mysql, const struct cdc_option_list *where, const s
     size_t at = 0;
     *condition = NULL;
     while ((text = cdc_table_texts_next(where, &at, selection, table->db, table->name)) != NULL) {
-        if (check(mysql, table, text, error) < 0) {
+        if (check_key(table, error) < 0 || check(mysql, table, text, error) < 0) {
             cdc_buf_free(&all);
             return -1;
         }

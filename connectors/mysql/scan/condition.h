@@ -11,7 +11,8 @@
 #include <mysql.h>
 
 /* All conditions of that table as one SQL expression, `(a) AND (b)`; *condition RETURNS NEW (free), or NULL where there is none.
- * The server has parsed each of them by itself. CONFIG with its words where one is no expression over the table's rows. where:
+ * The server has parsed each of them by itself. CONFIG with its words where one is no expression over the table's rows, and where
+ * the table (db, name and has_key are looked at) has no key. where:
  * checked (table_texts.h). 0 or -1. */
 int my_condition_make(MYSQL *mysql, const struct cdc_option_list *where, const struct cdc_selection *selection,
                       const struct my_table *table, char **condition, struct cdc_error *error);
