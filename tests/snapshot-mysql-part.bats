@@ -203,9 +203,132 @@ has_stored_point() {
     # Not on a terminal, and by a wish: messages; figures in the file.
     rm -rf "$STATE"
     snapshot --ack=stdout --progress never --metrics-file "$DIR/metrics" >"$DIR/out"
-    not grep -q "of 3 tables" "$DIR/err"
+    not grep -q "rows/s" "$DIR/err"
     is "rows" 20501 "$(sed -n 's/^cdc_snapshot_rows{.*} //p' "$DIR/metrics")"
     is "expected" 20501 "$(sed -n 's/^cdc_snapshot_expected_rows{.*} //p' "$DIR/metrics")"
     is "bytes" "$(wc -c <"$DIR/out")" "$(sed -n 's/^cdc_snapshot_bytes{.*} //p' "$DIR/metrics")"
     is "tables" 3 "$(sed -n 's/^cdc_snapshot_tables_done{.*} //p' "$DIR/metrics")"
+}
+
+# -- several attempts
+
+KILLS=${CDC_SNAPSHOT_KILLS:-3}
+KEYS=${CDC_SNAPSHOT_KEYS:-6000}
+# Keys of numbers from 1 to KEYS, in the order of the key: by a number, a text, a decimal and a date, bytes.
+declare -gA KEY=([ints]="%" [moments]="(%) / 4, '2026-01-01' + interval mod(%, 4) day" [texts]="concat('ü', lpad(%, 8, '0'))" [bytes]="unhex(lpad(hex(%), 8, '0')), 1")
+declare -gA COLUMNS_OF=([bytes]=a,b [ints]=a [moments]=a,b [texts]=a)
+keyed_tables() {
+    local table
+    msql "create table bytes (a varbinary(9), b bigint unsigned, v int, filler varchar(300), primary key (a, b));
+          create table ints (a int primary key, v int, filler varchar(300));
+          create table moments (a decimal(9,2), b date, v int, filler varchar(300), primary key (a, b));
+          create table texts (a varchar(20) character set utf8mb4 primary key, v int, filler varchar(300)) collate utf8mb4_general_ci"
+    for table in bytes ints moments texts; do
+        fill "insert into $table select ${KEY[$table]//%/n}, n, repeat('x', 200) from $(numbers "$KEYS") where n % 8 <> 0"
+    done
+}
+# Rows come, change, go, move to other keys, and change places.
+write_rows() {
+    local i table n m v
+    for ((i = 0; i < 40; i++)); do
+        for table in bytes ints moments texts; do
+            n=$((1 + RANDOM * 32768 % KEYS)) m=$((1 + (RANDOM * 32768 + RANDOM) % KEYS)) v=$RANDOM
+            local at="(${COLUMNS_OF[$table]}) = (${KEY[$table]//%/$n})" other="(${COLUMNS_OF[$table]}) = (${KEY[$table]//%/$m})" set=""
+            case ${COLUMNS_OF[$table]} in
+            a,b) set="a = $(sed 's/,[^,]*$//' <<<"${KEY[$table]//%/$m}"), b = $(sed 's/.*,//' <<<"${KEY[$table]//%/$m}")" ;;
+            *) set="a = ${KEY[$table]//%/$m}" ;;
+            esac
+            case $((RANDOM % 5)) in
+            0) echo "delete from $table where $at;" ;;
+            1) echo "insert into $table values (${KEY[$table]//%/$m}, $v, 'new') on duplicate key update v = $v;" ;;
+            2) echo "update $table set v = $v, filler = 'changed' where $at;" ;;
+            3) echo "begin; delete from $table where $other; update $table set $set, v = v + 1 where $at; commit;" ;;
+            *) echo "begin; update $table x join $table y on ${at//(a/(x.a} and ${other//(a/(y.a} set x.v = y.v, y.v = x.v; commit;" ;;
+            esac
+        done
+    done | sed 's/(x\.a,b)/(x.a,x.b)/; s/(y\.a,b)/(y.a,y.b)/'
+}
+writers_start() {
+    local i
+    WRITERS=()
+    for i in 1 2 3 4; do
+        spawn_line "$(declare -p KEY COLUMNS_OF KEYS); $(declare -f write_rows); RANDOM=$((SEED + i)); until [ -e '$DIR/enough' ]; do write_rows | mariadb --no-defaults --default-character-set=utf8mb4 --force --socket='$(mysql_dir)/socket' --user=root $NAME 2>>'$DIR/writers' || true; sleep 0.05; done"
+        WRITERS+=("$SPAWNED")
+    done
+}
+two_sinks() { echo "tee '$1' >($(slow_line ${CDC_SNAPSHOT_PACE:-300}) | exec cdc-sink-sqlite -q --batch-events 200 --state-dir '$STATE' --offset-file '$STATE/b.offset' '$DIR/b.db') | cdc-sink-sqlite -q --state-dir '$STATE' --offset-file '$STATE/a.offset' '$DIR/a.db'"; }
+# The newest point that both sinks have stored: the table, and the number of its rows that are read.
+stored_point() {
+    local a b
+    a=$(jq -r ".offsets[\"$NAME\"].pos // \"\"" "$STATE/a.offset" 2>/dev/null) b=$(jq -r ".offsets[\"$NAME\"].pos // \"\"" "$STATE/b.offset" 2>/dev/null)
+    [[ $a < $b ]] || a=$b
+    state ".state | [.points[]? | select(.pos <= \"$a\")] | last | select(. != null) | .table + \" \" + (.rows | tostring) + \" \" + (has(\"after\") | tostring)"
+}
+# What the attempt has read is no more than what the ones before had not.
+read_the_rest() { # LINES POINT
+    local table=${2%% *} rows n inside=${2##* }
+    [ -n "$2" ] || return 0
+    rows=$(cut -d' ' -f2 <<<"$2")
+    LC_ALL=C awk -v table="$table" -F'"table":"' '/^{"op":"r"/ { sub(/".*/, "", $2); n[$2]++; if ($2 < table) bad++ } END { print n[table] + 0; exit bad > 0 }' "$1" >"$DIR/read" || fail "tables before $table are read again"
+    n=$(cat "$DIR/read")
+    if [ "$inside" = true ]; then ((n + rows <= KEYS)) || fail "$n rows of $table, after $rows of $KEYS"; else is "rows of $table, which is read" 0 "$n"; fi
+}
+killed_and_begun_again() { # JOBS
+    local i point status further=0
+    SEED=$((${CDC_CRASH_SEED:-4711} + $1)) RANDOM=$SEED
+    rm -rf "$STATE" "$DIR"/[ab].db* "$DIR/enough"
+    mkdir "$STATE"
+    writers_start
+    for ((i = 0; i < KILLS; i++)); do
+        point=$(stored_point 2>/dev/null) || point=""
+        [ -z "$point" ] || further=$((further + 1))
+        spawn_line "cdc-snapshot -j $1 --chunk-rows 150 --state-dir '$STATE' '$URL' 2>>'$DIR/err' | $(two_sinks "$DIR/lines$i")"
+        # So long that there is something to go on from; then at any moment.
+        KNOWN=$point
+        wait_until has_another_point_or_ended || { cat "$DIR/err"; return 1; }
+        pause_ms $((RANDOM % 900))
+        case $((RANDOM % 3)) in
+        0) kill -KILL "$(member "$SPAWNED" cdc-snapshot)" 2>/dev/null || true ;;
+        1) kill -KILL "$(member "$SPAWNED" cdc-sink-sqlite)" 2>/dev/null || true ;;
+        *) kill -KILL -- "-$SPAWNED" || true ;;
+        esac
+        status=0
+        wait "$SPAWNED" 2>/dev/null || status=$?
+        wait_until no_sink_runs
+        head -c "$(($(wc -c <"$DIR/lines$i") - $(tail -1 "$DIR/lines$i" | wc -c)))" "$DIR/lines$i" >"$DIR/whole"
+        read_the_rest "$DIR/whole" "$point" || { cat "$DIR/err"; return 1; }
+        rm "$DIR/lines$i"
+        [ $status != 0 ] || break # it was faster
+    done
+    point=$(stored_point)
+    t bash -o pipefail -c "cdc-snapshot -j $1 --chunk-rows 150 --state-dir '$STATE' '$URL' 2>>'$DIR/err' | $(two_sinks "$DIR/lines")" || { cat "$DIR/err"; return 1; }
+    read_the_rest "$DIR/lines" "$point" || { cat "$DIR/err"; return 1; }
+    touch "$DIR/enough"
+    for i in "${WRITERS[@]}"; do status_of "$i" 60 || true; done
+    wait_until no_sink_runs
+    # The snapshot waits for no sink, and the slow one may be late.
+    t bash -o pipefail -c "{ cdc-snapshot -j $1 --state-dir '$STATE' '$URL' && exec mysql-binlog --heartbeat 1 --until now --state-dir '$STATE' '$URL'; } 2>>'$DIR/err' | $(two_sinks /dev/null)" || { cat "$DIR/err"; return 1; }
+    wait_until no_sink_runs
+    for COPY in "$DIR/a.db" "$DIR/b.db"; do
+        for i in bytes ints moments texts; do equal_keyed $i; done
+    done
+    [ $further -gt 0 ] || fail "no attempt went on from another"
+    echo "# -j $1: $KILLS kills, $further attempts went on from stored rows" >&3
+}
+has_another_point_or_ended() { has_another_point || ! has_member "$SPAWNED" cdc-snapshot; }
+has_another_point() { local now; now=$(stored_point 2>/dev/null) && [ -n "$now" ] && [ "$now" != "$KNOWN" ]; }
+no_sink_runs() { ! fuser -s "$STATE/a.offset.lock" "$STATE/b.offset.lock" 2>/dev/null; }
+equal_keyed() {
+    case $1 in
+    bytes) msql -N "select hex(a), b, v, filler from bytes" ;;
+    *) msql -N "select ${COLUMNS_OF[$1]}, v, filler from $1" ;;
+    esac | tr '\t' '|' | LC_ALL=C sort >"$DIR/expected"
+    sqlite3 -cmd '.timeout 30000' "$COPY" "select $(if [ "$1" = bytes ]; then echo 'hex(a), b'; else echo "${COLUMNS_OF[$1]}"; fi), v, filler from $1" | LC_ALL=C sort >"$DIR/actual"
+    diff "$DIR/expected" "$DIR/actual" >"$DIR/report" || { head -20 "$DIR/report"; cat "$DIR/err"; fail "$1 in $COPY: the copy differs"; }
+}
+
+@test "killed at random while four write, two sinks of which one is slow: each attempt reads what is missing, and the copies end equal" {
+    local jobs
+    keyed_tables
+    for jobs in ${CDC_SNAPSHOT_JOBS:-3}; do killed_and_begun_again "$jobs"; done
 }
