@@ -21,8 +21,7 @@ static void close_database(void *pointer)
 static void *open_database(const struct cdc_database_settings *given, struct cdc_error *error)
 {
     if (cdc_database_refuse(&pg_database, "--where", given->where.count > 0, error) < 0 ||
-        cdc_database_refuse(&pg_database, "--defaults-file", given->defaults_file != NULL, error) < 0 ||
-        cdc_database_refuse(&pg_database, "--jobs", given->jobs > 1, error) < 0)
+        cdc_database_refuse(&pg_database, "--defaults-file", given->defaults_file != NULL, error) < 0)
         return NULL;
     struct database *database = calloc(1, sizeof *database);
     if (!database) {
@@ -62,6 +61,7 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
     struct database *database = pointer;
     const struct pg_snapshot_settings run = {.settings = &database->settings,
                                              .chunk_rows = settings->chunk_rows,
+                                             .jobs = database->given->jobs,
                                              .progress = settings->progress,
                                              .output_fd = settings->output_fd,
                                              .state_dir = settings->state_dir};

@@ -146,7 +146,8 @@ static void tell_missing(const struct snapshot_run *run)
 static int write_beat(void *context, struct cdc_error *error)
 {
     struct snapshot_run *run = context;
-    pg_snapshot_commit_line(run, true);
+    run->workers[0].in_turn = true;
+    pg_snapshot_commit_line(&run->workers[0], true);
     return cdc_snapshot_drain(run->writer, run->control, error);
 }
 

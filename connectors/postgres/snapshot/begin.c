@@ -48,11 +48,11 @@ static int keep_members(struct snapshot_run *run, struct cdc_error *error)
     return 0;
 }
 
-static int import_snapshot(struct snapshot_run *run, const char *snapshot, struct cdc_error *error)
+int pg_snapshot_import(struct snapshot_worker *worker, const char *snapshot, struct cdc_error *error)
 {
     char text[256];
     struct cdc_buf import = {text, 0, sizeof text, false};
-    char *literal = PQescapeLiteral(run->sql, snapshot, strlen(snapshot));
+    char *literal = PQescapeLiteral(worker->sql, snapshot, strlen(snapshot));
     if (!literal || strlen(literal) > 128) {
         PQfreemem(literal);
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server exported a snapshot without a proper name");
@@ -61,7 +61,7 @@ static int import_snapshot(struct snapshot_run *run, const char *snapshot, struc
     cdc_buf_append(&import, literal, strlen(literal) + 1);
     PQfreemem(literal);
     struct cdc_error own = {0};
-    if (pg_snapshot_execute(run, text, "cannot import the slot's snapshot", &own) == 0)
+    if (pg_snapshot_execute(worker, text, "cannot import a snapshot", &own) == 0)
         return 0;
     /* It went with the connection that exported it (22023, 42704). The next attempt takes one of its own. */
     if (own.status == CDC_EXIT_CONFIG)
@@ -76,10 +76,10 @@ static int import_snapshot(struct snapshot_run *run, const char *snapshot, struc
  * hides rows an error. */
 static int begin(struct snapshot_run *run, const char *snapshot, char **read_at, struct cdc_error *error)
 {
-    static const char opening[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off";
     static const char what[] = "cannot read the server's clock";
-    if (pg_snapshot_execute(run, opening, "cannot begin the snapshot's transaction", error) < 0 ||
-        (snapshot && import_snapshot(run, snapshot, error) < 0))
+    if (pg_snapshot_execute(&run->workers[0], PG_SNAPSHOT_OPENING, "cannot begin the snapshot's transaction", error) <
+            0 ||
+        (snapshot && pg_snapshot_import(&run->workers[0], snapshot, error) < 0))
         return -1;
     /* REPEATABLE READ: this query's snapshot is that of the whole transaction, and is taken before the query asks
      * for the position. So nothing that commits after the position is in it; were it the other way round, a commit

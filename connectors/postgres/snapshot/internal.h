@@ -15,6 +15,7 @@
 #include <cdc/attempt.h>
 #include <cdc/snapshot.h>
 #include <cdc/stale.h>
+#include <pthread.h>
 
 /* What the offset file keeps. */
 struct snapshot_state {
@@ -32,7 +33,45 @@ struct snapshot_table {
     struct pg_table *table;
     struct pg_scan_source source;
     char *filter; /* of rows, SQL, or NULL */
+    double estimate;
     struct cdc_snapshot_part part;
+    /* Its files, of all its partitions: all of them are read by ranges of their blocks at once. */
+    bool has_blocks; /* that is possible: all are heaps */
+    uint64_t *blocks;
+    size_t n_blocks;
+};
+
+/* What is read with one statement: a table, or a range of its blocks (ctid). */
+struct snapshot_chunk {
+    uint64_t number; /* lines go out in this order, from 1 */
+    size_t table;
+    bool first, last; /* of its table in this attempt */
+    bool ranged;
+    uint64_t from, upto; /* blocks; upto UINT64_MAX: the rest */
+};
+
+/* A session that reads. It has one chunk at a time, and keeps the lines until those of the chunks before are out; when it is its
+ * turn, they go to the writer as they are made. */
+struct snapshot_run;
+struct snapshot_worker {
+    struct snapshot_run *run;
+    PGconn *sql;
+    struct pg_wait wait; /* on sql */
+    pthread_t thread;    /* of all but the first, which is the caller's */
+    bool converts;       /* the texts of rows, from: */
+    struct pg_encoding encoding;
+    struct snapshot_chunk chunk;
+    bool in_turn;
+    size_t locked;        /* the table that its transaction has locked last; SIZE_MAX: none */
+    struct cdc_buf fixed; /* of a table's rows: from after pos up to the row */
+    struct cdc_buf lines; /* of the chunk, before its turn */
+    uint32_t *places;     /* in them, of the numbers in pos, which are given then */
+    size_t n_places, places_capacity;
+    uint64_t events; /* changes since the last commit line */
+    uint64_t chunk_rows;
+    uint64_t began; /* what was written before its turn: bytes */
+    /* not yet in the run's metrics: */
+    uint64_t rows, changes, n_lines, commits, unconvertible, json_texts;
 };
 
 /* An attempt, at all tables or at those of a round (again.c). */
@@ -56,22 +95,38 @@ struct snapshot_run {
     struct snapshot_state state;
     struct snapshot_lines of;
     struct pg_identity identity;
-    PGconn *sql;
-    struct pg_wait wait; /* on sql */
-    bool stream_began;   /* it has a position */
-    bool converts;       /* the texts of rows, from: */
-    struct pg_encoding encoding;
-    struct cdc_writer *writer;
+    PGconn *sql;       /* the first worker's: whose snapshot and locks all have */
+    bool stream_began; /* it has a position */
+    struct snapshot_worker *workers;
+    size_t n_workers;
     struct snapshot_table *tables;
     size_t n_tables;
-    struct cdc_buf fixed;       /* of a table's rows: from after pos up to the row */
     struct cdc_buf source_head; /* of commit lines */
-    char last_pos[64];          /* of the last commit line */
+    char pos_head[48];          /* of all lines of this attempt: up to their number */
     int64_t ts_ms;
-    uint64_t lines; /* numbers pos */
-    uint64_t chunk; /* changes since the last commit line */
+
+    /* Which chunk is next: under claims, which is held while a session waits for a lock. */
+    pthread_mutex_t claims;
+    struct snapshot_chunk next; /* number, table, first and from of it */
+    uint64_t step;              /* so many blocks are taken at once */
+
+    /* Whose lines go out: under turns. What is below belongs to the worker whose turn it is. */
+    pthread_mutex_t turns;
+    pthread_cond_t turned;
+    uint64_t turn; /* number of a chunk */
+    bool failed;
+    struct cdc_error error; /* why */
+    int failed_fd;          /* readable once it has: ends waits for the server */
+    struct cdc_writer *writer;
+    char last_pos[64]; /* of the last commit line */
+    uint64_t lines;    /* numbers pos */
     struct cdc_snapshot_progress progress;
 };
+
+static inline const struct pg_table *snapshot_worker_table(const struct snapshot_worker *worker)
+{
+    return worker->chunk.table < worker->run->n_tables ? worker->run->tables[worker->chunk.table].table : NULL;
+}
 
 /* -- state.c -- */
 void pg_snapshot_state_clear(struct snapshot_state *state);
@@ -83,24 +138,59 @@ int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error
 
 /* -- session.c -- */
 /* Waits for input of the server while output leaves. */
-int pg_snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error);
+int pg_snapshot_wait_input(struct snapshot_worker *worker, struct cdc_error *error);
 /* Runs a command that may take long; a signal ends the wait. NULL on errors. RETURNS NEW (PQclear) */
-PGresult *pg_snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what,
-                              struct cdc_error *error);
-int pg_snapshot_finish_command(struct snapshot_run *run, const char *what, struct cdc_error *error);
-int pg_snapshot_execute(struct snapshot_run *run, const char *text, const char *what, struct cdc_error *error);
+PGresult *pg_snapshot_command(struct snapshot_worker *worker, const char *text, ExecStatusType expected,
+                              const char *what, struct cdc_error *error);
+int pg_snapshot_finish_command(struct snapshot_worker *worker, const char *what, struct cdc_error *error);
+int pg_snapshot_execute(struct snapshot_worker *worker, const char *text, const char *what, struct cdc_error *error);
 
 /* -- begin.c -- */
+/* row_security = off makes a policy that hides rows an error. Compiling a statement would take longer than most ranges. */
+#define PG_SNAPSHOT_OPENING                                                                                            \
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; SET LOCAL jit = off"
 int pg_snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error);
 /* Are slot, publication and log still those of the position lsn, where an attempt began? LOST when they are not. */
 int pg_snapshot_check_log(struct snapshot_run *run, const struct pg_slot *slot, uint64_t lsn, struct cdc_error *error);
 /* Begins the transaction that the rows are read in. *read_at becomes what it sees of the log. */
 int pg_snapshot_begin_reading(struct snapshot_run *run, char **read_at, struct cdc_error *error);
 
-/* -- rows.c -- */
-/* What all attempts begin with, and how they go on once their transaction has begun. */
+/* Before any query of the transaction. */
+int pg_snapshot_import(struct snapshot_worker *worker, const char *snapshot, struct cdc_error *error);
+
+/* -- workers.c -- */
+/* What all attempts begin with: the first session. */
 int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error);
+/* The others, which read in the first one's transaction; fewer where the server has not so many left. */
+int pg_snapshot_connect_workers(struct snapshot_run *run, struct cdc_error *error);
+void pg_snapshot_close_workers(struct snapshot_run *run);
+/* Reads all chunks; the workers' threads begin and end in it. */
+int pg_snapshot_run_workers(struct snapshot_run *run, struct cdc_error *error);
+
+/* -- chunk.c -- */
+/* Gives the worker the chunk that is next. 1; 0 when there is none for it; -1. */
+int pg_snapshot_claim(struct snapshot_worker *worker, struct cdc_error *error);
+/* Its chunk is read: how many blocks the next one should have. */
+void pg_snapshot_measure(struct snapshot_worker *worker);
+
+/* -- copy.c -- */
+/* How attempts go on once their transaction has begun. */
 int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error);
+/* Reads the worker's chunk, and writes it. */
+int pg_snapshot_copy_chunk(struct snapshot_worker *worker, struct cdc_error *error);
+
+/* -- turns.c -- */
+/* Where the worker's lines are to be appended. */
+struct cdc_buf *pg_snapshot_out(struct snapshot_worker *worker);
+/* Waits for the worker's turn. -1: another one failed. */
+int pg_snapshot_wait_turn(struct snapshot_worker *worker, struct cdc_error *error);
+/* Writes what there is, if it is its turn; else keeps it, or waits for the turn where it is too much. */
+int pg_snapshot_pass(struct snapshot_worker *worker, struct cdc_error *error);
+/* Writes all, in turn, and gives the turn to the next chunk. */
+int pg_snapshot_end_turn(struct snapshot_worker *worker, struct cdc_error *error);
+/* The run has failed: nobody waits any longer. */
+void pg_snapshot_fail(struct snapshot_worker *worker, const struct cdc_error *error);
+int pg_snapshot_another_failed(struct cdc_error *error);
 
 /* -- again.c -- */
 /* Reads stale tables again, where the stream has marked some, and all sinks are where it ended. */
@@ -113,17 +203,24 @@ int pg_snapshot_wait_writers(struct snapshot_run *run, const struct cdc_stale *t
 
 /* -- tables.c -- */
 int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error);
+/* In the first session. */
 int pg_snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error);
+/* In another one, for a moment: what waits for the lock of the first one would wait for ever. 1; 0: it is not to be had; -1 */
+int pg_snapshot_try_lock(struct snapshot_worker *worker, size_t table, struct cdc_error *error);
+/* Sizes, in blocks, once locked. */
+int pg_snapshot_measure_tables(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- lines.c -- */
+/* What is the same in all of them. */
+int pg_snapshot_prepare_lines(struct snapshot_run *run, struct cdc_error *error);
 /* end: all rows of a table that was read again are there. */
-void pg_snapshot_schema_line(struct snapshot_run *run, const struct pg_table *table, bool end);
+void pg_snapshot_schema_line(struct snapshot_worker *worker, const struct pg_table *table, bool end);
 /* Attempts before this one may have left rows that are no more: the copy begins empty. */
-void pg_snapshot_truncate_line(struct snapshot_run *run, const struct pg_table *table);
+void pg_snapshot_truncate_line(struct snapshot_worker *worker, const struct pg_table *table);
 /* What the lines of a table's rows share. */
-void pg_snapshot_prepare_rows(struct snapshot_run *run, const struct pg_table *table);
-void pg_snapshot_row_line(struct snapshot_run *run, const struct pg_table *table, const struct pg_cell *cells);
+void pg_snapshot_prepare_rows(struct snapshot_worker *worker, const struct pg_table *table);
+void pg_snapshot_row_line(struct snapshot_worker *worker, const struct pg_table *table, const struct pg_cell *cells);
 /* last: the very last line of the attempt. */
-void pg_snapshot_commit_line(struct snapshot_run *run, bool last);
+void pg_snapshot_commit_line(struct snapshot_worker *worker, bool last);
 
 #endif

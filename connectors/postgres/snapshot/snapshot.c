@@ -57,18 +57,17 @@ static int has_stream_begun(const struct pg_snapshot_settings *settings, struct 
 static void run_free(struct snapshot_run *run)
 {
     cdc_snapshot_progress_end(&run->progress);
+    pg_snapshot_close_workers(run);
     for (size_t i = 0; i < run->n_tables; i++) {
         pg_table_free(run->tables[i].table);
         free(run->tables[i].filter);
+        free(run->tables[i].blocks);
     }
     free(run->tables);
-    cdc_buf_free(&run->fixed);
     cdc_buf_free(&run->source_head);
     free(run->of.boundary);
     free(run->of.read_at);
     free(run->of.last);
-    pg_encoding_free(&run->encoding);
-    PQfinish(run->sql);
     cdc_writer_free(run->writer);
     pg_snapshot_state_clear(&run->state);
 }
@@ -87,6 +86,9 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
         .log = log,
         .progress = {.log = log, .control = control, .metrics = metrics, .show = settings->progress},
     };
+    pthread_mutex_init(&run.claims, NULL);
+    pthread_mutex_init(&run.turns, NULL);
+    pthread_cond_init(&run.turned, NULL);
     int result = pg_snapshot_state_read(&run, error);
     if (result == 0)
         result = pg_snapshot_check_finished(&run, error);
@@ -103,5 +105,8 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
     if (run.writer)
         cdc_snapshot_finish_output(run.writer, control);
     run_free(&run);
+    pthread_mutex_destroy(&run.claims);
+    pthread_mutex_destroy(&run.turns);
+    pthread_cond_destroy(&run.turned);
     return result < 0 ? -1 : 0;
 }
