@@ -83,6 +83,12 @@ static void sample(struct cdc_snapshot_progress *progress, int64_t now)
     progress->sampled_bytes = bytes;
 }
 
+/* Not in the first second. */
+static bool has_rates(const struct cdc_snapshot_progress *progress)
+{
+    return progress->sampled > progress->began;
+}
+
 /* Of a table, or of all. */
 struct figures {
     double passed, total; /* rows; total 0: not known, or there are more than that */
@@ -210,8 +216,10 @@ static void append_message(struct cdc_buf *out, const struct cdc_snapshot_progre
     append_rows(out, &all);
     cdc_buf_lit(out, ", ");
     append_short(out, (double)cdc_writer_written(progress->writer), "B");
-    cdc_buf_printf(out, ", %.0f rows/s, ", progress->rate);
-    append_short(out, progress->byte_rate, "B/s");
+    if (has_rates(progress)) {
+        cdc_buf_printf(out, ", %.0f rows/s, ", progress->rate);
+        append_short(out, progress->byte_rate, "B/s");
+    }
     append_left(out, ", ", &all);
 }
 
@@ -285,9 +293,11 @@ static void make_pieces(struct pieces *pieces, const struct cdc_snapshot_progres
     cdc_buf_byte(&pieces->text, ' ');
     append_short(&pieces->text, (double)cdc_writer_written(progress->writer), "B");
     end_piece(pieces, 5);
-    cdc_buf_byte(&pieces->text, ' ');
-    append_short(&pieces->text, progress->rate, "");
-    cdc_buf_lit(&pieces->text, " rows/s");
+    if (has_rates(progress)) {
+        cdc_buf_byte(&pieces->text, ' ');
+        append_short(&pieces->text, progress->rate, "");
+        cdc_buf_lit(&pieces->text, " rows/s");
+    }
     end_piece(pieces, 7);
     append_left(&pieces->text, " ", &all);
     end_piece(pieces, 1);
