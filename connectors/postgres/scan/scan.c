@@ -10,11 +10,11 @@
 /* -- the statement -- */
 
 /* Each in parentheses: `a OR b` of a filter must not swallow the AND of the range. */
-static void append_conditions(struct cdc_buf *out, const char *filter, const char *range)
+static void append_conditions(struct cdc_buf *out, const struct pg_scan_source *source, const char *range)
 {
-    const char *const conditions[] = {filter, range};
+    const char *const conditions[] = {source->filter, source->where, range};
     const char *before = " WHERE (";
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
         if (!conditions[i])
             continue;
         cdc_buf_text(out, before);
@@ -30,7 +30,8 @@ static void append_conditions(struct cdc_buf *out, const char *filter, const cha
 void pg_scan_statement(struct cdc_buf *out, const struct pg_scan_source *source, const char *range)
 {
     const struct pg_table *table = source->table;
-    bool simple = !source->partitioned && !source->filter && !range && !source->generated && table->n_columns != 0;
+    bool simple = !source->partitioned && !source->filter && !source->where && !range && !source->generated &&
+                  table->n_columns != 0;
     cdc_buf_lit(out, "COPY ");
     if (simple)
         pg_query_table(out, table->schema, table->name);
@@ -43,7 +44,7 @@ void pg_scan_statement(struct cdc_buf *out, const struct pg_scan_source *source,
         cdc_buf_text(out, source->partitioned ? " FROM " : " FROM ONLY ");
         pg_query_table(out, table->schema, table->name);
     }
-    append_conditions(out, source->filter, range);
+    append_conditions(out, source, range);
     cdc_buf_lit(out, ") TO STDOUT");
     if (source->encoding) /* the bytes as they are stored */
         cdc_buf_lit(out, " (ENCODING 'SQL_ASCII')");

@@ -11,6 +11,7 @@ struct pg_scan_source {
     const struct pg_table *table; /* BORROWED; prepared */
     bool partitioned;   /* its rows are those of its partitions; else those of tables that inherit are not its own */
     const char *filter; /* of the publication, SQL; NULL. BORROWED */
+    const char *where;  /* of the user, SQL; NULL. BORROWED */
     bool generated;     /* has it generated columns? */
     const struct pg_encoding *encoding; /* of the database, where it is converted here; NULL. BORROWED */
 };

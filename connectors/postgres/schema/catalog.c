@@ -27,11 +27,11 @@
              "ORDER BY x.up DESC LIMIT 1) e WHERE c.relkind = 'r')"
 /* Has c a column that is published and may be kept outside of the row (TOAST), which old rows do not carry? Those of the
  * replica identity they do. A table whose rows are always short has no place for such values, and none of them. */
-#define PARTIAL_SQL                                                                                                    \
-    "(p.filter IS NOT NULL AND c.relreplident <> 'f' AND (c.relkind = 'p' OR c.reltoastrelid <> 0) AND EXISTS "        \
+#define LARGE_SQL                                                                                                      \
+    "(c.relreplident <> 'f' AND (c.relkind = 'p' OR c.reltoastrelid <> 0) AND EXISTS "                                 \
     "(SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attlen = "   \
-    "-1 AND a.attstorage <> 'p' AND a.attname = ANY (p.columns) AND a.attname <> ALL (coalesce(" PG_IDENTITY_NAMES(    \
-        "c") ", '{}'))))"
+    "-1 AND a.attstorage <> 'p' AND (p.columns IS NULL OR a.attname = ANY (p.columns)) AND a.attname <> ALL "          \
+    "(coalesce(" PG_IDENTITY_NAMES("c") ", '{}'))))"
 /* A column of the replica identity's index that rows may have NULL in: since 18 such an index takes a column whose NOT NULL is not
  * validated. */
 #define NULLABLE_KEY_SQL                                                                                               \
@@ -70,7 +70,8 @@
                                "ELSE " ROWS_SQL(                                                                       \
                                    "c") " END::int8 AS estimate, "                                                     \
                                         "p.filter, p.columns, coalesce(p.lists_columns, false) AS "                    \
-                                        "lists_columns, " hole " AS hole, " PARTIAL_SQL " AS partial, NOT EXISTS "     \
+                                        "lists_columns, " hole " AS hole, p.filter IS NOT NULL AND " LARGE_SQL         \
+                                        " AS partial, " LARGE_SQL " AS large, NOT EXISTS "                             \
                                         "(SELECT 1 FROM "                                                              \
                                         "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                    \
                                         "AND NOT a.attisdropped) AS columnless, (SELECT "                              \
@@ -126,6 +127,7 @@ static void read_table(struct pg_answer *row, struct pg_catalog_table *table)
     table->lists_columns = pg_answer_true(row, "lists_columns");
     table->hole = pg_answer_text_or_null(row, "hole");
     table->partial = pg_answer_true(row, "partial");
+    table->large = pg_answer_true(row, "large");
     table->columnless = pg_answer_true(row, "columnless");
     table->detaching = pg_answer_text_or_null(row, "detaching");
     table->nullable_key = pg_answer_text_or_null(row, "nullable_key");

@@ -7,6 +7,7 @@
 #include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/schema/members.h"
 #include "connectors/postgres/schema/publication.h"
+#include "connectors/postgres/schema/where.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
@@ -43,6 +44,8 @@ static int keep_members(struct snapshot_run *run, struct cdc_error *error)
     struct pg_members members = {CDC_BUF_INIT};
     if (pg_members_update(&members, run->sql, run->pg, (struct cdc_span){NULL, 0}, run->log, error) < 0)
         return -1;
+    const char *before = run->state.publication, *now = members.json.data;
+    run->republished = !before || !now || strcmp(before, now) != 0;
     free(run->state.publication);
     run->state.publication = members.json.data;
     return 0;
@@ -94,7 +97,11 @@ static int begin(struct snapshot_run *run, const char *snapshot, char **read_at,
         return -1;
     struct pg_answer row = {.result = result};
     run->ts_ms = pg_answer_int(&row, "now");
-    int status = read_at ? keep_read_at(read_at, &row, error) : 0;
+    free(run->xids);
+    run->xids = strdup(pg_answer_text(&row, "xids"));
+    int status = run->xids ? 0 : cdc_error_memory(error);
+    if (status == 0 && read_at)
+        status = keep_read_at(read_at, &row, error);
     if (status == 0)
         status = pg_answer_good(&row, what, error);
     PQclear(result);
@@ -173,8 +180,8 @@ static int unreadable(struct snapshot_run *run, const char *schema, const char *
     return -1;
 }
 
-/* What the role may not read is found before a slot is made that nobody would use. */
-static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
+/* What the role may not read, and what cannot be read so, is found before a slot is made that nobody would use. */
+static int check_tables(struct snapshot_run *run, struct cdc_error *error)
 {
     struct pg_catalog catalog;
     int status = pg_catalog_read(run->sql, run->pg->publication, PG_LOCKS_PATIENCE_MS, &catalog, error);
@@ -183,7 +190,11 @@ static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
         if (table->listed && (table->hidden || !table->readable) &&
             cdc_selection_has_table(&run->pg->selection, table->schema, table->name))
             status = unreadable(run, table->schema, table->name, table->hidden, error);
+        else if (table->listed && cdc_selection_has_table(&run->pg->selection, table->schema, table->name))
+            status = pg_where_check(run->sql, run->pg, run->settings->where, table, error);
     }
+    if (status == 0)
+        status = pg_where_check_names(run->pg, run->settings->where, &catalog, run->log, error);
     pg_catalog_free(&catalog);
     return status;
 }
@@ -197,7 +208,7 @@ static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
                       run->pg->slot);
         return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
     }
-    if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_privileges(run, error) < 0 ||
+    if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_tables(run, error) < 0 ||
         keep_members(run, error) < 0)
         return -1;
     PGconn *replication = pg_connect(run->pg, true, error);

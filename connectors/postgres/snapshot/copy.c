@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The rows of a chunk, by COPY, as lines; and all chunks of an attempt, or of a round. */
+/* The rows of a chunk, by COPY, as lines. */
 #include "connectors/postgres/snapshot/internal.h"
 
 #include <cdc/retry.h>
@@ -39,17 +39,17 @@ static int read_rows(struct snapshot_worker *worker, const struct pg_scan_source
     return result;
 }
 
-/* As a condition; NULL: the whole table. A row of block 7 has a ctid of (7,1) or more. */
-static const char *range_of(const struct snapshot_chunk *chunk, char *text, size_t size)
+/* As a condition; nothing: the whole table. A row of block 7 has a ctid of (7,1) or more. */
+static void append_range(struct cdc_buf *out, const struct snapshot_run *run, const struct snapshot_chunk *chunk)
 {
     if (!chunk->ranged)
-        return NULL;
-    if (chunk->upto == UINT64_MAX)
-        snprintf(text, size, "ctid >= '(%llu,0)'::tid", (unsigned long long)chunk->from);
-    else
-        snprintf(text, size, "ctid >= '(%llu,0)'::tid AND ctid < '(%llu,0)'::tid", (unsigned long long)chunk->from,
-                 (unsigned long long)chunk->upto);
-    return text;
+        return;
+    cdc_buf_printf(out, "ctid >= '(%llu,0)'::tid", (unsigned long long)chunk->from);
+    if (chunk->upto != UINT64_MAX)
+        cdc_buf_printf(out, " AND ctid < '(%llu,0)'::tid", (unsigned long long)chunk->upto);
+    if (chunk->changed)
+        pg_snapshot_parts_condition(run, &run->tables[chunk->table], out);
+    cdc_buf_byte(out, '\0');
 }
 
 static void begin_lines(struct snapshot_worker *worker)
@@ -62,22 +62,23 @@ static void begin_lines(struct snapshot_worker *worker)
     if (run->of.again)
         pg_snapshot_truncate_line(worker, table);
     pg_snapshot_schema_line(worker, table, false);
-    if (!run->of.again && run->of.number > 1)
+    if (!run->of.again && run->of.number > 1 && !run->tables[worker->chunk.table].kept)
         pg_snapshot_truncate_line(worker, table);
 }
 
 static int send(struct snapshot_worker *worker, const struct pg_scan_source *source, const char *what,
                 struct cdc_error *error)
 {
-    char range[96];
-    struct cdc_buf text = CDC_BUF_INIT;
+    struct cdc_buf text = CDC_BUF_INIT, range = CDC_BUF_INIT;
     PGresult *result = NULL;
-    pg_scan_statement(&text, source, range_of(&worker->chunk, range, sizeof range));
-    if (text.failed || worker->fixed.failed)
+    append_range(&range, worker->run, &worker->chunk);
+    pg_scan_statement(&text, source, range.data);
+    if (range.failed || text.failed || worker->fixed.failed)
         cdc_error_memory(error);
     else
         result = pg_snapshot_command(worker, text.data, PGRES_COPY_OUT, what, error);
     cdc_buf_free(&text);
+    cdc_buf_free(&range);
     PQclear(result);
     return result ? 0 : -1;
 }
@@ -100,28 +101,7 @@ int pg_snapshot_copy_chunk(struct snapshot_worker *worker, struct cdc_error *err
     if (worker->events > 0 || worker->chunk.last)
         pg_snapshot_commit_line(worker, false);
     pg_snapshot_measure(worker);
+    if (pg_snapshot_parts_keep(worker, error) < 0)
+        return -1;
     return pg_snapshot_end_turn(worker, error);
-}
-
-static int copy_all(struct snapshot_run *run, struct cdc_error *error)
-{
-    struct snapshot_worker *first = &run->workers[0];
-    cdc_snapshot_progress_begin(&run->progress, run->writer);
-    if (pg_snapshot_prepare_lines(run, error) < 0 || pg_snapshot_run_workers(run, error) < 0)
-        return -1;
-    /* The very last line, also where no table has a row: the snapshot is finished when sinks have passed it. */
-    first->in_turn = true;
-    pg_snapshot_commit_line(first, true);
-    if (pg_snapshot_execute(first, "COMMIT", "cannot end the snapshot's transaction", error) < 0 ||
-        pg_snapshot_end_turn(first, error) < 0)
-        return -1;
-    return cdc_writer_sync(run->writer, error);
-}
-
-int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error)
-{
-    if (pg_snapshot_lock_tables(run, error) < 0 || pg_snapshot_measure_tables(run, error) < 0 ||
-        pg_snapshot_connect_workers(run, error) < 0)
-        return -1;
-    return copy_all(run, error);
 }

@@ -17,6 +17,23 @@
 #include <cdc/stale.h>
 #include <pthread.h>
 
+/* What sinks may have stored already (parts.c): of a table the blocks before `upto`, or all of it. */
+struct snapshot_part {
+    char *schema, *table;
+    char form[17];     /* of the table */
+    size_t base, edge; /* views: the log brings its changes from the one on; all that the other one saw is read */
+    bool whole;
+    uint64_t upto;
+    char pos[64]; /* of the commit line after that */
+};
+struct snapshot_parts {
+    struct snapshot_part *items; /* in the order of their lines; of one table there may be several */
+    size_t n, capacity;
+    char **views; /* of attempts: as read_at; the last one is the last attempt's */
+    size_t n_views;
+    char *sinks; /* that have what is not read again: an array of paths; NULL: all is read */
+};
+
 /* What the offset file keeps. */
 struct snapshot_state {
     bool creating; /* the slot was about to be made */
@@ -27,18 +44,25 @@ struct snapshot_state {
     char *read_at;              /* of the last attempt: JSON object (visible.h), or NULL for one that read at X */
     struct pg_shapes shapes;    /* of the tables, as they were read last */
     struct cdc_rounds rounds;   /* tables that were read again since */
+    struct snapshot_parts parts;
 };
 
 struct snapshot_table {
     struct pg_table *table;
     struct pg_scan_source source;
-    char *filter; /* of rows, SQL, or NULL */
+    char *filter, *where; /* of rows, SQL, or NULL: of the publication, of the user */
     double estimate;
     struct cdc_snapshot_part part;
     /* Its files, of all its partitions: all of them are read by ranges of their blocks at once. */
     bool has_blocks; /* that is possible: all are heaps */
     uint64_t *blocks;
     size_t n_blocks;
+    /* What is stored of it (parts.c): */
+    char form[17];
+    bool may_keep;      /* a further attempt may go on with it */
+    bool kept, skipped; /* some of its rows; all */
+    uint64_t known;     /* blocks before this one */
+    size_t base, edge;  /* of these */
 };
 
 /* What is read with one statement: a table, or a range of its blocks (ctid). */
@@ -47,6 +71,7 @@ struct snapshot_chunk {
     size_t table;
     bool first, last; /* of its table in this attempt */
     bool ranged;
+    bool changed;        /* what those before this attempt may not have seen, alone */
     uint64_t from, upto; /* blocks; upto UINT64_MAX: the rest */
 };
 
@@ -102,6 +127,10 @@ struct snapshot_run {
     struct snapshot_table *tables;
     size_t n_tables;
     struct cdc_buf source_head; /* of commit lines */
+    char *xids;                 /* pg_current_snapshot() of the attempt */
+    bool republished;           /* the publication has changed since the attempt before */
+    bool keeps_parts;           /* what is stored need not be read again by a further attempt, and */
+    size_t view;                /* of this attempt */
     char pos_head[48];          /* of all lines of this attempt: up to their number */
     int64_t ts_ms;
 
@@ -120,6 +149,7 @@ struct snapshot_run {
     struct cdc_writer *writer;
     char last_pos[64]; /* of the last commit line */
     uint64_t lines;    /* numbers pos */
+    int64_t saved;     /* cdc_clock_ms of the last save of parts */
     struct cdc_snapshot_progress progress;
 };
 
@@ -161,11 +191,9 @@ int pg_snapshot_import(struct snapshot_worker *worker, const char *snapshot, str
 /* -- workers.c -- */
 /* What all attempts begin with: the first session. */
 int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error);
-/* The others, which read in the first one's transaction; fewer where the server has not so many left. */
-int pg_snapshot_connect_workers(struct snapshot_run *run, struct cdc_error *error);
 void pg_snapshot_close_workers(struct snapshot_run *run);
-/* Reads all chunks; the workers' threads begin and end in it. */
-int pg_snapshot_run_workers(struct snapshot_run *run, struct cdc_error *error);
+/* How attempts go on once their transaction has begun: all chunks, and the last line. */
+int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- chunk.c -- */
 /* Gives the worker the chunk that is next. 1; 0 when there is none for it; -1. */
@@ -174,8 +202,6 @@ int pg_snapshot_claim(struct snapshot_worker *worker, struct cdc_error *error);
 void pg_snapshot_measure(struct snapshot_worker *worker);
 
 /* -- copy.c -- */
-/* How attempts go on once their transaction has begun. */
-int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error);
 /* Reads the worker's chunk, and writes it. */
 int pg_snapshot_copy_chunk(struct snapshot_worker *worker, struct cdc_error *error);
 
@@ -191,6 +217,31 @@ int pg_snapshot_end_turn(struct snapshot_worker *worker, struct cdc_error *error
 /* The run has failed: nobody waits any longer. */
 void pg_snapshot_fail(struct snapshot_worker *worker, const struct cdc_error *error);
 int pg_snapshot_another_failed(struct cdc_error *error);
+
+/* -- part_list.c -- */
+void pg_snapshot_part_free(struct snapshot_part *part); /* the members */
+void pg_snapshot_parts_clear(struct snapshot_parts *parts);
+/* An empty one, the last; NULL without memory. */
+struct snapshot_part *pg_snapshot_parts_add(struct snapshot_parts *parts);
+/* TAKES view. The number of views, or 0 without memory. */
+size_t pg_snapshot_parts_add_view(struct snapshot_parts *parts, char *view);
+/* The "read" of a state; there may be none. false: it is damaged, or errno ENOMEM. */
+bool pg_snapshot_parts_read(struct snapshot_parts *parts, struct cdc_span read);
+/* Appends ,"read":{...}; nothing where there is no part. */
+void pg_snapshot_parts_append(struct cdc_buf *out, const struct snapshot_parts *parts, bool finished);
+/* Has a sink come that lacks what was not read again? As the acks were last read. */
+bool pg_snapshot_parts_lack_sink(const struct snapshot_run *run);
+
+/* -- parts.c -- */
+/* Once the tables are listed, in the attempt's transaction: which of them, and how much, is not to be read again. */
+int pg_snapshot_parts_begin(struct snapshot_run *run, struct cdc_error *error);
+/* Appends the rest of a condition: rows that the table's edge may not have seen. */
+void pg_snapshot_parts_condition(const struct snapshot_run *run, const struct snapshot_table *table,
+                                 struct cdc_buf *out);
+/* In turn, after the commit line of the worker's chunk. */
+int pg_snapshot_parts_keep(struct snapshot_worker *worker, struct cdc_error *error);
+/* Has a sink come that lacks what was not read again? TEMPORARY then, and all is to be read. */
+int pg_snapshot_parts_check_sinks(struct snapshot_run *run, struct cdc_error *error);
 
 /* -- again.c -- */
 /* Reads stale tables again, where the stream has marked some, and all sinks are where it ended. */

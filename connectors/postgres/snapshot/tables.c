@@ -4,6 +4,7 @@
 
 #include "connectors/postgres/schema/describe.h"
 #include "connectors/postgres/schema/locks.h"
+#include "connectors/postgres/schema/where.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
 
@@ -21,11 +22,15 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
     if (!entry->table)
         return -1;
     entry->filter = found->filter ? strdup(found->filter) : NULL;
-    if (found->filter && !entry->filter)
+    if ((found->filter && !entry->filter) ||
+        pg_where_text(run->pg, run->settings->where, found, &entry->where, error) < 0)
         return cdc_error_memory(error);
+    if (pg_where_check(run->sql, run->pg, run->settings->where, found, error) < 0)
+        return -1;
     if (pg_table_prepare(entry->table, run->pg->name, PQdb(run->sql), error) < 0)
         return -1;
-    entry->source = (struct pg_scan_source){entry->table, found->kind == 'p', entry->filter, generated, NULL};
+    entry->source =
+        (struct pg_scan_source){entry->table, found->kind == 'p', entry->filter, entry->where, generated, NULL};
     entry->estimate = found->estimate;
     entry->part = (struct cdc_snapshot_part){
         .schema = entry->table->schema, .table = entry->table->name, .estimate = found->estimate};
@@ -67,6 +72,8 @@ int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
         run->tables = calloc(catalog.n + 1, sizeof *run->tables);
         result = run->tables ? 0 : cdc_error_memory(error);
     }
+    if (result == 0 && !run->of.only)
+        result = pg_where_check_names(run->pg, run->settings->where, &catalog, run->log, error);
     for (size_t i = 0; result == 0 && i < catalog.n; i++)
         if (is_meant(run, &catalog.tables[i]))
             result = add_table(run, &catalog.tables[i], error);

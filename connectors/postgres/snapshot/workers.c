@@ -82,7 +82,8 @@ static int connect_worker(struct snapshot_run *run, const char *snapshot, struct
     return 1;
 }
 
-int pg_snapshot_connect_workers(struct snapshot_run *run, struct cdc_error *error)
+/* The others, which read in the first one's transaction; fewer where the server has not so many left. */
+static int connect_workers(struct snapshot_run *run, struct cdc_error *error)
 {
     static const char what[] = "cannot export the snapshot";
     size_t wanted = (size_t)run->settings->jobs;
@@ -126,7 +127,7 @@ static void *worker_thread(void *context)
     return NULL;
 }
 
-int pg_snapshot_run_workers(struct snapshot_run *run, struct cdc_error *error)
+static int run_workers(struct snapshot_run *run, struct cdc_error *error)
 {
     size_t n = 1;
     run->next = (struct snapshot_chunk){.number = 1, .first = true};
@@ -143,4 +144,27 @@ int pg_snapshot_run_workers(struct snapshot_run *run, struct cdc_error *error)
         return 0;
     *error = run->error;
     return -1;
+}
+
+static int copy_all(struct snapshot_run *run, struct cdc_error *error)
+{
+    struct snapshot_worker *first = &run->workers[0];
+    cdc_snapshot_progress_begin(&run->progress, run->writer);
+    if (pg_snapshot_prepare_lines(run, error) < 0 || run_workers(run, error) < 0)
+        return -1;
+    /* The very last line, also where no table has a row: the snapshot is finished when sinks have passed it. */
+    first->in_turn = true;
+    pg_snapshot_commit_line(first, true);
+    if (pg_snapshot_execute(first, "COMMIT", "cannot end the snapshot's transaction", error) < 0 ||
+        pg_snapshot_end_turn(first, error) < 0)
+        return -1;
+    return cdc_writer_sync(run->writer, error);
+}
+
+int pg_snapshot_read_tables(struct snapshot_run *run, struct cdc_error *error)
+{
+    if (pg_snapshot_lock_tables(run, error) < 0 || pg_snapshot_measure_tables(run, error) < 0 ||
+        connect_workers(run, error) < 0)
+        return -1;
+    return copy_all(run, error);
 }
