@@ -439,15 +439,15 @@ static void waiting(void *context, const char *what)
 
 int cdc_snapshot_write(struct cdc_snapshot_progress *progress, struct cdc_writer *writer, struct cdc_error *error)
 {
-    struct cdc_control *control = progress->control;
+    /* Of this wait alone: other threads wait for the server with the real one meanwhile. */
+    const struct cdc_control watched = {.wake_fd = progress->control->wake_fd,
+                                        .notice_fd = progress->control->notice_fd,
+                                        .waiting = waiting,
+                                        .context = progress};
 
     cdc_snapshot_look_around(progress);
-    /* Only here, since who waits for a server takes a signal for less urgent where a loop runs. */
-    control->waiting = waiting;
-    control->context = progress;
-    int result = cdc_snapshot_drain(writer, control, error);
-    control->waiting = NULL;
-    return result;
+    int result = cdc_writer_drain(writer, &watched, error);
+    return result == 1 || (result == 0 && progress->control->stop) ? cdc_snapshot_stopped(error) : result;
 }
 
 int cdc_snapshot_await(struct cdc_snapshot_progress *progress, const struct cdc_writer *writer, struct cdc_acks *acks,

@@ -212,7 +212,12 @@ static int ask_estimate(struct my_snapshot *run, struct my_snapshot_table *sourc
         if (row[i] && strcmp(mysql_fetch_field_direct(result, i)->name, "rows") == 0)
             source->part.estimate = strtod(row[i], NULL);
     mysql_free_result(result);
-    return error->status ? -1 : 0;
+    if (!error->status)
+        return 0;
+    if (mysql_errno(run->sql) == 0 || my_session_error_passes(mysql_errno(run->sql)))
+        return -1;
+    cdc_error_clear(error); /* it is not known then */
+    return 0;
 }
 
 static int take_condition(struct my_snapshot *run, struct my_snapshot_table *source, struct cdc_error *error)
