@@ -48,7 +48,7 @@ static const struct cdc_option option_table[] = {
     OPTION_LIST(0, "ack", AT(common.ack), "FILE", "a sink's offset file: wait for that; or stdout"),
     OPTION_INTEGER(0, "chunk-rows", AT(chunk_rows), "N", "a commit line after N rows (default 10000)", 1,
                    INT64_C(1) << 40),
-    OPTION_INTEGER('j', "jobs", AT(jobs), "N", "MySQL, MariaDB: read with N sessions (default 1)", 1, 64),
+    OPTION_INTEGER('j', "jobs", AT(jobs), "N", "read with N sessions (default 1)", 1, 64),
     OPTION_RETRY_MAX(AT(common.retry_max)),
     OPTIONS_VALUES(AT(common.int64), AT(common.decimal)),
     OPTION_CHOICE("progress", AT(progress), "WHEN", "show progress (default auto)", "auto|always|never"),

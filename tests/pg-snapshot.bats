@@ -105,6 +105,96 @@ killed_snapshot() { # JOBS
     [ ! -e "$DIR/failed" ] || fail "the line ended with $(cat "$DIR/failed")"
 }
 
+# A line whose snapshot is killed once a part of t is stored.
+killed_in_part() {
+    sql "create table $NAME.t (id int primary key, v int, big text); alter table $NAME.t alter big set storage external;
+         insert into $NAME.t select i, 0, case when i < 20 then repeat(md5(i::text), 100) else repeat('x', 300) end from generate_series(1, 30000) i"
+    spawn_line "cdc-snapshot --chunk-rows 40 $(source_options) | '$LIB/slow.py' 2e6 | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'" 2>"$DIR/err"
+    wait_until stored_part
+    kill -KILL "$(member "$SPAWNED" cdc-snapshot)"
+    wait_until gone "$SPAWNED"
+}
+# The newest part is stored.
+stored_part() {
+    local part acked
+    part=$(jq -r '.offsets[].state.read.parts[0].pos // ""' "$STATE/cdc-snapshot-$NAME.offset")
+    acked=$(jq -r '.offsets[].pos // ""' "$STATE/cdc-sink-sqlite.offset" 2>/dev/null)
+    [ -n "$part" ] && [[ ! "$acked" < "$part" ]]
+}
+rest_line() { echo "{ cdc-snapshot --chunk-rows 40 $(source_options) && exec pg-cdc --heartbeat 1 $(source_options); } | tee -a '$DIR/out' | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"; }
+
+@test "an attempt goes on inside of a table: rows that were deleted, changed, moved to another key or another place since" {
+    killed_in_part
+    sql "delete from $NAME.t where id % 1000 = 1; update $NAME.t set v = 1 where id % 1000 = 2; update $NAME.t set id = id + 1000000, big = 'moved' where id % 1000 = 3;
+         insert into $NAME.t select 2000000 + i, 5, 'new' from generate_series(1, 100) i; update $NAME.t set v = 2 where id = 4; delete from $NAME.t where id = 6; insert into $NAME.t values (6, 6, 'again')"
+    sql "vacuum (freeze) $NAME.t"
+    sql "insert into $NAME.t select 3000000 + i, 5, 'where others were' from generate_series(1, 30) i"
+    supervise "$(rest_line)"
+    equal t "id, v, big"
+    stop_supervised
+    local rows
+    rows=$(grep -c '"op":"r"' "$DIR/out")
+    [ "$rows" -lt 29000 ] || fail "$rows rows were read in the second attempt"
+    is "truncate lines" 0 "$(grep -c '"op":"t"' "$DIR/out")"
+    is "tables that were read again" "" "$(grep 'to be read again' "$DIR/err")"
+}
+
+@test "an attempt goes on inside of a table: a row that moved without its large value, and another one under its key: the table is read again" {
+    killed_in_part
+    sql "update $NAME.t set id = 1000001 where id = 1; insert into $NAME.t values (1, 1, repeat('another', 500))"
+    supervise "$(rest_line)"
+    equal t "id, v, big"
+    stop_supervised
+    grep -q "to be read again: a row moved to another key" "$DIR/err"
+}
+
+@test "an attempt begins a table anew that was altered since" {
+    killed_in_part
+    sql "alter table $NAME.t add c int default 7"
+    supervise "$(rest_line)"
+    equal t "id, v, c"
+    stop_supervised
+    is "rows of the second attempt" 30000 "$(grep '"op":"r"' "$DIR/out" | grep -c 'a0002')"
+}
+
+@test "an attempt for a sink that came since: it has all rows" {
+    killed_in_part
+    mkdir "$DIR/second"
+    supervise "{ cdc-snapshot --chunk-rows 40 $(source_options) && exec pg-cdc --heartbeat 1 $(source_options); } | tee >(cdc-sink-sqlite --offset-file '$STATE/second.offset' '$DIR/second/copy.db') | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"
+    equal t "id, v, big"
+    equal t "id, v, big" "$DIR/second/copy.db"
+    stop_supervised
+}
+
+@test "--where: the rows that meet all conditions, of these tables; whatever is no condition is 78, and no slot is made" {
+    sql "create table $NAME.t (id int primary key, v int); insert into $NAME.t select i, i % 10 from generate_series(1, 1000) i; create table $NAME.u (id int primary key); insert into $NAME.u values (1), (2);
+         create table $NAME.w (id int primary key, v text); insert into $NAME.w values (1, 'a'), (2, 'b')"
+    local condition
+    for condition in 't:true) OR (true' 't:true LIMIT 1' 't:v' 't:nix = 1' "t:true; DROP TABLE $NAME.u" 't:v = $1' 't:v = 1 /*' 'nix:v = 1' 'w:id = 1' 't:SELECT true'; do
+        SOURCE_EXTRA="--where $(printf %q "$condition")"
+        run -78 snapshot
+        run -78 snapshot --check
+    done
+    refute_slot
+    sql "alter table $NAME.w replica identity full"
+    SOURCE_EXTRA=""
+    snapshot --where "'t:v = 1 OR v = 2'" --where "'$NAME.?:id > 1 -- and no more'" --where "'\"$NAME\".t:id <= 100'" -j 2 >"$DIR/out"
+    is "rows of t" "19" "$(rows_of t | wc -l)"
+    is "conditions of all of them" "2 2" "$(sql "select count(*) from $NAME.t where (v = 1 or v = 2) and id > 1 and id <= 100 and id < 13 and id > 2") $(rows_of t | jq 'select(.id < 13 and .id > 2)' | grep -c id)"
+    is "rows of u and w" '{"id":2} {"id":2,"v":"b"}' "$(rows_of u) $(rows_of w)"
+}
+refute_slot() { is "slots" 0 "$(sql "select count(*) from pg_replication_slots where slot_name = '$SLOT'")"; }
+
+@test "--where: a further attempt with another condition begins the table anew" {
+    killed_in_part
+    sql "alter table $NAME.t replica identity full"
+    SOURCE_EXTRA="--where '$NAME.t:id > 29990'"
+    supervise "{ cdc-snapshot --chunk-rows 40 $(source_options) && SOURCE_EXTRA= exec pg-cdc --heartbeat 1 --name $NAME -t '$NAME.*' --state-dir '$STATE' '$URL'; } | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"
+    wait_until has_ten
+    stop_supervised
+}
+has_ten() { [ "$(sqlite3 "$DIR/copy.db" "select count(*), min(id) from t" 2>/dev/null)" = "10|29991" ]; }
+
 @test "killed five times while four clients write: only what is missing is read, and the copy ends as the source; one session" {
     killed_snapshot 1
 }

@@ -60,7 +60,7 @@ static int attempt(struct cdc_offset_file *file, struct cdc_buf *out, struct cdc
     struct cdc_metrics metrics = {0};
     const struct pg_settings pg = settings_of(for_snapshot, copies);
     const struct pg_snapshot_settings settings = {
-        .settings = &pg, .chunk_rows = 1, .output_fd = memfd_create("lines", MFD_CLOEXEC)};
+        .settings = &pg, .chunk_rows = 1, .jobs = 1, .output_fd = memfd_create("lines", MFD_CLOEXEC)};
     memory_begin();
     int result = pg_snapshot_run(&settings, file, NULL, &control, &metrics, &log_to, error);
     memory_end();

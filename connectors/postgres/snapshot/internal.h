@@ -176,9 +176,8 @@ int pg_snapshot_finish_command(struct snapshot_worker *worker, const char *what,
 int pg_snapshot_execute(struct snapshot_worker *worker, const char *text, const char *what, struct cdc_error *error);
 
 /* -- begin.c -- */
-/* row_security = off makes a policy that hides rows an error. Compiling a statement would take longer than most ranges. */
-#define PG_SNAPSHOT_OPENING                                                                                            \
-    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; SET LOCAL jit = off"
+/* row_security = off makes a policy that hides rows an error. */
+#define PG_SNAPSHOT_OPENING "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off"
 int pg_snapshot_begin_any(struct snapshot_run *run, struct cdc_error *error);
 /* Are slot, publication and log still those of the position lsn, where an attempt began? LOST when they are not. */
 int pg_snapshot_check_log(struct snapshot_run *run, const struct pg_slot *slot, uint64_t lsn, struct cdc_error *error);

@@ -229,6 +229,8 @@ int pg_snapshot_measure_tables(struct snapshot_run *run, struct cdc_error *error
 {
     static const char what[] = "cannot ask for the size of the tables";
     struct cdc_buf oids = CDC_BUF_INIT;
+    if (run->settings->jobs < 2 && !run->keeps_parts) /* each is read in one piece */
+        return 0;
     append_oids(&oids, run);
     PGresult *result = NULL;
     if (oids.failed)

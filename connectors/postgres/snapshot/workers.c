@@ -41,15 +41,21 @@ static int take_connection(struct snapshot_worker *worker, PGconn *sql, struct c
     return converts < 0 ? -1 : 0;
 }
 
+static size_t wanted_sessions(const struct snapshot_run *run)
+{
+    return run->settings->jobs > 1 ? (size_t)run->settings->jobs : 1;
+}
+
 int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error)
 {
-    run->workers = calloc((size_t)run->settings->jobs, sizeof *run->workers);
+    size_t jobs = wanted_sessions(run);
+    run->workers = calloc(jobs, sizeof *run->workers);
     if (!run->workers)
         return cdc_error_memory(error);
     run->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (run->failed_fd < 0)
         return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "cannot make an event: %s", strerror(errno));
-    for (int64_t i = 0; i < run->settings->jobs; i++)
+    for (size_t i = 0; i < jobs; i++)
         run->workers[i] = (struct snapshot_worker){
             .run = run, .locked = SIZE_MAX, .fixed = CDC_BUF_INIT, .lines = CDC_BUF_INIT, .in_turn = i == 0};
     run->n_workers = 1;
@@ -86,7 +92,7 @@ static int connect_worker(struct snapshot_run *run, const char *snapshot, struct
 static int connect_workers(struct snapshot_run *run, struct cdc_error *error)
 {
     static const char what[] = "cannot export the snapshot";
-    size_t wanted = (size_t)run->settings->jobs;
+    size_t wanted = wanted_sessions(run);
     if (wanted < 2)
         return 0;
     PGresult *result = pg_query_rows(run->sql, "SELECT pg_export_snapshot() AS snapshot", 0, NULL, what, error);
