@@ -19,6 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { REWRITE_MS = 500, ALWAYS_MS = 1000, LINE_MS = 30000 }; /* between two words on progress */
+
 struct values {
     struct source_options common;
     const char *slot, *publication, *progress, *defaults_file;
@@ -49,7 +51,7 @@ static const struct cdc_option option_table[] = {
     OPTION_INTEGER('j', "jobs", AT(jobs), "N", "read with N sessions (default 1)", 1, 64),
     OPTION_RETRY_MAX(AT(common.retry_max)),
     OPTIONS_VALUES(AT(common.int64), AT(common.decimal)),
-    OPTION_CHOICE("progress", AT(progress), "WHEN", "show progress (default auto: on a terminal)", "auto|always|never"),
+    OPTION_CHOICE("progress", AT(progress), "WHEN", "show progress (default auto)", "auto|always|never"),
     OPTION_END,
 };
 
@@ -96,9 +98,19 @@ static int make_attempts(struct program *program, const struct cdc_database *kin
     return result;
 }
 
-static bool shows_progress(const struct values *v)
+/* Of a terminal that takes both messages and lines, none is written over. */
+static struct cdc_snapshot_report report_of(const struct program *program, const char *name)
 {
-    return strcmp(v->progress, "always") == 0 || (strcmp(v->progress, "auto") == 0 && isatty(STDERR_FILENO));
+    const struct values *v = program->values;
+    struct cdc_snapshot_report report = {
+        .every_ms = LINE_MS, .metrics_file = program->metrics_file, .tool = program->name, .name = name};
+    if (strcmp(v->progress, "never") == 0)
+        report.every_ms = 0;
+    else if (program_has_status() && !isatty(STDOUT_FILENO))
+        report.every_ms = REWRITE_MS, report.rewrite = program_show_status, report.columns = program_status_columns;
+    else if (strcmp(v->progress, "always") == 0)
+        report.every_ms = ALWAYS_MS;
+    return report;
 }
 
 static int check(struct program *program, const struct cdc_database *kind, void *database, struct cdc_error *error)
@@ -117,7 +129,7 @@ static int check(struct program *program, const struct cdc_database *kind, void 
 static int run_kind(struct program *program, const struct cdc_database *kind, void *database, struct cdc_error *error)
 {
     const struct values *v = program->values;
-    struct cdc_snapshot_settings settings = {v->chunk_rows, shows_progress(v), STDOUT_FILENO, NULL};
+    struct cdc_snapshot_settings settings = {.chunk_rows = v->chunk_rows, .output_fd = STDOUT_FILENO};
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     struct cdc_retry retry;
     struct source_positions positions;
@@ -132,6 +144,8 @@ static int run_kind(struct program *program, const struct cdc_database *kind, vo
     /* The attempts at the rows are counted anew. */
     cdc_retry_success(&retry);
     int result = source_program_open(program, &v->common, name, SOURCE_KEEP_HERE, &positions, error);
+    const struct cdc_snapshot_report report = report_of(program, name);
+    settings.progress = &report;
     settings.state_dir = positions.state_dir;
     if (result == 0) {
         result = make_attempts(program, kind, database, &settings, &positions, &retry, &metrics, error);

@@ -152,7 +152,7 @@ static int run_url(struct program *program, struct values *v, const char *text, 
     /* Unlike PostgreSQL's, the server need not be asked: a URL without a database means all of them. */
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
     if (result == 0 && v->check)
-        result = my_check(&connection, &v->common.selection, false, my_replica_id((uint32_t)v->server_id, name),
+        result = my_check(&connection, &v->common.selection, NULL, my_replica_id((uint32_t)v->server_id, name),
                           &program->log, error);
     else if (result == 0)
         result = run_stream(program, v, text, name, error);

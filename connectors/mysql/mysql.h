@@ -17,9 +17,10 @@
 #include <cdc/value_format.h>
 
 /* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop.
- * replica_id: what the reader would be. */
-int my_check(const struct my_session_settings *settings, const struct cdc_selection *selection, bool snapshot,
-             uint32_t replica_id, const struct cdc_log *log, struct cdc_error *error);
+ * where: the conditions of a snapshot; NULL: it is for a stream. replica_id: what the reader would be. */
+int my_check(const struct my_session_settings *settings, const struct cdc_selection *selection,
+             const struct cdc_option_list *where, uint32_t replica_id, const struct cdc_log *log,
+             struct cdc_error *error);
 
 /* For programs that take any database (database.c). */
 extern const struct cdc_database my_database;

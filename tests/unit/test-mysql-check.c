@@ -109,7 +109,8 @@ static void work(const struct run *run, struct cdc_buf *out)
     const struct my_session_settings settings = {.url = "mysql://u:p@127.0.0.1/d", .tool = "test"};
     const struct cdc_selection selection = {.include = {.items = patterns, .count = opts(run, "-t") ? 2 : 1},
                                             .exclude = {.items = others, .count = opts(run, "-T") ? 1 : 0}};
-    int result = my_check(&settings, &selection, opts(run, "snapshot"),
+    static const struct cdc_option_list no_where = {NULL, 0};
+    int result = my_check(&settings, &selection, opts(run, "snapshot") ? &no_where : NULL,
                           opts(run, "same")    ? 7
                           : opts(run, "eight") ? 8
                                                : 5,

@@ -37,11 +37,15 @@
 #define NULLABLE_KEY_SQL                                                                                               \
     "CASE WHEN c.relreplident = 'i' THEN (SELECT min(a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND "     \
     "a.attname = ANY (" PG_IDENTITY_NAMES("c") "::name[]) AND NOT " PG_NOT_NULL ") END"
+/* What the planner would expect: of a table that was never analyzed (-1) as many rows of its columns as its file has room for. */
+#define ROWS_SQL(r)                                                                                                    \
+    "CASE WHEN " r ".reltuples >= 0 THEN " r ".reltuples ELSE coalesce(pg_relation_size(" r ".oid), 0) / (28 + "       \
+    "(SELECT coalesce(sum(CASE WHEN a.attlen > 0 THEN a.attlen ELSE 32 END), 0) FROM pg_attribute a WHERE "            \
+    "a.attrelid = " r ".oid AND a.attnum > 0 AND NOT a.attisdropped)) END"
 /* Every table that can be published, and those that cannot but look like it (foreign tables, materialized views:
  * --check names them). The publication's own list first, and MATERIALIZED: asking for it table by table would be
  * slow, since pg_publication_tables lists them all each time. It has names only, hence the joins back to pg_class.
- * estimate: reltuples is -1 for a table that was never analyzed; of a partitioned table the leaves are counted,
- * autovacuum does not keep its own number. */
+ * estimate: of a partitioned table the leaves are counted, autovacuum does not keep its own number. */
 #define TABLES_SQL(list, hole)                                                                                         \
     "WITH p AS MATERIALIZED (SELECT c.oid, " list " FROM pg_publication_tables t "                                     \
     "JOIN pg_namespace n ON n.nspname = t.schemaname "                                                                 \
@@ -59,25 +63,30 @@
              "owned, "                                                                                                 \
              "has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable, "             \
              "row_security_active(c.oid) AS hidden, "                                                                  \
-             "CASE WHEN p.oid IS NULL THEN 0 WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, "    \
-             "0)), 0) "                                                                                                \
-             "FROM " PG_PARTITIONS_OF(                                                                                 \
-                 "c") " t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                                         \
-                      "ELSE greatest(c.reltuples, 0) END::int8 AS estimate, "                                          \
-                      "p.filter, p.columns, coalesce(p.lists_columns, false) AS lists_columns, " hole                  \
-                      " AS hole, p.filter IS NOT NULL AND " LARGE_SQL " AS partial, " LARGE_SQL                        \
-                      " AS large, NOT EXISTS "                                                                         \
-                      "(SELECT 1 FROM "                                                                                \
-                      "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                                      \
-                      "AND NOT a.attisdropped) AS columnless, (SELECT min(h.inhrelid::regclass::text) FROM "           \
-                      "pg_inherits h "                                                                                 \
-                      "WHERE h.inhparent = c.oid AND h.inhdetachpending AND c.relkind = 'p') AS "                      \
-                      "detaching, " NULLABLE_KEY_SQL " AS nullable_key, " PG_KEY_FACTS_SQL " "                         \
-                      "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN p ON p.oid = c.oid "    \
-                      "LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid) "                 \
-                      "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                                          \
-                      "WHERE c.relkind IN ('r', 'p', 'f', 'm') AND (p.oid IS NOT NULL OR (n.nspname !~ '^pg_' "        \
-                      "AND n.nspname <> 'information_schema')) ORDER BY 2, 3"
+             "CASE WHEN p.oid IS NULL THEN 0 WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(" ROWS_SQL(                \
+                 "l") "), 0) "                                                                                         \
+                      "FROM " PG_PARTITIONS_OF(                                                                        \
+                          "c") " t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf) "                                \
+                               "ELSE " ROWS_SQL(                                                                       \
+                                   "c") " END::int8 AS estimate, "                                                     \
+                                        "p.filter, p.columns, coalesce(p.lists_columns, false) AS "                    \
+                                        "lists_columns, " hole " AS hole, p.filter IS NOT NULL AND " LARGE_SQL         \
+                                        " AS partial, " LARGE_SQL " AS large, NOT EXISTS "                             \
+                                        "(SELECT 1 FROM "                                                              \
+                                        "pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 "                    \
+                                        "AND NOT a.attisdropped) AS columnless, (SELECT "                              \
+                                        "min(h.inhrelid::regclass::text) FROM "                                        \
+                                        "pg_inherits h "                                                               \
+                                        "WHERE h.inhparent = c.oid AND h.inhdetachpending AND c.relkind = 'p') AS "    \
+                                        "detaching, " NULLABLE_KEY_SQL " AS nullable_key, " PG_KEY_FACTS_SQL " "       \
+                                        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN p "   \
+                                        "ON p.oid = c.oid "                                                            \
+                                        "LEFT JOIN pg_class r ON c.relispartition AND r.oid = "                        \
+                                        "pg_partition_root(c.oid) "                                                    \
+                                        "LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace "                        \
+                                        "WHERE c.relkind IN ('r', 'p', 'f', 'm') AND (p.oid IS NOT NULL OR "           \
+                                        "(n.nspname !~ '^pg_' "                                                        \
+                                        "AND n.nspname <> 'information_schema')) ORDER BY 2, 3"
 
 /* attnames is every column where the publication has no list of its own. */
 #define LISTS_COLUMNS                                                                                                  \

@@ -83,11 +83,25 @@ int pg_snapshot_claim(struct snapshot_worker *worker, struct cdc_error *error)
     return status;
 }
 
+/* Rows of its blocks that do not leave now: an attempt before has them, or a condition kept them. */
+static void tell_passed(struct snapshot_worker *worker)
+{
+    const struct snapshot_chunk *chunk = &worker->chunk;
+    struct snapshot_table *table = &worker->run->tables[chunk->table];
+    uint64_t blocks = largest(table), upto = chunk->upto < blocks ? chunk->upto : blocks;
+    if (!chunk->ranged || (!chunk->changed && !table->where) || chunk->from >= upto)
+        return;
+    double rows = table->estimate * (double)(upto - chunk->from) / (double)blocks - (double)worker->chunk_rows;
+    if (rows > 0)
+        cdc_snapshot_progress_pass(&worker->run->progress, &table->part, rows);
+}
+
 /* In turn. */
 void pg_snapshot_measure(struct snapshot_worker *worker)
 {
     struct snapshot_run *run = worker->run;
     const struct snapshot_chunk *chunk = &worker->chunk;
+    tell_passed(worker);
     if (!chunk->ranged || chunk->last || chunk->changed)
         return;
     uint64_t blocks = chunk->upto - chunk->from, wanted = blocks * 4;

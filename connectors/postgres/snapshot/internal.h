@@ -52,6 +52,7 @@ struct snapshot_table {
     struct pg_scan_source source;
     char *filter, *where; /* of rows, SQL, or NULL: of the publication, of the user */
     double estimate;
+    struct cdc_snapshot_part part;
     /* Its files, of all its partitions: all of them are read by ranges of their blocks at once. */
     bool has_blocks; /* that is possible: all are heaps */
     uint64_t *blocks;

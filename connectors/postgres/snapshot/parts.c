@@ -222,6 +222,7 @@ static int keep_part(struct snapshot_run *run, struct snapshot_table *table, str
     table->known = part->whole ? 0 : part->upto;
     table->kept = true;
     run->progress.estimate -= part->whole ? table->estimate : 0;
+    run->progress.tables -= part->whole;
     return 0;
 }
 

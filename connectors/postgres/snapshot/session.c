@@ -34,14 +34,6 @@ static PGresult *expect(struct snapshot_worker *worker, PGresult *result, ExecSt
     return NULL;
 }
 
-/* Only the worker whose turn it is writes, and reports. */
-static void look_around(struct snapshot_worker *worker)
-{
-    struct snapshot_run *run = worker->run;
-    const struct pg_table *at = run->workers && run->turn != 0 ? snapshot_worker_table(worker) : NULL;
-    cdc_snapshot_look_around(&run->progress, run->writer, at ? at->schema : "", at ? at->name : "");
-}
-
 int pg_snapshot_wait_input(struct snapshot_worker *worker, struct cdc_error *error)
 {
     struct snapshot_run *run = worker->run;
@@ -58,8 +50,8 @@ int pg_snapshot_wait_input(struct snapshot_worker *worker, struct cdc_error *err
         {run->failed_fd, POLLIN, 0},
     };
     (void)poll(fds, 5, 1000);
-    if (writes)
-        look_around(worker);
+    if (writes) /* and reports */
+        cdc_snapshot_look_around(&run->progress);
     if (run->control->stop)
         return cdc_snapshot_stopped(error);
     if (fds[4].revents)

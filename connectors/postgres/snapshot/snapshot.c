@@ -14,6 +14,7 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     struct snapshot_state *state = &run->state;
     if (cdc_attempt_end(&state->attempt, run->last_pos, run->settings->output_fd, run->acks, error) < 0)
         return -1;
+    cdc_snapshot_progress_end(&run->progress);
     run->metrics->seq = (int64_t)state->attempt.origin;
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;
@@ -79,6 +80,7 @@ static int has_stream_begun(const struct pg_snapshot_settings *settings, struct 
 
 static void run_free(struct snapshot_run *run)
 {
+    cdc_snapshot_progress_end(&run->progress);
     pg_snapshot_close_workers(run);
     for (size_t i = 0; i < run->n_tables; i++) {
         pg_table_free(run->tables[i].table);
@@ -108,11 +110,7 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
         .control = control,
         .metrics = metrics,
         .log = log,
-        .progress = {.log = log,
-                     .control = control,
-                     .metrics = metrics,
-                     .show = settings->progress,
-                     .next = INT64_MAX}, /* until rows are read */
+        .progress = {.log = log, .control = control, .metrics = metrics, .show = settings->progress},
     };
     pthread_mutex_init(&run.claims, NULL);
     pthread_mutex_init(&run.turns, NULL);

@@ -32,7 +32,10 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
     entry->source =
         (struct pg_scan_source){entry->table, found->kind == 'p', entry->filter, entry->where, generated, NULL};
     entry->estimate = found->estimate;
+    entry->part = (struct cdc_snapshot_part){
+        .schema = entry->table->schema, .table = entry->table->name, .estimate = found->estimate};
     run->progress.estimate += found->estimate;
+    run->progress.tables++;
     if (!entry->table->has_key)
         cdc_log_write(run->log, CDC_LOG_WARNING,
                       "table %s.%s has no key: should the snapshot begin again, its rows come again, after a line "

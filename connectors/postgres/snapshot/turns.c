@@ -79,6 +79,8 @@ int pg_snapshot_wait_turn(struct snapshot_worker *worker, struct cdc_error *erro
 static void count(struct snapshot_worker *worker)
 {
     struct snapshot_run *run = worker->run;
+    if (worker->chunk.table < run->n_tables)
+        cdc_snapshot_progress_at(&run->progress, &run->tables[worker->chunk.table].part);
     run->progress.rows += worker->rows;
     run->metrics->changes += worker->changes;
     run->metrics->lines_out += worker->n_lines;
@@ -92,13 +94,10 @@ static void count(struct snapshot_worker *worker)
 static int write_lines(struct snapshot_worker *worker, struct cdc_error *error)
 {
     struct snapshot_run *run = worker->run;
-    const struct pg_table *table = snapshot_worker_table(worker);
     if (cdc_writer_buf(run->writer)->failed)
         return cdc_error_memory(error);
     count(worker);
-    if (table)
-        cdc_snapshot_look_around(&run->progress, run->writer, table->schema, table->name);
-    return cdc_snapshot_drain(run->writer, run->control, error);
+    return cdc_snapshot_write(&run->progress, run->writer, error);
 }
 
 int pg_snapshot_pass(struct snapshot_worker *worker, struct cdc_error *error)
@@ -120,6 +119,8 @@ int pg_snapshot_end_turn(struct snapshot_worker *worker, struct cdc_error *error
         count(worker);
     else if (write_lines(worker, error) < 0)
         return -1;
+    if (worker->chunk.table < run->n_tables && worker->chunk.last && !run->tables[worker->chunk.table].part.done)
+        cdc_snapshot_progress_done(&run->progress, &run->tables[worker->chunk.table].part);
     pthread_mutex_lock(&run->turns);
     worker->in_turn = false;
     run->turn++;

@@ -155,8 +155,7 @@ static int run_workers(struct snapshot_run *run, struct cdc_error *error)
 static int copy_all(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_worker *first = &run->workers[0];
-    run->progress.began = cdc_clock_ms();
-    run->progress.next = run->progress.began + 1000;
+    cdc_snapshot_progress_begin(&run->progress, run->writer);
     if (pg_snapshot_prepare_lines(run, error) < 0 || run_workers(run, error) < 0)
         return -1;
     /* The very last line, also where no table has a row: the snapshot is finished when sinks have passed it. */
