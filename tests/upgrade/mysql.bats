@@ -81,7 +81,7 @@ cure() {
 in_place() {
     local from=$1 to=$2
     shift 2
-    need "$to"
+    [ -n "$(jar_of "$to")" ] || need "$to"
     use "$from"
     begin "$@"
     ends_with 0
@@ -101,6 +101,12 @@ in_place() {
 
 @test "MariaDB 10.11 to 11.8 in place, columns without names in the log: the line goes on" {
     in_place mariadb mariadb-11.8 --binlog-row-metadata=NO_LOG
+    write 30
+    goes_on
+}
+
+@test "MySQL 5.7 to 8.0 in place: the line goes on" {
+    in_place mysql-5.7 mysql-8.0
     write 30
     goes_on
 }

@@ -141,4 +141,16 @@ upgraded() {
     ends_with 0 "tee >($(index)) | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"
     same_rows
     wait_until -t 20 same_documents >/dev/null || same_documents
+
+    # A position as an earlier version left it, without the file that says which indexes are filled.
+    rm "$STATE/cdc-sink-http.offset.indexes"
+    run -78 --separate-stderr t bash -c "$(index) </dev/null"
+    [[ $stderr == *"where an earlier version of this tool wrote it, which kept no such file, delete the indexes, remove the offset files of the pipeline and the other copies, with PostgreSQL run pg-cdc --drop, and begin with cdc-snapshot"* ]] || fail "$stderr"
+    curl -sSf -XDELETE "$OPENSEARCH_URL/public-items,public-other" >/dev/null
+    rm "$STATE"/*.offset "$DIR/copy.db"
+    t pg-cdc --drop "$URL"
+    later 1003
+    ends_with 0 "tee >($(index)) | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"
+    same_rows
+    wait_until -t 20 same_documents >/dev/null || same_documents
 }
