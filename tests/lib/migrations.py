@@ -202,6 +202,31 @@ def inside(server, model, rng, name, new):
                 name: model.tables[name] + [(new, kind)]}
 
 
+def undone(server, model, rng, name, new):
+    """DDL that is rolled back, the whole of it or up to a savepoint; MySQL commits before and after each statement."""
+    table = server.prefix + name
+    ddl = rng.choice([f"alter table {table} add column {new} int default 7", f"truncate table {table}", f"drop table {table}"])
+    if not server.postgres:
+        return [f"begin; delete from {table} where id % 9 = 4; rollback; alter table {table} add column {new} int default 7, drop column {new}_not_there"], {}
+    return [f"begin; update {table} set id = id + 4000 where id % 9 = 4; savepoint s; {ddl}; rollback to s; delete from {table} where id % 9 = 5; "
+            + rng.choice(["commit", "rollback"]), f"begin; {ddl}; rollback"], {}
+
+
+def unlogged(server, _model, rng, name, _new):
+    table = server.prefix + name
+    return [f"alter table {table} set unlogged", rng.choice(["select 1", f"delete from {table} where id % 7 = 3"]), f"alter table {table} set logged"], {}
+
+
+def identity(server, _model, rng, name, _new):
+    return [f"alter table {server.prefix}{name} replica identity {rng.choice(['full', 'default'])}"], {}
+
+
+def publication(server, _model, rng, name, _new):
+    """Some changes pass by for a while."""
+    write = rng.choice(["select 1", f"delete from {server.prefix}{name} where id % 8 = 5"])
+    return ["alter publication cdc_mig set (publish = 'insert, update')", write, "alter publication cdc_mig set (publish = 'insert, update, delete, truncate')"], {}
+
+
 def other_key(server, _model, _rng, name, new):
     """Another column is the key, and id has none."""
     column = "bigserial" if server.postgres else "bigint not null auto_increment"
@@ -209,7 +234,8 @@ def other_key(server, _model, _rng, name, new):
     return [f"alter table {server.prefix}{name} {first}, add column {new} {column}, add primary key ({new})"], {}
 
 
-OTHERS = {"exchange": exchange, "generated": generated, "away": away, "mood": mood, "inside": inside, "other key": other_key}
+OTHERS = {"exchange": exchange, "generated": generated, "away": away, "mood": mood, "inside": inside, "other key": other_key,
+          "undone": undone, "unlogged": unlogged, "identity": identity, "publication": publication}
 
 
 def migration(server, model, rng):
@@ -220,7 +246,9 @@ def migration(server, model, rng):
     new = f"n{model.next_column}"
     model.next_column += 1
     some = rng.choice(columns) if columns else None
-    options = ["add", "add default", "add default", "harmless", "recreate", "swap", "exchange", "truncate", "generated", "away", "mood", "inside"]
+    options = ["add", "add default", "add default", "harmless", "recreate", "swap", "exchange", "truncate", "generated", "away", "mood", "inside", "undone"]
+    if server.postgres:
+        options += ["unlogged", "identity", "publication"]
     if some and len(columns) > 1:
         options += ["drop", "rename", "retype", "drop and add", "rekey", "other key", "default", "two"]
     if name == "p1":
@@ -285,7 +313,7 @@ def migrate(server, model, rng, log):
         log.flush()
         failed = failed or bool(errors)
         # What has gone away is to come back in any case.
-        if errors and what not in ("away", "partitions"):
+        if errors and what not in ("away", "partitions", "unlogged", "publication"):
             break
     if failed:
         # Some of its statements may have been taken.
