@@ -198,3 +198,37 @@ ordered_but_for_what_comes_again() { jq -r .pos "$DIR/lines" | awk '$0 <= last &
     runs
     equal t other
 }
+
+# Files as the first version wrote them, once the snapshot was over.
+state_of_first_version() {
+    local number hex pos place source
+    number=$(date +%s%6N)
+    hex=$(printf '%016X' "$number")
+    pos=$hex.0000000000.a0001.000003.0000000001
+    place="\"file\":\"$(log_place | cut -d: -f1)\",\"pos\":$(log_place | cut -d: -f2)"
+    source="{\"connector\":\"mariadb\",\"name\":\"$NAME\",\"ts_ms\":1795737104887,\"server_id\":1,$place,\"row\":0,\"snapshot\":\"last\",\"gtids\":\"$(log_gtids)\"}"
+    echo "{\"format\":1,\"tool\":\"cdc-snapshot\",\"time\":\"2026-11-22T02:20:44Z\",\"offsets\":{\"$NAME\":{\"pos\":\"$pos\",\"seq\":$number,\"lines\":0,\"source\":$source,\"state\":{\"number\":$number,\"attempt\":1,\"from\":{$place,\"gtids\":\"$(log_gtids)\",\"server_uuid\":\"\",\"server_id\":1},\"written\":\"$pos\",\"finished\":true}}}}" >"$STATE/cdc-snapshot-$NAME.offset"
+    echo "{\"format\":1,\"tool\":\"mysql-binlog\",\"time\":\"2026-11-22T02:20:44Z\",\"offsets\":{}}" >"$STATE/mysql-binlog-$NAME.offset"
+    echo "{\"format\":1,\"tool\":\"cdc-sink-sqlite\",\"time\":\"2026-11-22T02:20:44Z\",\"offsets\":{\"$NAME\":{\"pos\":\"$pos\",\"seq\":$number,\"lines\":3,\"source\":$source}}}" >"$STATE/cdc-sink-sqlite.offset"
+    copy "create table cdc_offsets(name TEXT PRIMARY KEY, pos TEXT NOT NULL, seq INTEGER NOT NULL, lines INTEGER NOT NULL, source TEXT, state TEXT);
+        create table cdc_tables(table_name TEXT PRIMARY KEY COLLATE NOCASE, name TEXT NOT NULL, db TEXT NOT NULL, schema TEXT NOT NULL, source_table TEXT NOT NULL);
+        create table cdc_meta(key TEXT PRIMARY KEY, value); insert into cdc_meta values ('format', 1), ('schema_version', 4);
+        create table if not exists \"t\" (\"id\" INTEGER, \"v\" TEXT, PRIMARY KEY (\"id\"));
+        insert into cdc_offsets values ('$NAME', '$pos', $number, 3, '$source', null);
+        insert into cdc_tables values ('t', '$NAME', '$NAME', '', 't'); insert into t values (1, 'one'), (2, 'two'), (3, 'three')"
+}
+
+# bats test_tags=only:mariadb
+@test "the state of the first version: the log goes on, and a statement since then is followed" {
+    msql "create table t (id int primary key, v varchar(20)); insert into t values (1, 'one'), (2, 'two'), (3, 'three')"
+    state_of_first_version
+    msql "update t set v = 'later' where id = 1; delete from t where id = 3; insert into t values (4, 'new')"
+    runs
+    equal t
+    msql "insert into t values (5, 'five'); alter table t add c int default 8, modify v varchar(30); insert into t (id, v) values (6, 'six')"
+    runs
+    equal t
+    msql "update t set c = 9 where id > 4"
+    run_line 0
+    equal t
+}

@@ -107,7 +107,9 @@ static int dump_error(enum my_dump_fault fault, const char *text, const char *wh
                                      "gtid_mode = ON_PERMISSIVE; until the tool has read them");
     }
     cdc_error_set(error, CDC_EXIT_LOST, "%s: %s", what, text);
-    return cdc_error_hint(error, "the position is not in the server's log any more: take a new snapshot");
+    return cdc_error_hint(error,
+                          "the position is not in the server's log any more: take a new snapshot (remove the offset "
+                          "files of the pipeline and the copies, and begin with cdc-snapshot)");
 }
 
 int my_session_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error)

@@ -191,8 +191,8 @@ static int begin_attempt(struct my_snapshot *run, struct cdc_error *error)
     struct my_snapshot_state *state = &run->state;
     if (run->again)
         return my_again_begin(run, error);
-    if (cdc_attempt_begin(&state->attempt, run->settings->name, "remove the pipeline's offset files, and begin anew",
-                          error) < 0)
+    if (cdc_attempt_begin(&state->attempt, run->settings->name,
+                          "remove the offset files of the pipeline and the copies, and begin anew", error) < 0)
         return -1;
     if (!state->has_start)
         /* The first number of the stream (us since 1970): a new snapshot gets a higher one than any that came

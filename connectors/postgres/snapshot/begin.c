@@ -127,7 +127,8 @@ static int begin_attempt(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;
     char hint[160];
-    snprintf(hint, sizeof hint, "drop slot \"%s\" (pg-cdc --drop), remove the pipeline's offset files, and begin anew",
+    snprintf(hint, sizeof hint,
+             "drop slot \"%s\" (pg-cdc --drop), remove the offset files of the pipeline and the copies, and begin anew",
              run->pg->slot);
     if (cdc_attempt_begin(&state->attempt, run->pg->name, hint, error) < 0)
         return -1;
