@@ -64,6 +64,7 @@ struct my_savepoint_state {
 };
 #define SAVEPOINT_NAME_MAX 64
 struct my_savepoint {
+    uint64_t hash; /* of the key, and beside it: a search touches one line of the cache each */
     char key[SAVEPOINT_NAME_MAX + 1];
     struct my_savepoint_state first, last; /* of that name */
 };

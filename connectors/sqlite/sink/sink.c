@@ -52,6 +52,7 @@ void lite_sink_free(struct lite_sink *sink)
     lite_database_close(&sink->db);
     lite_state_free(sink);
     cdc_buf_free(&sink->scratch);
+    cdc_buf_free(&sink->plain.others);
     free(sink);
 }
 
