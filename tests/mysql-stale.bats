@@ -67,6 +67,28 @@ column_statements() {
 @test "columns that are added, changed, renamed, dropped and added again: read again where rows that are there change, and only there" { column_statements FULL; }
 @test "the same where the log does not name columns" { column_statements "$(least)"; }
 
+dropped() { jq -c ".offsets[\"$NAME\"].state | $1" "$STATE/mysql-binlog-$NAME.offset"; }
+@test "a column that was dropped is remembered until its table is read again or empty, and was by no older version" {
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    msql "create table t (id int primary key, a int, b int); insert into t values (1, 1, 1); create table u (id int primary key, a int); insert into u values (1, 1)"
+    runs
+    harmless "alter table t drop b; alter table u drop a; insert into t values (2, 2)"
+    is "remembered" "[[\"$NAME\",\"t\",\"b\"],[\"$NAME\",\"u\",\"a\"]]" "$(dropped .dropped)"
+    stale "alter table t add b int; insert into other (v) values (3)" t
+    harmless "drop table u; create table u (id int primary key, a int); insert into u values (2, 2)" u
+    is "remembered after a read, and without rows" "[]" "$(dropped .dropped)"
+    harmless "alter table t drop b; insert into t values (3, 3)"
+    # As a version left it that kept no list.
+    jq ".offsets[\"$NAME\"].state |= del(.dropped)" "$STATE/mysql-binlog-$NAME.offset" >"$DIR/older"
+    cat "$DIR/older" >"$STATE/mysql-binlog-$NAME.offset"
+    harmless "insert into t values (4, 4)"
+    stale "alter table t add b int; insert into t values (5, 5, 5)" t
+    harmless "alter table t add c int; update t set c = id" t
+    stale "alter table t drop b; alter table t add b int" t
+    harmless "drop table u; create table u (id int primary key); alter table u add a int; insert into u values (3, 3)" u
+}
+
 table_statements() {
     METADATA=$1
     MYSQL_DATABASE='' msql "set global binlog_row_metadata = $1"

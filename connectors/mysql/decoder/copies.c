@@ -169,8 +169,11 @@ int my_copies_see(const struct my_decoder *decoder, const struct my_event_query 
         return drop_column(decoder, effect, db, table, error);
     if (my_copies_omit(decoder, db, table))
         return 0;
-    if (effect->kind == MY_EFFECT_EMPTIES)
+    if (effect->kind == MY_EFFECT_EMPTIES) {
         forget_notes(notes, db, table);
+        if (decoder->settings.copy->empty(decoder->settings.context, db, table, error) < 0)
+            return -1;
+    }
     if (effect->kind == MY_EFFECT_EMPTIES || effect->kind == MY_EFFECT_MADE || effect->kind == MY_EFFECT_DROPPED)
         return 0;
     int harmless = is_harmless(decoder, query, effect, db, table, error);

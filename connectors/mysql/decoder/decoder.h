@@ -47,6 +47,8 @@ struct my_copy_ops {
     /* The copy may keep a column of that name (in lower case) which the table has not any more. */
     int (*drop_column)(void *context, const char *db, const char *table, const char *column, struct cdc_error *error);
     bool (*was_dropped)(void *context, const char *db, const char *table, const char *column);
+    /* The copy has no row of the table at that place, and keeps no column. */
+    int (*empty)(void *context, const char *db, const char *table, struct cdc_error *error);
     /* Its indexes have changed, but no primary key: is its key the same all the same? 1, 0, -1. */
     int (*keeps_key)(void *context, const char *db, const char *table, struct cdc_error *error);
     /* Has it generated columns now? 1, 0, -1. */
