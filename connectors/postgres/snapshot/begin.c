@@ -64,7 +64,9 @@ int pg_snapshot_import(struct snapshot_worker *worker, const char *snapshot, str
     cdc_buf_append(&import, literal, strlen(literal) + 1);
     PQfreemem(literal);
     struct cdc_error own = {0};
-    if (pg_snapshot_execute(worker, text, "cannot import a snapshot", &own) == 0)
+    const char *what = worker == &worker->run->workers[0] ? "cannot import the slot's snapshot"
+                                                          : "cannot import the first session's snapshot";
+    if (pg_snapshot_execute(worker, text, what, &own) == 0)
         return 0;
     /* It went with the connection that exported it (22023, 42704). The next attempt takes one of its own. */
     if (own.status == CDC_EXIT_CONFIG)
@@ -98,7 +100,8 @@ static int begin(struct snapshot_run *run, const char *snapshot, char **read_at,
     struct pg_answer row = {.result = result};
     run->ts_ms = pg_answer_int(&row, "now");
     free(run->xids);
-    run->xids = strdup(pg_answer_text(&row, "xids"));
+    const char *xids = pg_answer_text_or_null(&row, "xids");
+    run->xids = strdup(xids ? xids : "");
     int status = run->xids ? 0 : cdc_error_memory(error);
     if (status == 0 && read_at)
         status = keep_read_at(read_at, &row, error);

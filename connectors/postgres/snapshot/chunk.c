@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Which rows are read next, and by whom. One session alone takes each table in one piece, unless a further attempt could go on inside
- * of it: COPY of a table is what the server does fastest, by an eighth. Several divide it by its blocks, so that one reads and another one writes; each takes as many blocks as make about as
- * many lines as a session may keep. */
+ * of it: COPY of a table is what the server does fastest, by an eighth. Several divide it by its blocks, so that one reads and another one writes; each takes about as many
+ * blocks as have the rows that a session may keep. */
 #include "connectors/postgres/snapshot/internal.h"
 
-#define FIRST_STEP 32          /* blocks of a table of which nothing is known yet */
-#define STEP_MAX (1u << 17)    /* 1 GB */
-#define ROWS_ALONE 16          /* times those between two commit lines */
-#define LINES_BYTES (3u << 20) /* of a chunk, about */
+#define FIRST_STEP 32         /* blocks of a table of which nothing is known yet */
+#define STEP_MAX (1u << 17)   /* 1 GB */
+#define PARTS 16              /* commit lines of a chunk, about: a statement has its price */
+#define ROWS_BYTES (3u << 20) /* of a chunk, about */
 
 static bool is_divided(const struct snapshot_run *run, const struct snapshot_table *table)
 {
@@ -105,12 +105,10 @@ void pg_snapshot_measure(struct snapshot_worker *worker)
     if (!chunk->ranged || chunk->last || chunk->changed)
         return;
     uint64_t blocks = chunk->upto - chunk->from, wanted = blocks * 4;
-    uint64_t bytes = cdc_writer_written(run->writer) + cdc_writer_pending(run->writer) - worker->began;
-    uint64_t rows = (uint64_t)run->settings->chunk_rows;
-    bool alone = run->n_workers == 1; /* then it keeps no lines, and a statement has its price */
-    if (!alone && bytes > 0 && blocks * LINES_BYTES / bytes < wanted)
-        wanted = blocks * LINES_BYTES / bytes;
-    rows *= alone ? ROWS_ALONE : 1;
+    uint64_t bytes = worker->received;
+    uint64_t rows = (uint64_t)run->settings->chunk_rows * PARTS; /* in one chunk */
+    if (run->n_workers > 1 && bytes > 0 && blocks * ROWS_BYTES / bytes < wanted)
+        wanted = blocks * ROWS_BYTES / bytes;
     if (worker->chunk_rows > 0 && blocks * rows / worker->chunk_rows < wanted)
         wanted = blocks * rows / worker->chunk_rows;
     wanted = wanted < 1 ? 1 : wanted > STEP_MAX ? STEP_MAX : wanted;

@@ -75,8 +75,8 @@ struct snapshot_chunk {
     uint64_t from, upto; /* blocks; upto UINT64_MAX: the rest */
 };
 
-/* A session that reads. It has one chunk at a time, and keeps the lines until those of the chunks before are out; when it is its
- * turn, they go to the writer as they are made. */
+/* A session that reads. It has one chunk at a time, and keeps the rows, as they came, until it is its turn: they become lines
+ * then. */
 struct snapshot_run;
 struct snapshot_worker {
     struct snapshot_run *run;
@@ -89,12 +89,10 @@ struct snapshot_worker {
     bool in_turn;
     size_t locked;        /* the table that its transaction has locked last; SIZE_MAX: none */
     struct cdc_buf fixed; /* of a table's rows: from after pos up to the row */
-    struct cdc_buf lines; /* of the chunk, before its turn */
-    uint32_t *places;     /* in them, of the numbers in pos, which are given then */
-    size_t n_places, places_capacity;
-    uint64_t events; /* changes since the last commit line */
+    struct cdc_buf kept;  /* rows before its turn: a length (size_t), and so many bytes */
+    uint64_t received;    /* bytes of rows of the chunk */
+    uint64_t events;      /* changes since the last commit line */
     uint64_t chunk_rows;
-    uint64_t began; /* what was written before its turn: bytes */
     /* not yet in the run's metrics: */
     uint64_t rows, changes, n_lines, commits, unconvertible, json_texts;
 };
@@ -206,13 +204,11 @@ void pg_snapshot_measure(struct snapshot_worker *worker);
 int pg_snapshot_copy_chunk(struct snapshot_worker *worker, struct cdc_error *error);
 
 /* -- turns.c -- */
-/* Where the worker's lines are to be appended. */
-struct cdc_buf *pg_snapshot_out(struct snapshot_worker *worker);
-/* Waits for the worker's turn. -1: another one failed. */
-int pg_snapshot_wait_turn(struct snapshot_worker *worker, struct cdc_error *error);
-/* Writes what there is, if it is its turn; else keeps it, or waits for the turn where it is too much. */
+/* 1: it is the worker's turn, from now on; 0: not yet; -1: another one failed, which is reported elsewhere. wait: until it is. */
+int pg_snapshot_take_turn(struct snapshot_worker *worker, bool wait, struct cdc_error *error);
+/* Writes what there is, in turn. */
 int pg_snapshot_pass(struct snapshot_worker *worker, struct cdc_error *error);
-/* Writes all, in turn, and gives the turn to the next chunk. */
+/* Writes all, and gives the turn to the next chunk. */
 int pg_snapshot_end_turn(struct snapshot_worker *worker, struct cdc_error *error);
 /* The run has failed: nobody waits any longer. */
 void pg_snapshot_fail(struct snapshot_worker *worker, const struct cdc_error *error);
@@ -261,7 +257,7 @@ int pg_snapshot_try_lock(struct snapshot_worker *worker, size_t table, struct cd
 /* Sizes, in blocks, once locked. */
 int pg_snapshot_measure_tables(struct snapshot_run *run, struct cdc_error *error);
 
-/* -- lines.c -- */
+/* -- lines.c: in turn -- */
 /* What is the same in all of them. */
 int pg_snapshot_prepare_lines(struct snapshot_run *run, struct cdc_error *error);
 /* end: all rows of a table that was read again are there. */

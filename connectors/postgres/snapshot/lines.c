@@ -4,7 +4,6 @@
 
 #include "connectors/postgres/pgoutput/position.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define NUMBER_DIGITS 12
@@ -21,44 +20,20 @@ int pg_snapshot_prepare_lines(struct snapshot_run *run, struct cdc_error *error)
     return pos.failed ? cdc_error_memory(error) : 0;
 }
 
-static bool keep_place(struct snapshot_worker *worker, size_t place)
+/* All lines count, schema and commit lines too: no two have the same pos. */
+static void append_pos(struct snapshot_run *run, struct cdc_buf *out)
 {
-    if (worker->n_places == worker->places_capacity) {
-        size_t capacity = worker->places_capacity ? worker->places_capacity * 2 : 4096;
-        uint32_t *places = realloc(worker->places, capacity * sizeof *places);
-        if (!places)
-            return false;
-        worker->places = places;
-        worker->places_capacity = capacity;
-    }
-    worker->places[worker->n_places++] = (uint32_t)place;
-    return place <= UINT32_MAX;
-}
-
-/* All lines count, schema and commit lines too: no two have the same pos. A line that is made before its turn gets its number
- * then. */
-static void append_pos(struct snapshot_worker *worker, struct cdc_buf *out)
-{
-    struct snapshot_run *run = worker->run;
     cdc_buf_append(out, run->pos_head, strlen(run->pos_head));
-    if (!worker->in_turn && !keep_place(worker, out->len))
-        out->failed = true;
-    cdc_buf_hex(out, worker->in_turn ? ++run->lines : 0, NUMBER_DIGITS);
+    cdc_buf_hex(out, ++run->lines, NUMBER_DIGITS);
 }
 
 void pg_snapshot_schema_line(struct snapshot_worker *worker, const struct pg_table *table, bool end)
 {
-    struct cdc_buf *out = pg_snapshot_out(worker);
+    struct snapshot_run *run = worker->run;
     char text[64];
-    struct cdc_buf pos = {text, 0, sizeof text, false};
-    cdc_buf_append(&pos, worker->run->pos_head, strlen(worker->run->pos_head));
-    cdc_buf_hex(&pos, worker->in_turn ? ++worker->run->lines : 0, NUMBER_DIGITS);
-    size_t start = out->len;
-    pg_table_schema_line(out, table, cdc_span(text, pos.len), worker->run->of.origin, worker->run->ts_ms);
-    /* It begins with {"op":"schema","pos":" */
-    const char *at = out->failed ? NULL : memmem(out->data + start, out->len - start, text, pos.len);
-    if (!worker->in_turn && (!at || !keep_place(worker, (size_t)(at - out->data) + pos.len - NUMBER_DIGITS)))
-        out->failed = true;
+    struct cdc_buf pos = {text, 0, sizeof text, false}, *out = cdc_writer_buf(run->writer);
+    append_pos(run, &pos);
+    pg_table_schema_line(out, table, cdc_span(text, pos.len), run->of.origin, run->ts_ms);
     if (end && !out->failed) {
         out->len -= 2; /* the closing brace, and the line's end */
         cdc_buf_lit(out, ",\"read\":\"end\"}\n");
@@ -89,14 +64,12 @@ static void append_member(struct cdc_buf *out, const char *name, const char *val
 void pg_snapshot_commit_line(struct snapshot_worker *worker, bool last)
 {
     struct snapshot_run *run = worker->run;
-    struct cdc_buf *out = pg_snapshot_out(worker);
+    struct cdc_buf *out = cdc_writer_buf(run->writer);
+    struct cdc_buf pos = {run->last_pos, 0, sizeof run->last_pos, false};
+    append_pos(run, &pos);
+    cdc_buf_byte(&pos, '\0');
     cdc_buf_lit(out, "{\"op\":\"commit\",\"pos\":\"");
-    size_t start = out->len;
-    append_pos(worker, out);
-    if (worker->in_turn && !out->failed) {
-        memcpy(run->last_pos, out->data + start, out->len - start);
-        run->last_pos[out->len - start] = '\0';
-    }
+    cdc_buf_text(out, run->last_pos);
     numbers(run, out);
     cdc_buf_append_buf(out, &run->source_head);
     pg_source_tail(out, run->ts_ms, 0, run->of.origin, last ? "last" : "true");
@@ -115,9 +88,9 @@ void pg_snapshot_commit_line(struct snapshot_worker *worker, bool last)
 void pg_snapshot_truncate_line(struct snapshot_worker *worker, const struct pg_table *table)
 {
     struct snapshot_run *run = worker->run;
-    struct cdc_buf *out = pg_snapshot_out(worker);
+    struct cdc_buf *out = cdc_writer_buf(worker->run->writer);
     cdc_buf_lit(out, "{\"op\":\"t\",\"pos\":\"");
-    append_pos(worker, out);
+    append_pos(worker->run, out);
     numbers(run, out);
     cdc_buf_append_buf(out, &table->source_head);
     pg_source_tail(out, run->ts_ms, 0, run->of.origin, "true");
@@ -140,11 +113,11 @@ void pg_snapshot_prepare_rows(struct snapshot_worker *worker, const struct pg_ta
 
 void pg_snapshot_row_line(struct snapshot_worker *worker, const struct pg_table *table, const struct pg_cell *cells)
 {
-    struct cdc_buf *out = pg_snapshot_out(worker);
+    struct cdc_buf *out = cdc_writer_buf(worker->run->writer);
     const struct cdc_value_format *format = &worker->run->pg->format;
     struct pg_value_counts counts = {0};
     cdc_buf_lit(out, "{\"op\":\"r\",\"pos\":\"");
-    append_pos(worker, out);
+    append_pos(worker->run, out);
     cdc_buf_append_buf(out, &worker->fixed);
     if (table->has_key) {
         pg_row_append(out, table, cells, PG_ROW_KEY, format, &counts);

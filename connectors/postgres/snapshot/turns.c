@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of writing. However many sessions read, lines leave in the order of tables and blocks, so that one place says how far
- * the whole snapshot is. Chunk 1 is read by session A, 2 by B, 3 by A again: A's lines go out as they come; B keeps its own, up to
- * a limit, until A has ended chunk 1. */
+ * the whole snapshot is. Chunk 1 is read by session A, 2 by B, 3 by A again: A's rows become lines as they come; B keeps its own, up
+ * to a limit, until A has ended chunk 1. */
 #include "connectors/postgres/snapshot/internal.h"
 
 #include <cdc/retry.h>
 #include <string.h>
 #include <unistd.h>
-
-#define KEPT_MAX ((size_t)4 << 20) /* lines that a session keeps before its turn: bytes */
-
-struct cdc_buf *pg_snapshot_out(struct snapshot_worker *worker)
-{
-    return worker->in_turn ? cdc_writer_buf(worker->run->writer) : &worker->lines;
-}
 
 int pg_snapshot_another_failed(struct cdc_error *error)
 {
@@ -34,26 +27,7 @@ void pg_snapshot_fail(struct snapshot_worker *worker, const struct cdc_error *er
     (void)!write(run->failed_fd, &(uint64_t){1}, sizeof(uint64_t));
 }
 
-/* The numbers that the kept lines get. */
-static int give_numbers(struct snapshot_worker *worker, struct cdc_error *error)
-{
-    struct snapshot_run *run = worker->run;
-    struct cdc_buf *out = cdc_writer_buf(run->writer);
-    if (worker->lines.failed)
-        return cdc_error_memory(error);
-    worker->began = cdc_writer_written(run->writer) + cdc_writer_pending(run->writer);
-    for (size_t i = 0; i < worker->n_places; i++) {
-        struct cdc_buf number = {worker->lines.data + worker->places[i], 0, 12, false};
-        cdc_buf_hex(&number, ++run->lines, 12);
-    }
-    cdc_buf_append_buf(out, &worker->lines);
-    worker->lines.len = worker->n_places = 0;
-    cdc_buf_shrink(&worker->lines, 2 * KEPT_MAX); /* after an unusually long line */
-    return out->failed ? cdc_error_memory(error) : 0;
-}
-
-/* 1: it is, and what was kept is with the writer; 0: not yet; -1: another one failed, which is reported elsewhere. */
-static int take_turn(struct snapshot_worker *worker, bool wait, struct cdc_error *error)
+int pg_snapshot_take_turn(struct snapshot_worker *worker, bool wait, struct cdc_error *error)
 {
     struct snapshot_run *run = worker->run;
     if (worker->in_turn)
@@ -64,16 +38,7 @@ static int take_turn(struct snapshot_worker *worker, bool wait, struct cdc_error
     bool failed = run->failed;
     worker->in_turn = !failed && run->turn == worker->chunk.number;
     pthread_mutex_unlock(&run->turns);
-    if (failed)
-        return pg_snapshot_another_failed(error);
-    if (!worker->in_turn)
-        return 0;
-    return give_numbers(worker, error) < 0 ? -1 : 1;
-}
-
-int pg_snapshot_wait_turn(struct snapshot_worker *worker, struct cdc_error *error)
-{
-    return take_turn(worker, true, error) < 0 ? -1 : 0;
+    return failed ? pg_snapshot_another_failed(error) : worker->in_turn;
 }
 
 static void count(struct snapshot_worker *worker)
@@ -91,23 +56,13 @@ static void count(struct snapshot_worker *worker)
     worker->unconvertible = worker->json_texts = 0;
 }
 
-static int write_lines(struct snapshot_worker *worker, struct cdc_error *error)
+int pg_snapshot_pass(struct snapshot_worker *worker, struct cdc_error *error)
 {
     struct snapshot_run *run = worker->run;
     if (cdc_writer_buf(run->writer)->failed)
         return cdc_error_memory(error);
     count(worker);
     return cdc_snapshot_write(&run->progress, run->writer, error);
-}
-
-int pg_snapshot_pass(struct snapshot_worker *worker, struct cdc_error *error)
-{
-    int turn = take_turn(worker, worker->lines.len >= KEPT_MAX, error);
-    if (turn < 0)
-        return -1;
-    if (turn > 0)
-        return write_lines(worker, error);
-    return worker->run->control->stop ? cdc_snapshot_stopped(error) : 0;
 }
 
 int pg_snapshot_end_turn(struct snapshot_worker *worker, struct cdc_error *error)
@@ -117,7 +72,7 @@ int pg_snapshot_end_turn(struct snapshot_worker *worker, struct cdc_error *error
     bool whole = worker->chunk.table >= run->n_tables || run->n_workers == 1;
     if (!whole && cdc_writer_pending(run->writer) < CDC_SNAPSHOT_FLUSH_BYTES)
         count(worker);
-    else if (write_lines(worker, error) < 0)
+    else if (pg_snapshot_pass(worker, error) < 0)
         return -1;
     if (worker->chunk.table < run->n_tables && worker->chunk.last && !run->tables[worker->chunk.table].part.done)
         cdc_snapshot_progress_done(&run->progress, &run->tables[worker->chunk.table].part);

@@ -18,8 +18,7 @@ static void worker_free(struct snapshot_worker *worker)
     pg_encoding_free(&worker->encoding);
     PQfinish(worker->sql);
     cdc_buf_free(&worker->fixed);
-    cdc_buf_free(&worker->lines);
-    free(worker->places);
+    cdc_buf_free(&worker->kept);
 }
 
 void pg_snapshot_close_workers(struct snapshot_run *run)
@@ -57,7 +56,7 @@ int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error)
         return cdc_error_set(error, CDC_EXIT_UNAVAILABLE, "cannot make an event: %s", strerror(errno));
     for (size_t i = 0; i < jobs; i++)
         run->workers[i] = (struct snapshot_worker){
-            .run = run, .locked = SIZE_MAX, .fixed = CDC_BUF_INIT, .lines = CDC_BUF_INIT, .in_turn = i == 0};
+            .run = run, .locked = SIZE_MAX, .fixed = CDC_BUF_INIT, .kept = CDC_BUF_INIT, .in_turn = i == 0};
     run->n_workers = 1;
     run->sql = pg_connect(run->pg, false, error);
     if (!run->sql || take_connection(&run->workers[0], run->sql, error) < 0)
@@ -117,9 +116,7 @@ static void copy_chunks(struct snapshot_worker *worker)
     int status;
     worker->in_turn = false;
     while ((status = pg_snapshot_claim(worker, &error)) > 0) {
-        status = worker->run->n_workers == 1 ? pg_snapshot_wait_turn(worker, &error) : 0;
-        if (status == 0)
-            status = pg_snapshot_copy_chunk(worker, &error);
+        status = pg_snapshot_copy_chunk(worker, &error);
         if (status < 0)
             break;
     }
