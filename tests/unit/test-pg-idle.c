@@ -58,7 +58,7 @@ static struct fake_answer usual[] = {
     {"START_REPLICATION", "COPY log", false},
     {"hashtext", "concat_ws\n1", false},
     {"pg_encoding_max_length", "single\nf", false},
-    {"SELECT c.*", "oid", true},
+    {"SELECT c.*, coalesce", "oid", true},
     {"WITH RECURSIVE c AS", "name|base_name|base|element|delimiters\ninteger|~|23|0|\ntext|~|25|0|", true},
     {NULL, NULL, false}};
 /* While it connects nobody reads the slot. */
