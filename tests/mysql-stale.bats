@@ -89,6 +89,24 @@ dropped() { jq -c ".offsets[\"$NAME\"].state | $1" "$STATE/mysql-binlog-$NAME.of
     harmless "drop table u; create table u (id int primary key); alter table u add a int; insert into u values (3, 3)" u
 }
 
+@test "changes that a session logged as statements: all tables are read again, which triggers may have changed; not while the server goes on so" {
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    msql "create table t (id int primary key, a int); create table u (id int primary key, a int); insert into t values (1, 1); create trigger g after insert on t for each row insert into u values (new.id, 7)"
+    runs
+    stale "set session binlog_format = statement; insert into t values (2, 2); update t set a = 5 where id = 1; begin; insert into t values (3, 3); insert into other (v) values (9); commit; set session binlog_format = row; insert into t values (4, 4)" t u
+    is "runs" 2 "$RUNS"
+    is "by the trigger" 3 "$(copy 'select count(*) from u')"
+    harmless "insert into t values (5, 5)" t u
+    MYSQL_DATABASE='' msql "set global binlog_format = statement"
+    msql "delete from t where id = 2"
+    run_line 78
+    grep -q "SET GLOBAL binlog_format = ROW" "$DIR/err"
+    MYSQL_DATABASE='' msql "set global binlog_format = row"
+    runs
+    equal t u other
+}
+
 table_statements() {
     METADATA=$1
     MYSQL_DATABASE='' msql "set global binlog_row_metadata = $1"

@@ -37,6 +37,16 @@ int my_copies_mark(const struct my_decoder *decoder, const char *db, const char 
     return cdc_error_set(error, CDC_EXIT_TEMPORARY, "table %s.%s is to be read again: %s", db, table, why);
 }
 
+int my_copies_mark_all(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error)
+{
+    char why[800];
+    if (!my_copies_are_kept(decoder))
+        return 0;
+    snprintf(why, sizeof why, "%s at %llu: a change was logged as a statement, not as rows: %.*s", decoder->coord.file,
+             (unsigned long long)decoder->event_position, (int)(sql.n < 60 ? sql.n : 60), sql.p);
+    return decoder->settings.copy->stale_all(decoder->settings.context, why, error);
+}
+
 /* -- the effects of a statement ------------------------------------------------------------------------ */
 
 /* In lower case, as nobody tells columns apart by it. RETURNS NEW; NULL without memory. */

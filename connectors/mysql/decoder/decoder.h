@@ -37,6 +37,9 @@
 /* What there is to know of a copy that is kept of the tables. Where lines cannot tell what became of its rows, it is read again
  * (cdc/stale.h). db and table as TABLE_MAP has them. All return 0 or -1 if nothing else is said. */
 struct my_copy_ops {
+    /* A statement changed rows of any tables, and the log has none of them. 1: nothing is to be told of any table in the transaction at
+     * hand; 0: it is for a person to change that; -1: they are stale, or another error. */
+    int (*stale_all)(void *context, const char *why, struct cdc_error *error);
     /* A transaction begins at those coordinates; what is_omitted says may be another from here on. */
     int (*begins)(void *context, const struct my_gtid *gtid, const struct my_coord *coord, struct cdc_error *error);
     /* Is nothing to be told of the table in that transaction, rows and DDL alike? */

@@ -268,6 +268,9 @@ bool my_copies_omit(const struct my_decoder *decoder, const char *db, const char
 /* It is stale from here on: always -1. */
 int my_copies_mark(const struct my_decoder *decoder, const char *db, const char *table, const char *why,
                    struct cdc_error *error);
+/* A statement changed rows which the log has not, and of which tables, its triggers and functions know. 1: go on; 0: the server goes on
+ * like that, or no copy is kept; -1. */
+int my_copies_mark_all(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error);
 /* Takes an effect on that table, which is selected. */
 struct my_effect;
 int my_copies_see(const struct my_decoder *decoder, const struct my_event_query *query, const struct my_effect *effect,

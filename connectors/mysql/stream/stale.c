@@ -13,6 +13,7 @@
 #include <cdc/retry.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 bool my_stale_is_kept(const struct my_stream *stream)
 {
@@ -305,6 +306,44 @@ int my_stale_take(void *source, const char *db, const char *table, const char *w
     return cdc_stale_add(&stream->stale.found, db, "", table, why, error);
 }
 
+/* A session that logs statements while the server logs rows is an exception, and all tables are read again. Where the server itself
+ * does so, or the form of a table makes it do so, the next change would come in the same way. 1, 0, -1. */
+static int logs_rows(MYSQL *sql, const struct my_server *server, struct cdc_error *error)
+{
+    char *format = my_server_variable(sql, "binlog_format", error);
+    int rows = !format ? -1 : strcasecmp(format, "ROW") == 0;
+    free(format);
+    if (rows <= 0 || server->flavor != MY_FLAVOR_MARIADB)
+        return rows;
+    char *versioned = my_session_value(sql,
+                                       "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE GENERATION_EXPRESSION = "
+                                       "'ROW START' AND DATA_TYPE = 'bigint'",
+                                       "cannot ask for tables with versions by transaction", error);
+    rows = !versioned ? -1 : strcmp(versioned, "0") == 0;
+    free(versioned);
+    return rows;
+}
+
+static int stale_all(void *source, const char *why, struct cdc_error *error)
+{
+    struct my_stream *stream = source;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    int rows = sql ? logs_rows(sql, &stream->session.server, error) : -1;
+    MYSQL_RES *tables = rows > 0 ? my_catalog_list_names(sql, error) : NULL;
+    int result = rows == 0 ? 0 : tables ? 1 : -1;
+    size_t had = stream->stale.found.n;
+    for (MYSQL_ROW row; result >= 0 && tables && (row = mysql_fetch_row(tables)) != NULL;) {
+        if (!row[0] || !row[1] || !cdc_selection_has_table(&stream->settings.selection, row[0], row[1]) ||
+            is_omitted(stream, row[0], row[1]))
+            continue;
+        result = my_stale_take(stream, row[0], row[1], why, error) < 0 ? -1 : result;
+    }
+    mysql_free_result(tables);
+    if (result <= 0 || stream->stale.found.n == had)
+        return result;
+    return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s", why);
+}
+
 /* -- what rounds have seen ----------------------------------------------------------------------------- */
 
 /* Where the name is another one, the log that was found to be ours tells: MariaDB's changes with host and port. */
@@ -481,6 +520,7 @@ static char *type_of(void *source, const char *db, const char *table, const char
 const struct my_copy_ops my_stale_copy = {.begins = begins,
                                           .is_omitted = is_omitted,
                                           .stale = my_stale_take,
+                                          .stale_all = stale_all,
                                           .drop_column = drop_column,
                                           .was_dropped = was_dropped,
                                           .empty = empty,
