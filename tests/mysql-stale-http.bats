@@ -63,6 +63,9 @@ equal() {
     writers_end
     equal t
     equal u
+    msql "drop database $NAME; create database $NAME; use $NAME; create table u (id int primary key, b int); insert into u values (1, 1)"
+    equal u
+    is "rows of a database that was dropped" "" "$(rows_in_index t)"
     not test -e "$DIR/failed"
     [ "$(grep -c 75 "$DIR/ends")" -ge 2 ]
     touch "$DIR/stop"

@@ -107,6 +107,28 @@ dropped() { jq -c ".offsets[\"$NAME\"].state | $1" "$STATE/mysql-binlog-$NAME.of
     equal t u other
 }
 
+@test "a database that is dropped leaves no row of its tables, whether a run has seen them or not, but those read again since" {
+    local tables="create table t (id int primary key, a int); create table u (id int primary key, a int); create table other (id int auto_increment primary key, v int)"
+    local fresh="drop database $NAME; create database $NAME; use $NAME; $tables"
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    msql "create table t (id int primary key, a int); create table u (id int primary key, a int); insert into t values (1, 1), (2, 2); insert into u values (1, 1); insert into other (v) values (1)"
+    runs
+    msql "insert into t values (3, 3); drop database $NAME; create database $NAME"
+    runs
+    is "runs" 1 "$RUNS"
+    is "rows" "0 0 0" "$(copy 'select (select count(*) from t), (select count(*) from u), (select count(*) from other)' | tr '|' ' ')"
+    msql "$tables; insert into t values (2, 20); insert into u values (4, 4)"
+    runs
+    equal t u other
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = $(least)"
+    msql "insert into u values (5, 5); alter table t add c int not null default 7; $fresh; insert into t values (6, 6); insert into u values (7, 7)"
+    runs
+    equal t u other
+    is "excepted" 2 "$RUNS"
+    is "rows that stay" "6 7" "$(copy 'select (select group_concat(id) from t), (select group_concat(id) from u)' | tr '|' ' ')"
+}
+
 table_statements() {
     METADATA=$1
     MYSQL_DATABASE='' msql "set global binlog_row_metadata = $1"

@@ -347,9 +347,11 @@ static void check_table(void *context, const struct my_catalog_table *table)
         cdc_buf_byte(&tables->readable, '\0');
     if (table->partitioned && !check->snapshot)
         finding(
-            check, CDC_LOG_WARNING, "delete the rows first, and give --allow-unlogged; or exclude it with -T",
-            "table %s.%s is partitioned: ALTER TABLE ... DROP, TRUNCATE or EXCHANGE PARTITION changes rows that are "
-            "not in the log, and stops the reader",
+            check, CDC_LOG_WARNING,
+            "a pipeline that began with cdc-snapshot heals by itself; for others, exclude it with -T",
+            "table %s.%s is partitioned: after an ALTER TABLE ... DROP, TRUNCATE or EXCHANGE PARTITION, which changes "
+            "rows "
+            "that are not in the log, the table is read again, or the reader ends with 78 where there is no snapshot",
             table->db, table->name);
     if (table->omits)
         finding(check, CDC_LOG_WARNING, "let the copy compute them",

@@ -44,6 +44,8 @@ struct my_copy_ops {
     int (*begins)(void *context, const struct my_gtid *gtid, const struct my_coord *coord, struct cdc_error *error);
     /* Is nothing to be told of the table in that transaction, rows and DDL alike? */
     bool (*is_omitted)(void *context, const char *db, const char *table);
+    /* Appends the names of tables of db that is_omitted is true of, as JSON's strings with commas between. */
+    void (*omitted_of)(void *context, const char *db, struct cdc_buf *out);
     /* Its rows may be others from the transaction at hand on, and no line tells; why: for people. More tables may follow before an
      * error ends reading, which means nothing itself. */
     int (*stale)(void *context, const char *db, const char *table, const char *why, struct cdc_error *error);

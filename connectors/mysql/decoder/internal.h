@@ -165,6 +165,8 @@ int my_tables_take_map(struct my_decoder *decoder, struct cdc_bytes body, struct
 void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql);
 /* The next row of that table comes after a new schema line: it is another table now. */
 void my_tables_forget_schema_of(struct my_decoder *decoder, const char *db, const char *name);
+/* The same of all tables of a database. */
+void my_tables_forget_schemas_of(struct my_decoder *decoder, const char *db);
 /* Schema lines of the open transaction after that ordinal are undone: they will be written again. */
 void my_tables_forget_schemas(struct my_decoder *decoder, uint64_t ordinal);
 

@@ -175,6 +175,17 @@ void my_tables_forget_schema_of(struct my_decoder *decoder, const char *db, cons
     }
 }
 
+void my_tables_forget_schemas_of(struct my_decoder *decoder, const char *db)
+{
+    for (size_t i = 0; i < decoder->n_slots; i++) {
+        struct my_table *table = decoder->tables[i];
+        if (!table || strcmp(table->db, db) != 0)
+            continue;
+        table->body.len = 0;
+        table->schema_written = false;
+    }
+}
+
 void my_tables_forget_schemas(struct my_decoder *decoder, uint64_t ordinal)
 {
     for (size_t i = 0; i < decoder->n_slots; i++) {

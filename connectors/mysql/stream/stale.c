@@ -258,8 +258,9 @@ int my_stale_open(struct my_stream *stream, struct cdc_error *error)
         return 0;
     const struct cdc_offset *entry = cdc_offset_file_get(stream->settings.offsets, stream->settings.name);
     struct cdc_span state = cdc_span_text(entry ? entry->state : NULL);
-    stream->stale.dropped_before = entry && *entry->pos && (!state.p || !cdc_json_member(state, "dropped").p ||
-                                                            cdc_json_member(state, "dropped_before").p);
+    stream->stale.dropped_before =
+        entry && *entry->pos &&
+        (!state.p || !cdc_json_member(state, "dropped").p || cdc_json_member(state, "dropped_before").p);
     if (read_dropped(&stream->stale, state, error) < 0)
         return -1;
     if (found->n == 0)
@@ -298,6 +299,30 @@ static bool is_omitted(void *source, const char *db, const char *table)
         if (stale->rounds[i].is_seen && cdc_stale_has(&stale->rounds[i].at.tables, db, "", table))
             return true;
     return false;
+}
+
+static void append_names(struct cdc_buf *out, size_t start, const struct cdc_stale *tables, const char *db)
+{
+    for (size_t i = 0; i < tables->n; i++) {
+        if (strcmp(tables->tables[i].db, db) != 0)
+            continue;
+        cdc_buf_text(out, out->len > start ? "," : "");
+        cdc_json_append_text(out, tables->tables[i].table, strlen(tables->tables[i].table));
+    }
+}
+
+/* A name may come twice. */
+static void omitted_of(void *source, const char *db, struct cdc_buf *out)
+{
+    const struct my_stream *stream = source;
+    const struct my_stale *stale = &stream->stale;
+    const size_t start = out->len;
+    append_names(out, start, &stale->open, db);
+    if (stale->looking_on)
+        append_names(out, start, &stale->found, db);
+    for (size_t i = 0; i < stale->n_rounds; i++)
+        if (stale->rounds[i].is_seen)
+            append_names(out, start, &stale->rounds[i].at.tables, db);
 }
 
 int my_stale_take(void *source, const char *db, const char *table, const char *why, struct cdc_error *error)
@@ -519,6 +544,7 @@ static char *type_of(void *source, const char *db, const char *table, const char
 
 const struct my_copy_ops my_stale_copy = {.begins = begins,
                                           .is_omitted = is_omitted,
+                                          .omitted_of = omitted_of,
                                           .stale = my_stale_take,
                                           .stale_all = stale_all,
                                           .drop_column = drop_column,

@@ -82,6 +82,9 @@ int lite_state_check_snapshot(struct lite_sink *sink, struct lite_table *table, 
 /* For struct cdc_target_ops; context is the sink. */
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);
 int lite_state_claim(void *context, const char *target, const struct cdc_table_id *owner, struct cdc_error *error);
+/* Appends "schema\0table\0" of each table here that is of the event's source and database. */
+int lite_state_list_tables(struct lite_sink *sink, const struct cdc_event *event, struct cdc_buf *names,
+                           struct cdc_error *error);
 /* Nobody owns the name any more. */
 int lite_state_unclaim(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 /* Does the database have all lines of the source up to that position? */
