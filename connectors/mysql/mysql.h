@@ -35,6 +35,7 @@ struct my_file_settings {
     int64_t max_events;
     bool allow_unlogged; /* see decoder.h */
     int output_fd;
+    const char *xa_folder; /* for prepared XA transactions while it runs; NULL */
     /* A server that still has the tables as they were, for columns that the files do not name; NULL: none */
     const struct my_session_settings *schema_from;
 };

@@ -80,6 +80,8 @@ struct my_decoder_settings {
     /* A DDL statement was read (UTF-8, where it can be): tables that it names may have other columns from here on.
      * May be NULL. */
     void (*altered)(void *context, struct cdc_span sql);
+    /* Is there a view or a sequence of that name now, of which the log has no rows? 1, 0, -1. May be NULL. */
+    int (*is_no_table)(void *context, const char *db, const char *table, struct cdc_error *error);
     const struct my_copy_ops *copy; /* NULL: none is kept */
     void *context;                  /* of all of them */
     const char *xa_folder;          /* where prepared XA transactions wait for their end; NULL: they are an error */

@@ -214,6 +214,15 @@ static bool is_of_table(const struct my_effect *effect)
     return effect->kind != MY_EFFECT_UNREADABLE && effect->kind != MY_EFFECT_DATABASE;
 }
 
+/* RENAME TABLE renames views and sequences, too. A table that had the name then, and has gone since, has a statement of its own for that in
+ * the log. 1, 0, -1 */
+static int renames_other(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
+                         const char *table, struct cdc_error *error)
+{
+    const struct my_decoder_settings *settings = &decoder->settings;
+    return effect->renames && settings->is_no_table ? settings->is_no_table(settings->context, db, table, error) : 0;
+}
+
 static int look(void *context, const struct my_effect *effect, struct cdc_error *error)
 {
     struct unlogged *unlogged = context;
@@ -224,7 +233,10 @@ static int look(void *context, const struct my_effect *effect, struct cdc_error 
     if (temporary != 0)
         return temporary < 0 ? -1 : 0;
     int result = 0, concerned = concerns(unlogged, effect, &db, &table, error);
-    if (concerned > 0 && effect->kind == MY_EFFECT_CASCADES)
+    int other = concerned > 0 ? renames_other(unlogged->decoder, effect, db, table, error) : 0;
+    if (other != 0)
+        result = other < 0 ? -1 : 0;
+    else if (concerned > 0 && effect->kind == MY_EFFECT_CASCADES)
         warn_of_cascades(unlogged->decoder, effect, db, table);
     else if (concerned > 0)
         result = my_copies_are_kept(unlogged->decoder) && is_of_table(effect)
