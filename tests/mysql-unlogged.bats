@@ -276,6 +276,18 @@ session_end() { exec 7>&-; }
     is "of the other table" "" "$(grep "$NAME\\.t" "$DIR/err" || true)"
 }
 
+# bats test_tags=only:mysql
+@test "the same where MySQL leaves cascades to InnoDB, as before 9.6: a warning" {
+    mysql_since 90600 || skip "it knows no other way"
+    mysql_restart --innodb-native-foreign-keys=ON
+    msql "create table p (id int primary key)"
+    begin
+    msql "create table a (id int primary key, p int, foreign key (p) references p (id) on delete cascade)"
+    read_all
+    is "warnings of it" 1 "$(grep -c "warning: .*a foreign key whose changes of rows are not logged was given to $NAME\\.a " "$DIR/err")"
+    mysql_restart --innodb-native-foreign-keys=OFF
+}
+
 @test "a foreign key with CASCADE that is made while it runs: a warning with the table, where the server does not log what it changes" {
     local expected=1
     mysql_is_mariadb || ! mysql_since 90600 || expected=0

@@ -128,6 +128,11 @@ int my_decoder_set_temporaries(struct my_decoder *decoder, const struct my_tempo
     return my_temporaries_copy(&decoder->temporaries, temporaries, error);
 }
 
+void my_decoder_set_cascades(struct my_decoder *decoder, bool logged)
+{
+    decoder->cascades_unlogged = !logged;
+}
+
 void my_decoder_set_lower_case(struct my_decoder *decoder, bool lower_case)
 {
     decoder->lower_case = decoder->settings.selection.any_case = lower_case;

@@ -162,6 +162,8 @@ int my_decoder_body(const struct my_decoder *decoder, const uint8_t *data, size_
                     struct cdc_bytes *body, struct cdc_error *error);
 /* Of MySQL's server_uuid, for offsets; set once known. */
 void my_decoder_set_server(struct my_decoder *decoder, const char *server_uuid);
+/* Are the rows logged that foreign keys change? Files are taken at their server's version. */
+void my_decoder_set_cascades(struct my_decoder *decoder, bool logged);
 /* Names in statements stand for tables in lower case (lower_case_table_names=1). */
 void my_decoder_set_lower_case(struct my_decoder *decoder, bool lower_case);
 

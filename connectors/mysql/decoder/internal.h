@@ -104,6 +104,7 @@ struct my_decoder {
     struct my_table **tables;
     size_t n_slots, n_tables;
     struct my_table *last; /* of the last rows event; NULL */
+    bool cascades_unlogged; /* the server says so, whatever its version */
     bool lower_case;       /* names of tables, see my_decoder_set_lower_case */
 
     /* The open transaction, and what of it may still be undone (MariaDB). */

@@ -194,6 +194,8 @@ static int tell(struct unlogged *unlogged, const struct my_effect *effect, const
 static bool logs_cascades(const struct my_decoder *decoder)
 {
     unsigned major = 0, minor = 0;
+    if (decoder->cascades_unlogged)
+        return false;
     return decoder->flavor == MY_FLAVOR_MYSQL && sscanf(decoder->format.server_version, "%u.%u", &major, &minor) == 2 &&
            (major > 9 || (major == 9 && minor >= 6));
 }

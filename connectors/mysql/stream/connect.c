@@ -96,6 +96,10 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
     }
     my_decoder_set_server(stream->decoder, stream->session.server.uuid);
     my_decoder_set_lower_case(stream->decoder, stream->session.server.lower_case_names);
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    if (!sql)
+        return -1;
+    my_decoder_set_cascades(stream->decoder, my_cascades_are_logged(sql, &stream->session.server));
     if (my_decoder_start(stream->decoder, stream->start.number, stream->start.gtids, &stream->start.coord, error) < 0)
         return -1;
     if (my_decoder_set_temporaries(stream->decoder, &stream->start.temporaries, error) < 0)
