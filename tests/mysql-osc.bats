@@ -10,6 +10,7 @@ load lib/common
 load lib/mysql
 load lib/mysql-helpers
 load lib/mysql-stale
+load lib/mysql-osc
 
 setup_file() {
     mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
@@ -18,39 +19,14 @@ setup_file() {
 teardown_file() { mysql_end; }
 setup() {
     stale_test_setup
-    msql "create table marker (id int primary key, v int);
-          create table t (id int primary key, a int, b varchar(40), c int not null default 0, key (a));
-          insert into t select n, n, concat('row ', n), n from $(numbers 1 600)"
+    msql "create table marker (id int primary key, v int)"
+    osc_tables
 }
 teardown() { stale_test_teardown; }
 
-# Clients that write what t has in every shape of it here: they go on when a statement fails.
-clients() {
-    local client
-    cat >"$DIR/client" <<'END'
-CLIENT=$1 DIR=$2; shift 2
-n=0
-while [ ! -f "$DIR/quiet" ]; do
-    n=$((n + 1)) k=$(((n * 7 + CLIENT * 3) % 900))
-    echo "begin; insert into t (id, b) values ($k, 'client $CLIENT, $n') on duplicate key update b = 'client $CLIENT, $n'; insert into other (v) values ($n); commit; delete from t where id = $(((k * 5) % 900)); update t set b = concat(b, '+') where id between $k and $((k + 5)) and length(b) < 30;"
-    [ $((n % 10)) != 0 ] || echo "do sleep(0.05);"
-done | mariadb "$@" --force >/dev/null 2>&1
-END
-    rm -f "$DIR/quiet"
-    WRITERS=()
-    for client in 1 2 3; do
-        spawn bash -o pipefail "$DIR/client" $client "$DIR" --no-defaults --socket="$(mysql_dir)/socket" --user=root "$NAME"
-        WRITERS+=("$SPAWNED")
-    done
-}
 # The supervisor has met nothing but what it starts again after.
 kept_going() { not grep -qvE '^(0|69|74|75|137|143)$' "$DIR/ends" && not test -e "$DIR/failed"; }
 
-# change ALTERATION: by the tool as Debian packages it.
-change() {
-    pt-online-schema-change --execute --no-version-check --recursion-method=none --chunk-size=200 --sleep=0.02 --no-check-alter \
-        --alter "$1" "S=$(mysql_dir)/socket,u=root,D=$NAME,t=t" >"$DIR/pt" 2>&1 || { cat "$DIR/pt"; return 1; }
-}
 pt_online_schema_change() {
     command -v pt-online-schema-change >/dev/null || skip "no pt-online-schema-change here"
     clients

@@ -129,6 +129,19 @@ dropped() { jq -c ".offsets[\"$NAME\"].state | $1" "$STATE/mysql-binlog-$NAME.of
     is "rows that stay" "6 7" "$(copy 'select (select group_concat(id) from t), (select group_concat(id) from u)' | tr '|' ' ')"
 }
 
+@test "a table that is new has no row that a statement could change: no run ends for it" {
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    runs
+    harmless "create table a (id int primary key, b varchar(20)); alter table a add c int not null default 7, drop primary key, add primary key (id, c); alter table a modify b int; insert into a values (1, 2, 3)" a
+    harmless "create table b like a; alter table b add d int not null default 1, change b e bigint; create unique index i on b (d); insert into b values (2, 2, 3, 4)" b
+    ! mysql_is_mariadb || harmless "create or replace table a (id int primary key); alter table a add x int not null default 5; insert into a values (9, 9)" a
+    stale "alter table b add f int not null default 2" b
+    stale "create table if not exists b like other; alter table b add g int not null default 3" b
+    stale "create table c (id int primary key); insert into c values (1); alter table c add h int not null default 4" c
+    stale "create table d (id int primary key); begin; insert into d values (1); rollback; insert into d values (2); alter table d add h int not null default 4" d
+}
+
 table_statements() {
     METADATA=$1
     MYSQL_DATABASE='' msql "set global binlog_row_metadata = $1"

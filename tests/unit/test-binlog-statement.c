@@ -293,8 +293,8 @@ static void test_secrets(void)
 
 static int note_effect(void *context, const struct my_effect *effect, struct cdc_error *error)
 {
-    static const char *const kinds[] = {"empties", "rows", "values",  "keys",     "adds",       "drops",
-                                        "changes", "made", "dropped", "database", "unreadable", "cascades"};
+    static const char *const kinds[] = {"empties", "rows", "values",  "keys",     "adds",       "drops",   "changes",
+                                        "created", "made", "dropped", "database", "unreadable", "cascades"};
     struct cdc_buf *out = context;
     (void)error;
     cdc_buf_text(out, out->len ? ", " : "");

@@ -598,9 +598,11 @@ static const struct run runs[] = {
      "-2 more\n"},
     {"",
      {TABLES("d|t|2|MyISAM||partitioned")},
-     "+#warning: table d.t is partitioned: ALTER TABLE ... DROP, TRUNCATE or EXCHANGE PARTITION changes rows that are "
-     "not in the log, and stops the reader (hint: delete the rows first, and give --allow-unlogged; or exclude it with "
-     "-T)\n"},
+     "+#warning: table d.t is partitioned: after an ALTER TABLE ... DROP, TRUNCATE or EXCHANGE PARTITION, which "
+     "changes "
+     "rows that are not in the log, the table is read again, or the reader ends with 78 where there is no snapshot "
+     "(hint: "
+     "a pipeline that began with cdc-snapshot heals by itself; for others, exclude it with -T)\n"},
     {"snapshot", {TABLES("d|t|2|MyISAM||partitioned")}, ""},
     {"",
      {TABLES("d|t|2|MyISAM||"), V("binlog_row_image", "MINIMAL")},

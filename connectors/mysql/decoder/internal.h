@@ -103,9 +103,10 @@ struct my_decoder {
     /* The tables by id: open addressing, the size is a power of two. */
     struct my_table **tables;
     size_t n_slots, n_tables;
-    struct my_table *last; /* of the last rows event; NULL */
+    struct my_table *last;  /* of the last rows event; NULL */
+    struct cdc_buf fresh;   /* tables that have no row yet: "db\0table\0" ..., see copies.c */
     bool cascades_unlogged; /* the server says so, whatever its version */
-    bool lower_case;       /* names of tables, see my_decoder_set_lower_case */
+    bool lower_case;        /* names of tables, see my_decoder_set_lower_case */
 
     /* The open transaction, and what of it may still be undone (MariaDB). */
     struct my_transaction transaction;
@@ -276,8 +277,10 @@ int my_copies_mark(const struct my_decoder *decoder, const char *db, const char 
 int my_copies_mark_all(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error);
 /* Takes an effect on that table, which is selected. */
 struct my_effect;
-int my_copies_see(const struct my_decoder *decoder, const struct my_event_query *query, const struct my_effect *effect,
+int my_copies_see(struct my_decoder *decoder, const struct my_event_query *query, const struct my_effect *effect,
                   const char *db, const char *table, struct my_copies_notes *notes, struct cdc_error *error);
+/* A row of the table came, or may have. */
+void my_copies_forget_fresh(struct my_decoder *decoder, const char *db, const char *table);
 /* All effects were seen: -1 where a table is stale. */
 int my_copies_end(const struct my_decoder *decoder, const struct my_copies_notes *notes, struct cdc_error *error);
 void my_copies_free_notes(struct my_copies_notes *notes);

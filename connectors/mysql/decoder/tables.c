@@ -131,6 +131,7 @@ static int complete_table(struct my_decoder *decoder, struct my_table *table, st
     const struct my_decoder_settings *settings = &decoder->settings;
     table->selected = cdc_selection_has_table(&settings->selection, table->db, table->name) &&
                       !my_copies_omit(decoder, table->db, table->name);
+    my_copies_forget_fresh(decoder, table->db, table->name);
     if (!table->selected)
         return 0;
     if (settings->describe && settings->describe(settings->context, table, &decoder->coord, error) < 0)

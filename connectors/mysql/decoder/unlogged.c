@@ -179,6 +179,7 @@ static int tell(struct unlogged *unlogged, const struct my_effect *effect, const
     case MY_EFFECT_KEYS:
     case MY_EFFECT_COLUMN_ADDED:
     case MY_EFFECT_DATABASE:
+    case MY_EFFECT_CREATED:
     case MY_EFFECT_COLUMN_DROPPED: return 0;
     case MY_EFFECT_VALUES:
     case MY_EFFECT_COLUMN_CHANGED:
