@@ -75,7 +75,9 @@ struct pg_round {
 
 struct pgoutput {
     struct pgoutput_settings settings;
-    struct cdc_buf source_head; /* of lines without a table */
+    struct cdc_value_format unsure; /* the settings' one, for changes whose composites are not certain */
+    uint64_t place;                 /* of the message, in the log */
+    struct cdc_buf source_head;     /* of lines without a table */
     char system_id[32];         /* of boundary lines, with the timeline; "": not known */
     int64_t timeline;
     struct pg_relations relations;
@@ -157,6 +159,8 @@ int pg_relations_decode_relation(struct pgoutput *decoder, struct cdc_bytes *byt
 /* The key of a table that was not certain before (unsure_until), for a transaction whose commit record is at lsn. */
 int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_table *table, uint64_t lsn,
                         struct cdc_error *error);
+/* Composite types may have been altered: those that tables have are described anew at the next change. */
+void pg_relations_composites_due(struct pg_relations *relations);
 /* All tables of that name. */
 void pg_relations_set_stale(struct pg_relations *relations, const char *schema, const char *name);
 void pg_relations_clear(struct pg_relations *relations);

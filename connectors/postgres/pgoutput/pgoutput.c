@@ -181,7 +181,7 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
     }
     decoder->tx.ordinal++;
     struct pg_table *table = pg_relations_find(&decoder->relations, oid, error);
-    if (table && table->unsure_until != 0 && !table->stale &&
+    if (table && (table->unsure_until != 0 || table->composites_due) && !table->stale &&
         pg_relations_settle(&decoder->settings, table, decoder->tx.final_lsn, error) < 0)
         return NULL;
     if (table && table->selected && !table->stale && decoder->tx.needed) {
@@ -467,6 +467,8 @@ struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct c
         return NULL;
     }
     decoder->settings = *settings;
+    decoder->unsure = settings->format;
+    decoder->unsure.composites_as_text = true;
     decoder->needed_from = UINT64_MAX;
     if (settings->table_bytes == 0)
         decoder->settings.table_bytes = TABLE_BYTES;
@@ -525,6 +527,16 @@ void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *off
 void pgoutput_set_stale(struct pgoutput *decoder, const char *schema, const char *name)
 {
     pg_relations_set_stale(&decoder->relations, schema, name);
+}
+
+void pgoutput_set_composites_due(struct pgoutput *decoder)
+{
+    pg_relations_composites_due(&decoder->relations);
+}
+
+void pgoutput_set_place(struct pgoutput *decoder, uint64_t lsn)
+{
+    decoder->place = lsn;
 }
 
 void pgoutput_free(struct pgoutput *decoder)
