@@ -61,6 +61,7 @@ static struct pg_type element_of(const struct pg_type *array)
         return (struct pg_type){.kind = array->element, .delimiter = ',', .composite = array->composite};
     type.delimiter = array->nested_delimiters[0];
     type.nested--;
+    type.inner = true;
     memmove(type.nested_delimiters, array->nested_delimiters + 1, sizeof type.nested_delimiters - 1);
     return type;
 }
@@ -112,7 +113,8 @@ static bool bare_element(struct reader *reader, struct cdc_buf *out, const struc
 }
 
 /* p is after an opening brace; leaves it after the closing one. {{1,2},{3,NULL}} becomes [[1,2],[3,null]]. */
-static bool braces(struct reader *reader, struct cdc_buf *out, const struct pg_type *element, char delimiter, int depth)
+static bool braces(struct reader *reader, struct cdc_buf *out, const struct pg_type *element, char delimiter,
+                   int dimensions)
 {
     struct cdc_span text;
     cdc_buf_byte(out, '[');
@@ -123,7 +125,7 @@ static bool braces(struct reader *reader, struct cdc_buf *out, const struct pg_t
     while (reader->p < reader->end) {
         bool good;
         if (take(reader, '{'))
-            good = depth < PG_ARRAY_DEPTH && braces(reader, out, element, delimiter, depth + 1);
+            good = dimensions > 1 && braces(reader, out, element, delimiter, dimensions - 1);
         else if (take(reader, '"'))
             good = take_backslashed(reader, &text) && append_inner(out, element, reader, text);
         else
@@ -142,12 +144,19 @@ static bool braces(struct reader *reader, struct cdc_buf *out, const struct pg_t
     return false;
 }
 
+/* Values whose JSON may be an array: beside those of one dimension only, or {{1,2}} and {"[1,2]"} of json[] would be the same. */
+static int dimensions_of(const struct pg_type *array)
+{
+    bool one = array->nested > 0 || array->inner || array->element == PG_JSON || array->element == PG_VECTOR;
+    return one ? 1 : PG_ARRAY_DEPTH;
+}
+
 /* [0:1]={1,2} is another value than {1,2} to the server, and JSON has no bounds: it is no array here. (The server writes bounds
  * only where they do not begin at 1.) The elements of all dimensions have one type: int4[] and int4[][] are the same type. */
 static bool append_array(struct cdc_buf *out, const struct pg_type *type, struct reader *reader)
 {
     struct pg_type element = element_of(type);
-    return take(reader, '{') && braces(reader, out, &element, type->delimiter, 1);
+    return take(reader, '{') && braces(reader, out, &element, type->delimiter, dimensions_of(type));
 }
 
 /* -- composites ------------------------------------------------------------- */
@@ -344,6 +353,7 @@ static bool as_text(const struct pg_type *type, const struct cdc_value_format *f
     switch (type->kind) {
     case PG_COMPOSITE: return format->objects_as_text || format->composites_as_text || !type->composite;
     case PG_HSTORE:
+    case PG_VECTOR:
     case PG_GEOMETRY: return format->objects_as_text;
     default: return false;
     }

@@ -27,8 +27,10 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     struct cdc_error first = {0};
     if (pg_heal_relation(stream, table, error) < 0 || (!table->stale && pg_stream_ensure_sql(stream, error) < 0))
         return -1;
-    if (table->stale || pg_describe_relation(stream->sql, stream->pg, table, &first) == 0)
+    if (table->stale || pg_describe_relation(stream->sql, stream->pg, table, &first) == 0) {
+        pg_heal_composites(stream, table);
         return 0;
+    }
     if (!cdc_error_is_transient(&first)) {
         if (error)
             *error = first;
@@ -36,7 +38,10 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     }
     /* An idle connection may have been cut without our noticing. */
     pg_stream_close_sql(stream);
-    return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_describe_relation(stream->sql, stream->pg, table, error);
+    if (pg_stream_ensure_sql(stream, error) < 0 || pg_describe_relation(stream->sql, stream->pg, table, error) < 0)
+        return -1;
+    pg_heal_composites(stream, table);
+    return 0;
 }
 
 /* A copy goes by names, the publication by tables. */
