@@ -197,10 +197,10 @@ begin
         begin
             execute format('select count(*) from types.%I where v = v', y.name);
             equal := ' and v is not distinct from %1$L::%2$s';
-        exception when undefined_function then equal := ''; end;
-        for r in execute format('select t.id, left(t.v::text, 300) as is, types.cast_back(f.v, %s) as back, f.name is not null as there from types.%I t left join types.found f on f.op = ''r'' and f.name = %L and f.id = t.id', y.oid, y.name, y.name) loop
+        exception when undefined_function or ambiguous_function then equal := ''; end;
+        for r in execute format('select t.id, left(format(''%%s'', t.v), 300) as is, types.cast_back(f.v, %s) as back, f.name is not null as there from types.%I t left join types.found f on f.op = ''r'' and f.name = %L and f.id = t.id', y.oid, y.name, y.name) loop
             begin
-                execute format('select v::text is not distinct from (%1$L::%2$s)::text' || equal || ' from types.%3$I where id = %4$s', r.back, y.type, y.name, r.id) into good;
+                execute format('select format(''%%s'', v) is not distinct from format(''%%s'', %1$L::%2$s)' || equal || ' from types.%3$I where id = %4$s', r.back, y.type, y.name, r.id) into good;
                 why := '';
             exception when others then
                 good := false;
