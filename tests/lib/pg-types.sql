@@ -95,7 +95,7 @@ delete from literals where type = 'xml' and not exists (select from pg_settings 
 -- Those that no one can write; what PostGIS has for itself.
 create table without_values (type text);
 insert into without_values values ('pg_node_tree'), ('pg_ndistinct'), ('pg_dependencies'), ('pg_mcv_list'), ('gtsvector'), ('pg_brin_bloom_summary'),
-    ('pg_brin_minmax_multi_summary'), ('ghstore'), ('box2df'), ('gidx'), ('geometry_dump'), ('valid_detail');
+    ('pg_brin_minmax_multi_summary'), ('ghstore'), ('box2df'), ('gidx'), ('geometry_dump'), ('valid_detail'), ('simple_detail');
 
 -- -- tables --
 

@@ -70,7 +70,8 @@ struct pg_round {
     const struct cdc_stale *tables; /* BORROWED */
     uint64_t from;                  /* its place in the log */
     struct pg_visible visible;
-    bool seen; /* the open transaction */
+    uint64_t xmax; /* of that, also when it is over; 0: not known */
+    bool seen;     /* the open transaction */
 };
 
 struct pgoutput {
@@ -78,12 +79,13 @@ struct pgoutput {
     struct cdc_value_format unsure; /* the settings' one, for changes whose composites are not certain */
     uint64_t place;                 /* of the message, in the log */
     struct cdc_buf source_head;     /* of lines without a table */
-    char system_id[32];         /* of boundary lines, with the timeline; "": not known */
+    char system_id[32];             /* of boundary lines, with the timeline; "": not known */
     int64_t timeline;
     struct pg_relations relations;
     struct pg_transaction tx;
     struct pg_torn torn;
     struct pg_visible visible;
+    uint64_t xmax;           /* as of a round */
     struct pg_round *rounds; /* a table is in one of them */
     size_t n_rounds;
     uint64_t needed_from;        /* from there on a sink needs what the snapshot has seen, too; UINT64_MAX: none does */

@@ -191,8 +191,7 @@ static void line_head(struct pgoutput *decoder, struct pg_table *table, char op,
 static inline void row(struct pgoutput *decoder, const struct pg_table *table, const struct pg_cell *cells,
                        enum pg_row_part part, struct cdc_buf *out)
 {
-    const struct cdc_value_format *format =
-        decoder->place < table->composites_from ? &decoder->unsure : &decoder->settings.format;
+    const struct cdc_value_format *format = table->composites_unsure ? &decoder->unsure : &decoder->settings.format;
     pg_row_append(out, table, cells, part, format, &decoder->counts.values);
 }
 

@@ -22,9 +22,12 @@ struct pgoutput_settings {
      * table->unsure_until on, or where composites are due. When the catalog's columns differ
      * (older Relation), only what matches by name is taken. 0 or -1 */
     int (*describe)(void *context, struct pg_table *table, struct cdc_error *error);
+    /* Is each composite type of the table still as it was described? Sets table->composites_until where it is. 1: not; 0; -1. May be
+     * NULL: they are. Called for changes after composites_until. */
+    int (*recheck)(void *context, struct pg_table *table, struct cdc_error *error);
     /* A table has another name than before in this stream, under which it is, or was, selected; may be NULL. */
     void (*renamed)(void *context, const struct pg_table *before, const struct pg_table *now);
-    void *describe_context; /* of both */
+    void *describe_context; /* of all three */
     size_t table_bytes;     /* of memory, see pgoutput_is_full; 0: 256 MiB */
 };
 struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct cdc_error *error); /* RETURNS NEW */

@@ -33,6 +33,9 @@ struct pg_table {
     /* The log says nothing of the fields of a composite type, and today's may be younger than a change: values in it are as they
      * are described from this LSN on. 0: all are. */
     uint64_t composites_from;
+    bool composites_read;        /* the rows that were read last are of after that */
+    uint64_t composites_until;   /* the catalogs were as described when the log was here */
+    bool composites_unsure;      /* of the change in hand: they are written as text */
     uint32_t composites_altered; /* the transaction that altered one of them last */
     bool composites_due;         /* may have been altered since: to be described anew */
     struct pg_key_facts key_facts;

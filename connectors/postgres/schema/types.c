@@ -253,6 +253,7 @@ static void settle_times(struct pg_table *table, const struct finding *finding)
     else if (table->composites_from == 0 || table->composites_altered != (uint32_t)finding->altered)
         table->composites_from = finding->now_at;
     table->composites_altered = (uint32_t)finding->altered;
+    table->composites_until = 0;
 }
 
 int pg_types_read(PGconn *sql, const char *slot, struct pg_table *table, struct cdc_error *error)
@@ -271,4 +272,53 @@ int pg_types_read(PGconn *sql, const char *slot, struct pg_table *table, struct 
     }
     settle_times(table, &finding);
     return 0;
+}
+
+/* -- again ------------------------------------------------------------------------ */
+
+/* A commit is in the log before others see it, and its locks are there until they do: so first the log's end, then the locks, then, by
+ * another statement, the catalogs. */
+static const char locks_sql[] =
+    "WITH a AS MATERIALIZED (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "
+    "pg_current_wal_insert_lsn() END AS lsn) SELECT a.lsn, EXISTS (SELECT 1 FROM pg_locks l JOIN pg_type y ON "
+    "y.typrelid = "
+    "l.relation WHERE y.oid = ANY ($1::oid[]) AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND "
+    "l.granted AND "
+    "l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AND a.lsn IS NOT NULL) AS "
+    "held FROM a";
+static const char altered_sql[] = "SELECT coalesce((SELECT x.xmin::text::int8 FROM pg_type y JOIN pg_attribute x ON "
+                                  "x.attrelid = y.typrelid AND x.attnum > 0 "
+                                  "WHERE y.oid = ANY ($1::oid[]) ORDER BY age(x.xmin) LIMIT 1), 0) AS altered";
+
+static int recheck(PGconn *sql, const char *oids, bool patient, struct pg_table *table, struct cdc_error *error)
+{
+    struct pg_answer row = {.result = pg_query_rows(sql, locks_sql, 1, &oids, what, error)};
+    if (!row.result)
+        return -1;
+    bool held = pg_answer_true(&row, "held");
+    uint64_t lsn = pg_answer_lsn(&row, "lsn");
+    int status = pg_answer_good(&row, what, error);
+    PQclear((PGresult *)row.result);
+    if (status < 0)
+        return -1;
+    row = (struct pg_answer){.result = pg_query_rows(sql, altered_sql, 1, &oids, what, error)};
+    if (!row.result)
+        return -1;
+    bool altered = (uint32_t)pg_answer_int(&row, "altered") != table->composites_altered;
+    status = pg_answer_good(&row, what, error);
+    PQclear((PGresult *)row.result);
+    if (status == 0 && !altered && (!held || patient))
+        table->composites_until = lsn;
+    return status < 0 ? -1 : altered;
+}
+
+int pg_types_recheck(PGconn *sql, bool patient, struct pg_table *table, struct cdc_error *error)
+{
+    struct cdc_buf oids = CDC_BUF_INIT;
+    for (size_t i = 0; i < table->n_composites; i++)
+        cdc_buf_printf(&oids, "%c%lu", i ? ',' : '{', (unsigned long)table->composites[i]->oid);
+    cdc_buf_append(&oids, "}", 2);
+    int status = oids.failed ? cdc_error_memory(error) : recheck(sql, oids.data, patient, table, error);
+    cdc_buf_free(&oids);
+    return status;
 }

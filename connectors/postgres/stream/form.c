@@ -49,9 +49,13 @@ void pg_heal_composites(struct pg_stream *stream, struct pg_table *table)
 {
     const struct pg_shape *shape = pg_shapes_find(&stream->heal.shapes, table->schema, table->name);
     int64_t altered;
-    if (shape && shape->is && shape->oid == table->oid && table->composites_from > shape->at &&
-        cdc_json_int64(cdc_json_member(cdc_span_text(shape->is), "altered"), &altered) &&
-        (uint32_t)altered == table->composites_altered)
+    table->composites_read = false;
+    if (!shape || !shape->is || shape->oid != table->oid ||
+        !cdc_json_int64(cdc_json_member(cdc_span_text(shape->is), "altered"), &altered) ||
+        (uint32_t)altered != table->composites_altered)
+        return;
+    table->composites_read = !shape->own;
+    if (table->composites_from > shape->at)
         table->composites_from = shape->at;
 }
 

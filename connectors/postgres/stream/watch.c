@@ -29,9 +29,9 @@
     "sum(hashtext(concat(relname, ' ', oid, ' ', relnamespace, relkind, relpersistence, relispartition)))) FROM "      \
     "pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') AND relpersistence <> 't'), (SELECT concat(count(*), "  \
     "' ', sum(hashint8(a.attrelid::int8 * 4294967296 + a.xmin::text::int8))) FROM pg_catalog.pg_attribute a JOIN "     \
-    "pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'p', 'c') AND "                  \
+    "pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'p', 'c') AND "             \
     "c.relpersistence = 'p' AND c.oid >= 16384), (SELECT concat(count(*), ' ', sum(hashtext(concat(oid, ' ', "         \
-    "enumlabel)))) FROM pg_catalog.pg_enum), (SELECT sum(hashtext(concat(nspname, oid))) FROM "                    \
+    "enumlabel)))) FROM pg_catalog.pg_enum), (SELECT sum(hashtext(concat(nspname, oid))) FROM "                        \
     "pg_catalog.pg_namespace WHERE nspname !~ '^pg_'), (SELECT concat(count(*), ' ', "                                 \
     "sum(hashtext(concat(indexrelid, ' ', xmin)))) FROM pg_catalog.pg_index WHERE indrelid >= 16384 AND "              \
     "(indisprimary OR indisreplident)), "                                                                              \
@@ -220,6 +220,27 @@ static bool take_results(struct pg_stream *stream)
             return true;
     }
     return false;
+}
+
+int pg_watch_await(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct pg_watch *watch = &stream->watch;
+    PGresult *result = NULL;
+    if (!watch->asked || !stream->sql || PQstatus(stream->sql) != CONNECTION_OK)
+        return 0;
+    struct pg_wait wait = pg_wait_begin(stream->sql);
+    do {
+        if (pg_wait_result(stream->sql, &wait, &result, error) < 0)
+            return -1;
+        if (result && pg_wait_is_copy(result)) {
+            PQclear(result);
+            leave_session(stream);
+            return 0;
+        }
+        watch->changed = (result && take_answer(stream, result)) || watch->changed;
+        PQclear(result);
+    } while (result);
+    return 0;
 }
 
 /* -- a standby -- */
