@@ -8,6 +8,8 @@
  *   geometry     0101000020E6100000...     {"srid":4326,"wkb":"AQEAAAA..."} */
 #include "connectors/postgres/pgoutput/nested.h"
 
+#include "connectors/postgres/pgoutput/number.h"
+
 #include <cdc/json.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,16 @@ void pg_composite_free(struct pg_composite *composite)
         cdc_buf_free(&composite->fields[i].name_json);
     free(composite->fields);
     free(composite);
+}
+
+bool pg_json_is_null(const char *text, size_t n)
+{
+    const char *end = text + n;
+    while (text < end && strchr(" \t\n\r", *text) && *text)
+        text++;
+    while (end > text && strchr(" \t\n\r", end[-1]) && end[-1])
+        end--;
+    return end - text == 4 && memcmp(text, "null", 4) == 0;
 }
 
 /* A text that is read from its beginning. */
@@ -42,7 +54,7 @@ static bool append_inner(struct cdc_buf *out, const struct pg_type *type, const 
 {
     if (type->kind == PG_JSON && pg_json_is_null(text.p, text.n))
         return false;
-    pg_value_append_at(out, type, reader->place, text.p, text.n);
+    reader->place->append(out, type, reader->place, text.p, text.n);
     return true;
 }
 
@@ -376,7 +388,7 @@ bool pg_nested_append(struct cdc_buf *out, const struct pg_type *type, const str
 {
     if (as_text(type, place->format) || place->depth >= PG_NESTED_DEPTH)
         return false;
-    struct pg_value_place inner = {place->format, place->counts,
+    struct pg_value_place inner = {place->format, place->counts, place->append,
                                    place->depth + (type->kind == PG_ARRAY ? PG_ARRAY_DEPTH : 1)};
     struct reader reader = {text, text + n, &inner, CDC_BUF_INIT};
     struct pg_value_counts before = *place->counts;

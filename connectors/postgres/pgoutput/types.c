@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The server's text form of a value, as JSON (cdc-event(5), "Values"). */
 #include "connectors/postgres/pgoutput/nested.h"
+#include "connectors/postgres/pgoutput/number.h"
 #include "connectors/postgres/pgoutput/table.h"
 
 #include <cdc/json.h>
@@ -187,19 +188,6 @@ static inline void append_text(struct cdc_buf *out, const char *text, size_t n, 
 
 /* -- numbers --------------------------------------------------------------- */
 
-static inline bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static size_t digits(const char *p, size_t n)
-{
-    size_t i = 0;
-    while (i < n && is_digit(p[i]))
-        i++;
-    return i;
-}
-
 /* An integer as JSON writes it: no leading zeros. */
 static inline bool is_integer(const char *p, size_t n)
 {
@@ -207,35 +195,7 @@ static inline bool is_integer(const char *p, size_t n)
         p++;
         n--;
     }
-    return n != 0 && digits(p, n) == n && (n == 1 || *p != '0');
-}
-
-bool pg_is_number(const char *p, size_t n)
-{
-    const char *end = p + n;
-    if (p < end && *p == '-')
-        p++;
-    size_t run = digits(p, (size_t)(end - p));
-    if (run == 0 || (run > 1 && *p == '0'))
-        return false;
-    p += run;
-    if (p < end && *p == '.') {
-        p++;
-        run = digits(p, (size_t)(end - p));
-        if (run == 0)
-            return false;
-        p += run;
-    }
-    if (p < end && (*p == 'e' || *p == 'E')) {
-        p++;
-        if (p < end && (*p == '+' || *p == '-'))
-            p++;
-        run = digits(p, (size_t)(end - p));
-        if (run == 0)
-            return false;
-        p += run;
-    }
-    return p == end;
+    return n != 0 && pg_digits(p, n) == n && (n == 1 || *p != '0');
 }
 
 /* Would a reader that uses doubles (JavaScript, jq) round this integer? From 2^53 + 1 on: 9007199254740993 would be
@@ -296,11 +256,11 @@ static bool is_timestamp(const char *p, size_t n)
     if (n < sizeof shape - 1)
         return false;
     for (size_t i = 0; i < sizeof shape - 1; i++)
-        if (shape[i] == 'd' ? !is_digit(p[i]) : p[i] != shape[i])
+        if (shape[i] == 'd' ? !pg_is_digit(p[i]) : p[i] != shape[i])
             return false;
     p += sizeof shape - 1;
     n -= sizeof shape - 1;
-    return n == 0 || (n > 1 && *p == '.' && digits(p + 1, n - 1) == n - 1);
+    return n == 0 || (n > 1 && *p == '.' && pg_digits(p + 1, n - 1) == n - 1);
 }
 
 static void append_timestamp(struct cdc_buf *out, const char *text, size_t n, bool zone, struct pg_value_counts *counts)
@@ -347,16 +307,6 @@ static bool too_deep(const char *p, size_t n, int limit)
             return true;
     }
     return false;
-}
-
-bool pg_json_is_null(const char *text, size_t n)
-{
-    const char *end = text + n;
-    while (text < end && strchr(" \t\n\r", *text) && *text)
-        text++;
-    while (end > text && strchr(" \t\n\r", end[-1]) && end[-1])
-        end--;
-    return end - text == 4 && memcmp(text, "null", 4) == 0;
 }
 
 /* Around a document: the event, its row, and what it is nested in, or as much as an array may be. */
@@ -431,8 +381,9 @@ static inline void value(struct cdc_buf *out, const struct pg_type *type, const 
     append_text(out, text, n, place->counts);
 }
 
-void pg_value_append_at(struct cdc_buf *out, const struct pg_type *type, const struct pg_value_place *place,
-                        const char *text, size_t n)
+/* Of what is inside of another one. */
+static void append_inner(struct cdc_buf *out, const struct pg_type *type, const struct pg_value_place *place,
+                         const char *text, size_t n)
 {
     value(out, type, place, text, n);
 }
@@ -440,7 +391,7 @@ void pg_value_append_at(struct cdc_buf *out, const struct pg_type *type, const s
 void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format, const char *text,
                      size_t n, struct pg_value_counts *counts)
 {
-    const struct pg_value_place place = {format, counts, 0};
+    const struct pg_value_place place = {format, counts, append_inner, 0};
     value(out, &type, &place, text, n);
 }
 
@@ -460,7 +411,7 @@ static inline bool in_part(const struct pg_column *column, enum pg_row_part part
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
                    enum pg_row_part part, const struct cdc_value_format *format, struct pg_value_counts *counts)
 {
-    const struct pg_value_place place = {format, counts, 0};
+    const struct pg_value_place place = {format, counts, append_inner, 0};
     char separator = '{';
     for (size_t i = 0; i < table->n_columns; i++) {
         const struct pg_column *column = &table->columns[i];

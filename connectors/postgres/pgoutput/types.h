@@ -37,7 +37,7 @@ struct pg_type {
      * so many levels, and their delimiters. {{1,2}} has two dimensions of one array; {"{1,2}"} is an array of such arrays. */
     uint8_t nested;
     char nested_delimiters[PG_NESTED_MAX];
-    bool inner; /* it is such an element */
+    bool inner;                           /* it is such an element */
     const struct pg_composite *composite; /* where kind or element is PG_COMPOSITE. BORROWED: the table's */
 };
 struct pg_field {
