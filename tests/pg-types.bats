@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Types of PostgreSQL: each of them, through snapshot and log with the same bytes, and back into a database.
-# takes: 60 s
+# takes: 40 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
