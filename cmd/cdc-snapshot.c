@@ -51,6 +51,7 @@ static const struct cdc_option option_table[] = {
     OPTION_INTEGER('j', "jobs", AT(jobs), "N", "read with N sessions (default 1)", 1, 64),
     OPTION_RETRY_MAX(AT(common.retry_max)),
     OPTIONS_VALUES(AT(common.int64), AT(common.decimal)),
+    OPTION_COMPOSITE(AT(common.composite), "PostgreSQL: "),
     OPTION_CHOICE("progress", AT(progress), "WHEN", "show progress (default auto)", "auto|always|never"),
     OPTION_END,
 };

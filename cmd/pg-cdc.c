@@ -27,6 +27,7 @@ static const struct cdc_option option_table[] = {
     OPTION_FLAG(0, "no-create", AT(no_create), "create neither slot nor publication"),
     OPTION_FLAG(0, "allow-refused", AT(allow_refused), "publish tables whose UPDATE the server will refuse"),
     OPTION_FLAG(0, "allow-republished", AT(allow_republished), "go on where tables were out of the publication"),
+    OPTION_COMPOSITE(AT(common.composite), ""),
     OPTION_FLAG(0, "temporary", AT(temporary), "a look: slot gone at the end, nothing kept"),
     OPTION_HEADING("Instead of reading"),
     OPTION_FLAG(0, "check", AT(check), "say what would stop the pipe or lose rows"),

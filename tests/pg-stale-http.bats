@@ -75,3 +75,17 @@ reads_again() { tail -n +"$1" "$DIR/err" | grep -q "reading .* again"; }
     not test -e "$DIR/failed"
     touch "$DIR/stop"
 }
+
+@test "hstore with keys that are no names of fields: the index takes each document, and has what was stored" {
+    sql "create extension if not exists hstore; create table $NAME.h (id int primary key, tags hstore, more hstore[]); insert into $NAME.h values (1, '\"a\"=>\"1\"', array['\"x\"=>NULL'::hstore]), (2, '\"\"=>\"\", \"a.b\"=>\"2\", \".\"=>\"x\"', null), (3, 'base64=>AAAA', null)"
+    sql "insert into $NAME.h select g, hstore(array_agg('key ' || g || ' ' || i), array_agg(i::text)) from generate_series(4, 8) g, generate_series(1, 300) i group by g"
+    t bash -o pipefail -c "{ cdc-snapshot $(source_options) && pg-cdc --until now $(source_options); } 2>>'$DIR/err' | cdc-sink-http --elasticsearch --state-dir '$STATE' '$OPENSEARCH_URL' 2>>'$DIR/err'" || { cat "$DIR/err"; return 1; }
+    sql "update $NAME.h set tags = '\"a\"=>\"now\", \"a.b.c\"=>NULL' where id = 1"
+    t bash -o pipefail -c "{ cdc-snapshot $(source_options) && pg-cdc --until now $(source_options); } 2>>'$DIR/err' | cdc-sink-http --elasticsearch --state-dir '$STATE' '$OPENSEARCH_URL' 2>>'$DIR/err'" || { cat "$DIR/err"; return 1; }
+    diff - <(opensearch_rows "$NAME-h" '.. | objects | select(has("id") and .id < 4)' | jq -Sc . | sort) <<'END'
+{"id":1,"more":[{"x":null}],"tags":{"a":"now","a.b.c":null}}
+{"id":2,"more":null,"tags":{"":"",".":"x","a.b":"2"}}
+{"id":3,"more":null,"tags":"\"base64\"=>\"AAAA\""}
+END
+    is "documents" 8 "$(opensearch_rows "$NAME-h" '.. | objects | select(has("tags")) | .id' | wc -l)"
+}

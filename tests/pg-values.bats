@@ -118,15 +118,18 @@ settings() {
 }
 
 @test "no setting of the role changes a byte" {
-    sql "create extension if not exists hstore; create type $NAME.mood as enum ('a b', 'c\"d')"
-    sql "create table $NAME.\"T\" (id int primary key, n numeric, f real, g double precision, m money, t text, b bytea, d date, ti time, tz timetz, ts timestamp, tstz timestamptz, i interval, x xml, j jsonb, r regclass, rt regtype, tr tstzrange, ia interval[], ba bytea[], tza timestamptz[], e $NAME.mood[], h hstore, bo bool, bi bit(3), ra regclass[])"
+    sql "create extension if not exists hstore; create type $NAME.mood as enum ('a b', 'c\"d'); create type $NAME.inner_one as (m money, f double precision, i interval, b bytea, t timestamptz, x xml, e $NAME.mood, r regclass, h hstore); create type $NAME.nested as (o $NAME.inner_one, l $NAME.inner_one[], d date[])"
+    sql "create table $NAME.\"T\" (id int primary key, n numeric, f real, g double precision, m money, t text, b bytea, d date, ti time, tz timetz, ts timestamp, tstz timestamptz, i interval, x xml, j jsonb, r regclass, rt regtype, tr tstzrange, ia interval[], ba bytea[], tza timestamptz[], e $NAME.mood[], h hstore, bo bool, bi bit(3), ra regclass[], c $NAME.nested, ca $NAME.nested[], dr daterange, tm tstzmultirange, b0 timestamptz[])"
     DATABASE=postgres sql "create role odd superuser login"
     local odd name value round n=0
     odd=$(pg_url "$DATABASE" odd)
     begin
-    sql "insert into $NAME.\"T\" values (1, 1.50, 0.1, 1e-300, -1234.5, E'a\\\\b\\'c', '\\x00ff5c', '2026-02-01', '24:00', '10:00+05:30', '0044-03-15 01:02:03 BC', '2026-02-01 00:00+00', '1 year -2 mons 3 days -04:05:06.7', '<a>1<b/></a>', '{\"a\": [1, null]}', '$NAME.\"T\"', 'timestamptz', '[2020-01-01 00:00+02,)', '{1 day -1 sec,NULL}', '{\"\\\\x5c\",NULL}', '{2020-01-01 00:00+02}', array['a b', 'c\"d']::$NAME.mood[], 'a=>1, b=>NULL', true, b'101', array['pg_class'::regclass, '$NAME.\"T\"'::regclass])"
+    sql "insert into $NAME.\"T\" values (1, 1.50, 0.1, 1e-300, -1234.5, E'a\\\\b\\'c', '\\x00ff5c', '2026-02-01', '24:00', '10:00+05:30', '0044-03-15 01:02:03 BC', '2026-02-01 00:00+00', '1 year -2 mons 3 days -04:05:06.7', '<a>1<b/></a>', '{\"a\": [1, null]}', '$NAME.\"T\"', 'timestamptz', '[2020-01-01 00:00+02,)', '{1 day -1 sec,NULL}', '{\"\\\\x5c\",NULL}', '{2020-01-01 00:00+02}', array['a b', 'c\"d']::$NAME.mood[], 'a=>1, b=>NULL', true, b'101', array['pg_class'::regclass, '$NAME.\"T\"'::regclass], null, null, '[2026-02-01,2026-03-01)', '{[2020-01-01 00:00+02,2020-01-02 00:00+02)}', '[0:0]={2020-01-01 00:00+02}')"
+    sql "update $NAME.\"T\" t set c = row(o, array[o, null]::$NAME.inner_one[], array['2026-02-01'::date])::$NAME.nested, ca = array[row(o, null, null)::$NAME.nested] from (select row(-1234.5, 0.1, '1 year -2 mons 3 days -04:05:06.7', '\\x00ff5c', '2026-02-01 00:00+02', '<a>1<b/></a>', 'a b', '$NAME.\"T\"', 'a=>1')::$NAME.inner_one) s(o)"
     # Acknowledged by nobody: each run reads the same from the slot.
     again() { t pg-cdc --name "$NAME" --heartbeat 0 --until now --ack "$DIR/nobody" "$1" 2>"$DIR/err" | grep -v '"op":"heartbeat"'; }
+    other_style() { ! plain_style; }
+    plain_style() { [ "$(sql 'show datestyle') $(sql 'show intervalstyle')" = "ISO, MDY postgres" ]; }
     same_lines() {
         again "$odd" >"$DIR/odd" || fail "$1: $(cat "$DIR/err")"
         cmp "$DIR/plain" "$DIR/odd" || fail "$1: $(diff "$DIR/plain" "$DIR/odd")"
@@ -134,7 +137,7 @@ settings() {
     again "$URL" >"$DIR/plain"
     grep -q '"op":"c"' "$DIR/plain"
     snapshot
-    diff <(lines 'select(.op == "c") | .after' "$DIR/plain") <(lines 'select(.op == "r") | .after' "$DIR/rows")
+    diff <(lines 'select(.op == "u") | .after' "$DIR/plain") <(lines 'select(.op == "r") | .after' "$DIR/rows")
     # One value of every setting at a time, then the next one of those that have more.
     settings >"$DIR/settings"
     for round in 1 2 3 4 5 6; do
@@ -148,6 +151,23 @@ settings() {
         t cdc-snapshot -q --name "${NAME}o$round" --offset-file "$DIR/o.$round" "$odd" >"$DIR/odd" 2>"$DIR/err" || fail "round $round: $(cat "$DIR/err")"
         diff <(lines 'select(.op == "r") | .after' "$DIR/rows") <(lines 'select(.op == "r") | .after' "$DIR/odd")
         t pg-cdc -q --drop --name "${NAME}o$round" "$URL"
+    done
+    # Of the database, and of the server, as of a role.
+    local way
+    for way in "alter database $DATABASE set" "alter system set"; do
+        grep -v '^search_path\|^client_encoding' "$DIR/settings" | grep -E '^(datestyle|intervalstyle|bytea_output|extra_float_digits|lc_|timezone\s|xml|quote_all|standard_conf|escape_string|array_nulls)' | awk -F '\t' -v way="$way" '!seen[tolower($1)]++ { gsub(/, /, "\047, \047", $2); print way " " $1 " = \047" $2 "\047;" }' >"$DIR/way.sql"
+        sql_file -f "$DIR/way.sql"
+        sql "select pg_reload_conf()" >/dev/null
+        wait_until other_style
+        same_lines "$way"
+        t cdc-snapshot -q --name "${NAME}w" --offset-file "$DIR/w.offset" "$URL" >"$DIR/odd" 2>"$DIR/err" || fail "$way: $(cat "$DIR/err")"
+        diff <(lines 'select(.op == "r") | .after' "$DIR/rows") <(lines 'select(.op == "r") | .after' "$DIR/odd")
+        t pg-cdc -q --drop --name "${NAME}w" "$URL"
+        rm -f "$DIR/w.offset"
+        sql "alter database $DATABASE reset all"
+        sql "alter system reset all"
+        sql "select pg_reload_conf()" >/dev/null
+        wait_until plain_style
     done
     echo "# $n values of settings" >&3
     [ "$n" -gt 100 ]

@@ -28,7 +28,7 @@ const struct cdc_option source_stream_options[] = {
 
 void source_options_init(struct source_options *options)
 {
-    *options = (struct source_options){.int64 = "number", .decimal = "string", .retry_max = -1, .heartbeat = 10};
+    *options = (struct source_options){.int64 = "number", .decimal = "string", .composite = "object", .retry_max = -1, .heartbeat = 10};
 }
 
 void source_options_free(struct source_options *options)
@@ -40,7 +40,8 @@ void source_options_free(struct source_options *options)
 struct cdc_value_format source_options_format(const struct source_options *options)
 {
     return (struct cdc_value_format){.int64_as_string = strcmp(options->int64, "string") == 0,
-                                     .decimal_as_number = strcmp(options->decimal, "number") == 0};
+                                     .decimal_as_number = strcmp(options->decimal, "number") == 0,
+                                     .objects_as_text = strcmp(options->composite, "text") == 0};
 }
 
 int source_program_check_options(const struct source_options *options, struct cdc_error *error)

@@ -16,7 +16,7 @@
 struct source_options {
     struct cdc_selection selection;
     struct cdc_option_list ack;
-    const char *name, *offset_file, *state_dir, *int64, *decimal;
+    const char *name, *offset_file, *state_dir, *int64, *decimal, *composite;
     const char *login_path; /* of MySQL */
     int64_t retry_max;
     int64_t max_events; /* these three: of streams */

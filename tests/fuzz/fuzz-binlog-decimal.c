@@ -60,7 +60,7 @@ static size_t pack(uint8_t *to, const char *text, size_t n, unsigned precision, 
 static void check_value(const struct my_column *column, uint8_t format_bits, const char *text, size_t n,
                         const uint8_t *bytes, size_t size)
 {
-    struct cdc_value_format format = {format_bits & 1, format_bits & 2};
+    struct cdc_value_format format = {.int64_as_string = format_bits & 1, .decimal_as_number = format_bits & 2};
     struct cdc_bytes cursor = {bytes, bytes + size, false};
     struct cdc_buf out = CDC_BUF_INIT;
     struct cdc_error error = {0};

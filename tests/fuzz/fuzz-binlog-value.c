@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     unsigned collation = (data[1] | (unsigned)data[2] << 8) % 3400;
     struct my_column column = {.type = types[data[0] % sizeof types], .labels = labels, .n_labels = data[5] % 10};
-    struct cdc_value_format format = {data[5] & 16, data[5] & 32};
+    struct cdc_value_format format = {.int64_as_string = data[5] & 16, .decimal_as_number = data[5] & 32};
     struct cdc_error error = {0};
     column.metadata = (uint16_t)(data[3] | (unsigned)data[4] << 8);
     column.charset = my_charset_of(collation);

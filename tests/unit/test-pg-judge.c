@@ -49,7 +49,35 @@ struct example {
     const char *what, *before, *now, *why; /* why "": nothing is stale */
 };
 
+/* With types, and how their values are written. */
+#define TYPED(types, nested)                                                                                           \
+    "{\"oid\":16384,\"file\":16384,\"owner\":10,\"named\":700,\"by\":16400,\"key\":[\"id\"],\"cols\":" COLUMNS         \
+    ",\"parts\":null,\"types\":" types ",\"altered\":700,\"nested\":" nested "}"
+#define PAIR "[[16390,\"c\",[[1,\"a\",23,-1],[2,\"b\",25,-1]]]]"
+#define MOOD "[[16390,\"e\",[[16391,\"sad\"],[16392,\"ok\"]]]]"
+#define ALTERED "a composite type in it was altered"
+
 static const struct example examples[] = {
+    {"a composite type as it was", TYPED(PAIR, "\"object\""), TYPED(PAIR, "\"object\""), ""},
+    {"a field more", TYPED(PAIR, "\"object\""),
+     TYPED("[[16390,\"c\",[[1,\"a\",23,-1],[2,\"b\",25,-1],[3,\"c\",23,-1]]]]", "\"object\""), ALTERED},
+    {"a field less", TYPED(PAIR, "\"object\""), TYPED("[[16390,\"c\",[[1,\"a\",23,-1]]]]", "\"object\""), ALTERED},
+    {"a field dropped and added", TYPED(PAIR, "\"object\""),
+     TYPED("[[16390,\"c\",[[1,\"a\",23,-1],[3,\"b\",25,-1]]]]", "\"object\""), ALTERED},
+    {"a field renamed", TYPED(PAIR, "\"object\""),
+     TYPED("[[16390,\"c\",[[1,\"a\",23,-1],[2,\"x\",25,-1]]]]", "\"object\""), ALTERED},
+    {"a label more", TYPED(MOOD, "null"),
+     TYPED("[[16390,\"e\",[[16391,\"sad\"],[16392,\"ok\"],[16393,\"new\"]]]]", "null"), ""},
+    {"a label renamed", TYPED(MOOD, "null"), TYPED("[[16390,\"e\",[[16391,\"blue\"],[16392,\"ok\"]]]]", "null"),
+     "a label of an enum has another text"},
+    {"another type", TYPED(PAIR, "\"object\""), TYPED("[[16399,\"c\",[[1,\"x\",23,-1]]]]", "\"object\""), ""},
+    {"a first composite", TYPED("[]", "null"), TYPED(PAIR, "\"object\""), ""},
+    {"--composite=text, and then not", TYPED(PAIR, "\"text\""), TYPED(PAIR, "\"object\""),
+     "--composite was another one"},
+    {"by a version that wrote text", BEFORE, TYPED(PAIR, "\"object\""),
+     "composites, hstore and the like were text before"},
+    {"by a version that wrote text, and it stays so", BEFORE, TYPED(PAIR, "\"text\""), ""},
+    {"by an older version, without such", BEFORE, TYPED(MOOD, "null"), ""},
     {"the same", BEFORE, BEFORE, ""},
     {"a column more", BEFORE,
      WITH("[[1,\"id\",23,-1,700,0],[2,\"v\",1043,14,700,0],[3,\"n\",1700,393222,700,0],[4,\"a\",25,-1,"

@@ -33,7 +33,9 @@ static void value_n(uint32_t oid, const struct cdc_value_format *style, const ch
     cdc_buf_free(&out);
 }
 
-static const struct cdc_value_format plain = {false, false}, other = {true, true};
+static const struct cdc_value_format plain = {.int64_as_string = false},
+                                     other = {.int64_as_string = true, .decimal_as_number = true},
+                                     texts = {.objects_as_text = true}, unsure = {.composites_as_text = true};
 
 static void value(uint32_t oid, const char *text, const char *want)
 {
@@ -189,8 +191,12 @@ static void test_arrays(void)
     value(1007, "{}", "[]");
     value(1007, "{1,NULL,-3}", "[1,null,-3]");
     value(1007, "{{1,2},{3,4}}", "[[1,2],[3,4]]");
-    value(1007, "[0:1]={7,8}", "[7,8]"); /* a key has the text: tests/pg-key.bats */
-    value(1007, "[1:1][-2:-1]={{7,8}}", "[[7,8]]");
+    value(1007, "[0:1]={7,8}", "\"[0:1]={7,8}\""); /* JSON has no bounds */
+    value(1007, "[1:1][-2:-1]={{7,8}}", "\"[1:1][-2:-1]={{7,8}}\"");
+    /* {{1,2}} and {"[1,2]"} of json are two values */
+    value(199, "{\"[1,2]\",3}", "[[1,2],3]");
+    value(199, "{{1,2}}", "\"{{1,2}}\"");
+    value(199, "{\"null\"}", "\"{\\\"null\\\"}\"");
     value(1009, "{a,\"b c\",NULL,\"NULL\",\"q\\\"u\",\"b\\\\s\",\"\",\"{x}\"}",
           "[\"a\",\"b c\",null,\"NULL\",\"q\\\"u\",\"b\\\\s\",\"\",\"{x}\"]");
     value(1000, "{t,f,NULL}", "[true,false,null]");
@@ -212,6 +218,148 @@ static void test_arrays(void)
         value(1009, broken[i], want.data);
         cdc_buf_free(&want);
     }
+}
+
+static void as(const struct pg_type *type, const struct cdc_value_format *style, const char *text, const char *want)
+{
+    struct cdc_buf out = CDC_BUF_INIT;
+    struct pg_value_counts counts = {0};
+    size_t n = strlen(text);
+    pg_value_append(&out, *type, style, guarded_end(text, n), n, &counts);
+    bool valid = cdc_json_validate(out.data, out.len, NULL) == 0;
+    cdc_buf_byte(&out, '\0');
+    check(valid && strcmp(out.data, want) == 0, text, out.data, want);
+    cdc_buf_free(&out);
+}
+
+/* Is the text written as the string that it is? */
+static void as_it_is(const struct pg_type *type, const struct cdc_value_format *style, const char *text)
+{
+    struct cdc_buf want = CDC_BUF_INIT;
+    cdc_json_append_string(&want, text, strlen(text));
+    cdc_buf_byte(&want, '\0');
+    as(type, style, text, want.data);
+    cdc_buf_free(&want);
+}
+
+static struct pg_field field(const char *name, struct pg_type type)
+{
+    struct pg_field field = {.type = type};
+    cdc_json_append_string(&field.name_json, name, strlen(name));
+    cdc_buf_byte(&field.name_json, ':');
+    return field;
+}
+
+static struct pg_composite *composite(size_t n)
+{
+    struct pg_composite *composite = calloc(1, sizeof *composite);
+    struct pg_field *fields = calloc(n ? n : 1, sizeof *fields);
+    if (!composite || !fields)
+        exit(1);
+    *composite = (struct pg_composite){.n = n, .fields = fields};
+    return composite;
+}
+
+static void test_composites(void)
+{
+    struct pg_composite *pair = composite(2), *outer = composite(3), *one = composite(1), *none = composite(0);
+    const struct pg_type of_pair = {.kind = PG_COMPOSITE, .composite = pair};
+    const struct pg_type pairs = {.kind = PG_ARRAY, .element = PG_COMPOSITE, .delimiter = ',', .composite = pair};
+    const struct pg_type of_outer = {.kind = PG_COMPOSITE, .composite = outer};
+    const struct pg_type of_one = {.kind = PG_COMPOSITE, .composite = one};
+    const struct pg_type of_none = {.kind = PG_COMPOSITE, .composite = none};
+    pair->fields[0] = field("a", pg_type_of(23));
+    pair->fields[1] = field("b \"c", pg_type_of(25));
+    outer->fields[0] = field("p", of_pair);
+    outer->fields[1] = field("l", pairs);
+    outer->fields[2] = field("j", pg_type_of(114));
+    one->fields[0] = field("base64", pg_type_of(25));
+    as(&of_pair, &plain, "(1,x)", "{\"a\":1,\"b \\\"c\":\"x\"}");
+    as(&of_pair, &plain, "(,)", "{\"a\":null,\"b \\\"c\":null}");
+    as(&of_pair, &plain, "(,\"\")", "{\"a\":null,\"b \\\"c\":\"\"}");
+    as(&of_pair, &plain, "(-5,\"x \"\"y\"\" \\\\, (z)\")", "{\"a\":-5,\"b \\\"c\":\"x \\\"y\\\" \\\\, (z)\"}");
+    as(&pairs, &plain, "{\"(1,x)\",NULL}", "[{\"a\":1,\"b \\\"c\":\"x\"},null]");
+    as(&of_outer, &plain, "(\"(1,x)\",\"{\"\"(2,)\"\"}\",\"{\"\"k\"\": null}\")",
+       "{\"p\":{\"a\":1,\"b \\\"c\":\"x\"},\"l\":[{\"a\":2,\"b \\\"c\":null}],\"j\":{\"k\":null}}");
+    as(&of_none, &plain, "()", "{}");
+    as_it_is(&of_outer, &plain, "(,,null)");
+    as_it_is(&of_one, &plain, "(AAAA)");
+    as_it_is(&of_pair, &texts, "(1,x)");
+    as_it_is(&of_pair, &unsure, "(1,x)");
+    as(&pairs, &unsure, "{\"(1,x)\"}", "[\"(1,x)\"]");
+    static const char *const broken[] = {"",        "(",          ")",           "()",          "(1)",
+                                         "(1,2,3)", "(1,x",       "1,x)",        "(1,x))",      "(1,(x)",
+                                         "(1,\"x)", "(1,\"x\"y)", "(1,\"\\x\")", "(1,x\\\\y)",  "(1, x)",
+                                         "(1,x y)", "(1,\"x\",)", "(1;x)",       "(1,\"x\"\")", "(1,x\"y\")"};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
+        as_it_is(&of_pair, &plain, broken[i]);
+    pg_composite_free(pair);
+    pg_composite_free(outer);
+    pg_composite_free(one);
+    pg_composite_free(none);
+    pg_composite_free(NULL);
+}
+
+static void test_extensions(void)
+{
+    const struct pg_type hstore = {.kind = PG_HSTORE}, vector = {.kind = PG_VECTOR}, geometry = {.kind = PG_GEOMETRY};
+    const struct pg_type vectors = {.kind = PG_ARRAY, .element = PG_VECTOR, .delimiter = ','};
+    static const char *const no_hstore[] = {"a",
+                                            "\"a\"",
+                                            "\"a\"=>1",
+                                            "\"a\"=>\"1\",",
+                                            "\"a\"=>\"1\",\"b\"=>\"2\"",
+                                            "\"a\"=>NULLx",
+                                            "\"a\"=>\"1",
+                                            "\"base64\"=>\"AAAA\"",
+                                            "=>\"1\"",
+                                            "\"a\" => \"1\""};
+    static const char *const no_vector[] = {"",       "[",     "[]",   "[1",  "[1,]", "[,1]",
+                                            "[1 ,2]", "[NaN]", "[1]x", "{1}", "1,2"};
+    static const char *const no_geometry[] = {"",           "01",        "0101000000F", "0201000000", "010100002001",
+                                              "01010000zz", "POINT(1 2)"};
+    as(&hstore, &plain, "", "{}");
+    as(&hstore, &plain, "\"a\"=>\"1\", \"b \\\"\\\\\"=>NULL, \"\"=>\"NULL\"",
+       "{\"a\":\"1\",\"b \\\"\\\\\":null,\"\":\"NULL\"}");
+    as(&hstore, &plain, "\"base64\"=>\"AAAA\", \"b\"=>NULL", "{\"base64\":\"AAAA\",\"b\":null}");
+    as(&vector, &plain, "[1,-2.5,1e-10]", "[1,-2.5,1e-10]");
+    as(&vectors, &plain, "{\"[1,2]\",NULL}", "[[1,2],null]");
+    as_it_is(&vectors, &plain, "{{\"[1,2]\"}}");
+    as(&geometry, &plain, "0101000020E6100000000000000000F03F0000000000000040",
+       "{\"srid\":4326,\"wkb\":\"AQEAAAAAAAAAAADwPwAAAAAAAABA\"}");
+    as(&geometry, &plain, "00A0000001000010E63FF0000000000000", "{\"srid\":4326,\"wkb\":\"AIAAAAE/8AAAAAAAAA==\"}");
+    as(&geometry, &plain, "0101000000", "{\"srid\":0,\"wkb\":\"AQEAAAA=\"}");
+    for (size_t i = 0; i < sizeof no_hstore / sizeof *no_hstore; i++)
+        as_it_is(&hstore, &plain, no_hstore[i]);
+    for (size_t i = 0; i < sizeof no_vector / sizeof *no_vector; i++)
+        as_it_is(&vector, &plain, no_vector[i]);
+    for (size_t i = 0; i < sizeof no_geometry / sizeof *no_geometry; i++)
+        as_it_is(&geometry, &plain, no_geometry[i]);
+    as_it_is(&hstore, &texts, "\"a\"=>\"1\"");
+    as_it_is(&geometry, &texts, "0101000000");
+    as_it_is(&vector, &texts, "[1]");
+}
+
+/* Domains: int[] of a domain that is int[], and so on. Texts that nest without an end stay texts. */
+static void test_nesting(void)
+{
+    const struct pg_type arrays = {
+        .kind = PG_ARRAY, .element = PG_INTEGER, .delimiter = ',', .nested = 1, .nested_delimiters = ","};
+    as(&arrays, &plain, "{\"{1,2}\",NULL,\"{}\"}", "[[1,2],null,[]]");
+    as(&arrays, &plain, "{\"{{1,2}}\"}", "[\"{{1,2}}\"]");
+    as_it_is(&arrays, &plain, "{{\"{1,2}\"}}");
+    struct pg_composite *self = composite(1);
+    const struct pg_type of_self = {.kind = PG_COMPOSITE, .composite = self};
+    self->fields[0] = field("s", of_self);
+    struct cdc_buf text = CDC_BUF_INIT, out = CDC_BUF_INIT;
+    struct pg_value_counts counts = {0};
+    for (int i = 0; i < 200; i++)
+        cdc_buf_text(&text, i < 100 ? "(" : ")");
+    pg_value_append(&out, of_self, &plain, text.data, text.len, &counts);
+    check(cdc_json_validate(out.data, out.len, NULL) == 0, "nested without an end", "", "");
+    cdc_buf_free(&text);
+    cdc_buf_free(&out);
+    pg_composite_free(self);
 }
 
 static void test_types(void)
@@ -359,6 +507,9 @@ int main(void)
         test_depth(depth);
     test_time();
     test_arrays();
+    test_composites();
+    test_extensions();
+    test_nesting();
     test_types();
     test_positions();
     test_kinds();

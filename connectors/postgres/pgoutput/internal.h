@@ -70,7 +70,8 @@ struct pg_round {
     const struct cdc_stale *tables; /* BORROWED */
     uint64_t from;                  /* its place in the log */
     struct pg_visible visible;
-    bool seen; /* the open transaction */
+    uint64_t xmax; /* of that, also when it is over; 0: not known */
+    bool seen;     /* the open transaction */
 };
 
 /* Tables that keep rows of earlier attempts at the snapshot (parts.c). */
@@ -88,13 +89,16 @@ struct pg_parts {
 
 struct pgoutput {
     struct pgoutput_settings settings;
-    struct cdc_buf source_head; /* of lines without a table */
-    char system_id[32];         /* of boundary lines, with the timeline; "": not known */
+    struct cdc_value_format unsure; /* the settings' one, for changes whose composites are not certain */
+    uint64_t place;                 /* of the message, in the log */
+    struct cdc_buf source_head;     /* of lines without a table */
+    char system_id[32];             /* of boundary lines, with the timeline; "": not known */
     int64_t timeline;
     struct pg_relations relations;
     struct pg_transaction tx;
     struct pg_torn torn;
     struct pg_visible visible;
+    uint64_t xmax;           /* as of a round */
     struct pg_round *rounds; /* a table is in one of them */
     size_t n_rounds;
     struct pg_parts parts;
@@ -183,6 +187,8 @@ int pg_relations_decode_relation(struct pgoutput *decoder, struct cdc_bytes *byt
 /* The key of a table that was not certain before (unsure_until), for a transaction whose commit record is at lsn. */
 int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_table *table, uint64_t lsn,
                         struct cdc_error *error);
+/* Composite types may have been altered: those that tables have are described anew at the next change. */
+void pg_relations_composites_due(struct pg_relations *relations);
 /* All tables of that name. */
 void pg_relations_set_stale(struct pg_relations *relations, const char *schema, const char *name);
 void pg_relations_clear(struct pg_relations *relations);

@@ -191,7 +191,8 @@ static void line_head(struct pgoutput *decoder, struct pg_table *table, char op,
 static inline void row(struct pgoutput *decoder, const struct pg_table *table, const struct pg_cell *cells,
                        enum pg_row_part part, struct cdc_buf *out)
 {
-    pg_row_append(out, table, cells, part, &decoder->settings.format, &decoder->counts.values);
+    const struct cdc_value_format *format = table->composites_unsure ? &decoder->unsure : &decoder->settings.format;
+    pg_row_append(out, table, cells, part, format, &decoder->counts.values);
 }
 
 /* `,"key":{...}`, where there is one. */

@@ -173,6 +173,34 @@ static int needed_change(const struct pgoutput *decoder, const struct pg_table *
                                  "this sink then takes the snapshot with the others");
 }
 
+/* Is it of a transaction that began after the rows of the table were read, which were read after the last alteration? Where that was
+ * in the log is not known so exactly. */
+static bool began_after_read(const struct pgoutput *decoder, const struct pg_table *table)
+{
+    uint64_t xmax = table->round > 0 ? decoder->rounds[table->round - 1].xmax : decoder->xmax;
+    return table->composites_read && xmax != 0 && (int32_t)(decoder->tx.xid - (uint32_t)xmax) >= 0;
+}
+
+/* An alteration of a type is in no message. A change that came before it, or that may come after it, has composites as text. */
+static int check_composites(struct pgoutput *decoder, struct pg_table *table, struct cdc_error *error)
+{
+    const struct pgoutput_settings *settings = &decoder->settings;
+    for (int tries = 0; settings->recheck && tries < 3 && decoder->place > table->composites_until; tries++) {
+        int altered = settings->recheck(settings->describe_context, table, error);
+        if (altered <= 0) {
+            if (altered < 0)
+                return -1;
+            break;
+        }
+        table->composites_due = true;
+        if (pg_relations_settle(settings, table, decoder->tx.final_lsn, error) < 0)
+            return -1;
+    }
+    table->composites_unsure = (decoder->place < table->composites_from && !began_after_read(decoder, table)) ||
+                               (settings->recheck && decoder->place > table->composites_until);
+    return 0;
+}
+
 /* The table of a truncate, and of a change. Counts the change: excluded ones too, so that a pos does not depend on -t. */
 static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, struct cdc_error *error)
 {
@@ -182,8 +210,10 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
     }
     decoder->tx.ordinal++;
     struct pg_table *table = pg_relations_find(&decoder->relations, oid, error);
-    if (table && table->unsure_until != 0 && !table->stale &&
+    if (table && (table->unsure_until != 0 || table->composites_due) && !table->stale &&
         pg_relations_settle(&decoder->settings, table, decoder->tx.final_lsn, error) < 0)
+        return NULL;
+    if (table && table->n_composites > 0 && check_composites(decoder, table, error) < 0)
         return NULL;
     if (table && table->selected && !table->stale && decoder->tx.needed && pg_parts_have(decoder, table)) {
         needed_change(decoder, table, error);
@@ -478,6 +508,8 @@ struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct c
         return NULL;
     }
     decoder->settings = *settings;
+    decoder->unsure = settings->format;
+    decoder->unsure.composites_as_text = true;
     decoder->needed_from = UINT64_MAX;
     if (settings->table_bytes == 0)
         decoder->settings.table_bytes = TABLE_BYTES;
@@ -524,7 +556,9 @@ void pgoutput_set_server(struct pgoutput *decoder, const char *system_id, int64_
 
 int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, struct cdc_error *error)
 {
-    return pg_visible_parse(&decoder->visible, read_at, error);
+    int status = pg_visible_parse(&decoder->visible, read_at, error);
+    decoder->xmax = decoder->visible.xmax;
+    return status;
 }
 
 void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *offset_file)
@@ -536,6 +570,16 @@ void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *off
 void pgoutput_set_stale(struct pgoutput *decoder, const char *schema, const char *name)
 {
     pg_relations_set_stale(&decoder->relations, schema, name);
+}
+
+void pgoutput_set_composites_due(struct pgoutput *decoder)
+{
+    pg_relations_composites_due(&decoder->relations);
+}
+
+void pgoutput_set_place(struct pgoutput *decoder, uint64_t lsn)
+{
+    decoder->place = lsn;
 }
 
 void pgoutput_free(struct pgoutput *decoder)

@@ -19,9 +19,12 @@ struct pgoutput_settings {
     const struct pg_encoding *encoding; /* in which the texts come; NULL: in UTF-8. BORROWED */
     /* Completes a table that a Relation message described (type names, nullable, generated, primary key) from the
      * catalogs, or says that it is stale, and needs nothing; may be NULL in tests. Called once per Relation message, and once more at the first transaction from
-     * table->unsure_until on. When the catalog's columns differ
+     * table->unsure_until on, or where composites are due. When the catalog's columns differ
      * (older Relation), only what matches by name is taken. 0 or -1 */
     int (*describe)(void *context, struct pg_table *table, struct cdc_error *error);
+    /* Is each composite type of the table still as it was described? Sets table->composites_until where it is. 1: not; 0; -1. May be
+     * NULL: they are. Called for changes after composites_until. */
+    int (*recheck)(void *context, struct pg_table *table, struct cdc_error *error);
     /* A table has another name than before in this stream, under which it is, or was, selected; may be NULL. */
     void (*renamed)(void *context, const struct pg_table *before, const struct pg_table *now);
     /* A change of a table cannot be made exact: it is to be read again, and pgoutput_set_stale is called. May be NULL. 0 or -1 */
@@ -81,6 +84,10 @@ void pgoutput_set_stale(struct pgoutput *decoder, const char *schema, const char
 /* One sink, of this offset file, did not take that snapshot, since it was in the log already, up to lsn. What is omitted after
  * that would be missing in its copy: a row change that is both is an error (CONFIG). NULL: there is no such sink. */
 void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *offset_file);
+/* A composite type may have been altered (ALTER TYPE): describe is called once more for each table that has one. */
+void pgoutput_set_composites_due(struct pgoutput *decoder);
+/* Where the next message begins in the log, as the server says; of a change that is its own place, and not its transaction's. */
+void pgoutput_set_place(struct pgoutput *decoder, uint64_t lsn);
 /* Decodes the payload of one XLogData message; appends whole lines. Unknown messages and bad lengths are errors
  * (PROTOCOL). So is, as CONFIG, an insert of which the log has a part only: see decode_insert. */
 int pgoutput_decode(struct pgoutput *decoder, const char *data, size_t n, struct cdc_buf *out, struct cdc_error *error);

@@ -209,8 +209,9 @@ int pg_relations_settle(const struct pgoutput_settings *settings, struct pg_tabl
                         struct cdc_error *error)
 {
     bool had_key = table->has_key;
-    if (lsn < table->unsure_until || !table->selected)
+    if ((lsn < table->unsure_until && !table->composites_due) || !table->selected)
         return 0;
+    table->composites_due = false;
     if (complete_relation(settings, table, error) < 0)
         return -1;
     table->schema_written = table->schema_written && table->has_key == had_key;
@@ -225,6 +226,8 @@ static size_t bytes_of(const struct pg_table *table)
         n += sizeof *column + strlen(column->name) + strlen(column->type_name) + column->name_json.cap;
         n += column->base_type_name ? strlen(column->base_type_name) : 0;
     }
+    for (size_t i = 0; i < table->n_composites; i++)
+        n += sizeof *table->composites[i] + table->composites[i]->n * (sizeof *table->composites[i]->fields + 64);
     return n;
 }
 
@@ -313,6 +316,23 @@ static void forget_types(struct pg_relations *relations)
     relations->n_types = 0;
 }
 
+/* What is known of the times of the composites' fields. */
+static void keep_composites(const struct pg_relations *relations, struct pg_table *table)
+{
+    const struct pg_table *before = look_up(relations, table->oid);
+    if (!before)
+        return;
+    table->composites_from = before->composites_from;
+    table->composites_altered = before->composites_altered;
+}
+
+void pg_relations_composites_due(struct pg_relations *relations)
+{
+    for (size_t i = 0; i < relations->n_slots; i++)
+        if (relations->slots[i] && relations->slots[i]->n_composites > 0)
+            relations->slots[i]->composites_due = true;
+}
+
 static void tell_renamed(const struct pg_relations *relations, const struct pgoutput_settings *settings,
                          const struct pg_table *table)
 {
@@ -333,6 +353,7 @@ int pg_relations_decode_relation(struct pgoutput *decoder, struct cdc_bytes *byt
     forget_types(relations);
     if (status == 0)
         note_described(relations, table);
+    keep_composites(relations, table);
     if (status == 0 && complete_relation(settings, table, error) == 0) {
         table->round = pg_rounds_of(decoder, table);
         table->part = pg_parts_of(decoder, table);

@@ -25,7 +25,9 @@ static int add(struct pgoutput *decoder, const struct cdc_round *round, struct c
     if (!pg_pos_restart_lsn(round->of.at, &added->from))
         return cdc_error_set(error, CDC_EXIT_CONFIG, "'%.80s' is no position of a PostgreSQL source", round->of.at);
     decoder->n_rounds++;
-    return pg_visible_parse(&added->visible, cdc_span_text(round->read_at), error);
+    int status = pg_visible_parse(&added->visible, cdc_span_text(round->read_at), error);
+    added->xmax = added->visible.xmax;
+    return status;
 }
 
 int pgoutput_set_rounds(struct pgoutput *decoder, const struct cdc_rounds *rounds, uint64_t from,

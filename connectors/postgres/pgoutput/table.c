@@ -27,6 +27,33 @@ void pg_table_drop_columns(struct pg_table *table)
     free(table->columns);
     table->columns = NULL;
     table->n_columns = 0;
+    pg_table_drop_composites(table);
+}
+
+void pg_table_drop_composites(struct pg_table *table)
+{
+    for (size_t i = 0; i < table->n_composites; i++)
+        pg_composite_free(table->composites[i]);
+    free(table->composites);
+    table->composites = NULL;
+    table->n_composites = 0;
+}
+
+struct pg_composite *pg_table_composite(struct pg_table *table, uint32_t oid)
+{
+    enum { MOST = 256 };
+    for (size_t i = 0; i < table->n_composites; i++)
+        if (table->composites[i]->oid == oid)
+            return table->composites[i];
+    if (!table->composites)
+        table->composites = calloc(MOST, sizeof *table->composites);
+    struct pg_composite *composite =
+        table->composites && table->n_composites < MOST ? calloc(1, sizeof *composite) : NULL;
+    if (!composite)
+        return NULL;
+    composite->oid = oid;
+    table->composites[table->n_composites++] = composite;
+    return composite;
 }
 
 /* Arrays of enums, domains and extension types: format_type() says "mood[]". */

@@ -28,6 +28,16 @@ struct pg_table {
     char *schema, *name;
     struct pg_column *columns;
     size_t n_columns;
+    struct pg_composite **composites; /* that values of the columns have in them */
+    size_t n_composites;
+    /* The log says nothing of the fields of a composite type, and today's may be younger than a change: values in it are as they
+     * are described from this LSN on. 0: all are. */
+    uint64_t composites_from;
+    bool composites_read;        /* the rows that were read last are of after that */
+    uint64_t composites_until;   /* the catalogs were as described when the log was here */
+    bool composites_unsure;      /* of the change in hand: they are written as text */
+    uint32_t composites_altered; /* the transaction that altered one of them last */
+    bool composites_due;         /* may have been altered since: to be described anew */
     struct pg_key_facts key_facts;
     /* The log does not say what the primary key is (FULL, NOTHING), and today's may be younger than the change: then it is
      * none up to this LSN, from where on it is certain. 0: the key is that of the change. */
@@ -51,6 +61,10 @@ struct pg_table {
 void pg_table_free(struct pg_table *table);
 /* What is not selected needs no columns. */
 void pg_table_drop_columns(struct pg_table *table);
+/* The composite type of that oid, without fields where it is new; NULL: without memory, or there are too many, and it is text. */
+struct pg_composite *pg_table_composite(struct pg_table *table, uint32_t oid);
+/* No column may refer to them any more. */
+void pg_table_drop_composites(struct pg_table *table);
 /* Once names, identities and key_facts are set: settles which columns are the key, recognises arrays of other than
  * built-in types by their name, and builds name_json and source_head. 0 or -1 */
 int pg_table_prepare(struct pg_table *table, const char *pipeline, const char *database, struct cdc_error *error);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The server's text form of a value, as JSON (cdc-event(5), "Values"). */
+#include "connectors/postgres/pgoutput/nested.h"
+#include "connectors/postgres/pgoutput/number.h"
 #include "connectors/postgres/pgoutput/table.h"
 
 #include <cdc/json.h>
@@ -13,96 +15,96 @@ static const struct builtin {
     const char *name;
     struct pg_type type;
 } builtins[] = {
-    {16, "bool", {PG_BOOL, PG_TEXT, ',', false, 0, ""}},
-    {17, "bytea", {PG_BYTEA, PG_TEXT, ',', false, 0, ""}},
-    {20, "int8", {PG_INT8, PG_TEXT, ',', false, 0, ""}},
-    {21, "int2", {PG_INTEGER, PG_TEXT, ',', false, 0, ""}},
-    {23, "int4", {PG_INTEGER, PG_TEXT, ',', false, 0, ""}},
-    {26, "oid", {PG_INTEGER, PG_TEXT, ',', false, 0, ""}},
-    {114, "json", {PG_JSON, PG_TEXT, ',', false, 0, ""}},
-    {143, "_xml", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {199, "_json", {PG_ARRAY, PG_JSON, ',', false, 0, ""}},
-    {271, "_xid8", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {629, "_line", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {651, "_cidr", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {700, "float4", {PG_FLOAT, PG_TEXT, ',', false, 0, ""}},
-    {701, "float8", {PG_FLOAT, PG_TEXT, ',', false, 0, ""}},
-    {719, "_circle", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {775, "_macaddr8", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {791, "_money", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1000, "_bool", {PG_ARRAY, PG_BOOL, ',', false, 0, ""}},
-    {1001, "_bytea", {PG_ARRAY, PG_BYTEA, ',', false, 0, ""}},
-    {1002, "_char", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1003, "_name", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1005, "_int2", {PG_ARRAY, PG_INTEGER, ',', false, 0, ""}},
-    {1006, "_int2vector", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1007, "_int4", {PG_ARRAY, PG_INTEGER, ',', false, 0, ""}},
-    {1008, "_regproc", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1009, "_text", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1010, "_tid", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1011, "_xid", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1012, "_cid", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1013, "_oidvector", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1014, "_bpchar", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1015, "_varchar", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1016, "_int8", {PG_ARRAY, PG_INT8, ',', false, 0, ""}},
-    {1017, "_point", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1018, "_lseg", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1019, "_path", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1020, "_box", {PG_ARRAY, PG_TEXT, ';', false, 0, ""}},
-    {1021, "_float4", {PG_ARRAY, PG_FLOAT, ',', false, 0, ""}},
-    {1022, "_float8", {PG_ARRAY, PG_FLOAT, ',', false, 0, ""}},
-    {1027, "_polygon", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1028, "_oid", {PG_ARRAY, PG_INTEGER, ',', false, 0, ""}},
-    {1034, "_aclitem", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1040, "_macaddr", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1041, "_inet", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1114, "timestamp", {PG_TIMESTAMP, PG_TEXT, ',', false, 0, ""}},
-    {1115, "_timestamp", {PG_ARRAY, PG_TIMESTAMP, ',', false, 0, ""}},
-    {1182, "_date", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1183, "_time", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1184, "timestamptz", {PG_TIMESTAMPTZ, PG_TEXT, ',', false, 0, ""}},
-    {1185, "_timestamptz", {PG_ARRAY, PG_TIMESTAMPTZ, ',', false, 0, ""}},
-    {1186, "interval", {PG_INTERVAL, PG_TEXT, ',', false, 0, ""}},
-    {1187, "_interval", {PG_ARRAY, PG_INTERVAL, ',', false, 0, ""}},
-    {1231, "_numeric", {PG_ARRAY, PG_NUMERIC, ',', false, 0, ""}},
-    {1270, "_timetz", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1561, "_bit", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1563, "_varbit", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {1700, "numeric", {PG_NUMERIC, PG_TEXT, ',', false, 0, ""}},
-    {2201, "_refcursor", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {2207, "_regprocedure", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {2208, "_regoper", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {2209, "_regoperator", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {2210, "_regclass", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {2211, "_regtype", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {2949, "_txid_snapshot", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {2951, "_uuid", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3221, "_pg_lsn", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3643, "_tsvector", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3644, "_gtsvector", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3645, "_tsquery", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3735, "_regconfig", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3770, "_regdictionary", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3802, "jsonb", {PG_JSON, PG_TEXT, ',', false, 0, ""}},
-    {3807, "_jsonb", {PG_ARRAY, PG_JSON, ',', false, 0, ""}},
-    {3905, "_int4range", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3907, "_numrange", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3909, "_tsrange", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3911, "_tstzrange", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3913, "_daterange", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {3927, "_int8range", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {4073, "_jsonpath", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {4090, "_regnamespace", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {4097, "_regrole", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {4192, "_regcollation", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {5039, "_pg_snapshot", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {6150, "_int4multirange", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {6151, "_nummultirange", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {6152, "_tsmultirange", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {6153, "_tstzmultirange", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {6155, "_datemultirange", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
-    {6157, "_int8multirange", {PG_ARRAY, PG_TEXT, ',', false, 0, ""}},
+    {16, "bool", {PG_BOOL, PG_TEXT, ',', 0, "", false, NULL}},
+    {17, "bytea", {PG_BYTEA, PG_TEXT, ',', 0, "", false, NULL}},
+    {20, "int8", {PG_INT8, PG_TEXT, ',', 0, "", false, NULL}},
+    {21, "int2", {PG_INTEGER, PG_TEXT, ',', 0, "", false, NULL}},
+    {23, "int4", {PG_INTEGER, PG_TEXT, ',', 0, "", false, NULL}},
+    {26, "oid", {PG_INTEGER, PG_TEXT, ',', 0, "", false, NULL}},
+    {114, "json", {PG_JSON, PG_TEXT, ',', 0, "", false, NULL}},
+    {143, "_xml", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {199, "_json", {PG_ARRAY, PG_JSON, ',', 0, "", false, NULL}},
+    {271, "_xid8", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {629, "_line", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {651, "_cidr", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {700, "float4", {PG_FLOAT, PG_TEXT, ',', 0, "", false, NULL}},
+    {701, "float8", {PG_FLOAT, PG_TEXT, ',', 0, "", false, NULL}},
+    {719, "_circle", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {775, "_macaddr8", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {791, "_money", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1000, "_bool", {PG_ARRAY, PG_BOOL, ',', 0, "", false, NULL}},
+    {1001, "_bytea", {PG_ARRAY, PG_BYTEA, ',', 0, "", false, NULL}},
+    {1002, "_char", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1003, "_name", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1005, "_int2", {PG_ARRAY, PG_INTEGER, ',', 0, "", false, NULL}},
+    {1006, "_int2vector", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1007, "_int4", {PG_ARRAY, PG_INTEGER, ',', 0, "", false, NULL}},
+    {1008, "_regproc", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1009, "_text", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1010, "_tid", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1011, "_xid", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1012, "_cid", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1013, "_oidvector", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1014, "_bpchar", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1015, "_varchar", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1016, "_int8", {PG_ARRAY, PG_INT8, ',', 0, "", false, NULL}},
+    {1017, "_point", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1018, "_lseg", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1019, "_path", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1020, "_box", {PG_ARRAY, PG_TEXT, ';', 0, "", false, NULL}},
+    {1021, "_float4", {PG_ARRAY, PG_FLOAT, ',', 0, "", false, NULL}},
+    {1022, "_float8", {PG_ARRAY, PG_FLOAT, ',', 0, "", false, NULL}},
+    {1027, "_polygon", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1028, "_oid", {PG_ARRAY, PG_INTEGER, ',', 0, "", false, NULL}},
+    {1034, "_aclitem", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1040, "_macaddr", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1041, "_inet", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1114, "timestamp", {PG_TIMESTAMP, PG_TEXT, ',', 0, "", false, NULL}},
+    {1115, "_timestamp", {PG_ARRAY, PG_TIMESTAMP, ',', 0, "", false, NULL}},
+    {1182, "_date", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1183, "_time", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1184, "timestamptz", {PG_TIMESTAMPTZ, PG_TEXT, ',', 0, "", false, NULL}},
+    {1185, "_timestamptz", {PG_ARRAY, PG_TIMESTAMPTZ, ',', 0, "", false, NULL}},
+    {1186, "interval", {PG_INTERVAL, PG_TEXT, ',', 0, "", false, NULL}},
+    {1187, "_interval", {PG_ARRAY, PG_INTERVAL, ',', 0, "", false, NULL}},
+    {1231, "_numeric", {PG_ARRAY, PG_NUMERIC, ',', 0, "", false, NULL}},
+    {1270, "_timetz", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1561, "_bit", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1563, "_varbit", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {1700, "numeric", {PG_NUMERIC, PG_TEXT, ',', 0, "", false, NULL}},
+    {2201, "_refcursor", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {2207, "_regprocedure", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {2208, "_regoper", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {2209, "_regoperator", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {2210, "_regclass", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {2211, "_regtype", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {2949, "_txid_snapshot", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {2951, "_uuid", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3221, "_pg_lsn", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3643, "_tsvector", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3644, "_gtsvector", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3645, "_tsquery", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3735, "_regconfig", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3770, "_regdictionary", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3802, "jsonb", {PG_JSON, PG_TEXT, ',', 0, "", false, NULL}},
+    {3807, "_jsonb", {PG_ARRAY, PG_JSON, ',', 0, "", false, NULL}},
+    {3905, "_int4range", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3907, "_numrange", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3909, "_tsrange", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3911, "_tstzrange", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3913, "_daterange", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {3927, "_int8range", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {4073, "_jsonpath", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {4090, "_regnamespace", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {4097, "_regrole", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {4192, "_regcollation", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {5039, "_pg_snapshot", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {6150, "_int4multirange", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {6151, "_nummultirange", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {6152, "_tsmultirange", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {6153, "_tstzmultirange", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {6155, "_datemultirange", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
+    {6157, "_int8multirange", {PG_ARRAY, PG_TEXT, ',', 0, "", false, NULL}},
 };
 enum { BUILTINS = sizeof builtins / sizeof builtins[0] };
 
@@ -186,19 +188,6 @@ static inline void append_text(struct cdc_buf *out, const char *text, size_t n, 
 
 /* -- numbers --------------------------------------------------------------- */
 
-static inline bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static size_t digits(const char *p, size_t n)
-{
-    size_t i = 0;
-    while (i < n && is_digit(p[i]))
-        i++;
-    return i;
-}
-
 /* An integer as JSON writes it: no leading zeros. */
 static inline bool is_integer(const char *p, size_t n)
 {
@@ -206,36 +195,7 @@ static inline bool is_integer(const char *p, size_t n)
         p++;
         n--;
     }
-    return n != 0 && digits(p, n) == n && (n == 1 || *p != '0');
-}
-
-/* Any JSON number; NaN and Infinity are none. */
-static bool is_number(const char *p, size_t n)
-{
-    const char *end = p + n;
-    if (p < end && *p == '-')
-        p++;
-    size_t run = digits(p, (size_t)(end - p));
-    if (run == 0 || (run > 1 && *p == '0'))
-        return false;
-    p += run;
-    if (p < end && *p == '.') {
-        p++;
-        run = digits(p, (size_t)(end - p));
-        if (run == 0)
-            return false;
-        p += run;
-    }
-    if (p < end && (*p == 'e' || *p == 'E')) {
-        p++;
-        if (p < end && (*p == '+' || *p == '-'))
-            p++;
-        run = digits(p, (size_t)(end - p));
-        if (run == 0)
-            return false;
-        p += run;
-    }
-    return p == end;
+    return n != 0 && pg_digits(p, n) == n && (n == 1 || *p != '0');
 }
 
 /* Would a reader that uses doubles (JavaScript, jq) round this integer? From 2^53 + 1 on: 9007199254740993 would be
@@ -296,11 +256,11 @@ static bool is_timestamp(const char *p, size_t n)
     if (n < sizeof shape - 1)
         return false;
     for (size_t i = 0; i < sizeof shape - 1; i++)
-        if (shape[i] == 'd' ? !is_digit(p[i]) : p[i] != shape[i])
+        if (shape[i] == 'd' ? !pg_is_digit(p[i]) : p[i] != shape[i])
             return false;
     p += sizeof shape - 1;
     n -= sizeof shape - 1;
-    return n == 0 || (n > 1 && *p == '.' && digits(p + 1, n - 1) == n - 1);
+    return n == 0 || (n > 1 && *p == '.' && pg_digits(p + 1, n - 1) == n - 1);
 }
 
 static void append_timestamp(struct cdc_buf *out, const char *text, size_t n, bool zone, struct pg_value_counts *counts)
@@ -325,150 +285,12 @@ static void append_timestamp(struct cdc_buf *out, const char *text, size_t n, bo
     out->len = (size_t)(p - out->data);
 }
 
-/* -- arrays ---------------------------------------------------------------- */
-
-enum { ARRAY_DEPTH = 6 }; /* the server's own limit */
-
-struct array {
-    const char *p, *end;
-    struct pg_type type;
-    const struct cdc_value_format *format;
-    struct pg_value_counts *counts;
-    struct cdc_buf scratch; /* an element without its backslashes */
-};
-
-static struct pg_type inner_array(struct pg_type type)
-{
-    type.delimiter = type.nested_delimiters[0];
-    type.nested--;
-    memmove(type.nested_delimiters, type.nested_delimiters + 1, sizeof type.nested_delimiters - 1);
-    return type;
-}
-
-/* False for JSON's null, which could not be told from NULL among the elements: then the whole array is the server's text. */
-static bool append_element(struct array *array, struct cdc_buf *out, const char *p, size_t n)
-{
-    /* The elements of all dimensions have one type: int4[] and int4[][] are the same type for the server. */
-    struct pg_type element = {.kind = array->type.element, .element = PG_TEXT, .delimiter = ','};
-    if (array->type.nested > 0)
-        element = inner_array(array->type);
-    else if (array->type.element == PG_JSON && pg_json_is_null(p, n))
-        return false;
-    pg_value_append(out, element, array->format, p, n, array->counts);
-    return true;
-}
-
-/* "..." with backslash escapes; p is after the opening quote. A quoted "NULL" is a text, a bare NULL none. */
-static bool quoted_element(struct array *array, struct cdc_buf *out)
-{
-    const char *start = array->p, *p = start;
-    bool escaped = false;
-    while (p < array->end && *p != '"') {
-        if (*p == '\\') {
-            escaped = true;
-            p++;
-        }
-        p++;
-    }
-    if (p >= array->end)
-        return false;
-    array->p = p + 1;
-    if (!escaped)
-        return append_element(array, out, start, (size_t)(p - start));
-    array->scratch.len = 0;
-    for (; start < p; start++) {
-        if (*start == '\\')
-            start++;
-        cdc_buf_byte(&array->scratch, *start);
-    }
-    return append_element(array, out, array->scratch.data, array->scratch.len);
-}
-
-static bool bare_element(struct array *array, struct cdc_buf *out)
-{
-    const char *start = array->p, *p = start;
-    while (p < array->end && *p != array->type.delimiter && *p != '}') {
-        if (*p == '{' || *p == '"' || *p == '\\')
-            return false;
-        p++;
-    }
-    if (p == start)
-        return false;
-    array->p = p;
-    if (p - start != 4 || memcmp(start, "NULL", 4) != 0)
-        return append_element(array, out, start, (size_t)(p - start));
-    cdc_buf_lit(out, "null");
-    return true;
-}
-
-/* p is after an opening brace; leaves it after the closing one. {{1,2},{3,NULL}} becomes [[1,2],[3,null]]. */
-static bool braces(struct array *array, struct cdc_buf *out, int depth)
-{
-    cdc_buf_byte(out, '[');
-    if (array->p < array->end && *array->p == '}') {
-        array->p++;
-        cdc_buf_byte(out, ']');
-        return true;
-    }
-    while (array->p < array->end) {
-        bool good;
-        if (*array->p == '{') {
-            array->p++;
-            good = depth < ARRAY_DEPTH && braces(array, out, depth + 1);
-        } else if (*array->p == '"') {
-            array->p++;
-            good = quoted_element(array, out);
-        } else {
-            good = bare_element(array, out);
-        }
-        if (!good || array->p >= array->end)
-            return false;
-        char c = *array->p++;
-        if (c == '}') {
-            cdc_buf_byte(out, ']');
-            return true;
-        }
-        if (c != array->type.delimiter)
-            return false;
-        cdc_buf_byte(out, ',');
-    }
-    return false;
-}
-
-/* False, and nothing appended, when the text is no array. [0:1]={1,2} is another value than {1,2} to the server, and JSON has
- * no bounds: they are omitted, but in a key, where two rows would pass for one, which has the text then. The server writes
- * bounds only where they are needed. */
-static bool append_array(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format,
-                         const char *text, size_t n, struct pg_value_counts *counts)
-{
-    struct array array = {text, text + n, type, format, counts, CDC_BUF_INIT};
-    size_t start = out->len;
-    struct pg_value_counts before = *counts;
-    if (n != 0 && text[0] == '[' && !type.bounds) {
-        const char *brace = memchr(text, '{', n);
-        array.p = brace && brace[-1] == '=' ? brace : array.end;
-    }
-    bool good = array.p < array.end && *array.p++ == '{' && braces(&array, out, 1) && array.p == array.end;
-    if (array.scratch.failed)
-        out->failed = true;
-    cdc_buf_free(&array.scratch);
-    /* Then it is written as the plain text that it is, and counts as such. */
-    if (!good) {
-        out->len = start;
-        *counts = before;
-    }
-    return good;
-}
-
 /* -- one value, one row ---------------------------------------------------- */
 
-/* Around a value: the event, its row, and the dimensions of an array. */
-enum { JSON_DEPTH = CDC_JSON_DEPTH - 2 - ARRAY_DEPTH };
-
-/* Would valid JSON inside an event nest deeper than readers of events accept? */
-static bool too_deep(const char *p, size_t n)
+/* Would valid JSON nest deeper than that? */
+static bool too_deep(const char *p, size_t n, int limit)
 {
-    if (n < 2 * (JSON_DEPTH + 1)) /* each level has two brackets */
+    if (n < 2 * ((size_t)limit + 1)) /* each level has two brackets */
         return false;
     int depth = 0;
     bool quoted = false;
@@ -481,37 +303,33 @@ static bool too_deep(const char *p, size_t n)
             depth++;
         else if (!quoted && (*p == '}' || *p == ']'))
             depth--;
-        if (depth > JSON_DEPTH)
+        if (depth > limit)
             return true;
     }
     return false;
 }
 
-bool pg_json_is_null(const char *text, size_t n)
+/* Around a document: the event, its row, and what it is nested in, or as much as an array may be. */
+static int levels_left(int depth)
 {
-    const char *end = text + n;
-    while (text < end && strchr(" \t\n\r", *text) && *text)
-        text++;
-    while (end > text && strchr(" \t\n\r", end[-1]) && end[-1])
-        end--;
-    return end - text == 4 && memcmp(text, "null", 4) == 0;
+    return CDC_JSON_DEPTH - 2 - (depth > PG_ARRAY_DEPTH ? depth : PG_ARRAY_DEPTH);
 }
 
-static void append_json(struct cdc_buf *out, const char *text, size_t n, struct pg_value_counts *counts)
+static void append_json(struct cdc_buf *out, const struct pg_value_place *place, const char *text, size_t n)
 {
     /* The server's json type takes what RFC 8259 readers refuse (lone surrogates, any depth): then as text. */
-    if (cdc_json_validate(text, n, NULL) == 0 && !too_deep(text, n)) {
+    if (cdc_json_validate(text, n, NULL) == 0 && !too_deep(text, n, levels_left(place->depth))) {
         cdc_json_append_compact(out, cdc_span(text, n));
     } else {
-        append_text(out, text, n, counts);
-        counts->json_texts++;
+        append_text(out, text, n, place->counts);
+        place->counts->json_texts++;
     }
 }
 
-static inline void value(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format,
-                         const char *text, size_t n, struct pg_value_counts *counts)
+static inline void value(struct cdc_buf *out, const struct pg_type *type, const struct pg_value_place *place,
+                         const char *text, size_t n)
 {
-    switch (type.kind) {
+    switch (type->kind) {
     case PG_BOOL:
         if (n == 1 && *text == 't') {
             cdc_buf_lit(out, "true");
@@ -523,7 +341,7 @@ static inline void value(struct cdc_buf *out, struct pg_type type, const struct 
         }
         break;
     case PG_INT8:
-        if (format->int64_as_string && n != 0 && beyond_double(text, n))
+        if (place->format->int64_as_string && n != 0 && beyond_double(text, n))
             break;
         /* fall through */
     case PG_INTEGER:
@@ -533,11 +351,11 @@ static inline void value(struct cdc_buf *out, struct pg_type type, const struct 
         }
         break;
     case PG_NUMERIC:
-        if (!format->decimal_as_number)
+        if (!place->format->decimal_as_number)
             break;
         /* fall through */
     case PG_FLOAT:
-        if (is_number(text, n)) {
+        if (pg_is_number(text, n)) {
             cdc_buf_append(out, text, n);
             return;
         }
@@ -546,23 +364,35 @@ static inline void value(struct cdc_buf *out, struct pg_type type, const struct 
         if (append_bytea(out, text, n))
             return;
         break;
-    case PG_JSON: append_json(out, text, n, counts); return;
+    case PG_JSON: append_json(out, place, text, n); return;
     case PG_TIMESTAMP:
-    case PG_TIMESTAMPTZ: append_timestamp(out, text, n, type.kind == PG_TIMESTAMPTZ, counts); return;
+    case PG_TIMESTAMPTZ: append_timestamp(out, text, n, type->kind == PG_TIMESTAMPTZ, place->counts); return;
     case PG_ARRAY:
-        if (append_array(out, type, format, text, n, counts))
+    case PG_COMPOSITE:
+    case PG_HSTORE:
+    case PG_VECTOR:
+    case PG_GEOMETRY:
+        if (pg_nested_append(out, type, place, text, n))
             return;
         break;
     case PG_INTERVAL: /* the session's intervalstyle is ISO 8601 */
     case PG_TEXT: break;
     }
-    append_text(out, text, n, counts);
+    append_text(out, text, n, place->counts);
+}
+
+/* Of what is inside of another one. */
+static void append_inner(struct cdc_buf *out, const struct pg_type *type, const struct pg_value_place *place,
+                         const char *text, size_t n)
+{
+    value(out, type, place, text, n);
 }
 
 void pg_value_append(struct cdc_buf *out, struct pg_type type, const struct cdc_value_format *format, const char *text,
                      size_t n, struct pg_value_counts *counts)
 {
-    value(out, type, format, text, n, counts);
+    const struct pg_value_place place = {format, counts, append_inner, 0};
+    value(out, &type, &place, text, n);
 }
 
 static void append_raw(struct cdc_buf *out, const struct pg_cell *cell, struct pg_value_counts *counts)
@@ -573,13 +403,6 @@ static void append_raw(struct cdc_buf *out, const struct pg_cell *cell, struct p
     counts->unconvertible++;
 }
 
-static inline struct pg_type type_in_row(const struct pg_column *column)
-{
-    struct pg_type type = column->type;
-    type.bounds = column->key;
-    return type;
-}
-
 static inline bool in_part(const struct pg_column *column, enum pg_row_part part)
 {
     return part == PG_ROW_ALL || (part == PG_ROW_KEY ? column->key : column->identity);
@@ -588,6 +411,7 @@ static inline bool in_part(const struct pg_column *column, enum pg_row_part part
 void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const struct pg_cell *cells,
                    enum pg_row_part part, const struct cdc_value_format *format, struct pg_value_counts *counts)
 {
+    const struct pg_value_place place = {format, counts, append_inner, 0};
     char separator = '{';
     for (size_t i = 0; i < table->n_columns; i++) {
         const struct pg_column *column = &table->columns[i];
@@ -608,7 +432,7 @@ void pg_row_append(struct cdc_buf *out, const struct pg_table *table, const stru
         else if (cell->raw)
             append_raw(out, cell, counts);
         else
-            value(out, type_in_row(column), format, cell->p, cell->n, counts);
+            value(out, &column->type, &place, cell->p, cell->n);
     }
     if (separator == '{')
         cdc_buf_byte(out, '{');

@@ -3,6 +3,7 @@
 #include "connectors/postgres/schema/describe.h"
 
 #include "connectors/postgres/schema/internal.h"
+#include "connectors/postgres/schema/types.h"
 #include "connectors/postgres/session/query.h"
 
 #include <cdc/retry.h>
@@ -11,94 +12,6 @@
 #include <string.h>
 
 static const char what[] = "cannot look a table up in the catalogs";
-
-/* -- types -- */
-
-/* One row a column, in order: type name, base type of a domain with its name (NULL where it is no domain), element type
- * of an array (its base), delimiters. A domain may be made of a domain, and an array's elements may be one, of an array for
- * instance: hence the two recursions, b down to a column's base type, e down to what is no array any more, with a delimiter for
- * each array on the way. Values are written like those of the base. typsubscript and typlen tell arrays from the types of fixed
- * length that one may index, too (point, name). */
-#define IS_ARRAY "y.typsubscript = 'array_subscript_handler'::regproc AND y.typlen = -1"
-#define TYPES_SQL                                                                                                      \
-    "WITH RECURSIVE c AS (SELECT t, m, o FROM unnest($1::oid[], $2::int4[]) WITH "                                     \
-    "ORDINALITY u(t, m, o)), "                                                                                         \
-    "b AS (SELECT o, t AS base FROM c UNION ALL SELECT o, y.typbasetype FROM b "                                       \
-    "JOIN pg_type y ON y.oid = b.base WHERE y.typtype = 'd'), "                                                        \
-    "d AS (SELECT b.o, y.oid AS base FROM b JOIN pg_type y ON y.oid = b.base WHERE y.typtype <> 'd'), "                \
-    "e AS (SELECT o, base AS t, ''::text AS delimiters, 0 AS step FROM d UNION ALL SELECT e.o, CASE y.typtype WHEN "   \
-    "'d' THEN y.typbasetype ELSE y.typelem END, e.delimiters || CASE y.typtype WHEN 'd' THEN '' ELSE "                 \
-    "y.typdelim::text END, e.step + 1 FROM e JOIN pg_type y ON y.oid = e.t WHERE y.typtype = 'd' OR (" IS_ARRAY ")), " \
-    "l AS (SELECT DISTINCT ON (o) o, t, delimiters FROM e ORDER BY o, step DESC) "                                     \
-    "SELECT coalesce(format_type(c.t, c.m), '') AS name, CASE WHEN d.base <> c.t THEN format_type(d.base, NULL) END "  \
-    "AS base_name, coalesce(d.base, 0) AS base, CASE WHEN l.delimiters <> '' THEN l.t ELSE 0 END AS element, "         \
-    "coalesce(l.delimiters, '') AS delimiters FROM c LEFT JOIN d ON d.o = c.o LEFT JOIN l ON l.o = c.o ORDER BY c.o"
-
-static struct pg_type array_of(uint32_t element, const char *delimiters)
-{
-    struct pg_type type = {.kind = PG_ARRAY, .element = pg_type_of(element).kind, .delimiter = delimiters[0]};
-    size_t nested = strlen(delimiters) - 1;
-    if (nested > PG_NESTED_MAX) /* the elements stay the texts that they are */
-        return (struct pg_type){.kind = PG_ARRAY, .element = PG_TEXT, .delimiter = delimiters[0]};
-    type.nested = (uint8_t)nested;
-    memcpy(type.nested_delimiters, delimiters + 1, nested);
-    return type;
-}
-
-static int read_type(struct pg_answer *row, struct pg_column *column, struct cdc_error *error)
-{
-    uint32_t base = (uint32_t)pg_answer_int(row, "base"), element = (uint32_t)pg_answer_int(row, "element");
-    const char *delimiters = pg_answer_text(row, "delimiters");
-    const char *name = pg_answer_text(row, "name"), *base_name = pg_answer_text_or_null(row, "base_name");
-    if (pg_answer_good(row, what, error) < 0)
-        return -1;
-    if (base == 0 && column->type_name) /* dropped since: as the log names it */
-        return 0;
-    free(column->type_name);
-    free(column->base_type_name);
-    column->type_name = strdup(name);
-    column->base_type_name = base_name ? strdup(base_name) : NULL;
-    if (base_name && !column->base_type_name)
-        return cdc_error_memory(error);
-    column->type = pg_type_of(base);
-    /* An array type that is not built in: of enums, domains, an extension. Of enums the elements are texts; of a
-     * domain over int4 they are numbers. */
-    if (column->type.kind == PG_TEXT && *delimiters)
-        column->type = array_of(element, delimiters);
-    return column->type_name ? 0 : cdc_error_memory(error);
-}
-
-static PGresult *ask_types(PGconn *sql, const struct pg_table *table, struct cdc_error *error)
-{
-    struct cdc_buf oids = CDC_BUF_INIT, typmods = CDC_BUF_INIT;
-    for (size_t i = 0; i < table->n_columns; i++) {
-        cdc_buf_printf(&oids, "%c%lu", i ? ',' : '{', (unsigned long)table->columns[i].type_oid);
-        cdc_buf_printf(&typmods, "%c%ld", i ? ',' : '{', (long)table->columns[i].typmod);
-    }
-    cdc_buf_append(&oids, "}", 2);
-    cdc_buf_append(&typmods, "}", 2);
-    PGresult *result = NULL;
-    if (oids.failed || typmods.failed)
-        cdc_error_memory(error);
-    else
-        result = pg_query_rows(sql, TYPES_SQL, 2, (const char *const[]){oids.data, typmods.data}, what, error);
-    cdc_buf_free(&oids);
-    cdc_buf_free(&typmods);
-    return result;
-}
-
-static int read_types(PGconn *sql, struct pg_table *table, struct cdc_error *error)
-{
-    if (table->n_columns == 0)
-        return 0;
-    PGresult *result = ask_types(sql, table, error);
-    struct pg_answer row = {.result = result};
-    int status = result ? 0 : -1;
-    for (size_t i = 0; status == 0 && i < table->n_columns; i++, row.row++)
-        status = read_type(&row, &table->columns[i], error);
-    PQclear(result);
-    return status;
-}
 
 /* -- a relation of the log -- */
 
@@ -288,7 +201,7 @@ static int ask_relation(PGconn *sql, const char *const values[3], struct pg_tabl
     int status = PQntuples(result) == 0 ? 0 : read_relation(&row, table, error) < 0 ? -1 : 1;
     PQclear(result);
     /* After it: who sees the table sees types that were made with it. */
-    return status < 0 || read_types(sql, table, error) < 0 ? -1 : status;
+    return status < 0 || pg_types_read(sql, values[2], table, error) < 0 ? -1 : status;
 }
 
 static int is_held(PGconn *sql, uint32_t table, struct cdc_error *error)
@@ -391,7 +304,7 @@ static int fill(PGconn *sql, const struct pg_catalog_table *source, struct pg_ta
     PGresult *result = pg_query_rows(sql, columns_sql, 3, values, what, error);
     int status = result ? read_columns(result, table, generated, error) : -1;
     PQclear(result);
-    return status < 0 ? -1 : read_types(sql, table, error);
+    return status < 0 ? -1 : pg_types_read(sql, NULL, table, error);
 }
 
 struct pg_table *pg_describe_table(PGconn *sql, const struct pg_catalog_table *source, bool *generated,

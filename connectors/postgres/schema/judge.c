@@ -257,6 +257,82 @@ static bool judge_columns(const struct pg_judge *judge, struct cdc_buf *why)
     return rewrite == WRITTEN;
 }
 
+/* -- types -- */
+
+/* [16400,"c",[[1,"street",25,-1],...]]: a composite type and its fields; "e", [[16402,"sad"],...]: an enum and its labels. */
+struct type {
+    int64_t oid;
+    struct cdc_span kind, fields;
+};
+
+static bool next_type(struct cdc_json_iter *types, struct type *type)
+{
+    struct cdc_span item;
+    struct cdc_json_iter fields;
+    if (!cdc_json_next_element(types, &item))
+        return false;
+    *type = (struct type){.kind = {NULL, 0}};
+    cdc_json_iter_begin(&fields, item);
+    type->oid = next_number(&fields);
+    (void)cdc_json_next_element(&fields, &type->kind);
+    (void)cdc_json_next_element(&fields, &type->fields);
+    return true;
+}
+
+static bool has_element(struct cdc_span array, struct cdc_span wanted)
+{
+    struct cdc_json_iter elements;
+    struct cdc_span element;
+    cdc_json_iter_begin(&elements, array);
+    while (cdc_json_next_element(&elements, &element))
+        if (cdc_span_equal(element, wanted))
+            return true;
+    return false;
+}
+
+/* Do values of before read as they did? A field more is in all of them, and a label more is in none. */
+static bool same_type(const struct type *before, const struct type *now)
+{
+    struct cdc_json_iter labels;
+    struct cdc_span label;
+    if (cdc_span_equal(before->fields, now->fields))
+        return true;
+    if (!cdc_span_is(now->kind, "\"e\""))
+        return false;
+    cdc_json_iter_begin(&labels, before->fields);
+    while (cdc_json_next_element(&labels, &label))
+        if (!has_element(now->fields, label))
+            return false;
+    return true;
+}
+
+static const char *judge_types(const struct pg_judge *judge)
+{
+    struct cdc_json_iter types, olds;
+    struct type type, old;
+    cdc_json_iter_begin(&types, cdc_json_member(judge->now, "types"));
+    while (next_type(&types, &type)) {
+        cdc_json_iter_begin(&olds, cdc_json_member(judge->before, "types"));
+        while (next_type(&olds, &old))
+            if (old.oid == type.oid && !same_type(&old, &type))
+                return cdc_span_is(type.kind, "\"e\"") ? "a label of an enum has another text"
+                                                       : "a composite type in it was altered";
+    }
+    return NULL;
+}
+
+/* As objects, or as text: --composite is another one; or the rows were written by a version that knew text alone. */
+static const char *judge_form(const struct pg_judge *judge)
+{
+    struct cdc_span before = cdc_json_member(judge->before, "nested"), now = cdc_json_member(judge->now, "nested");
+    bool older = !cdc_json_member(judge->before, "types").p;
+    if (!now.p || cdc_json_is_null(now) || (!older && (!before.p || cdc_json_is_null(before))))
+        return NULL;
+    return older ? (cdc_span_is(now, "\"text\"") ? NULL : "composites, hstore and the like were text before")
+           : cdc_span_equal(before, now) ? NULL
+                                         : "--composite was another one";
+}
+
 /* -- all of it -- */
 
 /* Any name changes the row of its type, and so does its owner. */
@@ -277,6 +353,9 @@ static const char *judge_table(const struct pg_judge *judge)
         return "it was renamed, and renamed back";
     if (differs(judge, "key"))
         return "it has another key";
+    const char *types = judge_types(judge);
+    if (types || (types = judge_form(judge)))
+        return types;
     if (parts_left(judge))
         return "a partition was detached or dropped";
     return some_have_another_file(judge) ? "a partition was truncated, or written anew" : NULL;

@@ -60,12 +60,33 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
 #define PARTS_AS_LIST                                                                                                  \
     "(SELECT json_agg(json_build_array(t.inhrelid::text::int8, t.file::text::int8, t.by::text::int8"                   \
     ", t.toast::text::int8) ORDER BY t.inhrelid) FROM " PARTS_OF_C " t)"
+/* The types of its columns that are no built-in ones, with those that they are made of. Of a composite type its fields, of an enum
+ * the labels by their oids, which stay where a label gets another text; when one of the composites was altered last (see types.c);
+ * and how values of those that are more than a text are written ($3), where there are such. */
+#define TYPES_OF_C                                                                                                     \
+    "(WITH RECURSIVE w(t) AS (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND "    \
+    "NOT a.attisdropped AND a.atttypid >= 16384 UNION SELECT x.t FROM w JOIN pg_type y ON y.oid = w.t JOIN LATERAL "   \
+    "(SELECT y.typbasetype AS t WHERE y.typtype = 'd' UNION ALL SELECT y.typelem WHERE y.typtype = 'b' UNION ALL "     \
+    "SELECT r.rngsubtype FROM pg_range r WHERE y.typtype IN ('r', 'm') AND y.oid IN (r.rngtypid, r.rngmultitypid) "    \
+    "UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE y.typtype = 'c' AND a.attrelid = y.typrelid AND a.attnum "  \
+    "> 0 AND NOT a.attisdropped) x ON x.t >= 16384), f AS (SELECT y.oid, y.typtype, y.typrelid, CASE y.typtype WHEN "  \
+    "'c' THEN (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::text::int8, a.atttypmod) ORDER BY "   \
+    "a.attnum) FROM pg_attribute a WHERE a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped) WHEN 'e' "   \
+    "THEN (SELECT json_agg(json_build_array(v.oid::text::int8, v.enumlabel) ORDER BY v.oid) FROM pg_enum v WHERE "     \
+    "v.enumtypid = y.oid) END AS fields, y.typtype = 'c' OR EXISTS (SELECT 1 FROM pg_depend p JOIN pg_extension e ON " \
+    "e.oid = p.refobjid WHERE p.classid = 'pg_type'::regclass AND p.objid = y.oid AND p.refclassid = "                 \
+    "'pg_extension'::regclass AND p.deptype = 'e' AND (e.extname, y.typname) IN (('hstore', 'hstore'), ('vector', "    \
+    "'vector'), ('vector', 'halfvec'), ('postgis', 'geometry'), ('postgis', 'geography'))) AS nested FROM w JOIN "     \
+    "pg_type y ON y.oid = w.t) SELECT json_agg(json_build_array(f.oid::text::int8, f.typtype, f.fields) ORDER BY "     \
+    "f.oid) FILTER (WHERE f.typtype IN ('c', 'e')) AS types, (SELECT x.xmin::text::int8 FROM f fc JOIN pg_attribute "  \
+    "x ON x.attrelid = fc.typrelid AND x.attnum > 0 WHERE fc.typtype = 'c' ORDER BY age(x.xmin) LIMIT 1) AS altered, " \
+    "CASE WHEN bool_or(f.nested) THEN $3 END AS nested FROM f)"
 #define FORM_OF_C(listed, generated)                                                                                   \
     "json_build_object('oid', c.oid::text::int8, 'file', c.relfilenode::text::int8"                                    \
     ", 'toast', c.reltoastrelid::text::int8, 'owner', c.relowner::text::int8, 'named', y.xmin::text::int8"             \
     ", 'by', coalesce(b.oid, 0), 'all', b.oids, 'key', " KEY_OF_C                                                      \
     ", 'unseen', " UNSEEN_OF_C(listed, generated) ", 'cols', " COLUMNS_OF_C(                                           \
-        listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN " PARTS_AS_LIST " END)"
+        listed, generated) ", 'parts', CASE WHEN c.relkind = 'p' THEN " PARTS_AS_LIST " END, 'types', coalesce(k.types, '[]'), 'altered', k.altered, 'nested', k.nested)"
 #define SHAPES_SQL(schemas, listed, generated, since_18)                                                               \
     "SELECT concat_ws(' ', p.oid, p.xmin, p.pubowner, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, "         \
     "p.pubtruncate, p.pubviaroot" since_18 ") AS publication, (SELECT pg_current_snapshot()::text) AS xids, "          \
@@ -78,7 +99,7 @@ static int set_text(char **target, const char *text, struct cdc_error *error)
                            "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_type y ON "     \
                            "y.oid = c.reltype LEFT JOIN "                                                              \
                            "pg_attribute m ON m.attrelid = c.oid AND m.attnum = -6 LEFT JOIN LATERAL " PUBLISHED_BY(   \
-                               schemas) " b ON true WHERE c.oid = ANY ($2::oid[])) t ON true WHERE p.pubname = $1"
+                               schemas) " b ON true LEFT JOIN LATERAL " TYPES_OF_C " k ON true WHERE c.oid = ANY ($2::oid[])) t ON true WHERE p.pubname = $1"
 #define SCHEMAS                                                                                                        \
     " UNION ALL SELECT 2, s.oid::text::int8, s.xmin::text::int8 FROM pg_publication_namespace s WHERE s.pnpubid "      \
     "= p.oid AND (s.pnnspid = c.relnamespace OR (c.relispartition AND s.pnnspid IN (SELECT "                           \
@@ -124,8 +145,10 @@ static PGresult *ask(PGconn *sql, const struct pg_settings *settings, const stru
     struct cdc_buf oids = CDC_BUF_INIT;
     PGresult *result = NULL;
     if (append_oids(&oids, settings, catalog, only, PQdb(sql), error) == 0)
-        result = pg_query_rows(sql, shapes_sql(sql), 2, (const char *const[]){settings->publication, oids.data}, what,
-                               error);
+        result = pg_query_rows(sql, shapes_sql(sql), 3,
+                               (const char *const[]){settings->publication, oids.data,
+                                                     settings->format.objects_as_text ? "text" : "object"},
+                               what, error);
     cdc_buf_free(&oids);
     return result;
 }

@@ -5,6 +5,7 @@
 
 #include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/schema/describe.h"
+#include "connectors/postgres/schema/types.h"
 #include "connectors/postgres/schema/publication.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/names.h"
@@ -27,8 +28,10 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     struct cdc_error first = {0};
     if (pg_heal_relation(stream, table, error) < 0 || (!table->stale && pg_stream_ensure_sql(stream, error) < 0))
         return -1;
-    if (table->stale || pg_describe_relation(stream->sql, stream->pg, table, &first) == 0)
+    if (table->stale || pg_describe_relation(stream->sql, stream->pg, table, &first) == 0) {
+        pg_heal_composites(stream, table);
         return 0;
+    }
     if (!cdc_error_is_transient(&first)) {
         if (error)
             *error = first;
@@ -36,7 +39,32 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     }
     /* An idle connection may have been cut without our noticing. */
     pg_stream_close_sql(stream);
-    return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_describe_relation(stream->sql, stream->pg, table, error);
+    if (pg_stream_ensure_sql(stream, error) < 0 || pg_describe_relation(stream->sql, stream->pg, table, error) < 0)
+        return -1;
+    pg_heal_composites(stream, table);
+    return 0;
+}
+
+/* Where a copy heals itself, a table is read again once somebody who is altering one of its types is done. */
+static int ask_again(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)
+{
+    if (pg_stream_ensure_sql(stream, error) < 0 || pg_watch_await(stream, error) < 0)
+        return -1;
+    return pg_types_recheck(stream->sql, stream->heal.on, table, error);
+}
+
+static int recheck(void *context, struct pg_table *table, struct cdc_error *error)
+{
+    struct pg_stream *stream = context;
+    struct cdc_error first = {0};
+    int altered = ask_again(stream, table, &first);
+    if (altered < 0 && cdc_error_is_transient(&first)) { /* as above */
+        pg_stream_close_sql(stream);
+        return ask_again(stream, table, error);
+    }
+    if (altered < 0 && error)
+        *error = first;
+    return altered;
 }
 
 /* A copy goes by names, the publication by tables. */
@@ -91,6 +119,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
                                          .selection = pg->selection,
                                          .encoding = stream->converts ? &stream->encoding : NULL,
                                          .describe = describe,
+                                         .recheck = recheck,
                                          .renamed = renamed,
                                          .stale = stale,
                                          .describe_context = stream};

@@ -3,6 +3,7 @@
  * sinks must not get lines of the new form, for rows of the old one. */
 #include "connectors/postgres/stream/internal.h"
 
+#include <cdc/json.h>
 #include <cdc/retry.h>
 
 #define UNSEEN_MS 5000 /* for a commit that others do not see yet */
@@ -41,6 +42,21 @@ static const char *why_stale(const struct pg_heal *heal, const struct pg_table *
     if (!pg_shapes_has(&heal->shapes, table))
         return "another table was there under its name";
     return pg_shapes_differ(&heal->shapes, table, lsn) ? "it had another form meanwhile" : NULL;
+}
+
+/* Where the last alteration of a composite type was seen before, with a form of the table, its fields are certain from there on. */
+void pg_heal_composites(struct pg_stream *stream, struct pg_table *table)
+{
+    const struct pg_shape *shape = pg_shapes_find(&stream->heal.shapes, table->schema, table->name);
+    int64_t altered;
+    table->composites_read = false;
+    if (!shape || !shape->is || shape->oid != table->oid ||
+        !cdc_json_int64(cdc_json_member(cdc_span_text(shape->is), "altered"), &altered) ||
+        (uint32_t)altered != table->composites_altered)
+        return;
+    table->composites_read = !shape->own;
+    if (table->composites_from > shape->at)
+        table->composites_from = shape->at;
 }
 
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error)

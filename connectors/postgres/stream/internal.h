@@ -195,6 +195,8 @@ int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error);
 int pg_heal_save(struct pg_stream *stream, struct cdc_error *error);
 /* A Relation message (form.c): sets table->stale where rows of before are not of that form. Looks at the catalogs when it must. */
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error);
+/* After it was described: from where on the fields of its composites are certain. */
+void pg_heal_composites(struct pg_stream *stream, struct pg_table *table);
 /* What the rounds have seen of the log, to the decoder; the log must be the one that they have seen. */
 int pg_heal_rounds(struct pg_stream *stream, struct cdc_error *error);
 /* The boundary W is due: all before lsn has come, and no transaction is open. Appends it, and the run is over. */
@@ -222,6 +224,8 @@ void pg_moves_clear(struct pg_moves *moves);
 int pg_watch_begin(struct pg_stream *stream, struct cdc_error *error);
 /* Says what has left the stream's view since; CONFIG for a table that -t names. Never waits for the server, but where the
  * catalogs have changed. Of a standby it asks for the timeline, too. */
+/* Waits for the answer to a question that was put, and keeps it, so that the session may be asked something else. */
+int pg_watch_await(struct pg_stream *stream, struct cdc_error *error);
 int pg_watch_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error);
 /* Looks at the tables now. Where the server cannot be asked it is as if nothing had changed, and is asked again. */
 int pg_watch_look(struct pg_stream *stream, struct cdc_error *error);

@@ -170,7 +170,7 @@ static int xlog_data(struct pg_stream *stream, const char *data, int n, struct c
     if (n < 26)
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "a message of %d bytes: 26 are needed", n);
     /* 'w', start, wal_end, clock, then the message. The LSNs are of no use as positions: Relation has 0/0, rows of
-     * one COPY share theirs. So wal_end is taken from keepalives only. */
+     * one COPY share theirs. So wal_end is taken from keepalives only. What start is good for: what the catalogs were then. */
     const char *payload = data + 25;
     size_t length = (size_t)n - 25;
     uint64_t after = pg_heal_after(stream, payload, length);
@@ -180,6 +180,7 @@ static int xlog_data(struct pg_stream *stream, const char *data, int n, struct c
         pg_heal_stop(stream, out, cdc_clock_ms());
         return 0;
     }
+    pgoutput_set_place(stream->decoder, pg_status_i64(data + 1));
     if (pgoutput_decode(stream->decoder, payload, length, out, error) < 0)
         return -1;
     if (payload[0] == 'C') {

@@ -21,7 +21,7 @@
 #define LOOK_SHARE 20   /* of the time, a slow question may take one part */
 #define PATIENCE_MS 200 /* with tables that somebody holds locked: the lines wait meanwhile. It is asked again */
 
-/* Tables, by the transactions that wrote their rows of the catalog and those of their columns (not temporary ones, which come and
+/* Tables, by the transactions that wrote their rows of the catalog and those of their columns, and of composite types; labels of enums (not temporary ones, which come and
  * go all the time, and are never seen); names of schemas; keys; the publication's own row; its lists. */
 #define FINGERPRINT_SQL(schemas)                                                                                       \
     "SELECT concat_ws(' ', (SELECT concat(count(*), ' ', sum(hashint8(oid::int8 * 4294967296 + xmin::text::int8)), ' " \
@@ -29,8 +29,9 @@
     "sum(hashtext(concat(relname, ' ', oid, ' ', relnamespace, relkind, relpersistence, relispartition)))) FROM "      \
     "pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') AND relpersistence <> 't'), (SELECT concat(count(*), "  \
     "' ', sum(hashint8(a.attrelid::int8 * 4294967296 + a.xmin::text::int8))) FROM pg_catalog.pg_attribute a JOIN "     \
-    "pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'p') AND "                  \
-    "c.relpersistence = 'p' AND c.oid >= 16384), (SELECT sum(hashtext(concat(nspname, oid))) FROM "                    \
+    "pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'p', 'c') AND "             \
+    "c.relpersistence = 'p' AND c.oid >= 16384), (SELECT concat(count(*), ' ', sum(hashtext(concat(oid, ' ', "         \
+    "enumlabel)))) FROM pg_catalog.pg_enum), (SELECT sum(hashtext(concat(nspname, oid))) FROM "                        \
     "pg_catalog.pg_namespace WHERE nspname !~ '^pg_'), (SELECT concat(count(*), ' ', "                                 \
     "sum(hashtext(concat(indexrelid, ' ', xmin)))) FROM pg_catalog.pg_index WHERE indrelid >= 16384 AND "              \
     "(indisprimary OR indisreplident)), "                                                                              \
@@ -150,6 +151,8 @@ int pg_watch_look(struct pg_stream *stream, struct cdc_error *error)
     stream->watch.said = look.said;
     stream->watch.n_said = look.n;
     stream->watch.looked = true;
+    if (stream->decoder)
+        pgoutput_set_composites_due(stream->decoder);
     /* Where the server could not be asked it is asked again, as above. */
     if (found.status == 0 && pg_stream_look_at_members(stream, &found) < 0 && cdc_error_is_transient(&found)) {
         free(stream->watch.seen);
@@ -217,6 +220,27 @@ static bool take_results(struct pg_stream *stream)
             return true;
     }
     return false;
+}
+
+int pg_watch_await(struct pg_stream *stream, struct cdc_error *error)
+{
+    struct pg_watch *watch = &stream->watch;
+    PGresult *result = NULL;
+    if (!watch->asked || !stream->sql || PQstatus(stream->sql) != CONNECTION_OK)
+        return 0;
+    struct pg_wait wait = pg_wait_begin(stream->sql);
+    do {
+        if (pg_wait_result(stream->sql, &wait, &result, error) < 0)
+            return -1;
+        if (result && pg_wait_is_copy(result)) {
+            PQclear(result);
+            leave_session(stream);
+            return 0;
+        }
+        watch->changed = (result && take_answer(stream, result)) || watch->changed;
+        PQclear(result);
+    } while (result);
+    return 0;
 }
 
 /* -- a standby -- */
