@@ -161,13 +161,18 @@ rest_line() { echo "{ cdc-snapshot --chunk-rows 40 $(source_options) && exec pg-
     is "rows of the second attempt" 30000 "$(grep '"op":"r"' "$DIR/out" | grep -c 'a0002')"
 }
 
-@test "an attempt for a sink that came since: it has all rows" {
+@test "an attempt for a sink that came since, and tells of itself only when it has begun: it has all rows" {
     killed_in_part
     mkdir "$DIR/second"
-    supervise "{ cdc-snapshot --chunk-rows 40 $(source_options) && exec pg-cdc --heartbeat 1 $(source_options); } | tee >(cdc-sink-sqlite --offset-file '$STATE/second.offset' '$DIR/second/copy.db') | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"
+    cat >"$DIR/late" <<END
+until [ -e '$STATE/second.offset' ] || grep -q '"sinks"' '$STATE/cdc-snapshot-$NAME.offset'; do sleep 0.05; done
+exec cdc-sink-sqlite --offset-file '$STATE/second.offset' '$DIR/second/copy.db'
+END
+    supervise "{ cdc-snapshot --chunk-rows 40 $(source_options) && exec pg-cdc --heartbeat 1 $(source_options); } | tee >(bash '$DIR/late') | cdc-sink-sqlite --state-dir '$STATE' '$DIR/copy.db'"
     equal t "id, v, big"
     equal t "id, v, big" "$DIR/second/copy.db"
     stop_supervised
+    grep -q "a sink has come, or was set back" "$DIR/err"
 }
 
 @test "--where: the rows that meet all conditions, of these tables; whatever is no condition is 78, and no slot is made" {
