@@ -51,7 +51,7 @@ lag_above() { awk -v b="$1" -v m="$2" '/^cdc_lag_bytes/ {bytes = $NF} /^cdc_lag_
     sql "insert into $NAME.t select i, 'v' || i from generate_series(1, $ROWS) i"
     wait_inside
     # Blocked, too: the pipe is full.
-    wait_until lag_above $((ROWS * 50)) 1000
+    wait_until lag_above $((ROWS * 50)) 1000 || { grep lag "$DIR/metrics"; tail -5 "$DIR/err"; false; }
     kill -USR1 "$(member "$GROUP" pg-cdc)"
     wait_for_match "$DIR/err" '^pg-cdc: .*changes'
     kill -KILL "$(member "$GROUP" pg-cdc)"

@@ -81,7 +81,7 @@ static PGresult *ask_types(PGconn *sql, const struct pg_table *table, struct cdc
     if (oids.failed || typmods.failed)
         cdc_error_memory(error);
     else
-        result = pg_query_rows(sql, TYPES_SQL, 2, (const char *const[]){oids.data, typmods.data}, what, error);
+        result = pg_query_often(sql, TYPES_SQL, 2, (const char *const[]){oids.data, typmods.data}, what, error);
     cdc_buf_free(&oids);
     cdc_buf_free(&typmods);
     return result;
@@ -281,7 +281,7 @@ static int ask_relation(PGconn *sql, const char *const values[3], struct pg_tabl
 {
     bool v15 = PQserverVersion(sql) >= 150000;
     PGresult *result =
-        pg_query_rows(sql, v15 ? RELATION_SQL(NOT_LISTED) : RELATION_SQL("$1::text IS NULL"), 3, values, what, error);
+        pg_query_often(sql, v15 ? RELATION_SQL(NOT_LISTED) : RELATION_SQL("$1::text IS NULL"), 3, values, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
@@ -388,7 +388,7 @@ static int fill(PGconn *sql, const struct pg_catalog_table *source, struct pg_ta
     char oid[16];
     const char *values[3] = {oid, source->columns, PQserverVersion(sql) >= 180000 ? "t" : "f"};
     snprintf(oid, sizeof oid, "%lu", (unsigned long)source->oid);
-    PGresult *result = pg_query_rows(sql, columns_sql, 3, values, what, error);
+    PGresult *result = pg_query_often(sql, columns_sql, 3, values, what, error);
     int status = result ? read_columns(result, table, generated, error) : -1;
     PQclear(result);
     return status < 0 ? -1 : read_types(sql, table, error);
