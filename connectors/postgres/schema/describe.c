@@ -194,7 +194,7 @@ static int ask_relation(PGconn *sql, const char *const values[3], struct pg_tabl
 {
     bool v15 = PQserverVersion(sql) >= 150000;
     PGresult *result =
-        pg_query_rows(sql, v15 ? RELATION_SQL(NOT_LISTED) : RELATION_SQL("$1::text IS NULL"), 3, values, what, error);
+        pg_query_often(sql, v15 ? RELATION_SQL(NOT_LISTED) : RELATION_SQL("$1::text IS NULL"), 3, values, what, error);
     if (!result)
         return -1;
     struct pg_answer row = {.result = result};
@@ -301,7 +301,7 @@ static int fill(PGconn *sql, const struct pg_catalog_table *source, struct pg_ta
     char oid[16];
     const char *values[3] = {oid, source->columns, PQserverVersion(sql) >= 180000 ? "t" : "f"};
     snprintf(oid, sizeof oid, "%lu", (unsigned long)source->oid);
-    PGresult *result = pg_query_rows(sql, columns_sql, 3, values, what, error);
+    PGresult *result = pg_query_often(sql, columns_sql, 3, values, what, error);
     int status = result ? read_columns(result, table, generated, error) : -1;
     PQclear(result);
     return status < 0 ? -1 : pg_types_read(sql, NULL, table, error);

@@ -92,7 +92,7 @@ static PGresult *ask_types(PGconn *sql, struct cdc_buf *oids, struct cdc_buf *ty
     if (oids->failed || typmods->failed)
         cdc_error_memory(error);
     else
-        result = pg_query_rows(sql, TYPES_SQL, 2, (const char *const[]){oids->data, typmods->data}, what, error);
+        result = pg_query_often(sql, TYPES_SQL, 2, (const char *const[]){oids->data, typmods->data}, what, error);
     cdc_buf_free(oids);
     cdc_buf_free(typmods);
     return result;

@@ -5,6 +5,9 @@
 #include "connectors/postgres/session/wait.h"
 
 #include <ctype.h>
+#include <libpq-events.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* -- errors -- */
@@ -113,18 +116,22 @@ static void prefix(const char *what, const struct cdc_error *wait, struct cdc_er
     cdc_error_set(error, wait->status, "%s: %s", what, wait->text);
 }
 
-PGresult *pg_query_result(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
-                          struct cdc_error *error)
+/* As PQexec does it: what a question before left unread is thrown away. */
+static int make_ready(PGconn *sql, const char *what, struct cdc_error *error)
+{
+    struct cdc_error failed = {0};
+    if (pg_wait_discard(sql, &failed) == 0)
+        return 0;
+    prefix(what, &failed, error);
+    return -1;
+}
+
+/* The result of what was sent; sent: what libpq says to that. */
+static PGresult *take_result(PGconn *sql, int sent, const char *what, struct cdc_error *error)
 {
     struct cdc_error failed = {0};
     PGresult *last = NULL, *next = NULL;
-    /* As PQexec does it: what a question before left unread is thrown away. */
-    if (pg_wait_discard(sql, &failed) < 0) {
-        prefix(what, &failed, error);
-        return NULL;
-    }
-    /* PQsendQueryParams uses the extended protocol: it takes a single statement, and a replication connection refuses it. */
-    if (!(n == 0 ? PQsendQuery(sql, text) : PQsendQueryParams(sql, text, n, NULL, values, NULL, NULL, 0))) {
+    if (!sent) {
         pg_query_fail(sql, NULL, what, error);
         return NULL;
     }
@@ -145,6 +152,16 @@ PGresult *pg_query_result(PGconn *sql, const char *text, int n, const char *cons
     return last;
 }
 
+PGresult *pg_query_result(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
+                          struct cdc_error *error)
+{
+    if (make_ready(sql, what, error) < 0)
+        return NULL;
+    /* PQsendQueryParams uses the extended protocol: it takes a single statement, and a replication connection refuses it. */
+    int sent = n == 0 ? PQsendQuery(sql, text) : PQsendQueryParams(sql, text, n, NULL, values, NULL, NULL, 0);
+    return take_result(sql, sent, what, error);
+}
+
 PGresult *pg_query(PGconn *sql, const char *text, int n, const char *const *values, ExecStatusType expected,
                    const char *what, struct cdc_error *error)
 {
@@ -156,6 +173,71 @@ PGresult *pg_query_rows(PGconn *sql, const char *text, int n, const char *const 
                         struct cdc_error *error)
 {
     return pg_query(sql, text, n, values, PGRES_TUPLES_OK, what, error);
+}
+
+/* The texts that were prepared on a connection; its number names the statement. They go with the connection. */
+#define OFTEN_MAX 8
+struct prepared {
+    const char *texts[OFTEN_MAX];
+    size_t n;
+};
+
+static int on_event(PGEventId event, void *info, void *context)
+{
+    (void)context;
+    if (event == PGEVT_CONNDESTROY)
+        free(PQinstanceData(((PGEventConnDestroy *)info)->conn, on_event));
+    return 1;
+}
+
+/* BORROWED; NULL without memory. */
+static struct prepared *prepared_of(PGconn *sql)
+{
+    struct prepared *prepared = PQinstanceData(sql, on_event);
+    if (prepared || !PQregisterEventProc(sql, on_event, "prepared", NULL))
+        return prepared;
+    prepared = calloc(1, sizeof *prepared);
+    if (prepared)
+        PQsetInstanceData(sql, on_event, prepared);
+    return prepared;
+}
+
+/* The number of the statement; OFTEN_MAX when it is none, -1 on errors. */
+static int prepare(PGconn *sql, struct prepared *prepared, const char *text, const char *what, struct cdc_error *error)
+{
+    char name[16];
+    size_t i = 0;
+    while (i < prepared->n && prepared->texts[i] != text)
+        i++;
+    if (i < prepared->n || i == OFTEN_MAX)
+        return (int)i;
+    if (make_ready(sql, what, error) < 0)
+        return -1;
+    snprintf(name, sizeof name, "cdc_%zu", i);
+    PGresult *result = take_result(sql, PQsendPrepare(sql, name, text, 0, NULL), what, error);
+    result = result ? pg_query_expect(sql, result, PGRES_COMMAND_OK, what, error) : NULL;
+    PQclear(result);
+    if (!result)
+        return -1;
+    prepared->texts[prepared->n++] = text;
+    return (int)i;
+}
+
+PGresult *pg_query_often(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
+                         struct cdc_error *error)
+{
+    char name[16];
+    struct prepared *prepared = prepared_of(sql);
+    int number = prepared ? prepare(sql, prepared, text, what, error) : OFTEN_MAX;
+    if (number < 0)
+        return NULL;
+    if (number == OFTEN_MAX)
+        return pg_query_rows(sql, text, n, values, what, error);
+    if (make_ready(sql, what, error) < 0)
+        return NULL;
+    snprintf(name, sizeof name, "cdc_%d", number);
+    PGresult *result = take_result(sql, PQsendQueryPrepared(sql, name, n, values, NULL, NULL, 0), what, error);
+    return result ? pg_query_expect(sql, result, PGRES_TUPLES_OK, what, error) : NULL;
 }
 
 int pg_query_run(PGconn *sql, const char *text, const char *what, struct cdc_error *error)

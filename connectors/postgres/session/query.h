@@ -19,6 +19,10 @@ PGresult *pg_query_result(PGconn *sql, const char *text, int n, const char *cons
 /* Rows of a catalog: PGRES_TUPLES_OK is expected. */
 PGresult *pg_query_rows(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
                         struct cdc_error *error);
+/* The same for a question that is put for each table: it is prepared once in a connection, since planning it takes the server
+ * longer than the answer. text: BORROWED for the life of the connection, and told from others by its address. */
+PGresult *pg_query_often(PGconn *sql, const char *text, int n, const char *const *values, const char *what,
+                         struct cdc_error *error);
 /* A statement without rows. 0 or -1 */
 int pg_query_run(PGconn *sql, const char *text, const char *what, struct cdc_error *error);
 /* The result when its status is the expected one; else sets error, and NULL. TAKES result. */
