@@ -238,9 +238,12 @@ PQnoticeReceiver PQsetNoticeReceiver(PGconn *connection, PQnoticeReceiver receiv
     (void)connection, (void)context;
     return receiver;
 }
+/* The first that asks is remembered. Statements that would be prepared are sent as they are, and are seen in the conversation. */
 int PQregisterEventProc(PGconn *connection, PGEventProc event, const char *name, void *context)
 {
-    (void)name, (void)context;
+    (void)context;
+    if (strcmp(name, "prepared") == 0)
+        return 0;
     connection->event = event;
     return 1;
 }
@@ -252,8 +255,7 @@ int PQsetInstanceData(PGconn *connection, PGEventProc event, void *data)
 }
 void *PQinstanceData(const PGconn *connection, PGEventProc event)
 {
-    (void)event;
-    return connection ? connection->instance : NULL;
+    return connection && connection->event == event ? connection->instance : NULL;
 }
 int PQsetnonblocking(PGconn *connection, int on)
 {
