@@ -161,8 +161,13 @@ static int read_row(struct pgoutput *decoder, struct cdc_bytes *bytes, const str
 }
 
 /* One line cannot be there for one sink, and not for another. */
-static int needed_change(const struct pgoutput *decoder, const struct pg_table *table, struct cdc_error *error)
+static int needed_change(const struct pgoutput *decoder, struct pg_table *table, struct cdc_error *error)
 {
+    const struct pgoutput_settings *settings = &decoder->settings;
+    int again = settings->needed ? settings->needed(settings->describe_context, table, decoder->needed_by, error) : 0;
+    table->stale = again > 0;
+    if (again != 0)
+        return again < 0 ? -1 : 0;
     cdc_error_set(
         error, CDC_EXIT_CONFIG,
         "table \"%s\".\"%s\": the snapshot that was taken again has seen changes that the sink of \"%s\" has not: it "
@@ -184,10 +189,8 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
     if (table && table->unsure_until != 0 && !table->stale &&
         pg_relations_settle(&decoder->settings, table, decoder->tx.final_lsn, error) < 0)
         return NULL;
-    if (table && table->selected && !table->stale && decoder->tx.needed) {
-        needed_change(decoder, table, error);
+    if (table && table->selected && !table->stale && decoder->tx.needed && needed_change(decoder, table, error) < 0)
         return NULL;
-    }
     return table;
 }
 

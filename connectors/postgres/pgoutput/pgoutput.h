@@ -24,7 +24,10 @@ struct pgoutput_settings {
     int (*describe)(void *context, struct pg_table *table, struct cdc_error *error);
     /* A table has another name than before in this stream, under which it is, or was, selected; may be NULL. */
     void (*renamed)(void *context, const struct pg_table *before, const struct pg_table *now);
-    void *describe_context; /* of both */
+    /* A change of the table is omitted, and the sink of that offset file needs it (pgoutput_set_needed). 1: the table will be read
+     * again, and its changes are omitted from now on; 0: it will not, which is an error (CONFIG); -1. NULL: 0 */
+    int (*needed)(void *context, const struct pg_table *table, const char *offset_file, struct cdc_error *error);
+    void *describe_context; /* of all of them */
     size_t table_bytes;     /* of memory, see pgoutput_is_full; 0: 256 MiB */
 };
 struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct cdc_error *error); /* RETURNS NEW */
@@ -74,7 +77,7 @@ int pgoutput_set_rounds(struct pgoutput *decoder, const struct cdc_rounds *round
 /* A table that will be read again: its changes are omitted from now on. */
 void pgoutput_set_stale(struct pgoutput *decoder, const char *schema, const char *name);
 /* One sink, of this offset file, did not take that snapshot, since it was in the log already, up to lsn. What is omitted after
- * that would be missing in its copy: a row change that is both is an error (CONFIG). NULL: there is no such sink. */
+ * that would be missing in its copy: of a row change that is both settings.needed is told. NULL: there is no such sink. */
 void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *offset_file);
 /* Decodes the payload of one XLogData message; appends whole lines. Unknown messages and bad lengths are errors
  * (PROTOCOL). So is, as CONFIG, an insert of which the log has a part only: see decode_insert. */

@@ -51,6 +51,22 @@ static void renamed(void *context, const struct pg_table *before, const struct p
                   before->name, now->schema, now->name, meaning);
 }
 
+/* Two sinks, and all of it was killed when one was in the log and the other had not stored the snapshot. That was taken again for the
+ * second, and what it has seen is omitted: both have the table anew, at one place of the log. */
+static int needed(void *context, const struct pg_table *table, const char *offset_file, struct cdc_error *error)
+{
+    struct pg_stream *stream = context;
+    char why[640];
+    if (!stream->heal.on)
+        return 0;
+    snprintf(why, sizeof why, "the snapshot was taken again, and the sink of \"%s\" was in the log already",
+             offset_file);
+    if (pg_heal_add(stream, table->schema, table->name, why, error) < 0 || pg_heal_plan(stream, error) < 0 ||
+        pg_heal_save(stream, error) < 0)
+        return -1;
+    return 1;
+}
+
 /* Names in a command of a session that does not convert must be in the database's own encoding. */
 static bool is_ascii(const char *text)
 {
@@ -80,6 +96,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
                                          .encoding = stream->converts ? &stream->encoding : NULL,
                                          .describe = describe,
                                          .renamed = renamed,
+                                         .needed = needed,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);
     return stream->decoder ? 0 : -1;
