@@ -73,6 +73,7 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
                                              .selection = database->selection,
                                              .named = given->selection.include.count > 0,
                                              .value_format = given->format,
+                                             .where = given->where,
                                              .chunk_rows = settings->chunk_rows,
                                              .jobs = (size_t)given->jobs,
                                              .progress = settings->progress,
@@ -92,8 +93,8 @@ static int check(void *pointer, const struct cdc_offset *position, struct cdc_er
                                                    .control = given->control,
                                                    .stop_at = 1};
     (void)position;
-    return my_check(&connection, &database->selection, true, my_replica_id(0, name_of(pointer, error)), given->log,
-                    error);
+    return my_check(&connection, &database->selection, &given->where, my_replica_id(0, name_of(pointer, error)),
+                    given->log, error);
 }
 
 static const char *const schemes[] = {"mysql:", "mariadb:", NULL};

@@ -125,6 +125,12 @@ int my_session_error_of(unsigned number, const char *text, const char *what, str
         return dump_error(fault, number == DUMP_FAILED ? text : NULL, what, error);
     bool known;
     int status = status_of(number, &known);
+    if (strstr(text, "init_connect command failed")) {
+        cdc_error_set(error, status, "%s: %s (the server's error %u)", what, text, number);
+        return cdc_error_hint(error,
+                              "what the server's init_connect says must work for this user, too; it is not run for one "
+                              "with CONNECTION_ADMIN (MariaDB: CONNECTION ADMIN)");
+    }
     if (!known)
         return cdc_error_set(error, status, "%s: %s (the server's error %u)", what, text, number);
     return cdc_error_set(error, status, "%s: %s", what, text[0] ? text : "the connection was closed");

@@ -58,6 +58,7 @@ struct my_stale {
     struct my_round *rounds; /* that the log has not passed */
     size_t n_rounds;
     struct cdc_buf dropped; /* columns that the copy may have and the tables have not: "db\0table\0column\0" ... */
+    bool dropped_before;    /* there may be others, of a version that kept no list */
     bool changed;           /* dropped, since it was saved */
     struct cdc_buf state;   /* of the offset file */
 };

@@ -73,6 +73,19 @@ struct pg_round {
     bool seen; /* the open transaction */
 };
 
+/* Tables that keep rows of earlier attempts at the snapshot (parts.c). */
+struct pg_parts {
+    struct pg_part_view {
+        struct pg_visible visible; /* of an attempt */
+        bool seen;                 /* the open transaction */
+    } * views;
+    struct pg_part {
+        char *schema, *table;
+        size_t base, edge; /* views */
+    } * items;
+    size_t n_views, n;
+};
+
 struct pgoutput {
     struct pgoutput_settings settings;
     struct cdc_buf source_head; /* of lines without a table */
@@ -84,6 +97,7 @@ struct pgoutput {
     struct pg_visible visible;
     struct pg_round *rounds; /* a table is in one of them */
     size_t n_rounds;
+    struct pg_parts parts;
     uint64_t needed_from;        /* from there on a sink needs what the snapshot has seen, too; UINT64_MAX: none does */
     char needed_by[512];         /* its offset file */
     struct pg_cell *cells[2];    /* new row, old row */
@@ -145,6 +159,18 @@ size_t pg_rounds_of(const struct pgoutput *decoder, const struct pg_table *table
 /* Has the round that has read the table seen the open transaction? */
 bool pg_rounds_have(const struct pgoutput *decoder, const struct pg_table *table);
 void pg_rounds_free(struct pgoutput *decoder);
+
+/* -- parts.c -- */
+
+/* The open transaction, for the attempts that may have seen it. */
+void pg_parts_begin(struct pgoutput *decoder);
+/* The number of the table's part, from 1; 0: it was read whole in the last attempt. */
+size_t pg_parts_of(const struct pgoutput *decoder, const struct pg_table *table);
+/* Are the changes of the open transaction in all that was read of the table? */
+bool pg_parts_have(const struct pgoutput *decoder, const struct pg_table *table);
+/* Does the update in the cells move a row whose large values a reader may take from another row? */
+bool pg_parts_may_lack(const struct pgoutput *decoder, const struct pg_table *table, char old_kind);
+void pg_parts_free(struct pgoutput *decoder);
 
 /* -- tables (relations.c) -- */
 

@@ -16,6 +16,7 @@ void pg_snapshot_state_clear(struct snapshot_state *state)
     free(state->publication);
     pg_shapes_clear(&state->shapes);
     cdc_rounds_clear(&state->rounds);
+    pg_snapshot_parts_clear(&state->parts);
     memset(state, 0, sizeof *state);
 }
 
@@ -41,6 +42,7 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     state->read_at = copy_member(object, "read_at");
     state->publication = copy_member(object, "publication");
     state->has_point = point && pg_lsn_parse(point, &state->attempt.origin);
+    good = pg_snapshot_parts_read(&state->parts, cdc_json_member(object, "read")) && good;
     good = good && state->has_point == (point != NULL) && (!state->attempt.finished || state->has_point);
     free(point);
     if (errno == ENOMEM)
@@ -77,6 +79,7 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
         cdc_buf_lit(out, ",\"shapes\":");
         pg_shapes_append(out, &state->shapes, true);
     }
+    pg_snapshot_parts_append(out, &state->parts, state->attempt.finished);
     cdc_rounds_append(out, &state->rounds);
     cdc_attempt_append(out, &state->attempt);
     cdc_buf_byte(out, '\0');
@@ -120,6 +123,11 @@ int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error
                      ? cdc_error_memory(error)
                      : cdc_attempt_check(&run->state.attempt, run->acks, &kept, run->pg->name, run->log, error);
     cdc_buf_free(&source);
+    if (result == 2 && pg_snapshot_parts_lack_sink(run)) {
+        run->state.attempt.finished = false;
+        pg_snapshot_parts_clear(&run->state.parts);
+        return 0;
+    }
     if (result == 2)
         return pg_snapshot_state_save(run, error) < 0 ? -1 : 1;
     return result;

@@ -81,8 +81,20 @@ static bool is_ascii(const char *text)
     return true;
 }
 
-/* The decoder needs the names that resolving gives: it is made at the first connection.
- */
+/* Without a snapshot nobody has rows of before that could be read again. */
+static int stale(void *context, const struct pg_table *table, const char *why, struct cdc_error *error)
+{
+    struct pg_stream *stream = context;
+    if (!stream->heal.on) {
+        cdc_error_set(error, CDC_EXIT_LOST, "table \"%s\".\"%s\": %s", table->schema, table->name, why);
+        return cdc_error_hint(error, "take a new snapshot");
+    }
+    return pg_heal_add(stream, table->schema, table->name, why, error) < 0 || pg_heal_plan(stream, error) < 0
+               ? -1
+               : pg_heal_save(stream, error);
+}
+
+/* The decoder needs the names that resolving gives: it is made at the first connection. */
 static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
 {
     if (stream->decoder) {
@@ -103,6 +115,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
                                          .renamed = renamed,
                                          .unselected = unselected,
                                          .needed = needed,
+                                         .stale = stale,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);
     return stream->decoder ? 0 : -1;
