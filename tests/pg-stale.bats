@@ -283,6 +283,24 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     stop_supervised
 }
 
+@test "a schema that has another name for a while, and is written to under it: its tables are read again, those that were not written are not" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row' from generate_series(1, 20) g; create table $NAME.u (id int primary key, v text); insert into $NAME.u values (1, 'u')"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    stop_supervised
+    sql "alter schema $NAME rename to away_$NAME"
+    sql "update away_$NAME.t set v = 'away' where id < 5; delete from away_$NAME.t where id > 15"
+    sql "alter schema away_$NAME rename to $NAME"
+    sql "grant usage on schema $NAME to public; update $NAME.u set v = 'later'"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    is "t" 1 "$(read_again t)"
+    is "u" 0 "$(read_again u)"
+    stop_supervised
+}
+
 # Files as the first version wrote them, when the snapshot was over: they tell nothing of what the tables were like.
 state_of_first_version() {
     local lsn hex pos source system

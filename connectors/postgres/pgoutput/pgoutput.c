@@ -162,8 +162,13 @@ static int read_row(struct pgoutput *decoder, struct cdc_bytes *bytes, const str
 }
 
 /* One line cannot be there for one sink, and not for another. */
-static int needed_change(const struct pgoutput *decoder, const struct pg_table *table, struct cdc_error *error)
+static int needed_change(const struct pgoutput *decoder, struct pg_table *table, struct cdc_error *error)
 {
+    const struct pgoutput_settings *settings = &decoder->settings;
+    int again = settings->needed ? settings->needed(settings->describe_context, table, decoder->needed_by, error) : 0;
+    table->stale = again > 0;
+    if (again != 0)
+        return again < 0 ? -1 : 0;
     cdc_error_set(
         error, CDC_EXIT_CONFIG,
         "table \"%s\".\"%s\": the snapshot that was taken again has seen changes that the sink of \"%s\" has not: it "
@@ -215,10 +220,9 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
         return NULL;
     if (table && table->n_composites > 0 && check_composites(decoder, table, error) < 0)
         return NULL;
-    if (table && table->selected && !table->stale && decoder->tx.needed && pg_parts_have(decoder, table)) {
-        needed_change(decoder, table, error);
+    if (table && table->selected && !table->stale && decoder->tx.needed && pg_parts_have(decoder, table) &&
+        needed_change(decoder, table, error) < 0)
         return NULL;
-    }
     return table;
 }
 

@@ -27,6 +27,11 @@ struct pgoutput_settings {
     int (*recheck)(void *context, struct pg_table *table, struct cdc_error *error);
     /* A table has another name than before in this stream, under which it is, or was, selected; may be NULL. */
     void (*renamed)(void *context, const struct pg_table *before, const struct pg_table *now);
+    /* A Relation message of a table that is not selected; may be NULL. 0 or -1 */
+    int (*unselected)(void *context, const struct pg_table *table, struct cdc_error *error);
+    /* A change of the table is omitted, and the sink of that offset file needs it (pgoutput_set_needed). 1: the table will be read
+     * again, and its changes are omitted from now on; 0: it will not, which is an error (CONFIG); -1. NULL: 0 */
+    int (*needed)(void *context, const struct pg_table *table, const char *offset_file, struct cdc_error *error);
     /* A change of a table cannot be made exact: it is to be read again, and pgoutput_set_stale is called. May be NULL. 0 or -1 */
     int (*stale)(void *context, const struct pg_table *table, const char *why, struct cdc_error *error);
     void *describe_context; /* of all of them */
@@ -82,7 +87,7 @@ int pgoutput_set_parts(struct pgoutput *decoder, struct cdc_span read, struct cd
 /* A table that will be read again: its changes are omitted from now on. */
 void pgoutput_set_stale(struct pgoutput *decoder, const char *schema, const char *name);
 /* One sink, of this offset file, did not take that snapshot, since it was in the log already, up to lsn. What is omitted after
- * that would be missing in its copy: a row change that is both is an error (CONFIG). NULL: there is no such sink. */
+ * that would be missing in its copy: of a row change that is both settings.needed is told. NULL: there is no such sink. */
 void pgoutput_set_needed(struct pgoutput *decoder, uint64_t lsn, const char *offset_file);
 /* A composite type may have been altered (ALTER TYPE): describe is called once more for each table that has one. */
 void pgoutput_set_composites_due(struct pgoutput *decoder);

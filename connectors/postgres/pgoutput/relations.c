@@ -196,7 +196,7 @@ static int complete_relation(const struct pgoutput_settings *settings, struct pg
     table->selected = cdc_selection_has_table(&settings->selection, table->schema, table->name);
     if (!table->selected) {
         pg_table_drop_columns(table);
-        return 0;
+        return settings->unselected ? settings->unselected(settings->describe_context, table, error) : 0;
     }
     if (settings->describe && settings->describe(settings->describe_context, table, error) < 0)
         return -1;

@@ -364,6 +364,16 @@ bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table)
     return shape && shape->oid == table->oid;
 }
 
+const struct pg_shape *pg_shapes_elsewhere(const struct pg_shapes *shapes, const struct pg_table *table)
+{
+    if (pg_shapes_has(shapes, table))
+        return NULL;
+    for (size_t i = 0; i < shapes->n; i++)
+        if (shapes->items[i].oid == table->oid && strcmp(shapes->items[i].schema, table->schema) != 0)
+            return &shapes->items[i];
+    return NULL;
+}
+
 bool pg_shapes_lack(const struct pg_shapes *shapes, const struct pg_table *table)
 {
     return shapes->known && !pg_shapes_find(shapes, table->schema, table->name);

@@ -67,6 +67,11 @@ static int recheck(void *context, struct pg_table *table, struct cdc_error *erro
     return altered;
 }
 
+static int unselected(void *context, const struct pg_table *table, struct cdc_error *error)
+{
+    return pg_heal_other_name(context, table, error);
+}
+
 /* A copy goes by names, the publication by tables. */
 static void renamed(void *context, const struct pg_table *before, const struct pg_table *now)
 {
@@ -79,6 +84,22 @@ static void renamed(void *context, const struct pg_table *before, const struct p
                   before->name, now->schema, now->name, meaning);
 }
 
+/* Two sinks, and all of it was killed when one was in the log and the other had not stored the snapshot. That was taken again for the
+ * second, and what it has seen is omitted: both have the table anew, at one place of the log. */
+static int needed(void *context, const struct pg_table *table, const char *offset_file, struct cdc_error *error)
+{
+    struct pg_stream *stream = context;
+    char why[640];
+    if (!stream->heal.on)
+        return 0;
+    snprintf(why, sizeof why, "the snapshot was taken again, and the sink of \"%s\" was in the log already",
+             offset_file);
+    if (pg_heal_add(stream, table->schema, table->name, why, error) < 0 || pg_heal_plan(stream, error) < 0 ||
+        pg_heal_save(stream, error) < 0)
+        return -1;
+    return 1;
+}
+
 /* Names in a command of a session that does not convert must be in the database's own encoding. */
 static bool is_ascii(const char *text)
 {
@@ -88,8 +109,7 @@ static bool is_ascii(const char *text)
     return true;
 }
 
-/* The decoder needs the names that resolving gives: it is made at the first connection.
- */
+/* Without a snapshot nobody has rows of before that could be read again. */
 static int stale(void *context, const struct pg_table *table, const char *why, struct cdc_error *error)
 {
     struct pg_stream *stream = context;
@@ -102,6 +122,7 @@ static int stale(void *context, const struct pg_table *table, const char *why, s
                : pg_heal_save(stream, error);
 }
 
+/* The decoder needs the names that resolving gives: it is made at the first connection. */
 static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
 {
     if (stream->decoder) {
@@ -121,6 +142,8 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
                                          .describe = describe,
                                          .recheck = recheck,
                                          .renamed = renamed,
+                                         .unselected = unselected,
+                                         .needed = needed,
                                          .stale = stale,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);

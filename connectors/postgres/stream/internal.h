@@ -194,6 +194,8 @@ int pg_heal_add(void *stream, const char *schema, const char *name, const char *
 int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error);
 int pg_heal_save(struct pg_stream *stream, struct cdc_error *error);
 /* A Relation message (form.c): sets table->stale where rows of before are not of that form. Looks at the catalogs when it must. */
+/* One in another schema than the table was in when it was seen last, selected or not: under the name that it had then it is stale. */
+int pg_heal_other_name(struct pg_stream *stream, const struct pg_table *table, struct cdc_error *error);
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error);
 /* After it was described: from where on the fields of its composites are certain. */
 void pg_heal_composites(struct pg_stream *stream, struct pg_table *table);
