@@ -4,6 +4,7 @@
 #include "connectors/postgres/schema/internal.h"
 #include "connectors/postgres/schema/judge.h"
 #include "connectors/postgres/schema/locks.h"
+#include "connectors/postgres/schema/rewrite.h"
 #include "connectors/postgres/schema/shapes.h"
 #include "connectors/postgres/session/query.h"
 
@@ -264,6 +265,12 @@ static int is_new_part(void *context, uint32_t partition, struct cdc_error *erro
     return found <= 0 ? found : birth.empty || (birth.made_there && is_since(looking, birth.made));
 }
 
+static int is_same(void *context, uint32_t table, bool emptied, struct cdc_error *error)
+{
+    const struct looking *looking = context;
+    return pg_rewrite_harmless(looking->look->sql, table, &looking->before, emptied, error);
+}
+
 /* What was done to a table since the last look of which its form shows nothing. */
 struct history {
     bool renamed;       /* by a command after the one that made it, which may be one of the same transaction */
@@ -319,7 +326,7 @@ static int is_whole(struct looking *looking, struct pg_answer *row, struct cdc_s
     int64_t made = pg_answer_int(row, "made"), by = pg_answer_int(row, "by");
     bool since = is_since(looking, made) && pg_answer_int(row, "named") == made &&
                  (by == 0 || !is_since(looking, by)) && pg_answer_true(row, "first_file");
-    const struct pg_judge judge = {nothing, is, true, is_new_part, looking};
+    const struct pg_judge judge = {nothing, is, true, is_new_part, is_same, looking};
     struct birth birth;
     if (cdc_json_type(cdc_json_member(is, "parts")) == CDC_JSON_ARRAY) {
         int came = pg_judge_parts(&judge, error);
@@ -368,8 +375,8 @@ static int follow(struct looking *looking, struct pg_shape *shape, struct cdc_sp
 static int judge(struct looking *looking, struct pg_answer *row, struct pg_shape *shape, struct cdc_span is,
                  struct cdc_error *error)
 {
-    const struct pg_judge judge = {cdc_span_text(shape->is), is, looking->look->settings->allow_republished,
-                                   is_new_part, looking};
+    const struct pg_judge judge = {
+        cdc_span_text(shape->is), is, looking->look->settings->allow_republished, is_new_part, is_same, looking};
     struct cdc_buf why = CDC_BUF_INIT;
     struct history history;
     int stale = pg_judge_table(&judge, &why, error), status = 0;
