@@ -261,6 +261,18 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     equal more "id, v"
     equal a "id, v"
     equal b "id, v"
+    # While the stream runs, and while nobody reads: a schema that has another name for a while, or is filled under one.
+    sql "alter schema $NAME rename to ${NAME}_x"; sql "insert into ${NAME}_x.n values (9, 9)"; sql "alter schema ${NAME}_x rename to $NAME; insert into $NAME.n values (10, 10)"
+    equal n "id, n"
+    stop_supervised
+    sql "alter schema $NAME rename to ${NAME}_x"
+    sql "update ${NAME}_x.n set n = 70 where id = 7"
+    sql "create table ${NAME}_x.filled (id int primary key, v text)"
+    sql "insert into ${NAME}_x.filled values (1, 'unseen')"
+    sql "alter schema ${NAME}_x rename to $NAME"
+    sql "insert into $NAME.filled values (2, 'seen')"
+    supervise "$(copy_line)"
+    equal filled "id, v"
     equal n "id, n"
     equal emptied "id, n"
     not test -e "$DIR/failed"

@@ -24,7 +24,9 @@ struct pgoutput_settings {
     int (*describe)(void *context, struct pg_table *table, struct cdc_error *error);
     /* A table has another name than before in this stream, under which it is, or was, selected; may be NULL. */
     void (*renamed)(void *context, const struct pg_table *before, const struct pg_table *now);
-    void *describe_context; /* of both */
+    /* Each Relation message, before all else: of tables that are not selected, too. May be NULL. 0 or -1 */
+    int (*announced)(void *context, const struct pg_table *table, struct cdc_error *error);
+    void *describe_context; /* of all three */
     size_t table_bytes;     /* of memory, see pgoutput_is_full; 0: 256 MiB */
 };
 struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct cdc_error *error); /* RETURNS NEW */

@@ -333,6 +333,8 @@ int pg_relations_decode_relation(struct pgoutput *decoder, struct cdc_bytes *byt
     forget_types(relations);
     if (status == 0)
         note_described(relations, table);
+    if (status == 0 && settings->announced)
+        status = settings->announced(settings->describe_context, table, error);
     if (status == 0 && complete_relation(settings, table, error) == 0) {
         table->round = pg_rounds_of(decoder, table);
         tell_renamed(relations, settings, table);

@@ -275,6 +275,7 @@ static int is_same(void *context, uint32_t table, bool emptied, struct cdc_error
 struct history {
     bool renamed;       /* by a command after the one that made it, which may be one of the same transaction */
     bool came_and_gone; /* a column: one of its name, now, has none of the values that the lines have */
+    bool moved;         /* its schema was, perhaps: it was altered after the table was made */
 };
 
 static bool has_come_and_gone(const struct looking *looking, struct cdc_span dropped, struct cdc_span was)
@@ -293,6 +294,14 @@ static bool has_come_and_gone(const struct looking *looking, struct cdc_span dro
     return false;
 }
 
+/* A schema whose row is as old as the look before, or older than the table, was not renamed since. */
+static bool has_moved(const struct looking *looking, struct pg_answer *row, int64_t made)
+{
+    int64_t by = pg_answer_int(row, "space");
+    bool before = (int32_t)((uint32_t)made - (uint32_t)by) > 0;
+    return is_since(looking, by) && !before && !pg_answer_true(row, "space_first");
+}
+
 /* Commands are numbered in a transaction. was: the form of before. 0, also where the table is gone again; -1 */
 static int ask_history(const struct looking *looking, struct pg_answer *table, struct cdc_span was,
                        struct history *history, struct cdc_error *error)
@@ -302,9 +311,11 @@ static int ask_history(const struct looking *looking, struct pg_answer *table, s
     snprintf(oid, sizeof oid, "%lld", (long long)pg_answer_int(table, "oid"));
     PGresult *result = pg_query_rows(
         looking->look->sql,
-        "SELECT y.cmin::text IS DISTINCT FROM m.cmin::text AS renamed, coalesce((SELECT "
+        "SELECT y.cmin::text IS DISTINCT FROM m.cmin::text AS renamed, n.xmin::text::int8 AS space, coalesce(n.xmin = "
+        "m.xmin AND n.cmin::text::int8 < m.cmin::text::int8, false) AS space_first, coalesce((SELECT "
         "json_agg(json_build_array(d.attnum, d.xmin::text::int8)) FROM pg_attribute d WHERE d.attrelid = c.oid AND "
-        "d.attnum > 0 AND d.attisdropped), '[]')::text AS dropped FROM pg_class c LEFT JOIN pg_type y ON y.oid = "
+        "d.attnum > 0 AND d.attisdropped), '[]')::text AS dropped FROM pg_class c JOIN pg_namespace n ON n.oid = "
+        "c.relnamespace LEFT JOIN pg_type y ON y.oid = "
         "c.reltype LEFT JOIN pg_attribute m ON m.attrelid = c.oid AND m.attnum = -6 WHERE c.oid = $1::oid",
         1, (const char *const[]){oid}, what, error);
     if (!result)
@@ -312,7 +323,8 @@ static int ask_history(const struct looking *looking, struct pg_answer *table, s
     struct pg_answer row = {.result = result};
     if (PQntuples(result) > 0)
         *history = (struct history){pg_answer_true(&row, "renamed"),
-                                    has_come_and_gone(looking, cdc_span_text(pg_answer_text(&row, "dropped")), was)};
+                                    has_come_and_gone(looking, cdc_span_text(pg_answer_text(&row, "dropped")), was),
+                                    has_moved(looking, &row, pg_answer_int(table, "made"))};
     PQclear(result);
     return pg_answer_good(&row, what, error);
 }
@@ -335,7 +347,7 @@ static int is_whole(struct looking *looking, struct pg_answer *row, struct cdc_s
     struct history history = {.renamed = false};
     if (since && ask_history(looking, row, nothing, &history, error) < 0)
         return -1;
-    since = since && !history.renamed && !history.came_and_gone;
+    since = since && !history.renamed && !history.came_and_gone && !history.moved;
     if (since && !pg_answer_true(row, "is_part"))
         return 1;
     int found = ask_birth(looking, (uint32_t)pg_answer_int(row, "oid"), &birth, error);

@@ -364,6 +364,25 @@ bool pg_shapes_has(const struct pg_shapes *shapes, const struct pg_table *table)
     return shape && shape->oid == table->oid;
 }
 
+/* Was it there between the two looks? Where nothing is known of before, its rows were read with this form. */
+static bool was_there(const struct pg_shape *shape)
+{
+    struct cdc_span was = cdc_span_text(shape->was ? shape->was : "");
+    int64_t oid = 0;
+    return was.n > 0 && (!cdc_json_int64(cdc_json_member(was, "oid"), &oid) || oid == (int64_t)shape->oid);
+}
+
+const struct pg_shape *pg_shapes_misnamed(const struct pg_shapes *shapes, const struct pg_table *table, uint64_t lsn)
+{
+    for (size_t i = 0; i < shapes->n; i++) {
+        const struct pg_shape *shape = &shapes->items[i];
+        if (shape->oid == table->oid)
+            return compare(shape, table->schema, table->name) != 0 && (lsn >= shape->at || was_there(shape)) ? shape
+                                                                                                             : NULL;
+    }
+    return NULL;
+}
+
 bool pg_shapes_lack(const struct pg_shapes *shapes, const struct pg_table *table)
 {
     return shapes->known && !pg_shapes_find(shapes, table->schema, table->name);

@@ -39,6 +39,11 @@ static int describe(void *context, struct pg_table *table, struct cdc_error *err
     return pg_stream_ensure_sql(stream, error) < 0 ? -1 : pg_describe_relation(stream->sql, stream->pg, table, error);
 }
 
+static int announced(void *context, const struct pg_table *table, struct cdc_error *error)
+{
+    return pg_heal_announced(context, table, error);
+}
+
 /* A copy goes by names, the publication by tables. */
 static void renamed(void *context, const struct pg_table *before, const struct pg_table *now)
 {
@@ -80,6 +85,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
                                          .encoding = stream->converts ? &stream->encoding : NULL,
                                          .describe = describe,
                                          .renamed = renamed,
+                                         .announced = announced,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);
     return stream->decoder ? 0 : -1;

@@ -195,6 +195,8 @@ int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error);
 int pg_heal_save(struct pg_stream *stream, struct cdc_error *error);
 /* A Relation message (form.c): sets table->stale where rows of before are not of that form. Looks at the catalogs when it must. */
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error);
+/* Before that, and of a table that is not selected: are these changes of a table that a copy has, by another name? */
+int pg_heal_announced(struct pg_stream *stream, const struct pg_table *table, struct cdc_error *error);
 /* What the rounds have seen of the log, to the decoder; the log must be the one that they have seen. */
 int pg_heal_rounds(struct pg_stream *stream, struct cdc_error *error);
 /* The boundary W is due: all before lsn has come, and no transaction is open. Appends it, and the run is over. */

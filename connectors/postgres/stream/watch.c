@@ -30,7 +30,7 @@
     "pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'f', 'm') AND relpersistence <> 't'), (SELECT concat(count(*), "  \
     "' ', sum(hashint8(a.attrelid::int8 * 4294967296 + a.xmin::text::int8))) FROM pg_catalog.pg_attribute a JOIN "     \
     "pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'p') AND "                  \
-    "c.relpersistence = 'p' AND c.oid >= 16384), (SELECT sum(hashtext(concat(nspname, oid))) FROM "                    \
+    "c.relpersistence = 'p' AND c.oid >= 16384), (SELECT sum(hashtext(concat(nspname, oid, ' ', xmin))) FROM "         \
     "pg_catalog.pg_namespace WHERE nspname !~ '^pg_'), (SELECT concat(count(*), ' ', "                                 \
     "sum(hashtext(concat(indexrelid, ' ', xmin)))) FROM pg_catalog.pg_index WHERE indrelid >= 16384 AND "              \
     "(indisprimary OR indisreplident)), "                                                                              \
