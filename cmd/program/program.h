@@ -26,12 +26,16 @@ struct program {
     struct cdc_control control;
     const char *metrics_file; /* --metrics-file */
     const char *made_folder;  /* what run made for its files: it goes again when it is left empty */
+    bool quiet;               /* -q */
     int argc;
     char **argv; /* copies: what may be secret is wiped from the originals (secrets.h) */
 };
 
 /* The whole life of a process: descriptors 0-2 open, options, --help/--version, signals, run, message, exit status. */
 int program_main(struct program *program, int argc, char **argv);
+
+/* Writes what is no line of the pipe (--help, --check) to stdout, and frees it. 0 or -1 */
+int program_write(struct cdc_buf *out, struct cdc_error *error);
 
 /* An environment variable as default: value if set, else getenv(variable), else fallback. */
 const char *program_default(const char *value, const char *variable, const char *fallback);

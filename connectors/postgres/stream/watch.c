@@ -83,8 +83,9 @@ static bool was_said(const struct pg_watch *watch, uint64_t hash)
     return false;
 }
 
-static void take_gap(void *context, enum pg_gap_weight weight, const char *what, const char *cure)
+static void take_gap(void *context, enum pg_gap_weight weight, const char *code, const char *what, const char *cure)
 {
+    (void)code;
     struct pg_look *look = context;
     struct pg_stream *stream = look->stream;
     uint64_t hash = cdc_hash_span(CDC_HASH_INIT, cdc_span_text(what));
