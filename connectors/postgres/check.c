@@ -6,6 +6,7 @@
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/schema/publication.h"
 #include "connectors/postgres/session/answer.h"
+#include "connectors/postgres/session/hosts.h"
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
 #include "connectors/postgres/session/slot.h"
@@ -194,7 +195,7 @@ static const struct finding publication_findings[] = {
 static void check_walsender(struct check *check)
 {
     struct cdc_error error = {0};
-    check->replication = pg_connect(check->settings, true, &error);
+    check->replication = pg_connect_walsender(check->settings, check->sql, &error);
     if (check->replication)
         say(check, TELLS, "replication_connection", "ok: replication connection", NULL);
     else
@@ -522,16 +523,17 @@ static void report_server(struct check *check)
 
 /* -- interface ---------------------------------------------------------------------------- */
 
-int pg_check(struct pg_settings *settings, const struct pg_check_known *known, const struct cdc_log *log,
-             struct cdc_error *error)
+/* TAKES sql. */
+static int check_host(struct pg_settings *settings, const struct pg_check_known *known, const struct cdc_log *log,
+                      PGconn *sql, struct cdc_error *error)
 {
     struct check check = {.settings = settings,
                           .known = known,
                           .log = log,
                           .report = known->report,
-                          .sql = pg_connect(settings, false, error),
+                          .sql = sql,
                           .resumes = known->start.kind != CDC_START_FIRST};
-    int result = check.sql ? pg_names_fill(settings, check.sql, error) : -1;
+    int result = pg_names_fill(settings, check.sql, error);
     if (result == 0)
         result = (check.role = pg_names_acting_role(check.sql, error)) ? 0 : -1;
     if (result == 0) {
@@ -551,6 +553,35 @@ int pg_check(struct pg_settings *settings, const struct pg_check_known *known, c
         return result;
     return cdc_error_set(error, check.status, "%d finding%s would stop the pipe or lose rows", check.problems,
                          check.problems == 1 ? "" : "s");
+}
+
+struct search {
+    const struct pg_settings *settings;
+    const struct pg_check_known *known;
+};
+
+/* Would a start at that host go on? In silence: what is told is that of the one that is chosen. */
+static int is_good_host(void *context, PGconn *sql, struct cdc_error *error)
+{
+    const struct search *search = context;
+    struct pg_settings settings = *search->settings;
+    struct pg_check_known known = *search->known;
+    struct pg_hosts hosts = {.known = false};
+    settings.log = NULL;
+    known.report = NULL;
+    bool named = settings.slot && settings.publication; /* else a server must be asked first */
+    PGconn *own =
+        !named || pg_hosts_at(&hosts, sql, error) < 0 ? NULL : pg_connect_among(&settings, false, &hosts, error);
+    pg_hosts_free(&hosts);
+    return own ? check_host(&settings, &known, NULL, own, error) == 0 : -1;
+}
+
+int pg_check(struct pg_settings *settings, const struct pg_check_known *known, const struct cdc_log *log,
+             struct cdc_error *error)
+{
+    const struct search search = {settings, known};
+    PGconn *sql = pg_connect_suited(settings, is_good_host, (void *)&search, error);
+    return sql ? check_host(settings, known, log, sql, error) : -1;
 }
 
 int pg_drop(const struct pg_settings *settings, const struct cdc_log *log, struct cdc_error *error)

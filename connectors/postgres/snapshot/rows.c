@@ -2,6 +2,9 @@
 /* The rows of the tables, by COPY, as lines: of a whole attempt, and of a round. */
 #include "connectors/postgres/snapshot/internal.h"
 
+#include "connectors/postgres/session/names.h"
+#include "connectors/postgres/session/slot.h"
+
 #include <cdc/retry.h>
 #include <stdio.h>
 
@@ -85,9 +88,23 @@ static int copy_all(struct snapshot_run *run, struct cdc_error *error)
     return cdc_writer_sync(run->writer, error);
 }
 
+/* A standby without the slot may not be where one can be made. */
+static int suits(void *context, PGconn *sql, struct cdc_error *error)
+{
+    const struct snapshot_run *run = context;
+    struct pg_slot slot;
+    if (!pg_is_standby(sql))
+        return 1;
+    if (pg_slot_read(sql, run->pg->slot, &slot, error) < 0 || (slot.exists && !slot.synced))
+        return slot.exists && !slot.synced;
+    return PQserverVersion(sql) >= 160000 && run->state.attempt.origin == 0
+               ? pg_names_publication_exists(sql, run->pg->publication, error)
+               : 0;
+}
+
 int pg_snapshot_connect(struct snapshot_run *run, struct cdc_error *error)
 {
-    run->sql = pg_connect(run->pg, false, error);
+    run->sql = pg_connect_suited(run->pg, suits, run, error);
     if (!run->sql)
         return -1;
     pg_source_head(&run->source_head, run->pg->name, PQdb(run->sql));
