@@ -74,23 +74,25 @@ struct pg_stream {
     bool converts; /* the texts of rows, from: */
     struct pg_encoding encoding;
     struct pg_identity identity;
-    struct pg_members members;  /* what the publication has, as of the last look */
-    struct cdc_buf state_json;  /* identity and members. NUL-terminated */
-    struct cdc_offset boundary; /* the decoder's, with our state */
-    bool stored_is_here;        /* a host that lacks the boundary has what the sinks have stored */
-    bool moved_on;              /* and is on a newer timeline: it has taken over */
-    bool started;               /* once in this run: from then on nothing is created */
-    bool made_publication;      /* by a --temporary run */
-    bool copying;               /* between START_REPLICATION and the end of the copy */
-    struct cdc_error skipped;   /* the server passed over changes */
-    struct pg_start start;      /* of this connection */
-    uint64_t slot_at;           /* where the slot stood when that was checked */
-    int64_t began;              /* when it began to stream, and was not looked at since; 0 */
-    bool closed;                /* and broke without a word of the server */
-    struct cdc_error broken;    /* or with an error that another attempt will meet, too */
-    uint64_t broke_at;          /* where the connections before it began */
-    int breaks;                 /* so often in a row, each soon after it had begun */
-    uint64_t flush;             /* what confirm() gave; never falls */
+    struct pg_members members;                             /* what the publication has, as of the last look */
+    struct cdc_buf state_json;                             /* identity and members. NUL-terminated */
+    struct cdc_offset boundary;                            /* the decoder's, with our state */
+    enum { PG_IS_FIT, PG_HAS_NO_SLOT, PG_HAS_COPY } unfit; /* of the host at hand: a standby that cannot be read from */
+    bool some_lost;                                        /* one of the hosts that were tried */
+    bool stored_is_here;      /* a host that lacks the boundary has what the sinks have stored */
+    bool moved_on;            /* and is on a newer timeline: it has taken over */
+    bool started;             /* once in this run: from then on nothing is created */
+    bool made_publication;    /* by a --temporary run */
+    bool copying;             /* between START_REPLICATION and the end of the copy */
+    struct cdc_error skipped; /* the server passed over changes */
+    struct pg_start start;    /* of this connection */
+    uint64_t slot_at;         /* where the slot stood when that was checked */
+    int64_t began;            /* when it began to stream, and was not looked at since; 0 */
+    bool closed;              /* and broke without a word of the server */
+    struct cdc_error broken;  /* or with an error that another attempt will meet, too */
+    uint64_t broke_at;        /* where the connections before it began */
+    int breaks;               /* so often in a row, each soon after it had begun */
+    uint64_t flush;           /* what confirm() gave; never falls */
     uint64_t reported_flush;
     uint64_t wal_end;      /* of the newest keepalive: all before it has been received */
     uint64_t boundary_lsn; /* where replication would start again after the boundary */
