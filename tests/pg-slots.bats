@@ -111,7 +111,7 @@ copied() { sqlite3 "$DIR/copy.db" "select id from t order by id" | xargs; }
     # A temporary one goes with its session.
     PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -XqAt -d "$DATABASE" -c "select pg_create_logical_replication_slot('$SLOT', 'pgoutput', true)" -c "select pg_sleep(1000)"
     wait_until slot_exists "$SLOT"
-    cdc 69 --retry-max 0 --until now
+    cdc 75 --retry-max 0 --until now
     says "is in use by pid"
     sql "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = '$SLOT'" >/dev/null
     wait_until eval '! slot_exists "$SLOT"'
