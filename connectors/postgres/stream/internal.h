@@ -74,11 +74,12 @@ struct pg_stream {
     bool converts; /* the texts of rows, from: */
     struct pg_encoding encoding;
     struct pg_identity identity;
-    struct pg_members members;                             /* what the publication has, as of the last look */
-    struct cdc_buf state_json;                             /* identity and members. NUL-terminated */
-    struct cdc_offset boundary;                            /* the decoder's, with our state */
-    enum { PG_IS_FIT, PG_HAS_NO_SLOT, PG_HAS_COPY } unfit; /* of the host at hand: a standby that cannot be read from */
-    bool some_lost;                                        /* one of the hosts that were tried */
+    struct pg_members members;  /* what the publication has, as of the last look */
+    struct cdc_buf state_json;  /* identity and members. NUL-terminated */
+    struct cdc_offset boundary; /* the decoder's, with our state */
+    /* Of the host at hand: a standby that cannot be read from. And has one of the hosts that were tried lost the position? */
+    enum { PG_IS_FIT, PG_HAS_NO_SLOT, PG_HAS_COPY } unfit;
+    bool some_lost;
     bool stored_is_here;      /* a host that lacks the boundary has what the sinks have stored */
     bool moved_on;            /* and is on a newer timeline: it has taken over */
     bool started;             /* once in this run: from then on nothing is created */
