@@ -492,7 +492,7 @@ exits() {
     exits 77 cdc mysql-binlog --retry-max 0 "mysql://cdc:wrong@${url#"$login"}shop"
     exits 77 nobody mysql-binlog --retry-max 0 "mysql://nobody:x@${url#"$login"}shop"
     exits 77 "" mysql-binlog --retry-max 0 "mysql://half:x@${url#"$login"}shop"
-    exits 78 "" mysql-binlog --check "mysql://half:x@${url#"$login"}shop"
+    exits 78 "" mysql-binlog -q --check "mysql://half:x@${url#"$login"}shop"
     exits 78 no_such_db mysql-binlog --retry-max 0 "${url}no_such_db"
     # The password in the environment and in an option file.
     MYSQL_PWD=$MYSQL_PASSWORD run -0 t mysql-binlog -q --until now "mysql://cdc@${url#"$login"}shop"

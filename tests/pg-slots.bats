@@ -210,3 +210,53 @@ cure_works() {
     sql "select pg_reload_conf()" >/dev/null
     cure_works
 }
+
+# bats test_tags=only:postgresql-17
+@test "a slot on a standby whose primary logs less, or removes rows that it needs: 79, and the cure" {
+    own_server
+    local primary=$PG_DIR standby helper reason
+    standby=$(test_folder)
+    OTHERS=("$standby" "${OTHERS[@]}")
+    on "$primary" "create publication cdc_$NAME for table $NAME.t with (publish_via_partition_root = true)"
+    [ "$(id -u)" != 0 ] || chown postgres: "$standby"
+    pg_down "$primary"
+    cp -a "$primary/data" "$standby/data"
+    as_postgres touch "$standby/data/standby.signal"
+    printf '%s\n' "unix_socket_directories = '$standby'" "primary_conninfo = 'host=$primary user=postgres'" "hot_standby_feedback = off" >>"$standby/data/postgresql.conf"
+    pg_up "$primary"
+    pg_up "$standby"
+    URL=$(PG_DIR=$standby pg_url postgres)
+    # A new slot begins where the primary logs what runs.
+    PGHOST=$primary PGUSER=postgres spawn bash -c 'while sleep 0.2; do psql -XqAt -d postgres -c "select pg_log_standby_snapshot()"; done >/dev/null 2>&1'
+    helper=$SPAWNED
+    reason_is() { [ "$(on "$standby" "select invalidation_reason from pg_replication_slots where slot_name = '$SLOT'")" = "$1" ]; }
+    for reason in rows_removed wal_level_insufficient; do
+        PG_DIR=$standby line
+        if [ $reason = rows_removed ]; then
+            vacuumed() { on "$primary" "create table $NAME.x (n int); drop table $NAME.x"; on "$primary" "vacuum pg_class"; on "$primary" "vacuum pg_attribute"; on "$primary" "vacuum pg_type"; reason_is rows_removed; }
+            wait_until vacuumed
+        else
+            on "$primary" "alter system set wal_level = replica"
+            pg_down "$primary"
+            pg_up "$primary"
+            wait_until reason_is $reason
+            cdc 79 --check --json --state-dir "$STATE"
+            on "$primary" "alter system reset wal_level"
+            pg_down "$primary"
+            pg_up "$primary"
+            wait_until eval '[ "$(on "$primary" "show wal_level")" = logical ]'
+        fi
+        cdc 79 --check --json --state-dir "$STATE"
+        fact .slot.invalidation_reason "\"$reason\""
+        PG_DIR=$standby line 79
+        cdc 0 --drop
+        rm -rf "$STATE" "$DIR"/copy.db*
+        on "$primary" "insert into $NAME.t select max(id) + 1, '$reason' from $NAME.t"
+        wait_until eval '[ "$(on "$primary" "select max(id) from $NAME.t")" = "$(on "$standby" "select max(id) from $NAME.t")" ]'
+        PG_DIR=$standby line
+        is "copied" "$(on "$primary" "select id from $NAME.t order by id" | xargs)" "$(copied)"
+        cdc 0 --drop
+        rm -rf "$STATE" "$DIR"/copy.db*
+    done
+    kill "$helper"
+}
