@@ -82,7 +82,7 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
     return my_snapshot_run(&run, offsets, acks, given->control, metrics, given->log, error);
 }
 
-static int check(void *pointer, const struct cdc_offset *position, struct cdc_error *error)
+static int check(void *pointer, const struct cdc_offset *position, struct cdc_findings *report, struct cdc_error *error)
 {
     const struct database *database = pointer;
     const struct cdc_database_settings *given = database->settings;
@@ -92,9 +92,11 @@ static int check(void *pointer, const struct cdc_offset *position, struct cdc_er
                                                    .tool = given->tool,
                                                    .control = given->control,
                                                    .stop_at = 1};
+    /* The place where a snapshot began is no position that the log is read from: it is judged by the stream. */
     (void)position;
-    return my_check(&connection, &database->selection, &given->where, my_replica_id(0, name_of(pointer, error)),
-                    given->log, error);
+    const struct my_check_known known = {
+        .where = &given->where, .replica_id = my_replica_id(0, name_of(pointer, error)), .report = report};
+    return my_check(&connection, &database->selection, &known, given->log, error);
 }
 
 static const char *const schemes[] = {"mysql:", "mariadb:", NULL};

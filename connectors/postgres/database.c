@@ -69,12 +69,13 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
 }
 
 /* A slot that is gone ends a snapshot that was begun as it ends the stream. */
-static int check(void *pointer, const struct cdc_offset *position, struct cdc_error *error)
+static int check(void *pointer, const struct cdc_offset *position, struct cdc_findings *report, struct cdc_error *error)
 {
     struct database *database = pointer;
     const struct pg_check_known known = {.start = {.kind = position ? CDC_START_RESUME : CDC_START_FIRST},
                                          .reads_rows = true,
-                                         .where = &database->given->where};
+                                         .where = &database->given->where,
+                                         .report = report};
     return pg_check(&database->settings, &known, database->given->log, error);
 }
 

@@ -4,6 +4,7 @@
 #define CDC_DATABASE_H
 
 #include <cdc/control.h>
+#include <cdc/findings.h>
 #include <cdc/log.h>
 #include <cdc/metrics.h>
 #include <cdc/offset.h>
@@ -39,8 +40,9 @@ struct cdc_database {
      * error, which may be transient. */
     const char *(*name)(void *database, struct cdc_error *error);
     /* What would stop the snapshot or lose rows, a finding a line. position: the pipeline's, which has begun; NULL:
-     * nothing was read yet. 0, or -1 with the status that a start would have. */
-    int (*check)(void *database, const struct cdc_offset *position, struct cdc_error *error);
+     * nothing was read yet. report takes facts and findings. 0, or -1 with the status that a start would have. */
+    int (*check)(void *database, const struct cdc_offset *position, struct cdc_findings *report,
+                 struct cdc_error *error);
     /* One attempt at the snapshot, unless it is finished. offsets: its own file; acks: NULL where what is written is
      * stored. 0, or -1: after a transient error it is worth another attempt. */
     int (*snapshot)(void *database, const struct cdc_snapshot_settings *settings, struct cdc_offset_file *offsets,

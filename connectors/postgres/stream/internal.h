@@ -77,20 +77,23 @@ struct pg_stream {
     struct pg_members members;  /* what the publication has, as of the last look */
     struct cdc_buf state_json;  /* identity and members. NUL-terminated */
     struct cdc_offset boundary; /* the decoder's, with our state */
-    bool stored_is_here;        /* a host that lacks the boundary has what the sinks have stored */
-    bool moved_on;              /* and is on a newer timeline: it has taken over */
-    bool started;               /* once in this run: from then on nothing is created */
-    bool made_publication;      /* by a --temporary run */
-    bool copying;               /* between START_REPLICATION and the end of the copy */
-    struct cdc_error skipped;   /* the server passed over changes */
-    struct pg_start start;      /* of this connection */
-    uint64_t slot_at;           /* where the slot stood when that was checked */
-    int64_t began;              /* when it began to stream, and was not looked at since; 0 */
-    bool closed;                /* and broke without a word of the server */
-    struct cdc_error broken;    /* or with an error that another attempt will meet, too */
-    uint64_t broke_at;          /* where the connections before it began */
-    int breaks;                 /* so often in a row, each soon after it had begun */
-    uint64_t flush;             /* what confirm() gave; never falls */
+    /* Of the host at hand: a standby that cannot be read from. And has one of the hosts that were tried lost the position? */
+    enum { PG_IS_FIT, PG_HAS_NO_SLOT, PG_HAS_COPY } unfit;
+    bool some_lost;
+    bool stored_is_here;      /* a host that lacks the boundary has what the sinks have stored */
+    bool moved_on;            /* and is on a newer timeline: it has taken over */
+    bool started;             /* once in this run: from then on nothing is created */
+    bool made_publication;    /* by a --temporary run */
+    bool copying;             /* between START_REPLICATION and the end of the copy */
+    struct cdc_error skipped; /* the server passed over changes */
+    struct pg_start start;    /* of this connection */
+    uint64_t slot_at;         /* where the slot stood when that was checked */
+    int64_t began;            /* when it began to stream, and was not looked at since; 0 */
+    bool closed;              /* and broke without a word of the server */
+    struct cdc_error broken;  /* or with an error that another attempt will meet, too */
+    uint64_t broke_at;        /* where the connections before it began */
+    int breaks;               /* so often in a row, each soon after it had begun */
+    uint64_t flush;           /* what confirm() gave; never falls */
     uint64_t reported_flush;
     uint64_t wal_end;      /* of the newest keepalive: all before it has been received */
     uint64_t boundary_lsn; /* where replication would start again after the boundary */
@@ -194,11 +197,11 @@ int pg_heal_add(void *stream, const char *schema, const char *name, const char *
 int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error);
 int pg_heal_save(struct pg_stream *stream, struct cdc_error *error);
 /* A Relation message (form.c): sets table->stale where rows of before are not of that form. Looks at the catalogs when it must. */
-/* One in another schema than the table was in when it was seen last, selected or not: under the name that it had then it is stale. */
-int pg_heal_other_name(struct pg_stream *stream, const struct pg_table *table, struct cdc_error *error);
 int pg_heal_relation(struct pg_stream *stream, struct pg_table *table, struct cdc_error *error);
 /* After it was described: from where on the fields of its composites are certain. */
 void pg_heal_composites(struct pg_stream *stream, struct pg_table *table);
+/* Before that, and of a table that is not selected: are these changes of a table that a copy has, by another name? */
+int pg_heal_announced(struct pg_stream *stream, const struct pg_table *table, struct cdc_error *error);
 /* What the rounds have seen of the log, to the decoder; the log must be the one that they have seen. */
 int pg_heal_rounds(struct pg_stream *stream, struct cdc_error *error);
 /* The boundary W is due: all before lsn has come, and no transaction is open. Appends it, and the run is over. */
