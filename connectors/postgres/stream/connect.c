@@ -460,6 +460,7 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || pg_heal_rounds(stream, error) < 0 ||
         find_needed(stream, error) < 0 || pg_sinks_check(stream, error) < 0)
         return -1;
+    pg_asked_begin(stream);
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
     pgoutput_expect(stream->decoder, &stream->start.last, stream->start.from,
                     stream->start.from < stream->start.lsn ? stream->start.lsn : 0);

@@ -61,6 +61,8 @@ struct pg_heal {
     bool unsaved;            /* the mark, or some of it */
     uint64_t after_round;    /* the position of the last line that the sinks have is a round's, of this LSN; 0 */
     int64_t moved;           /* when the log was made to go on to W last */
+    int64_t ask_due;         /* when to look for what people ask to be read again (asked.c) */
+    bool asking_failed;      /* which was said */
 };
 
 struct pg_stream {
@@ -206,6 +208,13 @@ uint64_t pg_heal_after(const struct pg_stream *stream, const char *payload, size
 int pg_heal_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error);
 /* The end of the run: an operation of the source loop. */
 int pg_heal_end(void *source, struct cdc_error *error);
+
+/* -- asked.c -- */
+
+/* Once the mark of the start is saved: the requests in it are settled. */
+void pg_asked_begin(struct pg_stream *stream);
+/* Now and then: requests become a part of the mark. */
+int pg_asked_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error);
 
 /* -- moves.c -- */
 

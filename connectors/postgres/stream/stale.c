@@ -121,8 +121,16 @@ int pg_heal_plan(struct pg_stream *stream, struct cdc_error *error)
     return set_stop(stream, heal->shapes.at > least ? heal->shapes.at : least, error);
 }
 
-/* The position stays as it is: it is the sinks' to move. Without sinks (what is written is stored) the end of the run saves it, with
- * the boundary W. */
+/* Without sinks what is written is stored: a mark says that all up to W is, and is saved once our own position says so, too. */
+static bool may_save(const struct pg_stream *stream, const struct cdc_offset *entry)
+{
+    const struct pg_heal *heal = &stream->heal;
+    if (!stream->settings.offsets)
+        return false;
+    return stream->settings.acks || (heal->done && entry && strcmp(entry->pos, heal->mark.at) >= 0);
+}
+
+/* The position stays as it is: it is the sinks' to move. */
 static int save(struct pg_stream *stream, struct cdc_error *error)
 {
     struct cdc_offset_file *offsets = stream->settings.offsets;
@@ -130,9 +138,9 @@ static int save(struct pg_stream *stream, struct cdc_error *error)
     if (pg_stream_write_state(stream, error) < 0)
         return -1;
     stream->heal.unsaved = false;
-    if (!offsets || !stream->settings.acks)
+    const struct cdc_offset *entry = offsets ? cdc_offset_file_get(offsets, name) : NULL;
+    if (!may_save(stream, entry))
         return 0;
-    const struct cdc_offset *entry = cdc_offset_file_get(offsets, name);
     char nowhere[] = "";
     struct cdc_offset kept = {.pos = nowhere};
     if (entry)

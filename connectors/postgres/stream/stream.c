@@ -400,7 +400,8 @@ static int stream_tick(void *source, struct cdc_buf *out, bool blocked, struct c
     else if (now - stream->last_receive > stream->silent_ms && pg_stream_check_walsender(stream, error) < 0)
         return -1;
     if (watch_shutdown(stream, now, error) < 0 || pg_watch_tick(stream, now, error) < 0 ||
-        take_timeline(stream, error) < 0 || pg_heal_tick(stream, now, error) < 0)
+        take_timeline(stream, error) < 0 || pg_asked_tick(stream, now, error) < 0 ||
+        pg_heal_tick(stream, now, error) < 0)
         return -1;
     pg_lag_measure(stream);
     if (!blocked)

@@ -1,0 +1,165 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Tables that people ask to be read again (cdc-snapshot --again), from PostgreSQL, and tables that a pipeline gets besides.
+# takes: 50 s
+# shellcheck disable=SC2030,SC2031,SC2034,SC2046,SC2154
+bats_require_minimum_version 1.8.0
+load lib/common
+load lib/postgres
+load lib/pg-stale
+
+setup_file() { create_database; }
+teardown_file() { drop_database; }
+setup() { pg_test_setup; }
+teardown() {
+    touch "$DIR/stop"
+    pg_test_teardown
+}
+# again STATUS OPTIONS...: asks; $output has what it said.
+again() {
+    local status=$1
+    shift
+    run -"$status" --separate-stderr cdc-snapshot --again --name "$NAME" --state-dir "$STATE" "$@" "$URL"
+    is "lines" "" "$output"
+    output=$stderr
+}
+says() { grep -q "$1" <<<"$output" || { echo "$output"; fail "it does not say: $1"; }; }
+request() { echo "$STATE/cdc-snapshot-$NAME.again"; }
+# What is wrong in the copy, no line of the log puts right.
+spoil() { sqlite3 -cmd '.timeout 30000' "$DIR/copy.db" "update $1 set v = 'spoiled' where id = 1; insert into $1 (id, v) values (99, 'ghost'); delete from $1 where id = 2"; }
+spoiled() { [ "$(rows_copied "$1" "id || v" | xargs)" = "$2" ]; }
+two_tables() {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 3) g;
+         create table $NAME.u (id int primary key, v text); insert into $NAME.u select g, 'row ' || g from generate_series(1, 3) g"
+}
+
+@test "while the line runs, and while it does not: these tables are read again, and no others; two requests are one" {
+    two_tables
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    spoil t
+    spoil u
+    again 0 -t "$NAME.t"
+    says "table $NAME.t is to be read again"
+    equal t "id, v"
+    sql "insert into $NAME.t values (4, 'after'); insert into $NAME.u values (4, 'after')"
+    equal t "id, v"
+    wait_until spoiled u "1spoiled 3row 3 4after 99ghost"
+    wait_until not test -e "$(request)"
+    is "runs that ended with 75" 1 "$(ends_with_75)"
+    stop_supervised
+
+    spoil t
+    again 0 -t "$NAME.t"
+    again 0 -t "$NAME.u" -t "$NAME.t"
+    is "mode of the file" 600 "$(stat -c %a "$(request)")"
+    is "tables in it" "t u" "$(jq -r '.stale.tables[].table' "$(request)" | xargs)"
+    : >"$DIR/err"
+    : >"$DIR/ends"
+    sql "update $NAME.t set v = 'meanwhile' where id = 3"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    equal u "id, v"
+    wait_until not test -e "$(request)"
+    sql "insert into $NAME.t values (5, 'last')"
+    equal t "id, v"
+    is "runs that ended with 75" 1 "$(ends_with_75)"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
+@test "a request in the middle of traffic, each process killed at it: the copy ends as the source" {
+    local victim i
+    two_tables
+    supervise "$(copy_line)"
+    equal t "id, v"
+    write_all_the_time "insert into $NAME.t values (NN, 'new'); update $NAME.t set v = 'NN' where id = NN - 3; delete from $NAME.t where id = NN - 10; insert into $NAME.u values (NN, 'u');"
+    for victim in pg-cdc cdc-snapshot cdc-sink-sqlite pg-cdc; do
+        again 0 -t "$NAME.*"
+        wait_until -t 30 victim_runs "$victim"
+        for i in $(pgrep -g "$SUPERVISOR" -x "${victim:0:15}"); do kill -KILL "$i" 2>/dev/null || true; done
+    done
+    wait_until -t 60 not test -e "$(request)"
+    quiet
+    WITHIN=60
+    equal t "id, v"
+    equal u "id, v"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+victim_runs() { pgrep -g "$SUPERVISOR" -x "${1:0:15}" >/dev/null; }
+
+@test "what cannot be read again is refused at once, by name, and nothing is asked" {
+    two_tables
+    sql "create table $NAME.x (id int primary key); create table $NAME.p (id int primary key) partition by range (id); create table $NAME.p1 partition of $NAME.p for values from (0) to (10);
+         create table $NAME.out (id int primary key); create publication cdc_$NAME for table $NAME.t, $NAME.u, $NAME.x, $NAME.p with (publish_via_partition_root = true)"
+    again 78 -t "$NAME.t"
+    says "there is no snapshot of \"$NAME\" in"
+    run -64 --separate-stderr cdc-snapshot --again --name "$NAME" --state-dir "$STATE" "$URL"
+    run -64 --separate-stderr env -u CDC_STATE_DIR cdc-snapshot --again --name "$NAME" -t "$NAME.t" "$URL"
+    SOURCE_EXTRA="-T '$NAME.x' -T '$NAME.out'"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    stop_supervised
+    again 78 -t "$NAME.nowhere"
+    says "no table that the user may see matches '$NAME.nowhere'"
+    again 78 -t "$NAME.t" -t "$NAME.out"
+    says "table $NAME.out cannot be read again: it is not published"
+    again 78 -t "$NAME.x"
+    says "table $NAME.x cannot be read again: the pipeline's -t and -T leave it out"
+    again 78 -t "$NAME.p1"
+    says "table $NAME.p1 cannot be read again: it is a partition"
+    not test -e "$(request)"
+    again 0 -t "$NAME.*" -T "$NAME.u"
+    is "asked for" "p t" "$(jq -r '.stale.tables[].table' "$(request)" | xargs)"
+    # What is no request is said, and ends nothing.
+    echo '{"format":2}' >"$(request)"
+    again 78 -t "$NAME.t"
+    says "again\" is damaged, or of a newer version"
+}
+
+@test "a further -t in the same line, and a publication that becomes another one: read are the tables that come, and they alone" {
+    two_tables
+    sql "create table $NAME.w (id int primary key, v text); insert into $NAME.w values (1, 'w'); create publication cdc_$NAME for all tables"
+    SOURCE_EXTRA="-T '$NAME.u' -T '$NAME.w'"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    stop_supervised
+    spoil t
+    sql "insert into $NAME.u values (5, 'unseen'); insert into $NAME.t values (5, 'seen')"
+    SOURCE_EXTRA="-T '$NAME.w'"
+    supervise "$(copy_line)"
+    equal u "id, v"
+    wait_until spoiled t "1spoiled 3row 3 5seen 99ghost"
+    stop_supervised
+    SOURCE_EXTRA=
+    supervise "$(copy_line)"
+    equal w "id, v"
+    wait_until spoiled t "1spoiled 3row 3 5seen 99ghost"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
+
+@test "into a file, where what is written is stored: asked once, read once" {
+    local status=0 n
+    two_tables
+    source_once() {
+        status=0
+        bash -c "cdc-snapshot --ack=stdout $(source_options) >>'$DIR/lines' && exec pg-cdc --ack=stdout --until now $(source_options) >>'$DIR/lines'" 2>>"$DIR/err" || status=$?
+    }
+    source_once
+    is "first run" 0 $status
+    again 0 -t "$NAME.t"
+    source_once
+    is "with the request" 75 $status
+    source_once
+    is "after it" 0 $status
+    not test -e "$(request)"
+    n=$(grep -c '"op":"r".*"table":"t"' "$DIR/lines")
+    is "rows of t" 6 "$n"
+    source_once
+    is "once more" 0 $status
+    is "rows of t" 6 "$(grep -c '"op":"r".*"table":"t"' "$DIR/lines")"
+    is "rows of u" 3 "$(grep -c '"op":"r".*"table":"u"' "$DIR/lines")"
+}
