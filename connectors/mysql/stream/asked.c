@@ -130,10 +130,10 @@ static int mark_newly_selected(struct my_stream *stream, struct cdc_span kept, s
 
 int my_asked_compare_selection(struct my_stream *stream, struct cdc_error *error)
 {
-    struct cdc_span kept = last_selection(stream);
     struct cdc_buf now = CDC_BUF_INIT;
     if (!my_stale_is_kept(stream) || stream->has_start)
         return 0;
+    struct cdc_span kept = last_selection(stream);
     my_selection_append(&now, &stream->settings.selection);
     bool same = !now.failed && kept.p && cdc_span_equal(kept, (struct cdc_span){now.data, now.len});
     cdc_buf_free(&now);

@@ -238,9 +238,9 @@ static void look_on(struct my_stream *stream)
 static int end_if_asked(struct my_stream *stream, struct cdc_error *error)
 {
     int asked = stream_between(stream) ? my_asked_look(stream, error) : 0;
-    const struct cdc_offset *boundary = my_decoder_boundary(stream->decoder);
     if (asked <= 0)
         return asked;
+    const struct cdc_offset *boundary = my_decoder_boundary(stream->decoder);
     if (boundary && cdc_offset_copy(&stream->stale.end, boundary, error) < 0)
         return -1;
     stream->ended = true;
