@@ -33,6 +33,8 @@ bool cdc_stale_has(const struct cdc_stale *stale, const char *db, const char *sc
 /* The same; BORROWED until the next change of it, NULL: it is not there. */
 const struct cdc_stale_table *cdc_stale_find(const struct cdc_stale *stale, const char *db, const char *schema,
                                              const char *table);
+/* Nothing happens where it is not there. */
+void cdc_stale_remove(struct cdc_stale *stale, const char *db, const char *schema, const char *table);
 /* Replaces *stale by the "stale" of a source's state; there may be none, or no state. CONFIG when it is damaged. */
 int cdc_stale_read(struct cdc_stale *stale, struct cdc_span state, struct cdc_error *error);
 /* The mark that the stream `tool` of the pipeline has left in the state folder; there may be none. 0 or -1. */
@@ -57,6 +59,8 @@ struct cdc_rounds {
 };
 
 void cdc_rounds_clear(struct cdc_rounds *rounds);
+/* Drops those that have no table any more. */
+void cdc_rounds_prune(struct cdc_rounds *rounds);
 /* Replaces *rounds by the "again" of a snapshot's state; there may be none. CONFIG when it is damaged. */
 int cdc_rounds_read(struct cdc_rounds *rounds, struct cdc_span state, struct cdc_error *error);
 /* Appends ,"again":[...]; nothing where there is no round. */

@@ -409,6 +409,26 @@ static void remove_table(struct cdc_stale *stale, const struct cdc_stale_table *
     memmove(&stale->tables[place], &stale->tables[place + 1], (--stale->n - place) * sizeof *table);
 }
 
+void cdc_stale_remove(struct cdc_stale *stale, const char *db, const char *schema, const char *table)
+{
+    const struct cdc_stale_table wanted = named(db, schema, table);
+
+    remove_table(stale, &wanted);
+}
+
+void cdc_rounds_prune(struct cdc_rounds *rounds)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < rounds->n; i++) {
+        if (rounds->items[i].of.n > 0)
+            rounds->items[kept++] = rounds->items[i];
+        else
+            round_clear(&rounds->items[i]);
+    }
+    rounds->n = kept;
+}
+
 /* A table belongs to the newest round that has it: a sink that lacks an older one lacks that, too, and of the log the newer one has
  * seen all that the older one had. So the list has no more rounds than there are tables. The newest is the last. */
 static void forget_older(struct cdc_rounds *rounds)

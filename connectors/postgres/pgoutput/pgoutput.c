@@ -94,6 +94,7 @@ static int decode_begin(struct pgoutput *decoder, struct cdc_bytes *bytes, struc
     if (take_expected(decoder, error) < 0 || check_torn(decoder, error) < 0 || check_visible(decoder, error) < 0 ||
         pg_rounds_begin(decoder, error) < 0)
         return -1;
+    pg_live_begin(decoder);
     return decoder->tx.read ? 0 : pg_ahead_begin(decoder, error);
 }
 
@@ -244,7 +245,8 @@ static int decode_insert(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
         return -1;
     if (pg_row_check_key(table, cells, error) < 0 || check_whole(table, cells, error) < 0)
         return -1;
-    pg_lines_insert(decoder, table, out);
+    if (!table->live || pg_live_has_row(decoder, table, cells))
+        pg_lines_insert(decoder, table, out);
     return 0;
 }
 
@@ -322,7 +324,10 @@ static int decode_update(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
         fill_unchanged(table, decoder->cells[0], decoder->cells[1], old_kind);
     if (pg_row_check_key(table, decoder->cells[0], error) < 0)
         return -1;
-    pg_lines_update(decoder, table, old_kind, out);
+    if (table->live)
+        pg_live_update(decoder, table, old_kind, out);
+    else
+        pg_lines_update(decoder, table, old_kind, out);
     return 0;
 }
 
@@ -350,7 +355,8 @@ static int decode_delete(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
         return -1;
     if (judge_old(table, cells, NULL, &kind, error) < 0)
         return -1;
-    pg_lines_delete(decoder, table, kind, out);
+    if (!table->live || pg_live_has_row(decoder, table, cells))
+        pg_lines_delete(decoder, table, kind, out);
     return 0;
 }
 
@@ -366,9 +372,8 @@ static int decode_truncate(struct pgoutput *decoder, struct cdc_bytes *bytes, st
         struct pg_table *table = change_table(decoder, (uint32_t)cdc_bytes_be(bytes, 4), error);
         if (!table)
             return -1;
-        if (!is_wanted(decoder, table))
-            continue;
-        pg_lines_truncate(decoder, table, out);
+        if (is_wanted(decoder, table) && (!table->live || pg_live_has_truncate(decoder, table)))
+            pg_lines_truncate(decoder, table, out);
     }
     return 0;
 }

@@ -30,21 +30,40 @@ static bool is_saved_at_once(const struct pg_stream *stream)
     return stream->settings.acks != NULL;
 }
 
+/* Of these, those that the mark has. */
+static int find_marked(const struct pg_stream *stream, const struct cdc_stale *asked, struct cdc_stale *found,
+                       struct cdc_error *error)
+{
+    for (size_t i = 0; i < asked->n; i++) {
+        const struct cdc_stale_table *table = &asked->tables[i];
+        if (cdc_stale_has(&stream->heal.mark, table->db, table->schema, table->table) &&
+            cdc_stale_add(found, table->db, table->schema, table->table, table->why, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 void pg_asked_begin(struct pg_stream *stream)
 {
     const struct cdc_start *start = stream->settings.start;
     if (!stream->heal.on || !stream->settings.state_dir)
         return;
     settle(stream, &start->marked);
-    if (is_saved_at_once(stream))
-        settle(stream, &start->asked);
+    struct cdc_stale in_mark = {.at = NULL};
+    struct cdc_error ignored = {0};
+    if (is_saved_at_once(stream) && find_marked(stream, &start->asked, &in_mark, &ignored) == 0)
+        settle(stream, &in_mark);
+    cdc_stale_clear(&in_mark);
 }
 
 static int take(struct pg_stream *stream, const struct cdc_stale *asked, struct cdc_error *error)
 {
     for (size_t i = 0; i < asked->n; i++) {
         const struct cdc_stale_table *table = &asked->tables[i];
-        if (strcmp(table->db, stream->identity.database) == 0 &&
+        int reads = pg_reading_ask(stream, table, error);
+        if (reads < 0)
+            return -1;
+        if (reads == 0 && strcmp(table->db, stream->identity.database) == 0 &&
             pg_heal_add(stream, table->schema, table->table, table->why, error) < 0)
             return -1;
     }
@@ -60,9 +79,13 @@ int pg_asked_tick(struct pg_stream *stream, int64_t now, struct cdc_error *error
     stream->heal.ask_due = now + ASK_MS;
     if (cdc_request_read(&asked, stream->settings.state_dir, stream->pg->name, &failed) < 0)
         report(stream, &failed);
+    struct cdc_stale in_mark = {.at = NULL};
     int result = asked.n > 0 ? take(stream, &asked, error) : 0;
     if (result == 0 && is_saved_at_once(stream))
-        settle(stream, &asked);
+        result = find_marked(stream, &asked, &in_mark, error);
+    if (result == 0)
+        settle(stream, &in_mark);
+    cdc_stale_clear(&in_mark);
     cdc_stale_clear(&asked);
     return result;
 }
