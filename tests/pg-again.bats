@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Tables that people ask to be read again (cdc-snapshot --again), from PostgreSQL, and tables that a pipeline gets besides.
-# takes: 50 s
+# takes: 60 s
 # shellcheck disable=SC2030,SC2031,SC2034,SC2046,SC2154
 bats_require_minimum_version 1.8.0
 load lib/common
@@ -13,6 +13,7 @@ teardown_file() { drop_database; }
 setup() { pg_test_setup; }
 teardown() {
     touch "$DIR/stop"
+    [ ! -e "$DIR/standby" ] || standby ""
     pg_test_teardown
 }
 # again STATUS OPTIONS...: asks; $output has what it said.
@@ -77,9 +78,10 @@ two_tables() {
     supervise "$(copy_line)"
     equal t "id, v"
     write_all_the_time "insert into $NAME.t values (NN, 'new'); update $NAME.t set v = 'NN' where id = NN - 3; delete from $NAME.t where id = NN - 10; insert into $NAME.u values (NN, 'u');"
-    for victim in pg-cdc cdc-snapshot cdc-sink-sqlite pg-cdc; do
-        again 0 -t "$NAME.*"
+    for victim in pg-cdc cdc-filter cdc-sink-sqlite pg-cdc; do
         wait_until -t 30 victim_runs "$victim"
+        again 0 -t "$NAME.*"
+        wait_until -t 30 not test -e "$(request)"
         for i in $(pgrep -g "$SUPERVISOR" -x "${victim:0:15}"); do kill -KILL "$i" 2>/dev/null || true; done
     done
     wait_until -t 60 not test -e "$(request)"
@@ -91,6 +93,65 @@ two_tables() {
     stop_supervised
 }
 victim_runs() { pgrep -g "$SUPERVISOR" -x "${1:0:15}" >/dev/null; }
+
+@test "other keys: the stream ends with 75, and the same line started again reads the table" {
+    sql "create table $NAME.t (id text primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 3) g"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    spoil t
+    again 0 -t "$NAME.t"
+    equal t "id, v"
+    wait_until not test -e "$(request)"
+    sql "insert into $NAME.t values (4, 'after')"
+    equal t "id, v"
+    is "runs that ended with 75" 1 "$(ends_with_75)"
+    stop_supervised
+}
+
+standby() {
+    echo "$1" >"$DIR/standby"
+    sql "alter system set synchronous_standby_names = '$1'"
+    sql "select pg_reload_conf()" >/dev/null
+}
+waits_for_standby() { [ "$(sql "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")" = 1 ]; }
+@test "a transaction that the stream has delivered, and that nobody sees yet, is in what is read while the log goes on" {
+    two_tables
+    supervise "$(copy_line)"
+    equal t "id, v"
+    standby nobody
+    PGHOST=$CDC_PG_DIR PGUSER=postgres spawn psql -XqAt -d "$DATABASE" -c "update $NAME.t set v = 'nobody sees it' where id = 3"
+    local writer=$SPAWNED
+    wait_until waits_for_standby
+    wait_until spoiled t "1row 1 2row 2 3nobody sees it"
+    spoil t
+    again 0 -t "$NAME.t"
+    pause_ms 2500 # it would have been read
+    is "the copy, meanwhile" "1spoiled 3nobody sees it 99ghost" "$(rows_copied t "id || v" | xargs)"
+    standby ""
+    wait_until gone "$writer"
+    equal t "id, v"
+    is "runs that ended with 75" 0 "$(ends_with_75)"
+    stop_supervised
+}
+
+@test "a sink that is far behind, and a truncate and another form of the table while it is read: the copy ends as the source" {
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 30000) g"
+    supervise "$(copy_line)"
+    equal t "id, v"
+    spoil t
+    write_all_the_time "insert into $NAME.t values (NN + 50000, 'new'); update $NAME.t set id = id - 40000 where id = NN + 49900;"
+    again 0 -t "$NAME.t"
+    wait_until -t 30 not test -e "$(request)"
+    sql "truncate $NAME.t; insert into $NAME.t select g, 'made ' || g from generate_series(1, 20000) g"
+    again 0 -t "$NAME.t"
+    wait_until -t 30 not test -e "$(request)"
+    sql "alter table $NAME.t add w int default 7"
+    quiet
+    WITHIN=60
+    equal t "id, v, w"
+    not test -e "$DIR/failed"
+    stop_supervised
+}
 
 @test "what cannot be read again is refused at once, by name, and nothing is asked" {
     two_tables

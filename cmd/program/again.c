@@ -59,9 +59,9 @@ static void tell(const struct program *program, const struct cdc_database *kind,
                       table->schema[0] ? table->schema : table->db, table->table);
     }
     cdc_log_write(&program->log, CDC_LOG_INFO,
-                  "%s ends with 75 at its next boundary, in about a second where it runs, else once it is started; "
-                  "the same line started after that reads the tables (%zu)",
-                  kind->stream, tables->n);
+                  "%s takes that up within a second or two where it runs, else once it is started: it %s75 at its next "
+                  "boundary, and the same line started again reads what it has named",
+                  kind->stream, kind->reads_on ? "reads while it goes on, or ends with " : "ends with ");
 }
 
 static int find(struct wanted *wanted, const struct cdc_database *kind, void *database, const char *state_dir,

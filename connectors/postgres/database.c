@@ -85,6 +85,7 @@ static int check(void *pointer, const struct cdc_offset *position, struct cdc_er
 static const char *const schemes[] = {"postgresql:", "postgres:", NULL};
 const struct cdc_database pg_database = {.kind = "PostgreSQL",
                                          .stream = "pg-cdc",
+                                         .reads_on = true,
                                          .schemes = schemes,
                                          .open = open_database,
                                          .close = close_database,

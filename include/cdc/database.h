@@ -39,6 +39,7 @@ typedef int cdc_database_visit(void *context, const struct cdc_database_table *t
 struct cdc_database {
     const char *kind;           /* in messages: "MySQL and MariaDB" */
     const char *stream;         /* the program that reads the log: "pg-cdc" */
+    bool reads_on;              /* it may read tables again itself, and go on meanwhile */
     const char *const *schemes; /* "mysql:" ..., ends with NULL */
     /* Checks the settings without asking a server, and BORROWS them. RETURNS NEW (close); NULL with error. */
     void *(*open)(const struct cdc_database_settings *settings, struct cdc_error *error);

@@ -627,10 +627,12 @@ static int end_step(struct pg_stream *stream, struct cdc_buf *out, struct cdc_er
     return 0;
 }
 
-static int take_xmax(struct pg_reading *reading, struct cdc_error *error)
+/* A new transaction's id is greater than all that there are by now. (xmax of a snapshot is not: it comes after the last one that has
+ * ended, and one that waits for a standby may be later.) */
+static int take_bound(struct pg_reading *reading, struct cdc_error *error)
 {
-    PGresult *result = pg_query_rows(reading->sql, "SELECT pg_snapshot_xmax(pg_current_snapshot())", 0, NULL,
-                                     "cannot ask for transactions", error);
+    PGresult *result =
+        pg_query_rows(reading->sql, "SELECT pg_current_xact_id()", 0, NULL, "cannot ask for transactions", error);
     if (!result)
         return -1;
     snprintf(reading->until, sizeof reading->until, "%s", PQgetvalue(result, 0, 0));
@@ -672,7 +674,7 @@ static int first_step(struct pg_stream *stream, struct cdc_error *error)
     reading->total = 0;
     reading->began = cdc_clock_ms();
     reading->phase = PG_READING_SETTLES;
-    return take_xmax(reading, error);
+    return take_bound(reading, error);
 }
 
 /* The stream ends, and cdc-snapshot reads it. */
