@@ -124,7 +124,8 @@ static bool has_position(const struct cdc_offset_file *offsets)
 }
 
 /* Made with the first start for an index. A position without it is that of a webhook, for instance: indexes would be made, and
- * lack all that came before. */
+ * lack all that came before. Or it is of a version of before there was such a file: it has no name of any index, and whether those
+ * of today are the ones that were filled nobody knows. */
 static int check_index_ids(const struct cdc_offset_file *offsets, const char *path, struct cdc_error *error)
 {
     if (path == NULL || !has_position(offsets) || access(path, F_OK) == 0 || errno != ENOENT)
@@ -132,8 +133,11 @@ static int check_index_ids(const struct cdc_offset_file *offsets, const char *pa
     cdc_error_set(error, CDC_EXIT_CONFIG,
                   "offset file \"%s\" has a position, and no index was filled up to it: \"%s\" is missing",
                   cdc_offset_file_path(offsets), path);
-    return cdc_error_hint(error, "bring that back; or, if the position is that of a webhook, give another "
-                                 "--offset-file, and take a new snapshot");
+    return cdc_error_hint(error,
+                          "bring that back; where the position is that of a webhook, give another --offset-file; "
+                          "where an earlier version of this tool wrote it, which kept no such file, delete the "
+                          "indexes, remove the offset files of the pipeline and the other copies, with PostgreSQL "
+                          "run pg-cdc --drop, and begin with cdc-snapshot");
 }
 
 /* A first start that was refused leaves nothing behind. */

@@ -13,23 +13,28 @@
 #endif
 
 #include <cdc/database.h>
+#include <cdc/table_texts.h>
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+enum { REWRITE_MS = 500, ALWAYS_MS = 1000, LINE_MS = 30000 }; /* between two words on progress */
+
 struct values {
     struct source_options common;
     const char *slot, *publication, *progress, *defaults_file;
     bool no_create, allow_refused, check, again;
     int64_t chunk_rows, jobs;
+    struct cdc_option_list where;
 };
 
 #define AT(member) offsetof(struct values, member)
 static const struct cdc_option option_table[] = {
     OPTION_HEADING("What to read"),
     OPTIONS_TABLES(AT(common.selection.include), AT(common.selection.exclude), AT(common.name), "schema.table"),
+    OPTION_LIST(0, "where", AT(where), "TABLE:CONDITION", "read only rows for which that SQL is true"),
     OPTION_TEXT("slot", AT(slot), "NAME", "PostgreSQL: replication slot (default cdc_NAME)"),
     OPTION_TEXT("publication", AT(publication), "NAME", "PostgreSQL: publication (default cdc_NAME)"),
     OPTION_FLAG(0, "no-create", AT(no_create), "PostgreSQL: create neither of them"),
@@ -45,10 +50,10 @@ static const struct cdc_option option_table[] = {
     OPTION_LIST(0, "ack", AT(common.ack), "FILE", "a sink's offset file: wait for that; or stdout"),
     OPTION_INTEGER(0, "chunk-rows", AT(chunk_rows), "N", "a commit line after N rows (default 10000)", 1,
                    INT64_C(1) << 40),
-    OPTION_INTEGER('j', "jobs", AT(jobs), "N", "MySQL, MariaDB: read with N sessions (default 1)", 1, 64),
+    OPTION_INTEGER('j', "jobs", AT(jobs), "N", "read with N sessions (default 1)", 1, 64),
     OPTION_RETRY_MAX(AT(common.retry_max)),
     OPTIONS_VALUES(AT(common.int64), AT(common.decimal)),
-    OPTION_CHOICE("progress", AT(progress), "WHEN", "show progress (default auto: on a terminal)", "auto|always|never"),
+    OPTION_CHOICE("progress", AT(progress), "WHEN", "show progress (default auto)", "auto|always|never"),
     OPTION_END,
 };
 
@@ -95,9 +100,19 @@ static int make_attempts(struct program *program, const struct cdc_database *kin
     return result;
 }
 
-static bool shows_progress(const struct values *v)
+/* Of a terminal that takes both messages and lines, none is written over. */
+static struct cdc_snapshot_report report_of(const struct program *program, const char *name)
 {
-    return strcmp(v->progress, "always") == 0 || (strcmp(v->progress, "auto") == 0 && isatty(STDERR_FILENO));
+    const struct values *v = program->values;
+    struct cdc_snapshot_report report = {
+        .every_ms = LINE_MS, .metrics_file = program->metrics_file, .tool = program->name, .name = name};
+    if (strcmp(v->progress, "never") == 0)
+        report.every_ms = 0;
+    else if (program_has_status() && !isatty(STDOUT_FILENO))
+        report.every_ms = REWRITE_MS, report.rewrite = program_show_status, report.columns = program_status_columns;
+    else if (strcmp(v->progress, "always") == 0)
+        report.every_ms = ALWAYS_MS;
+    return report;
 }
 
 static int check(struct program *program, const struct cdc_database *kind, void *database, struct cdc_error *error)
@@ -116,7 +131,7 @@ static int check(struct program *program, const struct cdc_database *kind, void 
 static int run_kind(struct program *program, const struct cdc_database *kind, void *database, struct cdc_error *error)
 {
     const struct values *v = program->values;
-    struct cdc_snapshot_settings settings = {v->chunk_rows, shows_progress(v), STDOUT_FILENO, NULL};
+    struct cdc_snapshot_settings settings = {.chunk_rows = v->chunk_rows, .output_fd = STDOUT_FILENO};
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
     struct cdc_retry retry;
     struct source_positions positions;
@@ -131,6 +146,8 @@ static int run_kind(struct program *program, const struct cdc_database *kind, vo
     /* The attempts at the rows are counted anew. */
     cdc_retry_success(&retry);
     int result = source_program_open(program, &v->common, name, SOURCE_KEEP_HERE, &positions, error);
+    const struct cdc_snapshot_report report = report_of(program, name);
+    settings.progress = &report;
     settings.state_dir = positions.state_dir;
     if (result == 0) {
         result = make_attempts(program, kind, database, &settings, &positions, &retry, &metrics, error);
@@ -153,6 +170,7 @@ static int run_url(struct program *program, const char *url, struct cdc_error *e
                                                    .name = v->common.name,
                                                    .selection = v->common.selection,
                                                    .format = source_options_format(&v->common),
+                                                   .where = v->where,
                                                    .jobs = v->jobs,
                                                    .slot = v->slot,
                                                    .publication = v->publication,
@@ -177,7 +195,8 @@ static int run_url(struct program *program, const char *url, struct cdc_error *e
 static int run(struct program *program, struct cdc_option_list operands, struct cdc_error *error)
 {
     const struct values *v = program->values;
-    if (source_program_check_options(&v->common, error) < 0)
+    if (source_program_check_options(&v->common, error) < 0 ||
+        cdc_table_texts_check("--where", "TABLE:CONDITION", &v->where, error) < 0)
         return -1;
     if (v->again && v->check)
         return cdc_error_set(error, CDC_EXIT_USAGE, "--again and --check exclude each other");
@@ -202,5 +221,6 @@ int main(int argc, char **argv)
     source_options_init(&values.common);
     int status = program_main(&program, argc, argv);
     source_options_free(&values.common);
+    free(values.where.items);
     return status;
 }

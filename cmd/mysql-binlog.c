@@ -5,6 +5,7 @@
 #include "cmd/program/options.h"
 #include "cmd/program/source.h"
 
+#include <dirent.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,11 +105,45 @@ static int run_stream(struct program *program, const struct values *v, const cha
     return result;
 }
 
+/* Files are read in one run, with no offset file to keep anything beside. RETURNS NEW; NULL: none can be made. */
+static char *make_xa_folder(void)
+{
+    const char *parent = getenv("TMPDIR");
+    char *path = NULL;
+    if (asprintf(&path, "%s/mysql-binlog.XXXXXX", parent && *parent ? parent : "/tmp") < 0)
+        return NULL;
+    if (mkdtemp(path))
+        return path;
+    free(path);
+    return NULL;
+}
+
+/* What is in it has no end in the files. */
+static void remove_xa_folder(char *path, bool whole, const struct cdc_log *log)
+{
+    unsigned n = 0;
+    DIR *folder = path ? opendir(path) : NULL;
+    for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;)
+        /* HASH.NUMBER; where the outcome is known, another number follows */
+        if (unlinkat(dirfd(folder), entry->d_name, 0) == 0 && strlen(entry->d_name) == 33)
+            n++;
+    if (folder)
+        closedir(folder);
+    if (path)
+        (void)rmdir(path);
+    free(path);
+    if (n > 0 && whole)
+        cdc_log_write(log, CDC_LOG_WARNING,
+                      "%u XA transaction%s in the files %s prepared, with no end there: no line has %s rows", n,
+                      n == 1 ? "" : "s", n == 1 ? "is" : "are", n == 1 ? "its" : "their");
+}
+
 static int run_files(struct program *program, const struct values *v, const char *schema_from, const char *name,
                      struct cdc_error *error)
 {
     const struct my_session_settings server = connection_to(program, v, schema_from);
     struct cdc_metrics metrics = {.lag_bytes = -1, .lag_ms = -1};
+    char *xa_folder = make_xa_folder();
     const struct my_file_settings settings = {.files = v->files.items,
                                               .n_files = v->files.count,
                                               .name = name,
@@ -117,8 +152,10 @@ static int run_files(struct program *program, const struct values *v, const char
                                               .max_events = v->common.max_events,
                                               .allow_unlogged = v->allow_unlogged,
                                               .output_fd = STDOUT_FILENO,
+                                              .xa_folder = xa_folder,
                                               .schema_from = schema_from ? &server : NULL};
     int result = my_file_run(&settings, &program->control, &metrics, &program->log, error);
+    remove_xa_folder(xa_folder, result == 0, &program->log);
     source_program_report(program, &metrics);
     struct cdc_error figures = {0};
     /* Worth a warning: the lines are written. */
@@ -153,7 +190,7 @@ static int run_url(struct program *program, struct values *v, const char *text, 
     /* Unlike PostgreSQL's, the server need not be asked: a URL without a database means all of them. */
     const char *name = v->common.name ? v->common.name : url.db ? url.db : "mysql";
     if (result == 0 && v->check)
-        result = my_check(&connection, &v->common.selection, false, my_replica_id((uint32_t)v->server_id, name),
+        result = my_check(&connection, &v->common.selection, NULL, my_replica_id((uint32_t)v->server_id, name),
                           &program->log, error);
     else if (result == 0)
         result = run_stream(program, v, text, name, error);

@@ -375,6 +375,9 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     is "a schema left out" "01 03 04" "$(passed -T 'staging.*')"
     is "a table left out" "01 02 03 04" "$(passed -T staging.orders)"
     is "a quoted one" "02 03" "$(passed -t '"staging".*')"
+    { ddl 1 shop; ddl 2 staging; } | sed 's/"op":"ddl"/"op":"t"/; s/,"ddl":.*/}/' >"$IN"
+    is "a database that is dropped" "01" "$(passed -t shop.orders)"
+    cmp <(filter -t shop.orders && cat "$DIR/out") <(head -1 "$IN")
     { ddl 1 shop; ddl 2 staging; commit 2; } >"$IN"
     filter -t 'shop.*'
     is "counted" 1 "$(jq 'select(.op == "commit").events' "$DIR/out")"

@@ -160,3 +160,21 @@ fetched() { [ "$(cat $(relay_paths) | grep -c -a last-one)" -gt 0 ]; }
     says 'f0 is not one that follows f1: it is of before, or the same.*in their order, each once'
     reset_log
 }
+
+@test "XA transactions in files: rows where they are committed, none of those that are rolled back or have no end" {
+    local before first last
+    msql "create table t (id int primary key); flush binary logs"
+    first=$(log_files | tail -1)
+    msql "xa start 'a'; insert into t values (1); xa end 'a'; xa prepare 'a'"
+    msql "insert into t values (2); xa start 'b'; insert into t values (3); xa end 'b'; xa prepare 'b'"
+    msql "xa rollback 'b'; flush binary logs; insert into t values (4); xa commit 'a'"
+    msql "xa start 'c'; insert into t values (5); xa end 'c'; xa prepare 'c'"
+    last=$(log_files | tail -1)
+    export TMPDIR=$DIR/tmp
+    mkdir "$TMPDIR"
+    files 0 "$(log_file "$first")" --file "$(log_file "$last")"
+    is "rows" "2 4 1" "$(ids)"
+    grep -q "warning: 1 XA transaction in the files is prepared" "$DIR/err" || fail "$(cat "$DIR/err")"
+    is "left behind" "" "$(ls "$TMPDIR")"
+    msql "xa rollback 'c'"
+}

@@ -9,6 +9,7 @@ load lib/mysql
 load lib/mysql-helpers
 load lib/opensearch
 load lib/mysql-stale
+load lib/mysql-osc
 
 setup_file() {
     mysql_available || skip "no $CDC_MYSQL_FLAVOR here"
@@ -63,7 +64,25 @@ equal() {
     writers_end
     equal t
     equal u
+    msql "drop database $NAME; create database $NAME; use $NAME; create table u (id int primary key, b int); insert into u values (1, 1)"
+    equal u
+    is "rows of a database that was dropped" "" "$(rows_in_index t)"
     not test -e "$DIR/failed"
     [ "$(grep -c 75 "$DIR/ends")" -ge 2 ]
+    touch "$DIR/stop"
+}
+
+@test "pt-online-schema-change under writers: the index ends as the source" {
+    command -v pt-online-schema-change >/dev/null || skip "no pt-online-schema-change here"
+    msql "create table other (id int auto_increment primary key, v int)"
+    osc_tables
+    clients
+    loop_start
+    change "add column d int not null default 7, drop column c"
+    change "modify a bigint, add column e varchar(10) default 'new'"
+    writers_end
+    equal t
+    equal other
+    not test -e "$DIR/failed"
     touch "$DIR/stop"
 }

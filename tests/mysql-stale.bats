@@ -67,6 +67,81 @@ column_statements() {
 @test "columns that are added, changed, renamed, dropped and added again: read again where rows that are there change, and only there" { column_statements FULL; }
 @test "the same where the log does not name columns" { column_statements "$(least)"; }
 
+dropped() { jq -c ".offsets[\"$NAME\"].state | $1" "$STATE/mysql-binlog-$NAME.offset"; }
+@test "a column that was dropped is remembered until its table is read again or empty, and was by no older version" {
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    msql "create table t (id int primary key, a int, b int); insert into t values (1, 1, 1); create table u (id int primary key, a int); insert into u values (1, 1)"
+    runs
+    harmless "alter table t drop b; alter table u drop a; insert into t values (2, 2)"
+    is "remembered" "[[\"$NAME\",\"t\",\"b\"],[\"$NAME\",\"u\",\"a\"]]" "$(dropped .dropped)"
+    stale "alter table t add b int; insert into other (v) values (3)" t
+    harmless "drop table u; create table u (id int primary key, a int); insert into u values (2, 2)" u
+    is "remembered after a read, and without rows" "[]" "$(dropped .dropped)"
+    harmless "alter table t drop b; insert into t values (3, 3)"
+    # As a version left it that kept no list.
+    jq ".offsets[\"$NAME\"].state |= del(.dropped)" "$STATE/mysql-binlog-$NAME.offset" >"$DIR/older"
+    cat "$DIR/older" >"$STATE/mysql-binlog-$NAME.offset"
+    harmless "insert into t values (4, 4)"
+    stale "alter table t add b int; insert into t values (5, 5, 5)" t
+    harmless "alter table t add c int; update t set c = id" t
+    stale "alter table t drop b; alter table t add b int" t
+    harmless "drop table u; create table u (id int primary key); alter table u add a int; insert into u values (3, 3)" u
+}
+
+@test "changes that a session logged as statements: all tables are read again, which triggers may have changed; not while the server goes on so" {
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    msql "create table t (id int primary key, a int); create table u (id int primary key, a int); insert into t values (1, 1); create trigger g after insert on t for each row insert into u values (new.id, 7)"
+    runs
+    stale "set session binlog_format = statement; insert into t values (2, 2); update t set a = 5 where id = 1; begin; insert into t values (3, 3); insert into other (v) values (9); commit; set session binlog_format = row; insert into t values (4, 4)" t u
+    is "runs" 2 "$RUNS"
+    is "by the trigger" 3 "$(copy 'select count(*) from u')"
+    harmless "insert into t values (5, 5)" t u
+    MYSQL_DATABASE='' msql "set global binlog_format = statement"
+    msql "delete from t where id = 2"
+    run_line 78
+    grep -q "SET GLOBAL binlog_format = ROW" "$DIR/err"
+    MYSQL_DATABASE='' msql "set global binlog_format = row"
+    runs
+    equal t u other
+}
+
+@test "a database that is dropped leaves no row of its tables, whether a run has seen them or not, but those read again since" {
+    local tables="create table t (id int primary key, a int); create table u (id int primary key, a int); create table other (id int auto_increment primary key, v int)"
+    local fresh="drop database $NAME; create database $NAME; use $NAME; $tables"
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    msql "create table t (id int primary key, a int); create table u (id int primary key, a int); insert into t values (1, 1), (2, 2); insert into u values (1, 1); insert into other (v) values (1)"
+    runs
+    msql "insert into t values (3, 3); drop database $NAME; create database $NAME"
+    runs
+    is "runs" 1 "$RUNS"
+    is "rows" "0 0 0" "$(copy 'select (select count(*) from t), (select count(*) from u), (select count(*) from other)' | tr '|' ' ')"
+    msql "$tables; insert into t values (2, 20); insert into u values (4, 4)"
+    runs
+    equal t u other
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = $(least)"
+    msql "insert into u values (5, 5); alter table t add c int not null default 7; $fresh; insert into t values (6, 6); insert into u values (7, 7)"
+    runs
+    equal t u other
+    is "excepted" 2 "$RUNS"
+    is "rows that stay" "6 7" "$(copy 'select (select group_concat(id) from t), (select group_concat(id) from u)' | tr '|' ' ')"
+}
+
+@test "a table that is new has no row that a statement could change: no run ends for it" {
+    METADATA=FULL
+    MYSQL_DATABASE='' msql "set global binlog_row_metadata = FULL"
+    runs
+    harmless "create table a (id int primary key, b varchar(20)); alter table a add c int not null default 7, drop primary key, add primary key (id, c); alter table a modify b int; insert into a values (1, 2, 3)" a
+    harmless "create table b like a; alter table b add d int not null default 1, change b e bigint; create unique index i on b (d); insert into b values (2, 2, 3, 4)" b
+    ! mysql_is_mariadb || harmless "create or replace table a (id int primary key); alter table a add x int not null default 5; insert into a values (9, 9)" a
+    stale "alter table b add f int not null default 2" b
+    stale "create table if not exists b like other; alter table b add g int not null default 3" b
+    stale "create table c (id int primary key); insert into c values (1); alter table c add h int not null default 4" c
+    stale "create table d (id int primary key); begin; insert into d values (1); rollback; insert into d values (2); alter table d add h int not null default 4" d
+}
+
 table_statements() {
     METADATA=$1
     MYSQL_DATABASE='' msql "set global binlog_row_metadata = $1"
@@ -197,4 +272,38 @@ ordered_but_for_what_comes_again() { jq -r .pos "$DIR/lines" | awk '$0 <= last &
     msql "alter table t add d int default 8; insert into other (v) values (2)"
     runs
     equal t other
+}
+
+# Files as the first version wrote them, once the snapshot was over.
+state_of_first_version() {
+    local number hex pos place source
+    number=$(date +%s%6N)
+    hex=$(printf '%016X' "$number")
+    pos=$hex.0000000000.a0001.000003.0000000001
+    place="\"file\":\"$(log_place | cut -d: -f1)\",\"pos\":$(log_place | cut -d: -f2)"
+    source="{\"connector\":\"mariadb\",\"name\":\"$NAME\",\"ts_ms\":1795737104887,\"server_id\":1,$place,\"row\":0,\"snapshot\":\"last\",\"gtids\":\"$(log_gtids)\"}"
+    echo "{\"format\":1,\"tool\":\"cdc-snapshot\",\"time\":\"2026-11-22T02:20:44Z\",\"offsets\":{\"$NAME\":{\"pos\":\"$pos\",\"seq\":$number,\"lines\":0,\"source\":$source,\"state\":{\"number\":$number,\"attempt\":1,\"from\":{$place,\"gtids\":\"$(log_gtids)\",\"server_uuid\":\"\",\"server_id\":1},\"written\":\"$pos\",\"finished\":true}}}}" >"$STATE/cdc-snapshot-$NAME.offset"
+    echo "{\"format\":1,\"tool\":\"mysql-binlog\",\"time\":\"2026-11-22T02:20:44Z\",\"offsets\":{}}" >"$STATE/mysql-binlog-$NAME.offset"
+    echo "{\"format\":1,\"tool\":\"cdc-sink-sqlite\",\"time\":\"2026-11-22T02:20:44Z\",\"offsets\":{\"$NAME\":{\"pos\":\"$pos\",\"seq\":$number,\"lines\":3,\"source\":$source}}}" >"$STATE/cdc-sink-sqlite.offset"
+    copy "create table cdc_offsets(name TEXT PRIMARY KEY, pos TEXT NOT NULL, seq INTEGER NOT NULL, lines INTEGER NOT NULL, source TEXT, state TEXT);
+        create table cdc_tables(table_name TEXT PRIMARY KEY COLLATE NOCASE, name TEXT NOT NULL, db TEXT NOT NULL, schema TEXT NOT NULL, source_table TEXT NOT NULL);
+        create table cdc_meta(key TEXT PRIMARY KEY, value); insert into cdc_meta values ('format', 1), ('schema_version', 4);
+        create table if not exists \"t\" (\"id\" INTEGER, \"v\" TEXT, PRIMARY KEY (\"id\"));
+        insert into cdc_offsets values ('$NAME', '$pos', $number, 3, '$source', null);
+        insert into cdc_tables values ('t', '$NAME', '$NAME', '', 't'); insert into t values (1, 'one'), (2, 'two'), (3, 'three')"
+}
+
+# bats test_tags=only:mariadb
+@test "the state of the first version: the log goes on, and a statement since then is followed" {
+    msql "create table t (id int primary key, v varchar(20)); insert into t values (1, 'one'), (2, 'two'), (3, 'three')"
+    state_of_first_version
+    msql "update t set v = 'later' where id = 1; delete from t where id = 3; insert into t values (4, 'new')"
+    runs
+    equal t
+    msql "insert into t values (5, 'five'); alter table t add c int default 8, modify v varchar(30); insert into t (id, v) values (6, 'six')"
+    runs
+    equal t
+    msql "update t set c = 9 where id > 4"
+    run_line 0
+    equal t
 }

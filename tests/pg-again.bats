@@ -108,6 +108,22 @@ victim_runs() { pgrep -g "$SUPERVISOR" -x "${1:0:15}" >/dev/null; }
     stop_supervised
 }
 
+@test "a snapshot of a part of the rows, and a run with an end: the same conditions hold, and a request is not left to wait" {
+    two_tables
+    SNAPSHOT_EXTRA="--where '$NAME.t:id > 1'"
+    supervise "$(copy_line)"
+    equal u "id, v"
+    is "rows" "2row 2 3row 3" "$(rows_copied t "id || v" | xargs)"
+    sqlite3 -cmd '.timeout 30000' "$DIR/copy.db" "update t set v = 'spoiled'"
+    again 0 -t "$NAME.t"
+    wait_until -t 30 spoiled t "2row 2 3row 3"
+    is "runs that ended with 75" 1 "$(ends_with_75)"
+    stop_supervised
+    again 0 -t "$NAME.u"
+    is "a run to the end" 75 "$(bash -o pipefail -c "pg-cdc --until now $(source_options) 2>>'$DIR/err' | cdc-sink-sqlite -q --state-dir '$STATE' '$DIR/copy.db'" >&2; echo $?)"
+    not test -e "$(request)"
+}
+
 standby() {
     echo "$1" >"$DIR/standby"
     sql "alter system set synchronous_standby_names = '$1'"

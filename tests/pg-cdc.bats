@@ -634,3 +634,23 @@ EOF
     read_all
     is "rows that come" 2 "$(lines 'select(.op == "c") | .after.id' | tail -1)"
 }
+
+@test "progress of a snapshot: a line of the terminal that is written over, with one session and with two; figures in the metrics file" {
+    local width jobs=1
+    sql "create table $NAME.a (id int primary key, v text); insert into $NAME.a select n, repeat('x', 300) from generate_series(1, 20000) n;
+         create table $NAME.b (id int primary key); insert into $NAME.b select generate_series(1, 500); analyze $NAME.a, $NAME.b; create table $NAME.c (id int primary key)"
+    for width in 80 200; do
+        rm -rf "$DIR/state"
+        mkdir "$DIR/state"
+        t python3 "$LIB/terminal.py" $width "$DIR/states" bash -o pipefail -c "cdc-snapshot -j $jobs --name $NAME -t '$NAME.*' --ack=stdout --state-dir '$DIR/state' --metrics-file '$DIR/metrics' '$URL' | awk '{ print } NR % 3000 == 0 { system(\"sleep 0.3\") }'" >"$DIR/all" || { cat "$DIR/states" "$DIR/all" | cut -c1-300 | tail -20; return 1; }
+        is "rows" 20500 "$(grep -c '"op":"r"' "$DIR/all")"
+        grep -q '^cdc-snapshot: info: the snapshot of .* is written: 20500 rows of 3 tables' "$DIR/all"
+        grep -qE "^$NAME\.a [0-9]+ %.*; 0 of 3 tables [0-9]+ % [0-9]+ of [0-9]+ rows [0-9.]+ [kM]B .*left$" "$DIR/states" || { cat "$DIR/states"; fail "width $width"; }
+        grep -oE '[0-9]+ %' "$DIR/states" | awk '$1 > 100 { exit 1 }'
+        is "left on it" 0 "$(grep -c ' left$' "$DIR/all")"
+        is "rows in the file" 20500 "$(sed -n 's/^cdc_snapshot_rows{.*} //p' "$DIR/metrics")"
+        is "tables in the file" 3 "$(sed -n 's/^cdc_snapshot_tables_done{.*} //p' "$DIR/metrics")"
+        pg-cdc --drop --name "$NAME" "$URL" 2>>"$DIR/err"
+        jobs=2
+    done
+}

@@ -282,3 +282,42 @@ is_copied() { [ "$(rows_copied "$1" id | xargs)" = "$2" ]; }
     equal p "id, v"
     stop_supervised
 }
+
+# Files as the first version wrote them, when the snapshot was over: they tell nothing of what the tables were like.
+state_of_first_version() {
+    local lsn hex pos source system
+    sql "create publication $SLOT for tables in schema $NAME with (publish_via_partition_root)"
+    lsn=$(sql "select lsn from pg_create_logical_replication_slot('$SLOT', 'pgoutput')")
+    hex=$(printf '%08X%08X' "0x${lsn%/*}" "0x${lsn#*/}")
+    pos=$hex.0000000000.a0001.000000000217
+    system=$(sql "select system_identifier from pg_control_system()")
+    source="{\"connector\":\"postgresql\",\"name\":\"$NAME\",\"db\":\"$DATABASE\",\"ts_ms\":1795737104016,\"lsn\":$((16#$hex)),\"snapshot\":\"last\"}"
+    echo "{\"format\":1,\"tool\":\"cdc-snapshot\",\"time\":\"2026-11-22T02:20:44Z\",\"offsets\":{\"$NAME\":{\"pos\":\"$pos\",\"seq\":$((16#$hex)),\"lines\":0,\"state\":{\"identity\":{\"system_identifier\":\"$system\",\"timeline\":1,\"database\":\"$DATABASE\",\"slot\":\"$SLOT\"},\"consistent_point\":\"$lsn\",\"attempt\":1,\"written\":\"$pos\",\"finished\":true}}}}" >"$STATE/cdc-snapshot-$NAME.offset"
+    echo "{\"format\":1,\"tool\":\"pg-cdc\",\"time\":\"2026-11-22T02:20:44Z\",\"offsets\":{}}" >"$STATE/pg-cdc-$NAME.offset"
+    echo "{\"format\":1,\"tool\":\"cdc-sink-sqlite\",\"time\":\"2026-11-22T02:20:44Z\",\"offsets\":{\"$NAME\":{\"pos\":\"$pos\",\"seq\":$((16#$hex)),\"lines\":50,\"source\":$source}}}" >"$STATE/cdc-sink-sqlite.offset"
+    sqlite3 "$DIR/copy.db" "create table cdc_offsets(name TEXT PRIMARY KEY, pos TEXT NOT NULL, seq INTEGER NOT NULL, lines INTEGER NOT NULL, source TEXT, state TEXT);
+        create table cdc_tables(table_name TEXT PRIMARY KEY COLLATE NOCASE, name TEXT NOT NULL, db TEXT NOT NULL, schema TEXT NOT NULL, source_table TEXT NOT NULL);
+        create table cdc_meta(key TEXT PRIMARY KEY, value); insert into cdc_meta values ('format', 1), ('schema_version', 4);
+        create table if not exists \"t\" (\"id\" INTEGER, \"v\" TEXT, PRIMARY KEY (\"id\"));
+        insert into cdc_offsets values ('$NAME', '$pos', $((16#$hex)), 50, '$source', null);
+        insert into cdc_tables values ('t', '$NAME', '$DATABASE', '$NAME', 't'); insert into t values $(sql "select string_agg(format('(%s, %L)', id, v), ',') from $NAME.t")"
+}
+
+@test "the state of the first version: what was done to a table since is not known, so it is read again, once" {
+    since_15
+    sql "create table $NAME.t (id int primary key, v text); insert into $NAME.t select g, 'row ' || g from generate_series(1, 50) g"
+    state_of_first_version
+    sql "update $NAME.t set v = 'later' where id < 10; delete from $NAME.t where id = 50; alter table $NAME.t add c int default 8; insert into $NAME.t values (100, 'new')"
+    supervise "$(copy_line)"
+    equal t "id, v, c"
+    is "times" 1 "$(read_again t)"
+    grep -q "an earlier version of pg-cdc kept nothing of what it was like" "$DIR/err" || fail "$(cat "$DIR/err")"
+    sql "update $NAME.t set v = 'last' where id > 20"
+    equal t "id, v, c"
+    stop_supervised
+    supervise "$(copy_line)"
+    sql "insert into $NAME.t values (101, 'after it')"
+    equal t "id, v, c"
+    is "times" 1 "$(read_again t)"
+    stop_supervised
+}

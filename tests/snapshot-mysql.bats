@@ -743,6 +743,9 @@ key_tables() {
     for charset in latin1 utf8mb3 utf8mb4 ucs2 sjis; do
         msql "set names utf8mb4; create table k_$charset (s varchar(20) character set $charset, b varbinary(10), v int, primary key (s, b)); insert into k_$charset select concat(elt(1 + n % 6, 'a', 'A ', 'b''\\\\', '', 'Z', 'zz'), n div 12), unhex(lpad(hex(n), 4, '0')), n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
     done
+    msql "create table k_clock (c time(3), y year, v int, primary key (c, y)); insert into k_clock select sec_to_time(-180000 + 3599.125 * n), if(n % 10 = 0, 0, 1900 + n), n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
+    ! mysql_is_mariadb || ! mysql_since 101000 ||
+        msql "create table k_uuid (u uuid, i inet6, f inet4, v int, primary key (u, i, f)); insert into k_uuid select concat(left(md5(n % 20), 8), '-', mid(md5(n % 20), 9, 4), '-', elt(1 + n % 3, '1', '4', '7'), 'abc-8abc-', left(md5(n), 12)), concat(hex(n), '::', hex(n * 7)), concat(n * 2, '.1.2.', n), n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
     msql "create table k_float (f double primary key, v int); insert into k_float select n / 3, n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
     msql "create table k_prefix (s varchar(200), v int, primary key (s(3))); insert into k_prefix select lpad(n, 3, '0'), n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
     msql "create table k_none (v int); insert into k_none select n from (select a.n + 10 * b.n n from $(digits) a, $(digits) b) seq"
@@ -761,6 +764,8 @@ without_pos() { jq -c 'del(.pos, .seq, .ts_ms, .source)' "$1"; }
         rm "$STATE"/cdc-snapshot-*
         snapshot --ack=stdout --chunk-rows 7 --jobs $jobs >"$DIR/many" || { cat "$DIR/err"; return 1; }
         jq -r '.pos' "$DIR/many" | LC_ALL=C sort -c -u
+        # Those that can be divided are: the fourth part of pos is the number of what is read at once.
+        is "whole" "k_enum k_float k_none k_prefix" "$(jq -r 'select(.op == "r" and (.source.table != "k_int")) | .source.table + " " + (.pos | split(".")[3])' "$DIR/many" | sort -u | cut -d' ' -f1 | uniq -u | xargs)"
         # Commit lines stand behind so many rows, but where a table ends with a whole chunk.
         diff <(without_pos "$DIR/one" | grep -v '"commit"') <(without_pos "$DIR/many" | grep -v '"commit"') | head -20
         is "rows in chunks" "$(grep -c '"op":"r"' "$DIR/one")" "$(jq -r 'select(.op == "commit") | .events' "$DIR/many" | awk '{ n += $1 } END { print n }')"

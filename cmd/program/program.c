@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,6 +95,39 @@ static void write_stderr(const struct cdc_buf *line)
     (void)n;
 }
 
+static atomic_bool status_is_shown;
+#define CLEAR_STATUS "\r\033[K"
+
+bool program_has_status(void)
+{
+    return isatty(STDERR_FILENO) && !message_style.json && message_style.level >= CDC_LOG_INFO;
+}
+
+size_t program_status_columns(void *context)
+{
+    struct winsize size;
+    (void)context;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        size.ws_col = 80;
+    return size.ws_col - 1u; /* a character in the last column makes some terminals begin a new line */
+}
+
+/* Without waiting for a terminal that was stopped: the next one says more. */
+void program_show_status(void *context, const char *text)
+{
+    struct cdc_buf line = CDC_BUF_INIT;
+    struct pollfd poller = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    (void)context;
+    if (poll(&poller, 1, 0) > 0 && (*text != '\0' || status_is_shown)) {
+        cdc_buf_lit(&line, CLEAR_STATUS);
+        append_escaped(&line, text);
+        write_stderr(&line);
+        status_is_shown = *text != '\0';
+    }
+    cdc_buf_free(&line);
+}
+
 static void write_message(void *context, enum cdc_log_level level, const char *message)
 {
     struct cdc_buf line = CDC_BUF_INIT, shown = CDC_BUF_INIT;
@@ -102,6 +137,8 @@ static void write_message(void *context, enum cdc_log_level level, const char *m
         return;
     secrets_redact(&shown, message);
     const char *text = shown.failed ? "out of memory" : shown.data;
+    if (atomic_exchange(&status_is_shown, false))
+        cdc_buf_lit(&line, CLEAR_STATUS);
     if (message_style.json) {
         cdc_buf_printf(&line,
                        "{\"ts_ms\":%lld,\"tool\":\"%s\",\"level\":\"%s\",\"message\":", (long long)cdc_clock_wall_ms(),

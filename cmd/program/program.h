@@ -33,6 +33,14 @@ struct program {
 /* The whole life of a process: descriptors 0-2 open, options, --help/--version, signals, run, message, exit status. */
 int program_main(struct program *program, int argc, char **argv);
 
+/* -- a line of the terminal that is written over; messages go above it -- */
+/* Is stderr a terminal, and would a message be shown there as text? */
+bool program_has_status(void);
+/* "": it is cleared. context: none. */
+void program_show_status(void *context, const char *text);
+/* Its longest text, now. */
+size_t program_status_columns(void *context);
+
 /* An environment variable as default: value if set, else getenv(variable), else fallback. */
 const char *program_default(const char *value, const char *variable, const char *fallback);
 

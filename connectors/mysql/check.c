@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* --check: what would make the pipe stop or lose rows, each finding with its cure. */
 #include "connectors/mysql/mysql.h"
+#include "connectors/mysql/scan/condition.h"
 #include "connectors/mysql/schema/cascades.h"
 #include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/schema/logged.h"
@@ -8,6 +9,7 @@
 #include "connectors/mysql/session/grants.h"
 #include "connectors/mysql/session/session.h"
 
+#include <cdc/table_texts.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +24,11 @@ struct check {
     MYSQL *mysql;
     struct my_server server;
     uint32_t replica_id;
-    bool snapshot;     /* is the snapshot checked, or the stream? */
-    bool whole_images; /* binlog_row_image=FULL */
-    int problems;      /* that stop the pipe or lose rows */
+    const struct cdc_option_list *where; /* of a snapshot; NULL */
+    bool snapshot;                       /* is the snapshot checked, or the stream? */
+    bool whole_images;                   /* binlog_row_image=FULL */
+    int partial;                         /* tables that are read in part, without whole images */
+    int problems;                        /* that stop the pipe or lose rows */
 };
 
 /* -- what is found ------------------------------------------------------------------------- */
@@ -261,6 +265,7 @@ struct tables {
     struct check *check;
     int selected, keyless;
     struct cdc_buf readable; /* `"d"."t"`, in backticks, each with a NUL: selected, with no column known to be hidden */
+    struct cdc_buf names;    /* "Kd\0t\0": the same ones, where there are conditions; K: "k", they have a key, or "-" */
 };
 
 /* The first ones, and how many there are in all is said at the end. */
@@ -318,6 +323,45 @@ static void check_last_columns(struct check *check, const struct cdc_buf *names)
     }
 }
 
+static void check_condition(struct check *check, const char *db, const char *name, bool has_key)
+{
+    const struct my_table table = {.db = (char *)(uintptr_t)db, .name = (char *)(uintptr_t)name, .has_key = has_key};
+    struct cdc_error error = {0};
+    char *condition = NULL;
+    if (my_condition_make(check->mysql, check->where, &check->selection, &table, &condition, &error) < 0)
+        finding(check, CDC_LOG_ERROR, error.hint[0] ? error.hint : "see the message", "%s", error.text);
+    else if (condition && !check->whole_images && is_named(&check->partial))
+        finding(check, CDC_LOG_ERROR, "SET GLOBAL binlog_row_image = FULL; (sessions must reconnect), or read all rows",
+                "table %s.%s: --where needs binlog_row_image = FULL: a row that is not read would come in parts with "
+                "its next change",
+                db, name);
+    free(condition);
+}
+
+/* See the snapshot's own check_conditions. */
+static void check_conditions(struct check *check, const struct cdc_buf *names)
+{
+    for (size_t i = 0; check->where && i < check->where->count; i++) {
+        const struct cdc_option_list one = {&check->where->items[i], 1};
+        size_t at = 0;
+        bool found = false;
+        for (const char *db = names->data; !found && db && db < names->data + names->len; at = 0) {
+            const char *name = db + strlen(db) + 1;
+            found = cdc_table_texts_next(&one, &at, &check->selection, db + 1, name);
+            db = name + strlen(name) + 1;
+        }
+        if (!found)
+            finding(check, cdc_table_texts_is_name(one.items[0]) ? CDC_LOG_ERROR : CDC_LOG_WARNING,
+                    "TABLE is database.table, or a table in any database, as with -t",
+                    "no table that is read matches --where '%.200s'", one.items[0]);
+    }
+    for (const char *db = names->data; db && db < names->data + names->len;) {
+        const char *name = db + strlen(db) + 1;
+        check_condition(check, db + 1, name, *db == 'k');
+        db = name + strlen(name) + 1;
+    }
+}
+
 static void check_table(void *context, const struct my_catalog_table *table)
 {
     struct tables *tables = context;
@@ -345,11 +389,18 @@ static void check_table(void *context, const struct my_catalog_table *table)
         my_session_append_table(&tables->readable, table->db, table->name);
     if (!table->hidden)
         cdc_buf_byte(&tables->readable, '\0');
+    if (!table->hidden && check->where && check->where->count > 0) {
+        cdc_buf_byte(&tables->names, table->has_key ? 'k' : '-');
+        cdc_buf_append(&tables->names, table->db, strlen(table->db) + 1);
+        cdc_buf_append(&tables->names, table->name, strlen(table->name) + 1);
+    }
     if (table->partitioned && !check->snapshot)
         finding(
-            check, CDC_LOG_WARNING, "delete the rows first, and give --allow-unlogged; or exclude it with -T",
-            "table %s.%s is partitioned: ALTER TABLE ... DROP, TRUNCATE or EXCHANGE PARTITION changes rows that are "
-            "not in the log, and stops the reader",
+            check, CDC_LOG_WARNING,
+            "a pipeline that began with cdc-snapshot heals by itself; for others, exclude it with -T",
+            "table %s.%s is partitioned: after an ALTER TABLE ... DROP, TRUNCATE or EXCHANGE PARTITION, which changes "
+            "rows "
+            "that are not in the log, the table is read again, or the reader ends with 78 where there is no snapshot",
             table->db, table->name);
     if (table->omits)
         finding(check, CDC_LOG_WARNING, "let the copy compute them",
@@ -376,7 +427,10 @@ static void check_tables(struct check *check)
     /* After an answer that could not be read, what comes next may be the rest of it. */
     if (error.status == 0)
         check_last_columns(check, &tables.readable);
+    if (error.status == 0)
+        check_conditions(check, &tables.names);
     cdc_buf_free(&tables.readable);
+    cdc_buf_free(&tables.names);
 }
 
 /* -- all of it ----------------------------------------------------------------------------- */
@@ -386,10 +440,12 @@ static void (*const checks[])(struct check *) = {
     check_partial_json, check_replica_id, check_cascades,   check_tables,
 };
 
-int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection, bool snapshot,
-             uint32_t replica_id, const struct cdc_log *log, struct cdc_error *error)
+int my_check(const struct my_session_settings *connection, const struct cdc_selection *selection,
+             const struct cdc_option_list *where, uint32_t replica_id, const struct cdc_log *log,
+             struct cdc_error *error)
 {
-    struct check check = {.selection = *selection, .snapshot = snapshot, .log = log, .replica_id = replica_id};
+    struct check check = {
+        .selection = *selection, .snapshot = where != NULL, .where = where, .log = log, .replica_id = replica_id};
     struct cdc_error unreadable = {0};
     check.mysql = my_session_connect(connection, error);
     if (!check.mysql)

@@ -88,6 +88,7 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
                                              .selection = database->selection,
                                              .named = given->selection.include.count > 0,
                                              .value_format = given->format,
+                                             .where = given->where,
                                              .chunk_rows = settings->chunk_rows,
                                              .jobs = (size_t)given->jobs,
                                              .progress = settings->progress,
@@ -102,8 +103,8 @@ static int check(void *pointer, const struct cdc_offset *position, struct cdc_er
     const struct cdc_database_settings *given = database->settings;
     const struct my_session_settings connection = connection_of(database);
     (void)position;
-    return my_check(&connection, &database->selection, true, my_replica_id(0, name_of(pointer, error)), given->log,
-                    error);
+    return my_check(&connection, &database->selection, &given->where, my_replica_id(0, name_of(pointer, error)),
+                    given->log, error);
 }
 
 static const char *const schemes[] = {"mysql:", "mariadb:", NULL};

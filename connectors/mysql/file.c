@@ -531,6 +531,7 @@ static int open_reading(struct reading *reading, struct cdc_error *error)
                                                          .describe = describe,
                                                          .look_ahead = look_ahead,
                                                          .context = reading,
+                                                         .xa_folder = settings->xa_folder,
                                                          .log = reading->log};
     if (open_schema(reading, error) == 0)
         reading->decoder = my_decoder_new(&decoder_settings, error);

@@ -17,9 +17,10 @@
 #include <cdc/value_format.h>
 
 /* --check: one finding a line through log, each with its cure; 0, or -1 with CONFIG when the pipe would lose or stop.
- * replica_id: what the reader would be. */
-int my_check(const struct my_session_settings *settings, const struct cdc_selection *selection, bool snapshot,
-             uint32_t replica_id, const struct cdc_log *log, struct cdc_error *error);
+ * where: the conditions of a snapshot; NULL: it is for a stream. replica_id: what the reader would be. */
+int my_check(const struct my_session_settings *settings, const struct cdc_selection *selection,
+             const struct cdc_option_list *where, uint32_t replica_id, const struct cdc_log *log,
+             struct cdc_error *error);
 
 /* For programs that take any database (database.c). */
 extern const struct cdc_database my_database;
@@ -35,6 +36,7 @@ struct my_file_settings {
     int64_t max_events;
     bool allow_unlogged; /* see decoder.h */
     int output_fd;
+    const char *xa_folder; /* for prepared XA transactions while it runs; NULL */
     /* A server that still has the tables as they were, for columns that the files do not name; NULL: none */
     const struct my_session_settings *schema_from;
 };

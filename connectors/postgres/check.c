@@ -5,6 +5,7 @@
 #include "connectors/postgres/pgoutput/position.h"
 #include "connectors/postgres/schema/gaps.h"
 #include "connectors/postgres/schema/publication.h"
+#include "connectors/postgres/schema/where.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
@@ -427,6 +428,22 @@ static void check_each_table(struct check *check, const struct pg_catalog *catal
                       named || !covered ? "" : "ok: ", n, n == 1 ? "" : "s", named);
 }
 
+static void check_where(struct check *check, const struct pg_catalog *catalog, bool publication)
+{
+    const struct cdc_option_list *where = check->known->where;
+    struct cdc_error names = {0};
+    if (pg_where_check_names(check->settings, where, catalog, check->log, &names) < 0)
+        fail(check, "", &names);
+    for (size_t i = 0; i < catalog->n; i++) {
+        const struct pg_catalog_table *table = &catalog->tables[i];
+        struct cdc_error error = {0};
+        if (is_covered(check, table, publication) && (table->listed || !publication) &&
+            pg_catalog_is_meant(table, check->settings) &&
+            pg_where_check(check->sql, check->settings, where, table, &error) < 0)
+            fail(check, "", &error);
+    }
+}
+
 static void check_tables(struct check *check, bool publication)
 {
     struct cdc_error error = {0};
@@ -445,6 +462,8 @@ static void check_tables(struct check *check, bool publication)
         result = pg_gaps_find(&gaps, check->sql, &error);
     if (result == 0)
         tell_roots(check, &catalog);
+    if (result == 0)
+        check_where(check, &catalog, publication);
     if (result == 0)
         result = pg_catalog_refuse_detaching(&catalog, check->settings, &error);
     if (result < 0) {

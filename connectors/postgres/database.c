@@ -20,8 +20,7 @@ static void close_database(void *pointer)
 
 static void *open_database(const struct cdc_database_settings *given, struct cdc_error *error)
 {
-    if (cdc_database_refuse(&pg_database, "--defaults-file", given->defaults_file != NULL, error) < 0 ||
-        cdc_database_refuse(&pg_database, "--jobs", given->jobs > 1, error) < 0)
+    if (cdc_database_refuse(&pg_database, "--defaults-file", given->defaults_file != NULL, error) < 0)
         return NULL;
     struct database *database = calloc(1, sizeof *database);
     if (!database) {
@@ -67,6 +66,8 @@ static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings,
     struct database *database = pointer;
     const struct pg_snapshot_settings run = {.settings = &database->settings,
                                              .chunk_rows = settings->chunk_rows,
+                                             .jobs = database->given->jobs,
+                                             .where = &database->given->where,
                                              .progress = settings->progress,
                                              .output_fd = settings->output_fd,
                                              .state_dir = settings->state_dir};
@@ -78,7 +79,8 @@ static int check(void *pointer, const struct cdc_offset *position, struct cdc_er
 {
     struct database *database = pointer;
     const struct pg_check_known known = {.start = {.kind = position ? CDC_START_RESUME : CDC_START_FIRST},
-                                         .reads_rows = true};
+                                         .reads_rows = true,
+                                         .where = &database->given->where};
     return pg_check(&database->settings, &known, database->given->log, error);
 }
 

@@ -16,10 +16,11 @@ extern const struct cdc_database pg_database;
 
 /* What a start knows besides the server. */
 struct pg_check_known {
-    struct cdc_start start;      /* as it was decided from the files that the pipeline keeps */
-    struct cdc_error error;      /* status 0, or why it could not be decided */
-    const struct cdc_acks *acks; /* what the sinks have stored, as last read; NULL */
-    bool reads_rows;             /* a snapshot, which needs SELECT */
+    struct cdc_start start;              /* as it was decided from the files that the pipeline keeps */
+    struct cdc_error error;              /* status 0, or why it could not be decided */
+    const struct cdc_acks *acks;         /* what the sinks have stored, as last read; NULL */
+    bool reads_rows;                     /* a snapshot, which needs SELECT */
+    const struct cdc_option_list *where; /* which of the rows; NULL: all */
 };
 /* --check: one finding a line through log, each with its cure; 0, or -1 when the pipe would lose or stop, with the status
  * that a start would exit with: LOST, CONFIG, PERMISSION. Fills in the names. */

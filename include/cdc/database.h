@@ -17,6 +17,7 @@ struct cdc_database_settings {
     const char *name; /* of the pipeline; NULL: the database's own */
     struct cdc_selection selection;
     struct cdc_value_format format;
+    struct cdc_option_list where;   /* TABLE:CONDITION (table_texts.h): the rows that a snapshot reads; checked */
     int64_t jobs;                   /* sessions that read at once; 1 or more */
     const char *slot, *publication; /* PostgreSQL; NULL: cdc_NAME */
     bool no_create;                 /* PostgreSQL: create neither of them */

@@ -50,6 +50,15 @@ int cdc_event_parse(struct cdc_event *event, const char *line, size_t n, struct 
 /* True for r c u d: lines that carry a row. */
 bool cdc_event_has_row(const struct cdc_event *event);
 
+/* True for a t line whose source names a database and no table: all tables of it are gone (MySQL's DROP DATABASE). */
+bool cdc_event_is_of_database(const struct cdc_event *event);
+/* The same line for one table of that database, whose names are given as they are. 1: *one is that event, with its names in scratch; 0: the line
+ * excepts that table; -1: MEMORY. */
+struct cdc_buf;
+struct cdc_error;
+int cdc_event_of_table(const struct cdc_event *event, const char *schema, const char *table, struct cdc_buf *scratch,
+                       struct cdc_event *one, struct cdc_error *error);
+
 /* What names of tables and indexes are made of: is {db}, {schema} (where there are none, as in MySQL: the database),
  * {table} or {name} at p? Its length, and *raw is the event's value (between the quotes); 0: no. event may be NULL. */
 size_t cdc_event_placeholder(const char *p, const struct cdc_event *event, struct cdc_span *raw);

@@ -13,6 +13,9 @@ struct cdc_metrics {
     int64_t lag_bytes; /* -1: unknown */
     int64_t lag_ms;    /* -1: unknown */
     int64_t lag_since; /* since 1970: lag_ms is counted from then on, as long as it is set; 0 */
+    /* Of a snapshot, in this attempt. They are in the file where there are tables to be read. */
+    int64_t snapshot_tables, snapshot_tables_done, snapshot_rows, snapshot_rows_expected, snapshot_bytes;
+    int64_t snapshot_seconds_left; /* -1: unknown */
 };
 
 /* Appends the exposition text; tool and name become labels. */

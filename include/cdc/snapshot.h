@@ -12,10 +12,21 @@
 /* So much output is gathered before it is written. */
 #define CDC_SNAPSHOT_FLUSH_BYTES ((size_t)64 << 10)
 
+/* How a snapshot tells how far it is. BORROWS everything. */
+struct cdc_snapshot_report {
+    int64_t every_ms; /* between two messages; 0: none */
+    /* One line of a terminal that is written over, of at most columns() columns; "": it is cleared. NULL: messages instead. */
+    void (*rewrite)(void *context, const char *text);
+    size_t (*columns)(void *context);
+    void *context;
+    const char *metrics_file; /* kept as --metrics-file says; NULL: none */
+    const char *tool, *name;  /* labels in it */
+};
+
 /* What all databases take. */
 struct cdc_snapshot_settings {
     int64_t chunk_rows; /* a commit line after so many rows */
-    bool progress;      /* shown once a second */
+    const struct cdc_snapshot_report *progress;
     int output_fd;
     const char *state_dir; /* where the stream of the pipeline may have left a mark (stale.h); NULL: nowhere */
 };
@@ -40,18 +51,59 @@ int cdc_snapshot_wait_stored(const struct cdc_writer *writer, struct cdc_control
                              const char *pos, const struct cdc_snapshot_beat *beat, const struct cdc_log *log,
                              struct cdc_error *error);
 
-/* Set all but next; BORROWS. */
+/* -- how far it is (progress.c) -------------------------------------------------------------------------------------
+ * Rows are counted as they leave. What they are set against are estimates of the server, so that a table may have more or fewer:
+ * per cent and time left are told only where they make sense, and what is done counts with what it really had.
+ *
+ *     estimate += each table's             before begin
+ *     begin(&progress, writer)
+ *     at(&progress, &t)                    lines of table t leave from now on
+ *     rows += ...; write(&progress, ...)   as often as lines are written
+ *     done(&progress, &t)
+ *     end(&progress) */
+
+/* A table that is read. */
+struct cdc_snapshot_part {
+    const char *schema, *table; /* BORROWED */
+    double estimate;            /* rows; 0: not known */
+    double passed; /* rows that were read, whether a condition let them leave or not, also by an attempt before */
+    bool done;
+};
+
+/* Set the first group, and add to estimate and rows. */
 struct cdc_snapshot_progress {
     const struct cdc_log *log;
     struct cdc_control *control;
     struct cdc_metrics *metrics;
-    bool show;       /* a line a second */
-    double estimate; /* rows in all; 0: not known */
-    uint64_t rows;
-    int64_t began, next; /* cdc_clock_ms */
+    const struct cdc_snapshot_report *show; /* NULL: only the statistics that a signal asks for */
+    size_t tables;                          /* to be read */
+    double estimate;                        /* rows in all */
+    uint64_t rows;                          /* that have left */
+    /* from here on its own */
+    double passed; /* rows in all, as of parts */
+    uint64_t counted;
+    size_t done;
+    struct cdc_snapshot_part *at; /* NULL: none yet */
+    const struct cdc_writer *writer;
+    int64_t began, next, next_save, sampled; /* cdc_clock_ms */
+    double sampled_passed, rate;             /* rows a second, lately */
+    uint64_t sampled_bytes;
+    double byte_rate;
+    bool shown; /* a line that is written over */
 };
-/* Now and then: statistics that were asked for, and progress. */
-void cdc_snapshot_look_around(struct cdc_snapshot_progress *progress, const struct cdc_writer *writer,
-                              const char *schema, const char *table);
+void cdc_snapshot_progress_begin(struct cdc_snapshot_progress *progress, const struct cdc_writer *writer);
+void cdc_snapshot_progress_at(struct cdc_snapshot_progress *progress, struct cdc_snapshot_part *part);
+/* Of that part so many more rows are passed, which did not leave now: a condition kept them, or an attempt before has them. */
+void cdc_snapshot_progress_pass(struct cdc_snapshot_progress *progress, struct cdc_snapshot_part *part, double rows);
+void cdc_snapshot_progress_done(struct cdc_snapshot_progress *progress, struct cdc_snapshot_part *part);
+/* Now and then: statistics that were asked for, progress, the metrics file. */
+void cdc_snapshot_look_around(struct cdc_snapshot_progress *progress);
+/* cdc_snapshot_drain, with a look around before it and while the reader is slow. */
+int cdc_snapshot_write(struct cdc_snapshot_progress *progress, struct cdc_writer *writer, struct cdc_error *error);
+/* cdc_snapshot_wait_stored, in the same way. */
+int cdc_snapshot_await(struct cdc_snapshot_progress *progress, const struct cdc_writer *writer, struct cdc_acks *acks,
+                       const char *pos, const struct cdc_snapshot_beat *beat, struct cdc_error *error);
+/* The last figures; nothing of the others is used after it. May be called twice. */
+void cdc_snapshot_progress_end(struct cdc_snapshot_progress *progress);
 
 #endif

@@ -5,10 +5,11 @@
 #include <cdc/metrics.h>
 
 /* One row a figure: the text file, with its HELP and TYPE lines, is made of this table alone. */
-static const struct {
+struct series {
     const char *name, *type, *help;
     size_t offset;
-} series[] = {
+};
+static const struct series all[] = {
 #define COUNTER(member, help)                                                                                          \
     {                                                                                                                  \
         "cdc_" #member "_total", "counter", help, offsetof(struct cdc_metrics, member)                                 \
@@ -33,6 +34,14 @@ static const struct {
     GAUGE("cdc_lag_bytes", lag_bytes, "Bytes of log not confirmed yet; -1: unknown."),
     GAUGE("cdc_lag_milliseconds", lag_ms, "For so long changes may have waited to be confirmed; -1: unknown."),
 };
+static const struct series of_snapshots[] = {
+    GAUGE("cdc_snapshot_tables", snapshot_tables, "Tables that the snapshot reads."),
+    GAUGE("cdc_snapshot_tables_done", snapshot_tables_done, "Those of them that are read."),
+    GAUGE("cdc_snapshot_rows", snapshot_rows, "Rows that the snapshot has written."),
+    GAUGE("cdc_snapshot_expected_rows", snapshot_rows_expected, "About so many rows it reads; 0: unknown."),
+    GAUGE("cdc_snapshot_bytes", snapshot_bytes, "Bytes that the snapshot has written."),
+    GAUGE("cdc_snapshot_left_seconds", snapshot_seconds_left, "Until all rows are read, about; -1: unknown."),
+};
 
 /* A label value (Prometheus text format): backslash, quote and line feed are escaped. */
 static void label(struct cdc_buf *out, const char *text)
@@ -47,9 +56,10 @@ static void label(struct cdc_buf *out, const char *text)
     }
 }
 
-void cdc_metrics_text(struct cdc_buf *out, const struct cdc_metrics *metrics, const char *tool, const char *name)
+static void append_series(struct cdc_buf *out, const struct series *series, size_t n, const struct cdc_metrics *metrics,
+                          const char *tool, const char *name)
 {
-    for (size_t i = 0; i < sizeof series / sizeof series[0]; i++) {
+    for (size_t i = 0; i < n; i++) {
         int64_t value;
         /* All members are 64 bits wide. Counters are unsigned and gauges signed; they read the same below 2^63. */
         memcpy(&value, (const char *)metrics + series[i].offset, sizeof value);
@@ -62,6 +72,13 @@ void cdc_metrics_text(struct cdc_buf *out, const struct cdc_metrics *metrics, co
         cdc_buf_i64(out, value);
         cdc_buf_byte(out, '\n');
     }
+}
+
+void cdc_metrics_text(struct cdc_buf *out, const struct cdc_metrics *metrics, const char *tool, const char *name)
+{
+    append_series(out, all, sizeof all / sizeof *all, metrics, tool, name);
+    if (metrics->snapshot_tables > 0)
+        append_series(out, of_snapshots, sizeof of_snapshots / sizeof *of_snapshots, metrics, tool, name);
 }
 
 int cdc_metrics_save(const char *path, const struct cdc_metrics *metrics, const char *tool, const char *name,

@@ -323,6 +323,43 @@ bool cdc_event_has_row(const struct cdc_event *event)
            event->op == CDC_OP_READ;
 }
 
+bool cdc_event_is_of_database(const struct cdc_event *event)
+{
+    return event->op == CDC_OP_TRUNCATE && event->table.p == NULL && event->db.n > 0;
+}
+
+static bool is_excepted(const struct cdc_event *event, const char *table)
+{
+    struct cdc_span list = cdc_json_member(event->line, "except"), item;
+    struct cdc_json_iter iter;
+
+    if (list.p == NULL || cdc_json_type(list) != CDC_JSON_ARRAY)
+        return false;
+    for (cdc_json_iter_begin(&iter, list); cdc_json_next_element(&iter, &item);) {
+        struct cdc_span raw = cdc_json_string_raw(item);
+        if (raw.p != NULL && cdc_json_raw_is(raw, cdc_span_text(table)))
+            return true;
+    }
+    return false;
+}
+
+int cdc_event_of_table(const struct cdc_event *event, const char *schema, const char *table, struct cdc_buf *scratch,
+                       struct cdc_event *one, struct cdc_error *error)
+{
+    if (is_excepted(event, table))
+        return 0;
+    scratch->len = 0;
+    cdc_json_append_text(scratch, schema, strlen(schema));
+    size_t at = scratch->len;
+    cdc_json_append_text(scratch, table, strlen(table));
+    if (scratch->failed)
+        return cdc_error_memory(error);
+    *one = *event;
+    one->schema = at > 2 ? cdc_span(scratch->data + 1, at - 2) : cdc_span(NULL, 0);
+    one->table = cdc_span(scratch->data + at + 1, scratch->len - at - 2);
+    return 1;
+}
+
 size_t cdc_event_placeholder(const char *p, const struct cdc_event *event, struct cdc_span *raw)
 {
     const struct {

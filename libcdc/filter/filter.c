@@ -420,7 +420,7 @@ static void append_line(uint64_t passed, struct cdc_buf *out, const struct plan 
 /* A statement is in no table, but in a database: it passes with one that has selected tables, or may have. */
 static bool is_of_no_selected_table(const struct cdc_filter *filter, const struct cdc_event *event)
 {
-    if (event->op != CDC_OP_DDL || event->db.n == 0)
+    if ((event->op != CDC_OP_DDL && !cdc_event_is_of_database(event)) || event->db.n == 0)
         return false;
     char *db = cdc_json_text(event->db, NULL);
     bool selected = db == NULL || cdc_selection_has_some_of(&filter->settings.selection, db);

@@ -83,32 +83,3 @@ int cdc_snapshot_wait_stored(const struct cdc_writer *writer, struct cdc_control
     }
     return stored < 0 ? -1 : 0;
 }
-
-static void show(const struct cdc_snapshot_progress *progress, const char *schema, const char *table, int64_t now)
-{
-    double seconds = (double)(now - progress->began) / 1000.0;
-    double rate = seconds > 0 ? (double)progress->rows / seconds : 0;
-    /* The estimate is the server's guess: the table may have more rows than that, and then neither a percentage nor a
-     * time left is shown. */
-    double left = progress->estimate - (double)progress->rows;
-    if (progress->estimate > 0 && left > 0 && rate > 0)
-        cdc_log_write(progress->log, CDC_LOG_INFO, "%s.%s: %llu of about %.0f rows, %.0f %%, %.0f rows/s, %.0f s left",
-                      schema, table, (unsigned long long)progress->rows, progress->estimate,
-                      100.0 * (double)progress->rows / progress->estimate, rate, left / rate);
-    else
-        cdc_log_write(progress->log, CDC_LOG_INFO, "%s.%s: %llu rows, %.0f rows/s", schema, table,
-                      (unsigned long long)progress->rows, rate);
-}
-
-void cdc_snapshot_look_around(struct cdc_snapshot_progress *progress, const struct cdc_writer *writer,
-                              const char *schema, const char *table)
-{
-    int64_t now = cdc_clock_ms();
-    progress->metrics->bytes_out = cdc_writer_written(writer);
-    loop_report_statistics(
-        &(const struct loop_report){.metrics = progress->metrics, .control = progress->control, .log = progress->log});
-    if (!progress->show || now < progress->next)
-        return;
-    show(progress, schema, table, now);
-    progress->next = now + 1000;
-}

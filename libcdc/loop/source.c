@@ -18,6 +18,7 @@
 #define CONFIRM_MS 200
 #define NO_SINK_WARNING_MS 60000
 #define REST_MS 5000
+#define INSIDE_MS 5000 /* how long a transaction is given to end, after a signal */
 #define SOUND_MS 10000 /* a connection that lasts that long is one, though no data came */
 
 /* A boundary whose lines may still be in the buffer: it counts once `end` bytes were written. */
@@ -48,6 +49,7 @@ struct source_loop {
     uint64_t seen_changes;
     struct cdc_retry retry;
     int64_t connected; /* when the connection was made */
+    int64_t stopped;   /* when the signal to stop was seen; 0: none */
     struct loop_report report;
     bool start_confirmed; /* the position that the run starts at is in our own file, and told */
     bool ended;           /* the source said so: END */
@@ -333,6 +335,17 @@ static int leave_stream(struct source_loop *loop)
     return -1;
 }
 
+/* A stop inside a transaction goes on to its end: the sinks get it whole. But not for as long as one of ten million rows takes:
+ * it comes again whole. A second signal does not wait for that. */
+static bool must_leave(struct source_loop *loop)
+{
+    if (!loop->control->stop)
+        return false;
+    if (loop->stopped == 0)
+        loop->stopped = cdc_clock_ms();
+    return loop->control->stop >= 2 || loop->ops->between(loop->source) || cdc_clock_ms() - loop->stopped >= INSIDE_MS;
+}
+
 /* One connection's life. 0: end reached or stopped; -1: error. */
 static int stream(struct source_loop *loop, struct cdc_error *error)
 {
@@ -341,9 +354,7 @@ static int stream(struct source_loop *loop, struct cdc_error *error)
         struct cdc_buf *out = cdc_writer_buf(loop->writer);
         bool blocked = cdc_writer_pending(loop->writer) >= HIGH_WATER;
         enum cdc_source_result got = CDC_SOURCE_IDLE;
-        /* A stop inside a transaction goes on to its end: the sinks get it whole. A second signal does not wait for
-         * that. */
-        if (loop->control->stop >= 2 || (loop->control->stop && loop->ops->between(loop->source)))
+        if (must_leave(loop))
             return 0;
         if (!blocked) {
             /* At least a block a turn: decoding goes on while the pipe takes its time, up to the high-water mark. */
@@ -451,7 +462,10 @@ static int run(struct source_loop *loop, struct cdc_error *error)
             result = stream(loop, error);
             note_inside(loop, result != 0 || loop->control->stop);
         }
-        if (result == 0)
+        /* What is left of a transaction that we leave is worth no waiting for the reader. */
+        if (result == 0 && loop->inside && loop->control->stop)
+            write_rest(loop);
+        else if (result == 0)
             result = drain(loop, error);
         bool ended = result == 0 && loop->ended && loop->ops->end != NULL;
         if (ended)

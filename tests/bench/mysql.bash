@@ -55,4 +55,32 @@ for ((run = 1; run <= RUNS; run++)); do
 done
 result "binlog latency from COMMIT's return: us, median" "$(column "$DIR/latency.mysql" 1)" - limit 500
 result "binlog latency from COMMIT's return: us, 99th percentile" "$(column "$DIR/latency.mysql.99" 1)" - none -
+
+many_mysql() {
+    local n=$1 half=$2 from
+    msql "create database many_$n"
+    from=$(msql -N 'show master status' | cut -f 1,2 | tr '\t' :)
+    seq "$n" | awk '{print "create table t" $1 " (id int primary key, v text); insert into t" $1 " values (1, 2);"}' | MYSQL_DATABASE=many_$n msql
+    timed "$DIR/many_log.$half" mysql-binlog -q --name many -t "many_$n.*" --start="$from" --until=now --ack stdout "$MYSQL_URL"
+    is "changes" "$n" "$(grep -c '"op":"c"' "$DIR/output")" || die "changes are missing"
+    timed "$DIR/many_rows.$half" cdc-snapshot -q --name "many_$n" -t "many_$n.*" --offset-file "$DIR/many.mysql.$n" "$MYSQL_URL"
+    is "rows" "$n" "$(grep -c '"op":"r"' "$DIR/output")" || die "rows are missing"
+    timed "$DIR/many_mysql_check.$half" mysql-binlog --check -t "many_$n.*" "$MYSQL_URL"
+}
+say "$MANY tables in MariaDB"
+many_mysql $((MANY / 2)) half
+many_mysql "$MANY" whole
+many_results "mysql-binlog, a change each" many_log
+many_results "MariaDB: cdc-snapshot, a row each" many_rows
+many_results "mysql-binlog --check" many_mysql_check
+
+${CC:-cc} -O2 -D_GNU_SOURCE -I. -o "$DIR/bin/paced-mysql" tests/bench/paced-mysql.c "${my[@]}" || die "no libmariadb"
+msql "create table bench.paced (id bigint auto_increment primary key, at bigint, b text)"
+for rate in 1000 20; do
+    say "MariaDB, $rate commits a second for ten seconds"
+    paced paced.my.$rate mysql-binlog "$MYSQL_URL" "$DIR/bin/paced-mysql" "$(mysql_dir)/socket" bench $rate 12
+    msql "truncate bench.paced"
+done
+paced_results paced.my.1000 "MariaDB, 1,000 commits/s"
+paced_results paced.my.20 "MariaDB, 20 commits/s"
 mysql_end

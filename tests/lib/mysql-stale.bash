@@ -119,19 +119,23 @@ while [ ! -f "$DIR/quiet" ]; do
     n=$((n + 1)) k=$(((n * 7 + CLIENT) % 300))
     echo "begin; insert into t (id, a) values ($k, $n) on duplicate key update a = $n; update u set b = $n where id % 50 = $((k % 50)); commit; delete from t where id = $(((k * 3) % 300)); insert ignore into u (id, b) values ($k, $n);"
     [ $((n % 20)) != 0 ] || echo "do sleep(0.05);"
-done | mariadb --force "$@" >/dev/null 2>&1
+done | mariadb "$@" --force >/dev/null 2>&1
 END
     rm -f "$DIR/quiet"
     WRITERS=()
     for client in 1 2; do
-        spawn bash "$DIR/writer" $client "$DIR" --no-defaults --socket="$(mysql_dir)/socket" --user=root "$NAME"
+        spawn bash -o pipefail "$DIR/writer" $client "$DIR" --no-defaults --socket="$(mysql_dir)/socket" --user=root "$NAME"
         WRITERS+=("$SPAWNED")
     done
 }
+# Each has written up to here: one whose client has ended before is an error.
 writers_end() {
+    local pid
     touch "$DIR/quiet"
-    wait_until -t 120 gone "${WRITERS[0]}"
-    wait_until -t 120 gone "${WRITERS[1]}"
+    for pid in "${WRITERS[@]}"; do
+        wait_until -t 120 gone "$pid"
+        status_of "$pid" || { fail "a writer ended by itself"; return 1; }
+    done
 }
 traffic_tables() {
     msql "create table t (id int primary key, a int); insert into t select n, n from $(numbers 1 300); create table marker (id int primary key, v int);

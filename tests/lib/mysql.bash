@@ -100,13 +100,13 @@ mysql_options() {
     printf '%s\n' --no-defaults --datadir="$dir/data" --socket="$dir/socket" --pid-file="$dir/data/pid" --tmpdir="$dir/data" \
         --bind-address=127.0.0.1 --port="$(cat "$dir/port")" --skip-name-resolve --max-connections=120 --character-set-server=utf8mb4 \
         --server-id="$(find "$CDC_MYSQL_DIR" -mindepth 1 -maxdepth 1 -type d | wc -l)" \
-        --log-bin=binlog --binlog-format=ROW --binlog-row-image=FULL --binlog-row-metadata=FULL \
+        --log-bin=binlog --binlog-format=ROW --binlog-row-image=FULL --loose-binlog-row-metadata=FULL \
         --innodb-flush-log-at-trx-commit=2 --sync-binlog=0 --innodb-buffer-pool-size=128M
     # A replica's changes are in its own log on MySQL without being asked.
     if mysql_is_mariadb; then
         echo --log-slave-updates
     else
-        printf '%s\n' --gtid-mode=ON --enforce-gtid-consistency=ON --mysqlx=OFF --secure-file-priv=NULL
+        printf '%s\n' --gtid-mode=ON --enforce-gtid-consistency=ON --loose-mysqlx=OFF --secure-file-priv=NULL
     fi
 }
 # The server begins with an empty log: what makes the users is not in it.
@@ -118,6 +118,8 @@ mysql_users() {
     msql "set sql_log_bin = 0; create user cdc@'%' identified by '$MYSQL_PASSWORD'"
     if mysql_is_mariadb; then
         msql "set sql_log_bin = 0; grant replication slave, binlog monitor, select, reload on *.* to cdc@'%'"
+    elif ! mysql_since 80000; then
+        msql "set sql_log_bin = 0; grant replication slave, replication client, select, reload on *.* to cdc@'%'"
     else
         msql "set sql_log_bin = 0; grant replication slave, replication client, select, reload, backup_admin on *.* to cdc@'%';
               grant select on performance_schema.* to cdc@'%'"

@@ -11,8 +11,6 @@ tree_of() {
     postgresql-18 | mysql-9.7) echo "$CDC_TREES/sid" ;;
     mariadb-10.5) echo "$CDC_TREES/bullseye" ;;
     mariadb-10.6) echo "$CDC_TREES/jammy" ;;
-    mariadb-11.4) echo "$CDC_TREES/plucky" ;;
-    mysql-8.0) echo "$CDC_TREES/noble" ;;
     mysql-8.4) echo "$CDC_TREES/resolute" ;;
     esac
 }

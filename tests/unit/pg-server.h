@@ -27,13 +27,14 @@ static void check(bool good, const char *what)
 
 #define CATALOG                                                                                                        \
     "oid|schema|name|root_schema|root|kind|persistence|listed|published|via_root|under_root|owned|readable|hidden|"    \
-    "estimate|filter|columns|lists_columns|hole|partial|columnless|detaching|nullable_key|inserts_only|unsent|is_18|"  \
+    "estimate|filter|columns|lists_columns|hole|partial|large|columnless|detaching|nullable_key|inserts_only|unsent|"  \
+    "is_18|"                                                                                                           \
     "replica_"                                                                                                         \
     "identity|partitioned|primary_exists|primary_is_immediate|index_exists|unlike\n"
 #define PUBLISHED                                                                                                      \
     CATALOG                                                                                                            \
-    "16384|public|t|~|~|r|p|t|t|t|f|t|t|f|5|~|{id,v}|f|~|f|f|~|~|f|f|f|d|f|t|t|f|~\n16391|public|u|~|~|r|p|t|t|"       \
-    "t|f|t|t|f|7|~|{a,b}|f|~|f|f|~|~|f|f|f|d|f|f|f|f|~"
+    "16384|public|t|~|~|r|p|t|t|t|f|t|t|f|5|~|{id,v}|f|~|f|f|f|~|~|f|f|f|d|f|t|t|f|~\n16391|public|u|~|~|r|p|t|t|"     \
+    "t|f|t|t|f|7|~|{a,b}|f|~|f|f|f|~|~|f|f|f|d|f|f|f|f|~"
 #define SLOT "plugin|database|active|pid|confirmed|restart|lost|synced|two_phase"
 #define MEMBERS                                                                                                        \
     "publication|written|is|via_root|kind|of|row|schema|name|partitioned|root_schema|root\n16396|725|10 f t t t t "    \

@@ -10,6 +10,7 @@
 #include <cdc/log.h>
 #include <cdc/options.h>
 #include <cdc/pattern.h>
+#include <cdc/table_texts.h>
 #include <cdc/retry.h>
 #include <cdc/selection.h>
 #include <cdc/sha256.h>
@@ -481,8 +482,36 @@ static void test_long_lines(void)
     free(text);
 }
 
+static void test_table_texts(void)
+{
+    static const char *const bad[] = {"a", "a:", "a: \n", ":x", "\xff:x"};
+    const char *items[] = {"s.a:x > 1", "b:y", "s.*:z OR ':'", "\"a:b\":q"};
+    const struct cdc_option_list list = {items, 4};
+    const struct cdc_selection selection = {.any_case = false};
+    size_t at = 0;
+
+    check(cdc_table_texts_check("--where", "T:C", &list, NULL) == 0, "TABLE:TEXT");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const char *item = bad[i];
+        struct cdc_error error = {0};
+        check(cdc_table_texts_check("--where", "T:C", &(struct cdc_option_list){&item, 1}, &error) < 0 &&
+                  error.status == CDC_EXIT_USAGE,
+              item);
+    }
+    const char *text = cdc_table_texts_next(&list, &at, &selection, "s", "a");
+    check(text && strcmp(text, "x > 1") == 0, "the first that matches");
+    text = cdc_table_texts_next(&list, &at, &selection, "s", "a");
+    check(text && strcmp(text, "z OR ':'") == 0, "the next one, colons in it");
+    check(!cdc_table_texts_next(&list, &at, &selection, "s", "a"), "no other");
+    at = 0;
+    text = cdc_table_texts_next(&list, &at, &selection, "t", "a:b");
+    check(text && strcmp(text, "q") == 0, "a name in quotes");
+    check(cdc_table_texts_is_name(items[0]) && !cdc_table_texts_is_name(items[2]), "names and wildcards");
+}
+
 int main(void)
 {
+    test_table_texts();
     test_pattern();
     test_pattern_prefix();
     test_time();

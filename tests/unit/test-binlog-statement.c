@@ -197,6 +197,82 @@ static void test_names(void)
     check(!named("DROP TABLE t", ""), "no name");
 }
 
+static void test_keeps_columns(void)
+{
+    static const char *const yes[] = {
+        "ANALYZE TABLE t",
+        "OPTIMIZE LOCAL TABLE t",
+        "REPAIR TABLE t",
+        "FLUSH TABLES t",
+        "GRANT ALL ON d.t TO x",
+        "REVOKE ALL ON d.t FROM x",
+        "SET PASSWORD FOR x = 'y'",
+        "CREATE USER t",
+        "RENAME USER t TO u",
+        "DROP VIEW t",
+        "CREATE OR REPLACE VIEW v AS SELECT * FROM t",
+        "CREATE DATABASE t",
+        "ALTER DATABASE t CHARACTER SET latin1",
+        "CREATE DEFINER=`x`@`y` TRIGGER i BEFORE INSERT ON t FOR EACH ROW ALTER TABLE t ADD c INT",
+        "SET STATEMENT max_statement_time=1 FOR ANALYZE TABLE t",
+        "CREATE INDEX i ON t (a)",
+        "alter table t force",
+        "ALTER TABLE t ENGINE=InnoDB, ROW_FORMAT = DYNAMIC COMMENT 'a, ADD c INT'",
+        "/* x */ ALTER TABLE d.t ADD INDEX (a, b)",
+        "ALTER TABLE t ADD FULLTEXT KEY f (a), ADD CONSTRAINT x FOREIGN KEY (a) REFERENCES u (a)",
+        "ALTER TABLE t ALTER a SET DEFAULT 5, ALTER COLUMN `b` DROP DEFAULT, RENAME INDEX i TO j, AUTO_INCREMENT = 7",
+        "ALTER TABLE t DROP FOREIGN KEY x, LOCK=NONE, ALGORITHM=INPLACE",
+        "ALTER TABLE t DROP PARTITION p, q",
+        "ALTER TABLE t ADD PARTITION (PARTITION p VALUES LESS THAN (5))",
+        "ALTER TABLE t REMOVE PARTITIONING",
+        "ALTER TABLE t PARTITION BY HASH (id) PARTITIONS 4",
+        "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u",
+        "ALTER TABLE t REORGANIZE PARTITION p, q INTO (PARTITION r VALUES LESS THAN (9))",
+        "ALTER ONLINE TABLE t WAIT 5 FORCE"};
+    static const char *const no[] = {"ALTER TABLE t ADD c INT",
+                                     "ALTER TABLE t ADD COLUMN `index` INT",
+                                     "ALTER TABLE t ADD (c INT)",
+                                     "CREATE TABLE t (a INT)",
+                                     "ALTER TABLE t FORCE, ADD c INT",
+                                     "ALTER TABLE t ENGINE=InnoDB,DROP c",
+                                     "ALTER TABLE t ADD UNIQUE (a)",
+                                     "DROP TABLE t",
+                                     "ALTER TABLE t ADD CONSTRAINT UNIQUE (a)",
+                                     "ALTER TABLE t ADD CONSTRAINT x PRIMARY KEY (a)",
+                                     "ALTER TABLE t DROP INDEX i",
+                                     "ALTER TABLE t DROP PRIMARY KEY",
+                                     "ALTER TABLE t ADD CHECK (json_valid(a))",
+                                     "ALTER TABLE t DROP CONSTRAINT c",
+                                     "ALTER TABLE t RENAME COLUMN a TO b",
+                                     "ALTER TABLE t RENAME TO u",
+                                     "ALTER TABLE t RENAME u",
+                                     "RENAME TABLE t TO u",
+                                     "ALTER TABLE t ALTER a SET INVISIBLE",
+                                     "ALTER TABLE t MODIFY a INT",
+                                     "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4",
+                                     "ALTER TABLE t CONVERT PARTITION p TO TABLE u",
+                                     "ALTER TABLE t ADD SYSTEM VERSIONING",
+                                     "DROP DATABASE d",
+                                     "DROP INDEX i ON t",
+                                     "CREATE UNIQUE INDEX i ON t (a)",
+                                     "CREATE OR REPLACE DATABASE d",
+                                     "CREATE SEQUENCE s",
+                                     "CREATE TEMPORARY TABLE t (a INT)",
+                                     "ALTER TABLE t ENGINE=InnoDB /*!50000 , ADD c INT */",
+                                     "ALTER TABLE t FORCE /*M! , ADD c INT */",
+                                     "",
+                                     "ALTER TABLE t COMMENT 'it\\', ADD c INT, COMMENT 'x'",
+                                     "ALTER TABLE t COMMENT 'not ended, FORCE",
+                                     "-- t",
+                                     "CREATE OR REPLACE TABLE t (a INT)",
+                                     "ALTER TABLE t ADD PERIOD FOR SYSTEM_TIME (a, b)",
+                                     "ALTER SEQUENCE s RESTART"};
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        check(my_statement_keeps_columns(cdc_span_text(yes[i])), yes[i]);
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        check(!my_statement_keeps_columns(cdc_span_text(no[i])), no[i]);
+}
+
 static void test_secrets(void)
 {
     static const char *const yes[] = {
@@ -217,8 +293,8 @@ static void test_secrets(void)
 
 static int note_effect(void *context, const struct my_effect *effect, struct cdc_error *error)
 {
-    static const char *const kinds[] = {"empties", "rows", "values",  "keys",     "adds",       "drops",
-                                        "changes", "made", "dropped", "database", "unreadable", "cascades"};
+    static const char *const kinds[] = {"empties", "rows", "values",  "keys",     "adds",       "drops",   "changes",
+                                        "created", "made", "dropped", "database", "unreadable", "cascades"};
     struct cdc_buf *out = context;
     (void)error;
     cdc_buf_text(out, out->len ? ", " : "");
@@ -311,8 +387,10 @@ static void test_effects(void)
         {"RENAME TABLES IF EXISTS a NOWAIT TO b", "empties a, rows b"},
         {"RENAME USER a TO b", ""},
         {"SET STATEMENT x=1 FOR RENAME TABLE a TO b", "empties a, rows b"},
-        {"CREATE OR REPLACE TABLE t (i INT)", "empties t"},
-        {"CREATE OR REPLACE SEQUENCE d.t START 5", "empties d.t"},
+        {"CREATE OR REPLACE TABLE t (i INT)", "empties t, created t"},
+        {"CREATE TABLE d.`_t_new` LIKE d.t", "created d._t_new"},
+        {"CREATE TABLE IF NOT EXISTS t LIKE u", ""},
+        {"CREATE OR REPLACE SEQUENCE d.t START 5", "empties d.t, created d.t"},
         {"CREATE OR REPLACE VIEW t AS SELECT 1", ""},
         {"CREATE OR REPLACE TEMPORARY TABLE t (i INT)", "made t"},
         {"CREATE TEMPORARY SEQUENCE t", ""},
@@ -324,9 +402,9 @@ static void test_effects(void)
          "cascades d.t"},
         {"CREATE TABLE t (a TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, FOREIGN KEY (b) REFERENCES p (b) ON DELETE NO "
          "ACTION)",
-         ""},
+         "created t"},
         {"CREATE OR REPLACE TABLE t (i INT, FOREIGN KEY (i) REFERENCES p (i) ON DELETE SET NULL)",
-         "empties t, cascades t"},
+         "empties t, created t, cascades t"},
         {"CREATE TABLE 't' (i INT REFERENCES p (i) ON DELETE CASCADE)", ""},
         {"RENAME TABLE 'a' TO b", "unreadable"},
         {"ALTER TABLE t ADD c CHAR DEFAULT '\\', RENAME TO u -- '", "values t"},
@@ -408,6 +486,7 @@ int main(void)
     test_effects();
     test_xid();
     test_names();
+    test_keeps_columns();
     my_statement_free(&statement);
     return finish();
 }

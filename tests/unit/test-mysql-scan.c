@@ -32,7 +32,7 @@ static struct my_column columns[] = {{.name = "name", .kind = MY_KIND_TEXT},
                                      {.name = "at", .kind = MY_KIND_DATETIME}};
 static const struct my_table table = {.db = "shop", .name = "t", .columns = columns, .n_columns = 3};
 static size_t order[] = {1, 0, 2};
-static const struct my_key key = {&table, order, 3};
+static const struct my_key key = {&table, order, 3, NULL};
 
 static void fill(struct my_key_value *value, const char *id, const char *name, const char *at)
 {
@@ -45,7 +45,7 @@ static void fill(struct my_key_value *value, const char *id, const char *name, c
 static void range(const char *what, const struct my_key *of, const struct my_range *range, const char *want)
 {
     struct cdc_buf sql = CDC_BUF_INIT;
-    my_key_append_range(&sql, of, &range->after, &range->upto);
+    my_key_append_range(&sql, of, &range->after, &range->upto, of->condition);
     cdc_buf_byte(&sql, '\0');
     sql.len--;
     same(what, &sql, want);
@@ -60,7 +60,7 @@ static void ranges(void)
     "09:28:42')))))"
 #define UPTO                                                                                                           \
     "(`i``d` < -1 OR (`i``d` = -1 AND (`name` < _utf8mb4 X'' OR (`name` = _utf8mb4 X'' AND (`at` <= '2026-11-22')))))"
-    const struct my_key none = {&table, NULL, 0};
+    const struct my_key none = {&table, NULL, 0, NULL};
     struct my_range of = {.after = {CDC_BUF_INIT, 0}, .upto = {CDC_BUF_INIT, 0}};
     range("a table without an order", &none, &of, "");
     range("no limit", &key, &of, " FORCE INDEX (PRIMARY)" ORDER);
@@ -70,6 +70,11 @@ static void ranges(void)
     range("between two keys", &key, &of, " FORCE INDEX (PRIMARY) WHERE " AFTER " AND " UPTO ORDER);
     my_key_value_clear(&of.after);
     range("up to a key", &key, &of, " FORCE INDEX (PRIMARY) WHERE " UPTO ORDER);
+    const struct my_key some = {&table, order, 3, "(a # b\n)"}, rest = {&table, NULL, 0, "(a)"};
+    range("a condition", &some, &of, " FORCE INDEX (PRIMARY) WHERE " UPTO " AND (a # b\n)" ORDER);
+    my_key_value_clear(&of.upto);
+    range("a condition alone", &some, &of, " FORCE INDEX (PRIMARY) WHERE (a # b\n)" ORDER);
+    range("a condition without an order", &rest, &of, " WHERE (a)");
     my_range_free(&of);
 }
 

@@ -24,8 +24,8 @@ static void check(bool good, const char *what)
 static struct my_column id = {.name = "id", .type = 3, .kind = MY_KIND_INTEGER};
 static struct my_table t = {.db = "d", .name = "t", .columns = &id, .n_columns = 1}, u = {.db = "d", .name = "u"};
 static size_t key_columns[] = {0};
-static struct my_snapshot_table tables[] = {{.table = &t, .key = {&t, key_columns, 1}},
-                                            {.table = &u, .key = {&u, NULL, 0}}};
+static struct my_snapshot_table tables[] = {{.table = &t, .key = {&t, key_columns, 1, NULL}},
+                                            {.table = &u, .key = {&u, NULL, 0, NULL}}};
 static struct my_worker workers[3];
 static struct cdc_control control;
 static struct cdc_metrics metrics;

@@ -29,11 +29,12 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 #define SLOT "plugin|database|active|pid|confirmed|restart|lost|synced|two_phase\n"
 #define CATALOG                                                                                                        \
     "oid|schema|name|root_schema|root|kind|persistence|listed|published|via_root|under_root|owned|readable|hidden|"    \
-    "estimate|filter|columns|lists_columns|hole|partial|columnless|detaching|nullable_key|inserts_only|unsent|is_18|"  \
+    "estimate|filter|columns|lists_columns|hole|partial|large|columnless|detaching|nullable_key|inserts_only|unsent|"  \
+    "is_18|"                                                                                                           \
     "replica_"                                                                                                         \
     "identity|partitioned|primary_exists|primary_is_immediate|index_exists|unlike\n"
 #define TABLE_T(published)                                                                                             \
-    CATALOG "16384|public|t|~|~|r|p|" published "|" published "|t|f|t|t|f|5|~|{id,v}|f|~|f|f|~|~|f|f|f|d|f|t|t|f|~"
+    CATALOG "16384|public|t|~|~|r|p|" published "|" published "|t|f|t|t|f|5|~|{id,v}|f|~|f|f|f|~|~|f|f|f|d|f|t|t|f|~"
 #define MEMBERS                                                                                                        \
     "publication|written|is|via_root|kind|of|row|schema|name|partitioned|root_schema|root\n16396|725|10 f t t t t "    \
     "t|t|s|2200|16397|public|t|f|~|~"
@@ -57,7 +58,7 @@ static struct fake_answer usual[] = {
     {"START_REPLICATION", "COPY log", false},
     {"hashtext", "concat_ws\n1", false},
     {"pg_encoding_max_length", "single\nf", false},
-    {"SELECT c.*", "oid", true},
+    {"SELECT c.*, coalesce", "oid", true},
     {"WITH RECURSIVE c AS", "name|base_name|base|element|delimiters\ninteger|~|23|0|\ntext|~|25|0|", true},
     {NULL, NULL, false}};
 /* While it connects nobody reads the slot. */

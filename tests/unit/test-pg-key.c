@@ -112,8 +112,9 @@ static void test_statement(void)
     const struct pg_table table = {.schema = "s", .name = "t\"x", .columns = columns, .n_columns = 2};
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
         struct cdc_buf out = CDC_BUF_INIT;
-        const struct pg_scan_source source = {&table, statements[i].partitioned, statements[i].filter,
-                                              statements[i].generated, statements[i].converts ? &encoding : NULL};
+        const struct pg_scan_source source = {
+            &table, statements[i].partitioned, statements[i].filter,
+            NULL,   statements[i].generated,   statements[i].converts ? &encoding : NULL};
         pg_scan_statement(&out, &source, statements[i].range);
         check(!out.failed && strcmp(out.data, statements[i].want) == 0, "statement", statements[i].want);
         cdc_buf_free(&out);

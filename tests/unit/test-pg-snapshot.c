@@ -10,8 +10,8 @@
 
 #define UNPUBLISHED                                                                                                    \
     CATALOG                                                                                                            \
-    "16384|public|t|~|~|r|p|f|f|t|f|t|t|f|0|~|~|f|~|f|f|~|~|f|f|f|d|f|t|t|f|~\n16391|public|u|~|~|r|p|f|f|t|f|"        \
-    "t|t|f|0|~|~|f|~|f|f|~|~|f|f|f|d|f|f|f|f|~"
+    "16384|public|t|~|~|r|p|f|f|t|f|t|t|f|0|~|~|f|~|f|f|f|~|~|f|f|f|d|f|t|t|f|~\n16391|public|u|~|~|r|p|f|f|t|f|"      \
+    "t|t|f|0|~|~|f|~|f|f|f|~|~|f|f|f|d|f|f|f|f|~"
 #define COLUMNS "name|type|typmod|generated|nullable|identity|primary|published\n"
 static const struct fake_answer for_snapshot[] = {
     {"SET statement_timeout", NULL, false},
@@ -60,7 +60,7 @@ static int attempt(struct cdc_offset_file *file, struct cdc_buf *out, struct cdc
     struct cdc_metrics metrics = {0};
     const struct pg_settings pg = settings_of(for_snapshot, copies);
     const struct pg_snapshot_settings settings = {
-        .settings = &pg, .chunk_rows = 1, .output_fd = memfd_create("lines", MFD_CLOEXEC)};
+        .settings = &pg, .chunk_rows = 1, .jobs = 1, .output_fd = memfd_create("lines", MFD_CLOEXEC)};
     memory_begin();
     int result = pg_snapshot_run(&settings, file, NULL, &control, &metrics, &log_to, error);
     memory_end();
@@ -386,29 +386,30 @@ static const struct other others[] = {
     {first_attempt, {A("obj_description", "comment\nmade by pg-cdc for other")}, CDC_EXIT_CONFIG, "other"},
     {first_attempt,
      {A("WITH p AS MATERIALIZED",
-        CATALOG "16384|public|t|~|~|r|p|t|t|t|f|t|f|f|5|~|{id,v}|f|~|f|f|~|~|f|f|f|d|f|t|t|f|~"),
+        CATALOG "16384|public|t|~|~|r|p|t|t|t|f|t|f|f|5|~|{id,v}|f|~|f|f|f|~|~|f|f|f|d|f|t|t|f|~"),
       A("SELECT current_user", "current_user\nu")},
      CDC_EXIT_PERMISSION,
      "role \"u\" may not read table public.t"},
     {first_attempt,
      {A("WITH p AS MATERIALIZED",
-        CATALOG "16384|public|t|~|~|r|p|t|t|t|f|t|t|t|5|~|{id,v}|f|~|f|f|~|~|f|f|f|d|f|t|t|f|~"),
+        CATALOG "16384|public|t|~|~|r|p|t|t|t|f|t|t|t|5|~|{id,v}|f|~|f|f|f|~|~|f|f|f|d|f|t|t|f|~"),
       A("SELECT current_user", "current_user\nu")},
      CDC_EXIT_PERMISSION,
      "may not read all rows of table public.t"},
     {first_attempt,
      {A("WITH p AS MATERIALIZED",
-        CATALOG "16384|public|t|~|~|r|p|t|t|t|f|t|t|t|5|~|{id,v}|f|~|f|f|~|~|f|f|f|d|f|t|t|f|~"),
+        CATALOG "16384|public|t|~|~|r|p|t|t|t|f|t|t|t|5|~|{id,v}|f|~|f|f|f|~|~|f|f|f|d|f|t|t|f|~"),
       A("SELECT current_user", "current_user")},
      CDC_EXIT_PROTOCOL,
      "cannot ask for the role: the server gave no answer to it"},
     {first_attempt,
-     {A("WITH p AS MATERIALIZED", CATALOG "16384|public|t|~|~|r|p|f|f|t|f|t|~|f|0|~|~|f|~|f|f|~|~|f|f|f|d|f|t|t|f|~")},
+     {A("WITH p AS MATERIALIZED",
+        CATALOG "16384|public|t|~|~|r|p|f|f|t|f|t|~|f|0|~|~|f|~|f|f|f|~|~|f|f|f|d|f|t|t|f|~")},
      CDC_EXIT_CONFIG,
      "no table is selected by -t public.*"},
     {first_attempt,
      {A("WITH p AS MATERIALIZED",
-        CATALOG "16384|public|t|~|~|p|p|f|f|t|f|t|t|f|0|~|~|f|~|f|f|public.t1|~|f|f|f|d|f|t|t|f|~")},
+        CATALOG "16384|public|t|~|~|p|p|f|f|t|f|t|t|f|0|~|~|f|~|f|f|f|public.t1|~|f|f|f|d|f|t|t|f|~")},
      CDC_EXIT_CONFIG,
      "partition public.t1 is half detached"},
     {first_attempt,

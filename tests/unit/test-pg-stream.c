@@ -38,12 +38,12 @@ static const struct fake_answer for_stream[] = {
     {"hashtext", "concat_ws\n70 -12723196050 725(16396,cdc_p,10,f,t,t,t,t,t) 0  -112237786", true},
     /* asked again on another session */
     {"WITH RECURSIVE c AS", TYPES, true},
-    {"SELECT c.*",
+    {"SELECT c.*, coalesce",
      RELATION
      "16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/1543F48|id|t|t|f|t|t|t|f\n16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/"
      "1543F48|v|f|f|f|t|f|f|f",
      true},
-    {"SELECT c.*",
+    {"SELECT c.*, coalesce",
      RELATION "16391|d|16393|f|f|f|d|f|f|f|f|~|t|0|0/1543F48|a|f|f|f|t|f|f|f\n16391|d|16393|f|f|f|d|f|f|f|f|~|t|0|0/"
               "1543F48|b|f|f|f|t|f|f|f",
      true},
@@ -323,7 +323,7 @@ static const struct other others[] = {
      CDC_EXIT_UNAVAILABLE,
      "it is waited for until it has the position"},
     {stream,
-     {A("SELECT c.*", RELATION "16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/1543F48|id|t|t|f|t|t|t|f")},
+     {A("SELECT c.*, coalesce", RELATION "16384|d|16386|f|f|f|d|f|t|t|f|~|t|724|0/1543F48|id|t|t|f|t|t|t|f")},
      0,
      "\"name\":\"v\""},
 };

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "libcdc/loop/internal.h"
-#include <cdc/snapshot.h>
 
 static int failures;
 static int64_t now = 1000;
@@ -155,48 +154,12 @@ static void test_stop(void)
     check(stop_is_due(&control, &deadline), "a second one waits for nothing");
 }
 
-static void test_progress(void)
-{
-    struct cdc_metrics metrics = {0};
-    struct cdc_control control = {.wake_fd = -1, .notice_fd = -1};
-    struct cdc_error error = {0};
-    struct cdc_writer *writer = cdc_writer_new(2, &error);
-    struct cdc_snapshot_progress progress = {.metrics = &metrics,
-                                             .control = &control,
-                                             .log = &to_said,
-                                             .began = 1000,
-                                             .rows = 30,
-                                             .estimate = 120,
-                                             .show = true};
-
-    now = 4000;
-    cdc_snapshot_look_around(&progress, writer, "s", "t");
-    says("2 s.t: 30 of about 120 rows, 25 %, 10 rows/s, 9 s left|", "how far it is");
-    now = 4999;
-    cdc_snapshot_look_around(&progress, writer, "s", "t");
-    says("", "once a second");
-    now = 5000;
-    progress.rows = 200;
-    cdc_snapshot_look_around(&progress, writer, "s", "t");
-    says("2 s.t: 200 rows, 50 rows/s|", "beyond the estimate");
-    progress.show = false;
-    now = 9000;
-    cdc_snapshot_look_around(&progress, writer, "s", "t");
-    says("", "only where somebody looks");
-    control.statistics = 1;
-    cdc_snapshot_look_around(&progress, writer, "s", "t");
-    check(said[0] == '2' && control.statistics == 0, "statistics when they are asked for");
-    said[0] = '\0';
-    cdc_writer_free(writer);
-}
-
 int main(void)
 {
     test_waiting();
     test_statistics();
     test_metrics_file();
     test_stop();
-    test_progress();
     if (failures == 0)
         printf("ok - reports\n");
     return failures != 0;

@@ -333,6 +333,62 @@ static bool is_of_all_documents(const struct cdc_event *event)
     return event->op == CDC_OP_TRUNCATE || (event->op == CDC_OP_SCHEMA && cdc_span_is(event->read, "end"));
 }
 
+struct emptied {
+    struct es_sink *sink;
+    const struct cdc_event *event;
+    struct cdc_span db, name; /* unescaped */
+};
+
+static int empty_one(struct es_sink *sink, const struct cdc_event *one, struct cdc_error *error)
+{
+    struct cdc_table *table = cdc_tables_of(&sink->tables, one, error);
+
+    return table != NULL && claim(sink, table, error) == 0 &&
+                   take_truncate(sink, one, (struct es_table *)table, error) == HTTP_TAKEN
+               ? 0
+               : -1;
+}
+
+static int empty_home(void *context, const char *source, struct cdc_error *error)
+{
+    struct emptied *emptied = context;
+    struct cdc_span object = cdc_span_text(source);
+    struct cdc_event one;
+    struct cdc_buf scratch = CDC_BUF_INIT;
+
+    if (!cdc_json_raw_is(cdc_json_member_raw(object, "db"), emptied->db) ||
+        !cdc_json_raw_is(cdc_json_member_raw(object, "name"), emptied->name))
+        return 0;
+    char *schema = cdc_json_member_text(object, "schema"), *table = cdc_json_member_text(object, "table");
+    int result = schema != NULL && table != NULL
+                     ? cdc_event_of_table(emptied->event, schema, table, &scratch, &one, error)
+                     : cdc_error_memory(error);
+    if (result > 0)
+        result = empty_one(emptied->sink, &one, error);
+    cdc_buf_free(&scratch);
+    free(schema);
+    free(table);
+    return result;
+}
+
+/* Of a database that was dropped, the tables that have documents here. */
+static enum http_taken take_database(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error)
+{
+    char *db = cdc_json_text(event->db, NULL),
+         *name = cdc_json_text(event->name.p ? event->name : cdc_span("", 0), NULL);
+    int result = -1;
+
+    if (db == NULL || name == NULL) {
+        cdc_error_memory(error);
+    } else {
+        struct emptied emptied = {sink, event, cdc_span_text(db), cdc_span_text(name)};
+        result = es_index_ids_each_home(sink->index_ids, empty_home, &emptied, error);
+    }
+    free(db);
+    free(name);
+    return result == 0 ? HTTP_TAKEN : HTTP_TAKEN_FAILED;
+}
+
 enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *event, struct cdc_error *error)
 {
     bool is_row = cdc_event_has_row(event);
@@ -344,6 +400,8 @@ enum http_taken es_sink_event(struct es_sink *sink, const struct cdc_event *even
         return HTTP_TAKEN;
     if (sink->batch.lines.n > 0 && is_of_all_documents(event))
         return HTTP_TAKEN_NOT_YET;
+    if (cdc_event_is_of_database(event))
+        return take_database(sink, event, error);
     struct cdc_table *table = event->op == CDC_OP_SCHEMA ? cdc_tables_define(&sink->tables, event, error)
                                                          : cdc_tables_of(&sink->tables, event, error);
     if (table == NULL || claim(sink, table, error) != 0)

@@ -120,6 +120,23 @@ const char *es_index_ids_home(const struct es_index_ids *ids, const char *source
     return get(&ids->homes, source);
 }
 
+int es_index_ids_each_home(const struct es_index_ids *ids, es_index_ids_visit *visit, void *context,
+                           struct cdc_error *error)
+{
+    struct cdc_buf all = CDC_BUF_INIT;
+    int result = 0;
+
+    for (size_t i = 0; i < ids->homes.n_slots; i++)
+        if (ids->homes.slots[i].key != NULL)
+            cdc_buf_append(&all, ids->homes.slots[i].key, strlen(ids->homes.slots[i].key) + 1);
+    if (all.failed)
+        result = cdc_error_memory(error);
+    for (const char *p = all.data; result == 0 && p != NULL && p < all.data + all.len; p += strlen(p) + 1)
+        result = visit(context, p, error);
+    cdc_buf_free(&all);
+    return result;
+}
+
 static void append_text(struct cdc_buf *out, const char *name, const char *text)
 {
     cdc_buf_text(out, name);

@@ -16,6 +16,11 @@ void es_index_ids_free(struct es_index_ids *ids);
 const char *es_index_ids_get(const struct es_index_ids *ids, const char *index);
 /* The index that has the documents of that source table; NULL: none is known. source: as it was given to note. BORROWED, too. */
 const char *es_index_ids_home(const struct es_index_ids *ids, const char *source);
+/* Calls visit for each source table that has documents in an index, as it was given to note, until one returns another value than 0,
+ * which is returned then. visit may note others. */
+typedef int es_index_ids_visit(void *context, const char *source, struct cdc_error *error);
+int es_index_ids_each_home(const struct es_index_ids *ids, es_index_ids_visit *visit, void *context,
+                           struct cdc_error *error);
 /* Keeps the id, and whose documents are in the index, durable after es_index_ids_sync. source: a JSON object. */
 int es_index_ids_note(struct es_index_ids *ids, const char *index, struct cdc_span id, const char *source,
                       struct cdc_error *error);

@@ -37,6 +37,68 @@ int my_copies_mark(const struct my_decoder *decoder, const char *db, const char 
     return cdc_error_set(error, CDC_EXIT_TEMPORARY, "table %s.%s is to be read again: %s", db, table, why);
 }
 
+int my_copies_mark_all(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error)
+{
+    char why[800];
+    if (!my_copies_are_kept(decoder))
+        return 0;
+    snprintf(why, sizeof why, "%s at %llu: a change was logged as a statement, not as rows: %.*s", decoder->coord.file,
+             (unsigned long long)decoder->event_position, (int)(sql.n < 60 ? sql.n : 60), sql.p);
+    return decoder->settings.copy->stale_all(decoder->settings.context, why, error);
+}
+
+/* -- tables that are new ----------------------------------------------------------------------------------
+ *
+ *     create table _t_new like t
+ *     alter table _t_new add c int not null default 7      no row is there that could get it
+ *
+ * as tools do that change a table beside itself. Until its first TABLE_MAP such a table has no row. */
+
+enum { FRESH_MAX = 4096 }; /* bytes; above that none counts as new */
+
+static const char *next_fresh(const struct my_decoder *decoder, const char *name)
+{
+    const char *table = name + strlen(name) + 1, *next = table + strlen(table) + 1;
+    return next < decoder->fresh.data + decoder->fresh.len ? next : NULL;
+}
+
+static const char *find_fresh(const struct my_decoder *decoder, const char *db, const char *table)
+{
+    const char *name = decoder->fresh.len > 0 ? decoder->fresh.data : NULL;
+    while (name && (strcmp(name, db) != 0 || strcmp(name + strlen(name) + 1, table) != 0))
+        name = next_fresh(decoder, name);
+    return name;
+}
+
+static int add_fresh(struct my_decoder *decoder, const char *db, const char *table, struct cdc_error *error)
+{
+    size_t db_n = strlen(db) + 1, table_n = strlen(table) + 1;
+    if (find_fresh(decoder, db, table))
+        return 0;
+    if (decoder->fresh.len + db_n + table_n > FRESH_MAX)
+        decoder->fresh.len = 0;
+    cdc_buf_append(&decoder->fresh, db, db_n);
+    cdc_buf_append(&decoder->fresh, table, table_n);
+    return decoder->fresh.failed ? cdc_error_memory(error) : 0;
+}
+
+void my_copies_forget_fresh(struct my_decoder *decoder, const char *db, const char *table)
+{
+    const char *name = find_fresh(decoder, db, table);
+    if (!name)
+        return;
+    size_t at = (size_t)(name - decoder->fresh.data), n = strlen(db) + strlen(table) + 2;
+    memmove(decoder->fresh.data + at, decoder->fresh.data + at + n, decoder->fresh.len - at - n);
+    decoder->fresh.len -= n;
+}
+
+/* Does it change rows that are there, and no others? */
+static bool is_of_rows_there(const struct my_effect *effect)
+{
+    return effect->kind == MY_EFFECT_VALUES || effect->kind == MY_EFFECT_KEYS ||
+           effect->kind == MY_EFFECT_COLUMN_ADDED || effect->kind == MY_EFFECT_COLUMN_CHANGED;
+}
+
 /* -- the effects of a statement ------------------------------------------------------------------------ */
 
 /* In lower case, as nobody tells columns apart by it. RETURNS NEW; NULL without memory. */
@@ -162,15 +224,23 @@ static int is_harmless(const struct my_decoder *decoder, const struct my_event_q
     }
 }
 
-int my_copies_see(const struct my_decoder *decoder, const struct my_event_query *query, const struct my_effect *effect,
+int my_copies_see(struct my_decoder *decoder, const struct my_event_query *query, const struct my_effect *effect,
                   const char *db, const char *table, struct my_copies_notes *notes, struct cdc_error *error)
 {
     if (effect->kind == MY_EFFECT_COLUMN_DROPPED) /* also of one that is read again: the copy keeps what it had */
         return drop_column(decoder, effect, db, table, error);
     if (my_copies_omit(decoder, db, table))
         return 0;
-    if (effect->kind == MY_EFFECT_EMPTIES)
+    if (effect->kind == MY_EFFECT_EMPTIES) {
         forget_notes(notes, db, table);
+        if (decoder->settings.copy->empty(decoder->settings.context, db, table, error) < 0)
+            return -1;
+    }
+    if (effect->kind == MY_EFFECT_CREATED)
+        return add_fresh(decoder, db, table, error);
+    if (is_of_rows_there(effect) && find_fresh(decoder, db, table))
+        return 0;
+    my_copies_forget_fresh(decoder, db, table);
     if (effect->kind == MY_EFFECT_EMPTIES || effect->kind == MY_EFFECT_MADE || effect->kind == MY_EFFECT_DROPPED)
         return 0;
     int harmless = is_harmless(decoder, query, effect, db, table, error);

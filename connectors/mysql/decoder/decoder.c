@@ -41,6 +41,7 @@ void my_decoder_free(struct my_decoder *decoder)
     my_gtid_set_free(decoder->gtids);
     cdc_buf_free(&decoder->transaction.numbers);
     cdc_buf_free(&decoder->query_scratch);
+    cdc_buf_free(&decoder->fresh);
     cdc_buf_free(&decoder->statement_text);
     cdc_buf_free(&decoder->rows_scratch);
     cdc_buf_free(&decoder->json_null[0]);
@@ -63,7 +64,7 @@ int my_decoder_start(struct my_decoder *decoder, uint64_t number, const char *gt
     decoder->transaction.open = false;
     decoder->transaction.gtid.kind = MY_GTID_NONE;
     decoder->in_payload = decoder->in_xa = false;
-    decoder->buffered.len = 0;
+    decoder->buffered.len = decoder->fresh.len = 0;
     decoder->number = number;
     decoder->numbering.n = 0;
     decoder->coord = decoder->gtids_coord = *coord;
@@ -126,6 +127,11 @@ int my_decoder_set_temporaries(struct my_decoder *decoder, const struct my_tempo
                                struct cdc_error *error)
 {
     return my_temporaries_copy(&decoder->temporaries, temporaries, error);
+}
+
+void my_decoder_set_cascades(struct my_decoder *decoder, bool logged)
+{
+    decoder->cascades_unlogged = !logged;
 }
 
 void my_decoder_set_lower_case(struct my_decoder *decoder, bool lower_case)

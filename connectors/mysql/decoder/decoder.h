@@ -37,16 +37,23 @@
 /* What there is to know of a copy that is kept of the tables. Where lines cannot tell what became of its rows, it is read again
  * (cdc/stale.h). db and table as TABLE_MAP has them. All return 0 or -1 if nothing else is said. */
 struct my_copy_ops {
+    /* A statement changed rows of any tables, and the log has none of them. 1: nothing is to be told of any table in the transaction at
+     * hand; 0: it is for a person to change that; -1: they are stale, or another error. */
+    int (*stale_all)(void *context, const char *why, struct cdc_error *error);
     /* A transaction begins at those coordinates; what is_omitted says may be another from here on. */
     int (*begins)(void *context, const struct my_gtid *gtid, const struct my_coord *coord, struct cdc_error *error);
     /* Is nothing to be told of the table in that transaction, rows and DDL alike? */
     bool (*is_omitted)(void *context, const char *db, const char *table);
+    /* Appends the names of tables of db that is_omitted is true of, as JSON's strings with commas between. */
+    void (*omitted_of)(void *context, const char *db, struct cdc_buf *out);
     /* Its rows may be others from the transaction at hand on, and no line tells; why: for people. More tables may follow before an
      * error ends reading, which means nothing itself. */
     int (*stale)(void *context, const char *db, const char *table, const char *why, struct cdc_error *error);
     /* The copy may keep a column of that name (in lower case) which the table has not any more. */
     int (*drop_column)(void *context, const char *db, const char *table, const char *column, struct cdc_error *error);
     bool (*was_dropped)(void *context, const char *db, const char *table, const char *column);
+    /* The copy has no row of the table at that place, and keeps no column. */
+    int (*empty)(void *context, const char *db, const char *table, struct cdc_error *error);
     /* Its indexes have changed, but no primary key: is its key the same all the same? 1, 0, -1. */
     int (*keeps_key)(void *context, const char *db, const char *table, struct cdc_error *error);
     /* Has it generated columns now? 1, 0, -1. */
@@ -73,6 +80,8 @@ struct my_decoder_settings {
     /* A DDL statement was read (UTF-8, where it can be): tables that it names may have other columns from here on.
      * May be NULL. */
     void (*altered)(void *context, struct cdc_span sql);
+    /* Is there a view or a sequence of that name now, of which the log has no rows? 1, 0, -1. May be NULL. */
+    int (*is_no_table)(void *context, const char *db, const char *table, struct cdc_error *error);
     const struct my_copy_ops *copy; /* NULL: none is kept */
     void *context;                  /* of all of them */
     const char *xa_folder;          /* where prepared XA transactions wait for their end; NULL: they are an error */
@@ -153,6 +162,8 @@ int my_decoder_body(const struct my_decoder *decoder, const uint8_t *data, size_
                     struct cdc_bytes *body, struct cdc_error *error);
 /* Of MySQL's server_uuid, for offsets; set once known. */
 void my_decoder_set_server(struct my_decoder *decoder, const char *server_uuid);
+/* Are the rows logged that foreign keys change? Files are taken at their server's version. */
+void my_decoder_set_cascades(struct my_decoder *decoder, bool logged);
 /* Names in statements stand for tables in lower case (lower_case_table_names=1). */
 void my_decoder_set_lower_case(struct my_decoder *decoder, bool lower_case);
 

@@ -64,6 +64,7 @@ struct my_savepoint_state {
 };
 #define SAVEPOINT_NAME_MAX 64
 struct my_savepoint {
+    uint64_t hash; /* of the key, and beside it: a search touches one line of the cache each */
     char key[SAVEPOINT_NAME_MAX + 1];
     struct my_savepoint_state first, last; /* of that name */
 };
@@ -103,8 +104,10 @@ struct my_decoder {
     /* The tables by id: open addressing, the size is a power of two. */
     struct my_table **tables;
     size_t n_slots, n_tables;
-    struct my_table *last; /* of the last rows event; NULL */
-    bool lower_case;       /* names of tables, see my_decoder_set_lower_case */
+    struct my_table *last;  /* of the last rows event; NULL */
+    struct cdc_buf fresh;   /* tables that have no row yet: "db\0table\0" ..., see copies.c */
+    bool cascades_unlogged; /* the server says so, whatever its version */
+    bool lower_case;        /* names of tables, see my_decoder_set_lower_case */
 
     /* The open transaction, and what of it may still be undone (MariaDB). */
     struct my_transaction transaction;
@@ -165,6 +168,8 @@ int my_tables_take_map(struct my_decoder *decoder, struct cdc_bytes body, struct
 void my_tables_altered(struct my_decoder *decoder, struct cdc_span sql);
 /* The next row of that table comes after a new schema line: it is another table now. */
 void my_tables_forget_schema_of(struct my_decoder *decoder, const char *db, const char *name);
+/* The same of all tables of a database. */
+void my_tables_forget_schemas_of(struct my_decoder *decoder, const char *db);
 /* Schema lines of the open transaction after that ordinal are undone: they will be written again. */
 void my_tables_forget_schemas(struct my_decoder *decoder, uint64_t ordinal);
 
@@ -268,10 +273,15 @@ bool my_copies_omit(const struct my_decoder *decoder, const char *db, const char
 /* It is stale from here on: always -1. */
 int my_copies_mark(const struct my_decoder *decoder, const char *db, const char *table, const char *why,
                    struct cdc_error *error);
+/* A statement changed rows which the log has not, and of which tables, its triggers and functions know. 1: go on; 0: the server goes on
+ * like that, or no copy is kept; -1. */
+int my_copies_mark_all(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error);
 /* Takes an effect on that table, which is selected. */
 struct my_effect;
-int my_copies_see(const struct my_decoder *decoder, const struct my_event_query *query, const struct my_effect *effect,
+int my_copies_see(struct my_decoder *decoder, const struct my_event_query *query, const struct my_effect *effect,
                   const char *db, const char *table, struct my_copies_notes *notes, struct cdc_error *error);
+/* A row of the table came, or may have. */
+void my_copies_forget_fresh(struct my_decoder *decoder, const char *db, const char *table);
 /* All effects were seen: -1 where a table is stale. */
 int my_copies_end(const struct my_decoder *decoder, const struct my_copies_notes *notes, struct cdc_error *error);
 void my_copies_free_notes(struct my_copies_notes *notes);

@@ -11,6 +11,7 @@
 #include "connectors/mysql/decoder/internal.h"
 int my_prepared_begin(struct my_decoder *decoder, struct cdc_error *error)
 {
+    decoder->fresh.len = 0; /* whose rows wait in the file is not looked at */
     if (decoder->xa)
         return my_xa_begin(decoder->xa, error);
     cdc_error_set(error, CDC_EXIT_CONFIG, "%s at %llu: an XA transaction is prepared, and there is nowhere to keep it",

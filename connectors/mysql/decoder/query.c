@@ -92,6 +92,9 @@ static int data_definition(struct my_decoder *decoder, const struct my_event_que
 
 int my_query_refuse(const struct my_decoder *decoder, struct cdc_span sql, struct cdc_error *error)
 {
+    int marked = my_copies_mark_all(decoder, sql, error);
+    if (marked != 0)
+        return marked < 0 ? -1 : 0;
     int n = (int)(sql.n < 60 ? sql.n : 60);
     cdc_error_set(error, CDC_EXIT_CONFIG, "%s at %llu: a change was logged as a statement, not as rows: %.*s",
                   decoder->coord.file, (unsigned long long)decoder->event_position, n, sql.p);

@@ -16,6 +16,7 @@
  * my_savepoint_unclear. */
 #include "connectors/mysql/decoder/internal.h"
 
+#include <cdc/hash.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,10 +37,12 @@ static void key_of(struct cdc_span name, char *key)
     key[name.n] = '\0';
 }
 
+/* By their hashes first: a transaction may set as many as 100,000. */
 static struct my_savepoint *find(const struct my_decoder *decoder, const char *key)
 {
+    uint64_t hash = cdc_hash_text(CDC_HASH_INIT, key);
     for (size_t i = 0; i < decoder->n_savepoints; i++)
-        if (strcmp(decoder->savepoints[i].key, key) == 0)
+        if (decoder->savepoints[i].hash == hash && strcmp(decoder->savepoints[i].key, key) == 0)
             return &decoder->savepoints[i];
     return NULL;
 }
@@ -49,7 +52,7 @@ int my_savepoint_add(struct my_decoder *decoder, struct cdc_span name, const str
 {
     char key[SAVEPOINT_NAME_MAX + 1];
     key_of(name, key);
-    if (decoder->n_savepoints == SAVEPOINTS_MAX && !find(decoder, key))
+    if (decoder->n_savepoints >= SAVEPOINTS_MAX && !find(decoder, key))
         key[0] = '\0';
     struct my_savepoint *known = find(decoder, key);
     if (known) {
@@ -63,6 +66,7 @@ int my_savepoint_add(struct my_decoder *decoder, struct cdc_span name, const str
     more = &more[decoder->n_savepoints++];
     more->first = more->last = *state;
     memcpy(more->key, key, sizeof more->key);
+    more->hash = cdc_hash_text(CDC_HASH_INIT, key);
     return 0;
 }
 

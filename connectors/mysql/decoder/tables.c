@@ -131,6 +131,7 @@ static int complete_table(struct my_decoder *decoder, struct my_table *table, st
     const struct my_decoder_settings *settings = &decoder->settings;
     table->selected = cdc_selection_has_table(&settings->selection, table->db, table->name) &&
                       !my_copies_omit(decoder, table->db, table->name);
+    my_copies_forget_fresh(decoder, table->db, table->name);
     if (!table->selected)
         return 0;
     if (settings->describe && settings->describe(settings->context, table, &decoder->coord, error) < 0)
@@ -172,6 +173,17 @@ void my_tables_forget_schema_of(struct my_decoder *decoder, const char *db, cons
         struct my_table *table = decoder->tables[i];
         if (table && strcmp(table->db, db) == 0 && strcmp(table->name, name) == 0)
             table->schema_written = false;
+    }
+}
+
+void my_tables_forget_schemas_of(struct my_decoder *decoder, const char *db)
+{
+    for (size_t i = 0; i < decoder->n_slots; i++) {
+        struct my_table *table = decoder->tables[i];
+        if (!table || strcmp(table->db, db) != 0)
+            continue;
+        table->body.len = 0;
+        table->schema_written = false;
     }
 }
 

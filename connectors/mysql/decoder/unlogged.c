@@ -178,6 +178,8 @@ static int tell(struct unlogged *unlogged, const struct my_effect *effect, const
     case MY_EFFECT_EMPTIES:
     case MY_EFFECT_KEYS:
     case MY_EFFECT_COLUMN_ADDED:
+    case MY_EFFECT_DATABASE:
+    case MY_EFFECT_CREATED:
     case MY_EFFECT_COLUMN_DROPPED: return 0;
     case MY_EFFECT_VALUES:
     case MY_EFFECT_COLUMN_CHANGED:
@@ -193,6 +195,8 @@ static int tell(struct unlogged *unlogged, const struct my_effect *effect, const
 static bool logs_cascades(const struct my_decoder *decoder)
 {
     unsigned major = 0, minor = 0;
+    if (decoder->cascades_unlogged)
+        return false;
     return decoder->flavor == MY_FLAVOR_MYSQL && sscanf(decoder->format.server_version, "%u.%u", &major, &minor) == 2 &&
            (major > 9 || (major == 9 && minor >= 6));
 }
@@ -207,10 +211,19 @@ static void warn_of_cascades(const struct my_decoder *decoder, const struct my_e
                       "%s (hint: delete and update child rows in the application or by triggers)", text);
 }
 
-/* Which table is meant, or which ones a database had, nobody could say: no reading would put that right. */
+/* Which table is meant, nobody could say: no reading would put that right. */
 static bool is_of_table(const struct my_effect *effect)
 {
     return effect->kind != MY_EFFECT_UNREADABLE && effect->kind != MY_EFFECT_DATABASE;
+}
+
+/* RENAME TABLE renames views and sequences, too. A table that had the name then, and has gone since, has a statement of its own for that in
+ * the log. 1, 0, -1 */
+static int renames_other(const struct my_decoder *decoder, const struct my_effect *effect, const char *db,
+                         const char *table, struct cdc_error *error)
+{
+    const struct my_decoder_settings *settings = &decoder->settings;
+    return effect->renames && settings->is_no_table ? settings->is_no_table(settings->context, db, table, error) : 0;
 }
 
 static int look(void *context, const struct my_effect *effect, struct cdc_error *error)
@@ -223,7 +236,10 @@ static int look(void *context, const struct my_effect *effect, struct cdc_error 
     if (temporary != 0)
         return temporary < 0 ? -1 : 0;
     int result = 0, concerned = concerns(unlogged, effect, &db, &table, error);
-    if (concerned > 0 && effect->kind == MY_EFFECT_CASCADES)
+    int other = concerned > 0 ? renames_other(unlogged->decoder, effect, db, table, error) : 0;
+    if (other != 0)
+        result = other < 0 ? -1 : 0;
+    else if (concerned > 0 && effect->kind == MY_EFFECT_CASCADES)
         warn_of_cascades(unlogged->decoder, effect, db, table);
     else if (concerned > 0)
         result = my_copies_are_kept(unlogged->decoder) && is_of_table(effect)
@@ -247,6 +263,27 @@ int my_unlogged_look(struct my_decoder *decoder, const struct my_event_query *qu
     return decoder->of_temporary.failed ? cdc_error_memory(error) : result;
 }
 
+/* {"op":"t",...,"source":{...,"db":"d",...}}: none of its tables has a row. Which ones the copy has, its sink knows; those that were read again
+ * after it are excepted. */
+static void database_line(struct my_decoder *decoder, const char *db, struct cdc_buf *out)
+{
+    struct cdc_buf head = CDC_BUF_INIT, except = CDC_BUF_INIT;
+    if (decoder->settings.copy)
+        decoder->settings.copy->omitted_of(decoder->settings.context, db, &except);
+    my_table_source_head(&head, decoder->flavor, decoder->settings.pipeline, db, NULL);
+    my_line_begin_change(decoder, &head, "t", ++decoder->transaction.ordinal, 0, out);
+    if (except.len > 0) {
+        cdc_buf_lit(out, ",\"except\":[");
+        cdc_buf_append_buf(out, &except);
+        cdc_buf_byte(out, ']');
+    }
+    cdc_buf_lit(out, "}\n");
+    out->failed |= except.failed || head.failed;
+    cdc_buf_free(&head);
+    cdc_buf_free(&except);
+    my_tables_forget_schemas_of(decoder, db);
+}
+
 static int empty(void *context, const struct my_effect *effect, struct cdc_error *error)
 {
     struct unlogged *unlogged = context;
@@ -256,10 +293,12 @@ static int empty(void *context, const struct my_effect *effect, struct cdc_error
     if (unlogged->at >= of_temporary->len)
         return cdc_error_memory(error);
     bool temporary = of_temporary->data[unlogged->at++];
-    if (effect->kind != MY_EFFECT_EMPTIES || temporary)
+    if ((effect->kind != MY_EFFECT_EMPTIES && effect->kind != MY_EFFECT_DATABASE) || temporary)
         return 0;
     int concerned = concerns(unlogged, effect, &db, &table, error);
-    if (concerned > 0 && my_copies_omit(unlogged->decoder, db, table)) {
+    if (concerned > 0 && effect->kind == MY_EFFECT_DATABASE) {
+        database_line(unlogged->decoder, db, unlogged->out);
+    } else if (concerned > 0 && my_copies_omit(unlogged->decoder, db, table)) {
         unlogged->decoder->transaction.ordinal++; /* as with the line: those after it keep theirs */
     } else if (concerned > 0) {
         my_unlogged_truncate_line(unlogged->decoder, db, table, unlogged->out);

@@ -274,12 +274,18 @@ static int create(struct my_effect_reader *reader, struct cdc_error *error)
     bool temporary = my_effect_take(reader, "temporary");
     if (!my_effect_take(reader, "table") && (temporary || !replaces || !my_effect_take(reader, "sequence")))
         return 0;
-    my_effect_skip_if_exists(reader);
+    bool is_new = !my_effect_take(reader, "if");
+    if (!is_new) {
+        my_effect_take(reader, "not");
+        my_effect_take(reader, "exists");
+    }
     if (!take_table(reader))
         return replaces || temporary ? unreadable(reader, error) : 0;
     if (temporary)
         return my_effect_tell(reader, MY_EFFECT_MADE, "CREATE TEMPORARY TABLE made", error);
     if (replaces && my_effect_tell(reader, MY_EFFECT_EMPTIES, "CREATE OR REPLACE removed rows of", error) < 0)
+        return -1;
+    if (is_new && my_effect_tell(reader, MY_EFFECT_CREATED, "CREATE TABLE made", error) < 0)
         return -1;
     return tell_cascades(reader, error);
 }

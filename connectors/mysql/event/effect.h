@@ -20,6 +20,7 @@ enum my_effect_kind {
     MY_EFFECT_COLUMN_ADDED,   /* all rows have NULL in it */
     MY_EFFECT_COLUMN_DROPPED, /* or renamed */
     MY_EFFECT_COLUMN_CHANGED, /* it has another definition, and may have other values */
+    MY_EFFECT_CREATED,        /* it is new, and has no row */
     MY_EFFECT_MADE,           /* a temporary table */
     MY_EFFECT_DROPPED,        /* a temporary table */
     MY_EFFECT_DATABASE,       /* the tables of db are gone; table is empty */

@@ -19,7 +19,12 @@ static bool is_ordered(const struct my_column *column)
     case MY_KIND_DECIMAL:
     case MY_KIND_DATE:
     case MY_KIND_DATETIME:
-    case MY_KIND_TIMESTAMP: return true;
+    case MY_KIND_TIMESTAMP:
+    case MY_KIND_TIME:
+    case MY_KIND_UUID:
+    case MY_KIND_INET4:
+    case MY_KIND_INET6: return true;
+    case MY_KIND_YEAR: return column->type_name && strcmp(column->type_name, "year(2)") != 0; /* 70 is 1970 */
     case MY_KIND_TEXT: return column->charset && !my_charset_is_binary(column->charset);
     case MY_KIND_BINARY: return true;
     default: return false;
@@ -152,7 +157,7 @@ int my_key_value_append_cell(struct my_key_value *value, const struct my_column 
  * file. */
 bool my_key_value_restore(struct my_key_value *value, const struct my_column *column, struct cdc_span text)
 {
-    const char *allowed = is_string(column) ? "0123456789ABCDEF" : "0123456789-.: ";
+    const char *allowed = is_string(column) ? "0123456789ABCDEF" : "0123456789abcdef-.: ";
     if (is_string(column) ? text.n % 2 != 0 : text.n == 0)
         return false;
     for (size_t i = 0; i < text.n; i++)
@@ -169,6 +174,7 @@ static void append_literal(struct cdc_buf *out, const struct my_column *column, 
 {
     switch (column->kind) {
     case MY_KIND_INTEGER:
+    case MY_KIND_YEAR: /* as a text, '0000' would be 2000 */
     case MY_KIND_DECIMAL: cdc_buf_text(out, value); return;
     case MY_KIND_TEXT:
         /* _latin1 X'E9': without the introducer the bytes would be compared as binary, in another order than the
@@ -221,21 +227,32 @@ void my_key_append_columns(struct cdc_buf *out, const struct my_key *key)
     }
 }
 
-void my_key_append_range(struct cdc_buf *out, const struct my_key *key, const struct my_key_value *after,
-                         const struct my_key_value *upto)
+static void append_next(struct cdc_buf *out, bool *any)
 {
-    if (key->n == 0)
-        return;
+    cdc_buf_text(out, *any ? " AND " : " WHERE ");
+    *any = true;
+}
+
+void my_key_append_range(struct cdc_buf *out, const struct my_key *key, const struct my_key_value *after,
+                         const struct my_key_value *upto, const char *condition)
+{
+    bool any = false;
     /* Without it a secondary index may be taken, and all its rows sorted before the first one comes. */
-    cdc_buf_text(out, " FORCE INDEX (PRIMARY)");
-    if (after->n > 0) {
-        cdc_buf_text(out, " WHERE ");
+    cdc_buf_text(out, key->n > 0 ? " FORCE INDEX (PRIMARY)" : "");
+    if (key->n > 0 && after->n > 0) {
+        append_next(out, &any);
         append_limit(out, key, " > ", " > ", after);
     }
-    if (upto->n > 0) {
-        cdc_buf_text(out, after->n > 0 ? " AND " : " WHERE ");
+    if (key->n > 0 && upto->n > 0) {
+        append_next(out, &any);
         append_limit(out, key, " < ", " <= ", upto);
     }
-    cdc_buf_text(out, " ORDER BY ");
-    my_key_append_columns(out, key);
+    if (condition) {
+        append_next(out, &any);
+        cdc_buf_text(out, condition);
+    }
+    if (key->n > 0) {
+        cdc_buf_text(out, " ORDER BY ");
+        my_key_append_columns(out, key);
+    }
 }

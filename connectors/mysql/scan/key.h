@@ -16,6 +16,7 @@ struct my_key {
     const struct my_table *table; /* BORROWED */
     size_t *columns;              /* of the table, in the key's order; owned */
     size_t n;                     /* 0: the table has no order, and is read in one piece */
+    const char *condition;        /* of the rows that are read (condition.h); NULL: all are; BORROWED */
 };
 
 /* Where a row stands in that order: its values, as text that a statement and an offset file can hold. Those of strings are
@@ -53,8 +54,8 @@ void my_range_free(struct my_range *range);
 
 /* Appends `a`,`b`. */
 void my_key_append_columns(struct cdc_buf *out, const struct my_key *key);
-/* Appends ` FORCE INDEX (PRIMARY) WHERE ... ORDER BY ...`; nothing where the table has no order. */
+/* Appends ` FORCE INDEX (PRIMARY) WHERE ... ORDER BY ...`, where the table has an order, and the condition; NULL: none. */
 void my_key_append_range(struct cdc_buf *out, const struct my_key *key, const struct my_key_value *after,
-                         const struct my_key_value *upto);
+                         const struct my_key_value *upto, const char *condition);
 
 #endif

@@ -2,6 +2,7 @@
 /* The rows of a prepared statement, whose values come in their binary form. They are taken from the packets as those come,
  * one at a time, so that nothing piles up and nothing is allocated for a row. */
 #include "connectors/mysql/scan/scan.h"
+#include "connectors/mysql/scan/condition.h"
 #include "connectors/mysql/session/session.h"
 #include "connectors/mysql/value/packed.h"
 
@@ -94,11 +95,19 @@ static int split_row(struct my_scan *scan, const uint8_t *data, size_t n, struct
                          table->name);
 }
 
+static int read_error(const struct my_scan *scan, struct cdc_error *error)
+{
+    const struct my_table *table = scan->key->table;
+    if (scan->key->condition && my_condition_error(scan->mysql, table, error) < 0)
+        return -1;
+    return my_scan_error(scan->mysql, table, error);
+}
+
 int my_scan_next(struct my_scan *scan, struct cdc_error *error)
 {
     unsigned long n = mysql_net_read_packet(scan->mysql);
     if (n == packet_error)
-        return my_scan_error(scan->mysql, scan->key->table, error);
+        return read_error(scan, error);
     const uint8_t *data = scan->mysql->net.read_pos;
     if (n == 0 || data[0] != 0xFE) /* no row begins so */
         return split_row(scan, data, n, error);
@@ -156,7 +165,7 @@ static int run_statement(struct my_scan *scan, const struct cdc_buf *sql, struct
         return my_scan_error(scan->mysql, table, error);
     if (read_forms(scan, error) < 0)
         return -1;
-    return mysql_stmt_execute(scan->statement) == 0 ? 0 : my_scan_error(scan->mysql, table, error);
+    return mysql_stmt_execute(scan->statement) == 0 ? 0 : read_error(scan, error);
 }
 
 int my_scan_begin(struct my_scan *scan, MYSQL *mysql, const struct my_key *key, const struct my_range *range,
@@ -169,7 +178,7 @@ int my_scan_begin(struct my_scan *scan, MYSQL *mysql, const struct my_key *key, 
     scan->forms = calloc(n + 1, sizeof *scan->forms);
     scan->statement = mysql_stmt_init(mysql);
     append_select(&sql, key->table);
-    my_key_append_range(&sql, key, &range->after, &range->upto);
+    my_key_append_range(&sql, key, &range->after, &range->upto, key->condition);
     int status = sql.failed || !scan->cells || !scan->forms || !scan->statement ? cdc_error_memory(error)
                                                                                 : run_statement(scan, &sql, error);
     cdc_buf_free(&sql);
@@ -209,7 +218,8 @@ int my_scan_find_key(MYSQL *mysql, const struct my_key *key, const struct my_key
     my_key_append_columns(&sql, key);
     cdc_buf_lit(&sql, " FROM ");
     my_session_append_table(&sql, key->table->db, key->table->name);
-    my_key_append_range(&sql, key, after, &none);
+    /* Of all rows, whatever the condition: so the end is found in the index alone. */
+    my_key_append_range(&sql, key, after, &none, NULL);
     /* The n-th key after `after` ends the chunk. Fewer are left: no row, and the chunk is the rest of the table. */
     cdc_buf_printf(&sql, " LIMIT 1 OFFSET %lld", (long long)n - 1);
     cdc_buf_byte(&sql, '\0');

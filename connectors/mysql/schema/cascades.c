@@ -40,7 +40,7 @@ static char *cascade_in(char *text)
 }
 
 /* innodb_native_foreign_keys=ON brings the old way back; it is off by default. */
-static bool are_logged(MYSQL *mysql, const struct my_server *server)
+bool my_cascades_are_logged(MYSQL *mysql, const struct my_server *server)
 {
     struct cdc_error ignored = {0};
     if (server->flavor != MY_FLAVOR_MYSQL || server->version < NATIVE_CASCADES)
@@ -54,7 +54,7 @@ static bool are_logged(MYSQL *mysql, const struct my_server *server)
 int my_cascades_list(MYSQL *mysql, const struct my_server *server, const struct cdc_selection *selection,
                      const struct cdc_log *log, enum cdc_log_level level, struct cdc_error *error)
 {
-    if (are_logged(mysql, server))
+    if (my_cascades_are_logged(mysql, server))
         return 0;
     MYSQL_RES *result = my_catalog_list_names(mysql, error);
     if (!result)

@@ -249,6 +249,17 @@ int my_catalog_keeps_key(MYSQL *sql, const char *db, const char *name, struct cd
     return result ? keeps : -1;
 }
 
+int my_catalog_is_no_table(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
+{
+    static const char head[] =
+        "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_TYPE IN ('VIEW', 'SEQUENCE') AND TABLE_SCHEMA = ";
+    MYSQL_RES *result = ask_of(sql, head, db, name, error);
+    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
+    bool other = row && number_of(row[0]) > 0;
+    mysql_free_result(result);
+    return result ? other : -1;
+}
+
 int my_catalog_computes(MYSQL *sql, const char *db, const char *name, struct cdc_error *error)
 {
     static const char head[] =

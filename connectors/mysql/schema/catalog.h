@@ -27,6 +27,8 @@ int my_catalog_tell_sequence(MYSQL *sql, enum my_flavor flavor, struct my_table 
 
 /* 1: the table has a primary key now, so that no other index is its key, or there is none of that name; 0; -1. */
 int my_catalog_keeps_key(MYSQL *sql, const char *db, const char *name, struct cdc_error *error);
+/* 1: there is a view or a sequence of that name now; 0; -1. */
+int my_catalog_is_no_table(MYSQL *sql, const char *db, const char *name, struct cdc_error *error);
 /* 1: the table has generated columns now; 0; -1. */
 int my_catalog_computes(MYSQL *sql, const char *db, const char *name, struct cdc_error *error);
 

@@ -23,6 +23,10 @@ static int keep(struct my_ddl_list *list, const struct my_event_query *query, co
     struct cdc_buf text = CDC_BUF_INIT;
     struct cdc_span sql;
     int status = my_statement_text(query, &text, &sql, error);
+    if (status == 0 && my_statement_keeps_columns(sql)) {
+        cdc_buf_free(&text);
+        return 0;
+    }
     if (status == 0 && list->bytes + sql.n > BYTES_MAX)
         status = cdc_error_set(error, CDC_EXIT_CONFIG, "there are more DDL statements in the log than can be searched");
     char *copy = status == 0 ? cdc_span_copy(sql) : NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The DDL statements of a part of the log: which tables may have other columns after which coordinates. */
+/* The DDL statements of a part of the log: which tables may have other columns after which coordinates. Those that leave all columns
+ * as they are, such as ANALYZE TABLE, are not among them. */
 #ifndef MY_DDL_H
 #define MY_DDL_H
 
@@ -22,7 +23,7 @@ struct my_ddl_list {
     struct cdc_buf scratch;
 };
 void my_ddl_free(struct my_ddl_list *list);
-/* Takes a query event that ends there: one of a DDL statement is kept. CONFIG: there are too many. */
+/* Takes a query event that ends there: one of a DDL statement that may change columns is kept. CONFIG: there are too many. */
 int my_ddl_take(struct my_ddl_list *list, const struct my_event_header *header, struct cdc_bytes body,
                 const struct my_coord *coord, struct cdc_error *error);
 /* Those that end there or before go. */

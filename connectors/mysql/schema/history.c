@@ -147,6 +147,8 @@ int my_history_add(struct my_history *history, const char *db, const char *table
 
 void my_history_alter(struct my_history *history, struct cdc_span sql, struct my_point point)
 {
+    if (my_statement_keeps_columns(sql))
+        return;
     for (size_t i = 0; i < history->n; i++) {
         struct my_version *version = &history->versions[i];
         /* What begins at the very point was asked for after the statement, and has its effect already. */

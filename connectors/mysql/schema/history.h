@@ -51,7 +51,7 @@ struct cdc_span my_history_find(const struct my_history *history, const char *db
 /* They hold from that point on. Not kept when there is too much already. */
 int my_history_add(struct my_history *history, const char *db, const char *table, struct my_point from,
                    struct cdc_span columns, struct cdc_error *error);
-/* A DDL statement (UTF-8) at a point ends what holds there of the tables that it names. */
+/* A DDL statement (UTF-8) at a point ends what holds there of the tables that it names, unless it leaves all columns as they are. */
 void my_history_alter(struct my_history *history, struct cdc_span sql, struct my_point point);
 /* The same where the point is not known: all that is kept of those tables goes. */
 void my_history_forget(struct my_history *history, struct cdc_span sql);

@@ -82,16 +82,17 @@ static int unknown(const struct my_table *table, const char *why, struct cdc_err
                       "known what they were at this point of it: %s",
                       table->db, table->name, why);
         return cdc_error_hint(error,
-                              "exclude the table (-T '%s.%s'), or take a new snapshot (remove the pipeline's offset "
-                              "files, and begin with cdc-snapshot)",
+                              "exclude the table (-T '%s.%s'), or take a new snapshot (remove the offset files of the "
+                              "pipeline and the copies, and begin with cdc-snapshot)",
                               table->db, table->name);
     }
     cdc_error_set(error, CDC_EXIT_CONFIG, "the columns that table %s.%s had at this point of the log are not known: %s",
                   table->db, table->name, why);
     return cdc_error_hint(
         error,
-        "exclude the table (-T '%s.%s'), or take a new snapshot (remove the pipeline's offset files, and begin "
-        "with cdc-snapshot); SET GLOBAL binlog_row_metadata = FULL; first, and the log names columns from then on",
+        "exclude the table (-T '%s.%s'), or take a new snapshot (remove the offset files of the pipeline and the "
+        "copies, and begin with cdc-snapshot); SET GLOBAL binlog_row_metadata = FULL; first, and the log names columns "
+        "from then on",
         table->db, table->name);
 }
 

@@ -107,7 +107,9 @@ static int dump_error(enum my_dump_fault fault, const char *text, const char *wh
                                      "gtid_mode = ON_PERMISSIVE; until the tool has read them");
     }
     cdc_error_set(error, CDC_EXIT_LOST, "%s: %s", what, text);
-    return cdc_error_hint(error, "the position is not in the server's log any more: take a new snapshot");
+    return cdc_error_hint(error,
+                          "the position is not in the server's log any more: take a new snapshot (remove the offset "
+                          "files of the pipeline and the copies, and begin with cdc-snapshot)");
 }
 
 int my_session_error_of(unsigned number, const char *text, const char *what, struct cdc_error *error)
@@ -123,6 +125,12 @@ int my_session_error_of(unsigned number, const char *text, const char *what, str
         return dump_error(fault, number == DUMP_FAILED ? text : NULL, what, error);
     bool known;
     int status = status_of(number, &known);
+    if (strstr(text, "init_connect command failed")) {
+        cdc_error_set(error, status, "%s: %s (the server's error %u)", what, text, number);
+        return cdc_error_hint(error,
+                              "what the server's init_connect says must work for this user, too; it is not run for one "
+                              "with CONNECTION_ADMIN (MariaDB: CONNECTION ADMIN)");
+    }
     if (!known)
         return cdc_error_set(error, status, "%s: %s (the server's error %u)", what, text, number);
     return cdc_error_set(error, status, "%s: %s", what, text[0] ? text : "the connection was closed");

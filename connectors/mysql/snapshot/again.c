@@ -284,6 +284,7 @@ static int write_beat(void *context, struct cdc_error *error)
 int my_again_end(struct my_snapshot *run, struct cdc_error *error)
 {
     struct cdc_round *round = newest(run);
+    cdc_snapshot_progress_end(&run->progress);
     if (cdc_attempt_end(&round->attempt, run->last_pos, run->settings->output_fd, run->acks, error) < 0 ||
         my_snapshot_state_save(run, error) < 0)
         return -1;
@@ -297,8 +298,7 @@ int my_again_end(struct my_snapshot *run, struct cdc_error *error)
     if (round->attempt.finished)
         return 0;
     const struct cdc_snapshot_beat beat = {write_beat, run};
-    if (cdc_snapshot_wait_stored(run->writer, run->control, run->acks, round->attempt.written, &beat, run->log, error) <
-        0)
+    if (cdc_snapshot_await(&run->progress, run->writer, run->acks, round->attempt.written, &beat, error) < 0)
         return -1;
     round->attempt.finished = true;
     return my_snapshot_state_save(run, error);

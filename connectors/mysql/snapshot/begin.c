@@ -135,6 +135,17 @@ static int hold_and_start(struct my_snapshot *run, struct cdc_error *error)
     return cdc_error_hint(error, "exclude those with -t or -T");
 }
 
+/* A row that was not read comes with its next change, which must say all of it. */
+static int check_where(const struct my_snapshot *run, struct cdc_error *error)
+{
+    if (run->whole_images || run->settings->where.count == 0)
+        return 0;
+    cdc_error_set(error, CDC_EXIT_CONFIG,
+                  "--where needs binlog_row_image = FULL: a row that is not read would come in parts with its next "
+                  "change");
+    return cdc_error_hint(error, "SET GLOBAL binlog_row_image = FULL; (sessions must reconnect), or read all rows");
+}
+
 /* Rows that are read again are newer than the log says for a while; that is put right only by whole rows in it. */
 static int need_whole_images(const struct my_snapshot *run, struct cdc_error *error)
 {
@@ -157,6 +168,8 @@ static int read_server(struct my_snapshot *run, struct cdc_error *error)
         return -1;
     run->whole_images = strcasecmp(image, "FULL") == 0 || strcasecmp(image, "FULL_NODUP") == 0;
     free(image);
+    if (check_where(run, error) < 0)
+        return -1;
     return run->state.has_start && !run->again ? need_whole_images(run, error) : read_server_id(run, error);
 }
 
@@ -193,8 +206,8 @@ static int begin_attempt(struct my_snapshot *run, struct cdc_error *error)
     struct my_snapshot_state *state = &run->state;
     if (run->again)
         return my_again_begin(run, error);
-    if (cdc_attempt_begin(&state->attempt, run->settings->name, "remove the pipeline's offset files, and begin anew",
-                          error) < 0)
+    if (cdc_attempt_begin(&state->attempt, run->settings->name,
+                          "remove the offset files of the pipeline and the copies, and begin anew", error) < 0)
         return -1;
     if (!state->has_start)
         /* The first number of the stream (us since 1970): a new snapshot gets a higher one than any that came

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which rows are read next, and by whom. One worker alone takes each table in one piece. Several divide it into chunks,
- * whose ends the server finds in the primary key while the rows before are still on their way. */
+/* Which rows are read next, and by whom. One worker alone takes each table in one piece. Several divide it into chunks
+ * (and so does one of a part of the rows), whose ends the server finds in the primary key while the rows before are still on their way. */
 #include "connectors/mysql/snapshot/internal.h"
 
 /* No end: the rest of the table. */
@@ -9,8 +9,9 @@ static int find_end(struct my_worker *worker, struct cdc_error *error)
     const struct my_key *key = &my_worker_table(worker)->key;
     struct my_range *range = &worker->chunk.range;
     my_key_value_clear(&range->upto);
-    /* One worker alone gains nothing by chunks, and without a key there are none. */
-    if (worker->run->n_workers == 1 || key->n == 0)
+    /* One worker alone gains nothing by chunks, but where a condition keeps rows back: then a chunk's end is something that a
+     * further attempt can go on from. Without a key there are none. */
+    if (key->n == 0 || (worker->run->n_workers == 1 && !key->condition))
         return 0;
     return my_scan_find_key(worker->mysql, key, &range->after, worker->run->settings->chunk_rows, &range->upto, error);
 }

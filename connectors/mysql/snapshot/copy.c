@@ -55,7 +55,7 @@ static int copy_rows(struct my_worker *worker, struct cdc_error *error)
 static int begin_lines(struct my_worker *worker, struct cdc_error *error)
 {
     const struct my_chunk *chunk = &worker->chunk;
-    worker->line = worker->events = 0;
+    worker->line = worker->events = worker->sent = 0;
     const struct my_snapshot *run = worker->run;
     if (chunk->first && run->again)
         my_lines_add_truncate(worker);
@@ -67,6 +67,19 @@ static int begin_lines(struct my_worker *worker, struct cdc_error *error)
     return worker->row_head.failed ? cdc_error_memory(error) : 0;
 }
 
+/* In turn. */
+static void tell_progress(struct my_worker *worker)
+{
+    const struct my_chunk *chunk = &worker->chunk;
+    struct cdc_snapshot_progress *progress = &worker->run->progress;
+    struct cdc_snapshot_part *part = &worker->run->tables[chunk->table].part;
+    uint64_t whole = (uint64_t)worker->run->settings->chunk_rows;
+    if (chunk->range.upto.n > 0 && worker->sent < whole) /* the others the condition has kept */
+        cdc_snapshot_progress_pass(progress, part, (double)(whole - worker->sent));
+    if (chunk->last)
+        cdc_snapshot_progress_done(progress, part);
+}
+
 int my_copy_chunk(struct my_worker *worker, struct cdc_error *error)
 {
     const struct my_chunk *chunk = &worker->chunk;
@@ -75,11 +88,13 @@ int my_copy_chunk(struct my_worker *worker, struct cdc_error *error)
     if (chunk->last && worker->run->again)
         my_lines_add_schema(worker, true);
     /* Each chunk ends in a commit line: sinks may store what they have, and a checkpoint needs one to stand at. */
-    if (worker->events > 0 || chunk->last)
+    bool keeps = my_resume_is_due(worker->run);
+    if (worker->events > 0 || chunk->last || keeps)
         my_lines_add_commit(worker, false);
     if (my_turns_write(worker, error) < 0)
         return -1;
-    if (!my_resume_is_due(worker->run))
+    tell_progress(worker);
+    if (!keeps)
         return 0;
     return my_resume_keep(worker, chunk->last ? NULL : &chunk->range.upto, error);
 }

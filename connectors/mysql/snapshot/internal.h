@@ -34,10 +34,11 @@ enum { MY_OTHER_SESSIONS = 3 }; /* besides the workers': the questions', the loc
 struct my_snapshot_table {
     struct my_table *table; /* owned */
     struct my_key key;      /* that it is read in the order of */
-    double estimate;        /* rows */
-    bool frozen;            /* its engine has consistent snapshots */
-    char engine[68];        /* its name */
-    char created[24];       /* as the server says; "" when it does not */
+    char *condition;        /* of key; owned */
+    struct cdc_snapshot_part part;
+    bool frozen;      /* its engine has consistent snapshots */
+    char engine[68];  /* its name */
+    char created[24]; /* as the server says; "" when it does not */
 };
 
 /* What is read with one statement: a table, or a range of its key. */
@@ -58,6 +59,7 @@ struct my_worker {
     struct cdc_buf row_head;                        /* of a table's rows: from after pos up to the row */
     struct cdc_buf lines;                           /* of the chunk, not yet with the writer */
     uint64_t line;                                  /* numbers pos inside of the chunk */
+    uint64_t sent;                                  /* rows of the chunk */
     uint64_t events;                                /* changes since the last commit line */
     uint64_t rows, n_lines, commits, unconvertible; /* not yet in the run's metrics */
 };

@@ -206,6 +206,7 @@ int my_lines_add_row(struct my_worker *worker, const struct my_cell *cells, stru
     my_image_append_json_null(out, "json_null", &worker->json_null);
     cdc_buf_lit(out, "}\n");
     worker->rows++;
+    worker->sent++;
     worker->events++;
     worker->n_lines++;
     return out->failed ? cdc_error_memory(error) : 0;

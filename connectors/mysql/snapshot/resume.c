@@ -24,7 +24,7 @@ static void hash_text(uint64_t *hash, const char *text)
     *hash = cdc_hash_bytes(*hash, text, strlen(text) + 1);
 }
 
-/* Of all that must be as it was: the tables up to this one, and their columns. */
+/* Of all that must be as it was: the tables up to this one, their columns, and which rows are read. */
 static void append_fingerprint(struct cdc_buf *out, const struct my_snapshot *run, size_t last)
 {
     uint64_t hash = CDC_HASH_INIT;
@@ -37,6 +37,8 @@ static void append_fingerprint(struct cdc_buf *out, const struct my_snapshot *ru
             hash_text(&hash, source->table->columns[j].name);
             hash_text(&hash, source->table->columns[j].type_name);
         }
+        if (source->condition)
+            hash_text(&hash, source->condition);
         for (size_t j = 0; j < source->key.n; j++)
             hash_text(&hash, my_key_column(&source->key, j)->name);
     }
@@ -53,7 +55,7 @@ static void checkpoint_json(struct cdc_buf *out, const struct my_snapshot *run, 
     my_snapshot_append_member(out, ",\"table\":", run->tables[table].table->name);
     cdc_buf_lit(out, ",\"tables\":\"");
     append_fingerprint(out, run, table);
-    cdc_buf_lit(out, "\"");
+    cdc_buf_printf(out, "\",\"rows\":%.0f", run->tables[table].part.passed);
     const char *part = key ? key->parts.data : NULL;
     for (size_t i = 0; key && i < key->n; i++, part += strlen(part) + 1)
         my_snapshot_append_member(out, i ? "," : ",\"after\":[", part);
@@ -119,6 +121,33 @@ static bool read_key(struct my_key_value *key, const struct my_snapshot_table *s
     return key->n == source->key.n && key->n > 0;
 }
 
+/* That many of the table's rows are read. */
+static void take_rows(struct my_snapshot *run, struct my_snapshot_table *source, struct cdc_span json)
+{
+    int64_t rows = 0; /* an older version did not write it */
+    if (cdc_json_int64(cdc_json_member(json, "rows"), &rows) && rows > 0)
+        cdc_snapshot_progress_pass(&run->progress, &source->part, (double)rows);
+}
+
+/* What there is to do. */
+static void set_progress(struct my_snapshot *run)
+{
+    run->progress.estimate = 0;
+    for (size_t i = run->next.table; i < run->n_tables; i++)
+        run->progress.estimate += run->tables[i].part.estimate;
+    run->progress.tables = run->n_tables - run->next.table;
+}
+
+static void begin_with_first(struct my_snapshot *run)
+{
+    my_range_free(&run->next.range);
+    run->next = (struct my_chunk){.number = 1, .first = true};
+    run->progress.passed = 0;
+    for (size_t i = 0; i < run->n_tables; i++)
+        run->tables[i].part.passed = 0;
+    set_progress(run);
+}
+
 static bool go_on(struct my_snapshot *run, struct cdc_span json)
 {
     size_t table = 0;
@@ -132,8 +161,8 @@ static bool go_on(struct my_snapshot *run, struct cdc_span json)
         return false;
     }
     run->next.table = after.p ? table : table + 1;
-    for (size_t i = 0; i < run->next.table; i++)
-        run->progress.estimate -= run->tables[i].estimate;
+    if (after.p)
+        take_rows(run, &run->tables[table], json);
     cdc_log_write(run->log, CDC_LOG_INFO,
                   "what was stored before is not read again: the snapshot goes on %s table %s.%s",
                   after.p ? "inside of" : "after", run->tables[table].table->db, run->tables[table].table->name);
@@ -145,8 +174,7 @@ int my_resume_begin(struct my_snapshot *run, struct cdc_error *error)
     struct my_checkpoints *all = &run->state.checkpoints;
     size_t i = all->n;
     int stored = 0;
-    my_range_free(&run->next.range);
-    run->next = (struct my_chunk){.number = 1, .first = true};
+    begin_with_first(run);
     if (run->again) /* all of it, as it is now */
         return 0;
     /* The latest that every sink has stored: rows after it may be in a pipe that is gone. That they are our server's positions
@@ -162,6 +190,7 @@ int my_resume_begin(struct my_snapshot *run, struct cdc_error *error)
         checkpoint = NULL;
     }
     my_checkpoints_drop_but(all, checkpoint);
+    set_progress(run);
     return 0;
 }
 
@@ -207,8 +236,7 @@ int my_resume_forget(struct my_snapshot *run, struct cdc_error *error)
 {
     if (check_sinks(run, error) < 0)
         return -1;
-    my_range_free(&run->next.range);
-    run->next = (struct my_chunk){.number = 1, .first = true};
+    begin_with_first(run);
     my_checkpoints_drop_but(&run->state.checkpoints, NULL);
     cdc_log_write(run->log, CDC_LOG_INFO,
                   "a table without a key is to be read again: all are, as of a new point of the log");

@@ -38,8 +38,8 @@ static int write_gone(struct my_snapshot *run, struct cdc_error *error)
 
 static int copy_all(struct my_snapshot *run, struct cdc_error *error)
 {
-    run->progress.began = run->saved = cdc_clock_ms();
-    run->progress.next = run->progress.began + 1000;
+    run->saved = cdc_clock_ms();
+    cdc_snapshot_progress_begin(&run->progress, run->writer);
     if (run->again && write_gone(run, error) < 0)
         return -1;
     return my_workers_run(run, error) < 0 ? -1 : end_lines(run, error);
@@ -50,6 +50,7 @@ static int written(struct my_snapshot *run, struct cdc_error *error)
     struct my_snapshot_state *state = &run->state;
     if (run->again)
         return my_again_end(run, error);
+    cdc_snapshot_progress_end(&run->progress);
     if (cdc_attempt_end(&state->attempt, run->last_pos, run->settings->output_fd, run->acks, error) < 0)
         return -1;
     my_checkpoints_drop_but(&state->checkpoints, NULL);
@@ -82,6 +83,7 @@ static void report_signal(const struct my_snapshot *run, struct cdc_error *error
 
 static void run_free(struct my_snapshot *run)
 {
+    cdc_snapshot_progress_end(&run->progress);
     if (run->guard) {
         my_workers_close(run, 0);
         my_guard_close(run->guard, run->sql);

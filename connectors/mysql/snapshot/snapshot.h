@@ -21,9 +21,10 @@ struct my_snapshot_settings {
     struct cdc_selection selection;
     bool named; /* by -t: none of that name is an error */
     struct cdc_value_format value_format;
-    int64_t chunk_rows; /* rows between commit lines */
-    size_t jobs;        /* sessions that read; at least 1 */
-    bool progress;
+    struct cdc_option_list where;               /* TABLE:CONDITION (cdc/table_texts.h), checked */
+    int64_t chunk_rows;                         /* rows between commit lines */
+    size_t jobs;                                /* sessions that read; at least 1 */
+    const struct cdc_snapshot_report *progress; /* NULL: not told */
     int output_fd;
     const char *state_dir; /* where mysql-binlog may have left a mark (cdc/stale.h); NULL: nowhere */
 };

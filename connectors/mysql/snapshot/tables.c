@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables of the snapshot: found, held, described. */
+#include "connectors/mysql/scan/condition.h"
 #include "connectors/mysql/schema/catalog.h"
 #include "connectors/mysql/schema/logged.h"
 #include "connectors/mysql/schema/unmatched.h"
 #include "connectors/mysql/session/grants.h"
 #include "connectors/mysql/snapshot/internal.h"
 
+#include <cdc/table_texts.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,12 +42,12 @@ void my_snapshot_tables_free(struct my_snapshot *run)
     for (size_t i = 0; i < run->n_tables; i++) {
         my_table_free(run->tables[i].table);
         my_key_free(&run->tables[i].key);
+        free(run->tables[i].condition);
     }
     free(run->tables);
     run->tables = NULL;
     run->n_tables = 0;
     run->names.len = 0;
-    run->progress.estimate = 0;
 }
 
 /* A statement that reads no row holds the table's definition until the transaction ends: ALTER, TRUNCATE and DROP wait,
@@ -91,11 +93,10 @@ static int add_table(struct my_snapshot *run, MYSQL_ROW row, struct cdc_error *e
         return cdc_error_memory(error);
     table->db = strdup(row[0]);
     table->name = strdup(row[1]);
-    source->estimate = row[2] ? strtod(row[2], NULL) : 0;
+    source->part = (struct cdc_snapshot_part){table->db, table->name, row[2] ? strtod(row[2], NULL) : 0, 0, false};
     snprintf(source->engine, sizeof source->engine, "%s", row[3] ? row[3] : "");
     source->frozen = my_catalog_engine(source->engine) == MY_ENGINE_FROZEN;
     snprintf(source->created, sizeof source->created, "%s", row[4] ? row[4] : "");
-    run->progress.estimate += source->estimate;
     append_names(&run->names, row);
     return table->db && table->name && !run->names.failed ? 0 : cdc_error_memory(error);
 }
@@ -192,6 +193,43 @@ static int warn_of_hidden(struct my_snapshot *run, struct cdc_error *error)
     return 0;
 }
 
+/* What the optimizer expects, where information_schema says nothing: MySQL keeps there for a day what it knew of a new table. The
+ * table is opened already. */
+static int ask_estimate(struct my_snapshot *run, struct my_snapshot_table *source, struct cdc_error *error)
+{
+    struct cdc_buf sql = CDC_BUF_INIT;
+    cdc_buf_lit(&sql, "EXPLAIN SELECT * FROM ");
+    my_session_append_table(&sql, source->table->db, source->table->name);
+    cdc_buf_byte(&sql, '\0');
+    MYSQL_RES *result = NULL;
+    if (sql.failed)
+        cdc_error_memory(error);
+    else
+        result = my_session_query(run->sql, sql.data, "cannot ask how many rows a table has", error);
+    cdc_buf_free(&sql);
+    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
+    for (unsigned i = 0; row && i < mysql_num_fields(result); i++)
+        if (row[i] && strcmp(mysql_fetch_field_direct(result, i)->name, "rows") == 0)
+            source->part.estimate = strtod(row[i], NULL);
+    mysql_free_result(result);
+    if (!error->status)
+        return 0;
+    if (mysql_errno(run->sql) == 0 || my_session_error_passes(mysql_errno(run->sql)))
+        return -1;
+    cdc_error_clear(error); /* it is not known then */
+    return 0;
+}
+
+static int take_condition(struct my_snapshot *run, struct my_snapshot_table *source, struct cdc_error *error)
+{
+    struct cdc_selection selection = run->settings->selection;
+    selection.any_case = run->server.lower_case_names;
+    int status =
+        my_condition_make(run->sql, &run->settings->where, &selection, source->table, &source->condition, error);
+    source->key.condition = source->condition;
+    return status;
+}
+
 /* A table whose engine has no consistent snapshots is read in one piece: its rows change between two statements. */
 static int describe(struct my_snapshot *run, struct my_snapshot_table *source, struct cdc_error *error)
 {
@@ -201,7 +239,11 @@ static int describe(struct my_snapshot *run, struct my_snapshot_table *source, s
         my_table_prepare(table, flavor, run->settings->name, error) < 0)
         return -1;
     source->key.table = table;
-    return source->frozen ? my_key_find(&source->key, table, run->sql, error) : 0;
+    if (source->frozen && my_key_find(&source->key, table, run->sql, error) < 0)
+        return -1;
+    if (source->frozen && source->part.estimate <= 0 && ask_estimate(run, source, error) < 0)
+        return -1;
+    return take_condition(run, source, error);
 }
 
 /* Rows that are written after the consistent point and before they are read come from the table and from the log. That is put
@@ -229,6 +271,27 @@ static int check_engine(const struct my_snapshot *run, const struct my_snapshot_
                           table->db, table->name);
 }
 
+/* A name with a slip in it would have all rows read. */
+static int check_conditions(struct my_snapshot *run, struct cdc_error *error)
+{
+    const struct cdc_option_list *where = &run->settings->where;
+    struct cdc_selection selection = run->settings->selection;
+    selection.any_case = run->server.lower_case_names;
+    for (size_t i = 0; i < where->count; i++) {
+        const struct cdc_option_list one = {&where->items[i], 1};
+        bool found = false;
+        for (size_t t = 0, at = 0; !found && t < run->n_tables; t++, at = 0)
+            found = cdc_table_texts_next(&one, &at, &selection, run->tables[t].table->db, run->tables[t].table->name);
+        if (!found && cdc_table_texts_is_name(where->items[i])) {
+            cdc_error_set(error, CDC_EXIT_CONFIG, "no table that is read matches --where '%.200s'", where->items[i]);
+            return cdc_error_hint(error, "TABLE is database.table, or a table in any database, as with -t");
+        }
+        if (!found)
+            cdc_log_write(run->log, CDC_LOG_WARNING, "no table that is read matches --where '%.200s'", where->items[i]);
+    }
+    return 0;
+}
+
 int my_snapshot_tables_hold(struct my_snapshot *run, struct cdc_error *error)
 {
     my_snapshot_tables_free(run);
@@ -242,7 +305,9 @@ int my_snapshot_tables_hold(struct my_snapshot *run, struct cdc_error *error)
     }
     if (run->again)
         return my_again_find_gone(run, error);
-    return check_seen(run, error) < 0 ? -1 : warn_of_hidden(run, error);
+    if (check_seen(run, error) < 0 || check_conditions(run, error) < 0)
+        return -1;
+    return warn_of_hidden(run, error);
 }
 
 /* The lock of run->sql is not enough. An ALTER that waits for it has its place in the queue, and who comes after it waits

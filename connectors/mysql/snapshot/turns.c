@@ -76,12 +76,10 @@ int my_turns_write(struct my_worker *worker, struct cdc_error *error)
     worker->lines.len = 0;
     if (out->failed)
         return cdc_error_memory(error);
+    if (worker->chunk.table < run->n_tables)
+        cdc_snapshot_progress_at(&run->progress, &run->tables[worker->chunk.table].part);
     count(worker);
-    if (worker->chunk.table < run->n_tables) {
-        const struct my_table *table = my_worker_table(worker)->table;
-        cdc_snapshot_look_around(&run->progress, run->writer, table->db, table->name);
-    }
-    return cdc_snapshot_drain(run->writer, run->control, error);
+    return cdc_snapshot_write(&run->progress, run->writer, error);
 }
 
 int my_turns_pass(struct my_worker *worker, struct cdc_error *error)

@@ -26,6 +26,13 @@ static int unprovable(struct my_stream *stream, const struct my_table *table, st
     return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s", why.text);
 }
 
+static int is_no_table(void *context, const char *db, const char *table, struct cdc_error *error)
+{
+    struct my_stream *stream = context;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    return sql ? my_catalog_is_no_table(sql, db, table, error) : -1;
+}
+
 static int describe(void *context, struct my_table *table, const struct my_coord *coord, struct cdc_error *error)
 {
     struct my_stream *stream = context;
@@ -75,6 +82,7 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
                                                  .describe = describe,
                                                  .look_ahead = look_ahead,
                                                  .altered = altered,
+                                                 .is_no_table = is_no_table,
                                                  .copy = my_stale_is_kept(stream) ? &my_stale_copy : NULL,
                                                  .context = stream,
                                                  .xa_folder = s->xa_folder,
@@ -88,6 +96,10 @@ static int ensure_decoder(struct my_stream *stream, struct cdc_error *error)
     }
     my_decoder_set_server(stream->decoder, stream->session.server.uuid);
     my_decoder_set_lower_case(stream->decoder, stream->session.server.lower_case_names);
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    if (!sql)
+        return -1;
+    my_decoder_set_cascades(stream->decoder, my_cascades_are_logged(sql, &stream->session.server));
     if (my_decoder_start(stream->decoder, stream->start.number, stream->start.gtids, &stream->start.coord, error) < 0)
         return -1;
     if (my_decoder_set_temporaries(stream->decoder, &stream->start.temporaries, error) < 0)

@@ -63,6 +63,7 @@ struct my_stale {
     struct cdc_stale asked; /* requests in found (asked.c) */
     int64_t ask_due;        /* when to look for them */
     bool asking_failed;     /* which was said */
+    bool dropped_before;    /* there may be others, of a version that kept no list */
     struct cdc_buf state;   /* of the offset file */
 };
 

@@ -13,6 +13,7 @@
 #include <cdc/retry.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 bool my_stale_is_kept(const struct my_stream *stream)
 {
@@ -71,7 +72,11 @@ static void append_schema(struct cdc_buf *out, const struct my_stream *stream, c
 /* -- columns that the copy may have, and the tables have not any more -------------------------------------
  *
  *     alter table t drop c      the copy may keep its values
- *     alter table t add c int   NULL at the server: only reading t again puts that right */
+ *     alter table t add c int   NULL at the server: only reading t again puts that right
+ *
+ * A column stays in the list until the table is read again or has no row left. A state without a list is of a version that kept none:
+ * any column may be one of them (dropped_before), but for those of tables that were read again since, or emptied, which have an entry
+ * without a column. */
 
 enum { DROPPED_MAX = 1 << 16 }; /* bytes; above that any column counts as one of them */
 
@@ -99,15 +104,14 @@ static bool is_dropped(const struct my_stale *stale, const char *db, const char 
 static bool was_dropped(void *source, const char *db, const char *table, const char *column)
 {
     const struct my_stream *stream = source;
-    return stream->stale.dropped.len >= DROPPED_MAX || is_dropped(&stream->stale, db, table, column);
+    const struct my_stale *stale = &stream->stale;
+    return stale->dropped.len >= DROPPED_MAX || is_dropped(stale, db, table, column) ||
+           (stale->dropped_before && !is_dropped(stale, db, table, ""));
 }
 
-static int drop_column(void *source, const char *db, const char *table, const char *column, struct cdc_error *error)
+static int add_dropped(struct my_stale *stale, const char *db, const char *table, const char *column,
+                       struct cdc_error *error)
 {
-    struct my_stream *stream = source;
-    struct my_stale *stale = &stream->stale;
-    if (was_dropped(source, db, table, column))
-        return 0;
     cdc_buf_append(&stale->dropped, db, strlen(db) + 1);
     cdc_buf_append(&stale->dropped, table, strlen(table) + 1);
     cdc_buf_append(&stale->dropped, column, strlen(column) + 1);
@@ -115,18 +119,49 @@ static int drop_column(void *source, const char *db, const char *table, const ch
     return stale->dropped.failed ? cdc_error_memory(error) : 0;
 }
 
-/* ,"dropped":[["d","t","c"],...] */
+static int drop_column(void *source, const char *db, const char *table, const char *column, struct cdc_error *error)
+{
+    struct my_stream *stream = source;
+    return was_dropped(source, db, table, column) ? 0 : add_dropped(&stream->stale, db, table, column, error);
+}
+
+/* The copy has none of its old columns any more. */
+static int forget_dropped(struct my_stale *stale, const char *db, const char *table, struct cdc_error *error)
+{
+    struct cdc_buf kept = CDC_BUF_INIT;
+    const char *at = NULL, *names[3];
+    size_t had = stale->dropped.len;
+    while (next_dropped(&stale->dropped, &at, names))
+        if (strcmp(names[1], table) != 0 || strcmp(names[0], db) != 0)
+            cdc_buf_append(&kept, names[0], (size_t)(at - names[0]));
+    if (kept.failed) {
+        cdc_buf_free(&kept);
+        return cdc_error_memory(error);
+    }
+    cdc_buf_free(&stale->dropped);
+    stale->dropped = kept;
+    stale->changed |= kept.len != had;
+    return stale->dropped_before ? add_dropped(stale, db, table, "", error) : 0;
+}
+
+static int empty(void *source, const char *db, const char *table, struct cdc_error *error)
+{
+    struct my_stream *stream = source;
+    return forget_dropped(&stream->stale, db, table, error);
+}
+
+/* ,"dropped":[["d","t","c"],...],"dropped_before":true */
 static void append_dropped(struct cdc_buf *out, const struct my_stale *stale)
 {
-    const char *at = NULL, *names[3], *separator = ",\"dropped\":[[";
-    bool any = false;
-    for (; next_dropped(&stale->dropped, &at, names); separator = ",[", any = true)
+    const char *at = NULL, *names[3], *separator = "[";
+    cdc_buf_lit(out, ",\"dropped\":[");
+    for (; next_dropped(&stale->dropped, &at, names); separator = ",[")
         for (int i = 0; i < 3; i++) {
             cdc_buf_text(out, i == 0 ? separator : ",");
             cdc_json_append_text(out, names[i], strlen(names[i]));
             cdc_buf_text(out, i == 2 ? "]" : "");
         }
-    cdc_buf_text(out, any ? "]" : "");
+    cdc_buf_text(out, stale->dropped_before ? "],\"dropped_before\":true" : "]");
 }
 
 static int read_dropped(struct my_stale *stale, struct cdc_span state, struct cdc_error *error)
@@ -164,8 +199,7 @@ static const char *compose(struct my_stream *stream, const char *schema, const s
 
 const char *my_stale_state(struct my_stream *stream, const char *schema)
 {
-    const struct my_stale *stale = &stream->stale;
-    if (!my_stale_is_kept(stream) || (!schema && stale->open.n == 0 && stale->dropped.len == 0))
+    if (!my_stale_is_kept(stream))
         return schema;
     return compose(stream, schema, &stream->stale.open);
 }
@@ -225,7 +259,11 @@ int my_stale_open(struct my_stream *stream, struct cdc_error *error)
     if (!my_stale_is_kept(stream))
         return 0;
     const struct cdc_offset *entry = cdc_offset_file_get(stream->settings.offsets, stream->settings.name);
-    if (read_dropped(&stream->stale, cdc_span_text(entry ? entry->state : NULL), error) < 0)
+    struct cdc_span state = cdc_span_text(entry ? entry->state : NULL);
+    stream->stale.dropped_before =
+        entry && *entry->pos &&
+        (!state.p || !cdc_json_member(state, "dropped").p || cdc_json_member(state, "dropped_before").p);
+    if (read_dropped(&stream->stale, state, error) < 0)
         return -1;
     if (found->n == 0)
         return 0;
@@ -267,10 +305,72 @@ static bool is_omitted(void *source, const char *db, const char *table)
     return false;
 }
 
+static void append_names(struct cdc_buf *out, size_t start, const struct cdc_stale *tables, const char *db)
+{
+    for (size_t i = 0; i < tables->n; i++) {
+        if (strcmp(tables->tables[i].db, db) != 0)
+            continue;
+        cdc_buf_text(out, out->len > start ? "," : "");
+        cdc_json_append_text(out, tables->tables[i].table, strlen(tables->tables[i].table));
+    }
+}
+
+/* A name may come twice. */
+static void omitted_of(void *source, const char *db, struct cdc_buf *out)
+{
+    const struct my_stream *stream = source;
+    const struct my_stale *stale = &stream->stale;
+    const size_t start = out->len;
+    append_names(out, start, &stale->open, db);
+    if (stale->looking_on)
+        append_names(out, start, &stale->found, db);
+    for (size_t i = 0; i < stale->n_rounds; i++)
+        if (stale->rounds[i].is_seen)
+            append_names(out, start, &stale->rounds[i].at.tables, db);
+}
+
 int my_stale_take(void *source, const char *db, const char *table, const char *why, struct cdc_error *error)
 {
     struct my_stream *stream = source;
     return cdc_stale_add(&stream->stale.found, db, "", table, why, error);
+}
+
+/* A session that logs statements while the server logs rows is an exception, and all tables are read again. Where the server itself
+ * does so, or the form of a table makes it do so, the next change would come in the same way. 1, 0, -1. */
+static int logs_rows(MYSQL *sql, const struct my_server *server, struct cdc_error *error)
+{
+    char *format = my_server_variable(sql, "binlog_format", error);
+    int rows = !format ? -1 : strcasecmp(format, "ROW") == 0;
+    free(format);
+    if (rows <= 0 || server->flavor != MY_FLAVOR_MARIADB)
+        return rows;
+    char *versioned = my_session_value(sql,
+                                       "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE GENERATION_EXPRESSION = "
+                                       "'ROW START' AND DATA_TYPE = 'bigint'",
+                                       "cannot ask for tables with versions by transaction", error);
+    rows = !versioned ? -1 : strcmp(versioned, "0") == 0;
+    free(versioned);
+    return rows;
+}
+
+static int stale_all(void *source, const char *why, struct cdc_error *error)
+{
+    struct my_stream *stream = source;
+    MYSQL *sql = my_session_sql(&stream->session, error);
+    int rows = sql ? logs_rows(sql, &stream->session.server, error) : -1;
+    MYSQL_RES *tables = rows > 0 ? my_catalog_list_names(sql, error) : NULL;
+    int result = rows == 0 ? 0 : tables ? 1 : -1;
+    size_t had = stream->stale.found.n;
+    for (MYSQL_ROW row; result >= 0 && tables && (row = mysql_fetch_row(tables)) != NULL;) {
+        if (!row[0] || !row[1] || !cdc_selection_has_table(&stream->settings.selection, row[0], row[1]) ||
+            is_omitted(stream, row[0], row[1]))
+            continue;
+        result = my_stale_take(stream, row[0], row[1], why, error) < 0 ? -1 : result;
+    }
+    mysql_free_result(tables);
+    if (result <= 0 || stream->stale.found.n == had)
+        return result;
+    return cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s", why);
 }
 
 /* -- what rounds have seen ----------------------------------------------------------------------------- */
@@ -387,7 +487,8 @@ int my_stale_connect(struct my_stream *stream, struct cdc_error *error)
     return 0;
 }
 
-/* From this transaction on its tables are what it has read, or, at a server that has them in another order, not yet again. */
+/* From this transaction on its tables are what it has read, or, at a server that has them in another order, not yet again. There, a
+ * column may have been dropped after the read in what came before. */
 static int turn(struct my_stream *stream, struct my_round *round, struct cdc_error *error)
 {
     const struct cdc_stale *tables = &round->at.tables;
@@ -398,6 +499,8 @@ static int turn(struct my_stream *stream, struct my_round *round, struct cdc_err
         if (!round->is_seen && columns.p &&
             my_schema_know(stream->schema, table->db, table->table, my_decoder_point(stream->decoder), columns, error) <
                 0)
+            return -1;
+        if (!round->is_seen && round->here && forget_dropped(&stream->stale, table->db, table->table, error) < 0)
             return -1;
     }
     return 0;
@@ -445,9 +548,12 @@ static char *type_of(void *source, const char *db, const char *table, const char
 
 const struct my_copy_ops my_stale_copy = {.begins = begins,
                                           .is_omitted = is_omitted,
+                                          .omitted_of = omitted_of,
                                           .stale = my_stale_take,
+                                          .stale_all = stale_all,
                                           .drop_column = drop_column,
                                           .was_dropped = was_dropped,
+                                          .empty = empty,
                                           .keeps_key = keeps_key,
                                           .computes = computes,
                                           .type_of = type_of};

@@ -13,8 +13,8 @@
 int my_start_lost(struct cdc_error *error, const char *why)
 {
     cdc_error_set(error, CDC_EXIT_LOST, "the position is not in the server's log: %s", why);
-    return cdc_error_hint(error, "changes may be missing: take a new snapshot (remove the pipeline's offset files, and "
-                                 "begin with cdc-snapshot)");
+    return cdc_error_hint(error, "changes may be missing: take a new snapshot (remove the offset files of the pipeline "
+                                 "and the copies, and begin with cdc-snapshot)");
 }
 
 /* 1: the coordinates are in a file of the log; 0: their file was purged; -1: LOST, or it could not be found out. */
@@ -189,9 +189,9 @@ static int check_other_server(struct my_stream *stream, struct cdc_error *error)
         "the position is of server %s, and this is %s, a node of a Galera cluster whose wsrep_gtid_mode is OFF: "
         "each node has its own GTIDs",
         stream->start.server_uuid, stream->session.server.uuid);
-    return cdc_error_hint(error,
-                          "go on at the node that was read before; or take a new snapshot (remove the pipeline's "
-                          "offset files, and begin with cdc-snapshot), once all nodes have wsrep_gtid_mode = ON");
+    return cdc_error_hint(error, "go on at the node that was read before; or take a new snapshot (remove the "
+                                 "offset files of the pipeline and the copies, and begin with cdc-snapshot), once all "
+                                 "nodes have wsrep_gtid_mode = ON");
 }
 
 /* With wsrep_gtid_mode all nodes of a Galera cluster may have the same server_id: a log that is not ours is then another node's,

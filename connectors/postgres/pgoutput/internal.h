@@ -74,6 +74,19 @@ struct pg_round {
     bool seen; /* the open transaction */
 };
 
+/* Tables that keep rows of earlier attempts at the snapshot (parts.c). */
+struct pg_parts {
+    struct pg_part_view {
+        struct pg_visible visible; /* of an attempt */
+        bool seen;                 /* the open transaction */
+    } * views;
+    struct pg_part {
+        char *schema, *table;
+        size_t base, edge; /* views */
+    } * items;
+    size_t n_views, n;
+};
+
 struct pgoutput {
     struct pgoutput_settings settings;
     struct cdc_buf source_head; /* of lines without a table */
@@ -87,6 +100,7 @@ struct pgoutput {
     size_t n_rounds;
     struct pg_live *live;             /* NULL: no table is read so */
     const struct cdc_stale *withheld; /* NULL: none */
+    struct pg_parts parts;
     uint64_t needed_from;        /* from there on a sink needs what the snapshot has seen, too; UINT64_MAX: none does */
     char needed_by[512];         /* its offset file */
     struct pg_cell *cells[2];    /* new row, old row */
@@ -161,6 +175,18 @@ bool pg_live_is(const struct pgoutput *decoder, const struct pg_table *table);
 bool pg_live_has_row(struct pgoutput *decoder, const struct pg_table *table, const struct pg_cell *cells);
 bool pg_live_has_truncate(struct pgoutput *decoder, const struct pg_table *table);
 void pg_live_update(struct pgoutput *decoder, struct pg_table *table, char old_kind, struct cdc_buf *out);
+
+/* -- parts.c -- */
+
+/* The open transaction, for the attempts that may have seen it. */
+void pg_parts_begin(struct pgoutput *decoder);
+/* The number of the table's part, from 1; 0: it was read whole in the last attempt. */
+size_t pg_parts_of(const struct pgoutput *decoder, const struct pg_table *table);
+/* Are the changes of the open transaction in all that was read of the table? */
+bool pg_parts_have(const struct pgoutput *decoder, const struct pg_table *table);
+/* Does the update in the cells move a row whose large values a reader may take from another row? */
+bool pg_parts_may_lack(const struct pgoutput *decoder, const struct pg_table *table, char old_kind);
+void pg_parts_free(struct pgoutput *decoder);
 
 /* -- tables (relations.c) -- */
 

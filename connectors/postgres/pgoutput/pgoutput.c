@@ -94,6 +94,7 @@ static int decode_begin(struct pgoutput *decoder, struct cdc_bytes *bytes, struc
     if (take_expected(decoder, error) < 0 || check_torn(decoder, error) < 0 || check_visible(decoder, error) < 0 ||
         pg_rounds_begin(decoder, error) < 0)
         return -1;
+    pg_parts_begin(decoder);
     pg_live_begin(decoder);
     return decoder->tx.read ? 0 : pg_ahead_begin(decoder, error);
 }
@@ -185,7 +186,7 @@ static struct pg_table *change_table(struct pgoutput *decoder, uint32_t oid, str
     if (table && table->unsure_until != 0 && !table->stale &&
         pg_relations_settle(&decoder->settings, table, decoder->tx.final_lsn, error) < 0)
         return NULL;
-    if (table && table->selected && !table->stale && decoder->tx.needed) {
+    if (table && table->selected && !table->stale && decoder->tx.needed && pg_parts_have(decoder, table)) {
         needed_change(decoder, table, error);
         return NULL;
     }
@@ -202,7 +203,7 @@ static struct pg_table *row_table(struct pgoutput *decoder, uint32_t oid, struct
 
 static bool is_wanted(const struct pgoutput *decoder, const struct pg_table *table)
 {
-    return table->selected && !table->stale && !decoder->tx.seen && !decoder->tx.read &&
+    return table->selected && !table->stale && !decoder->tx.read && !pg_parts_have(decoder, table) &&
            !pg_rounds_have(decoder, table);
 }
 
@@ -299,6 +300,14 @@ static void fill_unchanged(const struct pg_table *table, struct pg_cell *new_row
             new_row[i] = old_row[i];
 }
 
+static int mark_stale(const struct pgoutput *decoder, const struct pg_table *table, struct cdc_error *error)
+{
+    static const char why[] = "a row moved to another key, without its large values, while the snapshot was read";
+    if (decoder->settings.stale)
+        return decoder->settings.stale(decoder->settings.describe_context, table, why, error);
+    return cdc_error_set(error, CDC_EXIT_CONFIG, "table \"%s\".\"%s\": %s", table->schema, table->name, why);
+}
+
 static int decode_update(struct pgoutput *decoder, struct cdc_bytes *bytes, struct cdc_buf *out,
                          struct cdc_error *error)
 {
@@ -324,6 +333,8 @@ static int decode_update(struct pgoutput *decoder, struct cdc_bytes *bytes, stru
         fill_unchanged(table, decoder->cells[0], decoder->cells[1], old_kind);
     if (pg_row_check_key(table, decoder->cells[0], error) < 0)
         return -1;
+    if (pg_parts_may_lack(decoder, table, old_kind))
+        return mark_stale(decoder, table, error);
     if (table->live)
         pg_live_update(decoder, table, old_kind, out);
     else
@@ -537,6 +548,7 @@ void pgoutput_free(struct pgoutput *decoder)
     if (!decoder)
         return;
     pg_rounds_free(decoder);
+    pg_parts_free(decoder);
     pg_relations_free(&decoder->relations);
     pg_visible_clear(&decoder->visible);
     free(decoder->ahead);

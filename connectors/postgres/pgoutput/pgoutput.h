@@ -24,7 +24,9 @@ struct pgoutput_settings {
     int (*describe)(void *context, struct pg_table *table, struct cdc_error *error);
     /* A table has another name than before in this stream, under which it is, or was, selected; may be NULL. */
     void (*renamed)(void *context, const struct pg_table *before, const struct pg_table *now);
-    void *describe_context; /* of both */
+    /* A change of a table cannot be made exact: it is to be read again, and pgoutput_set_stale is called. May be NULL. 0 or -1 */
+    int (*stale)(void *context, const struct pg_table *table, const char *why, struct cdc_error *error);
+    void *describe_context; /* of all of them */
     size_t table_bytes;     /* of memory, see pgoutput_is_full; 0: 256 MiB */
 };
 struct pgoutput *pgoutput_new(const struct pgoutput_settings *settings, struct cdc_error *error); /* RETURNS NEW */
@@ -71,6 +73,9 @@ int pgoutput_set_visible(struct pgoutput *decoder, struct cdc_span read_at, stru
  * the next call; NULL: none. */
 int pgoutput_set_rounds(struct pgoutput *decoder, const struct cdc_rounds *rounds, uint64_t from,
                         struct cdc_error *error);
+/* Tables that keep what earlier attempts at the snapshot have read: the "read" of its state (snapshot/parts.c), or {NULL, 0}. CONFIG
+ * when it is damaged. */
+int pgoutput_set_parts(struct pgoutput *decoder, struct cdc_span read, struct cdc_error *error);
 /* A table that will be read again: its changes are omitted from now on. */
 void pgoutput_set_stale(struct pgoutput *decoder, const char *schema, const char *name);
 /* One sink, of this offset file, did not take that snapshot, since it was in the log already, up to lsn. What is omitted after

@@ -10,11 +10,11 @@
 /* -- the statement -- */
 
 /* Each in parentheses: `a OR b` of a filter must not swallow the AND of the range. */
-static void append_conditions(struct cdc_buf *out, const char *filter, const char *range)
+static void append_conditions(struct cdc_buf *out, const struct pg_scan_source *source, const char *range)
 {
-    const char *const conditions[] = {filter, range};
+    const char *const conditions[] = {source->filter, source->where, range};
     const char *before = " WHERE (";
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
         if (!conditions[i])
             continue;
         cdc_buf_text(out, before);
@@ -30,7 +30,8 @@ static void append_conditions(struct cdc_buf *out, const char *filter, const cha
 void pg_scan_statement(struct cdc_buf *out, const struct pg_scan_source *source, const char *range)
 {
     const struct pg_table *table = source->table;
-    bool simple = !source->partitioned && !source->filter && !range && !source->generated && table->n_columns != 0;
+    bool simple = !source->partitioned && !source->filter && !source->where && !range && !source->generated &&
+                  table->n_columns != 0;
     cdc_buf_lit(out, "COPY ");
     if (simple)
         pg_query_table(out, table->schema, table->name);
@@ -43,7 +44,7 @@ void pg_scan_statement(struct cdc_buf *out, const struct pg_scan_source *source,
         cdc_buf_text(out, source->partitioned ? " FROM " : " FROM ONLY ");
         pg_query_table(out, table->schema, table->name);
     }
-    append_conditions(out, source->filter, range);
+    append_conditions(out, source, range);
     cdc_buf_lit(out, ") TO STDOUT");
     if (source->encoding) /* the bytes as they are stored */
         cdc_buf_lit(out, " (ENCODING 'SQL_ASCII')");
@@ -93,10 +94,10 @@ static size_t unescape(char *field, size_t n)
  *      1<TAB>a\tb<TAB>\N<LF>
  * A tab or line feed of a value is always escaped, so each raw tab is a border. A value that reads \N is sent as
  * \\N: three bytes, and no NULL. */
-static int split(struct pg_scan *scan, size_t n, struct cdc_error *error)
+int pg_scan_split(struct pg_scan *scan, char *line, size_t n, struct cdc_error *error)
 {
     const struct pg_table *table = scan->table;
-    char *p = scan->line, *end = p + n;
+    char *p = line, *end = p + n;
     /* Most rows have no backslash at all: one fast search spares a look at each byte of each field. */
     bool escapes = memchr(p, '\\', n) != NULL;
     size_t found = 0;
@@ -127,7 +128,7 @@ int pg_scan_begin(struct pg_scan *scan, PGconn *sql, const struct pg_scan_source
     return scan->cells ? 0 : cdc_error_memory(error);
 }
 
-enum pg_scan_result pg_scan_next(struct pg_scan *scan, struct cdc_error *error)
+enum pg_scan_result pg_scan_fetch(struct pg_scan *scan, struct cdc_error *error)
 {
     PQfreemem(scan->line);
     scan->line = NULL;
@@ -142,7 +143,14 @@ enum pg_scan_result pg_scan_next(struct pg_scan *scan, struct cdc_error *error)
         return PG_SCAN_WAIT;
     if (scan->line[n - 1] == '\n')
         n--;
-    return split(scan, (size_t)n, error) < 0 ? PG_SCAN_ERROR : PG_SCAN_ROW;
+    scan->length = (size_t)n;
+    return PG_SCAN_ROW;
+}
+
+enum pg_scan_result pg_scan_next(struct pg_scan *scan, struct cdc_error *error)
+{
+    enum pg_scan_result result = pg_scan_fetch(scan, error);
+    return result == PG_SCAN_ROW && pg_scan_split(scan, scan->line, scan->length, error) < 0 ? PG_SCAN_ERROR : result;
 }
 
 void pg_scan_end(struct pg_scan *scan)

@@ -28,6 +28,7 @@ struct pg_catalog_table {
     const char *hole;
     bool
         partial; /* it has a row filter, and a row that an UPDATE moves into that would come without its large values */
+    bool large;  /* an UPDATE of it may come without the large values (TOAST) that it did not change */
     bool columnless;       /* it has no column: sinks may know no such table */
     const char *detaching; /* a partition of it whose DETACH ... CONCURRENTLY was broken off; NULL */
     /* Of a partitioned table: a partition whose old rows lack what its own replica identity promises. The server

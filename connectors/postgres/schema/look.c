@@ -398,7 +398,9 @@ static int take_table(struct looking *looking, struct pg_answer *row, bool first
     struct pg_shape *shape = pg_shapes_find(looking->shapes, schema, name);
     if (first) {
         shape = pg_shapes_ensure(looking->shapes, schema, name, error);
-        return shape ? pg_shapes_set(shape, is, looking->at, true, error) : -1;
+        if (!shape || pg_shapes_set(shape, is, looking->at, true, error) < 0)
+            return -1;
+        return say(looking, schema, name, "an earlier version of pg-cdc kept nothing of what it was like", error);
     }
     if (!shape)
         return take_new(looking, row, is, error);

@@ -64,7 +64,8 @@ struct pg_shapes_look {
 /* pg_current_snapshot(): to be asked before the catalog is read that a look goes by. RETURNS NEW, or NULL */
 char *pg_shapes_ended(PGconn *sql, struct cdc_error *error);
 /* Compares with what is there now. What is stale stays as it was seen before, until it has been read again; all else is as now.
- * Where nothing is known, all is taken as it is. */
+ * Where nothing is known, since the snapshot and the stream are of a version that kept nothing, all tables are stale: what was done
+ * to them since their rows were read shows nowhere. */
 int pg_shapes_compare(struct pg_shapes *shapes, const struct pg_shapes_look *look, struct cdc_error *error);
 /* The same for rows that are read in this transaction: all is taken as it is. only: these tables; NULL: all that are selected. */
 struct cdc_stale;

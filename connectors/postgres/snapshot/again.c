@@ -106,7 +106,8 @@ static int begin_round(struct snapshot_run *run, const struct cdc_stale *mark, u
 {
     struct pg_slot slot;
     char hint[160], *read_at = NULL;
-    snprintf(hint, sizeof hint, "drop slot \"%s\" (pg-cdc --drop), remove the pipeline's offset files, and begin anew",
+    snprintf(hint, sizeof hint,
+             "drop slot \"%s\" (pg-cdc --drop), remove the offset files of the pipeline and the copies, and begin anew",
              run->pg->slot);
     if (pg_slot_read(run->sql, run->pg->slot, &slot, error) < 0 || pg_snapshot_check_log(run, &slot, lsn, error) < 0 ||
         pg_snapshot_wait_writers(run, mark, error) < 0 || wait_for_commits(run, error) < 0 ||
@@ -146,7 +147,8 @@ static void tell_missing(const struct snapshot_run *run)
 static int write_beat(void *context, struct cdc_error *error)
 {
     struct snapshot_run *run = context;
-    pg_snapshot_commit_line(run, true);
+    run->workers[0].in_turn = true;
+    pg_snapshot_commit_line(&run->workers[0], true);
     return cdc_snapshot_drain(run->writer, run->control, error);
 }
 
@@ -155,13 +157,13 @@ static int finish_round(struct snapshot_run *run, struct cdc_round *round, struc
     if (cdc_attempt_end(&round->attempt, run->last_pos, run->settings->output_fd, run->acks, error) < 0 ||
         pg_snapshot_state_save(run, error) < 0)
         return -1;
+    cdc_snapshot_progress_end(&run->progress);
     run->metrics->seq = (int64_t)round->attempt.origin;
     cdc_log_write(run->log, CDC_LOG_INFO, "%zu table%s of \"%s\" %s read again: %llu rows in %.1f s", run->n_tables,
                   run->n_tables == 1 ? "" : "s", run->pg->name, run->n_tables == 1 ? "is" : "are",
                   (unsigned long long)run->progress.rows, (double)(cdc_clock_ms() - run->progress.began) / 1000.0);
     const struct cdc_snapshot_beat beat = {write_beat, run};
-    if (cdc_snapshot_wait_stored(run->writer, run->control, run->acks, round->attempt.written, &beat, run->log, error) <
-        0)
+    if (cdc_snapshot_await(&run->progress, run->writer, run->acks, round->attempt.written, &beat, error) < 0)
         return -1;
     round->attempt.finished = true;
     return pg_snapshot_state_save(run, error);

@@ -7,6 +7,7 @@
 #include "connectors/postgres/schema/locks.h"
 #include "connectors/postgres/schema/members.h"
 #include "connectors/postgres/schema/publication.h"
+#include "connectors/postgres/schema/where.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/names.h"
 #include "connectors/postgres/session/query.h"
@@ -43,16 +44,18 @@ static int keep_members(struct snapshot_run *run, struct cdc_error *error)
     struct pg_members members = {CDC_BUF_INIT};
     if (pg_members_update(&members, run->sql, run->pg, (struct cdc_span){NULL, 0}, run->log, error) < 0)
         return -1;
+    const char *before = run->state.publication, *now = members.json.data;
+    run->republished = !before || !now || strcmp(before, now) != 0;
     free(run->state.publication);
     run->state.publication = members.json.data;
     return 0;
 }
 
-static int import_snapshot(struct snapshot_run *run, const char *snapshot, struct cdc_error *error)
+int pg_snapshot_import(struct snapshot_worker *worker, const char *snapshot, struct cdc_error *error)
 {
     char text[256];
     struct cdc_buf import = {text, 0, sizeof text, false};
-    char *literal = PQescapeLiteral(run->sql, snapshot, strlen(snapshot));
+    char *literal = PQescapeLiteral(worker->sql, snapshot, strlen(snapshot));
     if (!literal || strlen(literal) > 128) {
         PQfreemem(literal);
         return cdc_error_set(error, CDC_EXIT_PROTOCOL, "the server exported a snapshot without a proper name");
@@ -61,7 +64,9 @@ static int import_snapshot(struct snapshot_run *run, const char *snapshot, struc
     cdc_buf_append(&import, literal, strlen(literal) + 1);
     PQfreemem(literal);
     struct cdc_error own = {0};
-    if (pg_snapshot_execute(run, text, "cannot import the slot's snapshot", &own) == 0)
+    const char *what = worker == &worker->run->workers[0] ? "cannot import the slot's snapshot"
+                                                          : "cannot import the first session's snapshot";
+    if (pg_snapshot_execute(worker, text, what, &own) == 0)
         return 0;
     /* It went with the connection that exported it (22023, 42704). The next attempt takes one of its own. */
     if (own.status == CDC_EXIT_CONFIG)
@@ -76,10 +81,10 @@ static int import_snapshot(struct snapshot_run *run, const char *snapshot, struc
  * hides rows an error. */
 static int begin(struct snapshot_run *run, const char *snapshot, char **read_at, struct cdc_error *error)
 {
-    static const char opening[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off";
     static const char what[] = "cannot read the server's clock";
-    if (pg_snapshot_execute(run, opening, "cannot begin the snapshot's transaction", error) < 0 ||
-        (snapshot && import_snapshot(run, snapshot, error) < 0))
+    if (pg_snapshot_execute(&run->workers[0], PG_SNAPSHOT_OPENING, "cannot begin the snapshot's transaction", error) <
+            0 ||
+        (snapshot && pg_snapshot_import(&run->workers[0], snapshot, error) < 0))
         return -1;
     /* REPEATABLE READ: this query's snapshot is that of the whole transaction, and is taken before the query asks
      * for the position. So nothing that commits after the position is in it; were it the other way round, a commit
@@ -94,7 +99,12 @@ static int begin(struct snapshot_run *run, const char *snapshot, char **read_at,
         return -1;
     struct pg_answer row = {.result = result};
     run->ts_ms = pg_answer_int(&row, "now");
-    int status = read_at ? keep_read_at(read_at, &row, error) : 0;
+    free(run->xids);
+    const char *xids = pg_answer_text_or_null(&row, "xids");
+    run->xids = strdup(xids ? xids : "");
+    int status = run->xids ? 0 : cdc_error_memory(error);
+    if (status == 0 && read_at)
+        status = keep_read_at(read_at, &row, error);
     if (status == 0)
         status = pg_answer_good(&row, what, error);
     PQclear(result);
@@ -120,7 +130,8 @@ static int begin_attempt(struct snapshot_run *run, struct cdc_error *error)
 {
     struct snapshot_state *state = &run->state;
     char hint[160];
-    snprintf(hint, sizeof hint, "drop slot \"%s\" (pg-cdc --drop), remove the pipeline's offset files, and begin anew",
+    snprintf(hint, sizeof hint,
+             "drop slot \"%s\" (pg-cdc --drop), remove the offset files of the pipeline and the copies, and begin anew",
              run->pg->slot);
     if (cdc_attempt_begin(&state->attempt, run->pg->name, hint, error) < 0)
         return -1;
@@ -173,8 +184,8 @@ static int unreadable(struct snapshot_run *run, const char *schema, const char *
     return -1;
 }
 
-/* What the role may not read is found before a slot is made that nobody would use. */
-static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
+/* What the role may not read, and what cannot be read so, is found before a slot is made that nobody would use. */
+static int check_tables(struct snapshot_run *run, struct cdc_error *error)
 {
     struct pg_catalog catalog;
     int status = pg_catalog_read(run->sql, run->pg->publication, PG_LOCKS_PATIENCE_MS, &catalog, error);
@@ -183,7 +194,11 @@ static int check_privileges(struct snapshot_run *run, struct cdc_error *error)
         if (table->listed && (table->hidden || !table->readable) &&
             cdc_selection_has_table(&run->pg->selection, table->schema, table->name))
             status = unreadable(run, table->schema, table->name, table->hidden, error);
+        else if (table->listed && cdc_selection_has_table(&run->pg->selection, table->schema, table->name))
+            status = pg_where_check(run->sql, run->pg, run->settings->where, table, error);
     }
+    if (status == 0)
+        status = pg_where_check_names(run->pg, run->settings->where, &catalog, run->log, error);
     pg_catalog_free(&catalog);
     return status;
 }
@@ -197,7 +212,7 @@ static int first_attempt(struct snapshot_run *run, struct cdc_error *error)
                       run->pg->slot);
         return cdc_error_hint(error, "a snapshot needs a slot of its own making: run once without --no-create");
     }
-    if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_privileges(run, error) < 0 ||
+    if (pg_publication_ensure(run->sql, run->pg, true, true, run->log, error) < 0 || check_tables(run, error) < 0 ||
         keep_members(run, error) < 0)
         return -1;
     PGconn *replication = pg_connect(run->pg, true, error);

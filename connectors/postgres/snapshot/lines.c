@@ -4,17 +4,32 @@
 
 #include "connectors/postgres/pgoutput/position.h"
 
+#include <string.h>
+
+#define NUMBER_DIGITS 12
+
+int pg_snapshot_prepare_lines(struct snapshot_run *run, struct cdc_error *error)
+{
+    struct cdc_buf pos = {run->pos_head, 0, sizeof run->pos_head, false};
+    if (run->of.again)
+        pg_pos_round(&pos, run->of.origin, run->of.number, 0);
+    else
+        pg_pos_snapshot(&pos, run->of.origin, run->of.number, 0);
+    pos.len -= NUMBER_DIGITS;
+    cdc_buf_byte(&pos, '\0');
+    return pos.failed ? cdc_error_memory(error) : 0;
+}
+
 /* All lines count, schema and commit lines too: no two have the same pos. */
 static void append_pos(struct snapshot_run *run, struct cdc_buf *out)
 {
-    if (run->of.again)
-        pg_pos_round(out, run->of.origin, run->of.number, ++run->lines);
-    else
-        pg_pos_snapshot(out, run->of.origin, run->of.number, ++run->lines);
+    cdc_buf_append(out, run->pos_head, strlen(run->pos_head));
+    cdc_buf_hex(out, ++run->lines, NUMBER_DIGITS);
 }
 
-void pg_snapshot_schema_line(struct snapshot_run *run, const struct pg_table *table, bool end)
+void pg_snapshot_schema_line(struct snapshot_worker *worker, const struct pg_table *table, bool end)
 {
+    struct snapshot_run *run = worker->run;
     char text[64];
     struct cdc_buf pos = {text, 0, sizeof text, false}, *out = cdc_writer_buf(run->writer);
     append_pos(run, &pos);
@@ -23,10 +38,10 @@ void pg_snapshot_schema_line(struct snapshot_run *run, const struct pg_table *ta
         out->len -= 2; /* the closing brace, and the line's end */
         cdc_buf_lit(out, ",\"read\":\"end\"}\n");
     }
-    run->metrics->lines_out++;
+    worker->n_lines++;
 }
 
-static void numbers(struct snapshot_run *run, struct cdc_buf *out)
+static void numbers(const struct snapshot_run *run, struct cdc_buf *out)
 {
     cdc_buf_lit(out, "\",\"seq\":");
     cdc_buf_u64(out, run->of.origin);
@@ -46,8 +61,9 @@ static void append_member(struct cdc_buf *out, const char *name, const char *val
     cdc_buf_byte(out, '}');
 }
 
-void pg_snapshot_commit_line(struct snapshot_run *run, bool last)
+void pg_snapshot_commit_line(struct snapshot_worker *worker, bool last)
 {
+    struct snapshot_run *run = worker->run;
     struct cdc_buf *out = cdc_writer_buf(run->writer);
     struct cdc_buf pos = {run->last_pos, 0, sizeof run->last_pos, false};
     append_pos(run, &pos);
@@ -62,30 +78,32 @@ void pg_snapshot_commit_line(struct snapshot_run *run, bool last)
     append_member(out, ",\"read_at\":", run->of.again ? run->of.read_at : run->state.read_at);
     append_member(out, ",\"last\":", run->of.last);
     cdc_buf_lit(out, ",\"events\":");
-    cdc_buf_u64(out, run->chunk);
+    cdc_buf_u64(out, worker->events);
     cdc_buf_lit(out, "}\n");
-    run->chunk = 0;
-    run->metrics->commits++;
-    run->metrics->lines_out++;
+    worker->events = 0;
+    worker->commits++;
+    worker->n_lines++;
 }
 
-void pg_snapshot_truncate_line(struct snapshot_run *run, const struct pg_table *table)
+void pg_snapshot_truncate_line(struct snapshot_worker *worker, const struct pg_table *table)
 {
-    struct cdc_buf *out = cdc_writer_buf(run->writer);
+    struct snapshot_run *run = worker->run;
+    struct cdc_buf *out = cdc_writer_buf(worker->run->writer);
     cdc_buf_lit(out, "{\"op\":\"t\",\"pos\":\"");
-    append_pos(run, out);
+    append_pos(worker->run, out);
     numbers(run, out);
     cdc_buf_append_buf(out, &table->source_head);
     pg_source_tail(out, run->ts_ms, 0, run->of.origin, "true");
     cdc_buf_text(out, run->of.again ? ",\"read\":\"begin\"}\n" : "}\n");
-    run->chunk++;
-    run->metrics->lines_out++;
+    worker->events++;
+    worker->n_lines++;
 }
 
 /* Of a row only its number and its values differ from the row before: all between them is made once a table. */
-void pg_snapshot_prepare_rows(struct snapshot_run *run, const struct pg_table *table)
+void pg_snapshot_prepare_rows(struct snapshot_worker *worker, const struct pg_table *table)
 {
-    struct cdc_buf *fixed = &run->fixed;
+    struct snapshot_run *run = worker->run;
+    struct cdc_buf *fixed = &worker->fixed;
     fixed->len = 0;
     numbers(run, fixed);
     cdc_buf_append_buf(fixed, &table->source_head);
@@ -93,14 +111,14 @@ void pg_snapshot_prepare_rows(struct snapshot_run *run, const struct pg_table *t
     cdc_buf_text(fixed, table->has_key ? ",\"key\":" : ",\"before\":null,\"after\":");
 }
 
-void pg_snapshot_row_line(struct snapshot_run *run, const struct pg_table *table, const struct pg_cell *cells)
+void pg_snapshot_row_line(struct snapshot_worker *worker, const struct pg_table *table, const struct pg_cell *cells)
 {
-    struct cdc_buf *out = cdc_writer_buf(run->writer);
-    const struct cdc_value_format *format = &run->pg->format;
+    struct cdc_buf *out = cdc_writer_buf(worker->run->writer);
+    const struct cdc_value_format *format = &worker->run->pg->format;
     struct pg_value_counts counts = {0};
     cdc_buf_lit(out, "{\"op\":\"r\",\"pos\":\"");
-    append_pos(run, out);
-    cdc_buf_append_buf(out, &run->fixed);
+    append_pos(worker->run, out);
+    cdc_buf_append_buf(out, &worker->fixed);
     if (table->has_key) {
         pg_row_append(out, table, cells, PG_ROW_KEY, format, &counts);
         cdc_buf_lit(out, ",\"before\":null,\"after\":");
@@ -108,10 +126,11 @@ void pg_snapshot_row_line(struct snapshot_run *run, const struct pg_table *table
     pg_row_append(out, table, cells, PG_ROW_ALL, format, &counts);
     pg_row_append_json_null(out, table, cells, "json_null");
     cdc_buf_lit(out, "}\n");
-    run->progress.rows++;
-    run->chunk++;
-    run->metrics->changes++;
-    run->metrics->unconvertible += counts.unconvertible;
-    run->metrics->json_texts += counts.json_texts;
-    run->metrics->lines_out++;
+    worker->rows++;
+    worker->chunk_rows++;
+    worker->events++;
+    worker->changes++;
+    worker->unconvertible += counts.unconvertible;
+    worker->json_texts += counts.json_texts;
+    worker->n_lines++;
 }

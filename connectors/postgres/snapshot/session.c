@@ -22,11 +22,11 @@ static bool is_changed_table(const PGresult *result)
 }
 
 /* The result when its status is the expected one; else NULL. TAKES result. */
-static PGresult *expect(struct snapshot_run *run, PGresult *result, ExecStatusType expected, const char *what,
+static PGresult *expect(struct snapshot_worker *worker, PGresult *result, ExecStatusType expected, const char *what,
                         struct cdc_error *error)
 {
     if (!is_changed_table(result))
-        return pg_query_expect(run->sql, result, expected, what, error);
+        return pg_query_expect(worker->sql, result, expected, what, error);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     cdc_error_set(error, CDC_EXIT_TEMPORARY, "%s: %s", what, text ? text : "it was changed");
     cdc_error_hint(error, "a table was changed while the snapshot was read; it begins again");
@@ -34,65 +34,71 @@ static PGresult *expect(struct snapshot_run *run, PGresult *result, ExecStatusTy
     return NULL;
 }
 
-int pg_snapshot_wait_input(struct snapshot_run *run, struct cdc_error *error)
+int pg_snapshot_wait_input(struct snapshot_worker *worker, struct cdc_error *error)
 {
+    struct snapshot_run *run = worker->run;
+    bool writes = worker->in_turn;
     /* While the server is slow (a lock, a large sort) the rows already made go on to the sink. */
-    if (cdc_writer_flush(run->writer, error) < 0)
+    if (writes && cdc_writer_flush(run->writer, error) < 0)
         return -1;
-    bool pending = cdc_writer_pending(run->writer) != 0;
-    struct pollfd fds[4] = {
-        {PQsocket(run->sql), POLLIN, 0},
+    bool pending = writes && cdc_writer_pending(run->writer) != 0;
+    struct pollfd fds[5] = {
+        {PQsocket(worker->sql), POLLIN, 0},
         {run->control->wake_fd, POLLIN, 0},
         {pending ? cdc_writer_fd(run->writer) : -1, POLLOUT, 0},
-        {run->control->notice_fd, POLLIN, 0},
+        {writes ? run->control->notice_fd : -1, POLLIN, 0},
+        {run->failed_fd, POLLIN, 0},
     };
-    (void)poll(fds, 4, 1000);
-    cdc_snapshot_look_around(&run->progress, run->writer, run->at ? run->at->schema : "", run->at ? run->at->name : "");
+    (void)poll(fds, 5, 1000);
+    if (writes) /* and reports */
+        cdc_snapshot_look_around(&run->progress);
     if (run->control->stop)
         return cdc_snapshot_stopped(error);
+    if (fds[4].revents)
+        return pg_snapshot_another_failed(error);
     if (!fds[0].revents)
-        return pg_wait_check(run->sql, &run->wait, error);
-    int taken = pg_wait_take(run->sql, &run->wait, error);
-    return taken > 0 ? pg_query_fail(run->sql, NULL, "the connection broke", error) : taken;
+        return pg_wait_check(worker->sql, &worker->wait, error);
+    int taken = pg_wait_take(worker->sql, &worker->wait, error);
+    return taken > 0 ? pg_query_fail(worker->sql, NULL, "the connection broke", error) : taken;
 }
 
-PGresult *pg_snapshot_command(struct snapshot_run *run, const char *text, ExecStatusType expected, const char *what,
-                              struct cdc_error *error)
+PGresult *pg_snapshot_command(struct snapshot_worker *worker, const char *text, ExecStatusType expected,
+                              const char *what, struct cdc_error *error)
 {
-    if (!PQsendQuery(run->sql, text)) {
-        pg_query_fail(run->sql, NULL, what, error);
+    if (!PQsendQuery(worker->sql, text)) {
+        pg_query_fail(worker->sql, NULL, what, error);
         return NULL;
     }
-    run->wait = pg_wait_begin(run->sql);
-    while (PQisBusy(run->sql))
-        if (pg_snapshot_wait_input(run, error) < 0)
+    worker->wait = pg_wait_begin(worker->sql);
+    while (PQisBusy(worker->sql))
+        if (pg_snapshot_wait_input(worker, error) < 0)
             return NULL;
-    return expect(run, PQgetResult(run->sql), expected, what, error);
+    return expect(worker, PQgetResult(worker->sql), expected, what, error);
 }
 
-int pg_snapshot_finish_command(struct snapshot_run *run, const char *what, struct cdc_error *error)
+int pg_snapshot_finish_command(struct snapshot_worker *worker, const char *what, struct cdc_error *error)
 {
-    run->wait = pg_wait_begin(run->sql);
+    worker->wait = pg_wait_begin(worker->sql);
     for (;;) {
-        while (PQisBusy(run->sql))
-            if (pg_snapshot_wait_input(run, error) < 0)
+        while (PQisBusy(worker->sql))
+            if (pg_snapshot_wait_input(worker, error) < 0)
                 return -1;
         /* A statement may fail after its last row: without this an aborted COPY would pass for a whole table. */
-        PGresult *result = PQgetResult(run->sql);
+        PGresult *result = PQgetResult(worker->sql);
         if (!result)
             return 0;
-        result = expect(run, result, PGRES_COMMAND_OK, what, error);
+        result = expect(worker, result, PGRES_COMMAND_OK, what, error);
         if (!result)
             return -1;
         PQclear(result);
     }
 }
 
-int pg_snapshot_execute(struct snapshot_run *run, const char *text, const char *what, struct cdc_error *error)
+int pg_snapshot_execute(struct snapshot_worker *worker, const char *text, const char *what, struct cdc_error *error)
 {
-    PGresult *result = pg_snapshot_command(run, text, PGRES_COMMAND_OK, what, error);
+    PGresult *result = pg_snapshot_command(worker, text, PGRES_COMMAND_OK, what, error);
     if (!result)
         return -1;
     PQclear(result);
-    return pg_snapshot_finish_command(run, what, error);
+    return pg_snapshot_finish_command(worker, what, error);
 }

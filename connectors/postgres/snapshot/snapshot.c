@@ -14,6 +14,7 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     struct snapshot_state *state = &run->state;
     if (cdc_attempt_end(&state->attempt, run->last_pos, run->settings->output_fd, run->acks, error) < 0)
         return -1;
+    cdc_snapshot_progress_end(&run->progress);
     run->metrics->seq = (int64_t)state->attempt.origin;
     if (pg_snapshot_state_save(run, error) < 0)
         return -1;
@@ -27,6 +28,29 @@ static int written(struct snapshot_run *run, struct cdc_error *error)
     return 0;
 }
 
+static int write_beat(void *context, struct cdc_error *error)
+{
+    struct snapshot_run *run = context;
+    run->workers[0].in_turn = true;
+    pg_snapshot_commit_line(&run->workers[0], true);
+    return cdc_snapshot_drain(run->writer, run->control, error);
+}
+
+/* A sink that reads from this pipe for the first time lacks the tables that were not read again, and may tell of itself (its offset
+ * file) only when it has read something: all are waited for, which they would be anyway before the end of the pipe. */
+static int wait_for_new_sinks(struct snapshot_run *run, struct cdc_error *error)
+{
+    const struct cdc_snapshot_beat beat = {write_beat, run};
+    char last[sizeof run->last_pos];
+    if (!run->state.parts.sinks)
+        return 0;
+    memcpy(last, run->last_pos, sizeof last);
+    if (cdc_writer_is_pipe(run->writer) &&
+        cdc_snapshot_wait_stored(run->writer, run->control, run->acks, last, &beat, run->log, error) < 0)
+        return -1;
+    return pg_snapshot_parts_check_sinks(run, error);
+}
+
 /* The tables' form is saved with the attempt's number, before its first line. */
 static int attempt(struct snapshot_run *run, struct cdc_error *error)
 {
@@ -34,8 +58,9 @@ static int attempt(struct snapshot_run *run, struct cdc_error *error)
         return -1;
     run->of.origin = run->state.attempt.origin;
     run->of.number = run->state.attempt.number;
-    if (pg_snapshot_list_tables(run, error) < 0 || pg_snapshot_state_save(run, error) < 0 ||
-        pg_snapshot_read_tables(run, error) < 0)
+    if (pg_snapshot_list_tables(run, error) < 0 || pg_snapshot_parts_begin(run, error) < 0 ||
+        pg_snapshot_state_save(run, error) < 0 || pg_snapshot_read_tables(run, error) < 0 ||
+        wait_for_new_sinks(run, error) < 0)
         return -1;
     return written(run, error);
 }
@@ -55,18 +80,20 @@ static int has_stream_begun(const struct pg_snapshot_settings *settings, struct 
 
 static void run_free(struct snapshot_run *run)
 {
+    cdc_snapshot_progress_end(&run->progress);
+    pg_snapshot_close_workers(run);
     for (size_t i = 0; i < run->n_tables; i++) {
         pg_table_free(run->tables[i].table);
         free(run->tables[i].filter);
+        free(run->tables[i].where);
+        free(run->tables[i].blocks);
     }
     free(run->tables);
-    cdc_buf_free(&run->fixed);
     cdc_buf_free(&run->source_head);
+    free(run->xids);
     free(run->of.boundary);
     free(run->of.read_at);
     free(run->of.last);
-    pg_encoding_free(&run->encoding);
-    PQfinish(run->sql);
     cdc_writer_free(run->writer);
     pg_snapshot_state_clear(&run->state);
 }
@@ -83,12 +110,11 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
         .control = control,
         .metrics = metrics,
         .log = log,
-        .progress = {.log = log,
-                     .control = control,
-                     .metrics = metrics,
-                     .show = settings->progress,
-                     .next = INT64_MAX}, /* until rows are read */
+        .progress = {.log = log, .control = control, .metrics = metrics, .show = settings->progress},
     };
+    pthread_mutex_init(&run.claims, NULL);
+    pthread_mutex_init(&run.turns, NULL);
+    pthread_cond_init(&run.turned, NULL);
     int result = pg_snapshot_state_read(&run, error);
     if (result == 0)
         result = pg_snapshot_check_finished(&run, error);
@@ -104,6 +130,13 @@ int pg_snapshot_run(const struct pg_snapshot_settings *settings, struct cdc_offs
         result = pg_snapshot_again(&run, error);
     if (run.writer)
         cdc_snapshot_finish_output(run.writer, control);
+    if (result < 0 && run.keeps_parts) {
+        struct cdc_error ignored = {0};
+        (void)pg_snapshot_state_save(&run, &ignored); /* what was written until then need not be read again */
+    }
     run_free(&run);
+    pthread_mutex_destroy(&run.claims);
+    pthread_mutex_destroy(&run.turns);
+    pthread_cond_destroy(&run.turned);
     return result < 0 ? -1 : 0;
 }

@@ -10,9 +10,11 @@
 #include <cdc/offset.h>
 
 struct pg_snapshot_settings {
-    const struct pg_settings *settings; /* with its names */
-    int64_t chunk_rows;                 /* rows between commit lines */
-    bool progress;                      /* stderr is a terminal */
+    const struct pg_settings *settings;         /* with its names */
+    int64_t chunk_rows;                         /* rows between commit lines */
+    int64_t jobs;                               /* sessions that read; 0 is one */
+    const struct cdc_option_list *where;        /* TABLE:CONDITION (cdc/table_texts.h) */
+    const struct cdc_snapshot_report *progress; /* NULL: not told */
     int output_fd;
     const char *state_dir; /* where the stream may have left a mark (cdc/stale.h); NULL */
 };

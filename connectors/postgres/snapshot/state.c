@@ -16,6 +16,7 @@ void pg_snapshot_state_clear(struct snapshot_state *state)
     free(state->publication);
     pg_shapes_clear(&state->shapes);
     cdc_rounds_clear(&state->rounds);
+    pg_snapshot_parts_clear(&state->parts);
     memset(state, 0, sizeof *state);
 }
 
@@ -37,10 +38,12 @@ int pg_snapshot_state_read(struct snapshot_run *run, struct cdc_error *error)
     bool good = cdc_attempt_read(&state->attempt, object);
     char *point = cdc_json_member_text(object, "consistent_point");
     state->creating = cdc_span_is(cdc_json_member(object, "creating"), "true");
+    state->partial = cdc_span_is(cdc_json_member(object, "partial"), "true");
     state->identity = copy_member(object, "identity");
     state->read_at = copy_member(object, "read_at");
     state->publication = copy_member(object, "publication");
     state->has_point = point && pg_lsn_parse(point, &state->attempt.origin);
+    good = pg_snapshot_parts_read(&state->parts, cdc_json_member(object, "read")) && good;
     good = good && state->has_point == (point != NULL) && (!state->attempt.finished || state->has_point);
     free(point);
     if (errno == ENOMEM)
@@ -65,6 +68,8 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
     cdc_buf_text(out, state->identity ? state->identity : "null");
     if (state->creating)
         cdc_buf_lit(out, ",\"creating\":true");
+    if (state->partial)
+        cdc_buf_lit(out, ",\"partial\":true");
     if (state->has_point) {
         pg_lsn_format(text, state->attempt.origin);
         cdc_buf_printf(out, ",\"consistent_point\":\"%s\",\"attempt\":%u", text, state->attempt.number);
@@ -77,6 +82,7 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
         cdc_buf_lit(out, ",\"shapes\":");
         pg_shapes_append(out, &state->shapes, true);
     }
+    pg_snapshot_parts_append(out, &state->parts, state->attempt.finished);
     cdc_rounds_append(out, &state->rounds);
     cdc_attempt_append(out, &state->attempt);
     cdc_buf_byte(out, '\0');
@@ -84,8 +90,9 @@ static void state_json(struct cdc_buf *out, const struct snapshot_state *state)
 
 int pg_snapshot_state_save(struct snapshot_run *run, struct cdc_error *error)
 {
-    const struct snapshot_state *state = &run->state;
+    struct snapshot_state *state = &run->state;
     struct cdc_buf json = CDC_BUF_INIT;
+    state->partial |= run->settings->where && run->settings->where->count > 0;
     char start[64] = "";
     struct cdc_buf pos = {start, 0, sizeof start, false};
     if (state->has_point) { /* not empty: pg-cdc then knows that the slot was made before, and makes no other */
@@ -120,6 +127,11 @@ int pg_snapshot_check_finished(struct snapshot_run *run, struct cdc_error *error
                      ? cdc_error_memory(error)
                      : cdc_attempt_check(&run->state.attempt, run->acks, &kept, run->pg->name, run->log, error);
     cdc_buf_free(&source);
+    if (result == 2 && pg_snapshot_parts_lack_sink(run)) {
+        run->state.attempt.finished = false;
+        pg_snapshot_parts_clear(&run->state.parts);
+        return 0;
+    }
     if (result == 2)
         return pg_snapshot_state_save(run, error) < 0 ? -1 : 1;
     return result;

@@ -4,11 +4,14 @@
 
 #include "connectors/postgres/schema/describe.h"
 #include "connectors/postgres/schema/locks.h"
+#include "connectors/postgres/schema/where.h"
 #include "connectors/postgres/session/answer.h"
 #include "connectors/postgres/session/query.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define LOCK_MOMENT_MS 300
 
 /* The texts of `found` end with the catalog; what the snapshot needs of them longer is copied. */
 static int add_table(struct snapshot_run *run, const struct pg_catalog_table *found, struct cdc_error *error)
@@ -19,13 +22,20 @@ static int add_table(struct snapshot_run *run, const struct pg_catalog_table *fo
     if (!entry->table)
         return -1;
     entry->filter = found->filter ? strdup(found->filter) : NULL;
-    if (found->filter && !entry->filter)
+    if ((found->filter && !entry->filter) ||
+        pg_where_text(run->pg, run->settings->where, found, &entry->where, error) < 0)
         return cdc_error_memory(error);
+    if (pg_where_check(run->sql, run->pg, run->settings->where, found, error) < 0)
+        return -1;
     if (pg_table_prepare(entry->table, run->pg->name, PQdb(run->sql), error) < 0)
         return -1;
-    entry->source = (struct pg_scan_source){entry->table, found->kind == 'p', entry->filter, generated,
-                                            run->converts ? &run->encoding : NULL};
+    entry->source =
+        (struct pg_scan_source){entry->table, found->kind == 'p', entry->filter, entry->where, generated, NULL};
+    entry->estimate = found->estimate;
+    entry->part = (struct cdc_snapshot_part){
+        .schema = entry->table->schema, .table = entry->table->name, .estimate = found->estimate};
     run->progress.estimate += found->estimate;
+    run->progress.tables++;
     if (!entry->table->has_key)
         cdc_log_write(run->log, CDC_LOG_WARNING,
                       "table %s.%s has no key: should the snapshot begin again, its rows come again, after a line "
@@ -62,6 +72,8 @@ int pg_snapshot_list_tables(struct snapshot_run *run, struct cdc_error *error)
         run->tables = calloc(catalog.n + 1, sizeof *run->tables);
         result = run->tables ? 0 : cdc_error_memory(error);
     }
+    if (result == 0 && !run->of.only)
+        result = pg_where_check_names(run->pg, run->settings->where, &catalog, run->log, error);
     for (size_t i = 0; result == 0 && i < catalog.n; i++)
         if (is_meant(run, &catalog.tables[i]))
             result = add_table(run, &catalog.tables[i], error);
@@ -138,19 +150,108 @@ static int lock(struct snapshot_run *run, const struct snapshot_table *entry, st
     return result ? 0 : -1;
 }
 
+static void append_oids(struct cdc_buf *out, const struct snapshot_run *run)
+{
+    cdc_buf_byte(out, '{');
+    for (size_t i = 0; i < run->n_tables; i++) {
+        cdc_buf_text(out, i ? "," : "");
+        cdc_buf_u64(out, run->tables[i].table->oid);
+    }
+    cdc_buf_append(out, "}", 2);
+}
+
 int pg_snapshot_lock_tables(struct snapshot_run *run, struct cdc_error *error)
 {
     struct cdc_buf oids = CDC_BUF_INIT;
     int result = 0;
-    cdc_buf_byte(&oids, '{');
-    for (size_t i = 0; result == 0 && i < run->n_tables; i++) {
-        cdc_buf_text(&oids, i ? "," : "");
-        cdc_buf_u64(&oids, run->tables[i].table->oid);
+    append_oids(&oids, run);
+    for (size_t i = 0; result == 0 && i < run->n_tables; i++)
         result = lock(run, &run->tables[i], error);
-    }
-    cdc_buf_append(&oids, "}", 2);
     if (result == 0)
         result = oids.failed ? cdc_error_memory(error) : check_rewritten(run, oids.data, error);
     cdc_buf_free(&oids);
     return result;
+}
+
+int pg_snapshot_try_lock(struct snapshot_worker *worker, size_t table, struct cdc_error *error)
+{
+    static const char what[] = "cannot lock a table against changes of its form";
+    const struct snapshot_table *entry = &worker->run->tables[table];
+    if (worker->locked == table)
+        return 1;
+    struct cdc_buf text = CDC_BUF_INIT;
+    cdc_buf_printf(&text, "SET LOCAL lock_timeout = %d; LOCK TABLE %s", LOCK_MOMENT_MS,
+                   entry->source.partitioned ? "" : "ONLY ");
+    pg_query_table(&text, entry->table->schema, entry->table->name);
+    cdc_buf_printf(&text, " IN ACCESS SHARE MODE; SET LOCAL lock_timeout = %d", PG_LOCKS_PATIENCE_MS);
+    cdc_buf_byte(&text, '\0');
+    if (text.failed) {
+        cdc_buf_free(&text);
+        return cdc_error_memory(error);
+    }
+    PGresult *result = pg_query_result(worker->sql, text.data, 0, NULL, what, error);
+    cdc_buf_free(&text);
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    if (state && strcmp(state, "55P03") == 0) {
+        PQclear(result);
+        return 0;
+    }
+    result = result ? pg_query_expect(worker->sql, result, PGRES_COMMAND_OK, what, error) : NULL;
+    PQclear(result);
+    worker->locked = table;
+    return result ? 1 : -1;
+}
+
+/* In blocks, of each file that a table has: its own, or those of its partitions. What the snapshot sees lies in these, since it was
+ * taken before they are measured. A file that is no heap (another access method, a foreign table) cannot be read by ranges. */
+static const char blocks_sql[] =
+    "SELECT o.n, bool_and(coalesce(l.relkind IN ('r', 'm') AND a.amname = 'heap', false)) AS heap, "
+    "array_to_string(array_agg(coalesce(pg_relation_size(t.relid), 0) / current_setting('block_size')::int8), ' ') AS "
+    "blocks FROM unnest($1::oid[]) WITH ORDINALITY AS o (oid, n) JOIN pg_class c ON c.oid = o.oid CROSS JOIN LATERAL "
+    "(SELECT c.oid AS relid WHERE c.relkind <> 'p' UNION ALL SELECT p.relid FROM pg_partition_tree(CASE c.relkind WHEN "
+    "'p' THEN c.oid END) p WHERE p.isleaf) t LEFT JOIN pg_class l ON l.oid = t.relid LEFT JOIN pg_am a ON a.oid = "
+    "l.relam GROUP BY o.n ORDER BY o.n";
+
+static int take_blocks(struct snapshot_table *table, const char *text, struct cdc_error *error)
+{
+    char *end;
+    table->blocks = calloc(strlen(text) / 2 + 1, sizeof *table->blocks);
+    if (!table->blocks)
+        return cdc_error_memory(error);
+    for (uint64_t blocks = strtoull(text, &end, 10); end != text; blocks = strtoull(text, &end, 10)) {
+        table->blocks[table->n_blocks++] = blocks;
+        text = end;
+    }
+    return 0;
+}
+
+int pg_snapshot_measure_tables(struct snapshot_run *run, struct cdc_error *error)
+{
+    static const char what[] = "cannot ask for the size of the tables";
+    struct cdc_buf oids = CDC_BUF_INIT;
+    if (run->settings->jobs < 2 && !run->keeps_parts) /* each is read in one piece */
+        return 0;
+    append_oids(&oids, run);
+    PGresult *result = NULL;
+    if (oids.failed)
+        cdc_error_memory(error);
+    else
+        result = pg_query_rows(run->sql, blocks_sql, 1, (const char *const[]){oids.data}, what, error);
+    cdc_buf_free(&oids);
+    if (!result)
+        return -1;
+    struct pg_answer row = {.result = result};
+    int status = 0;
+    for (; status == 0 && row.row < PQntuples(result); row.row++) {
+        uint64_t n = (uint64_t)pg_answer_int(&row, "n");
+        if (n < 1 || n > run->n_tables)
+            continue;
+        struct snapshot_table *table = &run->tables[n - 1];
+        table->has_blocks = pg_answer_true(&row, "heap");
+        status = take_blocks(table, pg_answer_text(&row, "blocks"), error);
+    }
+    if (status == 0)
+        status = pg_answer_good(&row, what, error);
+    PQclear(result);
+    return status;
 }

@@ -62,6 +62,18 @@ static bool is_ascii(const char *text)
 
 /* The decoder needs the names that resolving gives: it is made at the first connection.
  */
+static int stale(void *context, const struct pg_table *table, const char *why, struct cdc_error *error)
+{
+    struct pg_stream *stream = context;
+    if (!stream->heal.on) {
+        cdc_error_set(error, CDC_EXIT_LOST, "table \"%s\".\"%s\": %s", table->schema, table->name, why);
+        return cdc_error_hint(error, "take a new snapshot");
+    }
+    return pg_heal_add(stream, table->schema, table->name, why, error) < 0 || pg_heal_plan(stream, error) < 0
+               ? -1
+               : pg_heal_save(stream, error);
+}
+
 static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
 {
     if (stream->decoder) {
@@ -80,6 +92,7 @@ static int ensure_decoder(struct pg_stream *stream, struct cdc_error *error)
                                          .encoding = stream->converts ? &stream->encoding : NULL,
                                          .describe = describe,
                                          .renamed = renamed,
+                                         .stale = stale,
                                          .describe_context = stream};
     stream->decoder = pgoutput_new(&settings, error);
     return stream->decoder ? 0 : -1;

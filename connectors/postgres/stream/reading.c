@@ -62,11 +62,53 @@ int pg_reading_load(struct pg_stream *stream, struct cdc_error *error)
     return cdc_rounds_read(&stream->reading.rounds, cdc_span_text(entry ? entry->state : NULL), error);
 }
 
+static void remove_rounds(struct cdc_rounds *rounds, const char *db, const char *schema, const char *name)
+{
+    for (size_t i = 0; i < rounds->n; i++)
+        cdc_stale_remove(&rounds->items[i].of, db, schema, name);
+    cdc_rounds_prune(rounds);
+}
+
+/* What a run before has begun, cdc-snapshot reads. */
+static int hand_over(struct pg_stream *stream, const struct cdc_stale *tables, struct cdc_error *error)
+{
+    for (size_t i = 0; i < tables->n; i++) {
+        const struct cdc_stale_table *table = &tables->tables[i];
+        if (pg_heal_add(stream, table->schema, table->table, table->why, error) < 0)
+            return -1;
+        remove_rounds(&stream->reading.rounds, table->db, table->schema, table->table);
+    }
+    return pg_heal_plan(stream, error) < 0 ? -1 : pg_heal_save(stream, error);
+}
+
+/* A run with an end may come to that before a table is read; and what conditions a snapshot was taken with is its command line's
+ * to say. */
+static bool is_left_to_snapshot(const struct pg_stream *stream)
+{
+    struct cdc_span snapshot = cdc_span_text(stream->settings.start->snapshot);
+    return stream->settings.until || stream->settings.max_events > 0 ||
+           (snapshot.p && cdc_json_member(snapshot, "partial").p);
+}
+
+static int keep_open(struct pg_stream *stream, const struct cdc_stale *tables, struct cdc_error *error)
+{
+    struct pg_reading *reading = &stream->reading;
+    for (size_t i = 0; i < tables->n; i++) {
+        const struct cdc_stale_table *table = &tables->tables[i];
+        if (cdc_stale_has(&stream->heal.mark, table->db, table->schema, table->table))
+            continue;
+        if (cdc_stale_add(&reading->asked, table->db, table->schema, table->table, table->why, error) < 0 ||
+            cdc_stale_add(&reading->open, table->db, table->schema, table->table, table->why, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int pg_reading_begin(struct pg_stream *stream, struct cdc_error *error)
 {
     struct pg_reading *reading = &stream->reading;
     struct cdc_stale none = {.at = NULL};
-    bool bounded = stream->settings.until || stream->settings.max_events > 0;
+    bool left = is_left_to_snapshot(stream);
     if (reading->begun || !is_possible(stream))
         return 0;
     for (size_t i = 0; i < reading->rounds.n; i++)
@@ -75,17 +117,10 @@ int pg_reading_begin(struct pg_stream *stream, struct cdc_error *error)
     reading->attempt = reading->attempt < CDC_ATTEMPT_MAX ? reading->attempt + 1 : 1;
     if (cdc_rounds_reopen(&reading->rounds, &none, stream->settings.acks, error) < 0)
         return -1;
-    for (size_t i = 0; i < none.n; i++) {
-        const struct cdc_stale_table *table = &none.tables[i];
-        if (cdc_stale_has(&stream->heal.mark, table->db, table->schema, table->table))
-            continue;
-        if (cdc_stale_add(&reading->asked, table->db, table->schema, table->table, table->why, error) < 0 ||
-            cdc_stale_add(&reading->open, table->db, table->schema, table->table, table->why, error) < 0)
-            return -1;
-    }
+    int result = none.n == 0 ? 0 : left ? hand_over(stream, &none, error) : keep_open(stream, &none, error);
     cdc_stale_clear(&none);
-    reading->begun = !bounded; /* such a run may end before a table is read */
-    return 0;
+    reading->begun = !left;
+    return result;
 }
 
 void pg_reading_attach(struct pg_stream *stream)
@@ -135,13 +170,6 @@ void pg_reading_disconnected(struct pg_stream *stream)
     struct pg_reading *reading = &stream->reading;
     if (reading->name && reading->phase != PG_READING_NONE)
         restart(stream, "the connection broke");
-}
-
-static void remove_rounds(struct cdc_rounds *rounds, const char *db, const char *schema, const char *name)
-{
-    for (size_t i = 0; i < rounds->n; i++)
-        cdc_stale_remove(&rounds->items[i].of, db, schema, name);
-    cdc_rounds_prune(rounds);
 }
 
 /* What is stale in another way is read once the stream has ended. */

@@ -292,6 +292,11 @@ int pg_heal_rounds(struct pg_stream *stream, struct cdc_error *error)
     for (size_t i = 0; rounds && i < rounds->n; i++)
         if (check_round(stream, &rounds->items[i], error) < 0)
             return -1;
+    struct cdc_span read = {NULL, 0};
+    if (stream->settings.start && stream->settings.start->snapshot)
+        read = cdc_json_member(cdc_span_text(stream->settings.start->snapshot), "read");
+    if (pgoutput_set_parts(stream->decoder, read, error) < 0)
+        return -1;
     return pgoutput_set_rounds(stream->decoder, rounds, stream->start.lsn, error);
 }
 

@@ -28,10 +28,19 @@ static int read_names(struct lite_sink *sink, const char *target, struct cdc_buf
     return out->failed ? cdc_error_memory(error) : 0;
 }
 
-static bool is_there(const struct lite_sink *sink, const char *table, const char *column)
+/* Asked for a column called oid, SQLite answers for the rowid where there is none; PRAGMA table_xinfo does not. */
+static bool is_there(struct lite_sink *sink, const char *table, const char *column)
 {
-    return sqlite3_table_column_metadata(sink->db.handle, "main", table, column, NULL, NULL, NULL, NULL, NULL) ==
-           SQLITE_OK;
+    bool hidden[LITE_ROWID_NAMES] = {false, false, false};
+    struct cdc_error ignored = {0};
+
+    if (sqlite3_table_column_metadata(sink->db.handle, "main", table, column, NULL, NULL, NULL, NULL, NULL) !=
+        SQLITE_OK)
+        return false;
+    for (size_t i = 0; i < LITE_ROWID_NAMES; i++)
+        if (sqlite3_stricmp(column, lite_rowid_names[i]) == 0)
+            return lite_rowid_find_hidden(sink, table, hidden, &ignored) != 0 || hidden[i];
+    return true;
 }
 
 static bool is_wanted(const struct lite_table *table, const char *name)
@@ -44,8 +53,7 @@ static bool is_wanted(const struct lite_table *table, const char *name)
 
 /* The next name of the list that the source does not have any more, and the table still has. RETURNS NEW; NULL at the end, or
  * with *failed. */
-static char *next_gone(const struct lite_sink *sink, const struct lite_table *table, struct cdc_json_iter *iter,
-                       bool *failed)
+static char *next_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_json_iter *iter, bool *failed)
 {
     struct cdc_span item;
 
@@ -58,6 +66,21 @@ static char *next_gone(const struct lite_sink *sink, const struct lite_table *ta
         free(name);
     }
     return NULL;
+}
+
+int lite_columns_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_buf *out,
+                      struct cdc_error *error)
+{
+    struct cdc_buf old = CDC_BUF_INIT;
+    struct cdc_json_iter iter;
+    bool failed = false;
+    int result = read_names(sink, table->source.target, &old, error);
+
+    cdc_json_iter_begin(&iter, cdc_span(old.data, old.len));
+    for (char *name; result == 0 && (name = next_gone(sink, table, &iter, &failed)) != NULL; free(name))
+        cdc_buf_append(out, name, strlen(name) + 1);
+    cdc_buf_free(&old);
+    return result == 0 && (failed || out->failed) ? cdc_error_memory(error) : result;
 }
 
 static void append_name(struct cdc_buf *out, const char *name)

@@ -52,6 +52,14 @@ struct lite_position {
     bool noted; /* the database knows by this run which offset file it is in */
 };
 
+/* Which tables say no more than ours do (remake.c). */
+struct lite_plain {
+    bool looked;   /* in the transaction in hand */
+    size_t tables; /* that the database has */
+    struct cdc_buf
+        others; /* names of those that say more, or have an index or a trigger of somebody's; NUL after each */
+};
+
 struct lite_sink {
     struct cdc_sink_context context; /* filled by the loop; must be first */
     const struct lite_settings *settings;
@@ -65,6 +73,7 @@ struct lite_sink {
     bool missing;         /* some table is */
     size_t tables_described;
     int64_t n_reads; /* 0: no table was ever read again; -1: unknown */
+    struct lite_plain plain;
     struct cdc_tables tables;
     struct cdc_buf scratch; /* decoded values of one event */
 };
@@ -83,6 +92,9 @@ int lite_state_check_snapshot(struct lite_sink *sink, struct lite_table *table, 
 /* For struct cdc_target_ops; context is the sink. */
 int lite_state_owner(void *context, const char *target, struct cdc_table_id *owner, struct cdc_error *error);
 int lite_state_claim(void *context, const char *target, const struct cdc_table_id *owner, struct cdc_error *error);
+/* Appends "schema\0table\0" of each table here that is of the event's source and database. */
+int lite_state_list_tables(struct lite_sink *sink, const struct cdc_event *event, struct cdc_buf *names,
+                           struct cdc_error *error);
 /* Nobody owns the name any more. */
 int lite_state_unclaim(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 /* Does the database have all lines of the source up to that position? */
@@ -147,6 +159,9 @@ void lite_table_forget_statements(struct lite_table *table);
 extern const char *const lite_rowid_names[LITE_ROWID_NAMES];
 /* A name of the rowid that no column of the definition hides; NULL: they hide it. */
 const char *lite_rowid_visible(const struct cdc_table *definition);
+/* The names of the rowid that columns of the table in the database hide. */
+int lite_rowid_find_hidden(struct lite_sink *sink, const char *table, bool hidden[LITE_ROWID_NAMES],
+                           struct cdc_error *error);
 /* Sets table->rowid to one that no column of the table in the database hides, where a column that the source has dropped is
  * still: `UPDATE ... WHERE rowid=` would mean that column. CONFIG when they hide all, and the table has no key. */
 int lite_rowid_choose(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
@@ -161,9 +176,19 @@ struct cdc_span lite_declaration_of(const char *sql, const char *column);
  * of FTS5, say), unless the new key is the rowid. */
 int lite_rebuild_table(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error);
 
+/* -- remake.c -- */
+/* Makes a plain table of few rows again, with its rows and their rowids, and the columns that it lacks (a 0 in `there`, a byte for
+ * each column of the definition); without those that are gone, while it is read again. Its key and types must fit. 1 when that is
+ * done, 0 when it is left to ALTER TABLE, -1. */
+int lite_remake_table(struct lite_sink *sink, struct lite_table *table, const unsigned char *there,
+                      struct cdc_error *error);
+
 /* -- columns.c: which columns of a table come from the source, in cdc_columns; the others are somebody's own -- */
 /* Those of the definition do from now on. */
 int lite_columns_remember(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);
+/* Appends the names of those that the source does not have any more and the table still has, a NUL after each. */
+int lite_columns_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_buf *out,
+                      struct cdc_error *error);
 /* When a table was read again: those that the source does not have any more are dropped, or NULL where something uses them,
  * which is told. */
 int lite_columns_drop_gone(struct lite_sink *sink, const struct lite_table *table, struct cdc_error *error);

@@ -17,9 +17,8 @@ const char *lite_rowid_visible(const struct cdc_table *definition)
     return NULL;
 }
 
-/* The names of the rowid that columns of the table in the database hide. */
-static int find_hidden(struct lite_sink *sink, const char *table, bool hidden[LITE_ROWID_NAMES],
-                       struct cdc_error *error)
+int lite_rowid_find_hidden(struct lite_sink *sink, const char *table, bool hidden[LITE_ROWID_NAMES],
+                           struct cdc_error *error)
 {
     int code = SQLITE_ERROR;
 
@@ -43,7 +42,7 @@ int lite_rowid_choose(struct lite_sink *sink, struct lite_table *table, struct c
 {
     bool hidden[LITE_ROWID_NAMES] = {false, false, false};
 
-    if (find_hidden(sink, table->source.target, hidden, error) != 0)
+    if (lite_rowid_find_hidden(sink, table->source.target, hidden, error) != 0)
         return -1;
     table->rowid = NULL;
     for (size_t i = 0; table->rowid == NULL && i < LITE_ROWID_NAMES; i++)

@@ -52,6 +52,7 @@ void lite_sink_free(struct lite_sink *sink)
     lite_database_close(&sink->db);
     lite_state_free(sink);
     cdc_buf_free(&sink->scratch);
+    cdc_buf_free(&sink->plain.others);
     free(sink);
 }
 
@@ -81,6 +82,34 @@ static int empty_table(struct lite_sink *sink, const struct cdc_event *event, st
     cdc_buf_lit(&sink->db.sql, "DELETE FROM ");
     lite_database_quote(&sink->db.sql, table->source.target);
     return lite_database_exec_made(&sink->db, error);
+}
+
+static int empty_table_of(struct lite_sink *sink, const struct cdc_event *event, const char *schema, const char *table,
+                          struct cdc_error *error)
+{
+    struct cdc_buf scratch = CDC_BUF_INIT;
+    struct cdc_event one;
+    int result = cdc_event_of_table(event, schema, table, &scratch, &one, error);
+
+    if (result > 0)
+        result = empty_table(sink, &one, error);
+    cdc_buf_free(&scratch);
+    return result;
+}
+
+/* Of a database that was dropped, the tables that are here. */
+static int empty_database(struct lite_sink *sink, const struct cdc_event *event, struct cdc_error *error)
+{
+    struct cdc_buf names = CDC_BUF_INIT; /* "schema\0table\0" ... */
+    int result = lite_state_list_tables(sink, event, &names, error);
+
+    for (const char *p = names.data; result == 0 && p != NULL && p < names.data + names.len;) {
+        const char *table = p + strlen(p) + 1;
+        result = empty_table_of(sink, event, p, table, error);
+        p = table + strlen(table) + 1;
+    }
+    cdc_buf_free(&names);
+    return result;
 }
 
 /* A row of an open read waits in a table of its own. */
@@ -134,7 +163,7 @@ static int event_op(void *context, const struct cdc_event *event, struct cdc_err
     else if (event->op == CDC_OP_SCHEMA)
         result = define_table(sink, event, error);
     else if (event->op == CDC_OP_TRUNCATE)
-        result = empty_table(sink, event, error);
+        result = cdc_event_is_of_database(event) ? empty_database(sink, event, error) : empty_table(sink, event, error);
     if (sink->scratch.cap > SCRATCH_KEEP) {
         sink->scratch.len = 0;
         cdc_buf_shrink(&sink->scratch, SCRATCH_KEEP);

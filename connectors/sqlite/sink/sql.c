@@ -11,6 +11,7 @@ int lite_sql_begin(struct lite_sink *sink, struct cdc_error *error)
         return 0;
     if (lite_database_begin(&sink->db, &patience, error) != 0)
         return -1;
+    sink->plain.looked = false;
     /* Before the first change of the transaction: the triggers would write into an index whose rowids are no longer
      * right. */
     return lite_fts_after_vacuum(sink, error);

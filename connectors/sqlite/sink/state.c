@@ -3,6 +3,7 @@
  * in the transaction of the rows. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "connectors/sqlite/sink/internal.h"
@@ -86,6 +87,32 @@ int lite_state_claim(void *context, const char *target, const struct cdc_table_i
     int code = sqlite3_step(statement);
     sqlite3_finalize(statement);
     return code == SQLITE_DONE ? 0 : lite_database_error(&sink->db, code, "cannot write cdc_tables", error);
+}
+
+int lite_state_list_tables(struct lite_sink *sink, const struct cdc_event *event, struct cdc_buf *names,
+                           struct cdc_error *error)
+{
+    char *db = cdc_json_text(event->db, NULL),
+         *name = cdc_json_text(event->name.p ? event->name : cdc_span("", 0), NULL);
+    sqlite3_stmt *statement = lite_database_prepare(
+        &sink->db, "SELECT schema, source_table FROM cdc_tables WHERE db = ?1 AND name = ?2", error);
+    int code = SQLITE_DONE, result = statement == NULL ? -1 : db == NULL || name == NULL ? cdc_error_memory(error) : 0;
+
+    if (result == 0) {
+        sqlite3_bind_text(statement, 1, db, -1, SQLITE_STATIC);
+        sqlite3_bind_text(statement, 2, name, -1, SQLITE_STATIC);
+        while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+            for (int i = 0; i < 2; i++) {
+                const char *text = (const char *)sqlite3_column_text(statement, i);
+                cdc_buf_append(names, text != NULL ? text : "", text != NULL ? strlen(text) + 1 : 1);
+            }
+    }
+    sqlite3_finalize(statement);
+    free(db);
+    free(name);
+    if (result == 0 && code != SQLITE_DONE)
+        return lite_database_error(&sink->db, code, "cannot read cdc_tables", error);
+    return result == 0 && names->failed ? cdc_error_memory(error) : result;
 }
 
 int lite_state_unclaim(struct lite_sink *sink, struct lite_table *table, struct cdc_error *error)

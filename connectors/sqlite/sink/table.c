@@ -277,27 +277,34 @@ static void warn_added(const struct lite_sink *sink, const struct lite_table *ta
                       table->source.target, column);
 }
 
-static int add_columns(struct lite_sink *sink, const struct lite_table *table, const unsigned char *there,
+static int add_column(struct lite_sink *sink, const struct lite_table *table, size_t column, struct cdc_error *error)
+{
+    cdc_buf_lit(&sink->db.sql, "ALTER TABLE ");
+    lite_database_quote(&sink->db.sql, table->source.target);
+    cdc_buf_lit(&sink->db.sql, " ADD COLUMN ");
+    lite_database_quote(&sink->db.sql, table->source.columns[column].name);
+    cdc_buf_byte(&sink->db.sql, ' ');
+    /* Not yet as a key: the rebuild that follows declares it so. */
+    cdc_buf_text(&sink->db.sql, lite_value_declared(table->kinds[column], false));
+    return lite_database_exec_made(&sink->db, error);
+}
+
+static int add_columns(struct lite_sink *sink, struct lite_table *table, const struct difference *difference,
                        struct cdc_error *error)
 {
+    int remade = difference->rebuild ? 0 : lite_remake_table(sink, table, difference->there, error);
     bool added = false;
 
-    for (size_t i = 0; i < table->source.n_columns; i++) {
-        const struct cdc_column *column = &table->source.columns[i];
-        if (there[i])
+    for (size_t i = 0; remade >= 0 && i < table->source.n_columns; i++) {
+        if (difference->there[i])
             continue;
         added = true;
-        cdc_buf_lit(&sink->db.sql, "ALTER TABLE ");
-        lite_database_quote(&sink->db.sql, table->source.target);
-        cdc_buf_lit(&sink->db.sql, " ADD COLUMN ");
-        lite_database_quote(&sink->db.sql, column->name);
-        cdc_buf_byte(&sink->db.sql, ' ');
-        /* Not yet as a key: the rebuild that follows declares it so. */
-        cdc_buf_text(&sink->db.sql, lite_value_declared(table->kinds[i], false));
-        if (lite_database_exec_made(&sink->db, error) != 0)
+        if (remade == 0 && add_column(sink, table, i, error) != 0)
             return -1;
-        warn_added(sink, table, column->name);
+        warn_added(sink, table, table->source.columns[i].name);
     }
+    if (remade < 0)
+        return -1;
     return added ? lite_columns_remember(sink, table, error) : 0;
 }
 
@@ -310,7 +317,7 @@ int lite_table_fit(struct lite_sink *sink, struct lite_table *table, struct cdc_
     if (difference.there == NULL)
         cdc_error_memory(error);
     else if (compare(sink, table, table->source.target, &difference, error) == 0 &&
-             add_columns(sink, table, difference.there, error) == 0)
+             add_columns(sink, table, &difference, error) == 0)
         result = !difference.rebuild ? 0 : lite_rebuild_table(sink, table, error);
     free(difference.there);
     if (result == 0)
