@@ -2,6 +2,7 @@
 /* cdc-snapshot: the rows that are there already, as lines on stdout, and the position from which the log goes on.
  * Which databases it knows is decided when it is built; the rest of the program asks through struct cdc_database
  * alone. */
+#include "cmd/program/again.h"
 #include "cmd/program/options.h"
 #include "cmd/program/source.h"
 #ifdef WITH_POSTGRES
@@ -24,7 +25,7 @@ enum { REWRITE_MS = 500, ALWAYS_MS = 1000, LINE_MS = 30000 }; /* between two wor
 struct values {
     struct source_options common;
     const char *slot, *publication, *progress, *defaults_file;
-    bool no_create, allow_refused, check, json;
+    bool no_create, allow_refused, check, json, again;
     int64_t chunk_rows, jobs;
     struct cdc_option_list where;
 };
@@ -43,6 +44,7 @@ static const struct cdc_option option_table[] = {
     OPTION_HEADING("Instead of reading"),
     OPTION_FLAG(0, "check", AT(check), "say what would stop the snapshot or lose rows"),
     OPTION_FLAG(0, "json", AT(json), "with --check: all of it as one JSON object"),
+    OPTION_FLAG(0, "again", AT(again), "ask the pipeline to read the tables of -t again"),
     OPTION_HEADING("Position"),
     OPTION_TEXT("offset-file", AT(common.offset_file), "FILE", "state (default ./cdc-snapshot-NAME.offset)"),
     OPTION_STATE_DIR(AT(common.state_dir)),
@@ -187,6 +189,7 @@ static int run_url(struct program *program, const char *url, struct cdc_error *e
         return cdc_error_set(error, CDC_EXIT_USAGE, "this cdc-snapshot was built without databases of that kind");
     void *database = kind->open(&settings, error);
     int result = !database  ? -1
+                 : v->again ? again_ask(program, &v->common, kind, database, error)
                  : v->check ? check(program, kind, database, error)
                             : run_kind(program, kind, database, error);
     kind->close(database);
@@ -200,6 +203,8 @@ static int run(struct program *program, struct cdc_option_list operands, struct 
         cdc_table_texts_check("--where", "TABLE:CONDITION", &v->where, error) < 0 ||
         source_program_check_json(program, v->check, v->json, error) < 0)
         return -1;
+    if (v->again && v->check)
+        return cdc_error_set(error, CDC_EXIT_USAGE, "--again and --check exclude each other");
     char *url = source_program_take_url(operands, error);
     int result = url ? run_url(program, url, error) : -1;
     source_program_free_url(url);

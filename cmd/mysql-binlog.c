@@ -84,6 +84,7 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
         .allow_unlogged = v->allow_unlogged,
         .acks = run->positions.acks,
         .offsets = run->positions.offsets,
+        .state_dir = run->positions.state_dir,
         .marks = !v->common.offset_file,
     };
     return my_stream_new(&settings, &run->metrics, &run->program->log, error);

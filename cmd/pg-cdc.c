@@ -70,6 +70,7 @@ static void *open_stream(void *pointer, struct source_run *run, struct cdc_error
                                                 .max_events = v->common.max_events,
                                                 .start = &run->start,
                                                 .acks = run->positions.acks,
+                                                .state_dir = run->positions.state_dir,
                                                 .offsets = v->common.offset_file ? NULL : run->positions.offsets};
     return pg_stream_new(&settings, &run->metrics, &run->program->log, error);
 }

@@ -58,17 +58,32 @@ static const char *name_of(void *pointer, struct cdc_error *error)
     return database->settings->name ? database->settings->name : database->url.db ? database->url.db : "mysql";
 }
 
+static struct my_session_settings connection_of(const struct database *database)
+{
+    const struct cdc_database_settings *given = database->settings;
+    return (struct my_session_settings){.url = given->url,
+                                        .defaults_file = given->defaults_file,
+                                        .password = given->password,
+                                        .tool = given->tool,
+                                        .control = given->control,
+                                        .stop_at = 1};
+}
+
+static int visit_tables(void *pointer, const char *state_dir, cdc_database_visit *visit, void *context,
+                        struct cdc_error *error)
+{
+    const struct database *database = pointer;
+    const struct my_snapshot_settings of = {
+        .connection = connection_of(database), .name = name_of(pointer, error), .state_dir = state_dir};
+    return my_snapshot_visit_tables(&of, visit, context, error);
+}
+
 static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings, struct cdc_offset_file *offsets,
                     struct cdc_acks *acks, struct cdc_metrics *metrics, struct cdc_error *error)
 {
     const struct database *database = pointer;
     const struct cdc_database_settings *given = database->settings;
-    const struct my_snapshot_settings run = {.connection = {.url = given->url,
-                                                            .defaults_file = given->defaults_file,
-                                                            .password = given->password,
-                                                            .tool = given->tool,
-                                                            .control = given->control,
-                                                            .stop_at = 1},
+    const struct my_snapshot_settings run = {.connection = connection_of(database),
                                              .name = name_of(pointer, error),
                                              .selection = database->selection,
                                              .named = given->selection.include.count > 0,
@@ -86,12 +101,7 @@ static int check(void *pointer, const struct cdc_offset *position, struct cdc_fi
 {
     const struct database *database = pointer;
     const struct cdc_database_settings *given = database->settings;
-    const struct my_session_settings connection = {.url = given->url,
-                                                   .defaults_file = given->defaults_file,
-                                                   .password = given->password,
-                                                   .tool = given->tool,
-                                                   .control = given->control,
-                                                   .stop_at = 1};
+    const struct my_session_settings connection = connection_of(database);
     /* The place where a snapshot began is no position that the log is read from: it is judged by the stream. */
     (void)position;
     const struct my_check_known known = {
@@ -101,9 +111,11 @@ static int check(void *pointer, const struct cdc_offset *position, struct cdc_fi
 
 static const char *const schemes[] = {"mysql:", "mariadb:", NULL};
 const struct cdc_database my_database = {.kind = "MySQL and MariaDB",
+                                         .stream = "mysql-binlog",
                                          .schemes = schemes,
                                          .open = open_database,
                                          .close = close_database,
                                          .name = name_of,
                                          .check = check,
+                                         .tables = visit_tables,
                                          .snapshot = snapshot};

@@ -54,6 +54,12 @@ static const char *name_of(void *pointer, struct cdc_error *error)
     return result == 0 ? settings->name : NULL;
 }
 
+static int visit_tables(void *pointer, const char *state_dir, cdc_database_visit *visit, void *context,
+                        struct cdc_error *error)
+{
+    return pg_snapshot_visit_tables(&((struct database *)pointer)->settings, state_dir, visit, context, error);
+}
+
 static int snapshot(void *pointer, const struct cdc_snapshot_settings *settings, struct cdc_offset_file *offsets,
                     struct cdc_acks *acks, struct cdc_metrics *metrics, struct cdc_error *error)
 {
@@ -81,9 +87,12 @@ static int check(void *pointer, const struct cdc_offset *position, struct cdc_fi
 
 static const char *const schemes[] = {"postgresql:", "postgres:", NULL};
 const struct cdc_database pg_database = {.kind = "PostgreSQL",
+                                         .stream = "pg-cdc",
+                                         .reads_on = true,
                                          .schemes = schemes,
                                          .open = open_database,
                                          .close = close_database,
                                          .name = name_of,
                                          .check = check,
+                                         .tables = visit_tables,
                                          .snapshot = snapshot};

@@ -358,6 +358,7 @@ int pg_relations_decode_relation(struct pgoutput *decoder, struct cdc_bytes *byt
         status = settings->announced(settings->describe_context, table, error);
     if (status == 0 && complete_relation(settings, table, error) == 0) {
         table->round = pg_rounds_of(decoder, table);
+        pg_live_mark(decoder, table);
         table->part = pg_parts_of(decoder, table);
         tell_renamed(relations, settings, table);
         return keep(relations, settings, table, error);

@@ -527,7 +527,8 @@ static int check_other_host(struct pg_stream *stream, struct cdc_error *error)
 
 static int open_connections(struct pg_stream *stream, struct cdc_error *error)
 {
-    if (pg_stream_ensure_sql(stream, error) < 0 || check_server(stream, error) < 0)
+    if (pg_reading_load(stream, error) < 0 || pg_stream_ensure_sql(stream, error) < 0 ||
+        check_server(stream, error) < 0)
         return -1;
     stream->replication = pg_connect_among(stream->pg, true, &stream->hosts, error);
     if (!stream->replication || check_other_host(stream, error) < 0 || join_session(stream, error) < 0 ||
@@ -537,6 +538,11 @@ static int open_connections(struct pg_stream *stream, struct cdc_error *error)
         pgoutput_set_visible(stream->decoder, stream->start.read_at, error) < 0 || pg_heal_rounds(stream, error) < 0 ||
         find_needed(stream, error) < 0 || pg_sinks_check(stream, error) < 0)
         return -1;
+    if (pg_reading_begin(stream, error) < 0)
+        return -1;
+    pg_reading_disconnected(stream);
+    pg_reading_attach(stream);
+    pg_asked_begin(stream);
     pgoutput_set_server(stream->decoder, stream->identity.system_identifier, stream->identity.timeline);
     pgoutput_expect(stream->decoder, &stream->start.last, stream->start.from,
                     stream->start.from < stream->start.lsn ? stream->start.lsn : 0);
