@@ -11,6 +11,7 @@ void my_snapshot_state_clear(struct my_snapshot_state *state)
     cdc_attempt_clear(&state->attempt);
     cdc_rounds_clear(&state->rounds);
     free(state->from.gtids);
+    free(state->selection);
     my_checkpoints_drop_but(&state->checkpoints, NULL);
     memset(state, 0, sizeof *state);
 }
@@ -43,6 +44,9 @@ static bool read_state(struct my_snapshot_state *state, struct cdc_span object)
     bool good = cdc_attempt_read(&state->attempt, object) && cdc_json_member(object, "attempt").p &&
                 cdc_json_int64(cdc_json_member(object, "number"), &number) && number > 0;
     state->attempt.origin = (uint64_t)number;
+    struct cdc_span selection = cdc_json_member(object, "selection");
+    state->selection = selection.p ? cdc_span_copy(selection) : NULL;
+    good = good && (!selection.p || state->selection);
     state->has_start = good && read_point(&state->from, cdc_json_member(object, "from")) &&
                        my_checkpoints_read(&state->checkpoints, cdc_json_member(object, "points"));
     return state->has_start;
@@ -83,6 +87,10 @@ static void state_json(struct cdc_buf *out, const struct my_snapshot_state *stat
     if (state->checkpoints.n > 0) {
         cdc_buf_lit(out, ",\"points\":");
         my_checkpoints_append(out, &state->checkpoints);
+    }
+    if (state->selection) {
+        cdc_buf_lit(out, ",\"selection\":");
+        cdc_buf_text(out, state->selection);
     }
     cdc_rounds_append(out, &state->rounds);
     cdc_attempt_append(out, &state->attempt);
