@@ -48,5 +48,13 @@ const struct cdc_option_list *plans_list(const struct plans *plans, enum table_l
  * table the name that another one has. */
 struct plan *plans_find(struct plans *plans, const struct cdc_event *event, struct cdc_error *error);
 void plans_free(struct plans *plans); /* what is in it */
+/* Is that table, its names unescaped, the left side of an item of --rename? */
+bool plans_item_renames(const char *text, struct cdc_span schema, struct cdc_span table);
+
+/* -- database.c -- */
+/* Appends a line of a database that was dropped as it is with the tables' new names: `except` follows --rename, and a table that it
+ * moved to another database gets a line of its own. *lines: how many. CONFIG when nobody can say of which database a table was. */
+int plans_append_database(const struct plans *plans, const struct cdc_event *event, struct cdc_buf *out,
+                          uint64_t *lines, struct cdc_error *error);
 
 #endif

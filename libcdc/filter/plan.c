@@ -68,7 +68,7 @@ static int add_rename(struct plan *plan, const char *text)
 
 /* Is the table the left side of "schema.table=schema.table", the schema optional on both sides? Names, not patterns: two tables
  * renamed to one would become one at the destination. */
-static bool is_renamed(const char *text, struct cdc_span schema, struct cdc_span table)
+bool plans_item_renames(const char *text, struct cdc_span schema, struct cdc_span table)
 {
     struct cdc_span from = cdc_span(text, (size_t)(strchr(text, '=') - text));
     const char *dot = memchr(from.p, '.', from.n);
@@ -83,7 +83,7 @@ static int plan_table_rename(struct plan *plan, const char *text, struct cdc_spa
 {
     const char *to = strchr(text, '=') + 1, *to_dot = strchr(to, '.');
 
-    if (!is_renamed(text, schema, table))
+    if (!plans_item_renames(text, schema, table))
         return 0;
     /* Several renames of one table: the last one counts. */
     free(plan->new_schema);
@@ -136,7 +136,7 @@ static bool names(const struct cdc_filter_settings *s, enum table_list which, co
     if (which == LIST_TABLE || which == LIST_EXCLUDE)
         return cdc_selection_matches(&s->selection, item, plan->plain_schema, plan->plain_table);
     if (which == LIST_RENAME)
-        return is_renamed(item, plan->plain_schema, plan->plain_table);
+        return plans_item_renames(item, plan->plain_schema, plan->plain_table);
     return applies(item, plan->plain_schema, plan->plain_table) != NULL;
 }
 
