@@ -383,6 +383,29 @@ recount() { awk '/"op":"[rcudtm]"/ {n++} /"op":"commit"/ {sub(/"events":[0-9]+/,
     is "counted" 1 "$(jq 'select(.op == "commit").events' "$DIR/out")"
 }
 
+@test "a database that is dropped, and renamed tables: those it excepts keep their rows, those in other databases go with it" {
+    drop() { printf '{"op":"t","pos":"%02d","seq":1,"source":{"connector":"mysql","name":"n","db":"%s","snapshot":"false"}%s}\n{"op":"commit","pos":"%02d","seq":1,"source":{"connector":"mysql","name":"n"},"events":1}\n' 1 "$1" "${2:+,\"except\":$2}" 2; }
+    # renamed LINES OPTION...: db, table and except of what leaves, then how many the commit line says that there are.
+    renamed() { local lines=$1; shift; filter "$@" && is "lines" "$lines" "$(jq -r 'if .op == "t" then [.pos, .source.db, .source.table // (.except // [] | "- " + join(","))] | join(" ") else .events end' "$DIR/out" | paste -sd';')"; }
+    drop shop '["a","o"]' >"$IN"
+    renamed '01 shop - b,o;1' --rename shop.a=b
+    renamed '01 shop - b,o;1' --rename a=b
+    renamed '01 shop - b,a;1' --rename a=b --rename o=a
+    renamed '01 shop - b,o;1' --rename a=c --rename shop.a=shop.b
+    renamed '01 shop - o;1' --rename shop.a=web.b
+    renamed '01 shop - a,o;01.1 web q;01.2 old r;3' --rename shop.p=web.q --rename shop.r=old.r
+    renamed '01 shop - a,o;1' --rename shop.p=web.q -T shop.p
+    renamed '01 shop - a,o,x;1' --rename other.p=shop.x
+    renamed '01 shop - a,o,x;1' --rename p=shop.x -T shop.p
+    drop shop >"$IN"
+    renamed '01 shop - ;1' --rename shop.a=b
+    renamed '01 shop - x;1' --rename other.p=shop.x
+    renamed '01 shop - ;1' --rename shop.p=shop.x
+    is "untouched" "$(head -1 "$IN")" "$(head -1 "$DIR/out")"
+    run -78 filter --rename p=web.x
+    run -78 filter --rename p=shop.x
+}
+
 @test "a table in quotes may have a colon, a dot or a wildcard in its name: its columns are dropped, none of another" {
     local name
     for name in 'a:b' 'a.b' 'a*b' ':'; do

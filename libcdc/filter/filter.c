@@ -483,6 +483,20 @@ static void note_change(struct count *count, const struct cdc_event *event, bool
     count->dropped |= !passed;
 }
 
+/* Several lines may leave for it. */
+static int pass_database(const struct cdc_filter *filter, struct count *count, const struct cdc_event *event,
+                         struct cdc_buf *out, struct cdc_error *error)
+{
+    int lines = filter_append_database(&filter->settings, event, out, error);
+
+    if (lines < 0)
+        return -1;
+    note_change(count, event, true);
+    count->passed += (uint64_t)lines - 1;
+    count->dropped |= lines > 1; /* the commit line's number is another one */
+    return out->failed || count->newest.failed ? cdc_error_memory(error) : 1;
+}
+
 static bool is_count_of(const struct cdc_filter *filter, size_t i, const struct cdc_event *event)
 {
     return i < filter->n_counts && cdc_json_raw_equal(filter->counts[i].name, event->name);
@@ -535,6 +549,8 @@ int cdc_filter_event(struct cdc_filter *filter, const struct cdc_event *event, s
         note_change(count, event, false);
         return count->newest.failed ? cdc_error_memory(error) : 0;
     }
+    if (cdc_event_is_of_database(event) && filter->settings.rename_tables.count > 0)
+        return pass_database(filter, count, event, out, error);
     if (plan != NULL) {
         if (event->op == CDC_OP_SCHEMA &&
             ((!filter->settings.allow_unknown && check_unknown(plan, event, error) != 0) ||

@@ -48,5 +48,14 @@ const struct cdc_option_list *plans_list(const struct plans *plans, enum table_l
  * table the name that another one has. */
 struct plan *plans_find(struct plans *plans, const struct cdc_event *event, struct cdc_error *error);
 void plans_free(struct plans *plans); /* what is in it */
+/* What --rename makes of a table's names (unescaped): RETURN NEW (free in any case), NULL where it keeps one. 0 or -1 without memory. */
+int plans_renamed(const struct cdc_filter_settings *settings, struct cdc_span schema, struct cdc_span table,
+                  char **new_schema, char **new_table);
+
+/* -- database.c -- */
+/* Appends the line of a database that is dropped, with its tables under their new names, and one line more for each of them that
+ * --rename has put into another database. The number of lines, or -1: CONFIG where a rename does not say of which database it is. */
+int filter_append_database(const struct cdc_filter_settings *settings, const struct cdc_event *event,
+                           struct cdc_buf *out, struct cdc_error *error);
 
 #endif

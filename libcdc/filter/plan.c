@@ -93,6 +93,19 @@ static int plan_table_rename(struct plan *plan, const char *text, struct cdc_spa
     return plan->new_table == NULL || (to_dot != NULL && plan->new_schema == NULL) ? -1 : 0;
 }
 
+int plans_renamed(const struct cdc_filter_settings *settings, struct cdc_span schema, struct cdc_span table,
+                  char **new_schema, char **new_table)
+{
+    struct plan plan = {.n_renames = 0};
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < settings->rename_tables.count; i++)
+        result = plan_table_rename(&plan, settings->rename_tables.items[i], schema, table);
+    *new_schema = plan.new_schema;
+    *new_table = plan.new_table;
+    return result;
+}
+
 static int add_lists(struct plan *plan, struct name_list *list, const struct cdc_option_list *items,
                      struct cdc_span schema, struct cdc_span table)
 {
