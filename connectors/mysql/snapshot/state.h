@@ -30,6 +30,7 @@ struct my_snapshot_state {
     struct my_consistent_point from;
     struct cdc_rounds rounds;          /* what was read again since */
     struct my_checkpoints checkpoints; /* of the last attempt, and the one it went on from */
+    char *sinks; /* that have what was not read again: an array of paths; NULL: all was read; owned */
 };
 
 struct my_snapshot;
